@@ -1,0 +1,73 @@
+package state_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+)
+
+func TestJSONNamesAreTheContract(t *testing.T) {
+	node := state.NodeView{
+		Node:     &state.Node{Name: "n1", Ready: state.True, Schedulable: true, CreatedAt: 1_790_000_000, OSImage: "Debian"},
+		NodeLoad: &state.NodeLoad{Node: "n1", Pods: 3},
+		Used:     &state.Used{CPUMillis: 7, MemoryBytes: 1024, SampledAt: 1_790_000_060},
+	}
+	const zero = `{"cpuMillis":0,"memoryBytes":0,"ephemeralStorageBytes":0}`
+	want := `{"name":"n1","ready":"True","schedulable":true,"osImage":"Debian","createdAt":"2026-09-21T14:13:20Z","capacity":` + zero + `,"allocatable":` + zero +
+		`,"requested":` + zero + `,"limits":` + zero + `,"pods":3,"used":{"cpuMillis":7,"memoryBytes":1024,"sampledAt":"2026-09-21T14:14:20Z"}}`
+	got, err := json.Marshal(node)
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+}
+
+func TestEveryObjectSurvivesJSON(t *testing.T) {
+	w := statetest.New(3, 20, 300)
+	w.Sample(1_800_000_000)
+	for e := range w.State.Entries(state.KindContainer) {
+		survives(t, state.ContainerView{Container: e.Object.(*state.Container), Used: w.State.Usage.Of(e.Slot)})
+	}
+	for p := range w.State.Pods() {
+		survives(t, state.PodView{Pod: p})
+	}
+	for n := range w.State.Nodes() {
+		load := *w.State.Load(n.Name)
+		load.Node = ""
+		survives(t, state.NodeView{Node: n, NodeLoad: &load})
+	}
+}
+
+func survives[T any](t *testing.T, v T) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back T
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(back, v) {
+		t.Errorf("came back as another:\n%s", text)
+	}
+}
+
+func TestEnumRefusesUnknownText(t *testing.T) {
+	var p state.Protocol
+	if err := p.UnmarshalText([]byte("tcp")); err == nil {
+		t.Error("tcp was taken for a protocol")
+	}
+	if err := p.UnmarshalText([]byte("UDP")); err != nil || p != state.UDP {
+		t.Errorf("UDP became %v, %v", p, err)
+	}
+}
+
+func TestTimeOfNothingIsZero(t *testing.T) {
+	if got := state.TimeOf(time.Time{}); got != 0 || !got.Time().IsZero() {
+		t.Errorf("got %v, %v", got, got.Time())
+	}
+}

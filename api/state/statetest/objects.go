@@ -1,0 +1,113 @@
+package statetest
+
+import (
+	"fmt"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+func (w *World) resources() state.Resources {
+	return state.Resources{
+		CPUMillis:             pick(w, int64(0), 100, 250, 500, 1000),
+		MemoryBytes:           pick(w, int64(0), 64<<20, 128<<20, 1<<30),
+		EphemeralStorageBytes: pick(w, int64(0), 1<<30),
+	}
+}
+
+func (w *World) node(name string) *state.Node {
+	has := state.Resources{CPUMillis: 8000, MemoryBytes: 32 << 30, EphemeralStorageBytes: 100 << 30, Pods: 110}
+	if w.rand.IntN(10) == 0 {
+		has.Extended = map[string]int64{"nvidia.com/gpu": 4, "hugepages-2Mi": 1 << 30}
+	}
+	n := &state.Node{
+		Name: name, Ready: state.True, Schedulable: w.rand.IntN(20) > 0, Roles: []string{"worker"},
+		Addresses: []state.NodeAddress{{Type: "Hostname", Address: name}, {Type: "InternalIP", Address: w.ip()}},
+		Zone:      pick(w, "zone-a", "zone-b"), Region: "region", InstanceType: "m5.large",
+		KubeletVersion: "v1.36.3", KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12", Architecture: "amd64", ContainerRuntime: "containerd://2.1.0",
+		CreatedAt: w.past(), Capacity: has, Allocatable: has,
+	}
+	if w.rand.IntN(20) == 0 {
+		n.Ready = state.False
+		n.Problems = []state.NodeProblem{{Type: "Ready", Status: state.False, Reason: "KubeletNotReady", Message: "container runtime is down", Since: w.past()}}
+		n.Taints = []state.Taint{{Key: "node.kubernetes.io/not-ready", Effect: "NoSchedule"}}
+	}
+	return n
+}
+
+func (w *World) load(name string) *state.NodeLoad {
+	return &state.NodeLoad{Node: name, Requested: w.resources(), Limits: w.resources(), Pods: w.rand.Int64N(110)}
+}
+
+func (w *World) kubelet(name string) *state.Port {
+	return &state.Port{Node: name, Protocol: state.TCP, Port: 10250, Kind: state.Kubelet}
+}
+
+// pod is a new pod with its containers, and its ports where it has some.
+func (w *World) pod(nodes int) []state.Object {
+	w.pods++
+	app := fmt.Sprintf("app-%d", w.rand.IntN(40))
+	p := &state.Pod{
+		Namespace: fmt.Sprintf("team-%d", w.rand.IntN(12)), Name: fmt.Sprintf("%s-%08x-%05d", app, w.rand.Uint32(), w.pods), Node: nodeName(w.rand.IntN(nodes)),
+		Phase:    pick(w, state.PodRunning, state.PodRunning, state.PodRunning, state.PodSucceeded, state.PodFailed, state.PodPending),
+		QOSClass: pick(w, state.Guaranteed, state.Burstable, state.BestEffort), PodIPs: []string{w.ip(), fmt.Sprintf("fd00::%x", 1+w.rand.IntN(1<<16-1))},
+		CreatedAt: w.past(), Owner: state.Owner{Kind: pick(w, "Deployment", "StatefulSet", "DaemonSet", "Job"), Name: app},
+		Requested: w.resources(), Limits: w.resources(),
+	}
+	switch w.rand.IntN(20) {
+	case 0:
+		p.Phase, p.Node, p.Reason, p.Message, p.UnschedulableSince = state.PodPending, "", "Unschedulable", "0/3 nodes are available: «Insufficient cpu».", w.past()
+	case 1:
+		p.Storage = []state.Volume{{Claim: "data-" + p.Name, CapacityBytes: 10 << 30, MountPath: "/data"}}
+	}
+	objects := []state.Object{p}
+	for i := range 1 + w.rand.IntN(3) {
+		objects = append(objects, w.container(p, i))
+	}
+	if w.rand.IntN(10) == 0 {
+		target := &state.Target{Addresses: p.PodIPs, Namespace: p.Namespace, Pod: p.Name, Container: "c0", ContainerPort: 8080, Node: p.Node, Ready: true, Serving: true}
+		objects = append(objects, &state.Port{Node: p.Node, Protocol: state.TCP, Port: uint16(8000 + w.rand.IntN(100)), Kind: state.HostPort, Namespace: p.Namespace, Pod: p.Name, Target: target})
+	}
+	return objects
+}
+
+func (w *World) container(p *state.Pod, i int) *state.Container {
+	c := &state.Container{
+		Namespace: p.Namespace, Pod: p.Name, Name: fmt.Sprintf("c%d", i), Kind: pick(w, state.Main, state.Main, state.Sidecar, state.Init, state.Ephemeral),
+		Node: p.Node, Image: fmt.Sprintf("registry.example/%s:v%d", p.Owner.Name, w.rand.IntN(5)), ImageID: fmt.Sprintf("sha256:%064x", w.rand.Uint64()),
+		State: state.Running, Ready: true, Restarts: int32(w.rand.IntN(4)), StartedAt: w.past(), Requests: w.resources(), Limits: w.resources(),
+	}
+	switch w.rand.IntN(15) {
+	case 0:
+		c.State, c.Ready, c.Reason, c.Message, c.WaitingSince, c.StartedAt = state.Waiting, false, "CrashLoopBackOff", "back-off 5m0s restarting failed container", w.past(), 0
+		c.Last = &state.LastTermination{Reason: "OOMKilled", ExitCode: 137, FinishedAt: w.past()}
+	case 1:
+		c.State, c.Ready, c.Reason, c.ExitCode, c.FinishedAt = state.Terminated, false, "Error", -1, w.past()
+	}
+	return c
+}
+
+// service is a Service of type LoadBalancer: its rows, and the targets they share.
+func (w *World) service(i, nodes int) []state.Object {
+	namespace, name := fmt.Sprintf("team-%d", i%12), fmt.Sprintf("svc-%d", i)
+	port := &state.ServicePort{Name: "http", Port: 80}
+	objects := []state.Object{
+		&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: uint16(30000 + i%2768), Kind: state.NodePort, Namespace: namespace, Service: name, ServicePort: port, ExternalTrafficPolicy: state.TrafficPolicyCluster},
+		&state.Port{Node: state.AllNodes, Address: pick(w, "203.0.113.7", "lb.example.com"), Protocol: state.TCP, Port: 80, Kind: state.LoadBalancer, Namespace: namespace, Service: name, ServicePort: port, ExternalTrafficPolicy: state.TrafficPolicyCluster},
+	}
+	for j := range w.rand.IntN(5) {
+		t := &state.Target{
+			ServiceNamespace: namespace, Service: name, ServicePort: "http", Protocol: state.TCP,
+			Addresses: []string{w.ip()}, Namespace: namespace, Pod: fmt.Sprintf("%s-%d", name, j), Container: "c0", ContainerPort: 8080,
+			Node: nodeName(w.rand.IntN(nodes)), Ready: w.rand.IntN(5) > 0, Serving: true, Terminating: w.rand.IntN(9) == 0,
+		}
+		if w.rand.IntN(8) == 0 {
+			t.Pod, t.Container, t.Node = "", "", ""
+		}
+		objects = append(objects, t)
+	}
+	return objects
+}
+
+func (w *World) ip() string {
+	return fmt.Sprintf("10.%d.%d.%d", w.rand.IntN(256), w.rand.IntN(256), w.rand.IntN(256))
+}

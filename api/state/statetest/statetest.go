@@ -1,0 +1,160 @@
+// Package statetest makes States for tests and benchmarks: the same for the same
+// seed, of any size, with every field of every kind of object in use somewhere.
+package statetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// World is a made-up cluster that can be changed step by step, as an agent would
+// see it: every change raises the seq by one.
+type World struct {
+	State *state.State
+	rand  *rand.Rand
+	slots uint32
+	pods  int
+}
+
+// epochStart is when the made-up clusters were made.
+const epochStart state.Time = 1_790_000_000
+
+// New is a cluster of so many nodes and pods, each pod with one to three containers.
+func New(seed uint64, nodes, pods int) *World {
+	w := &World{State: &state.State{Epoch: seed}, rand: rand.New(rand.NewPCG(seed, seed))}
+	var c state.Changes
+	for i := range nodes {
+		c.Upserts = append(c.Upserts, w.node(nodeName(i)), w.load(nodeName(i)), w.kubelet(nodeName(i)))
+	}
+	for range pods {
+		c.Upserts = append(c.Upserts, w.pod(nodes)...)
+	}
+	for i := range 1 + pods/20 {
+		c.Upserts = append(c.Upserts, w.service(i, nodes)...)
+	}
+	w.Apply(c)
+	return w
+}
+
+// Apply makes changes, whether or not they differ from what is there.
+func (w *World) Apply(c state.Changes) {
+	d := state.Delta{Epoch: w.State.Epoch, From: w.State.Seq, To: w.State.Seq}
+	for _, o := range c.Upserts {
+		d.To++
+		e := state.Entry{Seq: d.To, Object: o}
+		if held, ok := w.State.Get(o.Key()); ok {
+			e.Slot = held.Slot
+		} else if k := o.Key().Kind; k == state.KindNode || k == state.KindContainer {
+			e.Slot = w.slots
+			w.slots++
+		}
+		d.Upserts = append(d.Upserts, e)
+	}
+	for _, k := range c.Removes {
+		d.To++
+		d.Removes = append(d.Removes, k)
+	}
+	next, err := state.Apply(w.State, d)
+	if err != nil {
+		panic(err)
+	}
+	w.State = next
+}
+
+// Step changes up to n things at random and gives the keys that it removed.
+func (w *World) Step(n int) []state.Key {
+	var c state.Changes
+	touched := map[state.Key]bool{}
+	for range n {
+		for _, o := range w.pod(max(w.State.Len(state.KindNode), 1)) {
+			if !touched[o.Key()] {
+				touched[o.Key()] = true
+				c.Upserts = append(c.Upserts, o)
+			}
+		}
+		if e, ok := w.any(); ok && !touched[e.Object.Key()] {
+			touched[e.Object.Key()] = true
+			c.Removes = append(c.Removes, e.Object.Key())
+		}
+		if e, ok := w.any(); ok && !touched[e.Object.Key()] {
+			touched[e.Object.Key()] = true
+			c.Upserts = append(c.Upserts, w.altered(e.Object))
+		}
+	}
+	w.Apply(c)
+	return c.Removes
+}
+
+// Sample gives every node and container some usage, and raises the seq by one.
+func (w *World) Sample(at state.Time) {
+	u := &state.Usage{N: 1, BySlot: make([]state.Used, w.slots)}
+	if w.State.Usage != nil {
+		u.N = w.State.Usage.N + 1
+	}
+	for slot := range u.BySlot {
+		if w.rand.IntN(10) > 0 {
+			u.BySlot[slot] = state.Used{CPUMillis: w.rand.Int64N(4000), MemoryBytes: w.rand.Int64N(1<<22) << 10, SampledAt: at - state.Time(w.rand.IntN(20))}
+		}
+	}
+	next, err := state.Apply(w.State, state.Delta{Epoch: w.State.Epoch, From: w.State.Seq, To: w.State.Seq + 1, Usage: u})
+	if err != nil {
+		panic(err)
+	}
+	w.State = next
+}
+
+// any is some entry of some kind.
+func (w *World) any() (state.Entry, bool) {
+	kind := state.Kind(w.rand.IntN(int(state.NumKinds)))
+	if w.State.Len(kind) == 0 {
+		return state.Entry{}, false
+	}
+	skip := w.rand.IntN(w.State.Len(kind))
+	for e := range w.State.Entries(kind) {
+		if skip == 0 {
+			return e, true
+		}
+		skip--
+	}
+	return state.Entry{}, false
+}
+
+// altered is a copy of o that differs from it.
+func (w *World) altered(o state.Object) state.Object {
+	switch o := o.(type) {
+	case *state.Node:
+		n := *o
+		n.Schedulable = !n.Schedulable
+		return &n
+	case *state.NodeLoad:
+		l := *o
+		l.Pods++
+		return &l
+	case *state.Pod:
+		p := *o
+		p.Terminating = !p.Terminating
+		return &p
+	case *state.Container:
+		c := *o
+		c.Restarts++
+		c.Ready = !c.Ready
+		return &c
+	case *state.Port:
+		p := *o
+		p.ExternalTrafficPolicy = state.TrafficPolicy(1 + w.rand.IntN(2))
+		return &p
+	case *state.Target:
+		t := *o
+		t.Ready = !t.Ready
+		return &t
+	}
+	panic(fmt.Sprintf("%T is no object", o))
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node-%04d", i) }
+
+func pick[T any](w *World, of ...T) T { return of[w.rand.IntN(len(of))] }
+
+func (w *World) past() state.Time { return epochStart + state.Time(w.rand.IntN(1_000_000)) }

@@ -1,0 +1,147 @@
+package wire
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+// DecodeAgent reads one frame of an agent. A frame beyond MaxFrame, or that is no
+// message at all, is an error; fields that this code does not know are passed over.
+func DecodeAgent(frame []byte) (AgentMessage, error) {
+	var pb wirepb.AgentMessage
+	if err := unmarshal(frame, MaxFrame, &pb); err != nil {
+		return nil, err
+	}
+	switch m := pb.Message.(type) {
+	case *wirepb.AgentMessage_Hello:
+		return helloFromPB(m.Hello), nil
+	case *wirepb.AgentMessage_Granted:
+		return &Granted{Session: m.Granted.Session, Period: duration(m.Granted.PeriodMs), Duration: duration(m.Granted.DurationMs), Renewal: m.Granted.Renewal}, nil
+	case *wirepb.AgentMessage_Snapshot:
+		return &Snapshot{ID: m.Snapshot.Id, Chunk: m.Snapshot.Chunk, Last: m.Snapshot.Last, Seq: m.Snapshot.Seq, objects: m.Snapshot.Objects}, nil
+	case *wirepb.AgentMessage_Delta:
+		return deltaFromPB(m.Delta)
+	case *wirepb.AgentMessage_Usage:
+		return &Usage{N: m.Usage.N, Base: m.Usage.Base, columns: m.Usage}, nil
+	case *wirepb.AgentMessage_Status:
+		return statusFromPB(m.Status)
+	case *wirepb.AgentMessage_Bookmark:
+		return bookmarkFromPB(m.Bookmark), nil
+	case *wirepb.AgentMessage_Summary:
+		return summaryFromPB(m.Summary)
+	case *wirepb.AgentMessage_End:
+		return &End{Reason: EndReason(enum(uint32(m.End.Reason), EndError)), Message: cut(m.End.Message, maxWords)}, nil
+	case *wirepb.AgentMessage_Unsupported:
+		return &Unsupported{ProtocolMin: m.Unsupported.ProtocolMin, ProtocolMax: m.Unsupported.ProtocolMax, Message: cut(m.Unsupported.Message, maxWords)}, nil
+	}
+	return nil, fmt.Errorf("decode frame of %d bytes: no message that protocol %d knows", len(frame), ProtocolMax)
+}
+
+// DecodeMaster reads one frame of a master.
+func DecodeMaster(frame []byte) (MasterMessage, error) {
+	var pb wirepb.MasterMessage
+	if err := unmarshal(frame, MaxMasterFrame, &pb); err != nil {
+		return nil, err
+	}
+	switch m := pb.Message.(type) {
+	case *wirepb.MasterMessage_Report:
+		return reportFromPB(m.Report), nil
+	case *wirepb.MasterMessage_Ack:
+		return &Ack{Seq: m.Ack.Seq}, nil
+	case *wirepb.MasterMessage_Renew:
+		return &Renew{Renewal: m.Renew.Renewal, Duration: duration(m.Renew.DurationMs)}, nil
+	case *wirepb.MasterMessage_Stop:
+		return &Stop{Message: cut(m.Stop.Message, maxWords)}, nil
+	}
+	return nil, fmt.Errorf("decode frame of %d bytes: no message that protocol %d knows", len(frame), ProtocolMax)
+}
+
+func unmarshal(frame []byte, limit int, pb proto.Message) error {
+	if len(frame) > limit {
+		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, len(frame), limit)
+	}
+	if err := proto.Unmarshal(frame, pb); err != nil {
+		return fmt.Errorf("decode frame of %d bytes: %w", len(frame), err)
+	}
+	return nil
+}
+
+func helloFromPB(pb *wirepb.Hello) *Hello {
+	return &Hello{
+		ProtocolMin: pb.ProtocolMin, ProtocolMax: pb.ProtocolMax, AgentVersion: cut(pb.AgentVersion, maxWords),
+		ClusterName: cut(pb.ClusterName, maxWords), ClusterUID: cut(pb.ClusterUid, maxWords), KubernetesVersion: cut(pb.KubernetesVersion, maxWords),
+		Epoch: pb.Epoch, Seq: pb.Seq,
+	}
+}
+
+func reportFromPB(pb *wirepb.Report) *Report {
+	m := &Report{
+		Protocol: pb.Protocol, Session: cut(pb.Session, maxWords), Holder: cut(pb.Holder, maxWords),
+		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly,
+	}
+	if pb.Base != nil {
+		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq}
+	}
+	return m
+}
+
+func deltaFromPB(pb *wirepb.Delta) (*Delta, error) {
+	r := newObjectReader(pb.To)
+	upserts, err := r.chunk(pb.Upserts)
+	if err != nil {
+		return nil, fmt.Errorf("decode delta: %w", err)
+	}
+	d := &Delta{From: pb.From, To: pb.To, Upserts: upserts}
+	for _, k := range pb.Removes {
+		d.Removes = append(d.Removes, r.key(k))
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("decode delta: %w", r.err)
+	}
+	return d, nil
+}
+
+func statusFromPB(pb *wirepb.Status) (*Status, error) {
+	if pb.Section < 1 || pb.Section > wirepb.Section(state.NumSections) {
+		return nil, fmt.Errorf("decode status: unknown section %d", pb.Section)
+	}
+	return &Status{
+		Section: state.SectionName(pb.Section - 1), Age: ageFromPB(pb.Age),
+		Error: state.SectionError{Reason: cut(pb.Reason, maxWords), Message: cut(pb.Message, maxWords)},
+	}, nil
+}
+
+func bookmarkFromPB(pb *wirepb.Bookmark) *Bookmark {
+	return &Bookmark{
+		Seq: pb.Seq, Count: int(pb.Count), Hash: Hash(pb.Hash), Ages: agesFromPB(pb.Ages),
+		Sent: time.Duration(min(pb.SentMs, uint64(longest.Milliseconds()))) * time.Millisecond,
+	}
+}
+
+// longest is more than any duration of the protocol, and can be added to a time.
+const longest = 100 * 365 * 24 * time.Hour
+
+func duration(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+func ageFromPB(age uint64) time.Duration {
+	if age == 0 {
+		return -1
+	}
+	return time.Duration(min(age-1, uint64(longest.Milliseconds()))) * time.Millisecond
+}
+
+// agesFromPB has sections that a peer did not send as never observed.
+func agesFromPB(pb []uint64) [state.NumSections]time.Duration {
+	var ages [state.NumSections]time.Duration
+	for i := range ages {
+		ages[i] = -1
+		if i < len(pb) {
+			ages[i] = ageFromPB(pb[i])
+		}
+	}
+	return ages
+}

@@ -1,0 +1,167 @@
+package wire
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+// EncodeAgent is the frame of an agent's message. It is ErrTooLarge when it does
+// not fit MaxFrame, which only a Delta or a Usage can be: a Delta is then replaced
+// by a snapshot.
+func EncodeAgent(m AgentMessage) ([]byte, error) {
+	pb, err := m.toAgentPB()
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", m, err)
+	}
+	return marshal(pb, MaxFrame)
+}
+
+// EncodeMaster is the frame of a master's message.
+func EncodeMaster(m MasterMessage) ([]byte, error) { return marshal(m.toMasterPB(), MaxMasterFrame) }
+
+func marshal(pb proto.Message, limit int) ([]byte, error) {
+	frame, err := proto.Marshal(pb)
+	if err != nil {
+		return nil, fmt.Errorf("encode frame: %w", err)
+	}
+	if len(frame) > limit {
+		return nil, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(frame), limit)
+	}
+	return frame, nil
+}
+
+func (m *Hello) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Hello{Hello: &wirepb.Hello{
+		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, AgentVersion: m.AgentVersion,
+		ClusterName: m.ClusterName, ClusterUid: m.ClusterUID, KubernetesVersion: m.KubernetesVersion,
+		Epoch: m.Epoch, Seq: m.Seq,
+	}}}, nil
+}
+
+func (m *Granted) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Granted{Granted: &wirepb.Granted{
+		Session: m.Session, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration), Renewal: m.Renewal,
+	}}}, nil
+}
+
+func (m *Snapshot) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Snapshot{Snapshot: &wirepb.Snapshot{
+		Id: m.ID, Chunk: m.Chunk, Last: m.Last, Seq: m.Seq, Objects: m.objects,
+	}}}, nil
+}
+
+func (m *Delta) toAgentPB() (*wirepb.AgentMessage, error) {
+	w := newObjectWriter(m.To, entryTimes(m.Upserts))
+	for _, e := range m.Upserts {
+		w.entry(e)
+	}
+	delta := &wirepb.Delta{From: m.From, To: m.To, Upserts: w.out}
+	for _, k := range m.Removes {
+		delta.Removes = append(delta.Removes, w.key(k))
+	}
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: delta}}, nil
+}
+
+func (m *Usage) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Usage{Usage: m.columns}}, nil
+}
+
+func (m *Status) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Status{Status: statusPB(m)}}, nil
+}
+
+func statusPB(m *Status) *wirepb.Status {
+	return &wirepb.Status{
+		Section: wirepb.Section(m.Section) + 1, Age: ageToPB(m.Age),
+		Reason: m.Error.Reason, Message: cut(m.Error.Message, maxWords),
+	}
+}
+
+func (m *Bookmark) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Bookmark{Bookmark: &wirepb.Bookmark{
+		Seq: m.Seq, Count: uint32(m.Count), Hash: uint64(m.Hash), Ages: agesToPB(m.Ages), SentMs: uint64(m.Sent.Milliseconds()),
+	}}}, nil
+}
+
+func (m *End) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_End{End: &wirepb.End{Reason: wirepb.EndReason(m.Reason), Message: cut(m.Message, maxWords)}}}, nil
+}
+
+func (m *Unsupported) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Unsupported{Unsupported: &wirepb.Unsupported{
+		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, Message: cut(m.Message, maxWords),
+	}}}, nil
+}
+
+func (m *Report) toMasterPB() *wirepb.MasterMessage {
+	pb := &wirepb.Report{
+		Session: m.Session, Holder: m.Holder, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration),
+		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol,
+	}
+	if m.Base != nil {
+		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq}
+	}
+	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Report{Report: pb}}
+}
+
+func (m *Ack) toMasterPB() *wirepb.MasterMessage {
+	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Ack{Ack: &wirepb.Ack{Seq: m.Seq}}}
+}
+
+func (m *Renew) toMasterPB() *wirepb.MasterMessage {
+	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Renew{Renew: &wirepb.Renew{Renewal: m.Renewal, DurationMs: millis(m.Duration)}}}
+}
+
+func (m *Stop) toMasterPB() *wirepb.MasterMessage {
+	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Stop{Stop: &wirepb.Stop{Message: cut(m.Message, maxWords)}}}
+}
+
+// EncodeSnapshot is a whole state as the frames of one snapshot, in order.
+func EncodeSnapshot(s *state.State, id uint64) ([][]byte, error) {
+	var frames [][]byte
+	var chunk uint32
+	w := newObjectWriter(s.Seq, stateTimes(s))
+	flush := func(last bool) error {
+		frame, err := EncodeAgent(&Snapshot{ID: id, Chunk: chunk, Last: last, Seq: s.Seq, objects: w.out})
+		frames, chunk = append(frames, frame), chunk+1
+		w.nextChunk()
+		return err
+	}
+	for kind := range state.NumKinds {
+		for e := range s.Entries(kind) {
+			w.entry(e)
+			if w.size < chunkTarget {
+				continue
+			}
+			if err := flush(false); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := flush(true); err != nil {
+		return nil, err
+	}
+	return frames, nil
+}
+
+func millis(d time.Duration) uint32 { return uint32(min(max(d.Milliseconds(), 0), 1<<32-1)) }
+
+// ageToPB is 0 for never, else one more than the milliseconds.
+func ageToPB(age time.Duration) uint64 {
+	if age < 0 {
+		return 0
+	}
+	return uint64(age.Milliseconds()) + 1
+}
+
+func agesToPB(ages [state.NumSections]time.Duration) []uint64 {
+	pb := make([]uint64, len(ages))
+	for i, age := range ages {
+		pb[i] = ageToPB(age)
+	}
+	return pb
+}

@@ -1,0 +1,56 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+	"rollcall.dev/rollcall/api/state"
+)
+
+// Hash is a sum over objects, mod 2^64, so that either end keeps it up to date
+// with one addition and one subtraction a change.
+type Hash uint64
+
+// HashOf is one object's part: xxhash64 of its kind, protocol, port kind, port (two
+// bytes, little endian), of namespace, name, sub, node and address with their
+// lengths as uvarints before them, and of its change seq (eight bytes, little
+// endian).
+func HashOf(k state.Key, seq uint64) Hash {
+	var space [256]byte
+	b := append(space[:0], byte(k.Kind), byte(k.Protocol), byte(k.PortKind))
+	b = binary.LittleEndian.AppendUint16(b, k.Port)
+	for _, s := range [...]string{k.Namespace, k.Name, k.Sub, k.Node, k.Address} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return Hash(xxhash.Sum64(binary.LittleEndian.AppendUint64(b, seq)))
+}
+
+// HashState is the hash of all objects of s.
+func HashState(s *state.State) Hash {
+	var h Hash
+	for kind := range state.NumKinds {
+		for e := range s.Entries(kind) {
+			h += HashOf(e.Object.Key(), e.Seq)
+		}
+	}
+	return h
+}
+
+// After is the hash of held after d, given that h is the hash of held.
+func (h Hash) After(held *state.State, d state.Delta) Hash {
+	drop := func(k state.Key) {
+		if e, ok := held.Get(k); ok {
+			h -= HashOf(k, e.Seq)
+		}
+	}
+	for _, e := range d.Upserts {
+		k := e.Object.Key()
+		drop(k)
+		h += HashOf(k, e.Seq)
+	}
+	for _, k := range d.Removes {
+		drop(k)
+	}
+	return h
+}

@@ -1,0 +1,70 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What both sides agree on before the first message.
+const (
+	// Subprotocol is the websocket subprotocol; an upgrade without it is refused.
+	Subprotocol = "rollcall.v1"
+	// Path is where an agent serves it.
+	Path = "/v1/report"
+	// ProtocolMin and ProtocolMax are what this code speaks of it.
+	ProtocolMin, ProtocolMax = 1, 1
+)
+
+// Close codes of the websocket, from the range for private use.
+const (
+	// CloseResync: what came does not fit what is held. The master redials without
+	// a base.
+	CloseResync = 4002
+	// CloseProtocol: a message that has no place there, or cannot be decoded.
+	CloseProtocol = 4003
+	// CloseSilent: nothing came for longer than the protocol allows.
+	CloseSilent = 4004
+)
+
+// Bounds, checked before memory is taken.
+const (
+	// MaxFrame is the largest frame from an agent, and the master's read limit.
+	MaxFrame = 4 << 20
+	// MaxMasterFrame is the largest frame from a master, and the agent's read limit.
+	MaxMasterFrame = 16 << 10
+	// chunkTarget is where an agent begins the next chunk of a snapshot.
+	chunkTarget = 256 << 10
+	// MaxObjects is how many objects a cluster may have, of all kinds.
+	MaxObjects = 4 << 20
+	// MaxSlots is how many slots an agent may give.
+	MaxSlots = 1 << 20
+	// maxStrings is how many different strings a snapshot may have.
+	maxStrings = 8 << 20
+	// maxString is the longest string, in bytes.
+	maxString = 4 << 10
+	// maxWords is the longest text for people in End, Status and Unsupported.
+	maxWords = 1 << 10
+)
+
+// Times of the protocol.
+const (
+	// WriteTimeout is how long one message may take to be written.
+	WriteTimeout = 5 * time.Second
+	// GatherTime is for how long changes after the first are gathered.
+	GatherTime = 100 * time.Millisecond
+)
+
+// Silence is how long either side waits for a sign of the other.
+func Silence(period time.Duration) time.Duration { return max(3*period, 3*time.Second) }
+
+// ErrTooLarge says that a message does not fit a frame.
+var ErrTooLarge = errors.New("message is larger than a frame")
+
+// ErrResync says that what came does not fit what is held: close with CloseResync
+// and begin anew without a base.
+var ErrResync = errors.New("resync")
+
+func resync(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrResync, fmt.Sprintf(format, args...))
+}

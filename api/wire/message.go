@@ -1,0 +1,174 @@
+package wire
+
+import (
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+// AgentMessage is one of *Hello, *Granted, *Snapshot, *Delta, *Usage, *Status,
+// *Bookmark, *Summary, *End and *Unsupported.
+type AgentMessage interface {
+	toAgentPB() (*wirepb.AgentMessage, error)
+}
+
+// MasterMessage is one of *Report, *Ack, *Renew and *Stop.
+type MasterMessage interface {
+	toMasterPB() *wirepb.MasterMessage
+}
+
+// Hello is an agent's first message on every connection.
+type Hello struct {
+	ProtocolMin, ProtocolMax uint32
+	AgentVersion             string
+	ClusterName              string
+	// ClusterUID is the UID of the namespace kube-system.
+	ClusterUID        string
+	KubernetesVersion string
+	Epoch             uint64
+	Seq               uint64
+}
+
+// Granted answers a Report or a Renew: what the agent will really do, which may be
+// less than what was asked for.
+type Granted struct {
+	Session string
+	// Period is between two ticks; Duration is from this message to the session's end.
+	Period, Duration time.Duration
+	// Renewal is the number of the Renew that this answers, 0 for the Report.
+	Renewal uint32
+}
+
+// Snapshot is one chunk of a whole state. The chunks of one snapshot come in
+// order with nothing but Acks between them, and nothing of it counts before the
+// chunk with Last.
+type Snapshot struct {
+	ID    uint64
+	Chunk uint32
+	Last  bool
+	// Seq is up to which the whole snapshot leads.
+	Seq uint64
+
+	// objects are resolved by a Receiver, as their strings may be in earlier chunks.
+	objects *wirepb.Objects
+}
+
+// Delta is what changed between two seqs.
+type Delta struct {
+	From, To uint64
+	Upserts  []state.Entry
+	Removes  []state.Key
+}
+
+// Usage is one reading of metrics.k8s.io as differences to an earlier one.
+type Usage struct {
+	N uint64
+	// Base is the reading that the columns differ from: N-1, or 0 for zeros.
+	Base uint64
+
+	columns *wirepb.Usage
+}
+
+// Status is a section's error as it became; the zero error says that there is none.
+type Status struct {
+	Section state.SectionName
+	// Age is how long ago the section was last known to be true; negative: never.
+	Age   time.Duration
+	Error state.SectionError
+}
+
+// Bookmark ends every flush: what was sent before it, taken in, gives exactly the
+// state that it describes.
+type Bookmark struct {
+	Seq   uint64
+	Count int
+	Hash  Hash
+	// Ages are how long ago each section was last known to be true; negative: never.
+	Ages [state.NumSections]time.Duration
+	// Sent is the sender's monotonic clock since its Hello.
+	Sent time.Duration
+}
+
+// Summary answers a Report that asked for one summary only; the connection ends
+// with it.
+type Summary struct {
+	Summary state.Summary
+	// Ages and Errors are those of the sections.
+	Ages   [state.NumSections]time.Duration
+	Errors [state.NumSections]state.SectionError
+}
+
+// EndReason is why an agent ends a session.
+type EndReason uint8
+
+const (
+	EndUnspecified EndReason = iota
+	// EndExpired: the session's time is over.
+	EndExpired
+	// EndStopped: the master said Stop.
+	EndStopped
+	// EndShuttingDown: the agent's process is ending.
+	EndShuttingDown
+	// EndSuperseded: the same holder opened a newer session.
+	EndSuperseded
+	// EndBusy: the agent has as many sessions as it takes.
+	EndBusy
+	// EndNotReady: the agent has not read its cluster yet.
+	EndNotReady
+	// EndError: something broke; the message says what.
+	EndError
+)
+
+var endReasonNames = [...]string{"unspecified", "expired", "stopped", "shutting down", "superseded", "busy", "not ready", "error"}
+
+func (r EndReason) String() string {
+	if int(r) < len(endReasonNames) {
+		return endReasonNames[r]
+	}
+	return endReasonNames[EndUnspecified]
+}
+
+// End is an agent's last message; it ignores everything after it.
+type End struct {
+	Reason  EndReason
+	Message string
+}
+
+// Unsupported is an agent's answer to a Report of a protocol that it does not
+// speak. The connection ends with it.
+type Unsupported struct {
+	ProtocolMin, ProtocolMax uint32
+	Message                  string
+}
+
+// Report asks an agent to report, and opens a session.
+type Report struct {
+	// Protocol is the one that the master chose from the range in Hello.
+	Protocol uint32
+	Session  string
+	// Holder is drawn at random by each master process. A newer Report of the same
+	// holder ends the older session.
+	Holder           string
+	Period, Duration time.Duration
+	// SummaryOnly asks for one Summary and no session.
+	SummaryOnly bool
+	// Base is what the master holds, nil for nothing.
+	Base *Base
+}
+
+// Base is a state that a receiver holds.
+type Base struct{ Epoch, Seq uint64 }
+
+// Ack says that everything up to a Bookmark's seq was taken in.
+type Ack struct{ Seq uint64 }
+
+// Renew asks for another Duration from now. It takes effect when Granted returns
+// with its number.
+type Renew struct {
+	Renewal  uint32
+	Duration time.Duration
+}
+
+// Stop asks the agent to end the session.
+type Stop struct{ Message string }

@@ -1,0 +1,178 @@
+package wire
+
+import (
+	"fmt"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// Receiver is the receiving end of an agent's messages, without any I/O: it gathers
+// what comes, and gives a new State whenever a Bookmark has proved it whole. What
+// it gave is never mutated. The zero value is not usable: see NewReceiver.
+type Receiver struct {
+	held *state.State
+	hash Hash
+
+	// flush is what came since the last Bookmark.
+	flush flush
+}
+
+// flush is a batch of messages that a Bookmark will end.
+type flush struct {
+	snapshot *snapshotAssembly
+	delta    state.Delta
+	usage    *state.Usage
+	errors   [state.NumSections]state.SectionError
+}
+
+// snapshotAssembly is a snapshot of which the last chunk has not come.
+type snapshotAssembly struct {
+	id      uint64
+	next    uint32
+	done    bool
+	reader  *objectReader
+	entries []state.Entry
+}
+
+// NewReceiver begins at held, which the agent was told of as the base, or at
+// nothing where held is nil or of another epoch than the agent's Hello says.
+func NewReceiver(epoch uint64, held *state.State) *Receiver {
+	if held == nil || held.Epoch != epoch {
+		held = &state.State{Epoch: epoch}
+	}
+	r := &Receiver{held: held, hash: HashState(held)}
+	r.begin()
+	return r
+}
+
+func (r *Receiver) begin() {
+	r.flush = flush{delta: state.Delta{Epoch: r.held.Epoch, From: r.held.Seq, To: r.held.Seq}}
+	for i := range r.held.Sections {
+		r.flush.errors[i] = r.held.Sections[i].Error
+	}
+}
+
+// Take takes in a Snapshot, Delta, Usage, Status or Bookmark that came at now. It
+// gives the new State after a Bookmark, nil after anything else. Any error is an
+// ErrResync: what came does not fit what is held, and the Receiver must not be used
+// any more.
+func (r *Receiver) Take(m AgentMessage, now time.Time) (*state.State, error) {
+	if r.flush.snapshot != nil && !r.flush.snapshot.done {
+		if _, ok := m.(*Snapshot); !ok {
+			return nil, resync("%T within a snapshot", m)
+		}
+	}
+	switch m := m.(type) {
+	case *Snapshot:
+		return nil, r.takeSnapshot(m)
+	case *Delta:
+		return nil, r.takeDelta(m)
+	case *Usage:
+		return nil, r.takeUsage(m)
+	case *Status:
+		r.flush.errors[m.Section] = m.Error
+		return nil, nil
+	case *Bookmark:
+		return r.takeBookmark(m, now)
+	}
+	return nil, resync("%T is not part of a report", m)
+}
+
+func (r *Receiver) takeSnapshot(m *Snapshot) error {
+	a := r.flush.snapshot
+	if m.Chunk == 0 {
+		if a != nil || r.flush.delta.To != r.held.Seq {
+			return resync("a second snapshot, or one behind a delta, before a bookmark")
+		}
+		a = &snapshotAssembly{id: m.ID, reader: newObjectReader(m.Seq)}
+		r.flush.snapshot = a
+	}
+	if a == nil || a.done || m.ID != a.id || m.Chunk != a.next || m.Seq != a.reader.seq {
+		return resync("chunk %d of snapshot %d does not follow", m.Chunk, m.ID)
+	}
+	entries, err := a.reader.chunk(m.objects)
+	if err != nil {
+		return resync("snapshot: %v", err)
+	}
+	if len(a.entries)+len(entries) > MaxObjects {
+		return resync("snapshot of more than %d objects", MaxObjects)
+	}
+	a.entries = append(a.entries, entries...)
+	a.next++
+	a.done = m.Last
+	return nil
+}
+
+func (r *Receiver) takeDelta(m *Delta) error {
+	if r.flush.snapshot != nil || r.flush.delta.To != r.held.Seq {
+		return resync("a delta behind a snapshot or another delta, before a bookmark")
+	}
+	if m.From != r.held.Seq || m.To < m.From {
+		return resync("delta from %d to %d, held is %d", m.From, m.To, r.held.Seq)
+	}
+	r.flush.delta.To, r.flush.delta.Upserts, r.flush.delta.Removes = m.To, m.Upserts, m.Removes
+	return nil
+}
+
+func (r *Receiver) takeUsage(m *Usage) error {
+	base := r.flush.usage
+	if base == nil {
+		base = r.held.Usage
+	}
+	next, err := m.after(base)
+	if err != nil {
+		return err
+	}
+	r.flush.usage = next
+	return nil
+}
+
+func (r *Receiver) takeBookmark(m *Bookmark, now time.Time) (*state.State, error) {
+	held, hash, delta := r.held, r.hash, r.flush.delta
+	if a := r.flush.snapshot; a != nil {
+		held, hash = &state.State{Epoch: r.held.Epoch}, 0
+		delta = state.Delta{Epoch: r.held.Epoch, Upserts: a.entries}
+	}
+	delta.To = m.Seq
+	if m.Seq < r.flush.delta.To || r.flush.snapshot != nil && m.Seq < r.flush.snapshot.reader.seq {
+		return nil, resync("bookmark %d is before what was sent", m.Seq)
+	}
+	delta.Usage = r.flush.usage
+	delta.Sections = r.sections(m, now)
+	next, err := state.Apply(held, delta)
+	if err != nil {
+		return nil, resync("%v", err)
+	}
+	hash = hash.After(held, delta)
+	if next.Count() != m.Count || hash != m.Hash {
+		return nil, resync("bookmark %d has %d objects with hash %x, held are %d with %x", m.Seq, m.Count, m.Hash, next.Count(), hash)
+	}
+	r.held, r.hash = next, hash
+	r.begin()
+	return next, nil
+}
+
+// sections are as the bookmark tells them, on the receiver's clock.
+func (r *Receiver) sections(m *Bookmark, now time.Time) *[state.NumSections]state.Section {
+	var sections [state.NumSections]state.Section
+	for i := range sections {
+		sections[i] = SectionAt(m.Ages[i], r.flush.errors[i], now)
+	}
+	return &sections
+}
+
+// SectionAt is a section of which the agent said how long ago it was observed, on
+// the clock of who received that at now.
+func SectionAt(age time.Duration, err state.SectionError, now time.Time) state.Section {
+	s := state.Section{Error: err}
+	if age >= 0 {
+		s.ObservedAt = now.Add(-age)
+	}
+	return s
+}
+
+// String says where the Receiver stands, for logs.
+func (r *Receiver) String() string {
+	return fmt.Sprintf("epoch %x seq %d, %d objects", r.held.Epoch, r.held.Seq, r.held.Count())
+}

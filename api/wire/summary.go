@@ -1,0 +1,86 @@
+package wire
+
+import (
+	"fmt"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+func (m *Summary) toAgentPB() (*wirepb.AgentMessage, error) {
+	s := m.Summary
+	pb := &wirepb.Summary{
+		Nodes: &wirepb.NodeCounts{Total: uint64(s.Nodes.Total), Ready: uint64(s.Nodes.Ready), Schedulable: uint64(s.Nodes.Schedulable)},
+		Pods: &wirepb.PodCounts{
+			Total: uint64(s.Pods.Total), Pending: uint64(s.Pods.Pending), Running: uint64(s.Pods.Running), Succeeded: uint64(s.Pods.Succeeded),
+			Failed: uint64(s.Pods.Failed), Unknown: uint64(s.Pods.Unknown), Terminating: uint64(s.Pods.Terminating),
+		},
+		Containers: &wirepb.ContainerCounts{
+			Total: uint64(s.Containers.Total), Running: uint64(s.Containers.Running), Waiting: uint64(s.Containers.Waiting),
+			Terminated: uint64(s.Containers.Terminated), Unknown: uint64(s.Containers.Unknown), Restarts: uint64(s.Containers.Restarts),
+			Desired: uint64(s.Containers.Desired), Ready: uint64(s.Containers.Ready),
+		},
+		Capacity: summedToPB(s.Capacity), Allocatable: summedToPB(s.Allocatable), Requested: summedToPB(s.Requested), Limits: summedToPB(s.Limits),
+		LargestFreeCpuMillis: s.Fragmentation.CPUMillis, LargestFreeMemoryBytes: s.Fragmentation.MemoryBytes,
+		PortsTaken: uint64(s.Ports.Taken), PortConflicts: uint64(s.Ports.Conflicts),
+		Healthy: s.Healthy, ProblemCount: uint64(s.ProblemCount), Ages: agesToPB(m.Ages),
+	}
+	if s.Used != nil {
+		pb.Used = &wirepb.UsedSum{CpuMillis: s.Used.CPUMillis, MemoryBytes: s.Used.MemoryBytes, SampledAt: int64(s.Used.SampledAt), Nodes: uint64(s.Used.Nodes)}
+	}
+	for _, p := range s.Problems {
+		pb.Problems = append(pb.Problems, &wirepb.Problem{Kind: p.Kind, What: p.What, Where: p.Where, Since: int64(p.Since), Message: cut(p.Message, maxWords)})
+	}
+	for section, err := range m.Errors {
+		if err != (state.SectionError{}) {
+			pb.Errors = append(pb.Errors, statusPB(&Status{Section: state.SectionName(section), Age: m.Ages[section], Error: err}))
+		}
+	}
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Summary{Summary: pb}}, nil
+}
+
+func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
+	if len(pb.Problems) > state.MaxProblems {
+		return nil, fmt.Errorf("decode summary: %d problems of at most %d", len(pb.Problems), state.MaxProblems)
+	}
+	m := &Summary{Ages: agesFromPB(pb.Ages), Summary: state.Summary{
+		Nodes: state.NodeCounts{Total: int(pb.Nodes.GetTotal()), Ready: int(pb.Nodes.GetReady()), Schedulable: int(pb.Nodes.GetSchedulable())},
+		Pods: state.PodCounts{
+			Total: int(pb.Pods.GetTotal()), Pending: int(pb.Pods.GetPending()), Running: int(pb.Pods.GetRunning()), Succeeded: int(pb.Pods.GetSucceeded()),
+			Failed: int(pb.Pods.GetFailed()), Unknown: int(pb.Pods.GetUnknown()), Terminating: int(pb.Pods.GetTerminating()),
+		},
+		Containers: state.ContainerCounts{
+			Total: int(pb.Containers.GetTotal()), Running: int(pb.Containers.GetRunning()), Waiting: int(pb.Containers.GetWaiting()),
+			Terminated: int(pb.Containers.GetTerminated()), Unknown: int(pb.Containers.GetUnknown()), Restarts: int(pb.Containers.GetRestarts()),
+			Desired: int(pb.Containers.GetDesired()), Ready: int(pb.Containers.GetReady()),
+		},
+		Capacity: summedFromPB(pb.Capacity), Allocatable: summedFromPB(pb.Allocatable), Requested: summedFromPB(pb.Requested), Limits: summedFromPB(pb.Limits),
+		Fragmentation: state.Room{CPUMillis: pb.LargestFreeCpuMillis, MemoryBytes: pb.LargestFreeMemoryBytes},
+		Ports:         state.PortCounts{Taken: int(pb.PortsTaken), Conflicts: int(pb.PortConflicts)},
+		Healthy:       pb.Healthy, Problems: make([]state.Problem, 0, len(pb.Problems)), ProblemCount: int(pb.ProblemCount),
+	}}
+	if u := pb.Used; u != nil {
+		m.Summary.Used = &state.UsedSum{CPUMillis: u.CpuMillis, MemoryBytes: u.MemoryBytes, SampledAt: state.Time(u.SampledAt), Nodes: int(u.Nodes)}
+	}
+	for _, p := range pb.Problems {
+		m.Summary.Problems = append(m.Summary.Problems, state.Problem{
+			Kind: cut(p.Kind, maxWords), What: cut(p.What, maxWords), Where: cut(p.Where, maxWords), Since: state.Time(p.Since), Message: cut(p.Message, maxWords),
+		})
+	}
+	for _, e := range pb.Errors {
+		status, err := statusFromPB(e)
+		if err != nil {
+			return nil, fmt.Errorf("decode summary: %w", err)
+		}
+		m.Errors[status.Section] = status.Error
+	}
+	return m, nil
+}
+
+func summedToPB(r state.Resources) *wirepb.SummedResources {
+	return &wirepb.SummedResources{CpuMillis: r.CPUMillis, MemoryBytes: r.MemoryBytes, EphemeralStorageBytes: r.EphemeralStorageBytes, Pods: r.Pods, Extended: r.Extended}
+}
+
+func summedFromPB(pb *wirepb.SummedResources) state.Resources {
+	return state.Resources{CPUMillis: pb.GetCpuMillis(), MemoryBytes: pb.GetMemoryBytes(), EphemeralStorageBytes: pb.GetEphemeralStorageBytes(), Pods: pb.GetPods(), Extended: pb.GetExtended()}
+}

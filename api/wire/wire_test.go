@@ -1,0 +1,310 @@
+package wire
+
+import (
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+)
+
+var now = time.Unix(1_800_000_000, 0)
+
+func never() (ages [state.NumSections]time.Duration) {
+	for i := range ages {
+		ages[i] = -1
+	}
+	return ages
+}
+
+func bookmarkOf(s *state.State) *Bookmark {
+	return &Bookmark{Seq: s.Seq, Count: s.Count(), Hash: HashState(s), Ages: never()}
+}
+
+func deltaOf(prev, next *state.State) *Delta {
+	d := state.Diff(prev, next)
+	return &Delta{From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes}
+}
+
+// overTheWire encodes and decodes a message.
+func overTheWire(t *testing.T, m AgentMessage) AgentMessage {
+	t.Helper()
+	frame, err := EncodeAgent(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := DecodeAgent(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
+
+func take(t *testing.T, r *Receiver, m AgentMessage) *state.State {
+	t.Helper()
+	s, err := r.Take(overTheWire(t, m), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func takeSnapshot(t *testing.T, r *Receiver, s *state.State) {
+	t.Helper()
+	frames, err := EncodeSnapshot(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range frames {
+		m, err := DecodeAgent(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Take(m, now); got != nil || err != nil {
+			t.Fatalf("a chunk gave %v, %v", got, err)
+		}
+	}
+}
+
+func entries(s *state.State) (all []state.Entry) {
+	for kind := range state.NumKinds {
+		all = slices.AppendSeq(all, s.Entries(kind))
+	}
+	return all
+}
+
+func wantSame(t *testing.T, got, want *state.State) {
+	t.Helper()
+	if got == nil {
+		t.Fatal("no state")
+	}
+	a, b := entries(got), entries(want)
+	if len(a) != len(b) || got.Seq != want.Seq || got.Epoch != want.Epoch {
+		t.Fatalf("got %d objects at %x-%d, want %d at %x-%d", len(a), got.Epoch, got.Seq, len(b), want.Epoch, want.Seq)
+	}
+	for i := range a {
+		if !reflect.DeepEqual(a[i], b[i]) {
+			t.Fatalf("got %+v %+v\nwant %+v %+v", a[i], a[i].Object, b[i], b[i].Object)
+		}
+	}
+	if !reflect.DeepEqual(got.Usage, want.Usage) {
+		t.Fatalf("usage differs: %v, want %v", got.Usage, want.Usage)
+	}
+}
+
+func TestStateArrivesAsItWasSent(t *testing.T) {
+	for seed := range uint64(30) {
+		w := statetest.New(seed, 5, 200)
+		r := NewReceiver(seed, nil)
+		takeSnapshot(t, r, w.State)
+		wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
+		for step := range 20 {
+			prev := w.State
+			w.Step(step)
+			take(t, r, deltaOf(prev, w.State))
+			if step%3 == 0 {
+				w.Sample(1_800_000_000 + state.Time(15*step))
+				take(t, r, NewUsage(w.State.Usage, prev.Usage))
+			}
+			wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
+		}
+	}
+}
+
+func TestSnapshotOfManyChunksArrives(t *testing.T) {
+	w := statetest.New(9, 50, 20_000)
+	frames, err := EncodeSnapshot(w.State, 7)
+	if err != nil || len(frames) < 3 {
+		t.Fatalf("%d frames, %v", len(frames), err)
+	}
+	for _, f := range frames {
+		if len(f) > 2*chunkTarget {
+			t.Errorf("a frame of %d bytes", len(f))
+		}
+	}
+	r := NewReceiver(9, nil)
+	takeSnapshot(t, r, w.State)
+	wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
+}
+
+func TestReceiverGoesOnFromWhatItHeld(t *testing.T) {
+	w := statetest.New(4, 3, 50)
+	held := w.State
+	w.Step(5)
+	r := NewReceiver(4, held)
+	take(t, r, deltaOf(held, w.State))
+	wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
+}
+
+func TestReceiverRefusesWhatDoesNotFit(t *testing.T) {
+	w := statetest.New(6, 3, 50)
+	prev := w.State
+	w.Step(3)
+	delta := deltaOf(prev, w.State)
+	lost := *delta
+	lost.Upserts = delta.Upserts[1:]
+	early := *delta
+	early.From--
+	frames, err := EncodeSnapshot(w.State, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := DecodeAgent(frames[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := *snapshot.(*Snapshot)
+	open.Last = false
+	foreign := open
+	foreign.ID, foreign.Chunk = 2, 1
+	wrongHash := *bookmarkOf(w.State)
+	wrongHash.Hash++
+	wrongCount := *bookmarkOf(w.State)
+	wrongCount.Count++
+	for name, messages := range map[string][]AgentMessage{
+		"a lost delta":                {bookmarkOf(w.State)},
+		"a delta of another base":     {&early},
+		"a delta twice":               {delta, delta},
+		"a lost upsert":               {&lost, bookmarkOf(w.State)},
+		"a wrong hash":                {delta, &wrongHash},
+		"a wrong count":               {delta, &wrongCount},
+		"a bookmark from before":      {delta, bookmarkOf(prev)},
+		"a bookmark in a snapshot":    {&open, bookmarkOf(w.State)},
+		"a delta in a snapshot":       {&open, delta},
+		"a delta behind a snapshot":   {snapshot, delta},
+		"a snapshot behind a delta":   {delta, snapshot},
+		"two snapshots":               {snapshot, snapshot},
+		"a chunk of another snapshot": {&open, &foreign},
+		"a chunk out of nowhere":      {&foreign},
+		"usage without its base":      {&Usage{N: 9, Base: 8, columns: NewUsage(&state.Usage{N: 9}, nil).columns}},
+		"a message of a handshake":    {&Hello{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := NewReceiver(6, prev)
+			var err error
+			for _, m := range messages {
+				if err != nil {
+					t.Fatalf("refused before the end: %v", err)
+				}
+				_, err = r.Take(m, now)
+			}
+			if !errors.Is(err, ErrResync) {
+				t.Errorf("got %v, want ErrResync", err)
+			}
+		})
+	}
+}
+
+func TestSectionsAreOnTheReceiversClock(t *testing.T) {
+	s := &state.State{Epoch: 1}
+	b := bookmarkOf(s)
+	b.Ages[state.SectionNodes], b.Ages[state.SectionPods] = 0, time.Minute
+	r := NewReceiver(1, nil)
+	failure := state.SectionError{Reason: "Forbidden", Message: "allow it"}
+	take(t, r, &Status{Section: state.SectionStorage, Age: -1, Error: failure})
+	got := take(t, r, b)
+	want := [state.NumSections]state.Section{{ObservedAt: now}, {ObservedAt: now.Add(-time.Minute)}, {}, {Error: failure}, {}}
+	if got.Sections != want {
+		t.Errorf("got %v, want %v", got.Sections, want)
+	}
+	if got = take(t, r, b); got.Sections[state.SectionStorage].Error != failure {
+		t.Error("an error that was not taken back is forgotten")
+	}
+	take(t, r, &Status{Section: state.SectionStorage})
+	if got = take(t, r, b); got.Sections[state.SectionStorage].Error.Reason != "" {
+		t.Error("an error that was taken back is still there")
+	}
+}
+
+func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
+	sum := state.Summarize(statetest.New(2, 20, 500).State, now)
+	sum.Ripens, sum.Used = time.Time{}, &state.UsedSum{CPUMillis: 1, MemoryBytes: 2, SampledAt: 3, Nodes: 4}
+	ages := never()
+	ages[2] = 1500 * time.Millisecond
+	for _, m := range []AgentMessage{
+		&Hello{ProtocolMin: 1, ProtocolMax: 2, AgentVersion: "v1", ClusterName: "c", ClusterUID: "u", KubernetesVersion: "v1.36", Epoch: 1 << 63, Seq: 9},
+		&Granted{Session: "s", Period: 5 * time.Second, Duration: 30 * time.Minute, Renewal: 3},
+		&Status{Section: state.SectionUsage, Age: -1, Error: state.SectionError{Reason: "Unavailable", Message: "m"}},
+		&Bookmark{Seq: 1, Count: 2, Hash: 1 << 63, Ages: ages, Sent: time.Hour},
+		&Summary{Summary: sum, Ages: ages, Errors: [state.NumSections]state.SectionError{3: {Reason: "Forbidden"}}},
+		&End{Reason: EndExpired, Message: "the session's 30m are over"},
+		&Unsupported{ProtocolMin: 1, ProtocolMax: 1, Message: "upgrade the agent"},
+	} {
+		if got := overTheWire(t, m); !reflect.DeepEqual(got, m) {
+			t.Errorf("got %+v\nwant %+v", got, m)
+		}
+	}
+	for _, m := range []MasterMessage{
+		&Report{Protocol: 1, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &Base{Epoch: 1 << 63, Seq: 4}},
+		&Report{SummaryOnly: true},
+		&Ack{Seq: 7},
+		&Renew{Renewal: 2, Duration: time.Minute},
+		&Stop{Message: "deleted"},
+	} {
+		frame, err := EncodeMaster(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeMaster(frame); err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("got %+v, %v\nwant %+v", got, err, m)
+		}
+	}
+}
+
+func TestTickWithoutChangeIsSmall(t *testing.T) {
+	s := statetest.New(1, 100, 5000).State
+	b := bookmarkOf(s)
+	for i := range b.Ages {
+		b.Ages[i] = 0
+	}
+	b.Sent = 20 * time.Minute
+	frame, err := EncodeAgent(b)
+	if err != nil || len(frame) > 40 {
+		t.Errorf("%d bytes, %v", len(frame), err)
+	}
+}
+
+func TestTooLargeIsSaidAndNotSent(t *testing.T) {
+	d := &Delta{}
+	for i := range 1100 {
+		name := strings.Repeat("x", maxString-8) + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676))
+		d.Upserts = append(d.Upserts, state.Entry{Object: &state.Node{Name: name}})
+	}
+	if _, err := EncodeAgent(d); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("got %v, want ErrTooLarge", err)
+	}
+	if _, err := DecodeAgent(make([]byte, MaxFrame+1)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("got %v, want ErrTooLarge", err)
+	}
+}
+
+func TestAddressesSurvive(t *testing.T) {
+	for _, a := range []string{"", "10.0.0.1", "fd00::1", "::ffff:10.0.0.1", "lb.example.com", "abc", "fifteen-letters", "FD00::1", "fe80::1%eth0"} {
+		if got := addressFromPB(addressToPB(a)); got != a {
+			t.Errorf("%q came back as %q", a, got)
+		}
+	}
+}
+
+func TestUsageSurvivesNodesThatComeAndGo(t *testing.T) {
+	rand := rand.New(rand.NewPCG(1, 2))
+	var sent, held *state.Usage
+	for n := range uint64(200) {
+		next := &state.Usage{N: n + 1, BySlot: make([]state.Used, rand.IntN(30))}
+		for i := range next.BySlot {
+			if rand.IntN(3) > 0 {
+				next.BySlot[i] = state.Used{CPUMillis: rand.Int64N(1e6), MemoryBytes: rand.Int64N(1e9) << 10, SampledAt: state.Time(1_800_000_000 + 15*int64(n) - rand.Int64N(30))}
+			}
+		}
+		got, err := overTheWire(t, NewUsage(next, sent)).(*Usage).after(held)
+		if err != nil || !reflect.DeepEqual(got, next) {
+			t.Fatalf("reading %d: %v\n got %v\nwant %v", next.N, err, got, next)
+		}
+		sent, held = next, got
+	}
+}
