@@ -1,0 +1,71 @@
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// Ports are taken from below the range that the kernel gives to outgoing connections, so that none of those can sit on
+// a port between its reservation and the start of its server.
+const (
+	firstPort = 21000
+	lastPort  = 29999
+)
+
+// Ports are the TCP ports of 127.0.0.1 that one user has reserved, by use. A port stays reserved while its server is
+// down, so that it can come back on it.
+type Ports struct {
+	byUse map[string]int
+	held  []net.Listener
+}
+
+// Of returns the port for a use, reserving one at its first mention.
+func (p *Ports) Of(use string) (int, error) {
+	if port, ok := p.byUse[use]; ok {
+		return port, nil
+	}
+	size := lastPort - firstPort + 1
+	start := rand.IntN(size)
+	for i := range size {
+		port := firstPort + (start+i)%size
+		held, err := reservePort(port)
+		if err != nil {
+			continue
+		}
+		if p.byUse == nil {
+			p.byUse = map[string]int{}
+		}
+		p.byUse[use] = port
+		p.held = append(p.held, held)
+		return port, nil
+	}
+	return 0, fmt.Errorf("reserve a port for %s: none of %d-%d is free", use, firstPort, lastPort)
+}
+
+// reservePort reserves a port among the processes of this package by an abstract Unix socket, which needs no file and
+// ends with its process, and sees to it that no other server has the port.
+func reservePort(port int) (net.Listener, error) {
+	held, err := net.Listen("unix", fmt.Sprintf("@rollcall/port/%d", port))
+	if err != nil {
+		return nil, fmt.Errorf("reserve port %d: %w", port, err)
+	}
+	probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("try port %d: %w", port, err), held.Close())
+	}
+	if err := probe.Close(); err != nil {
+		return nil, errors.Join(fmt.Errorf("free port %d: %w", port, err), held.Close())
+	}
+	return held, nil
+}
+
+// Release gives all of them back.
+func (p *Ports) Release() {
+	for _, held := range p.held {
+		_ = held.Close()
+	}
+	*p = Ports{}
+}
