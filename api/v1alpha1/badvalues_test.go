@@ -1,0 +1,178 @@
+package v1alpha1_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// setting is one field set to a value; where that is a mistake, with the words that the API server has to find for it.
+type setting struct {
+	field string
+	value any
+	told  []string
+}
+
+func (s setting) name() string {
+	text, ok := s.value.(string)
+	if !ok || len(text) > 40 {
+		return s.field
+	}
+	return s.field + "=" + strings.ReplaceAll(text, "/", "|")
+}
+
+func (s setting) mustBeTold(t *testing.T, err error) {
+	t.Helper()
+	if !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
+		t.Fatalf("%s = %v: got %v, want a refusal", s.field, s.value, err)
+	}
+	for _, words := range append(s.told, s.field) {
+		if !strings.Contains(err.Error(), words) {
+			t.Errorf("%s = %v: want %q in: %v", s.field, s.value, words, err)
+		}
+	}
+}
+
+// Words that recur in what the API server says.
+const (
+	urlRule      = "must be a URL that begins with wss://"
+	hostPortRule = "must be host and port only"
+	hostRule     = "must name a host by a DNS name or an IP address"
+	portRule     = "must have a port from 1 to 65535"
+	ipRule       = "must be an IP address in its canonical form"
+	uidRule      = "kubectl get namespace kube-system"
+	bundleRule   = "base64 -w0 ca.crt"
+	nameRule     = "must be a DNS name or an IP address from the agent's certificate"
+	pinRule      = "must be 64 lower-case hex digits"
+	periodRule   = "must be a duration from 100ms to 24h"
+	unknownField = "unknown field"
+	notAString   = "must be of type string"
+	notAList     = "must be of type array"
+	notAnObject  = "must be of type object"
+	notABoolean  = "must be of type boolean"
+	duplicate    = "Duplicate value"
+)
+
+func badAgentValues() []setting {
+	return slices.Concat(badNames(), badEndpoints(), badClusterIPs(), badTLS(), badReporting(), badRest())
+}
+
+func badNames() []setting {
+	return []setting{
+		{"metadata.name", "10.20.0.7", []string{"must not be an IP address", "spec.clusterIPs"}},
+		{"metadata.name", strings.Repeat("a", 64), []string{"must be at most 63 characters long"}},
+	}
+}
+
+func badEndpoints() []setting {
+	return []setting{
+		{"spec.endpoint", missing{}, []string{"Required value"}},
+		{"spec.endpoint", 7443, []string{notAString}},
+		{"spec.endpoint", "", []string{urlRule}},
+		{"spec.endpoint", "10.20.0.7:7443", []string{urlRule}},
+		{"spec.endpoint", "prod-eu", []string{urlRule}},
+		{"spec.endpoint", "/v1/report", []string{urlRule}},
+		{"spec.endpoint", "https://10.20.0.7:7443", []string{urlRule}},
+		{"spec.endpoint", "WSS://10.20.0.7:7443", []string{urlRule}},
+		{"spec.endpoint", "wss:10.20.0.7:7443", []string{urlRule}},
+		{"spec.endpoint", "wss://10.20.0.7:port", []string{urlRule}},
+		{"spec.endpoint", "wss://prod eu:7443", []string{urlRule}},
+		{"spec.endpoint", "wss://[2001:db8::7:7443", []string{urlRule}},
+		{"spec.endpoint", "wss://10.20.0.7:7443/", []string{hostPortRule}},
+		{"spec.endpoint", "wss://10.20.0.7:7443/v1/report", []string{hostPortRule}},
+		{"spec.endpoint", "wss://10.20.0.7:7443?a=b", []string{hostPortRule}},
+		{"spec.endpoint", "wss://10.20.0.7:7443#a", []string{hostPortRule}},
+		{"spec.endpoint", "wss://user:word@10.20.0.7:7443", []string{hostPortRule}},
+		{"spec.endpoint", "wss://:7443", []string{hostRule}},
+		{"spec.endpoint", "wss://-a:7443", []string{hostRule}},
+		{"spec.endpoint", "wss://[fe80::1%25eth0]:7443", []string{hostRule}},
+		{"spec.endpoint", "wss://10.20.0.7:", []string{portRule}},
+		{"spec.endpoint", "wss://10.20.0.7:0", []string{portRule}},
+		{"spec.endpoint", "wss://10.20.0.7:65536", []string{portRule}},
+		{"spec.endpoint", "wss://10.20.0.7:07443", []string{portRule}},
+		{"spec.endpoint", "wss://" + strings.Repeat("a", 295), []string{"may not be more than 300"}},
+	}
+}
+
+func badClusterIPs() []setting {
+	bad := []setting{
+		{"spec.clusterIPs", "203.0.113.7", []string{notAList}},
+		{"spec.clusterIPs", []any{"203.0.113.7", "203.0.113.7"}, []string{duplicate}},
+		{"spec.clusterIPs", slices.Repeat([]any{"203.0.113.7"}, 17), []string{"must have at most 16 items"}},
+		{"spec.clusterIPs[0]", 203, []string{notAString}},
+		{"spec.clusterIPs[0]", strings.Repeat("1", 46), []string{"may not be more than 45"}},
+	}
+	for _, value := range []string{
+		"", "prod-eu", "203.0.113", "203.0.113.7:7443", "203.0.113.0/24", "203.0.113.007", "::ffff:203.0.113.7",
+		"2001:DB8::7", "2001:db8:0:0:0:0:0:7", "[2001:db8::7]", "fe80::1%eth0",
+	} {
+		bad = append(bad, setting{"spec.clusterIPs[0]", value, []string{ipRule}})
+	}
+	return bad
+}
+
+func badTLS() []setting {
+	return []setting{
+		{"spec.tls", "none", []string{notAnObject}},
+		{"spec.tls.caBundle", 1, []string{notAString}},
+		{"spec.tls.caBundle", "-----BEGIN CERTIFICATE-----", []string{bundleRule}},
+		{"spec.tls.caBundle", "LS0t\nLS1C", []string{bundleRule}},
+		{"spec.tls.caBundle", "LS0tLS1C=", []string{bundleRule}},
+		{"spec.tls.caBundle", "Pz8_Pj4-", []string{bundleRule}},
+		{"spec.tls.caBundle", strings.Repeat("LS0t", 87384/4+1), []string{"may not be more than 87384"}},
+		{"spec.tls.serverName", 1, []string{notAString}},
+		{"spec.tls.serverName", "https://prod-eu", []string{nameRule}},
+		{"spec.tls.serverName", "prod-eu:7443", []string{nameRule}},
+		{"spec.tls.serverName", "prod eu", []string{nameRule}},
+		{"spec.tls.serverName", strings.Repeat("a", 254), []string{"may not be more than 253"}},
+		{"spec.tls.pinnedSHA256", samplePin, []string{notAList}},
+		{"spec.tls.pinnedSHA256", []any{samplePin, samplePin}, []string{duplicate}},
+		{"spec.tls.pinnedSHA256", slices.Repeat([]any{samplePin}, 5), []string{"must have at most 4 items"}},
+		{"spec.tls.pinnedSHA256[0]", 1, []string{notAString}},
+		{"spec.tls.pinnedSHA256[0]", "", []string{pinRule}},
+		{"spec.tls.pinnedSHA256[0]", samplePin[1:], []string{pinRule}},
+		{"spec.tls.pinnedSHA256[0]", strings.ToUpper(samplePin), []string{pinRule}},
+		{"spec.tls.pinnedSHA256[0]", "sha256:" + samplePin, []string{"may not be more than 64"}},
+	}
+}
+
+func badReporting() []setting {
+	bad := []setting{
+		{"spec.reporting", "often", []string{notAnObject}},
+		{"spec.reporting.mode", "Always", []string{"Unsupported value", `"OnDemand", "Continuous"`}},
+		{"spec.reporting.mode", "", []string{"Unsupported value", `"OnDemand", "Continuous"`}},
+		{"spec.reporting.requestPeriod", "0s", []string{periodRule}},
+		{"spec.reporting.cacheTTL", "0s", []string{periodRule}},
+		{"spec.reporting.sessionDuration", "0ms", []string{periodRule}},
+		{"spec.reporting.idleRefresh", "99ms", []string{"must be 0s, which is never, or a duration from 100ms to 24h"}},
+	}
+	for _, field := range []string{"requestPeriod", "sessionDuration", "cacheTTL", "idleRefresh"} {
+		field = "spec.reporting." + field
+		bad = append(bad,
+			setting{field, 5, []string{notAString}},
+			setting{field, "1000h1000m1000.5s", []string{"may not be more than 16"}},
+			// Within the pattern, and more than a time.Duration holds: what would break every informer.
+			setting{field, "9999999999h", []string{"a duration from 100ms to 24h"}},
+			setting{field, "99999999999999ms", []string{"a duration from 100ms to 24h"}},
+		)
+		for _, value := range []string{"", "5", "s", "1d", "-5s", "+5s", "1us", "5 s", "1.s", ".5s", "1e3s", "5S", "24h1ms", "99.9ms"} {
+			bad = append(bad, setting{field, value, []string{"a duration from 100ms to 24h"}})
+		}
+	}
+	return bad
+}
+
+func badRest() []setting {
+	return []setting{
+		{"spec", missing{}, []string{"Required value"}},
+		{"spec", "wss://10.20.0.7:7443", []string{notAnObject}},
+		{"spec.clusterUID", 1, []string{notAString}},
+		{"spec.clusterUID", "the new one", []string{uidRule}},
+		{"spec.clusterUID", strings.Repeat("a", 65), []string{"may not be more than 64"}},
+		{"spec.suspend", "yes", []string{notABoolean}},
+		{"spec.endpiont", "wss://10.20.0.7:7443", []string{unknownField}},
+		{"spec.reporting.period", "5s", []string{unknownField}},
+	}
+}
