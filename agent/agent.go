@@ -1,0 +1,158 @@
+// Package agent wires what runs in a member cluster: watches feed facts, facts feed
+// the snapshot, and the snapshot is reported to the masters that dial. It decides
+// nothing itself.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"rollcall.dev/rollcall/agent/report"
+	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// drainTime is what saying good-bye may take; a process has ten seconds.
+const drainTime = 8 * time.Second
+
+// Run runs an agent until ctx is done, then tells every master and returns nil. An
+// error is one that keeps it from working at all: a bad Config, an address that is
+// taken. A cluster that cannot be reached is none: the agent waits for it.
+func Run(ctx context.Context, cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	a, err := assemble(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+// agent is everything that Run has built.
+type agent struct {
+	cfg      Config
+	snapshot *snapshot.Snapshot
+	handler  *report.Handler
+	// workers feed the snapshot.
+	workers []func(context.Context) error
+	// servers listen already; the first one is for masters.
+	servers []*server
+}
+
+// assemble builds an agent. Nothing runs yet, but its addresses are open.
+func assemble(ctx context.Context, cfg Config) (*agent, error) {
+	a := &agent{cfg: cfg, snapshot: snapshot.New(rand.Uint64())}
+	cluster, err := cfg.restConfig()
+	if err != nil {
+		return nil, err
+	}
+	identity, err := newIdentity(cluster, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := cfg.verifier()
+	if err != nil {
+		return nil, err
+	}
+	usage, err := usageReader(cfg, cluster, a.snapshot)
+	if err != nil {
+		return nil, err
+	}
+	a.workers = []func(context.Context) error{a.snapshot.Run, identity.run, watches(cfg, cluster, a.snapshot), usage.Run}
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newSnapshotMetrics(a.snapshot.Current))
+	a.handler = report.New(report.Config{
+		ClusterName: cfg.ClusterName, AgentVersion: cfg.Version, Identity: identity.get,
+		Snapshot: a.snapshot, Verifier: verifier, UseUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
+		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession,
+		Log: cfg.Log, Metrics: registry,
+	})
+	health := &health{identity: identity.get, current: a.snapshot.Current}
+	return a, a.listen(ctx, health, registry)
+}
+
+// listen opens all addresses, or none.
+func (a *agent) listen(ctx context.Context, health *health, registry *prometheus.Registry) error {
+	tlsConfig, err := a.cfg.serverTLS()
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(wire.Path, a.handler)
+	health.register(mux)
+	masters, err := listen(ctx, a.cfg.Listen, mux, tlsConfig, a.cfg.Log)
+	if err != nil {
+		return fmt.Errorf("serve masters: %w", err)
+	}
+	a.servers = []*server{masters}
+	if a.cfg.MetricsListen == "" {
+		return nil
+	}
+	mux = http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	metrics, err := listen(ctx, a.cfg.MetricsListen, mux, nil, a.cfg.Log)
+	if err != nil {
+		return errors.Join(fmt.Errorf("serve metrics: %w", err), masters.listener.Close())
+	}
+	a.servers = append(a.servers, metrics)
+	return nil
+}
+
+// run lets everything work until ctx is done or a part of it fails. What feeds the
+// snapshot outlives the sessions.
+func (a *agent) run(ctx context.Context) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, working := errgroup.WithContext(background)
+	for _, work := range a.workers {
+		group.Go(func() error { return work(working) })
+	}
+	for _, s := range a.servers {
+		group.Go(s.serve)
+	}
+	a.announce()
+	select {
+	case <-ctx.Done():
+	case <-working.Done():
+	}
+	a.drain(background)
+	stop()
+	return group.Wait()
+}
+
+func (a *agent) announce() {
+	if a.cfg.Auth == AuthNone {
+		a.cfg.Log.Warn("INSECURE: --auth none: whoever reaches the address can read the cluster", "address", a.cfg.Listen)
+	}
+	if a.cfg.Listening != nil {
+		addresses := Addresses{Masters: a.servers[0].listener.Addr()}
+		if len(a.servers) > 1 {
+			addresses.Metrics = a.servers[1].listener.Addr()
+		}
+		a.cfg.Listening(addresses)
+	}
+}
+
+// drain takes in nobody any more and tells every master.
+func (a *agent) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	var group errgroup.Group
+	group.Go(func() error { return a.handler.Shutdown(ctx) })
+	for _, s := range a.servers {
+		group.Go(func() error { return s.close(ctx) })
+	}
+	if err := group.Wait(); err != nil {
+		a.cfg.Log.Warn("not everybody could be told of the end", "error", err)
+	}
+}

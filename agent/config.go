@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"rollcall.dev/rollcall/api/token"
+)
+
+// Ways to know who dials, and where usage comes from.
+const (
+	AuthToken = "token"
+	AuthNone  = "none"
+
+	UsageMetricsAPI = "metrics-api"
+	UsageNone       = "none"
+)
+
+// Config is what an agent is told. Default has every value but ClusterName.
+type Config struct {
+	// Kubeconfig is the member cluster's; empty: in-cluster, then $KUBECONFIG.
+	Kubeconfig  string
+	ClusterName string
+
+	// Listen serves masters and health, MetricsListen the agent's own metrics (empty:
+	// nowhere). Both are host:port.
+	Listen, MetricsListen   string
+	TLSCertFile, TLSKeyFile string
+	// Auth is AuthToken, checked with MasterPublicKeyFiles, or AuthNone.
+	Auth                 string
+	MasterPublicKeyFiles []string
+	// Insecure serves plain ws where no certificate is given, and allows AuthNone on
+	// any address.
+	Insecure bool
+
+	// UsageSource is UsageMetricsAPI, read every UsagePeriod while anybody wants it, or
+	// UsageNone.
+	UsageSource string
+	UsagePeriod time.Duration
+	// MinRequestPeriod and MaxSession are what is granted at most, whatever a master
+	// asks for.
+	MinRequestPeriod, MaxSession time.Duration
+
+	Version string
+	Log     *slog.Logger
+
+	// Listening is told the addresses once they are open, for who listens on port 0;
+	// may be nil.
+	Listening func(Addresses)
+}
+
+// Addresses are where an agent listens. Metrics is nil where they are served nowhere.
+type Addresses struct{ Masters, Metrics net.Addr }
+
+// Default is the Config of an agent that is told nothing else.
+func Default() Config {
+	return Config{
+		Listen:           ":7443",
+		MetricsListen:    "127.0.0.1:7444",
+		Auth:             AuthToken,
+		UsageSource:      UsageMetricsAPI,
+		UsagePeriod:      15 * time.Second,
+		MinRequestPeriod: time.Second,
+		MaxSession:       30 * time.Minute,
+		Version:          "unknown",
+		Log:              slog.New(slog.DiscardHandler),
+	}
+}
+
+// Validate says everything that is wrong with a Config, in words for whoever wrote
+// the command line.
+func (c *Config) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.ClusterName != "", "--cluster-name is missing: the name of the ClusterAgent on the hub")
+	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
+	check(slices.Contains([]string{AuthToken, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthToken, AuthNone)
+	check(c.Auth != AuthToken || len(c.MasterPublicKeyFiles) > 0,
+		"--auth %s needs --master-public-key-file: the .pub file that `rollcall-master keygen` writes", AuthToken)
+	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
+		"--auth %s on %s lets anybody read the cluster: listen on a loopback address, or say --insecure", AuthNone, c.Listen)
+	check(slices.Contains([]string{UsageMetricsAPI, UsageNone}, c.UsageSource), "--usage-source %q is neither %s nor %s", c.UsageSource, UsageMetricsAPI, UsageNone)
+	check(c.UsagePeriod >= time.Second, "--usage-period %s is below 1s", c.UsagePeriod)
+	check(c.MinRequestPeriod > 0, "--min-request-period %s is not above zero", c.MinRequestPeriod)
+	check(c.MaxSession > c.MinRequestPeriod, "--max-session %s is not above --min-request-period %s", c.MaxSession, c.MinRequestPeriod)
+	return errors.Join(errs...)
+}
+
+// isLoopback says that an address to listen on can be reached from this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// verifier checks the tokens of dials; nil where anybody may dial.
+func (c *Config) verifier() (*token.Verifier, error) {
+	if c.Auth == AuthNone {
+		return nil, nil
+	}
+	keys, err := token.ReadPublicKeys(c.MasterPublicKeyFiles...)
+	if err != nil {
+		return nil, err
+	}
+	return token.NewVerifier(c.ClusterName, keys...), nil
+}

@@ -1,0 +1,56 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultLacksNothingButNameAndKey(t *testing.T) {
+	cfg := Default()
+	err := cfg.Validate()
+	if err == nil || strings.Count(err.Error(), "\n") != 1 {
+		t.Fatalf("Validate = %v; want the missing name and the missing key", err)
+	}
+	cfg.ClusterName, cfg.MasterPublicKeyFiles = "prod-eu", []string{"master.pub"}
+	if err := cfg.Validate(); err != nil {
+		t.Errorf("Validate = %v", err)
+	}
+}
+
+func TestWrongConfigIsRefusedWithTheFlagToChange(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit func(*Config)
+		want string // empty: it is fine
+	}{
+		"no name":                        {func(c *Config) { c.ClusterName = "" }, "--cluster-name"},
+		"certificate without key":        {func(c *Config) { c.TLSCertFile = "tls.crt" }, "--tls-key-file"},
+		"key without certificate":        {func(c *Config) { c.TLSKeyFile = "tls.key" }, "--tls-cert-file"},
+		"certificate and key":            {func(c *Config) { c.TLSCertFile, c.TLSKeyFile = "tls.crt", "tls.key" }, ""},
+		"unknown auth":                   {func(c *Config) { c.Auth = "basic" }, "--auth"},
+		"token without a key":            {func(c *Config) { c.MasterPublicKeyFiles = nil }, "--master-public-key-file"},
+		"none on all addresses":          {func(c *Config) { c.Auth = AuthNone }, "--insecure"},
+		"none on one address":            {func(c *Config) { c.Auth, c.Listen = AuthNone, "10.0.0.1:7443" }, "--insecure"},
+		"none on a name":                 {func(c *Config) { c.Auth, c.Listen = AuthNone, "example.org:7443" }, "--insecure"},
+		"none on no address":             {func(c *Config) { c.Auth, c.Listen = AuthNone, "7443" }, "--insecure"},
+		"none on loopback":               {func(c *Config) { c.Auth, c.Listen = AuthNone, "127.0.0.1:7443" }, ""},
+		"none on IPv6 loopback":          {func(c *Config) { c.Auth, c.Listen = AuthNone, "[::1]:7443" }, ""},
+		"none on localhost":              {func(c *Config) { c.Auth, c.Listen = AuthNone, "localhost:7443" }, ""},
+		"none and insecure":              {func(c *Config) { c.Auth, c.Insecure = AuthNone, true }, ""},
+		"token and insecure":             {func(c *Config) { c.Insecure = true }, ""},
+		"unknown usage":                  {func(c *Config) { c.UsageSource = "kubelet" }, "--usage-source"},
+		"no usage":                       {func(c *Config) { c.UsageSource = UsageNone }, ""},
+		"usage too often":                {func(c *Config) { c.UsagePeriod = 100 * time.Millisecond }, "--usage-period"},
+		"no period":                      {func(c *Config) { c.MinRequestPeriod = 0 }, "--min-request-period"},
+		"session as long as the period":  {func(c *Config) { c.MaxSession = c.MinRequestPeriod }, "--max-session"},
+		"session longer than the period": {func(c *Config) { c.MaxSession = c.MinRequestPeriod + 1 }, ""},
+	} {
+		cfg := Default()
+		cfg.ClusterName, cfg.MasterPublicKeyFiles = "prod-eu", []string{"master.pub"}
+		tc.edit(&cfg)
+		err := cfg.Validate()
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v; want %q", name, err, tc.want)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// awaitReport is the master's first message, which must be its Report.
+func awaitReport(ctx context.Context, p *peer, c *caller) (*wire.Report, error) {
+	timer := time.NewTimer(reportTimeout)
+	defer timer.Stop()
+	select {
+	case m := <-p.messages:
+		if asked, ok := m.(*wire.Report); ok {
+			return asked, nil
+		}
+		return nil, protocolError("the first message is a %T, not a Report", m)
+	case end := <-c.orders:
+		return nil, end
+	case <-timer.C:
+		return nil, &violation{wire.CloseSilent, fmt.Sprintf("no Report within %s", reportTimeout)}
+	case <-p.gone:
+		return nil, p.lost
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// admissible says whether a Report can be answered at all. Who dials with a token
+// speaks for the holder in it, and for no other.
+func admissible(r *wire.Report, tokenHolder string) error {
+	switch {
+	case r.Protocol < wire.ProtocolMin || r.Protocol > wire.ProtocolMax:
+		return &unsupported{wire.Unsupported{
+			ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax,
+			Message: fmt.Sprintf("the agent speaks protocol %d to %d, not %d", wire.ProtocolMin, wire.ProtocolMax, r.Protocol),
+		}}
+	case r.Session == "" || r.Holder == "":
+		return protocolError("a Report without session or holder")
+	case tokenHolder != "" && r.Holder != tokenHolder:
+		return protocolError("a Report of another holder than the token's")
+	}
+	return nil
+}
+
+// grant is what is granted of what a Report asks for: never a shorter period than
+// minPeriod, never a longer session than maxSession.
+func grant(r *wire.Report, minPeriod, maxSession time.Duration) (wire.Granted, error) {
+	g := wire.Granted{Session: r.Session, Period: max(r.Period, minPeriod)}
+	var err error
+	g.Duration, err = grantDuration(r.Duration, g.Period, maxSession)
+	return g, err
+}
+
+// grantDuration is what is granted of the duration that a Report or a Renew asks
+// for. A session in which no tick fits is none.
+func grantDuration(asked, period, longest time.Duration) (time.Duration, error) {
+	if duration := min(asked, longest); duration > period {
+		return duration, nil
+	}
+	return 0, &ended{wire.EndError, fmt.Sprintf("%s of at most %s leave no room for a report every %s", asked, longest, period)}
+}

@@ -1,0 +1,33 @@
+package report
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the endpoint's own.
+type metrics struct {
+	sent    prometheus.Counter
+	started prometheus.Counter
+	ended   *prometheus.CounterVec
+	refused *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer, r *roster) *metrics {
+	m := &metrics{
+		sent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_agent_sent_bytes_total", Help: "Bytes of messages sent to masters.",
+		}),
+		started: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_agent_sessions_started_total", Help: "Sessions that were granted.",
+		}),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_agent_sessions_ended_total", Help: "Sessions that ended, by reason.",
+		}, []string{"reason"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_agent_dials_refused_total", Help: "Dials that were refused before the upgrade, by reason.",
+		}, []string{"reason"}),
+	}
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rollcall_agent_sessions", Help: "Sessions that are open now.",
+	}, func() float64 { return float64(r.seated()) })
+	reg.MustRegister(m.sent, m.started, m.ended, m.refused, open)
+	return m
+}

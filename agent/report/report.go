@@ -1,0 +1,205 @@
+// Package report answers masters: it serves the websocket endpoint, checks who
+// dials, and gives each session one goroutine and one timer that send what the
+// snapshot has, every period and on each change, until the session's time is over.
+//
+// What is sent and in which order: package wire. The package reads Versions of a
+// snapshot and nothing else, so a tick costs the cluster's API nothing; it knows
+// neither Kubernetes nor where facts come from.
+package report
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/token"
+	"rollcall.dev/rollcall/api/wire"
+)
+
+const (
+	// DefaultMaxHolders is how many masters are reported to at once.
+	DefaultMaxHolders = 8
+	// maxConnections bounds everything that is open at once, handshakes included.
+	maxConnections = 64
+	// reportTimeout is for how long a master may stay silent before its Report.
+	reportTimeout = 10 * time.Second
+	// summaryTimeout is what a reading of usage for one summary may take.
+	summaryTimeout = 2 * time.Second
+)
+
+// Config is what a Handler needs to know and to reach.
+type Config struct {
+	ClusterName, AgentVersion string
+	// Identity is the UID of the cluster and its version, once they are known.
+	Identity func() (uid, kubernetesVersion string, ok bool)
+	Snapshot *snapshot.Snapshot
+	// Verifier checks who dials; nil: anybody may.
+	Verifier *token.Verifier
+	// UseUsage has usage read until release is called; nil: there is no usage.
+	UseUsage func() (release func())
+	// ReadNodes reads the nodes' usage once, for one summary; nil: there is none.
+	ReadNodes func(context.Context) (state.Sample, error)
+	// MinRequestPeriod and MaxSession are what is granted at most.
+	MinRequestPeriod, MaxSession time.Duration
+	// MaxHolders is how many masters are reported to at once; 0: DefaultMaxHolders.
+	MaxHolders int
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
+}
+
+// Handler serves wire.Path.
+type Handler struct {
+	cfg     Config
+	metrics *metrics
+	roster  *roster
+	// strangers keeps refused dials from filling the log.
+	strangers rate.Sometimes
+
+	// ctx ends what Shutdown could not end in time.
+	ctx  context.Context
+	kill context.CancelFunc
+}
+
+// New is a Handler. It has to be shut down.
+func New(cfg Config) *Handler {
+	h := &Handler{
+		cfg:       cfg,
+		roster:    newRoster(cmp.Or(cfg.MaxHolders, DefaultMaxHolders)),
+		strangers: rate.Sometimes{First: 1, Interval: 10 * time.Second},
+	}
+	h.metrics = newMetrics(cfg.Metrics, h.roster)
+	h.ctx, h.kill = context.WithCancel(context.Background())
+	return h
+}
+
+// Shutdown tells every master that the agent goes, and waits until they are told.
+// What is still open when ctx is done is cut.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	defer h.kill()
+	select {
+	case <-h.roster.shutDown(&ended{reason: wire.EndShuttingDown, words: "the agent's process is ending"}):
+		return nil
+	case <-ctx.Done():
+		h.kill()
+		<-h.roster.empty
+		return fmt.Errorf("tell every master: %w", ctx.Err())
+	}
+}
+
+// ServeHTTP answers one dial. What is wrong with it is said before the upgrade,
+// where HTTP has words for it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	holder, err := h.authenticate(r)
+	if err != nil {
+		h.refuse(w, err)
+		return
+	}
+	uid, version, known := h.cfg.Identity()
+	switch {
+	case !offers(r, wire.Subprotocol):
+		err = &refusal{http.StatusBadRequest, "subprotocol", "this is for masters of Rollcall: a websocket of subprotocol " + wire.Subprotocol}
+	case !known:
+		err = &refusal{http.StatusServiceUnavailable, "not ready", "the agent has not reached its cluster's API server yet"}
+	}
+	if err != nil {
+		h.refuse(w, err)
+		return
+	}
+	c, err := h.roster.enter()
+	if err != nil {
+		h.refuse(w, err)
+		return
+	}
+	defer h.roster.leave(c)
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	if err != nil {
+		h.metrics.refused.WithLabelValues("upgrade").Inc()
+		return
+	}
+	h.converse(conn, c, wire.Hello{
+		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, AgentVersion: h.cfg.AgentVersion,
+		ClusterName: h.cfg.ClusterName, ClusterUID: uid, KubernetesVersion: version,
+	}, holder)
+}
+
+// converse is everything between the upgrade and the end of the connection.
+func (h *Handler) converse(conn *websocket.Conn, c *caller, hello wire.Hello, tokenHolder string) {
+	ctx, cancel := context.WithCancel(h.ctx)
+	defer cancel()
+	p := newPeer(conn, h.metrics.sent)
+	p.listen(ctx)
+	err := h.receive(ctx, p, c, hello, tokenHolder)
+	if v := (*violation)(nil); errors.As(err, &v) {
+		h.cfg.Log.Warn("a master broke the protocol", "holder", h.roster.holder(c), "error", v)
+	}
+	p.dismiss(ctx, err)
+}
+
+// receive greets, reads the Report, and does what it asks for. The error that it
+// gives says how the connection is to end.
+func (h *Handler) receive(ctx context.Context, p *peer, c *caller, hello wire.Hello, tokenHolder string) error {
+	held := h.cfg.Snapshot.Current().State
+	hello.Epoch, hello.Seq = held.Epoch, held.Seq
+	began := time.Now()
+	if err := p.send(ctx, &hello); err != nil {
+		return err
+	}
+	asked, err := awaitReport(ctx, p, c)
+	if err != nil {
+		return err
+	}
+	if err := admissible(asked, tokenHolder); err != nil {
+		return err
+	}
+	if err := h.ready(); err != nil {
+		return err
+	}
+	if asked.SummaryOnly {
+		return h.summarize(ctx, p)
+	}
+	granted, err := grant(asked, h.cfg.MinRequestPeriod, h.cfg.MaxSession)
+	if err != nil {
+		return err
+	}
+	if err := h.roster.seat(c, asked.Holder); err != nil {
+		return err
+	}
+	return h.report(ctx, newSession(h, p, c, asked, granted, began))
+}
+
+// report runs a session and tells metrics and log how it went.
+func (h *Handler) report(ctx context.Context, s *session) error {
+	log := h.cfg.Log.With("session", s.granted.Session)
+	log.Debug("session begins", "period", s.granted.Period, "duration", s.granted.Duration)
+	h.metrics.started.Inc()
+	err := s.run(ctx)
+	h.metrics.ended.WithLabelValues(label(err)).Inc()
+	log.Debug("session ended", "reason", err)
+	return err
+}
+
+// ready says why there is nothing to report yet, nil if there is.
+func (h *Handler) ready() error {
+	select {
+	case <-h.cfg.Snapshot.Ready():
+		return nil
+	default:
+	}
+	words := "nodes and pods have not been read yet"
+	errs := h.cfg.Snapshot.Current().Errors()
+	for _, name := range []state.SectionName{state.SectionNodes, state.SectionPods} {
+		if e := errs[name]; e.Reason != "" {
+			words = fmt.Sprintf("%s have not been read yet: %s: %s", name, e.Reason, e.Message)
+		}
+	}
+	return &ended{wire.EndNotReady, words}
+}

@@ -1,0 +1,130 @@
+package report
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// roster is every open connection, and which master each one reports to.
+type roster struct {
+	maxHolders int
+	// empty is closed when the last has left after a shutdown.
+	empty chan struct{}
+
+	mu sync.Mutex
+	// callers have a holder once they are seated.
+	callers map[*caller]string
+	closing bool
+}
+
+// caller is one connection as others see it.
+type caller struct {
+	// orders has the end that somebody else decided: a newer session, a shutdown.
+	orders chan *ended
+}
+
+// order ends a caller; the first reason counts.
+func (c *caller) order(e *ended) {
+	select {
+	case c.orders <- e:
+	default:
+	}
+}
+
+func newRoster(maxHolders int) *roster {
+	return &roster{maxHolders: maxHolders, empty: make(chan struct{}), callers: map[*caller]string{}}
+}
+
+// enter takes in a new connection.
+func (r *roster) enter() (*caller, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closing:
+		return nil, &refusal{http.StatusServiceUnavailable, "shutting down", "the agent's process is ending"}
+	case len(r.callers) >= maxConnections:
+		return nil, &refusal{http.StatusServiceUnavailable, "crowded", fmt.Sprintf("%d connections are open, which is all that the agent takes", maxConnections)}
+	}
+	c := &caller{orders: make(chan *ended, 1)}
+	r.callers[c] = ""
+	return c, nil
+}
+
+// seat gives a caller a session for its holder, and ends an older one of the same.
+func (r *roster) seat(c *caller, holder string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var older *caller
+	others := map[string]bool{}
+	for other, h := range r.callers {
+		switch h {
+		case "":
+		case holder:
+			older = other
+		default:
+			others[h] = true
+		}
+	}
+	if len(others) >= r.maxHolders {
+		return &ended{wire.EndBusy, fmt.Sprintf("%d masters are reported to, which is all that the agent takes", len(others))}
+	}
+	if older != nil {
+		older.order(&ended{wire.EndSuperseded, "the same master opened a newer session"})
+		r.callers[older] = ""
+	}
+	r.callers[c] = holder
+	return nil
+}
+
+func (r *roster) leave(c *caller) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.callers, c)
+	r.tellEmpty()
+}
+
+// shutDown takes in nobody any more and ends everybody; the channel is closed when
+// all have left.
+func (r *roster) shutDown(e *ended) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing {
+		return r.empty
+	}
+	r.closing = true
+	for c := range r.callers {
+		c.order(e)
+	}
+	r.tellEmpty()
+	return r.empty
+}
+
+// tellEmpty is called once with nobody left after a shutdown: nobody enters then.
+func (r *roster) tellEmpty() {
+	if r.closing && len(r.callers) == 0 {
+		close(r.empty)
+	}
+}
+
+// holder is whom a caller reports to, empty if it is not seated.
+func (r *roster) holder(c *caller) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.callers[c]
+}
+
+// seated is how many have a session.
+func (r *roster) seated() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, holder := range r.callers {
+		if holder != "" {
+			n++
+		}
+	}
+	return n
+}

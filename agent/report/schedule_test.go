@@ -1,0 +1,66 @@
+package report
+
+import (
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/wire"
+)
+
+func TestTimeSpentWritingIsNoSilence(t *testing.T) {
+	start := time.Unix(1000, 0)
+	s := newSchedule(start, wire.Granted{Period: time.Second, Duration: time.Hour})
+	s.flushed(start, start.Add(4*time.Second))
+	if at := start.Add(6 * time.Second); s.silent(at) {
+		t.Error("silent 2s after a report that took 4s to write")
+	}
+	if at := start.Add(7 * time.Second); !s.silent(at) {
+		t.Error("not silent 3s after it")
+	}
+}
+
+func TestScheduleSleepsUntilTheNextThingToDo(t *testing.T) {
+	start := time.Unix(1000, 0)
+	for name, tc := range map[string]struct {
+		edit    func(*schedule)
+		maySend bool
+		want    time.Duration
+	}{
+		"a tick":                    {func(*schedule) {}, true, 5 * time.Second},
+		"gathered changes":          {func(s *schedule) { s.changed, s.gathered = true, start.Add(wire.GatherTime) }, true, wire.GatherTime},
+		"a change that may go now":  {func(s *schedule) { s.changed = true }, true, -time.Second},
+		"silence, the window full":  {func(s *schedule) { s.changed = true }, false, 15 * time.Second},
+		"the end, the window full":  {func(s *schedule) { s.expires = start.Add(7 * time.Second) }, false, 7 * time.Second},
+		"the end before the tick":   {func(s *schedule) { s.expires = start.Add(2 * time.Second) }, true, 2 * time.Second},
+		"silence and not the tick":  {func(s *schedule) { s.heard = start.Add(-12 * time.Second) }, true, 3 * time.Second},
+		"the tick, nothing changed": {func(s *schedule) { s.gathered = start.Add(wire.GatherTime) }, true, 5 * time.Second},
+	} {
+		s := newSchedule(start, wire.Granted{Period: 5 * time.Second, Duration: time.Hour})
+		s.flushed(start, start)
+		s.gathered = start.Add(-time.Second)
+		tc.edit(&s)
+		if got := s.next(tc.maySend).Sub(start); got != tc.want {
+			t.Errorf("%s: next after %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
+func TestAckFreesTheWindowUpToItsSeq(t *testing.T) {
+	w := window{}
+	w.sent(5)
+	w.sent(5)
+	if w.open() {
+		t.Fatal("open with two flushes on their way")
+	}
+	if err := w.acked(4); err != nil || w.open() {
+		t.Errorf("an old Ack: %v, open: %v; want nothing to happen", err, w.open())
+	}
+	for range 2 {
+		if err := w.acked(5); err != nil || !w.open() || len(w.flights) != 0 {
+			t.Errorf("Ack: %v, open: %v", err, w.open())
+		}
+	}
+	if w.acked(6) == nil {
+		t.Error("an Ack of what was never sent is taken")
+	}
+}

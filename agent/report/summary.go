@@ -1,0 +1,54 @@
+package report
+
+import (
+	"context"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// Reasons of the section usage that matter here.
+const (
+	reasonPending     = "Pending"
+	reasonUnavailable = "Unavailable"
+)
+
+// summarize answers a Report that asks for one summary only.
+func (h *Handler) summarize(ctx context.Context, p *peer) error {
+	if err := p.send(ctx, h.summary(ctx)); err != nil {
+		return err
+	}
+	return errDone
+}
+
+// summary is the present state in numbers, with the nodes' usage of now if it can be
+// read in time.
+func (h *Handler) summary(ctx context.Context) *wire.Summary {
+	v := h.cfg.Snapshot.Current()
+	s := v.State
+	sample, usageErr := h.readNodes(ctx)
+	if sample != nil {
+		s = v.WithUsage(sample)
+	}
+	now := time.Now()
+	m := &wire.Summary{Summary: state.Summarize(s, now), Ages: v.Ages(now), Errors: v.Errors()}
+	age, problem := &m.Ages[state.SectionUsage], &m.Errors[state.SectionUsage]
+	switch {
+	case sample != nil:
+		*age, *problem = 0, state.SectionError{}
+	case usageErr != nil && (problem.Reason == "" || problem.Reason == reasonPending):
+		*problem = state.SectionError{Reason: reasonUnavailable, Message: usageErr.Error()}
+	}
+	return m
+}
+
+// readNodes is nil without an error where there is no usage.
+func (h *Handler) readNodes(ctx context.Context) (state.Sample, error) {
+	if h.cfg.ReadNodes == nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, summaryTimeout)
+	defer cancel()
+	return h.cfg.ReadNodes(ctx)
+}

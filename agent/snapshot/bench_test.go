@@ -1,0 +1,45 @@
+package snapshot
+
+import (
+	"fmt"
+	"testing"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// largeCluster is 20,000 pods with three containers each.
+func largeCluster() map[state.Key]state.Object {
+	changes := map[state.Key]state.Object{}
+	for i := range 20_000 {
+		p := &state.Pod{Namespace: fmt.Sprint("namespace-", i%100), Name: fmt.Sprint("pod-", i)}
+		changes[p.Key()] = p
+		for _, name := range []string{"app", "proxy", "setup"} {
+			c := &state.Container{Namespace: p.Namespace, Pod: p.Name, Name: name}
+			changes[c.Key()] = c
+		}
+	}
+	return changes
+}
+
+func BenchmarkFirstListOfALargeCluster(b *testing.B) {
+	changes := largeCluster()
+	b.ReportAllocs()
+	for b.Loop() {
+		l := newLedger(7)
+		l.take(batch{changes: changes})
+	}
+}
+
+func BenchmarkOnePodChangesInALargeCluster(b *testing.B) {
+	l := newLedger(7)
+	l.take(batch{changes: largeCluster()})
+	b.ReportAllocs()
+	for restarts := int32(1); b.Loop(); restarts++ {
+		c := &state.Container{Namespace: "namespace-7", Pod: "pod-7", Name: "app", Restarts: restarts}
+		before := l.version.State.Seq
+		v, _ := l.take(batch{changes: changesOf(c)})
+		if _, ok := v.DeltaSince(before); !ok {
+			b.Fatal("no delta")
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package snapshot
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// maxTombstones is how many removals are remembered.
+const maxTombstones = 4096
+
+// ledger makes each Version from the one before. It is pure: no goroutine, no
+// clock.
+type ledger struct {
+	version       *Version
+	slots         slots
+	maxTombstones int
+}
+
+func newLedger(epoch uint64) ledger {
+	return ledger{version: &Version{State: &state.State{Epoch: epoch}}, maxTombstones: maxTombstones}
+}
+
+// take makes a batch the next Version. news says that there is more in it than a
+// reading of usage or a section's time.
+func (l *ledger) take(b batch) (v *Version, news bool) {
+	next := *l.version
+	l.applyChanges(&next, b.changes)
+	applySections(&next, b.sections)
+	news = next.State.Seq != l.version.State.Seq
+	if b.sample != nil {
+		applyUsage(&next, columns(next.State, b.sample))
+	}
+	l.bury(&next)
+	l.version = &next
+	return l.version, news
+}
+
+// applyChanges counts each key that really changed, in key order, so that the same
+// history always gives the same Version.
+func (l *ledger) applyChanges(v *Version, changes map[state.Key]state.Object) {
+	held := v.State
+	d := state.Delta{Epoch: held.Epoch, From: held.Seq, To: held.Seq}
+	for _, key := range slices.SortedFunc(maps.Keys(changes), state.Key.Compare) {
+		object := changes[key]
+		before, known := held.Get(key)
+		switch {
+		case object == nil && !known, object != nil && known && state.Equal(before.Object, object):
+			continue
+		case object == nil:
+			d.To++
+			d.Removes = append(d.Removes, key)
+			v.Removed = append(v.Removed, Tombstone{Key: key, Seq: d.To, slot: before.Slot})
+		default:
+			d.To++
+			if !known && hasSlot(key.Kind) {
+				before.Slot = l.slots.give()
+			}
+			d.Upserts = append(d.Upserts, state.Entry{Seq: d.To, Slot: before.Slot, Object: object})
+		}
+	}
+	if d.To == d.From {
+		return
+	}
+	next, err := state.Apply(held, d)
+	if err != nil {
+		panic(fmt.Sprintf("a delta made from the state does not fit it: %v", err))
+	}
+	v.Hash = v.Hash.After(held, d)
+	v.State = next
+}
+
+// applySections counts each section whose error became another.
+func applySections(v *Version, sections map[state.SectionName]state.SectionReport) {
+	if len(sections) == 0 {
+		return
+	}
+	next := *v.State
+	for name, r := range sections {
+		v.Reports[name] = r
+		if next.Sections[name].Error != r.Error {
+			next.Seq++
+		}
+		next.Sections[name] = state.Section{ObservedAt: r.ObservedAt, Error: r.Error}
+	}
+	v.State = &next
+}
+
+func applyUsage(v *Version, u *state.Usage) {
+	u.N = 1
+	if v.State.Usage != nil {
+		u.N = v.State.Usage.N + 1
+	}
+	next := *v.State
+	next.Seq++
+	next.Usage = u
+	v.State = &next
+}
+
+// bury drops the oldest tombstones beyond the limit, and lets their slots go once
+// no sample is left in them: who comes next must not inherit one.
+func (l *ledger) bury(v *Version) {
+	excess := len(v.Removed) - l.maxTombstones
+	if excess <= 0 {
+		return
+	}
+	haunted := false
+	for _, t := range v.Removed[:excess] {
+		if hasSlot(t.Key.Kind) {
+			l.slots.release(t.slot)
+			haunted = haunted || v.State.Usage.Of(t.slot) != nil
+		}
+	}
+	if haunted {
+		applyUsage(v, living(v.State))
+	}
+	v.Floor = v.Removed[excess-1].Seq
+	v.Removed = v.Removed[excess:]
+}
+
+// living is the present reading without the samples of what is gone.
+func living(s *state.State) *state.Usage {
+	u := &state.Usage{BySlot: make([]state.Used, len(s.Usage.BySlot))}
+	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
+		for e := range s.Entries(kind) {
+			if used := s.Usage.Of(e.Slot); used != nil {
+				u.BySlot[e.Slot] = *used
+			}
+		}
+	}
+	return u
+}

@@ -1,0 +1,298 @@
+package snapshot
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// Few keys, so that they come, change, go and come back.
+var (
+	nodeNames      = []string{"a", "b", "c"}
+	containerNames = []string{"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"}
+)
+
+// drawObject is any of some objects of three kinds, two of them with slots.
+func drawObject(t *rapid.T) state.Object {
+	switch rapid.IntRange(0, 2).Draw(t, "kind") {
+	case 0:
+		return &state.Node{Name: rapid.SampledFrom(nodeNames).Draw(t, "node"), Schedulable: rapid.Bool().Draw(t, "schedulable")}
+	case 1:
+		return &state.Container{Namespace: "ns", Pod: "pod", Name: rapid.SampledFrom(containerNames).Draw(t, "container"), Restarts: rapid.Int32Range(0, 2).Draw(t, "restarts")}
+	default:
+		return &state.Port{Node: state.AllNodes, Port: rapid.Uint16Range(1, 4).Draw(t, "port"), Protocol: state.TCP, Kind: state.NodePort,
+			Namespace: "ns", Service: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "service")}
+	}
+}
+
+func drawBatch(t *rapid.T) batch {
+	b := batch{changes: map[state.Key]state.Object{}}
+	for range rapid.IntRange(0, 6).Draw(t, "changes") {
+		o := drawObject(t)
+		if key := o.Key(); rapid.Bool().Draw(t, "remove") {
+			b.changes[key] = nil
+		} else {
+			b.changes[key] = o
+		}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "reading") == 0 {
+		b.sample = state.Sample{}
+		for range rapid.IntRange(0, 6).Draw(t, "samples") {
+			used := state.Used{CPUMillis: rapid.Int64Range(1, 1000).Draw(t, "cpu"), SampledAt: 1}
+			b.sample[drawObject(t).Key()] = used
+		}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "report") == 0 {
+		b.sections = map[state.SectionName]state.SectionReport{
+			rapid.SampledFrom([]state.SectionName{state.SectionNodes, state.SectionUsage}).Draw(t, "section"): {
+				Live:  rapid.Bool().Draw(t, "live"),
+				Error: state.SectionError{Reason: rapid.SampledFrom([]string{"", "Pending"}).Draw(t, "reason")},
+			},
+		}
+	}
+	return b
+}
+
+// model is what a ledger must come to, the slow and simple way.
+type model struct {
+	objects map[state.Key]state.Object
+	used    map[state.Key]state.Used
+}
+
+func (m *model) take(b batch) {
+	for key, object := range b.changes {
+		if object == nil {
+			delete(m.objects, key)
+			delete(m.used, key)
+			continue
+		}
+		m.objects[key] = object
+	}
+	if b.sample == nil {
+		return
+	}
+	m.used = map[state.Key]state.Used{}
+	for key, used := range b.sample {
+		if m.objects[key] != nil && hasSlot(key.Kind) {
+			m.used[key] = used
+		}
+	}
+}
+
+func entries(s *state.State) map[state.Key]state.Entry {
+	all := map[state.Key]state.Entry{}
+	for kind := range state.NumKinds {
+		for e := range s.Entries(kind) {
+			all[e.Object.Key()] = e
+		}
+	}
+	return all
+}
+
+func TestLedgerHoldsWhatCameInWithUniqueSlotsAndItsHash(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLedger(7)
+		l.maxTombstones = 4
+		m := model{objects: map[state.Key]state.Object{}, used: map[state.Key]state.Used{}}
+		for range rapid.IntRange(1, 30).Draw(t, "batches") {
+			b := drawBatch(t)
+			before := l.version
+			v, news := l.take(b)
+			m.take(b)
+			m.check(t, v)
+			checkSlots(t, v)
+			if news && v.State.Seq == before.State.Seq {
+				t.Fatal("news without a change of seq")
+			}
+			if v.State.Seq < before.State.Seq || v.Floor < before.Floor || len(v.Removed) > 4 {
+				t.Fatalf("seq %d after %d, floor %d after %d, %d tombstones", v.State.Seq, before.State.Seq, v.Floor, before.Floor, len(v.Removed))
+			}
+		}
+	})
+}
+
+func (m *model) check(t *rapid.T, v *Version) {
+	held := entries(v.State)
+	if len(held) != len(m.objects) {
+		t.Fatalf("%d objects, want %d", len(held), len(m.objects))
+	}
+	for key, want := range m.objects {
+		e := held[key]
+		if e.Object == nil || !state.Equal(e.Object, want) {
+			t.Fatalf("%+v is %+v, want %+v", key, e.Object, want)
+		}
+		if !hasSlot(key.Kind) {
+			continue
+		}
+		used, known := v.State.Usage.Of(e.Slot), m.used[key]
+		if (used != nil) != (known.SampledAt != 0) || used != nil && *used != known {
+			t.Fatalf("usage of %+v is %+v, want %+v", key, used, known)
+		}
+	}
+	if want := wire.HashState(v.State); v.Hash != want {
+		t.Fatalf("hash %x, from scratch it is %x", v.Hash, want)
+	}
+}
+
+func checkSlots(t *rapid.T, v *Version) {
+	taken := map[uint32]string{}
+	take := func(slot uint32, by string) {
+		if other := taken[slot]; other != "" {
+			t.Fatalf("slot %d is both %s's and %s's", slot, other, by)
+		}
+		taken[slot] = by
+	}
+	for key, e := range entries(v.State) {
+		if hasSlot(key.Kind) {
+			take(e.Slot, key.Kind.String()+" "+key.Name+key.Sub)
+		}
+	}
+	for i, tomb := range v.Removed {
+		if hasSlot(tomb.Key.Kind) {
+			take(tomb.slot, fmt.Sprintf("tombstone %d", i))
+		}
+	}
+}
+
+func TestDeltaSinceAnyVersionAboveTheFloorLeadsToThePresent(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLedger(7)
+		l.maxTombstones = 6
+		history := []*Version{l.version}
+		for range rapid.IntRange(1, 20).Draw(t, "batches") {
+			v, _ := l.take(drawBatch(t))
+			history = append(history, v)
+		}
+		now := l.version
+		for _, base := range history {
+			d, ok := now.DeltaSince(base.State.Seq)
+			if ok != (base.State.Seq >= now.Floor) {
+				t.Fatalf("delta since %d with floor %d: ok = %v", base.State.Seq, now.Floor, ok)
+			}
+			if !ok {
+				continue
+			}
+			got, err := state.Apply(base.State, state.Delta{Epoch: 7, From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Usage, got.Sections = now.State.Usage, now.State.Sections
+			if diff := state.Diff(got, now.State); len(diff.Upserts)+len(diff.Removes) != 0 || got.Seq != now.State.Seq {
+				t.Fatalf("from %d to %d something is missing: %+v", d.From, d.To, diff)
+			}
+		}
+	})
+}
+
+func TestDeltaSinceTheFutureIsNone(t *testing.T) {
+	l := newLedger(7)
+	v, _ := l.take(batch{changes: changesOf(&state.Node{Name: "a"})})
+	if _, ok := v.DeltaSince(v.State.Seq + 1); ok {
+		t.Error("a seq that never was got a delta")
+	}
+}
+
+func changesOf(objects ...state.Object) map[state.Key]state.Object {
+	changes := map[state.Key]state.Object{}
+	for _, o := range objects {
+		changes[o.Key()] = o
+	}
+	return changes
+}
+
+func TestEqualObjectIsNoChange(t *testing.T) {
+	l := newLedger(7)
+	before, _ := l.take(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
+	after, news := l.take(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
+	if news || after.State != before.State {
+		t.Errorf("news = %v, seq %d after %d; want nothing to have happened", news, after.State.Seq, before.State.Seq)
+	}
+}
+
+func TestRemovalOfUnknownKeyIsNoChange(t *testing.T) {
+	l := newLedger(7)
+	v, news := l.take(batch{changes: map[state.Key]state.Object{{Kind: state.KindNode, Name: "ghost"}: nil}})
+	if news || v.State.Seq != 0 || len(v.Removed) != 0 {
+		t.Errorf("news = %v, seq %d, %d tombstones; want none", news, v.State.Seq, len(v.Removed))
+	}
+}
+
+func TestSeqRisesByOnePerKeyReadingAndSectionError(t *testing.T) {
+	l := newLedger(7)
+	for _, step := range []struct {
+		name string
+		batch
+		want uint64
+		news bool
+	}{
+		{"two objects", batch{changes: changesOf(&state.Node{Name: "a"}, &state.Node{Name: "b"})}, 2, true},
+		{"a reading", batch{sample: state.Sample{}}, 3, false},
+		{"an equal reading", batch{sample: state.Sample{}}, 4, false},
+		{"a section's error", sectionBatch(state.SectionReport{Error: state.SectionError{Reason: "Forbidden"}}), 5, true},
+		{"a section's time", sectionBatch(state.SectionReport{ObservedAt: time.Unix(9, 0), Error: state.SectionError{Reason: "Forbidden"}}), 5, false},
+		{"a section's recovery", sectionBatch(state.SectionReport{Live: true}), 6, true},
+	} {
+		v, news := l.take(step.batch)
+		if v.State.Seq != step.want || news != step.news {
+			t.Errorf("after %s: seq %d, news %v; want %d, %v", step.name, v.State.Seq, news, step.want, step.news)
+		}
+	}
+	if n := l.version.State.Usage.N; n != 2 {
+		t.Errorf("reading %d, want 2", n)
+	}
+}
+
+func sectionBatch(r state.SectionReport) batch {
+	return batch{sections: map[state.SectionName]state.SectionReport{state.SectionStorage: r}}
+}
+
+func TestReusedSlotHasNoSampleOfItsFormerOwner(t *testing.T) {
+	l := newLedger(7)
+	l.maxTombstones = 0
+	old, newer := &state.Node{Name: "old"}, &state.Node{Name: "new"}
+	l.take(batch{changes: changesOf(old), sample: state.Sample{old.Key(): {CPUMillis: 5, SampledAt: 1}}})
+	gone, _ := l.take(batch{changes: map[state.Key]state.Object{old.Key(): nil}})
+	if gone.State.Usage.N != 2 {
+		t.Errorf("reading %d, want a second one without the sample", gone.State.Usage.N)
+	}
+	v, _ := l.take(batch{changes: changesOf(newer)})
+	e, _ := v.State.Get(newer.Key())
+	if e.Slot != 0 {
+		t.Fatalf("slot %d, want the released one", e.Slot)
+	}
+	if used := v.State.Usage.Of(e.Slot); used != nil {
+		t.Errorf("new node has the usage of the old one: %+v", used)
+	}
+}
+
+func TestVersionTellsAgesOfItsSections(t *testing.T) {
+	now := time.Unix(1000, 0)
+	v := &Version{State: &state.State{}}
+	v.Reports[state.SectionNodes] = state.SectionReport{Live: true}
+	v.Reports[state.SectionPods] = state.SectionReport{ObservedAt: now.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
+	v.Reports[state.SectionUsage] = state.SectionReport{ObservedAt: now.Add(time.Second)}
+	ages := v.Ages(now)
+	if ages[state.SectionNodes] != 0 || ages[state.SectionPods] != time.Minute || ages[state.SectionStorage] >= 0 || ages[state.SectionUsage] != 0 {
+		t.Errorf("ages %v", ages)
+	}
+	if errs := v.Errors(); errs[state.SectionPods].Reason != "Disconnected" || errs[state.SectionNodes].Reason != "" {
+		t.Errorf("errors %v", errs)
+	}
+}
+
+func TestWithUsageLeavesTheVersionAsItWas(t *testing.T) {
+	l := newLedger(7)
+	node := &state.Node{Name: "a"}
+	v, _ := l.take(batch{changes: changesOf(node)})
+	s := v.WithUsage(state.Sample{node.Key(): {CPUMillis: 5, SampledAt: 1}, {Kind: state.KindNode, Name: "ghost"}: {SampledAt: 1}})
+	if used := s.Usage.Of(0); used == nil || used.CPUMillis != 5 || len(s.Usage.BySlot) != 1 {
+		t.Errorf("usage %+v", s.Usage)
+	}
+	if v.State.Usage != nil {
+		t.Error("the version itself was changed")
+	}
+}

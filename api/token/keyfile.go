@@ -1,0 +1,125 @@
+package token
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// PEM types: PKCS #8 and PKIX, as openssl writes them.
+const (
+	pemPrivate = "PRIVATE KEY"
+	pemPublic  = "PUBLIC KEY"
+)
+
+// publicSuffix is what the public key's file is called behind the private one's.
+const publicSuffix = ".pub"
+
+// GenerateKey is a new signing key.
+func GenerateKey() (ed25519.PrivateKey, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("generate signing key: %w", err)
+	}
+	return key, nil
+}
+
+// WriteKeyPair writes a signing key to path, for its owner's eyes only, and its
+// public half to path.pub, for all. It overwrites neither: agents would refuse a
+// master with a new key.
+func WriteKeyPair(path string, key ed25519.PrivateKey) error {
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("encode signing key: %w", err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return fmt.Errorf("encode public key: %w", err)
+	}
+	if _, err := os.Lstat(path + publicSuffix); err == nil {
+		return fmt.Errorf("write key pair: %s: %w", path+publicSuffix, fs.ErrExist)
+	}
+	if err := create(path, pemPrivate, private, 0o600); err != nil {
+		return err
+	}
+	if err := create(path+publicSuffix, pemPublic, public, 0o644); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+func create(path, kind string, der []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return fmt.Errorf("write key pair: %w", err)
+	}
+	if err := errors.Join(pem.Encode(f, &pem.Block{Type: kind, Bytes: der}), f.Close()); err != nil {
+		return fmt.Errorf("write key pair: %w", err)
+	}
+	return nil
+}
+
+// ReadPrivateKey reads a signing key's PEM file.
+func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read signing key: %w", err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != pemPrivate {
+		return nil, fmt.Errorf("read signing key: %s holds no PEM block %q", path, pemPrivate)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read signing key: %s: %w", path, err)
+	}
+	key, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("read signing key: %s holds a %T, not an Ed25519 key", path, parsed)
+	}
+	return key, nil
+}
+
+// ReadPublicKeys reads all public keys of some PEM files, each with one at least.
+func ReadPublicKeys(paths ...string) ([]ed25519.PublicKey, error) {
+	var keys []ed25519.PublicKey
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read public key: %w", err)
+		}
+		inFile, err := parsePublicKeys(data)
+		if err != nil {
+			return nil, fmt.Errorf("read public key: %s: %w", path, err)
+		}
+		keys = append(keys, inFile...)
+	}
+	return keys, nil
+}
+
+func parsePublicKeys(data []byte) ([]ed25519.PublicKey, error) {
+	var keys []ed25519.PublicKey
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == pemPrivate {
+			return nil, errors.New("it holds a private key, which belongs to the master alone: give its .pub file")
+		}
+		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		key, ok := parsed.(ed25519.PublicKey)
+		if !ok {
+			return nil, fmt.Errorf("it holds a %T, not an Ed25519 key", parsed)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("it holds no PEM block %q", pemPublic)
+	}
+	return keys, nil
+}

@@ -1,0 +1,222 @@
+package token
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+var now = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+
+func newKey(t *testing.T) (ed25519.PrivateKey, ed25519.PublicKey) {
+	t.Helper()
+	key, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, key.Public().(ed25519.PublicKey)
+}
+
+func sign(t *testing.T, key ed25519.PrivateKey, cluster, holder string, at time.Time) string {
+	t.Helper()
+	signed, err := NewSigner(key).Sign(cluster, holder, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+func claimsOf(edit func(*jwt.RegisteredClaims)) jwt.RegisteredClaims {
+	c := jwt.RegisteredClaims{
+		Audience: jwt.ClaimStrings{"rollcall-agent:prod-eu"}, Subject: "master-1", ID: "once",
+		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(Lifetime)),
+	}
+	if edit != nil {
+		edit(&c)
+	}
+	return c
+}
+
+func TestTokenNamesItsHolder(t *testing.T) {
+	key, public := newKey(t)
+	holder, err := NewVerifier("prod-eu", public).Verify(sign(t, key, "prod-eu", "master-1", now), now)
+	if err != nil || holder != "master-1" {
+		t.Fatalf("Verify = %q, %v; want master-1", holder, err)
+	}
+}
+
+func TestTokenIsTakenWithinItsLifetimeAndTheLeewayOnly(t *testing.T) {
+	key, public := newKey(t)
+	for _, tc := range []struct {
+		name string
+		age  time.Duration
+		want error
+	}{
+		{"as old as it may be", Lifetime + Leeway - time.Second, nil},
+		{"too old", Lifetime + Leeway, ErrExpired},
+		{"much too old", time.Hour, ErrExpired},
+		{"as early as it may be", -Leeway, nil},
+		{"from the future", -Leeway - time.Second, ErrNotYetValid},
+		{"from far in the future", -time.Hour, ErrNotYetValid},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := NewVerifier("prod-eu", public).Verify(sign(t, key, "prod-eu", "m", now), now.Add(tc.age))
+			if !errors.Is(err, tc.want) {
+				t.Fatalf("err = %v, want %v", err, tc.want)
+			}
+			if TimeTrouble(err) != (tc.want != nil) {
+				t.Errorf("TimeTrouble(%v) = %v", err, TimeTrouble(err))
+			}
+		})
+	}
+}
+
+func TestTokenForAnotherClusterIsRefused(t *testing.T) {
+	key, public := newKey(t)
+	for _, age := range []time.Duration{0, time.Hour} {
+		_, err := NewVerifier("prod-eu", public).Verify(sign(t, key, "prod-us", "m", now), now.Add(age))
+		if !errors.Is(err, ErrWrongAudience) || TimeTrouble(err) {
+			t.Errorf("%s old: err = %v, want %v and no time trouble", age, err, ErrWrongAudience)
+		}
+	}
+}
+
+func TestTokenOfAnotherAlgorithmIsRefused(t *testing.T) {
+	_, public := newKey(t)
+	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, claimsOf(nil)).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The known attack: the public key, taken for a shared secret.
+	hmac, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claimsOf(nil)).SignedString([]byte(public))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, forged := range map[string]string{"none": none, "HS256": hmac} {
+		if _, err := NewVerifier("prod-eu", public).Verify(forged, now); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: err = %v, want %v", name, err, ErrInvalid)
+		}
+	}
+}
+
+func TestTokenOfUnknownKeyIsRefused(t *testing.T) {
+	_, public := newKey(t)
+	stranger, _ := newKey(t)
+	forged := sign(t, stranger, "prod-eu", "m", now)
+	if _, err := NewVerifier("prod-eu", public).Verify(forged, now.Add(time.Hour)); !errors.Is(err, ErrInvalid) || TimeTrouble(err) {
+		t.Errorf("err = %v, want %v and no time trouble", err, ErrInvalid)
+	}
+	if _, err := NewVerifier("prod-eu").Verify(forged, now); !errors.Is(err, ErrInvalid) {
+		t.Errorf("without any key: err = %v, want %v", err, ErrInvalid)
+	}
+}
+
+func TestEitherOfTwoKeysIsTakenDuringRotation(t *testing.T) {
+	oldKey, oldPublic := newKey(t)
+	newerKey, newerPublic := newKey(t)
+	v := NewVerifier("prod-eu", oldPublic, newerPublic)
+	for name, key := range map[string]ed25519.PrivateKey{"old": oldKey, "new": newerKey} {
+		if _, err := v.Verify(sign(t, key, "prod-eu", "m", now), now); err != nil {
+			t.Errorf("%s key: %v", name, err)
+		}
+	}
+}
+
+func TestTokenIsTakenOnce(t *testing.T) {
+	key, public := newKey(t)
+	v := NewVerifier("prod-eu", public)
+	signed := sign(t, key, "prod-eu", "m", now)
+	if _, err := v.Verify(signed, now); err != nil {
+		t.Fatal(err)
+	}
+	for age := time.Duration(0); age < Lifetime+Leeway; age += time.Second {
+		if _, err := v.Verify(signed, now.Add(age)); !errors.Is(err, ErrReplayed) {
+			t.Fatalf("used again after %s: err = %v, want %v", age, err, ErrReplayed)
+		}
+	}
+	if _, err := v.Verify(signed, now.Add(Lifetime+Leeway)); !errors.Is(err, ErrExpired) {
+		t.Fatalf("after its life: err = %v, want %v", err, ErrExpired)
+	}
+}
+
+func TestFullReplayMemoryRefusesUntilTokensExpire(t *testing.T) {
+	key, public := newKey(t)
+	v := NewVerifier("prod-eu", public)
+	v.seen.limit = 3
+	for i := range 3 {
+		if _, err := v.Verify(sign(t, key, "prod-eu", "m", now), now); err != nil {
+			t.Fatalf("token %d: %v", i, err)
+		}
+	}
+	if _, err := v.Verify(sign(t, key, "prod-eu", "m", now), now); !errors.Is(err, ErrOverrun) {
+		t.Fatalf("err = %v, want %v", err, ErrOverrun)
+	}
+	later := now.Add(Lifetime + Leeway)
+	if _, err := v.Verify(sign(t, key, "prod-eu", "m", later), later); err != nil {
+		t.Fatalf("once the others have expired: %v", err)
+	}
+	if len(v.seen.used) != 1 || len(v.seen.order) != 1 {
+		t.Errorf("remembers %d and %d tokens, want 1", len(v.seen.used), len(v.seen.order))
+	}
+}
+
+func TestRefusedTokenIsNotUsedUp(t *testing.T) {
+	key, public := newKey(t)
+	v := NewVerifier("prod-eu", public)
+	signed := sign(t, key, "prod-eu", "m", now)
+	if _, err := v.Verify(signed, now.Add(-time.Hour)); !errors.Is(err, ErrNotYetValid) {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(signed, now); err != nil {
+		t.Fatalf("in time: %v", err)
+	}
+}
+
+func TestIncompleteTokenIsRefused(t *testing.T) {
+	key, public := newKey(t)
+	for name, edit := range map[string]func(*jwt.RegisteredClaims){
+		"no exp":      func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil },
+		"no iat":      func(c *jwt.RegisteredClaims) { c.IssuedAt = nil },
+		"long life":   func(c *jwt.RegisteredClaims) { c.ExpiresAt = jwt.NewNumericDate(now.Add(Lifetime + time.Second)) },
+		"no audience": func(c *jwt.RegisteredClaims) { c.Audience = nil },
+		"no holder":   func(c *jwt.RegisteredClaims) { c.Subject = "" },
+		"long holder": func(c *jwt.RegisteredClaims) { c.Subject = strings.Repeat("m", maxHolder+1) },
+		"no jti":      func(c *jwt.RegisteredClaims) { c.ID = "" },
+		"long jti":    func(c *jwt.RegisteredClaims) { c.ID = strings.Repeat("1", maxID+1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			signed, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claimsOf(edit)).SignedString(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = NewVerifier("prod-eu", public).Verify(signed, now)
+			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrWrongAudience) || TimeTrouble(err) {
+				t.Errorf("err = %v, want a refusal that is no time trouble", err)
+			}
+		})
+	}
+}
+
+func FuzzVerifyTakesNothingButSignedTokens(f *testing.F) {
+	key, err := GenerateKey()
+	if err != nil {
+		f.Fatal(err)
+	}
+	signed, err := NewSigner(key).Sign("prod-eu", "m", now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"", ".", "..", "a.b.c", signed, signed + ".", strings.ToUpper(signed), strings.Repeat("a", maxToken+1)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		_, err := NewVerifier("prod-eu", key.Public().(ed25519.PublicKey)).Verify(text, now)
+		if (err == nil) != (text == signed) {
+			t.Errorf("Verify(%q): %v", text, err)
+		}
+	})
+}
