@@ -1,0 +1,6 @@
+package facts
+
+// Held is how many records of all kinds a Tracker holds.
+func (t *Tracker) Held() int {
+	return len(t.nodes) + len(t.pods) + len(t.services) + len(t.slices) + len(t.claims) + len(t.backends)
+}

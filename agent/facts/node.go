@@ -1,0 +1,67 @@
+package facts
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// Node is what is known of a node apart from what its pods take of it.
+func Node(in *NodeInput) *state.Node {
+	return &state.Node{
+		Name:             in.Name,
+		Ready:            readiness(in.Conditions),
+		Schedulable:      !in.Unschedulable,
+		Problems:         nodeProblems(in.Conditions),
+		Roles:            roles(in.Labels),
+		Addresses:        sortedAddresses(in.Addresses),
+		Zone:             cmp.Or(in.Labels[corev1.LabelTopologyZone], in.Labels[corev1.LabelFailureDomainBetaZone]),
+		Region:           cmp.Or(in.Labels[corev1.LabelTopologyRegion], in.Labels[corev1.LabelFailureDomainBetaRegion]),
+		InstanceType:     cmp.Or(in.Labels[corev1.LabelInstanceTypeStable], in.Labels[corev1.LabelInstanceType]),
+		Taints:           sortedTaints(in.Taints),
+		KubeletVersion:   in.KubeletVersion,
+		KernelVersion:    in.KernelVersion,
+		OSImage:          in.OSImage,
+		Architecture:     in.Architecture,
+		ContainerRuntime: in.ContainerRuntime,
+		CreatedAt:        in.CreatedAt,
+		Capacity:         in.Capacity,
+		Allocatable:      in.Allocatable,
+	}
+}
+
+const (
+	rolePrefix = "node-role.kubernetes.io/"
+	roleLabel  = "kubernetes.io/role"
+)
+
+// roles are a node's roles as `kubectl get nodes` finds them.
+func roles(labels map[string]string) []string {
+	var found []string
+	for label, value := range labels {
+		if role, ok := strings.CutPrefix(label, rolePrefix); ok && role != "" {
+			found = append(found, role)
+		}
+		if label == roleLabel && value != "" {
+			found = append(found, value)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+func sortedAddresses(addresses []state.NodeAddress) []state.NodeAddress {
+	return slices.SortedFunc(slices.Values(addresses), func(a, b state.NodeAddress) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Address, b.Address))
+	})
+}
+
+func sortedTaints(taints []state.Taint) []state.Taint {
+	return slices.SortedFunc(slices.Values(taints), func(a, b state.Taint) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Effect, b.Effect), cmp.Compare(a.Value, b.Value))
+	})
+}

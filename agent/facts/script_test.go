@@ -1,0 +1,129 @@
+package facts_test
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/yaml"
+
+	"rollcall.dev/rollcall/agent/informer"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected tables in testdata")
+
+// TestScripts runs testdata/*.txtar: objects in, tables out. Their commands are
+//
+//	apply FILE...      tell that the objects of these files are there
+//	delete KIND NAME   tell that one is gone; NAME is namespace/name, or a node's name
+//	relist FILE...     tell that these are there and no others
+//	nodes, pods, containers, ports
+//	                   print a table, to be compared with: cmp stdout FILE
+//
+// After each step the facts are compared with those made from scratch.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata",
+		UpdateScripts: *update,
+		Setup: func(env *testscript.Env) error {
+			env.Values["world"] = newWorld()
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"apply":      applyCmd,
+			"delete":     deleteCmd,
+			"relist":     relistCmd,
+			"nodes":      tableCmd(nodesTable),
+			"pods":       tableCmd(podsTable),
+			"containers": tableCmd(containersTable),
+			"ports":      tableCmd(portsTable),
+		},
+	})
+}
+
+func applyCmd(ts *testscript.TestScript, _ bool, files []string) {
+	w := ts.Value("world").(*world)
+	for _, in := range readInputs(ts, files) {
+		ts.Check(w.set(in))
+		ts.Check(w.check())
+	}
+}
+
+func relistCmd(ts *testscript.TestScript, _ bool, files []string) {
+	w := ts.Value("world").(*world)
+	ts.Check(w.relist(readInputs(ts, files)))
+	ts.Check(w.check())
+}
+
+func deleteCmd(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: delete KIND NAME")
+	}
+	n := name{kind: args[0], name: args[1]}
+	if namespace, rest, ok := strings.Cut(args[1], "/"); ok {
+		n.namespace, n.name = namespace, rest
+	}
+	w := ts.Value("world").(*world)
+	if _, ok := w.exists[n]; !ok {
+		ts.Fatalf("there is no %s %s", n.kind, args[1])
+	}
+	ts.Check(w.remove(n))
+	ts.Check(w.check())
+}
+
+func tableCmd(table func(*world) string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, _ []string) {
+		fmt.Fprint(ts.Stdout(), table(ts.Value("world").(*world)))
+	}
+}
+
+// readInputs reads objects in YAML, without apiVersion, as slim inputs.
+func readInputs(ts *testscript.TestScript, files []string) []any {
+	var inputs []any
+	for _, file := range files {
+		for _, document := range strings.Split(ts.ReadFile(file), "\n---\n") {
+			in, err := inputOf([]byte(document))
+			if err != nil {
+				ts.Fatalf("%s: %v", file, err)
+			}
+			inputs = append(inputs, in)
+		}
+	}
+	return inputs
+}
+
+func inputOf(document []byte) (any, error) {
+	var kind struct{ Kind string }
+	if err := yaml.Unmarshal(document, &kind); err != nil {
+		return nil, err
+	}
+	switch kind.Kind {
+	case "Node":
+		return decode(document, informer.NodeInput)
+	case "Pod":
+		return decode(document, informer.PodInput)
+	case "Service":
+		return decode(document, informer.ServiceInput)
+	case "EndpointSlice":
+		return decode(document, informer.SliceInput)
+	case "PersistentVolumeClaim":
+		return decode(document, informer.ClaimInput)
+	}
+	return nil, fmt.Errorf("no objects of kind %q here", kind.Kind)
+}
+
+type kubernetesObject interface {
+	corev1.Node | corev1.Pod | corev1.Service | discoveryv1.EndpointSlice | corev1.PersistentVolumeClaim
+}
+
+func decode[O kubernetesObject, I any](document []byte, input func(*O) *I) (*I, error) {
+	var object O
+	if err := yaml.UnmarshalStrict(document, &object); err != nil {
+		return nil, err
+	}
+	return input(&object), nil
+}

@@ -1,0 +1,52 @@
+package facts
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// storage is where a pod mounts which claim, once per claim and path, with the
+// claims' capacities as far as they are known.
+func storage(mounts []Mount, capacity func(claim string) int64) []state.Volume {
+	if len(mounts) == 0 {
+		return nil
+	}
+	volumes := make([]state.Volume, 0, len(mounts))
+	for _, m := range mounts {
+		volumes = append(volumes, state.Volume{Claim: m.Claim, CapacityBytes: capacity(m.Claim), MountPath: m.Path})
+	}
+	slices.SortFunc(volumes, func(a, b state.Volume) int {
+		return cmp.Or(cmp.Compare(a.Claim, b.Claim), cmp.Compare(a.MountPath, b.MountPath))
+	})
+	return slices.Compact(volumes)
+}
+
+// remounted is a pod whose claims' capacities are looked up anew.
+func remounted(p *state.Pod, capacity func(claim string) int64) *state.Pod {
+	next := *p
+	next.Storage = slices.Clone(p.Storage)
+	for i := range next.Storage {
+		next.Storage[i].CapacityBytes = capacity(next.Storage[i].Claim)
+	}
+	return &next
+}
+
+// claimsOf yields the claims that a pod mounts, each once.
+func claimsOf(p *state.Pod) iter.Seq[id] {
+	return func(yield func(id) bool) {
+		if p == nil {
+			return
+		}
+		for i, volume := range p.Storage {
+			if i > 0 && volume.Claim == p.Storage[i-1].Claim {
+				continue
+			}
+			if !yield(id{p.Namespace, volume.Claim}) {
+				return
+			}
+		}
+	}
+}

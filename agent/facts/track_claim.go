@@ -1,0 +1,109 @@
+package facts
+
+import (
+	"slices"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// claimRecord is a claim that is there, or that pods mount.
+type claimRecord struct {
+	there    bool
+	capacity int64
+	pods     []*podRecord
+}
+
+// SetClaim takes in a PersistentVolumeClaim as it is now.
+func (t *Tracker) SetClaim(in *ClaimInput) state.Changes {
+	t.setClaim(in)
+	return t.flush()
+}
+
+// DeleteClaim takes in that a PersistentVolumeClaim is gone.
+func (t *Tracker) DeleteClaim(namespace, name string) state.Changes {
+	t.deleteClaim(id{namespace, name})
+	return t.flush()
+}
+
+// ReplaceClaims takes in all PersistentVolumeClaims; others are gone.
+func (t *Tracker) ReplaceClaims(all []*ClaimInput) state.Changes {
+	replaceAll(all, func(in *ClaimInput) id { return id{in.Namespace, in.Name} }, t.claims, t.setClaim, t.deleteClaim)
+	return t.flush()
+}
+
+func (t *Tracker) setClaim(in *ClaimInput) {
+	name := id{in.Namespace, in.Name}
+	c := t.claim(name)
+	c.there = true
+	t.setCapacity(c, in.CapacityBytes)
+}
+
+func (t *Tracker) deleteClaim(name id) {
+	if c := t.claims[name]; c != nil {
+		c.there = false
+		t.setCapacity(c, 0)
+		t.forgetClaim(name, c)
+	}
+}
+
+// claim is the record of a claim, made where there is none.
+func (t *Tracker) claim(name id) *claimRecord {
+	c := t.claims[name]
+	if c == nil {
+		c = &claimRecord{}
+		t.claims[name] = c
+	}
+	return c
+}
+
+// forgetClaim drops a claim that is neither there nor mounted.
+func (t *Tracker) forgetClaim(name id, c *claimRecord) {
+	if !c.there && len(c.pods) == 0 {
+		delete(t.claims, name)
+	}
+}
+
+func (t *Tracker) setCapacity(c *claimRecord, capacity int64) {
+	if c.capacity == capacity {
+		return
+	}
+	c.capacity = capacity
+	for _, p := range c.pods {
+		if !p.touched {
+			p.touched = true
+			t.touchedPods = append(t.touchedPods, p)
+		}
+	}
+}
+
+// capacities looks up the claims of a namespace; what is not known is 0.
+func (t *Tracker) capacities(namespace string) func(claim string) int64 {
+	return func(claim string) int64 {
+		if c := t.claims[id{namespace, claim}]; c != nil {
+			return c.capacity
+		}
+		return 0
+	}
+}
+
+// remount tells a pod's claims' capacities anew.
+func (t *Tracker) remount(p *podRecord) {
+	p.touched = false
+	fresh := slices.Clone(p.facts)
+	pod := p.pod()
+	fresh[0] = remounted(pod, t.capacities(pod.Namespace))
+	p.facts = t.changes.replace(p.facts, fresh)
+}
+
+// moveMounts tells claims which pods mount them.
+func (t *Tracker) moveMounts(p *podRecord, before, after *state.Pod) {
+	for name := range claimsOf(before) {
+		c := t.claims[name]
+		c.pods = slices.DeleteFunc(c.pods, func(other *podRecord) bool { return other == p })
+		t.forgetClaim(name, c)
+	}
+	for name := range claimsOf(after) {
+		c := t.claim(name)
+		c.pods = append(c.pods, p)
+	}
+}

@@ -1,0 +1,87 @@
+package facts
+
+import "rollcall.dev/rollcall/api/state"
+
+// nodeRecord is a node that is there, or that pods are bound to.
+type nodeRecord struct {
+	name string
+	// facts are the node and its kubelet's port; none while the node is not there.
+	facts []state.Object
+	// sum is what the pods bound to it take; load is the sum as it was last told,
+	// nil while the node is not there: pods may come before their node, and stay
+	// for a while after it.
+	sum     state.NodeLoad
+	load    *state.NodeLoad
+	touched bool
+}
+
+// SetNode takes in a node as it is now.
+func (t *Tracker) SetNode(in *NodeInput) state.Changes {
+	t.setNode(in)
+	return t.flush()
+}
+
+// DeleteNode takes in that a node is gone.
+func (t *Tracker) DeleteNode(name string) state.Changes {
+	t.deleteNode(name)
+	return t.flush()
+}
+
+// ReplaceNodes takes in all nodes; others are gone.
+func (t *Tracker) ReplaceNodes(all []*NodeInput) state.Changes {
+	replaceAll(all, func(in *NodeInput) string { return in.Name }, t.nodes, t.setNode, t.deleteNode)
+	return t.flush()
+}
+
+func (t *Tracker) setNode(in *NodeInput) {
+	fresh := []state.Object{Node(in)}
+	if port := kubeletPort(in); port != nil {
+		fresh = append(fresh, port)
+	}
+	n := t.node(in.Name)
+	n.facts = t.changes.replace(n.facts, fresh)
+	t.touchNode(n)
+}
+
+func (t *Tracker) deleteNode(name string) {
+	if n := t.nodes[name]; n != nil {
+		n.facts = t.changes.replace(n.facts, nil)
+		t.touchNode(n)
+	}
+}
+
+// node is the record of a node, made where there is none.
+func (t *Tracker) node(name string) *nodeRecord {
+	n := t.nodes[name]
+	if n == nil {
+		n = &nodeRecord{name: name}
+		t.nodes[name] = n
+	}
+	return n
+}
+
+func (t *Tracker) touchNode(n *nodeRecord) {
+	if !n.touched {
+		n.touched = true
+		t.touchedNodes = append(t.touchedNodes, n)
+	}
+}
+
+// publishLoad tells the load of a node, and forgets a node that nothing is left of.
+func (t *Tracker) publishLoad(n *nodeRecord) {
+	n.touched = false
+	var held, fresh []state.Object
+	if n.load != nil {
+		held = []state.Object{n.load}
+	}
+	if len(n.facts) > 0 {
+		fresh = []state.Object{publishedLoad(n.name, n.sum)}
+	}
+	n.load = nil
+	for _, load := range t.changes.replace(held, fresh) {
+		n.load = load.(*state.NodeLoad)
+	}
+	if len(n.facts) == 0 && n.sum.Pods == 0 {
+		delete(t.nodes, n.name)
+	}
+}

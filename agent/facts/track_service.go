@@ -1,0 +1,166 @@
+package facts
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// serviceRecord is a Service that has rows in the port map, or that slices name.
+type serviceRecord struct {
+	name id
+	// rows are its rows in the port map, exposed the service ports they belong to.
+	rows    []state.Object
+	exposed []exposure
+	slices  []*SliceInput
+	// targets are where the exposed ports lead, by endpoint, in key order.
+	targets map[endpoint][]state.Object
+
+	// Gathered during a call: which endpoints are to be made anew.
+	touched   bool
+	all       bool
+	endpoints map[endpoint]struct{}
+}
+
+// SetService takes in a Service as it is now.
+func (t *Tracker) SetService(in *ServiceInput) state.Changes {
+	t.setService(in)
+	return t.flush()
+}
+
+// DeleteService takes in that a Service is gone.
+func (t *Tracker) DeleteService(namespace, name string) state.Changes {
+	t.deleteService(id{namespace, name})
+	return t.flush()
+}
+
+// ReplaceServices takes in all Services; others are gone.
+func (t *Tracker) ReplaceServices(all []*ServiceInput) state.Changes {
+	replaceAll(all, func(in *ServiceInput) id { return id{in.Namespace, in.Name} }, t.services, t.setService, t.deleteService)
+	return t.flush()
+}
+
+func (t *Tracker) setService(in *ServiceInput) {
+	t.expose(id{in.Namespace, in.Name}, servicePorts(in))
+}
+
+func (t *Tracker) deleteService(name id) { t.expose(name, nil) }
+
+// expose puts rows in the place of those a Service had.
+func (t *Tracker) expose(name id, rows []*state.Port) {
+	s := t.services[name]
+	if s == nil && len(rows) == 0 {
+		return
+	}
+	s = t.service(name)
+	s.rows = t.changes.replace(s.rows, appendObjects(nil, rows...))
+	if exposed := exposures(rows); !slices.Equal(exposed, s.exposed) {
+		s.exposed = exposed
+		s.all = true
+	}
+	t.touchService(s)
+}
+
+// service is the record of a Service, made where there is none.
+func (t *Tracker) service(name id) *serviceRecord {
+	s := t.services[name]
+	if s == nil {
+		s = &serviceRecord{name: name}
+		t.services[name] = s
+	}
+	return s
+}
+
+func (t *Tracker) touchService(s *serviceRecord) {
+	if !s.touched {
+		s.touched = true
+		t.touchedServices = append(t.touchedServices, s)
+	}
+}
+
+func (t *Tracker) touchEndpoint(s *serviceRecord, e endpoint) {
+	if s.endpoints == nil {
+		s.endpoints = map[endpoint]struct{}{}
+	}
+	s.endpoints[e] = struct{}{}
+	t.touchService(s)
+}
+
+// retarget makes the touched targets of a Service anew, and forgets a Service that
+// nothing is left of.
+func (t *Tracker) retarget(s *serviceRecord) {
+	fresh := targets(s.name, s.exposed, s.slices, s.wanted)
+	for who := range fresh {
+		t.setTargets(s, who, fresh[who])
+	}
+	if s.all {
+		t.dropTargets(s, maps.Keys(s.targets), fresh)
+	} else {
+		t.dropTargets(s, maps.Keys(s.endpoints), fresh)
+	}
+	s.touched, s.all, s.endpoints = false, false, nil
+	if len(s.rows) == 0 && len(s.slices) == 0 {
+		delete(t.services, s.name)
+	}
+}
+
+// dropTargets drops the targets of those endpoints that have none any more.
+func (t *Tracker) dropTargets(s *serviceRecord, touched iter.Seq[endpoint], fresh map[endpoint][]*state.Target) {
+	for who := range touched {
+		if fresh[who] == nil && s.targets[who] != nil {
+			t.setTargets(s, who, nil)
+		}
+	}
+}
+
+// wanted says that an endpoint's targets are to be made anew.
+func (s *serviceRecord) wanted(e endpoint) bool {
+	if s.all {
+		return true
+	}
+	_, ok := s.endpoints[e]
+	return ok
+}
+
+// setTargets puts an endpoint's targets in the place of those it had.
+func (t *Tracker) setTargets(s *serviceRecord, who endpoint, fresh []*state.Target) {
+	pod := id{s.name.namespace, who.name}
+	if who.isPod {
+		t.nameContainers(pod, fresh)
+		t.setBackend(pod, s, len(s.targets[who]) > 0, len(fresh) > 0)
+	}
+	if s.targets == nil {
+		s.targets = map[endpoint][]state.Object{}
+	}
+	s.targets[who] = t.changes.replace(s.targets[who], appendObjects(nil, fresh...))
+	if len(fresh) == 0 {
+		delete(s.targets, who)
+	}
+}
+
+// nameContainers finds the container behind each target of a pod.
+func (t *Tracker) nameContainers(pod id, targets []*state.Target) {
+	p := t.pods[pod]
+	if p == nil {
+		return
+	}
+	for _, target := range targets {
+		target.Container = declarer(p.declared, target.Protocol, target.ContainerPort)
+	}
+}
+
+// setBackend keeps track of which Services have targets that name a pod.
+func (t *Tracker) setBackend(pod id, s *serviceRecord, was, is bool) {
+	switch {
+	case is && !was:
+		t.backends[pod] = append(t.backends[pod], s)
+	case was && !is:
+		rest := slices.DeleteFunc(t.backends[pod], func(other *serviceRecord) bool { return other == s })
+		t.backends[pod] = rest
+		if len(rest) == 0 {
+			delete(t.backends, pod)
+		}
+	}
+}

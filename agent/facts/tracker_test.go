@@ -1,0 +1,230 @@
+package facts_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"pgregory.net/rapid"
+
+	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/api/state"
+)
+
+// Any objects of a few names that collide a lot: pods of one name on several nodes
+// with several containers, slices that change hands, claims before and after their
+// pods.
+var (
+	namespaces = rapid.SampledFrom([]string{"a", "a", "a", "b"})
+	nodeNames  = rapid.SampledFrom([]string{"n1", "n2", ""})
+	podNames   = rapid.SampledFrom([]string{"p1", "p2", "p3"})
+	portNames  = rapid.SampledFrom([]string{"", "http"})
+	protocols  = rapid.SampledFrom([]state.Protocol{state.TCP, state.UDP})
+	numbers    = rapid.SampledFrom([]uint16{80, 81})
+	addresses  = rapid.SampledFrom([]string{"", "0.0.0.0", "192.0.2.1", "fd00::1"})
+	claims     = rapid.SampledFrom([]string{"c1", "c2"})
+)
+
+func anyResources(t *rapid.T) state.Resources {
+	r := state.Resources{CPUMillis: rapid.Int64Range(0, 3).Draw(t, "cpu")}
+	if n := rapid.Int64Range(0, 2).Draw(t, "gpus"); n > 0 {
+		r.Extended = map[string]int64{"gpu": n}
+	}
+	return r
+}
+
+func anyNode(t *rapid.T) any {
+	return &facts.NodeInput{
+		Name:        rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"),
+		KubeletPort: rapid.SampledFrom([]uint16{0, 80}).Draw(t, "kubelet"),
+		Allocatable: anyResources(t),
+	}
+}
+
+func anyPod(t *rapid.T) any {
+	return &facts.PodInput{
+		Namespace:   namespaces.Draw(t, "namespace"),
+		Name:        podNames.Draw(t, "pod"),
+		Node:        nodeNames.Draw(t, "node"),
+		Phase:       rapid.SampledFrom([]state.PodPhase{state.PodPending, state.PodRunning, state.PodFailed}).Draw(t, "phase"),
+		HostNetwork: rapid.Bool().Draw(t, "hostNetwork"),
+		Ready:       rapid.Bool().Draw(t, "ready"),
+		Requested:   anyResources(t),
+		Limits:      anyResources(t),
+		Mounts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.Mount {
+			return facts.Mount{Claim: claims.Draw(t, "claim"), Path: rapid.SampledFrom([]string{"", "/a"}).Draw(t, "path")}
+		}), 0, 3).Draw(t, "mounts"),
+		Containers: rapid.SliceOfNDistinct(rapid.Custom(anyContainer), 0, 3, func(c facts.ContainerInput) string { return c.Name }).Draw(t, "containers"),
+	}
+}
+
+func anyContainer(t *rapid.T) facts.ContainerInput {
+	return facts.ContainerInput{
+		Name: rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "container"),
+		Kind: rapid.SampledFrom([]state.ContainerKind{state.Main, state.Init, state.Sidecar}).Draw(t, "kind"),
+		Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.ContainerPort {
+			return facts.ContainerPort{
+				Protocol: protocols.Draw(t, "protocol"),
+				Port:     numbers.Draw(t, "port"),
+				HostPort: rapid.SampledFrom([]uint16{0, 80, 30080}).Draw(t, "hostPort"),
+				HostIP:   addresses.Draw(t, "hostIP"),
+			}
+		}), 0, 3).Draw(t, "ports"),
+	}
+}
+
+func anyService(t *rapid.T) any {
+	return &facts.ServiceInput{
+		Namespace: namespaces.Draw(t, "namespace"),
+		Name:      rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "service"),
+		Type:      rapid.SampledFrom([]corev1.ServiceType{corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer}).Draw(t, "type"),
+		Headless:  rapid.IntRange(0, 9).Draw(t, "headless") == 0,
+		Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.ServicePort {
+			return facts.ServicePort{
+				Name:     portNames.Draw(t, "name"),
+				Protocol: protocols.Draw(t, "protocol"),
+				Port:     numbers.Draw(t, "port"),
+				NodePort: rapid.SampledFrom([]uint16{0, 30080, 30081}).Draw(t, "nodePort"),
+			}
+		}), 0, 3).Draw(t, "ports"),
+		ExternalIPs: rapid.SliceOfN(addresses, 0, 2).Draw(t, "externalIPs"),
+		Ingress:     rapid.SliceOfN(addresses, 0, 2).Draw(t, "ingress"),
+	}
+}
+
+func anySlice(t *rapid.T) any {
+	return &facts.SliceInput{
+		Namespace: namespaces.Draw(t, "namespace"),
+		Name:      rapid.SampledFrom([]string{"e1", "e2", "e3"}).Draw(t, "slice"),
+		Service:   rapid.SampledFrom([]string{"s1", "s2", ""}).Draw(t, "service"),
+		Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.SlicePort {
+			return facts.SlicePort{Name: portNames.Draw(t, "name"), Protocol: protocols.Draw(t, "protocol"), Port: rapid.SampledFrom([]uint16{0, 80, 81}).Draw(t, "port")}
+		}), 0, 3).Draw(t, "ports"),
+		Endpoints: rapid.SliceOfN(rapid.Custom(anyEndpoint), 0, 4).Draw(t, "endpoints"),
+	}
+}
+
+func anyEndpoint(t *rapid.T) facts.Endpoint {
+	ready := rapid.Bool().Draw(t, "ready")
+	return facts.Endpoint{
+		Address:     addresses.Draw(t, "address"),
+		Pod:         rapid.SampledFrom([]string{"", "p1", "p1", "p2"}).Draw(t, "pod"),
+		Node:        nodeNames.Draw(t, "node"),
+		Ready:       ready,
+		Serving:     ready || rapid.Bool().Draw(t, "serving"),
+		Terminating: !ready,
+	}
+}
+
+func anyClaim(t *rapid.T) any {
+	return &facts.ClaimInput{Namespace: namespaces.Draw(t, "namespace"), Name: claims.Draw(t, "claim"), CapacityBytes: rapid.Int64Range(0, 2).Draw(t, "capacity")}
+}
+
+func anyInput(t *rapid.T) any {
+	kinds := []func(*rapid.T) any{anyNode, anyPod, anyPod, anyService, anySlice, anySlice, anyClaim}
+	return rapid.SampledFrom(kinds).Draw(t, "kind")(t)
+}
+
+// existing draws the name of something that is there.
+func existing(t *rapid.T, w *world) (name, bool) {
+	if len(w.exists) == 0 {
+		return name{}, false
+	}
+	return rapid.SampledFrom(sortedNames(w)).Draw(t, "name"), true
+}
+
+func sortedNames(w *world) []name {
+	return slices.SortedFunc(maps.Keys(w.exists), func(a, b name) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+}
+
+// step lets one thing happen.
+func step(t *rapid.T, w *world) {
+	switch rapid.IntRange(0, 9).Draw(t, "step") {
+	case 0:
+		var all []any
+		for _, in := range rapid.SliceOfNDistinct(rapid.Custom(anyInput), 0, 12, nameOf).Draw(t, "relist") {
+			all = append(all, in)
+		}
+		agree(t, w.relist(all))
+	case 1, 2, 3:
+		if n, ok := existing(t, w); ok {
+			agree(t, w.remove(n))
+		}
+	default:
+		agree(t, w.set(anyInput(t)))
+	}
+}
+
+func agree(t *rapid.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFactsAfterAnyEventsEqualThoseFromScratch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			step(t, w)
+			agree(t, w.check())
+		}
+	})
+}
+
+func TestOrderOfEventsDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		for _, in := range rapid.SliceOfNDistinct(rapid.Custom(anyInput), 0, 20, nameOf).Draw(t, "objects") {
+			agree(t, w.set(in))
+		}
+		agree(t, w.checkAgainst(rapid.Permutation(sortedNames(w)).Draw(t, "order")))
+	})
+}
+
+func TestNothingIsLeftOfAClusterThatIsGone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			step(t, w)
+		}
+		for _, n := range rapid.Permutation(sortedNames(w)).Draw(t, "order") {
+			agree(t, w.remove(n))
+		}
+		if n := w.state.Count(); n != 0 {
+			t.Fatalf("%d facts are left of a cluster without objects", n)
+		}
+		if left := w.tracker.Held(); left != 0 {
+			t.Fatalf("the tracker still holds %d records of a cluster without objects", left)
+		}
+	})
+}
+
+func TestDisagreeingSlicesLeadToOneTargetInAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		agree(t, w.set(&facts.ServiceInput{Namespace: "a", Name: "s", Type: corev1.ServiceTypeNodePort, Ports: []facts.ServicePort{{Protocol: state.TCP, NodePort: 30080}}}))
+		agree(t, w.set(&facts.PodInput{Namespace: "a", Name: "p", Containers: []facts.ContainerInput{
+			{Name: "x", Kind: state.Main, Ports: []facts.ContainerPort{{Protocol: state.TCP, Port: 80}}},
+		}}))
+		for i := range rapid.IntRange(2, 4).Draw(t, "slices") {
+			agree(t, w.set(&facts.SliceInput{Namespace: "a", Name: fmt.Sprint(i), Service: "s",
+				Ports: []facts.SlicePort{{Protocol: state.TCP, Port: numbers.Draw(t, "port")}},
+				Endpoints: []facts.Endpoint{{
+					Address: addresses.Draw(t, "address"), Pod: "p", Node: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"),
+					Ready: rapid.Bool().Draw(t, "ready"), Serving: rapid.Bool().Draw(t, "serving"), Terminating: rapid.Bool().Draw(t, "terminating"),
+				}}}))
+		}
+		if n := w.state.Len(state.KindTarget); n != 1 {
+			t.Fatalf("%d targets for one pod, want 1", n)
+		}
+		for range 3 {
+			agree(t, w.checkAgainst(rapid.Permutation(sortedNames(w)).Draw(t, "order")))
+		}
+		agree(t, w.remove(name{"Pod", "a", "p"}))
+		agree(t, w.check())
+	})
+}

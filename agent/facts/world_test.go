@@ -1,0 +1,180 @@
+package facts_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/api/state"
+)
+
+// name is how a test speaks of an object: by kind, namespace and name.
+type name struct{ kind, namespace, name string }
+
+// world is a cluster as a test sees it: what exists, a Tracker that was told of
+// every step, and the State that its changes add up to.
+type world struct {
+	exists  map[name]any
+	tracker *facts.Tracker
+	state   *state.State
+}
+
+func newWorld() *world {
+	return &world{exists: map[name]any{}, tracker: facts.NewTracker(), state: &state.State{}}
+}
+
+// set tells that an object is there as it is, by its slim input.
+func (w *world) set(in any) error {
+	w.exists[nameOf(in)] = in
+	return w.take(set(w.tracker, in))
+}
+
+// remove tells that an object is gone.
+func (w *world) remove(n name) error {
+	delete(w.exists, n)
+	return w.take(remove(w.tracker, n))
+}
+
+// relist tells, kind by kind, that these objects are there and no others.
+func (w *world) relist(all []any) error {
+	w.exists = map[name]any{}
+	for _, in := range all {
+		w.exists[nameOf(in)] = in
+	}
+	for _, c := range replaceAll(w.tracker, all) {
+		if err := w.take(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take adds changes up, as a snapshot does: each changed key has a seq.
+func (w *world) take(c state.Changes) error {
+	d := state.Delta{From: w.state.Seq, To: w.state.Seq, Removes: c.Removes}
+	for _, o := range c.Upserts {
+		if held, ok := w.state.Get(o.Key()); ok && state.Equal(held.Object, o) {
+			return fmt.Errorf("%+v is told anew though it did not change", o.Key())
+		}
+		d.To++
+		d.Upserts = append(d.Upserts, state.Entry{Seq: d.To, Object: o})
+	}
+	for _, k := range c.Removes {
+		if _, ok := w.state.Get(k); !ok {
+			return fmt.Errorf("%+v is removed though it was not there", k)
+		}
+	}
+	next, err := state.Apply(w.state, d)
+	if err != nil {
+		return err
+	}
+	w.state = next
+	return nil
+}
+
+// check compares what the steps added up to with the facts of a Tracker that is
+// told of the same objects for the first time, in two orders.
+func (w *world) check() error {
+	names := sortedNames(w)
+	if err := w.checkAgainst(names); err != nil {
+		return err
+	}
+	slices.Reverse(names)
+	return w.checkAgainst(names)
+}
+
+func (w *world) checkAgainst(order []name) error {
+	fresh := newWorld()
+	for _, n := range order {
+		if err := fresh.set(w.exists[n]); err != nil {
+			return fmt.Errorf("from scratch: %w", err)
+		}
+	}
+	return sameFacts(w.state, fresh.state)
+}
+
+func sameFacts(got, want *state.State) error {
+	var err error
+	state.EachChange(want, got, func(should, is state.Object) {
+		if err == nil {
+			err = fmt.Errorf("by events: %s\nfrom scratch: %s", show(is), show(should))
+		}
+	})
+	return err
+}
+
+func show(o state.Object) string {
+	if o == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%T %+v", o, reflect.ValueOf(o).Elem())
+}
+
+func nameOf(in any) name {
+	switch in := in.(type) {
+	case *facts.NodeInput:
+		return name{"Node", "", in.Name}
+	case *facts.PodInput:
+		return name{"Pod", in.Namespace, in.Name}
+	case *facts.ServiceInput:
+		return name{"Service", in.Namespace, in.Name}
+	case *facts.SliceInput:
+		return name{"EndpointSlice", in.Namespace, in.Name}
+	case *facts.ClaimInput:
+		return name{"PersistentVolumeClaim", in.Namespace, in.Name}
+	}
+	panic(fmt.Sprintf("no name for a %T", in))
+}
+
+func set(t *facts.Tracker, in any) state.Changes {
+	switch in := in.(type) {
+	case *facts.NodeInput:
+		return t.SetNode(in)
+	case *facts.PodInput:
+		return t.SetPod(in)
+	case *facts.ServiceInput:
+		return t.SetService(in)
+	case *facts.SliceInput:
+		return t.SetSlice(in)
+	case *facts.ClaimInput:
+		return t.SetClaim(in)
+	}
+	panic(fmt.Sprintf("no way to set a %T", in))
+}
+
+func remove(t *facts.Tracker, n name) state.Changes {
+	switch n.kind {
+	case "Node":
+		return t.DeleteNode(n.name)
+	case "Pod":
+		return t.DeletePod(n.namespace, n.name)
+	case "Service":
+		return t.DeleteService(n.namespace, n.name)
+	case "EndpointSlice":
+		return t.DeleteSlice(n.namespace, n.name)
+	case "PersistentVolumeClaim":
+		return t.DeleteClaim(n.namespace, n.name)
+	}
+	panic("no way to remove a " + n.kind)
+}
+
+func replaceAll(t *facts.Tracker, all []any) []state.Changes {
+	return []state.Changes{
+		t.ReplaceNodes(only[facts.NodeInput](all)),
+		t.ReplacePods(only[facts.PodInput](all)),
+		t.ReplaceSlices(only[facts.SliceInput](all)),
+		t.ReplaceServices(only[facts.ServiceInput](all)),
+		t.ReplaceClaims(only[facts.ClaimInput](all)),
+	}
+}
+
+func only[T any](all []any) []*T {
+	var found []*T
+	for _, in := range all {
+		if in, ok := in.(*T); ok {
+			found = append(found, in)
+		}
+	}
+	return found
+}

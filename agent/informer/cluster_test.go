@@ -1,0 +1,203 @@
+package informer
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/api/state"
+)
+
+// fakeCluster is an API server in memory, and what the informer made of it.
+type fakeCluster struct {
+	nodes, pods, slices, services, claims *fakeResource
+	seen                                  *recorder
+}
+
+func newFakeCluster() *fakeCluster {
+	return &fakeCluster{
+		nodes:    fake("nodes", &corev1.Node{}, &corev1.NodeList{}),
+		pods:     fake("pods", &corev1.Pod{}, &corev1.PodList{}),
+		slices:   fake("endpointslices", &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{}),
+		services: fake("services", &corev1.Service{}, &corev1.ServiceList{}),
+		claims:   fake("persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolumeClaimList{}),
+		seen:     newRecorder(),
+	}
+}
+
+func (c *fakeCluster) all() []*fakeResource {
+	return []*fakeResource{c.nodes, c.pods, c.slices, c.services, c.claims}
+}
+
+// goAway breaks all connections and refuses new ones; comeBack is its end.
+func (c *fakeCluster) goAway() {
+	for _, r := range c.all() {
+		r.answer(syscall.ECONNREFUSED)
+		r.hangUp()
+	}
+}
+
+func (c *fakeCluster) comeBack() {
+	for _, r := range c.all() {
+		r.answer(nil)
+	}
+}
+
+// watched runs the informer on a cluster in virtual time, and then a test.
+func watched(t *testing.T, prepare func(*fakeCluster), test func(*fakeCluster)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster()
+		prepare(c)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			run(ctx, Config{Sink: c.seen.sink(), Log: slog.New(slog.DiscardHandler)}, c.kinds())
+			close(ended)
+		}()
+		synctest.Wait()
+		test(c)
+		cancel()
+		<-ended
+	})
+}
+
+func (c *fakeCluster) kinds() []kind {
+	there := make(chan struct{})
+	return []kind{
+		nodeKind(c.nodes.endpoint()), podKind(c.pods.endpoint()), sliceKind(c.slices.endpoint(), there),
+		serviceKind(c.services.endpoint(), there), claimKind(c.claims.endpoint()),
+	}
+}
+
+// after lets virtual time pass.
+func after(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// recorder is a Sink that keeps the facts and the reports.
+type recorder struct {
+	mu      sync.Mutex
+	tracker *facts.Tracker
+	facts   map[state.Key]state.Object
+	reports map[state.SectionName][]state.SectionReport
+	// changed has an element when anything came since it was last read.
+	changed chan struct{}
+}
+
+func newRecorder() *recorder {
+	return &recorder{
+		tracker: facts.NewTracker(),
+		facts:   map[state.Key]state.Object{},
+		reports: map[state.SectionName][]state.SectionReport{},
+		changed: make(chan struct{}, 1),
+	}
+}
+
+func (r *recorder) sink() Sink { return Sink{Apply: r.apply, Section: r.section} }
+
+func (r *recorder) apply(change func(*facts.Tracker) state.Changes) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := change(r.tracker)
+	for _, o := range c.Upserts {
+		r.facts[o.Key()] = o
+	}
+	for _, k := range c.Removes {
+		delete(r.facts, k)
+	}
+	r.tellChanged()
+}
+
+func (r *recorder) tellChanged() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (r *recorder) section(name state.SectionName, report state.SectionReport) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reports[name] = append(r.reports[name], report)
+	r.tellChanged()
+}
+
+// all are the reports of a section.
+func (r *recorder) all(name state.SectionName) []state.SectionReport {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.reports[name])
+}
+
+// last is the last report of a section, and how many there were.
+func (r *recorder) last(name state.SectionName) (report state.SectionReport, of int) {
+	all := r.all(name)
+	if len(all) == 0 {
+		return state.SectionReport{}, 0
+	}
+	return all[len(all)-1], len(all)
+}
+
+// count is how many facts of a kind there are.
+func (r *recorder) count(kind state.Kind) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for k := range r.facts {
+		if k.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *recorder) pod(namespace, name string) *state.Pod {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, _ := r.facts[state.Key{Kind: state.KindPod, Namespace: namespace, Name: name}].(*state.Pod)
+	return p
+}
+
+func testPod(name, node string) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec: corev1.PodSpec{
+			NodeName:   node,
+			Containers: []corev1.Container{{Name: "app", Image: "app:1"}},
+			Volumes:    []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}},
+		},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning},
+	}
+}
+
+func testNode(name string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+func testService() *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 30080}}},
+	}
+}
+
+func testSlice() *discoveryv1.EndpointSlice {
+	number := int32(8080)
+	return &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-a", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
+		Ports:      []discoveryv1.EndpointPort{{Port: &number}},
+		Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{"10.1.0.1"}}},
+	}
+}

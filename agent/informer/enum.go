@@ -1,0 +1,74 @@
+package informer
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+func tristate(s corev1.ConditionStatus) state.Tristate {
+	switch s {
+	case corev1.ConditionTrue:
+		return state.True
+	case corev1.ConditionFalse:
+		return state.False
+	}
+	return state.Unknown
+}
+
+// protocol is a transport protocol; the API's default is TCP.
+func protocol(p corev1.Protocol) state.Protocol {
+	switch p {
+	case "", corev1.ProtocolTCP:
+		return state.TCP
+	case corev1.ProtocolUDP:
+		return state.UDP
+	case corev1.ProtocolSCTP:
+		return state.SCTP
+	}
+	return state.ProtocolUnknown
+}
+
+// port is a port number; 0, which is none, where it is not a possible one.
+func port(n int32) uint16 {
+	if n < 0 || n > 65535 {
+		return 0
+	}
+	return uint16(n)
+}
+
+func phase(p corev1.PodPhase) state.PodPhase {
+	switch p {
+	case corev1.PodPending:
+		return state.PodPending
+	case corev1.PodRunning:
+		return state.PodRunning
+	case corev1.PodSucceeded:
+		return state.PodSucceeded
+	case corev1.PodFailed:
+		return state.PodFailed
+	}
+	return state.PodUnknown
+}
+
+func qosClass(c corev1.PodQOSClass) state.QOSClass {
+	switch c {
+	case corev1.PodQOSGuaranteed:
+		return state.Guaranteed
+	case corev1.PodQOSBurstable:
+		return state.Burstable
+	case corev1.PodQOSBestEffort:
+		return state.BestEffort
+	}
+	return state.QOSUnknown
+}
+
+func trafficPolicy(p corev1.ServiceExternalTrafficPolicy) state.TrafficPolicy {
+	switch p {
+	case corev1.ServiceExternalTrafficPolicyCluster:
+		return state.TrafficPolicyCluster
+	case corev1.ServiceExternalTrafficPolicyLocal:
+		return state.TrafficPolicyLocal
+	}
+	return state.TrafficPolicyNone
+}

@@ -1,0 +1,44 @@
+package usage
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+)
+
+// lister opens the list of a resource of metrics.k8s.io in all namespaces, as JSON.
+type lister func(ctx context.Context, resource string) (io.ReadCloser, error)
+
+// listerFor makes a lister, and what ends its connections, which it would keep for
+// a next request.
+func listerFor(cfg *rest.Config) (list lister, hangUp func(), err error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.APIPath = "/apis"
+	cfg.GroupVersion = &schema.GroupVersion{Group: "metrics.k8s.io", Version: "v1beta1"}
+	cfg.ContentType = runtime.ContentTypeJSON
+	cfg.AcceptContentTypes = runtime.ContentTypeJSON
+	cfg.NegotiatedSerializer = serializer.NewCodecFactory(statusScheme()).WithoutConversion()
+	cfg.WarningHandlerWithContext = rest.NoWarnings{}
+	client, err := rest.RESTClientFor(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a client for metrics.k8s.io: %w", err)
+	}
+	list = func(ctx context.Context, resource string) (io.ReadCloser, error) {
+		return client.Get().Resource(resource).MaxRetries(0).Stream(ctx)
+	}
+	return list, func() { utilnet.CloseIdleConnectionsFor(client.Client.Transport) }, nil
+}
+
+// statusScheme knows what errors are made of.
+func statusScheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
+	return s
+}
