@@ -1,0 +1,32 @@
+.DEFAULT_GOAL := help
+.PHONY: help build test lint generate demo fuzz bench images clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## The binaries, into bin/
+	hack/build.sh
+
+test: ## All tests, with what they need: Kubernetes' binaries (built once), redis-server
+	hack/test.sh
+
+lint: ## Linters, formatting, generated files, shell scripts
+	hack/lint.sh
+
+generate: ## Deepcopy, custom resource definitions, protobuf
+	hack/generate.sh
+
+demo: ## A hub and two members on this machine; ONCE=1 checks itself and ends
+	go run ./hack/demo $(if $(ONCE),-once)
+
+fuzz: ## Every fuzz target for FUZZTIME (default 30s)
+	hack/fuzz.sh $(FUZZTIME)
+
+bench: ## Micro-benchmarks of the packages, as benchstat shows them
+	hack/bench.sh
+
+images: ## Container images of master and agent (needs docker buildx)
+	hack/images.sh
+
+clean: ## Removes bin/; the caches in your cache folder stay
+	rm -rf bin

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/pflag"
+	"rollcall.dev/rollcall/master"
+)
+
+const usage = `rollcall-master answers for many Kubernetes clusters. It runs against a hub cluster,
+where a ClusterAgent names the agent of each of them.
+
+  rollcall-master [flags]        run
+  rollcall-master keygen PATH    write a signing key to PATH, and its public half to PATH.pub
+
+To try it on this machine, once the hub has the custom resources:
+
+  rollcall-master keygen signing.key
+  rollcall-master --kubeconfig hub.kubeconfig --listen 127.0.0.1:8443 --auth none --signing-key-file signing.key
+  curl -k https://127.0.0.1:8443/api/v1/clusters
+
+Each agent is started with --master-public-key-file signing.key.pub.
+
+Flags:
+`
+
+// parse reads the flags; what they mean together is the master's business.
+func parse(args []string, stderr io.Writer) (master.Config, error) {
+	cfg := master.Default()
+	cfg.Version = version()
+	f := pflag.NewFlagSet("rollcall-master", pflag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.SortFlags = false
+	f.Usage = func() { fmt.Fprint(stderr, usage, f.FlagUsages()) }
+	f.StringVar(&cfg.Kubeconfig, "kubeconfig", cfg.Kubeconfig, "the hub; default: in-cluster, then $KUBECONFIG")
+	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address for clients, /metrics, /healthz and /readyz")
+	f.StringVar(&cfg.TLSCertFile, "tls-cert-file", cfg.TLSCertFile, "certificate, read again when it changes; default: one made in memory")
+	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key of the certificate")
+	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "who may ask: kubernetes (which does not exist yet) or none")
+	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "plain HTTP where no certificate is given, plain ws to agents, and --auth none on any address")
+	f.StringVar(&cfg.Cache, "cache", cfg.Cache, "where answers are kept: memory, redis://… or rediss://…")
+	f.StringVar(&cfg.SigningKeyFile, "signing-key-file", cfg.SigningKeyFile, "private key that signs the token of each dial; default: dials carry none")
+	f.BoolVar(&cfg.LeaderElect, "leader-elect", cfg.LeaderElect, "of several masters one reconciles, dials and answers; the others are not ready")
+	f.StringVar(&cfg.LeaderElectionNamespace, "leader-elect-namespace", cfg.LeaderElectionNamespace, "where the leader's Lease is; default: the pod's namespace, else rollcall-system")
+	if err := f.Parse(args); err != nil {
+		return cfg, err
+	}
+	if f.NArg() > 0 {
+		return cfg, fmt.Errorf("unknown argument %q; see --help", f.Arg(0))
+	}
+	return cfg, nil
+}

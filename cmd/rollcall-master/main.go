@@ -1,0 +1,67 @@
+// Command rollcall-master answers for many clusters, from the hub where they are
+// registered.
+//
+//	rollcall-master [flags]
+//	rollcall-master keygen PATH
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	"rollcall.dev/rollcall/master"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// A second signal does not wait.
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "rollcall-master: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "keygen" {
+		return keygen(args[1:], stdout)
+	}
+	cfg, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
+	master.AdoptLogs(ctx, cfg.Log)
+	return master.Run(ctx, cfg)
+}
+
+// keygen writes a key pair.
+func keygen(args []string, stdout io.Writer) error {
+	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
+		return errors.New("usage: rollcall-master keygen PATH")
+	}
+	if err := master.GenerateSigningKey(args[0]); err != nil {
+		return fmt.Errorf("keygen: %w", err)
+	}
+	_, err := fmt.Fprintf(stdout, "%s is for --signing-key-file of masters, %s.pub for --master-public-key-file of agents\n", args[0], args[0])
+	return err
+}
+
+// version is the module's, as the go command knows it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}

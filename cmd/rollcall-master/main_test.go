@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"rollcall.dev/rollcall/master"
+)
+
+func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want func(*master.Config)
+	}{
+		{nil, func(*master.Config) {}},
+		{[]string{"--kubeconfig", "k"}, func(c *master.Config) { c.Kubeconfig = "k" }},
+		{[]string{"--listen", ":1"}, func(c *master.Config) { c.Listen = ":1" }},
+		{[]string{"--tls-cert-file", "tls.crt"}, func(c *master.Config) { c.TLSCertFile = "tls.crt" }},
+		{[]string{"--tls-key-file", "tls.key"}, func(c *master.Config) { c.TLSKeyFile = "tls.key" }},
+		{[]string{"--auth", "none"}, func(c *master.Config) { c.Auth = master.AuthNone }},
+		{[]string{"--insecure"}, func(c *master.Config) { c.Insecure = true }},
+		{[]string{"--cache", "redis://x"}, func(c *master.Config) { c.Cache = "redis://x" }},
+		{[]string{"--signing-key-file", "s"}, func(c *master.Config) { c.SigningKeyFile = "s" }},
+		{[]string{"--leader-elect=false"}, func(c *master.Config) { c.LeaderElect = false }},
+		{[]string{"--leader-elect-namespace", "n"}, func(c *master.Config) { c.LeaderElectionNamespace = "n" }},
+	} {
+		got, err := parse(tc.args, &bytes.Buffer{})
+		want := master.Default()
+		want.Version, want.Log, got.Log = version(), nil, nil
+		tc.want(&want)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q gives %+v, %v; want %+v", tc.args, got, err, want)
+		}
+	}
+}
+
+func TestDefaultsAreThoseThatOthersRelyOn(t *testing.T) {
+	got, err := parse(nil, &bytes.Buffer{})
+	if err != nil || got.Listen != ":8443" || got.Auth != "kubernetes" || got.Cache != "memory" || !got.LeaderElect || got.Insecure {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestHelpIsEnoughToStart(t *testing.T) {
+	var help bytes.Buffer
+	if err := run(t.Context(), []string{"--help"}, &bytes.Buffer{}, &help); !errors.Is(err, pflag.ErrHelp) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"keygen PATH", "--kubeconfig", `":8443"`, `"kubernetes"`, `"memory"`, "(default true)", "--auth none --signing-key-file", "--tls-cert-file", "--tls-key-file", "--insecure"} {
+		if !strings.Contains(help.String(), want) {
+			t.Errorf("no %s in\n%s", want, help.String())
+		}
+	}
+}
+
+func TestWrongCommandLinesAreRefused(t *testing.T) {
+	for want, args := range map[string][]string{
+		"unknown argument":             {"serve"},
+		"unknown flag":                 {"--name", "x"},
+		"does not exist yet":           {},
+		"lets anybody read":            {"--auth", "none"},
+		"usage:":                       {"keygen"},
+		"keygen PATH":                  {"keygen", "--help"},
+		"read signing key: open /none": {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", "/nonexistent"},
+		"find the hub":                 {"--auth", "none", "--listen", "127.0.0.1:0", "--kubeconfig", "/nonexistent"},
+		"open --cache":                 {"--auth", "none", "--listen", "127.0.0.1:0", "--cache", "redis://x:y:z"},
+	} {
+		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestKeygenWritesAPairAndOverwritesNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "signing.key")
+	var told bytes.Buffer
+	if err := run(t.Context(), []string{"keygen", path}, &told, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(told.String(), path+".pub for --master-public-key-file") {
+		t.Errorf("it says %q, want what the files are for", told.String())
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("key: %v, %v; want mode 0600", info, err)
+	}
+	if _, err := os.Stat(path + ".pub"); err != nil {
+		t.Error(err)
+	}
+	if err := run(t.Context(), []string{"keygen", path}, &told, &bytes.Buffer{}); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a second time: %v, want that it exists", err)
+	}
+}

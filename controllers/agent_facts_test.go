@@ -1,0 +1,238 @@
+package controllers
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/v1alpha1"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// answered is what session saw of a cluster whose agent answered.
+var answered = session.Observation{
+	Generation: 1, Ready: state.True, Reason: session.Succeeded, UID: "8a1f", AgentVersion: "v0.1.0", KubernetesVersion: "v1.36.3",
+	Session: session.SessionInfo{Phase: session.Idle},
+}
+
+// open is what it sees while the agent reports.
+var open = func() session.Observation {
+	o := answered
+	o.Session = session.SessionInfo{ID: "s-1", Phase: session.Reporting, Holder: "m-1", StartedAt: noon, ExpiresAt: noon.Add(30 * time.Minute)}
+	return o
+}()
+
+// failing is what it sees of a cluster that it could not reach.
+func failing(reason session.Reason, words string) session.Observation {
+	return session.Observation{Generation: 1, Ready: state.False, Reason: reason, Message: words, Session: session.SessionInfo{Phase: session.Backoff}}
+}
+
+// stored is a status as another master left it.
+func stored(reason string, status metav1.ConditionStatus) v1alpha1.ClusterAgentStatus {
+	return v1alpha1.ClusterAgentStatus{
+		ObservedGeneration: 1, ClusterUID: "8a1f", AgentVersion: "v0.0.9", KubernetesVersion: "v1.35.0",
+		Session: v1alpha1.SessionStatus{Phase: v1alpha1.PhaseReporting, ID: "s-0", Holder: "m-0", StartedAt: timeOf(noon), ExpiresAt: timeOf(noon)},
+		Conditions: []metav1.Condition{
+			{Type: v1alpha1.ConditionReady, Status: status, Reason: reason, Message: "as it was", ObservedGeneration: 1, LastTransitionTime: *timeOf(noon)},
+			{Type: v1alpha1.ConditionReporting, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonSessionOpen, ObservedGeneration: 1, LastTransitionTime: *timeOf(noon)},
+		},
+	}
+}
+
+// inShort is a status in a line: conditions, phase, and how the last session ended.
+func inShort(s v1alpha1.ClusterAgentStatus) string {
+	var words []string
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReporting} {
+		c := meta.FindStatusCondition(s.Conditions, kind)
+		words = append(words, fmt.Sprintf("%s=%s/%s", kind, c.Status, c.Reason))
+	}
+	words = append(words, string(s.Session.Phase))
+	if s.Session.LastEndReason != "" {
+		words = append(words, s.Session.LastEndReason)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestAStatusIsDecided(t *testing.T) {
+	refused := &session.UnreachableError{Reason: session.EndpointInvalid, Err: errors.New("no address")}
+	older := []loss{{"203.0.113.7", "prod-us"}}
+	for _, c := range []struct {
+		name string
+		with func(*agentFacts)
+		want string
+	}{
+		{"new", func(*agentFacts) {}, "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle"},
+		{"answered", func(f *agentFacts) { f.seen = answered }, "Ready=True/Succeeded Reporting=False/NoDemand Idle"},
+		{"reporting", func(f *agentFacts) { f.seen = open }, "Ready=True/Succeeded Reporting=True/SessionOpen Reporting"},
+		{"dialing", func(f *agentFacts) { f.seen.Session.Phase = session.Connecting }, "Ready=Unknown/AwaitingFirstContact Reporting=False/Connecting Connecting"},
+		{"failing", func(f *agentFacts) { f.seen = failing(session.DialFailed, "refused") }, "Ready=False/DialFailed Reporting=False/Backoff Backoff"},
+		{"ended", func(f *agentFacts) { f.seen, f.seen.LastEndReason = answered, "expired" }, "Ready=True/Succeeded Reporting=False/NoDemand Idle expired"},
+		{"by another clock", func(f *agentFacts) {
+			f.seen, f.seen.Reason, f.seen.Message = answered, session.ClockSkew, "an hour ahead"
+		}, "Ready=True/ClockSkew Reporting=False/NoDemand Idle"},
+		{"another cluster", func(f *agentFacts) { f.seen = failing(session.ClusterUIDMismatch, "77c0, not 8a1f") }, "Ready=False/ClusterUIDMismatch Reporting=False/Backoff Backoff"},
+		{"suspended", func(f *agentFacts) { f.agent.Spec.Suspend, f.fault, f.lost = true, refused, older }, "Ready=False/Suspended Reporting=False/Suspended Idle"},
+		{"cannot be dialed", func(f *agentFacts) { f.fault, f.lost = refused, older }, "Ready=False/EndpointInvalid Reporting=False/NoDemand Idle"},
+		{"an address is another's", func(f *agentFacts) { f.seen, f.lost = open, older }, "Ready=False/ClusterIPConflict Reporting=True/SessionOpen Reporting"},
+		{"seen before the change", func(f *agentFacts) { f.seen, f.agent.Generation = open, 2 }, "Ready=Unknown/AwaitingFirstContact Reporting=True/SessionOpen Reporting"},
+
+		{"after a restart", func(f *agentFacts) { f.agent.Status = stored("Succeeded", "True") }, "Ready=True/Succeeded Reporting=False/NoDemand Idle master gone"},
+		{"after a restart, failing", func(f *agentFacts) { f.agent.Status = stored("DialFailed", "False") }, "Ready=False/DialFailed Reporting=False/NoDemand Idle master gone"},
+		{"after a restart and a change", func(f *agentFacts) { f.agent.Status, f.agent.Generation = stored("Succeeded", "True"), 2 }, "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle master gone"},
+		{"after a restart, open again", func(f *agentFacts) { f.agent.Status, f.seen = stored("Succeeded", "True"), open }, "Ready=True/Succeeded Reporting=True/SessionOpen Reporting master gone"},
+		{"resumed", func(f *agentFacts) { f.agent.Status = stored("Suspended", "False") }, "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle master gone"},
+		{"conflict over", func(f *agentFacts) { f.agent.Status = stored("ClusterIPConflict", "False") }, "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle master gone"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := agentFacts{now: noon.Add(time.Hour), agent: agentOf("prod-eu", 0)}
+			c.with(&f)
+			next := decideAgent(f)
+			if got := inShort(next); got != c.want {
+				t.Errorf("\ngot  %s\nwant %s", got, c.want)
+			}
+			for _, condition := range next.Conditions {
+				if condition.ObservedGeneration != f.agent.Generation {
+					t.Errorf("%s speaks of generation %d, want %d", condition.Type, condition.ObservedGeneration, f.agent.Generation)
+				}
+			}
+			if next.ObservedGeneration != f.agent.Generation {
+				t.Errorf("observedGeneration is %d, want %d", next.ObservedGeneration, f.agent.Generation)
+			}
+		})
+	}
+}
+
+func TestASessionIsShownWhileItLasts(t *testing.T) {
+	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}
+	want := v1alpha1.SessionStatus{ID: "s-1", Phase: v1alpha1.PhaseReporting, Holder: "m-1", StartedAt: timeOf(noon), ExpiresAt: timeOf(noon.Add(30 * time.Minute))}
+	f.agent.Status = decideAgent(f)
+	if !sameStatus(f.agent.Status.Session, want) {
+		t.Errorf("got  %+v\nwant %+v", f.agent.Status.Session, want)
+	}
+	f.seen.LastEndReason = "expired"
+	for _, phase := range []session.Phase{session.Idle, session.Connecting, session.Backoff} {
+		f.seen.Session.Phase = phase
+		want = v1alpha1.SessionStatus{Phase: v1alpha1.SessionPhase(phase), LastEndReason: "expired"}
+		if got := decideAgent(f).Session; !sameStatus(got, want) {
+			t.Errorf("when it is over: got  %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+func TestAConditionTellsSinceWhen(t *testing.T) {
+	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: answered}
+	f.agent.Status = decideAgent(f)
+	f.now, f.seen = noon.Add(time.Minute), open
+	next := decideAgent(f)
+	for kind, want := range map[string]time.Time{v1alpha1.ConditionReady: noon, v1alpha1.ConditionReporting: noon.Add(time.Minute)} {
+		if got := meta.FindStatusCondition(next.Conditions, kind).LastTransitionTime; !got.Equal(timeOf(want)) {
+			t.Errorf("%s: got %s, want %s", kind, got, want)
+		}
+	}
+}
+
+func TestWhoAnswersFirstIsNoted(t *testing.T) {
+	for _, c := range []struct{ name, spec, status, seen, want string }{
+		{"nobody yet", "", "", "", ""},
+		{"first", "", "", "8a1f", "8a1f"},
+		{"the same again", "", "8a1f", "8a1f", "8a1f"},
+		{"another", "", "8a1f", "77c0", "8a1f"},
+		{"nobody in this process", "", "8a1f", "", "8a1f"},
+		{"the one that a person wants", "77c0", "8a1f", "77c0", "77c0"},
+		{"not the one that a person wants", "77c0", "", "8a1f", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := agentFacts{now: noon, agent: agentOf("prod-eu", 0)}
+			f.agent.Spec.ClusterUID, f.agent.Status.ClusterUID, f.seen.UID = c.spec, c.status, c.seen
+			if got := decideAgent(f).ClusterUID; got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatAnotherMasterFoundOutStays(t *testing.T) {
+	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0)}
+	f.agent.Status = stored("Succeeded", "True")
+	next := decideAgent(f)
+	if next.AgentVersion != "v0.0.9" || next.KubernetesVersion != "v1.35.0" || next.ClusterUID != "8a1f" {
+		t.Errorf("got %q, %q and %q", next.AgentVersion, next.KubernetesVersion, next.ClusterUID)
+	}
+	if ready := meta.FindStatusCondition(next.Conditions, v1alpha1.ConditionReady); ready.Message != "as it was" {
+		t.Errorf("Ready says %q", ready.Message)
+	}
+	f.seen = answered
+	if next := decideAgent(f); next.AgentVersion != "v0.1.0" || next.KubernetesVersion != "v1.36.3" {
+		t.Errorf("after an answer: got %q and %q", next.AgentVersion, next.KubernetesVersion)
+	}
+}
+
+func TestAConflictNamesTheOwnerAndWhatElseIsWrong(t *testing.T) {
+	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), lost: []loss{{"203.0.113.7", "prod-us"}, {"203.0.113.8", "lab"}}}
+	f.seen = failing(session.DialFailed, "connection refused")
+	message := meta.FindStatusCondition(decideAgent(f).Conditions, v1alpha1.ConditionReady).Message
+	for _, words := range []string{"203.0.113.7 is of ClusterAgent prod-us", "203.0.113.8 is of ClusterAgent lab", "by its name prod-eu is reached", "DialFailed: connection refused"} {
+		if !strings.Contains(message, words) {
+			t.Errorf("want %q in %q", words, message)
+		}
+	}
+}
+
+func TestWhatIsTooLongForTheSchemaIsCut(t *testing.T) {
+	long := strings.Repeat("ü", 2000) + "\xff"
+	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}
+	f.seen.UID, f.seen.AgentVersion, f.seen.KubernetesVersion, f.seen.LastEndReason, f.seen.Message = long, long, long, long, long
+	f.seen.Session.ID, f.seen.Session.Holder = long, long
+	f.seen.Session.StartedAt, f.seen.Session.ExpiresAt = time.Unix(-1, 0), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	next := decideAgent(f)
+	word, message := strings.Repeat("ü", v1alpha1.MaxWord), strings.Repeat("ü", v1alpha1.MaxMessage)
+	for got, want := range map[*string]string{
+		&next.AgentVersion: word, &next.KubernetesVersion: word, &next.Session.ID: word, &next.Session.Holder: word,
+		&next.Session.LastEndReason: word, &next.Session.Message: message,
+		&meta.FindStatusCondition(next.Conditions, v1alpha1.ConditionReady).Message: message,
+	} {
+		if *got != want {
+			t.Errorf("got %d characters of %.12q, want %d", len([]rune(*got)), *got, len([]rune(want)))
+		}
+	}
+	if next.Session.StartedAt != nil || next.Session.ExpiresAt != nil {
+		t.Errorf("got a session from %v to %v, times that the schema refuses", next.Session.StartedAt, next.Session.ExpiresAt)
+	}
+}
+
+func TestAStatusThatWouldNotChangeIsNotWritten(t *testing.T) {
+	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}
+	if got := agentChange(f.agent.Status, decideAgent(f)); got != becauseSpec {
+		t.Errorf("a first status: got %q, want %q", got, becauseSpec)
+	}
+	f.agent.Status = decideAgent(f)
+	f.now = noon.Add(time.Hour)
+	if got := agentChange(f.agent.Status, decideAgent(f)); got != "" {
+		t.Errorf("the same an hour later: got %q, want no write", got)
+	}
+	f.seen.Session.ExpiresAt = noon.Add(40 * time.Minute)
+	if got := agentChange(f.agent.Status, decideAgent(f)); got != becauseSession {
+		t.Errorf("a renewal: got %q, want %q", got, becauseSession)
+	}
+	f.seen = failing(session.DialFailed, "refused")
+	if got := agentChange(f.agent.Status, decideAgent(f)); got != becauseCondition {
+		t.Errorf("a failure: got %q, want %q", got, becauseCondition)
+	}
+}
+
+func TestADecisionLeavesWhatWasReadAlone(t *testing.T) {
+	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}
+	f.agent.Status = stored("DialFailed", "False")
+	before := f.agent.DeepCopy()
+	decideAgent(f)
+	if !reflect.DeepEqual(f.agent, before) {
+		t.Errorf("got  %+v\nwant %+v", f.agent, before)
+	}
+}

@@ -1,0 +1,204 @@
+package controllers
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/api/v1alpha1"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// named is a ClusterAgent to be made.
+func named(name string, ips ...string) *v1alpha1.ClusterAgent {
+	return &v1alpha1.ClusterAgent{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.ClusterAgentSpec{Endpoint: "wss://10.20.0.7:7443", ClusterIPs: ips},
+	}
+}
+
+// of is an observation that speaks of a ClusterAgent as it is.
+func of(agent *v1alpha1.ClusterAgent, o session.Observation) session.Observation {
+	o.Generation = agent.Generation
+	return o
+}
+
+func TestAClusterAgentIsAnswered(t *testing.T) {
+	h := newHub(t)
+	m := h.startMaster(t)
+	agent := h.apply(t, named("answered"))
+	h.awaitAgent(t, "answered", "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle")
+
+	m.see("answered", of(agent, open))
+	status := h.awaitAgent(t, "answered", "Ready=True/Succeeded Reporting=True/SessionOpen Reporting").Status
+	if status.ClusterUID != "8a1f" || status.AgentVersion != "v0.1.0" || status.KubernetesVersion != "v1.36.3" {
+		t.Errorf("who answered is not told: %+v", status)
+	}
+	if s := status.Session; s.ID != "s-1" || s.Holder != "m-1" || !s.StartedAt.Equal(timeOf(open.Session.StartedAt)) || !s.ExpiresAt.Equal(timeOf(open.Session.ExpiresAt)) {
+		t.Errorf("the session is not told: %+v", s)
+	}
+	if cluster, ok := m.registry.Cluster("answered"); !ok || cluster.ExpectedUID != "8a1f" {
+		t.Errorf("the cluster that answered first is not expected from then on: %+v", cluster)
+	}
+}
+
+func TestAChangeIsToldAndAnswered(t *testing.T) {
+	h := newHub(t)
+	m := h.startMaster(t)
+	agent := h.apply(t, named("changed"))
+	m.see("changed", of(agent, open))
+	h.awaitAgent(t, "changed", "Ready=True/Succeeded")
+
+	h.change(t, "changed", func(s *v1alpha1.ClusterAgentSpec) { s.Endpoint = "wss://10.20.0.8:7443" })
+	got := h.awaitAgent(t, "changed", "Ready=Unknown/AwaitingFirstContact").Status
+	if got.ObservedGeneration != 2 {
+		t.Errorf("observedGeneration is %d, want 2", got.ObservedGeneration)
+	}
+	h.change(t, "changed", func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true })
+	h.awaitAgent(t, "changed", "Ready=False/Suspended Reporting=False/Suspended")
+	h.delete(t, agent)
+	h.awaitGone(t, &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "changed"}}, &v1alpha1.ClusterStatusList{})
+	m.quiet(t, h)
+	if got, want := m.told(t, "changed"), []int64{1, 2, 3, 0}; !slices.Equal(got, want) {
+		t.Errorf("session was told of the generations %v, want %v", got, want)
+	}
+}
+
+func TestOfTwoThatClaimOneAddressTheOlderKeepsIt(t *testing.T) {
+	h := newHub(t)
+	m := h.startMaster(t)
+	// Times of creation are in seconds: where they are the same the name decides.
+	older := h.apply(t, named("claims-a", "203.0.113.7", "203.0.113.8"))
+	h.apply(t, named("claims-b", "203.0.113.7"))
+	conflict := h.awaitAgent(t, "claims-b", "Ready=False/ClusterIPConflict").Status
+	if message := meta.FindStatusCondition(conflict.Conditions, v1alpha1.ConditionReady).Message; !strings.Contains(message, "203.0.113.7 is of ClusterAgent claims-a") {
+		t.Errorf("got %q", message)
+	}
+	h.awaitAgent(t, "claims-a", "Ready=Unknown/AwaitingFirstContact")
+	m.mustResolve(t, map[string]string{
+		"203.0.113.7": "claims-a", "::ffff:203.0.113.7": "claims-a", "203.0.113.8": "claims-a",
+		"claims-b": "claims-b", "203.0.113.9": "", "nobody": "",
+	})
+	list := m.registry.List()
+	i := slices.IndexFunc(list, func(r Registered) bool { return r.Name == "claims-b" })
+	if i < 1 || list[i-1].Name != "claims-a" || len(list[i-1].ClusterIPs) != 2 || len(list[i].ClusterIPs) != 0 {
+		t.Errorf("the list says %+v", list)
+	}
+
+	h.change(t, "claims-a", func(s *v1alpha1.ClusterAgentSpec) { s.ClusterIPs = []string{"203.0.113.8"} })
+	h.awaitAgent(t, "claims-b", "Ready=Unknown/AwaitingFirstContact")
+	m.mustResolve(t, map[string]string{"203.0.113.7": "claims-b", "203.0.113.8": "claims-a"})
+
+	h.change(t, "claims-b", func(s *v1alpha1.ClusterAgentSpec) { s.ClusterIPs = []string{"203.0.113.7", "203.0.113.8"} })
+	h.awaitAgent(t, "claims-b", "Ready=False/ClusterIPConflict")
+	h.delete(t, older)
+	h.awaitAgent(t, "claims-b", "Ready=Unknown/AwaitingFirstContact")
+	m.mustResolve(t, map[string]string{"203.0.113.7": "claims-b", "203.0.113.8": "claims-b", "claims-a": ""})
+}
+
+func (m *master) mustResolve(t *testing.T, wanted map[string]string) {
+	t.Helper()
+	for asked, want := range wanted {
+		got, ok := m.registry.Resolve(asked)
+		if ok != (want != "") || ok && got != want {
+			t.Errorf("%s: got %q (%t), want %q", asked, got, ok, want)
+		}
+	}
+}
+
+func TestAnotherClusterIsToldOf(t *testing.T) {
+	h := newHub(t)
+	m := h.startMaster(t)
+	agent := h.apply(t, named("another"))
+	m.see("another", of(agent, answered))
+	h.awaitAgent(t, "another", "Ready=True/Succeeded")
+	m.see("another", of(agent, failing(session.ClusterUIDMismatch, "the agent is in the cluster 77c0, expected is 8a1f")))
+	status := h.awaitAgent(t, "another", "Ready=False/ClusterUIDMismatch Reporting=False/Backoff Backoff").Status
+	if message := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady).Message; !strings.Contains(message, "77c0") || !strings.Contains(message, "8a1f") {
+		t.Errorf("not both are named: %q", message)
+	}
+	if status.ClusterUID != "8a1f" {
+		t.Errorf("status.clusterUID is %q", status.ClusterUID)
+	}
+	h.change(t, "another", func(s *v1alpha1.ClusterAgentSpec) { s.ClusterUID = "77c0" })
+	h.awaitAgent(t, "another", "Ready=Unknown/AwaitingFirstContact")
+	if cluster, _ := m.registry.Cluster("another"); cluster.ExpectedUID != "77c0" {
+		t.Errorf("expected is %q, want what the spec says", cluster.ExpectedUID)
+	}
+}
+
+func TestWhatCannotBeDialedIsToldOf(t *testing.T) {
+	h := newHub(t)
+	h.startMaster(t)
+	plain := named("plain")
+	plain.Spec.Endpoint = "ws://10.20.0.7:7443"
+	h.apply(t, plain)
+	h.awaitAgent(t, "plain", "Ready=False/EndpointInvalid")
+	bundle := named("bundle")
+	bundle.Spec.TLS.CABundle = []byte("no certificate")
+	h.apply(t, bundle)
+	h.awaitAgent(t, "bundle", "Ready=False/TLSInvalid")
+}
+
+func TestAMasterThatStartsCorrectsWhatAnotherLeft(t *testing.T) {
+	h := newHub(t)
+	first := h.startMaster(t)
+	agent := h.apply(t, named("left"))
+	first.see("left", of(agent, summaryAt(0)))
+	h.awaitAgent(t, "left", "Ready=True/Succeeded Reporting=True/SessionOpen Reporting")
+	h.awaitStatus(t, "left", "True/NoProblems")
+	orphan := h.apply(t, named("orphan"))
+	h.awaitStatus(t, "orphan", "Unknown/AwaitingFirstContact")
+	first.stop()
+	h.delete(t, orphan)
+
+	second := h.startMaster(t)
+	status := h.awaitAgent(t, "left", "Ready=True/Succeeded Reporting=False/NoDemand Idle master gone").Status
+	if s := status.Session; s.ID != "" || s.Holder != "" || s.ExpiresAt != nil {
+		t.Errorf("the session is still told of: %+v", s)
+	}
+	h.awaitGone(t, &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "orphan"}}, &v1alpha1.ClusterStatusList{})
+	known, ok := second.registry.LastKnown("left")
+	if !ok || known.Summary.Nodes.Total != 3 || !known.ObservedAt.Equal(noon) || known.KubernetesVersion != "v1.36.3" {
+		t.Errorf("what was known before is lost: %+v", known)
+	}
+	if _, ok := second.registry.LastKnown("nobody"); ok {
+		t.Error("something is known of nobody")
+	}
+}
+
+func TestOurOwnWritesCallNobody(t *testing.T) {
+	h := newHub(t)
+	m := h.startMaster(t)
+	agent := h.apply(t, named("own-writes"))
+	h.awaitAgent(t, "own-writes", "Ready=Unknown")
+	h.awaitStatus(t, "own-writes", "Unknown/AwaitingFirstContact")
+	m.see("own-writes", of(agent, summaryAt(0)))
+	h.awaitAgent(t, "own-writes", "Ready=True")
+	h.awaitStatus(t, "own-writes", "True/NoProblems")
+	m.quiet(t, h)
+	// Both reconcilers look once when it is made, and once when something was seen.
+	if got := m.reconciles("own-writes"); got != 4 {
+		t.Errorf("got %d reconciles, want 4", got)
+	}
+}
+
+func TestAStormOfEventsIsFewWrites(t *testing.T) {
+	h := newHub(t)
+	m := h.startMaster(t)
+	agent := h.apply(t, named("storm"))
+	before := h.awaitAgent(t, "storm", "Ready=Unknown")
+	versions := h.versions(t, before)
+	for i := range 500 {
+		o := of(agent, answered)
+		o.Session.Phase = []session.Phase{session.Connecting, session.Backoff}[i%2]
+		m.see("storm", o)
+	}
+	m.quiet(t, h)
+	if got := versions(); got < 1 || got > 3 {
+		t.Errorf("got %d writes of a storm of 500 events, want 3 at most", got)
+	}
+}

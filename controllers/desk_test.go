@@ -1,0 +1,388 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/v1alpha1"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// desk is a reconciler with its queue, in virtual time, on a hub that only remembers.
+type desk struct {
+	t          *testing.T
+	client     client.Client
+	sessions   *fakeSessions
+	reconciler reconcile.Reconciler
+	metrics    *prometheus.Registry
+	// writes is when each status was written.
+	writes []time.Time
+	// meanwhile happens once, between a decision and its write.
+	meanwhile func()
+	// due is when the reconciler wants to be called again; zero: not.
+	due time.Time
+}
+
+// newDesk has a ClusterAgent prod-eu and the reconciler that pick makes.
+func newDesk(t *testing.T, pick func(statusWriter, Sessions, *Registry) reconcile.Reconciler) *desk {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	d := &desk{t: t, sessions: newFakeSessions(), metrics: prometheus.NewRegistry()}
+	agent := agentOf("prod-eu", 0)
+	agent.UID = "a-1"
+	d.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(agent).
+		WithStatusSubresource(&v1alpha1.ClusterAgent{}, &v1alpha1.ClusterStatus{}).
+		WithIndex(&v1alpha1.ClusterAgent{}, clusterIPField, claimed).
+		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			d.writes = append(d.writes, time.Now())
+			if meanwhile := d.meanwhile; meanwhile != nil {
+				d.meanwhile = nil
+				meanwhile()
+			}
+			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+		}}).Build()
+	d.sessions.registry = &Registry{reader: d.client}
+	d.reconciler = pick(statusWriter{d.client, newMetrics(d.metrics)}, d.sessions.sessions(), d.sessions.registry)
+	return d
+}
+
+func newAgentDesk(t *testing.T) *desk {
+	return newDesk(t, func(w statusWriter, s Sessions, r *Registry) reconcile.Reconciler {
+		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, pace: newPace(agentBurst, writeEvery)}
+	})
+}
+
+func newStatusDesk(t *testing.T) *desk {
+	return newDesk(t, func(w statusWriter, s Sessions, _ *Registry) reconcile.Reconciler {
+		return &statusReconciler{client: w.client, sessions: s, writer: w, pace: newPace(statusBurst, writeEvery)}
+	})
+}
+
+// call has prod-eu reconciled now.
+func (d *desk) call() {
+	d.t.Helper()
+	result, err := d.reconciler.Reconcile(d.t.Context(), requestFor("prod-eu"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.due = time.Time{}
+	if result.RequeueAfter > 0 {
+		d.due = time.Now().Add(result.RequeueAfter)
+	}
+}
+
+// pass lets time go by, and the reconciler be called when it wants to.
+func (d *desk) pass(long time.Duration) {
+	d.t.Helper()
+	end := time.Now().Add(long)
+	for !d.due.IsZero() && !d.due.After(end) {
+		<-time.After(time.Until(d.due))
+		d.call()
+	}
+	<-time.After(time.Until(end))
+}
+
+// change is a person's change of the spec.
+func (d *desk) change(change func(*v1alpha1.ClusterAgentSpec)) {
+	d.t.Helper()
+	var agent v1alpha1.ClusterAgent
+	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &agent); err != nil {
+		d.t.Fatal(err)
+	}
+	change(&agent.Spec)
+	agent.Generation++
+	if err := d.client.Update(d.t.Context(), &agent); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *desk) agent() v1alpha1.ClusterAgentStatus {
+	d.t.Helper()
+	var agent v1alpha1.ClusterAgent
+	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &agent); err != nil {
+		d.t.Fatal(err)
+	}
+	return agent.Status
+}
+
+func (d *desk) status() v1alpha1.ClusterStatusStatus {
+	d.t.Helper()
+	var status v1alpha1.ClusterStatus
+	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &status); err != nil {
+		d.t.Fatal(err)
+	}
+	return status.Status
+}
+
+// mustWrite says how often a status was written within so long of the beginning.
+func (d *desk) mustWrite(began time.Time, within time.Duration, want int) {
+	d.t.Helper()
+	got := 0
+	for _, at := range d.writes {
+		if at.Sub(began) <= within {
+			got++
+		}
+	}
+	if got != want {
+		d.t.Errorf("got %d status writes within %s, want %d", got, within, want)
+	}
+}
+
+func TestAStormOfSessionsIsWrittenSlowlyAndToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newAgentDesk(t)
+		d.call() // the spec's own write, which waits for nothing
+		d.writes = nil
+		began := time.Now()
+		for i := range 350 { // 35 s
+			o := answered
+			o.Session.Phase = []session.Phase{session.Connecting, session.Backoff}[i%2]
+			d.sessions.see("prod-eu", o)
+			d.call()
+			d.pass(100 * time.Millisecond)
+		}
+		o := open
+		o.Message = "the last"
+		d.sessions.see("prod-eu", o)
+		d.call()
+		d.pass(time.Minute)
+		d.mustWrite(began, time.Second, 3)
+		d.mustWrite(began, 9*time.Second, 3)
+		d.mustWrite(began, 35*time.Second, 6)
+		d.mustWrite(began, time.Hour, 7)
+		if got := d.agent().Session; got.Message != "the last" || got.Phase != v1alpha1.PhaseReporting {
+			t.Errorf("the last state is not written: %+v", got)
+		}
+		if !d.due.IsZero() {
+			t.Error("it wants to be called again though all is written")
+		}
+	})
+}
+
+func TestWhatAPersonChangesIsAnsweredAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newAgentDesk(t)
+		d.call()
+		for _, phase := range []session.Phase{session.Connecting, session.Backoff, session.Connecting, session.Backoff, session.Connecting} {
+			o := answered
+			o.Session.Phase = phase
+			d.sessions.see("prod-eu", o)
+			d.call()
+		}
+		d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true })
+		d.call()
+		if got := d.agent(); got.ObservedGeneration != 2 || got.Conditions[0].Reason != v1alpha1.ReasonSuspended {
+			t.Errorf("got %+v, want an answer to generation 2", got)
+		}
+	})
+}
+
+func TestADecisionAboutAnOldSpecIsNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newAgentDesk(t)
+		d.sessions.see("prod-eu", open)
+		d.meanwhile = func() { d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true }) }
+		d.call()
+		if got := d.agent(); got.ObservedGeneration != 0 || len(got.Conditions) > 0 {
+			t.Errorf("it was written: %s", inShort(got))
+		}
+		d.pass(afterConflict)
+		if got := d.agent(); got.ObservedGeneration != 2 || got.Conditions[0].Reason != v1alpha1.ReasonSuspended {
+			t.Errorf("got %+v, want an answer to generation 2", got)
+		}
+	})
+}
+
+func TestWhatIsDeletedMeanwhileIsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, d := range []*desk{newAgentDesk(t), newStatusDesk(t)} {
+			d.meanwhile = func() {
+				for _, object := range []client.Object{agentOf("prod-eu", 0), statusNamed("prod-eu")} {
+					if err := client.IgnoreNotFound(d.client.Delete(t.Context(), object)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			d.call()
+			d.call()
+			if !d.due.IsZero() {
+				t.Error("it wants to be called again for what is gone")
+			}
+		}
+	})
+}
+
+func TestPlainEndpointsAreForMastersThatRunInsecurely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newAgentDesk(t)
+		d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Endpoint = "ws://10.20.0.7:7443" })
+		d.reconciler.(*agentReconciler).insecure = true
+		d.call()
+		if got := inShort(d.agent()); got != "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestASummaryIsWrittenEveryTenSecondsAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newStatusDesk(t)
+		began := time.Now()
+		d.call() // nothing is known yet
+		for i := range 35 {
+			d.sessions.see("prod-eu", with(summaryAt(time.Since(noon)), func(s *state.Summary) { s.Pods.Total = i }))
+			d.call()
+			d.pass(time.Second)
+		}
+		d.mustWrite(began, 0, 2) // the first summary does not wait
+		d.mustWrite(began, 9*time.Second, 2)
+		d.mustWrite(began, 35*time.Second, 5)
+		d.pass(10 * time.Second)
+		if got := d.status().Summary.Pods.Total; got != 34 {
+			t.Errorf("got %d pods, want the last number, 34", got)
+		}
+	})
+}
+
+func TestASummaryThatStaysTheSameHasAHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newStatusDesk(t)
+		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
+		d.call()
+		d.writes = nil
+		began := time.Now()
+		for range 20 * 60 { // 20 min of a report a second, of which session tells nobody
+			d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
+			d.pass(time.Second)
+			<-d.sessions.events
+		}
+		d.mustWrite(began, 4*time.Minute+55*time.Second, 0)
+		d.mustWrite(began, time.Hour, 4)
+		if age := time.Since(d.status().ObservedAt.Time); age > heartbeat+time.Second {
+			t.Errorf("what is stored is %s old", age)
+		}
+	})
+}
+
+func TestAnIdleClusterIsWrittenWhenItsSummaryIsOverdue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newStatusDesk(t)
+		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
+		d.call()
+		d.writes = nil
+		began := time.Now()
+		d.pass(heartbeat + 10*time.Second) // the refresh comes a little later than the heartbeat
+		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
+		d.pass(lookAgain)
+		d.mustWrite(began, time.Hour, 1)
+	})
+}
+
+func TestAClusterTurnsStaleWithoutBeingAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newStatusDesk(t)
+		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
+		d.call()
+		d.pass(5 * time.Second)
+		d.sessions.see("prod-eu", failing(session.DialFailed, "refused"))
+		d.call()
+		if got := d.status().Conditions[0].Reason; got != v1alpha1.ReasonNoProblems {
+			t.Errorf("5 s old: got %s", got)
+		}
+		d.pass(11 * time.Second)
+		if got := d.status().Conditions[0].Reason; got != v1alpha1.ReasonStale {
+			t.Errorf("16 s old: got %s, want %s", got, v1alpha1.ReasonStale)
+		}
+	})
+}
+
+func TestWritesAreCountedByWhatTheyWereFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newAgentDesk(t)
+		for _, seen := range []session.Observation{{}, answered, open, open} {
+			d.sessions.see("prod-eu", seen)
+			d.call()
+		}
+		o := open
+		o.Session.ExpiresAt = noon.Add(time.Hour)
+		d.sessions.see("prod-eu", o)
+		d.call()
+		want := `
+# HELP rollcall_status_writes_total Status writes to the hub, by kind of object and by what they were made for.
+# TYPE rollcall_status_writes_total counter
+rollcall_status_writes_total{kind="ClusterAgent",reason="condition"} 2
+rollcall_status_writes_total{kind="ClusterAgent",reason="session"} 1
+rollcall_status_writes_total{kind="ClusterAgent",reason="spec"} 1
+`
+		if err := testutil.GatherAndCompare(d.metrics, strings.NewReader(want)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Deleted and made anew so quickly that the reconciler sees but the second.
+func TestOneThatTookTheNameIsAnotherCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newAgentDesk(t)
+		d.call()
+		d.sessions.see("prod-eu", open)
+		d.call()
+		if got := d.agent().ClusterUID; got != "8a1f" {
+			t.Fatalf("status.clusterUID is %q", got)
+		}
+		former := agentOf("prod-eu", 0)
+		if err := d.client.Delete(t.Context(), former); err != nil {
+			t.Fatal(err)
+		}
+		next := agentOf("prod-eu", time.Minute)
+		next.UID = "a-2"
+		if err := d.client.Create(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+		d.call()
+		if got, want := d.sessions.told(t, "prod-eu"), []int64{1, 0, 1}; !slices.Equal(got, want) {
+			t.Errorf("session was told of the generations %v, want %v", got, want)
+		}
+		if got := d.agent(); got.ClusterUID != "" || inShort(got) != "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle" {
+			t.Errorf("it has what was of the former: %s, %q", inShort(got), got.ClusterUID)
+		}
+	})
+}
+
+func TestPaceIsKeptForEachObjectByItself(t *testing.T) {
+	p := newPace(3, 10*time.Second)
+	for i := range 3 {
+		if wait := p.wait("a", noon); wait != 0 {
+			t.Errorf("write %d waits %s", i, wait)
+		}
+	}
+	if got := p.wait("a", noon); got != 10*time.Second {
+		t.Errorf("the fourth waits %s, want 10s", got)
+	}
+	if got := p.wait("a", noon.Add(4*time.Second)).Round(time.Millisecond); got != 6*time.Second {
+		t.Errorf("4 s later it waits %s, want 6s: who was told to wait has not written", got)
+	}
+	if got := p.wait("b", noon); got != 0 {
+		t.Errorf("another object waits %s", got)
+	}
+	p.forget("a")
+	if got := p.wait("a", noon); got != 0 {
+		t.Errorf("one that was forgotten waits %s", got)
+	}
+}

@@ -1,0 +1,27 @@
+package controllers
+
+import (
+	"reflect"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// metrics are the reconcilers' own. They are not by cluster, so that their number is
+// bounded.
+type metrics struct {
+	writes *prometheus.CounterVec
+}
+
+func newMetrics(registerer prometheus.Registerer) *metrics {
+	m := &metrics{writes: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rollcall_status_writes_total",
+		Help: "Status writes to the hub, by kind of object and by what they were made for.",
+	}, []string{"kind", "reason"})}
+	registerer.MustRegister(m.writes)
+	return m
+}
+
+func (m *metrics) written(object client.Object, because string) {
+	m.writes.WithLabelValues(reflect.TypeOf(object).Elem().Name(), because).Inc()
+}

@@ -1,0 +1,60 @@
+package controllers
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	"rollcall.dev/rollcall/master/session"
+)
+
+// With real sessions, and nobody there to answer them.
+func TestASessionThatFailsIsToldOf(t *testing.T) {
+	h := newHub(t)
+	var m master
+	m.start(t, h.masterConfig(t), func(r *Registry) Sessions {
+		sessions := session.New(session.Config{Registry: r, Log: slog.New(slog.DiscardHandler)})
+		run(t, sessions.Run)
+		return Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
+	})
+	agent := named("nobody-there")
+	agent.Spec.Endpoint = "wss://" + closedPort(t)
+	h.apply(t, agent)
+	h.awaitAgent(t, "nobody-there", "Ready=False/DialFailed Reporting=False/NoDemand Idle")
+	h.awaitStatus(t, "nobody-there", "Unknown/Stale")
+
+	suspended := named("nobody-asked")
+	suspended.Spec.Suspend = true
+	h.apply(t, suspended)
+	h.awaitAgent(t, "nobody-asked", "Ready=False/Suspended")
+}
+
+// run runs something until the test ends.
+func run(t *testing.T, f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := f(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		group.Wait()
+	})
+}
+
+// closedPort is an address at which nobody listens any more.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return listener.Addr().String()
+}

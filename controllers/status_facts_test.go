@@ -1,0 +1,225 @@
+package controllers
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/v1alpha1"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// summaryAt is a small, healthy cluster as it was observed so long after noon.
+func summaryAt(after time.Duration) session.Observation {
+	o := open
+	o.ObservedAt = noon.Add(after)
+	o.Summary = &state.Summary{
+		Nodes:       state.NodeCounts{Total: 3, Ready: 3, Schedulable: 3},
+		Pods:        state.PodCounts{Total: 40, Running: 40},
+		Containers:  state.ContainerCounts{Total: 122, Running: 122, Desired: 122, Ready: 120},
+		Allocatable: state.Resources{CPUMillis: 10_000, MemoryBytes: 100 << 30},
+		Requested:   state.Resources{CPUMillis: 4_100, MemoryBytes: 63 << 30},
+		Used:        &state.UsedSum{CPUMillis: 1_200, MemoryBytes: 55 << 30, SampledAt: state.TimeOf(noon), Nodes: 3},
+		Healthy:     true,
+	}
+	return o
+}
+
+// with is an observation with another summary.
+func with(o session.Observation, change func(*state.Summary)) session.Observation {
+	summary := *o.Summary
+	change(&summary)
+	o.Summary = &summary
+	return o
+}
+
+func mustDecide(t *testing.T, f statusFacts) v1alpha1.ClusterStatusStatus {
+	t.Helper()
+	next, err := decideStatus(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+// factsAt are those of a cluster whose summary of noon is stored.
+func factsAt(t *testing.T, after time.Duration, seen session.Observation) statusFacts {
+	f := statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0)}
+	f.stored = mustDecide(t, f)
+	f.now, f.seen = noon.Add(after), seen
+	return f
+}
+
+func TestHealthIsDecided(t *testing.T) {
+	down := failing(session.DialFailed, "refused")
+	ill := with(summaryAt(time.Second), func(s *state.Summary) { s.Healthy = false })
+	for _, c := range []struct {
+		name string
+		with func(*statusFacts)
+		want string
+	}{
+		{"healthy", func(f *statusFacts) { f.seen = summaryAt(time.Second) }, "True/NoProblems"},
+		{"not healthy", func(f *statusFacts) { f.seen = ill }, "False/Problems"},
+		{"not healthy, with words", func(f *statusFacts) {
+			f.seen = with(ill, func(s *state.Summary) {
+				s.ProblemCount, s.Problems = 3, []state.Problem{{Kind: "Node", What: "NotReady", Where: "n1", Message: "kubelet stopped"}}
+			})
+		}, "False/Problems"},
+		{"just broken off", func(f *statusFacts) { f.seen, f.now = down, noon.Add(9*time.Second) }, "True/NoProblems"},
+		{"cannot be reached", func(f *statusFacts) { f.seen, f.now = down, noon.Add(10*time.Second) }, "Unknown/Stale"},
+		{"never reached", func(f *statusFacts) { f.seen, f.stored = down, v1alpha1.ClusterStatusStatus{} }, "Unknown/Stale"},
+		{"not called yet", func(f *statusFacts) { f.seen, f.stored = session.Observation{}, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
+		{"called, no summary yet", func(f *statusFacts) { f.seen, f.stored = answered, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
+		{"after a restart", func(f *statusFacts) { f.seen = session.Observation{} }, "True/NoProblems"},
+		{"after a restart, unreachable before", func(f *statusFacts) {
+			f.seen = session.Observation{}
+			f.stored.Conditions[0] = f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, "DialFailed: refused")
+		}, "Unknown/Stale"},
+		{"after a restart, from the cache", func(f *statusFacts) { f.seen = ill; f.seen.Ready = state.Unknown }, "False/Problems"},
+		{"suspended", func(f *statusFacts) { f.agent.Spec.Suspend = true }, "Unknown/Suspended"},
+		{"resumed, not called yet", func(f *statusFacts) {
+			f.seen = session.Observation{}
+			f.stored.Conditions[0] = f.condition(metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "")
+		}, "Unknown/AwaitingFirstContact"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := factsAt(t, time.Hour, summaryAt(0))
+			c.with(&f)
+			healthy := mustDecide(t, f).Conditions[0]
+			if got := string(healthy.Status) + "/" + healthy.Reason; got != c.want {
+				t.Errorf("got %s (%s), want %s", got, healthy.Message, c.want)
+			}
+			if healthy.Message == "" {
+				t.Error("it says nothing to people")
+			}
+		})
+	}
+}
+
+func TestProblemsAreToldByTheWorst(t *testing.T) {
+	summary := &v1alpha1.Summary{ProblemCount: 3, Problems: []v1alpha1.Problem{{Kind: "Node", What: "NotReady", Where: "n1", Message: "kubelet stopped"}}}
+	if got, want := problems(summary), "Node n1: NotReady: kubelet stopped (and 2 more)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestColumnsComeFromTheSummary(t *testing.T) {
+	next := mustDecide(t, statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0)})
+	want := v1alpha1.Display{Nodes: "3/3", Containers: "120/122", CPURequested: "41%", MemoryRequested: "63%", CPUUsed: "12%", MemoryUsed: "55%"}
+	if next.Display != want {
+		t.Errorf("got  %+v\nwant %+v", next.Display, want)
+	}
+	if next.KubernetesVersion != "v1.36.3" || !next.ObservedAt.Equal(timeOf(noon)) {
+		t.Errorf("got %q at %v", next.KubernetesVersion, next.ObservedAt)
+	}
+}
+
+func TestGoodDataIsNotReplacedByNone(t *testing.T) {
+	for name, seen := range map[string]session.Observation{
+		"a master that starts":   {},
+		"an unreachable cluster": failing(session.DialFailed, "refused"),
+		"a session without data": open,
+		"an older summary":       with(summaryAt(-time.Minute), func(s *state.Summary) { s.Nodes = state.NodeCounts{} }),
+		"one without a time": func() session.Observation {
+			o := with(summaryAt(0), func(s *state.Summary) { s.Nodes = state.NodeCounts{} })
+			o.ObservedAt = time.Time{}
+			return o
+		}(),
+	} {
+		f := factsAt(t, time.Hour, seen)
+		next := mustDecide(t, f)
+		next.Conditions, f.stored.Conditions = nil, nil
+		if !reflect.DeepEqual(next, f.stored) {
+			t.Errorf("%s: got  %+v\nwant %+v", name, next, f.stored)
+		}
+	}
+}
+
+func TestATimeToComeIsNotBelieved(t *testing.T) {
+	f := factsAt(t, time.Minute, summaryAt(time.Minute))
+	f.stored.ObservedAt = timeOf(noon.Add(time.Hour))
+	if got := mustDecide(t, f).ObservedAt; !got.Equal(timeOf(noon.Add(time.Minute))) {
+		t.Errorf("got %v, want what was observed now", got)
+	}
+}
+
+func TestWhatIsWorthAWrite(t *testing.T) {
+	problem := state.Problem{Kind: "Pod", What: "Unschedulable", Where: "shop/web-1", Message: "no room"}
+	otherWords := problem
+	otherWords.Message = "still no room"
+	for _, c := range []struct {
+		name   string
+		after  time.Duration
+		change func(*state.Summary)
+		want   string
+	}{
+		{"nothing", time.Minute, func(*state.Summary) {}, ""},
+		{"nothing, for long", 5 * time.Minute, func(*state.Summary) {}, becauseHeartbeat},
+		{"a node less", time.Minute, func(s *state.Summary) { s.Nodes.Ready = 2 }, becauseSummary},
+		{"a pod more", time.Minute, func(s *state.Summary) { s.Pods.Pending = 1 }, becauseSummary},
+		{"a container less", time.Minute, func(s *state.Summary) { s.Containers.Ready = 119 }, becauseSummary},
+		{"a port more", time.Minute, func(s *state.Summary) { s.Ports.Taken = 1 }, becauseSummary},
+		{"health", time.Minute, func(s *state.Summary) { s.Healthy = false }, becauseCondition},
+		{"a problem", time.Minute, func(s *state.Summary) { s.Problems = []state.Problem{problem} }, becauseSummary},
+		{"more problems than are listed", time.Minute, func(s *state.Summary) { s.ProblemCount = 51 }, becauseSummary},
+		{"requested by 4 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 499 }, ""},
+		{"requested by 5 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 500 }, becauseSummary},
+		{"requested memory by 5 points", time.Minute, func(s *state.Summary) { s.Requested.MemoryBytes -= 5 << 30 }, becauseSummary},
+		{"used by 4 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_600, MemoryBytes: 51 << 30} }, ""},
+		{"used CPU by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 700, MemoryBytes: 55 << 30} }, becauseSummary},
+		{"used memory by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_200, MemoryBytes: 60 << 30} }, becauseSummary},
+		{"usage unknown", time.Minute, func(s *state.Summary) { s.Used = nil }, becauseSummary},
+		{"nothing allocatable", time.Minute, func(s *state.Summary) { s.Allocatable = state.Resources{} }, becauseSummary},
+		{"room elsewhere", time.Minute, func(s *state.Summary) { s.Fragmentation.CPUMillis = 1 }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := factsAt(t, c.after, with(summaryAt(c.after), c.change))
+			if got := statusChange(f.stored, mustDecide(t, f), f.now); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+	old, next := summaryAt(0), summaryAt(0)
+	old.Summary.Problems, next.Summary.Problems = []state.Problem{problem}, []state.Problem{otherWords}
+	if isMaterial(mustStore(t, old.Summary), mustStore(t, next.Summary)) {
+		t.Error("other words for a problem count as a change")
+	}
+}
+
+func TestAVersionIsWorthAWrite(t *testing.T) {
+	f := factsAt(t, time.Minute, summaryAt(time.Minute))
+	f.seen.KubernetesVersion = "v1.37.0"
+	if got := statusChange(f.stored, mustDecide(t, f), f.now); got != becauseSummary {
+		t.Errorf("got %q, want %q", got, becauseSummary)
+	}
+}
+
+func TestWithoutNewsThereIsNoHeartbeat(t *testing.T) {
+	f := factsAt(t, time.Hour, summaryAt(0))
+	if got := statusChange(f.stored, mustDecide(t, f), f.now); got != "" {
+		t.Errorf("got %q, want no write", got)
+	}
+}
+
+func TestWhenToLookAgain(t *testing.T) {
+	down := failing(session.DialFailed, "refused")
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		seen  session.Observation
+		want  time.Duration
+	}{
+		{"until the heartbeat", time.Minute, summaryAt(time.Minute), 4 * time.Minute},
+		{"overdue", 6 * time.Minute, summaryAt(0), lookAgain},
+		{"until it is stale", 4 * time.Second, down, 6 * time.Second},
+		{"stale already", time.Minute, down, 4 * time.Minute},
+	} {
+		f := factsAt(t, c.after, c.seen)
+		if got := f.again(mustDecide(t, f)); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package controllers
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/v1alpha1"
+)
+
+// summaryOf is a summary as a ClusterStatus keeps it, within the schema's bounds. The
+// two types have the same JSON, which is the HTTP API's.
+func summaryOf(summary state.Summary) (*v1alpha1.Summary, error) {
+	var stored v1alpha1.Summary
+	if err := convert(bounded(summary), &stored); err != nil {
+		return nil, err
+	}
+	return &stored, nil
+}
+
+// summaryFrom is the summary that a ClusterStatus keeps.
+func summaryFrom(stored *v1alpha1.Summary) (state.Summary, error) {
+	var summary state.Summary
+	err := convert(stored, &summary)
+	return summary, err
+}
+
+func convert(from, to any) error {
+	text, err := json.Marshal(from)
+	if err != nil {
+		return fmt.Errorf("encode %T: %w", from, err)
+	}
+	if err := json.Unmarshal(text, to); err != nil {
+		return fmt.Errorf("decode %T: %w", to, err)
+	}
+	return nil
+}
+
+// bounded is a summary that the schema takes.
+func bounded(summary state.Summary) state.Summary {
+	for _, r := range []*state.Resources{&summary.Capacity, &summary.Allocatable, &summary.Requested, &summary.Limits} {
+		r.Extended = firstByName(r.Extended)
+	}
+	if summary.Used != nil {
+		used := *summary.Used
+		used.SampledAt = boundedTime(used.SampledAt)
+		summary.Used = &used
+	}
+	summary.Problems = slices.Clone(summary.Problems[:min(len(summary.Problems), v1alpha1.MaxProblems)])
+	for i, p := range summary.Problems {
+		summary.Problems[i] = state.Problem{
+			Kind:    cut(p.Kind, v1alpha1.MaxProblemKind),
+			What:    cut(p.What, v1alpha1.MaxProblemWhat),
+			Where:   cut(p.Where, v1alpha1.MaxProblemWhere),
+			Since:   boundedTime(p.Since),
+			Message: cut(p.Message, v1alpha1.MaxMessage),
+		}
+	}
+	return summary
+}
+
+func boundedTime(t state.Time) state.Time {
+	if timeOf(t.Time()) == nil {
+		return 0
+	}
+	return t
+}
+
+// firstByName are as many extended resources as a summary may count.
+func firstByName(extended map[string]int64) map[string]int64 {
+	if len(extended) <= v1alpha1.MaxExtendedResources {
+		return extended
+	}
+	first := map[string]int64{}
+	for _, name := range slices.Sorted(maps.Keys(extended))[:v1alpha1.MaxExtendedResources] {
+		first[name] = extended[name]
+	}
+	return first
+}
+
+// displayOf is a stored summary as columns show it.
+func displayOf(summary state.Summary) v1alpha1.Display {
+	d := state.DisplayOf(summary)
+	return v1alpha1.Display{
+		Nodes: d.Nodes, Containers: d.Containers,
+		CPURequested: d.CPURequested, MemoryRequested: d.MemoryRequested,
+		CPUUsed: d.CPUUsed, MemoryUsed: d.MemoryUsed,
+	}
+}

@@ -1,0 +1,155 @@
+// Demo runs a hub and two member clusters on this machine, each a real kube-apiserver
+// and etcd with scheduler, controller-manager, kwok and metrics-server; a master and
+// two agents as the real binaries; and shows what comes out. Ctrl-C ends all of it and
+// leaves nothing behind. With -once it checks what it shows and ends by itself.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+// startTimeout is for everything but building.
+const startTimeout = 5 * time.Minute
+
+func main() {
+	once := flag.Bool("once", false, "check what is shown, and end")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *once); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, once bool) (err error) {
+	dir, err := os.MkdirTemp("", "rollcall-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	d := &demo{dir: dir, began: time.Now()}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if err := d.build(ctx); err != nil {
+		return err
+	}
+	d.began = time.Now()
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := d.start(starting); err != nil {
+		return err
+	}
+	shown, err := d.show(starting)
+	if err != nil {
+		return err
+	}
+	if once {
+		return shown.check()
+	}
+	d.invite()
+	<-ctx.Done()
+	d.say("stopping")
+	return nil
+}
+
+// members are the names of the member clusters.
+var members = []string{"prod-eu", "prod-us"}
+
+// demo is everything that runs.
+type demo struct {
+	dir      string
+	began    time.Time
+	binaries string
+
+	stack  *stack.Stack
+	hub    *kube.Cluster
+	member [2]*kube.Cluster
+	master *stack.Master
+	agent  [2]*stack.Agent
+}
+
+func (d *demo) say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// build makes what takes long the first time: Kubernetes' binaries and our own.
+func (d *demo) build(ctx context.Context) (err error) {
+	d.say("Kubernetes' binaries (built once, some ten minutes the first time)")
+	if d.binaries, err = kube.Binaries(); err != nil {
+		return err
+	}
+	d.stack, err = stack.New(ctx, stack.Options{Dir: d.dir, Log: d.say})
+	return err
+}
+
+// start starts hub and members side by side, each with what belongs to it, and
+// registers the members.
+func (d *demo) start(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		if d.hub, err = d.cluster(ctx, "hub"); err != nil {
+			return err
+		}
+		d.master, err = d.stack.StartMaster(ctx, d.hub)
+		return err
+	})
+	for i, name := range members {
+		g.Go(func() (err error) {
+			if d.member[i], err = d.cluster(ctx, name); err != nil {
+				return err
+			}
+			if err := kube.Populate(ctx, d.member[i], kube.Scenario{Nodes: 5, Pods: 20, Seed: uint64(i)}); err != nil {
+				return err
+			}
+			d.agent[i], err = d.stack.StartAgent(ctx, d.member[i], name)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return d.register()
+}
+
+func (d *demo) cluster(ctx context.Context, name string) (*kube.Cluster, error) {
+	return kube.Start(ctx, kube.Options{
+		Name: name, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Binaries: d.binaries, Log: d.say,
+	})
+}
+
+// register applies a ClusterAgent for each member.
+func (d *demo) register() error {
+	for i, a := range d.agent {
+		manifest := a.Manifest("") + fmt.Sprintf("  clusterIPs: [203.0.113.%d]\n", i+1)
+		d.say("kubectl apply ClusterAgent %s", a.Cluster)
+		if _, err := d.hub.KubectlInput(manifest, "apply", "-f", "-"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) close() error {
+	var err error
+	if d.stack != nil {
+		err = d.stack.Close()
+	}
+	for _, c := range []*kube.Cluster{d.hub, d.member[0], d.member[1]} {
+		if c != nil {
+			c.Close()
+		}
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Builds everything a real Kubernetes cluster for tests and demos consists of, once per user, and prints the folder
+# that holds the binaries on stdout. Progress goes to stderr. The first run takes some ten minutes on two cores, every
+# later one (from any clone) a few milliseconds.
+#
+#   kube-apiserver kube-controller-manager kube-scheduler kubectl etcd kwok metrics-server
+#
+# Each group has a Go module of its own under hack/kube-binaries/, which pins its version. Where KUBEBUILDER_ASSETS has
+# kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+modules=$here/kube-binaries
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/rollcall/kube
+recipe=1 # raise it when the way of building changes, not only the versions
+
+kubernetes=$(awk '$1 == "k8s.io/kubernetes" {print $2}' "$modules/kubernetes/go.mod")
+control_plane=(kube-controller-manager kube-scheduler)
+from_assets=(kube-apiserver kubectl etcd)
+
+say() { printf 'kube-binaries: %s\n' "$*" >&2; }
+
+have_assets() {
+	[[ -n ${KUBEBUILDER_ASSETS:-} ]] || return 1
+	local binary
+	for binary in "${from_assets[@]}"; do
+		[[ -x $KUBEBUILDER_ASSETS/$binary ]] || return 1
+	done
+}
+
+# The key names what is in the folder: another version, another folder; nothing in it is ever replaced.
+version_key() {
+	local assets=none
+	if have_assets; then assets=$KUBEBUILDER_ASSETS; fi
+	local digest
+	digest=$({ cat "$modules"/*/go.mod "$modules"/*/go.sum; echo "$recipe $assets"; } | sha256sum | cut -c1-12)
+	echo "$kubernetes-$(go env GOOS)-$(go env GOARCH)-$digest"
+}
+
+# Turns the package names that `go build -v` prints into a line of progress every few seconds.
+show_progress() {
+	local module=$1 line downloaded=0 compiled=0 began=$SECONDS shown=$SECONDS status
+	while true; do
+		if IFS= read -r -t 5 line; then
+			case $line in
+			"go: downloading "*) downloaded=$((downloaded + 1)) ;;
+			*[[:space:]]*) printf '%s\n' "$line" >&2 ;; # not a package name: a warning or an error
+			*) compiled=$((compiled + 1)) ;;
+			esac
+		else
+			status=$?
+			((status > 128)) || break # over 128 the read timed out, else the build has ended
+		fi
+		if ((SECONDS - shown >= 10)); then
+			shown=$SECONDS
+			say "$module: $((SECONDS - began)) s, $downloaded modules downloaded, $compiled packages compiled"
+		fi
+	done
+	say "$module: done in $((SECONDS - began)) s"
+}
+
+# build MODULE VARIABLE OUTPUT PACKAGE… builds commands of one module, with the module's version set in VARIABLE.
+build() {
+	local module=$1 flags=$2 output=$3
+	shift 3
+	say "$module: building"
+	(
+		cd "$modules/$module"
+		GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0 go build -v -trimpath -ldflags "-s -w $flags" -o "$output" "$@"
+	) 2>&1 | show_progress "$module"
+}
+
+build_all() {
+	local bin=$1
+	local -a commands=("${control_plane[@]}")
+	if have_assets; then
+		say "kube-apiserver, kubectl and etcd come from $KUBEBUILDER_ASSETS"
+		local binary
+		for binary in "${from_assets[@]}"; do ln -s "$KUBEBUILDER_ASSETS/$binary" "$bin/$binary"; done
+	else
+		commands+=(kube-apiserver kubectl)
+		build etcd "" "$bin/etcd" go.etcd.io/etcd/server/v3
+	fi
+	build kubernetes "-X k8s.io/component-base/version.gitVersion=$kubernetes" "$bin/" \
+		"${commands[@]/#/k8s.io/kubernetes/cmd/}"
+	build kwok "" "$bin/kwok" sigs.k8s.io/kwok/cmd/kwok
+	build metrics-server "" "$bin/metrics-server" sigs.k8s.io/metrics-server/cmd/metrics-server
+}
+
+main() {
+	local folder
+	folder=$cache/$(version_key)
+	if [[ ! -d $folder/bin ]]; then
+		mkdir -p "$cache"
+		exec 9>"$cache/lock"
+		if ! flock --nonblock 9; then
+			say "another build is running, waiting for it"
+			flock 9
+		fi
+	fi
+	if [[ ! -d $folder/bin ]]; then
+		say "building Kubernetes $kubernetes into $folder (once; some ten minutes on two cores)"
+		local building=$folder.building
+		rm -rf "$building"
+		mkdir -p "$building/bin"
+		build_all "$building/bin"
+		mv "$building" "$folder"
+		say "ready in $SECONDS s"
+	fi
+	echo "$folder/bin"
+}
+
+main "$@"

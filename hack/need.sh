@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# need.sh COMMAND PACKAGE sees to it that a command is there: it installs Debian's package where it may, and says what
+# to install where it may not.
+set -euo pipefail
+
+command=$1 package=$2
+if command -v "$command" >/dev/null; then exit; fi
+install=(apt-get install -y -qq --no-install-recommends "$package")
+as_root=()
+if ((EUID != 0)); then as_root=(sudo -n); fi
+if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
+	echo "need: installing $package" >&2
+	"${as_root[@]}" apt-get update -qq >&2
+	DEBIAN_FRONTEND=noninteractive "${as_root[@]}" "${install[@]}" >&2
+	# Debian starts a server when it installs one; ours are started by those who need them.
+	if [[ $package == redis-server ]]; then "${as_root[@]}" service redis-server stop >&2 || true; fi
+	exit
+fi
+echo "need: $command is missing and cannot be installed from here: install it (Debian: apt-get install $package)" >&2
+exit 1

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Sets up what the tests need, and runs all of them. Arguments go to go test, behind the packages: hack/test.sh -run Facts
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+hack/need.sh redis-server redis-server
+ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
+export ROLLCALL_KUBE_BINARIES
+# Two at once: some start several processes of Kubernetes each.
+go test -race -timeout 30m -p 2 ./... "$@"

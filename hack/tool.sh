@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Runs a development tool at the version that hack/tools/ pins, and builds it first where this user does not have it yet.
+#
+#   hack/tool.sh NAME [ARGUMENT…]      buf, protoc-gen-go, controller-gen, golangci-lint, benchstat
+#   hack/tool.sh --path NAME…          prints the folder of the tools (one module's), once they are built
+#
+# Tools are in Go modules of their own, so that their dependencies stay out of the main one.
+set -euo pipefail
+shopt -s inherit_errexit
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/tools
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/rollcall/tools
+
+# module_of NAME prints the module that has a tool, and the package to build.
+module_of() {
+	local module package
+	for module in "$tools"/*/; do
+		while read -r package; do
+			if [[ ${package##*/} == "$1" ]]; then
+				echo "$module" "$package"
+				return
+			fi
+		done < <(cd "$module" && GOWORK=off go list -f '{{.ImportPath}}' tool)
+	done
+	echo "tool.sh: no module in $tools has a tool named $1" >&2
+	return 1
+}
+
+# tool NAME prints the path of a tool, built where it was missing. The folder's name tells the versions of all it was
+# built from; another version, another folder.
+tool() {
+	local name=$1 module package digest folder
+	read -r module package < <(module_of "$name")
+	digest=$(cat "$module"/go.mod "$module"/go.sum | sha256sum | cut -c1-12)
+	folder=$cache/$(basename "$module")-$(go env GOOS)-$(go env GOARCH)-$digest
+	if [[ ! -x $folder/$name ]]; then
+		mkdir -p "$folder"
+		(
+			flock 9
+			[[ ! -x $folder/$name ]] || exit 0
+			echo "tool.sh: building $name (once)" >&2
+			cd "$module"
+			GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0 go build -trimpath -o "$folder/.$name.building" "$package" >&2
+			mv "$folder/.$name.building" "$folder/$name"
+		) 9>"$folder/.lock"
+	fi
+	echo "$folder/$name"
+}
+
+if [[ ${1:-} == --path ]]; then
+	shift
+	folder=
+	for name in "$@"; do
+		path=$(tool "$name")
+		folder=${path%/*}
+	done
+	echo "$folder"
+else
+	name=${1:?usage: hack/tool.sh NAME [ARGUMENT…]}
+	shift
+	path=$(tool "$name")
+	exec "$path" "$@"
+fi

@@ -1,0 +1,357 @@
+// Package cachetest is what every cache.Store must do, as tests.
+package cachetest
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/master/cache"
+)
+
+// Run runs all tests, each on a Store of its own.
+func Run(t *testing.T, open func(t *testing.T) cache.Store) {
+	for name, test := range map[string]func(*testing.T, cache.Store){
+		"UnknownClusterIsAMiss":               unknownIsMiss,
+		"LoadGivesWhatWasSaved":               loadGivesSaved,
+		"EveryStepOfAClusterArrives":          everyStepArrives,
+		"OlderUpdateChangesNothing":           olderChangesNothing,
+		"SameVersionRenewsTheEntry":           sameVersionRenews,
+		"HigherTermReplacesWhateverItsSeq":    higherTermReplaces,
+		"EntryIsGoneWhenItExpires":            expires,
+		"EntryThatHasExpiredIsNotKept":        expiredIsNotKept,
+		"DroppedEntryIsGone":                  dropped,
+		"ClustersDoNotMeet":                   clustersDoNotMeet,
+		"TermsGrow":                           termsGrow,
+		"FollowerSeesUpdatesInOrder":          followerSees,
+		"FollowerIsNotShownWhatItHas":         followerSkipsOlder,
+		"FollowEndsWithItsContext":            followEnds,
+		"SectionsAndUsageAreKept":             sectionsAndUsage,
+		"EntryOfAnotherEpochReplacesTheState": otherEpoch,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// Entry is an Entry of a State that was received just now and lives for long.
+func Entry(term uint64, s *state.State) cache.Entry {
+	now := time.Now()
+	return cache.Entry{
+		Term: term, State: s, UID: "uid-1", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0",
+		SessionID: "session-1", StartedAt: now.Add(-time.Minute).Truncate(time.Millisecond), SessionEnds: now.Add(time.Hour).Truncate(time.Millisecond),
+		ReceivedAt: now, ExpiresAt: now.Add(time.Minute), DemandUntil: now.Add(5 * time.Minute),
+	}
+}
+
+func save(t *testing.T, s cache.Store, cluster string, e cache.Entry) {
+	t.Helper()
+	if err := s.Save(t.Context(), cluster, e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func load(t *testing.T, s cache.Store, cluster string) cache.Entry {
+	t.Helper()
+	e, err := s.Load(t.Context(), cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func wantMiss(t *testing.T, s cache.Store, cluster string) {
+	t.Helper()
+	if e, err := s.Load(t.Context(), cluster); !errors.Is(err, cache.ErrMiss) {
+		t.Fatalf("got %s, %v; want a miss", e.SessionID, err)
+	}
+}
+
+// WantState fails unless both States have the same content.
+func WantState(t *testing.T, got, want *state.State) {
+	t.Helper()
+	if got.Epoch != want.Epoch || got.Seq != want.Seq {
+		t.Fatalf("got %x-%d, want %x-%d", got.Epoch, got.Seq, want.Epoch, want.Seq)
+	}
+	for kind := range state.NumKinds {
+		a, b := slices.Collect(got.Entries(kind)), slices.Collect(want.Entries(kind))
+		if !reflect.DeepEqual(a, b) {
+			t.Fatalf("%d objects of kind %s differ from the %d wanted", len(a), kind, len(b))
+		}
+	}
+	if !reflect.DeepEqual(got.Usage, want.Usage) {
+		t.Fatal("usage differs")
+	}
+	for i, s := range got.Sections {
+		if s.Error != want.Sections[i].Error || !near(s.ObservedAt, want.Sections[i].ObservedAt) {
+			t.Fatalf("section %s is %+v, want %+v", state.SectionName(i), s, want.Sections[i])
+		}
+	}
+}
+
+// near allows for what is told in milliseconds and takes time to come.
+func near(a, b time.Time) bool {
+	return a.IsZero() == b.IsZero() && a.Sub(b).Abs() < time.Second
+}
+
+func unknownIsMiss(t *testing.T, s cache.Store) { wantMiss(t, s, "nobody") }
+
+func loadGivesSaved(t *testing.T, s cache.Store) {
+	want := Entry(7, statetest.New(1, 3, 40).State)
+	save(t, s, "a", want)
+	got := load(t, s, "a")
+	WantState(t, got.State, want.State)
+	if got.Term != 7 || got.UID != want.UID || got.KubernetesVersion != want.KubernetesVersion || got.AgentVersion != want.AgentVersion || got.SessionID != want.SessionID {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for what, pair := range map[string][2]time.Time{
+		"ReceivedAt": {got.ReceivedAt, want.ReceivedAt}, "ExpiresAt": {got.ExpiresAt, want.ExpiresAt}, "DemandUntil": {got.DemandUntil, want.DemandUntil},
+		"StartedAt": {got.StartedAt, want.StartedAt}, "SessionEnds": {got.SessionEnds, want.SessionEnds},
+	} {
+		if !near(pair[0], pair[1]) {
+			t.Errorf("%s is %s, want %s", what, pair[0], pair[1])
+		}
+	}
+}
+
+func everyStepArrives(t *testing.T, s cache.Store) {
+	w := statetest.New(2, 4, 60)
+	for step := range 60 {
+		switch {
+		case step%7 == 3:
+			w.Sample(1_800_000_000 + state.Time(step))
+		case step%5 != 4: // else nothing but the receipt is new
+			w.Step(step % 4)
+		}
+		save(t, s, "a", Entry(1, w.State))
+		if step%6 != 5 {
+			WantState(t, load(t, s, "a").State, w.State)
+		}
+	}
+}
+
+func olderChangesNothing(t *testing.T, s cache.Store) {
+	w := statetest.New(3, 2, 20)
+	older := w.State
+	w.Step(5)
+	save(t, s, "a", Entry(5, w.State))
+	save(t, s, "a", Entry(5, older))
+	save(t, s, "a", Entry(4, w.State))
+	got := load(t, s, "a")
+	if got.Term != 5 {
+		t.Errorf("term %d, want 5", got.Term)
+	}
+	WantState(t, got.State, w.State)
+	w.Step(5)
+	save(t, s, "a", Entry(5, w.State))
+	WantState(t, load(t, s, "a").State, w.State)
+}
+
+func sameVersionRenews(t *testing.T, s cache.Store) {
+	e := Entry(1, statetest.New(4, 1, 5).State)
+	save(t, s, "a", e)
+	longer, shorter := e, e
+	longer.ExpiresAt = e.ExpiresAt.Add(time.Hour)
+	shorter.ExpiresAt = e.ExpiresAt.Add(time.Minute)
+	save(t, s, "a", longer)
+	save(t, s, "a", shorter)
+	if got := load(t, s, "a"); !near(got.ExpiresAt, longer.ExpiresAt) {
+		t.Errorf("expires at %s, want %s", got.ExpiresAt, longer.ExpiresAt)
+	}
+}
+
+func higherTermReplaces(t *testing.T, s cache.Store) {
+	w := statetest.New(5, 2, 20)
+	first := w.State
+	w.Step(9)
+	save(t, s, "a", Entry(1, w.State))
+	save(t, s, "a", Entry(2, first))
+	got := load(t, s, "a")
+	if got.Term != 2 {
+		t.Errorf("term %d, want 2", got.Term)
+	}
+	WantState(t, got.State, first)
+}
+
+func otherEpoch(t *testing.T, s cache.Store) {
+	save(t, s, "a", Entry(1, statetest.New(6, 2, 30).State))
+	other := statetest.New(7, 2, 10)
+	save(t, s, "a", Entry(2, other.State))
+	WantState(t, load(t, s, "a").State, other.State)
+	other.Step(3)
+	save(t, s, "a", Entry(2, other.State))
+	WantState(t, load(t, s, "a").State, other.State)
+}
+
+func sectionsAndUsage(t *testing.T, s cache.Store) {
+	w := statetest.New(8, 2, 10)
+	w.Sample(1_800_000_000)
+	with := *w.State
+	now := time.Now()
+	with.Sections[state.SectionNodes].ObservedAt = now.Add(-5 * time.Second)
+	with.Sections[state.SectionUsage] = state.Section{ObservedAt: now.Add(-time.Hour), Error: state.SectionError{Reason: "Unavailable", Message: "metrics.k8s.io is not served"}}
+	save(t, s, "a", Entry(1, &with))
+	WantState(t, load(t, s, "a").State, &with)
+
+	well := with
+	well.Seq++
+	well.Sections[state.SectionUsage] = state.Section{ObservedAt: now}
+	save(t, s, "a", Entry(1, &well))
+	WantState(t, load(t, s, "a").State, &well)
+}
+
+func expires(t *testing.T, s cache.Store) {
+	e := Entry(1, statetest.New(9, 1, 5).State)
+	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
+	save(t, s, "a", e)
+	Eventually(t, "the entry is gone", func() bool {
+		_, err := s.Load(t.Context(), "a")
+		return errors.Is(err, cache.ErrMiss)
+	})
+	if early := time.Until(e.ExpiresAt); early > 0 {
+		t.Errorf("gone %s too early", early)
+	}
+	e.ExpiresAt = time.Now().Add(time.Minute)
+	save(t, s, "a", e)
+	WantState(t, load(t, s, "a").State, e.State)
+}
+
+func expiredIsNotKept(t *testing.T, s cache.Store) {
+	e := Entry(1, statetest.New(9, 1, 5).State)
+	e.ExpiresAt = time.Now().Add(-time.Second)
+	save(t, s, "a", e)
+	wantMiss(t, s, "a")
+}
+
+func dropped(t *testing.T, s cache.Store) {
+	w := statetest.New(10, 1, 20)
+	save(t, s, "a", Entry(1, w.State))
+	if err := s.Drop(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	wantMiss(t, s, "a")
+	w.Step(1)
+	save(t, s, "a", Entry(1, w.State))
+	WantState(t, load(t, s, "a").State, w.State)
+}
+
+func clustersDoNotMeet(t *testing.T, s cache.Store) {
+	a, b := statetest.New(11, 1, 5), statetest.New(12, 2, 9)
+	save(t, s, "a", Entry(2, a.State))
+	save(t, s, "b", Entry(1, b.State))
+	WantState(t, load(t, s, "a").State, a.State)
+	WantState(t, load(t, s, "b").State, b.State)
+	if err := s.Drop(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	WantState(t, load(t, s, "b").State, b.State)
+}
+
+func termsGrow(t *testing.T, s cache.Store) {
+	var mu sync.Mutex
+	seen := map[uint64]bool{}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			var last uint64
+			for range 25 {
+				term, err := s.NextTerm(context.Background(), "a")
+				mu.Lock()
+				if err != nil || term <= last || seen[term] {
+					t.Errorf("term %d after %d (given before: %t), %v", term, last, seen[term], err)
+				}
+				seen[term], last = true, term
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+}
+
+func followerSees(t *testing.T, s cache.Store) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w := statetest.New(13, 2, 20)
+	states := map[uint64]*state.State{w.State.Seq: w.State}
+	save(t, s, "a", Entry(1, w.State))
+	var last uint64
+	steps := 0
+	for e, err := range s.Follow(ctx, "a", cache.Version{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.State.Seq <= last {
+			t.Fatalf("seq %d after %d", e.State.Seq, last)
+		}
+		last = e.State.Seq
+		WantState(t, e.State, states[last])
+		if steps++; steps == 12 {
+			return
+		}
+		w.Step(3)
+		states[w.State.Seq] = w.State
+		save(t, s, "a", Entry(1, w.State))
+	}
+	t.Fatalf("the follower stopped after %d steps: %v", steps, ctx.Err())
+}
+
+func followerSkipsOlder(t *testing.T, s cache.Store) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w := statetest.New(14, 2, 20)
+	save(t, s, "a", Entry(3, w.State))
+	after := Entry(3, w.State).Version()
+	after.Seq++
+	done := make(chan cache.Entry, 1)
+	go func() {
+		defer close(done)
+		for e, err := range s.Follow(ctx, "a", after) {
+			if err == nil {
+				done <- e
+			}
+			return
+		}
+	}()
+	w.Step(9)
+	save(t, s, "a", Entry(3, w.State))
+	if e := <-done; e.State == nil || e.State.Seq != w.State.Seq {
+		t.Errorf("got %+v, want the State at seq %d", e, w.State.Seq)
+	}
+}
+
+func followEnds(t *testing.T, s cache.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		for _, err := range s.Follow(ctx, "a", cache.Version{}) {
+			ended <- err
+			return
+		}
+		ended <- nil
+	}()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// Eventually fails unless the condition comes true within ten seconds.
+func Eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(10 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package cache
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"time"
+)
+
+// Memory is the Store of a single process. It holds the very States that sessions
+// published, not copies, and each no longer than until it expires.
+type Memory struct {
+	terms Terms
+
+	mu      sync.Mutex
+	entries map[string]*kept
+	changed chan struct{} // closed at the next Save that changes something
+}
+
+// kept is an Entry and the timer that lets go of it.
+type kept struct {
+	Entry
+	expiry *time.Timer
+}
+
+// NewMemory is an empty Store.
+func NewMemory() *Memory {
+	return &Memory{entries: map[string]*kept{}, changed: make(chan struct{})}
+}
+
+// Load implements Store.
+func (m *Memory) Load(_ context.Context, cluster string) (Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.entries[cluster]
+	if k == nil || !time.Now().Before(k.ExpiresAt) {
+		return Entry{}, ErrMiss
+	}
+	return k.Entry, nil
+}
+
+// Save implements Store.
+func (m *Memory) Save(_ context.Context, cluster string, e Entry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	life := time.Until(e.ExpiresAt)
+	k := m.entries[cluster]
+	if life <= 0 || k != nil && !e.Replaces(k.Version(), k.ExpiresAt) {
+		return nil
+	}
+	m.remove(cluster)
+	next := &kept{Entry: e}
+	next.expiry = time.AfterFunc(life, func() { m.expire(cluster, next) })
+	m.entries[cluster] = next
+	close(m.changed)
+	m.changed = make(chan struct{})
+	return nil
+}
+
+// Drop implements Store.
+func (m *Memory) Drop(_ context.Context, cluster string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.remove(cluster)
+	return nil
+}
+
+// remove takes the cluster out; m.mu is held.
+func (m *Memory) remove(cluster string) {
+	if k := m.entries[cluster]; k != nil {
+		k.expiry.Stop()
+		delete(m.entries, cluster)
+	}
+}
+
+// expire takes an Entry out if it is still the one.
+func (m *Memory) expire(cluster string, k *kept) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.entries[cluster] == k {
+		delete(m.entries, cluster)
+	}
+}
+
+// Follow implements Store.
+func (m *Memory) Follow(ctx context.Context, cluster string, after Version) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		var until time.Time
+		for ctx.Err() == nil {
+			m.mu.Lock()
+			k, changed := m.entries[cluster], m.changed
+			m.mu.Unlock()
+			if k != nil && k.Replaces(after, until) {
+				after, until = k.Version(), k.ExpiresAt
+				if !yield(k.Entry, nil) {
+					return
+				}
+				continue
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// NextTerm implements Store.
+func (m *Memory) NextTerm(_ context.Context, cluster string) (uint64, error) {
+	return m.terms.Next(cluster), nil
+}

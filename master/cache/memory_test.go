@@ -1,0 +1,51 @@
+package cache_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/cache/cachetest"
+)
+
+func TestMemory(t *testing.T) {
+	cachetest.Run(t, func(*testing.T) cache.Store { return cache.NewMemory() })
+}
+
+func TestMemoryKeepsTheStateItselfUntilItsTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := cache.NewMemory()
+		e := cachetest.Entry(1, statetest.New(1, 1, 3).State)
+		if err := m.Save(t.Context(), "a", e); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute - time.Nanosecond)
+		if got, err := m.Load(t.Context(), "a"); err != nil || got.State != e.State {
+			t.Fatalf("just before its time is over: another State, or %v", err)
+		}
+		<-time.After(time.Nanosecond)
+		if _, err := m.Load(t.Context(), "a"); !errors.Is(err, cache.ErrMiss) {
+			t.Fatalf("when its time is over: %v, want a miss", err)
+		}
+	})
+}
+
+func TestTermsBeginWithTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var terms cache.Terms
+		start := uint64(time.Now().UnixMilli())
+		if a, b := terms.Next("a"), terms.Next("a"); a != start || b != start+1 {
+			t.Errorf("got %d and %d, want %d and one more", a, b, start)
+		}
+		if b := terms.Next("b"); b != start {
+			t.Errorf("another cluster begins at %d, want %d", b, start)
+		}
+		terms.Given("a", start+1_000_000)
+		if a := terms.Next("a"); a != start+1_000_001 {
+			t.Errorf("got %d after another's %d", a, start+1_000_000)
+		}
+	})
+}

@@ -1,0 +1,148 @@
+package rediscache
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"rollcall.dev/rollcall/master/cache"
+)
+
+// maxBytes is how much of one cluster is read from Redis at most.
+const maxBytes = 256 << 20
+
+// termLife is for how long Redis remembers a term that nobody asks for. Terms grow
+// all the same after that: see cache.Terms.
+const termLife = 7 * 24 * time.Hour
+
+var (
+	//go:embed save.lua
+	saveSource string
+	//go:embed load.lua
+	loadSource string
+	//go:embed term.lua
+	termSource string
+)
+
+// Config is what a Cache needs.
+type Config struct {
+	// URL of Redis: redis://…, rediss://…; for Sentinel with ?master_name=, for a
+	// Redis Cluster with ?cluster=true, further addresses with &addr=host:port.
+	URL string
+	// Log takes one line when Redis goes away and one when it is back.
+	Log *slog.Logger
+	// Metrics takes the Cache's metrics; nil: none.
+	Metrics prometheus.Registerer
+}
+
+// Cache is the Store in Redis. It starts no goroutine of its own.
+type Cache struct {
+	client           redis.UniversalClient
+	outage           *outage
+	terms            cache.Terms
+	save, load, term *redis.Script
+	written          prometheus.Counter
+
+	mu      sync.Mutex
+	writers map[string]*writer
+}
+
+var _ cache.Store = (*Cache)(nil)
+
+// New is the Cache at a URL. It does not connect, and so does not fail where Redis
+// is away: see Probe. No error shows a password.
+func New(c Config) (*Cache, error) {
+	client, address, err := connect(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	// The library would log every failed connection; the outage's line says it once.
+	redis.SetLogger(&logging.VoidLogger{})
+	r := &Cache{
+		client: client, writers: map[string]*writer{},
+		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
+		outage:  &outage{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis could be used the last time (1) or not (0)."})},
+		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of clusters' states written to Redis."}),
+	}
+	if c.Metrics != nil {
+		for _, m := range []prometheus.Collector{r.outage.up, r.written} {
+			if err := c.Metrics.Register(m); err != nil {
+				return nil, errors.Join(fmt.Errorf("register metrics of redis: %w", err), client.Close())
+			}
+		}
+	}
+	return r, nil
+}
+
+// Close lets go of the connections.
+func (r *Cache) Close() error {
+	if err := r.client.Close(); err != nil {
+		return fmt.Errorf("close redis: %w", err)
+	}
+	return nil
+}
+
+// Probe says whether Redis is there, and logs it if it is not.
+func (r *Cache) Probe(ctx context.Context) error {
+	return r.outage.guard(ctx, func() error { return r.client.Ping(ctx).Err() })
+}
+
+// keys of a cluster; the braces put them all into one slot.
+func keys(cluster string) []string {
+	return []string{key(cluster, "head"), key(cluster, "base"), key(cluster, "log")}
+}
+
+func key(cluster, what string) string { return "rollcall:{" + cluster + "}:" + what }
+
+// Load implements cache.Store.
+func (r *Cache) Load(ctx context.Context, cluster string) (cache.Entry, error) {
+	reader := r.reader(cluster)
+	e, err := reader.catchUp(ctx)
+	if err != nil && !errors.Is(err, cache.ErrMiss) {
+		return cache.Entry{}, fmt.Errorf("load %s from redis: %w", cluster, err)
+	}
+	return e, err
+}
+
+// Save implements cache.Store.
+func (r *Cache) Save(ctx context.Context, cluster string, e cache.Entry) error {
+	if err := r.writer(cluster).save(ctx, e); err != nil {
+		return fmt.Errorf("save %s to redis: %w", cluster, err)
+	}
+	return nil
+}
+
+// Drop implements cache.Store.
+func (r *Cache) Drop(ctx context.Context, cluster string) error {
+	r.forget(cluster, nil)
+	err := r.outage.guard(ctx, func() error { return r.client.Unlink(ctx, keys(cluster)...).Err() })
+	if err != nil {
+		return fmt.Errorf("drop %s from redis: %w", cluster, err)
+	}
+	return nil
+}
+
+// NextTerm implements cache.Store. While Redis is away the terms of this process go
+// on, and Redis takes them over when it is back.
+func (r *Cache) NextTerm(ctx context.Context, cluster string) (uint64, error) {
+	var term uint64
+	err := r.outage.guard(ctx, func() (err error) {
+		term, err = r.term.Run(ctx, r.client, []string{key(cluster, "term")}, r.terms.Floor(cluster), termLife.Milliseconds()).Uint64()
+		return err
+	})
+	if errors.Is(err, cache.ErrAway) {
+		return r.terms.Next(cluster), nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("next term of %s from redis: %w", cluster, err)
+	}
+	r.terms.Given(cluster, term)
+	return term, nil
+}

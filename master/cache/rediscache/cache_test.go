@@ -1,0 +1,388 @@
+package rediscache_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/cache/cachetest"
+	"rollcall.dev/rollcall/master/cache/rediscache"
+	"rollcall.dev/rollcall/master/cache/rediscache/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// logs gathers what is logged.
+type logs struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+func (l *logs) lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.FieldsFunc(l.all.String(), func(r rune) bool { return r == '\n' })
+}
+
+func open(t *testing.T, url string) (*rediscache.Cache, *logs, *prometheus.Registry) {
+	t.Helper()
+	out, metrics := &logs{}, prometheus.NewRegistry()
+	c, err := rediscache.New(rediscache.Config{URL: url, Log: slog.New(slog.NewTextHandler(out, nil)), Metrics: metrics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c, out, metrics
+}
+
+// wantUp fails unless the metric says that Redis is there, or not.
+func wantUp(t *testing.T, metrics *prometheus.Registry, up int) {
+	t.Helper()
+	want := fmt.Sprintf("# HELP rollcall_redis_up Whether Redis could be used the last time (1) or not (0).\n# TYPE rollcall_redis_up gauge\nrollcall_redis_up %d\n", up)
+	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want), "rollcall_redis_up"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRedis(t *testing.T) {
+	server := redistest.Start(t)
+	cachetest.Run(t, func(t *testing.T) cache.Store {
+		if reply, err := server.Do("FLUSHALL"); err != nil || reply != "+OK" {
+			t.Fatalf("flush: %s, %v", reply, err)
+		}
+		c, _, _ := open(t, server.URL())
+		return c
+	})
+}
+
+func TestRedisCluster(t *testing.T) {
+	_, bus, _ := strings.Cut(redistest.FreeAddr(t), ":")
+	server := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", bus)
+	if reply, err := server.Do("CLUSTER ADDSLOTSRANGE 0 16383"); err != nil || reply != "+OK" {
+		t.Fatalf("add slots: %s, %v", reply, err)
+	}
+	cachetest.Eventually(t, "the cluster takes keys", func() bool {
+		reply, err := server.Do("SET ready yes")
+		return err == nil && reply == "+OK"
+	})
+	cachetest.Run(t, func(t *testing.T) cache.Store {
+		if reply, err := server.Do("FLUSHALL"); err != nil || reply != "+OK" {
+			t.Fatalf("flush: %s, %v", reply, err)
+		}
+		c, _, _ := open(t, server.URL()+"?cluster=true")
+		return c
+	})
+	for _, key := range []string{"head", "base", "log", "term"} {
+		slot, err := server.Do("CLUSTER KEYSLOT rollcall:{prod-eu}:" + key)
+		want, _ := server.Do("CLUSTER KEYSLOT prod-eu")
+		if err != nil || slot != want {
+			t.Errorf("%s is in slot %s, want that of the cluster's name, %s (%v)", key, slot, want, err)
+		}
+	}
+}
+
+func TestRedisSentinel(t *testing.T) {
+	server := redistest.Start(t)
+	sentinel := server.Sentinel("rollcall")
+	c, out, _ := open(t, sentinel.URL()+"?master_name=rollcall")
+	e := cachetest.Entry(1, statetest.New(1, 2, 10).State)
+	if err := c.Save(t.Context(), "a", e); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Load(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cachetest.WantState(t, got.State, e.State)
+	if lines := out.lines(); len(lines) > 0 {
+		t.Errorf("all is well, but it logged %q", lines)
+	}
+}
+
+func TestRestartedMasterFindsWhatTheOtherLeft(t *testing.T) {
+	server := redistest.Start(t)
+	before, _, _ := open(t, server.URL())
+	w := statetest.New(1, 3, 60)
+	for range 10 {
+		if err := before.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+			t.Fatal(err)
+		}
+		w.Step(2)
+	}
+	e := cachetest.Entry(1, w.State)
+	e.ReceivedAt = time.Now().Add(-30 * time.Second)
+	e.ExpiresAt = time.Now().Add(30 * time.Second)
+	e.DemandUntil = time.Now().Add(time.Hour)
+	if err := before.Save(t.Context(), "a", e); err != nil {
+		t.Fatal(err)
+	}
+
+	after, _, _ := open(t, server.URL())
+	got, err := after.Load(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cachetest.WantState(t, got.State, w.State)
+	for what, pair := range map[string][2]time.Time{
+		"received": {got.ReceivedAt, e.ReceivedAt}, "expires": {got.ExpiresAt, e.ExpiresAt}, "demand ends": {got.DemandUntil, e.DemandUntil},
+	} {
+		if off := pair[0].Sub(pair[1]).Abs(); off > time.Second {
+			t.Errorf("%s %s off", what, off)
+		}
+	}
+	if got.Version() != e.Version() {
+		t.Errorf("version %s, want %s", got.Version(), e.Version())
+	}
+
+	// It goes on from there, though what it writes first has to be the whole.
+	w.Step(2)
+	if err := after.Save(t.Context(), "a", cachetest.Entry(2, w.State)); err != nil {
+		t.Fatal(err)
+	}
+	w.Step(2)
+	if err := after.Save(t.Context(), "a", cachetest.Entry(2, w.State)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := after.Load(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cachetest.WantState(t, again.State, w.State)
+}
+
+func TestAllKeysOfAClusterExpire(t *testing.T) {
+	server := redistest.Start(t)
+	c, _, _ := open(t, server.URL())
+	w := statetest.New(1, 3, 60)
+	for range 3 {
+		if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+			t.Fatal(err)
+		}
+		w.Step(1)
+	}
+	for _, key := range []string{"head", "base", "log"} {
+		reply, err := server.Do("PTTL rollcall:{a}:" + key)
+		var left int
+		if _, scanned := fmt.Sscanf(reply, ":%d", &left); err != nil || scanned != nil || left <= 0 || left > 60_000 {
+			t.Errorf("%s has %s ms left, %v", key, reply, err)
+		}
+	}
+}
+
+func TestLogStaysShorterThanItsBase(t *testing.T) {
+	server := redistest.Start(t)
+	c, _, metrics := open(t, server.URL())
+	w := statetest.New(1, 5, 200)
+	for range 300 {
+		w.Step(2)
+		if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log, base int
+	if reply, _ := server.Do("EVAL \"return tonumber(redis.call('HGET','rollcall:{a}:head','logBytes'))\" 1 rollcall:{a}:head"); !scan(reply, &log) {
+		t.Fatalf("log: %s", reply)
+	}
+	if reply, _ := server.Do("STRLEN rollcall:{a}:base"); !scan(reply, &base) {
+		t.Fatalf("base: %s", reply)
+	}
+	if log > base {
+		t.Errorf("log of %d bytes behind a base of %d", log, base)
+	}
+	written, err := testutil.GatherAndCount(metrics, "rollcall_redis_written_bytes_total")
+	if err != nil || written != 1 {
+		t.Errorf("%d, %v", written, err)
+	}
+	got, err := c.Load(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cachetest.WantState(t, got.State, w.State)
+}
+
+func scan(reply string, n *int) bool {
+	_, err := fmt.Sscanf(reply, ":%d", n)
+	return err == nil
+}
+
+func TestLostPartsAreWrittenAnew(t *testing.T) {
+	for _, lost := range []string{"head", "base", "log"} {
+		t.Run(lost, func(t *testing.T) {
+			server := redistest.Start(t)
+			c, _, _ := open(t, server.URL())
+			w := statetest.New(1, 3, 60)
+			for range 3 {
+				if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+					t.Fatal(err)
+				}
+				w.Step(1)
+			}
+			if reply, err := server.Do("DEL rollcall:{a}:" + lost); err != nil || reply != ":1" {
+				t.Fatalf("%s, %v", reply, err)
+			}
+			if _, err := c.Load(t.Context(), "a"); err == nil {
+				t.Fatal("loaded although a part is gone")
+			}
+			if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.Load(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			cachetest.WantState(t, got.State, w.State)
+		})
+	}
+}
+
+func TestGarbageInRedisIsNoValueAndGoesAway(t *testing.T) {
+	for name, spoil := range map[string]string{
+		"base":        "SET rollcall:{a}:base garbage KEEPTTL",
+		"base cut":    "SETRANGE rollcall:{a}:base 0 \"\\xff\\xff\\xff\\xff\\x0f\"",
+		"log":         "XADD rollcall:{a}:log * frames garbage",
+		"bookmark":    "HSET rollcall:{a}:head bookmark garbage",
+		"ttl":         "HSET rollcall:{a}:head ttl soon",
+		"epoch":       "HSET rollcall:{a}:head epoch zz",
+		"no bookmark": "HSET rollcall:{a}:head bookmark \"\"",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t)
+			c, _, _ := open(t, server.URL())
+			e := cachetest.Entry(1, statetest.New(1, 3, 60).State)
+			if err := c.Save(t.Context(), "a", e); err != nil {
+				t.Fatal(err)
+			}
+			if reply, err := server.Do(spoil); err != nil || strings.HasPrefix(reply, "-") {
+				t.Fatalf("%s, %v", reply, err)
+			}
+			if _, err := c.Load(t.Context(), "a"); err == nil || errors.Is(err, cache.ErrMiss) || errors.Is(err, cache.ErrAway) {
+				t.Fatalf("got %v, want words about what is wrong", err)
+			}
+			if err := c.Save(t.Context(), "a", e); err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.Load(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			cachetest.WantState(t, got.State, e.State)
+		})
+	}
+}
+
+func TestRedisMayBeAwayAtStartAndComeLater(t *testing.T) {
+	server := redistest.Prepare(t)
+	c, out, metrics := open(t, server.URL())
+	e := cachetest.Entry(1, statetest.New(1, 2, 10).State)
+	for range 20 {
+		if err := c.Save(t.Context(), "a", e); !errors.Is(err, cache.ErrAway) {
+			t.Fatalf("save: %v, want ErrAway", err)
+		}
+		if _, err := c.Load(t.Context(), "a"); !errors.Is(err, cache.ErrAway) {
+			t.Fatalf("load: %v, want ErrAway", err)
+		}
+	}
+	first, err := c.NextTerm(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := out.lines(); len(lines) != 1 || !strings.Contains(lines[0], "redis cannot be used") {
+		t.Errorf("logged %q, want one line", lines)
+	}
+	wantUp(t, metrics, 0)
+
+	server.Start()
+	cachetest.Eventually(t, "it saves again", func() bool { return c.Save(t.Context(), "a", e) == nil })
+	got, err := c.Load(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cachetest.WantState(t, got.State, e.State)
+	if second, err := c.NextTerm(t.Context(), "a"); err != nil || second <= first {
+		t.Errorf("term %d after %d, %v", second, first, err)
+	}
+	if lines := out.lines(); len(lines) != 2 || !strings.Contains(lines[1], "redis is back") {
+		t.Errorf("logged %q, want one line more", lines)
+	}
+	wantUp(t, metrics, 1)
+}
+
+func TestRedisMayDieAndComeBackEmpty(t *testing.T) {
+	server := redistest.Start(t)
+	c, out, _ := open(t, server.URL())
+	w := statetest.New(1, 2, 30)
+	for range 3 {
+		if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+			t.Fatal(err)
+		}
+		w.Step(1)
+	}
+	first, err := c.NextTerm(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Stop()
+	if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); !errors.Is(err, cache.ErrAway) {
+		t.Fatalf("save: %v, want ErrAway", err)
+	}
+	server.Start()
+	cachetest.Eventually(t, "it saves again", func() bool { return c.Save(t.Context(), "a", cachetest.Entry(1, w.State)) == nil })
+	got, err := c.Load(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cachetest.WantState(t, got.State, w.State)
+	if second, err := c.NextTerm(t.Context(), "a"); err != nil || second <= first {
+		t.Errorf("term %d after %d, %v", second, first, err)
+	}
+	if lines := out.lines(); len(lines) != 2 {
+		t.Errorf("logged %q, want that it went and that it is back", lines)
+	}
+}
+
+func TestCallerThatGivesUpIsNoOutage(t *testing.T) {
+	server := redistest.Start(t)
+	c, out, _ := open(t, server.URL())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Load(ctx, "a"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was cancelled", err)
+	}
+	if lines := out.lines(); len(lines) > 0 {
+		t.Errorf("logged %q", lines)
+	}
+}
+
+func TestWrongPasswordIsToldWithoutIt(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "right-secret")
+	c, out, _ := open(t, "redis://:wrong-secret@"+server.Addr)
+	err := c.Probe(t.Context())
+	if !errors.Is(err, cache.ErrAway) {
+		t.Fatalf("got %v, want ErrAway", err)
+	}
+	told := fmt.Sprint(err, out.lines())
+	if strings.Contains(told, "wrong-secret") || !strings.Contains(told, "WRONGPASS") {
+		t.Errorf("told: %s", told)
+	}
+}

@@ -1,0 +1,112 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Ways to know who asks.
+const (
+	AuthKubernetes = "kubernetes"
+	AuthNone       = "none"
+)
+
+// CacheMemory keeps clusters in this process only.
+const CacheMemory = "memory"
+
+// Config is what a master is told. Default has a value for everything.
+type Config struct {
+	// Kubeconfig is the hub's; empty: in-cluster, then $KUBECONFIG.
+	Kubeconfig string
+
+	// Listen serves clients, health and metrics, as host:port.
+	Listen                  string
+	TLSCertFile, TLSKeyFile string
+	// Auth is AuthKubernetes or AuthNone.
+	Auth string
+	// Insecure serves plain HTTP where no certificate is given, dials agents by plain
+	// ws where their endpoint says so, and allows AuthNone on any address.
+	Insecure bool
+
+	// Cache is CacheMemory, or the URL of Redis: redis://… or rediss://….
+	Cache string
+	// SigningKeyFile has the private key of the tokens that dials carry; empty: they
+	// carry none.
+	SigningKeyFile string
+	// LeaderElect lets one of several masters reconcile, dial and answer, by a Lease in
+	// LeaderElectionNamespace; empty: the pod's namespace, else rollcall-system.
+	LeaderElect             bool
+	LeaderElectionNamespace string
+
+	Version string
+	Log     *slog.Logger
+
+	// Listening is called with the address once it is open, for who listens on port 0;
+	// may be nil.
+	Listening func(net.Addr)
+}
+
+// Default is the Config of a master that is told nothing.
+func Default() Config {
+	return Config{
+		Listen:      ":8443",
+		Auth:        AuthKubernetes,
+		Cache:       CacheMemory,
+		LeaderElect: true,
+		Version:     "unknown",
+		Log:         slog.New(slog.DiscardHandler),
+	}
+}
+
+// Validate says everything that is wrong with a Config, in words for whoever wrote
+// the command line.
+func (c *Config) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	_, _, err := net.SplitHostPort(c.Listen)
+	check(err == nil, "--listen %q is not host:port, such as :8443 or 127.0.0.1:8443", c.Listen)
+	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
+	check(slices.Contains([]string{AuthKubernetes, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthKubernetes, AuthNone)
+	check(c.Auth != AuthKubernetes,
+		"--auth %s does not exist yet: say --auth %s with --listen on a loopback address such as 127.0.0.1:8443 (or with --insecure, and then anybody who reaches it can read every cluster)", AuthKubernetes, AuthNone)
+	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
+		"--auth %s on %s lets anybody read every cluster: listen on a loopback address such as 127.0.0.1:8443, or say --insecure", AuthNone, c.Listen)
+	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache is neither %s nor a URL that begins with redis:// or rediss://", CacheMemory)
+	return errors.Join(errs...)
+}
+
+// isLoopback says that an address to listen on can be reached from this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func isRedis(cache string) bool {
+	return strings.HasPrefix(cache, "redis://") || strings.HasPrefix(cache, "rediss://")
+}
+
+// warn says loudly what a Config gives up.
+func (c *Config) warn() {
+	if c.Auth == AuthNone {
+		c.Log.Warn("whoever reaches this master can read every cluster (--auth none)", "address", c.Listen)
+	}
+	if c.Insecure {
+		c.Log.Warn("INSECURE: agents may be dialed by plain ws: whoever is on the way can read and change everything")
+	}
+	if c.SigningKeyFile == "" {
+		c.Log.Warn("dials carry no token, so only agents with --auth none answer; `rollcall-master keygen PATH` makes a key for --signing-key-file")
+	}
+}

@@ -1,0 +1,49 @@
+package master
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestValidateTellsWhatIsWrong(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*Config)
+		want   string // a part of the error; empty: none
+	}{
+		{"nobody is let in without a word", func(c *Config) {}, "--auth kubernetes does not exist yet: say --auth none"},
+		{"kubernetes on loopback", func(c *Config) { c.Listen = "127.0.0.1:8443" }, "--auth kubernetes does not exist yet"},
+		{"unknown auth", func(c *Config) { c.Auth = "basic" }, `--auth "basic" is neither kubernetes nor none`},
+		{"none on all addresses", func(c *Config) { c.Auth = AuthNone }, "--auth none on :8443 lets anybody read every cluster"},
+		{"none on all addresses of IPv6", func(c *Config) { c.Auth, c.Listen = AuthNone, "[::]:8443" }, "--auth none on [::]:8443"},
+		{"none on a real address", func(c *Config) { c.Auth, c.Listen = AuthNone, "10.0.0.1:8443" }, "--auth none on 10.0.0.1:8443"},
+		{"none on a name", func(c *Config) { c.Auth, c.Listen = AuthNone, "hub.example.com:8443" }, "--auth none on hub.example.com:8443"},
+		{"none on all addresses, insecure", func(c *Config) { c.Auth, c.Insecure = AuthNone, true }, ""},
+		{"none on loopback", func(c *Config) { c.Auth, c.Listen = AuthNone, "127.0.0.1:0" }, ""},
+		{"none on loopback of IPv6", func(c *Config) { c.Auth, c.Listen = AuthNone, "[::1]:8443" }, ""},
+		{"none on localhost", func(c *Config) { c.Auth, c.Listen = AuthNone, "localhost:8443" }, ""},
+		{"no port", func(c *Config) { c.Auth, c.Listen = AuthNone, "127.0.0.1" }, `--listen "127.0.0.1" is not host:port`},
+		{"a certificate without its key", func(c *Config) { c.TLSCertFile = "tls.crt" }, "--tls-cert-file and --tls-key-file go together"},
+		{"memcached", func(c *Config) { c.Cache = "memcached://user:secret@x" }, "--cache is neither memory nor a URL"},
+		{"redis", func(c *Config) { c.Auth, c.Listen, c.Cache = AuthNone, "127.0.0.1:0", "redis://x" }, ""},
+		{"redis in TLS", func(c *Config) { c.Auth, c.Listen, c.Cache = AuthNone, "127.0.0.1:0", "rediss://x" }, ""},
+	} {
+		c := Default()
+		tc.change(&c)
+		err := c.Validate()
+		switch {
+		case tc.want == "" && err != nil:
+			t.Errorf("%s: got %v, want none", tc.name, err)
+		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
+		case err != nil && strings.Contains(err.Error(), "secret"):
+			t.Errorf("%s: the error shows a password: %v", tc.name, err)
+		}
+	}
+}
+
+func TestRunRefusesBeforeItDoesAnything(t *testing.T) {
+	if err := Run(t.Context(), Default()); err == nil || !strings.Contains(err.Error(), "--auth none") {
+		t.Errorf("got %v, want that --auth none is to be said", err)
+	}
+}

@@ -1,0 +1,95 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/view"
+)
+
+// Config is what an API is made of.
+type Config struct {
+	Sessions Sessions
+	Registry Registry
+	// Shelf keeps the bytes of the reports that are read.
+	Shelf *view.Shelf
+	// Authorize decides who may see what. Nil: everybody may see everything.
+	Authorize Authorize
+	// Ready are the checks of /readyz, in their order. While one fails nothing is
+	// answered under /api: a registry that is not read yet would not know a cluster
+	// that is there, and a replica that does not lead has no sessions.
+	Ready []Check
+	// Gatherer is what /metrics shows; Metrics takes those of the API itself.
+	Gatherer prometheus.Gatherer
+	Metrics  prometheus.Registerer
+	Log      *slog.Logger
+}
+
+// Sessions is what the API needs of session.Sessions.
+type Sessions struct {
+	// Await registers demand for a cluster and waits for a value that is an answer.
+	Await func(ctx context.Context, cluster string) (*session.Value, error)
+	// Peek is the last value, which may have expired, without demand.
+	Peek func(cluster string) (*session.Value, bool)
+	// Observe is how a cluster's session stands, without demand.
+	Observe func(cluster string) session.Observation
+}
+
+// Registry is what the API needs to know of the registered clusters.
+type Registry struct {
+	// Resolve is the name of the cluster that is called by a name or a cluster IP.
+	Resolve func(nameOrIP string) (cluster string, ok bool)
+	// List is all of them, by name.
+	List func() []Registered
+	// LastKnown is what another master may have left of a cluster that this one has
+	// not heard of yet.
+	LastKnown func(cluster string) (LastKnown, bool)
+}
+
+// Registered is one registered cluster.
+type Registered struct {
+	Name       string
+	ClusterIPs []string
+	Suspended  bool
+}
+
+// LastKnown is what was known of a cluster at some time.
+type LastKnown struct {
+	session.Known
+	KubernetesVersion string
+}
+
+// API answers requests. Its zero value is not usable; New makes one.
+type API struct {
+	config  Config
+	mux     *http.ServeMux
+	metrics *metrics
+
+	// draining ends all waiting for reports.
+	draining context.Context
+	drain    context.CancelFunc
+}
+
+// New is an API; it starts nothing.
+func New(c Config) *API {
+	a := &API{config: c, mux: http.NewServeMux(), metrics: newMetrics(c.Metrics, c.Shelf)}
+	a.draining, a.drain = context.WithCancel(context.Background())
+	a.route("/api/v1/clusters", a.whenReady(a.clusters))
+	a.route("/api/v1/clusters/{cluster}", a.whenReady(a.cluster(view.Whole)))
+	for _, part := range []view.Part{view.Summary, view.Nodes, view.Pods, view.Containers, view.Ports} {
+		a.route("/api/v1/clusters/{cluster}/"+part.String(), a.whenReady(a.cluster(part)))
+	}
+	a.route("/healthz", a.healthz)
+	a.route("/readyz", a.readyz)
+	a.route("/metrics", a.metricsPage())
+	a.mux.Handle("/", a.endpoint("other", noSuchPath))
+	return a
+}
+
+// Drain ends all waiting for reports: such requests are told to come again. Those
+// that already have their answer are not disturbed.
+func (a *API) Drain() { a.drain() }

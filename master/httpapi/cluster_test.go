@@ -1,0 +1,223 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
+)
+
+func TestEveryRouteOfAClusterShowsItsPart(t *testing.T) {
+	const head = "cluster observedAt receivedAt resourceVersion sections session stale uid"
+	for _, tc := range []struct{ path, parts string }{
+		{"", "containers nodes pods ports summary"},
+		{"/summary", "summary"},
+		{"/nodes", "nodes"},
+		{"/pods", "pods"},
+		{"/containers", "containers"},
+		{"/ports", "ports"},
+	} {
+		w := get(shop(t).api(nil), "/api/v1/clusters/prod-eu"+tc.path)
+		if w.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", tc.path, w.Code, w.Body)
+		}
+		want := strings.Fields(head + " " + tc.parts)
+		slices.Sort(want)
+		if got := slices.Sorted(maps.Keys(fields(t, w.Body))); !slices.Equal(got, want) {
+			t.Errorf("%s:\n got %v\nwant %v", tc.path, got, want)
+		}
+	}
+}
+
+func TestAClusterIsCalledByNameOrByIP(t *testing.T) {
+	for _, tc := range []struct{ asked, cluster string }{
+		{"prod-eu", "prod-eu"},
+		{"203.0.113.7", "prod-eu"},
+		{"2001:db8::7", "prod-eu"},
+		{"2001%3Adb8%3A%3A7", "prod-eu"},
+		{"v1.24.lab", "v1.24.lab"},
+		{"v1%2E24%2Elab", "v1.24.lab"},
+	} {
+		w := get(shop(t).api(nil), "/api/v1/clusters/"+tc.asked+"/summary")
+		if got := string(fields(t, w.Body)["cluster"]); w.Code != http.StatusOK || got != fmt.Sprintf("%q", tc.cluster) {
+			t.Errorf("%s: %d, cluster %s; want %s", tc.asked, w.Code, got, tc.cluster)
+		}
+	}
+}
+
+func TestFiltersReachTheRows(t *testing.T) {
+	api := shop(t).api(nil)
+	for _, tc := range []struct{ query, field, want string }{
+		{"/pods?owner=Deployment/web&state=running", "pods", `[{"namespace":"shop","name":"web-1"`},
+		{"/pods?q=nobody", "pods", `[]`},
+		{"/containers?kind=init", "containers", `[]`},
+		{"/ports?port=8080&node=n1", "ports", `[{"node":"n1","protocol":"TCP","port":8080`},
+		{"/ports?port=31234", "note", `"port 31234 in cluster prod-eu: not allocated and not declared.`},
+		{"/nodes?limit=1", "nodes", `[{"name":"n1"`},
+		{"?namespace=elsewhere", "pods", `[]`},
+		{"?namespace=elsewhere", "nodes", `[{"name":"n1"`},
+	} {
+		w := get(api, "/api/v1/clusters/prod-eu"+tc.query)
+		if got := string(fields(t, w.Body)[tc.field]); !strings.HasPrefix(got, tc.want) {
+			t.Errorf("%s: %s is %s, want %s…", tc.query, tc.field, got, tc.want)
+		}
+	}
+}
+
+func TestHeadersTellHowOldAnAnswerIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := shop(t)
+		api := f.api(nil)
+		<-time.After(3900 * time.Millisecond)
+		for _, query := range []string{"", "?q=web"} {
+			w := get(api, "/api/v1/clusters/prod-eu"+query)
+			for name, want := range map[string]string{
+				"Age":                    "3",
+				"Rollcall-Observed-At":   "1999-12-31T23:59:59.750Z",
+				"Rollcall-Received-At":   "2000-01-01T00:00:00.000Z",
+				"Rollcall-Session":       "s-1",
+				"Rollcall-Stale":         "false",
+				"Cache-Control":          "private, no-cache",
+				"Vary":                   "Accept-Encoding, Authorization",
+				"Content-Type":           "application/json",
+				"Content-Length":         fmt.Sprint(w.Body.Len()),
+				"X-Content-Type-Options": "nosniff",
+			} {
+				if got := w.Header().Get(name); got != want {
+					t.Errorf("%q: %s is %q, want %q", query, name, got, want)
+				}
+			}
+		}
+	})
+}
+
+func TestAStaleSectionIsToldInBodyAndHeader(t *testing.T) {
+	f := shop(t)
+	v := f.values["prod-eu"]
+	v.State.Sections[state.SectionPods] = state.Section{ObservedAt: v.ReceivedAt.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
+	w := get(f.api(nil), "/api/v1/clusters/prod-eu/pods")
+	if got := w.Header().Get("Rollcall-Stale"); got != "true" {
+		t.Errorf("Rollcall-Stale is %q, want true", got)
+	}
+	if got := string(fields(t, w.Body)["stale"]); got != "true" {
+		t.Errorf("stale is %s, want true", got)
+	}
+}
+
+func TestHeadIsGetWithoutTheBody(t *testing.T) {
+	f := shop(t)
+	server := httptest.NewServer(f.api(nil))
+	defer server.Close()
+	for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/prod-eu/ports", "/healthz", "/readyz"} {
+		full, err := server.Client().Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		full.Body.Close()
+		head, err := server.Client().Head(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head.Body.Close()
+		if head.StatusCode != http.StatusOK || head.ContentLength != full.ContentLength || head.Header.Get("Content-Type") != full.Header.Get("Content-Type") {
+			t.Errorf("%s: HEAD is %d with %d bytes of %s, GET %d with %d of %s", path, head.StatusCode, head.ContentLength, head.Header.Get("Content-Type"),
+				full.StatusCode, full.ContentLength, full.Header.Get("Content-Type"))
+		}
+	}
+}
+
+func TestAWaitEndsWithItsTimeout(t *testing.T) {
+	for _, tc := range []struct {
+		query string
+		want  time.Duration
+	}{{"", 10 * time.Second}, {"?timeout=250ms", 250 * time.Millisecond}, {"?timeout=1m", time.Minute}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := shop(t)
+			delete(f.values, "prod-eu")
+			begin := time.Now()
+			w := get(f.api(nil), "/api/v1/clusters/prod-eu"+tc.query)
+			if took := time.Since(begin); w.Code != http.StatusGatewayTimeout || took != tc.want {
+				t.Errorf("%q: %d after %s, want 504 after %s", tc.query, w.Code, took, tc.want)
+			}
+		})
+	}
+}
+
+func TestAWaitEndsWithTheMaster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := shop(t)
+		delete(f.values, "prod-eu")
+		api := f.api(nil)
+		go func() {
+			<-time.After(time.Second)
+			api.Drain()
+		}()
+		begin := time.Now()
+		w := get(api, "/api/v1/clusters/prod-eu")
+		if took := time.Since(begin); w.Code != http.StatusServiceUnavailable || took != time.Second || w.Header().Get("Retry-After") != "1" {
+			t.Errorf("%d after %s, Retry-After %q; want 503 after 1s, Retry-After 1", w.Code, took, w.Header().Get("Retry-After"))
+		}
+	})
+}
+
+func TestWhoHasGoneIsToldNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := shop(t)
+		delete(f.values, "prod-eu")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		api := f.api(nil)
+		w := ask(api, httptest.NewRequest(http.MethodGet, "/api/v1/clusters/prod-eu", nil).WithContext(ctx))
+		if w.Body.Len() != 0 {
+			t.Errorf("wrote %s", w.Body)
+		}
+		if page := get(api, "/metrics").Body.String(); !strings.Contains(page, `rollcall_http_requests_total{code="499",route="/api/v1/clusters/{cluster}"} 1`) {
+			t.Errorf("metrics do not count the client that has gone:\n%s", page)
+		}
+	})
+}
+
+func TestWaitForUsage(t *testing.T) {
+	pending := state.SectionError{Reason: "Pending", Message: "usage has not been read yet"}
+	for _, tc := range []struct {
+		name, query string
+		first       state.SectionError
+		after       time.Duration // when usage comes; 0: never
+		want        time.Duration
+		usage       bool
+	}{
+		{"is not asked for", "", pending, time.Second, 0, false},
+		{"comes", "?wait=usage", pending, time.Second, time.Second, true},
+		{"comes too late", "?wait=usage&timeout=2s", pending, 3 * time.Second, 2 * time.Second, false},
+		{"will not come", "?wait=usage", state.SectionError{Reason: "Unavailable"}, 0, 0, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := shop(t)
+			without := *f.values["prod-eu"]
+			bare := *without.State
+			bare.Usage, bare.Sections[state.SectionUsage] = nil, state.Section{Error: tc.first}
+			without.State = &bare
+			begin := time.Now()
+			f.await = func(context.Context, string) (*session.Value, error) {
+				if tc.after > 0 && time.Since(begin) >= tc.after {
+					return f.values["prod-eu"], nil
+				}
+				return &without, nil
+			}
+			w := get(f.api(nil), "/api/v1/clusters/prod-eu/nodes"+tc.query)
+			took := time.Since(begin)
+			if usage := !strings.Contains(w.Body.String(), tc.first.Reason); w.Code != http.StatusOK || took != tc.want || usage != tc.usage {
+				t.Errorf("%s: %d with usage %t after %s, want 200 with usage %t after %s", tc.name, w.Code, usage, took, tc.usage, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// listedCluster is a cluster of the list as a client decodes it.
+type listedCluster struct {
+	Name       string
+	ClusterIPs []string
+	Suspended  bool
+	Session    struct{ Phase, Message string }
+	ObservedAt time.Time
+	ReceivedAt time.Time
+	Stale      bool
+
+	KubernetesVersion string
+
+	Summary *struct{ Nodes struct{ Total int } }
+	Display *state.Display
+}
+
+func list(t *testing.T, api http.Handler) map[string]listedCluster {
+	t.Helper()
+	w := get(api, "/api/v1/clusters")
+	if w.Code != http.StatusOK {
+		t.Fatalf("list: %d %s", w.Code, w.Body)
+	}
+	var body struct{ Clusters []listedCluster }
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatal(err)
+	}
+	clusters := map[string]listedCluster{}
+	for _, c := range body.Clusters {
+		clusters[c.Name] = c
+	}
+	return clusters
+}
+
+func TestTheListShowsTheBestThatIsKnownAndAsksNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		f := shop(t)
+		f.clusters = append(f.clusters, Registered{Name: "idle"}, Registered{Name: "new"})
+		f.values["v1.24.lab"] = valueOf(t, "v1.24.lab", start.Add(-time.Minute))
+		f.values["idle"] = valueOf(t, "idle", start.Add(-time.Hour))
+		f.values["idle"].State = nil // let go by now
+		f.clusters = append(f.clusters, Registered{Name: "left"})
+		f.values["left"] = valueOf(t, "left", start.Add(-time.Hour))
+		f.values["left"].State = nil
+		f.observed["v1.24.lab"] = session.Observation{Session: session.SessionInfo{Phase: session.Backoff}, Message: "connection refused", Known: session.Known{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
+		f.observed["idle"] = session.Observation{Session: session.SessionInfo{Phase: session.Idle}, Known: session.Known{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
+		f.clusters = append(f.clusters, Registered{Name: "another master's", Suspended: true})
+		f.left = map[string]LastKnown{"another master's": {Known: session.Known{Summary: &state.Summary{Nodes: state.NodeCounts{Total: 5}}, ObservedAt: start.Add(-time.Hour)}, KubernetesVersion: "v1.35.0"}}
+		f.observed["new"] = session.Observation{Session: session.SessionInfo{Phase: session.Connecting}}
+
+		clusters := list(t, f.api(nil))
+		for _, tc := range []struct {
+			name     string
+			stale    bool
+			nodes    int
+			received time.Time
+		}{
+			{"prod-eu", false, 1, start},
+			{"v1.24.lab", true, 1, start.Add(-time.Minute)},
+			{"idle", true, 9, time.Time{}},
+			{"another master's", true, 5, time.Time{}},
+			{"left", true, 1, start.Add(-time.Hour)},
+		} {
+			got := clusters[tc.name]
+			if got.Stale != tc.stale || got.Summary == nil || got.Summary.Nodes.Total != tc.nodes || !got.ReceivedAt.Equal(tc.received) || got.Display == nil {
+				t.Errorf("%s: %+v; want stale %t, %d nodes, received at %s, and a display", tc.name, got, tc.stale, tc.nodes, tc.received)
+			}
+		}
+		if got := clusters["new"]; got.Summary != nil || !got.Stale || got.Session.Phase != "Connecting" {
+			t.Errorf("new: %+v; want it stale, connecting, without a summary", got)
+		}
+		if got := clusters["another master's"]; !got.Suspended || got.KubernetesVersion != "v1.35.0" {
+			t.Errorf("another master's: %+v; want it suspended, of v1.35.0", got)
+		}
+		if got := clusters["v1.24.lab"].Session; got.Phase != "Backoff" || got.Message != "connection refused" {
+			t.Errorf("v1.24.lab: session %+v, want Backoff because of connection refused", got)
+		}
+		if got := strings.Join(clusters["prod-eu"].ClusterIPs, " "); got != "203.0.113.7 2001:db8::7" {
+			t.Errorf("prod-eu: clusterIPs %s", got)
+		}
+		if len(f.awaited) > 0 {
+			t.Errorf("listing was demand for %v", f.awaited)
+		}
+	})
+}
+
+func TestAnEmptyRegistryIsAnEmptyList(t *testing.T) {
+	f := shop(t)
+	f.clusters = nil
+	if w := get(f.api(nil), "/api/v1/clusters"); w.Code != http.StatusOK || w.Body.String() != "{\"clusters\":[]}\n" {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}

@@ -1,0 +1,28 @@
+// Package httpapi is what clients of a master see under /api/v1, with /healthz, /readyz
+// and /metrics beside it: routes, answers and errors. What an answer is made of comes
+// from master/session, how it reads from master/view.
+//
+// Routes, each for GET and HEAD:
+//
+//	/api/v1/clusters                        all registered clusters; asks none of them for anything
+//	/api/v1/clusters/{cluster}              everything about one; by name or by one of its clusterIPs
+//	/api/v1/clusters/{cluster}/summary      a part of it, as are /nodes, /pods, /containers and /ports
+//
+// Parameters beside view's filters, on the routes of one cluster:
+//
+//	timeout    how long to wait for a report, 100ms to 60s, 10s where it is not given
+//	wait       `usage`: for the first usage too, as far as the timeout allows; where it
+//	           does not come in time the answer goes without it, and its section says why
+//
+// A parameter that is not known or has a wrong value is refused, as is a body: an
+// answer that leaves out what was asked for would be taken for one that does not.
+// Errors are application/problem+json (RFC 9457) with a `reason` for programs and
+// words that tell what to do.
+//
+// On every answer about one cluster the headers tell what differs per request: Age
+// (whole seconds since the report was received), Rollcall-Observed-At,
+// Rollcall-Received-At, Rollcall-Session, Rollcall-Stale. A request that is refused,
+// whatever for, is no demand for the cluster.
+//
+// The package knows nothing of Redis, of websockets or of Kubernetes' clients.
+package httpapi

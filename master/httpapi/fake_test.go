@@ -1,0 +1,151 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/view"
+)
+
+// fake is the sessions and the registry of a test. Clusters are registered in their
+// order; a cluster without a value waits until it is given up.
+type fake struct {
+	clusters []Registered
+	byIP     map[string]string
+	values   map[string]*session.Value
+	failures map[string]error
+	observed map[string]session.Observation
+	left     map[string]LastKnown
+	await    func(ctx context.Context, cluster string) (*session.Value, error)
+
+	awaited []string
+}
+
+func (f *fake) Await(ctx context.Context, cluster string) (*session.Value, error) {
+	f.awaited = append(f.awaited, cluster)
+	if f.await != nil {
+		return f.await(ctx, cluster)
+	}
+	if err := f.failures[cluster]; err != nil {
+		return nil, err
+	}
+	if v := f.values[cluster]; v != nil {
+		return v, nil
+	}
+	<-ctx.Done()
+	return nil, &session.NoReportError{Phase: session.Connecting, Err: ctx.Err()}
+}
+
+func (f *fake) Peek(cluster string) (*session.Value, bool) {
+	v, ok := f.values[cluster]
+	return v, ok
+}
+
+func (f *fake) Observe(cluster string) session.Observation { return f.observed[cluster] }
+
+func (f *fake) Resolve(nameOrIP string) (string, bool) {
+	if name, ok := f.byIP[nameOrIP]; ok {
+		return name, true
+	}
+	for _, c := range f.clusters {
+		if c.Name == nameOrIP {
+			return c.Name, true
+		}
+	}
+	return "", false
+}
+
+func (f *fake) LastKnown(cluster string) (LastKnown, bool) {
+	last, ok := f.left[cluster]
+	return last, ok
+}
+
+func (f *fake) List() []Registered { return f.clusters }
+
+// api is an API over the fake; change, where given, changes its Config.
+func (f *fake) api(change func(*Config)) *API {
+	registry := prometheus.NewPedanticRegistry()
+	c := Config{
+		Sessions: Sessions{Await: f.Await, Peek: f.Peek, Observe: f.Observe},
+		Registry: Registry{Resolve: f.Resolve, List: f.List, LastKnown: f.LastKnown},
+		Shelf:    view.NewShelf(1 << 20),
+		Gatherer: registry, Metrics: registry,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	if change != nil {
+		change(&c)
+	}
+	return New(c)
+}
+
+// shop is a fake with one cluster, prod-eu, of which a report came just now.
+func shop(t testing.TB) *fake {
+	t.Helper()
+	return &fake{
+		clusters: []Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7", "2001:db8::7"}}, {Name: "v1.24.lab"}},
+		byIP:     map[string]string{"203.0.113.7": "prod-eu", "2001:db8::7": "prod-eu"},
+		values:   map[string]*session.Value{"prod-eu": valueOf(t, "prod-eu", time.Now()), "v1.24.lab": valueOf(t, "v1.24.lab", time.Now())},
+		failures: map[string]error{},
+		observed: map[string]session.Observation{},
+	}
+}
+
+// valueOf is a report of a cluster with a node, a pod, its container and its port.
+func valueOf(t testing.TB, cluster string, received time.Time) *session.Value {
+	t.Helper()
+	sections := [state.NumSections]state.Section{}
+	for i := range sections {
+		sections[i].ObservedAt = received.Add(-250 * time.Millisecond)
+	}
+	objects := []state.Object{
+		&state.Node{Name: "n1", Ready: state.True, Schedulable: true},
+		&state.Pod{Namespace: "shop", Name: "web-1", Node: "n1", Phase: state.PodRunning, Owner: state.Owner{Kind: "Deployment", Name: "web"}},
+		&state.Container{Namespace: "shop", Pod: "web-1", Name: "app", Kind: state.Main, Node: "n1", Image: "shop:1", State: state.Running, Ready: true},
+		&state.Port{Node: "n1", Protocol: state.TCP, Port: 8080, Kind: state.HostPort, Namespace: "shop", Pod: "web-1"},
+	}
+	d := state.Delta{Epoch: 0x9f2c, To: uint64(len(objects)), Sections: &sections, Usage: &state.Usage{N: 1}}
+	for i, o := range objects {
+		d.Upserts = append(d.Upserts, state.Entry{Seq: uint64(i + 1), Object: o})
+	}
+	s, err := state.Apply(&state.State{Epoch: 0x9f2c}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &session.Value{
+		Cluster: cluster, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 17,
+		State: s, Summary: state.Summarize(s, received), ObservedAt: received.Add(-250 * time.Millisecond), ReceivedAt: received, TTL: 10 * time.Second, ExpiresAt: received.Add(10 * time.Second),
+		Session: session.SessionInfo{ID: "s-1", Phase: session.Reporting, StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
+	}
+}
+
+// get is the answer to a GET; body nothing but JSON.
+func get(api http.Handler, target string) *httptest.ResponseRecorder {
+	return ask(api, httptest.NewRequest(http.MethodGet, target, nil))
+}
+
+func ask(api http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, r)
+	return w
+}
+
+// fields are the names in a JSON object, as a set.
+func fields(t *testing.T, body *bytes.Buffer) map[string]json.RawMessage {
+	t.Helper()
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(body.Bytes(), &object); err != nil {
+		t.Fatalf("decode %s: %v", body, err)
+	}
+	return object
+}

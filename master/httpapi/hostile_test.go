@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestHostileRequestsAreRefusedInWords(t *testing.T) {
+	var filters strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&filters, "&f%d=1", i)
+	}
+	for _, tc := range []struct {
+		target string
+		status int
+		reason string
+	}{
+		{"/api/v1/clusters/prod-eu?" + filters.String(), 400, ReasonBadRequest},
+		{"/api/v1/clusters/prod-eu/pods?q=" + strings.Repeat("%C3%A4", 2000), 400, ReasonBadRequest},
+		{"/api/v1/clusters/prod-eu/pods?q=%C3%28", 400, ReasonBadRequest},
+		{"/api/v1/clusters/prod-eu/pods?namespace=%00", 400, ReasonBadRequest},
+		{"/api/v1/clusters/prod-eu/pods?" + strings.Repeat("limit=1&", 900), 400, ReasonBadRequest},
+		{"/api/v1/clusters/" + strings.Repeat("a", 20_000), 404, ReasonNotFound},
+		{"/api/v1/clusters/a%2Fpods", 404, ReasonNotFound},
+		{"/api/v1/clusters/%2e%2e%2fclusters", 404, ReasonNoSuchPath},
+		{"/api/v1/clusters/..", 404, ReasonNoSuchPath},
+		{"/api/v1/clusters/../clusters", 404, ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu/../prod-us", 404, ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu/%2e%2e/%2e%2e", 404, ReasonNoSuchPath},
+		{"/api/v1/clusters//", 404, ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu/", 404, ReasonNoSuchPath},
+		{"//api/v1/clusters", 404, ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu%00", 404, ReasonNotFound},
+		{"/api/v1/clusters/%FF%FE", 404, ReasonNotFound},
+		{"/api/v1/clusters/%20", 404, ReasonNotFound},
+		{"/api/v1/clusters/<script>alert(1)<%2Fscript>", 404, ReasonNoSuchPath},
+	} {
+		f := shop(t)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		target, err := url.ParseRequestURI(tc.target)
+		if err != nil {
+			t.Fatalf("%s: %v", tc.target, err)
+		}
+		r.URL = target
+		w := ask(f.api(nil), r)
+		if w.Code != tc.status || string(fields(t, w.Body)["reason"]) != fmt.Sprintf("%q", tc.reason) {
+			t.Errorf("%.80s: %d %s, want %d %s", tc.target, w.Code, w.Body, tc.status, tc.reason)
+		}
+		if w.Body.Len() > 1024 {
+			t.Errorf("%.80s: %d bytes of words", tc.target, w.Body.Len())
+		}
+		if len(f.awaited) > 0 {
+			t.Errorf("%.80s: was demand for %v", tc.target, f.awaited)
+		}
+	}
+}
+
+// FuzzRequest holds that no request fails by a fault of ours, and that each answer
+// under /api is JSON.
+func FuzzRequest(f *testing.F) {
+	for _, target := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/203.0.113.7/ports?port=80", "/api/v1/clusters/prod-eu/pods?limit=1&q=a", "/api/v1/clusters/..", "/api/v1/clusters/a%2Fb"} {
+		f.Add("GET", target)
+	}
+	f.Add("DELETE", "/api/v1/clusters")
+	f.Add("HEAD", "/api/v1/clusters/prod-eu")
+	api := shop(f).api(nil)
+	f.Fuzz(func(t *testing.T, method, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			return
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Method, r.URL = method, u
+		w := ask(api, r)
+		if w.Code >= 500 && w.Code != http.StatusNotImplemented {
+			t.Fatalf("%s %q: %d %s", method, target, w.Code, w.Body)
+		}
+		if strings.HasPrefix(u.Path, "/api") && !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("%s %q: %s is no JSON", method, target, w.Body)
+		}
+	})
+}

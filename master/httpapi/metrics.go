@@ -1,0 +1,47 @@
+package httpapi
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/master/view"
+)
+
+// metrics are the API's own. Routes are patterns and not paths, so that their number
+// is bounded.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer, shelf *view.Shelf) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_http_requests_total",
+			Help: "Requests by route and status; 499 is a client that did not wait for its answer.",
+		}, []string{"route", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "rollcall_http_request_duration_seconds",
+			Help:    "From a request's header to the end of its answer, waiting for a report included.",
+			Buckets: []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rollcall_http_requests_in_flight",
+			Help: "Requests that are being answered, or wait for a report.",
+		}),
+	}
+	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rollcall_http_documents_bytes",
+		Help: "Bytes of answers that are kept for all readers of a report.",
+	}, func() float64 { return float64(shelf.Bytes()) })
+	r.MustRegister(m.requests, m.duration, m.inFlight, held)
+	return m
+}
+
+func (m *metrics) observe(route string, code int, took time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(code)).Inc()
+	m.duration.WithLabelValues(route).Observe(took.Seconds())
+}

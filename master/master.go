@@ -1,0 +1,160 @@
+// Package master puts a master together: clients of the hub, sessions with agents,
+// the cache, the reconcilers, and HTTP. It wires, and decides nothing.
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	kubernetes "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"rollcall.dev/rollcall/controllers"
+	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/cache/rediscache"
+	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/view"
+)
+
+const (
+	// maxDocuments is how many bytes of answers are kept for those who read the same.
+	maxDocuments = 256 << 20
+	// probeTimeout is how long the start waits to tell whether Redis is there.
+	probeTimeout = time.Second
+)
+
+// Run is a master, until ctx ends or it cannot go on. When ctx ends it stops
+// accepting, tells every client that waits and every agent, and returns nil within
+// 10 s. A replica that does not lead answers nothing but /healthz, /readyz and
+// /metrics; one that loses the lead ends with an error, and is to be started again.
+func Run(ctx context.Context, c Config) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	c.warn()
+	metrics := prometheus.NewRegistry()
+	store, release, err := c.openStore(ctx, metrics)
+	if err != nil {
+		return err
+	}
+	m, err := c.assemble(ctx, store, metrics)
+	if err == nil {
+		err = m.run(ctx, c)
+	}
+	return errors.Join(err, release())
+}
+
+// openStore is the cache, and how to let go of it. Redis that is away keeps nothing
+// from starting.
+func (c *Config) openStore(ctx context.Context, metrics prometheus.Registerer) (cache.Store, func() error, error) {
+	if c.Cache == CacheMemory {
+		return cache.NewMemory(), func() error { return nil }, nil
+	}
+	store, err := rediscache.New(rediscache.Config{URL: c.Cache, Log: c.Log, Metrics: metrics})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open --cache: %w", err)
+	}
+	probe, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	// The cache has logged it if Redis is away.
+	_ = store.Probe(probe)
+	return store, store.Close, nil
+}
+
+// parts are what runs.
+type parts struct {
+	hub      manager.Manager
+	sessions *session.Sessions
+	shelf    *view.Shelf
+	api      *httpapi.API
+}
+
+func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prometheus.Registry) (*parts, error) {
+	signer, err := c.signer()
+	if err != nil {
+		return nil, err
+	}
+	rest, err := c.restConfig()
+	if err != nil {
+		return nil, err
+	}
+	hub, err := c.newManager(ctx, rest)
+	if err != nil {
+		return nil, err
+	}
+	registry, err := controllers.NewRegistry(ctx, hub)
+	if err != nil {
+		return nil, err
+	}
+	sessions := session.New(session.Config{Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, Log: c.Log, Metrics: metrics})
+	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
+	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
+		return nil, err
+	}
+	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
+		return nil, fmt.Errorf("add sessions: %w", err)
+	}
+	shelf := view.NewShelf(maxDocuments)
+	api := httpapi.New(httpapi.Config{
+		Sessions: httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe},
+		Registry: registryOf(registry),
+		Shelf:    shelf,
+		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub)}},
+		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
+		Metrics:  metrics,
+		Log:      c.Log,
+	})
+	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api}, nil
+}
+
+// run runs all parts. The first that cannot go on ends the others.
+func (m *parts) run(ctx context.Context, c Config) error {
+	tls, err := c.serverTLS()
+	if err != nil {
+		return err
+	}
+	listener, err := c.listen(ctx)
+	if err != nil {
+		return err
+	}
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return m.api.Serve(ctx, listener, tls) })
+	all.Go(func() error { return m.hub.Start(ctx) })
+	all.Go(func() error { m.shelf.Run(ctx); return nil })
+	return all.Wait()
+}
+
+// leads is the check that this replica is the one that dials and answers.
+func leads(hub manager.Manager) func() error {
+	return func() error {
+		select {
+		case <-hub.Elected():
+			return nil
+		default:
+			return errors.New("another replica leads, or none does yet; the one that leads is ready")
+		}
+	}
+}
+
+// registryOf is the registry as the API knows it.
+func registryOf(r *controllers.Registry) httpapi.Registry {
+	return httpapi.Registry{
+		Resolve: r.Resolve,
+		List: func() []httpapi.Registered {
+			var list []httpapi.Registered
+			for _, c := range r.List() {
+				list = append(list, httpapi.Registered(c))
+			}
+			return list
+		},
+		LastKnown: func(cluster string) (httpapi.LastKnown, bool) {
+			last, ok := r.LastKnown(cluster)
+			return httpapi.LastKnown{Known: session.Known{Summary: &last.Summary, ObservedAt: last.ObservedAt}, KubernetesVersion: last.KubernetesVersion}, ok
+		},
+	}
+}

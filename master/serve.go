@@ -1,0 +1,41 @@
+package master
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+
+	"rollcall.dev/rollcall/api/tlsfiles"
+)
+
+// certificateName is the name in certificates that the master makes, beside localhost.
+const certificateName = "rollcall-master"
+
+// listen opens the address, and tells it to who waits for it.
+func (c *Config) listen(ctx context.Context) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if c.Listening != nil {
+		c.Listening(listener.Addr())
+	}
+	return listener, nil
+}
+
+// serverTLS is how clients are served, nil for plain HTTP.
+func (c *Config) serverTLS() (*tls.Config, error) {
+	if c.TLSCertFile == "" && c.Insecure {
+		c.Log.Warn("INSECURE: serving plain HTTP: whoever is on the way can read everything", "address", c.Listen)
+		return nil, nil
+	}
+	config, err := tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName, "localhost", "127.0.0.1", "::1")
+	if err != nil {
+		return nil, err
+	}
+	if c.TLSCertFile == "" {
+		c.Log.Warn("serving with a certificate made in memory, which no client can know: give --tls-cert-file and --tls-key-file")
+	}
+	return config, nil
+}

@@ -1,0 +1,97 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// ending is how an attempt or a session came to its end.
+type ending struct {
+	// word is the session's last end reason; empty: there was no session to end.
+	word string
+	// fault is what went wrong; nil: nothing.
+	fault *failure
+	// resync: what came could not be followed.
+	resync bool
+
+	// lived is for how long the session was granted before it ended, of duration.
+	lived, duration time.Duration
+	// reports is how many of its reports were applied.
+	reports int
+}
+
+// aftermath is what follows an ending.
+type aftermath struct {
+	// fail: the next attempt has to wait, and fault is why. Otherwise whoever wants the
+	// cluster dials at once.
+	fail  bool
+	fault *failure
+	// keepBase: what is held may be the base of the next report.
+	keepBase bool
+	// keepSession: the next session goes on under the same id.
+	keepSession bool
+}
+
+// after is what follows an ending. Resyncs that are let pass are followed by a dial
+// at once, but without a base; so is a session that ran out, with it.
+func after(e ending, tooManyResyncs bool) aftermath {
+	switch {
+	case e.resync && tooManyResyncs:
+		f := failed(ProtocolError, "the agent's reports could not be followed %d times within %s: %w", maxResyncs+1, resyncWindow, e.fault.err)
+		return aftermath{fail: true, fault: f}
+	case e.resync:
+		return aftermath{}
+	case e.word == endExpired && e.reports > 0 && 2*e.lived >= e.duration:
+		return aftermath{keepBase: true, keepSession: true}
+	case e.word == endExpired:
+		f := failed(ProtocolError, "the agent let a session of %s expire after %s and %d reports", e.duration, e.lived.Round(time.Millisecond), e.reports)
+		return aftermath{fail: true, fault: f, keepBase: true}
+	case e.fault != nil:
+		return aftermath{fail: true, fault: e.fault, keepBase: true}
+	}
+	return aftermath{keepBase: true}
+}
+
+// endOf is the ending that an agent's End stands for.
+func endOf(m *wire.End) ending {
+	e := ending{word: m.Reason.String()}
+	words := m.Message
+	if words == "" {
+		words = m.Reason.String()
+	}
+	switch m.Reason {
+	case wire.EndExpired, wire.EndStopped:
+	case wire.EndBusy:
+		e.fault = failed(Busy, "the agent takes no further session: %s", words)
+	case wire.EndNotReady:
+		e.fault = failed(AgentNotReady, "the agent is not ready: %s", words)
+	case wire.EndError:
+		e.fault = failed(AgentNotReady, "the agent ended the session: %s", words)
+	default:
+		e.fault = failed(DialFailed, "the agent ended the session: %s", words)
+	}
+	return e
+}
+
+// lost is the ending by a connection that broke.
+func lost(err error) ending {
+	return ending{word: endLost, fault: failed(DialFailed, "the connection to the agent broke: %w", err)}
+}
+
+// unfollowable is the ending by what could not be followed.
+func unfollowable(err error) ending {
+	return ending{word: endResync, fault: failed(ProtocolError, "%w", err), resync: true}
+}
+
+// hungUp is the ending of a session on which the master hung up.
+func hungUp(why string, silence time.Duration) ending {
+	if why == endSilent {
+		return ending{word: why, fault: failed(DialFailed, "nothing came from the agent for %s", silence)}
+	}
+	return ending{word: why, fault: failed(ProtocolError, "the agent did not end the session when its time was over")}
+}
+
+// isResync says that an error calls for a new beginning without a base.
+func isResync(err error) bool { return errors.Is(err, wire.ErrResync) }

@@ -1,0 +1,318 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/test/memconn"
+)
+
+// agent is a scripted agent on a listener in memory. Unless a test says otherwise
+// it keeps to the protocol.
+type agent struct {
+	t        *testing.T
+	listener *memconn.Listener
+	server   *http.Server
+
+	// script is what it does on each connection; nil: obey.
+	script func(*talk)
+	// admit decides on an upgrade; nil: everybody. It writes its own answer.
+	admit func(w http.ResponseWriter, r *http.Request) bool
+	hello wire.Hello
+	// grant changes what it grants; nil: what is asked for.
+	grant func(*wire.Granted)
+
+	mu        sync.Mutex
+	world     *statetest.World
+	upgrades  int
+	open      int // connections now
+	reports   []*wire.Report
+	renewals  int
+	acks      []uint64
+	stops     []string
+	summaries int
+	times     []time.Time // of Reports
+	talks     sync.WaitGroup
+}
+
+func newAgent(t *testing.T, name string, wrap ...func(net.Listener) net.Listener) *agent {
+	a := &agent{t: t, listener: memconn.Listen(1 << 16), world: statetest.New(7, 2, 10)}
+	a.hello = wire.Hello{
+		ProtocolMin: 1, ProtocolMax: 1, AgentVersion: "v0.1.0", ClusterName: name, ClusterUID: "uid-" + name,
+		KubernetesVersion: "v1.36.3", Epoch: a.world.State.Epoch,
+	}
+	a.server = &http.Server{Handler: a, ErrorLog: log.New(io.Discard, "", 0)}
+	listener := net.Listener(a.listener)
+	for _, f := range wrap {
+		listener = f(listener)
+	}
+	go func() {
+		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serve: %v", err)
+		}
+	}()
+	return a
+}
+
+// close ends the agent, and waits until all of its connections are gone.
+func (a *agent) close() {
+	_ = a.server.Close()
+	a.talks.Wait()
+}
+
+func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.admit != nil && !a.admit(w, r) {
+		return
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	if err != nil {
+		a.t.Errorf("accept: %v", err)
+		return
+	}
+	a.count(func() { a.upgrades++; a.open++ })
+	defer a.count(func() { a.open-- })
+	a.talks.Add(1)
+	defer a.talks.Done()
+	conn.SetReadLimit(wire.MaxMasterFrame)
+	k := &talk{agent: a, conn: conn, start: time.Now()}
+	defer conn.CloseNow()
+	if a.script != nil {
+		a.script(k)
+		return
+	}
+	k.obey()
+}
+
+func (a *agent) count(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f()
+}
+
+// seen are the counters at this moment.
+func (a *agent) seen() (upgrades, open, summaries, renewals int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.upgrades, a.open, a.summaries, a.renewals
+}
+
+// sessions is how many Reports for a session came.
+func (a *agent) sessions() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.reports)
+}
+
+func (a *agent) report(i int) *wire.Report {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reports[i]
+}
+
+// change makes the cluster change.
+func (a *agent) change(n int) *state.State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.world.Step(n)
+	return a.world.State
+}
+
+func (a *agent) state() *state.State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.world.State
+}
+
+// talk is one connection of an agent.
+type talk struct {
+	agent *agent
+	conn  *websocket.Conn
+	start time.Time
+	held  *state.State // what the master has; nil: nothing
+	// delay makes Bookmarks look as if they were sent so much earlier.
+	delay time.Duration
+}
+
+func (k *talk) send(m wire.AgentMessage) bool {
+	frame, err := wire.EncodeAgent(m)
+	if err != nil {
+		k.agent.t.Errorf("encode %T: %v", m, err)
+		return false
+	}
+	return k.sendRaw(frame)
+}
+
+func (k *talk) sendRaw(frame []byte) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return k.conn.Write(ctx, websocket.MessageBinary, frame) == nil
+}
+
+// receive is the master's next message, nil where the connection ended.
+func (k *talk) receive() wire.MasterMessage {
+	_, frame, err := k.conn.Read(context.Background())
+	if err != nil {
+		return nil
+	}
+	m, err := wire.DecodeMaster(frame)
+	if err != nil {
+		k.agent.t.Errorf("the master sent garbage: %v", err)
+	}
+	return m
+}
+
+// greet says Hello and hears the Report, which it notes.
+func (k *talk) greet() *wire.Report {
+	hello := k.agent.hello
+	if !k.send(&hello) {
+		return nil
+	}
+	m, ok := k.receive().(*wire.Report)
+	if !ok {
+		return nil
+	}
+	k.agent.count(func() {
+		if m.SummaryOnly {
+			k.agent.summaries++
+			return
+		}
+		k.agent.reports = append(k.agent.reports, m)
+		k.agent.times = append(k.agent.times, time.Now())
+	})
+	return m
+}
+
+// grantTo answers a Report.
+func (k *talk) grantTo(m *wire.Report) *wire.Granted {
+	g := &wire.Granted{Session: m.Session, Period: m.Period, Duration: m.Duration}
+	if k.agent.grant != nil {
+		k.agent.grant(g)
+	}
+	k.send(g)
+	return g
+}
+
+// obey keeps to the protocol until the session or the connection ends.
+func (k *talk) obey() {
+	m := k.greet()
+	if m == nil {
+		return
+	}
+	if m.SummaryOnly {
+		k.send(summaryOf(k.agent.state()))
+		_ = k.conn.Close(websocket.StatusNormalClosure, "")
+		return
+	}
+	k.begin(m)
+	k.flushUntilEnd(k.grantTo(m))
+}
+
+// begin notes what the master has.
+func (k *talk) begin(m *wire.Report) {
+	if s := k.agent.state(); m.Base != nil && *m.Base == (wire.Base{Epoch: s.Epoch, Seq: s.Seq}) {
+		k.held = s
+	}
+}
+
+// flushUntilEnd reports every period, obeys, and ends when the time is over.
+func (k *talk) flushUntilEnd(g *wire.Granted) {
+	messages := make(chan wire.MasterMessage)
+	gone := make(chan struct{})
+	defer close(gone)
+	go func() {
+		defer close(messages)
+		for m := k.receive(); m != nil; m = k.receive() {
+			select {
+			case messages <- m:
+			case <-gone:
+				return
+			}
+		}
+	}()
+	end := time.NewTimer(g.Duration)
+	defer end.Stop()
+	tick := time.NewTicker(max(g.Period, time.Millisecond))
+	defer tick.Stop()
+	for alive := k.flush(); alive; {
+		select {
+		case <-tick.C:
+			alive = k.flush()
+		case <-end.C:
+			k.end(wire.EndExpired, "")
+			return
+		case m, ok := <-messages:
+			alive = ok && k.heed(m, g, end)
+		}
+	}
+}
+
+// heed does what the master says; it gives false when the session is over.
+func (k *talk) heed(m wire.MasterMessage, g *wire.Granted, end *time.Timer) bool {
+	switch m := m.(type) {
+	case *wire.Ack:
+		k.agent.count(func() { k.agent.acks = append(k.agent.acks, m.Seq) })
+	case *wire.Renew:
+		k.agent.count(func() { k.agent.renewals++ })
+		renewed := &wire.Granted{Session: g.Session, Period: g.Period, Duration: m.Duration, Renewal: m.Renewal}
+		if k.agent.grant != nil {
+			k.agent.grant(renewed)
+		}
+		end.Reset(renewed.Duration)
+		return k.send(renewed)
+	case *wire.Stop:
+		k.agent.count(func() { k.agent.stops = append(k.agent.stops, m.Message) })
+		k.end(wire.EndStopped, "")
+		return false
+	}
+	return true
+}
+
+func (k *talk) end(reason wire.EndReason, words string) {
+	k.send(&wire.End{Reason: reason, Message: words})
+	_ = k.conn.Close(websocket.StatusNormalClosure, "")
+}
+
+// flush sends what the master lacks, and a Bookmark.
+func (k *talk) flush() bool {
+	s := k.agent.state()
+	switch {
+	case k.held == nil:
+		frames, err := wire.EncodeSnapshot(s, 1)
+		if err != nil {
+			k.agent.t.Error(err)
+		}
+		for _, f := range frames {
+			if !k.sendRaw(f) {
+				return false
+			}
+		}
+	case k.held.Seq != s.Seq:
+		d := state.Diff(k.held, s)
+		if !k.send(&wire.Delta{From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes}) {
+			return false
+		}
+	}
+	k.held = s
+	return k.send(k.bookmark(s))
+}
+
+func (k *talk) bookmark(s *state.State) *wire.Bookmark {
+	return &wire.Bookmark{Seq: s.Seq, Count: s.Count(), Hash: wire.HashState(s), Sent: time.Since(k.start) - k.delay}
+}
+
+func summaryOf(s *state.State) *wire.Summary {
+	return &wire.Summary{Summary: state.Summarize(s, time.Now())}
+}
+
+func (a *agent) endMessage() *wire.End { return &wire.End{Reason: wire.EndExpired} }

@@ -1,0 +1,112 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Await is the cluster's value, fresh: what is held if its time is not over, else
+// what the next report says. To ask is demand. The error is ErrUnknown,
+// ErrSuspended, ErrStopping, an *UnreachableError, or a *NoReportError when the
+// context ended first.
+func (s *Sessions) Await(ctx context.Context, name string) (*Value, error) {
+	m := s.lookUp(name)
+	if m == nil {
+		return nil, ErrUnknown
+	}
+	v, news, err := m.ask(time.Now())
+	if news == nil {
+		s.metrics.asked(v, false)
+		return v, err
+	}
+	defer m.unask()
+	for news != nil {
+		select {
+		case <-news:
+			v, news, err = m.look(time.Now())
+		case <-ctx.Done():
+			s.metrics.asked(nil, true)
+			return nil, m.noReport(ctx)
+		case <-s.stopped:
+			return nil, ErrStopping
+		}
+	}
+	s.metrics.asked(v, true)
+	return v, err
+}
+
+// Watch is demand for a cluster until release is called.
+func (s *Sessions) Watch(name string) (release func()) {
+	m := s.lookUp(name)
+	if m == nil {
+		return func() {}
+	}
+	m.watch(1)
+	var once sync.Once
+	return func() { once.Do(func() { m.watch(-1) }) }
+}
+
+// ask registers demand, and says what look says. Where there is something to wait
+// for, the caller counts as waiting until unask.
+func (m *member) ask(now time.Time) (*Value, <-chan struct{}, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wanted, _ := m.wanted(now)
+	if until := now.Add(grace(m.spec)); until.After(m.demandUntil) {
+		m.demandUntil = until
+	}
+	v, news, err := m.lookLocked(now)
+	if news != nil {
+		m.waiting++
+	}
+	if news != nil || !wanted || !m.running {
+		m.stirLocked()
+	}
+	return v, news, err
+}
+
+func (m *member) unask() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting--
+	m.stirLocked()
+}
+
+func (m *member) watch(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watches += n
+	m.stirLocked()
+}
+
+// look is what a reader gets now: a value, or an error, or a channel that is closed
+// when it is time to look again.
+func (m *member) look(now time.Time) (*Value, <-chan struct{}, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lookLocked(now)
+}
+
+func (m *member) lookLocked(now time.Time) (*Value, <-chan struct{}, error) {
+	switch {
+	case m.gone:
+		return nil, nil, ErrUnknown
+	case m.spec.Suspended:
+		return nil, nil, ErrSuspended
+	case m.fault != nil:
+		return nil, nil, &UnreachableError{Reason: m.fault.reason, Err: m.fault, Known: m.told.Known}
+	case m.value != nil && m.value.Fresh(now):
+		return m.value, nil, nil
+	case m.told.Session.Phase == Backoff:
+		return nil, nil, &UnreachableError{Reason: m.lastFault.reason, Err: m.lastFault, RetryAfter: max(m.retry.Sub(now), 0), Known: m.told.Known}
+	}
+	return nil, m.news, nil
+}
+
+// noReport is the error of a wait that its context ended.
+func (m *member) noReport(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &NoReportError{Phase: m.told.Session.Phase, Err: ctx.Err(), Known: m.told.Known}
+}

@@ -1,0 +1,192 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// call is what a cluster's goroutine wants of an agent.
+type call struct {
+	cluster Cluster
+	// uid is the only cluster that may answer; empty: any.
+	uid     string
+	session string
+	// base is what is held; nil: nothing.
+	base        *state.State
+	summaryOnly bool
+	skew        time.Duration
+	// urgent says that somebody waits for it.
+	urgent func() bool
+}
+
+// reply is what came of a call: a granted session on a link, or a summary, or a
+// failure. What Hello said is there in any case that it came.
+type reply struct {
+	link    *link
+	hello   *wire.Hello
+	helloAt time.Time
+	granted *wire.Granted
+	summary *wire.Summary
+	at      time.Time // when the answer came
+	term    uint64
+	skew    time.Duration
+	failure *failure
+	// cancelled: the call was given up, and the failure means nothing.
+	cancelled bool
+}
+
+// call dials the agent, hears who it is, asks it to report, and hears the answer.
+// All of that has dialTimeout, from when the gate lets it through.
+func (s *Sessions) call(ctx context.Context, c call) reply {
+	leave, err := s.gate.enter(ctx, c.urgent)
+	if err != nil {
+		return reply{cancelled: true, skew: c.skew, failure: failed(DialFailed, "%w", err)}
+	}
+	defer leave()
+	timed, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	d, failure := s.dialer.dial(timed, c.cluster, c.skew)
+	r := reply{skew: d.skew, failure: failure, link: d.link}
+	if r.failure == nil {
+		r.failure = r.converse(timed, c, s.config.Holder)
+	}
+	if r.failure == nil && r.granted != nil {
+		r.term = s.nextTerm(ctx, c.cluster.Name)
+	}
+	r.cancelled = ctx.Err() != nil
+	if r.link != nil && !r.open() {
+		r.hangUp()
+	}
+	return r
+}
+
+// converse is the talk up to the agent's answer.
+func (r *reply) converse(ctx context.Context, c call, holder string) *failure {
+	first := r.link.read(ctx)
+	hello, ok := first.message.(*wire.Hello)
+	if !ok {
+		return noAnswer(ctx, first, "its Hello")
+	}
+	r.hello, r.helloAt = hello, first.at
+	if f := c.identify(hello); f != nil {
+		return f
+	}
+	if err := r.link.write(c.report(hello, holder)); err != nil {
+		return failed(DialFailed, "dial %s: %w", c.cluster.Endpoint, err)
+	}
+	answer := r.link.read(ctx)
+	r.at = answer.at
+	switch m := answer.message.(type) {
+	case *wire.Granted:
+		r.granted = m
+		return c.accept(m)
+	case *wire.Summary:
+		if c.summaryOnly {
+			r.summary = m
+			return nil
+		}
+	case *wire.End:
+		if e := endOf(m); e.fault != nil {
+			return e.fault
+		}
+		return failed(ProtocolError, "the agent ended the session before it began: %s", m.Reason)
+	case *wire.Unsupported:
+		return failed(ProtocolUnsupported, "the agent speaks the protocol %d to %d, the master %d to %d: update the older: %s",
+			m.ProtocolMin, m.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax, m.Message)
+	}
+	return noAnswer(ctx, answer, "its answer")
+}
+
+// identify compares who answered with who was called.
+func (c call) identify(h *wire.Hello) *failure {
+	switch {
+	case h.ProtocolMax < wire.ProtocolMin || h.ProtocolMin > wire.ProtocolMax:
+		return failed(ProtocolUnsupported, "the agent (%s) speaks the protocol %d to %d, the master %d to %d: update the older",
+			h.AgentVersion, h.ProtocolMin, h.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)
+	case h.ClusterName != c.cluster.Name:
+		return failed(WrongCluster, "the agent at %s answers for %q, not for %q: its --cluster-name must be this cluster's name", c.cluster.Endpoint, h.ClusterName, c.cluster.Name)
+	case c.uid != "" && h.ClusterUID != c.uid:
+		return failed(ClusterUIDMismatch, "the agent at %s is in the cluster %s, expected is %s: set spec.clusterUID to accept it", c.cluster.Endpoint, h.ClusterUID, c.uid)
+	}
+	return nil
+}
+
+func (c call) report(h *wire.Hello, holder string) *wire.Report {
+	m := &wire.Report{
+		Protocol: min(h.ProtocolMax, wire.ProtocolMax), Session: c.session, Holder: holder,
+		Period: c.cluster.RequestPeriod, Duration: c.cluster.SessionDuration, SummaryOnly: c.summaryOnly,
+	}
+	if c.base != nil && c.base.Epoch == h.Epoch {
+		m.Base = &wire.Base{Epoch: c.base.Epoch, Seq: c.base.Seq}
+	}
+	return m
+}
+
+// accept holds a grant against the rules.
+func (c call) accept(g *wire.Granted) *failure {
+	if c.summaryOnly {
+		return failed(ProtocolError, "the agent granted a session although only a summary was asked for")
+	}
+	return c.cluster.accepts(g)
+}
+
+// accepts says whether a grant keeps period < TTL and period < duration.
+func (c Cluster) accepts(g *wire.Granted) *failure {
+	switch {
+	case g.Period <= 0 || g.Duration <= 0:
+		return failed(PeriodNotGranted, "the agent grants a report every %s for %s, which is no session", g.Period, g.Duration)
+	case g.Period >= c.CacheTTL:
+		return failed(PeriodNotGranted, "the agent grants a report every %s, but answers are kept for %s: raise cacheTTL, or lower the agent's --min-request-period", g.Period, c.CacheTTL)
+	case g.Period >= g.Duration:
+		return failed(PeriodNotGranted, "the agent grants a report every %s for %s: raise sessionDuration and the agent's --max-session, or lower its --min-request-period", g.Period, g.Duration)
+	}
+	return nil
+}
+
+// noAnswer is the failure of a frame that is not what had to come.
+func noAnswer(ctx context.Context, f frame, what string) *failure {
+	switch {
+	case f.message != nil:
+		return failed(ProtocolError, "the agent sent %T instead of %s", f.message, what)
+	case isResync(f.err):
+		return failed(ProtocolError, "the agent sent something else instead of %s: %w", what, f.err)
+	case ctx.Err() != nil:
+		return failed(DialFailed, "the agent did not send %s within %s", what, dialTimeout)
+	}
+	return failed(DialFailed, "the connection broke before the agent sent %s: %w", what, f.err)
+}
+
+// open says that a session was granted and its link is there to be used.
+func (r *reply) open() bool { return r.granted != nil && r.failure == nil && !r.cancelled }
+
+// hangUp ends a connection that is of no further use.
+func (r *reply) hangUp() {
+	code, why := websocket.StatusNormalClosure, ""
+	if r.failure != nil {
+		code, why = websocket.StatusPolicyViolation, r.failure.Error()
+		if r.failure.reason == ProtocolError {
+			code = wire.CloseProtocol
+		}
+		if r.granted != nil {
+			r.link.tell(&wire.Stop{Message: why})
+		}
+	}
+	r.link.dismiss(code, why)
+}
+
+// nextTerm is the number of a connection that was just granted.
+func (s *Sessions) nextTerm(ctx context.Context, cluster string) uint64 {
+	timed, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	term, err := s.store.NextTerm(timed, cluster)
+	if err != nil {
+		s.log.Debug("the cache gave no term", "cluster", cluster, "error", err)
+		return s.terms.Next(cluster)
+	}
+	s.terms.Given(cluster, term)
+	return term
+}

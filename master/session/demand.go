@@ -1,0 +1,57 @@
+package session
+
+import (
+	"hash/fnv"
+	"time"
+)
+
+// grace is for how long a GET counts as demand.
+func grace(c Cluster) time.Duration { return max(3*c.CacheTTL, c.SessionDuration/6) }
+
+// firstDelay and maxDelay bound the pauses between attempts.
+const (
+	firstDelay = 500 * time.Millisecond
+	maxDelay   = 30 * time.Second
+)
+
+// backoff is the pause before the next attempt, after so many that failed in a row
+// (at least one): it doubles from firstDelay to maxDelay, with full jitter, which
+// random (0 ≤ random < 1) gives.
+func backoff(failures int, random float64) time.Duration {
+	ceiling := maxDelay
+	if shift := failures - 1; shift < 16 {
+		ceiling = min(firstDelay<<shift, maxDelay)
+	}
+	return time.Duration(random * float64(ceiling))
+}
+
+// nextSlot is when the cluster's next summary is due: the first instant after now
+// of a grid of that width, which a hash of the name shifts, so that clusters do not
+// all come at once.
+func nextSlot(name string, every time.Duration, now time.Time) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	shift := time.Duration(h.Sum64() % uint64(every))
+	past := (time.Duration(now.UnixNano())%every - shift + every) % every
+	return now.Add(every - past)
+}
+
+// Resyncs are let pass so often within so long; then it is the agent's fault.
+const (
+	maxResyncs   = 3
+	resyncWindow = 10 * time.Minute
+)
+
+// resyncs remembers when reports could not be followed.
+type resyncs struct{ times []time.Time }
+
+// add notes another one.
+func (r *resyncs) add(now time.Time) { r.times = append(r.times, now) }
+
+// tooMany says that more came lately than are let pass.
+func (r *resyncs) tooMany(now time.Time) bool {
+	for len(r.times) > 0 && now.Sub(r.times[0]) >= resyncWindow {
+		r.times = r.times[1:]
+	}
+	return len(r.times) > maxResyncs
+}

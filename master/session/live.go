@@ -1,0 +1,136 @@
+package session
+
+import (
+	"time"
+
+	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/wire"
+)
+
+const closeNormal = websocket.StatusNormalClosure
+
+// live is an open session, on one connection.
+type live struct {
+	link *link
+	// cluster is what it was dialed with, uid who answered.
+	cluster Cluster
+	hello   *wire.Hello
+	term    uint64
+	info    SessionInfo
+	skew    time.Duration
+
+	period, duration time.Duration
+	granted          time.Time // when the last grant came
+	heard            time.Time // when the last frame came
+	renewal          uint32    // of the last Renew
+	renewing         bool
+
+	receiver *wire.Receiver
+	lateness lateness
+	// reports is how many were published.
+	reports int
+}
+
+// open begins the session that a reply brought.
+func (w *worker) open(c call, r reply) {
+	l := &live{
+		link: r.link, cluster: c.cluster, hello: r.hello, term: r.term, skew: r.skew,
+		info:   SessionInfo{ID: c.session, Phase: Connecting, Holder: w.sessions.config.Holder, StartedAt: r.at},
+		period: r.granted.Period, duration: r.granted.Duration, granted: r.at, heard: r.at,
+		receiver: wire.NewReceiver(r.hello.Epoch, c.base), lateness: newLateness(r.helloAt),
+	}
+	if c.session == w.past.resume.ID {
+		l.info.StartedAt = w.past.resume.StartedAt
+	}
+	l.info.ExpiresAt = l.expires()
+	w.past.resume = SessionInfo{}
+	w.live = l
+	w.children.Go(l.link.run)
+	w.tell(func(o *Observation) { o.Session = l.info })
+}
+
+func (l *live) expires() time.Time { return l.granted.Add(l.duration) }
+
+// facts are those of an open session.
+func (l *live) facts(f *facts, spec Cluster) {
+	f.open, f.period, f.duration, f.expires, f.heard, f.renewing = true, l.period, l.duration, l.expires(), l.heard, l.renewing
+	f.outdated = !l.cluster.dialsLike(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != l.hello.ClusterUID
+}
+
+// renew asks for another duration.
+func (w *worker) renew() {
+	l := w.live
+	l.renewal, l.renewing = l.renewal+1, true
+	l.link.tell(&wire.Renew{Renewal: l.renewal, Duration: l.cluster.SessionDuration})
+}
+
+// stopWords is what an agent is told when its session is stopped.
+var stopWords = map[string]string{
+	endStopping:  "the master is shutting down",
+	endSuspended: "the cluster is suspended",
+	endDeleted:   "the cluster's ClusterAgent is gone",
+	endInvalid:   "the cluster's ClusterAgent cannot be used",
+	endChanged:   "the cluster's ClusterAgent was changed",
+}
+
+// stop tells the agent to stop, and closes.
+func (w *worker) stop(why string) {
+	w.live.link.tell(&wire.Stop{Message: stopWords[why]})
+	w.end(ending{word: why})
+}
+
+// end is the end of the open session, whoever ended it.
+func (w *worker) end(e ending) {
+	l := w.live
+	w.live = nil
+	e.lived, e.duration, e.reports = time.Since(l.granted), l.duration, l.reports
+	w.children.Go(func() { l.link.close(e.farewell()) })
+	w.sessions.log.Debug("session ended", "cluster", w.name, "session", l.info.ID, "reason", e.word)
+	if w.follow(e).keepSession && w.isWanted() {
+		w.past.resume = l.info
+	}
+}
+
+// farewell is what the close frame says.
+func (e ending) farewell() (websocket.StatusCode, string) {
+	switch {
+	case e.resync:
+		return wire.CloseResync, e.fault.Error()
+	case e.word == endSilent:
+		return wire.CloseSilent, e.fault.Error()
+	case e.fault != nil && e.fault.reason == ProtocolError:
+		return wire.CloseProtocol, e.fault.Error()
+	}
+	return closeNormal, e.word
+}
+
+// follow does what follows an ending: whoever waits looks again, and either back-off
+// begins or, if the cluster is wanted, the next dial at once.
+func (w *worker) follow(e ending) aftermath {
+	now := time.Now()
+	if e.resync {
+		w.past.resyncs.add(now)
+	}
+	a := after(e, w.past.resyncs.tooMany(now))
+	w.past.noBase, w.past.resume = !a.keepBase, SessionInfo{}
+	w.failing, w.retryAt = a.fail, time.Time{}
+	if a.fail {
+		w.past.failures++
+		w.retryAt = now.Add(backoff(w.past.failures, w.sessions.config.Random()))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lastFault, w.retry = a.fault, w.retryAt
+	w.tellLocked(func(o *Observation) {
+		o.Session.Phase = Idle
+		if a.fail {
+			o.Session.Phase = Backoff
+			o.fail(a.fault)
+		}
+		if e.word != "" {
+			o.LastEndReason = e.word
+		}
+	})
+	w.callReaders()
+	return a
+}

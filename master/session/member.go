@@ -1,0 +1,210 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// member is one cluster of the Registry: what is wanted of it, and what is known.
+type member struct {
+	name     string
+	sessions *Sessions
+	// stir wakes the goroutine.
+	stir chan struct{}
+
+	// past is the goroutine's alone; it outlives it for the next.
+	past past
+
+	mu sync.Mutex // guards all below
+
+	// Of the Registry.
+	spec  Cluster
+	fault *failure // why spec cannot be dialed
+	gone  bool
+
+	// Of demand.
+	demandUntil      time.Time
+	waiting, watches int
+	// summaryDue: a summary is to be asked for; a place of the refresher goes with it.
+	summaryDue bool
+
+	// Of the goroutine: running says that it is there, stirred that it has not yet
+	// looked at what changed, buried that it ended for good because the cluster is gone.
+	running, stirred, buried bool
+
+	// Of what readers see.
+	value *Value
+	news  chan struct{} // closed, and made anew, when readers have to look again
+	told  Observation
+	// lastFault and retry are of the phase Backoff.
+	lastFault *failure
+	retry     time.Time
+}
+
+// past is what attempts leave for the next.
+type past struct {
+	// generation is that of the attempts which failures counts.
+	generation int64
+	failures   int
+	resyncs    resyncs
+	skew       time.Duration
+	// uid is of the cluster that answered first.
+	uid string
+	// noBase: the next report must not rest on what is held.
+	noBase bool
+	// resume is the session that the next one goes on with, under its id.
+	resume SessionInfo
+}
+
+func newMember(s *Sessions, name string) *member {
+	return &member{
+		name: name, sessions: s, stir: make(chan struct{}, 1), news: make(chan struct{}),
+		told: Observation{Cluster: name, Reason: AwaitingFirstContact, Session: SessionInfo{Phase: Idle}},
+	}
+}
+
+// wanted says whether there is demand, and until when if that ends by itself.
+func (m *member) wanted(now time.Time) (bool, time.Time) {
+	if m.spec.Continuous || m.watches > 0 || m.waiting > 0 {
+		return true, time.Time{}
+	}
+	return now.Before(m.demandUntil), m.demandUntil
+}
+
+// isWanted says whether there is demand now.
+func (m *member) isWanted() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wanted, _ := m.wanted(time.Now())
+	return wanted
+}
+
+// awaited says that somebody waits for a report.
+func (m *member) awaited() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.waiting > 0
+}
+
+// barred is why there must be no session, as an end's word; empty: there may be.
+func (m *member) barred() string {
+	switch {
+	case m.gone:
+		return endDeleted
+	case m.spec.Suspended:
+		return endSuspended
+	case m.fault != nil:
+		return endInvalid
+	}
+	return ""
+}
+
+// expected is the only cluster that may answer; empty: whichever does.
+func (m *member) expected() string { return cmp.Or(m.spec.ExpectedUID, m.past.uid) }
+
+// stirLocked has the goroutine look at what changed, and starts it where it is not
+// there. m.mu is held.
+func (m *member) stirLocked() {
+	m.stirred = true
+	switch {
+	case m.buried:
+		return
+	case m.running:
+		signal(m.stir)
+		return
+	}
+	m.running = m.sessions.start(func(ctx context.Context) { newWorker(m).run(ctx) })
+}
+
+// wakeUp starts the goroutine if there is something that it should look at.
+func (m *member) wakeUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stirred {
+		m.stirLocked()
+	}
+}
+
+// leave says whether the goroutine may end: nothing changed since it looked.
+func (m *member) leave() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stirred && !m.gone {
+		return false
+	}
+	m.running, m.buried = false, m.gone
+	return true
+}
+
+// askForSummary has the goroutine ask for a summary, if nothing better goes on. The
+// refresher's place is given back in any case, now or then.
+func (m *member) askForSummary() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if wanted, _ := m.wanted(time.Now()); wanted || m.barred() != "" || m.told.Session.Phase != Idle || m.summaryDue {
+		m.endTurnLocked()
+		return
+	}
+	m.summaryDue = true
+	m.stirLocked()
+}
+
+// endTurnLocked gives back the refresher's place, and sets the next time.
+func (m *member) endTurnLocked() {
+	m.sessions.refresher.release()
+	m.scheduleLocked()
+}
+
+// scheduleLocked sets when the next summary is due.
+func (m *member) scheduleLocked() {
+	if m.spec.IdleRefresh <= 0 || m.barred() != "" {
+		m.sessions.refresher.cancel(m)
+		return
+	}
+	m.sessions.refresher.schedule(m, nextSlot(m.name, m.spec.IdleRefresh, time.Now()))
+}
+
+// tell changes what there is to tell, and has it told if it differs.
+func (m *member) tell(change func(o *Observation)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tellLocked(change)
+}
+
+func (m *member) tellLocked(change func(o *Observation)) {
+	before := m.told
+	change(&m.told)
+	if !m.told.tellsTheSame(before) {
+		m.sessions.events.add(m.name)
+	}
+}
+
+// callReaders has all that wait look again. m.mu is held.
+func (m *member) callReaders() {
+	close(m.news)
+	m.news = make(chan struct{})
+}
+
+// publish makes a value the one that readers get.
+func (m *member) publish(v *Value) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.value = v
+	m.tellLocked(func(o *Observation) {
+		o.know(&v.Summary, v.ObservedAt, v.ReceivedAt)
+		o.UID, o.AgentVersion, o.KubernetesVersion = v.UID, v.AgentVersion, v.KubernetesVersion
+	})
+	m.callReaders()
+}
+
+// know takes in a summary; the same one again is no news.
+func (o *Observation) know(s *state.Summary, observed, received time.Time) {
+	if o.Summary == nil || !sameSummary(o.Summary, s) {
+		o.Summary = s
+	}
+	o.ObservedAt, o.ReceivedAt = observed, received
+}

@@ -1,0 +1,90 @@
+package session
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what is counted as it happens; what stands is in census.
+type metrics struct {
+	dials    *prometheus.CounterVec
+	received prometheus.Counter
+	requests *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		dials: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_dials_total", Help: "Dials of agents, for a session or for one summary, by outcome: succeeded, given up, or the reason of the failure.",
+		}, []string{"purpose", "outcome"}),
+		received: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_received_bytes_total", Help: "Bytes of reports received from agents.",
+		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_cache_requests_total", Help: "Requests for a cluster's value: hit (in this process), stored (in the cache that outlives it), miss (waited for a report), or failed.",
+		}, []string{"result"}),
+	}
+}
+
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.dials, m.received, m.requests}
+}
+
+func (m *metrics) dialed(p purpose, outcome string) {
+	name := "session"
+	if p == forSummary {
+		name = "summary"
+	}
+	m.dials.WithLabelValues(name, outcome).Inc()
+}
+
+// asked counts a request by what it got, and whether it had to wait.
+func (m *metrics) asked(v *Value, waited bool) {
+	result := "hit"
+	switch {
+	case v == nil:
+		result = "failed"
+	case v.stored && waited:
+		result = "stored"
+	case waited:
+		result = "miss"
+	}
+	m.requests.WithLabelValues(result).Inc()
+}
+
+// census is what stands at the moment when it is asked for.
+type census struct{ s *Sessions }
+
+var (
+	phasesDesc  = prometheus.NewDesc("rollcall_sessions", "Clusters by the phase of their session.", []string{"phase"}, nil)
+	readersDesc = prometheus.NewDesc("rollcall_waiting_readers", "Requests that wait for a report.", nil, nil)
+	ageDesc     = prometheus.NewDesc("rollcall_report_age_seconds", "Seconds since a cluster's last report was received, while it may be served.", []string{"cluster"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c census) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{phasesDesc, readersDesc, ageDesc} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c census) Collect(out chan<- prometheus.Metric) {
+	phases := map[Phase]int{Idle: 0, Connecting: 0, Reporting: 0, Backoff: 0}
+	readers, now := 0, time.Now()
+	for _, m := range c.s.all() {
+		m.mu.Lock()
+		phase, waiting, v := m.told.Session.Phase, m.waiting, m.value
+		m.mu.Unlock()
+		phases[phase]++
+		readers += waiting
+		if v != nil && v.Fresh(now) {
+			out <- prometheus.MustNewConstMetric(ageDesc, prometheus.GaugeValue, now.Sub(v.ReceivedAt).Seconds(), m.name)
+		}
+	}
+	for phase, n := range phases {
+		out <- prometheus.MustNewConstMetric(phasesDesc, prometheus.GaugeValue, float64(n), string(phase))
+	}
+	out <- prometheus.MustNewConstMetric(readersDesc, prometheus.GaugeValue, float64(readers))
+}

@@ -1,0 +1,73 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"rollcall.dev/rollcall/master/cache"
+)
+
+// maxRecalls is how many looks into the Store are under way at once.
+const maxRecalls = 16
+
+// prepare is what a worker does first: it looks for a value that another process,
+// or this one earlier, has left in the Store.
+func (w *worker) prepare(ctx context.Context) {
+	w.mu.Lock()
+	spec, barred, held := w.spec, w.barred(), w.value != nil && w.value.Fresh(time.Now())
+	w.mu.Unlock()
+	if spec.Continuous {
+		w.jitter = time.Now().Add(time.Duration(w.sessions.config.Random() * float64(spec.RequestPeriod)))
+	}
+	if held || barred != "" || ctx.Err() != nil {
+		return
+	}
+	if e, err := w.recall(ctx); err == nil {
+		w.adopt(e)
+	}
+}
+
+func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
+	leave, err := w.sessions.recalls.enter(ctx, w.awaited)
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	defer leave()
+	timed, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return w.sessions.store.Load(timed, w.name)
+}
+
+// adopt makes what the Store has this process's own, with the demand that there was
+// for it. What is of another cluster than is expected, or older than what was served
+// already, is left alone.
+func (w *worker) adopt(e cache.Entry) {
+	now := time.Now()
+	v := &Value{
+		Cluster: w.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: e.Term,
+		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), stored: true,
+		Session: SessionInfo{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionEnds},
+	}
+	v.of(e.State, nil, now)
+	w.mu.Lock()
+	expected, older := w.expected(), w.value != nil && e.Version().Compare(w.value.version()) < 0
+	if older || expected != "" && expected != e.UID || !v.Fresh(now) {
+		w.mu.Unlock()
+		return
+	}
+	w.past.uid = e.UID
+	if e.DemandUntil.After(w.demandUntil) {
+		w.demandUntil = e.DemandUntil
+	}
+	w.mu.Unlock()
+	w.publish(v)
+}
+
+// entry is a value as the Store keeps it.
+func (v *Value) entry(demandUntil time.Time) cache.Entry {
+	return cache.Entry{
+		Term: v.Term, State: v.State, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion,
+		SessionID: v.Session.ID, StartedAt: v.Session.StartedAt, SessionEnds: v.Session.ExpiresAt,
+		ReceivedAt: v.ReceivedAt, ExpiresAt: v.ExpiresAt, DemandUntil: demandUntil,
+	}
+}

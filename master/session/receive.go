@@ -1,0 +1,129 @@
+package session
+
+import (
+	"fmt"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// takeFrame takes in what came on the open connection.
+func (w *worker) takeFrame(f frame) {
+	l := w.live
+	l.heard = f.at
+	w.sessions.metrics.received.Add(float64(f.size))
+	if f.err != nil {
+		w.end(broken(f.err))
+		return
+	}
+	switch m := f.message.(type) {
+	case *wire.Granted:
+		w.takeGrant(m, f.at)
+	case *wire.End:
+		w.end(endOf(m))
+	case *wire.Snapshot, *wire.Delta, *wire.Usage, *wire.Status, *wire.Bookmark:
+		w.takeReport(m, f.at)
+	default:
+		w.end(unfollowable(fmt.Errorf("%T has no place in a session", m)))
+	}
+}
+
+// broken is the ending by an error of the connection, or of what came on it.
+func broken(err error) ending {
+	if isResync(err) {
+		return unfollowable(err)
+	}
+	return lost(err)
+}
+
+// takeGrant takes in the answer to a Renew.
+func (w *worker) takeGrant(m *wire.Granted, at time.Time) {
+	l := w.live
+	if !l.renewing || m.Renewal != l.renewal {
+		w.end(unfollowable(fmt.Errorf("a grant with the number %d, which nobody asked for", m.Renewal)))
+		return
+	}
+	if f := l.cluster.accepts(m); f != nil {
+		l.link.tell(&wire.Stop{Message: f.Error()})
+		w.end(ending{word: endRefused, fault: f})
+		return
+	}
+	l.renewing, l.granted, l.period, l.duration = false, at, m.Period, m.Duration
+	l.info.ExpiresAt = l.expires()
+	w.tell(func(o *Observation) { o.Session.ExpiresAt = l.info.ExpiresAt })
+}
+
+// takeReport takes in a part of a report, and publishes it when a Bookmark has
+// proved it whole.
+func (w *worker) takeReport(m wire.AgentMessage, at time.Time) {
+	l := w.live
+	s, err := l.receiver.Take(m, at)
+	if err != nil {
+		w.end(unfollowable(err))
+		return
+	}
+	bookmark, ok := m.(*wire.Bookmark)
+	if !ok {
+		return
+	}
+	l.link.tell(&wire.Ack{Seq: bookmark.Seq})
+	if v := w.valueOf(s, at, l.lateness.late(at, bookmark.Sent, l.period)); v != nil {
+		w.applied(v)
+	}
+}
+
+// valueOf is a report as a value. One that came late renews nothing: it counts for
+// as long as the one before it, and if there is none, not at all.
+func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Value {
+	l := w.live
+	info := l.info
+	info.Phase = Reporting
+	v := &Value{
+		Cluster: w.name, UID: l.hello.ClusterUID, KubernetesVersion: l.hello.KubernetesVersion, AgentVersion: l.hello.AgentVersion, Term: l.term,
+		ReceivedAt: at, ExpiresAt: at.Add(l.cluster.CacheTTL), TTL: l.cluster.CacheTTL, Session: info,
+	}
+	w.mu.Lock()
+	prev := w.value
+	w.mu.Unlock()
+	if late {
+		if prev == nil {
+			return nil
+		}
+		v.ReceivedAt, v.ExpiresAt, v.TTL = prev.ReceivedAt, prev.ExpiresAt, prev.TTL
+	}
+	v.of(s, prev, at)
+	return v
+}
+
+// applied publishes a report, and has it saved.
+func (w *worker) applied(v *Value) {
+	l := w.live
+	l.reports++
+	w.past.noBase = false
+	if !w.past.resyncs.tooMany(v.ReceivedAt) {
+		w.past.failures = 0
+	}
+	w.failing = false
+	if l.info.Phase != Reporting {
+		l.info.Phase = Reporting
+		w.tell(func(o *Observation) {
+			o.Session = l.info
+			o.succeed(l.skew)
+			o.meet(l.hello)
+		})
+	}
+	w.publish(v)
+	w.saves().offer(v.entry(w.demandEnds(v.ReceivedAt)), l.period)
+}
+
+// demandEnds is until when there is demand, as far as is known at an instant.
+func (w *worker) demandEnds(now time.Time) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	wanted, until := w.wanted(now)
+	if wanted && until.IsZero() {
+		return now.Add(grace(w.spec))
+	}
+	return until
+}

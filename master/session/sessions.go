@@ -1,0 +1,193 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	randv2 "math/rand/v2"
+	"net"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"rollcall.dev/rollcall/api/token"
+	"rollcall.dev/rollcall/master/cache"
+)
+
+// Config is what Sessions need.
+type Config struct {
+	Registry Registry
+	// Store keeps values for the next process; nil: cache.Memory.
+	Store cache.Store
+	// Signer makes the token of each dial; nil: dials carry none.
+	Signer *token.Signer
+	// Insecure allows plain ws.
+	Insecure bool
+	// Holder names this process to agents; empty: drawn at random, as it should be.
+	Holder string
+	Log    *slog.Logger
+	// Metrics takes the metrics; nil: none.
+	Metrics prometheus.Registerer
+
+	// DialContext opens connections below TLS; nil: of the network.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Random gives numbers in [0, 1) for jitter; nil: at random.
+	Random func() float64
+}
+
+// Sessions are all sessions of this master. See Run.
+type Sessions struct {
+	config    Config
+	log       *slog.Logger
+	store     cache.Store
+	terms     cache.Terms
+	dialer    *dialer
+	gate      *gate // of dials
+	recalls   *gate // of looks into the Store
+	refresher *refresher
+	events    *events
+	metrics   *metrics
+
+	// stopped is closed when Run is told to end.
+	stopped chan struct{}
+	group   sync.WaitGroup
+
+	lifeMu   sync.Mutex
+	ctx      context.Context // nil: Run was not called yet
+	stopping bool
+
+	mu      sync.RWMutex
+	members map[string]*member
+}
+
+// New are Sessions that nothing happens in before Run.
+func New(c Config) *Sessions {
+	if c.Store == nil {
+		c.Store = cache.NewMemory()
+	}
+	if c.Holder == "" {
+		c.Holder = rand.Text()
+	}
+	if c.DialContext == nil {
+		c.DialContext = (&net.Dialer{}).DialContext
+	}
+	if c.Random == nil {
+		c.Random = randv2.Float64
+	}
+	s := &Sessions{
+		config: c, log: c.Log, store: c.Store,
+		dialer:    &dialer{network: c.DialContext, signer: c.Signer, holder: c.Holder},
+		gate:      newGate(maxHandshakes),
+		recalls:   newGate(maxRecalls),
+		refresher: newRefresher(), events: newEvents(), metrics: newMetrics(),
+		stopped: make(chan struct{}), members: map[string]*member{},
+	}
+	if c.Metrics != nil {
+		c.Metrics.MustRegister(s.metrics.all()...)
+		c.Metrics.MustRegister(census{s})
+	}
+	return s
+}
+
+// Run does all the work until the context ends. Then it tells every agent, and
+// returns when all is closed and saved, within some seconds.
+func (s *Sessions) Run(ctx context.Context) error {
+	s.lifeMu.Lock()
+	s.ctx = ctx
+	s.lifeMu.Unlock()
+	for _, m := range s.all() {
+		m.wakeUp()
+	}
+	s.group.Go(func() { s.refresher.run(ctx) })
+	s.group.Go(func() { s.events.run(ctx) })
+	<-ctx.Done()
+	s.lifeMu.Lock()
+	s.stopping = true
+	s.lifeMu.Unlock()
+	close(s.stopped)
+	s.group.Wait()
+	return nil
+}
+
+// start runs f under Run. It says no before Run and after its end.
+func (s *Sessions) start(f func(ctx context.Context)) bool {
+	s.lifeMu.Lock()
+	defer s.lifeMu.Unlock()
+	if s.ctx == nil || s.stopping {
+		return false
+	}
+	s.group.Go(func() { f(s.ctx) })
+	return true
+}
+
+// all are the members there are now.
+func (s *Sessions) all() []*member {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*member, 0, len(s.members))
+	for _, m := range s.members {
+		all = append(all, m)
+	}
+	return all
+}
+
+func (s *Sessions) member(name string) *member {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.members[name]
+}
+
+// lookUp is the member of that name as the Registry has it now, nil where it has
+// none.
+func (s *Sessions) lookUp(name string) *member {
+	m := s.member(name)
+	if m == nil {
+		if _, ok := s.config.Registry.Cluster(name); !ok {
+			return nil
+		}
+		s.mu.Lock()
+		if m = s.members[name]; m == nil {
+			m = newMember(s, name)
+			s.members[name] = m
+		}
+		s.mu.Unlock()
+	}
+	if m.update() {
+		return m
+	}
+	s.mu.Lock()
+	if s.members[name] == m {
+		delete(s.members, name)
+	}
+	s.mu.Unlock()
+	return nil
+}
+
+// Sync reads a cluster from the Registry again: it is new, was changed, or is gone.
+func (s *Sessions) Sync(name string) { s.lookUp(name) }
+
+// Peek is the last value of a cluster, without any demand. It may have expired: see
+// Value.Fresh.
+func (s *Sessions) Peek(name string) (*Value, bool) {
+	m := s.member(name)
+	if m == nil {
+		return nil, false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.value, m.value != nil
+}
+
+// Observe is what there is to tell of a cluster.
+func (s *Sessions) Observe(name string) Observation {
+	m := s.member(name)
+	if m == nil {
+		return Observation{Cluster: name, Reason: AwaitingFirstContact, Session: SessionInfo{Phase: Idle}}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.told
+}
+
+// Events are the names of clusters of which there is something new to tell. One
+// name stands for all that is new, and whoever does not take names holds nobody up.
+func (s *Sessions) Events() <-chan string { return s.events.out }

@@ -1,0 +1,79 @@
+package session
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// errPin says that an agent's key is none of those that are pinned.
+type errPin struct{ shown string }
+
+func (e *errPin) Error() string {
+	return fmt.Sprintf("the agent shows a key that is not pinned: its SHA-256 is %s", e.shown)
+}
+
+// config is how a certificate is held against t, for an endpoint of that host.
+func (t TLS) config(host string) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, NextProtos: []string{"http/1.1"}}
+	if t.ServerName != "" {
+		c.ServerName = t.ServerName
+	}
+	if len(t.CABundle) > 0 {
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(t.CABundle) {
+			return nil, errors.New("caBundle holds no PEM certificate")
+		}
+	}
+	if len(t.PinnedSHA256) == 0 {
+		return c, nil
+	}
+	pins, err := decodePins(t.PinnedSHA256)
+	if err != nil {
+		return nil, err
+	}
+	// With a pin alone the key is the identity, whoever signed it and for what name.
+	// VerifyConnection is called for resumed connections too.
+	c.InsecureSkipVerify = len(t.CABundle) == 0
+	c.VerifyConnection = func(s tls.ConnectionState) error { return verifyPin(s, pins) }
+	return c, nil
+}
+
+func decodePins(hexes []string) ([][]byte, error) {
+	var pins [][]byte
+	for _, h := range hexes {
+		pin, err := hex.DecodeString(h)
+		if err != nil || len(pin) != sha256.Size {
+			return nil, fmt.Errorf("the pin %q is not 64 hex digits, the SHA-256 of a SubjectPublicKeyInfo", h)
+		}
+		pins = append(pins, pin)
+	}
+	return pins, nil
+}
+
+// verifyPin looks at the certificate whose key the peer has proved to have.
+func verifyPin(s tls.ConnectionState, pins [][]byte) error {
+	if len(s.PeerCertificates) == 0 {
+		return &errPin{shown: "none"}
+	}
+	shown := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	matches := 0
+	for _, pin := range pins {
+		matches |= subtle.ConstantTimeCompare(pin, shown[:])
+	}
+	if matches == 0 {
+		return &errPin{shown: hex.EncodeToString(shown[:])}
+	}
+	return nil
+}
+
+// refusesCertificate says that an error of a dial is about the agent's certificate.
+func refusesCertificate(err error) bool {
+	var pin *errPin
+	var verification *tls.CertificateVerificationError
+	return errors.As(err, &pin) || errors.As(err, &verification)
+}

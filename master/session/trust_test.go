@@ -1,0 +1,210 @@
+package session
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/token"
+)
+
+// identity is a certificate for a name, signed by itself.
+type identity struct {
+	pair tls.Certificate
+	pem  []byte
+	pin  string
+}
+
+func newIdentity(t *testing.T, name string) identity {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return identity{
+		pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private},
+		pem:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pin: hex.EncodeToString(sum[:]),
+	}
+}
+
+// secure is an agent behind TLS, registered with that trust.
+func (s *stage) secure(name string, id identity, trust TLS) *agent {
+	a := newAgent(s.t, name, func(l net.Listener) net.Listener {
+		return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{id.pair}})
+	})
+	s.mu.Lock()
+	s.agents[name] = a
+	s.mu.Unlock()
+	s.register(name, func(c *Cluster) { c.Endpoint, c.TLS = "wss://"+name+":7443", trust })
+	return a
+}
+
+func TestCertificatesAreHeldAgainstBundleNameAndPins(t *testing.T) {
+	wrong := strings.Repeat("ab", 32)
+	for name, tc := range map[string]struct {
+		trust func(id identity) TLS
+		fails bool
+		words string
+	}{
+		"a pin alone is the trust":  {trust: func(id identity) TLS { return TLS{PinnedSHA256: []string{id.pin}} }},
+		"one of several pins":       {trust: func(id identity) TLS { return TLS{PinnedSHA256: []string{wrong, id.pin}} }},
+		"a wrong pin":               {trust: func(identity) TLS { return TLS{PinnedSHA256: []string{wrong}} }, fails: true, words: "its SHA-256 is "},
+		"a bundle and the name":     {trust: func(id identity) TLS { return TLS{CABundle: id.pem, ServerName: "agent.example"} }},
+		"a bundle and another name": {trust: func(id identity) TLS { return TLS{CABundle: id.pem} }, fails: true, words: "agent.example"},
+		"a bundle and the pin": {trust: func(id identity) TLS {
+			return TLS{CABundle: id.pem, ServerName: "agent.example", PinnedSHA256: []string{id.pin}}
+		}},
+		"a bundle and a wrong pin": {trust: func(id identity) TLS {
+			return TLS{CABundle: id.pem, ServerName: "agent.example", PinnedSHA256: []string{wrong}}
+		}, fails: true, words: "not pinned"},
+		"a pin does not make up for another name": {trust: func(id identity) TLS { return TLS{CABundle: id.pem, PinnedSHA256: []string{id.pin}} }, fails: true},
+		"another bundle":         {trust: func(identity) TLS { return TLS{CABundle: newIdentity(t, "x").pem, ServerName: "agent.example"} }, fails: true},
+		"the host's authorities": {trust: func(identity) TLS { return TLS{ServerName: "agent.example"} }, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			act(t, func(t *testing.T, s *stage) {
+				id := newIdentity(t, "agent.example")
+				a := s.secure("a", id, tc.trust(id))
+				if !tc.fails {
+					s.get("a")
+					return
+				}
+				s.wantUnreachable("a", CertificateRefused, "wss://a:7443", tc.words)
+				upgrades, _, _, _ := a.seen()
+				want(t, "upgrades", upgrades, 0)
+			}, func(s *stage) { s.config.Insecure = false })
+		})
+	}
+}
+
+func TestTLSBelow12IsRefused(t *testing.T) {
+	c, err := TLS{}.config("a")
+	if err != nil || c.MinVersion < tls.VersionTLS12 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// guarded has an agent check tokens by a clock of its own, which is ahead by skew.
+func guarded(a *agent, verifier *token.Verifier, skew *time.Duration, tokens *[]string) {
+	a.admit = func(w http.ResponseWriter, r *http.Request) bool {
+		bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		now := time.Now().Add(*skew)
+		a.count(func() { *tokens = append(*tokens, bearer) })
+		w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+		if _, err := verifier.Verify(bearer, now); err != nil {
+			w.WriteHeader(http.StatusUnauthorized)
+			return false
+		}
+		return true
+	}
+}
+
+func TestDialsCarryATokenAndFollowTheAgentsClock(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	act(t, func(t *testing.T, s *stage) {
+		a := s.cluster("a")
+		var skew time.Duration
+		var tokens []string
+		guarded(a, token.NewVerifier("a", public), &skew, &tokens)
+
+		s.get("a")
+		want(t, "tokens", len(tokens), 1)
+		s.wantReason("a", Succeeded)
+
+		skew = time.Hour
+		s.pass(20 * time.Second)
+		s.get("a")
+		want(t, "tokens, one of them retried", len(tokens), 3)
+		o := s.wantReason("a", ClockSkew)
+		want(t, "skew", o.ClockSkew, time.Hour)
+		want(t, "ready", o.Ready.String(), "True")
+
+		s.pass(20 * time.Second)
+		s.get("a")
+		want(t, "tokens, signed by the agent's clock at once", len(tokens), 4)
+
+		skew = 0
+		s.pass(20 * time.Second)
+		s.get("a")
+		want(t, "tokens after the clock was put right", len(tokens), 6)
+		s.wantReason("a", Succeeded)
+	}, func(s *stage) { s.config.Signer = token.NewSigner(private) })
+}
+
+func TestRefusedTokensAreToldApart(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		key    ed25519.PublicKey
+		skew   time.Duration
+		reason Reason
+		tries  int
+	}{
+		"another key":                         {key: other, reason: Unauthorized, tries: 1},
+		"another key and a clock that is off": {key: other, skew: -time.Hour, reason: ClockSkew, tries: 2},
+		"a clock that is a little off":        {key: public, skew: 9 * time.Second, reason: Succeeded, tries: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			act(t, func(t *testing.T, s *stage) {
+				a := s.cluster("a")
+				var tokens []string
+				guarded(a, token.NewVerifier("a", tc.key), &tc.skew, &tokens)
+				_, err := s.await("a", 5*time.Second)
+				if (err == nil) != (tc.reason == Succeeded) {
+					t.Errorf("got %v", err)
+				}
+				s.wantReason("a", tc.reason)
+				want(t, "tries", len(tokens), tc.tries)
+			}, func(s *stage) { s.config.Signer = token.NewSigner(private) })
+		})
+	}
+}
+
+func TestNoTokenWithoutASigner(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		a := s.cluster("a")
+		a.admit = func(w http.ResponseWriter, r *http.Request) bool {
+			if h := r.Header.Get("Authorization"); h != "" {
+				t.Errorf("Authorization: %s", h)
+			}
+			w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+			w.WriteHeader(http.StatusUnauthorized)
+			return false
+		}
+		s.wantUnreachable("a", Unauthorized)
+		want(t, "dials", s.dialsOf("a"), 1)
+	})
+}

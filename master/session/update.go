@@ -1,0 +1,77 @@
+package session
+
+import (
+	"reflect"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// update reads the cluster from the Registry and acts on what changed: sessions end,
+// readers are told, a summary becomes due. It says whether there is such a cluster.
+// The Registry is read under the lock, so that nothing older follows something newer.
+func (m *member) update() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return false
+	}
+	c, ok := m.sessions.config.Registry.Cluster(m.name)
+	if !ok {
+		m.vanish()
+		return false
+	}
+	if reflect.DeepEqual(c, m.spec) {
+		return true
+	}
+	before, barredBefore := m.spec, m.barred()
+	m.spec, m.fault = c, c.fault(m.sessions.config.Insecure)
+	m.tellLocked(func(o *Observation) {
+		m.refuseStranger(o)
+		m.tellSpec(o, before, barredBefore)
+	})
+	switch firstSight := !c.reaches(before) || barredBefore != ""; {
+	case firstSight && c.IdleRefresh > 0 && m.barred() == "":
+		m.sessions.refresher.schedule(m, time.Now())
+	case firstSight || c.IdleRefresh != before.IdleRefresh || m.barred() != barredBefore:
+		m.scheduleLocked()
+	}
+	m.callReaders()
+	m.stirLocked()
+	return true
+}
+
+// vanish ends all that there was.
+func (m *member) vanish() {
+	m.gone, m.value = true, nil
+	m.sessions.refresher.cancel(m)
+	m.callReaders()
+	m.stirLocked()
+}
+
+// refuseStranger drops what is held of another cluster than is expected by now.
+func (m *member) refuseStranger(o *Observation) {
+	if m.spec.ExpectedUID == "" || o.UID == "" || o.UID == m.spec.ExpectedUID {
+		return
+	}
+	m.value = nil
+	o.UID, o.Known, o.ReceivedAt = "", Known{}, time.Time{}
+}
+
+// tellSpec is what there is to tell of a spec by itself.
+func (m *member) tellSpec(o *Observation, before Cluster, barredBefore string) {
+	if o.Session.Phase == Backoff && m.spec.Generation != o.Generation {
+		o.Session.Phase = Idle // what failed may be put right: nobody is refused because of it
+	}
+	o.Generation = m.spec.Generation
+	switch {
+	case m.spec.Suspended:
+		o.Ready, o.Reason, o.Message = state.False, Suspended, ""
+	case m.fault != nil:
+		o.Ready, o.Reason, o.Message = state.False, m.fault.reason, m.fault.Error()
+	case barredBefore != "" || !m.spec.reaches(before) || m.spec.ExpectedUID != before.ExpectedUID && o.Ready == state.False:
+		o.Ready, o.Reason, o.Message = state.Unknown, AwaitingFirstContact, ""
+	}
+}
+
+func sameSummary(a, b *state.Summary) bool { return a == b || reflect.DeepEqual(a, b) }

@@ -1,0 +1,200 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// worker is the goroutine of one wanted cluster. It owns dial and session, and ends
+// when there is nothing left to do: no demand, no session, no value.
+type worker struct {
+	*member
+	past *past
+
+	// children are the goroutines that it started; it outlives them all.
+	children sync.WaitGroup
+	saver    *saver   // nil: nothing was saved yet
+	attempt  *attempt // nil: no dial is under way
+	live     *live    // nil: no session is open
+
+	// failing: the last attempt failed, and the next is at retryAt.
+	failing bool
+	retryAt time.Time
+	// jitter is before when a cluster that is wanted always, but by nobody now, is not
+	// dialed: so that not all are at once when a master starts.
+	jitter time.Time
+}
+
+// attempt is a dial under way.
+type attempt struct {
+	purpose purpose
+	call    call
+	cancel  context.CancelFunc
+	done    chan reply
+}
+
+func newWorker(m *member) *worker { return &worker{member: m, past: &m.past} }
+
+// run decides and does until there is nothing left. It waits for:
+//   - stir: demand, the registry's entry or its turn for a summary changed
+//   - replies: a dial came to its end
+//   - frames: the agent sent something, or the connection broke
+//   - the timer: an instant that the decision named
+//   - the context: the master is shutting down
+func (w *worker) run(ctx context.Context) {
+	defer w.children.Wait()
+	w.prepare(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	done := ctx.Done()
+	for {
+		d := decide(w.facts(ctx, time.Now()))
+		switch {
+		case d.do == leave && w.depart():
+			return
+		case d.do != wait:
+			w.do(ctx, d)
+			continue
+		}
+		timer.Stop()
+		if !d.until.IsZero() {
+			timer.Reset(time.Until(d.until))
+		}
+		select {
+		case <-w.stir:
+		case r := <-w.replies():
+			w.takeReply(r)
+		case f := <-w.frames():
+			w.takeFrame(f)
+		case <-timer.C:
+		case <-done:
+			done = nil
+		}
+	}
+}
+
+func (w *worker) replies() <-chan reply {
+	if w.attempt == nil {
+		return nil
+	}
+	return w.attempt.done
+}
+
+func (w *worker) frames() <-chan frame {
+	if w.live == nil {
+		return nil
+	}
+	return w.live.link.frames
+}
+
+// facts are how things are now.
+func (w *worker) facts(ctx context.Context, now time.Time) facts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stirred = false
+	w.startAnew()
+	f := facts{now: now, stopping: ctx.Err() != nil, barred: w.barred(), failing: w.failing, retry: w.retryAt}
+	f.wanted, f.wantedUntil = w.wanted(now)
+	if w.waiting == 0 && !w.failing {
+		f.retry = w.jitter
+	}
+	if w.attempt != nil {
+		f.dialing, f.outdated = w.attempt.purpose, w.attempt.call.outdatedBy(w.spec)
+	}
+	if w.live != nil {
+		w.live.facts(&f, w.spec)
+	}
+	if w.value != nil && w.value.State != nil {
+		f.held, f.letGo = true, w.value.ExpiresAt
+		if f.wanted {
+			f.letGo = f.letGo.Add(resumeTime)
+		}
+	}
+	if w.summaryDue && (f.wanted || f.open || f.barred != "") {
+		w.summaryDue = false
+		w.endTurnLocked()
+	}
+	f.summaryDue = w.summaryDue
+	return f
+}
+
+// resumeTime is for how long after its expiry a value is kept as the base of the
+// next session, if somebody wants the cluster.
+const resumeTime = 60 * time.Second
+
+// startAnew forgets failures when somebody has changed what they may come from.
+func (w *worker) startAnew() {
+	if w.past.generation == w.spec.Generation {
+		return
+	}
+	w.past.generation, w.past.failures, w.past.resyncs = w.spec.Generation, 0, resyncs{}
+	w.retryAt = time.Time{}
+}
+
+// do does what was decided, other than to wait or to leave.
+func (w *worker) do(ctx context.Context, d decision) {
+	switch d.do {
+	case dial:
+		w.begin(ctx, forSession)
+	case askSummary:
+		w.begin(ctx, forSummary)
+	case giveUp:
+		w.giveUp()
+	case renew:
+		w.renew()
+	case stop:
+		w.stop(d.why)
+	case hangUp:
+		w.hangUp(d.why)
+	case letGo:
+		w.letGo()
+	case calm:
+		w.failing, w.past.failures, w.retryAt = false, 0, time.Time{}
+		w.rest()
+	}
+}
+
+// hangUp ends a session that went wrong, if nothing came after all while the
+// goroutine was busy.
+func (w *worker) hangUp(why string) {
+	select {
+	case f := <-w.frames():
+		w.takeFrame(f)
+	default:
+		w.end(hungUp(why, time.Since(w.live.heard)))
+	}
+}
+
+// letGo keeps of the value what costs nothing.
+func (w *worker) letGo() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.value != nil {
+		w.value = w.value.letGo()
+	}
+}
+
+// depart saves what is left to save, and says whether the goroutine may end.
+func (w *worker) depart() bool {
+	w.mu.Lock()
+	gone := w.gone
+	w.mu.Unlock()
+	if gone {
+		w.saves().forget()
+	}
+	if w.saver != nil {
+		w.saver.close()
+		w.saver = nil
+	}
+	return w.leave()
+}
+
+// saves is the worker's saver, started when it is needed first.
+func (w *worker) saves() *saver {
+	if w.saver == nil {
+		w.saver = newSaver(w.sessions.store, w.name, w.sessions.log)
+		w.children.Go(w.saver.run)
+	}
+	return w.saver
+}

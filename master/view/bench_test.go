@@ -1,0 +1,94 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"testing"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// fleetOf is a cluster with so many containers: two to a pod, 30 pods to a node, a
+// NodePort to every 20 pods.
+func fleetOf(b *testing.B, containers int) *state.State {
+	var objects []state.Object
+	for i := range containers / 2 {
+		node, pod, service := fmt.Sprintf("node-%04d", i/30), fmt.Sprintf("web-7d4b9c6f5-%05d", i), fmt.Sprintf("web-%04d", i/20)
+		if i%30 == 0 {
+			objects = append(objects, &state.Node{Name: node, Ready: state.True, Schedulable: true, OSImage: "Debian GNU/Linux 13", KubeletVersion: "v1.36.3", CreatedAt: created,
+				Addresses: []state.NodeAddress{{Type: "InternalIP", Address: "10.0.0.1"}, {Type: "Hostname", Address: node}}},
+				&state.NodeLoad{Node: node, Pods: 30}, &state.Port{Node: node, Protocol: state.TCP, Port: 10250, Kind: state.Kubelet})
+		}
+		if i%20 == 0 {
+			objects = append(objects, &state.Port{Node: "*", Protocol: state.TCP, Port: uint16(30000 + i/20), Kind: state.NodePort, Namespace: "shop", Service: service,
+				ServicePort: &state.ServicePort{Name: "http", Port: 80}, ExternalTrafficPolicy: state.TrafficPolicyCluster})
+		}
+		objects = append(objects, &state.Pod{Namespace: "shop", Name: pod, Node: node, Phase: state.PodRunning, PodIPs: []string{"10.1.0.1"}, CreatedAt: created, Owner: state.Owner{Kind: "Deployment", Name: service}},
+			&state.Target{ServiceNamespace: "shop", Service: service, ServicePort: "http", Protocol: state.TCP, Addresses: []string{"10.1.0.1"}, Namespace: "shop", Pod: pod, Container: "app", ContainerPort: 8080, Node: node, Ready: true, Serving: true})
+		for _, name := range []string{"app", "proxy"} {
+			objects = append(objects, &state.Container{Namespace: "shop", Pod: pod, Name: name, Kind: state.Main, Node: node, Image: "registry.example.com/shop/" + name + ":v1.2.3",
+				ImageID: "registry.example.com/shop/" + name + "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", State: state.Running, Ready: true, StartedAt: created})
+		}
+	}
+	s := stateOf(b, objects...)
+	s.Usage = &state.Usage{N: 1, BySlot: make([]state.Used, len(objects)+1)}
+	for i := range s.Usage.BySlot {
+		s.Usage.BySlot[i] = state.Used{CPUMillis: 12, MemoryBytes: 64 << 20, SampledAt: created}
+	}
+	return s
+}
+
+// BenchmarkFirstRead is what the first reader of a report pays, all after it nothing.
+func BenchmarkFirstRead(b *testing.B) {
+	for _, containers := range []int{300, 10_000} {
+		b.Run(fmt.Sprintf("%d containers", containers), func(b *testing.B) {
+			r := reportOf(fleetOf(b, containers))
+			b.ReportAllocs()
+			for b.Loop() {
+				body, err := NewDocument(r, nil).Body(Whole)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.SetBytes(int64(body.Len()))
+			}
+		})
+	}
+}
+
+// BenchmarkSharedRead is what every later reader pays.
+func BenchmarkSharedRead(b *testing.B) {
+	shelf, r := NewShelf(1<<30), reportOf(fleetOf(b, 10_000))
+	b.ReportAllocs()
+	for b.Loop() {
+		body, err := shelf.Body(r, Whole)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := body.WriteTo(io.Discard); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFilteredRead looks for one pod's containers among all.
+func BenchmarkFilteredRead(b *testing.B) {
+	shelf, r := NewShelf(1<<30), reportOf(fleetOf(b, 10_000))
+	for name, ask := range map[string]params{"pod": {"pod": "web-7d4b9c6f5-00042"}, "words": {"q": "app 00042"}, "first page": {"limit": "100"}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				values := map[string][]string{}
+				for k, v := range ask {
+					values[k] = []string{v}
+				}
+				q, err := ParseQuery(Containers, values)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := shelf.Select(r, q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,253 @@
+package view
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares a body, indented for people, with a file.
+func golden(t *testing.T, file string, body Body) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := json.Indent(&got, bytes.Join(body, nil), "", "  "); err != nil {
+		t.Fatalf("indent %s: %v", bytes.Join(body, nil), err)
+	}
+	path := filepath.Join("testdata", file)
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%s differs (see what changed with -update):\n%s", path, got.Bytes())
+	}
+}
+
+func TestTheWholeDocumentIsTheContract(t *testing.T) {
+	s := shop(t)
+	s.Sections[state.SectionUsage] = state.Section{ObservedAt: observed.Add(-14 * time.Second)}
+	s.Sections[state.SectionStorage] = state.Section{Error: state.SectionError{Reason: "Forbidden", Message: "persistentvolumeclaims is forbidden"}}
+	body, err := NewDocument(reportOf(s), nil).Body(Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "whole.json", body)
+}
+
+func TestAnEmptyClusterHasEmptyListsAndNoNulls(t *testing.T) {
+	body, err := NewDocument(Report{Cluster: "new", ReceivedAt: received, State: &state.State{}}, nil).Body(Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "empty.json", body)
+}
+
+func TestAPartIsTheWholeWithoutTheOthers(t *testing.T) {
+	d := NewDocument(reportOf(shop(t)), nil)
+	whole, err := d.Body(Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(bytes.Join(whole, nil), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []Part{Summary, Nodes, Pods, Containers, Ports} {
+		body, err := d.Body(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]json.RawMessage
+		if err := json.Unmarshal(bytes.Join(body, nil), &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != len(all)-4 || !bytes.Equal(got[part.String()], all[part.String()]) || got["cluster"] == nil {
+			t.Errorf("%s has %d fields, want the head and %s as in the whole document", part, len(got), part)
+		}
+	}
+}
+
+func TestStaleIsASectionThatStaysBehindItsReports(t *testing.T) {
+	late := received.Add(-11 * time.Second)
+	failed := state.SectionError{Reason: "Disconnected", Message: "connection refused"}
+	for _, tc := range []struct {
+		name     string
+		section  state.SectionName
+		is       state.Section
+		stale    bool
+		observed time.Time
+	}{
+		{"all fresh", state.SectionPods, state.Section{ObservedAt: observed}, false, observed},
+		{"pods broke off", state.SectionPods, state.Section{ObservedAt: late, Error: failed}, true, late},
+		{"pods broke off just now", state.SectionPods, state.Section{ObservedAt: received.Add(-9 * time.Second), Error: failed}, false, received.Add(-9 * time.Second)},
+		{"storage was never seen", state.SectionStorage, state.Section{Error: failed}, false, observed},
+		{"usage has a longer period", state.SectionUsage, state.Section{ObservedAt: late}, false, observed},
+		{"usage fails", state.SectionUsage, state.Section{ObservedAt: late, Error: failed}, true, observed},
+		{"usage is pending", state.SectionUsage, state.Section{Error: state.SectionError{Reason: "Pending"}}, false, observed},
+	} {
+		r := reportOf(stateOf(t))
+		r.State.Sections[tc.section] = tc.is
+		if got := r.Stale(); got != tc.stale {
+			t.Errorf("%s: stale is %t, want %t", tc.name, got, tc.stale)
+		}
+		if got := r.ObservedAt(); !got.Equal(tc.observed) {
+			t.Errorf("%s: observed at %s, want %s", tc.name, got, tc.observed)
+		}
+	}
+}
+
+func TestReadersOfOneReportShareItsBytes(t *testing.T) {
+	shelf, r := NewShelf(1<<20), reportOf(shop(t))
+	bodies := make([]Body, 8)
+	var readers sync.WaitGroup
+	for i := range bodies {
+		readers.Go(func() { bodies[i], _ = shelf.Body(r, Whole) })
+	}
+	readers.Wait()
+	for _, b := range bodies {
+		if !sameBytes(b, bodies[0]) {
+			t.Fatal("two readers of one report have bytes of their own")
+		}
+	}
+}
+
+// sameBytes says that all pieces but the constant ones are the same memory.
+func sameBytes(a, b Body) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a)-1; i += 2 {
+		if &a[i][0] != &b[i][0] {
+			return false
+		}
+	}
+	return true
+}
+
+func TestAReportWithoutChangesTakesOverTheRows(t *testing.T) {
+	shelf, r := NewShelf(1<<20), reportOf(shop(t))
+	first, err := shelf.Body(r, Pods)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bookmark := r
+	bookmark.ReceivedAt = received.Add(5 * time.Second)
+	second, err := shelf.Body(bookmark, Pods)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sameBytes(first[2:], second[2:]) {
+		t.Error("rows were made anew though resourceVersion is the same")
+	}
+	if got := decode(t, second).ReceivedAt; !got.Equal(bookmark.ReceivedAt.Truncate(time.Millisecond)) {
+		t.Errorf("receivedAt is %s, want the second report's %s", got, bookmark.ReceivedAt)
+	}
+}
+
+func TestANewReportReplacesTheOneBefore(t *testing.T) {
+	shelf, r := NewShelf(1<<20), reportOf(shop(t))
+	if _, err := shelf.Body(r, Whole); err != nil {
+		t.Fatal(err)
+	}
+	empty := reportOf(&state.State{Seq: 99})
+	empty.ReceivedAt = received.Add(time.Second)
+	body, err := shelf.Body(empty, Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := shelf.Bytes(); got > int64(body.Len()) {
+		t.Errorf("the shelf holds %d bytes, want no more than the new report's %d", got, body.Len())
+	}
+	late, err := shelf.Body(r, Pods)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decode(t, late).names(); len(got) != 3 {
+		t.Errorf("a reader that was overtaken got %v, want its own report", got)
+	}
+	again, err := shelf.Body(empty, Whole)
+	if err != nil || !sameBytes(body, again) {
+		t.Errorf("an overtaken reader threw away what is newer (%v)", err)
+	}
+}
+
+func TestTheShelfStaysWithinItsBound(t *testing.T) {
+	r := reportOf(shop(t))
+	one, err := NewDocument(r, nil).Body(Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shelf := NewShelf(int64(one.Len()) * 5 / 2)
+	read := func(cluster string) Body {
+		r := r
+		r.Cluster = cluster
+		body, err := shelf.Body(r, Whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	a, b := read("a"), read("b")
+	read("a")
+	read("c")
+	if got := shelf.Bytes(); got > shelf.maxBytes {
+		t.Errorf("the shelf holds %d bytes, want at most %d", got, shelf.maxBytes)
+	}
+	if !sameBytes(read("a"), a) {
+		t.Error("a is gone though it was read after b")
+	}
+	if sameBytes(read("b"), b) {
+		t.Error("b is still there though it was read longest ago")
+	}
+	tiny := NewShelf(10)
+	if body, err := tiny.Body(r, Whole); err != nil || body.Len() != one.Len() || tiny.Bytes() != 0 {
+		t.Errorf("a document beyond the bound: %d bytes, %v, %d kept; want %d, none kept", body.Len(), err, tiny.Bytes(), one.Len())
+	}
+}
+
+func TestExpiredReportsAreDropped(t *testing.T) {
+	shelf, r := NewShelf(1<<20), reportOf(shop(t))
+	if _, err := shelf.Body(r, Whole); err != nil {
+		t.Fatal(err)
+	}
+	shelf.sweep(received.Add(r.TTL))
+	if shelf.Bytes() == 0 {
+		t.Error("dropped while it was an answer")
+	}
+	shelf.sweep(received.Add(r.TTL + 1))
+	if got := shelf.Bytes(); got != 0 {
+		t.Errorf("holds %d bytes of an expired report", got)
+	}
+}
+
+func TestTheListOfClustersIsTheContract(t *testing.T) {
+	sum := state.Summarize(shop(t), received)
+	body, err := EncodeClusters([]Cluster{
+		{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", ResourceVersion: "17.9f2c-20",
+			ObservedAt: observed, ReceivedAt: received, Summary: &sum, Session: Session{ID: "s-1", Phase: "Reporting", StartedAt: received, ExpiresAt: received.Add(time.Minute)}},
+		{Name: "prod-us", Stale: true, Summary: &state.Summary{}, ObservedAt: observed, Session: Session{Phase: "Backoff", Message: "dial: connection refused"}},
+		{Name: "unseen", Stale: true, Session: Session{Phase: "Idle"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "clusters.json", body)
+	none, err := EncodeClusters(nil)
+	if err != nil || string(bytes.Join(none, nil)) != "{\"clusters\":[]}\n" {
+		t.Errorf("no clusters are %s, %v", bytes.Join(none, nil), err)
+	}
+}

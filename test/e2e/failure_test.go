@@ -1,0 +1,463 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+func manifest(name, endpoint, more string) string {
+	return fmt.Sprintf("apiVersion: rollcall.dev/v1alpha1\nkind: ClusterAgent\nmetadata: {name: %s}\nspec:\n  endpoint: %s\n%s", name, endpoint, more)
+}
+
+func TestUnknownClusterIsNamed(t *testing.T) {
+	t.Parallel()
+	p := refused(t, world.master, "/api/v1/clusters/nobody", http.StatusNotFound, "NotFound")
+	if !strings.Contains(p.Detail, "nobody") {
+		t.Errorf("it does not name the cluster: %q", p.Detail)
+	}
+}
+
+func TestEndpointWithNobodyThere(t *testing.T) {
+	t.Parallel()
+	register(t, manifest("nobody-there", "wss://127.0.0.1:1", ""))
+	refused(t, world.master, "/api/v1/clusters/nobody-there", http.StatusServiceUnavailable, "DialFailed")
+	if message := condition(t, "nobody-there", "Ready", metav1.ConditionFalse, "DialFailed"); !strings.Contains(message, "127.0.0.1:1") {
+		t.Errorf("the condition does not name the endpoint: %q", message)
+	}
+}
+
+func TestEndpointWithSomebodyElseThere(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	endpoint := strings.Replace(server.URL, "https", "wss", 1)
+	register(t, manifest("somebody-else", endpoint, "  tls: {pinnedSHA256: [\""+strings.Repeat("00", 32)+"\"]}\n"))
+	refused(t, world.master, "/api/v1/clusters/somebody-else", http.StatusServiceUnavailable, "CertificateRefused")
+}
+
+func TestEndpointThatSendsGarbage(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"rollcall.v1"}})
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		_ = conn.Write(r.Context(), websocket.MessageBinary, []byte("\xff\xffthis is no frame"))
+		_, _, _ = conn.Read(r.Context())
+	}))
+	t.Cleanup(server.Close)
+	register(t, manifest("garbage", strings.Replace(server.URL, "https", "wss", 1), fmt.Sprintf("  tls: {pinnedSHA256: [%s]}\n", pinOf(server))))
+	refused(t, world.master, "/api/v1/clusters/garbage", http.StatusServiceUnavailable, "ProtocolError")
+}
+
+func TestGarbageFromAMasterDisturbsNobody(t *testing.T) {
+	t.Parallel()
+	a := agent(t, "disturbed", "mode: Continuous")
+	before := ask(t, world.master, "disturbed")
+	_, response, err := websocket.Dial(t.Context(), a.Endpoint+"/v1/report", &websocket.DialOptions{
+		HTTPClient: a.HTTP, Subprotocols: []string{"rollcall.v1"}, HTTPHeader: http.Header{"Authorization": {"Bearer nonsense"}},
+	})
+	if err == nil || response == nil || response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a dial without a valid token: %v, %v", response, err)
+	}
+	if after := ask(t, world.master, "disturbed"); after.Session.ID != before.Session.ID {
+		t.Errorf("session %s became %s", before.Session.ID, after.Session.ID)
+	}
+}
+
+func TestAgentOfAnotherNameIsRefused(t *testing.T) {
+	t.Parallel()
+	a, err := world.stack.StartAgent(t.Context(), world.member, "really-this")
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, strings.Replace(a.Manifest(""), "name: really-this", "name: not-that", 1))
+	// The token is for another audience, so the agent refuses it before it says its name.
+	refused(t, world.master, "/api/v1/clusters/not-that", http.StatusServiceUnavailable, "Unauthorized")
+}
+
+func TestAnotherClusterThanExpectedIsRefusedAndNamed(t *testing.T) {
+	t.Parallel()
+	const expected = "00000000-0000-0000-0000-000000000000"
+	a := agentWith(t, "other-uid", "  clusterUID: "+expected+"\n")
+	refused(t, world.master, "/api/v1/clusters/other-uid", http.StatusServiceUnavailable, "ClusterUIDMismatch")
+	uid, err := world.member.UID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := condition(t, "other-uid", "Ready", metav1.ConditionFalse, "ClusterUIDMismatch")
+	if !strings.Contains(message, expected) || !strings.Contains(message, uid) {
+		t.Errorf("the condition does not name both: %q", message)
+	}
+	if _, err := world.hub.Kubectl("patch", "clusteragent", a.Cluster, "--type=merge", "-p", `{"spec":{"clusterUID":"`+uid+`"}}`); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, func() error {
+		_, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/other-uid")
+		return err
+	})
+}
+
+// agentWith is agent with more in its ClusterAgent's spec.
+func agentWith(t *testing.T, name, spec string) *stack.Agent {
+	t.Helper()
+	a, err := world.stack.StartAgent(t.Context(), world.member, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, a.Manifest("")+spec)
+	return a
+}
+
+func TestClusterIsNamedByItsIPAndTheOlderKeepsIt(t *testing.T) {
+	t.Parallel()
+	agentWith(t, "older", "  clusterIPs: [203.0.113.7, \"2001:db8::7\"]\n")
+	condition(t, "older", "Ready", metav1.ConditionTrue, "Succeeded")
+	for _, ip := range []string{"203.0.113.7", "2001:db8::7"} {
+		if d := ask(t, world.master, ip); d.Cluster != "older" {
+			t.Errorf("%s is %q, want older", ip, d.Cluster)
+		}
+	}
+	<-time.After(1100 * time.Millisecond) // creationTimestamp counts in seconds
+	agentWith(t, "younger", "  clusterIPs: [203.0.113.7]\n")
+	if message := condition(t, "younger", "Ready", metav1.ConditionFalse, "ClusterIPConflict"); !strings.Contains(message, "older") || !strings.Contains(message, "203.0.113.7") {
+		t.Errorf("the condition does not say who has what: %q", message)
+	}
+	if d := ask(t, world.master, "younger"); d.Cluster != "younger" {
+		t.Errorf("by its name it is %q", d.Cluster)
+	}
+	if d := ask(t, world.master, "203.0.113.7"); d.Cluster != "older" {
+		t.Errorf("the address went to %q", d.Cluster)
+	}
+	if _, err := world.hub.Kubectl("delete", "clusteragent", "older"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, func() error {
+		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/203.0.113.7")
+		if err == nil && d.Cluster != "younger" {
+			err = fmt.Errorf("the address is with %q", d.Cluster)
+		}
+		return err
+	})
+	condition(t, "younger", "Ready", metav1.ConditionTrue, "Succeeded")
+}
+
+func TestSuspendedClusterIsRefusedAndComesBack(t *testing.T) {
+	t.Parallel()
+	a := agent(t, "suspended", "mode: Continuous")
+	ask(t, world.master, "suspended")
+	patch := func(suspend bool) {
+		if _, err := world.hub.Kubectl("patch", "clusteragent", "suspended", "--type=merge", "-p", fmt.Sprintf(`{"spec":{"suspend":%v}}`, suspend)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	patch(true)
+	refused(t, world.master, "/api/v1/clusters/suspended", http.StatusConflict, "Suspended")
+	holds(t, a, "rollcall_agent_sessions", 0)
+	patch(false)
+	eventually(t, 20*time.Second, func() error {
+		_, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/suspended")
+		return err
+	})
+}
+
+func TestDeletedClusterIsForgotten(t *testing.T) {
+	t.Parallel()
+	a := agent(t, "deleted", "mode: Continuous")
+	ask(t, world.master, "deleted")
+	if _, err := world.hub.Kubectl("delete", "clusteragent", "deleted"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, world.master, "/api/v1/clusters/deleted", http.StatusNotFound, "NotFound")
+	holds(t, a, "rollcall_agent_sessions", 0)
+}
+
+func TestAgentKilledInASession(t *testing.T) {
+	t.Parallel()
+	a := agent(t, "killed", "requestPeriod: 1s, cacheTTL: 3s")
+	before := ask(t, world.master, "killed")
+	a.Kill()
+	refused(t, world.master, "/api/v1/clusters/killed?timeout=1s", http.StatusServiceUnavailable, "DialFailed")
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, func() error {
+		after, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/killed")
+		if err == nil && after.ResourceVersion == before.ResourceVersion {
+			err = fmt.Errorf("still %s", after.ResourceVersion)
+		}
+		return err
+	})
+}
+
+func TestMetricsAPIMissing(t *testing.T) {
+	t.Parallel()
+	bare, err := kube.Start(t.Context(), kube.Options{Name: "bare"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(bare.Close)
+	a, err := world.stack.StartAgent(t.Context(), bare, "bare")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Kill() })
+	register(t, a.Manifest(""))
+	eventually(t, 20*time.Second, func() error {
+		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
+		if usage := d.section(state.SectionUsage); err == nil && usage.Error.Reason != "Unavailable" {
+			err = fmt.Errorf("usage: %+v", usage)
+		}
+		return err
+	})
+	t.Run("API server away and back", func(t *testing.T) { serverAwayAndBack(t, bare, a) })
+}
+
+// serverAwayAndBack takes a member's API server away for a minute.
+func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
+	if _, err := member.Kubectl("create", "service", "nodeport", "kept", "--tcp=80:80", "--node-port=31234"); err != nil {
+		t.Fatal(err)
+	}
+	portKept := func(d document) error {
+		for _, p := range d.Ports {
+			if p.Port.Port == 31234 {
+				return nil
+			}
+		}
+		return fmt.Errorf("port 31234 is not in the port map: %v", d.Ports)
+	}
+	eventually(t, 10*time.Second, func() error {
+		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
+		if err == nil {
+			err = portKept(d)
+		}
+		return err
+	})
+	member.StopAPIServer()
+	stopped := time.Now()
+	eventually(t, 40*time.Second, func() error {
+		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
+		if err != nil {
+			return err
+		}
+		if network := d.section(state.SectionNetwork); network.Error.Reason != "Disconnected" || !d.Stale {
+			return fmt.Errorf("network: %+v, stale %v", network, d.Stale)
+		}
+		return portKept(d)
+	})
+	eventually(t, 10*time.Second, func() error {
+		answer, err := a.HTTP.Get(a.URL + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			return fmt.Errorf("the agent says it is ready")
+		}
+		return nil
+	})
+	<-time.After(time.Until(stopped.Add(time.Minute)))
+	d := ask(t, world.master, "bare")
+	if age := time.Since(d.section(state.SectionNetwork).ObservedAt); age < 45*time.Second {
+		t.Errorf("after a minute the network section calls itself %s old", age)
+	}
+	if err := portKept(d); err != nil {
+		t.Error(err)
+	}
+	if err := member.StartAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() error {
+		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
+		if network := d.section(state.SectionNetwork); err == nil && (network.Error.Reason != "" || d.Stale) {
+			err = fmt.Errorf("network: %+v, stale %v", network, d.Stale)
+		}
+		return err
+	})
+}
+
+func TestClaimsForbiddenToTheAgent(t *testing.T) {
+	t.Parallel()
+	_, kubeconfig, err := world.member.User("blind-agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: blind-agent}
+rules:
+- {apiGroups: [""], resources: [nodes, pods, services], verbs: [list, watch]}
+- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
+- {apiGroups: [""], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: blind-agent}
+subjects: [{kind: User, name: blind-agent, apiGroup: rbac.authorization.k8s.io}]
+roleRef: {kind: ClusterRole, name: blind-agent, apiGroup: rbac.authorization.k8s.io}
+`
+	if _, err := world.member.KubectlInput(role, "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := world.stack.StartAgentAs(t.Context(), kubeconfig, "blind")
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, a.Manifest(""))
+	eventually(t, 20*time.Second, func() error {
+		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/blind")
+		if err != nil {
+			return err
+		}
+		for _, name := range []state.SectionName{state.SectionStorage, state.SectionUsage} {
+			if s := d.section(name); s.Error.Reason != "Forbidden" {
+				return fmt.Errorf("%s: %+v", name, s)
+			}
+		}
+		if len(d.Nodes) == 0 || len(d.Pods) == 0 || len(d.Ports) == 0 {
+			return fmt.Errorf("%d nodes, %d pods, %d ports", len(d.Nodes), len(d.Pods), len(d.Ports))
+		}
+		return nil
+	})
+}
+
+func TestBadClusterAgentLosesNothing(t *testing.T) {
+	t.Parallel()
+	agent(t, "before-bad", "")
+	ask(t, world.master, "before-bad")
+	for _, bad := range []string{
+		manifest("10.0.0.1", "wss://10.0.0.1:7443", ""),
+		manifest("bad-endpoint", "https://10.0.0.1:7443", ""),
+		manifest("bad-path", "wss://10.0.0.1:7443/v1", ""),
+		manifest("bad-period", "wss://10.0.0.1:7443", "  reporting: {requestPeriod: 10s, cacheTTL: 10s}\n"),
+		manifest("bad-duration", "wss://10.0.0.1:7443", "  reporting: {sessionDuration: soon}\n"),
+	} {
+		if out, err := world.hub.KubectlInput(bad, "apply", "-f", "-"); err == nil {
+			t.Errorf("the API server took\n%s\n%s", bad, out)
+		}
+	}
+	ask(t, world.master, "before-bad")
+}
+
+func TestMasterKilledInASession(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	redis, err := stack.StartRedis(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	hub, master := ownHub(t, dir, "--cache", redis.URL)
+	a, err := world.stack.StartAgent(t.Context(), world.member, "survivor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hub.KubectlInput(a.Manifest("cacheTTL: 1m"), "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	var before document
+	eventually(t, 20*time.Second, func() (err error) {
+		before, err = tryAsk(t.Context(), master, "/api/v1/clusters/survivor")
+		return err
+	})
+	redis.Holds(t.Context(), "survivor")
+	master.Kill()
+	a.Kill() // so that only Redis can answer
+	if err := master.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := tryAsk(t.Context(), master, "/api/v1/clusters/survivor?timeout=1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.ResourceVersion != before.ResourceVersion || len(after.Pods) != len(before.Pods) {
+		t.Logf("before %s with %d pods, after %s with %d", before.ResourceVersion, len(before.Pods), after.ResourceVersion, len(after.Pods))
+	}
+	eventually(t, 20*time.Second, func() error {
+		ca := clusterAgent(t, hub, "survivor")
+		if ca.Status.Session.Phase == "Reporting" {
+			return fmt.Errorf("status.session still says what the killed master left: %+v", ca.Status.Session)
+		}
+		return nil
+	})
+}
+
+func TestRedisAwayAtStartAndLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	redis, err := stack.StartRedis(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	redis.Kill()
+	hub, master := ownHub(t, dir, "--cache", redis.URL)
+	a, err := world.stack.StartAgent(t.Context(), world.member, "uncached")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hub.KubectlInput(a.Manifest("requestPeriod: 1s, cacheTTL: 3s"), "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	answers := func() error {
+		_, err := tryAsk(t.Context(), master, "/api/v1/clusters/uncached")
+		return err
+	}
+	eventually(t, 20*time.Second, answers)
+	if err := redis.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() error {
+		if err := answers(); err != nil {
+			return err
+		}
+		return redis.Holds(t.Context(), "uncached")
+	})
+	redis.Kill()
+	if err := answers(); err != nil {
+		t.Error(err)
+	}
+	log, err := os.ReadFile(master.LogFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(log), "\n"); n > 60 {
+		t.Errorf("the master logged %d lines:\n%s", n, log)
+	}
+}
+
+// ownHub is a hub and a master of a test's own.
+func ownHub(t *testing.T, dir string, flags ...string) (*kube.Cluster, *stack.Master) {
+	t.Helper()
+	hub, err := kube.Start(t.Context(), kube.Options{Name: "hub-" + filepath.Base(dir)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hub.Close)
+	master, err := world.stack.StartMaster(t.Context(), hub, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		if err := master.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return hub, master
+}

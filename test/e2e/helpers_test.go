@@ -1,0 +1,251 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/v1alpha1"
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+// document is an answer about one cluster, as far as the tests read it.
+type document struct {
+	Cluster         string    `json:"cluster"`
+	UID             string    `json:"uid"`
+	ResourceVersion string    `json:"resourceVersion"`
+	ReceivedAt      time.Time `json:"receivedAt"`
+	Stale           bool      `json:"stale"`
+	Session         struct {
+		ID        string    `json:"id"`
+		Phase     string    `json:"phase"`
+		StartedAt time.Time `json:"startedAt"`
+		ExpiresAt time.Time `json:"expiresAt"`
+	} `json:"session"`
+	Sections   []section             `json:"sections"`
+	Summary    state.Summary         `json:"summary"`
+	Nodes      []state.NodeView      `json:"nodes"`
+	Pods       []state.PodView       `json:"pods"`
+	Containers []state.ContainerView `json:"containers"`
+	Ports      []state.PortView      `json:"ports"`
+}
+
+type section struct {
+	Name       string             `json:"name"`
+	ObservedAt time.Time          `json:"observedAt"`
+	Error      state.SectionError `json:"error"`
+}
+
+func (d document) section(name state.SectionName) section {
+	for _, s := range d.Sections {
+		if s.Name == name.String() {
+			return s
+		}
+	}
+	return section{}
+}
+
+// problem is an application/problem+json answer.
+type problem struct {
+	Status int    `json:"status"`
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+}
+
+// ask gets the whole of a cluster and wants it to be there.
+func ask(t *testing.T, m *stack.Master, cluster string) document {
+	t.Helper()
+	d, err := tryAsk(t.Context(), m, "/api/v1/clusters/"+cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func tryAsk(ctx context.Context, m *stack.Master, path string) (d document, err error) {
+	answer, err := m.Get(ctx, path)
+	if err != nil {
+		return d, err
+	}
+	if answer.Status != http.StatusOK {
+		return d, fmt.Errorf("GET %s: %d %s", path, answer.Status, answer.Body)
+	}
+	return d, answer.Decode(&d)
+}
+
+// refused gets a path and wants the problem with that status and reason.
+func refused(t *testing.T, m *stack.Master, path string, status int, reason string) problem {
+	t.Helper()
+	var p problem
+	eventually(t, 20*time.Second, func() error {
+		answer, err := m.Get(t.Context(), path)
+		if err != nil {
+			return err
+		}
+		p = problem{}
+		if err := answer.Decode(&p); err != nil {
+			return err
+		}
+		if answer.Status != status || p.Reason != reason {
+			return fmt.Errorf("GET %s: %d %s, want %d %s", path, answer.Status, answer.Body, status, reason)
+		}
+		return nil
+	})
+	return p
+}
+
+// eventually wants f to succeed before the time is over, and says its last error if not.
+func eventually(t *testing.T, within time.Duration, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %v", within, err)
+		}
+		<-ticker.C
+	}
+}
+
+// agentUser is a user of the member cluster with the agent's rights and a name of its
+// own in the audit log; it gives the kubeconfig.
+func agentUser(t *testing.T, cluster *kube.Cluster, name string) string {
+	t.Helper()
+	_, kubeconfig, err := cluster.User(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: name, APIGroup: rbacv1.GroupName}},
+		RoleRef:    rbacv1.RoleRef{Kind: "ClusterRole", Name: "rollcall-agent", APIGroup: rbacv1.GroupName},
+	}
+	if _, err := cluster.Client().RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return kubeconfig
+}
+
+// agent starts an agent of this test's own in the shared member cluster, and registers
+// it with the shared master.
+func agent(t *testing.T, name, reporting string, flags ...string) *stack.Agent {
+	t.Helper()
+	a, err := world.stack.StartAgent(t.Context(), world.member, name, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, a.Manifest(reporting))
+	return a
+}
+
+// register applies ClusterAgents to the hub, and takes them away after the test.
+func register(t *testing.T, manifest string) {
+	t.Helper()
+	if out, err := world.hub.KubectlInput(manifest, "apply", "-f", "-"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		if _, err := world.hub.KubectlInput(manifest, "delete", "--ignore-not-found", "--wait=false", "-f", "-"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// clusterAgent reads a ClusterAgent of the hub.
+func clusterAgent(t *testing.T, hub *kube.Cluster, name string) *v1alpha1.ClusterAgent {
+	t.Helper()
+	out, err := hub.Kubectl("get", "clusteragent", name, "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ca v1alpha1.ClusterAgent
+	if err := json.Unmarshal([]byte(out), &ca); err != nil {
+		t.Fatal(err)
+	}
+	return &ca
+}
+
+// condition waits until a ClusterAgent's condition has that status and reason, and
+// gives its message.
+func condition(t *testing.T, name, kind string, status metav1.ConditionStatus, reason string) string {
+	t.Helper()
+	var message string
+	eventually(t, 30*time.Second, func() error {
+		ca := clusterAgent(t, world.hub, name)
+		for _, c := range ca.Status.Conditions {
+			if c.Type == kind && c.Status == status && c.Reason == reason {
+				message = c.Message
+				return nil
+			}
+		}
+		return fmt.Errorf("ClusterAgent %s: want %s=%s/%s, has %+v", name, kind, status, reason, ca.Status.Conditions)
+	})
+	return message
+}
+
+// metric reads one of an agent's metrics, summed over its labels.
+func metric(ctx context.Context, a *stack.Agent, name string) (sum float64, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.Metrics+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := a.HTTP.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	return sumOf(response.Body, name)
+}
+
+// holds waits until an agent's metric has a value.
+func holds(t *testing.T, a *stack.Agent, name string, want float64) {
+	t.Helper()
+	eventually(t, 10*time.Second, func() error {
+		got, err := metric(t.Context(), a, name)
+		if err == nil && got != want {
+			err = fmt.Errorf("%s is %v, want %v", name, got, want)
+		}
+		return err
+	})
+}
+
+// requests are what a user asked of the member's API server since a time, one line
+// each, renewed watches apart.
+func requests(t *testing.T, user string, since time.Time) []string {
+	t.Helper()
+	events, err := world.member.AuditFor(user, since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, e := range events {
+		if e.Verb != "watch" {
+			lines = append(lines, e.String())
+		}
+	}
+	return lines
+}
+
+func lines(list []string) string { return "\n  " + strings.Join(list, "\n  ") }
+
+func mustAudit(t *testing.T, user string, since time.Time) []kube.AuditEvent {
+	t.Helper()
+	events, err := world.member.AuditFor(user, since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
+}

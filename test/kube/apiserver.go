@@ -1,0 +1,182 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+)
+
+// Files of the API server in the cluster's folder.
+const (
+	caFile              = "pki/ca.crt"
+	serverPairFile      = "pki/apiserver"
+	aggregatorPairFile  = "pki/front-proxy"
+	serviceAccountFile  = "pki/service-accounts.key"
+	auditPolicyFile     = "audit-policy.yaml"
+	auditLogFile        = "audit.log"
+	aggregatorUser      = "front-proxy"
+	adminUser           = "admin"
+	apiServerUse        = "apiserver"
+	serviceClusterCIDRs = "10.96.0.0/16,fd00:96::/112"
+)
+
+// prepareFiles writes what the API server and its clients read.
+func (c *Cluster) prepareFiles() error {
+	address, err := c.address(apiServerUse)
+	if err != nil {
+		return err
+	}
+	c.server = "https://" + address
+	if err := c.writeCertificates(); err != nil {
+		return err
+	}
+	if c.options.Audit {
+		if _, err := c.dir.write(auditPolicy, auditPolicyFile); err != nil {
+			return err
+		}
+	}
+	return c.prepareAdministrator()
+}
+
+func (c *Cluster) prepareAdministrator() error {
+	config, path, err := c.User(adminUser, administrators)
+	if err != nil {
+		return err
+	}
+	config.QPS = -1 // no limit on the client's side
+	config.WarningHandler = rest.NoWarnings{}
+	c.admin, c.Kubeconfig = config, path
+	if c.client, err = kubernetes.NewForConfig(inProtobuf(config)); err != nil {
+		return fmt.Errorf("make the administrator's client: %w", err)
+	}
+	if c.metadata, err = metadata.NewForConfig(config); err != nil {
+		return fmt.Errorf("make the administrator's metadata client: %w", err)
+	}
+	return nil
+}
+
+// inProtobuf is for clients of Kubernetes' own kinds: custom resources have no protobuf form.
+func inProtobuf(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	return config
+}
+
+func (c *Cluster) writeCertificates() (err error) {
+	if c.ca, err = newAuthority("rollcall-test-" + c.Name); err != nil {
+		return err
+	}
+	server, err := c.ca.server("localhost", "kubernetes", "kubernetes.default.svc")
+	if err != nil {
+		return err
+	}
+	aggregator, err := c.ca.user(aggregatorUser)
+	if err != nil {
+		return err
+	}
+	serviceAccounts, err := encodeKey(c.ca.key)
+	if err != nil {
+		return err
+	}
+	for file, content := range map[string][]byte{
+		caFile:                      c.ca.PEM,
+		serverPairFile + ".crt":     server.certificate,
+		serverPairFile + ".key":     server.key,
+		aggregatorPairFile + ".crt": aggregator.certificate,
+		aggregatorPairFile + ".key": aggregator.key,
+		serviceAccountFile:          serviceAccounts,
+	} {
+		if _, err := c.dir.write(content, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartAPIServer starts the API server again after [Cluster.StopAPIServer], on the same port and with the same data, and
+// returns when it is ready.
+func (c *Cluster) StartAPIServer(ctx context.Context) error {
+	if c.apiServer != nil {
+		return errors.New("the API server is running")
+	}
+	etcd, err := c.address("etcd")
+	if err != nil {
+		return err
+	}
+	port, err := c.ports.Of(apiServerUse)
+	if err != nil {
+		return err
+	}
+	arguments := append(c.apiServerArguments(), fmt.Sprintf("--secure-port=%d", port), "--etcd-servers=http://"+etcd)
+	if c.apiServer, err = c.run("kube-apiserver", arguments...); err != nil {
+		return err
+	}
+	return c.apiServer.WaitReady(ctx, func(ctx context.Context) error {
+		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+	})
+}
+
+// StopAPIServer kills the API server: connections break at once, and new ones are refused.
+func (c *Cluster) StopAPIServer() {
+	if c.apiServer != nil {
+		c.apiServer.Kill()
+		c.apiServer = nil
+	}
+}
+
+// FreezeAPIServer halts the API server as a cut cable would: connections stay open and nothing answers.
+func (c *Cluster) FreezeAPIServer() {
+	c.apiServer.Signal(syscall.SIGSTOP)
+}
+
+// ThawAPIServer ends what [Cluster.FreezeAPIServer] began.
+func (c *Cluster) ThawAPIServer() {
+	c.apiServer.Signal(syscall.SIGCONT)
+}
+
+func (c *Cluster) apiServerArguments() []string {
+	arguments := []string{
+		"--bind-address=127.0.0.1",
+		"--advertise-address=127.0.0.1",
+		"--endpoint-reconciler-type=none", // a loopback address makes no valid endpoint
+		"--service-cluster-ip-range=" + serviceClusterCIDRs,
+		"--tls-cert-file=" + c.dir.file(serverPairFile+".crt"),
+		"--tls-private-key-file=" + c.dir.file(serverPairFile+".key"),
+		"--client-ca-file=" + c.dir.file(caFile),
+		"--authorization-mode=Node,RBAC",
+		"--allow-privileged=true",
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-key-file=" + c.dir.file(serviceAccountFile),
+		"--service-account-signing-key-file=" + c.dir.file(serviceAccountFile),
+		"--requestheader-client-ca-file=" + c.dir.file(caFile),
+		"--requestheader-allowed-names=" + aggregatorUser,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + c.dir.file(aggregatorPairFile+".crt"),
+		"--proxy-client-key-file=" + c.dir.file(aggregatorPairFile+".key"),
+		// One machine plays a whole cluster at once: nothing here shall wait for its turn.
+		"--enable-priority-and-fairness=false",
+		"--max-requests-inflight=0",
+		"--max-mutating-requests-inflight=0",
+	}
+	if !c.options.ControllerManager {
+		// Nobody makes the service accounts that this plugin asks of each pod.
+		arguments = append(arguments, "--disable-admission-plugins=ServiceAccount")
+	}
+	if c.options.Audit {
+		arguments = append(arguments,
+			"--audit-policy-file="+c.dir.file(auditPolicyFile),
+			"--audit-log-path="+c.dir.file(auditLogFile),
+			"--audit-log-maxsize=0", // one file, never rotated
+		)
+	}
+	return arguments
+}

@@ -1,0 +1,52 @@
+package kube
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+const binariesScript = "hack/kube-binaries.sh"
+
+// Binaries returns the folder with the executables of a cluster: $ROLLCALL_KUBE_BINARIES where set, else what
+// hack/kube-binaries.sh says, which builds them at its first run and shows its progress on stderr.
+func Binaries() (string, error) {
+	if dir := os.Getenv("ROLLCALL_KUBE_BINARIES"); dir != "" {
+		return dir, nil
+	}
+	script, err := findUpwards(binariesScript)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(script)
+	cmd.Stderr = os.Stderr
+	output, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("build the Kubernetes binaries with %s: %w", script, err)
+	}
+	return string(bytes.TrimSpace(output)), nil
+}
+
+// findUpwards finds a file of the repository from any folder in it.
+func findUpwards(file string) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", file, err)
+	}
+	for {
+		path := filepath.Join(dir, file)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("find %s: %w", file, err)
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("find %s: it is in no folder above the working folder; set ROLLCALL_KUBE_BINARIES", file)
+		}
+		dir = parent
+	}
+}

@@ -1,0 +1,190 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+
+	"rollcall.dev/rollcall/test/proc"
+)
+
+// Options say what a cluster consists of. The zero value is etcd and kube-apiserver, up in about three seconds.
+type Options struct {
+	// Name tells clusters that run side by side apart, in messages and folder names. Default "kube".
+	Name string
+
+	Scheduler         bool
+	ControllerManager bool
+	// Kwok plays the kubelet of every node that has the annotation of [KwokNode].
+	Kwok bool
+	// MetricsServer serves metrics.k8s.io from what kwok reports; it needs Kwok.
+	MetricsServer bool
+	// Audit keeps the audit log that [Cluster.Audit] reads.
+	Audit bool
+
+	// Dir takes everything the cluster writes, and is left as it is by Close. Default: a temporary folder that Close removes.
+	Dir string
+	// Binaries is the folder with the executables. Default: what [Binaries] finds.
+	Binaries string
+	// Log receives a line per step. Default: none.
+	Log func(format string, args ...any)
+}
+
+// Cluster is a running cluster. Its methods may be called from several goroutines, but Close, StopAPIServer and
+// StartAPIServer only from one at a time.
+type Cluster struct {
+	// Name is Options.Name.
+	Name string
+	// Kubeconfig is the path of the administrator's kubeconfig.
+	Kubeconfig string
+
+	options Options
+	dir     *workdir
+	ports   proc.Ports
+	ca      *authority
+
+	// server is the API server's URL.
+	server string
+	// The administrator's.
+	admin    *rest.Config
+	client   kubernetes.Interface
+	metadata metadata.Interface
+
+	etcd      *proc.Process
+	apiServer *proc.Process
+	others    []*proc.Process
+}
+
+// Start starts a cluster and returns when its API server is ready to serve, and with a controller-manager when pods can
+// be created. What it has started is stopped when it fails; the error then ends with the last lines of the log at fault.
+func Start(ctx context.Context, options Options) (*Cluster, error) {
+	c, err := newCluster(options)
+	if err != nil {
+		return nil, fmt.Errorf("prepare cluster: %w", err)
+	}
+	if err := c.start(ctx); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("start cluster %s: %w", c.Name, err)
+	}
+	return c, nil
+}
+
+func newCluster(options Options) (*Cluster, error) {
+	if options.Name == "" {
+		options.Name = "kube"
+	}
+	if options.Log == nil {
+		options.Log = func(string, ...any) {}
+	}
+	if options.MetricsServer && !options.Kwok {
+		return nil, errors.New("MetricsServer needs Kwok, which serves the metrics that it reads")
+	}
+	if options.Binaries == "" {
+		binaries, err := Binaries()
+		if err != nil {
+			return nil, err
+		}
+		options.Binaries = binaries
+	}
+	dir, err := newWorkdir(options.Dir, options.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{Name: options.Name, options: options, dir: dir}, nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	began := time.Now()
+	if err := c.prepareFiles(); err != nil {
+		return err
+	}
+	if err := c.startEtcd(ctx); err != nil {
+		return err
+	}
+	if err := c.StartAPIServer(ctx); err != nil {
+		return err
+	}
+	if err := c.startOthers(ctx); err != nil {
+		return err
+	}
+	c.options.Log("cluster %s: up at %s in %.1f s", c.Name, c.admin.Host, time.Since(began).Seconds())
+	return nil
+}
+
+func (c *Cluster) startOthers(ctx context.Context) error {
+	steps := []struct {
+		wanted bool
+		start  func(context.Context) error
+	}{
+		{c.options.ControllerManager, c.startControllerManager},
+		{c.options.Scheduler, c.startScheduler},
+		{c.options.Kwok, c.startKwok},
+		{c.options.MetricsServer, c.startMetricsServer},
+		{c.options.ControllerManager, c.waitForServiceAccount},
+	}
+	for _, step := range steps {
+		if !step.wanted {
+			continue
+		}
+		if err := step.start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close stops every process, frees the ports and removes the temporary folder. It may be called more than once.
+func (c *Cluster) Close() {
+	for _, p := range c.others {
+		p.Kill()
+	}
+	c.StopAPIServer()
+	if c.etcd != nil {
+		c.etcd.Kill()
+	}
+	c.ports.Release()
+	c.dir.remove()
+}
+
+// Config returns a client configuration of the cluster's administrator that is not slowed down on the client's side.
+func (c *Cluster) Config() *rest.Config {
+	return rest.CopyConfig(c.admin)
+}
+
+// Client returns a client of the cluster's administrator.
+func (c *Cluster) Client() kubernetes.Interface {
+	return c.client
+}
+
+// UID returns the UID of the kube-system namespace, by which clusters are told apart.
+func (c *Cluster) UID(ctx context.Context) (string, error) {
+	namespace, err := c.client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read the UID of cluster %s: %w", c.Name, err)
+	}
+	return string(namespace.UID), nil
+}
+
+// LogFile returns the path of a process's log, by the name of its executable.
+func (c *Cluster) LogFile(executable string) string {
+	return c.dir.file("logs", executable+".log")
+}
+
+func (c *Cluster) executable(name string) string {
+	return filepath.Join(c.options.Binaries, name)
+}
+
+// run starts one executable of the cluster, with its log in the cluster's folder.
+func (c *Cluster) run(name string, args ...string) (*proc.Process, error) {
+	c.options.Log("cluster %s: starting %s", c.Name, name)
+	return proc.Start(proc.Command{
+		Executable: c.executable(name), Args: args, LogFile: c.LogFile(name), Home: c.dir.path,
+	})
+}

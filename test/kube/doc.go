@@ -1,0 +1,16 @@
+// Package kube runs real Kubernetes clusters for tests, benchmarks and the demo: etcd and kube-apiserver, and on request
+// scheduler, controller-manager, kwok (which plays the kubelets) and metrics-server. All of them are child processes on
+// 127.0.0.1 that end with the cluster, and with this process whatever way it ends. Linux only.
+//
+// The package owns processes, certificates, kubeconfigs, the audit log and scenarios of odd workloads. It knows nothing
+// of Rollcall, so that what it says of a cluster is an independent witness.
+//
+// A test takes the cluster that its package shares:
+//
+//	func TestMain(m *testing.M) { goleak.VerifyTestMain(kube.Main(m)) }
+//
+//	func TestSomething(t *testing.T) {
+//		cluster := kube.Shared(t, kube.Options{Name: "hub"})
+//		…
+//	}
+package kube

@@ -1,0 +1,99 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+)
+
+const metricsServer = "metrics-server"
+
+// metricsAPIService hands metrics.k8s.io to metrics-server. Its API type is in a module that nothing else here needs.
+const metricsAPIService = `{
+  "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+  "metadata": {"name": "v1beta1.metrics.k8s.io"},
+  "spec": {
+    "group": "metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
+    "insecureSkipTLSVerify": true,
+    "service": {"namespace": "kube-system", "name": "metrics-server", "port": %d}
+  }
+}`
+
+func (c *Cluster) startMetricsServer(ctx context.Context) error {
+	port, err := c.ports.Of(metricsServer)
+	if err != nil {
+		return err
+	}
+	err = c.startComponent(metricsServer, "system:metrics-server", func(kubeconfig string) []string {
+		return []string{
+			"--kubeconfig=" + kubeconfig,
+			"--authentication-kubeconfig=" + kubeconfig,
+			"--authorization-kubeconfig=" + kubeconfig,
+			"--bind-address=127.0.0.1",
+			fmt.Sprintf("--secure-port=%d", port),
+			"--cert-dir=" + c.dir.file("metrics-server"),
+			"--metric-resolution=15s",
+			"--kubelet-insecure-tls",
+			"--kubelet-use-node-status-port",
+			// Nodes have addresses of their own but one kwok, which this type of address names.
+			"--kubelet-preferred-address-types=" + string(corev1.NodeInternalDNS),
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return c.registerMetricsServer(ctx, port)
+}
+
+// registerMetricsServer makes the API server forward metrics.k8s.io to this machine: a Service of type ExternalName
+// needs neither endpoints nor a network.
+func (c *Cluster) registerMetricsServer(ctx context.Context, port int) error {
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: metricsServer},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost"},
+	}
+	if _, err := c.client.CoreV1().Services(service.Namespace).Create(ctx, service, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("make the Service of metrics-server: %w", err)
+	}
+	err := c.client.Discovery().RESTClient().Post().AbsPath("/apis/apiregistration.k8s.io/v1/apiservices").
+		SetHeader("Content-Type", "application/json").
+		Body(fmt.Appendf(nil, metricsAPIService, port)).Do(ctx).Error()
+	if err != nil {
+		return fmt.Errorf("make the APIService of metrics-server: %w", err)
+	}
+	return nil
+}
+
+// WaitForMetrics returns when metrics.k8s.io has samples of that many nodes: two readings, so up to 35 s after the first
+// node is up.
+func (c *Cluster) WaitForMetrics(ctx context.Context, nodes int) error {
+	last := errors.New("not asked yet")
+	err := wait.PollUntilContextCancel(ctx, settleInterval, true, func(ctx context.Context) (bool, error) {
+		var sampled int
+		if sampled, last = c.sampledNodes(ctx); last == nil && sampled < nodes {
+			last = fmt.Errorf("%d nodes of %d have samples", sampled, nodes)
+		}
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the metrics of cluster %s: %w (last try: %w)", c.Name, err, last)
+	}
+	return nil
+}
+
+func (c *Cluster) sampledNodes(ctx context.Context) (int, error) {
+	answer, err := c.client.Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").DoRaw(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var list struct{ Items []json.RawMessage }
+	if err := json.Unmarshal(answer, &list); err != nil {
+		return 0, fmt.Errorf("parse the node metrics: %w", err)
+	}
+	return len(list.Items), nil
+}

@@ -1,0 +1,90 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// mutator changes a populated cluster at random.
+type mutator struct {
+	*Cluster
+	random *rand.Rand
+	count  int // changes made so far, for names
+}
+
+// errInapplicable says that there was nothing that a change could be made to.
+var errInapplicable = errors.New("nothing to change")
+
+// changes are all kinds of change; each is as likely as any other. The ones for workloads, pods, nodes and Services are
+// in files of their own.
+var changes = map[string]func(*mutator, context.Context) error{
+	"scale a Deployment":               (*mutator).scale,
+	"change an image":                  (*mutator).changeImage,
+	"change requests":                  (*mutator).changeRequests,
+	"delete a pod":                     (*mutator).deletePod,
+	"add a pod with a host port":       (*mutator).addPod,
+	"flip a pod's readiness":           (*mutator).flipPodReady,
+	"restart a container":              (*mutator).restartContainer,
+	"cordon or uncordon a node":        (*mutator).flipCordon,
+	"flip a node's readiness":          (*mutator).flipNodeReady,
+	"taint or untaint a node":          (*mutator).flipTaint,
+	"add a Service":                    (*mutator).addService,
+	"remove a Service":                 (*mutator).removeService,
+	"change a node port":               (*mutator).changeNodePort,
+	"change a traffic policy":          (*mutator).flipTrafficPolicy,
+	"change external IPs":              (*mutator).changeExternalIPs,
+	"change a load balancer's address": (*mutator).changeIngress,
+}
+
+// Mutate makes n random changes to what [Populate] made: what people, controllers and kubelets do to a cluster in a day.
+// It returns at once after the last; see [Cluster.Settle]. Equal seeds choose equally where the clusters are equal.
+func Mutate(ctx context.Context, c *Cluster, n int, seed uint64) error {
+	m := &mutator{Cluster: c, random: rand.New(rand.NewPCG(seed, 2))}
+	kinds := slices.Sorted(maps.Keys(changes))
+	for tries := 0; m.count < n; tries++ {
+		if tries > 10*n {
+			return fmt.Errorf("change cluster %s: only %d changes of %d could be made", c.Name, m.count, n)
+		}
+		kind := kinds[m.random.IntN(len(kinds))]
+		switch err := changes[kind](m, ctx); {
+		case err == nil:
+			m.count++
+		case errors.Is(err, errInapplicable), apierrors.IsConflict(err), apierrors.IsNotFound(err):
+			// Controllers were faster, or there is nothing of that kind left: choose again.
+		default:
+			return fmt.Errorf("change cluster %s: %s: %w", c.Name, kind, err)
+		}
+	}
+	return nil
+}
+
+// pick chooses one of a list's items that fits.
+func pick[T any](m *mutator, items []T, fits func(*T) bool) (*T, error) {
+	var fitting []*T
+	for i := range items {
+		if fits(&items[i]) {
+			fitting = append(fitting, &items[i])
+		}
+	}
+	if len(fitting) == 0 {
+		return nil, errInapplicable
+	}
+	return fitting[m.random.IntN(len(fitting))], nil
+}
+
+// populated tells whether a namespace is one of the scenario's rather than of the cluster itself.
+func populated(namespace string) bool {
+	switch namespace {
+	case metav1.NamespaceSystem, metav1.NamespaceDefault, metav1.NamespacePublic, corev1.NamespaceNodeLease:
+		return false
+	}
+	return true
+}

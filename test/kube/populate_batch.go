@@ -1,0 +1,35 @@
+package kube
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// batchObjects are Jobs that end, well and badly, one that does not, and a CronJob.
+func batchObjects() []any {
+	parallel := job("import")
+	parallel.Spec.Completions, parallel.Spec.Parallelism = new(int32(4)), new(int32(2))
+	failing := job("broken", withFate(FateFailed))
+	failing.Spec.BackoffLimit = new(int32(0))
+	return []any{parallel, failing, job("endless", withFate(FateEndless)), nightlyCron()}
+}
+
+func job(name string, options ...podOption) *batchv1.Job {
+	t := template(name, []corev1.Container{container("work", "registry.example/batch:2", "100m", "64Mi")}, options...)
+	t.Spec.RestartPolicy = corev1.RestartPolicyNever
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: NamespaceBatch, Name: name},
+		Spec:       batchv1.JobSpec{Template: t},
+	}
+}
+
+func nightlyCron() *batchv1.CronJob {
+	return &batchv1.CronJob{
+		ObjectMeta: metav1.ObjectMeta{Namespace: NamespaceBatch, Name: "nightly"},
+		Spec: batchv1.CronJobSpec{
+			Schedule: "0 3 * * *", Suspend: new(true),
+			JobTemplate: batchv1.JobTemplateSpec{Spec: job("nightly").Spec},
+		},
+	}
+}

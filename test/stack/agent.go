@@ -1,0 +1,103 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/proc"
+)
+
+// User is an agent's name in its cluster's audit log.
+const User = "system:serviceaccount:" + Namespace + ":rollcall-agent"
+
+// Agent is a running rollcall-agent.
+type Agent struct {
+	*proc.Process
+	// Cluster is the name that it answers for.
+	Cluster string
+	// Endpoint is where a master dials it; Pin is of its certificate.
+	Endpoint, Pin string
+	// URL is of its health endpoints, Metrics of its metrics.
+	URL, Metrics string
+	HTTP         *http.Client
+
+	stack *Stack
+	args  []string
+}
+
+// StartAgent installs a service account in the cluster, makes a certificate and
+// starts an agent that answers for name; it is ready when this returns.
+func (s *Stack) StartAgent(ctx context.Context, cluster *kube.Cluster, name string, flags ...string) (*Agent, error) {
+	kubeconfig, err := s.install(ctx, cluster, "agent")
+	if err != nil {
+		return nil, err
+	}
+	return s.StartAgentAs(ctx, kubeconfig, name, flags...)
+}
+
+// StartAgentAs is StartAgent with a kubeconfig of the caller's choice.
+func (s *Stack) StartAgentAs(ctx context.Context, kubeconfig, name string, flags ...string) (*Agent, error) {
+	a, err := s.prepareAgent(ctx, kubeconfig, name, flags)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.Start(ctx)
+}
+
+func (s *Stack) prepareAgent(ctx context.Context, kubeconfig, name string, flags []string) (*Agent, error) {
+	certificates := filepath.Join(s.options.Dir, "certificates", name)
+	if _, err := os.Stat(certificates); err != nil {
+		if _, err := s.Run(ctx, "rollcall-agent", "certgen", certificates); err != nil {
+			return nil, err
+		}
+	}
+	listen, err := s.address("agent " + name)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := s.address("agent metrics " + name)
+	if err != nil {
+		return nil, err
+	}
+	pin, err := os.ReadFile(filepath.Join(certificates, "tls.pin"))
+	if err != nil {
+		return nil, fmt.Errorf("read the pin that certgen wrote: %w", err)
+	}
+	return &Agent{
+		Cluster: name, Endpoint: "wss://" + listen, Pin: strings.TrimSpace(string(pin)), URL: "https://" + listen, Metrics: "http://" + metrics, HTTP: client(),
+		stack: s, args: append([]string{
+			"--kubeconfig", kubeconfig, "--cluster-name", name, "--listen", listen, "--metrics-listen", metrics,
+			"--tls-cert-file", filepath.Join(certificates, "tls.crt"), "--tls-key-file", filepath.Join(certificates, "tls.key"),
+			"--master-public-key-file", s.SigningKey() + ".pub",
+		}, flags...),
+	}, nil
+}
+
+// Start starts it again after it ended, on the same address.
+func (a *Agent) Start(ctx context.Context) error {
+	p, err := a.stack.start("rollcall-agent", "agent-"+a.Cluster, a.args)
+	if err != nil {
+		return err
+	}
+	a.Process = p
+	a.stack.options.Log("agent %s: starting at %s", a.Cluster, a.Endpoint)
+	return p.WaitReady(ctx, healthy(a.HTTP, a.URL+"/readyz"))
+}
+
+// Manifest is a ClusterAgent for it. Reporting is the inside of spec.reporting in
+// flow style (`requestPeriod: 1s, cacheTTL: 3s`), empty for the defaults.
+func (a *Agent) Manifest(reporting string) string {
+	return fmt.Sprintf(`apiVersion: rollcall.dev/v1alpha1
+kind: ClusterAgent
+metadata: {name: %s}
+spec:
+  endpoint: %s
+  tls: {pinnedSHA256: [%s]}
+  reporting: {%s}
+`, a.Cluster, a.Endpoint, a.Pin, reporting)
+}
