@@ -84,12 +84,13 @@ func newTarget(service id, port SlicePort, e *Endpoint) *state.Target {
 }
 
 // addTarget adds a target to those of its endpoint. Where there is one for the
-// service port already, they are merged: all addresses, and the rest as the better
+// service port already, they are merged (an address that no pod stands behind may
+// serve one port at several numbers; those stay apart): all addresses, and the rest as the better
 // one has it, since slices of two IP families or a slice and the one that replaces
 // it are not written at one instant.
 func addTarget(all []*state.Target, t *state.Target) []*state.Target {
 	for i, other := range all {
-		if other.ServicePort != t.ServicePort || other.Protocol != t.Protocol {
+		if other.ServicePort != t.ServicePort || other.Protocol != t.Protocol || t.Pod == "" && other.ContainerPort != t.ContainerPort {
 			continue
 		}
 		addresses := sortedSet(append(slices.Clone(other.Addresses), t.Addresses...))

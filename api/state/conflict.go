@@ -10,10 +10,14 @@ const AllNodes = "*"
 // equal, the nodes are equal or one is `*`, the addresses are equal or one is all,
 // and they are of different pods or Services. The scheduler checks HostPorts
 // against each other only, so a HostPort and a NodePort can meet.
+//
+// A load balancer's port is taken at its own address, not at the nodes': it meets
+// only rows of that very address. Otherwise every ingress controller that has port
+// 80 of its nodes would conflict with every load balancer's port 80.
 func Conflicts(s *State) map[*Port][]PortKey {
 	conflicts := map[*Port][]PortKey{}
 	meet := func(a, b *Port) {
-		if sameHolder(a, b) || a.Address != b.Address && a.Address != "" && b.Address != "" {
+		if sameHolder(a, b) || !addressesMeet(a, b) {
 			return
 		}
 		conflicts[a] = append(conflicts[a], portKeyOf(b))
@@ -60,6 +64,13 @@ func claims(s *State) map[claim]map[string][]*Port {
 		all[c][p.Node] = append(all[c][p.Node], p)
 	}
 	return all
+}
+
+func addressesMeet(a, b *Port) bool {
+	if a.Kind == LoadBalancer || b.Kind == LoadBalancer {
+		return a.Address == b.Address
+	}
+	return a.Address == b.Address || a.Address == "" || b.Address == ""
 }
 
 func sameHolder(a, b *Port) bool {

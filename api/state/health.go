@@ -125,7 +125,8 @@ func (j *judgement) pod(p *Pod) {
 }
 
 func (j *judgement) container(c *Container) {
-	if c.State != Waiting || !c.serves() || c.WaitingSince == 0 || beingCreated(c.Reason) {
+	unbound := c.Node == "" // that is its pod's problem, and told as such
+	if c.State != Waiting || !c.serves() || unbound || c.WaitingSince == 0 || beingCreated(c.Reason) {
 		return
 	}
 	message := c.Message

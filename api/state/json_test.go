@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"testing"
@@ -29,19 +30,25 @@ func TestEveryObjectSurvivesJSON(t *testing.T) {
 	w := statetest.New(3, 20, 300)
 	w.Sample(1_800_000_000)
 	for e := range w.State.Entries(state.KindContainer) {
-		survives(t, state.ContainerView{Container: e.Object.(*state.Container), Used: w.State.Usage.Of(e.Slot)})
+		v := state.NewContainerView(e.Object.(*state.Container), w.State.Usage.Of(e.Slot))
+		survives(t, v, func(back *state.ContainerView) {
+			if back.ExitCode != nil {
+				back.Container.ExitCode = *back.ExitCode
+			}
+		})
 	}
 	for p := range w.State.Pods() {
-		survives(t, state.PodView{Pod: p})
+		survives(t, state.PodView{Pod: p}, nil)
 	}
 	for n := range w.State.Nodes() {
 		load := *w.State.Load(n.Name)
 		load.Node = ""
-		survives(t, state.NodeView{Node: n, NodeLoad: &load})
+		survives(t, state.NodeView{Node: n, NodeLoad: &load}, nil)
 	}
 }
 
-func survives[T any](t *testing.T, v T) {
+// survives wants v to come back from JSON; mend puts back what is elsewhere in it.
+func survives[T any](t *testing.T, v T, mend func(*T)) {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -51,8 +58,24 @@ func survives[T any](t *testing.T, v T) {
 	if err := json.Unmarshal(text, &back); err != nil {
 		t.Fatal(err)
 	}
+	if mend != nil {
+		mend(&back)
+	}
 	if !reflect.DeepEqual(back, v) {
 		t.Errorf("came back as another:\n%s", text)
+	}
+}
+
+func TestExitCodeIsShownOfWhatTerminatedOnly(t *testing.T) {
+	for c, want := range map[*state.Container]bool{
+		{State: state.Terminated}:              true,
+		{State: state.Terminated, ExitCode: 3}: true,
+		{State: state.Running}:                 false,
+	} {
+		text, err := json.Marshal(state.NewContainerView(c, nil))
+		if err != nil || bytes.Contains(text, []byte(`"exitCode"`)) != want {
+			t.Errorf("%s with exit code %d: %s, %v", c.State, c.ExitCode, text, err)
+		}
 	}
 }
 

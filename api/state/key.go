@@ -26,7 +26,7 @@ func (k Kind) String() string { return name(kindNames, k) }
 //	pod             Namespace, Name
 //	container       Namespace, Name (of the pod), Sub (of the container)
 //	port            Node, Address, Protocol, Port, PortKind, Namespace, Name (of the Service or pod), Sub (of the holder: "service", "pod" or empty)
-//	target          Namespace, Name (of the Service), Sub (of the service port), Protocol, Address (the pod's name, else the first address), Node ("pod" or "address")
+//	target          Namespace, Name (of the Service), Sub (of the service port), Protocol, Address (the pod's name, else the first address), Node ("pod" or "address"), Port (that an address is reached at)
 type Key struct {
 	Kind      Kind
 	Protocol  Protocol
@@ -60,7 +60,7 @@ func (k Key) Compare(o Key) int {
 	if c := cmp.Compare(k.Sub, o.Sub); c != 0 {
 		return c
 	}
-	return cmp.Or(cmp.Compare(k.Protocol, o.Protocol), cmp.Compare(k.Node, o.Node), cmp.Compare(k.Address, o.Address))
+	return cmp.Or(cmp.Compare(k.Protocol, o.Protocol), cmp.Compare(k.Node, o.Node), cmp.Compare(k.Address, o.Address), cmp.Compare(k.Port, o.Port))
 }
 
 // Holders of a port and kinds of endpoints: they keep a Service and a pod of one
@@ -93,10 +93,12 @@ func (p *Port) Key() Key {
 
 func (t *Target) Key() Key {
 	k := targetsKey(t.ServiceNamespace, t.Service, t.ServicePort, t.Protocol)
-	k.Address, k.Node = t.endpoint(), endpointAddress
+	k.Address = t.endpoint()
 	if t.Pod != "" {
 		k.Node = endpointPod
+		return k
 	}
+	k.Node, k.Port = endpointAddress, t.ContainerPort
 	return k
 }
 

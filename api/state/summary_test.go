@@ -28,7 +28,11 @@ func cluster(t *testing.T, objects ...state.Object) *state.State {
 }
 
 func waiting(reason string, since time.Duration) *state.Container {
-	return &state.Container{Namespace: "shop", Pod: "web", Name: "app", Kind: state.Main, State: state.Waiting, Reason: reason, WaitingSince: ago(since)}
+	node := "n"
+	if reason == "Unschedulable" {
+		node = ""
+	}
+	return &state.Container{Namespace: "shop", Pod: "web", Name: "app", Kind: state.Main, Node: node, State: state.Waiting, Reason: reason, WaitingSince: ago(since)}
 }
 
 func TestHealthFollowsItsRules(t *testing.T) {
@@ -60,6 +64,7 @@ func TestHealthFollowsItsRules(t *testing.T) {
 		"container of a finished pod":      {[]state.Object{failed, waiting("CrashLoopBackOff", time.Hour)}, true, 0},
 		"pod unschedulable for 6 min":      {[]state.Object{unschedulable(6 * time.Minute)}, false, 1},
 		"pod unschedulable for 1 min":      {[]state.Object{unschedulable(time.Minute)}, true, 1},
+		"unschedulable pod, told once":     {[]state.Object{unschedulable(time.Hour), waiting("Unschedulable", time.Hour)}, false, 1},
 		"a port that two claim is no harm": {hostPortMeetsNodePort(), true, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +177,9 @@ func TestConflicts(t *testing.T) {
 		"one on all nodes":            {row("*", "", state.TCP, "x"), row("m", "", state.TCP, "y"), true},
 		"both on all nodes":           {row("*", "", state.TCP, "x"), row("*", "", state.TCP, "y"), true},
 		"other protocols":             {row("n", "", state.TCP, "x"), row("n", "", state.UDP, "y"), false},
+		"a load balancer's port":      {&state.Port{Node: "*", Address: "203.0.113.7", Protocol: state.TCP, Port: 80, Kind: state.LoadBalancer, Service: "s"}, row("n", "", state.TCP, "x"), false},
+		"a load balancer on an IP":    {&state.Port{Node: "*", Address: "10.0.0.1", Protocol: state.TCP, Port: 80, Kind: state.LoadBalancer, Service: "s"}, row("n", "10.0.0.1", state.TCP, "x"), true},
+		"an external IP":              {&state.Port{Node: "*", Address: "10.0.0.1", Protocol: state.TCP, Port: 80, Kind: state.ExternalIP, Service: "s"}, row("n", "", state.TCP, "x"), true},
 		"one and the same pod":        {row("n", "10.0.0.1", state.TCP, "x"), row("n", "", state.TCP, "x"), false},
 		"a pod and the kubelet of it": {row("n", "", state.TCP, "x"), &state.Port{Node: "n", Protocol: state.TCP, Port: 80, Kind: state.Kubelet}, true},
 	} {

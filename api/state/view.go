@@ -10,7 +10,18 @@ type NodeView struct {
 // ContainerView is a whole container as clients see it.
 type ContainerView struct {
 	*Container
-	Used *Used `json:"used,omitempty"`
+	// ExitCode is absent while the container has not terminated.
+	ExitCode *int32 `json:"exitCode,omitempty"`
+	Used     *Used  `json:"used,omitempty"`
+}
+
+// NewContainerView is the view of a container, with what it uses, nil for unknown.
+func NewContainerView(c *Container, used *Used) ContainerView {
+	v := ContainerView{Container: c, Used: used}
+	if c.State == Terminated {
+		v.ExitCode = &c.ExitCode
+	}
+	return v
 }
 
 // PodView is a whole pod as clients see it.

@@ -121,7 +121,7 @@ var (
 
 // describeNodes reads «Allocated resources» of kubectl describe node.
 func (f facts) describeNodes() error {
-	out, err := world.member.Kubectl("describe", "nodes")
+	out, err := world.large.Kubectl("describe", "nodes")
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (f facts) describeNodes() error {
 }
 
 func kubectlList[T any](args ...string) ([]T, error) {
-	out, err := world.member.Kubectl(append(append([]string{"get"}, args...), "-A", "-o", "json")...)
+	out, err := world.large.Kubectl(append(append([]string{"get"}, args...), "-A", "-o", "json")...)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (f facts) readServices() error {
 				}
 				ready := is(e.Conditions.Ready, true)
 				for _, address := range e.Addresses {
-					f.targets[key] = append(f.targets[key], endpoint(address, uint16(*p.Port), ready, is(e.Conditions.Serving, ready), is(e.Conditions.Terminating, false)))
+					f.targets[key] = append(f.targets[key], endpoint(address, uint16(*p.Port), ready, is(e.Conditions.Serving, true), is(e.Conditions.Terminating, false)))
 				}
 			}
 		}
@@ -248,7 +248,11 @@ func equalFacts(t *testing.T, cluster string) document {
 
 func TestFactsEqualTheCluster(t *testing.T) {
 	t.Parallel()
-	agent(t, "facts", "mode: Continuous")
+	a, err := world.stack.StartAgent(t.Context(), world.large, "facts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, a.Manifest("mode: Continuous"))
 	d := equalFacts(t, "facts")
 	if len(d.Nodes) < 25 || len(d.Pods) < 1000 {
 		t.Errorf("compared %d nodes and %d pods, want at least 25 and 1000", len(d.Nodes), len(d.Pods))
@@ -262,7 +266,7 @@ func TestFactsEqualTheCluster(t *testing.T) {
 			t.Errorf("the cluster has no port of kind %s", kind)
 		}
 	}
-	if err := kube.Mutate(t.Context(), world.member, 200, 1); err != nil {
+	if err := kube.Mutate(t.Context(), world.large, 200, 1); err != nil {
 		t.Fatal(err)
 	}
 	equalFacts(t, "facts")

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -355,13 +354,12 @@ func TestBadClusterAgentLosesNothing(t *testing.T) {
 
 func TestMasterKilledInASession(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	redis, err := stack.StartRedis(t.Context(), dir)
+	redis, err := stack.StartRedis(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	hub, master := ownHub(t, dir, "--cache", redis.URL)
+	hub, master := ownHub(t, "--cache", redis.URL)
 	a, err := world.stack.StartAgent(t.Context(), world.member, "survivor")
 	if err != nil {
 		t.Fatal(err)
@@ -374,7 +372,7 @@ func TestMasterKilledInASession(t *testing.T) {
 		before, err = tryAsk(t.Context(), master, "/api/v1/clusters/survivor")
 		return err
 	})
-	redis.Holds(t.Context(), "survivor")
+	eventually(t, 20*time.Second, func() error { return redis.Holds(t.Context(), "survivor") })
 	master.Kill()
 	a.Kill() // so that only Redis can answer
 	if err := master.Start(t.Context()); err != nil {
@@ -384,8 +382,8 @@ func TestMasterKilledInASession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after.ResourceVersion != before.ResourceVersion || len(after.Pods) != len(before.Pods) {
-		t.Logf("before %s with %d pods, after %s with %d", before.ResourceVersion, len(before.Pods), after.ResourceVersion, len(after.Pods))
+	if after.UID != before.UID || len(after.Pods) != len(before.Pods) || !sameEpoch(after, before) {
+		t.Errorf("before %s with %d pods, after %s with %d", before.ResourceVersion, len(before.Pods), after.ResourceVersion, len(after.Pods))
 	}
 	eventually(t, 20*time.Second, func() error {
 		ca := clusterAgent(t, hub, "survivor")
@@ -396,16 +394,22 @@ func TestMasterKilledInASession(t *testing.T) {
 	})
 }
 
+// sameEpoch says that both are of one term and one epoch: of one connection.
+func sameEpoch(a, b document) bool {
+	before, _, _ := strings.Cut(a.ResourceVersion, "-")
+	after, _, _ := strings.Cut(b.ResourceVersion, "-")
+	return before == after
+}
+
 func TestRedisAwayAtStartAndLater(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	redis, err := stack.StartRedis(t.Context(), dir)
+	redis, err := stack.StartRedis(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
 	redis.Kill()
-	hub, master := ownHub(t, dir, "--cache", redis.URL)
+	hub, master := ownHub(t, "--cache", redis.URL)
 	a, err := world.stack.StartAgent(t.Context(), world.member, "uncached")
 	if err != nil {
 		t.Fatal(err)
@@ -441,9 +445,9 @@ func TestRedisAwayAtStartAndLater(t *testing.T) {
 }
 
 // ownHub is a hub and a master of a test's own.
-func ownHub(t *testing.T, dir string, flags ...string) (*kube.Cluster, *stack.Master) {
+func ownHub(t *testing.T, flags ...string) (*kube.Cluster, *stack.Master) {
 	t.Helper()
-	hub, err := kube.Start(t.Context(), kube.Options{Name: "hub-" + filepath.Base(dir)})
+	hub, err := kube.Start(t.Context(), kube.Options{Name: t.Name()})
 	if err != nil {
 		t.Fatal(err)
 	}

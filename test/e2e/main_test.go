@@ -6,6 +6,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -17,12 +18,14 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// world is what all tests share: a hub with a master, and a member cluster with
-// everything that a cluster has.
+// world is what all tests share: a hub with a master, and two member clusters with
+// everything that a cluster has. One is small, so that a dozen agents cost little; the
+// other is large and changes.
 var world struct {
 	stack  *stack.Stack
 	hub    *kube.Cluster
 	member *kube.Cluster
+	large  *kube.Cluster
 	master *stack.Master
 }
 
@@ -45,7 +48,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer os.RemoveAll(dir)
 	defer func() {
-		for _, c := range []*kube.Cluster{world.hub, world.member} {
+		for _, c := range []*kube.Cluster{world.hub, world.member, world.large} {
 			if c != nil {
 				c.Close()
 			}
@@ -57,6 +60,10 @@ func run(m *testing.M) (code int, err error) {
 		}
 	}()
 	if err := start(dir); err != nil {
+		return 1, err
+	}
+	// The tests wait more than they work.
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
@@ -75,11 +82,12 @@ func start(dir string) error {
 		return err
 	})
 	g.Go(func() (err error) {
-		world.member, err = kube.Start(ctx, kube.Options{Name: "member", Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Audit: true, Log: say})
-		if err != nil {
-			return err
-		}
-		return kube.Populate(ctx, world.member, kube.Scenario{Nodes: 25, Pods: 1000, Seed: 1})
+		world.member, err = member(ctx, "member", kube.Scenario{Seed: 2})
+		return err
+	})
+	g.Go(func() (err error) {
+		world.large, err = member(ctx, "large", kube.Scenario{Nodes: 25, Pods: 1000, Seed: 1})
+		return err
 	})
 	if err := g.Wait(); err != nil {
 		return err
@@ -87,6 +95,14 @@ func start(dir string) error {
 	var err error
 	world.master, err = world.stack.StartMaster(ctx, world.hub)
 	return err
+}
+
+func member(ctx context.Context, name string, s kube.Scenario) (*kube.Cluster, error) {
+	c, err := kube.Start(ctx, kube.Options{Name: name, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Audit: true, Log: say})
+	if err != nil {
+		return nil, err
+	}
+	return c, kube.Populate(ctx, c, s)
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -22,7 +22,7 @@ type Options struct {
 
 	Scheduler         bool
 	ControllerManager bool
-	// Kwok plays the kubelet of every node that has the annotation of [KwokNode].
+	// Kwok plays the kubelet of every node that has [KwokAnnotation].
 	Kwok bool
 	// MetricsServer serves metrics.k8s.io from what kwok reports; it needs Kwok.
 	MetricsServer bool

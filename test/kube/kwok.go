@@ -8,7 +8,7 @@ import (
 	"path"
 )
 
-// KwokAnnotation, with the value "fake", has kwok play the kubelet of a node. [FateLabel] changes how it plays it.
+// KwokAnnotation has kwok play the kubelet of a node, if its value is "fake". [FateLabel] changes how it plays it.
 const KwokAnnotation = "kwok.x-k8s.io/node"
 
 // FateLabel on a node or pod has kwok give it another fate than to be well, see the Fate constants.

@@ -3,12 +3,11 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 const metricsServer = "metrics-server"
@@ -61,7 +60,7 @@ func (c *Cluster) registerMetricsServer(ctx context.Context, port int) error {
 		return fmt.Errorf("make the Service of metrics-server: %w", err)
 	}
 	err := c.client.Discovery().RESTClient().Post().AbsPath("/apis/apiregistration.k8s.io/v1/apiservices").
-		SetHeader("Content-Type", "application/json").
+		SetHeader("Content-Type", runtime.ContentTypeJSON).
 		Body(fmt.Appendf(nil, metricsAPIService, port)).Do(ctx).Error()
 	if err != nil {
 		return fmt.Errorf("make the APIService of metrics-server: %w", err)
@@ -72,22 +71,18 @@ func (c *Cluster) registerMetricsServer(ctx context.Context, port int) error {
 // WaitForMetrics returns when metrics.k8s.io has samples of that many nodes: two readings, so up to 35 s after the first
 // node is up.
 func (c *Cluster) WaitForMetrics(ctx context.Context, nodes int) error {
-	last := errors.New("not asked yet")
-	err := wait.PollUntilContextCancel(ctx, settleInterval, true, func(ctx context.Context) (bool, error) {
-		var sampled int
-		if sampled, last = c.sampledNodes(ctx); last == nil && sampled < nodes {
-			last = fmt.Errorf("%d nodes of %d have samples", sampled, nodes)
+	return c.poll(ctx, "metrics", func(ctx context.Context) error {
+		sampled, err := c.sampledNodes(ctx)
+		if err == nil && sampled < nodes {
+			err = fmt.Errorf("%d nodes of %d have samples", sampled, nodes)
 		}
-		return last == nil, nil
+		return err
 	})
-	if err != nil {
-		return fmt.Errorf("wait for the metrics of cluster %s: %w (last try: %w)", c.Name, err, last)
-	}
-	return nil
 }
 
 func (c *Cluster) sampledNodes(ctx context.Context) (int, error) {
-	answer, err := c.client.Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").DoRaw(ctx)
+	answer, err := c.client.Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").
+		SetHeader("Accept", runtime.ContentTypeJSON).DoRaw(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -60,7 +60,7 @@ func (m *mutator) deletePod(ctx context.Context) error {
 func (m *mutator) addPod(ctx context.Context) error {
 	port := corev1.ContainerPort{ContainerPort: 80, HostPort: int32(20000 + m.random.IntN(1000))}
 	name := fmt.Sprintf("added-%d-%d", m.count, m.random.IntN(1000))
-	_, err := m.client.CoreV1().Pods(NamespaceOdd).Create(ctx, onNode(0, name, port), metav1.CreateOptions{})
+	_, err := m.client.CoreV1().Pods(NamespaceOdd).Create(ctx, onFirstNode(name, port), metav1.CreateOptions{})
 	return err
 }
 

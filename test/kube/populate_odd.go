@@ -86,17 +86,17 @@ func accountingObjects() []any {
 // hostPortObjects take ports of node 0 past the scheduler, which would not let the first two meet.
 func hostPortObjects() []any {
 	return []any{
-		onNode(0, "port-any", corev1.ContainerPort{ContainerPort: 80, HostPort: 18080}),
-		onNode(0, "port-one", corev1.ContainerPort{ContainerPort: 80, HostPort: 18080, HostIP: "10.20.0.1"}),
-		onNode(0, "port-udp", corev1.ContainerPort{ContainerPort: 80, HostPort: 18080, Protocol: corev1.ProtocolUDP}),
-		onNode(0, "port-zero", corev1.ContainerPort{ContainerPort: 80, HostPort: 18081, HostIP: "0.0.0.0"}),
-		onNode(0, "port-six", corev1.ContainerPort{ContainerPort: 80, HostPort: 18081, HostIP: "::"}),
-		onNode(0, "port-node-port", corev1.ContainerPort{ContainerPort: 80, HostPort: ConflictNodePort}),
+		onFirstNode("port-any", corev1.ContainerPort{ContainerPort: 80, HostPort: 18080}),
+		onFirstNode("port-one", corev1.ContainerPort{ContainerPort: 80, HostPort: 18080, HostIP: "10.20.0.1"}),
+		onFirstNode("port-udp", corev1.ContainerPort{ContainerPort: 80, HostPort: 18080, Protocol: corev1.ProtocolUDP}),
+		onFirstNode("port-zero", corev1.ContainerPort{ContainerPort: 80, HostPort: 18081, HostIP: "0.0.0.0"}),
+		onFirstNode("port-six", corev1.ContainerPort{ContainerPort: 80, HostPort: 18081, HostIP: "::"}),
+		onFirstNode("port-node-port", corev1.ContainerPort{ContainerPort: 80, HostPort: ConflictNodePort}),
 	}
 }
 
-func onNode(node int, name string, port corev1.ContainerPort) *corev1.Pod {
+func onFirstNode(name string, port corev1.ContainerPort) *corev1.Pod {
 	return bare(NamespaceOdd, name, []corev1.Container{
 		container("main", "registry.example/app:1", "10m", "16Mi", declare(port)),
-	}, withSpec(func(s *corev1.PodSpec) { s.NodeName = NodeName(node) }))
+	}, withSpec(func(s *corev1.PodSpec) { s.NodeName = NodeName(0) }))
 }

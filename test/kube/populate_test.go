@@ -97,10 +97,11 @@ func TestEqualSeedsGiveEqualObjects(t *testing.T) {
 		}
 		return string(text)
 	}
-	if describe(1) != describe(1) {
+	one, again, two := describe(1), describe(1), describe(2)
+	if one != again {
 		t.Error("one seed gave two scenarios")
 	}
-	if describe(1) == describe(2) {
+	if one == two {
 		t.Error("two seeds gave one scenario")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 )
 
 // Ports are taken from below the range that the kernel gives to outgoing connections, so that none of those can sit on
@@ -18,12 +19,15 @@ const (
 // Ports are the TCP ports of 127.0.0.1 that one user has reserved, by use. A port stays reserved while its server is
 // down, so that it can come back on it.
 type Ports struct {
+	mu    sync.Mutex
 	byUse map[string]int
 	held  []net.Listener
 }
 
 // Of returns the port for a use, reserving one at its first mention.
 func (p *Ports) Of(use string) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if port, ok := p.byUse[use]; ok {
 		return port, nil
 	}
@@ -64,8 +68,10 @@ func reservePort(port int) (net.Listener, error) {
 
 // Release gives all of them back.
 func (p *Ports) Release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, held := range p.held {
 		_ = held.Close()
 	}
-	*p = Ports{}
+	p.byUse, p.held = nil, nil
 }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"rollcall.dev/rollcall/test/kube"
@@ -42,8 +43,9 @@ type Stack struct {
 	options Options
 	root    string // of the repository
 	ports   proc.Ports
+
+	mu      sync.Mutex
 	running []*proc.Process
-	started int
 }
 
 // New builds the binaries and makes a signing key.
@@ -106,23 +108,29 @@ func (s *Stack) Run(ctx context.Context, name string, args ...string) (string, e
 	return stdout.String(), nil
 }
 
-// Close stops what is still running, newest first, and says what did not end well or
-// what a race detector found.
+// Close stops what is still running, and says what did not end well or what a race
+// detector found.
 func (s *Stack) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	var errs []error
-	for i := len(s.running) - 1; i >= 0; i-- {
-		p := s.running[i]
-		select {
-		case <-p.Ended():
-		default:
-			errs = append(errs, p.Stop(ctx))
-		}
-		errs = append(errs, racesIn(p.LogFile))
+	errs := make([]error, len(s.running))
+	var stopping sync.WaitGroup
+	for i, p := range s.running {
+		stopping.Go(func() { errs[i] = errors.Join(end(ctx, p), racesIn(p.LogFile)) })
 	}
+	stopping.Wait()
 	s.ports.Release()
 	return errors.Join(errs...)
+}
+
+// end stops a process that has not ended by itself.
+func end(ctx context.Context, p *proc.Process) error {
+	select {
+	case <-p.Ended():
+		return nil
+	default:
+		return p.Stop(ctx)
+	}
 }
 
 func racesIn(logFile string) error {
@@ -138,10 +146,11 @@ func racesIn(logFile string) error {
 
 // start starts one of the binaries, with a log of its own.
 func (s *Stack) start(name, title string, args []string) (*proc.Process, error) {
-	s.started++
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	p, err := proc.Start(proc.Command{
 		Executable: s.executable(name), Args: args, Home: s.options.Dir,
-		LogFile: filepath.Join(s.options.Dir, "logs", fmt.Sprintf("%02d-%s.log", s.started, title)),
+		LogFile: filepath.Join(s.options.Dir, "logs", fmt.Sprintf("%02d-%s.log", len(s.running), title)),
 		Env:     []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS=5", "HTTP2_PING_TIMEOUT_SECONDS=5"},
 	})
 	if err != nil {
