@@ -50,8 +50,9 @@ func stored(reason string, status metav1.ConditionStatus) v1alpha1.ClusterAgentS
 func inShort(s v1alpha1.ClusterAgentStatus) string {
 	var words []string
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReporting} {
-		c := meta.FindStatusCondition(s.Conditions, kind)
-		words = append(words, fmt.Sprintf("%s=%s/%s", kind, c.Status, c.Reason))
+		if c := meta.FindStatusCondition(s.Conditions, kind); c != nil {
+			words = append(words, fmt.Sprintf("%s=%s/%s", kind, c.Status, c.Reason))
+		}
 	}
 	words = append(words, string(s.Session.Phase))
 	if s.Session.LastEndReason != "" {

@@ -40,6 +40,7 @@ func TestAClusterAgentIsAnswered(t *testing.T) {
 	if s := status.Session; s.ID != "s-1" || s.Holder != "m-1" || !s.StartedAt.Equal(timeOf(open.Session.StartedAt)) || !s.ExpiresAt.Equal(timeOf(open.Session.ExpiresAt)) {
 		t.Errorf("the session is not told: %+v", s)
 	}
+	m.quiet(t, h)
 	if cluster, ok := m.registry.Cluster("answered"); !ok || cluster.ExpectedUID != "8a1f" {
 		t.Errorf("the cluster that answered first is not expected from then on: %+v", cluster)
 	}
@@ -176,13 +177,16 @@ func TestOurOwnWritesCallNobody(t *testing.T) {
 	agent := h.apply(t, named("own-writes"))
 	h.awaitAgent(t, "own-writes", "Ready=Unknown")
 	h.awaitStatus(t, "own-writes", "Unknown/AwaitingFirstContact")
+	m.quiet(t, h)
+	if got := m.reconciles("own-writes"); got != 2 {
+		t.Errorf("when it is made: got %d reconciles, want one by each reconciler", got)
+	}
 	m.see("own-writes", of(agent, summaryAt(0)))
 	h.awaitAgent(t, "own-writes", "Ready=True")
 	h.awaitStatus(t, "own-writes", "True/NoProblems")
 	m.quiet(t, h)
-	// Both reconcilers look once when it is made, and once when something was seen.
 	if got := m.reconciles("own-writes"); got != 4 {
-		t.Errorf("got %d reconciles, want 4", got)
+		t.Errorf("when something was seen: got %d reconciles in all, want one more by each reconciler", got)
 	}
 }
 

@@ -144,7 +144,7 @@ func (h *hub) awaitStatus(t *testing.T, name, want string) *v1alpha1.ClusterStat
 // await waits until an object is as wanted.
 func await[O client.Object](t *testing.T, h *hub, name string, list client.ObjectList, wanted func(O) bool, otherwise func() string) O {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	watcher, err := h.client.Watch(ctx, list, client.MatchingFields{"metadata.name": name})
 	if err != nil {
@@ -163,7 +163,7 @@ func await[O client.Object](t *testing.T, h *hub, name string, list client.Objec
 // awaitGone waits until an object was deleted.
 func (h *hub) awaitGone(t *testing.T, object client.Object, list client.ObjectList) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	watcher, err := h.client.Watch(ctx, list, client.MatchingFields{"metadata.name": object.GetName()})
 	if err != nil {
