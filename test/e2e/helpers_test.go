@@ -151,12 +151,19 @@ func agent(t *testing.T, name, reporting string, flags ...string) *stack.Agent {
 	return a
 }
 
-// register applies ClusterAgents to the hub, and takes them away after the test.
+// register applies a ClusterAgent to the hub, waits until the master has heard of it,
+// and takes it away after the test.
 func register(t *testing.T, manifest string) {
 	t.Helper()
-	if out, err := world.hub.KubectlInput(manifest, "apply", "-f", "-"); err != nil {
+	out, err := world.hub.KubectlInput(manifest, "apply", "-f", "-", "-o", "name")
+	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	_, name, _ := strings.Cut(strings.TrimSpace(out), "/")
+	eventually(t, 10*time.Second, func() error {
+		_, err := freshInList(t.Context(), world.master, name)
+		return err
+	})
 	t.Cleanup(func() {
 		if _, err := world.hub.KubectlInput(manifest, "delete", "--ignore-not-found", "--wait=false", "-f", "-"); err != nil {
 			t.Error(err)
