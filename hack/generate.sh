@@ -5,4 +5,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 hack/tool.sh controller-gen object paths=./api/v1alpha1/...
 hack/tool.sh controller-gen crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
-PATH=$(dirname "$(hack/tool.sh PATH protoc-gen-go)"):$PATH hack/tool.sh buf generate
+PATH=$(hack/tool.sh --path protoc-gen-go):$PATH hack/tool.sh buf generate

@@ -6,21 +6,22 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 step() { printf '\n== %s\n' "$*"; }
 
 step gofmt
-unformatted=$(gofmt -l $(git ls-files '*.go'))
+mapfile -t sources < <(git ls-files --cached --others --exclude-standard '*.go')
+mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
+unformatted=$(gofmt -l "${sources[@]}")
 if [[ -n $unformatted ]]; then
-	echo "run gofmt -w on:" "$unformatted"
+	echo "lint: run gofmt -w on:" "$unformatted" >&2
 	exit 1
 fi
 step go vet
 go vet ./...
 step golangci-lint
-hack/tool.sh golangci-lint run ./...
+hack/tool.sh golangci-lint run --allow-serial-runners ./...
 step go.mod
 go mod tidy -diff
 step shellcheck
 hack/need.sh shellcheck shellcheck
-# shellcheck disable=SC2046 # file names have no spaces
-shellcheck $(git ls-files '*.sh') .ci/run
+shellcheck "${scripts[@]}"
 step buf
 hack/tool.sh buf lint
 step generated files

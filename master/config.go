@@ -27,10 +27,19 @@ type Config struct {
 	// Listen serves clients, health and metrics, as host:port.
 	Listen                  string
 	TLSCertFile, TLSKeyFile string
-	// Auth is AuthKubernetes or AuthNone.
+	// Auth is AuthKubernetes, by which the hub says who a client is and what it may see,
+	// or AuthNone.
 	Auth string
+	// TokenAudiences are those of which a client's token must have one; empty: those of
+	// the hub's API server. AuthKubernetes only.
+	TokenAudiences []string
+	// ClientCAFile has the authorities of client certificates; empty: the hub's own.
+	// AuthKubernetes only.
+	ClientCAFile string
 	// Insecure serves plain HTTP where no certificate is given, dials agents by plain
-	// ws where their endpoint says so, and allows AuthNone on any address.
+	// ws where their endpoint says so, and allows AuthNone on any address. AuthKubernetes
+	// over plain HTTP is possible on a loopback address only: whoever is on the way could
+	// take a client's token and be that client, on the hub too.
 	Insecure bool
 
 	// Cache is CacheMemory, or the URL of Redis: redis://… or rediss://….
@@ -76,13 +85,20 @@ func (c *Config) Validate() error {
 	check(err == nil, "--listen %q is not host:port, such as :8443 or 127.0.0.1:8443", c.Listen)
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
 	check(slices.Contains([]string{AuthKubernetes, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthKubernetes, AuthNone)
-	check(c.Auth != AuthKubernetes,
-		"--auth %s does not exist yet: say --auth %s with --listen on a loopback address such as 127.0.0.1:8443 (or with --insecure, and then anybody who reaches it can read every cluster)", AuthKubernetes, AuthNone)
+	check(c.Auth != AuthKubernetes || !c.plainHTTP() || isLoopback(c.Listen),
+		"--auth %s by plain HTTP on %s gives the tokens of clients to whoever is on the way: give --tls-cert-file and --tls-key-file, leave out --insecure, or listen on a loopback address", AuthKubernetes, c.Listen)
+	check(c.Auth == AuthKubernetes || len(c.TokenAudiences) == 0 && c.ClientCAFile == "",
+		"--token-audiences and --client-ca-file mean nothing with --auth %s", c.Auth)
+	check(!slices.Contains(c.TokenAudiences, ""), "--token-audiences has an empty one")
+	check(c.ClientCAFile == "" || !c.plainHTTP(), "--client-ca-file means nothing by plain HTTP: there are no client certificates without TLS")
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
 		"--auth %s on %s lets anybody read every cluster: listen on a loopback address such as 127.0.0.1:8443, or say --insecure", AuthNone, c.Listen)
 	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache is neither %s nor a URL that begins with redis:// or rediss://", CacheMemory)
 	return errors.Join(errs...)
 }
+
+// plainHTTP says that clients are served without TLS.
+func (c *Config) plainHTTP() bool { return c.Insecure && c.TLSCertFile == "" }
 
 // isLoopback says that an address to listen on can be reached from this machine only.
 func isLoopback(address string) bool {

@@ -11,8 +11,15 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 		change func(*Config)
 		want   string // a part of the error; empty: none
 	}{
-		{"nobody is let in without a word", func(c *Config) {}, "--auth kubernetes does not exist yet: say --auth none"},
-		{"kubernetes on loopback", func(c *Config) { c.Listen = "127.0.0.1:8443" }, "--auth kubernetes does not exist yet"},
+		{"told nothing", func(c *Config) {}, ""},
+		{"kubernetes by plain HTTP", func(c *Config) { c.Insecure = true }, "--auth kubernetes by plain HTTP on :8443 gives the tokens of clients"},
+		{"kubernetes by plain HTTP on loopback", func(c *Config) { c.Insecure, c.Listen = true, "127.0.0.1:0" }, ""},
+		{"kubernetes in TLS, insecure to agents", func(c *Config) { c.Insecure, c.TLSCertFile, c.TLSKeyFile = true, "tls.crt", "tls.key" }, ""},
+		{"audiences", func(c *Config) { c.TokenAudiences = []string{"rollcall"} }, ""},
+		{"an empty audience", func(c *Config) { c.TokenAudiences = []string{"rollcall", ""} }, "--token-audiences has an empty one"},
+		{"audiences for nobody", func(c *Config) { c.Auth, c.Listen, c.TokenAudiences = AuthNone, "127.0.0.1:0", []string{"rollcall"} }, "mean nothing with --auth none"},
+		{"a client CA for nobody", func(c *Config) { c.Auth, c.Listen, c.ClientCAFile = AuthNone, "127.0.0.1:0", "ca.crt" }, "mean nothing with --auth none"},
+		{"a client CA by plain HTTP", func(c *Config) { c.Insecure, c.Listen, c.ClientCAFile = true, "127.0.0.1:0", "ca.crt" }, "--client-ca-file means nothing by plain HTTP"},
 		{"unknown auth", func(c *Config) { c.Auth = "basic" }, `--auth "basic" is neither kubernetes nor none`},
 		{"none on all addresses", func(c *Config) { c.Auth = AuthNone }, "--auth none on :8443 lets anybody read every cluster"},
 		{"none on all addresses of IPv6", func(c *Config) { c.Auth, c.Listen = AuthNone, "[::]:8443" }, "--auth none on [::]:8443"},
@@ -43,7 +50,9 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 }
 
 func TestRunRefusesBeforeItDoesAnything(t *testing.T) {
-	if err := Run(t.Context(), Default()); err == nil || !strings.Contains(err.Error(), "--auth none") {
-		t.Errorf("got %v, want that --auth none is to be said", err)
+	c := Default()
+	c.Auth = AuthNone
+	if err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "--auth none") {
+		t.Errorf("got %v, want what is wrong with --auth none", err)
 	}
 }

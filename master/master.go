@@ -14,6 +14,7 @@ import (
 	kubernetes "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"rollcall.dev/rollcall/controllers"
+	"rollcall.dev/rollcall/master/access"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/rediscache"
 	"rollcall.dev/rollcall/master/httpapi"
@@ -72,6 +73,8 @@ type parts struct {
 	sessions *session.Sessions
 	shelf    *view.Shelf
 	api      *httpapi.API
+	// guard is nil with AuthNone.
+	guard *access.Guard
 }
 
 func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prometheus.Registry) (*parts, error) {
@@ -99,17 +102,22 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
 		return nil, fmt.Errorf("add sessions: %w", err)
 	}
+	guard, err := c.newGuard(rest)
+	if err != nil {
+		return nil, err
+	}
 	shelf := view.NewShelf(maxDocuments)
 	api := httpapi.New(httpapi.Config{
 		Sessions: httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe},
 		Registry: registryOf(registry),
 		Shelf:    shelf,
+		Identify: identify(guard),
 		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub)}},
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api}, nil
+	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api, guard: guard}, nil
 }
 
 // run runs all parts. The first that cannot go on ends the others.
@@ -126,6 +134,9 @@ func (m *parts) run(ctx context.Context, c Config) error {
 	all.Go(func() error { return m.api.Serve(ctx, listener, tls) })
 	all.Go(func() error { return m.hub.Start(ctx) })
 	all.Go(func() error { m.shelf.Run(ctx); return nil })
+	if m.guard != nil {
+		all.Go(func() error { return m.guard.Run(ctx) })
+	}
 	return all.Wait()
 }
 

@@ -26,13 +26,18 @@ func (c *Config) listen(ctx context.Context) (net.Listener, error) {
 
 // serverTLS is how clients are served, nil for plain HTTP.
 func (c *Config) serverTLS() (*tls.Config, error) {
-	if c.TLSCertFile == "" && c.Insecure {
+	if c.plainHTTP() {
 		c.Log.Warn("INSECURE: serving plain HTTP: whoever is on the way can read everything", "address", c.Listen)
 		return nil, nil
 	}
 	config, err := tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName, "localhost", "127.0.0.1", "::1")
 	if err != nil {
 		return nil, err
+	}
+	if c.Auth == AuthKubernetes {
+		// Who has a certificate may show it; it is verified with each request, as the
+		// authorities change while a connection lasts.
+		config.ClientAuth = tls.RequestClientCert
 	}
 	if c.TLSCertFile == "" {
 		c.Log.Warn("serving with a certificate made in memory, which no client can know: give --tls-cert-file and --tls-key-file")

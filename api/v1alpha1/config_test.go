@@ -14,7 +14,7 @@ const configDir = "../../config/"
 
 func TestEveryTreeBuilds(t *testing.T) {
 	h := newHub(t)
-	for _, tree := range []string{"crd", "rbac", "rbac/master", "rbac/agent", "master", "agent", "samples"} {
+	for _, tree := range []string{"crd", "rbac", "rbac/master", "rbac/agent", "rbac/viewer", "master", "agent", "samples"} {
 		if h.kubectl(t, "kustomize", configDir+tree) == "" {
 			t.Errorf("%s is empty", tree)
 		}

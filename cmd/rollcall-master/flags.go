@@ -22,6 +22,12 @@ To try it on this machine, once the hub has the custom resources:
 
 Each agent is started with --master-public-key-file signing.key.pub.
 
+With --auth kubernetes, the default, clients come with what the hub knows them by, and
+see what RBAC on the hub lets them, such as the ClusterRole rollcall-viewer:
+
+  kubectl create clusterrolebinding viewer --clusterrole rollcall-viewer --serviceaccount default:viewer
+  curl -k -H "Authorization: Bearer $(kubectl create token viewer)" https://127.0.0.1:8443/api/v1/clusters
+
 Flags:
 `
 
@@ -37,8 +43,10 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address for clients, /metrics, /healthz and /readyz")
 	f.StringVar(&cfg.TLSCertFile, "tls-cert-file", cfg.TLSCertFile, "certificate, read again when it changes; default: one made in memory")
 	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key of the certificate")
-	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "who may ask: kubernetes (which does not exist yet) or none")
-	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "plain HTTP where no certificate is given, plain ws to agents, and --auth none on any address")
+	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "who may ask: kubernetes, by the hub's tokens, client certificates and RBAC, or none, for everybody")
+	f.StringSliceVar(&cfg.TokenAudiences, "token-audiences", cfg.TokenAudiences, "audiences of which a client's token must have one, with commas between; default: those of the hub's API server")
+	f.StringVar(&cfg.ClientCAFile, "client-ca-file", cfg.ClientCAFile, "authorities of client certificates, read again when it changes; default: the hub's own, from kube-system/extension-apiserver-authentication")
+	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "plain HTTP where no certificate is given (with --auth kubernetes on a loopback address only), plain ws to agents, and --auth none on any address")
 	f.StringVar(&cfg.Cache, "cache", cfg.Cache, "where answers are kept: memory, redis://… or rediss://…")
 	f.StringVar(&cfg.SigningKeyFile, "signing-key-file", cfg.SigningKeyFile, "private key that signs the token of each dial; default: dials carry none")
 	f.BoolVar(&cfg.LeaderElect, "leader-elect", cfg.LeaderElect, "of several masters one reconciles, dials and answers; the others are not ready")

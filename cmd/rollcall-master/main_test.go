@@ -25,6 +25,8 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 		{[]string{"--tls-cert-file", "tls.crt"}, func(c *master.Config) { c.TLSCertFile = "tls.crt" }},
 		{[]string{"--tls-key-file", "tls.key"}, func(c *master.Config) { c.TLSKeyFile = "tls.key" }},
 		{[]string{"--auth", "none"}, func(c *master.Config) { c.Auth = master.AuthNone }},
+		{[]string{"--token-audiences", "a,b"}, func(c *master.Config) { c.TokenAudiences = []string{"a", "b"} }},
+		{[]string{"--client-ca-file", "ca.crt"}, func(c *master.Config) { c.ClientCAFile = "ca.crt" }},
 		{[]string{"--insecure"}, func(c *master.Config) { c.Insecure = true }},
 		{[]string{"--cache", "redis://x"}, func(c *master.Config) { c.Cache = "redis://x" }},
 		{[]string{"--signing-key-file", "s"}, func(c *master.Config) { c.SigningKeyFile = "s" }},
@@ -53,7 +55,7 @@ func TestHelpIsEnoughToStart(t *testing.T) {
 	if err := run(t.Context(), []string{"--help"}, &bytes.Buffer{}, &help); !errors.Is(err, pflag.ErrHelp) {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"keygen PATH", "--kubeconfig", `":8443"`, `"kubernetes"`, `"memory"`, "(default true)", "--auth none --signing-key-file", "--tls-cert-file", "--tls-key-file", "--insecure"} {
+	for _, want := range []string{"keygen PATH", "--kubeconfig", `":8443"`, `"kubernetes"`, `"memory"`, "(default true)", "--auth none --signing-key-file", "--tls-cert-file", "--tls-key-file", "--insecure", "--token-audiences", "--client-ca-file", "--clusterrole rollcall-viewer"} {
 		if !strings.Contains(help.String(), want) {
 			t.Errorf("no %s in\n%s", want, help.String())
 		}
@@ -64,7 +66,8 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
 		"unknown argument":             {"serve"},
 		"unknown flag":                 {"--name", "x"},
-		"does not exist yet":           {},
+		"gives the tokens of clients":  {"--insecure"},
+		"mean nothing with --auth":     {"--auth", "none", "--listen", "127.0.0.1:0", "--token-audiences", "a"},
 		"lets anybody read":            {"--auth", "none"},
 		"usage:":                       {"keygen"},
 		"keygen PATH":                  {"keygen", "--help"},

@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Access is what a request wants to see.
@@ -17,9 +20,14 @@ type Access struct {
 	Path string
 }
 
-// Authorize says whether a request may see something: nil, or an error that wraps one
-// of those below and tells the caller what is missing.
-type Authorize func(r *http.Request, want Access) error
+// Identify says who sends a request, once a request, or gives an error that wraps
+// ErrUnauthenticated or ErrUndecided.
+type Identify func(r *http.Request) (Caller, error)
+
+// Caller says whether who asks may see something: nil, or an error that wraps one of
+// those below and tells the caller what is missing. It may be asked by several
+// goroutines at once.
+type Caller func(ctx context.Context, want Access) error
 
 var (
 	// ErrUnauthenticated: it is not known who asks.
@@ -28,13 +36,26 @@ var (
 	ErrForbidden = errors.New("forbidden")
 	// ErrHidden: who asks may not even know whether it is there.
 	ErrHidden = errors.New("hidden")
+	// ErrUndecided: nobody can be asked who may see what, so nobody sees anything.
+	ErrUndecided = errors.New("not decided")
 )
 
-func (a *API) authorize(r *http.Request, want Access) error {
-	if a.config.Authorize == nil {
-		return nil
+// maxQuestions is how many questions one list of clusters asks at the same time.
+const maxQuestions = 16
+
+func (a *API) caller(r *http.Request) (Caller, error) {
+	if a.config.Identify == nil {
+		return func(context.Context, Access) error { return nil }, nil
 	}
-	return a.config.Authorize(r, want)
+	return a.config.Identify(r)
+}
+
+func (a *API) authorize(r *http.Request, want Access) error {
+	caller, err := a.caller(r)
+	if err != nil {
+		return err
+	}
+	return caller(r.Context(), want)
 }
 
 // resolve is the name of the cluster that a request is about, if its caller may see
@@ -52,4 +73,53 @@ func (a *API) resolve(r *http.Request, details bool) (string, error) {
 		return "", unknownCluster(asked)
 	}
 	return name, err
+}
+
+// visible are the clusters that the caller may see: all, with one question, or else
+// those that they may see one by one.
+func (a *API) visible(r *http.Request) ([]Registered, error) {
+	caller, err := a.caller(r)
+	if err != nil {
+		return nil, err
+	}
+	refused := caller(r.Context(), Access{Verb: "list"})
+	switch {
+	case refused == nil:
+		return a.config.Registry.List(), nil
+	case !errors.Is(refused, ErrForbidden):
+		return nil, refused
+	}
+	visible, err := oneByOne(r.Context(), caller, a.config.Registry.List())
+	if err == nil && len(visible) == 0 {
+		return nil, refused
+	}
+	return visible, err
+}
+
+// oneByOne are those of the clusters that a caller may see. A question that nobody
+// answers is no refusal: a list with less in it would look like one that is whole.
+func oneByOne(ctx context.Context, caller Caller, clusters []Registered) ([]Registered, error) {
+	may := make([]bool, len(clusters))
+	questions, ctx := errgroup.WithContext(ctx)
+	questions.SetLimit(maxQuestions)
+	for i, c := range clusters {
+		questions.Go(func() error {
+			err := caller(ctx, Access{Verb: "get", Cluster: c.Name})
+			may[i] = err == nil
+			if errors.Is(err, ErrForbidden) || errors.Is(err, ErrHidden) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := questions.Wait(); err != nil {
+		return nil, err
+	}
+	var visible []Registered
+	for i, c := range clusters {
+		if may[i] {
+			visible = append(visible, c)
+		}
+	}
+	return visible, nil
 }

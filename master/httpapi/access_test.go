@@ -1,18 +1,23 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 // rules are what callers may see: nil where it is allowed.
 type rules map[Access]error
 
-func (r rules) authorize(_ *http.Request, want Access) error {
+func (r rules) identify(*http.Request) (Caller, error) { return r.may, nil }
+
+func (r rules) may(_ context.Context, want Access) error {
 	if err, told := r[want]; told {
 		return err
 	}
@@ -21,7 +26,7 @@ func (r rules) authorize(_ *http.Request, want Access) error {
 
 func (r rules) api(t *testing.T) (*API, *fake) {
 	f := shop(t)
-	return f.api(func(c *Config) { c.Authorize = r.authorize }), f
+	return f.api(func(c *Config) { c.Identify = r.identify }), f
 }
 
 func TestWhoMaySeeWhat(t *testing.T) {
@@ -43,6 +48,10 @@ func TestWhoMaySeeWhat(t *testing.T) {
 		{"not there, to who may not see it", "/api/v1/clusters/nowhere", rules{}, 403, ReasonForbidden},
 		{"not there, to who may know", "/api/v1/clusters/nowhere", rules{get1("nowhere", true): nil}, 404, ReasonNotFound},
 		{"bad query of who may not see it", "/api/v1/clusters/prod-eu?colour=red", rules{}, 403, ReasonForbidden},
+		{"undecided", "/api/v1/clusters/prod-eu", rules{get1("prod-eu", true): ErrUndecided}, 503, ReasonUndecided},
+		{"list undecided", "/api/v1/clusters", rules{{Verb: "list"}: ErrUndecided}, 503, ReasonUndecided},
+		{"list of some, undecided", "/api/v1/clusters", rules{get1("prod-eu", false): nil, get1("v1.24.lab", false): ErrUndecided}, 503, ReasonUndecided},
+		{"metrics undecided", "/metrics", rules{{Verb: "get", Path: "/metrics"}: ErrUndecided}, 503, ReasonUndecided},
 		{"list", "/api/v1/clusters", rules{{Verb: "list"}: nil}, 200, ""},
 		{"list of nothing", "/api/v1/clusters", rules{}, 403, ReasonForbidden},
 		{"list of who is not known", "/api/v1/clusters", rules{{Verb: "list"}: ErrUnauthenticated}, 401, ReasonUnauthorized},
@@ -71,9 +80,11 @@ func TestWhoMaySeeWhat(t *testing.T) {
 }
 
 func TestWhatIsHiddenLooksLikeWhatIsNotThere(t *testing.T) {
-	hide := func(*http.Request, Access) error { return ErrHidden }
+	hide := func(*http.Request) (Caller, error) {
+		return func(context.Context, Access) error { return ErrHidden }, nil
+	}
 	f := shop(t)
-	api := f.api(func(c *Config) { c.Authorize = hide })
+	api := f.api(func(c *Config) { c.Identify = hide })
 	there, nowhere := get(api, "/api/v1/clusters/prod-eu"), get(api, "/api/v1/clusters/prod-xx")
 	if strings.ReplaceAll(nowhere.Body.String(), "prod-xx", "prod-eu") != there.Body.String() {
 		t.Errorf("told apart:\n%s%s", there.Body, nowhere.Body)
@@ -84,5 +95,38 @@ func TestTheListHasWhatItsCallerMaySee(t *testing.T) {
 	api, _ := rules{{Verb: "get", Cluster: "v1.24.lab"}: nil}.api(t)
 	if got := slices.Collect(maps.Keys(list(t, api))); !slices.Equal(got, []string{"v1.24.lab"}) {
 		t.Errorf("got %v, want v1.24.lab only", got)
+	}
+}
+
+func TestAListAsksOnceWhoAsksAndABoundedNumberOfQuestionsAtATime(t *testing.T) {
+	f := shop(t)
+	f.clusters = nil
+	for i := range 10 * maxQuestions {
+		f.clusters = append(f.clusters, Registered{Name: fmt.Sprintf("c%03d", i)})
+	}
+	var identified, asking, most, asked atomic.Int64
+	api := f.api(func(c *Config) {
+		c.Identify = func(*http.Request) (Caller, error) {
+			identified.Add(1)
+			return func(_ context.Context, want Access) error {
+				asked.Add(1)
+				if n := asking.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				defer asking.Add(-1)
+				runtime.Gosched()
+				if want.Verb == "list" {
+					return ErrForbidden
+				}
+				return nil
+			}, nil
+		}
+	})
+	if got := len(list(t, api)); got != len(f.clusters) {
+		t.Errorf("%d clusters, want %d", got, len(f.clusters))
+	}
+	if identified.Load() != 1 || asked.Load() != int64(len(f.clusters)+1) || most.Load() > maxQuestions {
+		t.Errorf("identified %d times, %d questions, %d at a time; want 1, %d and at most %d",
+			identified.Load(), asked.Load(), most.Load(), len(f.clusters)+1, maxQuestions)
 	}
 }

@@ -17,8 +17,8 @@ type Config struct {
 	Registry Registry
 	// Shelf keeps the bytes of the reports that are read.
 	Shelf *view.Shelf
-	// Authorize decides who may see what. Nil: everybody may see everything.
-	Authorize Authorize
+	// Identify tells who asks, and what they may see. Nil: everybody may see everything.
+	Identify Identify
 	// Ready are the checks of /readyz, in their order. While one fails nothing is
 	// answered under /api: a registry that is not read yet would not know a cluster
 	// that is there, and a replica that does not lead has no sessions.

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"time"
 
@@ -34,28 +33,6 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "Accept-Encoding, Authorization")
 	writeJSON(w, body)
 	return nil
-}
-
-// visible are the clusters that the caller may see: all, with one question, or else
-// those that they may see one by one.
-func (a *API) visible(r *http.Request) ([]Registered, error) {
-	refused := a.authorize(r, Access{Verb: "list"})
-	switch {
-	case refused == nil:
-		return a.config.Registry.List(), nil
-	case !errors.Is(refused, ErrForbidden):
-		return nil, refused
-	}
-	var visible []Registered
-	for _, c := range a.config.Registry.List() {
-		if a.authorize(r, Access{Verb: "get", Cluster: c.Name}) == nil {
-			visible = append(visible, c)
-		}
-	}
-	if visible == nil {
-		return nil, refused
-	}
-	return visible, nil
 }
 
 // observe is how a cluster stands, with what another master left where this one has

@@ -14,6 +14,9 @@ import (
 // errDraining ends the waiting for a report when the master ends.
 var errDraining = errors.New("the master is shutting down")
 
+// undecidedRetry is when to come again while nobody can be asked who may see what.
+const undecidedRetry = 2 * time.Second
+
 // fail answers with what err means to the client. Who has gone is told nothing.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
@@ -43,6 +46,8 @@ func problemOf(err error) *Problem {
 		return &Problem{Status: http.StatusUnauthorized, Reason: ReasonUnauthorized, Detail: err.Error()}
 	case errors.Is(err, ErrForbidden):
 		return &Problem{Status: http.StatusForbidden, Reason: ReasonForbidden, Detail: err.Error()}
+	case errors.Is(err, ErrUndecided):
+		return &Problem{Status: http.StatusServiceUnavailable, Reason: ReasonUndecided, Detail: err.Error(), retryAfter: undecidedRetry}
 	case errors.Is(err, errDraining), errors.Is(err, session.ErrStopping):
 		return &Problem{Status: http.StatusServiceUnavailable, Reason: ReasonShuttingDown, Detail: "this master is shutting down; ask again", retryAfter: time.Second}
 	}
@@ -78,7 +83,7 @@ func (a *API) known(cluster string, k session.Known) session.Known {
 
 func unknownCluster(asked string) *Problem {
 	return &Problem{Status: http.StatusNotFound, Reason: ReasonNotFound,
-		Detail: fmt.Sprintf("no cluster is called %s, by name or by cluster IP; `kubectl get clusteragents` lists those there are", shorten(asked))}
+		Detail: fmt.Sprintf("no cluster that you may see is called %s, by name or by cluster IP; `kubectl get clusteragents` lists those there are", shorten(asked))}
 }
 
 // faultRetry is when to come again for a cluster that is not tried again before its

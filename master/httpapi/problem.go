@@ -21,6 +21,8 @@ const (
 	ReasonUnauthorized = "Unauthorized"
 	// ReasonForbidden: the caller may not see this.
 	ReasonForbidden = "Forbidden"
+	// ReasonUndecided: the hub cannot be asked who may see what.
+	ReasonUndecided = "Undecided"
 	// ReasonNoSuchPath: no route has this path.
 	ReasonNoSuchPath = "NoSuchPath"
 	// ReasonNotFound: no ClusterAgent has this name or cluster IP.

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ type agent struct {
 	t        *testing.T
 	listener *memconn.Listener
 	server   *http.Server
+
+	// What is changed once it was called is changed under the lock: see play.
 
 	// script is what it does on each connection; nil: obey.
 	script func(*talk)
@@ -72,7 +75,10 @@ func (a *agent) close() {
 }
 
 func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if a.admit != nil && !a.admit(w, r) {
+	var admit func(http.ResponseWriter, *http.Request) bool
+	var script func(*talk)
+	a.count(func() { admit, script = a.admit, a.script })
+	if admit != nil && !admit(w, r) {
 		return
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
@@ -87,13 +93,17 @@ func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(wire.MaxMasterFrame)
 	k := &talk{agent: a, conn: conn, start: time.Now()}
 	defer conn.CloseNow()
-	if a.script != nil {
-		a.script(k)
+	if script != nil {
+		script(k)
 		return
 	}
 	k.obey()
 }
 
+// play has it follow another script from the next connection on.
+func (a *agent) play(script func(*talk)) { a.count(func() { a.script = script }) }
+
+// count changes anything of it under its lock.
 func (a *agent) count(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -118,6 +128,20 @@ func (a *agent) report(i int) *wire.Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.reports[i]
+}
+
+// called is when the Report of that number came.
+func (a *agent) called(i int) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.times[i]
+}
+
+// stopped are the words of the Stops that came.
+func (a *agent) stopped() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.stops)
 }
 
 // change makes the cluster change.
@@ -174,7 +198,8 @@ func (k *talk) receive() wire.MasterMessage {
 
 // greet says Hello and hears the Report, which it notes.
 func (k *talk) greet() *wire.Report {
-	hello := k.agent.hello
+	var hello wire.Hello
+	k.agent.count(func() { hello = k.agent.hello })
 	if !k.send(&hello) {
 		return nil
 	}

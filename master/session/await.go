@@ -47,13 +47,13 @@ func (s *Sessions) Watch(name string) (release func()) {
 	return func() { once.Do(func() { m.watch(-1) }) }
 }
 
-// ask registers demand, and says what look says. Where there is something to wait
+// ask registers demand, unless the request has to be refused, and says what look says. Where there is something to wait
 // for, the caller counts as waiting until unask.
 func (m *member) ask(now time.Time) (*Value, <-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wanted, _ := m.wanted(now)
-	if until := now.Add(grace(m.spec)); until.After(m.demandUntil) {
+	if until := now.Add(grace(m.spec)); m.barred() == "" && until.After(m.demandUntil) {
 		m.demandUntil = until
 	}
 	v, news, err := m.lookLocked(now)

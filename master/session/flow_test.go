@@ -28,10 +28,10 @@ func TestTwoHundredClientsMakeOneDial(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
 		release := make(chan struct{})
-		a.script = func(k *talk) {
+		a.play(func(k *talk) {
 			<-release
 			k.obey()
-		}
+		})
 		var all sync.WaitGroup
 		for range 200 {
 			all.Go(func() {
@@ -123,7 +123,7 @@ func TestDemandBehindFiveSixthsRenewsToo(t *testing.T) {
 func TestSessionThatRanOutWithDemandGoesOnUnderItsID(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
-		a.script = func(k *talk) { // an agent that cannot renew
+		a.play(func(k *talk) { // an agent that cannot renew
 			m := k.greet()
 			k.begin(m)
 			g := k.grantTo(m)
@@ -142,7 +142,7 @@ func TestSessionThatRanOutWithDemandGoesOnUnderItsID(t *testing.T) {
 					return
 				}
 			}
-		}
+		})
 		s.get("a")
 		started := s.sessions.Observe("a").Session.StartedAt
 		s.pass(14 * time.Second)
@@ -156,7 +156,7 @@ func TestSessionThatRanOutWithDemandGoesOnUnderItsID(t *testing.T) {
 		if a.report(1).Base == nil || a.report(1).Base.Seq != a.state().Seq {
 			t.Errorf("the second Report has the base %+v", a.report(1).Base)
 		}
-		want(t, "redialed after", a.times[1].Sub(a.times[0]), 15*time.Second)
+		want(t, "redialed after", a.called(1).Sub(a.called(0)), 15*time.Second)
 	})
 }
 
@@ -164,11 +164,11 @@ func TestValueCountsFromItsReceiptAndExpires(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a", func(c *Cluster) { c.SessionDuration = time.Hour })
 		silent := make(chan struct{})
-		a.script = func(k *talk) {
+		a.play(func(k *talk) {
 			k.grantTo(k.greet())
 			k.flush()
 			<-silent
-		}
+		})
 		v := s.get("a")
 		want(t, "expires", v.ExpiresAt, v.ReceivedAt.Add(3*time.Second))
 		s.pass(3*time.Second - time.Nanosecond)
@@ -209,10 +209,10 @@ func TestEveryReportRenewsTheValue(t *testing.T) {
 func TestTimeoutOfACallerEndsItsOwnWaitOnly(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
-		a.script = func(k *talk) {
+		a.play(func(k *talk) {
 			<-time.After(5 * time.Second)
 			k.obey()
-		}
+		})
 		start := time.Now()
 		_, err := s.await("a", time.Second)
 		var late *NoReportError
@@ -262,7 +262,7 @@ func TestContinuousClusterIsDialedByItselfWithJitter(t *testing.T) {
 		upgrades, open, _, _ := a.seen()
 		want(t, "connections", upgrades, 1)
 		want(t, "open", open, 1)
-		want(t, "jitter", a.times[0].Sub(start), 500*time.Millisecond)
+		want(t, "jitter", a.called(0).Sub(start), 500*time.Millisecond)
 		s.edit("a", func(c *Cluster) { c.Continuous = false })
 		s.pass(20 * time.Second)
 		s.wantIdle("a")
@@ -303,8 +303,8 @@ func TestStopTellsAgentsAndReaders(t *testing.T) {
 		}
 		a.close()
 		b.close()
-		want(t, "stops", len(a.stops), 1)
-		want(t, "words", a.stops[0], stopWords[endStopping])
+		want(t, "stops", len(a.stopped()), 1)
+		want(t, "words", a.stopped()[0], stopWords[endStopping])
 		want(t, "last end", s.sessions.Observe("a").LastEndReason, endStopping)
 	})
 }

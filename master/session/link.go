@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -105,7 +106,7 @@ func (l *link) close(code websocket.StatusCode, why string) {
 	l.leave.Do(func() { close(l.left) })
 	force := time.AfterFunc(farewell, func() { _ = l.raw.Close() })
 	defer force.Stop()
-	_ = l.conn.Close(code, why[:min(len(why), maxCloseReason)])
+	_ = l.conn.Close(code, strings.ToValidUTF8(why[:min(len(why), maxCloseReason)], ""))
 }
 
 // dismiss closes a link whose frames nobody ever took.

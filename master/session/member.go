@@ -181,6 +181,19 @@ func (m *member) tellLocked(change func(o *Observation)) {
 	if !m.told.tellsTheSame(before) {
 		m.sessions.events.add(m.name)
 	}
+	m.logChange(before)
+}
+
+// logChange logs when a cluster can no longer be reached, or for another reason, and
+// when it can again. A person who suspends it knows.
+func (m *member) logChange(before Observation) {
+	now, log := m.told, m.sessions.log
+	switch {
+	case now.Ready == state.False && now.Reason != before.Reason && now.Reason != Suspended:
+		log.Warn("cluster cannot be reached", "cluster", m.name, "reason", now.Reason, "message", now.Message)
+	case now.Ready == state.True && before.Ready == state.False:
+		log.Info("cluster is reached again", "cluster", m.name)
+	}
 }
 
 // callReaders has all that wait look again. m.mu is held.

@@ -84,14 +84,14 @@ func TestReaderDoesNotWaitForARefresh(t *testing.T) {
 		a := s.cluster("a", func(c *Cluster) { c.IdleRefresh = time.Hour })
 		s.pass(0)
 		hang := make(chan struct{})
-		a.script = func(k *talk) {
+		a.play(func(k *talk) {
 			if m := k.greet(); m != nil && m.SummaryOnly {
 				<-hang
 				return
 			} else if m != nil {
 				k.flushUntilEnd(k.grantTo(m))
 			}
-		}
+		})
 		s.edit("a", func(c *Cluster) { c.Endpoint = "ws://a:8443" }) // which makes a summary due
 		s.pass(time.Second)
 		_, open, summaries, _ := a.seen()
@@ -117,8 +117,7 @@ func TestRefreshesAreBoundedAndSpread(t *testing.T) {
 		slots := map[time.Duration]int{}
 		start := time.Now()
 		for i := range clusters {
-			a := s.cluster(name(i), func(c *Cluster) { c.IdleRefresh = 10 * time.Minute })
-			a.script = func(k *talk) {
+			script := func(k *talk) {
 				mu.Lock()
 				now++
 				most = max(most, now)
@@ -132,6 +131,7 @@ func TestRefreshesAreBoundedAndSpread(t *testing.T) {
 				now--
 				mu.Unlock()
 			}
+			s.scripted(name(i), script, func(c *Cluster) { c.IdleRefresh = 10 * time.Minute })
 		}
 		s.pass(5*time.Second + time.Millisecond) // 100 clusters, 20 at a time, a second each
 		mu.Lock()
@@ -160,13 +160,13 @@ func TestRefreshesAreBoundedAndSpread(t *testing.T) {
 func TestGrantInsteadOfASummaryIsAnError(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
-		a.script = func(k *talk) {
+		a.play(func(k *talk) {
 			k.send(&k.agent.hello)
 			if m, ok := k.receive().(*wire.Report); ok {
 				k.grantTo(m)
 				k.receive()
 			}
-		}
+		})
 		s.edit("a", func(c *Cluster) { c.IdleRefresh = time.Hour; c.Endpoint = "ws://a:1" })
 		s.wantReason("a", ProtocolError)
 	})
@@ -175,14 +175,14 @@ func TestGrantInsteadOfASummaryIsAnError(t *testing.T) {
 func TestSummarySaysUntilWhenItIsTrue(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := newAgent(t, "a")
-		a.script = func(k *talk) {
+		a.play(func(k *talk) {
 			if k.greet() == nil {
 				return
 			}
 			m := summaryOf(&state.State{})
 			m.Ages[state.SectionNodes], m.Ages[state.SectionPods] = time.Second, 7*time.Second
 			k.send(m)
-		}
+		})
 		s.agents["a"] = a
 		s.register("a", func(c *Cluster) { c.IdleRefresh = time.Hour })
 		o := s.wantReason("a", Succeeded)

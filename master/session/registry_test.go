@@ -28,7 +28,7 @@ func TestSuspendingEndsTheSessionAndRefusesReaders(t *testing.T) {
 		s.wantReason("a", Succeeded)
 		s.get("a")
 		s.stop()
-		want(t, "stops", a.stops[0], stopWords[endSuspended])
+		want(t, "stops", a.stopped()[0], stopWords[endSuspended])
 		s.run()
 	}, func(s *stage) { s.config.Metrics = nil })
 }
@@ -45,6 +45,18 @@ func TestSuspendedAtBirthIsNeverCalled(t *testing.T) {
 	})
 }
 
+func TestRefusedRequestIsNoDemand(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		s.cluster("a", func(c *Cluster) { c.Suspended = true })
+		if _, err := s.await("a", time.Second); !errors.Is(err, ErrSuspended) {
+			t.Errorf("got %v", err)
+		}
+		s.edit("a", func(c *Cluster) { c.Suspended = false })
+		s.pass(time.Minute)
+		want(t, "dials", s.dialsOf("a"), 0)
+	})
+}
+
 func TestSuspendingWhileAReaderWaitsTellsIt(t *testing.T) {
 	for word, change := range map[string]func(s *stage){
 		"suspended": func(s *stage) { s.edit("a", func(c *Cluster) { c.Suspended = true }) },
@@ -53,7 +65,7 @@ func TestSuspendingWhileAReaderWaitsTellsIt(t *testing.T) {
 		t.Run(word, func(t *testing.T) {
 			act(t, func(t *testing.T, s *stage) {
 				a := s.cluster("a")
-				a.script = func(k *talk) { k.receive() }
+				a.play(func(k *talk) { k.receive() })
 				got := make(chan error, 1)
 				go func() {
 					_, err := s.await("a", time.Minute)
@@ -98,9 +110,7 @@ func TestDeletedClusterEndsEverywhere(t *testing.T) {
 		s.pass(time.Second)
 		_, open, _, _ := a.seen()
 		want(t, "connections", open, 0)
-		a.mu.Lock()
-		want(t, "words", a.stops[0], stopWords[endDeleted])
-		a.mu.Unlock()
+		want(t, "words", a.stopped()[0], stopWords[endDeleted])
 		s.register("a")
 		s.get("a")
 		want(t, "sessions", a.sessions(), 2)
@@ -165,7 +175,7 @@ func TestWhoAnsweredFirstMustAnswerFromThenOn(t *testing.T) {
 		a := s.cluster("a")
 		s.get("a")
 		s.pass(20 * time.Second)
-		a.hello.ClusterUID = "uid-impostor"
+		a.count(func() { a.hello.ClusterUID = "uid-impostor" })
 		u := s.wantUnreachable("a", ClusterUIDMismatch, "uid-impostor", "uid-a")
 		if u.Summary == nil || u.ObservedAt.IsZero() {
 			t.Errorf("known: %+v", u.Known)
@@ -214,7 +224,7 @@ func TestWhatCannotBeDialedIsToldWithoutADial(t *testing.T) {
 func TestSuspendingWhileDialingGivesUp(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
-		a.script = func(k *talk) { k.receive() }
+		a.play(func(k *talk) { k.receive() })
 		release := s.sessions.Watch("a")
 		s.pass(time.Second)
 		s.wantPhase("a", Connecting)
@@ -274,12 +284,12 @@ func TestEventsTellOfWhatIsNewOnceAndHoldNobodyUp(t *testing.T) {
 func TestObservationTellsOfTheSession(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
-		a.script = func(k *talk) {
+		a.play(func(k *talk) {
 			if m := k.greet(); m != nil {
 				<-time.After(time.Second)
 				k.flushUntilEnd(k.grantTo(m))
 			}
-		}
+		})
 		o := s.sessions.Observe("a")
 		want(t, "before", o, Observation{Cluster: "a", Generation: 1, Reason: AwaitingFirstContact, Session: SessionInfo{Phase: Idle}})
 		go func() { _, _ = s.await("a", 5*time.Second) }()

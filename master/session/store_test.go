@@ -98,10 +98,10 @@ func TestRestartedMasterAnswersFromTheStoreAtOnceAndGoesOnFromIt(t *testing.T) {
 		s.pass(2 * time.Second)
 		before = s.get("a")
 		hang := make(chan struct{})
-		a.script = func(k *talk) {
+		a.play(func(k *talk) {
 			<-hang
 			k.obey()
-		}
+		})
 		s.restart()
 		start := time.Now()
 		v := s.get("a")
@@ -168,11 +168,11 @@ func TestReportsAreSavedOnceAPeriodAndOneAtATime(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
 		w.set(func() { w.delay = 700 * time.Millisecond })
-		a.script = func(k *talk) { // ten flushes a second
+		a.play(func(k *talk) { // ten flushes a second
 			g := k.grantTo(k.greet())
 			g.Period = 100 * time.Millisecond
 			k.flushUntilEnd(g)
-		}
+		})
 		s.get("a")
 		for range 100 {
 			a.change(1)

@@ -49,7 +49,7 @@ func (r rows) row(e state.Entry, from string) any {
 	case *state.Pod:
 		return state.PodView{Pod: o}
 	case *state.Container:
-		return state.ContainerView{Container: o, Used: r.state.Usage.Of(e.Slot)}
+		return state.NewContainerView(o, r.state.Usage.Of(e.Slot))
 	case *state.Port:
 		return state.PortView{Port: o, Targets: r.targets(o, from), Conflicts: r.conflicts()[o]}
 	}

@@ -91,7 +91,10 @@ func (s *Stack) build(ctx context.Context, name string) error {
 	return nil
 }
 
-func (s *Stack) executable(name string) string { return filepath.Join(s.options.Dir, "bin", name) }
+// Bin is the folder of the built binaries.
+func (s *Stack) Bin() string { return filepath.Join(s.options.Dir, "bin") }
+
+func (s *Stack) executable(name string) string { return filepath.Join(s.Bin(), name) }
 
 // SigningKey is the path of the master's private key; the public one is beside it
 // with the ending .pub.

@@ -1,0 +1,115 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"rollcall.dev/rollcall/master/httpapi"
+)
+
+// granted are questions, as told spells them, that the hub answers with yes.
+type granted []string
+
+func told(a authorizer.Attributes) string {
+	if !a.IsResourceRequest() {
+		return a.GetVerb() + " " + a.GetPath()
+	}
+	return strings.TrimRight(strings.Join([]string{a.GetVerb(), a.GetAPIGroup() + "/" + a.GetResource() + "/" + a.GetSubresource(), a.GetName()}, " "), " ")
+}
+
+func (g granted) authorize(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	for _, question := range g {
+		if question == told(a) {
+			return authorizer.DecisionAllow, "", nil
+		}
+	}
+	return authorizer.DecisionNoOpinion, "", nil
+}
+
+func (g granted) caller() caller {
+	return caller{&user.DefaultInfo{Name: "jane"}, g.authorize}
+}
+
+const (
+	listAll   = "list rollcall.dev/clusterstatuses/"
+	getOne    = "get rollcall.dev/clusterstatuses/ prod-eu"
+	getDetail = "get rollcall.dev/clusterstatuses/details prod-eu"
+)
+
+func TestWhatIsGrantedAndNoMore(t *testing.T) {
+	list := httpapi.Access{Verb: "list"}
+	summary := httpapi.Access{Verb: "get", Cluster: "prod-eu"}
+	details := httpapi.Access{Verb: "get", Cluster: "prod-eu", Details: true}
+	metrics := httpapi.Access{Verb: "get", Path: "/metrics"}
+	for _, tc := range []struct {
+		name    string
+		granted granted
+		want    httpapi.Access
+		err     error
+	}{
+		{"list", granted{listAll}, list, nil},
+		{"no list", granted{getOne, getDetail}, list, httpapi.ErrForbidden},
+		{"summary", granted{getOne}, summary, nil},
+		{"details", granted{getDetail}, details, nil},
+		{"details by a right to the summary", granted{getOne}, details, httpapi.ErrForbidden},
+		{"summary by a right to details", granted{getDetail}, summary, httpapi.ErrForbidden},
+		{"details of who may list", granted{listAll}, details, httpapi.ErrForbidden},
+		{"summary of who may list", granted{listAll}, summary, httpapi.ErrForbidden},
+		{"details of nobody's", nil, details, httpapi.ErrHidden},
+		{"summary of nobody's", nil, summary, httpapi.ErrHidden},
+		{"another cluster's", granted{getOne, getDetail}, httpapi.Access{Verb: "get", Cluster: "prod-us"}, httpapi.ErrHidden},
+		{"metrics", granted{"get /metrics"}, metrics, nil},
+		{"no metrics", granted{listAll, getOne, getDetail}, metrics, httpapi.ErrForbidden},
+	} {
+		if err := tc.granted.caller().may(t.Context(), tc.want); !errors.Is(err, tc.err) {
+			t.Errorf("%s: got %v, want %v", tc.name, err, tc.err)
+		}
+	}
+}
+
+func TestRefusalsNameWhoAndWhatAndWhatAllowsIt(t *testing.T) {
+	for _, tc := range []struct {
+		want  httpapi.Access
+		words []string
+	}{
+		{httpapi.Access{Verb: "list"}, []string{`user "jane" may not list clusterstatuses of rollcall.dev`, "resources [clusterstatuses], verbs [list] allows it", "rollcall-viewer"}},
+		{httpapi.Access{Verb: "get", Cluster: "prod-eu", Details: true}, []string{`may not get clusterstatuses/details "prod-eu"`, "resources [clusterstatuses/details], verbs [get], resourceNames [prod-eu] allows it"}},
+		{httpapi.Access{Verb: "get", Path: "/metrics"}, []string{"may not get /metrics", "nonResourceURLs [/metrics], verbs [get] allows it", "rollcall-metrics-reader"}},
+	} {
+		err := granted{getOne}.caller().may(t.Context(), tc.want)
+		for _, words := range tc.words {
+			if err == nil || !strings.Contains(err.Error(), words) {
+				t.Errorf("%v: got %v, want %q in it", tc.want, err, words)
+			}
+		}
+	}
+}
+
+func TestNobodyIsLetInWhileTheHubGivesNoAnswer(t *testing.T) {
+	for _, decision := range []authorizer.Decision{authorizer.DecisionAllow, authorizer.DecisionNoOpinion, authorizer.DecisionDeny} {
+		broken := caller{&user.DefaultInfo{Name: "jane"}, func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+			return decision, "", errors.New("connection refused by 10.0.0.1")
+		}}
+		for _, want := range []httpapi.Access{{Verb: "list"}, {Verb: "get", Cluster: "prod-eu"}, {Verb: "get", Path: "/metrics"}} {
+			err := broken.may(t.Context(), want)
+			if !errors.Is(err, httpapi.ErrUndecided) || strings.Contains(err.Error(), "10.0.0.1") {
+				t.Errorf("%v: got %v, want that it is not decided, without the hub's address", want, err)
+			}
+		}
+	}
+}
+
+func TestTheHubIsNotAskedForNamesThatNoClusterHas(t *testing.T) {
+	asked := caller{&user.DefaultInfo{Name: "jane"}, func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+		t.Error("the hub was asked")
+		return authorizer.DecisionAllow, "", nil
+	}}
+	if err := asked.may(t.Context(), httpapi.Access{Verb: "get", Cluster: strings.Repeat("x", maxName+1)}); !errors.Is(err, httpapi.ErrHidden) {
+		t.Errorf("got %v, want %v", err, httpapi.ErrHidden)
+	}
+}

@@ -1,0 +1,243 @@
+package access
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/view"
+	"rollcall.dev/rollcall/test/kube"
+)
+
+// patience is for what takes as long as it takes on a busy machine.
+const patience = time.Minute
+
+// seen is how the API of these tests answers who may see a cluster: its clusters are
+// suspended, and say so to them only.
+const seen = http.StatusConflict
+
+// hub is an API server with the rights of config/, and some people:
+//
+//	viewer  rollcall-viewer: everything of all clusters
+//	team    everything of prod-eu, by config/rbac/viewer's example
+//	lister  the list and all summaries
+//	listing the list only
+//	scraper the metrics only
+//	nobody  nothing
+func hub(t *testing.T) *kube.Cluster {
+	t.Helper()
+	cluster := kube.Shared(t, kube.Options{Name: "hub", Dir: hubDir})
+	install(t, cluster)
+	return cluster
+}
+
+const people = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: lister}
+rules:
+- {apiGroups: [rollcall.dev], resources: [clusterstatuses], verbs: [get, list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: listing}
+rules:
+- {apiGroups: [rollcall.dev], resources: [clusterstatuses], verbs: [list]}
+`
+
+func install(t *testing.T, cluster *kube.Cluster) {
+	t.Helper()
+	run := func(out string, err error) {
+		t.Helper()
+		if err != nil && !strings.Contains(err.Error()+out, "already exists") {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	run(cluster.Kubectl("apply", "--server-side", "-f", "../../config/master/namespace.yaml"))
+	run(cluster.Kubectl("apply", "--server-side", "-k", "../../config/rbac"))
+	run(cluster.Kubectl("apply", "--server-side", "-f", "../../config/rbac/viewer/one_cluster_example.yaml"))
+	run(cluster.KubectlInput(people, "apply", "--server-side", "-f", "-"))
+	for user, role := range map[string]string{"viewer": "rollcall-viewer", "lister": "lister", "listing": "listing", "scraper": "rollcall-metrics-reader"} {
+		run(cluster.Kubectl("create", "clusterrolebinding", user, "--clusterrole", role, "--user", user))
+	}
+	run(cluster.Kubectl("create", "serviceaccount", "viewer", "-n", "default"))
+	run(cluster.Kubectl("create", "clusterrolebinding", "viewer-account", "--clusterrole", "rollcall-viewer", "--serviceaccount", "default:viewer"))
+}
+
+// served is an API behind a Guard.
+type served struct {
+	t   *testing.T
+	url string
+}
+
+// serve runs a Guard with the rights that config/rbac/master gives to the master.
+func serve(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *served {
+	t.Helper()
+	account, _, err := cluster.ServiceAccount(t.Context(), "rollcall-system", "rollcall-master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{Hub: account, Log: slog.New(slog.DiscardHandler)}
+	edit(&c)
+	guard, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := tlsfiles.ServerConfig("", "", c.Log, "test", "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ClientAuth = tls.RequestClientCert
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	go func() { done <- guard.Run(ctx) }()
+	go func() { done <- suspended(guard, c.Log).Serve(ctx, listener, config) }()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return &served{t, "https://" + listener.Addr().String()}
+}
+
+// suspended is an API with the clusters prod-eu and prod-us.
+func suspended(guard *Guard, log *slog.Logger) *httpapi.API {
+	metrics := prometheus.NewRegistry()
+	clusters := []httpapi.Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}}, {Name: "prod-us"}}
+	return httpapi.New(httpapi.Config{
+		Sessions: httpapi.Sessions{
+			Await:   func(context.Context, string) (*session.Value, error) { return nil, session.ErrSuspended },
+			Peek:    func(string) (*session.Value, bool) { return nil, false },
+			Observe: func(string) session.Observation { return session.Observation{} },
+		},
+		Registry: httpapi.Registry{
+			Resolve: func(asked string) (string, bool) {
+				for _, c := range clusters {
+					if c.Name == asked || slices.Contains(c.ClusterIPs, asked) {
+						return c.Name, true
+					}
+				}
+				return "", false
+			},
+			List:      func() []httpapi.Registered { return clusters },
+			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
+		},
+		Shelf: view.NewShelf(1 << 20), Identify: guard.Identify,
+		Gatherer: metrics, Metrics: metrics, Log: log,
+	})
+}
+
+// client is somebody with credentials.
+type client struct {
+	certificate *tls.Certificate
+	token       string
+}
+
+// person is somebody with a client certificate of the hub.
+func person(t *testing.T, cluster *kube.Cluster, name string, groups ...string) client {
+	t.Helper()
+	config, _, err := cluster.User(name, groups...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(config.CertData, config.KeyData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client{certificate: &pair}
+}
+
+// token is one of the service account default/viewer.
+func token(t *testing.T, cluster *kube.Cluster, audiences ...string) client {
+	t.Helper()
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
+	made, err := cluster.Client().CoreV1().ServiceAccounts("default").CreateToken(t.Context(), "viewer", request, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client{token: made.Status.Token}
+}
+
+// answered is an answer: its status, its words where it is a problem, and its header.
+type answered struct {
+	status int
+	body   string
+	header http.Header
+}
+
+func (a answered) problem(t *testing.T) (p httpapi.Problem) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Fatalf("%v: %s", err, a.body)
+	}
+	return p
+}
+
+func (s *served) get(who client, path string) answered {
+	s.t.Helper()
+	config := &tls.Config{InsecureSkipVerify: true}
+	if who.certificate != nil {
+		// Also where the server does not say that it knows the issuer.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return who.certificate, nil }
+	}
+	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if who.token != "" {
+		request.Header.Set("Authorization", "Bearer "+who.token)
+	}
+	response, err := (&http.Client{Transport: transport, Timeout: patience}).Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answered{response.StatusCode, string(body), response.Header}
+}
+
+// becomes asks until the answer has a status.
+func (s *served) becomes(who client, path string, status int) answered {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got := s.get(who, path)
+		if got.status == status {
+			return got
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			s.t.Fatalf("%s: %d %s; want %d", path, got.status, got.body, status)
+		}
+	}
+}

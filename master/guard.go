@@ -1,0 +1,24 @@
+package master
+
+import (
+	"k8s.io/client-go/rest"
+
+	"rollcall.dev/rollcall/master/access"
+	"rollcall.dev/rollcall/master/httpapi"
+)
+
+// newGuard asks the hub who may see what; it is nil where everybody may see everything.
+func (c *Config) newGuard(hub *rest.Config) (*access.Guard, error) {
+	if c.Auth == AuthNone {
+		return nil, nil
+	}
+	return access.New(access.Config{Hub: hub, TokenAudiences: c.TokenAudiences, ClientCAFile: c.ClientCAFile, Log: c.Log})
+}
+
+// identify is how the API knows its callers; nil without a guard.
+func identify(guard *access.Guard) httpapi.Identify {
+	if guard == nil {
+		return nil
+	}
+	return guard.Identify
+}

@@ -1,0 +1,53 @@
+package session
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestMetricsTellWhatHappensAndWhatStands(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		s.cluster("a")
+		s.register("b")
+		s.scripted("c", func(k *talk) { k.receive() })
+		s.cluster("d", func(c *Cluster) { c.IdleRefresh = time.Hour })
+		s.get("a")
+		s.get("a")
+		s.wantUnreachable("b", DialFailed)
+		go func() { _, _ = s.await("c", time.Second) }()
+		s.pass(0)
+		s.pass(200 * time.Millisecond)
+		if err := testutil.GatherAndCompare(s.metrics, strings.NewReader(`
+# HELP rollcall_cache_requests_total Requests for a cluster's value: hit (in this process), stored (in the cache that outlives it), miss (waited for a report), or failed.
+# TYPE rollcall_cache_requests_total counter
+rollcall_cache_requests_total{result="failed"} 1
+rollcall_cache_requests_total{result="hit"} 1
+rollcall_cache_requests_total{result="miss"} 1
+# HELP rollcall_dials_total Dials of agents, for a session or for one summary, by outcome: succeeded, given up, or the reason of the failure.
+# TYPE rollcall_dials_total counter
+rollcall_dials_total{outcome="DialFailed",purpose="session"} 1
+rollcall_dials_total{outcome="succeeded",purpose="session"} 1
+rollcall_dials_total{outcome="succeeded",purpose="summary"} 1
+# HELP rollcall_report_age_seconds Seconds since a cluster's last report was received, while it may be served.
+# TYPE rollcall_report_age_seconds gauge
+rollcall_report_age_seconds{cluster="a"} 0.2
+# HELP rollcall_sessions Clusters by the phase of their session.
+# TYPE rollcall_sessions gauge
+rollcall_sessions{phase="Backoff"} 1
+rollcall_sessions{phase="Connecting"} 1
+rollcall_sessions{phase="Idle"} 1
+rollcall_sessions{phase="Reporting"} 1
+# HELP rollcall_waiting_readers Requests that wait for a report.
+# TYPE rollcall_waiting_readers gauge
+rollcall_waiting_readers 1
+`), "rollcall_cache_requests_total", "rollcall_dials_total", "rollcall_report_age_seconds", "rollcall_sessions", "rollcall_waiting_readers"); err != nil {
+			t.Error(err)
+		}
+		if received := testutil.ToFloat64(s.sessions.metrics.received); received == 0 {
+			t.Error("no bytes were counted")
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/master/cache/cachetest"
+	"rollcall.dev/rollcall/master/cache/rediscache"
+	"rollcall.dev/rollcall/master/cache/rediscache/redistest"
+)
+
+// master is a process with a real Redis behind it, in real time.
+type master struct {
+	*Sessions
+	store *rediscache.Cache
+	log   *bytes.Buffer
+	stop  func()
+}
+
+func startMaster(t *testing.T, r Registry, a *agent, url string) *master {
+	t.Helper()
+	m := &master{log: &bytes.Buffer{}}
+	log := slog.New(slog.NewTextHandler(m.log, nil))
+	store, err := rediscache.New(rediscache.Config{URL: url, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.store = store
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return a.listener.Dial(ctx) }
+	m.Sessions = New(Config{Registry: r, Store: store, Insecure: true, Log: log, DialContext: dial})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = m.Run(ctx)
+	}()
+	m.stop = func() {
+		cancel()
+		<-ended
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	return m
+}
+
+func (m *master) get(t *testing.T) *Value {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	v, err := m.Await(ctx, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestMasterRestartsOnRedisAndOutlivesIt(t *testing.T) {
+	server := redistest.Start(t)
+	r := &registry{clusters: map[string]Cluster{"a": {
+		Name: "a", Endpoint: "ws://a:1", RequestPeriod: 100 * time.Millisecond, SessionDuration: time.Minute, CacheTTL: 30 * time.Second,
+	}}}
+	a := newAgent(t, "a")
+	defer a.close()
+	var closed atomic.Bool
+	a.admit = func(w http.ResponseWriter, _ *http.Request) bool {
+		if closed.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return !closed.Load()
+	}
+
+	first := startMaster(t, r, a, server.URL())
+	before := first.get(t)
+	a.change(5)
+	cachetest.Eventually(t, "a change arrives", func() bool { return first.get(t).State.Seq == a.state().Seq })
+	before = first.get(t)
+	first.stop()
+
+	closed.Store(true)
+	second := startMaster(t, r, a, server.URL())
+	defer func() { second.stop() }()
+	v := second.get(t)
+	want(t, "version", v.ResourceVersion(), before.ResourceVersion())
+	cachetest.WantState(t, v.State, before.State)
+	if off := v.ExpiresAt.Sub(before.ExpiresAt).Abs(); off > 2*time.Second {
+		t.Errorf("its time ends %s off", off)
+	}
+
+	server.Stop()
+	closed.Store(false)
+	cachetest.Eventually(t, "reports arrive without Redis", func() bool { return second.get(t).Term > before.Term })
+	a.change(5)
+	cachetest.Eventually(t, "changes too", func() bool { return second.get(t).State.Seq == a.state().Seq })
+	server.Start()
+	cachetest.Eventually(t, "Redis has the latest again", func() bool {
+		e, err := second.store.Load(t.Context(), "a")
+		return err == nil && e.State.Seq == a.state().Seq
+	})
+	second.stop()
+	if n := strings.Count(second.log.String(), "redis"); n < 2 {
+		t.Errorf("logged %q", second.log)
+	}
+	second.stop = func() {}
+}

@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"rollcall.dev/rollcall/test/kube"
+)
+
+const repository = "../.."
+
+func readDoc(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// blocks are the fenced blocks of a section of Markdown, up to the next section.
+func blocks(text, section string) []string {
+	_, text, _ = strings.Cut(text, "\n## "+section+"\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var found []string
+	for i, part := range strings.Split(text, "```") {
+		if i%2 == 1 {
+			found = append(found, part)
+		}
+	}
+	return found
+}
+
+func TestREADMEInstallsOnRealClusters(t *testing.T) {
+	t.Parallel()
+	steps := blocks(readDoc(t, "README.md"), "On real clusters")
+	if len(steps) != 3 {
+		t.Fatalf("the README has %d steps, want those of the hub, of a member, and a ClusterAgent", len(steps))
+	}
+	dir := t.TempDir()
+	config, err := filepath.Abs(filepath.Join(repository, "config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(config, filepath.Join(dir, "config")); err != nil {
+		t.Fatal(err)
+	}
+	hub, member := kube.Fresh(t, kube.Options{Name: "readme-hub"}), kube.Fresh(t, kube.Options{Name: "readme-member"})
+	shell(t, dir, hub, steps[0])
+	shell(t, dir, member, steps[1])
+	manifest := strings.TrimPrefix(steps[2], "yaml\n")
+	if out, err := hub.KubectlInput(manifest, "apply", "--validate=strict", "-f", "-"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for name, c := range map[string]*kube.Cluster{"rollcall-master": hub, "rollcall-agent": member} {
+		if _, err := c.Kubectl("-n", "rollcall-system", "get", "deployment", name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// shell runs commands as a person would who has the binaries and a kubeconfig.
+func shell(t *testing.T, dir string, cluster *kube.Cluster, commands string) {
+	t.Helper()
+	binaries, err := kube.Binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-exc", commands)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + world.stack.Bin() + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + cluster.Kubeconfig, "HOME=" + dir}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func TestDocumentsNameTargetsThatExist(t *testing.T) {
+	t.Parallel()
+	target := regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)")
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"} {
+		for _, m := range target.FindAllStringSubmatch(readDoc(t, doc), -1) {
+			if out, err := exec.CommandContext(t.Context(), "make", "-n", "-C", repository, m[1]).CombinedOutput(); err != nil {
+				t.Errorf("%s says make %s: %v\n%s", doc, m[1], err, out)
+			}
+		}
+	}
+}
+
+func TestDocumentsNameFilesThatExist(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"} {
+		for _, m := range link.FindAllStringSubmatch(readDoc(t, doc), -1) {
+			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(doc), m[1])); err != nil {
+				t.Errorf("%s: %v", doc, err)
+			}
+		}
+	}
+}
