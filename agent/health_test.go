@@ -30,8 +30,12 @@ func TestReadyzSaysWhyTheAgentIsNotReady(t *testing.T) {
 		"no identity":   {false, live, live, []string{"identity: "}},
 		"forbidden":     {true, live, state.SectionReport{Error: state.SectionError{Reason: "Forbidden", Message: "grant it"}}, []string{"pods: not read yet: Forbidden: grant it"}},
 		"API server up": {true, live, live, nil},
-		"API server away": {true, state.SectionReport{ObservedAt: time.Now().Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected", Message: "connection refused"}}, live,
-			[]string{"nodes: last seen 1m0s ago: Disconnected: connection refused"}},
+		"API server away": {
+			true,
+			state.SectionReport{ObservedAt: time.Now().Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected", Message: "connection refused"}},
+			live,
+			[]string{"nodes: last seen 1m0s ago: Disconnected: connection refused"},
+		},
 	} {
 		h := &health{
 			identity: func() (string, string, bool) { return "uid", "v1", tc.known },

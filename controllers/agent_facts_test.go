@@ -19,19 +19,19 @@ import (
 // answered is what session saw of a cluster whose agent answered.
 var answered = session.Observation{
 	Generation: 1, Ready: state.True, Reason: session.Succeeded, UID: "8a1f", AgentVersion: "v0.1.0", KubernetesVersion: "v1.36.3",
-	Session: session.SessionInfo{Phase: session.Idle},
+	Session: session.Info{Phase: session.Idle},
 }
 
 // open is what it sees while the agent reports.
 var open = func() session.Observation {
 	o := answered
-	o.Session = session.SessionInfo{ID: "s-1", Phase: session.Reporting, Holder: "m-1", StartedAt: noon, ExpiresAt: noon.Add(30 * time.Minute)}
+	o.Session = session.Info{ID: "s-1", Phase: session.Reporting, Holder: "m-1", StartedAt: noon, ExpiresAt: noon.Add(30 * time.Minute)}
 	return o
 }()
 
 // failing is what it sees of a cluster that it could not reach.
 func failing(reason session.Reason, words string) session.Observation {
-	return session.Observation{Generation: 1, Ready: state.False, Reason: reason, Message: words, Session: session.SessionInfo{Phase: session.Backoff}}
+	return session.Observation{Generation: 1, Ready: state.False, Reason: reason, Message: words, Session: session.Info{Phase: session.Backoff}}
 }
 
 // stored is a status as another master left it.

@@ -62,11 +62,11 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	}
 	events := &events{from: sessions.Events}
 	writer := statusWriter{client: c, metrics: newMetrics(o.Metrics)}
-	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, pace: newPace(agentBurst, writeEvery)}
+	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, pace: newPace(agentBurst)}
 	if err := addAgents(mgr, agents, events); err != nil {
 		return fmt.Errorf("add the reconciler of ClusterAgents: %w", err)
 	}
-	statuses := &statusReconciler{client: c, sessions: sessions, writer: writer, pace: newPace(statusBurst, writeEvery)}
+	statuses := &statusReconciler{client: c, sessions: sessions, writer: writer, pace: newPace(statusBurst)}
 	if err := addStatuses(mgr, statuses, events); err != nil {
 		return fmt.Errorf("add the reconciler of ClusterStatuses: %w", err)
 	}

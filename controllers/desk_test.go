@@ -64,13 +64,13 @@ func newDesk(t *testing.T, pick func(statusWriter, Sessions, *Registry) reconcil
 
 func newAgentDesk(t *testing.T) *desk {
 	return newDesk(t, func(w statusWriter, s Sessions, r *Registry) reconcile.Reconciler {
-		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, pace: newPace(agentBurst, writeEvery)}
+		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, pace: newPace(agentBurst)}
 	})
 }
 
 func newStatusDesk(t *testing.T) *desk {
 	return newDesk(t, func(w statusWriter, s Sessions, _ *Registry) reconcile.Reconciler {
-		return &statusReconciler{client: w.client, sessions: s, writer: w, pace: newPace(statusBurst, writeEvery)}
+		return &statusReconciler{client: w.client, sessions: s, writer: w, pace: newPace(statusBurst)}
 	})
 }
 
@@ -366,7 +366,7 @@ func TestOneThatTookTheNameIsAnotherCluster(t *testing.T) {
 }
 
 func TestPaceIsKeptForEachObjectByItself(t *testing.T) {
-	p := newPace(3, 10*time.Second)
+	p := newPace(3)
 	for i := range 3 {
 		if wait := p.wait("a", noon); wait != 0 {
 			t.Errorf("write %d waits %s", i, wait)

@@ -157,7 +157,7 @@ func await[O client.Object](t *testing.T, h *hub, name string, list client.Objec
 		}
 	}
 	t.Fatalf("%s: %s", name, otherwise())
-	panic("unreachable")
+	return *new(O)
 }
 
 // awaitGone waits until an object was deleted.

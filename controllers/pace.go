@@ -18,8 +18,8 @@ type pace struct {
 	limits map[string]*rate.Limiter
 }
 
-func newPace(burst int, every time.Duration) *pace {
-	return &pace{burst: burst, every: every, limits: map[string]*rate.Limiter{}}
+func newPace(burst int) *pace {
+	return &pace{burst: burst, every: writeEvery, limits: map[string]*rate.Limiter{}}
 }
 
 // wait is zero where an object may be written now, which counts as done; else how

@@ -119,8 +119,15 @@ func TestTextIsCutAtACharacter(t *testing.T) {
 		max  int
 		want string
 	}{
-		{"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"üüü", 3, "üüü"}, {"üüüü", 3, "üüü"}, {"üü", 3, "üü"},
-		{"a\xffb", 3, "a\ufffdb"}, {"ab\xffcd", 3, "ab\ufffd"}, {"abc", 0, ""},
+		{"", 3, ""},
+		{"abc", 3, "abc"},
+		{"abcd", 3, "abc"},
+		{"üüü", 3, "üüü"},
+		{"üüüü", 3, "üüü"},
+		{"üü", 3, "üü"},
+		{"a\xffb", 3, "a\ufffdb"},
+		{"ab\xffcd", 3, "ab\ufffd"},
+		{"abc", 0, ""},
 	} {
 		if got := cut(c.text, c.max); got != c.want {
 			t.Errorf("%q to %d: got %q, want %q", c.text, c.max, got, c.want)

@@ -59,7 +59,8 @@ func TestABadClusterAgentStopsNoOther(t *testing.T) {
 		"c-tls":      {Endpoint: "wss://10.20.0.7:7443", TLS: v1alpha1.TLSSpec{PinnedSHA256: []string{"beef"}, CABundle: []byte("?")}},
 		"d-ips":      {Endpoint: "wss://10.20.0.7:7443", ClusterIPs: []string{"", "prod-eu", "203.0.113.007", "::ffff:203.0.113.7"}},
 		"e-periods": {Endpoint: "wss://10.20.0.7:7443", Reporting: v1alpha1.ReportingSpec{
-			RequestPeriod: duration(time.Hour), CacheTTL: duration(time.Second), SessionDuration: duration(time.Millisecond)}},
+			RequestPeriod: duration(time.Hour), CacheTTL: duration(time.Second), SessionDuration: duration(time.Millisecond),
+		}},
 		"203.0.113.8": {Endpoint: "wss://10.20.0.7:7443"},
 		"z-good":      {Endpoint: "wss://10.20.0.7:7443", ClusterIPs: []string{"203.0.113.9"}},
 	} {

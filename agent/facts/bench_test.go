@@ -61,8 +61,10 @@ func benchSlices(n int) []*facts.SliceInput {
 	var all []*facts.SliceInput
 	for i := range n {
 		if i%100 == 0 {
-			all = append(all, &facts.SliceInput{Namespace: "team-0", Name: fmt.Sprintf("web-%d", i), Service: "web",
-				Ports: []facts.SlicePort{{Name: "http", Protocol: state.TCP, Port: 8080}}})
+			all = append(all, &facts.SliceInput{
+				Namespace: "team-0", Name: fmt.Sprintf("web-%d", i), Service: "web",
+				Ports: []facts.SlicePort{{Name: "http", Protocol: state.TCP, Port: 8080}},
+			})
 		}
 		s := all[len(all)-1]
 		s.Endpoints = append(s.Endpoints, facts.Endpoint{Address: fmt.Sprintf("10.1.%d.%d", i/250, i%250), Pod: benchPod(i * 40).Name, Node: "node-1", Ready: true, Serving: true})
@@ -70,8 +72,10 @@ func benchSlices(n int) []*facts.SliceInput {
 	return all
 }
 
-var benchService = facts.ServiceInput{Namespace: "team-0", Name: "web", Type: corev1.ServiceTypeNodePort,
-	Ports: []facts.ServicePort{{Name: "http", Protocol: state.TCP, Port: 80, NodePort: 30080}}}
+var benchService = facts.ServiceInput{
+	Namespace: "team-0", Name: "web", Type: corev1.ServiceTypeNodePort,
+	Ports: []facts.ServicePort{{Name: "http", Protocol: state.TCP, Port: 80, NodePort: 30080}},
+}
 
 func BenchmarkFirstListOf5000Pods(b *testing.B) {
 	pods := benchPods(5000)

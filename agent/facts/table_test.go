@@ -111,8 +111,10 @@ func nodesTable(w *world) string {
 func podsTable(w *world) string {
 	t := table{{"POD", "NODE", "PHASE", "REASON", "IPS", "QOS", "OWNER", "REQUESTED", "LIMITS", "FLAGS"}}
 	for p := range w.state.Pods() {
-		t = append(t, []string{p.Namespace + "/" + p.Name, p.Node, p.Phase.String(), p.Reason, strings.Join(p.PodIPs, ","), p.QOSClass.String(), p.Owner.Kind + " " + p.Owner.Name,
-			amounts(p.Requested), amounts(p.Limits), strings.TrimSpace(flags("terminating", p.Terminating, "hostNetwork", p.HostNetwork))})
+		t = append(t, []string{
+			p.Namespace + "/" + p.Name, p.Node, p.Phase.String(), p.Reason, strings.Join(p.PodIPs, ","), p.QOSClass.String(), p.Owner.Kind + " " + p.Owner.Name,
+			amounts(p.Requested), amounts(p.Limits), strings.TrimSpace(flags("terminating", p.Terminating, "hostNetwork", p.HostNetwork)),
+		})
 		if p.Message != "" {
 			t = append(t, []string{fmt.Sprintf("message %q", p.Message)})
 		}

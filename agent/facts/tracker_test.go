@@ -145,9 +145,7 @@ func step(t *rapid.T, w *world) {
 	switch rapid.IntRange(0, 9).Draw(t, "step") {
 	case 0:
 		var all []any
-		for _, in := range rapid.SliceOfNDistinct(rapid.Custom(anyInput), 0, 12, nameOf).Draw(t, "relist") {
-			all = append(all, in)
-		}
+		all = append(all, rapid.SliceOfNDistinct(rapid.Custom(anyInput), 0, 12, nameOf).Draw(t, "relist")...)
 		agree(t, w.relist(all))
 	case 1, 2, 3:
 		if n, ok := existing(t, w); ok {
@@ -211,12 +209,14 @@ func TestDisagreeingSlicesLeadToOneTargetInAnyOrder(t *testing.T) {
 			{Name: "x", Kind: state.Main, Ports: []facts.ContainerPort{{Protocol: state.TCP, Port: 80}}},
 		}}))
 		for i := range rapid.IntRange(2, 4).Draw(t, "slices") {
-			agree(t, w.set(&facts.SliceInput{Namespace: "a", Name: fmt.Sprint(i), Service: "s",
+			agree(t, w.set(&facts.SliceInput{
+				Namespace: "a", Name: fmt.Sprint(i), Service: "s",
 				Ports: []facts.SlicePort{{Protocol: state.TCP, Port: numbers.Draw(t, "port")}},
 				Endpoints: []facts.Endpoint{{
 					Address: addresses.Draw(t, "address"), Pod: "p", Node: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"),
 					Ready: rapid.Bool().Draw(t, "ready"), Serving: rapid.Bool().Draw(t, "serving"), Terminating: rapid.Bool().Draw(t, "terminating"),
-				}}}))
+				}},
+			}))
 		}
 		if n := w.state.Len(state.KindTarget); n != 1 {
 			t.Fatalf("%d targets for one pod, want 1", n)

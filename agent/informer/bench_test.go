@@ -81,12 +81,10 @@ func BenchmarkHeapPerPod(b *testing.B) {
 
 		tracker := facts.NewTracker()
 		changes := tracker.ReplacePods(inputs)
-		inputs = nil
 		held := make([]state.Entry, 0, len(changes.Upserts))
 		for _, o := range changes.Upserts {
 			held = append(held, state.Entry{Object: o})
 		}
-		changes = state.Changes{}
 		b.ReportMetric(float64(heap()-before)/pods, "facts-bytes/pod")
 		runtime.KeepAlive(tracker)
 		runtime.KeepAlive(held)

@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -362,7 +363,7 @@ func TestShutdownTellsEveryMaster(t *testing.T) {
 				t.Errorf("told %v, want shutting down", err)
 			}
 		}
-		if _, answer, err := w.get(nil, wire.Subprotocol); err == nil || answer.StatusCode != 503 {
+		if _, answer, err := w.get(nil, wire.Subprotocol); err == nil || answer.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("a dial after shutdown: %v", err)
 		}
 	})

@@ -24,8 +24,10 @@ func drawObject(t *rapid.T) state.Object {
 	case 1:
 		return &state.Container{Namespace: "ns", Pod: "pod", Name: rapid.SampledFrom(containerNames).Draw(t, "container"), Restarts: rapid.Int32Range(0, 2).Draw(t, "restarts")}
 	default:
-		return &state.Port{Node: state.AllNodes, Port: rapid.Uint16Range(1, 4).Draw(t, "port"), Protocol: state.TCP, Kind: state.NodePort,
-			Namespace: "ns", Service: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "service")}
+		return &state.Port{
+			Node: state.AllNodes, Port: rapid.Uint16Range(1, 4).Draw(t, "port"), Protocol: state.TCP, Kind: state.NodePort,
+			Namespace: "ns", Service: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "service"),
+		}
 	}
 }
 

@@ -86,7 +86,7 @@ var podPhaseNames = []string{"Unknown", "Pending", "Running", "Succeeded", "Fail
 
 // Finished says that a pod's containers have ended for good: it no longer takes
 // room on its node.
-func (p PodPhase) Finished() bool { return p == PodSucceeded || p == PodFailed }
+func (e PodPhase) Finished() bool { return e == PodSucceeded || e == PodFailed }
 
 // QOSClass is status.qosClass of a pod.
 type QOSClass uint8

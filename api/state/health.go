@@ -73,8 +73,10 @@ func (sum *Summary) judge(s *State, finished map[podID]bool, conflicts map[*Port
 	}
 	for p := range s.Ports() {
 		if others := conflicts[p]; others != nil {
-			j.add(portConflict, Problem{Kind: "Port", What: "Conflict", Where: fmt.Sprintf("%s:%d/%s", p.Node, p.Port, p.Protocol),
-				Message: fmt.Sprintf("%s is also claimed by %s", p.holder(), others[0].port().holder())})
+			j.add(portConflict, Problem{
+				Kind: "Port", What: "Conflict", Where: fmt.Sprintf("%s:%d/%s", p.Node, p.Port, p.Protocol),
+				Message: fmt.Sprintf("%s is also claimed by %s", p.holder(), others[0].port().holder()),
+			})
 		}
 	}
 	sum.Healthy = !slices.ContainsFunc(j.found, func(r rankedProblem) bool { return r.severity < worrying })

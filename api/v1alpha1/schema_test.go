@@ -70,7 +70,7 @@ func (f field) tooMuch() []any {
 	case s.AdditionalProperties != nil && s.MaxProperties != nil:
 		many := map[string]any{}
 		for i := range *s.MaxProperties + 1 {
-			many[fmt.Sprint(i)] = int64(i)
+			many[fmt.Sprint(i)] = i
 		}
 		return []any{many}
 	case len(s.Properties) > 0:

@@ -34,7 +34,7 @@ func DecodeAgent(frame []byte) (AgentMessage, error) {
 	case *wirepb.AgentMessage_Summary:
 		return summaryFromPB(m.Summary)
 	case *wirepb.AgentMessage_End:
-		return &End{Reason: EndReason(enum(uint32(m.End.Reason), EndError)), Message: cut(m.End.Message, maxWords)}, nil
+		return &End{Reason: enum(uint32(m.End.Reason), EndError), Message: cut(m.End.Message, maxWords)}, nil
 	case *wirepb.AgentMessage_Unsupported:
 		return &Unsupported{ProtocolMin: m.Unsupported.ProtocolMin, ProtocolMax: m.Unsupported.ProtocolMax, Message: cut(m.Unsupported.Message, maxWords)}, nil
 	}

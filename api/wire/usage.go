@@ -32,18 +32,18 @@ func NewUsage(next, base *state.Usage) *Usage {
 	return u
 }
 
-// after is the reading that u leads to from base, nil for none.
-func (u *Usage) after(base *state.Usage) (*state.Usage, error) {
-	pb := u.columns
+// after is the reading that m leads to from base, nil for none.
+func (m *Usage) after(base *state.Usage) (*state.Usage, error) {
+	pb := m.columns
 	switch {
 	case pb.Slots > MaxSlots || len(pb.CpuMillis) > MaxSlots || len(pb.MemoryKib) > MaxSlots || len(pb.Age) > MaxSlots:
 		return nil, resync("usage of more than %d slots", MaxSlots)
-	case u.Base == 0:
+	case m.Base == 0:
 		base = &state.Usage{}
-	case base == nil || base.N != u.Base:
-		return nil, resync("usage differs from reading %d, which is not held", u.Base)
+	case base == nil || base.N != m.Base:
+		return nil, resync("usage differs from reading %d, which is not held", m.Base)
 	}
-	next := &state.Usage{N: u.N, BySlot: make([]state.Used, pb.Slots)}
+	next := &state.Usage{N: m.N, BySlot: make([]state.Used, pb.Slots)}
 	baseNewest := newestSample(base)
 	for slot := range next.BySlot {
 		before := sampleAt(base, slot)

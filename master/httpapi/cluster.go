@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -59,7 +60,7 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Val
 	if err == nil && p.usage {
 		value = a.awaitUsage(ctx, value)
 	}
-	if err != nil && context.Cause(ctx) == errDraining {
+	if err != nil && errors.Is(context.Cause(ctx), errDraining) {
 		return nil, errDraining
 	}
 	if err != nil {

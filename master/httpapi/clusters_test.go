@@ -56,11 +56,11 @@ func TestTheListShowsTheBestThatIsKnownAndAsksNobody(t *testing.T) {
 		f.clusters = append(f.clusters, Registered{Name: "left"})
 		f.values["left"] = valueOf(t, "left", start.Add(-time.Hour))
 		f.values["left"].State = nil
-		f.observed["v1.24.lab"] = session.Observation{Session: session.SessionInfo{Phase: session.Backoff}, Message: "connection refused", Known: session.Known{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
-		f.observed["idle"] = session.Observation{Session: session.SessionInfo{Phase: session.Idle}, Known: session.Known{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
+		f.observed["v1.24.lab"] = session.Observation{Session: session.Info{Phase: session.Backoff}, Message: "connection refused", Known: session.Known{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
+		f.observed["idle"] = session.Observation{Session: session.Info{Phase: session.Idle}, Known: session.Known{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
 		f.clusters = append(f.clusters, Registered{Name: "another master's", Suspended: true})
 		f.left = map[string]LastKnown{"another master's": {Known: session.Known{Summary: &state.Summary{Nodes: state.NodeCounts{Total: 5}}, ObservedAt: start.Add(-time.Hour)}, KubernetesVersion: "v1.35.0"}}
-		f.observed["new"] = session.Observation{Session: session.SessionInfo{Phase: session.Connecting}}
+		f.observed["new"] = session.Observation{Session: session.Info{Phase: session.Connecting}}
 
 		clusters := list(t, f.api(nil))
 		for _, tc := range []struct {

@@ -62,8 +62,10 @@ func (a *API) noAnswer(cluster string, timeout time.Duration, err error) error {
 	case errors.Is(err, session.ErrUnknown):
 		return unknownCluster(cluster)
 	case errors.Is(err, session.ErrSuspended):
-		return &Problem{Status: http.StatusConflict, Reason: ReasonSuspended, Cluster: cluster,
-			Detail: fmt.Sprintf("cluster %s is suspended; set spec.suspend of its ClusterAgent to false to hear of it", cluster)}
+		return &Problem{
+			Status: http.StatusConflict, Reason: ReasonSuspended, Cluster: cluster,
+			Detail: fmt.Sprintf("cluster %s is suspended; set spec.suspend of its ClusterAgent to false to hear of it", cluster),
+		}
 	case errors.As(err, &unreachable):
 		return unreachableProblem(cluster, unreachable, a.known(cluster, unreachable.Known))
 	case errors.As(err, &late):
@@ -82,8 +84,10 @@ func (a *API) known(cluster string, k session.Known) session.Known {
 }
 
 func unknownCluster(asked string) *Problem {
-	return &Problem{Status: http.StatusNotFound, Reason: ReasonNotFound,
-		Detail: fmt.Sprintf("no cluster that you may see is called %s, by name or by cluster IP; `kubectl get clusteragents` lists those there are", shorten(asked))}
+	return &Problem{
+		Status: http.StatusNotFound, Reason: ReasonNotFound,
+		Detail: fmt.Sprintf("no cluster that you may see is called %s, by name or by cluster IP; `kubectl get clusteragents` lists those there are", shorten(asked)),
+	}
 }
 
 // faultRetry is when to come again for a cluster that is not tried again before its

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -81,7 +80,7 @@ func (f *fake) api(change func(*Config)) *API {
 		Registry: Registry{Resolve: f.Resolve, List: f.List, LastKnown: f.LastKnown},
 		Shelf:    view.NewShelf(1 << 20),
 		Gatherer: registry, Metrics: registry,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&c)
@@ -125,7 +124,7 @@ func valueOf(t testing.TB, cluster string, received time.Time) *session.Value {
 	return &session.Value{
 		Cluster: cluster, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 17,
 		State: s, Summary: state.Summarize(s, received), ObservedAt: received.Add(-250 * time.Millisecond), ReceivedAt: received, TTL: 10 * time.Second, ExpiresAt: received.Add(10 * time.Second),
-		Session: session.SessionInfo{ID: "s-1", Phase: session.Reporting, StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
+		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
 	}
 }
 

@@ -41,6 +41,6 @@ func reportOf(v *session.Value) view.Report {
 	}
 }
 
-func sessionOf(s session.SessionInfo) view.Session {
+func sessionOf(s session.Info) view.Session {
 	return view.Session{ID: s.ID, Phase: string(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
 }

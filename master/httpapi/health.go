@@ -49,8 +49,10 @@ func (a *API) whenReady(e endpoint) endpoint {
 		}
 		for _, check := range a.config.Ready {
 			if err := check.Ready(); err != nil {
-				return &Problem{Status: http.StatusServiceUnavailable, Reason: ReasonNotReady, retryAfter: time.Second,
-					Detail: fmt.Sprintf("this master cannot answer yet: %s: %v", check.Name, err)}
+				return &Problem{
+					Status: http.StatusServiceUnavailable, Reason: ReasonNotReady, retryAfter: time.Second,
+					Detail: fmt.Sprintf("this master cannot answer yet: %s: %v", check.Name, err),
+				}
 			}
 		}
 		return e(w, r)

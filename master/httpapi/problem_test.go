@@ -33,8 +33,10 @@ var (
 	refused = errors.New("dial prod-eu: connection refused")
 )
 
-const eu = "/api/v1/clusters/prod-eu"
-const empty = `"nodes":{"total":0`
+const (
+	eu    = "/api/v1/clusters/prod-eu"
+	empty = `"nodes":{"total":0`
+)
 
 // problems are requests, or what came of waiting for a cluster, and how they are told.
 var problems = []struct {
@@ -45,63 +47,117 @@ var problems = []struct {
 	headers            map[string]string
 	want               string // the whole body, or how it begins where it ends in …
 }{
-	{name: "unknown parameter", path: eu + "/pods?colour=red", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"colour\" is not known; there are continue, limit, namespace, node, owner, pod, q, state, timeout, wait","parameter":"colour"}`},
-	{name: "filter without meaning", path: eu + "/summary?namespace=shop", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\" has no meaning for summary; there are timeout, wait","parameter":"namespace"}`},
-	{name: "bad timeout", path: eu + "?timeout=10", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is \"10\", and may be a duration from 100ms to 1m0s such as 10s or 1m","parameter":"timeout"}`},
-	{name: "timeout too long", path: eu + "?timeout=61s", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is \"61s\", and may be a duration from 100ms to 1m0s such as 10s or 1m","parameter":"timeout"}`},
-	{name: "two timeouts", path: eu + "?timeout=1s&timeout=2s", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is given 2 times, and may be given once","parameter":"timeout"}`},
-	{name: "bad wait", path: eu + "?wait=forever", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"wait\" is \"forever\", and may be usage","parameter":"wait"}`},
-	{name: "bad token", path: eu + "/pods?continue=abc", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"continue\" is no token of ours; begin again without it","parameter":"continue"}`},
-	{name: "parameters of the list", path: "/api/v1/clusters?limit=1", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"limit\" is not known; there are no parameters here","parameter":"limit"}`},
-	{name: "bad escape", path: eu + "?q=%zz", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query cannot be read: it is name=value with & between, percent-encoded"}`},
-	{name: "semicolon", path: eu + "/pods?q=a;b", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query cannot be read: it is name=value with & between, percent-encoded"}`},
-	{name: "name that is no text", path: eu + "?%FF=1", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"a parameter's name is not UTF-8"}`},
-	{name: "huge query", path: eu + "/pods?q=" + strings.Repeat("a", maxQuery), status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query has 8194 bytes, and may have 8192"}`},
-	{name: "body", path: eu, body: "{}", status: 400, headers: map[string]string{"Connection": "close"},
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the request has a body, and no request here takes one"}`},
-	{name: "nothing there", path: "/api/v2/clusters", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NoSuchPath","detail":"there is nothing at \"/api/v2/clusters\"; begin at /api/v1/clusters"}`},
-	{name: "no such part", path: eu + "/secrets", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NoSuchPath","detail":"there is nothing at \"/api/v1/clusters/prod-eu/secrets\"; begin at /api/v1/clusters"}`},
-	{name: "unknown cluster", path: "/api/v1/clusters/prod-asia", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"prod-asia\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`},
-	{name: "unknown cluster IP", path: "/api/v1/clusters/198.51.100.1/nodes", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"198.51.100.1\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`},
-	{name: "cluster gone while asked for", path: eu, failure: fmt.Errorf("await: %w", session.ErrUnknown), status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"prod-eu\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`},
-	{name: "wrong method", method: http.MethodDelete, path: eu, status: 405, headers: map[string]string{"Allow": "GET, HEAD"},
-		want: `{"title":"Method Not Allowed","status":405,"reason":"MethodNotAllowed","detail":"\"DELETE\" is not allowed here; GET and HEAD are"}`},
-	{name: "suspended", path: eu, failure: session.ErrSuspended, status: 409,
-		want: `{"title":"Conflict","status":409,"reason":"Suspended","detail":"cluster prod-eu is suspended; set spec.suspend of its ClusterAgent to false to hear of it","cluster":"prod-eu"}`},
-	{name: "unreachable for the first time", path: eu, failure: &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 200 * time.Millisecond},
+	{
+		name: "unknown parameter", path: eu + "/pods?colour=red", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"colour\" is not known; there are continue, limit, namespace, node, owner, pod, q, state, timeout, wait","parameter":"colour"}`,
+	},
+	{
+		name: "filter without meaning", path: eu + "/summary?namespace=shop", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\" has no meaning for summary; there are timeout, wait","parameter":"namespace"}`,
+	},
+	{
+		name: "bad timeout", path: eu + "?timeout=10", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is \"10\", and may be a duration from 100ms to 1m0s such as 10s or 1m","parameter":"timeout"}`,
+	},
+	{
+		name: "timeout too long", path: eu + "?timeout=61s", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is \"61s\", and may be a duration from 100ms to 1m0s such as 10s or 1m","parameter":"timeout"}`,
+	},
+	{
+		name: "two timeouts", path: eu + "?timeout=1s&timeout=2s", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is given 2 times, and may be given once","parameter":"timeout"}`,
+	},
+	{
+		name: "bad wait", path: eu + "?wait=forever", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"wait\" is \"forever\", and may be usage","parameter":"wait"}`,
+	},
+	{
+		name: "bad token", path: eu + "/pods?continue=abc", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"continue\" is no token of ours; begin again without it","parameter":"continue"}`,
+	},
+	{
+		name: "parameters of the list", path: "/api/v1/clusters?limit=1", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"limit\" is not known; there are no parameters here","parameter":"limit"}`,
+	},
+	{
+		name: "bad escape", path: eu + "?q=%zz", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query cannot be read: it is name=value with & between, percent-encoded"}`,
+	},
+	{
+		name: "semicolon", path: eu + "/pods?q=a;b", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query cannot be read: it is name=value with & between, percent-encoded"}`,
+	},
+	{
+		name: "name that is no text", path: eu + "?%FF=1", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"a parameter's name is not UTF-8"}`,
+	},
+	{
+		name: "huge query", path: eu + "/pods?q=" + strings.Repeat("a", maxQuery), status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query has 8194 bytes, and may have 8192"}`,
+	},
+	{
+		name: "body", path: eu, body: "{}", status: 400, headers: map[string]string{"Connection": "close"},
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the request has a body, and no request here takes one"}`,
+	},
+	{
+		name: "nothing there", path: "/api/v2/clusters", status: 404,
+		want: `{"title":"Not Found","status":404,"reason":"NoSuchPath","detail":"there is nothing at \"/api/v2/clusters\"; begin at /api/v1/clusters"}`,
+	},
+	{
+		name: "no such part", path: eu + "/secrets", status: 404,
+		want: `{"title":"Not Found","status":404,"reason":"NoSuchPath","detail":"there is nothing at \"/api/v1/clusters/prod-eu/secrets\"; begin at /api/v1/clusters"}`,
+	},
+	{
+		name: "unknown cluster", path: "/api/v1/clusters/prod-asia", status: 404,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"prod-asia\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`,
+	},
+	{
+		name: "unknown cluster IP", path: "/api/v1/clusters/198.51.100.1/nodes", status: 404,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"198.51.100.1\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`,
+	},
+	{
+		name: "cluster gone while asked for", path: eu, failure: fmt.Errorf("await: %w", session.ErrUnknown), status: 404,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"prod-eu\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`,
+	},
+	{
+		name: "wrong method", method: http.MethodDelete, path: eu, status: 405, headers: map[string]string{"Allow": "GET, HEAD"},
+		want: `{"title":"Method Not Allowed","status":405,"reason":"MethodNotAllowed","detail":"\"DELETE\" is not allowed here; GET and HEAD are"}`,
+	},
+	{
+		name: "suspended", path: eu, failure: session.ErrSuspended, status: 409,
+		want: `{"title":"Conflict","status":409,"reason":"Suspended","detail":"cluster prod-eu is suspended; set spec.suspend of its ClusterAgent to false to hear of it","cluster":"prod-eu"}`,
+	},
+	{
+		name: "unreachable for the first time", path: eu, failure: &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 200 * time.Millisecond},
 		status: 503, headers: map[string]string{"Retry-After": "1"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"the agent of cluster prod-eu cannot be reached: dial prod-eu: connection refused; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"dial prod-eu: connection refused"}`},
-	{name: "unreachable", path: eu, failure: fmt.Errorf("await: %w", &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 4200 * time.Millisecond, Known: known}),
+		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"the agent of cluster prod-eu cannot be reached: dial prod-eu: connection refused; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"dial prod-eu: connection refused"}`,
+	},
+	{
+		name: "unreachable", path: eu, failure: fmt.Errorf("await: %w", &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 4200 * time.Millisecond, Known: known}),
 		status: 503, headers: map[string]string{"Retry-After": "5", "Cache-Control": "no-store"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"the agent of cluster prod-eu cannot be reached: dial prod-eu: connection refused; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"dial prod-eu: connection refused","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…"},
-	{name: "not to be reached as it is written", path: eu, failure: &session.UnreachableError{Reason: session.TLSInvalid, Err: errors.New("caBundle holds no certificate")},
+		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"the agent of cluster prod-eu cannot be reached: dial prod-eu: connection refused; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"dial prod-eu: connection refused","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
+	},
+	{
+		name: "not to be reached as it is written", path: eu, failure: &session.UnreachableError{Reason: session.TLSInvalid, Err: errors.New("caBundle holds no certificate")},
 		status: 503, headers: map[string]string{"Retry-After": "60"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"TLSInvalid","detail":"cluster prod-eu is not tried again before its ClusterAgent is changed: caBundle holds no certificate; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"caBundle holds no certificate"}`},
-	{name: "stopping", path: eu, failure: session.ErrStopping, status: 503, headers: map[string]string{"Retry-After": "1"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"ShuttingDown","detail":"this master is shutting down; ask again"}`},
-	{name: "late", path: eu + "?timeout=100ms", failure: &session.NoReportError{Phase: session.Connecting, Err: context.DeadlineExceeded, Known: known}, status: 504, headers: map[string]string{"Retry-After": "1"},
-		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"cluster prod-eu has not reported within 100ms, and is in phase Connecting; ask again, or with a longer timeout (at most 1m0s)","cluster":"prod-eu","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…"},
-	{name: "late and never seen", path: eu, failure: &session.NoReportError{Phase: session.Reporting, Err: context.DeadlineExceeded}, status: 504,
-		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"cluster prod-eu has not reported within 10s, and is in phase Reporting; ask again, or with a longer timeout (at most 1m0s)","cluster":"prod-eu"}`},
-	{name: "a fault of ours", path: eu, failure: errors.New("secret internals"), status: 500,
-		want: `{"title":"Internal Server Error","status":500,"reason":"Internal","detail":"the master failed to answer; its log says why"}`},
+		want: `{"title":"Service Unavailable","status":503,"reason":"TLSInvalid","detail":"cluster prod-eu is not tried again before its ClusterAgent is changed: caBundle holds no certificate; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"caBundle holds no certificate"}`,
+	},
+	{
+		name: "stopping", path: eu, failure: session.ErrStopping, status: 503, headers: map[string]string{"Retry-After": "1"},
+		want: `{"title":"Service Unavailable","status":503,"reason":"ShuttingDown","detail":"this master is shutting down; ask again"}`,
+	},
+	{
+		name: "late", path: eu + "?timeout=100ms", failure: &session.NoReportError{Phase: session.Connecting, Err: context.DeadlineExceeded, Known: known}, status: 504, headers: map[string]string{"Retry-After": "1"},
+		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"cluster prod-eu has not reported within 100ms, and is in phase Connecting; ask again, or with a longer timeout (at most 1m0s)","cluster":"prod-eu","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
+	},
+	{
+		name: "late and never seen", path: eu, failure: &session.NoReportError{Phase: session.Reporting, Err: context.DeadlineExceeded}, status: 504,
+		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"cluster prod-eu has not reported within 10s, and is in phase Reporting; ask again, or with a longer timeout (at most 1m0s)","cluster":"prod-eu"}`,
+	},
+	{
+		name: "a fault of ours", path: eu, failure: errors.New("secret internals"), status: 500,
+		want: `{"title":"Internal Server Error","status":500,"reason":"Internal","detail":"the master failed to answer; its log says why"}`,
+	},
 }
 
 func TestErrorsAreProblemsThatTellWhatToDo(t *testing.T) {

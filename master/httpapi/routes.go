@@ -60,8 +60,10 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) error {
 }
 
 func noSuchPath(_ http.ResponseWriter, r *http.Request) error {
-	return &Problem{Status: http.StatusNotFound, Reason: ReasonNoSuchPath,
-		Detail: fmt.Sprintf("there is nothing at %s; begin at /api/v1/clusters", shorten(r.URL.Path))}
+	return &Problem{
+		Status: http.StatusNotFound, Reason: ReasonNoSuchPath,
+		Detail: fmt.Sprintf("there is nothing at %s; begin at /api/v1/clusters", shorten(r.URL.Path)),
+	}
 }
 
 // recorder remembers how a request was answered.

@@ -22,7 +22,7 @@ import (
 // agent is a scripted agent on a listener in memory. Unless a test says otherwise
 // it keeps to the protocol.
 type agent struct {
-	t        *testing.T
+	t        testing.TB
 	listener *memconn.Listener
 	server   *http.Server
 
@@ -49,7 +49,7 @@ type agent struct {
 	talks     sync.WaitGroup
 }
 
-func newAgent(t *testing.T, name string, wrap ...func(net.Listener) net.Listener) *agent {
+func newAgent(t testing.TB, name string, wrap ...func(net.Listener) net.Listener) *agent {
 	a := &agent{t: t, listener: memconn.Listen(1 << 16), world: statetest.New(7, 2, 10)}
 	a.hello = wire.Hello{
 		ProtocolMin: 1, ProtocolMax: 1, AgentVersion: "v0.1.0", ClusterName: name, ClusterUID: "uid-" + name,

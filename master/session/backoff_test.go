@@ -15,7 +15,7 @@ func TestNobodyThereIsToldAtOnceWhileBackingOff(t *testing.T) {
 		u := s.wantUnreachable("a", DialFailed, "connection refused", "ws://a:7443")
 		want(t, "retry after", u.RetryAfter, 250*time.Millisecond)
 		for range 100 {
-			u = s.wantUnreachable("a", DialFailed)
+			s.wantUnreachable("a", DialFailed)
 		}
 		want(t, "dials", s.dialsOf("a"), 1)
 	})

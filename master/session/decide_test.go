@@ -44,15 +44,19 @@ func renewing(f *facts) { f.renewing = true }
 func suspended(f *facts) {
 	f.barred = endSuspended
 }
+
 func wantedUntil(d time.Duration) func(*facts) {
 	return func(f *facts) { f.wanted, f.wantedUntil = true, at(d) }
 }
+
 func heldUntil(d time.Duration) func(*facts) {
 	return func(f *facts) { f.held, f.letGo = true, at(d) }
 }
+
 func heard(d time.Duration) func(*facts) {
 	return func(f *facts) { f.heard = at(d) }
 }
+
 func retry(d time.Duration) func(*facts) {
 	return func(f *facts) { f.retry = at(d) }
 }

@@ -16,7 +16,7 @@ type live struct {
 	cluster Cluster
 	hello   *wire.Hello
 	term    uint64
-	info    SessionInfo
+	info    Info
 	skew    time.Duration
 
 	period, duration time.Duration
@@ -35,7 +35,7 @@ type live struct {
 func (w *worker) open(c call, r reply) {
 	l := &live{
 		link: r.link, cluster: c.cluster, hello: r.hello, term: r.term, skew: r.skew,
-		info:   SessionInfo{ID: c.session, Phase: Connecting, Holder: w.sessions.config.Holder, StartedAt: r.at},
+		info:   Info{ID: c.session, Phase: Connecting, Holder: w.sessions.config.Holder, StartedAt: r.at},
 		period: r.granted.Period, duration: r.granted.Duration, granted: r.at, heard: r.at,
 		receiver: wire.NewReceiver(r.hello.Epoch, c.base), lateness: newLateness(r.helloAt),
 	}
@@ -43,7 +43,7 @@ func (w *worker) open(c call, r reply) {
 		l.info.StartedAt = w.past.resume.StartedAt
 	}
 	l.info.ExpiresAt = l.expires()
-	w.past.resume = SessionInfo{}
+	w.past.resume = Info{}
 	w.live = l
 	w.children.Go(l.link.run)
 	w.tell(func(o *Observation) { o.Session = l.info })
@@ -112,7 +112,7 @@ func (w *worker) follow(e ending) aftermath {
 		w.past.resyncs.add(now)
 	}
 	a := after(e, w.past.resyncs.tooMany(now))
-	w.past.noBase, w.past.resume = !a.keepBase, SessionInfo{}
+	w.past.noBase, w.past.resume = !a.keepBase, Info{}
 	w.failing, w.retryAt = a.fail, time.Time{}
 	if a.fail {
 		w.past.failures++

@@ -57,13 +57,13 @@ type past struct {
 	// noBase: the next report must not rest on what is held.
 	noBase bool
 	// resume is the session that the next one goes on with, under its id.
-	resume SessionInfo
+	resume Info
 }
 
 func newMember(s *Sessions, name string) *member {
 	return &member{
 		name: name, sessions: s, stir: make(chan struct{}, 1), news: make(chan struct{}),
-		told: Observation{Cluster: name, Reason: AwaitingFirstContact, Session: SessionInfo{Phase: Idle}},
+		told: Observation{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}},
 	}
 }
 

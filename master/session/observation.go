@@ -25,7 +25,7 @@ type Observation struct {
 
 	// Session is the session that runs, or what is left of the last one; its Phase is
 	// always the present one.
-	Session SessionInfo
+	Session Info
 	// LastEndReason is why the session before ended; empty: none did.
 	LastEndReason string
 

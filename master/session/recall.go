@@ -46,7 +46,7 @@ func (w *worker) adopt(e cache.Entry) {
 	v := &Value{
 		Cluster: w.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: e.Term,
 		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), stored: true,
-		Session: SessionInfo{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionEnds},
+		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionEnds},
 	}
 	v.of(e.State, nil, now)
 	w.mu.Lock()

@@ -78,10 +78,10 @@ func TestMasterRestartsOnRedisAndOutlivesIt(t *testing.T) {
 	}
 
 	first := startMaster(t, r, a, server.URL())
-	before := first.get(t)
+	first.get(t)
 	a.change(5)
 	cachetest.Eventually(t, "a change arrives", func() bool { return first.get(t).State.Seq == a.state().Seq })
-	before = first.get(t)
+	before := first.get(t)
 	first.stop()
 
 	closed.Store(true)

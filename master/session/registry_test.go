@@ -291,7 +291,7 @@ func TestObservationTellsOfTheSession(t *testing.T) {
 			}
 		})
 		o := s.sessions.Observe("a")
-		want(t, "before", o, Observation{Cluster: "a", Generation: 1, Reason: AwaitingFirstContact, Session: SessionInfo{Phase: Idle}})
+		want(t, "before", o, Observation{Cluster: "a", Generation: 1, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}})
 		go func() { _, _ = s.await("a", 5*time.Second) }()
 		s.wantPhase("a", Connecting)
 		s.pass(time.Second)

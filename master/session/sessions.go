@@ -181,7 +181,7 @@ func (s *Sessions) Peek(name string) (*Value, bool) {
 func (s *Sessions) Observe(name string) Observation {
 	m := s.member(name)
 	if m == nil {
-		return Observation{Cluster: name, Reason: AwaitingFirstContact, Session: SessionInfo{Phase: Idle}}
+		return Observation{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

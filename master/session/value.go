@@ -25,15 +25,15 @@ type Value struct {
 	ExpiresAt time.Time
 	TTL       time.Duration
 	// Session is the session that brought it, as it then was.
-	Session SessionInfo
+	Session Info
 
 	epoch, seq uint64
 	// stored: it was another process's, and came out of the Store.
 	stored bool
 }
 
-// SessionInfo tells of a session.
-type SessionInfo struct {
+// Info tells of a session.
+type Info struct {
 	// ID names it in the logs of master and agent; empty: there was none yet.
 	ID    string
 	Phase Phase

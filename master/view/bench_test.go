@@ -15,19 +15,25 @@ func fleetOf(b *testing.B, containers int) *state.State {
 	for i := range containers / 2 {
 		node, pod, service := fmt.Sprintf("node-%04d", i/30), fmt.Sprintf("web-7d4b9c6f5-%05d", i), fmt.Sprintf("web-%04d", i/20)
 		if i%30 == 0 {
-			objects = append(objects, &state.Node{Name: node, Ready: state.True, Schedulable: true, OSImage: "Debian GNU/Linux 13", KubeletVersion: "v1.36.3", CreatedAt: created,
-				Addresses: []state.NodeAddress{{Type: "InternalIP", Address: "10.0.0.1"}, {Type: "Hostname", Address: node}}},
+			objects = append(objects, &state.Node{
+				Name: node, Ready: state.True, Schedulable: true, OSImage: "Debian GNU/Linux 13", KubeletVersion: "v1.36.3", CreatedAt: created,
+				Addresses: []state.NodeAddress{{Type: "InternalIP", Address: "10.0.0.1"}, {Type: "Hostname", Address: node}},
+			},
 				&state.NodeLoad{Node: node, Pods: 30}, &state.Port{Node: node, Protocol: state.TCP, Port: 10250, Kind: state.Kubelet})
 		}
 		if i%20 == 0 {
-			objects = append(objects, &state.Port{Node: "*", Protocol: state.TCP, Port: uint16(30000 + i/20), Kind: state.NodePort, Namespace: "shop", Service: service,
-				ServicePort: &state.ServicePort{Name: "http", Port: 80}, ExternalTrafficPolicy: state.TrafficPolicyCluster})
+			objects = append(objects, &state.Port{
+				Node: "*", Protocol: state.TCP, Port: uint16(30000 + i/20), Kind: state.NodePort, Namespace: "shop", Service: service,
+				ServicePort: &state.ServicePort{Name: "http", Port: 80}, ExternalTrafficPolicy: state.TrafficPolicyCluster,
+			})
 		}
 		objects = append(objects, &state.Pod{Namespace: "shop", Name: pod, Node: node, Phase: state.PodRunning, PodIPs: []string{"10.1.0.1"}, CreatedAt: created, Owner: state.Owner{Kind: "Deployment", Name: service}},
 			&state.Target{ServiceNamespace: "shop", Service: service, ServicePort: "http", Protocol: state.TCP, Addresses: []string{"10.1.0.1"}, Namespace: "shop", Pod: pod, Container: "app", ContainerPort: 8080, Node: node, Ready: true, Serving: true})
 		for _, name := range []string{"app", "proxy"} {
-			objects = append(objects, &state.Container{Namespace: "shop", Pod: pod, Name: name, Kind: state.Main, Node: node, Image: "registry.example.com/shop/" + name + ":v1.2.3",
-				ImageID: "registry.example.com/shop/" + name + "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", State: state.Running, Ready: true, StartedAt: created})
+			objects = append(objects, &state.Container{
+				Namespace: "shop", Pod: pod, Name: name, Kind: state.Main, Node: node, Image: "registry.example.com/shop/" + name + ":v1.2.3",
+				ImageID: "registry.example.com/shop/" + name + "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", State: state.Running, Ready: true, StartedAt: created,
+			})
 		}
 	}
 	s := stateOf(b, objects...)

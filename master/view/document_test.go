@@ -237,8 +237,10 @@ func TestExpiredReportsAreDropped(t *testing.T) {
 func TestTheListOfClustersIsTheContract(t *testing.T) {
 	sum := state.Summarize(shop(t), received)
 	body, err := EncodeClusters([]Cluster{
-		{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", ResourceVersion: "17.9f2c-20",
-			ObservedAt: observed, ReceivedAt: received, Summary: &sum, Session: Session{ID: "s-1", Phase: "Reporting", StartedAt: received, ExpiresAt: received.Add(time.Minute)}},
+		{
+			Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", ResourceVersion: "17.9f2c-20",
+			ObservedAt: observed, ReceivedAt: received, Summary: &sum, Session: Session{ID: "s-1", Phase: "Reporting", StartedAt: received, ExpiresAt: received.Add(time.Minute)},
+		},
 		{Name: "prod-us", Stale: true, Summary: &state.Summary{}, ObservedAt: observed, Session: Session{Phase: "Backoff", Message: "dial: connection refused"}},
 		{Name: "unseen", Stale: true, Session: Session{Phase: "Idle"}},
 	})

@@ -49,9 +49,11 @@ func shop(t testing.TB) *state.State {
 	web := state.Owner{Kind: "Deployment", Name: "web"}
 	exporter := state.Owner{Kind: "DaemonSet", Name: "exporter"}
 	s := stateOf(t,
-		&state.Node{Name: "n1", Ready: state.True, Schedulable: true, Roles: []string{"worker"}, CreatedAt: created,
+		&state.Node{
+			Name: "n1", Ready: state.True, Schedulable: true, Roles: []string{"worker"}, CreatedAt: created,
 			Addresses:   []state.NodeAddress{{Type: "InternalIP", Address: "10.0.0.1"}},
-			Allocatable: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110}, Capacity: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110}},
+			Allocatable: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110}, Capacity: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110},
+		},
 		&state.NodeLoad{Node: "n1", Requested: state.Resources{CPUMillis: 500}, Pods: 2},
 		&state.Node{Name: "n2", Ready: state.False, Problems: []state.NodeProblem{{Type: "Ready", Status: state.False, Reason: "KubeletNotReady", Message: "PLEG is not healthy"}}},
 		&state.Pod{Namespace: "shop", Name: "web-1", Node: "n1", Phase: state.PodRunning, Owner: web, PodIPs: []string{"10.1.0.1"}},
@@ -59,16 +61,24 @@ func shop(t testing.TB) *state.State {
 		&state.Pod{Namespace: "infra", Name: "exporter-a", Node: "n1", Phase: state.PodRunning, Owner: exporter},
 		&state.Container{Namespace: "shop", Pod: "web-1", Name: "app", Kind: state.Main, Node: "n1", Image: "registry/shop:1 <v>", State: state.Running, Ready: true},
 		&state.Container{Namespace: "shop", Pod: "web-1", Name: "setup", Kind: state.Init, Node: "n1", Image: "busybox", State: state.Terminated, Reason: "Completed"},
-		&state.Container{Namespace: "shop", Pod: "web-2", Name: "app", Kind: state.Main, Node: "n2", Image: "registry/shop:1", State: state.Waiting, Reason: "CrashLoopBackOff",
-			Restarts: 7, Last: &state.LastTermination{Reason: "OOMKilled", ExitCode: 137}, WaitingSince: created},
+		&state.Container{
+			Namespace: "shop", Pod: "web-2", Name: "app", Kind: state.Main, Node: "n2", Image: "registry/shop:1", State: state.Waiting, Reason: "CrashLoopBackOff",
+			Restarts: 7, Last: &state.LastTermination{Reason: "OOMKilled", ExitCode: 137}, WaitingSince: created,
+		},
 		&state.Container{Namespace: "infra", Pod: "exporter-a", Name: "exporter", Kind: state.Sidecar, Node: "n1", Image: "exporter", State: state.Running, Ready: true},
-		&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: 30080, Kind: state.NodePort, Namespace: "shop", Service: "web",
-			ServicePort: &state.ServicePort{Name: "http", Port: 80}, ExternalTrafficPolicy: state.TrafficPolicyCluster},
-		&state.Port{Node: state.AllNodes, Address: "203.0.113.9", Protocol: state.TCP, Port: 80, Kind: state.LoadBalancer, Namespace: "shop", Service: "edge",
-			ServicePort: &state.ServicePort{Name: "http", Port: 80}, ExternalTrafficPolicy: state.TrafficPolicyLocal},
+		&state.Port{
+			Node: state.AllNodes, Protocol: state.TCP, Port: 30080, Kind: state.NodePort, Namespace: "shop", Service: "web",
+			ServicePort: &state.ServicePort{Name: "http", Port: 80}, ExternalTrafficPolicy: state.TrafficPolicyCluster,
+		},
+		&state.Port{
+			Node: state.AllNodes, Address: "203.0.113.9", Protocol: state.TCP, Port: 80, Kind: state.LoadBalancer, Namespace: "shop", Service: "edge",
+			ServicePort: &state.ServicePort{Name: "http", Port: 80}, ExternalTrafficPolicy: state.TrafficPolicyLocal,
+		},
 		&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: 9100, Kind: state.NodePort, Namespace: "shop", Service: "probe", ServicePort: &state.ServicePort{Port: 1}},
-		&state.Port{Node: "n1", Protocol: state.TCP, Port: 9100, Kind: state.HostPort, Namespace: "infra", Pod: "exporter-a",
-			Target: &state.Target{Namespace: "infra", Pod: "exporter-a", Container: "exporter", ContainerPort: 9100, Node: "n1", Ready: true, Serving: true}},
+		&state.Port{
+			Node: "n1", Protocol: state.TCP, Port: 9100, Kind: state.HostPort, Namespace: "infra", Pod: "exporter-a",
+			Target: &state.Target{Namespace: "infra", Pod: "exporter-a", Container: "exporter", ContainerPort: 9100, Node: "n1", Ready: true, Serving: true},
+		},
 		&state.Port{Node: "n1", Protocol: state.UDP, Port: 9100, Kind: state.HostNetwork, Namespace: "infra", Pod: "exporter-a"},
 		&state.Port{Node: "n2", Protocol: state.TCP, Port: 10250, Kind: state.Kubelet},
 		target("web", "web-1", "n1"), target("web", "web-2", "n2"), target("edge", "web-1", "n1"), target("edge", "web-2", "n2"),
@@ -80,8 +90,10 @@ func shop(t testing.TB) *state.State {
 }
 
 func target(service, pod, node string) *state.Target {
-	return &state.Target{ServiceNamespace: "shop", Service: service, ServicePort: "http", Protocol: state.TCP,
-		Addresses: []string{"10.1.0." + pod[len(pod)-1:]}, Namespace: "shop", Pod: pod, Container: "app", ContainerPort: 8080, Node: node, Ready: node == "n1", Serving: node == "n1"}
+	return &state.Target{
+		ServiceNamespace: "shop", Service: service, ServicePort: "http", Protocol: state.TCP,
+		Addresses: []string{"10.1.0." + pod[len(pod)-1:]}, Namespace: "shop", Pod: pod, Container: "app", ContainerPort: 8080, Node: node, Ready: node == "n1", Serving: node == "n1",
+	}
 }
 
 // document is a document as a client decodes it.

@@ -159,8 +159,10 @@ func pagesOf(t *testing.T, now func() *Document, part Part, filter params, limit
 func TestPagesReadThePresentStateAndNameTheFirstVersion(t *testing.T) {
 	s := shop(t)
 	first := ask(t, NewDocument(reportOf(s), nil), Pods, params{"limit": "1"})
-	next, err := state.Apply(s, state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq + 2,
-		Removes: []state.Key{{Kind: state.KindPod, Namespace: "infra", Name: "exporter-a"}, {Kind: state.KindPod, Namespace: "shop", Name: "web-1"}}})
+	next, err := state.Apply(s, state.Delta{
+		Epoch: s.Epoch, From: s.Seq, To: s.Seq + 2,
+		Removes: []state.Key{{Kind: state.KindPod, Namespace: "infra", Name: "exporter-a"}, {Kind: state.KindPod, Namespace: "shop", Name: "web-1"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

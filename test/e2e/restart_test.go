@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+func TestMasterKilledInASession(t *testing.T) {
+	t.Parallel()
+	redis, err := stack.StartRedis(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	hub, master := ownHub(t, "--cache", redis.URL)
+	a, err := world.stack.StartAgent(t.Context(), world.member, "survivor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hub.KubectlInput(a.Manifest("cacheTTL: 1m"), "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	var before document
+	eventually(t, 20*time.Second, func() (err error) {
+		before, err = tryAsk(t.Context(), master, "/api/v1/clusters/survivor")
+		return err
+	})
+	eventually(t, 20*time.Second, func() error { return redis.Holds(t.Context(), "survivor") })
+	master.Kill()
+	a.Kill() // so that only Redis can answer
+	if err := master.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := tryAsk(t.Context(), master, "/api/v1/clusters/survivor?timeout=1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.UID != before.UID || len(after.Pods) != len(before.Pods) || !sameEpoch(after, before) {
+		t.Errorf("before %s with %d pods, after %s with %d", before.ResourceVersion, len(before.Pods), after.ResourceVersion, len(after.Pods))
+	}
+	eventually(t, 20*time.Second, func() error {
+		ca := clusterAgent(t, hub, "survivor")
+		if ca.Status.Session.Phase == "Reporting" {
+			return fmt.Errorf("status.session still says what the killed master left: %+v", ca.Status.Session)
+		}
+		return nil
+	})
+}
+
+// sameEpoch says that both are of one term and one epoch: of one connection.
+func sameEpoch(a, b document) bool {
+	before, _, _ := strings.Cut(a.ResourceVersion, "-")
+	after, _, _ := strings.Cut(b.ResourceVersion, "-")
+	return before == after
+}
+
+func TestRedisAwayAtStartAndLater(t *testing.T) {
+	t.Parallel()
+	redis, err := stack.StartRedis(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	redis.Kill()
+	hub, master := ownHub(t, "--cache", redis.URL)
+	a, err := world.stack.StartAgent(t.Context(), world.member, "uncached")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hub.KubectlInput(a.Manifest("requestPeriod: 1s, cacheTTL: 3s"), "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	answers := func() error {
+		_, err := tryAsk(t.Context(), master, "/api/v1/clusters/uncached")
+		return err
+	}
+	eventually(t, 20*time.Second, answers)
+	if err := redis.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() error {
+		if err := answers(); err != nil {
+			return err
+		}
+		return redis.Holds(t.Context(), "uncached")
+	})
+	redis.Kill()
+	if err := answers(); err != nil {
+		t.Error(err)
+	}
+	log, err := os.ReadFile(master.LogFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(log), "\n"); n > 60 {
+		t.Errorf("the master logged %d lines:\n%s", n, log)
+	}
+}
+
+// ownHub is a hub and a master of a test's own.
+func ownHub(t *testing.T, flags ...string) (*kube.Cluster, *stack.Master) {
+	t.Helper()
+	hub, err := kube.Start(t.Context(), kube.Options{Name: t.Name()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hub.Close)
+	master, err := world.stack.StartMaster(t.Context(), hub, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		if err := master.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return hub, master
+}
