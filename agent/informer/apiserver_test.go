@@ -151,7 +151,7 @@ func TestRealServerIsOnlyWatched(t *testing.T) {
 	seen.await(t, "the first lists", 20*time.Second, seen.live(allSections...))
 
 	pod := state.Key{Kind: state.KindPod, Namespace: "only-watched", Name: "web-1"}
-	target := state.Key{Kind: state.KindTarget, Namespace: "only-watched", Name: "web", Protocol: state.TCP, Address: "10.1.0.1", Node: "address"}
+	target := state.Key{Kind: state.KindTarget, Namespace: "only-watched", Name: "web", Protocol: state.TCP, Port: 8080, Address: "10.1.0.1", Node: "address"}
 	if !seen.has(pod) || !seen.has(target) {
 		t.Error("the first lists lack the pod or the target")
 	}
