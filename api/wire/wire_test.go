@@ -98,7 +98,7 @@ func wantSame(t *testing.T, got, want *state.State) {
 }
 
 func TestStateArrivesAsItWasSent(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(10) {
 		w := statetest.New(seed, 5, 200)
 		r := NewReceiver(seed, nil)
 		takeSnapshot(t, r, w.State)

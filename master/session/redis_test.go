@@ -13,7 +13,7 @@ import (
 
 	"rollcall.dev/rollcall/master/cache/cachetest"
 	"rollcall.dev/rollcall/master/cache/rediscache"
-	"rollcall.dev/rollcall/master/cache/rediscache/redistest"
+	"rollcall.dev/rollcall/test/redistest"
 )
 
 // master is a process with a real Redis behind it, in real time.

@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/test/kube"
 	"rollcall.dev/rollcall/test/stack"
 )
@@ -65,15 +66,52 @@ func TestGarbageFromAMasterDisturbsNobody(t *testing.T) {
 	t.Parallel()
 	a := agent(t, "disturbed", "mode: Continuous")
 	before := ask(t, world.master, "disturbed")
-	_, response, err := websocket.Dial(t.Context(), a.Endpoint+"/v1/report", &websocket.DialOptions{
-		HTTPClient: a.HTTP, Subprotocols: []string{"rollcall.v1"}, HTTPHeader: http.Header{"Authorization": {"Bearer nonsense"}},
-	})
-	if err == nil || response == nil || response.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a dial without a valid token: %v, %v", response, err)
+	if _, status, err := dialAsMaster(t, a, "nonsense"); err == nil || status != http.StatusUnauthorized {
+		t.Errorf("a dial without a valid token: %d, %v", status, err)
+	}
+	conn, _, err := dialAsMaster(t, a, signed(t, "disturbed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if err := conn.Write(t.Context(), websocket.MessageBinary, []byte("\xff\xffthis is no frame")); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, _, err = conn.Read(t.Context())
+	}
+	if code := websocket.CloseStatus(err); code != 4003 {
+		t.Errorf("the agent closed with %d (%v), want 4003", code, err)
 	}
 	if after := ask(t, world.master, "disturbed"); after.Session.ID != before.Session.ID {
 		t.Errorf("session %s became %s", before.Session.ID, after.Session.ID)
 	}
+}
+
+// dialAsMaster opens a websocket to an agent as a master would, with that token.
+func dialAsMaster(t *testing.T, a *stack.Agent, bearer string) (conn *websocket.Conn, status int, err error) {
+	t.Helper()
+	conn, response, err := websocket.Dial(t.Context(), a.Endpoint+"/v1/report", &websocket.DialOptions{
+		HTTPClient: a.HTTP, Subprotocols: []string{"rollcall.v1"}, HTTPHeader: http.Header{"Authorization": {"Bearer " + bearer}},
+	})
+	if response != nil {
+		status = response.StatusCode
+	}
+	return conn, status, err
+}
+
+// signed is a token that the shared master could have signed.
+func signed(t *testing.T, cluster string) string {
+	t.Helper()
+	key, err := token.ReadPrivateKey(world.stack.SigningKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bearer, err := token.NewSigner(key).Sign(cluster, "a-test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bearer
 }
 
 func TestAgentOfAnotherNameIsRefused(t *testing.T) {

@@ -9,17 +9,14 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/redistest"
 	"rollcall.dev/rollcall/test/stack"
 )
 
 func TestMasterKilledInASession(t *testing.T) {
 	t.Parallel()
-	redis, err := stack.StartRedis(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(redis.Close)
-	hub, master := ownHub(t, "--cache", redis.URL)
+	redis := redistest.Start(t)
+	hub, master := ownHub(t, "--cache", redis.URL())
 	a, err := world.stack.StartAgent(t.Context(), world.member, "survivor")
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +29,7 @@ func TestMasterKilledInASession(t *testing.T) {
 		before, err = tryAsk(t.Context(), master, "/api/v1/clusters/survivor")
 		return err
 	})
-	eventually(t, 20*time.Second, func() error { return redis.Holds(t.Context(), "survivor") })
+	eventually(t, 20*time.Second, func() error { return holdsCluster(redis, "survivor") })
 	master.Kill()
 	a.Kill() // so that only Redis can answer
 	if err := master.Start(t.Context()); err != nil {
@@ -63,13 +60,8 @@ func sameEpoch(a, b document) bool {
 
 func TestRedisAwayAtStartAndLater(t *testing.T) {
 	t.Parallel()
-	redis, err := stack.StartRedis(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(redis.Close)
-	redis.Kill()
-	hub, master := ownHub(t, "--cache", redis.URL)
+	redis := redistest.Prepare(t)
+	hub, master := ownHub(t, "--cache", redis.URL())
 	a, err := world.stack.StartAgent(t.Context(), world.member, "uncached")
 	if err != nil {
 		t.Fatal(err)
@@ -82,16 +74,14 @@ func TestRedisAwayAtStartAndLater(t *testing.T) {
 		return err
 	}
 	eventually(t, 20*time.Second, answers)
-	if err := redis.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	redis.Start()
 	eventually(t, 30*time.Second, func() error {
 		if err := answers(); err != nil {
 			return err
 		}
-		return redis.Holds(t.Context(), "uncached")
+		return holdsCluster(redis, "uncached")
 	})
-	redis.Kill()
+	redis.Stop()
 	if err := answers(); err != nil {
 		t.Error(err)
 	}
@@ -102,6 +92,15 @@ func TestRedisAwayAtStartAndLater(t *testing.T) {
 	if n := strings.Count(string(log), "\n"); n > 60 {
 		t.Errorf("the master logged %d lines:\n%s", n, log)
 	}
+}
+
+// holdsCluster is an error unless Redis has a key of the cluster.
+func holdsCluster(redis *redistest.Server, cluster string) error {
+	reply, err := redis.Do("KEYS *{" + cluster + "}*")
+	if err == nil && reply == "*0" {
+		err = fmt.Errorf("Redis holds nothing of %s", cluster)
+	}
+	return err
 }
 
 // ownHub is a hub and a master of a test's own.

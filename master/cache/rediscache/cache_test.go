@@ -17,7 +17,7 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/cachetest"
 	"rollcall.dev/rollcall/master/cache/rediscache"
-	"rollcall.dev/rollcall/master/cache/rediscache/redistest"
+	"rollcall.dev/rollcall/test/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

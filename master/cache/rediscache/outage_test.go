@@ -12,7 +12,7 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/cachetest"
-	"rollcall.dev/rollcall/master/cache/rediscache/redistest"
+	"rollcall.dev/rollcall/test/redistest"
 )
 
 func TestRedisMayBeAwayAtStartAndComeLater(t *testing.T) {

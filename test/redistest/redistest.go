@@ -1,18 +1,19 @@
-// Package redistest runs real Redis servers for tests: on free ports of the
-// loopback interface, without a trace on disk, ended with the test.
+// Package redistest runs real Redis servers for tests: on ports of the loopback
+// interface that no other test takes, without a trace on disk, ended with the test.
 package redistest
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"rollcall.dev/rollcall/test/proc"
 )
 
 // Server is one redis-server.
@@ -20,10 +21,10 @@ type Server struct {
 	// Addr is where it listens, host:port.
 	Addr string
 
-	t    testing.TB
-	args []string
-	cmd  *exec.Cmd
-	out  *bytes.Buffer
+	t       testing.TB
+	dir     string
+	args    []string
+	process *proc.Process // nil while it does not run
 }
 
 // Start runs a server until the test ends. Further arguments are redis-server's.
@@ -37,9 +38,14 @@ func Start(t testing.TB, args ...string) *Server {
 // Prepare is a server that does not run yet.
 func Prepare(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, Addr: FreeAddr(t)}
+	s := newServer(t)
 	_, port, _ := net.SplitHostPort(s.Addr)
-	s.args = append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir(), "--daemonize", "no"}, args...)
+	s.args = append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"}, args...)
+	return s
+}
+
+func newServer(t testing.TB) *Server {
+	s := &Server{t: t, Addr: FreeAddr(t), dir: t.TempDir()}
 	t.Cleanup(s.Stop)
 	return s
 }
@@ -47,68 +53,53 @@ func Prepare(t testing.TB, args ...string) *Server {
 // URL is what reaches the server.
 func (s *Server) URL() string { return "redis://" + s.Addr }
 
-// Start runs the server and waits until it answers.
-func (s *Server) Start() {
-	s.t.Helper()
-	s.run(append([]string{}, s.args...)...)
-}
-
 // Sentinel runs a sentinel that watches the server under a name.
 func (s *Server) Sentinel(name string) *Server {
 	s.t.Helper()
-	sentinel := &Server{t: s.t, Addr: FreeAddr(s.t)}
+	sentinel := newServer(s.t)
 	host, port, _ := net.SplitHostPort(s.Addr)
 	_, own, _ := net.SplitHostPort(sentinel.Addr)
-	conf := filepath.Join(s.t.TempDir(), "sentinel.conf")
+	conf := filepath.Join(sentinel.dir, "sentinel.conf")
 	text := fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor %s %s %s 1\n", own, name, host, port)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(sentinel.Stop)
-	sentinel.run(conf, "--sentinel")
+	sentinel.args = []string{conf, "--sentinel"}
+	sentinel.Start()
 	return sentinel
 }
 
 // Stop kills the server; what it held is lost.
 func (s *Server) Stop() {
-	if s.cmd == nil {
-		return
+	if s.process != nil {
+		s.process.Kill()
+		s.process = nil
 	}
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
-	s.cmd = nil
 }
 
-func (s *Server) run(args ...string) {
+// Start runs the server, again too, and waits until it answers.
+func (s *Server) Start() {
 	s.t.Helper()
-	binary, err := exec.LookPath("redis-server")
+	executable, err := exec.LookPath("redis-server")
 	if err != nil {
 		s.t.Fatalf("these tests need a real redis-server: install it (Debian: apt-get install redis-server): %v", err)
 	}
-	s.out = &bytes.Buffer{}
-	s.cmd = exec.Command(binary, args...)
-	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatalf("start redis-server: %v", err)
+	s.process, err = proc.Start(proc.Command{Executable: executable, Args: s.args, Home: s.dir, LogFile: filepath.Join(s.dir, "redis.log")})
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for !s.answers() {
-		if time.Now().After(deadline) {
-			s.Stop()
-			s.t.Fatalf("redis-server %s does not answer:\n%s", strings.Join(args, " "), s.out)
-		}
+	if err := s.process.WaitReady(s.t.Context(), s.answers); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
-// answers says whether the server takes commands; it waits a little if not.
-func (s *Server) answers() bool {
+// answers is an error until the server takes commands.
+func (s *Server) answers(context.Context) error {
 	reply, err := s.Do("PING")
-	if err == nil && (reply == "+PONG" || strings.HasPrefix(reply, "-NOAUTH")) {
-		return true
+	if err == nil && reply != "+PONG" && !strings.HasPrefix(reply, "-NOAUTH") {
+		err = fmt.Errorf("redis-server says %q", reply)
 	}
-	<-time.After(5 * time.Millisecond)
-	return false
+	return err
 }
 
 // Do sends one command as a line and gives the first line of the answer.
@@ -128,13 +119,15 @@ func (s *Server) Do(command string) (string, error) {
 	return line, err
 }
 
-// FreeAddr is an address of the loopback interface on which nothing listens.
+// FreeAddr is an address of the loopback interface on which nothing listens, and that
+// no other test takes while this one runs.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var ports proc.Ports
+	t.Cleanup(ports.Release)
+	port, err := ports.Of("redis-server")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
