@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+hack/need.sh gcc build-essential # for the race detector
 hack/need.sh redis-server redis-server
 ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
 export ROLLCALL_KUBE_BINARIES

@@ -46,17 +46,19 @@ func TestUnreadSessionExpiresAndTheNextGETStartsAnother(t *testing.T) {
 	}
 
 	first := ask(t, world.master, "unread")
-	began := time.Now()
+	if lasts := first.Session.ExpiresAt.Sub(first.Session.StartedAt); lasts != 15*time.Second {
+		t.Errorf("the session is to last %s, want 15s", lasts)
+	}
 	condition(t, "unread", "Reporting", "True", "SessionOpen")
 	eventually(t, 20*time.Second, func() error {
 		open, err := metric(t.Context(), a, "rollcall_agent_sessions")
 		if err == nil && open != 0 {
-			err = fmt.Errorf("%v sessions after %s", open, time.Since(began))
+			err = fmt.Errorf("%v sessions although it expires at %s", open, first.Session.ExpiresAt)
 		}
 		return err
 	})
-	if lasted := time.Since(began); lasted < 14*time.Second || lasted > 18*time.Second {
-		t.Errorf("the session lasted %s, want 15s", lasted)
+	if early := time.Until(first.Session.ExpiresAt); early > time.Second {
+		t.Errorf("the session ended %s too early", early)
 	}
 	eventually(t, 5*time.Second, func() error {
 		now, err := metric(t.Context(), a, "go_goroutines")
