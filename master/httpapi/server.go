@@ -50,7 +50,9 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, config *tls.Conf
 	if err := server.Shutdown(draining); err != nil {
 		a.config.Log.Warn("some answers were cut off at the end", "error", errors.Join(err, server.Close()))
 	}
-	_ = <-failed // what Serve gives after Shutdown
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
 	return nil
 }
 
