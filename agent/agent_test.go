@@ -166,7 +166,7 @@ func (m *master) read() wire.AgentMessage {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	msg, err := wire.DecodeAgent(frame)
+	msg, err := wire.NewCodec().DecodeAgent(frame)
 	if err != nil {
 		m.t.Fatal(err)
 	}

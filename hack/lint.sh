@@ -24,5 +24,6 @@ hack/need.sh shellcheck shellcheck
 shellcheck "${scripts[@]}"
 step buf
 hack/tool.sh buf lint
+hack/tool.sh buf breaking --against api/wire/wirepb/published.binpb
 step generated files
 hack/verify-generated.sh

@@ -13,8 +13,9 @@ import (
 // flusher sends a session's master what it does not have yet, and remembers what
 // it has.
 type flusher struct {
-	peer  *peer
-	began time.Time
+	peer      *peer
+	encodings *encodings
+	began     time.Time
 
 	// seq is what the master holds, if it holds anything of this epoch.
 	seq  uint64
@@ -24,85 +25,75 @@ type flusher struct {
 	// told are the section errors as it was told them, if it was.
 	told     [state.NumSections]state.SectionError
 	toldOnce bool
-	// snapshots numbers the snapshots of the connection.
-	snapshots uint64
 }
 
 // newFlusher begins at the base that the master says it holds. One of another
 // epoch is none.
-func newFlusher(p *peer, began time.Time, base *wire.Base, epoch uint64) flusher {
-	f := flusher{peer: p, began: began}
-	if base != nil && base.Epoch == epoch {
+func newFlusher(p *peer, e *encodings, began time.Time, base *wire.Base, v *snapshot.Version) flusher {
+	f := flusher{peer: p, encodings: e, began: began}
+	if base != nil && base.Epoch == v.State.Epoch {
 		f.seq, f.held = base.Seq, true
+		f.usage = v.Reading(base.Usage)
 	}
 	return f
 }
 
 // flush sends all that leads to v: objects, usage, section errors, and always a
-// Bookmark, last. It gives the seq that the master will acknowledge.
-func (f *flusher) flush(ctx context.Context, v *snapshot.Version, now time.Time) (uint64, error) {
-	ages := v.Ages(now)
+// Bookmark, last.
+func (f *flusher) flush(ctx context.Context, v *snapshot.Version, now time.Time) (flight, error) {
+	ages, before := v.Ages(now), f.peer.written
 	if err := f.sendObjects(ctx, v); err != nil {
-		return 0, err
+		return flight{}, err
 	}
 	if err := f.sendUsage(ctx, v.State.Usage); err != nil {
-		return 0, err
+		return flight{}, err
 	}
 	if err := f.sendErrors(ctx, v.Errors(), ages); err != nil {
-		return 0, err
+		return flight{}, err
 	}
 	f.seq, f.held = v.State.Seq, true
-	return f.seq, f.peer.send(ctx, &wire.Bookmark{
+	err := f.peer.send(ctx, &wire.Bookmark{
 		Seq: v.State.Seq, Count: v.State.Count(), Hash: v.Hash, Ages: ages, Sent: now.Sub(f.began),
 	})
+	return flight{v.State.Seq, f.peer.written - before}, err
 }
 
 // sendObjects sends a delta where the master holds something that one can lead
 // from and if it fits a frame, else everything.
 func (f *flusher) sendObjects(ctx context.Context, v *snapshot.Version) error {
 	if f.held {
-		if d, ok := v.DeltaSince(f.seq); ok {
-			if err := f.sendDelta(ctx, d); !errors.Is(err, wire.ErrTooLarge) {
-				return err
-			}
+		frames, ok, err := f.encodings.delta(v, f.seq)
+		switch {
+		case errors.Is(err, wire.ErrTooLarge), !ok:
+		case err != nil:
+			return &ended{wire.EndError, err.Error()}
+		default:
+			return f.peer.writeAll(ctx, frames)
 		}
 	}
 	return f.sendSnapshot(ctx, v.State)
 }
 
-func (f *flusher) sendDelta(ctx context.Context, d *wire.Delta) error {
-	if len(d.Upserts)+len(d.Removes) == 0 {
-		return nil
-	}
-	return f.peer.send(ctx, d)
-}
-
 // sendSnapshot sends everything; what the master knew of usage is void then.
 func (f *flusher) sendSnapshot(ctx context.Context, s *state.State) error {
-	f.snapshots++
 	f.usage = nil
-	frames, err := wire.EncodeSnapshot(s, f.snapshots)
+	frames, err := f.encodings.snapshot(s)
 	if err != nil {
 		return &ended{wire.EndError, err.Error()}
 	}
-	for _, frame := range frames {
-		if err := f.peer.write(ctx, frame); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.peer.writeAll(ctx, frames)
 }
 
 func (f *flusher) sendUsage(ctx context.Context, u *state.Usage) error {
 	if u == nil || u == f.usage {
 		return nil
 	}
-	err := f.peer.send(ctx, wire.NewUsage(u, f.usage))
-	if errors.Is(err, wire.ErrTooLarge) {
+	frames, err := f.encodings.usage(u, f.usage)
+	if err != nil {
 		return &ended{wire.EndError, err.Error()}
 	}
 	f.usage = u
-	return err
+	return f.peer.writeAll(ctx, frames)
 }
 
 // sendErrors sends each section's error that became another; the first time all of

@@ -216,6 +216,46 @@ func TestMasterThatResumesGetsADeltaFromItsBase(t *testing.T) {
 	})
 }
 
+func TestMasterThatResumesGetsUsageAsDifferencesToItsReading(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.ready()
+		read := func(cpu int64) {
+			w.snapshot.SetUsage(state.Sample{(&state.Node{Name: "n1"}).Key(): {CPUMillis: cpu, SampledAt: state.Time(cpu)}})
+			synctest.Wait()
+		}
+		read(1)
+		m := w.open("m1", time.Second, time.Minute)
+		held := m.mustNext()
+		m.say(&wire.Stop{})
+		m.wantEnd(wire.EndStopped)
+
+		for _, tc := range []struct {
+			name string
+			base uint64 // of the Usage that comes; 0: absolute
+			sent bool
+		}{{"the same reading", 0, false}, {"one reading later", 1, true}, {"two readings later", 0, true}} {
+			m = w.dial()
+			m.receiver = wire.NewReceiver(m.hello.Epoch, held)
+			m.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
+			m.granted()
+			s := m.mustNext()
+			var sent *wire.Usage
+			for _, h := range m.heard {
+				if u, ok := h.(*wire.Usage); ok {
+					sent = u
+				}
+			}
+			if (sent != nil) != tc.sent || sent != nil && sent.Base != tc.base {
+				t.Errorf("%s: sent was %+v", tc.name, sent)
+			}
+			if got, want := *s.Usage.Of(0), *w.snapshot.Current().State.Usage.Of(0); got != want {
+				t.Errorf("%s: usage is %+v, want %+v", tc.name, got, want)
+			}
+			read(int64(s.Usage.N) + 1)
+		}
+	})
+}
+
 func TestDeltaThatDoesNotFitAFrameBecomesASnapshot(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		w.ready()

@@ -16,8 +16,11 @@ const maxCloseReason = 123
 
 // peer is a connected master: messages out of and into frames.
 type peer struct {
-	conn *websocket.Conn
-	sent prometheus.Counter
+	conn  *websocket.Conn
+	codec *wire.Codec
+	sent  prometheus.Counter
+	// written is how many bytes of frames were sent.
+	written int
 
 	// messages are what the master said. The channel is short: a master that says
 	// more than the session takes in waits.
@@ -29,10 +32,10 @@ type peer struct {
 	lost error
 }
 
-func newPeer(conn *websocket.Conn, sent prometheus.Counter) *peer {
+func newPeer(conn *websocket.Conn, codec *wire.Codec, sent prometheus.Counter) *peer {
 	conn.SetReadLimit(wire.MaxMasterFrame)
 	return &peer{
-		conn: conn, sent: sent,
+		conn: conn, codec: codec, sent: sent,
 		messages: make(chan wire.MasterMessage, 4), over: make(chan struct{}), gone: make(chan struct{}),
 	}
 }
@@ -75,11 +78,21 @@ func (p *peer) receive(ctx context.Context) (wire.MasterMessage, error) {
 
 // send writes one message.
 func (p *peer) send(ctx context.Context, m wire.AgentMessage) error {
-	frame, err := wire.EncodeAgent(m)
+	frame, err := p.codec.EncodeAgent(m)
 	if err != nil {
 		return err
 	}
 	return p.write(ctx, frame)
+}
+
+// writeAll writes frames, in order.
+func (p *peer) writeAll(ctx context.Context, frames [][]byte) error {
+	for _, frame := range frames {
+		if err := p.write(ctx, frame); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write writes one frame. A master that does not take it in time is lost.
@@ -89,6 +102,7 @@ func (p *peer) write(ctx context.Context, frame []byte) error {
 	if err := p.conn.Write(ctx, websocket.MessageBinary, frame); err != nil {
 		return fmt.Errorf("write to master: %w", err)
 	}
+	p.written += len(frame)
 	p.sent.Add(float64(len(frame)))
 	return nil
 }

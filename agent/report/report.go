@@ -61,6 +61,8 @@ type Handler struct {
 	cfg     Config
 	metrics *metrics
 	roster  *roster
+	// encodings are shared by all sessions.
+	encodings *encodings
 	// strangers keeps refused dials from filling the log.
 	strangers rate.Sometimes
 
@@ -73,6 +75,7 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	h := &Handler{
 		cfg:       cfg,
+		encodings: newEncodings(),
 		roster:    newRoster(cmp.Or(cfg.MaxHolders, DefaultMaxHolders)),
 		strangers: rate.Sometimes{First: 1, Interval: 10 * time.Second},
 	}
@@ -135,7 +138,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) converse(conn *websocket.Conn, c *caller, hello wire.Hello, tokenHolder string) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
-	p := newPeer(conn, h.metrics.sent)
+	p := newPeer(conn, h.encodings.codec, h.metrics.sent)
 	p.listen(ctx)
 	err := h.receive(ctx, p, c, hello, tokenHolder)
 	if v := (*violation)(nil); errors.As(err, &v) {

@@ -47,8 +47,8 @@ func TestScheduleSleepsUntilTheNextThingToDo(t *testing.T) {
 
 func TestAckFreesTheWindowUpToItsSeq(t *testing.T) {
 	w := window{}
-	w.sent(5)
-	w.sent(5)
+	w.sent(flight{seq: 5})
+	w.sent(flight{seq: 5})
 	if w.open() {
 		t.Fatal("open with two flushes on their way")
 	}
@@ -62,5 +62,16 @@ func TestAckFreesTheWindowUpToItsSeq(t *testing.T) {
 	}
 	if w.acked(6) == nil {
 		t.Error("an Ack of what was never sent is taken")
+	}
+}
+
+func TestOneLargeFlushFillsTheWindow(t *testing.T) {
+	w := window{}
+	w.sent(flight{seq: 5, bytes: wire.MaxUnacked})
+	if w.open() {
+		t.Fatal("open with all of MaxUnacked on its way")
+	}
+	if err := w.acked(5); err != nil || !w.open() || w.bytes != 0 {
+		t.Errorf("Ack: %v, open: %v, %d bytes on their way", err, w.open(), w.bytes)
 	}
 }

@@ -28,7 +28,7 @@ func newSession(h *Handler, p *peer, c *caller, asked *wire.Report, granted wire
 	return &session{
 		peer: p, caller: c, snapshot: h.cfg.Snapshot, useUsage: h.cfg.UseUsage,
 		granted: granted, maxSession: h.cfg.MaxSession,
-		flusher: newFlusher(p, began, asked.Base, h.cfg.Snapshot.Current().State.Epoch),
+		flusher: newFlusher(p, h.encodings, began, asked.Base, h.cfg.Snapshot.Current()),
 	}
 }
 
@@ -84,11 +84,11 @@ func (s *session) act(ctx context.Context) error {
 	case !s.window.open() || !s.schedule.due(now):
 		return nil
 	}
-	seq, err := s.flusher.flush(ctx, s.snapshot.Current(), now)
+	sent, err := s.flusher.flush(ctx, s.snapshot.Current(), now)
 	if err != nil {
 		return err
 	}
-	s.window.sent(seq)
+	s.window.sent(sent)
 	s.schedule.flushed(now, time.Now())
 	return nil
 }

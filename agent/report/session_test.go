@@ -1,6 +1,7 @@
 package report
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -221,7 +222,7 @@ func TestAgentIgnoresWhatComesAfterItsEnd(t *testing.T) {
 func manyPods() []state.Object {
 	pods := make([]state.Object, 4000)
 	for i := range pods {
-		pods[i] = &state.Pod{Namespace: fmt.Sprint("namespace-", i), Name: fmt.Sprint("a-pod-with-a-name-of-some-length-", i)}
+		pods[i] = &state.Pod{Namespace: "ns", Name: fmt.Sprint("pod-", i), Message: fmt.Sprintf("%x", sha256.Sum256([]byte{byte(i), byte(i >> 8)}))}
 	}
 	return pods
 }

@@ -1,5 +1,7 @@
 package report
 
+import "rollcall.dev/rollcall/api/wire"
+
 // maxUnacked is how many flushes may be on their way.
 const maxUnacked = 2
 
@@ -7,16 +9,24 @@ const maxUnacked = 2
 // encoded, and the next delta covers everything since: a slow master costs one
 // state, never a queue.
 type window struct {
-	// flights are the seqs of the flushes without an Ack.
-	flights []uint64
+	// flights are the flushes without an Ack, of bytes together.
+	flights []flight
+	bytes   int
 	last    uint64
 }
 
-func (w *window) open() bool { return len(w.flights) < maxUnacked }
+// flight is one flush: up to which seq it leads, and how large it is.
+type flight struct {
+	seq   uint64
+	bytes int
+}
 
-func (w *window) sent(seq uint64) {
-	w.flights = append(w.flights, seq)
-	w.last = seq
+func (w *window) open() bool { return len(w.flights) < maxUnacked && w.bytes < wire.MaxUnacked }
+
+func (w *window) sent(f flight) {
+	w.flights = append(w.flights, f)
+	w.bytes += f.bytes
+	w.last = f.seq
 }
 
 // acked takes in an Ack: everything up to seq has arrived.
@@ -24,7 +34,8 @@ func (w *window) acked(seq uint64) error {
 	if seq > w.last {
 		return protocolError("an Ack of %d, sent was %d", seq, w.last)
 	}
-	for len(w.flights) > 0 && w.flights[0] <= seq {
+	for len(w.flights) > 0 && w.flights[0].seq <= seq {
+		w.bytes -= w.flights[0].bytes
 		w.flights = w.flights[1:]
 	}
 	return nil

@@ -104,6 +104,7 @@ func (w *world) get(header http.Header, subprotocols ...string) (*websocket.Conn
 type master struct {
 	t        *testing.T
 	conn     *websocket.Conn
+	codec    *wire.Codec
 	hello    *wire.Hello
 	receiver *wire.Receiver
 	silent   bool // it acknowledges nothing
@@ -119,7 +120,7 @@ func (w *world) dial() *master {
 		w.t.Fatalf("dial: %v", err)
 	}
 	conn.SetReadLimit(wire.MaxFrame)
-	m := &master{t: w.t, conn: conn}
+	m := &master{t: w.t, conn: conn, codec: wire.NewCodec()}
 	m.hello = m.read().(*wire.Hello)
 	m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
 	return m
@@ -164,7 +165,7 @@ func (m *master) tryRead() (wire.AgentMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.DecodeAgent(frame)
+	return m.codec.DecodeAgent(frame)
 }
 
 func (m *master) granted() *wire.Granted {

@@ -90,8 +90,9 @@ func applySections(v *Version, sections map[state.SectionName]state.SectionRepor
 
 func applyUsage(v *Version, u *state.Usage) {
 	u.N = 1
-	if v.State.Usage != nil {
-		u.N = v.State.Usage.N + 1
+	v.Before = v.State.Usage
+	if v.Before != nil {
+		u.N = v.Before.N + 1
 	}
 	next := *v.State
 	next.Seq++

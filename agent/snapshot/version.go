@@ -20,6 +20,9 @@ type Version struct {
 	// Floor is the seq of the latest removal that was forgotten: a state before it
 	// can not be brought up to date by a Delta.
 	Floor uint64
+	// Before is the reading of usage before State's: a master whose connection was cut
+	// for a moment goes on from it.
+	Before *state.Usage
 	// Reports are what the sections' sources say. ObservedAt in State.Sections is
 	// not kept up to date: see Ages.
 	Reports [state.NumSections]state.SectionReport
@@ -45,6 +48,16 @@ func (v *Version) DeltaSince(seq uint64) (d *wire.Delta, ok bool) {
 	}
 	d.Removes = v.removedSince(seq)
 	return d, true
+}
+
+// Reading is the reading of usage with a number, if it is one of the last two.
+func (v *Version) Reading(n uint64) *state.Usage {
+	for _, u := range []*state.Usage{v.State.Usage, v.Before} {
+		if u != nil && u.N == n {
+			return u
+		}
+	}
+	return nil
 }
 
 // removedSince are the keys that went after seq and have not come back, once each.

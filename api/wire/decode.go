@@ -9,13 +9,8 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// DecodeAgent reads one frame of an agent. A frame beyond MaxFrame, or that is no
-// message at all, is an error; fields that this code does not know are passed over.
-func DecodeAgent(frame []byte) (AgentMessage, error) {
-	var pb wirepb.AgentMessage
-	if err := unmarshal(frame, MaxFrame, &pb); err != nil {
-		return nil, err
-	}
+// agentFromPB is what a message of a size says.
+func agentFromPB(pb *wirepb.AgentMessage, size int) (AgentMessage, error) {
 	switch m := pb.Message.(type) {
 	case *wirepb.AgentMessage_Hello:
 		return helloFromPB(m.Hello), nil
@@ -34,11 +29,11 @@ func DecodeAgent(frame []byte) (AgentMessage, error) {
 	case *wirepb.AgentMessage_Summary:
 		return summaryFromPB(m.Summary)
 	case *wirepb.AgentMessage_End:
-		return &End{Reason: enum(uint32(m.End.Reason), EndError), Message: cut(m.End.Message, maxWords)}, nil
+		return &End{Reason: endReason(m.End.Reason), Message: cut(m.End.Message, maxWords)}, nil
 	case *wirepb.AgentMessage_Unsupported:
 		return &Unsupported{ProtocolMin: m.Unsupported.ProtocolMin, ProtocolMax: m.Unsupported.ProtocolMax, Message: cut(m.Unsupported.Message, maxWords)}, nil
 	}
-	return nil, fmt.Errorf("decode frame of %d bytes: no message that protocol %d knows", len(frame), ProtocolMax)
+	return nil, fmt.Errorf("decode message of %d bytes: none that protocol %d knows", size, ProtocolMax)
 }
 
 // DecodeMaster reads one frame of a master.
@@ -57,7 +52,7 @@ func DecodeMaster(frame []byte) (MasterMessage, error) {
 	case *wirepb.MasterMessage_Stop:
 		return &Stop{Message: cut(m.Stop.Message, maxWords)}, nil
 	}
-	return nil, fmt.Errorf("decode frame of %d bytes: no message that protocol %d knows", len(frame), ProtocolMax)
+	return nil, fmt.Errorf("decode message of %d bytes: none that protocol %d knows", len(frame), ProtocolMax)
 }
 
 func unmarshal(frame []byte, limit int, pb proto.Message) error {
@@ -84,7 +79,7 @@ func reportFromPB(pb *wirepb.Report) *Report {
 		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly,
 	}
 	if pb.Base != nil {
-		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq}
+		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq, Usage: pb.Base.Usage}
 	}
 	return m
 }
@@ -95,10 +90,7 @@ func deltaFromPB(pb *wirepb.Delta) (*Delta, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode delta: %w", err)
 	}
-	d := &Delta{From: pb.From, To: pb.To, Upserts: upserts}
-	for _, k := range pb.Removes {
-		d.Removes = append(d.Removes, r.key(k))
-	}
+	d := &Delta{From: pb.From, To: pb.To, Upserts: upserts, Removes: r.keys(pb.Removes)}
 	if r.err != nil {
 		return nil, fmt.Errorf("decode delta: %w", r.err)
 	}
@@ -144,4 +136,12 @@ func agesFromPB(pb []uint64) [state.NumSections]time.Duration {
 		}
 	}
 	return ages
+}
+
+// endReason has a newer peer's reason as none.
+func endReason(pb wirepb.EndReason) EndReason {
+	if pb < 0 || pb > wirepb.EndReason(EndError) {
+		return EndUnspecified
+	}
+	return EndReason(pb)
 }

@@ -1,20 +1,66 @@
 // Package wire is the protocol between agent and master: its messages, their
 // encoding, their bounds, and the pure receiving end of it. It knows no connection:
-// agent/report and master/session do the talking.
+// agent/report and master/session do the talking. This comment and the comments in
+// wirepb/wire.proto are its specification; where a number is meant it is given by
+// the name of its constant.
 //
 // # Connection
 //
 // The master dials the agent's endpoint at Path with the websocket subprotocol
-// Subprotocol. Every message is one binary frame, a protobuf AgentMessage or
-// MasterMessage (wirepb/wire.proto) that stands for itself: no state of a codec or
-// compressor spans messages, apart from the string table of a snapshot's chunks.
+// Subprotocol, over TLS but where both sides were told otherwise. Before the upgrade
+// the agent answers by HTTP: 401 to a token that it does not accept (package token),
+// with its Date, so that a master with another clock can try once more; 503 while it
+// cannot say which cluster it is in, or is ending, or is crowded.
+//
+// Every message is one binary frame: a protobuf AgentMessage or MasterMessage. A text
+// frame, a frame that is no message, and a message that has no place where it comes,
+// end the connection.
 //
 //	agent   Hello                                  at once
-//	master  Report
+//	master  Report                                 within 10 s
 //	agent   Granted                                or End, or Unsupported; or Summary where only that was asked for
 //	agent   flush, flush, …                        until its timer ends
 //	master  Ack after each Bookmark; Renew; Stop   Renew is answered by Granted with its number
 //	agent   End, and it closes                     after End it ignores everything
+//
+// # Frames
+//
+// A frame stands for itself: no state of a codec or compressor spans messages, apart
+// from the string table of a snapshot's chunks. So one frame serves every master that
+// is at the same base.
+//
+// A message of compressFrom bytes and more is compressed, if that makes it smaller: the
+// frame is then an AgentMessage with the field zstd, which holds one Zstandard frame
+// (RFC 8878) with its content size and without a dictionary, which holds the message.
+// It is not nested. A master's messages are never compressed.
+//
+// Bounds hold before memory is taken: MaxFrame and MaxMasterFrame for a frame as it
+// comes, MaxMessage for what it decompresses to, and the counts and lengths in
+// limits.go. A message beyond one of them is as if it could not be decoded.
+//
+// # Versions
+//
+// Hello says which protocols the agent speaks, from ProtocolMin to ProtocolMax. The
+// master chooses the highest that both speak and names it in Report. Where there is
+// none it says so in the cluster's condition and closes; an agent that is asked for
+// another one answers Unsupported with its range and words for people, and closes.
+// Within one protocol fields and columns are only added. Who does not know a field
+// passes over it; an enumeration's value that is not known is taken as its zero.
+//
+// # Hello and Report
+//
+// Hello names the cluster and its UID, so that the master can hold both against what
+// it expects; they are never used for anything else. It names the agent's epoch and
+// the seq of its present state.
+//
+// Report opens a session: its id, the master's holder (random, one a process), the
+// period between ticks, and how long to go on. The agent answers with what it really
+// does, in Granted: never a shorter period than its own minimum, never longer than its
+// own maximum; the session's time begins there. It answers End where it cannot: not
+// ready, where it has not read its cluster; busy, where it reports to as many masters
+// as it does; error, where no tick fits between a period and a session's end. A Report
+// of a holder that has a session already ends the older one as superseded. One with
+// summary_only is answered by one Summary, after which the agent closes.
 //
 // # Flush
 //
@@ -27,30 +73,74 @@
 //   - a Status for every section whose error changed,
 //
 // and always of a Bookmark at its end, which says what the receiver must hold now.
-// Nothing counts before its Bookmark proves it. The first flush on a connection
-// carries a Snapshot, or, where Report named a base that the agent can still reach,
-// a Delta from it; usage as absolute values; and a Status for every section with an
-// error (behind a Delta: for every section).
+// Nothing counts before its Bookmark proves it. A reading of usage alone waits for the
+// next tick.
 //
-// # Seq, hash
+// The master acknowledges each Bookmark by an Ack of its seq. While two flushes, or
+// MaxUnacked bytes of frames, are on their way the agent encodes nothing; the next
+// Delta then covers everything since. So a slow master costs one state and never a
+// queue.
 //
-// An epoch is 64 random bits an agent process. Within it seq rises by one for each
-// key that changed, each reading of usage and each changed section error. Every
-// upsert carries its key's change seq. The hash (HashOf) is a sum over all objects'
-// keys and change seqs; usage and sections are not part of it.
+// # Base
 //
-// What does not fit — a Delta from elsewhere, another count or hash, a frame that
-// cannot be decoded — is never repaired: the receiver closes with CloseResync and
-// begins anew without a base.
+// The first flush on a connection carries a Snapshot, usage as absolute values, and a
+// Status for every section with an error. A master that still holds a state names it
+// in Report as its base: epoch, seq, and the number of the reading of usage in it. If
+// the epoch is the agent's own and no removal after the seq has been forgotten (the
+// agent remembers 4,096) the first flush has a Delta from it instead, and a Status for
+// every section; if the reading is the agent's present or last one, Usage comes as
+// differences to it, or not at all where there is none newer. A master whose base was
+// refused sees it by the Snapshot.
+//
+// # Seq, hash, slots
+//
+// An epoch is 64 random bits an agent process, compared for equality only. Within it
+// seq rises by one for each key that changed, each reading of usage and each changed
+// section error. Every upsert carries its key's change seq. The hash (HashOf) is a sum
+// over all objects' keys and change seqs; usage and sections are not part of it. It
+// does not cover content, so that it holds between versions that know different fields.
+//
+// A slot is a small number that a node or container has from when it first appears in
+// an epoch. Usage is columns by slot. A slot is given to another object only once the
+// removal of the one before is forgotten.
+//
+// What does not fit — a Delta from elsewhere, a chunk that does not follow, a second
+// Snapshot or Delta before a Bookmark, differences to a reading that is not held,
+// another count or hash, a frame that cannot be decoded — is never repaired: the
+// receiver closes with CloseResync and begins anew without a base, at most three times
+// in ten minutes.
+//
+// # Objects
+//
+// A Snapshot is cut into chunks, each with the tables of its objects; the tables of
+// strings follow one another through all chunks of it, all else begins anew in each. A
+// Delta has one such set of tables. How fields become columns: message Objects in
+// wire.proto.
+//
+// # Usage
+//
+// Columns are dense by slot: CPU in millicores, memory in KiB, and the age of the
+// sample against the newest one. Each value is the difference to that of the base
+// reading, base 0 being one of zeros. A column may end early: what follows does not
+// differ. A slot without a sample has age 0.
+//
+// # End and renewal
+//
+// The agent owns the end. Its timer runs out: End(expired). Renew asks for another
+// duration from when it arrives, and counts once Granted came back with its number.
+// Stop is answered by End(stopped). With End the connection ends: the agent ignores
+// what comes after it, and closes.
 //
 // # Times
 //
 // Times of the protocol are durations, and the sender's monotonic clock since its
-// Hello; no wall clock of one side is ever compared with the other's. Times within
-// objects are facts, as the cluster's API has them.
+// Hello; no wall clock of one side is ever compared with the other's. A Bookmark says
+// how long ago each section was known to be true, and when it was sent: a frame that
+// comes later than the connection's smallest delay by more than a period is old and
+// makes nothing fresh. Times within objects are facts, as the cluster's API has them.
 //
 // # Silence
 //
 // The master closes after Silence(period) without a frame, the agent after as long
-// without an Ack. Writing a message may take WriteTimeout.
+// without an Ack, both with CloseSilent. Writing a message may take WriteTimeout.
 package wire

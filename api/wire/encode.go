@@ -9,17 +9,6 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// EncodeAgent is the frame of an agent's message. It is ErrTooLarge when it does
-// not fit MaxFrame, which only a Delta or a Usage can be: a Delta is then replaced
-// by a snapshot.
-func EncodeAgent(m AgentMessage) ([]byte, error) {
-	pb, err := m.toAgentPB()
-	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", m, err)
-	}
-	return marshal(pb, MaxFrame)
-}
-
 // EncodeMaster is the frame of a master's message.
 func EncodeMaster(m MasterMessage) ([]byte, error) { return marshal(m.toMasterPB(), MaxMasterFrame) }
 
@@ -59,11 +48,10 @@ func (m *Delta) toAgentPB() (*wirepb.AgentMessage, error) {
 	for _, e := range m.Upserts {
 		w.entry(e)
 	}
-	delta := &wirepb.Delta{From: m.From, To: m.To, Upserts: w.out}
-	for _, k := range m.Removes {
-		delta.Removes = append(delta.Removes, w.key(k))
-	}
-	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: delta}}, nil
+	delta := &wirepb.Delta{From: m.From, To: m.To, Removes: w.keys(m.Removes)}
+	var err error
+	delta.Upserts, err = w.finish()
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: delta}}, err
 }
 
 func (m *Usage) toAgentPB() (*wirepb.AgentMessage, error) {
@@ -103,7 +91,7 @@ func (m *Report) toMasterPB() *wirepb.MasterMessage {
 		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol,
 	}
 	if m.Base != nil {
-		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq}
+		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq, Usage: m.Base.Usage}
 	}
 	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Report{Report: pb}}
 }
@@ -121,25 +109,28 @@ func (m *Stop) toMasterPB() *wirepb.MasterMessage {
 }
 
 // EncodeSnapshot is a whole state as the frames of one snapshot, in order.
-func EncodeSnapshot(s *state.State, id uint64) ([][]byte, error) {
+func (c *Codec) EncodeSnapshot(s *state.State, id uint64) ([][]byte, error) {
 	var frames [][]byte
 	var chunk uint32
 	w := newObjectWriter(s.Seq, stateTimes(s))
 	flush := func(last bool) error {
-		frame, err := EncodeAgent(&Snapshot{ID: id, Chunk: chunk, Last: last, Seq: s.Seq, objects: w.out})
+		objects, err := w.finish()
+		if err != nil {
+			return err
+		}
+		frame, err := c.EncodeAgent(&Snapshot{ID: id, Chunk: chunk, Last: last, Seq: s.Seq, objects: objects})
 		frames, chunk = append(frames, frame), chunk+1
 		w.nextChunk()
 		return err
 	}
 	for kind := range state.NumKinds {
 		for e := range s.Entries(kind) {
+			if w.full() {
+				if err := flush(false); err != nil {
+					return nil, err
+				}
+			}
 			w.entry(e)
-			if w.size < chunkTarget {
-				continue
-			}
-			if err := flush(false); err != nil {
-				return nil, err
-			}
 		}
 	}
 	if err := flush(true); err != nil {

@@ -3,7 +3,6 @@ package wire
 import (
 	"testing"
 
-	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
@@ -14,12 +13,12 @@ func FuzzReceiver(f *testing.F) {
 	prev := w.State
 	w.Step(2)
 	w.Sample(1_800_000_000)
-	frames, err := EncodeSnapshot(w.State, 1)
+	frames, err := codec.EncodeSnapshot(w.State, 1)
 	if err != nil {
 		f.Fatal(err)
 	}
 	for _, m := range []AgentMessage{deltaOf(prev, w.State), NewUsage(w.State.Usage, nil), bookmarkOf(w.State), &Hello{}, &Granted{}, &End{}, &Summary{}, &Status{}, &Unsupported{}} {
-		frame, err := EncodeAgent(m)
+		frame, err := codec.EncodeAgent(m)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -31,7 +30,7 @@ func FuzzReceiver(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, first, second []byte) {
 		r := NewReceiver(1, prev)
 		for _, frame := range [][]byte{first, second} {
-			m, err := DecodeAgent(frame)
+			m, err := codec.DecodeAgent(frame)
 			if err != nil {
 				return
 			}
@@ -52,45 +51,4 @@ func FuzzDecodeMaster(f *testing.F) {
 		f.Add(frame)
 	}
 	f.Fuzz(func(_ *testing.T, frame []byte) { _, _ = DecodeMaster(frame) })
-}
-
-func BenchmarkEncodeSnapshot(b *testing.B) {
-	s := statetest.New(1, 25, 5000).State
-	b.ReportAllocs()
-	for b.Loop() {
-		frames, err := EncodeSnapshot(s, 1)
-		if err != nil {
-			b.Fatal(err)
-		}
-		n := 0
-		for _, f := range frames {
-			n += len(f)
-		}
-		b.ReportMetric(float64(n)/float64(s.Len(state.KindContainer)), "bytes/container")
-	}
-}
-
-func BenchmarkReceiveSnapshot(b *testing.B) {
-	s := statetest.New(1, 25, 5000).State
-	frames, err := EncodeSnapshot(s, 1)
-	if err != nil {
-		b.Fatal(err)
-	}
-	mark := bookmarkOf(s)
-	b.ReportAllocs()
-	for b.Loop() {
-		r := NewReceiver(1, nil)
-		for _, f := range frames {
-			m, err := DecodeAgent(f)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := r.Take(m, now); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if _, err := r.Take(mark, now); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -31,14 +31,28 @@ const (
 const (
 	// MaxFrame is the largest frame from an agent, and the master's read limit.
 	MaxFrame = 4 << 20
+	// MaxMessage is the largest message that a frame may decompress to.
+	MaxMessage = 4 << 20
 	// MaxMasterFrame is the largest frame from a master, and the agent's read limit.
 	MaxMasterFrame = 16 << 10
-	// chunkTarget is where an agent begins the next chunk of a snapshot.
-	chunkTarget = 256 << 10
+	// MaxUnacked is how much an agent has on its way without an Ack when it begins a
+	// flush, in bytes of frames.
+	MaxUnacked = 1 << 20
+	// compressFrom is the size from which a message is compressed.
+	compressFrom = 256
+	// chunkTarget is where an agent begins the next chunk of a snapshot, before it is
+	// compressed.
+	chunkTarget = 512 << 10
+	// chunkWindow is how far back an agent's encoder looks.
+	chunkWindow = 1 << 20
+	// maxMessageObjects is how many objects one message may have: columns in which
+	// nothing changes cost next to nothing, but what they become does.
+	maxMessageObjects = 1 << 16
 	// MaxObjects is how many objects a cluster may have, of all kinds.
 	MaxObjects = 4 << 20
-	// MaxSlots is how many slots an agent may give.
-	MaxSlots = 1 << 20
+	// MaxSlots is how many slots an agent may give: a reading of so many nodes and
+	// containers still fits MaxMessage.
+	MaxSlots = 1 << 19
 	// maxStrings is how many different strings a snapshot may have.
 	maxStrings = 8 << 20
 	// maxString is the longest string, in bytes.

@@ -64,7 +64,7 @@ type Delta struct {
 // Usage is one reading of metrics.k8s.io as differences to an earlier one.
 type Usage struct {
 	N uint64
-	// Base is the reading that the columns differ from: N-1, or 0 for zeros.
+	// Base is the reading that the columns differ from, 0 for zeros.
 	Base uint64
 
 	columns *wirepb.Usage
@@ -157,8 +157,9 @@ type Report struct {
 	Base *Base
 }
 
-// Base is a state that a receiver holds.
-type Base struct{ Epoch, Seq uint64 }
+// Base is a state that a receiver holds. Usage is the number of the reading of usage
+// in it, 0 for none.
+type Base struct{ Epoch, Seq, Usage uint64 }
 
 // Ack says that everything up to a Bookmark's seq was taken in.
 type Ack struct{ Seq uint64 }

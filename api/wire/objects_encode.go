@@ -1,36 +1,31 @@
 package wire
 
 import (
+	"fmt"
 	"iter"
-	"maps"
-	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// objectWriter turns entries into Objects: strings and resources that repeat are
-// written once and meant by number.
-type objectWriter struct {
-	seq       uint64
-	base      state.Time
-	strings   map[string]uint32
-	resources map[plainResources]uint32
-	out       *wirepb.Objects
-	// size is roughly how large out will be as a frame.
-	size int
-}
+// objectSize is roughly what an object takes besides its strings.
+const objectSize = 24
 
-// plainResources are Resources without extended ones, which are seldom and are
-// written each time.
-type plainResources struct{ cpu, memory, storage, pods int64 }
+// objectWriter turns entries into Objects.
+type objectWriter struct {
+	objectTables
+	seq uint64
+	out *wirepb.Objects
+	// sent is how many strings earlier chunks had; objects and removed are how many
+	// this one has.
+	sent, objects, removed int
+}
 
 // newObjectWriter writes objects of a message that leads up to seq, with times
 // counted from before the earliest of them.
 func newObjectWriter(seq uint64, times iter.Seq[state.Time]) *objectWriter {
-	w := &objectWriter{seq: seq, strings: map[string]uint32{"": 0}}
+	w := &objectWriter{seq: seq, sent: 1}
+	w.tables = tables{writing: true, strings: []string{""}, stringNumbers: map[string]int64{"": 0}}
 	first := true
 	for t := range times {
 		if t != 0 && (first || t <= w.base) {
@@ -42,171 +37,101 @@ func newObjectWriter(seq uint64, times iter.Seq[state.Time]) *objectWriter {
 }
 
 // nextChunk begins a chunk: its strings go on where the last one's ended, its
-// resources begin anew.
+// resources and columns begin anew.
 func (w *objectWriter) nextChunk() {
-	w.out = &wirepb.Objects{TimeBase: int64(w.base)}
-	w.resources = map[plainResources]uint32{{}: 0}
-	w.size = 0
-}
-
-func (w *objectWriter) string(s string) uint32 {
-	if i, ok := w.strings[s]; ok {
-		return i
+	w.sent, w.objects, w.size = len(w.strings), 0, 0
+	w.resources = []state.Resources{{}}
+	w.resourceNumbers = map[plainResources]int64{{}: 0}
+	w.out = &wirepb.Objects{
+		TimeBase: int64(w.base), Resources: &wirepb.Resources{}, Nodes: &wirepb.Nodes{}, NodeLoads: &wirepb.NodeLoads{}, Pods: &wirepb.Pods{},
+		Containers: &wirepb.Containers{}, Ports: &wirepb.Ports{}, Targets: &wirepb.Targets{}, OwnTargets: &wirepb.Targets{},
 	}
-	i := uint32(len(w.strings))
-	w.strings[strings.Clone(s)] = i
-	text := cut(s, maxString)
-	if !utf8.ValidString(text) {
-		text = strings.ToValidUTF8(text, "\uFFFD")
-	}
-	w.out.Strings = append(w.out.Strings, text)
-	w.size += len(text) + 2
-	return i
-}
-
-func (w *objectWriter) allStrings(list []string) []uint32 {
-	var refs []uint32
-	for _, s := range list {
-		refs = append(refs, w.string(s))
-	}
-	return refs
-}
-
-func (w *objectWriter) amounts(r state.Resources) uint32 {
-	plain := plainResources{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods}
-	if len(r.Extended) == 0 {
-		if i, ok := w.resources[plain]; ok {
-			return i
-		}
-	}
-	pb := &wirepb.Resources{CpuMillis: plain.cpu, MemoryBytes: plain.memory, EphemeralStorageBytes: plain.storage, Pods: plain.pods}
-	for _, name := range slices.Sorted(maps.Keys(r.Extended)) {
-		pb.Extended = append(pb.Extended, &wirepb.Extended{Name: w.string(name), Amount: r.Extended[name]})
-	}
-	w.out.Resources = append(w.out.Resources, pb)
-	w.size += 16
-	i := uint32(len(w.out.Resources))
-	if len(r.Extended) == 0 {
-		w.resources[plain] = i
-	}
-	return i
-}
-
-func (w *objectWriter) time(t state.Time) uint64 {
-	if t == 0 {
-		return 0
-	}
-	return uint64(t - w.base)
+	w.begin()
 }
 
 // entry writes one object of any kind.
 func (w *objectWriter) entry(e state.Entry) {
-	back := w.seq - e.Seq
+	back, slot := w.seq-e.Seq, e.Slot
 	switch o := e.Object.(type) {
 	case *state.Node:
-		w.out.Nodes = append(w.out.Nodes, w.node(o, back, e.Slot))
+		w.node(w.out.Nodes, o, &back, &slot)
 	case *state.NodeLoad:
-		w.out.NodeLoads = append(w.out.NodeLoads, &wirepb.NodeLoad{
-			Back: back, Node: w.string(o.Node), Requested: w.amounts(o.Requested), Limits: w.amounts(o.Limits), Pods: o.Pods,
-		})
+		w.nodeLoad(w.out.NodeLoads, o, &back)
 	case *state.Pod:
-		w.out.Pods = append(w.out.Pods, w.pod(o, back))
+		w.pod(w.out.Pods, o, &back)
 	case *state.Container:
-		w.out.Containers = append(w.out.Containers, w.container(o, back, e.Slot))
+		w.container(w.out.Containers, o, &back, &slot)
 	case *state.Port:
-		w.out.Ports = append(w.out.Ports, w.port(o, back))
+		w.port(w.out.Ports, w.out.OwnTargets, o, &back)
 	case *state.Target:
-		w.out.Targets = append(w.out.Targets, w.target(o, back))
+		w.of(state.KindTarget).target(w.out.Targets, o, &back)
 	}
-	w.size += 32
+	w.objects++
 }
 
-func (w *objectWriter) node(n *state.Node, back uint64, slot uint32) *wirepb.Node {
-	pb := &wirepb.Node{
-		Back: back, Slot: slot, Name: w.string(n.Name), Ready: uint32(n.Ready), Unschedulable: !n.Schedulable,
-		Roles: w.allStrings(n.Roles), Zone: w.string(n.Zone), Region: w.string(n.Region), InstanceType: w.string(n.InstanceType),
-		KubeletVersion: w.string(n.KubeletVersion), KernelVersion: w.string(n.KernelVersion), OsImage: w.string(n.OSImage),
-		Architecture: w.string(n.Architecture), ContainerRuntime: w.string(n.ContainerRuntime), CreatedAt: w.time(n.CreatedAt),
-		Capacity: w.amounts(n.Capacity), Allocatable: w.amounts(n.Allocatable),
+// full says that it is time for the next chunk.
+func (w *objectWriter) full() bool {
+	return w.size+w.objects*objectSize >= chunkTarget || w.objects >= maxMessageObjects
+}
+
+// keys writes removed keys, whose strings are among those of the objects.
+func (w *objectWriter) keys(removes []state.Key) *wirepb.Keys {
+	if len(removes) == 0 {
+		return nil
 	}
-	for _, p := range n.Problems {
-		pb.Problems = append(pb.Problems, &wirepb.NodeProblem{
-			Type: w.string(p.Type), Status: uint32(p.Status), Reason: w.string(p.Reason), Message: w.string(p.Message), Since: w.time(p.Since),
-		})
+	w.removed = len(removes)
+	r, pb := rows{tables: &w.tables}, &wirepb.Keys{}
+	for i := range removes {
+		r.key(pb, &removes[i])
 	}
-	for _, a := range n.Addresses {
-		pb.Addresses = append(pb.Addresses, &wirepb.NodeAddress{Type: w.string(a.Type), Address: addressToPB(a.Address)})
-	}
-	for _, t := range n.Taints {
-		pb.Taints = append(pb.Taints, &wirepb.Taint{Key: w.string(t.Key), Value: w.string(t.Value), Effect: w.string(t.Effect)})
-	}
+	r.cut()
 	return pb
 }
 
-func (w *objectWriter) pod(p *state.Pod, back uint64) *wirepb.Pod {
-	pb := &wirepb.Pod{
-		Back: back, Namespace: w.string(p.Namespace), Name: w.string(p.Name), Node: w.string(p.Node), Phase: uint32(p.Phase),
-		Reason: w.string(p.Reason), Message: w.string(p.Message), PodIps: addressesToPB(p.PodIPs), HostNetwork: p.HostNetwork,
-		QosClass: uint32(p.QOSClass), Terminating: p.Terminating, CreatedAt: w.time(p.CreatedAt),
-		OwnerKind: w.string(p.Owner.Kind), OwnerName: w.string(p.Owner.Name),
-		Requested: w.amounts(p.Requested), Limits: w.amounts(p.Limits), UnschedulableSince: w.time(p.UnschedulableSince),
+// finish is the Objects of all entries since the chunk began.
+func (w *objectWriter) finish() (*wirepb.Objects, error) {
+	if w.objects > maxMessageObjects || w.removed > maxMessageObjects {
+		return nil, fmt.Errorf("%w: %d objects and %d removed ones, of at most %d", ErrTooLarge, w.objects, w.removed, maxMessageObjects)
 	}
-	for _, v := range p.Storage {
-		pb.Storage = append(pb.Storage, &wirepb.Volume{Claim: w.string(v.Claim), CapacityBytes: v.CapacityBytes, MountPath: w.string(v.MountPath)})
+	for i := range w.resources[1:] {
+		w.amounts.resourceRow(w.out.Resources, &w.resources[i+1])
 	}
-	return pb
+	for i := range w.kinds {
+		w.kinds[i].cut()
+	}
+	w.own.cut()
+	w.amounts.cut()
+	w.out.Strings = w.strings[w.sent:]
+	dropEmpty(w.out)
+	return w.out, nil
 }
 
-func (w *objectWriter) container(c *state.Container, back uint64, slot uint32) *wirepb.Container {
-	pb := &wirepb.Container{
-		Back: back, Slot: slot, Namespace: w.string(c.Namespace), Pod: w.string(c.Pod), Name: w.string(c.Name), Kind: uint32(c.Kind),
-		Node: w.string(c.Node), Image: w.string(c.Image), ImageId: w.string(c.ImageID), State: uint32(c.State),
-		Reason: w.string(c.Reason), Message: w.string(c.Message), ExitCode: c.ExitCode, Ready: c.Ready, Restarts: uint32(c.Restarts),
-		StartedAt: w.time(c.StartedAt), FinishedAt: w.time(c.FinishedAt), WaitingSince: w.time(c.WaitingSince),
-		Requests: w.amounts(c.Requests), Limits: w.amounts(c.Limits),
+// dropEmpty leaves out the tables without rows.
+func dropEmpty(o *wirepb.Objects) {
+	if len(o.Resources.CpuMillis) == 0 {
+		o.Resources = nil
 	}
-	if c.Last != nil {
-		pb.Last = &wirepb.LastTermination{Reason: w.string(c.Last.Reason), ExitCode: c.Last.ExitCode, FinishedAt: w.time(c.Last.FinishedAt)}
+	if len(o.Nodes.Back) == 0 {
+		o.Nodes = nil
 	}
-	return pb
-}
-
-func (w *objectWriter) port(p *state.Port, back uint64) *wirepb.Port {
-	pb := &wirepb.Port{
-		Back: back, Node: w.string(p.Node), Address: addressToPB(p.Address), Protocol: uint32(p.Protocol), Port: uint32(p.Port), Kind: uint32(p.Kind),
-		Namespace: w.string(p.Namespace), Service: w.string(p.Service), Pod: w.string(p.Pod), ExternalTrafficPolicy: uint32(p.ExternalTrafficPolicy),
+	if len(o.NodeLoads.Back) == 0 {
+		o.NodeLoads = nil
 	}
-	if p.ServicePort != nil {
-		pb.ServicePort = &wirepb.ServicePort{Name: w.string(p.ServicePort.Name), Port: uint32(p.ServicePort.Port)}
+	if len(o.Pods.Back) == 0 {
+		o.Pods = nil
 	}
-	if p.Target != nil {
-		pb.Target = w.target(p.Target, 0)
+	if len(o.Containers.Back) == 0 {
+		o.Containers = nil
 	}
-	return pb
-}
-
-func (w *objectWriter) target(t *state.Target, back uint64) *wirepb.Target {
-	return &wirepb.Target{
-		Back: back, ServiceNamespace: w.string(t.ServiceNamespace), Service: w.string(t.Service), ServicePort: w.string(t.ServicePort),
-		Protocol: uint32(t.Protocol), Addresses: addressesToPB(t.Addresses), Namespace: w.string(t.Namespace), Pod: w.string(t.Pod),
-		Container: w.string(t.Container), ContainerPort: uint32(t.ContainerPort), Node: w.string(t.Node),
-		Ready: t.Ready, Serving: t.Serving, Terminating: t.Terminating,
+	if len(o.Ports.Back) == 0 {
+		o.Ports = nil
 	}
-}
-
-func (w *objectWriter) key(k state.Key) *wirepb.Key {
-	return &wirepb.Key{
-		Kind: uint32(k.Kind), Protocol: uint32(k.Protocol), PortKind: uint32(k.PortKind), Port: uint32(k.Port),
-		Namespace: w.string(k.Namespace), Name: w.string(k.Name), Sub: w.string(k.Sub), Node: w.string(k.Node), Address: addressToPB(k.Address),
+	if len(o.Targets.Back) == 0 {
+		o.Targets = nil
 	}
-}
-
-func addressesToPB(list []string) [][]byte {
-	var pb [][]byte
-	for _, a := range list {
-		pb = append(pb, addressToPB(a))
+	if len(o.OwnTargets.Back) == 0 {
+		o.OwnTargets = nil
 	}
-	return pb
 }
 
 // stateTimes and entryTimes yield every time that objects have.

@@ -7,11 +7,11 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// NewUsage is next as differences to base, which is nil or the reading before it.
-// Memory is cut to whole KiB.
+// NewUsage is next as differences to base, which is nil or an earlier reading of the
+// same epoch. Memory is cut to whole KiB.
 func NewUsage(next, base *state.Usage) *Usage {
 	u := &Usage{N: next.N}
-	if base != nil && base.N+1 == next.N {
+	if base != nil {
 		u.Base = base.N
 	} else {
 		base = &state.Usage{}
@@ -43,7 +43,9 @@ func (m *Usage) after(base *state.Usage) (*state.Usage, error) {
 	case base == nil || base.N != m.Base:
 		return nil, resync("usage differs from reading %d, which is not held", m.Base)
 	}
-	next := &state.Usage{N: m.N, BySlot: make([]state.Used, pb.Slots)}
+	// No more slots than there can be samples in: what a peer claims takes no memory.
+	slots := min(int(pb.Slots), max(len(pb.CpuMillis), len(pb.MemoryKib), len(pb.Age), len(base.BySlot)))
+	next := &state.Usage{N: m.N, BySlot: make([]state.Used, slots)}
 	baseNewest := newestSample(base)
 	for slot := range next.BySlot {
 		before := sampleAt(base, slot)

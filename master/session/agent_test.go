@@ -24,6 +24,7 @@ import (
 type agent struct {
 	t        testing.TB
 	listener *memconn.Listener
+	codec    *wire.Codec
 	server   *http.Server
 
 	// What is changed once it was called is changed under the lock: see play.
@@ -50,7 +51,7 @@ type agent struct {
 }
 
 func newAgent(t testing.TB, name string, wrap ...func(net.Listener) net.Listener) *agent {
-	a := &agent{t: t, listener: memconn.Listen(1 << 16), world: statetest.New(7, 2, 10)}
+	a := &agent{t: t, listener: memconn.Listen(1 << 16), codec: wire.NewCodec(), world: statetest.New(7, 2, 10)}
 	a.hello = wire.Hello{
 		ProtocolMin: 1, ProtocolMax: 1, AgentVersion: "v0.1.0", ClusterName: name, ClusterUID: "uid-" + name,
 		KubernetesVersion: "v1.36.3", Epoch: a.world.State.Epoch,
@@ -169,7 +170,7 @@ type talk struct {
 }
 
 func (k *talk) send(m wire.AgentMessage) bool {
-	frame, err := wire.EncodeAgent(m)
+	frame, err := k.agent.codec.EncodeAgent(m)
 	if err != nil {
 		k.agent.t.Errorf("encode %T: %v", m, err)
 		return false
@@ -245,7 +246,7 @@ func (k *talk) obey() {
 
 // begin notes what the master has.
 func (k *talk) begin(m *wire.Report) {
-	if s := k.agent.state(); m.Base != nil && *m.Base == (wire.Base{Epoch: s.Epoch, Seq: s.Seq}) {
+	if s := k.agent.state(); m.Base != nil && m.Base.Epoch == s.Epoch && m.Base.Seq == s.Seq {
 		k.held = s
 	}
 }
@@ -313,7 +314,7 @@ func (k *talk) flush() bool {
 	s := k.agent.state()
 	switch {
 	case k.held == nil:
-		frames, err := wire.EncodeSnapshot(s, 1)
+		frames, err := k.agent.codec.EncodeSnapshot(s, 1)
 		if err != nil {
 			k.agent.t.Error(err)
 		}

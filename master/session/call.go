@@ -122,6 +122,9 @@ func (c call) report(h *wire.Hello, holder string) *wire.Report {
 	}
 	if c.base != nil && c.base.Epoch == h.Epoch {
 		m.Base = &wire.Base{Epoch: c.base.Epoch, Seq: c.base.Seq}
+		if c.base.Usage != nil {
+			m.Base.Usage = c.base.Usage.N
+		}
 	}
 	return m
 }

@@ -29,6 +29,7 @@ type dialer struct {
 	network func(ctx context.Context, network, address string) (net.Conn, error)
 	signer  *token.Signer // nil: no token
 	holder  string
+	codec   *wire.Codec
 }
 
 // dialed is what came of one dial.
@@ -80,7 +81,7 @@ func (d *dialer) attempt(ctx context.Context, c Cluster, skew time.Duration) (*l
 	if err != nil {
 		return nil, response, err
 	}
-	l := newLink(conn, *raw)
+	l := newLink(conn, *raw, d.codec)
 	if conn.Subprotocol() != wire.Subprotocol {
 		_ = l.raw.Close()
 		return nil, response, fmt.Errorf("who answers does not speak %s", wire.Subprotocol)

@@ -19,7 +19,8 @@ const farewell = time.Second
 // link is one connection to an agent. Its reader goroutine takes every frame off it
 // as it comes, decoded, until the connection breaks.
 type link struct {
-	conn *websocket.Conn
+	conn  *websocket.Conn
+	codec *wire.Codec
 	// raw is what the websocket rests on: to close it ends everything at once.
 	raw net.Conn
 
@@ -38,9 +39,9 @@ type frame struct {
 	err     error
 }
 
-func newLink(conn *websocket.Conn, raw net.Conn) *link {
+func newLink(conn *websocket.Conn, raw net.Conn, codec *wire.Codec) *link {
 	conn.SetReadLimit(wire.MaxFrame)
-	return &link{conn: conn, raw: raw, frames: make(chan frame), left: make(chan struct{})}
+	return &link{conn: conn, codec: codec, raw: raw, frames: make(chan frame), left: make(chan struct{})}
 }
 
 // read reads one frame.
@@ -55,7 +56,7 @@ func (l *link) read(ctx context.Context) frame {
 	case kind != websocket.MessageBinary:
 		f.err = fmt.Errorf("%w: a frame of text", wire.ErrResync)
 	default:
-		f.message, f.err = wire.DecodeAgent(data)
+		f.message, f.err = l.codec.DecodeAgent(data)
 		if f.err != nil {
 			f.err = fmt.Errorf("%w: %w", wire.ErrResync, f.err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"rollcall.dev/rollcall/api/token"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
 )
 
@@ -75,7 +76,7 @@ func New(c Config) *Sessions {
 	}
 	s := &Sessions{
 		config: c, log: c.Log, store: c.Store,
-		dialer:    &dialer{network: c.DialContext, signer: c.Signer, holder: c.Holder},
+		dialer:    &dialer{network: c.DialContext, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec()},
 		gate:      newGate(maxHandshakes),
 		recalls:   newGate(maxRecalls),
 		refresher: newRefresher(), events: newEvents(), metrics: newMetrics(),

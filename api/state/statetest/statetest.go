@@ -89,12 +89,13 @@ func (w *World) Step(n int) []state.Key {
 
 // Sample gives every node and container some usage, and raises the seq by one.
 func (w *World) Sample(at state.Time) {
-	u := &state.Usage{N: 1, BySlot: make([]state.Used, w.slots)}
+	u := &state.Usage{N: 1}
 	if w.State.Usage != nil {
 		u.N = w.State.Usage.N + 1
 	}
-	for slot := range u.BySlot {
+	for slot := range w.slots {
 		if w.rand.IntN(10) > 0 {
+			u.BySlot = append(u.BySlot, make([]state.Used, int(slot)+1-len(u.BySlot))...)
 			u.BySlot[slot] = state.Used{CPUMillis: w.rand.Int64N(4000), MemoryBytes: w.rand.Int64N(1<<22) << 10, SampledAt: at - state.Time(w.rand.IntN(20))}
 		}
 	}

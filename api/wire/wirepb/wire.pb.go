@@ -348,7 +348,7 @@ type AgentMessage_Unsupported struct {
 }
 
 type AgentMessage_Zstd struct {
-	// zstd is a compressed AgentMessage.
+	// zstd is another AgentMessage, compressed: one frame of Zstandard.
 	Zstd []byte `protobuf:"bytes,15,opt,name=zstd,proto3,oneof"`
 }
 
@@ -739,7 +739,7 @@ type Delta struct {
 	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
 	To            uint64                 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
 	Upserts       *Objects               `protobuf:"bytes,3,opt,name=upserts,proto3" json:"upserts,omitempty"`
-	Removes       []*Key                 `protobuf:"bytes,4,rep,name=removes,proto3" json:"removes,omitempty"`
+	Removes       *Keys                  `protobuf:"bytes,4,opt,name=removes,proto3" json:"removes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -795,7 +795,7 @@ func (x *Delta) GetUpserts() *Objects {
 	return nil
 }
 
-func (x *Delta) GetRemoves() []*Key {
+func (x *Delta) GetRemoves() *Keys {
 	if x != nil {
 		return x.Removes
 	}
@@ -1254,9 +1254,11 @@ func (x *Report) GetProtocol() uint32 {
 }
 
 type Base struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Epoch         uint64                 `protobuf:"fixed64,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Epoch uint64                 `protobuf:"fixed64,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Seq   uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	// usage is the n of the reading of usage that the master holds, 0 for none.
+	Usage         uint64 `protobuf:"varint,3,opt,name=usage,proto3" json:"usage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1301,6 +1303,13 @@ func (x *Base) GetEpoch() uint64 {
 func (x *Base) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *Base) GetUsage() uint64 {
+	if x != nil {
+		return x.Usage
 	}
 	return 0
 }
@@ -1445,21 +1454,37 @@ func (x *Stop) GetMessage() string {
 	return ""
 }
 
-// Objects are upserts of all kinds. A string is an index: 0 is the empty string, n
-// the n-th of the table. The tables of a snapshot's chunks follow one another.
+// Objects are upserts of all kinds, a table a kind. A table has a column a field, in
+// which each value is the difference to that of the object before, or to zero in the
+// first. A column may end early: the value then goes on as it was. The column back is
+// whole; it says how many objects there are.
+//
+// What a value means, by the name of its column and the type of the field in Go:
+//
+//	string     0 is the empty one, n the n-th of the table strings. The tables of a
+//	           snapshot's chunks follow one another.
+//	Resources  0 is all zeros, n the n-th of the table resources of these Objects
+//	Time       0 is none, else the seconds after time_base
+//	address    see below
+//	list       how many elements; they are in the columns that begin with its name,
+//	           those of all objects one after another, of which the first is whole
+//
+// An address is an IPv4 in its canonical form as 2 n + 1, where n is its 32 bits as a
+// number, and any other text as 2 n, where n is that of a string.
 type Objects struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Strings []string               `protobuf:"bytes,1,rep,name=strings,proto3" json:"strings,omitempty"`
-	// resources: an index of 0 is all zeros, n the n-th of this table.
-	Resources []*Resources `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
-	// time_base: a time is 0 for none, else the seconds after this, in Unix seconds.
-	TimeBase      int64        `protobuf:"varint,3,opt,name=time_base,json=timeBase,proto3" json:"time_base,omitempty"`
-	Nodes         []*Node      `protobuf:"bytes,4,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	NodeLoads     []*NodeLoad  `protobuf:"bytes,5,rep,name=node_loads,json=nodeLoads,proto3" json:"node_loads,omitempty"`
-	Pods          []*Pod       `protobuf:"bytes,6,rep,name=pods,proto3" json:"pods,omitempty"`
-	Containers    []*Container `protobuf:"bytes,7,rep,name=containers,proto3" json:"containers,omitempty"`
-	Ports         []*Port      `protobuf:"bytes,8,rep,name=ports,proto3" json:"ports,omitempty"`
-	Targets       []*Target    `protobuf:"bytes,9,rep,name=targets,proto3" json:"targets,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Strings   []string               `protobuf:"bytes,1,rep,name=strings,proto3" json:"strings,omitempty"`
+	Resources *Resources             `protobuf:"bytes,2,opt,name=resources,proto3" json:"resources,omitempty"`
+	// time_base is in Unix seconds.
+	TimeBase   int64       `protobuf:"varint,3,opt,name=time_base,json=timeBase,proto3" json:"time_base,omitempty"`
+	Nodes      *Nodes      `protobuf:"bytes,4,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	NodeLoads  *NodeLoads  `protobuf:"bytes,5,opt,name=node_loads,json=nodeLoads,proto3" json:"node_loads,omitempty"`
+	Pods       *Pods       `protobuf:"bytes,6,opt,name=pods,proto3" json:"pods,omitempty"`
+	Containers *Containers `protobuf:"bytes,7,opt,name=containers,proto3" json:"containers,omitempty"`
+	Ports      *Ports      `protobuf:"bytes,8,opt,name=ports,proto3" json:"ports,omitempty"`
+	Targets    *Targets    `protobuf:"bytes,9,opt,name=targets,proto3" json:"targets,omitempty"`
+	// own_targets are those of the ports of pods, one for each that is said to have one.
+	OwnTargets    *Targets `protobuf:"bytes,10,opt,name=own_targets,json=ownTargets,proto3" json:"own_targets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1501,7 +1526,7 @@ func (x *Objects) GetStrings() []string {
 	return nil
 }
 
-func (x *Objects) GetResources() []*Resources {
+func (x *Objects) GetResources() *Resources {
 	if x != nil {
 		return x.Resources
 	}
@@ -1515,55 +1540,65 @@ func (x *Objects) GetTimeBase() int64 {
 	return 0
 }
 
-func (x *Objects) GetNodes() []*Node {
+func (x *Objects) GetNodes() *Nodes {
 	if x != nil {
 		return x.Nodes
 	}
 	return nil
 }
 
-func (x *Objects) GetNodeLoads() []*NodeLoad {
+func (x *Objects) GetNodeLoads() *NodeLoads {
 	if x != nil {
 		return x.NodeLoads
 	}
 	return nil
 }
 
-func (x *Objects) GetPods() []*Pod {
+func (x *Objects) GetPods() *Pods {
 	if x != nil {
 		return x.Pods
 	}
 	return nil
 }
 
-func (x *Objects) GetContainers() []*Container {
+func (x *Objects) GetContainers() *Containers {
 	if x != nil {
 		return x.Containers
 	}
 	return nil
 }
 
-func (x *Objects) GetPorts() []*Port {
+func (x *Objects) GetPorts() *Ports {
 	if x != nil {
 		return x.Ports
 	}
 	return nil
 }
 
-func (x *Objects) GetTargets() []*Target {
+func (x *Objects) GetTargets() *Targets {
 	if x != nil {
 		return x.Targets
 	}
 	return nil
 }
 
+func (x *Objects) GetOwnTargets() *Targets {
+	if x != nil {
+		return x.OwnTargets
+	}
+	return nil
+}
+
+// Resources has one row for each different amount; cpu_millis is whole.
 type Resources struct {
 	state                 protoimpl.MessageState `protogen:"open.v1"`
-	CpuMillis             int64                  `protobuf:"zigzag64,1,opt,name=cpu_millis,json=cpuMillis,proto3" json:"cpu_millis,omitempty"`
-	MemoryBytes           int64                  `protobuf:"zigzag64,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	EphemeralStorageBytes int64                  `protobuf:"zigzag64,3,opt,name=ephemeral_storage_bytes,json=ephemeralStorageBytes,proto3" json:"ephemeral_storage_bytes,omitempty"`
-	Pods                  int64                  `protobuf:"zigzag64,4,opt,name=pods,proto3" json:"pods,omitempty"`
-	Extended              []*Extended            `protobuf:"bytes,5,rep,name=extended,proto3" json:"extended,omitempty"`
+	CpuMillis             []int64                `protobuf:"zigzag64,1,rep,packed,name=cpu_millis,json=cpuMillis,proto3" json:"cpu_millis,omitempty"`
+	MemoryBytes           []int64                `protobuf:"zigzag64,2,rep,packed,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	EphemeralStorageBytes []int64                `protobuf:"zigzag64,3,rep,packed,name=ephemeral_storage_bytes,json=ephemeralStorageBytes,proto3" json:"ephemeral_storage_bytes,omitempty"`
+	Pods                  []int64                `protobuf:"zigzag64,4,rep,packed,name=pods,proto3" json:"pods,omitempty"`
+	Extended              []int64                `protobuf:"zigzag64,5,rep,packed,name=extended,proto3" json:"extended,omitempty"`
+	ExtendedName          []int64                `protobuf:"zigzag64,6,rep,packed,name=extended_name,json=extendedName,proto3" json:"extended_name,omitempty"`
+	ExtendedAmount        []int64                `protobuf:"zigzag64,7,rep,packed,name=extended_amount,json=extendedAmount,proto3" json:"extended_amount,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -1598,137 +1633,109 @@ func (*Resources) Descriptor() ([]byte, []int) {
 	return file_wirepb_wire_proto_rawDescGZIP(), []int{17}
 }
 
-func (x *Resources) GetCpuMillis() int64 {
+func (x *Resources) GetCpuMillis() []int64 {
 	if x != nil {
 		return x.CpuMillis
 	}
-	return 0
+	return nil
 }
 
-func (x *Resources) GetMemoryBytes() int64 {
+func (x *Resources) GetMemoryBytes() []int64 {
 	if x != nil {
 		return x.MemoryBytes
 	}
-	return 0
+	return nil
 }
 
-func (x *Resources) GetEphemeralStorageBytes() int64 {
+func (x *Resources) GetEphemeralStorageBytes() []int64 {
 	if x != nil {
 		return x.EphemeralStorageBytes
 	}
-	return 0
+	return nil
 }
 
-func (x *Resources) GetPods() int64 {
+func (x *Resources) GetPods() []int64 {
 	if x != nil {
 		return x.Pods
 	}
-	return 0
+	return nil
 }
 
-func (x *Resources) GetExtended() []*Extended {
+func (x *Resources) GetExtended() []int64 {
 	if x != nil {
 		return x.Extended
 	}
 	return nil
 }
 
-type Extended struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          uint32                 `protobuf:"varint,1,opt,name=name,proto3" json:"name,omitempty"`
-	Amount        int64                  `protobuf:"zigzag64,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Extended) Reset() {
-	*x = Extended{}
-	mi := &file_wirepb_wire_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Extended) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Extended) ProtoMessage() {}
-
-func (x *Extended) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[18]
+func (x *Resources) GetExtendedName() []int64 {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
+		return x.ExtendedName
 	}
-	return mi.MessageOf(x)
+	return nil
 }
 
-// Deprecated: Use Extended.ProtoReflect.Descriptor instead.
-func (*Extended) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *Extended) GetName() uint32 {
+func (x *Resources) GetExtendedAmount() []int64 {
 	if x != nil {
-		return x.Name
+		return x.ExtendedAmount
 	}
-	return 0
+	return nil
 }
 
-func (x *Extended) GetAmount() int64 {
-	if x != nil {
-		return x.Amount
-	}
-	return 0
-}
-
-// Every object's back is by how much its change seq is below the message's own
-// (Snapshot.seq, Delta.to). An address is 4 or 16 bytes of an IP, or zero bytes and
-// text, of another length.
-type Node struct {
+// back is by how much an object's change seq is below the message's own (Snapshot.seq,
+// Delta.to).
+type Nodes struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
-	Back             uint64                 `protobuf:"varint,1,opt,name=back,proto3" json:"back,omitempty"`
-	Slot             uint32                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
-	Name             uint32                 `protobuf:"varint,3,opt,name=name,proto3" json:"name,omitempty"`
-	Ready            uint32                 `protobuf:"varint,4,opt,name=ready,proto3" json:"ready,omitempty"`
-	Unschedulable    bool                   `protobuf:"varint,5,opt,name=unschedulable,proto3" json:"unschedulable,omitempty"`
-	Problems         []*NodeProblem         `protobuf:"bytes,6,rep,name=problems,proto3" json:"problems,omitempty"`
-	Roles            []uint32               `protobuf:"varint,7,rep,packed,name=roles,proto3" json:"roles,omitempty"`
-	Addresses        []*NodeAddress         `protobuf:"bytes,8,rep,name=addresses,proto3" json:"addresses,omitempty"`
-	Zone             uint32                 `protobuf:"varint,9,opt,name=zone,proto3" json:"zone,omitempty"`
-	Region           uint32                 `protobuf:"varint,10,opt,name=region,proto3" json:"region,omitempty"`
-	InstanceType     uint32                 `protobuf:"varint,11,opt,name=instance_type,json=instanceType,proto3" json:"instance_type,omitempty"`
-	Taints           []*Taint               `protobuf:"bytes,12,rep,name=taints,proto3" json:"taints,omitempty"`
-	KubeletVersion   uint32                 `protobuf:"varint,13,opt,name=kubelet_version,json=kubeletVersion,proto3" json:"kubelet_version,omitempty"`
-	KernelVersion    uint32                 `protobuf:"varint,14,opt,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"`
-	OsImage          uint32                 `protobuf:"varint,15,opt,name=os_image,json=osImage,proto3" json:"os_image,omitempty"`
-	Architecture     uint32                 `protobuf:"varint,16,opt,name=architecture,proto3" json:"architecture,omitempty"`
-	ContainerRuntime uint32                 `protobuf:"varint,17,opt,name=container_runtime,json=containerRuntime,proto3" json:"container_runtime,omitempty"`
-	CreatedAt        uint64                 `protobuf:"varint,18,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	Capacity         uint32                 `protobuf:"varint,19,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	Allocatable      uint32                 `protobuf:"varint,20,opt,name=allocatable,proto3" json:"allocatable,omitempty"`
+	Back             []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Slot             []int64                `protobuf:"zigzag64,2,rep,packed,name=slot,proto3" json:"slot,omitempty"`
+	Name             []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
+	Ready            []int64                `protobuf:"zigzag64,4,rep,packed,name=ready,proto3" json:"ready,omitempty"`
+	Unschedulable    []int64                `protobuf:"zigzag64,5,rep,packed,name=unschedulable,proto3" json:"unschedulable,omitempty"`
+	Problems         []int64                `protobuf:"zigzag64,6,rep,packed,name=problems,proto3" json:"problems,omitempty"`
+	ProblemsType     []int64                `protobuf:"zigzag64,7,rep,packed,name=problems_type,json=problemsType,proto3" json:"problems_type,omitempty"`
+	ProblemsStatus   []int64                `protobuf:"zigzag64,8,rep,packed,name=problems_status,json=problemsStatus,proto3" json:"problems_status,omitempty"`
+	ProblemsReason   []int64                `protobuf:"zigzag64,9,rep,packed,name=problems_reason,json=problemsReason,proto3" json:"problems_reason,omitempty"`
+	ProblemsMessage  []int64                `protobuf:"zigzag64,10,rep,packed,name=problems_message,json=problemsMessage,proto3" json:"problems_message,omitempty"`
+	ProblemsSince    []int64                `protobuf:"zigzag64,11,rep,packed,name=problems_since,json=problemsSince,proto3" json:"problems_since,omitempty"`
+	Roles            []int64                `protobuf:"zigzag64,12,rep,packed,name=roles,proto3" json:"roles,omitempty"`
+	RolesName        []int64                `protobuf:"zigzag64,13,rep,packed,name=roles_name,json=rolesName,proto3" json:"roles_name,omitempty"`
+	Addresses        []int64                `protobuf:"zigzag64,14,rep,packed,name=addresses,proto3" json:"addresses,omitempty"`
+	AddressesType    []int64                `protobuf:"zigzag64,15,rep,packed,name=addresses_type,json=addressesType,proto3" json:"addresses_type,omitempty"`
+	AddressesAddress []int64                `protobuf:"zigzag64,16,rep,packed,name=addresses_address,json=addressesAddress,proto3" json:"addresses_address,omitempty"`
+	Zone             []int64                `protobuf:"zigzag64,17,rep,packed,name=zone,proto3" json:"zone,omitempty"`
+	Region           []int64                `protobuf:"zigzag64,18,rep,packed,name=region,proto3" json:"region,omitempty"`
+	InstanceType     []int64                `protobuf:"zigzag64,19,rep,packed,name=instance_type,json=instanceType,proto3" json:"instance_type,omitempty"`
+	Taints           []int64                `protobuf:"zigzag64,20,rep,packed,name=taints,proto3" json:"taints,omitempty"`
+	TaintsKey        []int64                `protobuf:"zigzag64,21,rep,packed,name=taints_key,json=taintsKey,proto3" json:"taints_key,omitempty"`
+	TaintsValue      []int64                `protobuf:"zigzag64,22,rep,packed,name=taints_value,json=taintsValue,proto3" json:"taints_value,omitempty"`
+	TaintsEffect     []int64                `protobuf:"zigzag64,23,rep,packed,name=taints_effect,json=taintsEffect,proto3" json:"taints_effect,omitempty"`
+	KubeletVersion   []int64                `protobuf:"zigzag64,24,rep,packed,name=kubelet_version,json=kubeletVersion,proto3" json:"kubelet_version,omitempty"`
+	KernelVersion    []int64                `protobuf:"zigzag64,25,rep,packed,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"`
+	OsImage          []int64                `protobuf:"zigzag64,26,rep,packed,name=os_image,json=osImage,proto3" json:"os_image,omitempty"`
+	Architecture     []int64                `protobuf:"zigzag64,27,rep,packed,name=architecture,proto3" json:"architecture,omitempty"`
+	ContainerRuntime []int64                `protobuf:"zigzag64,28,rep,packed,name=container_runtime,json=containerRuntime,proto3" json:"container_runtime,omitempty"`
+	CreatedAt        []int64                `protobuf:"zigzag64,29,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Capacity         []int64                `protobuf:"zigzag64,30,rep,packed,name=capacity,proto3" json:"capacity,omitempty"`
+	Allocatable      []int64                `protobuf:"zigzag64,31,rep,packed,name=allocatable,proto3" json:"allocatable,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
-func (x *Node) Reset() {
-	*x = Node{}
-	mi := &file_wirepb_wire_proto_msgTypes[19]
+func (x *Nodes) Reset() {
+	*x = Nodes{}
+	mi := &file_wirepb_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Node) String() string {
+func (x *Nodes) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Node) ProtoMessage() {}
+func (*Nodes) ProtoMessage() {}
 
-func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[19]
+func (x *Nodes) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,303 +1746,254 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Node.ProtoReflect.Descriptor instead.
-func (*Node) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{19}
+// Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
+func (*Nodes) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{18}
 }
 
-func (x *Node) GetBack() uint64 {
+func (x *Nodes) GetBack() []int64 {
 	if x != nil {
 		return x.Back
 	}
-	return 0
+	return nil
 }
 
-func (x *Node) GetSlot() uint32 {
+func (x *Nodes) GetSlot() []int64 {
 	if x != nil {
 		return x.Slot
 	}
-	return 0
+	return nil
 }
 
-func (x *Node) GetName() uint32 {
+func (x *Nodes) GetName() []int64 {
 	if x != nil {
 		return x.Name
 	}
-	return 0
+	return nil
 }
 
-func (x *Node) GetReady() uint32 {
+func (x *Nodes) GetReady() []int64 {
 	if x != nil {
 		return x.Ready
 	}
-	return 0
+	return nil
 }
 
-func (x *Node) GetUnschedulable() bool {
+func (x *Nodes) GetUnschedulable() []int64 {
 	if x != nil {
 		return x.Unschedulable
 	}
-	return false
+	return nil
 }
 
-func (x *Node) GetProblems() []*NodeProblem {
+func (x *Nodes) GetProblems() []int64 {
 	if x != nil {
 		return x.Problems
 	}
 	return nil
 }
 
-func (x *Node) GetRoles() []uint32 {
+func (x *Nodes) GetProblemsType() []int64 {
+	if x != nil {
+		return x.ProblemsType
+	}
+	return nil
+}
+
+func (x *Nodes) GetProblemsStatus() []int64 {
+	if x != nil {
+		return x.ProblemsStatus
+	}
+	return nil
+}
+
+func (x *Nodes) GetProblemsReason() []int64 {
+	if x != nil {
+		return x.ProblemsReason
+	}
+	return nil
+}
+
+func (x *Nodes) GetProblemsMessage() []int64 {
+	if x != nil {
+		return x.ProblemsMessage
+	}
+	return nil
+}
+
+func (x *Nodes) GetProblemsSince() []int64 {
+	if x != nil {
+		return x.ProblemsSince
+	}
+	return nil
+}
+
+func (x *Nodes) GetRoles() []int64 {
 	if x != nil {
 		return x.Roles
 	}
 	return nil
 }
 
-func (x *Node) GetAddresses() []*NodeAddress {
+func (x *Nodes) GetRolesName() []int64 {
+	if x != nil {
+		return x.RolesName
+	}
+	return nil
+}
+
+func (x *Nodes) GetAddresses() []int64 {
 	if x != nil {
 		return x.Addresses
 	}
 	return nil
 }
 
-func (x *Node) GetZone() uint32 {
+func (x *Nodes) GetAddressesType() []int64 {
+	if x != nil {
+		return x.AddressesType
+	}
+	return nil
+}
+
+func (x *Nodes) GetAddressesAddress() []int64 {
+	if x != nil {
+		return x.AddressesAddress
+	}
+	return nil
+}
+
+func (x *Nodes) GetZone() []int64 {
 	if x != nil {
 		return x.Zone
 	}
-	return 0
+	return nil
 }
 
-func (x *Node) GetRegion() uint32 {
+func (x *Nodes) GetRegion() []int64 {
 	if x != nil {
 		return x.Region
 	}
-	return 0
+	return nil
 }
 
-func (x *Node) GetInstanceType() uint32 {
+func (x *Nodes) GetInstanceType() []int64 {
 	if x != nil {
 		return x.InstanceType
 	}
-	return 0
+	return nil
 }
 
-func (x *Node) GetTaints() []*Taint {
+func (x *Nodes) GetTaints() []int64 {
 	if x != nil {
 		return x.Taints
 	}
 	return nil
 }
 
-func (x *Node) GetKubeletVersion() uint32 {
+func (x *Nodes) GetTaintsKey() []int64 {
 	if x != nil {
-		return x.KubeletVersion
-	}
-	return 0
-}
-
-func (x *Node) GetKernelVersion() uint32 {
-	if x != nil {
-		return x.KernelVersion
-	}
-	return 0
-}
-
-func (x *Node) GetOsImage() uint32 {
-	if x != nil {
-		return x.OsImage
-	}
-	return 0
-}
-
-func (x *Node) GetArchitecture() uint32 {
-	if x != nil {
-		return x.Architecture
-	}
-	return 0
-}
-
-func (x *Node) GetContainerRuntime() uint32 {
-	if x != nil {
-		return x.ContainerRuntime
-	}
-	return 0
-}
-
-func (x *Node) GetCreatedAt() uint64 {
-	if x != nil {
-		return x.CreatedAt
-	}
-	return 0
-}
-
-func (x *Node) GetCapacity() uint32 {
-	if x != nil {
-		return x.Capacity
-	}
-	return 0
-}
-
-func (x *Node) GetAllocatable() uint32 {
-	if x != nil {
-		return x.Allocatable
-	}
-	return 0
-}
-
-type NodeProblem struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"`
-	Status        uint32                 `protobuf:"varint,2,opt,name=status,proto3" json:"status,omitempty"`
-	Reason        uint32                 `protobuf:"varint,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	Message       uint32                 `protobuf:"varint,4,opt,name=message,proto3" json:"message,omitempty"`
-	Since         uint64                 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NodeProblem) Reset() {
-	*x = NodeProblem{}
-	mi := &file_wirepb_wire_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NodeProblem) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NodeProblem) ProtoMessage() {}
-
-func (x *NodeProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NodeProblem.ProtoReflect.Descriptor instead.
-func (*NodeProblem) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *NodeProblem) GetType() uint32 {
-	if x != nil {
-		return x.Type
-	}
-	return 0
-}
-
-func (x *NodeProblem) GetStatus() uint32 {
-	if x != nil {
-		return x.Status
-	}
-	return 0
-}
-
-func (x *NodeProblem) GetReason() uint32 {
-	if x != nil {
-		return x.Reason
-	}
-	return 0
-}
-
-func (x *NodeProblem) GetMessage() uint32 {
-	if x != nil {
-		return x.Message
-	}
-	return 0
-}
-
-func (x *NodeProblem) GetSince() uint64 {
-	if x != nil {
-		return x.Since
-	}
-	return 0
-}
-
-type NodeAddress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"`
-	Address       []byte                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NodeAddress) Reset() {
-	*x = NodeAddress{}
-	mi := &file_wirepb_wire_proto_msgTypes[21]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NodeAddress) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NodeAddress) ProtoMessage() {}
-
-func (x *NodeAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[21]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NodeAddress.ProtoReflect.Descriptor instead.
-func (*NodeAddress) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *NodeAddress) GetType() uint32 {
-	if x != nil {
-		return x.Type
-	}
-	return 0
-}
-
-func (x *NodeAddress) GetAddress() []byte {
-	if x != nil {
-		return x.Address
+		return x.TaintsKey
 	}
 	return nil
 }
 
-type Taint struct {
+func (x *Nodes) GetTaintsValue() []int64 {
+	if x != nil {
+		return x.TaintsValue
+	}
+	return nil
+}
+
+func (x *Nodes) GetTaintsEffect() []int64 {
+	if x != nil {
+		return x.TaintsEffect
+	}
+	return nil
+}
+
+func (x *Nodes) GetKubeletVersion() []int64 {
+	if x != nil {
+		return x.KubeletVersion
+	}
+	return nil
+}
+
+func (x *Nodes) GetKernelVersion() []int64 {
+	if x != nil {
+		return x.KernelVersion
+	}
+	return nil
+}
+
+func (x *Nodes) GetOsImage() []int64 {
+	if x != nil {
+		return x.OsImage
+	}
+	return nil
+}
+
+func (x *Nodes) GetArchitecture() []int64 {
+	if x != nil {
+		return x.Architecture
+	}
+	return nil
+}
+
+func (x *Nodes) GetContainerRuntime() []int64 {
+	if x != nil {
+		return x.ContainerRuntime
+	}
+	return nil
+}
+
+func (x *Nodes) GetCreatedAt() []int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Nodes) GetCapacity() []int64 {
+	if x != nil {
+		return x.Capacity
+	}
+	return nil
+}
+
+func (x *Nodes) GetAllocatable() []int64 {
+	if x != nil {
+		return x.Allocatable
+	}
+	return nil
+}
+
+type NodeLoads struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           uint32                 `protobuf:"varint,1,opt,name=key,proto3" json:"key,omitempty"`
-	Value         uint32                 `protobuf:"varint,2,opt,name=value,proto3" json:"value,omitempty"`
-	Effect        uint32                 `protobuf:"varint,3,opt,name=effect,proto3" json:"effect,omitempty"`
+	Back          []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Node          []int64                `protobuf:"zigzag64,2,rep,packed,name=node,proto3" json:"node,omitempty"`
+	Requested     []int64                `protobuf:"zigzag64,3,rep,packed,name=requested,proto3" json:"requested,omitempty"`
+	Limits        []int64                `protobuf:"zigzag64,4,rep,packed,name=limits,proto3" json:"limits,omitempty"`
+	Pods          []int64                `protobuf:"zigzag64,5,rep,packed,name=pods,proto3" json:"pods,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Taint) Reset() {
-	*x = Taint{}
-	mi := &file_wirepb_wire_proto_msgTypes[22]
+func (x *NodeLoads) Reset() {
+	*x = NodeLoads{}
+	mi := &file_wirepb_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Taint) String() string {
+func (x *NodeLoads) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Taint) ProtoMessage() {}
+func (*NodeLoads) ProtoMessage() {}
 
-func (x *Taint) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[22]
+func (x *NodeLoads) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,147 +2004,89 @@ func (x *Taint) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Taint.ProtoReflect.Descriptor instead.
-func (*Taint) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{22}
+// Deprecated: Use NodeLoads.ProtoReflect.Descriptor instead.
+func (*NodeLoads) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{19}
 }
 
-func (x *Taint) GetKey() uint32 {
-	if x != nil {
-		return x.Key
-	}
-	return 0
-}
-
-func (x *Taint) GetValue() uint32 {
-	if x != nil {
-		return x.Value
-	}
-	return 0
-}
-
-func (x *Taint) GetEffect() uint32 {
-	if x != nil {
-		return x.Effect
-	}
-	return 0
-}
-
-type NodeLoad struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Back          uint64                 `protobuf:"varint,1,opt,name=back,proto3" json:"back,omitempty"`
-	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
-	Requested     uint32                 `protobuf:"varint,3,opt,name=requested,proto3" json:"requested,omitempty"`
-	Limits        uint32                 `protobuf:"varint,4,opt,name=limits,proto3" json:"limits,omitempty"`
-	Pods          int64                  `protobuf:"zigzag64,5,opt,name=pods,proto3" json:"pods,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NodeLoad) Reset() {
-	*x = NodeLoad{}
-	mi := &file_wirepb_wire_proto_msgTypes[23]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NodeLoad) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NodeLoad) ProtoMessage() {}
-
-func (x *NodeLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[23]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NodeLoad.ProtoReflect.Descriptor instead.
-func (*NodeLoad) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{23}
-}
-
-func (x *NodeLoad) GetBack() uint64 {
+func (x *NodeLoads) GetBack() []int64 {
 	if x != nil {
 		return x.Back
 	}
-	return 0
+	return nil
 }
 
-func (x *NodeLoad) GetNode() uint32 {
+func (x *NodeLoads) GetNode() []int64 {
 	if x != nil {
 		return x.Node
 	}
-	return 0
+	return nil
 }
 
-func (x *NodeLoad) GetRequested() uint32 {
+func (x *NodeLoads) GetRequested() []int64 {
 	if x != nil {
 		return x.Requested
 	}
-	return 0
+	return nil
 }
 
-func (x *NodeLoad) GetLimits() uint32 {
+func (x *NodeLoads) GetLimits() []int64 {
 	if x != nil {
 		return x.Limits
 	}
-	return 0
+	return nil
 }
 
-func (x *NodeLoad) GetPods() int64 {
+func (x *NodeLoads) GetPods() []int64 {
 	if x != nil {
 		return x.Pods
 	}
-	return 0
+	return nil
 }
 
-type Pod struct {
-	state              protoimpl.MessageState `protogen:"open.v1"`
-	Back               uint64                 `protobuf:"varint,1,opt,name=back,proto3" json:"back,omitempty"`
-	Namespace          uint32                 `protobuf:"varint,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Name               uint32                 `protobuf:"varint,3,opt,name=name,proto3" json:"name,omitempty"`
-	Node               uint32                 `protobuf:"varint,4,opt,name=node,proto3" json:"node,omitempty"`
-	Phase              uint32                 `protobuf:"varint,5,opt,name=phase,proto3" json:"phase,omitempty"`
-	Reason             uint32                 `protobuf:"varint,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	Message            uint32                 `protobuf:"varint,7,opt,name=message,proto3" json:"message,omitempty"`
-	PodIps             [][]byte               `protobuf:"bytes,8,rep,name=pod_ips,json=podIps,proto3" json:"pod_ips,omitempty"`
-	HostNetwork        bool                   `protobuf:"varint,9,opt,name=host_network,json=hostNetwork,proto3" json:"host_network,omitempty"`
-	QosClass           uint32                 `protobuf:"varint,10,opt,name=qos_class,json=qosClass,proto3" json:"qos_class,omitempty"`
-	Terminating        bool                   `protobuf:"varint,11,opt,name=terminating,proto3" json:"terminating,omitempty"`
-	CreatedAt          uint64                 `protobuf:"varint,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	OwnerKind          uint32                 `protobuf:"varint,13,opt,name=owner_kind,json=ownerKind,proto3" json:"owner_kind,omitempty"`
-	OwnerName          uint32                 `protobuf:"varint,14,opt,name=owner_name,json=ownerName,proto3" json:"owner_name,omitempty"`
-	Requested          uint32                 `protobuf:"varint,15,opt,name=requested,proto3" json:"requested,omitempty"`
-	Limits             uint32                 `protobuf:"varint,16,opt,name=limits,proto3" json:"limits,omitempty"`
-	Storage            []*Volume              `protobuf:"bytes,17,rep,name=storage,proto3" json:"storage,omitempty"`
-	UnschedulableSince uint64                 `protobuf:"varint,18,opt,name=unschedulable_since,json=unschedulableSince,proto3" json:"unschedulable_since,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+type Pods struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Back                 []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Namespace            []int64                `protobuf:"zigzag64,2,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
+	Name                 []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
+	Node                 []int64                `protobuf:"zigzag64,4,rep,packed,name=node,proto3" json:"node,omitempty"`
+	Phase                []int64                `protobuf:"zigzag64,5,rep,packed,name=phase,proto3" json:"phase,omitempty"`
+	Reason               []int64                `protobuf:"zigzag64,6,rep,packed,name=reason,proto3" json:"reason,omitempty"`
+	Message              []int64                `protobuf:"zigzag64,7,rep,packed,name=message,proto3" json:"message,omitempty"`
+	PodIps               []int64                `protobuf:"zigzag64,8,rep,packed,name=pod_ips,json=podIps,proto3" json:"pod_ips,omitempty"`
+	PodIpsAddress        []int64                `protobuf:"zigzag64,9,rep,packed,name=pod_ips_address,json=podIpsAddress,proto3" json:"pod_ips_address,omitempty"`
+	HostNetwork          []int64                `protobuf:"zigzag64,10,rep,packed,name=host_network,json=hostNetwork,proto3" json:"host_network,omitempty"`
+	QosClass             []int64                `protobuf:"zigzag64,11,rep,packed,name=qos_class,json=qosClass,proto3" json:"qos_class,omitempty"`
+	Terminating          []int64                `protobuf:"zigzag64,12,rep,packed,name=terminating,proto3" json:"terminating,omitempty"`
+	CreatedAt            []int64                `protobuf:"zigzag64,13,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	OwnerKind            []int64                `protobuf:"zigzag64,14,rep,packed,name=owner_kind,json=ownerKind,proto3" json:"owner_kind,omitempty"`
+	OwnerName            []int64                `protobuf:"zigzag64,15,rep,packed,name=owner_name,json=ownerName,proto3" json:"owner_name,omitempty"`
+	Requested            []int64                `protobuf:"zigzag64,16,rep,packed,name=requested,proto3" json:"requested,omitempty"`
+	Limits               []int64                `protobuf:"zigzag64,17,rep,packed,name=limits,proto3" json:"limits,omitempty"`
+	Storage              []int64                `protobuf:"zigzag64,18,rep,packed,name=storage,proto3" json:"storage,omitempty"`
+	StorageClaim         []int64                `protobuf:"zigzag64,19,rep,packed,name=storage_claim,json=storageClaim,proto3" json:"storage_claim,omitempty"`
+	StorageCapacityBytes []int64                `protobuf:"zigzag64,20,rep,packed,name=storage_capacity_bytes,json=storageCapacityBytes,proto3" json:"storage_capacity_bytes,omitempty"`
+	StorageMountPath     []int64                `protobuf:"zigzag64,21,rep,packed,name=storage_mount_path,json=storageMountPath,proto3" json:"storage_mount_path,omitempty"`
+	UnschedulableSince   []int64                `protobuf:"zigzag64,22,rep,packed,name=unschedulable_since,json=unschedulableSince,proto3" json:"unschedulable_since,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
-func (x *Pod) Reset() {
-	*x = Pod{}
-	mi := &file_wirepb_wire_proto_msgTypes[24]
+func (x *Pods) Reset() {
+	*x = Pods{}
+	mi := &file_wirepb_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Pod) String() string {
+func (x *Pods) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Pod) ProtoMessage() {}
+func (*Pods) ProtoMessage() {}
 
-func (x *Pod) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[24]
+func (x *Pods) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2197,161 +2097,211 @@ func (x *Pod) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Pod.ProtoReflect.Descriptor instead.
-func (*Pod) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{24}
+// Deprecated: Use Pods.ProtoReflect.Descriptor instead.
+func (*Pods) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{20}
 }
 
-func (x *Pod) GetBack() uint64 {
+func (x *Pods) GetBack() []int64 {
 	if x != nil {
 		return x.Back
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetNamespace() uint32 {
+func (x *Pods) GetNamespace() []int64 {
 	if x != nil {
 		return x.Namespace
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetName() uint32 {
+func (x *Pods) GetName() []int64 {
 	if x != nil {
 		return x.Name
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetNode() uint32 {
+func (x *Pods) GetNode() []int64 {
 	if x != nil {
 		return x.Node
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetPhase() uint32 {
+func (x *Pods) GetPhase() []int64 {
 	if x != nil {
 		return x.Phase
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetReason() uint32 {
+func (x *Pods) GetReason() []int64 {
 	if x != nil {
 		return x.Reason
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetMessage() uint32 {
+func (x *Pods) GetMessage() []int64 {
 	if x != nil {
 		return x.Message
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetPodIps() [][]byte {
+func (x *Pods) GetPodIps() []int64 {
 	if x != nil {
 		return x.PodIps
 	}
 	return nil
 }
 
-func (x *Pod) GetHostNetwork() bool {
+func (x *Pods) GetPodIpsAddress() []int64 {
+	if x != nil {
+		return x.PodIpsAddress
+	}
+	return nil
+}
+
+func (x *Pods) GetHostNetwork() []int64 {
 	if x != nil {
 		return x.HostNetwork
 	}
-	return false
+	return nil
 }
 
-func (x *Pod) GetQosClass() uint32 {
+func (x *Pods) GetQosClass() []int64 {
 	if x != nil {
 		return x.QosClass
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetTerminating() bool {
+func (x *Pods) GetTerminating() []int64 {
 	if x != nil {
 		return x.Terminating
 	}
-	return false
+	return nil
 }
 
-func (x *Pod) GetCreatedAt() uint64 {
+func (x *Pods) GetCreatedAt() []int64 {
 	if x != nil {
 		return x.CreatedAt
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetOwnerKind() uint32 {
+func (x *Pods) GetOwnerKind() []int64 {
 	if x != nil {
 		return x.OwnerKind
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetOwnerName() uint32 {
+func (x *Pods) GetOwnerName() []int64 {
 	if x != nil {
 		return x.OwnerName
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetRequested() uint32 {
+func (x *Pods) GetRequested() []int64 {
 	if x != nil {
 		return x.Requested
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetLimits() uint32 {
+func (x *Pods) GetLimits() []int64 {
 	if x != nil {
 		return x.Limits
 	}
-	return 0
+	return nil
 }
 
-func (x *Pod) GetStorage() []*Volume {
+func (x *Pods) GetStorage() []int64 {
 	if x != nil {
 		return x.Storage
 	}
 	return nil
 }
 
-func (x *Pod) GetUnschedulableSince() uint64 {
+func (x *Pods) GetStorageClaim() []int64 {
+	if x != nil {
+		return x.StorageClaim
+	}
+	return nil
+}
+
+func (x *Pods) GetStorageCapacityBytes() []int64 {
+	if x != nil {
+		return x.StorageCapacityBytes
+	}
+	return nil
+}
+
+func (x *Pods) GetStorageMountPath() []int64 {
+	if x != nil {
+		return x.StorageMountPath
+	}
+	return nil
+}
+
+func (x *Pods) GetUnschedulableSince() []int64 {
 	if x != nil {
 		return x.UnschedulableSince
 	}
-	return 0
+	return nil
 }
 
-type Volume struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Claim         uint32                 `protobuf:"varint,1,opt,name=claim,proto3" json:"claim,omitempty"`
-	CapacityBytes int64                  `protobuf:"zigzag64,2,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
-	MountPath     uint32                 `protobuf:"varint,3,opt,name=mount_path,json=mountPath,proto3" json:"mount_path,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+// last is a list of one or none.
+type Containers struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Back           []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Slot           []int64                `protobuf:"zigzag64,2,rep,packed,name=slot,proto3" json:"slot,omitempty"`
+	Namespace      []int64                `protobuf:"zigzag64,3,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
+	Pod            []int64                `protobuf:"zigzag64,4,rep,packed,name=pod,proto3" json:"pod,omitempty"`
+	Name           []int64                `protobuf:"zigzag64,5,rep,packed,name=name,proto3" json:"name,omitempty"`
+	Kind           []int64                `protobuf:"zigzag64,6,rep,packed,name=kind,proto3" json:"kind,omitempty"`
+	Node           []int64                `protobuf:"zigzag64,7,rep,packed,name=node,proto3" json:"node,omitempty"`
+	Image          []int64                `protobuf:"zigzag64,8,rep,packed,name=image,proto3" json:"image,omitempty"`
+	ImageId        []int64                `protobuf:"zigzag64,9,rep,packed,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	State          []int64                `protobuf:"zigzag64,10,rep,packed,name=state,proto3" json:"state,omitempty"`
+	Reason         []int64                `protobuf:"zigzag64,11,rep,packed,name=reason,proto3" json:"reason,omitempty"`
+	Message        []int64                `protobuf:"zigzag64,12,rep,packed,name=message,proto3" json:"message,omitempty"`
+	ExitCode       []int64                `protobuf:"zigzag64,13,rep,packed,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	Ready          []int64                `protobuf:"zigzag64,14,rep,packed,name=ready,proto3" json:"ready,omitempty"`
+	Restarts       []int64                `protobuf:"zigzag64,15,rep,packed,name=restarts,proto3" json:"restarts,omitempty"`
+	StartedAt      []int64                `protobuf:"zigzag64,16,rep,packed,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	FinishedAt     []int64                `protobuf:"zigzag64,17,rep,packed,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	WaitingSince   []int64                `protobuf:"zigzag64,18,rep,packed,name=waiting_since,json=waitingSince,proto3" json:"waiting_since,omitempty"`
+	Last           []int64                `protobuf:"zigzag64,19,rep,packed,name=last,proto3" json:"last,omitempty"`
+	LastReason     []int64                `protobuf:"zigzag64,20,rep,packed,name=last_reason,json=lastReason,proto3" json:"last_reason,omitempty"`
+	LastExitCode   []int64                `protobuf:"zigzag64,21,rep,packed,name=last_exit_code,json=lastExitCode,proto3" json:"last_exit_code,omitempty"`
+	LastFinishedAt []int64                `protobuf:"zigzag64,22,rep,packed,name=last_finished_at,json=lastFinishedAt,proto3" json:"last_finished_at,omitempty"`
+	Requests       []int64                `protobuf:"zigzag64,23,rep,packed,name=requests,proto3" json:"requests,omitempty"`
+	Limits         []int64                `protobuf:"zigzag64,24,rep,packed,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
-func (x *Volume) Reset() {
-	*x = Volume{}
-	mi := &file_wirepb_wire_proto_msgTypes[25]
+func (x *Containers) Reset() {
+	*x = Containers{}
+	mi := &file_wirepb_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Volume) String() string {
+func (x *Containers) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Volume) ProtoMessage() {}
+func (*Containers) ProtoMessage() {}
 
-func (x *Volume) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[25]
+func (x *Containers) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,330 +2312,216 @@ func (x *Volume) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Volume.ProtoReflect.Descriptor instead.
-func (*Volume) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
+// Deprecated: Use Containers.ProtoReflect.Descriptor instead.
+func (*Containers) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{21}
 }
 
-func (x *Volume) GetClaim() uint32 {
-	if x != nil {
-		return x.Claim
-	}
-	return 0
-}
-
-func (x *Volume) GetCapacityBytes() int64 {
-	if x != nil {
-		return x.CapacityBytes
-	}
-	return 0
-}
-
-func (x *Volume) GetMountPath() uint32 {
-	if x != nil {
-		return x.MountPath
-	}
-	return 0
-}
-
-type Container struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Back          uint64                 `protobuf:"varint,1,opt,name=back,proto3" json:"back,omitempty"`
-	Slot          uint32                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
-	Namespace     uint32                 `protobuf:"varint,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Pod           uint32                 `protobuf:"varint,4,opt,name=pod,proto3" json:"pod,omitempty"`
-	Name          uint32                 `protobuf:"varint,5,opt,name=name,proto3" json:"name,omitempty"`
-	Kind          uint32                 `protobuf:"varint,6,opt,name=kind,proto3" json:"kind,omitempty"`
-	Node          uint32                 `protobuf:"varint,7,opt,name=node,proto3" json:"node,omitempty"`
-	Image         uint32                 `protobuf:"varint,8,opt,name=image,proto3" json:"image,omitempty"`
-	ImageId       uint32                 `protobuf:"varint,9,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
-	State         uint32                 `protobuf:"varint,10,opt,name=state,proto3" json:"state,omitempty"`
-	Reason        uint32                 `protobuf:"varint,11,opt,name=reason,proto3" json:"reason,omitempty"`
-	Message       uint32                 `protobuf:"varint,12,opt,name=message,proto3" json:"message,omitempty"`
-	ExitCode      int32                  `protobuf:"zigzag32,13,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
-	Ready         bool                   `protobuf:"varint,14,opt,name=ready,proto3" json:"ready,omitempty"`
-	Restarts      uint32                 `protobuf:"varint,15,opt,name=restarts,proto3" json:"restarts,omitempty"`
-	StartedAt     uint64                 `protobuf:"varint,16,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
-	FinishedAt    uint64                 `protobuf:"varint,17,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
-	WaitingSince  uint64                 `protobuf:"varint,18,opt,name=waiting_since,json=waitingSince,proto3" json:"waiting_since,omitempty"`
-	Last          *LastTermination       `protobuf:"bytes,19,opt,name=last,proto3" json:"last,omitempty"`
-	Requests      uint32                 `protobuf:"varint,20,opt,name=requests,proto3" json:"requests,omitempty"`
-	Limits        uint32                 `protobuf:"varint,21,opt,name=limits,proto3" json:"limits,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Container) Reset() {
-	*x = Container{}
-	mi := &file_wirepb_wire_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Container) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Container) ProtoMessage() {}
-
-func (x *Container) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Container.ProtoReflect.Descriptor instead.
-func (*Container) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
-}
-
-func (x *Container) GetBack() uint64 {
+func (x *Containers) GetBack() []int64 {
 	if x != nil {
 		return x.Back
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetSlot() uint32 {
+func (x *Containers) GetSlot() []int64 {
 	if x != nil {
 		return x.Slot
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetNamespace() uint32 {
+func (x *Containers) GetNamespace() []int64 {
 	if x != nil {
 		return x.Namespace
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetPod() uint32 {
+func (x *Containers) GetPod() []int64 {
 	if x != nil {
 		return x.Pod
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetName() uint32 {
+func (x *Containers) GetName() []int64 {
 	if x != nil {
 		return x.Name
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetKind() uint32 {
+func (x *Containers) GetKind() []int64 {
 	if x != nil {
 		return x.Kind
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetNode() uint32 {
+func (x *Containers) GetNode() []int64 {
 	if x != nil {
 		return x.Node
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetImage() uint32 {
+func (x *Containers) GetImage() []int64 {
 	if x != nil {
 		return x.Image
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetImageId() uint32 {
+func (x *Containers) GetImageId() []int64 {
 	if x != nil {
 		return x.ImageId
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetState() uint32 {
+func (x *Containers) GetState() []int64 {
 	if x != nil {
 		return x.State
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetReason() uint32 {
+func (x *Containers) GetReason() []int64 {
 	if x != nil {
 		return x.Reason
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetMessage() uint32 {
+func (x *Containers) GetMessage() []int64 {
 	if x != nil {
 		return x.Message
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetExitCode() int32 {
+func (x *Containers) GetExitCode() []int64 {
 	if x != nil {
 		return x.ExitCode
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetReady() bool {
+func (x *Containers) GetReady() []int64 {
 	if x != nil {
 		return x.Ready
 	}
-	return false
+	return nil
 }
 
-func (x *Container) GetRestarts() uint32 {
+func (x *Containers) GetRestarts() []int64 {
 	if x != nil {
 		return x.Restarts
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetStartedAt() uint64 {
+func (x *Containers) GetStartedAt() []int64 {
 	if x != nil {
 		return x.StartedAt
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetFinishedAt() uint64 {
+func (x *Containers) GetFinishedAt() []int64 {
 	if x != nil {
 		return x.FinishedAt
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetWaitingSince() uint64 {
+func (x *Containers) GetWaitingSince() []int64 {
 	if x != nil {
 		return x.WaitingSince
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetLast() *LastTermination {
+func (x *Containers) GetLast() []int64 {
 	if x != nil {
 		return x.Last
 	}
 	return nil
 }
 
-func (x *Container) GetRequests() uint32 {
+func (x *Containers) GetLastReason() []int64 {
+	if x != nil {
+		return x.LastReason
+	}
+	return nil
+}
+
+func (x *Containers) GetLastExitCode() []int64 {
+	if x != nil {
+		return x.LastExitCode
+	}
+	return nil
+}
+
+func (x *Containers) GetLastFinishedAt() []int64 {
+	if x != nil {
+		return x.LastFinishedAt
+	}
+	return nil
+}
+
+func (x *Containers) GetRequests() []int64 {
 	if x != nil {
 		return x.Requests
 	}
-	return 0
+	return nil
 }
 
-func (x *Container) GetLimits() uint32 {
+func (x *Containers) GetLimits() []int64 {
 	if x != nil {
 		return x.Limits
 	}
-	return 0
+	return nil
 }
 
-type LastTermination struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        uint32                 `protobuf:"varint,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	ExitCode      int32                  `protobuf:"zigzag32,2,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
-	FinishedAt    uint64                 `protobuf:"varint,3,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LastTermination) Reset() {
-	*x = LastTermination{}
-	mi := &file_wirepb_wire_proto_msgTypes[27]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LastTermination) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LastTermination) ProtoMessage() {}
-
-func (x *LastTermination) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[27]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LastTermination.ProtoReflect.Descriptor instead.
-func (*LastTermination) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
-}
-
-func (x *LastTermination) GetReason() uint32 {
-	if x != nil {
-		return x.Reason
-	}
-	return 0
-}
-
-func (x *LastTermination) GetExitCode() int32 {
-	if x != nil {
-		return x.ExitCode
-	}
-	return 0
-}
-
-func (x *LastTermination) GetFinishedAt() uint64 {
-	if x != nil {
-		return x.FinishedAt
-	}
-	return 0
-}
-
-type Port struct {
+// service_port is a list of one or none, own_target 1 where there is a target in
+// own_targets.
+type Ports struct {
 	state                 protoimpl.MessageState `protogen:"open.v1"`
-	Back                  uint64                 `protobuf:"varint,1,opt,name=back,proto3" json:"back,omitempty"`
-	Node                  uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
-	Address               []byte                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
-	Protocol              uint32                 `protobuf:"varint,4,opt,name=protocol,proto3" json:"protocol,omitempty"`
-	Port                  uint32                 `protobuf:"varint,5,opt,name=port,proto3" json:"port,omitempty"`
-	Kind                  uint32                 `protobuf:"varint,6,opt,name=kind,proto3" json:"kind,omitempty"`
-	Namespace             uint32                 `protobuf:"varint,7,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Service               uint32                 `protobuf:"varint,8,opt,name=service,proto3" json:"service,omitempty"`
-	ServicePort           *ServicePort           `protobuf:"bytes,9,opt,name=service_port,json=servicePort,proto3" json:"service_port,omitempty"`
-	Pod                   uint32                 `protobuf:"varint,10,opt,name=pod,proto3" json:"pod,omitempty"`
-	ExternalTrafficPolicy uint32                 `protobuf:"varint,11,opt,name=external_traffic_policy,json=externalTrafficPolicy,proto3" json:"external_traffic_policy,omitempty"`
-	// target is a pod's own.
-	Target        *Target `protobuf:"bytes,12,opt,name=target,proto3" json:"target,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Back                  []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Node                  []int64                `protobuf:"zigzag64,2,rep,packed,name=node,proto3" json:"node,omitempty"`
+	Address               []int64                `protobuf:"zigzag64,3,rep,packed,name=address,proto3" json:"address,omitempty"`
+	Protocol              []int64                `protobuf:"zigzag64,4,rep,packed,name=protocol,proto3" json:"protocol,omitempty"`
+	Port                  []int64                `protobuf:"zigzag64,5,rep,packed,name=port,proto3" json:"port,omitempty"`
+	Kind                  []int64                `protobuf:"zigzag64,6,rep,packed,name=kind,proto3" json:"kind,omitempty"`
+	Namespace             []int64                `protobuf:"zigzag64,7,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
+	Service               []int64                `protobuf:"zigzag64,8,rep,packed,name=service,proto3" json:"service,omitempty"`
+	ServicePort           []int64                `protobuf:"zigzag64,9,rep,packed,name=service_port,json=servicePort,proto3" json:"service_port,omitempty"`
+	ServicePortName       []int64                `protobuf:"zigzag64,10,rep,packed,name=service_port_name,json=servicePortName,proto3" json:"service_port_name,omitempty"`
+	ServicePortPort       []int64                `protobuf:"zigzag64,11,rep,packed,name=service_port_port,json=servicePortPort,proto3" json:"service_port_port,omitempty"`
+	Pod                   []int64                `protobuf:"zigzag64,12,rep,packed,name=pod,proto3" json:"pod,omitempty"`
+	ExternalTrafficPolicy []int64                `protobuf:"zigzag64,13,rep,packed,name=external_traffic_policy,json=externalTrafficPolicy,proto3" json:"external_traffic_policy,omitempty"`
+	OwnTarget             []int64                `protobuf:"zigzag64,14,rep,packed,name=own_target,json=ownTarget,proto3" json:"own_target,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
-func (x *Port) Reset() {
-	*x = Port{}
-	mi := &file_wirepb_wire_proto_msgTypes[28]
+func (x *Ports) Reset() {
+	*x = Ports{}
+	mi := &file_wirepb_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Port) String() string {
+func (x *Ports) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Port) ProtoMessage() {}
+func (*Ports) ProtoMessage() {}
 
-func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[28]
+func (x *Ports) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2696,182 +2532,145 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Port.ProtoReflect.Descriptor instead.
-func (*Port) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
+// Deprecated: Use Ports.ProtoReflect.Descriptor instead.
+func (*Ports) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{22}
 }
 
-func (x *Port) GetBack() uint64 {
+func (x *Ports) GetBack() []int64 {
 	if x != nil {
 		return x.Back
 	}
-	return 0
+	return nil
 }
 
-func (x *Port) GetNode() uint32 {
+func (x *Ports) GetNode() []int64 {
 	if x != nil {
 		return x.Node
 	}
-	return 0
+	return nil
 }
 
-func (x *Port) GetAddress() []byte {
+func (x *Ports) GetAddress() []int64 {
 	if x != nil {
 		return x.Address
 	}
 	return nil
 }
 
-func (x *Port) GetProtocol() uint32 {
+func (x *Ports) GetProtocol() []int64 {
 	if x != nil {
 		return x.Protocol
 	}
-	return 0
+	return nil
 }
 
-func (x *Port) GetPort() uint32 {
+func (x *Ports) GetPort() []int64 {
 	if x != nil {
 		return x.Port
 	}
-	return 0
+	return nil
 }
 
-func (x *Port) GetKind() uint32 {
+func (x *Ports) GetKind() []int64 {
 	if x != nil {
 		return x.Kind
 	}
-	return 0
+	return nil
 }
 
-func (x *Port) GetNamespace() uint32 {
+func (x *Ports) GetNamespace() []int64 {
 	if x != nil {
 		return x.Namespace
 	}
-	return 0
+	return nil
 }
 
-func (x *Port) GetService() uint32 {
+func (x *Ports) GetService() []int64 {
 	if x != nil {
 		return x.Service
 	}
-	return 0
+	return nil
 }
 
-func (x *Port) GetServicePort() *ServicePort {
+func (x *Ports) GetServicePort() []int64 {
 	if x != nil {
 		return x.ServicePort
 	}
 	return nil
 }
 
-func (x *Port) GetPod() uint32 {
+func (x *Ports) GetServicePortName() []int64 {
 	if x != nil {
-		return x.Pod
-	}
-	return 0
-}
-
-func (x *Port) GetExternalTrafficPolicy() uint32 {
-	if x != nil {
-		return x.ExternalTrafficPolicy
-	}
-	return 0
-}
-
-func (x *Port) GetTarget() *Target {
-	if x != nil {
-		return x.Target
+		return x.ServicePortName
 	}
 	return nil
 }
 
-type ServicePort struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          uint32                 `protobuf:"varint,1,opt,name=name,proto3" json:"name,omitempty"`
-	Port          uint32                 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ServicePort) Reset() {
-	*x = ServicePort{}
-	mi := &file_wirepb_wire_proto_msgTypes[29]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ServicePort) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ServicePort) ProtoMessage() {}
-
-func (x *ServicePort) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+func (x *Ports) GetServicePortPort() []int64 {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
+		return x.ServicePortPort
 	}
-	return mi.MessageOf(x)
+	return nil
 }
 
-// Deprecated: Use ServicePort.ProtoReflect.Descriptor instead.
-func (*ServicePort) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
-}
-
-func (x *ServicePort) GetName() uint32 {
+func (x *Ports) GetPod() []int64 {
 	if x != nil {
-		return x.Name
+		return x.Pod
 	}
-	return 0
+	return nil
 }
 
-func (x *ServicePort) GetPort() uint32 {
+func (x *Ports) GetExternalTrafficPolicy() []int64 {
 	if x != nil {
-		return x.Port
+		return x.ExternalTrafficPolicy
 	}
-	return 0
+	return nil
 }
 
-type Target struct {
+func (x *Ports) GetOwnTarget() []int64 {
+	if x != nil {
+		return x.OwnTarget
+	}
+	return nil
+}
+
+type Targets struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
-	Back             uint64                 `protobuf:"varint,1,opt,name=back,proto3" json:"back,omitempty"`
-	ServiceNamespace uint32                 `protobuf:"varint,2,opt,name=service_namespace,json=serviceNamespace,proto3" json:"service_namespace,omitempty"`
-	Service          uint32                 `protobuf:"varint,3,opt,name=service,proto3" json:"service,omitempty"`
-	ServicePort      uint32                 `protobuf:"varint,4,opt,name=service_port,json=servicePort,proto3" json:"service_port,omitempty"`
-	Protocol         uint32                 `protobuf:"varint,5,opt,name=protocol,proto3" json:"protocol,omitempty"`
-	Addresses        [][]byte               `protobuf:"bytes,6,rep,name=addresses,proto3" json:"addresses,omitempty"`
-	Namespace        uint32                 `protobuf:"varint,7,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Pod              uint32                 `protobuf:"varint,8,opt,name=pod,proto3" json:"pod,omitempty"`
-	Container        uint32                 `protobuf:"varint,9,opt,name=container,proto3" json:"container,omitempty"`
-	ContainerPort    uint32                 `protobuf:"varint,10,opt,name=container_port,json=containerPort,proto3" json:"container_port,omitempty"`
-	Node             uint32                 `protobuf:"varint,11,opt,name=node,proto3" json:"node,omitempty"`
-	Ready            bool                   `protobuf:"varint,12,opt,name=ready,proto3" json:"ready,omitempty"`
-	Serving          bool                   `protobuf:"varint,13,opt,name=serving,proto3" json:"serving,omitempty"`
-	Terminating      bool                   `protobuf:"varint,14,opt,name=terminating,proto3" json:"terminating,omitempty"`
+	Back             []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	ServiceNamespace []int64                `protobuf:"zigzag64,2,rep,packed,name=service_namespace,json=serviceNamespace,proto3" json:"service_namespace,omitempty"`
+	Service          []int64                `protobuf:"zigzag64,3,rep,packed,name=service,proto3" json:"service,omitempty"`
+	ServicePort      []int64                `protobuf:"zigzag64,4,rep,packed,name=service_port,json=servicePort,proto3" json:"service_port,omitempty"`
+	Protocol         []int64                `protobuf:"zigzag64,5,rep,packed,name=protocol,proto3" json:"protocol,omitempty"`
+	Addresses        []int64                `protobuf:"zigzag64,6,rep,packed,name=addresses,proto3" json:"addresses,omitempty"`
+	AddressesAddress []int64                `protobuf:"zigzag64,7,rep,packed,name=addresses_address,json=addressesAddress,proto3" json:"addresses_address,omitempty"`
+	Namespace        []int64                `protobuf:"zigzag64,8,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
+	Pod              []int64                `protobuf:"zigzag64,9,rep,packed,name=pod,proto3" json:"pod,omitempty"`
+	Container        []int64                `protobuf:"zigzag64,10,rep,packed,name=container,proto3" json:"container,omitempty"`
+	ContainerPort    []int64                `protobuf:"zigzag64,11,rep,packed,name=container_port,json=containerPort,proto3" json:"container_port,omitempty"`
+	Node             []int64                `protobuf:"zigzag64,12,rep,packed,name=node,proto3" json:"node,omitempty"`
+	Ready            []int64                `protobuf:"zigzag64,13,rep,packed,name=ready,proto3" json:"ready,omitempty"`
+	Serving          []int64                `protobuf:"zigzag64,14,rep,packed,name=serving,proto3" json:"serving,omitempty"`
+	Terminating      []int64                `protobuf:"zigzag64,15,rep,packed,name=terminating,proto3" json:"terminating,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
-func (x *Target) Reset() {
-	*x = Target{}
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+func (x *Targets) Reset() {
+	*x = Targets{}
+	mi := &file_wirepb_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Target) String() string {
+func (x *Targets) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Target) ProtoMessage() {}
+func (*Targets) ProtoMessage() {}
 
-func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+func (x *Targets) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,140 +2681,148 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Target.ProtoReflect.Descriptor instead.
-func (*Target) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
+// Deprecated: Use Targets.ProtoReflect.Descriptor instead.
+func (*Targets) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{23}
 }
 
-func (x *Target) GetBack() uint64 {
+func (x *Targets) GetBack() []int64 {
 	if x != nil {
 		return x.Back
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetServiceNamespace() uint32 {
+func (x *Targets) GetServiceNamespace() []int64 {
 	if x != nil {
 		return x.ServiceNamespace
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetService() uint32 {
+func (x *Targets) GetService() []int64 {
 	if x != nil {
 		return x.Service
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetServicePort() uint32 {
+func (x *Targets) GetServicePort() []int64 {
 	if x != nil {
 		return x.ServicePort
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetProtocol() uint32 {
+func (x *Targets) GetProtocol() []int64 {
 	if x != nil {
 		return x.Protocol
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetAddresses() [][]byte {
+func (x *Targets) GetAddresses() []int64 {
 	if x != nil {
 		return x.Addresses
 	}
 	return nil
 }
 
-func (x *Target) GetNamespace() uint32 {
+func (x *Targets) GetAddressesAddress() []int64 {
+	if x != nil {
+		return x.AddressesAddress
+	}
+	return nil
+}
+
+func (x *Targets) GetNamespace() []int64 {
 	if x != nil {
 		return x.Namespace
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetPod() uint32 {
+func (x *Targets) GetPod() []int64 {
 	if x != nil {
 		return x.Pod
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetContainer() uint32 {
+func (x *Targets) GetContainer() []int64 {
 	if x != nil {
 		return x.Container
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetContainerPort() uint32 {
+func (x *Targets) GetContainerPort() []int64 {
 	if x != nil {
 		return x.ContainerPort
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetNode() uint32 {
+func (x *Targets) GetNode() []int64 {
 	if x != nil {
 		return x.Node
 	}
-	return 0
+	return nil
 }
 
-func (x *Target) GetReady() bool {
+func (x *Targets) GetReady() []int64 {
 	if x != nil {
 		return x.Ready
 	}
-	return false
+	return nil
 }
 
-func (x *Target) GetServing() bool {
+func (x *Targets) GetServing() []int64 {
 	if x != nil {
 		return x.Serving
 	}
-	return false
+	return nil
 }
 
-func (x *Target) GetTerminating() bool {
+func (x *Targets) GetTerminating() []int64 {
 	if x != nil {
 		return x.Terminating
 	}
-	return false
+	return nil
 }
 
-// Key's strings are indexes into the table of the message's upserts.
-type Key struct {
+// Keys are columns like those of Objects; kind is whole. Their strings are those of the
+// message's upserts.
+type Keys struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	Protocol      uint32                 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
-	PortKind      uint32                 `protobuf:"varint,3,opt,name=port_kind,json=portKind,proto3" json:"port_kind,omitempty"`
-	Port          uint32                 `protobuf:"varint,4,opt,name=port,proto3" json:"port,omitempty"`
-	Namespace     uint32                 `protobuf:"varint,5,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Name          uint32                 `protobuf:"varint,6,opt,name=name,proto3" json:"name,omitempty"`
-	Sub           uint32                 `protobuf:"varint,7,opt,name=sub,proto3" json:"sub,omitempty"`
-	Node          uint32                 `protobuf:"varint,8,opt,name=node,proto3" json:"node,omitempty"`
-	Address       []byte                 `protobuf:"bytes,9,opt,name=address,proto3" json:"address,omitempty"`
+	Kind          []int64                `protobuf:"zigzag64,1,rep,packed,name=kind,proto3" json:"kind,omitempty"`
+	Protocol      []int64                `protobuf:"zigzag64,2,rep,packed,name=protocol,proto3" json:"protocol,omitempty"`
+	PortKind      []int64                `protobuf:"zigzag64,3,rep,packed,name=port_kind,json=portKind,proto3" json:"port_kind,omitempty"`
+	Port          []int64                `protobuf:"zigzag64,4,rep,packed,name=port,proto3" json:"port,omitempty"`
+	Namespace     []int64                `protobuf:"zigzag64,5,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          []int64                `protobuf:"zigzag64,6,rep,packed,name=name,proto3" json:"name,omitempty"`
+	Sub           []int64                `protobuf:"zigzag64,7,rep,packed,name=sub,proto3" json:"sub,omitempty"`
+	Node          []int64                `protobuf:"zigzag64,8,rep,packed,name=node,proto3" json:"node,omitempty"`
+	Address       []int64                `protobuf:"zigzag64,9,rep,packed,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Key) Reset() {
-	*x = Key{}
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+func (x *Keys) Reset() {
+	*x = Keys{}
+	mi := &file_wirepb_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Key) String() string {
+func (x *Keys) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Key) ProtoMessage() {}
+func (*Keys) ProtoMessage() {}
 
-func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+func (x *Keys) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3026,68 +2833,68 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Key.ProtoReflect.Descriptor instead.
-func (*Key) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
+// Deprecated: Use Keys.ProtoReflect.Descriptor instead.
+func (*Keys) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{24}
 }
 
-func (x *Key) GetKind() uint32 {
+func (x *Keys) GetKind() []int64 {
 	if x != nil {
 		return x.Kind
 	}
-	return 0
+	return nil
 }
 
-func (x *Key) GetProtocol() uint32 {
+func (x *Keys) GetProtocol() []int64 {
 	if x != nil {
 		return x.Protocol
 	}
-	return 0
+	return nil
 }
 
-func (x *Key) GetPortKind() uint32 {
+func (x *Keys) GetPortKind() []int64 {
 	if x != nil {
 		return x.PortKind
 	}
-	return 0
+	return nil
 }
 
-func (x *Key) GetPort() uint32 {
+func (x *Keys) GetPort() []int64 {
 	if x != nil {
 		return x.Port
 	}
-	return 0
+	return nil
 }
 
-func (x *Key) GetNamespace() uint32 {
+func (x *Keys) GetNamespace() []int64 {
 	if x != nil {
 		return x.Namespace
 	}
-	return 0
+	return nil
 }
 
-func (x *Key) GetName() uint32 {
+func (x *Keys) GetName() []int64 {
 	if x != nil {
 		return x.Name
 	}
-	return 0
+	return nil
 }
 
-func (x *Key) GetSub() uint32 {
+func (x *Keys) GetSub() []int64 {
 	if x != nil {
 		return x.Sub
 	}
-	return 0
+	return nil
 }
 
-func (x *Key) GetNode() uint32 {
+func (x *Keys) GetNode() []int64 {
 	if x != nil {
 		return x.Node
 	}
-	return 0
+	return nil
 }
 
-func (x *Key) GetAddress() []byte {
+func (x *Keys) GetAddress() []int64 {
 	if x != nil {
 		return x.Address
 	}
@@ -3120,7 +2927,7 @@ type Summary struct {
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_wirepb_wire_proto_msgTypes[32]
+	mi := &file_wirepb_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3132,7 +2939,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[32]
+	mi := &file_wirepb_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3145,7 +2952,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{32}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Summary) GetNodes() *NodeCounts {
@@ -3278,7 +3085,7 @@ type NodeCounts struct {
 
 func (x *NodeCounts) Reset() {
 	*x = NodeCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[33]
+	mi := &file_wirepb_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3290,7 +3097,7 @@ func (x *NodeCounts) String() string {
 func (*NodeCounts) ProtoMessage() {}
 
 func (x *NodeCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[33]
+	mi := &file_wirepb_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3303,7 +3110,7 @@ func (x *NodeCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeCounts.ProtoReflect.Descriptor instead.
 func (*NodeCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{33}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *NodeCounts) GetTotal() uint64 {
@@ -3342,7 +3149,7 @@ type PodCounts struct {
 
 func (x *PodCounts) Reset() {
 	*x = PodCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[34]
+	mi := &file_wirepb_wire_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3354,7 +3161,7 @@ func (x *PodCounts) String() string {
 func (*PodCounts) ProtoMessage() {}
 
 func (x *PodCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[34]
+	mi := &file_wirepb_wire_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3367,7 +3174,7 @@ func (x *PodCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodCounts.ProtoReflect.Descriptor instead.
 func (*PodCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{34}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PodCounts) GetTotal() uint64 {
@@ -3435,7 +3242,7 @@ type ContainerCounts struct {
 
 func (x *ContainerCounts) Reset() {
 	*x = ContainerCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[35]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3447,7 +3254,7 @@ func (x *ContainerCounts) String() string {
 func (*ContainerCounts) ProtoMessage() {}
 
 func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[35]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3460,7 +3267,7 @@ func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerCounts.ProtoReflect.Descriptor instead.
 func (*ContainerCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{35}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ContainerCounts) GetTotal() uint64 {
@@ -3532,7 +3339,7 @@ type SummedResources struct {
 
 func (x *SummedResources) Reset() {
 	*x = SummedResources{}
-	mi := &file_wirepb_wire_proto_msgTypes[36]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3544,7 +3351,7 @@ func (x *SummedResources) String() string {
 func (*SummedResources) ProtoMessage() {}
 
 func (x *SummedResources) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[36]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3557,7 +3364,7 @@ func (x *SummedResources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummedResources.ProtoReflect.Descriptor instead.
 func (*SummedResources) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{36}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SummedResources) GetCpuMillis() int64 {
@@ -3607,7 +3414,7 @@ type UsedSum struct {
 
 func (x *UsedSum) Reset() {
 	*x = UsedSum{}
-	mi := &file_wirepb_wire_proto_msgTypes[37]
+	mi := &file_wirepb_wire_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +3426,7 @@ func (x *UsedSum) String() string {
 func (*UsedSum) ProtoMessage() {}
 
 func (x *UsedSum) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[37]
+	mi := &file_wirepb_wire_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +3439,7 @@ func (x *UsedSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsedSum.ProtoReflect.Descriptor instead.
 func (*UsedSum) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{37}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UsedSum) GetCpuMillis() int64 {
@@ -3676,7 +3483,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_wirepb_wire_proto_msgTypes[38]
+	mi := &file_wirepb_wire_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3688,7 +3495,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[38]
+	mi := &file_wirepb_wire_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3701,7 +3508,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{38}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Problem) GetKind() string {
@@ -3785,12 +3592,12 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x05chunk\x18\x02 \x01(\rR\x05chunk\x12\x12\n" +
 	"\x04last\x18\x03 \x01(\bR\x04last\x12\x10\n" +
 	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12.\n" +
-	"\aobjects\x18\x05 \x01(\v2\x14.rollcall.v1.ObjectsR\aobjects\"\x87\x01\n" +
+	"\aobjects\x18\x05 \x01(\v2\x14.rollcall.v1.ObjectsR\aobjects\"\x88\x01\n" +
 	"\x05Delta\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\x12.\n" +
-	"\aupserts\x18\x03 \x01(\v2\x14.rollcall.v1.ObjectsR\aupserts\x12*\n" +
-	"\aremoves\x18\x04 \x03(\v2\x10.rollcall.v1.KeyR\aremoves\"\xa7\x01\n" +
+	"\aupserts\x18\x03 \x01(\v2\x14.rollcall.v1.ObjectsR\aupserts\x12+\n" +
+	"\aremoves\x18\x04 \x01(\v2\x11.rollcall.v1.KeysR\aremoves\"\xa7\x01\n" +
 	"\x05Usage\x12\f\n" +
 	"\x01n\x18\x01 \x01(\x04R\x01n\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x1d\n" +
@@ -3827,10 +3634,11 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"durationMs\x12!\n" +
 	"\fsummary_only\x18\x05 \x01(\bR\vsummaryOnly\x12%\n" +
 	"\x04base\x18\x06 \x01(\v2\x11.rollcall.v1.BaseR\x04base\x12\x1a\n" +
-	"\bprotocol\x18\a \x01(\rR\bprotocol\".\n" +
+	"\bprotocol\x18\a \x01(\rR\bprotocol\"D\n" +
 	"\x04Base\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x06R\x05epoch\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x17\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05usage\x18\x03 \x01(\x04R\x05usage\"\x17\n" +
 	"\x03Ack\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"B\n" +
 	"\x05Renew\x12\x18\n" +
@@ -3838,173 +3646,175 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vduration_ms\x18\x02 \x01(\rR\n" +
 	"durationMs\" \n" +
 	"\x04Stop\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\"\x8b\x03\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\"\xc8\x03\n" +
 	"\aObjects\x12\x18\n" +
 	"\astrings\x18\x01 \x03(\tR\astrings\x124\n" +
-	"\tresources\x18\x02 \x03(\v2\x16.rollcall.v1.ResourcesR\tresources\x12\x1b\n" +
-	"\ttime_base\x18\x03 \x01(\x03R\btimeBase\x12'\n" +
-	"\x05nodes\x18\x04 \x03(\v2\x11.rollcall.v1.NodeR\x05nodes\x124\n" +
+	"\tresources\x18\x02 \x01(\v2\x16.rollcall.v1.ResourcesR\tresources\x12\x1b\n" +
+	"\ttime_base\x18\x03 \x01(\x03R\btimeBase\x12(\n" +
+	"\x05nodes\x18\x04 \x01(\v2\x12.rollcall.v1.NodesR\x05nodes\x125\n" +
 	"\n" +
-	"node_loads\x18\x05 \x03(\v2\x15.rollcall.v1.NodeLoadR\tnodeLoads\x12$\n" +
-	"\x04pods\x18\x06 \x03(\v2\x10.rollcall.v1.PodR\x04pods\x126\n" +
+	"node_loads\x18\x05 \x01(\v2\x16.rollcall.v1.NodeLoadsR\tnodeLoads\x12%\n" +
+	"\x04pods\x18\x06 \x01(\v2\x11.rollcall.v1.PodsR\x04pods\x127\n" +
 	"\n" +
-	"containers\x18\a \x03(\v2\x16.rollcall.v1.ContainerR\n" +
-	"containers\x12'\n" +
-	"\x05ports\x18\b \x03(\v2\x11.rollcall.v1.PortR\x05ports\x12-\n" +
-	"\atargets\x18\t \x03(\v2\x13.rollcall.v1.TargetR\atargets\"\xcc\x01\n" +
+	"containers\x18\a \x01(\v2\x17.rollcall.v1.ContainersR\n" +
+	"containers\x12(\n" +
+	"\x05ports\x18\b \x01(\v2\x12.rollcall.v1.PortsR\x05ports\x12.\n" +
+	"\atargets\x18\t \x01(\v2\x14.rollcall.v1.TargetsR\atargets\x125\n" +
+	"\vown_targets\x18\n" +
+	" \x01(\v2\x14.rollcall.v1.TargetsR\n" +
+	"ownTargets\"\x83\x02\n" +
 	"\tResources\x12\x1d\n" +
 	"\n" +
-	"cpu_millis\x18\x01 \x01(\x12R\tcpuMillis\x12!\n" +
-	"\fmemory_bytes\x18\x02 \x01(\x12R\vmemoryBytes\x126\n" +
-	"\x17ephemeral_storage_bytes\x18\x03 \x01(\x12R\x15ephemeralStorageBytes\x12\x12\n" +
-	"\x04pods\x18\x04 \x01(\x12R\x04pods\x121\n" +
-	"\bextended\x18\x05 \x03(\v2\x15.rollcall.v1.ExtendedR\bextended\"6\n" +
-	"\bExtended\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\rR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x12R\x06amount\"\x98\x05\n" +
-	"\x04Node\x12\x12\n" +
-	"\x04back\x18\x01 \x01(\x04R\x04back\x12\x12\n" +
-	"\x04slot\x18\x02 \x01(\rR\x04slot\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\rR\x04name\x12\x14\n" +
-	"\x05ready\x18\x04 \x01(\rR\x05ready\x12$\n" +
-	"\runschedulable\x18\x05 \x01(\bR\runschedulable\x124\n" +
-	"\bproblems\x18\x06 \x03(\v2\x18.rollcall.v1.NodeProblemR\bproblems\x12\x14\n" +
-	"\x05roles\x18\a \x03(\rR\x05roles\x126\n" +
-	"\taddresses\x18\b \x03(\v2\x18.rollcall.v1.NodeAddressR\taddresses\x12\x12\n" +
-	"\x04zone\x18\t \x01(\rR\x04zone\x12\x16\n" +
-	"\x06region\x18\n" +
-	" \x01(\rR\x06region\x12#\n" +
-	"\rinstance_type\x18\v \x01(\rR\finstanceType\x12*\n" +
-	"\x06taints\x18\f \x03(\v2\x12.rollcall.v1.TaintR\x06taints\x12'\n" +
-	"\x0fkubelet_version\x18\r \x01(\rR\x0ekubeletVersion\x12%\n" +
-	"\x0ekernel_version\x18\x0e \x01(\rR\rkernelVersion\x12\x19\n" +
-	"\bos_image\x18\x0f \x01(\rR\aosImage\x12\"\n" +
-	"\farchitecture\x18\x10 \x01(\rR\farchitecture\x12+\n" +
-	"\x11container_runtime\x18\x11 \x01(\rR\x10containerRuntime\x12\x1d\n" +
+	"cpu_millis\x18\x01 \x03(\x12R\tcpuMillis\x12!\n" +
+	"\fmemory_bytes\x18\x02 \x03(\x12R\vmemoryBytes\x126\n" +
+	"\x17ephemeral_storage_bytes\x18\x03 \x03(\x12R\x15ephemeralStorageBytes\x12\x12\n" +
+	"\x04pods\x18\x04 \x03(\x12R\x04pods\x12\x1a\n" +
+	"\bextended\x18\x05 \x03(\x12R\bextended\x12#\n" +
+	"\rextended_name\x18\x06 \x03(\x12R\fextendedName\x12'\n" +
+	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xf4\a\n" +
+	"\x05Nodes\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
+	"\x04slot\x18\x02 \x03(\x12R\x04slot\x12\x12\n" +
+	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x14\n" +
+	"\x05ready\x18\x04 \x03(\x12R\x05ready\x12$\n" +
+	"\runschedulable\x18\x05 \x03(\x12R\runschedulable\x12\x1a\n" +
+	"\bproblems\x18\x06 \x03(\x12R\bproblems\x12#\n" +
+	"\rproblems_type\x18\a \x03(\x12R\fproblemsType\x12'\n" +
+	"\x0fproblems_status\x18\b \x03(\x12R\x0eproblemsStatus\x12'\n" +
+	"\x0fproblems_reason\x18\t \x03(\x12R\x0eproblemsReason\x12)\n" +
+	"\x10problems_message\x18\n" +
+	" \x03(\x12R\x0fproblemsMessage\x12%\n" +
+	"\x0eproblems_since\x18\v \x03(\x12R\rproblemsSince\x12\x14\n" +
+	"\x05roles\x18\f \x03(\x12R\x05roles\x12\x1d\n" +
 	"\n" +
-	"created_at\x18\x12 \x01(\x04R\tcreatedAt\x12\x1a\n" +
-	"\bcapacity\x18\x13 \x01(\rR\bcapacity\x12 \n" +
-	"\vallocatable\x18\x14 \x01(\rR\vallocatable\"\x81\x01\n" +
-	"\vNodeProblem\x12\x12\n" +
-	"\x04type\x18\x01 \x01(\rR\x04type\x12\x16\n" +
-	"\x06status\x18\x02 \x01(\rR\x06status\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\rR\x06reason\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\rR\amessage\x12\x14\n" +
-	"\x05since\x18\x05 \x01(\x04R\x05since\";\n" +
-	"\vNodeAddress\x12\x12\n" +
-	"\x04type\x18\x01 \x01(\rR\x04type\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\fR\aaddress\"G\n" +
-	"\x05Taint\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value\x12\x16\n" +
-	"\x06effect\x18\x03 \x01(\rR\x06effect\"|\n" +
-	"\bNodeLoad\x12\x12\n" +
-	"\x04back\x18\x01 \x01(\x04R\x04back\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\rR\x04node\x12\x1c\n" +
-	"\trequested\x18\x03 \x01(\rR\trequested\x12\x16\n" +
-	"\x06limits\x18\x04 \x01(\rR\x06limits\x12\x12\n" +
-	"\x04pods\x18\x05 \x01(\x12R\x04pods\"\x95\x04\n" +
-	"\x03Pod\x12\x12\n" +
-	"\x04back\x18\x01 \x01(\x04R\x04back\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x01(\rR\tnamespace\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\rR\x04name\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\rR\x04node\x12\x14\n" +
-	"\x05phase\x18\x05 \x01(\rR\x05phase\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\rR\x06reason\x12\x18\n" +
-	"\amessage\x18\a \x01(\rR\amessage\x12\x17\n" +
-	"\apod_ips\x18\b \x03(\fR\x06podIps\x12!\n" +
-	"\fhost_network\x18\t \x01(\bR\vhostNetwork\x12\x1b\n" +
-	"\tqos_class\x18\n" +
-	" \x01(\rR\bqosClass\x12 \n" +
-	"\vterminating\x18\v \x01(\bR\vterminating\x12\x1d\n" +
+	"roles_name\x18\r \x03(\x12R\trolesName\x12\x1c\n" +
+	"\taddresses\x18\x0e \x03(\x12R\taddresses\x12%\n" +
+	"\x0eaddresses_type\x18\x0f \x03(\x12R\raddressesType\x12+\n" +
+	"\x11addresses_address\x18\x10 \x03(\x12R\x10addressesAddress\x12\x12\n" +
+	"\x04zone\x18\x11 \x03(\x12R\x04zone\x12\x16\n" +
+	"\x06region\x18\x12 \x03(\x12R\x06region\x12#\n" +
+	"\rinstance_type\x18\x13 \x03(\x12R\finstanceType\x12\x16\n" +
+	"\x06taints\x18\x14 \x03(\x12R\x06taints\x12\x1d\n" +
 	"\n" +
-	"created_at\x18\f \x01(\x04R\tcreatedAt\x12\x1d\n" +
+	"taints_key\x18\x15 \x03(\x12R\ttaintsKey\x12!\n" +
+	"\ftaints_value\x18\x16 \x03(\x12R\vtaintsValue\x12#\n" +
+	"\rtaints_effect\x18\x17 \x03(\x12R\ftaintsEffect\x12'\n" +
+	"\x0fkubelet_version\x18\x18 \x03(\x12R\x0ekubeletVersion\x12%\n" +
+	"\x0ekernel_version\x18\x19 \x03(\x12R\rkernelVersion\x12\x19\n" +
+	"\bos_image\x18\x1a \x03(\x12R\aosImage\x12\"\n" +
+	"\farchitecture\x18\x1b \x03(\x12R\farchitecture\x12+\n" +
+	"\x11container_runtime\x18\x1c \x03(\x12R\x10containerRuntime\x12\x1d\n" +
 	"\n" +
-	"owner_kind\x18\r \x01(\rR\townerKind\x12\x1d\n" +
+	"created_at\x18\x1d \x03(\x12R\tcreatedAt\x12\x1a\n" +
+	"\bcapacity\x18\x1e \x03(\x12R\bcapacity\x12 \n" +
+	"\vallocatable\x18\x1f \x03(\x12R\vallocatable\"}\n" +
+	"\tNodeLoads\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
+	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x1c\n" +
+	"\trequested\x18\x03 \x03(\x12R\trequested\x12\x16\n" +
+	"\x06limits\x18\x04 \x03(\x12R\x06limits\x12\x12\n" +
+	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\xb2\x05\n" +
+	"\x04Pods\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
+	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x12\n" +
+	"\x04node\x18\x04 \x03(\x12R\x04node\x12\x14\n" +
+	"\x05phase\x18\x05 \x03(\x12R\x05phase\x12\x16\n" +
+	"\x06reason\x18\x06 \x03(\x12R\x06reason\x12\x18\n" +
+	"\amessage\x18\a \x03(\x12R\amessage\x12\x17\n" +
+	"\apod_ips\x18\b \x03(\x12R\x06podIps\x12&\n" +
+	"\x0fpod_ips_address\x18\t \x03(\x12R\rpodIpsAddress\x12!\n" +
+	"\fhost_network\x18\n" +
+	" \x03(\x12R\vhostNetwork\x12\x1b\n" +
+	"\tqos_class\x18\v \x03(\x12R\bqosClass\x12 \n" +
+	"\vterminating\x18\f \x03(\x12R\vterminating\x12\x1d\n" +
 	"\n" +
-	"owner_name\x18\x0e \x01(\rR\townerName\x12\x1c\n" +
-	"\trequested\x18\x0f \x01(\rR\trequested\x12\x16\n" +
-	"\x06limits\x18\x10 \x01(\rR\x06limits\x12-\n" +
-	"\astorage\x18\x11 \x03(\v2\x13.rollcall.v1.VolumeR\astorage\x12/\n" +
-	"\x13unschedulable_since\x18\x12 \x01(\x04R\x12unschedulableSince\"d\n" +
-	"\x06Volume\x12\x14\n" +
-	"\x05claim\x18\x01 \x01(\rR\x05claim\x12%\n" +
-	"\x0ecapacity_bytes\x18\x02 \x01(\x12R\rcapacityBytes\x12\x1d\n" +
+	"created_at\x18\r \x03(\x12R\tcreatedAt\x12\x1d\n" +
 	"\n" +
-	"mount_path\x18\x03 \x01(\rR\tmountPath\"\xb2\x04\n" +
-	"\tContainer\x12\x12\n" +
-	"\x04back\x18\x01 \x01(\x04R\x04back\x12\x12\n" +
-	"\x04slot\x18\x02 \x01(\rR\x04slot\x12\x1c\n" +
-	"\tnamespace\x18\x03 \x01(\rR\tnamespace\x12\x10\n" +
-	"\x03pod\x18\x04 \x01(\rR\x03pod\x12\x12\n" +
-	"\x04name\x18\x05 \x01(\rR\x04name\x12\x12\n" +
-	"\x04kind\x18\x06 \x01(\rR\x04kind\x12\x12\n" +
-	"\x04node\x18\a \x01(\rR\x04node\x12\x14\n" +
-	"\x05image\x18\b \x01(\rR\x05image\x12\x19\n" +
-	"\bimage_id\x18\t \x01(\rR\aimageId\x12\x14\n" +
+	"owner_kind\x18\x0e \x03(\x12R\townerKind\x12\x1d\n" +
+	"\n" +
+	"owner_name\x18\x0f \x03(\x12R\townerName\x12\x1c\n" +
+	"\trequested\x18\x10 \x03(\x12R\trequested\x12\x16\n" +
+	"\x06limits\x18\x11 \x03(\x12R\x06limits\x12\x18\n" +
+	"\astorage\x18\x12 \x03(\x12R\astorage\x12#\n" +
+	"\rstorage_claim\x18\x13 \x03(\x12R\fstorageClaim\x124\n" +
+	"\x16storage_capacity_bytes\x18\x14 \x03(\x12R\x14storageCapacityBytes\x12,\n" +
+	"\x12storage_mount_path\x18\x15 \x03(\x12R\x10storageMountPath\x12/\n" +
+	"\x13unschedulable_since\x18\x16 \x03(\x12R\x12unschedulableSince\"\x86\x05\n" +
+	"\n" +
+	"Containers\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
+	"\x04slot\x18\x02 \x03(\x12R\x04slot\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x03(\x12R\tnamespace\x12\x10\n" +
+	"\x03pod\x18\x04 \x03(\x12R\x03pod\x12\x12\n" +
+	"\x04name\x18\x05 \x03(\x12R\x04name\x12\x12\n" +
+	"\x04kind\x18\x06 \x03(\x12R\x04kind\x12\x12\n" +
+	"\x04node\x18\a \x03(\x12R\x04node\x12\x14\n" +
+	"\x05image\x18\b \x03(\x12R\x05image\x12\x19\n" +
+	"\bimage_id\x18\t \x03(\x12R\aimageId\x12\x14\n" +
 	"\x05state\x18\n" +
-	" \x01(\rR\x05state\x12\x16\n" +
-	"\x06reason\x18\v \x01(\rR\x06reason\x12\x18\n" +
-	"\amessage\x18\f \x01(\rR\amessage\x12\x1b\n" +
-	"\texit_code\x18\r \x01(\x11R\bexitCode\x12\x14\n" +
-	"\x05ready\x18\x0e \x01(\bR\x05ready\x12\x1a\n" +
-	"\brestarts\x18\x0f \x01(\rR\brestarts\x12\x1d\n" +
+	" \x03(\x12R\x05state\x12\x16\n" +
+	"\x06reason\x18\v \x03(\x12R\x06reason\x12\x18\n" +
+	"\amessage\x18\f \x03(\x12R\amessage\x12\x1b\n" +
+	"\texit_code\x18\r \x03(\x12R\bexitCode\x12\x14\n" +
+	"\x05ready\x18\x0e \x03(\x12R\x05ready\x12\x1a\n" +
+	"\brestarts\x18\x0f \x03(\x12R\brestarts\x12\x1d\n" +
 	"\n" +
-	"started_at\x18\x10 \x01(\x04R\tstartedAt\x12\x1f\n" +
-	"\vfinished_at\x18\x11 \x01(\x04R\n" +
+	"started_at\x18\x10 \x03(\x12R\tstartedAt\x12\x1f\n" +
+	"\vfinished_at\x18\x11 \x03(\x12R\n" +
 	"finishedAt\x12#\n" +
-	"\rwaiting_since\x18\x12 \x01(\x04R\fwaitingSince\x120\n" +
-	"\x04last\x18\x13 \x01(\v2\x1c.rollcall.v1.LastTerminationR\x04last\x12\x1a\n" +
-	"\brequests\x18\x14 \x01(\rR\brequests\x12\x16\n" +
-	"\x06limits\x18\x15 \x01(\rR\x06limits\"g\n" +
-	"\x0fLastTermination\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\rR\x06reason\x12\x1b\n" +
-	"\texit_code\x18\x02 \x01(\x11R\bexitCode\x12\x1f\n" +
-	"\vfinished_at\x18\x03 \x01(\x04R\n" +
-	"finishedAt\"\xf8\x02\n" +
-	"\x04Port\x12\x12\n" +
-	"\x04back\x18\x01 \x01(\x04R\x04back\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\rR\x04node\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\fR\aaddress\x12\x1a\n" +
-	"\bprotocol\x18\x04 \x01(\rR\bprotocol\x12\x12\n" +
-	"\x04port\x18\x05 \x01(\rR\x04port\x12\x12\n" +
-	"\x04kind\x18\x06 \x01(\rR\x04kind\x12\x1c\n" +
-	"\tnamespace\x18\a \x01(\rR\tnamespace\x12\x18\n" +
-	"\aservice\x18\b \x01(\rR\aservice\x12;\n" +
-	"\fservice_port\x18\t \x01(\v2\x18.rollcall.v1.ServicePortR\vservicePort\x12\x10\n" +
-	"\x03pod\x18\n" +
-	" \x01(\rR\x03pod\x126\n" +
-	"\x17external_traffic_policy\x18\v \x01(\rR\x15externalTrafficPolicy\x12+\n" +
-	"\x06target\x18\f \x01(\v2\x13.rollcall.v1.TargetR\x06target\"5\n" +
-	"\vServicePort\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\rR\x04name\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\rR\x04port\"\x9b\x03\n" +
-	"\x06Target\x12\x12\n" +
-	"\x04back\x18\x01 \x01(\x04R\x04back\x12+\n" +
-	"\x11service_namespace\x18\x02 \x01(\rR\x10serviceNamespace\x12\x18\n" +
-	"\aservice\x18\x03 \x01(\rR\aservice\x12!\n" +
-	"\fservice_port\x18\x04 \x01(\rR\vservicePort\x12\x1a\n" +
-	"\bprotocol\x18\x05 \x01(\rR\bprotocol\x12\x1c\n" +
-	"\taddresses\x18\x06 \x03(\fR\taddresses\x12\x1c\n" +
-	"\tnamespace\x18\a \x01(\rR\tnamespace\x12\x10\n" +
-	"\x03pod\x18\b \x01(\rR\x03pod\x12\x1c\n" +
-	"\tcontainer\x18\t \x01(\rR\tcontainer\x12%\n" +
-	"\x0econtainer_port\x18\n" +
-	" \x01(\rR\rcontainerPort\x12\x12\n" +
-	"\x04node\x18\v \x01(\rR\x04node\x12\x14\n" +
-	"\x05ready\x18\f \x01(\bR\x05ready\x12\x18\n" +
-	"\aserving\x18\r \x01(\bR\aserving\x12 \n" +
-	"\vterminating\x18\x0e \x01(\bR\vterminating\"\xd8\x01\n" +
-	"\x03Key\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x1a\n" +
-	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x1b\n" +
-	"\tport_kind\x18\x03 \x01(\rR\bportKind\x12\x12\n" +
-	"\x04port\x18\x04 \x01(\rR\x04port\x12\x1c\n" +
-	"\tnamespace\x18\x05 \x01(\rR\tnamespace\x12\x12\n" +
-	"\x04name\x18\x06 \x01(\rR\x04name\x12\x10\n" +
-	"\x03sub\x18\a \x01(\rR\x03sub\x12\x12\n" +
-	"\x04node\x18\b \x01(\rR\x04node\x12\x18\n" +
-	"\aaddress\x18\t \x01(\fR\aaddress\"\xa4\x06\n" +
+	"\rwaiting_since\x18\x12 \x03(\x12R\fwaitingSince\x12\x12\n" +
+	"\x04last\x18\x13 \x03(\x12R\x04last\x12\x1f\n" +
+	"\vlast_reason\x18\x14 \x03(\x12R\n" +
+	"lastReason\x12$\n" +
+	"\x0elast_exit_code\x18\x15 \x03(\x12R\flastExitCode\x12(\n" +
+	"\x10last_finished_at\x18\x16 \x03(\x12R\x0elastFinishedAt\x12\x1a\n" +
+	"\brequests\x18\x17 \x03(\x12R\brequests\x12\x16\n" +
+	"\x06limits\x18\x18 \x03(\x12R\x06limits\"\xa9\x03\n" +
+	"\x05Ports\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
+	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x18\n" +
+	"\aaddress\x18\x03 \x03(\x12R\aaddress\x12\x1a\n" +
+	"\bprotocol\x18\x04 \x03(\x12R\bprotocol\x12\x12\n" +
+	"\x04port\x18\x05 \x03(\x12R\x04port\x12\x12\n" +
+	"\x04kind\x18\x06 \x03(\x12R\x04kind\x12\x1c\n" +
+	"\tnamespace\x18\a \x03(\x12R\tnamespace\x12\x18\n" +
+	"\aservice\x18\b \x03(\x12R\aservice\x12!\n" +
+	"\fservice_port\x18\t \x03(\x12R\vservicePort\x12*\n" +
+	"\x11service_port_name\x18\n" +
+	" \x03(\x12R\x0fservicePortName\x12*\n" +
+	"\x11service_port_port\x18\v \x03(\x12R\x0fservicePortPort\x12\x10\n" +
+	"\x03pod\x18\f \x03(\x12R\x03pod\x126\n" +
+	"\x17external_traffic_policy\x18\r \x03(\x12R\x15externalTrafficPolicy\x12\x1d\n" +
+	"\n" +
+	"own_target\x18\x0e \x03(\x12R\townTarget\"\xc9\x03\n" +
+	"\aTargets\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12+\n" +
+	"\x11service_namespace\x18\x02 \x03(\x12R\x10serviceNamespace\x12\x18\n" +
+	"\aservice\x18\x03 \x03(\x12R\aservice\x12!\n" +
+	"\fservice_port\x18\x04 \x03(\x12R\vservicePort\x12\x1a\n" +
+	"\bprotocol\x18\x05 \x03(\x12R\bprotocol\x12\x1c\n" +
+	"\taddresses\x18\x06 \x03(\x12R\taddresses\x12+\n" +
+	"\x11addresses_address\x18\a \x03(\x12R\x10addressesAddress\x12\x1c\n" +
+	"\tnamespace\x18\b \x03(\x12R\tnamespace\x12\x10\n" +
+	"\x03pod\x18\t \x03(\x12R\x03pod\x12\x1c\n" +
+	"\tcontainer\x18\n" +
+	" \x03(\x12R\tcontainer\x12%\n" +
+	"\x0econtainer_port\x18\v \x03(\x12R\rcontainerPort\x12\x12\n" +
+	"\x04node\x18\f \x03(\x12R\x04node\x12\x14\n" +
+	"\x05ready\x18\r \x03(\x12R\x05ready\x12\x18\n" +
+	"\aserving\x18\x0e \x03(\x12R\aserving\x12 \n" +
+	"\vterminating\x18\x0f \x03(\x12R\vterminating\"\xd9\x01\n" +
+	"\x04Keys\x12\x12\n" +
+	"\x04kind\x18\x01 \x03(\x12R\x04kind\x12\x1a\n" +
+	"\bprotocol\x18\x02 \x03(\x12R\bprotocol\x12\x1b\n" +
+	"\tport_kind\x18\x03 \x03(\x12R\bportKind\x12\x12\n" +
+	"\x04port\x18\x04 \x03(\x12R\x04port\x12\x1c\n" +
+	"\tnamespace\x18\x05 \x03(\x12R\tnamespace\x12\x12\n" +
+	"\x04name\x18\x06 \x03(\x12R\x04name\x12\x10\n" +
+	"\x03sub\x18\a \x03(\x12R\x03sub\x12\x12\n" +
+	"\x04node\x18\b \x03(\x12R\x04node\x12\x18\n" +
+	"\aaddress\x18\t \x03(\x12R\aaddress\"\xa4\x06\n" +
 	"\aSummary\x12-\n" +
 	"\x05nodes\x18\x01 \x01(\v2\x17.rollcall.v1.NodeCountsR\x05nodes\x12*\n" +
 	"\x04pods\x18\x02 \x01(\v2\x16.rollcall.v1.PodCountsR\x04pods\x12<\n" +
@@ -4104,7 +3914,7 @@ func file_wirepb_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wirepb_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_wirepb_wire_proto_goTypes = []any{
 	(Section)(0),            // 0: rollcall.v1.Section
 	(EndReason)(0),          // 1: rollcall.v1.EndReason
@@ -4126,28 +3936,21 @@ var file_wirepb_wire_proto_goTypes = []any{
 	(*Stop)(nil),            // 17: rollcall.v1.Stop
 	(*Objects)(nil),         // 18: rollcall.v1.Objects
 	(*Resources)(nil),       // 19: rollcall.v1.Resources
-	(*Extended)(nil),        // 20: rollcall.v1.Extended
-	(*Node)(nil),            // 21: rollcall.v1.Node
-	(*NodeProblem)(nil),     // 22: rollcall.v1.NodeProblem
-	(*NodeAddress)(nil),     // 23: rollcall.v1.NodeAddress
-	(*Taint)(nil),           // 24: rollcall.v1.Taint
-	(*NodeLoad)(nil),        // 25: rollcall.v1.NodeLoad
-	(*Pod)(nil),             // 26: rollcall.v1.Pod
-	(*Volume)(nil),          // 27: rollcall.v1.Volume
-	(*Container)(nil),       // 28: rollcall.v1.Container
-	(*LastTermination)(nil), // 29: rollcall.v1.LastTermination
-	(*Port)(nil),            // 30: rollcall.v1.Port
-	(*ServicePort)(nil),     // 31: rollcall.v1.ServicePort
-	(*Target)(nil),          // 32: rollcall.v1.Target
-	(*Key)(nil),             // 33: rollcall.v1.Key
-	(*Summary)(nil),         // 34: rollcall.v1.Summary
-	(*NodeCounts)(nil),      // 35: rollcall.v1.NodeCounts
-	(*PodCounts)(nil),       // 36: rollcall.v1.PodCounts
-	(*ContainerCounts)(nil), // 37: rollcall.v1.ContainerCounts
-	(*SummedResources)(nil), // 38: rollcall.v1.SummedResources
-	(*UsedSum)(nil),         // 39: rollcall.v1.UsedSum
-	(*Problem)(nil),         // 40: rollcall.v1.Problem
-	nil,                     // 41: rollcall.v1.SummedResources.ExtendedEntry
+	(*Nodes)(nil),           // 20: rollcall.v1.Nodes
+	(*NodeLoads)(nil),       // 21: rollcall.v1.NodeLoads
+	(*Pods)(nil),            // 22: rollcall.v1.Pods
+	(*Containers)(nil),      // 23: rollcall.v1.Containers
+	(*Ports)(nil),           // 24: rollcall.v1.Ports
+	(*Targets)(nil),         // 25: rollcall.v1.Targets
+	(*Keys)(nil),            // 26: rollcall.v1.Keys
+	(*Summary)(nil),         // 27: rollcall.v1.Summary
+	(*NodeCounts)(nil),      // 28: rollcall.v1.NodeCounts
+	(*PodCounts)(nil),       // 29: rollcall.v1.PodCounts
+	(*ContainerCounts)(nil), // 30: rollcall.v1.ContainerCounts
+	(*SummedResources)(nil), // 31: rollcall.v1.SummedResources
+	(*UsedSum)(nil),         // 32: rollcall.v1.UsedSum
+	(*Problem)(nil),         // 33: rollcall.v1.Problem
+	nil,                     // 34: rollcall.v1.SummedResources.ExtendedEntry
 }
 var file_wirepb_wire_proto_depIdxs = []int32{
 	4,  // 0: rollcall.v1.AgentMessage.hello:type_name -> rollcall.v1.Hello
@@ -4157,7 +3960,7 @@ var file_wirepb_wire_proto_depIdxs = []int32{
 	8,  // 4: rollcall.v1.AgentMessage.usage:type_name -> rollcall.v1.Usage
 	9,  // 5: rollcall.v1.AgentMessage.status:type_name -> rollcall.v1.Status
 	10, // 6: rollcall.v1.AgentMessage.bookmark:type_name -> rollcall.v1.Bookmark
-	34, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
+	27, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
 	11, // 8: rollcall.v1.AgentMessage.end:type_name -> rollcall.v1.End
 	12, // 9: rollcall.v1.AgentMessage.unsupported:type_name -> rollcall.v1.Unsupported
 	13, // 10: rollcall.v1.MasterMessage.report:type_name -> rollcall.v1.Report
@@ -4166,41 +3969,34 @@ var file_wirepb_wire_proto_depIdxs = []int32{
 	17, // 13: rollcall.v1.MasterMessage.stop:type_name -> rollcall.v1.Stop
 	18, // 14: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
 	18, // 15: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
-	33, // 16: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Key
+	26, // 16: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
 	0,  // 17: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
 	1,  // 18: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
 	14, // 19: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
 	19, // 20: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
-	21, // 21: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Node
-	25, // 22: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoad
-	26, // 23: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pod
-	28, // 24: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Container
-	30, // 25: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Port
-	32, // 26: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Target
-	20, // 27: rollcall.v1.Resources.extended:type_name -> rollcall.v1.Extended
-	22, // 28: rollcall.v1.Node.problems:type_name -> rollcall.v1.NodeProblem
-	23, // 29: rollcall.v1.Node.addresses:type_name -> rollcall.v1.NodeAddress
-	24, // 30: rollcall.v1.Node.taints:type_name -> rollcall.v1.Taint
-	27, // 31: rollcall.v1.Pod.storage:type_name -> rollcall.v1.Volume
-	29, // 32: rollcall.v1.Container.last:type_name -> rollcall.v1.LastTermination
-	31, // 33: rollcall.v1.Port.service_port:type_name -> rollcall.v1.ServicePort
-	32, // 34: rollcall.v1.Port.target:type_name -> rollcall.v1.Target
-	35, // 35: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
-	36, // 36: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
-	37, // 37: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
-	38, // 38: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
-	38, // 39: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
-	38, // 40: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
-	38, // 41: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
-	39, // 42: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
-	40, // 43: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
-	9,  // 44: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
-	41, // 45: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	20, // 21: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
+	21, // 22: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
+	22, // 23: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
+	23, // 24: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
+	24, // 25: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
+	25, // 26: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
+	25, // 27: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
+	28, // 28: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
+	29, // 29: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
+	30, // 30: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
+	31, // 31: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
+	31, // 32: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
+	31, // 33: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
+	31, // 34: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
+	32, // 35: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
+	33, // 36: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
+	9,  // 37: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
+	34, // 38: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_wirepb_wire_proto_init() }
@@ -4233,7 +4029,7 @@ func file_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wirepb_wire_proto_rawDesc), len(file_wirepb_wire_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   40,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
 )
 
@@ -45,6 +46,7 @@ type Config struct {
 // Cache is the Store in Redis. It starts no goroutine of its own.
 type Cache struct {
 	client           redis.UniversalClient
+	codec            *wire.Codec
 	outage           *outage
 	terms            cache.Terms
 	save, load, term *redis.Script
@@ -66,7 +68,7 @@ func New(c Config) (*Cache, error) {
 	// The library would log every failed connection; the outage's line says it once.
 	redis.SetLogger(&logging.VoidLogger{})
 	r := &Cache{
-		client: client, writers: map[string]*writer{},
+		client: client, codec: wire.NewCodec(), writers: map[string]*writer{},
 		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
 		outage:  &outage{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis could be used the last time (1) or not (0)."})},
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of clusters' states written to Redis."}),

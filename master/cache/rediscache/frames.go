@@ -43,6 +43,7 @@ func unpack(packed string, take func(frame []byte) error) error {
 
 // report is a State with its hash, as it was at an instant.
 type report struct {
+	codec *wire.Codec
 	state *state.State
 	hash  wire.Hash
 	at    time.Time
@@ -50,7 +51,7 @@ type report struct {
 
 // whole is a report as a flush that begins at nothing.
 func (r report) whole() ([][]byte, error) {
-	frames, err := wire.EncodeSnapshot(r.state, r.state.Seq)
+	frames, err := r.codec.EncodeSnapshot(r.state, r.state.Seq)
 	if err != nil {
 		return nil, fmt.Errorf("encode base: %w", err)
 	}
@@ -63,7 +64,7 @@ func (r report) since(prev *state.State, delta state.Delta) ([][]byte, error) {
 	if prev.Seq == r.state.Seq {
 		return nil, nil
 	}
-	frame, err := wire.EncodeAgent(&wire.Delta{From: delta.From, To: delta.To, Upserts: delta.Upserts, Removes: delta.Removes})
+	frame, err := r.codec.EncodeAgent(&wire.Delta{From: delta.From, To: delta.To, Upserts: delta.Upserts, Removes: delta.Removes})
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func (r report) end(frames [][]byte, prev *state.State) ([][]byte, error) {
 		messages = append(messages, wire.NewUsage(u, prev.Usage))
 	}
 	for _, m := range append(messages, r.bookmark()) {
-		frame, err := wire.EncodeAgent(m)
+		frame, err := r.codec.EncodeAgent(m)
 		if err != nil {
 			return nil, err
 		}

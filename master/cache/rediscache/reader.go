@@ -157,7 +157,7 @@ func (r *reader) takeIn(f found) (cache.Entry, error) {
 		return cache.Entry{}, cache.ErrMiss // a part of it was evicted
 	}
 	take := func(frame []byte) error {
-		m, err := wire.DecodeAgent(frame)
+		m, err := r.cache.codec.DecodeAgent(frame)
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (w *writer) continues(s *state.State) bool {
 // append writes what changed; it is not done where only the whole will do.
 func (w *writer) append(ctx context.Context, e cache.Entry, t lifetime) (done bool, err error) {
 	delta := state.Diff(w.last, e.State)
-	r := report{state: e.State, hash: w.hash.After(w.last, delta), at: e.ReceivedAt}
+	r := report{codec: w.cache.codec, state: e.State, hash: w.hash.After(w.last, delta), at: e.ReceivedAt}
 	frames, err := r.since(w.last, delta)
 	if errors.Is(err, wire.ErrTooLarge) {
 		return false, nil
@@ -89,7 +89,7 @@ func (w *writer) append(ctx context.Context, e cache.Entry, t lifetime) (done bo
 
 // rewrite writes all.
 func (w *writer) rewrite(ctx context.Context, e cache.Entry, t lifetime) error {
-	r := report{state: e.State, hash: wire.HashState(e.State), at: e.ReceivedAt}
+	r := report{codec: w.cache.codec, state: e.State, hash: wire.HashState(e.State), at: e.ReceivedAt}
 	frames, err := r.whole()
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ type answer struct {
 }
 
 func (w *writer) run(ctx context.Context, e cache.Entry, t lifetime, r report, from string, payload []byte) (answer, error) {
-	bookmark, err := wire.EncodeAgent(r.bookmark())
+	bookmark, err := w.cache.codec.EncodeAgent(r.bookmark())
 	if err != nil {
 		return answer{}, err
 	}

@@ -1,0 +1,106 @@
+package wire
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+	"google.golang.org/protobuf/proto"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+// Codec turns an agent's messages into frames and back. It is for any number of
+// goroutines; a process needs one. What it needs of zstd it makes when it is needed,
+// and forgets when it was not for a while: an agent that nobody asks has none.
+//
+// A master's messages are too small to be compressed: see EncodeMaster.
+type Codec struct {
+	encoders, decoders sync.Pool
+}
+
+// NewCodec is a Codec.
+func NewCodec() *Codec {
+	return &Codec{
+		encoders: sync.Pool{New: func() any { return newEncoder() }},
+		decoders: sync.Pool{New: func() any { return newDecoder() }},
+	}
+}
+
+// newEncoder leaves integrity to TLS and to the bookmark's hash, and its window is
+// no larger than what is sent at once.
+func newEncoder() *zstd.Encoder {
+	encoder, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(chunkWindow), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
+	if err != nil {
+		panic(fmt.Sprintf("options of zstd that are constant: %v", err))
+	}
+	return encoder
+}
+
+func newDecoder() *zstd.Decoder {
+	decoder, err := zstd.NewReader(nil,
+		zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxMessage), zstd.WithDecoderMaxWindow(MaxMessage))
+	if err != nil {
+		panic(fmt.Sprintf("options of zstd that are constant: %v", err))
+	}
+	return decoder
+}
+
+// EncodeAgent is the frame of an agent's message, compressed where that makes it
+// smaller. It is ErrTooLarge for a message of more than MaxMessage, which only a
+// Delta or a Usage can be: a Delta is then replaced by a snapshot.
+func (c *Codec) EncodeAgent(m AgentMessage) ([]byte, error) {
+	pb, err := m.toAgentPB()
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", m, err)
+	}
+	plain, err := marshal(pb, MaxMessage)
+	if err != nil || len(plain) < compressFrom {
+		return plain, err
+	}
+	encoder := c.encoders.Get().(*zstd.Encoder)
+	defer c.encoders.Put(encoder)
+	packed := encoder.EncodeAll(plain, make([]byte, 0, len(plain)/2))
+	frame, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Zstd{Zstd: packed}})
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", m, err)
+	}
+	if len(frame) >= len(plain) {
+		return plain, nil
+	}
+	return frame, nil
+}
+
+// DecodeAgent reads one frame of an agent. A frame beyond MaxFrame, one that is more
+// than MaxMessage when decompressed, or that is no message at all, is an error;
+// fields that this code does not know are passed over.
+func (c *Codec) DecodeAgent(frame []byte) (AgentMessage, error) {
+	var pb wirepb.AgentMessage
+	if err := unmarshal(frame, MaxFrame, &pb); err != nil {
+		return nil, err
+	}
+	packed, ok := pb.Message.(*wirepb.AgentMessage_Zstd)
+	if !ok {
+		return agentFromPB(&pb, len(frame))
+	}
+	plain, err := c.decompress(packed.Zstd)
+	if err != nil {
+		return nil, fmt.Errorf("decode frame of %d bytes: %w", len(frame), err)
+	}
+	pb.Reset()
+	if err := unmarshal(plain, MaxMessage, &pb); err != nil {
+		return nil, err
+	}
+	return agentFromPB(&pb, len(plain))
+}
+
+func (c *Codec) decompress(packed []byte) ([]byte, error) {
+	decoder := c.decoders.Get().(*zstd.Decoder)
+	defer c.decoders.Put(decoder)
+	plain, err := decoder.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("decompress: %w", err)
+	}
+	return plain, nil
+}

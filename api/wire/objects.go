@@ -1,0 +1,208 @@
+package wire
+
+import (
+	"math"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+// objectTables moves objects of all kinds, in either direction.
+type objectTables struct {
+	tables
+	kinds [state.NumKinds]rows
+	// own are the targets within ports, amounts the table of resources.
+	own, amounts rows
+}
+
+// begin starts the tables of a message, or of a snapshot's next chunk.
+func (t *objectTables) begin() {
+	for i := range t.kinds {
+		t.kinds[i] = rows{tables: &t.tables, columns: t.kinds[i].columns[:0]}
+	}
+	t.own = rows{tables: &t.tables, columns: t.own.columns[:0]}
+	t.amounts = rows{tables: &t.tables, columns: t.amounts.columns[:0]}
+}
+
+// of is the rows of a kind, at the beginning of an object.
+func (t *objectTables) of(kind state.Kind) *rows {
+	r := &t.kinds[kind]
+	r.begin()
+	return r
+}
+
+// back and slot move what an object has besides itself.
+func (r *rows) back(values *[]int64, back *uint64) {
+	*back = uint64(r.whole(values, int64(*back)))
+}
+
+func (r *rows) slot(values *[]int64, slot *uint32) { number(r, values, slot, 0, MaxSlots-1) }
+
+func (t *objectTables) node(pb *wirepb.Nodes, n *state.Node, back *uint64, slot *uint32) {
+	r := t.of(state.KindNode)
+	r.back(&pb.Back, back)
+	r.slot(&pb.Slot, slot)
+	r.ref(&pb.Name, &n.Name)
+	enum(r, &pb.Ready, &n.Ready, state.False)
+	unschedulable := !n.Schedulable
+	r.flag(&pb.Unschedulable, &unschedulable)
+	if !r.writing {
+		n.Schedulable = !unschedulable
+	}
+	list(r, &pb.Problems, &pb.ProblemsType, &n.Problems, 5, func(p *state.NodeProblem) {
+		r.ref(&pb.ProblemsType, &p.Type)
+		enum(r, &pb.ProblemsStatus, &p.Status, state.False)
+		r.ref(&pb.ProblemsReason, &p.Reason)
+		r.ref(&pb.ProblemsMessage, &p.Message)
+		r.time(&pb.ProblemsSince, &p.Since)
+	})
+	list(r, &pb.Roles, &pb.RolesName, &n.Roles, 1, func(role *string) { r.ref(&pb.RolesName, role) })
+	list(r, &pb.Addresses, &pb.AddressesType, &n.Addresses, 2, func(a *state.NodeAddress) {
+		r.ref(&pb.AddressesType, &a.Type)
+		r.address(&pb.AddressesAddress, &a.Address)
+	})
+	r.ref(&pb.Zone, &n.Zone)
+	r.ref(&pb.Region, &n.Region)
+	r.ref(&pb.InstanceType, &n.InstanceType)
+	list(r, &pb.Taints, &pb.TaintsKey, &n.Taints, 3, func(a *state.Taint) {
+		r.ref(&pb.TaintsKey, &a.Key)
+		r.ref(&pb.TaintsValue, &a.Value)
+		r.ref(&pb.TaintsEffect, &a.Effect)
+	})
+	r.ref(&pb.KubeletVersion, &n.KubeletVersion)
+	r.ref(&pb.KernelVersion, &n.KernelVersion)
+	r.ref(&pb.OsImage, &n.OSImage)
+	r.ref(&pb.Architecture, &n.Architecture)
+	r.ref(&pb.ContainerRuntime, &n.ContainerRuntime)
+	r.time(&pb.CreatedAt, &n.CreatedAt)
+	r.amount(&pb.Capacity, &n.Capacity)
+	r.amount(&pb.Allocatable, &n.Allocatable)
+}
+
+func (t *objectTables) nodeLoad(pb *wirepb.NodeLoads, l *state.NodeLoad, back *uint64) {
+	r := t.of(state.KindNodeLoad)
+	r.back(&pb.Back, back)
+	r.ref(&pb.Node, &l.Node)
+	r.amount(&pb.Requested, &l.Requested)
+	r.amount(&pb.Limits, &l.Limits)
+	l.Pods = r.number(&pb.Pods, l.Pods)
+}
+
+func (t *objectTables) pod(pb *wirepb.Pods, p *state.Pod, back *uint64) {
+	r := t.of(state.KindPod)
+	r.back(&pb.Back, back)
+	r.ref(&pb.Namespace, &p.Namespace)
+	r.ref(&pb.Name, &p.Name)
+	r.ref(&pb.Node, &p.Node)
+	enum(r, &pb.Phase, &p.Phase, state.PodFailed)
+	r.ref(&pb.Reason, &p.Reason)
+	r.ref(&pb.Message, &p.Message)
+	list(r, &pb.PodIps, &pb.PodIpsAddress, &p.PodIPs, 1, func(a *string) { r.address(&pb.PodIpsAddress, a) })
+	r.flag(&pb.HostNetwork, &p.HostNetwork)
+	enum(r, &pb.QosClass, &p.QOSClass, state.BestEffort)
+	r.flag(&pb.Terminating, &p.Terminating)
+	r.time(&pb.CreatedAt, &p.CreatedAt)
+	r.ref(&pb.OwnerKind, &p.Owner.Kind)
+	r.ref(&pb.OwnerName, &p.Owner.Name)
+	r.amount(&pb.Requested, &p.Requested)
+	r.amount(&pb.Limits, &p.Limits)
+	list(r, &pb.Storage, &pb.StorageClaim, &p.Storage, 3, func(v *state.Volume) {
+		r.ref(&pb.StorageClaim, &v.Claim)
+		v.CapacityBytes = r.number(&pb.StorageCapacityBytes, v.CapacityBytes)
+		r.ref(&pb.StorageMountPath, &v.MountPath)
+	})
+	r.time(&pb.UnschedulableSince, &p.UnschedulableSince)
+}
+
+func (t *objectTables) container(pb *wirepb.Containers, c *state.Container, back *uint64, slot *uint32) {
+	r := t.of(state.KindContainer)
+	r.back(&pb.Back, back)
+	r.slot(&pb.Slot, slot)
+	r.ref(&pb.Namespace, &c.Namespace)
+	r.ref(&pb.Pod, &c.Pod)
+	r.ref(&pb.Name, &c.Name)
+	enum(r, &pb.Kind, &c.Kind, state.Ephemeral)
+	r.ref(&pb.Node, &c.Node)
+	r.ref(&pb.Image, &c.Image)
+	r.ref(&pb.ImageId, &c.ImageID)
+	enum(r, &pb.State, &c.State, state.Terminated)
+	r.ref(&pb.Reason, &c.Reason)
+	r.ref(&pb.Message, &c.Message)
+	number(r, &pb.ExitCode, &c.ExitCode, math.MinInt32, math.MaxInt32)
+	r.flag(&pb.Ready, &c.Ready)
+	number(r, &pb.Restarts, &c.Restarts, math.MinInt32, math.MaxInt32)
+	r.time(&pb.StartedAt, &c.StartedAt)
+	r.time(&pb.FinishedAt, &c.FinishedAt)
+	r.time(&pb.WaitingSince, &c.WaitingSince)
+	optional(r, &pb.Last, &pb.LastReason, &c.Last, 3, func(l *state.LastTermination) {
+		r.ref(&pb.LastReason, &l.Reason)
+		number(r, &pb.LastExitCode, &l.ExitCode, math.MinInt32, math.MaxInt32)
+		r.time(&pb.LastFinishedAt, &l.FinishedAt)
+	})
+	r.amount(&pb.Requests, &c.Requests)
+	r.amount(&pb.Limits, &c.Limits)
+}
+
+func (t *objectTables) port(pb *wirepb.Ports, own *wirepb.Targets, p *state.Port, back *uint64) {
+	r := t.of(state.KindPort)
+	r.back(&pb.Back, back)
+	r.ref(&pb.Node, &p.Node)
+	r.address(&pb.Address, &p.Address)
+	enum(r, &pb.Protocol, &p.Protocol, state.SCTP)
+	number(r, &pb.Port, &p.Port, 0, math.MaxUint16)
+	enum(r, &pb.Kind, &p.Kind, state.Kubelet)
+	r.ref(&pb.Namespace, &p.Namespace)
+	r.ref(&pb.Service, &p.Service)
+	optional(r, &pb.ServicePort, &pb.ServicePortName, &p.ServicePort, 2, func(s *state.ServicePort) {
+		r.ref(&pb.ServicePortName, &s.Name)
+		number(r, &pb.ServicePortPort, &s.Port, 0, math.MaxUint16)
+	})
+	r.ref(&pb.Pod, &p.Pod)
+	enum(r, &pb.ExternalTrafficPolicy, &p.ExternalTrafficPolicy, state.TrafficPolicyLocal)
+	hasOwn := p.Target != nil
+	r.flag(&pb.OwnTarget, &hasOwn)
+	if !hasOwn {
+		return
+	}
+	if !r.writing {
+		p.Target = &state.Target{}
+	}
+	var none uint64
+	t.own.begin()
+	t.own.target(own, p.Target, &none)
+}
+
+func (r *rows) target(pb *wirepb.Targets, o *state.Target, back *uint64) {
+	r.back(&pb.Back, back)
+	r.ref(&pb.ServiceNamespace, &o.ServiceNamespace)
+	r.ref(&pb.Service, &o.Service)
+	r.ref(&pb.ServicePort, &o.ServicePort)
+	enum(r, &pb.Protocol, &o.Protocol, state.SCTP)
+	list(r, &pb.Addresses, &pb.AddressesAddress, &o.Addresses, 1, func(a *string) { r.address(&pb.AddressesAddress, a) })
+	r.ref(&pb.Namespace, &o.Namespace)
+	r.ref(&pb.Pod, &o.Pod)
+	r.ref(&pb.Container, &o.Container)
+	number(r, &pb.ContainerPort, &o.ContainerPort, 0, math.MaxUint16)
+	r.ref(&pb.Node, &o.Node)
+	r.flag(&pb.Ready, &o.Ready)
+	r.flag(&pb.Serving, &o.Serving)
+	r.flag(&pb.Terminating, &o.Terminating)
+}
+
+func (r *rows) key(pb *wirepb.Keys, k *state.Key) {
+	r.begin()
+	kind := r.whole(&pb.Kind, int64(k.Kind))
+	if kind < 0 || kind >= int64(state.NumKinds) {
+		r.fail("a key of kind %d", kind)
+		kind = 0
+	}
+	k.Kind = state.Kind(kind)
+	enum(r, &pb.Protocol, &k.Protocol, state.SCTP)
+	enum(r, &pb.PortKind, &k.PortKind, state.Kubelet)
+	number(r, &pb.Port, &k.Port, 0, math.MaxUint16)
+	r.ref(&pb.Namespace, &k.Namespace)
+	r.ref(&pb.Name, &k.Name)
+	r.ref(&pb.Sub, &k.Sub)
+	r.ref(&pb.Node, &k.Node)
+	r.address(&pb.Address, &k.Address)
+}

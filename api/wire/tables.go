@@ -1,0 +1,180 @@
+package wire
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+// tables are what the columns of one message refer to: strings, resources, and the
+// time from which times count. Who writes fills them, who reads has them filled.
+type tables struct {
+	writing bool
+	base    state.Time
+	// strings and resources by number, and where each was written, its number.
+	strings         []string
+	resources       []state.Resources
+	stringNumbers   map[string]int64
+	resourceNumbers map[plainResources]int64
+	// size is roughly how many bytes the strings and resources written so far take.
+	size int
+	// err is the first thing that was read and cannot be.
+	err error
+}
+
+// plainResources are Resources without extended ones, which are seldom and are
+// written each time.
+type plainResources struct{ cpu, memory, storage, pods int64 }
+
+func (t *tables) fail(format string, args ...any) {
+	if t.err == nil {
+		t.err = fmt.Errorf(format, args...)
+	}
+}
+
+// numberOf is a string's number, which it is given where it has none.
+func (t *tables) numberOf(s string) int64 {
+	if n, ok := t.stringNumbers[s]; ok {
+		return n
+	}
+	text := cut(s, maxString)
+	if !utf8.ValidString(text) {
+		text = strings.ToValidUTF8(text, "\uFFFD")
+	}
+	t.strings = append(t.strings, text)
+	t.size += len(text) + 2
+	n := int64(len(t.strings) - 1)
+	t.stringNumbers[s] = n
+	return n
+}
+
+func (t *tables) stringAt(n int64) string {
+	if n < 0 || n >= int64(len(t.strings)) {
+		t.fail("string %d of %d", n, len(t.strings))
+		return ""
+	}
+	return t.strings[n]
+}
+
+func (t *tables) numberOfResources(r state.Resources) int64 {
+	plain := plainResources{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods}
+	if len(r.Extended) == 0 {
+		if n, ok := t.resourceNumbers[plain]; ok {
+			return n
+		}
+		t.resourceNumbers[plain] = int64(len(t.resources))
+	}
+	t.resources = append(t.resources, r)
+	t.size += 16
+	return int64(len(t.resources) - 1)
+}
+
+// The fields that refer to the tables.
+
+func (r *rows) ref(values *[]int64, field *string) {
+	if r.writing {
+		r.number(values, r.numberOf(*field))
+		return
+	}
+	*field = r.stringAt(r.number(values, 0))
+}
+
+func (r *rows) amount(values *[]int64, field *state.Resources) {
+	if r.writing {
+		r.number(values, r.numberOfResources(*field))
+		return
+	}
+	n := r.number(values, 0)
+	if n < 0 || n >= int64(len(r.resources)) {
+		r.fail("resources %d of %d", n, len(r.resources))
+		n = 0
+	}
+	*field = r.resources[n]
+}
+
+func (r *rows) time(values *[]int64, field *state.Time) {
+	if r.writing {
+		var n int64
+		if *field != 0 {
+			n = int64(*field - r.base)
+		}
+		r.number(values, n)
+		return
+	}
+	*field = 0
+	if n := r.number(values, 0); n != 0 {
+		*field = r.base + state.Time(n)
+	}
+}
+
+// address moves an address: IPv4 by its bits, anything else as a string.
+func (r *rows) address(values *[]int64, field *string) {
+	if !r.writing {
+		*field = r.addressAt(r.number(values, 0))
+		return
+	}
+	if bits, ok := ipv4(*field); ok {
+		r.number(values, int64(bits)<<1|1)
+		return
+	}
+	r.number(values, r.numberOf(*field)<<1)
+}
+
+func (t *tables) addressAt(n int64) string {
+	switch {
+	case n&1 == 0:
+		return t.stringAt(n >> 1)
+	case n < 0 || n>>1 > math.MaxUint32:
+		t.fail("address %d", n)
+		return ""
+	}
+	bits := uint32(n >> 1)
+	return netip.AddrFrom4([4]byte{byte(bits >> 24), byte(bits >> 16), byte(bits >> 8), byte(bits)}).String()
+}
+
+// ipv4 is the bits of an IPv4 address in its canonical form.
+func ipv4(s string) (bits uint32, ok bool) {
+	ip, err := netip.ParseAddr(s)
+	if err != nil || !ip.Is4() {
+		return 0, false
+	}
+	b := ip.As4()
+	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3]), true
+}
+
+// extended is one extended resource as a row has it.
+type extended struct {
+	name   string
+	amount int64
+}
+
+// resourceRow moves one row of the table resources.
+func (r *rows) resourceRow(pb *wirepb.Resources, field *state.Resources) {
+	r.begin()
+	field.CPUMillis = r.whole(&pb.CpuMillis, field.CPUMillis)
+	field.MemoryBytes = r.number(&pb.MemoryBytes, field.MemoryBytes)
+	field.EphemeralStorageBytes = r.number(&pb.EphemeralStorageBytes, field.EphemeralStorageBytes)
+	field.Pods = r.number(&pb.Pods, field.Pods)
+	var more []extended
+	for _, name := range slices.Sorted(maps.Keys(field.Extended)) {
+		more = append(more, extended{name, field.Extended[name]})
+	}
+	list(r, &pb.Extended, &pb.ExtendedName, &more, 2, func(e *extended) {
+		r.ref(&pb.ExtendedName, &e.name)
+		e.amount = r.number(&pb.ExtendedAmount, e.amount)
+	})
+	if r.writing || len(more) == 0 {
+		return
+	}
+	field.Extended = make(map[string]int64, len(more))
+	for _, e := range more {
+		field.Extended[e.name] = e.amount
+	}
+}
