@@ -85,7 +85,7 @@ func (t *objectTables) nodeLoad(pb *wirepb.NodeLoads, l *state.NodeLoad, back *u
 	r.ref(&pb.Node, &l.Node)
 	r.amount(&pb.Requested, &l.Requested)
 	r.amount(&pb.Limits, &l.Limits)
-	l.Pods = r.number(&pb.Pods, l.Pods)
+	number(r, &pb.Pods, &l.Pods, math.MinInt64, math.MaxInt64)
 }
 
 func (t *objectTables) pod(pb *wirepb.Pods, p *state.Pod, back *uint64) {
@@ -108,7 +108,7 @@ func (t *objectTables) pod(pb *wirepb.Pods, p *state.Pod, back *uint64) {
 	r.amount(&pb.Limits, &p.Limits)
 	list(r, &pb.Storage, &pb.StorageClaim, &p.Storage, 3, func(v *state.Volume) {
 		r.ref(&pb.StorageClaim, &v.Claim)
-		v.CapacityBytes = r.number(&pb.StorageCapacityBytes, v.CapacityBytes)
+		number(r, &pb.StorageCapacityBytes, &v.CapacityBytes, math.MinInt64, math.MaxInt64)
 		r.ref(&pb.StorageMountPath, &v.MountPath)
 	})
 	r.time(&pb.UnschedulableSince, &p.UnschedulableSince)
@@ -196,7 +196,9 @@ func (r *rows) key(pb *wirepb.Keys, k *state.Key) {
 		r.fail("a key of kind %d", kind)
 		kind = 0
 	}
-	k.Kind = state.Kind(kind)
+	if !r.writing {
+		k.Kind = state.Kind(kind)
+	}
 	enum(r, &pb.Protocol, &k.Protocol, state.SCTP)
 	enum(r, &pb.PortKind, &k.PortKind, state.Kubelet)
 	number(r, &pb.Port, &k.Port, 0, math.MaxUint16)

@@ -41,7 +41,7 @@ func NewReceiver(epoch uint64, held *state.State) *Receiver {
 	if held == nil || held.Epoch != epoch {
 		held = &state.State{Epoch: epoch}
 	}
-	r := &Receiver{held: held, hash: HashState(held)}
+	r := &Receiver{held: held, hash: hashOf(held)}
 	r.begin()
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -324,4 +325,24 @@ func TestUsageSurvivesNodesThatComeAndGo(t *testing.T) {
 		}
 		sent, held = next, got
 	}
+}
+
+// A state that is encoded is read by others at the same time: see it with -race.
+func TestEncodingTouchesNothing(t *testing.T) {
+	w := statetest.New(3, 5, 50)
+	held := w.State
+	w.Step(20)
+	s, removes := w.State, deltaOf(held, w.State).Removes
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if _, err := codec.EncodeSnapshot(s, 1); err != nil {
+				t.Error(err)
+			}
+			if _, err := codec.EncodeAgent(&Delta{From: held.Seq, To: s.Seq, Removes: removes}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
 }

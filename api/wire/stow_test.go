@@ -1,0 +1,124 @@
+package wire
+
+import (
+	"reflect"
+	"testing"
+
+	"rollcall.dev/rollcall/api/state/statetest"
+)
+
+func TestStowedObjectsComeBackAsTheyWere(t *testing.T) {
+	for seed := range uint64(20) {
+		w := statetest.New(seed, 1+int(seed), 20*int(seed))
+		w.Sample(1_790_000_000)
+		r := NewReceiver(w.State.Epoch, nil)
+		takeSnapshot(t, r, w.State)
+		held := take(t, r, bookmarkOf(w.State))
+		away, err := r.Stow(codec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if away.Seq != held.Seq || !away.SameObjects(held) || !reflect.DeepEqual(entries(away), entries(held)) {
+			t.Fatalf("seed %d: the objects are others", seed)
+		}
+	}
+}
+
+func TestReceiverGoesOnWithStowedObjects(t *testing.T) {
+	w := statetest.New(1, 5, 100)
+	r := NewReceiver(w.State.Epoch, nil)
+	takeSnapshot(t, r, w.State)
+	take(t, r, bookmarkOf(w.State))
+	for range 5 {
+		away, err := r.Stow(codec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := take(t, r, bookmarkOf(w.State)); again.Restow() != again || !again.SameObjects(away) {
+			t.Fatal("a bookmark alone fetched what was stowed")
+		}
+		prev := w.State
+		w.Step(3)
+		take(t, r, deltaOf(prev, w.State))
+		if got := take(t, r, bookmarkOf(w.State)); !reflect.DeepEqual(entries(got), entries(w.State)) {
+			t.Fatal("a delta on stowed objects leads elsewhere")
+		}
+	}
+}
+
+func TestWhatWasFetchedIsStowedAgain(t *testing.T) {
+	w := statetest.New(1, 5, 100)
+	r := NewReceiver(w.State.Epoch, nil)
+	takeSnapshot(t, r, w.State)
+	take(t, r, bookmarkOf(w.State))
+	away, err := r.Stow(codec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := entries(away)
+	again, err := r.Stow(codec)
+	if err != nil || again == away || again.Restow() != again {
+		t.Fatalf("%v, %v; want another State of which nothing is fetched", again, err)
+	}
+	if !reflect.DeepEqual(entries(again), want) {
+		t.Error("the objects are others")
+	}
+}
+
+func TestSnapshotOfStowedObjectsIsTheirs(t *testing.T) {
+	w := statetest.New(1, 5, 100)
+	r := NewReceiver(w.State.Epoch, nil)
+	takeSnapshot(t, r, w.State)
+	take(t, r, bookmarkOf(w.State))
+	if _, err := r.Stow(codec); err != nil {
+		t.Fatal(err)
+	}
+	// What is no object moves on.
+	later := bookmarkOf(w.State)
+	later.Seq += 5
+	away := take(t, r, later)
+	frames, hash, err := codec.SnapshotOf(away)
+	if err != nil || hash != HashState(w.State) || away.Restow() != away {
+		t.Fatalf("hash %x, %v; want %x, without a look at the objects", hash, err, HashState(w.State))
+	}
+	other := NewReceiver(w.State.Epoch, nil)
+	for _, frame := range frames {
+		m, err := codec.DecodeAgent(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Take(m, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := take(t, other, later); got.Seq != later.Seq || !reflect.DeepEqual(entries(got), entries(w.State)) {
+		t.Error("the snapshot gives something else")
+	}
+}
+
+func BenchmarkStow300Containers(b *testing.B) {
+	w := statetest.New(1, 5, 150)
+	b.ReportAllocs()
+	for b.Loop() {
+		r := NewReceiver(w.State.Epoch, w.State)
+		away, err := r.Stow(codec)
+		if err != nil || away.Count() == 0 {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFetch300Containers(b *testing.B) {
+	w := statetest.New(1, 5, 150)
+	r := NewReceiver(w.State.Epoch, w.State)
+	away, err := r.Stow(codec)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for range away.Pods() {
+		}
+		away = away.Restow()
+	}
+}
