@@ -126,6 +126,7 @@ type master struct {
 	conn     *websocket.Conn
 	hello    *wire.Hello
 	granted  *wire.Granted
+	in, out  wire.Seal
 	receiver *wire.Receiver
 }
 
@@ -153,7 +154,7 @@ func (m *master) say(msg wire.MasterMessage) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if err := m.conn.Write(m.t.Context(), websocket.MessageBinary, frame); err != nil {
+	if err := m.conn.Write(m.t.Context(), websocket.MessageBinary, m.out.Close(frame)); err != nil {
 		m.t.Fatal(err)
 	}
 }
@@ -164,6 +165,9 @@ func (m *master) read() wire.AgentMessage {
 	defer cancel()
 	_, frame, err := m.conn.Read(ctx)
 	if err != nil {
+		m.t.Fatal(err)
+	}
+	if frame, err = m.in.Open(frame); err != nil {
 		m.t.Fatal(err)
 	}
 	msg, err := wire.NewCodec().DecodeAgent(frame)

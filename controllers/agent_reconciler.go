@@ -28,16 +28,32 @@ type agentReconciler struct {
 
 // Reconcile makes the status of one ClusterAgent true.
 func (r *agentReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	agent, err := readAgent(ctx, r.client, request.Name)
-	if err != nil {
+	agent, err := r.register(ctx, request.Name)
+	if err != nil || agent == nil {
 		return reconcile.Result{}, err
 	}
-	if agent == nil {
-		r.leave(request.Name)
-		return reconcile.Result{}, nil
-	}
-	r.tell(agent)
 	return r.write(ctx, agent, decideAgent(r.gather(agent)))
+}
+
+// Register tells session of one ClusterAgent, and writes nothing: at a master's start
+// no cluster has to wait until the status of all those before it is written.
+func (r *agentReconciler) Register(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	_, err := r.register(ctx, request.Name)
+	return reconcile.Result{}, err
+}
+
+// register reads a ClusterAgent and tells session of it; nil: it is gone.
+func (r *agentReconciler) register(ctx context.Context, name string) (*v1alpha1.ClusterAgent, error) {
+	agent, err := readAgent(ctx, r.client, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case agent == nil:
+		r.leave(name)
+	default:
+		r.tell(agent)
+	}
+	return agent, nil
 }
 
 // readAgent is a ClusterAgent of the cache; nil where it is not registered, or no more.

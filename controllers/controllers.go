@@ -63,6 +63,9 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	events := &events{from: sessions.Events}
 	writer := statusWriter{client: c, metrics: newMetrics(o.Metrics)}
 	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, pace: newPace(agentBurst)}
+	if err := addRegistration(mgr, agents); err != nil {
+		return fmt.Errorf("add the registration of ClusterAgents: %w", err)
+	}
 	if err := addAgents(mgr, agents, events); err != nil {
 		return fmt.Errorf("add the reconciler of ClusterAgents: %w", err)
 	}
@@ -86,6 +89,14 @@ func newClient(mgr manager.Manager) (client.Client, error) {
 		FieldOwner: fieldOwner,
 		Cache:      &client.CacheOptions{Reader: mgr.GetCache(), EnableReadYourWritesConsistency: new(true)},
 	})
+}
+
+// addRegistration has session told of ClusterAgents that are made, changed or deleted.
+func addRegistration(mgr manager.Manager, r *agentReconciler) error {
+	return builder.ControllerManagedBy(mgr).Named("registration").
+		For(&v1alpha1.ClusterAgent{}, builder.WithPredicates(specChanged)).
+		WithOptions(controllerOptions).
+		Complete(reconcile.Func(r.Register))
 }
 
 // addAgents has ClusterAgents reconciled when one is made, changed or deleted, or one

@@ -15,7 +15,9 @@ import (
 type flusher struct {
 	peer      *peer
 	encodings *encodings
-	began     time.Time
+	// snapshotSent is called after a whole snapshot.
+	snapshotSent func()
+	began        time.Time
 
 	// seq is what the master holds, if it holds anything of this epoch.
 	seq  uint64
@@ -29,8 +31,8 @@ type flusher struct {
 
 // newFlusher begins at the base that the master says it holds. One of another
 // epoch is none.
-func newFlusher(p *peer, e *encodings, began time.Time, base *wire.Base, v *snapshot.Version) flusher {
-	f := flusher{peer: p, encodings: e, began: began}
+func newFlusher(p *peer, e *encodings, snapshotSent func(), began time.Time, base *wire.Base, v *snapshot.Version) flusher {
+	f := flusher{peer: p, encodings: e, snapshotSent: snapshotSent, began: began}
 	if base != nil && base.Epoch == v.State.Epoch {
 		f.seq, f.held = base.Seq, true
 		f.usage = v.Reading(base.Usage)
@@ -81,7 +83,13 @@ func (f *flusher) sendSnapshot(ctx context.Context, s *state.State) error {
 	if err != nil {
 		return &ended{wire.EndError, err.Error()}
 	}
-	return f.peer.writeAll(ctx, frames)
+	if err := f.peer.writeAll(ctx, frames); err != nil {
+		return err
+	}
+	if f.snapshotSent != nil {
+		f.snapshotSent()
+	}
+	return nil
 }
 
 func (f *flusher) sendUsage(ctx context.Context, u *state.Usage) error {

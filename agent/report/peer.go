@@ -16,9 +16,11 @@ const maxCloseReason = 123
 
 // peer is a connected master: messages out of and into frames.
 type peer struct {
-	conn  *websocket.Conn
-	codec *wire.Codec
-	sent  prometheus.Counter
+	conn *websocket.Conn
+	// in and out are the seals of the two directions.
+	in, out wire.Seal
+	codec   *wire.Codec
+	sent    prometheus.Counter
 	// written is how many bytes of frames were sent.
 	written int
 
@@ -69,6 +71,10 @@ func (p *peer) receive(ctx context.Context) (wire.MasterMessage, error) {
 	case kind != websocket.MessageBinary:
 		return nil, &violation{websocket.StatusUnsupportedData, "frames are binary"}
 	}
+	frame, err = p.in.Open(frame)
+	if err != nil {
+		return nil, protocolError("%v", err)
+	}
 	m, err := wire.DecodeMaster(frame)
 	if err != nil {
 		return nil, protocolError("%v", err)
@@ -99,7 +105,7 @@ func (p *peer) writeAll(ctx context.Context, frames [][]byte) error {
 func (p *peer) write(ctx context.Context, frame []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, wire.WriteTimeout)
 	defer cancel()
-	if err := p.conn.Write(ctx, websocket.MessageBinary, frame); err != nil {
+	if err := p.conn.Write(ctx, websocket.MessageBinary, p.out.Close(frame)); err != nil {
 		return fmt.Errorf("write to master: %w", err)
 	}
 	p.written += len(frame)

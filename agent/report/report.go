@@ -50,6 +50,9 @@ type Config struct {
 	ReadNodes func(context.Context) (state.Sample, error)
 	// MinRequestPeriod and MaxSession are what is granted at most.
 	MinRequestPeriod, MaxSession time.Duration
+	// SnapshotSent is called after a whole snapshot was sent, which takes memory that is
+	// not needed again soon; nil: nothing is.
+	SnapshotSent func()
 	// MaxHolders is how many masters are reported to at once; 0: DefaultMaxHolders.
 	MaxHolders int
 	Log        *slog.Logger

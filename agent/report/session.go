@@ -28,7 +28,7 @@ func newSession(h *Handler, p *peer, c *caller, asked *wire.Report, granted wire
 	return &session{
 		peer: p, caller: c, snapshot: h.cfg.Snapshot, useUsage: h.cfg.UseUsage,
 		granted: granted, maxSession: h.cfg.MaxSession,
-		flusher: newFlusher(p, h.encodings, began, asked.Base, h.cfg.Snapshot.Current()),
+		flusher: newFlusher(p, h.encodings, h.cfg.SnapshotSent, began, asked.Base, h.cfg.Snapshot.Current()),
 	}
 }
 

@@ -105,6 +105,7 @@ type master struct {
 	t        *testing.T
 	conn     *websocket.Conn
 	codec    *wire.Codec
+	in, out  wire.Seal
 	hello    *wire.Hello
 	receiver *wire.Receiver
 	silent   bool // it acknowledges nothing
@@ -146,7 +147,7 @@ func (m *master) say(msg wire.MasterMessage) {
 
 func (m *master) raw(kind websocket.MessageType, frame []byte) {
 	m.t.Helper()
-	if err := m.conn.Write(context.Background(), kind, frame); err != nil {
+	if err := m.conn.Write(context.Background(), kind, m.out.Close(frame)); err != nil {
 		m.t.Fatalf("say: %v", err)
 	}
 }
@@ -163,6 +164,9 @@ func (m *master) read() wire.AgentMessage {
 func (m *master) tryRead() (wire.AgentMessage, error) {
 	_, frame, err := m.conn.Read(context.Background())
 	if err != nil {
+		return nil, err
+	}
+	if frame, err = m.in.Open(frame); err != nil {
 		return nil, err
 	}
 	return m.codec.DecodeAgent(frame)

@@ -40,8 +40,11 @@ func Equal(a, b Object) bool { return a == b || reflect.DeepEqual(a, b) }
 
 // compare calls f for every key of either; chunks that both share are passed over.
 func compare(prev, next *State, f func(before, after Entry)) {
-	for kind := range prev.tables {
-		a, b := cursor{chunks: prev.tables[kind].chunks}, cursor{chunks: next.tables[kind].chunks}
+	if prev.SameObjects(next) {
+		return
+	}
+	for kind := range NumKinds {
+		a, b := cursor{chunks: prev.contents.table(kind).chunks}, cursor{chunks: next.contents.table(kind).chunks}
 		for !a.done() || !b.done() {
 			if skipShared(&a, &b) {
 				continue

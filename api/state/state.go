@@ -56,36 +56,36 @@ type State struct {
 	Usage    *Usage
 	Sections [NumSections]Section
 
-	tables [NumKinds]table
+	contents contents
 }
 
 // Len is the number of objects of a kind.
-func (s *State) Len(kind Kind) int { return s.tables[kind].len }
+func (s *State) Len(kind Kind) int { return s.contents.len(kind) }
 
 // Count is the number of objects of all kinds, as a bookmark has it.
 func (s *State) Count() int {
 	n := 0
-	for i := range s.tables {
-		n += s.tables[i].len
+	for kind := range NumKinds {
+		n += s.contents.len(kind)
 	}
 	return n
 }
 
 // Get is the entry under a key.
-func (s *State) Get(k Key) (Entry, bool) { return s.tables[k.Kind].get(k) }
+func (s *State) Get(k Key) (Entry, bool) { return s.contents.table(k.Kind).get(k) }
 
 // Entries yields all entries of a kind in key order.
-func (s *State) Entries(kind Kind) iter.Seq[Entry] { return s.tables[kind].all() }
+func (s *State) Entries(kind Kind) iter.Seq[Entry] { return s.contents.table(kind).all() }
 
 // From yields the entries of k's kind at or after k in key order.
-func (s *State) From(k Key) iter.Seq[Entry] { return s.tables[k.Kind].from(k) }
+func (s *State) From(k Key) iter.Seq[Entry] { return s.contents.table(k.Kind).from(k) }
 
 // ChangedSince yields the entries of all kinds whose seq is above since, kind by
 // kind and in key order.
 func (s *State) ChangedSince(since uint64) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		for i := range s.tables {
-			for e := range s.tables[i].changedSince(since, false) {
+		for kind := range NumKinds {
+			for e := range s.contents.table(kind).changedSince(since, false) {
 				if !yield(e) {
 					return
 				}
@@ -196,7 +196,9 @@ func Apply(held *State, d Delta) (*State, error) {
 		if twice := firstTwice(edits[kind]); twice != nil {
 			return nil, fmt.Errorf("apply delta: %s %+v is in it twice", twice.Kind, *twice)
 		}
-		next.tables[kind] = next.tables[kind].with(edits[kind])
+	}
+	if len(d.Upserts)+len(d.Removes) > 0 {
+		next.contents = held.contents.with(&edits)
 	}
 	if d.Usage != nil {
 		next.Usage = d.Usage

@@ -97,6 +97,21 @@ func Summarize(s *State, now time.Time) Summary {
 	return sum
 }
 
+// Resummarize is Summarize of s, given the summary of a State before it. Where nothing
+// but usage differs it looks at no object.
+func Resummarize(sum Summary, before, s *State, now time.Time) Summary {
+	if !s.SameObjects(before) || !sum.Ripens.IsZero() && !now.Before(sum.Ripens) {
+		return Summarize(s, now)
+	}
+	if s.Usage != before.Usage {
+		sum.Used = nil
+		for slot := range s.nodeSlots {
+			sum.addUsed(s.Usage.Of(slot))
+		}
+	}
+	return sum
+}
+
 func (sum *Summary) countNodes(s *State) {
 	for e := range s.Entries(KindNode) {
 		n := e.Object.(*Node)

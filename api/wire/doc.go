@@ -34,6 +34,13 @@
 // (RFC 8878) with its content size and without a dictionary, which holds the message.
 // It is not nested. A master's messages are never compressed.
 //
+// On a connection each frame is followed, in the same websocket message, by a seal of
+// four bytes: the CRC-32C, little endian, of all frames that this side has sent on the
+// connection so far, this one's included, each behind its length in four bytes, little
+// endian. A message that was lost, doubled, moved or harmed breaks the seal, whatever it
+// says. Between TLS and the codec nothing should do so; that nothing did is what makes a
+// report worth believing. Where frames are stored they have no seal.
+//
 // Bounds hold before memory is taken: MaxFrame and MaxMasterFrame for a frame as it
 // comes, MaxMessage for what it decompresses to, and the counts and lengths in
 // limits.go. A message beyond one of them is as if it could not be decoded.
@@ -106,7 +113,7 @@
 //
 // What does not fit — a Delta from elsewhere, a chunk that does not follow, a second
 // Snapshot or Delta before a Bookmark, differences to a reading that is not held,
-// another count or hash, a frame that cannot be decoded — is never repaired: the
+// another count or hash, a broken seal, a frame that cannot be decoded — is never repaired: the
 // receiver closes with CloseResync and begins anew without a base, at most three times
 // in ten minutes.
 //

@@ -29,11 +29,14 @@ const (
 
 // Bounds, checked before memory is taken.
 const (
-	// MaxFrame is the largest frame from an agent, and the master's read limit.
+	// MaxFrame is the largest frame from an agent with its seal, and the master's read
+	// limit.
 	MaxFrame = 4 << 20
-	// MaxMessage is the largest message that a frame may decompress to.
-	MaxMessage = 4 << 20
-	// MaxMasterFrame is the largest frame from a master, and the agent's read limit.
+	// MaxMessage is the largest message, which a frame may hold as it is or decompress
+	// to.
+	MaxMessage = MaxFrame - 1<<10
+	// MaxMasterFrame is the largest frame from a master with its seal, and the agent's
+	// read limit.
 	MaxMasterFrame = 16 << 10
 	// MaxUnacked is how much an agent has on its way without an Ack when it begins a
 	// flush, in bytes of frames.
@@ -42,9 +45,9 @@ const (
 	compressFrom = 256
 	// chunkTarget is where an agent begins the next chunk of a snapshot, before it is
 	// compressed.
-	chunkTarget = 512 << 10
+	chunkTarget = 160 << 10
 	// chunkWindow is how far back an agent's encoder looks.
-	chunkWindow = 1 << 20
+	chunkWindow = 256 << 10
 	// maxMessageObjects is how many objects one message may have: columns in which
 	// nothing changes cost next to nothing, but what they become does.
 	maxMessageObjects = 1 << 16

@@ -20,11 +20,13 @@ func (r *Receiver) Stow(c *Codec) (*state.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stow objects: %w", err)
 	}
-	return r.StowAs(c, frames), nil
+	r.held = r.StowAs(c, frames).Restow()
+	return r.held, nil
 }
 
 // StowAs is Stow where the frames are there: those of the snapshot that r took in, if
-// no object changed since. They must not be changed any more.
+// no object changed since. They must not be changed any more. The objects are let go of
+// with Restow only: they were just made, and may be looked at.
 func (r *Receiver) StowAs(c *Codec, frames [][]byte) *state.State {
 	away := &stowage{codec: c, frames: frames, epoch: r.held.Epoch, mark: Bookmark{Seq: r.held.Seq, Count: r.held.Count(), Hash: r.hash}}
 	r.held = r.held.Stow(away)

@@ -95,7 +95,7 @@ func TestTheHubsClientCAFollowsItsConfigMap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := newHubCA(client, slog.New(slog.NewTextHandler(&log, nil)))
+	hub := newHubCA(client.CoreV1().RESTClient(), slog.New(slog.NewTextHandler(&log, nil)))
 	if _, ok := hub.options(); ok || hub.pending() == nil {
 		t.Error("certificates are accepted before anything was read")
 	}

@@ -9,10 +9,13 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/client-go/kubernetes"
+	authentication "k8s.io/client-go/kubernetes/typed/authentication/v1"
+	authorization "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	core "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
 
 	"rollcall.dev/rollcall/master/httpapi"
 )
@@ -46,8 +49,7 @@ type Config struct {
 // Guard tells who asks and what they may see. New makes one.
 type Guard struct {
 	authenticate authenticator.Request
-	audiences    authenticator.Audiences
-	authorize    func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error)
+	authorize    authorize
 	authorities  authorities
 }
 
@@ -66,22 +68,33 @@ var errNoAnswer = fmt.Errorf("%w: the hub's API server does not say who may see 
 // New is a Guard; it starts nothing.
 func New(c Config) (*Guard, error) {
 	hub := rest.CopyConfig(c.Hub)
-	hub.QPS, hub.Burst = questionQPS, questionBurst
-	client, err := kubernetes.NewForConfig(hub)
+	hub.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(questionQPS, questionBurst)
+	identities, err := authentication.NewForConfig(hub)
+	if err != nil {
+		return nil, fmt.Errorf("prepare to ask the hub who clients are: %w", err)
+	}
+	rights, err := authorization.NewForConfig(hub)
 	if err != nil {
 		return nil, fmt.Errorf("prepare to ask the hub who may see what: %w", err)
 	}
-	g := &Guard{audiences: c.TokenAudiences}
+	g := &Guard{authorize: newAuthorizer(rights.SubjectAccessReviews(), c.trouble())}
 	if g.authorities, err = c.authorities(); err != nil {
 		return nil, err
 	}
-	if g.authenticate, err = newAuthenticator(client, g.authorities.options); err != nil {
-		return nil, fmt.Errorf("prepare authentication: %w", err)
-	}
-	if g.authorize, err = newAuthorizer(client); err != nil {
-		return nil, fmt.Errorf("prepare authorization: %w", err)
-	}
+	g.authenticate = newAuthenticator(certificates{g.authorities.options}, tokens{
+		hub: identities.TokenReviews(), audiences: c.TokenAudiences, answers: newAnswers[*authenticator.Response](), trouble: c.trouble(),
+	})
 	return g, nil
+}
+
+// trouble logs why the hub gave no answer, now and then: each request may be another.
+func (c *Config) trouble() func(error) {
+	sometimes, log := &rate.Sometimes{First: 1, Interval: remembered}, c.Log
+	return func(err error) {
+		sometimes.Do(func() {
+			log.Warn("the hub does not say who may see what, so nobody who needs to be asked for is let in", "error", err)
+		})
+	}
 }
 
 func (c *Config) authorities() (authorities, error) {
@@ -93,11 +106,11 @@ func (c *Config) authorities() (authorities, error) {
 		return authorities{file.options, func() error { return nil }, func(ctx context.Context) { <-ctx.Done() }}, nil
 	}
 	// Watching has no timeout.
-	client, err := kubernetes.NewForConfig(c.Hub)
+	client, err := core.NewForConfig(c.Hub)
 	if err != nil {
 		return authorities{}, fmt.Errorf("prepare to read the hub's client CA: %w", err)
 	}
-	hub := newHubCA(client, c.Log)
+	hub := newHubCA(client.RESTClient(), c.Log)
 	return authorities{hub.options, hub.pending, hub.run}, nil
 }
 
@@ -109,9 +122,6 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // Identify is httpapi.Identify.
 func (g *Guard) Identify(r *http.Request) (httpapi.Caller, error) {
-	if len(g.audiences) > 0 {
-		r = r.WithContext(authenticator.WithAudiences(r.Context(), g.audiences))
-	}
 	who, ok, err := g.authenticate.AuthenticateRequest(r)
 	switch {
 	case ok:

@@ -70,7 +70,7 @@ func answer(status int, body any) *http.Response {
 }
 
 func (h *fakeHub) config() *rest.Config {
-	return &rest.Config{Host: "http://hub", Transport: h, QPS: -1}
+	return &rest.Config{Host: "http://hub", Transport: h, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 }
 
 func (h *fakeHub) guard(t *testing.T) *Guard {
@@ -168,19 +168,15 @@ func TestAnswersOfTheHubAreRememberedForAWhile(t *testing.T) {
 }
 
 func TestRememberedAnswersAreBounded(t *testing.T) {
-	const bound = 8192
+	const bound = maxAnswers
 	synctest.Test(t, func(t *testing.T) {
 		hub := &fakeHub{}
 		client, err := kubernetes.NewForConfig(hub.config())
 		if err != nil {
 			t.Fatal(err)
 		}
-		authorize, err := newAuthorizer(client)
-		if err != nil {
-			t.Fatal(err)
-		}
 		who := granted{}.caller()
-		who.authorize = authorize
+		who.authorize = newAuthorizer(client.AuthorizationV1().SubjectAccessReviews(), func(error) {})
 		first := httpapi.Access{Verb: "get", Cluster: "first"}
 		for i := range bound + 1 {
 			want := first

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -31,8 +30,8 @@ type hubCA struct {
 	told  string         // the trouble that was logged last
 }
 
-func newHubCA(hub kubernetes.Interface, log *slog.Logger) *hubCA {
-	configMaps := cache.NewListWatchFromClient(hub.CoreV1().RESTClient(), "configmaps", metav1.NamespaceSystem, fields.OneTermEqualSelector("metadata.name", caConfigMap))
+func newHubCA(hub cache.Getter, log *slog.Logger) *hubCA {
+	configMaps := cache.NewListWatchFromClient(hub, "configmaps", metav1.NamespaceSystem, fields.OneTermEqualSelector("metadata.name", caConfigMap))
 	return &hubCA{log: log, informer: cache.NewSharedInformer(configMaps, &corev1.ConfigMap{}, 0)}
 }
 

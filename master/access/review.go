@@ -2,12 +2,14 @@ package access
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
-	"k8s.io/client-go/kubernetes"
+	authorization "k8s.io/client-go/kubernetes/typed/authorization/v1"
 
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/httpapi"
@@ -20,25 +22,56 @@ const (
 	maxName = 253
 )
 
-// newAuthorizer asks the hub, and remembers its last 8,192 answers.
-func newAuthorizer(hub kubernetes.Interface) (func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error), error) {
-	backoff := retries()
-	delegate, err := authorizerfactory.DelegatingAuthorizerConfig{
-		SubjectAccessReviewClient: hub.AuthorizationV1(),
-		AllowCacheTTL:             remembered,
-		DenyCacheTTL:              remembered,
-		WebhookRetryBackoff:       &backoff,
-	}.New()
-	if err != nil {
-		return nil, err
+// authorize says whether the hub allows something.
+type authorize func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error)
+
+// newAuthorizer asks the hub, and remembers its last answers. trouble hears of what it
+// could not answer.
+func newAuthorizer(hub authorization.SubjectAccessReviewInterface, trouble func(error)) authorize {
+	answers := newAnswers[bool]()
+	return func(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		spec := specOf(a)
+		question, err := json.Marshal(spec)
+		if err != nil {
+			return authorizer.DecisionNoOpinion, "", fmt.Errorf("encode a review: %w", err)
+		}
+		allowed, err := answers.to(ctx, question, func(ctx context.Context) (bool, error) {
+			review, err := hub.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
+			return err == nil && review.Status.Allowed && !review.Status.Denied, err
+		})
+		switch {
+		case err != nil:
+			trouble(err)
+			return authorizer.DecisionNoOpinion, "", fmt.Errorf("review access: %w", err)
+		case allowed:
+			return authorizer.DecisionAllow, "", nil
+		}
+		return authorizer.DecisionNoOpinion, "", nil
 	}
-	return delegate.Authorize, nil
+}
+
+// specOf is a question as the hub is asked.
+func specOf(a authorizer.Attributes) authorizationv1.SubjectAccessReviewSpec {
+	who := a.GetUser()
+	spec := authorizationv1.SubjectAccessReviewSpec{User: who.GetName(), UID: who.GetUID(), Groups: who.GetGroups(), Extra: map[string]authorizationv1.ExtraValue{}}
+	for key, values := range who.GetExtra() {
+		spec.Extra[key] = values
+	}
+	if !a.IsResourceRequest() {
+		spec.NonResourceAttributes = &authorizationv1.NonResourceAttributes{Path: a.GetPath(), Verb: a.GetVerb()}
+		return spec
+	}
+	spec.ResourceAttributes = &authorizationv1.ResourceAttributes{
+		Verb: a.GetVerb(), Group: a.GetAPIGroup(), Version: a.GetAPIVersion(),
+		Resource: a.GetResource(), Subresource: a.GetSubresource(), Name: a.GetName(),
+	}
+	return spec
 }
 
 // caller is somebody who is known.
 type caller struct {
 	user      user.Info
-	authorize func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error)
+	authorize authorize
 }
 
 // may is httpapi.Caller.

@@ -92,7 +92,7 @@ func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.talks.Add(1)
 	defer a.talks.Done()
 	conn.SetReadLimit(wire.MaxMasterFrame)
-	k := &talk{agent: a, conn: conn, start: time.Now()}
+	k := &talk{agent: a, conn: conn, start: time.Now(), turn: make(chan struct{}, 1)}
 	defer conn.CloseNow()
 	if script != nil {
 		script(k)
@@ -164,7 +164,10 @@ type talk struct {
 	agent *agent
 	conn  *websocket.Conn
 	start time.Time
-	held  *state.State // what the master has; nil: nothing
+	// in and out are the seals; who sends has the turn.
+	in, out wire.Seal
+	turn    chan struct{}
+	held    *state.State // what the master has; nil: nothing
 	// delay makes Bookmarks look as if they were sent so much earlier.
 	delay time.Duration
 }
@@ -181,7 +184,9 @@ func (k *talk) send(m wire.AgentMessage) bool {
 func (k *talk) sendRaw(frame []byte) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	return k.conn.Write(ctx, websocket.MessageBinary, frame) == nil
+	k.turn <- struct{}{}
+	defer func() { <-k.turn }()
+	return k.conn.Write(ctx, websocket.MessageBinary, k.out.Close(frame)) == nil
 }
 
 // receive is the master's next message, nil where the connection ended.
@@ -189,6 +194,10 @@ func (k *talk) receive() wire.MasterMessage {
 	_, frame, err := k.conn.Read(context.Background())
 	if err != nil {
 		return nil
+	}
+	frame, err = k.in.Open(frame)
+	if err != nil {
+		k.agent.t.Errorf("the master's seal is broken: %v", err)
 	}
 	m, err := wire.DecodeMaster(frame)
 	if err != nil {

@@ -52,6 +52,7 @@ func (s *Sessions) Watch(name string) (release func()) {
 func (m *member) ask(now time.Time) (*Value, <-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.asked = now
 	wanted, _ := m.wanted(now)
 	if until := now.Add(grace(m.spec)); m.barred() == "" && until.After(m.demandUntil) {
 		m.demandUntil = until

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -31,6 +32,8 @@ type reply struct {
 	helloAt time.Time
 	granted *wire.Granted
 	summary *wire.Summary
+	// begun gives back the place at the gate, with an open link.
+	begun   func()
 	at      time.Time // when the answer came
 	term    uint64
 	skew    time.Duration
@@ -40,13 +43,24 @@ type reply struct {
 }
 
 // call dials the agent, hears who it is, asks it to report, and hears the answer.
-// All of that has dialTimeout, from when the gate lets it through.
+// All of that has dialTimeout, from when the gate lets it through. The place at the
+// gate stays taken until the first report of the session that it granted.
 func (s *Sessions) call(ctx context.Context, c call) reply {
 	leave, err := s.gate.enter(ctx, c.urgent)
 	if err != nil {
 		return reply{cancelled: true, skew: c.skew, failure: failed(DialFailed, "%w", err)}
 	}
-	defer leave()
+	r := s.talk(ctx, c)
+	if !r.open() {
+		leave()
+		return r
+	}
+	r.begun = sync.OnceFunc(leave)
+	return r
+}
+
+// talk is a call behind the gate.
+func (s *Sessions) talk(ctx context.Context, c call) reply {
 	timed, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	d, failure := s.dialer.dial(timed, c.cluster, c.skew)

@@ -42,6 +42,7 @@ func (w *worker) giveUp() {
 	w.attempt = nil
 	a.cancel()
 	if r := <-a.done; r.open() {
+		r.begun()
 		r.link.tell(&wire.Stop{Message: "nobody wants it any more"})
 		r.link.dismiss(closeNormal, "")
 	}

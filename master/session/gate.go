@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// maxHandshakes is how many dials are under way at once.
+// maxHandshakes is how many sessions begin at once: from the dial to the first report,
+// so that what 1,000 agents send first does not lie in wait at the same time.
 const maxHandshakes = 64
 
 // gate lets so many through at once; the others wait, those first that somebody

@@ -19,8 +19,10 @@ const farewell = time.Second
 // link is one connection to an agent. Its reader goroutine takes every frame off it
 // as it comes, decoded, until the connection breaks.
 type link struct {
-	conn  *websocket.Conn
-	codec *wire.Codec
+	conn *websocket.Conn
+	// in and out are the seals of the two directions.
+	in, out wire.Seal
+	codec   *wire.Codec
 	// raw is what the websocket rests on: to close it ends everything at once.
 	raw net.Conn
 
@@ -56,7 +58,9 @@ func (l *link) read(ctx context.Context) frame {
 	case kind != websocket.MessageBinary:
 		f.err = fmt.Errorf("%w: a frame of text", wire.ErrResync)
 	default:
-		f.message, f.err = l.codec.DecodeAgent(data)
+		if data, f.err = l.in.Open(data); f.err == nil {
+			f.message, f.err = l.codec.DecodeAgent(data)
+		}
 		if f.err != nil {
 			f.err = fmt.Errorf("%w: %w", wire.ErrResync, f.err)
 		}
@@ -90,7 +94,7 @@ func (l *link) write(m wire.MasterMessage) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wire.WriteTimeout)
 	defer cancel()
-	if err := l.conn.Write(ctx, websocket.MessageBinary, data); err != nil {
+	if err := l.conn.Write(ctx, websocket.MessageBinary, l.out.Close(data)); err != nil {
 		return fmt.Errorf("send %T: %w", m, err)
 	}
 	return nil

@@ -29,6 +29,10 @@ type live struct {
 	lateness lateness
 	// reports is how many were published.
 	reports int
+	// begun gives back the place at the gate. It may be called again.
+	begun func()
+	// whole says that a snapshot came which no Bookmark has ended yet.
+	whole bool
 }
 
 // open begins the session that a reply brought.
@@ -37,6 +41,7 @@ func (w *worker) open(c call, r reply) {
 		link: r.link, cluster: c.cluster, hello: r.hello, term: r.term, skew: r.skew,
 		info:   Info{ID: c.session, Phase: Connecting, Holder: w.sessions.config.Holder, StartedAt: r.at},
 		period: r.granted.Period, duration: r.granted.Duration, granted: r.at, heard: r.at,
+		begun:    r.begun,
 		receiver: wire.NewReceiver(r.hello.Epoch, c.base), lateness: newLateness(r.helloAt),
 	}
 	if c.session == w.past.resume.ID {
@@ -83,6 +88,7 @@ func (w *worker) stop(why string) {
 func (w *worker) end(e ending) {
 	l := w.live
 	w.live = nil
+	l.begun()
 	e.lived, e.duration, e.reports = time.Since(l.granted), l.duration, l.reports
 	w.children.Go(func() { l.link.close(e.farewell()) })
 	w.sessions.log.Debug("session ended", "cluster", w.name, "session", l.info.ID, "reason", e.word)

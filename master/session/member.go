@@ -28,6 +28,7 @@ type member struct {
 
 	// Of demand.
 	demandUntil      time.Time
+	asked            time.Time // when somebody asked last
 	waiting, watches int
 	// summaryDue: a summary is to be asked for; a place of the refresher goes with it.
 	summaryDue bool

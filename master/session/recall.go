@@ -7,8 +7,9 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// maxRecalls is how many looks into the Store are under way at once.
-const maxRecalls = 16
+// maxRecalls is how many looks into the Store are under way at once. What they bring has
+// to be decoded, and at a master's start all clusters are looked for.
+const maxRecalls = 2
 
 // prepare is what a worker does first: it looks for a value that another process,
 // or this one earlier, has left in the Store.
@@ -23,7 +24,9 @@ func (w *worker) prepare(ctx context.Context) {
 		return
 	}
 	if e, err := w.recall(ctx); err == nil {
-		w.adopt(e)
+		// The process that wrote it may have shown its readers more than it had saved when
+		// it was killed. Under a term of its own what is old comes behind that all the same.
+		w.adopt(e, w.sessions.nextTerm(ctx, w.name))
 	}
 }
 
@@ -41,10 +44,10 @@ func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
 // adopt makes what the Store has this process's own, with the demand that there was
 // for it. What is of another cluster than is expected, or older than what was served
 // already, is left alone.
-func (w *worker) adopt(e cache.Entry) {
+func (w *worker) adopt(e cache.Entry, term uint64) {
 	now := time.Now()
 	v := &Value{
-		Cluster: w.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: e.Term,
+		Cluster: w.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: term,
 		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), stored: true,
 		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionEnds},
 	}
@@ -58,6 +61,9 @@ func (w *worker) adopt(e cache.Entry) {
 	w.past.uid = e.UID
 	if e.DemandUntil.After(w.demandUntil) {
 		w.demandUntil = e.DemandUntil
+	}
+	if rested := v.State.Restow(); rested != nil && w.waiting == 0 {
+		v.State = rested
 	}
 	w.mu.Unlock()
 	w.publish(v)

@@ -58,6 +58,12 @@ func (w *worker) takeGrant(m *wire.Granted, at time.Time) {
 // proved it whole.
 func (w *worker) takeReport(m wire.AgentMessage, at time.Time) {
 	l := w.live
+	if _, ok := m.(*wire.Snapshot); ok {
+		l.whole = true
+	}
+	if l.whole {
+		defer w.toil()()
+	}
 	s, err := l.receiver.Take(m, at)
 	if err != nil {
 		w.end(unfollowable(err))
@@ -69,8 +75,10 @@ func (w *worker) takeReport(m wire.AgentMessage, at time.Time) {
 	}
 	l.link.tell(&wire.Ack{Seq: bookmark.Seq})
 	if v := w.valueOf(s, at, l.lateness.late(at, bookmark.Sent, l.period)); v != nil {
+		v.State = w.settle(s, at)
 		w.applied(v)
 	}
+	l.whole = false
 }
 
 // valueOf is a report as a value. One that came late renews nothing: it counts for
@@ -100,6 +108,7 @@ func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Value {
 func (w *worker) applied(v *Value) {
 	l := w.live
 	l.reports++
+	l.begun()
 	w.past.noBase = false
 	if !w.past.resyncs.tooMany(v.ReceivedAt) {
 		w.past.failures = 0

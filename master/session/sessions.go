@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	randv2 "math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +43,8 @@ type Sessions struct {
 	store     cache.Store
 	terms     cache.Terms
 	dialer    *dialer
-	gate      *gate // of dials
+	gate      *gate // of sessions that begin
+	labour    *gate // of what takes a processor for milliseconds
 	recalls   *gate // of looks into the Store
 	refresher *refresher
 	events    *events
@@ -78,6 +80,7 @@ func New(c Config) *Sessions {
 		config: c, log: c.Log, store: c.Store,
 		dialer:    &dialer{network: c.DialContext, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec()},
 		gate:      newGate(maxHandshakes),
+		labour:    newGate(max(1, runtime.GOMAXPROCS(0)/2)),
 		recalls:   newGate(maxRecalls),
 		refresher: newRefresher(), events: newEvents(), metrics: newMetrics(),
 		stopped: make(chan struct{}), members: map[string]*member{},

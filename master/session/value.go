@@ -52,23 +52,23 @@ func (v *Value) Fresh(now time.Time) bool { return v.State != nil && now.Before(
 func (v *Value) ResourceVersion() string { return v.version().String() }
 
 func (v *Value) version() cache.Version {
+	if v.State != nil {
+		return cache.Version{Term: v.Term, Epoch: v.State.Epoch, Seq: v.State.Seq}
+	}
 	return cache.Version{Term: v.Term, Epoch: v.epoch, Seq: v.seq}
 }
 
 // of puts a State and all that is derived from it into the value. What prev already
-// has of the same State is taken over: a Summary costs a walk over all objects.
+// has of the same objects is taken over: a Summary costs a walk over all of them.
 func (v *Value) of(s *state.State, prev *Value, now time.Time) {
 	v.State, v.epoch, v.seq = s, s.Epoch, s.Seq
 	v.ObservedAt = observedAt(s.Sections)
-	if prev != nil && prev.epoch == s.Epoch && prev.seq == s.Seq && !ripe(prev.Summary, now) {
-		v.Summary = prev.Summary
+	if prev != nil && prev.State != nil {
+		v.Summary = state.Resummarize(prev.Summary, prev.State, s, now)
 		return
 	}
 	v.Summary = state.Summarize(s, now)
 }
-
-// ripe says that a summary differs by now though nothing changed.
-func ripe(s state.Summary, now time.Time) bool { return !s.Ripens.IsZero() && !now.Before(s.Ripens) }
 
 // letGo is the value without its State.
 func (v *Value) letGo() *Value {

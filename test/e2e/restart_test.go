@@ -51,11 +51,14 @@ func TestMasterKilledInASession(t *testing.T) {
 	})
 }
 
-// sameEpoch says that both are of one term and one epoch: of one connection.
-func sameEpoch(a, b document) bool {
-	before, _, _ := strings.Cut(a.ResourceVersion, "-")
-	after, _, _ := strings.Cut(b.ResourceVersion, "-")
-	return before == after
+// sameEpoch says that both are of one run of the agent.
+func sameEpoch(a, b document) bool { return epoch(a) == epoch(b) }
+
+// epoch is the middle of <term>.<epoch>-<seq>.
+func epoch(d document) string {
+	_, behind, _ := strings.Cut(d.ResourceVersion, ".")
+	epoch, _, _ := strings.Cut(behind, "-")
+	return epoch
 }
 
 func TestRedisAwayAtStartAndLater(t *testing.T) {

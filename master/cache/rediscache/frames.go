@@ -3,7 +3,7 @@ package rediscache
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -49,13 +49,9 @@ type report struct {
 	at    time.Time
 }
 
-// whole is a report as a flush that begins at nothing.
-func (r report) whole() ([][]byte, error) {
-	frames, err := r.codec.EncodeSnapshot(r.state, r.state.Seq)
-	if err != nil {
-		return nil, fmt.Errorf("encode base: %w", err)
-	}
-	return r.end(frames, &state.State{Epoch: r.state.Epoch})
+// whole is a report as a flush that begins at nothing, behind the frames of a snapshot.
+func (r report) whole(snapshot [][]byte) ([][]byte, error) {
+	return r.end(slices.Clone(snapshot), &state.State{Epoch: r.state.Epoch})
 }
 
 // since is a report as a flush that begins at prev; nil where nothing but times

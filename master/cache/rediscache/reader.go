@@ -156,15 +156,34 @@ func (r *reader) takeIn(f found) (cache.Entry, error) {
 	if r.receiver == nil {
 		return cache.Entry{}, cache.ErrMiss // a part of it was evicted
 	}
+	var snapshot [][]byte
+	changed := f.base == ""
 	take := func(frame []byte) error {
 		m, err := r.cache.codec.DecodeAgent(frame)
 		if err != nil {
 			return err
 		}
+		switch m := m.(type) {
+		case *wire.Snapshot:
+			snapshot = append(snapshot, frame)
+		case *wire.Delta:
+			changed = changed || len(m.Upserts)+len(m.Removes) > 0
+		}
 		e.State, err = r.receiver.Take(m, e.ReceivedAt)
 		return err
 	}
-	return e, r.takeFrames(f, take)
+	if err := r.takeFrames(f, take); err != nil {
+		return cache.Entry{}, err
+	}
+	if e.State == nil {
+		return cache.Entry{}, errors.New("take in the bookmark: it is none")
+	}
+	if !changed {
+		// Whoever reads it makes objects of the frames anew; a master that starts reads
+		// a thousand clusters which nobody may look at.
+		e.State = r.receiver.StowAs(r.cache.codec, snapshot)
+	}
+	return e, nil
 }
 
 func (r *reader) takeFrames(f found, take func(frame []byte) error) error {

@@ -89,8 +89,12 @@ func (w *writer) append(ctx context.Context, e cache.Entry, t lifetime) (done bo
 
 // rewrite writes all.
 func (w *writer) rewrite(ctx context.Context, e cache.Entry, t lifetime) error {
-	r := report{codec: w.cache.codec, state: e.State, hash: wire.HashState(e.State), at: e.ReceivedAt}
-	frames, err := r.whole()
+	snapshot, hash, err := w.cache.codec.SnapshotOf(e.State)
+	if err != nil {
+		return fmt.Errorf("encode base: %w", err)
+	}
+	r := report{codec: w.cache.codec, state: e.State, hash: hash, at: e.ReceivedAt}
+	frames, err := r.whole(snapshot)
 	if err != nil {
 		return err
 	}

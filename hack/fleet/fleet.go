@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/test/load"
+)
+
+const (
+	// lastPort is below the ports that the kernel gives to outgoing connections.
+	lastPort = 32767
+	// drainTime is what saying good-bye to the masters may take.
+	drainTime = 5 * time.Second
+)
+
+// fleet is all agents.
+type fleet struct {
+	config config
+	agents []*agent
+	// certificate is shared by all; nil: plain ws.
+	certificate *tls.Config
+	pin         string
+}
+
+// run plays a fleet until ctx is done.
+func run(ctx context.Context, c config, out io.Writer) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	f, err := newFleet(ctx, c)
+	if err != nil {
+		return err
+	}
+	if c.registry != "" {
+		if err := f.writeRegistry(c.registry); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(out, "serving %d agents of %d containers at %s to %s\n", len(f.agents), c.containers, f.agents[0].endpoint(), f.agents[len(f.agents)-1].endpoint())
+	return f.play(ctx)
+}
+
+func (c config) validate() error {
+	switch {
+	case c.agents < 1 || c.containers < 1 || c.nodes < 1:
+		return errors.New("--agents, --containers and --nodes must be at least 1")
+	case c.firstPort < 0 || c.firstPort > 0 && c.firstPort+c.agents-1 > lastPort:
+		return fmt.Errorf("--first-port %d with %d agents is beyond %d", c.firstPort, c.agents, lastPort)
+	case c.usagePeriod <= 0 || c.changes < 0:
+		return errors.New("--usage-period must be positive, and --changes-per-second not negative")
+	}
+	return c.reporting.validate()
+}
+
+// newFleet makes all agents; their ports are open when it returns.
+func newFleet(ctx context.Context, c config) (*fleet, error) {
+	f := &fleet{config: c}
+	if c.tls {
+		if err := f.certify(); err != nil {
+			return nil, err
+		}
+	}
+	catalog, usage := newCatalog(c.seed), load.New(c.usage, c.seed)
+	for i := range c.agents {
+		name := fmt.Sprintf("%s%05d", c.prefix, i)
+		cluster := newCluster(catalog, rand.New(rand.NewPCG(c.seed, uint64(i))), c.nodes, c.containers)
+		a := newAgent(name, cluster, usage)
+		if err := a.listen(ctx, c.port(i), f.certificate); err != nil {
+			return nil, errors.Join(err, f.close(ctx))
+		}
+		f.agents = append(f.agents, a)
+	}
+	return f, nil
+}
+
+// port is the i-th agent's; 0: any that is free.
+func (c config) port(i int) int {
+	if c.firstPort == 0 {
+		return 0
+	}
+	return c.firstPort + i
+}
+
+func (f *fleet) certify() error {
+	pair, err := tlsfiles.SelfSigned("fleet", []string{"127.0.0.1"}, 365*24*time.Hour)
+	if err != nil {
+		return err
+	}
+	certificate, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		return fmt.Errorf("use the fleet's certificate: %w", err)
+	}
+	f.pin = tlsfiles.Pin(certificate.Leaf)
+	f.certificate = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}}
+	return nil
+}
+
+// play lets all agents work until ctx is done, then tells the masters.
+func (f *fleet) play(ctx context.Context) error {
+	// What the agents do outlives the sessions that it is for.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, working := errgroup.WithContext(background)
+	for i, a := range f.agents {
+		phase := f.config.usagePeriod * time.Duration(i) / time.Duration(len(f.agents))
+		group.Go(func() error { return a.snapshot.Run(working) })
+		group.Go(func() error { return a.sample(working, f.config.usagePeriod, phase) })
+		group.Go(a.serve)
+	}
+	if f.config.changes > 0 {
+		group.Go(func() error { return f.change(working) })
+	}
+	select {
+	case <-ctx.Done():
+	case <-working.Done():
+	}
+	err := f.close(background)
+	stop()
+	return errors.Join(err, group.Wait())
+}
+
+// change has containers change, anywhere in the fleet.
+func (f *fleet) change(ctx context.Context) error {
+	random := rand.New(rand.NewPCG(f.config.seed, ^uint64(0)))
+	tick := time.NewTicker(time.Duration(float64(time.Second) / f.config.changes))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			f.agents[random.IntN(len(f.agents))].change(random)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (f *fleet) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	var group errgroup.Group
+	for _, a := range f.agents {
+		group.Go(func() error { return a.close(ctx) })
+	}
+	return group.Wait()
+}
+
+// manifests are ClusterAgents for all of the fleet.
+func (f *fleet) manifests() string {
+	var all strings.Builder
+	for _, a := range f.agents {
+		all.WriteString(manifest(a.name, a.endpoint(), f.pin, f.config.reporting))
+	}
+	return all.String()
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"sigs.k8s.io/yaml"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/v1alpha1"
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/test/load"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// small is a fleet for tests.
+func small() config {
+	return config{
+		agents: 3, containers: 30, nodes: 2, prefix: "fleet-", seed: 1, usage: load.Storm, usagePeriod: 20 * time.Millisecond, changes: 200,
+		reporting: reporting{mode: "Continuous", requestPeriod: 50 * time.Millisecond, cacheTTL: 10 * time.Second, sessionDuration: time.Minute},
+	}
+}
+
+// registry is a fleet as a master's registry.
+type registry map[string]session.Cluster
+
+func (r registry) Resolve(name string) (string, bool)          { return name, r[name].Name != "" }
+func (r registry) Cluster(name string) (session.Cluster, bool) { c, ok := r[name]; return c, ok }
+
+func registryOf(f *fleet) registry {
+	r := registry{}
+	for _, a := range f.agents {
+		r[a.name] = session.Cluster{
+			Name: a.name, Endpoint: a.endpoint(), TLS: session.TLS{PinnedSHA256: pins(f)},
+			RequestPeriod: f.config.reporting.requestPeriod, SessionDuration: f.config.reporting.sessionDuration, CacheTTL: f.config.reporting.cacheTTL,
+		}
+	}
+	return r
+}
+
+func pins(f *fleet) []string {
+	if f.pin == "" {
+		return nil
+	}
+	return []string{f.pin}
+}
+
+// play runs a fleet and a master's sessions with it until the test ends.
+func play(t *testing.T, c config) (*fleet, *session.Sessions) {
+	t.Helper()
+	f, err := newFleet(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := session.New(session.Config{Registry: registryOf(f), Insecure: true, Log: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- f.play(ctx) }()
+	go func() { ended <- sessions.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return f, sessions
+}
+
+func TestEveryAgentReportsItsContainersAndTheirUsage(t *testing.T) {
+	for _, tls := range []bool{false, true} {
+		c := small()
+		c.tls = tls
+		f, sessions := play(t, c)
+		for _, a := range f.agents {
+			v := await(t, sessions, a.name, func(v *session.Value) bool { return v.State.Usage != nil })
+			if got := v.State.Len(state.KindContainer); got != 30 || v.Summary.Containers.Desired != 30 {
+				t.Errorf("%s reports %d containers, %d of them desired; want 30", a.name, got, v.Summary.Containers.Desired)
+			}
+			if v.Summary.Used == nil || v.Summary.Used.Nodes != 2 {
+				t.Errorf("%s reports usage %+v, want that of two nodes", a.name, v.Summary.Used)
+			}
+		}
+	}
+}
+
+func TestUsageAndContainersMove(t *testing.T) {
+	_, sessions := play(t, small())
+	first := await(t, sessions, "fleet-00000", func(v *session.Value) bool { return v.State.Usage != nil })
+	await(t, sessions, "fleet-00000", func(v *session.Value) bool {
+		return v.State.Usage.N > first.State.Usage.N && v.Summary.Used.CPUMillis != first.Summary.Used.CPUMillis && !v.State.SameObjects(first.State)
+	})
+}
+
+// await reads a cluster until its value is as wanted.
+func await(t *testing.T, sessions *session.Sessions, name string, as func(*session.Value) bool) *session.Value {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	defer sessions.Watch(name)()
+	for {
+		v, err := sessions.Await(ctx, name)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if as(v) {
+			return v
+		}
+		glance, _ := sessions.Look(name)
+		select {
+		case <-glance.News:
+		case <-ctx.Done():
+			t.Fatalf("%s did not become as wanted", name)
+		}
+	}
+}
+
+func TestClustersAreOfTheirSeed(t *testing.T) {
+	of := func(seed uint64) []state.Object {
+		return newCluster(newCatalog(seed), rand.New(rand.NewPCG(seed, 5)), 3, 50).objects()
+	}
+	if !reflect.DeepEqual(of(1), of(1)) {
+		t.Error("one seed gives two clusters")
+	}
+	if reflect.DeepEqual(of(1), of(2)) {
+		t.Error("two seeds give one cluster")
+	}
+}
+
+func TestRegistryIsWhatTheSchemaTakes(t *testing.T) {
+	c := small()
+	c.tls, c.registry = true, filepath.Join(t.TempDir(), "fleet.yaml")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	if err := run(ctx, c, &out); err != nil || !strings.HasPrefix(out.String(), "serving 3 agents of 30 containers at wss://127.0.0.1:") {
+		t.Fatalf("%v, %q", err, out.String())
+	}
+	written, err := os.ReadFile(c.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := strings.Split(strings.TrimPrefix(string(written), "---\n"), "---\n")
+	for _, document := range documents {
+		var agent v1alpha1.ClusterAgent
+		if err := yaml.UnmarshalStrict([]byte(document), &agent); err != nil {
+			t.Fatal(err)
+		}
+		if agent.Kind != "ClusterAgent" || len(agent.Spec.TLS.PinnedSHA256) != 1 || agent.Spec.Reporting.RequestPeriod.Duration != 50*time.Millisecond {
+			t.Errorf("%+v", agent)
+		}
+	}
+	if len(documents) != 3 {
+		t.Errorf("%d documents, want 3", len(documents))
+	}
+}
+
+func TestConfigThatCannotBePlayedIsRefused(t *testing.T) {
+	for want, spoil := range map[string]func(*config){
+		"--agents":         func(c *config) { c.agents = 0 },
+		"--first-port":     func(c *config) { c.firstPort = lastPort },
+		"--usage-period":   func(c *config) { c.usagePeriod = 0 },
+		"--mode":           func(c *config) { c.reporting.mode = "Always" },
+		"--request-period": func(c *config) { c.reporting.requestPeriod = time.Hour },
+	} {
+		c := small()
+		spoil(&c)
+		if err := run(t.Context(), c, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func BenchmarkSampleOf300Containers(b *testing.B) {
+	c := newCluster(newCatalog(1), rand.New(rand.NewPCG(1, 1)), 5, 300)
+	u, now := load.New(load.Office, 1), time.Unix(1_800_000_000, 0)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		c.sample("fleet-00000", u, n, now)
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// reporting is spec.reporting of the ClusterAgents.
+type reporting struct {
+	mode                                                  string
+	requestPeriod, cacheTTL, sessionDuration, idleRefresh time.Duration
+}
+
+func (r reporting) validate() error {
+	switch {
+	case r.mode != "Continuous" && r.mode != "OnDemand":
+		return fmt.Errorf("--mode %q is neither Continuous nor OnDemand", r.mode)
+	case r.requestPeriod >= r.cacheTTL || r.requestPeriod >= r.sessionDuration:
+		return errors.New("--request-period must be shorter than --cache-ttl and --session-duration")
+	}
+	return nil
+}
+
+// manifest is one ClusterAgent. pin is of its certificate, empty for plain ws.
+func manifest(name, endpoint, pin string, r reporting) string {
+	tls := ""
+	if pin != "" {
+		tls = fmt.Sprintf("  tls: {pinnedSHA256: [%s]}\n", pin)
+	}
+	return fmt.Sprintf(`---
+apiVersion: rollcall.dev/v1alpha1
+kind: ClusterAgent
+metadata: {name: %s}
+spec:
+  endpoint: %s
+%s  reporting: {mode: %s, requestPeriod: %s, cacheTTL: %s, sessionDuration: %s, idleRefresh: %s}
+`, name, endpoint, tls, r.mode, seconds(r.requestPeriod), seconds(r.cacheTTL), seconds(r.sessionDuration), seconds(r.idleRefresh))
+}
+
+// seconds is a duration as the schema takes it.
+func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }
+
+func (f *fleet) writeRegistry(path string) error {
+	if err := os.WriteFile(path, []byte(f.manifests()), 0o600); err != nil {
+		return fmt.Errorf("write --write-registry: %w", err)
+	}
+	return nil
+}

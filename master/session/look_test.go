@@ -1,0 +1,27 @@
+package session
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+func TestALookIsNoDemandAndTellsWhenToLookAgain(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		if _, known := s.sessions.Look("nowhere"); known {
+			t.Error("a cluster that nobody registered is known")
+		}
+		s.cluster("a")
+		before, known := s.sessions.Look("a")
+		if !known || before.Value != nil {
+			t.Fatalf("before the first report: known %t, %v", known, before.Value)
+		}
+		synctest.Wait()
+		want(t, "dials", s.dialsOf("a"), 0)
+		v := s.get("a")
+		<-before.News
+		after, _ := s.sessions.Look("a")
+		if after.Value != v || after.Observation.Session.Phase != Reporting {
+			t.Errorf("after the first report: %v, %s", after.Value, after.Observation.Session.Phase)
+		}
+	})
+}

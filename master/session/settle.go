@@ -1,0 +1,50 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// warmth is for how long a cluster that somebody asked for is held ready to be read.
+const warmth = time.Minute
+
+// settle has the objects of a report stowed where they rest and nobody reads: a
+// cluster that is reported and not looked at then costs some kilobytes and not some
+// hundreds. Whoever looks after all has them made anew, which a cluster of 300
+// containers pays with a millisecond.
+func (w *worker) settle(s *state.State, at time.Time) *state.State {
+	if !w.rests(s, at) || s.Restow() == s {
+		return s
+	}
+	if !w.live.whole {
+		defer w.toil()()
+	}
+	stowed, err := w.live.receiver.Stow(w.live.link.codec)
+	if err != nil {
+		w.sessions.log.Debug("objects stay as they are", "cluster", w.name, "error", err)
+		return s
+	}
+	return stowed
+}
+
+// rests says that nobody looks at a cluster's objects, and that a report changed none,
+// or is the session's first. One that changes with every report would be stowed and
+// fetched in turns.
+func (w *worker) rests(s *state.State, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting > 0 || w.watches > 0 || now.Before(w.asked.Add(warmth)) {
+		return false
+	}
+	return w.live.reports == 0 || w.value != nil && w.value.State != nil && w.value.State.SameObjects(s)
+}
+
+// toil waits until there is a processor for what takes milliseconds, and gives what has
+// to be called behind it. Some are left for those who read: at a master's start all
+// clusters come at once.
+func (w *worker) toil() (done func()) {
+	done, _ = w.sessions.labour.enter(context.Background(), w.awaited)
+	return done
+}

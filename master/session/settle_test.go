@@ -1,0 +1,59 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// continuous has the cluster reported always, whether or not anybody asks.
+func continuous(c *Cluster) { c.Continuous = true }
+
+// resting says that the objects of a cluster's value are stowed and nobody looked.
+func (s *stage) resting(name string) bool {
+	s.t.Helper()
+	v, ok := s.sessions.Peek(name)
+	if !ok || v.State == nil {
+		s.t.Fatalf("there is no value of %s", name)
+	}
+	return v.State.Restow() == v.State
+}
+
+func TestClusterThatNobodyReadsIsStowed(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		a := s.cluster("a", continuous)
+		s.sessions.Sync("a")
+		s.pass(5 * time.Second)
+		want(t, "resting", s.resting("a"), true)
+		seq := a.change(3).Seq
+		s.pass(time.Second)
+		v, _ := s.sessions.Peek("a")
+		want(t, "seq", v.State.Seq, seq)
+		s.pass(2 * time.Second)
+		want(t, "resting when the change is over", s.resting("a"), true)
+		if d := state.Diff(a.state(), s.get("a").State); len(d.Upserts)+len(d.Removes) > 0 {
+			t.Errorf("what is read differs by %d upserts and %d removes", len(d.Upserts), len(d.Removes))
+		}
+	})
+}
+
+func TestClusterThatIsReadIsHeldReady(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		a := s.cluster("a", continuous)
+		s.get("a")
+		s.pass(10 * time.Second)
+		want(t, "resting soon after a GET", s.resting("a"), false)
+		s.pass(warmth)
+		want(t, "resting a while after it", s.resting("a"), true)
+		release := s.sessions.Watch("a")
+		for range s.get("a").State.Pods() {
+		}
+		s.pass(2 * warmth)
+		want(t, "resting while it is watched", s.resting("a"), false)
+		release()
+		s.pass(2 * time.Second)
+		want(t, "resting afterwards", s.resting("a"), true)
+		want(t, "sessions", a.sessions() > 0, true)
+	})
+}

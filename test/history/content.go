@@ -1,0 +1,97 @@
+package history
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// maxDifferences is how many differences of two States are told.
+const maxDifferences = 6
+
+// Differences are where the content of a State is not as wanted, a line each: objects,
+// their usage, and the sections' errors. Epochs, seqs, slots and the times of
+// sections are not content.
+func Differences(got, want *state.State) (lines []string) {
+	count := 0
+	add := func(format string, args ...any) {
+		if count++; count <= maxDifferences {
+			lines = append(lines, fmt.Sprintf(format, args...))
+		}
+	}
+	state.EachChange(want, got, func(wanted, came state.Object) {
+		switch {
+		case wanted == nil:
+			add("%s should not be there", keyText(came.Key()))
+		case came == nil:
+			add("%s is missing", keyText(wanted.Key()))
+		default:
+			add("%s: %s", keyText(came.Key()), fieldsText(came, wanted))
+		}
+	})
+	if got.Usage != want.Usage {
+		eachUsage(got, want, func(k state.Key, came, wanted *state.Used) {
+			add("usage of %s: %s, wanted %s", keyText(k), usedText(came), usedText(wanted))
+		})
+	}
+	for i := range want.Sections {
+		if came, wanted := got.Sections[i].Error, want.Sections[i].Error; came != wanted {
+			add("section %s has the error %+v, wanted %+v", state.SectionName(i), came, wanted)
+		}
+	}
+	if more := count - maxDifferences; more > 0 {
+		lines = append(lines, fmt.Sprintf("… and %d more", more))
+	}
+	return lines
+}
+
+// eachUsage calls f for each object of both whose usage is not as wanted.
+func eachUsage(got, want *state.State, f func(k state.Key, came, wanted *state.Used)) {
+	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
+		for e := range want.Entries(kind) {
+			k := e.Object.Key()
+			held, ok := got.Get(k)
+			if !ok {
+				continue
+			}
+			came, wanted := got.Usage.Of(held.Slot), want.Usage.Of(e.Slot)
+			if (came == nil) != (wanted == nil) || came != nil && *came != *wanted {
+				f(k, came, wanted)
+			}
+		}
+	}
+}
+
+func usedText(u *state.Used) string {
+	if u == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%+v", *u)
+}
+
+func keyText(k state.Key) string {
+	text := k.Kind.String()
+	for _, part := range []string{k.Namespace, k.Name, k.Sub, k.Node, k.Address} {
+		if part != "" {
+			text += " " + part
+		}
+	}
+	if k.Port != 0 {
+		text += fmt.Sprintf(" %s %d", k.Protocol, k.Port)
+	}
+	return text
+}
+
+// fieldsText are the fields of an object that are not as wanted.
+func fieldsText(came, wanted state.Object) string {
+	a, b := reflect.ValueOf(came).Elem(), reflect.ValueOf(wanted).Elem()
+	var parts []string
+	for i := range a.NumField() {
+		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
+			parts = append(parts, fmt.Sprintf("%s is %+v, wanted %+v", a.Type().Field(i).Name, x, y))
+		}
+	}
+	return strings.Join(parts, "; ")
+}

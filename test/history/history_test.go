@@ -1,0 +1,311 @@
+package history
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+)
+
+// record is a run that is written by hand: two agents' processes of one cluster, one
+// after the other, a state a second.
+type record struct {
+	*History
+	reader *Reader
+	start  time.Time
+	// first and second are the states of the two epochs.
+	first, second []*state.State
+}
+
+const (
+	cluster1 = "prod-eu"
+	steps    = 5
+)
+
+func newRecord(t *testing.T) *record {
+	r := &record{History: New(t), start: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
+	r.reader = r.Reader("a GET every second")
+	w := statetest.New(1, 2, 6)
+	r.first = r.live(w, 0)
+	v := *w.State
+	v.Epoch = 2
+	w.State = &v
+	r.second = r.live(w, steps)
+	return r
+}
+
+// live has a world change, and tells the truth about it.
+func (r *record) live(w *statetest.World, from int) (states []*state.State) {
+	for i := range steps {
+		w.Step(1)
+		if i == 2 {
+			w.Sample(1_800_000_000)
+		}
+		states = append(states, w.State)
+		r.Truth(cluster1, w.State, r.at(from+i))
+	}
+	return states
+}
+
+// at is the instant so many seconds into the run.
+func (r *record) at(second int) time.Time { return r.start.Add(time.Duration(second) * time.Second) }
+
+func (r *record) saw(term uint64, s *state.State, second int) {
+	r.reader.Saw(cluster1, term, s, r.at(second))
+}
+
+// seeAll has the reader see what there is each second.
+func (r *record) seeAll() {
+	for i, s := range r.first {
+		r.saw(1, s, i)
+	}
+	for i, s := range r.second {
+		r.saw(2, s, steps+i)
+	}
+}
+
+// want fails unless there is exactly one violation, with these words in this order;
+// without words: none.
+func (r *record) want(t *testing.T, words ...string) {
+	t.Helper()
+	found := r.Violations()
+	if len(words) == 0 {
+		if len(found) > 0 {
+			t.Fatalf("got\n%s\nwant none", strings.Join(found, "\n"))
+		}
+		return
+	}
+	if len(found) != 1 {
+		t.Fatalf("got %d violations, want one:\n%s", len(found), strings.Join(found, "\n"))
+	}
+	rest := found[0]
+	for _, w := range words {
+		_, after, ok := strings.Cut(rest, w)
+		if !ok {
+			t.Fatalf("got\n%s\nwant %q in it", found[0], w)
+		}
+		rest = after
+	}
+}
+
+// changed is a State with an object as somebody's edit leaves it, under its old stamp.
+func changed(t *testing.T, s *state.State, edit func(d *state.Delta)) *state.State {
+	t.Helper()
+	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq}
+	edit(&d)
+	next, err := state.Apply(s, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+// differing is an object of now that is not so, or not there, in before.
+func differing(t *testing.T, now, before *state.State) state.Entry {
+	t.Helper()
+	for kind := range state.NumKinds {
+		for e := range now.Entries(kind) {
+			if old, ok := before.Get(e.Object.Key()); ok && !state.Equal(old.Object, e.Object) {
+				return old
+			}
+		}
+	}
+	t.Fatal("nothing differs")
+	return state.Entry{}
+}
+
+func TestWhatReallyHappenedPasses(t *testing.T) {
+	r := newRecord(t)
+	r.Heals(cluster1, time.Second)
+	r.seeAll()
+	r.saw(2, r.second[4], 20)
+	r.Fault(cluster1, "a cut", r.at(3))
+	r.Fault(cluster1, "a cut", r.at(19))
+	r.want(t)
+	r.Check()
+}
+
+func TestStatesMayBeSkippedAndSeenAgain(t *testing.T) {
+	r := newRecord(t)
+	r.saw(1, r.first[0], 0)
+	r.saw(1, r.first[3], 3)
+	r.saw(1, changed(t, r.first[3], func(d *state.Delta) {
+		d.Sections = &[state.NumSections]state.Section{{ObservedAt: r.at(4)}}
+	}), 4)
+	r.saw(4, r.second[1], 6)
+	r.want(t)
+}
+
+func TestVersionThatGoesBackIsFound(t *testing.T) {
+	for name, again := range map[string]func(*record){
+		"seq":  func(r *record) { r.saw(2, r.second[2], 11) },
+		"term": func(r *record) { r.saw(1, r.first[4], 11) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecord(t)
+			r.seeAll()
+			r.Fault(cluster1, "a cut", r.at(10))
+			again(r)
+			r.want(t, "reader a GET every second of cluster prod-eu: the version goes back", "before: 2.2-", "before: 2.2-", "came:", "at +11s", "wanted: 2.2-", "or later", "fault:  a cut at +10s")
+		})
+	}
+}
+
+func TestTermOfTwoEpochsIsFound(t *testing.T) {
+	r := newRecord(t)
+	r.saw(1, r.first[4], 4)
+	r.saw(1, r.second[0], 5)
+	r.want(t, "one term has two epochs", "wanted: epoch 1")
+}
+
+func TestLostChangeIsFound(t *testing.T) {
+	r := newRecord(t)
+	r.saw(1, changed(t, r.first[4], func(d *state.Delta) {
+		d.Upserts = []state.Entry{differing(t, r.first[4], r.first[3])}
+	}), 4)
+	r.want(t, "it is not what the cluster was", "wanted", "origin: a lost change", "was so at 1-")
+}
+
+func TestLostUsageIsFound(t *testing.T) {
+	r := newRecord(t)
+	s := *r.first[4]
+	s.Usage = nil
+	r.saw(1, &s, 4)
+	r.want(t, "usage of", "none, wanted {CPUMillis:")
+}
+
+func TestLostSectionErrorIsFound(t *testing.T) {
+	r := newRecord(t)
+	r.saw(1, changed(t, r.first[4], func(d *state.Delta) {
+		d.Sections = &[state.NumSections]state.Section{{Error: state.SectionError{Reason: "Forbidden"}}}
+	}), 4)
+	r.want(t, "section nodes has the error {Reason:Forbidden Message:}, wanted {Reason: Message:}")
+}
+
+func TestMissingAndSurplusObjectsAreFound(t *testing.T) {
+	r := newRecord(t)
+	var pod, node state.Object
+	for e := range r.first[4].Entries(state.KindPod) {
+		pod = e.Object
+	}
+	node = &state.Node{Name: "nobody"}
+	r.saw(1, changed(t, r.first[4], func(d *state.Delta) {
+		d.Removes, d.Upserts = []state.Key{pod.Key()}, []state.Entry{{Object: node}}
+	}), 4)
+	r.want(t, "node nobody should not be there", keyText(pod.Key())+" is missing")
+}
+
+func TestMixOfEpochsIsFound(t *testing.T) {
+	r := newRecord(t)
+	r.saw(2, changed(t, r.second[0], func(d *state.Delta) {
+		d.Upserts = []state.Entry{differing(t, r.second[0], r.first[4])}
+	}), 5)
+	r.want(t, "it is not what the cluster was", "origin: a mix of epochs", "was so at 1-")
+}
+
+func TestStateThatNeverWasIsFound(t *testing.T) {
+	r := newRecord(t)
+	s := *r.first[4]
+	s.Seq++
+	r.saw(1, &s, 4)
+	r.want(t, "the cluster never was so", "wanted: 1-", "at most")
+}
+
+func TestLateHealingIsFound(t *testing.T) {
+	for name, tc := range map[string]struct {
+		script func(*record)
+		words  []string
+	}{
+		"never": {func(r *record) {}, []string{"none until the end"}},
+		"late":  {func(r *record) { r.saw(2, r.second[4], 23) }, []string{"the first at +23s, 3s later"}},
+		"seen, but proved before": {func(r *record) {
+			r.saw(2, r.second[4], 19)
+		}, []string{"none until the end"}},
+		"outdated before the fault": {func(r *record) { r.saw(2, r.second[3], 21) }, []string{"none until the end"}},
+		"although it healed after an earlier fault": {func(r *record) {
+			r.Fault(cluster1, "a stall", r.at(12))
+			r.saw(2, r.second[4], 13)
+		}, []string{"none until the end"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecord(t)
+			r.Heals(cluster1, 2*time.Second)
+			r.Fault(cluster1, "a cut", r.at(20))
+			tc.script(r)
+			r.want(t, append([]string{"cluster prod-eu: not healed within 2s", "wanted: a value that was true and proved between +20s and +22s"}, tc.words...)...)
+		})
+	}
+}
+
+func TestFaultThatAnotherFollowsNeedNotHaveHealed(t *testing.T) {
+	r := newRecord(t)
+	r.Heals(cluster1, 2*time.Second)
+	r.Fault(cluster1, "a stall", r.at(22))
+	r.Fault(cluster1, "a cut", r.at(20))
+	r.saw(2, r.second[4], 24)
+	r.Note(cluster1, "a flip", r.at(25))
+	r.want(t)
+}
+
+func TestAgentThatContradictsItselfIsFound(t *testing.T) {
+	r := newRecord(t)
+	r.Truth(cluster1, changed(t, r.second[4], func(d *state.Delta) {
+		d.Upserts = []state.Entry{{Object: &state.Node{Name: "more"}}}
+	}), r.at(9))
+	r.want(t, "the agent gave 2-", "to two states", "node more should not be there")
+}
+
+func TestDocumentsOfOneVersionAreOne(t *testing.T) {
+	r := newRecord(t)
+	other := r.Reader("another")
+	for i, v := range []string{"1.a-3", "1.a-3", "1.a-4", "2.b-1"} {
+		r.reader.SawDocument("other", v, "as at "+v, r.at(i))
+		other.SawDocument("other", v, "as at "+v, r.at(i))
+	}
+	r.want(t)
+	other.SawDocument("other", "3.b-1", "as at 2.b-2", r.at(9))
+	r.want(t, "reader another of cluster other: version b-1 has two contents", "as at 2.b-2", "as at 2.b-1", "as reader a GET every second saw it")
+}
+
+func TestDocumentsAreOrderedAndTheirVersionsCanBeRead(t *testing.T) {
+	r := newRecord(t)
+	r.reader.SawDocument("other", "1.a-3", "", r.at(0))
+	r.reader.SawDocument("other", "1.a-2", "", r.at(1))
+	r.want(t, "the version goes back")
+	for _, v := range []string{"", "1", "1.a", "x.a-1", "1.z-1", "1.a-"} {
+		q := newRecord(t)
+		q.reader.SawDocument("other", v, "", q.at(0))
+		q.want(t, "is no resourceVersion")
+	}
+}
+
+func TestReadersAreOrderedOneByOneAndPerCluster(t *testing.T) {
+	r := newRecord(t)
+	r.seeAll()
+	r.Reader("another").Saw(cluster1, 1, r.first[0], r.at(11))
+	r.reader.Saw("other", 1, r.first[0], r.at(12))
+	r.want(t)
+}
+
+func TestManyViolationsAreTold(t *testing.T) {
+	r := newRecord(t)
+	for i := range 20 {
+		r.saw(uint64(40-i), r.second[4], i)
+	}
+	if found := r.Violations(); len(found) != maxViolations+1 || !strings.Contains(found[maxViolations], "14 more") {
+		t.Errorf("%d violations: %s", len(found), found[len(found)-1])
+	}
+}
+
+// pods is what a reader of pods' events holds.
+func pods(s *state.State) map[string]string {
+	held := map[string]string{}
+	for p := range s.Pods() {
+		b, _ := json.Marshal(p)
+		held[p.Namespace+"/"+p.Name] = string(b)
+	}
+	return held
+}

@@ -1,0 +1,393 @@
+package history_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"rollcall.dev/rollcall/agent/report"
+	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/test/fault"
+	"rollcall.dev/rollcall/test/history"
+	"rollcall.dev/rollcall/test/memconn"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	name   = "prod-eu"
+	period = time.Second
+	// buffer is what each connection in memory holds on its way.
+	buffer = 64 << 10
+)
+
+// stage is one cluster with an agent, a relay that breaks things, a master, and the
+// record of what happens: all real but the network and the cluster itself.
+type stage struct {
+	t       *testing.T
+	history *history.History
+	random  *rand.Rand // of the test's own goroutine
+	// pause is the longest that nothing happens.
+	pause time.Duration
+
+	// What the cluster is.
+	world    *statetest.World
+	sections [state.NumSections]state.SectionError
+	epoch    uint64
+
+	relay *fault.Relay
+	front *memconn.Listener
+	store cache.Store
+
+	mu     sync.Mutex
+	agent  *agent  // nil: it is dead
+	master *master // nil: it is dead
+	broken map[fault.Kind]int
+}
+
+// act runs a script on a stage in virtual time, and checks the record of it.
+func act(t *testing.T, seed uint64, script func(*stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{
+			t: t, history: history.New(t), random: rand.New(rand.NewPCG(seed, 1)), world: statetest.New(seed+1, 2, 6), epoch: seed << 8,
+			front: memconn.Listen(buffer), store: cache.NewMemory(), broken: map[fault.Kind]int{},
+			pause: 600 * time.Millisecond,
+		}
+		relay, err := fault.New(fault.Config{Agent: "ws://agent", Listener: s.front, Dial: s.dialAgent, Happened: s.happened})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.relay = relay
+		ended := make(chan error)
+		go func() { ended <- relay.Run(context.Background()) }()
+		s.startAgent()
+		s.startMaster()
+		script(s)
+		s.stopMaster()
+		s.killAgent()
+		relay.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		s.history.Check()
+	})
+}
+
+func (s *stage) happened(h fault.Happened) {
+	s.history.Note(name, h.String(), h.At)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken[h.Fault.Kind]++
+}
+
+// upTo is a random time.
+func (s *stage) upTo(d time.Duration) time.Duration { return time.Duration(s.random.Int64N(int64(d))) }
+
+// agent is an agent's process.
+type agent struct {
+	snapshot *snapshot.Snapshot
+	handler  *report.Handler
+	server   *http.Server
+	listener *memconn.Listener
+	pipes    pipes
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// pipes are connections that end when their process is killed.
+type pipes struct {
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+func (p *pipes) add(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open = append(p.open, c)
+}
+
+func (p *pipes) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.open {
+		_ = c.Close()
+	}
+}
+
+// startAgent starts an agent's process, which reads its cluster.
+func (s *stage) startAgent() {
+	s.epoch++
+	a := &agent{snapshot: snapshot.New(s.epoch), listener: memconn.Listen(buffer)}
+	ctx, cancel := context.WithCancel(context.Background())
+	a.cancel = cancel
+	a.running.Go(func() { _ = a.snapshot.Run(ctx) })
+	a.handler = report.New(report.Config{
+		ClusterName: name, AgentVersion: "v0.1.0", Snapshot: a.snapshot,
+		Identity:         func() (string, string, bool) { return "uid-1", "v1.36.3", true },
+		MinRequestPeriod: period, MaxSession: time.Minute, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
+	a.server = &http.Server{Handler: a.handler}
+	a.running.Go(func() { _ = a.server.Serve(a.listener) })
+	s.mu.Lock()
+	s.agent = a
+	s.mu.Unlock()
+	s.feed(func() { a.snapshot.Update(changes(&state.State{}, s.world.State)) })
+	if s.world.State.Usage != nil {
+		s.feed(func() { a.snapshot.SetUsage(sample(s.world.State)) })
+	}
+	for i, e := range s.sections {
+		s.feed(func() { a.snapshot.SetSection(state.SectionName(i), state.SectionReport{Live: true, Error: e}) })
+	}
+	s.history.Note(name, "an agent started", time.Now())
+}
+
+// killAgent ends the agent's process without a word.
+func (s *stage) killAgent() {
+	s.mu.Lock()
+	a := s.agent
+	s.agent = nil
+	s.mu.Unlock()
+	if a == nil {
+		return
+	}
+	_ = a.listener.Close()
+	a.pipes.cut()
+	killed, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = a.handler.Shutdown(killed)
+	_ = a.server.Close()
+	a.cancel()
+	a.running.Wait()
+}
+
+// dialAgent is the way from the relay to whichever agent runs.
+func (s *stage) dialAgent(ctx context.Context) (net.Conn, error) {
+	s.mu.Lock()
+	a := s.agent
+	s.mu.Unlock()
+	if a == nil {
+		return nil, errors.New("connection refused")
+	}
+	conn, err := a.listener.Dial(ctx)
+	if err == nil {
+		a.pipes.add(conn)
+	}
+	return conn, err
+}
+
+// feed has the agent learn something, and records what the cluster is by that.
+func (s *stage) feed(learn func()) {
+	learn()
+	synctest.Wait()
+	s.history.Truth(name, s.agent.snapshot.Current().State, time.Now())
+}
+
+// changes are what leads from one state to the next.
+func changes(prev, next *state.State) (c state.Changes) {
+	state.EachChange(prev, next, func(before, after state.Object) {
+		if after == nil {
+			c.Removes = append(c.Removes, before.Key())
+			return
+		}
+		c.Upserts = append(c.Upserts, after)
+	})
+	return c
+}
+
+// sample is a state's usage by key.
+func sample(s *state.State) state.Sample {
+	all := state.Sample{}
+	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
+		for e := range s.Entries(kind) {
+			if used := s.Usage.Of(e.Slot); used != nil {
+				all[e.Object.Key()] = *used
+			}
+		}
+	}
+	return all
+}
+
+// maxPods is about how many pods the cluster has.
+const maxPods = 10
+
+// change makes the cluster change.
+func (s *stage) change() {
+	before := s.world.State
+	s.world.Step(1 + s.random.IntN(2))
+	for s.world.State.Len(state.KindPod) > maxPods {
+		s.world.Apply(state.Changes{Removes: s.somePod()})
+	}
+	if s.agent != nil {
+		s.feed(func() { s.agent.snapshot.Update(changes(before, s.world.State)) })
+		s.compare()
+	}
+}
+
+// somePod are the keys of a pod and its containers.
+func (s *stage) somePod() (keys []state.Key) {
+	skip := s.random.IntN(s.world.State.Len(state.KindPod))
+	for p := range s.world.State.Pods() {
+		if skip--; skip < 0 {
+			keys = append(keys, p.Key())
+			for c := range s.world.State.ContainersOf(p.Namespace, p.Name) {
+				keys = append(keys, c.Key())
+			}
+			return keys
+		}
+	}
+	return nil
+}
+
+// readUsage is a reading of the cluster's usage.
+func (s *stage) readUsage() {
+	s.world.Sample(state.TimeOf(time.Now()))
+	if s.agent != nil {
+		s.feed(func() { s.agent.snapshot.SetUsage(sample(s.world.State)) })
+		s.compare()
+	}
+}
+
+// flipSection has a section's source fail, or recover.
+func (s *stage) flipSection() {
+	i := s.random.IntN(len(s.sections))
+	if s.sections[i].Reason == "" {
+		s.sections[i] = state.SectionError{Reason: "Disconnected", Message: time.Now().String()}
+	} else {
+		s.sections[i] = state.SectionError{}
+	}
+	if s.agent != nil {
+		s.feed(func() {
+			s.agent.snapshot.SetSection(state.SectionName(i), state.SectionReport{Live: s.sections[i].Reason == "", ObservedAt: time.Now(), Error: s.sections[i]})
+		})
+	}
+}
+
+// compare fails unless what the agent made of the cluster is what the cluster is: the
+// record of the truth must be true itself.
+func (s *stage) compare() {
+	s.t.Helper()
+	want := *s.world.State
+	for i, e := range s.sections {
+		want.Sections[i].Error = e
+	}
+	if d := history.Differences(s.agent.snapshot.Current().State, &want); len(d) > 0 {
+		s.t.Fatalf("the agent's state is not the cluster's: %q", d)
+	}
+}
+
+// master is a master's process.
+type master struct {
+	*session.Sessions
+	store  *fenced
+	pipes  pipes
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// fenced is a Store that a killed process does not reach any more.
+type fenced struct {
+	cache.Store
+	dead atomic.Bool
+}
+
+func (f *fenced) Save(ctx context.Context, cluster string, e cache.Entry) error {
+	if f.dead.Load() {
+		return cache.ErrAway
+	}
+	return f.Store.Save(ctx, cluster, e)
+}
+
+// registry knows the one cluster.
+type registry struct{ endpoint string }
+
+func (r registry) Resolve(n string) (string, bool) { return n, n == name }
+
+func (r registry) Cluster(n string) (session.Cluster, bool) {
+	return session.Cluster{
+		Name: name, Generation: 1, Endpoint: r.endpoint,
+		RequestPeriod: period, SessionDuration: 15 * time.Second, CacheTTL: 3 * time.Second, IdleRefresh: 20 * time.Second,
+	}, n == name
+}
+
+// startMaster starts a master's process on the stage's Store.
+func (s *stage) startMaster() {
+	m := &master{store: &fenced{Store: s.store}, ended: make(chan struct{})}
+	jitter := rand.New(rand.NewPCG(s.random.Uint64(), 2))
+	var mu sync.Mutex
+	m.Sessions = session.New(session.Config{
+		Registry: registry{"ws://agent:7443"}, Store: m.store, Insecure: true, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := s.front.Dial(ctx)
+			if err == nil {
+				m.pipes.add(conn)
+			}
+			return conn, err
+		},
+		// Pauses between attempts are a fiftieth of what they are else, less than a period.
+		Random: func() float64 {
+			mu.Lock()
+			defer mu.Unlock()
+			return jitter.Float64() / 50
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel = cancel
+	go func() {
+		defer close(m.ended)
+		_ = m.Run(ctx)
+	}()
+	synctest.Wait()
+	m.Sync(name)
+	s.mu.Lock()
+	s.master = m
+	s.mu.Unlock()
+	s.history.Note(name, "a master started", time.Now())
+}
+
+// stopMaster ends the master's process as SIGTERM does.
+func (s *stage) stopMaster() {
+	if m := s.takeMaster(); m != nil {
+		m.cancel()
+		<-m.ended
+	}
+}
+
+// killMaster ends it as SIGKILL does: from then on it reaches nothing.
+func (s *stage) killMaster() {
+	if m := s.takeMaster(); m != nil {
+		m.store.dead.Store(true)
+		m.pipes.cut()
+		m.cancel()
+		<-m.ended
+	}
+}
+
+func (s *stage) takeMaster() *master {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.master
+	s.master = nil
+	return m
+}
+
+// now is the master that answers, nil for none.
+func (s *stage) now() *master {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.master
+}

@@ -1,0 +1,163 @@
+package history
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// script is a stream of events written by hand.
+type script struct {
+	*record
+	*Stream
+	clock int
+}
+
+func newScript(t *testing.T) *script {
+	r := newRecord(t)
+	return &script{record: r, Stream: r.Stream("a watch", cluster1, pods)}
+}
+
+func (s *script) now() time.Time { s.clock++; return s.at(s.clock) }
+
+func version(term uint64, s *state.State) string {
+	return sighting{term: term, stamp: stamp{s.Epoch, s.Seq}}.version()
+}
+
+// list tells all of a state.
+func (s *script) list(term uint64, of *state.State) {
+	s.List(s.now())
+	for _, key := range sortedKeys(pods(of)) {
+		s.Event(Added, key, pods(of)[key], "", s.now())
+	}
+	s.Event(Bookmark, "", "", version(term, of), s.now())
+}
+
+// lead tells what leads from one state to another; edit may spoil it.
+func (s *script) lead(from, to *state.State, before, after string, edit func([]event) []event) {
+	var events []event
+	old, next := pods(from), pods(to)
+	for _, key := range sortedKeys(old) {
+		if object, ok := next[key]; !ok {
+			events = append(events, event{kind: Deleted, key: key, object: old[key]})
+		} else if object != old[key] {
+			events = append(events, event{kind: Modified, key: key, object: object})
+		}
+	}
+	for _, key := range sortedKeys(next) {
+		if _, ok := old[key]; !ok {
+			events = append(events, event{kind: Added, key: key, object: next[key]})
+		}
+	}
+	if edit != nil {
+		events = edit(events)
+	}
+	for i, e := range events {
+		v := before
+		if i == len(events)-1 {
+			v = after
+		}
+		s.Event(e.kind, e.key, e.object, v, s.now())
+	}
+	if len(events) == 0 {
+		s.Event(Bookmark, "", "", after, s.now())
+	}
+}
+
+// follow tells all that happened, across both epochs.
+func (s *script) follow(edit func([]event) []event) {
+	s.list(1, s.first[0])
+	at, last := s.first[0], version(1, s.first[0])
+	for i, next := range append(s.first[1:len(s.first):len(s.first)], s.second...) {
+		term := uint64(1 + i/4)
+		v := version(term, next)
+		if next == s.second[4] {
+			s.lead(at, next, last, v, edit)
+		} else {
+			s.lead(at, next, last, v, nil)
+		}
+		at, last = next, v
+	}
+}
+
+func TestStreamOfWhatHappenedPasses(t *testing.T) {
+	s := newScript(t)
+	s.follow(nil)
+	s.list(9, s.second[4])
+	s.From(pods(s.second[3]), version(9, s.second[4]), s.now())
+	s.want(t)
+}
+
+func TestStreamThatLosesOrRepeatsIsFound(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit  func([]event) []event
+		words []string
+	}{
+		"lost": {
+			func(e []event) []event { return e[1:] },
+			[]string{"stream a watch of cluster prod-eu: with it the reader does not hold what the cluster was", "lost:", "before:", "came:", "wanted: all as it was at 2-"},
+		},
+		"twice": {
+			func(e []event) []event { return append(e, e[len(e)-1]) },
+			[]string{"twice"},
+		},
+		"added twice": {
+			func(e []event) []event { e[len(e)-1].kind = Added; return append(e, e[len(e)-1]) },
+			[]string{"twice: it was there already", "wanted: MODIFIED, or nothing"},
+		},
+		"never added": {
+			func(e []event) []event {
+				return append([]event{{kind: Modified, key: "a/b", object: "{}"}, {kind: Deleted, key: "a/b"}}, e...)
+			},
+			[]string{"lost: it was not there", "wanted: ADDED"},
+		},
+		"deleted twice": {
+			func(e []event) []event { return append([]event{{kind: Deleted, key: "a/b"}}, e...) },
+			[]string{"DELETED twice"},
+		},
+		"half of a change": {
+			func(e []event) []event {
+				e[len(e)-1].object = strings.Replace(e[len(e)-1].object, `"phase":"`, `"phase":"X`, 1)
+				return e
+			},
+			[]string{"lost: the last change of", "held is", "wanted"},
+		},
+		"surplus": {
+			func(e []event) []event { return append([]event{{kind: Added, key: "a/b", object: "{}"}}, e...) },
+			[]string{"lost: the DELETED of a/b"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			s.follow(tc.edit)
+			s.want(t, tc.words...)
+		})
+	}
+}
+
+func TestStreamWhoseVersionGoesBackIsFound(t *testing.T) {
+	s := newScript(t)
+	s.list(3, s.second[4])
+	s.Event(Bookmark, "", "", version(2, s.second[4]), s.now())
+	s.want(t, "the version goes back", "came:   BOOKMARK", "wanted: 3.2-")
+}
+
+func TestStreamOfAStateThatNeverWasIsFound(t *testing.T) {
+	s := newScript(t)
+	s.list(3, s.second[4])
+	s.Event(Bookmark, "", "", fmt.Sprintf("3.2-%d", s.second[4].Seq+1), s.now())
+	s.want(t, "the cluster never was so")
+}
+
+func TestStreamHeals(t *testing.T) {
+	s := newScript(t)
+	s.Heals(cluster1, 30*time.Second)
+	s.Fault(cluster1, "a cut", s.at(-1))
+	s.follow(nil)
+	s.want(t)
+	s.Fault(cluster1, "a cut", s.now())
+	s.want(t, "not healed within 30s", "none until the end")
+}
