@@ -42,6 +42,8 @@ type agent struct {
 	cfg      Config
 	snapshot *snapshot.Snapshot
 	handler  *report.Handler
+	// spent says that memory was taken for a moment only.
+	spent chan struct{}
 	// workers feed the snapshot.
 	workers []func(context.Context) error
 	// servers listen already; the first one is for masters.
@@ -50,7 +52,7 @@ type agent struct {
 
 // assemble builds an agent. Nothing runs yet, but its addresses are open.
 func assemble(ctx context.Context, cfg Config) (*agent, error) {
-	a := &agent{cfg: cfg, snapshot: snapshot.New(rand.Uint64())}
+	a := &agent{cfg: cfg, snapshot: snapshot.New(rand.Uint64()), spent: make(chan struct{}, 1)}
 	cluster, err := cfg.restConfig()
 	if err != nil {
 		return nil, err
@@ -67,14 +69,14 @@ func assemble(ctx context.Context, cfg Config) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.workers = []func(context.Context) error{a.snapshot.Run, identity.run, watches(cfg, cluster, a.snapshot), usage.Run}
+	a.workers = []func(context.Context) error{a.snapshot.Run, identity.run, watches(cfg, cluster, a.snapshot), usage.Run, a.giveBack}
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newSnapshotMetrics(a.snapshot.Current))
 	a.handler = report.New(report.Config{
 		ClusterName: cfg.ClusterName, AgentVersion: cfg.Version, Identity: identity.get,
 		Snapshot: a.snapshot, Verifier: verifier, UseUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
-		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession,
+		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, SnapshotSent: a.snapshotSent,
 		Log: cfg.Log, Metrics: registry,
 	})
 	health := &health{identity: identity.get, current: a.snapshot.Current}

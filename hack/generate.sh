@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Makes what is generated: deepcopy and custom resource definitions, the Go code of the protocol, and the picture of the
+# Makes what is generated: deepcopy and custom resource definitions, the Go code of the protocol and of the slim Kubernetes objects, and the picture of the
 # protocol that later changes are held against.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 hack/tool.sh controller-gen object paths=./api/v1alpha1/...
 hack/tool.sh controller-gen crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
-PATH=$(hack/tool.sh --path protoc-gen-go):$PATH hack/tool.sh buf generate
+PATH=$(hack/tool.sh --path protoc-gen-go):$PATH
+hack/tool.sh buf generate
+hack/tool.sh buf generate agent/informer/slimpb --template agent/informer/slimpb/buf.gen.yaml
 
 # Agents and masters of all versions meet: what is published is only added to.
 published=api/wire/wirepb/published.binpb

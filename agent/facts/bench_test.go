@@ -52,7 +52,7 @@ func benchTracker(n int) *facts.Tracker {
 	for i := range 500 {
 		t.SetNode(&facts.NodeInput{Name: fmt.Sprintf("node-%d", i), KubeletPort: 10250})
 	}
-	t.ReplacePods(benchPods(n))
+	t.SetPod(benchPods(n)...)
 	return t
 }
 
@@ -81,7 +81,7 @@ func BenchmarkFirstListOf5000Pods(b *testing.B) {
 	pods := benchPods(5000)
 	b.ReportAllocs()
 	for b.Loop() {
-		facts.NewTracker().ReplacePods(slices.Clone(pods))
+		facts.NewTracker().SetPod(pods...)
 	}
 }
 
@@ -89,7 +89,7 @@ func BenchmarkRelistOf5000PodsThatDidNotChange(b *testing.B) {
 	t, pods := benchTracker(5000), benchPods(5000)
 	b.ReportAllocs()
 	for b.Loop() {
-		if c := t.ReplacePods(slices.Clone(pods)); len(c.Upserts) > 0 {
+		if c := t.SetPod(pods...); len(c.Upserts) > 0 {
 			b.Fatalf("%d facts changed", len(c.Upserts))
 		}
 	}
@@ -120,7 +120,7 @@ func BenchmarkPodComesAndGoesAmong20000Pods(b *testing.B) {
 func BenchmarkSliceEventOf500Endpoints(b *testing.B) {
 	t, all := benchTracker(20_000), benchSlices(500)
 	t.SetService(&benchService)
-	t.ReplaceSlices(slices.Clone(all))
+	t.SetSlice(all...)
 	b.ReportAllocs()
 	for b.Loop() {
 		turned := *all[2]
@@ -137,7 +137,7 @@ func BenchmarkSliceEventOf500Endpoints(b *testing.B) {
 func BenchmarkPodOf500EndpointsComesAndGoes(b *testing.B) {
 	t, pod := benchTracker(20_000), benchPod(40)
 	t.SetService(&benchService)
-	t.ReplaceSlices(benchSlices(500))
+	t.SetSlice(benchSlices(500)...)
 	b.ReportAllocs()
 	for b.Loop() {
 		t.DeletePod(pod.Namespace, pod.Name)
@@ -150,7 +150,7 @@ func BenchmarkPortMapOf500Endpoints(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		t := facts.NewTracker()
-		t.ReplaceSlices(slices.Clone(all))
+		t.SetSlice(all...)
 		if c := t.SetService(&benchService); len(c.Upserts) != 501 {
 			b.Fatalf("%d facts", len(c.Upserts))
 		}

@@ -55,13 +55,17 @@ func roles(labels map[string]string) []string {
 }
 
 func sortedAddresses(addresses []state.NodeAddress) []state.NodeAddress {
-	return slices.SortedFunc(slices.Values(addresses), func(a, b state.NodeAddress) int {
+	sorted := append([]state.NodeAddress(nil), addresses...)
+	slices.SortFunc(sorted, func(a, b state.NodeAddress) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Address, b.Address))
 	})
+	return sorted
 }
 
 func sortedTaints(taints []state.Taint) []state.Taint {
-	return slices.SortedFunc(slices.Values(taints), func(a, b state.Taint) int {
+	sorted := append([]state.Taint(nil), taints...)
+	slices.SortFunc(sorted, func(a, b state.Taint) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Effect, b.Effect), cmp.Compare(a.Value, b.Value))
 	})
+	return sorted
 }

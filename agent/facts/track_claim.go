@@ -13,9 +13,11 @@ type claimRecord struct {
 	pods     []*podRecord
 }
 
-// SetClaim takes in a PersistentVolumeClaim as it is now.
-func (t *Tracker) SetClaim(in *ClaimInput) state.Changes {
-	t.setClaim(in)
+// SetClaim takes in PersistentVolumeClaims as they are now.
+func (t *Tracker) SetClaim(all ...*ClaimInput) state.Changes {
+	for _, in := range all {
+		t.setClaim(in)
+	}
 	return t.flush()
 }
 
@@ -25,9 +27,9 @@ func (t *Tracker) DeleteClaim(namespace, name string) state.Changes {
 	return t.flush()
 }
 
-// ReplaceClaims takes in all PersistentVolumeClaims; others are gone.
-func (t *Tracker) ReplaceClaims(all []*ClaimInput) state.Changes {
-	replaceAll(all, func(in *ClaimInput) id { return id{in.Namespace, in.Name} }, t.claims, t.setClaim, t.deleteClaim)
+// RetainClaims takes in that there are no PersistentVolumeClaims but these.
+func (t *Tracker) RetainClaims(these []Name) state.Changes {
+	retain(these, Name.id, t.claims, t.deleteClaim)
 	return t.flush()
 }
 

@@ -15,9 +15,11 @@ type nodeRecord struct {
 	touched bool
 }
 
-// SetNode takes in a node as it is now.
-func (t *Tracker) SetNode(in *NodeInput) state.Changes {
-	t.setNode(in)
+// SetNode takes in nodes as they are now.
+func (t *Tracker) SetNode(all ...*NodeInput) state.Changes {
+	for _, in := range all {
+		t.setNode(in)
+	}
 	return t.flush()
 }
 
@@ -27,9 +29,9 @@ func (t *Tracker) DeleteNode(name string) state.Changes {
 	return t.flush()
 }
 
-// ReplaceNodes takes in all nodes; others are gone.
-func (t *Tracker) ReplaceNodes(all []*NodeInput) state.Changes {
-	replaceAll(all, func(in *NodeInput) string { return in.Name }, t.nodes, t.setNode, t.deleteNode)
+// RetainNodes takes in that there are no nodes but these.
+func (t *Tracker) RetainNodes(these []Name) state.Changes {
+	retain(these, Name.node, t.nodes, t.deleteNode)
 	return t.flush()
 }
 

@@ -23,10 +23,12 @@ func (p *podRecord) pod() *state.Pod {
 	return p.facts[0].(*state.Pod)
 }
 
-// SetPod takes in a pod as it is now, whether or not it is the one that was known
-// by that name.
-func (t *Tracker) SetPod(in *PodInput) state.Changes {
-	t.setPod(in)
+// SetPod takes in pods as they are now, whether or not they are the ones that were
+// known by their names.
+func (t *Tracker) SetPod(all ...*PodInput) state.Changes {
+	for _, in := range all {
+		t.setPod(in)
+	}
 	return t.flush()
 }
 
@@ -36,9 +38,9 @@ func (t *Tracker) DeletePod(namespace, name string) state.Changes {
 	return t.flush()
 }
 
-// ReplacePods takes in all pods; others are gone.
-func (t *Tracker) ReplacePods(all []*PodInput) state.Changes {
-	replaceAll(all, func(in *PodInput) id { return id{in.Namespace, in.Name} }, t.pods, t.setPod, t.deletePod)
+// RetainPods takes in that there are no pods but these.
+func (t *Tracker) RetainPods(these []Name) state.Changes {
+	retain(these, Name.id, t.pods, t.deletePod)
 	return t.flush()
 }
 
@@ -49,12 +51,22 @@ func (t *Tracker) setPod(in *PodInput) {
 		p = &podRecord{}
 		t.pods[name] = p
 	}
-	declared := declarations(in)
+	declared := t.shared(declarations(in))
 	if !slices.Equal(declared, p.declared) {
 		p.declared = declared
 		t.touchBackends(name)
 	}
 	t.changePod(p, t.podFacts(in))
+}
+
+// shared is what a pod declares, in the memory of the pod before where that declares
+// the same: in a list the pods of one workload follow each other.
+func (t *Tracker) shared(declared []declaration) []declaration {
+	if slices.Equal(declared, t.declared) {
+		return t.declared
+	}
+	t.declared = declared
+	return declared
 }
 
 func (t *Tracker) deletePod(name id) {

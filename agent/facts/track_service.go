@@ -24,9 +24,11 @@ type serviceRecord struct {
 	endpoints map[endpoint]struct{}
 }
 
-// SetService takes in a Service as it is now.
-func (t *Tracker) SetService(in *ServiceInput) state.Changes {
-	t.setService(in)
+// SetService takes in Services as they are now.
+func (t *Tracker) SetService(all ...*ServiceInput) state.Changes {
+	for _, in := range all {
+		t.setService(in)
+	}
 	return t.flush()
 }
 
@@ -36,9 +38,9 @@ func (t *Tracker) DeleteService(namespace, name string) state.Changes {
 	return t.flush()
 }
 
-// ReplaceServices takes in all Services; others are gone.
-func (t *Tracker) ReplaceServices(all []*ServiceInput) state.Changes {
-	replaceAll(all, func(in *ServiceInput) id { return id{in.Namespace, in.Name} }, t.services, t.setService, t.deleteService)
+// RetainServices takes in that there are no Services but these.
+func (t *Tracker) RetainServices(these []Name) state.Changes {
+	retain(these, Name.id, t.services, t.deleteService)
 	return t.flush()
 }
 

@@ -6,9 +6,11 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// SetSlice takes in an EndpointSlice as it is now.
-func (t *Tracker) SetSlice(in *SliceInput) state.Changes {
-	t.setSlice(in)
+// SetSlice takes in EndpointSlices as they are now.
+func (t *Tracker) SetSlice(all ...*SliceInput) state.Changes {
+	for _, in := range all {
+		t.setSlice(in)
+	}
 	return t.flush()
 }
 
@@ -18,9 +20,9 @@ func (t *Tracker) DeleteSlice(namespace, name string) state.Changes {
 	return t.flush()
 }
 
-// ReplaceSlices takes in all EndpointSlices; others are gone.
-func (t *Tracker) ReplaceSlices(all []*SliceInput) state.Changes {
-	replaceAll(all, func(in *SliceInput) id { return id{in.Namespace, in.Name} }, t.slices, t.setSlice, t.deleteSlice)
+// RetainSlices takes in that there are no EndpointSlices but these.
+func (t *Tracker) RetainSlices(these []Name) state.Changes {
+	retain(these, Name.id, t.slices, t.deleteSlice)
 	return t.flush()
 }
 

@@ -2,15 +2,21 @@ package facts
 
 import "rollcall.dev/rollcall/api/state"
 
+// Name names an object of a kind; a node has no namespace.
+type Name struct{ Namespace, Name string }
+
+func (n Name) id() id       { return id{n.Namespace, n.Name} }
+func (n Name) node() string { return n.Name }
+
 // id names a namespaced object.
 type id struct{ namespace, name string }
 
 // Tracker holds what is known of a cluster's objects as far as the joins between
 // them need it: pod → node, pod → claims, slice → Service, Service → pods. Each
-// call takes in what became of one object, or of all objects of a kind, and returns
-// the facts that changed by it; facts that became what they were are not among
-// them, and no key is among them twice. All calls together lead to the same facts
-// in whatever order they come.
+// call takes in what became of some objects of a kind, each given once, or which of
+// them are left, and returns the facts that changed by it; facts that became what
+// they were are not among them, and no key is among them twice. All calls together
+// lead to the same facts in whatever order they come.
 //
 // It shares the facts that it returns with whoever takes them, so they must not be
 // changed. It is not safe for concurrent use and starts nothing.
@@ -22,6 +28,8 @@ type Tracker struct {
 	claims   map[id]*claimRecord
 	// backends are the Services with targets that a pod is an endpoint of.
 	backends map[id][]*serviceRecord
+	// declared is what the pod that was set last declares.
+	declared []declaration
 
 	// Gathered during a call, empty between calls. What several steps of a call
 	// touch is made anew once, at its end.
@@ -60,22 +68,11 @@ func (t *Tracker) flush() state.Changes {
 	return state.Changes(gathered)
 }
 
-// replaceAll sets each of the objects and then deletes those which held has and
-// which are not among them. It forgets each object once its facts are made: a list
-// may be of many thousands, and as much memory as all facts.
-func replaceAll[K comparable, I, R any](objects []*I, key func(*I) K, held map[K]R, set func(*I), remove func(K)) {
-	if len(held) == 0 {
-		for i, o := range objects {
-			objects[i] = nil
-			set(o)
-		}
-		return
-	}
-	stay := make(map[K]struct{}, len(objects))
-	for i, o := range objects {
-		objects[i] = nil
-		stay[key(o)] = struct{}{}
-		set(o)
+// retain deletes what held has and these do not name.
+func retain[K comparable, R any](these []Name, key func(Name) K, held map[K]R, remove func(K)) {
+	stay := make(map[K]struct{}, len(these))
+	for _, name := range these {
+		stay[key(name)] = struct{}{}
 	}
 	for k := range held {
 		if _, ok := stay[k]; !ok {

@@ -159,14 +159,24 @@ func remove(t *facts.Tracker, n name) state.Changes {
 	panic("no way to remove a " + n.kind)
 }
 
+// replaceAll tells, kind by kind, of what is there, and then that nothing else is.
 func replaceAll(t *facts.Tracker, all []any) []state.Changes {
 	return []state.Changes{
-		t.ReplaceNodes(only[facts.NodeInput](all)),
-		t.ReplacePods(only[facts.PodInput](all)),
-		t.ReplaceSlices(only[facts.SliceInput](all)),
-		t.ReplaceServices(only[facts.ServiceInput](all)),
-		t.ReplaceClaims(only[facts.ClaimInput](all)),
+		t.SetNode(only[facts.NodeInput](all)...), t.RetainNodes(names[facts.NodeInput](all)),
+		t.SetPod(only[facts.PodInput](all)...), t.RetainPods(names[facts.PodInput](all)),
+		t.SetSlice(only[facts.SliceInput](all)...), t.RetainSlices(names[facts.SliceInput](all)),
+		t.SetService(only[facts.ServiceInput](all)...), t.RetainServices(names[facts.ServiceInput](all)),
+		t.SetClaim(only[facts.ClaimInput](all)...), t.RetainClaims(names[facts.ClaimInput](all)),
 	}
+}
+
+func names[T any](all []any) []facts.Name {
+	var found []facts.Name
+	for _, in := range only[T](all) {
+		n := nameOf(in)
+		found = append(found, facts.Name{Namespace: n.namespace, Name: n.name})
+	}
+	return found
 }
 
 func only[T any](all []any) []*T {

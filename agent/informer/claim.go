@@ -1,16 +1,12 @@
 package informer
 
-import (
-	corev1 "k8s.io/api/core/v1"
+import "rollcall.dev/rollcall/agent/facts"
 
-	"rollcall.dev/rollcall/agent/facts"
-)
-
-// ClaimInput is what the facts need of a PersistentVolumeClaim.
-func ClaimInput(claim *corev1.PersistentVolumeClaim) *facts.ClaimInput {
+func claimInput(claim *claimObject) *facts.ClaimInput {
+	capacity := amounts(claim.Slim.GetStatus().GetCapacity())
 	return &facts.ClaimInput{
 		Namespace:     claim.Namespace,
 		Name:          claim.Name,
-		CapacityBytes: claim.Status.Capacity.Storage().Value(),
+		CapacityBytes: capacity.Storage().Value(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 )
@@ -24,19 +24,25 @@ const dialTimeout = 5 * time.Second
 
 const protobuf = "application/vnd.kubernetes.protobuf"
 
+// streamBuffer is how much of a stream an API server may send ahead of what has been
+// decoded. HTTP/2's usual 4 MiB would be, for each of the lists that are streamed at
+// the start, as much memory as thousands of pods.
+const streamBuffer = 256 << 10
+
 // clients talk to the API groups that are watched.
 type clients struct{ core, discovery rest.Interface }
 
 func clientsFor(cfg *rest.Config) (clients, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.ContentType = protobuf
-	cfg.AcceptContentTypes = protobuf + ",application/json"
+	cfg.AcceptContentTypes = protobuf // slim objects have no other form
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme()).WithoutConversion()
 	cfg.QPS = -1 // the reflectors' back-off is limit enough
 	cfg.WarningHandlerWithContext = rest.NoWarnings{}
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext
 	}
+	cfg.Wrap(withSmallBuffers)
 	core, err := clientFor(cfg, "/api", corev1.SchemeGroupVersion)
 	if err != nil {
 		return clients{}, err
@@ -46,6 +52,14 @@ func clientsFor(cfg *rest.Config) (clients, error) {
 		return clients{}, err
 	}
 	return clients{core: core, discovery: discovery}, nil
+}
+
+// withSmallBuffers bounds what is received ahead. The transport has not been used yet.
+func withSmallBuffers(transport http.RoundTripper) http.RoundTripper {
+	if t, ok := transport.(*http.Transport); ok && t.HTTP2 == nil {
+		t.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer}
+	}
+	return transport
 }
 
 // close ends the connections, which a client would keep for a next request.
@@ -66,15 +80,6 @@ func clientFor(cfg *rest.Config, path string, version schema.GroupVersion) (rest
 		return nil, fmt.Errorf("make a client for %s: %w", version, err)
 	}
 	return client, nil
-}
-
-// scheme knows the types of the groups that are watched and no others.
-func scheme() *runtime.Scheme {
-	s := runtime.NewScheme()
-	utilruntime.Must(corev1.AddToScheme(s))
-	utilruntime.Must(discoveryv1.AddToScheme(s))
-	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
-	return s
 }
 
 // endpoint is how a resource is read in all namespaces. Tests have their own.

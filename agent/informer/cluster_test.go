@@ -26,11 +26,11 @@ type fakeCluster struct {
 
 func newFakeCluster() *fakeCluster {
 	return &fakeCluster{
-		nodes:    fake("nodes", &corev1.Node{}, &corev1.NodeList{}),
-		pods:     fake("pods", &corev1.Pod{}, &corev1.PodList{}),
-		slices:   fake("endpointslices", &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{}),
-		services: fake("services", &corev1.Service{}, &corev1.ServiceList{}),
-		claims:   fake("persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolumeClaimList{}),
+		nodes:    fake("nodes", &nodeObject{}, &nodeList{}),
+		pods:     fake("pods", &podObject{}, &podList{}),
+		slices:   fake("endpointslices", &sliceObject{}, &sliceList{}),
+		services: fake("services", &serviceObject{}, &serviceList{}),
+		claims:   fake("persistentvolumeclaims", &claimObject{}, &claimList{}),
 		seen:     newRecorder(),
 	}
 }
@@ -73,9 +73,9 @@ func watched(t *testing.T, prepare func(*fakeCluster), test func(*fakeCluster)) 
 }
 
 func (c *fakeCluster) kinds() []kind {
-	there := make(chan struct{})
+	there, shared := make(chan struct{}), newInterner()
 	return []kind{
-		nodeKind(c.nodes.endpoint()), podKind(c.pods.endpoint()), sliceKind(c.slices.endpoint(), there),
+		nodeKind(c.nodes.endpoint(), shared), podKind(c.pods.endpoint(), shared), sliceKind(c.slices.endpoint(), shared, there),
 		serviceKind(c.services.endpoint(), there), claimKind(c.claims.endpoint()),
 	}
 }

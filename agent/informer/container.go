@@ -4,100 +4,115 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer/slimpb"
 	"rollcall.dev/rollcall/api/state"
 )
 
 // containers are a pod's containers of all kinds, in the order of its spec.
-func (c podConverter) containers(pod *corev1.Pod) []facts.ContainerInput {
-	spec, status := &pod.Spec, &pod.Status
-	all := make([]facts.ContainerInput, 0, len(spec.InitContainers)+len(spec.Containers)+len(spec.EphemeralContainers))
-	for i := range spec.InitContainers {
-		container := &spec.InitContainers[i]
-		all = append(all, c.container(container, initKind(container), status.InitContainerStatuses))
+func (c podConverter) containers(pod *slimpb.Pod, amounts *corev1.Pod) []facts.ContainerInput {
+	spec, status := pod.GetSpec(), pod.GetStatus()
+	all := make([]facts.ContainerInput, 0, len(spec.GetInitContainers())+len(spec.GetContainers())+len(spec.GetEphemeralContainers()))
+	for i, container := range spec.GetInitContainers() {
+		in := c.container(container, initKind(container), &amounts.Spec.InitContainers[i].Resources)
+		in.Status = c.statusOf(in.Name, status.GetInitContainerStatuses(), amounts.Status.InitContainerStatuses)
+		all = append(all, in)
 	}
-	for i := range spec.Containers {
-		all = append(all, c.container(&spec.Containers[i], state.Main, status.ContainerStatuses))
+	for i, container := range spec.GetContainers() {
+		in := c.container(container, state.Main, &amounts.Spec.Containers[i].Resources)
+		in.Status = c.statusOf(in.Name, status.GetContainerStatuses(), amounts.Status.ContainerStatuses)
+		all = append(all, in)
 	}
-	for i := range spec.EphemeralContainers {
-		container := corev1.Container(spec.EphemeralContainers[i].EphemeralContainerCommon)
-		all = append(all, c.container(&container, state.Ephemeral, status.EphemeralContainerStatuses))
+	ephemeral := statusAmounts(status.GetEphemeralContainerStatuses())
+	for _, e := range spec.GetEphemeralContainers() {
+		container := e.GetEphemeralContainerCommon()
+		in := c.container(container, state.Ephemeral, decoded[corev1.ResourceRequirements](container.GetResources()))
+		in.Status = c.statusOf(in.Name, status.GetEphemeralContainerStatuses(), ephemeral)
+		all = append(all, in)
 	}
 	return all
 }
 
 // initKind tells sidecars (KEP-753) from init containers that end.
-func initKind(container *corev1.Container) state.ContainerKind {
-	if container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+func initKind(container *slimpb.Container) state.ContainerKind {
+	if container.GetRestartPolicy() == string(corev1.ContainerRestartPolicyAlways) {
 		return state.Sidecar
 	}
 	return state.Init
 }
 
-func (c podConverter) container(container *corev1.Container, kind state.ContainerKind, statuses []corev1.ContainerStatus) facts.ContainerInput {
+// container is a container without its status. It may have no resources.
+func (c podConverter) container(container *slimpb.Container, kind state.ContainerKind, resources *corev1.ResourceRequirements) facts.ContainerInput {
 	in := facts.ContainerInput{
-		Name:     c.shared.of(container.Name),
-		Kind:     kind,
-		Image:    c.shared.of(container.Image),
-		Requests: facts.Resources(container.Resources.Requests),
-		Limits:   facts.Resources(container.Resources.Limits),
-		Ports:    c.ports(container.Ports),
+		Name:  c.shared.of(container.GetName()),
+		Kind:  kind,
+		Image: c.shared.of(container.GetImage()),
+		Ports: c.ports(container.GetPorts()),
 	}
-	for i := range statuses {
-		if statuses[i].Name == container.Name {
-			in.Status = c.status(&statuses[i])
-		}
+	if resources != nil {
+		in.Requests, in.Limits = facts.Resources(resources.Requests), facts.Resources(resources.Limits)
 	}
 	return in
 }
 
-func (c podConverter) ports(list []corev1.ContainerPort) []facts.ContainerPort {
+func (c podConverter) ports(list []*slimpb.ContainerPort) []facts.ContainerPort {
 	out := make([]facts.ContainerPort, 0, len(list))
 	for _, p := range list {
 		out = append(out, facts.ContainerPort{
-			Protocol: protocol(p.Protocol),
-			Port:     port(p.ContainerPort),
-			HostPort: port(p.HostPort),
-			HostIP:   c.shared.of(p.HostIP),
+			Protocol: protocol(p.GetProtocol()),
+			Port:     port(p.GetContainerPort()),
+			HostPort: port(p.GetHostPort()),
+			HostIP:   c.shared.of(p.GetHostIp()),
 		})
 	}
 	return out
 }
 
-func (c podConverter) status(status *corev1.ContainerStatus) *facts.ContainerStatus {
-	out := &facts.ContainerStatus{
-		ImageID:  c.shared.of(status.ImageID),
-		Ready:    status.Ready,
-		Restarts: status.RestartCount,
-		Last:     c.last(status.LastTerminationState.Terminated),
+// statusOf is the status of the container of a name; nil while there is none.
+func (c podConverter) statusOf(name string, statuses []*slimpb.ContainerStatus, amounts []corev1.ContainerStatus) *facts.ContainerStatus {
+	for i, s := range statuses {
+		if s.GetName() == name {
+			return c.status(s, amounts[i].Resources)
+		}
 	}
-	c.addState(out, &status.State)
-	if r := status.Resources; r != nil {
-		out.Resources = &facts.ContainerResources{Requests: facts.Resources(r.Requests), Limits: facts.Resources(r.Limits)}
+	return nil
+}
+
+func (c podConverter) status(status *slimpb.ContainerStatus, resources *corev1.ResourceRequirements) *facts.ContainerStatus {
+	out := &facts.ContainerStatus{
+		ImageID:  c.shared.of(status.GetImageId()),
+		Ready:    status.GetReady(),
+		Restarts: status.GetRestartCount(),
+		Last:     c.last(status.GetLastState().GetTerminated()),
+	}
+	c.addState(out, status.GetState())
+	if resources != nil {
+		out.Resources = &facts.ContainerResources{Requests: facts.Resources(resources.Requests), Limits: facts.Resources(resources.Limits)}
 	}
 	return out
 }
 
 // addState adds the member that is set, if one is.
-func (c podConverter) addState(out *facts.ContainerStatus, in *corev1.ContainerState) {
+func (c podConverter) addState(out *facts.ContainerStatus, in *slimpb.ContainerState) {
+	running, terminated, waiting := in.GetRunning(), in.GetTerminated(), in.GetWaiting()
 	switch {
-	case in.Running != nil:
+	case running != nil:
 		out.State = state.Running
-		out.StartedAt = state.TimeOf(in.Running.StartedAt.Time)
-	case in.Terminated != nil:
+		out.StartedAt = instant(running.GetStartedAt())
+	case terminated != nil:
 		out.State = state.Terminated
-		out.Reason, out.Message = c.shared.of(in.Terminated.Reason), in.Terminated.Message
-		out.ExitCode = in.Terminated.ExitCode
-		out.StartedAt = state.TimeOf(in.Terminated.StartedAt.Time)
-		out.FinishedAt = state.TimeOf(in.Terminated.FinishedAt.Time)
-	case in.Waiting != nil:
+		out.Reason, out.Message = c.shared.of(terminated.GetReason()), terminated.GetMessage()
+		out.ExitCode = terminated.GetExitCode()
+		out.StartedAt = instant(terminated.GetStartedAt())
+		out.FinishedAt = instant(terminated.GetFinishedAt())
+	case waiting != nil:
 		out.State = state.Waiting
-		out.Reason, out.Message = c.shared.of(in.Waiting.Reason), in.Waiting.Message
+		out.Reason, out.Message = c.shared.of(waiting.GetReason()), waiting.GetMessage()
 	}
 }
 
-func (c podConverter) last(t *corev1.ContainerStateTerminated) *state.LastTermination {
+func (c podConverter) last(t *slimpb.ContainerStateTerminated) *state.LastTermination {
 	if t == nil {
 		return nil
 	}
-	return &state.LastTermination{Reason: c.shared.of(t.Reason), ExitCode: t.ExitCode, FinishedAt: state.TimeOf(t.FinishedAt.Time)}
+	return &state.LastTermination{Reason: c.shared.of(t.GetReason()), ExitCode: t.GetExitCode(), FinishedAt: instant(t.GetFinishedAt())}
 }

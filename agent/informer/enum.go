@@ -6,8 +6,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func tristate(s corev1.ConditionStatus) state.Tristate {
-	switch s {
+func tristate(s string) state.Tristate {
+	switch corev1.ConditionStatus(s) {
 	case corev1.ConditionTrue:
 		return state.True
 	case corev1.ConditionFalse:
@@ -17,8 +17,8 @@ func tristate(s corev1.ConditionStatus) state.Tristate {
 }
 
 // protocol is a transport protocol; the API's default is TCP.
-func protocol(p corev1.Protocol) state.Protocol {
-	switch p {
+func protocol(p string) state.Protocol {
+	switch corev1.Protocol(p) {
 	case "", corev1.ProtocolTCP:
 		return state.TCP
 	case corev1.ProtocolUDP:
@@ -37,8 +37,8 @@ func port(n int32) uint16 {
 	return uint16(n)
 }
 
-func phase(p corev1.PodPhase) state.PodPhase {
-	switch p {
+func phase(p string) state.PodPhase {
+	switch corev1.PodPhase(p) {
 	case corev1.PodPending:
 		return state.PodPending
 	case corev1.PodRunning:
@@ -51,8 +51,8 @@ func phase(p corev1.PodPhase) state.PodPhase {
 	return state.PodUnknown
 }
 
-func qosClass(c corev1.PodQOSClass) state.QOSClass {
-	switch c {
+func qosClass(c string) state.QOSClass {
+	switch corev1.PodQOSClass(c) {
 	case corev1.PodQOSGuaranteed:
 		return state.Guaranteed
 	case corev1.PodQOSBurstable:
@@ -63,8 +63,8 @@ func qosClass(c corev1.PodQOSClass) state.QOSClass {
 	return state.QOSUnknown
 }
 
-func trafficPolicy(p corev1.ServiceExternalTrafficPolicy) state.TrafficPolicy {
-	switch p {
+func trafficPolicy(p string) state.TrafficPolicy {
+	switch corev1.ServiceExternalTrafficPolicy(p) {
 	case corev1.ServiceExternalTrafficPolicyCluster:
 		return state.TrafficPolicyCluster
 	case corev1.ServiceExternalTrafficPolicyLocal:

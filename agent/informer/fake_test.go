@@ -46,8 +46,19 @@ func fake(name string, example, list runtime.Object) *fakeResource {
 
 func (r *fakeResource) endpoint() endpoint { return endpoint{list: r.list, watch: r.watch} }
 
+// slim is an object as the informer's client would decode it.
+func (r *fakeResource) slim(object wholeObject) runtime.Object {
+	return slim(object, r.empty().(slimObject)).(runtime.Object)
+}
+
+type (
+	wholeObject interface{ Marshal() ([]byte, error) }
+	slimObject  interface{ Unmarshal([]byte) error }
+)
+
 // put creates or updates an object; remove deletes it. Open watches hear of it.
-func (r *fakeResource) put(object runtime.Object) {
+func (r *fakeResource) put(whole wholeObject) {
+	object := r.slim(whole)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kind := watch.Added
@@ -58,7 +69,8 @@ func (r *fakeResource) put(object runtime.Object) {
 	r.objects[key(object)] = object
 }
 
-func (r *fakeResource) remove(object runtime.Object) {
+func (r *fakeResource) remove(whole wholeObject) {
+	object := r.slim(whole)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.happen(watch.Deleted, object)

@@ -7,7 +7,7 @@ import (
 )
 
 func TestEqualStringsShareTheirBytes(t *testing.T) {
-	shared := interner{}
+	shared := newInterner()
 	a, b := shared.of(fmt.Sprint("node-", 1)), shared.of(fmt.Sprint("node-", 1))
 	if unsafe.StringData(a) != unsafe.StringData(b) {
 		t.Error("two equal strings have bytes of their own")
@@ -15,13 +15,13 @@ func TestEqualStringsShareTheirBytes(t *testing.T) {
 }
 
 func TestInternerDoesNotGrowWithNamesThatComeAndGo(t *testing.T) {
-	shared := interner{}
+	shared := newInterner()
 	for i := range 3 * maxInterned {
 		if s := fmt.Sprint(i); shared.of(s) != s {
 			t.Fatalf("%q became %q", s, shared.of(s))
 		}
 	}
-	if len(shared) > maxInterned {
-		t.Errorf("it remembers %d strings, want at most %d", len(shared), maxInterned)
+	if len(shared.known) > maxInterned {
+		t.Errorf("it remembers %d strings, want at most %d", len(shared.known), maxInterned)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
@@ -26,60 +24,60 @@ type kind struct {
 // kindsOf are the kinds that facts are made of. Services are watched from when the
 // EndpointSlices are there: no port is told before it is known where it leads.
 func kindsOf(c clients) []kind {
-	slicesThere := make(chan struct{})
+	slicesThere, shared := make(chan struct{}), newInterner()
 	return []kind{
-		nodeKind(endpointOf(c.core, "nodes")),
-		podKind(endpointOf(c.core, "pods")),
-		sliceKind(endpointOf(c.discovery, "endpointslices"), slicesThere),
+		nodeKind(endpointOf(c.core, "nodes"), shared),
+		podKind(endpointOf(c.core, "pods"), shared),
+		sliceKind(endpointOf(c.discovery, "endpointslices"), shared, slicesThere),
 		serviceKind(endpointOf(c.core, "services"), slicesThere),
 		claimKind(endpointOf(c.core, "persistentvolumeclaims")),
 	}
 }
 
-func nodeKind(from endpoint) kind {
-	return newKind("nodes", state.SectionNodes, from, &corev1.Node{}, recipe[corev1.Node, facts.NodeInput]{
-		input:   NodeInput,
-		set:     (*facts.Tracker).SetNode,
-		remove:  func(t *facts.Tracker, _, name string) state.Changes { return t.DeleteNode(name) },
-		replace: (*facts.Tracker).ReplaceNodes,
+func nodeKind(from endpoint, shared *interner) kind {
+	return newKind("nodes", state.SectionNodes, from, &nodeObject{}, recipe[nodeObject, facts.NodeInput]{
+		input:  nodeConverter{shared}.input,
+		set:    (*facts.Tracker).SetNode,
+		remove: func(t *facts.Tracker, _, name string) state.Changes { return t.DeleteNode(name) },
+		retain: (*facts.Tracker).RetainNodes,
 	})
 }
 
-func podKind(from endpoint) kind {
-	return newKind("pods", state.SectionPods, from, &corev1.Pod{}, recipe[corev1.Pod, facts.PodInput]{
-		input:   podConverter{interner{}}.input,
-		set:     (*facts.Tracker).SetPod,
-		remove:  (*facts.Tracker).DeletePod,
-		replace: (*facts.Tracker).ReplacePods,
+func podKind(from endpoint, shared *interner) kind {
+	return newKind("pods", state.SectionPods, from, &podObject{}, recipe[podObject, facts.PodInput]{
+		input:  podConverter{shared}.input,
+		set:    (*facts.Tracker).SetPod,
+		remove: (*facts.Tracker).DeletePod,
+		retain: (*facts.Tracker).RetainPods,
 	})
 }
 
-func sliceKind(from endpoint, there chan<- struct{}) kind {
-	return newKind("endpointslices", state.SectionNetwork, from, &discoveryv1.EndpointSlice{}, recipe[discoveryv1.EndpointSlice, facts.SliceInput]{
-		input:   sliceConverter{interner{}}.input,
-		set:     (*facts.Tracker).SetSlice,
-		remove:  (*facts.Tracker).DeleteSlice,
-		replace: (*facts.Tracker).ReplaceSlices,
-		there:   there,
+func sliceKind(from endpoint, shared *interner, there chan<- struct{}) kind {
+	return newKind("endpointslices", state.SectionNetwork, from, &sliceObject{}, recipe[sliceObject, facts.SliceInput]{
+		input:  sliceConverter{shared}.input,
+		set:    (*facts.Tracker).SetSlice,
+		remove: (*facts.Tracker).DeleteSlice,
+		retain: (*facts.Tracker).RetainSlices,
+		there:  there,
 	})
 }
 
 func serviceKind(from endpoint, slicesThere <-chan struct{}) kind {
-	return newKind("services", state.SectionNetwork, from, &corev1.Service{}, recipe[corev1.Service, facts.ServiceInput]{
-		input:   ServiceInput,
-		set:     (*facts.Tracker).SetService,
-		remove:  (*facts.Tracker).DeleteService,
-		replace: (*facts.Tracker).ReplaceServices,
-		after:   slicesThere,
+	return newKind("services", state.SectionNetwork, from, &serviceObject{}, recipe[serviceObject, facts.ServiceInput]{
+		input:  serviceInput,
+		set:    (*facts.Tracker).SetService,
+		remove: (*facts.Tracker).DeleteService,
+		retain: (*facts.Tracker).RetainServices,
+		after:  slicesThere,
 	})
 }
 
 func claimKind(from endpoint) kind {
-	return newKind("persistentvolumeclaims", state.SectionStorage, from, &corev1.PersistentVolumeClaim{}, recipe[corev1.PersistentVolumeClaim, facts.ClaimInput]{
-		input:   ClaimInput,
-		set:     (*facts.Tracker).SetClaim,
-		remove:  (*facts.Tracker).DeleteClaim,
-		replace: (*facts.Tracker).ReplaceClaims,
+	return newKind("persistentvolumeclaims", state.SectionStorage, from, &claimObject{}, recipe[claimObject, facts.ClaimInput]{
+		input:  claimInput,
+		set:    (*facts.Tracker).SetClaim,
+		remove: (*facts.Tracker).DeleteClaim,
+		retain: (*facts.Tracker).RetainClaims,
 	})
 }
 
@@ -89,6 +87,7 @@ func newKind[O, I any](resource string, section state.SectionName, from endpoint
 		reflector := cache.NewReflectorWithOptions(&lister{from: from, feed: f}, example, &store[O, I]{recipe: r, sink: cfg.Sink, feed: f}, cache.ReflectorOptions{
 			Logger: &log, Name: resource, TypeDescription: resource, Backoff: &backOff,
 		})
+		reflector.WatchListPageSize = pageSize
 		return func(ctx context.Context) {
 			if r.wait(ctx) {
 				reflector.RunWithContext(klog.NewContext(ctx, log))

@@ -38,9 +38,14 @@ func (l *lister) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return l.WatchWithContext(context.Background(), options)
 }
 
-// ListWithContext is asked only by API servers that cannot stream lists, and after
-// a watch was refused.
+// pageSize is how many objects are asked for at once where a list cannot be streamed.
+const pageSize = 500
+
+// ListWithContext is used only with API servers that cannot stream lists, and after
+// a watch was refused. A list in pages has to be the latest one: of their cache API
+// servers give all at once, whatever the limit, and it would be held twice here.
 func (l *lister) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	options.ResourceVersion, options.ResourceVersionMatch = "", ""
 	list, err := l.from.list(ctx, options)
 	if err != nil {
 		l.feed.failed(err)

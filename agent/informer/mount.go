@@ -1,23 +1,21 @@
 package informer
 
 import (
-	corev1 "k8s.io/api/core/v1"
-
 	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer/slimpb"
 )
 
 // mounts are the claims of a pod's volumes and where its containers have them. A
 // claim that no container mounts is one without a path; that of a block device has
 // the device's.
-func (c podConverter) mounts(pod *corev1.Pod) []facts.Mount {
+func (c podConverter) mounts(pod string, spec *slimpb.PodSpec) []facts.Mount {
 	var all []facts.Mount
-	for i := range pod.Spec.Volumes {
-		volume := &pod.Spec.Volumes[i]
+	for _, volume := range spec.GetVolumes() {
 		claim := c.shared.of(claimName(pod, volume))
 		if claim == "" {
 			continue
 		}
-		paths := mountPaths(pod, volume.Name)
+		paths := mountPaths(spec, volume.GetName())
 		if len(paths) == 0 {
 			paths = []string{""}
 		}
@@ -30,28 +28,29 @@ func (c podConverter) mounts(pod *corev1.Pod) []facts.Mount {
 
 // claimName is the claim behind a volume; empty where it is a volume of another
 // kind. A generic ephemeral volume's claim is named after pod and volume (KEP-1698).
-func claimName(pod *corev1.Pod, volume *corev1.Volume) string {
+func claimName(pod string, volume *slimpb.Volume) string {
+	source := volume.GetVolumeSource()
 	switch {
-	case volume.PersistentVolumeClaim != nil:
-		return volume.PersistentVolumeClaim.ClaimName
-	case volume.Ephemeral != nil:
-		return pod.Name + "-" + volume.Name
+	case source.GetPersistentVolumeClaim() != nil:
+		return source.GetPersistentVolumeClaim().GetClaimName()
+	case source.GetEphemeral() != nil:
+		return pod + "-" + volume.GetName()
 	}
 	return ""
 }
 
-func mountPaths(pod *corev1.Pod, volume string) []string {
+func mountPaths(spec *slimpb.PodSpec, volume string) []string {
 	var paths []string
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range list {
-			for _, m := range list[i].VolumeMounts {
-				if m.Name == volume {
-					paths = append(paths, m.MountPath)
+	for _, list := range [][]*slimpb.Container{spec.GetInitContainers(), spec.GetContainers()} {
+		for _, container := range list {
+			for _, m := range container.GetVolumeMounts() {
+				if m.GetName() == volume {
+					paths = append(paths, m.GetMountPath())
 				}
 			}
-			for _, d := range list[i].VolumeDevices {
-				if d.Name == volume {
-					paths = append(paths, d.DevicePath)
+			for _, d := range container.GetVolumeDevices() {
+				if d.GetName() == volume {
+					paths = append(paths, d.GetDevicePath())
 				}
 			}
 		}

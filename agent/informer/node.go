@@ -1,60 +1,79 @@
 package informer
 
 import (
-	corev1 "k8s.io/api/core/v1"
-
 	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer/slimpb"
 	"rollcall.dev/rollcall/api/state"
 )
 
-// NodeInput is what the facts need of a Node.
-func NodeInput(node *corev1.Node) *facts.NodeInput {
-	info := node.Status.NodeInfo
+// nodeConverter makes slim inputs of nodes.
+type nodeConverter struct{ shared *interner }
+
+func (c nodeConverter) input(node *nodeObject) *facts.NodeInput {
+	meta, spec, status := node.Slim.GetMetadata(), node.Slim.GetSpec(), node.Slim.GetStatus()
+	info := status.GetNodeInfo()
 	return &facts.NodeInput{
 		Name:             node.Name,
-		Labels:           node.Labels,
-		CreatedAt:        state.TimeOf(node.CreationTimestamp.Time),
-		Unschedulable:    node.Spec.Unschedulable,
-		Taints:           taints(node.Spec.Taints),
-		Conditions:       nodeConditions(node.Status.Conditions),
-		Addresses:        addresses(node.Status.Addresses),
-		Capacity:         facts.Resources(node.Status.Capacity),
-		Allocatable:      facts.Resources(node.Status.Allocatable),
-		KubeletPort:      port(node.Status.DaemonEndpoints.KubeletEndpoint.Port),
-		KubeletVersion:   info.KubeletVersion,
-		KernelVersion:    info.KernelVersion,
-		OSImage:          info.OSImage,
-		Architecture:     info.Architecture,
-		ContainerRuntime: info.ContainerRuntimeVersion,
+		Labels:           c.labels(meta.GetLabels()),
+		CreatedAt:        instant(meta.GetCreationTimestamp()),
+		Unschedulable:    spec.GetUnschedulable(),
+		Taints:           c.taints(spec.GetTaints()),
+		Conditions:       c.conditions(status.GetConditions()),
+		Addresses:        c.addresses(node.Name, status.GetAddresses()),
+		Capacity:         resources(status.GetCapacity()),
+		Allocatable:      resources(status.GetAllocatable()),
+		KubeletPort:      port(status.GetDaemonEndpoints().GetKubeletEndpoint().GetPort()),
+		KubeletVersion:   c.shared.of(info.GetKubeletVersion()),
+		KernelVersion:    c.shared.of(info.GetKernelVersion()),
+		OSImage:          c.shared.of(info.GetOsImage()),
+		Architecture:     c.shared.of(info.GetArchitecture()),
+		ContainerRuntime: c.shared.of(info.GetContainerRuntimeVersion()),
 	}
 }
 
-func taints(list []corev1.Taint) []state.Taint {
-	out := make([]state.Taint, 0, len(list))
-	for _, t := range list {
-		out = append(out, state.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
+// labels are a node's. Their values are few, but for the host's name, which no fact
+// is made of.
+func (c nodeConverter) labels(list []*slimpb.Entry) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, e := range list {
+		if e.GetKey() != hostnameLabel {
+			out[e.GetKey()] = c.shared.of(e.GetValue())
+		}
 	}
 	return out
 }
 
-func nodeConditions(list []corev1.NodeCondition) []facts.Condition {
+func (c nodeConverter) taints(list []*slimpb.Taint) []state.Taint {
+	out := make([]state.Taint, 0, len(list))
+	for _, t := range list {
+		out = append(out, state.Taint{Key: c.shared.of(t.GetKey()), Value: c.shared.of(t.GetValue()), Effect: c.shared.of(t.GetEffect())})
+	}
+	return out
+}
+
+func (c nodeConverter) conditions(list []*slimpb.Condition) []facts.Condition {
 	out := make([]facts.Condition, 0, len(list))
-	for _, c := range list {
+	for _, condition := range list {
 		out = append(out, facts.Condition{
-			Type:    string(c.Type),
-			Status:  tristate(c.Status),
-			Reason:  c.Reason,
-			Message: c.Message,
-			Since:   state.TimeOf(c.LastTransitionTime.Time),
+			Type:    c.shared.of(condition.GetType()),
+			Status:  tristate(condition.GetStatus()),
+			Reason:  c.shared.of(condition.GetReason()),
+			Message: condition.GetMessage(),
+			Since:   instant(condition.GetLastTransitionTime()),
 		})
 	}
 	return out
 }
 
-func addresses(list []corev1.NodeAddress) []state.NodeAddress {
+// addresses are a node's; the one that most have is its name.
+func (c nodeConverter) addresses(name string, list []*slimpb.NodeAddress) []state.NodeAddress {
 	out := make([]state.NodeAddress, 0, len(list))
 	for _, a := range list {
-		out = append(out, state.NodeAddress{Type: string(a.Type), Address: a.Address})
+		address := a.GetAddress()
+		if address == name {
+			address = name
+		}
+		out = append(out, state.NodeAddress{Type: c.shared.of(a.GetType()), Address: address})
 	}
 	return out
 }

@@ -2,83 +2,99 @@ package informer
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer/slimpb"
 	"rollcall.dev/rollcall/api/state"
 )
 
-const templateHashLabel = "pod-template-hash"
+const (
+	templateHashLabel = "pod-template-hash"
+	hostnameLabel     = corev1.LabelHostname
+)
 
 // podConverter makes slim inputs of pods.
-type podConverter struct{ shared interner }
+type podConverter struct{ shared *interner }
 
-// PodInput is what the facts need of a Pod.
-func PodInput(pod *corev1.Pod) *facts.PodInput { return podConverter{interner{}}.input(pod) }
-
-func (c podConverter) input(pod *corev1.Pod) *facts.PodInput {
-	requested, limits := facts.PodResources(pod)
+func (c podConverter) input(pod *podObject) *facts.PodInput {
+	meta, spec, status := pod.Slim.GetMetadata(), pod.Slim.GetSpec(), pod.Slim.GetStatus()
+	amounts := podAmounts(spec, status)
+	requested, limits := facts.PodResources(amounts)
 	return &facts.PodInput{
 		Namespace:       c.shared.of(pod.Namespace),
 		Name:            pod.Name,
-		Node:            c.shared.of(pod.Spec.NodeName),
-		CreatedAt:       state.TimeOf(pod.CreationTimestamp.Time),
-		Terminating:     pod.DeletionTimestamp != nil,
-		HostNetwork:     pod.Spec.HostNetwork,
-		Ready:           podCondition(pod, corev1.PodReady).Status == state.True,
-		Phase:           phase(pod.Status.Phase),
-		QOSClass:        qosClass(pod.Status.QOSClass),
-		Reason:          c.shared.of(pod.Status.Reason),
-		Message:         pod.Status.Message,
-		PodIPs:          podIPs(pod),
-		Controller:      c.controller(pod),
-		TemplateHash:    pod.Labels[templateHashLabel],
+		Node:            c.shared.of(spec.GetNodeName()),
+		CreatedAt:       instant(meta.GetCreationTimestamp()),
+		Terminating:     meta.GetDeletionTimestamp() != nil,
+		HostNetwork:     spec.GetHostNetwork(),
+		Ready:           podCondition(status, corev1.PodReady).GetStatus() == string(corev1.ConditionTrue),
+		Phase:           phase(status.GetPhase()),
+		QOSClass:        qosClass(status.GetQosClass()),
+		Reason:          c.shared.of(status.GetReason()),
+		Message:         status.GetMessage(),
+		PodIPs:          podIPs(status),
+		Controller:      c.controller(meta),
+		TemplateHash:    label(meta, templateHashLabel),
 		Requested:       requested,
 		Limits:          limits,
-		Scheduled:       c.condition(pod, corev1.PodScheduled),
-		ContainersReady: c.condition(pod, corev1.ContainersReady),
-		Mounts:          c.mounts(pod),
-		Containers:      c.containers(pod),
+		Scheduled:       c.condition(status, corev1.PodScheduled),
+		ContainersReady: c.condition(status, corev1.ContainersReady),
+		Mounts:          c.mounts(pod.Name, spec),
+		Containers:      c.containers(pod.Slim, amounts),
 	}
 }
 
-func (c podConverter) controller(pod *corev1.Pod) state.Owner {
-	ref := metav1.GetControllerOfNoCopy(pod)
-	if ref == nil {
-		return state.Owner{}
+func (c podConverter) controller(meta *slimpb.ObjectMeta) state.Owner {
+	for _, ref := range meta.GetOwnerReferences() {
+		if ref.GetController() {
+			return state.Owner{Kind: c.shared.of(ref.GetKind()), Name: c.shared.of(ref.GetName())}
+		}
 	}
-	return state.Owner{Kind: c.shared.of(ref.Kind), Name: c.shared.of(ref.Name)}
+	return state.Owner{}
 }
 
 // podIPs are those of all families; before the kubelet knew of families there was one.
-func podIPs(pod *corev1.Pod) []string {
-	if len(pod.Status.PodIPs) == 0 && pod.Status.PodIP != "" {
-		return []string{pod.Status.PodIP}
+func podIPs(status *slimpb.PodStatus) []string {
+	if len(status.GetPodIps()) == 0 && status.GetPodIp() != "" {
+		return []string{status.GetPodIp()}
 	}
-	ips := make([]string, 0, len(pod.Status.PodIPs))
-	for _, ip := range pod.Status.PodIPs {
-		ips = append(ips, ip.IP)
+	ips := make([]string, 0, len(status.GetPodIps()))
+	for _, ip := range status.GetPodIps() {
+		ips = append(ips, ip.GetIp())
 	}
 	return ips
 }
 
-func (c podConverter) condition(pod *corev1.Pod, kind corev1.PodConditionType) facts.Condition {
-	condition := podCondition(pod, kind)
-	condition.Reason = c.shared.of(condition.Reason)
-	return condition
+func (c podConverter) condition(status *slimpb.PodStatus, kind corev1.PodConditionType) facts.Condition {
+	condition := podCondition(status, kind)
+	if condition == nil {
+		return facts.Condition{}
+	}
+	return facts.Condition{
+		Type:    string(kind),
+		Status:  tristate(condition.GetStatus()),
+		Reason:  c.shared.of(condition.GetReason()),
+		Message: condition.GetMessage(),
+		Since:   instant(condition.GetLastTransitionTime()),
+	}
 }
 
-func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) facts.Condition {
-	for i := range pod.Status.Conditions {
-		if c := &pod.Status.Conditions[i]; c.Type == kind {
-			return facts.Condition{
-				Type:    string(kind),
-				Status:  tristate(c.Status),
-				Reason:  c.Reason,
-				Message: c.Message,
-				Since:   state.TimeOf(c.LastTransitionTime.Time),
-			}
+// podCondition is nil where the pod has none of that kind.
+func podCondition(status *slimpb.PodStatus, kind corev1.PodConditionType) *slimpb.Condition {
+	for _, condition := range status.GetConditions() {
+		if condition.GetType() == string(kind) {
+			return condition
 		}
 	}
-	return facts.Condition{}
+	return nil
+}
+
+// label is one label of an object; empty where it has none.
+func label(meta *slimpb.ObjectMeta, key string) string {
+	for _, l := range meta.GetLabels() {
+		if l.GetKey() == key {
+			return l.GetValue()
+		}
+	}
+	return ""
 }

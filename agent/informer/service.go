@@ -4,46 +4,46 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer/slimpb"
 )
 
-// ServiceInput is what the facts need of a Service.
-func ServiceInput(service *corev1.Service) *facts.ServiceInput {
-	spec := &service.Spec
+func serviceInput(service *serviceObject) *facts.ServiceInput {
+	spec := service.Slim.GetSpec()
 	return &facts.ServiceInput{
 		Namespace:             service.Namespace,
 		Name:                  service.Name,
-		Type:                  spec.Type,
-		Headless:              spec.ClusterIP == corev1.ClusterIPNone,
-		Ports:                 servicePorts(spec.Ports),
-		ExternalIPs:           spec.ExternalIPs,
-		Ingress:               ingress(service.Status.LoadBalancer.Ingress),
-		ExternalTrafficPolicy: trafficPolicy(spec.ExternalTrafficPolicy),
-		HealthCheckNodePort:   port(spec.HealthCheckNodePort),
+		Type:                  corev1.ServiceType(spec.GetType()),
+		Headless:              spec.GetClusterIp() == corev1.ClusterIPNone,
+		Ports:                 servicePorts(spec.GetPorts()),
+		ExternalIPs:           spec.GetExternalIps(),
+		Ingress:               ingress(service.Slim.GetStatus().GetLoadBalancer().GetIngress()),
+		ExternalTrafficPolicy: trafficPolicy(spec.GetExternalTrafficPolicy()),
+		HealthCheckNodePort:   port(spec.GetHealthCheckNodePort()),
 	}
 }
 
-func servicePorts(list []corev1.ServicePort) []facts.ServicePort {
+func servicePorts(list []*slimpb.ServicePort) []facts.ServicePort {
 	out := make([]facts.ServicePort, 0, len(list))
 	for _, p := range list {
 		out = append(out, facts.ServicePort{
-			Name:     p.Name,
-			Protocol: protocol(p.Protocol),
-			Port:     port(p.Port),
-			NodePort: port(p.NodePort),
+			Name:     p.GetName(),
+			Protocol: protocol(p.GetProtocol()),
+			Port:     port(p.GetPort()),
+			NodePort: port(p.GetNodePort()),
 		})
 	}
 	return out
 }
 
 // ingress are the addresses of a load balancer: IPs, or hostnames where it has none.
-func ingress(list []corev1.LoadBalancerIngress) []string {
+func ingress(list []*slimpb.LoadBalancerIngress) []string {
 	var out []string
 	for _, i := range list {
 		switch {
-		case i.IP != "":
-			out = append(out, i.IP)
-		case i.Hostname != "":
-			out = append(out, i.Hostname)
+		case i.GetIp() != "":
+			out = append(out, i.GetIp())
+		case i.GetHostname() != "":
+			out = append(out, i.GetHostname())
 		}
 	}
 	return out

@@ -13,10 +13,10 @@ import (
 
 // recipe is what becomes of objects of type O.
 type recipe[O, I any] struct {
-	input   func(*O) *I
-	set     func(*facts.Tracker, *I) state.Changes
-	remove  func(t *facts.Tracker, namespace, name string) state.Changes
-	replace func(*facts.Tracker, []*I) state.Changes
+	input  func(*O) *I
+	set    func(*facts.Tracker, ...*I) state.Changes
+	remove func(t *facts.Tracker, namespace, name string) state.Changes
+	retain func(*facts.Tracker, []facts.Name) state.Changes
 
 	// after is closed when the kind may start, nil: at once. there is to be closed
 	// when its first list has been taken in.
@@ -37,14 +37,24 @@ func (r *recipe[O, I]) wait(ctx context.Context) bool {
 	}
 }
 
-// store is what a reflector fills. It keeps nothing: the Tracker has what is known,
-// and finds by itself what a new list no longer names. All calls come from the
-// reflector's goroutine.
+// batchSize is how many objects of a list are taken in at once. What is not taken
+// in yet is all that a list costs beside the facts that it leads to; and each time
+// is a new version of the state, which copies what it changes.
+const batchSize = 256
+
+// store is what a reflector fills. It keeps nothing: the Tracker has what is known.
+// A list is taken in while it is being read, object by object, and at its end only
+// names are left of it, by which the Tracker finds what it no longer has. All calls
+// come from the reflector's goroutine.
 type store[O, I any] struct {
 	recipe recipe[O, I]
 	sink   Sink
 	feed   *feed
 	listed bool
+	// batch is what has been read of a list and was not taken in yet, in the order of
+	// the list; at tells where each object is in it.
+	batch []*I
+	at    map[facts.Name]int
 }
 
 var _ cache.TransformingStore = (*store[any, any])(nil)
@@ -54,7 +64,7 @@ func (s *store[O, I]) Add(object any) error { return s.Update(object) }
 
 // Update is called with an object as it is now.
 func (s *store[O, I]) Update(object any) error {
-	in, err := s.input(object)
+	in, _, err := s.input(object)
 	if err != nil {
 		return err
 	}
@@ -64,29 +74,37 @@ func (s *store[O, I]) Update(object any) error {
 
 // Delete is called with an object as it last was.
 func (s *store[O, I]) Delete(object any) error {
-	meta, ok := object.(metav1.Object)
-	if !ok {
-		return fmt.Errorf("delete a %T: it has no name", object)
+	name, err := nameOf(object)
+	if err != nil {
+		return err
 	}
-	s.sink.Apply(func(t *facts.Tracker) state.Changes {
-		return s.recipe.remove(t, meta.GetNamespace(), meta.GetName())
-	})
+	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.recipe.remove(t, name.Namespace, name.Name) })
 	return nil
 }
 
-// Replace is called with a whole list: objects where the API server had to be
-// asked for one, inputs where it streamed it.
+// Transformer is called for each object of a list that is being streamed. It has
+// the reflector remember the name and nothing else.
+func (s *store[O, I]) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) { return s.gather(object) }
+}
+
+// Replace is called at the end of a list: with names where the API server streamed
+// it, with objects where it had to be asked for it.
 func (s *store[O, I]) Replace(list []any, _ string) error {
-	inputs := make([]*I, 0, len(list))
-	for i, object := range list {
-		in, err := s.input(object)
-		if err != nil {
-			return err
+	names := make([]facts.Name, 0, len(list))
+	for i, item := range list {
+		list[i] = nil // an object may go while the rest is taken in
+		name, ok := item.(facts.Name)
+		if !ok {
+			var err error
+			if name, err = s.gather(item); err != nil {
+				return err
+			}
 		}
-		inputs = append(inputs, in)
-		list[i] = nil // the object may go while the rest is converted
+		names = append(names, name)
 	}
-	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.recipe.replace(t, inputs) })
+	s.takeIn()
+	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.recipe.retain(t, names) })
 	s.feed.replaced()
 	if !s.listed && s.recipe.there != nil {
 		close(s.recipe.there)
@@ -98,18 +116,48 @@ func (s *store[O, I]) Replace(list []any, _ string) error {
 // Resync has nothing to do: reflectors are made without a resync period.
 func (s *store[O, I]) Resync() error { return nil }
 
-// Transformer has a reflector keep slim inputs, and not objects, of a list that is
-// being streamed.
-func (s *store[O, I]) Transformer() cache.TransformFunc {
-	return func(object any) (any, error) { return s.input(object) }
+// gather adds an object of a list to the batch. One that changes while the list is
+// being streamed comes twice: the later one counts.
+func (s *store[O, I]) gather(object any) (facts.Name, error) {
+	in, name, err := s.input(object)
+	if err != nil {
+		return name, err
+	}
+	if i, ok := s.at[name]; ok {
+		s.batch[i] = in
+		return name, nil
+	}
+	if s.batch == nil {
+		s.batch, s.at = make([]*I, 0, batchSize), make(map[facts.Name]int, batchSize)
+	}
+	s.at[name] = len(s.batch)
+	s.batch = append(s.batch, in)
+	if len(s.batch) == batchSize {
+		s.takeIn()
+	}
+	return name, nil
 }
 
-func (s *store[O, I]) input(object any) (*I, error) {
-	switch object := object.(type) {
-	case *O:
-		return s.recipe.input(object), nil
-	case *I:
-		return object, nil
+// takeIn hands the batch to the Tracker.
+func (s *store[O, I]) takeIn() {
+	batch := s.batch
+	s.batch, s.at = nil, nil
+	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.recipe.set(t, batch...) })
+}
+
+func (s *store[O, I]) input(object any) (*I, facts.Name, error) {
+	o, ok := object.(*O)
+	if !ok {
+		return nil, facts.Name{}, fmt.Errorf("take in a %T: want a %T", object, new(O))
 	}
-	return nil, fmt.Errorf("take in a %T: want a %T", object, new(O))
+	name, err := nameOf(object)
+	return s.recipe.input(o), name, err
+}
+
+func nameOf(object any) (facts.Name, error) {
+	meta, ok := object.(metav1.Object)
+	if !ok {
+		return facts.Name{}, fmt.Errorf("take in a %T: it has no name", object)
+	}
+	return facts.Name{Namespace: meta.GetNamespace(), Name: meta.GetName()}, nil
 }

@@ -140,19 +140,24 @@ func (t *table) append(c chunk) {
 	t.len += len(c.entries)
 }
 
-// split takes in a run of entries as chunks of even size.
+// split takes in a run of entries as chunks of even size. Each has memory of its own:
+// one that stays must not keep that of others which were replaced since.
 func (t *table) split(entries []Entry) {
 	parts := (len(entries) + chunkSize - 1) / chunkSize
+	if parts == 1 {
+		t.append(newChunk(entries))
+		return
+	}
 	for ; parts > 0; parts-- {
 		n := (len(entries) + parts - 1) / parts
-		t.append(newChunk(slices.Clip(entries[:n])))
+		t.append(newChunk(slices.Clone(entries[:n])))
 		entries = entries[n:]
 	}
 }
 
-// merge is old with the edits, both in key order.
+// merge is old with the edits, both in key order, and no room to spare.
 func merge(old []Entry, edits []edit) []Entry {
-	merged := make([]Entry, 0, len(old)+len(edits))
+	merged := make([]Entry, 0, mergedLen(old, edits))
 	for _, e := range edits {
 		i, found := search(old, e.key)
 		merged = append(merged, old[:i]...)
@@ -165,4 +170,18 @@ func merge(old []Entry, edits []edit) []Entry {
 		}
 	}
 	return append(merged, old...)
+}
+
+func mergedLen(old []Entry, edits []edit) int {
+	n := len(old)
+	for _, e := range edits {
+		_, found := search(old, e.key)
+		switch {
+		case found && e.remove:
+			n--
+		case !found && !e.remove:
+			n++
+		}
+	}
+	return n
 }

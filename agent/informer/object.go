@@ -1,0 +1,123 @@
+package informer
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"rollcall.dev/rollcall/agent/informer/slimpb"
+)
+
+// message is a slim message of a kind that is watched.
+type message[M any] interface {
+	*M
+	proto.Message
+	GetMetadata() *slimpb.ObjectMeta
+}
+
+// object is a Kubernetes object of which only a slim message is kept. It is what
+// client-go takes for an object of the kind: it decodes itself from the API server's
+// protobuf, and has as much of metadata as a reflector looks at.
+type object[M any, P message[M]] struct {
+	metav1.TypeMeta
+	metav1.ObjectMeta
+	Slim *M
+}
+
+// Reset and Unmarshal are how apimachinery's serializer fills an object.
+func (o *object[M, P]) Reset() { *o = object[M, P]{} }
+
+// Unmarshal reads an object, and passes over what is not in the slim message.
+func (o *object[M, P]) Unmarshal(data []byte) error {
+	slim := P(new(M))
+	if err := unmarshal(data, slim); err != nil {
+		return err
+	}
+	meta := slim.GetMetadata()
+	o.Slim = slim
+	o.ObjectMeta = metav1.ObjectMeta{
+		Name: meta.GetName(), Namespace: meta.GetNamespace(), ResourceVersion: meta.GetResourceVersion(),
+		Annotations: bookmarkOf(meta),
+	}
+	return nil
+}
+
+// bookmarkOf is the annotation by which a reflector knows that a streamed list ends.
+func bookmarkOf(meta *slimpb.ObjectMeta) map[string]string {
+	for _, a := range meta.GetAnnotations() {
+		if a.GetKey() == metav1.InitialEventsAnnotationKey {
+			return map[string]string{a.GetKey(): a.GetValue()}
+		}
+	}
+	return nil
+}
+
+// DeepCopyObject makes it a runtime.Object.
+func (o *object[M, P]) DeepCopyObject() runtime.Object {
+	c := &object[M, P]{TypeMeta: o.TypeMeta, Slim: o.Slim}
+	o.ObjectMeta.DeepCopyInto(&c.ObjectMeta)
+	if o.Slim != nil {
+		c.Slim = proto.Clone(P(o.Slim)).(P)
+	}
+	return c
+}
+
+// list is a list of objects, as API servers answer that cannot stream one.
+type list[M any, P message[M]] struct {
+	metav1.TypeMeta
+	metav1.ListMeta
+	Items []object[M, P]
+}
+
+// Reset and Unmarshal are how apimachinery's serializer fills a list.
+func (l *list[M, P]) Reset() { *l = list[M, P]{} }
+
+// Unmarshal reads a list.
+func (l *list[M, P]) Unmarshal(data []byte) error {
+	var slim slimpb.List
+	if err := unmarshal(data, &slim); err != nil {
+		return err
+	}
+	l.ListMeta = metav1.ListMeta{ResourceVersion: slim.GetMetadata().GetResourceVersion(), Continue: slim.GetMetadata().GetContinue()}
+	l.Items = make([]object[M, P], len(slim.GetItems()))
+	for i, item := range slim.GetItems() {
+		if err := l.Items[i].Unmarshal(item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeepCopyObject makes it a runtime.Object.
+func (l *list[M, P]) DeepCopyObject() runtime.Object {
+	c := &list[M, P]{TypeMeta: l.TypeMeta, Items: make([]object[M, P], len(l.Items))}
+	l.ListMeta.DeepCopyInto(&c.ListMeta)
+	for i := range l.Items {
+		c.Items[i] = *l.Items[i].DeepCopyObject().(*object[M, P])
+	}
+	return c
+}
+
+func unmarshal(data []byte, into proto.Message) error {
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, into); err != nil {
+		return fmt.Errorf("decode a %s: %w", into.ProtoReflect().Descriptor().Name(), err)
+	}
+	return nil
+}
+
+// The kinds that are watched.
+type (
+	nodeObject    = object[slimpb.Node, *slimpb.Node]
+	podObject     = object[slimpb.Pod, *slimpb.Pod]
+	serviceObject = object[slimpb.Service, *slimpb.Service]
+	sliceObject   = object[slimpb.EndpointSlice, *slimpb.EndpointSlice]
+	claimObject   = object[slimpb.PersistentVolumeClaim, *slimpb.PersistentVolumeClaim]
+
+	nodeList    = list[slimpb.Node, *slimpb.Node]
+	podList     = list[slimpb.Pod, *slimpb.Pod]
+	serviceList = list[slimpb.Service, *slimpb.Service]
+	sliceList   = list[slimpb.EndpointSlice, *slimpb.EndpointSlice]
+	claimList   = list[slimpb.PersistentVolumeClaim, *slimpb.PersistentVolumeClaim]
+)

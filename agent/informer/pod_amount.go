@@ -1,0 +1,59 @@
+package informer
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"rollcall.dev/rollcall/agent/informer/slimpb"
+)
+
+// podAmounts is a pod in Kubernetes' own type, with nothing but that by which the
+// scheduler counts what it takes.
+func podAmounts(spec *slimpb.PodSpec, status *slimpb.PodStatus) *corev1.Pod {
+	pod := &corev1.Pod{
+		Spec: corev1.PodSpec{
+			InitContainers: containerAmounts(spec.GetInitContainers()),
+			Containers:     containerAmounts(spec.GetContainers()),
+			Overhead:       amounts(spec.GetOverhead()),
+			Resources:      decoded[corev1.ResourceRequirements](spec.GetResources()),
+		},
+		Status: corev1.PodStatus{
+			InitContainerStatuses: statusAmounts(status.GetInitContainerStatuses()),
+			ContainerStatuses:     statusAmounts(status.GetContainerStatuses()),
+			AllocatedResources:    amounts(status.GetAllocatedResources()),
+			Resources:             decoded[corev1.ResourceRequirements](status.GetResources()),
+		},
+	}
+	for _, part := range status.GetNodeAllocatableResourceClaimStatuses() {
+		if claim := decoded[corev1.NodeAllocatableResourceClaimStatus](part); claim != nil {
+			pod.Status.NodeAllocatableResourceClaimStatuses = append(pod.Status.NodeAllocatableResourceClaimStatuses, *claim)
+		}
+	}
+	if resize := podCondition(status, corev1.PodResizePending); resize != nil {
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodResizePending, Reason: resize.GetReason()}}
+	}
+	return pod
+}
+
+func containerAmounts(list []*slimpb.Container) []corev1.Container {
+	out := make([]corev1.Container, len(list))
+	for i, c := range list {
+		out[i].Name = c.GetName()
+		if r := decoded[corev1.ResourceRequirements](c.GetResources()); r != nil {
+			out[i].Resources = *r
+		}
+		if policy := corev1.ContainerRestartPolicy(c.GetRestartPolicy()); policy != "" {
+			out[i].RestartPolicy = &policy
+		}
+	}
+	return out
+}
+
+func statusAmounts(list []*slimpb.ContainerStatus) []corev1.ContainerStatus {
+	out := make([]corev1.ContainerStatus, len(list))
+	for i, s := range list {
+		out[i].Name = s.GetName()
+		out[i].AllocatedResources = amounts(s.GetAllocatedResources())
+		out[i].Resources = decoded[corev1.ResourceRequirements](s.GetResources())
+	}
+	return out
+}

@@ -1,0 +1,50 @@
+package informer
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"rollcall.dev/rollcall/agent/facts"
+)
+
+// The functions below start from whole objects, as tests and tools have them. They
+// take the way of the watches, over the bytes that an API server would send.
+
+// NodeInput is what the facts need of a Node.
+func NodeInput(node *corev1.Node) *facts.NodeInput {
+	return nodeConverter{newInterner()}.input(slim(node, &nodeObject{}))
+}
+
+// PodInput is what the facts need of a Pod.
+func PodInput(pod *corev1.Pod) *facts.PodInput {
+	return podConverter{newInterner()}.input(slim(pod, &podObject{}))
+}
+
+// ServiceInput is what the facts need of a Service.
+func ServiceInput(service *corev1.Service) *facts.ServiceInput {
+	return serviceInput(slim(service, &serviceObject{}))
+}
+
+// SliceInput is what the facts need of an EndpointSlice.
+func SliceInput(slice *discoveryv1.EndpointSlice) *facts.SliceInput {
+	return sliceConverter{newInterner()}.input(slim(slice, &sliceObject{}))
+}
+
+// ClaimInput is what the facts need of a PersistentVolumeClaim.
+func ClaimInput(claim *corev1.PersistentVolumeClaim) *facts.ClaimInput {
+	return claimInput(slim(claim, &claimObject{}))
+}
+
+// slim fills a slim object with a whole one.
+func slim[O interface{ Unmarshal([]byte) error }](whole interface{ Marshal() ([]byte, error) }, into O) O {
+	data, err := whole.Marshal()
+	if err == nil {
+		err = into.Unmarshal(data)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("an object of Kubernetes' own does not survive its own encoding: %v", err))
+	}
+	return into
+}
