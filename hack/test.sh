@@ -5,6 +5,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 hack/need.sh gcc build-essential # for the race detector
 hack/need.sh redis-server redis-server
+# For the examples of docs/API.md.
+hack/need.sh curl curl
+hack/need.sh node nodejs
+hack/need.sh python3 python3
+python3 -c 'import requests' 2>/dev/null || hack/need.sh python3-requests python3-requests
 ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
 export ROLLCALL_KUBE_BINARIES
 # Two at once: some start several processes of Kubernetes each.

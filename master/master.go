@@ -108,7 +108,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	}
 	shelf := view.NewShelf(maxDocuments)
 	api := httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe},
+		Sessions: httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe, Watch: sessions.Watch, Look: sessions.Look},
 		Registry: registryOf(registry),
 		Shelf:    shelf,
 		Identify: identify(guard),

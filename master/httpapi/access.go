@@ -10,7 +10,7 @@ import (
 
 // Access is what a request wants to see.
 type Access struct {
-	// Verb is get, or list where all clusters are meant.
+	// Verb is get or watch, or list where all clusters are meant.
 	Verb string
 	// Details tells everything of a cluster apart from its summary.
 	Details bool
@@ -61,13 +61,13 @@ func (a *API) authorize(r *http.Request, want Access) error {
 // resolve is the name of the cluster that a request is about, if its caller may see
 // what it wants of it. Who may not know of a cluster is told the same as of one that
 // is not there.
-func (a *API) resolve(r *http.Request, details bool) (string, error) {
+func (a *API) resolve(r *http.Request, verb string, details bool) (string, error) {
 	asked := r.PathValue("cluster")
 	name, known := a.config.Registry.Resolve(asked)
 	if !known {
 		name = asked
 	}
-	err := a.authorize(r, Access{Verb: "get", Details: details, Cluster: name})
+	err := a.authorize(r, Access{Verb: verb, Details: details, Cluster: name})
 	switch {
 	case errors.Is(err, ErrHidden), err == nil && !known:
 		return "", unknownCluster(asked)
@@ -77,23 +77,36 @@ func (a *API) resolve(r *http.Request, details bool) (string, error) {
 
 // visible are the clusters that the caller may see: all, with one question, or else
 // those that they may see one by one.
-func (a *API) visible(r *http.Request) ([]Registered, error) {
+func (a *API) visible(ctx context.Context, r *http.Request) (visible []Registered, all bool, err error) {
 	caller, err := a.caller(r)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	refused := caller(r.Context(), Access{Verb: "list"})
+	refused := caller(ctx, Access{Verb: "list"})
 	switch {
 	case refused == nil:
-		return a.config.Registry.List(), nil
+		return a.config.Registry.List(), true, nil
 	case !errors.Is(refused, ErrForbidden):
-		return nil, refused
+		return nil, false, refused
 	}
-	visible, err := oneByOne(r.Context(), caller, a.config.Registry.List())
+	visible, err = oneByOne(ctx, caller, a.config.Registry.List())
 	if err == nil && len(visible) == 0 {
-		return nil, refused
+		return nil, false, refused
 	}
-	return visible, err
+	return visible, false, err
+}
+
+// visibleNames are the clusters that the caller may see, as a set; nil: all.
+func (a *API) visibleNames(ctx context.Context, r *http.Request) (map[string]bool, error) {
+	visible, all, err := a.visible(ctx, r)
+	if err != nil || all {
+		return nil, err
+	}
+	names := make(map[string]bool, len(visible))
+	for _, c := range visible {
+		names[c.Name] = true
+	}
+	return names, nil
 }
 
 // oneByOne are those of the clusters that a caller may see. A question that nobody

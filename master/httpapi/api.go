@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,6 +28,8 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger
+	// MaxConnections is how many are open at once; 0: DefaultMaxConnections.
+	MaxConnections int
 }
 
 // Sessions is what the API needs of session.Sessions.
@@ -37,6 +40,11 @@ type Sessions struct {
 	Peek func(cluster string) (*session.Value, bool)
 	// Observe is how a cluster's session stands, without demand.
 	Observe func(cluster string) session.Observation
+	// Watch is demand for a cluster until release is called.
+	Watch func(cluster string) (release func())
+	// Look is how a cluster stands, and how to hear of more, without demand; false where
+	// there is none of that name.
+	Look func(cluster string) (session.Glance, bool)
 }
 
 // Registry is what the API needs to know of the registered clusters.
@@ -68,7 +76,12 @@ type API struct {
 	config  Config
 	mux     *http.ServeMux
 	metrics *metrics
+	fleet   *view.Fleet
+	// published is the OpenAPI document.
+	published func() (published, error)
 
+	// streams are those that are open.
+	streams sync.WaitGroup
 	// draining ends all waiting for reports.
 	draining context.Context
 	drain    context.CancelFunc
@@ -76,16 +89,12 @@ type API struct {
 
 // New is an API; it starts nothing.
 func New(c Config) *API {
-	a := &API{config: c, mux: http.NewServeMux(), metrics: newMetrics(c.Metrics, c.Shelf)}
+	a := &API{config: c, mux: http.NewServeMux(), fleet: view.NewFleet(), metrics: newMetrics(c.Metrics, c.Shelf)}
 	a.draining, a.drain = context.WithCancel(context.Background())
-	a.route("/api/v1/clusters", a.whenReady(a.clusters))
-	a.route("/api/v1/clusters/{cluster}", a.whenReady(a.cluster(view.Whole)))
-	for _, part := range []view.Part{view.Summary, view.Nodes, view.Pods, view.Containers, view.Ports} {
-		a.route("/api/v1/clusters/{cluster}/"+part.String(), a.whenReady(a.cluster(part)))
+	a.published = sync.OnceValues(a.publish)
+	for _, o := range a.operations() {
+		a.route(o.pattern, o.serve)
 	}
-	a.route("/healthz", a.healthz)
-	a.route("/readyz", a.readyz)
-	a.route("/metrics", a.metricsPage())
 	a.mux.Handle("/", a.endpoint("other", noSuchPath))
 	return a
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -12,52 +11,79 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// lookPeriod is how often a request that waits for usage looks whether it has come.
-const lookPeriod = 100 * time.Millisecond
-
 // cluster answers with a part of one cluster.
 func (a *API) cluster(part view.Part) endpoint {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		name, err := a.resolve(r, part != view.Summary)
-		if err != nil {
-			return err
+		p, invalid := parseParams(part, r.URL.RawQuery)
+		verb := "get"
+		if p.watch {
+			verb = "watch"
 		}
-		p, err := parseParams(part, r.URL.RawQuery)
-		if err != nil {
+		name, err := a.resolve(r, verb, part != view.Summary)
+		switch {
+		case err != nil:
 			return err
+		case invalid != nil:
+			return invalid
+		case p.watch:
+			return a.watchCluster(w, r, name, &p)
 		}
 		value, err := a.await(r.Context(), name, p)
 		if err != nil {
 			return err
 		}
-		report := reportOf(value)
-		body, err := a.body(report, p.query)
-		if err != nil {
-			return err
-		}
-		freshness(w.Header(), &report, time.Now())
-		writeJSON(w, body)
-		return nil
+		return a.answer(w, r, value, p.query)
 	}
 }
 
-func (a *API) body(report view.Report, q view.Query) (view.Body, error) {
-	if q.Plain() {
-		return a.config.Shelf.Body(report, q.Part)
+// answer writes what a query picks of a value, or that it is what the client has.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, value *session.Value, q view.Query) error {
+	report := reportOf(value)
+	tag := etag(&report)
+	if matches(r, tag) && a.config.Shelf.Lasting(&report) {
+		freshness(w.Header(), &report, time.Now())
+		w.Header().Set("ETag", tag)
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
-	return a.config.Shelf.Select(report, q)
+	pick := a.config.Shelf.Select
+	if q.Plain() {
+		pick = a.plain
+	}
+	body, e, err := pick(&report, q, encodingOf(r))
+	if err != nil {
+		return err
+	}
+	freshness(w.Header(), &report, time.Now())
+	w.Header().Set("ETag", tag)
+	writeJSON(w, body, e)
+	return nil
 }
+
+func (a *API) plain(r *view.Report, q view.Query, e view.Encoding) (view.Body, view.Encoding, error) {
+	return a.config.Shelf.Body(r, q.Part, e)
+}
+
+// surely is for how long a value must still be fresh so that asking for it cannot come
+// too late.
+const surely = time.Second
 
 // await waits for a value as the request wants it. The wait ends with the client, with
 // its timeout, and with the master.
 func (a *API) await(ctx context.Context, cluster string, p params) (*session.Value, error) {
+	if v, ok := a.config.Sessions.Peek(cluster); ok && !p.awaitUsage && v.Fresh(time.Now().Add(surely)) {
+		// A hit does not wait, and needs nothing that ends its waiting.
+		if v, err := a.config.Sessions.Await(ctx, cluster); err == nil {
+			return v, nil
+		}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, context.DeadlineExceeded)
 	defer cancel()
 	ctx, drained := context.WithCancelCause(ctx)
 	defer drained(nil)
 	defer context.AfterFunc(a.draining, func() { drained(errDraining) })()
 	value, err := a.config.Sessions.Await(ctx, cluster)
-	if err == nil && p.usage {
+	if err == nil && p.awaitUsage {
 		value = a.awaitUsage(ctx, value)
 	}
 	if err != nil && errors.Is(context.Cause(ctx), errDraining) {
@@ -73,19 +99,17 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Val
 // that is not to come, or not in time, is none that a client need go without the rest
 // for.
 func (a *API) awaitUsage(ctx context.Context, value *session.Value) *session.Value {
-	look := time.NewTicker(lookPeriod)
-	defer look.Stop()
 	for usagePending(value.State) {
+		glance, known := a.config.Sessions.Look(value.Cluster)
+		if next := glance.Value; known && next != nil && next != value && next.Fresh(time.Now()) {
+			value = next
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return value
-		case <-look.C:
+		case <-glance.News:
 		}
-		next, err := a.config.Sessions.Await(ctx, value.Cluster)
-		if err != nil {
-			return value
-		}
-		value = next
 	}
 	return value
 }
@@ -94,12 +118,4 @@ func (a *API) awaitUsage(ctx context.Context, value *session.Value) *session.Val
 func usagePending(s *state.State) bool {
 	e := s.Sections[state.SectionUsage].Error
 	return s.Usage == nil && (e == state.SectionError{} || e.Reason == "Pending")
-}
-
-func writeJSON(w http.ResponseWriter, body view.Body) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(http.StatusOK)
-	// Nobody is left to tell of an error to write.
-	_, _ = body.WriteTo(w)
 }

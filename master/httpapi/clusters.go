@@ -9,30 +9,74 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
+// listParams are the parameters of the list of clusters.
+type listParams struct {
+	words string
+	limit int
+	after string
+}
+
+var (
+	wordsParameter = parameter{
+		"q", "Words; each is found in a cluster's name, addresses, versions, session, or problems.",
+		schema{"type": "string"},
+		func(p *params, v string) (err error) {
+			p.list.words, err = view.ParseWords(v)
+			return err
+		},
+	}
+	listParameters = []parameter{
+		watchParameter, wordsParameter,
+		{"limit", "How many clusters a page has.", integer(1, view.MaxLimit), func(p *params, v string) (err error) {
+			p.list.limit, err = view.ParseLimit(v)
+			return err
+		}},
+		{"continue", "The token of the page before, with the same other parameters.", schema{"type": "string"}, func(p *params, v string) (err error) {
+			p.list.after, err = view.ParseListToken(v)
+			return err
+		}},
+	}
+)
+
 // clusters answers with all registered clusters that the caller may see. It is no
-// demand for any of them.
+// demand for any of them, but where a watch asks for that.
 func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
-	visible, err := a.visible(r)
+	visible, _, err := a.visible(r.Context(), r)
 	if err != nil {
 		return err
 	}
-	if err := noParams(r.URL.RawQuery); err != nil {
+	values, p, table, err := begin(r.URL.RawQuery, listParameters, fleetWatchParameters)
+	if err == nil {
+		err = onlyThese(values, table)
+	}
+	switch {
+	case err != nil:
 		return err
+	case p.watch:
+		return a.watchFleet(w, r, &p)
 	}
-	now := time.Now()
-	list := make([]view.Cluster, len(visible))
-	for i, registered := range visible {
-		value, _ := a.config.Sessions.Peek(registered.Name)
-		list[i] = listed(registered, a.observe(registered.Name), value, now)
-	}
-	body, err := view.EncodeClusters(list)
+	a.fleet.Advance(time.Now(), a.listAll)
+	version := a.fleet.Version()
+	body, err := view.EncodeClusters(a.listed(visible), version, p.list.words, p.list.after, p.list.limit)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "private, no-cache")
 	w.Header().Set("Vary", "Accept-Encoding, Authorization")
-	writeJSON(w, body)
-	return nil
+	return a.writeBody(w, r, body)
+}
+
+// listAll are all registered clusters, as the list shows them.
+func (a *API) listAll() []view.Cluster { return a.listed(a.config.Registry.List()) }
+
+func (a *API) listed(registered []Registered) []view.Cluster {
+	now := time.Now()
+	list := make([]view.Cluster, len(registered))
+	for i, r := range registered {
+		value, _ := a.config.Sessions.Peek(r.Name)
+		list[i] = listed(r, a.observe(r.Name), value, now)
+	}
+	return list
 }
 
 // observe is how a cluster stands, with what another master left where this one has

@@ -101,7 +101,7 @@ func TestTheListShowsTheBestThatIsKnownAndAsksNobody(t *testing.T) {
 func TestAnEmptyRegistryIsAnEmptyList(t *testing.T) {
 	f := shop(t)
 	f.clusters = nil
-	if w := get(f.api(nil), "/api/v1/clusters"); w.Code != http.StatusOK || w.Body.String() != "{\"clusters\":[]}\n" {
+	if w := get(f.api(nil), "/api/v1/clusters"); w.Code != http.StatusOK || !strings.HasSuffix(w.Body.String(), ",\"clusters\":[]}\n") {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }

@@ -7,6 +7,13 @@
 //	/api/v1/clusters                        all registered clusters; asks none of them for anything
 //	/api/v1/clusters/{cluster}              everything about one; by name or by one of its clusterIPs
 //	/api/v1/clusters/{cluster}/summary      a part of it, as are /nodes, /pods, /containers and /ports
+//	/api/openapi.json                       the OpenAPI document, made of the tables that requests are read by
+//	/api                                    the same as a page
+//
+// With watch=true those of clusters answer with a stream of events: a stream is run by
+// the goroutine of its request, after all that led to it has returned, and waits for its
+// clusters' news, a timer, its client and the end of the master. docs/API.md tells what
+// clients see of it.
 //
 // Parameters beside view's filters, on the routes of one cluster:
 //
@@ -24,5 +31,5 @@
 // Rollcall-Received-At, Rollcall-Session, Rollcall-Stale. A request that is refused,
 // whatever for, is no demand for the cluster.
 //
-// The package knows nothing of Redis, of websockets or of Kubernetes' clients.
+// The package knows nothing of Redis or of Kubernetes' clients.
 package httpapi

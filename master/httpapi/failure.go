@@ -19,17 +19,23 @@ const undecidedRetry = 2 * time.Second
 
 // fail answers with what err means to the client. Who has gone is told nothing.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
+	if r.Context().Err() != nil || errors.Is(err, errGone) {
 		return
 	}
-	p := problemOf(err)
-	if p.Status == http.StatusInternalServerError {
-		a.config.Log.Error("request failed", "path", r.URL.Path, "error", err)
-	}
+	p := a.problem(r, err)
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	p.write(w)
+}
+
+// problem is what an error means to the client. Faults of the master's own are logged.
+func (a *API) problem(r *http.Request, err error) *Problem {
+	p := problemOf(err)
+	if p.Status == http.StatusInternalServerError {
+		a.config.Log.Error("request failed", "path", r.URL.Path, "error", err)
+	}
+	return p
 }
 
 // problemOf is what an error means to the client. Only faults of the master's own are

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,11 +31,64 @@ type fake struct {
 	await    func(ctx context.Context, cluster string) (*session.Value, error)
 
 	awaited []string
+
+	mu      sync.Mutex
+	news    chan struct{}
+	watches map[string]int
+}
+
+// change changes what there is to see, and has everybody look again.
+func (f *fake) change(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+	if f.news != nil {
+		close(f.news)
+		f.news = nil
+	}
+}
+
+func (f *fake) Watch(cluster string) func() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.watches == nil {
+		f.watches = map[string]int{}
+	}
+	f.watches[cluster]++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.watches[cluster]--
+	}
+}
+
+func (f *fake) watching(cluster string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.watches[cluster]
+}
+
+func (f *fake) Look(cluster string) (session.Glance, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.clusters {
+		if c.Name == cluster {
+			if f.news == nil {
+				f.news = make(chan struct{})
+			}
+			return session.Glance{Value: f.values[cluster], Observation: f.observed[cluster], Suspended: c.Suspended, News: f.news}, true
+		}
+	}
+	return session.Glance{}, false
 }
 
 func (f *fake) Await(ctx context.Context, cluster string) (*session.Value, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.awaited = append(f.awaited, cluster)
 	if f.await != nil {
+		f.mu.Unlock()
+		defer f.mu.Lock()
 		return f.await(ctx, cluster)
 	}
 	if err := f.failures[cluster]; err != nil {
@@ -42,18 +97,28 @@ func (f *fake) Await(ctx context.Context, cluster string) (*session.Value, error
 	if v := f.values[cluster]; v != nil {
 		return v, nil
 	}
+	f.mu.Unlock()
 	<-ctx.Done()
+	f.mu.Lock()
 	return nil, &session.NoReportError{Phase: session.Connecting, Err: ctx.Err()}
 }
 
 func (f *fake) Peek(cluster string) (*session.Value, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	v, ok := f.values[cluster]
 	return v, ok
 }
 
-func (f *fake) Observe(cluster string) session.Observation { return f.observed[cluster] }
+func (f *fake) Observe(cluster string) session.Observation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.observed[cluster]
+}
 
 func (f *fake) Resolve(nameOrIP string) (string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if name, ok := f.byIP[nameOrIP]; ok {
 		return name, true
 	}
@@ -70,13 +135,17 @@ func (f *fake) LastKnown(cluster string) (LastKnown, bool) {
 	return last, ok
 }
 
-func (f *fake) List() []Registered { return f.clusters }
+func (f *fake) List() []Registered {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.clusters)
+}
 
 // api is an API over the fake; change, where given, changes its Config.
 func (f *fake) api(change func(*Config)) *API {
 	registry := prometheus.NewPedanticRegistry()
 	c := Config{
-		Sessions: Sessions{Await: f.Await, Peek: f.Peek, Observe: f.Observe},
+		Sessions: Sessions{Await: f.Await, Peek: f.Peek, Observe: f.Observe, Watch: f.Watch, Look: f.Look},
 		Registry: Registry{Resolve: f.Resolve, List: f.List, LastKnown: f.LastKnown},
 		Shelf:    view.NewShelf(1 << 20),
 		Gatherer: registry, Metrics: registry,

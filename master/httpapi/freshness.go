@@ -23,9 +23,16 @@ func freshness(h http.Header, r *view.Report, now time.Time) {
 	h.Set("Rollcall-Session", r.Session.ID)
 	h.Set("Rollcall-Stale", strconv.FormatBool(r.Stale()))
 	// Nobody in between may keep it, as it is for this caller and this moment only.
-	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Vary", "Accept-Encoding, Authorization")
+	h["Cache-Control"], h["Vary"] = noCache, varies
 }
+
+// Values of headers that all answers share: nobody changes them.
+var (
+	noCache   = []string{"private, no-cache"}
+	varies    = []string{"Accept-Encoding, Authorization"}
+	noSniff   = []string{"nosniff"}
+	plainJSON = []string{"application/json"}
+)
 
 // reportOf is a session's value as view shows it.
 func reportOf(v *session.Value) view.Report {

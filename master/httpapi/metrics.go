@@ -15,6 +15,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	watches  prometheus.Gauge
+	ends     *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, shelf *view.Shelf) *metrics {
@@ -33,15 +35,28 @@ func newMetrics(r prometheus.Registerer, shelf *view.Shelf) *metrics {
 			Help: "Requests that are being answered, or wait for a report.",
 		}),
 	}
+	m.watches = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "rollcall_http_watches",
+		Help: "Streams of events that are open.",
+	})
+	m.ends = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rollcall_http_watch_ends_total",
+		Help: "Streams of events that ended, by why: client, timeout, slow (a reader that was cut off), or the reason and code of the ERROR event.",
+	}, []string{"reason", "code"})
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_http_documents_bytes",
 		Help: "Bytes of answers that are kept for all readers of a report.",
 	}, func() float64 { return float64(shelf.Bytes()) })
-	r.MustRegister(m.requests, m.duration, m.inFlight, held)
+	r.MustRegister(m.requests, m.duration, m.inFlight, m.watches, m.ends, held)
 	return m
 }
 
 func (m *metrics) observe(route string, code int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(code)).Inc()
 	m.duration.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// ended counts a stream's end; the code is 0 where no ERROR event told of it.
+func (m *metrics) ended(reason string, code int) {
+	m.ends.WithLabelValues(reason, strconv.Itoa(code)).Inc()
 }

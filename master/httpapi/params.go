@@ -2,10 +2,10 @@ package httpapi
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -22,29 +22,95 @@ const (
 	maxTimeout     = 60 * time.Second
 )
 
-// params are all parameters of a request about one cluster.
-type params struct {
-	query   view.Query
-	timeout time.Duration
-	// usage says that the answer is wanted with usage.
-	usage bool
+// parameter is one that a route takes, apart from those that view knows of. The
+// OpenAPI document is made of the same tables as requests are read by.
+type parameter struct {
+	name, words string
+	schema      schema
+	set         func(p *params, value string) error
 }
 
-// parseParams reads the query string of a request for a part.
+// params are all parameters of a request.
+type params struct {
+	// query is what view reads of a request about one cluster.
+	query   view.Query
+	timeout time.Duration
+	// awaitUsage says that the answer is wanted with usage.
+	awaitUsage bool
+	// list is of requests about all clusters.
+	list listParams
+
+	watch bool
+	watchParams
+}
+
+// Tables of parameters. What may be asked of an answer may not of a watch, and the
+// other way round.
+var (
+	watchParameter = parameter{"watch", "A stream of events instead of one answer.", boolean(), func(p *params, v string) (err error) {
+		p.watch, err = truth(v)
+		return err
+	}}
+	timeoutParameter = parameter{
+		"timeout", "How long to wait for a cluster's report where there is none that is fresh: 100ms to 60s.",
+		schema{"type": "string", "default": "10s", "examples": []string{"10s", "1m"}},
+		(*params).setTimeout,
+	}
+	answerParameters = []parameter{
+		watchParameter, timeoutParameter,
+		{"wait", "`usage`: wait for the first usage too, as far as timeout allows.", enum("usage"), (*params).setWait},
+	}
+)
+
+// parseParams reads the query string of a request for a part of a cluster.
 func parseParams(part view.Part, raw string) (params, error) {
+	values, p, table, err := begin(raw, answerParameters, clusterWatchParameters)
+	if err != nil {
+		return p, err
+	}
+	if p.watch {
+		for _, name := range []string{"wait", "limit", "continue"} {
+			if values.Has(name) {
+				return p, &view.ParameterError{Name: name, Words: "has no meaning for a watch"}
+			}
+		}
+	}
+	p.query, err = view.ParseQuery(part, values, names(table)...)
+	return p, err
+}
+
+// begin takes the parameters of a table out of a query string: of one table, or of
+// another for watches.
+func begin(raw string, answer, watch []parameter) (url.Values, params, []parameter, error) {
+	p := params{timeout: defaultTimeout}
 	values, err := parseQuery(raw)
 	if err != nil {
-		return params{}, err
+		return nil, p, nil, err
 	}
-	p := params{timeout: defaultTimeout}
-	if err := take(values, "timeout", p.setTimeout); err != nil {
-		return params{}, err
+	if err := take(values, "watch", func(v string) error { return watchParameter.set(&p, v) }); err != nil {
+		return nil, p, nil, err
 	}
-	if err := take(values, "wait", p.setWait); err != nil {
-		return params{}, err
+	table := answer
+	if p.watch {
+		table = watch
 	}
-	p.query, err = view.ParseQuery(part, values, "timeout", "wait")
-	return p, err
+	for _, one := range table {
+		if err := take(values, one.name, func(v string) error { return one.set(&p, v) }); err != nil {
+			return nil, p, nil, err
+		}
+	}
+	if p.watch {
+		err = p.settle()
+	}
+	return values, p, table, err
+}
+
+func names(table []parameter) []string {
+	var names []string
+	for _, p := range table {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // parseQuery splits a query string into parameters. Its errors do not repeat what they
@@ -65,13 +131,22 @@ func parseQuery(raw string) (url.Values, error) {
 	return values, nil
 }
 
-// noParams refuses all parameters, by the name of the first.
-func noParams(raw string) error {
-	values, err := parseQuery(raw)
-	if err != nil || len(values) == 0 {
-		return err
+// onlyThese refuses what is left of the parameters after those of a table were taken,
+// by the name of the first.
+func onlyThese(values url.Values, table []parameter) error {
+	if len(values) == 0 {
+		return nil
 	}
-	return &view.ParameterError{Name: slices.Min(slices.Collect(maps.Keys(values))), Words: "is not known; there are no parameters here"}
+	var left []string
+	for name := range values {
+		left = append(left, name)
+	}
+	words := "is not known; there are no parameters here"
+	if known := names(table); len(known) > 0 {
+		slices.Sort(known)
+		words = "is not known; there are " + strings.Join(known, ", ")
+	}
+	return &view.ParameterError{Name: slices.Min(left), Words: words}
 }
 
 // take takes one parameter out of the values.
@@ -103,8 +178,19 @@ func (p *params) setWait(value string) error {
 	if value != "usage" {
 		return fmt.Errorf("is %s, and may be usage", shorten(value))
 	}
-	p.usage = true
+	p.awaitUsage = true
 	return nil
+}
+
+// truth reads a boolean as Kubernetes' clients write them.
+func truth(value string) (bool, error) {
+	switch value {
+	case "true", "1":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	}
+	return false, fmt.Errorf("is %s, and may be true or false", shorten(value))
 }
 
 func badQuery(detail string) error {

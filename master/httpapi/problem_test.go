@@ -49,11 +49,11 @@ var problems = []struct {
 }{
 	{
 		name: "unknown parameter", path: eu + "/pods?colour=red", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"colour\" is not known; there are continue, limit, namespace, node, owner, pod, q, state, timeout, wait","parameter":"colour"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"colour\" is not known; there are continue, limit, namespace, node, owner, pod, q, state, timeout, wait, watch","parameter":"colour"}`,
 	},
 	{
 		name: "filter without meaning", path: eu + "/summary?namespace=shop", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\" has no meaning for summary; there are timeout, wait","parameter":"namespace"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\" has no meaning for summary; there are timeout, wait, watch","parameter":"namespace"}`,
 	},
 	{
 		name: "bad timeout", path: eu + "?timeout=10", status: 400,
@@ -76,8 +76,8 @@ var problems = []struct {
 		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"continue\" is no token of ours; begin again without it","parameter":"continue"}`,
 	},
 	{
-		name: "parameters of the list", path: "/api/v1/clusters?limit=1", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"limit\" is not known; there are no parameters here","parameter":"limit"}`,
+		name: "parameters of the list", path: "/api/v1/clusters?namespace=shop", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\" is not known; there are continue, limit, q, watch","parameter":"namespace"}`,
 	},
 	{
 		name: "bad escape", path: eu + "?q=%zz", status: 400,

@@ -33,14 +33,21 @@ func (a *API) endpoint(route string, e endpoint) http.Handler {
 		a.metrics.inFlight.Inc()
 		defer a.metrics.inFlight.Dec()
 		watched := &recorder{ResponseWriter: w}
-		watched.Header().Set("X-Content-Type-Options", "nosniff")
+		watched.Header()["X-Content-Type-Options"] = noSniff
 		err := withoutBody(e)(watched, r)
 		if err != nil {
 			a.fail(watched, r, err)
 		}
 		a.metrics.observe(route, watched.code(r, err), time.Since(begin))
+		if watched.stream != nil {
+			watched.stream.run()
+		}
 	})
 }
+
+// later runs a stream when all that led to it has returned: there are thousands of
+// them, and what waits on a deep stack keeps all of it.
+func later(w http.ResponseWriter, s *stream) { w.(*recorder).stream = s }
 
 // withoutBody refuses requests with a body: there is none that would mean anything.
 // The connection ends, so that nobody has to read it.
@@ -70,6 +77,8 @@ func noSuchPath(_ http.ResponseWriter, r *http.Request) error {
 type recorder struct {
 	http.ResponseWriter
 	status int
+	// stream is what the answer goes on with, nil for most.
+	stream *stream
 }
 
 func (w *recorder) WriteHeader(status int) {

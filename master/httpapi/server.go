@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Limits of a connection. Reading a request is bounded by its header's limits, as
@@ -18,6 +21,9 @@ const (
 	writeTimeout  = maxTimeout + 30*time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
+	// DefaultMaxConnections is how many connections are open at once: more wait to be
+	// accepted. Clients that send nothing lose theirs after headerTimeout or idleTimeout.
+	DefaultMaxConnections = 20_000
 	// drainTimeout is how long answers that are being written may take when the
 	// master ends.
 	drainTimeout = 5 * time.Second
@@ -37,6 +43,7 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, config *tls.Conf
 		// What clients do wrong with TLS is of no interest by default.
 		ErrorLog: slog.NewLogLogger(a.config.Log.Handler(), slog.LevelDebug),
 	}
+	listener = netutil.LimitListener(listener, cmp.Or(a.config.MaxConnections, DefaultMaxConnections))
 	failed := make(chan error, 1)
 	go func() { failed <- serve(server, listener) }()
 	select {
@@ -50,6 +57,7 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, config *tls.Conf
 	if err := server.Shutdown(draining); err != nil {
 		a.config.Log.Warn("some answers were cut off at the end", "error", errors.Join(err, server.Close()))
 	}
+	a.waitStreams()
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}

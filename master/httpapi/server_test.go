@@ -65,6 +65,7 @@ func TestServeAnswersInTLSAndEndsWithItsContext(t *testing.T) {
 
 func TestTheEndOfTheMasterIsToldToWhoWaits(t *testing.T) {
 	f := shop(t)
+	delete(f.values, "prod-eu")
 	waiting := make(chan struct{})
 	f.await = func(ctx context.Context, _ string) (*session.Value, error) {
 		close(waiting)

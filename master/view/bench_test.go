@@ -66,7 +66,7 @@ func BenchmarkSharedRead(b *testing.B) {
 	shelf, r := NewShelf(1<<30), reportOf(fleetOf(b, 10_000))
 	b.ReportAllocs()
 	for b.Loop() {
-		body, err := shelf.Body(r, Whole)
+		body, err := bodyOf(shelf, r, Whole)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func BenchmarkFilteredRead(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := shelf.Select(r, q); err != nil {
+				if _, _, err := shelf.Select(&r, q, Identity); err != nil {
 					b.Fatal(err)
 				}
 			}

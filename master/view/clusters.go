@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"encoding/base64"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -32,18 +33,65 @@ type Cluster struct {
 	Display *state.Display `json:"display,omitempty"`
 }
 
-// EncodeClusters is the list of clusters, as they come.
-func EncodeClusters(clusters []Cluster) (Body, error) {
-	var buf bytes.Buffer
-	buf.WriteString(`{"clusters":`)
-	w := newWriter(&buf)
+// EncodeClusters is a page of the clusters in which the words are found, as they come:
+// at most limit (0: all) behind the one called after.
+func EncodeClusters(clusters []Cluster, version, words, after string, limit int) (Body, error) {
+	var list, head bytes.Buffer
+	w := newWriter(&list)
+	h := listHead{ResourceVersion: version}
+	last := ""
 	for _, c := range clusters {
+		if c.Name <= after || !c.Found(words) {
+			continue
+		}
+		if limit > 0 && w.count == limit {
+			h.Continue = listToken(last)
+			break
+		}
 		if err := w.write(c.shown()); err != nil {
 			return nil, err
 		}
+		last = c.Name
 	}
 	w.close()
-	return Body{buf.Bytes(), end}, nil
+	if err := appendJSON(&head, h); err != nil {
+		return nil, err
+	}
+	head.Truncate(head.Len() - 1)
+	return Body{head.Bytes(), []byte(`,"clusters":`), list.Bytes(), end}, nil
+}
+
+// listHead is what the list of clusters begins with.
+type listHead struct {
+	// ResourceVersion is where a watch of the fleet goes on from here.
+	ResourceVersion string `json:"resourceVersion"`
+	Continue        string `json:"continue,omitempty"`
+}
+
+func listToken(after string) string { return base64.RawURLEncoding.EncodeToString([]byte(after)) }
+
+// ParseListToken reads where the page before ended.
+func ParseListToken(token string) (after string, err error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || name(string(b)) != nil || len(b) == 0 {
+		return "", errToken
+	}
+	return string(b), nil
+}
+
+// Found says that each of the words is in something that the list tells of a cluster.
+func (c *Cluster) Found(words string) bool {
+	f := Filter{Words: words}
+	return f.found(func(look func(...string)) {
+		look(c.Name, c.UID, c.KubernetesVersion, c.AgentVersion, c.Session.Phase, c.Session.Message)
+		look(c.ClusterIPs...)
+		if c.Summary == nil {
+			return
+		}
+		for _, p := range c.Summary.Problems {
+			look(p.Kind, p.What, p.Where, p.Message)
+		}
+	})
 }
 
 func (c Cluster) shown() Cluster {

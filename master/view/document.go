@@ -41,6 +41,9 @@ type Document struct {
 	rows   rows
 	head   *piece
 	parts  [numParts]*piece
+	packed [numParts][numEncodings]*piece
+	// ripened: the summary has become another by time alone, though the version stands.
+	ripened bool
 }
 
 // piece is bytes that the first reader makes and all share.
@@ -54,9 +57,12 @@ type piece struct {
 	err   error
 }
 
-func (p *piece) get() ([]byte, error) {
+func (p *piece) get() ([]byte, error) { return p.from(func() ([]byte, error) { return p.make() }) }
+
+// from is get for a piece that the readers tell how to make.
+func (p *piece) from(source func() ([]byte, error)) ([]byte, error) {
 	p.once.Do(func() {
-		p.bytes, p.err = p.make()
+		p.bytes, p.err = source()
 		p.make = nil
 		p.size.Store(int64(len(p.bytes)))
 	})
@@ -68,23 +74,28 @@ func (p *piece) get() ([]byte, error) {
 func NewDocument(r Report, before *Document) *Document {
 	d := &Document{report: r}
 	d.head = &piece{make: func() ([]byte, error) { return encodeHead(headOf(&d.report)) }}
-	d.parts[Summary] = &piece{make: d.makeSummary}
+	d.parts[Summary] = &piece{make: func() ([]byte, error) { return encodeSummary(d.report.Summary) }}
+	for part := range d.packed {
+		for e := range numEncodings {
+			d.packed[part][e] = &piece{}
+		}
+	}
 	if before != nil && before.report.Cluster == r.Cluster && before.report.ResourceVersion == r.ResourceVersion {
+		d.ripened = before.ripened || !sameSummary(&before.report.Summary, &r.Summary)
 		d.rows = before.rows
 		for _, p := range lists {
 			d.parts[p] = before.parts[p]
 		}
 		return d
 	}
-	d.rows = rows{state: r.State, conflicts: sync.OnceValue(func() map[*state.Port][]state.PortKey { return state.Conflicts(r.State) })}
+	d.rows = rowsOf(r.State)
 	for _, p := range lists {
 		d.parts[p] = &piece{make: func() ([]byte, error) { return d.rows.all(p) }}
 	}
 	return d
 }
 
-func (d *Document) makeSummary() ([]byte, error) {
-	sum := d.report.Summary
+func encodeSummary(sum state.Summary) ([]byte, error) {
 	if sum.Problems == nil {
 		sum.Problems = []state.Problem{}
 	}
@@ -99,8 +110,33 @@ func (d *Document) size() int64 {
 	for _, p := range d.parts[Summary:] {
 		n += p.size.Load()
 	}
+	for _, part := range d.packed {
+		for _, p := range part {
+			n += p.size.Load()
+		}
+	}
 	return n
 }
+
+// pack is the Body of a part in an encoding, made at the first read.
+func (d *Document) pack(part Part, e Encoding, with *packer) (Body, Encoding, error) {
+	plain, err := d.Body(part)
+	if err != nil || plain.Len() > maxJoined && e == Identity {
+		return plain, Identity, err
+	}
+	if plain.Len() < minPacked {
+		e = Identity
+	}
+	packed, err := d.packed[part][e].from(func() ([]byte, error) {
+		body, _, err := with.pack(plain, e)
+		return bytes.Join(body, nil), err
+	})
+	return Body{packed}, e, err
+}
+
+// maxJoined is up to which size an answer is kept in one piece too: a small one takes
+// longer to write piece by piece than to make.
+const maxJoined = 512 << 10
 
 // Body is the whole document, or the part of that name behind the same head.
 func (d *Document) Body(part Part) (Body, error) {

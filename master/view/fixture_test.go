@@ -164,3 +164,9 @@ func queryOf(t testing.TB, part Part, params map[string]string) Query {
 	}
 	return q
 }
+
+// bodyOf is a part of a report as it is on the shelf, unpacked.
+func bodyOf(s *Shelf, r Report, p Part) (Body, error) {
+	body, _, err := s.Body(&r, p, Identity)
+	return body, err
+}

@@ -5,12 +5,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"rollcall.dev/rollcall/api/state"
 )
 
 // Bounds of a query.
 const (
 	// MaxLimit is how many rows a page has at most.
 	MaxLimit = 10_000
+	maxPort  = 65535
 	// maxValue is the longest value, in bytes; names in Kubernetes have at most 253.
 	maxValue = 512
 	// maxWords is how many words q may have.
@@ -45,21 +48,60 @@ func (e *ParameterError) Error() string {
 // parameter is one that a query may have: on which lists, and how it is taken in.
 type parameter struct {
 	lists []Part
-	set   func(q *Query, value string) error
+	words string
+	// values are those that it may have, by list; nil: any.
+	values map[Part][]string
+	set    func(q *Query, value string) error
 }
 
 var parameters = map[string]parameter{
-	"namespace": {[]Part{Pods, Containers, Ports}, setName(func(f *Filter) *string { return &f.Namespace })},
-	"node":      {[]Part{Nodes, Pods, Containers, Ports}, setName(func(f *Filter) *string { return &f.Node })},
-	"pod":       {[]Part{Pods, Containers, Ports}, setName(func(f *Filter) *string { return &f.Pod })},
-	"owner":     {[]Part{Pods, Containers, Ports}, setOwner},
-	"state":     {[]Part{Nodes, Pods, Containers}, setState},
-	"kind":      {[]Part{Containers, Ports}, setKind},
-	"port":      {[]Part{Ports}, setPort},
-	"protocol":  {[]Part{Ports}, setProtocol},
-	"q":         {[]Part{Nodes, Pods, Containers, Ports}, setWords},
-	"limit":     {[]Part{Nodes, Pods, Containers, Ports}, setLimit},
-	"continue":  {[]Part{Nodes, Pods, Containers, Ports}, setContinue},
+	"namespace": {[]Part{Pods, Containers, Ports}, "The namespace of the object; of a port: of the Service or pod that holds it.", nil, setName(func(f *Filter) *string { return &f.Namespace })},
+	"node":      {[]Part{Nodes, Pods, Containers, Ports}, "The node's name. A port of all nodes is a port of this one.", nil, setName(func(f *Filter) *string { return &f.Node })},
+	"pod":       {[]Part{Pods, Containers, Ports}, "The pod's name; ports that it holds or that lead to it.", nil, setName(func(f *Filter) *string { return &f.Pod })},
+	"owner":     {[]Part{Pods, Containers, Ports}, "The pod's owner, as name or Kind/name such as Deployment/web.", nil, setOwner},
+	"state":     {[]Part{Nodes, Pods, Containers}, "A node's readiness, a pod's phase, or a container's state.", states, setState},
+	"kind":      {[]Part{Containers, Ports}, "The kind of container, or of listener behind a port.", kindsOf, setKind},
+	"port":      {[]Part{Ports}, "A port's number, 1 to 65535.", nil, setPort},
+	"protocol":  {[]Part{Ports}, "A port's protocol.", map[Part][]string{Ports: texts(state.TCP, state.UDP, state.SCTP)}, setProtocol},
+	"q":         {[]Part{Nodes, Pods, Containers, Ports}, "Words; each is found in a name, image, reason or message.", nil, setWords},
+	"limit":     {[]Part{Nodes, Pods, Containers, Ports}, "How many rows a page has.", nil, setLimit},
+	"continue":  {[]Part{Nodes, Pods, Containers, Ports}, "The token of the page before, with the same filters.", nil, setContinue},
+}
+
+// Parameter is what a document can tell of a parameter.
+type Parameter struct {
+	Name, Words string
+	// Values are those that it may have, in any case of letters; nil: any.
+	Values []string
+	// Number: it is a number, from 1 to Most.
+	Number bool
+	Most   int
+	// Paging: it cuts a list into pages, which a watch has none of.
+	Paging bool
+}
+
+// Parameters are those that queries of a part take, by name.
+func Parameters(p Part) []Parameter {
+	var all []Parameter
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		if !p.takes(name) {
+			continue
+		}
+		one := Parameter{Name: name, Words: parameters[name].words, Paging: slices.Contains(paging, name)}
+		for _, list := range p.lists() {
+			one.Values = append(one.Values, parameters[name].values[list]...)
+		}
+		slices.Sort(one.Values)
+		one.Values = slices.Compact(one.Values)
+		switch name {
+		case "port":
+			one.Number, one.Most = true, maxPort
+		case "limit":
+			one.Number, one.Most = true, MaxLimit
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // paging are the parameters that cut one list, and not a document of several.

@@ -66,6 +66,9 @@ func (r *Report) Stale() bool {
 	return false
 }
 
+// Fresh says that the report is an answer at an instant.
+func (r *Report) Fresh(now time.Time) bool { return now.Before(r.ReceivedAt.Add(r.TTL)) }
+
 // same says that o is the very report that r is.
 func (r *Report) same(o *Report) bool {
 	return r.State == o.State && r.ReceivedAt.Equal(o.ReceivedAt) && r.ResourceVersion == o.ResourceVersion &&

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	"rollcall.dev/rollcall/api/state"
 )
@@ -36,8 +37,14 @@ var kinds = [numParts]state.Kind{Nodes: state.KindNode, Pods: state.KindPod, Con
 
 // rows makes the rows of one State.
 type rows struct {
-	state     *state.State
+	state *state.State
+	// usage is the State's, or nil for rows that leave it out.
+	usage     *state.Usage
 	conflicts func() map[*state.Port][]state.PortKey
+}
+
+func rowsOf(s *state.State) rows {
+	return rows{state: s, usage: s.Usage, conflicts: sync.OnceValue(func() map[*state.Port][]state.PortKey { return state.Conflicts(s) })}
 }
 
 // row is an entry as clients see it. from is the node from which ports are looked
@@ -45,11 +52,11 @@ type rows struct {
 func (r rows) row(e state.Entry, from string) any {
 	switch o := e.Object.(type) {
 	case *state.Node:
-		return state.NodeView{Node: o, NodeLoad: r.state.Load(o.Name), Used: r.state.Usage.Of(e.Slot)}
+		return state.NodeView{Node: o, NodeLoad: r.state.Load(o.Name), Used: r.usage.Of(e.Slot)}
 	case *state.Pod:
 		return state.PodView{Pod: o}
 	case *state.Container:
-		return state.NewContainerView(o, r.state.Usage.Of(e.Slot))
+		return state.NewContainerView(o, r.usage.Of(e.Slot))
 	case *state.Port:
 		return state.PortView{Port: o, Targets: r.targets(o, from), Conflicts: r.conflicts()[o]}
 	}

@@ -14,6 +14,8 @@ const sweepPeriod = 10 * time.Second
 // bytes than it may keep; whoever reads them goes on undisturbed.
 type Shelf struct {
 	maxBytes int64
+	logs     logs
+	packer   packer
 
 	mu    sync.Mutex
 	books map[string]*book // by cluster
@@ -45,16 +47,44 @@ func (s *Shelf) Run(ctx context.Context) {
 	}
 }
 
-// Body is a part of a report, or the whole of it, unfiltered and shared.
-func (s *Shelf) Body(r Report, part Part) (Body, error) {
-	body, err := s.of(r).Body(part)
-	s.trim()
-	return body, err
+// Body is a part of a report, or the whole of it, unfiltered and shared. It is packed
+// as e says, unless that is not worth it.
+func (s *Shelf) Body(r *Report, part Part, e Encoding) (Body, Encoding, error) {
+	d, err := s.of(r)
+	if err != nil {
+		return nil, e, err
+	}
+	before := d.size()
+	body, e, err := d.pack(part, e, &s.packer)
+	if d.size() > before {
+		s.trim()
+	}
+	return body, e, err
 }
 
-// Select is what a query picks from a report. Errors are *ParameterError where the
-// query is to blame.
-func (s *Shelf) Select(r Report, q Query) (Body, error) { return s.of(r).Select(q) }
+// Select is what a query picks from a report, packed for this reader alone. Errors are
+// *ParameterError where the query is to blame.
+func (s *Shelf) Select(r *Report, q Query, e Encoding) (Body, Encoding, error) {
+	d, err := s.of(r)
+	if err != nil {
+		return nil, e, err
+	}
+	body, err := d.Select(q)
+	if err != nil {
+		return nil, e, err
+	}
+	return s.packer.pack(body, e)
+}
+
+// Pack packs a body that nobody shares.
+func (s *Shelf) Pack(b Body, e Encoding) (Body, Encoding, error) { return s.packer.pack(b, e) }
+
+// Lasting says that a report's resourceVersion tells all that its document shows but
+// times: a summary may grow worse with time alone.
+func (s *Shelf) Lasting(r *Report) bool {
+	d, err := s.of(r)
+	return err == nil && !d.ripened
+}
 
 // Bytes is how many bytes the Documents on the shelf have.
 func (s *Shelf) Bytes() int64 {
@@ -63,24 +93,34 @@ func (s *Shelf) Bytes() int64 {
 	return s.bytes()
 }
 
-func (s *Shelf) of(r Report) *Document {
+// of is the Document of a report. The first who reads a report leaves it in the
+// cluster's Log, so that it can be watched what changes after it.
+func (s *Shelf) of(r *Report) (*Document, error) {
+	d, isNew := s.lookUp(r)
+	if !isNew {
+		return d, nil
+	}
+	return d, s.Note(r)
+}
+
+func (s *Shelf) lookUp(r *Report) (d *Document, isNew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clock++
 	b := s.books[r.Cluster]
 	switch {
 	case b == nil:
-		b = &book{document: NewDocument(r, nil)}
+		b, isNew = &book{document: NewDocument(*r, nil)}, true
 		s.books[r.Cluster] = b
-	case b.document.report.same(&r):
+	case b.document.report.same(r):
 	case r.ReceivedAt.Before(b.document.report.ReceivedAt):
 		// A reader that was overtaken must not throw away what is newer.
-		return NewDocument(r, b.document)
+		return NewDocument(*r, b.document), false
 	default:
-		b.document = NewDocument(r, b.document)
+		b.document, isNew = NewDocument(*r, b.document), true
 	}
 	b.read = s.clock
-	return b.document
+	return b.document, isNew
 }
 
 // trim drops what was read longest ago until the rest fits; a Document that does not
@@ -105,6 +145,7 @@ func (s *Shelf) longestUnread() string {
 }
 
 func (s *Shelf) sweep(now time.Time) {
+	s.logs.sweep(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, b := range s.books {

@@ -69,15 +69,18 @@ func setProtocol(q *Query, value string) error {
 }
 
 func setPort(q *Query, value string) error {
-	n, err := number(value, 1, 65535)
+	n, err := number(value, 1, maxPort)
 	q.Filter.Port = uint16(n)
 	return err
 }
 
 func setLimit(q *Query, value string) (err error) {
-	q.Limit, err = number(value, 1, MaxLimit)
+	q.Limit, err = ParseLimit(value)
 	return err
 }
+
+// ParseLimit reads how many rows a page has.
+func ParseLimit(value string) (int, error) { return number(value, 1, MaxLimit) }
 
 // number reads plain digits: what strconv takes beyond them is nothing that a
 // person means.
@@ -119,13 +122,18 @@ func setOwner(q *Query, value string) error {
 	return nil
 }
 
-func setWords(q *Query, value string) error {
+func setWords(q *Query, value string) (err error) {
+	q.Filter.Words, err = ParseWords(value)
+	return err
+}
+
+// ParseWords reads the words of q, as a Filter has them.
+func ParseWords(value string) (string, error) {
 	words := strings.Fields(strings.ToLower(value))
 	if len(value) > maxValue || len(words) == 0 || len(words) > maxWords || !utf8.ValidString(value) {
-		return fmt.Errorf("is %s, and may be 1 to %d words of at most %d bytes together, in UTF-8", quote(value), maxWords, maxValue)
+		return "", fmt.Errorf("is %s, and may be 1 to %d words of at most %d bytes together, in UTF-8", quote(value), maxWords, maxValue)
 	}
-	q.Filter.Words = strings.Join(words, " ")
-	return nil
+	return strings.Join(words, " "), nil
 }
 
 // quote shows a value from outside within a sentence.

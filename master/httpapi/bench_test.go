@@ -1,0 +1,277 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/view"
+)
+
+// fixture is a fake whose cluster is of so many pods, with about twice the containers,
+// and whose reports stay fresh.
+func fixture(b *testing.B, pods int) *fake {
+	b.Helper()
+	f := shop(b)
+	w := statetest.New(1, 1+pods/30, pods)
+	w.Sample(1_795_000_000)
+	now := time.Now()
+	v := f.values["prod-eu"]
+	f.values["prod-eu"] = &session.Value{
+		Cluster: "prod-eu", UID: v.UID, Term: 1, State: w.State, Summary: state.Summarize(w.State, now), ObservedAt: now,
+		ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour), Session: v.Session,
+	}
+	f.observed["prod-eu"] = reporting
+	return f
+}
+
+// bare is a handler that sends the very answer and does nothing else.
+func bare(answer *httptest.ResponseRecorder) http.Handler {
+	body := answer.Body.Bytes()
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for name, values := range answer.Header() {
+			w.Header()[name] = values
+		}
+		_, _ = w.Write(body)
+	})
+}
+
+// BenchmarkCachedGet is the whole answer of a cluster, read again and again over kept
+// connections, against a bare net/http handler that sends the same bytes.
+func BenchmarkCachedGet(b *testing.B) {
+	for _, size := range []struct {
+		name string
+		pods int
+	}{{"300", 150}, {"10000", 5000}} {
+		f := fixture(b, size.pods)
+		api := f.api(func(c *Config) { c.Shelf = view.NewShelf(1 << 30) })
+		for _, encoding := range []string{"identity", "gzip"} {
+			answer := ask(api, asking(eu1, "Accept-Encoding", encoding))
+			for _, one := range []struct {
+				name    string
+				handler http.Handler
+			}{{"rollcall", api}, {"bare", bare(answer)}} {
+				b.Run(fmt.Sprintf("containers=%s/%s/%s", size.name, encoding, one.name), func(b *testing.B) {
+					fetch(b, one.handler, encoding)
+				})
+			}
+		}
+	}
+}
+
+func fetch(b *testing.B, handler http.Handler, encoding string) {
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	request := "GET " + eu1 + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: " + encoding + "\r\n\r\n"
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer c.Close()
+		r := bufio.NewReaderSize(c, 64<<10)
+		for pb.Next() {
+			if err := fetchOnce(c, r, request); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// fetchOnce is as little of a client as there can be, so that it is the server that is
+// measured.
+func fetchOnce(c net.Conn, r *bufio.Reader, request string) error {
+	if _, err := io.WriteString(c, request); err != nil {
+		return err
+	}
+	length := 0
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && string(name) == "Content-Length" {
+			if length, err = strconv.Atoi(strings.TrimSpace(string(value))); err != nil {
+				return err
+			}
+		}
+		if len(line) == 2 {
+			break
+		}
+	}
+	_, err := r.Discard(length)
+	return err
+}
+
+// watchersOf opens streams and reads the beginning of each.
+func watchersOf(b *testing.B, url, path string, n int, header string) []net.Conn {
+	b.Helper()
+	all := make([]net.Conn, n)
+	buf := make([]byte, 64<<10)
+	for i := range all {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", path, header); err != nil {
+			b.Fatal(err)
+		}
+		for !bytes.Contains(buf, []byte("initial-events-end")) {
+			if _, err := c.Read(buf); err != nil {
+				b.Fatal(err)
+			}
+		}
+		clear(buf)
+		all[i] = c
+	}
+	return all
+}
+
+// streaming is a bare net/http handler that streams: the same beginning, then what is
+// broadcast.
+func streaming(begin []byte, next func() (<-chan struct{}, []byte)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		_, _ = w.Write(begin)
+		for {
+			wait, _ := next()
+			if rc.Flush() != nil {
+				return
+			}
+			select {
+			case <-r.Context().Done():
+				return
+			case <-wait:
+			}
+			_, line := next()
+			_, _ = w.Write(line)
+		}
+	})
+}
+
+// inUse is what the process's memory holds, after garbage is gone and stacks shrank.
+func inUse() (heap, stacks float64) {
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc), float64(m.StackInuse)
+}
+
+// BenchmarkWatcherMemory is what one more watcher takes, the client's end of the
+// connection included, against a bare streaming handler.
+func BenchmarkWatcherMemory(b *testing.B) {
+	const watchers = 4000
+	f := fixture(b, 150)
+	api := f.api(nil)
+	path := eu1 + "/nodes?watch=true"
+	begin := []byte("initial-events-end\n")
+	quiet := make(chan struct{})
+	for _, one := range []struct {
+		name, header string
+		handler      http.Handler
+	}{
+		{"bare", "", streaming(begin, func() (<-chan struct{}, []byte) { return quiet, nil })},
+		{"lines", "", api},
+		{"sse", "Accept: text/event-stream\r\n", api},
+		{"bare-again", "", streaming(begin, func() (<-chan struct{}, []byte) { return quiet, nil })},
+	} {
+		b.Run(one.name, func(b *testing.B) {
+			for b.Loop() {
+				server := httptest.NewServer(one.handler)
+				heapBefore, stacksBefore := inUse()
+				all := watchersOf(b, server.URL, path, watchers, one.header)
+				heap, stacks := inUse()
+				heap, stacks = (heap-heapBefore)/watchers, (stacks-stacksBefore)/watchers
+				b.ReportMetric(heap+stacks, "B/watcher")
+				b.ReportMetric(stacks, "B-stack/watcher")
+				for _, c := range all {
+					c.Close()
+				}
+				server.Close()
+			}
+		})
+	}
+}
+
+// BenchmarkDeliveries is one change to so many watchers, each of which reads it; an
+// operation is one delivery.
+func BenchmarkDeliveries(b *testing.B) {
+	const watchers = 1000
+	f := fixture(b, 150)
+	server := httptest.NewServer(f.api(nil))
+	defer server.Close()
+	all := watchersOf(b, server.URL, eu1+"/nodes?watch=true&usage=none", watchers, "")
+	heard := make(chan time.Time, watchers)
+	var readers sync.WaitGroup
+	for _, c := range all {
+		readers.Go(func() {
+			r := bufio.NewReader(c)
+			for {
+				line, err := r.ReadSlice('\n')
+				if err != nil {
+					return
+				}
+				if bytes.HasPrefix(line, []byte(`{"type"`)) {
+					heard <- time.Now()
+				}
+			}
+		})
+	}
+	var spread time.Duration
+	n := 0
+	for b.Loop() {
+		if n++; n%watchers != 0 {
+			continue // watchers deliveries are one change
+		}
+		f.reportIn(b, node("later", []state.Tristate{state.True, state.False}[n/watchers%2]))
+		var first, last time.Time
+		for range watchers {
+			at := <-heard
+			if first.IsZero() || at.Before(first) {
+				first = at
+			}
+			if at.After(last) {
+				last = at
+			}
+		}
+		spread = max(spread, last.Sub(first))
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "deliveries/s")
+	b.ReportMetric(float64(spread.Milliseconds()), "ms-spread-max")
+	for _, c := range all {
+		c.Close()
+	}
+	readers.Wait()
+}
+
+// reportIn has the fixture's cluster report one object.
+func (f *fake) reportIn(b *testing.B, o state.Object) {
+	b.Helper()
+	before := f.values["prod-eu"]
+	s := before.State
+	next, err := state.Apply(s, state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq + 1, Upserts: []state.Entry{{Seq: s.Seq + 1, Object: o}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := *before
+	v.State, v.ReceivedAt = next, time.Now()
+	f.change(func() { f.values["prod-eu"] = &v })
+}

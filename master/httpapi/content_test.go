@@ -1,0 +1,128 @@
+package httpapi
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/view"
+)
+
+func asking(target string, headers ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func TestWhoHasAnAnswerIsToldSo(t *testing.T) {
+	f := shop(t)
+	api := f.api(nil)
+	for _, path := range []string{"", "/pods", "/pods?q=web", "/nodes?limit=1", "/summary"} {
+		full := get(api, eu1+path)
+		tag := full.Header().Get("ETag")
+		if tag != `W/"17.9f2c-4"` {
+			t.Errorf("%s: ETag %s", path, tag)
+		}
+		for header, want := range map[string]int{tag: 304, `"17.9f2c-4"`: 304, `W/"x", ` + tag: 304, "*": 304, `W/"17.9f2c-3"`: 200, "17.9f2c-4": 200, `"`: 200} {
+			w := ask(api, asking(eu1+path, "If-None-Match", header))
+			if w.Code != want || w.Code == 304 && w.Body.Len() > 0 {
+				t.Errorf("%s, If-None-Match %s: %d with %d bytes, want %d", path, header, w.Code, w.Body.Len(), want)
+			}
+			for _, name := range []string{"ETag", "Age", "Rollcall-Observed-At", "Rollcall-Received-At", "Rollcall-Session", "Rollcall-Stale", "Vary", "Cache-Control"} {
+				if got := w.Header().Get(name); got == "" || got != full.Header().Get(name) {
+					t.Errorf("%s, %d: %s is %q, want %q", path, w.Code, name, got, full.Header().Get(name))
+				}
+			}
+		}
+	}
+	f.report(t, "prod-eu", nil, node("n2", state.True))
+	if w := ask(api, asking(eu1, "If-None-Match", `W/"17.9f2c-4"`)); w.Code != 200 {
+		t.Errorf("after a change: %d, want 200", w.Code)
+	}
+}
+
+func TestASummaryThatGrewWorseWithTimeIsSentAnew(t *testing.T) {
+	f := shop(t)
+	api := f.api(nil)
+	tag := get(api, eu1).Header().Get("ETag")
+	v := *f.values["prod-eu"]
+	v.ReceivedAt, v.Summary.Healthy = v.ReceivedAt.Add(time.Second), false
+	f.values["prod-eu"] = &v
+	for range 2 {
+		if w := ask(api, asking(eu1, "If-None-Match", tag)); w.Code != 200 {
+			t.Errorf("%d, want the new summary", w.Code)
+		}
+	}
+}
+
+func TestAnswersArePackedAsTheClientLikes(t *testing.T) {
+	api := shop(t).api(nil)
+	plain := get(api, eu1)
+	for header, want := range map[string]string{
+		"gzip": "gzip", "gzip, deflate, br, zstd": "zstd", "zstd;q=0.1, gzip;q=0.9": "gzip", "gzip;q=0": "", "identity": "", "br": "", "*": "zstd", "*;q=0": "", "GZIP": "gzip",
+		"gzip;q=2": "", "gzip;q=x": "", "identity;q=1, gzip;q=0.5": "", "": "",
+	} {
+		for _, query := range []string{"", "?q=web"} {
+			w := ask(api, asking(eu1+query, "Accept-Encoding", header))
+			if got := w.Header().Get("Content-Encoding"); got != want || w.Header().Get("Content-Length") != fmt.Sprint(w.Body.Len()) {
+				t.Errorf("Accept-Encoding %q: %q of %s bytes, want %q of %d", header, got, w.Header().Get("Content-Length"), want, w.Body.Len())
+			}
+			if got := unpack(t, w.Body.Bytes(), want); query == "" && !bytes.Equal(got, plain.Body.Bytes()) {
+				t.Errorf("Accept-Encoding %q: unpacks to %d bytes, want %d", header, len(got), plain.Body.Len())
+			}
+		}
+	}
+	if w := ask(api, asking("/api/v1/clusters", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "gzip" {
+		t.Error("the list is not packed")
+	}
+	if w := ask(api, asking("/api/v1/clusters?q=nothing", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "" {
+		t.Error("a hundred bytes are packed")
+	}
+}
+
+func unpack(t *testing.T, body []byte, encoding string) []byte {
+	t.Helper()
+	var r io.Reader = bytes.NewReader(body)
+	var err error
+	switch encoding {
+	case "gzip":
+		r, err = gzip.NewReader(r)
+	case "zstd":
+		var d *zstd.Decoder
+		d, err = zstd.NewReader(r)
+		defer d.Close()
+		r = d
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+func TestPackedBytesAreSharedAndBounded(t *testing.T) {
+	f := shop(t)
+	shelf := view.NewShelf(1 << 20)
+	api := f.api(func(c *Config) { c.Shelf = shelf })
+	ask(api, asking(eu1))
+	plain := shelf.Bytes()
+	ask(api, asking(eu1, "Accept-Encoding", "gzip"))
+	packed := shelf.Bytes()
+	ask(api, asking(eu1, "Accept-Encoding", "gzip"))
+	if packed <= plain || shelf.Bytes() != packed {
+		t.Errorf("the shelf holds %d, then %d, then %d bytes; want packed ones once", plain, packed, shelf.Bytes())
+	}
+}

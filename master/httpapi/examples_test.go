@@ -1,0 +1,123 @@
+package httpapi
+
+import (
+	"bufio"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// TestEveryExampleFollowsAndGoesOnWhereItBrokeOff runs what docs/examples shows against
+// a server that breaks all connections in between.
+func TestEveryExampleFollowsAndGoesOnWhereItBrokeOff(t *testing.T) {
+	examples, err := filepath.Abs("../../docs/examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "follow-go")
+	if out, err := exec.Command("go", "build", "-o", program, filepath.Join(examples, "follow-go")).CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	for name, command := range map[string][]string{
+		"curl":     {"bash", filepath.Join(examples, "follow-curl.sh")},
+		"stdlib":   {"python3", filepath.Join(examples, "follow_stdlib.py")},
+		"requests": {"python3", filepath.Join(examples, "follow_requests.py")},
+		"fetch":    {"node", filepath.Join(examples, "follow.mjs")},
+		"sse":      {"node", filepath.Join(examples, "eventsource.mjs")},
+		"go":       {program},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runExample(t, append(command, "prod-eu"))
+		})
+	}
+}
+
+func runExample(t *testing.T, command []string) {
+	f := live(t)
+	server := httptest.NewServer(f.api(nil))
+	defer server.Close()
+	lines := runs(t, server.URL, command)
+	waitFor(t, lines, "ADDED", "n1")
+	waitFor(t, lines, "BOOKMARK")
+	f.report(t, "prod-eu", nil, node("n2", state.True))
+	waitFor(t, lines, "ADDED", "n2")
+	waitFor(t, lines, "Summary") // the last event of the change
+	server.CloseClientConnections()
+	f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}}, node("n3", state.True))
+	for between, line := range waitFor(t, lines, "DELETED", "n1") {
+		if strings.Contains(line, "ADDED") && strings.Contains(line, "n2") {
+			t.Errorf("it began anew, and did not go on: %d: %s", between, line)
+		}
+	}
+	waitFor(t, lines, "ADDED", "n3")
+	f.change(func() { f.clusters = f.clusters[1:] })
+	waitFor(t, lines, "ERROR")
+}
+
+// runs starts a program, which ends with the test.
+func runs(t *testing.T, url string, command []string) <-chan string {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	c.Env = append(os.Environ(), "ROLLCALL_URL="+url, "ROLLCALL_TOKEN=secret")
+	c.WaitDelay = time.Second
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var problems strings.Builder
+	c.Stderr = &problems
+	if err := c.Start(); err != nil {
+		t.Fatalf("%v: %v; hack/test.sh installs what the examples need", command, err)
+	}
+	lines := make(chan string, 1000)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		for range lines {
+		}
+		_ = c.Wait()
+		if t.Failed() {
+			t.Logf("%v said:\n%s", command, problems.String())
+		}
+	})
+	return lines
+}
+
+// waitFor reads lines until one has all the words, and gives those before it.
+func waitFor(t *testing.T, lines <-chan string, words ...string) []string {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	var before []string
+	for {
+		select {
+		case line, open := <-lines:
+			if !open {
+				t.Fatalf("the program ended before it said %v; it said\n%s", words, strings.Join(before, "\n"))
+			}
+			found := 0
+			for _, word := range words {
+				if strings.Contains(line, word) {
+					found++
+				}
+			}
+			if found == len(words) {
+				return before
+			}
+			before = append(before, line)
+		case <-deadline:
+			t.Fatalf("waited in vain for %v; it said\n%s", words, strings.Join(before, "\n"))
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
+)
+
+const fleetPath = "/api/v1/clusters?watch=true"
+
+func TestTheFleetTellsOfTransitionsAtMostOnceASecond(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), fleetPath, nil)
+		w.sees("ADDED Cluster prod-eu", "ADDED Cluster v1.24.lab", "BOOKMARK initial-events-end")
+		for range 5 {
+			<-time.After(100 * time.Millisecond)
+			f.report(t, "prod-eu", nil, node("n1", state.False))
+			f.report(t, "prod-eu", nil, node("n1", state.True), node("n2", state.True))
+		}
+		w.sees()
+		<-time.After(time.Second)
+		w.sees("MODIFIED Cluster prod-eu")
+		f.report(t, "prod-eu", nil)
+		<-time.After(2 * time.Second)
+		w.sees()
+		f.change(func() { f.clusters = append(f.clusters, Registered{Name: "new"})[1:] })
+		<-time.After(time.Second)
+		w.sees("ADDED Cluster new", "DELETED Cluster prod-eu")
+		if f.watching("prod-eu")+f.watching("v1.24.lab") != 0 {
+			t.Error("watching the fleet is demand")
+		}
+	})
+}
+
+func TestDemandOnTheFleetsStream(t *testing.T) {
+	for demand, want := range map[string]string{"": "0 0 0", "&demand=prod-eu": "1 0 0", "&demand=prod-eu,v1.24.lab": "1 1 0", "&demand=*": "1 1 1"} {
+		bubble(t, func(t *testing.T, f *fake) {
+			w := watching(t, f.api(nil), fleetPath+demand, nil)
+			f.change(func() { f.clusters = append(f.clusters, Registered{Name: "new"}) })
+			<-time.After(time.Second)
+			w.text()
+			if got := fmt.Sprint(f.watching("prod-eu"), f.watching("v1.24.lab"), f.watching("new")); got != want {
+				t.Errorf("%q: demand is %s, want %s", demand, got, want)
+			}
+			w.cancel()
+			if !w.ended() || f.watching("prod-eu")+f.watching("v1.24.lab")+f.watching("new") != 0 {
+				t.Errorf("%q: demand outlives the stream", demand)
+			}
+		})
+	}
+}
+
+func TestDetailOnTheFleetsStream(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), fleetPath+"&detail=prod-eu", nil)
+		w.sees("ADDED Cluster prod-eu", "ADDED Cluster v1.24.lab", "BOOKMARK initial-events-end",
+			"prod-eu: ADDED Node n1", "prod-eu: ADDED Pod web-1", "prod-eu: ADDED Container app", "prod-eu: ADDED Port", "prod-eu: ADDED Summary", "prod-eu: ADDED Session Reporting", "prod-eu: BOOKMARK initial-events-end")
+		f.report(t, "prod-eu", nil, node("n2", state.True))
+		f.report(t, "v1.24.lab", nil, node("n3", state.True))
+		w.sees("prod-eu: ADDED Node n2", "prod-eu: MODIFIED Summary")
+		f.change(func() { f.clusters = f.clusters[1:] })
+		w.sees("prod-eu: ERROR 404 NotFound")
+		<-time.After(time.Second)
+		w.sees("DELETED Cluster prod-eu", "MODIFIED Cluster v1.24.lab")
+	})
+}
+
+func TestTheFleetIsResumed(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		listed := strings.Trim(string(fields(t, get(api, "/api/v1/clusters").Body)["resourceVersion"]), `"`)
+		<-time.After(time.Second)
+		f.report(t, "prod-eu", nil, node("n2", state.True))
+		w := watching(t, api, fleetPath+"&resourceVersion="+listed, nil)
+		w.sees("MODIFIED Cluster prod-eu")
+		for version, want := range map[string]int{"0123456789abcdef-1": 410, strings.TrimSuffix(listed, "1") + "99": 410, "17.9f2c-4": 400, "0": 200} {
+			if w := watching(t, api, fleetPath+"&resourceVersion="+version, nil); w.status != want {
+				t.Errorf("version %s: %d, want %d", version, w.status, want)
+			}
+		}
+	})
+}
+
+func TestTheFleetAsServerSentEvents(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), fleetPath+"&detail=prod-eu", eventSource(""))
+		stream := w.text()
+		lines, ids := sent(t, stream)
+		if n := len(happenings(t, lines)); n != 10 || len(ids) != 3 || ids[0] != "0" || strings.Contains(ids[2], ".") {
+			t.Errorf("%d events with the ids %v; want 10, of which the fleet's 3 have ids", n, ids)
+		}
+	})
+}
+
+// sight is who may see what by now.
+type sight struct {
+	mu      sync.Mutex
+	answers map[string]error
+}
+
+func (s *sight) set(answers map[string]error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.answers, answers)
+}
+
+func (s *sight) identify(*http.Request) (Caller, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.may, s.answers["identify"]
+}
+
+func (s *sight) may(_ context.Context, want Access) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err, told := s.answers[strings.TrimSpace(want.Verb+" "+want.Cluster)]; told {
+		return err
+	}
+	if want.Cluster != "" {
+		return ErrHidden
+	}
+	return ErrForbidden
+}
+
+func TestWhatSomebodyMayNotSeeDoesNotExistOnTheFleetsStream(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		s := &sight{answers: map[string]error{"get prod-eu": nil, "watch prod-eu": nil}}
+		api := f.api(func(c *Config) { c.Identify = s.identify })
+		for _, query := range []string{"&detail=v1.24.lab", "&demand=v1.24.lab", "&detail=nowhere", "&demand=nowhere"} {
+			if w := watching(t, api, fleetPath+query, nil); w.status != 404 {
+				t.Errorf("%s: %d, want 404", query, w.status)
+			}
+		}
+		w := watching(t, api, fleetPath+"&demand=*&detail=prod-eu", nil)
+		if text := w.text(); strings.Contains(text, "v1.24") || !strings.Contains(text, `"cluster":"prod-eu"`) {
+			t.Errorf("it was told %s", text)
+		}
+		if f.watching("v1.24.lab") != 0 {
+			t.Error("* is demand for what it may not see")
+		}
+		f.report(t, "v1.24.lab", nil, node("n3", state.True))
+		<-time.After(time.Second)
+		if text := w.text(); strings.Contains(text, "v1.24") {
+			t.Errorf("it was told %s", text)
+		}
+		s.set(map[string]error{"get v1.24.lab": nil, "get prod-eu": ErrHidden, "watch prod-eu": ErrHidden})
+		<-time.After(reviewPeriod)
+		text := w.text()
+		got := strings.Join(briefs(happenings(t, text)), ", ")
+		for _, want := range []string{"DELETED Cluster prod-eu", "ADDED Cluster v1.24.lab", "prod-eu: ERROR 404 NotFound"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("after a review: %s; want %s in it", got, want)
+			}
+		}
+		s.set(map[string]error{"identify": fmt.Errorf("%w: expired", ErrUnauthenticated)})
+		<-time.After(reviewPeriod)
+		if got := w.heard(); len(got) == 0 || got[len(got)-1] != "ERROR 401 Unauthorized" || !w.ended() {
+			t.Errorf("after the token expired: %v, want ERROR 401 and the end", got)
+		}
+	})
+}
+
+func TestTheFleetIsNarrowedByWords(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), fleetPath+"&q=Backoff", nil)
+		w.sees("BOOKMARK initial-events-end")
+		f.observe("prod-eu", session.Observation{Session: session.Info{Phase: session.Backoff}, Message: "refused"})
+		<-time.After(time.Second)
+		w.sees("ADDED Cluster prod-eu")
+		f.observe("prod-eu", reporting)
+		<-time.After(time.Second)
+		w.sees("DELETED Cluster prod-eu")
+	})
+}
+
+func TestAClusterWithoutAReportIsDetailedFromItsFirst(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		v := f.values["prod-eu"]
+		delete(f.values, "prod-eu")
+		w := watching(t, f.api(nil), fleetPath+"&detail=prod-eu", nil)
+		w.sees("ADDED Cluster prod-eu", "ADDED Cluster v1.24.lab", "BOOKMARK initial-events-end")
+		f.change(func() { f.values["prod-eu"] = v })
+		if got := w.heard(); len(got) != 7 || got[6] != "prod-eu: BOOKMARK initial-events-end" {
+			t.Errorf("heard %v", got)
+		}
+	})
+}
+
+func TestParametersOfTheFleetsStream(t *testing.T) {
+	many := strings.Repeat("a,", maxDetails) + "a"
+	for query, parameter := range map[string]string{
+		"&detail=": "detail", "&detail=a%20b": "detail", "&detail=*": "detail", "&detail=a@yesterday": "detail", "&demand=": "demand", "&limit=1": "limit", "&namespace=x": "namespace",
+		"&timeout=5s": "timeout", "&detail=" + many: "detail", "&q=": "q",
+	} {
+		w := get(shop(t).api(nil), fleetPath+query)
+		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != fmt.Sprintf("%q", parameter) {
+			t.Errorf("%s: %d, parameter %s; want 400 %q", query, w.Code, got, parameter)
+		}
+	}
+}
+
+func TestTheListIsPagedAndSearched(t *testing.T) {
+	f := shop(t)
+	api := f.api(nil)
+	first := fields(t, get(api, "/api/v1/clusters?limit=1").Body)
+	token := strings.Trim(string(first["continue"]), `"`)
+	second := fields(t, get(api, "/api/v1/clusters?limit=1&continue="+token).Body)
+	if !strings.Contains(string(first["clusters"]), `"prod-eu"`) || !strings.Contains(string(second["clusters"]), `"v1.24.lab"`) || second["continue"] != nil {
+		t.Errorf("pages are %s and %s", first["clusters"], second["clusters"])
+	}
+	if found := fields(t, get(api, "/api/v1/clusters?q=2001:DB8").Body); !strings.Contains(string(found["clusters"]), `"prod-eu"`) || strings.Contains(string(found["clusters"]), "v1.24") {
+		t.Errorf("found %s", found["clusters"])
+	}
+	for _, query := range []string{"continue=%ff", "continue=!", "continue=QSBi", "limit=0", "limit=-1"} {
+		if w := get(api, "/api/v1/clusters?"+query); w.Code != 400 {
+			t.Errorf("%s: %d, want 400", query, w.Code)
+		}
+	}
+}

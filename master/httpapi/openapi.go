@@ -1,0 +1,209 @@
+package httpapi
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"rollcall.dev/rollcall/master/view"
+)
+
+// document is the OpenAPI 3.1 document, made of the tables that requests are read by
+// and the types that answers are made of.
+func (a *API) document() schema {
+	paths := schema{}
+	for _, o := range a.operations() {
+		paths[o.pattern] = schema{"get": o.document()}
+	}
+	return schema{
+		"openapi": "3.1.0",
+		"info": schema{
+			"title": "Rollcall master", "version": "v1",
+			"description": "The live state of many Kubernetes clusters. Everything is read only. Times are RFC 3339 in UTC, amounts are in millicores and bytes.",
+		},
+		"paths":    paths,
+		"security": []schema{{"bearer": []string{}}, {"certificate": []string{}}},
+		"components": schema{
+			"schemas": schemas(),
+			"securitySchemes": schema{
+				"bearer":      schema{"type": "http", "scheme": "bearer", "description": "A token of the hub."},
+				"certificate": schema{"type": "mutualTLS", "description": "A client certificate that the hub accepts."},
+			},
+		},
+	}
+}
+
+func schemas() schema {
+	all := schema{"Problem": schemaOf(reflect.TypeFor[Problem]()), "Status": schemaOf(reflect.TypeFor[status]())}
+	for name, shape := range view.Shapes() {
+		all[name] = schemaOf(shape)
+	}
+	objects := []schema{}
+	for _, name := range []string{"Node", "Pod", "Container", "Port", "Summary", "Usage", "Session", "Cluster", "Bookmark", "FleetBookmark", "Status"} {
+		objects = append(objects, refer(name))
+	}
+	all["Event"] = schema{
+		"type": "object", "required": []string{"type", "object"}, "additionalProperties": false,
+		"properties": schema{
+			"type":            enum("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"),
+			"kind":            enum("Node", "Pod", "Container", "Port", "Summary", "Usage", "Session", "Cluster"),
+			"resourceVersion": schema{"type": "string", "description": "Where to resume after this event."},
+			"cluster":         schema{"type": "string", "description": "On the fleet's stream: whose event it is."},
+			"object":          schema{"anyOf": objects},
+		},
+	}
+	return all
+}
+
+func (o *operation) document() schema {
+	responses := schema{"200": o.success()}
+	for _, code := range o.statuses {
+		answer := schema{"description": statusWords[code]}
+		if code != http.StatusNotModified && o.pattern != "/readyz" || code == http.StatusMethodNotAllowed {
+			answer["content"] = schema{"application/problem+json": schema{"schema": refer("Problem")}}
+		}
+		responses[strconv.Itoa(code)] = answer
+	}
+	d := schema{"operationId": o.id, "summary": o.words, "responses": responses}
+	if parameters := o.parameters(); len(parameters) > 0 {
+		d["parameters"] = parameters
+	}
+	return d
+}
+
+func (o *operation) success() schema {
+	if o.shape == "" {
+		return schema{"description": o.words, "content": schema{o.media: schema{}}}
+	}
+	content := schema{"application/json": schema{"schema": refer(o.shape)}}
+	words := "The answer."
+	if o.watchable() {
+		words = "The answer; with watch=true a stream of Events: JSON, one a line; as Server-Sent Events where Accept asks for text/event-stream; over a websocket, one a message, where Upgrade does."
+		content["text/event-stream"] = schema{"schema": schema{"type": "string"}}
+		content["application/json"] = schema{"schema": schema{"anyOf": []schema{refer(o.shape), refer("Event")}}}
+	}
+	return schema{"description": words, "content": content}
+}
+
+// parameters are those of the path, the tables', and view's.
+func (o *operation) parameters() []schema {
+	var all []schema
+	if strings.Contains(o.pattern, "{cluster}") {
+		all = append(all, schema{
+			"name": "cluster", "in": "path", "required": true, "schema": schema{"type": "string"},
+			"description": "The cluster's name, or one of its clusterIPs.",
+		})
+	}
+	for _, p := range o.answer {
+		all = append(all, p.document(""))
+	}
+	for _, f := range o.filters {
+		all = append(all, filterDocument(f))
+	}
+	for _, p := range o.onlyWatch() {
+		all = append(all, p.document("With watch=true: "))
+	}
+	if o.watchable() {
+		all = append(all, schema{
+			"name": lastEvent, "in": "header", "schema": schema{"type": "string"},
+			"description": "With watch=true: the last id that an EventSource has seen; it goes before resourceVersion.",
+		})
+	}
+	return all
+}
+
+func (p *parameter) document(when string) schema {
+	return schema{"name": p.name, "in": "query", "description": when + p.words, "schema": p.schema}
+}
+
+func filterDocument(f view.Parameter) schema {
+	s := schema{"type": "string"}
+	switch {
+	case f.Number:
+		s = integer(1, f.Most)
+	case len(f.Values) > 0:
+		s = enum(f.Values...)
+	}
+	words := f.Words
+	if f.Paging {
+		words = "Without watch: " + words
+	}
+	return schema{"name": f.Name, "in": "query", "description": words, "schema": s}
+}
+
+// published is the document as it is served, with its tag.
+type published struct {
+	json, page []byte
+	tag        string
+}
+
+//go:embed openapi.html
+var pageTemplate string
+
+func (a *API) publish() (published, error) {
+	d := a.document()
+	encoded, err := json.Marshal(d)
+	if err != nil {
+		return published{}, fmt.Errorf("encode the OpenAPI document: %w", err)
+	}
+	// What a template reads is what a client does.
+	var read any
+	if err := json.Unmarshal(encoded, &read); err != nil {
+		return published{}, fmt.Errorf("read the OpenAPI document: %w", err)
+	}
+	page, err := template.New("page").Funcs(template.FuncMap{"indent": indent}).Parse(pageTemplate)
+	if err != nil {
+		return published{}, fmt.Errorf("parse the page: %w", err)
+	}
+	var html bytes.Buffer
+	if err := page.Execute(&html, read); err != nil {
+		return published{}, fmt.Errorf("make the page: %w", err)
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(encoded)
+	return published{encoded, html.Bytes(), fmt.Sprintf("%q", strconv.FormatUint(h.Sum64(), 16))}, nil
+}
+
+func indent(v any) (string, error) {
+	b, err := json.MarshalIndent(v, "", "  ")
+	return string(b), err
+}
+
+func (a *API) openAPI(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.published()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", p.tag)
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("Vary", "Accept-Encoding")
+	if matches(r, p.tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return a.writeBody(w, r, view.Body{p.json})
+}
+
+// openAPIPage asks nobody else for anything, and may not.
+func (a *API) openAPIPage(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.published()
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(p.page)))
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Cache-Control", "no-cache")
+	w.WriteHeader(http.StatusOK)
+	// Nobody is left to tell of an error to write.
+	_, _ = w.Write(p.page)
+	return nil
+}

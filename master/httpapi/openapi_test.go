@@ -1,0 +1,349 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// contract is the OpenAPI document as a client reads it.
+type contract struct {
+	t          *testing.T
+	Paths      map[string]struct{ Get described }
+	Components struct{ Schemas map[string]map[string]any }
+}
+
+type described struct {
+	OperationID string
+	Parameters  []struct {
+		Name, In string
+		Schema   map[string]any
+	}
+	Responses map[string]struct {
+		Content map[string]struct{ Schema map[string]any }
+	}
+}
+
+func readContract(t *testing.T, api http.Handler) *contract {
+	t.Helper()
+	w := get(api, "/api/openapi.json")
+	c := &contract{t: t}
+	if err := json.Unmarshal(w.Body.Bytes(), c); err != nil || w.Code != 200 {
+		t.Fatalf("%d, %v", w.Code, err)
+	}
+	return c
+}
+
+// check holds a value against a schema, as far as this document uses JSON Schema.
+func (c *contract) check(s map[string]any, v any, where string) error {
+	if ref, ok := s["$ref"].(string); ok {
+		name := ref[strings.LastIndex(ref, "/")+1:]
+		target, ok := c.Components.Schemas[name]
+		if !ok {
+			return fmt.Errorf("%s: there is no schema %s", where, name)
+		}
+		return c.check(target, v, where)
+	}
+	if several, ok := s["anyOf"].([]any); ok {
+		var errs []string
+		for _, one := range several {
+			err := c.check(one.(map[string]any), v, where)
+			if err == nil {
+				return nil
+			}
+			errs = append(errs, err.Error())
+		}
+		return fmt.Errorf("%s: none of: %s", where, strings.Join(errs, "; "))
+	}
+	if err := c.checkType(s, v, where); err != nil {
+		return err
+	}
+	if words, ok := s["enum"].([]any); ok && !slices.Contains(words, v) {
+		return fmt.Errorf("%s: %v is none of %v", where, v, words)
+	}
+	return nil
+}
+
+func (c *contract) checkType(s map[string]any, v any, where string) error {
+	wrong := fmt.Errorf("%s: %.100v is no %v", where, v, s["type"])
+	switch s["type"] {
+	case "string":
+		if _, ok := v.(string); !ok {
+			return wrong
+		}
+	case "integer":
+		if n, ok := v.(float64); !ok || n != float64(int64(n)) {
+			return wrong
+		}
+	case "boolean":
+		if _, ok := v.(bool); !ok {
+			return wrong
+		}
+	case "array":
+		list, ok := v.([]any)
+		if !ok {
+			return wrong
+		}
+		for i, one := range list {
+			if err := c.check(s["items"].(map[string]any), one, fmt.Sprintf("%s[%d]", where, i)); err != nil {
+				return err
+			}
+		}
+	case "object":
+		object, ok := v.(map[string]any)
+		if !ok {
+			return wrong
+		}
+		return c.checkObject(s, object, where)
+	}
+	return nil
+}
+
+func (c *contract) checkObject(s, object map[string]any, where string) error {
+	required, _ := s["required"].([]any)
+	for _, name := range required {
+		if _, ok := object[name.(string)]; !ok {
+			return fmt.Errorf("%s: %s is missing", where, name)
+		}
+	}
+	properties, _ := s["properties"].(map[string]any)
+	for name, value := range object {
+		property, ok := properties[name].(map[string]any)
+		if !ok {
+			if property, ok = s["additionalProperties"].(map[string]any); !ok {
+				return fmt.Errorf("%s: %s is not in the schema", where, name)
+			}
+		}
+		if err := c.check(property, value, where+"."+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds checks an answer: its status is documented, and its body is as the schema says.
+func (c *contract) holds(path string, w *httptest.ResponseRecorder) {
+	c.t.Helper()
+	response, ok := c.Paths[path].Get.Responses[fmt.Sprint(w.Code)]
+	if !ok {
+		c.t.Errorf("%s answers %d, which is not documented", path, w.Code)
+		return
+	}
+	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
+	content, ok := response.Content[media]
+	if w.Code == http.StatusNotModified || w.Code == 200 && len(content.Schema) == 0 && ok || path == "/readyz" && w.Code == 503 {
+		return
+	}
+	var body any
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || !ok {
+		c.t.Errorf("%s, %d: %s, which is not documented (%v)", path, w.Code, media, err)
+		return
+	}
+	if err := c.check(content.Schema, body, "body"); err != nil {
+		c.t.Errorf("%s, %d: %v", path, w.Code, err)
+	}
+}
+
+// example is a value that a parameter may have.
+func example(name string, s map[string]any) string {
+	if words, ok := s["enum"].([]any); ok {
+		return fmt.Sprint(words[len(words)-1])
+	}
+	if least, ok := s["minimum"]; ok {
+		return fmt.Sprint(least)
+	}
+	if s["type"] == "boolean" {
+		return "false"
+	}
+	return map[string]string{"timeout": "1s", "resourceVersion": "0", "continue": "cHJvZA", "demand": "prod-eu", "detail": "prod-eu"}[name]
+}
+
+var cluster = regexp.MustCompile(`\{cluster\}`)
+
+func TestEveryParameterOfTheDocumentIsTaken(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		c := readContract(t, api)
+		for path, methods := range c.Paths {
+			for _, p := range methods.Get.Parameters {
+				if p.In != "query" {
+					continue
+				}
+				value := example(p.Name, p.Schema)
+				if value == "" {
+					value = "web"
+				}
+				query := url.Values{p.Name: {value}}
+				if watchOnly(p.Name) {
+					query.Set("watch", "true")
+				}
+				target := cluster.ReplaceAllString(path, "prod-eu") + "?" + query.Encode()
+				w := watching(t, api, target, nil)
+				if text := w.text(); w.status == 400 && (strings.Contains(text, "is not known") || strings.Contains(text, "no meaning")) {
+					t.Errorf("%s: %s", target, text)
+				}
+				w.cancel()
+			}
+		}
+	})
+}
+
+// watchOnly says that the document tells of a parameter that it is for watches.
+func watchOnly(name string) bool {
+	for _, p := range commonWatchParameters {
+		if p.name == name && name != "watch" {
+			return true
+		}
+	}
+	return slices.Contains([]string{"resourceVersion", "demand", "detail"}, name)
+}
+
+func TestWhatIsNotInTheDocumentIsRefused(t *testing.T) {
+	c := readContract(t, shop(t).api(nil))
+	all := map[string]bool{}
+	for _, methods := range c.Paths {
+		for _, p := range methods.Get.Parameters {
+			all[p.Name] = true
+		}
+	}
+	for path, methods := range c.Paths {
+		if !strings.Contains(path, "/v1/") {
+			continue
+		}
+		known := map[string]bool{}
+		for _, p := range methods.Get.Parameters {
+			known[p.Name] = true
+		}
+		for name := range all {
+			if known[name] {
+				continue
+			}
+			if w := get(shop(t).api(nil), cluster.ReplaceAllString(path, "prod-eu")+"?"+name+"=1"); w.Code != 400 {
+				t.Errorf("%s takes %s, which is not documented for it", path, name)
+			}
+		}
+	}
+}
+
+func TestAnswersAreAsTheDocumentSays(t *testing.T) {
+	f := shop(t)
+	broken := shop(t)
+	broken.failures["prod-eu"] = &session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused"), Known: session.Known{Summary: &state.Summary{Problems: []state.Problem{}}, ObservedAt: f.values["prod-eu"].ReceivedAt}}
+	c := readContract(t, f.api(nil))
+	for path := range c.Paths {
+		target := cluster.ReplaceAllString(path, "prod-eu")
+		c.holds(path, get(f.api(nil), target))
+		c.holds(path, get(broken.api(nil), target))
+		c.holds(path, ask(f.api(nil), httptest.NewRequest(http.MethodDelete, target, nil)))
+		if strings.Contains(path, "/v1/") {
+			c.holds(path, get(f.api(nil), target+"?colour=red"))
+			c.holds(path, get(f.api(nil), target+"?watch=true&resourceVersion="+map[bool]string{true: "1.1-1", false: "0123456789abcdef-7"}[strings.Contains(path, "{")]))
+			c.holds(path, get(refusing(t, ErrUnauthenticated), target))
+			c.holds(path, get(refusing(t, ErrForbidden), target))
+			c.holds(path, get(refusing(t, ErrUndecided), target))
+		}
+		if strings.Contains(path, "{") {
+			c.holds(path, ask(f.api(nil), asking(target, "If-None-Match", "*")))
+			c.holds(path, get(f.api(nil), cluster.ReplaceAllString(path, "nowhere")))
+		}
+	}
+}
+
+func refusing(t *testing.T, err error) *API {
+	return shop(t).api(func(c *Config) {
+		c.Identify = func(*http.Request) (Caller, error) { return nil, err }
+	})
+}
+
+func TestEventsAreAsTheDocumentSays(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		c := readContract(t, api)
+		streams := []*watcher{watching(t, api, eu1+"?watch=true", nil), watching(t, api, fleetPath+"&detail=prod-eu", nil)}
+		v := *f.values["prod-eu"]
+		s := *v.State
+		s.Seq++
+		s.Usage = &state.Usage{N: 2, BySlot: []state.Used{{CPUMillis: 7, MemoryBytes: 9, SampledAt: 1_790_000_000}}}
+		v.State, v.Summary = &s, state.Summarize(&s, v.ReceivedAt)
+		f.change(func() { f.values["prod-eu"] = &v })
+		f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}}, node("n2", state.False))
+		kinds := map[string]bool{}
+		for _, stream := range streams {
+			stream.heardInto(c, kinds)
+		}
+		f.change(func() { f.clusters = nil })
+		for _, stream := range streams {
+			stream.heardInto(c, kinds)
+		}
+		want := []string{"ADDED", "BOOKMARK", "Cluster", "Container", "DELETED", "ERROR", "MODIFIED", "Node", "Pod", "Port", "Session", "Summary", "Usage"}
+		if got := slices.Sorted(maps.Keys(kinds)); !slices.Equal(got, want) {
+			t.Errorf("events of %v, want all of %v", got, want)
+		}
+	})
+}
+
+// heardInto checks each event that came, and notes of which type and kind it was.
+func (w *watcher) heardInto(c *contract, kinds map[string]bool) {
+	w.t.Helper()
+	for line := range strings.Lines(w.text()) {
+		var event map[string]any
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			w.t.Fatal(err)
+		}
+		kind, _ := event["kind"].(string)
+		shape, ok := kind, true
+		switch event["type"] {
+		case "BOOKMARK":
+			shape = "Bookmark"
+			if _, mine := event["object"].(map[string]any)["session"]; !mine {
+				shape = "FleetBookmark"
+			}
+		case "ERROR":
+			shape = "Status"
+		default:
+			ok = kind != ""
+			kinds[kind] = true
+		}
+		kinds[event["type"].(string)] = true
+		if err := c.check(c.Components.Schemas["Event"], event, "event"); err != nil || !ok {
+			w.t.Errorf("%s: %v", line, err)
+		}
+		if err := c.check(c.Components.Schemas[shape], event["object"], shape); err != nil {
+			w.t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+func TestThePageAsksNobodyElseForAnything(t *testing.T) {
+	api := shop(t).api(nil)
+	w := get(api, "/api")
+	page := w.Body.String()
+	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") || !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	for _, bad := range []string{"<script", "http://", "https://", "src=", "@import", "<no value>", "ZgotmplZ"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page has %s", bad)
+		}
+	}
+	for path, methods := range readContract(t, api).Paths {
+		if !strings.Contains(page, "GET "+path) {
+			t.Errorf("the page does not tell of %s", path)
+		}
+		for _, p := range methods.Get.Parameters {
+			if !strings.Contains(page, "<code>"+p.Name+"</code>") {
+				t.Errorf("the page does not tell of %s", p.Name)
+			}
+		}
+	}
+}

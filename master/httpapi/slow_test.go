@@ -1,0 +1,212 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// hall is a listener whose connections are in memory, for virtual time.
+type hall struct {
+	arrivals chan net.Conn
+	closed   chan struct{}
+	once     sync.Once
+}
+
+func newHall() *hall {
+	return &hall{arrivals: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (h *hall) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.arrivals:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *hall) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+func (h *hall) Addr() net.Addr { return &net.TCPAddr{} }
+
+// enter is a client's connection, once the server has accepted it.
+func (h *hall) enter() net.Conn {
+	client, server := net.Pipe()
+	h.arrivals <- server
+	return client
+}
+
+// open serves an API in the hall until the test ends.
+func (h *hall) open(t *testing.T, api *API) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- api.Serve(ctx, h, nil) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+}
+
+func TestARequestThatIsHalfSentLosesItsConnection(t *testing.T) {
+	for _, half := range []string{"", "GET /api/v1/clusters HTT", "GET /api/v1/clusters HTTP/1.1\r\nHost: x\r\nX-Slow: 1"} {
+		bubble(t, func(t *testing.T, f *fake) {
+			h := newHall()
+			h.open(t, f.api(nil))
+			begin := time.Now()
+			c := h.enter()
+			defer c.Close()
+			fmt.Fprint(c, half)
+			_, err := io.Copy(io.Discard, c)
+			if took := time.Since(begin); err != nil || took != headerTimeout {
+				t.Errorf("%q: ended after %s, %v; want %s", half, took, err, headerTimeout)
+			}
+		})
+	}
+}
+
+func TestAnIdleConnectionIsClosed(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		h := newHall()
+		h.open(t, f.api(nil))
+		c := h.enter()
+		defer c.Close()
+		fmt.Fprint(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		r := bufio.NewReader(c)
+		answer, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		_, _ = r.ReadByte()
+		if took := time.Since(begin); took != idleTimeout {
+			t.Errorf("closed after %s, want %s", took, idleTimeout)
+		}
+	})
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		h := newHall()
+		h.open(t, f.api(func(c *Config) { c.MaxConnections = 2 }))
+		first, second := h.enter(), h.enter()
+		defer second.Close()
+		_, waiting := net.Pipe()
+		entered := make(chan struct{})
+		go func() {
+			h.arrivals <- waiting
+			close(entered)
+		}()
+		synctest.Wait()
+		select {
+		case <-entered:
+			t.Error("a third was accepted")
+		default:
+		}
+		first.Close()
+		<-entered
+		waiting.Close()
+	})
+}
+
+func TestAWatchOutlivesTheTimeForAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		h := newHall()
+		h.open(t, f.api(nil))
+		c := h.enter()
+		defer c.Close()
+		fmt.Fprintf(c, "GET %s/nodes?watch=true HTTP/1.1\r\nHost: x\r\n\r\n", eu1)
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := make(chan string, 100)
+		go func() {
+			defer close(lines)
+			for scanner := bufio.NewScanner(answer.Body); scanner.Scan(); {
+				lines <- scanner.Text()
+			}
+		}()
+		for i := range 5 {
+			<-time.After(writeTimeout)
+			name := fmt.Sprintf("later-%d", i)
+			f.report(t, "prod-eu", nil, node(name, state.True))
+			for line := range lines {
+				if strings.Contains(line, name) {
+					break
+				}
+			}
+		}
+		if _, open := <-lines; !open {
+			t.Error("the stream ended")
+		}
+	})
+}
+
+func TestAReaderOfAnAnswerThatStopsIsCutOff(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		h := newHall()
+		h.open(t, f.api(nil))
+		c := h.enter()
+		defer c.Close()
+		fmt.Fprintf(c, "GET %s/nodes?watch=true HTTP/1.1\r\nHost: x\r\n\r\n", eu1)
+		// It reads the header, and then nothing.
+		if _, err := http.ReadResponse(bufio.NewReaderSize(c, 16), nil); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(writeStall)
+		synctest.Wait()
+		if n := f.watching("prod-eu"); n != 0 {
+			t.Errorf("%d watches are demand after the reader stopped", n)
+		}
+	})
+}
+
+// TestThousandsOfSlowReadersHoldNobodyUp is of readers that all stop at once.
+func TestThousandsOfSlowReadersHoldNobodyUp(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		const readers = 3000
+		api := f.api(nil)
+		var all sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range readers {
+			all.Go(func() {
+				w := &watcher{t: t, header: http.Header{}, stuck: true}
+				api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, eu1+"/nodes?watch=true", nil).WithContext(ctx))
+			})
+		}
+		quick := watching(t, api, eu1+"/nodes?watch=true", nil)
+		quick.text()
+		begin := time.Now()
+		f.report(t, "prod-eu", nil, node("n2", state.True))
+		quick.sees("ADDED Node n2")
+		if waited := time.Since(begin); waited != 0 {
+			t.Errorf("the quick reader waited %s", waited)
+		}
+		all.Wait()
+		if took := time.Since(begin); took > writeStall || f.watching("prod-eu") != 1 {
+			t.Errorf("after %s %d watches are left, want that of the quick one after %s", took, f.watching("prod-eu"), writeStall)
+		}
+	})
+}

@@ -1,0 +1,316 @@
+package httpapi
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
+)
+
+const eu1 = "/api/v1/clusters/prod-eu"
+
+var reporting = session.Observation{Session: session.Info{ID: "s-1", Phase: session.Reporting}}
+
+// bubble runs a test in virtual time on a shop whose cluster reports.
+func bubble(t *testing.T, test func(t *testing.T, f *fake)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := shop(t)
+		f.observed["prod-eu"], f.observed["v1.24.lab"] = reporting, reporting
+		test(t, f)
+	})
+}
+
+func TestAWatchBeginsWithThePresentStateAndGoesOnWithChanges(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), eu1+"?watch=true", nil)
+		w.sees("ADDED Node n1", "ADDED Pod web-1", "ADDED Container app", "ADDED Port", "ADDED Summary", "ADDED Session Reporting", "BOOKMARK initial-events-end")
+		if w.header.Get("Content-Type") != "application/json" || w.header.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("headers %v", w.header)
+		}
+		f.report(t, "prod-eu", nil, node("n2", state.True))
+		w.sees("ADDED Node n2", "MODIFIED Summary")
+		f.report(t, "prod-eu", nil, node("n1", state.False))
+		w.sees("MODIFIED Node n1", "MODIFIED Summary")
+		f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}})
+		w.sees("DELETED Node n1", "MODIFIED Summary")
+		f.report(t, "prod-eu", nil)
+		w.sees()
+	})
+}
+
+func TestAPartIsWatchedByItself(t *testing.T) {
+	for part, want := range map[string]string{
+		"summary": "Summary", "nodes": "Node n1", "pods": "Pod web-1", "containers": "Container app", "ports": "Port",
+	} {
+		bubble(t, func(t *testing.T, f *fake) {
+			w := watching(t, f.api(nil), eu1+"/"+part+"?watch=1", nil)
+			w.sees("ADDED "+want, "ADDED Session Reporting", "BOOKMARK initial-events-end")
+		})
+	}
+}
+
+func TestWhoLeavesAFilterIsDeleted(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), eu1+"/nodes?watch=true&state=ready", nil)
+		w.sees("ADDED Node n1", "ADDED Session Reporting", "BOOKMARK initial-events-end")
+		f.report(t, "prod-eu", nil, node("n1", state.False))
+		w.sees("DELETED Node n1")
+		f.report(t, "prod-eu", nil, node("n1", state.True))
+		w.sees("ADDED Node n1")
+	})
+}
+
+func TestAWatchIsResumedWhereItEnded(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		w := watching(t, api, eu1+"/nodes?watch=true", nil)
+		first := happenings(t, w.text())
+		version := first[len(first)-1].ResourceVersion
+		w.cancel()
+		f.report(t, "prod-eu", nil, node("n2", state.True))
+		<-time.After(time.Minute)
+		f.report(t, "prod-eu", nil, node("n3", state.True))
+		again := watching(t, api, eu1+"/nodes?watch=true&resourceVersion="+version, nil)
+		again.sees("ADDED Node n2", "ADDED Node n3")
+		<-time.After(10 * time.Minute)
+		synctest.Wait()
+	})
+}
+
+func TestAGetIsFollowedByAWatchFromItsVersion(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		page := get(api, eu1+"/nodes?limit=1")
+		version := strings.Trim(string(fields(t, page.Body)["resourceVersion"]), `"`)
+		f.report(t, "prod-eu", nil, node("n2", state.True))
+		f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}})
+		watching(t, api, eu1+"/nodes?watch=true&resourceVersion="+version, nil).sees("DELETED Node n1", "ADDED Node n2", "MODIFIED Session Reporting")
+	})
+}
+
+func TestVersionsThatCannotBeResumed(t *testing.T) {
+	for _, tc := range []struct {
+		name, version string
+		status        int
+		reason        string
+	}{
+		{"of another epoch", "17.abc-4", 410, ReasonExpired},
+		{"of the future", "17.9f2c-400", 410, ReasonExpired},
+		{"of the past, and forgotten", "17.9f2c-1", 410, ReasonExpired},
+		{"of another term, of the same content", "99.9f2c-4", 200, ""},
+		{"no version", "yesterday", 400, ReasonBadRequest},
+		{"a number", "42", 400, ReasonBadRequest},
+		{"endless", "1." + strings.Repeat("f", 100) + "-1", 400, ReasonBadRequest},
+		{"empty", "", 200, ""},
+		{"zero", "0", 200, ""},
+	} {
+		bubble(t, func(t *testing.T, f *fake) {
+			w := watching(t, f.api(nil), eu1+"?watch=true&resourceVersion="+tc.version, nil)
+			if w.status != tc.status || tc.reason != "" && !strings.Contains(w.text(), `"reason":"`+tc.reason) {
+				t.Errorf("%s: %d %s, want %d %s", tc.name, w.status, w.text(), tc.status, tc.reason)
+			}
+			if want := 1; tc.status == 200 && f.watching("prod-eu") != want || tc.status != 200 && f.watching("prod-eu") != 0 {
+				t.Errorf("%s: %d watches are demand", tc.name, f.watching("prod-eu"))
+			}
+		})
+	}
+}
+
+func TestSendInitialEvents(t *testing.T) {
+	for _, tc := range []struct{ query, want string }{
+		{"", "[ADDED Node n1 ADDED Session Reporting BOOKMARK initial-events-end]"},
+		{"&sendInitialEvents=true", "[ADDED Node n1 ADDED Session Reporting BOOKMARK initial-events-end]"},
+		{"&sendInitialEvents=false", "[]"},
+		{"&sendInitialEvents=true&resourceVersion=17.9f2c-1&resourceVersionMatch=NotOlderThan", "[ADDED Node n1 ADDED Session Reporting BOOKMARK initial-events-end]"},
+	} {
+		bubble(t, func(t *testing.T, f *fake) {
+			w := watching(t, f.api(nil), eu1+"/nodes?watch=true"+tc.query, nil)
+			if got := fmt.Sprint(w.heard()); got != tc.want {
+				t.Errorf("%q: %s, want %s", tc.query, got, tc.want)
+			}
+			f.report(t, "prod-eu", nil, node("n2", state.True))
+			w.sees("ADDED Node n2")
+		})
+	}
+}
+
+func TestWatchingIsDemandWhileItLasts(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), eu1+"?watch=true", nil)
+		if got := f.watching("prod-eu"); got != 1 {
+			t.Errorf("%d watches are demand, want 1", got)
+		}
+		w.cancel()
+		if !w.ended() || f.watching("prod-eu") != 0 {
+			t.Errorf("ended %t, %d watches are demand; want it over", w.ended(), f.watching("prod-eu"))
+		}
+	})
+}
+
+func TestAWatchOfAClusterThatDoesNotAnswerIsRefusedAsAGetIs(t *testing.T) {
+	for failure, want := range map[error]int{
+		session.ErrSuspended: 409,
+		session.ErrUnknown:   404,
+		&session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused")}: 503,
+	} {
+		bubble(t, func(t *testing.T, f *fake) {
+			delete(f.values, "prod-eu")
+			f.failures["prod-eu"] = failure
+			if w := watching(t, f.api(nil), eu1+"?watch=true", nil); w.status != want || f.watching("prod-eu") != 0 {
+				t.Errorf("%v: %d, want %d and no demand left", failure, w.status, want)
+			}
+		})
+	}
+}
+
+func TestASuspendedClusterIsToldAndTheWatchStays(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), eu1+"/nodes?watch=true&allowWatchBookmarks=true", nil)
+		w.text()
+		f.change(func() {
+			f.clusters[0].Suspended = true
+			f.observed["prod-eu"] = session.Observation{Session: session.Info{Phase: session.Idle}}
+		})
+		events := happenings(t, w.text())
+		if got := briefs(events); fmt.Sprint(got) != "[MODIFIED Session Idle BOOKMARK]" || events[0].Object["suspended"] != true {
+			t.Errorf("heard %v, %v; want a Session that is suspended", got, events)
+		}
+		<-time.After(10 * time.Second)
+		events = happenings(t, w.text())
+		if len(events) != 2 || events[0].Object["stale"] != true || events[1].Object["stale"] != true {
+			t.Errorf("after its TTL: %v, want a Session and a BOOKMARK that say stale", events)
+		}
+		f.change(func() { f.clusters[0].Suspended = false; f.observed["prod-eu"] = reporting })
+		f.report(t, "prod-eu", nil, node("n2", state.True))
+		w.text()
+		f.report(t, "prod-eu", nil, node("n3", state.True))
+		w.sees("ADDED Node n3")
+	})
+}
+
+func TestADeletedClusterEndsItsWatches(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), eu1+"/nodes?watch=true", nil)
+		w.text()
+		f.change(func() { f.clusters = f.clusters[1:] })
+		w.sees("ERROR 404 NotFound")
+		if !w.ended() {
+			t.Error("the stream goes on")
+		}
+	})
+}
+
+func TestBookmarks(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		without := watching(t, api, eu1+"/nodes?watch=true", nil)
+		with := watching(t, api, eu1+"/nodes?watch=true&allowWatchBookmarks=true", nil)
+		without.text()
+		with.text()
+		for range 10 {
+			<-time.After(time.Second)
+			f.report(t, "prod-eu", nil)
+		}
+		without.sees()
+		with.sees("BOOKMARK", "BOOKMARK")
+		f.observe("prod-eu", session.Observation{Session: session.Info{Phase: session.Backoff}, Message: "refused"})
+		with.sees("MODIFIED Session Backoff", "BOOKMARK")
+		without.sees("MODIFIED Session Backoff")
+	})
+}
+
+func TestTimeoutSecondsEndsInGoodOrder(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		begin := time.Now()
+		w := watching(t, f.api(nil), eu1+"/nodes?watch=true&timeoutSeconds=7", nil)
+		w.text()
+		<-w.done
+		if took := time.Since(begin); took != 7*time.Second {
+			t.Errorf("ended after %s, want 7s", took)
+		}
+		w.sees()
+	})
+}
+
+func TestUsageModes(t *testing.T) {
+	for mode, want := range map[string]string{
+		"":               "[MODIFIED Usage MODIFIED Summary]",
+		"&usage=events":  "[MODIFIED Usage MODIFIED Summary]",
+		"&usage=objects": "[MODIFIED Node n1 MODIFIED Container app MODIFIED Summary]",
+		"&usage=none":    "[MODIFIED Summary]",
+	} {
+		bubble(t, func(t *testing.T, f *fake) {
+			w := watching(t, f.api(nil), eu1+"?watch=true"+mode, nil)
+			w.text()
+			v := *f.values["prod-eu"]
+			s := *v.State
+			s.Seq++
+			s.Usage = &state.Usage{N: 2, BySlot: []state.Used{{CPUMillis: 7, MemoryBytes: 9, SampledAt: 1_790_000_000}}}
+			v.State, v.Summary = &s, state.Summarize(&s, time.Now())
+			f.change(func() { f.values["prod-eu"] = &v })
+			if got := fmt.Sprint(w.heard()); got != want {
+				t.Errorf("%q: %s, want %s", mode, got, want)
+			}
+		})
+	}
+}
+
+func TestASlowReaderIsCutOffAndNobodyElseNotices(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		slow := watching(t, api, eu1+"/nodes?watch=true", nil)
+		quick := watching(t, api, eu1+"/nodes?watch=true", nil)
+		quick.text()
+		slow.mu.Lock()
+		slow.stuck = true
+		slow.mu.Unlock()
+		f.report(t, "prod-eu", nil, node("n2", state.True))
+		quick.sees("ADDED Node n2")
+		f.report(t, "prod-eu", nil, node("n3", state.True))
+		quick.sees("ADDED Node n3")
+		<-time.After(writeStall)
+		if !slow.ended() || quick.ended() {
+			t.Errorf("the slow one ended: %t, the other: %t", slow.ended(), quick.ended())
+		}
+		if page := get(api, "/metrics").Body.String(); !strings.Contains(page, `rollcall_http_watch_ends_total{code="0",reason="slow"} 1`) || !strings.Contains(page, "rollcall_http_watches 1") {
+			t.Error("metrics do not tell of the slow one")
+		}
+	})
+}
+
+func TestTheEndOfTheMasterIsToldToWatchers(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		w := watching(t, api, eu1+"/nodes?watch=true", nil)
+		w.text()
+		api.Drain()
+		w.sees("ERROR 503 ShuttingDown")
+		if !w.ended() {
+			t.Error("the stream goes on")
+		}
+	})
+}
+
+func TestParametersOfWatches(t *testing.T) {
+	for query, parameter := range map[string]string{
+		"watch=yes": "watch", "watch=true&watch=true": "watch", "watch=true&limit=5": "limit", "watch=true&continue=x": "continue", "watch=true&wait=usage": "wait",
+		"watch=true&timeoutSeconds=0": "timeoutSeconds", "watch=true&timeoutSeconds=-1": "timeoutSeconds", "watch=true&timeoutSeconds=1e3": "timeoutSeconds", "watch=true&timeoutSeconds=999999": "timeoutSeconds",
+		"watch=true&usage=all": "usage", "watch=true&allowWatchBookmarks=maybe": "allowWatchBookmarks", "watch=true&colour=red": "colour", "watch=true&demand=a": "demand",
+		"watch=true&resourceVersionMatch=Exact": "resourceVersionMatch", "watch=true&resourceVersionMatch=NotOlderThan": "resourceVersionMatch",
+		"watch=true&sendInitialEvents=true&resourceVersion=17.9f2c-4": "sendInitialEvents", "resourceVersion=17.9f2c-4": "resourceVersion", "watch=true&state=sleeping": "state",
+	} {
+		f := shop(t)
+		w := get(f.api(nil), eu1+"?"+query)
+		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != fmt.Sprintf("%q", parameter) {
+			t.Errorf("%s: %d, parameter %s; want 400 %q", query, w.Code, got, parameter)
+		}
+		if len(f.awaited) > 0 || f.watching("prod-eu") > 0 {
+			t.Errorf("%s: a refused request was demand", query)
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// watcher is a client that watches, within a bubble of virtual time.
+type watcher struct {
+	t      *testing.T
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex
+	header   http.Header
+	status   int
+	written  bytes.Buffer
+	deadline time.Time
+	// stuck: the client does not read.
+	stuck   bool
+	flushes int
+}
+
+// watching begins a request; change, where given, changes it.
+func watching(t *testing.T, api http.Handler, target string, change func(*http.Request)) *watcher {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &watcher{t: t, cancel: cancel, done: make(chan struct{}), header: http.Header{}}
+	r := httptest.NewRequest(http.MethodGet, target, nil).WithContext(ctx)
+	if change != nil {
+		change(r)
+	}
+	go func() {
+		defer close(w.done)
+		api.ServeHTTP(w, r)
+	}()
+	t.Cleanup(cancel)
+	synctest.Wait()
+	return w
+}
+
+func (w *watcher) Header() http.Header { return w.header }
+
+func (w *watcher) WriteHeader(status int) { w.status = status }
+
+func (w *watcher) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	stuck, deadline := w.stuck, w.deadline
+	if !stuck {
+		defer w.mu.Unlock()
+		return w.written.Write(b)
+	}
+	w.mu.Unlock()
+	<-time.After(time.Until(deadline))
+	return 0, os.ErrDeadlineExceeded
+}
+
+func (w *watcher) SetWriteDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deadline = t
+	return nil
+}
+
+func (w *watcher) FlushError() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flushes++
+	return nil
+}
+
+// text is what came since it was last asked for.
+func (w *watcher) text() string {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	text := w.written.String()
+	w.written.Reset()
+	return text
+}
+
+// ended says that the stream is over.
+func (w *watcher) ended() bool {
+	synctest.Wait()
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// happening is an event as a client decodes it.
+type happening struct {
+	Cluster, Type, Kind, ResourceVersion string
+	Object                               map[string]any
+}
+
+// brief is an event in few words: type, kind, and what it is about.
+func (h happening) brief() string {
+	words := []string{h.Type, h.Kind}
+	if h.Cluster != "" {
+		words = append([]string{h.Cluster + ":"}, words...)
+	}
+	if h.Kind == "Session" {
+		return strings.Join(append(words, fmt.Sprint(h.Object["phase"])), " ")
+	}
+	if name, ok := h.Object["name"].(string); ok {
+		words = append(words, name)
+	}
+	if h.Type == "ERROR" {
+		words = append(words[:len(words)-1], fmt.Sprint(h.Object["code"], " ", h.Object["reason"]))
+	}
+	if _, ok := h.Object["annotations"]; ok {
+		words = append(words[:len(words)-1], "initial-events-end")
+	}
+	return strings.TrimSpace(strings.Join(words, " "))
+}
+
+func happenings(t *testing.T, lines string) []happening {
+	t.Helper()
+	var all []happening
+	for line := range strings.Lines(lines) {
+		var h happening
+		if err := json.Unmarshal([]byte(line), &h); err != nil {
+			t.Fatalf("decode %s: %v", line, err)
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+// heard are the events that came since it was last asked for, in few words.
+func (w *watcher) heard() []string {
+	w.t.Helper()
+	return briefs(happenings(w.t, w.text()))
+}
+
+func briefs(all []happening) []string {
+	briefs := []string{}
+	for _, h := range all {
+		briefs = append(briefs, h.brief())
+	}
+	return briefs
+}
+
+// sees fails the test where something else came than wanted.
+func (w *watcher) sees(want ...string) {
+	w.t.Helper()
+	if got := w.heard(); fmt.Sprint(got) != fmt.Sprint(want) {
+		w.t.Errorf("heard\n     %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+// report has a cluster report changes of its objects.
+func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts ...state.Object) *session.Value {
+	t.Helper()
+	f.mu.Lock()
+	before := f.values[cluster]
+	f.mu.Unlock()
+	s := before.State
+	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq, Removes: removes}
+	for _, o := range upserts {
+		d.To++
+		d.Upserts = append(d.Upserts, state.Entry{Seq: d.To, Object: o})
+	}
+	d.To += uint64(len(removes))
+	now := time.Now()
+	sections := s.Sections
+	for i := range sections {
+		sections[i].ObservedAt = now
+	}
+	d.Sections = &sections
+	next, err := state.Apply(s, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := *before
+	v.State, v.Summary, v.ObservedAt, v.ReceivedAt, v.ExpiresAt = next, state.Summarize(next, now), now, now, now.Add(v.TTL)
+	f.change(func() { f.values[cluster] = &v })
+	return &v
+}
+
+// observe changes how a cluster's session stands.
+func (f *fake) observe(cluster string, o session.Observation) {
+	f.change(func() { f.observed[cluster] = o })
+}
+
+func node(name string, ready state.Tristate) *state.Node {
+	return &state.Node{Name: name, Ready: ready, Schedulable: true}
+}

@@ -1,0 +1,156 @@
+package view
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxUnwatched is for how long changes are kept of a cluster that is read, but that
+// nobody watches: somebody who has read a page of it may want to.
+const maxUnwatched = time.Minute
+
+// Log is what changed of one cluster lately, for all who watch it. Nobody drives it:
+// who wants to know puts in what there is now, and what differs becomes a change. What
+// a change tells is found and encoded when it is read first.
+type Log struct {
+	mu       sync.Mutex
+	current  *Moment
+	changes  ring[*batch]
+	watchers int
+	// watched is when the last watcher left, used when anybody was here.
+	watched, used time.Time
+}
+
+// Advance takes in what there is to tell now; look is called while nobody else can
+// take in anything, so that nothing older follows something newer. A report without a
+// State leaves the last one in its place. The moment is nil while there never was any.
+func (l *Log) Advance(now time.Time, look func(held *Moment) (*Report, Standing)) (*Moment, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, s := look(l.current)
+	return l.advance(now, r, s)
+}
+
+// Note takes in a report that somebody reads, and leaves the standing as it was.
+func (l *Log) Note(now time.Time, r *Report) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.used = now
+	s := Standing{Session: r.Session, Stale: r.Stale()}
+	if l.current != nil {
+		s = l.current.Standing
+	}
+	_, err := l.advance(now, r, s)
+	return err
+}
+
+func (l *Log) advance(now time.Time, r *Report, s Standing) (*Moment, error) {
+	before := l.current
+	if before != nil && (r == nil || r.State == nil || r.ReceivedAt.Before(before.ReceivedAt)) {
+		r = &before.Report
+	}
+	if r == nil || r.State == nil || before != nil && s == before.Standing && r.same(&before.Report) {
+		return before, nil
+	}
+	m, err := newMoment(r, s, before)
+	if err != nil {
+		return nil, err
+	}
+	l.current = m
+	if before == nil {
+		return m, nil
+	}
+	before.initial.drop()
+	if !m.tells(before) {
+		l.changes.append(newBatch(before, m), now)
+		l.trim(now)
+	}
+	return m, nil
+}
+
+func (l *Log) trim(now time.Time) {
+	age := maxKept
+	if l.watchers == 0 && now.Sub(l.watched) > maxKept {
+		age = maxUnwatched
+	}
+	l.changes.trim(now, age)
+}
+
+// Begin is the present moment, and the place behind it.
+func (l *Log) Begin() (*Moment, Cursor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current, l.changes.next
+}
+
+var versionForm = regexp.MustCompile(`^([0-9]{1,20})\.([0-9a-f]{1,16}-[0-9]{1,20})$`)
+
+// ParseVersion refuses what is no version of a cluster.
+func ParseVersion(version string) error {
+	if !versionForm.MatchString(version) {
+		return fmt.Errorf("is %s, and may be a resourceVersion as an answer or an event had it", quote(version))
+	}
+	return nil
+}
+
+// content is the part of a version that tells what the cluster was like, whichever
+// connection brought it.
+func content(version string) string {
+	_, content, _ := strings.Cut(version, ".")
+	return content
+}
+
+// Resume is the place behind a version, or ErrExpired. Where several changes have one
+// version, it is before them: to be told twice is no harm.
+func (l *Log) Resume(version string) (Cursor, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, k := range l.changes.changes {
+		if content(k.change.from) == content(version) {
+			return l.changes.first() + Cursor(i), nil
+		}
+	}
+	if l.current != nil && content(l.current.ResourceVersion) == content(version) {
+		return l.changes.next, nil
+	}
+	return 0, ErrExpired
+}
+
+// Read are the events of the change at a place, and the place behind it; the same
+// place where there is none yet. Bytes may be empty where the scope sees nothing of a
+// change. A place that was let go is ErrExpired.
+func (l *Log) Read(c Cursor, s Scope, f Framing) ([]byte, Cursor, error) {
+	l.mu.Lock()
+	b, ok, err := l.changes.at(c)
+	l.mu.Unlock()
+	if err != nil || !ok {
+		return nil, c, err
+	}
+	events, err := b.get(s, f)
+	return events, c + 1, err
+}
+
+// leave ends a watch.
+func (l *Log) leave(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers--
+	l.watched = now
+}
+
+func (l *Log) join() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers++
+}
+
+// idle lets go of what is too old, and says that nothing is left to keep.
+func (l *Log) idle(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trim(now)
+	return l.watchers == 0 && now.Sub(l.watched) > maxKept && now.Sub(l.used) > maxUnwatched
+}
