@@ -22,8 +22,9 @@ demo: ## A hub and two members on this machine; ONCE=1 checks itself and ends
 fuzz: ## Every fuzz target for FUZZTIME (default 30s)
 	hack/fuzz.sh $(FUZZTIME)
 
-bench: ## Micro-benchmarks of the packages, as benchstat shows them
-	hack/bench.sh
+bench: ## Rollcall beside pollers, into docs/BENCHMARKS.md (40 min), then micro-benchmarks; QUICK=1: does it work? ONLY=stream,…
+	go run ./hack/bench $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY))
+	$(if $(QUICK)$(ONLY),,hack/bench.sh)
 
 images: ## Container images of master and agent (needs docker buildx)
 	hack/images.sh

@@ -123,6 +123,14 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	})
 }
 
+// APIServerPID is the process id of the API server, to see what it takes of the machine; 0 while it is stopped.
+func (c *Cluster) APIServerPID() int {
+	if c.apiServer == nil {
+		return 0
+	}
+	return c.apiServer.PID()
+}
+
 // StopAPIServer kills the API server: connections break at once, and new ones are refused.
 func (c *Cluster) StopAPIServer() {
 	if c.apiServer != nil {

@@ -46,12 +46,12 @@ func (c *Cluster) startMetricsServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.registerMetricsServer(ctx, port)
+	return c.RegisterMetricsServer(ctx, port)
 }
 
-// registerMetricsServer makes the API server forward metrics.k8s.io to this machine: a Service of type ExternalName
-// needs neither endpoints nor a network.
-func (c *Cluster) registerMetricsServer(ctx context.Context, port int) error {
+// RegisterMetricsServer makes the API server forward metrics.k8s.io to an HTTPS server on a port of this machine, for
+// clusters without Options.MetricsServer: a Service of type ExternalName needs neither endpoints nor a network.
+func (c *Cluster) RegisterMetricsServer(ctx context.Context, port int) error {
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: metricsServer},
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost"},

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// lastRun keeps the rows of the last run, for -keep.
+const lastRun = "bin/bench.json"
+
+// scenario measures some rows. It gives those that it has, also where it fails.
+type scenario struct {
+	name, about string
+	measure     func(ctx context.Context, w *world) ([]row, error)
+	// shares says that it looks at the session that several share. It is over for those
+	// that do not.
+	shares bool
+}
+
+// scenarios are in the order in which they are run: stream and resident share a session.
+var scenarios = []scenario{
+	{"stream", "what a session sends, against polling", measureStream, true},
+	{"flip", "one pod's readiness changes", measureFlip, true},
+	{"resident", "the agent's memory after ten minutes, its requests", measureResident, true},
+	{"idle", "nobody asks", measureIdle, false},
+	{"latency", "from a change in the API server to the master", measureLatency, false},
+	{"miss", "a request for a cluster that nobody asked for before", measureMiss, false},
+	{"reconnect", "a connection that was cut", measureReconnect, false},
+	{"large", "irregular pods, and very many of them", measureLarge, false},
+	{"fleet", "one master and very many simulated clusters", measureFleet, false},
+}
+
+// chosen are the scenarios of those names, all for none.
+func chosen(names []string) ([]scenario, error) {
+	if len(names) == 0 {
+		return scenarios, nil
+	}
+	var all []scenario
+	for _, s := range scenarios {
+		if slices.Contains(names, s.name) {
+			all = append(all, s)
+		}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(s scenario) bool { return s.name == name }) {
+			return nil, fmt.Errorf("there is no scenario %q; see -list", name)
+		}
+	}
+	return all, nil
+}
+
+// bench runs what was chosen and writes what came of it.
+func bench(ctx context.Context, o options) error {
+	began := time.Now()
+	say := func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+	list, err := chosen(o.only)
+	if err != nil {
+		return err
+	}
+	w, err := newWorld(ctx, o.sizes, say)
+	if err != nil {
+		return err
+	}
+	rows, err := measure(ctx, w, list, o.sizes == full)
+	err = errors.Join(err, w.close())
+	say("done in %.1f min", time.Since(began).Minutes())
+	if ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	return errors.Join(err, o.write(w.root, rows))
+}
+
+// measure runs scenarios one after the other. One that fails holds the others not up,
+// unless all are told to stop.
+func measure(ctx context.Context, w *world, list []scenario, judge bool) (rows []row, err error) {
+	for _, s := range list {
+		w.say("%s: %s", s.name, s.about)
+		began := time.Now()
+		if !s.shares {
+			err = errors.Join(err, w.endShared(ctx))
+		}
+		found, failure := s.measure(ctx, w)
+		if failure != nil {
+			failure = fmt.Errorf("scenario %s: %w", s.name, failure)
+			found = append(found, row{ID: s.name, What: s.about, Figure: oneLine(failure), Verdict: failed, At: time.Now()})
+			err = errors.Join(err, failure)
+		}
+		for _, r := range found {
+			if !judge && r.Verdict != failed {
+				r.Verdict = shown
+			}
+			fmt.Println(r.line())
+		}
+		w.say("%s took %.0f s", s.name, time.Since(began).Seconds())
+		rows = append(rows, found...)
+		if ctx.Err() != nil {
+			return rows, err
+		}
+	}
+	return rows, err
+}
+
+func oneLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// write keeps the rows of a run at full size, and writes the page that was asked for.
+func (o options) write(root string, rows []row) error {
+	if o.sizes == full {
+		kept, err := readRows(filepath.Join(root, lastRun))
+		if err != nil {
+			return err
+		}
+		if o.keep {
+			rows = merge(kept, rows, o.only)
+		}
+		if err := writeRows(filepath.Join(root, lastRun), rows); err != nil {
+			return err
+		}
+	}
+	if o.out == "" {
+		return nil
+	}
+	m, err := machine()
+	if err != nil {
+		return err
+	}
+	path := o.out
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(root, path)
+	}
+	return os.WriteFile(path, []byte(page(rows, m, remarks)), 0o644)
+}
+
+// merge is the rows of a run, and of those before it the ones of other scenarios, in the
+// order of the scenarios.
+func merge(before, now []row, run []string) []row {
+	var all []row
+	for _, s := range scenarios {
+		from := now
+		if len(run) > 0 && !slices.Contains(run, s.name) {
+			from = before
+		}
+		all = append(all, only(from, func(r row) bool { return scenarioOf(r) == s.name })...)
+	}
+	return all
+}
+
+func scenarioOf(r row) string {
+	name, _, _ := strings.Cut(r.ID, ".")
+	return name
+}
+
+func readRows(path string) (rows []row, err error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &rows)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the rows of the last run: %w", err)
+	}
+	return rows, nil
+}
+
+func writeRows(path string, rows []row) error {
+	data, err := json.MarshalIndent(rows, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o644)
+}

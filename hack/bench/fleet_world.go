@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/proc"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+// allBackWithin is when to give up on a fleet.
+const allBackWithin = 3 * time.Minute
+
+// fleet is hack/fleet with a hub and a master of its own.
+type fleet struct {
+	world  *world
+	hub    *kube.Cluster
+	master *stack.Master
+	agents *exec.Cmd
+	redis  *proc.Process
+	ports  proc.Ports
+}
+
+func clusterName(i int) string { return fmt.Sprintf("fleet-%05d", i) }
+
+// start begins a fleet, in place of the one before, and registers it. No master runs
+// meanwhile.
+func (f *fleet) start(ctx context.Context, tls bool) error {
+	if err := f.stop(ctx); err != nil {
+		return err
+	}
+	executable := filepath.Join(f.world.dir, "bin", "fleet")
+	build := exec.CommandContext(ctx, "go", "build", "-o", executable, "./hack/fleet")
+	build.Dir = f.world.root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build hack/fleet: %w\n%s", err, out)
+	}
+	registry := filepath.Join(f.world.dir, "fleet.yaml")
+	z := f.world.sizes
+	f.agents = exec.CommandContext(ctx, executable, "--agents", strconv.Itoa(z.fleet), "--containers", strconv.Itoa(z.fleetContainers),
+		"--first-port", "0", "--tls="+strconv.FormatBool(tls), "--usage", "office", "--usage-period", z.sample.String(),
+		"--request-period", z.period.String(), "--cache-ttl", (2 * z.period).String(), "--write-registry", registry)
+	f.agents.Stderr = os.Stderr
+	f.agents.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := f.agents.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	f.world.say("starting hack/fleet with %d agents, tls: %t", z.fleet, tls)
+	if err := f.agents.Start(); err != nil {
+		return fmt.Errorf("start hack/fleet: %w", err)
+	}
+	if line := bufio.NewScanner(out); !line.Scan() {
+		return errors.Join(errors.New("hack/fleet has ended before it served"), line.Err())
+	}
+	return f.register(registry)
+}
+
+// register puts the fleet's ClusterAgents into the hub, over those of the fleet before.
+func (f *fleet) register(registry string) error {
+	if err := f.installHub(); err != nil {
+		return err
+	}
+	f.world.say("registering the fleet")
+	_, err := f.hub.Kubectl("apply", "--server-side", "--force-conflicts", "-f", registry)
+	return err
+}
+
+func (f *fleet) installHub() error {
+	if _, err := f.hub.Kubectl("apply", "--server-side", "-k", filepath.Join(f.world.root, "config/crd")); err != nil {
+		return err
+	}
+	_, err := f.hub.Kubectl("wait", "--for=condition=Established", "crd", "clusteragents.rollcall.dev", "clusterstatuses.rollcall.dev")
+	return err
+}
+
+// startMaster starts a master that dials ws too.
+func (f *fleet) startMaster(ctx context.Context, flags ...string) (err error) {
+	certificates, err := os.MkdirTemp(f.world.dir, "fleet-master-")
+	if err != nil {
+		return err
+	}
+	if _, err := f.world.stack.Run(ctx, "rollcall-agent", "certgen", certificates); err != nil {
+		return err
+	}
+	f.master, err = f.world.stack.StartMaster(ctx, f.hub, append([]string{
+		"--insecure", "--tls-cert-file", filepath.Join(certificates, "tls.crt"), "--tls-key-file", filepath.Join(certificates, "tls.key"),
+	}, flags...)...)
+	return err
+}
+
+// awaitAll waits until all clusters report.
+func (f *fleet) awaitAll(ctx context.Context) error {
+	reporting := 0
+	for deadline := time.Now().Add(allBackWithin); time.Now().Before(deadline); {
+		var err error
+		if reporting, err = f.reporting(ctx); err != nil {
+			return err
+		}
+		if reporting == f.world.sizes.fleet {
+			return nil
+		}
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%d of %d simulated clusters report after %s", reporting, f.world.sizes.fleet, allBackWithin)
+}
+
+// reporting is how many clusters the master has a session with, by its own metrics: its
+// list of them would keep it busy.
+func (f *fleet) reporting(ctx context.Context) (int, error) {
+	answer, err := f.master.Get(ctx, "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(answer.Body)) {
+		if count, found := strings.CutPrefix(line, `rollcall_sessions{phase="Reporting"} `); found {
+			return strconv.Atoi(strings.TrimSpace(count))
+		}
+	}
+	return 0, fmt.Errorf("the master's metrics say nothing of its sessions: %d", answer.Status)
+}
+
+// startRedis starts a Redis that keeps nothing on disk, and gives its URL.
+func (f *fleet) startRedis(ctx context.Context) (string, error) {
+	executable, err := exec.LookPath("redis-server")
+	if err != nil {
+		return "", fmt.Errorf("find redis-server (Debian: apt-get install redis-server): %w", err)
+	}
+	port, err := f.ports.Of("redis")
+	if err != nil {
+		return "", err
+	}
+	f.redis, err = proc.Start(proc.Command{
+		Executable: executable, Args: []string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly", "no"},
+		Home: f.world.dir, LogFile: filepath.Join(f.world.dir, "logs", "redis.log"),
+	})
+	if err != nil {
+		return "", err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	return "redis://" + address, f.redis.WaitReady(ctx, func(ctx context.Context) error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+}
+
+func (f *fleet) stopAgents() {
+	if f.agents == nil || f.agents.Process == nil {
+		return
+	}
+	_ = f.agents.Process.Kill()
+	_ = f.agents.Wait()
+	f.agents = nil
+}
+
+// stop ends master and agents.
+func (f *fleet) stop(ctx context.Context) (err error) {
+	if f.master != nil {
+		err = f.master.Stop(ctx)
+		f.master = nil
+	}
+	f.stopAgents()
+	return err
+}
+
+// close ends all but the hub.
+func (f *fleet) close(ctx context.Context) error {
+	err := f.stop(ctx)
+	if f.redis != nil {
+		f.redis.Kill()
+	}
+	f.ports.Release()
+	return err
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"rollcall.dev/rollcall/api/state"
+)
+
+// measureLatency changes pods and looks when the session has each change.
+func measureLatency(ctx context.Context, w *world) (rows []row, err error) {
+	p, err := w.regular(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := w.openSession(ctx, p, "latency", "--usage-period", w.sizes.sample.String())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.end(ctx)) }()
+	pods := shuffled(p.running(func(pod *corev1.Pod) bool { return pod.Labels["app"] != wideApp }))
+	for _, g := range []struct {
+		id        string
+		perSecond float64
+		count     int
+		p50, p99  time.Duration
+	}{
+		{"slow", 1, w.sizes.slow, 20 * time.Millisecond, 150 * time.Millisecond},
+		{"fast", 50, w.sizes.fast, 70 * time.Millisecond, 200 * time.Millisecond},
+	} {
+		count := min(g.count, len(pods))
+		delays, err := w.delays(ctx, p, s.session, pods[:count], g.perSecond)
+		if err != nil {
+			return rows, err
+		}
+		pods = pods[count:]
+		p50, p99 := median(delays), percentile(delays, 99)
+		rows = append(rows, goal("latency."+g.id, fmt.Sprintf("change in the API server → delta at the master, %g a second", g.perSecond),
+			fmt.Sprintf("P50 ≤ %s, P99 ≤ %s", inMillis(g.p50), inMillis(g.p99)), p50 <= g.p50 && p99 <= g.p99,
+			"P50 %s, P99 %s, of %s changes", inMillis(p50), inMillis(p99), thousands(len(delays))))
+	}
+	return rows, nil
+}
+
+// delays are from the answer to each write to the flush that has its change. A flush that
+// is faster than the answer has a delay of zero.
+func (w *world) delays(ctx context.Context, p *played, s *session, pods []corev1.Pod, perSecond float64) ([]time.Duration, error) {
+	from, _ := s.at()
+	written, err := changeAll(ctx, p.Cluster, pods, perSecond)
+	if err != nil {
+		return nil, err
+	}
+	arrived, err := arrivals(ctx, s, from, written)
+	if err != nil {
+		return nil, err
+	}
+	var delays []time.Duration
+	for key, at := range written {
+		delays = append(delays, max(arrived[key].Sub(at), 0))
+	}
+	return delays, nil
+}
+
+// arrivals are when each key first came, from a flush on.
+func arrivals(ctx context.Context, s *session, from int, wanted map[state.Key]time.Time) (map[state.Key]time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	arrived := map[state.Key]time.Time{}
+	for i := from; ; i++ {
+		i, err := s.await(ctx, i, anyFlush)
+		if err != nil {
+			return nil, fmt.Errorf("%d of %d changes came: %w", len(arrived), len(wanted), err)
+		}
+		f := s.between(i, i+1)[0]
+		for _, key := range f.changed {
+			if _, known := arrived[key]; !known && !wanted[key].IsZero() {
+				arrived[key] = f.at
+			}
+		}
+		if len(arrived) == len(wanted) {
+			return arrived, nil
+		}
+	}
+}

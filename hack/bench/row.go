@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// verdict is what a figure says about its goal.
+type verdict string
+
+const (
+	reached    verdict = "yes"
+	notReached verdict = "no"
+	// shown has no goal: it stands beside one that has.
+	shown verdict = ""
+	// failed was not measured.
+	failed verdict = "not measured"
+)
+
+// row is one line of the table.
+type row struct {
+	// ID is what remarks go by: scenario.what.
+	ID      string    `json:"id"`
+	What    string    `json:"what"`
+	Goal    string    `json:"goal,omitempty"`
+	Figure  string    `json:"figure"`
+	Verdict verdict   `json:"verdict"`
+	At      time.Time `json:"at"`
+}
+
+// goal is a row with a verdict.
+func goal(id, what, goal string, ok bool, figure string, args ...any) row {
+	r := row{ID: id, What: what, Goal: goal, Figure: fmt.Sprintf(figure, args...), Verdict: notReached, At: time.Now()}
+	if ok {
+		r.Verdict = reached
+	}
+	return r
+}
+
+// beside is a row without a goal.
+func beside(id, what, figure string, args ...any) row {
+	return row{ID: id, What: what, Figure: fmt.Sprintf(figure, args...), At: time.Now()}
+}
+
+// line is the row on a terminal.
+func (r row) line() string {
+	mark := map[verdict]string{reached: "✓", notReached: "✗", failed: "!", shown: " "}[r.Verdict]
+	wanted := ""
+	if r.Goal != "" {
+		wanted = "  (goal: " + r.Goal + ")"
+	}
+	return fmt.Sprintf("  %s %-62s %s%s", mark, r.What, r.Figure, wanted)
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/test/load"
+)
+
+// usageSeed is of the usage that everybody who runs this measures with.
+const usageSeed = 1
+
+// scrapeSpread is over how long a metrics-server spreads its visits to the nodes of one
+// round.
+const scrapeSpread = 4 * time.Second
+
+// usageServer serves metrics.k8s.io as metrics-server does, with usage that follows from
+// a seed. A round begins every sample; in it each node is visited at a time of its own,
+// and the round is served when it is over.
+type usageServer struct {
+	server     *http.Server
+	listener   net.Listener
+	work       sync.WaitGroup
+	began      time.Time
+	sample     time.Duration
+	nodes      []meteredNode
+	containers int
+
+	mu     sync.Mutex
+	usage  *load.Usage
+	bodies map[string]body // by resource; of round
+	round  int
+}
+
+// meteredNode is a node with what runs on it.
+type meteredNode struct {
+	name string
+	base load.Used
+	pods []meteredPod
+}
+
+type meteredPod struct {
+	namespace, name string
+	labels          map[string]string
+	containers      []meteredContainer
+}
+
+type meteredContainer struct {
+	name, key string
+	base      load.Used
+}
+
+func serveUsage(sample time.Duration, nodes []corev1.Node, pods []corev1.Pod) (*usageServer, error) {
+	trust, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), "usage", "localhost")
+	if err != nil {
+		return nil, fmt.Errorf("serve usage: %w", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("serve usage: %w", err)
+	}
+	u := &usageServer{
+		listener: listener, sample: sample, began: time.Now().Add(-2 * sample), usage: load.New(load.Still, usageSeed), round: -1,
+	}
+	u.nodes, u.containers = metered(u.usage, nodes, pods)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /apis/metrics.k8s.io/v1beta1", u.serveResources)
+	mux.HandleFunc("GET /apis/metrics.k8s.io/v1beta1/{resource}", u.serveList)
+	u.server = &http.Server{Handler: mux, TLSConfig: trust, ReadHeaderTimeout: time.Minute}
+	u.work.Go(func() {
+		if err := u.server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			panic(fmt.Sprintf("serve usage: %v", err)) // nothing else can go on
+		}
+	})
+	return u, nil
+}
+
+func (u *usageServer) port() int { return u.listener.Addr().(*net.TCPAddr).Port }
+
+func (u *usageServer) close() {
+	_ = u.server.Close()
+	u.work.Wait()
+}
+
+// play changes the load from the next round on.
+func (u *usageServer) play(kind load.Kind) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.usage = load.New(kind, usageSeed)
+}
+
+// entropy is that of the differences between the present round and the one before, in
+// bits a value.
+func (u *usageServer) entropy() float64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := u.roundAt(time.Now())
+	return load.Entropy(u.readings(n-1), u.readings(n))
+}
+
+func (u *usageServer) readings(n int) []load.Used {
+	var all []load.Used
+	for i := range u.nodes {
+		all = append(all, u.usage.At(u.nodes[i].name, u.nodes[i].base, n))
+		for _, p := range u.nodes[i].pods {
+			for _, c := range p.containers {
+				all = append(all, u.usage.At(c.key, c.base, n))
+			}
+		}
+	}
+	return all
+}
+
+// roundAt is the last round that was over at a time.
+func (u *usageServer) roundAt(now time.Time) int {
+	return int(now.Sub(u.began.Add(u.spread())) / u.sample)
+}
+
+func (u *usageServer) spread() time.Duration { return min(scrapeSpread, u.sample/3) }
+
+// visited is when a node was visited in a round.
+func (u *usageServer) visited(node string, n int) time.Time {
+	h := fnv.New64a()
+	fmt.Fprint(h, node, " ", n)
+	return u.began.Add(time.Duration(n)*u.sample + time.Duration(h.Sum64()%uint64(u.spread())))
+}
+
+// metered is what there is to measure: containers that run, on the nodes they run on.
+func metered(usage *load.Usage, nodes []corev1.Node, pods []corev1.Pod) (all []meteredNode, containers int) {
+	byNode := map[string][]meteredPod{}
+	for i := range pods {
+		pod := &pods[i]
+		m := meteredPod{namespace: pod.Namespace, name: pod.Name, labels: pod.Labels}
+		for _, status := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+			if status.State.Running == nil {
+				continue
+			}
+			key := strings.Join([]string{pod.Namespace, pod.Name, status.Name}, "/")
+			m.containers = append(m.containers, meteredContainer{name: status.Name, key: key, base: usage.Base(key)})
+		}
+		if len(m.containers) > 0 {
+			byNode[pod.Spec.NodeName] = append(byNode[pod.Spec.NodeName], m)
+			containers += len(m.containers)
+		}
+	}
+	for i := range nodes {
+		n := meteredNode{name: nodes[i].Name, pods: byNode[nodes[i].Name]}
+		for _, p := range n.pods {
+			for _, c := range p.containers {
+				n.base.CPUMillis += c.base.CPUMillis
+				n.base.MemoryBytes += c.base.MemoryBytes
+			}
+		}
+		all = append(all, n)
+	}
+	return all, containers
+}
+
+// awaitRounds returns when so many more rounds are served.
+func (u *usageServer) awaitRounds(ctx context.Context, rounds int) error {
+	n := u.roundAt(time.Now()) + rounds
+	return sleep(ctx, time.Until(u.began.Add(u.spread()+time.Duration(n)*u.sample)))
+}
