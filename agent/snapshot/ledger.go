@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"rollcall.dev/rollcall/api/state"
@@ -94,10 +95,31 @@ func applyUsage(v *Version, u *state.Usage) {
 	if v.Before != nil {
 		u.N = v.Before.N + 1
 	}
+	u.Group(nodesOf(v.State, len(u.BySlot)))
 	next := *v.State
 	next.Seq++
 	next.Usage = u
 	v.State = &next
+}
+
+// nodesOf tells the node of each slot as a group: metrics-server reads all of a node at
+// once.
+func nodesOf(s *state.State, slots int) func(slot int) uint16 {
+	nodes, numbers := make([]uint16, slots), map[string]uint16{}
+	put := func(slot uint32, node uint16) {
+		if int64(slot) < int64(slots) {
+			nodes[slot] = node
+		}
+	}
+	for e := range s.Entries(state.KindNode) {
+		number := uint16(min(e.Slot+1, math.MaxUint16))
+		numbers[e.Object.(*state.Node).Name] = number
+		put(e.Slot, number)
+	}
+	for e := range s.Entries(state.KindContainer) {
+		put(e.Slot, numbers[e.Object.(*state.Container).Node])
+	}
+	return func(slot int) uint16 { return nodes[slot] }
 }
 
 // bury drops the oldest tombstones beyond the limit, and lets their slots go once

@@ -83,6 +83,10 @@ type Usage struct {
 	N uint64
 	// BySlot has a zero SampledAt where nothing is known.
 	BySlot []Used
+	// Groups are the numbers of the groups of slots that were sampled together, 0 where
+	// nothing is known: they stay the same from reading to reading while times do not.
+	// Nil: not grouped yet. See Group.
+	Groups []uint16
 }
 
 // Of is the sample of a slot, nil where none is known. A nil Usage knows nothing.

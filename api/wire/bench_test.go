@@ -114,8 +114,7 @@ func BenchmarkUsage(b *testing.B) {
 	const slots = 10_000
 	for _, kind := range []load.Kind{load.Still, load.Office, load.Storm} {
 		b.Run(kind.String(), func(b *testing.B) {
-			reading := readings(load.New(kind, 1), slots)
-			before, next := reading(1), reading(2)
+			before, next := laterReadings(load.New(kind, 1), slots)
 			b.ReportAllocs()
 			for b.Loop() {
 				frame, err := codec.EncodeAgent(NewUsage(next, before))
@@ -135,19 +134,25 @@ func BenchmarkUsage(b *testing.B) {
 	}
 }
 
-// readings are those of slots on 25 nodes, each of which is sampled at its own time
-// within 15 s.
-func readings(u *load.Usage, slots int) func(n int) *state.Usage {
-	return func(n int) *state.Usage {
-		r := &state.Usage{N: uint64(n), BySlot: make([]state.Used, slots)}
-		for slot := range r.BySlot {
+// laterReadings are two in a row of slots on 25 nodes, each of which is sampled at its
+// own time within 15 s, another one each time.
+func laterReadings(u *load.Usage, slots int) (before, next *state.Usage) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for n := range 10 {
+		var sampled [25]int
+		for node := range sampled {
+			sampled[node] = 15*n + random.IntN(15)
+		}
+		before, next = next, &state.Usage{N: uint64(n + 1), BySlot: make([]state.Used, slots)}
+		for slot := range slots {
 			key := fmt.Sprint("container-", slot)
 			used := u.At(key, u.Base(key), n)
-			r.BySlot[slot] = state.Used{
+			next.BySlot[slot] = state.Used{
 				CPUMillis: used.CPUMillis, MemoryBytes: used.MemoryBytes,
-				SampledAt: state.Time(1_800_000_000 + 15*n + slot*7%25%15),
+				SampledAt: state.Time(1_800_000_000 + sampled[slot*slot%25]),
 			}
 		}
-		return r
+		next.Group(func(slot int) uint16 { return uint16(1 + slot*slot%25) })
 	}
+	return before, next
 }

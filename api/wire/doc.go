@@ -126,10 +126,12 @@
 //
 // # Usage
 //
-// Columns are dense by slot: CPU in millicores, memory in KiB, and the age of the
-// sample against the newest one. Each value is the difference to that of the base
-// reading, base 0 being one of zeros. A column may end early: what follows does not
-// differ. A slot without a sample has age 0.
+// Columns are dense by slot: CPU in millicores, memory in KiB, and the group of slots
+// that a slot is sampled with. Each value is the difference to that of the base reading,
+// base 0 being one of zeros. A column may end early: what follows does not differ. A
+// slot without a sample has group 0. When the samples were taken is told once a group,
+// by the age against the newest. Groups are for no more than that: an agent may put
+// slots together as it likes, but does well to leave them where they were.
 //
 // # End and renewal
 //

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"slices"
 
 	"rollcall.dev/rollcall/api/state"
@@ -8,35 +9,50 @@ import (
 )
 
 // NewUsage is next as differences to base, which is nil or an earlier reading of the
-// same epoch. Memory is cut to whole KiB.
+// same epoch. Where either is not grouped all of next is sent. Memory is cut to whole
+// KiB.
 func NewUsage(next, base *state.Usage) *Usage {
-	u := &Usage{N: next.N}
-	if base != nil {
-		u.Base = base.N
-	} else {
+	if next.Groups == nil || base == nil || base.Groups == nil {
 		base = &state.Usage{}
+	}
+	if next.Groups == nil {
+		grouped := *next
+		grouped.BySlot = slices.Clone(next.BySlot)
+		grouped.Group(func(int) uint16 { return 0 })
+		next = &grouped
 	}
 	newest := newestSample(next)
 	slots := max(len(next.BySlot), len(base.BySlot))
-	pb := &wirepb.Usage{N: u.N, Base: u.Base, Newest: int64(newest), Slots: uint32(len(next.BySlot))}
-	pb.CpuMillis, pb.MemoryKib, pb.Age = make([]int64, slots), make([]int64, slots), make([]int64, slots)
-	baseNewest := newestSample(base)
+	pb := &wirepb.Usage{N: next.N, Base: base.N, Newest: int64(newest), Slots: uint32(len(next.BySlot))}
+	pb.CpuMillis, pb.MemoryKib, pb.Group = make([]int64, slots), make([]int64, slots), make([]int64, slots)
 	for slot := range slots {
 		now, before := sampleAt(next, slot), sampleAt(base, slot)
 		pb.CpuMillis[slot] = now.CPUMillis - before.CPUMillis
 		pb.MemoryKib[slot] = now.MemoryBytes>>10 - before.MemoryBytes>>10
-		pb.Age[slot] = sampleAge(now, newest) - sampleAge(before, baseNewest)
+		group := at(next.Groups, slot)
+		pb.Group[slot] = int64(group) - int64(at(base.Groups, slot))
+		if group != 0 {
+			pb.GroupAge = setAge(pb.GroupAge, group, uint64(newest-now.SampledAt))
+		}
 	}
-	pb.CpuMillis, pb.MemoryKib, pb.Age = trim(pb.CpuMillis), trim(pb.MemoryKib), trim(pb.Age)
-	u.columns = pb
-	return u
+	pb.CpuMillis, pb.MemoryKib, pb.Group = trim(pb.CpuMillis), trim(pb.MemoryKib), trim(pb.Group)
+	return &Usage{N: next.N, Base: base.N, columns: pb}
+}
+
+// setAge notes a group's age; groups are numbered from 1.
+func setAge(ages []uint64, group uint16, age uint64) []uint64 {
+	if missing := int(group) - len(ages); missing > 0 {
+		ages = append(ages, make([]uint64, missing)...)
+	}
+	ages[group-1] = age
+	return ages
 }
 
 // after is the reading that m leads to from base, nil for none.
 func (m *Usage) after(base *state.Usage) (*state.Usage, error) {
 	pb := m.columns
 	switch {
-	case pb.Slots > MaxSlots || len(pb.CpuMillis) > MaxSlots || len(pb.MemoryKib) > MaxSlots || len(pb.Age) > MaxSlots:
+	case pb.Slots > MaxSlots || len(pb.CpuMillis) > MaxSlots || len(pb.MemoryKib) > MaxSlots || len(pb.Group) > MaxSlots:
 		return nil, resync("usage of more than %d slots", MaxSlots)
 	case m.Base == 0:
 		base = &state.Usage{}
@@ -44,19 +60,22 @@ func (m *Usage) after(base *state.Usage) (*state.Usage, error) {
 		return nil, resync("usage differs from reading %d, which is not held", m.Base)
 	}
 	// No more slots than there can be samples in: what a peer claims takes no memory.
-	slots := min(int(pb.Slots), max(len(pb.CpuMillis), len(pb.MemoryKib), len(pb.Age), len(base.BySlot)))
-	next := &state.Usage{N: m.N, BySlot: make([]state.Used, slots)}
-	baseNewest := newestSample(base)
+	slots := min(int(pb.Slots), max(len(pb.CpuMillis), len(pb.MemoryKib), len(pb.Group), len(base.BySlot)))
+	next := &state.Usage{N: m.N, BySlot: make([]state.Used, slots), Groups: make([]uint16, slots)}
 	for slot := range next.BySlot {
-		before := sampleAt(base, slot)
-		age := sampleAge(before, baseNewest) + at(pb.Age, slot)
-		if age <= 0 {
+		group := int64(at(base.Groups, slot)) + at(pb.Group, slot)
+		switch {
+		case group == 0:
 			continue
+		case group < 0 || group > int64(len(pb.GroupAge)) || group > math.MaxUint16:
+			return nil, resync("a sample of group %d, of %d", group, len(pb.GroupAge))
 		}
+		before := sampleAt(base, slot)
+		next.Groups[slot] = uint16(group)
 		next.BySlot[slot] = state.Used{
 			CPUMillis:   before.CPUMillis + at(pb.CpuMillis, slot),
 			MemoryBytes: (before.MemoryBytes>>10 + at(pb.MemoryKib, slot)) << 10,
-			SampledAt:   state.Time(pb.Newest - (age - 1)),
+			SampledAt:   state.Time(pb.Newest - int64(pb.GroupAge[group-1])),
 		}
 	}
 	return next, nil
@@ -78,16 +97,7 @@ func sampleAt(u *state.Usage, slot int) state.Used {
 	return u.BySlot[slot]
 }
 
-// sampleAge is 0 where nothing is known, else one more than the seconds by which
-// the sample is older than the newest.
-func sampleAge(s state.Used, newest state.Time) int64 {
-	if s.SampledAt == 0 {
-		return 0
-	}
-	return int64(newest-s.SampledAt) + 1
-}
-
-func at(column []int64, slot int) int64 {
+func at[N int64 | uint16](column []N, slot int) N {
 	if slot < len(column) {
 		return column[slot]
 	}

@@ -99,6 +99,7 @@ func (w *World) Sample(at state.Time) {
 			u.BySlot[slot] = state.Used{CPUMillis: w.rand.Int64N(4000), MemoryBytes: w.rand.Int64N(1<<22) << 10, SampledAt: at - state.Time(w.rand.IntN(20))}
 		}
 	}
+	u.Group(func(slot int) uint16 { return uint16(slot % 4) })
 	next, err := state.Apply(w.State, state.Delta{Epoch: w.State.Epoch, From: w.State.Seq, To: w.State.Seq + 1, Usage: u})
 	if err != nil {
 		panic(err)

@@ -812,11 +812,14 @@ type Usage struct {
 	MemoryKib []int64                `protobuf:"zigzag64,4,rep,packed,name=memory_kib,json=memoryKib,proto3" json:"memory_kib,omitempty"`
 	// newest is the newest sample's time in Unix seconds.
 	Newest int64 `protobuf:"varint,5,opt,name=newest,proto3" json:"newest,omitempty"`
-	// age is 0 where nothing is known, else one more than the seconds by which a
-	// sample is older than the newest.
-	Age []int64 `protobuf:"zigzag64,6,rep,packed,name=age,proto3" json:"age,omitempty"`
+	// group is the number of the group of slots that a slot is sampled with; 0 where
+	// nothing is known of it.
+	Group []int64 `protobuf:"zigzag64,6,rep,packed,name=group,proto3" json:"group,omitempty"`
 	// slots is how many slots there are.
-	Slots         uint32 `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
+	Slots uint32 `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
+	// group_age is by how many seconds the samples of group 1, 2, … are older than the
+	// newest.
+	GroupAge      []uint64 `protobuf:"varint,8,rep,packed,name=group_age,json=groupAge,proto3" json:"group_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -886,9 +889,9 @@ func (x *Usage) GetNewest() int64 {
 	return 0
 }
 
-func (x *Usage) GetAge() []int64 {
+func (x *Usage) GetGroup() []int64 {
 	if x != nil {
-		return x.Age
+		return x.Group
 	}
 	return nil
 }
@@ -898,6 +901,13 @@ func (x *Usage) GetSlots() uint32 {
 		return x.Slots
 	}
 	return 0
+}
+
+func (x *Usage) GetGroupAge() []uint64 {
+	if x != nil {
+		return x.GroupAge
+	}
+	return nil
 }
 
 type Status struct {
@@ -3597,7 +3607,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\x12.\n" +
 	"\aupserts\x18\x03 \x01(\v2\x14.rollcall.v1.ObjectsR\aupserts\x12+\n" +
-	"\aremoves\x18\x04 \x01(\v2\x11.rollcall.v1.KeysR\aremoves\"\xa7\x01\n" +
+	"\aremoves\x18\x04 \x01(\v2\x11.rollcall.v1.KeysR\aremoves\"\xc8\x01\n" +
 	"\x05Usage\x12\f\n" +
 	"\x01n\x18\x01 \x01(\x04R\x01n\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x1d\n" +
@@ -3605,9 +3615,10 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"cpu_millis\x18\x03 \x03(\x12R\tcpuMillis\x12\x1d\n" +
 	"\n" +
 	"memory_kib\x18\x04 \x03(\x12R\tmemoryKib\x12\x16\n" +
-	"\x06newest\x18\x05 \x01(\x03R\x06newest\x12\x10\n" +
-	"\x03age\x18\x06 \x03(\x12R\x03age\x12\x14\n" +
-	"\x05slots\x18\a \x01(\rR\x05slots\"|\n" +
+	"\x06newest\x18\x05 \x01(\x03R\x06newest\x12\x14\n" +
+	"\x05group\x18\x06 \x03(\x12R\x05group\x12\x14\n" +
+	"\x05slots\x18\a \x01(\rR\x05slots\x12\x1b\n" +
+	"\tgroup_age\x18\b \x03(\x04R\bgroupAge\"|\n" +
 	"\x06Status\x12.\n" +
 	"\asection\x18\x01 \x01(\x0e2\x14.rollcall.v1.SectionR\asection\x12\x10\n" +
 	"\x03age\x18\x02 \x01(\x04R\x03age\x12\x16\n" +
