@@ -127,6 +127,7 @@ type master struct {
 	hello    *wire.Hello
 	granted  *wire.Granted
 	in, out  wire.Seal
+	unread   [][]byte // the rest of the last frame
 	receiver *wire.Receiver
 }
 
@@ -161,6 +162,20 @@ func (m *master) say(msg wire.MasterMessage) {
 
 func (m *master) read() wire.AgentMessage {
 	m.t.Helper()
+	for len(m.unread) == 0 {
+		m.unread = m.readFrames()
+	}
+	frame := m.unread[0]
+	m.unread = m.unread[1:]
+	msg, err := wire.NewCodec().DecodeAgent(frame)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return msg
+}
+
+func (m *master) readFrames() [][]byte {
+	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
 	defer cancel()
 	_, frame, err := m.conn.Read(ctx)
@@ -170,11 +185,11 @@ func (m *master) read() wire.AgentMessage {
 	if frame, err = m.in.Open(frame); err != nil {
 		m.t.Fatal(err)
 	}
-	msg, err := wire.NewCodec().DecodeAgent(frame)
+	frames, err := wire.Split(frame)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return msg
+	return frames
 }
 
 // until takes in reports until one is as wanted.

@@ -80,5 +80,8 @@ func (c *Config) serverTLS() (*tls.Config, error) {
 		c.Log.Warn("serving with a certificate made in memory: a pin of it will not survive a restart; `rollcall-agent certgen DIR` writes a lasting one",
 			"pin", tlsfiles.Pin(config.Certificates[0].Leaf))
 	}
+	// A master never resumes, as it must see the certificate each time: tickets would
+	// be bytes for nobody.
+	config.SessionTicketsDisabled = true
 	return config, nil
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/agent/snapshot"
@@ -44,36 +45,58 @@ func newFlusher(p *peer, e *encodings, snapshotSent func(), began time.Time, bas
 // Bookmark, last.
 func (f *flusher) flush(ctx context.Context, v *snapshot.Version, now time.Time) (flight, error) {
 	ages, before := v.Ages(now), f.peer.written
-	if err := f.sendObjects(ctx, v); err != nil {
+	objects, err := f.sendObjects(ctx, v)
+	if err != nil {
 		return flight{}, err
 	}
-	if err := f.sendUsage(ctx, v.State.Usage); err != nil {
+	usage, err := f.usageFrames(v.State.Usage)
+	if err != nil {
 		return flight{}, err
 	}
-	if err := f.sendErrors(ctx, v.Errors(), ages); err != nil {
+	rest, err := f.encode(append(f.news(v.Errors(), ages), &wire.Bookmark{
+		Seq: v.State.Seq, Count: v.State.Count(), Hash: v.Hash, Ages: ages, Sent: now.Sub(f.began),
+	})...)
+	if err != nil {
 		return flight{}, err
 	}
 	f.seq, f.held = v.State.Seq, true
-	err := f.peer.send(ctx, &wire.Bookmark{
-		Seq: v.State.Seq, Count: v.State.Count(), Hash: v.Hash, Ages: ages, Sent: now.Sub(f.began),
-	})
+	err = f.sendTogether(ctx, slices.Concat(objects, usage, rest))
 	return flight{v.State.Seq, f.peer.written - before}, err
 }
 
-// sendObjects sends a delta where the master holds something that one can lead
-// from and if it fits a frame, else everything.
-func (f *flusher) sendObjects(ctx context.Context, v *snapshot.Version) error {
+// sendTogether sends frames as one where they are not too large for that.
+func (f *flusher) sendTogether(ctx context.Context, frames [][]byte) error {
+	if joined := wire.Join(frames); joined != nil {
+		return f.peer.write(ctx, joined)
+	}
+	return f.peer.writeAll(ctx, frames)
+}
+
+func (f *flusher) encode(messages ...wire.AgentMessage) (frames [][]byte, err error) {
+	for _, m := range messages {
+		frame, err := f.encodings.codec.EncodeAgent(m)
+		if err != nil {
+			return nil, &ended{wire.EndError, err.Error()}
+		}
+		frames = append(frames, frame)
+	}
+	return frames, nil
+}
+
+// sendObjects gives the frame of a delta where the master holds something that one can
+// lead from and if it fits a frame. Else it sends everything.
+func (f *flusher) sendObjects(ctx context.Context, v *snapshot.Version) ([][]byte, error) {
 	if f.held {
 		frames, ok, err := f.encodings.delta(v, f.seq)
 		switch {
 		case errors.Is(err, wire.ErrTooLarge), !ok:
 		case err != nil:
-			return &ended{wire.EndError, err.Error()}
+			return nil, &ended{wire.EndError, err.Error()}
 		default:
-			return f.peer.writeAll(ctx, frames)
+			return frames, nil
 		}
 	}
-	return f.sendSnapshot(ctx, v.State)
+	return nil, f.sendSnapshot(ctx, v.State)
 }
 
 // sendSnapshot sends everything; what the master knew of usage is void then.
@@ -92,29 +115,27 @@ func (f *flusher) sendSnapshot(ctx context.Context, s *state.State) error {
 	return nil
 }
 
-func (f *flusher) sendUsage(ctx context.Context, u *state.Usage) error {
+func (f *flusher) usageFrames(u *state.Usage) ([][]byte, error) {
 	if u == nil || u == f.usage {
-		return nil
+		return nil, nil
 	}
 	frames, err := f.encodings.usage(u, f.usage)
 	if err != nil {
-		return &ended{wire.EndError, err.Error()}
+		return nil, &ended{wire.EndError, err.Error()}
 	}
 	f.usage = u
-	return f.peer.writeAll(ctx, frames)
+	return frames, nil
 }
 
-// sendErrors sends each section's error that became another; the first time all of
-// them, as a master that resumes may hold any.
-func (f *flusher) sendErrors(ctx context.Context, errs [state.NumSections]state.SectionError, ages [state.NumSections]time.Duration) error {
+// news are the section errors that became others; the first time all of them, as a
+// master that resumes may hold any.
+func (f *flusher) news(errs [state.NumSections]state.SectionError, ages [state.NumSections]time.Duration) (news []wire.AgentMessage) {
 	for name, e := range errs {
 		if f.toldOnce && f.told[name] == e {
 			continue
 		}
-		if err := f.peer.send(ctx, &wire.Status{Section: state.SectionName(name), Age: ages[name], Error: e}); err != nil {
-			return err
-		}
+		news = append(news, &wire.Status{Section: state.SectionName(name), Age: ages[name], Error: e})
 	}
 	f.told, f.toldOnce = errs, true
-	return nil
+	return news
 }

@@ -106,6 +106,7 @@ type master struct {
 	conn     *websocket.Conn
 	codec    *wire.Codec
 	in, out  wire.Seal
+	unread   [][]byte // the rest of the last frame
 	hello    *wire.Hello
 	receiver *wire.Receiver
 	silent   bool // it acknowledges nothing
@@ -162,6 +163,11 @@ func (m *master) read() wire.AgentMessage {
 }
 
 func (m *master) tryRead() (wire.AgentMessage, error) {
+	if len(m.unread) > 0 {
+		frame := m.unread[0]
+		m.unread = m.unread[1:]
+		return m.codec.DecodeAgent(frame)
+	}
 	_, frame, err := m.conn.Read(context.Background())
 	if err != nil {
 		return nil, err
@@ -169,7 +175,10 @@ func (m *master) tryRead() (wire.AgentMessage, error) {
 	if frame, err = m.in.Open(frame); err != nil {
 		return nil, err
 	}
-	return m.codec.DecodeAgent(frame)
+	if m.unread, err = wire.Split(frame); err != nil {
+		return nil, err
+	}
+	return m.tryRead()
 }
 
 func (m *master) granted() *wire.Granted {

@@ -34,6 +34,9 @@
 // (RFC 8878) with its content size and without a dictionary, which holds the message.
 // It is not nested. A master's messages are never compressed.
 //
+// Several frames of an agent may come as one, as a Batch of them; the small messages of
+// a flush do. It means the same as if they had come one by one.
+//
 // On a connection each frame is followed, in the same websocket message, by a seal of
 // four bytes: the CRC-32C, little endian, of all frames that this side has sent on the
 // connection so far, this one's included, each behind its length in four bytes, little

@@ -24,18 +24,25 @@ func FuzzReceiver(f *testing.F) {
 		}
 		frames = append(frames, frame)
 	}
+	frames = append(frames, Join(frames))
 	for _, frame := range frames {
 		f.Add(frame, frames[len(frames)-1])
 	}
 	f.Fuzz(func(_ *testing.T, first, second []byte) {
 		r := NewReceiver(1, prev)
 		for _, frame := range [][]byte{first, second} {
-			m, err := codec.DecodeAgent(frame)
+			parts, err := Split(frame)
 			if err != nil {
 				return
 			}
-			if _, err := r.Take(m, now); err != nil {
-				return
+			for _, part := range parts {
+				m, err := codec.DecodeAgent(part)
+				if err != nil {
+					return
+				}
+				if _, err := r.Take(m, now); err != nil {
+					return
+				}
 			}
 		}
 	})

@@ -56,6 +56,10 @@ const (
 	// MaxSlots is how many slots an agent may give: a reading of so many nodes and
 	// containers still fits MaxMessage.
 	MaxSlots = 1 << 19
+	// maxBatch is how many frames are joined to one.
+	maxBatch = 16
+	// batchNumber is the number of AgentMessage.batch.
+	batchNumber = 11
 	// maxStrings is how many different strings a snapshot may have.
 	maxStrings = 8 << 20
 	// maxString is the longest string, in bytes.

@@ -29,6 +29,7 @@ type session struct {
 	forwarder *forwarder
 	conn      *websocket.Conn
 	in, out   wire.Seal // of the two directions
+	unread    [][]byte  // the rest of the last frame
 	codec     codec
 	ended     chan struct{}
 	closing   sync.Once
@@ -163,15 +164,23 @@ func (s *session) flushed(next *state.State) {
 	s.news = make(chan struct{})
 }
 
+// read is the next message. Several may have come as one.
 func (s *session) read(ctx context.Context) (wire.AgentMessage, error) {
-	_, message, err := s.conn.Read(ctx)
-	if err != nil {
-		return nil, err
+	for len(s.unread) == 0 {
+		_, message, err := s.conn.Read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		whole, err := s.in.Open(message)
+		if err != nil {
+			return nil, err
+		}
+		if s.unread, err = wire.Split(whole); err != nil {
+			return nil, err
+		}
 	}
-	frame, err := s.in.Open(message)
-	if err != nil {
-		return nil, err
-	}
+	frame := s.unread[0]
+	s.unread = s.unread[1:]
 	m, err := s.codec.DecodeAgent(frame)
 	switch m.(type) {
 	case *wire.Snapshot:

@@ -80,7 +80,7 @@ func (s *Sessions) talk(ctx context.Context, c call) reply {
 
 // converse is the talk up to the agent's answer.
 func (r *reply) converse(ctx context.Context, c call, holder string) *failure {
-	first := r.link.read(ctx)
+	first := r.link.only(ctx)
 	hello, ok := first.message.(*wire.Hello)
 	if !ok {
 		return noAnswer(ctx, first, "its Hello")
@@ -92,7 +92,7 @@ func (r *reply) converse(ctx context.Context, c call, holder string) *failure {
 	if err := r.link.write(c.report(hello, holder)); err != nil {
 		return failed(DialFailed, "dial %s: %w", c.cluster.Endpoint, err)
 	}
-	answer := r.link.read(ctx)
+	answer := r.link.only(ctx)
 	r.at = answer.at
 	switch m := answer.message.(type) {
 	case *wire.Granted:

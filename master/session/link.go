@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"strings"
 	"sync"
@@ -46,44 +47,83 @@ func newLink(conn *websocket.Conn, raw net.Conn, codec *wire.Codec) *link {
 	return &link{conn: conn, codec: codec, raw: raw, frames: make(chan frame), left: make(chan struct{})}
 }
 
-// read reads one frame.
-func (l *link) read(ctx context.Context) frame {
+// read reads one frame and opens it.
+func (l *link) read(ctx context.Context) (data []byte, err error) {
 	kind, data, err := l.conn.Read(ctx)
-	f := frame{at: time.Now(), size: len(data)}
 	switch {
 	case errors.Is(err, websocket.ErrMessageTooBig):
-		f.err = fmt.Errorf("%w: %w", wire.ErrResync, err)
+		return nil, fmt.Errorf("%w: %w", wire.ErrResync, err)
 	case err != nil:
-		f.err = err
+		return nil, err
 	case kind != websocket.MessageBinary:
-		f.err = fmt.Errorf("%w: a frame of text", wire.ErrResync)
-	default:
-		if data, f.err = l.in.Open(data); f.err == nil {
-			f.message, f.err = l.codec.DecodeAgent(data)
+		return nil, fmt.Errorf("%w: a frame of text", wire.ErrResync)
+	}
+	return l.in.Open(data)
+}
+
+// only reads a frame with one message, as all are that open a session.
+func (l *link) only(ctx context.Context) (first frame) {
+	n := 0
+	for f := range l.messages(l.read(ctx)) {
+		if n++; n > 1 {
+			return frame{at: f.at, err: fmt.Errorf("%w: several messages where one opens a session", wire.ErrResync)}
 		}
-		if f.err != nil {
-			f.err = fmt.Errorf("%w: %w", wire.ErrResync, f.err)
+		first = f
+	}
+	return first
+}
+
+// messages yields what is in a frame that was read, each decoded when the one before
+// was taken; or why nothing more is.
+func (l *link) messages(data []byte, err error) iter.Seq[frame] {
+	return func(yield func(frame) bool) {
+		at := time.Now()
+		var parts [][]byte
+		if err == nil {
+			if parts, err = wire.Split(data); err != nil {
+				err = fmt.Errorf("%w: %w", wire.ErrResync, err)
+			}
+		}
+		if err != nil {
+			yield(frame{at: at, err: err})
+			return
+		}
+		for _, part := range parts {
+			f := frame{at: at, size: len(part)}
+			if f.message, f.err = l.codec.DecodeAgent(part); f.err != nil {
+				f.err = fmt.Errorf("%w: %w", wire.ErrResync, f.err)
+			}
+			if !yield(f) || f.err != nil {
+				return
+			}
 		}
 	}
-	return f
 }
 
 // run reads until the connection breaks. When nobody takes frames any more they are
 // thrown away, so that the good-byes can come through.
 func (l *link) run() {
 	for taken := true; ; {
-		f := l.read(context.Background())
+		data, err := l.read(context.Background())
 		if taken {
-			select {
-			case l.frames <- f:
-			case <-l.left:
-				taken = false
-			}
+			taken = l.deliver(data, err)
 		}
-		if f.message == nil && !isResync(f.err) || errors.Is(f.err, websocket.ErrMessageTooBig) {
+		if err != nil && !isResync(err) || errors.Is(err, websocket.ErrMessageTooBig) {
 			return
 		}
 	}
+}
+
+// deliver hands on what was read; it says no when nobody takes it any more.
+func (l *link) deliver(data []byte, err error) bool {
+	for f := range l.messages(data, err) {
+		select {
+		case l.frames <- f:
+		case <-l.left:
+			return false
+		}
+	}
+	return true
 }
 
 // write sends one message.

@@ -161,6 +161,7 @@ type AgentMessage struct {
 	//	*AgentMessage_Summary
 	//	*AgentMessage_End
 	//	*AgentMessage_Unsupported
+	//	*AgentMessage_Batch
 	//	*AgentMessage_Zstd
 	Message       isAgentMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
@@ -294,6 +295,15 @@ func (x *AgentMessage) GetUnsupported() *Unsupported {
 	return nil
 }
 
+func (x *AgentMessage) GetBatch() *Batch {
+	if x != nil {
+		if x, ok := x.Message.(*AgentMessage_Batch); ok {
+			return x.Batch
+		}
+	}
+	return nil
+}
+
 func (x *AgentMessage) GetZstd() []byte {
 	if x != nil {
 		if x, ok := x.Message.(*AgentMessage_Zstd); ok {
@@ -347,6 +357,11 @@ type AgentMessage_Unsupported struct {
 	Unsupported *Unsupported `protobuf:"bytes,10,opt,name=unsupported,proto3,oneof"`
 }
 
+type AgentMessage_Batch struct {
+	// batch is several frames in one. They are not batches themselves.
+	Batch *Batch `protobuf:"bytes,11,opt,name=batch,proto3,oneof"`
+}
+
 type AgentMessage_Zstd struct {
 	// zstd is another AgentMessage, compressed: one frame of Zstandard.
 	Zstd []byte `protobuf:"bytes,15,opt,name=zstd,proto3,oneof"`
@@ -371,6 +386,8 @@ func (*AgentMessage_Summary) isAgentMessage_Message() {}
 func (*AgentMessage_End) isAgentMessage_Message() {}
 
 func (*AgentMessage_Unsupported) isAgentMessage_Message() {}
+
+func (*AgentMessage_Batch) isAgentMessage_Message() {}
 
 func (*AgentMessage_Zstd) isAgentMessage_Message() {}
 
@@ -489,6 +506,51 @@ func (*MasterMessage_Renew) isMasterMessage_Message() {}
 
 func (*MasterMessage_Stop) isMasterMessage_Message() {}
 
+// Batch is frames that belong together, in their order.
+type Batch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Frames        [][]byte               `protobuf:"bytes,1,rep,name=frames,proto3" json:"frames,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_wirepb_wire_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Batch) GetFrames() [][]byte {
+	if x != nil {
+		return x.Frames
+	}
+	return nil
+}
+
 type Hello struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	ProtocolMin       uint32                 `protobuf:"varint,1,opt,name=protocol_min,json=protocolMin,proto3" json:"protocol_min,omitempty"`
@@ -505,7 +567,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_wirepb_wire_proto_msgTypes[2]
+	mi := &file_wirepb_wire_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +579,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[2]
+	mi := &file_wirepb_wire_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +592,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{2}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Hello) GetProtocolMin() uint32 {
@@ -601,7 +663,7 @@ type Granted struct {
 
 func (x *Granted) Reset() {
 	*x = Granted{}
-	mi := &file_wirepb_wire_proto_msgTypes[3]
+	mi := &file_wirepb_wire_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +675,7 @@ func (x *Granted) String() string {
 func (*Granted) ProtoMessage() {}
 
 func (x *Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[3]
+	mi := &file_wirepb_wire_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,7 +688,7 @@ func (x *Granted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Granted.ProtoReflect.Descriptor instead.
 func (*Granted) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{3}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Granted) GetSession() string {
@@ -671,7 +733,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_wirepb_wire_proto_msgTypes[4]
+	mi := &file_wirepb_wire_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +745,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[4]
+	mi := &file_wirepb_wire_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +758,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{4}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Snapshot) GetId() uint64 {
@@ -746,7 +808,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_wirepb_wire_proto_msgTypes[5]
+	mi := &file_wirepb_wire_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +820,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[5]
+	mi := &file_wirepb_wire_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +833,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{5}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Delta) GetFrom() uint64 {
@@ -826,7 +888,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_wirepb_wire_proto_msgTypes[6]
+	mi := &file_wirepb_wire_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -838,7 +900,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[6]
+	mi := &file_wirepb_wire_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -851,7 +913,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{6}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Usage) GetN() uint64 {
@@ -923,7 +985,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_wirepb_wire_proto_msgTypes[7]
+	mi := &file_wirepb_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +997,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[7]
+	mi := &file_wirepb_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1010,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{7}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Status) GetSection() Section {
@@ -995,7 +1057,7 @@ type Bookmark struct {
 
 func (x *Bookmark) Reset() {
 	*x = Bookmark{}
-	mi := &file_wirepb_wire_proto_msgTypes[8]
+	mi := &file_wirepb_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1069,7 @@ func (x *Bookmark) String() string {
 func (*Bookmark) ProtoMessage() {}
 
 func (x *Bookmark) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[8]
+	mi := &file_wirepb_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1082,7 @@ func (x *Bookmark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bookmark.ProtoReflect.Descriptor instead.
 func (*Bookmark) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{8}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Bookmark) GetSeq() uint64 {
@@ -1068,7 +1130,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_wirepb_wire_proto_msgTypes[9]
+	mi := &file_wirepb_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1142,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[9]
+	mi := &file_wirepb_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1155,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{9}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *End) GetReason() EndReason {
@@ -1121,7 +1183,7 @@ type Unsupported struct {
 
 func (x *Unsupported) Reset() {
 	*x = Unsupported{}
-	mi := &file_wirepb_wire_proto_msgTypes[10]
+	mi := &file_wirepb_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1195,7 @@ func (x *Unsupported) String() string {
 func (*Unsupported) ProtoMessage() {}
 
 func (x *Unsupported) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[10]
+	mi := &file_wirepb_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1208,7 @@ func (x *Unsupported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsupported.ProtoReflect.Descriptor instead.
 func (*Unsupported) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{10}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Unsupported) GetProtocolMin() uint32 {
@@ -1186,7 +1248,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_wirepb_wire_proto_msgTypes[11]
+	mi := &file_wirepb_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1260,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[11]
+	mi := &file_wirepb_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1273,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{11}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Report) GetSession() string {
@@ -1275,7 +1337,7 @@ type Base struct {
 
 func (x *Base) Reset() {
 	*x = Base{}
-	mi := &file_wirepb_wire_proto_msgTypes[12]
+	mi := &file_wirepb_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1349,7 @@ func (x *Base) String() string {
 func (*Base) ProtoMessage() {}
 
 func (x *Base) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[12]
+	mi := &file_wirepb_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1362,7 @@ func (x *Base) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Base.ProtoReflect.Descriptor instead.
 func (*Base) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{12}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Base) GetEpoch() uint64 {
@@ -1333,7 +1395,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_wirepb_wire_proto_msgTypes[13]
+	mi := &file_wirepb_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1407,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[13]
+	mi := &file_wirepb_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1420,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{13}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Ack) GetSeq() uint64 {
@@ -1378,7 +1440,7 @@ type Renew struct {
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wirepb_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1452,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wirepb_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1465,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{14}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Renew) GetRenewal() uint32 {
@@ -1429,7 +1491,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wirepb_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1503,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wirepb_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1516,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{15}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Stop) GetMessage() string {
@@ -1501,7 +1563,7 @@ type Objects struct {
 
 func (x *Objects) Reset() {
 	*x = Objects{}
-	mi := &file_wirepb_wire_proto_msgTypes[16]
+	mi := &file_wirepb_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1575,7 @@ func (x *Objects) String() string {
 func (*Objects) ProtoMessage() {}
 
 func (x *Objects) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[16]
+	mi := &file_wirepb_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1588,7 @@ func (x *Objects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Objects.ProtoReflect.Descriptor instead.
 func (*Objects) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{16}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Objects) GetStrings() []string {
@@ -1615,7 +1677,7 @@ type Resources struct {
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_wirepb_wire_proto_msgTypes[17]
+	mi := &file_wirepb_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1689,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[17]
+	mi := &file_wirepb_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1702,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{17}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Resources) GetCpuMillis() []int64 {
@@ -1733,7 +1795,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_wirepb_wire_proto_msgTypes[18]
+	mi := &file_wirepb_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1807,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[18]
+	mi := &file_wirepb_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1820,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{18}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Nodes) GetBack() []int64 {
@@ -1991,7 +2053,7 @@ type NodeLoads struct {
 
 func (x *NodeLoads) Reset() {
 	*x = NodeLoads{}
-	mi := &file_wirepb_wire_proto_msgTypes[19]
+	mi := &file_wirepb_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2065,7 @@ func (x *NodeLoads) String() string {
 func (*NodeLoads) ProtoMessage() {}
 
 func (x *NodeLoads) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[19]
+	mi := &file_wirepb_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2078,7 @@ func (x *NodeLoads) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeLoads.ProtoReflect.Descriptor instead.
 func (*NodeLoads) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{19}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NodeLoads) GetBack() []int64 {
@@ -2084,7 +2146,7 @@ type Pods struct {
 
 func (x *Pods) Reset() {
 	*x = Pods{}
-	mi := &file_wirepb_wire_proto_msgTypes[20]
+	mi := &file_wirepb_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2096,7 +2158,7 @@ func (x *Pods) String() string {
 func (*Pods) ProtoMessage() {}
 
 func (x *Pods) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[20]
+	mi := &file_wirepb_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2109,7 +2171,7 @@ func (x *Pods) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pods.ProtoReflect.Descriptor instead.
 func (*Pods) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{20}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Pods) GetBack() []int64 {
@@ -2299,7 +2361,7 @@ type Containers struct {
 
 func (x *Containers) Reset() {
 	*x = Containers{}
-	mi := &file_wirepb_wire_proto_msgTypes[21]
+	mi := &file_wirepb_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2373,7 @@ func (x *Containers) String() string {
 func (*Containers) ProtoMessage() {}
 
 func (x *Containers) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[21]
+	mi := &file_wirepb_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2386,7 @@ func (x *Containers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Containers.ProtoReflect.Descriptor instead.
 func (*Containers) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{21}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Containers) GetBack() []int64 {
@@ -2519,7 +2581,7 @@ type Ports struct {
 
 func (x *Ports) Reset() {
 	*x = Ports{}
-	mi := &file_wirepb_wire_proto_msgTypes[22]
+	mi := &file_wirepb_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +2593,7 @@ func (x *Ports) String() string {
 func (*Ports) ProtoMessage() {}
 
 func (x *Ports) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[22]
+	mi := &file_wirepb_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +2606,7 @@ func (x *Ports) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ports.ProtoReflect.Descriptor instead.
 func (*Ports) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{22}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Ports) GetBack() []int64 {
@@ -2668,7 +2730,7 @@ type Targets struct {
 
 func (x *Targets) Reset() {
 	*x = Targets{}
-	mi := &file_wirepb_wire_proto_msgTypes[23]
+	mi := &file_wirepb_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2680,7 +2742,7 @@ func (x *Targets) String() string {
 func (*Targets) ProtoMessage() {}
 
 func (x *Targets) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[23]
+	mi := &file_wirepb_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2693,7 +2755,7 @@ func (x *Targets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Targets.ProtoReflect.Descriptor instead.
 func (*Targets) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{23}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Targets) GetBack() []int64 {
@@ -2820,7 +2882,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_wirepb_wire_proto_msgTypes[24]
+	mi := &file_wirepb_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2894,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[24]
+	mi := &file_wirepb_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +2907,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{24}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Keys) GetKind() []int64 {
@@ -2937,7 +2999,7 @@ type Summary struct {
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_wirepb_wire_proto_msgTypes[25]
+	mi := &file_wirepb_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2949,7 +3011,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[25]
+	mi := &file_wirepb_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2962,7 +3024,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Summary) GetNodes() *NodeCounts {
@@ -3095,7 +3157,7 @@ type NodeCounts struct {
 
 func (x *NodeCounts) Reset() {
 	*x = NodeCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[26]
+	mi := &file_wirepb_wire_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +3169,7 @@ func (x *NodeCounts) String() string {
 func (*NodeCounts) ProtoMessage() {}
 
 func (x *NodeCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[26]
+	mi := &file_wirepb_wire_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +3182,7 @@ func (x *NodeCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeCounts.ProtoReflect.Descriptor instead.
 func (*NodeCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *NodeCounts) GetTotal() uint64 {
@@ -3159,7 +3221,7 @@ type PodCounts struct {
 
 func (x *PodCounts) Reset() {
 	*x = PodCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[27]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3171,7 +3233,7 @@ func (x *PodCounts) String() string {
 func (*PodCounts) ProtoMessage() {}
 
 func (x *PodCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[27]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3184,7 +3246,7 @@ func (x *PodCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodCounts.ProtoReflect.Descriptor instead.
 func (*PodCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PodCounts) GetTotal() uint64 {
@@ -3252,7 +3314,7 @@ type ContainerCounts struct {
 
 func (x *ContainerCounts) Reset() {
 	*x = ContainerCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[28]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3264,7 +3326,7 @@ func (x *ContainerCounts) String() string {
 func (*ContainerCounts) ProtoMessage() {}
 
 func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[28]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3277,7 +3339,7 @@ func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerCounts.ProtoReflect.Descriptor instead.
 func (*ContainerCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ContainerCounts) GetTotal() uint64 {
@@ -3349,7 +3411,7 @@ type SummedResources struct {
 
 func (x *SummedResources) Reset() {
 	*x = SummedResources{}
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wirepb_wire_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3361,7 +3423,7 @@ func (x *SummedResources) String() string {
 func (*SummedResources) ProtoMessage() {}
 
 func (x *SummedResources) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wirepb_wire_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3374,7 +3436,7 @@ func (x *SummedResources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummedResources.ProtoReflect.Descriptor instead.
 func (*SummedResources) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SummedResources) GetCpuMillis() int64 {
@@ -3424,7 +3486,7 @@ type UsedSum struct {
 
 func (x *UsedSum) Reset() {
 	*x = UsedSum{}
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+	mi := &file_wirepb_wire_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3436,7 +3498,7 @@ func (x *UsedSum) String() string {
 func (*UsedSum) ProtoMessage() {}
 
 func (x *UsedSum) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+	mi := &file_wirepb_wire_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3449,7 +3511,7 @@ func (x *UsedSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsedSum.ProtoReflect.Descriptor instead.
 func (*UsedSum) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UsedSum) GetCpuMillis() int64 {
@@ -3493,7 +3555,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+	mi := &file_wirepb_wire_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3505,7 +3567,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+	mi := &file_wirepb_wire_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3518,7 +3580,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Problem) GetKind() string {
@@ -3560,7 +3622,7 @@ var File_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x11wirepb/wire.proto\x12\vrollcall.v1\"\x94\x04\n" +
+	"\x11wirepb/wire.proto\x12\vrollcall.v1\"\xc0\x04\n" +
 	"\fAgentMessage\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.rollcall.v1.HelloH\x00R\x05hello\x120\n" +
 	"\agranted\x18\x02 \x01(\v2\x14.rollcall.v1.GrantedH\x00R\agranted\x123\n" +
@@ -3572,7 +3634,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\asummary\x18\b \x01(\v2\x14.rollcall.v1.SummaryH\x00R\asummary\x12$\n" +
 	"\x03end\x18\t \x01(\v2\x10.rollcall.v1.EndH\x00R\x03end\x12<\n" +
 	"\vunsupported\x18\n" +
-	" \x01(\v2\x18.rollcall.v1.UnsupportedH\x00R\vunsupported\x12\x14\n" +
+	" \x01(\v2\x18.rollcall.v1.UnsupportedH\x00R\vunsupported\x12*\n" +
+	"\x05batch\x18\v \x01(\v2\x12.rollcall.v1.BatchH\x00R\x05batch\x12\x14\n" +
 	"\x04zstd\x18\x0f \x01(\fH\x00R\x04zstdB\t\n" +
 	"\amessage\"\xc4\x01\n" +
 	"\rMasterMessage\x12-\n" +
@@ -3580,7 +3643,9 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x03ack\x18\x02 \x01(\v2\x10.rollcall.v1.AckH\x00R\x03ack\x12*\n" +
 	"\x05renew\x18\x03 \x01(\v2\x12.rollcall.v1.RenewH\x00R\x05renew\x12'\n" +
 	"\x04stop\x18\x04 \x01(\v2\x11.rollcall.v1.StopH\x00R\x04stopB\t\n" +
-	"\amessage\"\x8d\x02\n" +
+	"\amessage\"\x1f\n" +
+	"\x05Batch\x12\x16\n" +
+	"\x06frames\x18\x01 \x03(\fR\x06frames\"\x8d\x02\n" +
 	"\x05Hello\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12#\n" +
@@ -3925,89 +3990,91 @@ func file_wirepb_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wirepb_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_wirepb_wire_proto_goTypes = []any{
 	(Section)(0),            // 0: rollcall.v1.Section
 	(EndReason)(0),          // 1: rollcall.v1.EndReason
 	(*AgentMessage)(nil),    // 2: rollcall.v1.AgentMessage
 	(*MasterMessage)(nil),   // 3: rollcall.v1.MasterMessage
-	(*Hello)(nil),           // 4: rollcall.v1.Hello
-	(*Granted)(nil),         // 5: rollcall.v1.Granted
-	(*Snapshot)(nil),        // 6: rollcall.v1.Snapshot
-	(*Delta)(nil),           // 7: rollcall.v1.Delta
-	(*Usage)(nil),           // 8: rollcall.v1.Usage
-	(*Status)(nil),          // 9: rollcall.v1.Status
-	(*Bookmark)(nil),        // 10: rollcall.v1.Bookmark
-	(*End)(nil),             // 11: rollcall.v1.End
-	(*Unsupported)(nil),     // 12: rollcall.v1.Unsupported
-	(*Report)(nil),          // 13: rollcall.v1.Report
-	(*Base)(nil),            // 14: rollcall.v1.Base
-	(*Ack)(nil),             // 15: rollcall.v1.Ack
-	(*Renew)(nil),           // 16: rollcall.v1.Renew
-	(*Stop)(nil),            // 17: rollcall.v1.Stop
-	(*Objects)(nil),         // 18: rollcall.v1.Objects
-	(*Resources)(nil),       // 19: rollcall.v1.Resources
-	(*Nodes)(nil),           // 20: rollcall.v1.Nodes
-	(*NodeLoads)(nil),       // 21: rollcall.v1.NodeLoads
-	(*Pods)(nil),            // 22: rollcall.v1.Pods
-	(*Containers)(nil),      // 23: rollcall.v1.Containers
-	(*Ports)(nil),           // 24: rollcall.v1.Ports
-	(*Targets)(nil),         // 25: rollcall.v1.Targets
-	(*Keys)(nil),            // 26: rollcall.v1.Keys
-	(*Summary)(nil),         // 27: rollcall.v1.Summary
-	(*NodeCounts)(nil),      // 28: rollcall.v1.NodeCounts
-	(*PodCounts)(nil),       // 29: rollcall.v1.PodCounts
-	(*ContainerCounts)(nil), // 30: rollcall.v1.ContainerCounts
-	(*SummedResources)(nil), // 31: rollcall.v1.SummedResources
-	(*UsedSum)(nil),         // 32: rollcall.v1.UsedSum
-	(*Problem)(nil),         // 33: rollcall.v1.Problem
-	nil,                     // 34: rollcall.v1.SummedResources.ExtendedEntry
+	(*Batch)(nil),           // 4: rollcall.v1.Batch
+	(*Hello)(nil),           // 5: rollcall.v1.Hello
+	(*Granted)(nil),         // 6: rollcall.v1.Granted
+	(*Snapshot)(nil),        // 7: rollcall.v1.Snapshot
+	(*Delta)(nil),           // 8: rollcall.v1.Delta
+	(*Usage)(nil),           // 9: rollcall.v1.Usage
+	(*Status)(nil),          // 10: rollcall.v1.Status
+	(*Bookmark)(nil),        // 11: rollcall.v1.Bookmark
+	(*End)(nil),             // 12: rollcall.v1.End
+	(*Unsupported)(nil),     // 13: rollcall.v1.Unsupported
+	(*Report)(nil),          // 14: rollcall.v1.Report
+	(*Base)(nil),            // 15: rollcall.v1.Base
+	(*Ack)(nil),             // 16: rollcall.v1.Ack
+	(*Renew)(nil),           // 17: rollcall.v1.Renew
+	(*Stop)(nil),            // 18: rollcall.v1.Stop
+	(*Objects)(nil),         // 19: rollcall.v1.Objects
+	(*Resources)(nil),       // 20: rollcall.v1.Resources
+	(*Nodes)(nil),           // 21: rollcall.v1.Nodes
+	(*NodeLoads)(nil),       // 22: rollcall.v1.NodeLoads
+	(*Pods)(nil),            // 23: rollcall.v1.Pods
+	(*Containers)(nil),      // 24: rollcall.v1.Containers
+	(*Ports)(nil),           // 25: rollcall.v1.Ports
+	(*Targets)(nil),         // 26: rollcall.v1.Targets
+	(*Keys)(nil),            // 27: rollcall.v1.Keys
+	(*Summary)(nil),         // 28: rollcall.v1.Summary
+	(*NodeCounts)(nil),      // 29: rollcall.v1.NodeCounts
+	(*PodCounts)(nil),       // 30: rollcall.v1.PodCounts
+	(*ContainerCounts)(nil), // 31: rollcall.v1.ContainerCounts
+	(*SummedResources)(nil), // 32: rollcall.v1.SummedResources
+	(*UsedSum)(nil),         // 33: rollcall.v1.UsedSum
+	(*Problem)(nil),         // 34: rollcall.v1.Problem
+	nil,                     // 35: rollcall.v1.SummedResources.ExtendedEntry
 }
 var file_wirepb_wire_proto_depIdxs = []int32{
-	4,  // 0: rollcall.v1.AgentMessage.hello:type_name -> rollcall.v1.Hello
-	5,  // 1: rollcall.v1.AgentMessage.granted:type_name -> rollcall.v1.Granted
-	6,  // 2: rollcall.v1.AgentMessage.snapshot:type_name -> rollcall.v1.Snapshot
-	7,  // 3: rollcall.v1.AgentMessage.delta:type_name -> rollcall.v1.Delta
-	8,  // 4: rollcall.v1.AgentMessage.usage:type_name -> rollcall.v1.Usage
-	9,  // 5: rollcall.v1.AgentMessage.status:type_name -> rollcall.v1.Status
-	10, // 6: rollcall.v1.AgentMessage.bookmark:type_name -> rollcall.v1.Bookmark
-	27, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
-	11, // 8: rollcall.v1.AgentMessage.end:type_name -> rollcall.v1.End
-	12, // 9: rollcall.v1.AgentMessage.unsupported:type_name -> rollcall.v1.Unsupported
-	13, // 10: rollcall.v1.MasterMessage.report:type_name -> rollcall.v1.Report
-	15, // 11: rollcall.v1.MasterMessage.ack:type_name -> rollcall.v1.Ack
-	16, // 12: rollcall.v1.MasterMessage.renew:type_name -> rollcall.v1.Renew
-	17, // 13: rollcall.v1.MasterMessage.stop:type_name -> rollcall.v1.Stop
-	18, // 14: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
-	18, // 15: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
-	26, // 16: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
-	0,  // 17: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
-	1,  // 18: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
-	14, // 19: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
-	19, // 20: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
-	20, // 21: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
-	21, // 22: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
-	22, // 23: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
-	23, // 24: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
-	24, // 25: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
-	25, // 26: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
-	25, // 27: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
-	28, // 28: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
-	29, // 29: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
-	30, // 30: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
-	31, // 31: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
-	31, // 32: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
-	31, // 33: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
-	31, // 34: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
-	32, // 35: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
-	33, // 36: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
-	9,  // 37: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
-	34, // 38: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	5,  // 0: rollcall.v1.AgentMessage.hello:type_name -> rollcall.v1.Hello
+	6,  // 1: rollcall.v1.AgentMessage.granted:type_name -> rollcall.v1.Granted
+	7,  // 2: rollcall.v1.AgentMessage.snapshot:type_name -> rollcall.v1.Snapshot
+	8,  // 3: rollcall.v1.AgentMessage.delta:type_name -> rollcall.v1.Delta
+	9,  // 4: rollcall.v1.AgentMessage.usage:type_name -> rollcall.v1.Usage
+	10, // 5: rollcall.v1.AgentMessage.status:type_name -> rollcall.v1.Status
+	11, // 6: rollcall.v1.AgentMessage.bookmark:type_name -> rollcall.v1.Bookmark
+	28, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
+	12, // 8: rollcall.v1.AgentMessage.end:type_name -> rollcall.v1.End
+	13, // 9: rollcall.v1.AgentMessage.unsupported:type_name -> rollcall.v1.Unsupported
+	4,  // 10: rollcall.v1.AgentMessage.batch:type_name -> rollcall.v1.Batch
+	14, // 11: rollcall.v1.MasterMessage.report:type_name -> rollcall.v1.Report
+	16, // 12: rollcall.v1.MasterMessage.ack:type_name -> rollcall.v1.Ack
+	17, // 13: rollcall.v1.MasterMessage.renew:type_name -> rollcall.v1.Renew
+	18, // 14: rollcall.v1.MasterMessage.stop:type_name -> rollcall.v1.Stop
+	19, // 15: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
+	19, // 16: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
+	27, // 17: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
+	0,  // 18: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
+	1,  // 19: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
+	15, // 20: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
+	20, // 21: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
+	21, // 22: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
+	22, // 23: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
+	23, // 24: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
+	24, // 25: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
+	25, // 26: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
+	26, // 27: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
+	26, // 28: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
+	29, // 29: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
+	30, // 30: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
+	31, // 31: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
+	32, // 32: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
+	32, // 33: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
+	32, // 34: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
+	32, // 35: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
+	33, // 36: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
+	34, // 37: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
+	10, // 38: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
+	35, // 39: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_wirepb_wire_proto_init() }
@@ -4026,6 +4093,7 @@ func file_wirepb_wire_proto_init() {
 		(*AgentMessage_Summary)(nil),
 		(*AgentMessage_End)(nil),
 		(*AgentMessage_Unsupported)(nil),
+		(*AgentMessage_Batch)(nil),
 		(*AgentMessage_Zstd)(nil),
 	}
 	file_wirepb_wire_proto_msgTypes[1].OneofWrappers = []any{
@@ -4040,7 +4108,7 @@ func file_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wirepb_wire_proto_rawDesc), len(file_wirepb_wire_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

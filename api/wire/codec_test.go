@@ -1,0 +1,126 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"google.golang.org/protobuf/proto"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+func TestSmallMessagesAreNotCompressed(t *testing.T) {
+	frame, err := codec.EncodeAgent(&End{Message: strings.Repeat("a", 200)})
+	if err != nil || !bytes.Contains(frame, []byte("aaaa")) {
+		t.Errorf("a message of 200 bytes became %d, %v", len(frame), err)
+	}
+	frame, err = codec.EncodeAgent(&End{Message: strings.Repeat("a", 900)})
+	if err != nil || len(frame) > 100 {
+		t.Errorf("a message of 900 equal bytes became %d, %v", len(frame), err)
+	}
+}
+
+// compressed is a frame that holds a message of any size.
+func compressed(t *testing.T, message []byte) []byte {
+	t.Helper()
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Zstd{Zstd: encoder.EncodeAll(message, nil)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frame
+}
+
+func TestFrameThatGrowsTooLargeIsRefusedBeforeItDoes(t *testing.T) {
+	bomb := compressed(t, make([]byte, 256<<20))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := codec.DecodeAgent(bomb)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, zstd.ErrDecoderSizeExceeded) && !errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		t.Errorf("got %v, want that it is too large", err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 4*MaxMessage {
+		t.Errorf("it took %d bytes", took)
+	}
+}
+
+func TestFrameWithinAFrameIsNoMessage(t *testing.T) {
+	inner := compressed(t, bytes.Repeat([]byte{0}, 10))
+	if m, err := codec.DecodeAgent(compressed(t, inner)); err == nil {
+		t.Errorf("it was taken as a %T", m)
+	}
+}
+
+func TestClaimsTakeNoMemory(t *testing.T) {
+	delta := func(o *wirepb.Objects) *wirepb.AgentMessage {
+		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: &wirepb.Delta{To: 1, Upserts: o}}}
+	}
+	for name, m := range map[string]*wirepb.AgentMessage{
+		"objects":     delta(&wirepb.Objects{Pods: &wirepb.Pods{Back: make([]int64, maxMessageObjects+1)}}),
+		"removes":     {Message: &wirepb.AgentMessage_Delta{Delta: &wirepb.Delta{To: 1, Removes: &wirepb.Keys{Kind: make([]int64, maxMessageObjects+1)}}}},
+		"a list":      delta(&wirepb.Objects{Pods: &wirepb.Pods{Back: []int64{0}, PodIps: []int64{1 << 40}}}),
+		"two for one": delta(&wirepb.Objects{Containers: &wirepb.Containers{Back: []int64{0}, Last: []int64{2}, LastReason: []int64{0, 0}}}),
+		"own targets": delta(&wirepb.Objects{Ports: &wirepb.Ports{Back: []int64{0}, OwnTarget: []int64{1}}}),
+		"a string":    delta(&wirepb.Objects{Pods: &wirepb.Pods{Back: []int64{0}, Name: []int64{1}}}),
+		"an address":  delta(&wirepb.Objects{Ports: &wirepb.Ports{Back: []int64{0}, Address: []int64{1<<40 | 1}}}),
+		"a slot":      delta(&wirepb.Objects{Nodes: &wirepb.Nodes{Back: []int64{0}, Slot: []int64{MaxSlots}}}),
+	} {
+		frame, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := codec.DecodeAgent(frame); err == nil {
+			t.Errorf("%s: taken as %+v", name, m)
+		}
+	}
+	u := &Usage{N: 2, columns: &wirepb.Usage{N: 2, Slots: MaxSlots}}
+	if next, err := u.after(&state.Usage{N: 1, BySlot: make([]state.Used, 3)}); err != nil || len(next.BySlot) != 0 {
+		t.Errorf("a claim of %d slots gave %d, %v", MaxSlots, len(next.BySlot), err)
+	}
+}
+
+func TestJoinedFramesSplitAgain(t *testing.T) {
+	frames := [][]byte{[]byte("one"), []byte("two"), bytes.Repeat([]byte("three"), 1000)}
+	joined := Join(frames)
+	back, err := Split(joined)
+	if err != nil || !slices.EqualFunc(back, frames, bytes.Equal) {
+		t.Errorf("%d frames came back, %v", len(back), err)
+	}
+	if m, err := codec.DecodeAgent(joined); err == nil {
+		t.Errorf("a batch was decoded as a %T", m)
+	}
+	alone, err := codec.EncodeAgent(&Granted{Session: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same := Join([][]byte{alone}); !bytes.Equal(same, alone) {
+		t.Error("one frame became another")
+	}
+	if back, err := Split(alone); err != nil || len(back) != 1 || !bytes.Equal(back[0], alone) {
+		t.Errorf("one frame was split into %d, %v", len(back), err)
+	}
+}
+
+func TestTooManyOrTooLargeFramesStayApart(t *testing.T) {
+	if Join(make([][]byte, maxBatch+1)) != nil || Join([][]byte{make([]byte, MaxMessage), nil}) != nil {
+		t.Error("joined all the same")
+	}
+	many, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Batch{Batch: &wirepb.Batch{Frames: make([][]byte, maxBatch+1)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range [][]byte{many, {batchNumber<<3 | 2}, {batchNumber<<3 | 2, 0}} {
+		if frames, err := Split(bad); err == nil {
+			t.Errorf("split into %d", len(frames))
+		}
+	}
+}

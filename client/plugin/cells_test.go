@@ -1,0 +1,138 @@
+package plugin
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/client"
+)
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestNodeStatusReadsAsKubectls(t *testing.T) {
+	for want, n := range map[string]state.Node{
+		"Ready":                       {Ready: state.True, Schedulable: true},
+		"NotReady,SchedulingDisabled": {Ready: state.False, Problems: []state.NodeProblem{{Type: "Ready"}}},
+		"Unknown,MemoryPressure":      {Schedulable: true, Problems: []state.NodeProblem{{Type: "MemoryPressure"}}},
+		"Ready,DiskPressure,PIDPressure,KernelHang": {Ready: state.True, Schedulable: true, Problems: []state.NodeProblem{{Type: "DiskPressure"}, {Type: "PIDPressure"}, {Type: "KernelHang"}}},
+	} {
+		if got := nodeStatus(&state.NodeView{Node: &n}); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestSharesOfANodeAreRoundedAsEverywhere(t *testing.T) {
+	n := state.NodeView{
+		Node:     &state.Node{Allocatable: state.Resources{CPUMillis: 1000, MemoryBytes: 1000}},
+		NodeLoad: &state.NodeLoad{Requested: state.Resources{CPUMillis: 999, MemoryBytes: 10}},
+		Used:     &state.Used{CPUMillis: 509, MemoryBytes: 1},
+	}
+	if got := nodeDisplay(&n); got.CPURequested != "99%" || got.MemoryRequested != "1%" || got.CPUUsed != "50%" || got.MemoryUsed != "0%" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestContainerStateTellsWhy(t *testing.T) {
+	three, zero := int32(3), int32(0)
+	for want, c := range map[string]state.ContainerView{
+		"running":           {Container: &state.Container{State: state.Running}},
+		"CrashLoopBackOff":  {Container: &state.Container{State: state.Waiting, Reason: "CrashLoopBackOff"}},
+		"Completed":         {Container: &state.Container{State: state.Terminated, Reason: "Completed"}, ExitCode: &zero},
+		"Error:3":           {Container: &state.Container{State: state.Terminated, Reason: "Error"}, ExitCode: &three},
+		"terminated:3":      {Container: &state.Container{State: state.Terminated}, ExitCode: &three},
+		"ContainerCreating": {Container: &state.Container{State: state.Waiting, Reason: "ContainerCreating"}},
+	} {
+		if got := containerState(&c); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestTargetsOfAPort(t *testing.T) {
+	p := state.PortView{Port: &state.Port{}, Targets: []*state.Target{
+		{Pod: "web-1", ContainerPort: 8080, Node: "n1", Ready: true},
+		{Addresses: []string{"192.0.2.1", "192.0.2.2"}, ContainerPort: 80},
+		{Pod: "web-2", Ready: true},
+	}}
+	if got, want := few(targets(&p), 2), "pod/web-1:8080@n1,192.0.2.1:80(not ready) + 1 more..."; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := readyTargets(&p); got != "2/3" {
+		t.Errorf("ready are %s", got)
+	}
+}
+
+func TestHolderOfAPort(t *testing.T) {
+	for want, p := range map[string]state.Port{
+		"service/web:http": {Service: "web", ServicePort: &state.ServicePort{Name: "http"}},
+		"service/web":      {Service: "web", ServicePort: &state.ServicePort{Port: 80}},
+		"pod/web-1":        {Pod: "web-1"},
+		"kubelet":          {Kind: state.Kubelet},
+	} {
+		if got := holder(&state.PortView{Port: &p}); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestProblemsOfOneNameAreToldApart(t *testing.T) {
+	one, two := state.Problem{Kind: "Port", What: "Conflict", Where: "n1:80/TCP", Message: "a"}, state.Problem{Kind: "Port", What: "Conflict", Where: "n1:80/TCP", Message: "b"}
+	node := state.Problem{Kind: "Node", What: "NotReady", Where: "n1"}
+	var heard []string
+	hear := func(is client.EventType, _ bool, rows ...*state.Problem) {
+		heard = append(heard, string(is)+" "+rows[0].Kind+rows[0].Message)
+	}
+	compareProblems([]state.Problem{one, two}, []state.Problem{one, two}, hear)
+	if heard != nil {
+		t.Errorf("where nothing changed it hears %q", heard)
+	}
+	compareProblems([]state.Problem{one, two}, []state.Problem{node, one}, hear)
+	if want := []string{"ADDED Node", "DELETED Portb"}; !slices.Equal(heard, want) {
+		t.Errorf("heard %q, want %q", heard, want)
+	}
+}
+
+func TestWatchKeepsItsColumns(t *testing.T) {
+	var out bytes.Buffer
+	p := &plugin{Config: Config{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}}, now: func() time.Time { return now }}
+	cmd := &cobra.Command{}
+	o := newOutput(cmd)
+	if err := cmd.Flags().Parse([]string{"-w"}); err != nil {
+		t.Fatal(err)
+	}
+	printer, err := newPrinter(p, problemKind, o, hidden{cluster: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := state.Problem{Kind: "Node", What: "NotReady", Where: strings.Repeat("n", 40), Since: state.TimeOf(now.Add(-time.Hour)), Message: "m"}
+	short := state.Problem{Kind: "Node", What: "NotReady", Where: "n", Since: long.Since, Message: "m"}
+	for _, row := range []*state.Problem{&long, &short} {
+		if err := printer.event(client.Added, item[state.Problem]{"a", row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := strings.Split(out.String(), "\n")
+	if len(lines) != 4 || strings.Index(lines[1], "60m") != strings.Index(lines[2], "60m") || strings.Index(lines[0], "SINCE") != strings.Index(lines[2], "60m") {
+		t.Errorf("got\n%s", out.String())
+	}
+}
+
+func TestSortByIsIgnoredInAWatchAndSaidToBe(t *testing.T) {
+	var out bytes.Buffer
+	p := &plugin{Config: Config{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}}, now: time.Now}
+	cmd := &cobra.Command{}
+	o := newOutput(cmd)
+	if err := cmd.Flags().Parse([]string{"-w", "--sort-by", ".status.what"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newPrinter(p, problemKind, o, hidden{}); err != nil || !strings.Contains(out.String(), "--sort-by will be ignored") {
+		t.Errorf("%v, %q", err, out.String())
+	}
+}

@@ -1,0 +1,66 @@
+package plugin
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/client"
+)
+
+func (p *plugin) pods() *cobra.Command {
+	return show(p, resource[state.PodView]{
+		kind:    podKind,
+		filters: []string{"namespace", "node", "pod", "owner", "state", "query"},
+		ask:     asks(func(c *client.Client) client.ListFunc[state.PodView] { return c.Pods }),
+		follow:  follows(client.Pods, (*client.Cache).Pods, func(h client.Handler[state.PodView]) client.Handlers { return client.Handlers{Pod: h} }),
+		states:  []string{"Pending", "Running", "Succeeded", "Failed", "Unknown"},
+	}, &cobra.Command{
+		Use:   "pods [cluster...]",
+		Short: "Pods: where they are and whose",
+		Example: `  # All pods of prod-eu
+  kubectl rollcall pods prod-eu
+
+  # What a Deployment has, in all clusters
+  kubectl rollcall pods --owner Deployment/web -n shop
+
+  # Pods on a node that cannot start
+  kubectl rollcall pods prod-eu --node node-2 --state Pending -o wide`,
+	})
+}
+
+var podKind = &kind[state.PodView]{
+	kind: "Pod", plural: "pods",
+	name:      func(p *state.PodView) string { return p.Name },
+	namespace: func(p *state.PodView) string { return p.Namespace },
+	columns: []column[state.PodView]{
+		{namespaceColumn, false, func(p *state.PodView, _ time.Time) string { return p.Namespace }},
+		{"Name", false, func(p *state.PodView, _ time.Time) string { return p.Name }},
+		{"Status", false, func(p *state.PodView, _ time.Time) string { return podStatus(p) }},
+		{"Owner", false, func(p *state.PodView, _ time.Time) string { return p.Owner.Kind + "/" + p.Owner.Name }},
+		{"Node", false, func(p *state.PodView, _ time.Time) string { return p.Node }},
+		{"Age", false, func(p *state.PodView, now time.Time) string { return since(p.CreatedAt.Time(), now) }},
+		{"IP", true, func(p *state.PodView, _ time.Time) string { return strings.Join(p.PodIPs, ",") }},
+		{"CPU-Req", true, func(p *state.PodView, _ time.Time) string { return millis(p.Requested.CPUMillis) }},
+		{"Mem-Req", true, func(p *state.PodView, _ time.Time) string { return mebibytes(p.Requested.MemoryBytes) }},
+		{"QoS", true, func(p *state.PodView, _ time.Time) string { return p.QOSClass.String() }},
+		{"Claims", true, func(p *state.PodView, _ time.Time) string { return claims(p) }},
+	},
+}
+
+func podStatus(p *state.PodView) string {
+	if p.Terminating {
+		return "Terminating"
+	}
+	return cmp.Or(p.Reason, p.Phase.String())
+}
+
+func claims(p *state.PodView) string {
+	var names []string
+	for _, v := range p.Storage {
+		names = append(names, v.Claim)
+	}
+	return strings.Join(names, ",")
+}

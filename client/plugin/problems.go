@@ -1,0 +1,113 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/client"
+)
+
+func (p *plugin) problems() *cobra.Command {
+	return show(p, resource[state.Problem]{
+		kind: problemKind,
+		ask: func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]state.Problem, client.Head, error) {
+			d, err := master.Summary(ctx, cluster, o)
+			if err != nil {
+				return nil, client.Head{}, err
+			}
+			return d.Summary.Problems, d.Head, nil
+		},
+		follow: followProblems,
+	}, &cobra.Command{
+		Use:   "problems [cluster...]",
+		Short: "What is wrong, worst first",
+		Long: `What is wrong, worst first: nodes that are not ready or pressed, containers that do not
+start, pods that fit nowhere, ports that two claim. At most 50 of each cluster.
+
+With -w, problems are told when they come and when they change; with
+--output-watch-events also when they are over.`,
+		Example: `  # What is wrong, anywhere?
+  kubectl rollcall problems
+
+  # Tell me when something breaks in prod-eu
+  kubectl rollcall problems prod-eu -w`,
+	})
+}
+
+var problemKind = &kind[state.Problem]{
+	kind: "Problem", plural: "problems",
+	name:      func(p *state.Problem) string { return p.Kind + ":" + p.Where + ":" + p.What },
+	namespace: func(*state.Problem) string { return "" },
+	columns: []column[state.Problem]{
+		{"Kind", false, func(p *state.Problem, _ time.Time) string { return p.Kind }},
+		{"What", false, func(p *state.Problem, _ time.Time) string { return p.What }},
+		{"Where", false, func(p *state.Problem, _ time.Time) string { return p.Where }},
+		{"Since", false, func(p *state.Problem, now time.Time) string { return since(p.Since.Time(), now) }},
+		{"Message", false, func(p *state.Problem, _ time.Time) string { return p.Message }},
+	},
+}
+
+// followProblems tells how one summary's problems differ from the last one's.
+func followProblems(master *client.Client, cluster string, o client.CacheOptions, hear hearing[state.Problem]) *client.Cache {
+	var held []state.Problem
+	synced := false
+	o.Part = client.Summary
+	o.Handlers = append(o.Handlers, client.Handlers{
+		Summary: func(sum *state.Summary) {
+			if synced {
+				compareProblems(held, sum.Problems, hear)
+			}
+			held = sum.Problems
+		},
+		Synced: func() {
+			synced = true
+			hear(client.Added, true, pointers(held)...)
+		},
+	})
+	return client.NewCache(master, cluster, o)
+}
+
+func compareProblems(before, after []state.Problem, hear hearing[state.Problem]) {
+	was, is := byName(before), byName(after)
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		last, known := was[name]
+		switch {
+		case !known:
+			hear(client.Added, false, is[name])
+		case *last != *is[name]:
+			hear(client.Modified, false, is[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if is[name] == nil {
+			hear(client.Deleted, false, was[name])
+		}
+	}
+}
+
+// byName finds problems again. Several of one name, such as both sides of a conflict,
+// are numbered.
+func byName(problems []state.Problem) map[string]*state.Problem {
+	found := map[string]*state.Problem{}
+	for i := range problems {
+		name := problemKind.name(&problems[i])
+		for n := 2; found[name] != nil; n++ {
+			name = fmt.Sprintf("%s#%d", problemKind.name(&problems[i]), n)
+		}
+		found[name] = &problems[i]
+	}
+	return found
+}
+
+func pointers[T any](rows []T) []*T {
+	var all []*T
+	for i := range rows {
+		all = append(all, &rows[i])
+	}
+	return all
+}

@@ -1,0 +1,320 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/client/plugin"
+	"rollcall.dev/rollcall/master/httpapi"
+)
+
+// spaces are those between columns.
+var spaces = regexp.MustCompile(` {2,}`)
+
+// rows are the lines of a table, with | between columns.
+func rows(table string) []string {
+	var all []string
+	for line := range strings.Lines(table) {
+		all = append(all, strings.TrimSuffix(spaces.ReplaceAllString(strings.TrimRight(line, "\n "), "|"), "|"))
+	}
+	return all
+}
+
+const (
+	suspended = "lab is suspended, and left out"
+	lost      = "Error from server (DialFailed): lost: the agent of cluster lost cannot be reached: connection refused; `kubectl describe clusteragent lost` tells more"
+	caveat    = ": not allocated and not declared. Processes of the node and undeclared ports of hostNetwork pods may still use it."
+)
+
+func TestTables(t *testing.T) {
+	w := shop(t, nil)
+	for _, tc := range []struct {
+		args   string
+		code   int
+		out    []string
+		errOut []string
+	}{
+		{"nodes prod-eu", 0, []string{
+			"NAME|STATUS|ROLES|PODS|CPU-REQ|MEM-REQ|CPU|MEM|AGE|VERSION",
+			"n1|Ready|control-plane|3/110|25%|12%|<unknown>|<unknown>|3d1h|v1.36.3",
+		}, nil},
+		{"nodes", 1, []string{
+			"CLUSTER|NAME|STATUS|ROLES|PODS|CPU-REQ|MEM-REQ|CPU|MEM|AGE|VERSION",
+			"prod-eu|n1|Ready|control-plane|3/110|25%|12%|<unknown>|<unknown>|3d1h|v1.36.3",
+			"prod-us|n1|Ready|control-plane|0/110|0%|0%|<unknown>|<unknown>|3d1h|v1.36.3",
+		}, []string{suspended, lost}},
+		{"nodes prod-us prod-eu --no-headers --node n1 -o custom-columns=:.cluster,:.status.requested.cpuMillis", 0, []string{"prod-us|0", "prod-eu|1000"}, nil},
+		{"pods prod-eu", 0, []string{
+			"NAMESPACE|NAME|STATUS|OWNER|NODE|AGE",
+			"kube-system|dns|Running|Pod/dns|n1|3d1h",
+			"shop|web-1|Running|Deployment/web|n1|3d1h",
+		}, nil},
+		{"pods 203.0.113.7 -n shop -o wide", 0, []string{
+			"NAME|STATUS|OWNER|NODE|AGE|IP|CPU-REQ|MEM-REQ|QOS|CLAIMS",
+			"web-1|Running|Deployment/web|n1|3d1h|10.0.0.7|<none>|<none>|<none>|<none>",
+		}, nil},
+		{"pods prod-eu prod-us --sort-by .metadata.name -o name", 0, []string{"pod.rollcall.dev/dns", "pod.rollcall.dev/dns", "pod.rollcall.dev/web-1"}, nil},
+		{"containers prod-eu --owner Deployment/web -q oom -o wide", 0, []string{
+			"NAMESPACE|POD|NAME|KIND|STATE|READY|RESTARTS|CPU|MEM|NODE|AGE|LAST|CPU-REQ|CPU-LIM|MEM-REQ|MEM-LIM|IMAGE",
+			"shop|web-1|log|sidecar|CrashLoopBackOff|false|5 (11m ago)|<unknown>|<unknown>|n1|<none>|OOMKilled:137|<none>|<none>|<none>|<none>|log:2",
+		}, nil},
+		{"containers prod-eu --sort-by .status.restarts --no-headers --kind sidecar --state waiting --pod web-1", 0, []string{
+			"shop|web-1|log|sidecar|CrashLoopBackOff|false|5 (11m ago)|<unknown>|<unknown>|n1|<none>",
+		}, nil},
+		{"problems prod-eu", 0, []string{
+			"KIND|WHAT|WHERE|SINCE|MESSAGE",
+			"Container|CrashLoopBackOff|shop/web-1/log|11m|last ended as OOMKilled with exit code 137",
+		}, nil},
+		{"problems prod-us", 0, nil, []string{"No problems found."}},
+		{"ports prod-eu", 0, []string{
+			"PORT|KIND|NODE|ADDRESS|NAMESPACE|HOLDER|READY|LEADS-TO",
+			"31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1",
+			"9100/TCP|HostPort|n1|*|shop|pod/web-1|1/1|pod/web-1:9100@n1",
+		}, nil},
+		{"ports prod-us -n shop --port 1", 0, nil, []string{"No ports found."}},
+	} {
+		r := w.kubectl(t, strings.Fields(tc.args)...)
+		if r.code != tc.code || !slices.Equal(rows(r.out), tc.out) || !slices.Equal(rows(r.errOut), tc.errOut) {
+			t.Errorf("%s: exit code %d\n%s\n--- %s", tc.args, r.code, strings.Join(rows(r.out), "\n"), r.errOut)
+		}
+	}
+}
+
+func TestWhoHasThisPort(t *testing.T) {
+	w := shop(t, nil)
+	taken := []string{"PORT|KIND|NODE|ADDRESS|NAMESPACE|HOLDER|READY|LEADS-TO", "31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
+	for _, tc := range []struct {
+		args string
+		code int
+		out  []string
+	}{
+		{"ports prod-eu --port 31234", 0, taken},
+		{"ports prod-eu --port 31235 --protocol tcp", 0, []string{"31235/TCP is free on prod-eu" + caveat}},
+		{"ports prod-eu --port 9100 --node n1 --protocol UDP", 0, []string{"9100/UDP is free on n1 of prod-eu" + caveat}},
+		{"ports --port 31234 --protocol TCP", 1, []string{"CLUSTER|" + taken[0], "prod-eu|" + taken[1], "31234/TCP is free on prod-us" + caveat}},
+	} {
+		if r := w.kubectl(t, strings.Fields(tc.args)...); r.code != tc.code || !slices.Equal(rows(r.out), tc.out) {
+			t.Errorf("%s: exit code %d\n%s", tc.args, r.code, strings.Join(rows(r.out), "\n"))
+		}
+	}
+	r := w.kubectl(t, "ports", "prod-us", "--port", "31234", "-o", "json")
+	var list struct{ Items []any }
+	if err := json.Unmarshal([]byte(r.out), &list); err != nil || list.Items == nil || len(list.Items) > 0 || r.errOut != "31234 is free on prod-us"+caveat+"\n" {
+		t.Errorf("a program is told %s and on stderr %s, %v", r.out, r.errOut, err)
+	}
+}
+
+func TestStatusOfAllAndOfOne(t *testing.T) {
+	w := shop(t, nil)
+	all := rows(w.kubectl(t, "status").out)
+	if len(all) != 5 || all[1] != "lab|Suspended|<none>|<none>|<none>|<none>|<unknown>|<unknown>|Unknown|<none>|<none>" || !strings.HasPrefix(all[3], "prod-eu|Reporting|1/1|1/2|25%|12%|<unknown>|<unknown>|False|1|") {
+		t.Errorf("all:\n%s", strings.Join(all, "\n"))
+	}
+	one := rows(w.kubectl(t, "status", "prod-eu", "-o", "wide").out)
+	if len(one) != 2 || !strings.HasPrefix(one[1], "prod-eu|Reporting|1/1|") || !strings.Contains(one[1], "|v1.36.3|v0.1.0|") {
+		t.Errorf("one:\n%s", strings.Join(one, "\n"))
+	}
+	var object struct {
+		APIVersion, Kind, Cluster string
+		Status                    struct{ Summary state.Summary }
+	}
+	if err := json.Unmarshal([]byte(w.kubectl(t, "status", "prod-eu", "-o", "json").out), &object); err != nil || object.Kind != "Cluster" || object.Cluster != "prod-eu" || object.Status.Summary.ProblemCount != 1 {
+		t.Errorf("as JSON %+v, %v", object, err)
+	}
+}
+
+func TestNumbersStayWholeInYAML(t *testing.T) {
+	out := shop(t, nil).kubectl(t, "nodes", "prod-eu", "-o", "yaml").out
+	for _, want := range []string{"kind: List", "apiVersion: rollcall.dev/v1", "cluster: prod-eu", "memoryBytes: 8589934592", "\n  status:"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestErrorsReadAsKubectls(t *testing.T) {
+	w := shop(t, nil)
+	for args, want := range map[string]string{
+		"pods none":                   `Error from server (NotFound): no cluster that you may see is called "none"`,
+		"status lost":                 "Error from server (DialFailed): the agent of cluster lost cannot be reached",
+		"pods prod-eu --state asleep": `Error from server (BadRequest): parameter "state" is "asleep"`,
+		"pods --state asleep":         suspended + "\n" + `Error from server (BadRequest): parameter "state" is "asleep"`,
+		"pods prod-eu -w --owner /":   `Error from server (BadRequest): parameter "owner"`,
+		"ports --protocol icmp":       `error: --protocol is "icmp", and may be TCP, UDP, SCTP`,
+		"ports --port 70000":          `error: invalid argument "70000" for "--port"`,
+		"pods prod-eu -o moon":        `error: unable to match a printer suitable for the output format "moon"`,
+		"moons":                       `error: unknown command "moons"`,
+	} {
+		if r := w.kubectl(t, strings.Fields(args)...); r.code != 1 || !strings.HasPrefix(r.errOut, want) || r.out != "" {
+			t.Errorf("%s: %d, %q, want %q", args, r.code, r.errOut, want)
+		}
+	}
+	closed := shop(t, func(c *httpapi.Config) { c.Identify = unauthenticated })
+	if r := closed.kubectl(t, "pods", "prod-eu", "prod-us"); r.code != 1 || strings.Count(r.errOut, "Error") != 1 || !strings.Contains(r.errOut, "(Unauthorized)") || !strings.Contains(r.errOut, "credentials of your kubeconfig, or --token") {
+		t.Errorf("of whom nobody knows: %d, %q", r.code, r.errOut)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	w := shop(t, nil)
+	for args, want := range map[string]string{
+		"pods|prod":            "prod-eu\nprod-us\n:4\n",
+		"pods|prod-eu|":        "lab\nlost\nprod-us\n:4\n",
+		"status|":              "lab\nlost\nprod-eu\nprod-us\n:4\n",
+		"ports|--protocol|T":   "TCP\n:4\n",
+		"containers|--state|w": "waiting\n:4\n",
+		"ports|--kind|Host":    "HostPort\nHostNetwork\n:4\n",
+		"nodes|-o|custom":      "custom-columns\ncustom-columns-file\n:4\n",
+	} {
+		if r := w.kubectl(t, append([]string{"__complete"}, strings.Split(args, "|")...)...); r.out != want {
+			t.Errorf("%s: %q, want %q", args, r.out, want)
+		}
+	}
+	w.server.Close()
+	if r := w.kubectl(t, "__complete", "pods", ""); r.code != 0 || r.out != ":4\n" {
+		t.Errorf("without a master: %d, %q", r.code, r.out)
+	}
+}
+
+// watching runs a command with -w against the world.
+func (w *world) watching(t *testing.T, args ...string) (lines func(n int) []string, stop func() int) {
+	t.Helper()
+	return watching(t, w.getenv, args...)
+}
+
+// watching runs a command with -w; lines are what it prints.
+func watching(t *testing.T, getenv func(string) string, args ...string) (lines func(n int) []string, stop func() int) {
+	t.Helper()
+	var errOut bytes.Buffer
+	ctx, cancel := context.WithCancel(context.Background())
+	reader, writer := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- plugin.Run(ctx, plugin.Config{IOStreams: genericiooptions.IOStreams{Out: writer, ErrOut: &errOut}, Getenv: getenv}, append(args, "-w"))
+		_ = writer.Close()
+	}()
+	var held []byte
+	lines = func(n int) []string {
+		buf := make([]byte, 4096)
+		for bytes.Count(held, []byte("\n")) < n {
+			got, err := reader.Read(buf)
+			held = append(held, buf[:got]...)
+			if err != nil {
+				break
+			}
+		}
+		all := rows(string(held))
+		held = nil
+		return all
+	}
+	stop = func() int {
+		cancel()
+		_, _ = io.Copy(io.Discard, reader)
+		code := <-ended
+		if strings.Contains(errOut.String(), "signal") || strings.Contains(errOut.String(), "context") {
+			t.Errorf("of its end it tells %q", errOut.String())
+		}
+		return code
+	}
+	return lines, stop
+}
+
+func TestWatchPrintsWhatThereIsAndThenWhatChanges(t *testing.T) {
+	w := shop(t, nil)
+	lines, stop := w.watching(t, "pods", "prod-eu", "--output-watch-events")
+	want := []string{
+		"EVENT|NAMESPACE|NAME|STATUS|OWNER|NODE|AGE",
+		"ADDED|kube-system|dns|Running|Pod/dns|n1|3d1h",
+		"ADDED|shop|web-1|Running|Deployment/web|n1|3d1h",
+	}
+	if got := lines(3); !slices.Equal(got, want) {
+		t.Errorf("first %q, want %q", got, want)
+	}
+	web := *objects()[3].(*state.Pod)
+	web.Phase = state.PodFailed
+	w.change(t, "prod-eu", []state.Key{{Kind: state.KindPod, Namespace: "kube-system", Name: "dns"}}, &web)
+	got := lines(2)
+	slices.Sort(got)
+	if want := []string{"DELETED|kube-system|dns|Running|Pod/dns|n1|3d1h", "MODIFIED|shop|web-1|Failed|Deployment/web|n1|3d1h"}; !slices.Equal(got, want) {
+		t.Errorf("then %q, want %q", got, want)
+	}
+	if code := stop(); code != 130 {
+		t.Errorf("Ctrl-C ends it with %d, want 130", code)
+	}
+}
+
+func TestWatchOfProblemsTellsThoseThatComeAndGo(t *testing.T) {
+	w := shop(t, nil)
+	lines, stop := w.watching(t, "problems", "prod-us", "--output-watch-events")
+	node := *objects()[0].(*state.Node)
+	node.Ready = state.False
+	w.change(t, "prod-us", nil, &node)
+	if got := lines(2); len(got) != 2 || !strings.HasPrefix(got[1], "ADDED|Node|NotReady|n1|") {
+		t.Errorf("got %q", got)
+	}
+	node.Ready = state.True
+	w.change(t, "prod-us", nil, &node)
+	if got := lines(1); len(got) != 1 || !strings.HasPrefix(got[0], "DELETED|Node|NotReady|n1|") {
+		t.Errorf("then %q", got)
+	}
+	stop()
+}
+
+func TestWatchOfPortsAcrossClusters(t *testing.T) {
+	w := shop(t, nil)
+	lines, stop := w.watching(t, "ports", "prod-eu", "prod-us", "--port", "31234")
+	got := lines(3)
+	slices.Sort(got)
+	want := []string{"31234 is free on prod-us: not allocated and not declared.", "CLUSTER|PORT|KIND|NODE|ADDRESS|NAMESPACE|HOLDER|READY|LEADS-TO", "prod-eu|31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	w.change(t, "prod-us", nil, &state.Port{Node: "*", Protocol: state.TCP, Port: 31234, Kind: state.NodePort, Namespace: "x", Service: "y"})
+	if got := lines(1); !slices.Equal(got, []string{"prod-us|31234/TCP|NodePort|*|*|x|service/y|<none>|<none>"}) {
+		t.Errorf("then %q", got)
+	}
+	stop()
+}
+
+func TestWatchOfStatus(t *testing.T) {
+	w := shop(t, nil)
+	lines, stop := w.watching(t, "status", "prod-us", "-o", "name")
+	if got := lines(1); !slices.Equal(got, []string{"cluster.rollcall.dev/prod-us"}) {
+		t.Errorf("got %q", got)
+	}
+	w.change(t, "prod-us", []state.Key{{Kind: state.KindNode, Name: "n1"}})
+	if got := lines(1); !slices.Equal(got, []string{"cluster.rollcall.dev/prod-us"}) {
+		t.Errorf("then %q", got)
+	}
+	stop()
+}
+
+func TestWatchOfAClusterThatCannotBeReachedEnds(t *testing.T) {
+	w := shop(t, nil)
+	if r := w.kubectl(t, "pods", "lost", "-w"); r.code != 1 || !strings.HasPrefix(r.errOut, "Error from server (DialFailed): ") {
+		t.Errorf("%d, %q", r.code, r.errOut)
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestWatchEndsWhereItCannotPrint(t *testing.T) {
+	w := shop(t, nil)
+	var errOut bytes.Buffer
+	code := plugin.Run(t.Context(), plugin.Config{IOStreams: genericiooptions.IOStreams{Out: full{}, ErrOut: &errOut}, Getenv: w.getenv}, []string{"pods", "prod-eu", "prod-us", "-w"})
+	if code != 1 || errOut.String() != "error: no space left on device\n" {
+		t.Errorf("%d, %q", code, errOut.String())
+	}
+}

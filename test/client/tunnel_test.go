@@ -1,0 +1,295 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	proxyutil "k8s.io/apimachinery/pkg/util/proxy"
+	"k8s.io/apiserver/pkg/util/proxy"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/client/plugin"
+	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/test/client/kubelet"
+)
+
+// hub is an API server with pods of the master, whose port leads to a world.
+type hub struct {
+	*httptest.Server
+	master *httptest.Server
+	// kubelet forwards to the master, as that of the node which it runs on.
+	kubelet *httptest.Server
+	pods    []corev1.Pod
+	// websockets says that it takes port-forward over websockets, as API servers do
+	// since Kubernetes 1.31; others take SPDY alone.
+	websockets bool
+	forwards   atomic.Int32
+	asked      atomic.Pointer[http.Request]
+}
+
+func newHub(t *testing.T, w *world) *hub {
+	t.Helper()
+	h := &hub{master: httptest.NewTLSServer(w.api), websockets: true, pods: []corev1.Pod{pod("starting", corev1.ConditionFalse), pod("running", corev1.ConditionTrue)}}
+	h.Server = httptest.NewTLSServer(h)
+	h.kubelet = httptest.NewUnstartedServer(kubelet.Forward(h.master.Listener.Addr().String(), 9443))
+	h.kubelet.Listener = &listener{Listener: h.kubelet.Listener}
+	h.kubelet.Start()
+	for _, server := range []*httptest.Server{h.Server, h.master} {
+		server.Config.ErrorLog = log.New(io.Discard, "", 0) // tests break handshakes
+	}
+	t.Cleanup(func() {
+		h.CloseClientConnections()
+		h.Server.Close()
+		h.kubelet.Close()
+		h.master.Close()
+	})
+	return h
+}
+
+func pod(name string, ready corev1.ConditionStatus) corev1.Pod {
+	return corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "rollcall-system"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "master", Ports: []corev1.ContainerPort{{Name: "metrics", ContainerPort: 1}, {Name: "https", ContainerPort: 9443}}}}},
+		Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
+	}
+}
+
+func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/api/v1/namespaces/rollcall-system/pods":
+		h.asked.Store(r)
+		list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: h.pods}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(list)
+	case "/api/v1/namespaces/rollcall-system/pods/running/portforward":
+		h.forwards.Add(1)
+		to, _ := url.Parse(h.kubelet.URL)
+		var forward http.Handler = proxyutil.NewUpgradeAwareHandler(to, nil, false, true, h)
+		if h.websockets && r.Header.Get("Upgrade") == "websocket" {
+			forward = proxy.NewTunnelingHandler(forward)
+		}
+		forward.ServeHTTP(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// listener keeps what it accepted, as a server lets go of what is upgraded.
+type listener struct {
+	net.Listener
+	mu       sync.Mutex
+	accepted []net.Conn
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.accepted = append(l.accepted, c)
+	}
+	return c, err
+}
+
+// breakForwards cuts all port-forwards, as the end of a pod does.
+func (h *hub) breakForwards() {
+	l := h.kubelet.Listener.(*listener)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.accepted {
+		c.Close()
+	}
+}
+
+// Error is told of what cannot be forwarded.
+func (h *hub) Error(w http.ResponseWriter, _ *http.Request, err error) {
+	http.Error(w, err.Error(), http.StatusBadGateway)
+}
+
+// kubeconfig is one for the hub, with a token.
+func (h *hub) kubeconfig(t *testing.T) string {
+	t.Helper()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw})
+	config := map[string]any{
+		"apiVersion": "v1", "kind": "Config", "current-context": "hub",
+		"clusters": []any{map[string]any{"name": "hub", "cluster": map[string]any{"server": h.URL, "certificate-authority-data": ca}}},
+		"users":    []any{map[string]any{"name": "me", "user": map[string]any{"token": "of-the-kubeconfig"}}, map[string]any{"name": "other", "user": map[string]any{"as": "somebody"}}},
+		"contexts": []any{map[string]any{"name": "hub", "context": map[string]any{"cluster": "hub", "user": "me"}}},
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// kubectl runs the plugin without --server.
+func (h *hub) kubectl(t *testing.T, args ...string) result {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	args = append(args, "--kubeconfig", h.kubeconfig(t))
+	code := plugin.Run(t.Context(), plugin.Config{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &errOut}}, args)
+	return result{code, out.String(), errOut.String()}
+}
+
+// tokens are those with which a master is asked.
+type tokens struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (s *tokens) watch(c *httpapi.Config) {
+	c.Identify = func(r *http.Request) (httpapi.Caller, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.seen = append(s.seen, r.Header.Get("Authorization"))
+		return everything, nil
+	}
+}
+
+// take gives the tokens since the last time.
+func (s *tokens) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.seen
+	s.seen = nil
+	return seen
+}
+
+func TestPortForwardReachesAReadyMasterWithTheKubeconfigsToken(t *testing.T) {
+	for _, websockets := range []bool{true, false} {
+		t.Run(fmt.Sprint("websockets ", websockets), func(t *testing.T) {
+			var asked tokens
+			h := newHub(t, shop(t, asked.watch))
+			h.websockets = websockets
+			r := h.kubectl(t, "nodes", "prod-eu", "-o", "name")
+			if r.code != 0 || r.out != "node.rollcall.dev/n1\n" {
+				t.Fatalf("%d, %q, %q", r.code, r.out, r.errOut)
+			}
+			if seen := asked.take(); !slices.Equal(seen, []string{"Bearer of-the-kubeconfig"}) || h.asked.Load().URL.Query().Get("labelSelector") != "app.kubernetes.io/name=rollcall-master" {
+				t.Errorf("the master saw %q, the hub was asked for %s", seen, h.asked.Load().URL)
+			}
+			r = h.kubectl(t, "nodes", "prod-eu", "prod-us", "-o", "name", "--token", "own")
+			if seen := asked.take(); r.code != 0 || !slices.Equal(seen, []string{"Bearer own", "Bearer own"}) {
+				t.Errorf("with --token the master saw %q: %q", seen, r.errOut)
+			}
+			if want := map[bool]int32{true: 2, false: 4}[websockets]; h.forwards.Load() != want {
+				t.Errorf("%d port-forwards were asked for, want %d", h.forwards.Load(), want)
+			}
+		})
+	}
+}
+
+func TestPortForwardThatBreaksIsMadeAnew(t *testing.T) {
+	w := shop(t, nil)
+	h := newHub(t, w)
+	h.websockets = false // over these it is noticed by the next ping only, after 10 s
+	lines, stop := watching(t, func(string) string { return "" }, "pods", "prod-us", "-o", "name", "--kubeconfig", h.kubeconfig(t))
+	if got := lines(1); !slices.Equal(got, []string{"pod.rollcall.dev/dns"}) {
+		t.Fatalf("first %q", got)
+	}
+	h.breakForwards()
+	w.change(t, "prod-us", nil, &state.Pod{Namespace: "shop", Name: "web-2", Phase: state.PodPending})
+	if got := lines(1); !slices.Equal(got, []string{"pod.rollcall.dev/web-2"}) || h.forwards.Load() < 2 {
+		t.Errorf("after %d port-forwards %q", h.forwards.Load(), got)
+	}
+	stop()
+}
+
+func TestPortForwardThatCannotBeIsExplained(t *testing.T) {
+	w := shop(t, nil)
+	for want, change := range map[string]func(*hub){
+		"namespace rollcall-system, or name one by --server: there are none":           func(h *hub) { h.pods = nil },
+		"namespace rollcall-system, or name one by --server: none of the 1 is ready":   func(h *hub) { h.pods = h.pods[:1] },
+		"forward port 9443 to pod rollcall-system/elsewhere: error upgrading connecti": func(h *hub) { h.pods = []corev1.Pod{pod("elsewhere", corev1.ConditionTrue)} },
+	} {
+		h := newHub(t, w)
+		change(h)
+		if r := h.kubectl(t, "status"); r.code != 1 || !strings.Contains(r.errOut, want) {
+			t.Errorf("%q, want %q", r.errOut, want)
+		}
+	}
+	h := newHub(t, w)
+	if r := h.kubectl(t, "status", "--master-namespace", "other"); !strings.Contains(r.errOut, "find a master in the hub, or name one by --server") {
+		t.Errorf("in a namespace that is not there: %q", r.errOut)
+	}
+	if r := h.kubectl(t, "status", "--user", "other"); !strings.Contains(r.errOut, "impersonates somebody, and a Rollcall master knows no impersonation") {
+		t.Errorf("as another: %q", r.errOut)
+	}
+}
+
+func TestMastersCertificateIsCheckedThroughAPortForwardWhereItIsSaidHow(t *testing.T) {
+	h := newHub(t, shop(t, nil))
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.master.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.kubectl(t, "nodes", "prod-eu", "-o", "name", "--certificate-authority", ca); r.code != 1 || !strings.Contains(r.errOut, "rollcall-master.rollcall-system.svc") {
+		t.Errorf("a certificate of another name: %d, %q", r.code, r.errOut)
+	}
+	if r := h.kubectl(t, "nodes", "prod-eu", "-o", "name", "--certificate-authority", ca, "--tls-server-name", "example.com"); r.code != 0 {
+		t.Errorf("the right name: %d, %q", r.code, r.errOut)
+	}
+}
+
+func TestCertificateAndCredentialsByServer(t *testing.T) {
+	var asked tokens
+	w := shop(t, asked.watch)
+	h := newHub(t, w)
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.master.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The server of httptest has one certificate, so that the hub's authority is the master's too.
+	for _, how := range [][]string{nil, {"--certificate-authority", ca}, {"--insecure-skip-tls-verify"}} {
+		r := h.kubectl(t, append([]string{"nodes", "prod-eu", "-o", "name", "--server", h.master.URL}, how...)...)
+		if seen := asked.take(); r.code != 0 || !slices.Equal(seen, []string{"Bearer of-the-kubeconfig"}) {
+			t.Errorf("%q: %d, %q, saw %q", how, r.code, r.errOut, seen)
+		}
+	}
+	if seen := asked.take(); seen != nil {
+		t.Errorf("the master saw %q", seen)
+	}
+	if h.forwards.Load() != 0 {
+		t.Errorf("%d port-forwards", h.forwards.Load())
+	}
+	for want, args := range map[string][]string{
+		"certificate":  {"--server", h.master.URL, "--tls-server-name", "other.example"},
+		"in the clear": {"--server", "http://rollcall.example"},
+		"means nothing with --insecure-skip-tls-verify": {"--server", h.master.URL, "--insecure-skip-tls-verify", "--certificate-authority", ca},
+		"holds no certificate in PEM":                   {"--server", h.master.URL, "--certificate-authority", "/dev/null"},
+		"no such file":                                  {"--server", h.master.URL, "--certificate-authority", "/nonexistent"},
+	} {
+		if r := h.kubectl(t, append([]string{"nodes", "prod-eu"}, args...)...); r.code != 1 || !strings.Contains(r.errOut, want) {
+			t.Errorf("%q: %d, %q, want %q", args, r.code, r.errOut, want)
+		}
+	}
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("HOME", t.TempDir())
+	var errOut bytes.Buffer
+	code := plugin.Run(t.Context(), plugin.Config{IOStreams: genericiooptions.IOStreams{Out: &errOut, ErrOut: &errOut}}, []string{"status"})
+	if code != 1 || !strings.Contains(errOut.String(), "name one by --kubeconfig or $KUBECONFIG, or the master by --server") {
+		t.Errorf("without anything: %d, %s", code, errOut.String())
+	}
+}

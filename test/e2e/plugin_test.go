@@ -1,0 +1,240 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"rollcall.dev/rollcall/test/client/kubelet"
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+// person is somebody who has kubectl, the plugin and a kubeconfig of the hub, but for
+// the environment that a test adds.
+type person struct {
+	t    *testing.T
+	home string
+	env  []string
+}
+
+// installs builds the plugin, and installs it as docs/KUBECTL.md says.
+func installs(t *testing.T, hub *kube.Cluster) *person {
+	t.Helper()
+	binaries, err := kube.Binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	p := &person{t: t, home: home, env: []string{"HOME=" + home, "KUBECONFIG=" + hub.Kubeconfig, "PATH=" + home + "/.local/bin:" + binaries + ":" + os.Getenv("PATH")}}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(home, "bin")+"/", "./cmd/kubectl-rollcall")
+	build.Dir = repository
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	script, err := os.ReadFile(filepath.Join(repository, "cmd/kubectl-rollcall/kubectl_complete-rollcall"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, "bin", "kubectl_complete-rollcall"), script, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range commands(t, "Install") {
+		if command == "make build" {
+			continue // done already, of this tree
+		}
+		if out, err := p.run(command); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	return p
+}
+
+// commands are those of a section of docs/KUBECTL.md.
+func commands(t *testing.T, section string) []string {
+	t.Helper()
+	var all []string
+	for _, block := range blocks(readDoc(t, "docs/KUBECTL.md"), section) {
+		if text, ok := strings.CutPrefix(block, "sh\n"); ok {
+			all = append(all, strings.Split(strings.TrimSpace(text), "\n")...)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatalf("docs/KUBECTL.md has no commands in the section %s", section)
+	}
+	return all
+}
+
+// run runs a command in a shell. What watches is ended by Ctrl-C after it has shown what
+// there is.
+func (p *person) run(command string) (string, error) {
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	defer cancel()
+	watches := strings.Contains(command, " -w")
+	if watches {
+		ctx, cancel = context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+command)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Dir, cmd.Env = p.home, p.env
+	out, err := cmd.CombinedOutput()
+	if watches && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == 130 {
+		err = nil
+	}
+	return string(out), err
+}
+
+// must is run of what has to succeed.
+func (p *person) must(command string) string {
+	p.t.Helper()
+	out, err := p.run(command)
+	if err != nil {
+		p.t.Errorf("%s: %v\n%s", command, err, out)
+	}
+	return out
+}
+
+func TestKubectlRollcall(t *testing.T) {
+	t.Parallel()
+	hub, master := ownHub(t, "--auth", "kubernetes")
+	for _, name := range []string{"prod-eu", "prod-us"} {
+		a, err := world.stack.StartAgent(t.Context(), world.member, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := hub.KubectlInput(a.Manifest(""), "apply", "-f", "-"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := installs(t, hub)
+	playKubelet(t, hub, master)
+	eventually(t, 20*time.Second, func() error {
+		out, err := p.run("kubectl rollcall nodes --no-headers")
+		if err == nil && !strings.Contains(out, "prod-us") {
+			err = fmt.Errorf("prod-us is not there yet:\n%s", out)
+		}
+		return err
+	})
+	t.Run("by port-forward and by --server it shows what kubectl shows", func(t *testing.T) {
+		want, err := world.member.Kubectl("get", "pods", "-n", "shop", "-o", "custom-columns=:.metadata.name,:.spec.nodeName", "--no-headers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, how := range []string{"", " --server " + master.URL + " --insecure-skip-tls-verify"} {
+			eventually(t, 20*time.Second, func() error {
+				got := p.must("kubectl rollcall pods prod-eu -n shop --no-headers -o custom-columns=:.metadata.name,:.status.node" + how)
+				if got != want {
+					return fmt.Errorf("how%s:\n%swant\n%s", how, got, want)
+				}
+				return nil
+			})
+		}
+	})
+	t.Run("it says who has a port", func(t *testing.T) {
+		out, err := world.member.Kubectl("get", "service", "-n", "shop", "web", "-o", "jsonpath={.spec.ports[0].nodePort}/{.spec.ports[0].protocol}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port, protocol, _ := strings.Cut(out, "/")
+		if got := p.must("kubectl rollcall ports prod-eu --port " + port + " --protocol " + protocol); !strings.Contains(got, "service/web") || !strings.Contains(got, out) {
+			t.Errorf("port %s: %s", out, got)
+		}
+		if got := p.must("kubectl rollcall ports --port 32767 --protocol SCTP"); strings.Count(got, "32767/SCTP is free on prod-") != 2 {
+			t.Errorf("a free port: %s", got)
+		}
+	})
+	t.Run("every command of its document works", func(t *testing.T) {
+		for _, section := range []string{"Look", "Who has this port?", "Follow", "For programs"} {
+			for _, command := range commands(t, section) {
+				out := p.must(command)
+				t.Logf("$ %s\n%s", command, out)
+				if strings.TrimSpace(out) == "" {
+					t.Errorf("%s prints nothing", command)
+				}
+			}
+		}
+	})
+	t.Run("kubectl completes the names of clusters", func(t *testing.T) {
+		if out := p.must("kubectl __complete rollcall pods prod"); !strings.Contains(out, "\nprod-eu\nprod-us\n:4\n") {
+			t.Error(out)
+		}
+	})
+	t.Run("who may see nothing sees nothing", func(t *testing.T) {
+		_, kubeconfig, err := hub.User("stranger")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.run("kubectl rollcall nodes prod-eu --kubeconfig " + kubeconfig + " --server " + master.URL + " --insecure-skip-tls-verify")
+		if err == nil || !strings.Contains(out, "Error from server (") || strings.Contains(out, "node-") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}
+
+// playKubelet makes the master a pod of the hub, on a node whose kubelet can forward its
+// port and nothing else. All between kubectl and that kubelet is real.
+func playKubelet(t *testing.T, hub *kube.Cluster, master *stack.Master) {
+	t.Helper()
+	at, err := url.Parse(master.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(at.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(kubelet.Forward(at.Host, port))
+	server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "hub-node"}}
+	node, err = hub.Client().CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(server.Listener.Addr().(*net.TCPAddr).Port)
+	if _, err := hub.Client().CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	pods := hub.Client().CoreV1().Pods(stack.Namespace)
+	pod, err := pods.Create(t.Context(), masterPod(int32(port)), metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod.Status.Phase = corev1.PodRunning
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	if _, err := pods.UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// masterPod is as much of config/master as the API server wants to see.
+func masterPod(port int32) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "rollcall-master-0", Labels: map[string]string{"app.kubernetes.io/name": "rollcall-master"}},
+		Spec: corev1.PodSpec{
+			NodeName: "hub-node", ServiceAccountName: "rollcall-master", AutomountServiceAccountToken: new(bool),
+			SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			Containers: []corev1.Container{{
+				Name: "master", Image: "rollcall-master", Ports: []corev1.ContainerPort{{Name: "https", ContainerPort: port}},
+				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+			}},
+		},
+	}
+}
