@@ -79,10 +79,14 @@ func TestExitCodeIsShownOfWhatTerminatedOnly(t *testing.T) {
 	}
 }
 
-func TestEnumRefusesUnknownText(t *testing.T) {
-	var p state.Protocol
-	if err := p.UnmarshalText([]byte("tcp")); err == nil {
-		t.Error("tcp was taken for a protocol")
+func TestUnknownTextOfAnEnumIsItsZero(t *testing.T) {
+	p := state.TCP
+	s := state.SectionNodes
+	if err := s.UnmarshalText([]byte("volumes")); err != nil || s != state.NumSections || s.String() != "unknown" {
+		t.Errorf("a section volumes became %v, %v", s, err)
+	}
+	if err := p.UnmarshalText([]byte("QUIC")); err != nil || p != state.ProtocolUnknown {
+		t.Errorf("QUIC became %v, %v", p, err)
 	}
 	if err := p.UnmarshalText([]byte("UDP")); err != nil || p != state.UDP {
 		t.Errorf("UDP became %v, %v", p, err)

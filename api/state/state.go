@@ -25,9 +25,24 @@ const (
 
 var sectionNames = []string{"nodes", "pods", "network", "storage", "usage"}
 
-func (s SectionName) String() string                { return name(sectionNames, s) }
-func (s SectionName) MarshalText() ([]byte, error)  { return []byte(s.String()), nil }
-func (s *SectionName) UnmarshalText(b []byte) error { return parse(sectionNames, s, b) }
+func (s SectionName) String() string {
+	if s >= NumSections {
+		return "unknown"
+	}
+	return sectionNames[s]
+}
+
+func (s SectionName) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a section's name. One that is not known, of a newer peer's list,
+// is NumSections: there is no zero to be had for it.
+func (s *SectionName) UnmarshalText(b []byte) error {
+	*s = NumSections
+	if i := slices.Index(sectionNames, string(b)); i >= 0 {
+		*s = SectionName(i)
+	}
+	return nil
+}
 
 // Section is how fresh one part of the facts is.
 type Section struct {

@@ -56,7 +56,7 @@ func (f *filterFlags) parse() (client.Filter, error) {
 	if f.protocol == "" {
 		return filter, nil
 	}
-	if err := filter.Protocol.UnmarshalText([]byte(strings.ToUpper(f.protocol))); err != nil {
+	if err := filter.Protocol.UnmarshalText([]byte(strings.ToUpper(f.protocol))); err != nil || filter.Protocol == state.ProtocolUnknown {
 		return filter, fmt.Errorf("--protocol is %q, and may be %s", f.protocol, strings.Join(protocols, ", "))
 	}
 	return filter, nil
