@@ -25,5 +25,8 @@ shellcheck "${scripts[@]}"
 step buf
 hack/tool.sh buf lint
 hack/tool.sh buf breaking --against api/wire/wirepb/published.binpb
+step page
+hack/need.sh npm npm
+hack/web.sh check
 step generated files
 hack/verify-generated.sh

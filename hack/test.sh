@@ -14,3 +14,8 @@ ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
 export ROLLCALL_KUBE_BINARIES
 # Two at once: some start several processes of Kubernetes each.
 go test -race -timeout 30m -p 2 ./... "$@"
+if (($# == 0)); then
+	hack/need.sh npm npm
+	hack/web.sh test
+	hack/web.sh browser
+fi

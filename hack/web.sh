@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# web.sh builds the page into web/dist, from which Go embeds it. web.sh check fails where the built files are not what
+# their source gives; web.sh test runs the unit tests; web.sh browser runs the page in a real browser.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The page as a browser fetches it, compressed, in bytes.
+bound=$((250 * 1024))
+
+install() {
+	if [[ ! -d web/node_modules ]] || [[ web/package-lock.json -nt web/node_modules/.package-lock.json ]]; then
+		npm ci --prefix web --no-fund --no-audit --loglevel=error
+	fi
+}
+
+build() { # into a folder
+	(cd web && npx tsc --noEmit && npx vite build --outDir "$1" --emptyOutDir --logLevel warn)
+}
+
+measure() {
+	local total=0 size
+	while IFS= read -r -d '' file; do
+		size=$(gzip -9 -n -c "$file" | wc -c)
+		total=$((total + size))
+	done < <(find web/dist -type f ! -name licenses.txt -print0)
+	echo "web: the page is $total bytes compressed, of $bound"
+	if ((total > bound)); then
+		echo "web: that is too much" >&2
+		exit 1
+	fi
+}
+
+case ${1:-build} in
+build)
+	install
+	build "$PWD/web/dist"
+	measure
+	;;
+check)
+	install
+	fresh=$(mktemp -d)
+	trap 'rm -rf "$fresh"' EXIT
+	build "$fresh"
+	if ! diff -rq "$fresh" web/dist; then
+		echo "web: web/dist is not what its source gives; run hack/web.sh and commit it" >&2
+		exit 1
+	fi
+	measure
+	;;
+test)
+	install
+	(cd web && npx vitest run --project unit)
+	;;
+browser)
+	install
+	hack/need.sh chromium chromium
+	folder=$(mktemp -d)
+	trap 'rm -rf "$folder"' EXIT
+	go build -o "$folder/fakemaster" ./test/web/fakemaster
+	(cd web && FAKEMASTER=$folder/fakemaster npx vitest run --project browser "${@:2}")
+	;;
+*)
+	echo "web: build, check, test or browser" >&2
+	exit 2
+	;;
+esac

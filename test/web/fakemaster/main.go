@@ -1,0 +1,101 @@
+// Fakemaster serves the page and a made-up fleet to the browser tests. Its API is the
+// master's own (package httpapi with its streams); only the sessions behind it are played,
+// so that every state can be had at will.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/view"
+	"rollcall.dev/rollcall/web"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "loopback address")
+	scenario := flag.String("scenario", "fleet", "which fleet")
+	auth := flag.Bool("auth", false, "ask who is there")
+	nosockets := flag.Bool("no-sockets", false, "refuse websockets, as some proxies do")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *listen, *scenario, *auth, *nosockets); err != nil {
+		fmt.Fprintln(os.Stderr, "fakemaster:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, listen, scenario string, auth, nosockets bool) error {
+	if scenarios[scenario] == nil {
+		return fmt.Errorf("there is no scenario %q", scenario)
+	}
+	s := newSessions()
+	s.clusters = scenarios[scenario]()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return err
+	}
+	api := newAPI(s, auth)
+	server := &http.Server{Handler: routes(s, api, nosockets), ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		<-ctx.Done()
+		api.Drain()
+		_ = server.Close()
+	}()
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		s.run(ctx)
+	}()
+	fmt.Printf("http://%s\n", listener.Addr())
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-passed
+	return nil
+}
+
+func newAPI(s *sessions, auth bool) *httpapi.API {
+	registry := prometheus.NewRegistry()
+	c := httpapi.Config{
+		Sessions: httpapi.Sessions{Await: s.await, Peek: s.peek, Observe: s.observe, Watch: s.watch, Look: s.look},
+		Registry: httpapi.Registry{Resolve: s.resolve, List: s.list, LastKnown: s.lastKnown},
+		Shelf:    view.NewShelf(64 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
+	if auth {
+		c.Identify = identify
+	}
+	return httpapi.New(c)
+}
+
+func routes(s *sessions, api *httpapi.API, nosockets bool) http.Handler {
+	page := web.Handler()
+	mux := http.NewServeMux()
+	for _, p := range web.Patterns() {
+		mux.Handle(p, page)
+	}
+	mux.HandleFunc("/fake", s.control)
+	mux.HandleFunc("/api/v1/session", signIn)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if nosockets && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			http.Error(w, "no websockets here", http.StatusBadGateway)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
+	return mux
+}

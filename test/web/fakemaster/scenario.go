@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// scenarios are the fleets that can be played.
+var scenarios = map[string]func() []*cluster{
+	"empty":     func() []*cluster { return nil },
+	"fleet":     fleet,
+	"thousands": thousands,
+	"large":     large,
+	"hostile":   harassed,
+}
+
+func newCluster(name string, nodes, times int) *cluster {
+	return &cluster{Registered: httpapi.Registered{Name: name}, world: newWorld(name, nodes, times), usage: true, info: session.Info{Phase: session.Idle}}
+}
+
+// remember is that the cluster was heard of some time ago.
+func (c *cluster) remember(before time.Duration) *cluster {
+	at := time.Now().Add(-before)
+	if c.usage {
+		c.world.sample()
+	}
+	sum := state.Summarize(c.world.State, at)
+	c.known = session.Known{Summary: &sum, ObservedAt: at}
+	return c
+}
+
+// fleet has a cluster in each state.
+func fleet() []*cluster {
+	eu := newCluster("prod-eu", 9, 1)
+	eu.ClusterIPs = []string{"203.0.113.7"}
+	eu.world.crash("ledger", 8*time.Minute)
+	eu.world.conflict()
+	eu.world.strand(12 * time.Minute)
+	eu.world.press(4)
+	us := newCluster("prod-us", 12, 2)
+	ap := newCluster("prod-ap", 6, 1)
+	ap.world.loseNode(2)
+	edge := newCluster("edge-oslo", 3, 1)
+	edge.unreachable = "dial wss://10.20.0.7:7443: connect: connection refused; look whether the agent runs, and whether its endpoint is reachable from here"
+	staging := newCluster("staging", 4, 1)
+	staging.usage = false
+	staging.world.sections[state.SectionUsage] = state.SectionReport{Error: state.SectionError{Reason: "Unavailable", Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}}
+	old := newCluster("legacy", 3, 1)
+	old.Suspended = true
+	lab := newCluster("lab", 3, 1)
+	lab.never = true
+	qa := newCluster("qa", 3, 1)
+	qa.world.cordon(1)
+	qa.usage = false
+	qa.world.sections[state.SectionUsage] = state.SectionReport{Error: state.SectionError{Reason: "Pending", Message: "usage has not been read yet"}}
+	return []*cluster{
+		edge.remember(3 * time.Hour), lab, old.remember(40 * 24 * time.Hour), ap.remember(4 * time.Minute), eu.remember(2 * time.Minute), us.remember(time.Minute), qa.remember(3 * time.Minute), staging.remember(5 * time.Minute),
+	}
+}
+
+func thousands() []*cluster {
+	var all []*cluster
+	for i := range 2500 {
+		c := newCluster(fmt.Sprintf("edge-%04d", i), 3, 1)
+		switch {
+		case i%97 == 5:
+			c.unreachable = "dial wss://10.20.0.7:7443: i/o timeout"
+		case i%83 == 7:
+			c.world.crash("web", time.Hour)
+		case i%211 == 9:
+			c.Suspended = true
+		}
+		all = append(all, c.remember(time.Duration(i%300)*time.Second))
+	}
+	return all
+}
+
+// large is one cluster of more than 10,000 containers.
+func large() []*cluster {
+	c := newCluster("large", 300, 240)
+	c.world.crash("search-77", time.Hour)
+	return []*cluster{c.remember(time.Minute)}
+}
+
+func harassed() []*cluster {
+	c := newCluster("hostile", 3, 1)
+	c.world.harass()
+	bad := newCluster("unreachable", 3, 1)
+	bad.unreachable = hostile[1] + " " + hostile[6]
+	return []*cluster{c.remember(time.Minute), bad}
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/session"
+)
+
+const (
+	period   = time.Second
+	ttl      = 3 * time.Second
+	duration = 30 * time.Minute
+	// connecting is how long a dial and the first report take.
+	connecting = 150 * time.Millisecond
+	sampling   = 3 // in periods
+)
+
+// cluster is one made-up cluster and how it is heard of.
+type cluster struct {
+	httpapi.Registered
+	world *world
+	// unreachable is why its agent does not answer; empty: it does.
+	unreachable string
+	// silent: its agent says nothing any more. never: it never did.
+	silent, never bool
+	// slow is for how long usage keeps coming.
+	usage bool
+
+	watches  int
+	asked    time.Time // when the present session was asked for; zero: there is none
+	info     session.Info
+	value    *session.Value
+	known    session.Known
+	reports  int
+	reported time.Time
+}
+
+// sessions play those of a master: a cluster that is watched connects, reports and, when
+// nobody watches any more, is idle.
+type sessions struct {
+	mu       sync.Mutex
+	term     uint64
+	clusters []*cluster
+	news     chan struct{}
+}
+
+func newSessions() *sessions {
+	return &sessions{term: uint64(time.Now().UnixMilli()), news: make(chan struct{})}
+}
+
+// change changes what there is to see, and has everybody look again.
+func (s *sessions) change(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+	close(s.news)
+	s.news = make(chan struct{})
+}
+
+// run lets time pass, until ctx ends.
+func (s *sessions) run(ctx context.Context) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			s.pass(now)
+		}
+	}
+}
+
+func (s *sessions) pass(now time.Time) {
+	s.mu.Lock()
+	turned := false
+	for _, c := range s.clusters {
+		if c.pass(s.term, now) {
+			turned = true
+		}
+	}
+	if turned {
+		close(s.news)
+		s.news = make(chan struct{})
+	}
+	s.mu.Unlock()
+}
+
+// pass says whether anything is other than before.
+func (c *cluster) pass(term uint64, now time.Time) bool {
+	before := c.info
+	switch {
+	case c.Suspended || c.watches == 0:
+		c.asked, c.info = time.Time{}, session.Info{Phase: session.Idle}
+	case c.unreachable != "":
+		c.info = session.Info{Phase: session.Backoff}
+	case c.asked.IsZero():
+		c.asked = now
+		c.info = session.Info{Phase: session.Connecting}
+	case c.info.Phase == session.Backoff:
+		c.asked = time.Time{}
+	case c.never || now.Sub(c.asked) < connecting:
+	case !c.silent && now.Sub(c.reported) >= period:
+		c.report(term, now)
+		return true
+	}
+	return c.info != before
+}
+
+func (c *cluster) report(term uint64, now time.Time) {
+	if c.info.Phase != session.Reporting {
+		c.info = session.Info{ID: fmt.Sprintf("s-%x", now.UnixMilli()), Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(duration)}
+	}
+	if c.usage && c.reports%sampling == 0 {
+		c.world.sample()
+	}
+	c.reports++
+	c.reported = now
+	c.world.observe(now)
+	c.value = c.valueAt(term, now)
+	c.known = session.Known{Summary: &c.value.Summary, ObservedAt: now}
+}
+
+func (c *cluster) valueAt(term uint64, now time.Time) *session.Value {
+	return &session.Value{
+		Cluster: c.Name, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: term, State: c.world.State, Summary: state.Summarize(c.world.State, now),
+		ObservedAt: now, ReceivedAt: now, TTL: ttl, ExpiresAt: now.Add(ttl), Session: c.info,
+	}
+}
+
+func (s *sessions) find(name string) *cluster {
+	for _, c := range s.clusters {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func (c *cluster) observation() session.Observation {
+	return session.Observation{Session: c.info, Message: c.unreachable, Known: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
+}
+
+func (s *sessions) watch(name string) func() {
+	add := func(n int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if c := s.find(name); c != nil {
+			c.watches += n
+		}
+	}
+	add(1)
+	return sync.OnceFunc(func() { add(-1) })
+}
+
+func (s *sessions) look(name string) (session.Glance, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.find(name)
+	if c == nil {
+		return session.Glance{}, false
+	}
+	return session.Glance{Value: c.value, Observation: c.observation(), Suspended: c.Suspended, News: s.news}, true
+}
+
+func (s *sessions) peek(name string) (*session.Value, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.find(name)
+	if c == nil || c.value == nil {
+		return nil, false
+	}
+	return c.value, true
+}
+
+func (s *sessions) observe(name string) session.Observation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.find(name); c != nil {
+		return c.observation()
+	}
+	return session.Observation{}
+}
+
+func (s *sessions) list() []httpapi.Registered {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []httpapi.Registered
+	for _, c := range s.clusters {
+		all = append(all, c.Registered)
+	}
+	return all
+}
+
+func (s *sessions) resolve(name string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return name, s.find(name) != nil
+}
+
+// await is not what the page does.
+func (s *sessions) await(context.Context, string) (*session.Value, error) {
+	return nil, errors.New("the fake master answers watches only")
+}
+
+func (s *sessions) lastKnown(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }
+
+// watched are the clusters that somebody watches.
+func (s *sessions) watched() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := []string{}
+	for _, c := range s.clusters {
+		if c.watches > 0 {
+			names = append(names, c.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"rollcall.dev/rollcall/master/httpapi"
+)
+
+// cookie holds the token of who signed in.
+const cookie = "rollcall-session"
+
+// tokens are who may sign in, and what they may see.
+var tokens = map[string]httpapi.Caller{
+	"admin":  func(context.Context, httpapi.Access) error { return nil },
+	"viewer": summariesOnly,
+	"nobody": func(context.Context, httpapi.Access) error {
+		return fmt.Errorf("%w: user nobody may not list clusterstatuses of rollcall.dev", httpapi.ErrForbidden)
+	},
+}
+
+func summariesOnly(_ context.Context, want httpapi.Access) error {
+	if want.Details {
+		return fmt.Errorf("%w: user viewer may not watch clusterstatuses/details %s of rollcall.dev", httpapi.ErrForbidden, want.Cluster)
+	}
+	return nil
+}
+
+// identify knows who asks by their cookie.
+func identify(r *http.Request) (httpapi.Caller, error) {
+	c, err := r.Cookie(cookie)
+	if err != nil || tokens[c.Value] == nil {
+		return nil, fmt.Errorf("%w: sign in, or send a bearer token", httpapi.ErrUnauthenticated)
+	}
+	return tokens[c.Value], nil
+}
+
+// signIn is /api/v1/session as the page uses it.
+func signIn(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodDelete {
+		http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", MaxAge: -1})
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	var body struct {
+		Token string `json:"token"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || tokens[body.Token] == nil {
+		http.Error(w, `{"reason":"Unauthorized"}`, http.StatusUnauthorized)
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: cookie, Value: body.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"user":%q}`, body.Token)
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+)
+
+const (
+	mib = int64(1) << 20
+	gib = int64(1) << 30
+)
+
+// app is what a made-up cluster runs several of.
+type app struct {
+	namespace, name string
+	replicas        int
+	cpu, memory     int64 // requested
+	sidecar         string
+	nodePort        uint16
+	loadBalancer    bool
+	hostPort        uint16 // on every node
+}
+
+var apps = []app{
+	{namespace: "shop", name: "web", replicas: 6, cpu: 250, memory: 256 * mib, sidecar: "envoy", nodePort: 30080, loadBalancer: true},
+	{namespace: "shop", name: "cart", replicas: 4, cpu: 200, memory: 384 * mib, sidecar: "envoy"},
+	{namespace: "shop", name: "search", replicas: 3, cpu: 900, memory: 2 * gib},
+	{namespace: "payments", name: "gateway", replicas: 3, cpu: 500, memory: 512 * mib, sidecar: "envoy", nodePort: 30443},
+	{namespace: "payments", name: "ledger", replicas: 2, cpu: 800, memory: 3 * gib},
+	{namespace: "media", name: "thumbnailer", replicas: 5, cpu: 700, memory: 768 * mib},
+	{namespace: "media", name: "transcoder", replicas: 2, cpu: 1500, memory: 2 * gib},
+	{namespace: "monitoring", name: "prometheus", replicas: 1, cpu: 1000, memory: 4 * gib, nodePort: 30900},
+	{namespace: "monitoring", name: "node-exporter", replicas: -1, cpu: 50, memory: 48 * mib, hostPort: 9100},
+	{namespace: "ingress", name: "nginx", replicas: -1, cpu: 200, memory: 200 * mib, hostPort: 443},
+	{namespace: "kube-system", name: "coredns", replicas: 2, cpu: 100, memory: 128 * mib},
+}
+
+// world is one made-up cluster.
+type world struct {
+	*statetest.World
+	rand     *rand.Rand
+	nodes    int
+	sections [state.NumSections]state.SectionReport
+	load     map[string]*state.NodeLoad
+	placed   int
+}
+
+// newWorld is a cluster of so many nodes that runs the apps times over. The same name
+// gives the same cluster.
+func newWorld(name string, nodes, times int) *world {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	seed := h.Sum64()
+	w := &world{World: &statetest.World{State: &state.State{Epoch: seed}}, rand: rand.New(rand.NewPCG(seed, 1)), nodes: nodes, load: map[string]*state.NodeLoad{}}
+	for i := range w.sections {
+		w.sections[i] = state.SectionReport{Live: true}
+	}
+	var c state.Changes
+	for i := range nodes {
+		c.Upserts = append(c.Upserts, w.node(i)...)
+	}
+	for i := range times {
+		for _, a := range apps {
+			if i > 0 {
+				if a.replicas < 0 {
+					continue
+				}
+				a.name, a.nodePort, a.loadBalancer = fmt.Sprintf("%s-%d", a.name, i), 0, false
+			}
+			c.Upserts = append(c.Upserts, w.app(a)...)
+		}
+	}
+	for _, l := range w.load {
+		c.Upserts = append(c.Upserts, l)
+	}
+	w.Apply(c)
+	return w
+}
+
+func nodeName(i int) string { return fmt.Sprintf("worker-%c%02d", 'a'+i%3, i/3+1) }
+
+func (w *world) node(i int) []state.Object {
+	name := nodeName(i)
+	size := state.Resources{CPUMillis: 8000, MemoryBytes: 32 * gib, EphemeralStorageBytes: 100 * gib, Pods: 110}
+	allocatable := size
+	allocatable.CPUMillis, allocatable.MemoryBytes = 7800, 30*gib
+	w.load[name] = &state.NodeLoad{Node: name}
+	return []state.Object{
+		&state.Node{
+			Name: name, Ready: state.True, Schedulable: true, Roles: []string{"worker"}, Zone: "zone-" + string(rune('a'+i%3)), Region: "eu-1", InstanceType: "m8.2xlarge",
+			Addresses:      []state.NodeAddress{{Type: "InternalIP", Address: fmt.Sprintf("10.0.%d.%d", i/250, i%250+1)}},
+			KubeletVersion: "v1.36.3", KernelVersion: "6.12.0", OSImage: "Debian GNU/Linux 13", Architecture: "amd64", ContainerRuntime: "containerd://2.2.0",
+			CreatedAt: ago(90 * 24 * time.Hour), Capacity: size, Allocatable: allocatable,
+		},
+		&state.Port{Node: name, Protocol: state.TCP, Port: 10250, Kind: state.Kubelet},
+	}
+}
+
+func ago(d time.Duration) state.Time { return state.TimeOf(time.Now().Add(-d)) }
+
+// app is all of one app: its pods, and the ports that lead to them.
+func (w *world) app(a app) []state.Object {
+	replicas := a.replicas
+	if replicas < 0 {
+		replicas = w.nodes
+	}
+	var objects []state.Object
+	for i := range replicas {
+		node := nodeName(w.placed % w.nodes)
+		if a.replicas < 0 {
+			node = nodeName(i)
+		} else {
+			w.placed++
+		}
+		objects = append(objects, w.pod(a, node)...)
+	}
+	port := &state.ServicePort{Name: "http", Port: 80}
+	if a.nodePort > 0 {
+		objects = append(objects, &state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: a.nodePort, Kind: state.NodePort, Namespace: a.namespace, Service: a.name, ServicePort: port, ExternalTrafficPolicy: state.TrafficPolicyCluster})
+	}
+	if a.loadBalancer {
+		objects = append(objects, &state.Port{Node: state.AllNodes, Address: "203.0.113.80", Protocol: state.TCP, Port: 80, Kind: state.LoadBalancer, Namespace: a.namespace, Service: a.name, ServicePort: port, ExternalTrafficPolicy: state.TrafficPolicyCluster})
+	}
+	return objects
+}
+
+func (w *world) pod(a app, node string) []state.Object {
+	requests := state.Resources{CPUMillis: a.cpu, MemoryBytes: a.memory}
+	ip := fmt.Sprintf("10.244.%d.%d", w.rand.IntN(256), w.rand.IntN(256))
+	started := ago(time.Duration(w.rand.IntN(20*24)) * time.Hour)
+	p := &state.Pod{
+		Namespace: a.namespace, Name: fmt.Sprintf("%s-%08x-%05x", a.name, w.rand.Uint32(), w.rand.IntN(1<<20)), Node: node, Phase: state.PodRunning,
+		Owner: state.Owner{Kind: "Deployment", Name: a.name}, QOSClass: state.Burstable, PodIPs: []string{ip}, CreatedAt: started, Requested: requests,
+	}
+	objects := []state.Object{p}
+	names := []string{a.name}
+	if a.sidecar != "" {
+		names = append(names, a.sidecar)
+	}
+	for i, name := range names {
+		c := &state.Container{
+			Namespace: p.Namespace, Pod: p.Name, Name: name, Kind: state.Main, Node: node, Image: "registry.example/" + name + ":1.4." + fmt.Sprint(w.rand.IntN(9)),
+			State: state.Running, Ready: true, StartedAt: started, Requests: requests,
+		}
+		if i > 0 {
+			c.Kind, c.Requests = state.Sidecar, state.Resources{CPUMillis: 50, MemoryBytes: 64 * mib}
+		}
+		w.load[node].Requested.Add(c.Requests)
+		objects = append(objects, c)
+	}
+	w.load[node].Pods++
+	target := &state.Target{Addresses: p.PodIPs, Namespace: p.Namespace, Pod: p.Name, Container: a.name, ContainerPort: 8080, Node: node, Ready: true, Serving: true}
+	if a.hostPort > 0 {
+		objects = append(objects, &state.Port{Node: node, Protocol: state.TCP, Port: a.hostPort, Kind: state.HostPort, Namespace: p.Namespace, Pod: p.Name, Target: target})
+	}
+	if a.nodePort > 0 || a.loadBalancer {
+		led := *target
+		led.ServiceNamespace, led.Service, led.ServicePort, led.Protocol = a.namespace, a.name, "http", state.TCP
+		objects = append(objects, &led)
+	}
+	return objects
+}
+
+// sample gives every node and container a usage somewhat below what is requested.
+func (w *world) sample() {
+	u := &state.Usage{N: 1}
+	if w.State.Usage != nil {
+		u.N = w.State.Usage.N + 1
+	}
+	now := state.TimeOf(time.Now())
+	nodes := map[string]*state.Used{}
+	set := func(slot uint32, used state.Used) {
+		used.SampledAt = now
+		if n := int(slot) + 1 - len(u.BySlot); n > 0 {
+			u.BySlot = append(u.BySlot, make([]state.Used, n)...)
+		}
+		u.BySlot[slot] = used
+	}
+	for e := range w.State.Entries(state.KindContainer) {
+		c := e.Object.(*state.Container)
+		if c.State != state.Running {
+			continue
+		}
+		used := state.Used{CPUMillis: c.Requests.CPUMillis * int64(20+w.rand.IntN(50)) / 100, MemoryBytes: c.Requests.MemoryBytes * int64(55+w.rand.IntN(15)) / 100}
+		set(e.Slot, used)
+		if nodes[c.Node] == nil {
+			nodes[c.Node] = &state.Used{CPUMillis: 150, MemoryBytes: gib}
+		}
+		nodes[c.Node].CPUMillis += used.CPUMillis
+		nodes[c.Node].MemoryBytes += used.MemoryBytes
+	}
+	for e := range w.State.Entries(state.KindNode) {
+		if used := nodes[e.Object.(*state.Node).Name]; used != nil {
+			set(e.Slot, *used)
+		}
+	}
+	w.delta(state.Delta{To: 1, Usage: u})
+}
+
+// observe is that the sections are as fresh as they are now.
+func (w *world) observe(now time.Time) {
+	var sections [state.NumSections]state.Section
+	steps := uint64(0)
+	for i, r := range w.sections {
+		sections[i] = r.At(now)
+		if sections[i].Error != w.State.Sections[i].Error {
+			steps = 1
+		}
+	}
+	w.delta(state.Delta{To: steps, Sections: &sections})
+}
+
+// delta applies what is no object; To counts steps.
+func (w *world) delta(d state.Delta) {
+	d.Epoch, d.From, d.To = w.State.Epoch, w.State.Seq, w.State.Seq+d.To
+	next, err := state.Apply(w.State, d)
+	if err != nil {
+		panic(err)
+	}
+	w.State = next
+}

@@ -1,0 +1,153 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { Master, launch, open, shoot } from './stage.ts'
+
+let browser: Browser
+let master: Master
+
+beforeAll(async () => void (browser = await launch()))
+afterAll(() => browser.close())
+beforeEach(async () => void (master = await Master.start('fleet')))
+afterEach(() => master.stop())
+
+const at = (path: string) => `${master.url}/clusters/prod-eu${path}`
+const cells = (page: Page, column: number) => page.locator(`[role=row] > [role=gridcell]:nth-child(${column})`)
+
+/** How long it took until something was seen after it happened. */
+async function seen(happen: Promise<void>, look: Promise<unknown>): Promise<number> {
+  await happen
+  const begin = performance.now()
+  await look
+  return performance.now() - begin
+}
+
+test('a cluster tells its problems, its numbers and its last quarter of an hour', async () => {
+  const t = await open(browser, at(''))
+  await t.page.getByText('last ended as OOMKilled with exit code 137').waitFor()
+  const said = await t.page.locator('main').innerText()
+  for (const words of ['prod-eu', 'Unhealthy', 'Kubernetes v1.36.3', '203.0.113.7', '58', 'of 60', '33 ports taken, 2 conflicts', 'MemoryPressure', 'Unschedulable', '0/9 nodes are available']) {
+    expect(said).toContain(words)
+  }
+  expect(await t.page.getByRole('img', { name: 'CPU of the last 15 minutes' }).locator('canvas').count()).toBe(1)
+  expect(await master.watched()).toEqual(['prod-eu'])
+  await t.page.waitForTimeout(6000)
+  await shoot(t.page, 'cluster-light')
+  expect(t.complaints).toEqual([])
+  expect(t.strangers).toEqual([])
+  const dark = await open(browser, at(''), { dark: true })
+  await dark.page.getByText('last ended as OOMKilled with exit code 137').waitFor()
+  await master.act('crash', 'prod-eu')
+  await master.act('take', 'prod-eu', 30555)
+  await dark.page.waitForTimeout(6000)
+  await shoot(dark.page, 'cluster-dark')
+})
+
+test('changes appear within a second, in place, and in the timeline', async () => {
+  const t = await open(browser, at('?tab=containers&q=web-'))
+  await cells(t.page, 3).first().waitFor()
+  const before = await cells(t.page, 3).allInnerTexts()
+  const took = await seen(master.act('crash', 'prod-eu'), t.page.locator('[role=row]', { hasText: 'CrashLoopBackOff' }).waitFor())
+  console.log(`a crash was seen ${Math.round(took)} ms after it happened`)
+  expect(took).toBeLessThan(1000)
+  expect(await cells(t.page, 3).allInnerTexts()).toEqual(before)
+  expect(await t.page.locator('[role=row].flash-0, [role=row].flash-1').count()).toBe(1)
+  await t.page.getByRole('link', { name: 'Changes' }).click()
+  await t.page.getByText('running → waiting (CrashLoopBackOff)').waitFor()
+  await master.act('heal', 'prod-eu')
+  await t.page.getByText('waiting (CrashLoopBackOff) → running').waitFor()
+  await shoot(t.page, 'changes-light')
+})
+
+test('containers are filtered by namespace, node, state, problems and text, and the URL holds it', async () => {
+  const t = await open(browser, at('?tab=containers'))
+  const shown = () => t.page.getByRole('grid', { name: 'Containers' }).getAttribute('aria-rowcount').then((n) => Number(n) - 1)
+  await expect.poll(shown).toBe(60)
+  await t.page.getByLabel('Namespace').selectOption('shop')
+  await expect.poll(shown).toBe(23)
+  await t.page.getByLabel('Node').selectOption('worker-a01')
+  await expect.poll(shown).toBeLessThan(10)
+  await t.page.getByLabel('Node').selectOption('')
+  await t.page.getByLabel('Namespace').selectOption('')
+  await t.page.getByLabel('State').selectOption('waiting')
+  await expect.poll(shown).toBe(2)
+  await t.page.getByRole('button', { name: 'Only problems' }).click()
+  await expect.poll(shown).toBe(1)
+  await t.page.getByLabel('State').selectOption('')
+  await t.page.getByLabel('Search containers').fill('ledger oomkilled')
+  await expect.poll(shown).toBe(1)
+  await t.page.reload()
+  await expect.poll(shown).toBe(1)
+  expect(await cells(t.page, 4).first().innerText()).toBe('ledger')
+})
+
+test('the drawer has all of an object, and leads on', async () => {
+  const t = await open(browser, at('?tab=containers&q=ledger'))
+  await t.page.locator('[role=row]', { hasText: 'CrashLoopBackOff' }).click()
+  const drawer = t.page.getByRole('complementary')
+  for (const words of ['back-off 5m0s restarting failed container', 'It ended before as OOMKilled with exit code 137', 'registry.example/ledger', 'image', 'restarts']) {
+    await drawer.getByText(words).first().waitFor()
+  }
+  await shoot(t.page, 'drawer-light')
+  await drawer.getByRole('button', { name: /^ledger-/ }).click()
+  await drawer.getByText('Burstable').waitFor()
+  expect(t.page.url()).toContain('open=Pod%2Fpayments%2Fledger-')
+  await t.page.keyboard.press('Escape')
+  await drawer.waitFor({ state: 'detached' })
+})
+
+test('the port map tells what is taken, where it leads, what is free, and who is in conflict', async () => {
+  const t = await open(browser, at('?tab=ports&q=30080'))
+  await t.page.locator('[role=row]', { hasText: '30080' }).getByText('Service shop/web').waitFor()
+  expect(await t.page.locator('[role=row]', { hasText: '30080' }).innerText()).toMatch(/6\/6/)
+  await t.page.getByLabel('Search ports').fill('')
+  await t.page.getByLabel('Port', { exact: true }).fill('31234')
+  await t.page.getByText('31234/TCP is not allocated and not declared on any node.').waitFor()
+  const took = await seen(master.act('take', 'prod-eu', 31234), t.page.getByText('31234/TCP is taken on every node by Service shop/web-31234 (NodePort).').waitFor())
+  expect(took).toBeLessThan(1000)
+  await t.page.getByLabel('Port', { exact: true }).fill('443')
+  await t.page.getByText('443/TCP is taken on every node by pod ingress/').waitFor()
+  await t.page.getByLabel('Port', { exact: true }).fill('31500')
+  await shoot(t.page, 'ports-light')
+  await t.page.getByLabel('Port', { exact: true }).fill('')
+  await t.page.getByRole('button', { name: 'Only conflicts' }).click()
+  await expect.poll(() => cells(t.page, 5).allInnerTexts()).toEqual(['Service shop/debug', 'pod media/probe-7f'])
+  await t.page.locator('[role=row]', { hasText: 'Service shop/debug' }).first().click()
+  await t.page.getByRole('complementary').getByText('It conflicts with').waitFor()
+  await t.page.setViewportSize({ width: 390, height: 800 })
+  expect(await t.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390)
+})
+
+test('nodes show how full they are, and lead to their containers', async () => {
+  const t = await open(browser, at('?tab=nodes'), { dark: true })
+  await t.page.getByText('MemoryPressure').waitFor()
+  await t.page.getByRole('img', { name: /^CPU: .* requested, .* used, of 7.8$/ }).first().waitFor()
+  await shoot(t.page, 'nodes-dark')
+  await t.page.locator('[role=row]', { hasText: 'worker-b02' }).click()
+  await t.page.getByRole('complementary').getByRole('button', { name: /containers on it/ }).click()
+  await expect.poll(() => new URL(t.page.url()).search).toBe('?tab=containers&node=worker-b02')
+  await master.act('lose-node', 'prod-eu', 0)
+  await t.page.getByRole('link', { name: 'Nodes' }).click()
+  await t.page.getByText('Unknown').waitFor()
+})
+
+test('leaving a cluster ends its demand, and its history stays', async () => {
+  const t = await open(browser, at(''))
+  await t.page.getByText('OOMKilled').waitFor()
+  await t.page.getByRole('link', { name: 'Rollcall' }).click()
+  await expect.poll(() => master.watched()).toEqual([])
+  expect(new URL(t.page.url()).pathname).toBe('/')
+})
+
+test('screen readers find names, and one stream serves the tab', async () => {
+  const streams: string[] = []
+  const t = await open(browser, master.url)
+  t.page.on('websocket', (w) => streams.push(w.url()))
+  await t.page.reload()
+  await t.page.getByText('prod-eu').click()
+  await t.page.getByRole('link', { name: 'Nodes' }).click()
+  await t.page.getByRole('grid', { name: 'Nodes' }).waitFor()
+  expect(streams.length).toBe(1)
+  const unnamed = await t.page.evaluate(() => [...document.querySelectorAll('button, a, input, select')].filter((e) => !(e.textContent?.trim() || e.getAttribute('aria-label') || (e as HTMLInputElement).labels?.length)).map((e) => e.outerHTML))
+  expect(unnamed).toEqual([])
+  expect(await t.page.title()).toBe('prod-eu · Rollcall')
+})

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { containerOf, nodeOf, portOf } from './fake'
+import { Timeline } from './timeline'
+import type { RowKind, Rows } from './types'
+
+function said<K extends RowKind>(kind: K, before: Rows[K] | undefined, now: Rows[K]): string | undefined {
+  const t = new Timeline()
+  t.row(kind, before ? 'MODIFIED' : 'ADDED', before, now, 0)
+  const e = t.entries[0]
+  return e && `${e.tone}: ${e.where} ${e.words}`
+}
+
+const target = { ready: true, serving: true }
+
+test.each([
+  ['a container that crashes', said('Container', containerOf('web-1'), containerOf('web-1', { state: 'waiting', reason: 'CrashLoopBackOff' })), 'bad: shop/web-1/app running → waiting (CrashLoopBackOff)'],
+  ['a container that is created', said('Container', containerOf('web-1', { state: 'waiting', reason: 'PodInitializing' }), containerOf('web-1', { state: 'waiting', reason: 'ContainerCreating' })), 'plain: shop/web-1/app waiting (PodInitializing) → waiting (ContainerCreating)'],
+  ['a restart', said('Container', containerOf('web-1'), containerOf('web-1', { restarts: 3 })), 'warn: shop/web-1/app restarted (3 times by now)'],
+  ['a node that is lost', said('Node', nodeOf('n1'), nodeOf('n1', { ready: 'Unknown', problems: [{ type: 'Ready', status: 'Unknown', message: 'no word of it' }] })), 'bad: n1 is not ready: no word of it'],
+  ['a cordon', said('Node', nodeOf('n1'), nodeOf('n1', { schedulable: false })), 'warn: n1 is cordoned'],
+  ['what its pods request', said('Node', nodeOf('n1'), nodeOf('n1', { pods: 7 })), undefined],
+  ['a port that is taken', said('Port', undefined, portOf(31234)), 'plain: 31234/TCP on all nodes taken by Service shop/web'],
+  ['a port that leads nowhere', said('Port', portOf(31234, { targets: [target] }), portOf(31234, { targets: [{ ...target, ready: false }] })), 'bad: 31234/TCP on all nodes leads to 0 ready of 1 targets'],
+  ['a port that two claim', said('Port', portOf(9100, { node: 'n1' }), portOf(9100, { node: 'n1', conflicts: [portOf(9100)] })), 'bad: 9100/TCP on n1 is claimed by 2 at once'],
+])('%s', (_, got, want) => expect(got).toBe(want))

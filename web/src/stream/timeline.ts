@@ -1,0 +1,151 @@
+import type { Change, Cluster, Container, Node, Pod, Port, RowKind, Rows, SessionObject } from './types'
+import { idOf } from './types'
+
+export type Tone = 'good' | 'bad' | 'warn' | 'plain'
+
+/** One thing that changed, as a person would say it. */
+export interface Entry {
+  n: number
+  /** Milliseconds since 1970, on this browser's clock. */
+  at: number
+  tone: Tone
+  kind: RowKind | 'Session' | 'Stream'
+  /** Which row; empty where it is the cluster itself. */
+  id: string
+  where: string
+  words: string
+}
+
+type Said = { tone: Tone; words: string } | null
+
+/** How many entries are kept. */
+export const kept = 1000
+
+/** Timeline is what changed lately, the newest first. */
+export class Timeline {
+  entries: Entry[] = []
+  private n = 0
+
+  /** Takes in what happened to a row; false: nothing worth a word. */
+  row<K extends RowKind>(kind: K, change: Change, before: Rows[K] | undefined, now: Rows[K], at: number): boolean {
+    const said = describe[kind](change, before, now)
+    if (said) this.push({ ...said, kind, id: idOf[kind](now), where: whereOf(kind, now), at })
+    return said !== null
+  }
+
+  session(before: SessionObject | undefined, now: SessionObject, at: number) {
+    const said = session(before, now)
+    if (said) this.push({ ...said, kind: 'Session', id: '', where: '', at })
+  }
+
+  stream(tone: Tone, words: string, at: number) {
+    this.push({ tone, words, kind: 'Stream', id: '', where: '', at })
+  }
+
+  private push(e: Omit<Entry, 'n'>) {
+    this.entries = [{ ...e, n: ++this.n }, ...this.entries.slice(0, kept - 1)]
+  }
+}
+
+export function whereOf<K extends RowKind>(kind: K, o: Rows[K]): string {
+  if (kind !== 'Port') return idOf[kind](o)
+  const p = o as Port
+  return `${p.port}/${p.protocol} ${p.node === '*' ? 'on all nodes' : `on ${p.node}`}`
+}
+
+const describe: { [K in RowKind]: (change: Change, before: Rows[K] | undefined, now: Rows[K]) => Said } = {
+  Node: node,
+  Pod: pod,
+  Container: container,
+  Port: port,
+}
+
+function comes(change: Change, tone: Tone = 'plain'): Said {
+  if (change === 'ADDED') return { tone, words: 'appeared' }
+  return { tone: 'plain', words: 'is gone' }
+}
+
+function node(change: Change, before: Node | undefined, now: Node): Said {
+  if (change !== 'MODIFIED' || !before) return comes(change)
+  if (before.ready !== now.ready) {
+    return now.ready === 'True' ? { tone: 'good', words: 'is ready' } : { tone: 'bad', words: `is not ready${because(now.problems?.[0]?.message)}` }
+  }
+  if (before.schedulable !== now.schedulable) {
+    return now.schedulable ? { tone: 'plain', words: 'takes pods again' } : { tone: 'warn', words: 'is cordoned' }
+  }
+  const had = new Set(before.problems?.map((p) => p.type))
+  const fresh = now.problems?.find((p) => !had.has(p.type))
+  if (fresh) return { tone: 'warn', words: `${fresh.type}${because(fresh.message)}` }
+  if ((now.problems?.length ?? 0) < (before.problems?.length ?? 0)) return { tone: 'good', words: 'has a problem less' }
+  if (before.kubeletVersion !== now.kubeletVersion) return { tone: 'plain', words: `kubelet ${before.kubeletVersion} → ${now.kubeletVersion}` }
+  // What its pods request changes with each of them, and they have entries of their own.
+  return null
+}
+
+function pod(change: Change, before: Pod | undefined, now: Pod): Said {
+  if (change !== 'MODIFIED' || !before) return comes(change)
+  if (before.phase !== now.phase) {
+    return { tone: now.phase === 'Failed' ? 'bad' : 'plain', words: `${before.phase} → ${now.phase}${because(now.reason)}` }
+  }
+  if (!before.terminating && now.terminating) return { tone: 'plain', words: 'is being deleted' }
+  if (before.node !== now.node && now.node) return { tone: 'plain', words: `is placed on ${now.node}` }
+  if (!before.unschedulableSince && now.unschedulableSince) return { tone: 'warn', words: `cannot be placed${because(now.message)}` }
+  return null
+}
+
+function container(change: Change, before: Container | undefined, now: Container): Said {
+  if (change !== 'MODIFIED' || !before) return comes(change)
+  if (before.state !== now.state || before.reason !== now.reason) return turned(before, now)
+  if (now.restarts > before.restarts) return { tone: 'warn', words: `restarted (${now.restarts} times by now)` }
+  if (before.ready !== now.ready) return now.ready ? { tone: 'good', words: 'is ready' } : { tone: 'warn', words: 'is not ready' }
+  if (before.image !== now.image) return { tone: 'plain', words: `image ${before.image} → ${now.image}` }
+  return null
+}
+
+const harmless = new Set(['', 'Completed', 'ContainerCreating', 'PodInitializing'])
+
+function turned(before: Container, now: Container): Said {
+  const state = (c: Container) => (c.reason ? `${c.state} (${c.reason})` : c.state)
+  const words = `${state(before)} → ${state(now)}`
+  if (now.state === 'running') return { tone: now.ready ? 'good' : 'plain', words }
+  return { tone: harmless.has(now.reason ?? '') ? 'plain' : 'bad', words }
+}
+
+function port(change: Change, before: Port | undefined, now: Port): Said {
+  if (change !== 'MODIFIED' || !before) return { tone: 'plain', words: change === 'ADDED' ? `taken by ${holderOf(now)}` : `released by ${holderOf(now)}` }
+  const conflicts = now.conflicts?.length ?? 0
+  const had = before.conflicts?.length ?? 0
+  if (conflicts > had) return { tone: 'bad', words: `is claimed by ${conflicts + 1} at once` }
+  if (conflicts < had) return { tone: 'good', words: conflicts ? 'has a conflict less' : 'has no conflict any more' }
+  const ready = now.targets.filter((t) => t.ready).length
+  const was = before.targets.filter((t) => t.ready).length
+  if (ready === was && before.targets.length === now.targets.length) return null
+  return { tone: ready === 0 && was > 0 ? 'bad' : 'plain', words: `leads to ${ready} ready of ${now.targets.length} targets` }
+}
+
+/** Who holds a port, in words. */
+export function holderOf(p: { kind: string; namespace?: string; service?: string; pod?: string }): string {
+  if (p.service) return `Service ${p.namespace}/${p.service}`
+  if (p.pod) return `pod ${p.namespace}/${p.pod}`
+  return p.kind === 'Kubelet' ? 'the kubelet' : p.kind
+}
+
+function session(before: SessionObject | undefined, now: SessionObject): Said {
+  if (!before) return null
+  if (!before.suspended && now.suspended) return { tone: 'warn', words: 'the cluster is suspended' }
+  if (before.phase !== now.phase) {
+    const tone = now.phase === 'Reporting' ? 'good' : now.phase === 'Backoff' ? 'bad' : 'plain'
+    return { tone, words: `session ${before.phase} → ${now.phase}${because(now.message)}` }
+  }
+  if (before.stale !== now.stale) return now.stale ? { tone: 'warn', words: 'the data has grown stale' } : { tone: 'good', words: 'the data is fresh' }
+  return null
+}
+
+/** What the list of clusters tells of one whose own events do not come. */
+export function sessionOf(c: Cluster): SessionObject {
+  return { ...c.session, suspended: c.suspended, stale: c.stale }
+}
+
+function because(reason: string | undefined): string {
+  return reason ? `: ${reason}` : ''
+}

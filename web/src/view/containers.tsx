@@ -1,0 +1,105 @@
+import { useDeferredValue, useMemo } from 'react'
+import { adjust } from '../route'
+import type { Container } from '../stream/types'
+import { Age, HealthIcon, Search, Text, Toggle } from './bits'
+import type { TabProps } from './cluster'
+import { bytes, cores, count } from './format'
+import type { Column } from './grid'
+import { Grid } from './grid'
+import { Choice } from './choice'
+
+const states = ['running', 'waiting', 'terminated', 'unknown']
+const created = new Set(['ContainerCreating', 'PodInitializing'])
+
+/** Whether somebody should look at it: it waits for more than its start, or ended badly. */
+export function wrong(c: Container): boolean {
+  if (c.state === 'waiting') return !!c.reason && !created.has(c.reason)
+  if (c.state === 'terminated') return (c.exitCode ?? 0) !== 0
+  return c.state === 'unknown' || (c.state === 'running' && !c.ready && (c.kind === 'main' || c.kind === 'sidecar'))
+}
+
+export function Containers({ detail, route, live }: TabProps) {
+  const filter = useDeferredValue(route)
+  const rows = useMemo(() => [...detail.tables.Container.values()], [detail, detail.revision.Container])
+  const shown = useMemo(() => rows.filter(filterOf(filter)), [rows, filter])
+  const namespaces = useMemo(() => distinct(rows, (c) => c.namespace), [rows])
+  const nodes = useMemo(() => distinct(rows, (c) => c.node ?? ''), [rows])
+  return (
+    <div className="list">
+      <div className="tools">
+        <Search value={route.get('q')} onChange={(q) => adjust({ q })} label="Search containers" hint="Search names, images, reasons, messages" />
+        <Choice label="Namespace" value={route.get('namespace')} of={namespaces} onChange={(namespace) => adjust({ namespace })} />
+        <Choice label="Node" value={route.get('node')} of={nodes} onChange={(node) => adjust({ node })} />
+        <Choice label="State" value={route.get('state')} of={states} onChange={(state) => adjust({ state })} />
+        <Toggle on={route.get('only') === 'problems'} onChange={(on) => adjust({ only: on ? 'problems' : '' })}>Only problems</Toggle>
+        <span className="fill" />
+        {shown.length !== rows.length && <span className="mute" role="status">{count(shown.length)} of {count(rows.length)}</span>}
+      </div>
+      <Grid label="Containers" rows={shown} columns={columns} id={idOfContainer} sort={route.get('sort') || 'name'} onSort={(sort) => adjust({ sort: sort === 'name' ? '' : sort })}
+        onOpen={openContainer} narrow={narrowRow} height={34} narrowHeight={70} open={route.get('open').replace(/^Container\//, '')} dim={!live} stamp={detail.readings}
+        changed={(c) => detail.marks.get(`Container ${idOfContainer(c)}`) ?? 0}
+        empty={detail.ready ? 'No container is like that.' : 'Containers come with the first report.'} />
+    </div>
+  )
+}
+
+export const idOfContainer = (c: Container) => `${c.namespace}/${c.pod}/${c.name}`
+const openContainer = (c: Container) => adjust({ open: `Container/${idOfContainer(c)}` }, true)
+
+function distinct(rows: Container[], of: (c: Container) => string): string[] {
+  return [...new Set(rows.map(of))].filter(Boolean).sort()
+}
+
+function filterOf(route: { get(name: string): string }): (c: Container) => boolean {
+  const [namespace, node, state, only] = ['namespace', 'node', 'state', 'only'].map((name) => route.get(name))
+  const words = route.get('q').toLowerCase().split(/\s+/).filter(Boolean)
+  return (c) =>
+    (!namespace || c.namespace === namespace) && (!node || c.node === node) && (!state || c.state === state) &&
+    (only !== 'problems' || wrong(c)) && (words.length === 0 || includesAll(textOf(c), words))
+}
+
+function includesAll(text: string, words: string[]): boolean {
+  return words.every((w) => text.includes(w))
+}
+
+const texts = new WeakMap<Container, string>()
+
+/** What can be searched of a container, made once a row. */
+function textOf(c: Container): string {
+  let text = texts.get(c)
+  if (text === undefined) {
+    text = [c.namespace, c.pod, c.name, c.node, c.image, c.state, c.reason, c.message, c.last?.reason].join(' ').toLowerCase()
+    texts.set(c, text)
+  }
+  return text
+}
+
+export function ContainerState({ c }: { c: Container }) {
+  const bad = wrong(c)
+  const health = bad ? (c.state === 'running' ? 'stale' : 'unhealthy') : c.state === 'running' ? 'healthy' : c.state === 'waiting' ? 'connecting' : 'suspended'
+  const words = c.state === 'running' && !c.ready && bad ? 'not ready' : c.reason && c.state !== 'running' ? c.reason : c.state
+  return <span className={`words ${health}`}><HealthIcon health={health} quiet /><Text>{words}</Text></span>
+}
+
+function Amount({ used, of, unit }: { used: number | undefined; of: number; unit: (n: number) => string }) {
+  return <span>{used === undefined ? <span className="mute">–</span> : unit(used)}{of > 0 && <i className="mute"> / {unit(of)}</i>}</span>
+}
+
+const columns: Column<Container>[] = [
+  { name: 'state', title: 'State', width: '170px', cell: (c) => <ContainerState c={c} />, by: (c) => (wrong(c) ? 1 : 0), moves: true },
+  { name: 'namespace', title: 'Namespace', width: 'minmax(90px, .8fr)', cell: (c) => <Text className="mute">{c.namespace}</Text>, by: (c) => c.namespace },
+  { name: 'name', title: 'Pod', width: 'minmax(120px, 1.6fr)', cell: (c) => <Text>{c.pod}</Text>, by: (c) => c.pod },
+  { name: 'container', title: 'Container', width: 'minmax(80px, .8fr)', cell: (c) => <Text>{c.name}</Text>, by: (c) => c.name },
+  { name: 'node', title: 'Node', width: 'minmax(90px, 1fr)', from: 1120, cell: (c) => <Text className="mute">{c.node}</Text>, by: (c) => c.node ?? '' },
+  { name: 'cpu', title: 'CPU', width: '110px', end: true, from: 860, cell: (c) => <Amount used={c.used?.cpuMillis} of={c.requests.cpuMillis} unit={cores} />, by: (c) => c.used?.cpuMillis ?? -1, moves: true },
+  { name: 'memory', title: 'Memory', width: '150px', end: true, from: 1020, cell: (c) => <Amount used={c.used?.memoryBytes} of={c.requests.memoryBytes} unit={bytes} />, by: (c) => c.used?.memoryBytes ?? -1, moves: true },
+  { name: 'restarts', title: 'Restarts', width: '82px', end: true, from: 740, cell: (c) => <span className={c.restarts ? '' : 'mute'}>{count(c.restarts)}</span>, by: (c) => c.restarts, moves: true },
+  { name: 'age', title: 'Since', width: '70px', end: true, from: 700, cell: (c) => <Age at={c.state === 'running' ? c.startedAt : c.state === 'waiting' ? c.waitingSince : c.finishedAt} />, by: (c) => c.startedAt ?? '', moves: true },
+]
+
+const narrowRow = (c: Container) => (
+  <div className="card">
+    <div className="line"><b><Text>{c.pod}</Text></b><span className="fill" /><ContainerState c={c} /></div>
+    <div className="line mute"><Text>{`${c.namespace} · ${c.name}`}</Text><span className="fill" />{c.used && <span>{cores(c.used.cpuMillis)} · {bytes(c.used.memoryBytes)}</span>}</div>
+  </div>
+)

@@ -1,0 +1,55 @@
+import { createContext, useContext, useEffect, useState, useSyncExternalStore } from 'react'
+import type { Store } from '../stream/store'
+
+export const StoreContext = createContext<Store | null>(null)
+
+/** The store; who uses it is rendered anew with every step of it. */
+export function useStore(): Store {
+  const store = useQuietStore()
+  useSyncExternalStore(store.subscribe, () => store.revision)
+  return store
+}
+
+/** The store, for those that only tell it something. */
+export function useQuietStore(): Store {
+  const store = useContext(StoreContext)
+  if (!store) throw new Error('there is no store')
+  return store
+}
+
+const listeners = new Set<() => void>()
+let timer: ReturnType<typeof setInterval> | undefined
+let tick = 0
+
+function subscribe(listener: () => void) {
+  listeners.add(listener)
+  timer ??= setInterval(() => {
+    tick++
+    for (const l of listeners) l()
+  }, 1000)
+  return () => {
+    listeners.delete(listener)
+    if (listeners.size > 0) return
+    clearInterval(timer)
+    timer = undefined
+  }
+}
+
+/** The master's time, anew each second. */
+export function useNow(): number {
+  const store = useQuietStore()
+  useSyncExternalStore(subscribe, () => tick)
+  return store.now()
+}
+
+/** The width of an element, 0 before it is known. */
+export function useWidth(element: HTMLElement | null): number {
+  const [width, setWidth] = useState(0)
+  useEffect(() => {
+    if (!element) return
+    const observer = new ResizeObserver(([entry]) => setWidth(entry.contentRect.width))
+    observer.observe(element)
+    return () => observer.disconnect()
+  }, [element])
+  return width
+}

@@ -1,0 +1,60 @@
+import type { Cluster, Problem, SessionObject } from '../stream/types'
+
+export type Health = 'healthy' | 'unhealthy' | 'unreachable' | 'connecting' | 'stale' | 'suspended' | 'unknown'
+
+/** How a cluster is, in a word. The order is that of how much it wants to be looked at. */
+export const healths: { [H in Health]: { words: string; rank: number } } = {
+  unreachable: { words: 'Unreachable', rank: 0 },
+  unhealthy: { words: 'Unhealthy', rank: 1 },
+  stale: { words: 'Stale', rank: 2 },
+  connecting: { words: 'Connecting', rank: 3 },
+  unknown: { words: 'Not heard of yet', rank: 4 },
+  suspended: { words: 'Suspended', rank: 5 },
+  healthy: { words: 'Healthy', rank: 6 },
+}
+
+/** Reasons with a message that speak of no failure. */
+const harmless = new Set(['Succeeded', 'ClockSkew', 'AwaitingFirstContact', 'Suspended'])
+
+export function failing(s: { phase: string; message?: string; reason?: string }): boolean {
+  if (s.phase === 'Backoff') return true
+  return s.phase === 'Idle' && !!s.message && !(s.reason !== undefined && harmless.has(s.reason)) && !s.message.startsWith("the agent's clock")
+}
+
+export function healthOf(c: Cluster): Health {
+  if (c.suspended) return 'suspended'
+  if (failing(c.session)) return 'unreachable'
+  if (c.session.phase === 'Connecting') return 'connecting'
+  if (!c.summary) return 'unknown'
+  if (c.session.phase === 'Reporting' && c.stale) return 'stale'
+  return c.summary.healthy ? 'healthy' : 'unhealthy'
+}
+
+/** Whether what is shown is as of now, so that its age says nothing. */
+export function isLive(c: Cluster): boolean {
+  return c.session.phase === 'Reporting' && !c.stale && !c.suspended
+}
+
+/** A cluster with what its own events tell, which is newer. */
+export function withSession(c: Cluster, s: SessionObject | undefined): Cluster {
+  return s ? { ...c, session: s, suspended: s.suspended, stale: s.stale } : c
+}
+
+/** Whether somebody should look at it. */
+export function wantsALook(c: Cluster): boolean {
+  const h = healthOf(c)
+  return h === 'unhealthy' || h === 'unreachable' || h === 'stale' || (h !== 'suspended' && (c.summary?.problemCount ?? 0) > 0)
+}
+
+/** What is the matter, in one line; empty where nothing is. */
+export function trouble(c: Cluster): string {
+  if (failing(c.session)) return c.session.message ?? 'the agent does not answer'
+  const first = c.summary?.problems[0]
+  if (!first || !c.summary) return ''
+  const more = c.summary.problemCount - 1
+  return problemLine(first) + (more > 0 ? ` and ${more} more` : '')
+}
+
+export function problemLine(p: Problem): string {
+  return `${p.what} ${p.where}`
+}
