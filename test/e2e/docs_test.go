@@ -78,10 +78,24 @@ func shell(t *testing.T, dir string, cluster *kube.Cluster, commands string) {
 	}
 }
 
+// documents are all that people are given to read.
+func documents(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(repository, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"README.md", "CONTRIBUTING.md"}
+	for _, path := range found {
+		names = append(names, filepath.Join("docs", filepath.Base(path)))
+	}
+	return names
+}
+
 func TestDocumentsNameTargetsThatExist(t *testing.T) {
 	t.Parallel()
 	target := regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)")
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"} {
+	for _, doc := range documents(t) {
 		for _, m := range target.FindAllStringSubmatch(readDoc(t, doc), -1) {
 			if out, err := exec.CommandContext(t.Context(), "make", "-n", "-C", repository, m[1]).CombinedOutput(); err != nil {
 				t.Errorf("%s says make %s: %v\n%s", doc, m[1], err, out)
@@ -93,7 +107,7 @@ func TestDocumentsNameTargetsThatExist(t *testing.T) {
 func TestDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"} {
+	for _, doc := range documents(t) {
 		for _, m := range link.FindAllStringSubmatch(readDoc(t, doc), -1) {
 			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(doc), m[1])); err != nil {
 				t.Errorf("%s: %v", doc, err)
