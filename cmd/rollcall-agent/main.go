@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	klog.SetSlogLogger(cfg.Log)
 	saveMemory()
+	noticeSilence()
 	return agent.Run(ctx, cfg)
 }
 

@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	master.AdoptLogs(ctx, cfg.Log)
+	noticeSilence()
 	return master.Run(ctx, cfg)
 }
 

@@ -154,7 +154,6 @@ func (s *Stack) start(name, title string, args []string) (*proc.Process, error) 
 	p, err := proc.Start(proc.Command{
 		Executable: s.executable(name), Args: args, Home: s.options.Dir,
 		LogFile: filepath.Join(s.options.Dir, "logs", fmt.Sprintf("%02d-%s.log", len(s.running), title)),
-		Env:     []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS=5", "HTTP2_PING_TIMEOUT_SECONDS=5"},
 	})
 	if err != nil {
 		return nil, err
