@@ -104,8 +104,8 @@ func (w *world) refresh(ctx context.Context, a *agent, f *forwarder) ([]row, err
 	count := f.connections.Load() - calls
 	after := f.traffic()
 	down, up := (after.down-before.down)/count-handshake.down, (after.up-before.up)/count-handshake.up
-	return []row{goal("idle.refresh", "nobody asks, one refresh, TLS handshake apart", "≤ 1 kB", down+up <= refreshGoal,
-		"%d bytes, of which %d to the agent (upgrade and token); the handshake: %d", down+up, up, handshake.down+handshake.up)}, nil
+	return []row{goal("idle.refresh", "nobody asks, one refresh, bytes to the master, TLS handshake apart", "≤ 1 kB", down <= refreshGoal,
+		"%d bytes; to the agent (upgrade and token) %d; the handshake, both ways: %d", down, up, handshake.down+handshake.up)}, nil
 }
 
 // handshakeTraffic is what a TLS handshake with an agent takes, session ticket and
