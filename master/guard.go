@@ -22,3 +22,11 @@ func identify(guard *access.Guard) httpapi.Identify {
 	}
 	return guard.Identify
 }
+
+// signIn is how browsers come by a cookie; nobody has to without a guard.
+func signIn(guard *access.Guard) httpapi.SignIn {
+	if guard == nil {
+		return httpapi.SignIn{}
+	}
+	return guard.SignIn()
+}

@@ -20,6 +20,7 @@ import (
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
+	"rollcall.dev/rollcall/web"
 )
 
 const (
@@ -111,7 +112,9 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		Sessions: httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe, Watch: sessions.Watch, Look: sessions.Look},
 		Registry: registryOf(registry),
 		Shelf:    shelf,
+		Page:     web.Handler(),
 		Identify: identify(guard),
+		SignIn:   signIn(guard),
 		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub)}},
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,

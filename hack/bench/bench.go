@@ -35,6 +35,7 @@ var scenarios = []scenario{
 	{"reconnect", "a connection that was cut", measureReconnect, false},
 	{"large", "irregular pods, and very many of them", measureLarge, false},
 	{"fleet", "one master and very many simulated clusters", measureFleet, false},
+	{"serve", "answers and watches of the master, against bare net/http", measureServe, false},
 }
 
 // chosen are the scenarios of those names, all for none.

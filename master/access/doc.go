@@ -1,6 +1,7 @@
 // Package access knows who sends a request and what they may see, by asking the hub:
 // TokenReviews for bearer tokens, the hub's client certificate authority for client
-// certificates, SubjectAccessReviews for the rest. Answers of the hub are kept for
+// certificates, SubjectAccessReviews for the rest. Browsers sign in with a token and
+// have a cookie that stands for it. Answers of the hub are kept for
 // 10 s, and nobody is let in while it cannot be asked.
 //
 // What may be granted, all of it by RBAC on the hub:

@@ -49,6 +49,7 @@ type Config struct {
 // Guard tells who asks and what they may see. New makes one.
 type Guard struct {
 	authenticate authenticator.Request
+	browsers     *browsers
 	authorize    authorize
 	authorities  authorities
 }
@@ -81,9 +82,9 @@ func New(c Config) (*Guard, error) {
 	if g.authorities, err = c.authorities(); err != nil {
 		return nil, err
 	}
-	g.authenticate = newAuthenticator(certificates{g.authorities.options}, tokens{
-		hub: identities.TokenReviews(), audiences: c.TokenAudiences, answers: newAnswers[*authenticator.Response](), trouble: c.trouble(),
-	})
+	reviewed := tokens{hub: identities.TokenReviews(), audiences: c.TokenAudiences, answers: newAnswers[*authenticator.Response](), trouble: c.trouble()}
+	g.browsers = newBrowsers(reviewed)
+	g.authenticate = newAuthenticator(certificates{g.authorities.options}, reviewed, g.browsers)
 	return g, nil
 }
 
@@ -122,10 +123,18 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // Identify is httpapi.Identify.
 func (g *Guard) Identify(r *http.Request) (httpapi.Caller, error) {
+	who, err := g.identify(r)
+	if err != nil {
+		return nil, err
+	}
+	return caller{who.User, g.authorize}.may, nil
+}
+
+func (g *Guard) identify(r *http.Request) (*authenticator.Response, error) {
 	who, ok, err := g.authenticate.AuthenticateRequest(r)
 	switch {
 	case ok:
-		return caller{who.User, g.authorize}.may, nil
+		return who, nil
 	case errors.Is(err, httpapi.ErrUndecided):
 		return nil, errNoAnswer
 	}

@@ -29,6 +29,8 @@ type fakeHub struct {
 	// status, where set, is what every review ends with; hang lets them last.
 	status atomic.Int64
 	hang   atomic.Bool
+	// revoked has jane's token refused.
+	revoked atomic.Bool
 
 	tokens, rights atomic.Int64
 }
@@ -47,15 +49,15 @@ func (h *fakeHub) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
 			return nil, err
 		}
-		review.Status = reviewed(review.Spec)
+		review.Status = h.reviewed(review.Spec)
 		return answer(http.StatusCreated, review), nil
 	}
 	h.rights.Add(1)
 	return answer(http.StatusCreated, authorizationv1.SubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}), nil
 }
 
-func reviewed(spec authenticationv1.TokenReviewSpec) authenticationv1.TokenReviewStatus {
-	if spec.Token != "jane" {
+func (h *fakeHub) reviewed(spec authenticationv1.TokenReviewSpec) authenticationv1.TokenReviewStatus {
+	if spec.Token != "jane" || h.revoked.Load() {
 		return authenticationv1.TokenReviewStatus{Error: "invalid bearer token"}
 	}
 	return authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "jane"}, Audiences: spec.Audiences}

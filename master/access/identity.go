@@ -13,9 +13,9 @@ import (
 )
 
 // newAuthenticator knows clients by their certificates, else by their tokens, as the
-// hub's API server does.
-func newAuthenticator(c certificates, t tokens) authenticator.Request {
-	return group.NewAuthenticatedGroupAdder(union.New(c, bearertoken.New(t)))
+// hub's API server does, else by the cookie that a token was given for.
+func newAuthenticator(c certificates, t tokens, b *browsers) authenticator.Request {
+	return group.NewAuthenticatedGroupAdder(union.New(c, bearertoken.New(t), b))
 }
 
 // unknown is what a client is told whom nobody knows. Why the hub refuses a token or a
@@ -31,6 +31,9 @@ func (g *Guard) unknown(r *http.Request) error {
 	case certificates:
 		return fmt.Errorf("%w: this client certificate has expired, is not for clients, or is of no authority that is trusted here; "+
 			"send one that the hub accepts, or `Authorization: Bearer TOKEN`", httpapi.ErrUnauthenticated)
+	}
+	if httpapi.Secret(r) != "" {
+		return fmt.Errorf("%w: you are signed in no more: the token has expired, or nothing was asked for too long, or the master was started anew; sign in again", httpapi.ErrUnauthenticated)
 	}
 	return fmt.Errorf("%w: send `Authorization: Bearer TOKEN` with a token of the hub, such as `kubectl create token NAME` prints, "+
 		"or a client certificate that the hub accepts", httpapi.ErrUnauthenticated)

@@ -144,7 +144,7 @@ func suspended(guard *Guard, log *slog.Logger) *httpapi.API {
 			List:      func() []httpapi.Registered { return clusters },
 			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
 		},
-		Shelf: view.NewShelf(1 << 20), Identify: guard.Identify,
+		Shelf: view.NewShelf(1 << 20), Identify: guard.Identify, SignIn: guard.SignIn(),
 		Gatherer: metrics, Metrics: metrics, Log: log,
 	})
 }

@@ -20,6 +20,11 @@ type Config struct {
 	Shelf *view.Shelf
 	// Identify tells who asks, and what they may see. Nil: everybody may see everything.
 	Identify Identify
+	// SignIn goes with Identify.
+	SignIn SignIn
+	// Page is what browsers are shown outside of /api; nil: nothing. It is for everybody,
+	// so it holds no data.
+	Page http.Handler
 	// Ready are the checks of /readyz, in their order. While one fails nothing is
 	// answered under /api: a registry that is not read yet would not know a cluster
 	// that is there, and a replica that does not lead has no sessions.
@@ -75,6 +80,7 @@ type LastKnown struct {
 type API struct {
 	config  Config
 	mux     *http.ServeMux
+	nothing http.Handler // at a path that cannot be
 	metrics *metrics
 	fleet   *view.Fleet
 	// published is the OpenAPI document.
@@ -92,10 +98,8 @@ func New(c Config) *API {
 	a := &API{config: c, mux: http.NewServeMux(), fleet: view.NewFleet(), metrics: newMetrics(c.Metrics, c.Shelf)}
 	a.draining, a.drain = context.WithCancel(context.Background())
 	a.published = sync.OnceValues(a.publish)
-	for _, o := range a.operations() {
-		a.route(o.pattern, o.serve)
-	}
-	a.mux.Handle("/", a.endpoint("other", noSuchPath))
+	a.nothing = a.endpoint("other", withoutBody(noSuchPath))
+	a.routes()
 	return a
 }
 

@@ -41,8 +41,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, value *session.Valu
 	report := reportOf(value)
 	tag := etag(&report)
 	if matches(r, tag) && a.config.Shelf.Lasting(&report) {
-		freshness(w.Header(), &report, time.Now())
-		w.Header().Set("ETag", tag)
+		freshness(w.Header(), &report, tag, time.Now())
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
@@ -54,8 +53,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, value *session.Valu
 	if err != nil {
 		return err
 	}
-	freshness(w.Header(), &report, time.Now())
-	w.Header().Set("ETag", tag)
+	freshness(w.Header(), &report, tag, time.Now())
 	writeJSON(w, body, e)
 	return nil
 }

@@ -86,7 +86,7 @@ func TestHeadersTellHowOldAnAnswerIs(t *testing.T) {
 				"Rollcall-Session":       "s-1",
 				"Rollcall-Stale":         "false",
 				"Cache-Control":          "private, no-cache",
-				"Vary":                   "Accept-Encoding, Authorization",
+				"Vary":                   "Accept-Encoding, Authorization, Cookie",
 				"Content-Type":           "application/json",
 				"Content-Length":         fmt.Sprint(w.Body.Len()),
 				"X-Content-Type-Options": "nosniff",

@@ -61,8 +61,7 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "private, no-cache")
-	w.Header().Set("Vary", "Accept-Encoding, Authorization")
+	w.Header()["Cache-Control"], w.Header()["Vary"] = noCache, varies
 	return a.writeBody(w, r, body)
 }
 

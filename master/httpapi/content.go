@@ -8,46 +8,58 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// encodingOf is the encoding that a client likes best among those there are, the
-// smallest where it does not mind.
+// preferred are the encodings, the smallest first: what a client gets that does not mind.
+var preferred = [...]view.Encoding{view.Zstd, view.Gzip, view.Identity}
+
+// encodingOf is the encoding that a client likes best among those there are.
 func encodingOf(r *http.Request) view.Encoding {
 	header := r.Header["Accept-Encoding"]
 	if len(header) == 0 {
 		return view.Identity
 	}
-	best, most := view.Identity, 0.0
-	likes := qualities(strings.Join(header, ","))
-	for _, e := range []view.Encoding{view.Zstd, view.Gzip, view.Identity} {
-		q, named := likes[e.String()]
-		if !named {
-			q = likes["*"]
-			if e == view.Identity {
-				continue
+	const unnamed = -1
+	likes, others := [len(preferred)]float64{unnamed, unnamed, unnamed}, 0.0
+	for _, line := range header {
+		for one := range strings.SplitSeq(line, ",") {
+			name, q := quality(one)
+			if name == "*" {
+				others = q
+			}
+			for i, e := range preferred {
+				if strings.EqualFold(name, e.String()) {
+					likes[i] = q
+				}
 			}
 		}
-		if q > most {
-			best, most = e, q
+	}
+	best, most := view.Identity, 0.0
+	for i, e := range preferred {
+		if likes[i] == unnamed && e != view.Identity {
+			likes[i] = others
+		}
+		if likes[i] > most {
+			best, most = e, likes[i]
 		}
 	}
 	return best
 }
 
-// qualities are what a header such as `gzip;q=0.5, zstd` says of each name.
-func qualities(header string) map[string]float64 {
-	likes := map[string]float64{}
-	for one := range strings.SplitSeq(header, ",") {
-		name, parameters, _ := strings.Cut(one, ";")
-		q := 1.0
-		if text, ok := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q="); ok {
-			parsed, err := strconv.ParseFloat(text, 64)
-			if err != nil || parsed < 0 || parsed > 1 {
-				parsed = 0
-			}
-			q = parsed
-		}
-		likes[strings.ToLower(strings.TrimSpace(name))] = q
+// quality is what a header's part such as `gzip;q=0.5` says of a name.
+func quality(one string) (name string, q float64) {
+	name, parameters, weighed := strings.Cut(one, ";")
+	name = strings.TrimSpace(name)
+	if !weighed {
+		return name, 1
 	}
-	return likes
+	text, ok := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q=")
+	if !ok {
+		return name, 1
+	}
+	q, err := strconv.ParseFloat(text, 64)
+	if err != nil || q < 0 || q > 1 {
+		return name, 0
+	}
+	return name, q
 }
 
 // etag of a cluster's answer is weak: its times move without it.
@@ -79,9 +91,9 @@ func (a *API) writeBody(w http.ResponseWriter, r *http.Request, body view.Body) 
 func writeJSON(w http.ResponseWriter, body view.Body, e view.Encoding) {
 	h := w.Header()
 	h["Content-Type"] = plainJSON
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	h["Content-Length"] = []string{strconv.Itoa(body.Len())}
 	if e != view.Identity {
-		h.Set("Content-Encoding", e.String())
+		h["Content-Encoding"] = []string{e.String()}
 	}
 	w.WriteHeader(http.StatusOK)
 	// Nobody is left to tell of an error to write.

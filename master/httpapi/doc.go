@@ -9,6 +9,8 @@
 //	/api/v1/clusters/{cluster}/summary      a part of it, as are /nodes, /pods, /containers and /ports
 //	/api/openapi.json                       the OpenAPI document, made of the tables that requests are read by
 //	/api                                    the same as a page
+//	/api/v1/session                         signs browsers in (POST) and out (DELETE), and tells who asks
+//	/, /assets/… and what browsers ask for  Config.Page, which is of another package
 //
 // With watch=true those of clusters answer with a stream of events: a stream is run by
 // the goroutine of its request, after all that led to it has returned, and waits for its
@@ -21,7 +23,8 @@
 //	wait       `usage`: for the first usage too, as far as the timeout allows; where it
 //	           does not come in time the answer goes without it, and its section says why
 //
-// A parameter that is not known or has a wrong value is refused, as is a body: an
+// A parameter that is not known or has a wrong value is refused, as is a body where none
+// belongs: an
 // answer that leaves out what was asked for would be taken for one that does not.
 // Errors are application/problem+json (RFC 9457) with a `reason` for programs and
 // words that tell what to do.

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,9 +53,28 @@ func newMetrics(r prometheus.Registerer, shelf *view.Shelf) *metrics {
 	return m
 }
 
-func (m *metrics) observe(route string, code int, took time.Duration) {
-	m.requests.WithLabelValues(route, strconv.Itoa(code)).Inc()
-	m.duration.WithLabelValues(route).Observe(took.Seconds())
+// gauge is what is counted of one route. What nearly all requests need of it is found
+// once and not with each.
+type gauge struct {
+	metrics  *metrics
+	route    string
+	duration prometheus.Observer
+	ok       func() prometheus.Counter
+}
+
+func (m *metrics) of(route string) *gauge {
+	return &gauge{m, route, m.duration.WithLabelValues(route), sync.OnceValue(func() prometheus.Counter {
+		return m.requests.WithLabelValues(route, "200")
+	})}
+}
+
+func (g *gauge) observe(code int, took time.Duration) {
+	g.duration.Observe(took.Seconds())
+	if code == http.StatusOK {
+		g.ok().Inc()
+		return
+	}
+	g.metrics.requests.WithLabelValues(g.route, strconv.Itoa(code)).Inc()
 }
 
 // ended counts a stream's end; the code is 0 where no ERROR event told of it.

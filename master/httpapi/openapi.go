@@ -1,12 +1,9 @@
 package httpapi
 
 import (
-	"bytes"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
-	"html/template"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -20,28 +17,37 @@ import (
 func (a *API) document() schema {
 	paths := schema{}
 	for _, o := range a.operations() {
-		paths[o.pattern] = schema{"get": o.document()}
+		methods, ok := paths[o.pattern].(schema)
+		if !ok {
+			methods = schema{}
+			paths[o.pattern] = methods
+		}
+		methods[strings.ToLower(o.verb())] = o.document()
 	}
 	return schema{
 		"openapi": "3.1.0",
 		"info": schema{
 			"title": "Rollcall master", "version": "v1",
-			"description": "The live state of many Kubernetes clusters. Everything is read only. Times are RFC 3339 in UTC, amounts are in millicores and bytes.",
+			"description": "The live state of many Kubernetes clusters. Everything but signing in is read only. Times are RFC 3339 in UTC, amounts are in millicores and bytes.",
 		},
 		"paths":    paths,
-		"security": []schema{{"bearer": []string{}}, {"certificate": []string{}}},
+		"security": []schema{{"bearer": []string{}}, {"certificate": []string{}}, {"cookie": []string{}}},
 		"components": schema{
 			"schemas": schemas(),
 			"securitySchemes": schema{
 				"bearer":      schema{"type": "http", "scheme": "bearer", "description": "A token of the hub."},
 				"certificate": schema{"type": "mutualTLS", "description": "A client certificate that the hub accepts."},
+				"cookie":      schema{"type": "apiKey", "in": "cookie", "name": secureCookie, "description": "What `POST /api/v1/session` sets."},
 			},
 		},
 	}
 }
 
 func schemas() schema {
-	all := schema{"Problem": schemaOf(reflect.TypeFor[Problem]()), "Status": schemaOf(reflect.TypeFor[status]())}
+	all := schema{
+		"Problem": schemaOf(reflect.TypeFor[Problem]()), "Status": schemaOf(reflect.TypeFor[status]()),
+		"SignedIn": schemaOf(reflect.TypeFor[signedIn]()), "Credentials": schemaOf(reflect.TypeFor[credentials]()),
+	}
 	for name, shape := range view.Shapes() {
 		all[name] = schemaOf(shape)
 	}
@@ -64,6 +70,9 @@ func schemas() schema {
 
 func (o *operation) document() schema {
 	responses := schema{"200": o.success()}
+	if o.shape == "" && o.media == "" {
+		responses = schema{"204": schema{"description": "It is done."}}
+	}
 	for _, code := range o.statuses {
 		answer := schema{"description": statusWords[code]}
 		if code != http.StatusNotModified && o.pattern != "/readyz" || code == http.StatusMethodNotAllowed {
@@ -74,6 +83,9 @@ func (o *operation) document() schema {
 	d := schema{"operationId": o.id, "summary": o.words, "responses": responses}
 	if parameters := o.parameters(); len(parameters) > 0 {
 		d["parameters"] = parameters
+	}
+	if o.takes != "" {
+		d["requestBody"] = schema{"required": true, "content": schema{"application/json": schema{"schema": refer(o.takes)}}}
 	}
 	return d
 }
@@ -144,36 +156,18 @@ type published struct {
 	tag        string
 }
 
-//go:embed openapi.html
-var pageTemplate string
-
 func (a *API) publish() (published, error) {
-	d := a.document()
-	encoded, err := json.Marshal(d)
+	encoded, err := json.Marshal(a.document())
 	if err != nil {
 		return published{}, fmt.Errorf("encode the OpenAPI document: %w", err)
 	}
-	// What a template reads is what a client does.
-	var read any
-	if err := json.Unmarshal(encoded, &read); err != nil {
-		return published{}, fmt.Errorf("read the OpenAPI document: %w", err)
-	}
-	page, err := template.New("page").Funcs(template.FuncMap{"indent": indent}).Parse(pageTemplate)
+	page, err := pageOf(encoded)
 	if err != nil {
-		return published{}, fmt.Errorf("parse the page: %w", err)
-	}
-	var html bytes.Buffer
-	if err := page.Execute(&html, read); err != nil {
-		return published{}, fmt.Errorf("make the page: %w", err)
+		return published{}, err
 	}
 	h := fnv.New64a()
 	_, _ = h.Write(encoded)
-	return published{encoded, html.Bytes(), fmt.Sprintf("%q", strconv.FormatUint(h.Sum64(), 16))}, nil
-}
-
-func indent(v any) (string, error) {
-	b, err := json.MarshalIndent(v, "", "  ")
-	return string(b), err
+	return published{encoded, page, fmt.Sprintf("%q", strconv.FormatUint(h.Sum64(), 16))}, nil
 }
 
 func (a *API) openAPI(w http.ResponseWriter, r *http.Request) error {

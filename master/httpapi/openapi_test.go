@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -19,11 +21,11 @@ import (
 // contract is the OpenAPI document as a client reads it.
 type contract struct {
 	t          *testing.T
-	Paths      map[string]struct{ Get described }
+	Paths      map[string]struct{ Get, Post, Delete *route }
 	Components struct{ Schemas map[string]map[string]any }
 }
 
-type described struct {
+type route struct {
 	OperationID string
 	Parameters  []struct {
 		Name, In string
@@ -134,14 +136,19 @@ func (c *contract) checkObject(s, object map[string]any, where string) error {
 // holds checks an answer: its status is documented, and its body is as the schema says.
 func (c *contract) holds(path string, w *httptest.ResponseRecorder) {
 	c.t.Helper()
-	response, ok := c.Paths[path].Get.Responses[fmt.Sprint(w.Code)]
+	c.holdsBy(path, c.Paths[path].Get, w)
+}
+
+func (c *contract) holdsBy(path string, r *route, w *httptest.ResponseRecorder) {
+	c.t.Helper()
+	response, ok := r.Responses[fmt.Sprint(w.Code)]
 	if !ok {
 		c.t.Errorf("%s answers %d, which is not documented", path, w.Code)
 		return
 	}
 	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
 	content, ok := response.Content[media]
-	if w.Code == http.StatusNotModified || w.Code == 200 && len(content.Schema) == 0 && ok || path == "/readyz" && w.Code == 503 {
+	if w.Code == http.StatusNotModified || w.Code == http.StatusNoContent || w.Code == 200 && len(content.Schema) == 0 && ok || path == "/readyz" && w.Code == 503 {
 		return
 	}
 	var body any
@@ -244,7 +251,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		target := cluster.ReplaceAllString(path, "prod-eu")
 		c.holds(path, get(f.api(nil), target))
 		c.holds(path, get(broken.api(nil), target))
-		c.holds(path, ask(f.api(nil), httptest.NewRequest(http.MethodDelete, target, nil)))
+		c.holds(path, ask(f.api(nil), httptest.NewRequest(http.MethodPut, target, nil)))
 		if strings.Contains(path, "/v1/") {
 			c.holds(path, get(f.api(nil), target+"?colour=red"))
 			c.holds(path, get(f.api(nil), target+"?watch=true&resourceVersion="+map[bool]string{true: "1.1-1", false: "0123456789abcdef-7"}[strings.Contains(path, "{")]))
@@ -262,6 +269,16 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 func refusing(t *testing.T, err error) *API {
 	return shop(t).api(func(c *Config) {
 		c.Identify = func(*http.Request) (Caller, error) { return nil, err }
+		c.SignIn = SignIn{
+			Begin: func(context.Context, string) (string, string, error) { return "", "", err },
+			End:   func(string) {},
+			Who: func(*http.Request) (string, error) {
+				if errors.Is(err, ErrForbidden) { // everybody may know who they are
+					return "", nil
+				}
+				return "", err
+			},
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -9,6 +10,8 @@ import (
 
 // operation is one route: what serves it, and all that the OpenAPI document tells of it.
 type operation struct {
+	// method is POST or DELETE; empty: GET, and HEAD.
+	method  string
 	pattern string
 	id      string
 	words   string
@@ -19,8 +22,12 @@ type operation struct {
 	filters       []view.Parameter
 	// shape names the schema of a JSON answer; else media is the type of another.
 	shape, media string
-	statuses     []int
+	// takes names the schema of a request's body; empty: there is none.
+	takes    string
+	statuses []int
 }
+
+func (o *operation) verb() string { return cmp.Or(o.method, http.MethodGet) }
 
 // Statuses of the operations of one cluster, and of all.
 var (
@@ -38,6 +45,7 @@ func (a *API) operations() []operation {
 	for _, part := range []view.Part{view.Whole, view.Summary, view.Nodes, view.Pods, view.Containers, view.Ports} {
 		all = append(all, a.partOperation(part))
 	}
+	all = append(all, a.sessionOperations()...)
 	return append(all,
 		operation{pattern: "/api/openapi.json", id: "openAPI", serve: a.openAPI, media: "application/json", words: "This document.", statuses: []int{304, 405}},
 		operation{pattern: "/api", id: "openAPIPage", serve: a.openAPIPage, media: "text/html", words: "This document as a page to read.", statuses: []int{405}},
@@ -71,15 +79,18 @@ func (o *operation) onlyWatch() []parameter {
 
 // statusWords are what a status means here.
 var statusWords = map[int]string{
-	http.StatusNotModified:         "What the client has is what there is: If-None-Match names the ETag.",
-	http.StatusBadRequest:          "The request cannot be read; `parameter` names what is to blame.",
-	http.StatusUnauthorized:        "It is not known who asks.",
-	http.StatusForbidden:           "Who asks may not see this.",
-	http.StatusNotFound:            "There is no such cluster, or none that who asks may know of.",
-	http.StatusMethodNotAllowed:    "Everything is read only.",
-	http.StatusConflict:            "The cluster is suspended.",
-	http.StatusGone:                "What changed since the resourceVersion is not known any more: begin again without it.",
-	http.StatusInternalServerError: "A fault of the master's own.",
-	http.StatusServiceUnavailable:  "The agent cannot be reached, nobody can be asked who may see what, or this master is not ready or about to end; Retry-After says when to come again.",
-	http.StatusGatewayTimeout:      "No report came in time.",
+	http.StatusNotModified:           "What the client has is what there is: If-None-Match names the ETag.",
+	http.StatusBadRequest:            "The request cannot be read; `parameter` names what is to blame.",
+	http.StatusUnauthorized:          "It is not known who asks.",
+	http.StatusForbidden:             "Who asks may not see this.",
+	http.StatusNotFound:              "There is no such cluster, or none that who asks may know of.",
+	http.StatusMethodNotAllowed:      "This is not a method of this route; nearly everything is read only.",
+	http.StatusConflict:              "The cluster is suspended.",
+	http.StatusGone:                  "What changed since the resourceVersion is not known any more: begin again without it.",
+	http.StatusRequestTimeout:        "The body did not come in time.",
+	http.StatusRequestEntityTooLarge: "The body is longer than a token can be.",
+	http.StatusUnsupportedMediaType:  "The body is not application/json.",
+	http.StatusInternalServerError:   "A fault of the master's own.",
+	http.StatusServiceUnavailable:    "The agent cannot be reached, nobody can be asked who may see what, or this master is not ready or about to end; Retry-After says when to come again.",
+	http.StatusGatewayTimeout:        "No report came in time.",
 }

@@ -61,7 +61,7 @@ func newResponse(w http.ResponseWriter, r *http.Request, f view.Framing) *respon
 		h.Set("Content-Type", "text/event-stream")
 	}
 	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Vary", "Accept, Accept-Encoding, Authorization")
+	h.Set("Vary", "Accept, Accept-Encoding, Authorization, Cookie")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	return o

@@ -64,6 +64,9 @@ var (
 
 // parseParams reads the query string of a request for a part of a cluster.
 func parseParams(part view.Part, raw string) (params, error) {
+	if raw == "" {
+		return params{query: view.Query{Part: part}, timeout: defaultTimeout}, nil
+	}
 	values, p, table, err := begin(raw, answerParameters, clusterWatchParameters)
 	if err != nil {
 		return p, err

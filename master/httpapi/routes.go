@@ -4,23 +4,64 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 )
 
 // endpoint answers a request, or says why not and has written nothing.
 type endpoint func(w http.ResponseWriter, r *http.Request) error
 
-// route serves GET and HEAD of a path; other methods are told which it takes.
-func (a *API) route(pattern string, e endpoint) {
-	a.mux.Handle("GET "+pattern, a.endpoint(pattern, e))
-	a.mux.Handle(pattern, a.endpoint(pattern, wrongMethod))
+// routes serves all operations, and tells what is none of them.
+func (a *API) routes() {
+	allowed := map[string][]string{}
+	for _, o := range a.operations() {
+		serve := o.serve
+		if o.takes == "" {
+			serve = withoutBody(serve)
+		}
+		a.mux.Handle(o.verb()+" "+o.pattern, a.endpoint(o.pattern, serve))
+		allowed[o.pattern] = append(allowed[o.pattern], o.verb())
+		if o.verb() == http.MethodGet {
+			allowed[o.pattern] = append(allowed[o.pattern], http.MethodHead)
+		}
+	}
+	for pattern, methods := range allowed {
+		a.mux.Handle(pattern, a.endpoint(pattern, withoutBody(wrongMethod(methods))))
+	}
+	a.mux.Handle("/", a.endpoint("other", withoutBody(a.elsewhere)))
+}
+
+// elsewhere is what is asked for outside of all routes: the page, where there is one
+// and a browser may mean it, or nothing.
+func (a *API) elsewhere(w http.ResponseWriter, r *http.Request) error {
+	if a.config.Page == nil || !wantsPage(r) {
+		return noSuchPath(w, r)
+	}
+	a.config.Page.ServeHTTP(w, r)
+	return nil
+}
+
+// wantsPage says that a request is for the page or one of its files. Programs that
+// ask for a path that is not there are told so in their language.
+func wantsPage(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch first {
+	case "api", "healthz", "readyz", "metrics":
+		return false
+	case "", "assets":
+		return true
+	}
+	return path.Ext(r.URL.Path) != "" || strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The mux would redirect to where a path with dots leads; nobody means that.
 	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
-		a.endpoint("other", noSuchPath).ServeHTTP(w, r)
+		a.nothing.ServeHTTP(w, r)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
@@ -28,17 +69,18 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // endpoint does what all answers have in common.
 func (a *API) endpoint(route string, e endpoint) http.Handler {
+	counted := a.metrics.of(route)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		a.metrics.inFlight.Inc()
 		defer a.metrics.inFlight.Dec()
 		watched := &recorder{ResponseWriter: w}
 		watched.Header()["X-Content-Type-Options"] = noSniff
-		err := withoutBody(e)(watched, r)
+		err := e(watched, r)
 		if err != nil {
 			a.fail(watched, r, err)
 		}
-		a.metrics.observe(route, watched.code(r, err), time.Since(begin))
+		counted.observe(watched.code(r, err), time.Since(begin))
 		if watched.stream != nil {
 			watched.stream.run()
 		}
@@ -61,9 +103,20 @@ func withoutBody(e endpoint) endpoint {
 	}
 }
 
-func wrongMethod(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Allow", "GET, HEAD")
-	return &Problem{Status: http.StatusMethodNotAllowed, Reason: ReasonMethodNotAllowed, Detail: fmt.Sprintf("%s is not allowed here; GET and HEAD are", shorten(r.Method))}
+func wrongMethod(allowed []string) endpoint {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return &Problem{
+			Status: http.StatusMethodNotAllowed, Reason: ReasonMethodNotAllowed,
+			Detail: fmt.Sprintf("%s is not allowed here; %s", shorten(r.Method), are(allowed)),
+		}
+	}
+}
+
+// are is a sentence's end such as «GET and HEAD are».
+func are(methods []string) string {
+	last := len(methods) - 1
+	return strings.Join(methods[:last], ", ") + " and " + methods[last] + " are"
 }
 
 func noSuchPath(_ http.ResponseWriter, r *http.Request) error {

@@ -18,7 +18,8 @@ import (
 // maxMessage is the longest message that a client may send.
 const maxMessage = 64 << 10
 
-// ReasonCrossOrigin: a page of another site wants a websocket.
+// ReasonCrossOrigin: a page of another site wants a websocket, or to sign somebody in or
+// out.
 const ReasonCrossOrigin = "CrossOrigin"
 
 // socket is an outlet over a websocket, one event a message.
@@ -36,19 +37,24 @@ func wantsSocket(r *http.Request) bool {
 }
 
 // sameOrigin refuses what a page of another site makes a browser ask for: browsers
-// hold websockets to no rule but this.
-func sameOrigin(r *http.Request) error {
+// hold websockets to no rule but this. A page that came without TLS is another site,
+// where the master itself has TLS.
+func sameOrigin(r *http.Request, what string) error {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return nil
 	}
 	u, err := url.Parse(origin)
-	if err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
+	if err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) && (r.TLS == nil || u.Scheme == "https") {
 		return nil
 	}
+	return crossOrigin(r, what)
+}
+
+func crossOrigin(r *http.Request, what string) error {
 	return &Problem{
 		Status: http.StatusForbidden, Reason: ReasonCrossOrigin,
-		Detail: fmt.Sprintf("a page of %s may not open a websocket here", shorten(origin)),
+		Detail: fmt.Sprintf("a page of %s may not %s", shorten(r.Header.Get("Origin")), what),
 	}
 }
 

@@ -86,7 +86,7 @@ func negotiate(r *http.Request, p *params) (view.Framing, error) {
 	switch {
 	case wantsSocket(r):
 		p.bookmarks = true
-		return view.Lines, sameOrigin(r)
+		return view.Lines, sameOrigin(r, "open a websocket here")
 	case strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
 		p.bookmarks = true
 		return view.ServerSent, nil

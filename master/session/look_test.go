@@ -25,3 +25,21 @@ func TestALookIsNoDemandAndTellsWhenToLookAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoLooksHearsOfADialBeforeItHasAnEnd(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		answer := make(chan struct{})
+		s.scripted("a", func(*talk) { <-answer })
+		before, _ := s.sessions.Look("a")
+		release := s.sessions.Watch("a")
+		defer release()
+		defer close(answer)
+		<-before.News
+		now, _ := s.sessions.Look("a")
+		for now.Observation.Session.Phase == Idle || now.Observation.Session.Phase == "" {
+			<-now.News
+			now, _ = s.sessions.Look("a")
+		}
+		want(t, "phase", now.Observation.Session.Phase, Connecting)
+	})
+}

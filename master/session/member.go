@@ -181,6 +181,7 @@ func (m *member) tellLocked(change func(o *Observation)) {
 	change(&m.told)
 	if !m.told.tellsTheSame(before) {
 		m.sessions.events.add(m.name)
+		m.callReaders()
 	}
 	m.logChange(before)
 }

@@ -118,11 +118,15 @@ func (d *Document) size() int64 {
 	return n
 }
 
-// pack is the Body of a part in an encoding, made at the first read.
-func (d *Document) pack(part Part, e Encoding, with *packer) (Body, Encoding, error) {
+// pack is the Body of a part in an encoding, made at the first read; isNew tells who made
+// it.
+func (d *Document) pack(part Part, e Encoding, with *packer) (body Body, as Encoding, isNew bool, err error) {
+	if kept := d.packed[part][e]; kept.size.Load() > 0 {
+		return Body{kept.bytes}, e, false, nil
+	}
 	plain, err := d.Body(part)
 	if err != nil || plain.Len() > maxJoined && e == Identity {
-		return plain, Identity, err
+		return plain, Identity, true, err
 	}
 	if plain.Len() < minPacked {
 		e = Identity
@@ -131,7 +135,7 @@ func (d *Document) pack(part Part, e Encoding, with *packer) (Body, Encoding, er
 		body, _, err := with.pack(plain, e)
 		return bytes.Join(body, nil), err
 	})
-	return Body{packed}, e, err
+	return Body{packed}, e, true, err
 }
 
 // maxJoined is up to which size an answer is kept in one piece too: a small one takes

@@ -43,13 +43,6 @@ func (s *Shelf) Note(r *Report) error {
 	return log.Note(time.Now(), r)
 }
 
-// Forget forgets what changed of a cluster: there is none of that name any more.
-func (s *Shelf) Forget(cluster string) {
-	s.logs.mu.Lock()
-	defer s.logs.mu.Unlock()
-	delete(s.logs.all, cluster)
-}
-
 func (l *logs) sweep(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

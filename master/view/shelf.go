@@ -54,9 +54,8 @@ func (s *Shelf) Body(r *Report, part Part, e Encoding) (Body, Encoding, error) {
 	if err != nil {
 		return nil, e, err
 	}
-	before := d.size()
-	body, e, err := d.pack(part, e, &s.packer)
-	if d.size() > before {
+	body, e, isNew, err := d.pack(part, e, &s.packer)
+	if isNew {
 		s.trim()
 	}
 	return body, e, err

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// server is a process of serveCommand.
+type server struct {
+	command *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Scanner
+	address string
+}
+
+func startServer(ctx context.Context, flags ...string) (*server, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	s := &server{command: exec.CommandContext(ctx, executable, append([]string{serveCommand}, flags...)...)}
+	s.command.Stderr = os.Stderr
+	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := s.command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if s.in, err = s.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := s.command.Start(); err != nil {
+		return nil, fmt.Errorf("start a server: %w", err)
+	}
+	s.out = bufio.NewScanner(out)
+	if !s.out.Scan() {
+		return nil, errors.Join(errors.New("a server has ended before it served"), s.end())
+	}
+	s.address = s.out.Text()
+	return s, nil
+}
+
+// pair is the master's server, and a bare one that sends the same.
+type pair struct{ ours, bare *server }
+
+func startPair(ctx context.Context, path, encoding string, pods int) (p pair, err error) {
+	if p.ours, err = startServer(ctx, "-pods", fmt.Sprint(pods)); err != nil {
+		return p, err
+	}
+	p.bare, err = startServer(ctx, "-from", "http://"+p.ours.address+path, "-encoding", encoding)
+	if err != nil {
+		err = errors.Join(err, p.ours.end())
+	}
+	return p, err
+}
+
+func (p pair) end() error { return errors.Join(p.ours.end(), p.bare.end()) }
+
+// say has the server do something, and waits until it has.
+func (s *server) say(word string) error {
+	if _, err := fmt.Fprintln(s.in, word); err != nil {
+		return fmt.Errorf("tell a server to %s: %w", word, err)
+	}
+	if !s.out.Scan() {
+		return fmt.Errorf("tell a server to %s: it has ended", word)
+	}
+	return nil
+}
+
+func (s *server) taken() (taken, error) { return takenBy(s.command.Process.Pid) }
+
+// end lets the server end, which drops whoever is still there.
+func (s *server) end() error {
+	_ = s.command.Process.Kill()
+	_ = s.in.Close()
+	var killed *exec.ExitError
+	if err := s.command.Wait(); err != nil && !errors.As(err, &killed) {
+		return fmt.Errorf("end a server: %w", err)
+	}
+	return nil
+}
