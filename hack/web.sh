@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # web.sh builds the page into web/dist, from which Go embeds it. web.sh check fails where the built files are not what
-# their source gives; web.sh test runs the unit tests; web.sh browser runs the page in a real browser.
+# their source gives; web.sh test runs the unit tests; web.sh browser runs the page in a real browser with a master that
+# is played, web.sh real with a real master, a real agent and real API servers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -59,8 +60,18 @@ browser)
 	go build -o "$folder/fakemaster" ./test/web/fakemaster
 	(cd web && FAKEMASTER=$folder/fakemaster npx vitest run --project browser "${@:2}")
 	;;
+real)
+	install
+	hack/need.sh chromium chromium
+	ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
+	export ROLLCALL_KUBE_BINARIES
+	folder=$(mktemp -d)
+	trap 'rm -rf "$folder"' EXIT
+	go build -o "$folder/realstack" ./test/web/realstack
+	(cd web && REALSTACK=$folder/realstack npx vitest run --project real "${@:2}")
+	;;
 *)
-	echo "web: build, check, test or browser" >&2
+	echo "web: build, check, test, browser or real" >&2
 	exit 2
 	;;
 esac

@@ -4,6 +4,9 @@ import { licenses } from './licenses.ts'
 
 const shipped = ['react', 'react-dom', 'scheduler', '@tanstack/react-virtual', '@tanstack/virtual-core', 'uplot', '@fontsource-variable/inter']
 
+const browser = { environment: 'node', testTimeout: 60_000, hookTimeout: 120_000, fileParallelism: false } as const
+const real = 'e2e/real.test.ts'
+
 export default defineConfig({
   plugins: [react(), licenses(shipped)],
   build: {
@@ -18,7 +21,8 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts'], environment: 'node' } },
-      { test: { name: 'browser', include: ['e2e/**/*.test.ts'], environment: 'node', testTimeout: 60_000, hookTimeout: 120_000, fileParallelism: false } },
+      { test: { ...browser, name: 'browser', include: ['e2e/**/*.test.ts'], exclude: [real] } },
+      { test: { ...browser, name: 'real', include: [real] } },
     ],
   },
 })

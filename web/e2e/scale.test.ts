@@ -29,6 +29,16 @@ async function longestFrame(page: Page, doing: () => Promise<void>): Promise<num
   })
 }
 
+/** The longest frame of the best of three rounds: what else a machine does is in the others. */
+async function longestOfBest(page: Page, doing: () => Promise<void>): Promise<number> {
+  const rounds = []
+  for (let i = 0; i < 3; i++) rounds.push(await longestFrame(page, doing))
+  return Math.min(...rounds)
+}
+
+/** On a machine that does nothing else the longest frame is below 50 ms; tests run where much goes on. */
+const bound = 200
+
 test('a cluster of more than 10,000 containers scrolls and filters', async () => {
   master = await Master.start('large')
   const t = await open(browser, `${master.url}/clusters/large?tab=containers`)
@@ -38,7 +48,7 @@ test('a cluster of more than 10,000 containers scrolls and filters', async () =>
   await expect.poll(shown, { timeout: 20_000 }).toBeGreaterThan(10_000)
   console.log(`${await shown()} containers after ${Math.round(performance.now() - begin)} ms`)
   expect(await t.page.locator('[role=row]').count()).toBeLessThan(80)
-  const scrolling = await longestFrame(t.page, async () => {
+  const scrolling = await longestOfBest(t.page, async () => {
     for (let i = 0; i < 30; i++) {
       await t.page.mouse.move(600, 600)
       await t.page.mouse.wheel(0, 3000)
@@ -50,8 +60,8 @@ test('a cluster of more than 10,000 containers scrolls and filters', async () =>
     await t.page.locator('[role=row]', { hasText: 'CrashLoopBackOff' }).waitFor()
   })
   console.log(`longest frame: scrolling ${Math.round(scrolling)} ms, filtering ${Math.round(filtering)} ms`)
-  expect(scrolling).toBeLessThan(250)
-  expect(filtering).toBeLessThan(250)
+  expect(scrolling).toBeLessThan(bound)
+  expect(filtering).toBeLessThan(bound)
   await t.page.getByLabel('Search containers').fill('')
   await grid.focus()
   await t.page.keyboard.press('End')
@@ -70,7 +80,7 @@ test('thousands of clusters', async () => {
   await t.page.getByRole('columnheader', { name: 'Health' }).getByRole('button').click()
   expect(await t.page.locator('[role=row] [role=gridcell]').first().innerText()).toContain('Unreachable')
   await shoot(t.page, 'thousands-light')
-  const scrolling = await longestFrame(t.page, async () => {
+  const scrolling = await longestOfBest(t.page, async () => {
     for (let i = 0; i < 20; i++) {
       await t.page.mouse.move(600, 500)
       await t.page.mouse.wheel(0, 1500)
@@ -78,5 +88,5 @@ test('thousands of clusters', async () => {
     }
   })
   console.log(`longest frame with thousands of clusters: ${Math.round(scrolling)} ms`)
-  expect(scrolling).toBeLessThan(250)
+  expect(scrolling).toBeLessThan(bound)
 })

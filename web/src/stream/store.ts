@@ -122,7 +122,7 @@ export class Store {
 
   private linked(l: Link) {
     if (l.is === 'lost' && this.link.is === 'open') this.detail?.timeline.stream('warn', `connection lost: ${l.why}`, this.now())
-    if (l.is === 'open' && this.link.is === 'lost') this.detail?.timeline.stream('good', 'connected again', this.now())
+    if (l.is === 'open' && this.link.is === 'lost' && this.synced) this.detail?.timeline.stream('good', 'connected again', this.now())
     if (l.is !== 'open') {
       this.gathering = null
       this.detail?.interrupted()

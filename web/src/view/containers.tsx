@@ -35,7 +35,7 @@ export function Containers({ detail, route, live }: TabProps) {
         <span className="fill" />
         {shown.length !== rows.length && <span className="mute" role="status">{count(shown.length)} of {count(rows.length)}</span>}
       </div>
-      <Grid label="Containers" rows={shown} columns={columns} id={idOfContainer} sort={route.get('sort') || 'name'} onSort={(sort) => adjust({ sort: sort === 'name' ? '' : sort })}
+      <Grid label="Containers" reuse rows={shown} columns={columns} id={idOfContainer} sort={route.get('sort') || 'name'} onSort={(sort) => adjust({ sort: sort === 'name' ? '' : sort })}
         onOpen={openContainer} narrow={narrowRow} height={34} narrowHeight={70} open={route.get('open').replace(/^Container\//, '')} dim={!live} stamp={detail.readings}
         changed={(c) => detail.marks.get(`Container ${idOfContainer(c)}`) ?? 0}
         empty={detail.ready ? 'No container is like that.' : 'Containers come with the first report.'} />

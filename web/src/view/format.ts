@@ -53,10 +53,12 @@ export function clock(ms: number): string {
   return new Date(ms).toLocaleTimeString('en-GB')
 }
 
+const dated = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium' })
+
 /** A time as it came, or with the reader's date. */
 export function moment(rfc3339: string): string {
   const at = new Date(rfc3339)
-  return Number.isNaN(at.getTime()) ? rfc3339 : `${at.toLocaleDateString('sv-SE')} ${at.toLocaleTimeString('sv-SE')}`
+  return Number.isNaN(at.getTime()) ? rfc3339 : dated.format(at)
 }
 
 // Control characters, and those that turn the direction of what follows or cannot be seen.

@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import type { KeyboardEvent, ReactNode } from 'react'
-import { memo, useEffect, useState } from 'react'
+import { memo, useEffect, useRef, useState } from 'react'
 import { useWidth } from './hooks'
 import type { Ordering, Sort } from './order'
 import { useOrder } from './order'
@@ -39,6 +39,8 @@ interface Props<T> {
   dim?: boolean
   /** Rows in sight are rendered anew with each step of it. */
   stamp?: number
+  /** Elements of rows that leave sight are given to those that come. Not for rows with something in them that takes the focus. */
+  reuse?: boolean
   empty: ReactNode
 }
 
@@ -55,12 +57,12 @@ export function Grid<T>(props: Props<T>) {
   const rows = useOrder(props.rows, id, props.sort, orderings(columns), asked)
   const shown = columns.filter((c) => width === 0 || !c.from || width >= c.from)
   const height = isNarrow ? props.narrowHeight : props.height
-  const virtual = useVirtualizer({
-    count: rows.length, getScrollElement: () => element, estimateSize: () => height, overscan: 12,
-    getItemKey: (i) => id(rows[i]),
-  })
+  // No getItemKey: all rows are of one height, and a new function would have all of them measured with each render.
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => element, estimateSize: () => height, overscan: 6 })
   useEffect(() => virtual.measure(), [height, virtual])
   const items = virtual.getVirtualItems()
+  const slots = useRef(0)
+  slots.current = Math.max(slots.current, items.length)
   const at = active === null ? -1 : rows.findIndex((row) => id(row) === active)
   const move = (to: number) => {
     const i = Math.max(0, Math.min(rows.length - 1, to))
@@ -88,10 +90,11 @@ export function Grid<T>(props: Props<T>) {
         {items.map((item) => {
           const row = rows[item.index]
           const key = id(row)
+          const changed = props.changed?.(row) ?? 0
           return (
-            <Row key={key} row={row} id={key} index={item.index} top={item.start} height={height} template={template}
+            <Row key={props.reuse && !changed ? item.index % slots.current : key} row={row} id={key} index={item.index} top={item.start} height={height} template={template}
               columns={isNarrow ? null : shown} narrow={props.narrow} active={key === active} open={key === props.open}
-              changed={props.changed?.(row) ?? 0} stamp={props.stamp} onOpen={props.onOpen} onActivate={setActive} />
+              changed={changed} stamp={props.stamp} onOpen={props.onOpen} onActivate={setActive} />
           )
         })}
       </div>

@@ -1,4 +1,4 @@
-import { useRef } from 'react'
+import { useMemo, useRef } from 'react'
 
 /** What rows are sorted by: a column's name, with a minus for descending. */
 export type Sort = string
@@ -50,5 +50,7 @@ function comparing<T>(by: (row: T) => string | number, down: boolean, id: (row: 
 export function useOrder<T>(rows: T[], id: (row: T) => string, sort: Sort, orderings: Ordering<T>[], asked: number): T[] {
   const order = useRef<Order<T>>(null)
   order.current ??= new Order<T>()
-  return order.current.of(rows, id, sort, orderings, asked)
+  const kept = order.current
+  // What orders is told by its names: the functions are the same for as long as those are.
+  return useMemo(() => kept.of(rows, id, sort, orderings, asked), [kept, rows, id, sort, orderings.map((o) => o.name).join(' '), asked])
 }

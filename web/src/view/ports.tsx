@@ -29,7 +29,7 @@ export function Ports({ detail, route, live }: TabProps) {
         <span className="fill" />
         {shown.length !== rows.length && <span className="mute" role="status">{count(shown.length)} of {count(rows.length)}</span>}
       </div>
-      <Grid label="Port map" rows={shown} columns={columns} id={portId} sort={route.get('sort') || 'port'} onSort={(sort) => adjust({ sort: sort === 'port' ? '' : sort })}
+      <Grid label="Port map" reuse rows={shown} columns={columns} id={portId} sort={route.get('sort') || 'port'} onSort={(sort) => adjust({ sort: sort === 'port' ? '' : sort })}
         onOpen={openPort} narrow={narrowRow} height={34} narrowHeight={70} open={route.get('open').replace(/^Port\//, '')} dim={!live}
         changed={(p) => detail.marks.get(`Port ${portId(p)}`) ?? 0}
         empty={detail.ready ? 'No taken port is like that.' : 'Ports come with the first report.'} />

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+// done is what came of an act. Time is when the API server, or the process, had taken
+// it, in milliseconds since 1970.
+type done struct {
+	Time  int64   `json:"time"`
+	Value float64 `json:"value,omitempty"`
+	Words string  `json:"words,omitempty"`
+}
+
+// acts are what tests can have happen; of is a name or a number that some take.
+func (w *world) acts() map[string]func(ctx context.Context, of string) (done, error) {
+	return map[string]func(context.Context, string) (done, error){
+		"scale":        w.scale,
+		"pod":          w.addPod,
+		"kill-agent":   func(context.Context, string) (done, error) { w.agent.Kill(); return done{}, nil },
+		"start-agent":  func(ctx context.Context, _ string) (done, error) { return done{}, w.agent.Start(ctx) },
+		"sessions":     func(ctx context.Context, _ string) (done, error) { return w.sessions(ctx) },
+		"require-auth": func(ctx context.Context, _ string) (done, error) { return w.requireAuth(ctx) },
+	}
+}
+
+// control serves POST /ACT?of=….
+func (w *world) control() http.Handler {
+	mux := http.NewServeMux()
+	for name, act := range w.acts() {
+		mux.HandleFunc("POST /"+name, func(rw http.ResponseWriter, r *http.Request) {
+			d, err := act(r.Context(), r.FormValue("of"))
+			if err != nil {
+				http.Error(rw, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			d.Time = time.Now().UnixMilli()
+			rw.Header().Set("Content-Type", "application/json")
+			// Nobody is left to tell of an error.
+			_ = json.NewEncoder(rw).Encode(d)
+		})
+	}
+	return mux
+}
+
+// scale is kubectl scale of the Deployment web.
+func (w *world) scale(_ context.Context, replicas string) (done, error) {
+	_, err := w.member.Kubectl("scale", "deployment", "web", "--namespace", kube.NamespaceShop, "--replicas", replicas)
+	return done{}, err
+}
+
+// addPod makes a pod that needs no scheduler, so that nothing but Rollcall is between it
+// and the page.
+func (w *world) addPod(ctx context.Context, name string) (done, error) {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: kube.NamespaceShop, Name: name},
+		Spec: corev1.PodSpec{
+			NodeName:   kube.NodeName(0),
+			Containers: []corev1.Container{{Name: "main", Image: "registry.example/app:1"}},
+		},
+	}
+	_, err := w.member.Client().CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
+	return done{}, err
+}
+
+// sessions is how many the agent has granted since its start, by its own account.
+func (w *world) sessions(ctx context.Context) (done, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.agent.Metrics+"/metrics", nil)
+	if err != nil {
+		return done{}, err
+	}
+	response, err := w.agent.HTTP.Do(request)
+	if err != nil {
+		return done{}, err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), "rollcall_agent_sessions_started_total "); ok {
+			n, err := strconv.ParseFloat(value, 64)
+			return done{Value: n}, err
+		}
+	}
+	return done{}, fmt.Errorf("the agent does not count its sessions: %w", lines.Err())
+}
+
+// requireAuth starts the master anew with --auth kubernetes, and gives a token of a
+// service account that may see everything.
+func (w *world) requireAuth(ctx context.Context) (done, error) {
+	const account = "page"
+	for _, args := range [][]string{
+		{"create", "serviceaccount", account, "--namespace", stack.Namespace},
+		{"create", "clusterrole", account, "--verb=get,list,watch", "--resource=clusterstatuses.rollcall.dev,clusterstatuses.rollcall.dev/details"},
+		{"create", "clusterrolebinding", account, "--clusterrole=" + account, "--serviceaccount=" + stack.Namespace + ":" + account},
+	} {
+		if _, err := w.hub.Kubectl(args...); err != nil {
+			return done{}, err
+		}
+	}
+	token, err := w.hub.Kubectl("create", "token", account, "--namespace", stack.Namespace)
+	if err != nil {
+		return done{}, err
+	}
+	if err := w.master.Stop(ctx); err != nil {
+		return done{}, err
+	}
+	return done{Words: strings.TrimSpace(token)}, w.master.Restart(ctx, "--auth", "kubernetes")
+}
