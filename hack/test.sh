@@ -17,5 +17,4 @@ go test -race -timeout 30m -p 2 ./... "$@"
 if (($# == 0)); then
 	hack/need.sh npm npm
 	hack/web.sh test
-	hack/web.sh browser
 fi

@@ -1,0 +1,343 @@
+package history
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// kept is what a series has to tell: CPU and its integral by time.
+type kept struct{ cpu, total []Sample }
+
+func (k *kept) last() Sample {
+	if len(k.cpu) == 0 {
+		return Sample{Stale: true}
+	}
+	return k.cpu[len(k.cpu)-1]
+}
+
+func (k *kept) add(s Sample) {
+	total, last := Sample{Time: s.Time, Stale: s.Stale}, k.last()
+	if !s.Stale && !last.Stale {
+		total.Value = k.total[len(k.total)-1].Value + s.Value*((s.Time-last.Time)/1000)
+	}
+	k.cpu, k.total = append(k.cpu, s), append(k.total, total)
+}
+
+// model keeps everything for ever, in the plainest way.
+type model struct {
+	series map[Labels]*kept
+	ended  int64
+}
+
+func labelsOf(o state.Object) Labels {
+	i := identify(o)
+	return Labels{Namespace: i.namespace, Pod: i.pod, Container: i.container, Node: i.node}
+}
+
+func (m *model) add(s *state.State, at time.Time, fresh bool) {
+	here := map[Labels]*state.Used{}
+	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
+		for e := range s.Entries(kind) {
+			here[labelsOf(e.Object)] = s.Usage.Of(e.Slot)
+		}
+	}
+	for labels, k := range m.series {
+		if _, ok := here[labels]; !ok && !k.last().Stale {
+			k.add(Sample{Time: at.UnixMilli(), Stale: true})
+		}
+	}
+	if !fresh {
+		return
+	}
+	for labels, used := range here {
+		if used == nil {
+			continue
+		}
+		k := m.series[labels]
+		if k == nil {
+			k = &kept{}
+			m.series[labels] = k
+		}
+		if t := int64(used.SampledAt) * 1000; t > max(k.last().Time, m.ended) {
+			k.add(Sample{Time: t, Value: used.CPUMillis})
+		}
+	}
+}
+
+func (m *model) end(at time.Time) {
+	m.ended = at.UnixMilli()
+	for _, k := range m.series {
+		if !k.last().Stale {
+			k.add(Sample{Time: at.UnixMilli(), Stale: true})
+		}
+	}
+}
+
+// suffix is want without what is before got's first sample.
+func suffix(want, got []Sample) []Sample {
+	if len(got) == 0 {
+		return nil
+	}
+	i := slices.IndexFunc(want, func(s Sample) bool { return s.Time >= got[0].Time })
+	return want[max(i, 0):]
+}
+
+// drop is samples without those before an instant, and without ends before the first.
+func drop(samples []Sample, before int64) []Sample {
+	return slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Time < before })
+}
+
+// play is a member, a History and a model of it.
+type play struct {
+	t       *rapid.T
+	member  *member
+	history *History
+	model   model
+	epoch   uint64
+	now     time.Time
+	fresh   bool
+	window  time.Duration
+	open    bool
+}
+
+func (p *play) object() state.Object {
+	node := fmt.Sprintf("n%d", rapid.IntRange(0, 2).Draw(p.t, "node"))
+	if rapid.IntRange(0, 9).Draw(p.t, "kind") == 0 {
+		return &state.Node{Name: node}
+	}
+	return web(fmt.Sprintf("pod-%d", rapid.IntRange(0, 40).Draw(p.t, "pod")), node)
+}
+
+func (p *play) put() {
+	for range rapid.IntRange(1, 20).Draw(p.t, "n") {
+		o := p.object()
+		slot, known := p.member.slots[o.Key()]
+		if !known {
+			slot = p.free()
+		}
+		p.member.put(o, slot)
+	}
+}
+
+// free is the lowest slot that nobody has, so that slots are reused at once.
+func (p *play) free() uint32 {
+	taken := map[uint32]bool{}
+	for _, slot := range p.member.slots {
+		taken[slot] = true
+	}
+	for slot := uint32(0); ; slot++ {
+		if !taken[slot] {
+			return slot
+		}
+	}
+}
+
+func (p *play) remove() {
+	if o := p.object(); p.has(o) {
+		slot := p.member.slots[o.Key()]
+		p.member.remove(o)
+		if u := p.member.state.Usage; u != nil && int(slot) < len(u.BySlot) {
+			p.read() // as an agent does before it gives the slot to another
+		}
+	}
+}
+
+func (p *play) has(o state.Object) bool {
+	_, ok := p.member.state.Get(o.Key())
+	return ok
+}
+
+func (p *play) read() {
+	u := &state.Usage{N: 1}
+	if before := p.member.state.Usage; before != nil {
+		u.N = before.N + 1
+	}
+	p.fill(u)
+	p.member.apply(state.Delta{Usage: u})
+	p.fresh = true
+}
+
+func (p *play) fill(u *state.Usage) {
+	values := rapid.OneOf(rapid.Int64Range(0, 4), rapid.Int64Range(0, 1<<40))
+	for _, slot := range p.member.slots {
+		u.BySlot = append(u.BySlot, make([]state.Used, max(0, int(slot)+1-len(u.BySlot)))...)
+	}
+	for slot := range u.BySlot {
+		if rapid.IntRange(0, 5).Draw(p.t, "known") > 0 {
+			lag := rapid.Int64Range(0, 25).Draw(p.t, "lag")
+			u.BySlot[slot] = state.Used{CPUMillis: values.Draw(p.t, "cpu"), MemoryBytes: values.Draw(p.t, "memory"), SampledAt: state.TimeOf(p.now) - state.Time(lag)}
+		}
+	}
+}
+
+func (p *play) restart() {
+	p.epoch++
+	p.member = newMember(p.t, p.epoch)
+	p.fresh = false
+	p.put()
+}
+
+func (p *play) report() {
+	p.pass()
+	p.history.Add(cluster1, p.member.state, state.Summary{}, p.now)
+	p.model.add(p.member.state, p.now, p.fresh)
+	p.fresh, p.open = false, true
+}
+
+func (p *play) end() {
+	p.pass()
+	if !p.open {
+		p.history.End(cluster1, p.now)
+		return
+	}
+	p.history.End(cluster1, p.now)
+	p.model.end(p.now)
+	p.fresh, p.open = p.member.state.Usage != nil, false
+}
+
+// pass lets some time pass; the clock stays at half a second.
+func (p *play) pass() {
+	p.now = p.now.Add(time.Duration(rapid.IntRange(1, 20).Draw(p.t, "seconds")) * time.Second)
+}
+
+func (p *play) check() {
+	past := p.history.Read(cluster1, p.now)
+	if past == nil {
+		return
+	}
+	cutoff := p.now.Add(-p.window).UnixMilli()
+	told := map[Labels]bool{}
+	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
+		for s := range past.Series(kind) {
+			if told[s.Labels] {
+				p.t.Fatalf("two series of %+v", s.Labels)
+			}
+			told[s.Labels] = true
+			want := p.model.series[s.Labels]
+			if want == nil {
+				want = &kept{}
+			}
+			p.compare(s, CPU, want.cpu, cutoff)
+			p.compare(s, CPUTotal, want.total, cutoff)
+		}
+	}
+	for labels, k := range p.model.series {
+		if n := len(samplesOnly(drop(k.cpu, cutoff))); n > 0 && !told[labels] {
+			p.t.Fatalf("nothing is told of %+v, which has %d samples", labels, n)
+		}
+	}
+}
+
+func samplesOnly(all []Sample) []Sample {
+	return slices.DeleteFunc(slices.Clone(all), func(s Sample) bool { return s.Stale })
+}
+
+func (p *play) compare(s Series, m Metric, want []Sample, cutoff int64) {
+	got := slices.Collect(s.Samples(m, 0, 1<<60))
+	if w := suffix(want, got); !slices.Equal(got, w) {
+		p.t.Fatalf("metric %d of %+v is\n%v\nwant\n%v", m, s.Labels, got, w)
+	}
+	if g, w := samplesOnly(drop(got, cutoff)), samplesOnly(drop(want, cutoff)); !slices.Equal(g, w) {
+		p.t.Fatalf("metric %d of %+v within the window is\n%v\nwant\n%v", m, s.Labels, g, w)
+	}
+}
+
+// What was added comes back exactly, whatever comes and goes; whether the clusters'
+// agent or session is another does not matter.
+func TestWhatWasAddedComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := &play{t: t, epoch: 1, now: t0.Add(500 * time.Millisecond), model: model{series: map[Labels]*kept{}}}
+		p.window = time.Duration(rapid.SampledFrom([]int{3, 60}).Draw(t, "window")) * time.Minute
+		p.history = New(Config{Window: p.window})
+		p.member = newMember(t, 1)
+		p.put()
+		steps := []func(){p.put, p.remove, p.read, p.read, p.read, p.report, p.report, p.report, p.end, p.restart}
+		for range rapid.IntRange(1, 150).Draw(t, "steps") {
+			i := rapid.IntRange(0, len(steps)*3-1).Draw(t, "step")
+			if i >= len(steps) {
+				p.read()
+				p.report()
+				continue
+			}
+			steps[i]()
+		}
+		p.check()
+	})
+}
+
+// A column comes back as it was, of any values.
+func TestColumnsComeBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		fields, rows := rapid.SampledFrom([]int{1, usageFields}).Draw(t, "fields"), rapid.IntRange(1, maxRows).Draw(t, "rows")
+		value := rapid.OneOf(rapid.Int64(), rapid.Int64Range(0, 300), rapid.Map(rapid.Int64Range(0, 1<<20), func(v int64) int64 { return v << 10 }))
+		var all []column
+		var data []byte
+		id, before := uint32(0), uint32(0)
+		for range rapid.IntRange(1, 40).Draw(t, "columns") {
+			id += rapid.Uint32Range(1, 300).Draw(t, "id")
+			c := column{id: id, present: rapid.Uint32Range(1, 1<<rows-1).Draw(t, "present")}
+			for row := range rows {
+				for field := range fields {
+					if c.has(row) {
+						c.values[field][row] = value.Draw(t, "value")
+					}
+				}
+			}
+			if fields > 1 {
+				c.total = value.Draw(t, "total")
+			}
+			data, before = appendColumn(data, &c, before, fields, rows), id
+			all = append(all, c)
+		}
+		r := columnReader{in: data, fields: fields, rows: rows}
+		for i := range all {
+			var got column
+			if !r.next(&got) || got != all[i] {
+				t.Fatalf("column %d is %+v, want %+v", i, got, all[i])
+			}
+		}
+		if r.next(&column{}) {
+			t.Fatal("there is a column more")
+		}
+	})
+}
+
+// Readers never wait, and what they have read stays as it was.
+func TestReadersSeeWholeReadingsWhileOthersAreAdded(t *testing.T) {
+	h := New(Config{Window: 15 * time.Minute})
+	m := small(t, 40)
+	m.report(h, cluster1, 0)
+	var readers sync.WaitGroup
+	done := make(chan struct{})
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				lens := map[int]int{}
+				for s := range h.Read(cluster1, t0).Series(state.KindContainer) {
+					lens[len(slices.Collect(s.Samples(CPU, 0, 1<<60)))]++
+				}
+				if len(lens) != 1 {
+					t.Errorf("series of different lengths in one past: %v", lens)
+					return
+				}
+			}
+		})
+	}
+	for s := 15; s < 6000; s += 15 {
+		m.report(h, cluster1, s)
+	}
+	close(done)
+	readers.Wait()
+}
