@@ -24,7 +24,7 @@ type objectWriter struct {
 // newObjectWriter writes objects of a message that leads up to seq, with times
 // counted from before the earliest of them.
 func newObjectWriter(seq uint64, times iter.Seq[state.Time]) *objectWriter {
-	w := &objectWriter{seq: seq, sent: 1}
+	w := &objectWriter{seq: seq}
 	w.tables = tables{writing: true, strings: []string{""}, stringNumbers: map[string]int64{"": 0}}
 	first := true
 	for t := range times {
