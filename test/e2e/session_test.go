@@ -116,17 +116,14 @@ func freshInList(ctx context.Context, m *stack.Master, cluster string) (bool, er
 
 func TestReadSessionIsRenewedAndNobodyWaits(t *testing.T) {
 	t.Parallel()
-	a := agent(t, "read", "requestPeriod: 1s, sessionDuration: 15s, cacheTTL: 3s")
+	a := agent(t, "read", "requestPeriod: 1s, sessionDuration: 15s, cacheTTL: 6s")
 	first := ask(t, world.master, "read")
 	ticker := time.NewTicker(4 * time.Second)
 	defer ticker.Stop()
 	for range 9 { // more than two sessions long
 		<-ticker.C
-		began := time.Now()
-		d := ask(t, world.master, "read")
-		if waited := time.Since(began); waited > 900*time.Millisecond {
-			t.Errorf("a GET waited %s", waited)
-		}
+		// What is in the cache needs no time: 504 where a GET had to wait for a report.
+		d := ask(t, world.master, "read?timeout=100ms")
 		if d.Session.ID != first.Session.ID {
 			t.Errorf("session %s became %s", first.Session.ID, d.Session.ID)
 		}

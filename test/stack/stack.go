@@ -44,8 +44,15 @@ type Stack struct {
 	root    string // of the repository
 	ports   proc.Ports
 
-	mu      sync.Mutex
-	running []*proc.Process
+	mu        sync.Mutex
+	running   []*proc.Process
+	installed map[installation]func() (string, error)
+}
+
+// installation is a process's role in a cluster.
+type installation struct {
+	cluster *kube.Cluster
+	role    string
 }
 
 // New builds the binaries and makes a signing key.
@@ -57,7 +64,7 @@ func New(ctx context.Context, options Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{options: options, root: root}
+	s := &Stack{options: options, root: root, installed: map[installation]func() (string, error){}}
 	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
 		if err := s.build(ctx, name); err != nil {
 			return nil, err
@@ -171,8 +178,21 @@ func (s *Stack) address(use string) (string, error) {
 }
 
 // install applies the trees that a process needs in its cluster, and gives the
-// kubeconfig of its service account.
+// kubeconfig of its service account. It does so once: tests start many agents of one
+// cluster at the same time, and of two kubectl that create a namespace one fails.
 func (s *Stack) install(ctx context.Context, cluster *kube.Cluster, role string, trees ...string) (string, error) {
+	key := installation{cluster, role}
+	s.mu.Lock()
+	once, ok := s.installed[key]
+	if !ok {
+		once = sync.OnceValues(func() (string, error) { return s.apply(context.WithoutCancel(ctx), cluster, role, trees) })
+		s.installed[key] = once
+	}
+	s.mu.Unlock()
+	return once()
+}
+
+func (s *Stack) apply(ctx context.Context, cluster *kube.Cluster, role string, trees []string) (string, error) {
 	if _, err := cluster.Kubectl("apply", "-f", filepath.Join(s.root, "config", role, "namespace.yaml")); err != nil {
 		return "", err
 	}
