@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,9 +43,12 @@ const seen = http.StatusConflict
 func hub(t *testing.T) *kube.Cluster {
 	t.Helper()
 	cluster := kube.Shared(t, kube.Options{Name: "hub", Dir: hubDir})
-	install(t, cluster)
+	installed.Do(func() { install(t, cluster) })
 	return cluster
 }
+
+// installed is done when the shared hub has its rights and people.
+var installed sync.Once
 
 const people = `
 apiVersion: rbac.authorization.k8s.io/v1

@@ -3,6 +3,7 @@ package history_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -159,6 +160,8 @@ func (s *stage) mishap() {
 // TestNothingIsLostDoubledOrMixedUnderFaults is a cluster that changes, readers who
 // come and go, messages and connections that break, and agents and masters that are
 // killed. At the end of each storm all is well within a period.
+var seeds = flag.Uint64("seeds", 40, "how many runs TestNothingIsLostDoubledOrMixedUnderFaults has")
+
 func TestNothingIsLostDoubledOrMixedUnderFaults(t *testing.T) {
 	total := map[fault.Kind]int{}
 	defer func() {
@@ -168,7 +171,7 @@ func TestNothingIsLostDoubledOrMixedUnderFaults(t *testing.T) {
 			}
 		}
 	}()
-	for seed := range uint64(100) {
+	for seed := range *seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			act(t, seed, func(s *stage) {
 				s.history.Heals(name, period)

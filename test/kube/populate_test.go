@@ -12,7 +12,7 @@ import (
 // whole is a cluster with everything in it.
 var whole = Options{Name: "whole", Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true}
 
-func TestPopulatedClusterHoldsEveryOddKind(t *testing.T) {
+func TestPopulatedClusterHoldsEveryOddKindAndChanges(t *testing.T) {
 	t.Parallel()
 	cluster := Fresh(t, whole)
 	scenario := Scenario{Pods: 40, Seed: 3}
@@ -66,14 +66,12 @@ func TestPopulatedClusterHoldsEveryOddKind(t *testing.T) {
 	if err := cluster.WaitForMetrics(t.Context(), minNodes); err != nil {
 		t.Error(err)
 	}
+	checkMutate(t, cluster)
 }
 
-func TestMutateChangesWhatWasPopulatedAndItSettles(t *testing.T) {
-	t.Parallel()
-	cluster := Fresh(t, Options{Name: "mutated", Scheduler: true, ControllerManager: true, Kwok: true})
-	if err := Populate(t.Context(), cluster, Scenario{}); err != nil {
-		t.Fatal(err)
-	}
+// checkMutate changes what was populated: each kind moves, and it settles.
+func checkMutate(t *testing.T, cluster *Cluster) {
+	t.Helper()
 	before := versionsOfAll(t, cluster)
 	if err := Mutate(t.Context(), cluster, 60, 1); err != nil {
 		t.Fatal(err)
