@@ -79,13 +79,13 @@ func show[T any](p *plugin, r resource[T], cmd *cobra.Command) *cobra.Command {
 		}
 		defer closed()
 		s := showing[T]{plugin: p, resource: r, master: master, filter: filter, printer: printer, named: len(clusters) > 0}
+		if out.watch {
+			return s.watch(cmd.Context(), clusters)
+		}
 		if !s.named {
 			if clusters, err = p.awake(cmd.Context(), master); err != nil {
 				return err
 			}
-		}
-		if out.watch {
-			return s.watch(cmd.Context(), clusters)
 		}
 		return s.list(cmd.Context(), clusters)
 	}

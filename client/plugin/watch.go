@@ -21,8 +21,9 @@ type news[T any] struct {
 	trouble error
 }
 
-// watch prints what clusters have, and then what changes, until the context ends. Each
-// cluster has a cache, whose goroutine waits until what it tells is printed.
+// watch prints what clusters have, and then what changes, until the context ends: of
+// those that are named, else of all. Each cluster has a cache, whose goroutine waits
+// until what it tells is printed.
 func (s *showing[T]) watch(ctx context.Context, clusters []string) error {
 	if len(clusters) > maxWatched {
 		return fmt.Errorf("there are %d clusters, and %d can be watched at the same time; name some", len(clusters), maxWatched)
@@ -31,6 +32,9 @@ func (s *showing[T]) watch(ctx context.Context, clusters []string) error {
 	defer stop()
 	following, ctx := errgroup.WithContext(ctx)
 	heard := make(chan news[T])
+	if !s.named {
+		following.Go(func() error { return s.followFleet(ctx, following, heard) })
+	}
 	for _, cluster := range clusters {
 		following.Go(func() error { return s.followOne(ctx, cluster, heard) })
 	}
@@ -54,7 +58,7 @@ func (s *showing[T]) watch(ctx context.Context, clusters []string) error {
 	switch {
 	case broken != nil:
 		return broken
-	case err == nil && len(clusters) > 0:
+	case err == nil:
 		return errTold // no watch ends well by itself
 	}
 	return err

@@ -285,6 +285,31 @@ func TestWatchOfPortsAcrossClusters(t *testing.T) {
 	stop()
 }
 
+func TestWatchWithoutANameFollowsClustersAsTheyComeAndGo(t *testing.T) {
+	w := shop(t, nil)
+	w.register("prod-us")
+	lines, stop := w.watching(t, "nodes", "--output-watch-events", "-o", "custom-columns=EVENT:.type,CLUSTER:.object.cluster,NAME:.object.metadata.name")
+	if got, want := lines(2), []string{"EVENT|CLUSTER|NAME", "ADDED|prod-us|n1"}; !slices.Equal(got, want) {
+		t.Errorf("first %q, want %q", got, want)
+	}
+	w.register("prod-us", "prod-eu")
+	if got, want := lines(1), []string{"ADDED|prod-eu|n1"}; !slices.Equal(got, want) {
+		t.Errorf("of the cluster that came it tells %q, want %q", got, want)
+	}
+	w.report(t, "prod-ap", objects()[:1]...)
+	w.register("prod-eu", "prod-ap")
+	if got, want := lines(1), []string{"ADDED|prod-ap|n1"}; !slices.Equal(got, want) {
+		t.Errorf("when one went and another came it tells %q, want %q", got, want)
+	}
+	w.register("prod-us", "prod-eu")
+	if got, want := lines(1), []string{"ADDED|prod-us|n1"}; !slices.Equal(got, want) {
+		t.Errorf("of the cluster that came back it tells %q, want %q", got, want)
+	}
+	if code := stop(); code != 130 {
+		t.Errorf("Ctrl-C ends it with %d, want 130", code)
+	}
+}
+
 func TestWatchOfStatus(t *testing.T) {
 	w := shop(t, nil)
 	lines, stop := w.watching(t, "status", "prod-us", "-o", "name")

@@ -176,10 +176,23 @@ func (w *world) resolve(name string) (string, bool) {
 	if name == "203.0.113.7" {
 		return "prod-eu", true
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return name, slices.Contains(w.names, name)
 }
 
+// register has these clusters be the registered ones, and no others.
+func (w *world) register(names ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.names = names
+	close(w.news)
+	w.news = make(chan struct{})
+}
+
 func (w *world) list() []httpapi.Registered {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	var all []httpapi.Registered
 	for _, name := range w.names {
 		all = append(all, httpapi.Registered{Name: name, Suspended: name == "lab"})

@@ -18,6 +18,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"rollcall.dev/rollcall/test/client/kubelet"
 	"rollcall.dev/rollcall/test/kube"
 	"rollcall.dev/rollcall/test/stack"
@@ -174,6 +176,13 @@ func TestKubectlRollcall(t *testing.T) {
 			t.Error(out)
 		}
 	})
+	t.Run("credentials that a program gives are the master's too", func(t *testing.T) {
+		kubeconfig := credentialsByProgram(t, hub)
+		out := p.must("kubectl rollcall nodes prod-eu --kubeconfig " + kubeconfig + " --server " + master.URL + " --insecure-skip-tls-verify")
+		if !strings.Contains(out, "node-") {
+			t.Error(out)
+		}
+	})
 	t.Run("who may see nothing sees nothing", func(t *testing.T) {
 		_, kubeconfig, err := hub.User("stranger")
 		if err != nil {
@@ -184,6 +193,40 @@ func TestKubectlRollcall(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
+}
+
+// credentialsByProgram is a kubeconfig of somebody who may see everything, whose token a
+// program prints, as those of clouds do.
+func credentialsByProgram(t *testing.T, hub *kube.Cluster) string {
+	t.Helper()
+	for _, command := range []string{
+		"create serviceaccount viewer -n default",
+		"create clusterrolebinding viewer-by-program --clusterrole rollcall-viewer --serviceaccount default:viewer",
+	} {
+		if _, err := hub.Kubectl(strings.Fields(command)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	account, plain, err := hub.ServiceAccount(t.Context(), "default", "viewer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.LoadFromFile(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const version = "client.authentication.k8s.io/v1"
+	credential := fmt.Sprintf(`{"apiVersion": %q, "kind": "ExecCredential", "status": {"token": %q}}`, version, account.BearerToken)
+	for name := range config.AuthInfos {
+		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Exec: &clientcmdapi.ExecConfig{
+			APIVersion: version, Command: "echo", Args: []string{credential}, InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
+		}}
+	}
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // playKubelet makes the master a pod of the hub, on a node whose kubelet can forward its
