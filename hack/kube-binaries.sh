@@ -5,14 +5,14 @@
 #
 #   kube-apiserver kube-controller-manager kube-scheduler kubectl etcd kwok metrics-server
 #
-# Each group has a Go module of its own under hack/kube-binaries/, which pins its version. Where KUBEBUILDER_ASSETS has
+# Two Go modules under hack/kube-binaries/ pin the versions: etcd's, and one for all that is Kubernetes. Where KUBEBUILDER_ASSETS has
 # kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 modules=$here/kube-binaries
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rollcall/kube
-recipe=1 # raise it when the way of building changes, not only the versions
+recipe=2 # raise it when the way of building changes, not only the versions
 
 kubernetes=$(awk '$1 == "k8s.io/kubernetes" {print $2}' "$modules/kubernetes/go.mod")
 control_plane=(kube-controller-manager kube-scheduler)
@@ -82,9 +82,7 @@ build_all() {
 		build etcd "" "$bin/etcd" go.etcd.io/etcd/server/v3
 	fi
 	build kubernetes "-X k8s.io/component-base/version.gitVersion=$kubernetes" "$bin/" \
-		"${commands[@]/#/k8s.io/kubernetes/cmd/}"
-	build kwok "" "$bin/kwok" sigs.k8s.io/kwok/cmd/kwok
-	build metrics-server "" "$bin/metrics-server" sigs.k8s.io/metrics-server/cmd/metrics-server
+		"${commands[@]/#/k8s.io/kubernetes/cmd/}" sigs.k8s.io/kwok/cmd/kwok sigs.k8s.io/metrics-server/cmd/metrics-server
 }
 
 main() {
