@@ -29,12 +29,14 @@ func (e *encodings) snapshot(s *state.State) ([][]byte, error) {
 }
 
 // delta is the frame of what changed since a seq: none for nothing. It is not ok
-// where no delta leads from there, or none that fits a frame.
-func (e *encodings) delta(v *snapshot.Version, from uint64) (frames [][]byte, ok bool, err error) {
+// where no delta leads from there, or none that fits a frame. Held is the state at that
+// seq, nil where it is not there any more: the frame is larger then, and says the same.
+func (e *encodings) delta(v *snapshot.Version, from uint64, held *state.State) (frames [][]byte, ok bool, err error) {
 	var d *wire.Delta
 	if d, ok = v.DeltaSince(from); !ok || len(d.Upserts)+len(d.Removes) == 0 {
 		return nil, ok, nil
 	}
+	d.Held = held
 	frames, err = e.deltas.get(span{from, v.State.Seq}, func() ([][]byte, error) { return e.one(d) })
 	return frames, true, err
 }

@@ -19,7 +19,7 @@ func TestMastersAtTheSameBaseShareOneEncoding(t *testing.T) {
 	frames := map[string]func() ([][]byte, error){
 		"snapshot": func() ([][]byte, error) { return e.snapshot(v.State) },
 		"delta": func() ([][]byte, error) {
-			f, ok, err := e.delta(v, first.Seq)
+			f, ok, err := e.delta(v, first.Seq, first)
 			if !ok {
 				t.Error("there is no delta")
 			}
@@ -43,7 +43,7 @@ func TestMastersAtTheSameBaseShareOneEncoding(t *testing.T) {
 			}
 		}
 	}
-	other, _, err := e.delta(v, first.Seq+1)
+	other, _, err := e.delta(v, first.Seq+1, nil)
 	if err != nil || len(other) == 0 {
 		t.Fatalf("a delta from another base: %d frames, %v", len(other), err)
 	}

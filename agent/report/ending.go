@@ -9,7 +9,7 @@ import (
 )
 
 // How a conversation ends is an error: *ended, *violation and *unsupported are told
-// to the master, errDone needs no more words, and any other means that the
+// to the master, errDone needs no more words, not even a close frame, and any other means that the
 // connection is lost.
 
 // ended is an end that the agent decides and says why.

@@ -23,6 +23,8 @@ type flusher struct {
 	// seq is what the master holds, if it holds anything of this epoch.
 	seq  uint64
 	held bool
+	// sent is the state at that seq, nil where it was sent on an earlier connection.
+	sent *state.State
 	// usage is the reading that it holds, nil for none or for one that is not known.
 	usage *state.Usage
 	// told are the section errors as it was told them, if it was.
@@ -59,7 +61,7 @@ func (f *flusher) flush(ctx context.Context, v *snapshot.Version, now time.Time)
 	if err != nil {
 		return flight{}, err
 	}
-	f.seq, f.held = v.State.Seq, true
+	f.seq, f.held, f.sent = v.State.Seq, true, v.State
 	err = f.sendTogether(ctx, slices.Concat(objects, usage, rest))
 	return flight{v.State.Seq, f.peer.written - before}, err
 }
@@ -87,7 +89,7 @@ func (f *flusher) encode(messages ...wire.AgentMessage) (frames [][]byte, err er
 // lead from and if it fits a frame. Else it sends everything.
 func (f *flusher) sendObjects(ctx context.Context, v *snapshot.Version) ([][]byte, error) {
 	if f.held {
-		frames, ok, err := f.encodings.delta(v, f.seq)
+		frames, ok, err := f.encodings.delta(v, f.seq, f.sent)
 		switch {
 		case errors.Is(err, wire.ErrTooLarge), !ok:
 		case err != nil:

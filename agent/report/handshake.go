@@ -30,7 +30,7 @@ func awaitReport(ctx context.Context, p *peer, c *caller) (*wire.Report, error) 
 }
 
 // admissible says whether a Report can be answered at all. Who dials with a token
-// speaks for the holder in it, and for no other.
+// speaks for the holder in it, and for no other; who asks for a summary needs none.
 func admissible(r *wire.Report, tokenHolder string) error {
 	switch {
 	case r.Protocol < wire.ProtocolMin || r.Protocol > wire.ProtocolMax:
@@ -38,6 +38,8 @@ func admissible(r *wire.Report, tokenHolder string) error {
 			ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax,
 			Message: fmt.Sprintf("the agent speaks protocol %d to %d, not %d", wire.ProtocolMin, wire.ProtocolMax, r.Protocol),
 		}}
+	case r.SummaryOnly:
+		return nil
 	case r.Session == "" || r.Holder == "":
 		return protocolError("a Report without session or holder")
 	case tokenHolder != "" && r.Holder != tokenHolder:

@@ -138,7 +138,7 @@ func TestOneSummaryIsAnsweredWithNodeUsageAndClosed(t *testing.T) {
 				w.ready()
 				m := w.dial()
 				began := time.Now()
-				m.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m1", SummaryOnly: true})
+				m.say(&wire.Report{Protocol: 1, SummaryOnly: true})
 				got, ok := m.read().(*wire.Summary)
 				if !ok || got.Summary.Nodes.Total != 1 || got.Summary.Pods.Running != 2 || time.Since(began) != tc.wantAfter {
 					t.Fatalf("got %+v after %s", got, time.Since(began))
@@ -149,8 +149,8 @@ func TestOneSummaryIsAnsweredWithNodeUsageAndClosed(t *testing.T) {
 				if e := got.Errors[state.SectionUsage]; e.Reason != tc.wantError || (got.Ages[state.SectionUsage] == 0) != (tc.wantError == "") {
 					t.Errorf("usage: %+v, %s ago; want %q", e, got.Ages[state.SectionUsage], tc.wantError)
 				}
-				if _, err := m.tryRead(); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
-					t.Errorf("then %v, want a normal close", err)
+				if msg, err := m.tryRead(); err == nil || websocket.CloseStatus(err) != -1 {
+					t.Errorf("then %T, %v, want an end without a word", msg, err)
 				}
 				if w.snapshot.Current().State.Usage != nil || w.usage.Load() != 0 {
 					t.Error("a summary left usage behind")
@@ -160,12 +160,38 @@ func TestOneSummaryIsAnsweredWithNodeUsageAndClosed(t *testing.T) {
 	}
 }
 
+func TestProblemsThatTheMasterHasAreNotSentAgain(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.ready()
+		w.change(&state.Node{Name: "n2", Ready: state.False})
+		synctest.Wait()
+		summaryFor := func(known uint64) *wire.Summary {
+			m := w.dial()
+			m.say(&wire.Report{Protocol: 1, SummaryOnly: true, Problems: known})
+			return m.read().(*wire.Summary)
+		}
+		first := summaryFor(0)
+		if first.SameProblems || len(first.Summary.Problems) != 1 {
+			t.Fatalf("got %+v, want one problem", first)
+		}
+		known := wire.HashProblems(first.Summary.Problems)
+		if same := summaryFor(known); !same.SameProblems || len(same.Summary.Problems) != 0 || same.Summary.ProblemCount != 1 {
+			t.Errorf("got %+v, want the same problem left out", same)
+		}
+		w.change(&state.Node{Name: "n3", Ready: state.False})
+		synctest.Wait()
+		if other := summaryFor(known); other.SameProblems || len(other.Summary.Problems) != 2 {
+			t.Errorf("got %+v, want both problems", other)
+		}
+	})
+}
+
 func TestSummaryDoesNotEndTheMastersSession(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		w.ready()
 		session := w.open("m1", time.Second, time.Minute)
 		m := w.dial()
-		m.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m1", SummaryOnly: true})
+		m.say(&wire.Report{Protocol: 1, SummaryOnly: true})
 		if _, ok := m.read().(*wire.Summary); !ok {
 			t.Error("no summary")
 		}

@@ -128,8 +128,6 @@ func (p *peer) dismiss(ctx context.Context, err error) {
 		code, reason, err = broken.code, broken.words, nil
 	case errors.As(err, &foreign):
 		err = p.send(ctx, &foreign.Unsupported)
-	case errors.Is(err, errDone):
-		err = nil
 	}
 	if err != nil {
 		_ = p.conn.CloseNow()

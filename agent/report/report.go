@@ -126,6 +126,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.roster.leave(c)
+	w.Header()["Date"] = nil // nobody needs it; a refusal for reasons of time sets its own
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		h.metrics.refused.WithLabelValues("upgrade").Inc()
@@ -170,7 +171,7 @@ func (h *Handler) receive(ctx context.Context, p *peer, c *caller, hello wire.He
 		return err
 	}
 	if asked.SummaryOnly {
-		return h.summarize(ctx, p)
+		return h.summarize(ctx, p, asked)
 	}
 	granted, err := grant(asked, h.cfg.MinRequestPeriod, h.cfg.MaxSession)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,6 +92,24 @@ func TestRenewalWithoutRoomForAReportEndsTheSession(t *testing.T) {
 		m := w.open("m1", 5*time.Second, time.Minute)
 		m.say(&wire.Renew{Renewal: 1, Duration: time.Second})
 		m.wantEnd(wire.EndError)
+	})
+}
+
+func TestWhatTheMasterHoldsIsNotSentAgain(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.ready()
+		m := w.open("m1", 5*time.Second, time.Minute)
+		m.mustNext()
+		ended := pod("a")
+		ended.Phase = state.PodSucceeded
+		w.change(ended)
+		s := m.mustNext()
+		if e, _ := s.Get(ended.Key()); !reflect.DeepEqual(e.Object, ended) {
+			t.Errorf("got %+v, want %+v", e.Object, ended)
+		}
+		if d, ok := m.heard[0].(*wire.Delta); !ok || len(d.Keys()) != 1 || len(d.Upserts) != 0 {
+			t.Errorf("it came as %T %+v, want a delta of one object that is not sent whole", m.heard[0], m.heard[0])
+		}
 	})
 }
 

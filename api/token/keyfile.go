@@ -70,17 +70,25 @@ func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read signing key: %w", err)
 	}
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != pemPrivate {
-		return nil, fmt.Errorf("read signing key: %s holds no PEM block %q", path, pemPrivate)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, err := parsePrivateKey(data)
 	if err != nil {
 		return nil, fmt.Errorf("read signing key: %s: %w", path, err)
 	}
+	return key, nil
+}
+
+func parsePrivateKey(data []byte) (ed25519.PrivateKey, error) {
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != pemPrivate {
+		return nil, fmt.Errorf("it holds no PEM block %q", pemPrivate)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
 	key, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("read signing key: %s holds a %T, not an Ed25519 key", path, parsed)
+		return nil, fmt.Errorf("it holds a %T, not an Ed25519 key", parsed)
 	}
 	return key, nil
 }

@@ -82,6 +82,18 @@ func TestClaimsTakeNoMemory(t *testing.T) {
 			t.Errorf("%s: taken as %+v", name, m)
 		}
 	}
+	for name, m := range map[string]*wirepb.AgentMessage{
+		"elements": delta(&wirepb.Objects{Nodes: &wirepb.Nodes{Back: []int64{0}, Problems: []int64{maxMessageElements + 1}, ProblemsType: make([]int64, maxMessageElements+1)}}),
+		"problems": {Message: &wirepb.AgentMessage_Summary{Summary: &wirepb.Summary{Problems: slices.Repeat([]*wirepb.Problem{{}}, maxSmall/2)}}},
+	} {
+		plain, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := codec.DecodeAgent(compressed(t, plain)); err == nil {
+			t.Errorf("%s: taken as a %T", name, m)
+		}
+	}
 	u := &Usage{N: 2, columns: &wirepb.Usage{N: 2, Slots: MaxSlots}}
 	if next, err := u.after(&state.Usage{N: 1, BySlot: make([]state.Used, 3)}); err != nil || len(next.BySlot) != 0 {
 		t.Errorf("a claim of %d slots gave %d, %v", MaxSlots, len(next.BySlot), err)

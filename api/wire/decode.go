@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire/wirepb"
@@ -59,11 +60,34 @@ func unmarshal(frame []byte, limit int, pb proto.Message) error {
 	if len(frame) > limit {
 		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, len(frame), limit)
 	}
+	if small := smallPart(frame); small > maxSmall {
+		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, small, maxSmall)
+	}
 	if err := proto.Unmarshal(frame, pb); err != nil {
 		return fmt.Errorf("decode frame of %d bytes: %w", len(frame), err)
 	}
 	return nil
 }
+
+// smallPart is how much of a frame is a message that has to be small: what it becomes
+// takes many times as much, before anything of it can be counted.
+func smallPart(frame []byte) (size int) {
+	for len(frame) > 0 {
+		number, _, n := protowire.ConsumeField(frame)
+		if n < 0 {
+			return size // it cannot be decoded either
+		}
+		if !mayBeLarge[number] {
+			size += n
+		}
+		frame = frame[n:]
+	}
+	return size
+}
+
+// mayBeLarge are the numbers of AgentMessage's snapshot, delta, usage, batch and zstd. A
+// master's messages are small by their frame.
+var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, 15: true}
 
 func helloFromPB(pb *wirepb.Hello) *Hello {
 	return &Hello{
@@ -76,7 +100,7 @@ func helloFromPB(pb *wirepb.Hello) *Hello {
 func reportFromPB(pb *wirepb.Report) *Report {
 	m := &Report{
 		Protocol: pb.Protocol, Session: cut(pb.Session, maxWords), Holder: cut(pb.Holder, maxWords),
-		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly,
+		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, Problems: pb.Problems,
 	}
 	if pb.Base != nil {
 		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq, Usage: pb.Base.Usage}
@@ -91,8 +115,11 @@ func deltaFromPB(pb *wirepb.Delta) (*Delta, error) {
 		return nil, fmt.Errorf("decode delta: %w", err)
 	}
 	d := &Delta{From: pb.From, To: pb.To, Upserts: upserts, Removes: r.keys(pb.Removes)}
-	if r.err != nil {
-		return nil, fmt.Errorf("decode delta: %w", r.err)
+	if d.amended, err = r.amendments(pb); err == nil {
+		err = r.err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode delta: %w", err)
 	}
 	return d, nil
 }

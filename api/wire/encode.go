@@ -44,13 +44,19 @@ func (m *Snapshot) toAgentPB() (*wirepb.AgentMessage, error) {
 }
 
 func (m *Delta) toAgentPB() (*wirepb.AgentMessage, error) {
-	w := newObjectWriter(m.To, entryTimes(m.Upserts))
-	for _, e := range m.Upserts {
+	w, delta := newObjectWriter(m.To, entryTimes(m.Upserts)), &wirepb.Delta{From: m.From, To: m.To}
+	whole, changes := m.split()
+	for _, e := range whole {
 		w.entry(e)
 	}
-	delta := &wirepb.Delta{From: m.From, To: m.To, Removes: w.keys(m.Removes)}
+	delta.Removes = w.keys(m.Removes)
 	var err error
-	delta.Upserts, err = w.finish()
+	if len(whole)+len(m.Removes) > 0 {
+		delta.Upserts, err = w.finish()
+	}
+	if err == nil && len(changes) > 0 {
+		delta.Held, delta.Amended, err = w.amendments(changes)
+	}
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: delta}}, err
 }
 
@@ -88,7 +94,7 @@ func (m *Unsupported) toAgentPB() (*wirepb.AgentMessage, error) {
 func (m *Report) toMasterPB() *wirepb.MasterMessage {
 	pb := &wirepb.Report{
 		Session: m.Session, Holder: m.Holder, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration),
-		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol,
+		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, Problems: m.Problems,
 	}
 	if m.Base != nil {
 		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq, Usage: m.Base.Usage}

@@ -1,34 +1,78 @@
 package wire
 
 import (
+	"runtime"
 	"testing"
 
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// FuzzReceiver gives an agent's frames, as they are and broken, to the receiving
-// end: it must refuse or take them, and never panic.
-func FuzzReceiver(f *testing.F) {
+// What reading a frame may take in all: decoders and buffers, and what a byte of a
+// message becomes, which columns multiply.
+const (
+	fixedMemory   = 24 << 20
+	memoryPerByte = 1 << 10
+)
+
+// within fails if f takes more memory, garbage included, than size bytes may.
+func within(t *testing.T, size int, f func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > uint64(fixedMemory+memoryPerByte*size) {
+		t.Errorf("%d bytes took %d bytes of memory", size, took)
+	}
+}
+
+// sizeOf is how many bytes of messages there are in a frame, which may be compressed.
+func sizeOf(frame []byte) int {
+	var pb wirepb.AgentMessage
+	if unmarshal(frame, MaxFrame, &pb) != nil {
+		return len(frame)
+	}
+	plain, err := codec.decompress(pb.GetZstd())
+	if err != nil {
+		return len(frame)
+	}
+	return len(frame) + len(plain)
+}
+
+// agentFrames are an agent's frames that lead to the State, and from prev.
+func agentFrames(f *testing.F) (prev *state.State, frames [][]byte) {
 	w := statetest.New(1, 2, 10)
-	prev := w.State
+	prev = w.State
 	w.Step(2)
 	w.Sample(1_800_000_000)
 	frames, err := codec.EncodeSnapshot(w.State, 1)
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, m := range []AgentMessage{deltaOf(prev, w.State), NewUsage(w.State.Usage, nil), bookmarkOf(w.State), &Hello{}, &Granted{}, &End{}, &Summary{}, &Status{}, &Unsupported{}} {
+	for _, m := range []AgentMessage{
+		deltaOf(prev, w.State), amending(prev, w.State), NewUsage(w.State.Usage, nil), bookmarkOf(w.State), &Hello{}, &Granted{}, &End{},
+		&Summary{Summary: state.Summarize(w.State, now)}, &Status{}, &Unsupported{},
+	} {
 		frame, err := codec.EncodeAgent(m)
 		if err != nil {
 			f.Fatal(err)
 		}
 		frames = append(frames, frame)
 	}
-	frames = append(frames, Join(frames))
+	return prev, append(frames, Join(frames))
+}
+
+// FuzzReceiver gives an agent's frames, as they are and broken, to the receiving
+// end: it must refuse or take them, and never panic, in memory that is bounded by what
+// came.
+func FuzzReceiver(f *testing.F) {
+	prev, frames := agentFrames(f)
 	for _, frame := range frames {
-		f.Add(frame, frames[len(frames)-1])
+		f.Add(frame, frames[len(frames)-2])
 	}
-	f.Fuzz(func(_ *testing.T, first, second []byte) {
+	f.Fuzz(func(t *testing.T, first, second []byte) {
 		r := NewReceiver(1, prev)
 		for _, frame := range [][]byte{first, second} {
 			parts, err := Split(frame)
@@ -36,11 +80,13 @@ func FuzzReceiver(f *testing.F) {
 				return
 			}
 			for _, part := range parts {
-				m, err := codec.DecodeAgent(part)
+				within(t, sizeOf(part), func() {
+					var m AgentMessage
+					if m, err = codec.DecodeAgent(part); err == nil {
+						_, err = r.Take(m, now)
+					}
+				})
 				if err != nil {
-					return
-				}
-				if _, err := r.Take(m, now); err != nil {
 					return
 				}
 			}
@@ -48,14 +94,57 @@ func FuzzReceiver(f *testing.F) {
 	})
 }
 
+// FuzzMessage gives what no compression hides to the decoder: a mutation of a compressed
+// frame is seldom one.
+func FuzzMessage(f *testing.F) {
+	prev, frames := agentFrames(f)
+	for _, frame := range frames {
+		var pb wirepb.AgentMessage
+		if err := unmarshal(frame, MaxFrame, &pb); err != nil {
+			f.Fatal(err)
+		}
+		if plain, err := codec.decompress(pb.GetZstd()); err == nil && len(plain) > 0 {
+			frame = plain
+		}
+		f.Add(frame)
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		within(t, len(message), func() {
+			if m, err := codec.DecodeAgent(message); err == nil {
+				_, _ = NewReceiver(1, prev).Take(m, now)
+			}
+		})
+	})
+}
+
+// FuzzSplit gives anything to who takes frames apart, and what they are sealed with.
+func FuzzSplit(f *testing.F) {
+	_, frames := agentFrames(f)
+	for _, frame := range frames {
+		var s Seal
+		f.Add(s.Close(frame))
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		within(t, len(message), func() {
+			var s Seal
+			if frame, err := s.Open(message); err == nil {
+				_, _ = Split(frame)
+			}
+			_, _ = Split(message)
+		})
+	})
+}
+
 // FuzzDecodeMaster gives a master's frames to an agent's decoder.
 func FuzzDecodeMaster(f *testing.F) {
-	for _, m := range []MasterMessage{&Report{Base: &Base{}}, &Ack{Seq: 1}, &Renew{Renewal: 1}, &Stop{Message: "x"}} {
+	for _, m := range []MasterMessage{&Report{Base: &Base{}}, &Report{SummaryOnly: true, Problems: 1}, &Ack{Seq: 1}, &Renew{Renewal: 1}, &Stop{Message: "x"}} {
 		frame, err := EncodeMaster(m)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(frame)
 	}
-	f.Fuzz(func(_ *testing.T, frame []byte) { _, _ = DecodeMaster(frame) })
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		within(t, len(frame), func() { _, _ = DecodeMaster(frame) })
+	})
 }

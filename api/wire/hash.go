@@ -26,6 +26,21 @@ func HashOf(k state.Key, seq uint64) Hash {
 	return Hash(xxhash.Sum64(binary.LittleEndian.AppendUint64(b, seq)))
 }
 
+// HashProblems is the xxhash64 of each problem's kind, what, where and message with
+// their lengths as uvarints before them, and of its time as a varint, one problem after
+// another.
+func HashProblems(problems []state.Problem) uint64 {
+	var b []byte
+	for _, p := range problems {
+		for _, s := range [...]string{p.Kind, p.What, p.Where, p.Message} {
+			b = binary.AppendUvarint(b, uint64(len(s)))
+			b = append(b, s...)
+		}
+		b = binary.AppendVarint(b, int64(p.Since))
+	}
+	return xxhash.Sum64(b)
+}
+
 // HashState is the hash of all objects of s.
 func HashState(s *state.State) Hash {
 	var h Hash

@@ -51,6 +51,11 @@ const (
 	// maxMessageObjects is how many objects one message may have: columns in which
 	// nothing changes cost next to nothing, but what they become does.
 	maxMessageObjects = 1 << 16
+	// maxMessageElements is how many elements the lists of one message's objects may have
+	// together, for the same reason.
+	maxMessageElements = 1 << 19
+	// maxSmall is the largest message that is no Snapshot, Delta or Usage, nor holds one.
+	maxSmall = 256 << 10
 	// MaxObjects is how many objects a cluster may have, of all kinds.
 	MaxObjects = 4 << 20
 	// MaxSlots is how many slots an agent may give: a reading of so many nodes and

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -57,8 +58,28 @@ type Snapshot struct {
 // Delta is what changed between two seqs.
 type Delta struct {
 	From, To uint64
-	Upserts  []state.Entry
-	Removes  []state.Key
+	// Upserts are objects as they became. Of a Delta that came they are those that were
+	// sent whole; a Receiver makes the others of what it holds.
+	Upserts []state.Entry
+	Removes []state.Key
+	// Held is what the receiver holds at From, where the sender knows it: of what is in
+	// it only the differences are sent. nil: all is sent whole.
+	Held *state.State
+
+	// amended is what came of objects that the receiver holds.
+	amended *amended
+}
+
+// Keys are those of all that changed, in no order.
+func (m *Delta) Keys() []state.Key {
+	keys := slices.Clone(m.Removes)
+	for _, e := range m.Upserts {
+		keys = append(keys, e.Object.Key())
+	}
+	if m.amended != nil {
+		keys = append(keys, m.amended.keys...)
+	}
+	return keys
 }
 
 // Usage is one reading of metrics.k8s.io as differences to an earlier one.
@@ -97,6 +118,9 @@ type Summary struct {
 	// Ages and Errors are those of the sections.
 	Ages   [state.NumSections]time.Duration
 	Errors [state.NumSections]state.SectionError
+	// SameProblems: the Summary's problems are those that the Report named by their hash,
+	// and are left out. ProblemCount is theirs all the same.
+	SameProblems bool
 }
 
 // EndReason is why an agent ends a session.
@@ -151,8 +175,11 @@ type Report struct {
 	// holder ends the older session.
 	Holder           string
 	Period, Duration time.Duration
-	// SummaryOnly asks for one Summary and no session.
+	// SummaryOnly asks for one Summary and no session. Such a Report has nothing else but
+	// Protocol and Problems.
 	SummaryOnly bool
+	// Problems is the HashProblems of the last Summary that the master has, 0 for none.
+	Problems uint64
 	// Base is what the master holds, nil for nothing.
 	Base *Base
 }

@@ -17,6 +17,7 @@ type objectTables struct {
 
 // begin starts the tables of a message, or of a snapshot's next chunk.
 func (t *objectTables) begin() {
+	t.listed = 0
 	for i := range t.kinds {
 		t.kinds[i] = rows{tables: &t.tables, columns: t.kinds[i].columns[:0]}
 	}
@@ -31,9 +32,18 @@ func (t *objectTables) of(kind state.Kind) *rows {
 	return r
 }
 
+// amend has the tables be of objects that the reader holds.
+func (t *objectTables) amend() {
+	for i := range t.kinds {
+		t.kinds[i].amends = true
+	}
+}
+
 // back and slot move what an object has besides itself.
 func (r *rows) back(values *[]int64, back *uint64) {
-	*back = uint64(r.whole(values, int64(*back)))
+	n := int64(*back)
+	r.whole(values, &n)
+	*back = uint64(n)
 }
 
 func (r *rows) slot(values *[]int64, slot *uint32) { number(r, values, slot, 0, MaxSlots-1) }
@@ -45,8 +55,7 @@ func (t *objectTables) node(pb *wirepb.Nodes, n *state.Node, back *uint64, slot 
 	r.ref(&pb.Name, &n.Name)
 	enum(r, &pb.Ready, &n.Ready, state.False)
 	unschedulable := !n.Schedulable
-	r.flag(&pb.Unschedulable, &unschedulable)
-	if !r.writing {
+	if r.flag(&pb.Unschedulable, &unschedulable) && !r.writing {
 		n.Schedulable = !unschedulable
 	}
 	list(r, &pb.Problems, &pb.ProblemsType, &n.Problems, 5, func(p *state.NodeProblem) {
@@ -85,7 +94,7 @@ func (t *objectTables) nodeLoad(pb *wirepb.NodeLoads, l *state.NodeLoad, back *u
 	r.ref(&pb.Node, &l.Node)
 	r.amount(&pb.Requested, &l.Requested)
 	r.amount(&pb.Limits, &l.Limits)
-	number(r, &pb.Pods, &l.Pods, math.MinInt64, math.MaxInt64)
+	number(r, &pb.Pods, &l.Pods, 0, math.MaxInt32)
 }
 
 func (t *objectTables) pod(pb *wirepb.Pods, p *state.Pod, back *uint64) {
@@ -160,12 +169,17 @@ func (t *objectTables) port(pb *wirepb.Ports, own *wirepb.Targets, p *state.Port
 	r.ref(&pb.Pod, &p.Pod)
 	enum(r, &pb.ExternalTrafficPolicy, &p.ExternalTrafficPolicy, state.TrafficPolicyLocal)
 	hasOwn := p.Target != nil
-	r.flag(&pb.OwnTarget, &hasOwn)
-	if !hasOwn {
+	if !r.flag(&pb.OwnTarget, &hasOwn) {
 		return
 	}
 	if !r.writing {
-		p.Target = &state.Target{}
+		p.Target = nil
+		if hasOwn {
+			p.Target = &state.Target{}
+		}
+	}
+	if !hasOwn {
+		return
 	}
 	var none uint64
 	t.own.begin()
@@ -191,7 +205,8 @@ func (r *rows) target(pb *wirepb.Targets, o *state.Target, back *uint64) {
 
 func (r *rows) key(pb *wirepb.Keys, k *state.Key) {
 	r.begin()
-	kind := r.whole(&pb.Kind, int64(k.Kind))
+	kind := int64(k.Kind)
+	r.whole(&pb.Kind, &kind)
 	if kind < 0 || kind >= int64(state.NumKinds) {
 		r.fail("a key of kind %d", kind)
 		kind = 0

@@ -28,24 +28,39 @@ func (r *objectReader) chunk(pb *wirepb.Objects) ([]state.Entry, error) {
 	if err := r.takeTables(pb); err != nil {
 		return nil, err
 	}
-	counts := [state.NumKinds]int{
-		len(pb.GetNodes().GetBack()), len(pb.GetNodeLoads().GetBack()), len(pb.GetPods().GetBack()),
-		len(pb.GetContainers().GetBack()), len(pb.GetPorts().GetBack()), len(pb.GetTargets().GetBack()),
+	counts, err := countsOf(pb)
+	if err != nil {
+		return nil, err
 	}
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
-	if total > maxMessageObjects {
-		return nil, fmt.Errorf("%d objects in one message, of at most %d", total, maxMessageObjects)
-	}
-	entries := make([]state.Entry, 0, total)
+	entries := make([]state.Entry, 0, counts.total())
 	for kind, n := range counts {
 		for range n {
-			entries = append(entries, r.entry(pb, state.Kind(kind)))
+			entries = append(entries, r.entry(pb, state.Kind(kind), state.Entry{}))
 		}
 	}
 	return entries, r.err
+}
+
+// counts are numbers of objects, by kind.
+type counts [state.NumKinds]int
+
+func (c counts) total() (n int) {
+	for _, of := range c {
+		n += of
+	}
+	return n
+}
+
+// countsOf are how many objects come, where they are not too many.
+func countsOf(pb *wirepb.Objects) (counts, error) {
+	c := counts{
+		len(pb.GetNodes().GetBack()), len(pb.GetNodeLoads().GetBack()), len(pb.GetPods().GetBack()),
+		len(pb.GetContainers().GetBack()), len(pb.GetPorts().GetBack()), len(pb.GetTargets().GetBack()),
+	}
+	if n := c.total(); n > maxMessageObjects {
+		return counts{}, fmt.Errorf("%d objects in one message, of at most %d", n, maxMessageObjects)
+	}
+	return c, nil
 }
 
 // takeTables takes in what the columns refer to.
@@ -67,33 +82,33 @@ func (r *objectReader) takeTables(pb *wirepb.Objects) error {
 	return r.err
 }
 
-// entry reads the next object of a kind.
-func (r *objectReader) entry(pb *wirepb.Objects, kind state.Kind) state.Entry {
+// entry reads the next object of a kind, from what is held of it where it amends that.
+func (r *objectReader) entry(pb *wirepb.Objects, kind state.Kind, held state.Entry) state.Entry {
 	var back uint64
-	var e state.Entry
+	e := state.Entry{Slot: held.Slot}
 	switch kind {
 	case state.KindNode:
-		o := &state.Node{}
+		o := copyOf[state.Node](held.Object)
 		r.node(pb.Nodes, o, &back, &e.Slot)
 		e.Object = o
 	case state.KindNodeLoad:
-		o := &state.NodeLoad{}
+		o := copyOf[state.NodeLoad](held.Object)
 		r.nodeLoad(pb.NodeLoads, o, &back)
 		e.Object = o
 	case state.KindPod:
-		o := &state.Pod{}
+		o := copyOf[state.Pod](held.Object)
 		r.pod(pb.Pods, o, &back)
 		e.Object = o
 	case state.KindContainer:
-		o := &state.Container{}
+		o := copyOf[state.Container](held.Object)
 		r.container(pb.Containers, o, &back, &e.Slot)
 		e.Object = o
 	case state.KindPort:
-		o := &state.Port{}
+		o := copyOf[state.Port](held.Object)
 		r.portWithTarget(pb, o, &back)
 		e.Object = o
 	case state.KindTarget:
-		o := &state.Target{}
+		o := copyOf[state.Target](held.Object)
 		r.of(state.KindTarget).target(pb.Targets, o, &back)
 		e.Object = o
 	}
@@ -102,6 +117,16 @@ func (r *objectReader) entry(pb *wirepb.Objects, kind state.Kind) state.Entry {
 	}
 	e.Seq = r.seq - back
 	return e
+}
+
+// copyOf is a copy of what is held, empty where that is nothing. What it points to is
+// shared, and is not written to.
+func copyOf[T any](held state.Object) *T {
+	o := new(T)
+	if h, ok := any(held).(*T); ok {
+		*o = *h
+	}
+	return o
 }
 
 // portWithTarget reads a port; it must not claim more targets than came.

@@ -8,8 +8,9 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// objectSize is roughly what an object takes besides its strings.
-const objectSize = 24
+// objectSize is roughly what an object takes besides its strings, elementSize what an
+// element of a list does.
+const objectSize, elementSize = 24, 4
 
 // objectWriter turns entries into Objects.
 type objectWriter struct {
@@ -39,11 +40,11 @@ func newObjectWriter(seq uint64, times iter.Seq[state.Time]) *objectWriter {
 // nextChunk begins a chunk: its strings go on where the last one's ended, its
 // resources and columns begin anew.
 func (w *objectWriter) nextChunk() {
-	w.sent, w.objects, w.size = len(w.strings), 0, 0
+	w.sent, w.objects, w.size, w.timed = len(w.strings), 0, 0, false
 	w.resources = []state.Resources{{}}
 	w.resourceNumbers = map[plainResources]int64{{}: 0}
 	w.out = &wirepb.Objects{
-		TimeBase: int64(w.base), Resources: &wirepb.Resources{}, Nodes: &wirepb.Nodes{}, NodeLoads: &wirepb.NodeLoads{}, Pods: &wirepb.Pods{},
+		Resources: &wirepb.Resources{}, Nodes: &wirepb.Nodes{}, NodeLoads: &wirepb.NodeLoads{}, Pods: &wirepb.Pods{},
 		Containers: &wirepb.Containers{}, Ports: &wirepb.Ports{}, Targets: &wirepb.Targets{}, OwnTargets: &wirepb.Targets{},
 	}
 	w.begin()
@@ -71,7 +72,7 @@ func (w *objectWriter) entry(e state.Entry) {
 
 // full says that it is time for the next chunk.
 func (w *objectWriter) full() bool {
-	return w.size+w.objects*objectSize >= chunkTarget || w.objects >= maxMessageObjects
+	return w.size+w.objects*objectSize+w.listed*elementSize >= chunkTarget || w.objects >= maxMessageObjects
 }
 
 // keys writes removed keys, whose strings are among those of the objects.
@@ -90,8 +91,8 @@ func (w *objectWriter) keys(removes []state.Key) *wirepb.Keys {
 
 // finish is the Objects of all entries since the chunk began.
 func (w *objectWriter) finish() (*wirepb.Objects, error) {
-	if w.objects > maxMessageObjects || w.removed > maxMessageObjects {
-		return nil, fmt.Errorf("%w: %d objects and %d removed ones, of at most %d", ErrTooLarge, w.objects, w.removed, maxMessageObjects)
+	if w.objects > maxMessageObjects || w.removed > maxMessageObjects || w.listed > maxMessageElements {
+		return nil, fmt.Errorf("%w: %d objects with %d elements, and %d removed ones", ErrTooLarge, w.objects, w.listed, w.removed)
 	}
 	for i := range w.resources[1:] {
 		w.amounts.resourceRow(w.out.Resources, &w.resources[i+1])
@@ -102,6 +103,9 @@ func (w *objectWriter) finish() (*wirepb.Objects, error) {
 	w.own.cut()
 	w.amounts.cut()
 	w.out.Strings = w.strings[w.sent:]
+	if w.timed {
+		w.out.TimeBase = int64(w.base)
+	}
 	dropEmpty(w.out)
 	return w.out, nil
 }

@@ -111,7 +111,11 @@ func (r *Receiver) takeDelta(m *Delta) error {
 	if m.From != r.held.Seq || m.To < m.From {
 		return resync("delta from %d to %d, held is %d", m.From, m.To, r.held.Seq)
 	}
-	r.flush.delta.To, r.flush.delta.Upserts, r.flush.delta.Removes = m.To, m.Upserts, m.Removes
+	upserts, err := m.upserts(r.held)
+	if err != nil {
+		return resync("delta: %v", err)
+	}
+	r.flush.delta.To, r.flush.delta.Upserts, r.flush.delta.Removes = m.To, upserts, m.Removes
 	return nil
 }
 

@@ -23,10 +23,13 @@ func (m *Summary) toAgentPB() (*wirepb.AgentMessage, error) {
 		Capacity: summedToPB(s.Capacity), Allocatable: summedToPB(s.Allocatable), Requested: summedToPB(s.Requested), Limits: summedToPB(s.Limits),
 		LargestFreeCpuMillis: s.Fragmentation.CPUMillis, LargestFreeMemoryBytes: s.Fragmentation.MemoryBytes,
 		PortsTaken: uint64(s.Ports.Taken), PortConflicts: uint64(s.Ports.Conflicts),
-		Healthy: s.Healthy, ProblemCount: uint64(s.ProblemCount), Ages: agesToPB(m.Ages),
+		Healthy: s.Healthy, ProblemCount: uint64(s.ProblemCount), Ages: agesToPB(m.Ages), SameProblems: m.SameProblems,
 	}
 	if s.Used != nil {
 		pb.Used = &wirepb.UsedSum{CpuMillis: s.Used.CPUMillis, MemoryBytes: s.Used.MemoryBytes, SampledAt: int64(s.Used.SampledAt), Nodes: uint64(s.Used.Nodes)}
+	}
+	if m.SameProblems {
+		s.Problems = nil
 	}
 	for _, p := range s.Problems {
 		pb.Problems = append(pb.Problems, &wirepb.Problem{Kind: p.Kind, What: p.What, Where: p.Where, Since: int64(p.Since), Message: cut(p.Message, maxWords)})
@@ -43,7 +46,7 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 	if len(pb.Problems) > state.MaxProblems {
 		return nil, fmt.Errorf("decode summary: %d problems of at most %d", len(pb.Problems), state.MaxProblems)
 	}
-	m := &Summary{Ages: agesFromPB(pb.Ages), Summary: state.Summary{
+	m := &Summary{Ages: agesFromPB(pb.Ages), SameProblems: pb.SameProblems, Summary: state.Summary{
 		Nodes: state.NodeCounts{Total: int(pb.Nodes.GetTotal()), Ready: int(pb.Nodes.GetReady()), Schedulable: int(pb.Nodes.GetSchedulable())},
 		Pods: state.PodCounts{
 			Total: int(pb.Pods.GetTotal()), Pending: int(pb.Pods.GetPending()), Running: int(pb.Pods.GetRunning()), Succeeded: int(pb.Pods.GetSucceeded()),

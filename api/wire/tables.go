@@ -23,6 +23,10 @@ type tables struct {
 	resources       []state.Resources
 	stringNumbers   map[string]int64
 	resourceNumbers map[plainResources]int64
+	// timed says that a time was written since the chunk began.
+	timed bool
+	// listed is how many elements the lists of the chunk have.
+	listed int
 	// size is roughly how many bytes the strings and resources written so far take.
 	size int
 	// err is the first thing that was read and cannot be.
@@ -79,52 +83,62 @@ func (t *tables) numberOfResources(r state.Resources) int64 {
 // The fields that refer to the tables.
 
 func (r *rows) ref(values *[]int64, field *string) {
-	if r.writing {
-		r.number(values, r.numberOf(*field))
-		return
+	switch c := r.field(values); {
+	case c == nil:
+	case r.writing:
+		c.write(r.numberOf(*field))
+	default:
+		*field = r.stringAt(c.read())
 	}
-	*field = r.stringAt(r.number(values, 0))
 }
 
 func (r *rows) amount(values *[]int64, field *state.Resources) {
-	if r.writing {
-		r.number(values, r.numberOfResources(*field))
-		return
+	switch c := r.field(values); {
+	case c == nil:
+	case r.writing:
+		c.write(r.numberOfResources(*field))
+	default:
+		n := c.read()
+		if n < 0 || n >= int64(len(r.resources)) {
+			r.fail("resources %d of %d", n, len(r.resources))
+			n = 0
+		}
+		*field = r.resources[n]
 	}
-	n := r.number(values, 0)
-	if n < 0 || n >= int64(len(r.resources)) {
-		r.fail("resources %d of %d", n, len(r.resources))
-		n = 0
-	}
-	*field = r.resources[n]
 }
 
 func (r *rows) time(values *[]int64, field *state.Time) {
-	if r.writing {
-		var n int64
-		if *field != 0 {
-			n = int64(*field - r.base)
+	c := r.field(values)
+	switch {
+	case c == nil:
+	case !r.writing:
+		*field = 0
+		if n := c.read(); n != 0 {
+			*field = r.base + state.Time(n)
 		}
-		r.number(values, n)
-		return
-	}
-	*field = 0
-	if n := r.number(values, 0); n != 0 {
-		*field = r.base + state.Time(n)
+	case *field == 0:
+		c.write(0)
+	default:
+		c.write(int64(*field - r.base))
+		r.timed = true
 	}
 }
 
 // address moves an address: IPv4 by its bits, anything else as a string.
 func (r *rows) address(values *[]int64, field *string) {
+	c := r.field(values)
+	if c == nil {
+		return
+	}
 	if !r.writing {
-		*field = r.addressAt(r.number(values, 0))
+		*field = r.addressAt(c.read())
 		return
 	}
 	if bits, ok := ipv4(*field); ok {
-		r.number(values, int64(bits)<<1|1)
+		c.write(int64(bits)<<1 | 1)
 		return
 	}
-	r.number(values, r.numberOf(*field)<<1)
+	c.write(r.numberOf(*field) << 1)
 }
 
 func (t *tables) addressAt(n int64) string {
@@ -158,17 +172,17 @@ type extended struct {
 // resourceRow moves one row of the table resources.
 func (r *rows) resourceRow(pb *wirepb.Resources, field *state.Resources) {
 	r.begin()
-	field.CPUMillis = r.whole(&pb.CpuMillis, field.CPUMillis)
-	field.MemoryBytes = r.number(&pb.MemoryBytes, field.MemoryBytes)
-	field.EphemeralStorageBytes = r.number(&pb.EphemeralStorageBytes, field.EphemeralStorageBytes)
-	field.Pods = r.number(&pb.Pods, field.Pods)
+	r.whole(&pb.CpuMillis, &field.CPUMillis)
+	number(r, &pb.MemoryBytes, &field.MemoryBytes, math.MinInt64, math.MaxInt64)
+	number(r, &pb.EphemeralStorageBytes, &field.EphemeralStorageBytes, math.MinInt64, math.MaxInt64)
+	number(r, &pb.Pods, &field.Pods, math.MinInt64, math.MaxInt64)
 	var more []extended
 	for _, name := range slices.Sorted(maps.Keys(field.Extended)) {
 		more = append(more, extended{name, field.Extended[name]})
 	}
 	list(r, &pb.Extended, &pb.ExtendedName, &more, 2, func(e *extended) {
 		r.ref(&pb.ExtendedName, &e.name)
-		e.amount = r.number(&pb.ExtendedAmount, e.amount)
+		number(r, &pb.ExtendedAmount, &e.amount, math.MinInt64, math.MaxInt64)
 	})
 	if r.writing || len(more) == 0 {
 		return

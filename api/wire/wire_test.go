@@ -35,6 +35,13 @@ func deltaOf(prev, next *state.State) *Delta {
 	return &Delta{From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes}
 }
 
+// amending is deltaOf for a receiver that is known to hold prev.
+func amending(prev, next *state.State) *Delta {
+	d := deltaOf(prev, next)
+	d.Held = prev
+	return d
+}
+
 // overTheWire encodes and decodes a message.
 func overTheWire(t *testing.T, m AgentMessage) AgentMessage {
 	t.Helper()
@@ -115,15 +122,19 @@ func sameUsage(a, b *state.Usage) bool {
 }
 
 func TestStateArrivesAsItWasSent(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(20) {
 		w := statetest.New(seed, 5, 200)
 		r := NewReceiver(seed, nil)
 		takeSnapshot(t, r, w.State)
 		wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
+		lead := deltaOf
+		if seed%2 == 1 {
+			lead = amending
+		}
 		for step := range 20 {
 			prev := w.State
 			w.Step(step)
-			take(t, r, deltaOf(prev, w.State))
+			take(t, r, lead(prev, w.State))
 			if step%3 == 0 {
 				w.Sample(1_800_000_000 + state.Time(15*step))
 				take(t, r, NewUsage(w.State.Usage, prev.Usage))
@@ -258,7 +269,7 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 	}
 	for _, m := range []MasterMessage{
 		&Report{Protocol: 1, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &Base{Epoch: 1 << 63, Seq: 4}},
-		&Report{SummaryOnly: true},
+		&Report{SummaryOnly: true, Problems: 1 << 60},
 		&Ack{Seq: 7},
 		&Renew{Renewal: 2, Duration: time.Minute},
 		&Stop{Message: "deleted"},

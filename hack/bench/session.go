@@ -133,7 +133,7 @@ func (s *session) take(ctx context.Context) error {
 	case *wire.End:
 		return fmt.Errorf("the agent ended the session: %s: %s", m.Reason, m.Message)
 	case *wire.Delta:
-		s.note(m)
+		s.unflushed.changed = append(s.unflushed.changed, m.Keys()...)
 	}
 	next, err := s.receiver.Take(m, time.Now())
 	if err != nil || next == nil {
@@ -141,13 +141,6 @@ func (s *session) take(ctx context.Context) error {
 	}
 	s.flushed(next)
 	return s.acknowledge(ctx, m)
-}
-
-func (s *session) note(d *wire.Delta) {
-	for _, e := range d.Upserts {
-		s.unflushed.changed = append(s.unflushed.changed, e.Object.Key())
-	}
-	s.unflushed.changed = append(s.unflushed.changed, d.Removes...)
 }
 
 // flushed notes that a bookmark has proved what came before it.

@@ -246,7 +246,7 @@ func (k *talk) obey() {
 	}
 	if m.SummaryOnly {
 		k.send(summaryOf(k.agent.state()))
-		_ = k.conn.Close(websocket.StatusNormalClosure, "")
+		_ = k.conn.CloseNow()
 		return
 	}
 	k.begin(m)
@@ -334,7 +334,10 @@ func (k *talk) flush() bool {
 		}
 	case k.held.Seq != s.Seq:
 		d := state.Diff(k.held, s)
-		if !k.send(&wire.Delta{From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes}) {
+		if !k.send(&wire.Delta{From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes, Held: k.held}) {
+			return false
+		}
+		if d.Usage != nil && !k.send(wire.NewUsage(d.Usage, k.held.Usage)) {
 			return false
 		}
 	}

@@ -36,6 +36,19 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Value, error) {
 	return v, err
 }
 
+// Want is demand for a cluster as Await is, and does not wait for what comes of it.
+func (s *Sessions) Want(name string) {
+	m := s.lookUp(name)
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if wanted := m.demand(time.Now()); !wanted || !m.running {
+		m.stirLocked()
+	}
+}
+
 // Watch is demand for a cluster until release is called.
 func (s *Sessions) Watch(name string) (release func()) {
 	m := s.lookUp(name)
@@ -52,11 +65,7 @@ func (s *Sessions) Watch(name string) (release func()) {
 func (m *member) ask(now time.Time) (*Value, <-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.asked = now
-	wanted, _ := m.wanted(now)
-	if until := now.Add(grace(m.spec)); m.barred() == "" && until.After(m.demandUntil) {
-		m.demandUntil = until
-	}
+	wanted := m.demand(now)
 	v, news, err := m.lookLocked(now)
 	if news != nil {
 		m.waiting++
@@ -65,6 +74,16 @@ func (m *member) ask(now time.Time) (*Value, <-chan struct{}, error) {
 		m.stirLocked()
 	}
 	return v, news, err
+}
+
+// demand counts a request, and says whether the cluster was wanted before. m.mu is held.
+func (m *member) demand(now time.Time) (wanted bool) {
+	m.asked = now
+	wanted, _ = m.wanted(now)
+	if until := now.Add(grace(m.spec)); m.barred() == "" && until.After(m.demandUntil) {
+		m.demandUntil = until
+	}
+	return wanted
 }
 
 func (m *member) unask() {

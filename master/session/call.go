@@ -19,7 +19,9 @@ type call struct {
 	// base is what is held; nil: nothing.
 	base        *state.State
 	summaryOnly bool
-	skew        time.Duration
+	// problems are those of the last summary, where that is asked for.
+	problems []state.Problem
+	skew     time.Duration
 	// urgent says that somebody waits for it.
 	urgent func() bool
 }
@@ -100,7 +102,7 @@ func (r *reply) converse(ctx context.Context, c call, holder string) *failure {
 		return c.accept(m)
 	case *wire.Summary:
 		if c.summaryOnly {
-			r.summary = m
+			r.summary = c.whole(m)
 			return nil
 		}
 	case *wire.End:
@@ -130,15 +132,31 @@ func (c call) identify(h *wire.Hello) *failure {
 }
 
 func (c call) report(h *wire.Hello, holder string) *wire.Report {
+	protocol := min(h.ProtocolMax, wire.ProtocolMax)
+	if c.summaryOnly {
+		m := &wire.Report{Protocol: protocol, SummaryOnly: true}
+		if len(c.problems) > 0 {
+			m.Problems = wire.HashProblems(c.problems)
+		}
+		return m
+	}
 	m := &wire.Report{
-		Protocol: min(h.ProtocolMax, wire.ProtocolMax), Session: c.session, Holder: holder,
-		Period: c.cluster.RequestPeriod, Duration: c.cluster.SessionDuration, SummaryOnly: c.summaryOnly,
+		Protocol: protocol, Session: c.session, Holder: holder,
+		Period: c.cluster.RequestPeriod, Duration: c.cluster.SessionDuration,
 	}
 	if c.base != nil && c.base.Epoch == h.Epoch {
 		m.Base = &wire.Base{Epoch: c.base.Epoch, Seq: c.base.Seq}
 		if c.base.Usage != nil {
 			m.Base.Usage = c.base.Usage.N
 		}
+	}
+	return m
+}
+
+// whole is a summary with the problems that the agent did not send again.
+func (c call) whole(m *wire.Summary) *wire.Summary {
+	if m.SameProblems && len(c.problems) > 0 {
+		m.Summary.Problems = c.problems
 	}
 	return m
 }
@@ -180,8 +198,13 @@ func noAnswer(ctx context.Context, f frame, what string) *failure {
 // open says that a session was granted and its link is there to be used.
 func (r *reply) open() bool { return r.granted != nil && r.failure == nil && !r.cancelled }
 
-// hangUp ends a connection that is of no further use.
+// hangUp ends a connection that is of no further use. Behind a summary there is
+// nothing more to say.
 func (r *reply) hangUp() {
+	if r.summary != nil {
+		r.link.drop()
+		return
+	}
 	code, why := websocket.StatusNormalClosure, ""
 	if r.failure != nil {
 		code, why = websocket.StatusPolicyViolation, r.failure.Error()

@@ -63,7 +63,7 @@ func (d *dialer) dial(ctx context.Context, c Cluster, skew time.Duration) (diale
 
 // attempt dials once.
 func (d *dialer) attempt(ctx context.Context, c Cluster, skew time.Duration) (*link, *http.Response, error) {
-	header := http.Header{}
+	header := http.Header{"User-Agent": {""}} // none
 	if d.signer != nil {
 		signed, err := d.signer.Sign(c.Name, d.holder, time.Now().Add(skew))
 		if err != nil {
@@ -110,7 +110,7 @@ func (d *dialer) client(c Cluster) (client *http.Client, raw *net.Conn, err erro
 				*raw = conn
 				return conn, err
 			},
-			TLSClientConfig: trust, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10,
+			TLSClientConfig: trust, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
 		},
 	}, raw, nil
 }

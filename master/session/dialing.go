@@ -22,8 +22,10 @@ func (w *worker) begin(ctx context.Context, p purpose) {
 		}
 		w.tellLocked(func(o *Observation) { o.Session.Phase = Connecting })
 	} else {
-		c.session = rand.Text()
 		w.summaryDue = false
+		if s := w.told.Summary; s != nil {
+			c.problems = s.Problems
+		}
 	}
 	w.mu.Unlock()
 	a := &attempt{purpose: p, call: c, cancel: cancel, done: make(chan reply, 1)}

@@ -31,6 +31,13 @@ func (e *events) add(name string) {
 	signal(e.wake)
 }
 
+// len is how many names have not been taken yet.
+func (e *events) len() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.queue)
+}
+
 // next is the first name, if there is one.
 func (e *events) next() (string, bool) {
 	e.mu.Lock()

@@ -47,6 +47,13 @@ func (g *gate) enter(ctx context.Context, urgent func() bool) (leave func(), err
 	}
 }
 
+// waiting is how many wait for a place.
+func (g *gate) waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.queue)
+}
+
 // withdraw gives up a place in the queue, or behind the gate if it was just given.
 func (g *gate) withdraw(t *ticket) {
 	g.mu.Lock()

@@ -104,3 +104,18 @@ func TestHandshakesAreBoundedAndReadersComeFirst(t *testing.T) {
 		want(t, "at once", n, maxHandshakes)
 	})
 }
+
+func TestGateTellsHowManyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1)
+		leave, _ := g.enter(t.Context(), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _, _ = g.enter(ctx, nil) }()
+		synctest.Wait()
+		want(t, "waiting", g.waiting(), 1)
+		cancel()
+		synctest.Wait()
+		want(t, "waiting, after it gave up", g.waiting(), 0)
+		leave()
+	})
+}

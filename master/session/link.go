@@ -162,5 +162,8 @@ func (l *link) dismiss(code websocket.StatusCode, why string) {
 	reading.Wait()
 }
 
+// drop ends a link without a word.
+func (l *link) drop() { _ = l.conn.CloseNow() }
+
 // maxCloseReason is what fits a close frame, in bytes.
 const maxCloseReason = 123

@@ -92,6 +92,9 @@ func (w *worker) end(e ending) {
 	e.lived, e.duration, e.reports = time.Since(l.granted), l.duration, l.reports
 	w.children.Go(func() { l.link.close(e.farewell()) })
 	w.sessions.log.Debug("session ended", "cluster", w.name, "session", l.info.ID, "reason", e.word)
+	if l.reports > 0 {
+		w.tellEnd(time.Now())
+	}
 	if w.follow(e).keepSession && w.isWanted() {
 		w.past.resume = l.info
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestALookIsNoDemandAndTellsWhenToLookAgain(t *testing.T) {
@@ -41,5 +42,31 @@ func TestWhoLooksHearsOfADialBeforeItHasAnEnd(t *testing.T) {
 			now, _ = s.sessions.Look("a")
 		}
 		want(t, "phase", now.Observation.Session.Phase, Connecting)
+	})
+}
+
+func TestWantIsDemandAndDoesNotWait(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		s.cluster("a")
+		s.sessions.Want("nowhere")
+		begin := time.Now()
+		s.sessions.Want("a")
+		want(t, "time that it took", time.Since(begin), 0)
+		s.pass(time.Second)
+		s.wantPhase("a", Reporting)
+		if v, ok := s.sessions.Peek("a"); !ok || !v.Fresh(time.Now()) {
+			t.Error("no fresh value came")
+		}
+		s.pass(time.Minute)
+		s.wantIdle("a")
+	})
+}
+
+func TestWantOfASuspendedClusterDialsNobody(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		s.cluster("a", func(c *Cluster) { c.Suspended = true })
+		s.sessions.Want("a")
+		s.pass(time.Second)
+		want(t, "dials", s.dialsOf("a"), 0)
 	})
 }

@@ -55,6 +55,8 @@ type past struct {
 	skew       time.Duration
 	// uid is of the cluster that answered first.
 	uid string
+	// reading is the last one of usage.
+	reading reading
 	// noBase: the next report must not rest on what is held.
 	noBase bool
 	// resume is the session that the next one goes on with, under its id.

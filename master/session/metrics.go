@@ -59,12 +59,13 @@ type census struct{ s *Sessions }
 var (
 	phasesDesc  = prometheus.NewDesc("rollcall_sessions", "Clusters by the phase of their session.", []string{"phase"}, nil)
 	readersDesc = prometheus.NewDesc("rollcall_waiting_readers", "Requests that wait for a report.", nil, nil)
+	queuesDesc  = prometheus.NewDesc("rollcall_queue_length", "What waits: handshakes (sessions that may begin when others have), labour (snapshots, for a processor), recalls (looks into the cache), events (clusters of which there is something to reconcile).", []string{"queue"}, nil)
 	ageDesc     = prometheus.NewDesc("rollcall_report_age_seconds", "Seconds since a cluster's last report was received, while it may be served.", []string{"cluster"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c census) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{phasesDesc, readersDesc, ageDesc} {
+	for _, d := range []*prometheus.Desc{phasesDesc, readersDesc, queuesDesc, ageDesc} {
 		out <- d
 	}
 }
@@ -85,6 +86,9 @@ func (c census) Collect(out chan<- prometheus.Metric) {
 	}
 	for phase, n := range phases {
 		out <- prometheus.MustNewConstMetric(phasesDesc, prometheus.GaugeValue, float64(n), string(phase))
+	}
+	for queue, n := range map[string]int{"handshakes": c.s.gate.waiting(), "labour": c.s.labour.waiting(), "recalls": c.s.recalls.waiting(), "events": c.s.events.len()} {
+		out <- prometheus.MustNewConstMetric(queuesDesc, prometheus.GaugeValue, float64(n), queue)
 	}
 	out <- prometheus.MustNewConstMetric(readersDesc, prometheus.GaugeValue, float64(readers))
 }

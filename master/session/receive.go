@@ -123,6 +123,7 @@ func (w *worker) applied(v *Value) {
 		})
 	}
 	w.publish(v)
+	w.tellReport(v)
 	w.saves().offer(v.entry(w.demandEnds(v.ReceivedAt)), l.period)
 }
 

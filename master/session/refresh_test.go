@@ -32,6 +32,36 @@ func TestIdleClusterIsAskedForOneSummaryNowAndThen(t *testing.T) {
 	})
 }
 
+func TestProblemsThatDidNotChangeAreNotSentAgain(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		problems := []state.Problem{{Kind: "NodeNotReady", What: "n1", Since: 7}}
+		left := 0
+		a := s.cluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
+		a.play(func(k *talk) {
+			m := k.greet()
+			if m == nil {
+				return
+			}
+			answer := summaryOf(k.agent.state())
+			answer.Summary.Problems, answer.Summary.ProblemCount = problems, 1
+			answer.SameProblems = m.Problems == wire.HashProblems(problems)
+			if answer.SameProblems {
+				k.agent.count(func() { left++ })
+			}
+			k.send(answer)
+			_ = k.conn.CloseNow()
+		})
+		s.pass(time.Hour)
+		o := s.wantReason("a", Succeeded)
+		if len(o.Summary.Problems) != 1 || o.Summary.Problems[0] != problems[0] {
+			t.Errorf("problems %+v, want %+v", o.Summary.Problems, problems)
+		}
+		if left < 10 {
+			t.Errorf("they were left out %d times", left)
+		}
+	})
+}
+
 func TestIdleRefreshOfZeroIsNever(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		s.cluster("a")

@@ -29,6 +29,8 @@ type Config struct {
 	Log    *slog.Logger
 	// Metrics takes the metrics; nil: none.
 	Metrics prometheus.Registerer
+	// Followers are told of all that sessions bring.
+	Followers []Follower
 
 	// DialContext opens connections below TLS; nil: of the network.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
@@ -62,13 +64,17 @@ type Sessions struct {
 	members map[string]*member
 }
 
+// holderLength is how much of a random text tells masters from each other: it is in
+// every token.
+const holderLength = 16
+
 // New are Sessions that nothing happens in before Run.
 func New(c Config) *Sessions {
 	if c.Store == nil {
 		c.Store = cache.NewMemory()
 	}
 	if c.Holder == "" {
-		c.Holder = rand.Text()
+		c.Holder = rand.Text()[:holderLength]
 	}
 	if c.DialContext == nil {
 		c.DialContext = (&net.Dialer{}).DialContext

@@ -182,6 +182,7 @@ func (w *worker) depart() bool {
 	w.mu.Unlock()
 	if gone {
 		w.saves().forget()
+		w.tellForgotten()
 	}
 	if w.saver != nil {
 		w.saver.close()

@@ -797,11 +797,16 @@ func (x *Snapshot) GetObjects() *Objects {
 }
 
 type Delta struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
-	To            uint64                 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
-	Upserts       *Objects               `protobuf:"bytes,3,opt,name=upserts,proto3" json:"upserts,omitempty"`
-	Removes       *Keys                  `protobuf:"bytes,4,opt,name=removes,proto3" json:"removes,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	From  uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	To    uint64                 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	// upserts are sent whole.
+	Upserts *Objects `protobuf:"bytes,3,opt,name=upserts,proto3" json:"upserts,omitempty"`
+	Removes *Keys    `protobuf:"bytes,4,opt,name=removes,proto3" json:"removes,omitempty"`
+	// held are the keys of upserts that the receiver holds, and amended is what they
+	// became, kind by kind in the order of their keys.
+	Held          *Keys    `protobuf:"bytes,5,opt,name=held,proto3" json:"held,omitempty"`
+	Amended       *Objects `protobuf:"bytes,6,opt,name=amended,proto3" json:"amended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -860,6 +865,20 @@ func (x *Delta) GetUpserts() *Objects {
 func (x *Delta) GetRemoves() *Keys {
 	if x != nil {
 		return x.Removes
+	}
+	return nil
+}
+
+func (x *Delta) GetHeld() *Keys {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Delta) GetAmended() *Objects {
+	if x != nil {
+		return x.Amended
 	}
 	return nil
 }
@@ -1240,8 +1259,11 @@ type Report struct {
 	DurationMs  uint32                 `protobuf:"varint,4,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
 	SummaryOnly bool                   `protobuf:"varint,5,opt,name=summary_only,json=summaryOnly,proto3" json:"summary_only,omitempty"`
 	// base is what the master holds; absent: nothing.
-	Base          *Base  `protobuf:"bytes,6,opt,name=base,proto3" json:"base,omitempty"`
-	Protocol      uint32 `protobuf:"varint,7,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Base     *Base  `protobuf:"bytes,6,opt,name=base,proto3" json:"base,omitempty"`
+	Protocol uint32 `protobuf:"varint,7,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// problems is the hash of the problems in the last Summary that the master has; 0 for
+	// none. It comes with summary_only.
+	Problems      uint64 `protobuf:"fixed64,8,opt,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1321,6 +1343,13 @@ func (x *Report) GetBase() *Base {
 func (x *Report) GetProtocol() uint32 {
 	if x != nil {
 		return x.Protocol
+	}
+	return 0
+}
+
+func (x *Report) GetProblems() uint64 {
+	if x != nil {
+		return x.Problems
 	}
 	return 0
 }
@@ -1534,7 +1563,7 @@ func (x *Stop) GetMessage() string {
 // What a value means, by the name of its column and the type of the field in Go:
 //
 //	string     0 is the empty one, n the n-th of the table strings. The tables of a
-//	           snapshot's chunks follow one another.
+//	           snapshot's chunks follow one another, and those of a delta.
 //	Resources  0 is all zeros, n the n-th of the table resources of these Objects
 //	Time       0 is none, else the seconds after time_base
 //	address    see below
@@ -1543,6 +1572,13 @@ func (x *Stop) GetMessage() string {
 //
 // An address is an IPv4 in its canonical form as 2 n + 1, where n is its 32 bits as a
 // number, and any other text as 2 n, where n is that of a string.
+//
+// In Delta.amended each object is told by its differences to the one of its key that is
+// held at Delta.from. There a value stands for itself, whatever the object before has:
+// 0 says that the field is as it is held, and a field that is not has its value, plus
+// one where that is not negative. Of a list 0 says that all of it is as it is held; else
+// it comes whole, with its elements in columns like those of upserts. So do the columns
+// back, which is as ever, and all of own_targets.
 type Objects struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Strings   []string               `protobuf:"bytes,1,rep,name=strings,proto3" json:"strings,omitempty"`
@@ -2863,8 +2899,9 @@ func (x *Targets) GetTerminating() []int64 {
 	return nil
 }
 
-// Keys are columns like those of Objects; kind is whole. Their strings are those of the
-// message's upserts.
+// Keys are columns like those of Objects; kind is whole. The strings of removes are in
+// the tables of the message's upserts, those of held in the tables of amended, which
+// follow them.
 type Keys struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          []int64                `protobuf:"zigzag64,1,rep,packed,name=kind,proto3" json:"kind,omitempty"`
@@ -2991,8 +3028,10 @@ type Summary struct {
 	Problems               []*Problem             `protobuf:"bytes,14,rep,name=problems,proto3" json:"problems,omitempty"`
 	ProblemCount           uint64                 `protobuf:"varint,15,opt,name=problem_count,json=problemCount,proto3" json:"problem_count,omitempty"`
 	// ages is as in Bookmark.
-	Ages          []uint64  `protobuf:"varint,16,rep,packed,name=ages,proto3" json:"ages,omitempty"`
-	Errors        []*Status `protobuf:"bytes,17,rep,name=errors,proto3" json:"errors,omitempty"`
+	Ages   []uint64  `protobuf:"varint,16,rep,packed,name=ages,proto3" json:"ages,omitempty"`
+	Errors []*Status `protobuf:"bytes,17,rep,name=errors,proto3" json:"errors,omitempty"`
+	// same_problems: they are those of the hash in Report, and are not sent again.
+	SameProblems  bool `protobuf:"varint,18,opt,name=same_problems,json=sameProblems,proto3" json:"same_problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3144,6 +3183,13 @@ func (x *Summary) GetErrors() []*Status {
 		return x.Errors
 	}
 	return nil
+}
+
+func (x *Summary) GetSameProblems() bool {
+	if x != nil {
+		return x.SameProblems
+	}
+	return false
 }
 
 type NodeCounts struct {
@@ -3667,12 +3713,14 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x05chunk\x18\x02 \x01(\rR\x05chunk\x12\x12\n" +
 	"\x04last\x18\x03 \x01(\bR\x04last\x12\x10\n" +
 	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12.\n" +
-	"\aobjects\x18\x05 \x01(\v2\x14.rollcall.v1.ObjectsR\aobjects\"\x88\x01\n" +
+	"\aobjects\x18\x05 \x01(\v2\x14.rollcall.v1.ObjectsR\aobjects\"\xdf\x01\n" +
 	"\x05Delta\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\x12.\n" +
 	"\aupserts\x18\x03 \x01(\v2\x14.rollcall.v1.ObjectsR\aupserts\x12+\n" +
-	"\aremoves\x18\x04 \x01(\v2\x11.rollcall.v1.KeysR\aremoves\"\xc8\x01\n" +
+	"\aremoves\x18\x04 \x01(\v2\x11.rollcall.v1.KeysR\aremoves\x12%\n" +
+	"\x04held\x18\x05 \x01(\v2\x11.rollcall.v1.KeysR\x04held\x12.\n" +
+	"\aamended\x18\x06 \x01(\v2\x14.rollcall.v1.ObjectsR\aamended\"\xc8\x01\n" +
 	"\x05Usage\x12\f\n" +
 	"\x01n\x18\x01 \x01(\x04R\x01n\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x1d\n" +
@@ -3701,7 +3749,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vUnsupported\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\xde\x01\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xfa\x01\n" +
 	"\x06Report\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x1b\n" +
@@ -3710,7 +3758,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"durationMs\x12!\n" +
 	"\fsummary_only\x18\x05 \x01(\bR\vsummaryOnly\x12%\n" +
 	"\x04base\x18\x06 \x01(\v2\x11.rollcall.v1.BaseR\x04base\x12\x1a\n" +
-	"\bprotocol\x18\a \x01(\rR\bprotocol\"D\n" +
+	"\bprotocol\x18\a \x01(\rR\bprotocol\x12\x1a\n" +
+	"\bproblems\x18\b \x01(\x06R\bproblems\"D\n" +
 	"\x04Base\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x06R\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
@@ -3890,7 +3939,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04name\x18\x06 \x03(\x12R\x04name\x12\x10\n" +
 	"\x03sub\x18\a \x03(\x12R\x03sub\x12\x12\n" +
 	"\x04node\x18\b \x03(\x12R\x04node\x12\x18\n" +
-	"\aaddress\x18\t \x03(\x12R\aaddress\"\xa4\x06\n" +
+	"\aaddress\x18\t \x03(\x12R\aaddress\"\xc9\x06\n" +
 	"\aSummary\x12-\n" +
 	"\x05nodes\x18\x01 \x01(\v2\x17.rollcall.v1.NodeCountsR\x05nodes\x12*\n" +
 	"\x04pods\x18\x02 \x01(\v2\x16.rollcall.v1.PodCountsR\x04pods\x12<\n" +
@@ -3912,7 +3961,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\bproblems\x18\x0e \x03(\v2\x14.rollcall.v1.ProblemR\bproblems\x12#\n" +
 	"\rproblem_count\x18\x0f \x01(\x04R\fproblemCount\x12\x12\n" +
 	"\x04ages\x18\x10 \x03(\x04R\x04ages\x12+\n" +
-	"\x06errors\x18\x11 \x03(\v2\x13.rollcall.v1.StatusR\x06errors\"Z\n" +
+	"\x06errors\x18\x11 \x03(\v2\x13.rollcall.v1.StatusR\x06errors\x12#\n" +
+	"\rsame_problems\x18\x12 \x01(\bR\fsameProblems\"Z\n" +
 	"\n" +
 	"NodeCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x14\n" +
@@ -4048,33 +4098,35 @@ var file_wirepb_wire_proto_depIdxs = []int32{
 	19, // 15: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
 	19, // 16: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
 	27, // 17: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
-	0,  // 18: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
-	1,  // 19: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
-	15, // 20: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
-	20, // 21: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
-	21, // 22: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
-	22, // 23: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
-	23, // 24: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
-	24, // 25: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
-	25, // 26: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
-	26, // 27: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
-	26, // 28: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
-	29, // 29: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
-	30, // 30: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
-	31, // 31: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
-	32, // 32: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
-	32, // 33: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
-	32, // 34: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
-	32, // 35: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
-	33, // 36: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
-	34, // 37: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
-	10, // 38: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
-	35, // 39: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	27, // 18: rollcall.v1.Delta.held:type_name -> rollcall.v1.Keys
+	19, // 19: rollcall.v1.Delta.amended:type_name -> rollcall.v1.Objects
+	0,  // 20: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
+	1,  // 21: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
+	15, // 22: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
+	20, // 23: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
+	21, // 24: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
+	22, // 25: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
+	23, // 26: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
+	24, // 27: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
+	25, // 28: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
+	26, // 29: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
+	26, // 30: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
+	29, // 31: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
+	30, // 32: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
+	31, // 33: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
+	32, // 34: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
+	32, // 35: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
+	32, // 36: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
+	32, // 37: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
+	33, // 38: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
+	34, // 39: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
+	10, // 40: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
+	35, // 41: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_wirepb_wire_proto_init() }

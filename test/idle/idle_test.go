@@ -1,0 +1,188 @@
+// Package idle_test measures what a cluster costs that nobody asks for: a real master
+// and a real agent, over TLS, in memory and in virtual time.
+package idle_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"rollcall.dev/rollcall/agent/report"
+	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/api/token"
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/test/memconn"
+)
+
+const (
+	name    = "prod-eu"
+	refresh = 5 * time.Minute
+)
+
+// tally has the sizes of what one side wrote on each connection, record by record.
+type tally struct {
+	mu    sync.Mutex
+	conns [][]int
+}
+
+func (l *tally) wrap(c net.Conn) net.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = append(l.conns, nil)
+	return &counted{Conn: c, tally: l, number: len(l.conns) - 1}
+}
+
+type counted struct {
+	net.Conn
+	tally  *tally
+	number int
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.tally.mu.Lock()
+	c.tally.conns[c.number] = append(c.tally.conns[c.number], len(p))
+	c.tally.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+// listener counts what the agent writes.
+type listener struct {
+	*memconn.Listener
+	tally *tally
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.tally.wrap(c), nil
+}
+
+// registry knows the one cluster.
+type registry struct{ cluster session.Cluster }
+
+func (r registry) Resolve(n string) (string, bool)          { return n, n == name }
+func (r registry) Cluster(n string) (session.Cluster, bool) { return r.cluster, n == name }
+
+// startAgent serves a cluster of five nodes with some problems; stop ends all of it.
+func startAgent(t *testing.T, l net.Listener, public ed25519.PublicKey) (pin string, stop func()) {
+	t.Helper()
+	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), name, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.SessionTicketsDisabled = true
+	snap := snapshot.New(1)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = snap.Run(ctx) })
+	handler := report.New(report.Config{
+		ClusterName: name, AgentVersion: "v0.1.0", Snapshot: snap, Verifier: token.NewVerifier(name, public),
+		Identity:         func() (string, string, bool) { return "0b6f4c5e-6f0e-4a38-9a53-5f1a3d9c7f11", "v1.36.3", true },
+		MinRequestPeriod: time.Second, MaxSession: time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
+	server := &http.Server{Handler: handler, TLSConfig: config, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	running.Go(func() { _ = server.ServeTLS(l, "", "") })
+	snap.Update(cluster())
+	for i := range state.NumSections {
+		snap.SetSection(i, state.SectionReport{Live: true})
+	}
+	return tlsfiles.Pin(config.Certificates[0].Leaf), func() {
+		_ = handler.Shutdown(ctx)
+		_ = server.Close()
+		cancel()
+		running.Wait()
+	}
+}
+
+// cluster has 5,000 pods, twenty of which nobody could place.
+func cluster() (c state.Changes) {
+	for i := range 25 {
+		node := fmt.Sprintf("node-%02d", i)
+		has := state.Resources{CPUMillis: 32_000, MemoryBytes: 128 << 30, EphemeralStorageBytes: 500 << 30, Pods: 250}
+		c.Upserts = append(c.Upserts, &state.Node{Name: node, Ready: state.True, Schedulable: true, Capacity: has, Allocatable: has},
+			&state.NodeLoad{Node: node, Requested: state.Resources{CPUMillis: 20_000 + int64(i), MemoryBytes: 40 << 30}, Pods: 200})
+	}
+	for i := range 5000 {
+		p := &state.Pod{Namespace: fmt.Sprintf("team-%d", i%12), Name: fmt.Sprintf("web-7d9c6b5f8d-%05x", 7919*i%0xfffff), Node: fmt.Sprintf("node-%02d", i%25), Phase: state.PodRunning}
+		if i%250 == 0 {
+			p.Node, p.Phase, p.Reason, p.Message, p.UnschedulableSince = "", state.PodPending, "Unschedulable", "0/25 nodes are available: 25 Insufficient cpu.", state.TimeOf(time.Now())-3600
+		}
+		c.Upserts = append(c.Upserts, p, &state.Container{Namespace: p.Namespace, Pod: p.Name, Name: "app", Node: p.Node, State: state.Running, Ready: true})
+	}
+	return c
+}
+
+func TestRefreshOfAnIdleClusterIsSmall(t *testing.T) {
+	key, err := token.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var up, down tally
+		front := memconn.Listen(64 << 10)
+		pin, stop := startAgent(t, listener{front, &down}, key.Public().(ed25519.PublicKey))
+		synctest.Wait()
+		sessions := session.New(session.Config{
+			Registry: registry{session.Cluster{
+				Name: name, Generation: 1, Endpoint: "wss://10.20.0.7:7443", TLS: session.TLS{PinnedSHA256: []string{pin}},
+				RequestPeriod: 5 * time.Second, SessionDuration: 30 * time.Minute, CacheTTL: 10 * time.Second, IdleRefresh: refresh,
+			}},
+			Signer: token.NewSigner(key), Log: slog.New(slog.DiscardHandler),
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				c, err := front.Dial(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return up.wrap(c), nil
+			},
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error)
+		go func() { ended <- sessions.Run(ctx) }()
+		sessions.Sync(name)
+		<-time.After(4 * refresh)
+		synctest.Wait()
+		cancel()
+		<-ended
+		stop()
+		check(t, &up, &down)
+	})
+}
+
+// check looks at the first refresh, which has to bring the problems, and at a later one.
+func check(t *testing.T, up, down *tally) {
+	t.Helper()
+	if len(up.conns) < 3 || len(down.conns) != len(up.conns) {
+		t.Fatalf("%d refreshes, %d answers, want three at least", len(up.conns), len(down.conns))
+	}
+	for i, most := range map[int]struct{ up, down int }{0: {700, 1100}, 2: {700, 600}} {
+		asked, answered := up.conns[i], down.conns[i]
+		t.Logf("refresh %d: handshake %d and %d; to the agent %d, to the master %d", i+1, asked[:2], answered[:1], asked[2:], answered[1:])
+		if n := sum(asked[2:]); n > most.up {
+			t.Errorf("refresh %d: %d bytes to the agent, want at most %d", i+1, n, most.up)
+		}
+		if n := sum(answered[1:]); n > most.down {
+			t.Errorf("refresh %d: %d bytes to the master, want at most %d", i+1, n, most.down)
+		}
+	}
+}
+
+func sum(sizes []int) (n int) {
+	for _, size := range sizes {
+		n += size
+	}
+	return n
+}
