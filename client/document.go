@@ -50,7 +50,9 @@ type Session struct {
 	Phase     string    `json:"phase,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
-	// Message is for people: why there is no session.
+	// Reason and Message tell why there is no session: a word for programs, the Ready
+	// condition's of the ClusterAgent, and words for people.
+	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 }
 

@@ -13,7 +13,9 @@ if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
 	"${as_root[@]}" apt-get update -qq >&2
 	DEBIAN_FRONTEND=noninteractive "${as_root[@]}" "${install[@]}" >&2
 	# Debian starts a server when it installs one; ours are started by those who need them.
-	if [[ $package == redis-server ]]; then "${as_root[@]}" service redis-server stop >&2 || true; fi
+	case $package in
+		redis-server | prometheus | influxdb) "${as_root[@]}" service "$package" stop >&2 || true ;;
+	esac
 	exit
 fi
 echo "need: $command is missing and cannot be installed from here: install it (Debian: apt-get install $package)" >&2

@@ -5,6 +5,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 hack/need.sh gcc build-essential # for the race detector
 hack/need.sh redis-server redis-server
+# For the sinks, and for what asks as Prometheus does (promtool comes with it).
+hack/need.sh prometheus prometheus
+hack/need.sh influxd influxdb
 # For the examples of docs/API.md.
 hack/need.sh curl curl
 hack/need.sh node nodejs

@@ -8,12 +8,23 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
+
+	"rollcall.dev/rollcall/master/prom"
+	"rollcall.dev/rollcall/master/sink"
 )
 
 // Ways to know who asks.
 const (
 	AuthKubernetes = "kubernetes"
 	AuthNone       = "none"
+)
+
+// Bounds of Config.History: less holds too few readings for a rate, and more is a
+// database's work.
+const (
+	minHistory = time.Minute
+	maxHistory = 6 * time.Hour
 )
 
 // CacheMemory keeps clusters in this process only.
@@ -52,6 +63,16 @@ type Config struct {
 	LeaderElect             bool
 	LeaderElectionNamespace string
 
+	// History is for how long each cluster's usage and counts are kept in memory; 0: not
+	// at all. HistoryMaxMemory bounds them, in bytes of all clusters together; 0: there is
+	// no bound.
+	History          time.Duration
+	HistoryMaxMemory int64
+	// QueryMaxSamples is how many samples one query of /prometheus may have in memory.
+	QueryMaxSamples int
+	// Sinks are the URLs of what gets all readings; see docs/SINKS.md.
+	Sinks []string
+
 	Version string
 	Log     *slog.Logger
 
@@ -67,8 +88,13 @@ func Default() Config {
 		Auth:        AuthKubernetes,
 		Cache:       CacheMemory,
 		LeaderElect: true,
-		Version:     "unknown",
-		Log:         slog.New(slog.DiscardHandler),
+
+		History:          15 * time.Minute,
+		HistoryMaxMemory: 512 << 20,
+		QueryMaxSamples:  prom.DefaultMaxSamples,
+
+		Version: "unknown",
+		Log:     slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -94,6 +120,11 @@ func (c *Config) Validate() error {
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
 		"--auth %s on %s lets anybody read every cluster: listen on a loopback address such as 127.0.0.1:8443, or say --insecure", AuthNone, c.Listen)
 	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache is neither %s nor a URL that begins with redis:// or rediss://", CacheMemory)
+	check(c.History == 0 || c.History >= minHistory && c.History <= maxHistory,
+		"--history %s is neither 0, which is off, nor from %s to %s", c.History, minHistory, maxHistory)
+	check(c.QueryMaxSamples > 0, "--query-max-samples %d leaves no room for an answer", c.QueryMaxSamples)
+	check(c.HistoryMaxMemory >= 0, "--history-max-memory %d is less than nothing; 0 is no bound", c.HistoryMaxMemory)
+	errs = append(errs, sink.Validate(c.Sinks))
 	return errors.Join(errs...)
 }
 

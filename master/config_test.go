@@ -33,6 +33,8 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 		{"a certificate without its key", func(c *Config) { c.TLSCertFile = "tls.crt" }, "--tls-cert-file and --tls-key-file go together"},
 		{"memcached", func(c *Config) { c.Cache = "memcached://user:secret@x" }, "--cache is neither memory nor a URL"},
 		{"redis", func(c *Config) { c.Auth, c.Listen, c.Cache = AuthNone, "127.0.0.1:0", "redis://x" }, ""},
+		{"a sink", func(c *Config) { c.Sinks = []string{"kafka://b1:9092,b2:9092/readings"} }, ""},
+		{"a sink with a password in it", func(c *Config) { c.Sinks = []string{"influxdb+https://u:secret@influx?db=a"} }, "--sink number 1: it has a user or password in it"},
 		{"redis in TLS", func(c *Config) { c.Auth, c.Listen, c.Cache = AuthNone, "127.0.0.1:0", "rediss://x" }, ""},
 	} {
 		c := Default()

@@ -17,8 +17,11 @@ import (
 	"rollcall.dev/rollcall/master/access"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/rediscache"
+	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/sink"
 	"rollcall.dev/rollcall/master/view"
 	"rollcall.dev/rollcall/web"
 )
@@ -74,6 +77,10 @@ type parts struct {
 	sessions *session.Sessions
 	shelf    *view.Shelf
 	api      *httpapi.API
+	// history is nil with Config.History 0.
+	history *history.History
+	// sinks are nil where there are none.
+	sinks *sink.Sinks
 	// guard is nil with AuthNone.
 	guard *access.Guard
 }
@@ -95,7 +102,14 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	if err != nil {
 		return nil, err
 	}
-	sessions := session.New(session.Config{Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, Log: c.Log, Metrics: metrics})
+	past, trail := c.newHistory(metrics), prom.NewTrail(max(c.History, leastTrail))
+	sinks, err := c.newSinks(metrics)
+	if err != nil {
+		return nil, err
+	}
+	sessions := session.New(session.Config{
+		Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
+	})
 	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
 		return nil, err
@@ -113,6 +127,11 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		Registry: registryOf(registry),
 		Shelf:    shelf,
 		Page:     web.Handler(),
+		Past:     reader(past),
+		Prometheus: prom.New(prom.Config{
+			Clusters: namesOf(registry), Look: sessions.Look, Want: sessions.Want, History: past, Trail: trail,
+			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
+		}),
 		Identify: identify(guard),
 		SignIn:   signIn(guard),
 		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub)}},
@@ -120,7 +139,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api, guard: guard}, nil
+	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api, history: past, sinks: sinks, guard: guard}, nil
 }
 
 // run runs all parts. The first that cannot go on ends the others.
@@ -137,6 +156,12 @@ func (m *parts) run(ctx context.Context, c Config) error {
 	all.Go(func() error { return m.api.Serve(ctx, listener, tls) })
 	all.Go(func() error { return m.hub.Start(ctx) })
 	all.Go(func() error { m.shelf.Run(ctx); return nil })
+	if m.history != nil {
+		all.Go(func() error { sweep(ctx, m.history); return nil })
+	}
+	if m.sinks != nil {
+		all.Go(func() error { return m.sinks.Run(ctx) })
+	}
 	if m.guard != nil {
 		all.Go(func() error { return m.guard.Run(ctx) })
 	}

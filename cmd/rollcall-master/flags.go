@@ -51,6 +51,10 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.StringVar(&cfg.SigningKeyFile, "signing-key-file", cfg.SigningKeyFile, "private key that signs the token of each dial; default: dials carry none")
 	f.BoolVar(&cfg.LeaderElect, "leader-elect", cfg.LeaderElect, "of several masters one reconciles, dials and answers; the others are not ready")
 	f.StringVar(&cfg.LeaderElectionNamespace, "leader-elect-namespace", cfg.LeaderElectionNamespace, "where the leader's Lease is; default: the pod's namespace, else rollcall-system")
+	f.DurationVar(&cfg.History, "history", cfg.History, "how long each cluster's usage and counts are kept in memory for /prometheus and /heapster; 0: not at all")
+	f.Var((*quantity)(&cfg.HistoryMaxMemory), "history-max-memory", "bound of the history of all clusters together, such as 512Mi; 0: none")
+	f.IntVar(&cfg.QueryMaxSamples, "query-max-samples", cfg.QueryMaxSamples, "how many samples one query of /prometheus may have in memory")
+	f.StringArrayVar(&cfg.Sinks, "sink", cfg.Sinks, "where all readings are sent, as often as there are sinks: prometheus+https://…, influxdb+https://…?db=… or ?org=…&bucket=…, kafka://broker:port/topic; see docs/SINKS.md")
 	if err := f.Parse(args); err != nil {
 		return cfg, err
 	}

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 	"rollcall.dev/rollcall/master"
@@ -32,6 +33,13 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 		{[]string{"--signing-key-file", "s"}, func(c *master.Config) { c.SigningKeyFile = "s" }},
 		{[]string{"--leader-elect=false"}, func(c *master.Config) { c.LeaderElect = false }},
 		{[]string{"--leader-elect-namespace", "n"}, func(c *master.Config) { c.LeaderElectionNamespace = "n" }},
+		{[]string{"--history", "5m"}, func(c *master.Config) { c.History = 5 * time.Minute }},
+		{[]string{"--history-max-memory", "64Mi"}, func(c *master.Config) { c.HistoryMaxMemory = 64 << 20 }},
+		{[]string{"--sink", "kafka://b1:9092,b2:9092/t", "--sink", "prometheus+https://prom"}, func(c *master.Config) {
+			c.Sinks = []string{"kafka://b1:9092,b2:9092/t", "prometheus+https://prom"}
+		}},
+		{[]string{"--query-max-samples", "7"}, func(c *master.Config) { c.QueryMaxSamples = 7 }},
+		{[]string{"--history-max-memory", "0"}, func(c *master.Config) { c.HistoryMaxMemory = 0 }},
 	} {
 		got, err := parse(tc.args, &bytes.Buffer{})
 		want := master.Default()
@@ -72,6 +80,9 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 		"usage:":                       {"keygen"},
 		"keygen PATH":                  {"keygen", "--help"},
 		"read signing key: open /none": {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", "/nonexistent"},
+		"leaves no room":               {"--query-max-samples", "0"},
+		"neither 0, which is off":      {"--history", "1s"},
+		"is not an amount":             {"--history-max-memory", "much"},
 		"find the hub":                 {"--auth", "none", "--listen", "127.0.0.1:0", "--kubeconfig", "/nonexistent"},
 		"open --cache":                 {"--auth", "none", "--listen", "127.0.0.1:0", "--cache", "redis://x:y:z"},
 	} {

@@ -62,7 +62,7 @@ func (a *API) authorize(r *http.Request, want Access) error {
 // what it wants of it. Who may not know of a cluster is told the same as of one that
 // is not there.
 func (a *API) resolve(r *http.Request, verb string, details bool) (string, error) {
-	asked := r.PathValue("cluster")
+	asked := askedCluster(r)
 	name, known := a.config.Registry.Resolve(asked)
 	if !known {
 		name = asked

@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -18,6 +20,11 @@ type Config struct {
 	Registry Registry
 	// Shelf keeps the bytes of the reports that are read.
 	Shelf *view.Shelf
+	// Prometheus answers Prometheus' clients; nil: nobody does.
+	Prometheus *prom.API
+	// Past is a cluster's last minutes, for Heapster's routes; nil where there are none, as
+	// may be what it gives.
+	Past func(cluster string) *history.Past
 	// Identify tells who asks, and what they may see. Nil: everybody may see everything.
 	Identify Identify
 	// SignIn goes with Identify.
@@ -81,6 +88,7 @@ type API struct {
 	config  Config
 	mux     *http.ServeMux
 	nothing http.Handler // at a path that cannot be
+	whole   http.Handler // of wholePattern
 	metrics *metrics
 	fleet   *view.Fleet
 	// published is the OpenAPI document.

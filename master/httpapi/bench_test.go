@@ -72,6 +72,35 @@ func BenchmarkCachedGet(b *testing.B) {
 	}
 }
 
+// discard is a http.ResponseWriter for handlers alone.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}
+
+// BenchmarkHandlerOfCachedGet is what the handlers alone take of the same: without what
+// net/http and the kernel do for both.
+func BenchmarkHandlerOfCachedGet(b *testing.B) {
+	f := fixture(b, 150)
+	api := f.api(func(c *Config) { c.Shelf = view.NewShelf(1 << 30) })
+	for _, encoding := range []string{"identity", "gzip"} {
+		asked := asking(eu1, "Accept-Encoding", encoding)
+		answer := ask(api, asked)
+		for _, one := range []struct {
+			name    string
+			handler http.Handler
+		}{{"rollcall", api}, {"bare", bare(answer)}} {
+			b.Run(encoding+"/"+one.name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					one.handler.ServeHTTP(&discard{http.Header{}}, asked)
+				}
+			})
+		}
+	}
+}
+
 func fetch(b *testing.B, handler http.Handler, encoding string) {
 	server := httptest.NewServer(handler)
 	defer server.Close()

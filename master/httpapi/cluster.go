@@ -38,28 +38,36 @@ func (a *API) cluster(part view.Part) endpoint {
 
 // answer writes what a query picks of a value, or that it is what the client has.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, value *session.Value, q view.Query) error {
-	report := reportOf(value)
-	tag := etag(&report)
-	if matches(r, tag) && a.config.Shelf.Lasting(&report) {
-		freshness(w.Header(), &report, tag, time.Now())
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	pick := a.config.Shelf.Select
-	if q.Plain() {
-		pick = a.plain
-	}
-	body, e, err := pick(&report, q, encodingOf(r))
+	document, err := a.documentOf(value)
 	if err != nil {
 		return err
 	}
-	freshness(w.Header(), &report, tag, time.Now())
-	writeJSON(w, body, e)
+	if matches(r, document.Stamps().Tag[0]) && document.Lasting() {
+		freshness(w.Header(), document)
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	var answer *view.Answer
+	if q.Plain() {
+		answer, err = a.config.Shelf.Answer(document, q.Part, encodingOf(r))
+	} else {
+		answer, err = a.config.Shelf.Select(document, q, encodingOf(r))
+	}
+	if err != nil {
+		return err
+	}
+	freshness(w.Header(), document)
+	writeJSON(w, answer)
 	return nil
 }
 
-func (a *API) plain(r *view.Report, q view.Query, e view.Encoding) (view.Body, view.Encoding, error) {
-	return a.config.Shelf.Body(r, q.Part, e)
+// documentOf is the document of a value, which all but its first reader find on the shelf.
+func (a *API) documentOf(value *session.Value) (*view.Document, error) {
+	if d := a.config.Shelf.Find(value.Cluster, value); d != nil {
+		return d, nil
+	}
+	report := reportOf(value)
+	return a.config.Shelf.Document(&report)
 }
 
 // surely is for how long a value must still be fresh so that asking for it cannot come

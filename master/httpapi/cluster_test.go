@@ -224,3 +224,30 @@ func TestWaitForUsage(t *testing.T) {
 		})
 	}
 }
+
+func TestAgeIsInWholeSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0", 999 * time.Millisecond: "0", 63 * time.Second: "63", 64 * time.Second: "64", time.Hour: "3600"} {
+		if got := age(d); len(got) != 1 || got[0] != want {
+			t.Errorf("%s is %q, want %s", d, got, want)
+		}
+	}
+}
+
+// TestTheShortWayLeadsWhereTheMuxDoes asks the mux alone what the API answers.
+func TestTheShortWayLeadsWhereTheMuxDoes(t *testing.T) {
+	api := shop(t).api(nil)
+	for _, path := range []string{eu1, eu1 + "?q=web", clustersPath, clustersPath + "nobody", clustersPath + "203.0.113.7", clustersPath + "prod%2Deu", clustersPath + "..", clustersPath + "a%2Fb", clustersPath + "prod-eu/", clustersPath + "prod-eu/nodes", clustersPath + "%2e%2e"} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete} {
+			r := httptest.NewRequest(method, path, nil)
+			short, long := httptest.NewRecorder(), httptest.NewRecorder()
+			api.ServeHTTP(short, r)
+			if _, ok := wholeCluster(r); !ok {
+				continue
+			}
+			api.mux.ServeHTTP(long, r.Clone(r.Context()))
+			if short.Code != long.Code || short.Body.String() != long.Body.String() {
+				t.Errorf("%s %s: %d %s, by the mux %d %s", method, path, short.Code, short.Body, long.Code, long.Body)
+			}
+		}
+	}
+}

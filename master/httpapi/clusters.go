@@ -98,9 +98,8 @@ func listed(c Registered, o session.Observation, v *session.Value, now time.Time
 	shown := view.Cluster{
 		Name: c.Name, ClusterIPs: c.ClusterIPs, Suspended: c.Suspended,
 		UID: o.UID, KubernetesVersion: o.KubernetesVersion, AgentVersion: o.AgentVersion,
-		Session: sessionOf(o.Session), Summary: o.Summary, ObservedAt: o.ObservedAt, Stale: true,
+		Session: sessionNow(o), Summary: o.Summary, ObservedAt: o.ObservedAt, Stale: true,
 	}
-	shown.Session.Message = o.Message
 	if v == nil || !v.Fresh(now) && v.ObservedAt.Before(o.ObservedAt) {
 		return shown
 	}

@@ -17,7 +17,7 @@ type listedCluster struct {
 	Name       string
 	ClusterIPs []string
 	Suspended  bool
-	Session    struct{ Phase, Message string }
+	Session    struct{ Phase, Reason, Message string }
 	ObservedAt time.Time
 	ReceivedAt time.Time
 	Stale      bool
@@ -56,11 +56,11 @@ func TestTheListShowsTheBestThatIsKnownAndAsksNobody(t *testing.T) {
 		f.clusters = append(f.clusters, Registered{Name: "left"})
 		f.values["left"] = valueOf(t, "left", start.Add(-time.Hour))
 		f.values["left"].State = nil
-		f.observed["v1.24.lab"] = session.Observation{Session: session.Info{Phase: session.Backoff}, Message: "connection refused", Known: session.Known{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
+		f.observed["v1.24.lab"] = session.Observation{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: session.DialFailed, Message: "connection refused", Known: session.Known{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
 		f.observed["idle"] = session.Observation{Session: session.Info{Phase: session.Idle}, Known: session.Known{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
 		f.clusters = append(f.clusters, Registered{Name: "another master's", Suspended: true})
 		f.left = map[string]LastKnown{"another master's": {Known: session.Known{Summary: &state.Summary{Nodes: state.NodeCounts{Total: 5}}, ObservedAt: start.Add(-time.Hour)}, KubernetesVersion: "v1.35.0"}}
-		f.observed["new"] = session.Observation{Session: session.Info{Phase: session.Connecting}}
+		f.observed["new"] = session.Observation{Session: session.Info{Phase: session.Connecting}, Reason: session.AwaitingFirstContact}
 
 		clusters := list(t, f.api(nil))
 		for _, tc := range []struct {
@@ -86,8 +86,11 @@ func TestTheListShowsTheBestThatIsKnownAndAsksNobody(t *testing.T) {
 		if got := clusters["another master's"]; !got.Suspended || got.KubernetesVersion != "v1.35.0" {
 			t.Errorf("another master's: %+v; want it suspended, of v1.35.0", got)
 		}
-		if got := clusters["v1.24.lab"].Session; got.Phase != "Backoff" || got.Message != "connection refused" {
-			t.Errorf("v1.24.lab: session %+v, want Backoff because of connection refused", got)
+		if got := clusters["v1.24.lab"].Session; got.Phase != "Backoff" || got.Reason != "DialFailed" || got.Message != "connection refused" {
+			t.Errorf("v1.24.lab: session %+v, want Backoff because of DialFailed, connection refused", got)
+		}
+		if got := clusters["new"].Session; got.Reason != "" {
+			t.Errorf("new: session %+v, want no reason where nothing is wrong", got)
 		}
 		if got := strings.Join(clusters["prod-eu"].ClusterIPs, " "); got != "203.0.113.7 2001:db8::7" {
 			t.Errorf("prod-eu: clusterIPs %s", got)

@@ -62,9 +62,6 @@ func quality(one string) (name string, q float64) {
 	return name, q
 }
 
-// etag of a cluster's answer is weak: its times move without it.
-func etag(r *view.Report) string { return `W/"` + r.ResourceVersion + `"` }
-
 // matches says that If-None-Match names the tag, by the weak comparison.
 func matches(r *http.Request, tag string) bool {
 	for _, header := range r.Header["If-None-Match"] {
@@ -80,22 +77,21 @@ func matches(r *http.Request, tag string) bool {
 
 // writeBody writes an answer that nobody shares, packed as the client likes it.
 func (a *API) writeBody(w http.ResponseWriter, r *http.Request, body view.Body) error {
-	body, e, err := a.config.Shelf.Pack(body, encodingOf(r))
+	answer, err := a.config.Shelf.Pack(body, encodingOf(r))
 	if err != nil {
 		return err
 	}
-	writeJSON(w, body, e)
+	writeJSON(w, answer)
 	return nil
 }
 
-func writeJSON(w http.ResponseWriter, body view.Body, e view.Encoding) {
+func writeJSON(w http.ResponseWriter, a *view.Answer) {
 	h := w.Header()
-	h["Content-Type"] = plainJSON
-	h["Content-Length"] = []string{strconv.Itoa(body.Len())}
-	if e != view.Identity {
-		h["Content-Encoding"] = []string{e.String()}
+	h["Content-Type"], h["Content-Length"] = plainJSON, a.Length
+	if a.Encoding != view.Identity {
+		h["Content-Encoding"] = packed[a.Encoding]
 	}
 	w.WriteHeader(http.StatusOK)
 	// Nobody is left to tell of an error to write.
-	_, _ = body.WriteTo(w)
+	_, _ = a.Body.WriteTo(w)
 }

@@ -74,8 +74,7 @@ func (d *detail) look() (*view.Moment, error) {
 // standing is what a glance tells of a cluster. A report that is held already is not
 // made anew.
 func standing(g session.Glance, held *view.Moment, now time.Time) (*view.Report, view.Standing) {
-	s := view.Standing{Session: sessionOf(g.Observation.Session), Suspended: g.Suspended, Stale: true}
-	s.Session.Message = g.Observation.Message
+	s := view.Standing{Session: sessionNow(g.Observation), Suspended: g.Suspended, Stale: true}
 	v := g.Value
 	if v == nil {
 		return nil, s

@@ -5,30 +5,39 @@ import (
 	"strconv"
 	"time"
 
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
 
-// instants is how times read in headers: RFC 3339 in UTC, in milliseconds, as in bodies.
-const instants = "2006-01-02T15:04:05.000Z07:00"
-
 // freshness tells in headers how old an answer is, and its tag. They are apart from the
 // body, which is the same for all readers of a report. Names are written as net/http
 // has them: to make them so costs as much as all the rest.
-func freshness(h http.Header, r *view.Report, tag string, now time.Time) {
-	stamps := [...]string{
-		strconv.FormatInt(int64(max(0, now.Sub(r.ReceivedAt))/time.Second), 10),
-		r.ReceivedAt.UTC().Format(instants), r.Session.ID, strconv.FormatBool(r.Stale()), tag,
-	}
-	for i, name := range [...]string{"Age", "Rollcall-Received-At", "Rollcall-Session", "Rollcall-Stale", "Etag"} {
-		h[name] = stamps[i : i+1 : i+1]
-	}
-	if observed := r.ObservedAt(); !observed.IsZero() {
-		h["Rollcall-Observed-At"] = []string{observed.UTC().Format(instants)}
+func freshness(h http.Header, d *view.Document) {
+	s := d.Stamps()
+	h["Age"] = age(d.Age(time.Now()))
+	h["Rollcall-Received-At"], h["Rollcall-Session"], h["Rollcall-Stale"] = s.ReceivedAt, s.Session, s.Stale
+	if s.ObservedAt != nil {
+		h["Rollcall-Observed-At"] = s.ObservedAt
 	}
 	// Nobody in between may keep it, as it is for this caller and this moment only.
-	h["Cache-Control"], h["Vary"] = noCache, varies
+	h["Etag"], h["Cache-Control"], h["Vary"] = s.Tag, noCache, varies
 }
+
+// age is a time in whole seconds; most answers are younger than a TTL.
+func age(d time.Duration) []string {
+	if seconds := int(d / time.Second); seconds >= len(ages) {
+		return []string{strconv.Itoa(seconds)}
+	}
+	return ages[d/time.Second]
+}
+
+var ages = func() (texts [64][]string) {
+	for i := range texts {
+		texts[i] = []string{strconv.Itoa(i)}
+	}
+	return texts
+}()
 
 // Values of headers that all answers share: nobody changes them.
 var (
@@ -36,11 +45,13 @@ var (
 	varies    = []string{"Accept-Encoding, Authorization, Cookie"}
 	noSniff   = []string{"nosniff"}
 	plainJSON = []string{"application/json"}
+	packed    = [...][]string{view.Gzip: {view.Gzip.String()}, view.Zstd: {view.Zstd.String()}}
 )
 
 // reportOf is a session's value as view shows it.
 func reportOf(v *session.Value) view.Report {
 	return view.Report{
+		Source:          v,
 		Cluster:         v.Cluster,
 		UID:             v.UID,
 		ResourceVersion: v.ResourceVersion(),
@@ -54,4 +65,13 @@ func reportOf(v *session.Value) view.Report {
 
 func sessionOf(s session.Info) view.Session {
 	return view.Session{ID: s.ID, Phase: string(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
+}
+
+// sessionNow is the session that a cluster has now, or why it has none.
+func sessionNow(o session.Observation) view.Session {
+	s := sessionOf(o.Session)
+	if s.Message = o.Message; s.Message != "" || o.Ready == state.False {
+		s.Reason = string(o.Reason)
+	}
+	return s
 }

@@ -57,7 +57,7 @@ func (a *API) operations() []operation {
 
 func (a *API) partOperation(part view.Part) operation {
 	o := operation{
-		pattern: "/api/v1/clusters/{cluster}", id: "getCluster", words: "Everything about one cluster. To ask is demand: the master has the cluster report.",
+		pattern: wholePattern, id: "getCluster", words: "Everything about one cluster. To ask is demand: the master has the cluster report.",
 		serve: a.whenReady(a.cluster(part)), shape: view.ShapeOf(part), answer: answerParameters, watch: clusterWatchParameters, filters: view.Parameters(part), statuses: clusterStatuses,
 	}
 	if part != view.Whole {

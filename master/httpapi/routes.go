@@ -14,12 +14,16 @@ type endpoint func(w http.ResponseWriter, r *http.Request) error
 // routes serves all operations, and tells what is none of them.
 func (a *API) routes() {
 	allowed := map[string][]string{}
-	for _, o := range a.operations() {
+	for _, o := range append(a.operations(), a.prometheusOperations()...) {
 		serve := o.serve
 		if o.takes == "" {
 			serve = withoutBody(serve)
 		}
-		a.mux.Handle(o.verb()+" "+o.pattern, a.endpoint(o.pattern, serve))
+		handler := a.endpoint(o.pattern, serve)
+		if o.pattern == wholePattern {
+			a.whole = handler
+		}
+		a.mux.Handle(o.verb()+" "+o.pattern, handler)
 		allowed[o.pattern] = append(allowed[o.pattern], o.verb())
 		if o.verb() == http.MethodGet {
 			allowed[o.pattern] = append(allowed[o.pattern], http.MethodHead)
@@ -28,6 +32,8 @@ func (a *API) routes() {
 	for pattern, methods := range allowed {
 		a.mux.Handle(pattern, a.endpoint(pattern, withoutBody(wrongMethod(methods))))
 	}
+	a.mux.Handle("GET "+heapsterPattern, a.endpoint(heapsterPattern, withoutBody(a.whenReady(a.heapster))))
+	a.mux.Handle(heapsterPattern, a.endpoint(heapsterPattern, withoutBody(wrongMethod([]string{http.MethodGet, http.MethodHead}))))
 	a.mux.Handle("/", a.endpoint("other", withoutBody(a.elsewhere)))
 }
 
@@ -49,7 +55,7 @@ func wantsPage(r *http.Request) bool {
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch first {
-	case "api", "healthz", "readyz", "metrics":
+	case "api", "healthz", "readyz", "metrics", "heapster", "prometheus", "federate":
 		return false
 	case "", "assets":
 		return true
@@ -59,8 +65,12 @@ func wantsPage(r *http.Request) bool {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, ok := wholeCluster(r); ok {
+		a.whole.ServeHTTP(w, r)
+		return
+	}
 	// The mux would redirect to where a path with dots leads; nobody means that.
-	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
+	if misshapen(r.URL.Path) {
 		a.nothing.ServeHTTP(w, r)
 		return
 	}

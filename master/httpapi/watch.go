@@ -128,7 +128,7 @@ func newOutlet(w http.ResponseWriter, r *http.Request, f view.Framing) (outlet, 
 // mayWatch asks anew whether the client may watch a cluster, which it may have called
 // by an address that by now is another's.
 func (a *API) mayWatch(ctx context.Context, r *http.Request, cluster string, details bool) error {
-	asked := r.PathValue("cluster")
+	asked := askedCluster(r)
 	if name, known := a.config.Registry.Resolve(asked); known && name != cluster {
 		return &Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: fmt.Sprintf("%s is not cluster %s any more; begin again", shorten(asked), cluster)}
 	}

@@ -3,7 +3,6 @@ package view
 import (
 	"bytes"
 	"reflect"
-	"slices"
 	"sync"
 
 	"rollcall.dev/rollcall/api/state"
@@ -51,11 +50,7 @@ func (b *batch) encode(s Scope) ([]byte, error) {
 	sides := [2]rows{s.rows(b.before.rows), s.rows(b.after.rows)}
 	var events []event
 	for _, c := range b.find().of(&s, b.before.rows, b.after.rows) {
-		e, err := c.event(&s, sides)
-		if err != nil {
-			return nil, err
-		}
-		if e.kind != "" {
+		if e := c.event(&s, sides); e.kind != "" {
 			events = append(events, e)
 		}
 	}
@@ -69,11 +64,7 @@ func (b *batch) encode(s Scope) ([]byte, error) {
 // about are the events that tell of the cluster as a whole.
 func (b *batch) about(s *Scope) ([]event, error) {
 	var events []event
-	usage, err := encodeUsage(s, b.before, b.after)
-	if err != nil {
-		return nil, err
-	}
-	if usage != nil {
+	if usage := encodeUsage(s, b.before, b.after); usage != nil {
 		events = append(events, event{modified, "Usage", usage})
 	}
 	if s.summary() && !sameSummary(&b.before.Summary, &b.after.Summary) {
@@ -103,7 +94,7 @@ type encoded struct {
 
 // event is what a scope sees of a change; its kind is empty where that is nothing. A
 // row that only its neighbours touched may be the same as before.
-func (c *change) event(s *Scope, sides [2]rows) (event, error) {
+func (c *change) event(s *Scope, sides [2]rows) event {
 	was := c.before.Object != nil && sides[0].match(&s.Filter, c.before)
 	is := c.after.Object != nil && sides[1].match(&s.Filter, c.after)
 	e := event{}
@@ -115,36 +106,29 @@ func (c *change) event(s *Scope, sides [2]rows) (event, error) {
 	case is:
 		e.kind = added
 	default:
-		return e, nil
+		return e
 	}
-	object, err := c.encode(s, sides, is)
-	if err != nil {
-		return event{}, err
-	}
-	e.object = object
-	if was && is {
-		before, err := c.encode(s, sides, false)
-		if err != nil || bytes.Equal(before, object) {
-			return event{}, err
-		}
+	e.object = c.encode(s, sides, is)
+	if was && is && bytes.Equal(c.encode(s, sides, false), e.object) {
+		return event{}
 	}
 	if is {
 		e.is = eventKinds[c.after.Object.Key().Kind]
 	} else {
 		e.is = eventKinds[c.before.Object.Key().Kind]
 	}
-	return e, nil
+	return e
 }
 
 // encode is the row after the change, or before it. Rows are the same for all scopes
 // but for usage, and for those of ports that are looked at from one node.
-func (c *change) encode(s *Scope, sides [2]rows, after bool) ([]byte, error) {
+func (c *change) encode(s *Scope, sides [2]rows, after bool) []byte {
 	side, e := 0, c.before
 	if after {
 		side, e = 1, c.after
 	}
 	if p, ok := e.Object.(*state.Port); ok && s.Filter.Node != "" && p.ExternalTrafficPolicy == state.TrafficPolicyLocal {
-		return encodeRow(sides[side].row(e, s.Filter.Node))
+		return sides[side].append(nil, e, s.Filter.Node)
 	}
 	usage := 0
 	if s.Usage == UsageNone {
@@ -154,19 +138,9 @@ func (c *change) encode(s *Scope, sides [2]rows, after bool) ([]byte, error) {
 	defer c.row.mu.Unlock()
 	held := &c.row.bytes[side][usage]
 	if *held == nil {
-		row, err := encodeRow(sides[side].row(e, ""))
-		if err != nil {
-			return nil, err
-		}
-		*held = row
+		*held = sides[side].append(nil, e, "")
 	}
-	return *held, nil
-}
-
-func encodeRow(row any) ([]byte, error) {
-	var buf bytes.Buffer
-	err := appendJSON(&buf, row)
-	return slices.Clip(buf.Bytes()), err
+	return *held
 }
 
 func sameSummary(a, b *state.Summary) bool { return a == b || reflect.DeepEqual(a, b) }

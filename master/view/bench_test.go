@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"rollcall.dev/rollcall/api/state"
 )
@@ -91,10 +92,60 @@ func BenchmarkFilteredRead(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, _, err := shelf.Select(&r, q, Identity); err != nil {
+				d, err := shelf.Document(&r)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := shelf.Select(d, q, Identity); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+// BenchmarkChangeThatIsWatched is what a report with five changed containers costs a
+// master for all who watch a large cluster together.
+func BenchmarkChangeThatIsWatched(b *testing.B) {
+	r := reportOf(fleetOf(b, 10_000))
+	log, scope := &Log{}, Scope{}
+	look := func(*Moment) (*Report, Standing) { return &r, Standing{} }
+	if _, err := log.Advance(r.ReceivedAt, look); err != nil {
+		b.Fatal(err)
+	}
+	_, cursor := log.Begin()
+	b.ReportAllocs()
+	for restarts := int32(1); b.Loop(); restarts++ {
+		r.State = restarted(b, r.State, restarts)
+		r.ResourceVersion = fmt.Sprintf("17.%x-%d", r.State.Epoch, r.State.Seq)
+		r.ReceivedAt = received.Add(time.Duration(restarts) * 100 * time.Millisecond)
+		if _, err := log.Advance(r.ReceivedAt, look); err != nil {
+			b.Fatal(err)
+		}
+		var err error
+		if _, cursor, err = log.Read(cursor, scope, Lines); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// restarted is a State in which five containers have restarted so often.
+func restarted(b *testing.B, s *state.State, restarts int32) *state.State {
+	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq}
+	for i := range 5 {
+		key := state.Key{Kind: state.KindContainer, Namespace: "shop", Name: fmt.Sprintf("web-7d4b9c6f5-%05d", i*997), Sub: "app"}
+		held, ok := s.Get(key)
+		if !ok {
+			b.Fatalf("there is no %+v", key)
+		}
+		c := *held.Object.(*state.Container)
+		c.Restarts = restarts
+		d.To++
+		d.Upserts = append(d.Upserts, state.Entry{Seq: d.To, Slot: held.Slot, Object: &c})
+	}
+	next, err := state.Apply(s, d)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return next
 }

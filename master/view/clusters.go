@@ -37,28 +37,27 @@ type Cluster struct {
 // at most limit (0: all) behind the one called after.
 func EncodeClusters(clusters []Cluster, version, words, after string, limit int) (Body, error) {
 	var list, head bytes.Buffer
-	w := newWriter(&list)
 	h := listHead{ResourceVersion: version}
-	last := ""
+	count, last := 0, ""
 	for _, c := range clusters {
 		if c.Name <= after || !c.Found(words) {
 			continue
 		}
-		if limit > 0 && w.count == limit {
+		if limit > 0 && count == limit {
 			h.Continue = listToken(last)
 			break
 		}
-		if err := w.write(c.shown()); err != nil {
+		list.WriteByte(',')
+		if err := appendJSON(&list, c.shown()); err != nil {
 			return nil, err
 		}
-		last = c.Name
+		count, last = count+1, c.Name
 	}
-	w.close()
 	if err := appendJSON(&head, h); err != nil {
 		return nil, err
 	}
 	head.Truncate(head.Len() - 1)
-	return Body{head.Bytes(), []byte(`,"clusters":`), list.Bytes(), end}, nil
+	return Body{head.Bytes(), []byte(`,"clusters":`), array(list.Bytes()), end}, nil
 }
 
 // listHead is what the list of clusters begins with.

@@ -40,7 +40,7 @@ func (p *packer) pack(b Body, e Encoding) (Body, Encoding, error) {
 		return b, Identity, nil
 	}
 	var packed bytes.Buffer
-	packed.Grow(b.Len() / 4)
+	packed.Grow(b.Len() / 16) // names and digests repeat themselves
 	w, done, err := p.writer(&packed, e)
 	if err != nil {
 		return nil, e, err

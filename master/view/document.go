@@ -42,6 +42,9 @@ type Document struct {
 	head   *piece
 	parts  [numParts]*piece
 	packed [numParts][numEncodings]*piece
+	stamps Stamps
+	// answers are those that were asked for.
+	answers [numParts][numEncodings]atomic.Pointer[Answer]
 	// ripened: the summary has become another by time alone, though the version stands.
 	ripened bool
 }
@@ -72,7 +75,7 @@ func (p *piece) from(source func() ([]byte, error)) ([]byte, error) {
 // NewDocument is the document of a report. Where the one before it, which may be nil,
 // has the same resourceVersion, all rows are the same: their bytes are taken over.
 func NewDocument(r Report, before *Document) *Document {
-	d := &Document{report: r}
+	d := &Document{report: r, stamps: stampsOf(&r)}
 	d.head = &piece{make: func() ([]byte, error) { return encodeHead(headOf(&d.report)) }}
 	d.parts[Summary] = &piece{make: func() ([]byte, error) { return encodeSummary(d.report.Summary) }}
 	for part := range d.packed {
@@ -90,7 +93,7 @@ func NewDocument(r Report, before *Document) *Document {
 	}
 	d.rows = rowsOf(r.State)
 	for _, p := range lists {
-		d.parts[p] = &piece{make: func() ([]byte, error) { return d.rows.all(p) }}
+		d.parts[p] = &piece{make: func() ([]byte, error) { return d.rows.all(p), nil }}
 	}
 	return d
 }
@@ -118,36 +121,13 @@ func (d *Document) size() int64 {
 	return n
 }
 
-// pack is the Body of a part in an encoding, made at the first read; isNew tells who made
-// it.
-func (d *Document) pack(part Part, e Encoding, with *packer) (body Body, as Encoding, isNew bool, err error) {
-	if kept := d.packed[part][e]; kept.size.Load() > 0 {
-		return Body{kept.bytes}, e, false, nil
-	}
-	plain, err := d.Body(part)
-	if err != nil || plain.Len() > maxJoined && e == Identity {
-		return plain, Identity, true, err
-	}
-	if plain.Len() < minPacked {
-		e = Identity
-	}
-	packed, err := d.packed[part][e].from(func() ([]byte, error) {
-		body, _, err := with.pack(plain, e)
-		return bytes.Join(body, nil), err
-	})
-	return Body{packed}, e, true, err
-}
-
-// maxJoined is up to which size an answer is kept in one piece too: a small one takes
-// longer to write piece by piece than to make.
-const maxJoined = 512 << 10
-
 // Body is the whole document, or the part of that name behind the same head.
 func (d *Document) Body(part Part) (Body, error) {
 	shown := part.lists()
 	if part == Whole || part == Summary {
 		shown = append([]Part{Summary}, shown...)
 	}
+	d.makeAll(shown)
 	begin, err := d.head.get()
 	if err != nil {
 		return nil, err
@@ -161,6 +141,18 @@ func (d *Document) Body(part Part) (Body, error) {
 		body = append(body, fields[p], b)
 	}
 	return append(body, end), nil
+}
+
+// makeAll makes lists at the same time: the first reader waits for all of them.
+func (d *Document) makeAll(parts []Part) {
+	var lists sync.WaitGroup
+	for _, p := range parts {
+		if one := d.parts[p]; one.size.Load() == 0 {
+			// Who asks for the list is told of an error.
+			lists.Go(func() { _, _ = one.get() })
+		}
+	}
+	lists.Wait()
 }
 
 // end closes a document.

@@ -220,6 +220,54 @@ func TestTheShelfStaysWithinItsBound(t *testing.T) {
 	}
 }
 
+func TestWhoComesAgainFindsTheDocumentOfItsSource(t *testing.T) {
+	shelf, r := NewShelf(1<<20), reportOf(shop(t))
+	r.Source = &r
+	if d := shelf.Find(r.Cluster, r.Source); d != nil {
+		t.Error("found before anybody has read it")
+	}
+	d, err := shelf.Document(&r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shelf.Find(r.Cluster, r.Source) != d {
+		t.Error("not found though it is on the shelf")
+	}
+	if shelf.Find(r.Cluster, &Report{}) != nil || shelf.Find("other", r.Source) != nil {
+		t.Error("found for another source, or another cluster")
+	}
+	one, err := shelf.Answer(d, Whole, Gzip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := shelf.Answer(d, Whole, Gzip); again != one || err != nil {
+		t.Errorf("an answer was made twice (%v)", err)
+	}
+}
+
+func TestToFindADocumentIsToReadIt(t *testing.T) {
+	shelf := NewShelf(1 << 20)
+	put := func(cluster string) {
+		r := reportOf(shop(t))
+		r.Cluster, r.Source = cluster, cluster
+		d, err := shelf.Document(&r)
+		if err == nil {
+			_, err = shelf.Answer(d, Whole, Identity)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a")
+	put("b")
+	shelf.Find("a", "a")
+	shelf.maxBytes = shelf.Bytes()
+	put("c")
+	if shelf.Find("a", "a") == nil || shelf.Find("b", "b") != nil {
+		t.Error("a went, or b stayed; want that which was read longest ago to go")
+	}
+}
+
 func TestExpiredReportsAreDropped(t *testing.T) {
 	shelf, r := NewShelf(1<<20), reportOf(shop(t))
 	if _, err := bodyOf(shelf, r, Whole); err != nil {
@@ -242,7 +290,7 @@ func TestTheListOfClustersIsTheContract(t *testing.T) {
 			Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", ResourceVersion: "17.9f2c-20",
 			ObservedAt: observed, ReceivedAt: received, Summary: &sum, Session: Session{ID: "s-1", Phase: "Reporting", StartedAt: received, ExpiresAt: received.Add(time.Minute)},
 		},
-		{Name: "prod-us", Stale: true, Summary: &state.Summary{}, ObservedAt: observed, Session: Session{Phase: "Backoff", Message: "dial: connection refused"}},
+		{Name: "prod-us", Stale: true, Summary: &state.Summary{}, ObservedAt: observed, Session: Session{Phase: "Backoff", Reason: "DialFailed", Message: "dial: connection refused"}},
 		{Name: "unseen", Stale: true, Session: Session{Phase: "Idle"}},
 	}, "0123456789abcdef-1", "", "", 0)
 	if err != nil {

@@ -167,6 +167,13 @@ func queryOf(t testing.TB, part Part, params map[string]string) Query {
 
 // bodyOf is a part of a report as it is on the shelf, unpacked.
 func bodyOf(s *Shelf, r Report, p Part) (Body, error) {
-	body, _, err := s.Body(&r, p, Identity)
-	return body, err
+	d, err := s.Document(&r)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Answer(d, p, Identity)
+	if err != nil {
+		return nil, err
+	}
+	return a.Body, nil
 }

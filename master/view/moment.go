@@ -107,19 +107,15 @@ func (m *Moment) encodeBookmark(annotations map[string]string) ([]byte, error) {
 
 // encodeInitial writes line by line: a large cluster's rows are never there twice.
 func (m *Moment) encodeInitial(s Scope) ([]byte, error) {
-	var lines []byte
-	var row bytes.Buffer
+	var lines, row []byte
 	r := s.rows(m.rows)
 	for _, p := range s.Part.lists() {
 		for e := range m.State.Entries(kinds[p]) {
 			if !r.match(&s.Filter, e) {
 				continue
 			}
-			row.Reset()
-			if err := appendJSON(&row, r.row(e, s.Filter.Node)); err != nil {
-				return nil, err
-			}
-			lines = appendEvent(lines, event{added, eventKinds[kinds[p]], row.Bytes()}, Beginning)
+			row = r.append(row[:0], e, s.Filter.Node)
+			lines = appendEvent(lines, event{added, eventKinds[kinds[p]], row}, Beginning)
 		}
 	}
 	if s.summary() {

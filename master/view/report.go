@@ -8,6 +8,9 @@ import (
 
 // Report is what a master holds of one cluster after one report of its agent.
 type Report struct {
+	// Source is what the report was made of, a pointer: those of one Source are the same.
+	// Nil where it does not matter.
+	Source any
 	// Cluster is the resolved name, also where a client asked by IP.
 	Cluster string
 	UID     string
@@ -29,7 +32,10 @@ type Session struct {
 	Phase     string    `json:"phase,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
-	// Message is for people: why there is no session.
+	// Reason is why the agent cannot be reached, or what else is the matter with it, as
+	// the condition Ready of its ClusterAgent has it; Message says it for people. Empty:
+	// nothing is.
+	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 }
 

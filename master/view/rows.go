@@ -1,9 +1,6 @@
 package view
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -47,25 +44,25 @@ func rowsOf(s *state.State) rows {
 	return rows{state: s, usage: s.Usage, conflicts: sync.OnceValue(func() map[*state.Port][]state.PortKey { return state.Conflicts(s) })}
 }
 
-// row is an entry as clients see it. from is the node from which ports are looked
+// append writes an entry as clients see it. from is the node from which ports are looked
 // at: where externalTrafficPolicy is Local it reaches its own targets only.
-func (r rows) row(e state.Entry, from string) any {
+func (r rows) append(line []byte, e state.Entry, from string) []byte {
+	t := text(line)
 	switch o := e.Object.(type) {
 	case *state.Node:
-		return state.NodeView{Node: o, NodeLoad: r.state.Load(o.Name), Used: r.usage.Of(e.Slot)}
+		t.node(o, r.state.Load(o.Name), r.usage.Of(e.Slot))
 	case *state.Pod:
-		return state.PodView{Pod: o}
+		t.pod(o)
 	case *state.Container:
-		return state.NewContainerView(o, r.usage.Of(e.Slot))
+		t.container(o, r.usage.Of(e.Slot))
 	case *state.Port:
-		return state.PortView{Port: o, Targets: r.targets(o, from), Conflicts: r.conflicts()[o]}
+		t.port(o, r.targets(o, from), r.conflicts()[o])
 	}
-	return nil
+	return t
 }
 
-// targets is never nil, as JSON's null is no list.
-func (r rows) targets(p *state.Port, from string) []*state.Target {
-	targets := []*state.Target{}
+// targets are where a port leads.
+func (r rows) targets(p *state.Port, from string) (targets []*state.Target) {
 	for t := range r.state.TargetsOf(p) {
 		if from == "" || p.ExternalTrafficPolicy != state.TrafficPolicyLocal || t.Node == from {
 			targets = append(targets, t)
@@ -74,44 +71,26 @@ func (r rows) targets(p *state.Port, from string) []*state.Target {
 	return targets
 }
 
-// writer writes the rows of a list as a JSON array, one at a time: a large cluster's
-// rows are never all there as values.
-type writer struct {
-	buf   *bytes.Buffer
-	enc   *json.Encoder
-	count int
-}
+// sampled is after how many rows of a list it is known how long the others are, about.
+const sampled = 64
 
-func newWriter(buf *bytes.Buffer) *writer {
-	enc := json.NewEncoder(buf)
-	enc.SetEscapeHTML(false)
-	buf.WriteByte('[')
-	return &writer{buf: buf, enc: enc}
-}
-
-func (w *writer) write(row any) error {
-	if w.count > 0 {
-		w.buf.WriteByte(',')
-	}
-	if err := w.enc.Encode(row); err != nil {
-		return fmt.Errorf("encode %T: %w", row, err)
-	}
-	w.buf.Truncate(w.buf.Len() - 1)
-	w.count++
-	return nil
-}
-
-func (w *writer) close() { w.buf.WriteByte(']') }
-
-// all is every row of a list.
-func (r rows) all(p Part) ([]byte, error) {
-	var buf bytes.Buffer
-	w := newWriter(&buf)
+// all is every row of a list, as a JSON array.
+func (r rows) all(p Part) []byte {
+	var list []byte
+	written, total := 0, r.state.Len(kinds[p])
 	for e := range r.state.Entries(kinds[p]) {
-		if err := w.write(r.row(e, "")); err != nil {
-			return nil, err
+		if written == sampled {
+			list = slices.Grow(list, len(list)/sampled*(total-sampled)*9/8)
 		}
+		list = r.append(append(list, ','), e, "")
+		written++
 	}
-	w.close()
-	return slices.Clip(buf.Bytes()), nil
+	return array(list)
+}
+
+// array makes of elements, each behind a comma, a JSON array.
+func array(elements []byte) []byte {
+	t := text(elements)
+	t.end(0, "[]")
+	return t
 }

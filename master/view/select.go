@@ -1,10 +1,6 @@
 package view
 
-import (
-	"bytes"
-
-	"rollcall.dev/rollcall/api/state"
-)
+import "rollcall.dev/rollcall/api/state"
 
 // picked is a list as a query picked it.
 type picked struct {
@@ -30,10 +26,7 @@ func (d *Document) Select(q Query) (Body, error) {
 		body = append(body, fields[Summary], sum)
 	}
 	for _, p := range q.Part.lists() {
-		list, err := d.rows.pick(p, q)
-		if err != nil {
-			return nil, err
-		}
+		list := d.rows.pick(p, q)
 		if err := d.annotate(&h, q, list); err != nil {
 			return nil, err
 		}
@@ -62,11 +55,9 @@ func (d *Document) annotate(h *head, q Query, list picked) error {
 
 // pick writes the rows that match. It looks one row beyond the limit, so that a full
 // last page does not promise another.
-func (r rows) pick(p Part, q Query) (picked, error) {
-	var buf bytes.Buffer
+func (r rows) pick(p Part, q Query) picked {
+	var list picked
 	var last state.Key
-	var more bool
-	w := newWriter(&buf)
 	start := state.Key{Kind: kinds[p]}
 	if q.after != nil {
 		start = q.after.Key
@@ -76,18 +67,14 @@ func (r rows) pick(p Part, q Query) (picked, error) {
 		if q.after != nil && key == start || !r.match(&q.Filter, e) {
 			continue
 		}
-		if more = q.Limit > 0 && w.count == q.Limit; more {
+		if q.Limit > 0 && list.count == q.Limit {
+			list.last = &last
 			break
 		}
-		if err := w.write(r.row(e, q.Filter.Node)); err != nil {
-			return picked{}, err
-		}
+		list.rows = r.append(append(list.rows, ','), e, q.Filter.Node)
+		list.count++
 		last = key
 	}
-	w.close()
-	list := picked{rows: buf.Bytes(), count: w.count}
-	if more {
-		list.last = &last
-	}
-	return list, nil
+	list.rows = array(list.rows)
+	return list
 }

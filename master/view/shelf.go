@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,15 +18,15 @@ type Shelf struct {
 	logs     logs
 	packer   packer
 
-	mu    sync.Mutex
+	clock atomic.Uint64 // counts reads
+	mu    sync.RWMutex
 	books map[string]*book // by cluster
-	clock uint64           // counts reads
 }
 
 // book is a Document with when it was last read.
 type book struct {
 	document *Document
-	read     uint64
+	read     atomic.Uint64
 }
 
 // NewShelf is a Shelf for about maxBytes of documents.
@@ -47,54 +48,22 @@ func (s *Shelf) Run(ctx context.Context) {
 	}
 }
 
-// Body is a part of a report, or the whole of it, unfiltered and shared. It is packed
-// as e says, unless that is not worth it.
-func (s *Shelf) Body(r *Report, part Part, e Encoding) (Body, Encoding, error) {
-	d, err := s.of(r)
-	if err != nil {
-		return nil, e, err
+// Find is the Document of a cluster that is on the shelf, if it is that of a report
+// made of source; else nil.
+func (s *Shelf) Find(cluster string, source any) *Document {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b := s.books[cluster]
+	if b == nil || b.document.report.Source != source {
+		return nil
 	}
-	body, e, isNew, err := d.pack(part, e, &s.packer)
-	if isNew {
-		s.trim()
-	}
-	return body, e, err
+	b.read.Store(s.clock.Add(1))
+	return b.document
 }
 
-// Select is what a query picks from a report, packed for this reader alone. Errors are
-// *ParameterError where the query is to blame.
-func (s *Shelf) Select(r *Report, q Query, e Encoding) (Body, Encoding, error) {
-	d, err := s.of(r)
-	if err != nil {
-		return nil, e, err
-	}
-	body, err := d.Select(q)
-	if err != nil {
-		return nil, e, err
-	}
-	return s.packer.pack(body, e)
-}
-
-// Pack packs a body that nobody shares.
-func (s *Shelf) Pack(b Body, e Encoding) (Body, Encoding, error) { return s.packer.pack(b, e) }
-
-// Lasting says that a report's resourceVersion tells all that its document shows but
-// times: a summary may grow worse with time alone.
-func (s *Shelf) Lasting(r *Report) bool {
-	d, err := s.of(r)
-	return err == nil && !d.ripened
-}
-
-// Bytes is how many bytes the Documents on the shelf have.
-func (s *Shelf) Bytes() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.bytes()
-}
-
-// of is the Document of a report. The first who reads a report leaves it in the
-// cluster's Log, so that it can be watched what changes after it.
-func (s *Shelf) of(r *Report) (*Document, error) {
+// Document is that of a report. The first who reads a report leaves it in the cluster's
+// Log, so that it can be watched what changes after it.
+func (s *Shelf) Document(r *Report) (*Document, error) {
 	d, isNew := s.lookUp(r)
 	if !isNew {
 		return d, nil
@@ -102,10 +71,45 @@ func (s *Shelf) of(r *Report) (*Document, error) {
 	return d, s.Note(r)
 }
 
+// Answer is a part of a Document, or the whole of it, unfiltered and shared. It is packed
+// as e says, unless that is not worth it.
+func (s *Shelf) Answer(d *Document, part Part, e Encoding) (*Answer, error) {
+	a, isNew, err := d.answer(part, e, &s.packer)
+	if isNew {
+		s.trim()
+	}
+	return a, err
+}
+
+// Select is what a query picks from a Document, packed for this reader alone. Errors are
+// *ParameterError where the query is to blame.
+func (s *Shelf) Select(d *Document, q Query, e Encoding) (*Answer, error) {
+	body, err := d.Select(q)
+	if err != nil {
+		return nil, err
+	}
+	return s.Pack(body, e)
+}
+
+// Pack is an answer that nobody shares.
+func (s *Shelf) Pack(b Body, e Encoding) (*Answer, error) {
+	b, e, err := s.packer.pack(b, e)
+	if err != nil {
+		return nil, err
+	}
+	return answerOf(b, e), nil
+}
+
+// Bytes is how many bytes the Documents on the shelf have.
+func (s *Shelf) Bytes() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.bytes()
+}
+
 func (s *Shelf) lookUp(r *Report) (d *Document, isNew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.clock++
 	b := s.books[r.Cluster]
 	switch {
 	case b == nil:
@@ -118,7 +122,7 @@ func (s *Shelf) lookUp(r *Report) (d *Document, isNew bool) {
 	default:
 		b.document, isNew = NewDocument(*r, b.document), true
 	}
-	b.read = s.clock
+	b.read.Store(s.clock.Add(1))
 	return b.document, isNew
 }
 
@@ -136,8 +140,8 @@ func (s *Shelf) longestUnread() string {
 	var oldest string
 	var read uint64
 	for name, b := range s.books {
-		if read == 0 || b.read < read {
-			oldest, read = name, b.read
+		if at := b.read.Load(); read == 0 || at < read {
+			oldest, read = name, at
 		}
 	}
 	return oldest

@@ -1,7 +1,7 @@
 package view
 
 import (
-	"bytes"
+	"strconv"
 
 	"rollcall.dev/rollcall/api/state"
 )
@@ -16,35 +16,48 @@ type usageObject struct {
 
 // encodeUsage is the object of the Usage event that leads from one moment to the next,
 // nil where the scope is told nothing.
-func encodeUsage(s *Scope, before, after *Moment) ([]byte, error) {
+func encodeUsage(s *Scope, before, after *Moment) []byte {
 	if s.Usage != UsageEvents || after.State.Usage == nil || sameReading(before.State, after.State) {
-		return nil, nil
+		return nil
 	}
-	o := usageObject{Nodes: map[string][2]int64{}, Containers: map[string][2]int64{}}
-	if s.lists(Nodes) {
-		o.add(s, after.rows, Nodes, o.Nodes)
+	var reading [2]text
+	var oldest state.Time
+	for i, p := range [...]Part{Nodes, Containers} {
+		if s.lists(p) {
+			reading[i].usage(s, after.rows, p, &oldest)
+		}
 	}
-	if s.lists(Containers) {
-		o.add(s, after.rows, Containers, o.Containers)
+	if len(reading[0])+len(reading[1]) == 0 {
+		return nil
 	}
-	if len(o.Nodes)+len(o.Containers) == 0 {
-		return nil, nil
+	var t text
+	object := t.open()
+	t.time("sampledAt", oldest)
+	for i, name := range [...]string{"nodes", "containers"} {
+		reading[i].end(0, "{}")
+		t.field(name)
+		t = append(t, reading[i]...)
 	}
-	var buf bytes.Buffer
-	err := appendJSON(&buf, o)
-	return buf.Bytes(), err
+	t.end(object, "{}")
+	return t
 }
 
-func (o *usageObject) add(s *Scope, r rows, p Part, to map[string][2]int64) {
+// usage writes what the rows of a list use, and sets oldest to when the oldest sample of
+// them was taken, if that is before it.
+func (t *text) usage(s *Scope, r rows, p Part, oldest *state.Time) {
 	for e := range r.state.Entries(kinds[p]) {
 		used := r.usage.Of(e.Slot)
 		if used == nil || !r.match(&s.Filter, e) {
 			continue
 		}
-		if o.SampledAt == 0 || used.SampledAt < o.SampledAt {
-			o.SampledAt = used.SampledAt
+		if *oldest == 0 || used.SampledAt < *oldest {
+			*oldest = used.SampledAt
 		}
-		to[usageName(e.Object)] = [2]int64{used.CPUMillis, used.MemoryBytes}
+		t.element()
+		t.quote(usageName(e.Object))
+		*t = strconv.AppendInt(append(*t, ":["...), used.CPUMillis, 10)
+		*t = strconv.AppendInt(append(*t, ','), used.MemoryBytes, 10)
+		*t = append(*t, ']')
 	}
 }
 

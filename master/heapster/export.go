@@ -1,0 +1,72 @@
+package heapster
+
+import "time"
+
+// Labels of metric-export.
+var (
+	commonLabels = []LabelDescriptor{
+		{"nodename", "Name of the node"},
+		{"hostname", "Host name of the node"},
+		{"container_name", "Name of the container; \"machine\" for a node, \"/pod\" for a pod"},
+		{"container_base_image", "Image of the container, as its pod names it"},
+	}
+	podLabels = []LabelDescriptor{
+		{"pod_name", "Name of the pod"},
+		{"namespace_name", "Namespace of the pod"},
+	}
+)
+
+// schema is that of metric-export.
+func schema() TimeseriesSchema {
+	s := TimeseriesSchema{CommonLabels: commonLabels, PodLabels: podLabels}
+	for _, m := range exported {
+		s.Metrics = append(s.Metrics, descriptors[m])
+	}
+	return s
+}
+
+// export is the newest point of all metrics of nodes, pods and containers.
+func (s *Source) export() []Timeseries {
+	all := []Timeseries{}
+	for set := range s.whole() {
+		if set.Kind == Container || set.Kind == Pod || set.Kind == Node {
+			all = append(all, s.timeseries(&set))
+		}
+	}
+	return all
+}
+
+func (s *Source) timeseries(set *Set) Timeseries {
+	t := Timeseries{Metrics: map[string][]Point{}, Labels: set.exportLabels()}
+	at := time.UnixMilli(set.At).UTC()
+	for _, m := range exported {
+		v, ok := set.Value(m)
+		if !ok {
+			continue
+		}
+		p := Point{Start: at, End: at, Value: int64(v)}
+		switch {
+		case m == Uptime:
+			p.Start = time.UnixMilli(set.Started).UTC()
+		case m.Cumulative() && s.Since.Before(at):
+			p.Start = s.Since.UTC()
+		}
+		t.Metrics[m.String()] = []Point{p}
+	}
+	return t
+}
+
+func (s *Set) exportLabels() map[string]string {
+	labels := map[string]string{"nodename": s.Node, "hostname": s.Host}
+	switch s.Kind {
+	case Node:
+		labels["container_name"] = "machine"
+		return labels
+	case Pod:
+		labels["container_name"] = "/pod"
+	case Container:
+		labels["container_name"], labels["container_base_image"] = s.Container, s.Image
+	}
+	labels["pod_name"], labels["namespace_name"] = s.Pod, s.Namespace
+	return labels
+}

@@ -1,0 +1,113 @@
+package master
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/controllers"
+	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/prom"
+	"rollcall.dev/rollcall/master/session"
+)
+
+const (
+	// sweepEvery is how often what clusters left behind that report no more is looked at.
+	sweepEvery = time.Minute
+	// leastTrail is how far back it is known since when an object is as it is, where no
+	// history is kept.
+	leastTrail = 15 * time.Minute
+)
+
+// newHistory is the last minutes of all clusters, nil where Config says none.
+func (c *Config) newHistory(metrics prometheus.Registerer) *history.History {
+	if c.History == 0 {
+		return nil
+	}
+	h := history.New(history.Config{Window: c.History, MaxBytes: c.HistoryMaxMemory, Log: c.Log})
+	metrics.MustRegister(past{h})
+	return h
+}
+
+// followers are all that hear of each report.
+func followers(h *history.History, t *prom.Trail) []session.Follower {
+	all := []session.Follower{t.Follower()}
+	if h != nil {
+		all = append(all, remember(h))
+	}
+	return all
+}
+
+// namesOf are the registered clusters, by name.
+func namesOf(r *controllers.Registry) func() []string {
+	return func() []string {
+		var names []string
+		for _, c := range r.List() {
+			names = append(names, c.Name)
+		}
+		return names
+	}
+}
+
+// remember has what sessions bring go into the history.
+func remember(h *history.History) session.Follower {
+	return session.Follower{
+		Reported:  func(v *session.Value, _ bool) { h.Add(v.Cluster, v.State, v.Summary, v.ReceivedAt) },
+		Ended:     h.End,
+		Forgotten: h.Forget,
+	}
+}
+
+// reader gives a cluster's last minutes, nil where there is no history.
+func reader(h *history.History) func(cluster string) *history.Past {
+	if h == nil {
+		return nil
+	}
+	return func(cluster string) *history.Past { return h.Read(cluster, time.Now()) }
+}
+
+// sweep forgets what has grown too old, until ctx ends.
+func sweep(ctx context.Context, h *history.History) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			h.Sweep(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// past are the metrics of a history.
+type past struct{ history *history.History }
+
+var (
+	historyBytes    = prometheus.NewDesc("rollcall_history_bytes", "Memory that the last minutes of all clusters take, with labels and times.", nil, nil)
+	historySamples  = prometheus.NewDesc("rollcall_history_samples", "Values that are kept of the last minutes; CPU and memory are one each.", nil, nil)
+	historyClusters = prometheus.NewDesc("rollcall_history_clusters", "Clusters of which there are last minutes.", nil, nil)
+	historySeries   = prometheus.NewDesc("rollcall_history_series", "Nodes and containers of which usage is kept.", nil, nil)
+	historyEvicted  = prometheus.NewDesc("rollcall_history_evicted_samples_total", "Values that were let go of before their time, for want of memory (--history-max-memory).", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (p past) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{historyBytes, historySamples, historyClusters, historySeries, historyEvicted} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (p past) Collect(out chan<- prometheus.Metric) {
+	s := p.history.Stats()
+	gauge := func(d *prometheus.Desc, value int64) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value))
+	}
+	gauge(historyBytes, s.Bytes)
+	gauge(historySamples, s.Samples)
+	gauge(historyClusters, int64(s.Clusters))
+	gauge(historySeries, int64(s.Series))
+	out <- prometheus.MustNewConstMetric(historyEvicted, prometheus.CounterValue, float64(s.EvictedSamples))
+}

@@ -1,0 +1,105 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strings"
+
+	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/session"
+)
+
+// heapsterPrefix is in front of a cluster's name and of Heapster's own paths.
+const heapsterPrefix = "/heapster/"
+
+// heapsterPattern is not in the OpenAPI document: docs/HEAPSTER.md tells of it, and
+// there is nothing in it that is ours.
+const heapsterPattern = heapsterPrefix + "{cluster}/api/v1/{path...}"
+
+// past is what is known of a cluster's last minutes, nil where nothing is.
+func (a *API) past(cluster string) *history.Past {
+	if a.config.Past == nil {
+		return nil
+	}
+	return a.config.Past(cluster)
+}
+
+// heapster answers as Heapster did of one cluster. To see anything takes what the
+// details of the cluster take. All but the schema is demand as GET of the cluster is,
+// and waits for a first report with usage.
+func (a *API) heapster(w http.ResponseWriter, r *http.Request) error {
+	name, err := a.resolve(r, "get", true)
+	if err != nil {
+		return err
+	}
+	query, err := heapster.Parse(r.PathValue("path"), r.URL.RawQuery)
+	var bad *heapster.BadRequest
+	switch {
+	case errors.As(err, &bad):
+		return refuseAsHeapster(w, bad)
+	case err != nil:
+		return noSuchPath(w, r)
+	}
+	var source *heapster.Source
+	if query.NeedsCluster() {
+		value, err := a.await(r.Context(), name, params{timeout: defaultTimeout, awaitUsage: true})
+		if err != nil {
+			return err
+		}
+		source = a.heapsterSource(value)
+	}
+	return writeAsHeapster(w, query.Answer(source))
+}
+
+func (a *API) heapsterSource(v *session.Value) *heapster.Source {
+	return &heapster.Source{State: v.State, Past: a.past(v.Cluster), ReceivedAt: v.ReceivedAt, Since: v.Session.StartedAt}
+}
+
+// refuseAsHeapster answers 400 in plain text, as Heapster did.
+func refuseAsHeapster(w http.ResponseWriter, bad *heapster.BadRequest) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusBadRequest)
+	// Nobody is left to tell of an error to write.
+	_, _ = io.WriteString(w, bad.Words)
+	return nil
+}
+
+func writeAsHeapster(w http.ResponseWriter, answer heapster.Answer) error {
+	body, err := json.Marshal(answer.Body)
+	if err != nil {
+		return fmt.Errorf("encode an answer of Heapster's: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "private, no-cache")
+	if answer.Warning != "" {
+		h.Set("Warning", fmt.Sprintf("299 rollcall %q", plainASCII(answer.Warning)))
+	}
+	_, _ = w.Write(body)
+	return nil
+}
+
+// plainASCII is what a header may have.
+func plainASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// misshapen says that the mux would redirect a path to where it leads. Heapster's paths
+// may end in a slash.
+func misshapen(p string) bool {
+	if strings.HasPrefix(p, heapsterPrefix) {
+		p = strings.TrimSuffix(p, "/")
+	}
+	return p == "" || path.Clean(p) != p
+}

@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/history"
+)
+
+// measured is shop with a history of two readings, of which its value has the later.
+func measured(t *testing.T) (*fake, func(*Config)) {
+	t.Helper()
+	f := shop(t)
+	v := f.values["prod-eu"]
+	h := history.New(history.Config{Window: time.Minute * 15})
+	for i, cpu := range []int64{10, 30} {
+		received := v.ReceivedAt.Add(time.Duration(i-1) * 15 * time.Second)
+		next, err := state.Apply(v.State, state.Delta{
+			Epoch: v.State.Epoch, From: v.State.Seq, To: v.State.Seq + 1,
+			Usage: &state.Usage{N: uint64(i + 2), BySlot: []state.Used{{CPUMillis: cpu, MemoryBytes: 1 << 20, SampledAt: state.TimeOf(received.Add(-time.Second))}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.State = next
+		h.Add("prod-eu", next, v.Summary, received)
+	}
+	return f, func(c *Config) {
+		c.Past = func(cluster string) *history.Past { return h.Read(cluster, time.Now()) }
+	}
+}
+
+func TestHeapstersPathsAreAnswered(t *testing.T) {
+	f, past := measured(t)
+	api := f.api(past)
+	for _, path := range []string{"metrics/cpu/usage_rate", "metrics/cpu%2Fusage_rate", "metrics/cpu-usage", "metrics/cpu/usage_rate/"} {
+		w := get(api, "/heapster/203.0.113.7/api/v1/model/nodes/n1/"+path)
+		if body := w.Body.String(); w.Code != http.StatusOK || strings.Count(body, `"timestamp"`) != 2 || !strings.Contains(body, `"value":30}]`) {
+			t.Errorf("%s: %d %s", path, w.Code, body)
+		}
+		if got := w.Header().Get("Content-Type"); got != "application/json" {
+			t.Errorf("%s: Content-Type %s", path, got)
+		}
+	}
+	if len(f.awaited) != 4 {
+		t.Errorf("asked the sessions %d times, want 4: to ask is demand", len(f.awaited))
+	}
+	for path, want := range map[string]string{
+		"model/nodes/":         `["n1"]`,
+		"model/nodes":          `["n1"]`,
+		"metric-export-schema": `{"metrics":[{"name":"uptime"`,
+		"metric-export/":       `[{"metrics":{`,
+	} {
+		if w := get(api, "/heapster/prod-eu/api/v1/"+path); w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) {
+			t.Errorf("%s: %d %s, want %s…", path, w.Code, w.Body, want)
+		}
+	}
+	if f.awaited = nil; get(api, "/heapster/prod-eu/api/v1/metric-export-schema").Code != http.StatusOK || len(f.awaited) != 0 {
+		t.Errorf("the schema asked for %v, and is no demand", f.awaited)
+	}
+}
+
+func TestHeapsterIsRefusedAsItDid(t *testing.T) {
+	f, past := measured(t)
+	api := f.api(past)
+	for _, tc := range []struct {
+		path   string
+		status int
+		words  string
+	}{
+		{"prod-eu/api/v1/model/metrics/cpu/usage_rate?start=now", 400, `start is "now"`},
+		{"prod-eu/api/v1/model/nothing", 404, "NoSuchPath"},
+		{"prod-eu/api/v2/model/metrics", 404, "NoSuchPath"},
+		{"prod-eu//api/v1/model/metrics", 404, "NoSuchPath"},
+		{"nobody/api/v1/model/metrics", 404, "NotFound"},
+	} {
+		w := get(api, "/heapster/"+tc.path)
+		if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.words) {
+			t.Errorf("%s: %d %s, want %d with %q", tc.path, w.Code, w.Body, tc.status, tc.words)
+		}
+	}
+	if len(f.awaited) != 0 {
+		t.Errorf("what was refused asked for %v", f.awaited)
+	}
+	w := get(api, "/heapster/prod-eu/api/v1/model/metrics/network/rx")
+	if want := `299 rollcall "no metric is called`; w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Warning"), want) {
+		t.Errorf("an unknown metric: %d, Warning %q, want 200 and %s…", w.Code, w.Header().Get("Warning"), want)
+	}
+	if w := ask(api, httptest.NewRequest(http.MethodPost, "/heapster/prod-eu/api/v1/model/metrics", nil)); w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d, want 405", w.Code)
+	}
+}
+
+func TestHeapsterNeedsTheDetails(t *testing.T) {
+	f, past := measured(t)
+	var asked []Access
+	api := f.api(func(c *Config) {
+		past(c)
+		c.Identify = func(*http.Request) (Caller, error) {
+			return func(_ context.Context, want Access) error {
+				asked = append(asked, want)
+				return ErrForbidden
+			}, nil
+		}
+	})
+	for _, path := range []string{"model/nodes", "metric-export-schema", "model/metrics/cpu/usage_rate?start=now"} {
+		if w := get(api, "/heapster/prod-eu/api/v1/"+path); w.Code != http.StatusForbidden {
+			t.Errorf("%s: %d, want 403", path, w.Code)
+		}
+	}
+	want := Access{Verb: "get", Details: true, Cluster: "prod-eu"}
+	if len(asked) != 3 || asked[0] != want || len(f.awaited) != 0 {
+		t.Errorf("asked for %+v, want %+v, and awaited %v", asked, want, f.awaited)
+	}
+}

@@ -1,0 +1,227 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/master/prom"
+)
+
+// queried is an API over a fake that Prometheus' clients ask too.
+func (f *fake) queried(change func(*Config)) *API {
+	return f.api(func(c *Config) {
+		c.Prometheus = prom.New(prom.Config{
+			Clusters: func() []string {
+				var names []string
+				for _, one := range f.List() {
+					names = append(names, one.Name)
+				}
+				return names
+			},
+			Look: f.Look, Want: func(cluster string) { f.mu.Lock(); defer f.mu.Unlock(); f.awaited = append(f.awaited, cluster) },
+			Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
+		})
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// post is the answer to a form.
+func post(api http.Handler, path string, form url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return ask(api, r)
+}
+
+const promQuery = prometheusPrefix + "/query"
+
+func TestPrometheusIsAskedByGetAndByPost(t *testing.T) {
+	f := shop(t)
+	api := f.queried(nil)
+	question := url.Values{"query": {`kube_node_info{cluster="prod-eu"}`}}
+	for how, w := range map[string]*httptest.ResponseRecorder{"GET": get(api, promQuery+"?"+question.Encode()), "POST": post(api, promQuery, question)} {
+		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"node":"n1"`) {
+			t.Errorf("%s: %d %v %s", how, w.Code, w.Header(), w.Body)
+		}
+	}
+	if !slices.Equal(f.awaited, []string{"prod-eu", "prod-eu"}) {
+		t.Errorf("demand for %q", f.awaited)
+	}
+	for _, path := range []string{"/query_range", "/labels", "/label/node/values", "/series", "/metadata", "/query_exemplars", "/rules", "/status/buildinfo"} {
+		form := url.Values{"query": {"1"}, "start": {"0"}, "end": {"1"}, "step": {"1"}, "match[]": {"up"}}
+		for _, w := range []*httptest.ResponseRecorder{get(api, prometheusPrefix+path+"?"+form.Encode()), post(api, prometheusPrefix+path, form)} {
+			if w.Code != 200 || !strings.HasPrefix(w.Body.String(), `{"status":"success"`) {
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			}
+		}
+	}
+	if w := ask(api, httptest.NewRequest(http.MethodDelete, promQuery, nil)); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("DELETE: %d %v", w.Code, w.Header())
+	}
+}
+
+func TestPrometheusIsToldInItsOwnWordsWhatIsWrong(t *testing.T) {
+	bare := func(change func(*Config)) http.Handler { return shop(t).queried(change) }
+	refuse := func(err error) http.Handler {
+		return bare(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return nil, err } })
+	}
+	undecided := bare(func(c *Config) {
+		c.Identify = func(*http.Request) (Caller, error) {
+			return func(context.Context, Access) error { return fmt.Errorf("the hub: %w", ErrUndecided) }, nil
+		}
+	})
+	waiting := bare(func(c *Config) {
+		c.Ready = []Check{{"registry", func() error { return fmt.Errorf("not read yet") }}}
+	})
+	long := url.Values{"query": {strings.Repeat("1+", maxForm) + "1"}}
+	for _, tc := range []struct {
+		what   string
+		answer *httptest.ResponseRecorder
+		status int
+		kind   string
+	}{
+		{"broken PromQL", get(bare(nil), promQuery+"?query=sum("), 400, "bad_data"},
+		{"too long a form", post(bare(nil), promQuery, long), 400, "bad_data"},
+		{"a broken query string", get(bare(nil), promQuery+"?query=%zz"), 400, "bad_data"},
+		{"nobody known", get(refuse(ErrUnauthenticated), promQuery+"?query=1"), 401, "unauthorized"},
+		{"nobody to ask", get(undecided, promQuery+"?query=up"), 503, "unavailable"},
+		{"nobody to ask by name", get(undecided, promQuery+"?query="+url.QueryEscape(`up{cluster="prod-eu"}`)), 503, "unavailable"},
+		{"not ready", get(waiting, promQuery+"?query=1"), 503, "unavailable"},
+		{"an unknown cluster", get(bare(nil), "/federate?cluster=nowhere"), 404, "not_found"},
+	} {
+		var body struct{ Status, ErrorType, Error string }
+		if err := json.Unmarshal(tc.answer.Body.Bytes(), &body); err != nil || tc.answer.Code != tc.status || body.Status != "error" || body.ErrorType != tc.kind || body.Error == "" {
+			t.Errorf("%s: %d %s %v", tc.what, tc.answer.Code, tc.answer.Body, err)
+		}
+	}
+	if w := get(refuse(ErrUnauthenticated), promQuery); w.Header().Get("WWW-Authenticate") != "Bearer" {
+		t.Error("it is not said how to say who one is")
+	}
+}
+
+// rights let a caller see the details of some clusters and the summaries of others, and
+// count what was asked.
+type rights struct {
+	details, summary []string
+	mu               sync.Mutex
+	asked            []Access
+}
+
+func (r *rights) may(_ context.Context, want Access) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = append(r.asked, want)
+	may := r.summary
+	if want.Details {
+		may = r.details
+	}
+	switch {
+	case want.Verb == "get" && (slices.Contains(may, want.Cluster) || slices.Contains(may, "*")):
+		return nil
+	case want.Cluster == "":
+		return ErrForbidden
+	}
+	return ErrHidden
+}
+
+func TestPrometheusShowsWhatTheRoutesOfAClusterWouldShow(t *testing.T) {
+	for _, tc := range []struct {
+		rights             *rights
+		nodes, ups, demand string
+	}{
+		{&rights{details: []string{"*"}}, "prod-eu v1.24.lab", "prod-eu v1.24.lab", "prod-eu v1.24.lab"},
+		{&rights{details: []string{"prod-eu"}}, "prod-eu", "prod-eu", "prod-eu"},
+		{&rights{details: []string{"prod-eu"}, summary: []string{"*"}}, "prod-eu", "prod-eu v1.24.lab", "prod-eu"},
+		{&rights{summary: []string{"prod-eu"}}, "", "prod-eu", ""},
+		{&rights{}, "", "", ""},
+	} {
+		f := shop(t)
+		api := f.queried(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return tc.rights.may, nil } })
+		clusters := func(query string) string {
+			w := get(api, promQuery+"?query="+url.QueryEscape(query))
+			var body struct {
+				Data struct {
+					Result []struct{ Metric struct{ Cluster string } }
+				}
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != 200 {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			var names []string
+			for _, one := range body.Data.Result {
+				names = append(names, one.Metric.Cluster)
+			}
+			slices.Sort(names)
+			return strings.Join(names, " ")
+		}
+		if got := clusters(`kube_node_info{cluster=~".+"}`); got != tc.nodes {
+			t.Errorf("%+v: nodes of %q, want %q", tc.rights.details, got, tc.nodes)
+		}
+		if got := clusters(`up`); got != tc.ups {
+			t.Errorf("%+v: up of %q, want %q", tc.rights.details, got, tc.ups)
+		}
+		if got := strings.Join(f.awaited, " "); got != tc.demand {
+			t.Errorf("%+v: demand for %q, want %q", tc.rights.details, got, tc.demand)
+		}
+	}
+}
+
+func TestOneQuestionIsEnoughForWhoMaySeeEverything(t *testing.T) {
+	all := rights{details: []string{"*"}}
+	api := shop(t).queried(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return all.may, nil } })
+	get(api, promQuery+"?query="+url.QueryEscape(`count({__name__=~"kube.+"})`))
+	if len(all.asked) != 1 {
+		t.Errorf("%d questions: %+v", len(all.asked), all.asked)
+	}
+}
+
+func TestFederationIsText(t *testing.T) {
+	w := get(shop(t).queried(nil), "/federate?cluster=prod-eu&"+url.Values{"match[]": {"kube_node_info"}}.Encode())
+	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") || !strings.Contains(w.Body.String(), `kube_node_info{cluster="prod-eu",job="kube-state-metrics",node="n1"} 1 `) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+func TestWithoutPrometheusThereIsNothing(t *testing.T) {
+	if w := get(shop(t).api(nil), promQuery+"?query=1"); w.Code != 404 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestPromtoolFindsWhatItAsks has Prometheus' own client ask, as Debian has it.
+func TestPromtoolFindsWhatItAsks(t *testing.T) {
+	server := httptest.NewServer(shop(t).queried(nil))
+	defer server.Close()
+	at := server.URL + "/prometheus"
+	now := time.Now()
+	for want, args := range map[string][]string{
+		`cluster="prod-eu", job="kube-state-metrics"`: {"query", "instant", at, `kube_node_info{cluster="prod-eu"}`},
+		"scalar: 2":            {"query", "instant", at, "1+1"},
+		"1 @[":                 {"query", "range", "--start=" + fmt.Sprint(now.Add(-time.Minute).Unix()), "--end=" + fmt.Sprint(now.Add(time.Minute).Unix()), "--step=10s", at, `up{cluster="prod-eu"}`},
+		`node="n1"`:            {"query", "series", "--match=kube_node_info", "--start=" + fmt.Sprint(now.Add(-time.Hour).Unix()), at},
+		"prod-eu\nv1.24.lab\n": {"query", "labels", at, "cluster"},
+	} {
+		out, err := exec.CommandContext(t.Context(), "promtool", args...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("promtool %q: %v\n%s\nwant %s; hack/test.sh installs promtool", args, err, out, want)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "promtool", "query", "instant", at, "sum(").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "bad_data") {
+		t.Errorf("broken PromQL: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,131 @@
+package prom
+
+import (
+	"slices"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// family is all series of one name.
+type family struct {
+	name, help string
+	kind       model.MetricType
+	// level is what a caller must be allowed to see.
+	level Level
+	// scraped are the labels that a scrape would have given.
+	scraped []string
+	// each makes the series of one cluster.
+	each func(c *cluster, out *sink)
+}
+
+// Where people's dashboards expect series to come from.
+var (
+	kubeState = []string{"job", "kube-state-metrics"}
+	cadvisor  = []string{"job", "kubelet", "metrics_path", "/metrics/cadvisor"}
+	resources = []string{"job", "kubelet", "metrics_path", "/metrics/resource"}
+	kubelet   = []string{"job", "kubelet", "metrics_path", "/metrics"}
+	ours      = []string{"job", "rollcall"}
+)
+
+// families are all, by name.
+var families = sorted(nodeFamilies(), podFamilies(), containerFamilies(), usageFamilies(), clusterFamilies(), portFamilies())
+
+func sorted(parts ...[]family) []family {
+	all := slices.Concat(parts...)
+	slices.SortFunc(all, func(a, b family) int {
+		if a.name < b.name {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// sink takes the series of one family and cluster that matchers let through.
+type sink struct {
+	// matchers are those of labels other than the name and the cluster.
+	matchers []*labels.Matcher
+	from, to int64
+	// base are the labels that all have.
+	base    []string
+	builder labels.ScratchBuilder
+	series  []storage.Series
+	// full says that there would be more than maxSeries.
+	full bool
+}
+
+// begin is called before the first series of a family and cluster.
+func (s *sink) begin(f *family, c *cluster) {
+	s.base = append(append(s.base[:0], nameLabel, f.name, clusterLabel, c.name), f.scraped...)
+}
+
+// add takes a series; pairs are names and values of its labels. An empty value is none.
+func (s *sink) add(p points, pairs ...string) {
+	for _, m := range s.matchers {
+		if !m.Matches(valueOf(m.Name, pairs, s.base)) {
+			return
+		}
+	}
+	if len(s.series) >= maxSeries {
+		s.full = true
+		return
+	}
+	s.builder.Reset()
+	for _, list := range [...][]string{s.base, pairs} {
+		for i := 0; i < len(list); i += 2 {
+			if list[i+1] != "" {
+				s.builder.Add(list[i], list[i+1])
+			}
+		}
+	}
+	s.builder.Sort()
+	s.series = append(s.series, &series{labels: s.builder.Labels(), points: p, from: s.from, to: s.to})
+}
+
+// valueOf is a label's value, empty where there is none.
+func valueOf(name string, lists ...[]string) string {
+	for _, list := range lists {
+		for i := 0; i < len(list); i += 2 {
+			if list[i] == name {
+				return list[i+1]
+			}
+		}
+	}
+	return ""
+}
+
+// adder takes a series of an object, for the time in which it has been as it is.
+type adder func(value float64, pairs ...string)
+
+// objects makes series of all objects of a kind.
+func objects[T state.Object](kind state.Kind, f func(o T, add adder)) func(*cluster, *sink) {
+	return func(c *cluster, out *sink) {
+		s := c.state()
+		if s == nil {
+			return
+		}
+		for e := range s.Entries(kind) {
+			holds := c.asItIs(e).holds
+			f(e.Object.(T), func(value float64, pairs ...string) { out.add(holds(value), pairs...) })
+		}
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// one adds the label `of` with each of some words: 1 with the word that it is, 0 with all
+// others.
+func one(add adder, is string, words []string, of string, pairs ...string) {
+	for _, word := range words {
+		add(truth(word == is), append(slices.Clip(pairs), of, word)...)
+	}
+}

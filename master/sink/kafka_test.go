@@ -1,0 +1,161 @@
+package sink
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"rollcall.dev/rollcall/test/proc"
+)
+
+// brokers is a Kafka of one topic.
+func brokers(t *testing.T, topic string, opts ...kfake.Opt) (*kfake.Cluster, string) {
+	t.Helper()
+	c, err := kfake.NewCluster(append(opts, kfake.NumBrokers(2), kfake.SeedTopics(3, topic))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, strings.Join(c.ListenAddrs(), ",")
+}
+
+// consume reads n records.
+func consume(t *testing.T, addresses, topic string, n int) []*kgo.Record {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(addresses, ",")...), kgo.ConsumeTopics(topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var all []*kgo.Record
+	for len(all) < n {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			t.Fatalf("%d of %d records, then: %v", len(all), n, err)
+		}
+		all = append(all, fetches.Records()...)
+	}
+	return all
+}
+
+func TestKafkaGetsARecordForEachSet(t *testing.T) {
+	_, addresses := brokers(t, "readings")
+	two := batches(t)
+	if err := sent(t, "kafka://"+addresses+"/readings", two...); err != nil {
+		t.Fatal(err)
+	}
+	records := consume(t, addresses, "readings", two[0].Len()+two[1].Len())
+	found := map[string]map[string]float64{}
+	for _, r := range records {
+		var one setRecord
+		if err := json.Unmarshal(r.Value, &one); err != nil {
+			t.Fatalf("%s: %v", r.Value, err)
+		}
+		if string(r.Key) != "prod" || one.Labels["cluster_name"] != "prod" || one.Timestamp.Before(t0) {
+			t.Errorf("key %s, value %s", r.Key, r.Value)
+		}
+		found[one.Labels["type"]] = one.Metrics
+	}
+	for kind, want := range map[string]map[string]float64{
+		"pod_container": {"cpu/usage_rate": 200, "cpu/usage": 3e9, "memory/limit": 2 << 20, "uptime": 75000},
+		"pod":           {"cpu/usage_rate": 200, "cpu/request": 250},
+		"ns":            {"cpu/usage_rate": 200, "cpu/request": 250},
+		"node":          {"cpu/usage_rate": 200, "cpu/node_allocatable": 2000, "cpu/node_utilization": 0.1},
+		"cluster":       {"cpu/usage_rate": 200, "cpu/request": 300, "rollcall/nodes_total": 1, "rollcall/pods_running": 1},
+	} {
+		for name, v := range want {
+			if got := found[kind][name]; got != v {
+				t.Errorf("%s %s is %g, want %g", kind, name, got, v)
+			}
+		}
+	}
+}
+
+func TestKafkaGetsHeapstersRecords(t *testing.T) {
+	_, addresses := brokers(t, defaultTopic)
+	if err := sent(t, "kafka://"+addresses+"?format=heapster", batches(t)[1]); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range consume(t, addresses, defaultTopic, 40) {
+		var point heapsterPoint
+		if err := json.Unmarshal(r.Value, &point); err != nil {
+			t.Fatal(err)
+		}
+		if point.MetricsName == "cpu/usage_rate" && point.MetricsTags["type"] == "node" {
+			if point.MetricsValue["value"] != 200 || !point.MetricsTimestamp.Equal(at(15)) {
+				t.Errorf("got %s", r.Value)
+			}
+			return
+		}
+	}
+	t.Error("no cpu/usage_rate of a node")
+}
+
+func TestKafkaSaysWhoItIs(t *testing.T) {
+	_, addresses := brokers(t, "readings", kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "sink", "s3cret"))
+	right, wrong := secretFile(t, "s3cret"), secretFile(t, "guess")
+	raw := "kafka://" + addresses + "/readings?timeout=5s&sasl=scram-sha-256&username=sink&password-file="
+	if err := sent(t, raw+right, batches(t)...); err != nil {
+		t.Error(err)
+	}
+	if err := sent(t, raw+wrong, batches(t)...); err == nil || strings.Contains(err.Error(), "guess") {
+		t.Errorf("with a wrong password: %v", err)
+	}
+}
+
+// A broker that is down at first gets all in the end, in order.
+func TestKafkaThatComesBackGetsAll(t *testing.T) {
+	var ports proc.Ports
+	t.Cleanup(ports.Release)
+	port, err := ports.Of("kafka")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := fmt.Sprintf("127.0.0.1:%d", port)
+	registry := prometheus.NewRegistry()
+	s, err := New(Config{URLs: []string{"kafka://" + addresses + "/readings?timeout=1s"}, Log: quiet, Metrics: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	tell(t, s, 20)
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for gathered(t, registry)["failed_requests_total"] == 0 {
+		<-ticker.C
+	}
+	cluster, err := kfake.NewCluster(kfake.Ports(port), kfake.NumBrokers(1), kfake.SeedTopics(3, "readings"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	last := time.Time{}
+	for _, r := range consume(t, addresses, "readings", 100) {
+		var one setRecord
+		if err := json.Unmarshal(r.Value, &one); err != nil {
+			t.Fatal(err)
+		}
+		if one.Labels["type"] == "node" {
+			if !one.Timestamp.After(last) {
+				t.Errorf("a node's record of %s comes after that of %s", one.Timestamp, last)
+			}
+			last = one.Timestamp
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	want(t, gathered(t, registry), map[string]float64{"sent_sets_total": 100, "queued_sets": 0})
+}

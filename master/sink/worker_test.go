@@ -1,0 +1,238 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/master/heapster"
+)
+
+// receiver is an exporter whose receiver answers as a test says.
+type receiver struct {
+	answer func(ctx context.Context, sets int) error
+	filled int
+	got    []int // Sets of each request that was taken
+	asked  []time.Time
+	closed bool
+}
+
+func (r *receiver) begin(*Batch)      {}
+func (r *receiver) add(*heapster.Set) { r.filled++ }
+func (r *receiver) reset()            { r.filled = 0 }
+func (r *receiver) close()            { r.closed = true }
+func (r *receiver) send(ctx context.Context) error {
+	r.asked = append(r.asked, time.Now())
+	if r.answer != nil {
+		if err := r.answer(ctx, r.filled); err != nil {
+			return err
+		}
+	}
+	r.got = append(r.got, r.filled)
+	return nil
+}
+
+// run runs sinks over receivers until the story is told, and gives their metrics; call
+// it in a bubble.
+func run(t *testing.T, queue int, story func(s *Sinks, r *receiver)) (*receiver, map[string]float64) {
+	t.Helper()
+	r, registry := &receiver{}, prometheus.NewRegistry()
+	s, err := New(Config{Log: quiet, Metrics: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := &spec{name: "fake", queue: queue, timeout: 10 * time.Second, open: func(*spec) (exporter, error) { return r, nil }}
+	s.workers = []*worker{newWorker(spec, s.metrics.of("fake"), quiet)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	story(s, r)
+	cancel()
+	begin := time.Now()
+	if err := <-done; err != nil {
+		t.Errorf("run: %v", err)
+	}
+	if took := time.Since(begin); took > drainTimeout {
+		t.Errorf("the end took %s", took)
+	}
+	if !r.closed {
+		t.Error("the exporter was not closed")
+	}
+	return r, gathered(t, registry)
+}
+
+// tell tells of n reports of a cluster of five Sets: node, container, pod, namespace
+// and cluster.
+func tell(t *testing.T, s *Sinks, n int) {
+	m := newMember(t, 1, "web")
+	for i := range n {
+		r := m.report("c", 15*i+1, 100)
+		s.Reported(r.cluster, r.state, r.counts, r.at, true)
+	}
+}
+
+func want(t *testing.T, got map[string]float64, want map[string]float64) {
+	t.Helper()
+	for name, v := range want {
+		if got[name] != v {
+			t.Errorf("%s is %g, want %g (all: %v)", name, got[name], v, maps.Collect(maps.All(got)))
+		}
+	}
+}
+
+func TestBatchesAreSentTogetherAfterASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, metrics := run(t, 1000, func(s *Sinks, r *receiver) {
+			tell(t, s, 3)
+			<-time.After(linger + time.Millisecond)
+			synctest.Wait()
+			tell(t, s, 1)
+		})
+		if len(r.got) != 2 || r.got[0] != 15 || r.got[1] != 5 {
+			t.Errorf("requests of %v Sets, want 15 and 5", r.got)
+		}
+		want(t, metrics, map[string]float64{"sent_sets_total": 20, "queued_sets": 0, "failed_requests_total": 0, "dropped_sets_total full": 0})
+	})
+}
+
+func TestLargeBatchesAreSentInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := run(t, 10_000, func(s *Sinks, _ *receiver) { tell(t, s, 900) })
+		if len(r.got) != 3 || r.got[0] != maxRequest || r.got[1] != maxRequest || r.got[2] != 500 {
+			t.Errorf("requests of %v Sets, want 2000, 2000 and 500", r.got)
+		}
+	})
+}
+
+func TestReceiverThatComesBackGetsTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := atomic.Bool{}
+		down.Store(true)
+		r, metrics := run(t, 100, func(s *Sinks, r *receiver) {
+			r.answer = func(context.Context, int) error {
+				if down.Load() {
+					return errors.New("connection refused")
+				}
+				return nil
+			}
+			tell(t, s, 1)
+			<-time.After(5 * time.Minute)
+			tell(t, s, 50)
+			synctest.Wait()
+			down.Store(false)
+			<-time.After(maxBackoff + linger)
+		})
+		if len(r.got) != 2 || r.got[0] != 5 || r.got[1] != 100 {
+			t.Errorf("requests of %v Sets, want the first of 5 and all that the queue holds, 100", r.got)
+		}
+		want(t, metrics, map[string]float64{"sent_sets_total": 105, "dropped_sets_total full": 150})
+		for i := 2; i < 12; i++ {
+			if gap := r.asked[i].Sub(r.asked[i-1]); gap < minBackoff/2 || gap > maxBackoff {
+				t.Errorf("attempt %d came %s after the one before", i, gap)
+			}
+		}
+	})
+}
+
+func TestRefusedRequestIsDroppedAndTheNextIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, metrics := run(t, 1000, func(s *Sinks, r *receiver) {
+			r.answer = func(context.Context, int) error {
+				if len(r.asked) == 1 {
+					return &refusedError{"400 Bad Request"}
+				}
+				return nil
+			}
+			tell(t, s, 1)
+			<-time.After(2 * linger)
+			tell(t, s, 2)
+			<-time.After(2 * linger)
+		})
+		if len(r.asked) != 2 {
+			t.Errorf("%d requests, want 2", len(r.asked))
+		}
+		want(t, metrics, map[string]float64{"sent_sets_total": 10, "dropped_sets_total refused": 5, "failed_requests_total": 1})
+	})
+}
+
+func TestSlowReceiverTimesOutAndHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, metrics := run(t, 1000, func(s *Sinks, r *receiver) {
+			r.answer = func(ctx context.Context, _ int) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			begin := time.Now()
+			tell(t, s, 2*intake)
+			if took := time.Since(begin); took != 0 {
+				t.Errorf("to tell took %s", took)
+			}
+			<-time.After(2 * time.Minute)
+		})
+		if metrics["failed_requests_total"] < 4 || metrics["sent_sets_total"] != 0 {
+			t.Errorf("metrics %v, want time-outs and nothing sent", metrics)
+		}
+		lost := metrics["dropped_sets_total full"] + metrics["dropped_sets_total shutdown"] + 5*metrics["missed_reports_total"]
+		if lost != 5*2*intake {
+			t.Errorf("%g Sets are counted as lost, want all of %d", lost, 5*2*intake)
+		}
+	})
+}
+
+func TestReceiverSaysWhenToComeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := run(t, 1000, func(s *Sinks, r *receiver) {
+			r.answer = func(context.Context, int) error {
+				if len(r.asked) == 1 {
+					return &laterError{errors.New("429 Too Many Requests"), 90 * time.Second}
+				}
+				return nil
+			}
+			tell(t, s, 1)
+			<-time.After(2 * time.Minute)
+		})
+		if gap := r.asked[1].Sub(r.asked[0]); gap != 90*time.Second {
+			t.Errorf("the second request came after %s, want 1m30s", gap)
+		}
+	})
+}
+
+func TestWhatIsQueuedAtTheEndIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, metrics := run(t, 100_000, func(s *Sinks, r *receiver) {
+			tell(t, s, 1000)
+			synctest.Wait()
+		})
+		if sent := metrics["sent_sets_total"]; sent != 5000 {
+			t.Errorf("%g Sets were sent in %v, want 5000", sent, r.got)
+		}
+	})
+}
+
+func TestLogTellsOfTurnsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		r := &receiver{}
+		s := &spec{name: "fake", queue: 100, timeout: time.Second, open: func(*spec) (exporter, error) { return r, nil }}
+		w := newWorker(s, newMetrics(prometheus.NewRegistry()).of("fake"), slog.New(slog.NewTextHandler(&text, nil)))
+		r.answer = func(context.Context, int) error {
+			if len(r.asked) < 5 {
+				return errors.New("no route to host")
+			}
+			return nil
+		}
+		w.exporter, w.filled = r, 1
+		w.deliver(t.Context())
+		if lines := strings.Count(text.String(), "\n"); lines != 2 || !strings.Contains(text.String(), "works again") {
+			t.Errorf("%d lines, want 2:\n%s", lines, text.String())
+		}
+	})
+}

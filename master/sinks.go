@@ -1,0 +1,30 @@
+package master
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/sink"
+)
+
+// newSinks are the sinks of Config.Sinks, nil where there are none.
+func (c *Config) newSinks(metrics prometheus.Registerer) (*sink.Sinks, error) {
+	if len(c.Sinks) == 0 {
+		return nil, nil
+	}
+	return sink.New(sink.Config{URLs: c.Sinks, Log: c.Log, Metrics: metrics})
+}
+
+// export has what sessions bring go to the sinks.
+func export(s *sink.Sinks) []session.Follower {
+	if s == nil {
+		return nil
+	}
+	return []session.Follower{{
+		Reported: func(v *session.Value, usage bool) {
+			s.Reported(v.Cluster, v.State, v.Summary, v.ReceivedAt, usage)
+		},
+		Ended:     s.Ended,
+		Forgotten: s.Forgotten,
+	}}
+}
