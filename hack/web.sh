@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # web.sh builds the page into web/dist, from which Go embeds it. web.sh check fails where the built files are not what
 # their source gives; web.sh test runs the unit tests; web.sh browser runs the page in a real browser with a master that
-# is played, web.sh real with a real master, a real agent and real API servers.
+# is played, web.sh real with a real master, a real agent and real API servers. web.sh frames measures how smoothly much
+# is scrolled and filtered, on a machine that does nothing else; web.sh images makes the pictures of docs/images anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The page as a browser fetches it, compressed, in bytes.
-bound=$((250 * 1024))
+bound=250000
 
 install() {
 	if [[ ! -d web/node_modules ]] || [[ web/package-lock.json -nt web/node_modules/.package-lock.json ]]; then
@@ -31,6 +32,27 @@ measure() {
 	fi
 }
 
+# served WHAT: builds test/web/WHAT, which the tests of a project run by the path in a variable of its name.
+served() {
+	install
+	hack/need.sh chromium chromium
+	folder=${folder:-$(mktemp -d)}
+	trap 'rm -rf "$folder"' EXIT
+	go build -o "$folder/$1" "./test/web/$1"
+}
+
+browser() {
+	served fakemaster
+	(cd web && FAKEMASTER=$folder/fakemaster npx vitest run --project browser "$@")
+}
+
+real() {
+	ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
+	export ROLLCALL_KUBE_BINARIES
+	served realstack
+	(cd web && REALSTACK=$folder/realstack npx vitest run --project real "$@")
+}
+
 case ${1:-build} in
 build)
 	install
@@ -53,25 +75,21 @@ test)
 	(cd web && npx vitest run --project unit)
 	;;
 browser)
-	install
-	hack/need.sh chromium chromium
-	folder=$(mktemp -d)
-	trap 'rm -rf "$folder"' EXIT
-	go build -o "$folder/fakemaster" ./test/web/fakemaster
-	(cd web && FAKEMASTER=$folder/fakemaster npx vitest run --project browser "${@:2}")
+	browser "${@:2}"
 	;;
 real)
-	install
-	hack/need.sh chromium chromium
-	ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
-	export ROLLCALL_KUBE_BINARIES
-	folder=$(mktemp -d)
-	trap 'rm -rf "$folder"' EXIT
-	go build -o "$folder/realstack" ./test/web/realstack
-	(cd web && REALSTACK=$folder/realstack npx vitest run --project real "${@:2}")
+	real "${@:2}"
+	;;
+frames)
+	FRAMES=1 browser e2e/scale.test.ts "${@:2}"
+	;;
+images)
+	export SHOTS=${SHOTS:-$PWD/docs/images}
+	browser "${@:2}"
+	real "${@:2}"
 	;;
 *)
-	echo "web: build, check, test, browser or real" >&2
+	echo "web: build, check, test, browser, real, frames or images" >&2
 	exit 2
 	;;
 esac

@@ -4,7 +4,7 @@ import { licenses } from './licenses.ts'
 
 const shipped = ['react', 'react-dom', 'scheduler', '@tanstack/react-virtual', '@tanstack/virtual-core', 'uplot', '@fontsource-variable/inter']
 
-const browser = { environment: 'node', testTimeout: 60_000, hookTimeout: 120_000, fileParallelism: false } as const
+const browser = { environment: 'node', testTimeout: 60_000, hookTimeout: 120_000, globalSetup: 'e2e/browser.ts', setupFiles: 'e2e/hooks.ts' } as const
 const real = 'e2e/real.test.ts'
 
 export default defineConfig({
@@ -19,6 +19,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 1000,
   },
   test: {
+    maxWorkers: 2,
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts'], environment: 'node' } },
       { test: { ...browser, name: 'browser', include: ['e2e/**/*.test.ts'], exclude: [real] } },

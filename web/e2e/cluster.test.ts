@@ -1,12 +1,10 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { Master, launch, open, shoot } from './stage.ts'
+import type { Page } from 'playwright-core'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { look } from './look.ts'
+import { Master, open } from './stage.ts'
 
-let browser: Browser
 let master: Master
 
-beforeAll(async () => void (browser = await launch()))
-afterAll(() => browser.close())
 beforeEach(async () => void (master = await Master.start('fleet')))
 afterEach(() => master.stop())
 
@@ -22,28 +20,33 @@ async function seen(happen: Promise<void>, look: Promise<unknown>): Promise<numb
 }
 
 test('a cluster tells its problems, its numbers and its last quarter of an hour', async () => {
-  const t = await open(browser, at(''))
+  const t = await open(at(''))
   await t.page.getByText('last ended as OOMKilled with exit code 137').waitFor()
+  await t.page.locator('.title').getByText('Unhealthy').waitFor()
   const said = await t.page.locator('main').innerText()
   for (const words of ['prod-eu', 'Unhealthy', 'Kubernetes v1.36.3', '203.0.113.7', '58', 'of 60', '33 ports taken, 2 conflicts', 'MemoryPressure', 'Unschedulable', '0/9 nodes are available']) {
     expect(said).toContain(words)
   }
   expect(await t.page.getByRole('img', { name: 'CPU of the last 15 minutes' }).locator('canvas').count()).toBe(1)
   expect(await master.watched()).toEqual(['prod-eu'])
-  await t.page.waitForTimeout(6000)
-  await shoot(t.page, 'cluster-light')
-  expect(t.complaints).toEqual([])
-  expect(t.strangers).toEqual([])
-  const dark = await open(browser, at(''), { dark: true })
-  await dark.page.getByText('last ended as OOMKilled with exit code 137').waitFor()
   await master.act('crash', 'prod-eu')
   await master.act('take', 'prod-eu', 30555)
-  await dark.page.waitForTimeout(6000)
-  await shoot(dark.page, 'cluster-dark')
+  await t.page.getByText('taken by Service shop/web-30555').waitFor()
+  await look(t.page, 'cluster', 'light', 'dark', 'narrow')
+  expect(t.complaints).toEqual([])
+})
+
+test('a cluster is had by one of its addresses too, and the URL takes its name', async () => {
+  const t = await open(`${master.url}/clusters/203.0.113.7?tab=nodes`)
+  await t.page.getByRole('heading', { name: 'prod-eu' }).waitFor()
+  await t.page.getByRole('grid', { name: 'Nodes' }).getByText('MemoryPressure').waitFor()
+  expect(t.page.url()).toBe(`${master.url}/clusters/prod-eu?tab=nodes`)
+  await t.page.goto(`${master.url}/clusters/203.0.113.8`)
+  await t.page.getByRole('heading', { name: 'No such cluster' }).waitFor()
 })
 
 test('changes appear within a second, in place, and in the timeline', async () => {
-  const t = await open(browser, at('?tab=containers&q=web-'))
+  const t = await open(at('?tab=containers&q=web-'))
   await cells(t.page, 3).first().waitFor()
   const before = await cells(t.page, 3).allInnerTexts()
   const took = await seen(master.act('crash', 'prod-eu'), t.page.locator('[role=row]', { hasText: 'CrashLoopBackOff' }).waitFor())
@@ -55,11 +58,26 @@ test('changes appear within a second, in place, and in the timeline', async () =
   await t.page.getByText('running → waiting (CrashLoopBackOff)').waitFor()
   await master.act('heal', 'prod-eu')
   await t.page.getByText('waiting (CrashLoopBackOff) → running').waitFor()
-  await shoot(t.page, 'changes-light')
+  await look(t.page, 'changes', 'light')
+})
+
+test('what comes above the rows in sight does not move them', async () => {
+  const t = await open(at('?tab=containers'))
+  const grid = t.page.getByRole('grid', { name: 'Containers' })
+  await cells(t.page, 3).first().waitFor()
+  await t.page.mouse.move(600, 600)
+  await t.page.mouse.wheel(0, 510)
+  const inSight = () => grid.evaluate((g) => [...g.querySelectorAll('.row')].map((r) => `${Math.round(r.getBoundingClientRect().top)} ${(r.children[2] as HTMLElement).innerText}`).filter((r) => Number(r.split(' ')[0]) > g.getBoundingClientRect().top + 40 && Number(r.split(' ')[0]) < innerHeight).sort())
+  await expect.poll(() => grid.evaluate((g) => g.scrollTop)).toBe(510)
+  const before = await inSight()
+  await master.act('arrive', 'prod-eu', 4)
+  await t.page.getByRole('link', { name: /Containers 64/ }).waitFor()
+  await expect.poll(inSight).toEqual(before)
+  expect(await grid.evaluate((g) => g.scrollTop)).toBe(510 + 4 * 34)
 })
 
 test('containers are filtered by namespace, node, state, problems and text, and the URL holds it', async () => {
-  const t = await open(browser, at('?tab=containers'))
+  const t = await open(at('?tab=containers'))
   const shown = () => t.page.getByRole('grid', { name: 'Containers' }).getAttribute('aria-rowcount').then((n) => Number(n) - 1)
   await expect.poll(shown).toBe(60)
   await t.page.getByLabel('Namespace').selectOption('shop')
@@ -78,16 +96,19 @@ test('containers are filtered by namespace, node, state, problems and text, and 
   await t.page.reload()
   await expect.poll(shown).toBe(1)
   expect(await cells(t.page, 4).first().innerText()).toBe('ledger')
+  await look(t.page, 'containers')
+  await t.page.getByLabel('Search containers').fill('nowhere')
+  await t.page.getByText('No container is like that.').waitFor()
 })
 
 test('the drawer has all of an object, and leads on', async () => {
-  const t = await open(browser, at('?tab=containers&q=ledger'))
+  const t = await open(at('?tab=containers&q=ledger'))
   await t.page.locator('[role=row]', { hasText: 'CrashLoopBackOff' }).click()
   const drawer = t.page.getByRole('complementary')
   for (const words of ['back-off 5m0s restarting failed container', 'It ended before as OOMKilled with exit code 137', 'registry.example/ledger', 'image', 'restarts']) {
     await drawer.getByText(words).first().waitFor()
   }
-  await shoot(t.page, 'drawer-light')
+  await look(t.page, 'drawer', 'light', 'dark')
   await drawer.getByRole('button', { name: /^ledger-/ }).click()
   await drawer.getByText('Burstable').waitFor()
   expect(t.page.url()).toContain('open=Pod%2Fpayments%2Fledger-')
@@ -96,7 +117,7 @@ test('the drawer has all of an object, and leads on', async () => {
 })
 
 test('the port map tells what is taken, where it leads, what is free, and who is in conflict', async () => {
-  const t = await open(browser, at('?tab=ports&q=30080'))
+  const t = await open(at('?tab=ports&q=30080'))
   await t.page.locator('[role=row]', { hasText: '30080' }).getByText('Service shop/web').waitFor()
   expect(await t.page.locator('[role=row]', { hasText: '30080' }).innerText()).toMatch(/6\/6/)
   await t.page.getByLabel('Search ports').fill('')
@@ -107,21 +128,21 @@ test('the port map tells what is taken, where it leads, what is free, and who is
   await t.page.getByLabel('Port', { exact: true }).fill('443')
   await t.page.getByText('443/TCP is taken on every node by pod ingress/').waitFor()
   await t.page.getByLabel('Port', { exact: true }).fill('31500')
-  await shoot(t.page, 'ports-light')
+  await t.page.getByText('31500/TCP is taken on every node').waitFor()
+  await look(t.page, 'ports', 'light', 'dark')
   await t.page.getByLabel('Port', { exact: true }).fill('')
   await t.page.getByRole('button', { name: 'Only conflicts' }).click()
   await expect.poll(() => cells(t.page, 5).allInnerTexts()).toEqual(['Service shop/debug', 'pod media/probe-7f'])
   await t.page.locator('[role=row]', { hasText: 'Service shop/debug' }).first().click()
   await t.page.getByRole('complementary').getByText('It conflicts with').waitFor()
-  await t.page.setViewportSize({ width: 390, height: 800 })
-  expect(await t.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390)
+  await look(t.page, 'port-drawer')
 })
 
 test('nodes show how full they are, and lead to their containers', async () => {
-  const t = await open(browser, at('?tab=nodes'), { dark: true })
+  const t = await open(at('?tab=nodes'))
   await t.page.getByText('MemoryPressure').waitFor()
   await t.page.getByRole('img', { name: /^CPU: .* requested, .* used, of 7.8$/ }).first().waitFor()
-  await shoot(t.page, 'nodes-dark')
+  await look(t.page, 'nodes', 'light', 'dark')
   await t.page.locator('[role=row]', { hasText: 'worker-b02' }).click()
   await t.page.getByRole('complementary').getByRole('button', { name: /containers on it/ }).click()
   await expect.poll(() => new URL(t.page.url()).search).toBe('?tab=containers&node=worker-b02')
@@ -131,7 +152,7 @@ test('nodes show how full they are, and lead to their containers', async () => {
 })
 
 test('leaving a cluster ends its demand, and its history stays', async () => {
-  const t = await open(browser, at(''))
+  const t = await open(at(''))
   await t.page.getByText('OOMKilled').waitFor()
   await t.page.getByRole('link', { name: 'Rollcall' }).click()
   await expect.poll(() => master.watched()).toEqual([])
@@ -140,7 +161,8 @@ test('leaving a cluster ends its demand, and its history stays', async () => {
 
 test('screen readers find names, and one stream serves the tab', async () => {
   const streams: string[] = []
-  const t = await open(browser, master.url)
+  const t = await open(master.url)
+  await t.page.getByText('Live').waitFor()
   t.page.on('websocket', (w) => streams.push(w.url()))
   await t.page.reload()
   await t.page.getByText('prod-eu').click()
@@ -149,5 +171,7 @@ test('screen readers find names, and one stream serves the tab', async () => {
   expect(streams.length).toBe(1)
   const unnamed = await t.page.evaluate(() => [...document.querySelectorAll('button, a, input, select')].filter((e) => !(e.textContent?.trim() || e.getAttribute('aria-label') || (e as HTMLInputElement).labels?.length)).map((e) => e.outerHTML))
   expect(unnamed).toEqual([])
+  const grid = t.page.getByRole('grid', { name: 'Nodes' })
+  expect([await grid.getAttribute('aria-rowcount'), await grid.getByRole('row').nth(1).getAttribute('aria-rowindex')]).toEqual(['10', '2'])
   expect(await t.page.title()).toBe('prod-eu · Rollcall')
 })

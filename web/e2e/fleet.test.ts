@@ -1,23 +1,20 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { Master, launch, open, shoot } from './stage.ts'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { look } from './look.ts'
+import { Master, open } from './stage.ts'
 
-let browser: Browser
 let master: Master
 
-beforeAll(async () => void (browser = await launch()))
-afterAll(() => browser.close())
 beforeEach(async () => void (master = await Master.start('fleet')))
 afterEach(() => master.stop())
 
 const row = (name: string) => `[role=row]:has(a bdi:text-is("${name}"))`
 
 test('each cluster has its health in words, its numbers and its problems', async () => {
-  const t = await open(browser, master.url)
+  const t = await open(master.url)
   await t.page.locator(row('prod-eu')).waitFor()
   const said = async (name: string) => (await t.page.locator(row(name)).innerText()).replace(/\s+/g, ' ')
   expect(await said('prod-eu')).toMatch(/^Unhealthy prod-eu v1.36.3 9\/9 58\/60 .*% req .*% used .* 2 conflicts 2 min Idle Watch CrashLoopBackOff payments\/ledger-/)
-  expect(await said('edge-oslo')).toMatch(/^Unreachable edge-oslo .* 3 h Idle Watch dial wss:/)
+  expect(await said('edge-oslo')).toMatch(/^Unreachable edge-oslo .* 3 h Idle Watch No agent answers: dial wss:/)
   expect(await said('legacy')).toMatch(/^Suspended legacy .* 40 d Idle –$/)
   expect(await said('lab')).toMatch(/^Not heard of yet lab/)
   expect(await said('prod-ap')).toMatch(/^Unhealthy prod-ap v1.36.3 5\/6/)
@@ -27,14 +24,15 @@ test('each cluster has its health in words, its numbers and its problems', async
 })
 
 test('looking starts no session, one click starts one, and watch all starts all', async () => {
-  const t = await open(browser, master.url)
+  const t = await open(master.url)
   await t.page.locator(row('prod-us')).waitFor()
   expect(await master.watched()).toEqual([])
   await t.page.getByRole('button', { name: 'Watch prod-us', exact: true }).click()
   await t.page.locator(row('prod-us')).getByText(/^29:5\d$/).waitFor()
   expect(await t.page.locator(row('prod-us')).innerText()).toContain('now')
   expect(await master.watched()).toEqual(['prod-us'])
-  await shoot(t.page, 'fleet-light')
+  await t.page.mouse.move(0, 0)
+  await look(t.page, 'fleet', 'light', 'dark', 'narrow')
   await t.page.getByRole('button', { name: 'Stop watching prod-us' }).click()
   await t.page.locator(row('prod-us')).getByText('Idle').waitFor()
   expect(await master.watched()).toEqual([])
@@ -46,7 +44,7 @@ test('looking starts no session, one click starts one, and watch all starts all'
 })
 
 test('search, only problems, and the counts narrow the list, and the URL holds it', async () => {
-  const t = await open(browser, master.url)
+  const t = await open(master.url)
   const names = () => t.page.locator('[role=gridcell] a').allInnerTexts()
   await t.page.locator(row('prod-us')).waitFor()
   await t.page.keyboard.press('/')
@@ -63,7 +61,7 @@ test('search, only problems, and the counts narrow the list, and the URL holds i
 })
 
 test('sorting puts rows in order, and they stay where they are while numbers move', async () => {
-  const t = await open(browser, master.url)
+  const t = await open(master.url)
   const names = () => t.page.locator('[role=gridcell] a').allInnerTexts()
   await t.page.locator(row('prod-us')).waitFor()
   await t.page.getByRole('columnheader', { name: 'Containers' }).getByRole('button').click()
@@ -76,7 +74,7 @@ test('sorting puts rows in order, and they stay where they are while numbers mov
 })
 
 test('keys move through the list, open and leave', async () => {
-  const t = await open(browser, master.url)
+  const t = await open(master.url)
   await t.page.locator(row('prod-us')).waitFor()
   await t.page.getByRole('grid', { name: 'Clusters' }).focus()
   for (const key of ["End", "ArrowUp", "ArrowUp", "w"]) await t.page.keyboard.press(key)
@@ -89,19 +87,25 @@ test('keys move through the list, open and leave', async () => {
 })
 
 test('dark where the system is, and cards where it is narrow', async () => {
-  const dark = await open(browser, master.url, { dark: true })
+  const dark = await open(master.url, { dark: true })
   await dark.page.locator(row('prod-us')).waitFor()
-  const ground = await dark.page.evaluate(() => getComputedStyle(document.body).backgroundColor)
-  expect(ground).toBe('rgb(20, 20, 19)')
-  await shoot(dark.page, 'fleet-dark')
-  const narrow = await open(browser, master.url, { width: 390, height: 800 })
+  expect(await dark.page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(20, 20, 19)')
+  const narrow = await open(master.url, { width: 390, height: 800 })
   await narrow.page.getByText('prod-eu').waitFor()
-  expect(await narrow.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390)
-  await shoot(narrow.page, 'fleet-narrow')
+  expect(await narrow.page.getByRole('columnheader').count()).toBe(0)
+  await narrow.page.getByText('prod-eu').click()
+  await narrow.page.getByRole('heading', { name: 'prod-eu' }).waitFor()
+})
+
+test('what is searched for and not found says so', async () => {
+  const t = await open(`${master.url}/?q=nowhere`)
+  await t.page.getByText('No cluster is like that.').waitFor()
+  await t.page.getByText('0 of 8').waitFor()
+  await look(t.page, 'fleet-none')
 })
 
 test('the first content is there within a second', async () => {
-  const t = await open(browser, master.url)
+  const t = await open(master.url)
   await t.page.locator(row('prod-us')).waitFor()
   await t.page.reload()
   await t.page.locator(row('prod-us')).waitFor()

@@ -1,12 +1,10 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { Master, launch, open, shoot } from './stage.ts'
+import type { Page } from 'playwright-core'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { look } from './look.ts'
+import { Master, open } from './stage.ts'
 
-let browser: Browser
 let master: Master
 
-beforeAll(async () => void (browser = await launch()))
-afterAll(() => browser.close())
 beforeEach(async () => void (master = await Master.start('hostile')))
 afterEach(() => master.stop())
 
@@ -18,40 +16,46 @@ async function unharmed(page: Page) {
   expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
 }
 
-test.each(['', '?tab=nodes', '?tab=containers', '?tab=ports', '?tab=changes'])('hostile text and names of 253 characters are shown as text: %s', async (query) => {
-  const t = await open(browser, `${master.url}/clusters/hostile${query}`)
+test.each(['overview', 'nodes', 'containers', 'ports', 'changes'])('hostile text and names of 253 characters are shown as text: %s', async (tab) => {
+  const t = await open(`${master.url}/clusters/hostile?tab=${tab}`)
   await t.page.getByRole('link', { name: /Nodes 4/ }).waitFor()
-  await t.page.waitForTimeout(300)
+  if (tab === 'changes') {
+    await master.act('provoke', 'hostile')
+    await t.page.getByText('<script>window.pwned=1</script>').first().waitFor()
+  }
   await unharmed(t.page)
-  await shoot(t.page, `hostile${query.replace('?tab=', '-')}`)
-  await t.page.setViewportSize({ width: 390, height: 800 })
+  await look(t.page, `hostile-${tab}`, ...(tab === 'containers' ? (['light'] as const) : []))
   await unharmed(t.page)
   expect(t.complaints).toEqual([])
 })
 
 test('the drawer shows it whole, with what deceives the eye made visible', async () => {
-  const t = await open(browser, `${master.url}/clusters/hostile?tab=containers&state=waiting`)
+  const t = await open(`${master.url}/clusters/hostile?tab=containers&state=waiting`)
   await t.page.locator('[role=row]', { hasText: '\\u202etxt.exe' }).first().click()
   const drawer = t.page.getByRole('complementary')
   await drawer.getByText('\\u202etxt.exe\\u202c').first().waitFor()
   expect(await drawer.innerText()).toContain(long)
   await unharmed(t.page)
-  await shoot(t.page, 'hostile-drawer')
+  await look(t.page, 'hostile-drawer', 'light')
 })
 
 test('hostile addresses lead nowhere', async () => {
-  const t = await open(browser, `${master.url}/clusters/${encodeURIComponent('<img src=x onerror=alert(1)>')}?tab=%3Cscript%3E&open=Node/%3Cb%3E&q=${encodeURIComponent('"><svg onload=alert(1)>')}`)
+  const t = await open(`${master.url}/clusters/${encodeURIComponent('<img src=x onerror=alert(1)>')}?tab=%3Cscript%3E&open=Node/%3Cb%3E&q=${encodeURIComponent('"><svg onload=alert(1)>')}`)
   await t.page.getByRole('heading', { name: 'No such cluster' }).waitFor()
   await unharmed(t.page)
-  await t.page.goto(`${master.url}/clusters/hostile?open=__proto__/x`)
-  await t.page.getByText('It is gone.').waitFor()
-  await t.page.goto(`${master.url}/clusters/hostile?open=constructor/x`)
-  await t.page.getByText('It is gone.').waitFor()
+  for (const open of ['__proto__/x', 'constructor/x']) {
+    await t.page.goto(`${master.url}/clusters/hostile?open=${open}`)
+    await t.page.getByText('It is gone.').waitFor()
+  }
 })
 
 test('messages of agents are text', async () => {
-  const t = await open(browser, `${master.url}/clusters/unreachable`)
+  const t = await open(`${master.url}/clusters/unreachable`)
   await t.page.getByText('The agent cannot be reached').waitFor()
   await t.page.getByText('onerror="window.pwned=2"').waitFor()
   await unharmed(t.page)
+  await t.page.goto(master.url)
+  await t.page.getByText('onerror="window.pwned=2"').waitFor()
+  await unharmed(t.page)
+  await look(t.page, 'hostile-fleet')
 })

@@ -1,15 +1,15 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { launch, open, shoot } from './stage.ts'
+import { look } from './look.ts'
+import { open } from './stage.ts'
 
 /** What test/web/realstack says when it is up. */
 interface Where { page: string; control: string }
 interface Done { time: number; value?: number; words?: string }
 
-let browser: Browser
 let stack: ChildProcess
 let at: Where
 
@@ -17,11 +17,9 @@ beforeAll(async () => {
   stack = spawn(process.env.REALSTACK ?? 'REALSTACK is not set', { stdio: ['pipe', 'pipe', 'inherit'] })
   const [line] = (await Promise.race([once(stack.stdout!, 'data'), once(stack, 'exit').then(([code]) => Promise.reject(new Error(`realstack ended with ${code}`)))])) as [Buffer]
   at = JSON.parse(line.toString()) as Where
-  browser = await launch()
 }, 240_000)
 
 afterAll(async () => {
-  await browser?.close()
   if (stack.exitCode !== null) return
   const ended = once(stack, 'exit')
   stack.stdin!.end()
@@ -40,7 +38,7 @@ const row = (page: Page, words: string) => page.locator('[role=row]', { hasText:
 const pods = (page: Page) => page.locator('[role=row] > [role=gridcell]:nth-child(3)').allInnerTexts()
 
 test('the list shows the clusters and dials none, and one click starts a session', async () => {
-  const t = await open(browser, at.page)
+  const t = await open(at.page)
   await row(t.page, 'prod-eu').waitFor()
   await row(t.page, 'edge-oslo').waitFor()
   const before = (await act('sessions')).value
@@ -53,14 +51,18 @@ test('the list shows the clusters and dials none, and one click starts a session
   expect((await act('sessions')).value).toBe((before ?? 0) + 1)
   await t.page.getByRole('button', { name: 'Watch edge-oslo', exact: true }).click()
   await row(t.page, 'edge-oslo').getByText('Unreachable', { exact: true }).waitFor({ timeout: 20_000 })
-  await shoot(t.page, 'real-fleet-light')
+  await t.page.getByText('No agent answers').waitFor()
+  await look(t.page, 'real-fleet', 'light')
+  await t.page.getByRole('button', { name: 'Only problems' }).click()
+  await t.page.getByLabel('Search clusters').fill('oslo')
+  await row(t.page, 'prod-eu').waitFor({ state: 'detached' })
+  await row(t.page, 'edge-oslo').waitFor()
   expect(t.complaints).toEqual([])
   expect(t.strangers).toEqual([])
-  await t.context.close()
 })
 
 test('a new pod and a scaled Deployment are seen live, and rows do not jump', async () => {
-  const t = await open(browser, cluster('?tab=containers&q=shop'), { height: 1500 })
+  const t = await open(cluster('?tab=containers&q=shop'), { height: 1500 })
   await row(t.page, 'cart-blue').first().waitFor()
   const before = await pods(t.page)
   const made = await act('pod', 'zz-made-by-hand')
@@ -75,54 +77,123 @@ test('a new pod and a scaled Deployment are seen live, and rows do not jump', as
   await t.page.getByRole('link', { name: 'Changes' }).click()
   await t.page.getByText('zz-made-by-hand').first().waitFor()
   await t.page.setViewportSize({ width: 1360, height: 800 })
-  await shoot(t.page, 'real-changes-light')
+  await look(t.page, 'real-changes', 'light')
   expect(t.complaints).toEqual([])
-  await t.context.close()
 })
 
 test('usage of metrics-server arrives', async () => {
-  const t = await open(browser, cluster(''))
+  const t = await open(cluster(''))
   await expect.poll(() => t.page.locator('.tile').first().innerText(), { timeout: 50_000 }).toMatch(/\d+% used/)
   await t.page.getByRole('link', { name: 'Nodes' }).click()
   await t.page.getByRole('img', { name: /^CPU: .* requested, [\d.m]+ used, of/ }).first().waitFor()
-  await shoot(t.page, 'real-nodes-light')
-  await t.context.close()
+  await look(t.page, 'real-nodes', 'light')
+})
+
+test('a page that is opened knows the last minutes from the master', async () => {
+  const longer = /last (\d+ min|[3-9]\d s)/
+  const t = await open(cluster('?tab=nodes'))
+  const told = (of: string) => t.page.locator(`${of} .pointed`).first().innerText()
+  await expect.poll(() => told('.tile'), { timeout: 45_000 }).toMatch(longer)
+  await t.page.reload()
+  await row(t.page, 'node-001').click()
+  await expect.poll(() => told('.tile'), { timeout: 8000 }).toMatch(longer)
+  // Usage is sampled each 15 s, and the page has been open for less.
+  await expect.poll(() => told('.usage'), { timeout: 3000 }).toMatch(/last (\d+ min|1[5-9] s|[2-9]\d s)/)
 })
 
 test('the port map shows node ports, where they lead, what is free and what is not', async () => {
-  const t = await open(browser, cluster('?tab=ports&q=30080'))
+  const t = await open(cluster('?tab=ports&q=30080'))
   await row(t.page, '30080').getByText('Service shop/web').first().waitFor()
   await t.page.getByLabel('Search ports').fill('')
   await t.page.getByLabel('Port', { exact: true }).fill('31234')
   await t.page.getByText('31234/TCP is taken on every node by Service shop/legacy (NodePort)').waitFor()
-  await shoot(t.page, 'real-ports-light')
+  await look(t.page, 'real-ports', 'light')
   await t.page.getByLabel('Port', { exact: true }).fill('31235')
   await t.page.getByText('31235/TCP is not allocated and not declared on any node.').waitFor()
-  await t.context.close()
+  await t.page.getByLabel('Port', { exact: true }).fill('')
+  await t.page.getByRole('button', { name: 'Only conflicts' }).click()
+  await t.page.getByRole('grid', { name: 'Port map' }).getByRole('row').nth(1).click()
+  await t.page.getByRole('complementary').getByText('It conflicts with').waitFor()
+})
+
+test('containers are filtered, and the drawer has all of one', async () => {
+  const t = await open(`${at.page}/clusters/203.0.113.7?tab=containers&namespace=odd&state=waiting&only=problems`)
+  await row(t.page, 'crash-loop').first().click()
+  expect(new URL(t.page.url()).pathname).toBe('/clusters/prod-eu')
+  const drawer = t.page.getByRole('complementary')
+  await drawer.getByText('It ended before as OOMKilled with exit code 137').waitFor()
+  await look(t.page, 'real-drawer')
+  await drawer.getByRole('button', { name: /^crash-loop-/ }).first().click()
+  await drawer.getByRole('heading', { name: /odd\/crash-loop-/ }).waitFor()
+  expect(await t.page.locator('[role=row] > [role=gridcell]:nth-child(2)').allInnerTexts()).not.toContain('shop')
+})
+
+test('a name of 253 characters and an image that is markup are text', async () => {
+  const t = await open(cluster('?tab=containers&q=onerror'))
+  await act('hostile-pod')
+  await row(t.page, 'a23456789.').click()
+  await t.page.getByRole('complementary').getByText('<img src=x onerror="window.pwned=1">').first().waitFor()
+  expect(await t.page.evaluate(() => 'pwned' in window)).toBe(false)
+  await look(t.page, 'real-hostile')
+  expect(t.complaints).toEqual([])
+})
+
+test('suspended, and resumed', async () => {
+  const t = await open(cluster(''))
+  await t.page.getByRole('link', { name: /Nodes 5/ }).waitFor()
+  await act('suspend', 'true')
+  await t.page.getByText('It is not asked while').waitFor()
+  await act('suspend', 'false')
+  await t.page.getByText('It is not asked while').waitFor({ state: 'detached' })
+  await t.page.locator('.link-state.open').waitFor()
+  await expect.poll(() => t.page.locator('.title').innerText(), { timeout: 20_000 }).toMatch(/session \d\d:\d\d/)
+})
+
+test('an agent that says nothing any more: stale, and live again', async () => {
+  const t = await open(cluster('?tab=nodes'))
+  await t.page.getByRole('link', { name: /Nodes 5/ }).waitFor()
+  await expect.poll(() => t.page.locator('.title').innerText(), { timeout: 20_000 }).toMatch(/session \d\d:\d\d/)
+  await act('freeze-agent')
+  await t.page.getByText(/^(Stale|Unreachable)$/).first().waitFor({ timeout: 30_000 })
+  await t.page.locator('.grid.dim').waitFor()
+  await act('thaw-agent')
+  await t.page.locator('.grid.dim').waitFor({ state: 'detached', timeout: 40_000 })
+})
+
+test('a master that is gone: says so, and the page comes back by itself', async () => {
+  const t = await open(cluster('?tab=nodes'))
+  await t.page.getByRole('link', { name: /Nodes 5/ }).waitFor()
+  await act('kill-master')
+  await t.page.getByText('Connection lost').first().waitFor()
+  const age = async () => Number(/is (\d+) s old/.exec(await t.page.locator('.lost-bar').innerText())?.[1])
+  await expect.poll(age, { timeout: 8000 }).toBeGreaterThan(2)
+  await act('start-master')
+  await t.page.locator('.lost-bar').waitFor({ state: 'detached', timeout: 30_000 })
+  await t.page.locator('.grid.dim').waitFor({ state: 'detached', timeout: 30_000 })
 })
 
 test('an agent that was killed: why, how old the data is, and back by itself', async () => {
-  const t = await open(browser, cluster(''))
+  const t = await open(cluster(''))
   await t.page.getByRole('link', { name: /Nodes 5/ }).waitFor()
   await act('kill-agent')
   await t.page.getByText('The agent cannot be reached').waitFor({ timeout: 20_000 })
   const note = t.page.locator('.note.bad')
+  await t.page.getByText('whether spec.endpoint of its ClusterAgent leads there').waitFor()
   expect(await note.innerText()).toMatch(/connection refused|closed|EOF|reset/)
   const age = async () => Number(/of (\d+) s ago/.exec(await note.innerText())?.[1])
   const first = await age()
   await expect.poll(age, { timeout: 8000 }).toBeGreaterThan(first)
-  await shoot(t.page, 'real-unreachable-light')
+  await look(t.page, 'real-unreachable', 'light')
   await act('start-agent')
   await note.waitFor({ state: 'detached', timeout: 40_000 })
   await act('pod', 'zz-after-the-agent')
   await t.page.getByRole('link', { name: 'Containers' }).click()
   await t.page.getByLabel('Search containers').fill('zz-after')
   await row(t.page, 'zz-after-the-agent').waitFor()
-  await t.context.close()
 })
 
 test('a master that asks who is there takes a token of a service account', async () => {
-  const t = await open(browser, at.page)
+  const t = await open(at.page)
   await row(t.page, 'prod-eu').waitFor()
   const { words: token } = await act('require-auth')
   await t.page.getByRole('heading', { name: 'Sign in' }).waitFor({ timeout: 30_000 })
@@ -139,5 +210,14 @@ test('a master that asks who is there takes a token of a service account', async
   await row(t.page, 'prod-eu').waitFor()
   await t.page.getByRole('button', { name: 'Sign out' }).click()
   await t.page.getByRole('heading', { name: 'Sign in' }).waitFor()
-  await t.context.close()
+  const { words: stranger } = await act('stranger')
+  await t.page.getByLabel('A bearer token of the hub').fill(stranger!)
+  await t.page.getByRole('button', { name: 'Sign in' }).click()
+  await t.page.getByRole('heading', { name: 'You may not see this' }).waitFor()
+  await t.page.getByRole('button', { name: 'Sign out' }).click()
+  await t.page.getByLabel('A bearer token of the hub').fill(token!)
+  await t.page.getByRole('button', { name: 'Sign in' }).click()
+  await row(t.page, 'prod-eu').waitFor()
+  await act('unregister')
+  await t.page.getByRole('heading', { name: 'No cluster is registered yet' }).waitFor()
 })

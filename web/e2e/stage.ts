@@ -1,13 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import type { Browser, BrowserContext, ConsoleMessage, Page } from 'playwright-core'
 import { chromium } from 'playwright-core'
-
-export const repository = join(import.meta.dirname, '..', '..')
-const images = join(repository, 'docs', 'images')
+import { expect } from 'vitest'
 
 /** The fake master of test/web/fakemaster, built by hack/web.sh before. */
 const binary = process.env.FAKEMASTER ?? ''
@@ -50,8 +47,22 @@ export class Master {
   }
 }
 
-export async function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--font-render-hinting=none', '--disable-lcd-text'] })
+let browser: Browser
+let tabs: Tab[] = []
+
+/** The browser that all test files have in common. */
+export async function connect(endpoint: string) {
+  browser = await chromium.connect(endpoint)
+}
+
+export const disconnect = () => browser.close()
+
+/** Closes what a test has opened. Whatever it was about, no tab may have asked anybody but the master. */
+export async function leave() {
+  const left = tabs
+  tabs = []
+  await Promise.all(left.map((t) => t.context.close()))
+  expect(left.flatMap((t) => t.strangers)).toEqual([])
 }
 
 export interface Look {
@@ -69,7 +80,7 @@ export interface Tab {
   strangers: string[]
 }
 
-export async function open(browser: Browser, url: string, look: Look = {}): Promise<Tab> {
+export async function open(url: string, look: Look = {}): Promise<Tab> {
   const context = await browser.newContext({
     viewport: { width: look.width ?? 1360, height: look.height ?? 800 }, colorScheme: look.dark ? 'dark' : 'light', ignoreHTTPSErrors: true, deviceScaleFactor: 1, locale: 'en-GB',
   })
@@ -80,18 +91,8 @@ export async function open(browser: Browser, url: string, look: Look = {}): Prom
   page.on('console', (m: ConsoleMessage) => void (m.type() === 'error' && complaints.push(m.text())))
   page.on('pageerror', (e) => complaints.push(String(e)))
   page.on('request', (r) => void (new URL(r.url()).host !== new URL(url).host && strangers.push(r.url())))
+  const tab = { page, context, complaints, strangers }
+  tabs.push(tab)
   await page.goto(url)
-  return { page, context, complaints, strangers }
-}
-
-/** Keeps what the page looks like, for people to look at. */
-export async function shoot(page: Page, name: string) {
-  const folder = process.env.SHOTS ?? images
-  mkdirSync(folder, { recursive: true })
-  await page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' })
-}
-
-/** Text of the page, for what is easier read than asked for. */
-export async function textOf(page: Page, selector = 'body'): Promise<string> {
-  return page.locator(selector).innerText()
+  return tab
 }

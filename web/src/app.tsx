@@ -1,5 +1,5 @@
 import { useEffect } from 'react'
-import { go, urlOf, useRoute } from './route'
+import { adjust, go, urlOf, useRoute } from './route'
 import { ClusterView } from './view/cluster'
 import { Fleet } from './view/fleet'
 import { useStore } from './view/hooks'
@@ -29,7 +29,7 @@ function Content() {
   if (link.is === 'signedout') return <SignIn why={link.why} />
   if (link.is === 'refused') return <NotAllowed why={link.why} />
   if (!synced && link.is === 'lost') return <NoMaster why={link.why} />
-  return route.cluster === null ? <Fleet route={route} /> : <ClusterView name={route.cluster} route={route} />
+  return route.cluster === null ? <Fleet route={route} /> : <ClusterView named={route.cluster} route={route} />
 }
 
 function Bar({ cluster }: { cluster: string | null }) {
@@ -72,7 +72,7 @@ function useKeys() {
         search?.select()
         if (search) e.preventDefault()
       }
-      if (e.key === 'Escape' && inField) document.querySelector<HTMLElement>('[role=grid]')?.focus()
+      if (e.key === 'Escape') inField ? document.querySelector<HTMLElement>('[role=grid]')?.focus() : adjust({ open: '' })
     }
     const again = () => document.visibilityState === 'visible' && store.retry()
     addEventListener('keydown', onKey)

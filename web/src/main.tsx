@@ -5,11 +5,11 @@ import './style/cluster.css'
 import { createRoot } from 'react-dom/client'
 import { App } from './app'
 import { Store } from './stream/store'
-import { connect, probe } from './stream/transport'
+import { ask, connect, probe } from './stream/transport'
 import { StoreContext } from './view/hooks'
 
 const store = new Store({
-  probe, connect,
+  probe, ask, connect,
   now: () => Date.now(),
   random: () => Math.random(),
   // Timers run in hidden tabs too, where frames do not.

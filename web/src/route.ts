@@ -60,6 +60,12 @@ export function go(url: string) {
   changed()
 }
 
+/** Gives the cluster that is shown its name in the URL, where it was asked for by an address. */
+export function rename(cluster: string) {
+  history.replaceState(null, '', urlOf(cluster) + location.search)
+  changed()
+}
+
 /** Changes parts of the present view: in place while somebody types, as a step where it opens something. */
 export function adjust(params: Params, step = false) {
   const query = new URLSearchParams(location.search)

@@ -86,6 +86,15 @@ func (w *world) take(port uint16) {
 	w.Apply(state.Changes{Upserts: []state.Object{&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: port, Kind: state.NodePort, Namespace: "shop", Service: fmt.Sprintf("web-%d", port), ServicePort: &state.ServicePort{Port: 80}}}})
 }
 
+// arrive adds pods whose names come before all others.
+func (w *world) arrive(n int) {
+	var c state.Changes
+	for range n {
+		c.Upserts = append(c.Upserts, w.pod(app{namespace: "shop", name: "aaa", cpu: 10, memory: mib}, nodeName(0))...)
+	}
+	w.Apply(c)
+}
+
 // strand adds a pod that no node has room for.
 func (w *world) strand(since time.Duration) {
 	const message = "0/9 nodes are available: 9 Insufficient nvidia.com/gpu."
@@ -118,4 +127,12 @@ func (w *world) harass() {
 		})
 	}
 	w.Apply(c)
+}
+
+// provoke has what changes bear hostile texts.
+func (w *world) provoke() {
+	w.alter("cart", 3, func(c *state.Container) {
+		c.State, c.Ready, c.Reason, c.Message = state.Waiting, false, hostile[0], hostile[1]
+	})
+	w.alter("search", 1, func(c *state.Container) { c.Image = hostile[6] })
 }

@@ -15,12 +15,14 @@ import (
 var acts = map[string]func(c *cluster, n int){
 	"crash":     func(c *cluster, _ int) { c.world.crash("web", 10*time.Minute); c.reported = time.Time{} },
 	"heal":      func(c *cluster, _ int) { c.world.heal("web"); c.reported = time.Time{} },
+	"arrive":    func(c *cluster, n int) { c.world.arrive(n); c.reported = time.Time{} },
 	"take":      func(c *cluster, n int) { c.world.take(uint16(n)); c.reported = time.Time{} },
 	"lose-node": func(c *cluster, n int) { c.world.loseNode(n); c.reported = time.Time{} },
+	"provoke":   func(c *cluster, _ int) { c.world.provoke(); c.reported = time.Time{} },
 	"silent":    func(c *cluster, _ int) { c.silent = true },
 	"speak":     func(c *cluster, _ int) { c.silent = false },
 	"fail": func(c *cluster, _ int) {
-		c.unreachable = "dial wss://10.20.0.9:7443: i/o timeout; look whether the way to the agent is open"
+		c.unreachable = "dial wss://10.20.0.9:7443: no answer within 10s"
 	},
 	"recover": func(c *cluster, _ int) { c.unreachable = "" },
 	"suspend": func(c *cluster, _ int) { c.Suspended = true },

@@ -90,6 +90,7 @@ func routes(s *sessions, api *httpapi.API, nosockets bool) http.Handler {
 	}
 	mux.HandleFunc("/fake", s.control)
 	mux.HandleFunc("/api/v1/session", signIn)
+	mux.HandleFunc("/prometheus/api/v1/query_range", s.queryRange)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if nosockets && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			http.Error(w, "no websockets here", http.StatusBadGateway)

@@ -45,7 +45,7 @@ func fleet() []*cluster {
 	ap := newCluster("prod-ap", 6, 1)
 	ap.world.loseNode(2)
 	edge := newCluster("edge-oslo", 3, 1)
-	edge.unreachable = "dial wss://10.20.0.7:7443: connect: connection refused; look whether the agent runs, and whether its endpoint is reachable from here"
+	edge.unreachable = "dial wss://10.20.0.7:7443: dial tcp 10.20.0.7:7443: connect: connection refused"
 	staging := newCluster("staging", 4, 1)
 	staging.usage = false
 	staging.world.sections[state.SectionUsage] = state.SectionReport{Error: state.SectionError{Reason: "Unavailable", Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}}
@@ -68,7 +68,7 @@ func thousands() []*cluster {
 		c := newCluster(fmt.Sprintf("edge-%04d", i), 3, 1)
 		switch {
 		case i%97 == 5:
-			c.unreachable = "dial wss://10.20.0.7:7443: i/o timeout"
+			c.unreachable = "dial wss://10.20.0.7:7443: no answer within 10s"
 		case i%83 == 7:
 			c.world.crash("web", time.Hour)
 		case i%211 == 9:

@@ -145,7 +145,20 @@ func (s *sessions) find(name string) *cluster {
 }
 
 func (c *cluster) observation() session.Observation {
-	return session.Observation{Session: c.info, Message: c.unreachable, Known: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
+	return session.Observation{Session: c.info, Reason: c.reason(), Message: c.unreachable, Known: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
+}
+
+// reason is how the last attempt to reach the agent went.
+func (c *cluster) reason() session.Reason {
+	switch {
+	case c.Suspended:
+		return session.Suspended
+	case c.unreachable != "":
+		return session.DialFailed
+	case c.known.Summary == nil:
+		return session.AwaitingFirstContact
+	}
+	return session.Succeeded
 }
 
 func (s *sessions) watch(name string) func() {
@@ -202,7 +215,12 @@ func (s *sessions) list() []httpapi.Registered {
 func (s *sessions) resolve(name string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return name, s.find(name) != nil
+	for _, c := range s.clusters {
+		if c.Name == name || slices.Contains(c.ClusterIPs, name) {
+			return c.Name, true
+		}
+	}
+	return "", false
 }
 
 // await is not what the page does.

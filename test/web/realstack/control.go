@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,9 +31,17 @@ func (w *world) acts() map[string]func(ctx context.Context, of string) (done, er
 	return map[string]func(context.Context, string) (done, error){
 		"scale":        w.scale,
 		"pod":          w.addPod,
+		"hostile-pod":  w.addHostilePod,
 		"kill-agent":   func(context.Context, string) (done, error) { w.agent.Kill(); return done{}, nil },
 		"start-agent":  func(ctx context.Context, _ string) (done, error) { return done{}, w.agent.Start(ctx) },
+		"freeze-agent": func(context.Context, string) (done, error) { w.agent.Signal(syscall.SIGSTOP); return done{}, nil },
+		"thaw-agent":   func(context.Context, string) (done, error) { w.agent.Signal(syscall.SIGCONT); return done{}, nil },
+		"kill-master":  func(context.Context, string) (done, error) { w.master.Kill(); return done{}, nil },
+		"start-master": func(ctx context.Context, _ string) (done, error) { return done{}, w.master.Start(ctx) },
+		"suspend":      w.suspend,
+		"unregister":   w.unregister,
 		"sessions":     func(ctx context.Context, _ string) (done, error) { return w.sessions(ctx) },
+		"stranger":     func(context.Context, string) (done, error) { return w.stranger() },
 		"require-auth": func(ctx context.Context, _ string) (done, error) { return w.requireAuth(ctx) },
 	}
 }
@@ -65,15 +74,44 @@ func (w *world) scale(_ context.Context, replicas string) (done, error) {
 // addPod makes a pod that needs no scheduler, so that nothing but Rollcall is between it
 // and the page.
 func (w *world) addPod(ctx context.Context, name string) (done, error) {
+	return w.addPodOf(ctx, name, "registry.example/app:1")
+}
+
+// addHostilePod makes one whose name is as long as an API server takes it, and whose
+// image would do harm where it is taken for markup.
+func (w *world) addHostilePod(ctx context.Context, _ string) (done, error) {
+	return w.addPodOf(ctx, strings.Repeat("a23456789.", 25)+"xyz", `<img src=x onerror="window.pwned=1">`)
+}
+
+func (w *world) addPodOf(ctx context.Context, name, image string) (done, error) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: kube.NamespaceShop, Name: name},
-		Spec: corev1.PodSpec{
-			NodeName:   kube.NodeName(0),
-			Containers: []corev1.Container{{Name: "main", Image: "registry.example/app:1"}},
-		},
+		Spec:       corev1.PodSpec{NodeName: kube.NodeName(0), Containers: []corev1.Container{{Name: "main", Image: image}}},
 	}
 	_, err := w.member.Client().CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
 	return done{}, err
+}
+
+// suspend sets spec.suspend of the member's ClusterAgent, to true or false.
+func (w *world) suspend(_ context.Context, to string) (done, error) {
+	_, err := w.hub.Kubectl("patch", "clusteragent", memberName, "--type=merge", "--patch", `{"spec":{"suspend":`+to+`}}`)
+	return done{}, err
+}
+
+// unregister has no cluster left.
+func (w *world) unregister(context.Context, string) (done, error) {
+	_, err := w.hub.Kubectl("delete", "clusteragents", "--all")
+	return done{}, err
+}
+
+// stranger is a token of a service account that may see nothing.
+func (w *world) stranger() (done, error) {
+	const account = "stranger"
+	if _, err := w.hub.Kubectl("create", "serviceaccount", account, "--namespace", stack.Namespace); err != nil {
+		return done{}, err
+	}
+	token, err := w.hub.Kubectl("create", "token", account, "--namespace", stack.Namespace)
+	return done{Words: strings.TrimSpace(token)}, err
 }
 
 // sessions is how many the agent has granted since its start, by its own account.

@@ -1,4 +1,5 @@
 import type { Handlers } from './connection'
+import type { Series } from './past'
 import type { Surroundings } from './store'
 import { Store } from './store'
 import type { Change, Cluster, Container, Event, Node, Port, Summary } from './types'
@@ -16,6 +17,10 @@ export class FakeMaster {
   /** What the open websocket was told, as JSON. */
   said: string[] = []
   probes = 0
+  /** What Prometheus' API answers; without it there is none. */
+  past: Series[] | null = null
+  /** Queries that it was asked. */
+  asked: URLSearchParams[] = []
 
   private handlers: Handlers | null = null
 
@@ -27,6 +32,10 @@ export class FakeMaster {
         this.probes++
         if (this.down) throw new TypeError('fetch failed')
         return new Response(this.body, { status: this.status, headers: { date: this.date, ...this.headers } })
+      },
+      ask: async (path) => {
+        this.asked.push(new URL(path, 'http://master').searchParams)
+        return this.past ? Response.json({ status: 'success', data: { resultType: 'matrix', result: this.past } }) : new Response('', { status: 404 })
       },
       connect: (query, byEvents, h) => {
         this.opened.push((byEvents ? 'events?' : 'socket?') + query)

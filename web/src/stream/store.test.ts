@@ -135,6 +135,13 @@ test('demand and detail name registered clusters only', async () => {
   expect(master.said.at(-1)).toBe('{"demand":[],"detail":["b"]}')
 })
 
+test('a cluster goes by its name, or by one of its addresses however they are written', async () => {
+  master.store.start()
+  await settle()
+  master.fleet(clusterOf('a', { clusterIPs: ['203.0.113.7', '2001:db8::7'] }), clusterOf('b'))
+  expect(['b', '203.0.113.7', '2001:DB8:0::7', '203.0.113.8', 'c'].map((n) => master.store.resolve(n))).toEqual(['b', 'a', 'a', '203.0.113.8', 'c'])
+})
+
 test('looking at the list is no demand', async () => {
   await begin('a', 'b')
   expect(master.said).toEqual(['{"demand":[],"detail":[]}'])
@@ -196,6 +203,32 @@ test('history is kept for a quarter of an hour, also of clusters that are only l
   const { samples } = master.store.historyOf('a')
   expect(samples.at(-1)?.problems).toBe(39)
   expect(samples.length).toBe(31)
+})
+
+test('what was before the page looked comes from the master, once for each time it begins to look', async () => {
+  const now = Date.now() / 1000
+  const series = (name: string, ...values: [number, string][]) => ({ metric: { __name__: `rollcall_cluster_${name}`, cluster: 'a', resource: name === 'problems' ? undefined : 'cpu' }, values })
+  master.past = [
+    series('allocatable', [now - 60, '4'], [now - 30, '4']), series('used', [now - 60, '1'], [now - 30, '2']), series('problems', [now - 30, '3']),
+  ]
+  await begin('a')
+  expect(master.asked.length).toBe(0)
+  master.store.show('a')
+  await settle()
+  expect(master.asked.map((q) => [q.get('query')?.slice(-12), Number(q.get('end')) - Number(q.get('start')), q.get('step')])).toEqual([['cluster="a"}', 900, '15']])
+  const { samples } = master.store.historyOf('a')
+  expect(samples.map((s) => [s.cpuUsed, s.problems, s.ready])).toEqual([[0.25, null, null], [0.5, 3, null], [0.1, 0, 2]])
+  master.close()
+  await vi.advanceTimersByTimeAsync(500)
+  expect(master.asked.length).toBe(2)
+})
+
+test('where the master keeps nothing, the page has what it saw', async () => {
+  await begin('a')
+  master.store.show('a')
+  await settle()
+  expect(master.asked.length).toBe(1)
+  expect(master.store.historyOf('a').samples.length).toBe(1)
 })
 
 test('what happens within a moment is one step for who subscribes', async () => {

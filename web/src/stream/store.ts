@@ -1,8 +1,11 @@
+import { addressOf } from './address'
 import type { Link, Rim, Stream, Handlers, Wishes } from './connection'
 import { Connection } from './connection'
 import { Detail, forgetMarks } from './detail'
 import { History } from './history'
-import type { Cluster, Event, Status } from './types'
+import type { Ask, Use } from './past'
+import { pastOf, useOf } from './past'
+import type { Cluster, Container, Event, Node, Status } from './types'
 import { beginning, endsInitial } from './types'
 
 /** Everything that is demanded. */
@@ -11,6 +14,7 @@ export const all = '*'
 /** What the store needs of its surroundings. */
 export interface Surroundings {
   probe(signal: AbortSignal): Promise<Response>
+  ask: Ask
   connect(query: string, byEvents: boolean, h: Handlers): Stream
   now(): number
   random(): number
@@ -67,6 +71,14 @@ export class Store {
     return this.around.now() + this.skew
   }
 
+  /** The cluster of a name, or of one of its addresses; a name that none has stays as it is. */
+  resolve(named: string): string {
+    const address = this.clusters.has(named) ? null : addressOf(named)
+    if (address === null) return named
+    for (const c of this.clusters.values()) if (c.clusterIPs?.some((ip) => addressOf(ip) === address)) return c.name
+    return named
+  }
+
   historyOf(name: string): History {
     let h = this.histories.get(name)
     if (!h) this.histories.set(name, (h = new History()))
@@ -95,6 +107,7 @@ export class Store {
     if (this.detail?.name === name) return
     this.detail = name === null ? null : new Detail(name)
     this.connection.wish()
+    void this.recall()
     this.changed()
   }
 
@@ -128,6 +141,7 @@ export class Store {
       this.detail?.interrupted()
     }
     this.link = l
+    if (l.is === 'open') void this.recall()
     this.changed()
   }
 
@@ -171,8 +185,22 @@ export class Store {
   private replace(clusters: Map<string, Cluster>) {
     this.clusters = clusters
     this.gathering = null
+    const first = !this.synced
     this.synced = true
     this.connection.wish()
+    if (first) void this.recall()
+  }
+
+  /** Asks the master for what was before this page looked, or while it heard nothing. */
+  private async recall() {
+    const name = this.detail?.name
+    if (name === undefined || this.link.is !== 'open' || !this.clusters.has(name)) return
+    if (this.historyOf(name).fill(await pastOf(this.around.ask, name, this.now()))) this.changed()
+  }
+
+  /** What one object used lately, as far as the master kept it. */
+  usageOf(kind: 'Node' | 'Container', object: Node | Container): Promise<Use[]> {
+    return this.detail ? useOf(this.around.ask, this.detail.name, kind, object, this.now()) : Promise.resolve([])
   }
 
   private remember(c: Cluster) {

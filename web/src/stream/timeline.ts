@@ -134,8 +134,8 @@ function session(before: SessionObject | undefined, now: SessionObject): Said {
   if (!before) return null
   if (!before.suspended && now.suspended) return { tone: 'warn', words: 'the cluster is suspended' }
   if (before.phase !== now.phase) {
-    const tone = now.phase === 'Reporting' ? 'good' : now.phase === 'Backoff' ? 'bad' : 'plain'
-    return { tone, words: `session ${before.phase} → ${now.phase}${because(now.message)}` }
+    if (now.phase === 'Backoff') return { tone: 'bad', words: `session ${before.phase} → Backoff${because(now.message)}` }
+    return { tone: now.phase === 'Reporting' ? 'good' : 'plain', words: `session ${before.phase} → ${now.phase}` }
   }
   if (before.stale !== now.stale) return now.stale ? { tone: 'warn', words: 'the data has grown stale' } : { tone: 'good', words: 'the data is fresh' }
   return null

@@ -44,3 +44,7 @@ function serverSent(query: string, h: Handlers): Stream {
 export function probe(signal: AbortSignal): Promise<Response> {
   return fetch(`${path}?limit=1`, { signal, cache: 'no-store', credentials: 'same-origin' })
 }
+
+export function ask(path: string): Promise<Response> {
+  return fetch(path, { cache: 'no-store', credentials: 'same-origin' })
+}

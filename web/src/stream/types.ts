@@ -57,10 +57,10 @@ export interface Session {
   phase: Phase
   startedAt?: string
   expiresAt?: string
-  /** Why the last attempt failed, and what to do. */
-  message?: string
-  /** The word for it, where the master tells it. */
+  /** How the last attempt to reach the agent went, as a word: Succeeded, DialFailed, … */
   reason?: string
+  /** The same for people; absent where nothing is wrong. */
+  message?: string
 }
 
 export interface Section {

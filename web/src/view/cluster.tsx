@@ -1,6 +1,6 @@
 import { useEffect } from 'react'
 import type { Route } from '../route'
-import { adjust, urlOf } from '../route'
+import { adjust, rename, urlOf } from '../route'
 import type { Detail } from '../stream/detail'
 import type { Cluster } from '../stream/types'
 import { Age, HealthWords, Left, Text } from './bits'
@@ -13,6 +13,7 @@ import { Nodes } from './nodes'
 import { Notes } from './notes'
 import { Overview } from './overview'
 import { Ports } from './ports'
+import { failing } from './reasons'
 import { healthOf, isLive, withSession } from './standing'
 import { Tiles } from './tiles'
 
@@ -32,22 +33,26 @@ const tabs = [
   { name: 'changes', title: 'Changes', of: (d: Detail) => d.timeline.entries.length, view: Changes },
 ]
 
-/** One cluster, live. To look at it is demand: its agent reports while this is open. */
-export function ClusterView({ name, route }: { name: string; route: Route }) {
+/** One cluster, live, by its name or one of its addresses. To look at it is demand: its agent reports while this is open. */
+export function ClusterView({ named, route }: { named: string; route: Route }) {
   const store = useStore()
-  useEffect(() => store.show(name), [store, name])
+  const name = store.resolve(named)
+  useEffect(() => {
+    store.show(name)
+    if (name !== named) rename(name)
+  }, [store, name, named])
   const listed = store.clusters.get(name)
   const detail = store.detail?.name === name ? store.detail : null
   if (!listed) return store.synced ? <Unknown name={name} /> : <main className="page" />
   if (!detail) return <main className="page" />
-  const cluster = withSession({ ...listed, summary: detail.summary ?? listed.summary, observedAt: detail.observedAt ?? listed.observedAt }, detail.session)
+  const cluster = asAsked({ ...listed, summary: detail.summary ?? listed.summary, observedAt: detail.observedAt ?? listed.observedAt }, detail, store.link.is === 'open')
   const live = isLive(cluster) && detail.ready && store.link.is === 'open'
   const tab = tabs.find((t) => t.name === route.get('tab')) ?? tabs[0]
   return (
     <main className="page cluster">
       <Title cluster={cluster} live={live} />
       <Notes cluster={cluster} detail={detail} />
-      {cluster.summary && <Tiles cluster={cluster} summary={cluster.summary} />}
+      {cluster.summary && <Tiles cluster={cluster} summary={cluster.summary} live={live} />}
       <nav className="tabs" aria-label="Parts of the cluster">
         {tabs.map((t) => (
           <a key={t.name} href={urlOf(name, { tab: t.name })} aria-current={t === tab ? 'page' : undefined}
@@ -62,6 +67,12 @@ export function ClusterView({ name, route }: { name: string; route: Route }) {
       </div>
     </main>
   )
+}
+
+/** The cluster with what its own events tell; before they come it is being dialed, as this page asks for it. */
+function asAsked(c: Cluster, detail: Detail, open: boolean): Cluster {
+  const waits = open && !detail.session && !detail.refused && !c.suspended && c.session.phase === 'Idle' && !failing(c.session)
+  return waits ? { ...c, session: { ...c.session, phase: 'Connecting' } } : withSession(c, detail.session)
 }
 
 /** What belongs to one tab is not taken to the next. */
@@ -89,7 +100,7 @@ function Unknown({ name }: { name: string }) {
     <main className="page center">
       <div className="prose">
         <h1>No such cluster</h1>
-        <p>No cluster that you may see is called <b><Text>{name}</Text></b>.</p>
+        <p>No cluster that you may see has the name or the address <b><Text>{name}</Text></b>.</p>
         <p><a href="/">All clusters</a></p>
       </div>
     </main>

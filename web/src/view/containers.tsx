@@ -1,4 +1,4 @@
-import { useDeferredValue, useMemo } from 'react'
+import { useDeferredValue, useEffect, useMemo, useRef } from 'react'
 import { adjust } from '../route'
 import type { Container } from '../stream/types'
 import { Age, HealthIcon, Search, Text, Toggle } from './bits'
@@ -7,6 +7,8 @@ import { bytes, cores, count } from './format'
 import type { Column } from './grid'
 import { Grid } from './grid'
 import { Choice } from './choice'
+import { whenIdle } from './hooks'
+import { useOrder } from './order'
 
 const states = ['running', 'waiting', 'terminated', 'unknown']
 const created = new Set(['ContainerCreating', 'PodInitializing'])
@@ -18,24 +20,31 @@ export function wrong(c: Container): boolean {
   return c.state === 'unknown' || (c.state === 'running' && !c.ready && (c.kind === 'main' || c.kind === 'sidecar'))
 }
 
+const choose = {
+  namespace: (namespace: string) => adjust({ namespace }),
+  node: (node: string) => adjust({ node }),
+  state: (state: string) => adjust({ state }),
+}
+
 export function Containers({ detail, route, live }: TabProps) {
   const filter = useDeferredValue(route)
   const rows = useMemo(() => [...detail.tables.Container.values()], [detail, detail.revision.Container])
-  const shown = useMemo(() => rows.filter(filterOf(filter)), [rows, filter])
-  const namespaces = useMemo(() => distinct(rows, (c) => c.namespace), [rows])
-  const nodes = useMemo(() => distinct(rows, (c) => c.node ?? ''), [rows])
+  const { shown, ask, asked } = useOrder(rows, idOfContainer, sortOf(route), columns, useMemo(() => filterOf(filter), [filter]))
+  useSearchable(rows)
+  const namespaces = useDistinct(rows, namespaceOf)
+  const nodes = useDistinct(rows, nodeOf)
   return (
     <div className="list">
       <div className="tools">
         <Search value={route.get('q')} onChange={(q) => adjust({ q })} label="Search containers" hint="Search names, images, reasons, messages" />
-        <Choice label="Namespace" value={route.get('namespace')} of={namespaces} onChange={(namespace) => adjust({ namespace })} />
-        <Choice label="Node" value={route.get('node')} of={nodes} onChange={(node) => adjust({ node })} />
-        <Choice label="State" value={route.get('state')} of={states} onChange={(state) => adjust({ state })} />
+        <Choice label="Namespace" value={route.get('namespace')} of={namespaces} onChange={choose.namespace} />
+        <Choice label="Node" value={route.get('node')} of={nodes} onChange={choose.node} />
+        <Choice label="State" value={route.get('state')} of={states} onChange={choose.state} />
         <Toggle on={route.get('only') === 'problems'} onChange={(on) => adjust({ only: on ? 'problems' : '' })}>Only problems</Toggle>
         <span className="fill" />
         {shown.length !== rows.length && <span className="mute" role="status">{count(shown.length)} of {count(rows.length)}</span>}
       </div>
-      <Grid label="Containers" reuse rows={shown} columns={columns} id={idOfContainer} sort={route.get('sort') || 'name'} onSort={(sort) => adjust({ sort: sort === 'name' ? '' : sort })}
+      <Grid label="Containers" reuse rows={shown} asked={asked} columns={columns} id={idOfContainer} sort={sortOf(route)} onSort={(sort) => { ask(); adjust({ sort: sort === 'name' ? '' : sort }) }}
         onOpen={openContainer} narrow={narrowRow} height={34} narrowHeight={70} open={route.get('open').replace(/^Container\//, '')} dim={!live} stamp={detail.readings}
         changed={(c) => detail.marks.get(`Container ${idOfContainer(c)}`) ?? 0}
         empty={detail.ready ? 'No container is like that.' : 'Containers come with the first report.'} />
@@ -46,8 +55,18 @@ export function Containers({ detail, route, live }: TabProps) {
 export const idOfContainer = (c: Container) => `${c.namespace}/${c.pod}/${c.name}`
 const openContainer = (c: Container) => adjust({ open: `Container/${idOfContainer(c)}` }, true)
 
-function distinct(rows: Container[], of: (c: Container) => string): string[] {
-  return [...new Set(rows.map(of))].filter(Boolean).sort()
+const sortOf = (route: { get(name: string): string }) => route.get('sort') || 'name'
+const namespaceOf = (c: Container) => c.namespace
+const nodeOf = (c: Container) => c.node ?? ''
+
+/** What there is to choose from; the same list for as long as it has the same in it. */
+function useDistinct(rows: Container[], of: (c: Container) => string): string[] {
+  const last = useRef<string[]>([])
+  return useMemo(() => {
+    const all = [...new Set(rows.map(of))].filter(Boolean).sort()
+    if (all.length !== last.current.length || all.some((one, i) => one !== last.current[i])) last.current = all
+    return last.current
+  }, [rows, of])
 }
 
 function filterOf(route: { get(name: string): string }): (c: Container) => boolean {
@@ -63,6 +82,18 @@ function includesAll(text: string, words: string[]): boolean {
 }
 
 const texts = new WeakMap<Container, string>()
+
+/** Makes what can be searched before somebody searches, in moments in which nothing else is to be done. */
+function useSearchable(rows: Container[]) {
+  useEffect(() => {
+    let next = 0
+    const some = (left: () => boolean) => {
+      while (next < rows.length && left()) textOf(rows[next++])
+      return next < rows.length
+    }
+    return whenIdle(some)
+  }, [rows])
+}
 
 /** What can be searched of a container, made once a row. */
 function textOf(c: Container): string {

@@ -9,6 +9,7 @@ import { Entries } from './changes'
 import { idOfContainer } from './containers'
 import { Facts } from './facts'
 import { placeOf } from './ports'
+import { Usage } from './usage'
 
 interface Props {
   cluster: Cluster
@@ -37,6 +38,7 @@ export function Drawer({ detail, open }: Props) {
         <div><span className="mute">{kind}</span><h2><Text>{object ? whereOf(kind, object as Rows[RowKind]) : id}</Text></h2></div>
         <button type="button" className="small" onClick={close} aria-keyshortcuts="Escape">Close</button>
       </header>
+      {(kind === 'Node' || kind === 'Container') && object && <Usage kind={kind} object={object as Node | Container} readings={detail.readings} />}
       {object ? <Related detail={detail} kind={kind} object={object as Rows[RowKind]} /> : <p className="mute">{detail.ready ? 'It is gone.' : 'It comes with the first report.'}</p>}
       {changes.length > 0 && <section><h3>Changes</h3><Entries entries={changes.map((e) => ({ ...e, id: '' }))} /></section>}
       {object && <section><h3>All of it</h3><Facts value={object} /></section>}

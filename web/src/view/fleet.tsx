@@ -1,4 +1,4 @@
-import { useDeferredValue, useMemo } from 'react'
+import { useCallback, useDeferredValue, useMemo } from 'react'
 import type { Cluster } from '../stream/types'
 import type { Route } from '../route'
 import { adjust, go, urlOf } from '../route'
@@ -7,6 +7,7 @@ import { DataAge, HealthIcon, HealthWords, Left, Meters, Of, Search, Text, Toggl
 import { count, counted } from './format'
 import type { Column } from './grid'
 import { Grid } from './grid'
+import { useOrder } from './order'
 import { useQuietStore, useStore } from './hooks'
 import { NoCluster } from './states'
 import type { Health } from './standing'
@@ -18,7 +19,9 @@ export function Fleet({ route }: { route: Route }) {
   const only = route.get('only') === 'problems'
   const is = route.get('is')
   const clusters = useMemo(() => [...store.clusters.values()], [store.revision])
-  const shown = useMemo(() => clusters.filter((c) => (!only || wantsALook(c)) && (!is || healthOf(c) === is) && found(c, words)), [clusters, only, is, words])
+  const sort = route.get('sort') || 'name'
+  const shows = useCallback((c: Cluster) => (!only || wantsALook(c)) && (!is || healthOf(c) === is) && found(c, words), [only, is, words])
+  const { shown, ask, asked } = useOrder(clusters, nameOf, sort, columns, shows)
   if (store.synced && clusters.length === 0) return <NoCluster />
   return (
     <main className="page fleet">
@@ -31,7 +34,7 @@ export function Fleet({ route }: { route: Route }) {
         {(shown.length !== clusters.length) && <span className="mute" role="status">{count(shown.length)} of {count(clusters.length)}</span>}
         <WatchAll />
       </div>
-      <Grid label="Clusters" rows={shown} columns={columns} id={nameOf} sort={route.get('sort') || 'name'} onSort={(sort) => adjust({ sort: sort === 'name' ? '' : sort })}
+      <Grid label="Clusters" rows={shown} asked={asked} columns={columns} id={nameOf} sort={sort} onSort={(by) => { ask(); adjust({ sort: by === 'name' ? '' : by }) }}
         onOpen={openCluster} onKey={(key, c) => key === 'w' && (store.demand(c.name, !store.demands(c.name)), true)} narrow={narrowRow} height={48} narrowHeight={98}
         dim={store.link.is === 'lost'} empty={store.synced ? 'No cluster is like that.' : ''} />
     </main>
@@ -143,6 +146,6 @@ const narrowRow = (c: Cluster) => (
   <div className="card">
     <div className="line"><HealthIcon health={healthOf(c)} idle={!isLive(c)} /><b><Text>{c.name}</Text></b><span className="fill" /><SessionCell cluster={c} /></div>
     {c.summary ? <div className="line meters"><Meters kind="cpu" {...c.summary} /><Meters kind="memory" {...c.summary} /></div> : <div className="line mute">{healths[healthOf(c)].words}</div>}
-    <div className="line mute"><Text>{trouble(c) || healths[healthOf(c)].words}</Text><span className="fill" /><AgeCell c={c} /></div>
+    <div className="line mute"><Text>{trouble(c) || (c.summary ? healths[healthOf(c)].words : '')}</Text><span className="fill" /><AgeCell c={c} /></div>
   </div>
 )

@@ -1,12 +1,11 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import type { KeyboardEvent, ReactNode } from 'react'
-import { memo, useEffect, useRef, useState } from 'react'
+import { memo, useEffect, useMemo, useRef, useState } from 'react'
+import { useAnchor } from './anchor'
 import { useWidth } from './hooks'
 import type { Ordering, Sort } from './order'
-import { useOrder } from './order'
 
-export interface Column<T> {
-  name: string
+export interface Column<T> extends Ordering<T> {
   title: string
   /** A track of CSS grid. */
   width: string
@@ -14,14 +13,14 @@ export interface Column<T> {
   /** From which width of the whole on it is shown. */
   from?: number
   cell: (row: T) => ReactNode
-  /** What it sorts by; without it it does not. */
-  by?: (row: T) => string | number
-  moves?: boolean
 }
 
 interface Props<T> {
   label: string
+  /** In the order in which they are shown. */
   rows: T[]
+  /** Another one when other rows, or another order, were asked for. */
+  asked: object
   columns: Column<T>[]
   id: (row: T) => string
   sort: Sort
@@ -48,22 +47,21 @@ const narrowBelow = 640
 
 /** A table of any number of rows, of which only those in sight are in the document. */
 export function Grid<T>(props: Props<T>) {
-  const { columns, id } = props
+  const { columns, id, rows } = props
   const [element, setElement] = useState<HTMLDivElement | null>(null)
   const [active, setActive] = useState<string | null>(null)
-  const [asked, setAsked] = useState(0)
   const width = useWidth(element)
   const isNarrow = width > 0 && width < narrowBelow
-  const rows = useOrder(props.rows, id, props.sort, orderings(columns), asked)
-  const shown = columns.filter((c) => width === 0 || !c.from || width >= c.from)
+  const shown = useMemo(() => columns.filter((c) => width === 0 || !c.from || width >= c.from), [columns, width])
   const height = isNarrow ? props.narrowHeight : props.height
   // No getItemKey: all rows are of one height, and a new function would have all of them measured with each render.
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => element, estimateSize: () => height, overscan: 6 })
   useEffect(() => virtual.measure(), [height, virtual])
+  useAnchor(element, rows, id, height, props.asked, virtual.scrollOffset ?? 0)
   const items = virtual.getVirtualItems()
   const slots = useRef(0)
   slots.current = Math.max(slots.current, items.length)
-  const at = active === null ? -1 : rows.findIndex((row) => id(row) === active)
+  const at = useMemo(() => (active === null ? -1 : rows.findIndex((row) => id(row) === active)), [active, rows, id])
   const move = (to: number) => {
     const i = Math.max(0, Math.min(rows.length - 1, to))
     if (!rows[i]) return
@@ -84,7 +82,7 @@ export function Grid<T>(props: Props<T>) {
     <div className={`grid ${props.dim ? 'dim' : ''}`} ref={setElement} role="grid" aria-label={props.label} tabIndex={0} onKeyDown={onKeyDown}
       onFocus={(e) => e.target === e.currentTarget && at < 0 && move(items[0]?.index ?? 0)}
       aria-rowcount={rows.length + 1} aria-colcount={isNarrow ? 1 : shown.length} aria-activedescendant={at >= 0 ? rowId(id(rows[at])) : undefined}>
-      <Header columns={isNarrow ? [] : shown} template={template} sort={props.sort} onSort={(sort) => { setAsked(asked + 1); props.onSort(sort) }} />
+      <Header columns={isNarrow ? [] : shown} template={template} sort={props.sort} onSort={props.onSort} />
       {rows.length === 0 && <div className="empty">{props.empty}</div>}
       <div className="rows" role="rowgroup" style={{ height: virtual.getTotalSize() }}>
         {items.map((item) => {
@@ -100,10 +98,6 @@ export function Grid<T>(props: Props<T>) {
       </div>
     </div>
   )
-}
-
-function orderings<T>(columns: Column<T>[]): Ordering<T>[] {
-  return columns.filter((c) => c.by).map((c) => ({ name: c.name, by: c.by!, moves: c.moves }))
 }
 
 const rowId = (id: string) => `row ${id}`.replaceAll(' ', '_')

@@ -53,3 +53,21 @@ export function useWidth(element: HTMLElement | null): number {
   }, [element])
   return width
 }
+
+/** Does work piece by piece while the browser has nothing else to do, until it says that nothing is left; gives a way to stop. */
+export function whenIdle(work: (left: () => boolean) => boolean): () => void {
+  let handle = 0
+  if (typeof requestIdleCallback !== 'function') {
+    const some = () => void (handle = work(within(5)) ? window.setTimeout(some, 20) : 0)
+    handle = window.setTimeout(some, 20)
+    return () => clearTimeout(handle)
+  }
+  const some = (deadline: IdleDeadline) => void (handle = work(() => deadline.timeRemaining() > 1) ? requestIdleCallback(some) : 0)
+  handle = requestIdleCallback(some)
+  return () => cancelIdleCallback(handle)
+}
+
+function within(ms: number): () => boolean {
+  const end = performance.now() + ms
+  return () => performance.now() < end
+}

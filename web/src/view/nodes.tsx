@@ -1,4 +1,4 @@
-import { useDeferredValue, useMemo } from 'react'
+import { useCallback, useDeferredValue, useMemo } from 'react'
 import { adjust } from '../route'
 import type { Node } from '../stream/types'
 import { Age, HealthIcon, Meters, Search, Text, Toggle } from './bits'
@@ -6,6 +6,7 @@ import type { TabProps } from './cluster'
 import { count } from './format'
 import type { Column } from './grid'
 import { Grid } from './grid'
+import { useOrder } from './order'
 
 const wrong = (n: Node) => n.ready !== 'True' || (n.problems?.length ?? 0) > 0
 
@@ -13,7 +14,8 @@ export function Nodes({ detail, route, live }: TabProps) {
   const words = useDeferredValue(route.get('q'))
   const only = route.get('only') === 'problems'
   const rows = useMemo(() => [...detail.tables.Node.values()], [detail, detail.revision.Node])
-  const shown = useMemo(() => rows.filter((n) => (!only || wrong(n)) && found(n, words)), [rows, only, words])
+  const sort = route.get('sort') || 'name'
+  const { shown, ask, asked } = useOrder(rows, nameOf, sort, columns, useCallback((n: Node) => (!only || wrong(n)) && found(n, words), [only, words]))
   return (
     <div className="list">
       <div className="tools">
@@ -22,7 +24,7 @@ export function Nodes({ detail, route, live }: TabProps) {
         <span className="fill" />
         {shown.length !== rows.length && <span className="mute" role="status">{count(shown.length)} of {count(rows.length)}</span>}
       </div>
-      <Grid label="Nodes" rows={shown} columns={columns} id={nameOf} sort={route.get('sort') || 'name'} onSort={(sort) => adjust({ sort: sort === 'name' ? '' : sort })}
+      <Grid label="Nodes" rows={shown} asked={asked} columns={columns} id={nameOf} sort={sort} onSort={(by) => { ask(); adjust({ sort: by === 'name' ? '' : by }) }}
         onOpen={openNode} narrow={narrowRow} height={44} narrowHeight={84} open={route.get('open').replace(/^Node\//, '')} dim={!live} stamp={detail.readings}
         changed={(n) => detail.marks.get(`Node ${n.name}`) ?? 0}
         empty={detail.ready ? 'No node is like that.' : 'Nodes come with the first report.'} />

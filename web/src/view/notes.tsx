@@ -1,9 +1,10 @@
+import type { ReactNode } from 'react'
 import type { Detail } from '../stream/detail'
 import type { Cluster } from '../stream/types'
 import { Age, Note, Text } from './bits'
 import { visible } from './format'
 import { useStore } from './hooks'
-import { failing } from './standing'
+import { adviceFor, failing } from './reasons'
 
 /** What keeps the cluster from being shown as it is now, and what to do. */
 export function Notes({ cluster, detail }: { cluster: Cluster; detail: Detail }) {
@@ -29,23 +30,34 @@ export function Notes({ cluster, detail }: { cluster: Cluster; detail: Detail })
 function Standing({ cluster, detail, open }: { cluster: Cluster; detail: Detail; open: boolean }) {
   const known = cluster.observedAt ? <>What you see is of <Age at={cluster.observedAt} ago />.</> : 'Nothing is known of it yet.'
   if (detail.refused) {
-    const title = detail.refused.code === 403 ? 'You may see the summary only' : 'Its details do not come'
-    return <Note tone="warn" title={title}><Text>{detail.refused.message}</Text></Note>
+    const denied = detail.refused.code === 403
+    return (
+      <Note tone="warn" title={denied ? 'You may see the summary only' : 'Its details do not come'}>
+        <Text>{detail.refused.message}</Text>
+        {denied && <p>Ask who runs the hub for <code>get</code> and <code>watch</code> on <code>clusterstatuses/details</code> in <code>rollcall.dev</code>.</p>}
+      </Note>
+    )
   }
   if (cluster.suspended) {
     return <Note tone="plain" title="Suspended">It is not asked while <code>spec.suspend</code> of its ClusterAgent is true. {known}</Note>
   }
-  if (failing(cluster.session)) {
-    return (
-      <Note tone="bad" title="The agent cannot be reached">
-        <p><Text>{cluster.session.message}</Text></p>
-        <p>{known} The master tries again by itself; <code>kubectl describe clusteragent {cluster.name}</code> on the hub tells more.</p>
-      </Note>
-    )
-  }
+  if (failing(cluster.session)) return <Unreachable cluster={cluster} known={known} />
   if (!open) return null
   if (!detail.ready) return <Note tone="plain" title="Connecting to its agent">{known}</Note>
   if (cluster.stale) return <Note tone="warn" title="Stale">Reports have not come in time, or are older than they should be. {known}</Note>
   if (cluster.session.message) return <Note tone="warn" title="Mind this"><Text>{cluster.session.message}</Text></Note>
   return null
+}
+
+/** Why an agent cannot be reached, and what to do. */
+function Unreachable({ cluster, known }: { cluster: Cluster; known: ReactNode }) {
+  const { reason, message } = cluster.session
+  const advice = adviceFor(reason)
+  return (
+    <Note tone="bad" title="The agent cannot be reached">
+      <p>{advice && <b>{advice.is}: </b>}<Text>{message ?? reason}</Text></p>
+      {advice && <p>{advice.todo}</p>}
+      <p>{known} The master tries again by itself; <code>kubectl describe clusteragent {cluster.name}</code> on the hub tells more.</p>
+    </Note>
+  )
 }

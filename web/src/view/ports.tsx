@@ -10,6 +10,7 @@ import { count, visible } from './format'
 import { firstFree, isFree } from './free'
 import type { Column } from './grid'
 import { Grid } from './grid'
+import { useOrder } from './order'
 
 const protocols = ['TCP', 'UDP', 'SCTP']
 
@@ -18,18 +19,19 @@ export function Ports({ detail, route, live }: TabProps) {
   const filter = useDeferredValue(route)
   const rows = useMemo(() => [...detail.tables.Port.values()], [detail, detail.revision.Port])
   const kinds = useMemo(() => [...new Set(rows.map((p) => p.kind))].sort(), [rows])
-  const shown = useMemo(() => rows.filter(filterOf(filter)), [rows, filter])
+  const sort = route.get('sort') || 'port'
+  const { shown, ask, asked } = useOrder(rows, portId, sort, columns, useMemo(() => filterOf(filter), [filter]))
   return (
     <div className="list">
       {detail.ready && <Free rows={rows} nodes={detail.tables.Node.size} detail={detail} port={route.get('port')} protocol={route.get('protocol') || 'TCP'} />}
       <div className="tools">
-        <Search value={route.get('q')} onChange={(q) => adjust({ q })} label="Search ports" hint="Search ports, nodes, Services, pods, addresses" />
-        <Choice label="Kind" value={route.get('kind')} of={kinds} onChange={(kind) => adjust({ kind })} />
+        <Search value={route.get('q')} onChange={(q) => adjust({ q })} label="Search ports" hint="Search ports, Services, pods, nodes" />
+        <Choice label="Kind" value={route.get('kind')} of={kinds} onChange={chooseKind} />
         <Toggle on={route.get('only') === 'conflicts'} onChange={(on) => adjust({ only: on ? 'conflicts' : '' })}>Only conflicts</Toggle>
         <span className="fill" />
         {shown.length !== rows.length && <span className="mute" role="status">{count(shown.length)} of {count(rows.length)}</span>}
       </div>
-      <Grid label="Port map" reuse rows={shown} columns={columns} id={portId} sort={route.get('sort') || 'port'} onSort={(sort) => adjust({ sort: sort === 'port' ? '' : sort })}
+      <Grid label="Port map" reuse rows={shown} asked={asked} columns={columns} id={portId} sort={sort} onSort={(by) => { ask(); adjust({ sort: by === 'port' ? '' : by }) }}
         onOpen={openPort} narrow={narrowRow} height={34} narrowHeight={70} open={route.get('open').replace(/^Port\//, '')} dim={!live}
         changed={(p) => detail.marks.get(`Port ${portId(p)}`) ?? 0}
         empty={detail.ready ? 'No taken port is like that.' : 'Ports come with the first report.'} />
@@ -37,6 +39,7 @@ export function Ports({ detail, route, live }: TabProps) {
   )
 }
 
+const chooseKind = (kind: string) => adjust({ kind })
 const openPort = (p: Port) => adjust({ open: `Port/${portId(p)}` }, true)
 
 function filterOf(route: { get(name: string): string }): (p: Port) => boolean {

@@ -1,4 +1,5 @@
 import type { Cluster, Problem, SessionObject } from '../stream/types'
+import { failing, failure } from './reasons'
 
 export type Health = 'healthy' | 'unhealthy' | 'unreachable' | 'connecting' | 'stale' | 'suspended' | 'unknown'
 
@@ -11,14 +12,6 @@ export const healths: { [H in Health]: { words: string; rank: number } } = {
   unknown: { words: 'Not heard of yet', rank: 4 },
   suspended: { words: 'Suspended', rank: 5 },
   healthy: { words: 'Healthy', rank: 6 },
-}
-
-/** Reasons with a message that speak of no failure. */
-const harmless = new Set(['Succeeded', 'ClockSkew', 'AwaitingFirstContact', 'Suspended'])
-
-export function failing(s: { phase: string; message?: string; reason?: string }): boolean {
-  if (s.phase === 'Backoff') return true
-  return s.phase === 'Idle' && !!s.message && !(s.reason !== undefined && harmless.has(s.reason)) && !s.message.startsWith("the agent's clock")
 }
 
 export function healthOf(c: Cluster): Health {
@@ -48,7 +41,7 @@ export function wantsALook(c: Cluster): boolean {
 
 /** What is the matter, in one line; empty where nothing is. */
 export function trouble(c: Cluster): string {
-  if (failing(c.session)) return c.session.message ?? 'the agent does not answer'
+  if (!c.suspended && failing(c.session)) return failure(c.session)
   const first = c.summary?.problems[0]
   if (!first || !c.summary) return ''
   const more = c.summary.problemCount - 1

@@ -7,9 +7,11 @@ kind: ClusterAgent
 metadata:
   name: prod-eu
 spec:
-  endpoint: wss://10.20.0.7:7443   # where its agent listens
+  # where its agent listens
+  endpoint: wss://10.20.0.7:7443
   tls:
-    pinnedSHA256: [ … ]            # rollcall-agent certgen prints it`
+    # what rollcall-agent certgen printed
+    pinnedSHA256: [ … ]`
 
 /** Nothing is registered: says how that is done. */
 export function NoCluster() {

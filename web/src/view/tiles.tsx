@@ -7,31 +7,34 @@ import { Sparkline } from './sparkline'
 
 const whole = (part: number | null) => (part === null ? '–' : `${Math.floor(100 * part)}%`)
 
-const cpu: Line[] = [{ of: (s) => s.cpuRequested, colour: 'requested' }, { of: (s) => s.cpuUsed, colour: 'used', fill: true }]
-const memory: Line[] = [{ of: (s) => s.memoryRequested, colour: 'requested' }, { of: (s) => s.memoryUsed, colour: 'used', fill: true }]
-const ready: Line[] = [{ of: (s) => s.desired, colour: 'requested' }, { of: (s) => s.ready, colour: 'used' }]
-const problems: Line[] = [{ of: (s) => s.problems, colour: 'bad', fill: true }]
+const cpu: Line<Sample>[] = [{ of: (s) => s.cpuRequested, colour: 'requested' }, { of: (s) => s.cpuUsed, colour: 'used', fill: true }]
+const memory: Line<Sample>[] = [{ of: (s) => s.memoryRequested, colour: 'requested' }, { of: (s) => s.memoryUsed, colour: 'used', fill: true }]
+const ready: Line<Sample>[] = [{ of: (s) => s.desired, colour: 'requested' }, { of: (s) => s.ready, colour: 'used' }]
+const problems: Line<Sample>[] = [{ of: (s) => s.problems, colour: 'bad', fill: true }]
 
 const cpuWords = (s: Sample) => `${whole(s.cpuRequested)} requested, ${whole(s.cpuUsed)} used`
 const memoryWords = (s: Sample) => `${whole(s.memoryRequested)} requested, ${whole(s.memoryUsed)} used`
 
+const readyWords = (s: Sample) => `${s.ready ?? '–'} of ${s.desired ?? '–'}`
+const problemWords = (s: Sample) => (s.problems === null ? '–' : counted(s.problems, 'problem'))
+
 /** The cluster in four numbers, each with its last quarter of an hour. */
-export function Tiles({ cluster, summary: s }: { cluster: Cluster; summary: Summary }) {
-  const { samples } = useStore().historyOf(cluster.name)
+export function Tiles({ cluster, summary: s, live }: { cluster: Cluster; summary: Summary; live: boolean }) {
+  const history = useStore().historyOf(cluster.name)
   const { allocatable: all, requested, used } = s
   return (
-    <section className="tiles" aria-label="The cluster in numbers">
+    <section className={`tiles ${live ? '' : 'old'}`} aria-label="The cluster in numbers">
       <Tile title="CPU" value={percent(used?.cpuMillis, all.cpuMillis) || '–'} unit="used" also={`${percent(requested.cpuMillis, all.cpuMillis) || '–'} requested of ${cores(all.cpuMillis)} cores`}>
-        <Sparkline samples={samples} lines={cpu} words={cpuWords} top={1} label="CPU of the last 15 minutes" />
+        <Sparkline {...history} lines={cpu} words={cpuWords} top={1} label="CPU of the last 15 minutes" />
       </Tile>
       <Tile title="Memory" value={percent(used?.memoryBytes, all.memoryBytes) || '–'} unit="used" also={`${percent(requested.memoryBytes, all.memoryBytes) || '–'} requested of ${bytes(all.memoryBytes)}`}>
-        <Sparkline samples={samples} lines={memory} words={memoryWords} top={1} label="Memory of the last 15 minutes" />
+        <Sparkline {...history} lines={memory} words={memoryWords} top={1} label="Memory of the last 15 minutes" />
       </Tile>
       <Tile title="Containers ready" value={count(s.containers.ready)} unit={`of ${count(s.containers.desired)}`} also={`${counted(s.containers.restarts, 'restart')}, ${counted(s.nodes.ready, 'node')} ready of ${count(s.nodes.total)}`}>
-        <Sparkline samples={samples} lines={ready} words={(p) => `${p.ready} of ${p.desired}`} label="Ready containers of the last 15 minutes" />
+        <Sparkline {...history} lines={ready} words={readyWords} label="Ready containers of the last 15 minutes" />
       </Tile>
       <Tile title="Problems" value={count(s.problemCount)} bad={!s.healthy} also={`${counted(s.ports.taken, 'port')} taken, ${counted(s.ports.conflicts, 'conflict')}`}>
-        <Sparkline samples={samples} lines={problems} words={(p) => counted(p.problems, 'problem')} label="Problems of the last 15 minutes" />
+        <Sparkline {...history} lines={problems} words={problemWords} label="Problems of the last 15 minutes" />
       </Tile>
     </section>
   )
