@@ -17,11 +17,11 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// TestScripts runs testdata/*.test, which are written in the language of PromQL's own
+// TestScripts runs testdata/*.promql, which are written in the language of PromQL's own
 // tests, over three clusters of which one stopped reporting: see played. Instants are
 // since the clusters began to report.
 func TestScripts(t *testing.T) {
-	scripts, err := filepath.Glob("testdata/*.test")
+	scripts, err := filepath.Glob("testdata/*.promql")
 	if err != nil || len(scripts) == 0 {
 		t.Fatal("there are no scripts", err)
 	}
