@@ -178,10 +178,14 @@ func TestKubectlRollcall(t *testing.T) {
 	})
 	t.Run("credentials that a program gives are the master's too", func(t *testing.T) {
 		kubeconfig := credentialsByProgram(t, hub)
-		out := p.must("kubectl rollcall nodes prod-eu --kubeconfig " + kubeconfig + " --server " + master.URL + " --insecure-skip-tls-verify")
-		if !strings.Contains(out, "node-") {
-			t.Error(out)
-		}
+		// The hub takes a moment to know of the rights.
+		eventually(t, 30*time.Second, func() error {
+			out, err := p.run("kubectl rollcall nodes prod-eu --kubeconfig " + kubeconfig + " --server " + master.URL + " --insecure-skip-tls-verify")
+			if err != nil || !strings.Contains(out, "node-") {
+				return fmt.Errorf("%v: %s", err, out)
+			}
+			return nil
+		})
 	})
 	t.Run("who may see nothing sees nothing", func(t *testing.T) {
 		_, kubeconfig, err := hub.User("stranger")
@@ -200,6 +204,7 @@ func TestKubectlRollcall(t *testing.T) {
 func credentialsByProgram(t *testing.T, hub *kube.Cluster) string {
 	t.Helper()
 	for _, command := range []string{
+		"apply -k " + filepath.Join(repository, "config/rbac/viewer"),
 		"create serviceaccount viewer -n default",
 		"create clusterrolebinding viewer-by-program --clusterrole rollcall-viewer --serviceaccount default:viewer",
 	} {

@@ -141,7 +141,7 @@ func (c *Cluster) StopAPIServer() {
 
 // FreezeAPIServer halts the API server as a cut cable would: connections stay open and nothing answers.
 func (c *Cluster) FreezeAPIServer() {
-	c.apiServer.Signal(syscall.SIGSTOP)
+	c.apiServer.Freeze()
 }
 
 // ThawAPIServer ends what [Cluster.FreezeAPIServer] began.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -99,6 +101,13 @@ func (p *Process) Stop(ctx context.Context) error {
 
 // Signal sends a signal; to a process that has ended it does nothing.
 func (p *Process) Signal(signal syscall.Signal) { _ = p.cmd.Process.Signal(signal) }
+
+// Freeze halts the process; when it returns, no thread of it runs any more. SIGCONT thaws
+// it.
+func (p *Process) Freeze() {
+	p.Signal(syscall.SIGSTOP)
+	_ = unix.Waitid(unix.P_PID, p.PID(), nil, unix.WSTOPPED|unix.WNOWAIT, nil) // one that has ended is not there to wait for
+}
 
 // Ended is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }

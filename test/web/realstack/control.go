@@ -34,7 +34,7 @@ func (w *world) acts() map[string]func(ctx context.Context, of string) (done, er
 		"hostile-pod":  w.addHostilePod,
 		"kill-agent":   func(context.Context, string) (done, error) { w.agent.Kill(); return done{}, nil },
 		"start-agent":  func(ctx context.Context, _ string) (done, error) { return done{}, w.agent.Start(ctx) },
-		"freeze-agent": func(context.Context, string) (done, error) { w.agent.Signal(syscall.SIGSTOP); return done{}, nil },
+		"freeze-agent": func(context.Context, string) (done, error) { w.agent.Freeze(); return done{}, nil },
 		"thaw-agent":   func(context.Context, string) (done, error) { w.agent.Signal(syscall.SIGCONT); return done{}, nil },
 		"kill-master":  func(context.Context, string) (done, error) { w.master.Kill(); return done{}, nil },
 		"start-master": func(ctx context.Context, _ string) (done, error) { return done{}, w.master.Start(ctx) },
