@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -181,10 +182,13 @@ func TestKubectlRollcall(t *testing.T) {
 		// The hub takes a moment to know of the rights.
 		eventually(t, 30*time.Second, func() error {
 			out, err := p.run("kubectl rollcall nodes prod-eu --kubeconfig " + kubeconfig + " --server " + master.URL + " --insecure-skip-tls-verify")
-			if err != nil || !strings.Contains(out, "node-") {
-				return fmt.Errorf("%v: %s", err, out)
+			if err == nil && !strings.Contains(out, "node-") {
+				err = errors.New("there is no node")
 			}
-			return nil
+			if err != nil {
+				err = fmt.Errorf("%w: %s", err, out)
+			}
+			return err
 		})
 	})
 	t.Run("who may see nothing sees nothing", func(t *testing.T) {
