@@ -37,6 +37,23 @@ func (t *text) field(name string) {
 // element begins an element.
 func (t *text) element() { *t = append(*t, ',') }
 
+// objects is a field with a list of objects, left out where there are none; write writes
+// the fields of one.
+func objects[T any](t *text, name string, all []T, write func(*T)) {
+	if len(all) == 0 {
+		return
+	}
+	t.field(name)
+	list := t.open()
+	for i := range all {
+		t.element()
+		object := t.open()
+		write(&all[i])
+		t.end(object, "{}")
+	}
+	t.end(list, "[]")
+}
+
 func (t *text) string(name, s string) {
 	t.field(name)
 	t.quote(s)

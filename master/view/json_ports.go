@@ -49,14 +49,7 @@ func (t *text) target(to *state.Target) {
 }
 
 func (t *text) conflicts(all []state.PortKey) {
-	if len(all) == 0 {
-		return
-	}
-	t.field("conflicts")
-	list := t.open()
-	for _, k := range all {
-		t.element()
-		object := t.open()
+	objects(t, "conflicts", all, func(k *state.PortKey) {
 		t.string("node", k.Node)
 		t.given("address", k.Address)
 		t.string("protocol", k.Protocol.String())
@@ -65,7 +58,5 @@ func (t *text) conflicts(all []state.PortKey) {
 		t.given("namespace", k.Namespace)
 		t.given("service", k.Service)
 		t.given("pod", k.Pod)
-		t.end(object, "{}")
-	}
-	t.end(list, "[]")
+	})
 }

@@ -35,55 +35,28 @@ func (t *text) node(n *state.Node, load *state.NodeLoad, used *state.Used) {
 }
 
 func (t *text) nodeProblems(all []state.NodeProblem) {
-	if len(all) == 0 {
-		return
-	}
-	t.field("problems")
-	list := t.open()
-	for _, p := range all {
-		t.element()
-		object := t.open()
+	objects(t, "problems", all, func(p *state.NodeProblem) {
 		t.string("type", p.Type)
 		t.string("status", p.Status.String())
 		t.given("reason", p.Reason)
 		t.given("message", p.Message)
 		t.time("since", p.Since)
-		t.end(object, "{}")
-	}
-	t.end(list, "[]")
+	})
 }
 
 func (t *text) addresses(all []state.NodeAddress) {
-	if len(all) == 0 {
-		return
-	}
-	t.field("addresses")
-	list := t.open()
-	for _, a := range all {
-		t.element()
-		object := t.open()
+	objects(t, "addresses", all, func(a *state.NodeAddress) {
 		t.string("type", a.Type)
 		t.string("address", a.Address)
-		t.end(object, "{}")
-	}
-	t.end(list, "[]")
+	})
 }
 
 func (t *text) taints(all []state.Taint) {
-	if len(all) == 0 {
-		return
-	}
-	t.field("taints")
-	list := t.open()
-	for _, one := range all {
-		t.element()
-		object := t.open()
+	objects(t, "taints", all, func(one *state.Taint) {
 		t.string("key", one.Key)
 		t.given("value", one.Value)
 		t.string("effect", one.Effect)
-		t.end(object, "{}")
-	}
-	t.end(list, "[]")
+	})
 }
 
 // used is left out where it is not known.
@@ -126,22 +99,13 @@ func (t *text) pod(p *state.Pod) {
 }
 
 func (t *text) volumes(all []state.Volume) {
-	if len(all) == 0 {
-		return
-	}
-	t.field("storage")
-	list := t.open()
-	for _, v := range all {
-		t.element()
-		object := t.open()
+	objects(t, "storage", all, func(v *state.Volume) {
 		t.string("claim", v.Claim)
 		if v.CapacityBytes != 0 {
 			t.int("capacityBytes", v.CapacityBytes)
 		}
 		t.given("mountPath", v.MountPath)
-		t.end(object, "{}")
-	}
-	t.end(list, "[]")
+	})
 }
 
 // container is a state.ContainerView.
