@@ -186,6 +186,32 @@ func TestProblemsThatTheMasterHasAreNotSentAgain(t *testing.T) {
 	})
 }
 
+func TestResourcesThatTheMasterHasAreNotSentAgain(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.ready()
+		w.change(&state.Node{Name: "n2", Ready: state.True, Schedulable: true, Allocatable: state.Resources{CPUMillis: 4000, Pods: 110, Extended: map[string]int64{"nvidia.com/gpu": 4}}})
+		synctest.Wait()
+		summaryFor := func(known uint64) *wire.Summary {
+			m := w.dial()
+			m.say(&wire.Report{Protocol: 1, SummaryOnly: true, Resources: known})
+			return m.read().(*wire.Summary)
+		}
+		first := summaryFor(0)
+		if first.SameResources || first.Summary.Allocatable.Extended["nvidia.com/gpu"] != 4 {
+			t.Fatalf("got %+v, want the resources", first)
+		}
+		known := wire.HashResources(&first.Summary)
+		if same := summaryFor(known); !same.SameResources || same.Summary.Allocatable.CPUMillis != 0 || same.Summary.Nodes != first.Summary.Nodes {
+			t.Errorf("got %+v, want the same resources left out", same)
+		}
+		w.change(&state.Node{Name: "n3", Ready: state.True, Schedulable: true, Allocatable: state.Resources{CPUMillis: 1000}})
+		synctest.Wait()
+		if other := summaryFor(known); other.SameResources || other.Summary.Allocatable.CPUMillis != first.Summary.Allocatable.CPUMillis+1000 {
+			t.Errorf("got %+v, want one node more", other)
+		}
+	})
+}
+
 func TestSummaryDoesNotEndTheMastersSession(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		w.ready()

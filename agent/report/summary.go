@@ -14,11 +14,12 @@ const (
 	reasonUnavailable = "Unavailable"
 )
 
-// summarize answers a Report that asks for one summary only. Problems that the master
-// has are not sent again: they seldom change, and take more than all the rest.
+// summarize answers a Report that asks for one summary only. Problems and resources that
+// the master has are not sent again: they seldom change, and take more than all the rest.
 func (h *Handler) summarize(ctx context.Context, p *peer, asked *wire.Report) error {
 	m := h.summary(ctx)
 	m.SameProblems = asked.Problems != 0 && asked.Problems == wire.HashProblems(m.Summary.Problems)
+	m.SameResources = asked.Resources != 0 && asked.Resources == wire.HashResources(&m.Summary)
 	if err := p.send(ctx, m); err != nil {
 		return err
 	}

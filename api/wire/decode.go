@@ -100,7 +100,7 @@ func helloFromPB(pb *wirepb.Hello) *Hello {
 func reportFromPB(pb *wirepb.Report) *Report {
 	m := &Report{
 		Protocol: pb.Protocol, Session: cut(pb.Session, maxWords), Holder: cut(pb.Holder, maxWords),
-		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, Problems: pb.Problems,
+		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, Problems: pb.Problems, Resources: pb.Resources,
 	}
 	if pb.Base != nil {
 		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq, Usage: pb.Base.Usage}

@@ -94,7 +94,7 @@ func (m *Unsupported) toAgentPB() (*wirepb.AgentMessage, error) {
 func (m *Report) toMasterPB() *wirepb.MasterMessage {
 	pb := &wirepb.Report{
 		Session: m.Session, Holder: m.Holder, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration),
-		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, Problems: m.Problems,
+		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, Problems: m.Problems, Resources: m.Resources,
 	}
 	if m.Base != nil {
 		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq, Usage: m.Base.Usage}

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 	"rollcall.dev/rollcall/api/state"
@@ -38,6 +40,27 @@ func HashProblems(problems []state.Problem) uint64 {
 		}
 		b = binary.AppendVarint(b, int64(p.Since))
 	}
+	return xxhash.Sum64(b)
+}
+
+// HashResources is the xxhash64 of a summary's capacity, allocatable, requested and
+// limits, and of its largest free CPU and memory. Each number is a varint; each of the
+// four is its CPU in millicores, memory, ephemeral storage in bytes, pods, and of the
+// other resources their number, and in the order of their names name and value.
+func HashResources(s *state.Summary) uint64 {
+	var b []byte
+	for _, r := range [...]*state.Resources{&s.Capacity, &s.Allocatable, &s.Requested, &s.Limits} {
+		for _, n := range [...]int64{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods, int64(len(r.Extended))} {
+			b = binary.AppendVarint(b, n)
+		}
+		for _, name := range slices.Sorted(maps.Keys(r.Extended)) {
+			b = binary.AppendUvarint(b, uint64(len(name)))
+			b = append(b, name...)
+			b = binary.AppendVarint(b, r.Extended[name])
+		}
+	}
+	b = binary.AppendVarint(b, s.Fragmentation.CPUMillis)
+	b = binary.AppendVarint(b, s.Fragmentation.MemoryBytes)
 	return xxhash.Sum64(b)
 }
 

@@ -121,6 +121,9 @@ type Summary struct {
 	// SameProblems: the Summary's problems are those that the Report named by their hash,
 	// and are left out. ProblemCount is theirs all the same.
 	SameProblems bool
+	// SameResources is the same of Capacity, Allocatable, Requested, Limits and
+	// Fragmentation.
+	SameResources bool
 }
 
 // EndReason is why an agent ends a session.
@@ -176,10 +179,11 @@ type Report struct {
 	Holder           string
 	Period, Duration time.Duration
 	// SummaryOnly asks for one Summary and no session. Such a Report has nothing else but
-	// Protocol and Problems.
+	// Protocol, Problems and Resources.
 	SummaryOnly bool
-	// Problems is the HashProblems of the last Summary that the master has, 0 for none.
-	Problems uint64
+	// Problems is the HashProblems and Resources the HashResources of the last Summary
+	// that the master has, 0 for none.
+	Problems, Resources uint64
 	// Base is what the master holds, nil for nothing.
 	Base *Base
 }

@@ -20,10 +20,12 @@ func (m *Summary) toAgentPB() (*wirepb.AgentMessage, error) {
 			Terminated: uint64(s.Containers.Terminated), Unknown: uint64(s.Containers.Unknown), Restarts: uint64(s.Containers.Restarts),
 			Desired: uint64(s.Containers.Desired), Ready: uint64(s.Containers.Ready),
 		},
-		Capacity: summedToPB(s.Capacity), Allocatable: summedToPB(s.Allocatable), Requested: summedToPB(s.Requested), Limits: summedToPB(s.Limits),
-		LargestFreeCpuMillis: s.Fragmentation.CPUMillis, LargestFreeMemoryBytes: s.Fragmentation.MemoryBytes,
 		PortsTaken: uint64(s.Ports.Taken), PortConflicts: uint64(s.Ports.Conflicts),
-		Healthy: s.Healthy, ProblemCount: uint64(s.ProblemCount), Ages: agesToPB(m.Ages), SameProblems: m.SameProblems,
+		Healthy: s.Healthy, ProblemCount: uint64(s.ProblemCount), Ages: agesToPB(m.Ages), SameProblems: m.SameProblems, SameResources: m.SameResources,
+	}
+	if !m.SameResources {
+		pb.Capacity, pb.Allocatable, pb.Requested, pb.Limits = summedToPB(s.Capacity), summedToPB(s.Allocatable), summedToPB(s.Requested), summedToPB(s.Limits)
+		pb.LargestFreeCpuMillis, pb.LargestFreeMemoryBytes = s.Fragmentation.CPUMillis, s.Fragmentation.MemoryBytes
 	}
 	if s.Used != nil {
 		pb.Used = &wirepb.UsedSum{CpuMillis: s.Used.CPUMillis, MemoryBytes: s.Used.MemoryBytes, SampledAt: int64(s.Used.SampledAt), Nodes: uint64(s.Used.Nodes)}
@@ -46,7 +48,7 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 	if len(pb.Problems) > state.MaxProblems {
 		return nil, fmt.Errorf("decode summary: %d problems of at most %d", len(pb.Problems), state.MaxProblems)
 	}
-	m := &Summary{Ages: agesFromPB(pb.Ages), SameProblems: pb.SameProblems, Summary: state.Summary{
+	m := &Summary{Ages: agesFromPB(pb.Ages), SameProblems: pb.SameProblems, SameResources: pb.SameResources, Summary: state.Summary{
 		Nodes: state.NodeCounts{Total: int(pb.Nodes.GetTotal()), Ready: int(pb.Nodes.GetReady()), Schedulable: int(pb.Nodes.GetSchedulable())},
 		Pods: state.PodCounts{
 			Total: int(pb.Pods.GetTotal()), Pending: int(pb.Pods.GetPending()), Running: int(pb.Pods.GetRunning()), Succeeded: int(pb.Pods.GetSucceeded()),

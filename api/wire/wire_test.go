@@ -269,7 +269,7 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 	}
 	for _, m := range []MasterMessage{
 		&Report{Protocol: 1, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &Base{Epoch: 1 << 63, Seq: 4}},
-		&Report{SummaryOnly: true, Problems: 1 << 60},
+		&Report{SummaryOnly: true, Problems: 1 << 60, Resources: 1 << 61},
 		&Ack{Seq: 7},
 		&Renew{Renewal: 2, Duration: time.Minute},
 		&Stop{Message: "deleted"},

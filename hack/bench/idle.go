@@ -98,7 +98,7 @@ func (w *world) refresh(ctx context.Context, a *agent, f *forwarder) ([]row, err
 	}
 	down, up := later.down-handshake.down, later.up-handshake.up
 	return []row{goal("idle.refresh", "nobody asks, one refresh, TLS handshake apart", "≤ 1 kB", down+up <= refreshGoal,
-		"%d bytes: %d to the master, %d to the agent (upgrade and token); %d more in the first one, which has to bring the problems; the handshake, both ways: %d",
+		"%d bytes: %d to the master, %d to the agent (upgrade and token); %d more in the first one, which has to bring problems and resources; the handshake, both ways: %d",
 		down+up, down, up, first.down+first.up-later.down-later.up, handshake.down+handshake.up)}, nil
 }
 

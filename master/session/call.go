@@ -19,9 +19,9 @@ type call struct {
 	// base is what is held; nil: nothing.
 	base        *state.State
 	summaryOnly bool
-	// problems are those of the last summary, where that is asked for.
-	problems []state.Problem
-	skew     time.Duration
+	// known is the last summary, where another is asked for; nil: there was none.
+	known *state.Summary
+	skew  time.Duration
 	// urgent says that somebody waits for it.
 	urgent func() bool
 }
@@ -135,8 +135,8 @@ func (c call) report(h *wire.Hello, holder string) *wire.Report {
 	protocol := min(h.ProtocolMax, wire.ProtocolMax)
 	if c.summaryOnly {
 		m := &wire.Report{Protocol: protocol, SummaryOnly: true}
-		if len(c.problems) > 0 {
-			m.Problems = wire.HashProblems(c.problems)
+		if c.known != nil {
+			m.Problems, m.Resources = wire.HashProblems(c.known.Problems), wire.HashResources(c.known)
 		}
 		return m
 	}
@@ -153,10 +153,18 @@ func (c call) report(h *wire.Hello, holder string) *wire.Report {
 	return m
 }
 
-// whole is a summary with the problems that the agent did not send again.
+// whole is a summary with what the agent did not send again.
 func (c call) whole(m *wire.Summary) *wire.Summary {
-	if m.SameProblems && len(c.problems) > 0 {
-		m.Summary.Problems = c.problems
+	if c.known == nil {
+		return m
+	}
+	s := &m.Summary
+	if m.SameProblems {
+		s.Problems = c.known.Problems
+	}
+	if m.SameResources {
+		s.Capacity, s.Allocatable, s.Requested, s.Limits = c.known.Capacity, c.known.Allocatable, c.known.Requested, c.known.Limits
+		s.Fragmentation = c.known.Fragmentation
 	}
 	return m
 }

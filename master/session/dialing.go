@@ -23,9 +23,7 @@ func (w *worker) begin(ctx context.Context, p purpose) {
 		w.tellLocked(func(o *Observation) { o.Session.Phase = Connecting })
 	} else {
 		w.summaryDue = false
-		if s := w.told.Summary; s != nil {
-			c.problems = s.Problems
-		}
+		c.known = w.told.Summary
 	}
 	w.mu.Unlock()
 	a := &attempt{purpose: p, call: c, cancel: cancel, done: make(chan reply, 1)}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"reflect"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -32,9 +33,10 @@ func TestIdleClusterIsAskedForOneSummaryNowAndThen(t *testing.T) {
 	})
 }
 
-func TestProblemsThatDidNotChangeAreNotSentAgain(t *testing.T) {
+func TestWhatDidNotChangeIsNotSentAgain(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		problems := []state.Problem{{Kind: "NodeNotReady", What: "n1", Since: 7}}
+		requested := state.Resources{CPUMillis: 1500, MemoryBytes: 3 << 30, Extended: map[string]int64{"nvidia.com/gpu": 2, "hugepages-2Mi": 1 << 20}}
 		left := 0
 		a := s.cluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
 		a.play(func(k *talk) {
@@ -44,8 +46,10 @@ func TestProblemsThatDidNotChangeAreNotSentAgain(t *testing.T) {
 			}
 			answer := summaryOf(k.agent.state())
 			answer.Summary.Problems, answer.Summary.ProblemCount = problems, 1
+			answer.Summary.Requested = requested
 			answer.SameProblems = m.Problems == wire.HashProblems(problems)
-			if answer.SameProblems {
+			answer.SameResources = m.Resources == wire.HashResources(&answer.Summary)
+			if answer.SameProblems && answer.SameResources {
 				k.agent.count(func() { left++ })
 			}
 			k.send(answer)
@@ -55,6 +59,9 @@ func TestProblemsThatDidNotChangeAreNotSentAgain(t *testing.T) {
 		o := s.wantReason("a", Succeeded)
 		if len(o.Summary.Problems) != 1 || o.Summary.Problems[0] != problems[0] {
 			t.Errorf("problems %+v, want %+v", o.Summary.Problems, problems)
+		}
+		if !reflect.DeepEqual(o.Summary.Requested, requested) {
+			t.Errorf("requested %+v, want %+v", o.Summary.Requested, requested)
 		}
 		if left < 10 {
 			t.Errorf("they were left out %d times", left)

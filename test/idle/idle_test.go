@@ -162,13 +162,13 @@ func TestRefreshOfAnIdleClusterIsSmall(t *testing.T) {
 	})
 }
 
-// check looks at the first refresh, which has to bring the problems, and at a later one.
+// check looks at the first refresh, which has to bring problems and resources, and at a later one.
 func check(t *testing.T, up, down *tally) {
 	t.Helper()
 	if len(up.conns) < 3 || len(down.conns) != len(up.conns) {
 		t.Fatalf("%d refreshes, %d answers, want three at least", len(up.conns), len(down.conns))
 	}
-	for i, most := range map[int]struct{ up, down int }{0: {700, 1100}, 2: {700, 600}} {
+	for i, most := range map[int]struct{ up, down int }{0: {600, 750}, 2: {600, 400}} {
 		asked, answered := up.conns[i], down.conns[i]
 		t.Logf("refresh %d: handshake %d and %d; to the agent %d, to the master %d", i+1, asked[:2], answered[:1], asked[2:], answered[1:])
 		if n := sum(asked[2:]); n > most.up {

@@ -1263,7 +1263,9 @@ type Report struct {
 	Protocol uint32 `protobuf:"varint,7,opt,name=protocol,proto3" json:"protocol,omitempty"`
 	// problems is the hash of the problems in the last Summary that the master has; 0 for
 	// none. It comes with summary_only.
-	Problems      uint64 `protobuf:"fixed64,8,opt,name=problems,proto3" json:"problems,omitempty"`
+	Problems uint64 `protobuf:"fixed64,8,opt,name=problems,proto3" json:"problems,omitempty"`
+	// resources is the same of that Summary's resources.
+	Resources     uint64 `protobuf:"fixed64,9,opt,name=resources,proto3" json:"resources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1350,6 +1352,13 @@ func (x *Report) GetProtocol() uint32 {
 func (x *Report) GetProblems() uint64 {
 	if x != nil {
 		return x.Problems
+	}
+	return 0
+}
+
+func (x *Report) GetResources() uint64 {
+	if x != nil {
+		return x.Resources
 	}
 	return 0
 }
@@ -3031,7 +3040,10 @@ type Summary struct {
 	Ages   []uint64  `protobuf:"varint,16,rep,packed,name=ages,proto3" json:"ages,omitempty"`
 	Errors []*Status `protobuf:"bytes,17,rep,name=errors,proto3" json:"errors,omitempty"`
 	// same_problems: they are those of the hash in Report, and are not sent again.
-	SameProblems  bool `protobuf:"varint,18,opt,name=same_problems,json=sameProblems,proto3" json:"same_problems,omitempty"`
+	SameProblems bool `protobuf:"varint,18,opt,name=same_problems,json=sameProblems,proto3" json:"same_problems,omitempty"`
+	// same_resources: capacity, allocatable, requested, limits and the largest that is free
+	// are those of the hash in Report, and are not sent again.
+	SameResources bool `protobuf:"varint,19,opt,name=same_resources,json=sameResources,proto3" json:"same_resources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3188,6 +3200,13 @@ func (x *Summary) GetErrors() []*Status {
 func (x *Summary) GetSameProblems() bool {
 	if x != nil {
 		return x.SameProblems
+	}
+	return false
+}
+
+func (x *Summary) GetSameResources() bool {
+	if x != nil {
+		return x.SameResources
 	}
 	return false
 }
@@ -3749,7 +3768,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vUnsupported\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\xfa\x01\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\x98\x02\n" +
 	"\x06Report\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x1b\n" +
@@ -3759,7 +3778,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\fsummary_only\x18\x05 \x01(\bR\vsummaryOnly\x12%\n" +
 	"\x04base\x18\x06 \x01(\v2\x11.rollcall.v1.BaseR\x04base\x12\x1a\n" +
 	"\bprotocol\x18\a \x01(\rR\bprotocol\x12\x1a\n" +
-	"\bproblems\x18\b \x01(\x06R\bproblems\"D\n" +
+	"\bproblems\x18\b \x01(\x06R\bproblems\x12\x1c\n" +
+	"\tresources\x18\t \x01(\x06R\tresources\"D\n" +
 	"\x04Base\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x06R\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
@@ -3939,7 +3959,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04name\x18\x06 \x03(\x12R\x04name\x12\x10\n" +
 	"\x03sub\x18\a \x03(\x12R\x03sub\x12\x12\n" +
 	"\x04node\x18\b \x03(\x12R\x04node\x12\x18\n" +
-	"\aaddress\x18\t \x03(\x12R\aaddress\"\xc9\x06\n" +
+	"\aaddress\x18\t \x03(\x12R\aaddress\"\xf0\x06\n" +
 	"\aSummary\x12-\n" +
 	"\x05nodes\x18\x01 \x01(\v2\x17.rollcall.v1.NodeCountsR\x05nodes\x12*\n" +
 	"\x04pods\x18\x02 \x01(\v2\x16.rollcall.v1.PodCountsR\x04pods\x12<\n" +
@@ -3962,7 +3982,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\rproblem_count\x18\x0f \x01(\x04R\fproblemCount\x12\x12\n" +
 	"\x04ages\x18\x10 \x03(\x04R\x04ages\x12+\n" +
 	"\x06errors\x18\x11 \x03(\v2\x13.rollcall.v1.StatusR\x06errors\x12#\n" +
-	"\rsame_problems\x18\x12 \x01(\bR\fsameProblems\"Z\n" +
+	"\rsame_problems\x18\x12 \x01(\bR\fsameProblems\x12%\n" +
+	"\x0esame_resources\x18\x13 \x01(\bR\rsameResources\"Z\n" +
 	"\n" +
 	"NodeCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x14\n" +

@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"reflect"
+	"testing"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
+)
+
+func TestWhatASummaryLeavesOutIsNotOnTheWire(t *testing.T) {
+	whole := &Summary{Summary: state.Summarize(statetest.New(2, 20, 500).State, now), Ages: never()}
+	whole.Summary.Capacity.Extended = map[string]int64{"nvidia.com/gpu": 4}
+	left := *whole
+	left.SameProblems, left.SameResources = true, true
+	back := overTheWire(t, &left).(*Summary)
+	got := back.Summary
+	if !back.SameProblems || !back.SameResources || len(got.Problems) > 0 || got.ProblemCount != whole.Summary.ProblemCount ||
+		!reflect.DeepEqual(got.Capacity, state.Resources{}) || got.Fragmentation != (state.Room{}) || got.Nodes != whole.Summary.Nodes {
+		t.Errorf("got %+v", back)
+	}
+}
+
+func TestHashOfResourcesTellsThemApart(t *testing.T) {
+	seen := map[uint64]int{}
+	for i, change := range []func(s *state.Summary){
+		func(*state.Summary) {},
+		func(s *state.Summary) { s.Capacity.CPUMillis = 1 },
+		func(s *state.Summary) { s.Allocatable.CPUMillis = 1 },
+		func(s *state.Summary) { s.Capacity.MemoryBytes = 1 },
+		func(s *state.Summary) { s.Capacity.Pods = 1 },
+		func(s *state.Summary) { s.Limits.EphemeralStorageBytes = 1 },
+		func(s *state.Summary) { s.Requested.Extended = map[string]int64{"a": 1} },
+		func(s *state.Summary) { s.Requested.Extended = map[string]int64{"a": 2} },
+		func(s *state.Summary) { s.Requested.Extended = map[string]int64{"a": 1, "b": 0} },
+		func(s *state.Summary) { s.Fragmentation.CPUMillis = 1 },
+		func(s *state.Summary) { s.Fragmentation.MemoryBytes = 1 },
+	} {
+		var s state.Summary
+		change(&s)
+		h := HashResources(&s)
+		if before, known := seen[h]; known {
+			t.Errorf("%d and %d have one hash", before, i)
+		}
+		seen[h] = i
+	}
+	none, empty := state.Summary{}, state.Summary{Capacity: state.Resources{Extended: map[string]int64{}}}
+	if HashResources(&none) != HashResources(&empty) {
+		t.Error("no map and an empty one differ: a decoded summary has the former")
+	}
+}
