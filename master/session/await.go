@@ -9,8 +9,12 @@ import (
 // Await is the cluster's value, fresh: what is held if its time is not over, else
 // what the next report says. To ask is demand. The error is ErrUnknown,
 // ErrSuspended, ErrStopping, an *UnreachableError, or a *NoReportError when the
-// context ended first.
+// context ended first. Where a value is held, the Registry counts as Sync last read it.
 func (s *Sessions) Await(ctx context.Context, name string) (*Value, error) {
+	if v := s.hit(name, time.Now()); v != nil {
+		s.metrics.hits.Inc()
+		return v, nil
+	}
 	m := s.lookUp(name)
 	if m == nil {
 		return nil, ErrUnknown
@@ -34,6 +38,25 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Value, error) {
 	}
 	s.metrics.asked(v, true)
 	return v, err
+}
+
+// hit is the value that is held and may be served, for which it registers demand; nil:
+// there is more to it. It does not ask the Registry, whose changes Sync brings: next to
+// an answer that is held, even that takes long.
+func (s *Sessions) hit(name string, now time.Time) *Value {
+	m := s.member(name)
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.barred() != "" || m.value == nil || !m.value.Fresh(now) {
+		return nil
+	}
+	if wanted := m.demand(now); !wanted || !m.running {
+		m.stirLocked()
+	}
+	return m.value
 }
 
 // Want is demand for a cluster as Await is, and does not wait for what comes of it.

@@ -11,10 +11,12 @@ type metrics struct {
 	dials    *prometheus.CounterVec
 	received prometheus.Counter
 	requests *prometheus.CounterVec
+	// hits is the one of requests that is counted most.
+	hits prometheus.Counter
 }
 
 func newMetrics() *metrics {
-	return &metrics{
+	m := &metrics{
 		dials: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_dials_total", Help: "Dials of agents, for a session or for one summary, by outcome: succeeded, given up, or the reason of the failure.",
 		}, []string{"purpose", "outcome"}),
@@ -25,6 +27,8 @@ func newMetrics() *metrics {
 			Name: "rollcall_cache_requests_total", Help: "Requests for a cluster's value: hit (in this process), stored (in the cache that outlives it), miss (waited for a report), or failed.",
 		}, []string{"result"}),
 	}
+	m.hits = m.requests.WithLabelValues("hit")
+	return m
 }
 
 func (m *metrics) all() []prometheus.Collector {

@@ -117,10 +117,9 @@ func TestDeletedClusterEndsEverywhere(t *testing.T) {
 	})
 }
 
-func TestClusterThatIsGoneIsUnknownEvenBeforeAnybodySaysSo(t *testing.T) {
+func TestClusterThatIsGoneIsUnknownWhereNothingIsHeldEvenBeforeAnybodySaysSo(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		s.cluster("a")
-		s.get("a")
 		s.registry.remove("a")
 		if _, err := s.await("a", time.Second); !errors.Is(err, ErrUnknown) {
 			t.Errorf("got %v", err)
