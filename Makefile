@@ -25,7 +25,7 @@ demo: ## A hub and two members on this machine; ONCE=1 checks itself and ends
 fuzz: ## Every fuzz target for FUZZTIME (default 30s)
 	hack/fuzz.sh $(FUZZTIME)
 
-bench: ## Rollcall beside pollers, into docs/BENCHMARKS.md (40 min), then micro-benchmarks; QUICK=1: does it work? ONLY=stream,…
+bench: ## Rollcall beside pollers, into docs/BENCHMARKS.md (an hour), then micro-benchmarks; QUICK=1: does it work? ONLY=stream,…
 	go run ./hack/bench $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY))
 	$(if $(QUICK)$(ONLY),,hack/bench.sh)
 

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"time"
-
-	"rollcall.dev/rollcall/test/kube"
 )
 
 const (
@@ -23,17 +23,40 @@ const (
 	readPause = 50 * time.Millisecond
 )
 
-// measureFleet loads one master with simulated clusters, by ws and by wss, and kills it.
+// weight is a way to have all clusters report to one master that nobody reads.
+type weight struct {
+	id, what string
+	tls      bool
+	flags    []string
+	// lasts is how long it goes on before it is looked at.
+	lasts time.Duration
+	// goals says that the goals of memory and CPU are for this one.
+	goals bool
+}
+
+// loads are looked at one after the other: first with nothing beside the sessions, then
+// what each thing adds. A receiver takes what the sink sends.
+func (z *sizes) loads(receiver string) []weight {
+	alone := []string{"--history", "0s"}
+	return []weight{
+		{id: "fleet.ws", what: "ws, history off", flags: alone, lasts: z.warm, goals: true},
+		{id: "fleet.wss", what: "wss, history off", tls: true, flags: alone, lasts: z.warm},
+		{id: "fleet.sink", what: "ws, history off, all readings to one remote-write sink", flags: append(alone, "--sink", "prometheus+"+receiver+"?name=bench"), lasts: z.warm},
+		{id: "fleet.history", what: "ws, 15 min of history, full", flags: []string{"--history", "15m"}, lasts: z.history},
+	}
+}
+
+// measureFleet loads one master with simulated clusters, and kills it.
 func measureFleet(ctx context.Context, w *world) (rows []row, err error) {
-	hub, err := kube.Start(ctx, kube.Options{Name: "fleet-hub", Log: w.say})
+	f, err := newFleet(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	defer hub.Close()
-	f := &fleet{world: w, hub: hub}
 	defer func() { err = errors.Join(err, f.close(ctx)) }()
-	for _, tls := range []bool{false, true} {
-		r, err := f.load(ctx, tls)
+	receiver := httptest.NewServer(http.HandlerFunc(discard))
+	defer receiver.Close()
+	for _, l := range w.sizes.loads(receiver.URL) {
+		r, err := f.load(ctx, l)
 		if err != nil {
 			return rows, err
 		}
@@ -43,36 +66,63 @@ func measureFleet(ctx context.Context, w *world) (rows []row, err error) {
 	return append(rows, found...), err
 }
 
+// discard takes whatever is sent.
+func discard(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // load is what a master takes that has all clusters and no reader.
-func (f *fleet) load(ctx context.Context, tls bool) (r row, err error) {
-	if err := f.start(ctx, tls); err != nil {
+func (f *fleet) load(ctx context.Context, l weight) (r row, err error) {
+	if err := f.start(ctx, f.whole(l.tls)); err != nil {
 		return r, err
 	}
-	if err := f.startMaster(ctx); err != nil {
+	if err := f.startMaster(ctx, l.flags...); err != nil {
 		return r, err
 	}
 	if err := f.awaitAll(ctx); err != nil {
 		return r, err
 	}
-	if err := sleep(ctx, f.world.sizes.warm); err != nil {
+	if err := sleep(ctx, l.lasts); err != nil {
 		return r, err
 	}
 	seen, err := f.world.watch(ctx, f.master.PID())
 	if err != nil {
 		return r, err
 	}
-	z := f.world.sizes
-	what := fmt.Sprintf("master, %s simulated clusters of %d containers, every %s, office, no reader", thousands(z.fleet), z.fleetContainers, z.period)
-	if tls {
-		return beside("fleet.wss", what+", wss", "%s, peak %s, %s CPU", inMiB(seen.now.rss), inMiB(seen.now.peak), inPercent(seen.cpu)), nil
+	more, err := f.counted(ctx)
+	if err != nil {
+		return r, err
 	}
-	return goal("fleet.ws", what+", ws", "≤ 256 MiB, ≤ 50 % of a core", seen.now.rss <= masterMemoryGoal && seen.cpu <= masterCPUGoal,
-		"%s, peak %s, %s CPU", inMiB(seen.now.rss), inMiB(seen.now.peak), inPercent(seen.cpu)), nil
+	z := f.world.sizes
+	what := fmt.Sprintf("master, %s simulated clusters of %d containers, every %s, office, no reader, %s", thousands(z.fleet), z.fleetContainers, z.period, l.what)
+	figure := fmt.Sprintf("%s, peak %s, %s CPU%s", inMiB(seen.now.rss), inMiB(seen.now.peak), inPercent(seen.cpu), more)
+	if !l.goals {
+		return beside(l.id, what, "%s", figure), nil
+	}
+	return goal(l.id, what, "≤ 256 MiB, ≤ 50 % of a core", seen.now.rss <= masterMemoryGoal && seen.cpu <= masterCPUGoal, "%s", figure), nil
+}
+
+// counted is what the master says of its history and its sink, where it has them.
+func (f *fleet) counted(ctx context.Context) (string, error) {
+	m, err := f.metrics(ctx)
+	if err != nil {
+		return "", err
+	}
+	text := ""
+	if samples := m["rollcall_history_samples"]; samples > 0 {
+		text += fmt.Sprintf("; %s of history: %s values, %.2f bytes each with all that belongs to them", inMiB(int64(m["rollcall_history_bytes"])), thousands(int(samples)), m["rollcall_history_bytes"]/samples)
+	}
+	const sink = `{sink="bench"}`
+	if sent := m["rollcall_sink_sent_sets_total"+sink]; sent > 0 {
+		text += fmt.Sprintf("; %s sets sent, %s wait", thousands(int(sent)), thousands(int(m["rollcall_sink_queued_sets"+sink])))
+	}
+	return text, nil
 }
 
 // killed is how a master comes back that has Redis and was killed.
 func (f *fleet) killed(ctx context.Context) ([]row, error) {
-	if err := f.start(ctx, false); err != nil {
+	if err := f.start(ctx, f.whole(false)); err != nil {
 		return nil, err
 	}
 	redis, err := f.startRedis(ctx)
@@ -172,7 +222,7 @@ type seen struct {
 // ask gets the whole of a cluster, for which it waits a second at most.
 func (f *fleet) ask(ctx context.Context, i int) (s seen, err error) {
 	s.asked = time.Now()
-	answer, err := f.master.Get(ctx, "/api/v1/clusters/"+clusterName(i)+"?timeout=1s")
+	answer, err := f.master.Get(ctx, clusterPath(i)+"?timeout=1s")
 	if err != nil {
 		return s, err
 	}

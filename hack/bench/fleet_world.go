@@ -28,15 +28,36 @@ type fleet struct {
 	hub    *kube.Cluster
 	master *stack.Master
 	agents *exec.Cmd
-	redis  *proc.Process
-	ports  proc.Ports
+	// started are those that agents play.
+	started clusters
+	redis   *proc.Process
+	ports   proc.Ports
 }
 
-func clusterName(i int) string { return fmt.Sprintf("fleet-%05d", i) }
+func newFleet(ctx context.Context, w *world) (*fleet, error) {
+	hub, err := kube.Start(ctx, kube.Options{Name: "fleet-hub", Log: w.say})
+	if err != nil {
+		return nil, err
+	}
+	return &fleet{world: w, hub: hub}, nil
+}
+
+func clusterPath(i int) string { return fmt.Sprintf("/api/v1/clusters/fleet-%05d", i) }
+
+// clusters are the simulated ones of a fleet.
+type clusters struct {
+	number, containers int
+	tls                bool
+}
+
+// whole is the fleet that sizes tell of.
+func (f *fleet) whole(tls bool) clusters {
+	return clusters{f.world.sizes.fleet, f.world.sizes.fleetContainers, tls}
+}
 
 // start begins a fleet, in place of the one before, and registers it. No master runs
 // meanwhile.
-func (f *fleet) start(ctx context.Context, tls bool) error {
+func (f *fleet) start(ctx context.Context, c clusters) error {
 	if err := f.stop(ctx); err != nil {
 		return err
 	}
@@ -48,8 +69,8 @@ func (f *fleet) start(ctx context.Context, tls bool) error {
 	}
 	registry := filepath.Join(f.world.dir, "fleet.yaml")
 	z := f.world.sizes
-	f.agents = exec.CommandContext(ctx, executable, "--agents", strconv.Itoa(z.fleet), "--containers", strconv.Itoa(z.fleetContainers),
-		"--first-port", "0", "--tls="+strconv.FormatBool(tls), "--usage", "office", "--usage-period", z.sample.String(),
+	f.agents = exec.CommandContext(ctx, executable, "--agents", strconv.Itoa(c.number), "--containers", strconv.Itoa(c.containers),
+		"--first-port", "0", "--tls="+strconv.FormatBool(c.tls), "--usage", "office", "--usage-period", z.sample.String(),
 		"--request-period", z.period.String(), "--cache-ttl", (2 * z.period).String(), "--write-registry", registry)
 	f.agents.Stderr = os.Stderr
 	f.agents.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -57,10 +78,11 @@ func (f *fleet) start(ctx context.Context, tls bool) error {
 	if err != nil {
 		return err
 	}
-	f.world.say("starting hack/fleet with %d agents, tls: %t", z.fleet, tls)
+	f.world.say("starting hack/fleet with %d agents, tls: %t", c.number, c.tls)
 	if err := f.agents.Start(); err != nil {
 		return fmt.Errorf("start hack/fleet: %w", err)
 	}
+	f.started = c
 	if line := bufio.NewScanner(out); !line.Scan() {
 		return errors.Join(errors.New("hack/fleet has ended before it served"), line.Err())
 	}
@@ -82,6 +104,12 @@ func (f *fleet) installHub() error {
 		return err
 	}
 	_, err := f.hub.Kubectl("wait", "--for=condition=Established", "crd", "clusteragents.rollcall.dev", "clusterstatuses.rollcall.dev")
+	return err
+}
+
+// startPlainMaster starts a master that serves plain HTTP, and dials ws too.
+func (f *fleet) startPlainMaster(ctx context.Context) (err error) {
+	f.master, err = f.world.stack.StartMaster(ctx, f.hub, "--insecure")
 	return err
 }
 
@@ -108,29 +136,40 @@ func (f *fleet) awaitAll(ctx context.Context) error {
 		if reporting, err = f.reporting(ctx); err != nil {
 			return err
 		}
-		if reporting == f.world.sizes.fleet {
+		if reporting == f.started.number {
 			return nil
 		}
 		if err := sleep(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("%d of %d simulated clusters report after %s", reporting, f.world.sizes.fleet, allBackWithin)
+	return fmt.Errorf("%d of %d simulated clusters report after %s", reporting, f.started.number, allBackWithin)
 }
 
 // reporting is how many clusters the master has a session with, by its own metrics: its
 // list of them would keep it busy.
 func (f *fleet) reporting(ctx context.Context) (int, error) {
+	m, err := f.metrics(ctx)
+	return int(m[`rollcall_sessions{phase="Reporting"}`]), err
+}
+
+// metrics are what the master says of itself, by name with labels.
+func (f *fleet) metrics(ctx context.Context) (map[string]float64, error) {
 	answer, err := f.master.Get(ctx, "/metrics")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	m := map[string]float64{}
 	for line := range strings.Lines(string(answer.Body)) {
-		if count, found := strings.CutPrefix(line, `rollcall_sessions{phase="Reporting"} `); found {
-			return strconv.Atoi(strings.TrimSpace(count))
+		name, number, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if value, err := strconv.ParseFloat(number, 64); err == nil {
+			m[name] = value
 		}
 	}
-	return 0, fmt.Errorf("the master's metrics say nothing of its sessions: %d", answer.Status)
+	if len(m) == 0 {
+		return nil, fmt.Errorf("the master tells no metrics: %d", answer.Status)
+	}
+	return m, nil
 }
 
 // startRedis starts a Redis that keeps nothing on disk, and gives its URL.
@@ -179,9 +218,10 @@ func (f *fleet) stop(ctx context.Context) (err error) {
 	return err
 }
 
-// close ends all but the hub.
+// close ends all of it.
 func (f *fleet) close(ctx context.Context) error {
 	err := f.stop(ctx)
+	f.hub.Close()
 	if f.redis != nil {
 		f.redis.Kill()
 	}

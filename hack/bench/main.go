@@ -1,7 +1,7 @@
 // Bench measures what it costs to know a cluster: Rollcall side by side with pollers, on
 // real API servers, and writes docs/BENCHMARKS.md.
 //
-//	go run ./hack/bench                          everything, some 40 minutes
+//	go run ./hack/bench                          everything, an hour
 //	go run ./hack/bench -only stream,latency     some scenarios; docs/BENCHMARKS.md stays
 //	go run ./hack/bench -quick                   a small cluster and short times: does it work?
 //	go run ./hack/bench -list                    what there is to measure

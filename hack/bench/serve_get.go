@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,26 +24,48 @@ const (
 	// getters ask at the same time, each over a connection of its own.
 	getters = 16
 	// rounds are how often both servers are asked, in turns.
-	rounds    = 6
-	wholePath = "/api/v1/clusters/" + served
+	rounds = 6
 )
 
-// measureServe compares the whole answer of a cluster, that is in memory, with a bare
+// measureServe compares the whole answer of a cluster that a master holds with a bare
 // server that sends the same bytes, and has thousands watch.
 func measureServe(ctx context.Context, w *world) (rows []row, err error) {
-	for _, size := range []struct {
-		containers, pods int
-	}{{300, 150}, {10_000, 5000}} {
-		for _, encoding := range []string{"identity", "gzip"} {
-			found, err := w.compareGets(ctx, size.containers, size.pods, encoding)
-			rows = append(rows, found...)
-			if err != nil {
-				return rows, err
-			}
+	for _, containers := range []int{300, 10_000} {
+		found, err := w.compareMaster(ctx, containers)
+		rows = append(rows, found...)
+		if err != nil {
+			return rows, err
 		}
 	}
 	found, err := w.compareWatches(ctx)
 	return append(rows, found...), err
+}
+
+// compareMaster has a master with one cluster, which reports as ever meanwhile.
+func (w *world) compareMaster(ctx context.Context, containers int) (rows []row, err error) {
+	f, err := newFleet(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.close(ctx)) }()
+	if err := f.start(ctx, clusters{number: 1, containers: containers}); err != nil {
+		return nil, err
+	}
+	if err := f.startPlainMaster(ctx); err != nil {
+		return nil, err
+	}
+	if err := f.awaitAll(ctx); err != nil {
+		return nil, err
+	}
+	master := &server{address: strings.TrimPrefix(f.master.URL, "http://"), pid: f.master.PID()}
+	for _, encoding := range []string{"identity", "gzip"} {
+		found, err := w.compareGets(ctx, master, containers, encoding)
+		rows = append(rows, found...)
+		if err != nil {
+			return rows, err
+		}
+	}
+	return rows, nil
 }
 
 // serveTime is how long one server is asked at a time.
@@ -53,22 +76,22 @@ func (w *world) serveTime() time.Duration {
 	return 100 * time.Millisecond
 }
 
-func (w *world) compareGets(ctx context.Context, containers, pods int, encoding string) (rows []row, err error) {
-	p, err := startPair(ctx, wholePath, encoding, pods)
+func (w *world) compareGets(ctx context.Context, master *server, containers int, encoding string) (rows []row, err error) {
+	asked := request{clusterPath(0), encoding}
+	imitation, err := master.imitate(ctx, asked.path, encoding)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = p.end() }()
-	asked := request{wholePath, encoding}
+	defer func() { err = errors.Join(err, imitation.end()) }()
 	var ours, bare []burst
 	for i := range 2*rounds + 2 {
-		s := []*server{p.ours, p.bare}[(i+i/2)%2] // in turns, each first as often
+		s := []*server{master, imitation}[(i+i/2)%2] // in turns, each first as often
 		l, err := s.burst(ctx, asked, w.serveTime())
 		switch {
 		case err != nil:
 			return nil, err
 		case i < 2: // warm by now
-		case s == p.ours:
+		case s == master:
 			ours = append(ours, l)
 		default:
 			bare = append(bare, l)
@@ -83,11 +106,11 @@ func (w *world) compareGets(ctx context.Context, containers, pods int, encoding 
 	if containers > 1000 {
 		return rows, nil
 	}
-	tail, err := p.ours.pace(ctx, asked, rate/2, 2*w.serveTime())
+	tail, err := master.pace(ctx, asked, rate/2, 2*w.serveTime())
 	if err != nil {
 		return rows, err
 	}
-	bareTail, err := p.bare.pace(ctx, asked, rate/2, 2*w.serveTime())
+	bareTail, err := imitation.pace(ctx, asked, rate/2, 2*w.serveTime())
 	if err != nil {
 		return rows, err
 	}

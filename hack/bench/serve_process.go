@@ -17,6 +17,7 @@ type server struct {
 	in      io.WriteCloser
 	out     *bufio.Scanner
 	address string
+	pid     int
 }
 
 func startServer(ctx context.Context, flags ...string) (*server, error) {
@@ -41,22 +42,26 @@ func startServer(ctx context.Context, flags ...string) (*server, error) {
 	if !s.out.Scan() {
 		return nil, errors.Join(errors.New("a server has ended before it served"), s.end())
 	}
-	s.address = s.out.Text()
+	s.address, s.pid = s.out.Text(), s.command.Process.Pid
 	return s, nil
 }
 
 // pair is the master's server, and a bare one that sends the same.
 type pair struct{ ours, bare *server }
 
-func startPair(ctx context.Context, path, encoding string, pods int) (p pair, err error) {
-	if p.ours, err = startServer(ctx, "-pods", fmt.Sprint(pods)); err != nil {
+func startPair(ctx context.Context, path, encoding string) (p pair, err error) {
+	if p.ours, err = startServer(ctx); err != nil {
 		return p, err
 	}
-	p.bare, err = startServer(ctx, "-from", "http://"+p.ours.address+path, "-encoding", encoding)
-	if err != nil {
+	if p.bare, err = p.ours.imitate(ctx, path, encoding); err != nil {
 		err = errors.Join(err, p.ours.end())
 	}
 	return p, err
+}
+
+// imitate starts a bare server that sends what this one does.
+func (s *server) imitate(ctx context.Context, path, encoding string) (*server, error) {
+	return startServer(ctx, "-from", "http://"+s.address+path, "-encoding", encoding)
 }
 
 func (p pair) end() error { return errors.Join(p.ours.end(), p.bare.end()) }
@@ -72,7 +77,7 @@ func (s *server) say(word string) error {
 	return nil
 }
 
-func (s *server) taken() (taken, error) { return takenBy(s.command.Process.Pid) }
+func (s *server) taken() (taken, error) { return takenBy(s.pid) }
 
 // end lets the server end, which drops whoever is still there.
 func (s *server) end() error {

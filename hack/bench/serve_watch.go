@@ -17,7 +17,7 @@ const (
 	watchMemoryGoal  = 1.25
 	deliveriesGoal   = 40_000 // a second of one core
 	spreadGoal       = 500 * time.Millisecond
-	watchPath        = wholePath + "/nodes?watch=true&usage=none"
+	watchPath        = "/api/v1/clusters/" + served + "/nodes?watch=true&usage=none"
 	watchChanges     = 20
 	deliveryPatience = time.Minute
 )
@@ -32,7 +32,7 @@ func (w *world) compareWatches(ctx context.Context) ([]row, error) {
 	if err := mayOpen(watchers); err != nil {
 		return nil, err
 	}
-	p, err := startPair(ctx, watchPath, "identity", 150)
+	p, err := startPair(ctx, watchPath, "identity")
 	if err != nil {
 		return nil, err
 	}

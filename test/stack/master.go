@@ -34,10 +34,18 @@ func (s *Stack) StartMaster(ctx context.Context, hub *kube.Cluster, flags ...str
 	if err != nil {
 		return nil, err
 	}
-	m := &Master{stack: s, URL: "https://" + listen, HTTP: client(), args: append([]string{
+	m := &Master{stack: s, URL: scheme(flags) + listen, HTTP: client(), args: append([]string{
 		"--kubeconfig", kubeconfig, "--listen", listen, "--auth", "none", "--signing-key-file", s.SigningKey(),
 	}, flags...)}
 	return m, m.Start(ctx)
+}
+
+// scheme is how a master with these flags serves.
+func scheme(flags []string) string {
+	if slices.Contains(flags, "--insecure") && !slices.Contains(flags, "--tls-cert-file") {
+		return "http://"
+	}
+	return "https://"
 }
 
 // Start starts it again after it ended, on the same address.
