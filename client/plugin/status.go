@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -201,9 +202,37 @@ func clusterOf(d *client.Document) client.Cluster {
 	}
 }
 
+// called are the names of clusters, some of which may be given by a cluster IP: the fleet
+// is told of by names alone. What the list does not have is the master's to refuse.
+func (s *statuses) called(ctx context.Context, given []string) []string {
+	names := slices.Clone(given)
+	var listed map[string]client.Cluster
+	for i, name := range names {
+		ip, err := netip.ParseAddr(name)
+		if err != nil {
+			continue
+		}
+		if listed == nil {
+			listed = s.listed(ctx)
+		}
+		for _, c := range listed {
+			if slices.ContainsFunc(c.ClusterIPs, func(of string) bool { return sameAddress(of, ip) }) {
+				names[i] = c.Name
+			}
+		}
+	}
+	return names
+}
+
+func sameAddress(text string, ip netip.Addr) bool {
+	other, err := netip.ParseAddr(text)
+	return err == nil && other.Unmap() == ip.Unmap()
+}
+
 // watch prints the clusters, and then what changes of them. Those that are named are
 // kept reporting.
 func (s *statuses) watch(ctx context.Context, clusters []string) error {
+	clusters = s.called(ctx, clusters)
 	o := client.FleetOptions{Demand: clusters, Retrying: func(err error, _ time.Duration) { s.complain("", err) }}
 	shown := map[string]*client.Cluster{}
 	var first []item[client.Cluster]

@@ -131,7 +131,11 @@ func (g *Guard) Identify(r *http.Request) (httpapi.Caller, error) {
 }
 
 func (g *Guard) identify(r *http.Request) (*authenticator.Response, error) {
-	who, ok, err := g.authenticate.AuthenticateRequest(r)
+	// The API server's authenticator takes a token that is accepted out of the request.
+	// A stream is asked about again and again, and always by what was sent.
+	shown := r.WithContext(r.Context())
+	shown.Header = r.Header.Clone()
+	who, ok, err := g.authenticate.AuthenticateRequest(shown)
 	switch {
 	case ok:
 		return who, nil

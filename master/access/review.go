@@ -87,6 +87,8 @@ func (c caller) may(ctx context.Context, want httpapi.Access) error {
 		return nil
 	case want.Cluster == "":
 		return c.forbidden(want)
+	case want.Brief:
+		return httpapi.ErrHidden
 	}
 	known, err := c.mayKnow(ctx, want)
 	switch {
@@ -99,14 +101,22 @@ func (c caller) may(ctx context.Context, want httpapi.Access) error {
 }
 
 // mayKnow says whether somebody who may not see something of a cluster may know that
-// it is there: from the list, or because they may see something else of it.
+// it is there: from the list, or because they may see something else of it, or the same
+// once though not watch it.
 func (c caller) mayKnow(ctx context.Context, refused httpapi.Access) (bool, error) {
-	listed, err := c.allowed(ctx, httpapi.Access{Verb: "list"})
-	if err != nil || listed {
-		return listed, err
+	rest := refused
+	rest.Details = !refused.Details
+	others := []httpapi.Access{{Verb: "list"}, rest}
+	if refused.Verb == "watch" {
+		refused.Verb, rest.Verb = "get", "get"
+		others = append(others, refused, rest)
 	}
-	refused.Details = !refused.Details
-	return c.allowed(ctx, refused)
+	for _, other := range others {
+		if known, err := c.allowed(ctx, other); known || err != nil {
+			return known, err
+		}
+	}
+	return false, nil
 }
 
 // allowed asks the hub. An answer that does not come is an error and no permission.

@@ -45,6 +45,7 @@ func TestWhatIsGrantedAndNoMore(t *testing.T) {
 	list := httpapi.Access{Verb: "list"}
 	summary := httpapi.Access{Verb: "get", Cluster: "prod-eu"}
 	details := httpapi.Access{Verb: "get", Cluster: "prod-eu", Details: true}
+	watch := httpapi.Access{Verb: "watch", Cluster: "prod-eu", Details: true}
 	metrics := httpapi.Access{Verb: "get", Path: "/metrics"}
 	for _, tc := range []struct {
 		name    string
@@ -62,6 +63,9 @@ func TestWhatIsGrantedAndNoMore(t *testing.T) {
 		{"summary of who may list", granted{listAll}, summary, httpapi.ErrForbidden},
 		{"details of nobody's", nil, details, httpapi.ErrHidden},
 		{"summary of nobody's", nil, summary, httpapi.ErrHidden},
+		{"a watch of nobody's", nil, watch, httpapi.ErrHidden},
+		{"a watch by a right to get", granted{getDetail}, watch, httpapi.ErrForbidden},
+		{"a watch by a right to get the summary", granted{getOne}, watch, httpapi.ErrForbidden},
 		{"another cluster's", granted{getOne, getDetail}, httpapi.Access{Verb: "get", Cluster: "prod-us"}, httpapi.ErrHidden},
 		{"metrics", granted{"get /metrics"}, metrics, nil},
 		{"no metrics", granted{listAll, getOne, getDetail}, metrics, httpapi.ErrForbidden},
@@ -69,6 +73,18 @@ func TestWhatIsGrantedAndNoMore(t *testing.T) {
 		if err := tc.granted.caller().may(t.Context(), tc.want); !errors.Is(err, tc.err) {
 			t.Errorf("%s: got %v, want %v", tc.name, err, tc.err)
 		}
+	}
+}
+
+func TestOfOneInAListNothingIsAskedButWhetherItIsSeen(t *testing.T) {
+	var asked []string
+	jane := caller{&user.DefaultInfo{Name: "jane"}, func(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		asked = append(asked, told(a))
+		return granted{getDetail}.authorize(ctx, a)
+	}}
+	err := jane.may(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Brief: true})
+	if !errors.Is(err, httpapi.ErrHidden) || len(asked) != 1 || asked[0] != getOne {
+		t.Errorf("got %v after %q, want it hidden after %q", err, asked, getOne)
 	}
 }
 

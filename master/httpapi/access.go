@@ -18,6 +18,9 @@ type Access struct {
 	Cluster string
 	// Path is set, and Cluster and Details are not, for what is no cluster's: /metrics.
 	Path string
+	// Brief says that a refusal need not tell whether the caller may know that the cluster
+	// is there: in a list it is left out either way, and to find out takes more questions.
+	Brief bool
 }
 
 // Identify says who sends a request, once a request, or gives an error that wraps
@@ -99,14 +102,22 @@ func (a *API) visible(ctx context.Context, r *http.Request) (visible []Registere
 // visibleNames are the clusters that the caller may see, as a set; nil: all.
 func (a *API) visibleNames(ctx context.Context, r *http.Request) (map[string]bool, error) {
 	visible, all, err := a.visible(ctx, r)
-	if err != nil || all {
+	if err != nil {
 		return nil, err
+	}
+	return namesOf(visible, all), nil
+}
+
+// namesOf are the clusters that visible gives, as a set; nil: all.
+func namesOf(visible []Registered, all bool) map[string]bool {
+	if all {
+		return nil
 	}
 	names := make(map[string]bool, len(visible))
 	for _, c := range visible {
 		names[c.Name] = true
 	}
-	return names, nil
+	return names
 }
 
 // oneByOne are those of the clusters that a caller may see. A question that nobody
@@ -117,7 +128,7 @@ func oneByOne(ctx context.Context, caller Caller, clusters []Registered) ([]Regi
 	questions.SetLimit(maxQuestions)
 	for i, c := range clusters {
 		questions.Go(func() error {
-			err := caller(ctx, Access{Verb: "get", Cluster: c.Name})
+			err := caller(ctx, Access{Verb: "get", Cluster: c.Name, Brief: true})
 			may[i] = err == nil
 			if errors.Is(err, ErrForbidden) || errors.Is(err, ErrHidden) {
 				return nil

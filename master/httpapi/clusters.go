@@ -41,7 +41,7 @@ var (
 // clusters answers with all registered clusters that the caller may see. It is no
 // demand for any of them, but where a watch asks for that.
 func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
-	visible, _, err := a.visible(r.Context(), r)
+	visible, all, err := a.visible(r.Context(), r)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case p.watch:
-		return a.watchFleet(w, r, &p)
+		return a.watchFleet(w, r, &p, namesOf(visible, all))
 	}
 	a.fleet.Advance(time.Now(), a.listAll)
 	version := a.fleet.Version()

@@ -51,15 +51,15 @@ func quality(one string) (name string, q float64) {
 	if !weighed {
 		return name, 1
 	}
-	text, ok := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q=")
-	if !ok {
+	of, text, _ := strings.Cut(parameters, "=")
+	if !strings.EqualFold(strings.TrimSpace(of), "q") {
 		return name, 1
 	}
-	q, err := strconv.ParseFloat(text, 64)
-	if err != nil || q < 0 || q > 1 {
-		return name, 0
+	q, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err == nil && q >= 0 && q <= 1 {
+		return name, q
 	}
-	return name, q
+	return name, 0
 }
 
 // matches says that If-None-Match names the tag, by the weak comparison.

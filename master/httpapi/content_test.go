@@ -70,7 +70,7 @@ func TestAnswersArePackedAsTheClientLikes(t *testing.T) {
 	plain := get(api, eu1)
 	for header, want := range map[string]string{
 		"gzip": "gzip", "gzip, deflate, br, zstd": "zstd", "zstd;q=0.1, gzip;q=0.9": "gzip", "gzip;q=0": "", "identity": "", "br": "", "*": "zstd", "*;q=0": "", "GZIP": "gzip",
-		"gzip;q=2": "", "gzip;q=x": "", "identity;q=1, gzip;q=0.5": "", "": "",
+		"gzip;Q=0": "", "gzip;\tq=0": "", "gzip ; q = 0.5": "gzip", "gzip;q=NaN": "", "gzip;q=2": "", "gzip;q=x": "", "identity;q=1, gzip;q=0.5": "", "": "",
 	} {
 		for _, query := range []string{"", "?q=web"} {
 			w := ask(api, asking(eu1+query, "Accept-Encoding", header))

@@ -168,6 +168,21 @@ func TestWhatSomebodyMayNotSeeDoesNotExistOnTheFleetsStream(t *testing.T) {
 	})
 }
 
+func TestTheBeginningOfAFleetsStreamAsksOnceWhatIsVisible(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		identified, asked := 0, 0
+		w := watching(t, f.api(func(c *Config) {
+			c.Identify = func(*http.Request) (Caller, error) {
+				identified++
+				return func(context.Context, Access) error { asked++; return nil }, nil
+			}
+		}), fleetPath+"&demand=*", nil)
+		if w.text(); identified != 1 || asked != 1 {
+			t.Errorf("identified %d times, %d questions; want one each", identified, asked)
+		}
+	})
+}
+
 func TestTheFleetIsNarrowedByWords(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), fleetPath+"&q=Backoff", nil)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -26,7 +28,7 @@ type fleetWatch struct {
 
 	// demand are the clusters that the client wants reporting, held those that are kept
 	// so.
-	demand []string
+	demand map[string]bool
 	held   map[string]func()
 
 	news  <-chan struct{}
@@ -34,7 +36,7 @@ type fleetWatch struct {
 }
 
 // watchFleet streams the events of all clusters that the client may see.
-func (a *API) watchFleet(w http.ResponseWriter, r *http.Request, p *params) error {
+func (a *API) watchFleet(w http.ResponseWriter, r *http.Request, p *params, visible map[string]bool) error {
 	framing, err := negotiate(r, p)
 	if err != nil {
 		return err
@@ -42,10 +44,7 @@ func (a *API) watchFleet(w http.ResponseWriter, r *http.Request, p *params) erro
 	if err := takeLastEvent(r, p, view.ParseFleetVersion); err != nil {
 		return err
 	}
-	f := &fleetWatch{api: a, framing: fleetFraming(framing), words: p.list.words, held: map[string]func(){}, demand: p.demand, scope: view.Scope{Usage: p.usage}}
-	if f.visible, err = a.visibleNames(r.Context(), r); err != nil {
-		return err
-	}
+	f := &fleetWatch{api: a, framing: fleetFraming(framing), words: p.list.words, held: map[string]func(){}, demand: p.demand, scope: view.Scope{Usage: p.usage}, visible: visible}
 	s := &stream{api: a, request: r, fleet: f}
 	if err := f.prepare(w, s, p); err != nil {
 		s.shut()
@@ -146,9 +145,9 @@ func (f *fleetWatch) keepDemand() {
 		return
 	}
 	wanted := map[string]bool{}
-	all := slices.Contains(f.demand, allClusters)
+	all := f.demand[allClusters]
 	for _, c := range f.api.config.Registry.List() {
-		if (all || slices.Contains(f.demand, c.Name)) && (f.visible == nil || f.visible[c.Name]) {
+		if (all || f.demand[c.Name]) && (f.visible == nil || f.visible[c.Name]) {
 			wanted[c.Name] = true
 		}
 	}
@@ -172,8 +171,8 @@ func (f *fleetWatch) shut() {
 }
 
 // known refuses names that the client sees no cluster of.
-func (f *fleetWatch) known(demand []string) error {
-	for _, name := range demand {
+func (f *fleetWatch) known(demand map[string]bool) error {
+	for _, name := range slices.Sorted(maps.Keys(demand)) {
 		if name == allClusters {
 			continue
 		}
@@ -275,32 +274,43 @@ func (f *fleetWatch) hear(s *stream, said []byte) error {
 }
 
 func (f *fleetWatch) obey(s *stream, said []byte) error {
-	var m message
-	dec := json.NewDecoder(bytes.NewReader(said))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&m); err != nil || dec.More() {
-		return badQuery(`a message is an object such as {"demand":["a","*"],"detail":["a"]}`)
+	m, wanted, err := parseMessage(said)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(s.request.Context(), reviewTimeout)
-	defer cancel()
+	if err := f.known(wanted.demand); err != nil {
+		return err
+	}
 	if m.Detail != nil {
-		wanted, err := parseDetail(*m.Detail)
-		if err != nil {
-			return &view.ParameterError{Name: "detail", Words: err.Error()}
-		}
-		if err := f.wish(ctx, s, wanted); err != nil {
+		ctx, cancel := context.WithTimeout(s.request.Context(), reviewTimeout)
+		defer cancel()
+		if err := f.wish(ctx, s, wanted.detail); err != nil {
 			return err
 		}
 	}
 	if m.Demand != nil {
-		demand, err := parseDemand(*m.Demand)
-		if err != nil {
-			return &view.ParameterError{Name: "demand", Words: err.Error()}
-		}
-		if err := f.known(demand); err != nil {
-			return err
-		}
-		f.demand = demand
+		f.demand = wanted.demand
 	}
 	return nil
+}
+
+// parseMessage reads what a client says, and what it wants by it.
+func parseMessage(said []byte) (m message, wanted wishes, err error) {
+	dec := json.NewDecoder(bytes.NewReader(said))
+	dec.DisallowUnknownFields()
+	err = dec.Decode(&m)
+	if _, more := dec.Token(); err != nil || !errors.Is(more, io.EOF) {
+		return m, wanted, badQuery(`a message is an object such as {"demand":["a","*"],"detail":["a"]}`)
+	}
+	if m.Detail != nil {
+		if wanted.detail, err = parseDetail(*m.Detail); err != nil {
+			return m, wanted, &view.ParameterError{Name: "detail", Words: err.Error()}
+		}
+	}
+	if m.Demand != nil {
+		if wanted.demand, err = parseDemand(*m.Demand); err != nil {
+			return m, wanted, &view.ParameterError{Name: "demand", Words: err.Error()}
+		}
+	}
+	return m, wanted, nil
 }

@@ -182,6 +182,39 @@ func TestAReaderOfAnAnswerThatStopsIsCutOff(t *testing.T) {
 	})
 }
 
+// TestAReaderThatIsSlowAndSteadyIsNotCutOff is of one that takes long for the present
+// state, and never stops.
+func TestAReaderThatIsSlowAndSteadyIsNotCutOff(t *testing.T) {
+	for name, headers := range map[string]string{"lines": "", "websocket": "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"} {
+		bubble(t, func(t *testing.T, f *fake) {
+			var nodes []state.Object
+			for i := range 4000 {
+				nodes = append(nodes, node(fmt.Sprintf("node-%04d", i), state.True))
+			}
+			f.report(t, "prod-eu", nil, nodes...)
+			h := newHall()
+			h.open(t, f.api(nil))
+			c := h.enter()
+			defer c.Close()
+			begin := time.Now()
+			fmt.Fprintf(c, "GET %s/nodes?watch=true HTTP/1.1\r\nHost: x\r\n%s\r\n", eu1, headers)
+			piece, all, last := make([]byte, writeSize/60), 0, ""
+			for !strings.Contains(last, "initial-events-end") {
+				n, err := c.Read(piece)
+				if all += n; err != nil {
+					t.Errorf("%s: cut off after %s and %d bytes: %v", name, time.Since(begin), all, err)
+					return
+				}
+				last = last[max(0, len(last)-100):] + string(piece[:n])
+				<-time.After(time.Duration(n) * 6 * time.Second / writeSize)
+			}
+			if took := time.Since(begin); took < 2*writeStall {
+				t.Errorf("%s: it took only %s", name, took)
+			}
+		})
+	}
+}
+
 // TestThousandsOfSlowReadersHoldNobodyUp is of readers that all stop at once.
 func TestThousandsOfSlowReadersHoldNobodyUp(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {

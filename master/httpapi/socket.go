@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/net/http/httpguts"
 
 	"rollcall.dev/rollcall/master/view"
 )
@@ -33,7 +35,20 @@ type socket struct {
 
 // wantsSocket says that a request is for a websocket.
 func wantsSocket(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	return httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
+}
+
+// handshake refuses what cannot become a websocket, before anything is done for it.
+func handshake(r *http.Request) error {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(r.Header.Get("Sec-WebSocket-Key")))
+	switch {
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1,
+		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade"),
+		r.Header.Get("Sec-WebSocket-Version") != "13",
+		len(r.Header.Values("Sec-WebSocket-Key")) != 1, err != nil, len(key) != 16:
+		return badQuery("this is no websocket handshake: it takes HTTP/1.1, Connection: Upgrade, Sec-WebSocket-Version: 13, and a Sec-WebSocket-Key of 16 bytes in base64")
+	}
+	return nil
 }
 
 // sameOrigin refuses what a page of another site makes a browser ask for: browsers
@@ -91,6 +106,21 @@ func (o *socket) listen() {
 }
 
 func (o *socket) write(events []byte) error {
+	for len(events) > 0 {
+		n := min(len(events), writeSize)
+		if more := bytes.IndexByte(events[n-1:], '\n'); more >= 0 {
+			n += more
+		}
+		if err := o.send(events[:n]); err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
+}
+
+// send writes so many events as one deadline is for.
+func (o *socket) send(events []byte) error {
 	ctx, cancel := context.WithTimeout(o.ctx, writeStall)
 	defer cancel()
 	for event := range bytes.Lines(events) {

@@ -126,6 +126,29 @@ func TestAPageOfAnotherSiteGetsNoWebsocket(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBecomeAWebsocketIsRefusedInWords(t *testing.T) {
+	whole := map[string]string{"Connection": "keep-alive, Upgrade", "Upgrade": "h2c, WebSocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+	for name, value := range map[string]string{"Connection": "close", "Sec-WebSocket-Version": "12", "Sec-WebSocket-Key": "AAAA", "": ""} {
+		for _, path := range []string{eu1, "/api/v1/clusters"} {
+			f := live(t)
+			r := asking(path + "?watch=true")
+			for header, usual := range whole {
+				r.Header.Set(header, usual)
+			}
+			if name != "" {
+				r.Header.Set(name, value)
+			}
+			w := ask(f.api(nil), r)
+			if refused := w.Code == 400 && w.Header().Get("Content-Type") == "application/problem+json"; refused != (name != "") {
+				t.Errorf("%s: %q on %s: %d %s", name, value, path, w.Code, w.Body)
+			}
+			if f.watching("prod-eu") != 0 || name != "" && len(f.awaited) > 0 {
+				t.Errorf("%s: %q on %s: was demand", name, value, path)
+			}
+		}
+	}
+}
+
 func TestTheEndOfTheMasterClosesWebsockets(t *testing.T) {
 	f := live(t)
 	api := f.api(nil)
@@ -154,10 +177,17 @@ func TestAClientOfTheFleetChangesWhatItWants(t *testing.T) {
 		`{"details":[]}`:         "ERROR 400 BadRequest",
 		`watch everything`:       "ERROR 400 BadRequest",
 		`{} {}`:                  "ERROR 400 BadRequest",
+		`{"demand":["*"]}}`:      "ERROR 400 BadRequest",
+
+		`{"demand":["nowhere"],"detail":[]}`: "ERROR 404 NotFound",
+		`{"demand":["*"],"detail":["a b"]}`:  "ERROR 400 BadRequest",
+		`{"demand":["a b"],"detail":[]}`:     "ERROR 400 BadRequest",
 	} {
 		c.says(said)
 		c.hears(want)
 	}
+	f.report(t, "prod-eu", nil, node("n0", state.True))
+	c.hears("prod-eu: ADDED Node n0")
 	if n := f.watching("v1.24.lab"); n != 0 {
 		t.Errorf("%d watches of v1.24.lab are demand before anybody asked", n)
 	}

@@ -75,6 +75,20 @@ func TestAnEventSourceThatCannotBeResumedBeginsAnewNextTime(t *testing.T) {
 	})
 }
 
+func TestServerSentEventsComeToWhoLikesThemBest(t *testing.T) {
+	for accept, want := range map[string]bool{
+		"text/event-stream": true, "Text/Event-Stream": true, "text/event-stream, */*;q=0.1": true, "text/event-stream, application/json": true,
+		"text/event-stream;q=0": false, "application/json, text/event-stream;q=0.1": false, "*/*": false, "text/event-streams": false, "": false,
+	} {
+		bubble(t, func(t *testing.T, f *fake) {
+			w := watching(t, f.api(nil), eu1+"/nodes?watch=true", func(r *http.Request) { r.Header.Set("Accept", accept) })
+			if got := w.header.Get("Content-Type"); (got == "text/event-stream") != want {
+				t.Errorf("Accept %q: %s", accept, got)
+			}
+		})
+	}
+}
+
 func TestSilenceIsFilledWithHeartbeats(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"/nodes?watch=true", eventSource(""))

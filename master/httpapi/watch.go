@@ -81,17 +81,34 @@ func (a *API) meet(ctx context.Context, d *detail, p *params, byEvent bool) (pro
 // negotiate is how the client wants its events, which also tells what it may ask for.
 func negotiate(r *http.Request, p *params) (view.Framing, error) {
 	if r.Method != http.MethodGet {
-		return 0, badQuery("only GET can watch")
+		return 0, &view.ParameterError{Name: watchParameter.name, Words: "has no meaning for " + r.Method + "; only GET can watch"}
 	}
 	switch {
 	case wantsSocket(r):
 		p.bookmarks = true
-		return view.Lines, sameOrigin(r, "open a websocket here")
-	case strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
+		if err := sameOrigin(r, "open a websocket here"); err != nil {
+			return 0, err
+		}
+		return view.Lines, handshake(r)
+	case wantsServerSent(r):
 		p.bookmarks = true
 		return view.ServerSent, nil
 	}
 	return view.Lines, nil
+}
+
+// wantsServerSent says that Accept asks for Server-Sent Events, and does not like JSON
+// better. Who takes anything gets JSON.
+func wantsServerSent(r *http.Request) bool {
+	likes := map[string]float64{}
+	for _, line := range r.Header["Accept"] {
+		for one := range strings.SplitSeq(line, ",") {
+			media, q := quality(one)
+			likes[strings.ToLower(media)] = q
+		}
+	}
+	events := likes["text/event-stream"]
+	return events > 0 && events >= likes["application/json"]
 }
 
 const lastEvent = "Last-Event-ID"

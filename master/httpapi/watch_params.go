@@ -36,7 +36,7 @@ type watchParams struct {
 
 // wishes are what a client of the fleet's stream wants of single clusters.
 type wishes struct {
-	demand []string
+	demand map[string]bool
 	detail []wish
 }
 
@@ -137,18 +137,16 @@ func (w *watchParams) anew() bool {
 	return w.version == ""
 }
 
-func parseDemand(clusters []string) ([]string, error) {
+func parseDemand(clusters []string) (map[string]bool, error) {
 	if len(clusters) > maxDemands {
 		return nil, fmt.Errorf("names %d clusters, and may name %d", len(clusters), maxDemands)
 	}
-	var demand []string
+	demand := make(map[string]bool, len(clusters))
 	for _, name := range clusters {
 		if err := clusterName(name); err != nil && name != allClusters {
 			return nil, err
 		}
-		if !slices.Contains(demand, name) {
-			demand = append(demand, name)
-		}
+		demand[name] = true
 	}
 	return demand, nil
 }

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -205,6 +207,35 @@ func TestADeletedClusterEndsItsWatches(t *testing.T) {
 	})
 }
 
+func TestARenamedClusterEndsWatchesByItsOldName(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		api := f.api(nil)
+		byName := watching(t, api, eu1+"/nodes?watch=true", nil)
+		byIP := watching(t, api, "/api/v1/clusters/203.0.113.7/nodes?watch=true", nil)
+		fleet := watching(t, api, fleetPath+"&detail=prod-eu&demand=prod-eu", nil)
+		for _, w := range []*watcher{byName, byIP, fleet} {
+			w.text()
+		}
+		f.change(func() {
+			f.clusters[0].Name, f.values["prod-europe"] = "prod-europe", f.values["prod-eu"]
+			f.byIP["203.0.113.7"] = "prod-europe"
+			delete(f.values, "prod-eu")
+		})
+		for _, w := range []*watcher{byName, byIP} {
+			w.sees("ERROR 404 NotFound")
+			if !w.ended() {
+				t.Error("a stream goes on")
+			}
+		}
+		fleet.sees("prod-eu: ERROR 404 NotFound")
+		<-time.After(time.Second)
+		fleet.sees("DELETED Cluster prod-eu", "ADDED Cluster prod-europe")
+		if fleet.ended() || f.watching("prod-eu") != 0 {
+			t.Errorf("the fleet's stream is over: %t; %d watches of the old name are demand", fleet.ended(), f.watching("prod-eu"))
+		}
+	})
+}
+
 func TestBookmarks(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
@@ -292,6 +323,25 @@ func TestTheEndOfTheMasterIsToldToWatchers(t *testing.T) {
 		w.sees("ERROR 503 ShuttingDown")
 		if !w.ended() {
 			t.Error("the stream goes on")
+		}
+	})
+}
+
+func TestOnlyGetCanWatch(t *testing.T) {
+	for _, path := range []string{eu1, eu1 + "/nodes", "/api/v1/clusters"} {
+		f := shop(t)
+		w := ask(f.api(nil), httptest.NewRequest(http.MethodHead, path+"?watch=true", nil))
+		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != `"watch"` || len(f.awaited)+f.watching("prod-eu") > 0 {
+			t.Errorf("HEAD %s: %d, parameter %s, demand %v; want 400 watch and none", path, w.Code, got, f.awaited)
+		}
+	}
+}
+
+func TestAWatchIsNotPackedAndNotKeptBack(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		w := watching(t, f.api(nil), eu1+"?watch=true", func(r *http.Request) { r.Header.Set("Accept-Encoding", "gzip, zstd") })
+		if happenings(t, w.text()); w.header.Get("Content-Encoding") != "" || w.header.Get("X-Accel-Buffering") != "no" || w.flushes == 0 {
+			t.Errorf("headers %v, %d flushes", w.header, w.flushes)
 		}
 	})
 }

@@ -323,6 +323,20 @@ func TestWatchOfStatus(t *testing.T) {
 	stop()
 }
 
+func TestWatchOfStatusByAddress(t *testing.T) {
+	w := shop(t, nil)
+	for _, address := range []string{"203.0.113.7", "::ffff:203.0.113.7"} {
+		lines, stop := w.watching(t, "status", address, "-o", "name")
+		if got := lines(1); !slices.Equal(got, []string{"cluster.rollcall.dev/prod-eu"}) {
+			t.Errorf("%s: got %q", address, got)
+		}
+		stop()
+	}
+	if r := w.kubectl(t, "status", "198.51.100.1", "-w"); r.code != 1 || !strings.HasPrefix(r.errOut, "Error from server (NotFound): ") {
+		t.Errorf("an address of nobody: %d, %q", r.code, r.errOut)
+	}
+}
+
 func TestWatchOfAClusterThatCannotBeReachedEnds(t *testing.T) {
 	w := shop(t, nil)
 	if r := w.kubectl(t, "pods", "lost", "-w"); r.code != 1 || !strings.HasPrefix(r.errOut, "Error from server (DialFailed): ") {
