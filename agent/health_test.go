@@ -70,8 +70,11 @@ func TestSnapshotMetricsTellObjectsAndSections(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.State = next
-	m := newSnapshotMetrics(func() *snapshot.Version { return v })
+	m := newSnapshotMetrics(func() *snapshot.Version { return v }, func() int { return 3 })
 	err = testutil.CollectAndCompare(m, strings.NewReader(`
+# HELP rollcall_agent_inbox_length Objects, sections and readings of usage that came in and are not in the snapshot yet, the latest of each.
+# TYPE rollcall_agent_inbox_length gauge
+rollcall_agent_inbox_length 3
 # HELP rollcall_agent_section_age_seconds How long ago a section was last known to be true; absent: never.
 # TYPE rollcall_agent_section_age_seconds gauge
 rollcall_agent_section_age_seconds{section="nodes"} 0

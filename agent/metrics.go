@@ -8,24 +8,27 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// snapshotMetrics are read off the present Version at each scrape.
+// snapshotMetrics are read off the present Version, and what waits to be in the next one,
+// at each scrape.
 type snapshotMetrics struct {
-	current                func() *snapshot.Version
-	objects, seq, live, at *prometheus.Desc
+	current                       func() *snapshot.Version
+	waiting                       func() int
+	objects, seq, live, at, inbox *prometheus.Desc
 }
 
-func newSnapshotMetrics(current func() *snapshot.Version) *snapshotMetrics {
+func newSnapshotMetrics(current func() *snapshot.Version, waiting func() int) *snapshotMetrics {
 	return &snapshotMetrics{
-		current: current,
+		current: current, waiting: waiting,
 		objects: prometheus.NewDesc("rollcall_agent_snapshot_objects", "Objects in the snapshot, by kind.", []string{"kind"}, nil),
 		seq:     prometheus.NewDesc("rollcall_agent_snapshot_changes_total", "Changes of the snapshot since the agent began.", nil, nil),
 		live:    prometheus.NewDesc("rollcall_agent_section_live", "1 where all of a section is watched right now.", []string{"section"}, nil),
 		at:      prometheus.NewDesc("rollcall_agent_section_age_seconds", "How long ago a section was last known to be true; absent: never.", []string{"section"}, nil),
+		inbox:   prometheus.NewDesc("rollcall_agent_inbox_length", "Objects, sections and readings of usage that came in and are not in the snapshot yet, the latest of each.", nil, nil),
 	}
 }
 
 func (m *snapshotMetrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.objects, m.seq, m.live, m.at} {
+	for _, d := range []*prometheus.Desc{m.objects, m.seq, m.live, m.at, m.inbox} {
 		descs <- d
 	}
 }
@@ -39,6 +42,7 @@ func (m *snapshotMetrics) Collect(metrics chan<- prometheus.Metric) {
 		gauge(m.objects, float64(v.State.Len(kind)), kind.String())
 	}
 	metrics <- prometheus.MustNewConstMetric(m.seq, prometheus.CounterValue, float64(v.State.Seq))
+	metrics <- prometheus.MustNewConstMetric(m.inbox, prometheus.GaugeValue, float64(m.waiting()))
 	ages := v.Ages(time.Now())
 	for name, r := range v.Reports {
 		section := state.SectionName(name).String()

@@ -37,7 +37,7 @@ func TestSessionReportsEveryPeriodUntilItExpires(t *testing.T) {
 			t.Error("the connection is still open")
 		}
 		synctest.Wait()
-		if w.openSessions() != 0 || w.usage.Load() != 0 || w.counted("rollcall_agent_sessions_ended_total", "expired") != 1 || w.counted("rollcall_agent_sessions_started_total", "") != 1 {
+		if w.openSessions() != 0 || w.usage.Load() != 0 || w.counted("rollcall_agent_sessions_ended_total", "expired") != 1 || w.counted("rollcall_agent_sessions_started_total", "") != 1 || w.counted("rollcall_agent_sent_bytes_total", "") == 0 {
 			t.Errorf("%d sessions open, usage used by %d", w.openSessions(), w.usage.Load())
 		}
 	})

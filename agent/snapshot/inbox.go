@@ -74,6 +74,19 @@ func (i *inbox) put(edit func(*batch)) {
 	}
 }
 
+// Waiting is how much has come in and is in no Version yet: objects by key, sections,
+// and a reading of usage as one.
+func (s *Snapshot) Waiting() int {
+	s.inbox.mu.Lock()
+	defer s.inbox.mu.Unlock()
+	b := &s.inbox.batch
+	n := len(b.changes) + len(b.sections)
+	if b.sample != nil {
+		n++
+	}
+	return n
+}
+
 func (i *inbox) empty() batch {
 	i.mu.Lock()
 	defer i.mu.Unlock()

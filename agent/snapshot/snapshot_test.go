@@ -69,6 +69,29 @@ func TestChangesBeforeRunBecomeOneVersion(t *testing.T) {
 	})
 }
 
+func TestWhatIsNotTakenInYetIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(7)
+		s.Update(pods(20))
+		s.Update(pods(30)) // twenty of which wait already
+		s.Update(state.Changes{Removes: []state.Key{{Kind: state.KindNode, Name: "n1"}}})
+		s.SetSection(state.SectionPods, state.SectionReport{Live: true})
+		s.SetUsage(nil)
+		if n := s.Waiting(); n != 33 {
+			t.Errorf("%d wait, want 30 pods, a node, a section and a reading", n)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		synctest.Wait()
+		if n := s.Waiting(); n != 0 {
+			t.Errorf("%d wait after all was taken in", n)
+		}
+		cancel()
+		<-done
+	})
+}
+
 func TestReadyWaitsForNodesAndPods(t *testing.T) {
 	run(t, func(t *testing.T, s *Snapshot) {
 		ready := func() bool {

@@ -51,96 +51,13 @@ const (
 // did not know mean nothing, as they did to it.
 func Parse(path, rawQuery string) (*Query, error) {
 	q := &Query{}
-	parts := strings.Split(strings.Trim(path, "/"), "/")
-	switch {
-	case len(parts) == 1 && parts[0] == "metric-export":
-		q.ask = askExport
-		return q, nil
-	case len(parts) == 1 && parts[0] == "metric-export-schema":
-		q.ask = askSchema
-		return q, nil
-	case parts[0] != "model" || !q.route(parts[1:]):
+	if !q.route(strings.Split(strings.Trim(path, "/"), "/")) {
 		return nil, ErrNoSuchPath
 	}
 	if q.ask != askPoints && q.ask != askPodList {
 		return q, nil
 	}
 	return q, q.parameters(rawQuery)
-}
-
-// route reads the path behind /model, and says whether there is something there.
-func (q *Query) route(parts []string) bool {
-	switch {
-	case match(parts, "nodes"):
-		q.ask = askNodes
-	case match(parts, "namespaces"):
-		q.ask = askNamespaces
-	case match(parts, "debug", "allkeys"):
-		q.ask = askKeys
-	case match(parts, "nodes", "*", "freecontainers"):
-		q.ask = askNothing
-	case match(parts, "namespaces", "*", "pods"):
-		q.ask, q.of = askPods, Entity{Kind: Namespace, Namespace: parts[1]}
-	case match(parts, "namespaces", "*", "pods", "*", "containers"):
-		q.ask, q.of = askContainers, Entity{Kind: Pod, Namespace: parts[1], Pod: parts[3]}
-	default:
-		return q.metrics(parts)
-	}
-	return true
-}
-
-// metrics reads the path of an entity's metrics.
-func (q *Query) metrics(parts []string) bool {
-	q.ask = askPoints
-	switch {
-	case begins(parts, "metrics"):
-		q.of = Entity{Kind: Cluster}
-		parts = parts[1:]
-	case begins(parts, "nodes", "*", "metrics"):
-		q.of = Entity{Kind: Node, Node: parts[1]}
-		parts = parts[3:]
-	case begins(parts, "nodes", "*", "freecontainers", "*", "metrics"):
-		q.of = Entity{Kind: systemContainer}
-		parts = parts[5:]
-	case begins(parts, "namespaces", "*", "metrics"):
-		q.of = Entity{Kind: Namespace, Namespace: parts[1]}
-		parts = parts[3:]
-	case begins(parts, "namespaces", "*", "pods", "*", "metrics"):
-		q.of = Entity{Kind: Pod, Namespace: parts[1], Pod: parts[3]}
-		parts = parts[5:]
-	case begins(parts, "namespaces", "*", "pods", "*", "containers", "*", "metrics"):
-		q.of = Entity{Kind: Container, Namespace: parts[1], Pod: parts[3], Container: parts[5]}
-		parts = parts[7:]
-	case begins(parts, "namespaces", "*", "pod-list", "*", "metrics", "*"):
-		q.ask, q.of, q.pods = askPodList, Entity{Kind: Namespace, Namespace: parts[1]}, strings.Split(parts[3], ",")
-		parts = parts[5:]
-	default:
-		return false
-	}
-	if len(parts) == 0 {
-		q.ask = askNames
-		return true
-	}
-	q.metricName = strings.Join(parts, "/")
-	q.metric = metricOf(q.metricName)
-	return true
-}
-
-// match says that a path has the parts of a pattern, where * is any.
-func match(parts []string, pattern ...string) bool {
-	return len(parts) == len(pattern) && begins(parts, pattern...)
-}
-
-func begins(parts []string, pattern ...string) bool {
-	if len(parts) < len(pattern) {
-		return false
-	}
-	for i, p := range pattern {
-		if p != parts[i] && p != "*" || parts[i] == "" {
-			return false
-		}
-	}
-	return true
 }
 
 func (q *Query) parameters(raw string) (err error) {

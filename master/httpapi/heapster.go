@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"reflect"
 	"strings"
 
 	"rollcall.dev/rollcall/master/heapster"
@@ -17,9 +18,40 @@ import (
 // heapsterPrefix is in front of a cluster's name and of Heapster's own paths.
 const heapsterPrefix = "/heapster/"
 
-// heapsterPattern is not in the OpenAPI document: docs/HEAPSTER.md tells of it, and
-// there is nothing in it that is ours.
+// heapsterPattern is all of heapster.Paths.
 const heapsterPattern = heapsterPrefix + "{cluster}/api/v1/{path...}"
+
+// heapsterShapes are Heapster's JSON.
+var heapsterShapes = map[string]reflect.Type{
+	"HeapsterNames": reflect.TypeFor[[]string](), "HeapsterPoints": reflect.TypeFor[heapster.MetricResult](), "HeapsterPointsOfPods": reflect.TypeFor[heapster.MetricResultList](),
+	"HeapsterExport": reflect.TypeFor[[]heapster.Timeseries](), "HeapsterSchema": reflect.TypeFor[heapster.TimeseriesSchema](),
+}
+
+var heapsterTimes = []schema{
+	{"name": "start", "in": "query", "description": "Points from this time on, in RFC 3339.", "schema": instant()},
+	{"name": "end", "in": "query", "description": "Points until this time, in RFC 3339.", "schema": instant()},
+}
+
+// heapsterOperations are for the OpenAPI document; they are served as one.
+func heapsterOperations() []operation {
+	all := make([]operation, len(heapster.Paths))
+	for i, p := range heapster.Paths {
+		o := operation{
+			pattern: heapsterPrefix + "{cluster}/api/v1" + p.Pattern, id: idOf("heapster", p.Pattern), words: p.Words,
+			failure: "text/plain", statuses: []int{400, 401, 403, 404, 405, 409, 500, 503, 504},
+		}
+		for name, shape := range heapsterShapes {
+			if shape == reflect.TypeOf(p.Answer) {
+				o.shape = name
+			}
+		}
+		if p.Timed {
+			o.others = heapsterTimes
+		}
+		all[i] = o
+	}
+	return all
+}
 
 // past is what is known of a cluster's last minutes, nil where nothing is.
 func (a *API) past(cluster string) *history.Past {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +18,7 @@ import (
 // and the types that answers are made of.
 func (a *API) document() schema {
 	paths := schema{}
-	for _, o := range a.operations() {
+	for _, o := range slices.Concat(a.operations(), a.prometheusOperations(), heapsterOperations()) {
 		methods, ok := paths[o.pattern].(schema)
 		if !ok {
 			methods = schema{}
@@ -51,6 +53,10 @@ func schemas() schema {
 	for name, shape := range view.Shapes() {
 		all[name] = schemaOf(shape)
 	}
+	for name, shape := range heapsterShapes {
+		all[name] = schemaOf(shape)
+	}
+	maps.Copy(all, prometheusShapes)
 	objects := []schema{}
 	for _, name := range []string{"Node", "Pod", "Container", "Port", "Summary", "Usage", "Session", "Cluster", "Bookmark", "FleetBookmark", "Status"} {
 		objects = append(objects, refer(name))
@@ -76,7 +82,7 @@ func (o *operation) document() schema {
 	for _, code := range o.statuses {
 		answer := schema{"description": statusWords[code]}
 		if code != http.StatusNotModified && o.pattern != "/readyz" || code == http.StatusMethodNotAllowed {
-			answer["content"] = schema{"application/problem+json": schema{"schema": refer("Problem")}}
+			answer["content"] = o.failed(code)
 		}
 		responses[strconv.Itoa(code)] = answer
 	}
@@ -84,10 +90,41 @@ func (o *operation) document() schema {
 	if parameters := o.parameters(); len(parameters) > 0 {
 		d["parameters"] = parameters
 	}
-	if o.takes != "" {
+	switch o.takes {
+	case "":
+	case aForm:
+		d["requestBody"] = schema{"content": schema{"application/x-www-form-urlencoded": schema{"schema": o.form()}}}
+	default:
 		d["requestBody"] = schema{"required": true, "content": schema{"application/json": schema{"schema": refer(o.takes)}}}
 	}
 	return d
+}
+
+// failed is how an error is told. Whoever's rules a route follows, what is no request of
+// its kind at all is a Problem.
+func (o *operation) failed(code int) schema {
+	problem, none := "application/problem+json", schema{}
+	content := schema{problem: schema{"schema": refer("Problem")}}
+	switch {
+	case o.failure == "" || code == http.StatusMethodNotAllowed:
+	case !strings.Contains(o.failure, "/"):
+		if code != http.StatusBadRequest {
+			delete(content, problem)
+		}
+		content["application/json"] = schema{"schema": refer(o.failure)}
+	case code == http.StatusBadRequest:
+		content[o.failure] = none
+	}
+	return content
+}
+
+// form is a body with the parameters that the query string may have.
+func (o *operation) form() schema {
+	properties := schema{}
+	for _, p := range o.others {
+		properties[p["name"].(string)] = schema{"description": p["description"]}
+	}
+	return schema{"type": "object", "properties": properties}
 }
 
 func (o *operation) success() schema {
@@ -107,12 +144,14 @@ func (o *operation) success() schema {
 // parameters are those of the path, the tables', and view's.
 func (o *operation) parameters() []schema {
 	var all []schema
-	if strings.Contains(o.pattern, "{cluster}") {
-		all = append(all, schema{
-			"name": "cluster", "in": "path", "required": true, "schema": schema{"type": "string"},
-			"description": "The cluster's name, or one of its clusterIPs.",
-		})
+	for part := range strings.SplitSeq(o.pattern, "/") {
+		if name := strings.Trim(part, "{}"); name != part {
+			all = append(all, schema{
+				"name": name, "in": "path", "required": true, "schema": schema{"type": "string"}, "description": pathWords[name],
+			})
+		}
 	}
+	all = append(all, o.others...)
 	for _, p := range o.answer {
 		all = append(all, p.document(""))
 	}
@@ -129,6 +168,13 @@ func (o *operation) parameters() []schema {
 		})
 	}
 	return all
+}
+
+// pathWords are what the parts of a path mean.
+var pathWords = map[string]string{
+	"cluster": "The cluster's name, or one of its clusterIPs.", "node": "A node's name.", "namespace": "A namespace's name.",
+	"pod": "A pod's name.", "pods": "Names of pods, with commas between.", "container": "A container's name.",
+	"label": "A label's name.", "metric": "A metric's name, such as cpu/usage_rate: its slash may be sent as it is.",
 }
 
 func (p *parameter) document(when string) schema {

@@ -22,10 +22,18 @@ type operation struct {
 	filters       []view.Parameter
 	// shape names the schema of a JSON answer; else media is the type of another.
 	shape, media string
-	// takes names the schema of a request's body; empty: there is none.
+	// takes names the schema of a request's body, or is aForm; empty: there is none.
 	takes    string
 	statuses []int
+	// others are documents of parameters that are read by others' rules, and failure is
+	// how errors are told by those: the schema of their JSON, or a media type. Empty: as a
+	// Problem.
+	others  []schema
+	failure string
 }
+
+// aForm is a body that has the parameters as a form.
+const aForm = "form"
 
 func (o *operation) verb() string { return cmp.Or(o.method, http.MethodGet) }
 
@@ -89,6 +97,7 @@ var statusWords = map[int]string{
 	http.StatusGone:                  "What changed since the resourceVersion is not known any more: begin again without it.",
 	http.StatusRequestTimeout:        "The body did not come in time.",
 	http.StatusRequestEntityTooLarge: "The body is longer than a token can be.",
+	http.StatusUnprocessableEntity:   "The query cannot be evaluated.",
 	http.StatusUnsupportedMediaType:  "The body is not application/json.",
 	http.StatusInternalServerError:   "A fault of the master's own.",
 	http.StatusServiceUnavailable:    "The agent cannot be reached, nobody can be asked who may see what, or this master is not ready or about to end; Retry-After says when to come again.",

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,21 +21,61 @@ const (
 	maxForm = 64 << 10
 )
 
-// prometheusOperations are what Prometheus' clients ask. They are not in the OpenAPI
-// document: their specification is Prometheus' own.
+// prometheusOperations are what Prometheus' clients ask. Their specification is
+// Prometheus' own.
 func (a *API) prometheusOperations() []operation {
 	if a.config.Prometheus == nil {
 		return nil
 	}
-	all := []operation{{pattern: "/federate", serve: a.prometheus(a.config.Prometheus.Federate)}}
+	federation := a.prometheusOperation("", a.config.Prometheus.Federation())
+	federation.shape, federation.media = "", "text/plain"
+	federation.statuses = append(federation.statuses, http.StatusNotFound)
+	all := []operation{federation}
 	for _, route := range a.config.Prometheus.Routes() {
-		serve := a.prometheus(route.Serve)
-		all = append(all,
-			operation{pattern: prometheusPrefix + route.Path, serve: serve},
-			operation{pattern: prometheusPrefix + route.Path, serve: serve, method: http.MethodPost, takes: "a form"})
+		o := a.prometheusOperation(prometheusPrefix, route)
+		all = append(all, o)
+		o.method, o.takes, o.id = http.MethodPost, aForm, o.id+"ByForm"
+		all = append(all, o)
 	}
 	return all
 }
+
+func (a *API) prometheusOperation(prefix string, route prom.Route) operation {
+	o := operation{
+		pattern: prefix + route.Path, id: idOf("prometheus", route.Path), words: route.Words, serve: a.prometheus(route.Serve),
+		shape: "PrometheusAnswer", failure: "PrometheusError", statuses: []int{400, 401, 403, 405, 422, 500, 503},
+	}
+	for _, p := range route.Takes {
+		kind := schema{"type": "string"}
+		if p.Repeated {
+			kind = schema{"type": "array", "items": kind}
+		}
+		o.others = append(o.others, schema{"name": p.Name, "in": "query", "required": p.Required, "description": p.Words, "schema": kind})
+	}
+	return o
+}
+
+// idOf is an operation's name, of letters.
+func idOf(prefix, path string) string {
+	for word := range strings.FieldsFuncSeq(path, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		prefix += strings.ToUpper(word[:1]) + word[1:]
+	}
+	return prefix
+}
+
+// prometheusShapes are Prometheus' JSON.
+var prometheusShapes = schema{
+	"PrometheusAnswer": schema{
+		"type": "object", "required": []string{"status", "data"}, "additionalProperties": false,
+		"properties": schema{"status": enum("success"), "data": schema{}, "warnings": listOfWords, "infos": listOfWords},
+	},
+	"PrometheusError": schema{
+		"type": "object", "required": []string{"status", "errorType", "error"}, "additionalProperties": false,
+		"properties": schema{"status": enum("error"), "errorType": schema{"type": "string"}, "error": schema{"type": "string"}},
+	},
+}
+
+var listOfWords = schema{"type": "array", "items": schema{"type": "string"}}
 
 // prometheus answers, and fails, as Prometheus does.
 func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Answer, error)) endpoint {

@@ -51,6 +51,10 @@ func schemaOf(t reflect.Type) schema {
 		return boolean()
 	case reflect.String:
 		return schema{"type": "string"}
+	case reflect.Float64:
+		return schema{"type": "number"}
+	case reflect.Interface:
+		return schema{}
 	}
 	return schema{"type": "integer"}
 }

@@ -16,13 +16,9 @@ import (
 	"github.com/prometheus/prometheus/storage"
 )
 
-// Federate is the newest sample of each series, for a Prometheus to scrape: everything of
+// federate is the newest sample of each series, for a Prometheus to scrape: everything of
 // the clusters that `cluster` names, the summaries of all where it names none, and of
 // those what `match[]` selects where it is there. It is no demand.
-func (a *API) Federate(ctx context.Context, r Request) (Answer, error) {
-	return a.turn("federate", a.federate)(ctx, r)
-}
-
 func (a *API) federate(ctx context.Context, r Request) (Answer, error) {
 	selectors, err := a.selectorsOf(r.Form)
 	if err != nil {

@@ -96,7 +96,7 @@ func (s *stage) federated(pairs ...string) (map[string]int, error) {
 	for i := 0; i < len(pairs); i += 2 {
 		form.Add(pairs[i], pairs[i+1])
 	}
-	a, err := s.api.Federate(context.Background(), Request{Form: form, See: s.see})
+	a, err := s.api.Federation().Serve(context.Background(), Request{Form: form, See: s.see})
 	if err != nil {
 		return nil, err
 	}

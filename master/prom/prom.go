@@ -76,13 +76,6 @@ type Answer struct {
 	Body []byte
 }
 
-// Route is one path below /prometheus.
-type Route struct {
-	// Path is as net/http's patterns are; Serve answers.
-	Path  string
-	Serve func(ctx context.Context, r Request) (Answer, error)
-}
-
 // Request is what a client asks.
 type Request struct {
 	Form url.Values
@@ -120,21 +113,6 @@ func New(c Config) *API {
 		EnableAtModifier:         true, EnableNegativeOffset: true, Parser: p,
 	})
 	return a
-}
-
-// Routes are all that there are.
-func (a *API) Routes() []Route {
-	return []Route{
-		{"/query", a.turn("query", a.query)},
-		{"/query_range", a.turn("query_range", a.queryRange)},
-		{"/labels", a.turn("labels", a.labels)},
-		{"/label/{label}/values", a.turn("values", a.values)},
-		{"/series", a.turn("series", a.series)},
-		{"/metadata", a.metadata},
-		{"/query_exemplars", a.exemplars},
-		{"/rules", a.rules},
-		{"/status/buildinfo", a.buildInfo},
-	}
 }
 
 // turn has a request wait for its turn, and counts how it ended.

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -288,6 +291,13 @@ func TestQueriesWaitTheirTurnAndNoLonger(t *testing.T) {
 	act(t, func(s *stage) {
 		for range maxQueries {
 			s.api.turns <- struct{}{}
+		}
+		if err := testutil.GatherAndCompare(s.api.config.Metrics.(prometheus.Gatherer), strings.NewReader(`
+# HELP rollcall_prometheus_queries_running Requests of the Prometheus API that are being answered.
+# TYPE rollcall_prometheus_queries_running gauge
+rollcall_prometheus_queries_running 8
+`), "rollcall_prometheus_queries_running"); err != nil {
+			t.Error(err)
 		}
 		begin := time.Now()
 		got := s.ask("/query", "query", "1", "timeout", "3s")

@@ -205,13 +205,15 @@ func TestRealPrometheusTakesWhatIsWritten(t *testing.T) {
 		`sum by (cluster) (container_memory_working_set_bytes{container="app"})`:                                              "prod 419430400",
 		`sum by (cluster) (kube_pod_container_resource_requests{resource="cpu"})`:                                             "prod 0.5",
 		`sum by (cluster) (kube_node_status_allocatable{resource="cpu",job="kube-state-metrics"})`:                            "prod 2",
+		`round(sum by (cluster) (rate(container_cpu_usage_seconds_total{id="/",node="n1",container=""}[1m])), 0.001)`:         "prod 0.2",
+		`container_memory_working_set_bytes{id="/",node="n1",job="kubelet",metrics_path="/metrics/cadvisor"}`:                 "prod 209715200",
 		`rollcall_cluster_pods_by_phase{phase="Running"}`:                                                                     "prod 2",
 		`sum by (cluster) (rollcall_node_cpu_cores)`:                                                                          "prod 0.2",
 		`round(sum by (cluster) (rate(node_cpu_usage_seconds_total[1m])) / sum by (cluster) (rollcall_cluster_nodes), 0.001)`: "prod 0.2",
 	} {
 		eventually(t, want, func() (string, error) { return server.query(promql, 137) })
 	}
-	eventually(t, "prod web 209715200", func() (string, error) { return server.query(`container_memory_working_set_bytes`, 150) })
+	eventually(t, "prod web 209715200", func() (string, error) { return server.query(`container_memory_working_set_bytes{container!=""}`, 150) })
 	eventually(t, "", func() (string, error) { return server.query(`{cluster="prod"}`, 170) }) // all has ended
 	stop()
 	if got := gathered(t, metrics); got["dropped_sets_total refused"] != 0 || got["queued_sets"] != 0 {

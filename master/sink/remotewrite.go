@@ -93,7 +93,9 @@ func (w *remoteWrite) container(s *heapster.Set) {
 			w.amount(prefix+a.name, a, labels, v)
 		}
 	}
-	w.used(s, "container", fromCadvisor, append(labels, prompb.Label{Name: "image", Value: s.Image}))
+	labels = append(labels, prompb.Label{Name: "image", Value: s.Image})
+	w.used(s, "container", fromCadvisor, labels)
+	w.rate(s, "container", labels)
 }
 
 func (w *remoteWrite) node(s *heapster.Set) {
@@ -103,6 +105,8 @@ func (w *remoteWrite) node(s *heapster.Set) {
 		w.amount(a.name, a, labels, v)
 	}
 	w.used(s, "node", fromResource, labels)
+	w.rate(s, "node", labels)
+	w.used(s, "container", fromCadvisor, append(labels, prompb.Label{Name: "id", Value: "/"})) // as cAdvisor calls the root of all
 }
 
 func (w *remoteWrite) amount(name string, a amount, labels []prompb.Label, v float64) {
@@ -110,21 +114,33 @@ func (w *remoteWrite) amount(name string, a amount, labels []prompb.Label, v flo
 	w.series(name, w.batch.At.UnixMilli(), v*a.scale, fromKubeState, labels, resource)
 }
 
-// used puts in what a node or container uses.
+// used puts in what a node or container uses, under the names that begin with `what`.
 func (w *remoteWrite) used(s *heapster.Set, what string, from, labels []prompb.Label) {
-	rate, known := s.Value(heapster.CPUUsageRate)
-	memory, _ := s.Value(heapster.MemoryWorkingSet)
-	total, fresh := s.Value(heapster.CPUUsage)
-	at := s.At
-	switch {
-	case w.batch.Ended && known:
-		at++ // the last sample has s.At
-	case !fresh:
+	at, ok := w.sampled(s)
+	if !ok {
 		return
 	}
+	total, _ := s.Value(heapster.CPUUsage)
+	memory, _ := s.Value(heapster.MemoryWorkingSet)
 	w.series(what+"_cpu_usage_seconds_total", at, total/1e9, from, labels)
 	w.series(what+"_memory_working_set_bytes", at, memory, from, labels)
-	w.series("rollcall_"+what+"_cpu_cores", at, rate/1e3, fromRollcall, labels)
+}
+
+// rate puts in the CPU that a node or container uses, as it was sampled.
+func (w *remoteWrite) rate(s *heapster.Set, what string, labels []prompb.Label) {
+	if at, ok := w.sampled(s); ok {
+		cpu, _ := s.Value(heapster.CPUUsageRate)
+		w.series("rollcall_"+what+"_cpu_cores", at, cpu/1e3, fromRollcall, labels)
+	}
+}
+
+// sampled is the time of what is used; false where no sample is to be told.
+func (w *remoteWrite) sampled(s *heapster.Set) (at int64, ok bool) {
+	if _, known := s.Value(heapster.CPUUsageRate); known && w.batch.Ended {
+		return s.At + 1, true // the last sample has s.At
+	}
+	_, fresh := s.Value(heapster.CPUUsage)
+	return s.At, fresh
 }
 
 // counts puts in the cluster's numbers.
