@@ -48,6 +48,9 @@ type Config struct {
 
 	Version string
 	Log     *slog.Logger
+	// Settled is called once the whole cluster has been read, before the memory that this
+	// took is given back; nil: nobody waits for it.
+	Settled func()
 
 	// Listening is told the addresses once they are open, for who listens on port 0;
 	// may be nil.

@@ -20,6 +20,9 @@ func (a *agent) giveBack(ctx context.Context) error {
 		select {
 		case <-ready:
 			ready = nil
+			if a.cfg.Settled != nil {
+				a.cfg.Settled()
+			}
 			debug.FreeOSMemory()
 		case <-a.spent:
 			after = time.After(calm)

@@ -99,22 +99,23 @@ type Volume struct {
 
 // Container is one container of a pod, of any kind.
 type Container struct {
-	Namespace string         `json:"namespace"`
-	Pod       string         `json:"pod"`
-	Name      string         `json:"name"`
-	Kind      ContainerKind  `json:"kind"`
-	Node      string         `json:"node,omitempty"`
-	Image     string         `json:"image"`
-	ImageID   string         `json:"imageID,omitempty"`
-	State     ContainerState `json:"state"`
-	Reason    string         `json:"reason,omitempty"`
-	Message   string         `json:"message,omitempty"`
+	Namespace string `json:"namespace"`
+	Pod       string `json:"pod"`
+	Name      string `json:"name"`
+	Node      string `json:"node,omitempty"`
+	Image     string `json:"image"`
+	ImageID   string `json:"imageID,omitempty"`
+	// What is small stands side by side: there are very many containers.
+	Kind  ContainerKind  `json:"kind"`
+	State ContainerState `json:"state"`
+	Ready bool           `json:"ready"`
 	// ExitCode has a meaning only while State is Terminated; see ContainerView.
-	ExitCode   int32 `json:"-"`
-	Ready      bool  `json:"ready"`
-	Restarts   int32 `json:"restarts"`
-	StartedAt  Time  `json:"startedAt,omitzero"`
-	FinishedAt Time  `json:"finishedAt,omitzero"`
+	ExitCode   int32  `json:"-"`
+	Restarts   int32  `json:"restarts"`
+	Reason     string `json:"reason,omitempty"`
+	Message    string `json:"message,omitempty"`
+	StartedAt  Time   `json:"startedAt,omitzero"`
+	FinishedAt Time   `json:"finishedAt,omitzero"`
 	// WaitingSince is the best that the API tells of how long a waiting container
 	// has kept its pod from being ready; zero while it does not wait.
 	WaitingSince Time             `json:"waitingSince,omitzero"`

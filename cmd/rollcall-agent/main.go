@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	klog.SetSlogLogger(cfg.Log)
-	saveMemory()
+	cfg.Settled = saveMemory()
 	noticeSilence()
 	return agent.Run(ctx, cfg)
 }

@@ -5,16 +5,23 @@ import (
 	"runtime/debug"
 )
 
-// gcPercent is how much garbage there may be for all that is alive before it is
-// collected. Most of an agent's memory is facts that stay, and it makes little garbage
-// once it has read its cluster: Go's own 100 would be memory that is never needed
-// again, and 20 costs some collections more while the first lists are read.
-const gcPercent = 20
+// How much garbage there may be for all that is alive before it is collected. Most of an
+// agent's memory is facts that stay, and Go's own 100 would be memory that is never
+// needed again.
+const (
+	// gcPercent is that of the start: less would have the first lists, which make much
+	// garbage, be read for twice as long.
+	gcPercent = 20
+	// gcPercentSettled is that of ever after, when there is little garbage.
+	gcPercentSettled = 10
+)
 
-// saveMemory has the collector keep to gcPercent, unless GOGC says otherwise. A
-// GOMEMLIMIT holds beside it, as ever.
-func saveMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+// saveMemory has the collector keep to gcPercent, and from settle on to
+// gcPercentSettled, unless GOGC says otherwise. A GOMEMLIMIT holds beside it, as ever.
+func saveMemory() (settle func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
 	}
+	debug.SetGCPercent(gcPercent)
+	return func() { debug.SetGCPercent(gcPercentSettled) }
 }

@@ -6,12 +6,14 @@ import (
 )
 
 func TestGOGCWinsOverOurOwnSetting(t *testing.T) {
-	for env, want := range map[string]int{"": gcPercent, "77": 77} {
+	for env, want := range map[string]struct{ first, then int }{"": {gcPercent, gcPercentSettled}, "77": {77, 77}} {
 		t.Setenv("GOGC", env)
 		before := debug.SetGCPercent(77)
-		saveMemory()
-		if got := debug.SetGCPercent(before); got != want {
-			t.Errorf("GOGC=%q leaves %d, want %d", env, got, want)
+		settle := saveMemory()
+		first := debug.SetGCPercent(77)
+		settle()
+		if then := debug.SetGCPercent(before); first != want.first || then != want.then {
+			t.Errorf("GOGC=%q leaves %d, then %d, want %+v", env, first, then, want)
 		}
 	}
 }
