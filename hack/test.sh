@@ -20,4 +20,5 @@ go test -race -vet=off -timeout 30m -p 3 ./... "$@"
 if (($# == 0)); then
 	hack/need.sh npm npm
 	hack/web.sh test
+	hack/web.sh browser # which sees to chromium itself
 fi

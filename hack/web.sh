@@ -6,6 +6,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Where nobody looks at a terminal, nothing is coloured.
+[[ -t 1 ]] || export NO_COLOR=1
+
 # The page as a browser fetches it, compressed, in bytes.
 bound=250000
 

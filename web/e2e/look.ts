@@ -12,8 +12,8 @@ const kinds: Kind[] = ['light', 'dark', 'narrow']
 const little = { width: 390, height: 800 }
 
 /**
- * Looks at a view in each way it can be had: axe-core finds nothing, in neither theme, and
- * nothing is wider than a telephone. The pictures are for people, see keep; when they are
+ * Looks at a view in each way it can be had: axe-core finds nothing, in neither theme, there
+ * is one typeface, and nothing is wider than a telephone. The pictures are for people, see keep; when they are
  * taken, axe-core looks at the narrow page too.
  */
 export async function look(page: Page, name: string, ...documented: Kind[]) {
@@ -24,12 +24,21 @@ export async function look(page: Page, name: string, ...documented: Kind[]) {
     if (kind === 'narrow') await page.setViewportSize(little)
     await drawn(page)
     if (kept.includes(kind)) await keep(page, `${name}-${kind}`)
+    if (kind === 'light') expect(await page.evaluate(typefaces), `the typefaces of ${name}`).toHaveLength(1)
     if (kind !== 'narrow' || process.env.SHOTS) expect(await violations(page, kind), `${name}, ${kind}`).toEqual([])
     if (kind === 'narrow') expect(await page.evaluate(() => document.documentElement.scrollWidth), `the width of ${name}`).toBeLessThanOrEqual(little.width)
   }
   await page.setViewportSize(before.size)
   await page.emulateMedia({ colorScheme: before.dark ? 'dark' : 'light' })
   await drawn(page)
+}
+
+/** Runs in the page. */
+const typefaces = () => {
+  const texts = document.createTreeWalker(document.getElementById('root')!, NodeFilter.SHOW_TEXT)
+  const faces = new Set<string>()
+  while (texts.nextNode()) faces.add(getComputedStyle(texts.currentNode.parentElement!).fontFamily)
+  return [...faces]
 }
 
 /** Until what has changed is on the screen. */

@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core'
 import { afterEach, expect, test } from 'vitest'
+import type { Doing, Frames } from './frames.ts'
 import { bestOf } from './frames.ts'
 import { look } from './look.ts'
 import { Master, open } from './stage.ts'
@@ -9,17 +10,21 @@ let master: Master
 afterEach(() => master.stop())
 
 /**
- * What no task may exceed, in milliseconds. On a machine that does nothing else (FRAMES=1,
- * as hack/web.sh frames has it) none is long; tests run where much goes on.
+ * On a machine that does nothing else (FRAMES=1, as hack/web.sh frames has it) no task is long, by the clock. Tests run
+ * where much goes on: what the page's thread itself spends on a frame tells the same there.
  */
-const bound = process.env.FRAMES ? 50 : 250
+function expectSmooth(m: Frames) {
+  expect(m.own, 'the dearest frame').toBeLessThan(50)
+  if (process.env.FRAMES) expect(m.task, 'the longest task').toBeLessThan(50)
+}
 
 /** Turns the wheel, down in the first round, up in the next. */
-const wheel = (page: Page, times: number, by: number) => async (round: number) => {
+const wheel = (page: Page, times: number, by: number): Doing => async (round, turned) => {
   await page.mouse.move(600, 600)
   for (let i = 0; i < times; i++) {
     await page.mouse.wheel(0, round % 2 ? by : -by)
     await page.waitForTimeout(16)
+    await turned()
   }
 }
 
@@ -36,14 +41,18 @@ test('a cluster of more than 10,000 containers scrolls and filters', async () =>
   const measured = [
     await bestOf(t.page, 'scrolling containers', wheel(t.page, 60, 120)),
     await bestOf(t.page, 'flying through containers', wheel(t.page, 60, 3000)),
-    await bestOf(t.page, 'filtering containers', async () => {
-      await search.pressSequentially('search-77', { delay: 60 })
+    await bestOf(t.page, 'filtering containers', async (_, turned) => {
+      for (const key of 'search-77') {
+        await search.pressSequentially(key, { delay: 60 })
+        await turned()
+      }
       await t.page.locator('[role=row]', { hasText: 'CrashLoopBackOff' }).waitFor()
       await search.fill('')
       await expect.poll(shown).toBeGreaterThan(10_000)
+      await turned()
     }),
   ]
-  for (const m of measured) expect(m.task).toBeLessThan(bound)
+  measured.forEach(expectSmooth)
   if (process.env.FRAMES) for (const m of measured) expect(m.median).toBeLessThan(17)
   await grid.focus()
   await t.page.keyboard.press('End')
@@ -64,5 +73,5 @@ test('thousands of clusters', async () => {
   await look(t.page, 'thousands', 'light')
   await t.page.getByRole('button', { name: 'Only problems' }).click()
   const scrolling = await bestOf(t.page, 'scrolling clusters', wheel(t.page, 60, 300))
-  expect(scrolling.task).toBeLessThan(bound)
+  expectSmooth(scrolling)
 }, 120_000)

@@ -19,6 +19,9 @@ export type Link =
   /** Who asks may see nothing. */
   | { is: 'refused'; why: string }
 
+/** Why the connection is lost where nobody told why. */
+export const noAnswer = 'the master does not answer'
+
 /** A stream of events that is open, or about to be. */
 export interface Stream {
   /** Tells the master what is wanted from now on; false: the stream has to be opened anew. */
@@ -130,7 +133,7 @@ export class Connection {
       this.measure(answer)
       this.decide(answer, problem)
     } catch {
-      if (this.asking === asking) this.lose('the master does not answer')
+      if (this.asking === asking) this.lose(noAnswer)
     } finally {
       clearTimeout(late)
     }

@@ -20,6 +20,8 @@ test.each([
   ['a cordon', said('Node', nodeOf('n1'), nodeOf('n1', { schedulable: false })), 'warn: n1 is cordoned'],
   ['what its pods request', said('Node', nodeOf('n1'), nodeOf('n1', { pods: 7 })), undefined],
   ['a port that is taken', said('Port', undefined, portOf(31234)), 'plain: 31234/TCP on all nodes taken by Service shop/web'],
+  ['a port of one address', said('Port', undefined, portOf(80, { address: '203.0.113.80' })), 'plain: 80/TCP at 203.0.113.80 taken by Service shop/web'],
+  ['a port of an address of one node', said('Port', undefined, portOf(80, { node: 'worker', address: '10.0.0.1' })), 'plain: 80/TCP on worker at 10.0.0.1 taken by Service shop/web'],
   ['a port that leads nowhere', said('Port', portOf(31234, { targets: [target] }), portOf(31234, { targets: [{ ...target, ready: false }] })), 'bad: 31234/TCP on all nodes leads to 0 ready of 1 targets'],
   ['a port that two claim', said('Port', portOf(9100, { node: 'n1' }), portOf(9100, { node: 'n1', conflicts: [portOf(9100)] })), 'bad: 9100/TCP on n1 is claimed by 2 at once'],
 ])('%s', (_, got, want) => expect(got).toBe(want))

@@ -50,7 +50,8 @@ export class Timeline {
 export function whereOf<K extends RowKind>(kind: K, o: Rows[K]): string {
   if (kind !== 'Port') return idOf[kind](o)
   const p = o as Port
-  return `${p.port}/${p.protocol} ${p.node === '*' ? 'on all nodes' : `on ${p.node}`}`
+  const node = p.node !== '*' ? ` on ${p.node}` : p.address ? '' : ' on all nodes'
+  return `${p.port}/${p.protocol}${node}${p.address ? ` at ${p.address}` : ''}`
 }
 
 const describe: { [K in RowKind]: (change: Change, before: Rows[K] | undefined, now: Rows[K]) => Said } = {

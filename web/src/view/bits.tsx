@@ -51,9 +51,9 @@ export function HealthWords({ health, idle }: { health: Health; idle?: boolean }
   return <span className={`words ${health}`}><HealthIcon health={health} idle={idle} />{healths[health].words}</span>
 }
 
-/** Requested and used, of what is allocatable, in one bar and in words. */
-export function Meter({ label, requested, used, whole, unit, words = true }: {
-  label: string; requested: number | undefined; used: number | undefined; whole: number; unit: (n: number) => string; words?: boolean
+/** Requested and used, of what is allocatable, in one bar and in words; with what it is of, where no column says so. */
+export function Meter({ label, requested, used, whole, unit, title }: {
+  label: string; requested: number | undefined; used: number | undefined; whole: number; unit: (n: number) => string; title?: string
 }) {
   const width = (n: number | undefined) => (n === undefined || whole <= 0 ? 0 : Math.min(100, (100 * n) / whole))
   const said = [
@@ -68,21 +68,20 @@ export function Meter({ label, requested, used, whole, unit, words = true }: {
         <rect className="requested" width={width(requested)} height="6" />
         <rect className={`used ${(used ?? 0) > 0.9 * whole ? 'full' : ''}`} width={width(used)} height="6" />
       </svg>
-      {words && (
-        <div className="shares" aria-hidden="true">
-          <span>{percent(requested, whole) || '–'} <i>req</i></span>
-          <span>{percent(used, whole) || '–'} <i>used</i></span>
-        </div>
-      )}
+      <div className="shares" aria-hidden="true">
+        {title && <i>{title}</i>}
+        <span>{percent(requested, whole) || '–'} <i>req</i></span>
+        <span>{percent(used, whole) || '–'} <i>used</i></span>
+      </div>
     </div>
   )
 }
 
-export function Meters({ kind, allocatable, requested, used }: {
-  kind: 'cpu' | 'memory'; allocatable: Resources; requested?: Resources; used?: { cpuMillis: number; memoryBytes: number }
+export function Meters({ kind, allocatable, requested, used, titled }: {
+  kind: 'cpu' | 'memory'; titled?: boolean; allocatable: Resources; requested?: Resources; used?: { cpuMillis: number; memoryBytes: number }
 }) {
-  if (kind === 'cpu') return <Meter label="CPU" requested={requested?.cpuMillis} used={used?.cpuMillis} whole={allocatable.cpuMillis} unit={cores} />
-  return <Meter label="Memory" requested={requested?.memoryBytes} used={used?.memoryBytes} whole={allocatable.memoryBytes} unit={bytes} />
+  if (kind === 'cpu') return <Meter label="CPU" title={titled ? 'CPU' : undefined} requested={requested?.cpuMillis} used={used?.cpuMillis} whole={allocatable.cpuMillis} unit={cores} />
+  return <Meter label="Memory" title={titled ? 'Mem' : undefined} requested={requested?.memoryBytes} used={used?.memoryBytes} whole={allocatable.memoryBytes} unit={bytes} />
 }
 
 /** Of how many, how many: what is short stands out. */

@@ -17,10 +17,10 @@ export function Changes({ detail, route }: TabProps) {
         <Search value={route.get('q')} onChange={(q) => adjust({ q })} label="Search changes" />
         <Toggle on={only} onChange={(on) => adjust({ only: on ? 'problems' : '' })}>Only problems</Toggle>
         <span className="fill" />
-        <span className="mute">{counted(shown.length, 'change')} since this page watches</span>
+        <span className="mute">{counted(shown.length, 'change')} since this page was opened</span>
       </div>
       <div className="scroll">
-        {shown.length === 0 ? <p className="empty">{entries.length ? 'No change is like that.' : 'Nothing changed since this page watches.'}</p> : <Entries entries={shown.slice(0, 300)} />}
+        {shown.length === 0 ? <p className="empty">{entries.length ? 'No change is like that.' : 'Nothing has changed since this page was opened.'}</p> : <Entries entries={shown.slice(0, 300)} />}
       </div>
     </div>
   )

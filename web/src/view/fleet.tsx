@@ -104,7 +104,7 @@ function NameCell({ c }: { c: Cluster }) {
   return (
     <div className="two">
       <a href={urlOf(c.name)} tabIndex={-1} onClick={(e) => { if (!e.metaKey && !e.ctrlKey) e.preventDefault(); else e.stopPropagation() }}><Text>{c.name}</Text></a>
-      <span className="mute"><Text>{c.kubernetesVersion ?? ' '}</Text></span>
+      {c.kubernetesVersion && <span className="mute"><Text>{c.kubernetesVersion}</Text></span>}
     </div>
   )
 }
@@ -131,21 +131,21 @@ const share = (part: number | undefined, whole: number | undefined) => (whole ? 
 
 const columns: Column<Cluster>[] = [
   { name: 'health', title: 'Health', width: '136px', cell: (c) => <HealthCell c={c} />, by: (c) => -healths[healthOf(c)].rank, moves: true },
-  { name: 'name', title: 'Cluster', width: 'minmax(120px, 1.2fr)', cell: (c) => <NameCell c={c} />, by: nameOf },
-  { name: 'nodes', title: 'Nodes', width: '74px', end: true, from: 1000, cell: (c) => (c.summary ? <Of part={c.summary.nodes.ready} whole={c.summary.nodes.total} /> : dash), by: (c) => c.summary?.nodes.total ?? -1, moves: true },
+  { name: 'name', title: 'Cluster', width: 'minmax(120px, 1fr)', cell: (c) => <NameCell c={c} />, by: nameOf },
+  { name: 'nodes', title: 'Nodes', width: '68px', end: true, from: 1000, cell: (c) => (c.summary ? <Of part={c.summary.nodes.ready} whole={c.summary.nodes.total} /> : dash), by: (c) => c.summary?.nodes.total ?? -1, moves: true },
   { name: 'containers', title: 'Containers', width: '92px', end: true, from: 1110, cell: (c) => (c.summary ? <Of part={c.summary.containers.ready} whole={c.summary.containers.desired} /> : dash), by: (c) => c.summary?.containers.desired ?? -1, moves: true },
-  { name: 'cpu', title: 'CPU', width: '132px', cell: (c) => (c.summary ? <Meters kind="cpu" {...c.summary} /> : dash), by: (c) => share(c.summary?.requested.cpuMillis, c.summary?.allocatable.cpuMillis), moves: true },
+  { name: 'cpu', title: 'CPU', width: '144px', cell: (c) => (c.summary ? <Meters kind="cpu" {...c.summary} /> : dash), by: (c) => share(c.summary?.requested.cpuMillis, c.summary?.allocatable.cpuMillis), moves: true },
   { name: 'memory', title: 'Memory', width: '132px', from: 760, cell: (c) => (c.summary ? <Meters kind="memory" {...c.summary} /> : dash), by: (c) => share(c.summary?.requested.memoryBytes, c.summary?.allocatable.memoryBytes), moves: true },
   { name: 'ports', title: 'Ports', width: '74px', end: true, from: 1270, cell: (c) => (c.summary ? <Ports {...c.summary.ports} /> : dash), by: (c) => c.summary?.ports.taken ?? -1, moves: true },
   { name: 'age', title: 'Data', width: '66px', end: true, from: 1190, cell: (c) => <AgeCell c={c} /> },
-  { name: 'session', title: 'Session', width: '128px', cell: (c) => <SessionCell cluster={c} /> },
+  { name: 'session', title: 'Session', width: '140px', cell: (c) => <SessionCell cluster={c} /> },
   { name: 'problems', title: 'Problems', width: 'minmax(140px, 2fr)', from: 910, cell: (c) => <ProblemCell c={c} />, by: (c) => c.summary?.problemCount ?? 0, moves: true },
 ]
 
 const narrowRow = (c: Cluster) => (
   <div className="card">
     <div className="line"><HealthIcon health={healthOf(c)} idle={!isLive(c)} /><b><Text>{c.name}</Text></b><span className="fill" /><SessionCell cluster={c} /></div>
-    {c.summary ? <div className="line meters"><Meters kind="cpu" {...c.summary} /><Meters kind="memory" {...c.summary} /></div> : <div className="line mute">{healths[healthOf(c)].words}</div>}
-    <div className="line mute"><Text>{trouble(c) || (c.summary ? healths[healthOf(c)].words : '')}</Text><span className="fill" /><AgeCell c={c} /></div>
+    {c.summary && <div className="line meters"><Meters titled kind="cpu" {...c.summary} /><Meters titled kind="memory" {...c.summary} /></div>}
+    <div className="line mute"><Text>{trouble(c) || healths[healthOf(c)].words}</Text><span className="fill" /><AgeCell c={c} /></div>
   </div>
 )

@@ -49,13 +49,13 @@ function stateOf(n: Node): string {
 function State({ n }: { n: Node }) {
   const health = n.ready !== 'True' ? 'unhealthy' : n.problems?.length ? 'stale' : n.schedulable ? 'healthy' : 'suspended'
   const problem = n.problems?.find((p) => p.type !== 'Ready')
-  return <span className={`words ${health}`}><HealthIcon health={health} quiet />{problem && n.ready === 'True' ? <Text>{problem.type}</Text> : stateOf(n)}</span>
+  return <span className={`words ${health}`}><HealthIcon health={health} quiet /><Text>{problem && n.ready === 'True' ? problem.type : stateOf(n)}</Text></span>
 }
 
 const used = (part: number | undefined, whole: number) => (whole > 0 ? (part ?? 0) / whole : 0)
 
 const columns: Column<Node>[] = [
-  { name: 'state', title: 'State', width: '150px', cell: (n) => <State n={n} />, by: (n) => (wrong(n) ? 1 : 0), moves: true },
+  { name: 'state', title: 'State', width: '164px', cell: (n) => <State n={n} />, by: (n) => (wrong(n) ? 1 : 0), moves: true },
   { name: 'name', title: 'Node', width: 'minmax(120px, 1.4fr)', cell: (n) => <Text>{n.name}</Text>, by: nameOf },
   { name: 'roles', title: 'Roles', width: 'minmax(70px, .6fr)', from: 960, cell: (n) => <Text className="mute">{n.roles?.join(', ')}</Text>, by: (n) => n.roles?.join() ?? '' },
   { name: 'zone', title: 'Zone', width: 'minmax(70px, .6fr)', from: 1040, cell: (n) => <Text className="mute">{n.zone}</Text>, by: (n) => n.zone ?? '' },
@@ -69,6 +69,6 @@ const columns: Column<Node>[] = [
 const narrowRow = (n: Node) => (
   <div className="card">
     <div className="line"><b><Text>{n.name}</Text></b><span className="fill" /><State n={n} /></div>
-    <div className="line meters"><Meters kind="cpu" {...n} /><Meters kind="memory" {...n} /></div>
+    <div className="line meters"><Meters titled kind="cpu" {...n} /><Meters titled kind="memory" {...n} /></div>
   </div>
 )

@@ -19,7 +19,7 @@ export function Overview({ cluster, detail }: TabProps) {
       </section>
       <section aria-label="Latest changes">
         <h2>Latest changes</h2>
-        {detail.timeline.entries.length === 0 ? <p className="mute">Nothing changed since this page watches.</p> : <Entries entries={detail.timeline.entries.slice(0, 20)} />}
+        {detail.timeline.entries.length === 0 ? <p className="mute">Nothing has changed since this page was opened.</p> : <Entries entries={detail.timeline.entries.slice(0, 20)} />}
       </section>
     </div>
   )

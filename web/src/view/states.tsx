@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { noAnswer } from '../stream/connection'
 import { age, clock } from './format'
 import { useNow, useStore } from './hooks'
 
@@ -46,7 +47,7 @@ export function NoMaster({ why }: { why: string }) {
     <main className="page center">
       <div className="prose">
         <h1>The master does not answer</h1>
-        <p>{why}</p>
+        {why !== noAnswer && <p>{why}</p>}
         <p className="mute">This page tries again by itself.</p>
         <Next />
       </div>

@@ -10,7 +10,8 @@ const whole = (part: number | null) => (part === null ? '–' : `${Math.floor(10
 const cpu: Line<Sample>[] = [{ of: (s) => s.cpuRequested, colour: 'requested' }, { of: (s) => s.cpuUsed, colour: 'used', fill: true }]
 const memory: Line<Sample>[] = [{ of: (s) => s.memoryRequested, colour: 'requested' }, { of: (s) => s.memoryUsed, colour: 'used', fill: true }]
 const ready: Line<Sample>[] = [{ of: (s) => s.desired, colour: 'requested' }, { of: (s) => s.ready, colour: 'used' }]
-const problems: Line<Sample>[] = [{ of: (s) => s.problems, colour: 'bad', fill: true }]
+// Red only where there were any.
+const problems: Line<Sample>[] = [{ of: (s) => (s.problems === 0 ? 0 : null), colour: 'requested' }, { of: (s) => s.problems || null, colour: 'bad', fill: true }]
 
 const cpuWords = (s: Sample) => `${whole(s.cpuRequested)} requested, ${whole(s.cpuUsed)} used`
 const memoryWords = (s: Sample) => `${whole(s.memoryRequested)} requested, ${whole(s.memoryUsed)} used`
