@@ -16,6 +16,8 @@ type rows struct {
 	amends bool
 	// same says of each column whether it is, where such a row is written.
 	same []bool
+	// hint is about how many rows there will be, 0 for few.
+	hint int
 	// listing is within the elements of a list, which is left out as a whole or not at all.
 	listing bool
 }
@@ -45,6 +47,9 @@ func (r *rows) column(values *[]int64) *column {
 	c := &r.columns[r.next]
 	c.values = values
 	r.next++
+	if *values == nil && r.hint > 0 && !r.listing {
+		*values = make([]int64, 0, r.hint)
+	}
 	return c
 }
 

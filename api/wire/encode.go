@@ -130,13 +130,17 @@ func (c *Codec) EncodeSnapshot(s *state.State, id uint64) ([][]byte, error) {
 		return err
 	}
 	for kind := range state.NumKinds {
+		left := s.Len(kind)
+		w.expect(kind, left)
 		for e := range s.Entries(kind) {
 			if w.full() {
 				if err := flush(false); err != nil {
 					return nil, err
 				}
+				w.expect(kind, left)
 			}
 			w.entry(e)
+			left--
 		}
 	}
 	if err := flush(true); err != nil {

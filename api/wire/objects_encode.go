@@ -50,6 +50,11 @@ func (w *objectWriter) nextChunk() {
 	w.begin()
 }
 
+// expect makes room for so many objects of a kind, as far as they fit the chunk.
+func (w *objectWriter) expect(kind state.Kind, objects int) {
+	w.kinds[kind].hint = min(objects, chunkTarget/objectSize)
+}
+
 // entry writes one object of any kind.
 func (w *objectWriter) entry(e state.Entry) {
 	back, slot := w.seq-e.Seq, e.Slot

@@ -85,6 +85,9 @@ func (t *tables) numberOfResources(r state.Resources) int64 {
 func (r *rows) ref(values *[]int64, field *string) {
 	switch c := r.field(values); {
 	case c == nil:
+	case r.writing && !c.apart && r.strings[c.last] == *field:
+		// Neighbours have much in common, and a look at the last is no look into a map.
+		c.write(c.last)
 	case r.writing:
 		c.write(r.numberOf(*field))
 	default:
