@@ -64,7 +64,7 @@ var (
 	phasesDesc  = prometheus.NewDesc("rollcall_sessions", "Clusters by the phase of their session.", []string{"phase"}, nil)
 	readersDesc = prometheus.NewDesc("rollcall_waiting_readers", "Requests that wait for a report.", nil, nil)
 	queuesDesc  = prometheus.NewDesc("rollcall_queue_length", "What waits: handshakes (sessions that may begin when others have), labour (snapshots, for a processor), recalls (looks into the cache), events (clusters of which there is something to reconcile).", []string{"queue"}, nil)
-	ageDesc     = prometheus.NewDesc("rollcall_report_age_seconds", "Seconds since a cluster's last report was received, while it may be served.", []string{"cluster"}, nil)
+	ageDesc     = prometheus.NewDesc("rollcall_oldest_report_age_seconds", "Seconds since the last report of that cluster was received which was heard of longest ago, among those that may be served. It is not by cluster: who may see this may not see all of them.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -77,7 +77,7 @@ func (c census) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c census) Collect(out chan<- prometheus.Metric) {
 	phases := map[Phase]int{Idle: 0, Connecting: 0, Reporting: 0, Backoff: 0}
-	readers, now := 0, time.Now()
+	readers, oldest, now := 0, time.Duration(-1), time.Now()
 	for _, m := range c.s.all() {
 		m.mu.Lock()
 		phase, waiting, v := m.told.Session.Phase, m.waiting, m.value
@@ -85,7 +85,7 @@ func (c census) Collect(out chan<- prometheus.Metric) {
 		phases[phase]++
 		readers += waiting
 		if v != nil && v.Fresh(now) {
-			out <- prometheus.MustNewConstMetric(ageDesc, prometheus.GaugeValue, now.Sub(v.ReceivedAt).Seconds(), m.name)
+			oldest = max(oldest, now.Sub(v.ReceivedAt))
 		}
 	}
 	for phase, n := range phases {
@@ -93,6 +93,9 @@ func (c census) Collect(out chan<- prometheus.Metric) {
 	}
 	for queue, n := range map[string]int{"handshakes": c.s.gate.waiting(), "labour": c.s.labour.waiting(), "recalls": c.s.recalls.waiting(), "events": c.s.events.len()} {
 		out <- prometheus.MustNewConstMetric(queuesDesc, prometheus.GaugeValue, float64(n), queue)
+	}
+	if oldest >= 0 {
+		out <- prometheus.MustNewConstMetric(ageDesc, prometheus.GaugeValue, oldest.Seconds())
 	}
 	out <- prometheus.MustNewConstMetric(readersDesc, prometheus.GaugeValue, float64(readers))
 }

@@ -31,15 +31,15 @@ rollcall_cache_requests_total{result="miss"} 1
 rollcall_dials_total{outcome="DialFailed",purpose="session"} 1
 rollcall_dials_total{outcome="succeeded",purpose="session"} 1
 rollcall_dials_total{outcome="succeeded",purpose="summary"} 1
+# HELP rollcall_oldest_report_age_seconds Seconds since the last report of that cluster was received which was heard of longest ago, among those that may be served. It is not by cluster: who may see this may not see all of them.
+# TYPE rollcall_oldest_report_age_seconds gauge
+rollcall_oldest_report_age_seconds 0.2
 # HELP rollcall_queue_length What waits: handshakes (sessions that may begin when others have), labour (snapshots, for a processor), recalls (looks into the cache), events (clusters of which there is something to reconcile).
 # TYPE rollcall_queue_length gauge
 rollcall_queue_length{queue="events"} 4
 rollcall_queue_length{queue="handshakes"} 0
 rollcall_queue_length{queue="labour"} 0
 rollcall_queue_length{queue="recalls"} 0
-# HELP rollcall_report_age_seconds Seconds since a cluster's last report was received, while it may be served.
-# TYPE rollcall_report_age_seconds gauge
-rollcall_report_age_seconds{cluster="a"} 0.2
 # HELP rollcall_sessions Clusters by the phase of their session.
 # TYPE rollcall_sessions gauge
 rollcall_sessions{phase="Backoff"} 1
@@ -49,7 +49,7 @@ rollcall_sessions{phase="Reporting"} 1
 # HELP rollcall_waiting_readers Requests that wait for a report.
 # TYPE rollcall_waiting_readers gauge
 rollcall_waiting_readers 1
-`), "rollcall_cache_requests_total", "rollcall_dials_total", "rollcall_queue_length", "rollcall_report_age_seconds", "rollcall_sessions", "rollcall_waiting_readers"); err != nil {
+`), "rollcall_cache_requests_total", "rollcall_dials_total", "rollcall_queue_length", "rollcall_oldest_report_age_seconds", "rollcall_sessions", "rollcall_waiting_readers"); err != nil {
 			t.Error(err)
 		}
 		if received := testutil.ToFloat64(s.sessions.metrics.received); received == 0 {
