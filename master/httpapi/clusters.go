@@ -13,7 +13,7 @@ import (
 type listParams struct {
 	words string
 	limit int
-	after string
+	from  view.ListToken
 }
 
 var (
@@ -32,7 +32,7 @@ var (
 			return err
 		}},
 		{"continue", "The token of the page before, with the same other parameters.", schema{"type": "string"}, func(p *params, v string) (err error) {
-			p.list.after, err = view.ParseListToken(v)
+			p.list.from, err = view.ParseListToken(v)
 			return err
 		}},
 	}
@@ -57,7 +57,7 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.fleet.Advance(time.Now(), a.listAll)
 	version := a.fleet.Version()
-	body, err := view.EncodeClusters(a.listed(visible), version, p.list.words, p.list.after, p.list.limit)
+	body, err := view.EncodeClusters(a.listed(visible), version, p.list.words, p.list.from, p.list.limit)
 	if err != nil {
 		return err
 	}

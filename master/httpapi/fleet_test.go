@@ -89,6 +89,18 @@ func TestTheFleetIsResumed(t *testing.T) {
 	})
 }
 
+func TestTheFleetsSilenceIsBrokenByBookmarksForWhoAllowsThem(t *testing.T) {
+	for query, want := range map[string][]string{"": nil, "&allowWatchBookmarks=true": {"BOOKMARK", "BOOKMARK"}} {
+		bubble(t, func(t *testing.T, f *fake) {
+			w := watching(t, f.api(nil), fleetPath+query, nil)
+			<-time.After(time.Minute)
+			w.text() // by now nothing is fresh any more, and nothing else will happen
+			<-time.After(2 * heartbeat)
+			w.sees(want...)
+		})
+	}
+}
+
 func TestTheFleetAsServerSentEvents(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), fleetPath+"&detail=prod-eu", eventSource(""))
@@ -228,6 +240,9 @@ func TestTheListIsPagedAndSearched(t *testing.T) {
 	first := fields(t, get(api, "/api/v1/clusters?limit=1").Body)
 	token := strings.Trim(string(first["continue"]), `"`)
 	second := fields(t, get(api, "/api/v1/clusters?limit=1&continue="+token).Body)
+	if string(first["resourceVersion"]) != string(second["resourceVersion"]) {
+		t.Errorf("the pages' versions are %s and %s", first["resourceVersion"], second["resourceVersion"])
+	}
 	if !strings.Contains(string(first["clusters"]), `"prod-eu"`) || !strings.Contains(string(second["clusters"]), `"v1.24.lab"`) || second["continue"] != nil {
 		t.Errorf("pages are %s and %s", first["clusters"], second["clusters"])
 	}

@@ -64,7 +64,7 @@ func (f *fleetWatch) prepare(w http.ResponseWriter, s *stream, p *params) error 
 		s.problem, err = f.meet(p, fromLastEvent(s.request) || wantsSocket(s.request))
 	}
 	if err == nil {
-		err = s.start(w, f.framing, p.lasts)
+		err = s.start(w, f.framing, p)
 	}
 	return err
 }

@@ -50,11 +50,13 @@ type response struct {
 	controller *http.ResponseController
 	ctx        context.Context
 	sse        bool
+	// bookmarks are wanted in silence too; nothing else fits between JSON lines.
+	bookmarks bool
 }
 
 // newResponse begins the answer.
-func newResponse(w http.ResponseWriter, r *http.Request, f view.Framing) *response {
-	o := &response{w: w, controller: http.NewResponseController(w), ctx: r.Context(), sse: alone(f) == view.ServerSent}
+func newResponse(w http.ResponseWriter, r *http.Request, f view.Framing, bookmarks bool) *response {
+	o := &response{w: w, controller: http.NewResponseController(w), ctx: r.Context(), sse: alone(f) == view.ServerSent, bookmarks: bookmarks}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	if o.sse {
@@ -96,11 +98,18 @@ func (o *response) failed(err error) error {
 	return errGone
 }
 
-func (o *response) beat(func() ([]byte, error)) error {
-	if !o.sse {
+func (o *response) beat(bookmark func() ([]byte, error)) error {
+	switch {
+	case o.sse:
+		return o.write([]byte(":\n\n"))
+	case !o.bookmarks:
 		return nil
 	}
-	return o.write([]byte(":\n\n"))
+	event, err := bookmark()
+	if err != nil {
+		return err
+	}
+	return o.write(event)
 }
 
 func (o *response) gone() <-chan struct{}   { return o.ctx.Done() }

@@ -44,16 +44,16 @@ type stream struct {
 }
 
 // start begins the answer, and readies the stream to run.
-func (s *stream) start(w http.ResponseWriter, f view.Framing, lasts time.Duration) (err error) {
-	if s.outlet, err = newOutlet(w, s.request, f); err != nil {
+func (s *stream) start(w http.ResponseWriter, f view.Framing, p *params) (err error) {
+	if s.outlet, err = newOutlet(w, s.request, f, p.bookmarks); err != nil {
 		return err
 	}
 	s.api.streams.Add(1)
 	now := time.Now()
 	s.timer = time.NewTimer(heartbeat)
 	s.reviewed, s.beat = now.Add(nextReview()), now.Add(heartbeat)
-	if lasts > 0 {
-		s.ends = now.Add(lasts)
+	if p.lasts > 0 {
+		s.ends = now.Add(p.lasts)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (a *API) watchCluster(w http.ResponseWriter, r *http.Request, cluster strin
 	s := &stream{api: a, request: r, details: []*detail{d}}
 	s.problem, err = a.meet(r.Context(), d, p, fromLastEvent(r) || wantsSocket(r))
 	if err == nil {
-		err = s.start(w, framing, p.lasts)
+		err = s.start(w, framing, p)
 	}
 	if err != nil {
 		s.shut()
@@ -135,11 +135,11 @@ func takeLastEvent(r *http.Request, p *params, parse func(string) error) error {
 }
 
 // newOutlet begins the answer.
-func newOutlet(w http.ResponseWriter, r *http.Request, f view.Framing) (outlet, error) {
+func newOutlet(w http.ResponseWriter, r *http.Request, f view.Framing, bookmarks bool) (outlet, error) {
 	if wantsSocket(r) {
 		return newSocket(w, r)
 	}
-	return newResponse(w, r, f), nil
+	return newResponse(w, r, f, bookmarks), nil
 }
 
 // mayWatch asks anew whether the client may watch a cluster, which it may have called

@@ -2,7 +2,9 @@ package view
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
+	"strings"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -34,17 +36,18 @@ type Cluster struct {
 }
 
 // EncodeClusters is a page of the clusters in which the words are found, as they come:
-// at most limit (0: all) behind the one called after.
-func EncodeClusters(clusters []Cluster, version, words, after string, limit int) (Body, error) {
+// at most limit (0: all), from where the page before ended. All pages tell the version of
+// the first: a watch from there completes them.
+func EncodeClusters(clusters []Cluster, version, words string, from ListToken, limit int) (Body, error) {
 	var list, head bytes.Buffer
-	h := listHead{ResourceVersion: version}
+	h := listHead{ResourceVersion: cmp.Or(from.version, version)}
 	count, last := 0, ""
 	for _, c := range clusters {
-		if c.Name <= after || !c.Found(words) {
+		if c.Name <= from.after || !c.Found(words) {
 			continue
 		}
 		if limit > 0 && count == limit {
-			h.Continue = listToken(last)
+			h.Continue = ListToken{last, h.ResourceVersion}.String()
 			break
 		}
 		list.WriteByte(',')
@@ -67,15 +70,22 @@ type listHead struct {
 	Continue        string `json:"continue,omitempty"`
 }
 
-func listToken(after string) string { return base64.RawURLEncoding.EncodeToString([]byte(after)) }
+// ListToken is where a page of the list ended, and the version of the first page.
+type ListToken struct{ after, version string }
 
-// ParseListToken reads where the page before ended.
-func ParseListToken(token string) (after string, err error) {
+// String is the token as clients hand it back.
+func (t ListToken) String() string {
+	return base64.RawURLEncoding.EncodeToString([]byte(t.after + " " + t.version))
+}
+
+// ParseListToken reads what String wrote.
+func ParseListToken(token string) (ListToken, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || name(string(b)) != nil || len(b) == 0 {
-		return "", errToken
+	after, version, _ := strings.Cut(string(b), " ")
+	if err != nil || after == "" || name(after) != nil || ParseFleetVersion(version) != nil {
+		return ListToken{}, errToken
 	}
-	return string(b), nil
+	return ListToken{after, version}, nil
 }
 
 // Found says that each of the words is in something that the list tells of a cluster.

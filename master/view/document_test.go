@@ -283,6 +283,42 @@ func TestExpiredReportsAreDropped(t *testing.T) {
 	}
 }
 
+func TestAllPagesOfTheListOfClustersTellTheFirstOnesVersion(t *testing.T) {
+	clusters := []Cluster{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	var from ListToken
+	for i, now := range []string{"0123456789abcdef-7", "0123456789abcdef-8", "fedcba9876543210-1"} {
+		body, err := EncodeClusters(clusters, now, "", from, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page struct {
+			ResourceVersion, Continue string
+			Clusters                  []struct{ Name string }
+		}
+		var text bytes.Buffer
+		_, _ = body.WriteTo(&text)
+		if err := json.Unmarshal(text.Bytes(), &page); err != nil {
+			t.Fatal(err)
+		}
+		if page.ResourceVersion != "0123456789abcdef-7" || len(page.Clusters) != 1 || page.Clusters[0].Name != clusters[i].Name {
+			t.Errorf("page %d is %s", i+1, &text)
+		}
+		if (page.Continue == "") != (i == 2) {
+			t.Fatalf("page %d goes on at %q", i+1, page.Continue)
+		}
+		if page.Continue != "" {
+			if from, err = ParseListToken(page.Continue); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, token := range []string{"YQ", "YSA", "IDAxMjM0NTY3ODlhYmNkZWYtNw"} {
+		if _, err := ParseListToken(token); err == nil {
+			t.Errorf("%q is no token, and is read as one", token)
+		}
+	}
+}
+
 func TestTheListOfClustersIsTheContract(t *testing.T) {
 	sum := state.Summarize(shop(t), received)
 	body, err := EncodeClusters([]Cluster{
@@ -292,12 +328,12 @@ func TestTheListOfClustersIsTheContract(t *testing.T) {
 		},
 		{Name: "prod-us", Stale: true, Summary: &state.Summary{}, ObservedAt: observed, Session: Session{Phase: "Backoff", Reason: "DialFailed", Message: "dial: connection refused"}},
 		{Name: "unseen", Stale: true, Session: Session{Phase: "Idle"}},
-	}, "0123456789abcdef-1", "", "", 0)
+	}, "0123456789abcdef-1", "", ListToken{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "clusters.json", body)
-	none, err := EncodeClusters(nil, "0123456789abcdef-1", "", "", 0)
+	none, err := EncodeClusters(nil, "0123456789abcdef-1", "", ListToken{}, 0)
 	if err != nil || string(bytes.Join(none, nil)) != "{\"resourceVersion\":\"0123456789abcdef-1\",\"clusters\":[]}\n" {
 		t.Errorf("no clusters are %s, %v", bytes.Join(none, nil), err)
 	}
