@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // forwarder forwards TCP connections on loopback, counts their bytes, and can cut them.
@@ -101,6 +104,24 @@ func (f *forwarder) release(client net.Conn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.conns, client)
+}
+
+// awaitEnd waits until nothing is forwarded any more.
+func (f *forwarder) awaitEnd(ctx context.Context) error {
+	open := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.conns)
+	}
+	for deadline := time.Now().Add(5 * time.Second); open() > 0; {
+		if time.Now().After(deadline) {
+			return errors.New("a connection that one end has closed does not end")
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cut breaks every connection, and new ones until mend.

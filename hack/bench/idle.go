@@ -145,6 +145,9 @@ func handshakeTraffic(ctx context.Context, address string) (t traffic, err error
 	if err := conn.Close(); err != nil && !errors.As(err, &timeout) {
 		return t, err
 	}
+	if err := f.awaitEnd(ctx); err != nil {
+		return t, err
+	}
 	return f.traffic(), nil
 }
 

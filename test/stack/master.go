@@ -67,5 +67,11 @@ func (m *Master) Restart(ctx context.Context, flags ...string) error {
 
 // Get asks its HTTP API; path begins with a slash.
 func (m *Master) Get(ctx context.Context, path string) (*Answer, error) {
-	return get(ctx, m.HTTP, m.URL+path)
+	return m.GetAs(ctx, path, nil)
+}
+
+// GetAs is Get with headers. One that says Accept-Encoding is answered so, and the body
+// is as it came.
+func (m *Master) GetAs(ctx context.Context, path string, header http.Header) (*Answer, error) {
+	return get(ctx, m.HTTP, m.URL+path, header)
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -228,11 +229,12 @@ func (a *Answer) Decode(into any) error {
 	return nil
 }
 
-func get(ctx context.Context, c *http.Client, url string) (*Answer, error) {
+func get(ctx context.Context, c *http.Client, url string, header http.Header) (*Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(request.Header, header)
 	response, err := c.Do(request)
 	if err != nil {
 		return nil, err
@@ -248,7 +250,7 @@ func get(ctx context.Context, c *http.Client, url string) (*Answer, error) {
 // healthy probes a health endpoint.
 func healthy(c *http.Client, url string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		answer, err := get(ctx, c, url)
+		answer, err := get(ctx, c, url, nil)
 		if err != nil {
 			return err
 		}
