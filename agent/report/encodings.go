@@ -13,8 +13,13 @@ import (
 // themselves, so all masters at the same base get the same ones. The frames are kept
 // until the next garbage collection at most.
 type encodings struct {
-	codec                     *wire.Codec
-	snapshots, deltas, usages shared
+	codec          *wire.Codec
+	deltas, usages shared
+
+	mu sync.Mutex
+	// latest is the snapshot up to latestSeq.
+	latest    weak.Pointer[series]
+	latestSeq uint64
 }
 
 // span is from where to where frames lead: between two seqs, or between two readings
@@ -23,9 +28,18 @@ type span struct{ from, to uint64 }
 
 func newEncodings() *encodings { return &encodings{codec: wire.NewCodec()} }
 
-// snapshot are the frames of everything. Its id is its seq.
-func (e *encodings) snapshot(s *state.State) ([][]byte, error) {
-	return e.snapshots.get(span{0, s.Seq}, func() ([][]byte, error) { return e.codec.EncodeSnapshot(s, s.Seq) })
+// snapshot are the frames of everything, which are there one after the other. Its id is
+// its seq.
+func (e *encodings) snapshot(s *state.State) *series {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if latest := e.latest.Value(); latest != nil && e.latestSeq == s.Seq {
+		return latest
+	}
+	latest := &series{more: make(chan struct{})}
+	e.latest, e.latestSeq = weak.Make(latest), s.Seq
+	go func() { latest.end(e.codec.EachOfSnapshot(s, s.Seq, latest.add)) }()
+	return latest
 }
 
 // delta is the frame of what changed since a seq: none for nothing. It is not ok

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -104,17 +105,30 @@ func (f *flusher) sendObjects(ctx context.Context, v *snapshot.Version) ([][]byt
 // sendSnapshot sends everything; what the master knew of usage is void then.
 func (f *flusher) sendSnapshot(ctx context.Context, s *state.State) error {
 	f.usage = nil
-	frames, err := f.encodings.snapshot(s)
-	if err != nil {
-		return &ended{wire.EndError, err.Error()}
-	}
-	if err := f.peer.writeAll(ctx, frames); err != nil {
+	if err := f.sendSeries(ctx, f.encodings.snapshot(s)); err != nil {
 		return err
 	}
 	if f.snapshotSent != nil {
 		f.snapshotSent()
 	}
 	return nil
+}
+
+func (f *flusher) sendSeries(ctx context.Context, frames *series) error {
+	for i := 0; ; i++ {
+		frame, err := frames.next(ctx, i)
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("send a snapshot: %w", ctx.Err())
+		case err != nil:
+			return &ended{wire.EndError, err.Error()}
+		case frame == nil:
+			return nil
+		}
+		if err := f.peer.write(ctx, frame); err != nil {
+			return err
+		}
+	}
 }
 
 func (f *flusher) usageFrames(u *state.Usage) ([][]byte, error) {

@@ -115,8 +115,13 @@ func (m *Stop) toMasterPB() *wirepb.MasterMessage {
 }
 
 // EncodeSnapshot is a whole state as the frames of one snapshot, in order.
-func (c *Codec) EncodeSnapshot(s *state.State, id uint64) ([][]byte, error) {
-	var frames [][]byte
+func (c *Codec) EncodeSnapshot(s *state.State, id uint64) (frames [][]byte, err error) {
+	err = c.EachOfSnapshot(s, id, func(frame []byte) { frames = append(frames, frame) })
+	return frames, err
+}
+
+// EachOfSnapshot gives the frames of EncodeSnapshot to yield, each as soon as it is made.
+func (c *Codec) EachOfSnapshot(s *state.State, id uint64, yield func(frame []byte)) error {
 	var chunk uint32
 	w := newObjectWriter(s.Seq, stateTimes(s))
 	flush := func(last bool) error {
@@ -125,9 +130,13 @@ func (c *Codec) EncodeSnapshot(s *state.State, id uint64) ([][]byte, error) {
 			return err
 		}
 		frame, err := c.EncodeAgent(&Snapshot{ID: id, Chunk: chunk, Last: last, Seq: s.Seq, objects: objects})
-		frames, chunk = append(frames, frame), chunk+1
+		if err != nil {
+			return err
+		}
+		yield(frame)
+		chunk++
 		w.nextChunk()
-		return err
+		return nil
 	}
 	for kind := range state.NumKinds {
 		left := s.Len(kind)
@@ -135,7 +144,7 @@ func (c *Codec) EncodeSnapshot(s *state.State, id uint64) ([][]byte, error) {
 		for e := range s.Entries(kind) {
 			if w.full() {
 				if err := flush(false); err != nil {
-					return nil, err
+					return err
 				}
 				w.expect(kind, left)
 			}
@@ -143,10 +152,7 @@ func (c *Codec) EncodeSnapshot(s *state.State, id uint64) ([][]byte, error) {
 			left--
 		}
 	}
-	if err := flush(true); err != nil {
-		return nil, err
-	}
-	return frames, nil
+	return flush(true)
 }
 
 func millis(d time.Duration) uint32 { return uint32(min(max(d.Milliseconds(), 0), 1<<32-1)) }
