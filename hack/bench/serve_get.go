@@ -169,7 +169,8 @@ func (s *server) burst(ctx context.Context, r request, lasts time.Duration) (bur
 }
 
 // pace asks so often a second, whether or not the server keeps up, and gives how long
-// each request took since it was due.
+// each request took: since it was due where the one before it was not answered by then.
+// That a getter was woken late is none of the server's doing.
 func (s *server) pace(ctx context.Context, r request, rate float64, lasts time.Duration) ([]time.Duration, error) {
 	var mu sync.Mutex
 	var took []time.Duration
@@ -186,13 +187,17 @@ func (s *server) pace(ctx context.Context, r request, rate float64, lasts time.D
 			var mine []time.Duration
 			due := began.Add(every * time.Duration(i) / getters)
 			for ; due.Sub(began) < lasts; due = due.Add(every) {
-				if err := sleep(ctx, time.Until(due)); err != nil {
-					return err
+				asked := due
+				if early := time.Until(due); early > 0 {
+					if err := sleep(ctx, early); err != nil {
+						return err
+					}
+					asked = time.Now()
 				}
 				if err := g.get(); err != nil {
 					return err
 				}
-				mine = append(mine, time.Since(due))
+				mine = append(mine, time.Since(asked))
 			}
 			mu.Lock()
 			defer mu.Unlock()

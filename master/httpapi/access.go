@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -61,14 +62,23 @@ func (a *API) authorize(r *http.Request, want Access) error {
 	return caller(r.Context(), want)
 }
 
+// held says that there is a fresh value of a cluster of that name: the Registry need not
+// be asked whether there is one. No cluster has an address for a name.
+func (a *API) held(name string) bool {
+	v, ok := a.config.Sessions.Peek(name)
+	return ok && v.Fresh(time.Now())
+}
+
 // resolve is the name of the cluster that a request is about, if its caller may see
 // what it wants of it. Who may not know of a cluster is told the same as of one that
 // is not there.
 func (a *API) resolve(r *http.Request, verb string, details bool) (string, error) {
 	asked := askedCluster(r)
-	name, known := a.config.Registry.Resolve(asked)
+	name, known := asked, a.held(asked)
 	if !known {
-		name = asked
+		if name, known = a.config.Registry.Resolve(asked); !known {
+			name = asked
+		}
 	}
 	err := a.authorize(r, Access{Verb: verb, Details: details, Cluster: name})
 	switch {

@@ -52,19 +52,23 @@ func (d *detail) shut() {
 // look takes in what there is to tell now; the moment is nil where there never was a
 // report.
 func (d *detail) look() (*view.Moment, error) {
-	var known bool
-	m, err := d.log.Advance(time.Now(), func(held *view.Moment) (*view.Report, view.Standing) {
+	known := true
+	m, until, err := d.log.Advance(time.Now(), func(held *view.Moment) (*view.Report, view.Standing, view.Until) {
 		var glance session.Glance
-		glance, known = d.sessions.Look(d.cluster)
+		if glance, known = d.sessions.Look(d.cluster); !known {
+			return nil, view.Standing{Stale: true}, view.Until{}
+		}
 		// Only now: two that look one after the other must not see a value expire and be
 		// fresh again.
 		now := time.Now()
-		d.news, d.wake = glance.News, time.Time{}
+		until := view.Until{News: glance.News}
 		if v := glance.Value; v != nil && v.Fresh(now) {
-			d.wake = v.ExpiresAt
+			until.Time = v.ExpiresAt
 		}
-		return standing(glance, held, now)
+		r, s := standing(glance, held, now)
+		return r, s, until
 	})
+	d.news, d.wake = until.News, until.Time
 	if !known {
 		return nil, unknownCluster(d.cluster)
 	}

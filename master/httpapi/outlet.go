@@ -49,14 +49,14 @@ type response struct {
 	w          http.ResponseWriter
 	controller *http.ResponseController
 	ctx        context.Context
-	sse        bool
+	sse, http2 bool
 	// bookmarks are wanted in silence too; nothing else fits between JSON lines.
 	bookmarks bool
 }
 
 // newResponse begins the answer.
 func newResponse(w http.ResponseWriter, r *http.Request, f view.Framing, bookmarks bool) *response {
-	o := &response{w: w, controller: http.NewResponseController(w), ctx: r.Context(), sse: alone(f) == view.ServerSent, bookmarks: bookmarks}
+	o := &response{w: w, controller: http.NewResponseController(w), ctx: r.Context(), sse: alone(f) == view.ServerSent, http2: r.ProtoMajor == 2, bookmarks: bookmarks}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	if o.sse {
@@ -86,8 +86,10 @@ func (o *response) flush() error {
 	if err := o.controller.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return o.failed(err)
 	}
-	// In HTTP/2 a deadline that passes ends a stream though nothing is written.
-	_ = o.controller.SetWriteDeadline(time.Time{})
+	if o.http2 {
+		// There a deadline that passes ends a stream though nothing is written.
+		_ = o.controller.SetWriteDeadline(time.Time{})
+	}
 	return nil
 }
 

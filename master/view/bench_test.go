@@ -109,8 +109,8 @@ func BenchmarkFilteredRead(b *testing.B) {
 func BenchmarkChangeThatIsWatched(b *testing.B) {
 	r := reportOf(fleetOf(b, 10_000))
 	log, scope := &Log{}, Scope{}
-	look := func(*Moment) (*Report, Standing) { return &r, Standing{} }
-	if _, err := log.Advance(r.ReceivedAt, look); err != nil {
+	look := func(*Moment) (*Report, Standing, Until) { return &r, Standing{}, Until{} }
+	if _, _, err := log.Advance(r.ReceivedAt, look); err != nil {
 		b.Fatal(err)
 	}
 	_, cursor := log.Begin()
@@ -119,7 +119,7 @@ func BenchmarkChangeThatIsWatched(b *testing.B) {
 		r.State = restarted(b, r.State, restarts)
 		r.ResourceVersion = fmt.Sprintf("17.%x-%d", r.State.Epoch, r.State.Seq)
 		r.ReceivedAt = received.Add(time.Duration(restarts) * 100 * time.Millisecond)
-		if _, err := log.Advance(r.ReceivedAt, look); err != nil {
+		if _, _, err := log.Advance(r.ReceivedAt, look); err != nil {
 			b.Fatal(err)
 		}
 		var err error

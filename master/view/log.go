@@ -18,20 +18,49 @@ const maxUnwatched = time.Minute
 type Log struct {
 	mu       sync.Mutex
 	current  *Moment
+	until    Until // of the last look
 	changes  ring[*batch]
 	watchers int
 	// watched is when the last watcher left, used when anybody was here.
 	watched, used time.Time
 }
 
+// Until is for how long what was seen is all there is to see.
+type Until struct {
+	// News is closed when there is more; nil: nobody would say so.
+	News <-chan struct{}
+	// Time is when it is time to look again without any; zero: never.
+	Time time.Time
+}
+
+func (u Until) lasts(now time.Time) bool {
+	if u.News == nil || !u.Time.IsZero() && !now.Before(u.Time) {
+		return false
+	}
+	select {
+	case <-u.News:
+		return false
+	default:
+		return true
+	}
+}
+
 // Advance takes in what there is to tell now; look is called while nobody else can
-// take in anything, so that nothing older follows something newer. A report without a
+// take in anything, so that nothing older follows something newer, and not at all while
+// what another saw lasts: of many watchers the first looks for all. A report without a
 // State leaves the last one in its place. The moment is nil while there never was any.
-func (l *Log) Advance(now time.Time, look func(held *Moment) (*Report, Standing)) (*Moment, error) {
+func (l *Log) Advance(now time.Time, look func(held *Moment) (*Report, Standing, Until)) (*Moment, Until, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r, s := look(l.current)
-	return l.advance(now, r, s)
+	if l.current != nil && l.until.lasts(now) {
+		return l.current, l.until, nil
+	}
+	r, s, until := look(l.current)
+	m, err := l.advance(now, r, s)
+	if err == nil {
+		l.until = until
+	}
+	return m, until, err
 }
 
 // Note takes in a report that somebody reads, and leaves the standing as it was.

@@ -24,7 +24,7 @@ func reportAt(w *statetest.World, term int, at time.Time) Report {
 
 func advance(t testing.TB, log *Log, r Report, s Standing) *Moment {
 	t.Helper()
-	m, err := log.Advance(r.ReceivedAt, func(*Moment) (*Report, Standing) { return &r, s })
+	m, _, err := log.Advance(r.ReceivedAt, func(*Moment) (*Report, Standing, Until) { return &r, s, Until{} })
 	if err != nil {
 		t.Fatal(err)
 	}
