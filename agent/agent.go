@@ -76,7 +76,7 @@ func assemble(ctx context.Context, cfg Config) (*agent, error) {
 	a.handler = report.New(report.Config{
 		ClusterName: cfg.ClusterName, AgentVersion: cfg.Version, Identity: identity.get,
 		Snapshot: a.snapshot, Verifier: verifier, UseUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
-		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, SnapshotSent: a.snapshotSent,
+		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, SnapshotSent: a.snapshotSent, Encoding: cfg.Encoding,
 		Log: cfg.Log, Metrics: registry,
 	})
 	health := &health{identity: identity.get, current: a.snapshot.Current}

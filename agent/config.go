@@ -51,6 +51,9 @@ type Config struct {
 	// Settled is called once the whole cluster has been read, before the memory that this
 	// took is given back; nil: nobody waits for it.
 	Settled func()
+	// Encoding is called when a snapshot is encoded, and done when it is; nil: nobody is
+	// told.
+	Encoding func() (done func())
 
 	// Listening is told the addresses once they are open, for who listens on port 0;
 	// may be nil.

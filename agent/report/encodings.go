@@ -16,6 +16,9 @@ type encodings struct {
 	codec          *wire.Codec
 	deltas, usages shared
 
+	// encoding is Config.Encoding.
+	encoding func() (done func())
+
 	mu sync.Mutex
 	// latest is the snapshot up to latestSeq.
 	latest    weak.Pointer[series]
@@ -26,7 +29,9 @@ type encodings struct {
 // of usage by their numbers. From 0 is from nothing.
 type span struct{ from, to uint64 }
 
-func newEncodings() *encodings { return &encodings{codec: wire.NewCodec()} }
+func newEncodings(encoding func() (done func())) *encodings {
+	return &encodings{codec: wire.NewCodec(), encoding: encoding}
+}
 
 // snapshot are the frames of everything, which are there one after the other. Its id is
 // its seq.
@@ -38,8 +43,15 @@ func (e *encodings) snapshot(s *state.State) *series {
 	}
 	latest := &series{more: make(chan struct{})}
 	e.latest, e.latestSeq = weak.Make(latest), s.Seq
-	go func() { latest.end(e.codec.EachOfSnapshot(s, s.Seq, latest.add)) }()
+	go e.encode(s, latest)
 	return latest
+}
+
+func (e *encodings) encode(s *state.State, to *series) {
+	if e.encoding != nil {
+		defer e.encoding()() // behind the end, for which somebody waits
+	}
+	to.end(e.codec.EachOfSnapshot(s, s.Seq, to.add))
 }
 
 // delta is the frame of what changed since a seq: none for nothing. It is not ok

@@ -64,7 +64,7 @@ func TestFramesOfASeriesAreSentWhileOthersAreMade(t *testing.T) {
 }
 
 func TestMastersAtTheSameBaseShareOneEncoding(t *testing.T) {
-	e := newEncodings()
+	e := newEncodings(nil)
 	world := statetest.New(1, 3, 50)
 	first := world.State
 	world.Step(5)

@@ -53,6 +53,8 @@ type Config struct {
 	// SnapshotSent is called after a whole snapshot was sent, which takes memory that is
 	// not needed again soon; nil: nothing is.
 	SnapshotSent func()
+	// Encoding is called when a snapshot is encoded, and done when it is; nil: nothing is.
+	Encoding func() (done func())
 	// MaxHolders is how many masters are reported to at once; 0: DefaultMaxHolders.
 	MaxHolders int
 	Log        *slog.Logger
@@ -78,7 +80,7 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	h := &Handler{
 		cfg:       cfg,
-		encodings: newEncodings(),
+		encodings: newEncodings(cfg.Encoding),
 		roster:    newRoster(cmp.Or(cfg.MaxHolders, DefaultMaxHolders)),
 		strangers: rate.Sometimes{First: 1, Interval: 10 * time.Second},
 	}

@@ -40,7 +40,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	klog.SetSlogLogger(cfg.Log)
-	cfg.Settled = saveMemory()
+	memory := saveMemory()
+	cfg.Settled, cfg.Encoding = memory.Settled, memory.Encoding
 	noticeSilence()
 	return agent.Run(ctx, cfg)
 }

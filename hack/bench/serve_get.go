@@ -24,7 +24,7 @@ const (
 	// getters ask at the same time, each over a connection of its own.
 	getters = 16
 	// rounds are how often both servers are asked, in turns.
-	rounds = 6
+	rounds = 15
 )
 
 // measureServe compares the whole answer of a cluster that a master holds with a bare
