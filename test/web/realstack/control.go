@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,6 +32,7 @@ func (w *world) acts() map[string]func(ctx context.Context, of string) (done, er
 		"scale":        w.scale,
 		"pod":          w.addPod,
 		"hostile-pod":  w.addHostilePod,
+		"hostile-word": w.addHostileWord,
 		"kill-agent":   func(context.Context, string) (done, error) { w.agent.Kill(); return done{}, nil },
 		"start-agent":  func(ctx context.Context, _ string) (done, error) { return done{}, w.agent.Start(ctx) },
 		"freeze-agent": func(context.Context, string) (done, error) { w.agent.Freeze(); return done{}, nil },
@@ -41,6 +42,10 @@ func (w *world) acts() map[string]func(ctx context.Context, of string) (done, er
 		"suspend":      w.suspend,
 		"unregister":   w.unregister,
 		"sessions":     func(ctx context.Context, _ string) (done, error) { return w.sessions(ctx) },
+		"reporting":    func(ctx context.Context, _ string) (done, error) { return w.reporting(ctx) },
+		"let-in":       func(context.Context, string) (done, error) { w.late.door.letGo(); return done{}, nil },
+		"give-usage":   func(context.Context, string) (done, error) { w.late.desk.letGo(); return done{}, nil },
+		"play":         func(ctx context.Context, _ string) (done, error) { return done{}, w.playFleets(ctx) },
 		"stranger":     func(context.Context, string) (done, error) { return w.stranger() },
 		"require-auth": func(ctx context.Context, _ string) (done, error) { return w.requireAuth(ctx) },
 	}
@@ -92,6 +97,25 @@ func (w *world) addPodOf(ctx context.Context, name, image string) (done, error) 
 	return done{}, err
 }
 
+// addHostileWord makes a pod that no scheduler has found a node for, for a reason that
+// would do harm where it is taken for markup.
+func (w *world) addHostileWord(ctx context.Context, _ string) (done, error) {
+	pods := w.member.Client().CoreV1().Pods(kube.NamespaceShop)
+	pod, err := pods.Create(ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "zz-nowhere"},
+		Spec:       corev1.PodSpec{SchedulerName: "nobody", Containers: []corev1.Container{{Name: "main", Image: "registry.example/app:1"}}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return done{}, err
+	}
+	pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, LastTransitionTime: metav1.Now(),
+		Reason: corev1.PodReasonUnschedulable, Message: "<script>window.pwned=1</script>",
+	})
+	_, err = pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{})
+	return done{}, err
+}
+
 // suspend sets spec.suspend of the member's ClusterAgent, to true or false.
 func (w *world) suspend(_ context.Context, to string) (done, error) {
 	_, err := w.hub.Kubectl("patch", "clusteragent", memberName, "--type=merge", "--patch", `{"spec":{"suspend":`+to+`}}`)
@@ -99,9 +123,8 @@ func (w *world) suspend(_ context.Context, to string) (done, error) {
 }
 
 // unregister has no cluster left.
-func (w *world) unregister(context.Context, string) (done, error) {
-	_, err := w.hub.Kubectl("delete", "clusteragents", "--all")
-	return done{}, err
+func (w *world) unregister(ctx context.Context, _ string) (done, error) {
+	return done{}, w.hub.Client().Discovery().RESTClient().Delete().AbsPath(clusterAgents).Do(ctx).Error()
 }
 
 // stranger is a token of a service account that may see nothing.
@@ -125,14 +148,31 @@ func (w *world) sessions(ctx context.Context) (done, error) {
 		return done{}, err
 	}
 	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if value, ok := strings.CutPrefix(lines.Text(), "rollcall_agent_sessions_started_total "); ok {
-			n, err := strconv.ParseFloat(value, 64)
+	page, err := io.ReadAll(response.Body)
+	if err != nil {
+		return done{}, err
+	}
+	return metric(page, "rollcall_agent_sessions_started_total")
+}
+
+// reporting is how many clusters the master has a session with, by its own account.
+func (w *world) reporting(ctx context.Context) (done, error) {
+	answer, err := w.master.Get(ctx, "/metrics")
+	if err != nil {
+		return done{}, err
+	}
+	return metric(answer.Body, `rollcall_sessions{phase="Reporting"}`)
+}
+
+// metric is a value of a page of metrics, by its name with its labels.
+func metric(page []byte, name string) (done, error) {
+	for line := range strings.Lines(string(page)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 			return done{Value: n}, err
 		}
 	}
-	return done{}, fmt.Errorf("the agent does not count its sessions: %w", lines.Err())
+	return done{}, fmt.Errorf("there is no metric %s", name)
 }
 
 // requireAuth starts the master anew with --auth kubernetes, and gives a token of a

@@ -1,8 +1,9 @@
 // Realstack runs what the browser tests need of the real thing: a hub and a member
 // cluster as real API servers, the member with scheduler, controller-manager, kwok and
-// metrics-server; the real master with the page, and a real agent. It prints where they
-// are as a line of JSON when all is up, does what tests ask of its control address, and
-// ends with its standard input, or by a signal.
+// metrics-server; the real master with the page, and real agents; on demand a thousand
+// clusters more, of hack/fleet. It prints where they are as a line of JSON when all is up,
+// does what tests ask of its control address, and ends with its standard input, or by a
+// signal.
 package main
 
 import (
