@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { look } from './look.ts'
-import { Master, open } from './stage.ts'
+import { figure, Master, open } from './stage.ts'
 
 let master: Master
 
@@ -45,7 +45,7 @@ test('a cluster is had by one of its addresses too, and the URL takes its name',
   await t.page.getByRole('heading', { name: 'No such cluster' }).waitFor()
 })
 
-test('changes appear within a second, in place, and in the timeline', async () => {
+test('changes appear within a second, in place, and in the timeline', figure, async () => {
   const t = await open(at('?tab=containers&q=web-'))
   await cells(t.page, 3).first().waitFor()
   const before = await cells(t.page, 3).allInnerTexts()
@@ -121,7 +121,7 @@ test('the drawer has all of an object, and leads on, and the rows beside it stay
   await drawer.waitFor({ state: 'detached' })
 })
 
-test('the port map tells what is taken, where it leads, what is free, and who is in conflict', async () => {
+test('the port map tells what is taken, where it leads, what is free, and who is in conflict', figure, async () => {
   const t = await open(at('?tab=ports&q=30080'))
   await t.page.locator('[role=row]', { hasText: '30080' }).getByText('Service shop/web').waitFor()
   expect(await t.page.locator('[role=row]', { hasText: '30080' }).innerText()).toMatch(/6\/6/)

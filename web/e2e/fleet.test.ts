@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { look } from './look.ts'
-import { Master, open } from './stage.ts'
+import { figure, Master, open } from './stage.ts'
 
 let master: Master
 
@@ -104,7 +104,7 @@ test('what is searched for and not found says so', async () => {
   await look(t.page, 'fleet-none')
 })
 
-test('the first content is there within a second', async () => {
+test('the first content is there within a second', figure, async () => {
   const t = await open(master.url)
   await t.page.locator(row('prod-us')).waitFor()
   await t.page.reload()

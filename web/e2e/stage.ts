@@ -71,6 +71,9 @@ export interface Look {
   height?: number
 }
 
+/** For tests of a time that people are promised: a machine that is busy for a moment is not the page's doing. */
+export const figure = { retry: 2 }
+
 /** A tab, and what it complained of. */
 export interface Tab {
   page: Page
