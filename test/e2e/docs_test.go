@@ -35,13 +35,10 @@ func blocks(text, section string) []string {
 	return found
 }
 
-func TestREADMEInstallsOnRealClusters(t *testing.T) {
-	t.Parallel()
-	steps := blocks(readDoc(t, "README.md"), "On real clusters")
-	if len(steps) != 3 {
-		t.Fatalf("the README has %d steps, want those of the hub, of a member, and a ClusterAgent", len(steps))
-	}
-	dir := t.TempDir()
+// withConfig is a folder that has nothing but config, as whoever follows a document has it.
+func withConfig(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	config, err := filepath.Abs(filepath.Join(repository, "config"))
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +46,16 @@ func TestREADMEInstallsOnRealClusters(t *testing.T) {
 	if err := os.Symlink(config, filepath.Join(dir, "config")); err != nil {
 		t.Fatal(err)
 	}
+	return dir
+}
+
+func TestREADMEInstallsOnRealClusters(t *testing.T) {
+	t.Parallel()
+	steps := blocks(readDoc(t, "README.md"), "On real clusters")
+	if len(steps) != 3 {
+		t.Fatalf("the README has %d steps, want those of the hub, of a member, and a ClusterAgent", len(steps))
+	}
+	dir := withConfig(t)
 	hub, member := kube.Fresh(t, kube.Options{Name: "readme-hub"}), kube.Fresh(t, kube.Options{Name: "readme-member"})
 	shell(t, dir, hub, steps[0])
 	shell(t, dir, member, steps[1])

@@ -198,14 +198,7 @@ scrape_configs:
 
 func TestGrafanaIsInstalledAsItsDocumentSays(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	config, err := filepath.Abs(filepath.Join(repository, "config"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(config, filepath.Join(dir, "config")); err != nil {
-		t.Fatal(err)
-	}
+	dir := withConfig(t)
 	for _, section := range []string{"Dashboards and data source", "Who Grafana is"} {
 		for _, block := range blocks(readDoc(t, "docs/GRAFANA.md"), section) {
 			shell(t, dir, world.hub, strings.TrimPrefix(block, "sh\n"))
