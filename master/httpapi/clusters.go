@@ -62,7 +62,7 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header()["Cache-Control"], w.Header()["Vary"] = noCache, varies
-	return a.writeBody(w, r, body)
+	return a.writeTagged(w, r, body)
 }
 
 // listAll are all registered clusters, as the list shows them.

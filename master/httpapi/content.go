@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -73,6 +75,21 @@ func matches(r *http.Request, tag string) bool {
 		}
 	}
 	return false
+}
+
+// writeTagged is writeBody for an answer of which nothing but its bytes tells whether it
+// is another: with an ETag made of them, and 304 for who has it.
+func (a *API) writeTagged(w http.ResponseWriter, r *http.Request, body view.Body) error {
+	h := xxhash.New()
+	// A hash takes everything.
+	_, _ = body.WriteTo(h)
+	tag := fmt.Sprintf(`W/"%x"`, h.Sum64())
+	w.Header()["Etag"] = []string{tag}
+	if matches(r, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return a.writeBody(w, r, body)
 }
 
 // writeBody writes an answer that nobody shares, packed as the client likes it.

@@ -65,6 +65,27 @@ func TestASummaryThatGrewWorseWithTimeIsSentAnew(t *testing.T) {
 	}
 }
 
+func TestAListThatIsTheSameIsNotSentAgain(t *testing.T) {
+	f := shop(t)
+	api := f.api(nil)
+	const list = "/api/v1/clusters"
+	first := get(api, list)
+	tag := first.Header().Get("ETag")
+	for _, path := range []string{list, list + "?limit=500"} {
+		w := ask(api, asking(path, "If-None-Match", tag, "Accept-Encoding", "gzip"))
+		if w.Code != http.StatusNotModified || w.Body.Len() > 0 || w.Header().Get("ETag") != tag || w.Header().Get("Vary") != first.Header().Get("Vary") {
+			t.Errorf("%s: %d with %d bytes, %v; want 304 with %s", path, w.Code, w.Body.Len(), w.Header(), tag)
+		}
+	}
+	if w := ask(api, asking(list+"?q=prod", "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
+		t.Errorf("other words: %d, %s; want another list", w.Code, w.Header().Get("ETag"))
+	}
+	f.report(t, "prod-eu", nil, node("n2", state.True))
+	if w := ask(api, asking(list, "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
+		t.Errorf("after a report: %d, %s; want another list", w.Code, w.Header().Get("ETag"))
+	}
+}
+
 func TestAnswersArePackedAsTheClientLikes(t *testing.T) {
 	api := shop(t).api(nil)
 	plain := get(api, eu1)

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"net/http"
 	"reflect"
@@ -196,11 +195,8 @@ func filterDocument(f view.Parameter) schema {
 	return schema{"name": f.Name, "in": "query", "description": words, "schema": s}
 }
 
-// published is the document as it is served, with its tag.
-type published struct {
-	json, page []byte
-	tag        string
-}
+// published is the document as it is served, and as a page to read.
+type published struct{ json, page []byte }
 
 func (a *API) publish() (published, error) {
 	encoded, err := json.Marshal(a.document())
@@ -211,9 +207,7 @@ func (a *API) publish() (published, error) {
 	if err != nil {
 		return published{}, err
 	}
-	h := fnv.New64a()
-	_, _ = h.Write(encoded)
-	return published{encoded, page, fmt.Sprintf("%q", strconv.FormatUint(h.Sum64(), 16))}, nil
+	return published{encoded, page}, nil
 }
 
 func (a *API) openAPI(w http.ResponseWriter, r *http.Request) error {
@@ -221,14 +215,9 @@ func (a *API) openAPI(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", p.tag)
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("Vary", "Accept-Encoding")
-	if matches(r, p.tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	return a.writeBody(w, r, view.Body{p.json})
+	return a.writeTagged(w, r, view.Body{p.json})
 }
 
 // openAPIPage asks nobody else for anything, and may not.

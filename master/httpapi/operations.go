@@ -40,7 +40,7 @@ func (o *operation) verb() string { return cmp.Or(o.method, http.MethodGet) }
 // Statuses of the operations of one cluster, and of all.
 var (
 	clusterStatuses = []int{304, 400, 401, 403, 404, 405, 409, 410, 500, 503, 504}
-	fleetStatuses   = []int{400, 401, 403, 404, 405, 410, 500, 503}
+	fleetStatuses   = []int{304, 400, 401, 403, 404, 405, 410, 500, 503}
 )
 
 // operations are all routes.
