@@ -79,7 +79,7 @@ type Stowage interface {
 }
 
 // Stow is s, equal in all that it says, with its objects stowed: whoever looks at them
-// when they were let go of (Restow) has them fetched. The number of objects is known
+// when they were let go of (Rest, Restow) has them fetched. The number of objects is known
 // without a look.
 func (s *State) Stow(away Stowage) *State {
 	next, to := *s, &stowed{away: away, fetched: new([NumKinds]table)}
@@ -101,8 +101,8 @@ func (s *State) Stowed() Stowage {
 	return s.contents.stowed.away
 }
 
-// Restow is s without its objects as they were stowed, or fetched since. It is s itself
-// where there are none, and nil where they are not stowed.
+// Restow is another State without the objects that were stowed, or fetched since, which
+// s may keep. It is s itself where it has none, and nil where they are not stowed.
 func (s *State) Restow() *State {
 	away := s.contents.stowed
 	switch {
@@ -115,6 +115,19 @@ func (s *State) Restow() *State {
 	next.contents.stowed = &stowed{lens: away.lens, nodeSlots: away.nodeSlots, away: away.away}
 	return &next
 }
+
+// Rest lets go of the objects of s where they are stowed: whoever looks at them from then
+// on, through whatever State they were stowed with, has them fetched.
+func (s *State) Rest() {
+	if away := s.contents.stowed; away != nil {
+		away.mu.Lock()
+		defer away.mu.Unlock()
+		away.fetched = nil
+	}
+}
+
+// Rests says that s has its objects stowed, and none at hand.
+func (s *State) Rests() bool { return s.contents.stowed != nil && !s.contents.stowed.isFetched() }
 
 // SameObjects says that s and o are known to have the same objects, each of the same
 // seq and slot, without a look at them. States that came about apart may have the

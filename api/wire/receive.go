@@ -53,6 +53,9 @@ func (r *Receiver) begin() {
 	}
 }
 
+// Hash is that of what r holds.
+func (r *Receiver) Hash() Hash { return r.hash }
+
 // Take takes in a Snapshot, Delta, Usage, Status or Bookmark that came at now. It
 // gives the new State after a Bookmark, nil after anything else. Any error is an
 // ErrResync: what came does not fit what is held, and the Receiver must not be used

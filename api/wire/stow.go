@@ -10,23 +10,21 @@ import (
 // Stow has the objects that r holds kept as the frames of a snapshot, some twenty
 // bytes a container instead of some five hundred, until somebody looks at them, and
 // gives the State that r holds from then on: the same in all that it says. It costs
-// about as much as to send a snapshot, and a look as much as to receive one.
+// about as much as to send a snapshot, and a look as much as to receive one. The objects
+// are let go of with Rest only: who has just been told of them may look at them.
 func (r *Receiver) Stow(c *Codec) (*state.State, error) {
-	if again := r.held.Restow(); again != nil {
-		r.held = again
-		return again, nil
+	if r.held.Stowed() != nil {
+		return r.held, nil
 	}
 	frames, err := c.EncodeSnapshot(r.held, 0)
 	if err != nil {
 		return nil, fmt.Errorf("stow objects: %w", err)
 	}
-	r.held = r.StowAs(c, frames).Restow()
-	return r.held, nil
+	return r.StowAs(c, frames), nil
 }
 
 // StowAs is Stow where the frames are there: those of the snapshot that r took in, if
-// no object changed since. They must not be changed any more. The objects are let go of
-// with Restow only: they were just made, and may be looked at.
+// no object changed since. They must not be changed any more.
 func (r *Receiver) StowAs(c *Codec, frames [][]byte) *state.State {
 	away := &stowage{codec: c, frames: frames, epoch: r.held.Epoch, mark: Bookmark{Seq: r.held.Seq, Count: r.held.Count(), Hash: r.hash}}
 	r.held = r.held.Stow(away)

@@ -18,6 +18,7 @@ func TestStowedObjectsComeBackAsTheyWere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		away.Rest()
 		if away.Seq != held.Seq || !away.SameObjects(held) || !reflect.DeepEqual(entries(away), entries(held)) {
 			t.Fatalf("seed %d: the objects are others", seed)
 		}
@@ -34,7 +35,8 @@ func TestReceiverGoesOnWithStowedObjects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again := take(t, r, bookmarkOf(w.State)); again.Restow() != again || !again.SameObjects(away) {
+		away.Rest()
+		if again := take(t, r, bookmarkOf(w.State)); !again.Rests() || !again.SameObjects(away) {
 			t.Fatal("a bookmark alone fetched what was stowed")
 		}
 		prev := w.State
@@ -46,7 +48,7 @@ func TestReceiverGoesOnWithStowedObjects(t *testing.T) {
 	}
 }
 
-func TestWhatWasFetchedIsStowedAgain(t *testing.T) {
+func TestWhatWasFetchedRestsAgain(t *testing.T) {
 	w := statetest.New(1, 5, 100)
 	r := NewReceiver(w.State.Epoch, nil)
 	takeSnapshot(t, r, w.State)
@@ -55,13 +57,19 @@ func TestWhatWasFetchedIsStowedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := entries(away)
-	again, err := r.Stow(codec)
-	if err != nil || again == away || again.Restow() != again {
-		t.Fatalf("%v, %v; want another State of which nothing is fetched", again, err)
+	if away.Rests() {
+		t.Error("it rests although the objects were just made")
 	}
-	if !reflect.DeepEqual(entries(again), want) {
-		t.Error("the objects are others")
+	want := entries(away)
+	away.Rest()
+	if !away.Rests() {
+		t.Error("it does not rest")
+	}
+	if !reflect.DeepEqual(entries(away), want) || away.Rests() {
+		t.Error("the objects are others, or not kept")
+	}
+	if again, err := r.Stow(codec); err != nil || again != away {
+		t.Errorf("%v; want what is stowed already", err)
 	}
 }
 
@@ -70,15 +78,17 @@ func TestSnapshotOfStowedObjectsIsTheirs(t *testing.T) {
 	r := NewReceiver(w.State.Epoch, nil)
 	takeSnapshot(t, r, w.State)
 	take(t, r, bookmarkOf(w.State))
-	if _, err := r.Stow(codec); err != nil {
+	stowed, err := r.Stow(codec)
+	if err != nil {
 		t.Fatal(err)
 	}
+	stowed.Rest()
 	// What is no object moves on.
 	later := bookmarkOf(w.State)
 	later.Seq += 5
 	away := take(t, r, later)
 	frames, hash, err := codec.SnapshotOf(away)
-	if err != nil || hash != HashState(w.State) || away.Restow() != away {
+	if err != nil || hash != HashState(w.State) || !away.Rests() {
 		t.Fatalf("hash %x, %v; want %x, without a look at the objects", hash, err, HashState(w.State))
 	}
 	other := NewReceiver(w.State.Epoch, nil)
@@ -117,8 +127,8 @@ func BenchmarkFetch300Containers(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
+		away.Rest()
 		for range away.Pods() {
 		}
-		away = away.Restow()
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Memory is the Store of a single process. It holds the very States that sessions
-// published, not copies, and each no longer than until it expires.
+// published, not copies, and each no longer than a Store has to.
 type Memory struct {
 	terms Terms
 
@@ -33,7 +33,7 @@ func (m *Memory) Load(_ context.Context, cluster string) (Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k := m.entries[cluster]
-	if k == nil || !time.Now().Before(k.ExpiresAt) {
+	if k == nil || !time.Now().Before(k.KeptUntil()) {
 		return Entry{}, ErrMiss
 	}
 	return k.Entry, nil
@@ -43,14 +43,13 @@ func (m *Memory) Load(_ context.Context, cluster string) (Entry, error) {
 func (m *Memory) Save(_ context.Context, cluster string, e Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	life := time.Until(e.ExpiresAt)
 	k := m.entries[cluster]
-	if life <= 0 || k != nil && !e.Replaces(k.Version(), k.ExpiresAt) {
+	if !time.Now().Before(e.ExpiresAt) || k != nil && !e.Replaces(k.Version(), k.ExpiresAt) {
 		return nil
 	}
 	m.remove(cluster)
 	next := &kept{Entry: e}
-	next.expiry = time.AfterFunc(life, func() { m.expire(cluster, next) })
+	next.expiry = time.AfterFunc(time.Until(e.KeptUntil()), func() { m.expire(cluster, next) })
 	m.entries[cluster] = next
 	close(m.changed)
 	m.changed = make(chan struct{})

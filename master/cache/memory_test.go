@@ -22,7 +22,7 @@ func TestMemoryKeepsTheStateItselfUntilItsTimeIsOver(t *testing.T) {
 		if err := m.Save(t.Context(), "a", e); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(time.Minute - time.Nanosecond)
+		<-time.After(time.Until(e.KeptUntil()) - time.Nanosecond)
 		if got, err := m.Load(t.Context(), "a"); err != nil || got.State != e.State {
 			t.Fatalf("just before its time is over: another State, or %v", err)
 		}

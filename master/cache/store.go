@@ -1,6 +1,6 @@
 // Package cache keeps the last value of each cluster for as long as it may be
-// served: in this process (Memory), or in Redis (rediscache) for a master that
-// starts later. What a value is, when it was received and until when it counts is
+// served, and somewhat longer where the next session can begin with it: in this process
+// (Memory), or in Redis (rediscache) for a master that starts later. What a value is, when it was received and until when it counts is
 // decided by master/session; a Store only keeps it, in order and in time.
 //
 // The package knows nothing of connections to agents, of HTTP or of Kubernetes.
@@ -17,7 +17,11 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// ErrMiss says that a Store has nothing for a cluster that may still be served.
+// ResumeTime is for how long after its expiry a value that is still wanted is kept: as
+// the base of the next session, never as an answer.
+const ResumeTime = 60 * time.Second
+
+// ErrMiss says that a Store has nothing for a cluster.
 var ErrMiss = errors.New("not in the cache")
 
 // ErrAway says that a Store cannot be reached now. Nothing is lost by it but what
@@ -27,10 +31,11 @@ var ErrAway = errors.New("the cache is away")
 // Store keeps one Entry per cluster. All methods are safe for concurrent use and
 // return when their context ends; none waits for long, or its caller sets a deadline.
 type Store interface {
-	// Load is the cluster's Entry, ErrMiss where there is none or its time is over.
+	// Load is the cluster's Entry, ErrMiss where there is none. It may have expired: see
+	// Entry.KeptUntil.
 	Load(ctx context.Context, cluster string) (Entry, error)
-	// Save keeps the Entry until its ExpiresAt. One of an older version than what is
-	// kept changes nothing; one of the same version renews it.
+	// Save keeps the Entry until its KeptUntil, if it has not expired. One of an older
+	// version than what is kept changes nothing; one of the same version renews it.
 	Save(ctx context.Context, cluster string, e Entry) error
 	// Drop forgets the cluster's Entry.
 	Drop(ctx context.Context, cluster string) error
@@ -79,6 +84,16 @@ type Entry struct {
 	ExpiresAt time.Time
 	// DemandUntil is until when somebody wants the cluster, as far as was known.
 	DemandUntil time.Time
+}
+
+// KeptUntil is when a Store lets go of the Entry: when it expires, or when nobody wants
+// the cluster any more, but no later than ResumeTime after its expiry.
+func (e Entry) KeptUntil() time.Time {
+	until := e.ExpiresAt
+	if e.DemandUntil.After(until) {
+		until = until.Add(min(e.DemandUntil.Sub(until), ResumeTime))
+	}
+	return until
 }
 
 // Version is where the Entry stands in the order of all.

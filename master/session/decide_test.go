@@ -81,7 +81,7 @@ var decisions = map[string]struct {
 	"back-off waits for the value's time":        {closed(wanted, failing, heldUntil(2*time.Second)), until(2 * time.Second)},
 	"back-off is over":                           {closed(wanted, failing, retry(0)), decision{do: dial}},
 	"back-off without demand is idleness":        {closed(failing), decision{do: calm}},
-	"jitter":                                     {closed(wanted, retry(time.Second)), until(time.Second)},
+	"an attempt waits for its time":              {closed(wanted, retry(time.Second)), until(time.Second)},
 	"suspended":                                  {closed(wanted, due, suspended), decision{do: leave}},
 	"suspended while backing off":                {closed(wanted, failing, suspended), decision{do: calm}},
 	"stopping":                                   {closed(wanted, due, failing, heldUntil(time.Second), stopping), decision{do: leave}},

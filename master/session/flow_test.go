@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -254,7 +255,7 @@ func TestWatchIsDemand(t *testing.T) {
 	})
 }
 
-func TestContinuousClusterIsDialedByItselfWithJitter(t *testing.T) {
+func TestContinuousClusterIsDialedByItself(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a", func(c *Cluster) { c.Continuous = true })
 		start := time.Now()
@@ -262,19 +263,43 @@ func TestContinuousClusterIsDialedByItselfWithJitter(t *testing.T) {
 		upgrades, open, _, _ := a.seen()
 		want(t, "connections", upgrades, 1)
 		want(t, "open", open, 1)
-		want(t, "jitter", a.called(0).Sub(start), 500*time.Millisecond)
+		want(t, "dialed after", a.called(0).Sub(start), 0)
 		s.edit("a", func(c *Cluster) { c.Continuous = false })
 		s.pass(20 * time.Second)
 		s.wantIdle("a")
 	})
 }
 
-func TestReaderDoesNotWaitForTheJitter(t *testing.T) {
+func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a", func(c *Cluster) { c.Continuous = true })
+		names := make([]string, maxHandshakes+2*beginnings*toilers())
+		for i := range names {
+			names[i] = fmt.Sprintf("c-%04d", i)
+			s.cluster(names[i], continuous)
+			s.sessions.Sync(names[i])
+		}
+		reporting := func() (n int) {
+			for _, name := range names {
+				if s.sessions.Observe(name).Session.Phase == Reporting {
+					n++
+				}
+			}
+			return n
+		}
+		s.pass(time.Millisecond)
+		want(t, "at once", reporting(), maxHandshakes)
 		start := time.Now()
-		s.get("a")
+		s.get(names[len(names)-1])
+		defer s.sessions.Watch(names[len(names)-2])()
+		synctest.Wait()
 		want(t, "waited", time.Since(start), 0)
+		want(t, "with those that are looked at", reporting(), maxHandshakes+2)
+		s.pass(time.Second)
+		if n, most := reporting(), maxHandshakes+beginnings*toilers()+4; n < most-4 || n > most {
+			t.Errorf("%d report after a second, want %d", n, most)
+		}
+		s.pass(time.Second)
+		want(t, "after all turns", reporting(), len(names))
 	})
 }
 

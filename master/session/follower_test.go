@@ -62,6 +62,28 @@ func TestFollowersHearOfReportsEndsAndGoneClustersInOrder(t *testing.T) {
 	}, n.follow)
 }
 
+func TestFollowersFindTheObjectsOfASnapshotAtHand(t *testing.T) {
+	var mu sync.Mutex
+	var atHand []bool
+	act(t, func(t *testing.T, s *stage) {
+		s.cluster("a", continuous)
+		s.sessions.Sync("a")
+		s.pass(3 * time.Second)
+		want(t, "resting", s.resting("a"), true)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(atHand) < 2 || !atHand[0] || atHand[1] {
+			t.Errorf("at hand: %v; want the first report's, and no other's", atHand)
+		}
+	}, func(s *stage) {
+		s.config.Followers = []Follower{{Reported: func(v *Value, _ bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			atHand = append(atHand, !v.State.Rests())
+		}}}
+	})
+}
+
 func TestASessionThatBroughtNothingIsNoEnd(t *testing.T) {
 	var n notes
 	act(t, func(t *testing.T, s *stage) {

@@ -37,9 +37,10 @@ type link struct {
 // frame is one message with the time when it came.
 type frame struct {
 	message wire.AgentMessage
-	at      time.Time
-	size    int
-	err     error
+	// data is the message as it came.
+	data []byte
+	at   time.Time
+	err  error
 }
 
 func newLink(conn *websocket.Conn, raw net.Conn, codec *wire.Codec) *link {
@@ -89,7 +90,7 @@ func (l *link) messages(data []byte, err error) iter.Seq[frame] {
 			return
 		}
 		for _, part := range parts {
-			f := frame{at: at, size: len(part)}
+			f := frame{at: at, data: part}
 			if f.message, f.err = l.codec.DecodeAgent(part); f.err != nil {
 				f.err = fmt.Errorf("%w: %w", wire.ErrResync, f.err)
 			}

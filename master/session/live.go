@@ -31,8 +31,8 @@ type live struct {
 	reports int
 	// begun gives back the place at the gate. It may be called again.
 	begun func()
-	// whole says that a snapshot came which no Bookmark has ended yet.
-	whole bool
+	// snapshot are the frames of the one that came and that no Bookmark has ended yet.
+	snapshot [][]byte
 }
 
 // open begins the session that a reply brought.

@@ -7,19 +7,17 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// maxRecalls is how many looks into the Store are under way at once. What they bring has
-// to be decoded, and at a master's start all clusters are looked for.
-const maxRecalls = 2
+// beginnings is how many clusters begin a second that nobody waits for, for each
+// processor there is for that: when a master starts, all of them would at once.
+const beginnings = 100
 
-// prepare is what a worker does first: it looks for a value that another process,
-// or this one earlier, has left in the Store.
+// prepare is what a worker does first: when it is its turn, it looks for a value that
+// another process, or this one earlier, has left in the Store.
 func (w *worker) prepare(ctx context.Context) {
+	w.awaitTurn(ctx)
 	w.mu.Lock()
-	spec, barred, held := w.spec, w.barred(), w.value != nil && w.value.Fresh(time.Now())
+	barred, held := w.barred(), w.value != nil && w.value.Fresh(time.Now())
 	w.mu.Unlock()
-	if spec.Continuous {
-		w.jitter = time.Now().Add(time.Duration(w.sessions.config.Random() * float64(spec.RequestPeriod)))
-	}
 	if held || barred != "" || ctx.Err() != nil {
 		return
 	}
@@ -28,6 +26,30 @@ func (w *worker) prepare(ctx context.Context) {
 		// it was killed. Under a term of its own what is old comes behind that all the same.
 		w.adopt(e, w.sessions.nextTerm(ctx, w.name))
 	}
+}
+
+// awaitTurn waits until it is the cluster's turn, or somebody is there who would wait.
+func (w *worker) awaitTurn(ctx context.Context) {
+	turn := w.sessions.turns.Reserve()
+	timer := time.NewTimer(turn.Delay())
+	defer timer.Stop()
+	for !w.hastens() {
+		select {
+		case <-timer.C:
+			return
+		case <-w.stir:
+		case <-ctx.Done():
+			return
+		}
+	}
+	turn.Cancel()
+}
+
+// hastens says that the cluster is not to wait for its turn.
+func (w *worker) hastens() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.waiting > 0 || w.watches > 0 || w.barred() != ""
 }
 
 func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
@@ -42,8 +64,9 @@ func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
 }
 
 // adopt makes what the Store has this process's own, with the demand that there was
-// for it. What is of another cluster than is expected, or older than what was served
-// already, is left alone.
+// for it: as an answer, or where it has expired as the base of the next session. What is
+// of another cluster than is expected, or older than what was served already, is left
+// alone.
 func (w *worker) adopt(e cache.Entry, term uint64) {
 	now := time.Now()
 	v := &Value{
@@ -54,7 +77,7 @@ func (w *worker) adopt(e cache.Entry, term uint64) {
 	v.of(e.State, nil, now)
 	w.mu.Lock()
 	expected, older := w.expected(), w.value != nil && e.Version().Compare(w.value.version()) < 0
-	if older || expected != "" && expected != e.UID || !v.Fresh(now) {
+	if older || expected != "" && expected != e.UID {
 		w.mu.Unlock()
 		return
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -12,7 +13,7 @@ import (
 func (w *worker) takeFrame(f frame) {
 	l := w.live
 	l.heard = f.at
-	w.sessions.metrics.received.Add(float64(f.size))
+	w.sessions.metrics.received.Add(float64(len(f.data)))
 	if f.err != nil {
 		w.end(broken(f.err))
 		return
@@ -23,7 +24,7 @@ func (w *worker) takeFrame(f frame) {
 	case *wire.End:
 		w.end(endOf(m))
 	case *wire.Snapshot, *wire.Delta, *wire.Usage, *wire.Status, *wire.Bookmark:
-		w.takeReport(m, f.at)
+		w.takeReport(f)
 	default:
 		w.end(unfollowable(fmt.Errorf("%T has no place in a session", m)))
 	}
@@ -56,29 +57,35 @@ func (w *worker) takeGrant(m *wire.Granted, at time.Time) {
 
 // takeReport takes in a part of a report, and publishes it when a Bookmark has
 // proved it whole.
-func (w *worker) takeReport(m wire.AgentMessage, at time.Time) {
+func (w *worker) takeReport(f frame) {
 	l := w.live
-	if _, ok := m.(*wire.Snapshot); ok {
-		l.whole = true
+	if _, ok := f.message.(*wire.Snapshot); ok {
+		l.snapshot = append(l.snapshot, slices.Clone(f.data))
 	}
-	if l.whole {
+	if l.toils() {
 		defer w.toil()()
 	}
-	s, err := l.receiver.Take(m, at)
+	s, err := l.receiver.Take(f.message, f.at)
 	if err != nil {
 		w.end(unfollowable(err))
 		return
 	}
-	bookmark, ok := m.(*wire.Bookmark)
+	bookmark, ok := f.message.(*wire.Bookmark)
 	if !ok {
 		return
 	}
 	l.link.tell(&wire.Ack{Seq: bookmark.Seq})
-	if v := w.valueOf(s, at, l.lateness.late(at, bookmark.Sent, l.period)); v != nil {
-		v.State = w.settle(s, at)
+	if v := w.valueOf(s, f.at, l.lateness.late(f.at, bookmark.Sent, l.period)); v != nil {
+		rests := w.rests(s, f.at)
+		if rests {
+			v.State = w.stow(s)
+		}
 		w.applied(v)
+		if rests {
+			v.State.Rest()
+		}
 	}
-	l.whole = false
+	l.snapshot = nil
 }
 
 // valueOf is a report as a value. One that came late renews nothing: it counts for

@@ -6,10 +6,10 @@ import (
 	"log/slog"
 	randv2 "math/rand/v2"
 	"net"
-	"runtime"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
@@ -48,6 +48,7 @@ type Sessions struct {
 	gate      *gate // of sessions that begin
 	labour    *gate // of what takes a processor for milliseconds
 	recalls   *gate // of looks into the Store
+	turns     *rate.Limiter
 	refresher *refresher
 	events    *events
 	metrics   *metrics
@@ -86,8 +87,9 @@ func New(c Config) *Sessions {
 		config: c, log: c.Log, store: c.Store,
 		dialer:    &dialer{network: c.DialContext, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec()},
 		gate:      newGate(maxHandshakes),
-		labour:    newGate(max(1, runtime.GOMAXPROCS(0)/2)),
-		recalls:   newGate(maxRecalls),
+		labour:    newGate(toilers()),
+		recalls:   newGate(toilers()),
+		turns:     rate.NewLimiter(rate.Limit(beginnings*toilers()), maxHandshakes),
 		refresher: newRefresher(), events: newEvents(), metrics: newMetrics(),
 		stopped: make(chan struct{}), members: map[string]*member{},
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -10,18 +11,19 @@ import (
 // warmth is for how long a cluster that somebody asked for is held ready to be read.
 const warmth = time.Minute
 
-// settle has the objects of a report stowed where they rest and nobody reads: a
-// cluster that is reported and not looked at then costs some kilobytes and not some
-// hundreds. Whoever looks after all has them made anew, which a cluster of 300
-// containers pays with a millisecond.
-func (w *worker) settle(s *state.State, at time.Time) *state.State {
-	if !w.rests(s, at) || s.Restow() == s {
-		return s
+// stow has the objects of a report stowed where they rest and nobody reads: a cluster
+// that is reported and not looked at then costs some kilobytes and not some hundreds.
+// Whoever looks after all has them made anew, which a cluster of 300 containers pays
+// with a millisecond. A snapshot that came just now is kept as it came.
+func (w *worker) stow(s *state.State) *state.State {
+	l := w.live
+	if l.snapshot != nil {
+		return l.receiver.StowAs(l.link.codec, l.snapshot)
 	}
-	if !w.live.whole {
+	if s.Stowed() == nil && !l.toils() {
 		defer w.toil()()
 	}
-	stowed, err := w.live.receiver.Stow(w.live.link.codec)
+	stowed, err := l.receiver.Stow(l.link.codec)
 	if err != nil {
 		w.sessions.log.Debug("objects stay as they are", "cluster", w.name, "error", err)
 		return s
@@ -40,6 +42,13 @@ func (w *worker) rests(s *state.State, now time.Time) bool {
 	}
 	return w.live.reports == 0 || w.value != nil && w.value.State != nil && w.value.State.SameObjects(s)
 }
+
+// toils says that what comes takes milliseconds: a snapshot, or a session's first report,
+// which followers look at whole.
+func (l *live) toils() bool { return l.reports == 0 || l.snapshot != nil }
+
+// toilers are how many processors there are for what takes milliseconds.
+func toilers() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // toil waits until there is a processor for what takes milliseconds, and gives what has
 // to be called behind it. Some are left for those who read: at a master's start all

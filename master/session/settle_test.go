@@ -17,7 +17,7 @@ func (s *stage) resting(name string) bool {
 	if !ok || v.State == nil {
 		s.t.Fatalf("there is no value of %s", name)
 	}
-	return v.State.Restow() == v.State
+	return v.State.Rests()
 }
 
 func TestClusterThatNobodyReadsIsStowed(t *testing.T) {

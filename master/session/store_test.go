@@ -125,6 +125,28 @@ func TestRestartedMasterAnswersFromTheStoreAtOnceAndGoesOnFromIt(t *testing.T) {
 	})
 }
 
+func TestRestartedMasterResumesFromWhatHasExpired(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		a := s.cluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
+		s.get("a")
+		s.pass(2 * time.Second)
+		before := s.get("a")
+		s.stop()
+		a.change(1)
+		s.pass(20 * time.Second)
+		s.config.Metrics = nil
+		s.run()
+		after := s.get("a")
+		if b := a.report(1).Base; b == nil || b.Seq != before.State.Seq {
+			t.Errorf("the new session's base is %+v, want seq %d", b, before.State.Seq)
+		}
+		want(t, "seq", after.State.Seq, a.state().Seq)
+		if !after.ReceivedAt.After(before.ExpiresAt) || after.Session.Phase != Reporting {
+			t.Errorf("received at %s in the phase %s; what expired at %s is no answer", after.ReceivedAt, after.Session.Phase, before.ExpiresAt)
+		}
+	})
+}
+
 func TestClusterThatWasWantedIsDialedAgainAfterARestart(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"rollcall.dev/rollcall/master/cache"
 )
 
 // worker is the goroutine of one wanted cluster. It owns dial and session, and ends
@@ -21,9 +23,6 @@ type worker struct {
 	// failing: the last attempt failed, and the next is at retryAt.
 	failing bool
 	retryAt time.Time
-	// jitter is before when a cluster that is wanted always, but by nobody now, is not
-	// dialed: so that not all are at once when a master starts.
-	jitter time.Time
 }
 
 // attempt is a dial under way.
@@ -96,9 +95,6 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	w.startAnew()
 	f := facts{now: now, stopping: ctx.Err() != nil, barred: w.barred(), failing: w.failing, retry: w.retryAt}
 	f.wanted, f.wantedUntil = w.wanted(now)
-	if w.waiting == 0 && !w.failing {
-		f.retry = w.jitter
-	}
 	if w.attempt != nil {
 		f.dialing, f.outdated = w.attempt.purpose, w.attempt.call.outdatedBy(w.spec)
 	}
@@ -108,7 +104,7 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	if w.value != nil && w.value.State != nil {
 		f.held, f.letGo = true, w.value.ExpiresAt
 		if f.wanted {
-			f.letGo = f.letGo.Add(resumeTime)
+			f.letGo = f.letGo.Add(cache.ResumeTime)
 		}
 	}
 	if w.summaryDue && (f.wanted || f.open || f.barred != "") {
@@ -118,10 +114,6 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	f.summaryDue = w.summaryDue
 	return f
 }
-
-// resumeTime is for how long after its expiry a value is kept as the base of the
-// next session, if somebody wants the cluster.
-const resumeTime = 60 * time.Second
 
 // startAnew forgets failures when somebody has changed what they may come from.
 func (w *worker) startAnew() {

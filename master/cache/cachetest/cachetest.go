@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) cache.Store) {
 		"SameVersionRenewsTheEntry":           sameVersionRenews,
 		"HigherTermReplacesWhateverItsSeq":    higherTermReplaces,
 		"EntryIsGoneWhenItExpires":            expires,
+		"EntryThatIsWantedOutlivesItsExpiry":  outlivesItsExpiry,
 		"EntryThatHasExpiredIsNotKept":        expiredIsNotKept,
 		"DroppedEntryIsGone":                  dropped,
 		"ClustersDoNotMeet":                   clustersDoNotMeet,
@@ -208,6 +209,7 @@ func sectionsAndUsage(t *testing.T, s cache.Store) {
 func expires(t *testing.T, s cache.Store) {
 	e := Entry(1, statetest.New(9, 1, 5).State)
 	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
+	e.DemandUntil = e.ExpiresAt.Add(-50 * time.Millisecond)
 	save(t, s, "a", e)
 	Eventually(t, "the entry is gone", func() bool {
 		_, err := s.Load(t.Context(), "a")
@@ -219,6 +221,28 @@ func expires(t *testing.T, s cache.Store) {
 	e.ExpiresAt = time.Now().Add(time.Minute)
 	save(t, s, "a", e)
 	WantState(t, load(t, s, "a").State, e.State)
+}
+
+func outlivesItsExpiry(t *testing.T, s cache.Store) {
+	w := statetest.New(9, 1, 5)
+	e := Entry(1, w.State)
+	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
+	save(t, s, "a", e)
+	Eventually(t, "the entry has expired", func() bool { return time.Now().After(e.ExpiresAt) })
+	got := load(t, s, "a")
+	WantState(t, got.State, e.State)
+	if !near(got.ExpiresAt, e.ExpiresAt) || !near(got.ReceivedAt, e.ReceivedAt) || !near(got.DemandUntil, e.DemandUntil) {
+		t.Errorf("got %+v, want the times of %+v", got, e)
+	}
+	later := e
+	later.ExpiresAt, later.DemandUntil = time.Now().Add(time.Minute), time.Time{}
+	save(t, s, "a", later)
+	if got := load(t, s, "a"); !near(got.ExpiresAt, later.ExpiresAt) {
+		t.Errorf("renewed, it expires at %s, want %s", got.ExpiresAt, later.ExpiresAt)
+	}
+	w.Step(1)
+	save(t, s, "a", Entry(1, w.State))
+	WantState(t, load(t, s, "a").State, w.State)
 }
 
 func expiredIsNotKept(t *testing.T, s cache.Store) {

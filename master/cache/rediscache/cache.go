@@ -107,10 +107,14 @@ func key(cluster, what string) string { return "rollcall:{" + cluster + "}:" + w
 func (r *Cache) Load(ctx context.Context, cluster string) (cache.Entry, error) {
 	reader := r.reader(cluster)
 	e, err := reader.catchUp(ctx)
-	if err != nil && !errors.Is(err, cache.ErrMiss) {
-		return cache.Entry{}, fmt.Errorf("load %s from redis: %w", cluster, err)
+	if err == nil {
+		r.writer(cluster).goOnFrom(e, reader)
+		return e, nil
 	}
-	return e, err
+	if !errors.Is(err, cache.ErrMiss) {
+		err = fmt.Errorf("load %s from redis: %w", cluster, err)
+	}
+	return cache.Entry{}, err
 }
 
 // Save implements cache.Store.

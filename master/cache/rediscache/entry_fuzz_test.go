@@ -26,7 +26,7 @@ func FuzzEntry(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, []byte{0x80}, []byte{}, "1", "1")
 	f.Fuzz(func(t *testing.T, base, log, bookmark []byte, epoch, ttl string) {
 		found := found{left: time.Second, base: string(base), log: []logEntry{{"1-1", string(log)}}, head: head{
-			"epoch": epoch, "term": "1", "base": "1", "bookmark": string(bookmark), "ttl": ttl, "life": ttl, "demand": "0", "started": "0", "ends": "0",
+			"epoch": epoch, "term": "1", "base": "1", "bookmark": string(bookmark), "ttl": ttl, "life": ttl, "keep": "0", "demand": "0", "started": "0", "ends": "0",
 		}}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -13,10 +13,15 @@ type head map[string]string
 
 // lifetime is what is told of an Entry's times without telling the time.
 type lifetime struct {
-	// ttl is from receipt to expiry, life from the save to expiry.
-	ttl, life time.Duration
+	// ttl is from receipt to expiry, life from the save to expiry, and keep from then on
+	// until Redis lets go of it.
+	ttl, life, keep time.Duration
 	// demand is from the save to the end of demand; negative: there is none.
 	demand time.Duration
+}
+
+func lifetimeOf(e cache.Entry, now time.Time) lifetime {
+	return lifetime{ttl: e.ExpiresAt.Sub(e.ReceivedAt), life: e.ExpiresAt.Sub(now), keep: e.KeptUntil().Sub(e.ExpiresAt), demand: e.DemandUntil.Sub(now)}
 }
 
 // fields are those of the head that the save script does not itself set.
@@ -34,10 +39,11 @@ func fields(e cache.Entry, t lifetime, bookmark []byte) []any {
 	}
 }
 
-// entry is the Entry of a head that has so much time left at now, without its State.
+// entry is the Entry of a head that Redis keeps for so long from now on, without its State.
 func (h head) entry(now time.Time, left time.Duration) (cache.Entry, error) {
 	r := numbers{head: h}
 	ttl, life, demand := r.millis("ttl"), r.millis("life"), r.millis("demand")
+	left -= r.millis("keep")
 	e := cache.Entry{
 		Term: uint64(r.number("term")),
 		UID:  h["uid"], KubernetesVersion: h["kubernetes"], AgentVersion: h["agent"],

@@ -23,6 +23,8 @@ type reader struct {
 	base     string // which base was taken in; empty: none
 	last     string // the last entry of the log taken in
 	receiver *wire.Receiver
+	// baseLen and logLen are the bytes of what was taken in.
+	baseLen, logLen int64
 }
 
 func (r *Cache) reader(cluster string) *reader { return &reader{cache: r, cluster: cluster} }
@@ -152,6 +154,7 @@ func (r *reader) takeIn(f found) (cache.Entry, error) {
 	}
 	if f.base != "" {
 		r.receiver, r.base, r.last = wire.NewReceiver(epoch, nil), f.head["base"], ""
+		r.baseLen, r.logLen = int64(len(f.base)), 0
 	}
 	if r.receiver == nil {
 		return cache.Entry{}, cache.ErrMiss // a part of it was evicted
@@ -195,6 +198,7 @@ func (r *reader) takeFrames(f found, take func(frame []byte) error) error {
 			return fmt.Errorf("take in entry %s of the log: %w", l.id, err)
 		}
 		r.last = l.id
+		r.logLen += int64(len(l.frames))
 	}
 	if err := take([]byte(f.head["bookmark"])); err != nil {
 		return fmt.Errorf("take in the bookmark: %w", err)

@@ -12,8 +12,8 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// writer writes one cluster. It remembers what it wrote last, so that it can write
-// what changed; where Redis says that it holds something else, it writes all.
+// writer writes one cluster. It remembers what it wrote or read last, so that it can
+// write what changed; where Redis says that it holds something else, it writes all.
 type writer struct {
 	cache   *Cache
 	cluster string
@@ -48,8 +48,7 @@ func (r *Cache) forget(cluster string, w *writer) {
 func (w *writer) save(ctx context.Context, e cache.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := time.Now()
-	t := lifetime{ttl: e.ExpiresAt.Sub(e.ReceivedAt), life: e.ExpiresAt.Sub(now), demand: e.DemandUntil.Sub(now)}
+	t := lifetimeOf(e, time.Now())
 	if t.life < time.Millisecond {
 		return nil
 	}
@@ -125,7 +124,7 @@ func (w *writer) run(ctx context.Context, e cache.Entry, t lifetime, r report, f
 		return answer{}, err
 	}
 	v := e.Version()
-	args := append([]any{v.Term, fmt.Sprintf("%x", v.Epoch), v.Seq, from, payload, t.life.Milliseconds(), channel(w.cluster)}, fields(e, t, bookmark)...)
+	args := append([]any{v.Term, fmt.Sprintf("%x", v.Epoch), v.Seq, from, payload, t.life.Milliseconds(), t.keep.Milliseconds(), channel(w.cluster)}, fields(e, t, bookmark)...)
 	var a answer
 	err = w.cache.outage.guard(ctx, func() error {
 		reply, err := w.cache.save.Run(ctx, w.cache.client, keys(w.cluster), args...).Slice()
@@ -143,13 +142,33 @@ func (w *writer) run(ctx context.Context, e cache.Entry, t lifetime, r report, f
 // wrote remembers what Redis holds now, until it has expired there. An update that
 // was older than what is there leaves nothing to go on from.
 func (w *writer) wrote(r report, a answer, t lifetime) {
+	w.last = nil
+	if a.word == kept {
+		w.remember(r.state, r.hash, a.logLen, t.life+t.keep)
+	}
+}
+
+// goOnFrom has the next save add to what a master left that was before this one, so
+// that a thousand clusters are not all written anew when it starts.
+func (w *writer) goOnFrom(e cache.Entry, r *reader) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.last != nil {
+		return
+	}
+	last := e.State
+	if rested := last.Restow(); rested != nil {
+		last = rested
+	}
+	w.baseLen = r.baseLen
+	w.remember(last, r.receiver.Hash(), r.logLen, time.Until(e.KeptUntil()))
+}
+
+// remember is what Redis holds now, and for how long.
+func (w *writer) remember(last *state.State, hash wire.Hash, logLen int64, kept time.Duration) {
 	if w.expiry != nil {
 		w.expiry.Stop()
 	}
-	w.last = nil
-	if a.word != kept {
-		return
-	}
-	w.last, w.hash, w.logLen = r.state, r.hash, a.logLen
-	w.expiry = time.AfterFunc(t.life, func() { w.cache.forget(w.cluster, w) })
+	w.last, w.hash, w.logLen = last, hash, logLen
+	w.expiry = time.AfterFunc(kept, func() { w.cache.forget(w.cluster, w) })
 }
