@@ -43,6 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	master.AdoptLogs(ctx, cfg.Log)
 	noticeSilence()
+	leaveGarbage(ctx)
 	return master.Run(ctx, cfg)
 }
 
