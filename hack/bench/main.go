@@ -39,6 +39,9 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == serveCommand {
 		return serveMain(ctx, args[1:])
 	}
+	if len(args) > 0 && args[0] == askCommand {
+		return askMain(ctx, args[1:])
+	}
 	options, err := parse(args)
 	if err != nil {
 		return err

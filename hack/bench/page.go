@@ -36,8 +36,9 @@ const pageMethod = `## How it is measured
   names, images and digests of its own, each container with its own times.
 - **GETs** are asked of the real master, over plain HTTP, for a cluster of hack/fleet that
   reports meanwhile as ever; the bare server has the same bytes from one answer, and is
-  asked in turns with it. Half load is half of what the master answers at most: a request
-  counts from when it was due, if the one before it was not answered by then.
+  asked in turns with it, by a process of its own each time. Half load is half of what the
+  master answers at most: a request counts from when it was due, if the one before it was
+  not answered by then.
 - **Latency** is from the API server's answer to a write until the master has taken in
   the flush with that change, in one process with one clock.
 `

@@ -17,4 +17,5 @@ var remarks = map[string]string{
 	"serve.get-300-gzip-tail":     serveTail,
 }
 
-const serveTail = "who asks and who answers share two cores, and the bare server is no faster than 2 ms either: what is seen is how long a woken process waits for a processor."
+const serveTail = "most of it was the collector: by Go's own rule a master of one cluster, of which seven megabytes are alive, collects ten times a second under this load. " +
+	"It leaves a heap of less than 64 MiB alone; before, P99 was twice as long. The bare server goes by Go's own rule. Who asks and who answers share two cores."
