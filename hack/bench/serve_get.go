@@ -93,7 +93,7 @@ func (w *world) compareGets(ctx context.Context, master *server, containers int,
 	}
 	tails, bareTails := pick(paced, burst.tail), pick(barePaced, burst.tail)
 	at, bareAt := median(tails), median(bareTails)
-	return append(rows, goal(id+"-tail", "its slowest of 100 at half that load, median of as many turns", "P99 ≤ 2 ms", at <= tailGoal,
+	return append(rows, goal(id+"-tail", fmt.Sprintf("its slowest of 100 at half that load, median of %d turns", rounds), "P99 ≤ 2 ms", at <= tailGoal,
 		"%s, from %s to %s; bare %s, from %s to %s; at %s/s", inMicros(at.Seconds()), inMicros(slices.Min(tails).Seconds()), inMicros(slices.Max(tails).Seconds()),
 		inMicros(bareAt.Seconds()), inMicros(slices.Min(bareTails).Seconds()), inMicros(slices.Max(bareTails).Seconds()), thousands(int(rate/2)))), nil
 }
