@@ -31,8 +31,11 @@ type live struct {
 	reports int
 	// begun gives back the place at the gate. It may be called again.
 	begun func()
-	// snapshot are the frames of the one that came and that no Bookmark has ended yet.
+	// whole says that a snapshot came which no Bookmark has ended yet, and snapshot are
+	// its frames, unless their size, which is kept, is too much.
+	whole    bool
 	snapshot [][]byte
+	kept     int
 }
 
 // open begins the session that a reply brought.

@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -60,7 +59,7 @@ func (w *worker) takeGrant(m *wire.Granted, at time.Time) {
 func (w *worker) takeReport(f frame) {
 	l := w.live
 	if _, ok := f.message.(*wire.Snapshot); ok {
-		l.snapshot = append(l.snapshot, slices.Clone(f.data))
+		l.keepFrame(f.data)
 	}
 	if l.toils() {
 		defer w.toil()()
@@ -85,7 +84,7 @@ func (w *worker) takeReport(f frame) {
 			v.State.Rest()
 		}
 	}
-	l.snapshot = nil
+	l.whole, l.snapshot, l.kept = false, nil, 0
 }
 
 // valueOf is a report as a value. One that came late renews nothing: it counts for

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"runtime"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -45,7 +46,23 @@ func (w *worker) rests(s *state.State, now time.Time) bool {
 
 // toils says that what comes takes milliseconds: a snapshot, or a session's first report,
 // which followers look at whole.
-func (l *live) toils() bool { return l.reports == 0 || l.snapshot != nil }
+func (l *live) toils() bool { return l.reports == 0 || l.whole }
+
+// maxKept is how many bytes of a snapshot are kept as they came; one of a hundred
+// thousand containers has two million.
+const maxKept = 16 << 20
+
+// keepFrame keeps a frame of a snapshot as it came, unless all of them become too many:
+// an agent may send any number of frames in which there is next to nothing.
+func (l *live) keepFrame(data []byte) {
+	const besides = 64 // bytes that a frame takes with nothing in it
+	l.whole = true
+	if l.kept += len(data) + besides; l.kept > maxKept {
+		l.snapshot = nil
+		return
+	}
+	l.snapshot = append(l.snapshot, slices.Clone(data))
+}
 
 // toilers are how many processors there are for what takes milliseconds.
 func toilers() int { return max(1, runtime.GOMAXPROCS(0)/2) }

@@ -57,3 +57,22 @@ func TestClusterThatIsReadIsHeldReady(t *testing.T) {
 		want(t, "sessions", a.sessions() > 0, true)
 	})
 }
+
+func TestFramesOfASnapshotAreKeptWithinBounds(t *testing.T) {
+	l := &live{}
+	frame := make([]byte, 1<<20)
+	for range maxKept>>20 - 1 {
+		l.keepFrame(frame)
+	}
+	want(t, "kept", len(l.snapshot), maxKept>>20-1)
+	l.keepFrame(frame)
+	want(t, "kept beyond the bound", len(l.snapshot), 0)
+	l.keepFrame(nil)
+	want(t, "kept of what follows", len(l.snapshot), 0)
+	l = &live{}
+	for range maxKept {
+		l.keepFrame(nil)
+	}
+	want(t, "kept of many that are empty", len(l.snapshot), 0)
+	want(t, "a snapshot came", l.whole, true)
+}
