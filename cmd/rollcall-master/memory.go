@@ -15,6 +15,9 @@ const (
 	minHeap = 64 << 20
 	// goPercent is Go's own rule: as much garbage as there is alive.
 	goPercent = 100
+	// mostPercent has the first collection come at minHeap: Go's own would come at 4 MiB,
+	// times the percentage.
+	mostPercent = minHeap / (4 << 20) * 100
 )
 
 // leaveGarbage has the collector leave alone what garbage a small heap has, until ctx ends
@@ -23,31 +26,38 @@ func leaveGarbage(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	debug.SetGCPercent(percentFor(liveHeap()))
+	is := percentFor(alive())
+	debug.SetGCPercent(is)
 	afterEachCollection(func() bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		debug.SetGCPercent(percentFor(liveHeap()))
+		// To set it stops all goroutines for a moment.
+		if should := percentFor(alive()); should != is {
+			is = should
+			debug.SetGCPercent(is)
+		}
 		return true
 	})
 }
 
-// percentFor is how much garbage there may be for all that is alive, in percent of it.
-func percentFor(live uint64) int {
-	const least = 1 << 20
-	live = max(live, least)
-	if 2*live >= minHeap {
+// memory is what the last collection went through, in bytes: what of the heap is alive,
+// and what else there was to look at, stacks and globals.
+type memory struct{ heap, others uint64 }
+
+// percentFor is how much garbage there may be for all that was gone through, in percent.
+func percentFor(m memory) int {
+	if m.heap >= minHeap {
 		return goPercent
 	}
-	return int((minHeap - live) * 100 / live)
+	percent := (minHeap - m.heap) * 100 / max(m.heap+m.others, 1)
+	return int(min(max(percent, goPercent), mostPercent))
 }
 
-// liveHeap is how many bytes the last collection found alive; 0: there was none.
-func liveHeap() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+func alive() memory {
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	metrics.Read(samples)
+	return memory{samples[0].Value.Uint64(), samples[1].Value.Uint64() + samples[2].Value.Uint64()}
 }
 
 // afterEachCollection calls f after each collection from now on, until it says no.

@@ -8,11 +8,12 @@ import (
 )
 
 func TestASmallHeapIsLeftAlone(t *testing.T) {
-	for live, want := range map[uint64]int{
-		0: 6300, 1 << 20: 6300, 8 << 20: 700, 16 << 20: 300, 31 << 20: 106, 32 << 20: 100, 64 << 20: 100, 1 << 40: 100,
+	for m, want := range map[memory]int{
+		{}: 1600, {heap: 1 << 20}: 1600, {heap: 8 << 20}: 700, {heap: 16 << 20}: 300, {heap: 31 << 20}: 106, {heap: 32 << 20}: 100, {heap: 64 << 20}: 100, {heap: 1 << 40}: 100,
+		{heap: 8 << 20, others: 6 << 20}: 400, {heap: 8 << 20, others: 80 << 20}: 100, {others: 1 << 20}: 1600,
 	} {
-		if got := percentFor(live); got != want {
-			t.Errorf("%d bytes alive: %d %%, want %d", live, got, want)
+		if got := percentFor(m); got != want {
+			t.Errorf("%+v: %d %%, want %d", m, got, want)
 		}
 	}
 }
@@ -31,7 +32,11 @@ func TestTheCollectorFollowsWhatIsAlive(t *testing.T) {
 	if got := percent(); got <= goPercent {
 		t.Errorf("set to %d %% at first, want more than Go's own", got)
 	}
-	debug.SetGCPercent(goPercent)
+	held := make([]byte, minHeap)
+	for percent() != goPercent {
+		runtime.GC()
+	}
+	runtime.KeepAlive(held)
 	for percent() == goPercent {
 		runtime.GC()
 	}
