@@ -90,7 +90,9 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Val
 	defer context.AfterFunc(a.draining, func() { drained(errDraining) })()
 	value, err := a.config.Sessions.Await(ctx, cluster)
 	if err == nil && p.awaitUsage {
-		value = a.awaitUsage(ctx, value)
+		if value = a.awaitUsage(ctx, value); !value.Fresh(time.Now()) {
+			value, err = a.config.Sessions.Await(ctx, cluster) // the session broke meanwhile
+		}
 	}
 	if err != nil && errors.Is(context.Cause(ctx), errDraining) {
 		return nil, errDraining

@@ -225,6 +225,25 @@ func TestWaitForUsage(t *testing.T) {
 	}
 }
 
+func TestWhatExpiresWhileUsageIsWaitedForIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := shop(t)
+		pending := *f.values["prod-eu"]
+		bare := *pending.State
+		bare.Usage, bare.Sections[state.SectionUsage] = nil, state.Section{Error: state.SectionError{Reason: "Pending"}}
+		pending.State = &bare
+		f.values["prod-eu"] = &pending
+		go func() { // the session breaks
+			<-time.After(time.Second)
+			f.change(func() { delete(f.values, "prod-eu") })
+		}()
+		timeout := pending.TTL + 5*time.Second
+		if w := get(f.api(nil), fmt.Sprintf("%s?wait=usage&timeout=%s", eu1, timeout)); w.Code != http.StatusGatewayTimeout {
+			t.Errorf("%d %s; want 504 for what has expired", w.Code, w.Body)
+		}
+	})
+}
+
 func TestAgeIsInWholeSeconds(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "0", 999 * time.Millisecond: "0", 63 * time.Second: "63", 64 * time.Second: "64", time.Hour: "3600"} {
 		if got := age(d); len(got) != 1 || got[0] != want {
