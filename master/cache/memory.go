@@ -44,7 +44,8 @@ func (m *Memory) Save(_ context.Context, cluster string, e Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k := m.entries[cluster]
-	if !time.Now().Before(e.ExpiresAt) || k != nil && !e.Replaces(k.Version(), k.ExpiresAt) {
+	now := time.Now()
+	if !now.Before(e.ExpiresAt) || k != nil && now.Before(k.ExpiresAt) && !e.Replaces(k.Version(), k.ExpiresAt) {
 		return nil
 	}
 	m.remove(cluster)

@@ -35,7 +35,8 @@ type Store interface {
 	// Entry.KeptUntil.
 	Load(ctx context.Context, cluster string) (Entry, error)
 	// Save keeps the Entry until its KeptUntil, if it has not expired. One of an older
-	// version than what is kept changes nothing; one of the same version renews it.
+	// version than what is kept and has not expired changes nothing; one of the same
+	// version renews it.
 	Save(ctx context.Context, cluster string, e Entry) error
 	// Drop forgets the cluster's Entry.
 	Drop(ctx context.Context, cluster string) error

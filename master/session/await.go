@@ -67,7 +67,7 @@ func (s *Sessions) Want(name string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if wanted := m.demand(time.Now()); !wanted || !m.running {
+	if wanted := m.demand(time.Now()); !wanted || !m.running || m.value == nil {
 		m.stirLocked()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -278,22 +279,19 @@ func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
 			s.cluster(names[i], continuous)
 			s.sessions.Sync(names[i])
 		}
-		reporting := func() (n int) {
-			for _, name := range names {
-				if s.sessions.Observe(name).Session.Phase == Reporting {
-					n++
-				}
-			}
-			return n
+		idle := func() []string {
+			return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return s.sessions.Observe(name).Session.Phase == Reporting })
 		}
+		reporting := func() int { return len(names) - len(idle()) }
 		s.pass(time.Millisecond)
 		want(t, "at once", reporting(), maxHandshakes)
-		start := time.Now()
-		s.get(names[len(names)-1])
-		defer s.sessions.Watch(names[len(names)-2])()
+		start, waiting := time.Now(), idle()
+		s.get(waiting[0])
+		defer s.sessions.Watch(waiting[1])()
+		s.sessions.Want(waiting[2])
 		synctest.Wait()
 		want(t, "waited", time.Since(start), 0)
-		want(t, "with those that are looked at", reporting(), maxHandshakes+2)
+		want(t, "with those that are asked for", reporting(), maxHandshakes+3)
 		s.pass(time.Second)
 		if n, most := reporting(), maxHandshakes+beginnings*toilers()+4; n < most-4 || n > most {
 			t.Errorf("%d report after a second, want %d", n, most)

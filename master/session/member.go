@@ -210,6 +210,10 @@ func (m *member) callReaders() {
 func (m *member) publish(v *Value) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.publishLocked(v)
+}
+
+func (m *member) publishLocked(v *Value) {
 	m.value = v
 	m.tellLocked(func(o *Observation) {
 		o.know(&v.Summary, v.ObservedAt, v.ReceivedAt)

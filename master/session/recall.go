@@ -48,11 +48,12 @@ func (w *worker) awaitTurn(ctx context.Context) {
 	turn.Cancel()
 }
 
-// hastens says that the cluster is not to wait for its turn.
+// hastens says that the cluster is not to wait for its turn: somebody asked for it, or
+// there is nothing to do.
 func (w *worker) hastens() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.waiting > 0 || w.watches > 0 || w.barred() != ""
+	return w.waiting > 0 || w.watches > 0 || time.Now().Before(w.demandUntil) || w.barred() != ""
 }
 
 func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
@@ -66,10 +67,9 @@ func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
 	return w.sessions.store.Load(timed, w.name)
 }
 
-// adopt makes what the Store has this process's own, with the demand that there was
-// for it: as an answer, or where it has expired as the base of the next session. What is
-// of another cluster than is expected, or older than what was served already, is left
-// alone.
+// adopt makes what the Store has this process's own: as an answer, or where it has
+// expired as the base of the next session. Where this process had none before, so that it
+// is another's, the demand that there was for it comes with it.
 func (w *worker) adopt(e cache.Entry, term uint64) {
 	now := time.Now()
 	v := &Value{
@@ -79,20 +79,36 @@ func (w *worker) adopt(e cache.Entry, term uint64) {
 	}
 	v.of(e.State, nil, now)
 	w.mu.Lock()
-	expected, older := w.expected(), w.value != nil && e.Version().Compare(w.value.version()) < 0
-	if older || expected != "" && expected != e.UID {
-		w.mu.Unlock()
+	defer w.mu.Unlock()
+	if !w.lacks(e, now) {
 		return
 	}
 	w.past.uid = e.UID
-	if e.DemandUntil.After(w.demandUntil) {
+	if w.value == nil && e.DemandUntil.After(w.demandUntil) {
 		w.demandUntil = e.DemandUntil
 	}
 	if rested := v.State.Restow(); rested != nil && w.waiting == 0 {
 		v.State = rested
 	}
-	w.mu.Unlock()
-	w.publish(v)
+	if v.ObservedAt.Before(w.told.ObservedAt) { // a summary came later, by itself
+		w.value = v
+		w.callReaders()
+		return
+	}
+	w.publishLocked(v)
+}
+
+// lacks says that an Entry is of use: it is of the cluster that is expected, and newer
+// than what is held, or the same that was let go of and may be served again. w.mu is held.
+func (w *worker) lacks(e cache.Entry, now time.Time) bool {
+	if expected := w.expected(); expected != "" && expected != e.UID {
+		return false
+	}
+	if w.value == nil {
+		return true
+	}
+	order := e.Version().Compare(w.value.version())
+	return order > 0 || order == 0 && w.value.State == nil && now.Before(e.ExpiresAt)
 }
 
 // entry is a value as the Store keeps it.

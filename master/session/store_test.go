@@ -147,6 +147,22 @@ func TestRestartedMasterResumesFromWhatHasExpired(t *testing.T) {
 	})
 }
 
+func TestDemandThatEndedDoesNotComeBackFromTheStore(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		a := s.cluster("a", func(c *Cluster) { c.CacheTTL, c.SessionDuration = 10*time.Second, 30*time.Minute })
+		release := s.sessions.Watch("a")
+		s.pass(5 * time.Second)
+		s.edit("a", func(c *Cluster) { c.Suspended = true })
+		release()
+		s.pass(30 * time.Second)
+		before := a.sessions()
+		s.edit("a", func(c *Cluster) { c.Suspended = false })
+		s.pass(30 * time.Second)
+		want(t, "sessions", a.sessions(), before)
+		s.wantIdle("a")
+	})
+}
+
 func TestClusterThatWasWantedIsDialedAgainAfterARestart(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })

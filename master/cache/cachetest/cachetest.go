@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) cache.Store) {
 		"HigherTermReplacesWhateverItsSeq":    higherTermReplaces,
 		"EntryIsGoneWhenItExpires":            expires,
 		"EntryThatIsWantedOutlivesItsExpiry":  outlivesItsExpiry,
+		"ExpiredEntryGivesWayToAnOlderTerm":   expiredGivesWay,
 		"EntryThatHasExpiredIsNotKept":        expiredIsNotKept,
 		"DroppedEntryIsGone":                  dropped,
 		"ClustersDoNotMeet":                   clustersDoNotMeet,
@@ -242,6 +243,23 @@ func outlivesItsExpiry(t *testing.T, s cache.Store) {
 	}
 	w.Step(1)
 	save(t, s, "a", Entry(1, w.State))
+	WantState(t, load(t, s, "a").State, w.State)
+}
+
+func expiredGivesWay(t *testing.T, s cache.Store) {
+	w := statetest.New(9, 1, 5)
+	e := Entry(5, w.State)
+	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
+	save(t, s, "a", e)
+	w.Step(1)
+	save(t, s, "a", Entry(4, w.State))
+	if got := load(t, s, "a"); got.Term != 5 {
+		t.Errorf("term %d while it may be served, want 5", got.Term)
+	}
+	Eventually(t, "who still reports is kept", func() bool {
+		save(t, s, "a", Entry(4, w.State))
+		return load(t, s, "a").Term == 4
+	})
 	WantState(t, load(t, s, "a").State, w.State)
 }
 

@@ -11,12 +11,13 @@ local term, epoch, seq, from, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV
 local life, keep = tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local held = redis.call('HMGET', head, 'term', 'epoch', 'seq', 'entries', 'keep')
-if held[1] then
+local left = redis.call('PTTL', head) - tonumber(held[5] or 0)
+if held[1] and left > 0 then
   local t, s = tonumber(held[1]), tonumber(held[3])
   if t > tonumber(term) or (t == tonumber(term) and s > tonumber(seq)) then
     return {'older', 0}
   end
-  if t == tonumber(term) and s == tonumber(seq) and redis.call('PTTL', head) - tonumber(held[5] or 0) >= life then
+  if t == tonumber(term) and s == tonumber(seq) and left >= life then
     return {'older', 0}
   end
 end
