@@ -145,7 +145,7 @@ func (s *stage) mishap() {
 		s.startAgent()
 	case 1:
 		s.killMaster()
-		s.live(s.upTo(2*time.Second), func() {})
+		s.live(s.upTo(5*time.Second), func() {}) // longer than what it left may be served
 		s.startMaster()
 	case 2:
 		s.stopMaster()
