@@ -31,11 +31,10 @@ type live struct {
 	reports int
 	// begun gives back the place at the gate. It may be called again.
 	begun func()
-	// whole says that a snapshot came which no Bookmark has ended yet, and snapshot are
-	// its frames, unless their size, which is kept, is too much.
-	whole    bool
-	snapshot [][]byte
-	kept     int
+	// snapshot are the frames of the one that came and that no Bookmark has ended yet,
+	// unless their size is too much; 0: none came.
+	snapshot     [][]byte
+	snapshotSize int
 }
 
 // open begins the session that a reply brought.

@@ -84,7 +84,7 @@ func (w *worker) takeReport(f frame) {
 			v.State.Rest()
 		}
 	}
-	l.whole, l.snapshot, l.kept = false, nil, 0
+	l.snapshot, l.snapshotSize = nil, 0
 }
 
 // valueOf is a report as a value. One that came late renews nothing: it counts for

@@ -46,7 +46,7 @@ func (w *worker) rests(s *state.State, now time.Time) bool {
 
 // toils says that what comes takes milliseconds: a snapshot, or a session's first report,
 // which followers look at whole.
-func (l *live) toils() bool { return l.reports == 0 || l.whole }
+func (l *live) toils() bool { return l.reports == 0 || l.snapshotSize > 0 }
 
 // maxKept is how many bytes of a snapshot are kept as they came; one of a hundred
 // thousand containers has two million.
@@ -56,8 +56,7 @@ const maxKept = 16 << 20
 // an agent may send any number of frames in which there is next to nothing.
 func (l *live) keepFrame(data []byte) {
 	const besides = 64 // bytes that a frame takes with nothing in it
-	l.whole = true
-	if l.kept += len(data) + besides; l.kept > maxKept {
+	if l.snapshotSize += len(data) + besides; l.snapshotSize > maxKept {
 		l.snapshot = nil
 		return
 	}

@@ -43,9 +43,7 @@ func fields(e cache.Entry, t lifetime, bookmark []byte) []any {
 func (h head) entry(now time.Time, left time.Duration) (cache.Entry, error) {
 	r := numbers{head: h}
 	ttl, life, demand := r.millis("ttl"), r.millis("life"), r.millis("demand")
-	if h["keep"] != "" {
-		left -= r.millis("keep")
-	}
+	left -= r.millis("keep")
 	e := cache.Entry{
 		Term: uint64(r.number("term")),
 		UID:  h["uid"], KubernetesVersion: h["kubernetes"], AgentVersion: h["agent"],
