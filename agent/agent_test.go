@@ -143,7 +143,7 @@ func (r *running) dial(scheme string, header http.Header, period, duration time.
 	conn.SetReadLimit(wire.MaxFrame)
 	m := &master{t: r.t, conn: conn}
 	m.hello = m.read().(*wire.Hello)
-	m.say(&wire.Report{Protocol: 1, Session: "s1", Holder: "m1", Period: period, Duration: duration})
+	m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s1", Holder: "m1", Period: period, Duration: duration})
 	m.granted = m.read().(*wire.Granted)
 	m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
 	return m

@@ -90,11 +90,14 @@ rollcall_agent_section_live{section="usage"} 0
 rollcall_agent_snapshot_changes_total 2
 # HELP rollcall_agent_snapshot_objects Objects in the snapshot, by kind.
 # TYPE rollcall_agent_snapshot_objects gauge
+rollcall_agent_snapshot_objects{kind="claim"} 0
 rollcall_agent_snapshot_objects{kind="container"} 0
 rollcall_agent_snapshot_objects{kind="node"} 2
 rollcall_agent_snapshot_objects{kind="nodeLoad"} 0
+rollcall_agent_snapshot_objects{kind="persistentVolume"} 0
 rollcall_agent_snapshot_objects{kind="pod"} 0
 rollcall_agent_snapshot_objects{kind="port"} 0
+rollcall_agent_snapshot_objects{kind="service"} 0
 rollcall_agent_snapshot_objects{kind="target"} 0
 `))
 	if err != nil {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"rollcall.dev/rollcall/agent/facts"
@@ -16,7 +17,7 @@ import (
 // the order in which it changed.
 func watches(cfg Config, cluster *rest.Config, to *snapshot.Snapshot) func(context.Context) error {
 	var mu sync.Mutex
-	tracker := facts.NewTracker()
+	tracker := facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) })
 	sink := informer.Sink{
 		Apply: func(change func(*facts.Tracker) state.Changes) {
 			mu.Lock()

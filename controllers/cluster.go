@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
 )
@@ -36,9 +37,23 @@ func clusterOf(agent *v1alpha1.ClusterAgent) session.Cluster {
 		SessionDuration: spec.Reporting.SessionDuration.Duration,
 		CacheTTL:        spec.Reporting.CacheTTL.Duration,
 		IdleRefresh:     orDefault(spec.Reporting.IdleRefresh),
+		Ignore:          ignored(spec.Health.Ignore),
 		Suspended:       spec.Suspend,
 		Invalid:         endpointFault(spec.Endpoint),
 	}
+}
+
+// ignored returns rules of a spec as those by which problems are muted.
+func ignored(rules []v1alpha1.IgnoreRule) []state.Ignore {
+	var all []state.Ignore
+	for _, r := range rules {
+		i := state.Ignore{Namespace: r.Namespace, Owner: r.Owner, Node: r.Node, What: r.What, Reason: r.Reason}
+		if r.Until != nil {
+			i.Until = state.TimeOf(r.Until.Time)
+		}
+		all = append(all, i)
+	}
+	return all
 }
 
 func expectedUID(agent *v1alpha1.ClusterAgent) string {

@@ -101,6 +101,9 @@ func problems(summary *v1alpha1.Summary) string {
 	}
 	worst := summary.Problems[0]
 	words := fmt.Sprintf("%s %s: %s", worst.Kind, worst.Where, worst.What)
+	if more := worst.Count - 1; more > 0 {
+		words += fmt.Sprintf(" (and %d others)", more)
+	}
 	if worst.Message != "" {
 		words += ": " + worst.Message
 	}

@@ -44,14 +44,14 @@ func isMaterial(old, next *v1alpha1.Summary) bool {
 		return old != next
 	}
 	return old.Nodes != next.Nodes || old.Pods != next.Pods || old.Containers != next.Containers || old.Ports != next.Ports ||
-		old.Healthy != next.Healthy || old.ProblemCount != next.ProblemCount ||
+		old.Healthy != next.Healthy || old.ProblemCounts != next.ProblemCounts || old.Muted != next.Muted ||
 		!slices.EqualFunc(old.Problems, next.Problems, sameProblem) ||
 		!slices.EqualFunc(shares(old), shares(next), isNear)
 }
 
 // sameProblem says that two are the same thing, whatever words there are for it now.
 func sameProblem(a, b v1alpha1.Problem) bool {
-	return a.Kind == b.Kind && a.What == b.What && a.Where == b.Where
+	return a.Severity == b.Severity && a.Kind == b.Kind && a.What == b.What && a.Where == b.Where && a.Count == b.Count && a.Muted == b.Muted
 }
 
 // unknown is a share that is near to nothing but itself.

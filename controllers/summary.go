@@ -50,13 +50,18 @@ func bounded(summary state.Summary) state.Summary {
 	}
 	summary.Problems = slices.Clone(summary.Problems[:min(len(summary.Problems), v1alpha1.MaxProblems)])
 	for i, p := range summary.Problems {
-		summary.Problems[i] = state.Problem{
-			Kind:    cut(p.Kind, v1alpha1.MaxProblemKind),
-			What:    cut(p.What, v1alpha1.MaxProblemWhat),
-			Where:   cut(p.Where, v1alpha1.MaxProblemWhere),
-			Since:   boundedTime(p.Since),
-			Message: cut(p.Message, v1alpha1.MaxMessage),
+		p.Kind = cut(p.Kind, v1alpha1.MaxProblemKind)
+		p.What = cut(p.What, v1alpha1.MaxProblemWhat)
+		p.Where = cut(p.Where, v1alpha1.MaxProblemWhere)
+		p.Owner = state.Owner{Kind: cut(p.Owner.Kind, v1alpha1.MaxProblemWhat), Name: cut(p.Owner.Name, v1alpha1.MaxProblemWhat)}
+		p.Since = boundedTime(p.Since)
+		p.Message = cut(p.Message, v1alpha1.MaxMessage)
+		p.Muted = cut(p.Muted, v1alpha1.MaxProblemWhat)
+		p.Others = slices.Clone(p.Others[:min(len(p.Others), state.MaxOthers)])
+		for j, other := range p.Others {
+			p.Others[j] = cut(other, v1alpha1.MaxProblemWhere)
 		}
+		summary.Problems[i] = p
 	}
 	return summary
 }

@@ -43,6 +43,8 @@ func fill(v reflect.Value, n *int64) {
 		v.SetBool(true)
 	case reflect.String:
 		v.SetString(fmt.Sprint("text ", *n))
+	case reflect.Uint8: // a Severity
+		v.SetUint(1)
 	default:
 		v.SetInt(*n)
 	}

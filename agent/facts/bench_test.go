@@ -11,13 +11,17 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
+var isReady = facts.Condition{Type: "Ready", Status: state.True}
+
+func atNoon() state.Time { return noon }
+
 // benchPod is a pod as most are: one main container and, for every other, a
 // sidecar; resources, a claim for one in ten.
 func benchPod(i int) *facts.PodInput {
 	started := state.Time(1_767_261_600 + i)
 	pod := &facts.PodInput{
 		Namespace: fmt.Sprintf("team-%d", i%40), Name: fmt.Sprintf("web-7d4b9c6f5-%05d", i), Node: fmt.Sprintf("node-%d", i%500),
-		Phase: state.PodRunning, Ready: true, QOSClass: state.Burstable, CreatedAt: started, PodIPs: []string{fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)},
+		Phase: state.PodRunning, Ready: isReady, QOSClass: state.Burstable, CreatedAt: started, PodIPs: []string{fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)},
 		Controller: state.Owner{Kind: "ReplicaSet", Name: "web-7d4b9c6f5"}, TemplateHash: "7d4b9c6f5",
 		Requested: state.Resources{CPUMillis: 110, MemoryBytes: 80 << 20}, Limits: state.Resources{MemoryBytes: 160 << 20},
 		Containers: []facts.ContainerInput{{
@@ -48,7 +52,7 @@ func benchPods(n int) []*facts.PodInput {
 
 // benchTracker knows of 500 nodes and n pods.
 func benchTracker(n int) *facts.Tracker {
-	t := facts.NewTracker()
+	t := facts.NewTracker(atNoon)
 	for i := range 500 {
 		t.SetNode(&facts.NodeInput{Name: fmt.Sprintf("node-%d", i), KubeletPort: 10250})
 	}
@@ -81,7 +85,7 @@ func BenchmarkFirstListOf5000Pods(b *testing.B) {
 	pods := benchPods(5000)
 	b.ReportAllocs()
 	for b.Loop() {
-		facts.NewTracker().SetPod(pods...)
+		facts.NewTracker(atNoon).SetPod(pods...)
 	}
 }
 
@@ -149,7 +153,7 @@ func BenchmarkPortMapOf500Endpoints(b *testing.B) {
 	all := benchSlices(500)
 	b.ReportAllocs()
 	for b.Loop() {
-		t := facts.NewTracker()
+		t := facts.NewTracker(atNoon)
 		t.SetSlice(all...)
 		if c := t.SetService(&benchService); len(c.Upserts) != 501 {
 			b.Fatalf("%d facts", len(c.Upserts))

@@ -1,6 +1,7 @@
 package facts
 
-// Held is how many records of all kinds a Tracker holds.
+// Held returns how many records of all kinds a Tracker holds.
 func (t *Tracker) Held() int {
-	return len(t.nodes) + len(t.pods) + len(t.services) + len(t.slices) + len(t.claims) + len(t.backends)
+	return len(t.nodes) + len(t.pods) + len(t.services) + len(t.slices) + len(t.claims) + len(t.backends) +
+		len(t.volumes) + len(t.labels) + len(t.selectors)
 }

@@ -24,8 +24,14 @@ type NodeInput struct {
 	Allocatable   state.Resources
 	// KubeletPort is status.daemonEndpoints.kubeletEndpoint; 0 where there is none.
 	KubeletPort uint16
+	ProviderID  string
+	PodCIDR     string
+	// Mute is the annotation rollcall.dev/mute.
+	Mute string
 
 	KubeletVersion   string
+	KubeProxyVersion string
+	SystemUUID       string
 	KernelVersion    string
 	OSImage          string
 	Architecture     string
@@ -46,30 +52,48 @@ type Condition struct {
 type PodInput struct {
 	Namespace string
 	Name      string
+	UID       state.UID
 	// Node is spec.nodeName: empty until the pod is bound.
-	Node        string
-	CreatedAt   state.Time
-	Terminating bool
-	HostNetwork bool
-	// Ready is the pod's Ready condition.
-	Ready    bool
-	Phase    state.PodPhase
-	QOSClass state.QOSClass
-	Reason   string
-	Message  string
-	PodIPs   []string
+	Node          string
+	CreatedAt     state.Time
+	StartedAt     state.Time
+	Terminating   bool
+	DeletionAt    state.Time
+	HostNetwork   bool
+	Phase         state.PodPhase
+	QOSClass      state.QOSClass
+	RestartPolicy state.RestartPolicy
+	PriorityClass string
+	SchedulerName string
+	Reason        string
+	Message       string
+	PodIPs        []string
+	HostIP        string
 	// Controller is the owner with controller: true; its zero value: none.
 	Controller state.Owner
-	// TemplateHash is the label pod-template-hash.
+	// TemplateHash is the label pod-template-hash, RolloutHash the label
+	// rollouts-pod-template-hash.
 	TemplateHash string
+	RolloutHash  string
+	// Labels are the pod's labels: see LabelSet.
+	Labels LabelSet
+	// Mute is the annotation rollcall.dev/mute.
+	Mute string
 	// Requested and Limits are those of the whole pod: see PodResources.
 	Requested state.Resources
 	Limits    state.Resources
-	// Scheduled and ContainersReady are the pod's conditions of those names.
+	// Scheduled, Initialized, ContainersReady and Ready are the pod's conditions of
+	// those names; a condition without a type is missing.
 	Scheduled       Condition
+	Initialized     Condition
 	ContainersReady Condition
+	Ready           Condition
 	Mounts          []Mount
 	Containers      []ContainerInput
+	// InitStatuses and Statuses are the statuses of init containers and of main
+	// containers in the API's order, also those of containers that the spec has not.
+	InitStatuses []*ContainerStatus
+	Statuses     []*ContainerStatus
 }
 
 // Mount is where a container of a pod has a PersistentVolumeClaim.
@@ -87,6 +111,8 @@ type ContainerInput struct {
 	Requests state.Resources
 	Limits   state.Resources
 	Ports    []ContainerPort
+	// RestartPolicy is the container's own; RestartPolicyNone where it has none.
+	RestartPolicy state.RestartPolicy
 	// Status is nil until the kubelet has said something of the container.
 	Status *ContainerStatus
 }
@@ -102,16 +128,24 @@ type ContainerPort struct {
 
 // ContainerStatus is what the kubelet says of a container.
 type ContainerStatus struct {
-	ImageID    string
-	State      state.ContainerState
-	Ready      bool
-	ExitCode   int32
+	Name    string
+	Image   string
+	ImageID string
+	State   state.ContainerState
+	Ready   bool
+	// Started reports that the startup probe has succeeded, or that there is none.
+	Started  bool
+	ExitCode int32
+	// Signal is the signal that ended the container, where the runtime says so.
+	Signal     int32
 	Restarts   int32
 	Reason     string
 	Message    string
 	StartedAt  state.Time
 	FinishedAt state.Time
 	Last       *state.LastTermination
+	// LastStartedAt is when the run that Last is about began.
+	LastStartedAt state.Time
 	// Resources are the ones in force, which an in-place resize may have made
 	// differ from the spec; nil where the kubelet does not say.
 	Resources *ContainerResources
@@ -127,7 +161,14 @@ type ContainerResources struct {
 type ServiceInput struct {
 	Namespace string
 	Name      string
+	UID       state.UID
+	CreatedAt state.Time
 	Type      corev1.ServiceType
+	// Selector is empty where the Service has none.
+	Selector       LabelSet
+	ClusterIP      string
+	ExternalName   string
+	LoadBalancerIP string
 	// Headless says that clusterIP is None.
 	Headless              bool
 	Ports                 []ServicePort
@@ -178,8 +219,29 @@ type Endpoint struct {
 
 // ClaimInput is a PersistentVolumeClaim.
 type ClaimInput struct {
-	Namespace string
-	Name      string
+	Namespace      string
+	Name           string
+	Phase          state.ClaimPhase
+	StorageClass   string
+	VolumeMode     string
+	Volume         string
+	RequestedBytes int64
 	// CapacityBytes is status.capacity; 0 until the claim is bound.
 	CapacityBytes int64
+	CreatedAt     state.Time
+}
+
+// VolumeInput is a PersistentVolume.
+type VolumeInput struct {
+	Name           string
+	Phase          state.VolumePhase
+	Reason         string
+	Message        string
+	StorageClass   string
+	ClaimNamespace string
+	Claim          string
+	CapacityBytes  int64
+	CreatedAt      state.Time
+	// PhaseSince is status.lastPhaseTransitionTime.
+	PhaseSince state.Time
 }

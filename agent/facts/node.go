@@ -10,15 +10,16 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Node is what is known of a node apart from what its pods take of it.
+// Node returns the fact of a node, apart from what its pods take of it and whether it
+// flaps.
 func Node(in *NodeInput) *state.Node {
 	return &state.Node{
 		Name:             in.Name,
 		Ready:            readiness(in.Conditions),
 		Schedulable:      !in.Unschedulable,
-		Problems:         nodeProblems(in.Conditions),
+		Conditions:       nodeConditions(in.Conditions),
 		Roles:            roles(in.Labels),
-		Addresses:        sortedAddresses(in.Addresses),
+		Addresses:        in.Addresses,
 		Zone:             cmp.Or(in.Labels[corev1.LabelTopologyZone], in.Labels[corev1.LabelFailureDomainBetaZone]),
 		Region:           cmp.Or(in.Labels[corev1.LabelTopologyRegion], in.Labels[corev1.LabelFailureDomainBetaRegion]),
 		InstanceType:     cmp.Or(in.Labels[corev1.LabelInstanceTypeStable], in.Labels[corev1.LabelInstanceType]),
@@ -28,6 +29,11 @@ func Node(in *NodeInput) *state.Node {
 		OSImage:          in.OSImage,
 		Architecture:     in.Architecture,
 		ContainerRuntime: in.ContainerRuntime,
+		KubeProxyVersion: in.KubeProxyVersion,
+		SystemUUID:       in.SystemUUID,
+		ProviderID:       in.ProviderID,
+		PodCIDR:          in.PodCIDR,
+		Mute:             text(in.Mute),
 		CreatedAt:        in.CreatedAt,
 		Capacity:         in.Capacity,
 		Allocatable:      in.Allocatable,
@@ -52,14 +58,6 @@ func roles(labels map[string]string) []string {
 	}
 	slices.Sort(found)
 	return slices.Compact(found)
-}
-
-func sortedAddresses(addresses []state.NodeAddress) []state.NodeAddress {
-	sorted := append([]state.NodeAddress(nil), addresses...)
-	slices.SortFunc(sorted, func(a, b state.NodeAddress) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Address, b.Address))
-	})
-	return sorted
 }
 
 func sortedTaints(taints []state.Taint) []state.Taint {

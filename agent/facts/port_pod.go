@@ -46,15 +46,16 @@ func podPort(in *PodInput, container string, port ContainerPort) *state.Port {
 // it: it serves while its Ready condition is True, and is ready if it serves and
 // is not terminating.
 func podTarget(in *PodInput, container string, port uint16) *state.Target {
+	ready := in.Ready.Type != "" && in.Ready.Status == state.True
 	return &state.Target{
-		Addresses:     sortedSet(in.PodIPs),
+		Addresses:     distinct(in.PodIPs),
 		Namespace:     in.Namespace,
 		Pod:           in.Name,
 		Container:     container,
 		ContainerPort: port,
 		Node:          in.Node,
-		Ready:         in.Ready && !in.Terminating,
-		Serving:       in.Ready,
+		Ready:         ready && !in.Terminating,
+		Serving:       ready,
 		Terminating:   in.Terminating,
 	}
 }

@@ -1,6 +1,8 @@
 package facts
 
 import (
+	"math"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
@@ -24,8 +26,8 @@ func PodResources(pod *corev1.Pod) (requested, limits state.Resources) {
 	return Resources(resourcehelper.PodRequests(pod, asScheduled)), Resources(resourcehelper.PodLimits(pod, asScheduled))
 }
 
-// Resources are a ResourceList in base units. An extended resource of which there
-// is none is left out, so that equal amounts are equal values.
+// Resources returns a ResourceList in base units. What does not fit saturates. An
+// extended resource of which there is none is kept: a node without a GPU left says so.
 func Resources(list corev1.ResourceList) state.Resources {
 	var r state.Resources
 	for name, amount := range list {
@@ -35,22 +37,37 @@ func Resources(list corev1.ResourceList) state.Resources {
 }
 
 func addAmount(r *state.Resources, name corev1.ResourceName, amount resource.Quantity) {
+	zero := func(bit state.Zeros) {
+		if amount.IsZero() {
+			r.Zeros |= bit
+		}
+	}
 	switch name {
 	case corev1.ResourceCPU:
-		r.CPUMillis = amount.MilliValue()
+		r.CPUMillis = scaled(amount, resource.Milli)
+		zero(state.ZeroCPU)
 	case corev1.ResourceMemory:
-		r.MemoryBytes = amount.Value()
+		r.MemoryBytes = scaled(amount, 0)
+		zero(state.ZeroMemory)
 	case corev1.ResourceEphemeralStorage:
-		r.EphemeralStorageBytes = amount.Value()
+		r.EphemeralStorageBytes = scaled(amount, 0)
+		zero(state.ZeroEphemeralStorage)
 	case corev1.ResourcePods:
-		r.Pods = amount.Value()
+		r.Pods = scaled(amount, 0)
 	default:
-		if amount.IsZero() {
-			return
-		}
 		if r.Extended == nil {
 			r.Extended = map[string]int64{}
 		}
-		r.Extended[string(name)] = amount.Value()
+		r.Extended[string(name)] = scaled(amount, 0)
 	}
+}
+
+// scaled returns an amount in units of a scale, rounded up, and the largest int64 where
+// it does not fit; Quantity's own functions wrap or are undefined there.
+func scaled(amount resource.Quantity, scale resource.Scale) int64 {
+	largest := resource.NewScaledQuantity(math.MaxInt64, scale)
+	if amount.Cmp(*largest) >= 0 {
+		return math.MaxInt64
+	}
+	return amount.ScaledValue(scale)
 }

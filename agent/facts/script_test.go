@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"rollcall.dev/rollcall/agent/informer"
+	"rollcall.dev/rollcall/api/state"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected tables in testdata")
@@ -21,7 +23,9 @@ var update = flag.Bool("update", false, "rewrite the expected tables in testdata
 //	apply FILE...      tell that the objects of these files are there
 //	delete KIND NAME   tell that one is gone; NAME is namespace/name, or a node's name
 //	relist FILE...     tell that these are there and no others
-//	nodes, pods, containers, ports
+//	at TIME            tell the time of day, as in 12:04:30; it is 12:00:00 at first
+//	restart            forget what was seen, as an agent does that starts anew
+//	nodes, pods, containers, ports, services, volumes, problems
 //	                   print a table, to be compared with: cmp stdout FILE
 //
 // After each step the facts are compared with those made from scratch.
@@ -41,6 +45,11 @@ func TestScripts(t *testing.T) {
 			"pods":       tableCmd(podsTable),
 			"containers": tableCmd(containersTable),
 			"ports":      tableCmd(portsTable),
+			"services":   tableCmd(servicesTable),
+			"volumes":    tableCmd(volumesTable),
+			"problems":   tableCmd(problemsTable),
+			"at":         atCmd,
+			"restart":    restartCmd,
 		},
 	})
 }
@@ -51,6 +60,19 @@ func applyCmd(ts *testscript.TestScript, _ bool, files []string) {
 		ts.Check(w.set(in))
 		ts.Check(w.check())
 	}
+}
+
+func atCmd(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: at TIME")
+	}
+	at, err := time.Parse(time.TimeOnly, args[0])
+	ts.Check(err)
+	ts.Value("world").(*world).now = noon - 12*60*60 + state.Time(at.Hour()*3600+at.Minute()*60+at.Second())
+}
+
+func restartCmd(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.Value("world").(*world).restart())
 }
 
 func relistCmd(ts *testscript.TestScript, _ bool, files []string) {
@@ -112,12 +134,14 @@ func inputOf(document []byte) (any, error) {
 		return decode(document, informer.SliceInput)
 	case "PersistentVolumeClaim":
 		return decode(document, informer.ClaimInput)
+	case "PersistentVolume":
+		return decode(document, informer.VolumeInput)
 	}
 	return nil, fmt.Errorf("no objects of kind %q here", kind.Kind)
 }
 
 type kubernetesObject interface {
-	corev1.Node | corev1.Pod | corev1.Service | discoveryv1.EndpointSlice | corev1.PersistentVolumeClaim
+	corev1.Node | corev1.Pod | corev1.Service | discoveryv1.EndpointSlice | corev1.PersistentVolumeClaim | corev1.PersistentVolume
 }
 
 func decode[O kubernetesObject, I any](document []byte, input func(*O) *I) (*I, error) {

@@ -95,24 +95,27 @@ func flags(pairs ...any) string {
 	return line
 }
 
-// nodesTable has a line under each node for each problem.
+// nodesTable has a line under each node for each condition.
 func nodesTable(w *world) string {
 	t := table{{"NODE", "READY", "SCHEDULABLE", "ROLES", "ALLOCATABLE", "REQUESTED", "LIMITS", "PODS"}}
 	for n := range w.state.Nodes() {
 		load := w.state.Load(n.Name)
 		t = append(t, []string{n.Name, n.Ready.String(), fmt.Sprint(n.Schedulable), strings.Join(n.Roles, ","), amounts(n.Allocatable), amounts(load.Requested), amounts(load.Limits), fmt.Sprint(load.Pods)})
-		for _, p := range n.Problems {
-			t = append(t, []string{fmt.Sprintf("%s=%s %s %q since %s", p.Type, p.Status, p.Reason, p.Message, when(p.Since))})
+		for _, c := range n.Conditions {
+			t = append(t, []string{fmt.Sprintf("%s=%s %s %q since %s", c.Type, c.Status, c.Reason, c.Message, when(c.Since))})
+		}
+		if n.FlappingSince != 0 {
+			t = append(t, []string{fmt.Sprintf("flapping since %s until %s", when(n.FlappingSince), when(n.FlappingUntil))})
 		}
 	}
 	return t.String()
 }
 
 func podsTable(w *world) string {
-	t := table{{"POD", "NODE", "PHASE", "REASON", "IPS", "QOS", "OWNER", "REQUESTED", "LIMITS", "FLAGS"}}
+	t := table{{"POD", "READY", "STATUS", "RESTARTS", "NODE", "PHASE", "REASON", "IPS", "QOS", "OWNER", "REQUESTED", "LIMITS", "FLAGS"}}
 	for p := range w.state.Pods() {
 		t = append(t, []string{
-			p.Namespace + "/" + p.Name, p.Node, p.Phase.String(), p.Reason, strings.Join(p.PodIPs, ","), p.QOSClass.String(), p.Owner.Kind + " " + p.Owner.Name,
+			p.Namespace + "/" + p.Name, p.Ready.String(), p.Status, restarts(p), p.Node, p.Phase.String(), p.Reason, strings.Join(p.PodIPs, ","), p.QOSClass.String(), p.Owner.Kind + " " + p.Owner.Name,
 			amounts(p.Requested), amounts(p.Limits), strings.TrimSpace(flags("terminating", p.Terminating, "hostNetwork", p.HostNetwork)),
 		})
 		if p.Message != "" {
@@ -121,11 +124,58 @@ func podsTable(w *world) string {
 		if p.UnschedulableSince != 0 {
 			t = append(t, []string{"unschedulable since " + when(p.UnschedulableSince)})
 		}
+		if p.NotReadySince != 0 {
+			t = append(t, []string{"not ready since " + when(p.NotReadySince)})
+		}
+		if p.FinishedAt != 0 {
+			t = append(t, []string{"finished at " + when(p.FinishedAt)})
+		}
 		for _, v := range p.Storage {
 			t = append(t, []string{fmt.Sprintf("claim %s of %d bytes at %q", v.Claim, v.CapacityBytes, v.MountPath)})
 		}
 	}
 	return t.String()
+}
+
+func restarts(p *state.Pod) string {
+	if p.LastRestartAt == 0 {
+		return fmt.Sprint(p.Restarts)
+	}
+	return fmt.Sprintf("%d at %s", p.Restarts, when(p.LastRestartAt))
+}
+
+func servicesTable(w *world) string {
+	t := table{{"SERVICE", "TYPE", "CLUSTERIP", "NOPODS", "NOENDPOINTS", "NOADDRESS"}}
+	for s := range w.state.Services() {
+		t = append(t, []string{s.Namespace + "/" + s.Name, s.Type.String(), s.ClusterIP, when(s.NoPodsSince), when(s.NoEndpointsSince), when(s.NoAddressSince)})
+	}
+	return t.String()
+}
+
+// volumesTable has claims and PersistentVolumes.
+func volumesTable(w *world) string {
+	t := table{{"NAME", "PHASE", "CLASS", "BOUND TO", "CAPACITY", "SINCE"}}
+	for c := range w.state.Claims() {
+		t = append(t, []string{c.Namespace + "/" + c.Name, c.Phase.String(), c.StorageClass, c.Volume, fmt.Sprint(c.CapacityBytes), when(c.CreatedAt)})
+	}
+	for v := range w.state.PersistentVolumes() {
+		t = append(t, []string{v.Name, v.Phase.String(), v.StorageClass, v.ClaimNamespace + "/" + v.Claim, fmt.Sprint(v.CapacityBytes), when(v.PhaseSince)})
+	}
+	return t.String()
+}
+
+// problemsTable has the rows of the summary at the world's time, a line for the message
+// under each.
+func problemsTable(w *world) string {
+	sum := state.Summarize(w.state, w.now.Time())
+	t := table{{"SEVERITY", "KIND", "WHAT", "WHERE", "OWNER", "SINCE", "COUNT"}}
+	for _, p := range sum.Problems {
+		t = append(t, []string{p.Severity.String(), p.Kind, p.What, p.Where, strings.TrimSpace(p.Owner.Kind + " " + p.Owner.Name), when(p.Since), fmt.Sprint(p.Count)})
+		if p.Message != "" {
+			t = append(t, []string{p.Message})
+		}
+	}
+	return t.String() + fmt.Sprintf("healthy %v\n", sum.Healthy)
 }
 
 func containersTable(w *world) string {
@@ -135,8 +185,11 @@ func containersTable(w *world) string {
 		if c.StartedAt != 0 || c.FinishedAt != 0 {
 			t = append(t, []string{fmt.Sprintf("from %s to %s", when(c.StartedAt), when(c.FinishedAt))})
 		}
-		if c.WaitingSince != 0 {
-			t = append(t, []string{fmt.Sprintf("waiting since %s %q", when(c.WaitingSince), c.Message)})
+		if c.NotReadySince != 0 {
+			t = append(t, []string{fmt.Sprintf("not ready since %s %q", when(c.NotReadySince), c.Message)})
+		}
+		if c.CrashLoopSince != 0 {
+			t = append(t, []string{"crash loop since " + when(c.CrashLoopSince)})
 		}
 		if c.Last != nil {
 			t = append(t, []string{fmt.Sprintf("last %s exit %d at %s", c.Last.Reason, c.Last.ExitCode, when(c.Last.FinishedAt))})

@@ -83,14 +83,13 @@ func newTarget(service id, port SlicePort, e *Endpoint) *state.Target {
 	return t
 }
 
-// addTarget adds a target to those of its endpoint. Where there is one for the
-// service port already, they are merged (an address that no pod stands behind may
-// serve one port at several numbers; those stay apart): all addresses, and the rest as the better
-// one has it, since slices of two IP families or a slice and the one that replaces
-// it are not written at one instant.
+// addTarget adds a target to those of its endpoint. Where there is one for the same
+// service port and number already, they are merged: all addresses, and the rest as the
+// better one has it, since slices of two IP families or a slice and the one that
+// replaces it are not written at one instant.
 func addTarget(all []*state.Target, t *state.Target) []*state.Target {
 	for i, other := range all {
-		if other.ServicePort != t.ServicePort || other.Protocol != t.Protocol || t.Pod == "" && other.ContainerPort != t.ContainerPort {
+		if other.ServicePort != t.ServicePort || other.Protocol != t.Protocol || other.ContainerPort != t.ContainerPort {
 			continue
 		}
 		addresses := sortedSet(append(slices.Clone(other.Addresses), t.Addresses...))
@@ -109,7 +108,6 @@ func better(a, b *state.Target) int {
 		first(a.Ready, b.Ready),
 		first(a.Serving, b.Serving),
 		first(!a.Terminating, !b.Terminating),
-		cmp.Compare(a.ContainerPort, b.ContainerPort),
 		cmp.Compare(b.Node, a.Node),
 	)
 }

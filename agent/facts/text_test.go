@@ -16,7 +16,7 @@ func TestMessagesAreCutAtACharactersBoundary(t *testing.T) {
 		strings.Repeat("a", 253) + "🙂🙂",
 		strings.Repeat("é", 300),
 	} {
-		got := facts.Pod(&facts.PodInput{Message: message}).Message
+		got := facts.Pod(&facts.PodInput{Message: message, Reason: "Evicted"}, nil, noon).Message
 		if len(got) > 256 || len(got) < min(len(message), 253) || !strings.HasPrefix(message, got) || !utf8.ValidString(got) {
 			t.Errorf("%q is cut to %q of %d bytes", message, got, len(got))
 		}
@@ -25,7 +25,7 @@ func TestMessagesAreCutAtACharactersBoundary(t *testing.T) {
 
 func TestMessagesThatAreNoTextBecomeText(t *testing.T) {
 	for _, message := range []string{"\xff\xfe", "ok\x80", strings.Repeat("\x80", 300), strings.Repeat("a", 255) + "\xf0\x9f"} {
-		if got := facts.Pod(&facts.PodInput{Message: message}).Message; !utf8.ValidString(got) || got == "" || len(got) > 256 {
+		if got := facts.Pod(&facts.PodInput{Message: message, Reason: "Evicted"}, nil, noon).Message; !utf8.ValidString(got) || got == "" || len(got) > 256 {
 			t.Errorf("%q became %q, want text", message, got)
 		}
 	}

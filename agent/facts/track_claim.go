@@ -8,7 +8,8 @@ import (
 
 // claimRecord is a claim that is there, or that pods mount.
 type claimRecord struct {
-	there    bool
+	// fact is the claim itself, nil while it is not there.
+	fact     []state.Object
 	capacity int64
 	pods     []*podRecord
 }
@@ -36,13 +37,13 @@ func (t *Tracker) RetainClaims(these []Name) state.Changes {
 func (t *Tracker) setClaim(in *ClaimInput) {
 	name := id{in.Namespace, in.Name}
 	c := t.claim(name)
-	c.there = true
+	c.fact = t.changes.replace(c.fact, []state.Object{claimFact(in)})
 	t.setCapacity(c, in.CapacityBytes)
 }
 
 func (t *Tracker) deleteClaim(name id) {
 	if c := t.claims[name]; c != nil {
-		c.there = false
+		c.fact = t.changes.replace(c.fact, nil)
 		t.setCapacity(c, 0)
 		t.forgetClaim(name, c)
 	}
@@ -60,7 +61,7 @@ func (t *Tracker) claim(name id) *claimRecord {
 
 // forgetClaim drops a claim that is neither there nor mounted.
 func (t *Tracker) forgetClaim(name id, c *claimRecord) {
-	if !c.there && len(c.pods) == 0 {
+	if len(c.fact) == 0 && len(c.pods) == 0 {
 		delete(t.claims, name)
 	}
 }
@@ -107,5 +108,12 @@ func (t *Tracker) moveMounts(p *podRecord, before, after *state.Pod) {
 	for name := range claimsOf(after) {
 		c := t.claim(name)
 		c.pods = append(c.pods, p)
+	}
+}
+
+func claimFact(in *ClaimInput) *state.Claim {
+	return &state.Claim{
+		Namespace: in.Namespace, Name: in.Name, Phase: in.Phase, StorageClass: in.StorageClass, VolumeMode: in.VolumeMode, Volume: in.Volume,
+		RequestedBytes: in.RequestedBytes, CapacityBytes: in.CapacityBytes, CreatedAt: in.CreatedAt,
 	}
 }

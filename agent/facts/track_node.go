@@ -7,12 +7,21 @@ type nodeRecord struct {
 	name string
 	// facts are the node and its kubelet's port; none while the node is not there.
 	facts []state.Object
-	// sum is what the pods bound to it take; load is the sum as it was last told,
+	// sum is what the pods bound to it take; load is the sum as it was last returned,
 	// nil while the node is not there: pods may come before their node, and stay
 	// for a while after it.
-	sum     state.NodeLoad
+	sum     loadSum
 	load    *state.NodeLoad
+	ready   readyChanges
 	touched bool
+}
+
+// node returns the node's own fact, nil while the node is not there.
+func (n *nodeRecord) node() *state.Node {
+	if len(n.facts) == 0 {
+		return nil
+	}
+	return n.facts[0].(*state.Node)
 }
 
 // SetNode takes in nodes as they are now.
@@ -36,11 +45,14 @@ func (t *Tracker) RetainNodes(these []Name) state.Changes {
 }
 
 func (t *Tracker) setNode(in *NodeInput) {
-	fresh := []state.Object{Node(in)}
+	n := t.node(in.Name)
+	node, held := Node(in), n.node()
+	n.ready.observe(node.Ready, held != nil, t.now())
+	node.FlappingSince, node.FlappingUntil = n.ready.flapping(held)
+	fresh := []state.Object{node}
 	if port := kubeletPort(in); port != nil {
 		fresh = append(fresh, port)
 	}
-	n := t.node(in.Name)
 	n.facts = t.changes.replace(n.facts, fresh)
 	t.touchNode(n)
 }
@@ -77,13 +89,13 @@ func (t *Tracker) publishLoad(n *nodeRecord) {
 		held = []state.Object{n.load}
 	}
 	if len(n.facts) > 0 {
-		fresh = []state.Object{publishedLoad(n.name, n.sum)}
+		fresh = []state.Object{n.sum.published(n.name)}
 	}
 	n.load = nil
 	for _, load := range t.changes.replace(held, fresh) {
 		n.load = load.(*state.NodeLoad)
 	}
-	if len(n.facts) == 0 && n.sum.Pods == 0 {
+	if len(n.facts) == 0 && n.sum.pods == 0 {
 		delete(t.nodes, n.name)
 	}
 }

@@ -12,7 +12,23 @@ type podRecord struct {
 	facts []state.Object
 	// declared are the ports by which a Service's target finds its container.
 	declared []declaration
-	touched  bool
+	// labels are those under which the pod is counted; counted says whether it is.
+	labels  LabelSet
+	counted bool
+	// crashes is nil while no container has crashed.
+	crashes crashes
+	touched bool
+}
+
+// containers returns the facts of the pod's containers.
+func (p *podRecord) containers() []*state.Container {
+	var all []*state.Container
+	for _, fact := range p.facts {
+		if c, ok := fact.(*state.Container); ok {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // pod is the pod's own fact, nil before it is known.
@@ -56,7 +72,8 @@ func (t *Tracker) setPod(in *PodInput) {
 		p.declared = declared
 		t.touchBackends(name)
 	}
-	t.changePod(p, t.podFacts(in))
+	t.countLabels(in.Namespace, p, in.Labels, !in.Phase.Finished())
+	t.changePod(p, t.podFacts(p, in))
 }
 
 // shared is what a pod declares, in the memory of the pod before where that declares
@@ -74,21 +91,58 @@ func (t *Tracker) deletePod(name id) {
 	if p == nil {
 		return
 	}
+	t.countLabels(name.namespace, p, "", false)
 	t.changePod(p, nil)
 	delete(t.pods, name)
 	t.touchBackends(name)
 }
 
-// podFacts are all facts that come from one pod.
-func (t *Tracker) podFacts(in *PodInput) []state.Object {
-	pod, ports := Pod(in), podPorts(in)
-	pod.Storage = storage(in.Mounts, t.capacities(in.Namespace))
-	facts := make([]state.Object, 0, 1+len(in.Containers)+len(ports))
-	facts = append(facts, pod)
-	for i := range in.Containers {
-		facts = append(facts, Container(in, &in.Containers[i]))
+// podFacts returns all facts that come from one pod, given its record. A pod that was
+// made anew under its name has nothing to do with the one before.
+func (t *Tracker) podFacts(p *podRecord, in *PodInput) []state.Object {
+	held, heldContainers, seen := p.pod(), p.containers(), p.crashes
+	if held != nil && (held.UID != in.UID || held.CreatedAt != in.CreatedAt) {
+		held, heldContainers, seen = nil, nil, nil
 	}
-	return appendObjects(facts, ports...)
+	if seen == nil {
+		seen = crashes{}
+	}
+	pod, containers := podFacts(in, held, heldContainers, seen, t.now())
+	if p.crashes = seen; len(seen) == 0 {
+		p.crashes = nil
+	}
+	ports := podPorts(in)
+	pod.Storage = storage(in.Mounts, t.capacities(in.Namespace))
+	facts := make([]state.Object, 0, 1+len(containers)+len(ports))
+	facts = append(facts, pod)
+	return appendObjects(appendObjects(facts, containers...), ports...)
+}
+
+// countLabels counts a pod under its labels, or no longer. Services whose selector may
+// match other pods than before are looked at anew.
+func (t *Tracker) countLabels(namespace string, p *podRecord, labels LabelSet, counted bool) {
+	if p.labels == labels && p.counted == counted {
+		return
+	}
+	sets := t.labels[namespace]
+	if sets == nil {
+		sets = map[LabelSet]int{}
+		t.labels[namespace] = sets
+	}
+	if p.counted {
+		if sets[p.labels]--; sets[p.labels] == 0 {
+			delete(sets, p.labels)
+			t.touchSelectors(namespace, p.labels)
+		}
+	}
+	if counted {
+		if sets[labels]++; sets[labels] == 1 {
+			t.touchSelectors(namespace, labels)
+		}
+	}
+	if p.labels, p.counted = labels, counted; len(sets) == 0 {
+		delete(t.labels, namespace)
+	}
 }
 
 // changePod replaces a pod's facts, none where it is gone, and what its node and
@@ -106,12 +160,12 @@ func (t *Tracker) changePod(p *podRecord, fresh []state.Object) {
 func (t *Tracker) moveLoad(before, after *state.Pod) {
 	if before != nil && loads(before) {
 		n := t.node(before.Node)
-		addPod(&n.sum, before, -1)
+		n.sum.addPod(before, -1)
 		t.touchNode(n)
 	}
 	if after != nil && loads(after) {
 		n := t.node(after.Node)
-		addPod(&n.sum, after, +1)
+		n.sum.addPod(after, +1)
 		t.touchNode(n)
 	}
 }

@@ -8,9 +8,13 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// serviceRecord is a Service that has rows in the port map, or that slices name.
+// serviceRecord is a Service that is there, or that slices name.
 type serviceRecord struct {
 	name id
+	// in is the Service as it was last seen, nil while it is not there; fact is what
+	// follows from it.
+	in   *ServiceInput
+	fact *state.Service
 	// rows are its rows in the port map, exposed the service ports they belong to.
 	rows    []state.Object
 	exposed []exposure
@@ -45,18 +49,96 @@ func (t *Tracker) RetainServices(these []Name) state.Changes {
 }
 
 func (t *Tracker) setService(in *ServiceInput) {
-	t.expose(id{in.Namespace, in.Name}, servicePorts(in))
+	s := t.service(id{in.Namespace, in.Name})
+	if s.in != nil && s.in.UID != in.UID {
+		t.setFact(s, nil)
+	}
+	s.in = in
+	t.setSelector(s, in.Selector != "")
+	t.expose(s, servicePorts(in))
 }
 
-func (t *Tracker) deleteService(name id) { t.expose(name, nil) }
-
-// expose puts rows in the place of those a Service had.
-func (t *Tracker) expose(name id, rows []*state.Port) {
+func (t *Tracker) deleteService(name id) {
 	s := t.services[name]
-	if s == nil && len(rows) == 0 {
+	if s == nil {
 		return
 	}
-	s = t.service(name)
+	s.in = nil
+	t.setSelector(s, false)
+	t.expose(s, nil)
+}
+
+// setSelector keeps track of which Services of a namespace select pods.
+func (t *Tracker) setSelector(s *serviceRecord, selects bool) {
+	all := t.selectors[s.name.namespace]
+	switch {
+	case selects && all == nil:
+		t.selectors[s.name.namespace] = map[*serviceRecord]struct{}{s: {}}
+	case selects:
+		all[s] = struct{}{}
+	default:
+		if delete(all, s); len(all) == 0 {
+			delete(t.selectors, s.name.namespace)
+		}
+	}
+}
+
+// touchSelectors has the Services looked at anew whose selector matches some labels.
+func (t *Tracker) touchSelectors(namespace string, labels LabelSet) {
+	for s := range t.selectors[namespace] {
+		if labels.Contains(s.in.Selector) {
+			t.touchService(s)
+		}
+	}
+}
+
+// matches reports whether a Service's selector matches an unfinished pod.
+func (t *Tracker) matches(s *serviceRecord) bool {
+	for labels := range t.labels[s.name.namespace] {
+		if labels.Contains(s.in.Selector) {
+			return true
+		}
+	}
+	return false
+}
+
+// refresh makes the fact of a Service anew.
+func (t *Tracker) refresh(s *serviceRecord) {
+	if s.in == nil {
+		t.setFact(s, nil)
+		return
+	}
+	t.setFact(s, serviceFact(s.in, s.fact, s.in.Selector == "" || t.matches(s), s.hasReadyEndpoint(), t.now()))
+}
+
+func (t *Tracker) setFact(s *serviceRecord, fact *state.Service) {
+	var held, fresh []state.Object
+	if s.fact != nil {
+		held = []state.Object{s.fact}
+	}
+	if fact != nil {
+		fresh = []state.Object{fact}
+	}
+	s.fact = nil
+	for _, o := range t.changes.replace(held, fresh) {
+		s.fact = o.(*state.Service)
+	}
+}
+
+// hasReadyEndpoint reports whether an EndpointSlice of the Service has a ready endpoint.
+func (s *serviceRecord) hasReadyEndpoint() bool {
+	for _, slice := range s.slices {
+		for i := range slice.Endpoints {
+			if slice.Endpoints[i].Ready {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// expose puts rows in the place of those a Service had.
+func (t *Tracker) expose(s *serviceRecord, rows []*state.Port) {
 	s.rows = t.changes.replace(s.rows, appendObjects(nil, rows...))
 	if exposed := exposures(rows); !slices.Equal(exposed, s.exposed) {
 		s.exposed = exposed
@@ -93,6 +175,7 @@ func (t *Tracker) touchEndpoint(s *serviceRecord, e endpoint) {
 // retarget makes the touched targets of a Service anew, and forgets a Service that
 // nothing is left of.
 func (t *Tracker) retarget(s *serviceRecord) {
+	t.refresh(s)
 	fresh := targets(s.name, s.exposed, s.slices, s.wanted)
 	for who := range fresh {
 		t.setTargets(s, who, fresh[who])
@@ -103,7 +186,7 @@ func (t *Tracker) retarget(s *serviceRecord) {
 		t.dropTargets(s, maps.Keys(s.endpoints), fresh)
 	}
 	s.touched, s.all, s.endpoints = false, false, nil
-	if len(s.rows) == 0 && len(s.slices) == 0 {
+	if s.in == nil && len(s.slices) == 0 {
 		delete(t.services, s.name)
 	}
 }

@@ -18,14 +18,24 @@ type id struct{ namespace, name string }
 // they were are not among them, and no key is among them twice. All calls together
 // lead to the same facts in whatever order they come.
 //
-// It shares the facts that it returns with whoever takes them, so they must not be
-// changed. It is not safe for concurrent use and starts nothing.
+// What no object tells, since when something has been wrong, it remembers by the facts
+// that it returned before, so it depends on what was seen when.
+//
+// The facts that it returns are shared with the caller, so they must not be changed. It
+// is not safe for concurrent use and starts nothing.
 type Tracker struct {
 	nodes    map[string]*nodeRecord
 	pods     map[id]*podRecord
 	services map[id]*serviceRecord
 	slices   map[id]*SliceInput
 	claims   map[id]*claimRecord
+	volumes  map[string]state.Object
+	// labels counts the unfinished pods of each namespace by their labels, selectors
+	// holds the Services of a namespace that select pods.
+	labels    map[string]map[LabelSet]int
+	selectors map[string]map[*serviceRecord]struct{}
+	// now returns the present time, for what the API gives no time of.
+	now func() state.Time
 	// backends are the Services with targets that a pod is an endpoint of.
 	backends map[id][]*serviceRecord
 	// declared is what the pod that was set last declares.
@@ -39,15 +49,19 @@ type Tracker struct {
 	touchedPods     []*podRecord
 }
 
-// NewTracker returns a Tracker that knows of nothing.
-func NewTracker() *Tracker {
+// NewTracker returns a Tracker without any object. now returns the present time.
+func NewTracker(now func() state.Time) *Tracker {
 	return &Tracker{
-		nodes:    map[string]*nodeRecord{},
-		pods:     map[id]*podRecord{},
-		services: map[id]*serviceRecord{},
-		slices:   map[id]*SliceInput{},
-		claims:   map[id]*claimRecord{},
-		backends: map[id][]*serviceRecord{},
+		now:       now,
+		volumes:   map[string]state.Object{},
+		labels:    map[string]map[LabelSet]int{},
+		selectors: map[string]map[*serviceRecord]struct{}{},
+		nodes:     map[string]*nodeRecord{},
+		pods:      map[id]*podRecord{},
+		services:  map[id]*serviceRecord{},
+		slices:    map[id]*SliceInput{},
+		claims:    map[id]*claimRecord{},
+		backends:  map[id][]*serviceRecord{},
 	}
 }
 

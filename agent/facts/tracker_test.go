@@ -22,6 +22,7 @@ var (
 	nodeNames  = rapid.SampledFrom([]string{"n1", "n2", ""})
 	podNames   = rapid.SampledFrom([]string{"p1", "p2", "p3"})
 	portNames  = rapid.SampledFrom([]string{"", "http"})
+	labels     = rapid.SampledFrom([]facts.LabelSet{"", "app=web", "app=web\ntier=front", "tier=front"})
 	protocols  = rapid.SampledFrom([]state.Protocol{state.TCP, state.UDP})
 	numbers    = rapid.SampledFrom([]uint16{80, 81})
 	addresses  = rapid.SampledFrom([]string{"", "0.0.0.0", "192.0.2.1", "fd00::1"})
@@ -45,13 +46,15 @@ func anyNode(t *rapid.T) any {
 }
 
 func anyPod(t *rapid.T) any {
-	return &facts.PodInput{
+	in := &facts.PodInput{
 		Namespace:   namespaces.Draw(t, "namespace"),
 		Name:        podNames.Draw(t, "pod"),
 		Node:        nodeNames.Draw(t, "node"),
 		Phase:       rapid.SampledFrom([]state.PodPhase{state.PodPending, state.PodRunning, state.PodFailed}).Draw(t, "phase"),
 		HostNetwork: rapid.Bool().Draw(t, "hostNetwork"),
-		Ready:       rapid.Bool().Draw(t, "ready"),
+		CreatedAt:   noon - 3600,
+		Labels:      labels.Draw(t, "labels"),
+		Ready:       rapid.SampledFrom([]facts.Condition{{}, {Type: "Ready", Status: state.True}, {Type: "Ready", Status: state.False, Since: noon - 60}}).Draw(t, "ready"),
 		Requested:   anyResources(t),
 		Limits:      anyResources(t),
 		Mounts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.Mount {
@@ -59,11 +62,37 @@ func anyPod(t *rapid.T) any {
 		}), 0, 3).Draw(t, "mounts"),
 		Containers: rapid.SliceOfNDistinct(rapid.Custom(anyContainer), 0, 3, func(c facts.ContainerInput) string { return c.Name }).Draw(t, "containers"),
 	}
+	for i := range in.Containers {
+		if s := in.Containers[i].Status; s != nil {
+			in.Statuses = append(in.Statuses, s)
+		}
+	}
+	return in
+}
+
+// anyStatus returns a status of a container, or none.
+func anyStatus(t *rapid.T, container string) *facts.ContainerStatus {
+	s := &facts.ContainerStatus{Name: container, Restarts: rapid.Int32Range(0, 3).Draw(t, "restarts")}
+	switch rapid.IntRange(0, 4).Draw(t, "state") {
+	case 0:
+		return nil
+	case 1:
+		s.State, s.StartedAt, s.Ready = state.Running, noon-rapid.SampledFrom([]state.Time{5, 1000}).Draw(t, "ran"), rapid.Bool().Draw(t, "isReady")
+	case 2:
+		s.State, s.Reason, s.Message = state.Waiting, "CrashLoopBackOff", "back-off 1m20s restarting failed container"
+	case 3:
+		s.State, s.ExitCode, s.StartedAt, s.FinishedAt = state.Terminated, rapid.Int32Range(0, 1).Draw(t, "exit"), noon-100, noon-90
+	}
+	if s.Restarts > 0 {
+		s.Last = &state.LastTermination{ExitCode: 1, FinishedAt: noon - 200}
+	}
+	return s
 }
 
 func anyContainer(t *rapid.T) facts.ContainerInput {
+	name := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "container")
 	return facts.ContainerInput{
-		Name: rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "container"),
+		Name: name, Status: anyStatus(t, name),
 		Kind: rapid.SampledFrom([]state.ContainerKind{state.Main, state.Init, state.Sidecar}).Draw(t, "kind"),
 		Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.ContainerPort {
 			return facts.ContainerPort{
@@ -80,6 +109,7 @@ func anyService(t *rapid.T) any {
 	return &facts.ServiceInput{
 		Namespace: namespaces.Draw(t, "namespace"),
 		Name:      rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "service"),
+		Selector:  labels.Draw(t, "selector"),
 		Type:      rapid.SampledFrom([]corev1.ServiceType{corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer}).Draw(t, "type"),
 		Headless:  rapid.IntRange(0, 9).Draw(t, "headless") == 0,
 		Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.ServicePort {
@@ -123,8 +153,12 @@ func anyClaim(t *rapid.T) any {
 	return &facts.ClaimInput{Namespace: namespaces.Draw(t, "namespace"), Name: claims.Draw(t, "claim"), CapacityBytes: rapid.Int64Range(0, 2).Draw(t, "capacity")}
 }
 
+func anyVolume(t *rapid.T) any {
+	return &facts.VolumeInput{Name: rapid.SampledFrom([]string{"v1", "v2"}).Draw(t, "volume"), Phase: rapid.SampledFrom([]state.VolumePhase{state.VolumeBound, state.VolumeFailed}).Draw(t, "phase")}
+}
+
 func anyInput(t *rapid.T) any {
-	kinds := []func(*rapid.T) any{anyNode, anyPod, anyPod, anyService, anySlice, anySlice, anyClaim}
+	kinds := []func(*rapid.T) any{anyNode, anyPod, anyPod, anyService, anySlice, anySlice, anyClaim, anyVolume}
 	return rapid.SampledFrom(kinds).Draw(t, "kind")(t)
 }
 
@@ -201,25 +235,33 @@ func TestNothingIsLeftOfAClusterThatIsGone(t *testing.T) {
 	})
 }
 
-func TestDisagreeingSlicesLeadToOneTargetInAnyOrder(t *testing.T) {
+// port draws a number of a port and notes it.
+func port(t *rapid.T, seen map[uint16]bool) uint16 {
+	n := numbers.Draw(t, "port")
+	seen[n] = true
+	return n
+}
+
+func TestDisagreeingSlicesLeadToOneTargetANumberInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
 		agree(t, w.set(&facts.ServiceInput{Namespace: "a", Name: "s", Type: corev1.ServiceTypeNodePort, Ports: []facts.ServicePort{{Protocol: state.TCP, NodePort: 30080}}}))
 		agree(t, w.set(&facts.PodInput{Namespace: "a", Name: "p", Containers: []facts.ContainerInput{
 			{Name: "x", Kind: state.Main, Ports: []facts.ContainerPort{{Protocol: state.TCP, Port: 80}}},
 		}}))
+		seen := map[uint16]bool{}
 		for i := range rapid.IntRange(2, 4).Draw(t, "slices") {
 			agree(t, w.set(&facts.SliceInput{
 				Namespace: "a", Name: fmt.Sprint(i), Service: "s",
-				Ports: []facts.SlicePort{{Protocol: state.TCP, Port: numbers.Draw(t, "port")}},
+				Ports: []facts.SlicePort{{Protocol: state.TCP, Port: port(t, seen)}},
 				Endpoints: []facts.Endpoint{{
 					Address: addresses.Draw(t, "address"), Pod: "p", Node: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"),
 					Ready: rapid.Bool().Draw(t, "ready"), Serving: rapid.Bool().Draw(t, "serving"), Terminating: rapid.Bool().Draw(t, "terminating"),
 				}},
 			}))
 		}
-		if n := w.state.Len(state.KindTarget); n != 1 {
-			t.Fatalf("%d targets for one pod, want 1", n)
+		if n := w.state.Len(state.KindTarget); n != len(seen) {
+			t.Fatalf("%d targets for one pod, want one for each of %d numbers", n, len(seen))
 		}
 		for range 3 {
 			agree(t, w.checkAgainst(rapid.Permutation(sortedNames(w)).Draw(t, "order")))

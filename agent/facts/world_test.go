@@ -2,8 +2,10 @@ package facts_test
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"rollcall.dev/rollcall/agent/facts"
 	"rollcall.dev/rollcall/api/state"
@@ -18,10 +20,30 @@ type world struct {
 	exists  map[name]any
 	tracker *facts.Tracker
 	state   *state.State
+	now     state.Time
 }
 
+// noon is the time of a world that nobody has told another one.
+var noon = state.TimeOf(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+
 func newWorld() *world {
-	return &world{exists: map[name]any{}, tracker: facts.NewTracker(), state: &state.State{}}
+	w := &world{exists: map[name]any{}, state: &state.State{}, now: noon}
+	w.tracker = facts.NewTracker(func() state.Time { return w.now })
+	return w
+}
+
+// restart forgets what the Tracker has seen, as an agent does that starts anew.
+func (w *world) restart() error {
+	all := slices.Collect(maps.Values(w.exists))
+	fresh := newWorld()
+	fresh.now = w.now
+	for _, in := range all {
+		if err := fresh.set(in); err != nil {
+			return err
+		}
+	}
+	w.tracker, w.state = facts.NewTracker(func() state.Time { return w.now }), &state.State{}
+	return w.relist(all)
 }
 
 // set tells that an object is there as it is, by its slim input.
@@ -94,14 +116,47 @@ func (w *world) checkAgainst(order []name) error {
 	return sameFacts(w.state, fresh.state)
 }
 
+// sameFacts compares facts, but for since when something has been wrong: that depends on
+// what was seen when.
 func sameFacts(got, want *state.State) error {
 	var err error
 	state.EachChange(want, got, func(should, is state.Object) {
-		if err == nil {
+		if err == nil && !state.Equal(timeless(should), timeless(is)) {
 			err = fmt.Errorf("by events: %s\nfrom scratch: %s", show(is), show(should))
 		}
 	})
 	return err
+}
+
+// timeless returns an object in which each time that the Tracker remembers is 1 where
+// there is one. A crash loop may have been seen by one Tracker only.
+func timeless(o state.Object) state.Object {
+	set := func(times ...*state.Time) {
+		for _, t := range times {
+			*t = min(*t, 1)
+		}
+	}
+	switch o := o.(type) {
+	case *state.Node:
+		n := *o
+		n.FlappingSince, n.FlappingUntil = 0, 0
+		return &n
+	case *state.Pod:
+		p := *o
+		set(&p.UnschedulableSince, &p.NotReadySince)
+		p.FinishedAt = 0
+		return &p
+	case *state.Container:
+		c := *o
+		set(&c.NotReadySince)
+		c.CrashLoopSince = 0
+		return &c
+	case *state.Service:
+		s := *o
+		set(&s.NoPodsSince, &s.NoEndpointsSince, &s.NoAddressSince)
+		return &s
+	}
+	return o
 }
 
 func show(o state.Object) string {
@@ -123,6 +178,8 @@ func nameOf(in any) name {
 		return name{"EndpointSlice", in.Namespace, in.Name}
 	case *facts.ClaimInput:
 		return name{"PersistentVolumeClaim", in.Namespace, in.Name}
+	case *facts.VolumeInput:
+		return name{"PersistentVolume", "", in.Name}
 	}
 	panic(fmt.Sprintf("no name for a %T", in))
 }
@@ -139,6 +196,8 @@ func set(t *facts.Tracker, in any) state.Changes {
 		return t.SetSlice(in)
 	case *facts.ClaimInput:
 		return t.SetClaim(in)
+	case *facts.VolumeInput:
+		return t.SetVolume(in)
 	}
 	panic(fmt.Sprintf("no way to set a %T", in))
 }
@@ -155,6 +214,8 @@ func remove(t *facts.Tracker, n name) state.Changes {
 		return t.DeleteSlice(n.namespace, n.name)
 	case "PersistentVolumeClaim":
 		return t.DeleteClaim(n.namespace, n.name)
+	case "PersistentVolume":
+		return t.DeleteVolume(n.name)
 	}
 	panic("no way to remove a " + n.kind)
 }
@@ -167,6 +228,7 @@ func replaceAll(t *facts.Tracker, all []any) []state.Changes {
 		t.SetSlice(only[facts.SliceInput](all)...), t.RetainSlices(names[facts.SliceInput](all)),
 		t.SetService(only[facts.ServiceInput](all)...), t.RetainServices(names[facts.ServiceInput](all)),
 		t.SetClaim(only[facts.ClaimInput](all)...), t.RetainClaims(names[facts.ClaimInput](all)),
+		t.SetVolume(only[facts.VolumeInput](all)...), t.RetainVolumes(names[facts.VolumeInput](all)),
 	}
 }
 

@@ -144,7 +144,7 @@ func (r *recorder) has(k state.Key) bool {
 
 func TestRealServerIsOnlyWatched(t *testing.T) {
 	cluster := kube.Shared(t, audited)
-	config := readerOf(t, cluster, "watcher", "nodes", "pods", "services", "endpointslices", "persistentvolumeclaims")
+	config := readerOf(t, cluster, "watcher", "nodes", "pods", "services", "endpointslices", "persistentvolumeclaims", "persistentvolumes")
 	createAll(t, cluster, "only-watched")
 	start := time.Now()
 	seen := follow(t, config)
@@ -191,7 +191,7 @@ func TestRealServerIsOnlyWatched(t *testing.T) {
 
 func TestRightsThatAreMissingAreToldAndTakeEffectWhenGranted(t *testing.T) {
 	cluster := kube.Shared(t, audited)
-	config := readerOf(t, cluster, "without-claims", "nodes", "pods", "services", "endpointslices")
+	config := readerOf(t, cluster, "without-claims", "nodes", "pods", "services", "endpointslices", "persistentvolumes")
 	seen := follow(t, config)
 	seen.await(t, "what may be read", 20*time.Second, seen.live(state.SectionNodes, state.SectionPods, state.SectionNetwork))
 	seen.await(t, "the refusal", 20*time.Second, seen.staleFor(ReasonForbidden, state.SectionStorage))

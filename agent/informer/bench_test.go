@@ -106,7 +106,7 @@ func BenchmarkHeapPerPod(b *testing.B) {
 		c.shared.known = nil
 		b.ReportMetric(float64(heap()-before)/pods, "input-bytes/pod")
 
-		tracker := facts.NewTracker()
+		tracker := facts.NewTracker(func() state.Time { return 1 })
 		changes := tracker.SetPod(inputs...)
 		held := make([]state.Entry, 0, len(changes.Upserts))
 		for _, o := range changes.Upserts {

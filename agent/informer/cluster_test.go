@@ -20,7 +20,7 @@ import (
 
 // fakeCluster is an API server in memory, and what the informer made of it.
 type fakeCluster struct {
-	nodes, pods, slices, services, claims *fakeResource
+	nodes, pods, slices, services, claims, volumes *fakeResource
 	seen                                  *recorder
 }
 
@@ -31,12 +31,13 @@ func newFakeCluster() *fakeCluster {
 		slices:   fake("endpointslices", &sliceObject{}, &sliceList{}),
 		services: fake("services", &serviceObject{}, &serviceList{}),
 		claims:   fake("persistentvolumeclaims", &claimObject{}, &claimList{}),
+		volumes:  fake("persistentvolumes", &volumeObject{}, &volumeList{}),
 		seen:     newRecorder(),
 	}
 }
 
 func (c *fakeCluster) all() []*fakeResource {
-	return []*fakeResource{c.nodes, c.pods, c.slices, c.services, c.claims}
+	return []*fakeResource{c.nodes, c.pods, c.slices, c.services, c.claims, c.volumes}
 }
 
 // goAway breaks all connections and refuses new ones; comeBack is its end.
@@ -76,7 +77,7 @@ func (c *fakeCluster) kinds() []kind {
 	there, shared := make(chan struct{}), newInterner()
 	return []kind{
 		nodeKind(c.nodes.endpoint(), shared), podKind(c.pods.endpoint(), shared), sliceKind(c.slices.endpoint(), shared, there),
-		serviceKind(c.services.endpoint(), there), claimKind(c.claims.endpoint()),
+		serviceKind(c.services.endpoint(), shared, there), claimKind(c.claims.endpoint(), shared), volumeKind(c.volumes.endpoint(), shared),
 	}
 }
 
@@ -98,7 +99,7 @@ type recorder struct {
 
 func newRecorder() *recorder {
 	return &recorder{
-		tracker: facts.NewTracker(),
+		tracker: facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) }),
 		facts:   map[state.Key]state.Object{},
 		reports: map[state.SectionName][]state.SectionReport{},
 		changed: make(chan struct{}, 1),

@@ -8,26 +8,27 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// containers are a pod's containers of all kinds, in the order of its spec.
-func (c podConverter) containers(pod *slimpb.Pod, amounts *corev1.Pod) []facts.ContainerInput {
+// containers returns a pod's containers of all kinds, in the order of its spec, with the
+// statuses that are in in.
+func (c podConverter) containers(pod *slimpb.Pod, amounts *corev1.Pod, in *facts.PodInput) []facts.ContainerInput {
 	spec, status := pod.GetSpec(), pod.GetStatus()
 	all := make([]facts.ContainerInput, 0, len(spec.GetInitContainers())+len(spec.GetContainers())+len(spec.GetEphemeralContainers()))
 	for i, container := range spec.GetInitContainers() {
-		in := c.container(container, initKind(container), &amounts.Spec.InitContainers[i].Resources)
-		in.Status = c.statusOf(in.Name, status.GetInitContainerStatuses(), amounts.Status.InitContainerStatuses)
-		all = append(all, in)
+		one := c.container(container, initKind(container), &amounts.Spec.InitContainers[i].Resources)
+		one.Status = statusOf(one.Name, in.InitStatuses)
+		all = append(all, one)
 	}
 	for i, container := range spec.GetContainers() {
-		in := c.container(container, state.Main, &amounts.Spec.Containers[i].Resources)
-		in.Status = c.statusOf(in.Name, status.GetContainerStatuses(), amounts.Status.ContainerStatuses)
-		all = append(all, in)
+		one := c.container(container, state.Main, &amounts.Spec.Containers[i].Resources)
+		one.Status = statusOf(one.Name, in.Statuses)
+		all = append(all, one)
 	}
-	ephemeral := statusAmounts(status.GetEphemeralContainerStatuses())
+	ephemeral := c.statuses(status.GetEphemeralContainerStatuses(), statusAmounts(status.GetEphemeralContainerStatuses()))
 	for _, e := range spec.GetEphemeralContainers() {
 		container := e.GetEphemeralContainerCommon()
-		in := c.container(container, state.Ephemeral, decoded[corev1.ResourceRequirements](container.GetResources()))
-		in.Status = c.statusOf(in.Name, status.GetEphemeralContainerStatuses(), ephemeral)
-		all = append(all, in)
+		one := c.container(container, state.Ephemeral, decoded[corev1.ResourceRequirements](container.GetResources()))
+		one.Status = statusOf(one.Name, ephemeral)
+		all = append(all, one)
 	}
 	return all
 }
@@ -47,6 +48,8 @@ func (c podConverter) container(container *slimpb.Container, kind state.Containe
 		Kind:  kind,
 		Image: c.shared.of(container.GetImage()),
 		Ports: c.ports(container.GetPorts()),
+
+		RestartPolicy: restartPolicy(container.GetRestartPolicy()),
 	}
 	if resources != nil {
 		in.Requests, in.Limits = facts.Resources(resources.Requests), facts.Resources(resources.Limits)
@@ -67,22 +70,36 @@ func (c podConverter) ports(list []*slimpb.ContainerPort) []facts.ContainerPort 
 	return out
 }
 
-// statusOf is the status of the container of a name; nil while there is none.
-func (c podConverter) statusOf(name string, statuses []*slimpb.ContainerStatus, amounts []corev1.ContainerStatus) *facts.ContainerStatus {
-	for i, s := range statuses {
-		if s.GetName() == name {
-			return c.status(s, amounts[i].Resources)
+// statusOf returns the status of the container of a name; nil while there is none.
+func statusOf(name string, statuses []*facts.ContainerStatus) *facts.ContainerStatus {
+	for _, s := range statuses {
+		if s.Name == name {
+			return s
 		}
 	}
 	return nil
 }
 
+// statuses returns container statuses in the API's order.
+func (c podConverter) statuses(list []*slimpb.ContainerStatus, amounts []corev1.ContainerStatus) []*facts.ContainerStatus {
+	out := make([]*facts.ContainerStatus, 0, len(list))
+	for i, s := range list {
+		out = append(out, c.status(s, amounts[i].Resources))
+	}
+	return out
+}
+
 func (c podConverter) status(status *slimpb.ContainerStatus, resources *corev1.ResourceRequirements) *facts.ContainerStatus {
+	last := status.GetLastState().GetTerminated()
 	out := &facts.ContainerStatus{
-		ImageID:  c.shared.of(status.GetImageId()),
-		Ready:    status.GetReady(),
-		Restarts: status.GetRestartCount(),
-		Last:     c.last(status.GetLastState().GetTerminated()),
+		Name:          c.shared.of(status.GetName()),
+		Image:         c.shared.of(status.GetImage()),
+		ImageID:       c.shared.of(status.GetImageId()),
+		Ready:         status.GetReady(),
+		Started:       status.GetStarted(),
+		Restarts:      status.GetRestartCount(),
+		Last:          c.last(last),
+		LastStartedAt: instant(last.GetStartedAt()),
 	}
 	c.addState(out, status.GetState())
 	if resources != nil {
@@ -101,7 +118,7 @@ func (c podConverter) addState(out *facts.ContainerStatus, in *slimpb.ContainerS
 	case terminated != nil:
 		out.State = state.Terminated
 		out.Reason, out.Message = c.shared.of(terminated.GetReason()), terminated.GetMessage()
-		out.ExitCode = terminated.GetExitCode()
+		out.ExitCode, out.Signal = terminated.GetExitCode(), terminated.GetSignal()
 		out.StartedAt = instant(terminated.GetStartedAt())
 		out.FinishedAt = instant(terminated.GetFinishedAt())
 	case waiting != nil:

@@ -51,6 +51,18 @@ func phase(p string) state.PodPhase {
 	return state.PodUnknown
 }
 
+func restartPolicy(p string) state.RestartPolicy {
+	switch corev1.RestartPolicy(p) {
+	case corev1.RestartPolicyAlways:
+		return state.RestartAlways
+	case corev1.RestartPolicyOnFailure:
+		return state.RestartOnFailure
+	case corev1.RestartPolicyNever:
+		return state.RestartNever
+	}
+	return state.RestartPolicyNone
+}
+
 func qosClass(c string) state.QOSClass {
 	switch corev1.PodQOSClass(c) {
 	case corev1.PodQOSGuaranteed:

@@ -1,6 +1,11 @@
 package informer
 
-import "sync"
+import (
+	"sync"
+
+	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer/slimpb"
+)
 
 // maxInterned is how many strings an interner remembers.
 const maxInterned = 32768
@@ -18,6 +23,18 @@ type interner struct {
 }
 
 func newInterner() *interner { return &interner{known: map[string]string{}} }
+
+// labels returns labels in the form that pods of one workload share.
+func (i *interner) labels(list []*slimpb.Entry) facts.LabelSet {
+	if len(list) == 0 {
+		return ""
+	}
+	pairs := make([]string, 0, len(list))
+	for _, l := range list {
+		pairs = append(pairs, l.GetKey()+"="+l.GetValue())
+	}
+	return facts.LabelSet(i.of(string(facts.NewLabelSet(pairs))))
+}
 
 func (i *interner) of(s string) string {
 	if s == "" {

@@ -29,8 +29,9 @@ func kindsOf(c clients) []kind {
 		nodeKind(endpointOf(c.core, "nodes"), shared),
 		podKind(endpointOf(c.core, "pods"), shared),
 		sliceKind(endpointOf(c.discovery, "endpointslices"), shared, slicesThere),
-		serviceKind(endpointOf(c.core, "services"), slicesThere),
-		claimKind(endpointOf(c.core, "persistentvolumeclaims")),
+		serviceKind(endpointOf(c.core, "services"), shared, slicesThere),
+		claimKind(endpointOf(c.core, "persistentvolumeclaims"), shared),
+		volumeKind(endpointOf(c.core, "persistentvolumes"), shared),
 	}
 }
 
@@ -62,9 +63,9 @@ func sliceKind(from endpoint, shared *interner, there chan<- struct{}) kind {
 	})
 }
 
-func serviceKind(from endpoint, slicesThere <-chan struct{}) kind {
+func serviceKind(from endpoint, shared *interner, slicesThere <-chan struct{}) kind {
 	return newKind("services", state.SectionNetwork, from, &serviceObject{}, recipe[serviceObject, facts.ServiceInput]{
-		input:  serviceInput,
+		input:  serviceConverter{shared}.input,
 		set:    (*facts.Tracker).SetService,
 		remove: (*facts.Tracker).DeleteService,
 		retain: (*facts.Tracker).RetainServices,
@@ -72,12 +73,21 @@ func serviceKind(from endpoint, slicesThere <-chan struct{}) kind {
 	})
 }
 
-func claimKind(from endpoint) kind {
+func claimKind(from endpoint, shared *interner) kind {
 	return newKind("persistentvolumeclaims", state.SectionStorage, from, &claimObject{}, recipe[claimObject, facts.ClaimInput]{
-		input:  claimInput,
+		input:  claimConverter{shared}.input,
 		set:    (*facts.Tracker).SetClaim,
 		remove: (*facts.Tracker).DeleteClaim,
 		retain: (*facts.Tracker).RetainClaims,
+	})
+}
+
+func volumeKind(from endpoint, shared *interner) kind {
+	return newKind("persistentvolumes", state.SectionStorage, from, &volumeObject{}, recipe[volumeObject, facts.VolumeInput]{
+		input:  volumeConverter{shared}.input,
+		set:    (*facts.Tracker).SetVolume,
+		remove: func(t *facts.Tracker, _, name string) state.Changes { return t.DeleteVolume(name) },
+		retain: (*facts.Tracker).RetainVolumes,
 	})
 }
 

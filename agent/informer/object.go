@@ -114,10 +114,12 @@ type (
 	serviceObject = object[slimpb.Service, *slimpb.Service]
 	sliceObject   = object[slimpb.EndpointSlice, *slimpb.EndpointSlice]
 	claimObject   = object[slimpb.PersistentVolumeClaim, *slimpb.PersistentVolumeClaim]
+	volumeObject  = object[slimpb.PersistentVolume, *slimpb.PersistentVolume]
 
 	nodeList    = list[slimpb.Node, *slimpb.Node]
 	podList     = list[slimpb.Pod, *slimpb.Pod]
 	serviceList = list[slimpb.Service, *slimpb.Service]
 	sliceList   = list[slimpb.EndpointSlice, *slimpb.EndpointSlice]
 	claimList   = list[slimpb.PersistentVolumeClaim, *slimpb.PersistentVolumeClaim]
+	volumeList  = list[slimpb.PersistentVolume, *slimpb.PersistentVolume]
 )

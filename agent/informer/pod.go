@@ -1,6 +1,8 @@
 package informer
 
 import (
+	"cmp"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"rollcall.dev/rollcall/agent/facts"
@@ -10,7 +12,10 @@ import (
 
 const (
 	templateHashLabel = "pod-template-hash"
-	hostnameLabel     = corev1.LabelHostname
+	rolloutHashLabel  = "rollouts-pod-template-hash"
+	// muteAnnotation mutes the problems of a pod or node; its value is the reason.
+	muteAnnotation = "rollcall.dev/mute"
+	hostnameLabel  = corev1.LabelHostname
 )
 
 // podConverter makes slim inputs of pods.
@@ -20,14 +25,23 @@ func (c podConverter) input(pod *podObject) *facts.PodInput {
 	meta, spec, status := pod.Slim.GetMetadata(), pod.Slim.GetSpec(), pod.Slim.GetStatus()
 	amounts := podAmounts(spec, status)
 	requested, limits := facts.PodResources(amounts)
-	return &facts.PodInput{
+	in := &facts.PodInput{
 		Namespace:       c.shared.of(pod.Namespace),
 		Name:            pod.Name,
+		UID:             state.ParseUID(meta.GetUid()),
 		Node:            c.shared.of(spec.GetNodeName()),
 		CreatedAt:       instant(meta.GetCreationTimestamp()),
+		StartedAt:       instant(status.GetStartTime()),
 		Terminating:     meta.GetDeletionTimestamp() != nil,
+		DeletionAt:      instant(meta.GetDeletionTimestamp()),
 		HostNetwork:     spec.GetHostNetwork(),
-		Ready:           podCondition(status, corev1.PodReady).GetStatus() == string(corev1.ConditionTrue),
+		RestartPolicy:   restartPolicy(spec.GetRestartPolicy()),
+		PriorityClass:   c.shared.of(spec.GetPriorityClassName()),
+		SchedulerName:   c.shared.of(spec.GetSchedulerName()),
+		HostIP:          c.shared.of(status.GetHostIp()),
+		RolloutHash:     label(meta, rolloutHashLabel),
+		Labels:          c.shared.labels(meta.GetLabels()),
+		Mute:            mute(meta),
 		Phase:           phase(status.GetPhase()),
 		QOSClass:        qosClass(status.GetQosClass()),
 		Reason:          c.shared.of(status.GetReason()),
@@ -38,10 +52,25 @@ func (c podConverter) input(pod *podObject) *facts.PodInput {
 		Requested:       requested,
 		Limits:          limits,
 		Scheduled:       c.condition(status, corev1.PodScheduled),
+		Initialized:     c.condition(status, corev1.PodInitialized),
 		ContainersReady: c.condition(status, corev1.ContainersReady),
+		Ready:           c.condition(status, corev1.PodReady),
 		Mounts:          c.mounts(pod.Name, spec),
-		Containers:      c.containers(pod.Slim, amounts),
+		InitStatuses:    c.statuses(status.GetInitContainerStatuses(), amounts.Status.InitContainerStatuses),
+		Statuses:        c.statuses(status.GetContainerStatuses(), amounts.Status.ContainerStatuses),
 	}
+	in.Containers = c.containers(pod.Slim, amounts, in)
+	return in
+}
+
+// mute returns the reason of the annotation that mutes an object; empty without it.
+func mute(meta *slimpb.ObjectMeta) string {
+	for _, a := range meta.GetAnnotations() {
+		if a.GetKey() == muteAnnotation {
+			return cmp.Or(a.GetValue(), "muted")
+		}
+	}
+	return ""
 }
 
 func (c podConverter) controller(meta *slimpb.ObjectMeta) state.Owner {

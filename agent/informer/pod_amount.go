@@ -20,7 +20,7 @@ func podAmounts(spec *slimpb.PodSpec, status *slimpb.PodStatus) *corev1.Pod {
 			InitContainerStatuses: statusAmounts(status.GetInitContainerStatuses()),
 			ContainerStatuses:     statusAmounts(status.GetContainerStatuses()),
 			AllocatedResources:    amounts(status.GetAllocatedResources()),
-			Resources:             decoded[corev1.ResourceRequirements](status.GetResources()),
+			Resources:             resourcesInForce(status.GetResources()),
 		},
 	}
 	for _, part := range status.GetNodeAllocatableResourceClaimStatuses() {
@@ -53,7 +53,24 @@ func statusAmounts(list []*slimpb.ContainerStatus) []corev1.ContainerStatus {
 	for i, s := range list {
 		out[i].Name = s.GetName()
 		out[i].AllocatedResources = amounts(s.GetAllocatedResources())
-		out[i].Resources = decoded[corev1.ResourceRequirements](s.GetResources())
+		out[i].Resources = resourcesInForce(s.GetResources())
 	}
 	return out
 }
+
+// resourcesInForce returns resources of a status, without a limit of memory that is
+// none.
+func resourcesInForce(part []byte) *corev1.ResourceRequirements {
+	r := decoded[corev1.ResourceRequirements](part)
+	if r == nil {
+		return nil
+	}
+	if limit, ok := r.Limits[corev1.ResourceMemory]; ok && limit.CmpInt64(unlimitedMemory) >= 0 {
+		delete(r.Limits, corev1.ResourceMemory)
+	}
+	return r
+}
+
+// unlimitedMemory is what the kernel says of a control group of version 1 without a
+// limit of memory (PAGE_COUNTER_MAX), and what the kubelet then writes into the status.
+const unlimitedMemory = 0x7ffffffffffff000

@@ -17,6 +17,7 @@ func scheme() *runtime.Scheme {
 	add(s, core.WithKind("Pod"), &podObject{}, &podList{})
 	add(s, core.WithKind("Service"), &serviceObject{}, &serviceList{})
 	add(s, core.WithKind("PersistentVolumeClaim"), &claimObject{}, &claimList{})
+	add(s, core.WithKind("PersistentVolume"), &volumeObject{}, &volumeList{})
 	add(s, discovery.WithKind("EndpointSlice"), &sliceObject{}, &sliceList{})
 	metav1.AddToGroupVersion(s, core)
 	metav1.AddToGroupVersion(s, discovery)

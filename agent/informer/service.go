@@ -5,13 +5,23 @@ import (
 
 	"rollcall.dev/rollcall/agent/facts"
 	"rollcall.dev/rollcall/agent/informer/slimpb"
+	"rollcall.dev/rollcall/api/state"
 )
 
-func serviceInput(service *serviceObject) *facts.ServiceInput {
-	spec := service.Slim.GetSpec()
+// serviceConverter makes slim inputs of Services.
+type serviceConverter struct{ shared *interner }
+
+func (c serviceConverter) input(service *serviceObject) *facts.ServiceInput {
+	meta, spec := service.Slim.GetMetadata(), service.Slim.GetSpec()
 	return &facts.ServiceInput{
-		Namespace:             service.Namespace,
-		Name:                  service.Name,
+		Namespace:             c.shared.of(service.Namespace),
+		Name:                  c.shared.of(service.Name),
+		UID:                   state.ParseUID(meta.GetUid()),
+		CreatedAt:             instant(meta.GetCreationTimestamp()),
+		Selector:              c.shared.labels(spec.GetSelector()),
+		ClusterIP:             spec.GetClusterIp(),
+		ExternalName:          spec.GetExternalName(),
+		LoadBalancerIP:        spec.GetLoadBalancerIp(),
 		Type:                  corev1.ServiceType(spec.GetType()),
 		Headless:              spec.GetClusterIp() == corev1.ClusterIPNone,
 		Ports:                 servicePorts(spec.GetPorts()),

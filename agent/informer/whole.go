@@ -24,7 +24,7 @@ func PodInput(pod *corev1.Pod) *facts.PodInput {
 
 // ServiceInput is what the facts need of a Service.
 func ServiceInput(service *corev1.Service) *facts.ServiceInput {
-	return serviceInput(slim(service, &serviceObject{}))
+	return serviceConverter{newInterner()}.input(slim(service, &serviceObject{}))
 }
 
 // SliceInput is what the facts need of an EndpointSlice.
@@ -34,7 +34,12 @@ func SliceInput(slice *discoveryv1.EndpointSlice) *facts.SliceInput {
 
 // ClaimInput is what the facts need of a PersistentVolumeClaim.
 func ClaimInput(claim *corev1.PersistentVolumeClaim) *facts.ClaimInput {
-	return claimInput(slim(claim, &claimObject{}))
+	return claimConverter{newInterner()}.input(slim(claim, &claimObject{}))
+}
+
+// VolumeInput returns what the facts need of a PersistentVolume.
+func VolumeInput(volume *corev1.PersistentVolume) *facts.VolumeInput {
+	return volumeConverter{newInterner()}.input(slim(volume, &volumeObject{}))
 }
 
 // slim fills a slim object with a whole one.

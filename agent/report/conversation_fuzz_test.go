@@ -19,13 +19,13 @@ func FuzzConversation(f *testing.F) {
 		}
 		return frame
 	}
-	opening := say(&wire.Report{Protocol: 1, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: 1}})
+	opening := say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: 1}})
 	f.Add(opening, say(&wire.Ack{Seq: 3}))
 	f.Add(opening, say(&wire.Ack{Seq: 1 << 63}))
 	f.Add(opening, say(&wire.Renew{Renewal: 1, Duration: time.Hour}))
 	f.Add(opening, say(&wire.Stop{Message: "enough"}))
 	f.Add(opening, opening)
-	f.Add(say(&wire.Report{Protocol: 1, Session: "s", Holder: "h", SummaryOnly: true}), []byte{})
+	f.Add(say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "h", SummaryOnly: true}), []byte{})
 	f.Add(say(&wire.Report{Protocol: 9, Session: "s", Holder: "h"}), []byte("garbage"))
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, first, second []byte) {

@@ -81,7 +81,7 @@ func TestTokenOpensASessionForItsHolderOnce(t *testing.T) {
 		m := &master{t: t, conn: conn}
 		m.hello = m.read().(*wire.Hello)
 		m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
-		m.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute})
+		m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute})
 		m.granted()
 		m.mustNext()
 
@@ -103,7 +103,7 @@ func TestTokenOfOneHolderOpensNoSessionForAnother(t *testing.T) {
 		}
 		m := &master{t: t, conn: conn}
 		m.read()
-		m.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m2", Period: time.Second, Duration: time.Minute})
+		m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m2", Period: time.Second, Duration: time.Minute})
 		m.wantClose(wire.CloseProtocol)
 	})
 }

@@ -18,7 +18,7 @@ func TestAgentThatHasReadNothingIsNotReady(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		ask := func() error {
 			m := w.dial()
-			m.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute})
+			m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute})
 			_, err := m.untilEnd()
 			_, _ = m.tryRead()
 			return err
@@ -36,12 +36,12 @@ func TestAgentThatHasReadNothingIsNotReady(t *testing.T) {
 }
 
 func TestReportOfAnotherProtocolIsUnsupported(t *testing.T) {
-	for _, protocol := range []uint32{0, 2} {
+	for _, protocol := range []uint32{0, 1, wire.ProtocolMax + 1} {
 		inWorld(t, nil, func(t *testing.T, w *world) {
 			w.ready()
 			m := w.dial()
 			m.say(&wire.Report{Protocol: protocol, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute})
-			if u, ok := m.read().(*wire.Unsupported); !ok || u.ProtocolMin != 1 || u.ProtocolMax != 1 || u.Message == "" {
+			if u, ok := m.read().(*wire.Unsupported); !ok || u.ProtocolMin != wire.ProtocolMin || u.ProtocolMax != wire.ProtocolMax || u.Message == "" {
 				t.Errorf("got %+v, want Unsupported", u)
 			}
 			if _, err := m.tryRead(); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
@@ -66,7 +66,7 @@ func TestMasterThatSaysNothingIsClosed(t *testing.T) {
 // Each of these must end its own connection, with a code and words, and nothing
 // else: a second session goes on.
 func TestBrokenProtocolIsClosedAndDisturbsNobody(t *testing.T) {
-	report := &wire.Report{Protocol: 1, Session: "s", Holder: "bad", Period: time.Second, Duration: time.Minute}
+	report := &wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "bad", Period: time.Second, Duration: time.Minute}
 	say := func(msg wire.MasterMessage) func(*master) { return func(m *master) { m.say(msg) } }
 	raw := func(kind websocket.MessageType, frame string) func(*master) {
 		return func(m *master) { m.raw(kind, []byte(frame)) }
@@ -90,8 +90,8 @@ func TestBrokenProtocolIsClosedAndDisturbsNobody(t *testing.T) {
 		"first frame is too large":   {raw(websocket.MessageBinary, tooLarge), websocket.StatusMessageTooBig},
 		"first message is an Ack":    {say(&wire.Ack{Seq: 1}), wire.CloseProtocol},
 		"first message is a Renew":   {say(&wire.Renew{Renewal: 1, Duration: time.Minute}), wire.CloseProtocol},
-		"Report without session":     {say(&wire.Report{Protocol: 1, Holder: "bad", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
-		"Report without holder":      {say(&wire.Report{Protocol: 1, Session: "s", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
+		"Report without session":     {say(&wire.Report{Protocol: wire.ProtocolMax, Holder: "bad", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
+		"Report without holder":      {say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
 		"text within a session":      {within(raw(websocket.MessageText, "hello")), websocket.StatusUnsupportedData},
 		"garbage within a session":   {within(raw(websocket.MessageBinary, "\x00garbage")), wire.CloseProtocol},
 		"too large within a session": {within(raw(websocket.MessageBinary, tooLarge)), websocket.StatusMessageTooBig},
@@ -138,7 +138,7 @@ func TestOneSummaryIsAnsweredWithNodeUsageAndClosed(t *testing.T) {
 				w.ready()
 				m := w.dial()
 				began := time.Now()
-				m.say(&wire.Report{Protocol: 1, SummaryOnly: true})
+				m.say(&wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true})
 				got, ok := m.read().(*wire.Summary)
 				if !ok || got.Summary.Nodes.Total != 1 || got.Summary.Pods.Running != 2 || time.Since(began) != tc.wantAfter {
 					t.Fatalf("got %+v after %s", got, time.Since(began))
@@ -167,7 +167,7 @@ func TestProblemsThatTheMasterHasAreNotSentAgain(t *testing.T) {
 		synctest.Wait()
 		summaryFor := func(known uint64) *wire.Summary {
 			m := w.dial()
-			m.say(&wire.Report{Protocol: 1, SummaryOnly: true, Problems: known})
+			m.say(&wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true, Problems: known})
 			return m.read().(*wire.Summary)
 		}
 		first := summaryFor(0)
@@ -193,7 +193,7 @@ func TestResourcesThatTheMasterHasAreNotSentAgain(t *testing.T) {
 		synctest.Wait()
 		summaryFor := func(known uint64) *wire.Summary {
 			m := w.dial()
-			m.say(&wire.Report{Protocol: 1, SummaryOnly: true, Resources: known})
+			m.say(&wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true, Resources: known})
 			return m.read().(*wire.Summary)
 		}
 		first := summaryFor(0)
@@ -217,7 +217,7 @@ func TestSummaryDoesNotEndTheMastersSession(t *testing.T) {
 		w.ready()
 		session := w.open("m1", time.Second, time.Minute)
 		m := w.dial()
-		m.say(&wire.Report{Protocol: 1, SummaryOnly: true})
+		m.say(&wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true})
 		if _, ok := m.read().(*wire.Summary); !ok {
 			t.Error("no summary")
 		}
@@ -255,7 +255,7 @@ func TestMasterThatResumesGetsADeltaFromItsBase(t *testing.T) {
 				base = nil
 			}
 			m.receiver = wire.NewReceiver(m.hello.Epoch, base)
-			m.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute, Base: &tc.base})
+			m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute, Base: &tc.base})
 			m.granted()
 			s := m.mustNext()
 			if _, delta := m.heard[0].(*wire.Delta); delta != tc.delta {
@@ -288,7 +288,7 @@ func TestMasterThatResumesGetsUsageAsDifferencesToItsReading(t *testing.T) {
 		}{{"the same reading", 0, false}, {"one reading later", 1, true}, {"two readings later", 0, true}} {
 			m = w.dial()
 			m.receiver = wire.NewReceiver(m.hello.Epoch, held)
-			m.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
+			m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
 			m.granted()
 			s := m.mustNext()
 			var sent *wire.Usage

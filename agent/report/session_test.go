@@ -267,7 +267,7 @@ func TestNinthMasterIsToldBusy(t *testing.T) {
 			w.open(fmt.Sprint("m", i), 5*time.Second, time.Minute)
 		}
 		ninth := w.dial()
-		ninth.say(&wire.Report{Protocol: 1, Session: "s", Holder: "m9", Period: time.Second, Duration: time.Minute})
+		ninth.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m9", Period: time.Second, Duration: time.Minute})
 		ninth.wantEnd(wire.EndBusy)
 		again := w.open("m3", 5*time.Second, time.Minute)
 		again.mustNext()

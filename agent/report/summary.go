@@ -17,7 +17,7 @@ const (
 // summarize answers a Report that asks for one summary only. Problems and resources that
 // the master has are not sent again: they seldom change, and take more than all the rest.
 func (h *Handler) summarize(ctx context.Context, p *peer, asked *wire.Report) error {
-	m := h.summary(ctx)
+	m := h.summary(ctx, asked.Ignore)
 	m.SameProblems = asked.Problems != 0 && asked.Problems == wire.HashProblems(m.Summary.Problems)
 	m.SameResources = asked.Resources != 0 && asked.Resources == wire.HashResources(&m.Summary)
 	if err := p.send(ctx, m); err != nil {
@@ -28,7 +28,7 @@ func (h *Handler) summarize(ctx context.Context, p *peer, asked *wire.Report) er
 
 // summary is the present state in numbers, with the nodes' usage of now if it can be
 // read in time.
-func (h *Handler) summary(ctx context.Context) *wire.Summary {
+func (h *Handler) summary(ctx context.Context, ignore []state.Ignore) *wire.Summary {
 	v := h.cfg.Snapshot.Current()
 	s := v.State
 	sample, usageErr := h.readNodes(ctx)
@@ -36,7 +36,7 @@ func (h *Handler) summary(ctx context.Context) *wire.Summary {
 		s = v.WithUsage(sample)
 	}
 	now := time.Now()
-	m := &wire.Summary{Summary: state.Summarize(s, now), Ages: v.Ages(now), Errors: v.Errors()}
+	m := &wire.Summary{Summary: state.Summarize(s, now, ignore...), Ages: v.Ages(now), Errors: v.Errors()}
 	age, problem := &m.Ages[state.SectionUsage], &m.Errors[state.SectionUsage]
 	switch {
 	case sample != nil:

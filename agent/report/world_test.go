@@ -132,7 +132,7 @@ func (w *world) dial() *master {
 func (w *world) open(holder string, period, duration time.Duration) *master {
 	w.t.Helper()
 	m := w.dial()
-	m.say(&wire.Report{Protocol: 1, Session: "s-" + holder, Holder: holder, Period: period, Duration: duration})
+	m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s-" + holder, Holder: holder, Period: period, Duration: duration})
 	m.granted()
 	return m
 }

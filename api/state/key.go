@@ -12,21 +12,25 @@ const (
 	KindContainer
 	KindPort
 	KindTarget
+	KindService
+	KindClaim
+	KindPersistentVolume
 	// NumKinds is how many kinds there are; they are numbered from 0.
 	NumKinds
 )
 
-var kindNames = []string{"node", "nodeLoad", "pod", "container", "port", "target"}
+var kindNames = []string{"node", "nodeLoad", "pod", "container", "port", "target", "service", "claim", "persistentVolume"}
 
 func (k Kind) String() string { return name(kindNames, k) }
 
 // Key identifies an object within a cluster. Which fields are set:
 //
 //	node, nodeLoad  Name
-//	pod             Namespace, Name
+//	pod, service, claim  Namespace, Name
+//	persistentVolume  Name
 //	container       Namespace, Name (of the pod), Sub (of the container)
 //	port            Node, Address, Protocol, Port, PortKind, Namespace, Name (of the Service or pod), Sub (of the holder: "service", "pod" or empty)
-//	target          Namespace, Name (of the Service), Sub (of the service port), Protocol, Address (the pod's name, else the first address), Node ("pod" or "address"), Port (that an address is reached at)
+//	target          Namespace, Name (of the Service), Sub (of the service port), Protocol, Address (the pod's name, else the first address), Node ("pod" or "address"), Port (that it is reached at)
 type Key struct {
 	Kind      Kind
 	Protocol  Protocol
@@ -76,6 +80,10 @@ func (n *Node) Key() Key     { return Key{Kind: KindNode, Name: n.Name} }
 func (l *NodeLoad) Key() Key { return Key{Kind: KindNodeLoad, Name: l.Node} }
 func (p *Pod) Key() Key      { return Key{Kind: KindPod, Namespace: p.Namespace, Name: p.Name} }
 
+func (s *Service) Key() Key          { return Key{Kind: KindService, Namespace: s.Namespace, Name: s.Name} }
+func (c *Claim) Key() Key            { return Key{Kind: KindClaim, Namespace: c.Namespace, Name: c.Name} }
+func (v *PersistentVolume) Key() Key { return Key{Kind: KindPersistentVolume, Name: v.Name} }
+
 func (c *Container) Key() Key {
 	return Key{Kind: KindContainer, Namespace: c.Namespace, Name: c.Pod, Sub: c.Name}
 }
@@ -94,11 +102,10 @@ func (p *Port) Key() Key {
 func (t *Target) Key() Key {
 	k := targetsKey(t.ServiceNamespace, t.Service, t.ServicePort, t.Protocol)
 	k.Address = t.endpoint()
+	k.Node, k.Port = endpointAddress, t.ContainerPort
 	if t.Pod != "" {
 		k.Node = endpointPod
-		return k
 	}
-	k.Node, k.Port = endpointAddress, t.ContainerPort
 	return k
 }
 

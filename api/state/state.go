@@ -15,7 +15,7 @@ const (
 	SectionPods
 	// SectionNetwork is Services and EndpointSlices.
 	SectionNetwork
-	// SectionStorage is PersistentVolumeClaims.
+	// SectionStorage is PersistentVolumeClaims and PersistentVolumes.
 	SectionStorage
 	// SectionUsage is metrics.k8s.io.
 	SectionUsage
@@ -113,6 +113,12 @@ func (s *State) Nodes() iter.Seq[*Node]           { return objects[*Node](s, Kin
 func (s *State) Pods() iter.Seq[*Pod]             { return objects[*Pod](s, KindPod) }
 func (s *State) Containers() iter.Seq[*Container] { return objects[*Container](s, KindContainer) }
 func (s *State) Ports() iter.Seq[*Port]           { return objects[*Port](s, KindPort) }
+func (s *State) Services() iter.Seq[*Service]     { return objects[*Service](s, KindService) }
+func (s *State) Claims() iter.Seq[*Claim]         { return objects[*Claim](s, KindClaim) }
+
+func (s *State) PersistentVolumes() iter.Seq[*PersistentVolume] {
+	return objects[*PersistentVolume](s, KindPersistentVolume)
+}
 
 // Load is what a node's pods take of it, nil where that is not known.
 func (s *State) Load(node string) *NodeLoad {

@@ -83,7 +83,7 @@ func TestSummaryIsMadeAnewWhenObjectsChangedOrItIsRipe(t *testing.T) {
 	if got, want := state.Resummarize(sum, before, w.State, now), state.Summarize(w.State, now); !reflect.DeepEqual(got, want) {
 		t.Errorf("after a change: summary\n%+v, want\n%+v", got, want)
 	}
-	stale := state.Summary{Ripens: now}
+	stale := state.Summary{NextEvaluation: now}
 	if got := state.Resummarize(stale, before, before, now); !reflect.DeepEqual(got, sum) {
 		t.Errorf("when ripe: summary\n%+v, want\n%+v", got, sum)
 	}

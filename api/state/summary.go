@@ -19,14 +19,21 @@ type Summary struct {
 	Fragmentation Room       `json:"fragmentation"`
 	Ports         PortCounts `json:"ports"`
 
+	// Healthy is false while a critical problem that is not muted is older than its
+	// patience.
 	Healthy bool `json:"healthy"`
-	// Problems are the worst ones, at most MaxProblems of ProblemCount.
-	Problems     []Problem `json:"problems"`
-	ProblemCount int       `json:"problemCount"`
+	// Problems are the worst ones, at most MaxProblems; More counts those that are not
+	// listed. ProblemCounts counts all of them but the muted ones, which Muted counts,
+	// and ProblemCount those of them that are critical or warnings.
+	Problems      []Problem     `json:"problems"`
+	ProblemCount  int           `json:"problemCount"`
+	ProblemCounts ProblemCounts `json:"problemCounts"`
+	More          ProblemCounts `json:"more"`
+	Muted         int           `json:"muted"`
 
-	// Ripens is when a problem grows old enough to make the cluster unhealthy, and
-	// the Summary has to be made anew though nothing changed; zero: never.
-	Ripens time.Time `json:"-"`
+	// NextEvaluation is when health may change though no object does, and the Summary
+	// has to be made anew; zero: never.
+	NextEvaluation time.Time `json:"-"`
 }
 
 // NodeCounts counts nodes.
@@ -85,23 +92,24 @@ type PortCounts struct {
 	Conflicts int `json:"conflicts"`
 }
 
-// Summarize is the summary of s at an instant: problems grow old with time alone.
-func Summarize(s *State, now time.Time) Summary {
+// Summarize returns the summary of s at an instant: problems grow old with time alone.
+// Problems that ignore matches are muted.
+func Summarize(s *State, now time.Time, ignore ...Ignore) Summary {
 	sum := Summary{}
 	conflicts := Conflicts(s)
 	finished := sum.countPods(s)
 	sum.countNodes(s)
 	sum.countContainers(s, finished)
 	sum.Ports = PortCounts{Taken: s.Len(KindPort), Conflicts: len(conflicts)}
-	sum.judge(s, finished, conflicts, now)
+	sum.evaluateHealth(s, finished, conflicts, now, ignore)
 	return sum
 }
 
-// Resummarize is Summarize of s, given the summary of a State before it. Where nothing
-// but usage differs it looks at no object.
-func Resummarize(sum Summary, before, s *State, now time.Time) Summary {
-	if !s.SameObjects(before) || !sum.Ripens.IsZero() && !now.Before(sum.Ripens) {
-		return Summarize(s, now)
+// Resummarize returns Summarize of s, given the summary of a State before it under the
+// same ignore. Where nothing but usage differs it looks at no object.
+func Resummarize(sum Summary, before, s *State, now time.Time, ignore ...Ignore) Summary {
+	if !s.SameObjects(before) || sum.expired(now) {
+		return Summarize(s, now, ignore...)
 	}
 	if s.Usage != before.Usage {
 		sum.Used = nil
@@ -141,8 +149,8 @@ func (sum *Summary) addUsed(u *Used) {
 	if sum.Used == nil {
 		sum.Used = &UsedSum{SampledAt: u.SampledAt}
 	}
-	sum.Used.CPUMillis += u.CPUMillis
-	sum.Used.MemoryBytes += u.MemoryBytes
+	sum.Used.CPUMillis = SaturatingAdd(sum.Used.CPUMillis, u.CPUMillis)
+	sum.Used.MemoryBytes = SaturatingAdd(sum.Used.MemoryBytes, u.MemoryBytes)
 	sum.Used.SampledAt = min(sum.Used.SampledAt, u.SampledAt)
 	sum.Used.Nodes++
 }

@@ -1,7 +1,11 @@
 package state
 
 import (
+	"encoding/hex"
 	"fmt"
+	"math"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -41,8 +45,72 @@ func (t *Time) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// UID is metadata.uid of an object as the 16 bytes of a UUID, which is what API
+// servers make; its zero value is none. In JSON it is the UUID's text.
+type UID [16]byte
+
+// ParseUID returns the UID of a text, and the zero UID where the text is no UUID in
+// its canonical form.
+func ParseUID(s string) UID {
+	var u UID
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return UID{}
+	}
+	if _, err := hex.Decode(u[:], []byte(s[:8]+s[9:13]+s[14:18]+s[19:23]+s[24:])); err != nil || u.String() != s {
+		return UID{}
+	}
+	return u
+}
+
+// IsZero reports whether there is no UID; JSON leaves it out then.
+func (u UID) IsZero() bool { return u == UID{} }
+
+// String returns the UUID's text; empty for none.
+func (u UID) String() string {
+	if u.IsZero() {
+		return ""
+	}
+	text := make([]byte, 0, 36)
+	for i, part := range [][]byte{u[:4], u[4:6], u[6:8], u[8:10], u[10:]} {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, part)
+	}
+	return string(text)
+}
+
+func (u UID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText reads a UUID's text. What is none is the zero UID.
+func (u *UID) UnmarshalText(b []byte) error {
+	*u = ParseUID(string(b))
+	return nil
+}
+
+// Fraction is so many of a total, as kubectl prints a pod's ready containers: 1/2.
+type Fraction struct{ Of, Total int32 }
+
+func (f Fraction) String() string {
+	return strconv.Itoa(int(f.Of)) + "/" + strconv.Itoa(int(f.Total))
+}
+
+func (f Fraction) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+func (f *Fraction) UnmarshalText(b []byte) error {
+	of, total, ok := strings.Cut(string(b), "/")
+	n, err := strconv.ParseInt(of, 10, 32)
+	m, err2 := strconv.ParseInt(total, 10, 32)
+	if !ok || err != nil || err2 != nil {
+		return fmt.Errorf("parse fraction %q: want a form like 1/2", b)
+	}
+	*f = Fraction{int32(n), int32(m)}
+	return nil
+}
+
 // Resources are amounts of what a node has or a pod takes, in base units. As
-// limits, zero is «no limit set», as in Kubernetes.
+// limits, zero is "no limit set", as in Kubernetes. Sums saturate at the largest
+// int64.
 type Resources struct {
 	CPUMillis             int64 `json:"cpuMillis"`
 	MemoryBytes           int64 `json:"memoryBytes"`
@@ -51,20 +119,45 @@ type Resources struct {
 	Pods int64 `json:"pods,omitempty"`
 	// Extended are all other resources by name (nvidia.com/gpu, hugepages-2Mi).
 	Extended map[string]int64 `json:"extended,omitempty"`
+	// Zeros tells which of CPU, memory and ephemeral storage are set to zero, and not
+	// absent.
+	Zeros Zeros `json:"-"`
 }
+
+// Zeros is a set of the resources that are set to zero.
+type Zeros uint8
+
+const (
+	ZeroCPU Zeros = 1 << iota
+	ZeroMemory
+	ZeroEphemeralStorage
+)
 
 // Add adds o to r in place; r takes no map of o's.
 func (r *Resources) Add(o Resources) {
-	r.CPUMillis += o.CPUMillis
-	r.MemoryBytes += o.MemoryBytes
-	r.EphemeralStorageBytes += o.EphemeralStorageBytes
-	r.Pods += o.Pods
+	r.CPUMillis = SaturatingAdd(r.CPUMillis, o.CPUMillis)
+	r.MemoryBytes = SaturatingAdd(r.MemoryBytes, o.MemoryBytes)
+	r.EphemeralStorageBytes = SaturatingAdd(r.EphemeralStorageBytes, o.EphemeralStorageBytes)
+	r.Pods = SaturatingAdd(r.Pods, o.Pods)
 	if r.Extended == nil && len(o.Extended) > 0 {
 		r.Extended = make(map[string]int64, len(o.Extended))
 	}
 	for name, n := range o.Extended {
-		r.Extended[name] += n
+		r.Extended[name] = SaturatingAdd(r.Extended[name], n)
 	}
+}
+
+// SaturatingAdd returns a + b, and the largest or smallest int64 where the sum does
+// not fit.
+func SaturatingAdd(a, b int64) int64 {
+	sum := a + b
+	switch {
+	case a > 0 && b > 0 && sum < 0:
+		return math.MaxInt64
+	case a < 0 && b < 0 && sum >= 0:
+		return math.MinInt64
+	}
+	return sum
 }
 
 // Used is one sample of what a node or container uses, from metrics.k8s.io.

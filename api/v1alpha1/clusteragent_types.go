@@ -70,8 +70,64 @@ type ClusterAgentSpec struct {
 	// +kubebuilder:default={}
 	Reporting ReportingSpec `json:"reporting,omitzero"`
 
+	// Health is what counts for the cluster's health.
+	//
+	// +optional
+	Health HealthSpec `json:"health,omitzero"`
+
 	// Suspend ends a running session and has the master leave the agent alone.
 	Suspend bool `json:"suspend,omitempty"`
+}
+
+// HealthSpec is what counts for a cluster's health.
+type HealthSpec struct {
+	// Ignore mutes problems: they are listed as muted, and do not count. The annotation
+	// rollcall.dev/mute of a pod or node does the same for its problems.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Ignore []IgnoreRule `json:"ignore,omitempty"`
+}
+
+// IgnoreRule mutes the problems for which each field that is set is equal.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.namespace) || has(self.owner) || has(self.node) || has(self.what)",message="must say what to ignore: set namespace, owner, node or what"
+type IgnoreRule struct {
+	// Namespace is that of the object with the problem.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+	// Owner is the workload: its kind and name, such as Deployment/web, or its name.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	Owner string `json:"owner,omitempty"`
+	// Node is the node with the problem, or on which the pod with the problem runs.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Node string `json:"node,omitempty"`
+	// What is the word for the problem, as in its row: CrashLoopBackOff, Evicted.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	What string `json:"what,omitempty"`
+	// Until is when the problems count again. Left out: never.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
+	Until *metav1.Time `json:"until,omitempty"`
+	// Reason is shown with each problem that is muted.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Reason string `json:"reason,omitempty"`
 }
 
 // TLSSpec is what an agent's certificate is held against.

@@ -26,17 +26,36 @@ type Summary struct {
 
 	Ports PortCounts `json:"ports"`
 
-	// Healthy is false with a node that is not ready, a container that has been
-	// waiting, or a pod that has been unschedulable for more than five minutes.
+	// Healthy is false while a critical problem that is not muted is older than its
+	// patience.
 	Healthy bool `json:"healthy"`
 
-	// Problems are the worst of ProblemCount, worst first.
+	// Problems are the worst ones, worst first; muted ones come last.
 	//
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=50
 	Problems []Problem `json:"problems,omitempty"`
 
+	// ProblemCount counts critical problems and warnings that are not muted, whether
+	// listed or not; ProblemCounts counts them by severity.
 	ProblemCount int64 `json:"problemCount"`
+	// +optional
+	ProblemCounts ProblemCounts `json:"problemCounts,omitzero"`
+	// More counts the problems that are not listed.
+	//
+	// +optional
+	More ProblemCounts `json:"more,omitzero"`
+	// Muted counts the muted problems.
+	//
+	// +optional
+	Muted int64 `json:"muted,omitempty"`
+}
+
+// ProblemCounts counts problems by severity.
+type ProblemCounts struct {
+	Critical int64 `json:"critical"`
+	Warning  int64 `json:"warning"`
+	Info     int64 `json:"info"`
 }
 
 // NodeCounts counts nodes.
@@ -109,9 +128,16 @@ type PortCounts struct {
 	Conflicts int64 `json:"conflicts"`
 }
 
-// Problem is one thing that a person should know of.
+// Problem is one thing that a person should know of. One cause is one Problem, however
+// many objects it affects.
 type Problem struct {
-	// Kind is the kind of object: Node, Pod, Container or Port.
+	// Severity is critical, warning or info.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Severity string `json:"severity,omitempty"`
+	// Kind is the kind of object: Node, Pod, Container, Port, Service,
+	// PersistentVolumeClaim, PersistentVolume or Cluster.
 	//
 	// +kubebuilder:validation:MaxLength=32
 	Kind string `json:"kind"`
@@ -119,7 +145,8 @@ type Problem struct {
 	//
 	// +kubebuilder:validation:MaxLength=256
 	What string `json:"what"`
-	// Where it is: node, namespace/pod, namespace/pod/container, node:port/protocol.
+	// Where is the object that has been affected for longest: node, namespace/pod,
+	// namespace/pod/container, namespace/name, node:port/protocol.
 	//
 	// +kubebuilder:validation:MaxLength=512
 	Where string `json:"where"`
@@ -127,4 +154,32 @@ type Problem struct {
 	Since *metav1.Time `json:"since,omitempty"`
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+	// Owner is the workload of a pod or container.
+	//
+	// +optional
+	Owner *ProblemOwner `json:"owner,omitempty"`
+	// Count is how many objects are affected.
+	//
+	// +optional
+	Count int64 `json:"count,omitempty"`
+	// Others names up to three of them besides Where.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:items:MaxLength=512
+	Others []string `json:"others,omitempty"`
+	// Muted is why the problem does not count.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Muted string `json:"muted,omitempty"`
+}
+
+// ProblemOwner is a workload: a Deployment and not its ReplicaSet.
+type ProblemOwner struct {
+	// +kubebuilder:validation:MaxLength=256
+	Kind string `json:"kind"`
+	// +kubebuilder:validation:MaxLength=256
+	Name string `json:"name"`
 }

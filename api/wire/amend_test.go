@@ -40,6 +40,18 @@ func renamed(o, under state.Object) state.Object {
 		c := *o.(*state.Target)
 		c.ServiceNamespace, c.Service, c.ServicePort, c.Protocol, c.Pod, c.ContainerPort, c.Addresses = u.ServiceNamespace, u.Service, u.ServicePort, u.Protocol, u.Pod, u.ContainerPort, u.Addresses
 		return &c
+	case *state.Service:
+		c := *o.(*state.Service)
+		c.Namespace, c.Name = u.Namespace, u.Name
+		return &c
+	case *state.Claim:
+		c := *o.(*state.Claim)
+		c.Namespace, c.Name = u.Namespace, u.Name
+		return &c
+	case *state.PersistentVolume:
+		c := *o.(*state.PersistentVolume)
+		c.Name = u.Name
+		return &c
 	}
 	panic("no object")
 }

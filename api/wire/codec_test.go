@@ -83,7 +83,7 @@ func TestClaimsTakeNoMemory(t *testing.T) {
 		}
 	}
 	for name, m := range map[string]*wirepb.AgentMessage{
-		"elements": delta(&wirepb.Objects{Nodes: &wirepb.Nodes{Back: []int64{0}, Problems: []int64{maxMessageElements + 1}, ProblemsType: make([]int64, maxMessageElements+1)}}),
+		"elements": delta(&wirepb.Objects{Nodes: &wirepb.Nodes{Back: []int64{0}, Conditions: []int64{maxMessageElements + 1}, ConditionsType: make([]int64, maxMessageElements+1)}}),
 		"problems": {Message: &wirepb.AgentMessage_Summary{Summary: &wirepb.Summary{Problems: slices.Repeat([]*wirepb.Problem{{}}, maxSmall/2)}}},
 	} {
 		plain, err := proto.Marshal(m)

@@ -100,7 +100,7 @@ func helloFromPB(pb *wirepb.Hello) *Hello {
 func reportFromPB(pb *wirepb.Report) *Report {
 	m := &Report{
 		Protocol: pb.Protocol, Session: cut(pb.Session, maxWords), Holder: cut(pb.Holder, maxWords),
-		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, Problems: pb.Problems, Resources: pb.Resources,
+		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, Problems: pb.Problems, Resources: pb.Resources, Ignore: ignoreFromPB(pb.Ignore),
 	}
 	if pb.Base != nil {
 		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq, Usage: pb.Base.Usage}
@@ -171,4 +171,12 @@ func endReason(pb wirepb.EndReason) EndReason {
 		return EndUnspecified
 	}
 	return EndReason(pb)
+}
+
+func ignoreFromPB(all []*wirepb.Ignore) []state.Ignore {
+	var out []state.Ignore
+	for _, i := range all[:min(len(all), MaxIgnore)] {
+		out = append(out, state.Ignore{Namespace: i.Namespace, Owner: i.Owner, Node: i.Node, What: i.What, Until: state.Time(i.Until), Reason: i.Reason})
+	}
+	return out
 }

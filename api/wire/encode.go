@@ -94,7 +94,7 @@ func (m *Unsupported) toAgentPB() (*wirepb.AgentMessage, error) {
 func (m *Report) toMasterPB() *wirepb.MasterMessage {
 	pb := &wirepb.Report{
 		Session: m.Session, Holder: m.Holder, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration),
-		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, Problems: m.Problems, Resources: m.Resources,
+		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, Problems: m.Problems, Resources: m.Resources, Ignore: ignoreToPB(m.Ignore),
 	}
 	if m.Base != nil {
 		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq, Usage: m.Base.Usage}
@@ -171,4 +171,15 @@ func agesToPB(ages [state.NumSections]time.Duration) []uint64 {
 		pb[i] = ageToPB(age)
 	}
 	return pb
+}
+
+func ignoreToPB(all []state.Ignore) []*wirepb.Ignore {
+	var out []*wirepb.Ignore
+	for _, i := range all[:min(len(all), MaxIgnore)] {
+		out = append(out, &wirepb.Ignore{
+			Namespace: cut(i.Namespace, maxWords), Owner: cut(i.Owner, maxWords), Node: cut(i.Node, maxWords), What: cut(i.What, maxWords),
+			Until: int64(i.Until), Reason: cut(i.Reason, maxWords),
+		})
+	}
+	return out
 }

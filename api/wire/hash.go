@@ -28,17 +28,19 @@ func HashOf(k state.Key, seq uint64) Hash {
 	return Hash(xxhash.Sum64(binary.LittleEndian.AppendUint64(b, seq)))
 }
 
-// HashProblems is the xxhash64 of each problem's kind, what, where and message with
-// their lengths as uvarints before them, and of its time as a varint, one problem after
-// another.
+// HashProblems returns the xxhash64 of each problem's severity, kind, what, where, kind
+// and name of the owner, message, muted and others, with their lengths as uvarints
+// before them, and of its time and count as varints, one problem after another.
 func HashProblems(problems []state.Problem) uint64 {
 	var b []byte
 	for _, p := range problems {
-		for _, s := range [...]string{p.Kind, p.What, p.Where, p.Message} {
+		texts := append([]string{p.Severity.String(), p.Kind, p.What, p.Where, p.Owner.Kind, p.Owner.Name, p.Message, p.Muted}, p.Others...)
+		for _, s := range texts {
 			b = binary.AppendUvarint(b, uint64(len(s)))
 			b = append(b, s...)
 		}
 		b = binary.AppendVarint(b, int64(p.Since))
+		b = binary.AppendVarint(b, int64(p.Count))
 	}
 	return xxhash.Sum64(b)
 }

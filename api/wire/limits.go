@@ -13,7 +13,7 @@ const (
 	// Path is where an agent serves it.
 	Path = "/v1/report"
 	// ProtocolMin and ProtocolMax are what this code speaks of it.
-	ProtocolMin, ProtocolMax = 1, 1
+	ProtocolMin, ProtocolMax = 2, 2
 )
 
 // Close codes of the websocket, from the range for private use.
@@ -37,7 +37,9 @@ const (
 	MaxMessage = MaxFrame - 1<<10
 	// MaxMasterFrame is the largest frame from a master with its seal, and the agent's
 	// read limit.
-	MaxMasterFrame = 16 << 10
+	MaxMasterFrame = 64 << 10
+	// MaxIgnore is how many Ignore a Report may have.
+	MaxIgnore = 32
 	// MaxUnacked is how much an agent has on its way without an Ack when it begins a
 	// flush, in bytes of frames.
 	MaxUnacked = 1 << 20

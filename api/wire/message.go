@@ -179,8 +179,10 @@ type Report struct {
 	Holder           string
 	Period, Duration time.Duration
 	// SummaryOnly asks for one Summary and no session. Such a Report has nothing else but
-	// Protocol, Problems and Resources.
+	// Protocol, Problems, Resources and Ignore.
 	SummaryOnly bool
+	// Ignore is what the agent mutes in a Summary; at most MaxIgnore.
+	Ignore []state.Ignore
 	// Problems is the HashProblems and Resources the HashResources of the last Summary
 	// that the master has, 0 for none.
 	Problems, Resources uint64

@@ -58,12 +58,12 @@ func (t *objectTables) node(pb *wirepb.Nodes, n *state.Node, back *uint64, slot 
 	if r.flag(&pb.Unschedulable, &unschedulable) && !r.writing {
 		n.Schedulable = !unschedulable
 	}
-	list(r, &pb.Problems, &pb.ProblemsType, &n.Problems, 5, func(p *state.NodeProblem) {
-		r.ref(&pb.ProblemsType, &p.Type)
-		enum(r, &pb.ProblemsStatus, &p.Status, state.False)
-		r.ref(&pb.ProblemsReason, &p.Reason)
-		r.ref(&pb.ProblemsMessage, &p.Message)
-		r.time(&pb.ProblemsSince, &p.Since)
+	list(r, &pb.Conditions, &pb.ConditionsType, &n.Conditions, 5, func(c *state.NodeCondition) {
+		r.ref(&pb.ConditionsType, &c.Type)
+		enum(r, &pb.ConditionsStatus, &c.Status, state.False)
+		r.ref(&pb.ConditionsReason, &c.Reason)
+		r.ref(&pb.ConditionsMessage, &c.Message)
+		r.time(&pb.ConditionsSince, &c.Since)
 	})
 	list(r, &pb.Roles, &pb.RolesName, &n.Roles, 1, func(role *string) { r.ref(&pb.RolesName, role) })
 	list(r, &pb.Addresses, &pb.AddressesType, &n.Addresses, 2, func(a *state.NodeAddress) {
@@ -86,6 +86,13 @@ func (t *objectTables) node(pb *wirepb.Nodes, n *state.Node, back *uint64, slot 
 	r.time(&pb.CreatedAt, &n.CreatedAt)
 	r.amount(&pb.Capacity, &n.Capacity)
 	r.amount(&pb.Allocatable, &n.Allocatable)
+	r.ref(&pb.KubeProxyVersion, &n.KubeProxyVersion)
+	r.ref(&pb.SystemUuid, &n.SystemUUID)
+	r.ref(&pb.ProviderId, &n.ProviderID)
+	r.ref(&pb.PodCidr, &n.PodCIDR)
+	r.time(&pb.FlappingSince, &n.FlappingSince)
+	r.time(&pb.FlappingUntil, &n.FlappingUntil)
+	r.ref(&pb.Mute, &n.Mute)
 }
 
 func (t *objectTables) nodeLoad(pb *wirepb.NodeLoads, l *state.NodeLoad, back *uint64) {
@@ -121,6 +128,24 @@ func (t *objectTables) pod(pb *wirepb.Pods, p *state.Pod, back *uint64) {
 		r.ref(&pb.StorageMountPath, &v.MountPath)
 	})
 	r.time(&pb.UnschedulableSince, &p.UnschedulableSince)
+	r.uid(&pb.Uid, &p.UID)
+	r.ref(&pb.Status, &p.Status)
+	number(r, &pb.ReadyOf, &p.Ready.Of, math.MinInt32, math.MaxInt32)
+	number(r, &pb.ReadyTotal, &p.Ready.Total, math.MinInt32, math.MaxInt32)
+	number(r, &pb.Restarts, &p.Restarts, math.MinInt32, math.MaxInt32)
+	r.time(&pb.LastRestartAt, &p.LastRestartAt)
+	r.address(&pb.HostIp, &p.HostIP)
+	enum(r, &pb.RestartPolicy, &p.RestartPolicy, state.RestartNever)
+	r.ref(&pb.PriorityClass, &p.PriorityClass)
+	r.time(&pb.StartedAt, &p.StartedAt)
+	r.time(&pb.FinishedAt, &p.FinishedAt)
+	r.time(&pb.DeletionAt, &p.DeletionAt)
+	r.ref(&pb.ControllerKind, &p.Controller.Kind)
+	r.ref(&pb.ControllerName, &p.Controller.Name)
+	enum(r, &pb.ReadyCondition, &p.ReadyCondition, state.ConditionUnknown)
+	enum(r, &pb.ScheduledCondition, &p.ScheduledCondition, state.ConditionUnknown)
+	r.time(&pb.NotReadySince, &p.NotReadySince)
+	r.ref(&pb.Mute, &p.Mute)
 }
 
 func (t *objectTables) container(pb *wirepb.Containers, c *state.Container, back *uint64, slot *uint32) {
@@ -142,7 +167,7 @@ func (t *objectTables) container(pb *wirepb.Containers, c *state.Container, back
 	number(r, &pb.Restarts, &c.Restarts, math.MinInt32, math.MaxInt32)
 	r.time(&pb.StartedAt, &c.StartedAt)
 	r.time(&pb.FinishedAt, &c.FinishedAt)
-	r.time(&pb.WaitingSince, &c.WaitingSince)
+	r.time(&pb.NotReadySince, &c.NotReadySince)
 	optional(r, &pb.Last, &pb.LastReason, &c.Last, 3, func(l *state.LastTermination) {
 		r.ref(&pb.LastReason, &l.Reason)
 		number(r, &pb.LastExitCode, &l.ExitCode, math.MinInt32, math.MaxInt32)
@@ -150,6 +175,60 @@ func (t *objectTables) container(pb *wirepb.Containers, c *state.Container, back
 	})
 	r.amount(&pb.Requests, &c.Requests)
 	r.amount(&pb.Limits, &c.Limits)
+	r.time(&pb.CrashLoopSince, &c.CrashLoopSince)
+	optional(r, &pb.Spec, &pb.SpecRequests, &c.Spec, 2, func(spec *state.ContainerResources) {
+		r.amount(&pb.SpecRequests, &spec.Requests)
+		r.amount(&pb.SpecLimits, &spec.Limits)
+	})
+	r.ref(&pb.StatusImage, &c.StatusImage)
+	enum(r, &pb.RestartPolicy, &c.RestartPolicy, state.RestartNever)
+	r.flag(&pb.NoStatus, &c.NoStatus)
+}
+
+func (t *objectTables) service(pb *wirepb.Services, s *state.Service, back *uint64) {
+	r := t.of(state.KindService)
+	r.back(&pb.Back, back)
+	r.ref(&pb.Namespace, &s.Namespace)
+	r.ref(&pb.Name, &s.Name)
+	r.uid(&pb.Uid, &s.UID)
+	enum(r, &pb.Type, &s.Type, state.ServiceExternalName)
+	r.address(&pb.ClusterIp, &s.ClusterIP)
+	r.ref(&pb.ExternalName, &s.ExternalName)
+	r.address(&pb.LoadBalancerIp, &s.LoadBalancerIP)
+	enum(r, &pb.ExternalTrafficPolicy, &s.ExternalTrafficPolicy, state.TrafficPolicyLocal)
+	r.time(&pb.CreatedAt, &s.CreatedAt)
+	r.time(&pb.NoPodsSince, &s.NoPodsSince)
+	r.time(&pb.NoEndpointsSince, &s.NoEndpointsSince)
+	r.time(&pb.NoAddressSince, &s.NoAddressSince)
+}
+
+func (t *objectTables) claim(pb *wirepb.Claims, c *state.Claim, back *uint64) {
+	r := t.of(state.KindClaim)
+	r.back(&pb.Back, back)
+	r.ref(&pb.Namespace, &c.Namespace)
+	r.ref(&pb.Name, &c.Name)
+	enum(r, &pb.Phase, &c.Phase, state.ClaimLost)
+	r.ref(&pb.StorageClass, &c.StorageClass)
+	r.ref(&pb.VolumeMode, &c.VolumeMode)
+	r.ref(&pb.Volume, &c.Volume)
+	number(r, &pb.RequestedBytes, &c.RequestedBytes, math.MinInt64, math.MaxInt64)
+	number(r, &pb.CapacityBytes, &c.CapacityBytes, math.MinInt64, math.MaxInt64)
+	r.time(&pb.CreatedAt, &c.CreatedAt)
+}
+
+func (t *objectTables) persistentVolume(pb *wirepb.PersistentVolumes, v *state.PersistentVolume, back *uint64) {
+	r := t.of(state.KindPersistentVolume)
+	r.back(&pb.Back, back)
+	r.ref(&pb.Name, &v.Name)
+	enum(r, &pb.Phase, &v.Phase, state.VolumeFailed)
+	r.ref(&pb.Reason, &v.Reason)
+	r.ref(&pb.Message, &v.Message)
+	r.ref(&pb.StorageClass, &v.StorageClass)
+	r.ref(&pb.ClaimNamespace, &v.ClaimNamespace)
+	r.ref(&pb.Claim, &v.Claim)
+	number(r, &pb.CapacityBytes, &v.CapacityBytes, math.MinInt64, math.MaxInt64)
+	r.time(&pb.CreatedAt, &v.CreatedAt)
+	r.time(&pb.PhaseSince, &v.PhaseSince)
 }
 
 func (t *objectTables) port(pb *wirepb.Ports, own *wirepb.Targets, p *state.Port, back *uint64) {

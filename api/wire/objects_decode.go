@@ -56,6 +56,7 @@ func countsOf(pb *wirepb.Objects) (counts, error) {
 	c := counts{
 		len(pb.GetNodes().GetBack()), len(pb.GetNodeLoads().GetBack()), len(pb.GetPods().GetBack()),
 		len(pb.GetContainers().GetBack()), len(pb.GetPorts().GetBack()), len(pb.GetTargets().GetBack()),
+		len(pb.GetServices().GetBack()), len(pb.GetClaims().GetBack()), len(pb.GetPersistentVolumes().GetBack()),
 	}
 	if n := c.total(); n > maxMessageObjects {
 		return counts{}, fmt.Errorf("%d objects in one message, of at most %d", n, maxMessageObjects)
@@ -110,6 +111,18 @@ func (r *objectReader) entry(pb *wirepb.Objects, kind state.Kind, held state.Ent
 	case state.KindTarget:
 		o := copyOf[state.Target](held.Object)
 		r.of(state.KindTarget).target(pb.Targets, o, &back)
+		e.Object = o
+	case state.KindService:
+		o := copyOf[state.Service](held.Object)
+		r.service(pb.Services, o, &back)
+		e.Object = o
+	case state.KindClaim:
+		o := copyOf[state.Claim](held.Object)
+		r.claim(pb.Claims, o, &back)
+		e.Object = o
+	case state.KindPersistentVolume:
+		o := copyOf[state.PersistentVolume](held.Object)
+		r.persistentVolume(pb.PersistentVolumes, o, &back)
 		e.Object = o
 	}
 	if back > r.seq {

@@ -46,6 +46,7 @@ func (w *objectWriter) nextChunk() {
 	w.out = &wirepb.Objects{
 		Resources: &wirepb.Resources{}, Nodes: &wirepb.Nodes{}, NodeLoads: &wirepb.NodeLoads{}, Pods: &wirepb.Pods{},
 		Containers: &wirepb.Containers{}, Ports: &wirepb.Ports{}, Targets: &wirepb.Targets{}, OwnTargets: &wirepb.Targets{},
+		Services: &wirepb.Services{}, Claims: &wirepb.Claims{}, PersistentVolumes: &wirepb.PersistentVolumes{},
 	}
 	w.begin()
 }
@@ -71,6 +72,12 @@ func (w *objectWriter) entry(e state.Entry) {
 		w.port(w.out.Ports, w.out.OwnTargets, o, &back)
 	case *state.Target:
 		w.of(state.KindTarget).target(w.out.Targets, o, &back)
+	case *state.Service:
+		w.service(w.out.Services, o, &back)
+	case *state.Claim:
+		w.claim(w.out.Claims, o, &back)
+	case *state.PersistentVolume:
+		w.persistentVolume(w.out.PersistentVolumes, o, &back)
 	}
 	w.objects++
 }
@@ -141,6 +148,15 @@ func dropEmpty(o *wirepb.Objects) {
 	if len(o.OwnTargets.Back) == 0 {
 		o.OwnTargets = nil
 	}
+	if len(o.Services.Back) == 0 {
+		o.Services = nil
+	}
+	if len(o.Claims.Back) == 0 {
+		o.Claims = nil
+	}
+	if len(o.PersistentVolumes.Back) == 0 {
+		o.PersistentVolumes = nil
+	}
 }
 
 // stateTimes and entryTimes yield every time that objects have.
@@ -167,21 +183,35 @@ func entryTimes(entries []state.Entry) iter.Seq[state.Time] {
 }
 
 func objectTimes(o state.Object, yield func(state.Time) bool) bool {
-	switch o := o.(type) {
-	case *state.Node:
-		for _, p := range o.Problems {
-			if !yield(p.Since) {
+	each := func(times ...state.Time) bool {
+		for _, t := range times {
+			if !yield(t) {
 				return false
 			}
 		}
-		return yield(o.CreatedAt)
+		return true
+	}
+	switch o := o.(type) {
+	case *state.Node:
+		for i := range o.Conditions {
+			if !yield(o.Conditions[i].Since) {
+				return false
+			}
+		}
+		return each(o.CreatedAt, o.FlappingSince, o.FlappingUntil)
 	case *state.Pod:
-		return yield(o.CreatedAt) && yield(o.UnschedulableSince)
+		return each(o.CreatedAt, o.StartedAt, o.FinishedAt, o.DeletionAt, o.LastRestartAt, o.UnschedulableSince, o.NotReadySince)
 	case *state.Container:
 		if o.Last != nil && !yield(o.Last.FinishedAt) {
 			return false
 		}
-		return yield(o.StartedAt) && yield(o.FinishedAt) && yield(o.WaitingSince)
+		return each(o.StartedAt, o.FinishedAt, o.NotReadySince, o.CrashLoopSince)
+	case *state.Service:
+		return each(o.CreatedAt, o.NoPodsSince, o.NoEndpointsSince, o.NoAddressSince)
+	case *state.Claim:
+		return yield(o.CreatedAt)
+	case *state.PersistentVolume:
+		return each(o.CreatedAt, o.PhaseSince)
 	}
 	return true
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"math"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire/wirepb"
@@ -22,6 +23,7 @@ func (m *Summary) toAgentPB() (*wirepb.AgentMessage, error) {
 		},
 		PortsTaken: uint64(s.Ports.Taken), PortConflicts: uint64(s.Ports.Conflicts),
 		Healthy: s.Healthy, ProblemCount: uint64(s.ProblemCount), Ages: agesToPB(m.Ages), SameProblems: m.SameProblems, SameResources: m.SameResources,
+		ProblemCounts: problemCountsToPB(s.ProblemCounts), More: problemCountsToPB(s.More), Muted: uint64(s.Muted),
 	}
 	if !m.SameResources {
 		pb.Capacity, pb.Allocatable, pb.Requested, pb.Limits = summedToPB(s.Capacity), summedToPB(s.Allocatable), summedToPB(s.Requested), summedToPB(s.Limits)
@@ -34,7 +36,7 @@ func (m *Summary) toAgentPB() (*wirepb.AgentMessage, error) {
 		s.Problems = nil
 	}
 	for _, p := range s.Problems {
-		pb.Problems = append(pb.Problems, &wirepb.Problem{Kind: p.Kind, What: p.What, Where: p.Where, Since: int64(p.Since), Message: cut(p.Message, maxWords)})
+		pb.Problems = append(pb.Problems, problemToPB(&p))
 	}
 	for section, err := range m.Errors {
 		if err != (state.SectionError{}) {
@@ -63,14 +65,13 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 		Fragmentation: state.Room{CPUMillis: pb.LargestFreeCpuMillis, MemoryBytes: pb.LargestFreeMemoryBytes},
 		Ports:         state.PortCounts{Taken: int(pb.PortsTaken), Conflicts: int(pb.PortConflicts)},
 		Healthy:       pb.Healthy, Problems: make([]state.Problem, 0, len(pb.Problems)), ProblemCount: int(pb.ProblemCount),
+		ProblemCounts: problemCountsFromPB(pb.ProblemCounts), More: problemCountsFromPB(pb.More), Muted: int(pb.Muted),
 	}}
 	if u := pb.Used; u != nil {
 		m.Summary.Used = &state.UsedSum{CPUMillis: u.CpuMillis, MemoryBytes: u.MemoryBytes, SampledAt: state.Time(u.SampledAt), Nodes: int(u.Nodes)}
 	}
 	for _, p := range pb.Problems {
-		m.Summary.Problems = append(m.Summary.Problems, state.Problem{
-			Kind: cut(p.Kind, maxWords), What: cut(p.What, maxWords), Where: cut(p.Where, maxWords), Since: state.Time(p.Since), Message: cut(p.Message, maxWords),
-		})
+		m.Summary.Problems = append(m.Summary.Problems, problemFromPB(p))
 	}
 	for _, e := range pb.Errors {
 		status, err := statusFromPB(e)
@@ -80,6 +81,38 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 		m.Errors[status.Section] = status.Error
 	}
 	return m, nil
+}
+
+func problemToPB(p *state.Problem) *wirepb.Problem {
+	return &wirepb.Problem{
+		Severity: wirepb.Severity(p.Severity), Kind: p.Kind, What: cut(p.What, maxWords), Where: cut(p.Where, maxWords), OwnerKind: p.Owner.Kind, OwnerName: p.Owner.Name,
+		Since: int64(p.Since), Message: cut(p.Message, maxWords), Count: uint64(p.Count), Others: p.Others, Muted: cut(p.Muted, maxWords),
+	}
+}
+
+func problemFromPB(pb *wirepb.Problem) state.Problem {
+	p := state.Problem{
+		Kind: cut(pb.Kind, maxWords), What: cut(pb.What, maxWords), Where: cut(pb.Where, maxWords), Owner: state.Owner{Kind: cut(pb.OwnerKind, maxWords), Name: cut(pb.OwnerName, maxWords)},
+		Since: state.Time(pb.Since), Message: cut(pb.Message, maxWords), Count: int(min(pb.Count, math.MaxInt32)), Muted: cut(pb.Muted, maxWords),
+	}
+	if s := state.Severity(pb.Severity); pb.Severity >= 0 && pb.Severity <= wirepb.Severity_SEVERITY_INFO {
+		p.Severity = s
+	}
+	for _, other := range pb.Others[:min(len(pb.Others), state.MaxOthers)] {
+		p.Others = append(p.Others, cut(other, maxWords))
+	}
+	return p
+}
+
+func problemCountsToPB(c state.ProblemCounts) *wirepb.ProblemCounts {
+	if c == (state.ProblemCounts{}) {
+		return nil
+	}
+	return &wirepb.ProblemCounts{Critical: uint64(c.Critical), Warning: uint64(c.Warning), Info: uint64(c.Info)}
+}
+
+func problemCountsFromPB(pb *wirepb.ProblemCounts) state.ProblemCounts {
+	return state.ProblemCounts{Critical: int(pb.GetCritical()), Warning: int(pb.GetWarning()), Info: int(pb.GetInfo())}
 }
 
 func summedToPB(r state.Resources) *wirepb.SummedResources {

@@ -35,7 +35,10 @@ type tables struct {
 
 // plainResources are Resources without extended ones, which are seldom and are
 // written each time.
-type plainResources struct{ cpu, memory, storage, pods int64 }
+type plainResources struct {
+	cpu, memory, storage, pods int64
+	zeros                      state.Zeros
+}
 
 func (t *tables) fail(format string, args ...any) {
 	if t.err == nil {
@@ -68,7 +71,7 @@ func (t *tables) stringAt(n int64) string {
 }
 
 func (t *tables) numberOfResources(r state.Resources) int64 {
-	plain := plainResources{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods}
+	plain := plainResources{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods, r.Zeros}
 	if len(r.Extended) == 0 {
 		if n, ok := t.resourceNumbers[plain]; ok {
 			return n
@@ -92,6 +95,16 @@ func (r *rows) ref(values *[]int64, field *string) {
 		c.write(r.numberOf(*field))
 	default:
 		*field = r.stringAt(c.read())
+	}
+}
+
+// uid moves a UID as the string of a UUID: half of its bytes are as good as random
+// however they are written, and the compressor finds the other half.
+func (r *rows) uid(values *[]int64, field *state.UID) {
+	text := field.String()
+	r.ref(values, &text)
+	if !r.writing {
+		*field = state.ParseUID(text)
 	}
 }
 
@@ -187,6 +200,7 @@ func (r *rows) resourceRow(pb *wirepb.Resources, field *state.Resources) {
 		r.ref(&pb.ExtendedName, &e.name)
 		number(r, &pb.ExtendedAmount, &e.amount, math.MinInt64, math.MaxInt64)
 	})
+	enum(r, &pb.Zeros, &field.Zeros, state.ZeroCPU|state.ZeroMemory|state.ZeroEphemeralStorage)
 	if r.writing || len(more) == 0 {
 		return
 	}

@@ -251,7 +251,7 @@ func TestSectionsAreOnTheReceiversClock(t *testing.T) {
 
 func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 	sum := state.Summarize(statetest.New(2, 20, 500).State, now)
-	sum.Ripens, sum.Used = time.Time{}, &state.UsedSum{CPUMillis: 1, MemoryBytes: 2, SampledAt: 3, Nodes: 4}
+	sum.NextEvaluation, sum.Used = time.Time{}, &state.UsedSum{CPUMillis: 1, MemoryBytes: 2, SampledAt: 3, Nodes: 4}
 	ages := never()
 	ages[2] = 1500 * time.Millisecond
 	for _, m := range []AgentMessage{

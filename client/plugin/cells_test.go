@@ -18,9 +18,11 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func TestNodeStatusReadsAsKubectls(t *testing.T) {
 	for want, n := range map[string]state.Node{
 		"Ready":                       {Ready: state.True, Schedulable: true},
-		"NotReady,SchedulingDisabled": {Ready: state.False, Problems: []state.NodeProblem{{Type: "Ready"}}},
-		"Unknown,MemoryPressure":      {Schedulable: true, Problems: []state.NodeProblem{{Type: "MemoryPressure"}}},
-		"Ready,DiskPressure,PIDPressure,KernelHang": {Ready: state.True, Schedulable: true, Problems: []state.NodeProblem{{Type: "DiskPressure"}, {Type: "PIDPressure"}, {Type: "KernelHang"}}},
+		"NotReady,SchedulingDisabled": {Ready: state.False, Conditions: []state.NodeCondition{{Type: "Ready", Status: state.False}}},
+		"NotReady,MemoryPressure":     {Schedulable: true, Conditions: []state.NodeCondition{{Type: "MemoryPressure", Status: state.True}}},
+		"Ready,DiskPressure,NetworkingReady=False": {Ready: state.True, Schedulable: true, Conditions: []state.NodeCondition{
+			{Type: "DiskPressure", Status: state.True}, {Type: "KernelReady", Status: state.True}, {Type: "NetworkingReady", Status: state.False}, {Type: "PIDPressure", Status: state.False},
+		}},
 	} {
 		if got := nodeStatus(&state.NodeView{Node: &n}); got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -55,15 +55,21 @@ var nodeKind = &kind[state.NodeView]{
 	},
 }
 
-// nodeStatus is as kubectl has it, with what else speaks against the node.
+// nodeStatus returns a node's status as kubectl prints it, with the conditions that speak
+// against the node.
 func nodeStatus(n *state.NodeView) string {
-	status := []string{map[state.Tristate]string{state.True: "Ready", state.False: "NotReady"}[n.Ready]}
-	if n.Ready == state.Unknown {
-		status[0] = "Unknown"
+	status := []string{"NotReady"}
+	if n.Ready == state.True {
+		status[0] = "Ready"
 	}
-	for _, p := range n.Problems {
-		if p.Type != "Ready" {
-			status = append(status, p.Type)
+	for i := range n.Conditions {
+		c := &n.Conditions[i]
+		switch {
+		case c.Type == "Ready" || c.Verdict() != state.ConditionBad:
+		case c.Status == state.True:
+			status = append(status, c.Type)
+		default:
+			status = append(status, c.Type+"="+c.Status.String())
 		}
 	}
 	if !n.Schedulable {

@@ -1,7 +1,7 @@
 package plugin
 
 import (
-	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -38,7 +38,9 @@ var podKind = &kind[state.PodView]{
 	columns: []column[state.PodView]{
 		{namespaceColumn, false, func(p *state.PodView, _ time.Time) string { return p.Namespace }},
 		{"Name", false, func(p *state.PodView, _ time.Time) string { return p.Name }},
-		{"Status", false, func(p *state.PodView, _ time.Time) string { return podStatus(p) }},
+		{"Ready", false, func(p *state.PodView, _ time.Time) string { return p.Ready.String() }},
+		{"Status", false, func(p *state.PodView, _ time.Time) string { return p.Status }},
+		{"Restarts", false, func(p *state.PodView, now time.Time) string { return podRestarts(p, now) }},
 		{"Owner", false, func(p *state.PodView, _ time.Time) string { return p.Owner.Kind + "/" + p.Owner.Name }},
 		{"Node", false, func(p *state.PodView, _ time.Time) string { return p.Node }},
 		{"Age", false, func(p *state.PodView, now time.Time) string { return since(p.CreatedAt.Time(), now) }},
@@ -50,11 +52,12 @@ var podKind = &kind[state.PodView]{
 	},
 }
 
-func podStatus(p *state.PodView) string {
-	if p.Terminating {
-		return "Terminating"
+// podRestarts returns a pod's restarts as kubectl prints them.
+func podRestarts(p *state.PodView, now time.Time) string {
+	if p.Restarts == 0 || p.LastRestartAt == 0 {
+		return fmt.Sprint(p.Restarts)
 	}
-	return cmp.Or(p.Reason, p.Phase.String())
+	return fmt.Sprintf("%d (%s ago)", p.Restarts, since(p.LastRestartAt.Time(), now))
 }
 
 func claims(p *state.PodView) string {

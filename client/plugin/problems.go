@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,11 +27,15 @@ func (p *plugin) problems() *cobra.Command {
 		follow: followProblems,
 	}, &cobra.Command{
 		Use:   "problems [cluster...]",
-		Short: "What is wrong, worst first",
-		Long: `What is wrong, worst first: nodes that are not ready or pressed, containers that do not
-start, pods that fit nowhere, ports that two claim. At most 50 of each cluster.
+		Short: "List what is wrong, worst first",
+		Long: `List what is wrong, worst first, at most 50 problems of each cluster. One cause is one
+row: COUNT tells how many objects it affects, and -o wide names some of them.
 
-With -w, problems are told when they come and when they change; with
+A cluster is unhealthy when a critical problem has lasted longer than its patience.
+Warnings and info do not count for health; nor do muted problems, which are listed last.
+docs/FACTS.md has the rules.
+
+With -w, problems are printed when they appear and when they change; with
 --output-watch-events also when they are over.`,
 		Example: `  # What is wrong, anywhere?
   kubectl rollcall problems
@@ -44,12 +50,32 @@ var problemKind = &kind[state.Problem]{
 	name:      func(p *state.Problem) string { return p.Kind + ":" + p.Where + ":" + p.What },
 	namespace: func(*state.Problem) string { return "" },
 	columns: []column[state.Problem]{
+		{"Severity", false, func(p *state.Problem, _ time.Time) string { return severity(p) }},
 		{"Kind", false, func(p *state.Problem, _ time.Time) string { return p.Kind }},
 		{"What", false, func(p *state.Problem, _ time.Time) string { return p.What }},
 		{"Where", false, func(p *state.Problem, _ time.Time) string { return p.Where }},
+		{"Count", false, func(p *state.Problem, _ time.Time) string { return fmt.Sprint(p.Count) }},
 		{"Since", false, func(p *state.Problem, now time.Time) string { return since(p.Since.Time(), now) }},
+		{"Owner", true, func(p *state.Problem, _ time.Time) string { return ownerName(p.Owner) }},
+		{"Others", true, func(p *state.Problem, _ time.Time) string { return strings.Join(p.Others, ",") }},
 		{"Message", false, func(p *state.Problem, _ time.Time) string { return p.Message }},
 	},
+}
+
+// severity returns a problem's severity, and that it is muted where it is.
+func severity(p *state.Problem) string {
+	if p.Muted != "" {
+		return "muted"
+	}
+	return p.Severity.String()
+}
+
+// ownerName returns the kind and name of a workload; empty where there is none.
+func ownerName(o state.Owner) string {
+	if o.Name == "" {
+		return ""
+	}
+	return o.Kind + "/" + o.Name
 }
 
 // followProblems tells how one summary's problems differ from the last one's.
@@ -79,7 +105,7 @@ func compareProblems(before, after []state.Problem, hear hearing[state.Problem])
 		switch {
 		case !known:
 			hear(client.Added, false, is[name])
-		case *last != *is[name]:
+		case !reflect.DeepEqual(last, is[name]):
 			hear(client.Modified, false, is[name])
 		}
 	}

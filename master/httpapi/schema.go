@@ -35,6 +35,10 @@ func schemaOf(t reflect.Type) schema {
 	switch {
 	case t == reflect.TypeFor[time.Time](), t == reflect.TypeFor[state.Time]():
 		return instant()
+	case t == reflect.TypeFor[state.UID]():
+		return schema{"type": "string", "format": "uuid"}
+	case t == reflect.TypeFor[state.Fraction]():
+		return schema{"type": "string", "pattern": "^-?[0-9]+/-?[0-9]+$"}
 	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
 		return enumOf(t)
 	}

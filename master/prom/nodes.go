@@ -9,10 +9,6 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// pressures are conditions that every kubelet sets, and that say nothing where they are
-// not among a node's problems.
-var pressures = []string{"DiskPressure", "MemoryPressure", "PIDPressure"}
-
 var tristates = []string{"true", "false", "unknown"}
 
 func nodeFamilies() []family {
@@ -36,7 +32,7 @@ func nodeFamilies() []family {
 			add(truth(!n.Schedulable), "node", n.Name)
 		})},
 		{"kube_node_spec_taint", "A taint of a node.", model.MetricTypeGauge, Details, kubeState, of(nodeTaints)},
-		{"kube_node_status_condition", "Ready and the pressure conditions of a node, and any other that speaks against it.", model.MetricTypeGauge, Details, kubeState, of(nodeConditions)},
+		{"kube_node_status_condition", "The conditions of a node.", model.MetricTypeGauge, Details, kubeState, of(nodeConditions)},
 		{"kube_node_status_capacity", "What a node has.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
 			amounts(add, &n.Capacity, true, "node", n.Name)
 		})},
@@ -53,8 +49,10 @@ func nodeFamilies() []family {
 			add(float64(l.Pods), "node", l.Node)
 		})},
 		{"rollcall_node_problem", "A condition that speaks against a node, with its reason.", model.MetricTypeGauge, Details, ours, of(func(n *state.Node, add adder) {
-			for _, p := range n.Problems {
-				add(1, "node", n.Name, "condition", p.Type, "status", lower(p.Status), "reason", p.Reason)
+			for i := range n.Conditions {
+				if c := &n.Conditions[i]; c.Verdict() == state.ConditionBad {
+					add(1, "node", n.Name, "condition", c.Type, "status", lower(c.Status), "reason", c.Reason)
+				}
 			}
 		})},
 	}
@@ -77,19 +75,9 @@ func nodeTaints(n *state.Node, add adder) {
 }
 
 func nodeConditions(n *state.Node, add adder) {
-	is := map[string]state.Tristate{"Ready": n.Ready}
-	for _, name := range pressures {
-		is[name] = state.False
-	}
-	names := append([]string{"Ready"}, pressures...)
-	for _, p := range n.Problems {
-		if _, ok := is[p.Type]; !ok {
-			names = append(names, p.Type)
-		}
-		is[p.Type] = p.Status
-	}
-	for _, name := range names {
-		one(add, lower(is[name]), tristates, "status", "node", n.Name, "condition", name)
+	for i := range n.Conditions {
+		c := &n.Conditions[i]
+		one(add, lower(c.Status), tristates, "status", "node", n.Name, "condition", c.Type)
 	}
 }
 

@@ -283,8 +283,8 @@ func asJSON(t testing.TB, v any) string {
 func shop() []state.Object {
 	amount := state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110, Extended: map[string]int64{"nvidia.com/gpu": 2}}
 	return []state.Object{
-		&state.Node{Name: "n1", Ready: state.True, Schedulable: true, Capacity: amount, Allocatable: amount, KubeletVersion: "v1.36.3", Roles: []string{"worker"}, Addresses: []state.NodeAddress{{Type: "InternalIP", Address: "10.0.0.1"}}},
-		&state.Node{Name: "n2", Ready: state.False, Problems: []state.NodeProblem{{Type: "Ready", Status: state.False, Reason: "KubeletNotReady"}, {Type: "FrequentRestart", Status: state.True}}},
+		&state.Node{Name: "n1", Ready: state.True, Schedulable: true, Conditions: []state.NodeCondition{{Type: "DiskPressure", Status: state.False}, {Type: "MemoryPressure", Status: state.False}, {Type: "PIDPressure", Status: state.False}, {Type: "Ready", Status: state.True}}, Capacity: amount, Allocatable: amount, KubeletVersion: "v1.36.3", Roles: []string{"worker"}, Addresses: []state.NodeAddress{{Type: "InternalIP", Address: "10.0.0.1"}}},
+		&state.Node{Name: "n2", Ready: state.False, Conditions: []state.NodeCondition{{Type: "FrequentRestart", Status: state.True}, {Type: "Ready", Status: state.False, Reason: "KubeletNotReady"}}},
 		&state.NodeLoad{Node: "n1", Requested: state.Resources{CPUMillis: 500, MemoryBytes: 1 << 30}, Pods: 2},
 		&state.Pod{Namespace: "shop", Name: "web-1", Node: "n1", Phase: state.PodRunning, QOSClass: state.Burstable, PodIPs: []string{"10.1.0.4"}, Owner: state.Owner{Kind: "Deployment", Name: "web"}, Storage: []state.Volume{{Claim: "data", CapacityBytes: 1 << 30, MountPath: "/data"}}},
 		&state.Container{Namespace: "shop", Pod: "web-1", Name: "app", Kind: state.Main, Node: "n1", Image: "shop:1", State: state.Running, Ready: true, Requests: state.Resources{CPUMillis: 500, MemoryBytes: 1 << 30}},

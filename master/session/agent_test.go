@@ -53,7 +53,7 @@ type agent struct {
 func newAgent(t testing.TB, name string, wrap ...func(net.Listener) net.Listener) *agent {
 	a := &agent{t: t, listener: memconn.Listen(1 << 16), codec: wire.NewCodec(), world: statetest.New(7, 2, 10)}
 	a.hello = wire.Hello{
-		ProtocolMin: 1, ProtocolMax: 1, AgentVersion: "v0.1.0", ClusterName: name, ClusterUID: "uid-" + name,
+		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, AgentVersion: "v0.1.0", ClusterName: name, ClusterUID: "uid-" + name,
 		KubernetesVersion: "v1.36.3", Epoch: a.world.State.Epoch,
 	}
 	a.server = &http.Server{Handler: a, ErrorLog: log.New(io.Discard, "", 0)}

@@ -134,7 +134,7 @@ func (c call) identify(h *wire.Hello) *failure {
 func (c call) report(h *wire.Hello, holder string) *wire.Report {
 	protocol := min(h.ProtocolMax, wire.ProtocolMax)
 	if c.summaryOnly {
-		m := &wire.Report{Protocol: protocol, SummaryOnly: true}
+		m := &wire.Report{Protocol: protocol, SummaryOnly: true, Ignore: c.cluster.Ignore}
 		if c.known != nil {
 			m.Problems, m.Resources = wire.HashProblems(c.known.Problems), wire.HashResources(c.known)
 		}

@@ -77,7 +77,10 @@ func (w *worker) adopt(e cache.Entry, term uint64) {
 		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), stored: true,
 		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionEnds},
 	}
-	v.of(e.State, nil, now)
+	w.mu.Lock()
+	ignore := w.spec.Ignore
+	w.mu.Unlock()
+	v.of(e.State, nil, ignore, now)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.lacks(e, now) {

@@ -98,7 +98,7 @@ func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Value {
 		ReceivedAt: at, ExpiresAt: at.Add(l.cluster.CacheTTL), TTL: l.cluster.CacheTTL, Session: info,
 	}
 	w.mu.Lock()
-	prev := w.value
+	prev, ignore := w.value, w.spec.Ignore
 	w.mu.Unlock()
 	if late {
 		if prev == nil {
@@ -106,7 +106,7 @@ func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Value {
 		}
 		v.ReceivedAt, v.ExpiresAt, v.TTL = prev.ReceivedAt, prev.ExpiresAt, prev.TTL
 	}
-	v.of(s, prev, at)
+	v.of(s, prev, ignore, at)
 	return v
 }
 

@@ -57,7 +57,7 @@ func TestWhatDidNotChangeIsNotSentAgain(t *testing.T) {
 		})
 		s.pass(time.Hour)
 		o := s.wantReason("a", Succeeded)
-		if len(o.Summary.Problems) != 1 || o.Summary.Problems[0] != problems[0] {
+		if !reflect.DeepEqual(o.Summary.Problems, problems) {
 			t.Errorf("problems %+v, want %+v", o.Summary.Problems, problems)
 		}
 		if !reflect.DeepEqual(o.Summary.Requested, requested) {

@@ -51,7 +51,7 @@ var strangers = map[string]stranger{
 	},
 	"a newer protocol": {
 		spoil:  func(a *agent) { a.hello.ProtocolMin, a.hello.ProtocolMax = 8, 9 },
-		reason: ProtocolUnsupported, words: []string{"8 to 9", "1 to 1"},
+		reason: ProtocolUnsupported, words: []string{"8 to 9", "2 to 2"},
 	},
 	"a protocol that it does not want after all": {
 		spoil: func(a *agent) {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"reflect"
 	"time"
+
+	"rollcall.dev/rollcall/api/state"
 )
 
 // Registry knows the clusters that there are. It is read often and answers from
@@ -33,7 +35,9 @@ type Cluster struct {
 	// IdleRefresh is how often a summary is asked for while no session is open; zero:
 	// never.
 	IdleRefresh time.Duration
-	Suspended   bool
+	// Ignore is what does not count for the cluster's health.
+	Ignore    []state.Ignore
+	Suspended bool
 	// Invalid says in words why the cluster cannot be dialed at all; empty: it can.
 	Invalid string
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -317,6 +318,8 @@ func TestReportSaysWhatTheRegistryAsksFor(t *testing.T) {
 			t.Error("no session id")
 		}
 		m.Session = ""
-		want(t, "report", m, wire.Report{Protocol: 1, Holder: "holder", Period: time.Second, Duration: 15 * time.Second})
+		if asked := (wire.Report{Protocol: wire.ProtocolMax, Holder: "holder", Period: time.Second, Duration: 15 * time.Second}); !reflect.DeepEqual(m, asked) {
+			t.Errorf("report %+v, want %+v", m, asked)
+		}
 	})
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -30,7 +31,7 @@ func (m *member) update() bool {
 		m.refuseStranger(o)
 		m.tellSpec(o, before, barredBefore)
 	})
-	switch firstSight := !c.reaches(before) || barredBefore != ""; {
+	switch firstSight := !c.reaches(before) || barredBefore != "" || !slices.Equal(c.Ignore, before.Ignore); {
 	case firstSight && c.IdleRefresh > 0 && m.barred() == "":
 		m.sessions.refresher.schedule(m, time.Now())
 	case firstSight || c.IdleRefresh != before.IdleRefresh || m.barred() != barredBefore:

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -28,6 +29,8 @@ type Value struct {
 	Session Info
 
 	epoch, seq uint64
+	// ignore is what the Summary mutes.
+	ignore []state.Ignore
 	// stored: it was another process's, and came out of the Store.
 	stored bool
 }
@@ -60,14 +63,14 @@ func (v *Value) version() cache.Version {
 
 // of puts a State and all that is derived from it into the value. What prev already
 // has of the same objects is taken over: a Summary costs a walk over all of them.
-func (v *Value) of(s *state.State, prev *Value, now time.Time) {
-	v.State, v.epoch, v.seq = s, s.Epoch, s.Seq
+func (v *Value) of(s *state.State, prev *Value, ignore []state.Ignore, now time.Time) {
+	v.State, v.epoch, v.seq, v.ignore = s, s.Epoch, s.Seq, ignore
 	v.ObservedAt = observedAt(s.Sections)
-	if prev != nil && prev.State != nil {
-		v.Summary = state.Resummarize(prev.Summary, prev.State, s, now)
+	if prev != nil && prev.State != nil && slices.Equal(prev.ignore, ignore) {
+		v.Summary = state.Resummarize(prev.Summary, prev.State, s, now, ignore...)
 		return
 	}
-	v.Summary = state.Summarize(s, now)
+	v.Summary = state.Summarize(s, now, ignore...)
 }
 
 // letGo is the value without its State.

@@ -98,7 +98,8 @@ func (c *Cluster) Found(words string) bool {
 			return
 		}
 		for _, p := range c.Summary.Problems {
-			look(p.Kind, p.What, p.Where, p.Message)
+			look(p.Kind, p.What, p.Where, p.Owner.Name, p.Message)
+			look(p.Others...)
 		}
 	})
 }

@@ -42,11 +42,13 @@ func (r rows) match(f *Filter, e state.Entry) bool {
 
 func (f *Filter) node(n *state.Node) bool {
 	return is(f.Node, n.Name) &&
-		is(f.State, nodeStates[n.Ready]) &&
+		nodeState(f.State, n.Ready) &&
 		f.found(func(look func(...string)) {
 			look(n.Name)
-			for _, p := range n.Problems {
-				look(p.Type, p.Reason, p.Message)
+			for i := range n.Conditions {
+				if c := &n.Conditions[i]; c.Verdict() != state.ConditionGood {
+					look(c.Type, c.Reason, c.Message)
+				}
 			}
 		})
 }
@@ -56,7 +58,7 @@ func (f *Filter) pod(p *state.Pod) bool {
 		is(f.State, strings.ToLower(p.Phase.String())) &&
 		f.owner(p.Owner) &&
 		f.found(func(look func(...string)) {
-			look(p.Namespace, p.Name, p.Node, p.Owner.Name, p.Reason, p.Message)
+			look(p.Namespace, p.Name, p.Node, p.Owner.Name, p.Status, p.Reason, p.Message)
 		})
 }
 
@@ -151,6 +153,12 @@ func (f *Filter) found(tell func(look func(...string))) bool {
 		}
 	})
 	return found == all
+}
+
+// nodeState reports whether a node's Ready is the wanted one. A node of which Ready is
+// Unknown is not ready either: kubectl prints NotReady for it.
+func nodeState(wanted string, ready state.Tristate) bool {
+	return is(wanted, nodeStates[ready]) || wanted == nodeStates[state.False] && ready == state.Unknown
 }
 
 func is(wanted, held string) bool { return wanted == "" || wanted == held }

@@ -55,7 +55,7 @@ func shop(t testing.TB) *state.State {
 			Allocatable: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110}, Capacity: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110},
 		},
 		&state.NodeLoad{Node: "n1", Requested: state.Resources{CPUMillis: 500}, Pods: 2},
-		&state.Node{Name: "n2", Ready: state.False, Problems: []state.NodeProblem{{Type: "Ready", Status: state.False, Reason: "KubeletNotReady", Message: "PLEG is not healthy"}}},
+		&state.Node{Name: "n2", Ready: state.False, Conditions: []state.NodeCondition{{Type: "Ready", Status: state.False, Reason: "KubeletNotReady", Message: "PLEG is not healthy"}}},
 		&state.Pod{Namespace: "shop", Name: "web-1", Node: "n1", Phase: state.PodRunning, Owner: web, PodIPs: []string{"10.1.0.1"}},
 		&state.Pod{Namespace: "shop", Name: "web-2", Node: "n2", Phase: state.PodPending, Owner: web},
 		&state.Pod{Namespace: "infra", Name: "exporter-a", Node: "n1", Phase: state.PodRunning, Owner: exporter},
@@ -63,7 +63,7 @@ func shop(t testing.TB) *state.State {
 		&state.Container{Namespace: "shop", Pod: "web-1", Name: "setup", Kind: state.Init, Node: "n1", Image: "busybox", State: state.Terminated, Reason: "Completed"},
 		&state.Container{
 			Namespace: "shop", Pod: "web-2", Name: "app", Kind: state.Main, Node: "n2", Image: "registry/shop:1", State: state.Waiting, Reason: "CrashLoopBackOff",
-			Restarts: 7, Last: &state.LastTermination{Reason: "OOMKilled", ExitCode: 137}, WaitingSince: created,
+			Restarts: 7, Last: &state.LastTermination{Reason: "OOMKilled", ExitCode: 137}, NotReadySince: created,
 		},
 		&state.Container{Namespace: "infra", Pod: "exporter-a", Name: "exporter", Kind: state.Sidecar, Node: "n1", Image: "exporter", State: state.Running, Ready: true},
 		&state.Port{

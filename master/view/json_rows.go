@@ -10,7 +10,7 @@ func (t *text) node(n *state.Node, load *state.NodeLoad, used *state.Used) {
 	t.string("name", n.Name)
 	t.string("ready", n.Ready.String())
 	t.bool("schedulable", n.Schedulable)
-	t.nodeProblems(n.Problems)
+	t.conditions(n.Conditions)
 	t.strings("roles", n.Roles)
 	t.addresses(n.Addresses)
 	t.given("zone", n.Zone)
@@ -18,13 +18,19 @@ func (t *text) node(n *state.Node, load *state.NodeLoad, used *state.Used) {
 	t.given("instanceType", n.InstanceType)
 	t.taints(n.Taints)
 	t.given("kubeletVersion", n.KubeletVersion)
+	t.given("kubeProxyVersion", n.KubeProxyVersion)
 	t.given("kernelVersion", n.KernelVersion)
 	t.given("osImage", n.OSImage)
 	t.given("architecture", n.Architecture)
 	t.given("containerRuntime", n.ContainerRuntime)
+	t.given("systemUUID", n.SystemUUID)
+	t.given("providerID", n.ProviderID)
+	t.given("podCIDR", n.PodCIDR)
 	t.time("createdAt", n.CreatedAt)
 	t.resources("capacity", &n.Capacity)
 	t.resources("allocatable", &n.Allocatable)
+	t.time("flappingSince", n.FlappingSince)
+	t.given("mute", n.Mute)
 	if load != nil {
 		t.resources("requested", &load.Requested)
 		t.resources("limits", &load.Limits)
@@ -34,13 +40,13 @@ func (t *text) node(n *state.Node, load *state.NodeLoad, used *state.Used) {
 	t.end(object, "{}")
 }
 
-func (t *text) nodeProblems(all []state.NodeProblem) {
-	objects(t, "problems", all, func(p *state.NodeProblem) {
-		t.string("type", p.Type)
-		t.string("status", p.Status.String())
-		t.given("reason", p.Reason)
-		t.given("message", p.Message)
-		t.time("since", p.Since)
+func (t *text) conditions(all []state.NodeCondition) {
+	objects(t, "conditions", all, func(c *state.NodeCondition) {
+		t.string("type", c.Type)
+		t.string("status", c.Status.String())
+		t.given("reason", c.Reason)
+		t.given("message", c.Message)
+		t.time("since", c.Since)
 	})
 }
 
@@ -77,25 +83,51 @@ func (t *text) pod(p *state.Pod) {
 	object := t.open()
 	t.string("namespace", p.Namespace)
 	t.string("name", p.Name)
+	t.uid(p.UID)
 	t.given("node", p.Node)
+	t.string("status", p.Status)
+	t.string("ready", p.Ready.String())
+	t.int("restarts", int64(p.Restarts))
+	t.time("lastRestartAt", p.LastRestartAt)
 	t.string("phase", p.Phase.String())
 	t.given("reason", p.Reason)
 	t.given("message", p.Message)
 	t.strings("podIPs", p.PodIPs)
+	t.given("hostIP", p.HostIP)
 	t.flag("hostNetwork", p.HostNetwork)
 	t.given("qosClass", p.QOSClass.String())
+	t.given("restartPolicy", p.RestartPolicy.String())
+	t.given("priorityClass", p.PriorityClass)
 	t.flag("terminating", p.Terminating)
 	t.time("createdAt", p.CreatedAt)
-	t.field("owner")
-	owner := t.open()
-	t.string("kind", p.Owner.Kind)
-	t.string("name", p.Owner.Name)
-	t.end(owner, "{}")
+	t.time("startedAt", p.StartedAt)
+	t.time("finishedAt", p.FinishedAt)
+	t.time("deletionAt", p.DeletionAt)
+	t.owner("owner", p.Owner)
+	if p.Controller != (state.Owner{}) {
+		t.owner("controller", p.Controller)
+	}
 	t.resources("requested", &p.Requested)
 	t.resources("limits", &p.Limits)
 	t.volumes(p.Storage)
 	t.time("unschedulableSince", p.UnschedulableSince)
+	t.time("notReadySince", p.NotReadySince)
+	t.given("mute", p.Mute)
 	t.end(object, "{}")
+}
+
+func (t *text) owner(name string, o state.Owner) {
+	t.field(name)
+	object := t.open()
+	t.string("kind", o.Kind)
+	t.string("name", o.Name)
+	t.end(object, "{}")
+}
+
+func (t *text) uid(u state.UID) {
+	if !u.IsZero() {
+		t.string("uid", u.String())
+	}
 }
 
 func (t *text) volumes(all []state.Volume) {
@@ -125,7 +157,8 @@ func (t *text) container(c *state.Container, used *state.Used) {
 	t.given("message", c.Message)
 	t.time("startedAt", c.StartedAt)
 	t.time("finishedAt", c.FinishedAt)
-	t.time("waitingSince", c.WaitingSince)
+	t.time("notReadySince", c.NotReadySince)
+	t.time("crashLoopSince", c.CrashLoopSince)
 	if last := c.Last; last != nil {
 		t.field("last")
 		object := t.open()

@@ -103,6 +103,10 @@ func eachField(v reflect.Value, path string, tell func(field string)) {
 			tell(path)
 		}
 		eachField(v.Elem(), path, tell)
+	case reflect.Array:
+		v.Index(v.Len() - 1).SetUint(7)
+		defer v.SetZero()
+		tell(path)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		defer v.SetZero()

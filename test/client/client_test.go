@@ -111,7 +111,7 @@ func TestCacheFollowsTheMaster(t *testing.T) {
 		t.Errorf("first heard %q", got)
 	}
 	log := *objects()[5].(*state.Container)
-	log.State, log.Reason, log.WaitingSince, log.Ready = state.Running, "", 0, true
+	log.State, log.Reason, log.NotReadySince, log.CrashLoopSince, log.Ready = state.Running, "", 0, 0, true
 	w.change(t, "prod-eu", []state.Key{client.PodKey("kube-system", "dns")}, &log, &state.Pod{Namespace: "shop", Name: "web-2", Phase: state.PodPending})
 	var got []string
 	for range 4 {

@@ -54,13 +54,13 @@ func TestTables(t *testing.T) {
 		}, []string{suspended, lost}},
 		{"nodes prod-us prod-eu --no-headers --node n1 -o custom-columns=:.cluster,:.status.requested.cpuMillis", 0, []string{"prod-us|0", "prod-eu|1000"}, nil},
 		{"pods prod-eu", 0, []string{
-			"NAMESPACE|NAME|STATUS|OWNER|NODE|AGE",
-			"kube-system|dns|Running|Pod/dns|n1|3d1h",
-			"shop|web-1|Running|Deployment/web|n1|3d1h",
+			"NAMESPACE|NAME|READY|STATUS|RESTARTS|OWNER|NODE|AGE",
+			"kube-system|dns|1/1|Running|0|Pod/dns|n1|3d1h",
+			"shop|web-1|1/2|CrashLoopBackOff|5 (11m ago)|Deployment/web|n1|3d1h",
 		}, nil},
 		{"pods 203.0.113.7 -n shop -o wide", 0, []string{
-			"NAME|STATUS|OWNER|NODE|AGE|IP|CPU-REQ|MEM-REQ|QOS|CLAIMS",
-			"web-1|Running|Deployment/web|n1|3d1h|10.0.0.7|<none>|<none>|<none>|<none>",
+			"NAME|READY|STATUS|RESTARTS|OWNER|NODE|AGE|IP|CPU-REQ|MEM-REQ|QOS|CLAIMS",
+			"web-1|1/2|CrashLoopBackOff|5 (11m ago)|Deployment/web|n1|3d1h|10.0.0.7|<none>|<none>|<none>|<none>",
 		}, nil},
 		{"pods prod-eu prod-us --sort-by .metadata.name -o name", 0, []string{"pod.rollcall.dev/dns", "pod.rollcall.dev/dns", "pod.rollcall.dev/web-1"}, nil},
 		{"containers prod-eu --owner Deployment/web -q oom -o wide", 0, []string{
@@ -71,8 +71,8 @@ func TestTables(t *testing.T) {
 			"shop|web-1|log|sidecar|CrashLoopBackOff|false|5 (11m ago)|<unknown>|<unknown>|n1|<none>",
 		}, nil},
 		{"problems prod-eu", 0, []string{
-			"KIND|WHAT|WHERE|SINCE|MESSAGE",
-			"Container|CrashLoopBackOff|shop/web-1/log|11m|last ended as OOMKilled with exit code 137",
+			"SEVERITY|KIND|WHAT|WHERE|COUNT|SINCE|MESSAGE",
+			"critical|Container|CrashLoopBackOff|shop/web-1/log|1|11m|last exit: OOMKilled (137)",
 		}, nil},
 		{"problems prod-us", 0, nil, []string{"No problems found."}},
 		{"ports prod-eu", 0, []string{
@@ -232,19 +232,19 @@ func TestWatchPrintsWhatThereIsAndThenWhatChanges(t *testing.T) {
 	w := shop(t, nil)
 	lines, stop := w.watching(t, "pods", "prod-eu", "--output-watch-events")
 	want := []string{
-		"EVENT|NAMESPACE|NAME|STATUS|OWNER|NODE|AGE",
-		"ADDED|kube-system|dns|Running|Pod/dns|n1|3d1h",
-		"ADDED|shop|web-1|Running|Deployment/web|n1|3d1h",
+		"EVENT|NAMESPACE|NAME|READY|STATUS|RESTARTS|OWNER|NODE|AGE",
+		"ADDED|kube-system|dns|1/1|Running|0|Pod/dns|n1|3d1h",
+		"ADDED|shop|web-1|1/2|CrashLoopBackOff|5 (11m ago)|Deployment/web|n1|3d1h",
 	}
 	if got := lines(3); !slices.Equal(got, want) {
 		t.Errorf("first %q, want %q", got, want)
 	}
 	web := *objects()[3].(*state.Pod)
-	web.Phase = state.PodFailed
+	web.Phase, web.Status = state.PodFailed, "Error"
 	w.change(t, "prod-eu", []state.Key{{Kind: state.KindPod, Namespace: "kube-system", Name: "dns"}}, &web)
 	got := lines(2)
 	slices.Sort(got)
-	if want := []string{"DELETED|kube-system|dns|Running|Pod/dns|n1|3d1h", "MODIFIED|shop|web-1|Failed|Deployment/web|n1|3d1h"}; !slices.Equal(got, want) {
+	if want := []string{"DELETED|kube-system|dns|1/1|Running|0|Pod/dns|n1|3d1h", "MODIFIED|shop|web-1|1/2|Error|5 (11m ago)|Deployment/web|n1|3d1h"}; !slices.Equal(got, want) {
 		t.Errorf("then %q, want %q", got, want)
 	}
 	if code := stop(); code != 130 {
@@ -258,12 +258,12 @@ func TestWatchOfProblemsTellsThoseThatComeAndGo(t *testing.T) {
 	node := *objects()[0].(*state.Node)
 	node.Ready = state.False
 	w.change(t, "prod-us", nil, &node)
-	if got := lines(2); len(got) != 2 || !strings.HasPrefix(got[1], "ADDED|Node|NotReady|n1|") {
+	if got := lines(2); len(got) != 2 || !strings.HasPrefix(got[1], "ADDED|critical|Node|NotReady|n1|") {
 		t.Errorf("got %q", got)
 	}
 	node.Ready = state.True
 	w.change(t, "prod-us", nil, &node)
-	if got := lines(1); len(got) != 1 || !strings.HasPrefix(got[0], "DELETED|Node|NotReady|n1|") {
+	if got := lines(1); len(got) != 1 || !strings.HasPrefix(got[0], "DELETED|critical|Node|NotReady|n1|") {
 		t.Errorf("then %q", got)
 	}
 	stop()

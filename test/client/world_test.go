@@ -82,11 +82,11 @@ func objects() []state.Object {
 	waits := state.TimeOf(time.Now().Add(-11 * time.Minute))
 	return []state.Object{
 		&state.Node{Name: "n1", Ready: state.True, Schedulable: true, Roles: []string{"control-plane"}, CreatedAt: made, KubeletVersion: "v1.36.3", Allocatable: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110}},
-		&state.Pod{Namespace: "kube-system", Name: "dns", Node: "n1", Phase: state.PodRunning, Owner: state.Owner{Kind: "Pod", Name: "dns"}, CreatedAt: made},
+		&state.Pod{Namespace: "kube-system", Name: "dns", Node: "n1", Status: "Running", Ready: state.Fraction{Of: 1, Total: 1}, Phase: state.PodRunning, Owner: state.Owner{Kind: "Pod", Name: "dns"}, CreatedAt: made},
 		&state.NodeLoad{Node: "n1", Pods: 3, Requested: state.Resources{CPUMillis: 1000, MemoryBytes: 1 << 30}},
-		&state.Pod{Namespace: "shop", Name: "web-1", Node: "n1", Phase: state.PodRunning, Owner: state.Owner{Kind: "Deployment", Name: "web"}, CreatedAt: made, PodIPs: []string{"10.0.0.7"}},
+		&state.Pod{Namespace: "shop", Name: "web-1", Node: "n1", Status: "CrashLoopBackOff", Ready: state.Fraction{Of: 1, Total: 2}, Restarts: 5, LastRestartAt: waits, Phase: state.PodRunning, Owner: state.Owner{Kind: "Deployment", Name: "web"}, CreatedAt: made, PodIPs: []string{"10.0.0.7"}},
 		&state.Container{Namespace: "shop", Pod: "web-1", Name: "app", Kind: state.Main, Node: "n1", Image: "shop:1", State: state.Running, Ready: true, StartedAt: made},
-		&state.Container{Namespace: "shop", Pod: "web-1", Name: "log", Kind: state.Sidecar, Node: "n1", Image: "log:2", State: state.Waiting, Reason: "CrashLoopBackOff", WaitingSince: waits, Restarts: 5, Last: &state.LastTermination{Reason: "OOMKilled", ExitCode: 137, FinishedAt: waits}},
+		&state.Container{Namespace: "shop", Pod: "web-1", Name: "log", Kind: state.Sidecar, Node: "n1", Image: "log:2", State: state.Waiting, Reason: "CrashLoopBackOff", NotReadySince: waits, CrashLoopSince: waits, Restarts: 5, Last: &state.LastTermination{Reason: "OOMKilled", ExitCode: 137, FinishedAt: waits}},
 		&state.Port{Node: "*", Protocol: state.TCP, Port: 31234, Kind: state.NodePort, Namespace: "shop", Service: "web", ServicePort: &state.ServicePort{Name: "http", Port: 80}, ExternalTrafficPolicy: state.TrafficPolicyCluster},
 		&state.Target{ServiceNamespace: "shop", Service: "web", ServicePort: "http", Protocol: state.TCP, Addresses: []string{"10.0.0.7"}, Namespace: "shop", Pod: "web-1", Container: "app", ContainerPort: 8080, Node: "n1", Ready: true, Serving: true},
 		&state.Port{Node: "n1", Protocol: state.TCP, Port: 9100, Kind: state.HostPort, Namespace: "shop", Pod: "web-1", Target: &state.Target{Addresses: []string{"10.0.0.7"}, Namespace: "shop", Pod: "web-1", ContainerPort: 9100, Node: "n1", Ready: true, Serving: true}},

@@ -139,6 +139,7 @@ type ObjectMeta struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	Name              string                 `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
 	Namespace         string                 `protobuf:"bytes,3,opt,name=namespace" json:"namespace,omitempty"`
+	Uid               string                 `protobuf:"bytes,5,opt,name=uid" json:"uid,omitempty"`
 	ResourceVersion   string                 `protobuf:"bytes,6,opt,name=resource_version,json=resourceVersion" json:"resource_version,omitempty"`
 	CreationTimestamp *Time                  `protobuf:"bytes,8,opt,name=creation_timestamp,json=creationTimestamp" json:"creation_timestamp,omitempty"`
 	DeletionTimestamp *Time                  `protobuf:"bytes,9,opt,name=deletion_timestamp,json=deletionTimestamp" json:"deletion_timestamp,omitempty"`
@@ -189,6 +190,13 @@ func (x *ObjectMeta) GetName() string {
 func (x *ObjectMeta) GetNamespace() string {
 	if x != nil {
 		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ObjectMeta) GetUid() string {
+	if x != nil {
+		return x.Uid
 	}
 	return ""
 }
@@ -549,6 +557,8 @@ func (x *Node) GetStatus() *NodeStatus {
 
 type NodeSpec struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	PodCidr       string                 `protobuf:"bytes,1,opt,name=pod_cidr,json=podCidr" json:"pod_cidr,omitempty"`
+	ProviderId    string                 `protobuf:"bytes,3,opt,name=provider_id,json=providerId" json:"provider_id,omitempty"`
 	Unschedulable bool                   `protobuf:"varint,4,opt,name=unschedulable" json:"unschedulable,omitempty"`
 	Taints        []*Taint               `protobuf:"bytes,5,rep,name=taints" json:"taints,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -583,6 +593,20 @@ func (x *NodeSpec) ProtoReflect() protoreflect.Message {
 // Deprecated: Use NodeSpec.ProtoReflect.Descriptor instead.
 func (*NodeSpec) Descriptor() ([]byte, []int) {
 	return file_slim_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *NodeSpec) GetPodCidr() string {
+	if x != nil {
+		return x.PodCidr
+	}
+	return ""
+}
+
+func (x *NodeSpec) GetProviderId() string {
+	if x != nil {
+		return x.ProviderId
+	}
+	return ""
 }
 
 func (x *NodeSpec) GetUnschedulable() bool {
@@ -962,10 +986,12 @@ func (x *DaemonEndpoint) GetPort() int32 {
 
 type NodeSystemInfo struct {
 	state                   protoimpl.MessageState `protogen:"open.v1"`
+	SystemUuid              string                 `protobuf:"bytes,2,opt,name=system_uuid,json=systemUuid" json:"system_uuid,omitempty"`
 	KernelVersion           string                 `protobuf:"bytes,4,opt,name=kernel_version,json=kernelVersion" json:"kernel_version,omitempty"`
 	OsImage                 string                 `protobuf:"bytes,5,opt,name=os_image,json=osImage" json:"os_image,omitempty"`
 	ContainerRuntimeVersion string                 `protobuf:"bytes,6,opt,name=container_runtime_version,json=containerRuntimeVersion" json:"container_runtime_version,omitempty"`
 	KubeletVersion          string                 `protobuf:"bytes,7,opt,name=kubelet_version,json=kubeletVersion" json:"kubelet_version,omitempty"`
+	KubeProxyVersion        string                 `protobuf:"bytes,8,opt,name=kube_proxy_version,json=kubeProxyVersion" json:"kube_proxy_version,omitempty"`
 	Architecture            string                 `protobuf:"bytes,10,opt,name=architecture" json:"architecture,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
@@ -1001,6 +1027,13 @@ func (*NodeSystemInfo) Descriptor() ([]byte, []int) {
 	return file_slim_proto_rawDescGZIP(), []int{16}
 }
 
+func (x *NodeSystemInfo) GetSystemUuid() string {
+	if x != nil {
+		return x.SystemUuid
+	}
+	return ""
+}
+
 func (x *NodeSystemInfo) GetKernelVersion() string {
 	if x != nil {
 		return x.KernelVersion
@@ -1025,6 +1058,13 @@ func (x *NodeSystemInfo) GetContainerRuntimeVersion() string {
 func (x *NodeSystemInfo) GetKubeletVersion() string {
 	if x != nil {
 		return x.KubeletVersion
+	}
+	return ""
+}
+
+func (x *NodeSystemInfo) GetKubeProxyVersion() string {
+	if x != nil {
+		return x.KubeProxyVersion
 	}
 	return ""
 }
@@ -1100,9 +1140,12 @@ type PodSpec struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	Volumes             []*Volume              `protobuf:"bytes,1,rep,name=volumes" json:"volumes,omitempty"`
 	Containers          []*Container           `protobuf:"bytes,2,rep,name=containers" json:"containers,omitempty"`
+	RestartPolicy       string                 `protobuf:"bytes,3,opt,name=restart_policy,json=restartPolicy" json:"restart_policy,omitempty"`
 	NodeName            string                 `protobuf:"bytes,10,opt,name=node_name,json=nodeName" json:"node_name,omitempty"`
 	HostNetwork         bool                   `protobuf:"varint,11,opt,name=host_network,json=hostNetwork" json:"host_network,omitempty"`
+	SchedulerName       string                 `protobuf:"bytes,19,opt,name=scheduler_name,json=schedulerName" json:"scheduler_name,omitempty"`
 	InitContainers      []*Container           `protobuf:"bytes,20,rep,name=init_containers,json=initContainers" json:"init_containers,omitempty"`
+	PriorityClassName   string                 `protobuf:"bytes,24,opt,name=priority_class_name,json=priorityClassName" json:"priority_class_name,omitempty"`
 	Overhead            []*Amount              `protobuf:"bytes,32,rep,name=overhead" json:"overhead,omitempty"`
 	EphemeralContainers []*EphemeralContainer  `protobuf:"bytes,34,rep,name=ephemeral_containers,json=ephemeralContainers" json:"ephemeral_containers,omitempty"`
 	Resources           []byte                 `protobuf:"bytes,40,opt,name=resources" json:"resources,omitempty"`
@@ -1154,6 +1197,13 @@ func (x *PodSpec) GetContainers() []*Container {
 	return nil
 }
 
+func (x *PodSpec) GetRestartPolicy() string {
+	if x != nil {
+		return x.RestartPolicy
+	}
+	return ""
+}
+
 func (x *PodSpec) GetNodeName() string {
 	if x != nil {
 		return x.NodeName
@@ -1168,11 +1218,25 @@ func (x *PodSpec) GetHostNetwork() bool {
 	return false
 }
 
+func (x *PodSpec) GetSchedulerName() string {
+	if x != nil {
+		return x.SchedulerName
+	}
+	return ""
+}
+
 func (x *PodSpec) GetInitContainers() []*Container {
 	if x != nil {
 		return x.InitContainers
 	}
 	return nil
+}
+
+func (x *PodSpec) GetPriorityClassName() string {
+	if x != nil {
+		return x.PriorityClassName
+	}
+	return ""
 }
 
 func (x *PodSpec) GetOverhead() []*Amount {
@@ -1694,7 +1758,9 @@ type PodStatus struct {
 	Conditions                           []*Condition           `protobuf:"bytes,2,rep,name=conditions" json:"conditions,omitempty"`
 	Message                              string                 `protobuf:"bytes,3,opt,name=message" json:"message,omitempty"`
 	Reason                               string                 `protobuf:"bytes,4,opt,name=reason" json:"reason,omitempty"`
+	HostIp                               string                 `protobuf:"bytes,5,opt,name=host_ip,json=hostIp" json:"host_ip,omitempty"`
 	PodIp                                string                 `protobuf:"bytes,6,opt,name=pod_ip,json=podIp" json:"pod_ip,omitempty"`
+	StartTime                            *Time                  `protobuf:"bytes,7,opt,name=start_time,json=startTime" json:"start_time,omitempty"`
 	ContainerStatuses                    []*ContainerStatus     `protobuf:"bytes,8,rep,name=container_statuses,json=containerStatuses" json:"container_statuses,omitempty"`
 	QosClass                             string                 `protobuf:"bytes,9,opt,name=qos_class,json=qosClass" json:"qos_class,omitempty"`
 	InitContainerStatuses                []*ContainerStatus     `protobuf:"bytes,10,rep,name=init_container_statuses,json=initContainerStatuses" json:"init_container_statuses,omitempty"`
@@ -1765,11 +1831,25 @@ func (x *PodStatus) GetReason() string {
 	return ""
 }
 
+func (x *PodStatus) GetHostIp() string {
+	if x != nil {
+		return x.HostIp
+	}
+	return ""
+}
+
 func (x *PodStatus) GetPodIp() string {
 	if x != nil {
 		return x.PodIp
 	}
 	return ""
+}
+
+func (x *PodStatus) GetStartTime() *Time {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
 }
 
 func (x *PodStatus) GetContainerStatuses() []*ContainerStatus {
@@ -1879,7 +1959,9 @@ type ContainerStatus struct {
 	LastState          *ContainerState        `protobuf:"bytes,3,opt,name=last_state,json=lastState" json:"last_state,omitempty"`
 	Ready              bool                   `protobuf:"varint,4,opt,name=ready" json:"ready,omitempty"`
 	RestartCount       int32                  `protobuf:"varint,5,opt,name=restart_count,json=restartCount" json:"restart_count,omitempty"`
+	Image              string                 `protobuf:"bytes,6,opt,name=image" json:"image,omitempty"`
 	ImageId            string                 `protobuf:"bytes,7,opt,name=image_id,json=imageId" json:"image_id,omitempty"`
+	Started            bool                   `protobuf:"varint,9,opt,name=started" json:"started,omitempty"`
 	AllocatedResources []*Amount              `protobuf:"bytes,10,rep,name=allocated_resources,json=allocatedResources" json:"allocated_resources,omitempty"`
 	Resources          []byte                 `protobuf:"bytes,11,opt,name=resources" json:"resources,omitempty"`
 	unknownFields      protoimpl.UnknownFields
@@ -1951,11 +2033,25 @@ func (x *ContainerStatus) GetRestartCount() int32 {
 	return 0
 }
 
+func (x *ContainerStatus) GetImage() string {
+	if x != nil {
+		return x.Image
+	}
+	return ""
+}
+
 func (x *ContainerStatus) GetImageId() string {
 	if x != nil {
 		return x.ImageId
 	}
 	return ""
+}
+
+func (x *ContainerStatus) GetStarted() bool {
+	if x != nil {
+		return x.Started
+	}
+	return false
 }
 
 func (x *ContainerStatus) GetAllocatedResources() []*Amount {
@@ -2131,6 +2227,7 @@ func (x *ContainerStateRunning) GetStartedAt() *Time {
 type ContainerStateTerminated struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ExitCode      int32                  `protobuf:"varint,1,opt,name=exit_code,json=exitCode" json:"exit_code,omitempty"`
+	Signal        int32                  `protobuf:"varint,2,opt,name=signal" json:"signal,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason" json:"reason,omitempty"`
 	Message       string                 `protobuf:"bytes,4,opt,name=message" json:"message,omitempty"`
 	StartedAt     *Time                  `protobuf:"bytes,5,opt,name=started_at,json=startedAt" json:"started_at,omitempty"`
@@ -2172,6 +2269,13 @@ func (*ContainerStateTerminated) Descriptor() ([]byte, []int) {
 func (x *ContainerStateTerminated) GetExitCode() int32 {
 	if x != nil {
 		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *ContainerStateTerminated) GetSignal() int32 {
+	if x != nil {
+		return x.Signal
 	}
 	return 0
 }
@@ -2267,9 +2371,12 @@ func (x *Service) GetStatus() *ServiceStatus {
 type ServiceSpec struct {
 	state                 protoimpl.MessageState `protogen:"open.v1"`
 	Ports                 []*ServicePort         `protobuf:"bytes,1,rep,name=ports" json:"ports,omitempty"`
+	Selector              []*Entry               `protobuf:"bytes,2,rep,name=selector" json:"selector,omitempty"`
 	ClusterIp             string                 `protobuf:"bytes,3,opt,name=cluster_ip,json=clusterIp" json:"cluster_ip,omitempty"`
 	Type                  string                 `protobuf:"bytes,4,opt,name=type" json:"type,omitempty"`
 	ExternalIps           []string               `protobuf:"bytes,5,rep,name=external_ips,json=externalIps" json:"external_ips,omitempty"`
+	LoadBalancerIp        string                 `protobuf:"bytes,8,opt,name=load_balancer_ip,json=loadBalancerIp" json:"load_balancer_ip,omitempty"`
+	ExternalName          string                 `protobuf:"bytes,10,opt,name=external_name,json=externalName" json:"external_name,omitempty"`
 	ExternalTrafficPolicy string                 `protobuf:"bytes,11,opt,name=external_traffic_policy,json=externalTrafficPolicy" json:"external_traffic_policy,omitempty"`
 	HealthCheckNodePort   int32                  `protobuf:"varint,12,opt,name=health_check_node_port,json=healthCheckNodePort" json:"health_check_node_port,omitempty"`
 	unknownFields         protoimpl.UnknownFields
@@ -2313,6 +2420,13 @@ func (x *ServiceSpec) GetPorts() []*ServicePort {
 	return nil
 }
 
+func (x *ServiceSpec) GetSelector() []*Entry {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
 func (x *ServiceSpec) GetClusterIp() string {
 	if x != nil {
 		return x.ClusterIp
@@ -2332,6 +2446,20 @@ func (x *ServiceSpec) GetExternalIps() []string {
 		return x.ExternalIps
 	}
 	return nil
+}
+
+func (x *ServiceSpec) GetLoadBalancerIp() string {
+	if x != nil {
+		return x.LoadBalancerIp
+	}
+	return ""
+}
+
+func (x *ServiceSpec) GetExternalName() string {
+	if x != nil {
+		return x.ExternalName
+	}
+	return ""
 }
 
 func (x *ServiceSpec) GetExternalTrafficPolicy() string {
@@ -2874,6 +3002,7 @@ func (x *EndpointPort) GetPort() int32 {
 type PersistentVolumeClaim struct {
 	state         protoimpl.MessageState       `protogen:"open.v1"`
 	Metadata      *ObjectMeta                  `protobuf:"bytes,1,opt,name=metadata" json:"metadata,omitempty"`
+	Spec          *PersistentVolumeClaimSpec   `protobuf:"bytes,2,opt,name=spec" json:"spec,omitempty"`
 	Status        *PersistentVolumeClaimStatus `protobuf:"bytes,3,opt,name=status" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2916,6 +3045,13 @@ func (x *PersistentVolumeClaim) GetMetadata() *ObjectMeta {
 	return nil
 }
 
+func (x *PersistentVolumeClaim) GetSpec() *PersistentVolumeClaimSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
 func (x *PersistentVolumeClaim) GetStatus() *PersistentVolumeClaimStatus {
 	if x != nil {
 		return x.Status
@@ -2923,8 +3059,121 @@ func (x *PersistentVolumeClaim) GetStatus() *PersistentVolumeClaimStatus {
 	return nil
 }
 
+type PersistentVolumeClaimSpec struct {
+	state            protoimpl.MessageState      `protogen:"open.v1"`
+	Resources        *VolumeResourceRequirements `protobuf:"bytes,2,opt,name=resources" json:"resources,omitempty"`
+	VolumeName       string                      `protobuf:"bytes,3,opt,name=volume_name,json=volumeName" json:"volume_name,omitempty"`
+	StorageClassName string                      `protobuf:"bytes,5,opt,name=storage_class_name,json=storageClassName" json:"storage_class_name,omitempty"`
+	VolumeMode       string                      `protobuf:"bytes,6,opt,name=volume_mode,json=volumeMode" json:"volume_mode,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PersistentVolumeClaimSpec) Reset() {
+	*x = PersistentVolumeClaimSpec{}
+	mi := &file_slim_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersistentVolumeClaimSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersistentVolumeClaimSpec) ProtoMessage() {}
+
+func (x *PersistentVolumeClaimSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_slim_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersistentVolumeClaimSpec.ProtoReflect.Descriptor instead.
+func (*PersistentVolumeClaimSpec) Descriptor() ([]byte, []int) {
+	return file_slim_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *PersistentVolumeClaimSpec) GetResources() *VolumeResourceRequirements {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *PersistentVolumeClaimSpec) GetVolumeName() string {
+	if x != nil {
+		return x.VolumeName
+	}
+	return ""
+}
+
+func (x *PersistentVolumeClaimSpec) GetStorageClassName() string {
+	if x != nil {
+		return x.StorageClassName
+	}
+	return ""
+}
+
+func (x *PersistentVolumeClaimSpec) GetVolumeMode() string {
+	if x != nil {
+		return x.VolumeMode
+	}
+	return ""
+}
+
+type VolumeResourceRequirements struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Requests      []*Amount              `protobuf:"bytes,2,rep,name=requests" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VolumeResourceRequirements) Reset() {
+	*x = VolumeResourceRequirements{}
+	mi := &file_slim_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VolumeResourceRequirements) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VolumeResourceRequirements) ProtoMessage() {}
+
+func (x *VolumeResourceRequirements) ProtoReflect() protoreflect.Message {
+	mi := &file_slim_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VolumeResourceRequirements.ProtoReflect.Descriptor instead.
+func (*VolumeResourceRequirements) Descriptor() ([]byte, []int) {
+	return file_slim_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *VolumeResourceRequirements) GetRequests() []*Amount {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
 type PersistentVolumeClaimStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phase         string                 `protobuf:"bytes,1,opt,name=phase" json:"phase,omitempty"`
 	Capacity      []*Amount              `protobuf:"bytes,3,rep,name=capacity" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2932,7 +3181,7 @@ type PersistentVolumeClaimStatus struct {
 
 func (x *PersistentVolumeClaimStatus) Reset() {
 	*x = PersistentVolumeClaimStatus{}
-	mi := &file_slim_proto_msgTypes[47]
+	mi := &file_slim_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2944,7 +3193,7 @@ func (x *PersistentVolumeClaimStatus) String() string {
 func (*PersistentVolumeClaimStatus) ProtoMessage() {}
 
 func (x *PersistentVolumeClaimStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_slim_proto_msgTypes[47]
+	mi := &file_slim_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2957,12 +3206,207 @@ func (x *PersistentVolumeClaimStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersistentVolumeClaimStatus.ProtoReflect.Descriptor instead.
 func (*PersistentVolumeClaimStatus) Descriptor() ([]byte, []int) {
-	return file_slim_proto_rawDescGZIP(), []int{47}
+	return file_slim_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *PersistentVolumeClaimStatus) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
 }
 
 func (x *PersistentVolumeClaimStatus) GetCapacity() []*Amount {
 	if x != nil {
 		return x.Capacity
+	}
+	return nil
+}
+
+type PersistentVolume struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Metadata      *ObjectMeta             `protobuf:"bytes,1,opt,name=metadata" json:"metadata,omitempty"`
+	Spec          *PersistentVolumeSpec   `protobuf:"bytes,2,opt,name=spec" json:"spec,omitempty"`
+	Status        *PersistentVolumeStatus `protobuf:"bytes,3,opt,name=status" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersistentVolume) Reset() {
+	*x = PersistentVolume{}
+	mi := &file_slim_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersistentVolume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersistentVolume) ProtoMessage() {}
+
+func (x *PersistentVolume) ProtoReflect() protoreflect.Message {
+	mi := &file_slim_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersistentVolume.ProtoReflect.Descriptor instead.
+func (*PersistentVolume) Descriptor() ([]byte, []int) {
+	return file_slim_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *PersistentVolume) GetMetadata() *ObjectMeta {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *PersistentVolume) GetSpec() *PersistentVolumeSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *PersistentVolume) GetStatus() *PersistentVolumeStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type PersistentVolumeSpec struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Capacity         []*Amount              `protobuf:"bytes,1,rep,name=capacity" json:"capacity,omitempty"`
+	ClaimRef         *ObjectReference       `protobuf:"bytes,4,opt,name=claim_ref,json=claimRef" json:"claim_ref,omitempty"`
+	StorageClassName string                 `protobuf:"bytes,6,opt,name=storage_class_name,json=storageClassName" json:"storage_class_name,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PersistentVolumeSpec) Reset() {
+	*x = PersistentVolumeSpec{}
+	mi := &file_slim_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersistentVolumeSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersistentVolumeSpec) ProtoMessage() {}
+
+func (x *PersistentVolumeSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_slim_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersistentVolumeSpec.ProtoReflect.Descriptor instead.
+func (*PersistentVolumeSpec) Descriptor() ([]byte, []int) {
+	return file_slim_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *PersistentVolumeSpec) GetCapacity() []*Amount {
+	if x != nil {
+		return x.Capacity
+	}
+	return nil
+}
+
+func (x *PersistentVolumeSpec) GetClaimRef() *ObjectReference {
+	if x != nil {
+		return x.ClaimRef
+	}
+	return nil
+}
+
+func (x *PersistentVolumeSpec) GetStorageClassName() string {
+	if x != nil {
+		return x.StorageClassName
+	}
+	return ""
+}
+
+type PersistentVolumeStatus struct {
+	state                   protoimpl.MessageState `protogen:"open.v1"`
+	Phase                   string                 `protobuf:"bytes,1,opt,name=phase" json:"phase,omitempty"`
+	Message                 string                 `protobuf:"bytes,2,opt,name=message" json:"message,omitempty"`
+	Reason                  string                 `protobuf:"bytes,3,opt,name=reason" json:"reason,omitempty"`
+	LastPhaseTransitionTime *Time                  `protobuf:"bytes,4,opt,name=last_phase_transition_time,json=lastPhaseTransitionTime" json:"last_phase_transition_time,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *PersistentVolumeStatus) Reset() {
+	*x = PersistentVolumeStatus{}
+	mi := &file_slim_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersistentVolumeStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersistentVolumeStatus) ProtoMessage() {}
+
+func (x *PersistentVolumeStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_slim_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersistentVolumeStatus.ProtoReflect.Descriptor instead.
+func (*PersistentVolumeStatus) Descriptor() ([]byte, []int) {
+	return file_slim_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *PersistentVolumeStatus) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *PersistentVolumeStatus) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *PersistentVolumeStatus) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PersistentVolumeStatus) GetLastPhaseTransitionTime() *Time {
+	if x != nil {
+		return x.LastPhaseTransitionTime
 	}
 	return nil
 }
@@ -2978,11 +3422,12 @@ const file_slim_proto_rawDesc = "" +
 	"\x05items\x18\x02 \x03(\fR\x05items\"Q\n" +
 	"\bListMeta\x12)\n" +
 	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\x12\x1a\n" +
-	"\bcontinue\x18\x03 \x01(\tR\bcontinue\"\xa1\x03\n" +
+	"\bcontinue\x18\x03 \x01(\tR\bcontinue\"\xb3\x03\n" +
 	"\n" +
 	"ObjectMeta\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
-	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12)\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x10\n" +
+	"\x03uid\x18\x05 \x01(\tR\x03uid\x12)\n" +
 	"\x10resource_version\x18\x06 \x01(\tR\x0fresourceVersion\x12B\n" +
 	"\x12creation_timestamp\x18\b \x01(\v2\x13.rollcall.slim.TimeR\x11creationTimestamp\x12B\n" +
 	"\x12deletion_timestamp\x18\t \x01(\v2\x13.rollcall.slim.TimeR\x11deletionTimestamp\x12,\n" +
@@ -3008,8 +3453,11 @@ const file_slim_proto_rawDesc = "" +
 	"\x04Node\x125\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x19.rollcall.slim.ObjectMetaR\bmetadata\x12+\n" +
 	"\x04spec\x18\x02 \x01(\v2\x17.rollcall.slim.NodeSpecR\x04spec\x121\n" +
-	"\x06status\x18\x03 \x01(\v2\x19.rollcall.slim.NodeStatusR\x06status\"^\n" +
-	"\bNodeSpec\x12$\n" +
+	"\x06status\x18\x03 \x01(\v2\x19.rollcall.slim.NodeStatusR\x06status\"\x9a\x01\n" +
+	"\bNodeSpec\x12\x19\n" +
+	"\bpod_cidr\x18\x01 \x01(\tR\apodCidr\x12\x1f\n" +
+	"\vprovider_id\x18\x03 \x01(\tR\n" +
+	"providerId\x12$\n" +
 	"\runschedulable\x18\x04 \x01(\bR\runschedulable\x12,\n" +
 	"\x06taints\x18\x05 \x03(\v2\x14.rollcall.slim.TaintR\x06taints\"G\n" +
 	"\x05Taint\x12\x10\n" +
@@ -3038,27 +3486,33 @@ const file_slim_proto_rawDesc = "" +
 	"\x13NodeDaemonEndpoints\x12H\n" +
 	"\x10kubelet_endpoint\x18\x01 \x01(\v2\x1d.rollcall.slim.DaemonEndpointR\x0fkubeletEndpoint\"$\n" +
 	"\x0eDaemonEndpoint\x12\x12\n" +
-	"\x04port\x18\x01 \x01(\x05R\x04port\"\xdb\x01\n" +
-	"\x0eNodeSystemInfo\x12%\n" +
+	"\x04port\x18\x01 \x01(\x05R\x04port\"\xaa\x02\n" +
+	"\x0eNodeSystemInfo\x12\x1f\n" +
+	"\vsystem_uuid\x18\x02 \x01(\tR\n" +
+	"systemUuid\x12%\n" +
 	"\x0ekernel_version\x18\x04 \x01(\tR\rkernelVersion\x12\x19\n" +
 	"\bos_image\x18\x05 \x01(\tR\aosImage\x12:\n" +
 	"\x19container_runtime_version\x18\x06 \x01(\tR\x17containerRuntimeVersion\x12'\n" +
-	"\x0fkubelet_version\x18\a \x01(\tR\x0ekubeletVersion\x12\"\n" +
+	"\x0fkubelet_version\x18\a \x01(\tR\x0ekubeletVersion\x12,\n" +
+	"\x12kube_proxy_version\x18\b \x01(\tR\x10kubeProxyVersion\x12\"\n" +
 	"\farchitecture\x18\n" +
 	" \x01(\tR\farchitecture\"\x9a\x01\n" +
 	"\x03Pod\x125\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x19.rollcall.slim.ObjectMetaR\bmetadata\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x16.rollcall.slim.PodSpecR\x04spec\x120\n" +
-	"\x06status\x18\x03 \x01(\v2\x18.rollcall.slim.PodStatusR\x06status\"\xa5\x03\n" +
+	"\x06status\x18\x03 \x01(\v2\x18.rollcall.slim.PodStatusR\x06status\"\xa3\x04\n" +
 	"\aPodSpec\x12/\n" +
 	"\avolumes\x18\x01 \x03(\v2\x15.rollcall.slim.VolumeR\avolumes\x128\n" +
 	"\n" +
 	"containers\x18\x02 \x03(\v2\x18.rollcall.slim.ContainerR\n" +
-	"containers\x12\x1b\n" +
+	"containers\x12%\n" +
+	"\x0erestart_policy\x18\x03 \x01(\tR\rrestartPolicy\x12\x1b\n" +
 	"\tnode_name\x18\n" +
 	" \x01(\tR\bnodeName\x12!\n" +
-	"\fhost_network\x18\v \x01(\bR\vhostNetwork\x12A\n" +
-	"\x0finit_containers\x18\x14 \x03(\v2\x18.rollcall.slim.ContainerR\x0einitContainers\x121\n" +
+	"\fhost_network\x18\v \x01(\bR\vhostNetwork\x12%\n" +
+	"\x0escheduler_name\x18\x13 \x01(\tR\rschedulerName\x12A\n" +
+	"\x0finit_containers\x18\x14 \x03(\v2\x18.rollcall.slim.ContainerR\x0einitContainers\x12.\n" +
+	"\x13priority_class_name\x18\x18 \x01(\tR\x11priorityClassName\x121\n" +
 	"\boverhead\x18  \x03(\v2\x15.rollcall.slim.AmountR\boverhead\x12T\n" +
 	"\x14ephemeral_containers\x18\" \x03(\v2!.rollcall.slim.EphemeralContainerR\x13ephemeralContainers\x12#\n" +
 	"\tresources\x18( \x01(\fB\x05\xaa\x01\x02\b\x01R\tresources\"^\n" +
@@ -3095,15 +3549,18 @@ const file_slim_proto_rawDesc = "" +
 	"\fVolumeDevice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vdevice_path\x18\x02 \x01(\tR\n" +
-	"devicePath\"\xbe\x05\n" +
+	"devicePath\"\x8b\x06\n" +
 	"\tPodStatus\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x128\n" +
 	"\n" +
 	"conditions\x18\x02 \x03(\v2\x18.rollcall.slim.ConditionR\n" +
 	"conditions\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x15\n" +
-	"\x06pod_ip\x18\x06 \x01(\tR\x05podIp\x12M\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x17\n" +
+	"\ahost_ip\x18\x05 \x01(\tR\x06hostIp\x12\x15\n" +
+	"\x06pod_ip\x18\x06 \x01(\tR\x05podIp\x122\n" +
+	"\n" +
+	"start_time\x18\a \x01(\v2\x13.rollcall.slim.TimeR\tstartTime\x12M\n" +
 	"\x12container_statuses\x18\b \x03(\v2\x1e.rollcall.slim.ContainerStatusR\x11containerStatuses\x12\x1b\n" +
 	"\tqos_class\x18\t \x01(\tR\bqosClass\x12V\n" +
 	"\x17init_container_statuses\x18\n" +
@@ -3114,15 +3571,17 @@ const file_slim_proto_rawDesc = "" +
 	"\tresources\x18\x14 \x01(\fB\x05\xaa\x01\x02\b\x01R\tresources\x12V\n" +
 	"(node_allocatable_resource_claim_statuses\x18\x15 \x03(\fR$nodeAllocatableResourceClaimStatuses\"\x17\n" +
 	"\x05PodIP\x12\x0e\n" +
-	"\x02ip\x18\x01 \x01(\tR\x02ip\"\xdb\x02\n" +
+	"\x02ip\x18\x01 \x01(\tR\x02ip\"\x8b\x03\n" +
 	"\x0fContainerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\x05state\x18\x02 \x01(\v2\x1d.rollcall.slim.ContainerStateR\x05state\x12<\n" +
 	"\n" +
 	"last_state\x18\x03 \x01(\v2\x1d.rollcall.slim.ContainerStateR\tlastState\x12\x14\n" +
 	"\x05ready\x18\x04 \x01(\bR\x05ready\x12#\n" +
-	"\rrestart_count\x18\x05 \x01(\x05R\frestartCount\x12\x19\n" +
-	"\bimage_id\x18\a \x01(\tR\aimageId\x12F\n" +
+	"\rrestart_count\x18\x05 \x01(\x05R\frestartCount\x12\x14\n" +
+	"\x05image\x18\x06 \x01(\tR\x05image\x12\x19\n" +
+	"\bimage_id\x18\a \x01(\tR\aimageId\x12\x18\n" +
+	"\astarted\x18\t \x01(\bR\astarted\x12F\n" +
 	"\x13allocated_resources\x18\n" +
 	" \x03(\v2\x15.rollcall.slim.AmountR\x12allocatedResources\x12#\n" +
 	"\tresources\x18\v \x01(\fB\x05\xaa\x01\x02\b\x01R\tresources\"\xd9\x01\n" +
@@ -3137,9 +3596,10 @@ const file_slim_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"K\n" +
 	"\x15ContainerStateRunning\x122\n" +
 	"\n" +
-	"started_at\x18\x01 \x01(\v2\x13.rollcall.slim.TimeR\tstartedAt\"\xd3\x01\n" +
+	"started_at\x18\x01 \x01(\v2\x13.rollcall.slim.TimeR\tstartedAt\"\xeb\x01\n" +
 	"\x18ContainerStateTerminated\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x16\n" +
+	"\x06signal\x18\x02 \x01(\x05R\x06signal\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x122\n" +
 	"\n" +
@@ -3149,13 +3609,17 @@ const file_slim_proto_rawDesc = "" +
 	"\aService\x125\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x19.rollcall.slim.ObjectMetaR\bmetadata\x12.\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1a.rollcall.slim.ServiceSpecR\x04spec\x124\n" +
-	"\x06status\x18\x03 \x01(\v2\x1c.rollcall.slim.ServiceStatusR\x06status\"\x82\x02\n" +
+	"\x06status\x18\x03 \x01(\v2\x1c.rollcall.slim.ServiceStatusR\x06status\"\x83\x03\n" +
 	"\vServiceSpec\x120\n" +
-	"\x05ports\x18\x01 \x03(\v2\x1a.rollcall.slim.ServicePortR\x05ports\x12\x1d\n" +
+	"\x05ports\x18\x01 \x03(\v2\x1a.rollcall.slim.ServicePortR\x05ports\x120\n" +
+	"\bselector\x18\x02 \x03(\v2\x14.rollcall.slim.EntryR\bselector\x12\x1d\n" +
 	"\n" +
 	"cluster_ip\x18\x03 \x01(\tR\tclusterIp\x12\x12\n" +
 	"\x04type\x18\x04 \x01(\tR\x04type\x12!\n" +
-	"\fexternal_ips\x18\x05 \x03(\tR\vexternalIps\x126\n" +
+	"\fexternal_ips\x18\x05 \x03(\tR\vexternalIps\x12(\n" +
+	"\x10load_balancer_ip\x18\b \x01(\tR\x0eloadBalancerIp\x12#\n" +
+	"\rexternal_name\x18\n" +
+	" \x01(\tR\fexternalName\x126\n" +
 	"\x17external_traffic_policy\x18\v \x01(\tR\x15externalTrafficPolicy\x123\n" +
 	"\x16health_check_node_port\x18\f \x01(\x05R\x13healthCheckNodePort\"n\n" +
 	"\vServicePort\x12\x12\n" +
@@ -3193,12 +3657,36 @@ const file_slim_proto_rawDesc = "" +
 	"\fEndpointPort\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\x05R\x04port\"\x92\x01\n" +
+	"\x04port\x18\x03 \x01(\x05R\x04port\"\xd0\x01\n" +
 	"\x15PersistentVolumeClaim\x125\n" +
-	"\bmetadata\x18\x01 \x01(\v2\x19.rollcall.slim.ObjectMetaR\bmetadata\x12B\n" +
-	"\x06status\x18\x03 \x01(\v2*.rollcall.slim.PersistentVolumeClaimStatusR\x06status\"P\n" +
-	"\x1bPersistentVolumeClaimStatus\x121\n" +
-	"\bcapacity\x18\x03 \x03(\v2\x15.rollcall.slim.AmountR\bcapacityB4Z+rollcall.dev/rollcall/agent/informer/slimpb\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
+	"\bmetadata\x18\x01 \x01(\v2\x19.rollcall.slim.ObjectMetaR\bmetadata\x12<\n" +
+	"\x04spec\x18\x02 \x01(\v2(.rollcall.slim.PersistentVolumeClaimSpecR\x04spec\x12B\n" +
+	"\x06status\x18\x03 \x01(\v2*.rollcall.slim.PersistentVolumeClaimStatusR\x06status\"\xd4\x01\n" +
+	"\x19PersistentVolumeClaimSpec\x12G\n" +
+	"\tresources\x18\x02 \x01(\v2).rollcall.slim.VolumeResourceRequirementsR\tresources\x12\x1f\n" +
+	"\vvolume_name\x18\x03 \x01(\tR\n" +
+	"volumeName\x12,\n" +
+	"\x12storage_class_name\x18\x05 \x01(\tR\x10storageClassName\x12\x1f\n" +
+	"\vvolume_mode\x18\x06 \x01(\tR\n" +
+	"volumeMode\"O\n" +
+	"\x1aVolumeResourceRequirements\x121\n" +
+	"\brequests\x18\x02 \x03(\v2\x15.rollcall.slim.AmountR\brequests\"f\n" +
+	"\x1bPersistentVolumeClaimStatus\x12\x14\n" +
+	"\x05phase\x18\x01 \x01(\tR\x05phase\x121\n" +
+	"\bcapacity\x18\x03 \x03(\v2\x15.rollcall.slim.AmountR\bcapacity\"\xc1\x01\n" +
+	"\x10PersistentVolume\x125\n" +
+	"\bmetadata\x18\x01 \x01(\v2\x19.rollcall.slim.ObjectMetaR\bmetadata\x127\n" +
+	"\x04spec\x18\x02 \x01(\v2#.rollcall.slim.PersistentVolumeSpecR\x04spec\x12=\n" +
+	"\x06status\x18\x03 \x01(\v2%.rollcall.slim.PersistentVolumeStatusR\x06status\"\xb4\x01\n" +
+	"\x14PersistentVolumeSpec\x121\n" +
+	"\bcapacity\x18\x01 \x03(\v2\x15.rollcall.slim.AmountR\bcapacity\x12;\n" +
+	"\tclaim_ref\x18\x04 \x01(\v2\x1e.rollcall.slim.ObjectReferenceR\bclaimRef\x12,\n" +
+	"\x12storage_class_name\x18\x06 \x01(\tR\x10storageClassName\"\xb2\x01\n" +
+	"\x16PersistentVolumeStatus\x12\x14\n" +
+	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12P\n" +
+	"\x1alast_phase_transition_time\x18\x04 \x01(\v2\x13.rollcall.slim.TimeR\x17lastPhaseTransitionTimeB4Z+rollcall.dev/rollcall/agent/informer/slimpb\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
 
 var (
 	file_slim_proto_rawDescOnce sync.Once
@@ -3212,7 +3700,7 @@ func file_slim_proto_rawDescGZIP() []byte {
 	return file_slim_proto_rawDescData
 }
 
-var file_slim_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_slim_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_slim_proto_goTypes = []any{
 	(*List)(nil),                // 0: rollcall.slim.List
 	(*ListMeta)(nil),            // 1: rollcall.slim.ListMeta
@@ -3261,7 +3749,12 @@ var file_slim_proto_goTypes = []any{
 	(*ObjectReference)(nil),                   // 44: rollcall.slim.ObjectReference
 	(*EndpointPort)(nil),                      // 45: rollcall.slim.EndpointPort
 	(*PersistentVolumeClaim)(nil),             // 46: rollcall.slim.PersistentVolumeClaim
-	(*PersistentVolumeClaimStatus)(nil),       // 47: rollcall.slim.PersistentVolumeClaimStatus
+	(*PersistentVolumeClaimSpec)(nil),         // 47: rollcall.slim.PersistentVolumeClaimSpec
+	(*VolumeResourceRequirements)(nil),        // 48: rollcall.slim.VolumeResourceRequirements
+	(*PersistentVolumeClaimStatus)(nil),       // 49: rollcall.slim.PersistentVolumeClaimStatus
+	(*PersistentVolume)(nil),                  // 50: rollcall.slim.PersistentVolume
+	(*PersistentVolumeSpec)(nil),              // 51: rollcall.slim.PersistentVolumeSpec
+	(*PersistentVolumeStatus)(nil),            // 52: rollcall.slim.PersistentVolumeStatus
 }
 var file_slim_proto_depIdxs = []int32{
 	1,  // 0: rollcall.slim.List.metadata:type_name -> rollcall.slim.ListMeta
@@ -3299,39 +3792,50 @@ var file_slim_proto_depIdxs = []int32{
 	26, // 32: rollcall.slim.Container.volume_mounts:type_name -> rollcall.slim.VolumeMount
 	27, // 33: rollcall.slim.Container.volume_devices:type_name -> rollcall.slim.VolumeDevice
 	12, // 34: rollcall.slim.PodStatus.conditions:type_name -> rollcall.slim.Condition
-	30, // 35: rollcall.slim.PodStatus.container_statuses:type_name -> rollcall.slim.ContainerStatus
-	30, // 36: rollcall.slim.PodStatus.init_container_statuses:type_name -> rollcall.slim.ContainerStatus
-	29, // 37: rollcall.slim.PodStatus.pod_ips:type_name -> rollcall.slim.PodIP
-	30, // 38: rollcall.slim.PodStatus.ephemeral_container_statuses:type_name -> rollcall.slim.ContainerStatus
-	6,  // 39: rollcall.slim.PodStatus.allocated_resources:type_name -> rollcall.slim.Amount
-	31, // 40: rollcall.slim.ContainerStatus.state:type_name -> rollcall.slim.ContainerState
-	31, // 41: rollcall.slim.ContainerStatus.last_state:type_name -> rollcall.slim.ContainerState
-	6,  // 42: rollcall.slim.ContainerStatus.allocated_resources:type_name -> rollcall.slim.Amount
-	32, // 43: rollcall.slim.ContainerState.waiting:type_name -> rollcall.slim.ContainerStateWaiting
-	33, // 44: rollcall.slim.ContainerState.running:type_name -> rollcall.slim.ContainerStateRunning
-	34, // 45: rollcall.slim.ContainerState.terminated:type_name -> rollcall.slim.ContainerStateTerminated
-	5,  // 46: rollcall.slim.ContainerStateRunning.started_at:type_name -> rollcall.slim.Time
-	5,  // 47: rollcall.slim.ContainerStateTerminated.started_at:type_name -> rollcall.slim.Time
-	5,  // 48: rollcall.slim.ContainerStateTerminated.finished_at:type_name -> rollcall.slim.Time
-	2,  // 49: rollcall.slim.Service.metadata:type_name -> rollcall.slim.ObjectMeta
-	36, // 50: rollcall.slim.Service.spec:type_name -> rollcall.slim.ServiceSpec
-	38, // 51: rollcall.slim.Service.status:type_name -> rollcall.slim.ServiceStatus
-	37, // 52: rollcall.slim.ServiceSpec.ports:type_name -> rollcall.slim.ServicePort
-	39, // 53: rollcall.slim.ServiceStatus.load_balancer:type_name -> rollcall.slim.LoadBalancerStatus
-	40, // 54: rollcall.slim.LoadBalancerStatus.ingress:type_name -> rollcall.slim.LoadBalancerIngress
-	2,  // 55: rollcall.slim.EndpointSlice.metadata:type_name -> rollcall.slim.ObjectMeta
-	42, // 56: rollcall.slim.EndpointSlice.endpoints:type_name -> rollcall.slim.Endpoint
-	45, // 57: rollcall.slim.EndpointSlice.ports:type_name -> rollcall.slim.EndpointPort
-	43, // 58: rollcall.slim.Endpoint.conditions:type_name -> rollcall.slim.EndpointConditions
-	44, // 59: rollcall.slim.Endpoint.target_ref:type_name -> rollcall.slim.ObjectReference
-	2,  // 60: rollcall.slim.PersistentVolumeClaim.metadata:type_name -> rollcall.slim.ObjectMeta
-	47, // 61: rollcall.slim.PersistentVolumeClaim.status:type_name -> rollcall.slim.PersistentVolumeClaimStatus
-	6,  // 62: rollcall.slim.PersistentVolumeClaimStatus.capacity:type_name -> rollcall.slim.Amount
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	5,  // 35: rollcall.slim.PodStatus.start_time:type_name -> rollcall.slim.Time
+	30, // 36: rollcall.slim.PodStatus.container_statuses:type_name -> rollcall.slim.ContainerStatus
+	30, // 37: rollcall.slim.PodStatus.init_container_statuses:type_name -> rollcall.slim.ContainerStatus
+	29, // 38: rollcall.slim.PodStatus.pod_ips:type_name -> rollcall.slim.PodIP
+	30, // 39: rollcall.slim.PodStatus.ephemeral_container_statuses:type_name -> rollcall.slim.ContainerStatus
+	6,  // 40: rollcall.slim.PodStatus.allocated_resources:type_name -> rollcall.slim.Amount
+	31, // 41: rollcall.slim.ContainerStatus.state:type_name -> rollcall.slim.ContainerState
+	31, // 42: rollcall.slim.ContainerStatus.last_state:type_name -> rollcall.slim.ContainerState
+	6,  // 43: rollcall.slim.ContainerStatus.allocated_resources:type_name -> rollcall.slim.Amount
+	32, // 44: rollcall.slim.ContainerState.waiting:type_name -> rollcall.slim.ContainerStateWaiting
+	33, // 45: rollcall.slim.ContainerState.running:type_name -> rollcall.slim.ContainerStateRunning
+	34, // 46: rollcall.slim.ContainerState.terminated:type_name -> rollcall.slim.ContainerStateTerminated
+	5,  // 47: rollcall.slim.ContainerStateRunning.started_at:type_name -> rollcall.slim.Time
+	5,  // 48: rollcall.slim.ContainerStateTerminated.started_at:type_name -> rollcall.slim.Time
+	5,  // 49: rollcall.slim.ContainerStateTerminated.finished_at:type_name -> rollcall.slim.Time
+	2,  // 50: rollcall.slim.Service.metadata:type_name -> rollcall.slim.ObjectMeta
+	36, // 51: rollcall.slim.Service.spec:type_name -> rollcall.slim.ServiceSpec
+	38, // 52: rollcall.slim.Service.status:type_name -> rollcall.slim.ServiceStatus
+	37, // 53: rollcall.slim.ServiceSpec.ports:type_name -> rollcall.slim.ServicePort
+	3,  // 54: rollcall.slim.ServiceSpec.selector:type_name -> rollcall.slim.Entry
+	39, // 55: rollcall.slim.ServiceStatus.load_balancer:type_name -> rollcall.slim.LoadBalancerStatus
+	40, // 56: rollcall.slim.LoadBalancerStatus.ingress:type_name -> rollcall.slim.LoadBalancerIngress
+	2,  // 57: rollcall.slim.EndpointSlice.metadata:type_name -> rollcall.slim.ObjectMeta
+	42, // 58: rollcall.slim.EndpointSlice.endpoints:type_name -> rollcall.slim.Endpoint
+	45, // 59: rollcall.slim.EndpointSlice.ports:type_name -> rollcall.slim.EndpointPort
+	43, // 60: rollcall.slim.Endpoint.conditions:type_name -> rollcall.slim.EndpointConditions
+	44, // 61: rollcall.slim.Endpoint.target_ref:type_name -> rollcall.slim.ObjectReference
+	2,  // 62: rollcall.slim.PersistentVolumeClaim.metadata:type_name -> rollcall.slim.ObjectMeta
+	47, // 63: rollcall.slim.PersistentVolumeClaim.spec:type_name -> rollcall.slim.PersistentVolumeClaimSpec
+	49, // 64: rollcall.slim.PersistentVolumeClaim.status:type_name -> rollcall.slim.PersistentVolumeClaimStatus
+	48, // 65: rollcall.slim.PersistentVolumeClaimSpec.resources:type_name -> rollcall.slim.VolumeResourceRequirements
+	6,  // 66: rollcall.slim.VolumeResourceRequirements.requests:type_name -> rollcall.slim.Amount
+	6,  // 67: rollcall.slim.PersistentVolumeClaimStatus.capacity:type_name -> rollcall.slim.Amount
+	2,  // 68: rollcall.slim.PersistentVolume.metadata:type_name -> rollcall.slim.ObjectMeta
+	51, // 69: rollcall.slim.PersistentVolume.spec:type_name -> rollcall.slim.PersistentVolumeSpec
+	52, // 70: rollcall.slim.PersistentVolume.status:type_name -> rollcall.slim.PersistentVolumeStatus
+	6,  // 71: rollcall.slim.PersistentVolumeSpec.capacity:type_name -> rollcall.slim.Amount
+	44, // 72: rollcall.slim.PersistentVolumeSpec.claim_ref:type_name -> rollcall.slim.ObjectReference
+	5,  // 73: rollcall.slim.PersistentVolumeStatus.last_phase_transition_time:type_name -> rollcall.slim.Time
+	74, // [74:74] is the sub-list for method output_type
+	74, // [74:74] is the sub-list for method input_type
+	74, // [74:74] is the sub-list for extension type_name
+	74, // [74:74] is the sub-list for extension extendee
+	0,  // [0:74] is the sub-list for field type_name
 }
 
 func init() { file_slim_proto_init() }
@@ -3345,7 +3849,7 @@ func file_slim_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_slim_proto_rawDesc), len(file_slim_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   48,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,6 +1,7 @@
 package statetest
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"rollcall.dev/rollcall/api/state"
@@ -11,6 +12,7 @@ func (w *World) resources() state.Resources {
 		CPUMillis:             pick(w, int64(0), 100, 250, 500, 1000),
 		MemoryBytes:           pick(w, int64(0), 64<<20, 128<<20, 1<<30),
 		EphemeralStorageBytes: pick(w, int64(0), 1<<30),
+		Zeros:                 pick(w, 0, 0, 0, state.ZeroCPU),
 	}
 }
 
@@ -24,11 +26,17 @@ func (w *World) node(name string) *state.Node {
 		Addresses: []state.NodeAddress{{Type: "Hostname", Address: name}, {Type: "InternalIP", Address: w.ip()}},
 		Zone:      pick(w, "zone-a", "zone-b"), Region: "region", InstanceType: "m5.large",
 		KubeletVersion: "v1.36.3", KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12", Architecture: "amd64", ContainerRuntime: "containerd://2.1.0",
+		KubeProxyVersion: "v1.36.3", SystemUUID: w.uid().String(), ProviderID: "cloud://" + name, PodCIDR: "10.0.0.0/24",
 		CreatedAt: w.past(), Capacity: has, Allocatable: has,
+		Conditions: []state.NodeCondition{
+			{Type: "DiskPressure", Status: state.False, Reason: "KubeletHasNoDiskPressure", Since: w.past()},
+			{Type: "Ready", Status: state.True, Reason: "KubeletReady", Since: w.past()},
+		},
 	}
 	if w.rand.IntN(20) == 0 {
 		n.Ready = state.False
-		n.Problems = []state.NodeProblem{{Type: "Ready", Status: state.False, Reason: "KubeletNotReady", Message: "container runtime is down", Since: w.past()}}
+		n.Conditions[1] = state.NodeCondition{Type: "Ready", Status: state.False, Reason: "KubeletNotReady", Message: "container runtime is down", Since: w.past()}
+		n.FlappingSince, n.FlappingUntil, n.Mute = w.past(), w.past(), "being repaired"
 		n.Taints = []state.Taint{{Key: "node.kubernetes.io/not-ready", Effect: "NoSchedule"}}
 	}
 	return n
@@ -52,12 +60,18 @@ func (w *World) pod(nodes int) []state.Object {
 		QOSClass: pick(w, state.Guaranteed, state.Burstable, state.BestEffort), PodIPs: []string{w.ip(), fmt.Sprintf("fd00::%x", 1+w.rand.IntN(1<<16-1))},
 		CreatedAt: w.past(), Owner: state.Owner{Kind: pick(w, "Deployment", "StatefulSet", "DaemonSet", "Job"), Name: app},
 		Requested: w.resources(), Limits: w.resources(),
+		UID: w.uid(), Status: "Running", Ready: state.Fraction{Of: 1, Total: 2}, Restarts: int32(w.rand.IntN(3)), LastRestartAt: w.past(), HostIP: "10.0.0.1",
+		RestartPolicy: state.RestartAlways, StartedAt: w.past(), ReadyCondition: state.ConditionTrue, ScheduledCondition: state.ConditionTrue,
 	}
+	p.Controller = state.Owner{Kind: "ReplicaSet", Name: app + "-5d4f"}
 	switch w.rand.IntN(20) {
 	case 0:
 		p.Phase, p.Node, p.Reason, p.Message, p.UnschedulableSince = state.PodPending, "", "Unschedulable", "0/3 nodes are available: «Insufficient cpu».", w.past()
 	case 1:
 		p.Storage = []state.Volume{{Claim: "data-" + p.Name, CapacityBytes: 10 << 30, MountPath: "/data"}}
+	case 2:
+		p.Terminating, p.DeletionAt, p.FinishedAt, p.PriorityClass, p.Mute = true, w.past(), w.past(), "high", "known"
+		p.Status, p.NotReadySince, p.ReadyCondition = "Terminating", w.past(), state.ConditionFalse
 	}
 	objects := []state.Object{p}
 	for i := range 1 + w.rand.IntN(3) {
@@ -78,10 +92,14 @@ func (w *World) container(p *state.Pod, i int) *state.Container {
 	}
 	switch w.rand.IntN(15) {
 	case 0:
-		c.State, c.Ready, c.Reason, c.Message, c.WaitingSince, c.StartedAt = state.Waiting, false, "CrashLoopBackOff", "back-off 5m0s restarting failed container", w.past(), 0
-		c.Last = &state.LastTermination{Reason: "OOMKilled", ExitCode: 137, FinishedAt: w.past()}
+		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince, c.StartedAt = state.Waiting, false, "CrashLoopBackOff", "back-off 5m0s restarting failed container", w.past(), 0
+		c.Last, c.CrashLoopSince = &state.LastTermination{Reason: "OOMKilled", ExitCode: 137, FinishedAt: w.past()}, w.past()
 	case 1:
 		c.State, c.Ready, c.Reason, c.ExitCode, c.FinishedAt = state.Terminated, false, "Error", -1, w.past()
+	case 2:
+		c.StatusImage, c.Spec, c.RestartPolicy = "docker.io/"+c.Image, &state.ContainerResources{Requests: w.resources(), Limits: w.resources()}, state.RestartNever
+	case 3:
+		c.NoStatus, c.State, c.Reason, c.Ready = true, state.Waiting, "ContainerCreating", false
 	}
 	return c
 }
@@ -91,6 +109,18 @@ func (w *World) service(i, nodes int) []state.Object {
 	namespace, name := fmt.Sprintf("team-%d", i%12), fmt.Sprintf("svc-%d", i)
 	port := &state.ServicePort{Name: "http", Port: 80}
 	objects := []state.Object{
+		&state.Service{
+			Namespace: namespace, Name: name, UID: w.uid(), Type: state.ServiceLoadBalancer, ClusterIP: w.ip(), LoadBalancerIP: pick(w, "", "203.0.113.7"),
+			ExternalTrafficPolicy: state.TrafficPolicyCluster, CreatedAt: w.past(), NoPodsSince: pick(w, 0, w.past()), NoEndpointsSince: pick(w, 0, w.past()), NoAddressSince: pick(w, 0, w.past()),
+		},
+		&state.Claim{
+			Namespace: namespace, Name: name, Phase: pick(w, state.ClaimBound, state.ClaimPending), StorageClass: "fast", VolumeMode: "Filesystem", Volume: "pv-" + name,
+			RequestedBytes: 10 << 30, CapacityBytes: 10 << 30, CreatedAt: w.past(),
+		},
+		&state.PersistentVolume{
+			Name: "pv-" + name, Phase: pick(w, state.VolumeBound, state.VolumeFailed), Reason: "reason", Message: "message", StorageClass: "fast",
+			ClaimNamespace: namespace, Claim: name, CapacityBytes: 10 << 30, CreatedAt: w.past(), PhaseSince: w.past(),
+		},
 		&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: uint16(30000 + i%2768), Kind: state.NodePort, Namespace: namespace, Service: name, ServicePort: port, ExternalTrafficPolicy: state.TrafficPolicyCluster},
 		&state.Port{Node: state.AllNodes, Address: pick(w, "203.0.113.7", "lb.example.com"), Protocol: state.TCP, Port: 80, Kind: state.LoadBalancer, Namespace: namespace, Service: name, ServicePort: port, ExternalTrafficPolicy: state.TrafficPolicyCluster},
 	}
@@ -106,6 +136,13 @@ func (w *World) service(i, nodes int) []state.Object {
 		objects = append(objects, t)
 	}
 	return objects
+}
+
+func (w *World) uid() state.UID {
+	var u state.UID
+	binary.LittleEndian.PutUint64(u[:], w.rand.Uint64())
+	binary.LittleEndian.PutUint64(u[8:], w.rand.Uint64())
+	return u
 }
 
 func (w *World) ip() string {

@@ -151,6 +151,18 @@ func (w *World) altered(o state.Object) state.Object {
 		t := *o
 		t.Ready = !t.Ready
 		return &t
+	case *state.Service:
+		s := *o
+		s.CreatedAt++
+		return &s
+	case *state.Claim:
+		c := *o
+		c.CapacityBytes++
+		return &c
+	case *state.PersistentVolume:
+		v := *o
+		v.CapacityBytes++
+		return &v
 	}
 	panic(fmt.Sprintf("%T is no object", o))
 }

@@ -146,6 +146,58 @@ func (EndReason) EnumDescriptor() ([]byte, []int) {
 	return file_wirepb_wire_proto_rawDescGZIP(), []int{1}
 }
 
+type Severity int32
+
+const (
+	Severity_SEVERITY_UNSPECIFIED Severity = 0
+	Severity_SEVERITY_CRITICAL    Severity = 1
+	Severity_SEVERITY_WARNING     Severity = 2
+	Severity_SEVERITY_INFO        Severity = 3
+)
+
+// Enum value maps for Severity.
+var (
+	Severity_name = map[int32]string{
+		0: "SEVERITY_UNSPECIFIED",
+		1: "SEVERITY_CRITICAL",
+		2: "SEVERITY_WARNING",
+		3: "SEVERITY_INFO",
+	}
+	Severity_value = map[string]int32{
+		"SEVERITY_UNSPECIFIED": 0,
+		"SEVERITY_CRITICAL":    1,
+		"SEVERITY_WARNING":     2,
+		"SEVERITY_INFO":        3,
+	}
+)
+
+func (x Severity) Enum() *Severity {
+	p := new(Severity)
+	*p = x
+	return p
+}
+
+func (x Severity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Severity) Descriptor() protoreflect.EnumDescriptor {
+	return file_wirepb_wire_proto_enumTypes[2].Descriptor()
+}
+
+func (Severity) Type() protoreflect.EnumType {
+	return &file_wirepb_wire_proto_enumTypes[2]
+}
+
+func (x Severity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Severity.Descriptor instead.
+func (Severity) EnumDescriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{2}
+}
+
 // AgentMessage is one frame from agent to master.
 type AgentMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1265,7 +1317,9 @@ type Report struct {
 	// none. It comes with summary_only.
 	Problems uint64 `protobuf:"fixed64,8,opt,name=problems,proto3" json:"problems,omitempty"`
 	// resources is the same of that Summary's resources.
-	Resources     uint64 `protobuf:"fixed64,9,opt,name=resources,proto3" json:"resources,omitempty"`
+	Resources uint64 `protobuf:"fixed64,9,opt,name=resources,proto3" json:"resources,omitempty"`
+	// ignore is what the master mutes; the agent applies it to a Summary.
+	Ignore        []*Ignore `protobuf:"bytes,10,rep,name=ignore,proto3" json:"ignore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1361,6 +1415,13 @@ func (x *Report) GetResources() uint64 {
 		return x.Resources
 	}
 	return 0
+}
+
+func (x *Report) GetIgnore() []*Ignore {
+	if x != nil {
+		return x.Ignore
+	}
+	return nil
 }
 
 type Base struct {
@@ -1601,9 +1662,12 @@ type Objects struct {
 	Ports      *Ports      `protobuf:"bytes,8,opt,name=ports,proto3" json:"ports,omitempty"`
 	Targets    *Targets    `protobuf:"bytes,9,opt,name=targets,proto3" json:"targets,omitempty"`
 	// own_targets are those of the ports of pods, one for each that is said to have one.
-	OwnTargets    *Targets `protobuf:"bytes,10,opt,name=own_targets,json=ownTargets,proto3" json:"own_targets,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OwnTargets        *Targets           `protobuf:"bytes,10,opt,name=own_targets,json=ownTargets,proto3" json:"own_targets,omitempty"`
+	Services          *Services          `protobuf:"bytes,11,opt,name=services,proto3" json:"services,omitempty"`
+	Claims            *Claims            `protobuf:"bytes,12,opt,name=claims,proto3" json:"claims,omitempty"`
+	PersistentVolumes *PersistentVolumes `protobuf:"bytes,13,opt,name=persistent_volumes,json=persistentVolumes,proto3" json:"persistent_volumes,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Objects) Reset() {
@@ -1706,6 +1770,27 @@ func (x *Objects) GetOwnTargets() *Targets {
 	return nil
 }
 
+func (x *Objects) GetServices() *Services {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *Objects) GetClaims() *Claims {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+func (x *Objects) GetPersistentVolumes() *PersistentVolumes {
+	if x != nil {
+		return x.PersistentVolumes
+	}
+	return nil
+}
+
 // Resources has one row for each different amount; cpu_millis is whole.
 type Resources struct {
 	state                 protoimpl.MessageState `protogen:"open.v1"`
@@ -1716,8 +1801,10 @@ type Resources struct {
 	Extended              []int64                `protobuf:"zigzag64,5,rep,packed,name=extended,proto3" json:"extended,omitempty"`
 	ExtendedName          []int64                `protobuf:"zigzag64,6,rep,packed,name=extended_name,json=extendedName,proto3" json:"extended_name,omitempty"`
 	ExtendedAmount        []int64                `protobuf:"zigzag64,7,rep,packed,name=extended_amount,json=extendedAmount,proto3" json:"extended_amount,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// zeros is a set of bits: which of CPU, memory and ephemeral storage are set to zero.
+	Zeros         []int64 `protobuf:"zigzag64,8,rep,packed,name=zeros,proto3" json:"zeros,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Resources) Reset() {
@@ -1799,43 +1886,57 @@ func (x *Resources) GetExtendedAmount() []int64 {
 	return nil
 }
 
+func (x *Resources) GetZeros() []int64 {
+	if x != nil {
+		return x.Zeros
+	}
+	return nil
+}
+
 // back is by how much an object's change seq is below the message's own (Snapshot.seq,
 // Delta.to).
 type Nodes struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Back             []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Slot             []int64                `protobuf:"zigzag64,2,rep,packed,name=slot,proto3" json:"slot,omitempty"`
-	Name             []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
-	Ready            []int64                `protobuf:"zigzag64,4,rep,packed,name=ready,proto3" json:"ready,omitempty"`
-	Unschedulable    []int64                `protobuf:"zigzag64,5,rep,packed,name=unschedulable,proto3" json:"unschedulable,omitempty"`
-	Problems         []int64                `protobuf:"zigzag64,6,rep,packed,name=problems,proto3" json:"problems,omitempty"`
-	ProblemsType     []int64                `protobuf:"zigzag64,7,rep,packed,name=problems_type,json=problemsType,proto3" json:"problems_type,omitempty"`
-	ProblemsStatus   []int64                `protobuf:"zigzag64,8,rep,packed,name=problems_status,json=problemsStatus,proto3" json:"problems_status,omitempty"`
-	ProblemsReason   []int64                `protobuf:"zigzag64,9,rep,packed,name=problems_reason,json=problemsReason,proto3" json:"problems_reason,omitempty"`
-	ProblemsMessage  []int64                `protobuf:"zigzag64,10,rep,packed,name=problems_message,json=problemsMessage,proto3" json:"problems_message,omitempty"`
-	ProblemsSince    []int64                `protobuf:"zigzag64,11,rep,packed,name=problems_since,json=problemsSince,proto3" json:"problems_since,omitempty"`
-	Roles            []int64                `protobuf:"zigzag64,12,rep,packed,name=roles,proto3" json:"roles,omitempty"`
-	RolesName        []int64                `protobuf:"zigzag64,13,rep,packed,name=roles_name,json=rolesName,proto3" json:"roles_name,omitempty"`
-	Addresses        []int64                `protobuf:"zigzag64,14,rep,packed,name=addresses,proto3" json:"addresses,omitempty"`
-	AddressesType    []int64                `protobuf:"zigzag64,15,rep,packed,name=addresses_type,json=addressesType,proto3" json:"addresses_type,omitempty"`
-	AddressesAddress []int64                `protobuf:"zigzag64,16,rep,packed,name=addresses_address,json=addressesAddress,proto3" json:"addresses_address,omitempty"`
-	Zone             []int64                `protobuf:"zigzag64,17,rep,packed,name=zone,proto3" json:"zone,omitempty"`
-	Region           []int64                `protobuf:"zigzag64,18,rep,packed,name=region,proto3" json:"region,omitempty"`
-	InstanceType     []int64                `protobuf:"zigzag64,19,rep,packed,name=instance_type,json=instanceType,proto3" json:"instance_type,omitempty"`
-	Taints           []int64                `protobuf:"zigzag64,20,rep,packed,name=taints,proto3" json:"taints,omitempty"`
-	TaintsKey        []int64                `protobuf:"zigzag64,21,rep,packed,name=taints_key,json=taintsKey,proto3" json:"taints_key,omitempty"`
-	TaintsValue      []int64                `protobuf:"zigzag64,22,rep,packed,name=taints_value,json=taintsValue,proto3" json:"taints_value,omitempty"`
-	TaintsEffect     []int64                `protobuf:"zigzag64,23,rep,packed,name=taints_effect,json=taintsEffect,proto3" json:"taints_effect,omitempty"`
-	KubeletVersion   []int64                `protobuf:"zigzag64,24,rep,packed,name=kubelet_version,json=kubeletVersion,proto3" json:"kubelet_version,omitempty"`
-	KernelVersion    []int64                `protobuf:"zigzag64,25,rep,packed,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"`
-	OsImage          []int64                `protobuf:"zigzag64,26,rep,packed,name=os_image,json=osImage,proto3" json:"os_image,omitempty"`
-	Architecture     []int64                `protobuf:"zigzag64,27,rep,packed,name=architecture,proto3" json:"architecture,omitempty"`
-	ContainerRuntime []int64                `protobuf:"zigzag64,28,rep,packed,name=container_runtime,json=containerRuntime,proto3" json:"container_runtime,omitempty"`
-	CreatedAt        []int64                `protobuf:"zigzag64,29,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	Capacity         []int64                `protobuf:"zigzag64,30,rep,packed,name=capacity,proto3" json:"capacity,omitempty"`
-	Allocatable      []int64                `protobuf:"zigzag64,31,rep,packed,name=allocatable,proto3" json:"allocatable,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Back              []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Slot              []int64                `protobuf:"zigzag64,2,rep,packed,name=slot,proto3" json:"slot,omitempty"`
+	Name              []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
+	Ready             []int64                `protobuf:"zigzag64,4,rep,packed,name=ready,proto3" json:"ready,omitempty"`
+	Unschedulable     []int64                `protobuf:"zigzag64,5,rep,packed,name=unschedulable,proto3" json:"unschedulable,omitempty"`
+	Conditions        []int64                `protobuf:"zigzag64,6,rep,packed,name=conditions,proto3" json:"conditions,omitempty"`
+	ConditionsType    []int64                `protobuf:"zigzag64,7,rep,packed,name=conditions_type,json=conditionsType,proto3" json:"conditions_type,omitempty"`
+	ConditionsStatus  []int64                `protobuf:"zigzag64,8,rep,packed,name=conditions_status,json=conditionsStatus,proto3" json:"conditions_status,omitempty"`
+	ConditionsReason  []int64                `protobuf:"zigzag64,9,rep,packed,name=conditions_reason,json=conditionsReason,proto3" json:"conditions_reason,omitempty"`
+	ConditionsMessage []int64                `protobuf:"zigzag64,10,rep,packed,name=conditions_message,json=conditionsMessage,proto3" json:"conditions_message,omitempty"`
+	ConditionsSince   []int64                `protobuf:"zigzag64,11,rep,packed,name=conditions_since,json=conditionsSince,proto3" json:"conditions_since,omitempty"`
+	Roles             []int64                `protobuf:"zigzag64,12,rep,packed,name=roles,proto3" json:"roles,omitempty"`
+	RolesName         []int64                `protobuf:"zigzag64,13,rep,packed,name=roles_name,json=rolesName,proto3" json:"roles_name,omitempty"`
+	Addresses         []int64                `protobuf:"zigzag64,14,rep,packed,name=addresses,proto3" json:"addresses,omitempty"`
+	AddressesType     []int64                `protobuf:"zigzag64,15,rep,packed,name=addresses_type,json=addressesType,proto3" json:"addresses_type,omitempty"`
+	AddressesAddress  []int64                `protobuf:"zigzag64,16,rep,packed,name=addresses_address,json=addressesAddress,proto3" json:"addresses_address,omitempty"`
+	Zone              []int64                `protobuf:"zigzag64,17,rep,packed,name=zone,proto3" json:"zone,omitempty"`
+	Region            []int64                `protobuf:"zigzag64,18,rep,packed,name=region,proto3" json:"region,omitempty"`
+	InstanceType      []int64                `protobuf:"zigzag64,19,rep,packed,name=instance_type,json=instanceType,proto3" json:"instance_type,omitempty"`
+	Taints            []int64                `protobuf:"zigzag64,20,rep,packed,name=taints,proto3" json:"taints,omitempty"`
+	TaintsKey         []int64                `protobuf:"zigzag64,21,rep,packed,name=taints_key,json=taintsKey,proto3" json:"taints_key,omitempty"`
+	TaintsValue       []int64                `protobuf:"zigzag64,22,rep,packed,name=taints_value,json=taintsValue,proto3" json:"taints_value,omitempty"`
+	TaintsEffect      []int64                `protobuf:"zigzag64,23,rep,packed,name=taints_effect,json=taintsEffect,proto3" json:"taints_effect,omitempty"`
+	KubeletVersion    []int64                `protobuf:"zigzag64,24,rep,packed,name=kubelet_version,json=kubeletVersion,proto3" json:"kubelet_version,omitempty"`
+	KernelVersion     []int64                `protobuf:"zigzag64,25,rep,packed,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"`
+	OsImage           []int64                `protobuf:"zigzag64,26,rep,packed,name=os_image,json=osImage,proto3" json:"os_image,omitempty"`
+	Architecture      []int64                `protobuf:"zigzag64,27,rep,packed,name=architecture,proto3" json:"architecture,omitempty"`
+	ContainerRuntime  []int64                `protobuf:"zigzag64,28,rep,packed,name=container_runtime,json=containerRuntime,proto3" json:"container_runtime,omitempty"`
+	CreatedAt         []int64                `protobuf:"zigzag64,29,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Capacity          []int64                `protobuf:"zigzag64,30,rep,packed,name=capacity,proto3" json:"capacity,omitempty"`
+	Allocatable       []int64                `protobuf:"zigzag64,31,rep,packed,name=allocatable,proto3" json:"allocatable,omitempty"`
+	KubeProxyVersion  []int64                `protobuf:"zigzag64,32,rep,packed,name=kube_proxy_version,json=kubeProxyVersion,proto3" json:"kube_proxy_version,omitempty"`
+	SystemUuid        []int64                `protobuf:"zigzag64,33,rep,packed,name=system_uuid,json=systemUuid,proto3" json:"system_uuid,omitempty"`
+	ProviderId        []int64                `protobuf:"zigzag64,34,rep,packed,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
+	PodCidr           []int64                `protobuf:"zigzag64,35,rep,packed,name=pod_cidr,json=podCidr,proto3" json:"pod_cidr,omitempty"`
+	FlappingSince     []int64                `protobuf:"zigzag64,36,rep,packed,name=flapping_since,json=flappingSince,proto3" json:"flapping_since,omitempty"`
+	FlappingUntil     []int64                `protobuf:"zigzag64,37,rep,packed,name=flapping_until,json=flappingUntil,proto3" json:"flapping_until,omitempty"`
+	Mute              []int64                `protobuf:"zigzag64,38,rep,packed,name=mute,proto3" json:"mute,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Nodes) Reset() {
@@ -1903,44 +2004,44 @@ func (x *Nodes) GetUnschedulable() []int64 {
 	return nil
 }
 
-func (x *Nodes) GetProblems() []int64 {
+func (x *Nodes) GetConditions() []int64 {
 	if x != nil {
-		return x.Problems
+		return x.Conditions
 	}
 	return nil
 }
 
-func (x *Nodes) GetProblemsType() []int64 {
+func (x *Nodes) GetConditionsType() []int64 {
 	if x != nil {
-		return x.ProblemsType
+		return x.ConditionsType
 	}
 	return nil
 }
 
-func (x *Nodes) GetProblemsStatus() []int64 {
+func (x *Nodes) GetConditionsStatus() []int64 {
 	if x != nil {
-		return x.ProblemsStatus
+		return x.ConditionsStatus
 	}
 	return nil
 }
 
-func (x *Nodes) GetProblemsReason() []int64 {
+func (x *Nodes) GetConditionsReason() []int64 {
 	if x != nil {
-		return x.ProblemsReason
+		return x.ConditionsReason
 	}
 	return nil
 }
 
-func (x *Nodes) GetProblemsMessage() []int64 {
+func (x *Nodes) GetConditionsMessage() []int64 {
 	if x != nil {
-		return x.ProblemsMessage
+		return x.ConditionsMessage
 	}
 	return nil
 }
 
-func (x *Nodes) GetProblemsSince() []int64 {
+func (x *Nodes) GetConditionsSince() []int64 {
 	if x != nil {
-		return x.ProblemsSince
+		return x.ConditionsSince
 	}
 	return nil
 }
@@ -2085,6 +2186,55 @@ func (x *Nodes) GetAllocatable() []int64 {
 	return nil
 }
 
+func (x *Nodes) GetKubeProxyVersion() []int64 {
+	if x != nil {
+		return x.KubeProxyVersion
+	}
+	return nil
+}
+
+func (x *Nodes) GetSystemUuid() []int64 {
+	if x != nil {
+		return x.SystemUuid
+	}
+	return nil
+}
+
+func (x *Nodes) GetProviderId() []int64 {
+	if x != nil {
+		return x.ProviderId
+	}
+	return nil
+}
+
+func (x *Nodes) GetPodCidr() []int64 {
+	if x != nil {
+		return x.PodCidr
+	}
+	return nil
+}
+
+func (x *Nodes) GetFlappingSince() []int64 {
+	if x != nil {
+		return x.FlappingSince
+	}
+	return nil
+}
+
+func (x *Nodes) GetFlappingUntil() []int64 {
+	if x != nil {
+		return x.FlappingUntil
+	}
+	return nil
+}
+
+func (x *Nodes) GetMute() []int64 {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
 type NodeLoads struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Back          []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
@@ -2185,8 +2335,27 @@ type Pods struct {
 	StorageCapacityBytes []int64                `protobuf:"zigzag64,20,rep,packed,name=storage_capacity_bytes,json=storageCapacityBytes,proto3" json:"storage_capacity_bytes,omitempty"`
 	StorageMountPath     []int64                `protobuf:"zigzag64,21,rep,packed,name=storage_mount_path,json=storageMountPath,proto3" json:"storage_mount_path,omitempty"`
 	UnschedulableSince   []int64                `protobuf:"zigzag64,22,rep,packed,name=unschedulable_since,json=unschedulableSince,proto3" json:"unschedulable_since,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// uid is the string of a UUID.
+	Uid                []int64 `protobuf:"zigzag64,23,rep,packed,name=uid,proto3" json:"uid,omitempty"`
+	Status             []int64 `protobuf:"zigzag64,24,rep,packed,name=status,proto3" json:"status,omitempty"`
+	ReadyOf            []int64 `protobuf:"zigzag64,25,rep,packed,name=ready_of,json=readyOf,proto3" json:"ready_of,omitempty"`
+	ReadyTotal         []int64 `protobuf:"zigzag64,26,rep,packed,name=ready_total,json=readyTotal,proto3" json:"ready_total,omitempty"`
+	Restarts           []int64 `protobuf:"zigzag64,27,rep,packed,name=restarts,proto3" json:"restarts,omitempty"`
+	LastRestartAt      []int64 `protobuf:"zigzag64,28,rep,packed,name=last_restart_at,json=lastRestartAt,proto3" json:"last_restart_at,omitempty"`
+	HostIp             []int64 `protobuf:"zigzag64,29,rep,packed,name=host_ip,json=hostIp,proto3" json:"host_ip,omitempty"`
+	RestartPolicy      []int64 `protobuf:"zigzag64,30,rep,packed,name=restart_policy,json=restartPolicy,proto3" json:"restart_policy,omitempty"`
+	PriorityClass      []int64 `protobuf:"zigzag64,31,rep,packed,name=priority_class,json=priorityClass,proto3" json:"priority_class,omitempty"`
+	StartedAt          []int64 `protobuf:"zigzag64,32,rep,packed,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	FinishedAt         []int64 `protobuf:"zigzag64,33,rep,packed,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	DeletionAt         []int64 `protobuf:"zigzag64,34,rep,packed,name=deletion_at,json=deletionAt,proto3" json:"deletion_at,omitempty"`
+	ControllerKind     []int64 `protobuf:"zigzag64,35,rep,packed,name=controller_kind,json=controllerKind,proto3" json:"controller_kind,omitempty"`
+	ControllerName     []int64 `protobuf:"zigzag64,36,rep,packed,name=controller_name,json=controllerName,proto3" json:"controller_name,omitempty"`
+	ReadyCondition     []int64 `protobuf:"zigzag64,37,rep,packed,name=ready_condition,json=readyCondition,proto3" json:"ready_condition,omitempty"`
+	ScheduledCondition []int64 `protobuf:"zigzag64,38,rep,packed,name=scheduled_condition,json=scheduledCondition,proto3" json:"scheduled_condition,omitempty"`
+	NotReadySince      []int64 `protobuf:"zigzag64,39,rep,packed,name=not_ready_since,json=notReadySince,proto3" json:"not_ready_since,omitempty"`
+	Mute               []int64 `protobuf:"zigzag64,40,rep,packed,name=mute,proto3" json:"mute,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Pods) Reset() {
@@ -2373,7 +2542,133 @@ func (x *Pods) GetUnschedulableSince() []int64 {
 	return nil
 }
 
-// last is a list of one or none.
+func (x *Pods) GetUid() []int64 {
+	if x != nil {
+		return x.Uid
+	}
+	return nil
+}
+
+func (x *Pods) GetStatus() []int64 {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *Pods) GetReadyOf() []int64 {
+	if x != nil {
+		return x.ReadyOf
+	}
+	return nil
+}
+
+func (x *Pods) GetReadyTotal() []int64 {
+	if x != nil {
+		return x.ReadyTotal
+	}
+	return nil
+}
+
+func (x *Pods) GetRestarts() []int64 {
+	if x != nil {
+		return x.Restarts
+	}
+	return nil
+}
+
+func (x *Pods) GetLastRestartAt() []int64 {
+	if x != nil {
+		return x.LastRestartAt
+	}
+	return nil
+}
+
+func (x *Pods) GetHostIp() []int64 {
+	if x != nil {
+		return x.HostIp
+	}
+	return nil
+}
+
+func (x *Pods) GetRestartPolicy() []int64 {
+	if x != nil {
+		return x.RestartPolicy
+	}
+	return nil
+}
+
+func (x *Pods) GetPriorityClass() []int64 {
+	if x != nil {
+		return x.PriorityClass
+	}
+	return nil
+}
+
+func (x *Pods) GetStartedAt() []int64 {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *Pods) GetFinishedAt() []int64 {
+	if x != nil {
+		return x.FinishedAt
+	}
+	return nil
+}
+
+func (x *Pods) GetDeletionAt() []int64 {
+	if x != nil {
+		return x.DeletionAt
+	}
+	return nil
+}
+
+func (x *Pods) GetControllerKind() []int64 {
+	if x != nil {
+		return x.ControllerKind
+	}
+	return nil
+}
+
+func (x *Pods) GetControllerName() []int64 {
+	if x != nil {
+		return x.ControllerName
+	}
+	return nil
+}
+
+func (x *Pods) GetReadyCondition() []int64 {
+	if x != nil {
+		return x.ReadyCondition
+	}
+	return nil
+}
+
+func (x *Pods) GetScheduledCondition() []int64 {
+	if x != nil {
+		return x.ScheduledCondition
+	}
+	return nil
+}
+
+func (x *Pods) GetNotReadySince() []int64 {
+	if x != nil {
+		return x.NotReadySince
+	}
+	return nil
+}
+
+func (x *Pods) GetMute() []int64 {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
+// last and spec are lists of one or none.
 type Containers struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Back           []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
@@ -2393,13 +2688,20 @@ type Containers struct {
 	Restarts       []int64                `protobuf:"zigzag64,15,rep,packed,name=restarts,proto3" json:"restarts,omitempty"`
 	StartedAt      []int64                `protobuf:"zigzag64,16,rep,packed,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	FinishedAt     []int64                `protobuf:"zigzag64,17,rep,packed,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
-	WaitingSince   []int64                `protobuf:"zigzag64,18,rep,packed,name=waiting_since,json=waitingSince,proto3" json:"waiting_since,omitempty"`
+	NotReadySince  []int64                `protobuf:"zigzag64,18,rep,packed,name=not_ready_since,json=notReadySince,proto3" json:"not_ready_since,omitempty"`
 	Last           []int64                `protobuf:"zigzag64,19,rep,packed,name=last,proto3" json:"last,omitempty"`
 	LastReason     []int64                `protobuf:"zigzag64,20,rep,packed,name=last_reason,json=lastReason,proto3" json:"last_reason,omitempty"`
 	LastExitCode   []int64                `protobuf:"zigzag64,21,rep,packed,name=last_exit_code,json=lastExitCode,proto3" json:"last_exit_code,omitempty"`
 	LastFinishedAt []int64                `protobuf:"zigzag64,22,rep,packed,name=last_finished_at,json=lastFinishedAt,proto3" json:"last_finished_at,omitempty"`
 	Requests       []int64                `protobuf:"zigzag64,23,rep,packed,name=requests,proto3" json:"requests,omitempty"`
 	Limits         []int64                `protobuf:"zigzag64,24,rep,packed,name=limits,proto3" json:"limits,omitempty"`
+	CrashLoopSince []int64                `protobuf:"zigzag64,25,rep,packed,name=crash_loop_since,json=crashLoopSince,proto3" json:"crash_loop_since,omitempty"`
+	Spec           []int64                `protobuf:"zigzag64,26,rep,packed,name=spec,proto3" json:"spec,omitempty"`
+	SpecRequests   []int64                `protobuf:"zigzag64,27,rep,packed,name=spec_requests,json=specRequests,proto3" json:"spec_requests,omitempty"`
+	SpecLimits     []int64                `protobuf:"zigzag64,28,rep,packed,name=spec_limits,json=specLimits,proto3" json:"spec_limits,omitempty"`
+	StatusImage    []int64                `protobuf:"zigzag64,29,rep,packed,name=status_image,json=statusImage,proto3" json:"status_image,omitempty"`
+	RestartPolicy  []int64                `protobuf:"zigzag64,30,rep,packed,name=restart_policy,json=restartPolicy,proto3" json:"restart_policy,omitempty"`
+	NoStatus       []int64                `protobuf:"zigzag64,31,rep,packed,name=no_status,json=noStatus,proto3" json:"no_status,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2553,9 +2855,9 @@ func (x *Containers) GetFinishedAt() []int64 {
 	return nil
 }
 
-func (x *Containers) GetWaitingSince() []int64 {
+func (x *Containers) GetNotReadySince() []int64 {
 	if x != nil {
-		return x.WaitingSince
+		return x.NotReadySince
 	}
 	return nil
 }
@@ -2598,6 +2900,55 @@ func (x *Containers) GetRequests() []int64 {
 func (x *Containers) GetLimits() []int64 {
 	if x != nil {
 		return x.Limits
+	}
+	return nil
+}
+
+func (x *Containers) GetCrashLoopSince() []int64 {
+	if x != nil {
+		return x.CrashLoopSince
+	}
+	return nil
+}
+
+func (x *Containers) GetSpec() []int64 {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *Containers) GetSpecRequests() []int64 {
+	if x != nil {
+		return x.SpecRequests
+	}
+	return nil
+}
+
+func (x *Containers) GetSpecLimits() []int64 {
+	if x != nil {
+		return x.SpecLimits
+	}
+	return nil
+}
+
+func (x *Containers) GetStatusImage() []int64 {
+	if x != nil {
+		return x.StatusImage
+	}
+	return nil
+}
+
+func (x *Containers) GetRestartPolicy() []int64 {
+	if x != nil {
+		return x.RestartPolicy
+	}
+	return nil
+}
+
+func (x *Containers) GetNoStatus() []int64 {
+	if x != nil {
+		return x.NoStatus
 	}
 	return nil
 }
@@ -2908,6 +3259,386 @@ func (x *Targets) GetTerminating() []int64 {
 	return nil
 }
 
+type Services struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Back                  []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Namespace             []int64                `protobuf:"zigzag64,2,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
+	Name                  []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
+	Uid                   []int64                `protobuf:"zigzag64,4,rep,packed,name=uid,proto3" json:"uid,omitempty"`
+	Type                  []int64                `protobuf:"zigzag64,5,rep,packed,name=type,proto3" json:"type,omitempty"`
+	ClusterIp             []int64                `protobuf:"zigzag64,6,rep,packed,name=cluster_ip,json=clusterIp,proto3" json:"cluster_ip,omitempty"`
+	ExternalName          []int64                `protobuf:"zigzag64,7,rep,packed,name=external_name,json=externalName,proto3" json:"external_name,omitempty"`
+	LoadBalancerIp        []int64                `protobuf:"zigzag64,8,rep,packed,name=load_balancer_ip,json=loadBalancerIp,proto3" json:"load_balancer_ip,omitempty"`
+	ExternalTrafficPolicy []int64                `protobuf:"zigzag64,9,rep,packed,name=external_traffic_policy,json=externalTrafficPolicy,proto3" json:"external_traffic_policy,omitempty"`
+	CreatedAt             []int64                `protobuf:"zigzag64,10,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	NoPodsSince           []int64                `protobuf:"zigzag64,11,rep,packed,name=no_pods_since,json=noPodsSince,proto3" json:"no_pods_since,omitempty"`
+	NoEndpointsSince      []int64                `protobuf:"zigzag64,12,rep,packed,name=no_endpoints_since,json=noEndpointsSince,proto3" json:"no_endpoints_since,omitempty"`
+	NoAddressSince        []int64                `protobuf:"zigzag64,13,rep,packed,name=no_address_since,json=noAddressSince,proto3" json:"no_address_since,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *Services) Reset() {
+	*x = Services{}
+	mi := &file_wirepb_wire_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Services) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Services) ProtoMessage() {}
+
+func (x *Services) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Services.ProtoReflect.Descriptor instead.
+func (*Services) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Services) GetBack() []int64 {
+	if x != nil {
+		return x.Back
+	}
+	return nil
+}
+
+func (x *Services) GetNamespace() []int64 {
+	if x != nil {
+		return x.Namespace
+	}
+	return nil
+}
+
+func (x *Services) GetName() []int64 {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *Services) GetUid() []int64 {
+	if x != nil {
+		return x.Uid
+	}
+	return nil
+}
+
+func (x *Services) GetType() []int64 {
+	if x != nil {
+		return x.Type
+	}
+	return nil
+}
+
+func (x *Services) GetClusterIp() []int64 {
+	if x != nil {
+		return x.ClusterIp
+	}
+	return nil
+}
+
+func (x *Services) GetExternalName() []int64 {
+	if x != nil {
+		return x.ExternalName
+	}
+	return nil
+}
+
+func (x *Services) GetLoadBalancerIp() []int64 {
+	if x != nil {
+		return x.LoadBalancerIp
+	}
+	return nil
+}
+
+func (x *Services) GetExternalTrafficPolicy() []int64 {
+	if x != nil {
+		return x.ExternalTrafficPolicy
+	}
+	return nil
+}
+
+func (x *Services) GetCreatedAt() []int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Services) GetNoPodsSince() []int64 {
+	if x != nil {
+		return x.NoPodsSince
+	}
+	return nil
+}
+
+func (x *Services) GetNoEndpointsSince() []int64 {
+	if x != nil {
+		return x.NoEndpointsSince
+	}
+	return nil
+}
+
+func (x *Services) GetNoAddressSince() []int64 {
+	if x != nil {
+		return x.NoAddressSince
+	}
+	return nil
+}
+
+type Claims struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Back           []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Namespace      []int64                `protobuf:"zigzag64,2,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
+	Name           []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
+	Phase          []int64                `protobuf:"zigzag64,4,rep,packed,name=phase,proto3" json:"phase,omitempty"`
+	StorageClass   []int64                `protobuf:"zigzag64,5,rep,packed,name=storage_class,json=storageClass,proto3" json:"storage_class,omitempty"`
+	VolumeMode     []int64                `protobuf:"zigzag64,6,rep,packed,name=volume_mode,json=volumeMode,proto3" json:"volume_mode,omitempty"`
+	Volume         []int64                `protobuf:"zigzag64,7,rep,packed,name=volume,proto3" json:"volume,omitempty"`
+	RequestedBytes []int64                `protobuf:"zigzag64,8,rep,packed,name=requested_bytes,json=requestedBytes,proto3" json:"requested_bytes,omitempty"`
+	CapacityBytes  []int64                `protobuf:"zigzag64,9,rep,packed,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
+	CreatedAt      []int64                `protobuf:"zigzag64,10,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Claims) Reset() {
+	*x = Claims{}
+	mi := &file_wirepb_wire_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claims) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claims) ProtoMessage() {}
+
+func (x *Claims) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claims.ProtoReflect.Descriptor instead.
+func (*Claims) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Claims) GetBack() []int64 {
+	if x != nil {
+		return x.Back
+	}
+	return nil
+}
+
+func (x *Claims) GetNamespace() []int64 {
+	if x != nil {
+		return x.Namespace
+	}
+	return nil
+}
+
+func (x *Claims) GetName() []int64 {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *Claims) GetPhase() []int64 {
+	if x != nil {
+		return x.Phase
+	}
+	return nil
+}
+
+func (x *Claims) GetStorageClass() []int64 {
+	if x != nil {
+		return x.StorageClass
+	}
+	return nil
+}
+
+func (x *Claims) GetVolumeMode() []int64 {
+	if x != nil {
+		return x.VolumeMode
+	}
+	return nil
+}
+
+func (x *Claims) GetVolume() []int64 {
+	if x != nil {
+		return x.Volume
+	}
+	return nil
+}
+
+func (x *Claims) GetRequestedBytes() []int64 {
+	if x != nil {
+		return x.RequestedBytes
+	}
+	return nil
+}
+
+func (x *Claims) GetCapacityBytes() []int64 {
+	if x != nil {
+		return x.CapacityBytes
+	}
+	return nil
+}
+
+func (x *Claims) GetCreatedAt() []int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+type PersistentVolumes struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Back           []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
+	Name           []int64                `protobuf:"zigzag64,2,rep,packed,name=name,proto3" json:"name,omitempty"`
+	Phase          []int64                `protobuf:"zigzag64,3,rep,packed,name=phase,proto3" json:"phase,omitempty"`
+	Reason         []int64                `protobuf:"zigzag64,4,rep,packed,name=reason,proto3" json:"reason,omitempty"`
+	Message        []int64                `protobuf:"zigzag64,5,rep,packed,name=message,proto3" json:"message,omitempty"`
+	StorageClass   []int64                `protobuf:"zigzag64,6,rep,packed,name=storage_class,json=storageClass,proto3" json:"storage_class,omitempty"`
+	ClaimNamespace []int64                `protobuf:"zigzag64,7,rep,packed,name=claim_namespace,json=claimNamespace,proto3" json:"claim_namespace,omitempty"`
+	Claim          []int64                `protobuf:"zigzag64,8,rep,packed,name=claim,proto3" json:"claim,omitempty"`
+	CapacityBytes  []int64                `protobuf:"zigzag64,9,rep,packed,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
+	CreatedAt      []int64                `protobuf:"zigzag64,10,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	PhaseSince     []int64                `protobuf:"zigzag64,11,rep,packed,name=phase_since,json=phaseSince,proto3" json:"phase_since,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PersistentVolumes) Reset() {
+	*x = PersistentVolumes{}
+	mi := &file_wirepb_wire_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersistentVolumes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersistentVolumes) ProtoMessage() {}
+
+func (x *PersistentVolumes) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersistentVolumes.ProtoReflect.Descriptor instead.
+func (*PersistentVolumes) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *PersistentVolumes) GetBack() []int64 {
+	if x != nil {
+		return x.Back
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetName() []int64 {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetPhase() []int64 {
+	if x != nil {
+		return x.Phase
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetReason() []int64 {
+	if x != nil {
+		return x.Reason
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetMessage() []int64 {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetStorageClass() []int64 {
+	if x != nil {
+		return x.StorageClass
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetClaimNamespace() []int64 {
+	if x != nil {
+		return x.ClaimNamespace
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetClaim() []int64 {
+	if x != nil {
+		return x.Claim
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetCapacityBytes() []int64 {
+	if x != nil {
+		return x.CapacityBytes
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetCreatedAt() []int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *PersistentVolumes) GetPhaseSince() []int64 {
+	if x != nil {
+		return x.PhaseSince
+	}
+	return nil
+}
+
 // Keys are columns like those of Objects; kind is whole. The strings of removes are in
 // the tables of the message's upserts, those of held in the tables of amended, which
 // follow them.
@@ -2928,7 +3659,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_wirepb_wire_proto_msgTypes[25]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3671,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[25]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3684,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Keys) GetKind() []int64 {
@@ -3043,14 +3774,18 @@ type Summary struct {
 	SameProblems bool `protobuf:"varint,18,opt,name=same_problems,json=sameProblems,proto3" json:"same_problems,omitempty"`
 	// same_resources: capacity, allocatable, requested, limits and the largest that is free
 	// are those of the hash in Report, and are not sent again.
-	SameResources bool `protobuf:"varint,19,opt,name=same_resources,json=sameResources,proto3" json:"same_resources,omitempty"`
+	SameResources bool           `protobuf:"varint,19,opt,name=same_resources,json=sameResources,proto3" json:"same_resources,omitempty"`
+	ProblemCounts *ProblemCounts `protobuf:"bytes,20,opt,name=problem_counts,json=problemCounts,proto3" json:"problem_counts,omitempty"`
+	// more counts the problems that are not among problems.
+	More          *ProblemCounts `protobuf:"bytes,21,opt,name=more,proto3" json:"more,omitempty"`
+	Muted         uint64         `protobuf:"varint,22,opt,name=muted,proto3" json:"muted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_wirepb_wire_proto_msgTypes[26]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3062,7 +3797,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[26]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3075,7 +3810,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Summary) GetNodes() *NodeCounts {
@@ -3211,6 +3946,27 @@ func (x *Summary) GetSameResources() bool {
 	return false
 }
 
+func (x *Summary) GetProblemCounts() *ProblemCounts {
+	if x != nil {
+		return x.ProblemCounts
+	}
+	return nil
+}
+
+func (x *Summary) GetMore() *ProblemCounts {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
+func (x *Summary) GetMuted() uint64 {
+	if x != nil {
+		return x.Muted
+	}
+	return 0
+}
+
 type NodeCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Total         uint64                 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
@@ -3222,7 +3978,7 @@ type NodeCounts struct {
 
 func (x *NodeCounts) Reset() {
 	*x = NodeCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[27]
+	mi := &file_wirepb_wire_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3234,7 +3990,7 @@ func (x *NodeCounts) String() string {
 func (*NodeCounts) ProtoMessage() {}
 
 func (x *NodeCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[27]
+	mi := &file_wirepb_wire_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3247,7 +4003,7 @@ func (x *NodeCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeCounts.ProtoReflect.Descriptor instead.
 func (*NodeCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *NodeCounts) GetTotal() uint64 {
@@ -3286,7 +4042,7 @@ type PodCounts struct {
 
 func (x *PodCounts) Reset() {
 	*x = PodCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[28]
+	mi := &file_wirepb_wire_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +4054,7 @@ func (x *PodCounts) String() string {
 func (*PodCounts) ProtoMessage() {}
 
 func (x *PodCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[28]
+	mi := &file_wirepb_wire_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +4067,7 @@ func (x *PodCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodCounts.ProtoReflect.Descriptor instead.
 func (*PodCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PodCounts) GetTotal() uint64 {
@@ -3379,7 +4135,7 @@ type ContainerCounts struct {
 
 func (x *ContainerCounts) Reset() {
 	*x = ContainerCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wirepb_wire_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3391,7 +4147,7 @@ func (x *ContainerCounts) String() string {
 func (*ContainerCounts) ProtoMessage() {}
 
 func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wirepb_wire_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3404,7 +4160,7 @@ func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerCounts.ProtoReflect.Descriptor instead.
 func (*ContainerCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ContainerCounts) GetTotal() uint64 {
@@ -3476,7 +4232,7 @@ type SummedResources struct {
 
 func (x *SummedResources) Reset() {
 	*x = SummedResources{}
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+	mi := &file_wirepb_wire_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3488,7 +4244,7 @@ func (x *SummedResources) String() string {
 func (*SummedResources) ProtoMessage() {}
 
 func (x *SummedResources) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+	mi := &file_wirepb_wire_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3501,7 +4257,7 @@ func (x *SummedResources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummedResources.ProtoReflect.Descriptor instead.
 func (*SummedResources) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SummedResources) GetCpuMillis() int64 {
@@ -3551,7 +4307,7 @@ type UsedSum struct {
 
 func (x *UsedSum) Reset() {
 	*x = UsedSum{}
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+	mi := &file_wirepb_wire_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3563,7 +4319,7 @@ func (x *UsedSum) String() string {
 func (*UsedSum) ProtoMessage() {}
 
 func (x *UsedSum) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+	mi := &file_wirepb_wire_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3576,7 +4332,7 @@ func (x *UsedSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsedSum.ProtoReflect.Descriptor instead.
 func (*UsedSum) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UsedSum) GetCpuMillis() int64 {
@@ -3614,13 +4370,19 @@ type Problem struct {
 	Where         string                 `protobuf:"bytes,3,opt,name=where,proto3" json:"where,omitempty"`
 	Since         int64                  `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"`
 	Message       string                 `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	Severity      Severity               `protobuf:"varint,6,opt,name=severity,proto3,enum=rollcall.v1.Severity" json:"severity,omitempty"`
+	OwnerKind     string                 `protobuf:"bytes,7,opt,name=owner_kind,json=ownerKind,proto3" json:"owner_kind,omitempty"`
+	OwnerName     string                 `protobuf:"bytes,8,opt,name=owner_name,json=ownerName,proto3" json:"owner_name,omitempty"`
+	Count         uint64                 `protobuf:"varint,9,opt,name=count,proto3" json:"count,omitempty"`
+	Others        []string               `protobuf:"bytes,10,rep,name=others,proto3" json:"others,omitempty"`
+	Muted         string                 `protobuf:"bytes,11,opt,name=muted,proto3" json:"muted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_wirepb_wire_proto_msgTypes[32]
+	mi := &file_wirepb_wire_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3632,7 +4394,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[32]
+	mi := &file_wirepb_wire_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3645,7 +4407,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{32}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Problem) GetKind() string {
@@ -3679,6 +4441,193 @@ func (x *Problem) GetSince() int64 {
 func (x *Problem) GetMessage() string {
 	if x != nil {
 		return x.Message
+	}
+	return ""
+}
+
+func (x *Problem) GetSeverity() Severity {
+	if x != nil {
+		return x.Severity
+	}
+	return Severity_SEVERITY_UNSPECIFIED
+}
+
+func (x *Problem) GetOwnerKind() string {
+	if x != nil {
+		return x.OwnerKind
+	}
+	return ""
+}
+
+func (x *Problem) GetOwnerName() string {
+	if x != nil {
+		return x.OwnerName
+	}
+	return ""
+}
+
+func (x *Problem) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Problem) GetOthers() []string {
+	if x != nil {
+		return x.Others
+	}
+	return nil
+}
+
+func (x *Problem) GetMuted() string {
+	if x != nil {
+		return x.Muted
+	}
+	return ""
+}
+
+type ProblemCounts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Critical      uint64                 `protobuf:"varint,1,opt,name=critical,proto3" json:"critical,omitempty"`
+	Warning       uint64                 `protobuf:"varint,2,opt,name=warning,proto3" json:"warning,omitempty"`
+	Info          uint64                 `protobuf:"varint,3,opt,name=info,proto3" json:"info,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProblemCounts) Reset() {
+	*x = ProblemCounts{}
+	mi := &file_wirepb_wire_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProblemCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProblemCounts) ProtoMessage() {}
+
+func (x *ProblemCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProblemCounts.ProtoReflect.Descriptor instead.
+func (*ProblemCounts) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ProblemCounts) GetCritical() uint64 {
+	if x != nil {
+		return x.Critical
+	}
+	return 0
+}
+
+func (x *ProblemCounts) GetWarning() uint64 {
+	if x != nil {
+		return x.Warning
+	}
+	return 0
+}
+
+func (x *ProblemCounts) GetInfo() uint64 {
+	if x != nil {
+		return x.Info
+	}
+	return 0
+}
+
+// Ignore mutes problems: see state.Ignore.
+type Ignore struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	What          string                 `protobuf:"bytes,4,opt,name=what,proto3" json:"what,omitempty"`
+	Until         int64                  `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"`
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ignore) Reset() {
+	*x = Ignore{}
+	mi := &file_wirepb_wire_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ignore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ignore) ProtoMessage() {}
+
+func (x *Ignore) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ignore.ProtoReflect.Descriptor instead.
+func (*Ignore) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Ignore) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Ignore) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Ignore) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Ignore) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Ignore) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Ignore) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -3768,7 +4717,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vUnsupported\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\x98\x02\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xc5\x02\n" +
 	"\x06Report\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x1b\n" +
@@ -3779,7 +4728,9 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04base\x18\x06 \x01(\v2\x11.rollcall.v1.BaseR\x04base\x12\x1a\n" +
 	"\bprotocol\x18\a \x01(\rR\bprotocol\x12\x1a\n" +
 	"\bproblems\x18\b \x01(\x06R\bproblems\x12\x1c\n" +
-	"\tresources\x18\t \x01(\x06R\tresources\"D\n" +
+	"\tresources\x18\t \x01(\x06R\tresources\x12+\n" +
+	"\x06ignore\x18\n" +
+	" \x03(\v2\x13.rollcall.v1.IgnoreR\x06ignore\"D\n" +
 	"\x04Base\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x06R\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
@@ -3791,7 +4742,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vduration_ms\x18\x02 \x01(\rR\n" +
 	"durationMs\" \n" +
 	"\x04Stop\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\"\xc8\x03\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\"\xf7\x04\n" +
 	"\aObjects\x12\x18\n" +
 	"\astrings\x18\x01 \x03(\tR\astrings\x124\n" +
 	"\tresources\x18\x02 \x01(\v2\x16.rollcall.v1.ResourcesR\tresources\x12\x1b\n" +
@@ -3807,7 +4758,10 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\atargets\x18\t \x01(\v2\x14.rollcall.v1.TargetsR\atargets\x125\n" +
 	"\vown_targets\x18\n" +
 	" \x01(\v2\x14.rollcall.v1.TargetsR\n" +
-	"ownTargets\"\x83\x02\n" +
+	"ownTargets\x121\n" +
+	"\bservices\x18\v \x01(\v2\x15.rollcall.v1.ServicesR\bservices\x12+\n" +
+	"\x06claims\x18\f \x01(\v2\x13.rollcall.v1.ClaimsR\x06claims\x12M\n" +
+	"\x12persistent_volumes\x18\r \x01(\v2\x1e.rollcall.v1.PersistentVolumesR\x11persistentVolumes\"\x99\x02\n" +
 	"\tResources\x12\x1d\n" +
 	"\n" +
 	"cpu_millis\x18\x01 \x03(\x12R\tcpuMillis\x12!\n" +
@@ -3816,20 +4770,23 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04pods\x18\x04 \x03(\x12R\x04pods\x12\x1a\n" +
 	"\bextended\x18\x05 \x03(\x12R\bextended\x12#\n" +
 	"\rextended_name\x18\x06 \x03(\x12R\fextendedName\x12'\n" +
-	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xf4\a\n" +
+	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\x12\x14\n" +
+	"\x05zeros\x18\b \x03(\x12R\x05zeros\"\xf9\t\n" +
 	"\x05Nodes\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
 	"\x04slot\x18\x02 \x03(\x12R\x04slot\x12\x12\n" +
 	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x14\n" +
 	"\x05ready\x18\x04 \x03(\x12R\x05ready\x12$\n" +
-	"\runschedulable\x18\x05 \x03(\x12R\runschedulable\x12\x1a\n" +
-	"\bproblems\x18\x06 \x03(\x12R\bproblems\x12#\n" +
-	"\rproblems_type\x18\a \x03(\x12R\fproblemsType\x12'\n" +
-	"\x0fproblems_status\x18\b \x03(\x12R\x0eproblemsStatus\x12'\n" +
-	"\x0fproblems_reason\x18\t \x03(\x12R\x0eproblemsReason\x12)\n" +
-	"\x10problems_message\x18\n" +
-	" \x03(\x12R\x0fproblemsMessage\x12%\n" +
-	"\x0eproblems_since\x18\v \x03(\x12R\rproblemsSince\x12\x14\n" +
+	"\runschedulable\x18\x05 \x03(\x12R\runschedulable\x12\x1e\n" +
+	"\n" +
+	"conditions\x18\x06 \x03(\x12R\n" +
+	"conditions\x12'\n" +
+	"\x0fconditions_type\x18\a \x03(\x12R\x0econditionsType\x12+\n" +
+	"\x11conditions_status\x18\b \x03(\x12R\x10conditionsStatus\x12+\n" +
+	"\x11conditions_reason\x18\t \x03(\x12R\x10conditionsReason\x12-\n" +
+	"\x12conditions_message\x18\n" +
+	" \x03(\x12R\x11conditionsMessage\x12)\n" +
+	"\x10conditions_since\x18\v \x03(\x12R\x0fconditionsSince\x12\x14\n" +
 	"\x05roles\x18\f \x03(\x12R\x05roles\x12\x1d\n" +
 	"\n" +
 	"roles_name\x18\r \x03(\x12R\trolesName\x12\x1c\n" +
@@ -3852,13 +4809,23 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x1d \x03(\x12R\tcreatedAt\x12\x1a\n" +
 	"\bcapacity\x18\x1e \x03(\x12R\bcapacity\x12 \n" +
-	"\vallocatable\x18\x1f \x03(\x12R\vallocatable\"}\n" +
+	"\vallocatable\x18\x1f \x03(\x12R\vallocatable\x12,\n" +
+	"\x12kube_proxy_version\x18  \x03(\x12R\x10kubeProxyVersion\x12\x1f\n" +
+	"\vsystem_uuid\x18! \x03(\x12R\n" +
+	"systemUuid\x12\x1f\n" +
+	"\vprovider_id\x18\" \x03(\x12R\n" +
+	"providerId\x12\x19\n" +
+	"\bpod_cidr\x18# \x03(\x12R\apodCidr\x12%\n" +
+	"\x0eflapping_since\x18$ \x03(\x12R\rflappingSince\x12%\n" +
+	"\x0eflapping_until\x18% \x03(\x12R\rflappingUntil\x12\x12\n" +
+	"\x04mute\x18& \x03(\x12R\x04mute\"}\n" +
 	"\tNodeLoads\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
 	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x1c\n" +
 	"\trequested\x18\x03 \x03(\x12R\trequested\x12\x16\n" +
 	"\x06limits\x18\x04 \x03(\x12R\x06limits\x12\x12\n" +
-	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\xb2\x05\n" +
+	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\x8c\n" +
+	"\n" +
 	"\x04Pods\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
@@ -3885,7 +4852,29 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\rstorage_claim\x18\x13 \x03(\x12R\fstorageClaim\x124\n" +
 	"\x16storage_capacity_bytes\x18\x14 \x03(\x12R\x14storageCapacityBytes\x12,\n" +
 	"\x12storage_mount_path\x18\x15 \x03(\x12R\x10storageMountPath\x12/\n" +
-	"\x13unschedulable_since\x18\x16 \x03(\x12R\x12unschedulableSince\"\x86\x05\n" +
+	"\x13unschedulable_since\x18\x16 \x03(\x12R\x12unschedulableSince\x12\x10\n" +
+	"\x03uid\x18\x17 \x03(\x12R\x03uid\x12\x16\n" +
+	"\x06status\x18\x18 \x03(\x12R\x06status\x12\x19\n" +
+	"\bready_of\x18\x19 \x03(\x12R\areadyOf\x12\x1f\n" +
+	"\vready_total\x18\x1a \x03(\x12R\n" +
+	"readyTotal\x12\x1a\n" +
+	"\brestarts\x18\x1b \x03(\x12R\brestarts\x12&\n" +
+	"\x0flast_restart_at\x18\x1c \x03(\x12R\rlastRestartAt\x12\x17\n" +
+	"\ahost_ip\x18\x1d \x03(\x12R\x06hostIp\x12%\n" +
+	"\x0erestart_policy\x18\x1e \x03(\x12R\rrestartPolicy\x12%\n" +
+	"\x0epriority_class\x18\x1f \x03(\x12R\rpriorityClass\x12\x1d\n" +
+	"\n" +
+	"started_at\x18  \x03(\x12R\tstartedAt\x12\x1f\n" +
+	"\vfinished_at\x18! \x03(\x12R\n" +
+	"finishedAt\x12\x1f\n" +
+	"\vdeletion_at\x18\" \x03(\x12R\n" +
+	"deletionAt\x12'\n" +
+	"\x0fcontroller_kind\x18# \x03(\x12R\x0econtrollerKind\x12'\n" +
+	"\x0fcontroller_name\x18$ \x03(\x12R\x0econtrollerName\x12'\n" +
+	"\x0fready_condition\x18% \x03(\x12R\x0ereadyCondition\x12/\n" +
+	"\x13scheduled_condition\x18& \x03(\x12R\x12scheduledCondition\x12&\n" +
+	"\x0fnot_ready_since\x18' \x03(\x12R\rnotReadySince\x12\x12\n" +
+	"\x04mute\x18( \x03(\x12R\x04mute\"\xf4\x06\n" +
 	"\n" +
 	"Containers\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
@@ -3907,15 +4896,23 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\x10 \x03(\x12R\tstartedAt\x12\x1f\n" +
 	"\vfinished_at\x18\x11 \x03(\x12R\n" +
-	"finishedAt\x12#\n" +
-	"\rwaiting_since\x18\x12 \x03(\x12R\fwaitingSince\x12\x12\n" +
+	"finishedAt\x12&\n" +
+	"\x0fnot_ready_since\x18\x12 \x03(\x12R\rnotReadySince\x12\x12\n" +
 	"\x04last\x18\x13 \x03(\x12R\x04last\x12\x1f\n" +
 	"\vlast_reason\x18\x14 \x03(\x12R\n" +
 	"lastReason\x12$\n" +
 	"\x0elast_exit_code\x18\x15 \x03(\x12R\flastExitCode\x12(\n" +
 	"\x10last_finished_at\x18\x16 \x03(\x12R\x0elastFinishedAt\x12\x1a\n" +
 	"\brequests\x18\x17 \x03(\x12R\brequests\x12\x16\n" +
-	"\x06limits\x18\x18 \x03(\x12R\x06limits\"\xa9\x03\n" +
+	"\x06limits\x18\x18 \x03(\x12R\x06limits\x12(\n" +
+	"\x10crash_loop_since\x18\x19 \x03(\x12R\x0ecrashLoopSince\x12\x12\n" +
+	"\x04spec\x18\x1a \x03(\x12R\x04spec\x12#\n" +
+	"\rspec_requests\x18\x1b \x03(\x12R\fspecRequests\x12\x1f\n" +
+	"\vspec_limits\x18\x1c \x03(\x12R\n" +
+	"specLimits\x12!\n" +
+	"\fstatus_image\x18\x1d \x03(\x12R\vstatusImage\x12%\n" +
+	"\x0erestart_policy\x18\x1e \x03(\x12R\rrestartPolicy\x12\x1b\n" +
+	"\tno_status\x18\x1f \x03(\x12R\bnoStatus\"\xa9\x03\n" +
 	"\x05Ports\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
 	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x18\n" +
@@ -3949,7 +4946,53 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04node\x18\f \x03(\x12R\x04node\x12\x14\n" +
 	"\x05ready\x18\r \x03(\x12R\x05ready\x12\x18\n" +
 	"\aserving\x18\x0e \x03(\x12R\aserving\x12 \n" +
-	"\vterminating\x18\x0f \x03(\x12R\vterminating\"\xd9\x01\n" +
+	"\vterminating\x18\x0f \x03(\x12R\vterminating\"\xb7\x03\n" +
+	"\bServices\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
+	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x10\n" +
+	"\x03uid\x18\x04 \x03(\x12R\x03uid\x12\x12\n" +
+	"\x04type\x18\x05 \x03(\x12R\x04type\x12\x1d\n" +
+	"\n" +
+	"cluster_ip\x18\x06 \x03(\x12R\tclusterIp\x12#\n" +
+	"\rexternal_name\x18\a \x03(\x12R\fexternalName\x12(\n" +
+	"\x10load_balancer_ip\x18\b \x03(\x12R\x0eloadBalancerIp\x126\n" +
+	"\x17external_traffic_policy\x18\t \x03(\x12R\x15externalTrafficPolicy\x12\x1d\n" +
+	"\n" +
+	"created_at\x18\n" +
+	" \x03(\x12R\tcreatedAt\x12\"\n" +
+	"\rno_pods_since\x18\v \x03(\x12R\vnoPodsSince\x12,\n" +
+	"\x12no_endpoints_since\x18\f \x03(\x12R\x10noEndpointsSince\x12(\n" +
+	"\x10no_address_since\x18\r \x03(\x12R\x0enoAddressSince\"\xb1\x02\n" +
+	"\x06Claims\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
+	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x14\n" +
+	"\x05phase\x18\x04 \x03(\x12R\x05phase\x12#\n" +
+	"\rstorage_class\x18\x05 \x03(\x12R\fstorageClass\x12\x1f\n" +
+	"\vvolume_mode\x18\x06 \x03(\x12R\n" +
+	"volumeMode\x12\x16\n" +
+	"\x06volume\x18\a \x03(\x12R\x06volume\x12'\n" +
+	"\x0frequested_bytes\x18\b \x03(\x12R\x0erequestedBytes\x12%\n" +
+	"\x0ecapacity_bytes\x18\t \x03(\x12R\rcapacityBytes\x12\x1d\n" +
+	"\n" +
+	"created_at\x18\n" +
+	" \x03(\x12R\tcreatedAt\"\xce\x02\n" +
+	"\x11PersistentVolumes\x12\x12\n" +
+	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
+	"\x04name\x18\x02 \x03(\x12R\x04name\x12\x14\n" +
+	"\x05phase\x18\x03 \x03(\x12R\x05phase\x12\x16\n" +
+	"\x06reason\x18\x04 \x03(\x12R\x06reason\x12\x18\n" +
+	"\amessage\x18\x05 \x03(\x12R\amessage\x12#\n" +
+	"\rstorage_class\x18\x06 \x03(\x12R\fstorageClass\x12'\n" +
+	"\x0fclaim_namespace\x18\a \x03(\x12R\x0eclaimNamespace\x12\x14\n" +
+	"\x05claim\x18\b \x03(\x12R\x05claim\x12%\n" +
+	"\x0ecapacity_bytes\x18\t \x03(\x12R\rcapacityBytes\x12\x1d\n" +
+	"\n" +
+	"created_at\x18\n" +
+	" \x03(\x12R\tcreatedAt\x12\x1f\n" +
+	"\vphase_since\x18\v \x03(\x12R\n" +
+	"phaseSince\"\xd9\x01\n" +
 	"\x04Keys\x12\x12\n" +
 	"\x04kind\x18\x01 \x03(\x12R\x04kind\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x03(\x12R\bprotocol\x12\x1b\n" +
@@ -3959,7 +5002,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04name\x18\x06 \x03(\x12R\x04name\x12\x10\n" +
 	"\x03sub\x18\a \x03(\x12R\x03sub\x12\x12\n" +
 	"\x04node\x18\b \x03(\x12R\x04node\x12\x18\n" +
-	"\aaddress\x18\t \x03(\x12R\aaddress\"\xf0\x06\n" +
+	"\aaddress\x18\t \x03(\x12R\aaddress\"\xf9\a\n" +
 	"\aSummary\x12-\n" +
 	"\x05nodes\x18\x01 \x01(\v2\x17.rollcall.v1.NodeCountsR\x05nodes\x12*\n" +
 	"\x04pods\x18\x02 \x01(\v2\x16.rollcall.v1.PodCountsR\x04pods\x12<\n" +
@@ -3983,7 +5026,10 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04ages\x18\x10 \x03(\x04R\x04ages\x12+\n" +
 	"\x06errors\x18\x11 \x03(\v2\x13.rollcall.v1.StatusR\x06errors\x12#\n" +
 	"\rsame_problems\x18\x12 \x01(\bR\fsameProblems\x12%\n" +
-	"\x0esame_resources\x18\x13 \x01(\bR\rsameResources\"Z\n" +
+	"\x0esame_resources\x18\x13 \x01(\bR\rsameResources\x12A\n" +
+	"\x0eproblem_counts\x18\x14 \x01(\v2\x1a.rollcall.v1.ProblemCountsR\rproblemCounts\x12.\n" +
+	"\x04more\x18\x15 \x01(\v2\x1a.rollcall.v1.ProblemCountsR\x04more\x12\x14\n" +
+	"\x05muted\x18\x16 \x01(\x04R\x05muted\"Z\n" +
 	"\n" +
 	"NodeCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x14\n" +
@@ -4024,13 +5070,33 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\fmemory_bytes\x18\x02 \x01(\x12R\vmemoryBytes\x12\x1d\n" +
 	"\n" +
 	"sampled_at\x18\x03 \x01(\x03R\tsampledAt\x12\x14\n" +
-	"\x05nodes\x18\x04 \x01(\x04R\x05nodes\"w\n" +
+	"\x05nodes\x18\x04 \x01(\x04R\x05nodes\"\xac\x02\n" +
 	"\aProblem\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x14\n" +
 	"\x05where\x18\x03 \x01(\tR\x05where\x12\x14\n" +
 	"\x05since\x18\x04 \x01(\x03R\x05since\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage*\x84\x01\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\x121\n" +
+	"\bseverity\x18\x06 \x01(\x0e2\x15.rollcall.v1.SeverityR\bseverity\x12\x1d\n" +
+	"\n" +
+	"owner_kind\x18\a \x01(\tR\townerKind\x12\x1d\n" +
+	"\n" +
+	"owner_name\x18\b \x01(\tR\townerName\x12\x14\n" +
+	"\x05count\x18\t \x01(\x04R\x05count\x12\x16\n" +
+	"\x06others\x18\n" +
+	" \x03(\tR\x06others\x12\x14\n" +
+	"\x05muted\x18\v \x01(\tR\x05muted\"Y\n" +
+	"\rProblemCounts\x12\x1a\n" +
+	"\bcritical\x18\x01 \x01(\x04R\bcritical\x12\x18\n" +
+	"\awarning\x18\x02 \x01(\x04R\awarning\x12\x12\n" +
+	"\x04info\x18\x03 \x01(\x04R\x04info\"\x92\x01\n" +
+	"\x06Ignore\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x12\n" +
+	"\x04what\x18\x04 \x01(\tR\x04what\x12\x14\n" +
+	"\x05until\x18\x05 \x01(\x03R\x05until\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason*\x84\x01\n" +
 	"\aSection\x12\x17\n" +
 	"\x13SECTION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSECTION_NODES\x10\x01\x12\x10\n" +
@@ -4046,7 +5112,12 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x15END_REASON_SUPERSEDED\x10\x04\x12\x13\n" +
 	"\x0fEND_REASON_BUSY\x10\x05\x12\x18\n" +
 	"\x14END_REASON_NOT_READY\x10\x06\x12\x14\n" +
-	"\x10END_REASON_ERROR\x10\aB'Z%rollcall.dev/rollcall/api/wire/wirepbb\x06proto3"
+	"\x10END_REASON_ERROR\x10\a*d\n" +
+	"\bSeverity\x12\x18\n" +
+	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11SEVERITY_CRITICAL\x10\x01\x12\x14\n" +
+	"\x10SEVERITY_WARNING\x10\x02\x12\x11\n" +
+	"\rSEVERITY_INFO\x10\x03B'Z%rollcall.dev/rollcall/api/wire/wirepbb\x06proto3"
 
 var (
 	file_wirepb_wire_proto_rawDescOnce sync.Once
@@ -4060,94 +5131,107 @@ func file_wirepb_wire_proto_rawDescGZIP() []byte {
 	return file_wirepb_wire_proto_rawDescData
 }
 
-var file_wirepb_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_wirepb_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_wirepb_wire_proto_goTypes = []any{
-	(Section)(0),            // 0: rollcall.v1.Section
-	(EndReason)(0),          // 1: rollcall.v1.EndReason
-	(*AgentMessage)(nil),    // 2: rollcall.v1.AgentMessage
-	(*MasterMessage)(nil),   // 3: rollcall.v1.MasterMessage
-	(*Batch)(nil),           // 4: rollcall.v1.Batch
-	(*Hello)(nil),           // 5: rollcall.v1.Hello
-	(*Granted)(nil),         // 6: rollcall.v1.Granted
-	(*Snapshot)(nil),        // 7: rollcall.v1.Snapshot
-	(*Delta)(nil),           // 8: rollcall.v1.Delta
-	(*Usage)(nil),           // 9: rollcall.v1.Usage
-	(*Status)(nil),          // 10: rollcall.v1.Status
-	(*Bookmark)(nil),        // 11: rollcall.v1.Bookmark
-	(*End)(nil),             // 12: rollcall.v1.End
-	(*Unsupported)(nil),     // 13: rollcall.v1.Unsupported
-	(*Report)(nil),          // 14: rollcall.v1.Report
-	(*Base)(nil),            // 15: rollcall.v1.Base
-	(*Ack)(nil),             // 16: rollcall.v1.Ack
-	(*Renew)(nil),           // 17: rollcall.v1.Renew
-	(*Stop)(nil),            // 18: rollcall.v1.Stop
-	(*Objects)(nil),         // 19: rollcall.v1.Objects
-	(*Resources)(nil),       // 20: rollcall.v1.Resources
-	(*Nodes)(nil),           // 21: rollcall.v1.Nodes
-	(*NodeLoads)(nil),       // 22: rollcall.v1.NodeLoads
-	(*Pods)(nil),            // 23: rollcall.v1.Pods
-	(*Containers)(nil),      // 24: rollcall.v1.Containers
-	(*Ports)(nil),           // 25: rollcall.v1.Ports
-	(*Targets)(nil),         // 26: rollcall.v1.Targets
-	(*Keys)(nil),            // 27: rollcall.v1.Keys
-	(*Summary)(nil),         // 28: rollcall.v1.Summary
-	(*NodeCounts)(nil),      // 29: rollcall.v1.NodeCounts
-	(*PodCounts)(nil),       // 30: rollcall.v1.PodCounts
-	(*ContainerCounts)(nil), // 31: rollcall.v1.ContainerCounts
-	(*SummedResources)(nil), // 32: rollcall.v1.SummedResources
-	(*UsedSum)(nil),         // 33: rollcall.v1.UsedSum
-	(*Problem)(nil),         // 34: rollcall.v1.Problem
-	nil,                     // 35: rollcall.v1.SummedResources.ExtendedEntry
+	(Section)(0),              // 0: rollcall.v1.Section
+	(EndReason)(0),            // 1: rollcall.v1.EndReason
+	(Severity)(0),             // 2: rollcall.v1.Severity
+	(*AgentMessage)(nil),      // 3: rollcall.v1.AgentMessage
+	(*MasterMessage)(nil),     // 4: rollcall.v1.MasterMessage
+	(*Batch)(nil),             // 5: rollcall.v1.Batch
+	(*Hello)(nil),             // 6: rollcall.v1.Hello
+	(*Granted)(nil),           // 7: rollcall.v1.Granted
+	(*Snapshot)(nil),          // 8: rollcall.v1.Snapshot
+	(*Delta)(nil),             // 9: rollcall.v1.Delta
+	(*Usage)(nil),             // 10: rollcall.v1.Usage
+	(*Status)(nil),            // 11: rollcall.v1.Status
+	(*Bookmark)(nil),          // 12: rollcall.v1.Bookmark
+	(*End)(nil),               // 13: rollcall.v1.End
+	(*Unsupported)(nil),       // 14: rollcall.v1.Unsupported
+	(*Report)(nil),            // 15: rollcall.v1.Report
+	(*Base)(nil),              // 16: rollcall.v1.Base
+	(*Ack)(nil),               // 17: rollcall.v1.Ack
+	(*Renew)(nil),             // 18: rollcall.v1.Renew
+	(*Stop)(nil),              // 19: rollcall.v1.Stop
+	(*Objects)(nil),           // 20: rollcall.v1.Objects
+	(*Resources)(nil),         // 21: rollcall.v1.Resources
+	(*Nodes)(nil),             // 22: rollcall.v1.Nodes
+	(*NodeLoads)(nil),         // 23: rollcall.v1.NodeLoads
+	(*Pods)(nil),              // 24: rollcall.v1.Pods
+	(*Containers)(nil),        // 25: rollcall.v1.Containers
+	(*Ports)(nil),             // 26: rollcall.v1.Ports
+	(*Targets)(nil),           // 27: rollcall.v1.Targets
+	(*Services)(nil),          // 28: rollcall.v1.Services
+	(*Claims)(nil),            // 29: rollcall.v1.Claims
+	(*PersistentVolumes)(nil), // 30: rollcall.v1.PersistentVolumes
+	(*Keys)(nil),              // 31: rollcall.v1.Keys
+	(*Summary)(nil),           // 32: rollcall.v1.Summary
+	(*NodeCounts)(nil),        // 33: rollcall.v1.NodeCounts
+	(*PodCounts)(nil),         // 34: rollcall.v1.PodCounts
+	(*ContainerCounts)(nil),   // 35: rollcall.v1.ContainerCounts
+	(*SummedResources)(nil),   // 36: rollcall.v1.SummedResources
+	(*UsedSum)(nil),           // 37: rollcall.v1.UsedSum
+	(*Problem)(nil),           // 38: rollcall.v1.Problem
+	(*ProblemCounts)(nil),     // 39: rollcall.v1.ProblemCounts
+	(*Ignore)(nil),            // 40: rollcall.v1.Ignore
+	nil,                       // 41: rollcall.v1.SummedResources.ExtendedEntry
 }
 var file_wirepb_wire_proto_depIdxs = []int32{
-	5,  // 0: rollcall.v1.AgentMessage.hello:type_name -> rollcall.v1.Hello
-	6,  // 1: rollcall.v1.AgentMessage.granted:type_name -> rollcall.v1.Granted
-	7,  // 2: rollcall.v1.AgentMessage.snapshot:type_name -> rollcall.v1.Snapshot
-	8,  // 3: rollcall.v1.AgentMessage.delta:type_name -> rollcall.v1.Delta
-	9,  // 4: rollcall.v1.AgentMessage.usage:type_name -> rollcall.v1.Usage
-	10, // 5: rollcall.v1.AgentMessage.status:type_name -> rollcall.v1.Status
-	11, // 6: rollcall.v1.AgentMessage.bookmark:type_name -> rollcall.v1.Bookmark
-	28, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
-	12, // 8: rollcall.v1.AgentMessage.end:type_name -> rollcall.v1.End
-	13, // 9: rollcall.v1.AgentMessage.unsupported:type_name -> rollcall.v1.Unsupported
-	4,  // 10: rollcall.v1.AgentMessage.batch:type_name -> rollcall.v1.Batch
-	14, // 11: rollcall.v1.MasterMessage.report:type_name -> rollcall.v1.Report
-	16, // 12: rollcall.v1.MasterMessage.ack:type_name -> rollcall.v1.Ack
-	17, // 13: rollcall.v1.MasterMessage.renew:type_name -> rollcall.v1.Renew
-	18, // 14: rollcall.v1.MasterMessage.stop:type_name -> rollcall.v1.Stop
-	19, // 15: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
-	19, // 16: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
-	27, // 17: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
-	27, // 18: rollcall.v1.Delta.held:type_name -> rollcall.v1.Keys
-	19, // 19: rollcall.v1.Delta.amended:type_name -> rollcall.v1.Objects
+	6,  // 0: rollcall.v1.AgentMessage.hello:type_name -> rollcall.v1.Hello
+	7,  // 1: rollcall.v1.AgentMessage.granted:type_name -> rollcall.v1.Granted
+	8,  // 2: rollcall.v1.AgentMessage.snapshot:type_name -> rollcall.v1.Snapshot
+	9,  // 3: rollcall.v1.AgentMessage.delta:type_name -> rollcall.v1.Delta
+	10, // 4: rollcall.v1.AgentMessage.usage:type_name -> rollcall.v1.Usage
+	11, // 5: rollcall.v1.AgentMessage.status:type_name -> rollcall.v1.Status
+	12, // 6: rollcall.v1.AgentMessage.bookmark:type_name -> rollcall.v1.Bookmark
+	32, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
+	13, // 8: rollcall.v1.AgentMessage.end:type_name -> rollcall.v1.End
+	14, // 9: rollcall.v1.AgentMessage.unsupported:type_name -> rollcall.v1.Unsupported
+	5,  // 10: rollcall.v1.AgentMessage.batch:type_name -> rollcall.v1.Batch
+	15, // 11: rollcall.v1.MasterMessage.report:type_name -> rollcall.v1.Report
+	17, // 12: rollcall.v1.MasterMessage.ack:type_name -> rollcall.v1.Ack
+	18, // 13: rollcall.v1.MasterMessage.renew:type_name -> rollcall.v1.Renew
+	19, // 14: rollcall.v1.MasterMessage.stop:type_name -> rollcall.v1.Stop
+	20, // 15: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
+	20, // 16: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
+	31, // 17: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
+	31, // 18: rollcall.v1.Delta.held:type_name -> rollcall.v1.Keys
+	20, // 19: rollcall.v1.Delta.amended:type_name -> rollcall.v1.Objects
 	0,  // 20: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
 	1,  // 21: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
-	15, // 22: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
-	20, // 23: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
-	21, // 24: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
-	22, // 25: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
-	23, // 26: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
-	24, // 27: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
-	25, // 28: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
-	26, // 29: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
-	26, // 30: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
-	29, // 31: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
-	30, // 32: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
-	31, // 33: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
-	32, // 34: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
-	32, // 35: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
-	32, // 36: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
-	32, // 37: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
-	33, // 38: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
-	34, // 39: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
-	10, // 40: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
-	35, // 41: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	16, // 22: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
+	40, // 23: rollcall.v1.Report.ignore:type_name -> rollcall.v1.Ignore
+	21, // 24: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
+	22, // 25: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
+	23, // 26: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
+	24, // 27: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
+	25, // 28: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
+	26, // 29: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
+	27, // 30: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
+	27, // 31: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
+	28, // 32: rollcall.v1.Objects.services:type_name -> rollcall.v1.Services
+	29, // 33: rollcall.v1.Objects.claims:type_name -> rollcall.v1.Claims
+	30, // 34: rollcall.v1.Objects.persistent_volumes:type_name -> rollcall.v1.PersistentVolumes
+	33, // 35: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
+	34, // 36: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
+	35, // 37: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
+	36, // 38: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
+	36, // 39: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
+	36, // 40: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
+	36, // 41: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
+	37, // 42: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
+	38, // 43: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
+	11, // 44: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
+	39, // 45: rollcall.v1.Summary.problem_counts:type_name -> rollcall.v1.ProblemCounts
+	39, // 46: rollcall.v1.Summary.more:type_name -> rollcall.v1.ProblemCounts
+	41, // 47: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
+	2,  // 48: rollcall.v1.Problem.severity:type_name -> rollcall.v1.Severity
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_wirepb_wire_proto_init() }
@@ -4180,8 +5264,8 @@ func file_wirepb_wire_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wirepb_wire_proto_rawDesc), len(file_wirepb_wire_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   34,
+			NumEnums:      3,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -26,7 +26,7 @@ func (w *world) alter(prefix string, n int, change func(c *state.Container)) {
 func (w *world) crash(app string, since time.Duration) {
 	w.alter(app, 1, func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message = state.Waiting, false, "CrashLoopBackOff", "back-off 5m0s restarting failed container"
-		c.WaitingSince, c.StartedAt, c.Restarts = ago(since), 0, c.Restarts+7
+		c.NotReadySince, c.CrashLoopSince, c.StartedAt, c.Restarts = ago(since), ago(since), 0, c.Restarts+7
 		c.Last = &state.LastTermination{Reason: "OOMKilled", ExitCode: 137, FinishedAt: ago(40 * time.Second)}
 	})
 	w.lead(app, false)
@@ -34,7 +34,7 @@ func (w *world) crash(app string, since time.Duration) {
 
 func (w *world) heal(app string) {
 	w.alter(app, 1, func(c *state.Container) {
-		c.State, c.Ready, c.Reason, c.Message, c.WaitingSince, c.StartedAt = state.Running, true, "", "", 0, ago(0)
+		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince, c.CrashLoopSince, c.StartedAt = state.Running, true, "", "", 0, 0, ago(0)
 	})
 	w.lead(app, true)
 }
@@ -61,13 +61,13 @@ func (w *world) setNode(i int, change func(n *state.Node)) {
 func (w *world) loseNode(i int) {
 	w.setNode(i, func(n *state.Node) {
 		n.Ready = state.Unknown
-		n.Problems = []state.NodeProblem{{Type: "Ready", Status: state.Unknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: ago(6 * time.Minute)}}
+		n.Conditions = []state.NodeCondition{{Type: "Ready", Status: state.Unknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: ago(6 * time.Minute)}}
 	})
 }
 
 func (w *world) press(i int) {
 	w.setNode(i, func(n *state.Node) {
-		n.Problems = []state.NodeProblem{{Type: "MemoryPressure", Status: state.True, Reason: "KubeletHasInsufficientMemory", Message: "kubelet has insufficient memory available", Since: ago(2 * time.Minute)}}
+		n.Conditions = []state.NodeCondition{{Type: "MemoryPressure", Status: state.True, Reason: "KubeletHasInsufficientMemory", Message: "kubelet has insufficient memory available", Since: ago(2 * time.Minute)}}
 	})
 }
 
@@ -99,7 +99,7 @@ func (w *world) arrive(n int) {
 func (w *world) strand(since time.Duration) {
 	const message = "0/9 nodes are available: 9 Insufficient nvidia.com/gpu."
 	w.Apply(state.Changes{Upserts: []state.Object{
-		&state.Pod{Namespace: "media", Name: "upscaler-5c9f7d-x2x8q", Phase: state.PodPending, Reason: "Unschedulable", Message: message, UnschedulableSince: ago(since), CreatedAt: ago(since), Owner: state.Owner{Kind: "Deployment", Name: "upscaler"}},
+		&state.Pod{Namespace: "media", Name: "upscaler-5c9f7d-x2x8q", Phase: state.PodPending, Reason: "Unschedulable", Message: message, Status: "Pending", NotReadySince: ago(since), UnschedulableSince: ago(since), CreatedAt: ago(since), Owner: state.Owner{Kind: "Deployment", Name: "upscaler"}},
 		&state.Container{Namespace: "media", Pod: "upscaler-5c9f7d-x2x8q", Name: "upscaler", Kind: state.Main, Image: "registry.example/upscaler:2", State: state.Waiting},
 	}})
 }
@@ -115,7 +115,7 @@ func (w *world) harass() {
 	long := strings.Repeat("a23456789.", 25) + "xyz" // 253
 	label := strings.Repeat("b", 63)
 	c := state.Changes{Upserts: []state.Object{
-		&state.Node{Name: long, Ready: state.False, Problems: []state.NodeProblem{{Type: hostile[0], Status: state.True, Message: hostile[1], Since: ago(time.Hour)}}, Roles: []string{hostile[2]}, Zone: hostile[6]},
+		&state.Node{Name: long, Ready: state.False, Conditions: []state.NodeCondition{{Type: hostile[0], Status: state.True, Message: hostile[1], Since: ago(time.Hour)}}, Roles: []string{hostile[2]}, Zone: hostile[6]},
 		&state.NodeLoad{Node: long},
 		&state.Pod{Namespace: label, Name: long, Node: long, Phase: state.PodRunning, Reason: hostile[1], Message: hostile[0], Owner: state.Owner{Kind: hostile[4], Name: long}},
 		&state.Port{Node: long, Address: hostile[1], Protocol: state.TCP, Port: 31666, Kind: state.HostPort, Namespace: label, Pod: long, Target: &state.Target{Namespace: label, Pod: long, ContainerPort: 1, Node: long, Container: hostile[0]}},
@@ -123,7 +123,7 @@ func (w *world) harass() {
 	for i, text := range hostile {
 		c.Upserts = append(c.Upserts, &state.Container{
 			Namespace: label, Pod: long, Name: fmt.Sprintf("c%d-%s", i, strings.Repeat("c", 60)), Kind: state.Main, Node: long, Image: text, State: state.Waiting, Reason: text, Message: text + " and " + hostile[(i+1)%len(hostile)],
-			WaitingSince: ago(time.Hour), Last: &state.LastTermination{Reason: text, ExitCode: 1},
+			NotReadySince: ago(time.Hour), Last: &state.LastTermination{Reason: text, ExitCode: 1},
 		})
 	}
 	w.Apply(c)
