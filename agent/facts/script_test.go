@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "rewrite the expected tables in testdata
 //	relist FILE...     tell that these are there and no others
 //	at TIME            tell the time of day, as in 12:04:30; it is 12:00:00 at first
 //	restart            forget what was seen, as an agent does that starts anew
-//	nodes, pods, containers, ports, services, volumes, problems
+//	nodes, addresses, pods, containers, ports, services, volumes, problems
 //	                   print a table, to be compared with: cmp stdout FILE
 //
 // After each step the facts are compared with those made from scratch.
@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"containers": tableCmd(containersTable),
 			"ports":      tableCmd(portsTable),
 			"services":   tableCmd(servicesTable),
+			"addresses":  tableCmd(addressesTable),
 			"volumes":    tableCmd(volumesTable),
 			"problems":   tableCmd(problemsTable),
 			"at":         atCmd,

@@ -111,6 +111,16 @@ func nodesTable(w *world) string {
 	return t.String()
 }
 
+func addressesTable(w *world) string {
+	t := table{{"NODE", "TYPE", "ADDRESS"}}
+	for n := range w.state.Nodes() {
+		for _, a := range n.Addresses {
+			t = append(t, []string{n.Name, a.Type, a.Address})
+		}
+	}
+	return t.String()
+}
+
 func podsTable(w *world) string {
 	t := table{{"POD", "READY", "STATUS", "RESTARTS", "NODE", "PHASE", "REASON", "IPS", "QOS", "OWNER", "REQUESTED", "LIMITS", "FLAGS"}}
 	for p := range w.state.Pods() {
@@ -198,7 +208,7 @@ func containersTable(w *world) string {
 	return t.String()
 }
 
-// amounts leaves out what there is none of.
+// amounts leaves out what there is none of, but for extended resources that are there.
 func amounts(r state.Resources) string {
 	var parts []string
 	add := func(n int64, unit string) {
@@ -211,7 +221,7 @@ func amounts(r state.Resources) string {
 	add(r.EphemeralStorageBytes>>20, "Mi-disk")
 	add(r.Pods, "-pods")
 	for _, resource := range slices.Sorted(maps.Keys(r.Extended)) {
-		add(r.Extended[resource], "*"+resource)
+		parts = append(parts, fmt.Sprintf("%d*%s", r.Extended[resource], resource))
 	}
 	return strings.Join(parts, ",")
 }

@@ -21,7 +21,7 @@ import (
 // fakeCluster is an API server in memory, and what the informer made of it.
 type fakeCluster struct {
 	nodes, pods, slices, services, claims, volumes *fakeResource
-	seen                                  *recorder
+	seen                                           *recorder
 }
 
 func newFakeCluster() *fakeCluster {
