@@ -23,6 +23,8 @@ func container(pod *PodInput, in *ContainerInput) *state.Container {
 		Requests:      in.Requests,
 		Limits:        in.Limits,
 		RestartPolicy: in.RestartPolicy,
+		RequestZeros:  in.RequestZeros,
+		LimitZeros:    in.LimitZeros,
 	}
 	if in.Status == nil {
 		c.NoStatus = true

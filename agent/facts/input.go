@@ -110,7 +110,10 @@ type ContainerInput struct {
 	Image    string
 	Requests state.Resources
 	Limits   state.Resources
-	Ports    []ContainerPort
+	// RequestZeros and LimitZeros tell which requests and limits the spec sets to zero.
+	RequestZeros state.Zeros
+	LimitZeros   state.Zeros
+	Ports        []ContainerPort
 	// RestartPolicy is the container's own; RestartPolicyNone where it has none.
 	RestartPolicy state.RestartPolicy
 	// Status is nil until the kubelet has said something of the container.

@@ -1,10 +1,6 @@
 package facts
 
-import (
-	"cmp"
-
-	"rollcall.dev/rollcall/api/state"
-)
+import "rollcall.dev/rollcall/api/state"
 
 // podFacts returns the facts of a pod and of its containers, but for the capacity of
 // its claims. held and heldContainers are those that were returned for the pod before,
@@ -73,6 +69,5 @@ func sameAmounts(a, b state.Resources) bool {
 			return false
 		}
 	}
-	return cmp.Or(cmp.Compare(a.CPUMillis, b.CPUMillis), cmp.Compare(a.MemoryBytes, b.MemoryBytes), cmp.Compare(a.EphemeralStorageBytes, b.EphemeralStorageBytes),
-		cmp.Compare(a.Zeros, b.Zeros)) == 0
+	return a.CPUMillis == b.CPUMillis && a.MemoryBytes == b.MemoryBytes && a.EphemeralStorageBytes == b.EphemeralStorageBytes
 }

@@ -37,21 +37,13 @@ func Resources(list corev1.ResourceList) state.Resources {
 }
 
 func addAmount(r *state.Resources, name corev1.ResourceName, amount resource.Quantity) {
-	zero := func(bit state.Zeros) {
-		if amount.IsZero() {
-			r.Zeros |= bit
-		}
-	}
 	switch name {
 	case corev1.ResourceCPU:
 		r.CPUMillis = scaled(amount, resource.Milli)
-		zero(state.ZeroCPU)
 	case corev1.ResourceMemory:
 		r.MemoryBytes = scaled(amount, 0)
-		zero(state.ZeroMemory)
 	case corev1.ResourceEphemeralStorage:
 		r.EphemeralStorageBytes = scaled(amount, 0)
-		zero(state.ZeroEphemeralStorage)
 	case corev1.ResourcePods:
 		r.Pods = scaled(amount, 0)
 	default:
@@ -60,6 +52,19 @@ func addAmount(r *state.Resources, name corev1.ResourceName, amount resource.Qua
 		}
 		r.Extended[string(name)] = scaled(amount, 0)
 	}
+}
+
+// Zeros returns which resources a ResourceList sets to zero.
+func Zeros(list corev1.ResourceList) state.Zeros {
+	var zeros state.Zeros
+	for name, bit := range map[corev1.ResourceName]state.Zeros{
+		corev1.ResourceCPU: state.ZeroCPU, corev1.ResourceMemory: state.ZeroMemory, corev1.ResourceEphemeralStorage: state.ZeroEphemeralStorage,
+	} {
+		if amount, ok := list[name]; ok && amount.IsZero() {
+			zeros |= bit
+		}
+	}
+	return zeros
 }
 
 // scaled returns an amount in units of a scale, rounded up, and the largest int64 where

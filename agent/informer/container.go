@@ -53,6 +53,7 @@ func (c podConverter) container(container *slimpb.Container, kind state.Containe
 	}
 	if resources != nil {
 		in.Requests, in.Limits = facts.Resources(resources.Requests), facts.Resources(resources.Limits)
+		in.RequestZeros, in.LimitZeros = facts.Zeros(resources.Requests), facts.Zeros(resources.Limits)
 	}
 	return in
 }

@@ -155,6 +155,13 @@ type Container struct {
 	Kind  ContainerKind  `json:"kind"`
 	State ContainerState `json:"state"`
 	Ready bool           `json:"ready"`
+	// RestartPolicy is the container's own; RestartPolicyNone where the pod's holds.
+	RestartPolicy RestartPolicy `json:"-"`
+	// NoStatus reports that the kubelet has not said anything of the container.
+	NoStatus bool `json:"-"`
+	// RequestZeros and LimitZeros tell which requests and limits are set to zero.
+	RequestZeros Zeros `json:"-"`
+	LimitZeros   Zeros `json:"-"`
 	// ExitCode has a meaning only while State is Terminated; see ContainerView.
 	ExitCode   int32  `json:"-"`
 	Restarts   int32  `json:"restarts"`
@@ -178,10 +185,6 @@ type Container struct {
 	// StatusImage is the image's name as the kubelet reports it; empty where it is
 	// that of the spec.
 	StatusImage string `json:"-"`
-	// RestartPolicy is the container's own; RestartPolicyNone where the pod's holds.
-	RestartPolicy RestartPolicy `json:"-"`
-	// NoStatus reports that the kubelet has not said anything of the container.
-	NoStatus bool `json:"-"`
 }
 
 // ContainerResources are what a container requests and may use at most.

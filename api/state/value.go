@@ -119,12 +119,9 @@ type Resources struct {
 	Pods int64 `json:"pods,omitempty"`
 	// Extended are all other resources by name (nvidia.com/gpu, hugepages-2Mi).
 	Extended map[string]int64 `json:"extended,omitempty"`
-	// Zeros tells which of CPU, memory and ephemeral storage are set to zero, and not
-	// absent.
-	Zeros Zeros `json:"-"`
 }
 
-// Zeros is a set of the resources that are set to zero.
+// Zeros is a set of the resources that a container sets to zero, and does not leave out.
 type Zeros uint8
 
 const (

@@ -183,6 +183,8 @@ func (t *objectTables) container(pb *wirepb.Containers, c *state.Container, back
 	r.ref(&pb.StatusImage, &c.StatusImage)
 	enum(r, &pb.RestartPolicy, &c.RestartPolicy, state.RestartNever)
 	r.flag(&pb.NoStatus, &c.NoStatus)
+	enum(r, &pb.RequestZeros, &c.RequestZeros, state.ZeroCPU|state.ZeroMemory|state.ZeroEphemeralStorage)
+	enum(r, &pb.LimitZeros, &c.LimitZeros, state.ZeroCPU|state.ZeroMemory|state.ZeroEphemeralStorage)
 }
 
 func (t *objectTables) service(pb *wirepb.Services, s *state.Service, back *uint64) {

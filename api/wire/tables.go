@@ -35,10 +35,7 @@ type tables struct {
 
 // plainResources are Resources without extended ones, which are seldom and are
 // written each time.
-type plainResources struct {
-	cpu, memory, storage, pods int64
-	zeros                      state.Zeros
-}
+type plainResources struct{ cpu, memory, storage, pods int64 }
 
 func (t *tables) fail(format string, args ...any) {
 	if t.err == nil {
@@ -71,7 +68,7 @@ func (t *tables) stringAt(n int64) string {
 }
 
 func (t *tables) numberOfResources(r state.Resources) int64 {
-	plain := plainResources{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods, r.Zeros}
+	plain := plainResources{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods}
 	if len(r.Extended) == 0 {
 		if n, ok := t.resourceNumbers[plain]; ok {
 			return n
@@ -200,7 +197,6 @@ func (r *rows) resourceRow(pb *wirepb.Resources, field *state.Resources) {
 		r.ref(&pb.ExtendedName, &e.name)
 		number(r, &pb.ExtendedAmount, &e.amount, math.MinInt64, math.MaxInt64)
 	})
-	enum(r, &pb.Zeros, &field.Zeros, state.ZeroCPU|state.ZeroMemory|state.ZeroEphemeralStorage)
 	if r.writing || len(more) == 0 {
 		return
 	}

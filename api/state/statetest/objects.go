@@ -12,7 +12,6 @@ func (w *World) resources() state.Resources {
 		CPUMillis:             pick(w, int64(0), 100, 250, 500, 1000),
 		MemoryBytes:           pick(w, int64(0), 64<<20, 128<<20, 1<<30),
 		EphemeralStorageBytes: pick(w, int64(0), 1<<30),
-		Zeros:                 pick(w, 0, 0, 0, state.ZeroCPU),
 	}
 }
 
@@ -98,6 +97,7 @@ func (w *World) container(p *state.Pod, i int) *state.Container {
 		c.State, c.Ready, c.Reason, c.ExitCode, c.FinishedAt = state.Terminated, false, "Error", -1, w.past()
 	case 2:
 		c.StatusImage, c.Spec, c.RestartPolicy = "docker.io/"+c.Image, &state.ContainerResources{Requests: w.resources(), Limits: w.resources()}, state.RestartNever
+		c.RequestZeros, c.LimitZeros = state.ZeroCPU, state.ZeroMemory|state.ZeroEphemeralStorage
 	case 3:
 		c.NoStatus, c.State, c.Reason, c.Ready = true, state.Waiting, "ContainerCreating", false
 	}

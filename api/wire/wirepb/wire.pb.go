@@ -1801,10 +1801,8 @@ type Resources struct {
 	Extended              []int64                `protobuf:"zigzag64,5,rep,packed,name=extended,proto3" json:"extended,omitempty"`
 	ExtendedName          []int64                `protobuf:"zigzag64,6,rep,packed,name=extended_name,json=extendedName,proto3" json:"extended_name,omitempty"`
 	ExtendedAmount        []int64                `protobuf:"zigzag64,7,rep,packed,name=extended_amount,json=extendedAmount,proto3" json:"extended_amount,omitempty"`
-	// zeros is a set of bits: which of CPU, memory and ephemeral storage are set to zero.
-	Zeros         []int64 `protobuf:"zigzag64,8,rep,packed,name=zeros,proto3" json:"zeros,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *Resources) Reset() {
@@ -1882,13 +1880,6 @@ func (x *Resources) GetExtendedName() []int64 {
 func (x *Resources) GetExtendedAmount() []int64 {
 	if x != nil {
 		return x.ExtendedAmount
-	}
-	return nil
-}
-
-func (x *Resources) GetZeros() []int64 {
-	if x != nil {
-		return x.Zeros
 	}
 	return nil
 }
@@ -2702,8 +2693,11 @@ type Containers struct {
 	StatusImage    []int64                `protobuf:"zigzag64,29,rep,packed,name=status_image,json=statusImage,proto3" json:"status_image,omitempty"`
 	RestartPolicy  []int64                `protobuf:"zigzag64,30,rep,packed,name=restart_policy,json=restartPolicy,proto3" json:"restart_policy,omitempty"`
 	NoStatus       []int64                `protobuf:"zigzag64,31,rep,packed,name=no_status,json=noStatus,proto3" json:"no_status,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// request_zeros and limit_zeros are sets of bits: see state.Zeros.
+	RequestZeros  []int64 `protobuf:"zigzag64,32,rep,packed,name=request_zeros,json=requestZeros,proto3" json:"request_zeros,omitempty"`
+	LimitZeros    []int64 `protobuf:"zigzag64,33,rep,packed,name=limit_zeros,json=limitZeros,proto3" json:"limit_zeros,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Containers) Reset() {
@@ -2949,6 +2943,20 @@ func (x *Containers) GetRestartPolicy() []int64 {
 func (x *Containers) GetNoStatus() []int64 {
 	if x != nil {
 		return x.NoStatus
+	}
+	return nil
+}
+
+func (x *Containers) GetRequestZeros() []int64 {
+	if x != nil {
+		return x.RequestZeros
+	}
+	return nil
+}
+
+func (x *Containers) GetLimitZeros() []int64 {
+	if x != nil {
+		return x.LimitZeros
 	}
 	return nil
 }
@@ -4761,7 +4769,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"ownTargets\x121\n" +
 	"\bservices\x18\v \x01(\v2\x15.rollcall.v1.ServicesR\bservices\x12+\n" +
 	"\x06claims\x18\f \x01(\v2\x13.rollcall.v1.ClaimsR\x06claims\x12M\n" +
-	"\x12persistent_volumes\x18\r \x01(\v2\x1e.rollcall.v1.PersistentVolumesR\x11persistentVolumes\"\x99\x02\n" +
+	"\x12persistent_volumes\x18\r \x01(\v2\x1e.rollcall.v1.PersistentVolumesR\x11persistentVolumes\"\x83\x02\n" +
 	"\tResources\x12\x1d\n" +
 	"\n" +
 	"cpu_millis\x18\x01 \x03(\x12R\tcpuMillis\x12!\n" +
@@ -4770,8 +4778,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04pods\x18\x04 \x03(\x12R\x04pods\x12\x1a\n" +
 	"\bextended\x18\x05 \x03(\x12R\bextended\x12#\n" +
 	"\rextended_name\x18\x06 \x03(\x12R\fextendedName\x12'\n" +
-	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\x12\x14\n" +
-	"\x05zeros\x18\b \x03(\x12R\x05zeros\"\xf9\t\n" +
+	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xf9\t\n" +
 	"\x05Nodes\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
 	"\x04slot\x18\x02 \x03(\x12R\x04slot\x12\x12\n" +
@@ -4874,7 +4881,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x0fready_condition\x18% \x03(\x12R\x0ereadyCondition\x12/\n" +
 	"\x13scheduled_condition\x18& \x03(\x12R\x12scheduledCondition\x12&\n" +
 	"\x0fnot_ready_since\x18' \x03(\x12R\rnotReadySince\x12\x12\n" +
-	"\x04mute\x18( \x03(\x12R\x04mute\"\xf4\x06\n" +
+	"\x04mute\x18( \x03(\x12R\x04mute\"\xba\a\n" +
 	"\n" +
 	"Containers\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
@@ -4912,7 +4919,10 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"specLimits\x12!\n" +
 	"\fstatus_image\x18\x1d \x03(\x12R\vstatusImage\x12%\n" +
 	"\x0erestart_policy\x18\x1e \x03(\x12R\rrestartPolicy\x12\x1b\n" +
-	"\tno_status\x18\x1f \x03(\x12R\bnoStatus\"\xa9\x03\n" +
+	"\tno_status\x18\x1f \x03(\x12R\bnoStatus\x12#\n" +
+	"\rrequest_zeros\x18  \x03(\x12R\frequestZeros\x12\x1f\n" +
+	"\vlimit_zeros\x18! \x03(\x12R\n" +
+	"limitZeros\"\xa9\x03\n" +
 	"\x05Ports\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
 	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x18\n" +
