@@ -95,6 +95,10 @@ func (a *API) visible(ctx context.Context, r *http.Request) (visible []Registere
 	if err != nil {
 		return nil, false, err
 	}
+	return a.visibleTo(ctx, caller)
+}
+
+func (a *API) visibleTo(ctx context.Context, caller Caller) (visible []Registered, all bool, err error) {
 	refused := caller(ctx, Access{Verb: "list"})
 	switch {
 	case refused == nil:

@@ -41,7 +41,15 @@ var (
 // clusters answers with all registered clusters that the caller may see. It is no
 // demand for any of them, but where a watch asks for that.
 func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
-	visible, all, err := a.visible(r.Context(), r)
+	caller, err := a.caller(r)
+	if err != nil {
+		return err
+	}
+	// The version is taken before the clusters are: a watch from there tells again what
+	// came meanwhile, and would never tell of a cluster that the list was too early for.
+	a.fleet.Advance(time.Now(), a.listAll)
+	version := a.fleet.Version()
+	visible, all, err := a.visibleTo(r.Context(), caller)
 	if err != nil {
 		return err
 	}
@@ -55,8 +63,6 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 	case p.watch:
 		return a.watchFleet(w, r, &p, namesOf(visible, all))
 	}
-	a.fleet.Advance(time.Now(), a.listAll)
-	version := a.fleet.Version()
 	body, err := view.EncodeClusters(a.listed(visible), version, p.list.words, p.list.from, p.list.limit)
 	if err != nil {
 		return err

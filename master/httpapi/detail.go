@@ -27,6 +27,9 @@ type detail struct {
 	// begun says that the client has what it needs to follow from cursor.
 	begun  bool
 	cursor view.Cursor
+	// at is the moment that the client knows all changes up to, nil before the first: the
+	// log may be ahead of it at any time. Every BOOKMARK tells of it and of no other.
+	at *view.Moment
 	// told is the moment of the last BOOKMARK, due is when there may be another.
 	told *view.Moment
 	due  time.Time
@@ -112,7 +115,7 @@ func (d *detail) catchUp(now time.Time, write func([]byte) error) error {
 	if err := d.read(write); err != nil {
 		return err
 	}
-	return d.bookmark(m, now, write)
+	return d.bookmark(now, write)
 }
 
 // begin writes the present state.
@@ -122,7 +125,7 @@ func (d *detail) begin(write func([]byte) error) error {
 	if err != nil {
 		return err
 	}
-	d.begun, d.cursor = true, cursor
+	d.begun, d.cursor, d.at = true, cursor, m
 	d.mark(m)
 	return write(events)
 }
@@ -137,13 +140,15 @@ func (d *detail) resume(version string) error {
 	return nil
 }
 
+// read writes the changes that the client lacks.
 func (d *detail) read(write func([]byte) error) error {
 	for {
-		events, next, err := d.log.Read(d.cursor, d.scope, d.framing)
+		events, next, at, err := d.log.Read(d.cursor, d.scope, d.framing)
 		if err != nil {
 			return expired(err)
 		}
-		if next == d.cursor {
+		if at != nil {
+			d.at = at
 			return nil
 		}
 		d.cursor = next
@@ -155,7 +160,8 @@ func (d *detail) read(write func([]byte) error) error {
 
 // bookmark tells of a later report, at most once a period, but at once where phase or
 // staleness are others.
-func (d *detail) bookmark(m *view.Moment, now time.Time, write func([]byte) error) error {
+func (d *detail) bookmark(now time.Time, write func([]byte) error) error {
+	m := d.at
 	if !d.bookmarks || m == d.told {
 		return nil
 	}
@@ -180,11 +186,11 @@ func (d *detail) mark(m *view.Moment) {
 	d.told, d.due = m, time.Now().Add(max(m.TTL/2, minBookmarks))
 }
 
-// beat is a BOOKMARK that tells nothing new.
+// beat is a BOOKMARK that tells nothing new; there is none before the client knows a
+// moment.
 func (d *detail) beat() ([]byte, error) {
-	m, _ := d.log.Begin()
-	if m == nil || !d.begun {
+	if d.at == nil {
 		return nil, nil
 	}
-	return m.Bookmark(d.framing)
+	return d.at.Bookmark(d.framing)
 }

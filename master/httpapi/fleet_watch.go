@@ -233,10 +233,11 @@ func (f *fleetWatch) review(ctx context.Context, s *stream) error {
 	}
 	before := f.sees()
 	f.visible = visible
-	turned, err := f.api.fleet.Turn(f.cursor, before, f.sees(), f.framing)
+	turned, cursor, err := f.api.fleet.Turn(f.cursor, before, f.sees(), f.framing)
 	if err != nil {
-		return err
+		return expired(err)
 	}
+	f.cursor = cursor
 	if err := s.write(turned); err != nil {
 		return err
 	}

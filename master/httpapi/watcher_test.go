@@ -32,6 +32,8 @@ type watcher struct {
 	// stuck: the client does not read.
 	stuck   bool
 	flushes int
+	// during is called within the next write, once: others do something meanwhile.
+	during func()
 }
 
 // watching begins a request; change, where given, changes it.
@@ -58,6 +60,12 @@ func (w *watcher) WriteHeader(status int) { w.status = status }
 
 func (w *watcher) Write(b []byte) (int, error) {
 	w.mu.Lock()
+	if during := w.during; during != nil {
+		w.during = nil
+		w.mu.Unlock()
+		during()
+		w.mu.Lock()
+	}
 	stuck, deadline := w.stuck, w.deadline
 	if !stuck {
 		defer w.mu.Unlock()
@@ -201,4 +209,11 @@ func (f *fake) observe(cluster string, o session.Observation) {
 
 func node(name string, ready state.Tristate) *state.Node {
 	return &state.Node{Name: name, Ready: ready, Schedulable: true}
+}
+
+// inNextWrite has others do something while the watcher is being told something.
+func (w *watcher) inNextWrite(during func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.during = during
 }

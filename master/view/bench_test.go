@@ -123,7 +123,7 @@ func BenchmarkChangeThatIsWatched(b *testing.B) {
 			b.Fatal(err)
 		}
 		var err error
-		if _, cursor, err = log.Read(cursor, scope, Lines); err != nil {
+		if _, cursor, _, err = log.Read(cursor, scope, Lines); err != nil {
 			b.Fatal(err)
 		}
 	}

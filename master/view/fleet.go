@@ -211,13 +211,36 @@ func (c *fleetChange) encode(sees Sees, f Framing) ([]byte, error) {
 	return c.lines, c.err
 }
 
-// Turn are the events of clusters that somebody may see by now and could not before,
-// and the other way round. They carry no version of their own.
-func (f *Fleet) Turn(c Cursor, before, after Sees, framing Framing) ([]byte, error) {
+// Turn returns the events for somebody at a place who sees other clusters than before:
+// those of the changes that are still to be told, by what was seen before, and then the
+// clusters that came into sight or went out of it, which carry no version of their own.
+// It also returns the place behind them all. What is in sight now must not be told at an
+// earlier place: the changes up to now would be told again by what is seen after.
+func (f *Fleet) Turn(c Cursor, before, after Sees, framing Framing) ([]byte, Cursor, error) {
 	f.mu.Lock()
+	var pending []*fleetChange
+	var err error
+	for more := true; more && err == nil; {
+		var change *fleetChange
+		if change, more, err = f.changes.at(c + Cursor(len(pending))); more {
+			pending = append(pending, change)
+		}
+	}
+	now := f.changes.next
 	held := maps.Clone(f.told)
-	version := f.version(c)
 	f.mu.Unlock()
+	if err != nil {
+		return nil, c, err
+	}
+	var told []byte
+	for _, change := range pending {
+		lines, err := change.encode(before, framing)
+		if err != nil {
+			return nil, c, err
+		}
+		told = append(told, lines...)
+	}
+	version := f.version(now)
 	was, is := map[string]*Cluster{}, map[string]*Cluster{}
 	for name, cluster := range held {
 		saw, sees := before == nil || before(cluster), after == nil || after(cluster)
@@ -229,7 +252,10 @@ func (f *Fleet) Turn(c Cursor, before, after Sees, framing Framing) ([]byte, err
 		}
 	}
 	events, err := clusterEvents(was, is, nil)
-	return framedFleet(encodeEvents(events, version, version), framing, version, version), err
+	if err != nil {
+		return nil, c, err
+	}
+	return append(told, framedFleet(encodeEvents(events, version, version), framing, version, version)...), now, nil
 }
 
 // clusterEvents are what somebody is told who sees some of the clusters, by name.

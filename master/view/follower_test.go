@@ -58,7 +58,7 @@ func follow(t testing.TB, log *Log, s Scope) *follower {
 func (f *follower) catchUp() {
 	f.t.Helper()
 	for {
-		lines, next, err := f.log.Read(f.cursor, f.scope, Lines)
+		lines, next, _, err := f.log.Read(f.cursor, f.scope, Lines)
 		if err != nil {
 			f.t.Fatal(err)
 		}

@@ -133,33 +133,49 @@ func content(version string) string {
 }
 
 // Resume is the place behind a version, or ErrExpired. Where several changes have one
-// version, it is before them: to be told twice is no harm.
+// version, it is before them: to be told twice is no harm. A version of another term and
+// the same content counts only where the version itself is not known, as events that
+// begin at an older term would go back behind it.
 func (l *Log) Resume(version string) (Cursor, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, k := range l.changes.changes {
-		if content(k.change.from) == content(version) {
-			return l.changes.first() + Cursor(i), nil
-		}
+	if c, ok := l.find(func(v string) bool { return v == version }); ok {
+		return c, nil
 	}
-	if l.current != nil && content(l.current.ResourceVersion) == content(version) {
-		return l.changes.next, nil
+	if c, ok := l.find(func(v string) bool { return content(v) == content(version) }); ok {
+		return c, nil
 	}
 	return 0, ErrExpired
 }
 
-// Read are the events of the change at a place, and the place behind it; the same
-// place where there is none yet. Bytes may be empty where the scope sees nothing of a
-// change. A place that was let go is ErrExpired.
-func (l *Log) Read(c Cursor, s Scope, f Framing) ([]byte, Cursor, error) {
+// find returns the place behind the first version that is; l.mu is held.
+func (l *Log) find(is func(version string) bool) (Cursor, bool) {
+	for i, k := range l.changes.changes {
+		if is(k.change.from) {
+			return l.changes.first() + Cursor(i), true
+		}
+	}
+	return l.changes.next, l.current != nil && is(l.current.ResourceVersion)
+}
+
+// Read returns the events of the change at a place, and the place behind it. Where there
+// is no change yet it returns the same place, and the moment that all changes up to there
+// lead to: no other moment may be told of at that place, as any goroutine may add changes
+// at any time. The events may be empty where the scope sees nothing of a change. A place
+// that was let go is ErrExpired.
+func (l *Log) Read(c Cursor, s Scope, f Framing) (events []byte, next Cursor, at *Moment, err error) {
 	l.mu.Lock()
 	b, ok, err := l.changes.at(c)
+	at = l.current
 	l.mu.Unlock()
-	if err != nil || !ok {
-		return nil, c, err
+	switch {
+	case err != nil:
+		return nil, c, nil, err
+	case !ok:
+		return nil, c, at, nil
 	}
-	events, err := b.get(s, f)
-	return events, c + 1, err
+	events, err = b.get(s, f)
+	return events, c + 1, nil, err
 }
 
 // leave ends a watch.

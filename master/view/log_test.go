@@ -117,7 +117,7 @@ func TestAllButTheLastEventOfAChangeCarryTheVersionBefore(t *testing.T) {
 	w.Step(5)
 	second := advance(t, log, reportAt(w, 1, received.Add(time.Second)), Standing{})
 	_, end := log.Begin()
-	lines, _, err := log.Read(end-1, Scope{}, Lines)
+	lines, _, _, err := log.Read(end-1, Scope{}, Lines)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,8 +145,8 @@ func TestEventsAreEncodedOncePerScope(t *testing.T) {
 	advance(t, log, reportAt(w, 1, received.Add(time.Second)), Standing{})
 	_, end := log.Begin()
 	for _, f := range []Framing{Lines, ServerSent, FleetLines, FleetServerSent} {
-		a, _, _ := log.Read(end-1, Scope{}, f)
-		b, _, _ := log.Read(end-1, Scope{}, f)
+		a, _, _, _ := log.Read(end-1, Scope{}, f)
+		b, _, _, _ := log.Read(end-1, Scope{}, f)
 		if len(a) == 0 || &a[0] != &b[0] {
 			t.Errorf("framing %d: two readers have bytes of their own", f)
 		}
@@ -177,6 +177,44 @@ func TestAVersionCanBeResumedWhileItIsKept(t *testing.T) {
 		if _, err := log.Resume(v); !errors.Is(err, ErrExpired) {
 			t.Errorf("%s: %v, want ErrExpired", v, err)
 		}
+	}
+}
+
+func TestTheVersionItselfIsResumedBeforeItsContent(t *testing.T) {
+	w := statetest.New(1, 3, 20)
+	log, at := &Log{}, received
+	log.join()
+	var versions []string
+	for term := range 3 { // one content by three connections
+		versions = append(versions, advance(t, log, reportAt(w, term+1, at), Standing{}).ResourceVersion)
+		at = at.Add(time.Second)
+	}
+	for i, v := range versions {
+		c, err := log.Resume(v)
+		if want := log.changes.first() + Cursor(i); err != nil || c != want {
+			t.Errorf("%s is resumed at %d (%v), want %d: events before it have older versions", v, c, err, want)
+		}
+	}
+}
+
+func TestOnlyTheMomentAtTheEndOfTheChangesIsTold(t *testing.T) {
+	w := statetest.New(1, 3, 20)
+	log, at := &Log{}, received
+	log.join()
+	advance(t, log, reportAt(w, 1, at), Standing{})
+	_, c := log.Begin()
+	for range 3 {
+		w.Step(1)
+		at = at.Add(time.Second)
+		newest := advance(t, log, reportAt(w, 1, at), Standing{})
+		_, next, m, err := log.Read(c, Scope{}, Lines)
+		if err != nil || m != nil || next != c+1 {
+			t.Fatalf("a change was read with the moment %v, from %d to %d: %v", m, c, next, err)
+		}
+		if _, same, m, err := log.Read(next, Scope{}, Lines); err != nil || m != newest || same != next {
+			t.Fatalf("at the end came the moment %v, want %v: %v", m, newest, err)
+		}
+		c = next
 	}
 }
 
@@ -219,7 +257,7 @@ func TestWhoReadsTooSlowlyFallsOff(t *testing.T) {
 		advance(t, log, reportAt(w, 1, at), Standing{})
 		quick.catchUp()
 	}
-	if _, _, err := log.Read(slow.cursor, Scope{}, Lines); !errors.Is(err, ErrExpired) {
+	if _, _, _, err := log.Read(slow.cursor, Scope{}, Lines); !errors.Is(err, ErrExpired) {
 		t.Errorf("who fell off got %v, want ErrExpired", err)
 	}
 	if n := log.changes.bytes(); n > maxKeptBytes+1<<20 {
