@@ -16,13 +16,30 @@ type schedule struct {
 	// changed says that there is something new; it waits until gathered.
 	changed  bool
 	gathered time.Time
-	// heard is when the master last acknowledged something.
+	// heard is when the master last acknowledged something, later by the agent's own
+	// pauses since.
 	heard time.Time
+	// awoke is when the session last looked at the clock.
+	awoke time.Time
 }
+
+// maxSleep is how long a session sleeps at most, though nothing is due: one that wakes up
+// much later did not run.
+const maxSleep = time.Second
 
 // newSchedule begins with a flush at once.
 func newSchedule(now time.Time, granted wire.Granted) schedule {
-	return schedule{period: granted.Period, expires: now.Add(granted.Duration), tick: now, heard: now}
+	return schedule{period: granted.Period, expires: now.Add(granted.Duration), tick: now, heard: now, awoke: now}
+}
+
+// wake notes that the session looks at the clock. Where it should have done so long ago
+// the process did not run (it was stopped, or got no processor), and the silence since is
+// not the master's: its Acks may be there, unread.
+func (s *schedule) wake(now time.Time) {
+	if pause := now.Sub(s.awoke) - maxSleep; pause >= maxSleep {
+		s.heard = s.heard.Add(pause)
+	}
+	s.awoke = now
 }
 
 // due says whether to flush: a period has passed, or there is a change and the
@@ -35,6 +52,7 @@ func (s *schedule) due(now time.Time) bool {
 // the agent itself was busy writing, nobody was silent.
 func (s *schedule) flushed(now, done time.Time) {
 	s.heard = s.heard.Add(done.Sub(now))
+	s.awoke = done
 	if s.changed {
 		s.changed, s.gathered = false, now.Add(wire.GatherTime)
 	}

@@ -19,6 +19,24 @@ func TestTimeSpentWritingIsNoSilence(t *testing.T) {
 	}
 }
 
+func TestTheAgentsOwnPauseIsNotTheMastersSilence(t *testing.T) {
+	start := time.Unix(1000, 0)
+	s := newSchedule(start, wire.Granted{Period: 5 * time.Second, Duration: time.Hour})
+	s.wake(start.Add(900 * time.Millisecond)) // as it does while it runs
+	thawed := start.Add(20*time.Second + 900*time.Millisecond)
+	s.wake(thawed)
+	if s.silent(thawed) {
+		t.Error("the master is taken for silent, though the agent itself did not run for 20s")
+	}
+	end := thawed
+	for ; !s.silent(end) && end.Before(thawed.Add(time.Minute)); end = end.Add(maxSleep) {
+		s.wake(end)
+	}
+	if silence := end.Sub(thawed); silence < 13*time.Second || silence > 15*time.Second {
+		t.Errorf("a master that says nothing after the pause either is left after %s, want some 15s less what it was silent before", silence)
+	}
+}
+
 func TestScheduleSleepsUntilTheNextThingToDo(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for name, tc := range map[string]struct {

@@ -33,7 +33,7 @@ func newSession(h *Handler, p *peer, c *caller, asked *wire.Report, granted wire
 }
 
 // run reports until something ends it, and says what. It wakes for:
-//   - its timer: a tick, the end of gathering, of the session, of patience
+//   - its timer: a tick, the end of gathering, of the session, of patience, of maxSleep
 //   - a new Version
 //   - a message: Ack, Renew, Stop
 //   - an order: superseded, shutting down
@@ -54,7 +54,7 @@ func (s *session) run(ctx context.Context) error {
 		if err := s.act(ctx); err != nil {
 			return err
 		}
-		timer.Reset(time.Until(s.schedule.next(s.window.open())))
+		timer.Reset(min(time.Until(s.schedule.next(s.window.open())), maxSleep))
 		select {
 		case <-timer.C:
 		case <-news.C:
@@ -76,6 +76,7 @@ func (s *session) run(ctx context.Context) error {
 // act does what is due.
 func (s *session) act(ctx context.Context) error {
 	now := time.Now()
+	s.schedule.wake(now)
 	switch {
 	case s.schedule.expired(now):
 		return &ended{wire.EndExpired, fmt.Sprintf("the session's %s are over", s.granted.Duration)}

@@ -179,5 +179,6 @@
 // # Silence
 //
 // The master closes after Silence(period) without a frame, the agent after as long
-// without an Ack, both with CloseSilent. Writing a message may take WriteTimeout.
+// without an Ack, both with CloseSilent. Writing a message may take WriteTimeout. Time in
+// which a side did not run itself, as its process was stopped, is not the other's silence.
 package wire

@@ -65,6 +65,7 @@ func (s *Sessions) call(ctx context.Context, c call) reply {
 func (s *Sessions) talk(ctx context.Context, c call) reply {
 	timed, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	began := time.Now()
 	d, failure := s.dialer.dial(timed, c.cluster, c.skew)
 	r := reply{skew: d.skew, failure: failure, link: d.link}
 	if r.failure == nil {
@@ -73,7 +74,10 @@ func (s *Sessions) talk(ctx context.Context, c call) reply {
 	if r.failure == nil && r.granted != nil {
 		r.term = s.nextTerm(ctx, c.cluster.Name)
 	}
-	r.cancelled = ctx.Err() != nil
+	// A call that took too long because this process did not run tells nothing of the
+	// agent: it is made again.
+	overslept := r.failure != nil && timed.Err() != nil && s.pauses.after(began, time.Now()) > 0
+	r.cancelled = ctx.Err() != nil || overslept
 	if r.link != nil && !r.open() {
 		r.hangUp()
 	}

@@ -37,7 +37,7 @@ type facts struct {
 	duration time.Duration
 	// expires is when the agent will end the session.
 	expires time.Time
-	// heard is when the last frame came.
+	// heard is when the last frame came, later by what this process paused since.
 	heard time.Time
 	// renewing: a Renew has not been answered.
 	renewing bool

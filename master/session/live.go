@@ -22,8 +22,10 @@ type live struct {
 	period, duration time.Duration
 	granted          time.Time // when the last grant came
 	heard            time.Time // when the last frame came
-	renewal          uint32    // of the last Renew
-	renewing         bool
+	// paused is how long this process's pauses had taken together at heard.
+	paused   time.Duration
+	renewal  uint32 // of the last Renew
+	renewing bool
 
 	receiver *wire.Receiver
 	lateness lateness
@@ -50,6 +52,7 @@ func (w *worker) open(c call, r reply) {
 		l.info.StartedAt = w.past.resume.StartedAt
 	}
 	l.info.ExpiresAt = l.expires()
+	l.paused = w.sessions.pauses.until(r.at)
 	w.past.resume = Info{}
 	w.live = l
 	w.children.Go(l.link.run)
@@ -58,9 +61,11 @@ func (w *worker) open(c call, r reply) {
 
 func (l *live) expires() time.Time { return l.granted.Add(l.duration) }
 
-// facts are those of an open session.
-func (l *live) facts(f *facts, spec Cluster) {
-	f.open, f.period, f.duration, f.expires, f.heard, f.renewing = true, l.period, l.duration, l.expires(), l.heard, l.renewing
+// facts are those of an open session. Paused is how long this process's pauses took
+// together: one since the last frame is no silence of the agent's.
+func (l *live) facts(f *facts, spec Cluster, paused time.Duration) {
+	f.open, f.period, f.duration, f.expires, f.renewing = true, l.period, l.duration, l.expires(), l.renewing
+	f.heard = l.heard.Add(paused - l.paused)
 	f.outdated = !l.cluster.dialsLike(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != l.hello.ClusterUID
 }
 

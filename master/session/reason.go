@@ -77,4 +77,6 @@ const (
 	endLost      = "connection lost"
 	endResync    = "resync"
 	endRefused   = "refused"
+	// endPaused: this process did not run, and the connection broke meanwhile.
+	endPaused = "master paused"
 )

@@ -11,10 +11,10 @@ import (
 // takeFrame takes in what came on the open connection.
 func (w *worker) takeFrame(f frame) {
 	l := w.live
-	l.heard = f.at
+	l.heard, l.paused = f.at, w.sessions.pauses.until(f.at)
 	w.sessions.metrics.received.Add(float64(len(f.data)))
 	if f.err != nil {
-		w.end(broken(f.err))
+		w.end(w.broken(f))
 		return
 	}
 	switch m := f.message.(type) {
@@ -29,12 +29,23 @@ func (w *worker) takeFrame(f frame) {
 	}
 }
 
-// broken is the ending by an error of the connection, or of what came on it.
-func broken(err error) ending {
-	if isResync(err) {
-		return unfollowable(err)
+// broken is the ending by an error of the connection, or of what came on it. An agent
+// ends a session on which this process acknowledges nothing: where that was because the
+// process did not run, the agent did what it should.
+func (w *worker) broken(f frame) ending {
+	if isResync(f.err) {
+		return unfollowable(f.err)
 	}
-	return lost(err)
+	sessions, l := w.sessions, w.live
+	recently := f.at.Add(-wire.Silence(l.period))
+	if recently.Before(l.granted) {
+		recently = l.granted
+	}
+	if pause := sessions.pauses.after(recently, f.at); pause > 0 {
+		sessions.log.Info("a session broke while this master did not run, and begins anew", "cluster", w.name, "session", l.info.ID, "pause", pause.Round(time.Millisecond))
+		return ending{word: endPaused}
+	}
+	return lost(f.err)
 }
 
 // takeGrant takes in the answer to a Renew.

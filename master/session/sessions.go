@@ -52,6 +52,7 @@ type Sessions struct {
 	refresher *refresher
 	events    *events
 	metrics   *metrics
+	pauses    *pauses
 
 	// stopped is closed when Run is told to end.
 	stopped chan struct{}
@@ -91,6 +92,7 @@ func New(c Config) *Sessions {
 		recalls:   newGate(toilers()),
 		turns:     rate.NewLimiter(rate.Limit(beginnings*toilers()), maxHandshakes),
 		refresher: newRefresher(), events: newEvents(), metrics: newMetrics(),
+		pauses:  &pauses{log: c.Log},
 		stopped: make(chan struct{}), members: map[string]*member{},
 	}
 	if c.Metrics != nil {
@@ -111,6 +113,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 	}
 	s.group.Go(func() { s.refresher.run(ctx) })
 	s.group.Go(func() { s.events.run(ctx) })
+	s.group.Go(func() { s.pauses.run(ctx) })
 	<-ctx.Done()
 	s.lifeMu.Lock()
 	s.stopping = true

@@ -99,7 +99,7 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 		f.dialing, f.outdated = w.attempt.purpose, w.attempt.call.outdatedBy(w.spec)
 	}
 	if w.live != nil {
-		w.live.facts(&f, w.spec)
+		w.live.facts(&f, w.spec, w.sessions.pauses.until(now))
 	}
 	if w.value != nil && w.value.State != nil {
 		f.held, f.letGo = true, w.value.ExpiresAt
@@ -154,7 +154,8 @@ func (w *worker) hangUp(why string) {
 	case f := <-w.frames():
 		w.takeFrame(f)
 	default:
-		w.end(hungUp(why, time.Since(w.live.heard)))
+		now := time.Now()
+		w.end(hungUp(why, now.Sub(w.live.heard)-(w.sessions.pauses.until(now)-w.live.paused)))
 	}
 }
 
