@@ -40,13 +40,14 @@ func TestDialIsRefusedBeforeTheUpgradeWithWords(t *testing.T) {
 		words  string
 		clock  bool // the answer has the agent's time for the master to go by
 	}{
-		"no token":       {func(*testing.T) http.Header { return nil }, 401, "token is missing", false},
-		"other scheme":   {func(*testing.T) http.Header { return http.Header{"Authorization": {"Basic YTpi"}} }, 401, "token is missing", false},
-		"garbage":        {func(*testing.T) http.Header { return http.Header{"Authorization": {"Bearer garbage"}} }, 401, "not valid", false},
-		"unknown key":    {func(t *testing.T) http.Header { return bearer(t, stranger, "prod-eu", "m1", time.Now()) }, 401, "not valid", false},
-		"other cluster":  {func(t *testing.T) http.Header { return bearer(t, signer, "prod-us", "m1", time.Now()) }, 401, "another cluster", false},
-		"clock behind":   {func(t *testing.T) http.Header { return bearer(t, signer, "prod-eu", "m1", time.Now().Add(-time.Hour)) }, 401, "expired", true},
-		"clock in front": {func(t *testing.T) http.Header { return bearer(t, signer, "prod-eu", "m1", time.Now().Add(time.Hour)) }, 401, "in the future", true},
+		"no token":                   {func(*testing.T) http.Header { return nil }, 401, "token is missing", false},
+		"other scheme":               {func(*testing.T) http.Header { return http.Header{"Authorization": {"Basic YTpi"}} }, 401, "token is missing", false},
+		"garbage":                    {func(*testing.T) http.Header { return http.Header{"Authorization": {"Bearer garbage"}} }, 401, "not valid", false},
+		"unknown key":                {func(t *testing.T) http.Header { return bearer(t, stranger, "prod-eu", "m1", time.Now()) }, 401, "not valid", false},
+		"unknown key, other cluster": {func(t *testing.T) http.Header { return bearer(t, stranger, "prod-us", "m1", time.Now()) }, 401, "not valid", false},
+		"other cluster":              {func(t *testing.T) http.Header { return bearer(t, signer, "prod-us", "m1", time.Now()) }, 401, "another cluster", false},
+		"clock behind":               {func(t *testing.T) http.Header { return bearer(t, signer, "prod-eu", "m1", time.Now().Add(-time.Hour)) }, 401, "expired", true},
+		"clock in front":             {func(t *testing.T) http.Header { return bearer(t, signer, "prod-eu", "m1", time.Now().Add(time.Hour)) }, 401, "in the future", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(cfg *Config) { cfg.Verifier = token.NewVerifier("prod-eu", public) }, func(t *testing.T, w *world) {
@@ -57,6 +58,10 @@ func TestDialIsRefusedBeforeTheUpgradeWithWords(t *testing.T) {
 				}
 				if body, _ := io.ReadAll(answer.Body); !strings.Contains(string(body), tc.words) {
 					t.Errorf("answer %q, want one with %q", body, tc.words)
+				}
+				told := answer.Header.Get(wire.ClusterNameHeader)
+				if wanted := map[string]string{"other cluster": "prod-eu"}[name]; told != wanted {
+					t.Errorf("it is told that this is %q, want %q", told, wanted)
 				}
 				if date, err := http.ParseTime(answer.Header.Get("Date")); tc.clock && (err != nil || time.Since(date) > time.Second) {
 					t.Errorf("Date %s, %v; want %s", date, err, time.Now())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/token"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 // refusal is an answer before the upgrade.
@@ -48,6 +49,9 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	if token.TimeTrouble(err) {
 		// The master corrects its clock by ours and tries again.
 		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	if errors.Is(err, token.ErrWrongAudience) {
+		w.Header().Set(wire.ClusterNameHeader, h.cfg.ClusterName)
 	}
 	h.metrics.refused.WithLabelValues(r.label).Inc()
 	h.strangers.Do(func() { h.cfg.Log.Warn("refused a dial", "status", r.status, "error", err) })

@@ -85,6 +85,27 @@ func TestTokenForAnotherClusterIsRefused(t *testing.T) {
 	}
 }
 
+// TestOnlyATokenOfAKnownKeyIsForAnotherCluster: who shows one is told the cluster's name.
+func TestOnlyATokenOfAKnownKeyIsForAnotherCluster(t *testing.T) {
+	key, public := newKey(t)
+	stranger, _ := newKey(t)
+	genuine := sign(t, key, "prod-us", "m", now)
+	signature := genuine[strings.LastIndex(genuine, "."):]
+	forged := sign(t, stranger, "prod-us", "m", now)
+	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, claimsOf(func(c *jwt.RegisteredClaims) { c.Audience = jwt.ClaimStrings{"rollcall-agent:prod-us"} })).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"another key": forged, "another key, with a signature of ours": forged[:strings.LastIndex(forged, ".")] + signature,
+		"no signature": strings.TrimSuffix(genuine, signature) + ".", "no algorithm": none,
+	} {
+		if _, err := NewVerifier("prod-eu", public).Verify(text, now); errors.Is(err, ErrWrongAudience) || !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: err = %v, want %v", name, err, ErrInvalid)
+		}
+	}
+}
+
 func TestTokenOfAnotherAlgorithmIsRefused(t *testing.T) {
 	_, public := newKey(t)
 	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, claimsOf(nil)).SignedString(jwt.UnsafeAllowNoneSignatureType)

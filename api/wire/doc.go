@@ -9,8 +9,9 @@
 // The master dials the agent's endpoint at Path with the websocket subprotocol
 // Subprotocol, over TLS but where both sides were told otherwise. Before the upgrade
 // the agent answers by HTTP: 401 to a token that it does not accept (package token),
-// with its Date, so that a master with another clock can try once more; 503 while it
-// cannot say which cluster it is in, or is ending, or is crowded.
+// with its Date, so that a master with another clock can try once more, and with its
+// cluster's name in ClusterNameHeader where one of its keys signed the token for another
+// cluster; 503 while it cannot say which cluster it is in, or is ending, or is crowded.
 //
 // Every message is one binary frame: a protobuf AgentMessage or MasterMessage. A text
 // frame, a frame that is no message, and a message that has no place where it comes,

@@ -12,6 +12,10 @@ const (
 	Subprotocol = "rollcall.v1"
 	// Path is where an agent serves it.
 	Path = "/v1/report"
+	// ClusterNameHeader is in the answer by which an agent refuses a token for another
+	// cluster that one of its keys has signed: the name of the agent's own cluster. Who
+	// shows any other token is not told it.
+	ClusterNameHeader = "Rollcall-Cluster-Name"
 	// ProtocolMin and ProtocolMax are what this code speaks of it.
 	ProtocolMin, ProtocolMax = 2, 2
 )

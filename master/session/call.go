@@ -128,7 +128,7 @@ func (c call) identify(h *wire.Hello) *failure {
 		return failed(ProtocolUnsupported, "the agent (%s) speaks the protocol %d to %d, the master %d to %d: update the older",
 			h.AgentVersion, h.ProtocolMin, h.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)
 	case h.ClusterName != c.cluster.Name:
-		return failed(WrongCluster, "the agent at %s answers for %q, not for %q: its --cluster-name must be this cluster's name", c.cluster.Endpoint, h.ClusterName, c.cluster.Name)
+		return wrongCluster(c.cluster, h.ClusterName)
 	case c.uid != "" && h.ClusterUID != c.uid:
 		return failed(ClusterUIDMismatch, "the agent at %s is in the cluster %s, expected is %s: set spec.clusterUID to accept it", c.cluster.Endpoint, h.ClusterUID, c.uid)
 	}

@@ -47,14 +47,19 @@ func (d *dialer) dial(ctx context.Context, c Cluster, skew time.Duration) (diale
 	if err == nil {
 		return dialed{link: l, skew: skew}, nil
 	}
+	if name := otherCluster(response); name != "" {
+		return dialed{skew: skew}, wrongCluster(c, name)
+	}
 	fresh, skewed := clockOf(response)
 	if !skewed || d.signer == nil || (fresh-skew).Abs() < skewTrouble {
 		return dialed{skew: skew}, explain(ctx, c, response, err)
 	}
 	l, response, err = d.attempt(ctx, c, fresh)
-	switch {
+	switch name := otherCluster(response); {
 	case err == nil:
 		return dialed{link: l, skew: fresh}, nil
+	case name != "":
+		return dialed{skew: fresh}, wrongCluster(c, name)
 	case response != nil && response.StatusCode == http.StatusUnauthorized && fresh.Abs() >= skewTrouble:
 		return dialed{skew: fresh}, failed(ClockSkew, "the agent refuses the token, and its clock is %s: set both clocks right", aheadOrBehind(fresh))
 	}
@@ -126,6 +131,28 @@ func clockOf(response *http.Response) (time.Duration, bool) {
 		return 0, false
 	}
 	return time.Until(date).Round(time.Second), true
+}
+
+// maxClusterName bounds what is read of a name: anybody may answer a dial.
+const maxClusterName = 253
+
+// otherCluster returns the name of its own cluster that an agent gave when it refused a
+// token for another; empty where it gave none.
+func otherCluster(response *http.Response) string {
+	if response == nil || response.StatusCode != http.StatusUnauthorized {
+		return ""
+	}
+	name := response.Header.Get(wire.ClusterNameHeader)
+	if len(name) > maxClusterName {
+		return ""
+	}
+	return name
+}
+
+// wrongCluster returns the failure of a call that an agent of another cluster answers.
+func wrongCluster(c Cluster, name string) *failure {
+	return failed(WrongCluster, "the agent at %s belongs to the cluster %q, and this ClusterAgent is named %q: start the agent with --cluster-name %s, or set spec.endpoint to the agent of %s",
+		c.Endpoint, name, c.Name, c.Name, c.Name)
 }
 
 func aheadOrBehind(skew time.Duration) string {

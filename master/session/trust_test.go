@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/token"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 // identity is a certificate for a name, signed by itself.
@@ -188,6 +190,46 @@ func TestRefusedTokensAreToldApart(t *testing.T) {
 				}
 				s.wantReason("a", tc.reason)
 				want(t, "tries", len(tokens), tc.tries)
+			}, func(s *stage) { s.config.Signer = token.NewSigner(private) })
+		})
+	}
+}
+
+func TestAnAgentOfAnotherClusterIsToldWithBothNames(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		skew   time.Duration
+		tells  string
+		reason Reason
+		words  []string
+	}{
+		"its name":                       {tells: "prod-us", reason: WrongCluster, words: []string{`belongs to the cluster "prod-us"`, `named "a"`, "--cluster-name a"}},
+		"its name, and the clock is off": {tells: "prod-us", skew: time.Hour, reason: WrongCluster, words: []string{`"prod-us"`}},
+		"a name that is none":            {tells: "x\" y", reason: WrongCluster, words: []string{`"x\" y"`}},
+		"far too much":                   {tells: strings.Repeat("x", 1000), reason: Unauthorized},
+		"nothing":                        {reason: Unauthorized, words: []string{"public key"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			act(t, func(t *testing.T, s *stage) {
+				a := s.cluster("a")
+				verifier := token.NewVerifier("prod-us", public)
+				a.admit = func(w http.ResponseWriter, r *http.Request) bool {
+					_, err := verifier.Verify(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), time.Now())
+					if !errors.Is(err, token.ErrWrongAudience) {
+						t.Errorf("verify: %v", err)
+					}
+					w.Header().Set("Date", time.Now().Add(tc.skew).UTC().Format(http.TimeFormat))
+					if tc.tells != "" {
+						w.Header().Set(wire.ClusterNameHeader, tc.tells)
+					}
+					w.WriteHeader(http.StatusUnauthorized)
+					return false
+				}
+				s.wantUnreachable("a", tc.reason, tc.words...)
+				want(t, "dials", s.dialsOf("a"), 1)
 			}, func(s *stage) { s.config.Signer = token.NewSigner(private) })
 		})
 	}
