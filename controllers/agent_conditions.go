@@ -53,6 +53,9 @@ func (f agentFacts) contact() metav1.Condition {
 	}
 	status := metav1.ConditionStatus(f.seen.Ready.String())
 	message := cmp.Or(f.seen.Message, "the agent answered the last time it was called")
+	if stale := staleWords(f.seen.Stale); stale != "" && f.seen.Ready == state.True {
+		message += ". What it knows is old: " + stale
+	}
 	return f.condition(v1alpha1.ConditionReady, status, string(f.seen.Reason), message)
 }
 
@@ -85,6 +88,9 @@ func (f agentFacts) reporting() metav1.Condition {
 		reason, message = v1alpha1.ReasonSuspended, "spec.suspend is set"
 	case f.seen.Session.Phase == session.Reporting:
 		status, reason, message = metav1.ConditionTrue, v1alpha1.ReasonSessionOpen, "the agent reports every period"
+		if stale := staleWords(f.seen.Stale); stale != "" {
+			reason, message = v1alpha1.ReasonSectionsStale, "the agent reports every period, but what it reports is old: "+stale
+		}
 	case f.seen.Session.Phase == session.Connecting:
 		reason, message = v1alpha1.ReasonConnecting, "the master dials, or waits for the first report"
 	case f.seen.Session.Phase == session.Backoff:

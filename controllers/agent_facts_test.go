@@ -29,6 +29,16 @@ var open = func() session.Observation {
 	return o
 }()
 
+// outdated is what it sees of an agent whose API server is away.
+var outdated = func() session.Observation {
+	o := open
+	away := state.SectionError{Reason: "Disconnected", Message: "the API server does not answer: connection refused"}
+	o.Stale[state.SectionNodes] = session.StaleSection{Since: noon.Add(time.Second), Error: away}
+	o.Stale[state.SectionPods] = session.StaleSection{Since: noon, Error: away}
+	o.Stale[state.SectionUsage] = session.StaleSection{Since: noon.Add(-time.Minute), Error: state.SectionError{Reason: "Forbidden", Message: "grant it"}}
+	return o
+}()
+
 // failing is what it sees of a cluster that it could not reach.
 func failing(reason session.Reason, words string) session.Observation {
 	return session.Observation{Generation: 1, Ready: state.False, Reason: reason, Message: words, Session: session.Info{Phase: session.Backoff}}
@@ -72,6 +82,7 @@ func TestAStatusIsDecided(t *testing.T) {
 		{"new", func(*agentFacts) {}, "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle"},
 		{"answered", func(f *agentFacts) { f.seen = answered }, "Ready=True/Succeeded Reporting=False/NoDemand Idle"},
 		{"reporting", func(f *agentFacts) { f.seen = open }, "Ready=True/Succeeded Reporting=True/SessionOpen Reporting"},
+		{"reporting what is old", func(f *agentFacts) { f.seen = outdated }, "Ready=True/Succeeded Reporting=True/SectionsStale Reporting"},
 		{"dialing", func(f *agentFacts) { f.seen.Session.Phase = session.Connecting }, "Ready=Unknown/AwaitingFirstContact Reporting=False/Connecting Connecting"},
 		{"failing", func(f *agentFacts) { f.seen = failing(session.DialFailed, "refused") }, "Ready=False/DialFailed Reporting=False/Backoff Backoff"},
 		{"ended", func(f *agentFacts) { f.seen, f.seen.LastEndReason = answered, "expired" }, "Ready=True/Succeeded Reporting=False/NoDemand Idle expired"},
@@ -107,6 +118,31 @@ func TestAStatusIsDecided(t *testing.T) {
 				t.Errorf("observedGeneration is %d, want %d", next.ObservedGeneration, f.agent.Generation)
 			}
 		})
+	}
+}
+
+func TestWhatIsOldIsToldWithSinceAndWhy(t *testing.T) {
+	const old = "old: nodes and pods since 2025-11-22T12:00:00Z (Disconnected: the API server does not answer: connection refused); usage since 2025-11-22T11:59:00Z (Forbidden: grant it)"
+	conditions := decideAgent(agentFacts{now: noon.Add(time.Hour), agent: agentOf("prod-eu", 0), seen: outdated}).Conditions
+	for i, want := range []string{
+		"the agent answered the last time it was called. What it knows is " + old,
+		"the agent reports every period, but what it reports is " + old,
+	} {
+		if got := conditions[i].Message; got != want {
+			t.Errorf("%s says\n     %s\nwant %s", conditions[i].Type, got, want)
+		}
+	}
+	for _, message := range []string{
+		decideAgent(agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}).Conditions[0].Message,
+		decideAgent(agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: func() session.Observation {
+			o := failing(session.DialFailed, "refused")
+			o.Stale = outdated.Stale
+			return o
+		}()}).Conditions[0].Message,
+	} {
+		if strings.Contains(message, "old") {
+			t.Errorf("it says %s", message)
+		}
 	}
 }
 

@@ -56,6 +56,8 @@ func (f statusFacts) healthy(next v1alpha1.ClusterStatusStatus) metav1.Condition
 		return f.condition(metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "spec.suspend of the ClusterAgent is set")
 	case f.failed() && f.untilStale(next) <= 0:
 		return f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, fmt.Sprintf("%s: %s", f.seen.Reason, f.seen.Message))
+	case f.seen.Ready == state.True && summaryIsStale(f.seen.Stale):
+		return f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, "the agent answers, but what it knows is old: "+staleWords(f.seen.Stale))
 	case f.seen.Ready == state.Unknown && !f.hasNews(), next.Summary == nil:
 		return f.noContact()
 	case next.Summary.Healthy:

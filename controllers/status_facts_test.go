@@ -79,6 +79,8 @@ func TestHealthIsDecided(t *testing.T) {
 			f.stored.Conditions[0] = f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, "DialFailed: refused")
 		}, "Unknown/Stale"},
 		{"after a restart, from the cache", func(f *statusFacts) { f.seen = ill; f.seen.Ready = state.Unknown }, "False/Problems"},
+		{"an agent that cannot read its cluster", func(f *statusFacts) { f.seen.Stale = outdated.Stale }, "Unknown/Stale"},
+		{"an agent that cannot read usage", func(f *statusFacts) { f.seen.Stale[state.SectionUsage] = outdated.Stale[state.SectionUsage] }, "True/NoProblems"},
 		{"suspended", func(f *statusFacts) { f.agent.Spec.Suspend = true }, "Unknown/Suspended"},
 		{"resumed, not called yet", func(f *statusFacts) {
 			f.seen = session.Observation{}

@@ -76,6 +76,10 @@ const (
 const (
 	// ReasonSessionOpen (True): the agent reports every period.
 	ReasonSessionOpen = "SessionOpen"
+	// ReasonSectionsStale (True): the agent reports every period, and parts of what it
+	// reports are old, as it cannot read them from its API server. The message says which,
+	// since when, and why.
+	ReasonSectionsStale = "SectionsStale"
 	// ReasonConnecting (False): the master dials, or waits for the first report.
 	ReasonConnecting = "Connecting"
 	// ReasonNoDemand (False): nobody asks for the cluster, so nothing is open.
@@ -90,7 +94,8 @@ const (
 	ReasonNoProblems = "NoProblems"
 	// ReasonProblems (False): the last summary is not healthy; its problems say why.
 	ReasonProblems = "Problems"
-	// ReasonStale (Unknown): the last fetch failed, so that the summary is older than
-	// it should be; how old, observedAt says.
+	// ReasonStale (Unknown): the last fetch failed, or the agent cannot read nodes or pods
+	// from its API server, so that the summary is older than it should be; how old,
+	// observedAt says.
 	ReasonStale = "Stale"
 )

@@ -88,7 +88,7 @@ func (w *worker) takeReply(r reply) {
 	w.ended(a, outcome)
 	switch {
 	case a.purpose == forSummary:
-		w.takeSummary(r)
+		w.takeSummary(a, r)
 	case r.failure != nil:
 		w.follow(ending{fault: r.failure})
 	default:
@@ -98,7 +98,7 @@ func (w *worker) takeReply(r reply) {
 }
 
 // takeSummary takes in what an idle refresh brought.
-func (w *worker) takeSummary(r reply) {
+func (w *worker) takeSummary(a *attempt, r reply) {
 	if r.failure != nil {
 		w.tell(func(o *Observation) { o.fail(r.failure) })
 		return
@@ -112,6 +112,7 @@ func (w *worker) takeSummary(r reply) {
 		o.succeed(r.skew)
 		o.meet(r.hello)
 		o.know(&r.summary.Summary, observedAt(sections), r.at)
+		o.age(sections, r.at, a.call.cluster.CacheTTL)
 	})
 }
 

@@ -217,9 +217,17 @@ func (m *member) publishLocked(v *Value) {
 	m.value = v
 	m.tellLocked(func(o *Observation) {
 		o.know(&v.Summary, v.ObservedAt, v.ReceivedAt)
+		o.age(v.State.Sections, v.ReceivedAt, v.TTL)
 		o.UID, o.AgentVersion, o.KubernetesVersion = v.UID, v.AgentVersion, v.KubernetesVersion
 	})
 	m.callReaders()
+}
+
+// age takes in how old the sections of a report are.
+func (o *Observation) age(sections [state.NumSections]state.Section, received time.Time, ttl time.Duration) {
+	for i, s := range sections {
+		o.Stale[i] = staleSection(state.SectionName(i), s, received, ttl, o.Stale[i])
+	}
 }
 
 // know takes in a summary; the same one again is no news.

@@ -36,6 +36,32 @@ type Observation struct {
 	Known
 	// ReceivedAt is when that came.
 	ReceivedAt time.Time
+	// Stale are the sections that were older than the TTL when that came, though it came:
+	// the agent answers, and cannot read its cluster.
+	Stale [state.NumSections]StaleSection
+}
+
+// StaleSection is a section of which an agent reports what is old. Its zero value is a
+// section that is fresh, or that there never was anything of.
+type StaleSection struct {
+	// Since is until when the section was known to be true.
+	Since time.Time
+	// Error is why it is not any more.
+	Error state.SectionError
+}
+
+// staleSection returns a section as of a report. The times of one that stays old differ
+// by some milliseconds from report to report, and words by a port number, so before is
+// taken over where it says the same.
+func staleSection(name state.SectionName, s state.Section, received time.Time, ttl time.Duration, before StaleSection) StaleSection {
+	readSeldom := name == state.SectionUsage && s.Error == state.SectionError{}
+	switch {
+	case s.ObservedAt.IsZero() || readSeldom || received.Sub(s.ObservedAt) <= ttl:
+		return StaleSection{}
+	case s.Error.Reason == before.Error.Reason && s.ObservedAt.Sub(before.Since).Abs() < time.Second:
+		return before
+	}
+	return StaleSection{s.ObservedAt, s.Error}
 }
 
 // tellsTheSame says that nobody has to be woken by the difference: nothing but

@@ -56,7 +56,7 @@ func (m *member) refuseStranger(o *Observation) {
 		return
 	}
 	m.value = nil
-	o.UID, o.Known, o.ReceivedAt = "", Known{}, time.Time{}
+	o.UID, o.Known, o.ReceivedAt, o.Stale = "", Known{}, time.Time{}, [state.NumSections]StaleSection{}
 }
 
 // tellSpec is what there is to tell of a spec by itself.
