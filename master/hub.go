@@ -62,14 +62,14 @@ func (c *Config) findHub() (*rest.Config, error) {
 }
 
 // newManager is controller-runtime's manager with nothing but its caches, its clients
-// and the election of a leader: HTTP is our own.
-func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Manager, error) {
+// and the election of a leader: HTTP is our own. The lease is nil where there is none.
+func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Manager, *lease, error) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("register types: %w", err)
+		return nil, nil, fmt.Errorf("register types: %w", err)
 	}
-	timeout := stopTimeout
-	mgr, err := ctrl.NewManager(hub, manager.Options{
+	timeout, deadline := stopTimeout, renewDeadline
+	options := manager.Options{
 		Scheme:  scheme,
 		Logger:  kubernetesLog(ctx, c.Log),
 		Cache:   cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
@@ -77,17 +77,26 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 		// The names of controllers tell metrics of one process apart; two masters in one
 		// are a test.
 		Controller:              config.Controller{SkipNameValidation: new(true)},
-		LeaderElection:          c.LeaderElect,
-		LeaderElectionID:        leaseName,
-		LeaderElectionNamespace: c.leaseNamespace(),
+		LeaderElection:   c.LeaderElect,
+		LeaderElectionID: leaseName,
+		RenewDeadline:    &deadline,
 		// The process ends right after the manager, so the next may lead at once.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &timeout,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("prepare the hub's clients: %w", err)
 	}
-	return mgr, nil
+	var l *lease
+	if c.LeaderElect {
+		var err error
+		if l, err = newLease(hub, c.leaseNamespace(), c.Log); err != nil {
+			return nil, nil, err
+		}
+		options.LeaderElectionResourceLockInterface = l
+	}
+	mgr, err := ctrl.NewManager(hub, options)
+	if err != nil {
+		return nil, nil, fmt.Errorf("prepare the hub's clients: %w", err)
+	}
+	return mgr, l, nil
 }
 
 func (c *Config) leaseNamespace() string {

@@ -94,7 +94,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	if err != nil {
 		return nil, err
 	}
-	hub, err := c.newManager(ctx, rest)
+	hub, lease, err := c.newManager(ctx, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		}),
 		Identify: identify(guard),
 		SignIn:   signIn(guard),
-		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub)}},
+		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub, lease)}},
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
@@ -166,18 +166,6 @@ func (m *parts) run(ctx context.Context, c Config) error {
 		all.Go(func() error { return m.guard.Run(ctx) })
 	}
 	return all.Wait()
-}
-
-// leads is the check that this replica is the one that dials and answers.
-func leads(hub manager.Manager) func() error {
-	return func() error {
-		select {
-		case <-hub.Elected():
-			return nil
-		default:
-			return errors.New("another replica leads, or none does yet; the one that leads is ready")
-		}
-	}
 }
 
 // registryOf is the registry as the API knows it.

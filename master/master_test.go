@@ -215,8 +215,14 @@ func TestOneOfTwoMastersAnswersAndTheOtherTakesOver(t *testing.T) {
 	first.becomes("/readyz", http.StatusOK)
 	second := start(t, cluster, func(*Config) {})
 	second.becomes("/healthz", http.StatusOK)
-	if words := second.becomes("/readyz", http.StatusServiceUnavailable); !strings.Contains(words, "[-] leader: another replica leads") {
-		t.Errorf("the second is not ready for %s", words)
+	for until := time.Now().Add(patience); ; {
+		words := second.becomes("/readyz", http.StatusServiceUnavailable)
+		if strings.Contains(words, "[-] leader: another replica leads") && strings.Contains(words, defaultNamespace+"/"+leaseName) {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the second is not ready for %s", words)
+		}
 	}
 	if status, words := second.get("/api/v1/clusters"); status != http.StatusServiceUnavailable || !strings.Contains(words, `"reason":"NotReady"`) {
 		t.Errorf("the second answers %d %s", status, words)
@@ -225,6 +231,26 @@ func TestOneOfTwoMastersAnswersAndTheOtherTakesOver(t *testing.T) {
 	alone.becomes("/readyz", http.StatusOK)
 	first.ended()
 	second.becomes("/readyz", http.StatusOK)
+}
+
+func TestAHubWithoutTheNamespaceOfTheLeaseIsNamed(t *testing.T) {
+	cluster := hub(t)
+	r := start(t, cluster, func(c *Config) { c.LeaderElectionNamespace = "not-there" })
+	const want = "the Lease not-there/rollcall-master cannot be made, as the hub has no namespace not-there: create it"
+	for until := time.Now().Add(patience); ; {
+		_, words := r.get("/api/v1/clusters")
+		if strings.Contains(words, want) {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("it answers %s; want: %s", words, want)
+		}
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "not-there"}}
+	if _, err := cluster.Client().CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.becomes("/readyz", http.StatusOK)
 }
 
 func TestInsecureMasterServesPlainHTTP(t *testing.T) {

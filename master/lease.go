@@ -1,0 +1,146 @@
+package master
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+const (
+	// renewDeadline is how long a leader may try to renew its Lease: controller-runtime's
+	// own default.
+	renewDeadline = 10 * time.Second
+	// leaseTimeout bounds one request for it: one that hangs must not cost the lead.
+	leaseTimeout = renewDeadline / 2
+)
+
+// lease is the Lease by which masters agree on the one that leads, and remembers what came
+// of asking for it. No Events are written of it, for which a master has no right.
+type lease struct {
+	resourcelock.Interface
+	namespace string
+	log       *slog.Logger
+
+	mu sync.Mutex
+	// holder is who has it as far as is known; asked says that it was asked for.
+	holder string
+	asked  bool
+	// err is why it could not be read or written the last time; nil: it could.
+	err error
+}
+
+// newLease returns the Lease in a namespace of the hub.
+func newLease(hub *rest.Config, namespace string, log *slog.Logger) (*lease, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("name this process in the Lease: %w", err)
+	}
+	config := rest.AddUserAgent(hub, "leader-election")
+	config.Timeout = leaseTimeout
+	client, err := coordinationv1.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("make the Lease's client: %w", err)
+	}
+	return &lease{namespace: namespace, log: log, Interface: &resourcelock.LeaseLock{
+		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
+		Client:     client,
+		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + rand.Text()},
+	}}, nil
+}
+
+// Get implements resourcelock.Interface. That there is no Lease is no failure: it is
+// created next.
+func (l *lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.Interface.Get(ctx)
+	switch {
+	case err == nil:
+		l.note(record.HolderIdentity, nil)
+	case !apierrors.IsNotFound(err):
+		l.note("", err)
+	}
+	return record, raw, err
+}
+
+// Create implements resourcelock.Interface.
+func (l *lease) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := l.Interface.Create(ctx, record)
+	if !apierrors.IsAlreadyExists(err) { // another replica was faster
+		l.note(record.HolderIdentity, err)
+	}
+	return err
+}
+
+// Update implements resourcelock.Interface.
+func (l *lease) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := l.Interface.Update(ctx, record)
+	if !apierrors.IsConflict(err) {
+		l.note(record.HolderIdentity, err)
+	}
+	return err
+}
+
+// note takes in what came of a request, and logs a failure when it begins.
+func (l *lease) note(holder string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil && l.err == nil && !errors.Is(err, context.Canceled) {
+		l.log.Warn("the Lease by which masters agree on the one that leads cannot be had", "lease", l.Describe(), "error", err)
+	}
+	l.asked, l.err = true, err
+	if err == nil {
+		l.holder = holder
+	}
+}
+
+// leads is why this replica does not lead, in words for whoever can act. They are told to
+// anybody who asks, so errors of the hub are not among them.
+func (l *lease) leads() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	where := l.Describe()
+	switch {
+	case apierrors.IsNotFound(l.err):
+		return fmt.Errorf("no replica can lead: the Lease %s cannot be made, as the hub has no namespace %s: create it, or name another by --leader-elect-namespace", where, l.namespace)
+	case apierrors.IsForbidden(l.err):
+		return fmt.Errorf("this replica cannot lead: it may not have the Lease %s: grant it get, create and update on leases of coordination.k8s.io in the namespace %s", where, l.namespace)
+	case apierrors.IsUnauthorized(l.err):
+		return fmt.Errorf("this replica cannot lead: the hub does not accept its credentials, so it cannot have the Lease %s: give it others", where)
+	case l.err != nil:
+		return fmt.Errorf("this replica cannot lead: the Lease %s cannot be read or written: see whether the hub's API server answers; this master's log has the error", where)
+	case !l.asked:
+		return fmt.Errorf("this replica is starting, and has not asked for the Lease %s yet", where)
+	case l.holder == l.Identity():
+		return fmt.Errorf("this replica has the Lease %s, and is starting", where)
+	case l.holder == "":
+		return fmt.Errorf("no replica leads: the Lease %s is nobody's", where)
+	}
+	return fmt.Errorf("another replica leads, and is ready: %s has the Lease %s; where that one is gone, this one takes over within half a minute", l.holder, where)
+}
+
+// leads is the check that this replica is the one that dials and answers; l is nil where
+// it leads alone.
+func leads(hub manager.Manager, l *lease) func() error {
+	return func() error {
+		select {
+		case <-hub.Elected():
+			return nil
+		default:
+		}
+		if l == nil {
+			return errors.New("this master is starting, and has not begun to dial agents yet; there is no election of a leader (--leader-elect=false)")
+		}
+		return l.leads()
+	}
+}
