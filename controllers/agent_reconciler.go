@@ -103,6 +103,7 @@ func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) agentFacts {
 func (r *agentReconciler) write(ctx context.Context, agent *v1alpha1.ClusterAgent, next v1alpha1.ClusterAgentStatus) (reconcile.Result, error) {
 	because := agentChange(agent.Status, next)
 	if because == "" {
+		r.pace.pass(agent.Name)
 		return reconcile.Result{}, nil
 	}
 	if because != becauseSpec {

@@ -25,6 +25,9 @@ const (
 	agentBurst  = 3
 	statusBurst = 1
 	writeEvery  = 10 * time.Second
+	// turnEvery is the time from one status write to the next, whatever they are of: the
+	// hub gets ten a second at most.
+	turnEvery = 100 * time.Millisecond
 )
 
 const (
@@ -62,14 +65,15 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	}
 	events := &events{from: sessions.Events}
 	writer := statusWriter{client: c, metrics: newMetrics(o.Metrics)}
-	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, pace: newPace(agentBurst)}
+	turns := newTurns(turnEvery)
+	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, pace: newPace("ClusterAgent", agentBurst, turns)}
 	if err := addRegistration(mgr, agents); err != nil {
 		return fmt.Errorf("add the registration of ClusterAgents: %w", err)
 	}
 	if err := addAgents(mgr, agents, events); err != nil {
 		return fmt.Errorf("add the reconciler of ClusterAgents: %w", err)
 	}
-	statuses := &statusReconciler{client: c, sessions: sessions, writer: writer, pace: newPace(statusBurst)}
+	statuses := &statusReconciler{client: c, sessions: sessions, writer: writer, pace: newPace("ClusterStatus", statusBurst, turns)}
 	if err := addStatuses(mgr, statuses, events); err != nil {
 		return fmt.Errorf("add the reconciler of ClusterStatuses: %w", err)
 	}

@@ -64,13 +64,13 @@ func newDesk(t *testing.T, pick func(statusWriter, Sessions, *Registry) reconcil
 
 func newAgentDesk(t *testing.T) *desk {
 	return newDesk(t, func(w statusWriter, s Sessions, r *Registry) reconcile.Reconciler {
-		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, pace: newPace(agentBurst)}
+		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, pace: newPace("ClusterAgent", agentBurst, newTurns(turnEvery))}
 	})
 }
 
 func newStatusDesk(t *testing.T) *desk {
 	return newDesk(t, func(w statusWriter, s Sessions, _ *Registry) reconcile.Reconciler {
-		return &statusReconciler{client: w.client, sessions: s, writer: w, pace: newPace(statusBurst)}
+		return &statusReconciler{client: w.client, sessions: s, writer: w, pace: newPace("ClusterStatus", statusBurst, newTurns(turnEvery))}
 	})
 }
 
@@ -250,7 +250,7 @@ func TestASummaryIsWrittenEveryTenSecondsAtMost(t *testing.T) {
 			d.call()
 			d.pass(time.Second)
 		}
-		d.mustWrite(began, 0, 2) // the first summary does not wait
+		d.mustWrite(began, turnEvery, 2) // the first summary waits for its turn alone
 		d.mustWrite(began, 9*time.Second, 2)
 		d.mustWrite(began, 35*time.Second, 5)
 		d.pass(10 * time.Second)
@@ -260,23 +260,23 @@ func TestASummaryIsWrittenEveryTenSecondsAtMost(t *testing.T) {
 	})
 }
 
-func TestASummaryThatStaysTheSameHasAHeartbeat(t *testing.T) {
+func TestASummaryThatStaysTheSameIsWrittenAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newStatusDesk(t)
 		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
 		d.call()
 		d.writes = nil
 		began := time.Now()
-		for range 20 * 60 { // 20 min of a report a second, of which session tells nobody
+		for range 60 { // a minute of a report a second, of which session tells nobody
 			d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
 			d.pass(time.Second)
 			<-d.sessions.events
+			if age := time.Since(d.status().ObservedAt.Time); age > writeEvery+2*time.Second {
+				t.Errorf("what is stored is %s old", age)
+			}
 		}
-		d.mustWrite(began, 4*time.Minute+55*time.Second, 0)
-		d.mustWrite(began, time.Hour, 4)
-		if age := time.Since(d.status().ObservedAt.Time); age > heartbeat+time.Second {
-			t.Errorf("what is stored is %s old", age)
-		}
+		d.mustWrite(began, 9*time.Second, 0)
+		d.mustWrite(began, time.Hour, 6)
 	})
 }
 
@@ -287,8 +287,14 @@ func TestAnIdleClusterIsWrittenWhenItsSummaryIsOverdue(t *testing.T) {
 		d.call()
 		d.writes = nil
 		began := time.Now()
-		d.pass(heartbeat + 10*time.Second) // the refresh comes a little later than the heartbeat
-		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
+		idle := summaryAt(time.Since(noon))
+		idle.Session.Phase = session.Idle
+		d.sessions.see("prod-eu", idle)
+		d.call()
+		d.pass(defaultIdleRefresh + 10*time.Second) // the refresh comes a little later than it should
+		d.mustWrite(began, time.Hour, 0)
+		idle.ObservedAt = time.Now()
+		d.sessions.see("prod-eu", idle)
 		d.pass(lookAgain)
 		d.mustWrite(began, time.Hour, 1)
 	})
@@ -318,6 +324,7 @@ func TestWritesAreCountedByWhatTheyWereFor(t *testing.T) {
 		for _, seen := range []session.Observation{{}, answered, open, open} {
 			d.sessions.see("prod-eu", seen)
 			d.call()
+			d.pass(time.Second)
 		}
 		o := open
 		o.Session.ExpiresAt = noon.Add(time.Hour)
@@ -366,7 +373,7 @@ func TestOneThatTookTheNameIsAnotherCluster(t *testing.T) {
 }
 
 func TestPaceIsKeptForEachObjectByItself(t *testing.T) {
-	p := newPace(3)
+	p := newPace("ClusterAgent", 3, newTurns(0))
 	for i := range 3 {
 		if wait := p.wait("a", noon); wait != 0 {
 			t.Errorf("write %d waits %s", i, wait)

@@ -12,10 +12,12 @@
 // compared with is never older than what this process wrote.
 //
 // Small and slow: a ClusterAgent gets three status writes at once and then one in ten
-// seconds, always the last one; only what answers a new spec waits for nothing. A
-// ClusterStatus gets one in ten seconds, when something of weight changed, and else
-// one in five minutes. What would change nothing is not written, and our own writes
-// call no reconciler.
+// seconds, always the last one. A ClusterStatus gets one in ten seconds where its
+// condition changed; a newer summary takes the place of one that is ten seconds old, or
+// as many tenths of a second as there are clusters that report: 100 s for 1,000. All
+// status writes together come ten times a second at most, one after another; only what
+// answers a new spec waits for nothing. What would change nothing is not written, and our
+// own writes call no reconciler.
 //
 // A ClusterStatus belongs to its ClusterAgent, and the garbage collector of the hub
 // takes it away with it. Its reconciler does so too, because a hub may be an API

@@ -12,7 +12,7 @@ func TestRegistrationTellsSessionAndWritesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var statuses *agentReconciler
 		d := newDesk(t, func(w statusWriter, s Sessions, r *Registry) reconcile.Reconciler {
-			statuses = &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, pace: newPace(agentBurst)}
+			statuses = &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, pace: newPace("ClusterAgent", agentBurst, newTurns(turnEvery))}
 			return reconcile.Func(statuses.Register)
 		})
 		d.call()

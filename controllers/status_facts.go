@@ -20,6 +20,8 @@ type statusFacts struct {
 	// stored is the status that it has now.
 	stored v1alpha1.ClusterStatusStatus
 	seen   session.Observation
+	// interval is how old the stored summary may grow while newer ones come.
+	interval time.Duration
 }
 
 // decideStatus is the status that a ClusterStatus is to have. What is stored stays
@@ -119,12 +121,17 @@ func problems(summary *v1alpha1.Summary) string {
 const lookAgain = 30 * time.Second
 
 // again is in how long to look at a ClusterStatus for which nobody calls: session does
-// not, where a report says the same as the one before.
+// not, where a report says the same as the one before. A cluster that does not report has
+// no newer summary before its next refresh.
 func (f statusFacts) again(next v1alpha1.ClusterStatusStatus) time.Duration {
 	if wait := f.untilStale(next); f.failed() && wait > 0 {
 		return wait
 	}
-	if wait := untilHeartbeat(f.stored, f.now); wait > 0 {
+	wait := untilDue(f.stored, f.now, f.interval)
+	if f.seen.Session.Phase != session.Reporting {
+		wait = max(wait, untilDue(f.stored, f.now, cmp.Or(clusterOf(f.agent).IdleRefresh, defaultIdleRefresh)))
+	}
+	if wait > 0 {
 		return wait
 	}
 	return lookAgain

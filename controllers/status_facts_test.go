@@ -47,7 +47,7 @@ func mustDecide(t *testing.T, f statusFacts) v1alpha1.ClusterStatusStatus {
 
 // factsAt are those of a cluster whose summary of noon is stored.
 func factsAt(t *testing.T, after time.Duration, seen session.Observation) statusFacts {
-	f := statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0)}
+	f := statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0), interval: time.Minute}
 	f.stored = mustDecide(t, f)
 	f.now, f.seen = noon.Add(after), seen
 	return f
@@ -158,8 +158,10 @@ func TestWhatIsWorthAWrite(t *testing.T) {
 		change func(*state.Summary)
 		want   string
 	}{
-		{"nothing", time.Minute, func(*state.Summary) {}, ""},
-		{"nothing, for long", 5 * time.Minute, func(*state.Summary) {}, becauseHeartbeat},
+		{"nothing", time.Minute, func(*state.Summary) {}, becauseHeartbeat},
+		{"nothing, within the interval", 59 * time.Second, func(*state.Summary) {}, ""},
+		{"a pod more, within the interval", 59 * time.Second, func(s *state.Summary) { s.Pods.Pending = 1 }, ""},
+		{"health, within the interval", time.Second, func(s *state.Summary) { s.Healthy = false }, becauseCondition},
 		{"a node less", time.Minute, func(s *state.Summary) { s.Nodes.Ready = 2 }, becauseSummary},
 		{"a pod more", time.Minute, func(s *state.Summary) { s.Pods.Pending = 1 }, becauseSummary},
 		{"a container less", time.Minute, func(s *state.Summary) { s.Containers.Ready = 119 }, becauseSummary},
@@ -168,19 +170,19 @@ func TestWhatIsWorthAWrite(t *testing.T) {
 		{"a problem", time.Minute, func(s *state.Summary) { s.Problems = []state.Problem{problem} }, becauseSummary},
 		{"more problems than are listed", time.Minute, func(s *state.Summary) { s.ProblemCounts.Warning = 51 }, becauseSummary},
 		{"a muted problem", time.Minute, func(s *state.Summary) { s.Muted = 1 }, becauseSummary},
-		{"requested by 4 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 499 }, ""},
+		{"requested by 4 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 499 }, becauseHeartbeat},
 		{"requested by 5 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 500 }, becauseSummary},
 		{"requested memory by 5 points", time.Minute, func(s *state.Summary) { s.Requested.MemoryBytes -= 5 << 30 }, becauseSummary},
-		{"used by 4 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_600, MemoryBytes: 51 << 30} }, ""},
+		{"used by 4 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_600, MemoryBytes: 51 << 30} }, becauseHeartbeat},
 		{"used CPU by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 700, MemoryBytes: 55 << 30} }, becauseSummary},
 		{"used memory by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_200, MemoryBytes: 60 << 30} }, becauseSummary},
 		{"usage unknown", time.Minute, func(s *state.Summary) { s.Used = nil }, becauseSummary},
 		{"nothing allocatable", time.Minute, func(s *state.Summary) { s.Allocatable = state.Resources{} }, becauseSummary},
-		{"room elsewhere", time.Minute, func(s *state.Summary) { s.Fragmentation.CPUMillis = 1 }, ""},
+		{"room elsewhere", time.Minute, func(s *state.Summary) { s.Fragmentation.CPUMillis = 1 }, becauseHeartbeat},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := factsAt(t, c.after, with(summaryAt(c.after), c.change))
-			if got := statusChange(f.stored, mustDecide(t, f), f.now); got != c.want {
+			if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
@@ -195,28 +197,31 @@ func TestWhatIsWorthAWrite(t *testing.T) {
 func TestAVersionIsWorthAWrite(t *testing.T) {
 	f := factsAt(t, time.Minute, summaryAt(time.Minute))
 	f.seen.KubernetesVersion = "v1.37.0"
-	if got := statusChange(f.stored, mustDecide(t, f), f.now); got != becauseSummary {
+	if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != becauseSummary {
 		t.Errorf("got %q, want %q", got, becauseSummary)
 	}
 }
 
 func TestWithoutNewsThereIsNoHeartbeat(t *testing.T) {
 	f := factsAt(t, time.Hour, summaryAt(0))
-	if got := statusChange(f.stored, mustDecide(t, f), f.now); got != "" {
+	if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != "" {
 		t.Errorf("got %q, want no write", got)
 	}
 }
 
 func TestWhenToLookAgain(t *testing.T) {
-	down := failing(session.DialFailed, "refused")
+	down, idle := failing(session.DialFailed, "refused"), summaryAt(0)
+	idle.Session.Phase = session.Idle
 	for _, c := range []struct {
 		name  string
 		after time.Duration
 		seen  session.Observation
 		want  time.Duration
 	}{
-		{"until the heartbeat", time.Minute, summaryAt(time.Minute), 4 * time.Minute},
+		{"until the interval is over", 20 * time.Second, summaryAt(20 * time.Second), 40 * time.Second},
 		{"overdue", 6 * time.Minute, summaryAt(0), lookAgain},
+		{"until the next refresh", time.Minute, idle, 4 * time.Minute},
+		{"a refresh that is overdue", 6 * time.Minute, idle, lookAgain},
 		{"until it is stale", 4 * time.Second, down, 6 * time.Second},
 		{"stale already", time.Minute, down, 4 * time.Minute},
 	} {

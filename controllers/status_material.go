@@ -8,33 +8,34 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-const (
-	// heartbeat is how old a stored summary may grow while newer ones come that differ
-	// in nothing of weight.
-	heartbeat = 5 * time.Minute
-	// materialPoints is by how many per cent of what is allocatable an amount must move.
-	materialPoints = 5
-)
+// materialPoints is by how many per cent of what is allocatable an amount must move to be
+// told apart from what moves all the time.
+const materialPoints = 5
 
-// statusChange says why a ClusterStatus is to be written; empty: it is not, or not yet.
-func statusChange(old, next v1alpha1.ClusterStatusStatus, now time.Time) string {
+// statusChange says why a ClusterStatus is to be written; empty: it is not, or not yet. A
+// summary takes the place of another when that is as old as the interval, whatever they
+// differ in: how many writes the hub gets then depends on how many clusters there are, and
+// not on what goes on in them.
+func statusChange(old, next v1alpha1.ClusterStatusStatus, now time.Time, interval time.Duration) string {
+	due := untilDue(old, now, interval) <= 0
 	switch {
 	case !slices.EqualFunc(old.Conditions, next.Conditions, sameCondition):
 		return becauseCondition
-	case old.KubernetesVersion != next.KubernetesVersion || isMaterial(old.Summary, next.Summary):
+	case due && (old.KubernetesVersion != next.KubernetesVersion || isMaterial(old.Summary, next.Summary)):
 		return becauseSummary
-	case !old.ObservedAt.Equal(next.ObservedAt) && untilHeartbeat(old, now) <= 0:
+	case due && !old.ObservedAt.Equal(next.ObservedAt):
 		return becauseHeartbeat
 	}
 	return ""
 }
 
-// untilHeartbeat is in how long a stored summary must be replaced by a newer one.
-func untilHeartbeat(stored v1alpha1.ClusterStatusStatus, now time.Time) time.Duration {
-	if stored.ObservedAt == nil {
+// untilDue is in how long a stored summary is as old as the interval. One with a time to
+// come, by a wrong clock, is due.
+func untilDue(stored v1alpha1.ClusterStatusStatus, now time.Time, interval time.Duration) time.Duration {
+	if stored.ObservedAt == nil || stored.ObservedAt.After(now) {
 		return 0
 	}
-	return stored.ObservedAt.Add(heartbeat).Sub(now)
+	return stored.ObservedAt.Add(interval).Sub(now)
 }
 
 // isMaterial says that two summaries differ in a count, in health, in a problem, or

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"rollcall.dev/rollcall/api/v1alpha1"
+	"rollcall.dev/rollcall/master/session"
 )
 
 // statusReconciler keeps one ClusterStatus for each ClusterAgent.
@@ -20,6 +21,8 @@ type statusReconciler struct {
 	sessions Sessions
 	writer   statusWriter
 	pace     *pace
+	// reporting are the clusters that report, by which all are written.
+	reporting reporting
 }
 
 // Reconcile makes one ClusterStatus true.
@@ -34,6 +37,7 @@ func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 		return reconcile.Result{}, err
 	case agent == nil:
 		r.pace.forget(request.Name)
+		r.reporting.note(request.Name, false)
 		return reconcile.Result{}, r.delete(ctx, status)
 	case status == nil:
 		status, err = r.create(ctx, agent)
@@ -46,7 +50,9 @@ func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	return r.write(ctx, status, statusFacts{now: time.Now(), agent: agent, stored: status.Status, seen: r.sessions.Observe(agent.Name)})
+	seen := r.sessions.Observe(agent.Name)
+	r.reporting.note(agent.Name, seen.Session.Phase == session.Reporting)
+	return r.write(ctx, status, statusFacts{now: time.Now(), agent: agent, stored: status.Status, seen: seen, interval: r.reporting.interval()})
 }
 
 // read is a ClusterStatus of the cache; nil where there is none.
@@ -88,17 +94,22 @@ func (r *statusReconciler) delete(ctx context.Context, status *v1alpha1.ClusterS
 }
 
 // write writes a status that is worth it, when it is its turn. The first summary is
-// what people wait for, so it does not.
+// what people wait for: it waits for its turn alone.
 func (r *statusReconciler) write(ctx context.Context, status *v1alpha1.ClusterStatus, f statusFacts) (reconcile.Result, error) {
 	next, err := decideStatus(f)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	because := statusChange(f.stored, next, f.now)
+	because := statusChange(f.stored, next, f.now, f.interval)
 	if because == "" {
+		r.pace.pass(status.Name)
 		return reconcile.Result{RequeueAfter: f.again(next)}, nil
 	}
-	if wait := r.pace.wait(status.Name, f.now); wait > 0 && f.stored.Summary != nil {
+	wait := r.pace.wait
+	if f.stored.Summary == nil {
+		wait = r.pace.waitForTurn
+	}
+	if wait := wait(status.Name, f.now); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	result, err := r.writer.patch(ctx, status, because, func() { status.Status = next })

@@ -22,7 +22,7 @@ const (
 	becauseSession = "session"
 	// becauseSummary: a summary changed materially.
 	becauseSummary = "summary"
-	// becauseHeartbeat: nothing changed for so long that it has to be said.
+	// becauseHeartbeat: a summary says the same as the one before, and is newer.
 	becauseHeartbeat = "heartbeat"
 )
 

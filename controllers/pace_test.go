@@ -1,0 +1,256 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/v1alpha1"
+)
+
+// queued is what a controller's queue calls a reconciler for.
+type queued struct {
+	kind, name string
+}
+
+// memoryHub is a hub that only remembers: client.Client as far as the reconcilers use it.
+type memoryHub struct {
+	client.Client
+	scheme   *runtime.Scheme
+	agents   map[string]*v1alpha1.ClusterAgent
+	statuses map[string]*v1alpha1.ClusterStatus
+	// writes is when each status was written.
+	writes []time.Time
+}
+
+func (h *memoryHub) Scheme() *runtime.Scheme { return h.scheme }
+
+func (h *memoryHub) Get(_ context.Context, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	switch o := o.(type) {
+	case *v1alpha1.ClusterAgent:
+		if held := h.agents[key.Name]; held != nil {
+			held.DeepCopyInto(o)
+			return nil
+		}
+	case *v1alpha1.ClusterStatus:
+		if held := h.statuses[key.Name]; held != nil {
+			held.DeepCopyInto(o)
+			return nil
+		}
+	}
+	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+}
+
+func (h *memoryHub) Create(_ context.Context, o client.Object, _ ...client.CreateOption) error {
+	h.statuses[o.GetName()] = o.DeepCopyObject().(*v1alpha1.ClusterStatus)
+	return nil
+}
+
+func (h *memoryHub) Status() client.SubResourceWriter { return memoryStatus{hub: h} }
+
+// memoryStatus writes what a memoryHub remembers.
+type memoryStatus struct {
+	client.SubResourceWriter
+	hub *memoryHub
+}
+
+func (s memoryStatus) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...client.SubResourcePatchOption) error {
+	s.hub.writes = append(s.hub.writes, time.Now())
+	switch o := o.(type) {
+	case *v1alpha1.ClusterAgent:
+		s.hub.agents[o.Name] = o.DeepCopy()
+	case *v1alpha1.ClusterStatus:
+		s.hub.statuses[o.Name] = o.DeepCopy()
+	}
+	return nil
+}
+
+// fleet is both reconcilers with their queues and many clusters, in virtual time.
+type fleet struct {
+	t           *testing.T
+	hub         *memoryHub
+	sessions    *fakeSessions
+	reconcilers map[string]reconcile.Reconciler
+	due         map[queued]time.Time
+}
+
+func newFleet(t *testing.T, clusters int) *fleet {
+	t.Helper()
+	h := &memoryHub{scheme: runtime.NewScheme(), agents: map[string]*v1alpha1.ClusterAgent{}, statuses: map[string]*v1alpha1.ClusterStatus{}}
+	if err := v1alpha1.AddToScheme(h.scheme); err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{t: t, hub: h, sessions: newFakeSessions(), due: map[queued]time.Time{}}
+	for i := range clusters {
+		agent := agentOf(f.name(i), 0)
+		agent.UID = types.UID(agent.Name)
+		h.agents[agent.Name] = agent
+	}
+	registry := &Registry{reader: h}
+	f.sessions.registry = registry
+	writer, turns := statusWriter{h, newMetrics(prometheus.NewRegistry())}, newTurns(turnEvery)
+	f.reconcilers = map[string]reconcile.Reconciler{
+		"agent":  &agentReconciler{client: h, registry: registry, sessions: f.sessions.sessions(), writer: writer, pace: newPace("ClusterAgent", agentBurst, turns)},
+		"status": &statusReconciler{client: h, sessions: f.sessions.sessions(), writer: writer, pace: newPace("ClusterStatus", statusBurst, turns)},
+	}
+	return f
+}
+
+func (f *fleet) name(i int) string { return fmt.Sprintf("c-%04d", i) }
+
+// report is a report of a cluster; session calls where it says something new.
+func (f *fleet) report(i int, news bool, change func(*state.Summary)) {
+	f.sessions.mu.Lock()
+	f.sessions.seen[f.name(i)] = with(summaryAt(time.Since(noon)), change)
+	f.sessions.mu.Unlock()
+	if news {
+		f.due[queued{"agent", f.name(i)}], f.due[queued{"status", f.name(i)}] = time.Now(), time.Now()
+	}
+}
+
+// call calls the reconcilers for all that is due.
+func (f *fleet) call() {
+	f.t.Helper()
+	now := time.Now()
+	for q, at := range f.due {
+		if at.After(now) {
+			continue
+		}
+		delete(f.due, q)
+		result, err := f.reconcilers[q.kind].Reconcile(f.t.Context(), requestFor(q.name))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if result.RequeueAfter > 0 {
+			f.due[q] = now.Add(result.RequeueAfter)
+		}
+	}
+}
+
+// oldest is the age of the oldest summary that `kubectl get clusterstatus` shows.
+func (f *fleet) oldest() (oldest time.Duration) {
+	f.t.Helper()
+	for name, s := range f.hub.statuses {
+		if s.Status.ObservedAt == nil {
+			f.t.Fatalf("%s was never observed", name)
+		}
+		oldest = max(oldest, time.Since(s.Status.ObservedAt.Time))
+	}
+	return oldest
+}
+
+// TestSummariesAreAsYoungAsTenWritesASecondAllow has clusters report every 5 s, where
+// nothing happens, and where something of weight happens each time.
+func TestSummariesAreAsYoungAsTenWritesASecondAllow(t *testing.T) {
+	const period = 5 * time.Second
+	for _, tc := range []struct {
+		clusters int
+		busy     bool
+		oldest   time.Duration
+	}{
+		{10, false, 16 * time.Second},
+		{10, true, 16 * time.Second},
+		{100, false, 21 * time.Second},
+		{1000, false, 110 * time.Second},
+		{1000, true, 110 * time.Second},
+	} {
+		t.Run(fmt.Sprintf("%d clusters, busy: %t", tc.clusters, tc.busy), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, tc.clusters)
+				began := time.Now()
+				settled := tc.oldest + time.Duration(tc.clusters)*turnEvery // all are written for the first time
+				end := settled + 2*tc.oldest
+				for n := 0; time.Since(began) < end; n++ {
+					for i := range tc.clusters {
+						// Reports are spread over the period.
+						if (n+i)%int(period/turnEvery) == 0 {
+							f.report(i, n < int(period/turnEvery) || tc.busy, func(s *state.Summary) {
+								if tc.busy {
+									s.Pods.Total = n
+								}
+							})
+						}
+					}
+					f.call()
+					if n%10 == 0 && time.Since(began) > settled {
+						if age := f.oldest(); age > tc.oldest {
+							t.Fatalf("after %s a summary is %s old, want %s at most", time.Since(began), age, tc.oldest)
+						}
+					}
+					<-time.After(turnEvery)
+				}
+				perSecond := map[int]int{}
+				for _, at := range f.hub.writes {
+					if at.Sub(began) > settled {
+						perSecond[int(at.Sub(began)/time.Second)]++
+					}
+				}
+				for second, writes := range perSecond {
+					if writes > 10 {
+						t.Errorf("%d writes in second %d, want 10 at most", writes, second)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAStormOfAllClustersIsWrittenTenTimesASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(turnEvery)
+		agents, statuses := newPace("ClusterAgent", 3, turns), newPace("ClusterStatus", 1, turns)
+		began := time.Now()
+		last := map[string]time.Duration{}
+		for i := range 100 {
+			name := fmt.Sprint(i)
+			last["a"+name], last["s"+name] = agents.wait(name, began), statuses.wait(name, began)
+		}
+		seen := map[time.Duration]bool{}
+		for name, wait := range last {
+			if wait%turnEvery != 0 || wait >= 200*turnEvery || seen[wait] {
+				t.Errorf("%s waits %s: two write at one time, or one waits too long", name, wait)
+			}
+			seen[wait] = true
+		}
+		turn := last["s7"]
+		if got := statuses.wait("7", began.Add(time.Second)); got != turn-time.Second {
+			t.Errorf("asked again after a second, it waits %s, want %s: the turn is kept", got, turn-time.Second)
+		}
+		if got := statuses.wait("7", began.Add(turn)); got != 0 {
+			t.Errorf("at its turn it waits %s", got)
+		}
+		statuses.pass("8")
+		if got := statuses.wait("8", began.Add(time.Second)); got != 200*turnEvery-time.Second {
+			t.Errorf("who gave its turn back waits %s, want the last one", got)
+		}
+	})
+}
+
+func TestTheIntervalGrowsWithTheClustersThatReport(t *testing.T) {
+	r := &reporting{}
+	for i := range 1000 {
+		r.note(fmt.Sprint(i), true)
+		r.note(fmt.Sprint(i), true)
+		want := max(10*time.Second, time.Duration(i+1)*100*time.Millisecond)
+		if got := r.interval(); got != want {
+			t.Fatalf("%d clusters: %s, want %s", i+1, got, want)
+		}
+	}
+	for i := range 995 {
+		r.note(fmt.Sprint(i), false)
+	}
+	if got := r.interval(); got != 10*time.Second {
+		t.Errorf("5 clusters are left: %s, want 10s", got)
+	}
+}
