@@ -48,9 +48,11 @@ type Reader struct {
 	mu          sync.Mutex
 	subscribers int
 
-	// Owned by Run: when the last reading began, and what was reported last.
-	readAt time.Time
-	last   state.SectionReport
+	// Owned by Run: when the last reading began, what was reported last, and which part was
+	// missing then.
+	readAt  time.Time
+	last    state.SectionReport
+	missing missing
 }
 
 // New makes a Reader that does nothing until Run. An error means that the client's
@@ -126,13 +128,14 @@ func (r *Reader) sleep(ctx context.Context) {
 	}
 }
 
-// read reads once. A reading of which a part is missing is none: what is known
-// stays, and its age shows.
+// read reads once. A reading that breaks off is none: what is known stays, and its age
+// shows. One of which the API server refuses a part is what there is, and an error says
+// which part is missing.
 func (r *Reader) read(ctx context.Context) {
 	r.readAt = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	sample, err := r.sample(ctx)
+	sample, refused, err := r.sample(ctx)
 	if errors.Is(err, context.Canceled) {
 		return // Run is being ended
 	}
@@ -141,17 +144,45 @@ func (r *Reader) read(ctx context.Context) {
 		return
 	}
 	r.cfg.Sink(sample)
-	r.report(state.SectionReport{ObservedAt: r.readAt})
+	r.report(state.SectionReport{ObservedAt: r.readAt, Error: r.troubleOfPart(refused)})
 }
 
-func (r *Reader) sample(ctx context.Context) (state.Sample, error) {
-	sample, err := nodeSample(ctx, r.list)
-	if err != nil {
-		return nil, err
+// sample reads all there is; refused is the part that the API server does not give, if it
+// gives the other.
+func (r *Reader) sample(ctx context.Context) (sample state.Sample, refused *refusal, err error) {
+	nodes, err := nodeSample(ctx, r.list)
+	noNodes := refusalOf(resourceNodes, err)
+	if err != nil && noNodes == nil {
+		return nil, nil, err
 	}
 	containers, err := containerSample(ctx, r.list)
-	maps.Copy(sample, containers)
-	return sample, err
+	noPods := refusalOf(resourcePods, err)
+	switch {
+	case err == nil && noNodes == nil:
+		maps.Copy(nodes, containers)
+		return nodes, nil, nil
+	case err == nil:
+		return containers, noNodes, nil
+	case noPods != nil && noNodes == nil:
+		return nodes, noPods, nil
+	case noPods != nil:
+		return nil, nil, noNodes.err
+	}
+	return nil, nil, err
+}
+
+// troubleOfPart is what is missing of a reading, in the words of the first time: the next
+// ones differ in nothing of weight.
+func (r *Reader) troubleOfPart(refused *refusal) state.SectionError {
+	if refused == nil {
+		r.missing = missing{}
+		return state.SectionError{}
+	}
+	if r.last.Error.Reason == reasonPartial && r.missing == refused.missing {
+		return r.last.Error
+	}
+	r.missing = refused.missing
+	return refused.trouble()
 }
 
 // ReadNodes reads the usage of nodes alone, once, for at most 2 s. It may be called
@@ -180,6 +211,8 @@ func (r *Reader) report(report state.SectionReport) {
 	case report.Error.Reason == before:
 	case report.Error.Reason == "" && before != reasonPending:
 		r.cfg.Log.Info("usage is read again")
+	case report.Error.Reason == reasonPartial:
+		r.cfg.Log.Warn("a part of usage cannot be read", "message", report.Error.Message)
 	case report.Error.Reason != "" && report.Error != pending && report.Error != disabled:
 		r.cfg.Log.Warn("usage cannot be read", "reason", report.Error.Reason, "message", report.Error.Message)
 	}

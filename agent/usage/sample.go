@@ -43,9 +43,15 @@ func (a amounts) used(at state.Time) (used state.Used, known bool) {
 	return state.Used{CPUMillis: cpu.MilliValue(), MemoryBytes: memory.Value(), SampledAt: at}, err == nil && at != 0
 }
 
+// Resources of metrics.k8s.io.
+const (
+	resourceNodes = "nodes"
+	resourcePods  = "pods"
+)
+
 func nodeSample(ctx context.Context, list lister) (state.Sample, error) {
 	sample := state.Sample{}
-	err := eachItem(ctx, list, "nodes", func(m *nodeMetrics) {
+	err := eachItem(ctx, list, resourceNodes, func(m *nodeMetrics) {
 		if used, ok := m.Usage.used(m.Timestamp); ok {
 			sample[state.Key{Kind: state.KindNode, Name: m.Metadata.Name}] = used
 		}
@@ -55,7 +61,7 @@ func nodeSample(ctx context.Context, list lister) (state.Sample, error) {
 
 func containerSample(ctx context.Context, list lister) (state.Sample, error) {
 	sample := state.Sample{}
-	err := eachItem(ctx, list, "pods", func(m *podMetrics) {
+	err := eachItem(ctx, list, resourcePods, func(m *podMetrics) {
 		for _, c := range m.Containers {
 			if used, ok := c.Usage.used(m.Timestamp); ok {
 				sample[state.Key{Kind: state.KindContainer, Namespace: m.Metadata.Namespace, Name: m.Metadata.Name, Sub: c.Name}] = used

@@ -1,9 +1,11 @@
 package usage
 
 import (
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall.dev/rollcall/api/state"
 )
@@ -22,6 +24,10 @@ const (
 	reasonUnauthorized = "Unauthorized"
 	// reasonDisconnected: the API server cannot be asked.
 	reasonDisconnected = "Disconnected"
+	// reasonPartial: nodes were read and containers not, or the other way round; the message
+	// says which are missing. What was read is fresh: a master takes usage with this error
+	// for no older than without one.
+	reasonPartial = "Partial"
 )
 
 var (
@@ -42,4 +48,46 @@ func troubleOf(err error) state.SectionError {
 		return state.SectionError{Reason: reasonUnauthorized, Message: fmt.Sprintf("the API server does not accept the agent's credentials (%v)", err)}
 	}
 	return state.SectionError{Reason: reasonDisconnected, Message: fmt.Sprintf("the API server cannot be asked for usage: %v", err)}
+}
+
+// missing is a part of usage that the API server does not give, and its reason.
+type missing struct {
+	resource string
+	reason   metav1.StatusReason
+}
+
+// refusal is the API server's answer to a question for one part of usage.
+type refusal struct {
+	missing
+	err error
+}
+
+// refusalOf returns the refusal that an error is; nil where it is none, so that nothing is
+// known of the resource: the connection broke, or nobody answered in time.
+func refusalOf(resource string, err error) *refusal {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return nil
+	}
+	return &refusal{missing{resource, apierrors.ReasonForError(err)}, err}
+}
+
+// trouble is what is missing without a part of usage, and what to do about it.
+func (r *refusal) trouble() state.SectionError {
+	lost, there := "containers", "nodes"
+	if r.resource == resourceNodes {
+		lost, there = there, lost
+	}
+	what := fmt.Sprintf("the usage of %s is missing, that of %s is there: ", lost, there)
+	switch {
+	case apierrors.IsNotFound(r.err):
+		what += fmt.Sprintf("metrics.k8s.io does not serve %s: look after what serves it (kubectl get --raw /apis/metrics.k8s.io/v1beta1/%s); metrics-server serves both", r.resource, r.resource)
+	case apierrors.IsServiceUnavailable(r.err):
+		what += fmt.Sprintf("metrics.k8s.io does not answer for %s: look after metrics-server (%v)", r.resource, r.err)
+	case apierrors.IsForbidden(r.err):
+		what += fmt.Sprintf("the agent may not read it: grant its user the verb list on %s of metrics.k8s.io (%v)", r.resource, r.err)
+	default:
+		what += fmt.Sprintf("look after what serves metrics.k8s.io (%v)", r.err)
+	}
+	return state.SectionError{Reason: reasonPartial, Message: what}
 }

@@ -54,7 +54,8 @@ type StaleSection struct {
 // by some milliseconds from report to report, and words by a port number, so before is
 // taken over where it says the same.
 func staleSection(name state.SectionName, s state.Section, received time.Time, ttl time.Duration, before StaleSection) StaleSection {
-	readSeldom := name == state.SectionUsage && s.Error == state.SectionError{}
+	// Usage is read at a period of its own, a part of it ("Partial") too.
+	readSeldom := name == state.SectionUsage && (s.Error.Reason == "" || s.Error.Reason == "Partial")
 	switch {
 	case s.ObservedAt.IsZero() || readSeldom || received.Sub(s.ObservedAt) <= ttl:
 		return StaleSection{}

@@ -84,6 +84,7 @@ func TestASectionIsStaleOnceItIsOlderThanTheTTL(t *testing.T) {
 		"without a word, older":            {state.SectionPods, state.Section{ObservedAt: now.Add(-11 * time.Second)}, true},
 		"never there":                      {state.SectionStorage, state.Section{Error: e}, false},
 		"usage, which is read seldom":      {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second)}, false},
+		"usage, of which a part is read":   {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second), Error: state.SectionError{Reason: "Partial"}}, false},
 		"usage, which cannot be read":      {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second), Error: e}, true},
 		"usage, which could never be read": {state.SectionUsage, state.Section{Error: e}, false},
 	} {

@@ -97,6 +97,7 @@ func TestStaleIsASectionThatStaysBehindItsReports(t *testing.T) {
 		{"storage was never seen", state.SectionStorage, state.Section{Error: failed}, false, observed},
 		{"usage has a longer period", state.SectionUsage, state.Section{ObservedAt: late}, false, observed},
 		{"usage fails", state.SectionUsage, state.Section{ObservedAt: late, Error: failed}, true, observed},
+		{"a part of usage fails", state.SectionUsage, state.Section{ObservedAt: late, Error: state.SectionError{Reason: "Partial"}}, false, observed},
 		{"usage is pending", state.SectionUsage, state.Section{Error: state.SectionError{Reason: "Pending"}}, false, observed},
 	} {
 		r := reportOf(stateOf(t))

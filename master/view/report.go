@@ -57,12 +57,13 @@ func (r *Report) ObservedAt() time.Time {
 
 // Stale says that a section was observed longer than the TTL before the report came,
 // though reports come. Usage is read at a period of its own, which may be longer than
-// the TTL, so it is stale only where reading it fails. A section that never had data
-// shows no old data; its error tells of it.
+// the TTL, so it is stale only where reading it fails; where a part of it could be read
+// ("Partial"), that part is fresh. A section that never had data shows no old data; its
+// error tells of it.
 func (r *Report) Stale() bool {
 	for name, s := range r.State.Sections {
 		usage := state.SectionName(name) == state.SectionUsage
-		if s.ObservedAt.IsZero() || usage && s.Error == (state.SectionError{}) {
+		if s.ObservedAt.IsZero() || usage && (s.Error.Reason == "" || s.Error.Reason == "Partial") {
 			continue
 		}
 		if r.ReceivedAt.Sub(s.ObservedAt) > r.TTL {
