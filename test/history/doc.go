@@ -8,7 +8,10 @@
 //	r := h.Reader("a GET every second")
 //	r.Saw("prod-eu", v.Term, v.State, v.ReceivedAt)          // whatever a reader gets
 //	h.Fault("prod-eu", "connection cut", time.Now())
+//	r.Told("prod-eu", stale, time.Now())
 //	h.Heals("prod-eu", period)
+//	h.Ordered("prod-eu")
+//	h.Fresh("prod-eu", ttl+period)
 //	h.Check()
 //
 // What is proved:
@@ -18,6 +21,8 @@
 //   - Nothing lost, nothing twice: a value is, in full content, what the cluster was at
 //     its (epoch, seq): objects, usage and section errors. A reader of events holds
 //     exactly that whenever its version has moved, and no event repeats what it had.
+//   - Content is as new as its version: a newer version never has older content (Ordered),
+//     and what is told to be fresh is (Fresh).
 //   - No mix: where a value differs, the message says in which other epoch, or at which
 //     other seq, the cluster was so.
 //   - Healing: after each fault that was followed by enough calm, a reader saw in time

@@ -1,11 +1,15 @@
 package history_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,7 +17,9 @@ import (
 
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/view"
 	"rollcall.dev/rollcall/test/fault"
+	"rollcall.dev/rollcall/test/history"
 )
 
 // everything is each way in which a message goes wrong.
@@ -31,6 +37,11 @@ type audience struct {
 func (s *stage) audience(seed uint64) *audience {
 	a := &audience{stage: s, end: make(chan struct{})}
 	a.all.Go(a.watch)
+	for i := range 3 {
+		random := rand.New(rand.NewPCG(seed, 200+uint64(i)))
+		a.all.Go(func() { a.stream(fmt.Sprintf("GET ?watch %d", i), random) })
+	}
+	a.all.Go(a.ask)
 	for i := range 4 {
 		random := rand.New(rand.NewPCG(seed, 100+uint64(i)))
 		a.all.Go(func() { a.get(fmt.Sprintf("GET %d", i), random) })
@@ -72,6 +83,142 @@ func (a *audience) watch() {
 	}
 }
 
+// ask is somebody who asks the API, and is told whether what comes is stale.
+func (a *audience) ask() {
+	r := a.stage.history.Reader("GET by HTTP")
+	for a.goesOn(700 * time.Millisecond) {
+		m := a.stage.now()
+		if m == nil {
+			continue
+		}
+		w := httptest.NewRecorder()
+		m.api.ServeHTTP(w, httptest.NewRequestWithContext(m.gone, http.MethodGet, "/api/v1/clusters/"+name+"?timeout=1s", nil))
+		if w.Code != http.StatusOK || m.gone.Err() != nil {
+			continue // who is gone is not answered
+		}
+		var d struct {
+			ResourceVersion string
+			ReceivedAt      time.Time
+			Stale           bool
+			Nodes, Pods     json.RawMessage
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &d); err != nil {
+			a.stage.t.Errorf("decode: %v", err)
+			return
+		}
+		r.SawDocument(name, d.ResourceVersion, string(d.Nodes)+string(d.Pods), d.ReceivedAt)
+		r.Told(name, d.Stale, time.Now())
+	}
+}
+
+// goesOn waits, and says whether it is not over.
+func (a *audience) goesOn(pause time.Duration) bool {
+	select {
+	case <-a.end:
+		return false
+	case <-time.After(pause):
+		return true
+	}
+}
+
+// stream is somebody who watches by HTTP, and comes again when the stream ends: with the
+// last version that was heard of, or anew.
+func (a *audience) stream(who string, random *rand.Rand) {
+	w := &watcher{t: a.stage.t, stream: a.stage.history.Stream(who, name, nil), held: map[string]string{}}
+	for a.goesOn(200 * time.Millisecond) {
+		m := a.stage.now()
+		if m == nil {
+			continue
+		}
+		ctx, leave := context.WithTimeout(m.gone, time.Second+time.Duration(random.Int64N(int64(20*time.Second))))
+		stop := context.AfterFunc(m.gone, leave)
+		go func() {
+			select {
+			case <-a.end:
+				leave()
+			case <-ctx.Done():
+			}
+		}()
+		target := "/api/v1/clusters/" + name + "/pods?watch=true&allowWatchBookmarks=true&timeout=1s"
+		if w.version != "" && random.IntN(2) == 0 {
+			target += "&resourceVersion=" + w.version
+			w.stream.From(w.held, w.version, time.Now())
+		} else {
+			clear(w.held)
+			w.version = ""
+			w.stream.List(time.Now())
+		}
+		m.api.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil))
+		leave()
+		stop()
+	}
+}
+
+// watcher takes in the events of a watch.
+type watcher struct {
+	t       *testing.T
+	stream  *history.Stream
+	version string
+	// held are the pods that it knows.
+	held map[string]string
+	// refused: what comes is no stream.
+	refused bool
+}
+
+func (w *watcher) Header() http.Header    { return http.Header{} }
+func (w *watcher) WriteHeader(status int) { w.refused = status != http.StatusOK }
+func (w *watcher) FlushError() error      { return nil }
+
+// SetWriteDeadline is for streams, which come in whole writes here.
+func (w *watcher) SetWriteDeadline(time.Time) error { return nil }
+
+func (w *watcher) Write(b []byte) (int, error) {
+	if w.refused {
+		w.version = "" // it is too old
+		return len(b), nil
+	}
+	for line := range bytes.Lines(b) {
+		var e struct {
+			Type, Kind, ResourceVersion string
+			Object                      json.RawMessage
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			w.t.Errorf("decode %s: %v", line, err)
+		}
+		w.take(e.Type, e.Kind, e.ResourceVersion, e.Object)
+	}
+	return len(b), nil
+}
+
+func (w *watcher) take(kind, of, version string, object json.RawMessage) {
+	if version == view.Beginning {
+		version = ""
+	}
+	switch {
+	case kind == "ERROR":
+		w.version = ""
+		return
+	case kind == history.Bookmark:
+		w.stream.Event(kind, "", "", version, time.Now())
+	case of == "Pod":
+		var pod struct{ Namespace, Name string }
+		if err := json.Unmarshal(object, &pod); err != nil {
+			w.t.Errorf("decode %s: %v", object, err)
+		}
+		key := pod.Namespace + "/" + pod.Name
+		w.stream.Event(kind, key, string(object), version, time.Now())
+		w.held[key] = string(object)
+		if kind == history.Deleted {
+			delete(w.held, key)
+		}
+	case version != "":
+		w.stream.Version(version, time.Now())
+	}
+	if version != "" {
+		w.version = version
+	}
+}
+
 // get is somebody who asks for a while, and then does not.
 func (a *audience) get(who string, random *rand.Rand) {
 	r := a.stage.history.Reader(who)
@@ -101,6 +248,7 @@ func (a *audience) get(who string, random *rand.Rand) {
 				a.stage.t.Errorf("%s got what expired %s ago", who, now.Sub(v.ExpiresAt))
 			}
 			r.Saw(name, v.Term, v.State, v.ReceivedAt)
+			r.Told(name, false, time.Now())
 		case !errors.Is(err, session.ErrNoReport) && !errors.Is(err, session.ErrStopping) && !errors.As(err, &unreachable):
 			a.stage.t.Errorf("%s: %v", who, err)
 		}

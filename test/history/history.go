@@ -30,6 +30,12 @@ type cluster struct {
 	faults  []fault
 	// within is how long healing may take; 0: it is not looked at.
 	within time.Duration
+	// fresh is how old what is told to be fresh may be; 0: it is not looked at.
+	fresh time.Duration
+	// ordered: a newer version has no older content, but for readers who were there at a
+	// fault whose words are in excused.
+	ordered bool
+	excused []string
 	// wrong are violations within the record of the truth itself.
 	wrong []string
 	// documents are what was seen as text under a stamp, by whom first; proven are the
@@ -129,6 +135,26 @@ func (h *History) Heals(name string, within time.Duration) {
 	h.of(name).within = within
 }
 
+// Fresh has Check want that nobody is told that a value is not stale (Reader.Told) when
+// the cluster has been another for longer than that: the TTL, and the time until the next
+// report would have said so.
+func (h *History) Fresh(name string, within time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.of(name).fresh = within
+}
+
+// Ordered has Check want that a newer version never has older content, so that a reader
+// may order what it sees by resourceVersion alone. Faults told with one of the words of
+// except are expected to break that: a reader who was there at such a fault may see older
+// content once, under a new term.
+func (h *History) Ordered(name string, except ...string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.of(name)
+	c.ordered, c.excused = true, except
+}
+
 // Reader is somebody who sees whole values. Names are for the messages.
 func (h *History) Reader(name string) *Reader {
 	h.mu.Lock()
@@ -139,7 +165,8 @@ func (h *History) Reader(name string) *Reader {
 }
 
 // Stream is somebody who reads events of one cluster. Render gives what such a reader
-// holds, by key and as JSON, when it has seen all up to a State.
+// holds, by key and as JSON, when it has seen all up to a State; nil: the order of versions
+// and of what becomes of each key is looked at, and not whether it is all there is.
 func (h *History) Stream(name, cluster string, render func(*state.State) map[string]string) *Stream {
 	h.mu.Lock()
 	defer h.mu.Unlock()

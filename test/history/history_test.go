@@ -309,3 +309,89 @@ func pods(s *state.State) map[string]string {
 	}
 	return held
 }
+
+func TestNewerVersionWithOlderContentIsFound(t *testing.T) {
+	older := func(r *record) {
+		r.saw(2, r.second[3], 8)
+		r.saw(3, r.second[1], 9)
+	}
+	t.Run("not looked at", func(t *testing.T) {
+		r := newRecord(t)
+		older(r)
+		r.want(t)
+	})
+	t.Run("found", func(t *testing.T) {
+		r := newRecord(t)
+		r.Ordered(cluster1)
+		r.Note(cluster1, "a kill", r.at(8))
+		older(r)
+		r.want(t, "a newer version has older content", "before: 2.2-", "came:   3.2-", "wanted: 2-", "or later")
+	})
+	t.Run("of another epoch", func(t *testing.T) {
+		r := newRecord(t)
+		r.Ordered(cluster1)
+		r.saw(2, r.second[0], 8)
+		r.saw(3, r.first[4], 9)
+		r.want(t, "a newer version has older content")
+	})
+	t.Run("expected behind a fault", func(t *testing.T) {
+		r := newRecord(t)
+		r.Ordered(cluster1, "a kill")
+		r.Note(cluster1, "a kill", r.at(8))
+		older(r)
+		r.want(t)
+	})
+	t.Run("not expected before it", func(t *testing.T) {
+		r := newRecord(t)
+		r.Ordered(cluster1, "a kill")
+		r.Note(cluster1, "a kill", r.at(7))
+		older(r)
+		r.want(t, "a newer version has older content")
+	})
+	t.Run("the same content under a new term", func(t *testing.T) {
+		r := newRecord(t)
+		r.Ordered(cluster1)
+		r.saw(2, r.second[3], 8)
+		r.saw(3, r.second[3], 9)
+		r.want(t)
+	})
+}
+
+func TestWhatIsToldToBeFreshAndIsNotIsFound(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stale bool
+		at    int
+		words []string
+	}{
+		"in time":           {false, 7, nil},
+		"stale, and told":   {true, 20, nil},
+		"stale, and untold": {false, 8, []string{"it is told not to be stale 4s after the cluster was another", "wanted: stale, or 1-"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecord(t)
+			r.Fresh(cluster1, 3*time.Second)
+			r.reader.Told(cluster1, false, r.at(0)) // of nothing
+			r.saw(1, r.first[3], 3)
+			r.reader.Told(cluster1, false, r.at(4))
+			r.saw(1, r.first[3], 4)
+			r.reader.Told(cluster1, tc.stale, r.at(tc.at))
+			// The next came true at 4 s.
+			r.want(t, tc.words...)
+		})
+	}
+}
+
+func TestStreamWithoutARenderIsHeldToItsOrder(t *testing.T) {
+	r := newRecord(t)
+	s := r.Stream("a watch", cluster1, nil)
+	s.List(r.at(0))
+	s.Event(Added, "a", "1", "", r.at(0))
+	s.Event(Bookmark, "", "", "3.2-4", r.at(1))
+	s.Version("3.2-4", r.at(2))
+	s.Event(Modified, "a", "2", "3.2-6", r.at(3))
+	s.From(map[string]string{"a": "2"}, "3.2-6", r.at(4))
+	s.Version("4.2-6", r.at(5))
+	r.want(t)
+	s.Version("3.2-7", r.at(6))
+	r.want(t, "the version goes back", "wanted: 4.2-6")
+}

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -25,6 +26,8 @@ type sighting struct {
 	by      string
 	// proved are the instants at which it was proved, in the order in which it was seen.
 	proved []time.Time
+	// told are the instants at which the reader was told that it is not stale.
+	told []time.Time
 }
 
 func (s sighting) version() string { return fmt.Sprintf("%d.%s", s.term, s.stamp) }
@@ -48,6 +51,17 @@ func (r *Reader) SawDocument(cluster, resourceVersion, content string, at time.T
 		return
 	}
 	r.add(cluster, sighting{term: term, stamp: stamp, content: content, proved: []time.Time{at}})
+}
+
+// Told says that the reader was told at an instant whether what it saw last of a cluster
+// is stale.
+func (r *Reader) Told(cluster string, stale bool, at time.Time) {
+	r.history.mu.Lock()
+	defer r.history.mu.Unlock()
+	seen := r.seen[cluster]
+	if n := len(seen); n > 0 && !stale {
+		seen[n-1].told = append(seen[n-1].told, at)
+	}
 }
 
 func (r *Reader) add(cluster string, s sighting) {
@@ -78,8 +92,14 @@ func (h *History) checkReader(r *Reader, c *cluster) (found []string) {
 		if i > 0 {
 			wrong, wanted = follows(seen[i-1], s)
 		}
+		if wrong == "" && i > 0 {
+			wrong, wanted = c.ages(seen[i-1], s)
+		}
 		if wrong == "" {
 			wrong, wanted = c.proves(s)
+		}
+		if wrong == "" {
+			wrong, wanted = c.outdated(s)
 		}
 		if wrong != "" {
 			found = append(found, h.story(r, c, seen, i, wrong, wanted))
@@ -95,6 +115,42 @@ func follows(prev, next sighting) (wrong, wanted string) {
 		return "the version goes back", prev.version() + " or later"
 	case next.term == prev.term && next.stamp.epoch != prev.stamp.epoch:
 		return "one term has two epochs", fmt.Sprintf("epoch %x, or a higher term", prev.stamp.epoch)
+	}
+	return "", ""
+}
+
+// ages says what is wrong with the content of next after that of prev, whose version is
+// lower.
+func (c *cluster) ages(prev, next sighting) (wrong, wanted string) {
+	before, known := c.byStamp[prev.stamp]
+	now, alsoKnown := c.byStamp[next.stamp]
+	if !c.ordered || !known || !alsoKnown || now >= before || c.excuses(prev, next) {
+		return "", ""
+	}
+	return fmt.Sprintf("a newer version has older content: the cluster was at %s before it was at %s", next.stamp, prev.stamp),
+		prev.stamp.String() + " or later"
+}
+
+// excuses reports whether a fault came between two sightings behind which older content
+// is expected. When the next was seen is not known (it may have been proved long before),
+// but a fault that excuses it brings another term.
+func (c *cluster) excuses(prev, next sighting) bool {
+	return next.term > prev.term && slices.ContainsFunc(c.faults, func(f fault) bool {
+		return !f.at.Before(prev.proved[len(prev.proved)-1]) && slices.Contains(c.excused, f.what)
+	})
+}
+
+// outdated says what is wrong with what the reader was told of a value's freshness.
+func (c *cluster) outdated(s sighting) (wrong, wanted string) {
+	i, known := c.byStamp[s.stamp]
+	if c.fresh == 0 || !known || i+1 >= len(c.truths) {
+		return "", ""
+	}
+	next := c.truths[i+1]
+	for _, at := range s.told {
+		if age := at.Sub(next.at); age > c.fresh {
+			return fmt.Sprintf("it is told not to be stale %s after the cluster was another", age), fmt.Sprintf("stale, or %s at least", next.stamp())
+		}
 	}
 	return "", ""
 }

@@ -56,6 +56,11 @@ func (s *Stream) Event(kind, key, object, resourceVersion string, at time.Time) 
 	s.add(event{kind: kind, key: key, object: object, version: resourceVersion, at: at})
 }
 
+// Version says that something came that the reader holds nothing of, of that version.
+func (s *Stream) Version(resourceVersion string, at time.Time) {
+	s.add(event{version: resourceVersion, at: at})
+}
+
 func (s *Stream) add(e event) {
 	s.history.mu.Lock()
 	defer s.history.mu.Unlock()
@@ -107,7 +112,7 @@ func (at *standing) take(e event, s *Stream, c *cluster) (wrong, wanted string) 
 	if e.kind == Bookmark {
 		at.listing, moved = false, true
 	}
-	if at.listing || !moved || len(c.truths) == 0 {
+	if at.listing || !moved || len(c.truths) == 0 || s.render == nil {
 		return "", ""
 	}
 	return at.compare(s, c)
@@ -118,7 +123,7 @@ func (at *standing) change(e event) (wrong, wanted string) {
 	held, known := at.held[e.key]
 	object := decoded(e.object)
 	switch e.kind {
-	case Bookmark:
+	case Bookmark, "":
 		return "", ""
 	case Deleted:
 		delete(at.held, e.key)
