@@ -3,14 +3,15 @@ package facts
 import (
 	"strings"
 	"unicode/utf8"
+
+	"rollcall.dev/rollcall/api/state"
 )
 
 // maxText is how many bytes of a reason or message are kept.
 const maxText = 256
 
-// text cuts what a component wrote, at a character's boundary. Bytes that are no
-// text are replaced: a container's termination message is whatever the container
-// left in a file, and a string that is not UTF-8 cannot go over the wire.
+// text cuts what a component wrote, at a character's boundary, and cleans it: a
+// container's termination message is whatever the container left in a file.
 func text(s string) string {
 	if len(s) > maxText {
 		end := maxText
@@ -19,5 +20,5 @@ func text(s string) string {
 		}
 		s = strings.Clone(s[:end]) // not the whole of a long message
 	}
-	return strings.ToValidUTF8(s, "?")
+	return state.CleanText(s)
 }

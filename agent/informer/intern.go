@@ -5,6 +5,7 @@ import (
 
 	"rollcall.dev/rollcall/agent/facts"
 	"rollcall.dev/rollcall/agent/informer/slimpb"
+	"rollcall.dev/rollcall/api/state"
 )
 
 // maxInterned is how many strings an interner remembers.
@@ -36,10 +37,13 @@ func (i *interner) labels(list []*slimpb.Entry) facts.LabelSet {
 	return facts.LabelSet(i.of(string(facts.NewLabelSet(pairs))))
 }
 
+// of returns s, cleaned, with the bytes of an equal string from before. Users of a
+// cluster write most of what facts are made of: an image's name may hold anything.
 func (i *interner) of(s string) string {
 	if s == "" {
 		return ""
 	}
+	s = state.CleanText(s)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if known, ok := i.known[s]; ok {

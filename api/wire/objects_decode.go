@@ -69,7 +69,12 @@ func (r *objectReader) takeTables(pb *wirepb.Objects) error {
 	if len(r.strings)+len(pb.Strings) > maxStrings {
 		return fmt.Errorf("more than %d strings", maxStrings)
 	}
-	r.strings = append(r.strings, pb.Strings...)
+	for _, s := range pb.Strings {
+		if len(s) > maxString {
+			return fmt.Errorf("a string of %d bytes, of at most %d", len(s), maxString)
+		}
+		r.strings = append(r.strings, state.CleanText(s))
+	}
 	r.base = state.Time(pb.TimeBase)
 	r.begin()
 	amounts := pb.GetResources()

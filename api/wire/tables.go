@@ -6,8 +6,6 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire/wirepb"
@@ -49,9 +47,6 @@ func (t *tables) numberOf(s string) int64 {
 		return n
 	}
 	text := cut(s, maxString)
-	if !utf8.ValidString(text) {
-		text = strings.ToValidUTF8(text, "\uFFFD")
-	}
 	t.strings = append(t.strings, text)
 	t.size += len(text) + 2
 	n := int64(len(t.strings) - 1)

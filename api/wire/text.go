@@ -1,9 +1,13 @@
 package wire
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
 
-// cut is s in at most limit bytes, at the boundary of a character, and in valid
-// UTF-8, which protobuf insists on.
+	"rollcall.dev/rollcall/api/state"
+)
+
+// cut returns s in at most limit bytes, at the boundary of a character, and cleaned: what
+// one side writes another one shows.
 func cut(s string, limit int) string {
 	if len(s) > limit {
 		for limit > 0 && !utf8.RuneStart(s[limit]) {
@@ -11,5 +15,5 @@ func cut(s string, limit int) string {
 		}
 		s = s[:limit]
 	}
-	return s
+	return state.CleanText(s)
 }

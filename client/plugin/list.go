@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"golang.org/x/sync/errgroup"
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/client"
 )
 
@@ -128,7 +129,7 @@ func (s *showing[T]) explainOne(cluster, note string) bool {
 	if s.printer.human {
 		fmt.Fprintln(s.Out, words)
 	} else {
-		fmt.Fprintln(s.ErrOut, words)
+		fmt.Fprintln(s.ErrOut, state.CleanText(words))
 	}
 	return true
 }
@@ -137,7 +138,7 @@ func (s *showing[T]) explainOne(cluster, note string) bool {
 func (p *plugin) warn(cluster string, h client.Head) {
 	for _, s := range h.Sections {
 		if s.Error != nil && s.Name != "usage" {
-			fmt.Fprintf(p.ErrOut, "Warning: %s: section %s is not up to date: %s (%s)\n", cluster, s.Name, s.Error.Message, s.Error.Reason)
+			fmt.Fprintf(p.ErrOut, "Warning: %s: section %s is not up to date: %s (%s)\n", cluster, s.Name, state.CleanText(s.Error.Message), state.CleanLine(s.Error.Reason))
 		}
 	}
 }

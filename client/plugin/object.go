@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
+
+	"rollcall.dev/rollcall/api/state"
 )
 
 // apiVersion is that of the objects that printers are given. No API server serves them.
@@ -98,11 +100,11 @@ func (k *kind[T]) table(items []item[T], without hidden, now time.Time) (*metav1
 		}
 		row := metav1.TableRow{Object: runtime.RawExtension{Object: o}}
 		if !without.cluster {
-			row.Cells = append(row.Cells, i.cluster)
+			row.Cells = append(row.Cells, state.CleanLine(i.cluster))
 		}
 		for _, c := range k.columns {
 			if !without.hides(c.name) {
-				row.Cells = append(row.Cells, orNone(c.cell(i.row, now)))
+				row.Cells = append(row.Cells, orNone(state.CleanLine(c.cell(i.row, now))))
 			}
 		}
 		t.Rows = append(t.Rows, row)

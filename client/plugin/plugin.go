@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/client"
 )
 
@@ -111,12 +112,12 @@ func (p *plugin) complain(cluster string, err error) {
 	}
 	var problem *client.Problem
 	if !errors.As(err, &problem) {
-		fmt.Fprintf(p.ErrOut, "error: %s%v\n", where, err)
+		fmt.Fprintf(p.ErrOut, "error: %s%s\n", where, state.CleanText(err.Error()))
 		return
 	}
 	hint := ""
 	if problem.Status == http.StatusUnauthorized {
 		hint = "; the master was shown the credentials of your kubeconfig, or --token"
 	}
-	fmt.Fprintf(p.ErrOut, "Error from server (%s): %s%s%s\n", problem.Reason, where, problem.Detail, hint)
+	fmt.Fprintf(p.ErrOut, "Error from server (%s): %s%s%s\n", state.CleanLine(problem.Reason), where, state.CleanText(problem.Detail), hint)
 }
