@@ -130,7 +130,7 @@ func verdict(answer *http.Response, words string) error {
 	case answer.StatusCode == http.StatusTooManyRequests, answer.StatusCode/100 == 5:
 		return &laterError{errors.New(said), retryAfter(answer.Header.Get("Retry-After"), time.Now())}
 	}
-	return &refusedError{said}
+	return &refusedError{said, answer.StatusCode == http.StatusBadRequest || answer.StatusCode == http.StatusRequestEntityTooLarge || answer.StatusCode == http.StatusUnprocessableEntity}
 }
 
 // retryAfter reads the header, in seconds or as a date; 0 where it says nothing.

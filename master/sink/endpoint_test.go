@@ -53,7 +53,9 @@ func sent(t *testing.T, raw string, batches ...*Batch) error {
 	for _, b := range batches {
 		e.begin(b)
 		for set := range b.Sets() {
-			e.add(&set)
+			if err := e.add(&set); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), s.timeout)
@@ -108,7 +110,9 @@ func TestSecretsAreReadFromFilesEachTime(t *testing.T) {
 	b := batches(t)[1]
 	e.begin(b)
 	for set := range b.Sets() {
-		e.add(&set)
+		if err := e.add(&set); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := e.send(t.Context()); err != nil || got.authorization != "Bearer two" {
 		t.Errorf("%v, authorization %q, want that of the changed file", err, got.authorization)

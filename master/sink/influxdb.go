@@ -77,9 +77,9 @@ func newInflux(e *endpoint, fields bool) (*influx, error) {
 
 func (w *influx) begin(b *Batch) { w.batch = b }
 
-func (w *influx) add(s *heapster.Set) {
+func (w *influx) add(s *heapster.Set) error {
 	if w.batch.Ended {
-		return
+		return nil
 	}
 	at := time.UnixMilli(s.At)
 	begun := ""
@@ -106,6 +106,11 @@ func (w *influx) add(s *heapster.Set) {
 	if s.Kind == heapster.Cluster {
 		w.counts()
 	}
+	// A line that cannot be encoded is not in the request. The encoder remembers that there
+	// was one, which must not fail the others.
+	err := w.lines.Err()
+	w.lines.ClearErr()
+	return err
 }
 
 // measured are the metrics in an order in which those of one measurement are together.
@@ -151,9 +156,6 @@ func (w *influx) counts() {
 }
 
 func (w *influx) send(ctx context.Context) error {
-	if err := w.lines.Err(); err != nil {
-		return &refusedError{"the request cannot be encoded: " + err.Error()}
-	}
 	if len(w.lines.Bytes()) == 0 {
 		return nil
 	}
@@ -161,14 +163,13 @@ func (w *influx) send(ctx context.Context) error {
 		w.zip.Reset(&w.packed)
 		_, err := w.zip.Write(w.lines.Bytes())
 		if err = errors.Join(err, w.zip.Close()); err != nil {
-			return &refusedError{"the request cannot be compressed: " + err.Error()}
+			return &refusedError{words: "the request cannot be compressed: " + err.Error()}
 		}
 	}
 	return w.post(ctx, w.packed.Bytes())
 }
 
 func (w *influx) reset() {
-	w.lines.ClearErr()
 	w.lines.Reset()
 	w.packed.Reset()
 }

@@ -29,7 +29,9 @@ type kafka struct {
 	each    bool // a record for each metric, as Heapster's sink
 	batch   *Batch
 	records []*kgo.Record
-	broken  error // of encoding
+	refused error // what was said of the records that no broker will ever take
+	lost    int   // how many those are
+	taken   int   // how many a broker has taken
 }
 
 // setRecord is the value of a record.
@@ -122,9 +124,9 @@ func saslOf(mechanism, user string, password func() (string, error)) sasl.Mechan
 
 func (w *kafka) begin(b *Batch) { w.batch = b }
 
-func (w *kafka) add(s *heapster.Set) {
+func (w *kafka) add(s *heapster.Set) error {
 	if w.batch.Ended {
-		return
+		return nil
 	}
 	r := setRecord{Timestamp: time.UnixMilli(s.At).UTC(), Labels: tagMap(w.batch.Cluster, s), Metrics: map[string]float64{}}
 	for m := range heapster.NumMetrics {
@@ -138,52 +140,65 @@ func (w *kafka) add(s *heapster.Set) {
 		}
 	}
 	if !w.each {
-		w.record(r)
-		return
+		return w.record(r)
 	}
+	var failed error
 	for name, v := range r.Metrics {
-		w.record(heapsterPoint{name, map[string]float64{"value": v}, r.Timestamp, r.Labels})
+		failed = errors.Join(failed, w.record(heapsterPoint{name, map[string]float64{"value": v}, r.Timestamp, r.Labels}))
 	}
+	return failed
 }
 
-func (w *kafka) record(value any) {
+func (w *kafka) record(value any) error {
 	b, err := json.Marshal(value)
 	if err != nil {
-		w.broken = err
-		return
+		return fmt.Errorf("encode a record: %w", err)
 	}
 	w.records = append(w.records, &kgo.Record{Topic: w.topic, Key: []byte(w.batch.Cluster), Value: b})
+	return nil
 }
 
 // send produces the records that no broker has taken yet.
 func (w *kafka) send(ctx context.Context) error {
-	if w.broken != nil {
-		return &refusedError{"the request cannot be encoded: " + w.broken.Error()}
-	}
 	if len(w.records) == 0 {
 		return nil
 	}
 	var left []*kgo.Record
 	var failed error
 	for _, r := range w.client.ProduceSync(ctx, w.records...) {
-		if r.Err != nil {
+		switch {
+		case r.Err == nil:
+			w.taken++
+		case isFinal(r.Err):
+			w.refused, w.lost = r.Err, w.lost+1
+		default:
 			// Context and timestamp of the record are those of this attempt.
 			left = append(left, &kgo.Record{Topic: r.Record.Topic, Key: r.Record.Key, Value: r.Record.Value})
 			failed = r.Err
 		}
 	}
 	w.records = left
-	if failed == nil {
+	switch {
+	case failed != nil:
+		return fmt.Errorf("produce to topic %s: %w", w.topic, failed)
+	case w.lost == 0:
 		return nil
+	case w.taken == 0:
+		return &refusedError{words: w.refused.Error()}
 	}
-	for _, final := range []error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTopicException, kerr.TopicAuthorizationFailed} {
-		if errors.Is(failed, final) {
-			return &refusedError{failed.Error()}
-		}
-	}
-	return fmt.Errorf("produce to topic %s: %w", w.topic, failed)
+	return &partialError{w.refused.Error(), w.lost, w.taken + w.lost}
 }
 
-func (w *kafka) reset() { w.records, w.broken = nil, nil }
+// isFinal reports whether no broker will ever take a record.
+func isFinal(err error) bool {
+	for _, final := range []error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTopicException, kerr.TopicAuthorizationFailed} {
+		if errors.Is(err, final) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *kafka) reset() { w.records, w.refused, w.lost, w.taken = nil, nil, 0, 0 }
 
 func (w *kafka) close() { w.client.Close() }

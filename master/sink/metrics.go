@@ -20,7 +20,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "rollcall_sink_queued_sets", Help: "Sets that wait to be sent. A set is all metrics of one container, pod, namespace, node or cluster at one time.",
 		}, []string{"sink"}),
 		sent:    counter("rollcall_sink_sent_sets_total", "Sets that the receiver took.", "sink"),
-		dropped: counter("rollcall_sink_dropped_sets_total", "Sets that were not sent: the queue was full, the receiver refused them, or the master ended.", "sink", "reason"),
+		dropped: counter("rollcall_sink_dropped_sets_total", "Sets that were not sent: the queue was full, the receiver refused them, the master ended, or their names or values are none that can be sent (invalid).", "sink", "reason"),
 		failed:  counter("rollcall_sink_failed_requests_total", "Requests that failed, those that were repeated among them.", "sink"),
 		missed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rollcall_sink_missed_reports_total", Help: "Reports that no sink was told of, because too many came at once.",
@@ -35,11 +35,13 @@ type gauges struct {
 	queued                  prometheus.Gauge
 	sent, failed            prometheus.Counter
 	full, refused, shutdown prometheus.Counter
+	invalid                 prometheus.Counter
 }
 
 func (m *metrics) of(sink string) gauges {
 	return gauges{
 		queued: m.queued.WithLabelValues(sink), sent: m.sent.WithLabelValues(sink), failed: m.failed.WithLabelValues(sink),
 		full: m.dropped.WithLabelValues(sink, "full"), refused: m.dropped.WithLabelValues(sink, "refused"), shutdown: m.dropped.WithLabelValues(sink, "shutdown"),
+		invalid: m.dropped.WithLabelValues(sink, "invalid"),
 	}
 }

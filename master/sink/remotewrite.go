@@ -42,7 +42,7 @@ func remoteWriteOf(scheme string) func(string, *params) (string, func(*spec) (ex
 
 func (w *remoteWrite) begin(b *Batch) { w.batch = b }
 
-func (w *remoteWrite) add(s *heapster.Set) {
+func (w *remoteWrite) add(s *heapster.Set) error {
 	switch s.Kind {
 	case heapster.Container:
 		w.container(s)
@@ -51,6 +51,7 @@ func (w *remoteWrite) add(s *heapster.Set) {
 	case heapster.Cluster:
 		w.counts()
 	}
+	return nil
 }
 
 // Where a scrape would have found the series, as in the master's own data source.
@@ -181,7 +182,7 @@ func (w *remoteWrite) send(ctx context.Context) error {
 		}
 		n, err := w.request.MarshalTo(w.plain[:cap(w.plain)])
 		if err != nil {
-			return &refusedError{"the request cannot be encoded: " + err.Error()}
+			return &refusedError{words: "the request cannot be encoded: " + err.Error()}
 		}
 		w.packed = snappy.Encode(w.packed[:cap(w.packed)], w.plain[:n])
 	}

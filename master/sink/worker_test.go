@@ -25,10 +25,13 @@ type receiver struct {
 	closed bool
 }
 
-func (r *receiver) begin(*Batch)      {}
-func (r *receiver) add(*heapster.Set) { r.filled++ }
-func (r *receiver) reset()            { r.filled = 0 }
-func (r *receiver) close()            { r.closed = true }
+func (r *receiver) begin(*Batch) {}
+func (r *receiver) add(*heapster.Set) error {
+	r.filled++
+	return nil
+}
+func (r *receiver) reset() { r.filled = 0 }
+func (r *receiver) close() { r.closed = true }
 func (r *receiver) send(ctx context.Context) error {
 	r.asked = append(r.asked, time.Now())
 	if r.answer != nil {
@@ -147,7 +150,7 @@ func TestRefusedRequestIsDroppedAndTheNextIsSent(t *testing.T) {
 		r, metrics := run(t, 1000, func(s *Sinks, r *receiver) {
 			r.answer = func(context.Context, int) error {
 				if len(r.asked) == 1 {
-					return &refusedError{"400 Bad Request"}
+					return &refusedError{words: "400 Bad Request", content: true}
 				}
 				return nil
 			}

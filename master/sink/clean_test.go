@@ -1,0 +1,217 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/prompb"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/heapster"
+)
+
+func TestCleanedReplacesWhatReceiversRefuse(t *testing.T) {
+	for in, want := range map[string]string{
+		"registry/app:1": "registry/app:1", "": "", "a\x1b[31mb": "a�[31mb", "tab\there": "tab�here", "a\nb\r": "a�b�",
+		"\x7f": "�", "\u0085": "�", "bad\xffbyte": "bad�byte", `ends\`: "ends�", `in\side`: `in\side`, "żółw": "żółw",
+		strings.Repeat("ü", 600): strings.Repeat("ü", 512), strings.Repeat("x", 2000): strings.Repeat("x", maxText),
+	} {
+		if got := cleaned(in); got != want || !utf8.ValidString(got) {
+			t.Errorf("cleaned(%.40q) = %.40q, want %.40q", in, got, want)
+		}
+	}
+}
+
+// hostile is a batch of a cluster that reports what Kubernetes does not have: a pod's image
+// with an escape character, another pod with one in its name.
+func hostile(t *testing.T) []*Batch {
+	m := newMember(t, 1, "web")
+	k := m.container("web")
+	k.Image = "app:1\x1b[31m"
+	m.put(k)
+	m.put(&state.Pod{Namespace: "shop", Name: "a\x1bb", Node: "n1", Phase: state.PodRunning})
+	m.put(m.container("a\x1bb"))
+	b := book{}
+	return append(b.record(m.report("hostile", 1, 100)), b.record(m.report("hostile", 16, 200))...)
+}
+
+// sentBy returns what a worker for a sink sends of batches, and its metrics.
+func sentBy(t *testing.T, raw string, batches ...*Batch) map[string]float64 {
+	t.Helper()
+	spec, err := parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewRegistry()
+	w := newWorker(spec, newMetrics(registry).of(spec.name), quiet)
+	if w.exporter, err = spec.open(spec); err != nil {
+		t.Fatal(err)
+	}
+	defer w.exporter.close()
+	for _, b := range batches {
+		w.export(t.Context(), b)
+	}
+	w.deliver(t.Context())
+	return gathered(t, registry)
+}
+
+func TestOneClusterCannotKeepInfluxDBFromOthers(t *testing.T) {
+	address, got := serving(t, 204)
+	for _, query := range []string{"db=k8s", "db=k8s&withfields=true"} {
+		metrics := sentBy(t, "influxdb+http://"+address+"?"+query, append(hostile(t), batches(t)...)...)
+		want(t, metrics, map[string]float64{"failed_requests_total": 0, "dropped_sets_total invalid": 4, "dropped_sets_total refused": 0})
+		zip, err := gzip.NewReader(strings.NewReader(string(got.body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(zip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{"cluster_name=prod,container_base_image=registry/app:1,", "cluster_name=hostile,container_base_image=app:1�[31m,", "cluster_name=hostile,namespace_name=shop,type=ns "} {
+			if !strings.Contains(string(body), part) {
+				t.Errorf("%s: no %q in\n%s", query, part, body)
+			}
+		}
+		if strings.Contains(string(body), "\x1b") {
+			t.Errorf("%s: an escape character was sent", query)
+		}
+	}
+}
+
+func TestOneClusterCannotKeepRemoteWriteFromOthers(t *testing.T) {
+	address, got := serving(t, 204)
+	metrics := sentBy(t, "prometheus+http://"+address, append(hostile(t), batches(t)...)...)
+	want(t, metrics, map[string]float64{"failed_requests_total": 0, "dropped_sets_total invalid": 4})
+	plain, err := snappy.Decode(nil, got.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var request prompb.WriteRequest
+	if err := request.Unmarshal(plain); err != nil {
+		t.Fatal(err)
+	}
+	clusters := map[string]int{}
+	for _, series := range request.Timeseries {
+		for _, l := range series.Labels {
+			if cleaned(l.Value) != l.Value {
+				t.Errorf("label %s=%q was sent", l.Name, l.Value)
+			}
+			if l.Name == "cluster" {
+				clusters[l.Value]++
+			}
+		}
+	}
+	if clusters["prod"] == 0 || clusters["hostile"] == 0 {
+		t.Errorf("series of %v, want those of both clusters", clusters)
+	}
+}
+
+func TestLineThatCannotBeEncodedFailsNoOther(t *testing.T) {
+	w, err := newInflux(&endpoint{}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := batches(t)[1]
+	w.begin(b)
+	failed := 0
+	for s := range b.Sets() {
+		if s.Kind == heapster.Pod {
+			s.At = math.MaxInt64 / 1000
+		}
+		if w.add(&s) != nil {
+			failed++
+		}
+	}
+	if lines := string(w.lines.Bytes()); failed != 1 || strings.Contains(lines, "type=pod ") || !strings.Contains(lines, "type=node ") || !strings.Contains(lines, "rollcall_cluster") || w.lines.Err() != nil {
+		t.Errorf("%d sets failed, %v:\n%s", failed, w.lines.Err(), lines)
+	}
+}
+
+// picky is a receiver that takes no request with anything of the cluster hostile.
+type picky struct {
+	receiver
+	cluster string
+	filled  map[string]int
+	taken   []map[string]int
+}
+
+func (p *picky) begin(b *Batch) { p.cluster = b.Cluster }
+func (p *picky) add(*heapster.Set) error {
+	if p.filled == nil {
+		p.filled = map[string]int{}
+	}
+	p.filled[p.cluster]++
+	return nil
+}
+func (p *picky) reset() { p.filled = nil }
+func (p *picky) send(context.Context) error {
+	if p.filled["hostile"] > 0 {
+		return &refusedError{words: "400 Bad Request", content: true}
+	}
+	p.taken = append(p.taken, p.filled)
+	return nil
+}
+
+func TestRefusedRequestIsSentOnceMoreByCluster(t *testing.T) {
+	p, registry := &picky{}, prometheus.NewRegistry()
+	w := newWorker(&spec{name: "fake", queue: 100}, newMetrics(registry).of("fake"), quiet)
+	w.exporter = p
+	m, other := newMember(t, 1, "web"), newMember(t, 2, "web")
+	var all []*Batch
+	for i := range 3 {
+		b := book{}
+		all = append(append(all, b.record(m.report("hostile", 15*i+1, 100))...), b.record(other.report("prod", 15*i+1, 100))...)
+	}
+	for _, b := range all {
+		w.export(t.Context(), b)
+	}
+	w.deliver(t.Context())
+	if len(p.taken) != 1 || p.taken[0]["prod"] != 15 {
+		t.Errorf("taken were %v, want 15 Sets of prod in one request", p.taken)
+	}
+	want(t, gathered(t, registry), map[string]float64{"sent_sets_total": 15, "dropped_sets_total refused": 15, "failed_requests_total": 2})
+	if w.filled != 0 || w.parts != nil {
+		t.Errorf("%d Sets in %v are left", w.filled, w.parts)
+	}
+}
+
+func TestRecordThatKafkaRefusesFailsNoOther(t *testing.T) {
+	_, addresses := brokers(t, "readings")
+	spec, err := parse("kafka://" + addresses + "/readings")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := spec.open(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	b, w := batches(t)[1], e.(*kafka)
+	e.begin(b)
+	for s := range b.Sets() {
+		if err := e.add(&s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// No Set is as large: labels are bounded. The brokers may allow less than these do.
+	w.records = append(w.records, &kgo.Record{Topic: "readings", Key: []byte("prod"), Value: make([]byte, 2<<20)})
+	ctx, cancel := context.WithTimeout(t.Context(), spec.timeout)
+	defer cancel()
+	var partial *partialError
+	if err := e.send(ctx); !errors.As(err, &partial) || partial.refused != 1 || partial.records != b.Len()+1 {
+		t.Fatalf("send: %v, want one record refused", err)
+	}
+	if records := consume(t, addresses, "readings", b.Len()); len(records) != b.Len() {
+		t.Errorf("%d records came, want %d", len(records), b.Len())
+	}
+}
