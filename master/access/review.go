@@ -35,6 +35,9 @@ func newAuthorizer(hub authorization.SubjectAccessReviewInterface, trouble func(
 		if err != nil {
 			return authorizer.DecisionNoOpinion, "", fmt.Errorf("encode a review: %w", err)
 		}
+		if l, ok := a.(listed); ok && l.listed {
+			question = append(question, " listed"...)
+		}
 		allowed, err := answers.to(ctx, question, func(ctx context.Context) (bool, error) {
 			review, err := hub.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
 			return err == nil && review.Status.Allowed && !review.Status.Denied, err
@@ -48,6 +51,13 @@ func newAuthorizer(hub authorization.SubjectAccessReviewInterface, trouble func(
 		}
 		return authorizer.DecisionNoOpinion, "", nil
 	}
+}
+
+// listed is a question of which it is known whether it is httpapi.Access.Listed. Answers to
+// those that are and to those that are not are remembered apart.
+type listed struct {
+	authorizer.AttributesRecord
+	listed bool
 }
 
 // specOf is a question as the hub is asked.
@@ -123,14 +133,14 @@ func (c caller) mayKnow(ctx context.Context, refused httpapi.Access) (bool, erro
 func (c caller) allowed(ctx context.Context, want httpapi.Access) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
-	decision, _, err := c.authorize(ctx, c.question(want))
+	decision, _, err := c.authorize(ctx, listed{c.question(want), want.Listed})
 	if err != nil {
 		return false, errNoAnswer
 	}
 	return decision == authorizer.DecisionAllow, nil
 }
 
-func (c caller) question(want httpapi.Access) authorizer.Attributes {
+func (c caller) question(want httpapi.Access) authorizer.AttributesRecord {
 	if want.Path != "" {
 		return authorizer.AttributesRecord{User: c.user, Verb: want.Verb, Path: want.Path}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/kubernetes"
 
 	"rollcall.dev/rollcall/master/httpapi"
 )
@@ -127,5 +128,22 @@ func TestTheHubIsNotAskedForNamesThatNoClusterHas(t *testing.T) {
 	}}
 	if err := asked.may(t.Context(), httpapi.Access{Verb: "get", Cluster: strings.Repeat("x", maxName+1)}); !errors.Is(err, httpapi.ErrHidden) {
 		t.Errorf("got %v, want %v", err, httpapi.ErrHidden)
+	}
+}
+
+func TestAnswersAboutListsAreRememberedApart(t *testing.T) {
+	hub := &fakeHub{}
+	client, err := kubernetes.NewForConfig(hub.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	jane := caller{&user.DefaultInfo{Name: "jane"}, newAuthorizer(client.AuthorizationV1().SubjectAccessReviews(), func(error) {})}
+	for i, listed := range []bool{true, true, false, false, true} {
+		if err := jane.may(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Listed: listed}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := int(hub.rights.Load()), []int{1, 1, 2, 2, 2}[i]; got != want {
+			t.Errorf("after question %d, listed %t: the hub was asked %d times, want %d", i+1, listed, got, want)
+		}
 	}
 }

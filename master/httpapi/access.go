@@ -22,6 +22,10 @@ type Access struct {
 	// Brief says that a refusal need not tell whether the caller may know that the cluster
 	// is there: in a list it is left out either way, and to find out takes more questions.
 	Brief bool
+	// Listed says that it is asked for as one of all clusters that there are, and not
+	// because the caller named it. What is remembered of such answers must not make an answer
+	// about a name come sooner: that would tell that there is a cluster of that name.
+	Listed bool
 }
 
 // Identify says who sends a request, once a request, or gives an error that wraps
@@ -142,7 +146,7 @@ func oneByOne(ctx context.Context, caller Caller, clusters []Registered) ([]Regi
 	questions.SetLimit(maxQuestions)
 	for i, c := range clusters {
 		questions.Go(func() error {
-			err := caller(ctx, Access{Verb: "get", Cluster: c.Name, Brief: true})
+			err := caller(ctx, Access{Verb: "get", Cluster: c.Name, Brief: true, Listed: true})
 			may[i] = err == nil
 			if errors.Is(err, ErrForbidden) || errors.Is(err, ErrHidden) {
 				return nil
