@@ -3,10 +3,12 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/sync/errgroup"
@@ -81,6 +83,7 @@ var listOfWords = schema{"type": "array", "items": schema{"type": "string"}}
 func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Answer, error)) endpoint {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		answer, err := a.askPrometheus(w, r, serve)
+		defer answer.Close()
 		switch {
 		case err != nil && r.Context().Err() != nil:
 			return err
@@ -89,12 +92,40 @@ func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Answer,
 			return nil
 		}
 		w.Header()["Cache-Control"], w.Header()["Vary"] = noCache, varies
+		if answer.Stream != nil {
+			return a.streamPrometheus(w, r, &answer)
+		}
 		if answer.Type == plainJSON[0] {
 			return a.writeBody(w, r, view.Body{answer.Body})
 		}
 		writePlainly(w, http.StatusOK, answer.Type, answer.Body)
 		return nil
 	}
+}
+
+// streamPrometheus writes an answer as it is encoded, packed as the client likes it. A client
+// that reads too slowly loses its connection, as the query holds its turn meanwhile.
+func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *prom.Answer) error {
+	// What cannot have deadlines is a test's.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(prom.StreamTimeout))
+	h := w.Header()
+	h["Content-Type"] = []string{answer.Type}
+	encoding := view.Identity
+	if answer.Type == plainJSON[0] {
+		encoding = encodingOf(r)
+	}
+	if encoding != view.Identity {
+		h["Content-Encoding"] = packed[encoding]
+	}
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if err := a.config.Shelf.Stream(w, encoding, answer.Stream); err != nil {
+		// What was written would look whole where it happens to end well.
+		panic(http.ErrAbortHandler)
+	}
+	return nil
 }
 
 func (a *API) askPrometheus(w http.ResponseWriter, r *http.Request, serve func(context.Context, prom.Request) (prom.Answer, error)) (prom.Answer, error) {
@@ -108,7 +139,10 @@ func (a *API) askPrometheus(w http.ResponseWriter, r *http.Request, serve func(c
 		if err != nil {
 			return err
 		}
-		answer, err = serve(r.Context(), prom.Request{Form: form, Label: r.PathValue("label"), See: sightOf(caller), Accept: r.Header.Get("Accept")})
+		answer, err = serve(r.Context(), prom.Request{
+			Form: form, Label: r.PathValue("label"), Accept: r.Header.Get("Accept"), See: sightOf(caller),
+			Forbidden: func(ctx context.Context) error { return refusal(caller(ctx, Access{Verb: "get"})) },
+		})
 		return err
 	})(w, r)
 	return answer, err
@@ -128,7 +162,7 @@ func formOf(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 
 // errorTypes are Prometheus' words for statuses of ours; it has none for the first two.
 var errorTypes = map[int]prom.ErrorType{
-	http.StatusUnauthorized: "unauthorized", http.StatusForbidden: "forbidden",
+	http.StatusUnauthorized: "unauthorized", http.StatusForbidden: prom.ErrorForbidden,
 	http.StatusServiceUnavailable: prom.ErrorUnavailable, http.StatusInternalServerError: prom.ErrorInternal,
 }
 
@@ -157,13 +191,24 @@ func writePlainly(w http.ResponseWriter, status int, media string, body []byte) 
 	_, _ = w.Write(body)
 }
 
+// refusal returns what somebody lacks who may see no cluster, by what was said of all of them.
+func refusal(err error) error {
+	switch {
+	case err == nil: // a right that was given just now
+		err = fmt.Errorf("%w: you may see no cluster yet; ask again", ErrForbidden)
+	case !errors.Is(err, ErrForbidden) && !errors.Is(err, ErrHidden):
+		return err
+	}
+	return &prom.Error{Type: prom.ErrorForbidden, Err: err}
+}
+
 // sightOf says how much of clusters a caller may see, by the same questions as the routes
 // of one cluster ask: first with one question for all of them, then one by one.
 func sightOf(caller Caller) prom.Sight {
-	return func(ctx context.Context, clusters []string) (map[string]prom.Level, error) {
+	return func(ctx context.Context, clusters []string, named bool) (map[string]prom.Level, error) {
 		levels, left := map[string]prom.Level{}, clusters
 		for _, level := range []prom.Level{prom.Details, prom.Summary} {
-			may, err := allowed(ctx, caller, left, level == prom.Details)
+			may, err := allowed(ctx, caller, left, Access{Verb: "get", Details: level == prom.Details, Brief: true, Listed: !named})
 			if err != nil {
 				return nil, err
 			}
@@ -182,10 +227,12 @@ func sightOf(caller Caller) prom.Sight {
 }
 
 // allowed says which of some clusters a caller may see.
-func allowed(ctx context.Context, caller Caller, clusters []string, details bool) ([]bool, error) {
+func allowed(ctx context.Context, caller Caller, clusters []string, want Access) ([]bool, error) {
 	may := make([]bool, len(clusters))
 	ask := func(ctx context.Context, cluster string) (bool, error) {
-		err := caller(ctx, Access{Verb: "get", Details: details, Cluster: cluster})
+		want := want
+		want.Cluster = cluster
+		err := caller(ctx, want)
 		if errors.Is(err, ErrForbidden) || errors.Is(err, ErrHidden) {
 			return false, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -147,7 +148,6 @@ func TestPrometheusShowsWhatTheRoutesOfAClusterWouldShow(t *testing.T) {
 		{&rights{details: []string{"prod-eu"}}, "prod-eu", "prod-eu", "prod-eu"},
 		{&rights{details: []string{"prod-eu"}, summary: []string{"*"}}, "prod-eu", "prod-eu v1.24.lab", "prod-eu"},
 		{&rights{summary: []string{"prod-eu"}}, "", "prod-eu", ""},
-		{&rights{}, "", "", ""},
 	} {
 		f := shop(t)
 		api := f.queried(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return tc.rights.may, nil } })
@@ -223,5 +223,89 @@ func TestPromtoolFindsWhatItAsks(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "promtool", "query", "instant", at, "sum(").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "bad_data") {
 		t.Errorf("broken PromQL: %v\n%s", err, out)
+	}
+}
+
+func TestPrometheusRefusesWhoMaySeeNoCluster(t *testing.T) {
+	none := &rights{}
+	api := shop(t).queried(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return none.may, nil } })
+	form := url.Values{"query": {"("}, "start": {"0"}, "end": {"1"}, "step": {"1"}, "match[]": {"("}}
+	for _, path := range []string{"/prometheus/api/v1/query", "/prometheus/api/v1/query_range", "/prometheus/api/v1/query_exemplars", "/prometheus/api/v1/series", "/prometheus/api/v1/labels", "/prometheus/api/v1/label/node/values", "/federate"} {
+		w := get(api, path+"?"+form.Encode())
+		if w.Code != 403 || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"errorType":"forbidden"`) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
+// TestHiddenClustersCostAsManyQuestionsAsUnknownOnes counts the reviews that the hub is asked
+// for, as the guard would remember them, whatever was asked before.
+func TestHiddenClustersCostAsManyQuestionsAsUnknownOnes(t *testing.T) {
+	ask := func(before, cluster, path string) int {
+		mine := &rights{details: []string{"prod-eu"}}
+		asked := map[Access]bool{}
+		api := shop(t).queried(func(c *Config) {
+			c.Identify = func(*http.Request) (Caller, error) {
+				return func(ctx context.Context, want Access) error {
+					err := mine.may(ctx, want)
+					mine.mu.Lock()
+					defer mine.mu.Unlock()
+					asked[want] = true
+					return err
+				}, nil
+			}
+		})
+		if before != "" {
+			get(api, before)
+		}
+		n := len(asked)
+		get(api, strings.ReplaceAll(path, "CLUSTER", url.QueryEscape(cluster)))
+		return len(asked) - n
+	}
+	for _, before := range []string{"", promQuery + "?query=up", "/api/v1/clusters"} {
+		for _, path := range []string{
+			"/federate?cluster=CLUSTER", "/federate?match[]=up{cluster=%22CLUSTER%22}", promQuery + "?query=up{cluster=%22CLUSTER%22}", promQuery + "?query=up{cluster=~%22CLUSTER.*%22}",
+			promQuery + "?query=up{cluster=~%22prod-eu|CLUSTER%22}", prometheusPrefix + "/series?match[]=up{cluster=%22CLUSTER%22}", "/api/v1/clusters/CLUSTER/summary",
+		} {
+			hidden, unknown := ask(before, "v1.24.lab", path), ask(before, "v1.24.bar", path)
+			if hidden != unknown {
+				t.Errorf("after %q, %s: %d questions for a hidden cluster, %d for an unknown one", before, path, hidden, unknown)
+			}
+		}
+	}
+}
+
+func TestLongPrometheusAnswersAreStreamed(t *testing.T) {
+	server := httptest.NewServer(shop(t).queried(nil))
+	defer server.Close()
+	var parts []string
+	for i := range 10 {
+		parts = append(parts, fmt.Sprintf(`label_replace(vector(time()),"a","%d","","")`, i))
+	}
+	form := url.Values{"query": {strings.Join(parts, " or ")}, "start": {"0"}, "end": {"9000"}, "step": {"1"}}
+	for _, encoding := range []string{"identity", "gzip", "zstd"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+prometheusPrefix+"/query_range?"+form.Encode(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept-Encoding", encoding)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || answer.StatusCode != 200 || answer.ContentLength != -1 || answer.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %v %d %v", encoding, err, answer.StatusCode, answer.Header)
+		}
+		plain := unpack(t, body, answer.Header.Get("Content-Encoding"))
+		var data struct {
+			Data struct {
+				Result []struct{ Values [][2]any }
+			}
+		}
+		if err := json.Unmarshal(plain, &data); err != nil || len(data.Data.Result) != 10 || len(data.Data.Result[9].Values) != 9001 {
+			t.Errorf("%s: %v, %d bytes with %d series", encoding, err, len(plain), len(data.Data.Result))
+		}
 	}
 }

@@ -18,14 +18,15 @@ func (s *scene) want(ctx context.Context, expr parser.Expr) (warnings []string, 
 		if !asksByName(matchers) {
 			continue
 		}
-		for _, name := range s.named(matchers) {
+		names, err := s.visible(ctx, matchers, Details)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
 			named[name] = true
 		}
 	}
-	visible, err := s.visible(ctx, sortedKeys(named), Details)
-	if err != nil {
-		return nil, err
-	}
+	visible := sortedKeys(named)
 	if more := len(visible) - maxDemand; more > 0 {
 		warnings = append(warnings, fmt.Sprintf("the query asks about %d clusters, and has no more than %d of them report: the others are as they were last known", len(visible), maxDemand))
 		visible = visible[:maxDemand]

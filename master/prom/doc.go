@@ -18,4 +18,11 @@
 // Only a query over selectors with a matcher of `cluster` that does not match the empty
 // string wants clusters to report, and only those that the caller may see in detail. It
 // does not wait for them. A cluster that the caller may not see has no series at all.
+//
+// # Limits
+//
+// The engine bounds the samples of a query and its time. All else that a small query can make
+// large is bounded here, in the order of what it costs to know: limits.go checks the text of a
+// request before it is parsed and the tree of an expression before it is evaluated, find counts
+// the series of a request, and answerOf the bytes of an answer.
 package prom

@@ -1,8 +1,10 @@
 package prom
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -12,12 +14,87 @@ import (
 
 const jsonType = "application/json"
 
-// success is an answer around data that is JSON.
-func success(data []byte, warnings, infos []string) Answer {
-	body := append([]byte(`{"status":"success","data":`), data...)
-	body = appendWords(body, "warnings", warnings)
-	body = appendWords(body, "infos", infos)
-	return Answer{Type: jsonType, Body: append(body, '}')}
+const (
+	// maxHeld is how long an answer may be that is held as a whole; a longer one is written
+	// as it is encoded.
+	maxHeld = 1 << 20
+	// chunk is after how many bytes what is encoded is written.
+	chunk = 32 << 10
+)
+
+// answerOf returns the answer that write writes. It is encoded once to know how long it is,
+// and, unless it is short enough to be held, once more for the client.
+func answerOf(media string, write func(io.Writer) error) (Answer, error) {
+	m := &measure{}
+	if err := write(m); err != nil {
+		return Answer{}, err
+	}
+	if m.size > maxHeld {
+		return Answer{Type: media, Stream: write}, nil
+	}
+	return Answer{Type: media, Body: m.held.Bytes()}, nil
+}
+
+// measure counts what is written, and holds it while it is short.
+type measure struct {
+	size int
+	held bytes.Buffer
+}
+
+func (m *measure) Write(p []byte) (int, error) {
+	switch m.size += len(p); {
+	case m.size > maxAnswer:
+		return 0, errAnswerTooLong
+	case m.size <= maxHeld:
+		return m.held.Write(p)
+	}
+	m.held = bytes.Buffer{}
+	return len(p), nil
+}
+
+var errAnswerTooLong = tooMuch(fmt.Errorf("the answer would be longer than %d MiB: select fewer series, ask for a longer step, or set limit", maxAnswer>>20))
+
+// writer gathers what is encoded.
+type writer struct {
+	to  io.Writer
+	buf []byte
+	err error
+}
+
+// flush writes what was gathered, if it is enough or the last.
+func (w *writer) flush(last bool) {
+	if w.err == nil && (last || len(w.buf) >= chunk) {
+		_, w.err = w.to.Write(w.buf)
+	}
+	if last || len(w.buf) >= chunk {
+		w.buf = w.buf[:0]
+	}
+}
+
+// list encodes a list of n items.
+func (w *writer) list(n int, one func(i int)) {
+	w.buf = append(w.buf, '[')
+	for i := 0; i < n && w.err == nil; i++ {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		one(i)
+		w.flush(false)
+	}
+	w.buf = append(w.buf, ']')
+}
+
+// success returns an answer around the data that encode encodes.
+func success(warnings, infos []string, encode func(w *writer)) (Answer, error) {
+	return answerOf(jsonType, func(to io.Writer) error {
+		w := &writer{to: to, buf: append(make([]byte, 0, chunk/8), `{"status":"success","data":`...)}
+		encode(w)
+		w.buf = appendWords(w.buf, "warnings", warnings)
+		w.buf = appendWords(w.buf, "infos", infos)
+		w.buf = append(w.buf, '}')
+		w.flush(true)
+		return w.err
+	})
 }
 
 func appendWords(body []byte, name string, words []string) []byte {
@@ -37,47 +114,62 @@ func appendJSON(body []byte, v any) []byte {
 	return append(body, encoded...)
 }
 
-// encoded is an answer of any data.
+// encoded is an answer of any short data.
 func encoded(data any, warnings ...string) (Answer, error) {
 	body, err := json.Marshal(data)
 	if err != nil {
 		return Answer{}, &Error{Type: ErrorInternal, Err: fmt.Errorf("encode an answer: %w", err)}
 	}
-	return success(body, warnings, nil), nil
+	return success(warnings, nil, func(w *writer) { w.buf = append(w.buf, body...) })
+}
+
+// encodedList is an answer of a list.
+func encodedList[T any](list []T, warnings ...string) (Answer, error) {
+	return success(warnings, nil, func(w *writer) {
+		w.list(len(list), func(i int) { w.buf = appendJSON(w.buf, list[i]) })
+	})
 }
 
 // encodeResult is an answer of what an expression came to, with so many series at most
 // unless limit is 0.
-func encodeResult(v parser.Value, limit int, warnings, infos []string) Answer {
-	body := append([]byte(`{"resultType":"`), exprType(v)...)
-	body = append(body, `","result":`...)
+func encodeResult(v parser.Value, limit int, warnings, infos []string) (Answer, error) {
 	cut := false
-	switch v := v.(type) {
+	switch all := v.(type) {
 	case promql.Vector:
-		v, cut = cutTo(v, limit)
-		body = appendList(body, len(v), func(b []byte, i int) []byte {
-			b = appendMetric(b, v[i].Metric)
-			b = append(b, `,"value":`...)
-			return append(appendPoint(b, v[i].T, v[i].F), '}')
-		})
+		v, cut = cutTo(all, limit)
 	case promql.Matrix:
-		v, cut = cutTo(v, limit)
-		body = appendList(body, len(v), func(b []byte, i int) []byte {
-			b = appendMetric(b, v[i].Metric)
-			b = append(b, `,"values":`...)
-			b = appendList(b, len(v[i].Floats), func(b []byte, j int) []byte { return appendPoint(b, v[i].Floats[j].T, v[i].Floats[j].F) })
-			return append(b, '}')
-		})
-	case promql.Scalar:
-		body = appendPoint(body, v.T, v.V)
-	case promql.String:
-		body = append(appendTime(append(body, '['), v.T), ',')
-		body = append(appendJSON(body, v.V), ']')
+		v, cut = cutTo(all, limit)
 	}
 	if cut {
 		warnings = append(warnings, fmt.Sprintf("there are more than the %d results that were asked for", limit))
 	}
-	return success(append(body, '}'), warnings, infos)
+	return success(warnings, infos, func(w *writer) {
+		w.buf = append(w.buf, `{"resultType":"`...)
+		w.buf = append(append(w.buf, exprType(v)...), `","result":`...)
+		w.result(v)
+		w.buf = append(w.buf, '}')
+	})
+}
+
+func (w *writer) result(v parser.Value) {
+	switch v := v.(type) {
+	case promql.Vector:
+		w.list(len(v), func(i int) {
+			w.buf = append(appendMetric(w.buf, v[i].Metric), `,"value":`...)
+			w.buf = append(appendPoint(w.buf, v[i].T, v[i].F), '}')
+		})
+	case promql.Matrix:
+		w.list(len(v), func(i int) {
+			w.buf = append(appendMetric(w.buf, v[i].Metric), `,"values":`...)
+			w.list(len(v[i].Floats), func(j int) { w.buf = appendPoint(w.buf, v[i].Floats[j].T, v[i].Floats[j].F) })
+			w.buf = append(w.buf, '}')
+		})
+	case promql.Scalar:
+		w.buf = appendPoint(w.buf, v.T, v.V)
+	case promql.String:
+		w.buf = append(appendTime(append(w.buf, '['), v.T), ',')
+		w.buf = append(appendJSON(w.buf, v.V), ']')
+	}
 }
 
 func cutTo[S ~[]E, E any](s S, limit int) (S, bool) {
@@ -85,17 +177,6 @@ func cutTo[S ~[]E, E any](s S, limit int) (S, bool) {
 		return s, false
 	}
 	return s[:limit], true
-}
-
-func appendList(b []byte, n int, one func(b []byte, i int) []byte) []byte {
-	b = append(b, '[')
-	for i := range n {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = one(b, i)
-	}
-	return append(b, ']')
 }
 
 // appendMetric begins an object with the labels.

@@ -21,6 +21,7 @@ const (
 	ErrorInternal    ErrorType = "internal"
 	ErrorUnavailable ErrorType = "unavailable"
 	ErrorNotFound    ErrorType = "not_found"
+	ErrorForbidden   ErrorType = "forbidden"
 )
 
 // statusClientGone is of who did not wait; nobody else sees it.
@@ -29,7 +30,7 @@ const statusClientGone = 499
 var statuses = map[ErrorType]int{
 	ErrorBadData: http.StatusBadRequest, ErrorTimeout: http.StatusServiceUnavailable, ErrorCanceled: statusClientGone,
 	ErrorExecution: http.StatusUnprocessableEntity, ErrorUnavailable: http.StatusServiceUnavailable,
-	ErrorNotFound: http.StatusNotFound, ErrorInternal: http.StatusInternalServerError,
+	ErrorNotFound: http.StatusNotFound, ErrorForbidden: http.StatusForbidden, ErrorInternal: http.StatusInternalServerError,
 }
 
 // Error is an answer that is none, as Prometheus gives it.
@@ -70,15 +71,16 @@ func failed(err error) error {
 	var timeout promql.ErrQueryTimeout
 	var canceled promql.ErrQueryCanceled
 	var unseen *unseenError
+	var as *Error
 	switch {
+	case errors.As(err, &as):
+		return as
 	case errors.As(err, &unseen):
 		return unseen.err
 	case errors.As(err, &canceled), errors.Is(err, context.Canceled):
 		return &Error{Type: ErrorCanceled, Err: err}
 	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
 		return &Error{Type: ErrorTimeout, Err: err}
-	case errors.Is(err, errTooManySeries):
-		return &Error{Type: ErrorExecution, Err: err}
 	case errors.As(err, &storage):
 		return &Error{Type: ErrorInternal, Err: err}
 	}
@@ -92,4 +94,9 @@ func (e *unseenError) Error() string { return e.err.Error() }
 
 func (e *unseenError) Unwrap() error { return e.err }
 
-var errTooManySeries = fmt.Errorf("more than %d series are selected: say more of which", maxSeries)
+// tooMuch says which bound a request has met while it was answered.
+func tooMuch(err error) error { return &Error{Type: ErrorExecution, Err: err} }
+
+func tooManySeries(most int) error {
+	return tooMuch(fmt.Errorf("the request selects more than %d series: name the clusters, namespaces or metrics that you need, or ask in several requests", most))
+}

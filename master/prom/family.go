@@ -1,6 +1,7 @@
 package prom
 
 import (
+	"context"
 	"slices"
 
 	"github.com/prometheus/common/model"
@@ -54,9 +55,18 @@ type sink struct {
 	base    []string
 	builder labels.ScratchBuilder
 	series  []storage.Series
-	// full says that there would be more than maxSeries.
-	full bool
+	// left is how many series there may be more, err why no more are taken: tooMany, or why
+	// ctx has ended, which is looked at now and then.
+	left    int
+	tooMany error
+	err     error
+	ctx     context.Context
+	added   int
 }
+
+// checkEvery is after how many series it is looked at whether the request has ended. Each of
+// them may be matched by regular expressions.
+const checkEvery = 64
 
 // begin is called before the first series of a family and cluster.
 func (s *sink) begin(f *family, c *cluster) {
@@ -65,13 +75,20 @@ func (s *sink) begin(f *family, c *cluster) {
 
 // add takes a series; pairs are names and values of its labels. An empty value is none.
 func (s *sink) add(p points, pairs ...string) {
+	if s.err != nil {
+		return
+	}
+	if s.added++; s.added%checkEvery == 0 && s.ctx.Err() != nil {
+		s.err = context.Cause(s.ctx)
+		return
+	}
 	for _, m := range s.matchers {
 		if !m.Matches(valueOf(m.Name, pairs, s.base)) {
 			return
 		}
 	}
-	if len(s.series) >= maxSeries {
-		s.full = true
+	if len(s.series) >= s.left {
+		s.err = s.tooMany
 		return
 	}
 	s.builder.Reset()

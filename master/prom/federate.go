@@ -1,13 +1,15 @@
 package prom
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -19,15 +21,14 @@ import (
 // federate is the newest sample of each series, for a Prometheus to scrape: everything of
 // the clusters that `cluster` names, the summaries of all where it names none, and of
 // those what `match[]` selects where it is there. It is no demand.
-func (a *API) federate(ctx context.Context, r Request) (Answer, error) {
-	selectors, err := a.selectorsOf(r.Form)
+func (a *API) federate(ctx context.Context, s *scene, r Request) (answerer, error) {
+	selectors, err := a.selectorsOf(ctx, r.Form)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
-	s := a.scene(r.See)
 	only, err := s.federated(ctx, r.Form["cluster"])
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
 	if len(selectors) == 0 {
 		selectors = [][]*labels.Matcher{{everything}}
@@ -35,16 +36,44 @@ func (a *API) federate(ctx context.Context, r Request) (Answer, error) {
 			selectors = [][]*labels.Matcher{{summaries}}
 		}
 	}
-	var all []storage.Series
-	for _, matchers := range selectors {
-		found, err := s.find(ctx, s.now.Add(-lookback).UnixMilli(), s.now.UnixMilli(), append(slices.Clip(matchers), only...))
-		if err != nil {
-			return Answer{}, failed(err)
-		}
-		all = append(all, found...)
+	for i, matchers := range selectors {
+		selectors[i] = append(slices.Clip(only), matchers...)
 	}
-	sortSeries(all)
-	return exposed(slices.CompactFunc(all, func(a, b storage.Series) bool { return labels.Equal(a.Labels(), b.Labels()) }), r.Accept)
+	if err := s.decide(ctx, selectors...); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (Answer, error) {
+		var all []storage.Series
+		for _, matchers := range selectors {
+			found, err := s.find(ctx, s.now.Add(-lookback).UnixMilli(), s.now.UnixMilli(), matchers)
+			if err != nil {
+				return Answer{}, failed(err)
+			}
+			all = append(all, found...)
+		}
+		a.metrics.cleaned.Add(float64(cleaned(all)))
+		sortSeries(all)
+		return exposed(slices.CompactFunc(all, func(a, b storage.Series) bool { return labels.Equal(a.Labels(), b.Labels()) }), r.Accept)
+	}, nil
+}
+
+// cleaned replaces what is no UTF-8 in labels: a Prometheus would refuse all that it scrapes for
+// it. It returns of how many series.
+func cleaned(all []storage.Series) (n int) {
+	for i, one := range all {
+		valid := true
+		one.Labels().Range(func(l labels.Label) { valid = valid && utf8.ValidString(l.Value) })
+		if valid {
+			continue
+		}
+		n++
+		b := labels.NewBuilder(one.Labels())
+		one.Labels().Range(func(l labels.Label) { b.Set(l.Name, strings.ToValidUTF8(l.Value, string(utf8.RuneError))) })
+		clean := *one.(*series)
+		clean.labels = b.Labels()
+		all[i] = &clean
+	}
+	return n
 }
 
 // everything and summaries select what is told where nothing is selected.
@@ -54,19 +83,22 @@ var (
 )
 
 // federated selects the clusters that a request names, if it names some: an error where
-// there is none of a name that the caller may see.
+// there is none of a name that the caller may see. All names are asked for, so that it cannot
+// be told which of them there are.
 func (s *scene) federated(ctx context.Context, names []string) ([]*labels.Matcher, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	known := s.named(nil)
-	visible, err := s.visible(ctx, slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(known, name) }), Summary)
-	if err != nil {
+	if len(names) > maxNamed {
+		return nil, badData("cluster", fmt.Errorf("%d are named, and may be %d: ask in several requests", len(names), maxNamed))
+	}
+	named := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
+	if err := s.ask(ctx, named, true); err != nil {
 		return nil, failed(err)
 	}
 	quoted := make([]string, len(names))
 	for i, name := range names {
-		if !slices.Contains(visible, name) {
+		if s.level(name) < Summary || !s.exists(name) {
 			return nil, &Error{Type: ErrorNotFound, Err: fmt.Errorf("no cluster that you may see is called %.80q", name)}
 		}
 		quoted[i] = regexp.QuoteMeta(name)
@@ -77,22 +109,24 @@ func (s *scene) federated(ctx context.Context, names []string) ([]*labels.Matche
 // exposed is an answer in a format that Prometheus scrapes. Series are by name.
 func exposed(all []storage.Series, accept string) (Answer, error) {
 	format := expfmt.NegotiateAccept(http.Header{"Accept": {accept}}, expfmt.DefaultAcceptedFormats()...)
-	var body bytes.Buffer
-	encoder := expfmt.NewEncoder(&body, format)
-	for len(all) > 0 {
-		name := all[0].Labels().Get(nameLabel)
-		n := slices.IndexFunc(all, func(s storage.Series) bool { return s.Labels().Get(nameLabel) != name })
-		if n < 0 {
-			n = len(all)
-		}
-		if m := metricFamily(name, all[:n]); len(m.Metric) > 0 {
-			if err := encoder.Encode(m); err != nil {
-				return Answer{}, &Error{Type: ErrorInternal, Err: fmt.Errorf("encode %s: %w", name, err)}
+	return answerOf(string(format), func(to io.Writer) error {
+		w := bufio.NewWriterSize(to, chunk)
+		encoder, left := expfmt.NewEncoder(w, format), all
+		for len(left) > 0 {
+			name := left[0].Labels().Get(nameLabel)
+			n := slices.IndexFunc(left, func(s storage.Series) bool { return s.Labels().Get(nameLabel) != name })
+			if n < 0 {
+				n = len(left)
 			}
+			if m := metricFamily(name, left[:n]); len(m.Metric) > 0 {
+				if err := encoder.Encode(m); err != nil {
+					return fmt.Errorf("encode %s: %w", name, err)
+				}
+			}
+			left = left[n:]
 		}
-		all = all[n:]
-	}
-	return Answer{Type: string(format), Body: body.Bytes()}, nil
+		return w.Flush()
+	})
 }
 
 func metricFamily(name string, all []storage.Series) *dto.MetricFamily {

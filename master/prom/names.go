@@ -13,12 +13,11 @@ import (
 )
 
 // lookIn is a querier over the time that a request names, else over all that there is.
-func (a *API) lookIn(r Request) (*querier, error) {
+func (s *scene) lookIn(r Request) (*querier, error) {
 	start, err := timeOf(r.Form, "start", time.UnixMilli(0))
 	if err != nil {
 		return nil, err
 	}
-	s := a.scene(r.See)
 	end, err := timeOf(r.Form, "end", s.now)
 	if err != nil {
 		return nil, err
@@ -31,94 +30,111 @@ func (a *API) lookIn(r Request) (*querier, error) {
 
 // selection is what /labels, /values and /series have in common: where to look, for what,
 // and how much of it.
-func (a *API) selection(r Request) (q *querier, selectors [][]*labels.Matcher, limit int, err error) {
-	if q, err = a.lookIn(r); err != nil {
-		return nil, nil, 0, err
+type selection struct {
+	*querier
+	selectors [][]*labels.Matcher
+	limit     int
+}
+
+// selection reads it, and has it decided what the caller may see of it.
+func (a *API) selection(ctx context.Context, s *scene, r Request) (at selection, err error) {
+	if at.querier, err = s.lookIn(r); err != nil {
+		return at, err
 	}
-	if selectors, err = a.selectorsOf(r.Form); err != nil {
-		return nil, nil, 0, err
+	if at.selectors, err = a.selectorsOf(ctx, r.Form); err != nil {
+		return at, err
 	}
-	limit, err = limitOf(r.Form)
-	return q, selectors, limit, err
+	if at.limit, err = limitOf(r.Form); err != nil {
+		return at, err
+	}
+	if len(at.selectors) == 0 {
+		return at, s.decide(ctx, nil)
+	}
+	return at, s.decide(ctx, at.selectors...)
 }
 
 // labels are the names of labels.
-func (a *API) labels(ctx context.Context, r Request) (Answer, error) {
-	q, selectors, limit, err := a.selection(r)
+func (a *API) labels(ctx context.Context, s *scene, r Request) (answerer, error) {
+	at, err := a.selection(ctx, s, r)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
-	return union(selectors, limit, func(matchers []*labels.Matcher) ([]string, error) {
-		names, _, err := q.LabelNames(ctx, nil, matchers...)
+	return at.union(func(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
+		names, _, err := at.LabelNames(ctx, nil, matchers...)
 		return names, err
-	})
+	}), nil
 }
 
 // values are those of one label.
-func (a *API) values(ctx context.Context, r Request) (Answer, error) {
+func (a *API) values(ctx context.Context, s *scene, r Request) (answerer, error) {
 	if !model.UTF8Validation.IsValidLabelName(r.Label) {
-		return Answer{}, badData("name", fmt.Errorf("%.40q is no label's name", r.Label))
+		return nil, badData("name", fmt.Errorf("%.40q is no label's name", r.Label))
 	}
-	q, selectors, limit, err := a.selection(r)
+	at, err := a.selection(ctx, s, r)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
-	return union(selectors, limit, func(matchers []*labels.Matcher) ([]string, error) {
-		values, _, err := q.LabelValues(ctx, r.Label, nil, matchers...)
+	return at.union(func(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
+		values, _, err := at.LabelValues(ctx, r.Label, nil, matchers...)
 		return values, err
-	})
+	}), nil
 }
 
 // union is all that selectors find, each once; without any, all that there is.
-func union(selectors [][]*labels.Matcher, limit int, find func([]*labels.Matcher) ([]string, error)) (Answer, error) {
+func (at selection) union(find func(context.Context, []*labels.Matcher) ([]string, error)) answerer {
+	selectors := at.selectors
 	if len(selectors) == 0 {
 		selectors = [][]*labels.Matcher{nil}
 	}
-	all := map[string]bool{}
-	for _, matchers := range selectors {
-		found, err := find(matchers)
-		if err != nil {
-			return Answer{}, failed(err)
+	return func(ctx context.Context) (Answer, error) {
+		all := map[string]bool{}
+		for _, matchers := range selectors {
+			found, err := find(ctx, matchers)
+			if err != nil {
+				return Answer{}, failed(err)
+			}
+			for _, one := range found {
+				all[one] = true
+			}
 		}
-		for _, one := range found {
-			all[one] = true
-		}
+		return limited(sortedKeys(all), at.limit)
 	}
-	return limited(sortedKeys(all), limit)
 }
 
 func limited[T any](list []T, limit int) (Answer, error) {
 	list, cut := cutTo(list, limit)
 	if cut {
-		return encoded(list, fmt.Sprintf("there are more than the %d results that were asked for", limit))
+		return encodedList(list, fmt.Sprintf("there are more than the %d results that were asked for", limit))
 	}
-	return encoded(list)
+	return encodedList(list)
 }
 
 // series are the labels of all series of which there is a sample.
-func (a *API) series(ctx context.Context, r Request) (Answer, error) {
-	q, selectors, limit, err := a.selection(r)
+func (a *API) series(ctx context.Context, s *scene, r Request) (answerer, error) {
+	at, err := a.selection(ctx, s, r)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
-	if len(selectors) == 0 {
-		return Answer{}, badData("match[]", errors.New("it is missing: it says of which series"))
+	if len(at.selectors) == 0 {
+		return nil, badData("match[]", errors.New("it is missing: it says of which series"))
 	}
-	var all []storage.Series
-	for _, matchers := range selectors {
-		found, err := q.scene.find(ctx, q.from, q.to, matchers)
-		if err != nil {
-			return Answer{}, failed(err)
+	return func(ctx context.Context) (Answer, error) {
+		var all []storage.Series
+		for _, matchers := range at.selectors {
+			found, err := at.scene.find(ctx, at.from, at.to, matchers)
+			if err != nil {
+				return Answer{}, failed(err)
+			}
+			all = append(all, slices.DeleteFunc(found, func(s storage.Series) bool { return !s.(*series).any() })...)
 		}
-		all = append(all, slices.DeleteFunc(found, func(s storage.Series) bool { return !s.(*series).any() })...)
-	}
-	sortSeries(all)
-	all = slices.CompactFunc(all, func(a, b storage.Series) bool { return labels.Equal(a.Labels(), b.Labels()) })
-	sets := make([]labels.Labels, len(all))
-	for i, s := range all {
-		sets[i] = s.Labels()
-	}
-	return limited(sets, limit)
+		sortSeries(all)
+		all = slices.CompactFunc(all, func(a, b storage.Series) bool { return labels.Equal(a.Labels(), b.Labels()) })
+		sets := make([]labels.Labels, len(all))
+		for i, s := range all {
+			sets[i] = s.Labels()
+		}
+		return limited(sets, at.limit)
+	}, nil
 }
 
 // described is what /metadata says of a name.
@@ -146,11 +162,18 @@ func (a *API) metadata(_ context.Context, r Request) (Answer, error) {
 }
 
 // exemplars are asked for by dashboards, and there are none.
-func (a *API) exemplars(_ context.Context, r Request) (Answer, error) {
-	if _, err := a.parser.ParseExpr(r.Form.Get("query")); err != nil {
-		return Answer{}, badData("query", err)
-	}
-	return encoded([]string{})
+func (a *API) exemplars(ctx context.Context, s *scene, r Request) (answerer, error) {
+	err := a.parse(ctx, func() error {
+		expr, err := a.parser.ParseExpr(r.Form.Get("query"))
+		if err != nil {
+			return badData("query", err)
+		}
+		if _, err := planOf(expr, s.programs, 0, 0); err != nil {
+			return badData("query", err)
+		}
+		return nil
+	})
+	return func(context.Context) (Answer, error) { return encodedList([]string{}) }, err
 }
 
 // rules are asked for by dashboards, and there are none.

@@ -13,9 +13,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// maxSelectors is how many match[] one request may have.
-const maxSelectors = 100
-
 // withTimeout ends a request as it wants, and at the latest after queryTimeout.
 func withTimeout(ctx context.Context, form url.Values) (context.Context, context.CancelFunc, error) {
 	limit := queryTimeout
@@ -121,19 +118,17 @@ func lookbackOf(form url.Values) (time.Duration, error) {
 	return d, nil
 }
 
-// selectorsOf are the match[] of a request.
-func (a *API) selectorsOf(form url.Values) ([][]*labels.Matcher, error) {
-	given := form["match[]"]
-	if len(given) > maxSelectors {
-		return nil, badData("match[]", fmt.Errorf("there are %d, and may be %d", len(given), maxSelectors))
-	}
-	selectors := make([][]*labels.Matcher, 0, len(given))
-	for _, one := range given {
-		selector, err := a.parser.ParseMetricSelector(one)
-		if err != nil {
-			return nil, badData("match[]", err)
+// selectorsOf are the match[] of a request, which checkForm has bounded.
+func (a *API) selectorsOf(ctx context.Context, form url.Values) (selectors [][]*labels.Matcher, err error) {
+	err = a.parse(ctx, func() error {
+		for _, one := range form["match[]"] {
+			selector, err := a.parser.ParseMetricSelector(one)
+			if err != nil {
+				return badData("match[]", err)
+			}
+			selectors = append(selectors, selector)
 		}
-		selectors = append(selectors, selector)
-	}
-	return selectors, nil
+		return nil
+	})
+	return selectors, err
 }

@@ -45,24 +45,28 @@ func sortSeries(s []storage.Series) {
 
 // find makes the series that matchers let through, of what the caller may see.
 func (s *scene) find(ctx context.Context, from, to int64, matchers []*labels.Matcher) ([]storage.Series, error) {
-	names := s.named(matchers)
-	out := &sink{from: from, to: to, matchers: slices.DeleteFunc(slices.Clone(matchers), func(m *labels.Matcher) bool {
+	out := &sink{ctx: ctx, left: s.api.maxSeries - s.series, tooMany: tooManySeries(s.api.maxSeries), from: from, to: to, matchers: slices.DeleteFunc(slices.Clone(matchers), func(m *labels.Matcher) bool {
 		return m.Name == nameLabel || m.Name == clusterLabel
 	})}
+	visible := map[Level][]string{}
 	for i := range families {
 		f := &families[i]
 		if !matches(matchers, nameLabel, f.name) {
 			continue
 		}
-		visible, err := s.visible(ctx, names, f.level)
-		if err != nil {
-			return nil, err
+		names, ok := visible[f.level]
+		if !ok {
+			var err error
+			if names, err = s.visible(ctx, matchers, f.level); err != nil {
+				return nil, err
+			}
+			visible[f.level] = names
 		}
-		if err := s.collect(ctx, f, visible, out); err != nil {
+		if err := s.collect(ctx, f, names, out); err != nil {
 			return nil, err
 		}
 	}
-	return out.series, nil
+	return out.series, s.charge(out.series)
 }
 
 // collect makes the series of one family.
@@ -77,8 +81,8 @@ func (s *scene) collect(ctx context.Context, f *family, clusters []string, out *
 		}
 		out.begin(f, c)
 		f.each(c, out)
-		if out.full {
-			return errTooManySeries
+		if out.err != nil {
+			return out.err
 		}
 	}
 	return nil
@@ -136,7 +140,7 @@ func (s *scene) clusters(ctx context.Context, matchers []*labels.Matcher) ([]str
 	if level == Nothing {
 		return nil, nil
 	}
-	return s.visible(ctx, s.named(matchers), level)
+	return s.visible(ctx, matchers, level)
 }
 
 func allNames() []string {

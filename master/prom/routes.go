@@ -41,13 +41,13 @@ var (
 func (a *API) Routes() []Route {
 	some := []Parameter{takesMatch, takesStart, takesEnd, takesLimit, takesTimeout}
 	return sealed([]Route{
-		{"/query", "A PromQL expression at an instant. The clusters report that its selectors name.", []Parameter{takesQuery, takesTime, takesTimeout, takesLimit, takesLookback}, a.turn("query", a.query)},
-		{"/query_range", "A PromQL expression at each step of a range. The clusters report that its selectors name.", []Parameter{takesQuery, takesStart.required(), takesEnd.required(), takesStep, takesTimeout, takesLimit, takesLookback}, a.turn("query_range", a.queryRange)},
-		{"/labels", "Names of labels.", some, a.turn("labels", a.labels)},
-		{"/label/{label}/values", "Values of a label. Those of cluster are all clusters.", some, a.turn("values", a.values)},
-		{"/series", "Labels of series.", append([]Parameter{takesMatch.required()}, some[1:]...), a.turn("series", a.series)},
+		{"/query", "A PromQL expression at an instant. The clusters report that its selectors name.", []Parameter{takesQuery, takesTime, takesTimeout, takesLimit, takesLookback}, a.limited("query", a.query)},
+		{"/query_range", "A PromQL expression at each step of a range. The clusters report that its selectors name.", []Parameter{takesQuery, takesStart.required(), takesEnd.required(), takesStep, takesTimeout, takesLimit, takesLookback}, a.limited("query_range", a.queryRange)},
+		{"/labels", "Names of labels.", some, a.limited("labels", a.labels)},
+		{"/label/{label}/values", "Values of a label. Those of cluster are all clusters.", some, a.limited("values", a.values)},
+		{"/series", "Labels of series.", append([]Parameter{takesMatch.required()}, some[1:]...), a.limited("series", a.series)},
 		{"/metadata", "Type and help of names.", []Parameter{takesMetric, takesLimit}, a.metadata},
-		{"/query_exemplars", "None.", []Parameter{takesQuery}, a.exemplars},
+		{"/query_exemplars", "None.", []Parameter{takesQuery, takesTimeout}, a.limited("exemplars", a.exemplars)},
 		{"/rules", "None.", nil, a.rules},
 		{"/status/buildinfo", "The version of Prometheus whose engine this is.", nil, a.buildInfo},
 	})
@@ -55,7 +55,7 @@ func (a *API) Routes() []Route {
 
 // Federation is what a Prometheus scrapes.
 func (a *API) Federation() Route {
-	return sealed([]Route{{"/federate", "The newest sample of each series, for a Prometheus to scrape. No cluster is asked for anything.", []Parameter{takesCluster, takesMatch, takesTimeout}, a.turn("federate", a.federate)}})[0]
+	return sealed([]Route{{"/federate", "The newest sample of each series, for a Prometheus to scrape. No cluster is asked for anything.", []Parameter{takesCluster, takesMatch, takesTimeout}, a.limited("federate", a.federate)}})[0]
 }
 
 func (p Parameter) required() Parameter {

@@ -1,6 +1,7 @@
 package prom
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,7 +79,7 @@ func (s *stage) look(name string) (session.Glance, bool) {
 	return session.Glance{Value: c.value, Observation: o}, true
 }
 
-func (s *stage) see(_ context.Context, clusters []string) (map[string]Level, error) {
+func (s *stage) see(_ context.Context, clusters []string, _ bool) (map[string]Level, error) {
 	if s.unasked != nil {
 		return nil, s.unasked
 	}
@@ -189,6 +190,8 @@ type reply struct {
 	ErrorType ErrorType       `json:"errorType"`
 	Error     string          `json:"error"`
 	code      int
+	size      int
+	streamed  bool
 }
 
 // ask is a request of a route; pairs are names and values of its parameters.
@@ -221,9 +224,18 @@ func (s *stage) read(a Answer, err error) reply {
 	case err != nil:
 		return reply{Error: err.Error()}
 	}
+	defer a.Close()
+	if a.Stream != nil {
+		var body bytes.Buffer
+		if err := a.Stream(&body); err != nil {
+			s.t.Fatal(err)
+		}
+		a.Body, got.streamed = body.Bytes(), true
+	}
 	if err := json.Unmarshal(a.Body, &got); err != nil {
 		s.t.Fatalf("%v in %s", err, a.Body)
 	}
+	got.size = len(a.Body)
 	return got
 }
 

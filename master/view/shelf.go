@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,6 +99,22 @@ func (s *Shelf) Pack(b Body, e Encoding) (*Answer, error) {
 		return nil, err
 	}
 	return answerOf(b, e), nil
+}
+
+// Stream packs what write writes, as it is written, for an answer that is too long to be held.
+func (s *Shelf) Stream(to io.Writer, e Encoding, write func(io.Writer) error) error {
+	if e == Identity {
+		return write(to)
+	}
+	w, done, err := s.packer.writer(to, e)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := write(w); err != nil {
+		return err
+	}
+	return w.Close()
 }
 
 // Bytes is how many bytes the Documents on the shelf have.
