@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/ed25519"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -240,4 +241,28 @@ func FuzzVerifyTakesNothingButSignedTokens(f *testing.F) {
 			t.Errorf("Verify(%q): %v", text, err)
 		}
 	})
+}
+
+func TestTokensAreCorrectedForASmallSkewOnly(t *testing.T) {
+	key, public := newKey(t)
+	for _, skew := range []time.Duration{-MaxSkew, -time.Second, 0, time.Second, MaxSkew} {
+		signed, err := NewSigner(key).SignSkewed("prod-eu", "m", now, skew)
+		if err != nil {
+			t.Errorf("%s: %v", skew, err)
+			continue
+		}
+		if _, err := NewVerifier("prod-eu", public).Verify(signed, now.Add(skew)); err != nil {
+			t.Errorf("%s: %v", skew, err)
+		}
+		for _, beyond := range []time.Duration{-MaxSkew - Leeway - time.Second, MaxSkew + Lifetime + Leeway} {
+			if _, err := NewVerifier("prod-eu", public).Verify(signed, now.Add(beyond)); !TimeTrouble(err) {
+				t.Errorf("%s: it is valid %s from now: %v", skew, beyond, err)
+			}
+		}
+	}
+	for _, skew := range []time.Duration{-MaxSkew - time.Second, MaxSkew + time.Second, math.MinInt64, math.MaxInt64} {
+		if signed, err := NewSigner(key).SignSkewed("prod-eu", "m", now, skew); !errors.Is(err, ErrSkew) || signed != "" {
+			t.Errorf("%s: %q, %v; want %v", skew, signed, err, ErrSkew)
+		}
+	}
 }

@@ -58,7 +58,9 @@ const (
 	// that belongs to the master's --signing-key-file.
 	ReasonUnauthorized = "Unauthorized"
 	// ReasonClockSkew: the clocks of master and agent differ by more than a token
-	// allows. With status True the master signs by the agent's clock and all works.
+	// allows; the message says by how much. With status True the master signs by the
+	// agent's clock and all works; by more than 4 min it does not, since who answers could
+	// say any time.
 	ReasonClockSkew = "ClockSkew"
 	// ReasonProtocolUnsupported: master and agent have no protocol version in common.
 	// Update the older of the two.

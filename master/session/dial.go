@@ -41,7 +41,8 @@ type dialed struct {
 
 // dial opens a websocket to the cluster's agent. Skew is by how much its clock was
 // ahead the last time. A token refused for its times is tried once more, by the
-// agent's clock.
+// agent's clock, as far as token.MaxSkew allows: the agent's clock is whatever who answers
+// says, and must not decide when a token is valid.
 func (d *dialer) dial(ctx context.Context, c Cluster, skew time.Duration) (dialed, *failure) {
 	l, response, err := d.attempt(ctx, c, skew)
 	if err == nil {
@@ -53,6 +54,10 @@ func (d *dialer) dial(ctx context.Context, c Cluster, skew time.Duration) (diale
 	fresh, skewed := clockOf(response)
 	if !skewed || d.signer == nil || (fresh-skew).Abs() < skewTrouble {
 		return dialed{skew: skew}, explain(ctx, c, response, err)
+	}
+	if fresh.Abs() > token.MaxSkew {
+		return dialed{}, failed(ClockSkew, "dial %s: the agent refuses the token, and its clock is %s; tokens are corrected for %s at most: set both clocks right",
+			c.Endpoint, aheadOrBehind(fresh), token.MaxSkew)
 	}
 	l, response, err = d.attempt(ctx, c, fresh)
 	switch name := otherCluster(response); {
@@ -70,7 +75,7 @@ func (d *dialer) dial(ctx context.Context, c Cluster, skew time.Duration) (diale
 func (d *dialer) attempt(ctx context.Context, c Cluster, skew time.Duration) (*link, *http.Response, error) {
 	header := http.Header{"User-Agent": {""}} // none
 	if d.signer != nil {
-		signed, err := d.signer.Sign(c.Name, d.holder, time.Now().Add(skew))
+		signed, err := d.signer.SignSkewed(c.Name, d.holder, time.Now(), skew)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -157,7 +162,7 @@ func wrongCluster(c Cluster, name string) *failure {
 
 func aheadOrBehind(skew time.Duration) string {
 	if skew < 0 {
-		return fmt.Sprintf("%s behind the master's", -skew)
+		return fmt.Sprintf("%s behind the master's", skew.Abs())
 	}
 	return fmt.Sprintf("%s ahead of the master's", skew)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -126,7 +127,7 @@ func (o *Observation) succeed(skew time.Duration) {
 	o.Ready, o.Reason, o.Message, o.ClockSkew = state.True, Succeeded, "", 0
 	if skew != 0 {
 		o.Reason, o.ClockSkew = ClockSkew, skew
-		o.Message = "the agent's clock is " + aheadOrBehind(skew) + ": tokens are signed by it, but both clocks should be set right"
+		o.Message = "the agent's clock is " + aheadOrBehind(skew) + ": tokens are signed by it (up to " + token.MaxSkew.String() + "), but both clocks should be set right"
 	}
 }
 

@@ -36,7 +36,8 @@ const (
 	CertificateRefused Reason = "CertificateRefused"
 	// Unauthorized: the agent refuses the token.
 	Unauthorized Reason = "Unauthorized"
-	// ClockSkew: the clocks differ by more than a token allows.
+	// ClockSkew: the clocks differ by more than a token allows. It is of Ready=True too, where
+	// tokens can be corrected for it (token.MaxSkew).
 	ClockSkew Reason = "ClockSkew"
 	// ProtocolUnsupported: there is no protocol version in common.
 	ProtocolUnsupported Reason = "ProtocolUnsupported"

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
@@ -140,12 +141,12 @@ func TestDialsCarryATokenAndFollowTheAgentsClock(t *testing.T) {
 		want(t, "tokens", len(tokens), 1)
 		s.wantReason("a", Succeeded)
 
-		skew = time.Hour
+		skew = -token.MaxSkew
 		s.pass(20 * time.Second)
 		s.get("a")
 		want(t, "tokens, one of them retried", len(tokens), 3)
 		o := s.wantReason("a", ClockSkew)
-		want(t, "skew", o.ClockSkew, time.Hour)
+		want(t, "skew", o.ClockSkew, -token.MaxSkew)
 		want(t, "ready", o.Ready.String(), "True")
 
 		s.pass(20 * time.Second)
@@ -176,7 +177,8 @@ func TestRefusedTokensAreToldApart(t *testing.T) {
 		tries  int
 	}{
 		"another key":                         {key: other, reason: Unauthorized, tries: 1},
-		"another key and a clock that is off": {key: other, skew: -time.Hour, reason: ClockSkew, tries: 2},
+		"another key and a clock that is off": {key: other, skew: -time.Minute, reason: ClockSkew, tries: 2},
+		"a clock that is too far off":         {key: public, skew: token.MaxSkew + time.Second, reason: ClockSkew, tries: 1},
 		"a clock that is a little off":        {key: public, skew: 9 * time.Second, reason: Succeeded, tries: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -249,4 +251,48 @@ func TestNoTokenWithoutASigner(t *testing.T) {
 		s.wantUnreachable("a", Unauthorized)
 		want(t, "dials", s.dialsOf("a"), 1)
 	})
+}
+
+// TestNoTokenIsSignedForATimeThatTheOtherSideNames is the attack of an endpoint that collects
+// tokens for later: it refuses each and claims another time.
+func TestNoTokenIsSignedForATimeThatTheOtherSideNames(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, claimed := range []time.Duration{
+		10 * 365 * 24 * time.Hour, 24 * time.Hour, token.MaxSkew + time.Second, token.MaxSkew, time.Minute,
+		-time.Minute, -token.MaxSkew, -token.MaxSkew - time.Second, -10 * 365 * 24 * time.Hour,
+	} {
+		act(t, func(t *testing.T, s *stage) {
+			a := s.cluster("a")
+			date := time.Now().Add(claimed)
+			if claimed > 9*365*24*time.Hour {
+				date = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+			}
+			collected := 0
+			a.admit = func(w http.ResponseWriter, r *http.Request) bool {
+				var claims jwt.RegisteredClaims
+				bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+				if _, _, err := jwt.NewParser().ParseUnverified(bearer, &claims); err != nil {
+					t.Errorf("%s: %v", claimed, err)
+				}
+				const bound = token.MaxSkew + token.Lifetime
+				if begins, ends := time.Until(claims.IssuedAt.Time), time.Until(claims.ExpiresAt.Time); begins < -bound || ends > bound {
+					t.Errorf("claimed %s: the token begins in %s and ends in %s, want both within %s", claimed, begins, ends, bound)
+				}
+				a.count(func() { collected++ })
+				w.Header().Set("Date", date.UTC().Format(http.TimeFormat))
+				w.WriteHeader(http.StatusUnauthorized)
+				return false
+			}
+			if claimed.Abs() > token.MaxSkew {
+				s.wantUnreachable("a", ClockSkew, "4m0s", "set both clocks right")
+				want(t, "tokens for "+claimed.String(), collected, 1)
+				return
+			}
+			s.wantUnreachable("a", ClockSkew, aheadOrBehind(claimed))
+			want(t, "tokens for "+claimed.String(), collected, 2)
+		}, func(s *stage) { s.config.Signer = token.NewSigner(private) })
+	}
 }
