@@ -58,6 +58,16 @@ type Config struct {
 	// SigningKeyFile has the private key of the tokens that dials carry; empty: they
 	// carry none.
 	SigningKeyFile string
+	// Which addresses of ClusterAgents are dialed: loopback addresses and the hub's API
+	// server only where said so; of the others those in DialAllow, where it is not empty,
+	// and none in DialDeny. Both are CIDRs or addresses. See package egress.
+	DialLoopback, DialHubAPI bool
+	DialAllow, DialDeny      []string
+	// DialProxy is the URL of the proxy that agents are dialed through, which then decides
+	// what addresses are reached; empty: none, whatever the environment says.
+	DialProxy string
+	// AllowedHosts are names that requests may be for with AuthNone, besides localhost.
+	AllowedHosts []string
 	// LeaderElect lets one of several masters reconcile, dial and answer, by a Lease in
 	// LeaderElectionNamespace; empty: the pod's namespace, else rollcall-system.
 	LeaderElect             bool
@@ -119,6 +129,8 @@ func (c *Config) Validate() error {
 	check(c.ClientCAFile == "" || !c.plainHTTP(), "--client-ca-file means nothing by plain HTTP: there are no client certificates without TLS")
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
 		"--auth %s on %s lets anybody read every cluster: listen on a loopback address such as 127.0.0.1:8443, or say --insecure", AuthNone, c.Listen)
+	check(c.Auth == AuthNone || len(c.AllowedHosts) == 0, "--allowed-hosts means nothing with --auth %s", c.Auth)
+	errs = append(errs, c.validateDials())
 	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache is neither %s nor a URL that begins with redis:// or rediss://", CacheMemory)
 	check(c.History == 0 || c.History >= minHistory && c.History <= maxHistory,
 		"--history %s is neither 0, which is off, nor from %s to %s", c.History, minHistory, maxHistory)
@@ -152,6 +164,9 @@ func (c *Config) warn() {
 	}
 	if c.Insecure {
 		c.Log.Warn("INSECURE: agents may be dialed by plain ws: whoever is on the way can read and change everything")
+	}
+	if c.DialProxy != "" {
+		c.Log.Warn("agents are dialed through a proxy, which decides what addresses are reached: link-local and metadata addresses are for it to refuse (--dial-proxy)", "proxy", c.DialProxy)
 	}
 	if c.SigningKeyFile == "" {
 		c.Log.Warn("dials carry no token, so only agents with --auth none answer; `rollcall-master keygen PATH` makes a key for --signing-key-file")

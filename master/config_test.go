@@ -31,6 +31,16 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 		{"none on localhost", func(c *Config) { c.Auth, c.Listen = AuthNone, "localhost:8443" }, ""},
 		{"no port", func(c *Config) { c.Auth, c.Listen = AuthNone, "127.0.0.1" }, `--listen "127.0.0.1" is not host:port`},
 		{"a certificate without its key", func(c *Config) { c.TLSCertFile = "tls.crt" }, "--tls-cert-file and --tls-key-file go together"},
+		{"hosts for clients that are known", func(c *Config) { c.AllowedHosts = []string{"hub.example"} }, "--allowed-hosts means nothing with --auth kubernetes"},
+		{"ranges", func(c *Config) {
+			c.DialAllow, c.DialDeny = []string{"10.0.0.0/8", "2001:db8::/32"}, []string{"10.0.0.1"}
+		}, ""},
+		{"no range", func(c *Config) { c.DialAllow = []string{"10.0.0.0/33"} }, `--dial-allow: "10.0.0.0/33" is no CIDR`},
+		{"no range to deny", func(c *Config) { c.DialDeny = []string{"localhost"} }, `--dial-deny: "localhost" is no CIDR`},
+		{"a proxy", func(c *Config) { c.DialProxy = "socks5://proxy:1080" }, ""},
+		{"a proxy and ranges", func(c *Config) { c.DialProxy, c.DialDeny = "http://proxy:3128", []string{"10.0.0.0/8"} }, "the proxy decides"},
+		{"a proxy with a password", func(c *Config) { c.DialProxy = "http://u:secret@proxy:3128" }, "--dial-proxy has a user or password in it"},
+		{"no proxy", func(c *Config) { c.DialProxy = "proxy:secret" }, "--dial-proxy is no URL of a proxy"},
 		{"memcached", func(c *Config) { c.Cache = "memcached://user:secret@x" }, "--cache is neither memory nor a URL"},
 		{"redis", func(c *Config) { c.Auth, c.Listen, c.Cache = AuthNone, "127.0.0.1:0", "redis://x" }, ""},
 		{"a sink", func(c *Config) { c.Sinks = []string{"kafka://b1:9092,b2:9092/readings"} }, ""},

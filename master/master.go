@@ -107,8 +107,12 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	if err != nil {
 		return nil, err
 	}
+	dial, proxy, err := c.agentDialer(rest)
+	if err != nil {
+		return nil, err
+	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, DialContext: dial, Proxy: proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
 	})
 	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
@@ -135,6 +139,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		Identify: identify(guard),
 		SignIn:   signIn(guard),
 		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub, lease)}},
+		Hosts:    c.hosts(),
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,

@@ -69,7 +69,7 @@ func start(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *running {
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
 	}}
 	c := Default()
-	c.Kubeconfig, c.Listen, c.Auth = cluster.Kubeconfig, "127.0.0.1:0", AuthNone
+	c.Kubeconfig, c.Listen, c.Auth, c.DialLoopback = cluster.Kubeconfig, "127.0.0.1:0", AuthNone, true
 	c.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	edit(&c)
 	listening := make(chan net.Addr, 1)

@@ -17,7 +17,7 @@ where a ClusterAgent names the agent of each of them.
 To try it on this machine, once the hub has the custom resources:
 
   rollcall-master keygen signing.key
-  rollcall-master --kubeconfig hub.kubeconfig --listen 127.0.0.1:8443 --auth none --signing-key-file signing.key
+  rollcall-master --kubeconfig hub.kubeconfig --listen 127.0.0.1:8443 --auth none --dial-loopback --signing-key-file signing.key
   curl -k https://127.0.0.1:8443/api/v1/clusters
 
 Each agent is started with --master-public-key-file signing.key.pub.
@@ -49,6 +49,12 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "plain HTTP where no certificate is given (with --auth kubernetes on a loopback address only), plain ws to agents, and --auth none on any address")
 	f.StringVar(&cfg.Cache, "cache", cfg.Cache, "where answers are kept: memory, redis://… or rediss://…")
 	f.StringVar(&cfg.SigningKeyFile, "signing-key-file", cfg.SigningKeyFile, "private key that signs the token of each dial; default: dials carry none")
+	f.BoolVar(&cfg.DialLoopback, "dial-loopback", cfg.DialLoopback, "agents may be at loopback addresses, as when all runs on one machine")
+	f.BoolVar(&cfg.DialHubAPI, "dial-hub-api", cfg.DialHubAPI, "agents may be at the address and port of the hub's API server")
+	f.StringSliceVar(&cfg.DialAllow, "dial-allow", cfg.DialAllow, "the only ranges (CIDRs) that agents may be in, with commas between; default: all but link-local, multicast and metadata addresses, which are never dialed")
+	f.StringSliceVar(&cfg.DialDeny, "dial-deny", cfg.DialDeny, "ranges (CIDRs) that agents may not be in, with commas between; it goes before --dial-allow")
+	f.StringVar(&cfg.DialProxy, "dial-proxy", cfg.DialProxy, "http://, https:// or socks5:// proxy to dial agents through, which then decides what addresses are reached; default: none, whatever the environment says")
+	f.StringSliceVar(&cfg.AllowedHosts, "allowed-hosts", cfg.AllowedHosts, "with --auth none: names of hosts that requests may be for, besides localhost and IP addresses (on loopback: loopback addresses); what a page of another name asks for is refused")
 	f.BoolVar(&cfg.LeaderElect, "leader-elect", cfg.LeaderElect, "of several masters one reconciles, dials and answers; the others are not ready")
 	f.StringVar(&cfg.LeaderElectionNamespace, "leader-elect-namespace", cfg.LeaderElectionNamespace, "where the leader's Lease is; default: the pod's namespace, else rollcall-system")
 	f.DurationVar(&cfg.History, "history", cfg.History, "how long each cluster's usage and counts are kept in memory for /prometheus and /heapster; 0: not at all")

@@ -27,6 +27,8 @@ type Config struct {
 	Past func(cluster string) *history.Past
 	// Identify tells who asks, and what they may see. Nil: everybody may see everything.
 	Identify Identify
+	// Hosts are those that requests may be for; nil: any. It is for where Identify is nil.
+	Hosts *Hosts
 	// SignIn goes with Identify.
 	SignIn SignIn
 	// Page is what browsers are shown outside of /api; nil: nothing. It is for everybody,
@@ -88,6 +90,7 @@ type API struct {
 	config  Config
 	mux     *http.ServeMux
 	nothing http.Handler // at a path that cannot be
+	foreign http.Handler // for a host that is not accepted
 	whole   http.Handler // of wholePattern
 	metrics *metrics
 	fleet   *view.Fleet
@@ -107,6 +110,7 @@ func New(c Config) *API {
 	a.draining, a.drain = context.WithCancel(context.Background())
 	a.published = sync.OnceValues(a.publish)
 	a.nothing = a.endpoint("other", withoutBody(noSuchPath))
+	a.foreign = a.endpoint("other", withoutBody(a.misdirected))
 	a.routes()
 	return a
 }

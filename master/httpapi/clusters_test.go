@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -106,5 +107,25 @@ func TestAnEmptyRegistryIsAnEmptyList(t *testing.T) {
 	f.clusters = nil
 	if w := get(f.api(nil), "/api/v1/clusters"); w.Code != http.StatusOK || !strings.HasSuffix(w.Body.String(), ",\"clusters\":[]}\n") {
 		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+// TestCertificatesAreNotToldToCallers holds that what an endpoint shows goes to the
+// ClusterAgent's condition and the log only.
+func TestCertificatesAreNotToldToCallers(t *testing.T) {
+	for reason, words := range map[session.Reason]string{
+		session.CertificateRefused: "the agent shows a key that is not pinned: its SHA-256 is 5ec2e7",
+		session.TLSInvalid:         "the pin 5ec2e7 is not 64 hex digits",
+	} {
+		f := shop(t)
+		f.observed["prod-eu"] = session.Observation{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: reason, Message: words}
+		f.failures["prod-eu"] = &session.UnreachableError{Reason: reason, Err: errors.New(words)}
+		delete(f.values, "prod-eu")
+		api := f.api(nil)
+		for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/prod-eu?watch=true"} {
+			if body := get(api, path).Body.String(); strings.Contains(body, "5ec2e7") || !strings.Contains(body, string(reason)) {
+				t.Errorf("%s: %s; want the reason %s alone", path, body, reason)
+			}
+		}
 	}
 }

@@ -100,16 +100,30 @@ func unknownCluster(asked string) *Problem {
 // ClusterAgent is changed.
 const faultRetry = time.Minute
 
+// publicWords returns what a caller is told of why an agent cannot be reached. Details of
+// certificates and pins are for who may read ClusterAgents, in their conditions, and for
+// who reads the master's log.
+func publicWords(reason session.Reason, words string) string {
+	switch reason {
+	case session.CertificateRefused:
+		return "who answers at its endpoint shows a certificate that is not trusted"
+	case session.TLSInvalid:
+		return "its certificate cannot be checked as spec.tls is written"
+	}
+	return words
+}
+
 func unreachableProblem(cluster string, e *session.UnreachableError, known session.Known) *Problem {
+	words := publicWords(e.Reason, e.Err.Error())
 	p := &Problem{
 		Status: http.StatusServiceUnavailable, Reason: string(e.Reason), Cluster: cluster,
-		Detail:         fmt.Sprintf("the agent of cluster %s cannot be reached: %v; `kubectl describe clusteragent %s` tells more", cluster, e.Err, cluster),
-		LastError:      e.Err.Error(),
+		Detail:         fmt.Sprintf("the agent of cluster %s cannot be reached: %s; `kubectl describe clusteragent %s` tells more", cluster, words, cluster),
+		LastError:      words,
 		LastObservedAt: known.ObservedAt, LastKnown: known.Summary,
 		retryAfter: max(e.RetryAfter, time.Second),
 	}
 	if e.Reason == session.EndpointInvalid || e.Reason == session.TLSInvalid {
-		p.Detail = fmt.Sprintf("cluster %s is not tried again before its ClusterAgent is changed: %v; `kubectl describe clusteragent %s` tells more", cluster, e.Err, cluster)
+		p.Detail = fmt.Sprintf("cluster %s is not tried again before its ClusterAgent is changed: %s; `kubectl describe clusteragent %s` tells more", cluster, words, cluster)
 		p.retryAfter = faultRetry
 	}
 	return p

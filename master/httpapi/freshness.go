@@ -70,7 +70,7 @@ func sessionOf(s session.Info) view.Session {
 // sessionNow is the session that a cluster has now, or why it has none.
 func sessionNow(o session.Observation) view.Session {
 	s := sessionOf(o.Session)
-	if s.Message = o.Message; s.Message != "" || o.Ready == state.False {
+	if s.Message = publicWords(o.Reason, o.Message); s.Message != "" || o.Ready == state.False {
 		s.Reason = string(o.Reason)
 	}
 	return s

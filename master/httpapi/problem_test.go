@@ -138,9 +138,14 @@ var problems = []struct {
 		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"the agent of cluster prod-eu cannot be reached: dial prod-eu: connection refused; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"dial prod-eu: connection refused","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
 	},
 	{
-		name: "not to be reached as it is written", path: eu, failure: &session.UnreachableError{Reason: session.TLSInvalid, Err: errors.New("caBundle holds no certificate")},
+		name: "not to be reached as it is written", path: eu, failure: &session.UnreachableError{Reason: session.TLSInvalid, Err: errors.New("caBundle holds no certificate: secret")},
 		status: 503, headers: map[string]string{"Retry-After": "60"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"TLSInvalid","detail":"cluster prod-eu is not tried again before its ClusterAgent is changed: caBundle holds no certificate; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"caBundle holds no certificate"}`,
+		want: `{"title":"Service Unavailable","status":503,"reason":"TLSInvalid","detail":"cluster prod-eu is not tried again before its ClusterAgent is changed: its certificate cannot be checked as spec.tls is written; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"its certificate cannot be checked as spec.tls is written"}`,
+	},
+	{
+		name: "another certificate", path: eu, failure: &session.UnreachableError{Reason: session.CertificateRefused, Err: errors.New("dial wss://10.0.0.1: the agent shows a key that is not pinned: its SHA-256 is abcd"), RetryAfter: time.Second},
+		status: 503, headers: map[string]string{"Retry-After": "1"},
+		want: `{"title":"Service Unavailable","status":503,"reason":"CertificateRefused","detail":"the agent of cluster prod-eu cannot be reached: who answers at its endpoint shows a certificate that is not trusted; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"who answers at its endpoint shows a certificate that is not trusted"}`,
 	},
 	{
 		name: "stopping", path: eu, failure: session.ErrStopping, status: 503, headers: map[string]string{"Retry-After": "1"},

@@ -65,6 +65,10 @@ func wantsPage(r *http.Request) bool {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.config.Hosts != nil && !a.config.Hosts.Accepts(r.Host) {
+		a.foreign.ServeHTTP(w, r)
+		return
+	}
 	if _, ok := wholeCluster(r); ok {
 		a.whole.ServeHTTP(w, r)
 		return

@@ -27,6 +27,7 @@ const skewTrouble = token.Leeway / 2
 type dialer struct {
 	// network opens the connection below TLS.
 	network func(ctx context.Context, network, address string) (net.Conn, error)
+	proxy   *url.URL      // nil: none
 	signer  *token.Signer // nil: no token
 	holder  string
 	codec   *wire.Codec
@@ -114,7 +115,7 @@ func (d *dialer) client(c Cluster) (client *http.Client, raw *net.Conn, err erro
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment,
+			Proxy: http.ProxyURL(d.proxy),
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				conn, err := d.network(ctx, network, address)
 				*raw = conn

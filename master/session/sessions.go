@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	randv2 "math/rand/v2"
 	"net"
+	"net/url"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,8 +33,11 @@ type Config struct {
 	// Followers are told of all that sessions bring.
 	Followers []Follower
 
-	// DialContext opens connections below TLS; nil: of the network.
+	// DialContext opens connections below TLS, to agents or to Proxy; nil: of the network,
+	// to any address.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Proxy is what agents are dialed through; nil: none, whatever the environment says.
+	Proxy *url.URL
 	// Random gives numbers in [0, 1) for jitter; nil: at random.
 	Random func() float64
 }
@@ -86,7 +90,7 @@ func New(c Config) *Sessions {
 	}
 	s := &Sessions{
 		config: c, log: c.Log, store: c.Store,
-		dialer:    &dialer{network: c.DialContext, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec()},
+		dialer:    &dialer{network: c.DialContext, proxy: c.Proxy, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec()},
 		gate:      newGate(maxHandshakes),
 		labour:    newGate(toilers()),
 		recalls:   newGate(toilers()),

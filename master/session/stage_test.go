@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,7 +19,15 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain names proxies in the environment, which nothing may use: nobody answers there.
+func TestMain(m *testing.M) {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		if err := os.Setenv(name, "http://proxy-of-the-environment:3128"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // stage is a master with agents, in virtual time.
 type stage struct {

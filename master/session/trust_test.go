@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/egress"
 )
 
 // identity is a certificate for a name, signed by itself.
@@ -295,4 +298,36 @@ func TestNoTokenIsSignedForATimeThatTheOtherSideNames(t *testing.T) {
 			want(t, "tokens for "+claimed.String(), collected, 2)
 		}, func(s *stage) { s.config.Signer = token.NewSigner(private) })
 	}
+}
+
+func TestAProxyIsUsedOnlyWhereItIsNamed(t *testing.T) {
+	act(t, func(t *testing.T, s *stage) {
+		s.cluster("a")
+		s.get("a")
+		want(t, "dials of the environment's proxy", s.dialsOf("proxy-of-the-environment"), 0)
+	})
+	act(t, func(t *testing.T, s *stage) {
+		s.cluster("a")
+		s.wantUnreachable("a", DialFailed)
+		want(t, "dials of the named proxy", s.dialsOf("proxy"), 1)
+		want(t, "dials of the agent", s.dialsOf("a"), 0)
+	}, func(s *stage) { s.config.Proxy = &url.URL{Scheme: "http", Host: "proxy:3128"} })
+}
+
+// TestAddressesThatMustNotBeDialedAreNamedInTheCondition is of endpoints that probe the
+// master's network.
+func TestAddressesThatMustNotBeDialedAreNamedInTheCondition(t *testing.T) {
+	policy := &egress.Policy{}
+	act(t, func(t *testing.T, s *stage) {
+		s.register("a", func(c *Cluster) { c.Endpoint = "ws://169.254.169.254:80" })
+		s.wantUnreachable("a", DialFailed, "169.254.169.254", "link-local", "must not be dialed")
+	}, func(s *stage) {
+		s.config.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if err := policy.Control(ctx, network, address, nil); err != nil {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+			}
+			t.Errorf("%s would be dialed", address)
+			return nil, errors.New("dialed")
+		}
+	})
 }

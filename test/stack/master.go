@@ -35,7 +35,7 @@ func (s *Stack) StartMaster(ctx context.Context, hub *kube.Cluster, flags ...str
 		return nil, err
 	}
 	m := &Master{stack: s, URL: scheme(flags) + listen, HTTP: client(), args: append([]string{
-		"--kubeconfig", kubeconfig, "--listen", listen, "--auth", "none", "--signing-key-file", s.SigningKey(),
+		"--kubeconfig", kubeconfig, "--listen", listen, "--auth", "none", "--dial-loopback", "--signing-key-file", s.SigningKey(),
 	}, flags...)}
 	return m, m.Start(ctx)
 }

@@ -1,0 +1,107 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+
+	"k8s.io/client-go/rest"
+
+	"rollcall.dev/rollcall/master/egress"
+	"rollcall.dev/rollcall/master/httpapi"
+)
+
+// dialContext opens a connection.
+type dialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+// agentDialer returns how agents are dialed: directly, to addresses that the policy allows,
+// or through a proxy, which is somebody's decision and needs no policy.
+func (c *Config) agentDialer(hub *rest.Config) (dialContext, *url.URL, error) {
+	if c.DialProxy != "" {
+		proxy, err := parseProxy(c.DialProxy)
+		return (&net.Dialer{}).DialContext, proxy, err
+	}
+	policy, err := c.egressPolicy(hub)
+	if err != nil {
+		return nil, nil, err
+	}
+	return (&net.Dialer{ControlContext: policy.Control}).DialContext, nil, nil
+}
+
+// egressPolicy returns what the flags say of addresses.
+func (c *Config) egressPolicy(hub *rest.Config) (*egress.Policy, error) {
+	policy := &egress.Policy{Loopback: c.DialLoopback}
+	var allow, deny error
+	policy.Allow, allow = parsePrefixes("--dial-allow", c.DialAllow)
+	policy.Deny, deny = parsePrefixes("--dial-deny", c.DialDeny)
+	if err := errors.Join(allow, deny); err != nil {
+		return nil, err
+	}
+	if c.DialHubAPI {
+		return policy, nil
+	}
+	servers := []string{hub.Host}
+	if host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT"); host != "" && port != "" {
+		servers = append(servers, net.JoinHostPort(host, port))
+	}
+	known, err := egress.NewHub(servers...)
+	if err != nil {
+		return nil, err
+	}
+	policy.HubAPI = known.Addresses
+	return policy, nil
+}
+
+// validateDials says what is wrong with the flags that are about dials.
+func (c *Config) validateDials() error {
+	_, allow := parsePrefixes("--dial-allow", c.DialAllow)
+	_, deny := parsePrefixes("--dial-deny", c.DialDeny)
+	errs := []error{allow, deny}
+	if c.DialProxy != "" {
+		_, err := parseProxy(c.DialProxy)
+		errs = append(errs, err)
+		if len(c.DialAllow)+len(c.DialDeny) > 0 {
+			errs = append(errs, errors.New("--dial-allow and --dial-deny mean nothing with --dial-proxy: the proxy decides what addresses are reached"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func parsePrefixes(flag string, texts []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, text := range texts {
+		p, err := egress.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+		prefixes = append(prefixes, p)
+	}
+	return prefixes, nil
+}
+
+// parseProxy reads the URL of a proxy. It repeats nothing of one that may hold a password.
+func parseProxy(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
+		return nil, errors.New("--dial-proxy is no URL of a proxy: give http://, https:// or socks5:// and host:port")
+	case u.User != nil:
+		return nil, errors.New("--dial-proxy has a user or password in it, which everybody could read in the list of processes: let the proxy know the master by its address")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("--dial-proxy has more in it than scheme, host and port")
+	}
+	return u, nil
+}
+
+// hosts returns the hosts that are answered for where nobody says who they are; nil: any.
+func (c *Config) hosts() *httpapi.Hosts {
+	if c.Auth != AuthNone {
+		return nil
+	}
+	return &httpapi.Hosts{Addresses: !isLoopback(c.Listen), Names: c.AllowedHosts}
+}

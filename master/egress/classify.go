@@ -1,0 +1,112 @@
+package egress
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+)
+
+// class is what an address is, as far as that decides whether it may be dialed.
+type class string
+
+// Classes. Only ordinary and loopback addresses can be dialed at all.
+const (
+	ordinary    class = "ordinary"
+	loopback    class = "a loopback address"
+	unspecified class = "the unspecified address"
+	thisNetwork class = "an address of this network, 0.0.0.0/8"
+	broadcast   class = "the broadcast address"
+	multicast   class = "a multicast address"
+	linkLocal   class = "a link-local address"
+	metadata    class = "an address of a cloud's metadata service"
+)
+
+var zeroNetwork = netip.MustParsePrefix("0.0.0.0/8")
+
+// metadataServices are the addresses outside of the link-local ranges at which clouds tell
+// their machines secrets.
+var metadataServices = []netip.Prefix{
+	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba Cloud
+	netip.MustParsePrefix("168.63.129.16/32"),   // Azure
+	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle Cloud
+	netip.MustParsePrefix("fd00:ec2::/32"),      // Amazon: ::254, ::23 and others
+	netip.MustParsePrefix("fd00:c1::/32"),       // Oracle Cloud: fd00:c1::a9fe:a9fe
+	netip.MustParsePrefix("fd20:ce::/32"),       // Google Cloud: fd20:ce::254
+	netip.MustParsePrefix("fd00:42::42/128"),    // Scaleway
+}
+
+// classify returns the class of one address, without what it may carry.
+func classify(a netip.Addr) class {
+	switch {
+	case a.IsUnspecified():
+		return unspecified
+	case a.IsLoopback():
+		return loopback
+	case a.IsMulticast():
+		return multicast
+	case a.IsLinkLocalUnicast():
+		return linkLocal
+	case zeroNetwork.Contains(a):
+		return thisNetwork
+	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return broadcast
+	}
+	for _, p := range metadataServices {
+		if p.Contains(a) {
+			return metadata
+		}
+	}
+	return ordinary
+}
+
+// Prefixes of IPv6 addresses that carry an IPv4 address.
+var (
+	compatible  = netip.MustParsePrefix("::/96")
+	translated  = netip.MustParsePrefix("::ffff:0:0:0/96") // SIIT, RFC 2765
+	nat64       = netip.MustParsePrefix("64:ff9b::/96")
+	nat64Local  = netip.MustParsePrefix("64:ff9b:1::/48")
+	sixToFour   = netip.MustParsePrefix("2002::/16")
+	teredo      = netip.MustParsePrefix("2001::/32")
+	isatapGroup = []uint32{0x00005efe, 0x02005efe}
+)
+
+// carried returns the IPv4 addresses that packets to an IPv6 address may be sent on to.
+func carried(a netip.Addr) []netip.Addr {
+	if !a.Is6() {
+		return nil
+	}
+	b := a.As16()
+	last := netip.AddrFrom4([4]byte(b[12:16]))
+	switch {
+	case compatible.Contains(a) && !a.IsUnspecified() && !a.IsLoopback(), translated.Contains(a), nat64.Contains(a):
+		return []netip.Addr{last}
+	case nat64Local.Contains(a):
+		return localNAT64(b)
+	case sixToFour.Contains(a):
+		return []netip.Addr{netip.AddrFrom4([4]byte(b[2:6]))}
+	case teredo.Contains(a):
+		// The server, and the client, whose bits are inverted.
+		client := ^binary.BigEndian.Uint32(b[12:16])
+		return []netip.Addr{netip.AddrFrom4([4]byte(b[4:8])), netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, client)))}
+	}
+	for _, group := range isatapGroup {
+		if binary.BigEndian.Uint32(b[8:12]) == group {
+			return []netip.Addr{last}
+		}
+	}
+	return nil
+}
+
+// localNAT64 returns what an address of 64:ff9b:1::/48 carries for each length of prefix
+// that a network may have chosen within it (RFC 6052, section 2.2); bits 64 to 71 are none
+// of the address. A reading within 0.0.0.0/8 is left out: it shows that another length is
+// meant, or leads nowhere.
+func localNAT64(b [16]byte) []netip.Addr {
+	readings := []netip.Addr{
+		netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]}),   // /48
+		netip.AddrFrom4([4]byte{b[7], b[9], b[10], b[11]}),  // /56
+		netip.AddrFrom4([4]byte{b[9], b[10], b[11], b[12]}), // /64
+		netip.AddrFrom4([4]byte(b[12:16])),                  // /96
+	}
+	return slices.DeleteFunc(readings, zeroNetwork.Contains)
+}

@@ -1,0 +1,105 @@
+package egress
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// hubLifetime is how long the addresses of the hub's API server are taken to stay.
+const hubLifetime = 30 * time.Second
+
+// Hub knows the addresses of the hub's API server. It is safe for concurrent use.
+type Hub struct {
+	fixed []netip.AddrPort
+	names []hostPort
+	// lookup resolves a name.
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+	mu sync.Mutex
+	// Under mu:
+	resolved []netip.AddrPort
+	until    time.Time
+}
+
+type hostPort struct {
+	host string
+	port uint16
+}
+
+// NewHub returns the Hub whose API server is reached by those URLs, or host:port, as in
+// rest.Config.Host.
+func NewHub(servers ...string) (*Hub, error) {
+	h := &Hub{lookup: net.DefaultResolver.LookupNetIP}
+	for _, server := range servers {
+		host, port, err := split(server)
+		if err != nil {
+			return nil, err
+		}
+		if a, err := netip.ParseAddr(host); err == nil {
+			h.fixed = append(h.fixed, netip.AddrPortFrom(a, port))
+			continue
+		}
+		h.names = append(h.names, hostPort{host, port})
+	}
+	return h, nil
+}
+
+// split returns host and port of a URL, or of host[:port].
+func split(server string) (host string, port uint16, err error) {
+	whole := server
+	if !strings.Contains(server, "://") {
+		whole = "https://" + server
+	}
+	u, err := url.Parse(whole)
+	if err != nil {
+		return "", 0, fmt.Errorf("the hub's API server is at %q, which is no URL and no host:port", server)
+	}
+	text := u.Port()
+	switch {
+	case text == "" && u.Scheme == "http":
+		text = "80"
+	case text == "":
+		text = "443"
+	}
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || u.Hostname() == "" {
+		return "", 0, fmt.Errorf("the hub's API server is at %q, which is no URL and no host:port", server)
+	}
+	return u.Hostname(), uint16(number), nil
+}
+
+// Addresses returns where the hub's API server is. What was found counts for 30 s, and for
+// as long as names cannot be resolved.
+func (h *Hub) Addresses(ctx context.Context) ([]netip.AddrPort, error) {
+	if len(h.names) == 0 {
+		return h.fixed, nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Now().Before(h.until) {
+		return h.resolved, nil
+	}
+	found := slices.Clone(h.fixed)
+	for _, name := range h.names {
+		addresses, err := h.lookup(ctx, "ip", name.host)
+		switch {
+		case err != nil && h.resolved != nil:
+			return h.resolved, nil
+		case err != nil:
+			return nil, fmt.Errorf("resolve the hub's API server: %w", err)
+		}
+		for _, a := range addresses {
+			found = append(found, netip.AddrPortFrom(a, name.port))
+		}
+	}
+	h.resolved, h.until = found, time.Now().Add(hubLifetime)
+	return found, nil
+}

@@ -1,0 +1,120 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+)
+
+// ErrRefused is wrapped by every error of a Policy.
+var ErrRefused = errors.New("the address must not be dialed")
+
+// Policy says which addresses may be dialed. The zero value refuses loopback addresses
+// and allows every other one that can be an agent's. It is safe for concurrent use.
+type Policy struct {
+	// Loopback allows loopback addresses.
+	Loopback bool
+	// HubAPI returns the addresses of the hub's API server, which are refused; nil: there
+	// are none to refuse.
+	HubAPI func(context.Context) ([]netip.AddrPort, error)
+	// Allow has the only ranges that may be dialed; empty: all. It allows nothing that is
+	// refused for its class.
+	Allow []netip.Prefix
+	// Deny has ranges that are refused, whatever Allow says.
+	Deny []netip.Prefix
+}
+
+// Control implements net.Dialer.ControlContext: it is called with each resolved address
+// before a connection to it is opened.
+func (p *Policy) Control(ctx context.Context, _, address string, _ syscall.RawConn) error {
+	target, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%w: %q is no address and port", ErrRefused, address)
+	}
+	return p.Check(ctx, target)
+}
+
+// Check returns nil where an address may be dialed, or an error that says why not and
+// wraps ErrRefused.
+func (p *Policy) Check(ctx context.Context, target netip.AddrPort) error {
+	a := target.Addr().WithZone("").Unmap()
+	if err := p.checkAddr(a, a); err != nil {
+		return err
+	}
+	forms := carried(a)
+	for _, inner := range forms {
+		if err := p.checkAddr(a, inner); err != nil {
+			return err
+		}
+	}
+	if len(p.Allow) > 0 && !within(p.Allow, a) {
+		return fmt.Errorf("%w: %s is in no range of --dial-allow", ErrRefused, a)
+	}
+	return p.checkHub(ctx, netip.AddrPortFrom(a, target.Port()))
+}
+
+// checkAddr checks the class of an address, or of one that it carries, and Deny.
+func (p *Policy) checkAddr(whole, a netip.Addr) error {
+	name := whole.String()
+	if whole != a {
+		name += ", which carries " + a.String() + ","
+	}
+	switch c := classify(a); {
+	case c == loopback && p.Loopback:
+	case c == loopback:
+		return fmt.Errorf("%w: %s is %s, which takes --dial-loopback", ErrRefused, name, c)
+	case c != ordinary:
+		return fmt.Errorf("%w: %s is %s", ErrRefused, name, c)
+	}
+	if within(p.Deny, a) {
+		return fmt.Errorf("%w: %s is in a range of --dial-deny", ErrRefused, name)
+	}
+	return nil
+}
+
+func (p *Policy) checkHub(ctx context.Context, target netip.AddrPort) error {
+	if p.HubAPI == nil {
+		return nil
+	}
+	hub, err := p.HubAPI(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: whether %s is the hub's API server cannot be told: %w", ErrRefused, target, err)
+	}
+	for _, h := range hub {
+		if netip.AddrPortFrom(h.Addr().WithZone("").Unmap(), h.Port()) == target {
+			return fmt.Errorf("%w: %s is the hub's API server, which takes --dial-hub-api", ErrRefused, target)
+		}
+	}
+	return nil
+}
+
+func within(ranges []netip.Prefix, a netip.Addr) bool {
+	for _, r := range ranges {
+		if r.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// ParsePrefix reads a range as --dial-allow and others take it: a CIDR, or an address that
+// stands for itself. IPv4-mapped ranges become those of IPv4.
+func ParsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		a, addrErr := netip.ParseAddr(s)
+		if addrErr != nil || a.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf("%q is no CIDR such as 10.0.0.0/8, and no address", s)
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	if a := p.Addr(); a.Is4In6() {
+		if p.Bits() < 96 {
+			return netip.Prefix{}, fmt.Errorf("%q is an IPv4-mapped range of more than all of IPv4: write it as one of IPv4", s)
+		}
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), nil
+}
