@@ -5,9 +5,11 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"rollcall.dev/rollcall/agent/report"
 	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -46,8 +49,9 @@ type agent struct {
 	spent chan struct{}
 	// workers feed the snapshot.
 	workers []func(context.Context) error
-	// servers listen already; the first one is for masters.
-	servers []*server
+	// servers listen already, at addresses.
+	servers   []*server
+	addresses Addresses
 }
 
 // assemble builds an agent. Nothing runs yet, but its addresses are open.
@@ -89,25 +93,50 @@ func (a *agent) listen(ctx context.Context, health *health, registry *prometheus
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle(wire.Path, a.handler)
-	health.register(mux)
-	masters, err := listen(ctx, a.cfg.Listen, mux, tlsConfig, a.cfg.Log)
+	limits, err := a.cfg.limits()
 	if err != nil {
-		return fmt.Errorf("serve masters: %w", err)
+		return err
 	}
-	a.servers = []*server{masters}
-	if a.cfg.MetricsListen == "" {
-		return nil
+	probes := http.NewServeMux()
+	health.register(probes)
+	masters := http.NewServeMux()
+	masters.Handle(wire.Path, a.handler)
+	health.register(masters)
+	metrics := http.NewServeMux()
+	metrics.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	limiter := connlimit.New(limits)
+	registry.MustRegister(connectionMetrics(limiter)...)
+	for _, l := range []struct {
+		what, address string
+		limiter       *connlimit.Limiter
+		handler       http.Handler
+		tls           *tls.Config
+		opened        *net.Addr
+	}{
+		{"masters", a.cfg.Listen, limiter, masters, tlsConfig, &a.addresses.Masters},
+		{"metrics", a.cfg.MetricsListen, connlimit.New(metricsLimits), metrics, nil, &a.addresses.Metrics},
+		{"health", a.cfg.HealthListen, connlimit.New(healthLimits), probes, nil, &a.addresses.Health},
+	} {
+		if l.address == "" {
+			continue
+		}
+		s, err := listen(ctx, l.address, l.limiter, l.handler, l.tls, a.cfg.Log)
+		if err != nil {
+			return errors.Join(fmt.Errorf("serve %s: %w", l.what, err), a.closeListeners())
+		}
+		*l.opened = s.listener.Addr()
+		a.servers = append(a.servers, s)
 	}
-	mux = http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	metrics, err := listen(ctx, a.cfg.MetricsListen, mux, nil, a.cfg.Log)
-	if err != nil {
-		return errors.Join(fmt.Errorf("serve metrics: %w", err), masters.listener.Close())
-	}
-	a.servers = append(a.servers, metrics)
 	return nil
+}
+
+// closeListeners closes what listens, and is not served yet.
+func (a *agent) closeListeners() error {
+	var errs []error
+	for _, s := range a.servers {
+		errs = append(errs, s.listener.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // run lets everything work until ctx is done or a part of it fails. What feeds the
@@ -137,11 +166,7 @@ func (a *agent) announce() {
 		a.cfg.Log.Warn("INSECURE: --auth none: whoever reaches the address can read the cluster", "address", a.cfg.Listen)
 	}
 	if a.cfg.Listening != nil {
-		addresses := Addresses{Masters: a.servers[0].listener.Addr()}
-		if len(a.servers) > 1 {
-			addresses.Metrics = a.servers[1].listener.Addr()
-		}
-		a.cfg.Listening(addresses)
+		a.cfg.Listening(a.addresses)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/token"
 )
 
@@ -27,9 +28,17 @@ type Config struct {
 	Kubeconfig  string
 	ClusterName string
 
-	// Listen serves masters and health, MetricsListen the agent's own metrics (empty:
-	// nowhere). Both are host:port.
-	Listen, MetricsListen   string
+	// Listen serves masters and health, MetricsListen the agent's own metrics, and
+	// HealthListen health by plain HTTP, whatever is open at Listen (empty: nowhere). All are
+	// host:port.
+	Listen, MetricsListen, HealthListen string
+	// MaxConnections is how many connections are open at once at Listen; 0: half of the files
+	// that the process may have open, and 512 at most. MaxConnectionsPerAddress is how many
+	// of them are of one address (IPv6: /64) whose callers are not authenticated; 0: 64.
+	MaxConnections, MaxConnectionsPerAddress int
+	// TrustedProxies are CIDRs or addresses of proxies between masters and the agent, whose
+	// X-Forwarded-For is believed.
+	TrustedProxies          []string
 	TLSCertFile, TLSKeyFile string
 	// Auth is AuthToken, checked with MasterPublicKeyFiles, or AuthNone.
 	Auth                 string
@@ -60,8 +69,9 @@ type Config struct {
 	Listening func(Addresses)
 }
 
-// Addresses are where an agent listens. Metrics is nil where they are served nowhere.
-type Addresses struct{ Masters, Metrics net.Addr }
+// Addresses are where an agent listens. Metrics and Health are nil where they are not
+// served apart.
+type Addresses struct{ Masters, Metrics, Health net.Addr }
 
 // Default is the Config of an agent that is told nothing else.
 func Default() Config {
@@ -94,6 +104,9 @@ func (c *Config) Validate() error {
 		"--auth %s needs --master-public-key-file: the .pub file that `rollcall-master keygen` writes", AuthToken)
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
 		"--auth %s on %s lets anybody read the cluster: listen on a loopback address, or say --insecure", AuthNone, c.Listen)
+	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections and --max-connections-per-address are not below 0, which is the default")
+	_, err := connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
+	errs = append(errs, err)
 	check(slices.Contains([]string{UsageMetricsAPI, UsageNone}, c.UsageSource), "--usage-source %q is neither %s nor %s", c.UsageSource, UsageMetricsAPI, UsageNone)
 	check(c.UsagePeriod >= time.Second, "--usage-period %s is below 1s", c.UsagePeriod)
 	check(c.MinRequestPeriod > 0, "--min-request-period %s is not above zero", c.MinRequestPeriod)

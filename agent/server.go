@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,15 +11,40 @@ import (
 	"net/http"
 	"time"
 
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// Bounds of HTTP; a websocket is bounded by its session.
+// Bounds of HTTP; a websocket is bounded by its session. A master dials anew each time, so
+// a connection that was answered and is idle is of no use to it.
 const (
 	headerTimeout  = 10 * time.Second
-	idleTimeout    = time.Minute
+	idleTimeout    = 5 * time.Second
+	writeTimeout   = 30 * time.Second
 	maxHeaderBytes = 16 << 10
+
+	// maxConnections is how many connections are open at once at the address for masters,
+	// where the process may have as many files and nothing else is said; maxPerAddress of
+	// one address, whose callers are not authenticated.
+	maxConnections = 512
+	maxPerAddress  = 64
 )
+
+// Limits of connections to the other addresses, where nobody is authenticated.
+var (
+	metricsLimits = connlimit.Config{Max: 64, MaxPerAddress: 16}
+	healthLimits  = connlimit.Config{Max: 128, MaxPerAddress: 16}
+)
+
+// limits are those of connections to the address for masters.
+func (c *Config) limits() (connlimit.Config, error) {
+	proxies, err := connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
+	return connlimit.Config{
+		Max:            cmp.Or(c.MaxConnections, connlimit.DefaultMax(maxConnections)),
+		MaxPerAddress:  cmp.Or(c.MaxConnectionsPerAddress, maxPerAddress),
+		TrustedProxies: proxies, Log: c.Log,
+	}, err
+}
 
 // server is one HTTP server that listens already.
 type server struct {
@@ -28,14 +54,21 @@ type server struct {
 
 // listen opens an address for HTTP/1.1, which is what a websocket is made of; with
 // TLS where tlsConfig is not nil.
-func listen(ctx context.Context, address string, handler http.Handler, tlsConfig *tls.Config, log *slog.Logger) (*server, error) {
+func listen(ctx context.Context, address string, limiter *connlimit.Limiter, handler http.Handler, tlsConfig *tls.Config, log *slog.Logger) (*server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	s := &server{listener: listener, http: &http.Server{
-		Handler: handler, TLSConfig: tlsConfig, Protocols: new(http.Protocols),
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+	bounded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connlimit.BoundBody(w, r)
+		handler.ServeHTTP(w, r)
+	})
+	crowded := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "too many requests of your address are open", http.StatusTooManyRequests)
+	})
+	s := &server{listener: limiter.Listener(listener), http: &http.Server{
+		Handler: limiter.Handler(bounded, crowded), ConnContext: limiter.ConnContext, TLSConfig: tlsConfig, Protocols: new(http.Protocols),
+		ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		// What strangers do wrong is no news.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/sink"
 )
@@ -35,8 +36,9 @@ type Config struct {
 	// Kubeconfig is the hub's; empty: in-cluster, then $KUBECONFIG.
 	Kubeconfig string
 
-	// Listen serves clients, health and metrics, as host:port.
-	Listen                  string
+	// Listen serves clients, health and metrics, as host:port. HealthListen serves health by
+	// plain HTTP, whatever is open at Listen; empty: nowhere.
+	Listen, HealthListen    string
 	TLSCertFile, TLSKeyFile string
 	// Auth is AuthKubernetes, by which the hub says who a client is and what it may see,
 	// or AuthNone.
@@ -52,6 +54,14 @@ type Config struct {
 	// over plain HTTP is possible on a loopback address only: whoever is on the way could
 	// take a client's token and be that client, on the hub too.
 	Insecure bool
+
+	// MaxConnections is how many connections of clients are open at once; 0: half of the
+	// files that the process may have open, and 20,000 at most. MaxConnectionsPerAddress is
+	// how many of them are of one address (IPv6: /64) whose clients are not authenticated;
+	// 0: 256, or with AuthNone no limit.
+	MaxConnections, MaxConnectionsPerAddress int
+	// TrustedProxies are CIDRs or addresses of proxies whose X-Forwarded-For is believed.
+	TrustedProxies []string
 
 	// Cache is CacheMemory, or the URL of Redis: redis://… or rediss://….
 	Cache string
@@ -86,9 +96,9 @@ type Config struct {
 	Version string
 	Log     *slog.Logger
 
-	// Listening is called with the address once it is open, for who listens on port 0;
-	// may be nil.
-	Listening func(net.Addr)
+	// Listening is called with the address once it is open, for who listens on port 0, and
+	// HealthListening with that of health; may be nil.
+	Listening, HealthListening func(net.Addr)
 }
 
 // Default is the Config of a master that is told nothing.
@@ -119,6 +129,11 @@ func (c *Config) Validate() error {
 	}
 	_, _, err := net.SplitHostPort(c.Listen)
 	check(err == nil, "--listen %q is not host:port, such as :8443 or 127.0.0.1:8443", c.Listen)
+	_, _, err = net.SplitHostPort(c.HealthListen)
+	check(c.HealthListen == "" || err == nil, "--health-listen %q is not host:port, such as :8081", c.HealthListen)
+	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections and --max-connections-per-address are not below 0, which is the default")
+	_, err = connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
+	errs = append(errs, err)
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
 	check(slices.Contains([]string{AuthKubernetes, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthKubernetes, AuthNone)
 	check(c.Auth != AuthKubernetes || !c.plainHTTP() || isLoopback(c.Listen),

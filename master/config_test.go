@@ -32,6 +32,10 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 		{"no port", func(c *Config) { c.Auth, c.Listen = AuthNone, "127.0.0.1" }, `--listen "127.0.0.1" is not host:port`},
 		{"a certificate without its key", func(c *Config) { c.TLSCertFile = "tls.crt" }, "--tls-cert-file and --tls-key-file go together"},
 		{"hosts for clients that are known", func(c *Config) { c.AllowedHosts = []string{"hub.example"} }, "--allowed-hosts means nothing with --auth kubernetes"},
+		{"health on an address of its own", func(c *Config) { c.HealthListen = ":8081" }, ""},
+		{"health on no address", func(c *Config) { c.HealthListen = "8081" }, `--health-listen "8081" is not host:port`},
+		{"fewer connections than none", func(c *Config) { c.MaxConnections = -1 }, "--max-connections and --max-connections-per-address"},
+		{"no proxies to trust", func(c *Config) { c.TrustedProxies = []string{"ingress"} }, `--trusted-proxies: "ingress" is no CIDR`},
 		{"ranges", func(c *Config) {
 			c.DialAllow, c.DialDeny = []string{"10.0.0.0/8", "2001:db8::/32"}, []string{"10.0.0.1"}
 		}, ""},

@@ -3,15 +3,14 @@ package master
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"slices"
 
 	"k8s.io/client-go/rest"
 
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/master/egress"
 	"rollcall.dev/rollcall/master/httpapi"
 )
@@ -37,8 +36,8 @@ func (c *Config) agentDialer(hub *rest.Config) (dialContext, *url.URL, error) {
 func (c *Config) egressPolicy(hub *rest.Config) (*egress.Policy, error) {
 	policy := &egress.Policy{Loopback: c.DialLoopback}
 	var allow, deny error
-	policy.Allow, allow = parsePrefixes("--dial-allow", c.DialAllow)
-	policy.Deny, deny = parsePrefixes("--dial-deny", c.DialDeny)
+	policy.Allow, allow = connlimit.ParsePrefixes("--dial-allow", c.DialAllow)
+	policy.Deny, deny = connlimit.ParsePrefixes("--dial-deny", c.DialDeny)
 	if err := errors.Join(allow, deny); err != nil {
 		return nil, err
 	}
@@ -59,8 +58,8 @@ func (c *Config) egressPolicy(hub *rest.Config) (*egress.Policy, error) {
 
 // validateDials says what is wrong with the flags that are about dials.
 func (c *Config) validateDials() error {
-	_, allow := parsePrefixes("--dial-allow", c.DialAllow)
-	_, deny := parsePrefixes("--dial-deny", c.DialDeny)
+	_, allow := connlimit.ParsePrefixes("--dial-allow", c.DialAllow)
+	_, deny := connlimit.ParsePrefixes("--dial-deny", c.DialDeny)
 	errs := []error{allow, deny}
 	if c.DialProxy != "" {
 		_, err := parseProxy(c.DialProxy)
@@ -70,18 +69,6 @@ func (c *Config) validateDials() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func parsePrefixes(flag string, texts []string) ([]netip.Prefix, error) {
-	var prefixes []netip.Prefix
-	for _, text := range texts {
-		p, err := egress.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", flag, err)
-		}
-		prefixes = append(prefixes, p)
-	}
-	return prefixes, nil
 }
 
 // parseProxy reads the URL of a proxy. It repeats nothing of one that may hold a password.

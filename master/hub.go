@@ -76,7 +76,7 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 		Metrics: server.Options{BindAddress: "0"},
 		// The names of controllers tell metrics of one process apart; two masters in one
 		// are a test.
-		Controller:              config.Controller{SkipNameValidation: new(true)},
+		Controller:       config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:   c.LeaderElect,
 		LeaderElectionID: leaseName,
 		RenewDeadline:    &deadline,

@@ -125,6 +125,10 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	if err != nil {
 		return nil, err
 	}
+	limits, err := c.limits()
+	if err != nil {
+		return nil, err
+	}
 	shelf := view.NewShelf(maxDocuments)
 	api := httpapi.New(httpapi.Config{
 		Sessions: httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe, Watch: sessions.Watch, Look: sessions.Look},
@@ -140,6 +144,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		SignIn:   signIn(guard),
 		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub, lease)}},
 		Hosts:    c.hosts(),
+		Limits:   limits,
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
@@ -153,12 +158,15 @@ func (m *parts) run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	listener, err := c.listen(ctx)
+	clients, health, err := c.listen(ctx)
 	if err != nil {
 		return err
 	}
 	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return m.api.Serve(ctx, listener, tls) })
+	all.Go(func() error { return m.api.Serve(ctx, clients, tls) })
+	if health != nil {
+		all.Go(func() error { return m.api.ServeHealth(ctx, health) })
+	}
 	all.Go(func() error { return m.hub.Start(ctx) })
 	all.Go(func() error { m.shelf.Run(ctx); return nil })
 	if m.history != nil {

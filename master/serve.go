@@ -3,25 +3,43 @@ package master
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
 // certificateName is the name in certificates that the master makes, beside localhost.
 const certificateName = "rollcall-master"
 
-// listen opens the address, and tells it to who waits for it.
-func (c *Config) listen(ctx context.Context) (net.Listener, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+// listen opens the addresses, and tells them to who waits for them. health is nil where it
+// is not served apart.
+func (c *Config) listen(ctx context.Context) (clients, health net.Listener, err error) {
+	clients, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, nil, fmt.Errorf("listen: %w", err)
+	}
+	if c.HealthListen != "" {
+		health, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.HealthListen)
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("listen for health: %w", err), clients.Close())
+		}
+		if c.HealthListening != nil {
+			c.HealthListening(health.Addr())
+		}
 	}
 	if c.Listening != nil {
-		c.Listening(listener.Addr())
+		c.Listening(clients.Addr())
 	}
-	return listener, nil
+	return clients, health, nil
+}
+
+// limits are those of connections of clients.
+func (c *Config) limits() (connlimit.Config, error) {
+	proxies, err := connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
+	return connlimit.Config{Max: c.MaxConnections, MaxPerAddress: c.MaxConnectionsPerAddress, TrustedProxies: proxies}, err
 }
 
 // serverTLS is how clients are served, nil for plain HTTP.

@@ -170,3 +170,15 @@ func TestConnectionsAreBounded(t *testing.T) {
 		_ = m.conn.CloseNow()
 	})
 }
+
+// TestPagesOfBrowsersAreRefused is the attack of a page whose name resolves to an agent
+// that asks nobody who they are.
+func TestPagesOfBrowsersAreRefused(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.ready()
+		_, answer, err := w.get(http.Header{"Origin": {"http://attacker.example:7443"}, "Host": {"attacker.example:7443"}}, wire.Subprotocol)
+		if err == nil || answer.StatusCode != http.StatusForbidden {
+			t.Fatalf("dial: %v, %v; want 403", answer, err)
+		}
+	})
+}

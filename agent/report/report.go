@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
@@ -111,8 +112,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, err)
 		return
 	}
+	if h.cfg.Verifier != nil {
+		connlimit.Authenticated(r.Context())
+	}
 	uid, version, known := h.cfg.Identity()
 	switch {
+	case r.Header.Get("Origin") != "":
+		// With --auth none a page whose name resolves to the agent could read everything.
+		err = &refusal{http.StatusForbidden, "origin", "pages in a browser may not dial an agent: masters send no Origin"}
 	case !offers(r, wire.Subprotocol):
 		err = &refusal{http.StatusBadRequest, "subprotocol", "this is for masters of Rollcall: a websocket of subprotocol " + wire.Subprotocol}
 	case !known:

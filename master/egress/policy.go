@@ -20,7 +20,7 @@ type Policy struct {
 	// are none to refuse.
 	HubAPI func(context.Context) ([]netip.AddrPort, error)
 	// Allow has the only ranges that may be dialed; empty: all. It allows nothing that is
-	// refused for its class.
+	// refused for its class. Ranges of IPv4 are written as such, and not as IPv4-mapped.
 	Allow []netip.Prefix
 	// Deny has ranges that are refused, whatever Allow says.
 	Deny []netip.Prefix
@@ -97,24 +97,4 @@ func within(ranges []netip.Prefix, a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// ParsePrefix reads a range as --dial-allow and others take it: a CIDR, or an address that
-// stands for itself. IPv4-mapped ranges become those of IPv4.
-func ParsePrefix(s string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		a, addrErr := netip.ParseAddr(s)
-		if addrErr != nil || a.Zone() != "" {
-			return netip.Prefix{}, fmt.Errorf("%q is no CIDR such as 10.0.0.0/8, and no address", s)
-		}
-		p = netip.PrefixFrom(a, a.BitLen())
-	}
-	if a := p.Addr(); a.Is4In6() {
-		if p.Bits() < 96 {
-			return netip.Prefix{}, fmt.Errorf("%q is an IPv4-mapped range of more than all of IPv4: write it as one of IPv4", s)
-		}
-		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
-	}
-	return p.Masked(), nil
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"rollcall.dev/rollcall/api/connlimit"
 )
 
 // Access is what a request wants to see.
@@ -53,9 +55,14 @@ const maxQuestions = 16
 
 func (a *API) caller(r *http.Request) (Caller, error) {
 	if a.config.Identify == nil {
+		connlimit.Authenticated(r.Context())
 		return func(context.Context, Access) error { return nil }, nil
 	}
-	return a.config.Identify(r)
+	caller, err := a.config.Identify(r)
+	if err == nil {
+		connlimit.Authenticated(r.Context())
+	}
+	return caller, err
 }
 
 func (a *API) authorize(r *http.Request, want Access) error {

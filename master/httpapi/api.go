@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/session"
@@ -42,8 +43,8 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger
-	// MaxConnections is how many are open at once; 0: DefaultMaxConnections.
-	MaxConnections int
+	// Limits of connections; its zero value has defaults.
+	Limits connlimit.Config
 }
 
 // Sessions is what the API needs of session.Sessions.
@@ -91,8 +92,10 @@ type API struct {
 	mux     *http.ServeMux
 	nothing http.Handler // at a path that cannot be
 	foreign http.Handler // for a host that is not accepted
+	crowded http.Handler // of an address that has too many
 	whole   http.Handler // of wholePattern
 	metrics *metrics
+	limiter *connlimit.Limiter
 	fleet   *view.Fleet
 	// published is the OpenAPI document.
 	published func() (published, error)
@@ -106,10 +109,12 @@ type API struct {
 
 // New is an API; it starts nothing.
 func New(c Config) *API {
-	a := &API{config: c, mux: http.NewServeMux(), fleet: view.NewFleet(), metrics: newMetrics(c.Metrics, c.Shelf)}
+	a := &API{config: c, mux: http.NewServeMux(), fleet: view.NewFleet(), limiter: newLimiter(c)}
+	a.metrics = newMetrics(c.Metrics, c.Shelf, a.limiter)
 	a.draining, a.drain = context.WithCancel(context.Background())
 	a.published = sync.OnceValues(a.publish)
 	a.nothing = a.endpoint("other", withoutBody(noSuchPath))
+	a.crowded = a.endpoint("other", withoutBody(tooMany))
 	a.foreign = a.endpoint("other", withoutBody(a.misdirected))
 	a.routes()
 	return a

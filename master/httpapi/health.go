@@ -41,6 +41,14 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) error {
 	return writeText(w, status, lines.String())
 }
 
+// healthRoutes are those of ServeHealth.
+func (a *API) healthRoutes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", a.endpoint("/healthz", withoutBody(a.healthz)))
+	mux.Handle("GET /readyz", a.endpoint("/readyz", withoutBody(a.readyz)))
+	return mux
+}
+
 // whenReady answers only while all checks of /readyz pass.
 func (a *API) whenReady(e endpoint) endpoint {
 	return func(w http.ResponseWriter, r *http.Request) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -21,7 +22,7 @@ type metrics struct {
 	ends     *prometheus.CounterVec
 }
 
-func newMetrics(r prometheus.Registerer, shelf *view.Shelf) *metrics {
+func newMetrics(r prometheus.Registerer, shelf *view.Shelf, limiter *connlimit.Limiter) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_http_requests_total",
@@ -50,7 +51,26 @@ func newMetrics(r prometheus.Registerer, shelf *view.Shelf) *metrics {
 		Help: "Bytes of answers that are kept for all readers of a report.",
 	}, func() float64 { return float64(shelf.Bytes()) })
 	r.MustRegister(m.requests, m.duration, m.inFlight, m.watches, m.ends, held)
+	r.MustRegister(connectionMetrics(limiter)...)
 	return m
+}
+
+func connectionMetrics(limiter *connlimit.Limiter) []prometheus.Collector {
+	refused := func(limit string, count func(connlimit.Refused) uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "rollcall_http_connections_refused_total",
+			Help:        "Connections that were closed at once, and requests that were answered by 429, because of a limit: total, or address for callers that are not authenticated.",
+			ConstLabels: prometheus.Labels{"limit": limit},
+		}, func() float64 { return float64(count(limiter.Refused())) })
+	}
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "rollcall_http_connections",
+			Help: "Connections of clients that are open.",
+		}, func() float64 { return float64(limiter.Open()) }),
+		refused("total", func(r connlimit.Refused) uint64 { return r.Total }),
+		refused("address", func(r connlimit.Refused) uint64 { return r.PerAddress }),
+	}
 }
 
 // gauge is what is counted of one route. What nearly all requests need of it is found

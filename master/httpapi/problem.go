@@ -29,6 +29,9 @@ const (
 	ReasonNotFound = "NotFound"
 	// ReasonMethodNotAllowed: everything here is read only.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
+	// ReasonTooManyRequests: the caller's address has too many requests open whose senders
+	// are not known.
+	ReasonTooManyRequests = "TooManyRequests"
 	// ReasonSuspended: the ClusterAgent says spec.suspend.
 	ReasonSuspended = "Suspended"
 	// ReasonNoReport: no report came before the timeout.

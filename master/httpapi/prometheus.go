@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -84,7 +85,13 @@ func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Answer,
 	return func(w http.ResponseWriter, r *http.Request) error {
 		answer, err := a.askPrometheus(w, r, serve)
 		defer answer.Close()
+		var p *Problem
 		switch {
+		case errors.As(err, &p) && p.Status == http.StatusRequestTimeout:
+			// A body that does not come ends the request's context, as if nobody was there.
+			w.Header().Set("Connection", "close")
+			a.failPrometheus(w, r, err)
+			return nil
 		case err != nil && r.Context().Err() != nil:
 			return err
 		case err != nil:
@@ -154,7 +161,9 @@ func formOf(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		return nil, &prom.Error{Type: prom.ErrorBadData, Err: errors.New("the query is longer than 64 KiB")}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
+	if err := r.ParseForm(); errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, &Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the body did not come"}
+	} else if err != nil {
 		return nil, &prom.Error{Type: prom.ErrorBadData, Err: err}
 	}
 	return r.Form, nil
@@ -163,7 +172,7 @@ func formOf(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 // errorTypes are Prometheus' words for statuses of ours; it has none for the first two.
 var errorTypes = map[int]prom.ErrorType{
 	http.StatusUnauthorized: "unauthorized", http.StatusForbidden: prom.ErrorForbidden,
-	http.StatusServiceUnavailable: prom.ErrorUnavailable, http.StatusInternalServerError: prom.ErrorInternal,
+	http.StatusRequestTimeout: prom.ErrorBadData, http.StatusServiceUnavailable: prom.ErrorUnavailable, http.StatusInternalServerError: prom.ErrorInternal,
 }
 
 // failPrometheus tells what went wrong in Prometheus' JSON.

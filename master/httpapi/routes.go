@@ -6,6 +6,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"rollcall.dev/rollcall/api/connlimit"
 )
 
 // endpoint answers a request, or says why not and has written nothing.
@@ -65,6 +67,7 @@ func wantsPage(r *http.Request) bool {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	connlimit.BoundBody(w, r)
 	if a.config.Hosts != nil && !a.config.Hosts.Accepts(r.Host) {
 		a.foreign.ServeHTTP(w, r)
 		return
@@ -131,6 +134,15 @@ func wrongMethod(allowed []string) endpoint {
 func are(methods []string) string {
 	last := len(methods) - 1
 	return strings.Join(methods[:last], ", ") + " and " + methods[last] + " are"
+}
+
+// tooMany refuses a request that a proxy forwarded for an address of which too many are
+// open.
+func tooMany(http.ResponseWriter, *http.Request) error {
+	return &Problem{
+		Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, retryAfter: time.Second,
+		Detail: "too many requests of your address are open whose senders are not known; come again, or send a token with each",
+	}
 }
 
 func noSuchPath(_ http.ResponseWriter, r *http.Request) error {

@@ -11,30 +11,71 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/net/netutil"
+	"rollcall.dev/rollcall/api/connlimit"
 )
 
-// Limits of a connection. Reading a request is bounded by its header's limits, as
-// there are no bodies; writing an answer begins after maxTimeout at the latest.
+// Limits of a connection. Reading a request is bounded by its header's limits, and by
+// connlimit.BoundBody; writing an answer begins after maxTimeout at the latest.
 const (
 	headerTimeout = 5 * time.Second
 	writeTimeout  = maxTimeout + 30*time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
-	// DefaultMaxConnections is how many connections are open at once: more wait to be
-	// accepted. Clients that send nothing lose theirs after headerTimeout or idleTimeout.
-	DefaultMaxConnections = 20_000
+	// maxConnections is how many connections are open at once, where the process may have
+	// as many files and nothing else is said. More are closed at once. Clients that send
+	// nothing lose theirs after headerTimeout or idleTimeout.
+	maxConnections = 20_000
 	// drainTimeout is how long answers that are being written may take when the
 	// master ends.
 	drainTimeout = 5 * time.Second
 )
+
+// Limits of the health listener: whoever probes it sends one short request a connection.
+const (
+	healthTimeout             = 2 * time.Second
+	maxHealthHeader           = 8 << 10
+	maxHealthConnections      = 128
+	maxHealthConnectionsOfOne = 16
+)
+
+// newLimiter is what bounds the connections of Serve. Where nobody has to say who they
+// are, nobody can be told from others by it.
+func newLimiter(c Config) *connlimit.Limiter {
+	limits := c.Limits
+	limits.Max = cmp.Or(limits.Max, connlimit.DefaultMax(maxConnections))
+	if c.Identify == nil && limits.MaxPerAddress == 0 {
+		limits.MaxPerAddress = -1
+	}
+	limits.Log = c.Log
+	return connlimit.New(limits)
+}
+
+// ServeHealth answers /healthz and /readyz on a listener of its own, by plain HTTP, until
+// ctx ends. Whoever takes all connections of Serve does not take these: of more than
+// there may be, the oldest is closed.
+func (a *API) ServeHealth(ctx context.Context, listener net.Listener) error {
+	limiter := connlimit.New(connlimit.Config{Max: maxHealthConnections, MaxPerAddress: maxHealthConnectionsOfOne})
+	server := &http.Server{
+		Handler:     a.healthRoutes(),
+		ReadTimeout: healthTimeout, WriteTimeout: healthTimeout, MaxHeaderBytes: maxHealthHeader,
+		ErrorLog: slog.NewLogLogger(a.config.Log.Handler(), slog.LevelDebug),
+	}
+	server.SetKeepAlivesEnabled(false)
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(limiter.Listener(listener)); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve health: %w", err)
+	}
+	return nil
+}
 
 // Serve answers on a listener until ctx ends, in TLS unless config is nil. Then it
 // stops accepting, ends all waiting, lets answers be written for 5 s at most, and
 // returns nil.
 func (a *API) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	server := &http.Server{
-		Handler:           a,
+		Handler:           a.limiter.Handler(a, a.crowded),
+		ConnContext:       a.limiter.ConnContext,
 		TLSConfig:         config,
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
@@ -43,7 +84,7 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, config *tls.Conf
 		// What clients do wrong with TLS is of no interest by default.
 		ErrorLog: slog.NewLogLogger(a.config.Log.Handler(), slog.LevelDebug),
 	}
-	listener = netutil.LimitListener(listener, cmp.Or(a.config.MaxConnections, DefaultMaxConnections))
+	listener = a.limiter.Listener(listener)
 	failed := make(chan error, 1)
 	go func() { failed <- serve(server, listener) }()
 	select {

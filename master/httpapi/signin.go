@@ -8,7 +8,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
+
+	"rollcall.dev/rollcall/api/connlimit"
 )
 
 // SignIn is how browsers, which cannot be told to send a token with each request, come
@@ -34,8 +35,6 @@ const (
 
 	// maxCredentials is the longest body that is read. Tokens are some KiB at most.
 	maxCredentials = 32 << 10
-	// credentialsTimeout is how long a body may take to come.
-	credentialsTimeout = 5 * time.Second
 )
 
 // Secret is what the cookie of a request says, empty without one.
@@ -97,6 +96,7 @@ func (a *API) session(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	connlimit.Authenticated(r.Context())
 	return writeSignedIn(w, signedIn{Required: true, User: user})
 }
 
@@ -122,6 +122,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	connlimit.Authenticated(r.Context())
 	if before := Secret(r); before != "" {
 		a.config.SignIn.End(before)
 	}
@@ -177,14 +178,7 @@ func readToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	if err != nil || media != "application/json" {
 		return "", &Problem{Status: http.StatusUnsupportedMediaType, Reason: ReasonBadRequest, Detail: `send {"token":"…"} with Content-Type: application/json`}
 	}
-	controller := http.NewResponseController(w)
-	// What cannot have deadlines is a test's. It stays where the body did not come: the
-	// server looks for what is left of it.
-	_ = controller.SetReadDeadline(time.Now().Add(credentialsTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCredentials))
-	if err == nil {
-		_ = controller.SetReadDeadline(time.Time{})
-	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

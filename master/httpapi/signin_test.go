@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall.dev/rollcall/api/connlimit"
 )
 
 // desk signs in who has the token "good", with the secret "s3cret".
@@ -188,7 +190,7 @@ func TestATokenThatComesTooSlowlyIsNotWaitedFor(t *testing.T) {
 		fmt.Fprint(c, "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 		var answer bytes.Buffer
 		_, _ = answer.ReadFrom(c)
-		if took := time.Since(begin); took != credentialsTimeout || !strings.HasPrefix(answer.String(), "HTTP/1.1 408") {
+		if took := time.Since(begin); took != connlimit.BodyTimeout || !strings.HasPrefix(answer.String(), "HTTP/1.1 408") {
 			t.Errorf("ended after %s with %s", took, &answer)
 		}
 	})

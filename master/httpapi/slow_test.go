@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -108,25 +109,154 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		h := newHall()
-		h.open(t, f.api(func(c *Config) { c.MaxConnections = 2 }))
-		first, second := h.enter(), h.enter()
+		h.open(t, f.api(func(c *Config) { c.Limits.Max = 2 }))
+		begin := time.Now()
+		first, second, third := h.enter(), h.enter(), h.enter()
 		defer second.Close()
-		_, waiting := net.Pipe()
-		entered := make(chan struct{})
-		go func() {
-			h.arrivals <- waiting
-			close(entered)
-		}()
-		synctest.Wait()
-		select {
-		case <-entered:
-			t.Error("a third was accepted")
-		default:
+		defer third.Close()
+		if _, err := first.Read(make([]byte, 1)); err == nil || time.Since(begin) > 0 {
+			t.Errorf("the first is not closed at once, but %v after %s", err, time.Since(begin))
 		}
-		first.Close()
-		<-entered
-		waiting.Close()
+		ask := func(c net.Conn) (int, error) {
+			fmt.Fprint(c, "GET /api/v1/clusters HTTP/1.1\r\nHost: x\r\n\r\n")
+			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				return 0, err
+			}
+			_, err = io.Copy(io.Discard, answer.Body)
+			return answer.StatusCode, err
+		}
+		for _, c := range []net.Conn{second, third} {
+			if status, err := ask(c); status != http.StatusOK {
+				t.Errorf("one of two: %d, %v", status, err)
+			}
+		}
+		fourth := h.enter()
+		if _, err := fourth.Read(make([]byte, 1)); err == nil || time.Since(begin) > 0 {
+			t.Errorf("a third beside two that were answered is not closed at once, but %v after %s", err, time.Since(begin))
+		}
 	})
+}
+
+// TestABodyThatNeverComesLosesItsConnection is the attack of bodies that are announced, to
+// routes that take one and to those that take none.
+func TestABodyThatNeverComesLosesItsConnection(t *testing.T) {
+	for _, request := range []string{
+		"GET /healthz", "GET /readyz", "GET /api/v1/clusters", "GET " + eu1, "GET " + eu1 + "?watch=true", "GET /metrics", "GET /api", "GET /nothing", "GET /",
+		"GET /api/v1/clusters/..", "DELETE /api/v1/clusters", "DELETE /api/v1/session", "POST /api/v1/session", "POST /prometheus/api/v1/query", "GET /heapster/api/v1/model/nodes/",
+	} {
+		for _, announced := range []string{"Content-Length: 10", "Transfer-Encoding: chunked"} {
+			bubble(t, func(t *testing.T, f *fake) {
+				h := newHall()
+				h.open(t, f.queried(func(c *Config) {
+					(&desk{}).config(c)
+					c.Page = http.NotFoundHandler()
+					c.Identify = func(*http.Request) (Caller, error) {
+						return func(context.Context, Access) error { return nil }, nil
+					}
+				}))
+				c := h.enter()
+				defer c.Close()
+				begin := time.Now()
+				fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n%s\r\n\r\n", request, media(request), announced)
+				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil || answer.StatusCode < 400 {
+					t.Errorf("%s, %s: %v, %v; want that it is refused", request, announced, answer, err)
+				}
+				_, _ = io.Copy(io.Discard, c)
+				if took := time.Since(begin); took > connlimit.BodyTimeout+time.Second {
+					t.Errorf("%s, %s: the connection lasted %s, want %s", request, announced, took, connlimit.BodyTimeout)
+				}
+			})
+		}
+	}
+}
+
+// media is the Content-Type that a route takes.
+func media(request string) string {
+	if strings.Contains(request, "prometheus") {
+		return "application/x-www-form-urlencoded"
+	}
+	return "application/json"
+}
+
+// TestKnownCallersAreNotCutOff is of more connections of one address than it may have of
+// callers that nobody knows.
+func TestKnownCallersAreNotCutOff(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		h := newHall()
+		h.open(t, f.api(func(c *Config) {
+			c.Limits.Max, c.Limits.MaxPerAddress = 1000, 2
+			c.Identify = func(r *http.Request) (Caller, error) {
+				if r.Header.Get("Authorization") == "" {
+					return nil, ErrUnauthenticated
+				}
+				return func(context.Context, Access) error { return nil }, nil
+			}
+		}))
+		ask := func(c net.Conn, header string) int {
+			fmt.Fprintf(c, "GET /api/v1/clusters HTTP/1.1\r\nHost: x\r\n%s\r\n", header)
+			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				return 0
+			}
+			_, _ = io.Copy(io.Discard, answer.Body)
+			return answer.StatusCode
+		}
+		for i := range 20 {
+			c := h.enter()
+			defer c.Close()
+			if status := ask(c, "Authorization: Bearer t\r\n"); status != http.StatusOK {
+				t.Errorf("known connection %d: %d, want 200", i, status)
+			}
+		}
+		for i, want := range []int{http.StatusUnauthorized, http.StatusUnauthorized, 0, 0} {
+			c := h.enter()
+			defer c.Close()
+			if status := ask(c, ""); status != want {
+				t.Errorf("unknown connection %d: %d, want %d (0: closed)", i, status, want)
+			}
+		}
+	})
+}
+
+// TestHealthAnswersWhateverIsOpen is of a health listener on which others leave connections
+// open.
+func TestHealthAnswersWhateverIsOpen(t *testing.T) {
+	api := shop(t).api(nil)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- api.ServeHealth(ctx, listener) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	dial := func(source string) (net.Conn, error) {
+		return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: time.Minute}).Dial("tcp", listener.Addr().String())
+	}
+	for i := range 10 * maxHealthConnections {
+		if c, err := dial(fmt.Sprintf("127.0.0.%d", 2+i%20)); err == nil {
+			defer c.Close()
+		}
+	}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return dial("127.0.0.1") }}}
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 404, "/api/v1/clusters": 404} {
+		answer, err := client.Get("http://" + listener.Addr().String() + path)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, answer.StatusCode, want)
+		}
+	}
 }
 
 func TestAWatchOutlivesTheTimeForAnswers(t *testing.T) {

@@ -1,0 +1,133 @@
+package connlimit
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// fakeConn is a connection of an address.
+type fakeConn struct {
+	net.Conn
+	remote net.Addr
+	closed int
+}
+
+func (c *fakeConn) RemoteAddr() net.Addr { return c.remote }
+func (c *fakeConn) Close() error         { c.closed++; return nil }
+
+func from(address string) *fakeConn {
+	return &fakeConn{remote: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 1))}
+}
+
+// enter has so many connections of an address come, and returns those that are let in.
+// Those that give way for them are closed.
+func enter(l *Limiter, address string, n int) (in []*conn) {
+	for range n {
+		c, evicted := l.admit(from(address))
+		if evicted != nil {
+			_ = evicted.Close()
+		}
+		if c != nil {
+			in = append(in, c)
+		}
+	}
+	return in
+}
+
+// open returns those that are open still.
+func open(conns []*conn) (left []*conn) {
+	for _, c := range conns {
+		if c.Conn.(*fakeConn).closed == 0 {
+			left = append(left, c)
+		}
+	}
+	return left
+}
+
+func want(t *testing.T, what string, got, want int) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %d, want %d", what, got, want)
+	}
+}
+
+func TestOneAddressLeavesRoomForOthers(t *testing.T) {
+	l := New(Config{Max: 100, MaxPerAddress: 10})
+	first := enter(l, "203.0.113.7", 1000)
+	want(t, "of one address", len(first), 10)
+	want(t, "of the same, mapped", len(enter(l, "::ffff:203.0.113.7", 5)), 0)
+	want(t, "of a /64", len(enter(l, "2001:db8::1", 6))+len(enter(l, "2001:db8::2", 6)), 10)
+	want(t, "of the next /64", len(enter(l, "2001:db8:0:1::1", 6)), 6)
+	for _, c := range first[:4] {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+	}
+	want(t, "after four have gone", len(enter(l, "203.0.113.7", 1000)), 4)
+	first[5].authenticated()
+	first[5].authenticated()
+	want(t, "after one is known", len(enter(l, "203.0.113.7", 1000)), 1)
+	_ = first[5].Close()
+	want(t, "after the known one has gone", len(enter(l, "203.0.113.7", 1000)), 0)
+	if r := l.Refused(); r.Total != 0 || r.PerAddress == 0 {
+		t.Errorf("refused: %+v, want some for their address", r)
+	}
+}
+
+func TestStrangersLeaveRoomForThoseWhoAreKnown(t *testing.T) {
+	var log bytes.Buffer
+	l := New(Config{Max: 10, MaxPerAddress: 3, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	var strangers []*conn
+	for _, address := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"} {
+		strangers = append(strangers, enter(l, address, 3)...)
+	}
+	want(t, "strangers of several addresses", len(open(strangers)), 5)
+	if strangers[6].Conn.(*fakeConn).closed == 0 || strangers[7].Conn.(*fakeConn).closed > 0 {
+		t.Error("it is not the oldest that gave way")
+	}
+	known := open(strangers)
+	for _, c := range known {
+		c.authenticated()
+	}
+	more := append(enter(l, "203.0.113.5", 3), enter(l, "203.0.113.6", 3)...)
+	want(t, "more once these are known", len(open(more)), 5)
+	want(t, "open", l.Open(), 10)
+	late := enter(l, "203.0.113.7", 1)
+	want(t, "of another address", len(open(late)), 1)
+	want(t, "open in all", l.Open(), 10)
+	want(t, "that are known", len(open(known)), 5)
+	for _, c := range append(open(more), late...) {
+		c.authenticated()
+	}
+	want(t, "where all are known", len(enter(l, "203.0.113.8", 1)), 0)
+	if n := strings.Count(log.String(), "a limit is reached"); n != 1 {
+		t.Errorf("%d lines of it in the log, want one:\n%s", n, &log)
+	}
+}
+
+func TestWithoutALimitOfAddressesOnlyTheTotalCounts(t *testing.T) {
+	l := New(Config{Max: 1000, MaxPerAddress: -1})
+	want(t, "of one address", len(open(enter(l, "203.0.113.7", 2000))), 1000)
+}
+
+func TestConnectionsOfTrustedProxiesCountForNoAddress(t *testing.T) {
+	l := New(Config{Max: 1000, MaxPerAddress: 2, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	want(t, "of a proxy", len(enter(l, "10.0.0.1", 700)), 700)
+	want(t, "of an address", len(enter(l, "203.0.113.7", 7)), 2)
+	want(t, "of a proxy, in place of strangers and not beyond all", len(enter(l, "10.0.0.1", 700)), 300)
+	want(t, "open", l.Open(), 1000)
+}
+
+func TestTheDefaultLeavesHalfOfTheFiles(t *testing.T) {
+	files, ok := openFiles()
+	if !ok {
+		t.Fatal("the limit of open files is not known")
+	}
+	want(t, "beneath a high ceiling", DefaultMax(1<<40), int(files/2))
+	want(t, "beneath a low one", DefaultMax(3), 3)
+}
