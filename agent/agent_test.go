@@ -23,10 +23,14 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/test/flood"
 	"rollcall.dev/rollcall/test/kube"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(kube.Main(m)) }
+func TestMain(m *testing.M) {
+	flood.Main()
+	goleak.VerifyTestMain(kube.Main(m))
+}
 
 // patience is for what takes as long as it takes on a busy machine.
 const patience = time.Minute
@@ -134,6 +138,12 @@ type master struct {
 // dial opens a session.
 func (r *running) dial(scheme string, header http.Header, period, duration time.Duration) *master {
 	r.t.Helper()
+	return r.dialAs("m1", scheme, header, period, duration)
+}
+
+// dialAs opens the session of a holder.
+func (r *running) dialAs(holder, scheme string, header http.Header, period, duration time.Duration) *master {
+	r.t.Helper()
 	conn, _, err := websocket.Dial(r.t.Context(), scheme+"://"+r.addresses.Masters.String()+wire.Path,
 		&websocket.DialOptions{HTTPClient: r.client, HTTPHeader: header, Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
@@ -143,7 +153,7 @@ func (r *running) dial(scheme string, header http.Header, period, duration time.
 	conn.SetReadLimit(wire.MaxFrame)
 	m := &master{t: r.t, conn: conn}
 	m.hello = m.read().(*wire.Hello)
-	m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s1", Holder: "m1", Period: period, Duration: duration})
+	m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s1", Holder: holder, Period: period, Duration: duration})
 	m.granted = m.read().(*wire.Granted)
 	m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
 	return m

@@ -22,10 +22,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/test/flood"
 	"rollcall.dev/rollcall/test/kube"
 )
 
 func TestMain(m *testing.M) {
+	flood.Main()
 	AdoptLogs(context.Background(), slog.New(slog.DiscardHandler))
 	goleak.VerifyTestMain(kube.Main(m))
 }

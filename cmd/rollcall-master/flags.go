@@ -54,7 +54,7 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.StringVar(&cfg.Cache, "cache", cfg.Cache, "where answers are kept: memory, redis://… or rediss://…")
 	f.StringVar(&cfg.SigningKeyFile, "signing-key-file", cfg.SigningKeyFile, "private key that signs the token of each dial; default: dials carry none")
 	f.BoolVar(&cfg.DialLoopback, "dial-loopback", cfg.DialLoopback, "agents may be at loopback addresses, as when all runs on one machine")
-	f.BoolVar(&cfg.DialHubAPI, "dial-hub-api", cfg.DialHubAPI, "agents may be at the address and port of the hub's API server")
+	f.BoolVar(&cfg.DialHubAPI, "dial-hub-api", cfg.DialHubAPI, "agents may be where the master reaches the hub's API server (its other addresses are for --dial-deny)")
 	f.StringSliceVar(&cfg.DialAllow, "dial-allow", cfg.DialAllow, "the only ranges (CIDRs) that agents may be in, with commas between; default: all but link-local, multicast and metadata addresses, which are never dialed")
 	f.StringSliceVar(&cfg.DialDeny, "dial-deny", cfg.DialDeny, "ranges (CIDRs) that agents may not be in, with commas between; it goes before --dial-allow")
 	f.StringVar(&cfg.DialProxy, "dial-proxy", cfg.DialProxy, "http://, https:// or socks5:// proxy to dial agents through, which then decides what addresses are reached; default: none, whatever the environment says")

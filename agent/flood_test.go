@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"net/http"
+	"runtime"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/test/flood"
+	"rollcall.dev/rollcall/test/kube"
+)
+
+// floodMemory is what an agent takes for 3,000 connections that never end, at most.
+const floodMemory = 48 << 20
+
+// TestConnectionsThatNeverEndKeepNoMasterOut is the attack of 3,000 connections: some send
+// nothing, some announce a body, and some ask and stay.
+func TestConnectionsThatNeverEndKeepNoMasterOut(t *testing.T) {
+	cluster := kube.Shared(t, kube.Options{Name: "member"})
+	a, signer := startTrusted(t, func(c *Config) {
+		c.Kubeconfig, c.UsageSource, c.HealthListen = cluster.Kubeconfig, UsageNone, "127.0.0.1:0"
+	})
+	a.becomes("https", http.StatusOK)
+	dial := func(holder string) *master {
+		t.Helper()
+		signed, err := signer.Sign("member", holder, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.dialAs(holder, "wss", http.Header{"Authorization": {"Bearer " + signed}}, time.Second, time.Hour)
+	}
+	before := dial("m1")
+	before.until("usage switched off", usageReason("Disabled"))
+	memory := resident(t)
+
+	address := a.addresses.Masters.String()
+	var attacks []flood.Attack
+	for i, send := range []string{"", "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		attacks = append(attacks, flood.Attack{Address: address, Sources: flood.Sources(20+i, 4), Connections: 1000, TLS: i > 0, Send: send})
+	}
+	made := flood.Start(t, attacks...).Wait()
+	taken := resident(t) - memory
+	t.Logf("%+v, %d MiB taken", made, taken>>20)
+	if made.Opened == 0 || made.Refused == 0 {
+		t.Errorf("%+v: the attack has not reached the limits", made)
+	}
+	if taken > floodMemory {
+		t.Errorf("%d MiB taken, want %d at most", taken>>20, floodMemory>>20)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if status, words := a.get("http://" + a.addresses.Health.String() + path); status != http.StatusOK {
+			t.Errorf("health during the attack: %d %s, want 200", status, words)
+		}
+	}
+	before.until("anything", func(*state.State) bool { return true })
+	dial("m2").until("usage switched off", usageReason("Disabled"))
+}
+
+func resident(t *testing.T) int64 {
+	t.Helper()
+	runtime.GC()
+	bytes, err := flood.Resident()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes
+}

@@ -1,0 +1,111 @@
+package master
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/test/flood"
+)
+
+// floodMemory is what a master takes for 18,000 connections that never end, at most. It is
+// stated in docs/API.md.
+const floodMemory = 256 << 20
+
+// TestConnectionsThatNeverEndKeepNobodyOut is the attack of three processes with 6,000
+// connections each: one sends nothing, one announces a body, one asks and stays.
+func TestConnectionsThatNeverEndKeepNobodyOut(t *testing.T) {
+	cluster := hub(t)
+	healthAt := make(chan net.Addr, 1)
+	r := start(t, cluster, func(c *Config) {
+		c.Auth, c.LeaderElect, c.HealthListen = AuthKubernetes, false, "127.0.0.1:0"
+		c.HealthListening = func(a net.Addr) { healthAt <- a }
+	})
+	health := "http://" + (<-healthAt).String()
+	r.as(cluster, "admin", "system:masters")
+	r.becomes("/api/v1/clusters", http.StatusOK)
+	watch := r.watch()
+	before := resident(t)
+
+	address := strings.TrimPrefix(r.url, "https://")
+	var attacks []flood.Attack
+	for i, send := range []string{"", "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		attacks = append(attacks, flood.Attack{Address: address, Sources: flood.Sources(10+i, 8), Connections: 6000, TLS: i > 0, Send: send})
+	}
+	attackers := flood.Start(t, attacks...)
+	made := attackers.Wait()
+	taken := resident(t) - before
+	t.Logf("%+v, %d MiB taken", made, taken>>20)
+	if made.Opened == 0 || made.Refused == 0 {
+		t.Errorf("%+v: the attack has not reached the limits", made)
+	}
+	if taken > floodMemory {
+		t.Errorf("%d MiB taken, want %d at most", taken>>20, floodMemory>>20)
+	}
+	probe := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		answer, err := probe.Get(health + path)
+		if err != nil {
+			t.Fatalf("health during the attack: %v", err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("health during the attack: %d, want 200", answer.StatusCode)
+		}
+	}
+	for range 50 {
+		if status, words := r.get("/api/v1/clusters"); status != http.StatusOK {
+			t.Errorf("a known caller during the attack: %d %s, want 200", status, words)
+		}
+	}
+	register(t, cluster, "during-the-attack", `{endpoint: "wss://127.0.0.1:1", suspend: true}`)
+	watch("during-the-attack")
+	if _, page := r.get("/metrics"); !strings.Contains(page, `rollcall_http_connections_refused_total{limit="address"}`) {
+		t.Error("metrics do not tell what was refused")
+	}
+	if !strings.Contains(r.log.String(), "a limit is reached") {
+		t.Errorf("the log does not tell of it:\n%s", r.log)
+	}
+}
+
+// watch follows the list of clusters, and returns what waits until it tells of some words.
+func (r *running) watch() (until func(words string)) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	r.t.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/api/v1/clusters?watch=true", nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	patient := &http.Client{Transport: r.client.Transport}
+	answer, err := patient.Do(request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { answer.Body.Close() })
+	return func(words string) {
+		r.t.Helper()
+		said, piece := "", make([]byte, 4<<10)
+		for !strings.Contains(said, words) {
+			n, err := answer.Body.Read(piece)
+			if said += string(piece[:n]); err != nil {
+				r.t.Fatalf("the watch ended during the attack: %v after %s", err, said)
+			}
+		}
+	}
+}
+
+func resident(t *testing.T) int64 {
+	t.Helper()
+	runtime.GC()
+	bytes, err := flood.Resident()
+	if err != nil {
+		t.Fatal(fmt.Errorf("read this process' memory: %w", err))
+	}
+	return bytes
+}
