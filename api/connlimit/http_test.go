@@ -70,6 +70,7 @@ func TestABodyThatNeverComesEnds(t *testing.T) {
 			}, func(connect func() net.Conn) {
 				c := connect()
 				defer c.Close()
+				defer time.AfterFunc(time.Minute, func() { c.Close() }).Stop() // where nothing else ends it
 				begin := time.Now()
 				fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n", announced)
 				_, _ = io.Copy(io.Discard, c)

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestHostsAreThoseOfThisMachineOrNamed(t *testing.T) {
@@ -46,7 +48,9 @@ func TestARebindingPageReadsNothing(t *testing.T) {
 					r.Header.Set(name, value)
 				}
 			}
-			w := ask(api, r)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // for what would have no end
+			w := ask(api, r.WithContext(ctx))
+			cancel()
 			if w.Code != http.StatusMisdirectedRequest || !strings.Contains(w.Body.String(), `"reason":"Misdirected"`) || strings.Contains(w.Body.String(), "prod-eu") {
 				t.Errorf("%s, upgrade %t: %d %s, want 421", path, upgrade, w.Code, w.Body)
 			}

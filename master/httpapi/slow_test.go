@@ -157,6 +157,7 @@ func TestABodyThatNeverComesLosesItsConnection(t *testing.T) {
 				}))
 				c := h.enter()
 				defer c.Close()
+				defer time.AfterFunc(time.Minute, func() { c.Close() }).Stop() // where nothing else ends it
 				begin := time.Now()
 				fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n%s\r\n\r\n", request, media(request), announced)
 				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
