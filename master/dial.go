@@ -18,6 +18,22 @@ import (
 // dialContext opens a connection.
 type dialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
+// networkBounds are what the flags say of both sides: how agents are dialed, and how many
+// connections clients may have.
+type networkBounds struct {
+	dial   dialContext
+	proxy  *url.URL
+	limits connlimit.Config
+}
+
+func (c *Config) networkBounds(hub *rest.Config) (b networkBounds, err error) {
+	if b.dial, b.proxy, err = c.agentDialer(hub); err != nil {
+		return b, err
+	}
+	b.limits, err = c.limits()
+	return b, err
+}
+
 // agentDialer returns how agents are dialed: directly, to addresses that the policy allows,
 // or through a proxy, which is somebody's decision and needs no policy.
 func (c *Config) agentDialer(hub *rest.Config) (dialContext, *url.URL, error) {

@@ -107,12 +107,12 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	if err != nil {
 		return nil, err
 	}
-	dial, proxy, err := c.agentDialer(rest)
+	bounds, err := c.networkBounds(rest)
 	if err != nil {
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, DialContext: dial, Proxy: proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
 	})
 	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
@@ -122,10 +122,6 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		return nil, fmt.Errorf("add sessions: %w", err)
 	}
 	guard, err := c.newGuard(rest)
-	if err != nil {
-		return nil, err
-	}
-	limits, err := c.limits()
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +139,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		Identify: identify(guard),
 		SignIn:   signIn(guard),
 		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub, lease)}},
-		Hosts:    c.hosts(),
-		Limits:   limits,
+		Hosts:    c.hosts(), Limits: bounds.limits,
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
