@@ -87,19 +87,26 @@ func (h *Hub) Addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	if time.Now().Before(h.until) {
 		return h.resolved, nil
 	}
+	found, err := h.resolve(ctx)
+	switch {
+	case err == nil:
+		h.resolved, h.until = found, time.Now().Add(hubLifetime)
+	case h.resolved == nil:
+		return nil, err
+	}
+	return h.resolved, nil
+}
+
+func (h *Hub) resolve(ctx context.Context) ([]netip.AddrPort, error) {
 	found := slices.Clone(h.fixed)
 	for _, name := range h.names {
 		addresses, err := h.lookup(ctx, "ip", name.host)
-		switch {
-		case err != nil && h.resolved != nil:
-			return h.resolved, nil
-		case err != nil:
+		if err != nil {
 			return nil, fmt.Errorf("resolve the hub's API server: %w", err)
 		}
 		for _, a := range addresses {
 			found = append(found, netip.AddrPortFrom(a, name.port))
 		}
 	}
-	h.resolved, h.until = found, time.Now().Add(hubLifetime)
 	return found, nil
 }
