@@ -3,18 +3,21 @@
 # that holds the binaries on stdout. Progress goes to stderr. The first run takes some ten minutes on two cores, every
 # later one (from any clone) a few milliseconds.
 #
-#   kube-apiserver kube-controller-manager kube-scheduler kubectl etcd kwok metrics-server
+#   kube-binaries.sh        kube-apiserver kube-controller-manager kube-scheduler kubectl etcd kwok metrics-server
+#   kube-binaries.sh node   kubelet kube-proxy
 #
-# Two Go modules under hack/kube-binaries/ pin the versions: etcd's, and one for all that is Kubernetes. Where KUBEBUILDER_ASSETS has
-# kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
+# Three Go modules under hack/kube-binaries/ pin the versions: etcd's, the node's, and one for all else that is Kubernetes.
+# Where KUBEBUILDER_ASSETS has kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 modules=$here/kube-binaries
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rollcall/kube
 recipe=2 # raise it when the way of building changes, not only the versions
+node_recipe=1 # the same for the node's binaries, which are in a folder of their own
 
 kubernetes=$(awk '$1 == "k8s.io/kubernetes" {print $2}' "$modules/kubernetes/go.mod")
+kubernetes_version="-X k8s.io/component-base/version.gitVersion=$kubernetes"
 control_plane=(kube-controller-manager kube-scheduler)
 from_assets=(kube-apiserver kubectl etcd)
 
@@ -33,8 +36,14 @@ version_key() {
 	local assets=none
 	if have_assets; then assets=$KUBEBUILDER_ASSETS; fi
 	local digest
-	digest=$({ cat "$modules"/*/go.mod "$modules"/*/go.sum; echo "$recipe $assets"; } | sha256sum | cut -c1-12)
+	digest=$({ cat "$modules"/{etcd,kubernetes}/go.mod "$modules"/{etcd,kubernetes}/go.sum; echo "$recipe $assets"; } | sha256sum | cut -c1-12)
 	echo "$kubernetes-$(go env GOOS)-$(go env GOARCH)-$digest"
+}
+
+node_version_key() {
+	local digest
+	digest=$({ cat "$modules"/node/go.{mod,sum}; echo "node $node_recipe"; } | sha256sum | cut -c1-12)
+	echo "$kubernetes-$(go env GOOS)-$(go env GOARCH)-node-$digest"
 }
 
 # Turns the package names that `go build -v` prints into a line of progress every few seconds.
@@ -81,13 +90,21 @@ build_all() {
 		commands+=(kube-apiserver kubectl)
 		build etcd "" "$bin/etcd" go.etcd.io/etcd/server/v3
 	fi
-	build kubernetes "-X k8s.io/component-base/version.gitVersion=$kubernetes" "$bin/" \
+	build kubernetes "$kubernetes_version" "$bin/" \
 		"${commands[@]/#/k8s.io/kubernetes/cmd/}" sigs.k8s.io/kwok/cmd/kwok sigs.k8s.io/metrics-server/cmd/metrics-server
 }
 
-main() {
-	local folder
-	folder=$cache/$(version_key)
+build_node() {
+	if ! grep -q "k8s.io/kubernetes $kubernetes " "$modules/node/go.mod"; then
+		say "hack/kube-binaries/node must have the Kubernetes of hack/kube-binaries/kubernetes, $kubernetes: change its go.mod and run go mod tidy there"
+		return 1
+	fi
+	build node "$kubernetes_version" "$1/" k8s.io/kubernetes/cmd/kubelet k8s.io/kubernetes/cmd/kube-proxy
+}
+
+# provide KEY BUILD DURATION prints the folder of that key, in which the function BUILD builds unless it is there.
+provide() {
+	local folder=$cache/$1 build=$2 duration=$3
 	if [[ ! -d $folder/bin ]]; then
 		mkdir -p "$cache"
 		exec 9>"$cache/lock"
@@ -97,15 +114,22 @@ main() {
 		fi
 	fi
 	if [[ ! -d $folder/bin ]]; then
-		say "building Kubernetes $kubernetes into $folder (once; some ten minutes on two cores)"
+		say "building Kubernetes $kubernetes into $folder (once; $duration)"
 		local building=$folder.building
 		rm -rf "$building"
 		mkdir -p "$building/bin"
-		build_all "$building/bin"
+		"$build" "$building/bin"
 		mv "$building" "$folder"
 		say "ready in $SECONDS s"
 	fi
 	echo "$folder/bin"
 }
 
-main "$@"
+case ${1:-} in
+"") provide "$(version_key)" build_all "some ten minutes on two cores" ;;
+node) provide "$(node_version_key)" build_node "a minute, after the other binaries" ;;
+*)
+	echo "usage: kube-binaries.sh [node]" >&2
+	exit 2
+	;;
+esac

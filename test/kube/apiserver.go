@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"syscall"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -73,11 +74,16 @@ func (c *Cluster) writeCertificates() (err error) {
 	if c.ca, err = newAuthority("rollcall-test-" + c.Name); err != nil {
 		return err
 	}
-	server, err := c.ca.server("localhost", "kubernetes", "kubernetes.default.svc")
+	addresses := []net.IP{net.ParseIP(c.host), net.ParseIP(serviceIPOfTheAPI), net.IPv6loopback}
+	server, err := c.ca.server(addresses, "localhost", "kubernetes", "kubernetes.default.svc")
 	if err != nil {
 		return err
 	}
 	aggregator, err := c.ca.user(aggregatorUser)
+	if err != nil {
+		return err
+	}
+	kubeletClient, err := c.ca.user(apiServerAtKubelet, administrators)
 	if err != nil {
 		return err
 	}
@@ -91,6 +97,8 @@ func (c *Cluster) writeCertificates() (err error) {
 		serverPairFile + ".key":     server.key,
 		aggregatorPairFile + ".crt": aggregator.certificate,
 		aggregatorPairFile + ".key": aggregator.key,
+		kubeletPairFile + ".crt":    kubeletClient.certificate,
+		kubeletPairFile + ".key":    kubeletClient.key,
 		serviceAccountFile:          serviceAccounts,
 	} {
 		if _, err := c.dir.write(content, file); err != nil {
@@ -151,9 +159,8 @@ func (c *Cluster) ThawAPIServer() {
 
 func (c *Cluster) apiServerArguments() []string {
 	arguments := []string{
-		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
-		"--endpoint-reconciler-type=none", // a loopback address makes no valid endpoint
+		"--bind-address=" + c.host,
+		"--advertise-address=" + c.host,
 		"--service-cluster-ip-range=" + serviceClusterCIDRs,
 		"--tls-cert-file=" + c.dir.file(serverPairFile+".crt"),
 		"--tls-private-key-file=" + c.dir.file(serverPairFile+".key"),
@@ -174,6 +181,16 @@ func (c *Cluster) apiServerArguments() []string {
 		"--enable-priority-and-fairness=false",
 		"--max-requests-inflight=0",
 		"--max-mutating-requests-inflight=0",
+	}
+	if c.options.RealNode {
+		arguments = append(arguments,
+			"--enable-admission-plugins=NodeRestriction",
+			"--kubelet-client-certificate="+c.dir.file(kubeletPairFile+".crt"),
+			"--kubelet-client-key="+c.dir.file(kubeletPairFile+".key"),
+			"--kubelet-preferred-address-types=InternalIP",
+		)
+	} else {
+		arguments = append(arguments, "--endpoint-reconciler-type=none") // a loopback address makes no valid endpoint
 	}
 	if !c.options.ControllerManager {
 		// Nobody makes the service accounts that this plugin asks of each pod.

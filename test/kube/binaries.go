@@ -14,14 +14,23 @@ const binariesScript = "hack/kube-binaries.sh"
 // Binaries returns the folder with the executables of a cluster: $ROLLCALL_KUBE_BINARIES where set, else what
 // hack/kube-binaries.sh says, which builds them at its first run and shows its progress on stderr.
 func Binaries() (string, error) {
-	if dir := os.Getenv("ROLLCALL_KUBE_BINARIES"); dir != "" {
+	return binaries("ROLLCALL_KUBE_BINARIES")
+}
+
+// NodeBinaries is [Binaries] for kubelet and kube-proxy, with $ROLLCALL_KUBE_NODE_BINARIES.
+func NodeBinaries() (string, error) {
+	return binaries("ROLLCALL_KUBE_NODE_BINARIES", "node")
+}
+
+func binaries(variable string, args ...string) (string, error) {
+	if dir := os.Getenv(variable); dir != "" {
 		return dir, nil
 	}
 	script, err := findUpwards(binariesScript)
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command(script)
+	cmd := exec.Command(script, args...)
 	cmd.Stderr = os.Stderr
 	output, err := cmd.Output()
 	if err != nil {

@@ -24,8 +24,11 @@ type Options struct {
 	ControllerManager bool
 	// Kwok plays the kubelet of every node that has [KwokAnnotation].
 	Kwok bool
-	// MetricsServer serves metrics.k8s.io from what kwok reports; it needs Kwok.
+	// MetricsServer serves metrics.k8s.io from what kwok and kubelets report; it needs Kwok or RealNode.
 	MetricsServer bool
+	// RealNode runs the whole cluster in a network namespace of its own, with a node that [Cluster.Node] returns, and with
+	// Scheduler and ControllerManager. It needs root and what [NeedRealNode] checks.
+	RealNode bool
 	// Audit keeps the audit log that [Cluster.Audit] reads.
 	Audit bool
 
@@ -49,6 +52,9 @@ type Cluster struct {
 	dir     *workdir
 	ports   proc.Ports
 	ca      *authority
+	// host is the address that all servers listen on.
+	host string
+	node *Node // nil without Options.RealNode
 
 	// server is the API server's URL.
 	server string
@@ -83,8 +89,11 @@ func newCluster(options Options) (*Cluster, error) {
 	if options.Log == nil {
 		options.Log = func(string, ...any) {}
 	}
-	if options.MetricsServer && !options.Kwok {
-		return nil, errors.New("MetricsServer needs Kwok, which serves the metrics that it reads")
+	if options.MetricsServer && !options.Kwok && !options.RealNode {
+		return nil, errors.New("MetricsServer needs Kwok or RealNode, which serve the metrics that it reads")
+	}
+	if options.RealNode {
+		options.Scheduler, options.ControllerManager = true, true
 	}
 	if options.Binaries == "" {
 		binaries, err := Binaries()
@@ -97,18 +106,24 @@ func newCluster(options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{Name: options.Name, options: options, dir: dir}, nil
+	return &Cluster{Name: options.Name, options: options, dir: dir, host: "127.0.0.1"}, nil
 }
 
 func (c *Cluster) start(ctx context.Context) error {
 	began := time.Now()
+	if c.options.RealNode {
+		if err := c.prepareNode(ctx); err != nil {
+			return err
+		}
+	}
 	if err := c.prepareFiles(); err != nil {
 		return err
 	}
-	if err := c.startEtcd(ctx); err != nil {
-		return err
+	start := c.startControlPlane
+	if c.node != nil {
+		start = func(ctx context.Context) error { return c.node.start(ctx, c.startControlPlane) }
 	}
-	if err := c.StartAPIServer(ctx); err != nil {
+	if err := start(ctx); err != nil {
 		return err
 	}
 	if err := c.startOthers(ctx); err != nil {
@@ -116,6 +131,13 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	c.options.Log("cluster %s: up at %s in %.1f s", c.Name, c.admin.Host, time.Since(began).Seconds())
 	return nil
+}
+
+func (c *Cluster) startControlPlane(ctx context.Context) error {
+	if err := c.startEtcd(ctx); err != nil {
+		return err
+	}
+	return c.StartAPIServer(ctx)
 }
 
 func (c *Cluster) startOthers(ctx context.Context) error {
@@ -128,6 +150,7 @@ func (c *Cluster) startOthers(ctx context.Context) error {
 		{c.options.Kwok, c.startKwok},
 		{c.options.MetricsServer, c.startMetricsServer},
 		{c.options.ControllerManager, c.waitForServiceAccount},
+		{c.options.RealNode, func(ctx context.Context) error { return c.node.WaitReady(ctx) }},
 	}
 	for _, step := range steps {
 		if !step.wanted {
@@ -148,6 +171,9 @@ func (c *Cluster) Close() {
 	c.StopAPIServer()
 	if c.etcd != nil {
 		c.etcd.Kill()
+	}
+	if c.node != nil {
+		c.node.close()
 	}
 	c.ports.Release()
 	c.dir.remove()
@@ -183,8 +209,16 @@ func (c *Cluster) executable(name string) string {
 
 // run starts one executable of the cluster, with its log in the cluster's folder.
 func (c *Cluster) run(name string, args ...string) (*proc.Process, error) {
+	return c.runFile(c.executable(name), args...)
+}
+
+// runFile is run with the path of the executable.
+func (c *Cluster) runFile(path string, args ...string) (*proc.Process, error) {
+	name := filepath.Base(path)
 	c.options.Log("cluster %s: starting %s", c.Name, name)
-	return proc.Start(proc.Command{
-		Executable: c.executable(name), Args: args, LogFile: c.LogFile(name), Home: c.dir.path,
-	})
+	command := proc.Command{Executable: path, Args: args, LogFile: c.LogFile(name), Home: c.dir.path}
+	if c.node != nil {
+		command.Enter = c.node.machine.enter
+	}
+	return proc.Start(command)
 }

@@ -58,5 +58,5 @@ func (c *Cluster) address(use string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("127.0.0.1:%d", port), nil
+	return fmt.Sprintf("%s:%d", c.host, port), nil
 }

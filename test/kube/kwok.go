@@ -51,7 +51,7 @@ func (c *Cluster) startKwok(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", port)
+	address := fmt.Sprintf("%s:%d", c.host, port)
 	err = c.startComponent("kwok", "system:kwok", func(kubeconfig string) []string {
 		return []string{
 			"--kubeconfig=" + kubeconfig,

@@ -39,8 +39,9 @@ func (c *Cluster) startMetricsServer(ctx context.Context) error {
 			"--metric-resolution=15s",
 			"--kubelet-insecure-tls",
 			"--kubelet-use-node-status-port",
-			// Nodes have addresses of their own but one kwok, which this type of address names.
-			"--kubelet-preferred-address-types=" + string(corev1.NodeInternalDNS),
+			// Nodes of kwok's have addresses of their own but one kwok, which the first type of address names. Real nodes have
+			// only the second.
+			"--kubelet-preferred-address-types=" + string(corev1.NodeInternalDNS) + "," + string(corev1.NodeInternalIP),
 		}
 	})
 	if err != nil {

@@ -46,12 +46,12 @@ func newAuthority(name string) (*authority, error) {
 	return &authority{certificate: certificate, key: key, PEM: encodePEM("CERTIFICATE", der)}, nil
 }
 
-// server issues the pair of a server on this machine.
-func (a *authority) server(names ...string) (keyPair, error) {
+// server issues the pair of a server with these addresses.
+func (a *authority) server(addresses []net.IP, names ...string) (keyPair, error) {
 	template := certificateTemplate(pkix.Name{CommonName: names[0]})
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	template.DNSNames = names
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	template.IPAddresses = addresses
 	return a.issue(template)
 }
 

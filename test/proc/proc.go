@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -45,6 +46,11 @@ type Command struct {
 	// Home is its working folder and $HOME.
 	Home string
 	Env  []string
+	// Enter is called on the thread that starts the process, before it does: the process then is in the namespaces which
+	// Enter has joined. Whoever made these namespaces sees to it that they end with this process.
+	Enter func() error
+	// Namespaces are made anew for the process: flags of clone(2), as CLONE_NEWNET.
+	Namespaces uintptr
 }
 
 // Start starts a process; it does not wait for it to be ready.
@@ -62,16 +68,55 @@ func Start(c Command) (*Process, error) {
 	cmd := exec.Command(c.Executable, c.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.Home, log, log
 	cmd.Env = append([]string{"HOME=" + c.Home, "PATH=" + os.Getenv("PATH")}, c.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Cloneflags: c.Namespaces}
+	if c.Enter == nil {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // in another PID namespace a process takes it that its parent is dead
 	}
 	p := &Process{Name: name, LogFile: c.LogFile, cmd: cmd, ended: make(chan struct{})}
-	go func() {
-		defer close(p.ended)
-		p.result = cmd.Wait()
-	}()
+	started := make(chan error)
+	go OnThread(func() (kept bool) {
+		err := enterAndStart(c.Enter, cmd)
+		started <- err
+		if err == nil {
+			// The kernel takes the end of this thread for the death of the parent.
+			p.result = cmd.Wait()
+			close(p.ended)
+		}
+		return c.Enter == nil
+	})
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
 	return p, nil
+}
+
+func enterAndStart(enter func() error, cmd *exec.Cmd) error {
+	if enter != nil {
+		if err := enter(); err != nil {
+			return fmt.Errorf("enter its namespaces: %w", err)
+		}
+	}
+	return cmd.Start()
+}
+
+// OnThread calls f on a thread that runs nothing else meanwhile, so that f may change what belongs to its thread, as
+// namespaces do. The thread ends with f unless f returns true, by which it tells that the thread is as it was.
+func OnThread(f func() (kept bool)) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread stands for the whole process in /proc, so it keeps its namespaces.
+			OnThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
+		if f() {
+			runtime.UnlockOSThread()
+		}
+	}()
+	<-ended
 }
 
 // PID is the process id.
@@ -97,6 +142,12 @@ func (p *Process) Stop(ctx context.Context) error {
 		return fmt.Errorf("stop %s: %w; %s", p.Name, p.result, p.Tail())
 	}
 	return nil
+}
+
+// InPath reports whether a command can be found.
+func InPath(command string) bool {
+	_, err := exec.LookPath(command)
+	return err == nil
 }
 
 // Signal sends a signal; to a process that has ended it does nothing.

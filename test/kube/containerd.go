@@ -1,0 +1,127 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+)
+
+const (
+	// The folder is in the memory of each machine, so that all have the same, short path.
+	containerdSocket = "/run/containerd/containerd.sock"
+	// Copies an image's files for each container: slower than overlayfs with large images, and works on any file system,
+	// overlayfs among them.
+	snapshotter = "native"
+)
+
+// containerdConfiguration has, in this order, the folders of its data and its state, the socket, the image of the pause
+// container, the snapshotter, and the folders of the CNI plugins and their configuration.
+const containerdConfiguration = `version = 2
+root = %q
+state = %q
+disabled_plugins = [
+  "io.containerd.internal.v1.opt",
+  "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.blockfile",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+]
+[grpc]
+  address = %q
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = %q
+  restrict_oom_score_adj = true # a negative one needs CAP_SYS_RESOURCE
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = %q
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = %q
+    conf_dir = %q
+`
+
+func (n *Node) startContainerd(ctx context.Context) error {
+	dir := n.Cluster.dir
+	network, err := n.networkConfiguration()
+	if err != nil {
+		return err
+	}
+	if _, err := dir.write(network, "cni", "10-pods.conflist"); err != nil {
+		return err
+	}
+	plugins, err := networkPlugins()
+	if err != nil {
+		return err
+	}
+	configuration := fmt.Appendf(nil, containerdConfiguration,
+		dir.file("containerd"), "/run/containerd/state", containerdSocket, pauseImage, snapshotter, plugins, dir.file("cni"))
+	file, err := dir.write(configuration, "containerd.toml")
+	if err != nil {
+		return err
+	}
+	executable, err := exec.LookPath("containerd")
+	if err != nil {
+		return fmt.Errorf("find containerd: %w", err)
+	}
+	if n.containerd, err = n.run(executable, "--config", file); err != nil {
+		return err
+	}
+	return n.containerd.WaitReady(ctx, func(context.Context) error {
+		_, err := n.ctr("version")
+		return err
+	})
+}
+
+// networkConfiguration is of a bridge with the addresses of podCIDR, and of hostPorts.
+func (n *Node) networkConfiguration() ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"cniVersion": "0.4.0",
+		"name":       "pods",
+		"plugins": []map[string]any{
+			{
+				"type": "bridge", "bridge": "pods", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+				"ipam": map[string]any{
+					"type":    "host-local",
+					"ranges":  [][]map[string]string{{{"subnet": podCIDR}}},
+					"routes":  []map[string]string{{"dst": "0.0.0.0/0"}},
+					"dataDir": "/run/pod-addresses",
+				},
+			},
+			{"type": "portmap", "capabilities": map[string]bool{"portMappings": true}},
+		},
+	})
+}
+
+// Import brings an image to the node. Containers that shall use it do not ask for imagePullPolicy Always.
+func (n *Node) Import(ctx context.Context, image Image) error {
+	archive, err := image.archive()
+	if err != nil {
+		return err
+	}
+	path, err := n.Cluster.dir.write(archive, "image-"+digest(archive)[:12]+".tar")
+	if err != nil {
+		return err
+	}
+	if _, err := n.ctr("images", "import", "--snapshotter="+snapshotter, path); err != nil {
+		return fmt.Errorf("import image %s: %w", image.Names, err)
+	}
+	// containerd's CRI plugin takes note of an image a moment later, and then gives it a label.
+	return n.containerd.WaitReady(ctx, func(context.Context) error {
+		listed, err := n.ctr("images", "list", "--quiet", `labels."io.cri-containerd.image"==managed`)
+		if err != nil {
+			return err
+		}
+		if missing := sets.New(image.Names...).Difference(sets.New(strings.Fields(listed)...)); len(missing) > 0 {
+			return fmt.Errorf("the node does not have %v yet", sets.List(missing))
+		}
+		return nil
+	})
+}
+
+// ctr runs containerd's client in the namespace of Kubernetes.
+func (n *Node) ctr(args ...string) (string, error) {
+	return n.machine.output("ctr", append([]string{"--address", containerdSocket, "--namespace", "k8s.io"}, args...)...)
+}

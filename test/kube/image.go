@@ -1,0 +1,115 @@
+package kube
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// ProgramImage is on every real node: the image of ./program, whose arguments say what it does, see there.
+const ProgramImage = "rollcall.test/program:1"
+
+// pauseImage is the same image by the name that the container runtime uses for pods.
+const pauseImage = "rollcall.test/pause:1"
+
+// Image is a container image of one static executable, made without a container engine.
+type Image struct {
+	// Names are what containers call it, as registry.example/name:tag.
+	Names []string
+	// Program is the path of the executable, which becomes the entry point.
+	Program string
+	// Args are its arguments where a container has none.
+	Args []string
+	// User runs it. Default: root.
+	User string
+}
+
+// archive returns the image as `docker save` writes it: a tar of one layer, the image's configuration, and a manifest
+// that names both.
+func (i Image) archive() ([]byte, error) {
+	program, err := os.ReadFile(i.Program)
+	if err != nil {
+		return nil, fmt.Errorf("read the program of image %s: %w", i.Names, err)
+	}
+	const entrypoint = "/program"
+	layer, err := tarOf(tarFile{strings.TrimPrefix(entrypoint, "/"), 0o755, program})
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := json.Marshal(map[string]any{
+		"architecture": runtime.GOARCH,
+		"os":           "linux",
+		"created":      time.Unix(0, 0).UTC(),
+		"config":       map[string]any{"Entrypoint": []string{entrypoint}, "Cmd": i.Args, "User": i.User},
+		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + digest(layer)}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode the configuration of image %s: %w", i.Names, err)
+	}
+	configurationFile, layerFile := digest(configuration)+".json", digest(layer)+".tar"
+	manifest, err := json.Marshal([]map[string]any{
+		{"Config": configurationFile, "RepoTags": i.Names, "Layers": []string{layerFile}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode the manifest of image %s: %w", i.Names, err)
+	}
+	return tarOf(
+		tarFile{configurationFile, 0o644, configuration},
+		tarFile{layerFile, 0o644, layer},
+		tarFile{"manifest.json", 0o644, manifest},
+	)
+}
+
+type tarFile struct {
+	name    string
+	mode    int64
+	content []byte
+}
+
+func tarOf(files ...tarFile) ([]byte, error) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, f := range files {
+		header := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content)), Typeflag: tar.TypeReg}
+		if err := w.WriteHeader(header); err != nil {
+			return nil, fmt.Errorf("write %s into an archive: %w", f.name, err)
+		}
+		if _, err := w.Write(f.content); err != nil {
+			return nil, fmt.Errorf("write %s into an archive: %w", f.name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("end an archive: %w", err)
+	}
+	return archive.Bytes(), nil
+}
+
+func digest(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// buildProgram builds ./program and returns its path. It needs a second once its packages are in Go's build cache.
+func (c *Cluster) buildProgram() (string, error) {
+	source, err := findUpwards("test/kube/program")
+	if err != nil {
+		return "", err
+	}
+	output := c.dir.file("program")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", output, ".")
+	cmd.Dir = filepath.Clean(source)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly")
+	if printed, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", source, err, printed)
+	}
+	return output, nil
+}

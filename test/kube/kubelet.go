@@ -1,0 +1,153 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"rollcall.dev/rollcall/test/proc"
+)
+
+const (
+	kubeletPairFile     = "pki/kubelet-client"
+	staticPodsFolder    = "static-pods"
+	kubeletHealthPort   = 10248
+	kubeletStopTimeout  = 20 * time.Second
+	podCIDR             = "10.244.0.0/24"
+	nodeUserPrefix      = "system:node:"
+	nodeGroup           = "system:nodes"
+	kubeProxyUser       = "system:kube-proxy"
+	apiServerAtKubelet  = "kube-apiserver-kubelet-client"
+	serviceIPOfTheAPI   = "10.96.0.1"
+	clusterDNSServiceIP = "10.96.0.10"
+)
+
+// StartKubelet starts the kubelet again after [Node.StopKubelet] or [Node.KillKubelet], and returns when it says that it
+// is healthy; the Node object may need some time more, see [Node.WaitReady].
+func (n *Node) StartKubelet(ctx context.Context) error {
+	if n.kubelet != nil {
+		return errors.New("the kubelet is running")
+	}
+	c := n.Cluster
+	configuration, err := n.kubeletConfiguration()
+	if err != nil {
+		return err
+	}
+	_, kubeconfig, err := c.User(nodeUserPrefix+n.Name, nodeGroup)
+	if err != nil {
+		return err
+	}
+	n.kubelet, err = n.run(filepath.Join(n.binaries, "kubelet"),
+		"--config="+configuration,
+		"--kubeconfig="+kubeconfig,
+		"--root-dir="+c.dir.file("kubelet"),
+		"--cert-dir="+c.dir.file("kubelet", "pki"),
+		"--hostname-override="+n.Name,
+		"--node-ip="+n.Address,
+	)
+	if err != nil {
+		return err
+	}
+	health := fmt.Sprintf("http://%s:%d/healthz", n.Address, kubeletHealthPort)
+	return n.kubelet.WaitReady(ctx, func(ctx context.Context) error { return probeHTTP(ctx, health) })
+}
+
+// StopKubelet ends the kubelet as a service manager does. Containers run on, as they do on a node whose kubelet is down.
+func (n *Node) StopKubelet(ctx context.Context) error {
+	if n.kubelet == nil {
+		return errors.New("the kubelet is not running")
+	}
+	ctx, cancel := context.WithTimeout(ctx, kubeletStopTimeout)
+	defer cancel()
+	err := n.kubelet.Stop(ctx)
+	n.kubelet = nil
+	return err
+}
+
+// KillKubelet kills the kubelet, as if it had crashed. Containers run on.
+func (n *Node) KillKubelet() {
+	if n.kubelet != nil {
+		n.kubelet.Kill()
+		n.kubelet = nil
+	}
+}
+
+func (n *Node) kubeletConfiguration() (string, error) {
+	c := n.Cluster
+	staticPods := c.dir.file(staticPodsFolder)
+	if err := os.MkdirAll(staticPods, 0o700); err != nil {
+		return "", fmt.Errorf("make the folder of static pods: %w", err)
+	}
+	resolver, err := c.dir.write(nil, "resolv.conf") // no name server: nothing shall be asked outside
+	if err != nil {
+		return "", err
+	}
+	return n.writeYAML("kubelet.yaml", map[string]any{
+		"apiVersion": "kubelet.config.k8s.io/v1beta1",
+		"kind":       "KubeletConfiguration",
+		"authentication": map[string]any{
+			"anonymous": map[string]any{"enabled": false},
+			"webhook":   map[string]any{"enabled": true},
+			"x509":      map[string]any{"clientCAFile": c.dir.file(caFile)},
+		},
+		"authorization":               map[string]any{"mode": "Webhook"},
+		"address":                     n.Address,
+		"healthzBindAddress":          n.Address,
+		"healthzPort":                 kubeletHealthPort,
+		"cgroupDriver":                "cgroupfs",
+		"cgroupRoot":                  n.machine.cgroup(),
+		"failCgroupV1":                false,
+		"failSwapOn":                  false,
+		"oomScoreAdj":                 0, // a lower one needs CAP_SYS_RESOURCE
+		"containerRuntimeEndpoint":    "unix://" + containerdSocket,
+		"staticPodPath":               staticPods,
+		"podLogsDir":                  c.dir.file("pod-logs"),
+		"resolvConf":                  resolver,
+		"clusterDNS":                  []string{clusterDNSServiceIP},
+		"clusterDomain":               "cluster.local",
+		"evictionHard":                map[string]string{"memory.available": "20Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
+		"imageGCHighThresholdPercent": 100,
+	})
+}
+
+func (n *Node) startKubeProxy() error {
+	_, kubeconfig, err := n.Cluster.User(kubeProxyUser)
+	if err != nil {
+		return err
+	}
+	configuration, err := n.writeYAML("kube-proxy.yaml", map[string]any{
+		"apiVersion":         "kubeproxy.config.k8s.io/v1alpha1",
+		"kind":               "KubeProxyConfiguration",
+		"mode":               "nftables",
+		"clientConnection":   map[string]any{"kubeconfig": kubeconfig},
+		"clusterCIDR":        podCIDR,
+		"hostnameOverride":   n.Name,
+		"oomScoreAdj":        0,
+		"conntrack":          map[string]any{"maxPerCore": 0, "min": 0}, // the limit is the host's
+		"healthzBindAddress": n.Address + ":10256",
+		"metricsBindAddress": n.Address + ":10249",
+	})
+	if err != nil {
+		return err
+	}
+	n.kubeProxy, err = n.run(filepath.Join(n.binaries, "kube-proxy"), "--config="+configuration)
+	return err
+}
+
+// run starts a process of the node.
+func (n *Node) run(executable string, args ...string) (*proc.Process, error) {
+	return n.Cluster.runFile(executable, args...)
+}
+
+func (n *Node) writeYAML(file string, content any) (string, error) {
+	encoded, err := yaml.Marshal(content)
+	if err != nil {
+		return "", fmt.Errorf("encode %s: %w", file, err)
+	}
+	return n.Cluster.dir.write(encoded, file)
+}

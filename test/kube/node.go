@@ -1,0 +1,190 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"rollcall.dev/rollcall/test/proc"
+)
+
+// Node is the real node of a cluster with Options.RealNode: a kubelet, containerd and kube-proxy. Its containers run, its
+// probes fail, its NodePorts answer. All of the cluster is in a network namespace of its own with [Node.Address] as the
+// only address that this host can reach, and no way to any other host.
+type Node struct {
+	// Cluster is the cluster that the node belongs to.
+	Cluster *Cluster
+	// Name is the name of the Node object, Address its InternalIP.
+	Name, Address string
+
+	machine    *machine
+	binaries   string
+	program    string
+	containerd *proc.Process
+	kubelet    *proc.Process // nil while it is stopped
+	kubeProxy  *proc.Process
+}
+
+// StartRealNode starts a cluster of this test's own with a real node, which is ready when this returns. Where the machine
+// cannot run one, the test is skipped, see [NeedRealNode].
+func StartRealNode(t testing.TB, options Options) *Node {
+	t.Helper()
+	NeedRealNode(t)
+	options.RealNode = true
+	return Fresh(t, options).Node()
+}
+
+// NeedRealNode skips a test where the machine cannot run a real node, and says why. Under CI it fails the test instead.
+func NeedRealNode(t testing.TB) {
+	t.Helper()
+	err := canRunRealNode()
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("no real node can run here: %v", err)
+	default:
+		t.Skipf("no real node can run here: %v", err) //nolint:forbidigo // depends on the machine; CI fails instead
+	}
+}
+
+// canRunRealNode says what this machine lacks for a real node.
+func canRunRealNode() error {
+	if os.Geteuid() != 0 {
+		return errors.New("it needs root, for namespaces, cgroups and network devices; run the tests as root")
+	}
+	_, err := output("ip", "-Version")
+	errs := []error{err}
+	for command, debianPackage := range map[string]string{
+		"containerd": "containerd", "ctr": "containerd", "runc": "runc", "ip": "iproute2",
+		"nft": "nftables", "iptables": "iptables", "conntrack": "conntrack",
+	} {
+		if !proc.InPath(command) {
+			errs = append(errs, fmt.Errorf("%s is missing: apt-get install %s", command, debianPackage))
+		}
+	}
+	if _, err := networkPlugins(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	m := &machine{}
+	defer func() { removeCgroups(m.cgroups) }()
+	return m.makeCgroups()
+}
+
+// networkPlugins returns the folder of the CNI plugins.
+func networkPlugins() (string, error) {
+	for _, folder := range []string{"/usr/lib/cni", "/opt/cni/bin"} {
+		if _, err := os.Stat(filepath.Join(folder, "bridge")); err == nil {
+			return folder, nil
+		}
+	}
+	return "", errors.New("the CNI plugins are missing: apt-get install containernetworking-plugins")
+}
+
+// Node returns the real node of a cluster with Options.RealNode, nil of others.
+func (c *Cluster) Node() *Node { return c.node }
+
+// prepareNode starts the machine that the cluster will run in.
+func (c *Cluster) prepareNode(ctx context.Context) error {
+	binaries, err := NodeBinaries()
+	if err != nil {
+		return err
+	}
+	program, err := c.buildProgram()
+	if err != nil {
+		return err
+	}
+	m, err := startMachine(ctx, program, c.dir)
+	if err != nil {
+		return fmt.Errorf("start the machine of the real node: %w", err)
+	}
+	c.host = m.address
+	c.node = &Node{
+		Cluster: c, Name: strings.ToLower(c.Name) + "-node", Address: m.address,
+		machine: m, binaries: binaries, program: program,
+	}
+	return nil
+}
+
+// start starts the node's processes, of which the kubelet and kube-proxy wait for the API server.
+func (n *Node) start(ctx context.Context, apiServer func(context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := n.startContainerd(ctx); err != nil {
+			return err
+		}
+		return n.Import(ctx, Image{Names: []string{ProgramImage, pauseImage}, Program: n.program})
+	})
+	group.Go(func() error { return apiServer(ctx) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := n.startKubeProxy(); err != nil {
+		return err
+	}
+	return n.StartKubelet(ctx)
+}
+
+// WaitReady returns when the node is ready and takes pods.
+func (n *Node) WaitReady(ctx context.Context) error {
+	return n.kubelet.WaitReady(ctx, func(ctx context.Context) error {
+		node, err := n.Cluster.client.CoreV1().Nodes().Get(ctx, n.Name, metav1.GetOptions{})
+		switch {
+		case err != nil:
+			return err
+		case readyOf(node) != corev1.ConditionTrue:
+			return fmt.Errorf("node %s is not ready: %v", n.Name, node.Status.Conditions)
+		case len(node.Spec.Taints) > 0:
+			return fmt.Errorf("node %s has taints: %v", n.Name, node.Spec.Taints)
+		}
+		return nil
+	})
+}
+
+// Dial connects from inside the node, where pods and ClusterIPs are reachable and loopback is the node's own. The address
+// is an IP address and a port.
+func (n *Node) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return n.machine.dial(ctx, network, address)
+}
+
+// PutStaticPod has the kubelet run a static pod, whose name in the API ends with that of the node.
+func (n *Node) PutStaticPod(pod *corev1.Pod) error {
+	pod = pod.DeepCopy()
+	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
+	manifest, err := yaml.Marshal(pod)
+	if err != nil {
+		return fmt.Errorf("encode static pod %s: %w", pod.Name, err)
+	}
+	// The kubelet reads whatever appears, so the file appears with its content.
+	path, err := n.Cluster.dir.write(manifest, "static-pod.new")
+	if err != nil {
+		return err
+	}
+	return os.Rename(path, n.staticPod(pod.Name))
+}
+
+// RemoveStaticPod ends a static pod.
+func (n *Node) RemoveStaticPod(name string) error {
+	return os.Remove(n.staticPod(name))
+}
+
+func (n *Node) staticPod(name string) string {
+	return n.Cluster.dir.file(staticPodsFolder, name+".yaml")
+}
+
+// close ends all that runs on the node, and the machine with it.
+func (n *Node) close() {
+	n.machine.close()
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// private are the folders that the programs of a node write to at fixed paths: each node has its own, in memory.
+var private = []string{"/run", "/var/log", "/var/lib/kubelet", "/var/lib/cni"}
+
+// tunables are settings of the whole machine that the kubelet writes unless it finds these values. It finds them in
+// files of the node's, and the machine keeps its own.
+var tunables = map[string]string{
+	"vm/overcommit_memory":      "1",
+	"vm/panic_on_oom":           "0",
+	"kernel/panic":              "10",
+	"kernel/panic_on_oops":      "1",
+	"kernel/keys/root_maxkeys":  "1000000",
+	"kernel/keys/root_maxbytes": "25000000",
+}
+
+// nodeInit is the first process of a node, started in a PID, a mount and a network namespace of its own. It prepares the
+// mounts, says "ready" on its standard output, and reaps. It is killed to end the node: all other processes, the mounts
+// and the network end with it.
+func nodeInit() error {
+	if os.Getpid() != 1 {
+		return fmt.Errorf("node-init must be the first process of a PID namespace")
+	}
+	// First private, so that nothing mounted here appears outside; then shared, as the volumes of pods need it.
+	for _, propagation := range []uintptr{syscall.MS_PRIVATE, syscall.MS_SHARED} {
+		if err := syscall.Mount("", "/", "", syscall.MS_REC|propagation, ""); err != nil {
+			return fmt.Errorf("change the propagation of mounts: %w", err)
+		}
+	}
+	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	for _, folder := range private {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return fmt.Errorf("make a mount point: %w", err)
+		}
+		if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "mode=0755"); err != nil {
+			return fmt.Errorf("mount %s: %w", folder, err)
+		}
+	}
+	if err := hideTunables(); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	pause()
+	return nil
+}
+
+func hideTunables() error {
+	folder := "/run/tunables"
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make the folder of tunables: %w", err)
+	}
+	for name, value := range tunables {
+		file := filepath.Join(folder, filepath.Base(name))
+		if err := os.WriteFile(file, []byte(value+"\n"), 0o644); err != nil {
+			return fmt.Errorf("write a tunable: %w", err)
+		}
+		if err := syscall.Mount(file, "/proc/sys/"+name, "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("hide the tunable %s: %w", name, err)
+		}
+	}
+	return nil
+}

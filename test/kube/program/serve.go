@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// serve answers on every port with the name of the host, which is that of the pod. Over HTTP /fail answers 503.
+func serve(ports []string) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("read the host's name: %w", err)
+	}
+	failed := make(chan error, len(ports))
+	for _, port := range ports {
+		number, protocol, _ := strings.Cut(port, "/")
+		switch protocol {
+		case "tcp":
+			go func() { failed <- serveHTTP(host, ":"+number) }()
+		case "udp":
+			go func() { failed <- serveUDP(host, ":"+number) }()
+		default:
+			return fmt.Errorf("port %q: want a number and a protocol, as in 8080/tcp", port)
+		}
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		pause()
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-ended:
+		return nil
+	}
+}
+
+func serveHTTP(host, address string) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, host) })
+	mux.HandleFunc("/fail", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "fails as it was asked to", http.StatusServiceUnavailable)
+	})
+	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	return server.ListenAndServe()
+}
+
+func serveUDP(host, address string) error {
+	conn, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var request [512]byte
+	for {
+		_, from, err := conn.ReadFrom(request[:])
+		if err != nil {
+			return err
+		}
+		if _, err := conn.WriteTo([]byte(host+"\n"), from); err != nil {
+			return err
+		}
+	}
+}
