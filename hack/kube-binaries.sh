@@ -6,8 +6,10 @@
 #   kube-binaries.sh        kube-apiserver kube-controller-manager kube-scheduler kubectl etcd kwok metrics-server
 #   kube-binaries.sh node   kubelet kube-proxy
 #
-# Three Go modules under hack/kube-binaries/ pin the versions: etcd's, the node's, and one for all else that is Kubernetes.
-# Where KUBEBUILDER_ASSETS has kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
+#   kube-binaries.sh sums   writes hack/kube-binaries/kubernetes/node.sum anew, after a change of versions
+#
+# Two Go modules under hack/kube-binaries/ pin the versions: etcd's, and one for all that is Kubernetes. node.sum has the checksums
+# of what only the node's binaries need: were they in go.sum, a change of theirs would have all others built anew. Where KUBEBUILDER_ASSETS has kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -18,6 +20,7 @@ node_recipe=1 # the same for the node's binaries, which are in a folder of their
 
 kubernetes=$(awk '$1 == "k8s.io/kubernetes" {print $2}' "$modules/kubernetes/go.mod")
 kubernetes_version="-X k8s.io/component-base/version.gitVersion=$kubernetes"
+node_binaries=(k8s.io/kubernetes/cmd/kubelet k8s.io/kubernetes/cmd/kube-proxy)
 control_plane=(kube-controller-manager kube-scheduler)
 from_assets=(kube-apiserver kubectl etcd)
 
@@ -36,13 +39,13 @@ version_key() {
 	local assets=none
 	if have_assets; then assets=$KUBEBUILDER_ASSETS; fi
 	local digest
-	digest=$({ cat "$modules"/{etcd,kubernetes}/go.mod "$modules"/{etcd,kubernetes}/go.sum; echo "$recipe $assets"; } | sha256sum | cut -c1-12)
+	digest=$({ cat "$modules"/*/go.mod "$modules"/*/go.sum; echo "$recipe $assets"; } | sha256sum | cut -c1-12)
 	echo "$kubernetes-$(go env GOOS)-$(go env GOARCH)-$digest"
 }
 
 node_version_key() {
 	local digest
-	digest=$({ cat "$modules"/node/go.{mod,sum}; echo "node $node_recipe"; } | sha256sum | cut -c1-12)
+	digest=$({ cat "$modules"/kubernetes/go.mod "$modules"/kubernetes/{go,node}.sum; echo "node $node_recipe"; } | sha256sum | cut -c1-12)
 	echo "$kubernetes-$(go env GOOS)-$(go env GOARCH)-node-$digest"
 }
 
@@ -68,7 +71,7 @@ show_progress() {
 	say "$module: done in $((SECONDS - began)) s"
 }
 
-# build MODULE VARIABLE OUTPUT PACKAGE… builds commands of one module, with the module's version set in VARIABLE.
+# build MODULE VARIABLE OUTPUT [FLAG…] PACKAGE… builds commands of one module, with the module's version set in VARIABLE.
 build() {
 	local module=$1 flags=$2 output=$3
 	shift 3
@@ -94,12 +97,29 @@ build_all() {
 		"${commands[@]/#/k8s.io/kubernetes/cmd/}" sigs.k8s.io/kwok/cmd/kwok sigs.k8s.io/metrics-server/cmd/metrics-server
 }
 
+# With the requirements of the module unchanged, nearly all packages are in Go's build cache after the other binaries.
 build_node() {
-	if ! grep -q "k8s.io/kubernetes $kubernetes " "$modules/node/go.mod"; then
-		say "hack/kube-binaries/node must have the Kubernetes of hack/kube-binaries/kubernetes, $kubernetes: change its go.mod and run go mod tidy there"
-		return 1
-	fi
-	build node "$kubernetes_version" "$1/" k8s.io/kubernetes/cmd/kubelet k8s.io/kubernetes/cmd/kube-proxy
+	local mod=$1/../mod
+	merge_sums "$mod"
+	build kubernetes "$kubernetes_version" "$1/" -modfile="$mod/go.mod" "${node_binaries[@]}"
+	rm -r "$mod"
+}
+
+# merge_sums FOLDER makes a go.mod in FOLDER whose go.sum has the checksums of the node's binaries, too.
+merge_sums() {
+	mkdir -p "$1"
+	cp "$modules/kubernetes/go.mod" "$1/go.mod"
+	cat "$modules/kubernetes/"{go,node}.sum >"$1/go.sum"
+}
+
+write_sums() {
+	local mod
+	mod=$(mktemp -d)
+	: >"$modules/kubernetes/node.sum"
+	merge_sums "$mod"
+	(cd "$modules/kubernetes" && GOFLAGS=-mod=mod GOWORK=off go list -modfile="$mod/go.mod" -deps "${node_binaries[@]}" >/dev/null)
+	LC_ALL=C comm -13 <(LC_ALL=C sort "$modules/kubernetes/go.sum") <(LC_ALL=C sort "$mod/go.sum") >"$modules/kubernetes/node.sum"
+	rm -r "$mod"
 }
 
 # provide KEY BUILD DURATION prints the folder of that key, in which the function BUILD builds unless it is there.
@@ -128,8 +148,9 @@ provide() {
 case ${1:-} in
 "") provide "$(version_key)" build_all "some ten minutes on two cores" ;;
 node) provide "$(node_version_key)" build_node "a minute, after the other binaries" ;;
+sums) write_sums ;;
 *)
-	echo "usage: kube-binaries.sh [node]" >&2
+	echo "usage: kube-binaries.sh [node|sums]" >&2
 	exit 2
 	;;
 esac

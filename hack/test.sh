@@ -13,8 +13,17 @@ hack/need.sh curl curl
 hack/need.sh node nodejs
 hack/need.sh python3 python3
 python3 -c 'import requests' 2>/dev/null || hack/need.sh python3-requests python3-requests
+# For nodes with a real kubelet.
+hack/need.sh ip iproute2
+hack/need.sh containerd containerd
+hack/need.sh runc runc
+hack/need.sh nft nftables
+hack/need.sh iptables iptables
+hack/need.sh conntrack conntrack
+[[ -x /opt/cni/bin/bridge ]] || hack/need.sh /usr/lib/cni/bridge containernetworking-plugins
 ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
-export ROLLCALL_KUBE_BINARIES
+ROLLCALL_KUBE_NODE_BINARIES=$(hack/kube-binaries.sh node)
+export ROLLCALL_KUBE_BINARIES ROLLCALL_KUBE_NODE_BINARIES
 # Three at once: some start several processes of Kubernetes each, and wait for them. Vetting is hack/lint.sh's.
 go test -race -vet=off -timeout 30m -p 3 ./... "$@"
 if (($# == 0)); then

@@ -120,14 +120,14 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 
 // start starts the node's processes, of which the kubelet and kube-proxy wait for the API server.
 func (n *Node) start(ctx context.Context, apiServer func(context.Context) error) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, starting := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := n.startContainerd(ctx); err != nil {
+		if err := n.startContainerd(starting); err != nil {
 			return err
 		}
-		return n.Import(ctx, Image{Names: []string{ProgramImage, pauseImage}, Program: n.program})
+		return n.Import(starting, Image{Names: []string{ProgramImage, pauseImage}, Program: n.program})
 	})
-	group.Go(func() error { return apiServer(ctx) })
+	group.Go(func() error { return apiServer(starting) })
 	if err := group.Wait(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,20 +10,22 @@ import (
 	"time"
 )
 
-// serve answers on every port with the name of the host, which is that of the pod. Over HTTP /fail answers 503.
+// serve answers on every port with $NAME, else the name of the host, which is that of the pod unless it is in the node's
+// network. Over HTTP /fail answers 503.
 func serve(ports []string) error {
-	host, err := os.Hostname()
+	name, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("read the host's name: %w", err)
 	}
+	name = cmp.Or(os.Getenv("NAME"), name)
 	failed := make(chan error, len(ports))
 	for _, port := range ports {
 		number, protocol, _ := strings.Cut(port, "/")
 		switch protocol {
 		case "tcp":
-			go func() { failed <- serveHTTP(host, ":"+number) }()
+			go func() { failed <- serveHTTP(name, ":"+number) }()
 		case "udp":
-			go func() { failed <- serveUDP(host, ":"+number) }()
+			go func() { failed <- serveUDP(name, ":"+number) }()
 		default:
 			return fmt.Errorf("port %q: want a number and a protocol, as in 8080/tcp", port)
 		}
@@ -40,9 +43,9 @@ func serve(ports []string) error {
 	}
 }
 
-func serveHTTP(host, address string) error {
+func serveHTTP(name, address string) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, host) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, name) })
 	mux.HandleFunc("/fail", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "fails as it was asked to", http.StatusServiceUnavailable)
 	})
@@ -50,7 +53,7 @@ func serveHTTP(host, address string) error {
 	return server.ListenAndServe()
 }
 
-func serveUDP(host, address string) error {
+func serveUDP(name, address string) error {
 	conn, err := net.ListenPacket("udp", address)
 	if err != nil {
 		return err
@@ -62,7 +65,7 @@ func serveUDP(host, address string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := conn.WriteTo([]byte(host+"\n"), from); err != nil {
+		if _, err := conn.WriteTo([]byte(name+"\n"), from); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,237 @@
+// Package recording keeps what a real kubelet said of a pod over time, so that tests can replay it without a kubelet.
+//
+// A recording is a YAML file: the pod, and then a line for each change of its status with the time since the pod's
+// creation and the fields of the status that changed, null for those that went. What differs from one run to the next has
+// stand-ins: times count from [Created], and UIDs, digests and addresses of the machine are replaced.
+package recording
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// Created is the creation time of the pod in every recording.
+var Created = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+const (
+	uid         = "00000000-0000-0000-0000-000000000001"
+	hostAddress = "198.51.100.1"
+)
+
+// Recording is what became of one pod.
+type Recording struct {
+	// Kubelet and Runtime are the versions that the node told.
+	Kubelet string `json:"kubelet"`
+	Runtime string `json:"runtime"`
+	// Pod is the pod with the status of its creation left out.
+	Pod     *corev1.Pod `json:"pod"`
+	Changes []Change    `json:"changes"`
+}
+
+// Change is one change of the pod's status.
+type Change struct {
+	// After is the time since the pod's creation, in whole milliseconds.
+	After metav1.Duration `json:"after"`
+	// Status has the fields of the status that changed.
+	Status map[string]json.RawMessage `json:"status"`
+}
+
+// Read reads a recording from a file.
+func Read(path string) (*Recording, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read a recording: %w", err)
+	}
+	var r Recording
+	if err := yaml.UnmarshalStrict(content, &r); err != nil {
+		return nil, fmt.Errorf("read recording %s: %w", path, err)
+	}
+	if r.Pod == nil {
+		return nil, fmt.Errorf("read recording %s: it has no pod", path)
+	}
+	return &r, nil
+}
+
+// Pods returns the pod as it was after each change, with the time since its creation.
+func (r *Recording) Pods() iter.Seq2[time.Duration, *corev1.Pod] {
+	return func(yield func(time.Duration, *corev1.Pod) bool) {
+		status := map[string]json.RawMessage{}
+		for _, change := range r.Changes {
+			for field, value := range change.Status {
+				if string(value) == "null" {
+					delete(status, field)
+				} else {
+					status[field] = value
+				}
+			}
+			pod := r.Pod.DeepCopy()
+			if err := convert(status, &pod.Status); err != nil {
+				panic(fmt.Sprintf("status of pod %s after %v: %v", pod.Name, change.After, err)) // Read has checked the YAML
+			}
+			if !yield(change.After.Duration, pod) {
+				return
+			}
+		}
+	}
+}
+
+// Recorder makes a recording of one pod.
+type Recorder struct {
+	recording Recording
+	created   time.Time
+	last      map[string]json.RawMessage
+	ids       map[string]string
+}
+
+// NewRecorder starts a recording on a node.
+func NewRecorder(node *corev1.Node) *Recorder {
+	return &Recorder{
+		recording: Recording{Kubelet: node.Status.NodeInfo.KubeletVersion, Runtime: node.Status.NodeInfo.ContainerRuntimeVersion},
+		ids:       map[string]string{},
+	}
+}
+
+// Observe takes the pod as it was at a time. A pod whose status is as it was adds nothing.
+func (r *Recorder) Observe(at time.Time, pod *corev1.Pod) error {
+	if r.recording.Pod == nil {
+		r.created = pod.CreationTimestamp.Time
+		if err := r.begin(pod); err != nil {
+			return err
+		}
+	}
+	encoded, err := json.Marshal(pod.Status)
+	if err != nil {
+		return fmt.Errorf("encode the status of pod %s: %w", pod.Name, err)
+	}
+	var status map[string]json.RawMessage
+	if err := json.Unmarshal(r.neutral(encoded, pod), &status); err != nil {
+		return fmt.Errorf("decode the status of pod %s: %w", pod.Name, err)
+	}
+	changed := maps.Clone(status)
+	maps.DeleteFunc(changed, func(field string, value json.RawMessage) bool { return bytes.Equal(value, r.last[field]) })
+	for field := range r.last {
+		if _, there := status[field]; !there {
+			changed[field] = json.RawMessage("null")
+		}
+	}
+	r.last = status
+	if len(changed) > 0 {
+		after := metav1.Duration{Duration: at.Sub(r.created).Round(time.Millisecond)}
+		r.recording.Changes = append(r.recording.Changes, Change{After: after, Status: changed})
+	}
+	return nil
+}
+
+// begin keeps what the pod was created with.
+func (r *Recorder) begin(pod *corev1.Pod) error {
+	kept := &corev1.Pod{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, CreationTimestamp: pod.CreationTimestamp,
+			Labels: pod.Labels, OwnerReferences: pod.OwnerReferences,
+		},
+		Spec: *pod.Spec.DeepCopy(),
+	}
+	// The volume of the token has a random name, and tells nothing of the pod.
+	isToken := regexp.MustCompile("^kube-api-access-")
+	kept.Spec.Volumes = without(kept.Spec.Volumes, func(v corev1.Volume) bool { return isToken.MatchString(v.Name) })
+	for _, containers := range [][]corev1.Container{kept.Spec.Containers, kept.Spec.InitContainers} {
+		for i := range containers {
+			containers[i].VolumeMounts = without(containers[i].VolumeMounts, func(m corev1.VolumeMount) bool { return isToken.MatchString(m.Name) })
+		}
+	}
+	encoded, err := json.Marshal(kept)
+	if err != nil {
+		return fmt.Errorf("encode pod %s: %w", pod.Name, err)
+	}
+	r.recording.Pod = &corev1.Pod{}
+	return json.Unmarshal(r.neutral(encoded, pod), r.recording.Pod)
+}
+
+func without[T any](list []T, drop func(T) bool) (kept []T) {
+	for _, item := range list {
+		if !drop(item) {
+			kept = append(kept, item)
+		}
+	}
+	return kept
+}
+
+var (
+	timestamps = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
+	digests    = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+)
+
+// neutral replaces what differs between runs, in JSON.
+func (r *Recorder) neutral(encoded []byte, pod *corev1.Pod) []byte {
+	encoded = timestamps.ReplaceAllFunc(encoded, func(quoted []byte) []byte {
+		at, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(quoted))
+		if err != nil {
+			return quoted
+		}
+		return []byte(Created.Add(at.Sub(r.created)).Format(`"` + time.RFC3339Nano + `"`))
+	})
+	encoded = digests.ReplaceAllFunc(encoded, func(id []byte) []byte {
+		if _, known := r.ids[string(id)]; !known {
+			r.ids[string(id)] = fmt.Sprintf("%02d", len(r.ids)+1)
+		}
+		return []byte(r.ids[string(id)])
+	})
+	encoded = bytes.ReplaceAll(encoded, []byte(pod.UID), []byte(uid))
+	if pod.Status.HostIP != "" {
+		encoded = bytes.ReplaceAll(encoded, []byte(`"`+pod.Status.HostIP+`"`), []byte(`"`+hostAddress+`"`))
+	}
+	return encoded
+}
+
+// Write writes the recording into a file: what it is as a comment, the pod in many lines, and each change in one.
+func (r *Recorder) Write(path, what string) error {
+	if r.recording.Pod == nil {
+		return errors.New("the pod was never seen")
+	}
+	head := r.recording
+	head.Changes = nil
+	var fields map[string]any
+	if err := convert(head, &fields); err != nil {
+		return err
+	}
+	delete(fields, "changes")
+	pod := fields["pod"].(map[string]any)
+	delete(pod, "status")
+	encoded, err := yaml.Marshal(fields)
+	if err != nil {
+		return fmt.Errorf("encode the recording of pod %s: %w", head.Pod.Name, err)
+	}
+	content := bytes.NewBufferString("# " + what + "\n")
+	content.Write(encoded)
+	content.WriteString("changes:\n")
+	for _, change := range r.recording.Changes {
+		status, err := json.Marshal(change.Status)
+		if err != nil {
+			return fmt.Errorf("encode a change of pod %s: %w", head.Pod.Name, err)
+		}
+		fmt.Fprintf(content, "- {after: %s, status: %s}\n", change.After.Duration, status)
+	}
+	return os.WriteFile(path, content.Bytes(), 0o644)
+}
+
+// convert turns one form of the same JSON into another.
+func convert(from, to any) error {
+	encoded, err := json.Marshal(from)
+	if err != nil {
+		return fmt.Errorf("encode a %v: %w", reflect.TypeOf(from), err)
+	}
+	return json.Unmarshal(encoded, to)
+}

@@ -1,0 +1,120 @@
+package realnode
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer"
+	"rollcall.dev/rollcall/api/state"
+)
+
+// agent is the pipeline of an agent from watches to facts.
+type agent struct {
+	mu      sync.Mutex
+	tracker *facts.Tracker
+	state   *state.State
+	failed  error
+}
+
+func newAgent() *agent { return &agent{tracker: facts.NewTracker(), state: &state.State{}} }
+
+// runAgent runs the pipeline on a cluster until the test ends.
+func runAgent(t *testing.T, config *rest.Config) *agent {
+	t.Helper()
+	a := newAgent()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	sink := informer.Sink{Apply: a.apply, Section: func(state.SectionName, state.SectionReport) {}}
+	go func() {
+		ended <- informer.Run(ctx, informer.Config{REST: config, Sink: sink, Log: slog.New(slog.DiscardHandler)})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the informer ended: %v", err)
+		}
+		if a.failed != nil {
+			t.Error(a.failed)
+		}
+	})
+	return a
+}
+
+func (a *agent) apply(change func(*facts.Tracker) state.Changes) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	changes := change(a.tracker)
+	delta := state.Delta{From: a.state.Seq, To: a.state.Seq, Removes: changes.Removes}
+	for _, object := range changes.Upserts {
+		delta.To++
+		delta.Upserts = append(delta.Upserts, state.Entry{Seq: delta.To, Object: object})
+	}
+	next, err := state.Apply(a.state, delta)
+	if err != nil {
+		a.failed = err
+		return
+	}
+	a.state = next
+}
+
+// current returns what the agent knows now.
+func (a *agent) current() *state.State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state
+}
+
+// sameAs compares what the agent knows of a pod with what the kubelet says of it.
+func (a *agent) sameAs(pod *corev1.Pod) error {
+	now := a.current()
+	known := find(now.Pods(), func(p *state.Pod) bool { return p.Namespace == pod.Namespace && p.Name == pod.Name })
+	if known == nil {
+		return fmt.Errorf("the agent does not know pod %s", pod.Name)
+	}
+	if got, want := known.Phase.String(), string(pod.Status.Phase); got != want {
+		return fmt.Errorf("phase of pod %s: %s, want %s", pod.Name, got, want)
+	}
+	for _, status := range allContainers(pod) {
+		c := find(now.Containers(), func(c *state.Container) bool {
+			return c.Namespace == pod.Namespace && c.Pod == pod.Name && c.Name == status.Name
+		})
+		if c == nil {
+			return fmt.Errorf("the agent does not know container %s of pod %s", status.Name, pod.Name)
+		}
+		want := describe(status)
+		if got := fmt.Sprintf("%s %s ready=%v restarts=%d", c.State, c.Reason, c.Ready, c.Restarts); got != want {
+			return fmt.Errorf("container %s of pod %s: %s, want %s", status.Name, pod.Name, got, want)
+		}
+	}
+	return nil
+}
+
+// find returns the first that is so, nil where there is none.
+func find[T any](all iter.Seq[*T], is func(*T) bool) *T {
+	for one := range all {
+		if is(one) {
+			return one
+		}
+	}
+	return nil
+}
+
+// describe tells a container's state in words.
+func describe(s corev1.ContainerStatus) string {
+	name, reason := "running", ""
+	switch {
+	case s.State.Waiting != nil:
+		name, reason = "waiting", s.State.Waiting.Reason
+	case s.State.Terminated != nil:
+		name, reason = "terminated", s.State.Terminated.Reason
+	}
+	return fmt.Sprintf("%s %s ready=%v restarts=%d", name, reason, s.Ready, s.RestartCount)
+}

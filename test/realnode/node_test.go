@@ -1,0 +1,148 @@
+package realnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/test/kube"
+)
+
+func TestNodeReportsWhatAKubeletReports(t *testing.T) {
+	node := sharedNode(t)
+	object, err := node.Cluster.Client().CoreV1().Nodes().Get(t.Context(), node.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := object.Status.NodeInfo
+	if info.KubeletVersion == "" || !strings.HasPrefix(info.ContainerRuntimeVersion, "containerd://") {
+		t.Errorf("node info %+v: want the versions of kubelet and containerd", info)
+	}
+	if len(object.Spec.Taints) > 0 {
+		t.Errorf("taints %v: want none", object.Spec.Taints)
+	}
+	summary, err := node.Cluster.Client().CoreV1().RESTClient().Get().Resource("nodes").Name(node.Name).
+		SubResource("proxy", "stats", "summary").DoRaw(t.Context())
+	if err != nil || !strings.Contains(string(summary), `"workingSetBytes"`) {
+		t.Errorf("the kubelet's statistics through the API server: %v, %.200s", err, summary)
+	}
+}
+
+func TestPodRunsAndItsLogIsRead(t *testing.T) {
+	node := sharedNode(t)
+	namespace := newNamespace(t, node, "log")
+	pod := newPod(namespace, "talks", "exit", "0", "0s")
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	createPod(t, node, pod)
+	awaitPod(t, node, namespace, pod.Name, 20*time.Second, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
+	log, err := node.Cluster.Client().CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
+	if err != nil || !strings.Contains(string(log), "ends with exit code 0") {
+		t.Errorf("log %q, %v; want what the program printed", log, err)
+	}
+}
+
+func TestImportedImageRuns(t *testing.T) {
+	node := sharedNode(t)
+	namespace := newNamespace(t, node, "import")
+	program, err := os.Executable() // any file: it is not a program for this image, and the container fails
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Import(t.Context(), kube.Image{Names: []string{"rollcall.test/other:1"}, Program: program, User: "65532"}); err != nil {
+		t.Fatal(err)
+	}
+	pod := newPod(namespace, "other")
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	pod.Spec.Containers[0].Image = "rollcall.test/other:1"
+	pod.Spec.Containers[0].Args = []string{"-test.list", "^TestImportedImageRuns$"}
+	createPod(t, node, pod)
+	ended := awaitPod(t, node, namespace, pod.Name, 30*time.Second, func(p *corev1.Pod) bool {
+		return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+	})
+	if got := ended.Status.ContainerStatuses[0].ImageID; got == "" {
+		t.Errorf("the image of %+v: want its ID", ended.Status.ContainerStatuses[0])
+	}
+}
+
+func TestStaticPodRunsWhileItsFileIsThere(t *testing.T) {
+	node := sharedNode(t)
+	pod := newPod(metav1.NamespaceDefault, "put", "pause")
+	if err := node.PutStaticPod(pod); err != nil {
+		t.Fatal(err)
+	}
+	mirror := "put-" + node.Name
+	awaitPod(t, node, metav1.NamespaceDefault, mirror, 30*time.Second, podReady)
+	if err := node.RemoveStaticPod(pod.Name); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() error {
+		_, err := node.Cluster.Client().CoreV1().Pods(metav1.NamespaceDefault).Get(t.Context(), mirror, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return errors.Join(err, errors.New("the pod is there"))
+	})
+}
+
+func TestContainersOutliveTheirKubelet(t *testing.T) {
+	node := sharedNode(t)
+	for name, end := range map[string]func(context.Context) error{
+		"stopped": node.StopKubelet,
+		"killed":  func(context.Context) error { node.KillKubelet(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			namespace := newNamespace(t, node, name)
+			createPod(t, node, newPod(namespace, "stays", "serve", "8080/tcp"))
+			before := awaitPod(t, node, namespace, "stays", 20*time.Second, podReady)
+			if err := end(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if got, err := ask(t.Context(), node, before.Status.PodIP+":8080"); got != "stays" {
+				t.Errorf("the pod while the kubelet is down: %q, %v", got, err)
+			}
+			if err := node.StartKubelet(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := node.WaitReady(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			createPod(t, node, newPod(namespace, "next", "pause"))
+			awaitPod(t, node, namespace, "next", 20*time.Second, podReady)
+			after := getPod(t, node, namespace, "stays").Status.ContainerStatuses[0]
+			if was := before.Status.ContainerStatuses[0]; after.ContainerID != was.ContainerID || after.RestartCount != 0 {
+				t.Errorf("container %s, restarted %d times; want %s, as before", after.ContainerID, after.RestartCount, was.ContainerID)
+			}
+		})
+	}
+}
+
+// ask asks a program that serves, from inside the node, and returns the pod that answers.
+func ask(ctx context.Context, node *kube.Node, address string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+	if err != nil {
+		return "", err
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: node.Dial, DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s", address, response.Status)
+	}
+	return strings.TrimSpace(string(body)), err
+}

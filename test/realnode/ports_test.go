@@ -1,0 +1,135 @@
+package realnode
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/test/kube"
+)
+
+// TestPortMapNamesWhoAnswers dials every row of the port map that a pod holds and compares who answers with the targets
+// that the map has: NodePorts by kube-proxy, hostPorts by the CNI plugin, and pods in the node's network.
+func TestPortMapNamesWhoAnswers(t *testing.T) {
+	node := sharedNode(t)
+	namespace := newNamespace(t, node, "ports")
+	client := node.Cluster.Client().CoreV1()
+	agent := runAgent(t, node.Cluster.Config())
+
+	for _, name := range []string{"web-1", "web-2"} {
+		pod := newPod(namespace, name, "serve", "8080/tcp", "5353/udp")
+		pod.Labels = map[string]string{"app": "web"}
+		createPod(t, node, pod)
+	}
+	hostPort := newPod(namespace, "host-port", "serve", "8081/tcp", "5354/udp")
+	hostPort.Spec.Containers[0].Ports = []corev1.ContainerPort{
+		{ContainerPort: 8081, HostPort: 18081},
+		{ContainerPort: 5354, HostPort: 15354, Protocol: corev1.ProtocolUDP},
+	}
+	createPod(t, node, hostPort)
+	hostNetwork := newPod(namespace, "host-network", "serve", "18082/tcp")
+	hostNetwork.Spec.HostNetwork = true
+	hostNetwork.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "NAME", Value: hostNetwork.Name}}
+	hostNetwork.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 18082}}
+	createPod(t, node, hostNetwork)
+	for _, service := range []*corev1.Service{
+		nodePortService(namespace, "web", map[string]string{"app": "web"}, corev1.ServiceExternalTrafficPolicyCluster),
+		nodePortService(namespace, "web-local", map[string]string{"app": "web"}, corev1.ServiceExternalTrafficPolicyLocal),
+		nodePortService(namespace, "nobody", map[string]string{"app": "nobody"}, corev1.ServiceExternalTrafficPolicyCluster),
+	} {
+		if _, err := client.Services(namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"web-1", "web-2", "host-port", "host-network"} {
+		awaitPod(t, node, namespace, name, 30*time.Second, podReady)
+	}
+
+	const rows = 2 + 1 + 3*2 // hostPorts, a port in the node's network, and two ports of each Service
+	eventually(t, 30*time.Second, func() error {
+		now := agent.current()
+		seen := 0
+		for row := range now.Ports() {
+			if row.Namespace != namespace {
+				continue
+			}
+			seen++
+			if err := answersAsMapped(t.Context(), node, now, row); err != nil {
+				return err
+			}
+		}
+		if seen != rows {
+			return fmt.Errorf("the port map has %d rows of namespace %s, want %d", seen, namespace, rows)
+		}
+		return nil
+	})
+}
+
+func nodePortService(namespace, name string, selector map[string]string, policy corev1.ServiceExternalTrafficPolicy) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeNodePort, Selector: selector, ExternalTrafficPolicy: policy,
+			Ports: []corev1.ServicePort{
+				{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)},
+				{Name: "dns", Port: 53, TargetPort: intstr.FromInt32(5353), Protocol: corev1.ProtocolUDP},
+			},
+		},
+	}
+}
+
+// answersAsMapped dials a row of the port map some times, and wants each target to answer, and nobody else.
+func answersAsMapped(ctx context.Context, node *kube.Node, now *state.State, row *state.Port) error {
+	var want []string
+	for target := range now.TargetsOf(row) {
+		want = append(want, target.Pod)
+	}
+	slices.Sort(want)
+	const attempts = 24 // of two targets one is missed once in eight million times
+	var got []string
+	var last error
+	for range attempts {
+		address := fmt.Sprintf("%s:%d", node.Address, row.Port)
+		pod, err := answer(ctx, node, row.Protocol, address)
+		if last = err; err == nil && !slices.Contains(got, pod) {
+			got = append(got, pod)
+		}
+		if err != nil && len(want) == 0 {
+			break // nobody is expected, and waiting for it again would tell nothing more
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("%s %d/%s of %s%s: %v answer (%v), want %v", row.Kind, row.Port, row.Protocol, row.Service, row.Pod, got, last, want)
+	}
+	return nil
+}
+
+// answer asks whoever answers at an address for its name.
+func answer(ctx context.Context, node *kube.Node, protocol state.Protocol, address string) (string, error) {
+	if protocol.String() != string(corev1.ProtocolUDP) {
+		return ask(ctx, node, address)
+	}
+	conn, err := node.Dial(ctx, "udp", address)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return "", err
+	}
+	if _, err := conn.Write([]byte("who?")); err != nil {
+		return "", err
+	}
+	var name [256]byte
+	n, err := conn.Read(name[:])
+	return strings.TrimSpace(string(name[:n])), err
+}

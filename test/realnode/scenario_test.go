@@ -1,0 +1,130 @@
+package realnode
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"rollcall.dev/rollcall/test/kube"
+)
+
+// scenario is a pod that gets into a state by what its containers do.
+type scenario struct {
+	what string
+	// pod is created, unless static or job is set: then its spec is that of a static pod or of a Job, by whom it is named.
+	pod         *corev1.Pod
+	static, job bool
+	// reached reports whether the pod is in the state. Pods of crash loops leave it again and again.
+	reached func(*corev1.Pod) bool
+}
+
+// scenarios returns every scenario, with its pods in a namespace.
+func scenarios(namespace string) []scenario {
+	pod := func(name string, args ...string) *corev1.Pod { return newPod(namespace, name, args...) }
+	list := append(crashes(pod), waits(pod)...)
+	return append(list,
+		scenario{what: "A pod that is well.", pod: pod("running", "serve", "8080/tcp"), reached: podReady},
+		scenario{what: "A pod whose readiness probe fails.", pod: unready(pod("not-ready", "serve", "8080/tcp")), reached: runsUnready},
+		scenario{what: "The pod of a Job that completes.", pod: never(pod("job", "exit", "0", "1s")), job: true, reached: phase(corev1.PodSucceeded)},
+		scenario{what: "A pod that fails and is not started again.", pod: never(pod("failed", "exit", "4", "1s")), reached: phase(corev1.PodFailed)},
+		scenario{what: "A static pod.", pod: pod("static", "pause"), static: true, reached: podReady},
+	)
+}
+
+// crashes are the scenarios in which a container is started again and again.
+func crashes(pod func(string, ...string) *corev1.Pod) []scenario {
+	crashesAtInit := pod("init-crash-loop", "pause")
+	crashesAtInit.Spec.InitContainers = []corev1.Container{{Name: "init", Image: kube.ProgramImage, Args: []string{"exit", "5", "0s"}}}
+	outOfMemory := pod("oom-killed", "allocate", "64")
+	outOfMemory.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("16Mi")}
+	return []scenario{
+		{what: "A container that ends with exit code 3 at once, each time it is started.", pod: pod("crash-loop", "exit", "3", "0s"), reached: waitsFor("CrashLoopBackOff")},
+		{what: "A container that ends with exit code 3 two seconds after each start.", pod: pod("crash-loop-slow", "exit", "3", "2s"), reached: waitsFor("CrashLoopBackOff")},
+		{what: "A container that completes, and is started again each time.", pod: pod("crash-loop-completed", "exit", "0", "0s"), reached: waitsFor("CrashLoopBackOff")},
+		{what: "A container that takes more memory than its limit, each time it is started.", pod: outOfMemory, reached: oomKilled},
+		{what: "An init container that ends with exit code 5 each time it is started.", pod: crashesAtInit, reached: waitsFor("CrashLoopBackOff")},
+	}
+}
+
+// waits are the scenarios in which a container is never started.
+func waits(pod func(string, ...string) *corev1.Pod) []scenario {
+	never := pod("image-never")
+	never.Spec.Containers[0].Image = "rollcall.test/missing:1"
+	never.Spec.Containers[0].ImagePullPolicy = corev1.PullNever
+	refused := pod("image-pull")
+	refused.Spec.Containers[0].Image = "127.0.0.1:9/missing:1" // nobody listens there: it is the node's own loopback address
+	secret := corev1.LocalObjectReference{Name: "missing"}
+	environment := pod("secret-env", "pause")
+	environment.Spec.Containers[0].Env = []corev1.EnvVar{
+		{Name: "PASSWORD", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: secret, Key: "password"}}},
+	}
+	volume := pod("secret-volume", "pause")
+	volume.Spec.Volumes = []corev1.Volume{
+		{Name: "secret", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: secret.Name}}},
+	}
+	volume.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "secret", MountPath: "/secret"}}
+	return []scenario{
+		{what: "An image that is not on the node and must not be pulled.", pod: never, reached: waitsFor("ErrImageNeverPull")},
+		{what: "An image whose registry refuses connections.", pod: refused, reached: waitsFor("ImagePullBackOff")},
+		{what: "A variable from a Secret that is missing.", pod: environment, reached: waitsFor("CreateContainerConfigError")},
+		{what: "A volume from a Secret that is missing.", pod: volume, reached: waitsFor("ContainerCreating")},
+	}
+}
+
+func never(pod *corev1.Pod) *corev1.Pod {
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	return pod
+}
+
+func unready(pod *corev1.Pod) *corev1.Pod {
+	pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
+		ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/fail", Port: intstr.FromInt32(8080)}},
+		PeriodSeconds: 1,
+	}
+	return pod
+}
+
+func phase(want corev1.PodPhase) func(*corev1.Pod) bool {
+	return func(pod *corev1.Pod) bool { return pod.Status.Phase == want }
+}
+
+func runsUnready(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodRunning && conditionOf(pod, corev1.PodReady) == corev1.ConditionFalse
+}
+
+// waitsFor reports whether a container waits for a reason.
+func waitsFor(reason string) func(*corev1.Pod) bool {
+	return func(pod *corev1.Pod) bool {
+		for _, s := range allContainers(pod) {
+			if s.State.Waiting != nil && s.State.Waiting.Reason == reason {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func oomKilled(pod *corev1.Pod) bool {
+	for _, s := range allContainers(pod) {
+		for _, state := range []corev1.ContainerState{s.State, s.LastTerminationState} {
+			if state.Terminated != nil && state.Terminated.Reason == "OOMKilled" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func allContainers(pod *corev1.Pod) []corev1.ContainerStatus {
+	return append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...)
+}
+
+// jobOf returns a Job that makes one pod with a spec.
+func jobOf(pod *corev1.Pod) *batchv1.Job {
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
+		Spec:       batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: pod.Spec}},
+	}
+}

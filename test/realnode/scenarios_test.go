@@ -1,0 +1,157 @@
+package realnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer"
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/kube/recording"
+)
+
+// TestScenarios brings pods into every state there is a scenario of, and compares what the agent's pipeline makes of them
+// with what the kubelet says. With -watch it goes on watching them, then kills the kubelet until its node is not ready,
+// and starts it again.
+func TestScenarios(t *testing.T) {
+	node := sharedNode(t)
+	namespace := newNamespace(t, node, "scenarios")
+	pods := observe(t, node, namespace)
+	agent := runAgent(t, node.Cluster.Config())
+	list := scenarios(namespace)
+	for _, s := range list {
+		s.create(t, node)
+	}
+	for _, s := range list {
+		t.Run(s.pod.Name, func(t *testing.T) {
+			eventually(t, time.Minute, func() error {
+				pod := pods.podOf(s)
+				if pod == nil || !s.reached(pod) {
+					return fmt.Errorf("%s is not reached: %+v", s.what, pod)
+				}
+				return agent.sameAs(pod)
+			})
+		})
+	}
+	if *watchFor > 0 {
+		<-time.After(*watchFor)
+		for _, s := range list {
+			if *update {
+				pods.write(t, s, s.pod.Name, s.what)
+			}
+		}
+		watchKubeletGone(t, node, namespace, list)
+	}
+}
+
+// create creates the scenario's pod, or who makes it.
+func (s scenario) create(t *testing.T, node *kube.Node) {
+	t.Helper()
+	switch {
+	case s.static:
+		if err := node.PutStaticPod(s.pod); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := node.RemoveStaticPod(s.pod.Name); err != nil {
+				t.Error(err)
+			}
+		})
+	case s.job:
+		if _, err := node.Cluster.Client().BatchV1().Jobs(s.pod.Namespace).Create(t.Context(), jobOf(s.pod), metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		createPod(t, node, s.pod)
+	}
+}
+
+// watchKubeletGone records what becomes of two pods while their kubelet is killed for longer than the node may be silent.
+func watchKubeletGone(t *testing.T, node *kube.Node, namespace string, list []scenario) {
+	pods := observe(t, node, namespace)
+	node.KillKubelet()
+	awaitNode(t, node, corev1.ConditionUnknown)
+	if err := node.StartKubelet(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	awaitNode(t, node, corev1.ConditionTrue)
+	for _, s := range list {
+		switch s.pod.Name {
+		case "running":
+			eventually(t, time.Minute, func() error {
+				if pod := pods.podOf(s); !podReady(pod) {
+					return fmt.Errorf("the pod is not ready again: %+v", pod.Status)
+				}
+				return nil
+			})
+		case "crash-loop":
+		default:
+			continue
+		}
+		if *update {
+			pods.write(t, s, "kubelet-killed-"+s.pod.Name, s.what+" From its sixth minute on its kubelet is killed, until the node is not ready, and started again.")
+		}
+	}
+}
+
+func awaitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
+	t.Helper()
+	eventually(t, 2*time.Minute, func() error {
+		object, err := node.Cluster.Client().CoreV1().Nodes().Get(context.WithoutCancel(t.Context()), node.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, c := range object.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == want {
+				return nil
+			}
+		}
+		return fmt.Errorf("node %s: %+v, want Ready=%s", node.Name, object.Status.Conditions, want)
+	})
+}
+
+// TestRecordingsReplay replays what a kubelet once said, and compares what the agent's pipeline makes of each change.
+func TestRecordingsReplay(t *testing.T) {
+	want := map[string]bool{"kubelet-killed-running": true, "kubelet-killed-crash-loop": true}
+	for _, s := range scenarios("scenarios") {
+		want[s.pod.Name] = true
+	}
+	files, err := filepath.Glob(filepath.Join(recordings, "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		if !want[name] {
+			t.Errorf("%s: there is no such scenario", file)
+		}
+		delete(want, name)
+		t.Run(name, func(t *testing.T) {
+			r, err := recording.Read(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := newAgent()
+			for after, pod := range r.Pods() {
+				a.apply(func(tracker *facts.Tracker) state.Changes { return tracker.SetPod(informer.PodInput(pod)) })
+				if err := errors.Join(a.failed, a.sameAs(pod)); err != nil {
+					t.Errorf("after %v: %v", after, err)
+				}
+			}
+		})
+	}
+	if len(want) > 0 {
+		t.Errorf("scenarios without a recording in %s: %v; see the comment of the package", recordings, slices.Sorted(maps.Keys(want)))
+	}
+}

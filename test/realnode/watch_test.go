@@ -1,0 +1,124 @@
+package realnode
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/kube/recording"
+)
+
+// recordings is where unit tests find what a real kubelet said.
+const recordings = "../../agent/facts/testdata/kubelet"
+
+// observed is one pod at one time, as a line of JSON.
+type observed struct {
+	// After is the time since the pod was created, in seconds.
+	After  float64          `json:"after"`
+	Event  watch.EventType  `json:"event"`
+	Pod    string           `json:"pod"`
+	Status corev1.PodStatus `json:"status"`
+}
+
+// observer watches the pods of a namespace, and keeps what each was like at every change.
+type observer struct {
+	node  *corev1.Node
+	lines *json.Encoder
+
+	mu        sync.Mutex
+	pods      map[string]*corev1.Pod
+	recorders map[string]*recording.Recorder
+	failed    error
+}
+
+// observe watches the pods of a namespace until the test ends. With go test -artifacts the lines stay in pods.jsonl.
+func observe(t *testing.T, node *kube.Node, namespace string) *observer {
+	t.Helper()
+	client := node.Cluster.Client().CoreV1()
+	object, err := client.Nodes().Get(t.Context(), node.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := os.Create(filepath.Join(t.ArtifactDir(), "pods.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	events, err := client.Pods(namespace).Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	o := &observer{node: object, lines: json.NewEncoder(lines), pods: map[string]*corev1.Pod{}, recorders: map[string]*recording.Recorder{}}
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for event := range events.ResultChan() {
+			if pod, ok := event.Object.(*corev1.Pod); ok {
+				o.take(event.Type, pod, time.Now())
+			}
+		}
+	})
+	t.Cleanup(func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.failed != nil {
+			t.Error(o.failed)
+		}
+	})
+	t.Cleanup(func() {
+		events.Stop()
+		cancel()
+		watching.Wait()
+		lines.Close()
+	})
+	return o
+}
+
+func (o *observer) take(event watch.EventType, pod *corev1.Pod, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pods[pod.Name] = pod
+	if o.recorders[pod.Name] == nil {
+		o.recorders[pod.Name] = recording.NewRecorder(o.node)
+	}
+	err := o.recorders[pod.Name].Observe(now, pod)
+	if err == nil {
+		err = o.lines.Encode(observed{now.Sub(pod.CreationTimestamp.Time).Seconds(), event, pod.Name, pod.Status})
+	}
+	if o.failed == nil {
+		o.failed = err
+	}
+}
+
+// podOf returns the pod of a scenario as it was last, nil while there is none.
+func (o *observer) podOf(s scenario) *corev1.Pod {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, pod := range o.pods {
+		if name == s.pod.Name || (s.job || s.static) && strings.HasPrefix(name, s.pod.Name+"-") {
+			return pod
+		}
+	}
+	return nil
+}
+
+// write writes the recording of a scenario's pod into the folder of the unit tests.
+func (o *observer) write(t *testing.T, s scenario, file, what string) {
+	t.Helper()
+	pod := o.podOf(s)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.recorders[pod.Name].Write(filepath.Join(recordings, file+".yaml"), what); err != nil {
+		t.Error(err)
+	}
+}
