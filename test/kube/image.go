@@ -107,7 +107,7 @@ func (c *Cluster) buildProgram() (string, error) {
 	output := c.dir.file("program")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", output, ".")
 	cmd.Dir = filepath.Clean(source)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if printed, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", source, err, printed)
 	}

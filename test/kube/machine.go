@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -103,6 +104,11 @@ func (m *machine) makeCgroups() error {
 	hierarchies := []string{cgroupMount}
 	if !cgroupV2() {
 		hierarchies = cgroupsOf("")
+	} else if err := enableControllers(); err != nil {
+		return err
+	}
+	if len(hierarchies) == 0 {
+		return fmt.Errorf("make a cgroup: no cgroups are mounted below %s", cgroupMount)
 	}
 	for _, hierarchy := range hierarchies {
 		folder := hierarchy + m.cgroup()
@@ -122,6 +128,23 @@ func (m *machine) makeCgroups() error {
 			if err := os.WriteFile(filepath.Join(folder, file), parent, 0o644); err != nil {
 				return fmt.Errorf("write the cpuset: %w", err)
 			}
+		}
+	}
+	return nil
+}
+
+// enableControllers gives the children of the root, in version 2, the controllers that a kubelet asks for.
+func enableControllers() error {
+	available, err := os.ReadFile(filepath.Join(cgroupMount, "cgroup.controllers"))
+	if err != nil {
+		return fmt.Errorf("read the controllers of cgroups: %w", err)
+	}
+	for _, controller := range strings.Fields(string(available)) {
+		if !slices.Contains([]string{"cpu", "cpuset", "memory", "hugetlb", "pids"}, controller) {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(cgroupMount, "cgroup.subtree_control"), []byte("+"+controller), 0o644); err != nil {
+			return fmt.Errorf("enable the cgroup controller %s: %w", controller, err)
 		}
 	}
 	return nil

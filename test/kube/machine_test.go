@@ -2,13 +2,17 @@ package kube
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 func TestMachineEndsWithAllThatIsInIt(t *testing.T) {
@@ -122,5 +126,129 @@ func TestARunningMachineIsLeftAlone(t *testing.T) {
 		if _, err := os.Stat(folder); err != nil {
 			t.Errorf("the cgroup of a running machine: %v", err)
 		}
+	}
+}
+
+// TestMachineEndsWithItsProcess kills a process that has a machine, and looks at what is left.
+func TestMachineEndsWithItsProcess(t *testing.T) {
+	NeedRealNode(t)
+	if os.Getenv(machineHelper) != "" {
+		haveMachine(t)
+		return
+	}
+	helper := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	helper.Env = append(os.Environ(), machineHelper+"=1")
+	stdout, err := helper.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := helper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer helper.Wait()
+	defer helper.Process.Kill()
+	var address, pid, device string
+	if _, err := fmt.Fscanln(stdout, &address, &pid, &device); err != nil {
+		t.Fatalf("read what the helper says: %v", err)
+	}
+	if err := probeHTTP(t.Context(), "http://"+address+":8080/"); err != nil {
+		t.Fatal(err)
+	}
+	if err := helper.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = helper.Wait()
+
+	dir := newTestWorkdir(t) // removes what the killed process left
+	defer dir.remove()
+	m, err := reserveMachine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	for what, left := range map[string]func() bool{
+		"a process":   func() bool { _, err := os.Stat("/proc/" + pid); return err == nil },
+		"the network": func() bool { _, err := net.InterfaceByName(device); return err == nil && device != m.device() },
+		"a cgroup":    func() bool { return len(cgroupsOf(cgroupPrefix+"*-"+fmt.Sprint(helper.Process.Pid))) > 0 },
+		"a folder": func() bool {
+			found, _ := filepath.Glob(filepath.Join(os.TempDir(), workdirPrefix+"killed-*"))
+			return len(found) > 0
+		},
+	} {
+		if err := waitFor(t, func() bool { return !left() }); err != nil {
+			t.Errorf("the killed process left %s: %v", what, err)
+		}
+	}
+}
+
+const machineHelper = "ROLLCALL_TEST_MACHINE_HELPER"
+
+// haveMachine starts a machine with a server in it, says where, and waits to be killed.
+func haveMachine(t *testing.T) {
+	cluster, err := newCluster(Options{Name: "killed", Binaries: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := cluster.buildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := startMachine(t.Context(), program, cluster.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster.node = &Node{Cluster: cluster, machine: m}
+	server, err := cluster.runFile(program, "serve", "8080/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = server.WaitReady(t.Context(), func(ctx context.Context) error { return probeHTTP(ctx, "http://"+m.address+":8080/") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(m.address, server.PID(), m.device())
+	select {}
+}
+
+func newTestWorkdir(t *testing.T) *workdir {
+	t.Helper()
+	dir, err := newWorkdir("", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// waitFor waits a moment until something is so: the kernel ends what belonged to a killed process on its own time.
+func waitFor(t *testing.T, so func() bool) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	return wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) { return so(), nil })
+}
+
+// outcome is a test that keeps how it was ended.
+type outcome struct {
+	testing.TB
+	skipped, failed string
+}
+
+func (o *outcome) Helper()                           {}
+func (o *outcome) Skipf(format string, args ...any)  { o.skipped = fmt.Sprintf(format, args...) }
+func (o *outcome) Fatalf(format string, args ...any) { o.failed = fmt.Sprintf(format, args...) }
+
+func TestWithoutWhatARealNodeNeedsTestsAreSkippedButFailInCI(t *testing.T) {
+	t.Setenv("PATH", "")
+	t.Setenv("CI", "")
+	var here outcome
+	NeedRealNode(&here)
+	if here.failed != "" || !strings.Contains(here.skipped, "root") && !strings.Contains(here.skipped, "apt-get install containerd") {
+		t.Errorf("skipped with %q, failed with %q; want it skipped, and why", here.skipped, here.failed)
+	}
+	t.Setenv("CI", "true")
+	var ci outcome
+	NeedRealNode(&ci)
+	if ci.skipped != "" || ci.failed != here.skipped {
+		t.Errorf("in CI skipped with %q, failed with %q; want it failed with %q", ci.skipped, ci.failed, here.skipped)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,14 +63,18 @@ func canRunRealNode() error {
 	if os.Geteuid() != 0 {
 		return errors.New("it needs root, for namespaces, cgroups and network devices; run the tests as root")
 	}
-	_, err := output("ip", "-Version")
-	errs := []error{err}
-	for command, debianPackage := range map[string]string{
-		"containerd": "containerd", "ctr": "containerd", "runc": "runc", "ip": "iproute2",
-		"nft": "nftables", "iptables": "iptables", "conntrack": "conntrack",
+	var errs []error
+	for _, needed := range []struct{ command, debianPackage string }{
+		{"containerd", "containerd"},
+		{"ctr", "containerd"},
+		{"runc", "runc"},
+		{"ip", "iproute2"},
+		{"nft", "nftables"},
+		{"iptables", "iptables"},
+		{"conntrack", "conntrack"},
 	} {
-		if !proc.InPath(command) {
-			errs = append(errs, fmt.Errorf("%s is missing: apt-get install %s", command, debianPackage))
+		if _, err := exec.LookPath(needed.command); err != nil {
+			errs = append(errs, fmt.Errorf("%s is missing: apt-get install %s", needed.command, needed.debianPackage))
 		}
 	}
 	if _, err := networkPlugins(); err != nil {

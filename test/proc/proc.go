@@ -144,12 +144,6 @@ func (p *Process) Stop(ctx context.Context) error {
 	return nil
 }
 
-// InPath reports whether a command can be found.
-func InPath(command string) bool {
-	_, err := exec.LookPath(command)
-	return err == nil
-}
-
 // Signal sends a signal; to a process that has ended it does nothing.
 func (p *Process) Signal(signal syscall.Signal) { _ = p.cmd.Process.Signal(signal) }
 

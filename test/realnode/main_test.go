@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 func sharedNode(t *testing.T) *kube.Node {
 	t.Helper()
 	kube.NeedRealNode(t)
-	return kube.Shared(t, kube.Options{Name: "real", RealNode: true}).Node()
+	return kube.Shared(t, kube.Options{Name: "real", RealNode: true, MetricsServer: true}).Node()
 }
 
 // newNamespace makes a namespace for a test, in which pods can be created.

@@ -27,7 +27,7 @@ import (
 func TestScenarios(t *testing.T) {
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "scenarios")
-	pods := observe(t, node, namespace)
+	pods := observe(t, node, namespace, "pods.jsonl")
 	agent := runAgent(t, node.Cluster.Config())
 	list := scenarios(namespace)
 	for _, s := range list {
@@ -36,11 +36,10 @@ func TestScenarios(t *testing.T) {
 	for _, s := range list {
 		t.Run(s.pod.Name, func(t *testing.T) {
 			eventually(t, time.Minute, func() error {
-				pod := pods.podOf(s)
-				if pod == nil || !s.reached(pod) {
-					return fmt.Errorf("%s is not reached: %+v", s.what, pod)
+				if !pods.reached(s) {
+					return fmt.Errorf("not reached: %s %+v", s.what, pods.podOf(s))
 				}
-				return agent.sameAs(pod)
+				return agent.sameAs(pods.podOf(s))
 			})
 		})
 	}
@@ -79,7 +78,7 @@ func (s scenario) create(t *testing.T, node *kube.Node) {
 
 // watchKubeletGone records what becomes of two pods while their kubelet is killed for longer than the node may be silent.
 func watchKubeletGone(t *testing.T, node *kube.Node, namespace string, list []scenario) {
-	pods := observe(t, node, namespace)
+	pods := observe(t, node, namespace, "kubelet-killed.jsonl")
 	node.KillKubelet()
 	awaitNode(t, node, corev1.ConditionUnknown)
 	if err := node.StartKubelet(t.Context()); err != nil {

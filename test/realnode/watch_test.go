@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,19 +38,21 @@ type observer struct {
 
 	mu        sync.Mutex
 	pods      map[string]*corev1.Pod
+	were      map[string][]*corev1.Pod // as pods, at every change
 	recorders map[string]*recording.Recorder
 	failed    error
 }
 
-// observe watches the pods of a namespace until the test ends. With go test -artifacts the lines stay in pods.jsonl.
-func observe(t *testing.T, node *kube.Node, namespace string) *observer {
+// observe watches the pods of a namespace until the test ends. With go test -artifacts the lines stay in a file of that
+// name.
+func observe(t *testing.T, node *kube.Node, namespace, file string) *observer {
 	t.Helper()
 	client := node.Cluster.Client().CoreV1()
 	object, err := client.Nodes().Get(t.Context(), node.Name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines, err := os.Create(filepath.Join(t.ArtifactDir(), "pods.jsonl"))
+	lines, err := os.Create(filepath.Join(t.ArtifactDir(), file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +62,7 @@ func observe(t *testing.T, node *kube.Node, namespace string) *observer {
 		cancel()
 		t.Fatal(err)
 	}
-	o := &observer{node: object, lines: json.NewEncoder(lines), pods: map[string]*corev1.Pod{}, recorders: map[string]*recording.Recorder{}}
+	o := &observer{node: object, lines: json.NewEncoder(lines), pods: map[string]*corev1.Pod{}, were: map[string][]*corev1.Pod{}, recorders: map[string]*recording.Recorder{}}
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		for event := range events.ResultChan() {
@@ -88,6 +91,7 @@ func (o *observer) take(event watch.EventType, pod *corev1.Pod, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.pods[pod.Name] = pod
+	o.were[pod.Name] = append(o.were[pod.Name], pod)
 	if o.recorders[pod.Name] == nil {
 		o.recorders[pod.Name] = recording.NewRecorder(o.node)
 	}
@@ -110,6 +114,17 @@ func (o *observer) podOf(s scenario) *corev1.Pod {
 		}
 	}
 	return nil
+}
+
+// reached reports whether the pod of a scenario was in its state at some time.
+func (o *observer) reached(s scenario) bool {
+	pod := o.podOf(s)
+	if pod == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.ContainsFunc(o.were[pod.Name], s.reached)
 }
 
 // write writes the recording of a scenario's pod into the folder of the unit tests.

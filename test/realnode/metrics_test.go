@@ -1,0 +1,10 @@
+package realnode
+
+import "testing"
+
+func TestMetricsServerReadsTheKubelet(t *testing.T) {
+	node := sharedNode(t)
+	if err := node.Cluster.WaitForMetrics(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+}
