@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 const (
@@ -106,7 +105,7 @@ func (n *Node) Import(ctx context.Context, image Image) error {
 		return err
 	}
 	if _, err := n.ctr("images", "import", "--snapshotter="+snapshotter, path); err != nil {
-		return fmt.Errorf("import image %s: %w", image.Names, err)
+		return fmt.Errorf("import image %s: %w", image.Name, err)
 	}
 	// containerd's CRI plugin takes note of an image a moment later, and then gives it a label.
 	return n.containerd.WaitReady(ctx, func(context.Context) error {
@@ -114,8 +113,8 @@ func (n *Node) Import(ctx context.Context, image Image) error {
 		if err != nil {
 			return err
 		}
-		if missing := sets.New(image.Names...).Difference(sets.New(strings.Fields(listed)...)); len(missing) > 0 {
-			return fmt.Errorf("the node does not have %v yet", sets.List(missing))
+		if !slices.Contains(strings.Fields(listed), image.Name) {
+			return fmt.Errorf("the node does not have %s yet", image.Name)
 		}
 		return nil
 	})

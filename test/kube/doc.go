@@ -14,4 +14,13 @@
 //		cluster := kube.Shared(t, kube.Options{Name: "hub"})
 //		…
 //	}
+//
+// One that needs a real kubelet takes a node, and may stop its kubelet, kill it and start it again:
+//
+//	func TestSomething(t *testing.T) {
+//		node := kube.StartRealNode(t, kube.Options{Name: "member"})
+//		client := node.Cluster.Client()
+//		node.KillKubelet()
+//		…
+//	}
 package kube

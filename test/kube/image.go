@@ -18,13 +18,13 @@ import (
 // ProgramImage is on every real node: the image of ./program, whose arguments say what it does, see there.
 const ProgramImage = "rollcall.test/program:1"
 
-// pauseImage is the same image by the name that the container runtime uses for pods.
+// pauseImage is the image of the containers that hold the namespaces of pods.
 const pauseImage = "rollcall.test/pause:1"
 
 // Image is a container image of one static executable, made without a container engine.
 type Image struct {
-	// Names are what containers call it, as registry.example/name:tag.
-	Names []string
+	// Name is what containers call it, as registry.example/name:tag.
+	Name string
 	// Program is the path of the executable, which becomes the entry point.
 	Program string
 	// Args are its arguments where a container has none.
@@ -38,7 +38,7 @@ type Image struct {
 func (i Image) archive() ([]byte, error) {
 	program, err := os.ReadFile(i.Program)
 	if err != nil {
-		return nil, fmt.Errorf("read the program of image %s: %w", i.Names, err)
+		return nil, fmt.Errorf("read the program of image %s: %w", i.Name, err)
 	}
 	const entrypoint = "/program"
 	layer, err := tarOf(tarFile{strings.TrimPrefix(entrypoint, "/"), 0o755, program})
@@ -53,14 +53,14 @@ func (i Image) archive() ([]byte, error) {
 		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + digest(layer)}},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("encode the configuration of image %s: %w", i.Names, err)
+		return nil, fmt.Errorf("encode the configuration of image %s: %w", i.Name, err)
 	}
 	configurationFile, layerFile := digest(configuration)+".json", digest(layer)+".tar"
 	manifest, err := json.Marshal([]map[string]any{
-		{"Config": configurationFile, "RepoTags": i.Names, "Layers": []string{layerFile}},
+		{"Config": configurationFile, "RepoTags": []string{i.Name}, "Layers": []string{layerFile}},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("encode the manifest of image %s: %w", i.Names, err)
+		return nil, fmt.Errorf("encode the manifest of image %s: %w", i.Name, err)
 	}
 	return tarOf(
 		tarFile{configurationFile, 0o644, configuration},

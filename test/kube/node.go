@@ -21,16 +21,18 @@ import (
 
 // Node is the real node of a cluster with Options.RealNode: a kubelet, containerd and kube-proxy. Its containers run, its
 // probes fail, its NodePorts answer. All of the cluster is in a network namespace of its own with [Node.Address] as the
-// only address that this host can reach, and no way to any other host.
+// only address that this host can reach, and no way to any other host. Its methods are called by one goroutine at a time,
+// but for Dial.
 type Node struct {
 	// Cluster is the cluster that the node belongs to.
 	Cluster *Cluster
 	// Name is the name of the Node object, Address its InternalIP.
 	Name, Address string
+	// Program is the path of the executable that [ProgramImage] has, for more images of it.
+	Program string
 
 	machine    *machine
 	binaries   string
-	program    string
 	containerd *proc.Process
 	kubelet    *proc.Process // nil while it is stopped
 	kubeProxy  *proc.Process
@@ -118,7 +120,7 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 	c.host = m.address
 	c.node = &Node{
 		Cluster: c, Name: strings.ToLower(c.Name) + "-node", Address: m.address,
-		machine: m, binaries: binaries, program: program,
+		Program: program, machine: m, binaries: binaries,
 	}
 	return nil
 }
@@ -130,7 +132,10 @@ func (n *Node) start(ctx context.Context, apiServer func(context.Context) error)
 		if err := n.startContainerd(starting); err != nil {
 			return err
 		}
-		return n.Import(starting, Image{Names: []string{ProgramImage, pauseImage}, Program: n.program})
+		if err := n.Import(starting, Image{Name: pauseImage, Program: n.Program, Args: []string{"pause"}}); err != nil {
+			return err
+		}
+		return n.Import(starting, Image{Name: ProgramImage, Program: n.Program})
 	})
 	group.Go(func() error { return apiServer(starting) })
 	if err := group.Wait(); err != nil {
@@ -144,6 +149,9 @@ func (n *Node) start(ctx context.Context, apiServer func(context.Context) error)
 
 // WaitReady returns when the node is ready and takes pods.
 func (n *Node) WaitReady(ctx context.Context) error {
+	if n.kubelet == nil {
+		return errors.New("the kubelet is not running")
+	}
 	return n.kubelet.WaitReady(ctx, func(ctx context.Context) error {
 		node, err := n.Cluster.client.CoreV1().Nodes().Get(ctx, n.Name, metav1.GetOptions{})
 		switch {

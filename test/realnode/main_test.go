@@ -3,7 +3,7 @@
 //
 // To record anew what the kubelet says of pods over five minutes, in agent/facts/testdata/kubelet:
 //
-//	go test ./test/realnode -run Scenarios -watch 5m -update -timeout 20m
+//	go test ./test/realnode -run 'Scenarios|Killed' -watch 5m -update -timeout 20m
 package realnode
 
 import (

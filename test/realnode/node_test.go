@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -54,23 +53,18 @@ func TestPodRunsAndItsLogIsRead(t *testing.T) {
 func TestImportedImageRuns(t *testing.T) {
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "import")
-	program, err := os.Executable() // any file: it is not a program for this image, and the container fails
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := node.Import(t.Context(), kube.Image{Names: []string{"rollcall.test/other:1"}, Program: program, User: "65532"}); err != nil {
+	image := kube.Image{Name: "rollcall.test/other:1", Program: node.Program, Args: []string{"exit", "7", "0s"}, User: "65532"}
+	if err := node.Import(t.Context(), image); err != nil {
 		t.Fatal(err)
 	}
 	pod := newPod(namespace, "other")
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
-	pod.Spec.Containers[0].Image = "rollcall.test/other:1"
-	pod.Spec.Containers[0].Args = []string{"-test.list", "^TestImportedImageRuns$"}
+	pod.Spec.Containers[0].Image = image.Name
+	pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true)}
 	createPod(t, node, pod)
-	ended := awaitPod(t, node, namespace, pod.Name, 30*time.Second, func(p *corev1.Pod) bool {
-		return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-	})
-	if got := ended.Status.ContainerStatuses[0].ImageID; got == "" {
-		t.Errorf("the image of %+v: want its ID", ended.Status.ContainerStatuses[0])
+	ended := awaitPod(t, node, namespace, pod.Name, 30*time.Second, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
+	if got := ended.Status.ContainerStatuses[0]; got.Image != image.Name || got.State.Terminated.ExitCode != 7 {
+		t.Errorf("container %+v: want image %s to end with exit code 7, by its own arguments", got, image.Name)
 	}
 }
 

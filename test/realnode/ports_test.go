@@ -2,6 +2,7 @@ package realnode
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -108,7 +109,7 @@ func answersAsMapped(ctx context.Context, node *kube.Node, now *state.State, row
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("%s %d/%s of %s%s: %v answer (%v), want %v", row.Kind, row.Port, row.Protocol, row.Service, row.Pod, got, last, want)
+		return errors.Join(fmt.Errorf("%s %d/%s of %s%s: %v answer, want %v", row.Kind, row.Port, row.Protocol, row.Service, row.Pod, got, want), last)
 	}
 	return nil
 }

@@ -33,17 +33,36 @@ func scenarios(namespace string) []scenario {
 	)
 }
 
+// killedScenarios returns the scenarios in which the kubelet is killed once their pods are ready, and started again.
+func killedScenarios(namespace string) []scenario {
+	return []scenario{
+		{
+			what:    "A pod that is well, while its kubelet is killed and started again a minute later.",
+			pod:     newPod(namespace, "kubelet-killed-running", "serve", "8080/tcp"),
+			reached: podReady,
+		},
+		{
+			what:    "A container that ends with exit code 3 after 5 s, after its kubelet was killed. The kubelet is started again a minute later.",
+			pod:     newPod(namespace, "kubelet-killed-ended", "exit", "3", "5s"),
+			reached: restarted,
+		},
+	}
+}
+
 // crashes are the scenarios in which a container is started again and again.
 func crashes(pod func(string, ...string) *corev1.Pod) []scenario {
 	crashesAtInit := pod("init-crash-loop", "pause")
 	crashesAtInit.Spec.InitContainers = []corev1.Container{{Name: "init", Image: kube.ProgramImage, Args: []string{"exit", "5", "0s"}}}
 	outOfMemory := pod("oom-killed", "allocate", "64")
 	outOfMemory.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("16Mi")}
+	dead := pod("liveness", "serve", "8080/tcp")
+	dead.Spec.Containers[0].LivenessProbe = failingProbe()
 	return []scenario{
 		{what: "A container that ends with exit code 3 at once, each time it is started.", pod: pod("crash-loop", "exit", "3", "0s"), reached: waitsFor("CrashLoopBackOff")},
 		{what: "A container that ends with exit code 3 two seconds after each start.", pod: pod("crash-loop-slow", "exit", "3", "2s"), reached: waitsFor("CrashLoopBackOff")},
 		{what: "A container that completes, and is started again each time.", pod: pod("crash-loop-completed", "exit", "0", "0s"), reached: waitsFor("CrashLoopBackOff")},
 		{what: "A container that takes more memory than its limit, each time it is started.", pod: outOfMemory, reached: oomKilled},
+		{what: "A container whose liveness probe fails each time it is started.", pod: dead, reached: restarted},
 		{what: "An init container that ends with exit code 5 each time it is started.", pod: crashesAtInit, reached: waitsFor("CrashLoopBackOff")},
 	}
 }
@@ -79,11 +98,19 @@ func never(pod *corev1.Pod) *corev1.Pod {
 }
 
 func unready(pod *corev1.Pod) *corev1.Pod {
-	pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
+	pod.Spec.Containers[0].ReadinessProbe = failingProbe()
+	return pod
+}
+
+func failingProbe() *corev1.Probe {
+	return &corev1.Probe{
 		ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/fail", Port: intstr.FromInt32(8080)}},
 		PeriodSeconds: 1,
 	}
-	return pod
+}
+
+func restarted(pod *corev1.Pod) bool {
+	return len(pod.Status.ContainerStatuses) > 0 && pod.Status.ContainerStatuses[0].RestartCount > 0
 }
 
 func phase(want corev1.PodPhase) func(*corev1.Pod) bool {

@@ -22,8 +22,7 @@ import (
 )
 
 // TestScenarios brings pods into every state there is a scenario of, and compares what the agent's pipeline makes of them
-// with what the kubelet says. With -watch it goes on watching them, then kills the kubelet until its node is not ready,
-// and starts it again.
+// with what the kubelet says. With -watch it goes on watching them.
 func TestScenarios(t *testing.T) {
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "scenarios")
@@ -47,10 +46,9 @@ func TestScenarios(t *testing.T) {
 		<-time.After(*watchFor)
 		for _, s := range list {
 			if *update {
-				pods.write(t, s, s.pod.Name, s.what)
+				pods.write(t, s)
 			}
 		}
-		watchKubeletGone(t, node, namespace, list)
 	}
 }
 
@@ -76,30 +74,36 @@ func (s scenario) create(t *testing.T, node *kube.Node) {
 	}
 }
 
-// watchKubeletGone records what becomes of two pods while their kubelet is killed for longer than the node may be silent.
-func watchKubeletGone(t *testing.T, node *kube.Node, namespace string, list []scenario) {
-	pods := observe(t, node, namespace, "kubelet-killed.jsonl")
+// TestKubeletIsKilledAndStartedAgain looks at a pod that is well meanwhile, and at one whose container ends meanwhile. With
+// -watch the kubelet is gone until its node is not ready.
+func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
+	node := sharedNode(t)
+	namespace := newNamespace(t, node, "kubelet-killed")
+	pods := observe(t, node, namespace, "pods.jsonl")
+	agent := runAgent(t, node.Cluster.Config())
+	list := killedScenarios(namespace)
+	for _, s := range list {
+		s.create(t, node)
+		awaitPod(t, node, namespace, s.pod.Name, 30*time.Second, podReady)
+	}
 	node.KillKubelet()
-	awaitNode(t, node, corev1.ConditionUnknown)
+	if *watchFor > 0 {
+		awaitNode(t, node, corev1.ConditionUnknown)
+	}
 	if err := node.StartKubelet(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	awaitNode(t, node, corev1.ConditionTrue)
 	for _, s := range list {
-		switch s.pod.Name {
-		case "running":
-			eventually(t, time.Minute, func() error {
-				if pod := pods.podOf(s); !podReady(pod) {
-					return fmt.Errorf("the pod is not ready again: %+v", pod.Status)
-				}
-				return nil
-			})
-		case "crash-loop":
-		default:
-			continue
-		}
-		if *update {
-			pods.write(t, s, "kubelet-killed-"+s.pod.Name, s.what+" From its sixth minute on its kubelet is killed, until the node is not ready, and started again.")
+		eventually(t, time.Minute, func() error {
+			pod := pods.podOf(s)
+			if !s.reached(pod) {
+				return fmt.Errorf("not reached: %s %+v", s.what, pod.Status)
+			}
+			return agent.sameAs(pod)
+		})
+		if *update && *watchFor > 0 {
+			pods.write(t, s)
 		}
 	}
 }
@@ -122,8 +126,8 @@ func awaitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
 
 // TestRecordingsReplay replays what a kubelet once said, and compares what the agent's pipeline makes of each change.
 func TestRecordingsReplay(t *testing.T) {
-	want := map[string]bool{"kubelet-killed-running": true, "kubelet-killed-crash-loop": true}
-	for _, s := range scenarios("scenarios") {
+	want := map[string]bool{}
+	for _, s := range append(scenarios("any"), killedScenarios("any")...) {
 		want[s.pod.Name] = true
 	}
 	files, err := filepath.Glob(filepath.Join(recordings, "*.yaml"))

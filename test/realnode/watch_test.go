@@ -128,12 +128,12 @@ func (o *observer) reached(s scenario) bool {
 }
 
 // write writes the recording of a scenario's pod into the folder of the unit tests.
-func (o *observer) write(t *testing.T, s scenario, file, what string) {
+func (o *observer) write(t *testing.T, s scenario) {
 	t.Helper()
 	pod := o.podOf(s)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err := o.recorders[pod.Name].Write(filepath.Join(recordings, file+".yaml"), what); err != nil {
+	if err := o.recorders[pod.Name].Write(filepath.Join(recordings, s.pod.Name+".yaml"), s.what); err != nil {
 		t.Error(err)
 	}
 }

@@ -144,12 +144,11 @@ func (r *Recorder) begin(pod *corev1.Pod) error {
 		},
 		Spec: *pod.Spec.DeepCopy(),
 	}
-	// The volume of the token has a random name, and tells nothing of the pod.
-	isToken := regexp.MustCompile("^kube-api-access-")
-	kept.Spec.Volumes = without(kept.Spec.Volumes, func(v corev1.Volume) bool { return isToken.MatchString(v.Name) })
+	// The volume of the token is long, and tells nothing of the pod.
+	kept.Spec.Volumes = without(kept.Spec.Volumes, func(v corev1.Volume) bool { return tokens.MatchString(v.Name) })
 	for _, containers := range [][]corev1.Container{kept.Spec.Containers, kept.Spec.InitContainers} {
 		for i := range containers {
-			containers[i].VolumeMounts = without(containers[i].VolumeMounts, func(m corev1.VolumeMount) bool { return isToken.MatchString(m.Name) })
+			containers[i].VolumeMounts = without(containers[i].VolumeMounts, func(m corev1.VolumeMount) bool { return tokens.MatchString(m.Name) })
 		}
 	}
 	encoded, err := json.Marshal(kept)
@@ -171,6 +170,7 @@ func without[T any](list []T, drop func(T) bool) (kept []T) {
 
 var (
 	timestamps = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
+	tokens     = regexp.MustCompile(`\bkube-api-access-[a-z0-9]{5}\b`)
 	digests    = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 )
 
@@ -189,6 +189,7 @@ func (r *Recorder) neutral(encoded []byte, pod *corev1.Pod) []byte {
 		}
 		return []byte(r.ids[string(id)])
 	})
+	encoded = tokens.ReplaceAll(encoded, []byte("kube-api-access"))
 	encoded = bytes.ReplaceAll(encoded, []byte(pod.UID), []byte(uid))
 	if pod.Status.HostIP != "" {
 		encoded = bytes.ReplaceAll(encoded, []byte(`"`+pod.Status.HostIP+`"`), []byte(`"`+hostAddress+`"`))
