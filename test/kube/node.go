@@ -21,8 +21,8 @@ import (
 
 // Node is the real node of a cluster with Options.RealNode: a kubelet, containerd and kube-proxy. Its containers run, its
 // probes fail, its NodePorts answer. All of the cluster is in a network namespace of its own with [Node.Address] as the
-// only address that this host can reach, and no way to any other host. Its methods are called by one goroutine at a time,
-// but for Dial.
+// only address that this host can reach, and no way to any other host. Its methods may be called from several goroutines, but those that
+// stop, kill and start the kubelet only from one at a time.
 type Node struct {
 	// Cluster is the cluster that the node belongs to.
 	Cluster *Cluster
@@ -181,7 +181,7 @@ func (n *Node) PutStaticPod(pod *corev1.Pod) error {
 		return fmt.Errorf("encode static pod %s: %w", pod.Name, err)
 	}
 	// The kubelet reads whatever appears, so the file appears with its content.
-	path, err := n.Cluster.dir.write(manifest, "static-pod.new")
+	path, err := n.Cluster.dir.write(manifest, "static-pod-"+pod.Name+".new")
 	if err != nil {
 		return err
 	}

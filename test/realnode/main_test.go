@@ -1,5 +1,6 @@
 // Package realnode tests with a real kubelet what only a real kubelet shows: how the status of pods changes while their
-// containers crash, wait and end, and which ports of a node answer. Its cluster is shared by all tests.
+// containers crash, wait and end, and which ports of a node answer. Its cluster is shared by all tests; those that stop the
+// kubelet are not parallel, and the others are.
 //
 // To record anew what the kubelet says of pods over five minutes, in agent/facts/testdata/kubelet:
 //
@@ -19,6 +20,9 @@ import (
 
 	"rollcall.dev/rollcall/test/kube"
 )
+
+// timeout is far more than anything here takes on a machine that is not overloaded.
+const timeout = 3 * time.Minute
 
 var (
 	watchFor = flag.Duration("watch", 0, "how long the scenarios are watched after all of them were reached")
@@ -49,7 +53,7 @@ func newNamespace(t *testing.T, node *kube.Node, name string) string {
 			t.Error(err)
 		}
 	})
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, func() error {
 		_, err := client.ServiceAccounts(name).Get(t.Context(), "default", metav1.GetOptions{})
 		return err
 	})
@@ -84,10 +88,10 @@ func getPod(t *testing.T, node *kube.Node, namespace, name string) *corev1.Pod {
 }
 
 // awaitPod waits until a pod is as a condition wants it, and returns it.
-func awaitPod(t *testing.T, node *kube.Node, namespace, name string, within time.Duration, check func(*corev1.Pod) bool) *corev1.Pod {
+func awaitPod(t *testing.T, node *kube.Node, namespace, name string, check func(*corev1.Pod) bool) *corev1.Pod {
 	t.Helper()
 	var pod *corev1.Pod
-	eventually(t, within, func() (err error) {
+	eventually(t, func() (err error) {
 		pod, err = node.Cluster.Client().CoreV1().Pods(namespace).Get(t.Context(), name, metav1.GetOptions{})
 		if err == nil && !check(pod) {
 			err = fmt.Errorf("pod %s: %+v", name, pod.Status)
@@ -108,10 +112,10 @@ func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) corev1.Condition
 	return ""
 }
 
-// eventually wants f to succeed within a time, and tells its last error if it does not.
-func eventually(t *testing.T, within time.Duration, f func() error) {
+// eventually wants f to succeed in the end, and tells its last error if it does not.
+func eventually(t *testing.T, f func() error) {
 	t.Helper()
-	deadline := time.After(within)
+	deadline := time.After(timeout)
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -122,7 +126,7 @@ func eventually(t *testing.T, within time.Duration, f func() error) {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("not within %s: %v", within, err)
+			t.Fatalf("not within %s: %v", timeout, err)
 		}
 	}
 }

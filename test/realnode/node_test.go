@@ -18,6 +18,7 @@ import (
 )
 
 func TestNodeReportsWhatAKubeletReports(t *testing.T) {
+	t.Parallel()
 	node := sharedNode(t)
 	object, err := node.Cluster.Client().CoreV1().Nodes().Get(t.Context(), node.Name, metav1.GetOptions{})
 	if err != nil {
@@ -38,12 +39,13 @@ func TestNodeReportsWhatAKubeletReports(t *testing.T) {
 }
 
 func TestPodRunsAndItsLogIsRead(t *testing.T) {
+	t.Parallel()
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "log")
 	pod := newPod(namespace, "talks", "exit", "0", "0s")
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
 	createPod(t, node, pod)
-	awaitPod(t, node, namespace, pod.Name, 20*time.Second, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
+	awaitPod(t, node, namespace, pod.Name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
 	log, err := node.Cluster.Client().CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
 	if err != nil || !strings.Contains(string(log), "ends with exit code 0") {
 		t.Errorf("log %q, %v; want what the program printed", log, err)
@@ -51,6 +53,7 @@ func TestPodRunsAndItsLogIsRead(t *testing.T) {
 }
 
 func TestImportedImageRuns(t *testing.T) {
+	t.Parallel()
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "import")
 	image := kube.Image{Name: "rollcall.test/other:1", Program: node.Program, Args: []string{"exit", "7", "0s"}, User: "65532"}
@@ -62,24 +65,25 @@ func TestImportedImageRuns(t *testing.T) {
 	pod.Spec.Containers[0].Image = image.Name
 	pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true)}
 	createPod(t, node, pod)
-	ended := awaitPod(t, node, namespace, pod.Name, 30*time.Second, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
+	ended := awaitPod(t, node, namespace, pod.Name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
 	if got := ended.Status.ContainerStatuses[0]; got.Image != image.Name || got.State.Terminated.ExitCode != 7 {
 		t.Errorf("container %+v: want image %s to end with exit code 7, by its own arguments", got, image.Name)
 	}
 }
 
 func TestStaticPodRunsWhileItsFileIsThere(t *testing.T) {
+	t.Parallel()
 	node := sharedNode(t)
 	pod := newPod(metav1.NamespaceDefault, "put", "pause")
 	if err := node.PutStaticPod(pod); err != nil {
 		t.Fatal(err)
 	}
 	mirror := "put-" + node.Name
-	awaitPod(t, node, metav1.NamespaceDefault, mirror, 30*time.Second, podReady)
+	awaitPod(t, node, metav1.NamespaceDefault, mirror, podReady)
 	if err := node.RemoveStaticPod(pod.Name); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, func() error {
+	eventually(t, func() error {
 		_, err := node.Cluster.Client().CoreV1().Pods(metav1.NamespaceDefault).Get(t.Context(), mirror, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -97,7 +101,7 @@ func TestContainersOutliveTheirKubelet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			namespace := newNamespace(t, node, name)
 			createPod(t, node, newPod(namespace, "stays", "serve", "8080/tcp"))
-			before := awaitPod(t, node, namespace, "stays", 20*time.Second, podReady)
+			before := awaitPod(t, node, namespace, "stays", podReady)
 			if err := end(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -111,7 +115,7 @@ func TestContainersOutliveTheirKubelet(t *testing.T) {
 				t.Fatal(err)
 			}
 			createPod(t, node, newPod(namespace, "next", "pause"))
-			awaitPod(t, node, namespace, "next", 20*time.Second, podReady)
+			awaitPod(t, node, namespace, "next", podReady)
 			after := getPod(t, node, namespace, "stays").Status.ContainerStatuses[0]
 			if was := before.Status.ContainerStatuses[0]; after.ContainerID != was.ContainerID || after.RestartCount != 0 {
 				t.Errorf("container %s, restarted %d times; want %s, as before", after.ContainerID, after.RestartCount, was.ContainerID)

@@ -20,6 +20,7 @@ import (
 // TestPortMapNamesWhoAnswers dials every row of the port map that a pod holds and compares who answers with the targets
 // that the map has: NodePorts by kube-proxy, hostPorts by the CNI plugin, and pods in the node's network.
 func TestPortMapNamesWhoAnswers(t *testing.T) {
+	t.Parallel()
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "ports")
 	client := node.Cluster.Client().CoreV1()
@@ -51,11 +52,11 @@ func TestPortMapNamesWhoAnswers(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"web-1", "web-2", "host-port", "host-network"} {
-		awaitPod(t, node, namespace, name, 30*time.Second, podReady)
+		awaitPod(t, node, namespace, name, podReady)
 	}
 
 	const rows = 2 + 1 + 3*2 // hostPorts, a port in the node's network, and two ports of each Service
-	eventually(t, 30*time.Second, func() error {
+	eventually(t, func() error {
 		now := agent.current()
 		seen := 0
 		for row := range now.Ports() {

@@ -24,6 +24,7 @@ import (
 // TestScenarios brings pods into every state there is a scenario of, and compares what the agent's pipeline makes of them
 // with what the kubelet says. With -watch it goes on watching them.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "scenarios")
 	pods := observe(t, node, namespace, "pods.jsonl")
@@ -34,7 +35,7 @@ func TestScenarios(t *testing.T) {
 	}
 	for _, s := range list {
 		t.Run(s.pod.Name, func(t *testing.T) {
-			eventually(t, time.Minute, func() error {
+			eventually(t, func() error {
 				if !pods.reached(s) {
 					return fmt.Errorf("not reached: %s %+v", s.what, pods.podOf(s))
 				}
@@ -84,7 +85,7 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	list := killedScenarios(namespace)
 	for _, s := range list {
 		s.create(t, node)
-		awaitPod(t, node, namespace, s.pod.Name, 30*time.Second, podReady)
+		awaitPod(t, node, namespace, s.pod.Name, podReady)
 	}
 	node.KillKubelet()
 	if *watchFor > 0 {
@@ -95,7 +96,7 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	}
 	awaitNode(t, node, corev1.ConditionTrue)
 	for _, s := range list {
-		eventually(t, time.Minute, func() error {
+		eventually(t, func() error {
 			pod := pods.podOf(s)
 			if !s.reached(pod) {
 				return fmt.Errorf("not reached: %s %+v", s.what, pod.Status)
@@ -110,7 +111,7 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 
 func awaitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
 	t.Helper()
-	eventually(t, 2*time.Minute, func() error {
+	eventually(t, func() error {
 		object, err := node.Cluster.Client().CoreV1().Nodes().Get(context.WithoutCancel(t.Context()), node.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
