@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
@@ -24,7 +25,9 @@ type agent struct {
 	failed  error
 }
 
-func newAgent() *agent { return &agent{tracker: facts.NewTracker(), state: &state.State{}} }
+func newAgent() *agent {
+	return &agent{tracker: facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) }), state: &state.State{}}
+}
 
 // runAgent runs the pipeline on a cluster until the test ends.
 func runAgent(t *testing.T, config *rest.Config) *agent {
