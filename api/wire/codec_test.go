@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
@@ -134,5 +135,38 @@ func TestTooManyOrTooLargeFramesStayApart(t *testing.T) {
 		if frames, err := Split(bad); err == nil {
 			t.Errorf("split into %d", len(frames))
 		}
+	}
+}
+
+func TestStringsThatAreTooLongAreRefused(t *testing.T) {
+	objects := func(text string) *wirepb.AgentMessage {
+		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Snapshot{Snapshot: &wirepb.Snapshot{
+			Id: 1, Last: true, Objects: &wirepb.Objects{Strings: []string{text}, NodeLoads: &wirepb.NodeLoads{Back: []int64{0}, Node: []int64{1}}},
+		}}}
+	}
+	for length, taken := range map[int]bool{maxString: true, maxString + 1: false, MaxMessage / 2: false} {
+		plain, err := proto.Marshal(objects(strings.Repeat("a", length)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := codec.DecodeAgent(compressed(t, plain))
+		if err == nil {
+			_, err = NewReceiver(1, nil).Take(m, time.Time{})
+		}
+		if (err == nil) != taken {
+			t.Errorf("a string of %d bytes: %v, want taken %v", length, err, taken)
+		}
+	}
+}
+
+func TestTextOfAnAgentIsCleaned(t *testing.T) {
+	m := &wirepb.AgentMessage{Message: &wirepb.AgentMessage_End{End: &wirepb.End{Message: "\x1b[2Jgone\u202e"}}}
+	plain, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := codec.DecodeAgent(compressed(t, plain))
+	if end, ok := got.(*End); err != nil || !ok || end.Message != "\ufffd[2Jgone\ufffd" {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }

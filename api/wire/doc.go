@@ -58,6 +58,12 @@
 // Within one protocol fields and columns are only added. Who does not know a field
 // passes over it; an enumeration's value that is not known is taken as its zero.
 //
+// This is protocol 2. Protocol 1 had problems of nodes in place of their conditions, and
+// neither UIDs, Services, claims and volumes nor since when something does not work; no
+// health could be told from it. A master that speaks 1 only is answered Unsupported by an
+// agent that speaks 2, and a master that speaks 2 sets the condition Ready of such an
+// agent's cluster to False with the reason ProtocolUnsupported, which names both ranges.
+//
 // # Hello and Report
 //
 // Hello names the cluster and its UID, so that the master can hold both against what
@@ -75,7 +81,8 @@
 //
 // # Summary
 //
-// A Report with summary_only has no session, holder, period or duration. It is answered
+// A Report with summary_only has no session, holder, period or duration. It has the rules
+// by which the master mutes problems, as health is judged by the agent here, and is answered
 // by one Summary, behind which the agent ends the connection, without a close frame, and
 // the master does the same. Most of a Summary is its problems and its resources, which
 // seldom change: the master tells HashProblems and HashResources of those that it has,
