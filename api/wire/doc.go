@@ -96,7 +96,7 @@
 //	                56   Report; 38 where there was no Summary before
 //	to the master  188   the upgrade's answer
 //	               110   Hello
-//	                72   Summary; 400 where it has to bring problems and resources
+//	                77   Summary; 507 where it has to bring problems and resources
 //
 // # Flush
 //

@@ -119,6 +119,7 @@ func cluster() (c state.Changes) {
 		p := &state.Pod{Namespace: fmt.Sprintf("team-%d", i%12), Name: fmt.Sprintf("web-7d9c6b5f8d-%05x", 7919*i%0xfffff), Node: fmt.Sprintf("node-%02d", i%25), Phase: state.PodRunning}
 		if i%250 == 0 {
 			p.Node, p.Phase, p.Reason, p.Message, p.UnschedulableSince = "", state.PodPending, "Unschedulable", "0/25 nodes are available: 25 Insufficient cpu.", state.TimeOf(time.Now())-3600
+			p.NotReadySince, p.Owner = p.UnschedulableSince, state.Owner{Kind: "Deployment", Name: p.Name[:10] + fmt.Sprint(i)}
 		}
 		c.Upserts = append(c.Upserts, p, &state.Container{Namespace: p.Namespace, Pod: p.Name, Name: "app", Node: p.Node, State: state.Running, Ready: true})
 	}
@@ -168,7 +169,7 @@ func check(t *testing.T, up, down *tally) {
 	if len(up.conns) < 3 || len(down.conns) != len(up.conns) {
 		t.Fatalf("%d refreshes, %d answers, want three at least", len(up.conns), len(down.conns))
 	}
-	for i, most := range map[int]struct{ up, down int }{0: {600, 750}, 2: {600, 400}} {
+	for i, most := range map[int]struct{ up, down int }{0: {600, 850}, 2: {600, 400}} {
 		asked, answered := up.conns[i], down.conns[i]
 		t.Logf("refresh %d: handshake %d and %d; to the agent %d, to the master %d", i+1, asked[:2], answered[:1], asked[2:], answered[1:])
 		if n := sum(asked[2:]); n > most.up {
