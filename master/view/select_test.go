@@ -211,3 +211,13 @@ func TestAFilteredRowIsTheUnfilteredRow(t *testing.T) {
 		}
 	}
 }
+
+func TestANodeOfWhichReadyIsUnknownIsNotReady(t *testing.T) {
+	for wanted, want := range map[string][3]bool{"notready": {false, true, true}, "unknown": {false, false, true}, "ready": {true, false, false}, "": {true, true, true}} {
+		for i, ready := range []state.Tristate{state.True, state.False, state.Unknown} {
+			if got := (&Filter{State: wanted}).node(&state.Node{Name: "n", Ready: ready}); got != want[i] {
+				t.Errorf("state=%s of a node whose Ready is %s: %v, want %v", wanted, ready, got, want[i])
+			}
+		}
+	}
+}
