@@ -98,9 +98,13 @@ type PodInput struct {
 
 // Mount is where a container of a pod has a PersistentVolumeClaim.
 type Mount struct {
-	Claim string
+	// Volume is the name of the pod's volume.
+	Volume string
+	Claim  string
 	// Path is empty where no container mounts the claim.
 	Path string
+	// Ephemeral reports that the volume is a generic ephemeral one.
+	Ephemeral bool
 }
 
 // ContainerInput is a container of a pod, of any kind, with its status.

@@ -58,7 +58,7 @@ func addAmount(r *state.Resources, name corev1.ResourceName, amount resource.Qua
 func Zeros(list corev1.ResourceList) state.Zeros {
 	var zeros state.Zeros
 	for name, bit := range map[corev1.ResourceName]state.Zeros{
-		corev1.ResourceCPU: state.ZeroCPU, corev1.ResourceMemory: state.ZeroMemory, corev1.ResourceEphemeralStorage: state.ZeroEphemeralStorage,
+		corev1.ResourceCPU: state.ZeroCPU, corev1.ResourceMemory: state.ZeroMemory, corev1.ResourceEphemeralStorage: state.ZeroEphemeralStorage, corev1.ResourcePods: state.ZeroPods,
 	} {
 		if amount, ok := list[name]; ok && amount.IsZero() {
 			zeros |= bit

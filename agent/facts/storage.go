@@ -8,7 +8,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// storage is where a pod mounts which claim, once per claim and path, with the
+// storage is where a pod mounts which claim, once per claim, path and volume, with the
 // claims' capacities as far as they are known.
 func storage(mounts []Mount, capacity func(claim string) int64) []state.Volume {
 	if len(mounts) == 0 {
@@ -16,10 +16,10 @@ func storage(mounts []Mount, capacity func(claim string) int64) []state.Volume {
 	}
 	volumes := make([]state.Volume, 0, len(mounts))
 	for _, m := range mounts {
-		volumes = append(volumes, state.Volume{Claim: m.Claim, CapacityBytes: capacity(m.Claim), MountPath: m.Path})
+		volumes = append(volumes, state.Volume{Name: m.Volume, Claim: m.Claim, CapacityBytes: capacity(m.Claim), MountPath: m.Path, Ephemeral: m.Ephemeral})
 	}
 	slices.SortFunc(volumes, func(a, b state.Volume) int {
-		return cmp.Or(cmp.Compare(a.Claim, b.Claim), cmp.Compare(a.MountPath, b.MountPath))
+		return cmp.Or(cmp.Compare(a.Claim, b.Claim), cmp.Compare(a.MountPath, b.MountPath), cmp.Compare(a.Name, b.Name))
 	})
 	return slices.Compact(volumes)
 }

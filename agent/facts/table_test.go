@@ -141,7 +141,11 @@ func podsTable(w *world) string {
 			t = append(t, []string{"finished at " + when(p.FinishedAt)})
 		}
 		for _, v := range p.Storage {
-			t = append(t, []string{fmt.Sprintf("claim %s of %d bytes at %q", v.Claim, v.CapacityBytes, v.MountPath)})
+			kind := ""
+			if v.Ephemeral {
+				kind = " (ephemeral)"
+			}
+			t = append(t, []string{fmt.Sprintf("volume %s: claim %s of %d bytes at %q%s", v.Name, v.Claim, v.CapacityBytes, v.MountPath, kind)})
 		}
 	}
 	return t.String()

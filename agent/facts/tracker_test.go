@@ -58,7 +58,7 @@ func anyPod(t *rapid.T) any {
 		Requested:   anyResources(t),
 		Limits:      anyResources(t),
 		Mounts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.Mount {
-			return facts.Mount{Claim: claims.Draw(t, "claim"), Path: rapid.SampledFrom([]string{"", "/a"}).Draw(t, "path")}
+			return facts.Mount{Volume: rapid.SampledFrom([]string{"v", "w"}).Draw(t, "volume"), Claim: claims.Draw(t, "claim"), Path: rapid.SampledFrom([]string{"", "/a"}).Draw(t, "path")}
 		}), 0, 3).Draw(t, "mounts"),
 		Containers: rapid.SliceOfNDistinct(rapid.Custom(anyContainer), 0, 3, func(c facts.ContainerInput) string { return c.Name }).Draw(t, "containers"),
 	}

@@ -4,6 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer/slimpb"
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -17,13 +18,24 @@ func (c claimConverter) input(claim *claimObject) *facts.ClaimInput {
 		Namespace:      c.shared.of(claim.Namespace),
 		Name:           claim.Name,
 		Phase:          claimPhase(status.GetPhase()),
-		StorageClass:   c.shared.of(spec.GetStorageClassName()),
+		StorageClass:   c.shared.of(claimClass(claim.Slim.GetMetadata(), spec.GetStorageClassName())),
 		VolumeMode:     c.shared.of(spec.GetVolumeMode()),
 		Volume:         c.shared.of(spec.GetVolumeName()),
 		RequestedBytes: requests.Storage().Value(),
 		CapacityBytes:  capacity.Storage().Value(),
 		CreatedAt:      instant(claim.Slim.GetMetadata().GetCreationTimestamp()),
 	}
+}
+
+// claimClass returns the storage class of a claim: by the annotation that came before
+// the field where there is one, as the controllers have it.
+func claimClass(meta *slimpb.ObjectMeta, class string) string {
+	for _, a := range meta.GetAnnotations() {
+		if a.GetKey() == corev1.BetaStorageClassAnnotation {
+			return a.GetValue()
+		}
+	}
+	return class
 }
 
 // volumeConverter makes slim inputs of PersistentVolumes.

@@ -20,7 +20,10 @@ func (c podConverter) mounts(pod string, spec *slimpb.PodSpec) []facts.Mount {
 			paths = []string{""}
 		}
 		for _, path := range paths {
-			all = append(all, facts.Mount{Claim: claim, Path: c.shared.of(path)})
+			all = append(all, facts.Mount{
+				Volume: c.shared.of(volume.GetName()), Claim: claim, Path: c.shared.of(path),
+				Ephemeral: volume.GetVolumeSource().GetPersistentVolumeClaim() == nil,
+			})
 		}
 	}
 	return all

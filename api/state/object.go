@@ -137,10 +137,15 @@ type Owner struct {
 
 // Volume is a PersistentVolumeClaim mounted into a pod.
 type Volume struct {
+	// Name is that of the pod's volume.
+	Name  string `json:"name,omitempty"`
 	Claim string `json:"claim"`
 	// CapacityBytes is the claim's status.capacity; zero where it is not bound or not known.
 	CapacityBytes int64  `json:"capacityBytes,omitempty"`
 	MountPath     string `json:"mountPath,omitempty"`
+	// Ephemeral reports that the claim is made with the pod and goes with it
+	// (KEP-1698): the volume is of the kind ephemeral and not persistentVolumeClaim.
+	Ephemeral bool `json:"ephemeral,omitempty"`
 }
 
 // Container is one container of a pod, of any kind.

@@ -128,6 +128,7 @@ const (
 	ZeroCPU Zeros = 1 << iota
 	ZeroMemory
 	ZeroEphemeralStorage
+	ZeroPods
 )
 
 // Add adds o to r in place; r takes no map of o's.

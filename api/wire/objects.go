@@ -122,10 +122,12 @@ func (t *objectTables) pod(pb *wirepb.Pods, p *state.Pod, back *uint64) {
 	r.ref(&pb.OwnerName, &p.Owner.Name)
 	r.amount(&pb.Requested, &p.Requested)
 	r.amount(&pb.Limits, &p.Limits)
-	list(r, &pb.Storage, &pb.StorageClaim, &p.Storage, 3, func(v *state.Volume) {
+	list(r, &pb.Storage, &pb.StorageClaim, &p.Storage, 5, func(v *state.Volume) {
 		r.ref(&pb.StorageClaim, &v.Claim)
 		number(r, &pb.StorageCapacityBytes, &v.CapacityBytes, math.MinInt64, math.MaxInt64)
 		r.ref(&pb.StorageMountPath, &v.MountPath)
+		r.ref(&pb.StorageName, &v.Name)
+		r.flag(&pb.StorageEphemeral, &v.Ephemeral)
 	})
 	r.time(&pb.UnschedulableSince, &p.UnschedulableSince)
 	r.uid(&pb.Uid, &p.UID)

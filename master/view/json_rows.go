@@ -132,11 +132,13 @@ func (t *text) uid(u state.UID) {
 
 func (t *text) volumes(all []state.Volume) {
 	objects(t, "storage", all, func(v *state.Volume) {
+		t.given("name", v.Name)
 		t.string("claim", v.Claim)
 		if v.CapacityBytes != 0 {
 			t.int("capacityBytes", v.CapacityBytes)
 		}
 		t.given("mountPath", v.MountPath)
+		t.flag("ephemeral", v.Ephemeral)
 	})
 }
 

@@ -67,7 +67,7 @@ func (w *World) pod(nodes int) []state.Object {
 	case 0:
 		p.Phase, p.Node, p.Reason, p.Message, p.UnschedulableSince = state.PodPending, "", "Unschedulable", "0/3 nodes are available: «Insufficient cpu».", w.past()
 	case 1:
-		p.Storage = []state.Volume{{Claim: "data-" + p.Name, CapacityBytes: 10 << 30, MountPath: "/data"}}
+		p.Storage = []state.Volume{{Name: "data", Claim: "data-" + p.Name, CapacityBytes: 10 << 30, MountPath: "/data"}, {Name: "scratch", Claim: p.Name + "-scratch", MountPath: "/scratch", Ephemeral: true}}
 	case 2:
 		p.Terminating, p.DeletionAt, p.FinishedAt, p.PriorityClass, p.Mute = true, w.past(), w.past(), "high", "known"
 		p.Status, p.NotReadySince, p.ReadyCondition = "Terminating", w.past(), state.ConditionFalse

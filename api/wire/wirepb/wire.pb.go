@@ -2345,6 +2345,8 @@ type Pods struct {
 	ScheduledCondition []int64 `protobuf:"zigzag64,38,rep,packed,name=scheduled_condition,json=scheduledCondition,proto3" json:"scheduled_condition,omitempty"`
 	NotReadySince      []int64 `protobuf:"zigzag64,39,rep,packed,name=not_ready_since,json=notReadySince,proto3" json:"not_ready_since,omitempty"`
 	Mute               []int64 `protobuf:"zigzag64,40,rep,packed,name=mute,proto3" json:"mute,omitempty"`
+	StorageName        []int64 `protobuf:"zigzag64,41,rep,packed,name=storage_name,json=storageName,proto3" json:"storage_name,omitempty"`
+	StorageEphemeral   []int64 `protobuf:"zigzag64,42,rep,packed,name=storage_ephemeral,json=storageEphemeral,proto3" json:"storage_ephemeral,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -2655,6 +2657,20 @@ func (x *Pods) GetNotReadySince() []int64 {
 func (x *Pods) GetMute() []int64 {
 	if x != nil {
 		return x.Mute
+	}
+	return nil
+}
+
+func (x *Pods) GetStorageName() []int64 {
+	if x != nil {
+		return x.StorageName
+	}
+	return nil
+}
+
+func (x *Pods) GetStorageEphemeral() []int64 {
+	if x != nil {
+		return x.StorageEphemeral
 	}
 	return nil
 }
@@ -4831,7 +4847,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x1c\n" +
 	"\trequested\x18\x03 \x03(\x12R\trequested\x12\x16\n" +
 	"\x06limits\x18\x04 \x03(\x12R\x06limits\x12\x12\n" +
-	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\x8c\n" +
+	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\xdc\n" +
 	"\n" +
 	"\x04Pods\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
@@ -4881,7 +4897,9 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x0fready_condition\x18% \x03(\x12R\x0ereadyCondition\x12/\n" +
 	"\x13scheduled_condition\x18& \x03(\x12R\x12scheduledCondition\x12&\n" +
 	"\x0fnot_ready_since\x18' \x03(\x12R\rnotReadySince\x12\x12\n" +
-	"\x04mute\x18( \x03(\x12R\x04mute\"\xba\a\n" +
+	"\x04mute\x18( \x03(\x12R\x04mute\x12!\n" +
+	"\fstorage_name\x18) \x03(\x12R\vstorageName\x12+\n" +
+	"\x11storage_ephemeral\x18* \x03(\x12R\x10storageEphemeral\"\xba\a\n" +
 	"\n" +
 	"Containers\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +

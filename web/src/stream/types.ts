@@ -133,7 +133,7 @@ export interface Pod {
   owner: { kind: string; name: string }
   requested: Resources
   limits: Resources
-  storage?: { claim: string; capacityBytes?: number; mountPath?: string }[]
+  storage?: { name?: string; claim: string; capacityBytes?: number; mountPath?: string; ephemeral?: boolean }[]
   unschedulableSince?: string
 }
 
