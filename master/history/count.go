@@ -51,6 +51,9 @@ const (
 	ProblemCount
 	// Healthy is 1 or 0.
 	Healthy
+	ProblemsCritical
+	ProblemsWarning
+	ProblemsInfo
 	// NumCounts is how many there are; they are numbered from 0.
 	NumCounts
 )
@@ -75,6 +78,7 @@ func countsOf(sum *state.Summary) counts {
 		ContainersRestarts: int64(sum.Containers.Restarts), ContainersDesired: int64(sum.Containers.Desired), ContainersReady: int64(sum.Containers.Ready),
 		LargestFreeCPU: sum.Fragmentation.CPUMillis, LargestFreeMemory: sum.Fragmentation.MemoryBytes,
 		PortsTaken: int64(sum.Ports.Taken), PortsConflicts: int64(sum.Ports.Conflicts), ProblemCount: int64(sum.ProblemCount),
+		ProblemsCritical: int64(sum.ProblemCounts.Critical), ProblemsWarning: int64(sum.ProblemCounts.Warning), ProblemsInfo: int64(sum.ProblemCounts.Info),
 	}}
 	n.resources(CapacityCPU, sum.Capacity)
 	n.resources(AllocatableCPU, sum.Allocatable)

@@ -191,7 +191,7 @@ func TestOneQuestionIsEnoughForWhoMaySeeEverything(t *testing.T) {
 
 func TestFederationIsText(t *testing.T) {
 	w := get(shop(t).queried(nil), "/federate?cluster=prod-eu&"+url.Values{"match[]": {"kube_node_info"}}.Encode())
-	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") || !strings.Contains(w.Body.String(), `kube_node_info{cluster="prod-eu",job="kube-state-metrics",node="n1"} 1 `) {
+	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") || !strings.Contains(w.Body.String(), `kube_node_info{cluster="prod-eu",job="kube-state-metrics",kubeproxy_version="deprecated",node="n1"} 1 `) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }

@@ -8,28 +8,56 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// amounts adds a series a resource, with the labels resource and unit as
-// kube-state-metrics has them. Zeros are left out where they say that nothing was asked
-// for.
-func amounts(add adder, r *state.Resources, zeros bool, pairs ...string) {
-	put := func(value float64, resource, unit string) {
-		if value != 0 || zeros {
-			add(value, append(slices.Clip(pairs), "resource", resource, "unit", unit)...)
+// kubeAmounts adds a series for each resource that is set, zeros too, with the labels
+// resource and unit. What kube-state-metrics has no unit for is left out, as there.
+func kubeAmounts(add adder, r *state.Resources, pairs ...string) {
+	amounts(add, r, r.Zeros, kubeUnit, pairs)
+}
+
+// loadAmounts adds a series for each resource: CPU, memory and ephemeral storage always,
+// and all others.
+func loadAmounts(add adder, r *state.Resources, pairs ...string) {
+	const always = state.ZeroCPU | state.ZeroMemory | state.ZeroEphemeralStorage
+	amounts(add, r, always, func(name string) string {
+		if unit := kubeUnit(name); unit != "" {
+			return unit
+		}
+		return "integer"
+	}, pairs)
+}
+
+// amounts adds the resources that are set, or that zeros has; unit is empty for what is
+// left out.
+func amounts(add adder, r *state.Resources, zeros state.Zeros, unit func(name string) string, pairs []string) {
+	put := func(value float64, name, unit string) {
+		add(value, append(slices.Clip(pairs), "resource", plain(name), "unit", unit)...)
+	}
+	putSet := func(amount int64, zero state.Zeros, by float64, name, unit string) {
+		if amount != 0 || zeros&zero != 0 {
+			put(float64(amount)/by, name, unit)
 		}
 	}
-	put(float64(r.CPUMillis)/1000, "cpu", "core")
-	put(float64(r.MemoryBytes), "memory", "byte")
-	put(float64(r.EphemeralStorageBytes), "ephemeral_storage", "byte")
-	if r.Pods != 0 {
-		put(float64(r.Pods), "pods", "integer")
-	}
+	putSet(r.CPUMillis, state.ZeroCPU, 1000, "cpu", "core")
+	putSet(r.MemoryBytes, state.ZeroMemory, 1, "memory", "byte")
+	putSet(r.EphemeralStorageBytes, state.ZeroEphemeralStorage, 1, "ephemeral_storage", "byte")
+	putSet(r.Pods, state.ZeroPods, 1, "pods", "integer")
 	for _, name := range slices.Sorted(maps.Keys(r.Extended)) {
-		unit := "integer"
-		if strings.HasPrefix(name, "hugepages-") || strings.HasPrefix(name, "attachable-volumes-") {
-			unit = "byte"
+		if u := unit(name); u != "" {
+			put(float64(r.Extended[name]), name, u)
 		}
-		put(float64(r.Extended[name]), plain(name), unit)
 	}
+}
+
+// kubeUnit returns the unit that kube-state-metrics gives a resource that is none of
+// CPU, memory, ephemeral storage and pods; empty where it has no series of it.
+func kubeUnit(name string) string {
+	switch {
+	case name == "storage", strings.HasPrefix(name, "hugepages-"), strings.HasPrefix(name, "attachable-volumes-"):
+		return "byte"
+	case strings.Contains(name, "/") && !strings.Contains(name, "kubernetes.io/") && !strings.HasPrefix(name, "requests."):
+		return "integer"
+	}
+	return ""
 }
 
 // plain is a name with nothing but letters, digits and underscores.

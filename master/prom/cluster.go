@@ -279,6 +279,13 @@ func (c *cluster) asItIs(e state.Entry) stretch {
 	return stretch{since: since(c.trail, e.Seq, at), until: at, ended: c.expired()}
 }
 
+// atReport is the instant of the last report: the time of what is told of many objects
+// together, of which it is not kept since when it has been so.
+func (c *cluster) atReport() stretch {
+	at := c.value.ReceivedAt.UnixMilli()
+	return stretch{since: at, until: at, ended: c.expired()}
+}
+
 // expired is when the last report was no longer served, 0: it still is.
 func (c *cluster) expired() int64 {
 	if at := c.value.ExpiresAt.UnixMilli(); at <= c.now {

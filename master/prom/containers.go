@@ -1,6 +1,9 @@
 package prom
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/prometheus/common/model"
 
 	"rollcall.dev/rollcall/api/state"
@@ -16,55 +19,122 @@ func containerFamilies() []family {
 
 func containersUnder(prefix string, which func(state.ContainerKind) bool) []family {
 	var all []family
-	add := func(name, help string, kind model.MetricType, f func(k *state.Container, add adder)) {
-		each := objects(state.KindContainer, func(k *state.Container, add adder) {
-			if which(k.Kind) {
+	each := func(of func(k *state.Container) bool, f func(k *state.Container, add adder)) func(*cluster, *sink) {
+		return func(c *cluster, out *sink) {
+			s := c.state()
+			if s == nil {
+				return
+			}
+			uids := podUIDs{state: s}
+			for e := range s.Entries(state.KindContainer) {
+				k := e.Object.(*state.Container)
+				if !of(k) {
+					continue
+				}
+				holds := c.asItIs(e).holds
+				labels := []string{"namespace", k.Namespace, "pod", k.Pod, "uid", uids.of(k.Namespace, k.Pod), "container", k.Name}
+				out.distinct()
 				f(k, func(value float64, pairs ...string) {
-					add(value, append([]string{"namespace", k.Namespace, "pod", k.Pod, "container", k.Name}, pairs...)...)
+					out.addOnce(holds(value), append(slices.Clip(labels), pairs...)...)
 				})
 			}
-		})
+		}
+	}
+	// spec adds what a container's spec says, status what the kubelet says of it.
+	spec := func(name, help string, f func(k *state.Container, add adder)) {
+		each := each(func(k *state.Container) bool { return which(k.Kind) }, f)
+		all = append(all, family{prefix + name, help, model.MetricTypeGauge, Details, kubeState, each})
+	}
+	counted := func(name, help string, kind model.MetricType, f func(k *state.Container, add adder)) {
+		each := each(func(k *state.Container) bool { return which(k.Kind) && !k.NoStatus }, f)
 		all = append(all, family{prefix + name, help, kind, Details, kubeState, each})
 	}
-	gauge := model.MetricTypeGauge
-	add("info", "A container and its image.", gauge, func(k *state.Container, add adder) {
-		add(1, "image", k.Image, "image_id", k.ImageID, "image_spec", k.Image)
+	status := func(name, help string, f func(k *state.Container, add adder)) {
+		counted(name, help, model.MetricTypeGauge, f)
+	}
+	is := func(name, help string, of state.ContainerState) {
+		status(name, help, func(k *state.Container, add adder) { add(truth(k.State == of)) })
+	}
+	reason := func(name, help string, of state.ContainerState) {
+		status(name, help, func(k *state.Container, add adder) {
+			if k.State == of {
+				add(1, "reason", k.Reason)
+			}
+		})
+	}
+	last := func(name, help string, f func(last *state.LastTermination, add adder)) {
+		status(name, help, func(k *state.Container, add adder) {
+			if k.Last != nil {
+				f(k.Last, add)
+			}
+		})
+	}
+
+	status("info", "A container and its image: image is the one that the kubelet reports, image_spec the one that was asked for.", func(k *state.Container, add adder) {
+		policy := ""
+		switch k.Kind {
+		case state.Init:
+			policy = k.RestartPolicy.String()
+		case state.Sidecar:
+			policy = state.RestartAlways.String()
+		}
+		add(1, "image", cmp.Or(k.StatusImage, k.Image), "image_id", k.ImageID, "image_spec", k.Image, "restart_policy", policy)
 	})
-	add("status_ready", "Whether a container is ready.", gauge, func(k *state.Container, add adder) { add(truth(k.Ready)) })
-	add("status_running", "Whether a container runs.", gauge, func(k *state.Container, add adder) { add(truth(k.State == state.Running)) })
-	add("status_waiting", "Whether a container waits.", gauge, func(k *state.Container, add adder) { add(truth(k.State == state.Waiting)) })
-	add("status_terminated", "Whether a container has ended.", gauge, func(k *state.Container, add adder) { add(truth(k.State == state.Terminated)) })
-	add("status_waiting_reason", "Why a container waits.", gauge, func(k *state.Container, add adder) {
-		if k.State == state.Waiting && k.Reason != "" {
-			add(1, "reason", k.Reason)
+	status("status_ready", "Whether a container is ready.", func(k *state.Container, add adder) { add(truth(k.Ready)) })
+	is("status_running", "Whether a container runs.", state.Running)
+	is("status_waiting", "Whether a container waits.", state.Waiting)
+	is("status_terminated", "Whether a container has ended.", state.Terminated)
+	reason("status_waiting_reason", "Why a container waits.", state.Waiting)
+	reason("status_terminated_reason", "Why a container has ended.", state.Terminated)
+	last("status_last_terminated_reason", "Why a container ended before its present state.", func(last *state.LastTermination, add adder) {
+		add(1, "reason", last.Reason)
+	})
+	last("status_last_terminated_exitcode", "How a container ended before its present state.", func(last *state.LastTermination, add adder) {
+		add(float64(last.ExitCode))
+	})
+	last("status_last_terminated_timestamp", "When a container ended before its present state, in Unix seconds.", func(last *state.LastTermination, add adder) {
+		created(add, last.FinishedAt)
+	})
+	counted("status_restarts_total", "How often a container was started again.", model.MetricTypeCounter, func(k *state.Container, add adder) {
+		add(float64(k.Restarts))
+	})
+	status("state_started", "When a container was started that runs or has ended, in Unix seconds.", func(k *state.Container, add adder) {
+		if k.State == state.Running || k.State == state.Terminated {
+			created(add, k.StartedAt)
 		}
 	})
-	add("status_terminated_reason", "Why a container has ended.", gauge, func(k *state.Container, add adder) {
-		if k.State == state.Terminated && k.Reason != "" {
-			add(1, "reason", k.Reason)
+	spec("resource_requests", "What a container requests, as its spec has it.", func(k *state.Container, add adder) {
+		requests := &k.Requests
+		if k.Spec != nil {
+			requests = &k.Spec.Requests
 		}
+		kubeAmounts(add, requests, "node", k.Node)
 	})
-	add("status_last_terminated_reason", "Why a container ended before its present state.", gauge, func(k *state.Container, add adder) {
-		if k.Last != nil && k.Last.Reason != "" {
-			add(1, "reason", k.Last.Reason)
+	spec("resource_limits", "What a container may use at most, as its spec has it; without a limit there is none.", func(k *state.Container, add adder) {
+		limits := &k.Limits
+		if k.Spec != nil {
+			limits = &k.Spec.Limits
 		}
-	})
-	add("status_last_terminated_exitcode", "How a container ended before its present state.", gauge, func(k *state.Container, add adder) {
-		if k.Last != nil {
-			add(float64(k.Last.ExitCode))
-		}
-	})
-	add("status_restarts_total", "How often a container was started again.", model.MetricTypeCounter, func(k *state.Container, add adder) { add(float64(k.Restarts)) })
-	add("state_started", "When a container was started, in Unix seconds.", gauge, func(k *state.Container, add adder) {
-		if k.StartedAt != 0 {
-			add(float64(k.StartedAt))
-		}
-	})
-	add("resource_requests", "What a container requests.", gauge, func(k *state.Container, add adder) {
-		amounts(add, &k.Requests, false, "node", k.Node)
-	})
-	add("resource_limits", "What a container may use at most; without a limit there is none.", gauge, func(k *state.Container, add adder) {
-		amounts(add, &k.Limits, false, "node", k.Node)
+		kubeAmounts(add, limits, "node", k.Node)
 	})
 	return all
+}
+
+// podUIDs finds the uids of containers' pods. It is quick for the containers of one pod
+// behind each other.
+type podUIDs struct {
+	state          *state.State
+	namespace, pod string
+	uid            string
+}
+
+// of returns the uid of a pod, empty where it is not known.
+func (u *podUIDs) of(namespace, pod string) string {
+	if u.namespace != namespace || u.pod != pod {
+		u.namespace, u.pod, u.uid = namespace, pod, ""
+		if e, ok := u.state.Get(state.Key{Kind: state.KindPod, Namespace: namespace, Name: pod}); ok {
+			u.uid = e.Object.(*state.Pod).UID.String()
+		}
+	}
+	return u.uid
 }

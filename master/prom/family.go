@@ -33,7 +33,8 @@ var (
 )
 
 // families are all, by name.
-var families = sorted(nodeFamilies(), podFamilies(), containerFamilies(), usageFamilies(), clusterFamilies(), portFamilies())
+var families = sorted(nodeFamilies(), podFamilies(), containerFamilies(), usageFamilies(), clusterFamilies(), portFamilies(),
+	serviceFamilies(), storageFamilies(), kubeletFamilies(), problemFamilies())
 
 func sorted(parts ...[]family) []family {
 	all := slices.Concat(parts...)
@@ -55,6 +56,8 @@ type sink struct {
 	base    []string
 	builder labels.ScratchBuilder
 	series  []storage.Series
+	// once has the hashes of the labels that addOnce was given since distinct.
+	once map[uint64]struct{}
 	// left is how many series there may be more, err why no more are taken: tooMany, or why
 	// ctx has ended, which is looked at now and then.
 	left    int
@@ -71,6 +74,7 @@ const checkEvery = 64
 // begin is called before the first series of a family and cluster.
 func (s *sink) begin(f *family, c *cluster) {
 	s.base = append(append(s.base[:0], nameLabel, f.name, clusterLabel, c.name), f.scraped...)
+	s.distinct()
 }
 
 // add takes a series; pairs are names and values of its labels. An empty value is none.
@@ -103,6 +107,33 @@ func (s *sink) add(p points, pairs ...string) {
 	s.series = append(s.series, &series{labels: s.builder.Labels(), points: p, from: s.from, to: s.to})
 }
 
+// distinct begins a list of series, such as those of one object, among which addOnce
+// takes no labels twice.
+func (s *sink) distinct() {
+	const small = 64 // what is cheap to clear
+	if s.once == nil || len(s.once) > small {
+		s.once = map[uint64]struct{}{}
+		return
+	}
+	clear(s.once)
+}
+
+// addOnce is add, unless a series of the same labels was taken since distinct: the first
+// counts.
+func (s *sink) addOnce(p points, pairs ...string) {
+	n := len(s.series)
+	s.add(p, pairs...)
+	if len(s.series) == n {
+		return
+	}
+	hash := s.series[n].Labels().Hash()
+	if _, taken := s.once[hash]; taken {
+		s.series = s.series[:n]
+		return
+	}
+	s.once[hash] = struct{}{}
+}
+
 // valueOf is a label's value, empty where there is none.
 func valueOf(name string, lists ...[]string) string {
 	for _, list := range lists {
@@ -118,8 +149,14 @@ func valueOf(name string, lists ...[]string) string {
 // adder takes a series of an object, for the time in which it has been as it is.
 type adder func(value float64, pairs ...string)
 
-// objects makes series of all objects of a kind.
+// objects makes series of all objects of a kind. Lists in an object may lead to the same
+// labels twice: the first series counts.
 func objects[T state.Object](kind state.Kind, f func(o T, add adder)) func(*cluster, *sink) {
+	return objectsIn(kind, func(_ *state.State, o T, add adder) { f(o, add) })
+}
+
+// objectsIn is objects, for series that depend on other objects too.
+func objectsIn[T state.Object](kind state.Kind, f func(s *state.State, o T, add adder)) func(*cluster, *sink) {
 	return func(c *cluster, out *sink) {
 		s := c.state()
 		if s == nil {
@@ -127,8 +164,16 @@ func objects[T state.Object](kind state.Kind, f func(o T, add adder)) func(*clus
 		}
 		for e := range s.Entries(kind) {
 			holds := c.asItIs(e).holds
-			f(e.Object.(T), func(value float64, pairs ...string) { out.add(holds(value), pairs...) })
+			out.distinct()
+			f(s, e.Object.(T), func(value float64, pairs ...string) { out.addOnce(holds(value), pairs...) })
 		}
+	}
+}
+
+// created adds when an object was made.
+func created(add adder, at state.Time, pairs ...string) {
+	if at != 0 {
+		add(float64(at), pairs...)
 	}
 }
 

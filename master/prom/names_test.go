@@ -117,7 +117,7 @@ func TestFederationIsOfWhatIsNamed(t *testing.T) {
 		s.register("cold")
 		s.running(time.Minute, "prod-eu")
 		all, err := s.federated("cluster", "prod-eu")
-		if err != nil || all["kube_node_info"] != 2 || all["container_cpu_usage_seconds_total"] != 2 || all["up"] != 1 || all["rollcall_port_info"] != 2 {
+		if err != nil || all["kube_node_info"] != 2 || all["container_cpu_usage_seconds_total"] != 3 || all["up"] != 1 || all["rollcall_port_info"] != 2 {
 			t.Errorf("%v, %v", all, err)
 		}
 		fleet, err := s.federated()

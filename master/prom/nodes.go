@@ -1,7 +1,6 @@
 package prom
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/prometheus/common/model"
@@ -9,7 +8,11 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
+// tristates are the statuses of a condition as kube-state-metrics writes them.
 var tristates = []string{"true", "false", "unknown"}
+
+// internalIP is the type of the addresses that nodes have for each other.
+const internalIP = "InternalIP"
 
 func nodeFamilies() []family {
 	of := func(f func(n *state.Node, add adder)) func(*cluster, *sink) { return objects(state.KindNode, f) }
@@ -19,9 +22,7 @@ func nodeFamilies() []family {
 	return []family{
 		{"kube_node_info", "A node and what runs on it.", model.MetricTypeGauge, Details, kubeState, of(nodeInfo)},
 		{"kube_node_created", "When a node was made, in Unix seconds.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			if n.CreatedAt != 0 {
-				add(float64(n.CreatedAt), "node", n.Name)
-			}
+			created(add, n.CreatedAt, "node", n.Name)
 		})},
 		{"kube_node_role", "A role of a node.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
 			for _, role := range n.Roles {
@@ -32,18 +33,23 @@ func nodeFamilies() []family {
 			add(truth(!n.Schedulable), "node", n.Name)
 		})},
 		{"kube_node_spec_taint", "A taint of a node.", model.MetricTypeGauge, Details, kubeState, of(nodeTaints)},
+		{"kube_node_status_addresses", "An address of a node.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
+			for _, a := range n.Addresses {
+				add(1, "node", n.Name, "type", a.Type, "address", a.Address)
+			}
+		})},
 		{"kube_node_status_condition", "The conditions of a node.", model.MetricTypeGauge, Details, kubeState, of(nodeConditions)},
 		{"kube_node_status_capacity", "What a node has.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			amounts(add, &n.Capacity, true, "node", n.Name)
+			kubeAmounts(add, &n.Capacity, "node", n.Name)
 		})},
 		{"kube_node_status_allocatable", "What a node has for pods.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			amounts(add, &n.Allocatable, true, "node", n.Name)
+			kubeAmounts(add, &n.Allocatable, "node", n.Name)
 		})},
 		{"rollcall_node_requested", "What unfinished pods bound to a node request, as the scheduler counts it.", model.MetricTypeGauge, Details, ours, load(func(l *state.NodeLoad, add adder) {
-			amounts(add, &l.Requested, true, "node", l.Node)
+			loadAmounts(add, &l.Requested, "node", l.Node)
 		})},
 		{"rollcall_node_limits", "What unfinished pods bound to a node may use at most.", model.MetricTypeGauge, Details, ours, load(func(l *state.NodeLoad, add adder) {
-			amounts(add, &l.Limits, true, "node", l.Node)
+			loadAmounts(add, &l.Limits, "node", l.Node)
 		})},
 		{"rollcall_node_pods", "Unfinished pods bound to a node.", model.MetricTypeGauge, Details, ours, load(func(l *state.NodeLoad, add adder) {
 			add(float64(l.Pods), "node", l.Node)
@@ -58,14 +64,19 @@ func nodeFamilies() []family {
 	}
 }
 
+// nodeInfo has kube-state-metrics' labels and, behind them, those of the node's labels
+// that dashboards group by.
 func nodeInfo(n *state.Node, add adder) {
 	internal := ""
-	if i := slices.IndexFunc(n.Addresses, func(a state.NodeAddress) bool { return a.Type == "InternalIP" }); i >= 0 {
-		internal = n.Addresses[i].Address
+	for _, a := range n.Addresses {
+		if a.Type == internalIP {
+			internal = a.Address // the last, as kube-state-metrics has it
+		}
 	}
 	add(1, "node", n.Name, "kernel_version", n.KernelVersion, "os_image", n.OSImage, "container_runtime_version", n.ContainerRuntime,
-		"kubelet_version", n.KubeletVersion, "internal_ip", internal, "architecture", n.Architecture,
-		"instance_type", n.InstanceType, "region", n.Region, "zone", n.Zone)
+		"kubelet_version", n.KubeletVersion, "kubeproxy_version", "deprecated", "provider_id", n.ProviderID, "pod_cidr", n.PodCIDR,
+		"system_uuid", n.SystemUUID, "internal_ip", internal,
+		"architecture", n.Architecture, "instance_type", n.InstanceType, "region", n.Region, "zone", n.Zone)
 }
 
 func nodeTaints(n *state.Node, add adder) {

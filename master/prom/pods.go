@@ -1,7 +1,10 @@
 package prom
 
 import (
+	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/common/model"
 
@@ -11,58 +14,140 @@ import (
 var (
 	phases     = []string{"Pending", "Running", "Succeeded", "Failed", "Unknown"}
 	qosClasses = []string{"Guaranteed", "Burstable", "BestEffort"}
+	// statusReasons are those that kube-state-metrics knows for kube_pod_status_reason.
+	statusReasons = []string{"Evicted", "NodeAffinity", "NodeLost", "Shutdown", "UnexpectedAdmissionError"}
 )
 
 func podFamilies() []family {
-	of := func(f func(p *state.Pod, add adder)) func(*cluster, *sink) { return objects(state.KindPod, f) }
-	return []family{
-		{"kube_pod_info", "A pod, where it is and who made it.", model.MetricTypeGauge, Details, kubeState, of(podInfo)},
-		{"kube_pod_created", "When a pod was made, in Unix seconds.", model.MetricTypeGauge, Details, kubeState, of(func(p *state.Pod, add adder) {
-			if p.CreatedAt != 0 {
-				add(float64(p.CreatedAt), "namespace", p.Namespace, "pod", p.Name)
-			}
-		})},
-		{"kube_pod_owner", "Who made a pod: a Deployment and not its ReplicaSet.", model.MetricTypeGauge, Details, kubeState, of(func(p *state.Pod, add adder) {
-			add(1, "namespace", p.Namespace, "pod", p.Name, "owner_kind", p.Owner.Kind, "owner_name", p.Owner.Name, "owner_is_controller", "true")
-		})},
-		{"namespace_workload_pod:kube_pod_owner:relabel", "Who made a pod, under the name that the dashboards of kubernetes-mixin read.", model.MetricTypeGauge, Details, kubeState, of(podWorkload)},
-		{"kube_pod_status_phase", "A pod's phase.", model.MetricTypeGauge, Details, kubeState, of(func(p *state.Pod, add adder) {
-			one(add, p.Phase.String(), phases, "phase", "namespace", p.Namespace, "pod", p.Name)
-		})},
-		{"kube_pod_status_reason", "Why a pod is as it is, such as Evicted or Unschedulable, where there is a reason.", model.MetricTypeGauge, Details, kubeState, of(func(p *state.Pod, add adder) {
-			if p.Reason != "" {
-				add(1, "namespace", p.Namespace, "pod", p.Name, "reason", p.Reason)
-			}
-		})},
-		{"kube_pod_status_qos_class", "A pod's quality of service.", model.MetricTypeGauge, Details, kubeState, of(func(p *state.Pod, add adder) {
-			one(add, p.QOSClass.String(), qosClasses, "qos_class", "namespace", p.Namespace, "pod", p.Name)
-		})},
-		{"kube_pod_status_unschedulable", "Pods for which no node was found.", model.MetricTypeGauge, Details, kubeState, of(func(p *state.Pod, add adder) {
-			if p.UnschedulableSince != 0 {
-				add(1, "namespace", p.Namespace, "pod", p.Name)
-			}
-		})},
-		{"kube_pod_spec_volumes_persistentvolumeclaims_info", "A claim that a pod mounts.", model.MetricTypeGauge, Details, kubeState, of(func(p *state.Pod, add adder) {
-			for _, v := range p.Storage {
-				add(1, "namespace", p.Namespace, "pod", p.Name, "persistentvolumeclaim", v.Claim, "mount_path", v.MountPath)
-			}
-		})},
-		{"kube_persistentvolumeclaim_info", "A claim that a pod mounts; others are not known.", model.MetricTypeGauge, Details, kubeState, claims(func(v *state.Volume) (float64, bool) {
-			return 1, true
-		})},
-		{"kubelet_volume_stats_capacity_bytes", "Size of a claim that a pod mounts, as the claim's status has it.", model.MetricTypeGauge, Details, kubelet, claims(func(v *state.Volume) (float64, bool) {
-			return float64(v.CapacityBytes), v.CapacityBytes != 0
-		})},
+	var all []family
+	add := func(name, help string, scraped []string, f func(p *state.Pod, add adder, labels []string)) {
+		each := objects(state.KindPod, func(p *state.Pod, add adder) {
+			f(p, add, []string{"namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String()})
+		})
+		all = append(all, family{name, help, model.MetricTypeGauge, Details, scraped, each})
 	}
+	known := func(name, help string, f func(p *state.Pod, add adder, labels []string)) {
+		add("kube_pod_"+name, help, kubeState, f)
+	}
+	own := func(name, help string, f func(p *state.Pod, add adder, labels []string)) {
+		add("rollcall_pod_"+name, help, ours, f)
+	}
+	instant := func(name, help string, at func(p *state.Pod) state.Time) {
+		known(name, help, func(p *state.Pod, add adder, labels []string) { created(add, at(p), labels...) })
+	}
+
+	known("info", "A pod, where it is and who made it.", podInfo)
+	known("ips", "An address of a pod.", podIPs)
+	instant("created", "When a pod was made, in Unix seconds.", func(p *state.Pod) state.Time { return p.CreatedAt })
+	instant("start_time", "When the kubelet took a pod up, in Unix seconds.", func(p *state.Pod) state.Time { return p.StartedAt })
+	instant("completion_time", "When the last container of a finished pod ended, in Unix seconds.", func(p *state.Pod) state.Time { return p.FinishedAt })
+	instant("deletion_timestamp", "When the grace period of a pod that is being deleted ends, in Unix seconds.", func(p *state.Pod) state.Time { return p.DeletionAt })
+	known("owner", "Who made a pod: its controller, such as a ReplicaSet.", podOwner)
+	known("restart_policy", "When a pod's containers are started again.", func(p *state.Pod, add adder, labels []string) {
+		if p.RestartPolicy != state.RestartPolicyNone {
+			add(1, append(labels, "type", p.RestartPolicy.String())...)
+		}
+	})
+	known("status_phase", "A pod's phase.", func(p *state.Pod, add adder, labels []string) {
+		one(add, p.Phase.String(), phases, "phase", labels...)
+	})
+	known("status_ready", "Whether a pod is ready.", func(p *state.Pod, add adder, labels []string) {
+		condition(add, p.ReadyCondition, labels)
+	})
+	known("status_scheduled", "Whether a pod has got a node.", func(p *state.Pod, add adder, labels []string) {
+		condition(add, p.ScheduledCondition, labels)
+	})
+	known("status_unschedulable", "Pods that the scheduler could not give a node, or that have scheduling gates.", func(p *state.Pod, add adder, labels []string) {
+		if p.ScheduledCondition == state.ConditionFalse {
+			add(1, labels...)
+		}
+	})
+	known("status_qos_class", "A pod's quality of service.", func(p *state.Pod, add adder, labels []string) {
+		if p.QOSClass != state.QOSUnknown {
+			one(add, p.QOSClass.String(), qosClasses, "qos_class", labels...)
+		}
+	})
+	known("spec_volumes_persistentvolumeclaims_info", "A claim that a pod names as a volume.", func(p *state.Pod, add adder, labels []string) {
+		for i := range p.Storage {
+			if v := &p.Storage[i]; !v.Ephemeral {
+				add(1, append(slices.Clip(labels), "volume", v.Name, "persistentvolumeclaim", v.Claim)...)
+			}
+		}
+	})
+	own("workload", "The workload of a pod: a Deployment or Rollout and not its ReplicaSet, and the pod itself where nobody made it.", func(p *state.Pod, add adder, labels []string) {
+		add(1, append(labels, "owner_kind", p.Owner.Kind, "owner_name", p.Owner.Name)...)
+	})
+	own("status_reason", "Why a pod is as it is, such as Evicted or Unschedulable, where there is a reason.", func(p *state.Pod, add adder, labels []string) {
+		if p.Reason != "" {
+			add(1, append(labels, "reason", p.Reason)...)
+		}
+	})
+	own("volume_mount_info", "Where a pod mounts a claim, those of ephemeral volumes too.", func(p *state.Pod, add adder, labels []string) {
+		for i := range p.Storage {
+			v := &p.Storage[i]
+			add(1, append(slices.Clip(labels), "volume", v.Name, "persistentvolumeclaim", v.Claim, "mount_path", v.MountPath)...)
+		}
+	})
+	return append(all,
+		family{
+			"kube_pod_status_reason", "Whether a pod, one of its conditions or one of its ended containers has one of a fixed set of reasons.",
+			model.MetricTypeGauge, Details, kubeState, objectsIn(state.KindPod, podReasons),
+		},
+		family{
+			"namespace_workload_pod:kube_pod_owner:relabel", "Who made a pod, under the name that the dashboards of kubernetes-mixin read.",
+			model.MetricTypeGauge, Details, kubeState, objects(state.KindPod, podWorkload),
+		})
 }
 
-func podInfo(p *state.Pod, add adder) {
+func podInfo(p *state.Pod, add adder, labels []string) {
 	ip := ""
 	if len(p.PodIPs) > 0 {
 		ip = p.PodIPs[0]
 	}
-	add(1, "namespace", p.Namespace, "pod", p.Name, "node", p.Node, "pod_ip", ip, "host_network", strconv.FormatBool(p.HostNetwork),
-		"created_by_kind", p.Owner.Kind, "created_by_name", p.Owner.Name)
+	add(1, append(labels, "host_ip", p.HostIP, "pod_ip", ip, "node", p.Node, "created_by_kind", p.Controller.Kind, "created_by_name", p.Controller.Name,
+		"priority_class", p.PriorityClass, "host_network", strconv.FormatBool(p.HostNetwork))...)
+}
+
+func podIPs(p *state.Pod, add adder, labels []string) {
+	for _, ip := range p.PodIPs {
+		address, err := netip.ParseAddr(ip)
+		if err != nil {
+			continue
+		}
+		ipFamily := "6"
+		if address.Unmap().Is4() {
+			ipFamily = "4"
+		}
+		add(1, append(slices.Clip(labels), "ip", ip, "ip_family", ipFamily)...)
+	}
+}
+
+// podOwner is a row of no owner for a pod that nobody made.
+func podOwner(p *state.Pod, add adder, labels []string) {
+	controller := ""
+	if p.Controller.Kind != "" {
+		controller = "true"
+	}
+	add(1, append(labels, "owner_kind", p.Controller.Kind, "owner_name", p.Controller.Name, "owner_is_controller", controller)...)
+}
+
+// condition adds the statuses of a condition that is there: 1 with the one that it has.
+func condition(add adder, is state.ConditionStatus, labels []string) {
+	if is != state.ConditionNone {
+		one(add, strings.ToLower(is.String()), tristates, "condition", labels...)
+	}
+}
+
+func podReasons(s *state.State, p *state.Pod, add adder) {
+	is := map[string]bool{p.Reason: true}
+	for k := range s.ContainersOf(p.Namespace, p.Name) {
+		if k.Kind == state.Main && k.State == state.Terminated && !k.NoStatus {
+			is[k.Reason] = true
+		}
+	}
+	for _, reason := range statusReasons {
+		add(truth(is[reason]), "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String(), "reason", reason)
+	}
 }
 
 // workloads are the kinds of owners as kubernetes-mixin writes them.
@@ -76,26 +161,4 @@ func podWorkload(p *state.Pod, add adder) {
 		kind = p.Owner.Kind
 	}
 	add(1, "namespace", p.Namespace, "pod", p.Name, "workload", p.Owner.Name, "workload_type", kind)
-}
-
-// claims makes a series of each claim, however many pods mount it.
-func claims(value func(v *state.Volume) (float64, bool)) func(*cluster, *sink) {
-	return func(c *cluster, out *sink) {
-		s := c.state()
-		if s == nil {
-			return
-		}
-		seen := map[[2]string]bool{}
-		for e := range s.Entries(state.KindPod) {
-			p := e.Object.(*state.Pod)
-			for i := range p.Storage {
-				v := &p.Storage[i]
-				n, known := value(v)
-				if key := [2]string{p.Namespace, v.Claim}; known && !seen[key] {
-					seen[key] = true
-					out.add(c.asItIs(e).holds(n), "namespace", p.Namespace, "persistentvolumeclaim", v.Claim)
-				}
-			}
-		}
-	}
 }

@@ -1,8 +1,10 @@
 package prom
 
 import (
+	"cmp"
 	"iter"
 	"math"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -72,6 +74,72 @@ func scaled(samples func(from, to int64) iter.Seq[history.Sample], by float64) p
 			if !yield(p) {
 				return
 			}
+		}
+	}
+}
+
+// summed are the sums of some series' samples, each divided. A counter of which there is
+// no sample at an instant has the value of the one before, as far as the history goes
+// back: a sum of counters must not fall while one of them pauses.
+func summed(parts []history.Series, m history.Metric, by float64) points {
+	return func(from, to int64, yield func(point) bool) {
+		behind := from
+		if m == history.CPUTotal {
+			behind = 0
+		}
+		values := make([]float64, len(parts))
+		known := make([]bool, len(parts))
+		for at, samples := range byTime(parts, m, behind, to) {
+			if m != history.CPUTotal {
+				clear(known)
+			}
+			for _, s := range samples {
+				values[s.part], known[s.part] = float64(s.Value)/by, !s.Stale
+			}
+			if at < from {
+				continue
+			}
+			p := point{at, stale}
+			if slices.Contains(known, true) {
+				p.v = 0
+				for i, v := range values {
+					if known[i] {
+						p.v += v
+					}
+				}
+			}
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// partSample is a sample of one of some series.
+type partSample struct {
+	history.Sample
+	part int
+}
+
+// byTime yields the samples of some series by ascending time, those of one time together.
+func byTime(parts []history.Series, m history.Metric, from, to int64) iter.Seq2[int64, []partSample] {
+	var all []partSample
+	for i, part := range parts {
+		for s := range part.Samples(m, from, to) {
+			all = append(all, partSample{s, i})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b partSample) int { return cmp.Compare(a.Time, b.Time) })
+	return func(yield func(int64, []partSample) bool) {
+		for len(all) > 0 {
+			n := 1
+			for n < len(all) && all[n].Time == all[0].Time {
+				n++
+			}
+			if !yield(all[0].Time, all[:n]) {
+				return
+			}
+			all = all[n:]
 		}
 	}
 }

@@ -14,18 +14,19 @@ func portFamilies() []family {
 		{"rollcall_port_info", "A port of a node (or of all: *) or of a load balancer that is taken, and where it leads: a series for each place.", gauge, Details, ours, portInfo},
 		{"rollcall_port_target_ready", "Whether the place that a taken port leads to is ready.", gauge, Details, ours, portReady},
 		{"rollcall_port_conflict", "A taken port that somebody else claims too.", gauge, Details, ours, portConflicts},
-		{"kube_service_info", "A Service that takes a port of nodes or of a load balancer; others are not known.", gauge, Details, kubeState, services},
 	}
 }
 
 // eachTarget calls f with each port and place that it leads to, nil where there is none.
-func eachTarget(c *cluster, f func(p *state.Port, t *state.Target, as stretch)) {
+// What f adds for one port is distinct.
+func eachTarget(c *cluster, out *sink, f func(p *state.Port, t *state.Target, as stretch)) {
 	s := c.state()
 	if s == nil {
 		return
 	}
 	for e := range s.Entries(state.KindPort) {
 		p, as, none := e.Object.(*state.Port), c.asItIs(e), true
+		out.distinct()
 		for t := range s.TargetsOf(p) {
 			none = false
 			f(p, t, as.and(c, s, t))
@@ -76,13 +77,13 @@ func targetLabels(p *state.Port, t *state.Target) []string {
 }
 
 func portInfo(c *cluster, out *sink) {
-	eachTarget(c, func(p *state.Port, t *state.Target, as stretch) { out.add(as.holds(1), targetLabels(p, t)...) })
+	eachTarget(c, out, func(p *state.Port, t *state.Target, as stretch) { out.addOnce(as.holds(1), targetLabels(p, t)...) })
 }
 
 func portReady(c *cluster, out *sink) {
-	eachTarget(c, func(p *state.Port, t *state.Target, as stretch) {
+	eachTarget(c, out, func(p *state.Port, t *state.Target, as stretch) {
 		if t != nil {
-			out.add(as.holds(truth(t.Ready)), targetLabels(p, t)...)
+			out.addOnce(as.holds(truth(t.Ready)), targetLabels(p, t)...)
 		}
 	})
 }
@@ -92,27 +93,13 @@ func portConflicts(c *cluster, out *sink) {
 	if s == nil {
 		return
 	}
-	conflicts := state.Conflicts(s)
+	conflicts, holds := state.Conflicts(s), c.atReport().holds
 	for e := range s.Entries(state.KindPort) {
 		p := e.Object.(*state.Port)
+		out.distinct()
 		for _, with := range conflicts[p] {
-			out.add(stretch{since: c.value.ReceivedAt.UnixMilli(), until: c.value.ReceivedAt.UnixMilli(), ended: c.expired()}.holds(1),
-				append(portLabels(p), "pod", p.Pod, "with_node", with.Node, "with_kind", with.Kind.String(), "with_namespace", with.Namespace, "with_service", with.Service, "with_pod", with.Pod)...)
-		}
-	}
-}
-
-func services(c *cluster, out *sink) {
-	s := c.state()
-	if s == nil {
-		return
-	}
-	seen := map[[2]string]bool{}
-	for e := range s.Entries(state.KindPort) {
-		p := e.Object.(*state.Port)
-		if key := [2]string{p.Namespace, p.Service}; p.Service != "" && !seen[key] {
-			seen[key] = true
-			out.add(c.asItIs(e).holds(1), "namespace", p.Namespace, "service", p.Service)
+			out.addOnce(holds(1), append(portLabels(p), "pod", p.Pod, "with_node", with.Node, "with_address", with.Address, "with_kind", with.Kind.String(),
+				"with_namespace", with.Namespace, "with_service", with.Service, "with_pod", with.Pod)...)
 		}
 	}
 }

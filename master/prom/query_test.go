@@ -31,9 +31,9 @@ func TestRatesOfUsageAreWhatWasSampled(t *testing.T) {
 			`round(sum(rate(container_cpu_usage_seconds_total{cluster="prod-eu",container!="",image!=""}[5m])), 0.001)`: "0.25",
 			`round(rate(container_cpu_usage_seconds_total{id="/"}[5m]), 0.001)`:                                         "1",
 			`round(rate(node_cpu_usage_seconds_total[2m]), 0.001)`:                                                      "1",
-			`sum(container_memory_working_set_bytes{namespace="shop"})`:                                                 "104857600",
+			`sum(container_memory_working_set_bytes{namespace="shop",container!=""})`:                                   "104857600",
 			`rollcall_container_cpu_cores`:                                                                              "0.25",
-			`count(container_cpu_usage_seconds_total)`:                                                                  "2",
+			`count(container_cpu_usage_seconds_total)`:                                                                  "3",
 		} {
 			got := s.ask("/query", "query", query)
 			values := got.vector(t)
@@ -96,7 +96,7 @@ func TestMatchersOfAllFourKinds(t *testing.T) {
 			`count(kube_node_info{node=~"n[12]",cluster="lab"})`:                "2",
 			`count(kube_node_info{node!~"n1|x",cluster="lab"})`:                 "1",
 			`count({__name__=~"kube_node_(info|created)"})`:                     "6",
-			`count({__name__!~"kube_.*",cluster="lab",job="kubelet"})`:          "7",
+			`count({__name__!~"kube.*",cluster="lab",job="kubelet"})`:           "10",
 			`count(kube_node_info{nolabel="",cluster="lab"})`:                   "2",
 			`count(kube_node_info{cluster="lab",cluster=~"prod"}) or vector(0)`: "0",
 		} {
@@ -169,8 +169,8 @@ func TestNobodySeesWhatTheyMayNot(t *testing.T) {
 	act(t, func(s *stage) {
 		s.running(time.Minute, "secret", "known", "open")
 		s.levels = map[string]Level{"known": Summary, "open": Details}
-		same(t, "clusters of all that there is", s.ask("/query", "query", `count by (cluster) ({__name__=~".+"})`).vector(t), map[string]string{"cluster=known ": "49", "cluster=open ": "143"})
-		same(t, "details", s.ask("/query", "query", `count by (cluster) ({__name__=~"kube.+|container.+|rollcall_(node|port|container).*"})`).vector(t), map[string]string{"cluster=open ": "91"})
+		same(t, "clusters of all that there is", s.ask("/query", "query", `count by (cluster) ({__name__=~".+"})`).vector(t), map[string]string{"cluster=known ": "54", "cluster=open ": "157"})
+		same(t, "details", s.ask("/query", "query", `count by (cluster) ({__name__=~"kube.+|container.+|rollcall_(node|port|container).*"})`).vector(t), map[string]string{"cluster=open ": "96"})
 		same(t, "counts", s.ask("/query", "query", `rollcall_cluster_nodes`).vector(t), map[string]string{"__name__=rollcall_cluster_nodes cluster=known ": "2", "__name__=rollcall_cluster_nodes cluster=open ": "2"})
 		same(t, "by name", s.ask("/query", "query", `up{cluster="secret"}`).vector(t), map[string]string{})
 		same(t, "clusters", s.ask("/label/cluster/values").names(t), []string{"known", "open"})

@@ -43,7 +43,8 @@ func clusterFamilies() []family {
 	counted("largest_free", "The most that is free on any one ready and schedulable node.", amountsOf(history.LargestFreeCPU, history.LargestFreeMemory)...)
 	plainly("ports_taken", "Ports that are taken.", history.PortsTaken)
 	plainly("ports_conflicts", "Ports that cannot be had by all who claim them.", history.PortsConflicts)
-	plainly("problems", "Problems.", history.ProblemCount)
+	plainly("problems", "Problems that are critical or warnings, without the muted ones.", history.ProblemCount)
+	counted("problems_by_severity", "Problems by severity, without the muted ones.", words("severity", history.ProblemsCritical, "critical", history.ProblemsWarning, "warning", history.ProblemsInfo, "info")...)
 	plainly("healthy", "Whether the cluster is healthy.", history.Healthy)
 	return append(all, standingFamilies()...)
 }
