@@ -22,6 +22,9 @@ type NodeInput struct {
 	Addresses     []state.NodeAddress
 	Capacity      state.Resources
 	Allocatable   state.Resources
+	// CapacityZeros and AllocatableZeros tell which amounts are set to zero.
+	CapacityZeros    state.Zeros
+	AllocatableZeros state.Zeros
 	// KubeletPort is status.daemonEndpoints.kubeletEndpoint; 0 where there is none.
 	KubeletPort uint16
 	ProviderID  string

@@ -37,6 +37,8 @@ func Node(in *NodeInput) *state.Node {
 		CreatedAt:        in.CreatedAt,
 		Capacity:         in.Capacity,
 		Allocatable:      in.Allocatable,
+		CapacityZeros:    in.CapacityZeros,
+		AllocatableZeros: in.AllocatableZeros,
 	}
 }
 

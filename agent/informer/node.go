@@ -22,6 +22,8 @@ func (c nodeConverter) input(node *nodeObject) *facts.NodeInput {
 		Addresses:        c.addresses(node.Name, status.GetAddresses()),
 		Capacity:         resources(status.GetCapacity()),
 		Allocatable:      resources(status.GetAllocatable()),
+		CapacityZeros:    facts.Zeros(amounts(status.GetCapacity())),
+		AllocatableZeros: facts.Zeros(amounts(status.GetAllocatable())),
 		KubeletPort:      port(status.GetDaemonEndpoints().GetKubeletEndpoint().GetPort()),
 		ProviderID:       spec.GetProviderId(),
 		PodCIDR:          spec.GetPodCidr(),

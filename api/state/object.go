@@ -31,6 +31,9 @@ type Node struct {
 	CreatedAt        Time          `json:"createdAt,omitzero"`
 	Capacity         Resources     `json:"capacity"`
 	Allocatable      Resources     `json:"allocatable"`
+	// CapacityZeros and AllocatableZeros tell which amounts are set to zero.
+	CapacityZeros    Zeros `json:"-"`
+	AllocatableZeros Zeros `json:"-"`
 	// FlappingSince is the first of the changes of Ready by which the node flaps: the
 	// agent saw at least three of them within 15 minutes. It counts until
 	// FlappingUntil, when the third last of them is 15 minutes old.

@@ -121,7 +121,7 @@ type Resources struct {
 	Extended map[string]int64 `json:"extended,omitempty"`
 }
 
-// Zeros is a set of the resources that a container sets to zero, and does not leave out.
+// Zeros is a set of the resources that an object sets to zero, and does not leave out.
 type Zeros uint8
 
 const (
@@ -129,6 +129,8 @@ const (
 	ZeroMemory
 	ZeroEphemeralStorage
 	ZeroPods
+	// AllZeros are all of them.
+	AllZeros = ZeroCPU | ZeroMemory | ZeroEphemeralStorage | ZeroPods
 )
 
 // Add adds o to r in place; r takes no map of o's.

@@ -93,6 +93,8 @@ func (t *objectTables) node(pb *wirepb.Nodes, n *state.Node, back *uint64, slot 
 	r.time(&pb.FlappingSince, &n.FlappingSince)
 	r.time(&pb.FlappingUntil, &n.FlappingUntil)
 	r.ref(&pb.Mute, &n.Mute)
+	enum(r, &pb.CapacityZeros, &n.CapacityZeros, state.AllZeros)
+	enum(r, &pb.AllocatableZeros, &n.AllocatableZeros, state.AllZeros)
 }
 
 func (t *objectTables) nodeLoad(pb *wirepb.NodeLoads, l *state.NodeLoad, back *uint64) {
@@ -185,8 +187,8 @@ func (t *objectTables) container(pb *wirepb.Containers, c *state.Container, back
 	r.ref(&pb.StatusImage, &c.StatusImage)
 	enum(r, &pb.RestartPolicy, &c.RestartPolicy, state.RestartNever)
 	r.flag(&pb.NoStatus, &c.NoStatus)
-	enum(r, &pb.RequestZeros, &c.RequestZeros, state.ZeroCPU|state.ZeroMemory|state.ZeroEphemeralStorage)
-	enum(r, &pb.LimitZeros, &c.LimitZeros, state.ZeroCPU|state.ZeroMemory|state.ZeroEphemeralStorage)
+	enum(r, &pb.RequestZeros, &c.RequestZeros, state.AllZeros)
+	enum(r, &pb.LimitZeros, &c.LimitZeros, state.AllZeros)
 }
 
 func (t *objectTables) service(pb *wirepb.Services, s *state.Service, back *uint64) {

@@ -10,8 +10,8 @@ import (
 
 // kubeAmounts adds a series for each resource that is set, zeros too, with the labels
 // resource and unit. What kube-state-metrics has no unit for is left out, as there.
-func kubeAmounts(add adder, r *state.Resources, pairs ...string) {
-	amounts(add, r, r.Zeros, kubeUnit, pairs)
+func kubeAmounts(add adder, r *state.Resources, zeros state.Zeros, pairs ...string) {
+	amounts(add, r, zeros, kubeUnit, pairs)
 }
 
 // loadAmounts adds a series for each resource: CPU, memory and ephemeral storage always,

@@ -108,14 +108,14 @@ func containersUnder(prefix string, which func(state.ContainerKind) bool) []fami
 		if k.Spec != nil {
 			requests = &k.Spec.Requests
 		}
-		kubeAmounts(add, requests, "node", k.Node)
+		kubeAmounts(add, requests, k.RequestZeros, "node", k.Node)
 	})
 	spec("resource_limits", "What a container may use at most, as its spec has it; without a limit there is none.", func(k *state.Container, add adder) {
 		limits := &k.Limits
 		if k.Spec != nil {
 			limits = &k.Spec.Limits
 		}
-		kubeAmounts(add, limits, "node", k.Node)
+		kubeAmounts(add, limits, k.LimitZeros, "node", k.Node)
 	})
 	return all
 }

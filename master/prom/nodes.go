@@ -40,10 +40,10 @@ func nodeFamilies() []family {
 		})},
 		{"kube_node_status_condition", "The conditions of a node.", model.MetricTypeGauge, Details, kubeState, of(nodeConditions)},
 		{"kube_node_status_capacity", "What a node has.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			kubeAmounts(add, &n.Capacity, "node", n.Name)
+			kubeAmounts(add, &n.Capacity, n.CapacityZeros, "node", n.Name)
 		})},
 		{"kube_node_status_allocatable", "What a node has for pods.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			kubeAmounts(add, &n.Allocatable, "node", n.Name)
+			kubeAmounts(add, &n.Allocatable, n.AllocatableZeros, "node", n.Name)
 		})},
 		{"rollcall_node_requested", "What unfinished pods bound to a node request, as the scheduler counts it.", model.MetricTypeGauge, Details, ours, load(func(l *state.NodeLoad, add adder) {
 			loadAmounts(add, &l.Requested, "node", l.Node)

@@ -69,10 +69,10 @@ func market() []state.Object {
 			Taints:         []state.Taint{{Key: "gpu", Effect: "NoSchedule"}, {Key: "gpu", Effect: "NoSchedule"}, {Key: "gpu", Value: "a", Effect: "NoExecute"}},
 			KubeletVersion: "v1.36.3", KubeProxyVersion: "v1.30.0", KernelVersion: "6.1", OSImage: "Debian", Architecture: "amd64", ContainerRuntime: "containerd://2.1",
 			SystemUUID: "ec2-1", ProviderID: "aws:///i-1", PodCIDR: "10.1.0.0/24", Zone: "a", Region: "eu", InstanceType: "m5",
-			Capacity: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110, Zeros: state.ZeroEphemeralStorage, Extended: map[string]int64{
+			Capacity: state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110, Extended: map[string]int64{
 				"nvidia.com/gpu": 0, "hugepages-2Mi": 0, "attachable-volumes-csi": 25, "example.com/a-b": 1, "example.com/a_b": 2, "kubernetes.io/own": 3, "unheard-of": 4,
 			}},
-			Allocatable: state.Resources{CPUMillis: 3920, Zeros: state.ZeroPods},
+			CapacityZeros: state.ZeroEphemeralStorage, Allocatable: state.Resources{CPUMillis: 3920}, AllocatableZeros: state.ZeroPods,
 		},
 		&state.Node{Name: "n2"},
 		&state.NodeLoad{Node: "n1", Requested: state.Resources{Extended: map[string]int64{"kubernetes.io/own": 3}}},
@@ -104,8 +104,9 @@ func market() []state.Object {
 			k.State, k.Ready, k.StartedAt, k.Restarts, k.StatusImage = state.Running, true, 2010, 2, "docker.io/library/app:1"
 			k.Last = &state.LastTermination{Reason: "OOMKilled", ExitCode: 137, FinishedAt: 2009}
 			k.Requests, k.Limits = state.Resources{CPUMillis: 500}, state.Resources{MemoryBytes: 1 << 20}
+			k.RequestZeros = state.ZeroMemory
 			k.Spec = &state.ContainerResources{
-				Requests: state.Resources{CPUMillis: 250, Zeros: state.ZeroMemory, Extended: map[string]int64{"nvidia.com/gpu": 0}},
+				Requests: state.Resources{CPUMillis: 250, Extended: map[string]int64{"nvidia.com/gpu": 0}},
 				Limits:   state.Resources{MemoryBytes: 2 << 20},
 			}
 		}),

@@ -26,7 +26,7 @@ func (w *World) node(name string) *state.Node {
 		Zone:      pick(w, "zone-a", "zone-b"), Region: "region", InstanceType: "m5.large",
 		KubeletVersion: "v1.36.3", KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12", Architecture: "amd64", ContainerRuntime: "containerd://2.1.0",
 		KubeProxyVersion: "v1.36.3", SystemUUID: w.uid().String(), ProviderID: "cloud://" + name, PodCIDR: "10.0.0.0/24",
-		CreatedAt: w.past(), Capacity: has, Allocatable: has,
+		CreatedAt: w.past(), Capacity: has, Allocatable: has, AllocatableZeros: pick(w, 0, state.ZeroPods), CapacityZeros: pick(w, 0, state.ZeroEphemeralStorage),
 		Conditions: []state.NodeCondition{
 			{Type: "DiskPressure", Status: state.False, Reason: "KubeletHasNoDiskPressure", Since: w.past()},
 			{Type: "Ready", Status: state.True, Reason: "KubeletReady", Since: w.past()},

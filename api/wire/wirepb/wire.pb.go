@@ -1926,8 +1926,11 @@ type Nodes struct {
 	FlappingSince     []int64                `protobuf:"zigzag64,36,rep,packed,name=flapping_since,json=flappingSince,proto3" json:"flapping_since,omitempty"`
 	FlappingUntil     []int64                `protobuf:"zigzag64,37,rep,packed,name=flapping_until,json=flappingUntil,proto3" json:"flapping_until,omitempty"`
 	Mute              []int64                `protobuf:"zigzag64,38,rep,packed,name=mute,proto3" json:"mute,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// capacity_zeros and allocatable_zeros are sets of bits: see state.Zeros.
+	CapacityZeros    []int64 `protobuf:"zigzag64,39,rep,packed,name=capacity_zeros,json=capacityZeros,proto3" json:"capacity_zeros,omitempty"`
+	AllocatableZeros []int64 `protobuf:"zigzag64,40,rep,packed,name=allocatable_zeros,json=allocatableZeros,proto3" json:"allocatable_zeros,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Nodes) Reset() {
@@ -2222,6 +2225,20 @@ func (x *Nodes) GetFlappingUntil() []int64 {
 func (x *Nodes) GetMute() []int64 {
 	if x != nil {
 		return x.Mute
+	}
+	return nil
+}
+
+func (x *Nodes) GetCapacityZeros() []int64 {
+	if x != nil {
+		return x.CapacityZeros
+	}
+	return nil
+}
+
+func (x *Nodes) GetAllocatableZeros() []int64 {
+	if x != nil {
+		return x.AllocatableZeros
 	}
 	return nil
 }
@@ -4794,7 +4811,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04pods\x18\x04 \x03(\x12R\x04pods\x12\x1a\n" +
 	"\bextended\x18\x05 \x03(\x12R\bextended\x12#\n" +
 	"\rextended_name\x18\x06 \x03(\x12R\fextendedName\x12'\n" +
-	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xf9\t\n" +
+	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xcd\n" +
+	"\n" +
 	"\x05Nodes\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
 	"\x04slot\x18\x02 \x03(\x12R\x04slot\x12\x12\n" +
@@ -4841,7 +4859,9 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\bpod_cidr\x18# \x03(\x12R\apodCidr\x12%\n" +
 	"\x0eflapping_since\x18$ \x03(\x12R\rflappingSince\x12%\n" +
 	"\x0eflapping_until\x18% \x03(\x12R\rflappingUntil\x12\x12\n" +
-	"\x04mute\x18& \x03(\x12R\x04mute\"}\n" +
+	"\x04mute\x18& \x03(\x12R\x04mute\x12%\n" +
+	"\x0ecapacity_zeros\x18' \x03(\x12R\rcapacityZeros\x12+\n" +
+	"\x11allocatable_zeros\x18( \x03(\x12R\x10allocatableZeros\"}\n" +
 	"\tNodeLoads\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
 	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x1c\n" +
