@@ -25,14 +25,15 @@ func containersUnder(prefix string, which func(state.ContainerKind) bool) []fami
 			if s == nil {
 				return
 			}
-			uids := podUIDs{state: s}
+			pods := podsOf{state: s}
 			for e := range s.Entries(state.KindContainer) {
 				k := e.Object.(*state.Container)
 				if !of(k) {
 					continue
 				}
+				pods.of(k)
 				holds := c.asItIs(e).holds
-				labels := []string{"namespace", k.Namespace, "pod", k.Pod, "uid", uids.of(k.Namespace, k.Pod), "container", k.Name}
+				labels := []string{"namespace", k.Namespace, "pod", k.Pod, "uid", pods.uid, "container", k.Name}
 				out.distinct()
 				f(k, func(value float64, pairs ...string) {
 					out.addOnce(holds(value), append(slices.Clip(labels), pairs...)...)
@@ -104,37 +105,35 @@ func containersUnder(prefix string, which func(state.ContainerKind) bool) []fami
 		}
 	})
 	spec("resource_requests", "What a container requests, as its spec has it.", func(k *state.Container, add adder) {
-		requests := &k.Requests
-		if k.Spec != nil {
-			requests = &k.Spec.Requests
-		}
-		kubeAmounts(add, requests, k.RequestZeros, "node", k.Node)
+		amounts, zeros := amountsOfSpec(k, "requests")
+		kubeAmounts(add, amounts, zeros, "node", k.Node)
 	})
 	spec("resource_limits", "What a container may use at most, as its spec has it; without a limit there is none.", func(k *state.Container, add adder) {
-		limits := &k.Limits
-		if k.Spec != nil {
-			limits = &k.Spec.Limits
-		}
-		kubeAmounts(add, limits, k.LimitZeros, "node", k.Node)
+		amounts, zeros := amountsOfSpec(k, "limits")
+		kubeAmounts(add, amounts, zeros, "node", k.Node)
 	})
 	return all
 }
 
-// podUIDs finds the uids of containers' pods. It is quick for the containers of one pod
-// behind each other.
-type podUIDs struct {
-	state          *state.State
-	namespace, pod string
-	uid            string
+// podsOf finds containers' pods. It is quick for the containers of one pod behind each
+// other.
+type podsOf struct {
+	state *state.State
+	// namespace and name are those of pod, which is nil where it is not known, as uid is
+	// empty.
+	namespace, name string
+	pod             *state.Pod
+	uid             string
 }
 
-// of returns the uid of a pod, empty where it is not known.
-func (u *podUIDs) of(namespace, pod string) string {
-	if u.namespace != namespace || u.pod != pod {
-		u.namespace, u.pod, u.uid = namespace, pod, ""
-		if e, ok := u.state.Get(state.Key{Kind: state.KindPod, Namespace: namespace, Name: pod}); ok {
-			u.uid = e.Object.(*state.Pod).UID.String()
+// of returns the pod of a container, nil where it is not known, and sets uid.
+func (p *podsOf) of(k *state.Container) *state.Pod {
+	if p.namespace != k.Namespace || p.name != k.Pod {
+		p.namespace, p.name, p.pod, p.uid = k.Namespace, k.Pod, nil, ""
+		if e, ok := p.state.Get(state.Key{Kind: state.KindPod, Namespace: k.Namespace, Name: k.Pod}); ok {
+			p.pod = e.Object.(*state.Pod)
+			p.uid = p.pod.UID.String()
 		}
 	}
-	return u.uid
+	return p.pod
 }

@@ -34,7 +34,7 @@ var (
 
 // families are all, by name.
 var families = sorted(nodeFamilies(), podFamilies(), containerFamilies(), usageFamilies(), clusterFamilies(), portFamilies(),
-	serviceFamilies(), storageFamilies(), kubeletFamilies(), problemFamilies())
+	serviceFamilies(), storageFamilies(), kubeletFamilies(), problemFamilies(), mixinFamilies())
 
 func sorted(parts ...[]family) []family {
 	all := slices.Concat(parts...)

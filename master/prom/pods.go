@@ -88,15 +88,10 @@ func podFamilies() []family {
 			add(1, append(slices.Clip(labels), "volume", v.Name, "persistentvolumeclaim", v.Claim, "mount_path", v.MountPath)...)
 		}
 	})
-	return append(all,
-		family{
-			"kube_pod_status_reason", "Whether a pod, one of its conditions or one of its ended containers has one of a fixed set of reasons.",
-			model.MetricTypeGauge, Details, kubeState, objectsIn(state.KindPod, podReasons),
-		},
-		family{
-			"namespace_workload_pod:kube_pod_owner:relabel", "Who made a pod, under the name that the dashboards of kubernetes-mixin read.",
-			model.MetricTypeGauge, Details, kubeState, objects(state.KindPod, podWorkload),
-		})
+	return append(all, family{
+		"kube_pod_status_reason", "Whether a pod, one of its conditions or one of its ended containers has one of a fixed set of reasons.",
+		model.MetricTypeGauge, Details, kubeState, objectsIn(state.KindPod, podReasons),
+	})
 }
 
 func podInfo(p *state.Pod, add adder, labels []string) {
@@ -148,17 +143,4 @@ func podReasons(s *state.State, p *state.Pod, add adder) {
 	for _, reason := range statusReasons {
 		add(truth(is[reason]), "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String(), "reason", reason)
 	}
-}
-
-// workloads are the kinds of owners as kubernetes-mixin writes them.
-var workloads = map[string]string{
-	"Deployment": "deployment", "DaemonSet": "daemonset", "StatefulSet": "statefulset", "Job": "job", "ReplicaSet": "replicaset", "Pod": "barepod", "Node": "staticpod",
-}
-
-func podWorkload(p *state.Pod, add adder) {
-	kind, ok := workloads[p.Owner.Kind]
-	if !ok {
-		kind = p.Owner.Kind
-	}
-	add(1, "namespace", p.Namespace, "pod", p.Name, "workload", p.Owner.Name, "workload_type", kind)
 }

@@ -66,12 +66,22 @@ func rootUsage(c *cluster, out *sink, m history.Metric, by float64) {
 }
 
 func containerUsage(c *cluster, out *sink, m history.Metric, by float64) {
+	eachContainerUsage(c, func(s history.Series, image, name string) {
+		out.add(samplesOf(s, m, by), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
+	})
+}
+
+// eachContainerUsage calls f with each container's series; image and name are empty where
+// the container has gone.
+func eachContainerUsage(c *cluster, f func(s history.Series, image, name string)) {
+	pods := podsOf{state: c.state()}
 	for s := range c.past.Series(state.KindContainer) {
 		image, name := "", ""
 		if k := c.container(s.Labels); k != nil {
-			image, name = cmp.Or(k.StatusImage, k.Image), c.runtimeName(k)
+			pods.of(k)
+			image, name = cmp.Or(k.StatusImage, k.Image), runtimeName(k, pods.uid)
 		}
-		out.add(samplesOf(s, m, by), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
+		f(s, image, name)
 	}
 }
 
@@ -126,9 +136,8 @@ func (c *cluster) container(l history.Labels) *state.Container {
 // runtimeName returns a container's name as Docker has it. Rules tell containers from
 // groups of them by whether they have a name; containerd's, which is the container's id,
 // is not known.
-func (c *cluster) runtimeName(k *state.Container) string {
-	uids := podUIDs{state: c.state()}
-	return "k8s_" + k.Name + "_" + k.Pod + "_" + k.Namespace + "_" + uids.of(k.Namespace, k.Pod) + "_" + strconv.Itoa(int(k.Restarts))
+func runtimeName(k *state.Container, podUID string) string {
+	return "k8s_" + k.Name + "_" + k.Pod + "_" + k.Namespace + "_" + podUID + "_" + strconv.Itoa(int(k.Restarts))
 }
 
 func startTime(_ *state.State, k *state.Container, add adder) {
