@@ -271,3 +271,24 @@ func crammed() (all []state.Object) {
 	}
 	return all
 }
+
+func TestAPodsCPUTimeNeverFalls(t *testing.T) {
+	const query = `pod_cpu_usage_seconds_total{cluster="m1"}`
+	act(t, func(s *stage) {
+		proxy := &state.Container{Namespace: "shop", Pod: "web-1", Name: "proxy", Kind: state.Sidecar, Node: "n1", State: state.Running}
+		c := s.cluster("m1", append(shop()[3:5], proxy)...)
+		both := map[state.Key]state.Used{appKey: {CPUMillis: 250}, proxy.Key(): {CPUMillis: 750}}
+		s.pass(time.Minute, func(int) { c.use(both) }, "m1")
+		delete(both, proxy.Key()) // it waits, and is not sampled
+		s.pass(time.Minute, func(int) { c.use(both) }, "m1")
+		same(t, "resets", s.ask("/query", "query", `resets(`+query+`[2m])`).vector(t), map[string]string{"cluster=m1 namespace=shop node=n1 pod=web-1 ": "0"})
+		same(t, "rate while one pauses", s.ask("/query", "query", `round(rate(`+query+`[30s]), 0.01)`).vector(t), map[string]string{"cluster=m1 namespace=shop node=n1 pod=web-1 ": "0.25"})
+
+		ended := *proxy
+		ended.State = state.Terminated
+		c.put(&ended)
+		s.report("m1")
+		same(t, "once one has ended", s.ask("/query", "query", query).vector(t), map[string]string{})
+		same(t, "memory then", len(s.ask("/query", "query", `pod_memory_working_set_bytes{cluster="m1"}`).vector(t)), 1)
+	})
+}
