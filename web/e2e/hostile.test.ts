@@ -45,7 +45,7 @@ test('hostile addresses lead nowhere', async () => {
   await unharmed(t.page)
   for (const open of ['__proto__/x', 'constructor/x']) {
     await t.page.goto(`${master.url}/clusters/hostile?open=${open}`)
-    await t.page.getByText('It is gone.').waitFor()
+    await t.page.getByText('It no longer exists.').waitFor()
   }
 })
 

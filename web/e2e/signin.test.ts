@@ -38,7 +38,7 @@ test('who may see summaries only is told what is missing', async () => {
   const t = await signedIn('viewer', '/clusters/prod-eu')
   await t.page.getByText('You may see the summary only').waitFor()
   await t.page.getByText('user viewer may not watch clusterstatuses/details prod-eu').waitFor()
-  await t.page.getByText('CrashLoopBackOff').waitFor()
+  await t.page.getByText('CrashLoopBackOff').first().waitFor()
   await look(t.page, 'state-summary-only', 'light')
 })
 

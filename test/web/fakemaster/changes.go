@@ -22,21 +22,145 @@ func (w *world) alter(prefix string, n int, change func(c *state.Container)) {
 	w.Apply(c)
 }
 
-// crash has one container of an app crash again and again.
-func (w *world) crash(app string, since time.Duration) {
-	w.alter(app, 1, func(c *state.Container) {
+// turn has the first container of some pods in another state: those whose name begins
+// with a prefix, at most n. status is what kubectl prints of them then.
+func (w *world) turn(prefix string, n int, status string, change func(c *state.Container)) {
+	var c state.Changes
+	for p := range w.State.Pods() {
+		if n > 0 && strings.HasPrefix(p.Name, prefix) {
+			n--
+			c.Upserts = append(c.Upserts, w.turned(p, status, change)...)
+		}
+	}
+	w.Apply(c)
+}
+
+// turned returns a pod and its first container after a change of the container.
+func (w *world) turned(p *state.Pod, status string, change func(c *state.Container)) []state.Object {
+	altered := *p
+	altered.Status, altered.Ready, altered.Restarts, altered.NotReadySince = status, state.Fraction{}, 0, 0
+	altered.ReadyCondition = state.ConditionTrue
+	var objects []state.Object
+	for c := range w.State.ContainersOf(p.Namespace, p.Name) {
+		if len(objects) == 0 {
+			first := *c
+			change(&first)
+			c, objects = &first, append(objects, &first)
+		}
+		if c.Kind != state.Init {
+			altered.Ready.Total++
+			if c.Ready {
+				altered.Ready.Of++
+			}
+		}
+		altered.Restarts += c.Restarts
+		if c.Last != nil {
+			altered.LastRestartAt = max(altered.LastRestartAt, c.Last.FinishedAt)
+		}
+		if c.NotReadySince != 0 {
+			altered.NotReadySince, altered.ReadyCondition = c.NotReadySince, state.ConditionFalse
+		}
+	}
+	return append(objects, &altered)
+}
+
+// crashed returns a change of a container to one that crashes again and again.
+func crashed(since time.Duration) func(c *state.Container) {
+	return func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message = state.Waiting, false, "CrashLoopBackOff", "back-off 5m0s restarting failed container"
 		c.NotReadySince, c.CrashLoopSince, c.StartedAt, c.Restarts = ago(since), ago(since), 0, c.Restarts+7
 		c.Last = &state.LastTermination{Reason: "OOMKilled", ExitCode: 137, FinishedAt: ago(40 * time.Second)}
-	})
+	}
+}
+
+// waiting returns a change of a container to one that never started.
+func waiting(since time.Duration, reason, message string) func(c *state.Container) {
+	return func(c *state.Container) {
+		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince, c.StartedAt = state.Waiting, false, reason, message, ago(since), 0
+	}
+}
+
+// crash has one container of an app crash again and again.
+func (w *world) crash(app string, since time.Duration) {
+	w.turn(app, 1, "CrashLoopBackOff", crashed(since))
 	w.lead(app, false)
 }
 
 func (w *world) heal(app string) {
-	w.alter(app, 1, func(c *state.Container) {
+	w.turn(app, 1, "Running", func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince, c.CrashLoopSince, c.StartedAt = state.Running, true, "", "", 0, 0, ago(0)
 	})
 	w.lead(app, true)
+}
+
+// deploy adds the pods of an app, spread over the nodes.
+func (w *world) deploy(a app) {
+	c := state.Changes{Upserts: w.app(a)}
+	for _, l := range w.load {
+		load := *l
+		c.Upserts = append(c.Upserts, &load)
+	}
+	w.Apply(c)
+}
+
+// misconfigure adds a workload of which 12 pods of 14 want a ConfigMap that is not there.
+func (w *world) misconfigure() {
+	w.deploy(app{namespace: "batch", name: "importer", replicas: 14, cpu: 50, memory: 64 * mib})
+	w.turn("importer-", 12, "CreateContainerConfigError", waiting(25*time.Minute, "CreateContainerConfigError", `configmap "importer-settings" not found`))
+}
+
+// missImage adds two workloads that want an image which cannot be pulled.
+func (w *world) missImage() {
+	for i, name := range []string{"mailer", "notifier"} {
+		w.deploy(app{namespace: "office", name: name, image: "registry.example/office:9.0.0", replicas: 1, cpu: 50, memory: 64 * mib})
+		w.turn(name+"-", 1, "ImagePullBackOff", waiting(time.Duration(40-i)*time.Minute, "ImagePullBackOff", `Back-off pulling image "registry.example/office:9.0.0": not found`))
+	}
+}
+
+// loopInit adds a pod whose init container crashes again and again.
+func (w *world) loopInit() {
+	const pod = "migrator-6d4f9c7b8-q7z2m"
+	failing := &state.Container{Namespace: "payments", Pod: pod, Name: "await-database", Kind: state.Init, Node: nodeName(3), Image: "registry.example/await:1.0.2"}
+	crashed(18 * time.Minute)(failing)
+	failing.Last.Reason, failing.Last.ExitCode = "Error", 1
+	w.Apply(state.Changes{Upserts: []state.Object{
+		&state.Pod{
+			Namespace: "payments", Name: pod, Node: failing.Node, Phase: state.PodPending, Status: "Init:CrashLoopBackOff", Ready: state.Fraction{Total: 1}, Restarts: failing.Restarts, LastRestartAt: failing.Last.FinishedAt,
+			Reason: "ContainersNotInitialized", Message: "containers with incomplete status: [await-database]", ReadyCondition: state.ConditionFalse, ScheduledCondition: state.ConditionTrue, NotReadySince: failing.NotReadySince,
+			Owner: state.Owner{Kind: "Deployment", Name: "migrator"}, Controller: state.Owner{Kind: "ReplicaSet", Name: "migrator-6d4f9c7b8"}, QOSClass: state.BestEffort, RestartPolicy: state.RestartAlways, CreatedAt: failing.NotReadySince, PodIPs: []string{"10.244.3.77"},
+		},
+		failing,
+		&state.Container{Namespace: "payments", Pod: pod, Name: "migrator", Kind: state.Main, Node: failing.Node, Image: "registry.example/migrator:4.1.0", State: state.Waiting, Reason: "PodInitializing"},
+	}})
+}
+
+// experiment adds a workload that is broken, and muted by an annotation of its pod.
+func (w *world) experiment() {
+	w.deploy(app{namespace: "sandbox", name: "experiment", replicas: 1, cpu: 50, memory: 64 * mib, mute: "nobody is on call for it"})
+	w.turn("experiment-", 1, "CrashLoopBackOff", crashed(3*time.Hour))
+}
+
+// mention adds what is for information only: a pod that waits for its gates, and a
+// Service without pods.
+func (w *world) mention() {
+	w.Apply(state.Changes{Upserts: []state.Object{
+		&state.Pod{
+			Namespace: "batch", Name: "train-nightly-0", Phase: state.PodPending, Status: "SchedulingGated", Ready: state.Fraction{Total: 1}, Reason: "SchedulingGated", Message: "Scheduling is blocked due to non-empty scheduling gates",
+			NotReadySince: ago(50 * time.Minute), CreatedAt: ago(50 * time.Minute), Owner: state.Owner{Kind: "Job", Name: "train-nightly"}, Controller: state.Owner{Kind: "Job", Name: "train-nightly"},
+			ScheduledCondition: state.ConditionFalse, RestartPolicy: state.RestartNever,
+		},
+		&state.Container{Namespace: "batch", Pod: "train-nightly-0", Name: "train", Kind: state.Main, Image: "registry.example/train:3", State: state.Waiting, NoStatus: true},
+		&state.Service{Namespace: "shop", Name: "debug", Type: state.ServiceNodePort, ClusterIP: "10.96.7.7", NoPodsSince: ago(5 * time.Hour), CreatedAt: ago(5 * time.Hour)},
+	}})
+}
+
+// breakMany adds workloads that crash, of more kinds than a summary lists problems.
+func (w *world) breakMany(n int) {
+	for i := range n {
+		name := fmt.Sprintf("job-%02d", i)
+		w.deploy(app{namespace: "batch", name: name, replicas: 1, cpu: 10, memory: mib})
+		w.turn(name+"-", 1, "CrashLoopBackOff", crashed(time.Duration(i+10)*time.Minute))
+	}
 }
 
 // lead has the first target of an app's Service ready or not.
@@ -58,17 +182,47 @@ func (w *world) setNode(i int, change func(n *state.Node)) {
 	w.Apply(state.Changes{Upserts: []state.Object{&n}})
 }
 
+// loseNode has a node say nothing any more. The control plane has its pods not ready;
+// their containers are as the kubelet reported them last.
 func (w *world) loseNode(i int) {
+	since := ago(6 * time.Minute)
 	w.setNode(i, func(n *state.Node) {
 		n.Ready = state.Unknown
-		n.Conditions = []state.NodeCondition{{Type: "Ready", Status: state.Unknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: ago(6 * time.Minute)}}
+		n.Conditions = conditions(state.NodeCondition{Type: "Ready", Status: state.Unknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: since})
 	})
+	var c state.Changes
+	for p := range w.State.Pods() {
+		if p.Node == nodeName(i) {
+			lost := *p
+			lost.ReadyCondition, lost.NotReadySince = state.ConditionFalse, since
+			c.Upserts = append(c.Upserts, &lost)
+		}
+	}
+	w.Apply(c)
 }
 
 func (w *world) press(i int) {
 	w.setNode(i, func(n *state.Node) {
-		n.Conditions = []state.NodeCondition{{Type: "MemoryPressure", Status: state.True, Reason: "KubeletHasInsufficientMemory", Message: "kubelet has insufficient memory available", Since: ago(2 * time.Minute)}}
+		n.Conditions = conditions(state.NodeCondition{Type: "MemoryPressure", Status: state.True, Reason: "KubeletHasInsufficientMemory", Message: "kubelet has insufficient memory available", Since: ago(2 * time.Minute)})
 	})
+}
+
+// conditions returns those of a node that is well, with another one in the place of that
+// of its type.
+func conditions(other state.NodeCondition) []state.NodeCondition {
+	since := ago(90 * 24 * time.Hour)
+	all := []state.NodeCondition{
+		{Type: "DiskPressure", Status: state.False, Reason: "KubeletHasNoDiskPressure", Since: since},
+		{Type: "MemoryPressure", Status: state.False, Reason: "KubeletHasSufficientMemory", Since: since},
+		{Type: "PIDPressure", Status: state.False, Reason: "KubeletHasSufficientPID", Since: since},
+		{Type: "Ready", Status: state.True, Reason: "KubeletReady", Since: since},
+	}
+	for i := range all {
+		if all[i].Type == other.Type {
+			all[i] = other
+		}
+	}
+	return all
 }
 
 func (w *world) cordon(i int) { w.setNode(i, func(n *state.Node) { n.Schedulable = false }) }
@@ -99,8 +253,11 @@ func (w *world) arrive(n int) {
 func (w *world) strand(since time.Duration) {
 	const message = "0/9 nodes are available: 9 Insufficient nvidia.com/gpu."
 	w.Apply(state.Changes{Upserts: []state.Object{
-		&state.Pod{Namespace: "media", Name: "upscaler-5c9f7d-x2x8q", Phase: state.PodPending, Reason: "Unschedulable", Message: message, Status: "Pending", NotReadySince: ago(since), UnschedulableSince: ago(since), CreatedAt: ago(since), Owner: state.Owner{Kind: "Deployment", Name: "upscaler"}},
-		&state.Container{Namespace: "media", Pod: "upscaler-5c9f7d-x2x8q", Name: "upscaler", Kind: state.Main, Image: "registry.example/upscaler:2", State: state.Waiting},
+		&state.Pod{
+			Namespace: "media", Name: "upscaler-5c9f7d-x2x8q", Phase: state.PodPending, Reason: "Unschedulable", Message: message, Status: "Pending", Ready: state.Fraction{Total: 1}, ScheduledCondition: state.ConditionFalse,
+			NotReadySince: ago(since), UnschedulableSince: ago(since), CreatedAt: ago(since), Owner: state.Owner{Kind: "Deployment", Name: "upscaler"}, RestartPolicy: state.RestartAlways,
+		},
+		&state.Container{Namespace: "media", Pod: "upscaler-5c9f7d-x2x8q", Name: "upscaler", Kind: state.Main, Image: "registry.example/upscaler:2", State: state.Waiting, NoStatus: true},
 	}})
 }
 
@@ -117,7 +274,7 @@ func (w *world) harass() {
 	c := state.Changes{Upserts: []state.Object{
 		&state.Node{Name: long, Ready: state.False, Conditions: []state.NodeCondition{{Type: hostile[0], Status: state.True, Message: hostile[1], Since: ago(time.Hour)}}, Roles: []string{hostile[2]}, Zone: hostile[6]},
 		&state.NodeLoad{Node: long},
-		&state.Pod{Namespace: label, Name: long, Node: long, Phase: state.PodRunning, Reason: hostile[1], Message: hostile[0], Owner: state.Owner{Kind: hostile[4], Name: long}},
+		&state.Pod{Namespace: label, Name: long, Node: long, Phase: state.PodRunning, Status: hostile[1], Ready: state.Fraction{Total: int32(len(hostile))}, NotReadySince: ago(time.Hour), Reason: hostile[1], Message: hostile[0], Owner: state.Owner{Kind: hostile[4], Name: long}},
 		&state.Port{Node: long, Address: hostile[1], Protocol: state.TCP, Port: 31666, Kind: state.HostPort, Namespace: label, Pod: long, Target: &state.Target{Namespace: label, Pod: long, ContainerPort: 1, Node: long, Container: hostile[0]}},
 	}}
 	for i, text := range hostile {
@@ -132,7 +289,7 @@ func (w *world) harass() {
 // provoke has what changes bear hostile texts.
 func (w *world) provoke() {
 	w.alter("cart", 3, func(c *state.Container) {
-		c.State, c.Ready, c.Reason, c.Message = state.Waiting, false, hostile[0], hostile[1]
+		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince = state.Waiting, false, hostile[0], hostile[1], ago(0)
 	})
 	w.alter("search", 1, func(c *state.Container) { c.Image = hostile[6] })
 }

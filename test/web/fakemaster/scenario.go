@@ -16,6 +16,7 @@ var scenarios = map[string]func() []*cluster{
 	"thousands": thousands,
 	"large":     large,
 	"hostile":   harassed,
+	"broken":    broken,
 }
 
 func newCluster(name string, nodes, times int) *cluster {
@@ -41,6 +42,11 @@ func fleet() []*cluster {
 	eu.world.conflict()
 	eu.world.strand(12 * time.Minute)
 	eu.world.press(4)
+	eu.world.misconfigure()
+	eu.world.missImage()
+	eu.world.loopInit()
+	eu.world.experiment()
+	eu.world.mention()
 	us := newCluster("prod-us", 12, 2)
 	ap := newCluster("prod-ap", 6, 1)
 	ap.world.loseNode(2)
@@ -83,6 +89,15 @@ func thousands() []*cluster {
 func large() []*cluster {
 	c := newCluster("large", 300, 240)
 	c.world.crash("search-77", time.Hour)
+	return []*cluster{c.remember(time.Minute)}
+}
+
+// broken is one cluster with more problems than a summary lists, and too small to lose a
+// node.
+func broken() []*cluster {
+	c := newCluster("broken", 2, 1)
+	c.world.breakMany(60)
+	c.world.press(1)
 	return []*cluster{c.remember(time.Minute)}
 }
 

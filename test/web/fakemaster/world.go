@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -24,6 +26,10 @@ type app struct {
 	nodePort        uint16
 	loadBalancer    bool
 	hostPort        uint16 // on every node
+	// image is of all its containers; empty: one of their own each.
+	image string
+	// mute is the annotation rollcall.dev/mute of its pods.
+	mute string
 }
 
 var apps = []app{
@@ -86,15 +92,16 @@ func nodeName(i int) string { return fmt.Sprintf("worker-%c%02d", 'a'+i%3, i/3+1
 
 func (w *world) node(i int) []state.Object {
 	name := nodeName(i)
-	size := state.Resources{CPUMillis: 8000, MemoryBytes: 32 * gib, EphemeralStorageBytes: 100 * gib, Pods: 110}
+	size := state.Resources{CPUMillis: 10000, MemoryBytes: 32 * gib, EphemeralStorageBytes: 100 * gib, Pods: 110}
 	allocatable := size
-	allocatable.CPUMillis, allocatable.MemoryBytes = 7800, 30*gib
+	allocatable.CPUMillis, allocatable.MemoryBytes = 9800, 30*gib
 	w.load[name] = &state.NodeLoad{Node: name}
 	return []state.Object{
 		&state.Node{
 			Name: name, Ready: state.True, Schedulable: true, Roles: []string{"worker"}, Zone: "zone-" + string(rune('a'+i%3)), Region: "eu-1", InstanceType: "m8.2xlarge",
 			Addresses:      []state.NodeAddress{{Type: "InternalIP", Address: fmt.Sprintf("10.0.%d.%d", i/250, i%250+1)}},
 			KubeletVersion: "v1.36.3", KernelVersion: "6.12.0", OSImage: "Debian GNU/Linux 13", Architecture: "amd64", ContainerRuntime: "containerd://2.2.0",
+			SystemUUID: fmt.Sprintf("4c4c4544-0000-4000-8000-%012x", i), ProviderID: "example:///eu-1/" + name, PodCIDR: fmt.Sprintf("10.244.%d.0/24", i%256), Conditions: conditions(state.NodeCondition{}),
 			CreatedAt: ago(90 * 24 * time.Hour), Capacity: size, Allocatable: allocatable,
 		},
 		&state.Port{Node: name, Protocol: state.TCP, Port: 10250, Kind: state.Kubelet},
@@ -135,16 +142,19 @@ func (w *world) pod(a app, node string) []state.Object {
 	started := ago(time.Duration(w.rand.IntN(20*24)) * time.Hour)
 	p := &state.Pod{
 		Namespace: a.namespace, Name: fmt.Sprintf("%s-%08x-%05x", a.name, w.rand.Uint32(), w.rand.IntN(1<<20)), Node: node, Phase: state.PodRunning,
-		Owner: state.Owner{Kind: "Deployment", Name: a.name}, QOSClass: state.Burstable, PodIPs: []string{ip}, CreatedAt: started, Requested: requests,
+		Owner: state.Owner{Kind: "Deployment", Name: a.name}, QOSClass: state.Burstable, PodIPs: []string{ip}, CreatedAt: started, StartedAt: started, Requested: requests,
+		Status: "Running", ReadyCondition: state.ConditionTrue, ScheduledCondition: state.ConditionTrue, RestartPolicy: state.RestartAlways, Mute: a.mute,
 	}
+	p.Controller = state.Owner{Kind: "ReplicaSet", Name: p.Name[:strings.LastIndexByte(p.Name, '-')]}
 	objects := []state.Object{p}
 	names := []string{a.name}
 	if a.sidecar != "" {
 		names = append(names, a.sidecar)
 	}
+	p.Ready = state.Fraction{Of: int32(len(names)), Total: int32(len(names))}
 	for i, name := range names {
 		c := &state.Container{
-			Namespace: p.Namespace, Pod: p.Name, Name: name, Kind: state.Main, Node: node, Image: "registry.example/" + name + ":1.4." + fmt.Sprint(w.rand.IntN(9)),
+			Namespace: p.Namespace, Pod: p.Name, Name: name, Kind: state.Main, Node: node, Image: cmp.Or(a.image, "registry.example/"+name+":1.4."+fmt.Sprint(w.rand.IntN(9))),
 			State: state.Running, Ready: true, StartedAt: started, Requests: requests,
 		}
 		if i > 0 {

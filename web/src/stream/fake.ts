@@ -2,7 +2,7 @@ import type { Handlers } from './connection'
 import type { Series } from './past'
 import type { Surroundings } from './store'
 import { Store } from './store'
-import type { Change, Cluster, Container, Event, Node, Port, Summary } from './types'
+import type { Change, Cluster, Container, Event, Node, Pod, Port, Problem, Summary } from './types'
 
 /** A master for unit tests: it answers what it is told to, and sends what it is told to. */
 export class FakeMaster {
@@ -104,12 +104,23 @@ export function summaryOf(change: Partial<Summary> = {}): Summary {
     healthy: true,
     problems: [],
     problemCount: 0,
+    problemCounts: { critical: 0, warning: 0, info: 0 },
+    more: { critical: 0, warning: 0, info: 0 },
+    muted: 0,
     ...change,
   }
 }
 
 export function containerOf(pod: string, change: Partial<Container> = {}): Container {
   return { namespace: 'shop', pod, name: 'app', kind: 'main', node: 'n1', image: 'shop:1', state: 'running', ready: true, restarts: 0, requests: none, limits: none, ...change }
+}
+
+export function problemOf(what: string, where: string, change: Partial<Problem> = {}): Problem {
+  return { severity: 'warning', kind: 'Container', what, where, count: 1, ...change }
+}
+
+export function podOf(name: string, change: Partial<Pod> = {}): Pod {
+  return { namespace: 'shop', name, node: 'n1', status: 'Running', ready: '1/1', restarts: 0, phase: 'Running', owner: { kind: 'Deployment', name: 'web' }, requested: none, limits: none, ...change }
 }
 
 export function nodeOf(name: string, change: Partial<Node> = {}): Node {

@@ -1,4 +1,4 @@
-import type { Change, Cluster, Container, Node, Pod, Port, RowKind, Rows, SessionObject } from './types'
+import type { Change, Cluster, Condition, Container, Node, Pod, Port, RowKind, Rows, SessionObject } from './types'
 import { idOf } from './types'
 
 export type Tone = 'good' | 'bad' | 'warn' | 'plain'
@@ -69,28 +69,29 @@ function comes(change: Change, tone: Tone = 'plain'): Said {
 function node(change: Change, before: Node | undefined, now: Node): Said {
   if (change !== 'MODIFIED' || !before) return comes(change)
   if (before.ready !== now.ready) {
-    return now.ready === 'True' ? { tone: 'good', words: 'is ready' } : { tone: 'bad', words: `is not ready${because(now.problems?.[0]?.message)}` }
+    return now.ready === 'True' ? { tone: 'good', words: 'is ready' } : { tone: 'bad', words: `is not ready${because(conditionOf(now, 'Ready')?.message)}` }
   }
   if (before.schedulable !== now.schedulable) {
     return now.schedulable ? { tone: 'plain', words: 'takes pods again' } : { tone: 'warn', words: 'is cordoned' }
   }
-  const had = new Set(before.problems?.map((p) => p.type))
-  const fresh = now.problems?.find((p) => !had.has(p.type))
-  if (fresh) return { tone: 'warn', words: `${fresh.type}${because(fresh.message)}` }
-  if ((now.problems?.length ?? 0) < (before.problems?.length ?? 0)) return { tone: 'good', words: 'has a problem less' }
+  const turned = now.conditions?.find((c) => c.status !== (conditionOf(before, c.type)?.status ?? 'False'))
+  if (turned) return { tone: 'plain', words: `${turned.type} is ${turned.status}${because(turned.message)}` }
   if (before.kubeletVersion !== now.kubeletVersion) return { tone: 'plain', words: `kubelet ${before.kubeletVersion} → ${now.kubeletVersion}` }
   // What its pods request changes with each of them, and they have entries of their own.
   return null
 }
 
+function conditionOf(n: Node, type: string): Condition | undefined {
+  return n.conditions?.find((c) => c.type === type)
+}
+
 function pod(change: Change, before: Pod | undefined, now: Pod): Said {
   if (change !== 'MODIFIED' || !before) return comes(change)
-  if (before.phase !== now.phase) {
-    return { tone: now.phase === 'Failed' ? 'bad' : 'plain', words: `${before.phase} → ${now.phase}${because(now.reason)}` }
-  }
+  if (before.status !== now.status) return { tone: now.phase === 'Failed' ? 'bad' : toneOf(before, now), words: `${before.status} → ${now.status}${because(now.message)}` }
   if (!before.terminating && now.terminating) return { tone: 'plain', words: 'is being deleted' }
-  if (before.node !== now.node && now.node) return { tone: 'plain', words: `is placed on ${now.node}` }
-  if (!before.unschedulableSince && now.unschedulableSince) return { tone: 'warn', words: `cannot be placed${because(now.message)}` }
+  if (!before.notReadySince !== !now.notReadySince) return { tone: toneOf(before, now), words: now.notReadySince ? `is not ready${because(now.message)}` : 'is ready' }
+  if (before.node !== now.node && now.node) return { tone: 'plain', words: `is scheduled to ${now.node}` }
+  if (!before.unschedulableSince && now.unschedulableSince) return { tone: 'warn', words: `cannot be scheduled${because(now.message)}` }
   return null
 }
 
@@ -98,26 +99,29 @@ function container(change: Change, before: Container | undefined, now: Container
   if (change !== 'MODIFIED' || !before) return comes(change)
   if (before.state !== now.state || before.reason !== now.reason) return turned(before, now)
   if (now.restarts > before.restarts) return { tone: 'warn', words: `restarted (${now.restarts} times by now)` }
-  if (before.ready !== now.ready) return now.ready ? { tone: 'good', words: 'is ready' } : { tone: 'warn', words: 'is not ready' }
+  if (before.ready !== now.ready) return { tone: toneOf(before, now), words: now.ready ? 'is ready' : 'is not ready' }
   if (before.image !== now.image) return { tone: 'plain', words: `image ${before.image} → ${now.image}` }
   return null
 }
 
-const harmless = new Set(['', 'Completed', 'ContainerCreating', 'PodInitializing'])
-
 function turned(before: Container, now: Container): Said {
   const state = (c: Container) => (c.reason ? `${c.state} (${c.reason})` : c.state)
-  const words = `${state(before)} → ${state(now)}`
-  if (now.state === 'running') return { tone: now.ready ? 'good' : 'plain', words }
-  return { tone: harmless.has(now.reason ?? '') ? 'plain' : 'bad', words }
+  // A container that ended has no notReadySince once its pod has finished, whatever its exit code.
+  return { tone: now.state === 'terminated' && !now.notReadySince ? 'plain' : toneOf(before, now), words: `${state(before)} → ${state(now)}` }
+}
+
+/** Whether a pod or container stops working, works again, or goes on as before. */
+function toneOf(before: { notReadySince?: string }, now: { notReadySince?: string }): Tone {
+  if (!before.notReadySince && now.notReadySince) return 'bad'
+  return before.notReadySince && !now.notReadySince ? 'good' : 'plain'
 }
 
 function port(change: Change, before: Port | undefined, now: Port): Said {
   if (change !== 'MODIFIED' || !before) return { tone: 'plain', words: change === 'ADDED' ? `taken by ${holderOf(now)}` : `released by ${holderOf(now)}` }
   const conflicts = now.conflicts?.length ?? 0
   const had = before.conflicts?.length ?? 0
-  if (conflicts > had) return { tone: 'bad', words: `is claimed by ${conflicts + 1} at once` }
-  if (conflicts < had) return { tone: 'good', words: conflicts ? 'has a conflict less' : 'has no conflict any more' }
+  if (conflicts > had) return { tone: 'bad', words: `has ${conflicts + 1} claimants` }
+  if (conflicts < had) return { tone: 'good', words: conflicts ? 'has one conflict less' : 'has no conflict any more' }
   const ready = now.targets.filter((t) => t.ready).length
   const was = before.targets.filter((t) => t.ready).length
   if (ready === was && before.targets.length === now.targets.length) return null

@@ -14,12 +14,29 @@ export interface Used {
   sampledAt?: string
 }
 
+export type Severity = 'critical' | 'warning' | 'info'
+export type Counts = { [S in Severity]: number }
+
+export interface Owner {
+  kind: string
+  name: string
+}
+
+/** One thing that is wrong, however many objects it affects. The rules are the API's: docs/FACTS.md. */
 export interface Problem {
+  severity: Severity
   kind: string
   what: string
+  /** The object that has been affected for longest. */
   where: string
+  owner?: Owner
   since?: string
   message?: string
+  count: number
+  /** Up to three more of those that are affected. */
+  others?: string[]
+  /** Why it does not count. */
+  muted?: string
 }
 
 export interface Summary {
@@ -37,8 +54,15 @@ export interface Summary {
   fragmentation: { cpuMillis: number; memoryBytes: number }
   ports: { taken: number; conflicts: number }
   healthy: boolean
+  /** The worst first, then the oldest; muted ones last. */
   problems: Problem[]
+  /** Critical ones and warnings. */
   problemCount: number
+  problemCounts: Counts
+  /** Those that problems does not list. */
+  more: Counts
+  /** How many are muted. */
+  muted: number
 }
 
 export interface Display {
@@ -93,11 +117,22 @@ export interface SessionObject extends Session {
   sections?: Section[]
 }
 
+export type Tristate = 'True' | 'False' | 'Unknown'
+
+export interface Condition {
+  type: string
+  status: Tristate
+  reason?: string
+  message?: string
+  since?: string
+}
+
 export interface Node {
   name: string
-  ready: 'True' | 'False' | 'Unknown'
+  ready: Tristate
   schedulable: boolean
-  problems?: { type: string; status: string; reason?: string; message?: string; since?: string }[]
+  /** All of them; the summary's problems say which are bad. */
+  conditions?: Condition[]
   roles?: string[]
   addresses?: { type: string; address: string }[]
   zone?: string
@@ -105,13 +140,19 @@ export interface Node {
   instanceType?: string
   taints?: { key: string; value?: string; effect: string }[]
   kubeletVersion?: string
+  kubeProxyVersion?: string
   kernelVersion?: string
   osImage?: string
   architecture?: string
   containerRuntime?: string
+  systemUUID?: string
+  providerID?: string
+  podCIDR?: string
   createdAt?: string
   capacity: Resources
   allocatable: Resources
+  flappingSince?: string
+  mute?: string
   requested?: Resources
   limits?: Resources
   pods?: number
@@ -121,20 +162,35 @@ export interface Node {
 export interface Pod {
   namespace: string
   name: string
+  uid?: string
   node?: string
+  /** The columns STATUS, READY and RESTARTS of kubectl get pods. */
+  status: string
+  ready: string
+  restarts: number
+  lastRestartAt?: string
   phase: string
   reason?: string
   message?: string
   podIPs?: string[]
+  hostIP?: string
   hostNetwork?: boolean
   qosClass?: string
+  restartPolicy?: string
+  priorityClass?: string
   terminating?: boolean
   createdAt?: string
-  owner: { kind: string; name: string }
+  startedAt?: string
+  finishedAt?: string
+  deletionAt?: string
+  owner: Owner
+  controller?: Owner
   requested: Resources
   limits: Resources
   storage?: { name?: string; claim: string; capacityBytes?: number; mountPath?: string; ephemeral?: boolean }[]
   unschedulableSince?: string
+  notReadySince?: string
+  mute?: string
 }
 
 export interface Container {
@@ -153,7 +209,9 @@ export interface Container {
   restarts: number
   startedAt?: string
   finishedAt?: string
-  waitingSince?: string
+  /** Since when it does not work; absent while it does. */
+  notReadySince?: string
+  crashLoopSince?: string
   last?: { reason?: string; exitCode: number; finishedAt?: string }
   requests: Resources
   limits: Resources

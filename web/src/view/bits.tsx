@@ -1,7 +1,8 @@
 import type { ReactNode } from 'react'
-import type { Cluster, Resources } from '../stream/types'
-import { age, bytes, cores, countdown, moment, percent, visible } from './format'
+import type { Cluster, Pod, Problem, Resources, Severity } from '../stream/types'
+import { age, bytes, cores, count, moment, percent, visible } from './format'
 import { useNow } from './hooks'
+import { severities } from './problems'
 import type { Health } from './standing'
 import { healths } from './standing'
 
@@ -19,11 +20,11 @@ export function Age({ at, ago }: { at: string | number | undefined; ago?: boolea
   return <time title={moment(new Date(ms).toISOString())}>{age(now - ms)}{ago ? ' ago' : ''}</time>
 }
 
-/** What is left of a session. */
+/** How long a session goes on unless it is renewed. */
 export function Left({ until }: { until: string | undefined }) {
   const now = useNow()
   if (!until) return null
-  return <span className="left" title={`the session ends at ${moment(until)} unless it is renewed`}>{countdown(Date.parse(until) - now)}</span>
+  return <span className="left" title={`The session ends at ${moment(until)} unless it is renewed.`}>{age(Date.parse(until) - now)} left</span>
 }
 
 const shapes: { [H in Health]: ReactNode } = {
@@ -49,6 +50,39 @@ export function HealthIcon({ health, idle, quiet }: { health: Health; idle?: boo
 
 export function HealthWords({ health, idle }: { health: Health; idle?: boolean }) {
   return <span className={`words ${health}`}><HealthIcon health={health} idle={idle} />{healths[health].words}</span>
+}
+
+const severityShapes: { [S in Severity | 'muted']: ReactNode } = {
+  critical: <><circle cx="8" cy="8" r="6.6" /><path d="M8 4.4v4.4M8 11.3v.2" /></>,
+  warning: <><path className="outline" d="M8 1.9 14.9 14H1.1z" /><path d="M8 6.4v3.4M8 11.8v.1" /></>,
+  info: <><circle cx="8" cy="8" r="6.6" /><path d="M8 7.4v4M8 4.7v.1" /></>,
+  muted: <><circle cx="8" cy="8" r="6.6" /><path d="m3.6 3.6 8.8 8.8" /></>,
+}
+
+/** The severity of a problem as a shape; its words stand beside it. */
+export function SeverityIcon({ problem: p }: { problem: Pick<Problem, 'severity' | 'muted'> }) {
+  const shape = p.muted ? 'muted' : p.severity
+  return <svg className={`severity ${shape}`} viewBox="0 0 16 16" aria-hidden="true">{severityShapes[shape]}</svg>
+}
+
+export function SeverityWords({ problem: p }: { problem: Problem }) {
+  return <span className={`words ${p.muted ? 'muted' : p.severity}`}><SeverityIcon problem={p} />{severities[p.severity]}</span>
+}
+
+/** STATUS, READY and RESTARTS of a pod, as kubectl get pods prints them. */
+export function PodColumns({ p }: { p: Pod }) {
+  return (
+    <dl className="pod-columns">
+      <div><dt>Status</dt><dd><Text>{p.status}</Text></dd></div>
+      <div><dt>Ready</dt><dd><Text>{p.ready}</Text></dd></div>
+      <div><dt>Restarts</dt><dd>{count(p.restarts)}{p.lastRestartAt && <span className="mute"> (<Age at={p.lastRestartAt} ago />)</span>}</dd></div>
+    </dl>
+  )
+}
+
+/** The same in a line. */
+export function podLine(p: Pod): string {
+  return `${p.status}, ${p.ready} ready${p.restarts > 0 ? `, ${p.restarts === 1 ? '1 restart' : `${count(p.restarts)} restarts`}` : ''}`
 }
 
 /** Requested and used, of what is allocatable, in one bar and in words; with what it is of, where no column says so. */
@@ -110,8 +144,8 @@ export function Toggle({ on, onChange, children }: { on: boolean; onChange: (on:
   return <button type="button" className="toggle" aria-pressed={on} onClick={() => onChange(!on)}>{children}</button>
 }
 
-/** The age of what is known of a cluster; «now» while reports arrive. */
-export function DataAge({ cluster, live }: { cluster: Cluster; live: boolean }) {
+/** The age of what is known of a cluster; "now" while reports arrive. */
+export function DataAge({ cluster, live, ago }: { cluster: Cluster; live: boolean; ago?: boolean }) {
   if (live) return <span className="live">now</span>
-  return <Age at={cluster.observedAt} />
+  return <Age at={cluster.observedAt} ago={ago} />
 }

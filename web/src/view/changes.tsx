@@ -20,7 +20,7 @@ export function Changes({ detail, route }: TabProps) {
         <span className="mute">{counted(shown.length, 'change')} since this page was opened</span>
       </div>
       <div className="scroll">
-        {shown.length === 0 ? <p className="empty">{entries.length ? 'No change is like that.' : 'Nothing has changed since this page was opened.'}</p> : <Entries entries={shown.slice(0, 300)} />}
+        {shown.length === 0 ? <p className="empty">{entries.length ? 'No changes match.' : 'Nothing has changed since this page was opened.'}</p> : <Entries entries={shown.slice(0, 300)} />}
       </div>
     </div>
   )

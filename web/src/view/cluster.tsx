@@ -88,8 +88,8 @@ function Title({ cluster, live }: { cluster: Cluster; live: boolean }) {
       <span className="facts">
         {cluster.kubernetesVersion && <span>Kubernetes <Text>{cluster.kubernetesVersion}</Text></span>}
         {cluster.clusterIPs?.length ? <span><Text>{cluster.clusterIPs.join(', ')}</Text></span> : null}
-        <span>{cluster.observedAt ? <>observed <Age at={cluster.observedAt} ago /></> : 'never observed'}</span>
-        {cluster.session.phase === 'Reporting' && cluster.session.expiresAt && <span>session <Left until={cluster.session.expiresAt} /></span>}
+        <span>{live ? 'Updated now' : cluster.observedAt ? <>Updated <Age at={cluster.observedAt} ago /></> : 'No report yet'}</span>
+        {cluster.session.phase === 'Reporting' && cluster.session.expiresAt && <span>Live, <Left until={cluster.session.expiresAt} /></span>}
       </span>
     </div>
   )

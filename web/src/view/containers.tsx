@@ -1,24 +1,17 @@
 import { useDeferredValue, useEffect, useMemo, useRef } from 'react'
 import { adjust } from '../route'
-import type { Container } from '../stream/types'
-import { Age, HealthIcon, Search, Text, Toggle } from './bits'
+import type { Container, Pod, Problem } from '../stream/types'
+import { Age, HealthIcon, Search, SeverityIcon, Text, Toggle } from './bits'
 import type { TabProps } from './cluster'
 import { bytes, cores, count } from './format'
 import type { Column } from './grid'
 import { Grid } from './grid'
 import { Choice } from './choice'
-import { whenIdle } from './hooks'
+import { useProblems, whenIdle } from './hooks'
 import { useOrder } from './order'
+import { notWorking, ProblemIndex } from './problems'
 
 const states = ['running', 'waiting', 'terminated', 'unknown']
-const created = new Set(['ContainerCreating', 'PodInitializing'])
-
-/** Whether somebody should look at it: it waits for more than its start, or ended badly. */
-export function wrong(c: Container): boolean {
-  if (c.state === 'waiting') return !!c.reason && !created.has(c.reason)
-  if (c.state === 'terminated') return (c.exitCode ?? 0) !== 0
-  return c.state === 'unknown' || (c.state === 'running' && !c.ready && (c.kind === 'main' || c.kind === 'sidecar'))
-}
 
 const choose = {
   namespace: (namespace: string) => adjust({ namespace }),
@@ -26,9 +19,12 @@ const choose = {
   state: (state: string) => adjust({ state }),
 }
 
-export function Containers({ detail, route, live }: TabProps) {
+export function Containers({ cluster, detail, route, live }: TabProps) {
   const filter = useDeferredValue(route)
   const rows = useMemo(() => [...detail.tables.Container.values()], [detail, detail.revision.Container])
+  const problems = useProblems(cluster)
+  const pods = detail.tables.Pod
+  const { columns, narrowRow } = useMemo(() => viewOf(problems, pods), [problems, pods, detail.revision.Pod])
   const { shown, ask, asked } = useOrder(rows, idOfContainer, sortOf(route), columns, useMemo(() => filterOf(filter), [filter]))
   useSearchable(rows)
   const namespaces = useDistinct(rows, namespaceOf)
@@ -47,7 +43,7 @@ export function Containers({ detail, route, live }: TabProps) {
       <Grid label="Containers" reuse rows={shown} asked={asked} columns={columns} id={idOfContainer} sort={sortOf(route)} onSort={(sort) => { ask(); adjust({ sort: sort === 'name' ? '' : sort }) }}
         onOpen={openContainer} narrow={narrowRow} height={34} narrowHeight={70} open={route.get('open').replace(/^Container\//, '')} dim={!live} stamp={detail.readings}
         changed={(c) => detail.marks.get(`Container ${idOfContainer(c)}`) ?? 0}
-        empty={detail.ready ? 'No container is like that.' : 'Containers come with the first report.'} />
+        empty={detail.ready ? 'No containers match.' : 'Containers come with the first report.'} />
     </div>
   )
 }
@@ -74,7 +70,7 @@ function filterOf(route: { get(name: string): string }): (c: Container) => boole
   const words = route.get('q').toLowerCase().split(/\s+/).filter(Boolean)
   return (c) =>
     (!namespace || c.namespace === namespace) && (!node || c.node === node) && (!state || c.state === state) &&
-    (only !== 'problems' || wrong(c)) && (words.length === 0 || includesAll(textOf(c), words))
+    (only !== 'problems' || notWorking(c)) && (words.length === 0 || includesAll(textOf(c), words))
 }
 
 function includesAll(text: string, words: string[]): boolean {
@@ -105,19 +101,48 @@ function textOf(c: Container): string {
   return text
 }
 
-export function ContainerState({ c }: { c: Container }) {
-  const bad = wrong(c)
-  const health = bad ? (c.state === 'running' ? 'stale' : 'unhealthy') : c.state === 'running' ? 'healthy' : c.state === 'waiting' ? 'connecting' : 'suspended'
-  const words = c.state === 'running' && !c.ready && bad ? 'not ready' : c.reason && c.state !== 'running' ? c.reason : c.state
+/** The container's state, with the severity of its problem where the API lists one. */
+function State({ c, problem }: { c: Container; problem: Problem | undefined }) {
+  const words = c.state === 'running' ? (c.notReadySince ? 'not ready' : c.state) : c.reason || c.state
+  if (problem) return <span className={`words ${problem.muted ? 'muted' : problem.severity}`}><SeverityIcon problem={problem} /><Text>{words}</Text></span>
+  const health = notWorking(c) ? 'unknown' : c.state === 'running' ? 'healthy' : c.state === 'waiting' ? 'connecting' : 'suspended'
   return <span className={`words ${health}`}><HealthIcon health={health} quiet /><Text>{words}</Text></span>
+}
+
+/** Since when the container does not work, runs or has ended. */
+function sinceOf(c: Container): string | undefined {
+  return c.notReadySince ?? (c.state === 'running' ? c.startedAt : c.finishedAt)
 }
 
 function Amount({ used, of, unit }: { used: number | undefined; of: number; unit: (n: number) => string }) {
   return <span>{used === undefined ? <span className="mute">–</span> : unit(used)}{of > 0 && <i className="mute"> / {unit(of)}</i>}</span>
 }
 
-const columns: Column<Container>[] = [
-  { name: 'state', title: 'State', width: '170px', cell: (c) => <ContainerState c={c} />, by: (c) => (wrong(c) ? 1 : 0), moves: true },
+/** What the table shows of containers, given the problems and the pods of their cluster. */
+function viewOf(problems: Problem[], pods: Map<string, Pod>) {
+  const index = new ProblemIndex(problems)
+  const podOf = (c: Container) => pods.get(`${c.namespace}/${c.pod}`)
+  const state = (c: Container) => <State c={c} problem={index.ofContainer(c, podOf(c))} />
+  const narrowRow = (c: Container) => (
+    <div className="card">
+      <div className="line"><b><Text>{c.pod}</Text></b><span className="fill" />{state(c)}</div>
+      <div className="line mute"><Text>{`${c.namespace} · ${c.name}`}</Text><span className="fill" />{c.used && <span>{cores(c.used.cpuMillis)} · {bytes(c.used.memoryBytes)}</span>}</div>
+    </div>
+  )
+  const columns: Column<Container>[] = [
+    { name: 'state', title: 'State', width: '170px', cell: state, by: (c) => (notWorking(c) ? 1 : 0), moves: true },
+    ...others,
+    { name: 'pod', title: 'Pod status', width: 'minmax(170px, 1fr)', from: 1320, cell: (c) => <Text>{printed(podOf(c))}</Text>, by: (c) => podOf(c)?.status ?? '', moves: true },
+  ]
+  return { columns, narrowRow }
+}
+
+/** READY and STATUS of a pod, as kubectl prints them. */
+function printed(p: Pod | undefined): string {
+  return p ? `${p.ready} ${p.status}` : '–'
+}
+
+const others: Column<Container>[] = [
   { name: 'namespace', title: 'Namespace', width: 'minmax(90px, .8fr)', cell: (c) => <Text className="mute">{c.namespace}</Text>, by: (c) => c.namespace },
   { name: 'name', title: 'Pod', width: 'minmax(120px, 1.6fr)', cell: (c) => <Text>{c.pod}</Text>, by: (c) => c.pod },
   { name: 'container', title: 'Container', width: 'minmax(80px, .8fr)', cell: (c) => <Text>{c.name}</Text>, by: (c) => c.name },
@@ -125,12 +150,5 @@ const columns: Column<Container>[] = [
   { name: 'cpu', title: 'CPU', width: '110px', end: true, from: 860, cell: (c) => <Amount used={c.used?.cpuMillis} of={c.requests.cpuMillis} unit={cores} />, by: (c) => c.used?.cpuMillis ?? -1, moves: true },
   { name: 'memory', title: 'Memory', width: '150px', end: true, from: 1020, cell: (c) => <Amount used={c.used?.memoryBytes} of={c.requests.memoryBytes} unit={bytes} />, by: (c) => c.used?.memoryBytes ?? -1, moves: true },
   { name: 'restarts', title: 'Restarts', width: '82px', end: true, from: 740, cell: (c) => <span className={c.restarts ? '' : 'mute'}>{count(c.restarts)}</span>, by: (c) => c.restarts, moves: true },
-  { name: 'age', title: 'Since', width: '70px', end: true, from: 700, cell: (c) => <Age at={c.state === 'running' ? c.startedAt : c.state === 'waiting' ? c.waitingSince : c.finishedAt} />, by: (c) => c.startedAt ?? '', moves: true },
+  { name: 'age', title: 'Since', width: '70px', end: true, from: 700, cell: (c) => <Age at={sinceOf(c)} />, by: (c) => sinceOf(c) ?? '', moves: true },
 ]
-
-const narrowRow = (c: Container) => (
-  <div className="card">
-    <div className="line"><b><Text>{c.pod}</Text></b><span className="fill" /><ContainerState c={c} /></div>
-    <div className="line mute"><Text>{`${c.namespace} · ${c.name}`}</Text><span className="fill" />{c.used && <span>{cores(c.used.cpuMillis)} · {bytes(c.used.memoryBytes)}</span>}</div>
-  </div>
-)

@@ -3,12 +3,13 @@ import type { Cluster } from '../stream/types'
 import type { Route } from '../route'
 import { adjust, go, urlOf } from '../route'
 import { all } from '../stream/store'
-import { DataAge, HealthIcon, HealthWords, Left, Meters, Of, Search, Text, Toggle } from './bits'
+import { DataAge, HealthIcon, HealthWords, Left, Meters, Of, Search, SeverityIcon, Text, Toggle } from './bits'
 import { count, counted } from './format'
 import type { Column } from './grid'
 import { Grid } from './grid'
 import { useOrder } from './order'
 import { useQuietStore, useStore } from './hooks'
+import { countsOf, worstOf } from './problems'
 import { NoCluster } from './states'
 import type { Health } from './standing'
 import { healthOf, healths, isLive, trouble, wantsALook } from './standing'
@@ -36,7 +37,7 @@ export function Fleet({ route }: { route: Route }) {
       </div>
       <Grid label="Clusters" rows={shown} asked={asked} columns={columns} id={nameOf} sort={sort} onSort={(by) => { ask(); adjust({ sort: by === 'name' ? '' : by }) }}
         onOpen={openCluster} onKey={(key, c) => key === 'w' && (store.demand(c.name, !store.demands(c.name)), true)} narrow={narrowRow} height={48} narrowHeight={98}
-        dim={store.link.is === 'lost'} empty={store.synced ? 'No cluster is like that.' : ''} />
+        dim={store.link.is === 'lost'} empty={store.synced ? 'No clusters match.' : ''} />
     </main>
   )
 }
@@ -113,13 +114,26 @@ function HealthCell({ c }: { c: Cluster }) {
   return <HealthWords health={healthOf(c)} idle={!isLive(c)} />
 }
 
-function AgeCell({ c }: { c: Cluster }) {
-  return <DataAge cluster={c} live={isLive(c) && useStore().link.is === 'open'} />
+function AgeCell({ c, ago }: { c: Cluster; ago?: boolean }) {
+  return <DataAge cluster={c} live={isLive(c) && useStore().link.is === 'open'} ago={ago} />
 }
 
+/** The worst problem, and how many there are by severity. */
 function ProblemCell({ c }: { c: Cluster }) {
   const words = trouble(c)
-  return words ? <Text className={healthOf(c) === 'healthy' ? 'mute' : ''}>{words}</Text> : <span className="mute">–</span>
+  if (!words) return <span className="mute">–</span>
+  return (
+    <div className={`two problem ${healthOf(c) === 'healthy' ? 'mute' : ''}`}>
+      <span className="line"><TroubleIcon c={c} /><Text>{words}</Text></span>
+      {c.summary && worstOf(c.summary) && <span className="mute">{countsOf(c.summary)}</span>}
+    </div>
+  )
+}
+
+/** The severity of the worst problem, where that is what trouble tells. */
+function TroubleIcon({ c }: { c: Cluster }) {
+  const worst = worstOf(c.summary)
+  return worst && healthOf(c) !== 'unreachable' ? <SeverityIcon problem={worst} /> : null
 }
 
 function Ports({ taken, conflicts }: { taken: number; conflicts: number }) {
@@ -137,7 +151,7 @@ const columns: Column<Cluster>[] = [
   { name: 'cpu', title: 'CPU', width: '144px', cell: (c) => (c.summary ? <Meters kind="cpu" {...c.summary} /> : dash), by: (c) => share(c.summary?.requested.cpuMillis, c.summary?.allocatable.cpuMillis), moves: true },
   { name: 'memory', title: 'Memory', width: '132px', from: 760, cell: (c) => (c.summary ? <Meters kind="memory" {...c.summary} /> : dash), by: (c) => share(c.summary?.requested.memoryBytes, c.summary?.allocatable.memoryBytes), moves: true },
   { name: 'ports', title: 'Ports', width: '74px', end: true, from: 1270, cell: (c) => (c.summary ? <Ports {...c.summary.ports} /> : dash), by: (c) => c.summary?.ports.taken ?? -1, moves: true },
-  { name: 'age', title: 'Data', width: '66px', end: true, from: 1190, cell: (c) => <AgeCell c={c} /> },
+  { name: 'age', title: 'Updated', width: '70px', end: true, from: 1190, cell: (c) => <AgeCell c={c} /> },
   { name: 'session', title: 'Session', width: '140px', cell: (c) => <SessionCell cluster={c} /> },
   { name: 'problems', title: 'Problems', width: 'minmax(140px, 2fr)', from: 910, cell: (c) => <ProblemCell c={c} />, by: (c) => c.summary?.problemCount ?? 0, moves: true },
 ]
@@ -146,6 +160,6 @@ const narrowRow = (c: Cluster) => (
   <div className="card">
     <div className="line"><HealthIcon health={healthOf(c)} idle={!isLive(c)} /><b><Text>{c.name}</Text></b><span className="fill" /><SessionCell cluster={c} /></div>
     {c.summary && <div className="line meters"><Meters titled kind="cpu" {...c.summary} /><Meters titled kind="memory" {...c.summary} /></div>}
-    <div className="line mute"><Text>{trouble(c) || healths[healthOf(c)].words}</Text><span className="fill" /><AgeCell c={c} /></div>
+    <div className="line mute"><TroubleIcon c={c} /><Text>{trouble(c) || healths[healthOf(c)].words}</Text><span className="fill" />{c.observedAt && <span>Updated <AgeCell c={c} ago /></span>}</div>
   </div>
 )

@@ -4,7 +4,7 @@ const number = new Intl.NumberFormat('en')
 
 export const count = (n: number) => number.format(n)
 
-/** A number with its noun: «1 node», «3 nodes». */
+/** A number with its noun: "1 node", "3 nodes". */
 export const counted = (n: number, one: string, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`
 
 /** Cores with as many digits as they are worth. */
@@ -38,14 +38,6 @@ export function age(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000))
   for (const [size, unit] of steps) if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`
   return '0 s'
-}
-
-/** What is left, as a clock shows it. */
-export function countdown(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000))
-  const two = (n: number) => String(n).padStart(2, '0')
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
 }
 
 /** A time as the reader's clock has it. */

@@ -1,5 +1,6 @@
-import { createContext, useContext, useEffect, useState, useSyncExternalStore } from 'react'
+import { createContext, useContext, useEffect, useMemo, useState, useSyncExternalStore } from 'react'
 import type { Store } from '../stream/store'
+import type { Cluster, Problem } from '../stream/types'
 
 export const StoreContext = createContext<Store | null>(null)
 
@@ -40,6 +41,12 @@ export function useNow(): number {
   const store = useQuietStore()
   useSyncExternalStore(subscribe, () => tick)
   return store.now()
+}
+
+/** The problems of a cluster; the same list for as long as it has the same in it, though its summary is new with each reading of usage. */
+export function useProblems({ summary }: Cluster): Problem[] {
+  const text = useMemo(() => JSON.stringify(summary?.problems ?? []), [summary])
+  return useMemo(() => JSON.parse(text) as Problem[], [text])
 }
 
 /** The width of an element, 0 before it is known. */

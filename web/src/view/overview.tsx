@@ -1,23 +1,16 @@
-import { adjust } from '../route'
-import type { Problem } from '../stream/types'
-import { Age, Text } from './bits'
+import type { Summary } from '../stream/types'
 import { Entries } from './changes'
 import type { TabProps } from './cluster'
-import { counted } from './format'
+import { listsOf, moreOf } from './problems'
+import { ProblemRows } from './problemrows'
 
 /** What is wrong, and what changed last. */
 export function Overview({ cluster, detail }: TabProps) {
   const s = cluster.summary
   return (
     <div className="columns">
-      <section aria-label="Problems">
-        <h2>Problems</h2>
-        {!s ? <p className="mute">Nothing is known of this cluster yet.</p> : s.problems.length === 0 ? <p className="mute">None.</p> : (
-          <ul className="problems">{s.problems.map((p) => <Item key={`${p.kind} ${p.what} ${p.where}`} problem={p} />)}</ul>
-        )}
-        {s && s.problemCount > s.problems.length && <p className="mute">and {counted(s.problemCount - s.problems.length, 'more problem')} of less weight</p>}
-      </section>
-      <section aria-label="Latest changes">
+      <div className="column">{s ? <Problems summary={s} /> : <section aria-label="Problems"><h2>Problems</h2><p className="mute">Nothing is known of this cluster yet.</p></section>}</div>
+      <section className="column" aria-label="Latest changes">
         <h2>Latest changes</h2>
         {detail.timeline.entries.length === 0 ? <p className="mute">Nothing has changed since this page was opened.</p> : <Entries entries={detail.timeline.entries.slice(0, 20)} />}
       </section>
@@ -25,25 +18,32 @@ export function Overview({ cluster, detail }: TabProps) {
   )
 }
 
-function Item({ problem: p }: { problem: Problem }) {
-  const target = targetOf(p)
-  const body = (
+/** The problems of the summary; info and muted ones apart. */
+function Problems({ summary: s }: { summary: Summary }) {
+  const { problems, info, muted } = listsOf(s)
+  const more = moreOf(s.more.critical, s.more.warning)
+  const moreMuted = s.muted - muted.length
+  return (
     <>
-      <span className="what"><Text>{p.what}</Text> <span className="mute">{p.kind}</span></span>
-      <span className="where"><Text>{p.where}</Text></span>
-      {p.message && <span className="mute"><Text>{p.message}</Text></span>}
+      <section aria-label="Problems">
+        <h2>Problems</h2>
+        {problems.length === 0 ? !more && <p className="mute">None.</p> : <ProblemRows label="Problems" problems={problems} />}
+        {more && <p className="mute more">{more}</p>}
+      </section>
+      {(info.length > 0 || s.more.info > 0) && (
+        <section aria-label="Info">
+          <h2>Info</h2>
+          <ProblemRows label="Info" problems={info} />
+          {s.more.info > 0 && <p className="mute more">and {s.more.info} more</p>}
+        </section>
+      )}
+      {s.muted > 0 && (
+        <section aria-label="Muted">
+          <h2>Muted</h2>
+          <ProblemRows label="Muted" problems={muted} />
+          {moreMuted > 0 && <p className="mute more">and {moreMuted} more</p>}
+        </section>
+      )}
     </>
   )
-  return (
-    <li>
-      {target ? <button type="button" onClick={() => adjust(target, true)}>{body}</button> : <div>{body}</div>}
-      <span className="mute since">{p.since && <Age at={p.since} />}</span>
-    </li>
-  )
-}
-
-/** Where a problem can be looked at. */
-function targetOf(p: Problem) {
-  if (p.kind === 'Port') return { tab: 'ports', only: 'conflicts', port: /:(\d+)\//.exec(p.where)?.[1] }
-  return { open: `${p.kind}/${p.where}` }
 }

@@ -34,7 +34,7 @@ export function Ports({ detail, route, live }: TabProps) {
       <Grid label="Port map" reuse rows={shown} asked={asked} columns={columns} id={portId} sort={sort} onSort={(by) => { ask(); adjust({ sort: by === 'port' ? '' : by }) }}
         onOpen={openPort} narrow={narrowRow} height={34} narrowHeight={70} open={route.get('open').replace(/^Port\//, '')} dim={!live}
         changed={(p) => detail.marks.get(`Port ${portId(p)}`) ?? 0}
-        empty={detail.ready ? 'No taken port is like that.' : 'Ports come with the first report.'} />
+        empty={detail.ready ? 'No ports match.' : 'Ports come with the first report.'} />
     </div>
   )
 }

@@ -1,4 +1,5 @@
-import type { Cluster, Problem, SessionObject } from '../stream/types'
+import type { Cluster, SessionObject } from '../stream/types'
+import { lineOf, worstOf } from './problems'
 import { failing, failure } from './reasons'
 
 export type Health = 'healthy' | 'unhealthy' | 'unreachable' | 'connecting' | 'stale' | 'suspended' | 'unknown'
@@ -39,15 +40,9 @@ export function wantsALook(c: Cluster): boolean {
   return h === 'unhealthy' || h === 'unreachable' || h === 'stale' || (h !== 'suspended' && (c.summary?.problemCount ?? 0) > 0)
 }
 
-/** What is the matter, in one line; empty where nothing is. */
+/** The worst that is wrong with a cluster, in one line; empty where nothing is. */
 export function trouble(c: Cluster): string {
   if (!c.suspended && failing(c.session)) return failure(c.session)
-  const first = c.summary?.problems[0]
-  if (!first || !c.summary) return ''
-  const more = c.summary.problemCount - 1
-  return problemLine(first) + (more > 0 ? ` and ${more} more` : '')
-}
-
-export function problemLine(p: Problem): string {
-  return `${p.what} ${p.where}`
+  const worst = worstOf(c.summary)
+  return worst ? lineOf(worst) : ''
 }

@@ -100,7 +100,7 @@ export function SignIn({ why }: { why: string }) {
     <main className="page center">
       <form className="prose" onSubmit={(e) => { e.preventDefault(); void submit() }}>
         <h1>Sign in</h1>
-        <p>The master of this fleet wants to know who asks.</p>
+        <p>Sign in with a token for the hub cluster.</p>
         <label htmlFor="token">A bearer token of the hub</label>
         <textarea id="token" rows={4} value={token} onChange={(e) => setToken(e.target.value)} autoComplete="off" spellCheck={false} autoFocus required aria-describedby="how" />
         <p id="how" className="mute">For example of a service account: <code>kubectl create token NAME --namespace NAMESPACE</code>. It is sent to the master once and kept in a cookie that no script can read.</p>

@@ -2,6 +2,7 @@ import type { Sample } from '../stream/history'
 import type { Cluster, Summary } from '../stream/types'
 import { bytes, cores, count, counted, percent } from './format'
 import { useStore } from './hooks'
+import { countsOf } from './problems'
 import type { Line } from './sparkline'
 import { Sparkline } from './sparkline'
 
@@ -19,6 +20,11 @@ const memoryWords = (s: Sample) => `${whole(s.memoryRequested)} requested, ${who
 const readyWords = (s: Sample) => `${s.ready ?? '–'} of ${s.desired ?? '–'}`
 const problemWords = (s: Sample) => (s.problems === null ? '–' : counted(s.problems, 'problem'))
 
+/** The problems of a cluster by severity, and how many are muted. */
+function problemsAlso(s: Summary): string {
+  return [countsOf(s), s.muted > 0 && `${count(s.muted)} muted`].filter(Boolean).join(', ') || 'none'
+}
+
 /** The cluster in four numbers, each with its last quarter of an hour. */
 export function Tiles({ cluster, summary: s, live }: { cluster: Cluster; summary: Summary; live: boolean }) {
   const history = useStore().historyOf(cluster.name)
@@ -34,7 +40,7 @@ export function Tiles({ cluster, summary: s, live }: { cluster: Cluster; summary
       <Tile title="Containers ready" value={count(s.containers.ready)} unit={`of ${count(s.containers.desired)}`} also={`${counted(s.containers.restarts, 'restart')}, ${counted(s.nodes.ready, 'node')} ready of ${count(s.nodes.total)}`}>
         <Sparkline {...history} lines={ready} words={readyWords} label="Ready containers of the last 15 minutes" />
       </Tile>
-      <Tile title="Problems" value={count(s.problemCount)} bad={!s.healthy} also={`${counted(s.ports.taken, 'port')} taken, ${counted(s.ports.conflicts, 'conflict')}`}>
+      <Tile title="Problems" value={count(s.problemCount)} bad={!s.healthy} also={problemsAlso(s)}>
         <Sparkline {...history} lines={problems} words={problemWords} label="Problems of the last 15 minutes" />
       </Tile>
     </section>
