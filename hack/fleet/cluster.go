@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,7 +79,10 @@ func (c *cluster) addPod(random *rand.Rand, a *app, name string, containers int)
 	p := &state.Pod{
 		Namespace: a.namespace, Name: name, Node: node, Phase: state.PodRunning, PodIPs: []string{address(random, 172)},
 		QOSClass: state.Burstable, CreatedAt: past(random), Owner: state.Owner{Kind: "Deployment", Name: a.name},
+		Controller: state.Owner{Kind: "ReplicaSet", Name: name[:strings.LastIndexByte(name, '-')]}, UID: uid(random), Status: "Running", RestartPolicy: state.RestartAlways,
+		ReadyCondition: state.ConditionTrue, ScheduledCondition: state.ConditionTrue,
 	}
+	p.StartedAt = p.CreatedAt
 	for _, t := range a.containers {
 		if len(c.containers) == containers {
 			break
@@ -89,6 +94,7 @@ func (c *cluster) addPod(random *rand.Rand, a *app, name string, containers int)
 			State: state.Running, Ready: true, StartedAt: p.CreatedAt + state.Time(1+random.IntN(20)), Requests: t.requests, Limits: t.limits,
 		})
 	}
+	p.Ready = state.Fraction{Of: int32(len(a.containers)), Total: int32(len(a.containers))}
 	c.pods = append(c.pods, p)
 	onNode := c.loads[node]
 	onNode.Pods++
@@ -100,6 +106,13 @@ func (c *cluster) addPod(random *rand.Rand, a *app, name string, containers int)
 			Namespace: a.namespace, Pod: name, Container: a.containers[0].name, ContainerPort: a.port, Node: node, Ready: true, Serving: true,
 		})
 	}
+}
+
+func uid(random *rand.Rand) state.UID {
+	var u state.UID
+	binary.LittleEndian.PutUint64(u[:], random.Uint64())
+	binary.LittleEndian.PutUint64(u[8:], random.Uint64())
+	return u
 }
 
 // objects are all of the cluster's.
@@ -143,13 +156,16 @@ func (c *cluster) sample(name string, u *load.Usage, n int, now time.Time) state
 	return sample
 }
 
-// flip is a container as it became: ready where it was not, and the other way.
+// flip returns a container as it became: ready where it was not, and the other way.
 func (c *cluster) flip(random *rand.Rand) *state.Container {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := random.IntN(len(c.containers))
 	flipped := *c.containers[i]
 	flipped.Ready = !flipped.Ready
+	if flipped.NotReadySince = 0; !flipped.Ready {
+		flipped.NotReadySince = state.TimeOf(time.Now())
+	}
 	c.containers[i] = &flipped
 	return &flipped
 }
