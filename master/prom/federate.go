@@ -79,7 +79,7 @@ func cleaned(all []storage.Series) (n int) {
 // everything and summaries select what is told where nothing is selected.
 var (
 	everything = labels.MustNewMatcher(labels.MatchNotEqual, nameLabel, "")
-	summaries  = labels.MustNewMatcher(labels.MatchRegexp, nameLabel, "up|rollcall_(cluster|session|report)_.*")
+	summaries  = labels.MustNewMatcher(labels.MatchRegexp, nameLabel, "up|rollcall_problem|rollcall_(cluster|session|report)_.*")
 )
 
 // federated selects the clusters that a request names, if it names some: an error where
