@@ -63,7 +63,7 @@ func TestHelpIsEnoughToStart(t *testing.T) {
 	if err := run(t.Context(), []string{"--help"}, &bytes.Buffer{}, &help); !errors.Is(err, pflag.ErrHelp) {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"keygen PATH", "--kubeconfig", `":8443"`, `"kubernetes"`, `"memory"`, "(default true)", "--auth none --signing-key-file", "--tls-cert-file", "--tls-key-file", "--insecure", "--token-audiences", "--client-ca-file", "--clusterrole rollcall-viewer"} {
+	for _, want := range []string{"keygen PATH", "--kubeconfig", `":8443"`, `"kubernetes"`, `"memory"`, "(default true)", "--auth none --dial-loopback --signing-key-file", "--tls-cert-file", "--tls-key-file", "--insecure", "--token-audiences", "--client-ca-file", "--clusterrole rollcall-viewer"} {
 		if !strings.Contains(help.String(), want) {
 			t.Errorf("no %s in\n%s", want, help.String())
 		}

@@ -29,7 +29,22 @@ func podFamilies() []family {
 	return append(s, family{
 		"kube_pod_status_reason", "Whether a pod, one of its conditions or one of its ended containers has one of a fixed set of reasons.",
 		model.MetricTypeGauge, Details, kubeState, objectsIn(state.KindPod, podReasons),
+	}, family{
+		"kube_pod_completion_time", "When the last container of a pod that has ended did so, in Unix seconds.",
+		model.MetricTypeGauge, Details, kubeState, objectsIn(state.KindPod, podCompletion),
 	})
+}
+
+// podCompletion adds when the last main container of a pod ended, as kube-state-metrics
+// does: also where others of them still run.
+func podCompletion(s *state.State, p *state.Pod, add adder) {
+	var last state.Time
+	for k := range s.ContainersOf(p.Namespace, p.Name) {
+		if k.Kind == state.Main && k.State == state.Terminated {
+			last = max(last, k.FinishedAt)
+		}
+	}
+	created(add, last, "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String())
 }
 
 // add adds a family; f is given the labels that name the pod.
@@ -56,7 +71,6 @@ func (s *podSet) identity() {
 	s.known("ips", "An address of a pod.", podIPs)
 	s.instant("created", "When a pod was made, in Unix seconds.", func(p *state.Pod) state.Time { return p.CreatedAt })
 	s.instant("start_time", "When the kubelet took a pod up, in Unix seconds.", func(p *state.Pod) state.Time { return p.StartedAt })
-	s.instant("completion_time", "When the last container of a finished pod ended, in Unix seconds.", func(p *state.Pod) state.Time { return p.FinishedAt })
 	s.instant("deletion_timestamp", "When the grace period of a pod that is being deleted ends, in Unix seconds.", func(p *state.Pod) state.Time { return p.DeletionAt })
 	s.known("owner", "Who made a pod: its controller, such as a ReplicaSet.", podOwner)
 	s.known("spec_volumes_persistentvolumeclaims_info", "A claim that a pod names as a volume.", func(p *state.Pod, add adder, labels []string) {

@@ -122,7 +122,7 @@ func market() []state.Object {
 		container("evicted", "main", state.Main, func(k *state.Container) {
 			k.NoStatus, k.State, k.Reason, k.Requests = true, state.Terminated, "Evicted", state.Resources{CPUMillis: 1}
 		}),
-		container("done", "main", state.Main, func(k *state.Container) { k.State, k.Reason = state.Terminated, "UnexpectedAdmissionError" }),
+		container("done", "main", state.Main, func(k *state.Container) { k.State, k.Reason, k.FinishedAt = state.Terminated, "UnexpectedAdmissionError", 3000 }),
 		container("waits", "main", state.Main, func(k *state.Container) { k.State = state.Waiting }),
 		&state.Service{
 			Namespace: "shop", Name: "web", UID: uid(6), Type: state.ServiceLoadBalancer, ClusterIP: "10.2.0.1", LoadBalancerIP: "203.0.113.1",
