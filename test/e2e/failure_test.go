@@ -121,8 +121,12 @@ func TestAgentOfAnotherNameIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	register(t, strings.Replace(a.Manifest(""), "name: really-this", "name: not-that", 1))
-	// The token is for another audience, so the agent refuses it before it says its name.
-	refused(t, world.master, "/api/v1/clusters/not-that", http.StatusServiceUnavailable, "Unauthorized")
+	// The token is for another cluster, and signed by the hub's key: so the agent says its name.
+	refused(t, world.master, "/api/v1/clusters/not-that", http.StatusServiceUnavailable, "WrongCluster")
+	message := condition(t, "not-that", "Ready", metav1.ConditionFalse, "WrongCluster")
+	if !strings.Contains(message, "really-this") || !strings.Contains(message, "not-that") {
+		t.Errorf("the condition does not name both: %q", message)
+	}
 }
 
 func TestAnotherClusterThanExpectedIsRefusedAndNamed(t *testing.T) {
