@@ -23,7 +23,8 @@ hack/need.sh conntrack conntrack
 [[ -x /opt/cni/bin/bridge ]] || hack/need.sh /usr/lib/cni/bridge containernetworking-plugins
 ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
 ROLLCALL_KUBE_NODE_BINARIES=$(hack/kube-binaries.sh node)
-export ROLLCALL_KUBE_BINARIES ROLLCALL_KUBE_NODE_BINARIES
+ROLLCALL_KUBE_STATE_METRICS=$(hack/tool.sh --path kube-state-metrics)/kube-state-metrics
+export ROLLCALL_KUBE_BINARIES ROLLCALL_KUBE_NODE_BINARIES ROLLCALL_KUBE_STATE_METRICS
 # Three at once: some start several processes of Kubernetes each, and wait for them. Vetting is hack/lint.sh's.
 go test -race -vet=off -timeout 30m -p 3 ./... "$@"
 if (($# == 0)); then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a development tool at the version that hack/tools/ pins, and builds it first where this user does not have it yet.
 #
-#   hack/tool.sh NAME [ARGUMENT…]      buf, protoc-gen-go, controller-gen, golangci-lint, benchstat
+#   hack/tool.sh NAME [ARGUMENT…]      buf, protoc-gen-go, controller-gen, golangci-lint, benchstat, kube-state-metrics
 #   hack/tool.sh --path NAME…          prints the folder of the tools (one module's), once they are built
 #
 # Tools are in Go modules of their own, so that their dependencies stay out of the main one.
@@ -11,12 +11,15 @@ shopt -s inherit_errexit
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/tools
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rollcall/tools
 
-# module_of NAME prints the module that has a tool, and the package to build.
+# module_of NAME prints the module that has a tool, and the package to build. As with `go build`, a tool's name is the
+# last element of its package's path that is not a major version.
 module_of() {
-	local module package
+	local module package path
 	for module in "$tools"/*/; do
 		while read -r package; do
-			if [[ ${package##*/} == "$1" ]]; then
+			path=$package
+			if [[ ${path##*/} =~ ^v[0-9]+$ ]]; then path=${path%/*}; fi
+			if [[ ${path##*/} == "$1" ]]; then
 				echo "$module" "$package"
 				return
 			fi
