@@ -6,8 +6,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
@@ -60,6 +62,30 @@ func TestNothingOfASummaryIsLost(t *testing.T) {
 	}
 	if !reflect.DeepEqual(back, summary) {
 		t.Errorf("got  %+v\nwant %+v", back, summary)
+	}
+}
+
+// TestAClusterStatusHasTheSummaryOfAState has the ClusterStatus show the rows and counts
+// that the HTTP API shows, whose JSON is that of state.Summary.
+func TestAClusterStatusHasTheSummaryOfAState(t *testing.T) {
+	problems := 0
+	for seed := range uint64(50) {
+		w := statetest.New(seed, 1+int(seed%5), []int{1, 5, 20, 300}[seed%4])
+		now := time.Unix(1_790_000_000, 0).Add(time.Duration(seed) * 6 * time.Hour)
+		w.Sample(state.TimeOf(now))
+		summary := state.Summarize(w.State, now, state.Ignore{Namespace: "team-3", Reason: "known"})
+		back, err := summaryFrom(mustStore(t, &summary))
+		if err != nil {
+			t.Fatal(err)
+		}
+		summary.NextEvaluation = time.Time{} // the API does not have it
+		if !reflect.DeepEqual(back, summary) {
+			t.Errorf("seed %d: got  %+v\nwant %+v", seed, back, summary)
+		}
+		problems += len(summary.Problems)
+	}
+	if problems == 0 {
+		t.Error("no state has a problem")
 	}
 }
 

@@ -1,0 +1,295 @@
+package agreement
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/client"
+)
+
+const seeds = 30
+
+// sizes are numbers of pods: few, and so many that there are more problems than a summary
+// lists.
+var sizes = []int{3, 20, 250}
+
+// document is an answer about one cluster.
+type document struct {
+	Summary    state.Summary         `json:"summary"`
+	Nodes      []state.NodeView      `json:"nodes"`
+	Pods       []state.PodView       `json:"pods"`
+	Containers []state.ContainerView `json:"containers"`
+	Ports      []state.PortView      `json:"ports"`
+}
+
+// equal fails where two things that should be the same are not.
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", what, text(got), text(want))
+	}
+}
+
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("%+v", v)
+	}
+	return string(b)
+}
+
+func TestSummariesAreTheSameEverywhere(t *testing.T) {
+	w := newWorld(t, seeds, sizes...)
+	listed := map[string]state.Summary{}
+	for c, err := range w.client.AllClusters(t.Context(), client.ClusterOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed[c.Name] = *c.Summary
+	}
+	watched := watchedSummaries(t, w)
+	unlisted := 0
+	for _, name := range w.names {
+		var whole, part document
+		w.get(t, "/api/v1/clusters/"+name, nil, &whole)
+		w.get(t, "/api/v1/clusters/"+name+"/summary", nil, &part)
+		equal(t, name+": the summary of the whole document and that of /summary", whole.Summary, part.Summary)
+		equal(t, name+": the summaries of /clusters and /summary", listed[name], part.Summary)
+		equal(t, name+": the summaries of the watch of /clusters and /summary", watched[name], part.Summary)
+		equal(t, name+": what kubectl rollcall problems prints, and the problems of /summary", printedProblems(t, w, name), problemCells(part.Summary.Problems))
+		unlisted += part.Summary.More.Critical + part.Summary.More.Warning + part.Summary.More.Info
+	}
+	if unlisted == 0 {
+		t.Error("no cluster has more problems than a summary lists")
+	}
+}
+
+// watchedSummaries are those that the page is told first.
+func watchedSummaries(t *testing.T, w *world) map[string]state.Summary {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	watched := map[string]state.Summary{}
+	for e, err := range w.client.WatchFleet(ctx, client.FleetOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, ok := e.Object.(*client.Cluster); ok {
+			watched[c.Name] = *c.Summary
+		}
+		if e.InitialEnd {
+			break
+		}
+	}
+	return watched
+}
+
+// printedProblems are the rows of kubectl's table, as far as they do not tell ages.
+func printedProblems(t *testing.T, w *world, name string) [][]string {
+	t.Helper()
+	var rows [][]string
+	for line := range strings.Lines(w.kubectl(t, "problems", name, "--no-headers")) {
+		rows = append(rows, strings.Fields(line)[:5])
+	}
+	return rows
+}
+
+// problemCells are SEVERITY, KIND, WHAT, WHERE and COUNT of problems.
+func problemCells(problems []state.Problem) [][]string {
+	var rows [][]string
+	for _, p := range problems {
+		severity := p.Severity.String()
+		if p.Muted != "" {
+			severity = "muted"
+		}
+		rows = append(rows, []string{severity, p.Kind, p.What, p.Where, strconv.Itoa(p.Count)})
+	}
+	return rows
+}
+
+func TestSummariesCountWhatListsHave(t *testing.T) {
+	w := newWorld(t, seeds, sizes...)
+	for _, name := range w.names {
+		var d, nodes, pods, containers, ports document
+		w.get(t, "/api/v1/clusters/"+name, nil, &d)
+		for part, into := range map[string]*document{"nodes": &nodes, "pods": &pods, "containers": &containers, "ports": &ports} {
+			w.get(t, "/api/v1/clusters/"+name+"/"+part, nil, into)
+		}
+		equal(t, name+": /nodes and the whole document", nodes.Nodes, d.Nodes)
+		equal(t, name+": /pods and the whole document", pods.Pods, d.Pods)
+		equal(t, name+": /containers and the whole document", containers.Containers, d.Containers)
+		equal(t, name+": /ports and the whole document", ports.Ports, d.Ports)
+		got, want := d.Summary, counted(&d)
+		want.Healthy, want.Problems = got.Healthy, got.Problems
+		want.ProblemCount, want.ProblemCounts, want.More, want.Muted = got.ProblemCount, got.ProblemCounts, got.More, got.Muted
+		equal(t, name+": the summary, and what the lists have", got, want)
+		checkProblemCounts(t, name, &got)
+	}
+}
+
+// counted is a summary's counts, made from lists.
+func counted(d *document) state.Summary {
+	var sum state.Summary
+	for _, n := range d.Nodes {
+		sum.Nodes.Total++
+		sum.Nodes.Ready += count(n.Ready == state.True)
+		sum.Nodes.Schedulable += count(n.Schedulable)
+		sum.Capacity.Add(n.Capacity)
+		sum.Allocatable.Add(n.Allocatable)
+		load := n.NodeLoad
+		if load == nil {
+			load = &state.NodeLoad{}
+		}
+		sum.Requested.Add(load.Requested)
+		sum.Limits.Add(load.Limits)
+		if n.Ready == state.True && n.Schedulable {
+			free := &sum.Fragmentation
+			free.CPUMillis = max(free.CPUMillis, n.Allocatable.CPUMillis-load.Requested.CPUMillis)
+			free.MemoryBytes = max(free.MemoryBytes, n.Allocatable.MemoryBytes-load.Requested.MemoryBytes)
+		}
+		if n.Used != nil {
+			if sum.Used == nil {
+				sum.Used = &state.UsedSum{SampledAt: n.Used.SampledAt}
+			}
+			sum.Used.Nodes++
+			sum.Used.CPUMillis += n.Used.CPUMillis
+			sum.Used.MemoryBytes += n.Used.MemoryBytes
+			sum.Used.SampledAt = min(sum.Used.SampledAt, n.Used.SampledAt)
+		}
+	}
+	countPods(d, &sum)
+	for _, p := range d.Ports {
+		sum.Ports.Taken++
+		sum.Ports.Conflicts += count(len(p.Conflicts) > 0)
+	}
+	return sum
+}
+
+func countPods(d *document, sum *state.Summary) {
+	finished := map[string]bool{}
+	for _, p := range d.Pods {
+		sum.Pods.Total++
+		sum.Pods.Terminating += count(p.Terminating)
+		*map[state.PodPhase]*int{
+			state.PodPending: &sum.Pods.Pending, state.PodRunning: &sum.Pods.Running, state.PodSucceeded: &sum.Pods.Succeeded,
+			state.PodFailed: &sum.Pods.Failed, state.PodUnknown: &sum.Pods.Unknown,
+		}[p.Phase]++
+		finished[p.Namespace+"/"+p.Name] = p.Phase == state.PodSucceeded || p.Phase == state.PodFailed
+	}
+	for _, c := range d.Containers {
+		sum.Containers.Total++
+		if finished[c.Namespace+"/"+c.Pod] {
+			sum.Containers.Terminated++
+			continue
+		}
+		*map[state.ContainerState]*int{
+			state.Running: &sum.Containers.Running, state.Waiting: &sum.Containers.Waiting,
+			state.Terminated: &sum.Containers.Terminated, state.ContainerUnknown: &sum.Containers.Unknown,
+		}[c.State]++
+		sum.Containers.Restarts += int(c.Restarts)
+		if c.Kind == state.Main || c.Kind == state.Sidecar {
+			sum.Containers.Desired++
+			sum.Containers.Ready += count(c.Ready)
+		}
+	}
+}
+
+// checkProblemCounts compares the numbers of problems with the rows.
+func checkProblemCounts(t *testing.T, name string, sum *state.Summary) {
+	t.Helper()
+	var rows, counts state.ProblemCounts
+	muted := 0
+	for _, p := range sum.Problems {
+		switch {
+		case p.Muted != "":
+			muted++
+		case p.Severity == state.SeverityCritical:
+			rows.Critical++
+		case p.Severity == state.SeverityWarning:
+			rows.Warning++
+		case p.Severity == state.SeverityInfo:
+			rows.Info++
+		}
+	}
+	counts = sum.ProblemCounts
+	counts.Critical -= sum.More.Critical
+	counts.Warning -= sum.More.Warning
+	counts.Info -= sum.More.Info
+	equal(t, name+": problemCounts without more, and the rows", counts, rows)
+	equal(t, name+": problemCount, and what is critical or a warning", sum.ProblemCount, sum.ProblemCounts.Critical+sum.ProblemCounts.Warning)
+	if muted > sum.Muted || len(sum.Problems) < state.MaxProblems && (muted != sum.Muted || sum.More != state.ProblemCounts{}) {
+		t.Errorf("%s: %d muted problems are listed of %d, and %+v are not listed, in %d rows", name, muted, sum.Muted, sum.More, len(sum.Problems))
+	}
+	if !slices.IsSortedFunc(sum.Problems, func(a, b state.Problem) int {
+		if (a.Muted != "") != (b.Muted != "") {
+			return count(a.Muted != "") - count(b.Muted != "")
+		}
+		return int(a.Severity) - int(b.Severity)
+	}) {
+		t.Errorf("%s: the worst problems do not come first", name)
+	}
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+func TestSeriesAreTheSummary(t *testing.T) {
+	w := newWorld(t, seeds, sizes...)
+	for _, name := range w.names {
+		var d document
+		w.get(t, "/api/v1/clusters/"+name+"/summary", nil, &d)
+		var answer struct{ Data struct{ Result model.Vector } }
+		w.get(t, "/prometheus/api/v1/query", map[string][]string{"query": {fmt.Sprintf(`{__name__=~"rollcall_cluster_.+",__name__!="rollcall_cluster_info",cluster=%q}`, name)}}, &answer)
+		got := map[string]float64{}
+		for _, s := range answer.Data.Result {
+			key := strings.TrimPrefix(string(s.Metric[model.MetricNameLabel]), "rollcall_cluster_")
+			for _, label := range []model.LabelName{"phase", "state", "resource"} {
+				if value := s.Metric[label]; value != "" {
+					key += " " + string(value)
+				}
+			}
+			got[key] = float64(s.Value)
+		}
+		equal(t, name+": the series, and the summary", got, seriesOf(&d.Summary))
+	}
+}
+
+// seriesOf are the series rollcall_cluster_… of a summary.
+func seriesOf(sum *state.Summary) map[string]float64 {
+	pods, containers := &sum.Pods, &sum.Containers
+	all := map[string]float64{}
+	for name, n := range map[string]int{
+		"nodes": sum.Nodes.Total, "nodes_ready": sum.Nodes.Ready, "nodes_schedulable": sum.Nodes.Schedulable,
+		"pods": pods.Total, "pods_by_phase Pending": pods.Pending, "pods_by_phase Running": pods.Running, "pods_by_phase Succeeded": pods.Succeeded,
+		"pods_by_phase Failed": pods.Failed, "pods_by_phase Unknown": pods.Unknown, "pods_terminating": pods.Terminating,
+		"containers": containers.Total, "containers_by_state running": containers.Running, "containers_by_state waiting": containers.Waiting,
+		"containers_by_state terminated": containers.Terminated, "containers_by_state unknown": containers.Unknown,
+		"containers_desired": containers.Desired, "containers_ready": containers.Ready, "container_restarts": containers.Restarts,
+		"ports_taken": sum.Ports.Taken, "ports_conflicts": sum.Ports.Conflicts, "problems": sum.ProblemCount, "healthy": count(sum.Healthy),
+	} {
+		all[name] = float64(n)
+	}
+	for name, r := range map[string]state.Resources{"capacity": sum.Capacity, "allocatable": sum.Allocatable, "requested": sum.Requested, "limits": sum.Limits} {
+		all[name+" cpu"], all[name+" memory"], all[name+" ephemeral_storage"] = float64(r.CPUMillis)/1000, float64(r.MemoryBytes), float64(r.EphemeralStorageBytes)
+	}
+	all["capacity pods"], all["allocatable pods"] = float64(sum.Capacity.Pods), float64(sum.Allocatable.Pods)
+	all["largest_free cpu"], all["largest_free memory"] = float64(sum.Fragmentation.CPUMillis)/1000, float64(sum.Fragmentation.MemoryBytes)
+	if u := sum.Used; u != nil {
+		all["used cpu"], all["used memory"], all["used_nodes"] = float64(u.CPUMillis)/1000, float64(u.MemoryBytes), float64(u.Nodes)
+	}
+	return all
+}
