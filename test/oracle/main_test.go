@@ -1,0 +1,110 @@
+// Package oracle compares what Rollcall says of a cluster with what Kubernetes' own
+// programs say of it: the API server's table of pods, kubectl describe node, kubectl top
+// and kube-state-metrics. Differences that are meant are listed in meant_test.go.
+package oracle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
+
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+// clusterName is what Rollcall calls the cluster.
+const clusterName = "oracle"
+
+// world is one cluster, which is its own hub, and all that says something of it.
+var world struct {
+	cluster *kube.Cluster
+	stack   *stack.Stack
+	master  *stack.Master
+	ksm     *kubeStateMetrics
+}
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err == nil {
+		err = goleak.Find()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "rollcall-oracle-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	defer func() {
+		if world.ksm != nil {
+			world.ksm.close()
+		}
+		if world.stack != nil {
+			err = errors.Join(err, world.stack.Close())
+		}
+		if world.cluster != nil {
+			world.cluster.Close()
+		}
+	}()
+	if err := start(dir); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+func start(dir string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		world.stack, err = stack.New(ctx, stack.Options{Dir: dir, Race: true, Log: say})
+		return err
+	})
+	g.Go(func() (err error) {
+		world.cluster, err = kube.Start(ctx, kube.Options{Name: clusterName, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Log: say})
+		if err != nil {
+			return err
+		}
+		if err := kube.Populate(ctx, world.cluster, kube.Scenario{Seed: 3}); err != nil {
+			return err
+		}
+		if err := writeOddPods(ctx, world.cluster.Client()); err != nil {
+			return err
+		}
+		world.ksm, err = startKubeStateMetrics(ctx, dir)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return startRollcall(ctx)
+}
+
+// startRollcall has an agent report without end to a master.
+func startRollcall(ctx context.Context) (err error) {
+	if world.master, err = world.stack.StartMaster(ctx, world.cluster); err != nil {
+		return err
+	}
+	agent, err := world.stack.StartAgent(ctx, world.cluster, clusterName)
+	if err != nil {
+		return err
+	}
+	if out, err := world.cluster.KubectlInput(agent.Manifest("mode: Continuous"), "apply", "-f", "-"); err != nil {
+		return fmt.Errorf("register the cluster: %w: %s", err, out)
+	}
+	return nil
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

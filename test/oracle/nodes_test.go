@@ -1,0 +1,107 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+var (
+	describedNode      = regexp.MustCompile(`(?m)^Name:\s+(\S+)$`)
+	describedPods      = regexp.MustCompile(`(?m)^Non-terminated Pods:\s+\((\d+) in total\)$`)
+	describedAmount    = regexp.MustCompile(`(?m)^  (\S+)\s+(\S+)(?: \(\d+%\))?\s+(\S+)(?: \(\d+%\))?$`)
+	describedSeparator = regexp.MustCompile(`(?m)^  -+\s.*$`)
+)
+
+// describedNodes are the requests and limits of each resource and the number of pods of
+// each node, as `kubectl describe node` has them, by node and resource, in base units.
+func describedNodes() (map[string]string, error) {
+	out, err := world.cluster.Kubectl("describe", "nodes")
+	if err != nil {
+		return nil, err
+	}
+	amounts := map[string]string{}
+	for _, text := range strings.Split("\n"+out, "\nName:")[1:] {
+		name := describedNode.FindStringSubmatch("Name:" + text)
+		pods := describedPods.FindStringSubmatch(text)
+		_, table, found := strings.Cut(text, "Allocated resources:")
+		if name == nil || pods == nil || !found {
+			return nil, fmt.Errorf("kubectl describe node: cannot read %q", text)
+		}
+		amounts[name[1]+" pods"] = pods[1]
+		table, _, _ = strings.Cut(table, "\nEvents:")
+		if separator := describedSeparator.FindStringIndex(table); separator != nil {
+			table = table[separator[1]:]
+		}
+		for _, row := range describedAmount.FindAllStringSubmatch(table, -1) {
+			requests, err := amountOf(row[1], row[2])
+			if err != nil {
+				return nil, err
+			}
+			limits, err := amountOf(row[1], row[3])
+			if err != nil {
+				return nil, err
+			}
+			addAmount(amounts, name[1], row[1], requests, limits)
+		}
+	}
+	return amounts, nil
+}
+
+// amountOf reads an amount that kubectl prints, in base units: millicores of CPU.
+func amountOf(name, text string) (int64, error) {
+	q, err := resource.ParseQuantity(text)
+	if err != nil {
+		return 0, fmt.Errorf("kubectl describe node: %s is %q: %w", name, text, err)
+	}
+	if name == "cpu" {
+		return q.MilliValue(), nil
+	}
+	return q.Value(), nil
+}
+
+// addAmount leaves out a resource of which nothing is requested: kubectl lists those that
+// the node has, Rollcall those that pods ask for.
+func addAmount(amounts map[string]string, node, name string, requests, limits int64) {
+	if requests != 0 || limits != 0 {
+		amounts[node+" "+name] = fmt.Sprintf("requests %d, limits %d", requests, limits)
+	}
+}
+
+func compareNodes(ctx context.Context) ([]string, error) {
+	want, err := describedNodes()
+	if err != nil {
+		return nil, err
+	}
+	d, err := ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got := map[string]string{}
+	for _, n := range d.Nodes {
+		load := n.NodeLoad
+		if load == nil {
+			load = &state.NodeLoad{}
+		}
+		got[n.Name+" pods"] = strconv.FormatInt(load.Pods, 10)
+		addAmount(got, n.Name, "cpu", load.Requested.CPUMillis, load.Limits.CPUMillis)
+		addAmount(got, n.Name, "memory", load.Requested.MemoryBytes, load.Limits.MemoryBytes)
+		addAmount(got, n.Name, "ephemeral-storage", load.Requested.EphemeralStorageBytes, load.Limits.EphemeralStorageBytes)
+		names := map[string]bool{}
+		for _, extended := range []map[string]int64{load.Requested.Extended, load.Limits.Extended} {
+			for name := range extended {
+				names[name] = true
+			}
+		}
+		for name := range names {
+			addAmount(got, n.Name, name, load.Requested.Extended[name], load.Limits.Extended[name])
+		}
+	}
+	return differencesOf("node", "kubectl describe", got, want), nil
+}

@@ -1,0 +1,180 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"rollcall.dev/rollcall/test/kube"
+)
+
+const (
+	// oddNamespace is one in which kube.Mutate changes nothing.
+	oddNamespace = metav1.NamespaceDefault
+	randomPods   = 150
+	writers      = 16
+)
+
+// oddPod is a pod whose status is written as if by a kubelet, for a branch of the API
+// server's printPod (k8s.io/kubernetes/pkg/printers/internalversion/printers.go).
+type oddPod struct {
+	name string
+	// inits, sidecars among them, and mains are the names of containers. A sidecar's name
+	// begins with sidecar.
+	inits, mains []string
+	gated        bool
+	restarts     corev1.RestartPolicy
+	// priority is a priority class.
+	priority string
+	status   corev1.PodStatus
+	deleted  bool
+	// want is STATUS, READY and RESTARTS, by which the test knows that the pod is what its
+	// name says; an empty one is not checked.
+	want [3]string
+}
+
+// writeOddPods makes all odd pods, on nodes whose kwok does not touch them.
+func writeOddPods(ctx context.Context, client kubernetes.Interface) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(writers)
+	for i, p := range append(oddPods(), randomOddPods(randomPods, 1)...) {
+		g.Go(func() error {
+			if err := p.write(ctx, client, kube.NodeName(i%2)); err != nil {
+				return fmt.Errorf("write pod %s: %w", p.name, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (p *oddPod) write(ctx context.Context, client kubernetes.Interface, node string) error {
+	pods := client.CoreV1().Pods(oddNamespace)
+	made, err := pods.Create(ctx, p.spec(node), metav1.CreateOptions{})
+	if err != nil || p.gated {
+		return err
+	}
+	qosClass := made.Status.QOSClass
+	made.Status = p.status
+	made.Status.QOSClass = qosClass
+	if _, err := pods.UpdateStatus(ctx, made, metav1.UpdateOptions{}); err != nil {
+		return err
+	}
+	if p.deleted {
+		return pods.Delete(ctx, p.name, metav1.DeleteOptions{})
+	}
+	return nil
+}
+
+// spec is a pod that no kubelet of kwok's touches: its fate is to be waited for.
+func (p *oddPod) spec(node string) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: p.name, Labels: map[string]string{kube.FateLabel: kube.FateCreating}},
+		Spec:       corev1.PodSpec{NodeName: node, RestartPolicy: p.restarts, PriorityClassName: p.priority},
+	}
+	if p.gated {
+		pod.Spec.NodeName, pod.Spec.SchedulingGates = "", []corev1.PodSchedulingGate{{Name: "kube.test/gate"}}
+	}
+	if p.deleted {
+		pod.Finalizers = []string{"kube.test/hold"}
+	}
+	for _, name := range p.inits {
+		c := corev1.Container{Name: name, Image: "registry.example/init:1"}
+		if isSidecar(name) {
+			c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+		}
+		pod.Spec.InitContainers = append(pod.Spec.InitContainers, c)
+	}
+	for _, name := range p.mains {
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: name, Image: "registry.example/app:1"})
+	}
+	return pod
+}
+
+func isSidecar(name string) bool { return len(name) >= 7 && name[:7] == "sidecar" }
+
+// The parts of a status.
+type containerOption func(*corev1.ContainerStatus)
+
+func running(name string, options ...containerOption) corev1.ContainerStatus {
+	s := corev1.ContainerStatus{Name: name, Ready: true, Started: new(true), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(time.Hour)}}}
+	return with(s, options)
+}
+
+func waiting(name, reason string, options ...containerOption) corev1.ContainerStatus {
+	return with(corev1.ContainerStatus{Name: name, Started: new(false), State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}, options)
+}
+
+func ended(name string, exitCode, signal int32, reason string, options ...containerOption) corev1.ContainerStatus {
+	s := corev1.ContainerStatus{Name: name, Started: new(false), State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		ExitCode: exitCode, Signal: signal, Reason: reason, StartedAt: ago(time.Hour), FinishedAt: ago(30 * time.Minute),
+	}}}
+	return with(s, options)
+}
+
+func with(s corev1.ContainerStatus, options []containerOption) corev1.ContainerStatus {
+	s.Image = "registry.example/app:1"
+	for _, set := range options {
+		set(&s)
+	}
+	return s
+}
+
+func unready(s *corev1.ContainerStatus)  { s.Ready = false }
+func starting(s *corev1.ContainerStatus) { s.Ready, s.Started = false, new(false) }
+
+// restarted so often, the last time long ago.
+func restarted(times int32, since time.Duration) containerOption {
+	return func(s *corev1.ContainerStatus) {
+		s.RestartCount = times
+		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", StartedAt: ago(since + time.Minute), FinishedAt: ago(since)}
+	}
+}
+
+// forgotten restarts: the kubelet does not know the last end.
+func forgotten(times int32) containerOption {
+	return func(s *corev1.ContainerStatus) { s.RestartCount = times }
+}
+
+func ago(d time.Duration) metav1.Time {
+	return metav1.NewTime(time.Now().Add(-d).Truncate(time.Second))
+}
+
+func containers(statuses ...corev1.ContainerStatus) []corev1.ContainerStatus { return statuses }
+
+// conditions are of types that are true, or not where a type begins with an exclamation
+// mark.
+func conditions(types ...string) []corev1.PodCondition {
+	var all []corev1.PodCondition
+	for _, kind := range types {
+		c := corev1.PodCondition{Type: corev1.PodConditionType(kind), Status: corev1.ConditionTrue, LastTransitionTime: ago(time.Hour)}
+		if kind[0] == '!' {
+			c.Type, c.Status, c.Reason = corev1.PodConditionType(kind[1:]), corev1.ConditionFalse, "Because"
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func TestOddPodsAreWhatTheirNamesSay(t *testing.T) {
+	table, err := podColumns(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range oddPods() {
+		cells := table[oddNamespace+"/"+p.name]
+		got := [3]string{cells[1], cells[0], cells[2]}
+		for i, want := range p.want {
+			if want != "" && got[i] != want {
+				t.Errorf("pod %s: STATUS, READY and RESTARTS are %q, want %q", p.name, got, p.want)
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/test/kube"
+)
+
+const (
+	// patience is how long Rollcall and the others may differ: controllers are at work,
+	// kwok's kubelets answer late, and usage is read every 15 s.
+	patience = 2 * time.Minute
+	interval = time.Second
+	// shown is how many differences a failure lists at most.
+	shown = 40
+)
+
+// document is Rollcall's answer about the cluster.
+type document struct {
+	Sections []struct {
+		Name       string             `json:"name"`
+		ObservedAt time.Time          `json:"observedAt"`
+		Error      state.SectionError `json:"error"`
+	} `json:"sections"`
+	Nodes      []state.NodeView      `json:"nodes"`
+	Pods       []state.PodView       `json:"pods"`
+	Containers []state.ContainerView `json:"containers"`
+}
+
+func TestRollcallAgreesWithKubernetes(t *testing.T) {
+	differences := newMeantDifferences()
+	agree := func(t *testing.T) {
+		for name, compare := range map[string]func(context.Context) ([]string, error){
+			"kubectl get pods":               comparePods,
+			"kubectl describe node":          compareNodes,
+			"kubectl top":                    (&usageComparison{}).compare,
+			"kube-state-metrics by federate": func(ctx context.Context) ([]string, error) { return compareSeries(ctx, federated, differences) },
+			"kube-state-metrics by PromQL":   func(ctx context.Context) ([]string, error) { return compareSeries(ctx, queried, differences) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				eventuallyEqual(t, compare)
+			})
+		}
+	}
+	t.Run("populated", agree)
+	if err := kube.Mutate(t.Context(), world.cluster, 200, 1); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("after 200 changes", agree)
+	if unused := differences.unused(); len(unused) > 0 && !t.Failed() {
+		t.Errorf("delete what is in meant_test.go and differs no more:\n%s", strings.Join(unused, "\n"))
+	}
+}
+
+// eventuallyEqual waits until a comparison finds no differences: a cluster is never quite
+// at rest.
+func eventuallyEqual(t *testing.T, compare func(context.Context) ([]string, error)) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		differences, err := compare(t.Context())
+		if err == nil && len(differences) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Fatalf("%d differences after %s, such as:\n%s", len(differences), patience, strings.Join(sample(differences), "\n"))
+		}
+		<-ticker.C
+	}
+}
+
+// sample returns some of many lines, from all parts of the list.
+func sample(lines []string) []string {
+	var some []string
+	for i := 0; i < len(lines); i += 1 + len(lines)/shown {
+		some = append(some, lines[i])
+	}
+	return some
+}
+
+// ask returns all that Rollcall says of the cluster.
+func ask(ctx context.Context) (d document, err error) {
+	body, err := get(ctx, "/api/v1/clusters/"+clusterName)
+	if err != nil {
+		return d, err
+	}
+	return d, decode(body, &d)
+}
+
+// get returns the body of one of the master's answers.
+func get(ctx context.Context, path string) ([]byte, error) {
+	answer, err := world.master.Get(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if answer.Status != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %d %.500s", path, answer.Status, answer.Body)
+	}
+	return answer.Body, nil
+}
+
+// differencesOf returns a line for each key with another value, or with none on one side.
+func differencesOf(what, oracle string, got, want map[string]string) []string {
+	keys := slices.Collect(maps.Keys(want))
+	for key := range got {
+		if _, ok := want[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	var found []string
+	for _, key := range slices.Sorted(slices.Values(keys)) {
+		is, known := got[key]
+		should, wanted := want[key]
+		switch {
+		case !known:
+			found = append(found, fmt.Sprintf("%s %s: Rollcall has none, %s says %q", what, key, oracle, should))
+		case !wanted:
+			found = append(found, fmt.Sprintf("%s %s: Rollcall says %q, %s has none", what, key, is, oracle))
+		case is != should:
+			found = append(found, fmt.Sprintf("%s %s: Rollcall says %q, %s says %q", what, key, is, oracle, should))
+		}
+	}
+	return found
+}

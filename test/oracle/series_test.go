@@ -1,0 +1,196 @@
+package oracle
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// ksmJob is the label job of what Rollcall shows as kube-state-metrics would.
+const ksmJob = "kube-state-metrics"
+
+// series is one with its newest value.
+type series struct {
+	labels map[string]string
+	value  float64
+}
+
+// family are all series of one name.
+type family []series
+
+// compareSeries compares kube-state-metrics' series with Rollcall's as read returns them:
+// their labels and their values.
+func compareSeries(ctx context.Context, read func(context.Context) (map[string]family, error), meant *meantDifferences) ([]string, error) {
+	text, err := world.ksm.get(ctx, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	want, err := parseSeries(text)
+	if err != nil {
+		return nil, fmt.Errorf("kube-state-metrics: %w", err)
+	}
+	got, err := read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, must := range []string{"kube_pod_info", "kube_node_info"} {
+		if len(want[must]) == 0 || len(got[must]) == 0 {
+			return nil, fmt.Errorf("kube-state-metrics has %d series of %s, Rollcall %d", len(want[must]), must, len(got[must]))
+		}
+	}
+	names := slices.Collect(maps.Keys(want))
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	var found []string
+	tried := meant.begin()
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		dropped := tried.labels(name, got[name], want[name])
+		found = append(found, tried.unmeant(name, familyDifferences(name, got[name], want[name], dropped))...)
+	}
+	if len(found) == 0 {
+		tried.commit()
+	}
+	return found, nil
+}
+
+// familyDifferences returns a line for each series that is only on one side or has another
+// value, without the labels of which it is known that they differ.
+func familyDifferences(name string, got, want family, dropped []string) []string {
+	is, should := got.byLabels(dropped), want.byLabels(dropped)
+	var found []string
+	for _, key := range slices.Sorted(maps.Keys(should)) {
+		switch values, ok := is[key]; {
+		case !ok:
+			found = append(found, fmt.Sprintf("only kube-state-metrics: %s{%s} %s", name, key, should[key]))
+		case values != should[key]:
+			found = append(found, fmt.Sprintf("another value: %s{%s} %s, kube-state-metrics says %s", name, key, values, should[key]))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(is)) {
+		if _, ok := should[key]; !ok {
+			found = append(found, fmt.Sprintf("only Rollcall: %s{%s} %s", name, key, is[key]))
+		}
+	}
+	return found
+}
+
+// byLabels are the values by labels. A value is a text, since NaN is not equal to itself;
+// those of series that differ only in what is dropped are side by side.
+func (f family) byLabels(dropped []string) map[string]string {
+	lists := map[string][]string{}
+	for _, s := range f {
+		var pairs []string
+		for _, name := range slices.Sorted(maps.Keys(s.labels)) {
+			if s.labels[name] != "" && !slices.Contains(dropped, name) {
+				pairs = append(pairs, fmt.Sprintf("%s=%q", name, s.labels[name]))
+			}
+		}
+		key := strings.Join(pairs, ",")
+		lists[key] = append(lists[key], strconv.FormatFloat(s.value, 'g', -1, 64))
+	}
+	values := map[string]string{}
+	for key, list := range lists {
+		slices.Sort(list)
+		values[key] = strings.Join(list, " ")
+	}
+	return values
+}
+
+// valuesOf are those of one label, sorted.
+func (f family) valuesOf(label string) []string {
+	var values []string
+	for _, s := range f {
+		values = append(values, s.labels[label])
+	}
+	slices.Sort(values)
+	return values
+}
+
+// parseSeries reads Prometheus' text format.
+func parseSeries(text []byte) (map[string]family, error) {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	parsed, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("parse series: %w", err)
+	}
+	families := map[string]family{}
+	for name, f := range parsed {
+		for _, m := range f.Metric {
+			families[name] = append(families[name], series{labelsOf(m), m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()})
+		}
+	}
+	return families, nil
+}
+
+func labelsOf(m *dto.Metric) map[string]string {
+	labels := map[string]string{}
+	for _, l := range m.Label {
+		labels[l.GetName()] = l.GetValue()
+	}
+	return labels
+}
+
+// federated are Rollcall's series as a Prometheus scrapes them.
+func federated(ctx context.Context) (map[string]family, error) {
+	body, err := get(ctx, "/federate?cluster="+clusterName)
+	if err != nil {
+		return nil, err
+	}
+	families, err := parseSeries(body)
+	if err != nil {
+		return nil, fmt.Errorf("/federate: %w", err)
+	}
+	return withoutScrape(families), nil
+}
+
+// queried are Rollcall's series as PromQL has them.
+func queried(ctx context.Context) (map[string]family, error) {
+	form := url.Values{"query": {fmt.Sprintf(`{job=%q,cluster=%q}`, ksmJob, clusterName)}}
+	body, err := get(ctx, "/prometheus/api/v1/query?"+form.Encode())
+	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Data struct{ Result model.Vector } }
+	if err := decode(body, &answer); err != nil {
+		return nil, err
+	}
+	families := map[string]family{}
+	for _, sample := range answer.Data.Result {
+		labels := map[string]string{}
+		for name, value := range sample.Metric {
+			labels[string(name)] = string(value)
+		}
+		name := labels[model.MetricNameLabel]
+		delete(labels, model.MetricNameLabel)
+		families[name] = append(families[name], series{labels, float64(sample.Value)})
+	}
+	return withoutScrape(families), nil
+}
+
+// withoutScrape keeps what kube-state-metrics is the original of, without the labels that a
+// scrape of it gives.
+func withoutScrape(all map[string]family) map[string]family {
+	kept := map[string]family{}
+	for name, f := range all {
+		for _, s := range f {
+			if s.labels["job"] == ksmJob {
+				delete(s.labels, "job")
+				delete(s.labels, "cluster")
+				kept[name] = append(kept[name], s)
+			}
+		}
+	}
+	return kept
+}

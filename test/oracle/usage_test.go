@@ -1,0 +1,93 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// maxTops is how many answers of kubectl top are remembered.
+const maxTops = 60
+
+// usageComparison compares usage with what kubectl top says or said a moment ago: Rollcall
+// reads the metrics API every 15 s, and metrics-server takes new samples in between.
+type usageComparison struct{ tops []map[string]string }
+
+func (u *usageComparison) compare(ctx context.Context) ([]string, error) {
+	top, err := topOf()
+	if err != nil {
+		return nil, err
+	}
+	u.tops = append(u.tops, top)
+	u.tops = u.tops[max(0, len(u.tops)-maxTops):]
+	d, err := ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range d.Sections {
+		if s.Name == state.SectionUsage.String() && s.Error.Reason != "" {
+			return nil, fmt.Errorf("usage was last read at %s: %s: %s", s.ObservedAt, s.Error.Reason, s.Error.Message)
+		}
+	}
+	got := map[string]string{}
+	for _, n := range d.Nodes {
+		if n.Used != nil {
+			got["node "+n.Name] = usageText(n.Used.CPUMillis, n.Used.MemoryBytes)
+		}
+	}
+	for _, c := range d.Containers {
+		if c.Used != nil {
+			got["container "+c.Namespace+"/"+c.Pod+"/"+c.Name] = usageText(c.Used.CPUMillis, c.Used.MemoryBytes)
+		}
+	}
+	var fewest []string
+	for i, top := range u.tops {
+		differences := differencesOf("usage of", "kubectl top", got, top)
+		if i == 0 || len(differences) < len(fewest) {
+			fewest = differences
+		}
+	}
+	if len(fewest) == 0 && len(got) < 50 {
+		return nil, fmt.Errorf("usage of only %d nodes and containers is known", len(got))
+	}
+	return fewest, nil
+}
+
+// usageText writes usage as kubectl top does: memory in whole Mi.
+func usageText(cpuMillis, memoryBytes int64) string {
+	return fmt.Sprintf("%dm %dMi", cpuMillis, memoryBytes>>20)
+}
+
+// topOf reads `kubectl top nodes` and `kubectl top pods`.
+func topOf() (map[string]string, error) {
+	top := map[string]string{}
+	nodes, err := world.cluster.Kubectl("top", "nodes", "--no-headers")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(nodes) {
+		// NAME CPU(cores) CPU(%) MEMORY(bytes) MEMORY(%)
+		f := strings.Fields(line)
+		if len(f) != 5 {
+			return nil, fmt.Errorf("kubectl top nodes: cannot read %q", line)
+		}
+		if f[1] != "<unknown>" {
+			top["node "+f[0]] = f[1] + " " + f[3]
+		}
+	}
+	containers, err := world.cluster.Kubectl("top", "pods", "-A", "--containers", "--no-headers")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(containers) {
+		// NAMESPACE POD NAME CPU(cores) MEMORY(bytes)
+		f := strings.Fields(line)
+		if len(f) != 5 {
+			return nil, fmt.Errorf("kubectl top pods: cannot read %q", line)
+		}
+		top["container "+f[0]+"/"+f[1]+"/"+f[2]] = f[3] + " " + f[4]
+	}
+	return top, nil
+}
