@@ -75,22 +75,26 @@ func TestHealthFollowsItsRules(t *testing.T) {
 		},
 		"node unknown, pressures unknown too": {
 			[]state.Object{node(condition("DiskPressure", state.Unknown, time.Hour), condition("MemoryPressure", state.Unknown, time.Hour), condition("Ready", state.Unknown, 2*time.Minute))},
-			false, []row{{critical, "Node", "NotReady", "n", 1}},
+			false,
+			[]row{{critical, "Node", "NotReady", "n", 1}},
 		},
 		"node made a minute ago": {
 			[]state.Object{&state.Node{Name: "n", CreatedAt: ago(time.Minute)}}, true, []row{{info, "Node", "NotReady", "n", 1}},
 		},
 		"conditions that are good when True": {
 			[]state.Object{node(condition("EtcdIsVoter", state.True, time.Hour), condition("KernelReady", state.True, time.Hour), condition("NetworkingReady", state.False, time.Hour), condition("Ready", state.True, time.Hour))},
-			true, []row{{warning, "Node", "NetworkingReady", "n", 1}},
+			true,
+			[]row{{warning, "Node", "NetworkingReady", "n", 1}},
 		},
 		"conditions that are bad when True": {
 			[]state.Object{node(condition("FrequentKubeletRestart", state.True, 2*time.Hour), condition("KernelDeadlock", state.False, time.Hour), condition("MemoryPressure", state.True, time.Hour), condition("Ready", state.True, time.Hour))},
-			true, []row{{warning, "Node", "FrequentKubeletRestart", "n", 1}, {warning, "Node", "MemoryPressure", "n", 1}},
+			true,
+			[]row{{warning, "Node", "FrequentKubeletRestart", "n", 1}, {warning, "Node", "MemoryPressure", "n", 1}},
 		},
 		"a condition that no rule knows": {
 			[]state.Object{node(condition("Ready", state.True, time.Hour), condition("VendorThing", state.True, time.Hour), condition("VendorOther", state.Unknown, time.Hour))},
-			true, []row{{info, "Node", "VendorThing", "n", 1}},
+			true,
+			[]row{{info, "Node", "VendorThing", "n", 1}},
 		},
 		"all replicas crash for 3 min": {
 			[]state.Object{pod("web-1", broken(3*time.Minute)), crash(3 * time.Minute)}, false, []row{{critical, "Container", "CrashLoopBackOff", "shop/web-1/app", 1}},
@@ -99,14 +103,16 @@ func TestHealthFollowsItsRules(t *testing.T) {
 			[]state.Object{pod("web-1", broken(2*time.Minute)), crash(2 * time.Minute)}, true, []row{{critical, "Container", "CrashLoopBackOff", "shop/web-1/app", 1}},
 		},
 		"one of three replicas crashes": {
-			[]state.Object{pod("web-1", broken(time.Hour)), pod("web-2"), pod("web-3"), crash(time.Hour)}, true,
+			[]state.Object{pod("web-1", broken(time.Hour)), pod("web-2"), pod("web-3"), crash(time.Hour)},
+			true,
 			[]row{{warning, "Container", "CrashLoopBackOff", "shop/web-1/app", 1}},
 		},
 		"a crash loop between crashes": {
 			[]state.Object{pod("web-1"), container("web-1", "", 0, looping(time.Hour), func(c *state.Container) {
 				c.State, c.Ready, c.NotReadySince, c.StartedAt = state.Running, true, 0, ago(5*time.Second)
 			})},
-			false, []row{{critical, "Container", "CrashLoopBackOff", "shop/web-1/app", 1}},
+			false,
+			[]row{{critical, "Container", "CrashLoopBackOff", "shop/web-1/app", 1}},
 		},
 		"a crash loop that ran for ten minutes is over": {
 			[]state.Object{pod("web-1"), container("web-1", "", 0, looping(time.Hour), func(c *state.Container) {
@@ -115,19 +121,23 @@ func TestHealthFollowsItsRules(t *testing.T) {
 			true, nil,
 		},
 		"a container that is made for 20 min": {
-			[]state.Object{pod("web-1", broken(20*time.Minute)), container("web-1", "ContainerCreating", 20*time.Minute)}, false,
+			[]state.Object{pod("web-1", broken(20*time.Minute)), container("web-1", "ContainerCreating", 20*time.Minute)},
+			false,
 			[]row{{critical, "Container", "ContainerCreating", "shop/web-1/app", 1}},
 		},
 		"an init container that crashes": {
-			[]state.Object{pod("web-1", broken(time.Hour)), container("web-1", "CrashLoopBackOff", time.Hour, looping(time.Hour), func(c *state.Container) { c.Kind = state.Init })}, false,
+			[]state.Object{pod("web-1", broken(time.Hour)), container("web-1", "CrashLoopBackOff", time.Hour, looping(time.Hour), func(c *state.Container) { c.Kind = state.Init })},
+			false,
 			[]row{{critical, "Container", "Init:CrashLoopBackOff", "shop/web-1/app", 1}},
 		},
 		"a readiness probe that fails for 13 min": {
-			[]state.Object{pod("web-1", broken(13*time.Minute)), container("web-1", "", 13*time.Minute, func(c *state.Container) { c.State = state.Running })}, false,
+			[]state.Object{pod("web-1", broken(13*time.Minute)), container("web-1", "", 13*time.Minute, func(c *state.Container) { c.State = state.Running })},
+			false,
 			[]row{{critical, "Container", "NotReady", "shop/web-1/app", 1}},
 		},
 		"a readiness gate that is not met": {
-			[]state.Object{pod("web-1", broken(6*time.Minute), func(p *state.Pod) { p.Reason = "ReadinessGatesNotReady" })}, false,
+			[]state.Object{pod("web-1", broken(6*time.Minute), func(p *state.Pod) { p.Reason = "ReadinessGatesNotReady" })},
+			false,
 			[]row{{critical, "Pod", "NotReady", "shop/web-1", 1}},
 		},
 		"an image that two workloads cannot pull": {
@@ -135,7 +145,8 @@ func TestHealthFollowsItsRules(t *testing.T) {
 				pod("api-1", broken(time.Hour), func(p *state.Pod) { p.Owner.Name = "api" }), container("api-1", "ErrImagePull", time.Hour),
 				pod("web-1", broken(time.Hour)), container("web-1", "ImagePullBackOff", 2*time.Hour),
 			},
-			false, []row{{critical, "Container", "ImagePullBackOff", "shop/web-1/app", 2}},
+			false,
+			[]row{{critical, "Container", "ImagePullBackOff", "shop/web-1/app", 2}},
 		},
 		"a pod that no scheduler looks at": {
 			[]state.Object{pod("web-1", broken(6*time.Minute), func(p *state.Pod) {
@@ -148,7 +159,8 @@ func TestHealthFollowsItsRules(t *testing.T) {
 			})}, true, []row{{critical, "Pod", "Unschedulable", "shop/web-1", 1}},
 		},
 		"a gated pod": {
-			[]state.Object{pod("web-1", broken(time.Hour), func(p *state.Pod) { p.Node, p.Phase, p.Reason = "", state.PodPending, "SchedulingGated" })}, true,
+			[]state.Object{pod("web-1", broken(time.Hour), func(p *state.Pod) { p.Node, p.Phase, p.Reason = "", state.PodPending, "SchedulingGated" })},
+			true,
 			[]row{{info, "Pod", "SchedulingGated", "shop/web-1", 1}},
 		},
 		"an evicted pod of a workload that works": {
@@ -158,15 +170,18 @@ func TestHealthFollowsItsRules(t *testing.T) {
 			[]state.Object{pod("web-1", failed("Evicted", time.Hour))}, false, []row{{critical, "Pod", "Evicted", "shop/web-1", 1}},
 		},
 		"a failed pod of a Job that succeeded since": {
-			[]state.Object{pod("job-1", failed("Error", time.Hour), ofJob("load")), pod("job-2", succeeded(30*time.Minute), ofJob("load"))}, true,
+			[]state.Object{pod("job-1", failed("Error", time.Hour), ofJob("load")), pod("job-2", succeeded(30*time.Minute), ofJob("load"))},
+			true,
 			[]row{{info, "Pod", "Error", "shop/job-1", 1}},
 		},
 		"a failed pod of a CronJob whose next run succeeded": {
-			[]state.Object{pod("cron-1", failed("Error", time.Hour), ofJob("load-29876540")), pod("cron-2", succeeded(30*time.Minute), ofJob("load-29876600"))}, true,
+			[]state.Object{pod("cron-1", failed("Error", time.Hour), ofJob("load-29876540")), pod("cron-2", succeeded(30*time.Minute), ofJob("load-29876600"))},
+			true,
 			[]row{{info, "Pod", "Error", "shop/cron-1", 1}},
 		},
 		"a failed pod of a Job that had succeeded before": {
-			[]state.Object{pod("job-1", failed("Error", time.Hour), ofJob("load-29876600")), pod("job-2", succeeded(2*time.Hour), ofJob("load-29876540"), func(p *state.Pod) { p.CreatedAt = ago(3 * time.Hour) })}, false,
+			[]state.Object{pod("job-1", failed("Error", time.Hour), ofJob("load-29876600")), pod("job-2", succeeded(2*time.Hour), ofJob("load-29876540"), func(p *state.Pod) { p.CreatedAt = ago(3 * time.Hour) })},
+			false,
 			[]row{{critical, "Pod", "Error", "shop/job-1", 1}},
 		},
 		"one container of restartPolicy Never failed": {
@@ -175,11 +190,13 @@ func TestHealthFollowsItsRules(t *testing.T) {
 			})}, false, []row{{critical, "Container", "Error", "shop/job-1/app", 1}},
 		},
 		"a pod that does not go away": {
-			[]state.Object{pod("web-1", terminating(6*time.Minute)), pod("web-2", terminating(4*time.Minute))}, true,
+			[]state.Object{pod("web-1", terminating(6*time.Minute)), pod("web-2", terminating(4*time.Minute))},
+			true,
 			[]row{{warning, "Pod", "TerminatingTooLong", "shop/web-1", 1}},
 		},
 		"a node that is down takes its pods with it": {
-			[]state.Object{node(condition("Ready", state.Unknown, time.Hour)), pod("web-1", broken(time.Hour)), container("web-1", "", time.Hour, func(c *state.Container) { c.State = state.Running })}, false,
+			[]state.Object{node(condition("Ready", state.Unknown, time.Hour)), pod("web-1", broken(time.Hour)), container("web-1", "", time.Hour, func(c *state.Container) { c.State = state.Running })},
+			false,
 			[]row{{critical, "Node", "NotReady", "n", 2}},
 		},
 		"static pods of one name on all nodes are one workload": {
@@ -187,7 +204,8 @@ func TestHealthFollowsItsRules(t *testing.T) {
 				pod("etcd-n", broken(time.Hour), func(p *state.Pod) { p.Owner = state.Owner{Kind: "Node", Name: "n"} }), container("etcd-n", "CrashLoopBackOff", time.Hour, looping(time.Hour)),
 				pod("etcd-m", func(p *state.Pod) { p.Node, p.Owner = "m", state.Owner{Kind: "Node", Name: "m"} }),
 			},
-			true, []row{{warning, "Container", "CrashLoopBackOff", "shop/etcd-n/app", 1}},
+			true,
+			[]row{{warning, "Container", "CrashLoopBackOff", "shop/etcd-n/app", 1}},
 		},
 		"claims": {
 			[]state.Object{
@@ -195,10 +213,12 @@ func TestHealthFollowsItsRules(t *testing.T) {
 				&state.Claim{Namespace: "shop", Name: "bound", Phase: state.ClaimBound}, &state.Claim{Namespace: "shop", Name: "lost", Phase: state.ClaimLost, CreatedAt: ago(2 * time.Hour)},
 				pod("web-1", func(p *state.Pod) { p.Storage = []state.Volume{{Claim: "mounted"}} }),
 			},
-			true, []row{{warning, "PersistentVolumeClaim", "Lost", "shop/lost", 1}, {warning, "PersistentVolumeClaim", "Pending", "shop/mounted", 1}, {info, "PersistentVolumeClaim", "Pending", "shop/waits", 1}},
+			true,
+			[]row{{warning, "PersistentVolumeClaim", "Lost", "shop/lost", 1}, {warning, "PersistentVolumeClaim", "Pending", "shop/mounted", 1}, {info, "PersistentVolumeClaim", "Pending", "shop/waits", 1}},
 		},
 		"a volume that failed": {
-			[]state.Object{&state.PersistentVolume{Name: "v", Phase: state.VolumeFailed, PhaseSince: ago(6 * time.Minute)}, &state.PersistentVolume{Name: "w", Phase: state.VolumeReleased}}, false,
+			[]state.Object{&state.PersistentVolume{Name: "v", Phase: state.VolumeFailed, PhaseSince: ago(6 * time.Minute)}, &state.PersistentVolume{Name: "w", Phase: state.VolumeReleased}},
+			false,
 			[]row{{critical, "PersistentVolume", "Failed", "v", 1}},
 		},
 		"Services": {
@@ -208,7 +228,8 @@ func TestHealthFollowsItsRules(t *testing.T) {
 				&state.Service{Namespace: "shop", Name: "c", Type: state.ServiceLoadBalancer, NoAddressSince: ago(time.Minute)},
 				&state.Service{Namespace: "shop", Name: "d", Type: state.ServiceClusterIP, NoPodsSince: ago(time.Hour)},
 			},
-			true, []row{{warning, "Service", "NoReadyEndpoints", "shop/a", 1}, {warning, "Service", "NoLoadBalancerAddress", "shop/c", 1}, {info, "Service", "NoPods", "shop/d", 1}},
+			true,
+			[]row{{warning, "Service", "NoReadyEndpoints", "shop/a", 1}, {warning, "Service", "NoLoadBalancerAddress", "shop/c", 1}, {info, "Service", "NoPods", "shop/d", 1}},
 		},
 		"a host port and a NodePort": {hostPortMeetsNodePort(), true, []row{{warning, "Port", "Conflict", "*:31000/TCP", 2}}},
 		"requests that would not fit without the largest node": {
@@ -216,14 +237,16 @@ func TestHealthFollowsItsRules(t *testing.T) {
 				&state.Node{Name: "a", Ready: state.True, Allocatable: state.Resources{CPUMillis: 4000, MemoryBytes: 100}}, &state.Node{Name: "b", Ready: state.True, Allocatable: state.Resources{CPUMillis: 2000, MemoryBytes: 100}},
 				&state.NodeLoad{Node: "a", Requested: state.Resources{CPUMillis: 2001, MemoryBytes: 10}},
 			},
-			true, []row{{warning, "Cluster", "CPUOvercommit", "cpu", 1}},
+			true,
+			[]row{{warning, "Cluster", "CPUOvercommit", "cpu", 1}},
 		},
 		"a node that is full and flaps": {
 			[]state.Object{
 				&state.Node{Name: "n", Ready: state.True, Capacity: state.Resources{Pods: 100}, FlappingSince: ago(20 * time.Minute), FlappingUntil: state.TimeOf(now.Add(time.Minute))},
 				&state.NodeLoad{Node: "n", Pods: 96},
 			},
-			true, []row{{warning, "Node", "ReadinessFlapping", "n", 1}, {info, "Node", "TooManyPods", "n", 1}},
+			true,
+			[]row{{warning, "Node", "ReadinessFlapping", "n", 1}, {info, "Node", "TooManyPods", "n", 1}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -350,59 +373,4 @@ func count(yes bool) int {
 		return 1
 	}
 	return 0
-}
-
-func TestConflictsAreOneRowForAllClaimants(t *testing.T) {
-	host := func(nodeName, podName string) *state.Port {
-		return &state.Port{Node: nodeName, Protocol: state.TCP, Port: 80, Kind: state.HostNetwork, Namespace: "ingress", Pod: podName}
-	}
-	external := func(service, address string) *state.Port {
-		return &state.Port{Node: "*", Address: address, Protocol: state.TCP, Port: 80, Kind: state.ExternalIP, Namespace: "shop", Service: service}
-	}
-	for name, c := range map[string]struct {
-		objects []state.Object
-		want    []row
-	}{
-		"host ports and a virtual address": {
-			[]state.Object{host("n1", "a"), host("n2", "b"), host("n3", "c"), external("web", "203.0.113.9")},
-			[]row{{state.SeverityInfo, "Port", "Conflict", "*:203.0.113.9:80/TCP", 4}},
-		},
-		"two Services on two addresses": {
-			[]state.Object{external("a", "203.0.113.1"), external("b", "203.0.113.1"), external("a", "203.0.113.2"), external("b", "203.0.113.2")},
-			[]row{{state.SeverityWarning, "Port", "Conflict", "*:203.0.113.1:80/TCP", 2}, {state.SeverityWarning, "Port", "Conflict", "*:203.0.113.2:80/TCP", 2}},
-		},
-		"two pods of one node": {[]state.Object{host("n1", "a"), host("n1", "b")}, []row{{state.SeverityWarning, "Port", "Conflict", "n1:80/TCP", 2}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := state.Summarize(cluster(t, c.objects...), now)
-			var rows []row
-			for _, p := range got.Problems {
-				rows = append(rows, row{p.Severity, p.Kind, p.What, p.Where, p.Count})
-			}
-			if !slices.Equal(rows, c.want) || !got.Healthy {
-				t.Errorf("healthy %v, %+v, want %+v", got.Healthy, rows, c.want)
-			}
-		})
-	}
-}
-
-func TestSumsSaturate(t *testing.T) {
-	const five = int64(5) << 60
-	r := state.Resources{MemoryBytes: five}
-	r.Add(state.Resources{MemoryBytes: five, Extended: map[string]int64{"x": 1}})
-	if r.MemoryBytes != 1<<63-1 {
-		t.Errorf("5E + 5E is %d", r.MemoryBytes)
-	}
-}
-
-func TestUIDsAreUUIDs(t *testing.T) {
-	const text = "c0fc0597-a5bf-4689-b344-bb1018ee6934"
-	if u := state.ParseUID(text); u.String() != text {
-		t.Errorf("%s became %s", text, u)
-	}
-	for _, none := range []string{"", "web-1", "C0FC0597-a5bf-4689-b344-bb1018ee6934", "c0fc0597-a5bf-4689-b344-bb1018ee69zz"} {
-		if u := state.ParseUID(none); !u.IsZero() || u.String() != "" {
-			t.Errorf("%q became %s", none, u)
-		}
-	}
 }

@@ -80,7 +80,8 @@ func (n *Node) Key() Key     { return Key{Kind: KindNode, Name: n.Name} }
 func (l *NodeLoad) Key() Key { return Key{Kind: KindNodeLoad, Name: l.Node} }
 func (p *Pod) Key() Key      { return Key{Kind: KindPod, Namespace: p.Namespace, Name: p.Name} }
 
-func (s *Service) Key() Key          { return Key{Kind: KindService, Namespace: s.Namespace, Name: s.Name} }
+func (s *Service) Key() Key { return Key{Kind: KindService, Namespace: s.Namespace, Name: s.Name} }
+
 func (c *Claim) Key() Key            { return Key{Kind: KindClaim, Namespace: c.Namespace, Name: c.Name} }
 func (v *PersistentVolume) Key() Key { return Key{Kind: KindPersistentVolume, Name: v.Name} }
 

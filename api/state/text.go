@@ -35,7 +35,7 @@ func CleanLine(s string) string {
 
 // isClean looks at bytes first: nearly all text is printable ASCII.
 func isClean(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f {
 			return !hasHarm(s[i:])
 		}

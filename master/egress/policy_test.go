@@ -147,7 +147,7 @@ func TestTheHubsAPIServerIsFoundByItsNames(t *testing.T) {
 		first := "[" + fixed + " 203.0.113.7:6443 203.0.113.7:443]"
 		want(first, 2)
 		want(first, 2)
-		time.Sleep(hubLifetime)
+		<-time.After(hubLifetime)
 		address = ""
 		want(first, 3)
 		address = "203.0.113.8"

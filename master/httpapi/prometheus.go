@@ -84,7 +84,7 @@ var listOfWords = schema{"type": "array", "items": schema{"type": "string"}}
 func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Answer, error)) endpoint {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		answer, err := a.askPrometheus(w, r, serve)
-		defer answer.Close()
+		defer func() { answer.Close() }()
 		var p *Problem
 		switch {
 		case errors.As(err, &p) && p.Status == http.StatusRequestTimeout:

@@ -295,7 +295,7 @@ func TestLongPrometheusAnswersAreStreamed(t *testing.T) {
 		}
 		body, err := io.ReadAll(answer.Body)
 		answer.Body.Close()
-		if err != nil || answer.StatusCode != 200 || answer.ContentLength != -1 || answer.Header.Get("Content-Type") != "application/json" {
+		if err != nil || answer.StatusCode != http.StatusOK || answer.ContentLength != -1 || answer.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %v %d %v", encoding, err, answer.StatusCode, answer.Header)
 		}
 		plain := unpack(t, body, answer.Header.Get("Content-Encoding"))

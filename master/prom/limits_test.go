@@ -17,12 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/prometheus/promql/parser"
-
-	"rollcall.dev/rollcall/api/state"
 )
 
 // within fails where f allocates more than so many bytes.
@@ -42,13 +37,29 @@ func TestProgramOf(t *testing.T) {
 		expr string
 		most int // 0: it is refused; 1: it is no expression, or next to nothing
 	}{
-		{"", 1}, {"prod-.+", 20}, {"(a|b|c)", 20}, {"a{3}", 20}, {"[a-z]+", 10}, {`\d+`, 10}, {"(", 3}, {"a{2000}", 1}, {"(?i)prod", 10},
-		{strings.Repeat("namespace-1|", 900), maxProgram}, {"(" + strings.Repeat("namespace-1|", 900) + "x)", maxProgram},
+		{"", 1},
+		{"prod-.+", 20},
+		{"(a|b|c)", 20},
+		{"a{3}", 20},
+		{"[a-z]+", 10},
+		{`\d+`, 10},
+		{"(", 3},
+		{"a{2000}", 1},
+		{"(?i)prod", 10},
+		{strings.Repeat("namespace-1|", 900), maxProgram},
+		{"(" + strings.Repeat("namespace-1|", 900) + "x)", maxProgram},
 		{"(?i)" + strings.Repeat("[a-z]", 40), 1000},
-		{strings.Repeat("a", maxRegexp+1), 0}, {"(?:" + strings.Repeat("a", 100) + "){1000}", 0},
-		{"((a{100}){100}){100}", 1}, {"(?:(?:abcdefghijklmnopqrstuvwxyz){30}){30}", 0}, {"(?:abcdefghijklmnopqrstuvwxyz?){0,1000}", 0},
-		{strings.Repeat(`\pL`, maxClasses+1), 0}, {`(?:\pL){1000}`, 0}, {`(?:(?:\pL\PN){10}){100}`, 0}, {"(?i)" + strings.Repeat(`[\x{42}-\x{1e943}]`, maxClasses+1), 0},
-		{`(?:[^\pL\pN]){900}`, 0}, {strings.Repeat("(", 900) + strings.Repeat("){9}", 900), 1},
+		{strings.Repeat("a", maxRegexp+1), 0},
+		{"(?:" + strings.Repeat("a", 100) + "){1000}", 0},
+		{"((a{100}){100}){100}", 1},
+		{"(?:(?:abcdefghijklmnopqrstuvwxyz){30}){30}", 0},
+		{"(?:abcdefghijklmnopqrstuvwxyz?){0,1000}", 0},
+		{strings.Repeat(`\pL`, maxClasses+1), 0},
+		{`(?:\pL){1000}`, 0},
+		{`(?:(?:\pL\PN){10}){100}`, 0},
+		{"(?i)" + strings.Repeat(`[\x{42}-\x{1e943}]`, maxClasses+1), 0},
+		{`(?:[^\pL\pN]){900}`, 0},
+		{strings.Repeat("(", 900) + strings.Repeat("){9}", 900), 1},
 	} {
 		within(t, tc.expr, 8<<20, func() {
 			got, err := programOf(tc.expr)
@@ -73,94 +84,6 @@ func TestProgramsOfARequestAreCountedTogether(t *testing.T) {
 	if _, err := checkForm(form); !errors.Is(err, errTooManyPrograms) {
 		t.Errorf("eight lists: %v, want %v", err, errTooManyPrograms)
 	}
-}
-
-// bomb is a query that was small and took all memory, or all time, and the same in small.
-type bomb struct {
-	name, query, words string
-}
-
-// replaced nests label_replace so often, each with a value that is 400 times as long.
-func replaced(times int) string {
-	query := "vector(1)"
-	for range times {
-		query = `label_replace(` + query + `,"a","` + strings.Repeat("$1", 400) + `","a","(.*)")`
-	}
-	return strings.Replace(query, "vector(1)", `label_replace(vector(1),"a","xxxxxxxx","","")`, 1)
-}
-
-func joined(times int) string {
-	query := `label_replace(vector(1),"a","x","","")`
-	for range times {
-		query = `label_join(` + query + `,"a","","a","a")`
-	}
-	return query
-}
-
-func bombs() []bomb {
-	classes := `(?:` + strings.Repeat(`\pL`, 20) + `){1000}`
-	many := make([]string, 8)
-	for i := range many {
-		many[i] = `up{a=~"(?:` + strings.Repeat(`\\pL`, 1000) + `){1000}"}`
-	}
-	return []bomb{
-		{"replacements, nested", replaced(2), "label values of more than 65536 bytes"},
-		{"more replacements, nested", replaced(26), "label values of more than 65536 bytes"},
-		{"labels joined, nested", joined(16), "label values of more than 65536 bytes"},
-		{"more labels joined, nested", joined(48), "label values of more than 65536 bytes"},
-		{"a long replacement", `label_replace(up,"a","` + strings.Repeat("${1}", 2000) + `","cluster","(.*)")`, "label values of more than 65536 bytes"},
-		{"many replacements", strings.Repeat(`label_replace(`, 51) + "up" + strings.Repeat(`,"a","b","c","d")`, 51), "more than 50 label_replace"},
-		{"a repeated class", "up{a=~`" + classes + "`}", "instructions"},
-		{"repeated classes", strings.Join(many, "+"), "classes of Unicode"},
-		{"a repeated class in label_replace", `label_replace(up,"a","$1","cluster",` + "`" + classes + "`)", "instructions"},
-		{"a repeat of repeats", `up{a!~"(?:(?:abcdefghijklmnopqrstuvwxyz){30}){30}"}`, "instructions"},
-		{"a long query", "up" + strings.Repeat(" ", maxQuery), "bytes long"},
-		{"parentheses", strings.Repeat("(", 9000) + "1" + strings.Repeat(")", 9000), "nested more than 100 deep"},
-		{"signs", strings.Repeat("-", 9000) + "1", "more than 500 operators"},
-		{"sums", "1" + strings.Repeat("+1", 9000), "more than 500 operators"},
-		{"selectors", "up" + strings.Repeat(" or up", 101), "more than 100 selectors"},
-		{"a long subquery", "sum_over_time(up[1y:1ms])", "more than 11000 steps"},
-		{"a subquery in another", "sum_over_time(sum_over_time(up[6h:1m])[7d:10s])", "more than 11000 steps"},
-		{"a subquery without a step", "sum_over_time(up[10y:])", "more than 11000 steps"},
-		{"counted values", `max_over_time(count_values("v", vector(time()))[10000s:1s])`, "count_values"},
-		{"many counted values", strings.Repeat(`count_values("v",up) or `, 5) + "up", "more than 4 count_values"},
-	}
-}
-
-func TestBombsAreRefused(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
-		for _, b := range bombs() {
-			for _, path := range []string{"/query", "/query_exemplars", "/query_range"} {
-				within(t, b.name, 16<<20, func() {
-					got := s.ask(path, "query", b.query, "start", "0", "end", "60", "step", "15")
-					if got.code != 400 || got.ErrorType != ErrorBadData || !strings.Contains(got.Error, b.words) {
-						t.Errorf("%s %s: %d %s %.200s, want %s", path, b.name, got.code, got.ErrorType, got.Error, b.words)
-					}
-				})
-				if t.Failed() {
-					return // the next one may take all memory
-				}
-			}
-		}
-	})
-}
-
-func TestBombsInSelectorsAreRefused(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
-		classes := "up{a=~`(?:" + strings.Repeat(`\pL`, 20) + "){1000}`}"
-		for _, path := range []string{"/series", "/labels", "/label/node/values", "/federate"} {
-			for _, selectors := range [][]string{{classes}, {"up", classes}, slices.Repeat([]string{"up"}, 101), {"up{" + strings.Repeat("a!=`b`,", 501) + "}"}, {"up" + strings.Repeat(" ", maxQuery)}} {
-				within(t, path, 16<<20, func() {
-					got := s.asks(path, url.Values{"match[]": selectors})
-					if got.code != 400 || got.ErrorType != ErrorBadData || !strings.Contains(got.Error, `"match[]"`) {
-						t.Errorf("%s with %d selectors: %d %.200s", path, len(selectors), got.code, got.Error)
-					}
-				})
-			}
-		}
-	})
 }
 
 // asks is a request of a route, by a form.
@@ -346,149 +269,6 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-func TestNothingIsReadForWhoMaySeeNoCluster(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "secret", "other")
-		s.levels = map[string]Level{}
-		for range maxQueries {
-			s.api.turns <- struct{}{}
-			s.api.parsing <- struct{}{}
-		}
-		begin := time.Now()
-		for _, query := range []string{"1+1", "(", "vector(1)", `up{cluster="secret"}`, `up{cluster="unknown"}`, `up{a=~"("}`} {
-			for _, path := range []string{"/query", "/query_exemplars"} {
-				got := s.ask(path, "query", query)
-				same(t, path+" "+query, []any{got.code, got.ErrorType}, []any{403, ErrorForbidden})
-			}
-			for _, path := range []string{"/series", "/labels", "/label/node/values", "/federate"} {
-				got := s.asks(path, url.Values{"match[]": {query}})
-				same(t, path+" "+query, []any{got.code, got.ErrorType}, []any{403, ErrorForbidden})
-			}
-		}
-		same(t, "waited", time.Since(begin), 0)
-		same(t, "demand", s.wanted, nil)
-	})
-}
-
-func TestAccessIsDecidedBeforeATurnIsTaken(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu", "lab")
-		see := func(ctx context.Context, clusters []string, named bool) (map[string]Level, error) {
-			same(t, "turns while the hub is asked", len(s.api.turns), 0)
-			return s.see(ctx, clusters, named)
-		}
-		for _, r := range append(s.api.Routes(), s.api.Federation()) {
-			form := url.Values{"query": {`up{cluster="lab"} + on() up`}, "match[]": {"up", `up{cluster="lab"}`}, "cluster": {"lab"}, "start": {"0"}, "end": {"10"}, "step": {"5"}}
-			a, err := r.Serve(s.t.Context(), Request{Form: form, Label: "cluster", See: see})
-			if err != nil && r.Path != "/query" && r.Path != "/query_range" {
-				t.Errorf("%s: %v", r.Path, err)
-			}
-			a.Close()
-		}
-	})
-}
-
-func TestEveryRouteWithPromQLWaitsItsTurn(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
-		for range maxQueries {
-			s.api.turns <- struct{}{}
-		}
-		for _, r := range append(s.api.Routes(), s.api.Federation()) {
-			reads := slices.ContainsFunc(r.Takes, func(p Parameter) bool { return p.Name == "query" || p.Name == "match[]" })
-			form := url.Values{"query": {"up"}, "match[]": {"up"}, "start": {"0"}, "end": {"10"}, "step": {"5"}, "timeout": {"1s"}}
-			_, err := r.Serve(s.t.Context(), Request{Form: form, Label: "node", See: s.see})
-			var as *Error
-			if timeout := errors.As(err, &as) && as.Type == ErrorTimeout; timeout != reads {
-				t.Errorf("%s: %v, want that it waits: %t", r.Path, err, reads)
-			}
-		}
-	})
-}
-
-func TestNoMoreQueriesWaitThanMay(t *testing.T) {
-	act(t, func(s *stage) {
-		s.register("a")
-		for range maxQueries {
-			s.api.turns <- struct{}{}
-		}
-		s.api.waiting.Store(maxWaiting)
-		got := s.ask("/query", "query", "1")
-		same(t, "one more", []any{got.code, got.ErrorType}, []any{503, ErrorUnavailable})
-		same(t, "waiting", s.api.waiting.Load(), maxWaiting)
-	})
-}
-
-func TestAHubWithoutClustersAnswersWhoMaySeeAll(t *testing.T) {
-	act(t, func(s *stage) {
-		same(t, "1+1", s.ask("/query", "query", "1+1").code, 200)
-		s.levels = map[string]Level{}
-		same(t, "1+1 without a right", s.ask("/query", "query", "1+1").code, 403)
-	})
-}
-
-// TestHiddenClustersAreAskedForAsUnknownOnes counts what is asked of the hub: an answer must
-// not take longer for a cluster that there is.
-func TestHiddenClustersAreAskedForAsUnknownOnes(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "mine", "secret", "lab")
-		s.levels = map[string]Level{"mine": Details}
-		asked := func(path string, form url.Values) (names []string, got reply) {
-			serve := s.api.Federation().Serve
-			for _, r := range s.api.Routes() {
-				if r.Path == path {
-					serve = r.Serve
-				}
-			}
-			a, err := serve(s.t.Context(), Request{Form: form, Label: "node", See: func(ctx context.Context, clusters []string, named bool) (map[string]Level, error) {
-				names = append(names, fmt.Sprint(named, len(clusters)))
-				names = append(names, clusters...)
-				return s.see(ctx, clusters, named)
-			}})
-			if err != nil {
-				return names, s.read(a, err)
-			}
-			return names, reply{code: 200, Data: slices.Clone(a.Body)}
-		}
-		for _, selector := range []string{
-			`{cluster="X"}`, `{cluster=~"X"}`, `{cluster=~"X|Y"}`, `{cluster=~"X|mine"}`, `{cluster=~"X.*"}`, `{cluster=~".*X"}`, `{cluster!~"mine|X"}`, `{cluster!="X"}`, `{cluster="X",cluster!="y"}`,
-		} {
-			for path, form := range map[string]func(string) url.Values{
-				"/query": func(sel string) url.Values {
-					return url.Values{"query": {"count(" + sel + ") or vector(7)"}, "time": {"0"}}
-				},
-				"/series":                func(sel string) url.Values { return url.Values{"match[]": {sel}} },
-				"/labels":                func(sel string) url.Values { return url.Values{"match[]": {sel}} },
-				"/label/{label}/values":  func(sel string) url.Values { return url.Values{"match[]": {sel}} },
-				"/federate by match[]":   func(sel string) url.Values { return url.Values{"match[]": {sel}} },
-				"/federate by a cluster": func(string) url.Values { return url.Values{"cluster": {"X"}} },
-				"/federate by clusters":  func(string) url.Values { return url.Values{"cluster": {"mine", "X"}} },
-			} {
-				var calls, texts [2]string
-				for i, name := range []string{"secret", "nowher"} {
-					f := form(strings.ReplaceAll(selector, "X", name))
-					if f.Has("cluster") {
-						f["cluster"] = slices.Collect(func(yield func(string) bool) {
-							for _, c := range f["cluster"] {
-								yield(strings.ReplaceAll(c, "X", name))
-							}
-						})
-					}
-					names, got := asked(path, f)
-					calls[i] = strings.ReplaceAll(strings.Join(names, " "), name, "X")
-					if i == 1 { // where all clusters are asked for, the hidden one is among them
-						calls[i] = strings.ReplaceAll(calls[i], "secret", "X")
-					}
-					texts[i] = strings.ReplaceAll(fmt.Sprint(got.code, got.Error, string(got.Data)), name, "X")
-				}
-				if calls[0] != calls[1] || texts[0] != texts[1] {
-					t.Errorf("%s %s: of a hidden cluster it is asked %s, of an unknown one %s;\n%s\n%s", path, selector, calls[0], calls[1], texts[0], texts[1])
-				}
-			}
-		}
-	})
-}
-
 func FuzzChecks(f *testing.F) {
 	for _, b := range bombs() {
 		f.Add(b.query)
@@ -548,36 +328,6 @@ func BenchmarkChecks(b *testing.B) {
 			}
 		})
 	}
-}
-
-func TestOneClusterCannotKeepOthersFromBeingScraped(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu", "hostile")
-		k := *shop()[4].(*state.Container)
-		k.Image = "a\xff\x1b[31m\n\"} 1"
-		s.clusters["hostile"].put(&k)
-		s.report("hostile")
-		for _, accept := range []string{"", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"} {
-			a, err := s.api.Federation().Serve(s.t.Context(), Request{Form: url.Values{"match[]": {"kube_pod_container_info"}}, See: s.see, Accept: accept})
-			if err != nil {
-				t.Fatal(err)
-			}
-			decoder, images := expfmt.NewDecoder(bytes.NewReader(a.Body), expfmt.Format(a.Type)), map[string]string{}
-			var f dto.MetricFamily
-			if err := decoder.Decode(&f); err != nil {
-				t.Fatalf("%s: %v in %q", a.Type, err, a.Body)
-			}
-			for _, m := range f.Metric {
-				values := map[string]string{}
-				for _, l := range m.Label {
-					values[l.GetName()] = l.GetValue()
-				}
-				images[values[clusterLabel]] = values["image"]
-			}
-			same(t, a.Type, images, map[string]string{"prod-eu": "shop:1", "hostile": "a\ufffd\x1b[31m\n\"} 1"})
-		}
-		same(t, "counted", testutil.ToFloat64(s.api.metrics.cleaned), 2)
-	})
 }
 
 func TestOurDashboardsAreWithinTheLimits(t *testing.T) {

@@ -34,11 +34,10 @@ func programOf(expr string) (int, error) {
 	if n := 2*len(expr) + 1; plain && n <= maxProgram {
 		return n, nil
 	}
-	parsed, err := syntax.Parse(expr, syntax.Perl|syntax.DotNL)
-	if err != nil {
-		return 0, nil
+	n := 0
+	if parsed, err := syntax.Parse(expr, syntax.Perl|syntax.DotNL); err == nil {
+		n = sizeOf(parsed)
 	}
-	n := sizeOf(parsed)
 	if n > maxProgram {
 		return n, fmt.Errorf("a regular expression would be a program of more than %d instructions: repeat less in it, or select fewer at once", maxProgram)
 	}

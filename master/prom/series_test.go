@@ -60,8 +60,11 @@ func market() []state.Object {
 		&state.Node{
 			Name: "n1", Ready: state.True, Schedulable: true, Roles: []string{"control-plane", "worker"}, CreatedAt: 1000,
 			Conditions: []state.NodeCondition{
-				{Type: "MemoryPressure", Status: state.False}, {Type: "NetworkingReady", Status: state.False, Reason: "IPAMDNotReady"},
-				{Type: "Ready", Status: state.True}, {Type: "Ready", Status: state.False}, {Type: "KernelReady", Status: state.Unknown},
+				{Type: "MemoryPressure", Status: state.False},
+				{Type: "NetworkingReady", Status: state.False, Reason: "IPAMDNotReady"},
+				{Type: "Ready", Status: state.True},
+				{Type: "Ready", Status: state.False},
+				{Type: "KernelReady", Status: state.Unknown},
 			},
 			Addresses: []state.NodeAddress{
 				{Type: "InternalIP", Address: "10.0.0.1"}, {Type: "InternalIP", Address: "fd00::1"}, {Type: "Hostname", Address: "n1"}, {Type: "Hostname", Address: "n1"},
@@ -84,8 +87,10 @@ func market() []state.Object {
 			p.CreatedAt, p.StartedAt, p.DeletionAt = 2000, 2001, 2030
 			p.ReadyCondition, p.ScheduledCondition = state.ConditionFalse, state.ConditionTrue
 			p.Storage = []state.Volume{
-				{Name: "data", Claim: "data", CapacityBytes: 1 << 30, MountPath: "/data"}, {Name: "data", Claim: "data", CapacityBytes: 1 << 30, MountPath: "/restore"},
-				{Name: "again", Claim: "data", CapacityBytes: 1 << 30, MountPath: "/data"}, {Name: "scratch", Claim: "web-1-scratch", MountPath: "/tmp", Ephemeral: true},
+				{Name: "data", Claim: "data", CapacityBytes: 1 << 30, MountPath: "/data"},
+				{Name: "data", Claim: "data", CapacityBytes: 1 << 30, MountPath: "/restore"},
+				{Name: "again", Claim: "data", CapacityBytes: 1 << 30, MountPath: "/data"},
+				{Name: "scratch", Claim: "web-1-scratch", MountPath: "/tmp", Ephemeral: true},
 			}
 		}),
 		pod("evicted", 2, func(p *state.Pod) {
@@ -122,7 +127,9 @@ func market() []state.Object {
 		container("evicted", "main", state.Main, func(k *state.Container) {
 			k.NoStatus, k.State, k.Reason, k.Requests = true, state.Terminated, "Evicted", state.Resources{CPUMillis: 1}
 		}),
-		container("done", "main", state.Main, func(k *state.Container) { k.State, k.Reason, k.FinishedAt = state.Terminated, "UnexpectedAdmissionError", 3000 }),
+		container("done", "main", state.Main, func(k *state.Container) {
+			k.State, k.Reason, k.FinishedAt = state.Terminated, "UnexpectedAdmissionError", 3000
+		}),
 		container("waits", "main", state.Main, func(k *state.Container) { k.State = state.Waiting }),
 		&state.Service{
 			Namespace: "shop", Name: "web", UID: uid(6), Type: state.ServiceLoadBalancer, ClusterIP: "10.2.0.1", LoadBalancerIP: "203.0.113.1",

@@ -1,7 +1,6 @@
 package history_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,9 +16,7 @@ import (
 
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
-	"rollcall.dev/rollcall/master/view"
 	"rollcall.dev/rollcall/test/fault"
-	"rollcall.dev/rollcall/test/history"
 )
 
 // everything is each way in which a message goes wrong.
@@ -151,71 +148,6 @@ func (a *audience) stream(who string, random *rand.Rand) {
 		m.api.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil))
 		leave()
 		stop()
-	}
-}
-
-// watcher takes in the events of a watch.
-type watcher struct {
-	t       *testing.T
-	stream  *history.Stream
-	version string
-	// held are the pods that it knows.
-	held map[string]string
-	// refused: what comes is no stream.
-	refused bool
-}
-
-func (w *watcher) Header() http.Header    { return http.Header{} }
-func (w *watcher) WriteHeader(status int) { w.refused = status != http.StatusOK }
-func (w *watcher) FlushError() error      { return nil }
-
-// SetWriteDeadline is for streams, which come in whole writes here.
-func (w *watcher) SetWriteDeadline(time.Time) error { return nil }
-
-func (w *watcher) Write(b []byte) (int, error) {
-	if w.refused {
-		w.version = "" // it is too old
-		return len(b), nil
-	}
-	for line := range bytes.Lines(b) {
-		var e struct {
-			Type, Kind, ResourceVersion string
-			Object                      json.RawMessage
-		}
-		if err := json.Unmarshal(line, &e); err != nil {
-			w.t.Errorf("decode %s: %v", line, err)
-		}
-		w.take(e.Type, e.Kind, e.ResourceVersion, e.Object)
-	}
-	return len(b), nil
-}
-
-func (w *watcher) take(kind, of, version string, object json.RawMessage) {
-	if version == view.Beginning {
-		version = ""
-	}
-	switch {
-	case kind == "ERROR":
-		w.version = ""
-		return
-	case kind == history.Bookmark:
-		w.stream.Event(kind, "", "", version, time.Now())
-	case of == "Pod":
-		var pod struct{ Namespace, Name string }
-		if err := json.Unmarshal(object, &pod); err != nil {
-			w.t.Errorf("decode %s: %v", object, err)
-		}
-		key := pod.Namespace + "/" + pod.Name
-		w.stream.Event(kind, key, string(object), version, time.Now())
-		w.held[key] = string(object)
-		if kind == history.Deleted {
-			delete(w.held, key)
-		}
-	case version != "":
-		w.stream.Version(version, time.Now())
-	}
-	if version != "" {
-		w.version = version
 	}
 }
 
