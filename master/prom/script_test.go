@@ -22,7 +22,14 @@ import (
 // since the clusters began to report. Prometheus' own scripts are run by
 // TestScriptsOfPrometheus.
 func TestScripts(t *testing.T) {
-	scripts, err := filepath.Glob("testdata/*.promql")
+	runScripts(t, "testdata/*.promql", (*stage).played)
+}
+
+// runScripts plays the clusters for each script whose path matches a pattern, and then
+// the script.
+func runScripts(t *testing.T, pattern string, play func(*stage)) {
+	t.Helper()
+	scripts, err := filepath.Glob(pattern)
 	if err != nil || len(scripts) == 0 {
 		t.Fatal("there are no scripts", err)
 	}
@@ -33,8 +40,7 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			act(t, func(s *stage) {
-				s.t = t
-				s.played()
+				play(s)
 				for _, e := range parseScript(t, string(text)) {
 					s.check(e)
 				}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -20,24 +18,7 @@ import (
 // under the names of kube-state-metrics, the kubelet and cAdvisor has the labels and
 // values that those give it (kube-state-metrics v2.18.0).
 func TestSeriesOfKubernetes(t *testing.T) {
-	scripts, err := filepath.Glob("testdata/kube/*.promql")
-	if err != nil || len(scripts) == 0 {
-		t.Fatal("there are no scripts", err)
-	}
-	for _, path := range scripts {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			act(t, func(s *stage) {
-				s.cluster("m1", market()...)
-				for _, e := range parseScript(t, string(text)) {
-					s.check(e)
-				}
-			})
-		})
-	}
+	runScripts(t, "testdata/kube/*.promql", func(s *stage) { s.cluster("m1", market()...) })
 }
 
 // market are the objects of a cluster in which each rule of kube-state-metrics matters
