@@ -257,7 +257,7 @@ func TestSeriesAreTheSummary(t *testing.T) {
 		got := map[string]float64{}
 		for _, s := range answer.Data.Result {
 			key := strings.TrimPrefix(string(s.Metric[model.MetricNameLabel]), "rollcall_cluster_")
-			for _, label := range []model.LabelName{"phase", "state", "resource"} {
+			for _, label := range []model.LabelName{"phase", "state", "severity", "resource"} {
 				if value := s.Metric[label]; value != "" {
 					key += " " + string(value)
 				}
@@ -280,6 +280,8 @@ func seriesOf(sum *state.Summary) map[string]float64 {
 		"containers_by_state terminated": containers.Terminated, "containers_by_state unknown": containers.Unknown,
 		"containers_desired": containers.Desired, "containers_ready": containers.Ready, "container_restarts": containers.Restarts,
 		"ports_taken": sum.Ports.Taken, "ports_conflicts": sum.Ports.Conflicts, "problems": sum.ProblemCount, "healthy": count(sum.Healthy),
+		"problems_by_severity critical": sum.ProblemCounts.Critical, "problems_by_severity warning": sum.ProblemCounts.Warning,
+		"problems_by_severity info": sum.ProblemCounts.Info,
 	} {
 		all[name] = float64(n)
 	}
