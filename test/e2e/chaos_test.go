@@ -40,6 +40,7 @@ type chaos struct {
 // break, connections be cut, agent and master be killed, while clients poll.
 func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
 	t.Parallel()
+	changesLarge(t)
 	c := newChaos(t)
 	defer c.working.Wait()
 	defer c.end()

@@ -248,6 +248,7 @@ func equalFacts(t *testing.T, cluster string) document {
 
 func TestFactsEqualTheCluster(t *testing.T) {
 	t.Parallel()
+	changesLarge(t)
 	a, err := world.stack.StartAgent(t.Context(), world.large, "facts")
 	if err != nil {
 		t.Fatal(err)

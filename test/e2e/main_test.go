@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,10 @@ var world struct {
 	member *kube.Cluster
 	large  *kube.Cluster
 	master *stack.Master
+
+	// changing is held by a test that changes the large cluster, and then compares it:
+	// what another changes meanwhile is no difference.
+	changing sync.Mutex
 }
 
 func TestMain(m *testing.M) {
@@ -103,6 +108,12 @@ func member(ctx context.Context, name string, s kube.Scenario) (*kube.Cluster, e
 		return nil, err
 	}
 	return c, kube.Populate(ctx, c, s)
+}
+
+// changesLarge has no other test change the large cluster until this one ends.
+func changesLarge(t *testing.T) {
+	world.changing.Lock()
+	t.Cleanup(world.changing.Unlock)
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
