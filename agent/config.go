@@ -32,11 +32,11 @@ type Config struct {
 	// HealthListen health by plain HTTP, whatever is open at Listen (empty: nowhere). All are
 	// host:port.
 	Listen, MetricsListen, HealthListen string
-	// MaxConnections is how many connections are open at once at Listen; 0: half of the files
+	// MaxConnections limits the connections open at once at Listen; 0: half of the files
 	// that the process may have open, and 512 at most. MaxConnectionsPerAddress is how many
 	// of them are of one address (IPv6: /64) whose callers are not authenticated; 0: 64.
 	MaxConnections, MaxConnectionsPerAddress int
-	// TrustedProxies are CIDRs or addresses of proxies between masters and the agent, whose
+	// TrustedProxies lists CIDRs or addresses of proxies between masters and the agent, whose
 	// X-Forwarded-For is believed.
 	TrustedProxies          []string
 	TLSCertFile, TLSKeyFile string
@@ -69,7 +69,7 @@ type Config struct {
 	Listening func(Addresses)
 }
 
-// Addresses are where an agent listens. Metrics and Health are nil where they are not
+// Addresses lists where an agent listens. Metrics and Health are nil where they are not
 // served apart.
 type Addresses struct{ Masters, Metrics, Health net.Addr }
 

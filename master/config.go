@@ -55,12 +55,12 @@ type Config struct {
 	// take a client's token and be that client, on the hub too.
 	Insecure bool
 
-	// MaxConnections is how many connections of clients are open at once; 0: half of the
+	// MaxConnections limits the connections of clients open at once; 0: half of the
 	// files that the process may have open, and 20,000 at most. MaxConnectionsPerAddress is
 	// how many of them are of one address (IPv6: /64) whose clients are not authenticated;
 	// 0: 256, or with AuthNone no limit.
 	MaxConnections, MaxConnectionsPerAddress int
-	// TrustedProxies are CIDRs or addresses of proxies whose X-Forwarded-For is believed.
+	// TrustedProxies lists CIDRs or addresses of proxies whose X-Forwarded-For is believed.
 	TrustedProxies []string
 
 	// Cache is CacheMemory, or the URL of Redis: redis://… or rediss://….

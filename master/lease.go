@@ -104,7 +104,7 @@ func (l *lease) note(holder string, err error) {
 	}
 }
 
-// leads is why this replica does not lead, in words for whoever can act. They are told to
+// leads returns why this replica does not lead, in words for the operator. They are told to
 // anybody who asks, so errors of the hub are not among them.
 func (l *lease) leads() error {
 	l.mu.Lock()

@@ -9,14 +9,14 @@ import (
 
 const (
 	crashLoopBackOff = "CrashLoopBackOff"
-	// firstBackOff is the kubelet's first back-off after a crash; it doubles from
+	// firstBackOff follows a first crash, as the kubelet has it; it doubles from
 	// there up to a ceiling, by default of five minutes (KEP-4603 makes it settable).
 	firstBackOff   = 10 * time.Second
 	defaultCeiling = 5 * time.Minute
-	// stableRun is how long a run without a restart ends a crash loop. The kubelet
+	// stableRun without a restart ends a crash loop. The kubelet
 	// forgets its back-off after as long.
 	stableRun state.Time = 10 * 60
-	// recentCrash is how old the last crash of a crash loop may be where the kubelet
+	// recentCrash limits the age of a crash loop's last crash where the kubelet
 	// does not say that it backs off, and loopRestarts how many restarts it takes then.
 	recentCrash  state.Time = 15 * 60
 	loopRestarts            = 2
@@ -25,10 +25,10 @@ const (
 // crashes holds what is known of the crashes of a pod's containers, by their names.
 type crashes map[string]crashSeries
 
-// crashSeries is a series of crashes of one container without a stable run between them.
+// crashSeries holds the crashes of one container without a stable run between them.
 type crashSeries struct {
-	// first is the first known one. restarts is how often the container had been
-	// restarted before the series.
+	// first is when the first known one was; restarts counts the container's
+	// restarts before the series.
 	first    state.Time
 	restarts int32
 }

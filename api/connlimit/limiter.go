@@ -53,10 +53,10 @@ type Limiter struct {
 
 	mu sync.Mutex
 	// Under mu:
-	open      int
-	strangers list.List          // of *conn: not authenticated, the oldest first
-	counts    map[netip.Addr]int // not authenticated, by Key
-	refused   Refused
+	open            int
+	unauthenticated list.List          // of *conn: not authenticated, the oldest first
+	counts          map[netip.Addr]int // not authenticated, by Key
+	refused         Refused
 }
 
 // limit is a number that must not be exceeded; below zero there is none.
@@ -115,9 +115,9 @@ func (l *Limiter) admit(c net.Conn) (admitted, evicted *conn) {
 		l.refuse(&l.refused.PerAddress, "connections of one address that are not authenticated", from)
 		return nil, nil
 	}
-	if l.open >= l.config.Max || !admitted.proxied && l.unknown.reached(l.strangers.Len()) {
+	if l.open >= l.config.Max || !admitted.proxied && l.unknown.reached(l.unauthenticated.Len()) {
 		l.refuse(&l.refused.Total, "all connections, or all that are not authenticated", from)
-		oldest := l.strangers.Front()
+		oldest := l.unauthenticated.Front()
 		if oldest == nil {
 			return nil, nil
 		}
@@ -127,7 +127,7 @@ func (l *Limiter) admit(c net.Conn) (admitted, evicted *conn) {
 	l.open++
 	if !admitted.proxied {
 		admitted.slot.countLocked()
-		admitted.place = l.strangers.PushBack(admitted)
+		admitted.place = l.unauthenticated.PushBack(admitted)
 	}
 	return admitted, evicted
 }

@@ -82,15 +82,15 @@ func TestOneAddressLeavesRoomForOthers(t *testing.T) {
 func TestStrangersLeaveRoomForThoseWhoAreKnown(t *testing.T) {
 	var log bytes.Buffer
 	l := New(Config{Max: 10, MaxPerAddress: 3, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	var strangers []*conn
+	var unauthenticated []*conn
 	for _, address := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"} {
-		strangers = append(strangers, enter(l, address, 3)...)
+		unauthenticated = append(unauthenticated, enter(l, address, 3)...)
 	}
-	want(t, "strangers of several addresses", len(open(strangers)), 5)
-	if strangers[6].Conn.(*fakeConn).closed == 0 || strangers[7].Conn.(*fakeConn).closed > 0 {
+	want(t, "unauthenticated, of several addresses", len(open(unauthenticated)), 5)
+	if unauthenticated[6].Conn.(*fakeConn).closed == 0 || unauthenticated[7].Conn.(*fakeConn).closed > 0 {
 		t.Error("it is not the oldest that gave way")
 	}
-	known := open(strangers)
+	known := open(unauthenticated)
 	for _, c := range known {
 		c.authenticated()
 	}
@@ -119,7 +119,7 @@ func TestConnectionsOfTrustedProxiesCountForNoAddress(t *testing.T) {
 	l := New(Config{Max: 1000, MaxPerAddress: 2, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	want(t, "of a proxy", len(enter(l, "10.0.0.1", 700)), 700)
 	want(t, "of an address", len(enter(l, "203.0.113.7", 7)), 2)
-	want(t, "of a proxy, in place of strangers and not beyond all", len(enter(l, "10.0.0.1", 700)), 300)
+	want(t, "of a proxy, in place of unauthenticated ones and not beyond all", len(enter(l, "10.0.0.1", 700)), 300)
 	want(t, "open", l.Open(), 1000)
 }
 

@@ -49,7 +49,7 @@ type conn struct {
 	slot    slot
 	proxied bool
 	closed  sync.Once
-	place   *list.Element // in Limiter.strangers, under Limiter.mu; nil: it is known
+	place   *list.Element // in Limiter.unauthenticated, under Limiter.mu; nil: it is known
 }
 
 // Close implements net.Conn.
@@ -77,7 +77,7 @@ func (c *conn) release() {
 	})
 }
 
-// authenticated has the connection count among strangers no longer.
+// authenticated removes the connection from the unauthenticated ones.
 func (c *conn) authenticated() {
 	c.slot.limiter.mu.Lock()
 	defer c.slot.limiter.mu.Unlock()
@@ -87,7 +87,7 @@ func (c *conn) authenticated() {
 func (c *conn) leaveLocked() {
 	c.slot.leaveLocked()
 	if c.place != nil {
-		c.slot.limiter.strangers.Remove(c.place)
+		c.slot.limiter.unauthenticated.Remove(c.place)
 		c.place = nil
 	}
 }

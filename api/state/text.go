@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// CleanText returns s with each character replaced by U+FFFD that harms whoever shows or
+// CleanText returns s with each character replaced by U+FFFD that harms a program that shows or
 // stores it: control characters (but for line feed and tab), of which ESC and those of C1
 // command a terminal; characters that change the direction of what follows, so that a
 // text reads as another one (CVE-2021-42574); invisible tags; and bytes that are no

@@ -16,7 +16,7 @@ var (
 	// ErrNotYetValid: the token is from the future, or this clock is behind.
 	ErrNotYetValid = errors.New("token was issued in the future")
 	// ErrWrongAudience: the token is for another cluster. One of the keys has signed it,
-	// so whoever shows it may be told which cluster this is.
+	// so its bearer may be told which cluster this is.
 	ErrWrongAudience = errors.New("token is for another cluster")
 	// ErrReplayed: the token was used before.
 	ErrReplayed = errors.New("token was used before")

@@ -1,4 +1,4 @@
-// Package egress decides which addresses a master may dial. Whoever may write
+// Package egress decides which addresses a master may dial. A user who may write
 // ClusterAgents chooses where the master connects to, and reads in their conditions what
 // came of it; without bounds that is a probe of the master's own network.
 //

@@ -30,7 +30,7 @@ const (
 	drainTimeout = 5 * time.Second
 )
 
-// Limits of the health listener: whoever probes it sends one short request a connection.
+// Limits of the health listener: a probe sends one short request a connection.
 const (
 	healthTimeout             = 2 * time.Second
 	maxHealthHeader           = 8 << 10
@@ -51,7 +51,7 @@ func newLimiter(c Config) *connlimit.Limiter {
 }
 
 // ServeHealth answers /healthz and /readyz on a listener of its own, by plain HTTP, until
-// ctx ends. Whoever takes all connections of Serve does not take these: of more than
+// ctx ends. A client that takes all connections of Serve does not take these: of more than
 // there may be, the oldest is closed.
 func (a *API) ServeHealth(ctx context.Context, listener net.Listener) error {
 	limiter := connlimit.New(connlimit.Config{Max: maxHealthConnections, MaxPerAddress: maxHealthConnectionsOfOne})

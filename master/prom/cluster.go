@@ -75,7 +75,7 @@ func (a *API) scene(see Sight) *scene {
 const (
 	// maxNamed is how many clusters are asked for by their names at once.
 	maxNamed = 100
-	// maxHints is how many of them are asked for before the request is read: whoever has a
+	// maxHints is how many of them are asked for before the request is read: a caller that has a
 	// token may have the hub asked about these.
 	maxHints = 5
 	// admitted is how many clusters are asked for at once until one is found that the caller

@@ -46,7 +46,7 @@ func (p *pauses) run(ctx context.Context) {
 	}
 }
 
-// until returns how long all pauses up to now took together. Whoever asks first after a
+// until returns how long all pauses up to now took together. The first caller after a
 // pause finds it.
 func (p *pauses) until(now time.Time) time.Duration {
 	p.mu.Lock()

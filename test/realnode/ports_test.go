@@ -115,7 +115,7 @@ func answersAsMapped(ctx context.Context, node *kube.Node, now *state.State, row
 	return nil
 }
 
-// answer asks whoever answers at an address for its name.
+// answer returns the name that the server at an address gives.
 func answer(ctx context.Context, node *kube.Node, protocol state.Protocol, address string) (string, error) {
 	if protocol.String() != string(corev1.ProtocolUDP) {
 		return ask(ctx, node, address)
