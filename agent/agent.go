@@ -105,7 +105,7 @@ func (a *agent) listen(ctx context.Context, health *health, registry *prometheus
 	metrics := http.NewServeMux()
 	metrics.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	limiter := connlimit.New(limits)
-	registry.MustRegister(connectionMetrics(limiter)...)
+	registry.MustRegister(limiter.Collectors("rollcall_agent", "the address for masters")...)
 	for _, l := range []struct {
 		what, address string
 		limiter       *connlimit.Limiter

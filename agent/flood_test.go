@@ -31,22 +31,7 @@ func TestConnectionsThatNeverEndKeepNoMasterOut(t *testing.T) {
 	}
 	before := dial("m1")
 	before.until("usage switched off", usageReason("Disabled"))
-	memory := flood.Memory()
-
-	address := a.addresses.Masters.String()
-	var attacks []flood.Attack
-	for i, send := range []string{"", "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"} {
-		attacks = append(attacks, flood.Attack{Address: address, Sources: flood.Sources(20+i, 4), Connections: 1000, TLS: i > 0, Send: send})
-	}
-	made := flood.Start(t, attacks...).Wait()
-	taken := flood.Memory() - memory
-	t.Logf("%+v, %d MiB taken", made, taken>>20)
-	if made.Opened == 0 {
-		t.Errorf("%+v: there was no attack", made)
-	}
-	if taken > floodMemory {
-		t.Errorf("%d MiB taken, want %d at most", taken>>20, floodMemory>>20)
-	}
+	flood.HTTP(t, a.addresses.Masters.String(), 20, 4, 3000, floodMemory)
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if status, words := a.get("http://" + a.addresses.Health.String() + path); status != http.StatusOK {
 			t.Errorf("health during the attack: %d %s, want 200", status, words)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"rollcall.dev/rollcall/agent/snapshot"
-	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -59,23 +58,4 @@ func one(yes bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// connectionMetrics tell of the address for masters.
-func connectionMetrics(limiter *connlimit.Limiter) []prometheus.Collector {
-	refused := func(limit string, count func(connlimit.Refused) uint64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name:        "rollcall_agent_connections_refused_total",
-			Help:        "Connections that were closed at once because of a limit: total, or address for callers that are not authenticated.",
-			ConstLabels: prometheus.Labels{"limit": limit},
-		}, func() float64 { return float64(count(limiter.Refused())) })
-	}
-	return []prometheus.Collector{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "rollcall_agent_connections",
-			Help: "Connections that are open at the address for masters, sessions included.",
-		}, func() float64 { return float64(limiter.Open()) }),
-		refused("total", func(r connlimit.Refused) uint64 { return r.Total }),
-		refused("address", func(r connlimit.Refused) uint64 { return r.PerAddress }),
-	}
 }

@@ -28,23 +28,7 @@ func TestConnectionsThatNeverEndKeepNobodyOut(t *testing.T) {
 	r.as(cluster, "admin", "system:masters")
 	r.becomes("/api/v1/clusters", http.StatusOK)
 	watch := r.watch()
-	before := flood.Memory()
-
-	address := strings.TrimPrefix(r.url, "https://")
-	var attacks []flood.Attack
-	for i, send := range []string{"", "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"} {
-		attacks = append(attacks, flood.Attack{Address: address, Sources: flood.Sources(10+i, 8), Connections: 6000, TLS: i > 0, Send: send})
-	}
-	attackers := flood.Start(t, attacks...)
-	made := attackers.Wait()
-	taken := flood.Memory() - before
-	t.Logf("%+v, %d MiB taken", made, taken>>20)
-	if made.Opened == 0 {
-		t.Errorf("%+v: there was no attack", made)
-	}
-	if taken > floodMemory {
-		t.Errorf("%d MiB taken, want %d at most", taken>>20, floodMemory>>20)
-	}
+	flood.HTTP(t, strings.TrimPrefix(r.url, "https://"), 10, 8, 18000, floodMemory)
 	probe := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, path := range []string{"/healthz", "/readyz"} {
 		answer, err := probe.Get(health + path)

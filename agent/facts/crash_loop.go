@@ -13,9 +13,8 @@ const (
 	// there up to a ceiling, by default of five minutes (KEP-4603 makes it settable).
 	firstBackOff   = 10 * time.Second
 	defaultCeiling = 5 * time.Minute
-	// stableRun without a restart ends a crash loop. The kubelet
-	// forgets its back-off after as long.
-	stableRun state.Time = 10 * 60
+	// stableRun ends a crash loop, in seconds.
+	stableRun = state.Time(state.StableRun / time.Second)
 	// recentCrash limits the age of a crash loop's last crash where the kubelet
 	// does not say that it backs off, and loopRestarts how many restarts it takes then.
 	recentCrash  state.Time = 15 * 60

@@ -26,12 +26,13 @@ const (
 	servicePatience   = 5 * time.Minute
 )
 
+// StableRun without a restart ends the crash loop of a container. The kubelet forgets its
+// back-off after as long.
+const StableRun = 10 * time.Minute
+
 const (
 	// youngNode is the age up to which a node that is not ready is expected.
 	youngNode = 2 * time.Minute
-	// crashLoopEnd is how long a container must run without a restart for its crash
-	// loop to be over.
-	crashLoopEnd = 10 * time.Minute
 	// terminationSlack is by how much a pod may outlast its grace period.
 	terminationSlack = 5 * time.Minute
 	// crowdedNode is the share of a node's pods from which it is nearly full, in per cent.
@@ -106,9 +107,9 @@ type Ignore struct {
 }
 
 // CrashLooping reports whether a container is in a crash loop at an instant: the agent
-// has seen it crash again and again, and it has not run for ten minutes since.
+// has seen it crash again and again, and it has not run for StableRun since.
 func (c *Container) CrashLooping(now time.Time) bool {
-	return c.CrashLoopSince != 0 && (c.State != Running || c.StartedAt == 0 || now.Before(c.StartedAt.Time().Add(crashLoopEnd)))
+	return c.CrashLoopSince != 0 && (c.State != Running || c.StartedAt == 0 || now.Before(c.StartedAt.Time().Add(StableRun)))
 }
 
 // finding is one object with one thing wrong, before grouping.

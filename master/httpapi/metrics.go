@@ -51,26 +51,8 @@ func newMetrics(r prometheus.Registerer, shelf *view.Shelf, limiter *connlimit.L
 		Help: "Bytes of answers that are kept for all readers of a report.",
 	}, func() float64 { return float64(shelf.Bytes()) })
 	r.MustRegister(m.requests, m.duration, m.inFlight, m.watches, m.ends, held)
-	r.MustRegister(connectionMetrics(limiter)...)
+	r.MustRegister(limiter.Collectors("rollcall_http", "the address for clients")...)
 	return m
-}
-
-func connectionMetrics(limiter *connlimit.Limiter) []prometheus.Collector {
-	refused := func(limit string, count func(connlimit.Refused) uint64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name:        "rollcall_http_connections_refused_total",
-			Help:        "Connections that were closed at once, and requests that were answered by 429, because of a limit: total, or address for callers that are not authenticated.",
-			ConstLabels: prometheus.Labels{"limit": limit},
-		}, func() float64 { return float64(count(limiter.Refused())) })
-	}
-	return []prometheus.Collector{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "rollcall_http_connections",
-			Help: "Connections of clients that are open.",
-		}, func() float64 { return float64(limiter.Open()) }),
-		refused("total", func(r connlimit.Refused) uint64 { return r.Total }),
-		refused("address", func(r connlimit.Refused) uint64 { return r.PerAddress }),
-	}
 }
 
 // gauge is what is counted of one route. What nearly all requests need of it is found

@@ -243,6 +243,29 @@ func Sources(first, n int) []string {
 	return all
 }
 
+// HTTP opens connections to a server of HTTP over TLS at an address, a third of them in
+// each of three ways: without a handshake, with a body that never comes, and idle after
+// one answer. It checks that they take no more memory of this process than most, in bytes.
+// Each third comes from as many addresses as hosts says; see Sources. They are
+// left open until the test ends.
+func HTTP(t testing.TB, address string, first, hosts, connections int, most int64) {
+	t.Helper()
+	before := Memory()
+	var attacks []Attack
+	for i, send := range []string{"", "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		attacks = append(attacks, Attack{Address: address, Sources: Sources(first+i, hosts), Connections: connections / 3, TLS: i > 0, Send: send})
+	}
+	made := Start(t, attacks...).Wait()
+	taken := Memory() - before
+	t.Logf("%+v, %d MiB taken", made, taken>>20)
+	if made.Opened == 0 {
+		t.Errorf("%+v: there was no attack", made)
+	}
+	if taken > most {
+		t.Errorf("%d MiB taken, want %d at most", taken>>20, most>>20)
+	}
+}
+
 // Memory returns how much memory this process has of the system by way of Go: what is
 // resident, but for the program itself and what a race detector takes besides.
 func Memory() int64 {

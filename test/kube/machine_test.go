@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"rollcall.dev/rollcall/test/proc"
 )
 
 func TestMachineEndsWithAllThatIsInIt(t *testing.T) {
@@ -22,19 +24,7 @@ func TestMachineEndsWithAllThatIsInIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	program, err := cluster.buildProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := startMachine(t.Context(), program, cluster.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cluster.node = &Node{Cluster: cluster, machine: m}
-	server, err := cluster.runFile(program, "serve", "8080/tcp")
-	if err != nil {
-		t.Fatal(err)
-	}
+	program, m, server := serveOn(t, cluster)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	inside := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: m.dial}, Timeout: 5 * time.Second}
 	for who, try := range map[string]struct {
@@ -183,25 +173,33 @@ func TestMachineEndsWithItsProcess(t *testing.T) {
 
 const machineHelper = "ROLLCALL_TEST_MACHINE_HELPER"
 
+// serveOn starts a machine as the cluster's node, and a server in it on port 8080. It
+// returns the path of the server's program too.
+func serveOn(t *testing.T, cluster *Cluster) (program string, m *machine, server *proc.Process) {
+	t.Helper()
+	program, err := cluster.buildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err = startMachine(t.Context(), program, cluster.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster.node = &Node{Cluster: cluster, machine: m}
+	server, err = cluster.runFile(program, "serve", "8080/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program, m, server
+}
+
 // haveMachine starts a machine with a server in it, says where, and waits to be killed.
 func haveMachine(t *testing.T) {
 	cluster, err := newCluster(Options{Name: "killed", Binaries: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := cluster.buildProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := startMachine(t.Context(), program, cluster.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cluster.node = &Node{Cluster: cluster, machine: m}
-	server, err := cluster.runFile(program, "serve", "8080/tcp")
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, m, server := serveOn(t, cluster)
 	err = server.WaitReady(t.Context(), func(ctx context.Context) error { return probeHTTP(ctx, "http://"+m.address+":8080/") })
 	if err != nil {
 		t.Fatal(err)
