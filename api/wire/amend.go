@@ -45,6 +45,7 @@ func (w *objectWriter) amendments(changes []change) (*wirepb.Keys, *wirepb.Objec
 	}
 	held := w.keys(keys)
 	beside := newObjectWriter(w.seq, entryTimes(nil))
+	beside.comparing = true
 	for i, c := range changes {
 		w.kinds[keys[i].Kind].same = beside.compare(keys[i].Kind, c)
 		w.entry(c.next)

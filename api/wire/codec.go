@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
-	"google.golang.org/protobuf/proto"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
@@ -47,29 +46,46 @@ func newDecoder() *zstd.Decoder {
 	return decoder
 }
 
-// EncodeAgent is the frame of an agent's message, compressed where that makes it
-// smaller. It is ErrTooLarge for a message of more than MaxMessage, which only a
-// Delta or a Usage can be: a Delta is then replaced by a snapshot.
+// EncodeAgent returns the frame of an agent's message, compressed if that makes it smaller.
+// It fails with ErrTooLarge for a message of more than MaxMessage bytes, which only a Delta
+// or a Usage can be: a Delta is then replaced by a snapshot.
 func (c *Codec) EncodeAgent(m AgentMessage) ([]byte, error) {
 	pb, err := m.toAgentPB()
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", m, err)
 	}
-	plain, err := marshal(pb, MaxMessage)
-	if err != nil || len(plain) < compressFrom {
-		return plain, err
-	}
-	encoder := c.encoders.Get().(*zstd.Encoder)
-	defer c.encoders.Put(encoder)
-	packed := encoder.EncodeAll(plain, make([]byte, 0, len(plain)/2))
-	frame, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Zstd{Zstd: packed}})
+	uids := detachUIDs(pb)
+	plain, err := marshal(pb, MaxMessage-len(uids))
 	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", m, err)
+		return nil, err
 	}
-	if len(frame) >= len(plain) {
-		return plain, nil
+	if len(plain) >= compressFrom {
+		encoder := c.encoders.Get().(*zstd.Encoder)
+		packed := encoder.EncodeAll(plain, make([]byte, 0, len(plain)/2))
+		c.encoders.Put(encoder)
+		if len(packed) < len(plain) {
+			pb = &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Zstd{Zstd: packed}}
+		}
 	}
-	return frame, nil
+	pb.Uids = uids
+	return marshal(pb, MaxMessage)
+}
+
+// detachUIDs takes the UIDs out of a Snapshot and returns them.
+func detachUIDs(pb *wirepb.AgentMessage) []byte {
+	objects := pb.GetSnapshot().GetObjects()
+	uids := objects.GetUids()
+	if uids != nil {
+		objects.Uids = nil
+	}
+	return uids
+}
+
+// attachUIDs puts the UIDs that came beside a Snapshot into it.
+func attachUIDs(pb *wirepb.AgentMessage) {
+	if objects := pb.GetSnapshot().GetObjects(); objects != nil && pb.Uids != nil {
+		objects.Uids = pb.Uids
+	}
 }
 
 // DecodeAgent reads one frame of an agent. A frame beyond MaxFrame, one that is more
@@ -82,8 +98,10 @@ func (c *Codec) DecodeAgent(frame []byte) (AgentMessage, error) {
 	}
 	packed, ok := pb.Message.(*wirepb.AgentMessage_Zstd)
 	if !ok {
+		attachUIDs(&pb)
 		return agentFromPB(&pb, len(frame))
 	}
+	uids := pb.Uids
 	plain, err := c.decompress(packed.Zstd)
 	if err != nil {
 		return nil, fmt.Errorf("decode frame of %d bytes: %w", len(frame), err)
@@ -92,6 +110,8 @@ func (c *Codec) DecodeAgent(frame []byte) (AgentMessage, error) {
 	if err := unmarshal(plain, MaxMessage, &pb); err != nil {
 		return nil, err
 	}
+	pb.Uids = uids
+	attachUIDs(&pb)
 	return agentFromPB(&pb, len(plain))
 }
 

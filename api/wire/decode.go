@@ -85,9 +85,9 @@ func smallPart(frame []byte) (size int) {
 	return size
 }
 
-// mayBeLarge are the numbers of AgentMessage's snapshot, delta, usage, batch and zstd. A
+// mayBeLarge are the numbers of AgentMessage's snapshot, delta, usage, batch, zstd and uids. A
 // master's messages are small by their frame.
-var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, 15: true}
+var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, 15: true, 16: true}
 
 func helloFromPB(pb *wirepb.Hello) *Hello {
 	return &Hello{

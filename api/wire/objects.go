@@ -17,7 +17,7 @@ type objectTables struct {
 
 // begin starts the tables of a message, or of a snapshot's next chunk.
 func (t *objectTables) begin() {
-	t.listed = 0
+	t.listed, t.hostIPs = 0, nil
 	for i := range t.kinds {
 		t.kinds[i] = rows{tables: &t.tables, columns: t.kinds[i].columns[:0]}
 	}
@@ -138,10 +138,10 @@ func (t *objectTables) pod(pb *wirepb.Pods, p *state.Pod, back *uint64) {
 	number(r, &pb.ReadyTotal, &p.Ready.Total, math.MinInt32, math.MaxInt32)
 	number(r, &pb.Restarts, &p.Restarts, math.MinInt32, math.MaxInt32)
 	r.time(&pb.LastRestartAt, &p.LastRestartAt)
-	r.address(&pb.HostIp, &p.HostIP)
+	r.hostIP(&pb.HostIp, &p.HostIP, p.Node)
 	enum(r, &pb.RestartPolicy, &p.RestartPolicy, state.RestartNever)
 	r.ref(&pb.PriorityClass, &p.PriorityClass)
-	r.time(&pb.StartedAt, &p.StartedAt)
+	r.timeAfter(&pb.StartedAt, &p.StartedAt, p.CreatedAt)
 	r.time(&pb.FinishedAt, &p.FinishedAt)
 	r.time(&pb.DeletionAt, &p.DeletionAt)
 	r.ref(&pb.ControllerKind, &p.Controller.Kind)

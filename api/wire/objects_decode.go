@@ -75,7 +75,7 @@ func (r *objectReader) takeTables(pb *wirepb.Objects) error {
 		}
 		r.strings = append(r.strings, state.CleanText(s))
 	}
-	r.base = state.Time(pb.TimeBase)
+	r.base, r.uids = state.Time(pb.TimeBase), pb.Uids
 	r.begin()
 	amounts := pb.GetResources()
 	if amounts == nil {

@@ -40,7 +40,7 @@ func newObjectWriter(seq uint64, times iter.Seq[state.Time]) *objectWriter {
 // nextChunk begins a chunk: its strings go on where the last one's ended, its
 // resources and columns begin anew.
 func (w *objectWriter) nextChunk() {
-	w.sent, w.objects, w.size, w.timed = len(w.strings), 0, 0, false
+	w.sent, w.objects, w.size, w.timed, w.uids = len(w.strings), 0, 0, false, nil
 	w.resources = []state.Resources{{}}
 	w.resourceNumbers = map[plainResources]int64{{}: 0}
 	w.out = &wirepb.Objects{
@@ -114,7 +114,7 @@ func (w *objectWriter) finish() (*wirepb.Objects, error) {
 	}
 	w.own.cut()
 	w.amounts.cut()
-	w.out.Strings = w.strings[w.sent:]
+	w.out.Strings, w.out.Uids = w.strings[w.sent:], w.uids
 	if w.timed {
 		w.out.TimeBase = int64(w.base)
 	}

@@ -21,6 +21,14 @@ type tables struct {
 	resources       []state.Resources
 	stringNumbers   map[string]int64
 	resourceNumbers map[plainResources]int64
+	// uids are the UIDs that rows refer to, 16 bytes each: those written so far, or those
+	// that were not read yet.
+	uids []byte
+	// hostIPs has the IP of each node, by the pods so far of the chunk.
+	hostIPs map[string]string
+	// comparing is set where rows are written only to find the columns that differ. Values
+	// then stand for themselves and not for differences to other fields or rows.
+	comparing bool
 	// timed says that a time was written since the chunk began.
 	timed bool
 	// listed is how many elements the lists of the chunk have.
@@ -90,13 +98,85 @@ func (r *rows) ref(values *[]int64, field *string) {
 	}
 }
 
-// uid moves a UID as the string of a UUID: half of its bytes are as good as random
-// however they are written, and the compressor finds the other half.
+// uid moves a UID by a column that tells whether there is one, and its bytes apart.
 func (r *rows) uid(values *[]int64, field *state.UID) {
-	text := field.String()
-	r.ref(values, &text)
-	if !r.writing {
-		*field = state.ParseUID(text)
+	if r.comparing {
+		text := field.String()
+		r.ref(values, &text)
+		return
+	}
+	switch c := r.field(values); {
+	case c == nil:
+	case !r.writing:
+		*field = state.UID{}
+		if c.read() != 0 {
+			*field = r.nextUID()
+		}
+	case field.IsZero():
+		c.write(0)
+	default:
+		c.write(1)
+		r.uids = append(r.uids, field[:]...)
+		r.size += len(field)
+	}
+}
+
+// nextUID returns the first of the UIDs that were not read yet.
+func (t *tables) nextUID() (uid state.UID) {
+	if len(t.uids) < len(uid) {
+		t.fail("more UIDs than came")
+		return uid
+	}
+	t.uids = t.uids[copy(uid[:], t.uids):]
+	return uid
+}
+
+// hostIP moves the IP of a pod's node, which is mostly that of the last pod before on the
+// same node.
+func (r *rows) hostIP(values *[]int64, field *string, node string) {
+	if r.amends || r.comparing {
+		r.address(values, field)
+		return
+	}
+	if r.hostIPs == nil {
+		r.hostIPs = map[string]string{}
+	}
+	c, last := r.field(values), r.hostIPs[node]
+	switch {
+	case r.writing && *field == last:
+		c.write(0)
+	case r.writing:
+		c.write(r.addressNumber(*field) + 1)
+	default:
+		*field = last
+		if n := c.read(); n != 0 {
+			*field = r.addressAt(n - 1)
+		}
+	}
+	r.hostIPs[node] = *field
+}
+
+// timeAfter moves a time that is mostly soon after another.
+func (r *rows) timeAfter(values *[]int64, field *state.Time, other state.Time) {
+	if r.amends || r.comparing {
+		r.time(values, field)
+		return
+	}
+	c := r.field(values)
+	switch {
+	case !r.writing:
+		*field = 0
+		if n := c.read(); n > 0 {
+			*field = other + state.Time(n) - 1
+		} else if n < 0 {
+			*field = other + state.Time(n)
+		}
+	case *field == 0:
+		c.write(0)
+	case *field < other:
+		c.write(int64(*field - other))
+	default:
+		c.write(int64(*field-other) + 1)
 	}
 }
 
@@ -142,11 +222,15 @@ func (r *rows) address(values *[]int64, field *string) {
 		*field = r.addressAt(c.read())
 		return
 	}
-	if bits, ok := ipv4(*field); ok {
-		c.write(int64(bits)<<1 | 1)
-		return
+	c.write(r.addressNumber(*field))
+}
+
+// addressNumber returns an address as a column has it.
+func (t *tables) addressNumber(address string) int64 {
+	if bits, ok := ipv4(address); ok {
+		return int64(bits)<<1 | 1
 	}
-	c.write(r.numberOf(*field) << 1)
+	return t.numberOf(address) << 1
 }
 
 func (t *tables) addressAt(n int64) string {

@@ -150,7 +150,7 @@ func newGetter(ctx context.Context, address string, r request) (*getter, error) 
 	if err != nil {
 		return nil, fmt.Errorf("ask a server: %w", err)
 	}
-	text := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: %s\r\n\r\n", r.path, r.encoding)
+	text := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: %s\r\n\r\n", r.path, r.encoding)
 	return &getter{conn: conn, reader: bufio.NewReaderSize(conn, 64<<10), text: text}, nil
 }
 

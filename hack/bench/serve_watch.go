@@ -138,7 +138,7 @@ func (s *server) watcher(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("watch: %w", err)
 	}
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", watchPath); err != nil {
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", watchPath); err != nil {
 		return nil, nil, fmt.Errorf("watch: %w", err)
 	}
 	reader := bufio.NewReaderSize(conn, 4<<10)

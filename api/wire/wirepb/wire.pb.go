@@ -215,7 +215,10 @@ type AgentMessage struct {
 	//	*AgentMessage_Unsupported
 	//	*AgentMessage_Batch
 	//	*AgentMessage_Zstd
-	Message       isAgentMessage_Message `protobuf_oneof:"message"`
+	Message isAgentMessage_Message `protobuf_oneof:"message"`
+	// uids is Objects.uids of a Snapshot. Random bytes do not compress, and would spoil the
+	// compression of what is beside them.
+	Uids          []byte `protobuf:"bytes,16,opt,name=uids,proto3" json:"uids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -361,6 +364,13 @@ func (x *AgentMessage) GetZstd() []byte {
 		if x, ok := x.Message.(*AgentMessage_Zstd); ok {
 			return x.Zstd
 		}
+	}
+	return nil
+}
+
+func (x *AgentMessage) GetUids() []byte {
+	if x != nil {
+		return x.Uids
 	}
 	return nil
 }
@@ -1666,8 +1676,11 @@ type Objects struct {
 	Services          *Services          `protobuf:"bytes,11,opt,name=services,proto3" json:"services,omitempty"`
 	Claims            *Claims            `protobuf:"bytes,12,opt,name=claims,proto3" json:"claims,omitempty"`
 	PersistentVolumes *PersistentVolumes `protobuf:"bytes,13,opt,name=persistent_volumes,json=persistentVolumes,proto3" json:"persistent_volumes,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// uids are 16 bytes each, in the order of the rows that have one. A Snapshot has them
+	// in AgentMessage.uids.
+	Uids          []byte `protobuf:"bytes,14,opt,name=uids,proto3" json:"uids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Objects) Reset() {
@@ -1787,6 +1800,13 @@ func (x *Objects) GetClaims() *Claims {
 func (x *Objects) GetPersistentVolumes() *PersistentVolumes {
 	if x != nil {
 		return x.PersistentVolumes
+	}
+	return nil
+}
+
+func (x *Objects) GetUids() []byte {
+	if x != nil {
+		return x.Uids
 	}
 	return nil
 }
@@ -2319,6 +2339,9 @@ func (x *NodeLoads) GetPods() []int64 {
 	return nil
 }
 
+// host_ip is 0 for the host_ip of the last pod before it on the same node, else an address
+// plus one. started_at is 0 for none, else the seconds after created_at, plus one where that
+// is not negative. In Delta.amended the two are an address and a Time.
 type Pods struct {
 	state                protoimpl.MessageState `protogen:"open.v1"`
 	Back                 []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
@@ -2343,7 +2366,7 @@ type Pods struct {
 	StorageCapacityBytes []int64                `protobuf:"zigzag64,20,rep,packed,name=storage_capacity_bytes,json=storageCapacityBytes,proto3" json:"storage_capacity_bytes,omitempty"`
 	StorageMountPath     []int64                `protobuf:"zigzag64,21,rep,packed,name=storage_mount_path,json=storageMountPath,proto3" json:"storage_mount_path,omitempty"`
 	UnschedulableSince   []int64                `protobuf:"zigzag64,22,rep,packed,name=unschedulable_since,json=unschedulableSince,proto3" json:"unschedulable_since,omitempty"`
-	// uid is the string of a UUID.
+	// uid is 1 for the next of Objects.uids, 0 for none.
 	Uid                []int64 `protobuf:"zigzag64,23,rep,packed,name=uid,proto3" json:"uid,omitempty"`
 	Status             []int64 `protobuf:"zigzag64,24,rep,packed,name=status,proto3" json:"status,omitempty"`
 	ReadyOf            []int64 `protobuf:"zigzag64,25,rep,packed,name=ready_of,json=readyOf,proto3" json:"ready_of,omitempty"`
@@ -3300,6 +3323,7 @@ func (x *Targets) GetTerminating() []int64 {
 	return nil
 }
 
+// uid is 1 for the next of Objects.uids, 0 for none.
 type Services struct {
 	state                 protoimpl.MessageState `protogen:"open.v1"`
 	Back                  []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
@@ -4677,7 +4701,7 @@ var File_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x11wirepb/wire.proto\x12\vrollcall.v1\"\xc0\x04\n" +
+	"\x11wirepb/wire.proto\x12\vrollcall.v1\"\xd4\x04\n" +
 	"\fAgentMessage\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.rollcall.v1.HelloH\x00R\x05hello\x120\n" +
 	"\agranted\x18\x02 \x01(\v2\x14.rollcall.v1.GrantedH\x00R\agranted\x123\n" +
@@ -4691,7 +4715,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vunsupported\x18\n" +
 	" \x01(\v2\x18.rollcall.v1.UnsupportedH\x00R\vunsupported\x12*\n" +
 	"\x05batch\x18\v \x01(\v2\x12.rollcall.v1.BatchH\x00R\x05batch\x12\x14\n" +
-	"\x04zstd\x18\x0f \x01(\fH\x00R\x04zstdB\t\n" +
+	"\x04zstd\x18\x0f \x01(\fH\x00R\x04zstd\x12\x12\n" +
+	"\x04uids\x18\x10 \x01(\fR\x04uidsB\t\n" +
 	"\amessage\"\xc4\x01\n" +
 	"\rMasterMessage\x12-\n" +
 	"\x06report\x18\x01 \x01(\v2\x13.rollcall.v1.ReportH\x00R\x06report\x12$\n" +
@@ -4783,7 +4808,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vduration_ms\x18\x02 \x01(\rR\n" +
 	"durationMs\" \n" +
 	"\x04Stop\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\"\xf7\x04\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\"\x8b\x05\n" +
 	"\aObjects\x12\x18\n" +
 	"\astrings\x18\x01 \x03(\tR\astrings\x124\n" +
 	"\tresources\x18\x02 \x01(\v2\x16.rollcall.v1.ResourcesR\tresources\x12\x1b\n" +
@@ -4802,7 +4827,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"ownTargets\x121\n" +
 	"\bservices\x18\v \x01(\v2\x15.rollcall.v1.ServicesR\bservices\x12+\n" +
 	"\x06claims\x18\f \x01(\v2\x13.rollcall.v1.ClaimsR\x06claims\x12M\n" +
-	"\x12persistent_volumes\x18\r \x01(\v2\x1e.rollcall.v1.PersistentVolumesR\x11persistentVolumes\"\x83\x02\n" +
+	"\x12persistent_volumes\x18\r \x01(\v2\x1e.rollcall.v1.PersistentVolumesR\x11persistentVolumes\x12\x12\n" +
+	"\x04uids\x18\x0e \x01(\fR\x04uids\"\x83\x02\n" +
 	"\tResources\x12\x1d\n" +
 	"\n" +
 	"cpu_millis\x18\x01 \x03(\x12R\tcpuMillis\x12!\n" +
