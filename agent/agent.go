@@ -76,7 +76,7 @@ func assemble(ctx context.Context, cfg Config) (*agent, error) {
 	a.workers = []func(context.Context) error{a.snapshot.Run, identity.run, watches(cfg, cluster, a.snapshot), usage.Run, a.giveBack}
 
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newSnapshotMetrics(a.snapshot.Current, a.snapshot.Waiting))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newSnapshotMetrics(a.snapshot.Current, a.snapshot.Pending))
 	a.handler = report.New(report.Config{
 		ClusterName: cfg.ClusterName, AgentVersion: cfg.Version, Identity: identity.get,
 		Snapshot: a.snapshot, Verifier: verifier, UseUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,

@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// largeCluster is 20,000 pods with three containers each.
+// largeCluster returns 20,000 pods with three containers each.
 func largeCluster() map[state.Key]state.Object {
 	changes := map[state.Key]state.Object{}
 	for i := range 20_000 {
@@ -25,19 +25,19 @@ func BenchmarkFirstListOfALargeCluster(b *testing.B) {
 	changes := largeCluster()
 	b.ReportAllocs()
 	for b.Loop() {
-		l := newLedger(7)
-		l.take(batch{changes: changes})
+		vs := newVersioner(7)
+		vs.take(batch{changes: changes})
 	}
 }
 
 func BenchmarkOnePodChangesInALargeCluster(b *testing.B) {
-	l := newLedger(7)
-	l.take(batch{changes: largeCluster()})
+	vs := newVersioner(7)
+	vs.take(batch{changes: largeCluster()})
 	b.ReportAllocs()
 	for restarts := int32(1); b.Loop(); restarts++ {
 		c := &state.Container{Namespace: "namespace-7", Pod: "pod-7", Name: "app", Restarts: restarts}
-		before := l.version.State.Seq
-		v, _ := l.take(batch{changes: changesOf(c)})
+		before := vs.version.State.Seq
+		v, _ := vs.take(batch{changes: changesOf(c)})
 		if _, ok := v.DeltaSince(before); !ok {
 			b.Fatal("no delta")
 		}

@@ -1,8 +1,8 @@
-// Package snapshot owns what an agent knows of its cluster: the one goroutine that
-// turns changes into States, counts them, gives slots, remembers what went, and
-// wakes who watches. Everybody else reads immutable Versions.
+// Package snapshot owns the agent's state of its cluster. One goroutine turns changes
+// into States: it numbers the changes, allocates slots, keeps tombstones of removed
+// objects, and wakes subscribers. All other goroutines read immutable Versions.
 //
-// It does not know where facts come from, nor who they are sent to.
+// The package knows neither the sources of the facts nor the masters they are sent to.
 package snapshot
 
 import (
@@ -13,13 +13,13 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Snapshot is the present state of a cluster. All methods are for any goroutine.
+// Snapshot holds the current state of a cluster. Its methods are safe for concurrent use.
 type Snapshot struct {
-	inbox   inbox
+	queue   coalescingQueue
 	current atomic.Pointer[Version]
 
-	// ledger is Run's alone.
-	ledger ledger
+	// versioner is used by Run only.
+	versioner versioner
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -28,62 +28,62 @@ type Snapshot struct {
 	subscribers map[*Subscription]bool
 }
 
-// New is an empty snapshot of a new epoch: 64 random bits that tell this process
-// from any other. Nothing happens before Run.
+// New returns an empty Snapshot that is idle until Run is called. The epoch is 64 random
+// bits that distinguish this agent process from any other.
 func New(epoch uint64) *Snapshot {
 	s := &Snapshot{
-		inbox:       inbox{filled: make(chan struct{}, 1)},
-		ledger:      newLedger(epoch),
+		queue:       coalescingQueue{nonEmpty: make(chan struct{}, 1)},
+		versioner:   newVersioner(epoch),
 		ready:       make(chan struct{}),
 		subscribers: map[*Subscription]bool{},
 	}
-	s.current.Store(s.ledger.version)
+	s.current.Store(s.versioner.version)
 	return s
 }
 
-// Run owns the state until ctx is done. It wakes for:
-//   - a filled inbox: all that is in it becomes one Version
-//   - the end of ctx
+// Run owns the state until ctx is done. Its select has these cases:
+//   - the queue is not empty: everything in it becomes one Version
+//   - ctx is done
 func (s *Snapshot) Run(ctx context.Context) error {
 	for {
 		select {
-		case <-s.inbox.filled:
-			s.publish(s.ledger.take(s.inbox.empty()))
+		case <-s.queue.nonEmpty:
+			s.publish(s.versioner.take(s.queue.drain()))
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-func (s *Snapshot) publish(v *Version, news bool) {
+func (s *Snapshot) publish(v *Version, changed bool) {
 	s.current.Store(v)
 	if v.synced(state.SectionNodes) && v.synced(state.SectionPods) {
 		s.readyOnce.Do(func() { close(s.ready) })
 	}
-	if news {
+	if changed {
 		s.wake()
 	}
 }
 
-// Current is the latest Version, never nil.
+// Current returns the latest Version. It is never nil.
 func (s *Snapshot) Current() *Version { return s.current.Load() }
 
-// Ready is closed once nodes and pods have been read for the first time. Before, a
-// Version is not worth sending.
+// Ready returns a channel that is closed once nodes and pods have been listed for the
+// first time. An earlier Version is incomplete and is not sent.
 func (s *Snapshot) Ready() <-chan struct{} { return s.ready }
 
-// Subscription wakes one reader.
+// Subscription notifies one reader of new Versions.
 type Subscription struct {
-	// C has a value when there is a Version that was not there before. Several make
-	// one value: look at Current.
+	// C has a value when Current has changed since the last receive. Several changes give
+	// one value.
 	C <-chan struct{}
 
 	wake chan struct{}
 	from *Snapshot
 }
 
-// Subscribe is woken by each Version in which objects or section errors differ. A
-// reading of usage alone wakes nobody: it goes with the next tick.
+// Subscribe returns a Subscription to Versions with changed objects or section errors. A
+// Version with only a new reading of usage does not notify: it is sent with the next tick.
 func (s *Snapshot) Subscribe() *Subscription {
 	wake := make(chan struct{}, 1)
 	sub := &Subscription{C: wake, wake: wake, from: s}
@@ -93,7 +93,7 @@ func (s *Snapshot) Subscribe() *Subscription {
 	return sub
 }
 
-// Close ends a subscription.
+// Close ends the subscription.
 func (s *Subscription) Close() {
 	s.from.mu.Lock()
 	defer s.from.mu.Unlock()

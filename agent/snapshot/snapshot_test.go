@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// run gives f a running snapshot in a bubble and ends it afterwards.
+// run calls f with a running Snapshot in a synctest bubble, and stops it afterwards.
 func run(t *testing.T, f func(t *testing.T, s *Snapshot)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -69,22 +69,22 @@ func TestChangesBeforeRunBecomeOneVersion(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotTakenInYetIsCounted(t *testing.T) {
+func TestPendingCountsUpdatesThatAreInNoVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(7)
 		s.Update(pods(20))
-		s.Update(pods(30)) // twenty of which wait already
+		s.Update(pods(30)) // 20 of them are pending already
 		s.Update(state.Changes{Removes: []state.Key{{Kind: state.KindNode, Name: "n1"}}})
 		s.SetSection(state.SectionPods, state.SectionReport{Live: true})
 		s.SetUsage(nil)
-		if n := s.Waiting(); n != 33 {
+		if n := s.Pending(); n != 33 {
 			t.Errorf("%d wait, want 30 pods, a node, a section and a reading", n)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		synctest.Wait()
-		if n := s.Waiting(); n != 0 {
+		if n := s.Pending(); n != 0 {
 			t.Errorf("%d wait after all was taken in", n)
 		}
 		cancel()
@@ -123,7 +123,7 @@ func TestReadyWaitsForNodesAndPods(t *testing.T) {
 	})
 }
 
-func TestSubscriberIsWokenByNewsOnly(t *testing.T) {
+func TestSubscriberIsNotifiedOfChangesOnly(t *testing.T) {
 	run(t, func(t *testing.T, s *Snapshot) {
 		sub, closed := s.Subscribe(), s.Subscribe()
 		closed.Close()
@@ -156,7 +156,7 @@ func TestSubscriberIsWokenByNewsOnly(t *testing.T) {
 	})
 }
 
-func TestSlowSubscriberIsWokenOnce(t *testing.T) {
+func TestSlowSubscriberIsNotifiedOnce(t *testing.T) {
 	run(t, func(t *testing.T, s *Snapshot) {
 		sub := s.Subscribe()
 		defer sub.Close()

@@ -8,27 +8,27 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// Version is the state at one seq with all that a session needs to send it. It is
-// never mutated.
+// Version is the state at one seq with everything that a session needs to send it. It is
+// immutable.
 type Version struct {
 	State *state.State
-	// Hash is that of State's objects.
+	// Hash is the hash of State's objects.
 	Hash wire.Hash
-	// Removed are the latest removals, seq ascending. A key that came back may be
-	// among them, and one that came and went several times may be more than once.
+	// Removed holds the latest removals by ascending seq. A key may be in it several
+	// times, and also if the object exists again.
 	Removed []Tombstone
-	// Floor is the seq of the latest removal that was forgotten: a state before it
-	// can not be brought up to date by a Delta.
+	// Floor is the seq of the latest removal that is no longer in Removed. There is no
+	// Delta from a state before it.
 	Floor uint64
-	// Before is the reading of usage before State's: a master whose connection was cut
-	// for a moment goes on from it.
+	// Before is the reading of usage before State's. A master that reconnects after a
+	// short interruption resumes from it.
 	Before *state.Usage
-	// Reports are what the sections' sources say. ObservedAt in State.Sections is
-	// not kept up to date: see Ages.
+	// Reports holds the status of each section as its source reported it. ObservedAt in
+	// State.Sections is not kept up to date: see Ages.
 	Reports [state.NumSections]state.SectionReport
 }
 
-// Tombstone remembers a removal.
+// Tombstone records a removal.
 type Tombstone struct {
 	Key state.Key
 	Seq uint64
@@ -36,8 +36,8 @@ type Tombstone struct {
 	slot uint32
 }
 
-// DeltaSince leads from the state at an earlier seq of this epoch to v. It is not
-// ok if too many objects have been removed since, or the seq never was.
+// DeltaSince returns the Delta from the state at an earlier seq of this epoch to v. ok is
+// false if seq is before Floor or after v.
 func (v *Version) DeltaSince(seq uint64) (d *wire.Delta, ok bool) {
 	if seq < v.Floor || seq > v.State.Seq {
 		return nil, false
@@ -50,7 +50,7 @@ func (v *Version) DeltaSince(seq uint64) (d *wire.Delta, ok bool) {
 	return d, true
 }
 
-// Reading is the reading of usage with a number, if it is one of the last two.
+// Reading returns the reading of usage number n if it is one of the last two, else nil.
 func (v *Version) Reading(n uint64) *state.Usage {
 	for _, u := range []*state.Usage{v.State.Usage, v.Before} {
 		if u != nil && u.N == n {
@@ -60,7 +60,8 @@ func (v *Version) Reading(n uint64) *state.Usage {
 	return nil
 }
 
-// removedSince are the keys that went after seq and have not come back, once each.
+// removedSince returns the keys that were removed after seq and do not exist now, each
+// once.
 func (v *Version) removedSince(seq uint64) []state.Key {
 	var keys []state.Key
 	seen := map[state.Key]bool{}
@@ -75,8 +76,8 @@ func (v *Version) removedSince(seq uint64) []state.Key {
 	return keys
 }
 
-// Ages are how long before now each section was last known to be true; negative:
-// never.
+// Ages returns for how long each section has not been confirmed at now. A negative age
+// means that it never was.
 func (v *Version) Ages(now time.Time) [state.NumSections]time.Duration {
 	var ages [state.NumSections]time.Duration
 	for i, r := range v.Reports {
@@ -88,7 +89,7 @@ func (v *Version) Ages(now time.Time) [state.NumSections]time.Duration {
 	return ages
 }
 
-// Errors are what keeps each section from being fresh.
+// Errors returns the error of each section; the zero SectionError means none.
 func (v *Version) Errors() [state.NumSections]state.SectionError {
 	var errors [state.NumSections]state.SectionError
 	for i, r := range v.Reports {
@@ -97,20 +98,20 @@ func (v *Version) Errors() [state.NumSections]state.SectionError {
 	return errors
 }
 
-// WithUsage is v's state with another reading, for one answer only.
+// WithUsage returns a copy of v's State with the usage of sample.
 func (v *Version) WithUsage(sample state.Sample) *state.State {
 	s := *v.State
 	s.Usage = columns(&s, sample)
 	return &s
 }
 
-// synced says that a section has been read at least once.
+// synced reports whether the section has been listed at least once.
 func (v *Version) synced(name state.SectionName) bool {
 	r := v.Reports[name]
 	return r.Live || !r.ObservedAt.IsZero()
 }
 
-// columns are a reading by slot.
+// columns returns the sample as a column indexed by slot.
 func columns(s *state.State, sample state.Sample) *state.Usage {
 	u := &state.Usage{}
 	for key, used := range sample {

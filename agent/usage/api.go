@@ -13,12 +13,13 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// lister opens the list of a resource of metrics.k8s.io in all namespaces, as JSON.
+// lister opens the list of a resource of metrics.k8s.io in all namespaces, as JSON. The
+// caller closes the body.
 type lister func(ctx context.Context, resource string) (io.ReadCloser, error)
 
-// listerFor makes a lister, and what ends its connections, which it would keep for
-// a next request.
-func listerFor(cfg *rest.Config) (list lister, hangUp func(), err error) {
+// listerFor returns a lister for the API server of cfg, and a function that closes its
+// idle connections.
+func listerFor(cfg *rest.Config) (list lister, closeIdle func(), err error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.APIPath = "/apis"
 	cfg.GroupVersion = &schema.GroupVersion{Group: "metrics.k8s.io", Version: "v1beta1"}
@@ -36,7 +37,7 @@ func listerFor(cfg *rest.Config) (list lister, hangUp func(), err error) {
 	return list, func() { utilnet.CloseIdleConnectionsFor(client.Client.Transport) }, nil
 }
 
-// statusScheme knows what errors are made of.
+// statusScheme returns a scheme with metav1.Status, of which the API server's errors are.
 func statusScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})

@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// serve is a Reader of a server that answers by path.
+// serve returns a Reader of a server that answers by path.
 func serve(t *testing.T, answer http.HandlerFunc) *Reader {
 	t.Helper()
 	server := httptest.NewServer(answer)
@@ -21,11 +21,11 @@ func serve(t *testing.T, answer http.HandlerFunc) *Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.hangUp)
+	t.Cleanup(r.closeIdle)
 	return r
 }
 
-func TestListsAreAskedOfMetricsK8sIO(t *testing.T) {
+func TestListsOfMetricsK8sIOAreRequested(t *testing.T) {
 	r := serve(t, func(w http.ResponseWriter, q *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if q.URL.Path != "/apis/metrics.k8s.io/v1beta1/nodes" || q.Header.Get("Accept") != "application/json" {
@@ -39,7 +39,7 @@ func TestListsAreAskedOfMetricsK8sIO(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreErrorsKeepTheirReason(t *testing.T) {
+func TestErrorAnswersKeepTheirReason(t *testing.T) {
 	r := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)

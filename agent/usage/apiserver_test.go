@@ -9,22 +9,22 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// A real API server without metrics-server answers one that may ask with 404, and
-// anyone else with 403.
-func TestRealServerWithoutMetricsIsTold(t *testing.T) {
+// A real API server without metrics-server answers 404 to a user with rights, and 403 to
+// any other.
+func TestRealServerWithoutMetricsServer(t *testing.T) {
 	cluster := kube.Shared(t, kube.Options{Name: "without-metrics"})
-	stranger, _, err := cluster.User("stranger")
+	norights, _, err := cluster.User("norights")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for reason, config := range map[string]*rest.Config{reasonUnavailable: cluster.Config(), reasonForbidden: stranger} {
+	for reason, config := range map[string]*rest.Config{reasonUnavailable: cluster.Config(), reasonForbidden: norights} {
 		r, err := New(Config{REST: config, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer r.hangUp()
+		defer r.closeIdle()
 		_, err = r.ReadNodes(t.Context())
-		if err == nil || troubleOf(err).Reason != reason {
+		if err == nil || sectionError(err).Reason != reason {
 			t.Errorf("read nodes: %v, want trouble of reason %s", err, reason)
 		}
 	}

@@ -1,5 +1,6 @@
-// Package usage reads what nodes and containers use from metrics.k8s.io, which
-// cannot be watched: once a period, and only while somebody wants to know.
+// Package usage reads the CPU and memory usage of nodes and containers from
+// metrics.k8s.io. That API cannot be watched, so it is read once a period, and only while
+// there is a subscriber.
 //
-// It knows nothing of who that is, nor of the objects that the samples are of.
+// The package knows neither its subscribers nor the objects that the samples belong to.
 package usage

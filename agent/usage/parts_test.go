@@ -13,7 +13,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestAPartThatIsRefusedDoesNotHideTheOther(t *testing.T) {
+func TestRefusedPartDoesNotHideTheOther(t *testing.T) {
 	kind := func(resource string) schema.GroupResource {
 		return schema.GroupResource{Group: "metrics.k8s.io", Resource: resource}
 	}
@@ -22,13 +22,13 @@ func TestAPartThatIsRefusedDoesNotHideTheOther(t *testing.T) {
 		err     error
 		words   []string
 	}{
-		"pods are not served":  {"pods", apierrors.NewNotFound(kind("pods"), ""), []string{"the usage of containers is missing, that of nodes is there", "does not serve pods", "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods"}},
-		"pods do not answer":   {"pods", apierrors.NewServiceUnavailable("no endpoints"), []string{"the usage of containers is missing, that of nodes is there", "does not answer for pods", "no endpoints"}},
-		"pods are forbidden":   {"pods", apierrors.NewForbidden(kind("pods"), "", errors.New(`User "agent" cannot list`)), []string{"the usage of containers is missing, that of nodes is there", "the verb list on pods of metrics.k8s.io", `User "agent"`}},
-		"pods fail":            {"pods", apierrors.NewInternalError(errors.New("panic")), []string{"the usage of containers is missing, that of nodes is there", "panic"}},
-		"nodes are not served": {"nodes", apierrors.NewNotFound(kind("nodes"), ""), []string{"the usage of nodes is missing, that of containers is there", "does not serve nodes"}},
-		"nodes do not answer":  {"nodes", apierrors.NewServiceUnavailable("no endpoints"), []string{"the usage of nodes is missing, that of containers is there", "does not answer for nodes"}},
-		"nodes are forbidden":  {"nodes", apierrors.NewForbidden(kind("nodes"), "", errors.New("no")), []string{"the usage of nodes is missing, that of containers is there", "the verb list on nodes of metrics.k8s.io"}},
+		"pods are not served":  {"pods", apierrors.NewNotFound(kind("pods"), ""), []string{"the usage of containers is missing (that of nodes was read)", "does not serve pods", "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods"}},
+		"pods do not answer":   {"pods", apierrors.NewServiceUnavailable("no endpoints"), []string{"the usage of containers is missing (that of nodes was read)", "does not answer for pods", "no endpoints"}},
+		"pods are forbidden":   {"pods", apierrors.NewForbidden(kind("pods"), "", errors.New(`User "agent" cannot list`)), []string{"the usage of containers is missing (that of nodes was read)", "the verb list on pods of metrics.k8s.io", `User "agent"`}},
+		"pods fail":            {"pods", apierrors.NewInternalError(errors.New("panic")), []string{"the usage of containers is missing (that of nodes was read)", "panic"}},
+		"nodes are not served": {"nodes", apierrors.NewNotFound(kind("nodes"), ""), []string{"the usage of nodes is missing (that of containers was read)", "does not serve nodes"}},
+		"nodes do not answer":  {"nodes", apierrors.NewServiceUnavailable("no endpoints"), []string{"the usage of nodes is missing (that of containers was read)", "does not answer for nodes"}},
+		"nodes are forbidden":  {"nodes", apierrors.NewForbidden(kind("nodes"), "", errors.New("no")), []string{"the usage of nodes is missing (that of containers was read)", "the verb list on nodes of metrics.k8s.io"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
@@ -70,7 +70,7 @@ func TestAPartThatIsRefusedDoesNotHideTheOther(t *testing.T) {
 	}
 }
 
-func TestTheOtherPartThatIsMissingIsToldAnew(t *testing.T) {
+func TestChangeOfTheMissingPartIsReported(t *testing.T) {
 	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		none := apierrors.NewNotFound(schema.GroupResource{}, "")
 		defer r.Subscribe()()

@@ -14,49 +14,48 @@ import (
 )
 
 const (
-	// defaultPeriod is how often usage is read; metrics-server itself samples every
-	// 15 s at its fastest.
+	// defaultPeriod is the time between readings. metrics-server samples every 15 s at
+	// its fastest.
 	defaultPeriod = 15 * time.Second
-	// readTimeout bounds one reading, nodesTimeout one of nodes alone, for which
-	// somebody waits.
+	// readTimeout limits one reading. nodesTimeout limits ReadNodes, whose caller waits.
 	readTimeout  = 10 * time.Second
 	nodesTimeout = 2 * time.Second
 )
 
-// Config is what New needs.
+// Config configures a Reader.
 type Config struct {
-	// REST leads to the cluster; nil: usage is switched off (--usage-source none).
+	// REST connects to the API server; nil means that usage is off (--usage-source none).
 	REST *rest.Config
-	// Period is the time from one reading to the next; 0: 15 s.
+	// Period is the time between readings; 0 means 15 s.
 	Period time.Duration
-	// Sink takes each reading, Report how fresh usage is. Both are called from Run's
-	// goroutine, the reading first.
+	// Sink receives each reading, then Report the status of the usage section. Both are
+	// called on Run's goroutine.
 	Sink   func(state.Sample)
 	Report func(state.SectionReport)
 	Log    *slog.Logger
 }
 
-// Reader reads usage while anyone subscribes.
+// Reader reads usage while it has subscribers.
 type Reader struct {
 	cfg Config
-	// list is nil where usage is switched off.
-	list   lister
-	hangUp func()
-	// wake tells Run that there is a first subscriber.
+	// list is nil if usage is off.
+	list      lister
+	closeIdle func()
+	// wake notifies Run of a first subscriber.
 	wake chan struct{}
 
 	mu          sync.Mutex
 	subscribers int
 
-	// Owned by Run: when the last reading began, what was reported last, and which part was
-	// missing then.
+	// Owned by Run: the start of the last reading, the last reported status, and the part
+	// that was missing then.
 	readAt  time.Time
 	last    state.SectionReport
 	missing missing
 }
 
-// New makes a Reader that does nothing until Run. An error means that the client's
-// configuration is of no use.
+// New returns a Reader that is idle until Run is called. It fails if no client can be made
+// of cfg.REST.
 func New(cfg Config) (*Reader, error) {
 	if cfg.Period == 0 {
 		cfg.Period = defaultPeriod
@@ -66,12 +65,13 @@ func New(cfg Config) (*Reader, error) {
 		return r, nil
 	}
 	var err error
-	r.list, r.hangUp, err = listerFor(cfg.REST)
+	r.list, r.closeIdle, err = listerFor(cfg.REST)
 	return r, err
 }
 
-// Subscribe has usage read once a period until release is called, and at once
-// unless the last reading is younger than that. A second release does nothing.
+// Subscribe keeps usage being read once a period until release is called. The first
+// reading starts at once, unless the last one is younger than a period. Calling release
+// again has no effect.
 func (r *Reader) Subscribe() (release func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +79,7 @@ func (r *Reader) Subscribe() (release func()) {
 	if r.subscribers == 1 {
 		select {
 		case r.wake <- struct{}{}:
-		default: // Run is awake, or will be
+		default: // a notification is pending already
 		}
 	}
 	return sync.OnceFunc(r.unsubscribe)
@@ -91,23 +91,24 @@ func (r *Reader) unsubscribe() {
 	r.subscribers--
 }
 
-func (r *Reader) wanted() bool {
+// subscribed reports whether there is a subscriber.
+func (r *Reader) subscribed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.subscribers > 0
 }
 
-// Run reads until ctx is done.
+// Run reads usage until ctx is done.
 func (r *Reader) Run(ctx context.Context) error {
 	if r.list == nil {
-		r.report(state.SectionReport{Error: disabled})
+		r.setStatus(state.SectionReport{Error: disabled})
 		<-ctx.Done()
 		return nil
 	}
-	defer r.hangUp()
-	r.report(state.SectionReport{Error: pending})
+	defer r.closeIdle()
+	r.setStatus(state.SectionReport{Error: pending})
 	for ctx.Err() == nil {
-		if r.wanted() && time.Since(r.readAt) >= r.cfg.Period {
+		if r.subscribed() && time.Since(r.readAt) >= r.cfg.Period {
 			r.read(ctx)
 		}
 		r.sleep(ctx)
@@ -115,10 +116,10 @@ func (r *Reader) Run(ctx context.Context) error {
 	return nil
 }
 
-// sleep waits for the next reading that anyone wants.
+// sleep waits until the next reading is due, a subscriber comes, or ctx is done.
 func (r *Reader) sleep(ctx context.Context) {
 	var due <-chan time.Time
-	if r.wanted() {
+	if r.subscribed() {
 		due = time.After(time.Until(r.readAt.Add(r.cfg.Period)))
 	}
 	select {
@@ -128,27 +129,27 @@ func (r *Reader) sleep(ctx context.Context) {
 	}
 }
 
-// read reads once. A reading that breaks off is none: what is known stays, and its age
-// shows. One of which the API server refuses a part is what there is, and an error says
-// which part is missing.
+// read reads once. A reading that fails changes no usage: the last one stays and its age
+// grows. If the API server refuses one of nodes and pods, the other is used, and the
+// section's error tells which is missing.
 func (r *Reader) read(ctx context.Context) {
 	r.readAt = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	sample, refused, err := r.sample(ctx)
 	if errors.Is(err, context.Canceled) {
-		return // Run is being ended
+		return // Run ends
 	}
 	if err != nil {
 		r.fail(err)
 		return
 	}
 	r.cfg.Sink(sample)
-	r.report(state.SectionReport{ObservedAt: r.readAt, Error: r.troubleOfPart(refused)})
+	r.setStatus(state.SectionReport{ObservedAt: r.readAt, Error: r.partialError(refused)})
 }
 
-// sample reads all there is; refused is the part that the API server does not give, if it
-// gives the other.
+// sample reads nodes and containers. If the API server refuses one of them only, sample
+// returns the other and the refusal.
 func (r *Reader) sample(ctx context.Context) (sample state.Sample, refused *refusal, err error) {
 	nodes, err := nodeSample(ctx, r.list)
 	noNodes := refusalOf(resourceNodes, err)
@@ -171,9 +172,10 @@ func (r *Reader) sample(ctx context.Context) (sample state.Sample, refused *refu
 	return nil, nil, err
 }
 
-// troubleOfPart is what is missing of a reading, in the words of the first time: the next
-// ones differ in nothing of weight.
-func (r *Reader) troubleOfPart(refused *refusal) state.SectionError {
+// partialError returns the section's error for a reading without one part, and none for a
+// full one. The message of the first such reading is kept, as later ones differ in details
+// only.
+func (r *Reader) partialError(refused *refusal) state.SectionError {
 	if refused == nil {
 		r.missing = missing{}
 		return state.SectionError{}
@@ -182,11 +184,11 @@ func (r *Reader) troubleOfPart(refused *refusal) state.SectionError {
 		return r.last.Error
 	}
 	r.missing = refused.missing
-	return refused.trouble()
+	return refused.sectionError()
 }
 
-// ReadNodes reads the usage of nodes alone, once, for at most 2 s. It may be called
-// at any time by anyone.
+// ReadNodes reads the usage of nodes once, within 2 s. It is safe for concurrent use, also
+// without Run.
 func (r *Reader) ReadNodes(ctx context.Context) (state.Sample, error) {
 	if r.list == nil {
 		return nil, errors.New(disabled.Message)
@@ -196,17 +198,18 @@ func (r *Reader) ReadNodes(ctx context.Context) (state.Sample, error) {
 	return nodeSample(ctx, r.list)
 }
 
-// fail reports that a reading failed. Of errors with one reason the first is kept:
-// the next ones differ in nothing but a port number.
+// fail sets the section's error for a failed reading. While the reason stays, so does the
+// first message: later ones differ in a port number only.
 func (r *Reader) fail(err error) {
-	trouble := troubleOf(err)
-	if trouble.Reason == r.last.Error.Reason {
-		trouble = r.last.Error
+	failed := sectionError(err)
+	if failed.Reason == r.last.Error.Reason {
+		failed = r.last.Error
 	}
-	r.report(state.SectionReport{ObservedAt: r.last.ObservedAt, Error: trouble})
+	r.setStatus(state.SectionReport{ObservedAt: r.last.ObservedAt, Error: failed})
 }
 
-func (r *Reader) report(report state.SectionReport) {
+// setStatus logs a change of the section's status and passes it to Config.Report.
+func (r *Reader) setStatus(report state.SectionReport) {
 	switch before := r.last.Error.Reason; {
 	case report.Error.Reason == before:
 	case report.Error.Reason == "" && before != reasonPending:

@@ -53,17 +53,17 @@ var (
 	}
 )
 
-// fakeMetrics is metrics.k8s.io, and what a Reader made of it.
+// fakeMetrics is a fake metrics.k8s.io that records requests and what a Reader passes on.
 type fakeMetrics struct {
 	mu      sync.Mutex
 	answers map[string]string
 	err     error
-	// refusals are errors by resource.
+	// refusals maps resources to errors.
 	refusals map[string]error
 	seen     seen
 }
 
-// seen is what was asked and told up to now.
+// seen records the requests and calls so far.
 type seen struct {
 	asked   []string
 	samples []state.Sample
@@ -101,14 +101,14 @@ func (f *fakeMetrics) report(r state.SectionReport) {
 	f.seen.reports = append(f.seen.reports, r)
 }
 
-// answer has an error answered; nil: what is asked for.
+// answer makes the server fail with err; nil makes it answer.
 func (f *fakeMetrics) answer(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
 }
 
-// after lets virtual time pass, and says what was seen until then.
+// after advances virtual time and returns what was seen until then.
 func (f *fakeMetrics) after(d time.Duration) seen {
 	<-time.After(d)
 	synctest.Wait()
@@ -117,12 +117,12 @@ func (f *fakeMetrics) after(d time.Duration) seen {
 	return f.seen
 }
 
-// reading runs a Reader on fake metrics in virtual time, and then a test.
+// reading runs test with a Reader of fake metrics in a synctest bubble.
 func reading(t *testing.T, test func(t *testing.T, r *Reader, f *fakeMetrics)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMetrics()
-		r := &Reader{list: f.list, hangUp: func() {}, wake: make(chan struct{}, 1), cfg: Config{
+		r := &Reader{list: f.list, closeIdle: func() {}, wake: make(chan struct{}, 1), cfg: Config{
 			Period: 15 * time.Second,
 			Sink:   f.sink,
 			Report: f.report,
@@ -140,7 +140,7 @@ func reading(t *testing.T, test func(t *testing.T, r *Reader, f *fakeMetrics)) {
 	})
 }
 
-func TestNothingIsReadWhileNobodySubscribes(t *testing.T) {
+func TestNothingIsReadWithoutSubscribers(t *testing.T) {
 	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		saw := f.after(time.Hour)
 		if len(saw.asked) > 0 {
@@ -152,7 +152,7 @@ func TestNothingIsReadWhileNobodySubscribes(t *testing.T) {
 	})
 }
 
-func TestReadsAtOnceAndThenEveryPeriodWhileAnyoneSubscribes(t *testing.T) {
+func TestSubscribedReaderReadsAtOnceAndEveryPeriod(t *testing.T) {
 	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		release := r.Subscribe()
 		saw := f.after(0)
@@ -184,7 +184,7 @@ func TestReadsAtOnceAndThenEveryPeriodWhileAnyoneSubscribes(t *testing.T) {
 	})
 }
 
-func TestNextSubscriberIsGivenAReadingThatIsYoungEnough(t *testing.T) {
+func TestNewSubscriberUsesReadingYoungerThanPeriod(t *testing.T) {
 	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		r.Subscribe()()
 		saw := f.after(0)
@@ -213,7 +213,7 @@ func TestNextSubscriberIsGivenAReadingThatIsYoungEnough(t *testing.T) {
 	})
 }
 
-func TestFailedReadingKeepsWhatWasReadAndItsAge(t *testing.T) {
+func TestFailedReadingKeepsLastReadingAndItsAge(t *testing.T) {
 	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		defer r.Subscribe()()
 		f.after(0)
@@ -234,7 +234,7 @@ func TestFailedReadingKeepsWhatWasReadAndItsAge(t *testing.T) {
 	})
 }
 
-func TestReadingOfWhichAPartIsMissingIsNone(t *testing.T) {
+func TestTruncatedReadingIsDropped(t *testing.T) {
 	for name, pods := range map[string]string{
 		"cut off":      podsJSON[:200],
 		"not a list":   `{"items":{}}`,
@@ -255,7 +255,7 @@ func TestReadingOfWhichAPartIsMissingIsNone(t *testing.T) {
 	}
 }
 
-func TestClusterWithoutPodsHasNoSamplesOfThem(t *testing.T) {
+func TestClusterWithoutPodsHasNoContainerSamples(t *testing.T) {
 	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		f.answers["pods"] = `{"items":null}`
 		defer r.Subscribe()()
@@ -266,7 +266,7 @@ func TestClusterWithoutPodsHasNoSamplesOfThem(t *testing.T) {
 	})
 }
 
-func TestTroubleIsToldInWordsToActOn(t *testing.T) {
+func TestErrorsSayWhatToDo(t *testing.T) {
 	pods := schema.GroupResource{Group: "metrics.k8s.io", Resource: "pods"}
 	for _, c := range []struct {
 		err           error
@@ -279,14 +279,14 @@ func TestTroubleIsToldInWordsToActOn(t *testing.T) {
 		{errors.New("connection refused"), reasonDisconnected, "connection refused"},
 		{context.DeadlineExceeded, reasonDisconnected, "deadline"},
 	} {
-		got := troubleOf(fmt.Errorf("list pods of metrics.k8s.io: %w", c.err))
+		got := sectionError(fmt.Errorf("list pods of metrics.k8s.io: %w", c.err))
 		if got.Reason != c.reason || !strings.Contains(got.Message, c.words) {
 			t.Errorf("%v is told as %+v, want reason %s and the words %q", c.err, got, c.reason, c.words)
 		}
 	}
 }
 
-func TestNodesAloneAreReadForASummary(t *testing.T) {
+func TestReadNodesReadsNodesOnly(t *testing.T) {
 	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		got, err := r.ReadNodes(t.Context())
 		if err != nil || !maps.Equal(got, wantNodes) {
@@ -298,7 +298,7 @@ func TestNodesAloneAreReadForASummary(t *testing.T) {
 	})
 }
 
-func TestSummaryDoesNotWaitForMetricsThatHang(t *testing.T) {
+func TestReadNodesDoesNotWaitForHangingMetrics(t *testing.T) {
 	reading(t, func(t *testing.T, r *Reader, _ *fakeMetrics) {
 		r.list = func(ctx context.Context, _ string) (io.ReadCloser, error) {
 			<-ctx.Done()
@@ -311,7 +311,7 @@ func TestSummaryDoesNotWaitForMetricsThatHang(t *testing.T) {
 	})
 }
 
-func TestUsageThatIsSwitchedOffSaysSo(t *testing.T) {
+func TestDisabledUsageIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports []state.SectionReport
 		r, err := New(Config{Report: func(s state.SectionReport) { reports = append(reports, s) }, Log: slog.New(slog.DiscardHandler)})

@@ -11,10 +11,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// nodeMetrics and podMetrics are NodeMetrics and PodMetrics of metrics.k8s.io as
-// far as they matter. Lists are decoded item by item: whole lists of a large
-// cluster, with a map of quantities per container, would take more memory than all
-// else that an agent knows.
+// nodeMetrics and podMetrics have the fields of NodeMetrics and PodMetrics of
+// metrics.k8s.io that are used. Lists are decoded item by item, since the whole list of a
+// large cluster, with a map of quantities per container, would take more memory than the
+// rest of the agent's state.
 type nodeMetrics struct {
 	Metadata  struct{ Name string }
 	Timestamp state.Time
@@ -32,8 +32,9 @@ type podMetrics struct {
 
 type amounts struct{ CPU, Memory string }
 
-// used is a sample in base units, CPU rounded up to a millicore as `kubectl top`
-// does. What cannot be read is not known, which is not the same as nothing.
+// used returns the sample in millicores and bytes. CPU is rounded up to a millicore, as
+// `kubectl top` does. known is false if a quantity or the time cannot be parsed: unknown
+// usage differs from a usage of 0.
 func (a amounts) used(at state.Time) (used state.Used, known bool) {
 	cpu, err := resource.ParseQuantity(a.CPU)
 	if err != nil {
@@ -49,6 +50,7 @@ const (
 	resourcePods  = "pods"
 )
 
+// nodeSample returns the usage of all nodes.
 func nodeSample(ctx context.Context, list lister) (state.Sample, error) {
 	sample := state.Sample{}
 	err := eachItem(ctx, list, resourceNodes, func(m *nodeMetrics) {
@@ -59,6 +61,7 @@ func nodeSample(ctx context.Context, list lister) (state.Sample, error) {
 	return sample, err
 }
 
+// containerSample returns the usage of all containers.
 func containerSample(ctx context.Context, list lister) (state.Sample, error) {
 	sample := state.Sample{}
 	err := eachItem(ctx, list, resourcePods, func(m *podMetrics) {
@@ -71,7 +74,7 @@ func containerSample(ctx context.Context, list lister) (state.Sample, error) {
 	return sample, err
 }
 
-// eachItem calls f with each item of the list of a resource.
+// eachItem lists a resource and calls f with each item.
 func eachItem[T any](ctx context.Context, list lister, resource string, f func(*T)) error {
 	body, err := list(ctx, resource)
 	if err != nil {
@@ -84,7 +87,7 @@ func eachItem[T any](ctx context.Context, list lister, resource string, f func(*
 	return nil
 }
 
-// decodeItems calls f with each element of the member items of a JSON object.
+// decodeItems calls f with each element of the array "items" of a JSON object.
 func decodeItems[T any](body io.Reader, f func(*T)) error {
 	d := json.NewDecoder(body)
 	if err := expect(d, json.Delim('{')); err != nil {
@@ -109,7 +112,7 @@ func decodeItems[T any](body io.Reader, f func(*T)) error {
 	return expect(d, json.Delim('}'))
 }
 
-// decodeArray calls f with each element of an array; null is an empty one.
+// decodeArray calls f with each element of an array. null counts as an empty array.
 func decodeArray[T any](d *json.Decoder, f func(*T)) error {
 	switch start, err := d.Token(); {
 	case err != nil:
@@ -129,6 +132,7 @@ func decodeArray[T any](d *json.Decoder, f func(*T)) error {
 	return expect(d, json.Delim(']'))
 }
 
+// expect reads the next token, and fails if it is not want.
 func expect(d *json.Decoder, want json.Delim) error {
 	got, err := d.Token()
 	if err != nil {

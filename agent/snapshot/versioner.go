@@ -9,39 +9,38 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// maxTombstones is how many removals are remembered.
+// maxTombstones limits Version.Removed.
 const maxTombstones = 4096
 
-// ledger makes each Version from the one before. It is pure: no goroutine, no
-// clock.
-type ledger struct {
+// versioner makes each Version from the one before. It uses neither goroutines nor clocks.
+type versioner struct {
 	version       *Version
-	slots         slots
+	slots         slotAllocator
 	maxTombstones int
 }
 
-func newLedger(epoch uint64) ledger {
-	return ledger{version: &Version{State: &state.State{Epoch: epoch}}, maxTombstones: maxTombstones}
+func newVersioner(epoch uint64) versioner {
+	return versioner{version: &Version{State: &state.State{Epoch: epoch}}, maxTombstones: maxTombstones}
 }
 
-// take makes a batch the next Version. news says that there is more in it than a
-// reading of usage or a section's time.
-func (l *ledger) take(b batch) (v *Version, news bool) {
-	next := *l.version
-	l.applyChanges(&next, b.changes)
+// take applies a batch and returns the next Version. changed reports whether objects or
+// section errors differ; a new reading of usage or time of a section does not count.
+func (vs *versioner) take(b batch) (v *Version, changed bool) {
+	next := *vs.version
+	vs.applyChanges(&next, b.changes)
 	applySections(&next, b.sections)
-	news = next.State.Seq != l.version.State.Seq
+	changed = next.State.Seq != vs.version.State.Seq
 	if b.sample != nil {
 		applyUsage(&next, columns(next.State, b.sample))
 	}
-	l.bury(&next)
-	l.version = &next
-	return l.version, news
+	vs.pruneTombstones(&next)
+	vs.version = &next
+	return vs.version, changed
 }
 
-// applyChanges counts each key that really changed, in key order, so that the same
-// history always gives the same Version.
-func (l *ledger) applyChanges(v *Version, changes map[state.Key]state.Object) {
+// applyChanges applies the objects that differ from the current ones, each with the next
+// seq. It goes by key order, so that the same batches always give the same Versions.
+func (vs *versioner) applyChanges(v *Version, changes map[state.Key]state.Object) {
 	held := v.State
 	d := state.Delta{Epoch: held.Epoch, From: held.Seq, To: held.Seq}
 	for _, key := range slices.SortedFunc(maps.Keys(changes), state.Key.Compare) {
@@ -57,7 +56,7 @@ func (l *ledger) applyChanges(v *Version, changes map[state.Key]state.Object) {
 		default:
 			d.To++
 			if !known && hasSlot(key.Kind) {
-				before.Slot = l.slots.give()
+				before.Slot = vs.slots.allocate()
 			}
 			d.Upserts = append(d.Upserts, state.Entry{Seq: d.To, Slot: before.Slot, Object: object})
 		}
@@ -73,7 +72,7 @@ func (l *ledger) applyChanges(v *Version, changes map[state.Key]state.Object) {
 	v.State = next
 }
 
-// applySections counts each section whose error became another.
+// applySections applies the sections' status. A changed error takes the next seq.
 func applySections(v *Version, sections map[state.SectionName]state.SectionReport) {
 	if len(sections) == 0 {
 		return
@@ -102,8 +101,8 @@ func applyUsage(v *Version, u *state.Usage) {
 	v.State = &next
 }
 
-// nodesOf tells the node of each slot as a group: metrics-server reads all of a node at
-// once.
+// nodesOf returns a function from a slot to a number of its node, by which usage is
+// grouped: metrics-server samples everything on a node at the same time.
 func nodesOf(s *state.State, slots int) func(slot int) uint16 {
 	nodes, numbers := make([]uint16, slots), map[string]uint16{}
 	put := func(slot uint32, node uint16) {
@@ -122,29 +121,30 @@ func nodesOf(s *state.State, slots int) func(slot int) uint16 {
 	return func(slot int) uint16 { return nodes[slot] }
 }
 
-// bury drops the oldest tombstones beyond the limit, and lets their slots go once
-// no sample is left in them: who comes next must not inherit one.
-func (l *ledger) bury(v *Version) {
-	excess := len(v.Removed) - l.maxTombstones
+// pruneTombstones drops the oldest tombstones above maxTombstones and releases their slots.
+// It also removes usage that is left in those slots, so that the next object with the slot
+// does not get it.
+func (vs *versioner) pruneTombstones(v *Version) {
+	excess := len(v.Removed) - vs.maxTombstones
 	if excess <= 0 {
 		return
 	}
-	haunted := false
+	hasStaleSamples := false
 	for _, t := range v.Removed[:excess] {
 		if hasSlot(t.Key.Kind) {
-			l.slots.release(t.slot)
-			haunted = haunted || v.State.Usage.Of(t.slot) != nil
+			vs.slots.release(t.slot)
+			hasStaleSamples = hasStaleSamples || v.State.Usage.Of(t.slot) != nil
 		}
 	}
-	if haunted {
-		applyUsage(v, living(v.State))
+	if hasStaleSamples {
+		applyUsage(v, liveUsage(v.State))
 	}
 	v.Floor = v.Removed[excess-1].Seq
 	v.Removed = v.Removed[excess:]
 }
 
-// living is the present reading without the samples of what is gone.
-func living(s *state.State) *state.Usage {
+// liveUsage returns the current reading without samples of removed objects.
+func liveUsage(s *state.State) *state.Usage {
 	u := &state.Usage{BySlot: make([]state.Used, len(s.Usage.BySlot))}
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
 		for e := range s.Entries(kind) {

@@ -10,13 +10,13 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// Few keys, so that they come, change, go and come back.
+// With few keys, each is added, changed, removed and added again.
 var (
 	nodeNames      = []string{"a", "b", "c"}
 	containerNames = []string{"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"}
 )
 
-// drawObject is any of some objects of three kinds, two of them with slots.
+// drawObject draws an object of one of three kinds, two of which have slots.
 func drawObject(t *rapid.T) state.Object {
 	switch rapid.IntRange(0, 2).Draw(t, "kind") {
 	case 0:
@@ -59,7 +59,7 @@ func drawBatch(t *rapid.T) batch {
 	return b
 }
 
-// model is what a ledger must come to, the slow and simple way.
+// model computes the expected result of a versioner in the simplest way.
 type model struct {
 	objects map[state.Key]state.Object
 	used    map[state.Key]state.Used
@@ -95,20 +95,20 @@ func entries(s *state.State) map[state.Key]state.Entry {
 	return all
 }
 
-func TestLedgerHoldsWhatCameInWithUniqueSlotsAndItsHash(t *testing.T) {
+func TestVersionerMatchesModelWithUniqueSlotsAndHash(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := newLedger(7)
-		l.maxTombstones = 4
+		vs := newVersioner(7)
+		vs.maxTombstones = 4
 		m := model{objects: map[state.Key]state.Object{}, used: map[state.Key]state.Used{}}
 		for range rapid.IntRange(1, 30).Draw(t, "batches") {
 			b := drawBatch(t)
-			before := l.version
-			v, news := l.take(b)
+			before := vs.version
+			v, changed := vs.take(b)
 			m.take(b)
 			m.check(t, v)
 			checkSlots(t, v)
-			if news && v.State.Seq == before.State.Seq {
-				t.Fatal("news without a change of seq")
+			if changed && v.State.Seq == before.State.Seq {
+				t.Fatal("changed without a change of seq")
 			}
 			if v.State.Seq < before.State.Seq || v.Floor < before.Floor || len(v.Removed) > 4 {
 				t.Fatalf("seq %d after %d, floor %d after %d, %d tombstones", v.State.Seq, before.State.Seq, v.Floor, before.Floor, len(v.Removed))
@@ -160,16 +160,16 @@ func checkSlots(t *rapid.T, v *Version) {
 	}
 }
 
-func TestDeltaSinceAnyVersionAboveTheFloorLeadsToThePresent(t *testing.T) {
+func TestDeltaSinceAnyVersionAboveFloorGivesCurrent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := newLedger(7)
-		l.maxTombstones = 6
-		history := []*Version{l.version}
+		vs := newVersioner(7)
+		vs.maxTombstones = 6
+		history := []*Version{vs.version}
 		for range rapid.IntRange(1, 20).Draw(t, "batches") {
-			v, _ := l.take(drawBatch(t))
+			v, _ := vs.take(drawBatch(t))
 			history = append(history, v)
 		}
-		now := l.version
+		now := vs.version
 		for _, base := range history {
 			d, ok := now.DeltaSince(base.State.Seq)
 			if ok != (base.State.Seq >= now.Floor) {
@@ -190,9 +190,9 @@ func TestDeltaSinceAnyVersionAboveTheFloorLeadsToThePresent(t *testing.T) {
 	})
 }
 
-func TestDeltaSinceTheFutureIsNone(t *testing.T) {
-	l := newLedger(7)
-	v, _ := l.take(batch{changes: changesOf(&state.Node{Name: "a"})})
+func TestDeltaSinceAFutureSeqIsRefused(t *testing.T) {
+	vs := newVersioner(7)
+	v, _ := vs.take(batch{changes: changesOf(&state.Node{Name: "a"})})
 	if _, ok := v.DeltaSince(v.State.Seq + 1); ok {
 		t.Error("a seq that never was got a delta")
 	}
@@ -207,29 +207,29 @@ func changesOf(objects ...state.Object) map[state.Key]state.Object {
 }
 
 func TestEqualObjectIsNoChange(t *testing.T) {
-	l := newLedger(7)
-	before, _ := l.take(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
-	after, news := l.take(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
-	if news || after.State != before.State {
-		t.Errorf("news = %v, seq %d after %d; want nothing to have happened", news, after.State.Seq, before.State.Seq)
+	vs := newVersioner(7)
+	before, _ := vs.take(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
+	after, changed := vs.take(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
+	if changed || after.State != before.State {
+		t.Errorf("changed = %v, seq %d after %d; want nothing to have happened", changed, after.State.Seq, before.State.Seq)
 	}
 }
 
 func TestRemovalOfUnknownKeyIsNoChange(t *testing.T) {
-	l := newLedger(7)
-	v, news := l.take(batch{changes: map[state.Key]state.Object{{Kind: state.KindNode, Name: "ghost"}: nil}})
-	if news || v.State.Seq != 0 || len(v.Removed) != 0 {
-		t.Errorf("news = %v, seq %d, %d tombstones; want none", news, v.State.Seq, len(v.Removed))
+	vs := newVersioner(7)
+	v, changed := vs.take(batch{changes: map[state.Key]state.Object{{Kind: state.KindNode, Name: "ghost"}: nil}})
+	if changed || v.State.Seq != 0 || len(v.Removed) != 0 {
+		t.Errorf("changed = %v, seq %d, %d tombstones; want none", changed, v.State.Seq, len(v.Removed))
 	}
 }
 
 func TestSeqRisesByOnePerKeyReadingAndSectionError(t *testing.T) {
-	l := newLedger(7)
+	vs := newVersioner(7)
 	for _, step := range []struct {
 		name string
 		batch
-		want uint64
-		news bool
+		want    uint64
+		changed bool
 	}{
 		{"two objects", batch{changes: changesOf(&state.Node{Name: "a"}, &state.Node{Name: "b"})}, 2, true},
 		{"a reading", batch{sample: state.Sample{}}, 3, false},
@@ -238,12 +238,12 @@ func TestSeqRisesByOnePerKeyReadingAndSectionError(t *testing.T) {
 		{"a section's time", sectionBatch(state.SectionReport{ObservedAt: time.Unix(9, 0), Error: state.SectionError{Reason: "Forbidden"}}), 5, false},
 		{"a section's recovery", sectionBatch(state.SectionReport{Live: true}), 6, true},
 	} {
-		v, news := l.take(step.batch)
-		if v.State.Seq != step.want || news != step.news {
-			t.Errorf("after %s: seq %d, news %v; want %d, %v", step.name, v.State.Seq, news, step.want, step.news)
+		v, changed := vs.take(step.batch)
+		if v.State.Seq != step.want || changed != step.changed {
+			t.Errorf("after %s: seq %d, changed %v; want %d, %v", step.name, v.State.Seq, changed, step.want, step.changed)
 		}
 	}
-	if n := l.version.State.Usage.N; n != 2 {
+	if n := vs.version.State.Usage.N; n != 2 {
 		t.Errorf("reading %d, want 2", n)
 	}
 }
@@ -253,15 +253,15 @@ func sectionBatch(r state.SectionReport) batch {
 }
 
 func TestReusedSlotHasNoSampleOfItsFormerOwner(t *testing.T) {
-	l := newLedger(7)
-	l.maxTombstones = 0
+	vs := newVersioner(7)
+	vs.maxTombstones = 0
 	old, newer := &state.Node{Name: "old"}, &state.Node{Name: "new"}
-	l.take(batch{changes: changesOf(old), sample: state.Sample{old.Key(): {CPUMillis: 5, SampledAt: 1}}})
-	gone, _ := l.take(batch{changes: map[state.Key]state.Object{old.Key(): nil}})
+	vs.take(batch{changes: changesOf(old), sample: state.Sample{old.Key(): {CPUMillis: 5, SampledAt: 1}}})
+	gone, _ := vs.take(batch{changes: map[state.Key]state.Object{old.Key(): nil}})
 	if gone.State.Usage.N != 2 {
 		t.Errorf("reading %d, want a second one without the sample", gone.State.Usage.N)
 	}
-	v, _ := l.take(batch{changes: changesOf(newer)})
+	v, _ := vs.take(batch{changes: changesOf(newer)})
 	e, _ := v.State.Get(newer.Key())
 	if e.Slot != 0 {
 		t.Fatalf("slot %d, want the released one", e.Slot)
@@ -287,9 +287,9 @@ func TestVersionTellsAgesOfItsSections(t *testing.T) {
 }
 
 func TestWithUsageLeavesTheVersionAsItWas(t *testing.T) {
-	l := newLedger(7)
+	vs := newVersioner(7)
 	node := &state.Node{Name: "a"}
-	v, _ := l.take(batch{changes: changesOf(node)})
+	v, _ := vs.take(batch{changes: changesOf(node)})
 	s := v.WithUsage(state.Sample{node.Key(): {CPUMillis: 5, SampledAt: 1}, {Kind: state.KindNode, Name: "ghost"}: {SampledAt: 1}})
 	if used := s.Usage.Of(0); used == nil || used.CPUMillis != 5 || len(s.Usage.BySlot) != 1 {
 		t.Errorf("usage %+v", s.Usage)

@@ -10,60 +10,59 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Reasons of the section, and what they mean.
+// Reasons of the usage section's error.
 const (
 	// reasonPending: nothing has been read yet.
 	reasonPending = "Pending"
-	// reasonDisabled: it never will be.
+	// reasonDisabled: usage is off by flag.
 	reasonDisabled = "Disabled"
-	// reasonUnavailable: metrics.k8s.io is not there, or does not answer.
+	// reasonUnavailable: metrics.k8s.io is not served, or does not answer.
 	reasonUnavailable = "Unavailable"
 	// reasonForbidden: the agent lacks rights; the message says which.
 	reasonForbidden = "Forbidden"
-	// reasonUnauthorized: the API server does not know the agent.
+	// reasonUnauthorized: the API server does not accept the agent's credentials.
 	reasonUnauthorized = "Unauthorized"
-	// reasonDisconnected: the API server cannot be asked.
+	// reasonDisconnected: the API server cannot be reached.
 	reasonDisconnected = "Disconnected"
-	// reasonPartial: nodes were read and containers not, or the other way round; the message
-	// says which are missing. What was read is fresh: a master takes usage with this error
-	// for no older than without one.
+	// reasonPartial: only nodes or only containers were read; the message says which are
+	// missing. What was read is current: a master treats usage with this error as fresh.
 	reasonPartial = "Partial"
 )
 
 var (
 	pending  = state.SectionError{Reason: reasonPending, Message: "usage has not been read yet"}
-	disabled = state.SectionError{Reason: reasonDisabled, Message: "usage is switched off: the agent runs with --usage-source none"}
+	disabled = state.SectionError{Reason: reasonDisabled, Message: "usage is off: the agent runs with --usage-source none"}
 )
 
-// troubleOf is why usage could not be read, in words for those who can act.
-func troubleOf(err error) state.SectionError {
+// sectionError returns the section's error for a failed reading, with what to do about it.
+func sectionError(err error) state.SectionError {
 	switch {
 	case apierrors.IsNotFound(err):
 		return state.SectionError{Reason: reasonUnavailable, Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}
 	case apierrors.IsServiceUnavailable(err):
-		return state.SectionError{Reason: reasonUnavailable, Message: fmt.Sprintf("metrics.k8s.io does not answer: look after metrics-server (%v)", err)}
+		return state.SectionError{Reason: reasonUnavailable, Message: fmt.Sprintf("metrics.k8s.io does not answer: check metrics-server (%v)", err)}
 	case apierrors.IsForbidden(err):
 		return state.SectionError{Reason: reasonForbidden, Message: fmt.Sprintf("the agent may not read usage: grant its user the verb list on nodes and pods of metrics.k8s.io (%v)", err)}
 	case apierrors.IsUnauthorized(err):
 		return state.SectionError{Reason: reasonUnauthorized, Message: fmt.Sprintf("the API server does not accept the agent's credentials (%v)", err)}
 	}
-	return state.SectionError{Reason: reasonDisconnected, Message: fmt.Sprintf("the API server cannot be asked for usage: %v", err)}
+	return state.SectionError{Reason: reasonDisconnected, Message: fmt.Sprintf("cannot reach the API server to read usage: %v", err)}
 }
 
-// missing is a part of usage that the API server does not give, and its reason.
+// missing is a part of usage that the API server refuses, and its reason.
 type missing struct {
 	resource string
 	reason   metav1.StatusReason
 }
 
-// refusal is the API server's answer to a question for one part of usage.
+// refusal is an error answer of the API server to a list request for one part of usage.
 type refusal struct {
 	missing
 	err error
 }
 
-// refusalOf returns the refusal that an error is; nil where it is none, so that nothing is
-// known of the resource: the connection broke, or nobody answered in time.
+// refusalOf returns the refusal in err, or nil if err is none: the connection broke, or no
+// answer came in time.
 func refusalOf(resource string, err error) *refusal {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -72,22 +71,22 @@ func refusalOf(resource string, err error) *refusal {
 	return &refusal{missing{resource, apierrors.ReasonForError(err)}, err}
 }
 
-// trouble is what is missing without a part of usage, and what to do about it.
-func (r *refusal) trouble() state.SectionError {
+// sectionError returns the section's error: which part is missing, and what to do about it.
+func (r *refusal) sectionError() state.SectionError {
 	lost, there := "containers", "nodes"
 	if r.resource == resourceNodes {
 		lost, there = there, lost
 	}
-	what := fmt.Sprintf("the usage of %s is missing, that of %s is there: ", lost, there)
+	what := fmt.Sprintf("the usage of %s is missing (that of %s was read): ", lost, there)
 	switch {
 	case apierrors.IsNotFound(r.err):
-		what += fmt.Sprintf("metrics.k8s.io does not serve %s: look after what serves it (kubectl get --raw /apis/metrics.k8s.io/v1beta1/%s); metrics-server serves both", r.resource, r.resource)
+		what += fmt.Sprintf("metrics.k8s.io does not serve %s: check what serves it (kubectl get --raw /apis/metrics.k8s.io/v1beta1/%s); metrics-server serves both", r.resource, r.resource)
 	case apierrors.IsServiceUnavailable(r.err):
-		what += fmt.Sprintf("metrics.k8s.io does not answer for %s: look after metrics-server (%v)", r.resource, r.err)
+		what += fmt.Sprintf("metrics.k8s.io does not answer for %s: check metrics-server (%v)", r.resource, r.err)
 	case apierrors.IsForbidden(r.err):
 		what += fmt.Sprintf("the agent may not read it: grant its user the verb list on %s of metrics.k8s.io (%v)", r.resource, r.err)
 	default:
-		what += fmt.Sprintf("look after what serves metrics.k8s.io (%v)", r.err)
+		what += fmt.Sprintf("check what serves metrics.k8s.io (%v)", r.err)
 	}
 	return state.SectionError{Reason: reasonPartial, Message: what}
 }

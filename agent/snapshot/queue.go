@@ -1,0 +1,98 @@
+package snapshot
+
+import (
+	"sync"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// coalescingQueue collects updates until Run drains it. Writers never block. It keeps the
+// latest update of each key only, so it is never larger than the cluster.
+type coalescingQueue struct {
+	// nonEmpty has a value while the queue may hold updates.
+	nonEmpty chan struct{}
+
+	mu    sync.Mutex
+	batch batch
+}
+
+// batch holds the updates since the last drain, the latest of each key.
+type batch struct {
+	// changes maps keys to their new objects; nil means removed.
+	changes map[state.Key]state.Object
+	// sample is nil if there was no reading of usage.
+	sample   state.Sample
+	sections map[state.SectionName]state.SectionReport
+}
+
+// Update enqueues changed and removed objects. Objects that equal the current ones are
+// dropped later, by Run. The caller must not modify the objects afterwards.
+func (s *Snapshot) Update(c state.Changes) {
+	if len(c.Upserts)+len(c.Removes) == 0 {
+		return
+	}
+	s.queue.put(func(b *batch) {
+		if b.changes == nil {
+			b.changes = make(map[state.Key]state.Object, len(c.Upserts)+len(c.Removes))
+		}
+		for _, k := range c.Removes {
+			b.changes[k] = nil
+		}
+		for _, o := range c.Upserts {
+			b.changes[o.Key()] = o
+		}
+	})
+}
+
+// SetUsage enqueues a reading of metrics.k8s.io. Usage of objects that are not in the
+// sample becomes unknown.
+func (s *Snapshot) SetUsage(sample state.Sample) {
+	s.queue.put(func(b *batch) {
+		if b.sample = sample; sample == nil {
+			b.sample = state.Sample{}
+		}
+	})
+}
+
+// SetSection enqueues the status of a section. A source calls it after Update with the
+// objects that the status is about.
+func (s *Snapshot) SetSection(name state.SectionName, r state.SectionReport) {
+	s.queue.put(func(b *batch) {
+		if b.sections == nil {
+			b.sections = map[state.SectionName]state.SectionReport{}
+		}
+		b.sections[name] = r
+	})
+}
+
+func (q *coalescingQueue) put(edit func(*batch)) {
+	q.mu.Lock()
+	edit(&q.batch)
+	q.mu.Unlock()
+	select {
+	case q.nonEmpty <- struct{}{}:
+	default:
+	}
+}
+
+// Pending returns the number of updates that are in no Version yet: objects by key,
+// sections, and one for a reading of usage.
+func (s *Snapshot) Pending() int {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	b := &s.queue.batch
+	n := len(b.changes) + len(b.sections)
+	if b.sample != nil {
+		n++
+	}
+	return n
+}
+
+// drain returns all updates and leaves the queue empty.
+func (q *coalescingQueue) drain() batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.batch
+	q.batch = batch{}
+	return b
+}
