@@ -9,8 +9,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// amounts are a ResourceList, nil where there is none. An amount that is none, which
-// no API server lets in, is left out.
+// amounts returns the list as a ResourceList, nil if it is empty. Quantities that cannot
+// be parsed, which no API server accepts, are left out.
 func amounts(list []*slimpb.Amount) corev1.ResourceList {
 	if len(list) == 0 {
 		return nil
@@ -24,6 +24,7 @@ func amounts(list []*slimpb.Amount) corev1.ResourceList {
 	return out
 }
 
+// resources returns the list as facts have it.
 func resources(list []*slimpb.Amount) state.Resources { return facts.Resources(amounts(list)) }
 
 // unmarshaler is a type of k8s.io/api.
@@ -32,8 +33,8 @@ type unmarshaler[T any] interface {
 	Unmarshal([]byte) error
 }
 
-// decoded is a part of an object in Kubernetes' own type, nil where there is none or
-// where it is none.
+// decoded returns a part of an object as Kubernetes' own type T, or nil if the part is
+// absent or cannot be decoded.
 func decoded[T any, P unmarshaler[T]](part []byte) P {
 	if part == nil {
 		return nil

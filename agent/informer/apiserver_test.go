@@ -16,7 +16,7 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// audited is the cluster that most tests here share.
+// audited is a cluster with an audit log that most tests here share.
 var audited = kube.Options{Name: "watched", Audit: true}
 
 // follow runs the informer on a real cluster for as long as the test.
@@ -34,7 +34,7 @@ func follow(t *testing.T, config *rest.Config) *recorder {
 	return seen
 }
 
-// await waits until something is so, and says how long that took.
+// await waits until so returns true, and returns how long that took.
 func (r *recorder) await(t *testing.T, what string, atMost time.Duration, so func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -71,7 +71,7 @@ func (r *recorder) staleFor(reason string, sections ...state.SectionName) func()
 	}
 }
 
-// readerOf makes a user that may list and watch some resources.
+// readerOf creates a user that may list and watch the resources.
 func readerOf(t *testing.T, c *kube.Cluster, name string, resources ...string) *rest.Config {
 	t.Helper()
 	config, _, err := c.User(name)
@@ -97,7 +97,7 @@ func readerOf(t *testing.T, c *kube.Cluster, name string, resources ...string) *
 	return config
 }
 
-// createAll makes one object of each kind, in a namespace of its own.
+// createAll creates a namespace with one object of each kind.
 func createAll(t *testing.T, c *kube.Cluster, namespace string) {
 	t.Helper()
 	if out, err := c.KubectlInput(strings.ReplaceAll(oneOfEach, "NAMESPACE", namespace), "create", "-f", "-"); err != nil {
@@ -189,7 +189,7 @@ func TestRealServerIsOnlyWatched(t *testing.T) {
 	}
 }
 
-func TestRightsThatAreMissingAreToldAndTakeEffectWhenGranted(t *testing.T) {
+func TestMissingRightsAreReportedAndTakeEffectWhenGranted(t *testing.T) {
 	cluster := kube.Shared(t, audited)
 	config := readerOf(t, cluster, "without-claims", "nodes", "pods", "services", "endpointslices", "persistentvolumes")
 	seen := follow(t, config)
@@ -207,9 +207,9 @@ func TestRightsThatAreMissingAreToldAndTakeEffectWhenGranted(t *testing.T) {
 	seen.await(t, "the claims", refusalMax+10*time.Second, seen.live(state.SectionStorage))
 }
 
-// TestServerThatIsAwayMakesSectionsStale has one API server killed and started
-// again, and then stopped in its tracks, so that nothing but HTTP/2's pings tells.
-func TestServerThatIsAwayMakesSectionsStale(t *testing.T) {
+// TestLostRealServerMakesSectionsStale kills an API server and starts it again, and then
+// stops its process with SIGSTOP, which only HTTP/2's pings detect.
+func TestLostRealServerMakesSectionsStale(t *testing.T) {
 	t.Setenv("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "1")
 	t.Setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")
 	cluster := kube.Fresh(t, kube.Options{Name: "away"})

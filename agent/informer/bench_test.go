@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// benchPod is a pod as a Deployment makes it, with all that an API server adds.
+// benchPod returns a pod as a Deployment creates it, with the API server's defaults.
 func benchPod(i int) *corev1.Pod {
 	isController := true
 	started := metav1.NewTime(time.Unix(1_767_261_600+int64(i), 0))
@@ -56,7 +56,7 @@ func benchPod(i int) *corev1.Pod {
 	return pod
 }
 
-// grownPod is benchPod with what pods carry that no fact is made of.
+// grownPod returns benchPod with more fields that no fact needs.
 func grownPod(i int) *corev1.Pod {
 	pod := benchPod(i)
 	for n := range 3 {
@@ -72,8 +72,8 @@ func grownPod(i int) *corev1.Pod {
 	return pod
 }
 
-// BenchmarkDecodePod is what one event of a watch costs before the facts: from the
-// API server's bytes to a slim input.
+// BenchmarkDecodePod measures the decoding of one watch event: from the API server's bytes
+// to an input of the facts.
 func BenchmarkDecodePod(b *testing.B) {
 	data, err := grownPod(1).Marshal()
 	if err != nil {
@@ -90,10 +90,9 @@ func BenchmarkDecodePod(b *testing.B) {
 	}
 }
 
-// BenchmarkHeapPerPod reports what one pod of 20,000, half of them with a sidecar,
-// takes of the heap: as slim inputs, as they wait while the first list is streamed,
-// and as facts with the Tracker that made them. Each pod is decoded from bytes of
-// its own, as from a watch.
+// BenchmarkHeapPerPod reports the heap of one pod of 20,000, half of them with a sidecar:
+// as inputs, as they are batched while the first list is streamed, and as facts with
+// their Tracker. Each pod is decoded from its own bytes, as from a watch.
 func BenchmarkHeapPerPod(b *testing.B) {
 	const pods = 20_000
 	for b.Loop() {

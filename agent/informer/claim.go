@@ -8,7 +8,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// claimConverter makes slim inputs of PersistentVolumeClaims.
+// claimConverter converts PersistentVolumeClaims to inputs of the facts.
 type claimConverter struct{ shared *interner }
 
 func (c claimConverter) input(claim *claimObject) *facts.ClaimInput {
@@ -27,8 +27,8 @@ func (c claimConverter) input(claim *claimObject) *facts.ClaimInput {
 	}
 }
 
-// claimClass returns the storage class of a claim: by the annotation that came before
-// the field where there is one, as the controllers have it.
+// claimClass returns the storage class of a claim. The beta annotation takes precedence
+// over the field, as in Kubernetes' controllers.
 func claimClass(meta *slimpb.ObjectMeta, class string) string {
 	for _, a := range meta.GetAnnotations() {
 		if a.GetKey() == corev1.BetaStorageClassAnnotation {
@@ -38,7 +38,7 @@ func claimClass(meta *slimpb.ObjectMeta, class string) string {
 	return class
 }
 
-// volumeConverter makes slim inputs of PersistentVolumes.
+// volumeConverter converts PersistentVolumes to inputs of the facts.
 type volumeConverter struct{ shared *interner }
 
 func (c volumeConverter) input(volume *volumeObject) *facts.VolumeInput {
@@ -58,6 +58,7 @@ func (c volumeConverter) input(volume *volumeObject) *facts.VolumeInput {
 	}
 }
 
+// claimPhase returns the phase as facts have it.
 func claimPhase(p string) state.ClaimPhase {
 	switch corev1.PersistentVolumeClaimPhase(p) {
 	case corev1.ClaimPending:
@@ -70,6 +71,7 @@ func claimPhase(p string) state.ClaimPhase {
 	return state.ClaimPhaseUnknown
 }
 
+// volumePhase returns the phase as facts have it.
 func volumePhase(p string) state.VolumePhase {
 	switch corev1.PersistentVolumePhase(p) {
 	case corev1.VolumePending:

@@ -18,26 +18,26 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// dialTimeout bounds a connection's start: an API server that is back is not
-// missed because a packet to the one that was away is still being waited for.
+// dialTimeout limits connecting. Without it an attempt that began while the API server
+// was down could delay the next one after it is back.
 const dialTimeout = 5 * time.Second
 
 const protobuf = "application/vnd.kubernetes.protobuf"
 
-// streamBuffer is how much of a stream an API server may send ahead of what has been
-// decoded. HTTP/2's usual 4 MiB would be, for each of the lists that are streamed at
-// the start, as much memory as thousands of pods.
+// streamBuffer is HTTP/2's receive window of a stream, in bytes. The default of 4 MiB for
+// each list that is streamed at the start would take as much memory as thousands of pods.
 const streamBuffer = 256 << 10
 
-// clients talk to the API groups that are watched.
+// clients holds the clients of the watched API groups.
 type clients struct{ core, discovery rest.Interface }
 
+// clientsFor returns clients for the API server of cfg.
 func clientsFor(cfg *rest.Config) (clients, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.ContentType = protobuf
-	cfg.AcceptContentTypes = protobuf // slim objects have no other form
+	cfg.AcceptContentTypes = protobuf // the slim objects decode protobuf only
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme()).WithoutConversion()
-	cfg.QPS = -1 // the reflectors' back-off is limit enough
+	cfg.QPS = -1 // the reflectors' back-off limits the rate
 	cfg.WarningHandlerWithContext = rest.NoWarnings{}
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext
@@ -54,7 +54,7 @@ func clientsFor(cfg *rest.Config) (clients, error) {
 	return clients{core: core, discovery: discovery}, nil
 }
 
-// withSmallBuffers bounds what is received ahead. The transport has not been used yet.
+// withSmallBuffers sets streamBuffer. The transport must not have been used yet.
 func withSmallBuffers(transport http.RoundTripper) http.RoundTripper {
 	if t, ok := transport.(*http.Transport); ok && t.HTTP2 == nil {
 		t.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer}
@@ -62,7 +62,7 @@ func withSmallBuffers(transport http.RoundTripper) http.RoundTripper {
 	return transport
 }
 
-// close ends the connections, which a client would keep for a next request.
+// close closes idle connections.
 func (c clients) close() {
 	for _, client := range []rest.Interface{c.core, c.discovery} {
 		if r, ok := client.(*rest.RESTClient); ok {
@@ -71,6 +71,7 @@ func (c clients) close() {
 	}
 }
 
+// clientFor returns a client for one API group.
 func clientFor(cfg *rest.Config, path string, version schema.GroupVersion) (rest.Interface, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.APIPath = path
@@ -82,12 +83,13 @@ func clientFor(cfg *rest.Config, path string, version schema.GroupVersion) (rest
 	return client, nil
 }
 
-// endpoint is how a resource is read in all namespaces. Tests have their own.
+// endpoint lists and watches a resource in all namespaces. Tests replace it by a fake.
 type endpoint struct {
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
 }
 
+// endpointOf returns the endpoint of a resource.
 func endpointOf(client rest.Interface, resource string) endpoint {
 	get := func(options *metav1.ListOptions) *rest.Request {
 		return client.Get().Resource(resource).VersionedParams(options, metav1.ParameterCodec)

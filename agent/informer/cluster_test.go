@@ -18,7 +18,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// fakeCluster is an API server in memory, and what the informer made of it.
+// fakeCluster is a fake API server with a recorder of what the informer reports.
 type fakeCluster struct {
 	nodes, pods, slices, services, claims, volumes *fakeResource
 	seen                                           *recorder
@@ -40,11 +40,11 @@ func (c *fakeCluster) all() []*fakeResource {
 	return []*fakeResource{c.nodes, c.pods, c.slices, c.services, c.claims, c.volumes}
 }
 
-// goAway breaks all connections and refuses new ones; comeBack is its end.
+// goAway closes all watches and refuses requests until comeBack is called.
 func (c *fakeCluster) goAway() {
 	for _, r := range c.all() {
 		r.answer(syscall.ECONNREFUSED)
-		r.hangUp()
+		r.closeWatches()
 	}
 }
 
@@ -54,7 +54,7 @@ func (c *fakeCluster) comeBack() {
 	}
 }
 
-// watched runs the informer on a cluster in virtual time, and then a test.
+// watched runs test with an informer of a fake cluster in a synctest bubble.
 func watched(t *testing.T, prepare func(*fakeCluster), test func(*fakeCluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,26 +74,26 @@ func watched(t *testing.T, prepare func(*fakeCluster), test func(*fakeCluster)) 
 }
 
 func (c *fakeCluster) kinds() []kind {
-	there, shared := make(chan struct{}), newInterner()
+	synced, shared := make(chan struct{}), newInterner()
 	return []kind{
-		nodeKind(c.nodes.endpoint(), shared), podKind(c.pods.endpoint(), shared), sliceKind(c.slices.endpoint(), shared, there),
-		serviceKind(c.services.endpoint(), shared, there), claimKind(c.claims.endpoint(), shared), volumeKind(c.volumes.endpoint(), shared),
+		nodeKind(c.nodes.endpoint(), shared), podKind(c.pods.endpoint(), shared), sliceKind(c.slices.endpoint(), shared, synced),
+		serviceKind(c.services.endpoint(), shared, synced), claimKind(c.claims.endpoint(), shared), volumeKind(c.volumes.endpoint(), shared),
 	}
 }
 
-// after lets virtual time pass.
+// after advances virtual time.
 func after(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
 
-// recorder is a Sink that keeps the facts and the reports.
+// recorder is a Sink that records facts and reports.
 type recorder struct {
 	mu      sync.Mutex
 	tracker *facts.Tracker
 	facts   map[state.Key]state.Object
 	reports map[state.SectionName][]state.SectionReport
-	// changed has an element when anything came since it was last read.
+	// changed has an element if a call came since the last receive.
 	changed chan struct{}
 }
 
@@ -118,10 +118,10 @@ func (r *recorder) apply(change func(*facts.Tracker) state.Changes) {
 	for _, k := range c.Removes {
 		delete(r.facts, k)
 	}
-	r.tellChanged()
+	r.notifyChanged()
 }
 
-func (r *recorder) tellChanged() {
+func (r *recorder) notifyChanged() {
 	select {
 	case r.changed <- struct{}{}:
 	default:
@@ -132,17 +132,17 @@ func (r *recorder) section(name state.SectionName, report state.SectionReport) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reports[name] = append(r.reports[name], report)
-	r.tellChanged()
+	r.notifyChanged()
 }
 
-// all are the reports of a section.
+// all returns the reports of a section.
 func (r *recorder) all(name state.SectionName) []state.SectionReport {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.reports[name])
 }
 
-// last is the last report of a section, and how many there were.
+// last returns the last report of a section, and the number of reports.
 func (r *recorder) last(name state.SectionName) (report state.SectionReport, of int) {
 	all := r.all(name)
 	if len(all) == 0 {
@@ -151,7 +151,7 @@ func (r *recorder) last(name state.SectionName) (report state.SectionReport, of 
 	return all[len(all)-1], len(all)
 }
 
-// count is how many facts of a kind there are.
+// count returns the number of objects of a kind.
 func (r *recorder) count(kind state.Kind) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// containers returns a pod's containers of all kinds, in the order of its spec, with the
-// statuses that are in in.
+// containers returns a pod's containers of all kinds, in the order of the spec, with their
+// statuses from in.
 func (c podConverter) containers(pod *slimpb.Pod, amounts *corev1.Pod, in *facts.PodInput) []facts.ContainerInput {
 	spec, status := pod.GetSpec(), pod.GetStatus()
 	all := make([]facts.ContainerInput, 0, len(spec.GetInitContainers())+len(spec.GetContainers())+len(spec.GetEphemeralContainers()))
@@ -33,7 +33,7 @@ func (c podConverter) containers(pod *slimpb.Pod, amounts *corev1.Pod, in *facts
 	return all
 }
 
-// initKind tells sidecars (KEP-753) from init containers that end.
+// initKind returns Sidecar (KEP-753) for a restartable init container, else Init.
 func initKind(container *slimpb.Container) state.ContainerKind {
 	if container.GetRestartPolicy() == string(corev1.ContainerRestartPolicyAlways) {
 		return state.Sidecar
@@ -41,7 +41,7 @@ func initKind(container *slimpb.Container) state.ContainerKind {
 	return state.Init
 }
 
-// container is a container without its status. It may have no resources.
+// container returns a container without its status. resources may be nil.
 func (c podConverter) container(container *slimpb.Container, kind state.ContainerKind, resources *corev1.ResourceRequirements) facts.ContainerInput {
 	in := facts.ContainerInput{
 		Name:  c.shared.of(container.GetName()),
@@ -58,6 +58,7 @@ func (c podConverter) container(container *slimpb.Container, kind state.Containe
 	return in
 }
 
+// ports returns the ports of a container.
 func (c podConverter) ports(list []*slimpb.ContainerPort) []facts.ContainerPort {
 	out := make([]facts.ContainerPort, 0, len(list))
 	for _, p := range list {
@@ -71,7 +72,7 @@ func (c podConverter) ports(list []*slimpb.ContainerPort) []facts.ContainerPort 
 	return out
 }
 
-// statusOf returns the status of the container of a name; nil while there is none.
+// statusOf returns the status of the named container, or nil if it has none yet.
 func statusOf(name string, statuses []*facts.ContainerStatus) *facts.ContainerStatus {
 	for _, s := range statuses {
 		if s.Name == name {
@@ -90,6 +91,7 @@ func (c podConverter) statuses(list []*slimpb.ContainerStatus, amounts []corev1.
 	return out
 }
 
+// status returns a container status. resources may be nil.
 func (c podConverter) status(status *slimpb.ContainerStatus, resources *corev1.ResourceRequirements) *facts.ContainerStatus {
 	last := status.GetLastState().GetTerminated()
 	out := &facts.ContainerStatus{
@@ -109,7 +111,7 @@ func (c podConverter) status(status *slimpb.ContainerStatus, resources *corev1.R
 	return out
 }
 
-// addState adds the member that is set, if one is.
+// addState copies the state that is set, if one is.
 func (c podConverter) addState(out *facts.ContainerStatus, in *slimpb.ContainerState) {
 	running, terminated, waiting := in.GetRunning(), in.GetTerminated(), in.GetWaiting()
 	switch {
@@ -128,6 +130,7 @@ func (c podConverter) addState(out *facts.ContainerStatus, in *slimpb.ContainerS
 	}
 }
 
+// last returns the last termination, or nil if there is none.
 func (c podConverter) last(t *slimpb.ContainerStateTerminated) *state.LastTermination {
 	if t == nil {
 		return nil

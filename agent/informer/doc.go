@@ -1,11 +1,10 @@
-// Package informer keeps the watches of a cluster: nodes, pods, Services,
-// EndpointSlices and PersistentVolumeClaims. It turns each object into a slim
-// input as soon as it is decoded, hands what happens to a facts.Tracker, and tells
-// how fresh each section of the facts is.
+// Package informer watches nodes, pods, Services, EndpointSlices,
+// PersistentVolumeClaims and PersistentVolumes of a cluster. It converts each object to
+// an input of the facts as it is decoded, applies it to a facts.Tracker, and reports how
+// fresh each section of the facts is.
 //
-// It knows Kubernetes' clients and nothing of who reads the facts: it never
-// imports the wire or the websocket. It talks REST to the few resources it needs,
-// in protobuf, since a whole clientset would double the binary and take some 9 MiB
-// of memory for types that nobody asks for. Of each object only those fields are
-// decoded which the facts need: see slimpb.
+// The package knows Kubernetes' clients but not the readers of the facts: it does not
+// import the wire protocol. It uses plain REST clients with protobuf, since a clientset
+// would double the binary and take some 9 MiB of memory for types that are not used.
+// Only the fields that the facts need are decoded: see slimpb.
 package informer

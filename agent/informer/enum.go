@@ -6,6 +6,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
+// tristate returns the status of a condition as facts have it.
 func tristate(s string) state.Tristate {
 	switch corev1.ConditionStatus(s) {
 	case corev1.ConditionTrue:
@@ -16,7 +17,7 @@ func tristate(s string) state.Tristate {
 	return state.Unknown
 }
 
-// protocol is a transport protocol; the API's default is TCP.
+// protocol returns the transport protocol as facts have it. The API's default is TCP.
 func protocol(p string) state.Protocol {
 	switch corev1.Protocol(p) {
 	case "", corev1.ProtocolTCP:
@@ -29,7 +30,7 @@ func protocol(p string) state.Protocol {
 	return state.ProtocolUnknown
 }
 
-// port is a port number; 0, which is none, where it is not a possible one.
+// port returns n as a port number, or 0 if it is not a valid one.
 func port(n int32) uint16 {
 	if n < 0 || n > 65535 {
 		return 0
@@ -37,6 +38,7 @@ func port(n int32) uint16 {
 	return uint16(n)
 }
 
+// phase returns the pod phase as facts have it.
 func phase(p string) state.PodPhase {
 	switch corev1.PodPhase(p) {
 	case corev1.PodPending:
@@ -51,6 +53,7 @@ func phase(p string) state.PodPhase {
 	return state.PodUnknown
 }
 
+// restartPolicy returns the policy as facts have it.
 func restartPolicy(p string) state.RestartPolicy {
 	switch corev1.RestartPolicy(p) {
 	case corev1.RestartPolicyAlways:
@@ -63,6 +66,7 @@ func restartPolicy(p string) state.RestartPolicy {
 	return state.RestartPolicyNone
 }
 
+// qosClass returns the QoS class as facts have it.
 func qosClass(c string) state.QOSClass {
 	switch corev1.PodQOSClass(c) {
 	case corev1.PodQOSGuaranteed:
@@ -75,6 +79,7 @@ func qosClass(c string) state.QOSClass {
 	return state.QOSUnknown
 }
 
+// trafficPolicy returns the policy as facts have it.
 func trafficPolicy(p string) state.TrafficPolicy {
 	switch corev1.ServiceExternalTrafficPolicy(p) {
 	case corev1.ServiceExternalTrafficPolicyCluster:

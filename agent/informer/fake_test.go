@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// fakeResource is what an API server has of one resource.
+// fakeResource is one resource of a fake API server.
 type fakeResource struct {
 	name    string
 	empty   func() runtime.Object
@@ -39,14 +39,14 @@ type fakeEvent struct {
 	event   watch.Event
 }
 
-// fake makes a resource of objects that copy as example does.
+// fake returns a resource of objects with example's type.
 func fake(name string, example, list runtime.Object) *fakeResource {
 	return &fakeResource{name: name, empty: example.DeepCopyObject, newList: list.DeepCopyObject, objects: map[string]runtime.Object{}, version: 1}
 }
 
 func (r *fakeResource) endpoint() endpoint { return endpoint{list: r.list, watch: r.watch} }
 
-// slim is an object as the informer's client would decode it.
+// slim returns an object as the informer's client decodes it.
 func (r *fakeResource) slim(object wholeObject) runtime.Object {
 	return slim(object, r.empty().(slimObject)).(runtime.Object)
 }
@@ -56,7 +56,7 @@ type (
 	slimObject  interface{ Unmarshal([]byte) error }
 )
 
-// put creates or updates an object; remove deletes it. Open watches hear of it.
+// put creates or updates an object; remove deletes it. Open watches receive the event.
 func (r *fakeResource) put(whole wholeObject) {
 	object := r.slim(whole)
 	r.mu.Lock()
@@ -88,25 +88,24 @@ func (r *fakeResource) happen(kind watch.EventType, object runtime.Object) {
 	}
 }
 
-// with lets a test look at a resource or change how it behaves.
+// with calls f under the resource's lock.
 func (r *fakeResource) with(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f()
 }
 
-// asked is how often it was listed.
+// asked returns how often it was listed.
 func (r *fakeResource) asked() (lists int) {
 	r.with(func() { lists = r.lists })
 	return lists
 }
 
-// answer has all further lists and watches answered with an error; nil: with what
-// they ask for.
+// answer makes all further lists and watches fail with err; nil makes them succeed.
 func (r *fakeResource) answer(err error) { r.with(func() { r.err = err }) }
 
-// hangUp ends all open watches.
-func (r *fakeResource) hangUp() {
+// closeWatches ends all open watches.
+func (r *fakeResource) closeWatches() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.streams {
@@ -134,7 +133,7 @@ func (r *fakeResource) list(context.Context, metav1.ListOptions) (runtime.Object
 	return list, nil
 }
 
-// stall has watches wait for an answer until the returned function is called.
+// stall makes new watches wait until the returned function is called.
 func (r *fakeResource) stall() (answer func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -201,7 +200,7 @@ func (r *fakeResource) since(version int) []watch.Event {
 	return events
 }
 
-// asEvents is the whole list, and the bookmark that ends it.
+// asEvents returns the whole list as events, and the bookmark at its end.
 func (r *fakeResource) asEvents() []watch.Event {
 	var events []watch.Event
 	for object := range maps.Values(r.objects) {
@@ -219,7 +218,7 @@ func key(object runtime.Object) string {
 	return accessor(object).GetNamespace() + "/" + accessor(object).GetName()
 }
 
-// refusal is what an API server answers whom a resource is not for.
+// refusal returns the Forbidden error of a resource.
 func refusal(resource string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", fmt.Errorf("User %q cannot watch resource %q", "agent", resource))
 }

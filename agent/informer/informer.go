@@ -11,28 +11,28 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Config is what Run needs.
+// Config configures Run.
 type Config struct {
-	// REST leads to the cluster. Content types and rate limits are set here.
+	// REST connects to the API server. Run sets content type and rate limits itself.
 	REST *rest.Config
 	Sink Sink
-	// Log hears of sections that turn stale and come back, and at debug level of
-	// what client-go does meanwhile.
+	// Log receives sections that become stale or fresh, and client-go's messages at debug
+	// level.
 	Log *slog.Logger
 }
 
-// Sink takes what is seen of the cluster. Both are called from several goroutines.
+// Sink receives changes of the cluster. Its functions are called on several goroutines.
 type Sink struct {
-	// Apply lets a function change the one Tracker there is and takes the changes
-	// in; it never runs two at once. While it blocks, watches wait.
+	// Apply calls a function with the Tracker and takes over the returned changes. It must
+	// serialize calls. Watches wait while it blocks.
 	Apply func(func(*facts.Tracker) state.Changes)
-	// Section takes how fresh a section is: at once after the start, and whenever
-	// that changes. The first report of a section with data comes after the data.
+	// Section receives the status of a section: once at the start, and at each change. It is
+	// called after Apply with the data that the status is about.
 	Section func(state.SectionName, state.SectionReport)
 }
 
-// Run keeps the watches until ctx is done, and returns when all of them have
-// ended. An error means that the client's configuration is of no use.
+// Run watches the cluster until ctx is done, and returns when all watches have ended. It
+// fails only if no client can be made of cfg.REST.
 func Run(ctx context.Context, cfg Config) error {
 	c, err := clientsFor(cfg.REST)
 	if err != nil {
@@ -47,7 +47,7 @@ func run(ctx context.Context, cfg Config, kinds []kind) {
 	m := newMonitor(cfg)
 	var running sync.WaitGroup
 	for _, k := range kinds {
-		reflect := k.start(cfg, m.feed(k.section, k.resource))
+		reflect := k.start(cfg, m.watch(k.section, k.resource))
 		running.Go(func() { reflect(ctx) })
 	}
 	running.Go(func() { m.run(ctx) })

@@ -106,11 +106,11 @@ func TestServerThatStreamsListsIsNotListed(t *testing.T) {
 	})
 }
 
-func TestWatchThatEndsAndComesBackIsNoNews(t *testing.T) {
+func TestWatchThatIsRenewedChangesNothing(t *testing.T) {
 	watched(t, someObjects, func(c *fakeCluster) {
 		for range 10 {
 			after(time.Minute)
-			c.pods.hangUp()
+			c.pods.closeWatches()
 			after(0)
 			c.pods.put(testPod("web-2", "n1"))
 		}
@@ -154,10 +154,10 @@ func TestOneLostWatchOfASectionMakesItStale(t *testing.T) {
 	watched(t, someObjects, func(c *fakeCluster) {
 		lost := time.Now()
 		c.slices.answer(refusal("endpointslices"))
-		c.slices.hangUp()
+		c.slices.closeWatches()
 		after(time.Second)
 		c.services.answer(refusal("services"))
-		c.services.hangUp()
+		c.services.closeWatches()
 		after(time.Second)
 		wantStale(t, c, state.SectionNetwork, ReasonForbidden, lost)
 		wantLive(t, c, state.SectionNodes, state.SectionPods, state.SectionStorage)
@@ -195,7 +195,7 @@ func TestForbiddenClaimsBlockNothing(t *testing.T) {
 	})
 }
 
-func TestNoPortIsToldBeforeItIsKnownWhereItLeads(t *testing.T) {
+func TestPortsAreReportedWithTheirTargetsOnly(t *testing.T) {
 	watched(t, func(c *fakeCluster) {
 		someObjects(c)
 		c.slices.answer(refusal("endpointslices"))
@@ -210,7 +210,7 @@ func TestNoPortIsToldBeforeItIsKnownWhereItLeads(t *testing.T) {
 	})
 }
 
-func TestProxyThatDropsWatchesDoesNotCountAsServer(t *testing.T) {
+func TestProxyThatDropsWatchesIsNotCountedAsServer(t *testing.T) {
 	watched(t, someObjects, func(c *fakeCluster) {
 		c.goAway()
 		after(5 * time.Second)
@@ -229,7 +229,7 @@ func TestProxyThatDropsWatchesDoesNotCountAsServer(t *testing.T) {
 	})
 }
 
-func TestServerThatForgotWhatHappenedIsListedAnew(t *testing.T) {
+func TestExpiredResourceVersionIsListedAgain(t *testing.T) {
 	watched(t, someObjects, func(c *fakeCluster) {
 		c.goAway()
 		after(time.Minute)
@@ -246,20 +246,20 @@ func TestServerThatForgotWhatHappenedIsListedAnew(t *testing.T) {
 	})
 }
 
-func TestWatchThatIsNotAnsweredIsStaleAfterAGrace(t *testing.T) {
+func TestUnansweredWatchIsStaleAfterReconnectGrace(t *testing.T) {
 	watched(t, someObjects, func(c *fakeCluster) {
 		after(time.Minute)
 		lost := time.Now()
 		answer := c.pods.stall()
-		c.pods.hangUp()
-		after(grace - time.Millisecond)
+		c.pods.closeWatches()
+		after(reconnectGrace - time.Millisecond)
 		wantLive(t, c, state.SectionPods)
 		after(time.Millisecond)
 		wantStale(t, c, state.SectionPods, ReasonDisconnected, lost)
 		wantLive(t, c, state.SectionNodes)
 
 		answer()
-		after(settle - time.Millisecond)
+		after(stableTime - time.Millisecond)
 		wantStale(t, c, state.SectionPods, ReasonDisconnected, lost)
 		after(time.Millisecond)
 		wantLive(t, c, state.SectionPods)

@@ -8,24 +8,24 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// maxInterned is how many strings an interner remembers.
+// maxInterned limits the strings of an interner.
 const maxInterned = 32768
 
-// interner makes equal strings share their bytes. The same few namespaces, node
-// names, images and reasons come with every pod, each time as bytes of their own.
-// It is a cache, not a registry: once it is full it starts anew, so names that come
-// and go do not stay. (Package unique forgets by itself, but takes some hundred bytes
-// for each string, where this takes 40.)
+// interner deduplicates strings: every pod brings copies of the same few namespaces, node
+// names, images and reasons. When it is full it is cleared, so that names that are no
+// longer used do not stay. (Package unique releases unused strings by itself, but takes
+// about 100 bytes a string; this takes 40.)
 //
-// One is for all kinds, as node names are in three of them.
+// All kinds share one interner, since three of them have node names.
 type interner struct {
 	mu    sync.Mutex
 	known map[string]string
 }
 
+// newInterner returns an empty interner.
 func newInterner() *interner { return &interner{known: map[string]string{}} }
 
-// labels returns labels in the form that pods of one workload share.
+// labels returns the labels as a string that the pods of a workload share.
 func (i *interner) labels(list []*slimpb.Entry) facts.LabelSet {
 	if len(list) == 0 {
 		return ""
@@ -37,8 +37,8 @@ func (i *interner) labels(list []*slimpb.Entry) facts.LabelSet {
 	return facts.LabelSet(i.of(string(facts.NewLabelSet(pairs))))
 }
 
-// of returns s, cleaned, with the bytes of an equal string from before. Users of a
-// cluster write most of what facts are made of: an image's name may hold anything.
+// of returns s, cleaned by state.CleanText, sharing memory with an equal string from
+// before. Most strings come from users of the cluster, and may contain anything.
 func (i *interner) of(s string) string {
 	if s == "" {
 		return ""

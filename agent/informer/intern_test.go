@@ -6,15 +6,15 @@ import (
 	"unsafe"
 )
 
-func TestEqualStringsShareTheirBytes(t *testing.T) {
+func TestEqualStringsShareMemory(t *testing.T) {
 	shared := newInterner()
 	a, b := shared.of(fmt.Sprint("node-", 1)), shared.of(fmt.Sprint("node-", 1))
 	if unsafe.StringData(a) != unsafe.StringData(b) {
-		t.Error("two equal strings have bytes of their own")
+		t.Error("two equal strings do not share memory")
 	}
 }
 
-func TestInternerDoesNotGrowWithNamesThatComeAndGo(t *testing.T) {
+func TestInternerIsBounded(t *testing.T) {
 	shared := newInterner()
 	for i := range 3 * maxInterned {
 		if s := fmt.Sprint(i); shared.of(s) != s {
@@ -22,6 +22,6 @@ func TestInternerDoesNotGrowWithNamesThatComeAndGo(t *testing.T) {
 		}
 	}
 	if len(shared.known) > maxInterned {
-		t.Errorf("it remembers %d strings, want at most %d", len(shared.known), maxInterned)
+		t.Errorf("it holds %d strings, want at most %d", len(shared.known), maxInterned)
 	}
 }

@@ -13,30 +13,31 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// kind is one kind of object that is watched.
+// kind is a watched kind of objects.
 type kind struct {
 	resource string
 	section  state.SectionName
-	// start makes what runs the kind's watch until a context is done.
-	start func(Config, *feed) func(context.Context)
+	// start returns a function that runs the kind's watch until its context is done.
+	start func(Config, *watchHealth) func(context.Context)
 }
 
-// kindsOf are the kinds that facts are made of. Services are watched from when the
-// EndpointSlices are there: no port is told before it is known where it leads.
+// kindsOf returns all watched kinds. Services are watched after the first list of
+// EndpointSlices, so that no port is reported without its targets.
 func kindsOf(c clients) []kind {
-	slicesThere, shared := make(chan struct{}), newInterner()
+	slicesSynced, shared := make(chan struct{}), newInterner()
 	return []kind{
 		nodeKind(endpointOf(c.core, "nodes"), shared),
 		podKind(endpointOf(c.core, "pods"), shared),
-		sliceKind(endpointOf(c.discovery, "endpointslices"), shared, slicesThere),
-		serviceKind(endpointOf(c.core, "services"), shared, slicesThere),
+		sliceKind(endpointOf(c.discovery, "endpointslices"), shared, slicesSynced),
+		serviceKind(endpointOf(c.core, "services"), shared, slicesSynced),
 		claimKind(endpointOf(c.core, "persistentvolumeclaims"), shared),
 		volumeKind(endpointOf(c.core, "persistentvolumes"), shared),
 	}
 }
 
+// nodeKind returns the kind of nodes.
 func nodeKind(from endpoint, shared *interner) kind {
-	return newKind("nodes", state.SectionNodes, from, &nodeObject{}, recipe[nodeObject, facts.NodeInput]{
+	return newKind("nodes", state.SectionNodes, from, &nodeObject{}, kindSpec[nodeObject, facts.NodeInput]{
 		input:  nodeConverter{shared}.input,
 		set:    (*facts.Tracker).SetNode,
 		remove: func(t *facts.Tracker, _, name string) state.Changes { return t.DeleteNode(name) },
@@ -44,8 +45,9 @@ func nodeKind(from endpoint, shared *interner) kind {
 	})
 }
 
+// podKind returns the kind of pods.
 func podKind(from endpoint, shared *interner) kind {
-	return newKind("pods", state.SectionPods, from, &podObject{}, recipe[podObject, facts.PodInput]{
+	return newKind("pods", state.SectionPods, from, &podObject{}, kindSpec[podObject, facts.PodInput]{
 		input:  podConverter{shared}.input,
 		set:    (*facts.Tracker).SetPod,
 		remove: (*facts.Tracker).DeletePod,
@@ -53,28 +55,31 @@ func podKind(from endpoint, shared *interner) kind {
 	})
 }
 
-func sliceKind(from endpoint, shared *interner, there chan<- struct{}) kind {
-	return newKind("endpointslices", state.SectionNetwork, from, &sliceObject{}, recipe[sliceObject, facts.SliceInput]{
+// sliceKind returns the kind of EndpointSlices. synced is closed after the first list.
+func sliceKind(from endpoint, shared *interner, synced chan<- struct{}) kind {
+	return newKind("endpointslices", state.SectionNetwork, from, &sliceObject{}, kindSpec[sliceObject, facts.SliceInput]{
 		input:  sliceConverter{shared}.input,
 		set:    (*facts.Tracker).SetSlice,
 		remove: (*facts.Tracker).DeleteSlice,
 		retain: (*facts.Tracker).RetainSlices,
-		there:  there,
+		synced: synced,
 	})
 }
 
-func serviceKind(from endpoint, shared *interner, slicesThere <-chan struct{}) kind {
-	return newKind("services", state.SectionNetwork, from, &serviceObject{}, recipe[serviceObject, facts.ServiceInput]{
+// serviceKind returns the kind of Services. Its watch starts when slicesSynced is closed.
+func serviceKind(from endpoint, shared *interner, slicesSynced <-chan struct{}) kind {
+	return newKind("services", state.SectionNetwork, from, &serviceObject{}, kindSpec[serviceObject, facts.ServiceInput]{
 		input:  serviceConverter{shared}.input,
 		set:    (*facts.Tracker).SetService,
 		remove: (*facts.Tracker).DeleteService,
 		retain: (*facts.Tracker).RetainServices,
-		after:  slicesThere,
+		after:  slicesSynced,
 	})
 }
 
+// claimKind returns the kind of PersistentVolumeClaims.
 func claimKind(from endpoint, shared *interner) kind {
-	return newKind("persistentvolumeclaims", state.SectionStorage, from, &claimObject{}, recipe[claimObject, facts.ClaimInput]{
+	return newKind("persistentvolumeclaims", state.SectionStorage, from, &claimObject{}, kindSpec[claimObject, facts.ClaimInput]{
 		input:  claimConverter{shared}.input,
 		set:    (*facts.Tracker).SetClaim,
 		remove: (*facts.Tracker).DeleteClaim,
@@ -82,8 +87,9 @@ func claimKind(from endpoint, shared *interner) kind {
 	})
 }
 
+// volumeKind returns the kind of PersistentVolumes.
 func volumeKind(from endpoint, shared *interner) kind {
-	return newKind("persistentvolumes", state.SectionStorage, from, &volumeObject{}, recipe[volumeObject, facts.VolumeInput]{
+	return newKind("persistentvolumes", state.SectionStorage, from, &volumeObject{}, kindSpec[volumeObject, facts.VolumeInput]{
 		input:  volumeConverter{shared}.input,
 		set:    (*facts.Tracker).SetVolume,
 		remove: func(t *facts.Tracker, _, name string) state.Changes { return t.DeleteVolume(name) },
@@ -91,21 +97,22 @@ func volumeKind(from endpoint, shared *interner) kind {
 	})
 }
 
-func newKind[O, I any](resource string, section state.SectionName, from endpoint, example runtime.Object, r recipe[O, I]) kind {
-	return kind{resource: resource, section: section, start: func(cfg Config, f *feed) func(context.Context) {
+// newKind returns a kind whose watch is run by a client-go reflector.
+func newKind[O, I any](resource string, section state.SectionName, from endpoint, example runtime.Object, spec kindSpec[O, I]) kind {
+	return kind{resource: resource, section: section, start: func(cfg Config, health *watchHealth) func(context.Context) {
 		log := clientLog(cfg.Log)
-		reflector := cache.NewReflectorWithOptions(&lister{from: from, feed: f}, example, &store[O, I]{recipe: r, sink: cfg.Sink, feed: f}, cache.ReflectorOptions{
+		reflector := cache.NewReflectorWithOptions(&lister{from: from, health: health}, example, &store[O, I]{spec: spec, sink: cfg.Sink, health: health}, cache.ReflectorOptions{
 			Logger: &log, Name: resource, TypeDescription: resource, Backoff: &backOff,
 		})
 		reflector.WatchListPageSize = pageSize
 		return func(ctx context.Context) {
-			if r.wait(ctx) {
+			if spec.wait(ctx) {
 				reflector.RunWithContext(klog.NewContext(ctx, log))
 			}
 		}
 	}}
 }
 
-// backOff lets a reflector find within five seconds that its API server is back;
-// client-go's own goes up to a minute.
+// backOff is the reflectors' back-off. With it an API server that is back is found within
+// five seconds; client-go's default grows to a minute.
 var backOff = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 10, Cap: 2500 * time.Millisecond}

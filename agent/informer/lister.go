@@ -11,51 +11,52 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// A refusal is asked about again after a time that grows by refusalStep up to
-// refusalMax: rights change when a person changes them, and a freshly started API
-// server refuses for a moment what it allows as soon as it has read its roles.
+// After a Forbidden answer the next attempt waits for a time that grows by refusalStep up
+// to refusalMax. Rights change rarely, but an API server that has just started refuses
+// everything until it has read its roles.
 const (
 	refusalStep = 2 * time.Second
 	refusalMax  = 20 * time.Second
 )
 
-// lister lists and watches for a reflector and tells a feed how it goes, since a
-// reflector itself falls silent when its API server is gone.
+// lister lists and watches for a reflector and records the outcome in health, since a
+// reflector itself does not report that its API server is gone.
 type lister struct {
-	from endpoint
-	feed *feed
-	// refused counts the refusals in a row; owned by the reflector's goroutine.
+	from   endpoint
+	health *watchHealth
+	// refused counts consecutive Forbidden answers; owned by the reflector's goroutine.
 	refused int
 }
 
-// List is for reflectors of old.
+// List implements cache.ListerWatcher; reflectors call ListWithContext.
 func (l *lister) List(options metav1.ListOptions) (runtime.Object, error) {
 	return l.ListWithContext(context.Background(), options)
 }
 
-// Watch is for reflectors of old.
+// Watch implements cache.ListerWatcher; reflectors call WatchWithContext.
 func (l *lister) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return l.WatchWithContext(context.Background(), options)
 }
 
-// pageSize is how many objects are asked for at once where a list cannot be streamed.
+// pageSize is the number of objects a page, where lists cannot be streamed.
 const pageSize = 500
 
-// ListWithContext is used only with API servers that cannot stream lists, and after
-// a watch was refused. A list in pages has to be the latest one: of their cache API
-// servers give all at once, whatever the limit, and it would be held twice here.
+// ListWithContext is called only for API servers that cannot stream lists, and after a
+// watch was refused. It lists without a resource version: from its watch cache an API
+// server returns the whole list at once, whatever the limit, and it would be held twice
+// here.
 func (l *lister) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.ResourceVersion, options.ResourceVersionMatch = "", ""
 	list, err := l.from.list(ctx, options)
 	if err != nil {
-		l.feed.failed(err)
+		l.health.failed(err)
 	}
-	l.restAfter(ctx, err)
+	l.waitAfterRefusal(ctx, err)
 	return list, err
 }
 
-// restAfter waits after a refusal.
-func (l *lister) restAfter(ctx context.Context, err error) {
+// waitAfterRefusal waits if err is Forbidden.
+func (l *lister) waitAfterRefusal(ctx context.Context, err error) {
 	if !apierrors.IsForbidden(err) {
 		l.refused = 0
 		return
@@ -67,26 +68,25 @@ func (l *lister) restAfter(ctx context.Context, err error) {
 	}
 }
 
-// WatchWithContext starts a watch, which streams the whole list first where that
-// is asked for.
+// WatchWithContext starts a watch, with an initial list if options ask for one.
 func (l *lister) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	w, err := l.from.watch(ctx, options)
 	if err != nil {
 		if !mustRelist(err) {
-			l.feed.failed(err)
+			l.health.failed(err)
 		}
 		return nil, err
 	}
-	l.feed.opened(options.SendInitialEvents != nil && *options.SendInitialEvents)
-	return &stream{Interface: w, ended: sync.OnceFunc(l.feed.ended)}, nil
+	l.health.opened(options.SendInitialEvents != nil && *options.SendInitialEvents)
+	return &stream{Interface: w, ended: sync.OnceFunc(l.health.ended)}, nil
 }
 
-// mustRelist says that nothing is wrong but that too much has happened since: the
-// reflector lists anew at once.
+// mustRelist reports whether err means only that the resource version is too old. The
+// reflector then lists again at once.
 func mustRelist(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
-// stream is a watch that tells when it ends. A reflector stops every watch that it
-// has done with, whoever ended it.
+// stream is a watch that calls ended when it is stopped. A reflector stops every watch,
+// also one that the API server has ended.
 type stream struct {
 	watch.Interface
 	ended func()

@@ -8,26 +8,31 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// clientLog has all that client-go says said at debug level, errors too: it says
-// them at every attempt, while the monitor says once what has become of a section.
-func clientLog(log *slog.Logger) klog.Logger { return logr.FromSlogHandler(demoted{log.Handler()}) }
+// clientLog returns a logger for client-go that logs everything at debug level, errors
+// too: client-go logs each failed attempt, while the monitor logs each change of a section.
+func clientLog(log *slog.Logger) klog.Logger {
+	return logr.FromSlogHandler(debugHandler{log.Handler()})
+}
 
-type demoted struct{ slog.Handler }
+// debugHandler logs all records at debug level.
+type debugHandler struct{ slog.Handler }
 
-func (d demoted) Enabled(ctx context.Context, _ slog.Level) bool {
+func (d debugHandler) Enabled(ctx context.Context, _ slog.Level) bool {
 	return d.Handler.Enabled(ctx, slog.LevelDebug)
 }
 
-func (d demoted) Handle(ctx context.Context, r slog.Record) error {
+func (d debugHandler) Handle(ctx context.Context, r slog.Record) error {
 	if !d.Handler.Enabled(ctx, slog.LevelDebug) {
-		return nil // logr does not ask before it says an error
+		return nil // logr does not call Enabled for errors
 	}
 	r.Level = slog.LevelDebug
 	return d.Handler.Handle(ctx, r)
 }
 
-func (d demoted) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return demoted{d.Handler.WithAttrs(attrs)}
+func (d debugHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return debugHandler{d.Handler.WithAttrs(attrs)}
 }
 
-func (d demoted) WithGroup(name string) slog.Handler { return demoted{d.Handler.WithGroup(name)} }
+func (d debugHandler) WithGroup(name string) slog.Handler {
+	return debugHandler{d.Handler.WithGroup(name)}
+}

@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// TestMain drops client-go's second error handler: it slows a process's errors down
-// to one a millisecond by the clock, of which each test in virtual time has its own.
+// TestMain removes client-go's second error handler, which limits a process's errors to one
+// a millisecond by the clock; synctest bubbles have clocks of their own.
 func TestMain(m *testing.M) {
 	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
 	goleak.VerifyTestMain(kube.Main(m))

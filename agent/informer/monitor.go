@@ -8,7 +8,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// monitor knows how all feeds stand and reports the sections when that changes.
+// monitor owns the health of all watches and reports sections when their status changes.
 type monitor struct {
 	report   func(state.SectionName, state.SectionReport)
 	log      *slog.Logger
@@ -17,35 +17,36 @@ type monitor struct {
 	sections []*section
 }
 
+// newMonitor returns a monitor that is idle until run is called.
 func newMonitor(cfg Config) *monitor {
 	return &monitor{report: cfg.Sink.Section, log: cfg.Log, events: make(chan func()), done: make(chan struct{})}
 }
 
-// feed adds a feed to a section. All are added before run.
-func (m *monitor) feed(name state.SectionName, resource string) *feed {
-	f := &feed{resource: resource, tell: m.tell}
+// watch adds the watch of a resource to a section. It must not be called after run.
+func (m *monitor) watch(name state.SectionName, resource string) *watchHealth {
+	h := &watchHealth{resource: resource, enqueue: m.enqueue}
 	for _, s := range m.sections {
 		if s.name == name {
-			s.feeds = append(s.feeds, f)
-			return f
+			s.watches = append(s.watches, h)
+			return h
 		}
 	}
-	m.sections = append(m.sections, &section{name: name, feeds: []*feed{f}})
-	return f
+	m.sections = append(m.sections, &section{name: name, watches: []*watchHealth{h}})
+	return h
 }
 
-// tell has the monitor's goroutine take in an event; none once it has ended.
-func (m *monitor) tell(event func()) {
+// enqueue runs event on the monitor's goroutine. It is dropped after run has ended.
+func (m *monitor) enqueue(event func()) {
 	select {
 	case m.events <- event:
 	case <-m.done:
 	}
 }
 
-// run owns all feeds and sections until ctx is done:
-//
-//	an event of a feed    changes how the feed stands
-//	the timer             a grace is over, or a watch has settled
+// run owns all watches and sections until ctx is done. Its select has these cases:
+//   - an event of a watch
+//   - the timer: reconnectGrace is over, or a watch has become stable
+//   - ctx is done
 func (m *monitor) run(ctx context.Context) {
 	defer close(m.done)
 	timer := time.NewTimer(0)
@@ -59,18 +60,19 @@ func (m *monitor) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		now := time.Now()
-		if next := m.review(now); !next.IsZero() {
+		if next := m.update(now); !next.IsZero() {
 			timer.Reset(next.Sub(now))
 		}
 	}
 }
 
-// review reports what changed, and says when time alone may change something.
-func (m *monitor) review(now time.Time) time.Time {
+// update reports changed sections. It returns the time of the next change without an event;
+// zero means never.
+func (m *monitor) update(now time.Time) time.Time {
 	var next time.Time
 	for _, s := range m.sections {
 		if r := s.report(now); r != s.last {
-			m.say(s.name, s.last, r)
+			m.logChange(s.name, s.last, r)
 			s.last = r
 			m.report(s.name, r)
 		}
@@ -81,8 +83,8 @@ func (m *monitor) review(now time.Time) time.Time {
 	return next
 }
 
-// say logs what a person should know: sections that turn stale, and that come back.
-func (m *monitor) say(name state.SectionName, before, after state.SectionReport) {
+// logChange logs sections that become stale or fresh.
+func (m *monitor) logChange(name state.SectionName, before, after state.SectionReport) {
 	switch {
 	case after.Error.Reason != before.Error.Reason && after.Error.Reason != "" && after.Error.Reason != ReasonPending:
 		m.log.Warn("section is not fresh", "section", name, "reason", after.Error.Reason, "message", after.Error.Message)

@@ -5,9 +5,9 @@ import (
 	"rollcall.dev/rollcall/agent/informer/slimpb"
 )
 
-// mounts are the claims of a pod's volumes and where its containers have them. A
-// claim that no container mounts is one without a path; that of a block device has
-// the device's.
+// mounts returns the claims of a pod's volumes with the paths at which its containers
+// mount them. A claim that no container mounts has an empty path; a block device has the
+// device's path.
 func (c podConverter) mounts(pod string, spec *slimpb.PodSpec) []facts.Mount {
 	var all []facts.Mount
 	for _, volume := range spec.GetVolumes() {
@@ -29,8 +29,8 @@ func (c podConverter) mounts(pod string, spec *slimpb.PodSpec) []facts.Mount {
 	return all
 }
 
-// claimName is the claim behind a volume; empty where it is a volume of another
-// kind. A generic ephemeral volume's claim is named after pod and volume (KEP-1698).
+// claimName returns the claim of a volume, empty for other kinds of volumes. The claim of
+// a generic ephemeral volume is named after pod and volume (KEP-1698).
 func claimName(pod string, volume *slimpb.Volume) string {
 	source := volume.GetVolumeSource()
 	switch {
@@ -42,6 +42,7 @@ func claimName(pod string, volume *slimpb.Volume) string {
 	return ""
 }
 
+// mountPaths returns the paths of a volume in all containers.
 func mountPaths(spec *slimpb.PodSpec, volume string) []string {
 	var paths []string
 	for _, list := range [][]*slimpb.Container{spec.GetInitContainers(), spec.GetContainers()} {

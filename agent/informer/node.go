@@ -6,9 +6,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// nodeConverter makes slim inputs of nodes.
+// nodeConverter converts nodes to inputs of the facts.
 type nodeConverter struct{ shared *interner }
 
+// input returns what the facts need of a node.
 func (c nodeConverter) input(node *nodeObject) *facts.NodeInput {
 	meta, spec, status := node.Slim.GetMetadata(), node.Slim.GetSpec(), node.Slim.GetStatus()
 	info := status.GetNodeInfo()
@@ -38,8 +39,8 @@ func (c nodeConverter) input(node *nodeObject) *facts.NodeInput {
 	}
 }
 
-// labels are a node's. Their values are few, but for the host's name, which no fact
-// is made of.
+// labels returns a node's labels without the host name, which no fact needs and which
+// would fill the interner.
 func (c nodeConverter) labels(list []*slimpb.Entry) map[string]string {
 	out := make(map[string]string, len(list))
 	for _, e := range list {
@@ -50,6 +51,7 @@ func (c nodeConverter) labels(list []*slimpb.Entry) map[string]string {
 	return out
 }
 
+// taints returns a node's taints.
 func (c nodeConverter) taints(list []*slimpb.Taint) []state.Taint {
 	out := make([]state.Taint, 0, len(list))
 	for _, t := range list {
@@ -58,6 +60,7 @@ func (c nodeConverter) taints(list []*slimpb.Taint) []state.Taint {
 	return out
 }
 
+// conditions returns a node's conditions.
 func (c nodeConverter) conditions(list []*slimpb.Condition) []facts.Condition {
 	out := make([]facts.Condition, 0, len(list))
 	for _, condition := range list {
@@ -72,7 +75,7 @@ func (c nodeConverter) conditions(list []*slimpb.Condition) []facts.Condition {
 	return out
 }
 
-// addresses are a node's; the one that most have is its name.
+// addresses returns a node's addresses. One that equals the name shares its memory.
 func (c nodeConverter) addresses(name string, list []*slimpb.NodeAddress) []state.NodeAddress {
 	out := make([]state.NodeAddress, 0, len(list))
 	for _, a := range list {

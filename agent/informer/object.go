@@ -10,26 +10,26 @@ import (
 	"rollcall.dev/rollcall/agent/informer/slimpb"
 )
 
-// message is a slim message of a kind that is watched.
+// message is the slim message of a watched kind.
 type message[M any] interface {
 	*M
 	proto.Message
 	GetMetadata() *slimpb.ObjectMeta
 }
 
-// object is a Kubernetes object of which only a slim message is kept. It is what
-// client-go takes for an object of the kind: it decodes itself from the API server's
-// protobuf, and has as much of metadata as a reflector looks at.
+// object is a Kubernetes object of which only the slim message is kept. It implements
+// runtime.Object for client-go: it decodes itself from protobuf, and has the metadata that
+// a reflector needs.
 type object[M any, P message[M]] struct {
 	metav1.TypeMeta
 	metav1.ObjectMeta
 	Slim *M
 }
 
-// Reset and Unmarshal are how apimachinery's serializer fills an object.
+// Reset implements the interface by which apimachinery's serializer decodes protobuf.
 func (o *object[M, P]) Reset() { *o = object[M, P]{} }
 
-// Unmarshal reads an object, and passes over what is not in the slim message.
+// Unmarshal decodes an object and skips fields that are not in the slim message.
 func (o *object[M, P]) Unmarshal(data []byte) error {
 	slim := P(new(M))
 	if err := unmarshal(data, slim); err != nil {
@@ -44,7 +44,8 @@ func (o *object[M, P]) Unmarshal(data []byte) error {
 	return nil
 }
 
-// bookmarkOf is the annotation by which a reflector knows that a streamed list ends.
+// bookmarkOf returns the annotation that marks the end of a streamed list, nil if there is
+// none.
 func bookmarkOf(meta *slimpb.ObjectMeta) map[string]string {
 	for _, a := range meta.GetAnnotations() {
 		if a.GetKey() == metav1.InitialEventsAnnotationKey {
@@ -54,7 +55,7 @@ func bookmarkOf(meta *slimpb.ObjectMeta) map[string]string {
 	return nil
 }
 
-// DeepCopyObject makes it a runtime.Object.
+// DeepCopyObject implements runtime.Object.
 func (o *object[M, P]) DeepCopyObject() runtime.Object {
 	c := &object[M, P]{TypeMeta: o.TypeMeta, Slim: o.Slim}
 	o.ObjectMeta.DeepCopyInto(&c.ObjectMeta)
@@ -64,17 +65,17 @@ func (o *object[M, P]) DeepCopyObject() runtime.Object {
 	return c
 }
 
-// list is a list of objects, as API servers answer that cannot stream one.
+// list is a list of objects, used with API servers that cannot stream lists.
 type list[M any, P message[M]] struct {
 	metav1.TypeMeta
 	metav1.ListMeta
 	Items []object[M, P]
 }
 
-// Reset and Unmarshal are how apimachinery's serializer fills a list.
+// Reset implements the interface by which apimachinery's serializer decodes protobuf.
 func (l *list[M, P]) Reset() { *l = list[M, P]{} }
 
-// Unmarshal reads a list.
+// Unmarshal decodes a list.
 func (l *list[M, P]) Unmarshal(data []byte) error {
 	var slim slimpb.List
 	if err := unmarshal(data, &slim); err != nil {
@@ -90,7 +91,7 @@ func (l *list[M, P]) Unmarshal(data []byte) error {
 	return nil
 }
 
-// DeepCopyObject makes it a runtime.Object.
+// DeepCopyObject implements runtime.Object.
 func (l *list[M, P]) DeepCopyObject() runtime.Object {
 	c := &list[M, P]{TypeMeta: l.TypeMeta, Items: make([]object[M, P], len(l.Items))}
 	l.ListMeta.DeepCopyInto(&c.ListMeta)
@@ -100,6 +101,7 @@ func (l *list[M, P]) DeepCopyObject() runtime.Object {
 	return c
 }
 
+// unmarshal decodes a slim message and skips unknown fields.
 func unmarshal(data []byte, into proto.Message) error {
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, into); err != nil {
 		return fmt.Errorf("decode a %s: %w", into.ProtoReflect().Descriptor().Name(), err)
@@ -107,7 +109,7 @@ func unmarshal(data []byte, into proto.Message) error {
 	return nil
 }
 
-// The kinds that are watched.
+// The watched kinds.
 type (
 	nodeObject    = object[slimpb.Node, *slimpb.Node]
 	podObject     = object[slimpb.Pod, *slimpb.Pod]

@@ -48,10 +48,10 @@ func compareFields(t *testing.T, slim protoreflect.MessageDescriptor, whole refl
 	}
 }
 
-// opaque are types that encode themselves.
+// opaque lists types that encode themselves.
 var opaque = map[reflect.Type]bool{reflect.TypeFor[metav1.Time](): true}
 
-// fieldOf is the field with a number, under its name in protobuf.
+// fieldOf returns the field with a protobuf number.
 func fieldOf(whole reflect.Type, number int) (reflect.StructField, bool) {
 	for i := range whole.NumField() {
 		f := whole.Field(i)
@@ -75,7 +75,7 @@ func elem(t reflect.Type) reflect.Type {
 	return t
 }
 
-// A list is read as API servers answer it that cannot stream one.
+// API servers that cannot stream lists answer with a whole list.
 func TestListIsReadWithItsVersionAndItems(t *testing.T) {
 	whole := &corev1.PodList{
 		ListMeta: metav1.ListMeta{ResourceVersion: "7", Continue: "next"},

@@ -18,9 +18,10 @@ const (
 	hostnameLabel  = corev1.LabelHostname
 )
 
-// podConverter makes slim inputs of pods.
+// podConverter converts pods to inputs of the facts.
 type podConverter struct{ shared *interner }
 
+// input returns what the facts need of a pod.
 func (c podConverter) input(pod *podObject) *facts.PodInput {
 	meta, spec, status := pod.Slim.GetMetadata(), pod.Slim.GetSpec(), pod.Slim.GetStatus()
 	amounts := podAmounts(spec, status)
@@ -63,7 +64,8 @@ func (c podConverter) input(pod *podObject) *facts.PodInput {
 	return in
 }
 
-// mute returns the reason of the annotation that mutes an object; empty without it.
+// mute returns the value of the mute annotation, "muted" if it is empty, and nothing
+// without the annotation.
 func mute(meta *slimpb.ObjectMeta) string {
 	for _, a := range meta.GetAnnotations() {
 		if a.GetKey() == muteAnnotation {
@@ -73,6 +75,7 @@ func mute(meta *slimpb.ObjectMeta) string {
 	return ""
 }
 
+// controller returns the controlling owner, the zero Owner if there is none.
 func (c podConverter) controller(meta *slimpb.ObjectMeta) state.Owner {
 	for _, ref := range meta.GetOwnerReferences() {
 		if ref.GetController() {
@@ -82,7 +85,7 @@ func (c podConverter) controller(meta *slimpb.ObjectMeta) state.Owner {
 	return state.Owner{}
 }
 
-// podIPs are those of all families; before the kubelet knew of families there was one.
+// podIPs returns the IPs of all families, or podIP for kubelets that do not set podIPs.
 func podIPs(status *slimpb.PodStatus) []string {
 	if len(status.GetPodIps()) == 0 && status.GetPodIp() != "" {
 		return []string{status.GetPodIp()}
@@ -94,6 +97,7 @@ func podIPs(status *slimpb.PodStatus) []string {
 	return ips
 }
 
+// condition returns the condition of a type, the zero Condition if the pod has none.
 func (c podConverter) condition(status *slimpb.PodStatus, kind corev1.PodConditionType) facts.Condition {
 	condition := podCondition(status, kind)
 	if condition == nil {
@@ -108,7 +112,7 @@ func (c podConverter) condition(status *slimpb.PodStatus, kind corev1.PodConditi
 	}
 }
 
-// podCondition is nil where the pod has none of that kind.
+// podCondition returns the condition of a type, nil if the pod has none.
 func podCondition(status *slimpb.PodStatus, kind corev1.PodConditionType) *slimpb.Condition {
 	for _, condition := range status.GetConditions() {
 		if condition.GetType() == string(kind) {
@@ -118,7 +122,7 @@ func podCondition(status *slimpb.PodStatus, kind corev1.PodConditionType) *slimp
 	return nil
 }
 
-// label is one label of an object; empty where it has none.
+// label returns the value of a label, empty if the object does not have it.
 func label(meta *slimpb.ObjectMeta, key string) string {
 	for _, l := range meta.GetLabels() {
 		if l.GetKey() == key {

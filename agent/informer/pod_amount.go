@@ -6,8 +6,8 @@ import (
 	"rollcall.dev/rollcall/agent/informer/slimpb"
 )
 
-// podAmounts is a pod in Kubernetes' own type, with nothing but that by which the
-// scheduler counts what it takes.
+// podAmounts returns a pod in Kubernetes' own type with only the fields from which the
+// scheduler computes its requests.
 func podAmounts(spec *slimpb.PodSpec, status *slimpb.PodStatus) *corev1.Pod {
 	pod := &corev1.Pod{
 		Spec: corev1.PodSpec{
@@ -20,7 +20,7 @@ func podAmounts(spec *slimpb.PodSpec, status *slimpb.PodStatus) *corev1.Pod {
 			InitContainerStatuses: statusAmounts(status.GetInitContainerStatuses()),
 			ContainerStatuses:     statusAmounts(status.GetContainerStatuses()),
 			AllocatedResources:    amounts(status.GetAllocatedResources()),
-			Resources:             resourcesInForce(status.GetResources()),
+			Resources:             actualResources(status.GetResources()),
 		},
 	}
 	for _, part := range status.GetNodeAllocatableResourceClaimStatuses() {
@@ -34,6 +34,7 @@ func podAmounts(spec *slimpb.PodSpec, status *slimpb.PodStatus) *corev1.Pod {
 	return pod
 }
 
+// containerAmounts returns the containers with names and resources only.
 func containerAmounts(list []*slimpb.Container) []corev1.Container {
 	out := make([]corev1.Container, len(list))
 	for i, c := range list {
@@ -48,19 +49,20 @@ func containerAmounts(list []*slimpb.Container) []corev1.Container {
 	return out
 }
 
+// statusAmounts returns the statuses with names and resources only.
 func statusAmounts(list []*slimpb.ContainerStatus) []corev1.ContainerStatus {
 	out := make([]corev1.ContainerStatus, len(list))
 	for i, s := range list {
 		out[i].Name = s.GetName()
 		out[i].AllocatedResources = amounts(s.GetAllocatedResources())
-		out[i].Resources = resourcesInForce(s.GetResources())
+		out[i].Resources = actualResources(s.GetResources())
 	}
 	return out
 }
 
-// resourcesInForce returns resources of a status, without a limit of memory that is
-// none.
-func resourcesInForce(part []byte) *corev1.ResourceRequirements {
+// actualResources returns the resources of a status, without a memory limit that means
+// unlimited.
+func actualResources(part []byte) *corev1.ResourceRequirements {
 	r := decoded[corev1.ResourceRequirements](part)
 	if r == nil {
 		return nil
@@ -71,6 +73,6 @@ func resourcesInForce(part []byte) *corev1.ResourceRequirements {
 	return r
 }
 
-// unlimitedMemory is what the kernel says of a control group of version 1 without a
-// limit of memory (PAGE_COUNTER_MAX), and what the kubelet then writes into the status.
+// unlimitedMemory is the memory limit that the kernel reports for a cgroup v1 without one
+// (PAGE_COUNTER_MAX), and that the kubelet then writes into the status.
 const unlimitedMemory = 0x7ffffffffffff000

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// scheme knows the slim objects under the names of the kinds that they are of, what
-// watches and errors are made of, and nothing else.
+// scheme returns a scheme with the slim objects under the names of their kinds, and the
+// types of watches and errors.
 func scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	core, discovery := corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion
@@ -24,6 +24,7 @@ func scheme() *runtime.Scheme {
 	return s
 }
 
+// add registers a kind and its list.
 func add(s *runtime.Scheme, kind schema.GroupVersionKind, object, list runtime.Object) {
 	s.AddKnownTypeWithName(kind, object)
 	s.AddKnownTypeWithName(kind.GroupVersion().WithKind(kind.Kind+"List"), list)

@@ -11,43 +11,43 @@ import (
 
 // Reasons of sections that come from watches.
 const (
-	// ReasonPending: the first list has not come yet.
+	// ReasonPending: the first list is not complete yet.
 	ReasonPending = "Pending"
 	// ReasonForbidden: the agent lacks rights; the message says which.
 	ReasonForbidden = "Forbidden"
-	// ReasonUnauthorized: the API server does not know the agent.
+	// ReasonUnauthorized: the API server does not accept the agent's credentials.
 	ReasonUnauthorized = "Unauthorized"
 	// ReasonUnavailable: the API server does not serve the resource.
 	ReasonUnavailable = "Unavailable"
-	// ReasonDisconnected: a watch is broken and could not be established again.
+	// ReasonDisconnected: a watch broke and cannot be established again.
 	ReasonDisconnected = "Disconnected"
 )
 
-// section is a section of the facts with the feeds that it lives from. It belongs
-// to the monitor's goroutine.
+// section is a section of the facts and the watches it depends on. It belongs to the
+// monitor's goroutine.
 type section struct {
-	name  state.SectionName
-	feeds []*feed
-	last  state.SectionReport
+	name    state.SectionName
+	watches []*watchHealth
+	last    state.SectionReport
 }
 
-// report is how the section stands: live while all its feeds are fresh; else
-// observed when the first of them broke; never yet, until all have been listed.
+// report returns the status of the section: live while all its watches are fresh, else
+// observed when the first of them broke. Until all have been listed it was never observed.
 func (s *section) report(now time.Time) state.SectionReport {
 	r := state.SectionReport{Live: true}
 	listed := true
-	for _, f := range s.feeds {
-		f.heal(now)
-		listed = listed && f.listed
-		if f.fresh(now) {
+	for _, h := range s.watches {
+		h.heal(now)
+		listed = listed && h.listed
+		if h.fresh(now) {
 			continue
 		}
 		r.Live = false
-		if r.ObservedAt.IsZero() || f.brokeAt.Before(r.ObservedAt) {
-			r.ObservedAt = f.brokeAt
+		if r.ObservedAt.IsZero() || h.brokeAt.Before(r.ObservedAt) {
+			r.ObservedAt = h.brokeAt
 		}
 		if r.Error.Reason == "" || r.Error.Reason == ReasonPending {
-			r.Error = f.trouble()
+			r.Error = h.sectionError()
 		}
 	}
 	if !listed {
@@ -56,44 +56,46 @@ func (s *section) report(now time.Time) state.SectionReport {
 	return r
 }
 
-// changesAt is when time alone may change the report; zero: never.
+// changesAt returns the time at which the report may change without an event; zero means
+// never.
 func (s *section) changesAt(now time.Time) time.Time {
 	var at time.Time
-	for _, f := range s.feeds {
-		if next := f.changesAt(now); !next.IsZero() && (at.IsZero() || next.Before(at)) {
+	for _, h := range s.watches {
+		if next := h.changesAt(now); !next.IsZero() && (at.IsZero() || next.Before(at)) {
 			at = next
 		}
 	}
 	return at
 }
 
-// trouble is what keeps a feed from being fresh, in words for those who can act.
-func (f *feed) trouble() state.SectionError {
-	e := state.SectionError{Reason: reasonOf(f.err)}
+// sectionError returns why the watch is not fresh, with what to do about it.
+func (h *watchHealth) sectionError() state.SectionError {
+	e := state.SectionError{Reason: reasonOf(h.err)}
 	switch e.Reason {
 	case ReasonForbidden:
-		e.Message = fmt.Sprintf("the agent may not read %s: grant its user the verbs list and watch on them in all namespaces (%v)", f.resource, f.err)
+		e.Message = fmt.Sprintf("the agent may not read %s: grant its user the verbs list and watch on them in all namespaces (%v)", h.resource, h.err)
 	case ReasonUnauthorized:
-		e.Message = fmt.Sprintf("the API server does not accept the agent's credentials: check its service account or kubeconfig (%v)", f.err)
+		e.Message = fmt.Sprintf("the API server does not accept the agent's credentials: check its service account or kubeconfig (%v)", h.err)
 	case ReasonUnavailable:
-		e.Message = fmt.Sprintf("the API server does not serve %s (%v)", f.resource, f.err)
+		e.Message = fmt.Sprintf("the API server does not serve %s (%v)", h.resource, h.err)
 	case ReasonDisconnected:
-		e.Message = fmt.Sprintf("the API server cannot be watched for %s: %v", f.resource, f.err)
+		e.Message = fmt.Sprintf("cannot watch %s: %v", h.resource, h.err)
 	default:
-		e = f.silence()
+		e = h.waitingError()
 	}
 	return e
 }
 
-// silence is the trouble of a feed to which nothing has happened that is an error.
-func (f *feed) silence() state.SectionError {
-	if !f.listed {
-		return state.SectionError{Reason: ReasonPending, Message: "waiting for the first list of " + f.resource}
+// waitingError returns the section's error while a list or watch is awaited and none has
+// failed.
+func (h *watchHealth) waitingError() state.SectionError {
+	if !h.listed {
+		return state.SectionError{Reason: ReasonPending, Message: "waiting for the first list of " + h.resource}
 	}
-	return state.SectionError{Reason: ReasonDisconnected, Message: "the watch of " + f.resource + " ended and is being established again"}
+	return state.SectionError{Reason: ReasonDisconnected, Message: "the watch of " + h.resource + " ended and is being established again"}
 }
 
-// reasonOf sorts errors; empty for none.
+// reasonOf returns the reason of an error, empty for nil.
 func reasonOf(err error) string {
 	switch {
 	case err == nil:

@@ -8,9 +8,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// serviceConverter makes slim inputs of Services.
+// serviceConverter converts Services to inputs of the facts.
 type serviceConverter struct{ shared *interner }
 
+// input returns what the facts need of a Service.
 func (c serviceConverter) input(service *serviceObject) *facts.ServiceInput {
 	meta, spec := service.Slim.GetMetadata(), service.Slim.GetSpec()
 	return &facts.ServiceInput{
@@ -32,6 +33,7 @@ func (c serviceConverter) input(service *serviceObject) *facts.ServiceInput {
 	}
 }
 
+// servicePorts returns the ports of a Service.
 func servicePorts(list []*slimpb.ServicePort) []facts.ServicePort {
 	out := make([]facts.ServicePort, 0, len(list))
 	for _, p := range list {
@@ -45,7 +47,7 @@ func servicePorts(list []*slimpb.ServicePort) []facts.ServicePort {
 	return out
 }
 
-// ingress are the addresses of a load balancer: IPs, or hostnames where it has none.
+// ingress returns the addresses of a load balancer: IPs, or hostnames of points without IP.
 func ingress(list []*slimpb.LoadBalancerIngress) []string {
 	var out []string
 	for _, i := range list {

@@ -7,9 +7,10 @@ import (
 	"rollcall.dev/rollcall/agent/informer/slimpb"
 )
 
-// sliceConverter makes slim inputs of EndpointSlices.
+// sliceConverter converts EndpointSlices to inputs of the facts.
 type sliceConverter struct{ shared *interner }
 
+// input returns what the facts need of an EndpointSlice.
 func (c sliceConverter) input(slice *sliceObject) *facts.SliceInput {
 	return &facts.SliceInput{
 		Namespace: c.shared.of(slice.Namespace),
@@ -20,6 +21,7 @@ func (c sliceConverter) input(slice *sliceObject) *facts.SliceInput {
 	}
 }
 
+// ports returns the ports of a slice.
 func (c sliceConverter) ports(list []*slimpb.EndpointPort) []facts.SlicePort {
 	out := make([]facts.SlicePort, 0, len(list))
 	for _, p := range list {
@@ -28,14 +30,14 @@ func (c sliceConverter) ports(list []*slimpb.EndpointPort) []facts.SlicePort {
 	return out
 }
 
-// endpoints are one for each address. The API gives no meaning to further
-// addresses of an endpoint; they are told all the same.
+// endpoints returns one endpoint for each address. The API defines no meaning for further
+// addresses of an endpoint; they are reported all the same.
 func (c sliceConverter) endpoints(slice *sliceObject) []facts.Endpoint {
 	out := make([]facts.Endpoint, 0, len(slice.Slim.GetEndpoints()))
 	for _, e := range slice.Slim.GetEndpoints() {
 		conditions := e.GetConditions()
 		in := facts.Endpoint{
-			Pod:         podBehind(slice.Namespace, e.GetTargetRef()),
+			Pod:         targetPod(slice.Namespace, e.GetTargetRef()),
 			Node:        c.shared.of(e.GetNodeName()),
 			Ready:       conditions.GetReady(),
 			Serving:     conditions.GetServing(),
@@ -48,9 +50,9 @@ func (c sliceConverter) endpoints(slice *sliceObject) []facts.Endpoint {
 	return out
 }
 
-// podBehind is the pod that an endpoint refers to, if it is one of the slice's own
-// namespace: only there do Services find pods.
-func podBehind(namespace string, ref *slimpb.ObjectReference) string {
+// targetPod returns the pod that an endpoint refers to, empty if it is not a pod of the
+// slice's namespace: Services select pods of their own namespace only.
+func targetPod(namespace string, ref *slimpb.ObjectReference) string {
 	if ref.GetKind() != "Pod" || ref.GetNamespace() != "" && ref.GetNamespace() != namespace {
 		return ""
 	}

@@ -12,11 +12,11 @@ import (
 func podStore() (*store[podObject, facts.PodInput], *recorder) {
 	seen := newRecorder()
 	return &store[podObject, facts.PodInput]{
-		recipe: recipe[podObject, facts.PodInput]{
+		spec: kindSpec[podObject, facts.PodInput]{
 			input: podConverter{newInterner()}.input, set: (*facts.Tracker).SetPod,
 			remove: (*facts.Tracker).DeletePod, retain: (*facts.Tracker).RetainPods,
 		},
-		sink: seen.sink(), feed: &feed{tell: func(event func()) { event() }},
+		sink: seen.sink(), health: &watchHealth{enqueue: func(event func()) { event() }},
 	}, seen
 }
 

@@ -5,5 +5,5 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// instant is a time as facts have it; one that is not set is none.
+// instant returns a time as facts have it; zero if it is not set.
 func instant(t *slimpb.Time) state.Time { return state.Time(t.GetSeconds()) }

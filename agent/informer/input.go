@@ -9,30 +9,30 @@ import (
 	"rollcall.dev/rollcall/agent/facts"
 )
 
-// The functions below start from whole objects, as tests and tools have them. They
-// take the way of the watches, over the bytes that an API server would send.
+// The functions below convert whole objects, for tests and tools. They go through the bytes
+// that an API server would send, like the watches.
 
-// NodeInput is what the facts need of a Node.
+// NodeInput returns what the facts need of a Node.
 func NodeInput(node *corev1.Node) *facts.NodeInput {
 	return nodeConverter{newInterner()}.input(slim(node, &nodeObject{}))
 }
 
-// PodInput is what the facts need of a Pod.
+// PodInput returns what the facts need of a Pod.
 func PodInput(pod *corev1.Pod) *facts.PodInput {
 	return podConverter{newInterner()}.input(slim(pod, &podObject{}))
 }
 
-// ServiceInput is what the facts need of a Service.
+// ServiceInput returns what the facts need of a Service.
 func ServiceInput(service *corev1.Service) *facts.ServiceInput {
 	return serviceConverter{newInterner()}.input(slim(service, &serviceObject{}))
 }
 
-// SliceInput is what the facts need of an EndpointSlice.
+// SliceInput returns what the facts need of an EndpointSlice.
 func SliceInput(slice *discoveryv1.EndpointSlice) *facts.SliceInput {
 	return sliceConverter{newInterner()}.input(slim(slice, &sliceObject{}))
 }
 
-// ClaimInput is what the facts need of a PersistentVolumeClaim.
+// ClaimInput returns what the facts need of a PersistentVolumeClaim.
 func ClaimInput(claim *corev1.PersistentVolumeClaim) *facts.ClaimInput {
 	return claimConverter{newInterner()}.input(slim(claim, &claimObject{}))
 }
@@ -42,7 +42,7 @@ func VolumeInput(volume *corev1.PersistentVolume) *facts.VolumeInput {
 	return volumeConverter{newInterner()}.input(slim(volume, &volumeObject{}))
 }
 
-// slim fills a slim object with a whole one.
+// slim decodes a whole object into a slim one and returns it.
 func slim[O interface{ Unmarshal([]byte) error }](whole interface{ Marshal() ([]byte, error) }, into O) O {
 	data, err := whole.Marshal()
 	if err == nil {
