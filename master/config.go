@@ -65,9 +65,13 @@ type Config struct {
 
 	// Cache is CacheMemory, or the URL of Redis: redis://… or rediss://….
 	Cache string
-	// SigningKeyFile has the private key of the tokens that dials carry; empty: they
-	// carry none.
+	// SigningKeyFile has the private key of the tokens that dials carry, and of what is
+	// written to Redis; empty: dials carry none, and what is in Redis proves nothing.
 	SigningKeyFile string
+	// RotationSigningKeyFiles have further private keys, of masters that have not changed
+	// to SigningKeyFile yet, or have changed already: what those write to Redis is read
+	// too. They sign nothing.
+	RotationSigningKeyFiles []string
 	// Which addresses of ClusterAgents are dialed: loopback addresses and the hub's API
 	// server only where said so; of the others those in DialAllow, where it is not empty,
 	// and none in DialDeny. Both are CIDRs or addresses. See package egress.
@@ -147,6 +151,7 @@ func (c *Config) Validate() error {
 	check(c.Auth == AuthNone || len(c.AllowedHosts) == 0, "--allowed-hosts means nothing with --auth %s", c.Auth)
 	errs = append(errs, c.validateDials())
 	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache is neither %s nor a URL that begins with redis:// or rediss://", CacheMemory)
+	check(c.SigningKeyFile != "" || len(c.RotationSigningKeyFiles) == 0, "--rotation-signing-key-file is for a key besides that of --signing-key-file, which is missing")
 	check(c.History == 0 || c.History >= minHistory && c.History <= maxHistory,
 		"--history %s is neither 0, which is off, nor from %s to %s", c.History, minHistory, maxHistory)
 	check(c.QueryMaxSamples > 0, "--query-max-samples %d leaves no room for an answer", c.QueryMaxSamples)
@@ -185,5 +190,8 @@ func (c *Config) warn() {
 	}
 	if c.SigningKeyFile == "" {
 		c.Log.Warn("dials carry no token, so only agents with --auth none answer; `rollcall-master keygen PATH` makes a key for --signing-key-file")
+	}
+	if c.SigningKeyFile == "" && isRedis(c.Cache) {
+		c.Log.Warn("who can write to Redis can make up what clusters report, for up to their TTL: without --signing-key-file nothing in Redis proves who wrote it")
 	}
 }

@@ -1,6 +1,11 @@
 package master
 
-import "rollcall.dev/rollcall/api/token"
+import (
+	"crypto/ed25519"
+
+	"rollcall.dev/rollcall/api/token"
+	"rollcall.dev/rollcall/master/cache/rediscache"
+)
 
 // GenerateSigningKey writes a new signing key to path, and its public half, which
 // agents get, to path.pub. Files that are there are never overwritten.
@@ -12,14 +17,41 @@ func GenerateSigningKey(path string) error {
 	return token.WriteKeyPair(path, key)
 }
 
-// signer signs the tokens of dials; nil where they carry none.
-func (c *Config) signer() (*token.Signer, error) {
+// signingKeys are the keys of a master.
+type signingKeys struct {
+	// own is nil where there is none.
+	own ed25519.PrivateKey
+	// rotation are those that sign nothing.
+	rotation []ed25519.PrivateKey
+}
+
+func (c *Config) signingKeys() (keys signingKeys, err error) {
 	if c.SigningKeyFile == "" {
-		return nil, nil
+		return keys, nil
 	}
-	key, err := token.ReadPrivateKey(c.SigningKeyFile)
-	if err != nil {
-		return nil, err
+	if keys.own, err = token.ReadPrivateKey(c.SigningKeyFile); err != nil {
+		return keys, err
 	}
-	return token.NewSigner(key), nil
+	for _, path := range c.RotationSigningKeyFiles {
+		key, err := token.ReadPrivateKey(path)
+		if err != nil {
+			return keys, err
+		}
+		keys.rotation = append(keys.rotation, key)
+	}
+	return keys, nil
+}
+
+// id names the own key as entries in Redis do; keys have one.
+func (k signingKeys) id() string {
+	public, _ := k.own.Public().(ed25519.PublicKey)
+	return rediscache.KeyID(public)
+}
+
+// signer returns what signs the tokens of dials, nil where they carry none.
+func (k signingKeys) signer() *token.Signer {
+	if k.own == nil {
+		return nil
+	}
+	return token.NewSigner(k.own)
 }

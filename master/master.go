@@ -43,11 +43,15 @@ func Run(ctx context.Context, c Config) error {
 	}
 	c.warn()
 	metrics := prometheus.NewRegistry()
-	store, release, err := c.openStore(ctx, metrics)
+	keys, err := c.signingKeys()
 	if err != nil {
 		return err
 	}
-	m, err := c.assemble(ctx, store, metrics)
+	store, release, err := c.openStore(ctx, keys, metrics)
+	if err != nil {
+		return err
+	}
+	m, err := c.assemble(ctx, store, keys, metrics)
 	if err == nil {
 		err = m.run(ctx, c)
 	}
@@ -56,13 +60,16 @@ func Run(ctx context.Context, c Config) error {
 
 // openStore is the cache, and how to let go of it. Redis that is away keeps nothing
 // from starting.
-func (c *Config) openStore(ctx context.Context, metrics prometheus.Registerer) (cache.Store, func() error, error) {
+func (c *Config) openStore(ctx context.Context, keys signingKeys, metrics prometheus.Registerer) (cache.Store, func() error, error) {
 	if c.Cache == CacheMemory {
 		return cache.NewMemory(), func() error { return nil }, nil
 	}
-	store, err := rediscache.New(rediscache.Config{URL: c.Cache, Log: c.Log, Metrics: metrics})
+	store, err := rediscache.New(rediscache.Config{URL: c.Cache, SigningKey: keys.own, OtherKeys: keys.rotation, Log: c.Log, Metrics: metrics})
 	if err != nil {
 		return nil, nil, fmt.Errorf("open --cache: %w", err)
+	}
+	if keys.own != nil {
+		c.Log.Info("what is written to redis is signed", "key", keys.id())
 	}
 	probe, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -85,11 +92,7 @@ type parts struct {
 	guard *access.Guard
 }
 
-func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prometheus.Registry) (*parts, error) {
-	signer, err := c.signer()
-	if err != nil {
-		return nil, err
-	}
+func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, metrics *prometheus.Registry) (*parts, error) {
 	rest, err := c.restConfig()
 	if err != nil {
 		return nil, err
@@ -112,7 +115,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
 	})
 	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {

@@ -31,6 +31,7 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 		{[]string{"--insecure"}, func(c *master.Config) { c.Insecure = true }},
 		{[]string{"--cache", "redis://x"}, func(c *master.Config) { c.Cache = "redis://x" }},
 		{[]string{"--signing-key-file", "s"}, func(c *master.Config) { c.SigningKeyFile = "s" }},
+		{[]string{"--rotation-signing-key-file", "old", "--rotation-signing-key-file", "older"}, func(c *master.Config) { c.RotationSigningKeyFiles = []string{"old", "older"} }},
 		{[]string{"--leader-elect=false"}, func(c *master.Config) { c.LeaderElect = false }},
 		{[]string{"--leader-elect-namespace", "n"}, func(c *master.Config) { c.LeaderElectionNamespace = "n" }},
 		{[]string{"--history", "5m"}, func(c *master.Config) { c.History = 5 * time.Minute }},
@@ -71,6 +72,10 @@ func TestHelpIsEnoughToStart(t *testing.T) {
 }
 
 func TestWrongCommandLinesAreRefused(t *testing.T) {
+	own := filepath.Join(t.TempDir(), "own.key")
+	if err := master.GenerateSigningKey(own); err != nil {
+		t.Fatal(err)
+	}
 	for want, args := range map[string][]string{
 		"unknown argument":             {"serve"},
 		"unknown flag":                 {"--name", "x"},
@@ -80,6 +85,8 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 		"usage:":                       {"keygen"},
 		"keygen PATH":                  {"keygen", "--help"},
 		"read signing key: open /none": {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", "/nonexistent"},
+		"signing-key-file, which is":   {"--rotation-signing-key-file", "x"},
+		"read signing key: open /next": {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", own, "--rotation-signing-key-file", "/next"},
 		"leaves no room":               {"--query-max-samples", "0"},
 		"neither 0, which is off":      {"--history", "1s"},
 		"is not an amount":             {"--history-max-memory", "much"},

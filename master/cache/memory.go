@@ -29,14 +29,18 @@ func NewMemory() *Memory {
 }
 
 // Load implements Store.
-func (m *Memory) Load(_ context.Context, cluster string) (Entry, error) {
+func (m *Memory) Load(_ context.Context, cluster string, ttl time.Duration) (Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k := m.entries[cluster]
-	if k == nil || !time.Now().Before(k.KeptUntil()) {
+	if k == nil {
 		return Entry{}, ErrMiss
 	}
-	return k.Entry, nil
+	e := k.Within(ttl)
+	if !time.Now().Before(e.KeptUntil()) {
+		return Entry{}, ErrMiss
+	}
+	return e, nil
 }
 
 // Save implements Store.
@@ -83,16 +87,17 @@ func (m *Memory) expire(cluster string, k *kept) {
 }
 
 // Follow implements Store.
-func (m *Memory) Follow(ctx context.Context, cluster string, after Version) iter.Seq2[Entry, error] {
+func (m *Memory) Follow(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		var until time.Time
 		for ctx.Err() == nil {
 			m.mu.Lock()
 			k, changed := m.entries[cluster], m.changed
 			m.mu.Unlock()
-			if k != nil && k.Replaces(after, until) {
-				after, until = k.Version(), k.ExpiresAt
-				if !yield(k.Entry, nil) {
+			if k != nil && k.Within(ttl).Replaces(after, until) {
+				e := k.Within(ttl)
+				after, until = e.Version(), e.ExpiresAt
+				if !yield(e, nil) {
 					return
 				}
 				continue

@@ -23,11 +23,11 @@ func TestMemoryKeepsTheStateItselfUntilItsTimeIsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-time.After(time.Until(e.KeptUntil()) - time.Nanosecond)
-		if got, err := m.Load(t.Context(), "a"); err != nil || got.State != e.State {
+		if got, err := m.Load(t.Context(), "a", time.Hour); err != nil || got.State != e.State {
 			t.Fatalf("just before its time is over: another State, or %v", err)
 		}
 		<-time.After(time.Nanosecond)
-		if _, err := m.Load(t.Context(), "a"); !errors.Is(err, cache.ErrMiss) {
+		if _, err := m.Load(t.Context(), "a", time.Hour); !errors.Is(err, cache.ErrMiss) {
 			t.Fatalf("when its time is over: %v, want a miss", err)
 		}
 	})

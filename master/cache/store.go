@@ -31,19 +31,21 @@ var ErrAway = errors.New("the cache is away")
 // Store keeps one Entry per cluster. All methods are safe for concurrent use and
 // return when their context ends; none waits for long, or its caller sets a deadline.
 type Store interface {
-	// Load is the cluster's Entry, ErrMiss where there is none. It may have expired: see
-	// Entry.KeptUntil.
-	Load(ctx context.Context, cluster string) (Entry, error)
+	// Load returns the cluster's Entry, an ErrMiss where there is none. It expires no later
+	// than the ttl after its receipt, whatever was saved, and none of its times is ahead
+	// but ExpiresAt, DemandUntil and SessionEnds. It may have expired: see
+	// Entry.KeptUntil. A Load changes nothing in the Store.
+	Load(ctx context.Context, cluster string, ttl time.Duration) (Entry, error)
 	// Save keeps the Entry until its KeptUntil, if it has not expired. One of an older
 	// version than what is kept and has not expired changes nothing; one of the same
 	// version renews it.
 	Save(ctx context.Context, cluster string, e Entry) error
 	// Drop forgets the cluster's Entry.
 	Drop(ctx context.Context, cluster string) error
-	// Follow yields the cluster's Entry, if it is not older than after, and again
-	// whenever a newer one is kept, or the same for longer. Only the latest counts: it
-	// may skip some. It ends with the context, or with an error.
-	Follow(ctx context.Context, cluster string, after Version) iter.Seq2[Entry, error]
+	// Follow yields the cluster's Entry as Load returns it, if it is not older than after,
+	// and again whenever a newer one is kept, or the same for longer. Only the latest
+	// counts: it may skip some. It ends with the context, or with an error.
+	Follow(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error]
 	// NextTerm is a number for a new connection, greater than all before it.
 	NextTerm(ctx context.Context, cluster string) (uint64, error)
 }
@@ -95,6 +97,14 @@ func (e Entry) KeptUntil() time.Time {
 		until = until.Add(min(e.DemandUntil.Sub(until), ResumeTime))
 	}
 	return until
+}
+
+// Within returns the Entry with an expiry that is no later than ttl after its receipt.
+func (e Entry) Within(ttl time.Duration) Entry {
+	if until := e.ReceivedAt.Add(ttl); until.Before(e.ExpiresAt) {
+		e.ExpiresAt = until
+	}
+	return e
 }
 
 // Version is where the Entry stands in the order of all.

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"rollcall.dev/rollcall/master/cache"
 )
@@ -15,9 +16,9 @@ type counting struct {
 	calls atomic.Int64
 }
 
-func (c *counting) Load(ctx context.Context, cluster string) (cache.Entry, error) {
+func (c *counting) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
 	c.calls.Add(1)
-	return c.Store.Load(ctx, cluster)
+	return c.Store.Load(ctx, cluster, ttl)
 }
 
 func (c *counting) Save(ctx context.Context, cluster string, e cache.Entry) error {

@@ -62,9 +62,32 @@ func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
 		return cache.Entry{}, err
 	}
 	defer leave()
+	w.mu.Lock()
+	spec := w.spec
+	w.mu.Unlock()
 	timed, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return w.sessions.store.Load(timed, w.name)
+	e, err := w.sessions.store.Load(timed, w.name, spec.CacheTTL)
+	if err != nil {
+		return e, err
+	}
+	return bounded(e, spec, time.Now()), nil
+}
+
+// bounded returns an Entry of the Store with times that a session of this spec can have
+// left: who can write to Redis may otherwise have a cluster dialed for years.
+func bounded(e cache.Entry, spec Cluster, now time.Time) cache.Entry {
+	e.StartedAt = earlier(e.StartedAt, now)
+	e.SessionEnds = earlier(e.SessionEnds, now.Add(spec.SessionDuration))
+	e.DemandUntil = earlier(e.DemandUntil, now.Add(grace(spec)))
+	return e
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // adopt makes what the Store has this process's own: as an answer, or where it has

@@ -101,7 +101,7 @@ func TestMasterRestartsOnRedisAndOutlivesIt(t *testing.T) {
 	cachetest.Eventually(t, "changes too", func() bool { return second.get(t).State.Seq == a.state().Seq })
 	server.Start()
 	cachetest.Eventually(t, "Redis has the latest again", func() bool {
-		e, err := second.store.Load(t.Context(), "a")
+		e, err := second.store.Load(t.Context(), "a", time.Minute)
 		return err == nil && e.State.Seq == a.state().Seq
 	})
 	second.stop()

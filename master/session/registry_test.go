@@ -93,7 +93,7 @@ func TestDeletedClusterEndsEverywhere(t *testing.T) {
 		a := s.cluster("a")
 		s.get("a")
 		s.pass(time.Second)
-		if _, err := s.store.Load(t.Context(), "a"); err != nil {
+		if _, err := s.store.Load(t.Context(), "a", time.Minute); err != nil {
 			t.Fatalf("before: %v", err)
 		}
 		s.registry.remove("a")
@@ -105,7 +105,7 @@ func TestDeletedClusterEndsEverywhere(t *testing.T) {
 		if _, ok := s.sessions.Peek("a"); ok {
 			t.Error("there is a value yet")
 		}
-		if _, err := s.store.Load(t.Context(), "a"); !errors.Is(err, cache.ErrMiss) {
+		if _, err := s.store.Load(t.Context(), "a", time.Minute); !errors.Is(err, cache.ErrMiss) {
 			t.Errorf("the Store still has it: %v", err)
 		}
 		s.pass(time.Second)

@@ -43,7 +43,7 @@ func (w *watchedStore) Save(ctx context.Context, cluster string, e cache.Entry) 
 	return w.Store.Save(ctx, cluster, e)
 }
 
-func (w *watchedStore) Load(ctx context.Context, cluster string) (cache.Entry, error) {
+func (w *watchedStore) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
 	w.mu.Lock()
 	w.loads++
 	delay, broken := w.delay, w.broken
@@ -54,7 +54,7 @@ func (w *watchedStore) Load(ctx context.Context, cluster string) (cache.Entry, e
 	if broken != nil {
 		return cache.Entry{}, broken
 	}
-	return w.Store.Load(ctx, cluster)
+	return w.Store.Load(ctx, cluster, ttl)
 }
 
 func (w *watchedStore) NextTerm(ctx context.Context, cluster string) (uint64, error) {
@@ -229,7 +229,7 @@ func TestReportsAreSavedOnceAPeriodAndOneAtATime(t *testing.T) {
 			}
 		}
 		s.stop()
-		e, err := w.Store.Load(context.Background(), "a")
+		e, err := w.Store.Load(context.Background(), "a", time.Hour)
 		if err != nil || e.State.Seq != a.state().Seq {
 			t.Errorf("what is left is %v, want seq %d: %v", e.State, a.state().Seq, err)
 		}

@@ -36,10 +36,15 @@ func Run(t *testing.T, open func(t *testing.T) cache.Store) {
 		"FollowEndsWithItsContext":            followEnds,
 		"SectionsAndUsageAreKept":             sectionsAndUsage,
 		"EntryOfAnotherEpochReplacesTheState": otherEpoch,
+		"EntryLivesNoLongerThanTheReadersTTL": livesNoLonger,
+		"LoadChangesNothing":                  loadChangesNothing,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
 }
+
+// LongTTL is longer than any Entry of these tests lives.
+const LongTTL = 3 * time.Hour
 
 // Entry is an Entry of a State that was received just now and lives for long.
 func Entry(term uint64, s *state.State) cache.Entry {
@@ -60,7 +65,7 @@ func save(t *testing.T, s cache.Store, cluster string, e cache.Entry) {
 
 func load(t *testing.T, s cache.Store, cluster string) cache.Entry {
 	t.Helper()
-	e, err := s.Load(t.Context(), cluster)
+	e, err := s.Load(t.Context(), cluster, LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +74,7 @@ func load(t *testing.T, s cache.Store, cluster string) cache.Entry {
 
 func wantMiss(t *testing.T, s cache.Store, cluster string) {
 	t.Helper()
-	if e, err := s.Load(t.Context(), cluster); !errors.Is(err, cache.ErrMiss) {
+	if e, err := s.Load(t.Context(), cluster, LongTTL); !errors.Is(err, cache.ErrMiss) {
 		t.Fatalf("got %s, %v; want a miss", e.SessionID, err)
 	}
 }
@@ -213,7 +218,7 @@ func expires(t *testing.T, s cache.Store) {
 	e.DemandUntil = e.ExpiresAt.Add(-50 * time.Millisecond)
 	save(t, s, "a", e)
 	Eventually(t, "the entry is gone", func() bool {
-		_, err := s.Load(t.Context(), "a")
+		_, err := s.Load(t.Context(), "a", LongTTL)
 		return errors.Is(err, cache.ErrMiss)
 	})
 	if early := time.Until(e.ExpiresAt); early > 0 {
@@ -270,6 +275,33 @@ func expiredIsNotKept(t *testing.T, s cache.Store) {
 	wantMiss(t, s, "a")
 }
 
+func livesNoLonger(t *testing.T, s cache.Store) {
+	e := Entry(1, statetest.New(15, 1, 5).State)
+	e.ReceivedAt = time.Now().Add(-5 * time.Second)
+	save(t, s, "a", e)
+	for ttl, left := range map[time.Duration]time.Duration{20 * time.Second: 15 * time.Second, LongTTL: e.ExpiresAt.Sub(e.ReceivedAt) - 5*time.Second, 2 * time.Second: -3 * time.Second} {
+		got, err := s.Load(t.Context(), "a", ttl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := time.Until(got.ExpiresAt); (now - left).Abs() > time.Second {
+			t.Errorf("with a TTL of %s it has %s left, want %s", ttl, now, left)
+		}
+		if !near(got.ReceivedAt, e.ReceivedAt) {
+			t.Errorf("with a TTL of %s it was received at %s, want %s", ttl, got.ReceivedAt, e.ReceivedAt)
+		}
+	}
+}
+
+func loadChangesNothing(t *testing.T, s cache.Store) {
+	want := Entry(1, statetest.New(16, 1, 5).State)
+	save(t, s, "a", want)
+	for _, ttl := range []time.Duration{0, -time.Hour, LongTTL} {
+		_, _ = s.Load(t.Context(), "a", ttl)
+	}
+	WantState(t, load(t, s, "a").State, want.State)
+}
+
 func dropped(t *testing.T, s cache.Store) {
 	w := statetest.New(10, 1, 20)
 	save(t, s, "a", Entry(1, w.State))
@@ -323,7 +355,7 @@ func followerSees(t *testing.T, s cache.Store) {
 	save(t, s, "a", Entry(1, w.State))
 	var last uint64
 	steps := 0
-	for e, err := range s.Follow(ctx, "a", cache.Version{}) {
+	for e, err := range s.Follow(ctx, "a", LongTTL, cache.Version{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -352,7 +384,7 @@ func followerSkipsOlder(t *testing.T, s cache.Store) {
 	done := make(chan cache.Entry, 1)
 	go func() {
 		defer close(done)
-		for e, err := range s.Follow(ctx, "a", after) {
+		for e, err := range s.Follow(ctx, "a", LongTTL, after) {
 			if err == nil {
 				done <- e
 			}
@@ -370,7 +402,7 @@ func followEnds(t *testing.T, s cache.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		for _, err := range s.Follow(ctx, "a", cache.Version{}) {
+		for _, err := range s.Follow(ctx, "a", LongTTL, cache.Version{}) {
 			ended <- err
 			return
 		}

@@ -2,6 +2,7 @@ package rediscache
 
 import (
 	"context"
+	"crypto/ed25519"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -16,8 +17,12 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// maxBytes is how much of one cluster is read from Redis at most.
-const maxBytes = 256 << 20
+// maxBytes is how much of one cluster is read from Redis at most, and maxEntries how many
+// entries its log has at most.
+const (
+	maxBytes   = 256 << 20
+	maxEntries = 1 << 14
+)
 
 // termLife is for how long Redis remembers a term that nobody asks for. Terms grow
 // all the same after that: see cache.Terms.
@@ -37,7 +42,14 @@ type Config struct {
 	// URL of Redis: redis://…, rediss://…; for Sentinel with ?master_name=, for a
 	// Redis Cluster with ?cluster=true, further addresses with &addr=host:port.
 	URL string
-	// Log takes one line when Redis goes away and one when it is back.
+	// SigningKey is the master's: what is written carries MACs of a key that is derived
+	// from it. nil: of a key that everybody knows, which stops no forgery.
+	SigningKey ed25519.PrivateKey
+	// OtherKeys are further signing keys of masters, whose entries are read as well, for
+	// the time in which they change from one key to another.
+	OtherKeys []ed25519.PrivateKey
+	// Log takes one line when Redis goes away and one when it is back, and now and then
+	// one on what is wrong with an entry.
 	Log *slog.Logger
 	// Metrics takes the Cache's metrics; nil: none.
 	Metrics prometheus.Registerer
@@ -47,7 +59,10 @@ type Config struct {
 type Cache struct {
 	client           redis.UniversalClient
 	codec            *wire.Codec
+	keys             keyring
 	outage           *outage
+	problems         *problems
+	seen             seenVersions
 	terms            cache.Terms
 	save, load, term *redis.Script
 	written          prometheus.Counter
@@ -59,8 +74,12 @@ type Cache struct {
 var _ cache.Store = (*Cache)(nil)
 
 // New is the Cache at a URL. It does not connect, and so does not fail where Redis
-// is away: see Probe. No error shows a password.
+// is away: see Probe. No error shows a password or a key.
 func New(c Config) (*Cache, error) {
+	keys, err := newKeyring(c.SigningKey, c.OtherKeys)
+	if err != nil {
+		return nil, err
+	}
 	client, address, err := connect(c.URL)
 	if err != nil {
 		return nil, err
@@ -68,13 +87,13 @@ func New(c Config) (*Cache, error) {
 	// The library would log every failed connection; the outage's line says it once.
 	redis.SetLogger(&logging.VoidLogger{})
 	r := &Cache{
-		client: client, codec: wire.NewCodec(), writers: map[string]*writer{},
+		client: client, codec: wire.NewCodec(), keys: keys, problems: newProblems(c.Log), writers: map[string]*writer{},
 		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
 		outage:  &outage{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis could be used the last time (1) or not (0)."})},
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of clusters' states written to Redis."}),
 	}
 	if c.Metrics != nil {
-		for _, m := range []prometheus.Collector{r.outage.up, r.written} {
+		for _, m := range []prometheus.Collector{r.outage.up, r.written, r.problems.refusals, r.problems.errors} {
 			if err := c.Metrics.Register(m); err != nil {
 				return nil, errors.Join(fmt.Errorf("register metrics of redis: %w", err), client.Close())
 			}
@@ -103,18 +122,41 @@ func keys(cluster string) []string {
 
 func key(cluster, what string) string { return "rollcall:{" + cluster + "}:" + what }
 
-// Load implements cache.Store.
-func (r *Cache) Load(ctx context.Context, cluster string) (cache.Entry, error) {
+// do does f, if Redis is there, and notes what it replies against a cluster.
+func (r *Cache) do(ctx context.Context, cluster string, f func() error) error {
+	err := r.outage.guard(ctx, f)
+	if err != nil && !errors.Is(err, cache.ErrAway) {
+		r.problems.note(cluster, err)
+	}
+	return err
+}
+
+// runScript runs a script of which the reply is a list with at least one element.
+func (r *Cache) runScript(ctx context.Context, cluster string, s *redis.Script, keys []string, args ...any) ([]any, error) {
+	var reply *redis.Cmd
+	err := r.do(ctx, cluster, func() error {
+		reply = s.Run(ctx, r.client, keys, args...)
+		return reply.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	list, err := reply.Slice()
+	if err == nil && len(list) == 0 {
+		err = errors.New("the reply is empty")
+	}
+	return list, err
+}
+
+// Load implements cache.Store. An entry that is refused is a cache.ErrMiss that says why.
+func (r *Cache) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
 	reader := r.reader(cluster)
-	e, err := reader.catchUp(ctx)
+	e, err := reader.catchUp(ctx, ttl)
 	if err == nil {
 		r.writer(cluster).goOnFrom(e, reader)
 		return e, nil
 	}
-	if !errors.Is(err, cache.ErrMiss) {
-		err = fmt.Errorf("load %s from redis: %w", cluster, err)
-	}
-	return cache.Entry{}, err
+	return cache.Entry{}, fmt.Errorf("load %s from redis: %w", cluster, err)
 }
 
 // Save implements cache.Store.
@@ -128,7 +170,7 @@ func (r *Cache) Save(ctx context.Context, cluster string, e cache.Entry) error {
 // Drop implements cache.Store.
 func (r *Cache) Drop(ctx context.Context, cluster string) error {
 	r.forget(cluster, nil)
-	err := r.outage.guard(ctx, func() error { return r.client.Unlink(ctx, keys(cluster)...).Err() })
+	err := r.do(ctx, cluster, func() error { return r.client.Unlink(ctx, keys(cluster)...).Err() })
 	if err != nil {
 		return fmt.Errorf("drop %s from redis: %w", cluster, err)
 	}
@@ -138,14 +180,19 @@ func (r *Cache) Drop(ctx context.Context, cluster string) error {
 // NextTerm implements cache.Store. While Redis is away the terms of this process go
 // on, and Redis takes them over when it is back.
 func (r *Cache) NextTerm(ctx context.Context, cluster string) (uint64, error) {
-	var term uint64
-	err := r.outage.guard(ctx, func() (err error) {
-		term, err = r.term.Run(ctx, r.client, []string{key(cluster, "term")}, r.terms.Floor(cluster), termLife.Milliseconds()).Uint64()
-		return err
+	var reply *redis.Cmd
+	err := r.do(ctx, cluster, func() error {
+		most := time.Now().Add(termLead).UnixMilli()
+		reply = r.term.Run(ctx, r.client, []string{key(cluster, "term")}, r.terms.Floor(cluster), termLife.Milliseconds(), most)
+		return reply.Err()
 	})
 	if errors.Is(err, cache.ErrAway) {
 		return r.terms.Next(cluster), nil
 	}
+	if err != nil {
+		return 0, fmt.Errorf("next term of %s from redis: %w", cluster, err)
+	}
+	term, err := reply.Uint64()
 	if err != nil {
 		return 0, fmt.Errorf("next term of %s from redis: %w", cluster, err)
 	}

@@ -1,6 +1,8 @@
 package rediscache
 
 import (
+	"crypto/ed25519"
+	"errors"
 	"runtime"
 	"testing"
 	"time"
@@ -8,13 +10,15 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/cache"
 )
 
-// FuzzEntry gives what Redis may hold, as it is and broken, to the reader: it must
-// take it as a whole State or refuse it, in memory that is bounded.
+// FuzzEntry gives what Redis may hold, as it is and broken, to a reader without a
+// signing key, to whom everybody can show a MAC that fits: it must take it as a whole
+// State or refuse it, in memory that is bounded.
 func FuzzEntry(f *testing.F) {
-	c := &Cache{codec: wire.NewCodec()}
-	base, log, bookmark := stored(f, c.codec)
+	c := offline(f, nil)
+	base, log, bookmark := storedFrames(f, c.codec)
 	f.Add(base, log, bookmark, "1", "10000")
 	f.Add(base, []byte{}, bookmark, "1", "10000")
 	f.Add([]byte{}, log, bookmark, "zz", "")
@@ -25,20 +29,90 @@ func FuzzEntry(f *testing.F) {
 	f.Add(base, log, status, "1", "10000")
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, []byte{0x80}, []byte{}, "1", "1")
 	f.Fuzz(func(t *testing.T, base, log, bookmark []byte, epoch, ttl string) {
-		found := found{left: time.Second, base: string(base), log: []logEntry{{"1-1", string(log)}}, head: head{
-			"epoch": epoch, "term": "1", "base": "1", "bookmark": string(bookmark), "ttl": ttl, "life": ttl, "keep": "0", "demand": "0", "started": "0", "ends": "0",
-		}}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		e, err := c.reader("prod-eu").takeIn(found)
-		runtime.ReadMemStats(&after)
-		if err == nil && e.State == nil {
-			t.Error("an Entry without a State was taken")
+		now := time.Now()
+		found := sealed(c.keys.signing, base, log, now)
+		found.head["epoch"], found.head["ttl"], found.head["bookmark"] = epoch, ttl, string(bookmark)
+		found.head.sign(c.keys.signing, "prod-eu")
+		before := allocated()
+		e, err := c.reader("prod-eu").takeIn(found, now, time.Minute)
+		if err == nil && (e.State == nil || e.ReceivedAt.After(now) || e.ExpiresAt.After(now.Add(time.Minute))) {
+			t.Errorf("taken with times %s and %s", e.ReceivedAt, e.ExpiresAt)
 		}
-		if took, size := after.TotalAlloc-before.TotalAlloc, len(base)+len(log)+len(bookmark); took > uint64(fixedMemory+memoryPerByte*size) {
+		if took, size := allocated()-before, len(base)+len(log)+len(bookmark); took > uint64(fixedMemory+memoryPerByte*size) {
 			t.Errorf("%d bytes took %d bytes of memory", size, took)
 		}
 	})
+}
+
+// FuzzLoad gives harmed keys of Redis to a reader with a signing key: it must refuse all
+// but what was written.
+func FuzzLoad(f *testing.F) {
+	c := offline(f, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	base, log, bookmark := storedFrames(f, c.codec)
+	now := time.UnixMilli(1_800_000_020_000)
+	want := sealed(c.keys.signing, base, log, now)
+	want.head["bookmark"] = string(bookmark)
+	want.head.sign(c.keys.signing, "prod-eu")
+	h := want.head
+	f.Add("prod-eu", want.base, want.log[0].record, h["mac"], h["key"], h["seq"], h["received"], h["ttl"], h["chain"], h["bookmark"], int64(10_000))
+	f.Add("prod-us", want.base, want.log[0].record, h["mac"], h["key"], h["seq"], h["received"], h["ttl"], h["chain"], h["bookmark"], int64(3_600_000))
+	f.Add("prod-eu", want.log[0].record, want.base, h["mac"], noKeyID, h["seq"], "1e9", "3600000", h["base"], "", int64(-1))
+	f.Add("", []byte{}, []byte{1}, "", "", "-1", "9223372036854775807", "9223372036854775807", "", "", int64(1)<<62)
+	f.Fuzz(func(t *testing.T, cluster string, base, log []byte, mac, key, seq, received, ttl, chain, bookmark string, left int64) {
+		got := found{head: head{}, left: time.Duration(left) * time.Millisecond, base: base, log: []logEntry{{"1-1", log}}}
+		for field, value := range h {
+			got.head[field] = value
+		}
+		got.head["mac"], got.head["key"], got.head["seq"], got.head["received"], got.head["ttl"], got.head["chain"], got.head["bookmark"] = mac, key, seq, received, ttl, chain, bookmark
+		same := cluster == "prod-eu" && string(base) == string(want.base) && string(log) == string(want.log[0].record)
+		for field, value := range h {
+			same = same && got.head[field] == value
+		}
+		c.seen = seenVersions{}
+		e, err := c.reader(cluster).takeIn(got, now, time.Minute)
+		switch {
+		case err == nil && !same:
+			t.Errorf("took what was not written: %+v", e)
+		case err == nil && (e.ReceivedAt.After(now) || e.ExpiresAt.After(now.Add(10*time.Second))):
+			t.Errorf("received at %s, expires at %s; it is %s", e.ReceivedAt, e.ExpiresAt, now)
+		case err != nil && !errors.Is(err, cache.ErrMiss):
+			t.Errorf("got %v, which is no miss", err)
+		}
+	})
+}
+
+// offline is a Cache that reads what it is given.
+func offline(t testing.TB, signing ed25519.PrivateKey) *Cache {
+	keys, err := newKeyring(signing, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Cache{codec: wire.NewCodec(), keys: keys}
+}
+
+// sealed is what Redis holds of prod-eu with a base and a log of these frames, but for
+// the bookmark and the MAC of its head.
+func sealed(k macKey, base, log []byte, now time.Time) found {
+	record := func(previous []byte, from, to uint64, frames []byte) ([]byte, []byte) {
+		r := append(make([]byte, recordLen), frames...)
+		return r, k.sealRecord("prod-eu", previous, recordNumbers{term: 1, epoch: 1, from: from, to: to, ttl: 10 * time.Second, received: now}, r)
+	}
+	w := statetest.New(1, 2, 10)
+	w.Sample(1_800_000_000)
+	first := w.State.Seq
+	w.Step(3)
+	w.Sample(1_800_000_015)
+	b, baseMAC := record(nil, 0, first, base)
+	l, chain := record(baseMAC, first, w.State.Seq, log)
+	e := cache.Entry{Term: 1, State: w.State, ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), DemandUntil: now.Add(time.Hour), StartedAt: now, SessionEnds: now}
+	s := stored{base: baseMAC, chain: chain, baseLen: int64(len(b)), entries: 1}
+	return found{head: headOf(e, lifetimeOf(e, now), s, nil), left: 70 * time.Second, base: b, log: []logEntry{{"1-1", l}}}
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
 
 // What reading may take in all: decoders and buffers, and what a byte becomes, which
@@ -48,9 +122,9 @@ const (
 	memoryPerByte = 4 << 10
 )
 
-// stored is what a cluster looks like in Redis: a base, one entry of the log, and the
-// head's bookmark.
-func stored(f *testing.F, codec *wire.Codec) (base, log, bookmark []byte) {
+// storedFrames is what a cluster looks like in Redis: a base, one entry of the log, and
+// the head's bookmark.
+func storedFrames(f *testing.F, codec *wire.Codec) (base, log, bookmark []byte) {
 	w := statetest.New(1, 2, 10)
 	w.Sample(1_800_000_000)
 	first := w.State
@@ -74,5 +148,5 @@ func stored(f *testing.F, codec *wire.Codec) (base, log, bookmark []byte) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	return pack(whole), pack(since), bookmark
+	return pack(whole)[recordLen:], pack(since)[recordLen:], bookmark
 }

@@ -10,13 +10,14 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// pack is frames in one string, each behind its length as a uvarint.
+// pack returns a record with room for its MAC and numbers, and behind that the frames,
+// each behind its length as a uvarint.
 func pack(frames [][]byte) []byte {
-	size := 0
+	size := recordLen
 	for _, f := range frames {
 		size += len(f) + binary.MaxVarintLen32
 	}
-	packed := make([]byte, 0, size)
+	packed := make([]byte, recordLen, size)
 	for _, f := range frames {
 		packed = binary.AppendUvarint(packed, uint64(len(f)))
 		packed = append(packed, f...)
@@ -26,9 +27,9 @@ func pack(frames [][]byte) []byte {
 
 var errPacked = errors.New("frames are cut short")
 
-// unpack calls take with each frame; the frames share the memory of packed.
-func unpack(packed string, take func(frame []byte) error) error {
-	for b := []byte(packed); len(b) > 0; {
+// unpack calls take with each frame of a record; they share the memory of b.
+func unpack(b []byte, take func(frame []byte) error) error {
+	for len(b) > 0 {
 		size, n := binary.Uvarint(b)
 		if n <= 0 || size > uint64(len(b)-n) {
 			return errPacked

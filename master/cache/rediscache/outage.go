@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"rollcall.dev/rollcall/master/cache"
 )
 
@@ -23,27 +25,35 @@ type outage struct {
 	address string
 	up      prometheus.Gauge
 
-	mu    sync.Mutex
-	since time.Time // zero: Redis is there, as far as is known
-	probe time.Time // when it may be tried again
+	mu       sync.Mutex
+	since    time.Time // zero: Redis is there, as far as is known
+	probe    time.Time // when it may be tried again
+	answered time.Time // when Redis replied last
 }
 
-// guard does f, if Redis is there or it is time to try again. An error of f that
-// is not the caller's own is an outage.
+// guard does f, if Redis is there or it is time to try again. Errors that Redis replies
+// are of what f asked for. So is a timeout, while Redis replies to others. Any other
+// error that is not the caller's own is an outage.
 func (o *outage) guard(ctx context.Context, f func() error) error {
-	if !o.allow(time.Now()) {
+	begun := time.Now()
+	if !o.allow(begun) {
 		return cache.ErrAway
 	}
 	err := f()
-	if err == nil {
+	if err == nil || replyOf(err) != nil {
 		o.back(time.Now())
-		return nil
+		return err
 	}
-	if errors.Is(context.Cause(ctx), context.Canceled) {
+	if errors.Is(context.Cause(ctx), context.Canceled) || isTimeout(err) && o.answeredSince(begun) {
 		return err
 	}
 	o.gone(time.Now(), err)
 	return fmt.Errorf("%w: %w", cache.ErrAway, err)
+}
+
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &network) && network.Timeout()
 }
 
 func (o *outage) allow(now time.Time) bool {
@@ -57,6 +67,13 @@ func (o *outage) allow(now time.Time) bool {
 	}
 	o.probe = now.Add(probeEvery)
 	return true
+}
+
+// answeredSince reports whether Redis replied to anything after an instant.
+func (o *outage) answeredSince(t time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.answered.After(t)
 }
 
 func (o *outage) gone(now time.Time, err error) {
@@ -74,6 +91,7 @@ func (o *outage) back(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.up.Set(1)
+	o.answered = now
 	if !o.since.IsZero() {
 		o.log.Info("redis is back", "address", o.address, "away", now.Sub(o.since).Round(time.Millisecond))
 		o.since = time.Time{}

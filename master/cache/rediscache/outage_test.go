@@ -23,7 +23,7 @@ func TestRedisMayBeAwayAtStartAndComeLater(t *testing.T) {
 		if err := c.Save(t.Context(), "a", e); !errors.Is(err, cache.ErrAway) {
 			t.Fatalf("save: %v, want ErrAway", err)
 		}
-		if _, err := c.Load(t.Context(), "a"); !errors.Is(err, cache.ErrAway) {
+		if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrAway) {
 			t.Fatalf("load: %v, want ErrAway", err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestRedisMayBeAwayAtStartAndComeLater(t *testing.T) {
 
 	server.Start()
 	cachetest.Eventually(t, "it saves again", func() bool { return c.Save(t.Context(), "a", e) == nil })
-	got, err := c.Load(t.Context(), "a")
+	got, err := c.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestRedisMayDieAndComeBackEmpty(t *testing.T) {
 	}
 	server.Start()
 	cachetest.Eventually(t, "it saves again", func() bool { return c.Save(t.Context(), "a", cachetest.Entry(1, w.State)) == nil })
-	got, err := c.Load(t.Context(), "a")
+	got, err := c.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestCallerThatGivesUpIsNoOutage(t *testing.T) {
 	c, out, _ := open(t, server.URL())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Load(ctx, "a"); !errors.Is(err, context.Canceled) {
+	if _, err := c.Load(ctx, "a", cachetest.LongTTL); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that it was cancelled", err)
 	}
 	if lines := out.lines(); len(lines) > 0 {
@@ -129,7 +129,7 @@ func TestRedisThatHangsIsAnOutageAfterTheCallersDeadline(t *testing.T) {
 	}
 	start = time.Now()
 	for range 100 {
-		if _, err := c.Load(t.Context(), "a"); !errors.Is(err, cache.ErrAway) {
+		if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrAway) {
 			t.Fatalf("load: %v, want ErrAway", err)
 		}
 	}

@@ -1,47 +1,61 @@
 -- Keeps one update of a cluster. KEYS: head, base, log. ARGV:
---   1 term   2 epoch   3 seq
---   4 from: the seq that the payload leads from, or '' where it is a whole base
---   5 payload: frames; '' behind a from: nothing but times changed
---   6 ms until it expires   7 ms for which to keep it after that   8 channel to tell
---   9… the other fields of the head, name by value
--- Gives what was done ('kept', 'older', or 'base': a whole base is needed) and the
--- bytes in the log.
+--   1 term   2 seq
+--   3 the chain that the record goes on from, or '' where it is a whole base
+--   4 the record; '' behind a chain: nothing but times changed
+--   5 ms until it expires   6 ms for which to keep it after that
+--   7 when it expires, in Unix ms of the writer
+--   8 a head that may be replaced whatever it says, as 'mac:' and its MAC; '': none
+--   9 channel to tell   10 what to tell
+--   11… the fields of the head, name by value
+-- Gives what was done: 'kept'; 'base', where a whole base is needed; 'older', with the
+-- ms that the head has left and its fields, where what is kept is newer.
+-- A key of another type than it should have is replaced. The first command that writes
+-- is one that Redis refuses when its memory is full.
 local head, base, log = KEYS[1], KEYS[2], KEYS[3]
-local term, epoch, seq, from, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local life, keep = tonumber(ARGV[6]), tonumber(ARGV[7])
+local term, seq, chain, record = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
-local held = redis.call('HMGET', head, 'term', 'epoch', 'seq', 'entries', 'keep')
-local left = redis.call('PTTL', head) - tonumber(held[5] or 0)
-if held[1] and left > 0 then
-  local t, s = tonumber(held[1]), tonumber(held[3])
-  if t > tonumber(term) or (t == tonumber(term) and s > tonumber(seq)) then
-    return {'older', 0}
-  end
-  if t == tonumber(term) and s == tonumber(seq) and left >= life then
-    return {'older', 0}
+local function kind(key)
+  return redis.call('TYPE', key).ok
+end
+
+local held = {}
+if kind(head) == 'hash' then
+  held = redis.call('HMGET', head, 'mac', 'term', 'seq', 'received', 'ttl', 'keep', 'chain', 'entries', 'baseBytes')
+end
+local function number(i)
+  return tonumber(held[i] or '') or 0
+end
+
+local left = redis.call('PTTL', head)
+if held[2] and left > number(6) and 'mac:' .. (held[1] or '') ~= ARGV[8] then
+  local t, s = number(2), number(3)
+  local same = t == term and s == seq
+  if t > term or (t == term and s > seq) or (same and number(4) + number(5) >= tonumber(ARGV[7])) then
+    local names = {}
+    for i = 11, #ARGV, 2 do
+      names[#names + 1] = ARGV[i]
+    end
+    return {'older', left, redis.call('HMGET', head, unpack(names))}
   end
 end
 
-if from == '' then
-  redis.call('SET', base, payload)
-  redis.call('DEL', log)
-  redis.call('HSET', head, 'base', term .. '.' .. epoch .. '-' .. seq, 'entries', 0, 'logBytes', 0)
+if chain == '' then
+  redis.call('SET', base, record)
+  redis.call('DEL', log, head)
 else
-  local whole = held[2] == epoch and held[3] == from
-    and redis.call('EXISTS', base) == 1 and redis.call('XLEN', log) == tonumber(held[4] or -1)
+  local whole = held[7] == chain and kind(base) == 'string' and redis.call('STRLEN', base) == number(9)
+    and (kind(log) == 'stream' or kind(log) == 'none') and redis.call('XLEN', log) == number(8)
   if not whole then
-    return {'base', 0}
+    return {'base'}
   end
-  if payload ~= '' then
-    redis.call('XADD', log, '*', 'frames', payload)
-    redis.call('HINCRBY', head, 'entries', 1)
-    redis.call('HINCRBY', head, 'logBytes', #payload)
+  if record ~= '' then
+    redis.call('XADD', log, '*', 'record', record)
   end
 end
 
-redis.call('HSET', head, 'term', term, 'epoch', epoch, 'seq', seq, 'life', life, 'keep', keep, unpack(ARGV, 9))
+redis.call('HSET', head, unpack(ARGV, 11))
 for _, key in ipairs(KEYS) do
-  redis.call('PEXPIRE', key, life + keep)
+  redis.call('PEXPIRE', key, tonumber(ARGV[5]) + tonumber(ARGV[6]))
 end
-redis.call('PUBLISH', ARGV[8], term .. '.' .. epoch .. '-' .. seq)
-return {'kept', tonumber(redis.call('HGET', head, 'logBytes'))}
+redis.call('PUBLISH', ARGV[9], ARGV[10])
+return {'kept'}

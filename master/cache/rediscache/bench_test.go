@@ -1,0 +1,89 @@
+package rediscache_test
+
+import (
+	"crypto/ed25519"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/cache/cachetest"
+	"rollcall.dev/rollcall/master/cache/rediscache"
+	"rollcall.dev/rollcall/test/redistest"
+)
+
+// BenchmarkRedis keeps a cluster of 1,000 pods in a real Redis: reports in which two
+// objects changed and reports in which nothing did, all of it anew, and what a master
+// that starts reads.
+func BenchmarkRedis(b *testing.B) {
+	server := redistest.Start(b)
+	open := func(b *testing.B) (*rediscache.Cache, *prometheus.Registry) {
+		metrics := prometheus.NewRegistry()
+		c, err := rediscache.New(rediscache.Config{URL: server.URL(), SigningKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Log: slog.New(slog.DiscardHandler), Metrics: metrics})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = c.Close() })
+		return c, metrics
+	}
+	save := func(b *testing.B, c *rediscache.Cache, e cache.Entry) {
+		if err := c.Save(b.Context(), "a", e); err != nil {
+			b.Fatal(err)
+		}
+	}
+	w := statetest.New(1, 20, 1000)
+	for name, changes := range map[string]int{"SaveOfTwoChanges": 2, "SaveOfNone": 0} {
+		b.Run(name, func(b *testing.B) {
+			c, metrics := open(b)
+			save(b, c, cachetest.Entry(1, w.State))
+			first := written(b, metrics)
+			for b.Loop() {
+				b.StopTimer()
+				w.Step(changes)
+				e := cachetest.Entry(1, w.State)
+				b.StartTimer()
+				save(b, c, e)
+			}
+			b.ReportMetric((written(b, metrics)-first)/float64(b.N), "written-B/op")
+		})
+	}
+	b.Run("SaveOfAll", func(b *testing.B) {
+		c, metrics := open(b)
+		for term := uint64(2); b.Loop(); term++ {
+			b.StopTimer()
+			if err := c.Drop(b.Context(), "a"); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			save(b, c, cachetest.Entry(term, w.State))
+		}
+		b.ReportMetric(written(b, metrics)/float64(b.N), "written-B/op")
+	})
+	b.Run("Load", func(b *testing.B) {
+		c, _ := open(b)
+		e := cachetest.Entry(1<<40, w.State)
+		e.ExpiresAt = e.ExpiresAt.Add(time.Hour)
+		save(b, c, e)
+		for b.Loop() {
+			if _, err := c.Load(b.Context(), "a", cachetest.LongTTL); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// written is how many bytes of states were written to Redis.
+func written(b *testing.B, metrics *prometheus.Registry) float64 {
+	families, err := metrics.Gather()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "rollcall_redis_written_bytes_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return 0
+}
