@@ -1,6 +1,9 @@
 package master
 
 import (
+	"net/netip"
+
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
 	"rollcall.dev/rollcall/master/access"
@@ -8,11 +11,13 @@ import (
 )
 
 // newGuard asks the hub who may see what; it is nil where everybody may see everything.
-func (c *Config) newGuard(hub *rest.Config) (*access.Guard, error) {
+func (c *Config) newGuard(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Guard, error) {
 	if c.Auth == AuthNone {
 		return nil, nil
 	}
-	return access.New(access.Config{Hub: hub, TokenAudiences: c.TokenAudiences, ClientCAFile: c.ClientCAFile, Log: c.Log})
+	return access.New(access.Config{
+		Hub: hub, TokenAudiences: c.TokenAudiences, ClientCAFile: c.ClientCAFile, TrustedProxies: proxies, Metrics: metrics, Log: c.Log,
+	})
 }
 
 // identify is how the API knows its callers; nil without a guard.

@@ -124,7 +124,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
 		return nil, fmt.Errorf("add sessions: %w", err)
 	}
-	guard, err := c.newGuard(rest)
+	guard, err := c.newGuard(rest, bounds.limits.TrustedProxies, metrics)
 	if err != nil {
 		return nil, err
 	}

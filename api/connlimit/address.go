@@ -2,6 +2,7 @@ package connlimit
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 )
@@ -50,6 +51,16 @@ func Client(remote netip.Addr, forwarded []string, trusted []netip.Prefix) netip
 		}
 	}
 	return client
+}
+
+// RequestKey returns the Key of the address that a request came from, by X-Forwarded-For where
+// a trusted proxy sent it; the zero Addr where there is none of IP.
+func RequestKey(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return Key(Client(remote.Addr(), r.Header["X-Forwarded-For"], trusted))
 }
 
 // cutLast cuts a list at its last comma; more says that there was one.

@@ -1,6 +1,8 @@
 package connlimit
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -76,4 +78,27 @@ func FuzzClient(f *testing.F) {
 			t.Errorf("%q: %s without a proxy", wrote, got)
 		}
 	})
+}
+
+func TestARequestCountsForWhoSentIt(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, tc := range []struct{ remote, forwarded, want string }{
+		{"198.51.100.1:1", "", "198.51.100.1"},
+		{"198.51.100.1:1", "203.0.113.7", "198.51.100.1"},
+		{"10.0.0.1:1", "203.0.113.7", "203.0.113.7"},
+		{"10.0.0.1:1", "198.51.100.1, 203.0.113.7", "203.0.113.7"},
+		{"10.0.0.1:1", "", "10.0.0.1"},
+		{"[2001:db8:0:1::7]:1", "", "2001:db8:0:1::"},
+		{"[fe80::1%eth0]:1", "", "fe80::"},
+		{"@", "203.0.113.7", ""},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = tc.remote
+		if tc.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", tc.forwarded)
+		}
+		if got := RequestKey(r, trusted); got != addr(tc.want) {
+			t.Errorf("%s for %q: %s, want %s", tc.remote, tc.forwarded, got, tc.want)
+		}
+	}
 }

@@ -8,45 +8,50 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/cache"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"golang.org/x/sync/singleflight"
 )
 
-// maxAnswers is how many answers of each kind are remembered.
-const maxAnswers = 8192
+// hasher makes keys of questions, which have tokens in them: keys that tell nothing, and that
+// nobody can choose.
+type hasher struct{ secret [sha256.Size]byte }
 
-// answers remembers what the hub said, for a while, and lets one question that many
-// have at a time be put once. What could not be answered is not remembered.
-type answers[A any] struct {
-	kept *cache.LRUExpireCache
-	// secret makes of questions, which have tokens in them, keys that tell nothing, and
-	// that nobody can choose.
-	secret [sha256.Size]byte
-	asking singleflight.Group
+func newHasher() (h hasher) {
+	_, _ = rand.Read(h.secret[:]) // never fails
+	return h
 }
 
-func newAnswers[A any]() *answers[A] {
-	a := &answers[A]{kept: cache.NewLRUExpireCache(maxAnswers)}
-	_, _ = rand.Read(a.secret[:]) // never fails
-	return a
+func (h *hasher) key(question []byte) string {
+	mac := hmac.New(sha256.New, h.secret[:])
+	_, _ = mac.Write(question)
+	return string(mac.Sum(nil))
 }
 
-// to is the answer to a question: the one that is remembered, else what ask gives. Who
-// gives up waiting takes the answer from nobody else.
-func (a *answers[A]) to(ctx context.Context, question []byte, ask func(context.Context) (A, error)) (A, error) {
-	key := a.key(question)
-	if kept, ok := a.kept.Get(key); ok {
-		return kept.(A), nil
-	}
-	asked := a.asking.DoChan(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), questionTimeout)
-		defer cancel()
-		answer, err := insist(ctx, ask)
+// turn waits until a question may be put to the hub; release is called when the hub has
+// answered.
+type turn func(ctx context.Context) (release func(), err error)
+
+// question is one that the hub answers.
+type question[A any] struct {
+	key  string
+	turn turn
+	put  func(context.Context) (A, error)
+	// remember is called with the answer before anybody else has it.
+	remember func(A)
+}
+
+// questions has a question that many have at a time put once. Its zero value is ready.
+type questions[A any] struct{ asking singleflight.Group }
+
+// ask returns the hub's answer. A caller that gives up waiting takes the answer from nobody
+// else.
+func (q *questions[A]) ask(ctx context.Context, what question[A]) (A, error) {
+	asked := q.asking.DoChan(what.key, func() (any, error) {
+		answer, err := what.ask(context.WithoutCancel(ctx))
 		if err == nil {
-			a.kept.Add(key, answer, remembered)
+			what.remember(answer)
 		}
 		return answer, err
 	})
@@ -59,10 +64,28 @@ func (a *answers[A]) to(ctx context.Context, question []byte, ask func(context.C
 	}
 }
 
-func (a *answers[A]) key(question []byte) string {
-	mac := hmac.New(sha256.New, a.secret[:])
-	_, _ = mac.Write(question)
-	return string(mac.Sum(nil))
+// ask puts the question when it is its turn, and again after an error that passes. The time
+// in which the hub has to answer begins with the first turn.
+func (q *question[A]) ask(ctx context.Context) (answer A, err error) {
+	release, err := q.turn(ctx)
+	if err != nil {
+		return answer, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
+	return insist(ctx, func(ctx context.Context) (A, error) {
+		if release == nil {
+			if release, err = q.turn(ctx); err != nil {
+				var none A
+				return none, err
+			}
+		}
+		defer func() {
+			release()
+			release = nil
+		}()
+		return q.put(ctx)
+	})
 }
 
 // retries is how a question is asked again after an error that passes; a client waits.

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -137,9 +136,11 @@ func (g *Guard) SignIn() httpapi.SignIn {
 }
 
 // begin signs a browser in by a token that the hub accepts.
-func (g *Guard) begin(ctx context.Context, token string) (secret, user string, err error) {
-	who, ok, err := g.browsers.tokens.AuthenticateToken(ctx, token)
+func (g *Guard) begin(r *http.Request, token string) (secret, user string, err error) {
+	who, ok, err := g.browsers.tokens.AuthenticateToken(g.withAddress(r), token)
 	switch {
+	case errors.Is(err, httpapi.ErrTooMany):
+		return "", "", err
 	case errors.Is(err, httpapi.ErrUndecided):
 		return "", "", errNoAnswer
 	case err != nil || !ok:

@@ -20,7 +20,7 @@ func cookied(secret string) *http.Request {
 
 func signIn(t *testing.T, g *Guard) (secret string) {
 	t.Helper()
-	secret, user, err := g.SignIn().Begin(t.Context(), "jane")
+	secret, user, err := g.SignIn().Begin(request(""), "jane")
 	if err != nil || user != "jane" {
 		t.Fatalf("signed in as %q, %v", user, err)
 	}
@@ -39,7 +39,7 @@ func TestACookieStandsForItsTokenUntilThatIsRefused(t *testing.T) {
 			t.Errorf("another secret: %v", err)
 		}
 		hub.revoked.Store(true)
-		<-time.After(remembered + time.Second)
+		<-time.After(acceptedFor + time.Second)
 		hub.status.Store(500)
 		if _, err := guard.Identify(cookied(secret)); !errors.Is(err, httpapi.ErrUndecided) {
 			t.Errorf("while the hub is away: %v", err)
@@ -49,7 +49,7 @@ func TestACookieStandsForItsTokenUntilThatIsRefused(t *testing.T) {
 			t.Errorf("after the token was revoked: %v", err)
 		}
 		hub.revoked.Store(false)
-		<-time.After(remembered + time.Second)
+		<-time.After(acceptedFor + time.Second)
 		if _, err := guard.Identify(cookied(secret)); !errors.Is(err, httpapi.ErrUnauthenticated) {
 			t.Errorf("a secret that has ended lives again: %v", err)
 		}
@@ -124,11 +124,11 @@ func TestNobodySignsInWithATokenThatTheHubRefusesOrWhileItIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := &fakeHub{}
 		guard := hub.guard(t)
-		if secret, _, err := guard.SignIn().Begin(t.Context(), "garbage"); !errors.Is(err, httpapi.ErrUnauthenticated) || secret != "" {
+		if secret, _, err := guard.SignIn().Begin(request(""), "garbage"); !errors.Is(err, httpapi.ErrUnauthenticated) || secret != "" {
 			t.Errorf("garbage: %q, %v", secret, err)
 		}
 		hub.status.Store(500)
-		if secret, _, err := guard.SignIn().Begin(t.Context(), "jane"); !errors.Is(err, httpapi.ErrUndecided) || secret != "" {
+		if secret, _, err := guard.SignIn().Begin(request(""), "jane"); !errors.Is(err, httpapi.ErrUndecided) || secret != "" {
 			t.Errorf("hub away: %q, %v", secret, err)
 		}
 	})

@@ -7,29 +7,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
+	"net/netip"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	authentication "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorization "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	core "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/flowcontrol"
 
 	"rollcall.dev/rollcall/master/httpapi"
-)
-
-const (
-	// remembered is how long an answer of the hub counts, yes or no: so long is who lost
-	// a right still let in, and who got one still refused.
-	remembered = 10 * time.Second
-	// questionTimeout is how long one question to the hub may take.
-	questionTimeout = 5 * time.Second
-	// Questions to the hub a second, on average and at once: garbage tokens, of which
-	// each is a question, shall not become the hub's trouble. This also bounds how many
-	// answers there are to remember.
-	questionQPS, questionBurst = 200, 400
 )
 
 // Config is what a Guard is made of.
@@ -43,15 +31,21 @@ type Config struct {
 	// ClientCAFile has the authorities of client certificates, in PEM; empty: the hub's
 	// own ones. It is read again when it changes.
 	ClientCAFile string
-	Log          *slog.Logger
+	// TrustedProxies are the addresses of which X-Forwarded-For is believed: callers count
+	// for the address that they were forwarded for.
+	TrustedProxies []netip.Prefix
+	// Metrics takes those of the questions to the hub; nil: nobody does.
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
 }
 
 // Guard tells who asks and what they may see. New makes one.
 type Guard struct {
-	authenticate authenticator.Request
-	browsers     *browsers
-	authorize    authorize
-	authorities  authorities
+	authenticate   authenticator.Request
+	browsers       *browsers
+	authorize      authorize
+	authorities    authorities
+	trustedProxies []netip.Prefix
 }
 
 // authorities are who signs client certificates.
@@ -69,7 +63,8 @@ var errNoAnswer = fmt.Errorf("%w: the hub's API server does not say who may see 
 // New is a Guard; it starts nothing.
 func New(c Config) (*Guard, error) {
 	hub := rest.CopyConfig(c.Hub)
-	hub.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(questionQPS, questionBurst)
+	// The queues limit what is asked, each kind of question apart.
+	hub.RateLimiter, hub.QPS = nil, -1
 	identities, err := authentication.NewForConfig(hub)
 	if err != nil {
 		return nil, fmt.Errorf("prepare to ask the hub who clients are: %w", err)
@@ -78,19 +73,23 @@ func New(c Config) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare to ask the hub who may see what: %w", err)
 	}
-	g := &Guard{authorize: newAuthorizer(rights.SubjectAccessReviews(), c.trouble())}
+	reviews := newReviewer(rights.SubjectAccessReviews(), c.trouble())
+	reviewed := newTokens(identities.TokenReviews(), c.TokenAudiences, c.trouble())
+	reviews.metrics = newMetrics(c.Metrics, map[string]func() int{
+		"access": reviews.queue.waitingNow, "known": reviewed.knownQueue.waitingNow, "unknown": reviewed.strangerQueue.waitingNow,
+	})
+	reviewed.metrics = reviews.metrics
+	g := &Guard{authorize: reviews.authorize, browsers: newBrowsers(reviewed), trustedProxies: c.TrustedProxies}
 	if g.authorities, err = c.authorities(); err != nil {
 		return nil, err
 	}
-	reviewed := tokens{hub: identities.TokenReviews(), audiences: c.TokenAudiences, answers: newAnswers[*authenticator.Response](), trouble: c.trouble()}
-	g.browsers = newBrowsers(reviewed)
 	g.authenticate = newAuthenticator(certificates{g.authorities.options}, reviewed, g.browsers)
 	return g, nil
 }
 
 // trouble logs why the hub gave no answer, now and then: each request may be another.
 func (c *Config) trouble() func(error) {
-	sometimes, log := &rate.Sometimes{First: 1, Interval: remembered}, c.Log
+	sometimes, log := &rate.Sometimes{First: 1, Interval: acceptedFor}, c.Log
 	return func(err error) {
 		sometimes.Do(func() {
 			log.Warn("the hub does not say who may see what, so nobody who needs to be asked for is let in", "error", err)
@@ -133,12 +132,14 @@ func (g *Guard) Identify(r *http.Request) (httpapi.Caller, error) {
 func (g *Guard) identify(r *http.Request) (*authenticator.Response, error) {
 	// The API server's authenticator takes a token that is accepted out of the request.
 	// A stream is asked about again and again, and always by what was sent.
-	shown := r.WithContext(r.Context())
+	shown := r.WithContext(g.withAddress(r))
 	shown.Header = r.Header.Clone()
 	who, ok, err := g.authenticate.AuthenticateRequest(shown)
 	switch {
 	case ok:
 		return who, nil
+	case errors.Is(err, httpapi.ErrTooMany):
+		return nil, err
 	case errors.Is(err, httpapi.ErrUndecided):
 		return nil, errNoAnswer
 	}

@@ -14,7 +14,7 @@ import (
 
 // newAuthenticator knows clients by their certificates, else by their tokens, as the
 // hub's API server does, else by the cookie that a token was given for.
-func newAuthenticator(c certificates, t tokens, b *browsers) authenticator.Request {
+func newAuthenticator(c certificates, t *tokens, b *browsers) authenticator.Request {
 	return group.NewAuthenticatedGroupAdder(union.New(c, bearertoken.New(t), b))
 }
 

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -25,39 +26,85 @@ const (
 // authorize says whether the hub allows something.
 type authorize func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error)
 
-// newAuthorizer asks the hub, and remembers its last answers. trouble hears of what it
-// could not answer.
-func newAuthorizer(hub authorization.SubjectAccessReviewInterface, trouble func(error)) authorize {
-	answers := newAnswers[bool]()
-	return func(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-		spec := specOf(a)
-		question, err := json.Marshal(spec)
-		if err != nil {
-			return authorizer.DecisionNoOpinion, "", fmt.Errorf("encode a review: %w", err)
-		}
-		if l, ok := a.(listed); ok && l.listed {
-			question = append(question, " listed"...)
-		}
-		allowed, err := answers.to(ctx, question, func(ctx context.Context) (bool, error) {
-			review, err := hub.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
-			return err == nil && review.Status.Allowed && !review.Status.Denied, err
-		})
-		switch {
-		case err != nil:
-			trouble(err)
-			return authorizer.DecisionNoOpinion, "", fmt.Errorf("review access: %w", err)
-		case allowed:
-			return authorizer.DecisionAllow, "", nil
-		}
-		return authorizer.DecisionNoOpinion, "", nil
+// reviewer asks the hub, and remembers its last answers, those of one user apart from those
+// of others.
+type reviewer struct {
+	hub authorization.SubjectAccessReviewInterface
+	// trouble hears of what the hub could not answer.
+	trouble func(error)
+	metrics *metrics
+
+	hasher    hasher
+	questions questions[bool]
+	answers   *fairCache[bool]
+	queue     *fairQueue
+}
+
+func newReviewer(hub authorization.SubjectAccessReviewInterface, trouble func(error)) *reviewer {
+	return &reviewer{
+		hub: hub, trouble: trouble, metrics: newMetrics(nil, nil), hasher: newHasher(),
+		answers: newFairCache[bool](maxAnswers, maxAnswersOfUser), queue: newFairQueue(accessQueue),
 	}
 }
 
-// listed is a question of which it is known whether it is httpapi.Access.Listed. Answers to
-// those that are and to those that are not are remembered apart.
-type listed struct {
+// authorize is an authorize. Its errors wrap httpapi.ErrTooMany where the caller has too many
+// questions waiting.
+func (r *reviewer) authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	spec := specOf(a)
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return authorizer.DecisionNoOpinion, "", fmt.Errorf("encode a review: %w", err)
+	}
+	if l, ok := a.(asked); ok {
+		text = fmt.Appendf(text, " %t %q", l.listed, l.called)
+	}
+	// One user is who has one name, whatever else tells their tokens apart: or who can have
+	// many tokens made would be many.
+	user, key := spec.User, r.hasher.key(text)
+	allowed, ok := r.answers.get(key)
+	if !ok {
+		allowed, err = r.questions.ask(ctx, question[bool]{
+			key:      key,
+			turn:     func(ctx context.Context) (func(), error) { return r.queue.acquire(ctx, user) },
+			put:      func(ctx context.Context) (bool, error) { return r.review(ctx, spec) },
+			remember: func(allowed bool) { r.answers.add(user, key, allowed, lifetimeOf(allowed)) },
+		})
+	}
+	switch {
+	case err != nil:
+		return authorizer.DecisionNoOpinion, "", r.unanswered(err)
+	case allowed:
+		return authorizer.DecisionAllow, "", nil
+	}
+	return authorizer.DecisionNoOpinion, "", nil
+}
+
+func (r *reviewer) review(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+	review, err := r.hub.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
+	allowed := err == nil && review.Status.Allowed && !review.Status.Denied
+	r.metrics.reviewed(kindAccess, allowed, err)
+	return allowed, err
+}
+
+// unanswered returns what it means to a caller that there is no answer.
+func (r *reviewer) unanswered(err error) error {
+	switch {
+	case errors.Is(err, errQueueFull):
+		r.metrics.refused.WithLabelValues("user").Inc()
+		return fmt.Errorf("%w: too many questions about what you may see are waiting for the hub; ask for less at a time", httpapi.ErrTooMany)
+	case errors.Is(err, errQueueTimeout):
+		r.metrics.refused.WithLabelValues("timeout").Inc()
+	}
+	r.trouble(err)
+	return fmt.Errorf("review access: %w", err)
+}
+
+// asked is a question of which it is known how the caller came to it. Answers to what is
+// httpapi.Access.Listed, to what was Called another name, and to others are remembered apart.
+type asked struct {
 	authorizer.AttributesRecord
 	listed bool
+	called string
 }
 
 // specOf is a question as the hub is asked.
@@ -131,10 +178,11 @@ func (c caller) mayKnow(ctx context.Context, refused httpapi.Access) (bool, erro
 
 // allowed asks the hub. An answer that does not come is an error and no permission.
 func (c caller) allowed(ctx context.Context, want httpapi.Access) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
-	defer cancel()
-	decision, _, err := c.authorize(ctx, listed{c.question(want), want.Listed})
-	if err != nil {
+	decision, _, err := c.authorize(ctx, asked{c.question(want), want.Listed, want.Called})
+	switch {
+	case errors.Is(err, httpapi.ErrTooMany):
+		return false, err
+	case err != nil:
 		return false, errNoAnswer
 	}
 	return decision == authorizer.DecisionAllow, nil

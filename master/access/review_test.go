@@ -131,19 +131,30 @@ func TestTheHubIsNotAskedForNamesThatNoClusterHas(t *testing.T) {
 	}
 }
 
-func TestAnswersAboutListsAreRememberedApart(t *testing.T) {
-	hub := &fakeHub{}
-	client, err := kubernetes.NewForConfig(hub.config())
+func userOf(name string) user.Info { return &user.DefaultInfo{Name: name} }
+
+func (h *fakeHub) reviewer(t *testing.T) *reviewer {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(h.config())
 	if err != nil {
 		t.Fatal(err)
 	}
-	jane := caller{&user.DefaultInfo{Name: "jane"}, newAuthorizer(client.AuthorizationV1().SubjectAccessReviews(), func(error) {})}
-	for i, listed := range []bool{true, true, false, false, true} {
-		if err := jane.may(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Listed: listed}); err != nil {
+	return newReviewer(client.AuthorizationV1().SubjectAccessReviews(), func(error) {})
+}
+
+// TestAnswersAreRememberedByHowTheyWereAskedFor holds that an answer which comes at once does
+// not tell that there is a cluster of a name, nor which address it has.
+func TestAnswersAreRememberedByHowTheyWereAskedFor(t *testing.T) {
+	hub := &fakeHub{}
+	jane := caller{&user.DefaultInfo{Name: "jane"}, hub.reviewer(t).authorize}
+	listed, named, called := httpapi.Access{Listed: true}, httpapi.Access{}, httpapi.Access{Called: "203.0.113.7"}
+	for i, want := range []httpapi.Access{listed, listed, named, named, called, called, listed} {
+		want.Verb, want.Cluster = "get", "prod-eu"
+		if err := jane.may(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := int(hub.rights.Load()), []int{1, 1, 2, 2, 2}[i]; got != want {
-			t.Errorf("after question %d, listed %t: the hub was asked %d times, want %d", i+1, listed, got, want)
+		if got, most := int(hub.rights.Load()), []int{1, 1, 2, 2, 3, 3, 3}[i]; got != most {
+			t.Errorf("after question %d, %+v: the hub was asked %d times, want %d", i+1, want, got, most)
 		}
 	}
 }

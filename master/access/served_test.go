@@ -25,8 +25,9 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// patience is for what takes as long as it takes on a busy machine.
-const patience = time.Minute
+// patience is for what takes as long as it takes on a busy machine, and longer than a refusal
+// is remembered.
+const patience = 2 * time.Minute
 
 // seen is how the API of these tests answers who may see a cluster: its clusters are
 // suspended, and say so to them only.
@@ -128,8 +129,12 @@ func serve(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *served {
 
 // suspended is an API with the clusters prod-eu and prod-us.
 func suspended(guard *Guard, log *slog.Logger) *httpapi.API {
+	return serving(guard, log, []httpapi.Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}}, {Name: "prod-us"}})
+}
+
+// serving is an API with some clusters, all of them suspended.
+func serving(guard *Guard, log *slog.Logger, clusters []httpapi.Registered) *httpapi.API {
 	metrics := prometheus.NewRegistry()
-	clusters := []httpapi.Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}}, {Name: "prod-us"}}
 	return httpapi.New(httpapi.Config{
 		Sessions: httpapi.Sessions{
 			Await:   func(context.Context, string) (*session.Value, error) { return nil, session.ErrSuspended },

@@ -2,7 +2,10 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,24 +22,107 @@ type tokens struct {
 	hub authentication.TokenReviewInterface
 	// audiences are those of which a token must have one; empty: those of the hub.
 	audiences authenticator.Audiences
-	// answers has nil for a token that the hub refuses.
-	answers *answers[*authenticator.Response]
-	trouble func(error)
+	trouble   func(error)
+	metrics   *metrics
+
+	hasher    hasher
+	questions questions[*authenticator.Response]
+	// known are the tokens that were accepted lately, by user. Whoever shows one is reviewed
+	// from a share that tokens of other callers cannot take.
+	known *fairCache[acceptedToken]
+	// refused are the tokens that were refused just now, by address.
+	refused *fairCache[struct{}]
+
+	knownQueue, strangerQueue *fairQueue
+	addresses                 addressLimits
 }
 
-// AuthenticateToken implements authenticator.Token.
-func (t tokens) AuthenticateToken(ctx context.Context, token string) (*authenticator.Response, bool, error) {
-	who, err := t.answers.to(ctx, []byte(token), func(ctx context.Context) (*authenticator.Response, error) { return t.review(ctx, token) })
+// acceptedToken is the last answer about a token that was accepted.
+type acceptedToken struct {
+	who *authenticator.Response
+	// until is when the token is reviewed again.
+	until time.Time
+}
+
+func newTokens(hub authentication.TokenReviewInterface, audiences []string, trouble func(error)) *tokens {
+	return &tokens{
+		hub: hub, audiences: audiences, trouble: trouble, metrics: newMetrics(nil, nil), hasher: newHasher(),
+		known:      newFairCache[acceptedToken](maxTokens, maxTokensOfUser),
+		refused:    newFairCache[struct{}](maxRefused, maxRefusedOfAddress),
+		knownQueue: newFairQueue(knownQueue), strangerQueue: newFairQueue(strangerQueue), addresses: newAddressLimits(),
+	}
+}
+
+// AuthenticateToken implements authenticator.Token. Its errors wrap httpapi.ErrTooMany or
+// httpapi.ErrUndecided.
+func (t *tokens) AuthenticateToken(ctx context.Context, token string) (*authenticator.Response, bool, error) {
+	key := t.hasher.key([]byte(token))
+	seen, known := t.known.get(key)
+	if known && time.Now().Before(seen.until) {
+		return seen.who, true, nil
+	}
+	turn := t.turnOfStranger
+	if known {
+		turn = func(ctx context.Context) (func(), error) { return t.knownQueue.acquire(ctx, seen.who.User.GetName()) }
+	} else if _, refused := t.refused.get(key); refused {
+		return nil, false, nil
+	}
+	who, err := t.questions.ask(ctx, question[*authenticator.Response]{
+		key: key, turn: turn,
+		put: func(ctx context.Context) (*authenticator.Response, error) {
+			who, err := t.review(ctx, token)
+			t.metrics.reviewed(kindToken, who != nil, err)
+			return who, err
+		},
+		remember: func(who *authenticator.Response) { t.remember(key, addressOf(ctx), who) },
+	})
 	if err != nil {
-		t.trouble(err)
-		return nil, false, fmt.Errorf("%w: review a token: %w", httpapi.ErrUndecided, err)
+		return nil, false, t.unanswered(err, known)
 	}
 	return who, who != nil, nil
 }
 
+// turnOfStranger waits for the turn of a token that was not seen before.
+func (t *tokens) turnOfStranger(ctx context.Context) (release func(), err error) {
+	a := addressOf(ctx)
+	if !t.addresses.allow(a) {
+		return nil, errAddressLimit
+	}
+	return t.strangerQueue.acquire(ctx, a.String())
+}
+
+func (t *tokens) remember(key string, from netip.Addr, who *authenticator.Response) {
+	if who == nil {
+		t.known.remove(key)
+		t.refused.add(from.String(), key, struct{}{}, refusedFor)
+		return
+	}
+	t.known.add(who.User.GetName(), key, acceptedToken{who, time.Now().Add(acceptedFor)}, knownFor)
+}
+
+// unanswered returns what it means to a client that its token was not reviewed.
+func (t *tokens) unanswered(err error, known bool) error {
+	full, late := errors.Is(err, errQueueFull), errors.Is(err, errQueueTimeout)
+	switch {
+	case errors.Is(err, errAddressLimit):
+		t.metrics.refused.WithLabelValues("address").Inc()
+		return fmt.Errorf("%w: your address has sent more than %d tokens a second that this master has not seen before; come again with one that the hub accepts, and once it is known it counts no more", httpapi.ErrTooMany, addressQPS)
+	case !known && (full || late):
+		t.metrics.refused.WithLabelValues("tokens").Inc()
+		return fmt.Errorf("%w: too many tokens are shown to this master that it has not seen before; come again with one that the hub accepts, and once it is known it waits no more", httpapi.ErrTooMany)
+	case full:
+		t.metrics.refused.WithLabelValues("user").Inc()
+		return fmt.Errorf("%w: too many tokens of yours are waiting for a review; use fewer at a time, and come again", httpapi.ErrTooMany)
+	case late:
+		t.metrics.refused.WithLabelValues("timeout").Inc()
+	}
+	t.trouble(err)
+	return fmt.Errorf("%w: review a token: %w", httpapi.ErrUndecided, err)
+}
+
 // review asks the hub. A hub that was asked for audiences and names none does not know
 // what they are, and has looked at its own.
-func (t tokens) review(ctx context.Context, token string) (*authenticator.Response, error) {
+func (t *tokens) review(ctx context.Context, token string) (*authenticator.Response, error) {
 	spec := authenticationv1.TokenReviewSpec{Token: token, Audiences: t.audiences}
 	review, err := t.hub.Create(ctx, &authenticationv1.TokenReview{Spec: spec}, metav1.CreateOptions{})
 	if err != nil {

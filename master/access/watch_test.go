@@ -24,7 +24,7 @@ func TestARequestIsAlwaysJudgedByWhatWasSent(t *testing.T) {
 			}
 		}
 		hub.revoked.Store(true)
-		<-time.After(remembered + time.Second)
+		<-time.After(acceptedFor + time.Second)
 		if _, err := guard.Identify(r); !errors.Is(err, httpapi.ErrUnauthenticated) || !strings.Contains(err.Error(), "does not accept this token") {
 			t.Errorf("after the token was revoked: %v; want it refused as the token that it is", err)
 		}

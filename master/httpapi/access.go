@@ -28,10 +28,14 @@ type Access struct {
 	// because the caller named it. What is remembered of such answers must not make an answer
 	// about a name come sooner: that would tell that there is a cluster of that name.
 	Listed bool
+	// Called is what the caller called the cluster, where that was not by its name but by one
+	// of its addresses: whose answers are remembered apart too, or one that comes at once would
+	// tell which address is of which cluster.
+	Called string
 }
 
 // Identify says who sends a request, once a request, or gives an error that wraps
-// ErrUnauthenticated or ErrUndecided.
+// ErrUnauthenticated, ErrTooMany or ErrUndecided.
 type Identify func(r *http.Request) (Caller, error)
 
 // Caller says whether who asks may see something: nil, or an error that wraps one of
@@ -48,10 +52,12 @@ var (
 	ErrHidden = errors.New("hidden")
 	// ErrUndecided: nobody can be asked who may see what, so nobody sees anything.
 	ErrUndecided = errors.New("not decided")
+	// ErrTooMany: who asks, or somebody else at their address, asks too much at a time.
+	ErrTooMany = errors.New("too many requests")
 )
 
 // maxQuestions is how many questions one list of clusters asks at the same time.
-const maxQuestions = 16
+const maxQuestions = 64
 
 func (a *API) caller(r *http.Request) (Caller, error) {
 	if a.config.Identify == nil {
@@ -91,12 +97,20 @@ func (a *API) resolve(r *http.Request, verb string, details bool) (string, error
 			name = asked
 		}
 	}
-	err := a.authorize(r, Access{Verb: verb, Details: details, Cluster: name})
+	err := a.authorize(r, Access{Verb: verb, Details: details, Cluster: name, Called: calledBy(asked, name)})
 	switch {
 	case errors.Is(err, ErrHidden), err == nil && !known:
 		return "", unknownCluster(asked)
 	}
 	return name, err
+}
+
+// calledBy returns Access.Called.
+func calledBy(asked, name string) string {
+	if asked == name {
+		return ""
+	}
+	return asked
 }
 
 // visible are the clusters that the caller may see: all, with one question, or else
@@ -148,20 +162,12 @@ func namesOf(visible []Registered, all bool) map[string]bool {
 // oneByOne are those of the clusters that a caller may see. A question that nobody
 // answers is no refusal: a list with less in it would look like one that is whole.
 func oneByOne(ctx context.Context, caller Caller, clusters []Registered) ([]Registered, error) {
-	may := make([]bool, len(clusters))
-	questions, ctx := errgroup.WithContext(ctx)
-	questions.SetLimit(maxQuestions)
+	names := make([]string, len(clusters))
 	for i, c := range clusters {
-		questions.Go(func() error {
-			err := caller(ctx, Access{Verb: "get", Cluster: c.Name, Brief: true, Listed: true})
-			may[i] = err == nil
-			if errors.Is(err, ErrForbidden) || errors.Is(err, ErrHidden) {
-				return nil
-			}
-			return err
-		})
+		names[i] = c.Name
 	}
-	if err := questions.Wait(); err != nil {
+	may, err := allowedEach(ctx, caller, names, Access{Verb: "get", Brief: true, Listed: true})
+	if err != nil {
 		return nil, err
 	}
 	var visible []Registered
@@ -171,4 +177,27 @@ func oneByOne(ctx context.Context, caller Caller, clusters []Registered) ([]Regi
 		}
 	}
 	return visible, nil
+}
+
+// allowedEach says of each of some clusters whether a caller is allowed what it wants.
+func allowedEach(ctx context.Context, caller Caller, clusters []string, want Access) ([]bool, error) {
+	may := make([]bool, len(clusters))
+	questions, ctx := errgroup.WithContext(ctx)
+	questions.SetLimit(maxQuestions)
+	for i, cluster := range clusters {
+		questions.Go(func() (err error) {
+			may[i], err = isAllowed(ctx, caller, cluster, want)
+			return err
+		})
+	}
+	return may, questions.Wait()
+}
+
+func isAllowed(ctx context.Context, caller Caller, cluster string, want Access) (bool, error) {
+	want.Cluster = cluster
+	err := caller(ctx, want)
+	if errors.Is(err, ErrForbidden) || errors.Is(err, ErrHidden) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -18,7 +18,7 @@ type rules map[Access]error
 func (r rules) identify(*http.Request) (Caller, error) { return r.may, nil }
 
 func (r rules) may(_ context.Context, want Access) error {
-	want.Brief, want.Listed = false, false
+	want.Brief, want.Listed, want.Called = false, false, ""
 	if err, told := r[want]; told {
 		return err
 	}

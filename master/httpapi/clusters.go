@@ -45,30 +45,24 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// The version is taken before the clusters are: a watch from there tells again what
+	// Versions are taken before the clusters are: a watch from there tells again what
 	// came meanwhile, and would never tell of a cluster that the list was too early for.
 	a.fleet.Advance(time.Now(), a.listAll)
-	version := a.fleet.Version()
+	values, p, table, invalid := begin(r.URL.RawQuery, listParameters, fleetWatchParameters)
+	if invalid == nil {
+		invalid = onlyThese(values, table)
+	}
+	if invalid == nil && !p.watch {
+		return a.list(w, r, caller, &p)
+	}
 	visible, all, err := a.visibleTo(r.Context(), caller)
-	if err != nil {
-		return err
-	}
-	values, p, table, err := begin(r.URL.RawQuery, listParameters, fleetWatchParameters)
-	if err == nil {
-		err = onlyThese(values, table)
-	}
 	switch {
 	case err != nil:
 		return err
-	case p.watch:
-		return a.watchFleet(w, r, &p, namesOf(visible, all))
+	case invalid != nil:
+		return invalid
 	}
-	body, err := view.EncodeClusters(a.listed(visible), version, p.list.words, p.list.from, p.list.limit)
-	if err != nil {
-		return err
-	}
-	w.Header()["Cache-Control"], w.Header()["Vary"] = noCache, varies
-	return a.writeTagged(w, r, body)
+	return a.watchFleet(w, r, &p, namesOf(visible, all))
 }
 
 // listAll are all registered clusters, as the list shows them.

@@ -17,6 +17,9 @@ var errDraining = errors.New("the master is shutting down")
 // undecidedRetry is when to come again while nobody can be asked who may see what.
 const undecidedRetry = 2 * time.Second
 
+// tooManyRetry is when to come again for who asks too much.
+const tooManyRetry = time.Second
+
 // fail answers with what err means to the client. Who has gone is told nothing.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil || errors.Is(err, errGone) {
@@ -52,6 +55,8 @@ func problemOf(err error) *Problem {
 		return &Problem{Status: http.StatusUnauthorized, Reason: ReasonUnauthorized, Detail: err.Error()}
 	case errors.Is(err, ErrForbidden):
 		return &Problem{Status: http.StatusForbidden, Reason: ReasonForbidden, Detail: err.Error()}
+	case errors.Is(err, ErrTooMany):
+		return &Problem{Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, Detail: err.Error(), retryAfter: tooManyRetry}
 	case errors.Is(err, ErrUndecided):
 		return &Problem{Status: http.StatusServiceUnavailable, Reason: ReasonUndecided, Detail: err.Error(), retryAfter: undecidedRetry}
 	case errors.Is(err, errDraining), errors.Is(err, session.ErrStopping):

@@ -31,6 +31,8 @@ type fake struct {
 	await    func(ctx context.Context, cluster string) (*session.Value, error)
 
 	awaited []string
+	looked  []string
+	metrics *prometheus.Registry
 
 	mu      sync.Mutex
 	news    chan struct{}
@@ -71,6 +73,7 @@ func (f *fake) watching(cluster string) int {
 func (f *fake) Look(cluster string) (session.Glance, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.looked = append(f.looked, cluster)
 	for _, c := range f.clusters {
 		if c.Name == cluster {
 			if f.news == nil {
@@ -144,6 +147,7 @@ func (f *fake) List() []Registered {
 // api is an API over the fake; change, where given, changes its Config.
 func (f *fake) api(change func(*Config)) *API {
 	registry := prometheus.NewPedanticRegistry()
+	f.metrics = registry
 	c := Config{
 		Sessions: Sessions{Await: f.Await, Peek: f.Peek, Observe: f.Observe, Watch: f.Watch, Look: f.Look},
 		Registry: Registry{Resolve: f.Resolve, List: f.List, LastKnown: f.LastKnown},
@@ -155,6 +159,18 @@ func (f *fake) api(change func(*Config)) *API {
 		change(&c)
 	}
 	return New(c)
+}
+
+// gathered is what a metric of the last API is, as text.
+func (f *fake) gathered(t *testing.T, name string) (string, error) {
+	t.Helper()
+	families, err := f.metrics.Gather()
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.String(), err
+		}
+	}
+	return "", err
 }
 
 // shop is a fake with one cluster, prod-eu, of which a report came just now.

@@ -24,7 +24,7 @@ type fleetWatch struct {
 	// visible are the clusters that the client may see; nil: all.
 	visible map[string]bool
 	begun   bool
-	cursor  view.Cursor
+	cursor  view.FleetCursor
 
 	// demand are the clusters that the client wants reporting, held those that are kept
 	// so.
@@ -83,9 +83,9 @@ func (f *fleetWatch) meet(p *params, byEvent bool) (problem, err error) {
 	case p.anew():
 		return nil, nil
 	case p.version == "":
-		f.cursor, err = f.api.fleet.Resume(f.api.fleet.Version())
+		f.cursor = f.api.fleet.Now(f.sight())
 	default:
-		f.cursor, err = f.api.fleet.Resume(p.version)
+		f.cursor, err = f.api.fleet.Resume(p.version, f.sight())
 	}
 	f.begun = err == nil
 	if err = expired(err); byEvent {
@@ -98,13 +98,9 @@ func (f *fleetWatch) look(now time.Time) {
 	f.again, f.news = f.api.fleet.Advance(now, f.api.listAll)
 }
 
-// sees tells which clusters the client is told of.
-func (f *fleetWatch) sees() view.Sees {
-	if f.visible == nil && f.words == "" {
-		return nil
-	}
-	visible, words := f.visible, f.words
-	return func(c *view.Cluster) bool { return (visible == nil || visible[c.Name]) && c.Found(words) }
+// sight is which clusters the client is told of.
+func (f *fleetWatch) sight() view.FleetSight {
+	return view.FleetSight{Visible: f.visible, Words: f.words}
 }
 
 // catchUp writes what the client lacks, and keeps the demand that it asks for.
@@ -112,7 +108,7 @@ func (f *fleetWatch) catchUp(s *stream, now time.Time) error {
 	f.look(now)
 	f.keepDemand()
 	if !f.begun {
-		events, cursor, err := f.api.fleet.Initial(f.sees(), f.framing)
+		events, cursor, err := f.api.fleet.Initial(f.sight(), f.framing)
 		if err != nil {
 			return err
 		}
@@ -120,7 +116,7 @@ func (f *fleetWatch) catchUp(s *stream, now time.Time) error {
 		return s.write(events)
 	}
 	for {
-		events, next, err := f.api.fleet.Read(f.cursor, f.sees(), f.framing)
+		events, next, err := f.api.fleet.Read(f.cursor, f.sight(), f.framing)
 		if err != nil {
 			return expired(err)
 		}
@@ -231,9 +227,9 @@ func (f *fleetWatch) review(ctx context.Context, s *stream) error {
 	if err != nil {
 		return err
 	}
-	before := f.sees()
+	before := f.sight()
 	f.visible = visible
-	turned, cursor, err := f.api.fleet.Turn(f.cursor, before, f.sees(), f.framing)
+	turned, cursor, err := f.api.fleet.Turn(f.cursor, before, f.sight(), f.framing)
 	if err != nil {
 		return expired(err)
 	}
@@ -247,7 +243,7 @@ func (f *fleetWatch) review(ctx context.Context, s *stream) error {
 		if err == nil {
 			continue
 		}
-		if errors.Is(err, ErrUndecided) || errors.Is(err, ErrUnauthenticated) {
+		if errors.Is(err, ErrUndecided) || errors.Is(err, ErrTooMany) || errors.Is(err, ErrUnauthenticated) {
 			return err
 		}
 		s.drop(i)

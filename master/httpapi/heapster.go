@@ -38,7 +38,7 @@ func heapsterOperations() []operation {
 	for i, p := range heapster.Paths {
 		o := operation{
 			pattern: heapsterPrefix + "{cluster}/api/v1" + p.Pattern, id: idOf("heapster", p.Pattern), words: p.Words,
-			failure: "text/plain", statuses: []int{400, 401, 403, 404, 405, 409, 500, 503, 504},
+			failure: "text/plain", statuses: []int{400, 401, 403, 404, 405, 409, 429, 500, 503, 504},
 		}
 		for name, shape := range heapsterShapes {
 			if shape == reflect.TypeOf(p.Answer) {

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -275,7 +274,7 @@ func refusing(t *testing.T, err error) *API {
 	return shop(t).queried(func(c *Config) {
 		c.Identify = func(*http.Request) (Caller, error) { return nil, err }
 		c.SignIn = SignIn{
-			Begin: func(context.Context, string) (string, string, error) { return "", "", err },
+			Begin: func(*http.Request, string) (string, string, error) { return "", "", err },
 			End:   func(string) {},
 			Who: func(*http.Request) (string, error) {
 				if errors.Is(err, ErrForbidden) { // everybody may know who they are

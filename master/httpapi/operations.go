@@ -39,8 +39,8 @@ func (o *operation) verb() string { return cmp.Or(o.method, http.MethodGet) }
 
 // Statuses of the operations of one cluster, and of all.
 var (
-	clusterStatuses = []int{304, 400, 401, 403, 404, 405, 409, 410, 500, 503, 504}
-	fleetStatuses   = []int{304, 400, 401, 403, 404, 405, 410, 500, 503}
+	clusterStatuses = []int{304, 400, 401, 403, 404, 405, 409, 410, 429, 500, 503, 504}
+	fleetStatuses   = []int{304, 400, 401, 403, 404, 405, 410, 429, 500, 503}
 )
 
 // operations are all routes.
@@ -59,7 +59,7 @@ func (a *API) operations() []operation {
 		operation{pattern: "/api", id: "openAPIPage", serve: a.openAPIPage, media: "text/html", words: "This document as a page to read.", statuses: []int{405}},
 		operation{pattern: "/healthz", id: "healthz", serve: a.healthz, media: "text/plain", words: "Whether the process answers at all.", statuses: []int{405}},
 		operation{pattern: "/readyz", id: "readyz", serve: a.readyz, media: "text/plain", words: "Whether clients should be sent here, and what is missing.", statuses: []int{405, 503}},
-		operation{pattern: "/metrics", id: "metrics", serve: a.metricsPage(), media: "text/plain", words: "Metrics of the process, in Prometheus' formats.", statuses: []int{401, 403, 405, 503}},
+		operation{pattern: "/metrics", id: "metrics", serve: a.metricsPage(), media: "text/plain", words: "Metrics of the process, in Prometheus' formats.", statuses: []int{401, 403, 405, 429, 503}},
 	)
 }
 
@@ -98,6 +98,7 @@ var statusWords = map[int]string{
 	http.StatusRequestTimeout:        "The body did not come in time.",
 	http.StatusRequestEntityTooLarge: "The body is longer than a token can be.",
 	http.StatusUnprocessableEntity:   "The query cannot be evaluated.",
+	http.StatusTooManyRequests:       "Too many tokens of the caller's address are not known, or too many questions about what the caller may see are waiting; Retry-After says when to come again.",
 	http.StatusUnsupportedMediaType:  "The body is not application/json.",
 	http.StatusInternalServerError:   "A fault of the master's own.",
 	http.StatusServiceUnavailable:    "The agent cannot be reached, nobody can be asked who may see what, or this master is not ready or about to end; Retry-After says when to come again.",

@@ -30,7 +30,8 @@ const (
 	// ReasonMethodNotAllowed: everything here is read only.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
 	// ReasonTooManyRequests: the caller's address has too many requests open whose senders
-	// are not known.
+	// are not known, or sends too many tokens that are not; or too many questions about what
+	// the caller may see are waiting.
 	ReasonTooManyRequests = "TooManyRequests"
 	// ReasonSuspended: the ClusterAgent says spec.suspend.
 	ReasonSuspended = "Suspended"
@@ -81,12 +82,16 @@ func (p *Problem) write(w http.ResponseWriter) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("Cache-Control", "no-store")
-	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatFloat(max(1, math.Ceil(p.retryAfter.Seconds())), 'f', 0, 64))
-	}
+	p.setRetryAfter(h)
 	w.WriteHeader(p.Status)
 	// Nobody is left to tell of an error to write one.
 	_, _ = body.WriteTo(w)
+}
+
+func (p *Problem) setRetryAfter(h http.Header) {
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatFloat(max(1, math.Ceil(p.retryAfter.Seconds())), 'f', 0, 64))
+	}
 }
 
 // shorten quotes what came from outside, so that it fits into a sentence.

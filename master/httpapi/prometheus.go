@@ -7,12 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	"golang.org/x/sync/errgroup"
 
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/view"
@@ -46,7 +45,7 @@ func (a *API) prometheusOperations() []operation {
 func (a *API) prometheusOperation(prefix string, route prom.Route) operation {
 	o := operation{
 		pattern: prefix + route.Path, id: idOf("prometheus", route.Path), words: route.Words, serve: a.prometheus(route.Serve),
-		shape: "PrometheusAnswer", failure: "PrometheusError", statuses: []int{400, 401, 403, 405, 422, 500, 503},
+		shape: "PrometheusAnswer", failure: "PrometheusError", statuses: []int{400, 401, 403, 405, 422, 429, 500, 503},
 	}
 	for _, p := range route.Takes {
 		kind := schema{"type": "string"}
@@ -172,7 +171,7 @@ func formOf(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 // errorTypes are Prometheus' words for statuses of ours; it has none for the first two.
 var errorTypes = map[int]prom.ErrorType{
 	http.StatusUnauthorized: "unauthorized", http.StatusForbidden: prom.ErrorForbidden,
-	http.StatusRequestTimeout: prom.ErrorBadData, http.StatusServiceUnavailable: prom.ErrorUnavailable, http.StatusInternalServerError: prom.ErrorInternal,
+	http.StatusRequestTimeout: prom.ErrorBadData, http.StatusTooManyRequests: prom.ErrorUnavailable, http.StatusServiceUnavailable: prom.ErrorUnavailable, http.StatusInternalServerError: prom.ErrorInternal,
 }
 
 // failPrometheus tells what went wrong in Prometheus' JSON.
@@ -189,6 +188,7 @@ func (a *API) failPrometheus(w http.ResponseWriter, r *http.Request, err error) 
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
+	p.setRetryAfter(w.Header())
 	writePlainly(w, p.Status, plainJSON[0], prom.ErrorBody(errorTypes[p.Status], p.Detail))
 }
 
@@ -237,35 +237,14 @@ func sightOf(caller Caller) prom.Sight {
 
 // allowed says which of some clusters a caller may see.
 func allowed(ctx context.Context, caller Caller, clusters []string, want Access) ([]bool, error) {
-	may := make([]bool, len(clusters))
-	ask := func(ctx context.Context, cluster string) (bool, error) {
-		want := want
-		want.Cluster = cluster
-		err := caller(ctx, want)
-		if errors.Is(err, ErrForbidden) || errors.Is(err, ErrHidden) {
-			return false, nil
-		}
-		return err == nil, err
-	}
 	if len(clusters) > 1 {
-		all, err := ask(ctx, "")
+		all, err := isAllowed(ctx, caller, "", want)
 		if err != nil {
 			return nil, err
 		}
 		if all {
-			for i := range may {
-				may[i] = true
-			}
-			return may, nil
+			return slices.Repeat([]bool{true}, len(clusters)), nil
 		}
 	}
-	questions, ctx := errgroup.WithContext(ctx)
-	questions.SetLimit(maxQuestions)
-	for i, cluster := range clusters {
-		questions.Go(func() (err error) {
-			may[i], err = ask(ctx, cluster)
-			return err
-		})
-	}
-	return may, questions.Wait()
+	return allowedEach(ctx, caller, clusters, want)
 }

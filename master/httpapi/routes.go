@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -94,6 +95,14 @@ func (a *API) endpoint(route string, e endpoint) http.Handler {
 		watched := &recorder{ResponseWriter: w}
 		watched.Header()["X-Content-Type-Options"] = noSniff
 		err := e(watched, r)
+		if errors.Is(err, errCutOff) {
+			code := statusClientGone
+			if r.Context().Err() == nil && !errors.Is(err, errGone) {
+				code = a.problem(r, err).Status
+			}
+			counted.observe(code, time.Since(begin))
+			panic(http.ErrAbortHandler)
+		}
 		if err != nil {
 			a.fail(watched, r, err)
 		}

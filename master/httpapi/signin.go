@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,9 +15,9 @@ import (
 // by a cookie that stands for one. The zero value: nobody has to sign in.
 type SignIn struct {
 	// Begin has a token verified and gives the secret that stands for it from now on, with
-	// whose token it is; or an error that wraps ErrUnauthenticated or ErrUndecided. The
-	// token is in none of its errors.
-	Begin func(ctx context.Context, token string) (secret, user string, err error)
+	// whose token it is; or an error that wraps ErrUnauthenticated, ErrTooMany or
+	// ErrUndecided. The token is in none of its errors.
+	Begin func(r *http.Request, token string) (secret, user string, err error)
 	// End forgets a secret.
 	End func(secret string)
 	// Who says who sends a request, in whichever way; its errors are those of Identify.
@@ -69,12 +68,12 @@ func (a *API) sessionOperations() []operation {
 	const pattern = "/api/v1/session"
 	return []operation{
 		{
-			pattern: pattern, id: "getSession", serve: a.whenReady(a.session), shape: "SignedIn", statuses: []int{400, 401, 405, 500, 503},
+			pattern: pattern, id: "getSession", serve: a.whenReady(a.session), shape: "SignedIn", statuses: []int{400, 401, 405, 429, 500, 503},
 			words: "Who the caller is, however they show it; `required` is false where nobody has to sign in.",
 		},
 		{
 			method: http.MethodPost, pattern: pattern, id: "signIn", serve: a.whenReady(a.signIn), takes: "Credentials", shape: "SignedIn",
-			statuses: []int{400, 401, 403, 405, 408, 413, 415, 500, 503},
+			statuses: []int{400, 401, 403, 405, 408, 413, 415, 429, 500, 503},
 			words:    "Signs a browser in: sets a cookie that stands for the token until it expires, for 12 hours at most. Pages of other sites are refused.",
 		},
 		{
@@ -118,7 +117,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 		a.problem(r, err).write(w)
 		return nil
 	}
-	secret, user, err := a.config.SignIn.Begin(r.Context(), token)
+	secret, user, err := a.config.SignIn.Begin(r, token)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (d *desk) config(c *Config) {
 		return func(context.Context, Access) error { return nil }, nil
 	}
 	c.SignIn = SignIn{
-		Begin: func(_ context.Context, token string) (string, string, error) {
+		Begin: func(_ *http.Request, token string) (string, string, error) {
 			if token != "good" {
 				return "", "", fmt.Errorf("%w: refused", ErrUnauthenticated)
 			}

@@ -202,7 +202,7 @@ func (s *stream) ask(now time.Time) error {
 	err := s.review(ctx)
 	s.reviewed = now.Add(nextReview())
 	switch {
-	case !errors.Is(err, ErrUndecided):
+	case !errors.Is(err, ErrUndecided) && !errors.Is(err, ErrTooMany):
 		s.undecided = time.Time{}
 	case s.undecided.IsZero():
 		s.undecided, err = now, nil

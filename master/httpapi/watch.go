@@ -151,7 +151,7 @@ func (a *API) mayWatch(ctx context.Context, r *http.Request, cluster string, det
 	}
 	caller, err := a.caller(r)
 	if err == nil {
-		err = caller(ctx, Access{Verb: "watch", Details: details, Cluster: cluster})
+		err = caller(ctx, Access{Verb: "watch", Details: details, Cluster: cluster, Called: calledBy(asked, cluster)})
 	}
 	if errors.Is(err, ErrHidden) {
 		return unknownCluster(cluster)

@@ -39,28 +39,99 @@ type Cluster struct {
 // at most limit (0: all), from where the page before ended. All pages tell the version of
 // the first: a watch from there completes them.
 func EncodeClusters(clusters []Cluster, version, words string, from ListToken, limit int) (Body, error) {
-	var list, head bytes.Buffer
-	h := listHead{ResourceVersion: cmp.Or(from.version, version)}
-	count, last := 0, ""
+	p := NewClusterPage(words, from, limit)
 	for _, c := range clusters {
-		if c.Name <= from.after || !c.Found(words) {
-			continue
-		}
-		if limit > 0 && count == limit {
-			h.Continue = ListToken{last, h.ResourceVersion}.String()
-			break
-		}
-		list.WriteByte(',')
-		if err := appendJSON(&list, c.shown()); err != nil {
+		if err := p.Add(c); err != nil {
 			return nil, err
 		}
-		count, last = count+1, c.Name
 	}
+	return p.Body(version)
+}
+
+// ClusterPage is a page of the list of clusters that is made cluster by cluster. Either Body
+// gives all of it, or Take and End give it piece by piece.
+type ClusterPage struct {
+	words string
+	from  ListToken
+	limit int
+
+	rows  bytes.Buffer // each behind a comma
+	count int
+	last  string
+	more  bool // there are clusters behind the page
+	begun bool // some of it was taken
+}
+
+// NewClusterPage returns an empty page; see EncodeClusters.
+func NewClusterPage(words string, from ListToken, limit int) *ClusterPage {
+	return &ClusterPage{words: words, from: from, limit: limit}
+}
+
+// Add adds a cluster if it belongs to the page. Clusters come in the order of their names.
+func (p *ClusterPage) Add(c Cluster) error {
+	if p.more || c.Name <= p.from.after || !c.Found(p.words) {
+		return nil
+	}
+	if p.limit > 0 && p.count == p.limit {
+		p.more = true
+		return nil
+	}
+	p.rows.WriteByte(',')
+	if err := appendJSON(&p.rows, c.shown()); err != nil {
+		return err
+	}
+	p.count, p.last = p.count+1, c.Name
+	return nil
+}
+
+// head is what the page has besides its clusters, as JSON that is not closed.
+func (p *ClusterPage) head(version string) ([]byte, error) {
+	h := listHead{ResourceVersion: cmp.Or(p.from.version, version)}
+	if p.more {
+		h.Continue = ListToken{p.last, h.ResourceVersion}.String()
+	}
+	var head bytes.Buffer
 	if err := appendJSON(&head, h); err != nil {
 		return nil, err
 	}
 	head.Truncate(head.Len() - 1)
-	return Body{head.Bytes(), []byte(`,"clusters":`), array(list.Bytes()), end}, nil
+	return head.Bytes(), nil
+}
+
+// Body returns the page.
+func (p *ClusterPage) Body(version string) (Body, error) {
+	head, err := p.head(version)
+	if err != nil {
+		return nil, err
+	}
+	return Body{head, []byte(`,"clusters":`), array(p.rows.Bytes()), end}, nil
+}
+
+// Take returns the bytes of what was added since the last Take. What was taken is no JSON
+// before End is behind it.
+func (p *ClusterPage) Take() []byte {
+	rows := bytes.Clone(p.rows.Bytes())
+	p.rows.Reset()
+	if p.begun || len(rows) == 0 {
+		return rows
+	}
+	p.begun = true
+	return append([]byte(`{"clusters":[`), rows[1:]...)
+}
+
+// End returns the last bytes of a page that was taken. A list that is told piece by piece
+// tells its version last: that of some clusters is known when it is known which they are.
+func (p *ClusterPage) End(version string) ([]byte, error) {
+	head, err := p.head(version)
+	if err != nil {
+		return nil, err
+	}
+	last := p.Take()
+	if !p.begun {
+		last = []byte(`{"clusters":[`)
+	}
+	last = append(last, `],`...)
+	return append(append(last, head[1:]...), end...), nil
 }
 
 // listHead is what the list of clusters begins with.

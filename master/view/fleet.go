@@ -2,7 +2,10 @@ package view
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -19,21 +22,58 @@ const fleetPeriod = time.Second
 
 // Fleet is what changed lately of the registered clusters, for all who watch them on
 // one stream. As with a Log, who wants to know puts in what there is now.
+//
+// Who sees all clusters is told versions that count the changes. Who sees some is told a
+// version that is made of the last change of these by a secret: it says nothing of what
+// happens in others, not even how often.
 type Fleet struct {
-	id string
+	id     string
+	secret [sha256.Size]byte
 
 	mu      sync.Mutex
 	looked  time.Time
 	told    map[string]*Cluster
+	changed map[string]Cursor // the place behind the last change of each that is told
 	changes ring[*fleetChange]
 	news    chan struct{} // closed, and made anew, with each change
 }
 
 // NewFleet is a Fleet that knows no cluster yet.
 func NewFleet() *Fleet {
+	f := &Fleet{told: map[string]*Cluster{}, changed: map[string]Cursor{}, news: make(chan struct{})}
 	var id [8]byte
 	_, _ = rand.Read(id[:])
-	return &Fleet{id: hex.EncodeToString(id[:]), told: map[string]*Cluster{}, news: make(chan struct{})}
+	_, _ = rand.Read(f.secret[:])
+	f.id = hex.EncodeToString(id[:])
+	return f
+}
+
+// FleetSight is which clusters a watch of the fleet is told of.
+type FleetSight struct {
+	// Visible are the clusters that the caller may see; nil: all.
+	Visible map[string]bool
+	// Words are found in each cluster that it is told of.
+	Words string
+}
+
+// sees returns whether a cluster is in sight; nil: all are.
+func (s FleetSight) sees() sees {
+	if s.Visible == nil && s.Words == "" {
+		return nil
+	}
+	return func(c *Cluster) bool { return s.visible(c.Name) && c.Found(s.Words) }
+}
+
+func (s FleetSight) visible(name string) bool { return s.Visible == nil || s.Visible[name] }
+
+// FleetCursor is where a watch of the fleet is.
+type FleetCursor struct {
+	// next is the change to come.
+	next Cursor
+	// told is the place behind the last change of a cluster that the caller may see, where
+	// that are not all.
+	told Cursor
+	some bool
 }
 
 // fleetChange is what changed at one look: clusters before and after, by name.
@@ -54,8 +94,8 @@ func (c *fleetChange) size() int64 {
 	return int64(len(c.before)+len(c.after)) * listedBytes
 }
 
-// Sees says which clusters a watch of the fleet is told of; nil: all.
-type Sees func(c *Cluster) bool
+// sees says which clusters a watch of the fleet is told of; nil: all.
+type sees func(c *Cluster) bool
 
 // Advance has list look at all clusters, unless that was done within the last second.
 // It gives when to look again, and a channel that is closed when there is a change.
@@ -76,12 +116,16 @@ func (f *Fleet) Advance(now time.Time, list func() []Cluster) (again time.Time, 
 		if !present[name] {
 			c.before[name] = held
 			delete(f.told, name)
+			delete(f.changed, name)
 		}
 	}
 	if len(c.before)+len(c.after) > 0 {
 		c.from = f.version(f.changes.next)
 		c.to = f.version(f.changes.next + 1)
 		f.changes.append(c, now)
+		for name := range c.after {
+			f.changed[name] = f.changes.next
+		}
 		close(f.news)
 		f.news = make(chan struct{})
 	}
@@ -119,33 +163,95 @@ func ParseFleetVersion(version string) error {
 	return nil
 }
 
-// Version is the present one.
+// hidden returns the version of a place for who does not see all clusters. It has the form
+// of the others.
+func (f *Fleet) hidden(c Cursor) string {
+	mac := hmac.New(sha256.New, f.secret[:])
+	_, _ = mac.Write(binary.BigEndian.AppendUint64(nil, uint64(c)))
+	return fmt.Sprintf("%s-%d", f.id, binary.BigEndian.Uint64(mac.Sum(nil)))
+}
+
+func (f *Fleet) versionAt(c FleetCursor) string {
+	if c.some {
+		return f.hidden(c.told)
+	}
+	return f.version(c.next)
+}
+
+// Version is the present one, for who sees all clusters.
 func (f *Fleet) Version() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.version(f.changes.next)
 }
 
-// Resume is the place behind a version, or ErrExpired.
-func (f *Fleet) Resume(version string) (Cursor, error) {
+// Versions tells the version of some clusters, as they were at one time.
+type Versions struct {
+	fleet   *Fleet
+	changed map[string]Cursor
+}
+
+// Versions returns those of now.
+func (f *Fleet) Versions() *Versions {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for c := f.changes.first(); c <= f.changes.next; c++ {
-		if f.version(c) == version {
-			return c, nil
+	return &Versions{f, maps.Clone(f.changed)}
+}
+
+// Of returns the version for who sees these clusters and no others. It is another one only
+// when one of them has changed.
+func (v *Versions) Of(visible map[string]bool) string {
+	return v.fleet.hidden(lastChange(v.changed, visible))
+}
+
+// lastChange returns the place behind the last change of some clusters.
+func lastChange(changed map[string]Cursor, visible map[string]bool) (last Cursor) {
+	for name := range visible {
+		last = max(last, changed[name])
+	}
+	return last
+}
+
+// nowLocked is the present place.
+func (f *Fleet) nowLocked(sight FleetSight) FleetCursor {
+	return FleetCursor{f.changes.next, lastChange(f.changed, sight.Visible), sight.Visible != nil}
+}
+
+// Now is the present place.
+func (f *Fleet) Now(sight FleetSight) FleetCursor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.nowLocked(sight)
+}
+
+// Resume is the place behind a version, or ErrExpired. Who does not see all clusters can
+// resume from no version that counts the changes of all: trying them would tell how many
+// there are.
+func (f *Fleet) Resume(version string, sight FleetSight) (FleetCursor, error) {
+	f.mu.Lock()
+	now, first := f.nowLocked(sight), f.changes.first()
+	f.mu.Unlock()
+	if version == f.versionAt(now) {
+		// Also where the changes since are not kept any more: none of them is of a cluster in
+		// sight.
+		return now, nil
+	}
+	for c := first; c <= now.next; c++ {
+		if at := (FleetCursor{c, c, now.some}); f.versionAt(at) == version {
+			return at, nil
 		}
 	}
-	return 0, ErrExpired
+	return FleetCursor{}, ErrExpired
 }
 
 // Initial are the events that lead from nothing to the present, with the BOOKMARK that
 // ends them, and the place behind it.
-func (f *Fleet) Initial(sees Sees, framing Framing) ([]byte, Cursor, error) {
+func (f *Fleet) Initial(sight FleetSight, framing Framing) ([]byte, FleetCursor, error) {
 	f.mu.Lock()
-	c, held := f.changes.next, maps.Clone(f.told)
-	version := f.version(c)
+	c, held := f.nowLocked(sight), maps.Clone(f.told)
 	f.mu.Unlock()
-	events, err := clusterEvents(nil, held, sees)
+	version := f.versionAt(c)
+	events, err := clusterEvents(nil, held, sight.sees())
 	if err != nil {
 		return nil, c, err
 	}
@@ -164,8 +270,8 @@ type fleetBookmark struct {
 }
 
 // Bookmark is the BOOKMARK of a place.
-func (f *Fleet) Bookmark(c Cursor, framing Framing) ([]byte, error) {
-	version := f.version(c)
+func (f *Fleet) Bookmark(c FleetCursor, framing Framing) ([]byte, error) {
+	version := f.versionAt(c)
 	var bookmark bytes.Buffer
 	if err := appendJSON(&bookmark, fleetBookmark{ResourceVersion: version}); err != nil {
 		return nil, err
@@ -183,18 +289,49 @@ func framedFleet(lines []byte, f Framing, from, to string) []byte {
 
 // Read are the events of the change at a place, as Log.Read has them. Who sees all
 // shares the bytes.
-func (f *Fleet) Read(c Cursor, sees Sees, framing Framing) ([]byte, Cursor, error) {
+func (f *Fleet) Read(c FleetCursor, sight FleetSight, framing Framing) ([]byte, FleetCursor, error) {
 	f.mu.Lock()
-	change, ok, err := f.changes.at(c)
+	change, ok, err := f.changes.at(c.next)
 	f.mu.Unlock()
 	if err != nil || !ok {
 		return nil, c, err
 	}
-	lines, err := change.encode(sees, framing)
-	return lines, c + 1, err
+	return f.tell(change, c, sight, framing)
 }
 
-func (c *fleetChange) encode(sees Sees, f Framing) ([]byte, error) {
+// tell returns the events of the change at a place, and the place behind it.
+func (f *Fleet) tell(change *fleetChange, c FleetCursor, sight FleetSight, framing Framing) ([]byte, FleetCursor, error) {
+	from := c
+	c.next++
+	if !c.some {
+		lines, err := change.encode(sight.sees(), framing)
+		return lines, c, err
+	}
+	if !change.of(sight) {
+		return nil, c, nil
+	}
+	c.told = c.next
+	events, err := clusterEvents(change.before, change.after, sight.sees())
+	if err != nil {
+		return nil, c, err
+	}
+	before, behind := f.versionAt(from), f.versionAt(c)
+	return framedFleet(encodeEvents(events, before, behind), framing, before, behind), c, nil
+}
+
+// of says that a change is of a cluster that the caller may see.
+func (c *fleetChange) of(sight FleetSight) bool {
+	for _, some := range [...]map[string]*Cluster{c.before, c.after} {
+		for name := range some {
+			if sight.visible(name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *fleetChange) encode(sees sees, f Framing) ([]byte, error) {
 	if sees != nil {
 		events, err := clusterEvents(c.before, c.after, sees)
 		return framedFleet(encodeEvents(events, c.from, c.to), f, c.from, c.to), err
@@ -216,17 +353,17 @@ func (c *fleetChange) encode(sees Sees, f Framing) ([]byte, error) {
 // clusters that came into sight or went out of it, which carry no version of their own.
 // It also returns the place behind them all. What is in sight now must not be told at an
 // earlier place: the changes up to now would be told again by what is seen after.
-func (f *Fleet) Turn(c Cursor, before, after Sees, framing Framing) ([]byte, Cursor, error) {
+func (f *Fleet) Turn(c FleetCursor, before, after FleetSight, framing Framing) ([]byte, FleetCursor, error) {
 	f.mu.Lock()
 	var pending []*fleetChange
 	var err error
 	for more := true; more && err == nil; {
 		var change *fleetChange
-		if change, more, err = f.changes.at(c + Cursor(len(pending))); more {
+		if change, more, err = f.changes.at(c.next + Cursor(len(pending))); more {
 			pending = append(pending, change)
 		}
 	}
-	now := f.changes.next
+	now := f.nowLocked(after)
 	held := maps.Clone(f.told)
 	f.mu.Unlock()
 	if err != nil {
@@ -234,20 +371,21 @@ func (f *Fleet) Turn(c Cursor, before, after Sees, framing Framing) ([]byte, Cur
 	}
 	var told []byte
 	for _, change := range pending {
-		lines, err := change.encode(before, framing)
-		if err != nil {
+		var lines []byte
+		if lines, c, err = f.tell(change, c, before, framing); err != nil {
 			return nil, c, err
 		}
 		told = append(told, lines...)
 	}
-	version := f.version(now)
+	version := f.versionAt(now)
 	was, is := map[string]*Cluster{}, map[string]*Cluster{}
+	saw, sees := before.sees(), after.sees()
 	for name, cluster := range held {
-		saw, sees := before == nil || before(cluster), after == nil || after(cluster)
-		if saw && !sees {
+		seen, inSight := saw == nil || saw(cluster), sees == nil || sees(cluster)
+		if seen && !inSight {
 			was[name] = cluster
 		}
-		if sees && !saw {
+		if inSight && !seen {
 			is[name] = cluster
 		}
 	}
@@ -259,7 +397,7 @@ func (f *Fleet) Turn(c Cursor, before, after Sees, framing Framing) ([]byte, Cur
 }
 
 // clusterEvents are what somebody is told who sees some of the clusters, by name.
-func clusterEvents(before, after map[string]*Cluster, sees Sees) ([]event, error) {
+func clusterEvents(before, after map[string]*Cluster, sees sees) ([]event, error) {
 	names := slices.Collect(maps.Keys(after))
 	for name := range before {
 		if after[name] == nil {

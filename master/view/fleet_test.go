@@ -17,20 +17,24 @@ func list(names ...string) func() []Cluster {
 }
 
 // only returns who sees these clusters.
-func only(names ...string) Sees {
-	return func(c *Cluster) bool { return strings.Contains(strings.Join(names, " "), c.Name) }
+func only(names ...string) FleetSight {
+	visible := map[string]bool{}
+	for _, name := range names {
+		visible[name] = true
+	}
+	return FleetSight{Visible: visible}
 }
 
 func TestATurnTellsFirstWhatChangedBeforeIt(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
 		now           []string
-		before, after Sees
+		before, after FleetSight
 		want          string
 	}{
 		{"a cluster went, and could not be seen any more", []string{"b"}, only("a", "b"), only("b"), "DELETED a"},
-		{"a cluster came, and all can be seen by now", []string{"a", "b", "c"}, only("b"), nil, "ADDED a, ADDED c"},
-		{"a cluster came that could be seen all the time", []string{"a", "b", "c"}, nil, nil, "ADDED c"},
+		{"a cluster came, and all can be seen by now", []string{"a", "b", "c"}, only("b"), FleetSight{}, "ADDED a, ADDED c"},
+		{"a cluster came that could be seen all the time", []string{"a", "b", "c"}, FleetSight{}, FleetSight{}, "ADDED c"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, at := NewFleet(), received
@@ -56,8 +60,8 @@ func TestATurnTellsFirstWhatChangedBeforeIt(t *testing.T) {
 			if got := strings.Join(told, ", "); got != tc.want {
 				t.Errorf("told: %s\nwant: %s", got, tc.want)
 			}
-			if next != f.changes.next {
-				t.Errorf("the place is %d, want %d", next, f.changes.next)
+			if next.next != f.changes.next {
+				t.Errorf("the place is %d, want %d", next.next, f.changes.next)
 			}
 		})
 	}

@@ -1,0 +1,119 @@
+package access
+
+import (
+	"container/list"
+	"sync"
+	"time"
+)
+
+// sweepPeriod is how often a fairCache looks for entries that have expired.
+const sweepPeriod = 10 * time.Second
+
+// fairCache is an LRU cache whose entries expire and belong to owners: an owner has perOwner
+// of them at most, and of total the owner with the most gives up its oldest one. So nobody
+// evicts the entries of somebody who has fewer. It is safe for concurrent use.
+type fairCache[V any] struct {
+	total, perOwner int
+
+	mu      sync.Mutex
+	entries map[string]*list.Element // of *cacheEntry[V]
+	owners  map[string]*list.List    // the entries of each, the newest first
+	swept   time.Time
+}
+
+type cacheEntry[V any] struct {
+	key, owner string
+	value      V
+	expires    time.Time
+}
+
+func newFairCache[V any](total, perOwner int) *fairCache[V] {
+	return &fairCache[V]{total: total, perOwner: perOwner, entries: map[string]*list.Element{}, owners: map[string]*list.List{}, swept: time.Now()}
+}
+
+// get returns the value of a key unless it has expired.
+func (c *fairCache[V]) get(key string) (value V, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.entries[key]
+	if !ok {
+		return value, false
+	}
+	e := at.Value.(*cacheEntry[V])
+	if !time.Now().Before(e.expires) {
+		c.removeLocked(at)
+		return value, false
+	}
+	c.owners[e.owner].MoveToFront(at)
+	return e.value, true
+}
+
+// add sets the value of a key for some time.
+func (c *fairCache[V]) add(owner, key string, value V, lifetime time.Duration) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sweepLocked(now)
+	if at, ok := c.entries[key]; ok {
+		c.removeLocked(at)
+	}
+	if mine := c.owners[owner]; mine != nil && mine.Len() >= c.perOwner {
+		c.removeLocked(mine.Back())
+	} else if len(c.entries) >= c.total {
+		c.removeLocked(c.largestLocked().Back())
+	}
+	mine := c.owners[owner]
+	if mine == nil {
+		mine = list.New()
+		c.owners[owner] = mine
+	}
+	c.entries[key] = mine.PushFront(&cacheEntry[V]{key, owner, value, now.Add(lifetime)})
+}
+
+// remove removes a key.
+func (c *fairCache[V]) remove(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := c.entries[key]; ok {
+		c.removeLocked(at)
+	}
+}
+
+// len returns how many entries there are, expired ones included.
+func (c *fairCache[V]) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.entries)
+}
+
+func (c *fairCache[V]) removeLocked(at *list.Element) {
+	e := at.Value.(*cacheEntry[V])
+	delete(c.entries, e.key)
+	mine := c.owners[e.owner]
+	if mine.Remove(at); mine.Len() == 0 {
+		delete(c.owners, e.owner)
+	}
+}
+
+// largestLocked returns the entries of the owner that has the most.
+func (c *fairCache[V]) largestLocked() (largest *list.List) {
+	for _, some := range c.owners {
+		if largest == nil || some.Len() > largest.Len() {
+			largest = some
+		}
+	}
+	return largest
+}
+
+// sweepLocked removes what has expired, now and then.
+func (c *fairCache[V]) sweepLocked(now time.Time) {
+	if now.Sub(c.swept) < sweepPeriod {
+		return
+	}
+	c.swept = now
+	for _, at := range c.entries {
+		if e := at.Value.(*cacheEntry[V]); !now.Before(e.expires) {
+			c.removeLocked(at)
+		}
+	}
+}

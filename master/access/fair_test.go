@@ -1,0 +1,170 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestACacheIsSharedFairly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFairCache[int](10, 6)
+		has := func(key string) bool { _, ok := c.get(key); return ok }
+		c.add("few", "mine", 1, time.Hour)
+		for i := range 100 {
+			c.add("many", fmt.Sprint("many", i), i, time.Hour)
+		}
+		if !has("mine") || c.len() != 7 || has("many93") || !has("many94") {
+			t.Errorf("%d entries, mine is there: %t; want it beside the last 6 of the other owner", c.len(), has("mine"))
+		}
+		for i := range 100 {
+			c.add("more", fmt.Sprint("more", i), i, time.Hour)
+		}
+		if !has("mine") || c.len() != 10 {
+			t.Errorf("%d entries, mine is there: %t; want it beside 9 of the others", c.len(), has("mine"))
+		}
+		c.add("few", "mine", 2, time.Minute)
+		<-time.After(time.Minute)
+		if has("mine") {
+			t.Error("an entry lives after its time")
+		}
+		<-time.After(time.Hour)
+		c.add("few", "last", 3, time.Minute)
+		if c.len() != 1 || len(c.owners) != 1 {
+			t.Errorf("%d entries of %d owners are left after their time, want the new one", c.len(), len(c.owners))
+		}
+		if c.remove("last"); has("last") || len(c.owners) != 0 {
+			t.Error("what was removed is there")
+		}
+	})
+}
+
+func TestTheLeastRecentlyUsedGoesFirst(t *testing.T) {
+	c := newFairCache[int](10, 2)
+	c.add("o", "a", 1, time.Hour)
+	c.add("o", "b", 2, time.Hour)
+	c.get("a")
+	c.add("o", "c", 3, time.Hour)
+	if _, ok := c.get("a"); !ok {
+		t.Error("what was used went before what was not")
+	}
+}
+
+// slow is a queue of 10 a second, that lets 2 through at first.
+func slow() *fairQueue {
+	return newFairQueue(queueConfig{qps: 10, burst: 2, inFlight: 5, perKey: 3, waiting: 100, waitingPerKey: 50, timeout: time.Minute})
+}
+
+func TestAKeyThatAsksForMuchWaitsBehindItselfOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := slow()
+		var all sync.WaitGroup
+		for range 40 {
+			all.Go(func() {
+				release, err := q.acquire(t.Context(), "much")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				release()
+			})
+		}
+		synctest.Wait()
+		for range 5 {
+			began := time.Now()
+			release, err := q.acquire(t.Context(), "little")
+			if took := time.Since(began); err != nil || took > 201*time.Millisecond {
+				t.Errorf("%v after %s, want the next turn but one", err, took)
+			}
+			release()
+		}
+		began := time.Now()
+		all.Wait()
+		if took := time.Since(began); took < 2*time.Second {
+			t.Errorf("the others took %s, want 10 a second", took)
+		}
+		if len(q.keys) != 0 || q.ready.Len() != 0 || q.waiting != 0 || q.inFlight != 0 {
+			t.Errorf("%d keys, %d ready, %d waiting, %d in flight are left", len(q.keys), q.ready.Len(), q.waiting, q.inFlight)
+		}
+	})
+}
+
+func TestAQueueLetsSoManyThroughAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := slow()
+		let := map[string]int{}
+		var mu sync.Mutex
+		for i := range 20 {
+			key := []string{"a", "b", "c"}[i%3]
+			go func() {
+				if _, err := q.acquire(t.Context(), key); err == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					let[key]++
+				}
+			}()
+		}
+		<-time.After(30 * time.Second)
+		synctest.Wait()
+		mu.Lock()
+		sum := let["a"] + let["b"] + let["c"]
+		if mu.Unlock(); sum != 5 || slices.Max([]int{let["a"], let["b"], let["c"]}) > 2 {
+			t.Errorf("%v are let through and not released, want 5, and of no key more than of the others", let)
+		}
+		<-time.After(time.Minute) // the others give up
+		if q.waitingNow() != 0 {
+			t.Errorf("%d wait still", q.waitingNow())
+		}
+	})
+}
+
+func TestAQueueIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := slow()
+		ctx, leave := context.WithCancel(t.Context())
+		wait := func(key string) error {
+			result := make(chan error, 1)
+			go func() {
+				_, err := q.acquire(ctx, key)
+				result <- err
+			}()
+			synctest.Wait()
+			select {
+			case err := <-result:
+				return err
+			default:
+				return nil
+			}
+		}
+		refused := map[string]int{}
+		for i := range 300 {
+			key := []string{"a", "b", "c"}[i%3]
+			if err := wait(key); errors.Is(err, errQueueFull) {
+				refused[key]++
+			}
+		}
+		if q.waiting > 103 || refused["a"] == 0 {
+			t.Errorf("%d wait, %v are refused; want some 100 of 300 waiting", q.waiting, refused)
+		}
+		if err := wait("newcomer"); err != nil {
+			t.Errorf("a newcomer: %v; want that it waits", err)
+		}
+		leave()
+		synctest.Wait()
+		if q.waitingNow() != 0 {
+			t.Errorf("%d wait that have left", q.waitingNow())
+		}
+		late := newFairQueue(queueConfig{qps: 0.001, burst: 1, inFlight: 1, perKey: 1, waiting: 1, waitingPerKey: 1, timeout: time.Second})
+		if _, err := late.acquire(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := late.acquire(t.Context(), "a"); !errors.Is(err, errQueueTimeout) {
+			t.Errorf("got %v, want %v", err, errQueueTimeout)
+		}
+	})
+}
