@@ -39,10 +39,10 @@ func (e *evaluator) sections() {
 }
 
 // sameErrors reports whether the same keeps the sections that health is judged by from
-// being fresh.
+// being fresh. Words that differ by a port number are the same.
 func (s *State) sameErrors(o *State) bool {
 	for _, name := range judgedSections {
-		if s.Sections[name].Error != o.Sections[name].Error {
+		if s.Sections[name].Error.Reason != o.Sections[name].Error.Reason {
 			return false
 		}
 	}
