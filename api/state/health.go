@@ -261,10 +261,12 @@ type group struct {
 	// where is set for what is not grouped, image for images, workload for the rest.
 	where, image string
 	workload     workloadKey
+	// info is set where nothing is to be done: such findings count nowhere else.
+	info bool
 }
 
 func (f *finding) group() group {
-	g := group{kind: f.Kind, what: f.What, muted: f.Muted}
+	g := group{kind: f.Kind, what: f.What, muted: f.Muted, info: f.Severity == SeverityInfo}
 	switch {
 	case f.image != "":
 		g.image = f.image

@@ -85,3 +85,15 @@ func TestJobsOfACronJobAreMutedByItsName(t *testing.T) {
 		t.Errorf("a Deployment is muted as a CronJob: %+v", got.Problems)
 	}
 }
+
+func TestWhatIsOverIsNoPartOfAProblem(t *testing.T) {
+	// The Job of yesterday failed and was made good since; that of today has failed.
+	s := cluster(t,
+		pod("cron-1", failed("Error", 24*time.Hour), ofJob("load-29876540")),
+		pod("cron-2", succeeded(12*time.Hour), ofJob("load-29876560"), func(p *state.Pod) { p.CreatedAt = ago(13 * time.Hour) }),
+		pod("cron-3", failed("Error", time.Minute), ofJob("load-29876600")))
+	got := check(t, s, true, row{state.SeverityCritical, "Pod", "Error", "shop/cron-3", 1}, row{state.SeverityInfo, "Pod", "Error", "shop/cron-1", 1})
+	if since := got.Problems[0].Since; since != ago(time.Minute) {
+		t.Errorf("the problem is since %v, want since a minute", since.Time())
+	}
+}
