@@ -50,7 +50,7 @@ func (c crashes) observe(status *ContainerStatus, policy state.RestartPolicy, lo
 			series, looping = crashSeries{first: ended, restarts: status.Restarts}, false
 		}
 	case !known:
-		series.first = ended - loopedFor(status, ended)
+		series.first = min(ended, now) - loopedFor(status, ended)
 		if notReadySince != 0 && status.Restarts > 0 {
 			series.first = min(series.first, notReadySince)
 		}

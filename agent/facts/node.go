@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Node returns the fact of a node, apart from what its pods take of it and whether it
-// flaps.
+// Node returns the fact of a node, apart from what its pods take of it, since when it is
+// not ready and whether it flaps.
 func Node(in *NodeInput) *state.Node {
 	return &state.Node{
 		Name:             in.Name,

@@ -20,6 +20,28 @@ func readiness(conditions []Condition) state.Tristate {
 	return state.Unknown
 }
 
+// notReadySince returns since when a node has not been ready; zero while it is. The
+// condition's time moves when it goes from False to Unknown, so what was returned
+// before stays. held is the fact that was returned last, nil for none.
+func notReadySince(in *NodeInput, held *state.Node, now state.Time) state.Time {
+	since := in.CreatedAt
+	for _, c := range in.Conditions {
+		if c.Type != string(corev1.NodeReady) {
+			continue
+		}
+		if c.Status == state.True {
+			return 0
+		}
+		since = cmp.Or(c.Since, since)
+		break
+	}
+	since = min(cmp.Or(since, now), now)
+	if held != nil && held.NotReadySince != 0 {
+		return min(held.NotReadySince, since)
+	}
+	return since
+}
+
 // nodeConditions returns all conditions of a node, sorted by type. Of one that is as it
 // should be the message is left out: nobody reads it, and 5,000 nodes have some.
 func nodeConditions(conditions []Condition) []state.NodeCondition {

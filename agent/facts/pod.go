@@ -102,7 +102,7 @@ func unschedulableSince(in *PodInput, held *state.Pod, now state.Time) state.Tim
 	case held != nil && held.Reason == corev1.PodReasonSchedulingGated:
 		return now
 	}
-	return cmp.Or(in.Scheduled.Since, in.CreatedAt, now)
+	return min(cmp.Or(in.Scheduled.Since, in.CreatedAt, now), now)
 }
 
 // finishedAt returns when a finished pod ended: its last container, else the last of its
@@ -117,9 +117,10 @@ func finishedAt(in *PodInput, held *state.Pod, now state.Time) state.Time {
 			ended = c.Since
 		}
 	}
-	if ended == 0 && held != nil {
+	if held != nil && (ended == 0 || ended > now) {
 		ended = cmp.Or(held.FinishedAt, now)
 	}
+	ended = min(ended, now)
 	return cmp.Or(ended, in.StartedAt, in.CreatedAt)
 }
 

@@ -5,7 +5,8 @@ import "rollcall.dev/rollcall/api/state"
 // podFacts returns the facts of a pod and of its containers, but for the capacity of
 // its claims. held and heldContainers are those that were returned for the pod before,
 // as far as they are of the same pod: what they say of since when something is wrong
-// stays while it is wrong. seen holds what is known of the crashes of its containers.
+// stays while it is wrong. A time that is still to come, by the clock of a node that is
+// ahead, is taken to be now. seen holds what is known of the crashes of its containers.
 func podFacts(in *PodInput, held *state.Pod, heldContainers []*state.Container, seen crashes, now state.Time) (*state.Pod, []*state.Container) {
 	pod := Pod(in, held, now)
 	bad := blamed(in)
@@ -16,7 +17,7 @@ func podFacts(in *PodInput, held *state.Pod, heldContainers []*state.Container, 
 		c, before := container(in, spec), containerNamed(heldContainers, spec.Name)
 		if bad[i] {
 			wasWorking := before != nil && before.NotReadySince == 0 && before.Ready
-			c.NotReadySince = containerNotReadySince(in, spec, alone, wasWorking, now)
+			c.NotReadySince = min(containerNotReadySince(in, spec, alone, wasWorking, now), now)
 			if before != nil && before.NotReadySince != 0 {
 				c.NotReadySince = min(before.NotReadySince, c.NotReadySince)
 			}
@@ -27,7 +28,7 @@ func podFacts(in *PodInput, held *state.Pod, heldContainers []*state.Container, 
 		containers[i] = c
 	}
 	if !workingPod(in, bad) {
-		pod.NotReadySince = podNotReadySince(in, containers, now)
+		pod.NotReadySince = min(podNotReadySince(in, containers, now), now)
 		if held != nil && held.NotReadySince != 0 {
 			pod.NotReadySince = min(held.NotReadySince, pod.NotReadySince)
 		}

@@ -68,8 +68,12 @@ func Zeros(list corev1.ResourceList) state.Zeros {
 }
 
 // scaled returns an amount in units of a scale, rounded up, and the largest int64 where
-// it does not fit; Quantity's own functions wrap or are undefined there.
+// it does not fit; Quantity's own functions wrap or are undefined there. An amount below
+// zero is none: nobody validates the resources of a container's status.
 func scaled(amount resource.Quantity, scale resource.Scale) int64 {
+	if amount.Sign() < 0 {
+		return 0
+	}
 	largest := resource.NewScaledQuantity(math.MaxInt64, scale)
 	if amount.Cmp(*largest) >= 0 {
 		return math.MaxInt64

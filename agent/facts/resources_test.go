@@ -1,6 +1,7 @@
 package facts_test
 
 import (
+	"math"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +24,30 @@ func TestZerosAreKeptApartFromWhatIsNotSet(t *testing.T) {
 		}
 		if got := facts.Zeros(corev1.ResourceList{name: resource.MustParse("1")}); got != 0 {
 			t.Errorf("%s of 1: zeros are %b, want none", name, got)
+		}
+	}
+}
+
+func TestAmountsAreReadAsKubectlReadsThem(t *testing.T) {
+	for text, want := range map[string]struct{ cpuMillis, memoryBytes int64 }{
+		"0":            {0, 0},
+		"0.5":          {500, 1},
+		"1500m":        {1500, 2},
+		"1e3":          {1_000_000, 1000},
+		"100u":         {1, 1},
+		"1n":           {1, 1},
+		"1Ei":          {math.MaxInt64, 1 << 60},
+		"8Ei":          {math.MaxInt64, math.MaxInt64},
+		"10E":          {math.MaxInt64, math.MaxInt64},
+		"-1":           {0, 0},
+		"-10E":         {0, 0},
+		"129e6":        {129_000_000_000, 129_000_000},
+		"9007199254Ki": {9_223_372_036_096_000, 9_223_372_036_096},
+	} {
+		amount := resource.MustParse(text)
+		got := facts.Resources(corev1.ResourceList{corev1.ResourceCPU: amount, corev1.ResourceMemory: amount})
+		if got.CPUMillis != want.cpuMillis || got.MemoryBytes != want.memoryBytes {
+			t.Errorf("%s is %d millicores and %d bytes, want %d and %d", text, got.CPUMillis, got.MemoryBytes, want.cpuMillis, want.memoryBytes)
 		}
 	}
 }

@@ -104,6 +104,9 @@ func nodesTable(w *world) string {
 		for _, c := range n.Conditions {
 			t = append(t, []string{fmt.Sprintf("%s=%s %s %q since %s", c.Type, c.Status, c.Reason, c.Message, when(c.Since))})
 		}
+		if n.NotReadySince != 0 {
+			t = append(t, []string{"not ready since " + when(n.NotReadySince)})
+		}
 		if n.FlappingSince != 0 {
 			t = append(t, []string{fmt.Sprintf("flapping since %s until %s", when(n.FlappingSince), when(n.FlappingUntil))})
 		}

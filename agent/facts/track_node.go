@@ -47,6 +47,10 @@ func (t *Tracker) RetainNodes(these []Name) state.Changes {
 func (t *Tracker) setNode(in *NodeInput) {
 	n := t.node(in.Name)
 	node, held := Node(in), n.node()
+	if held != nil && held.CreatedAt != node.CreatedAt {
+		held, n.ready = nil, readyChanges{}
+	}
+	node.NotReadySince = notReadySince(in, held, t.now())
 	n.ready.observe(node.Ready, held != nil, t.now())
 	node.FlappingSince, node.FlappingUntil = n.ready.flapping(held)
 	fresh := []state.Object{node}

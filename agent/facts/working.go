@@ -15,8 +15,8 @@ import (
 //   - a main container also works once it has ended with exit code 0, unless it is to be
 //     started again;
 //   - an ephemeral container does not matter;
-//   - a pod works while all of its containers do and its condition Ready is not False,
-//     unless some of its containers have ended.
+//   - a pod works while all of its containers do and its condition Ready is not False.
+//     Pods of Jobs that have an ended container are never ready, and work.
 //
 // Containers that wait for an init container or for a node are not blamed.
 
@@ -86,7 +86,7 @@ func workingPod(pod *PodInput, bad []bool) bool {
 		c := &pod.Containers[i]
 		ended = ended || c.Kind == state.Main && c.Status != nil && c.Status.State == state.Terminated
 	}
-	return ended || pod.Ready.Type == "" || pod.Ready.Status == state.True
+	return ended && pod.Controller.Kind == "Job" || pod.Ready.Type == "" || pod.Ready.Status == state.True
 }
 
 // containerNotReadySince returns since when a container that does not work has not, by

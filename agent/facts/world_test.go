@@ -139,6 +139,7 @@ func timeless(o state.Object) state.Object {
 	switch o := o.(type) {
 	case *state.Node:
 		n := *o
+		set(&n.NotReadySince)
 		n.FlappingSince, n.FlappingUntil = 0, 0
 		return &n
 	case *state.Pod:

@@ -24,6 +24,7 @@ const (
 	volumePatience    = 5 * time.Minute
 	claimPatience     = 5 * time.Minute
 	servicePatience   = 5 * time.Minute
+	sectionPatience   = time.Minute
 )
 
 // StableRun without a restart ends the crash loop of a container. The kubelet forgets its
@@ -37,6 +38,9 @@ const (
 	terminationSlack = 5 * time.Minute
 	// crowdedNode is the share of a node's pods from which it is nearly full, in per cent.
 	crowdedNode = 95
+	// longNotReady is after how long a pod that is not ready is told of whatever else it
+	// does: that of KubePodNotReady of kubernetes-mixin.
+	longNotReady = 15 * time.Minute
 )
 
 // What is wrong, where Kubernetes has no word of its own for it.
@@ -56,6 +60,7 @@ const (
 	WhatConflict          = "Conflict"
 	WhatPending           = "Pending"
 	WhatFailed            = "Failed"
+	WhatUnreadable        = "Unreadable"
 	whatImagePull         = "ImagePullBackOff"
 	whatSchedulingGated   = "SchedulingGated"
 	whatContainerCreating = "ContainerCreating"
@@ -96,7 +101,8 @@ type ProblemCounts struct {
 // Ignore mutes problems: those for which each field that is set is equal.
 type Ignore struct {
 	Namespace string `json:"namespace,omitempty"`
-	// Owner is the kind and name of a workload, as in Deployment/web, or its name.
+	// Owner is the kind and name of a workload, as in Deployment/web, or its name. The
+	// Jobs of a CronJob match by its name too, as in CronJob/backup.
 	Owner string `json:"owner,omitempty"`
 	Node  string `json:"node,omitempty"`
 	What  string `json:"what,omitempty"`
@@ -148,6 +154,7 @@ func (sum *Summary) evaluateHealth(s *State, finished map[podID]bool, conflicts 
 		state: s, now: now, ignore: ignore, finished: finished,
 		looping: map[podID]bool{}, down: map[string]int{}, workloads: map[workloadKey]*workload{},
 	}
+	e.sections()
 	e.nodes()
 	e.overcommit(sum)
 	e.containersAndPods()
@@ -234,8 +241,18 @@ func (i *Ignore) matches(f *finding) bool {
 	if i.Namespace == "" && i.Owner == "" && i.Node == "" && i.What == "" {
 		return false
 	}
-	owner := i.Owner == "" || i.Owner == f.Owner.Name || i.Owner == f.Owner.Kind+"/"+f.Owner.Name
-	return owner && (i.Namespace == "" || i.Namespace == f.namespace) && (i.Node == "" || i.Node == f.node) && (i.What == "" || i.What == f.What)
+	return i.matchesOwner(f) && (i.Namespace == "" || i.Namespace == f.namespace) && (i.Node == "" || i.Node == f.node) && (i.What == "" || i.What == f.What)
+}
+
+// matchesOwner reports whether a rule is of the workload of a finding.
+func (i *Ignore) matchesOwner(f *finding) bool {
+	switch i.Owner {
+	case "", f.Owner.Name, f.Owner.Kind + "/" + f.Owner.Name:
+		return true
+	case f.workload.name, "CronJob/" + f.workload.name:
+		return f.workload.kind == "Job" && f.workload.name != f.Owner.Name
+	}
+	return false
 }
 
 // group is what findings of one Problem have in common.
@@ -244,10 +261,12 @@ type group struct {
 	// where is set for what is not grouped, image for images, workload for the rest.
 	where, image string
 	workload     workloadKey
+	// info is set where nothing is to be done: such findings count nowhere else.
+	info bool
 }
 
 func (f *finding) group() group {
-	g := group{kind: f.Kind, what: f.What, muted: f.Muted}
+	g := group{kind: f.Kind, what: f.What, muted: f.Muted, info: f.Severity == SeverityInfo}
 	switch {
 	case f.image != "":
 		g.image = f.image

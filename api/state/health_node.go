@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 const nodeReady = "Ready"
@@ -121,11 +120,11 @@ func (e *evaluator) node(n *Node) {
 // conditions say. Its pods are counted with it later.
 func (e *evaluator) nodeDown(n *Node) {
 	f := finding{
-		Problem: Problem{Severity: SeverityCritical, Kind: "Node", What: WhatNotReady, Where: n.Name, Since: n.CreatedAt, Message: "the kubelet has not reported yet", Count: 1},
+		Problem: Problem{Severity: SeverityCritical, Kind: "Node", What: WhatNotReady, Where: n.Name, Since: cmp.Or(n.NotReadySince, n.CreatedAt), Message: "the kubelet has not reported yet", Count: 1},
 		node:    n.Name, mute: n.Mute, patience: nodePatience,
 	}
 	if c := n.Condition(nodeReady); c != nil {
-		f.Since, f.Message = cmp.Or(c.Since, n.CreatedAt), cmp.Or(c.Message, c.Reason)
+		f.Since, f.Message = cmp.Or(n.NotReadySince, c.Since, n.CreatedAt), cmp.Or(c.Message, c.Reason)
 	}
 	if grown := n.CreatedAt.Time().Add(youngNode); n.CreatedAt != 0 && e.now.Before(grown) {
 		f.Severity = SeverityInfo
@@ -135,27 +134,33 @@ func (e *evaluator) nodeDown(n *Node) {
 	e.add(f)
 }
 
-// overcommit reports whether the requests of all pods would still fit if the largest
-// node were lost (KubeCPUOvercommit and KubeMemoryOvercommit of kubernetes-mixin).
+// overcommit adds that the requests of all pods, also of those that wait for a node,
+// would not fit if the largest node were lost, or on the only one there is
+// (KubeCPUOvercommit and KubeMemoryOvercommit of kubernetes-mixin).
 func (e *evaluator) overcommit(sum *Summary) {
-	if sum.Nodes.Total < 2 {
+	if sum.Nodes.Total == 0 {
 		return
+	}
+	total := Resources{CPUMillis: sum.Requested.CPUMillis, MemoryBytes: sum.Requested.MemoryBytes}
+	for p := range e.state.Pods() {
+		if p.Node == "" && !p.Phase.Finished() {
+			total.CPUMillis = SaturatingAdd(total.CPUMillis, p.Requested.CPUMillis)
+			total.MemoryBytes = SaturatingAdd(total.MemoryBytes, p.Requested.MemoryBytes)
+		}
 	}
 	var largestCPU, largestMemory int64
 	for n := range e.state.Nodes() {
 		largestCPU, largestMemory = max(largestCPU, n.Allocatable.CPUMillis), max(largestMemory, n.Allocatable.MemoryBytes)
 	}
 	check := func(what, name string, requested, allocatable, largest int64) {
-		if left := allocatable - largest; left > 0 && requested > left {
-			e.add(finding{
-				Problem: Problem{
-					Severity: SeverityWarning, Kind: "Cluster", What: what, Where: name, Count: 1,
-					Message: "the requests of all pods do not fit any more if the largest node is lost",
-				},
-				patience: time.Hour,
-			})
+		left, message := allocatable-largest, "the requests of all pods do not fit any more if the largest node is lost"
+		if left <= 0 || requested > allocatable {
+			left, message = allocatable, "the requests of all pods, with those that wait for a node, are more than all nodes have"
+		}
+		if requested > left {
+			e.add(finding{Problem: Problem{Severity: SeverityWarning, Kind: "Cluster", What: what, Where: name, Count: 1, Message: message}})
 		}
 	}
-	check(WhatCPUOvercommit, "cpu", sum.Requested.CPUMillis, sum.Allocatable.CPUMillis, largestCPU)
-	check(WhatMemoryOvercommit, "memory", sum.Requested.MemoryBytes, sum.Allocatable.MemoryBytes, largestMemory)
+	check(WhatCPUOvercommit, "cpu", total.CPUMillis, sum.Allocatable.CPUMillis, largestCPU)
+	check(WhatMemoryOvercommit, "memory", total.MemoryBytes, sum.Allocatable.MemoryBytes, largestMemory)
 }

@@ -127,7 +127,23 @@ func (e *evaluator) countWorkloads(found []trouble) {
 
 // works reports whether a pod does what it is there for.
 func (e *evaluator) works(p *Pod) bool {
-	return p.Phase == PodRunning && !p.Terminating && p.NotReadySince == 0 && !e.looping[podID{p.Namespace, p.Name}] && !e.isDown(p.Node)
+	return p.Phase == PodRunning && !p.Terminating && (p.NotReadySince == 0 || e.partlyDone(p)) && !e.looping[podID{p.Namespace, p.Name}] && !e.isDown(p.Node)
+}
+
+// partlyDone reports whether some containers of a pod have done their work while the
+// others go on: the pod is not ready, and kubectl prints NotReady, without a fault.
+func (e *evaluator) partlyDone(p *Pod) bool {
+	done, running := false, false
+	for c := range e.state.ContainersOf(p.Namespace, p.Name) {
+		if c.NotReadySince != 0 {
+			return false
+		}
+		if c.Kind == Main {
+			done = done || c.State == Terminated
+			running = running || c.State == Running
+		}
+	}
+	return done && running
 }
 
 func (e *evaluator) isDown(node string) bool {
@@ -184,12 +200,29 @@ func (e *evaluator) pod(p *Pod) {
 		e.add(e.ofPod(p, cmp.Or(p.Reason, WhatNotScheduled), p.UnschedulableSince, podPatience))
 	case e.countWithNode(p):
 	case p.Phase == PodUnknown:
-		e.add(e.ofPod(p, cmp.Or(p.Reason, "Unknown"), p.NotReadySince, podPatience))
+		f := e.ofPod(p, cmp.Or(p.Reason, "Unknown"), p.NotReadySince, podPatience)
+		f.Message = cmp.Or(f.Message, "nobody reports how the pod is, most often because its node does not answer")
+		e.add(f)
+	case e.partlyDone(p):
+		e.partlyDonePod(p)
 	default:
 		f := e.ofPod(p, WhatNotReady, p.NotReadySince, podPatience)
 		f.Message = cmp.Or(p.Message, p.Reason)
 		e.add(f)
 	}
+}
+
+// partlyDonePod adds a pod that is not ready since some of its containers have ended.
+// KubePodNotReady tells of it after a while.
+func (e *evaluator) partlyDonePod(p *Pod) {
+	f := e.ofPod(p, WhatNotReady, p.NotReadySince, podPatience)
+	f.Severity, f.Message = SeverityInfo, "some of its containers have ended and the others run, so the pod is not ready and gets no requests of Services"
+	if long := f.Since.Time().Add(longNotReady); e.now.Before(long) {
+		e.reevaluateAt(long)
+	} else {
+		f.Severity = SeverityWarning
+	}
+	e.add(f)
 }
 
 // failedPod adds a pod that failed: nothing to act on where others of its workload work,
@@ -199,7 +232,21 @@ func (e *evaluator) failedPod(p *Pod) {
 	if w := e.workloads[f.workload]; w.working > 0 || w.doneAt != 0 && w.doneAt >= f.Since {
 		f.Severity = SeverityInfo
 	}
+	if f.Message == "" {
+		f.Message = e.failedContainer(p)
+	}
 	e.add(f)
+}
+
+// failedContainer tells of the first container of a pod that ended with an exit code;
+// empty where there is none.
+func (e *evaluator) failedContainer(p *Pod) string {
+	for c := range e.state.ContainersOf(p.Namespace, p.Name) {
+		if c.State == Terminated && c.ExitCode != 0 {
+			return fmt.Sprintf("container %s: %s", c.Name, exitMessage(c))
+		}
+	}
+	return ""
 }
 
 // terminatingPod adds a pod that should have been gone for some minutes.
@@ -210,6 +257,7 @@ func (e *evaluator) terminatingPod(p *Pod) {
 	}
 	if !e.now.After(late) {
 		e.reevaluateAt(late.Add(time.Second))
+		e.unreadyWhileTerminating(p)
 		return
 	}
 	if e.countWithNode(p) {
@@ -218,6 +266,24 @@ func (e *evaluator) terminatingPod(p *Pod) {
 	f := e.ofPod(p, WhatTerminating, p.DeletionAt, 0)
 	f.Severity = SeverityWarning
 	f.Message = cmp.Or(p.Message, "its grace period is over; look for finalizers, volumes that cannot be unmounted, or a kubelet that does not answer")
+	e.add(f)
+}
+
+// unreadyWhileTerminating adds a pod that has time left to terminate and has not been
+// ready for longer than KubePodNotReady waits.
+func (e *evaluator) unreadyWhileTerminating(p *Pod) {
+	if p.NotReadySince == 0 || p.Phase.Finished() {
+		return
+	}
+	if long := p.NotReadySince.Time().Add(longNotReady); e.now.Before(long) {
+		e.reevaluateAt(long)
+		return
+	}
+	if e.countWithNode(p) {
+		return
+	}
+	f := e.ofPod(p, WhatNotReady, p.NotReadySince, podPatience)
+	f.Severity, f.Message = SeverityWarning, "it is being deleted, and has not been ready for 15 minutes"
 	e.add(f)
 }
 
@@ -266,7 +332,9 @@ func (e *evaluator) whatOf(p *Pod, c *Container) (what string, since Time, patie
 	case c.CrashLooping(e.now):
 		return WhatCrashLoop, c.CrashLoopSince, crashPatience
 	case c.State == Terminated && cmp.Or(c.RestartPolicy, p.RestartPolicy) == RestartNever:
-		return cmp.Or(c.Reason, "Error"), cmp.Or(c.FinishedAt, since), failedPatience
+		return exitWord(c), cmp.Or(c.FinishedAt, since), failedPatience
+	case c.State == Terminated:
+		return exitWord(c), since, podPatience
 	case c.State == Running:
 		return WhatNotReady, since, podPatience
 	case c.Reason == "ErrImagePull" || c.Reason == whatImagePull:
@@ -275,14 +343,31 @@ func (e *evaluator) whatOf(p *Pod, c *Container) (what string, since Time, patie
 	return cmp.Or(c.Reason, whatContainerCreating), since, podPatience
 }
 
+// exitMessage returns with which exit code a container ended, and what was said of it.
+func exitMessage(c *Container) string {
+	return strings.TrimSuffix(fmt.Sprintf("exit code %d: %s", c.ExitCode, c.Message), ": ")
+}
+
+// exitWord returns how a container ended, in a word: runtimes may give no reason.
+func exitWord(c *Container) string {
+	if c.Reason == "" && c.ExitCode == 0 {
+		return "Completed"
+	}
+	return cmp.Or(c.Reason, "Error")
+}
+
 // containerMessage returns what the kubelet says of a container, and how it ended last.
 func containerMessage(p *Pod, c *Container) string {
 	message := c.Message
-	if c.State == Running && !c.Ready {
+	switch {
+	case c.State == Running && c.Kind == Init:
+		message = "it runs, and the pod does not start before it has ended"
+	case c.State == Running && !c.Ready:
 		message = "it runs and is not ready: its startup or readiness probe does not succeed"
-	}
-	if c.State == Terminated {
-		message = strings.TrimSuffix(fmt.Sprintf("exit code %d: %s", c.ExitCode, c.Message), ": ")
+	case c.State == Terminated:
+		message = exitMessage(c)
+	case c.Reason == whatContainerCreating && message == "":
+		message = "it has not been made yet; the events of the pod tell what it waits for, such as a volume or the network"
 	}
 	if c.Last != nil && c.Last.Reason != "" && c.State != Terminated {
 		last := fmt.Sprintf("last exit: %s (%d)", c.Last.Reason, c.Last.ExitCode)

@@ -34,6 +34,9 @@ type Node struct {
 	// CapacityZeros and AllocatableZeros tell which amounts are set to zero.
 	CapacityZeros    Zeros `json:"-"`
 	AllocatableZeros Zeros `json:"-"`
+	// NotReadySince is since when Ready has not been True: the agent keeps it when the
+	// condition goes from False to Unknown. Zero: it is True.
+	NotReadySince Time `json:"notReadySince,omitzero"`
 	// FlappingSince is the first of the changes of Ready by which the node flaps: the
 	// agent saw at least three of them within 15 minutes. It counts until
 	// FlappingUntil, when the third last of them is 15 minutes old.

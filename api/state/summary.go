@@ -108,7 +108,7 @@ func Summarize(s *State, now time.Time, ignore ...Ignore) Summary {
 // Resummarize returns Summarize of s, given the summary of a State before it under the
 // same ignore. Where nothing but usage differs it looks at no object.
 func Resummarize(sum Summary, before, s *State, now time.Time, ignore ...Ignore) Summary {
-	if !s.SameObjects(before) || sum.expired(now) {
+	if !s.SameObjects(before) || !s.sameErrors(before) || sum.expired(now) {
 		return Summarize(s, now, ignore...)
 	}
 	if s.Usage != before.Usage {

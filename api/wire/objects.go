@@ -95,6 +95,7 @@ func (t *objectTables) node(pb *wirepb.Nodes, n *state.Node, back *uint64, slot 
 	r.ref(&pb.Mute, &n.Mute)
 	enum(r, &pb.CapacityZeros, &n.CapacityZeros, state.AllZeros)
 	enum(r, &pb.AllocatableZeros, &n.AllocatableZeros, state.AllZeros)
+	r.time(&pb.NotReadySince, &n.NotReadySince)
 }
 
 func (t *objectTables) nodeLoad(pb *wirepb.NodeLoads, l *state.NodeLoad, back *uint64) {

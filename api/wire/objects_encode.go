@@ -198,7 +198,7 @@ func objectTimes(o state.Object, yield func(state.Time) bool) bool {
 				return false
 			}
 		}
-		return each(o.CreatedAt, o.FlappingSince, o.FlappingUntil)
+		return each(o.CreatedAt, o.NotReadySince, o.FlappingSince, o.FlappingUntil)
 	case *state.Pod:
 		return each(o.CreatedAt, o.StartedAt, o.FinishedAt, o.DeletionAt, o.LastRestartAt, o.UnschedulableSince, o.NotReadySince)
 	case *state.Container:

@@ -138,3 +138,25 @@ func TestSortByIsIgnoredInAWatchAndSaidToBe(t *testing.T) {
 		t.Errorf("%v, %q", err, out.String())
 	}
 }
+
+func TestHealthOfAClusterThatIsNotHeardOfIsUnknown(t *testing.T) {
+	well, ill := &state.Summary{Healthy: true}, &state.Summary{}
+	for name, c := range map[string]struct {
+		cluster client.Cluster
+		want    string
+	}{
+		"never heard of":        {client.Cluster{}, "Unknown"},
+		"reporting and well":    {client.Cluster{Summary: well, Session: client.Session{Phase: "Reporting"}}, "True"},
+		"reporting and ill":     {client.Cluster{Summary: ill, Session: client.Session{Phase: "Reporting"}}, "False"},
+		"idle and well":         {client.Cluster{Summary: well, Stale: true, Session: client.Session{Phase: "Idle", Reason: "Succeeded"}}, "True"},
+		"its clock is off":      {client.Cluster{Summary: well, Stale: true, Session: client.Session{Phase: "Idle", Reason: "ClockSkew"}}, "True"},
+		"idle, not reachable":   {client.Cluster{Summary: well, Stale: true, Session: client.Session{Phase: "Idle", Reason: "DialFailed"}}, "Unknown"},
+		"backing off":           {client.Cluster{Summary: ill, Stale: true, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "Unknown"},
+		"backing off a moment":  {client.Cluster{Summary: well, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "True"},
+		"suspended with a past": {client.Cluster{Summary: well, Stale: true, Suspended: true, Session: client.Session{Phase: "Idle"}}, "Unknown"},
+	} {
+		if got := healthy(&c.cluster); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

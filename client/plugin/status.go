@@ -97,14 +97,25 @@ func display(c *client.Cluster) state.Display {
 	return state.Display{}
 }
 
+// healthy returns what the last summary says, as long as there is reason to believe it:
+// the same as the condition Healthy of the ClusterStatus.
 func healthy(c *client.Cluster) string {
 	switch {
-	case c.Summary == nil:
+	case c.Summary == nil, c.Suspended, c.Stale && unreachable(&c.Session):
 		return "Unknown"
 	case c.Summary.Healthy:
 		return "True"
 	}
 	return "False"
+}
+
+// harmless are the reasons of a session that speak of no failure, or of none that keeps
+// the agent from being reached.
+var harmless = []string{"", "Succeeded", "AwaitingFirstContact", "Suspended", "ClockSkew"}
+
+// unreachable reports whether the agent could not be reached when it was called last.
+func unreachable(s *client.Session) bool {
+	return s.Phase == "Backoff" || s.Phase == "Idle" && !slices.Contains(harmless, s.Reason)
 }
 
 func problemCount(c *client.Cluster) string {

@@ -59,6 +59,12 @@ func TestWhatAnAgentReportsOfOldIsObserved(t *testing.T) {
 		if pods.Error.Reason != "Disconnected" || pods.Since.Sub(away).Abs() > 50*time.Millisecond || o.Stale[state.SectionNodes] != (StaleSection{}) {
 			t.Errorf("stale: %+v, want pods since %s alone", o.Stale, away)
 		}
+		// Health has an end too: the pods cannot be read for longer than a minute.
+		s.pass(time.Minute)
+		before := o
+		if o = s.sessions.Observe("a"); !before.Summary.Healthy || o.Summary.Healthy {
+			t.Errorf("healthy: %v at first and %v after a minute, want true and false", before.Summary.Healthy, o.Summary.Healthy)
+		}
 		s.pass(time.Minute)
 		if again := s.wantReason("a", Succeeded); !again.tellsTheSame(o) {
 			t.Errorf("it is news each time:\n got %+v\nwant %+v", again.Stale, o.Stale)

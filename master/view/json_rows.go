@@ -29,6 +29,7 @@ func (t *text) node(n *state.Node, load *state.NodeLoad, used *state.Used) {
 	t.time("createdAt", n.CreatedAt)
 	t.resources("capacity", &n.Capacity)
 	t.resources("allocatable", &n.Allocatable)
+	t.time("notReadySince", n.NotReadySince)
 	t.time("flappingSince", n.FlappingSince)
 	t.given("mute", n.Mute)
 	if load != nil {

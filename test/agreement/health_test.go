@@ -53,7 +53,7 @@ func healthOf(d *document, now time.Time) (healthy, sure bool) {
 // patienceWith is how long a problem may last, by docs/FACTS.md.
 func patienceWith(d *document, p *state.Problem) time.Duration {
 	switch {
-	case p.Kind == "Node":
+	case p.Kind == "Node", p.What == state.WhatUnreadable:
 		return time.Minute
 	case strings.HasSuffix(p.What, state.WhatCrashLoop):
 		return 2 * time.Minute

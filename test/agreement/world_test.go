@@ -90,14 +90,29 @@ func (w *world) report(name string, seed uint64, pods int, now time.Time) *sessi
 		ignore = append(ignore, state.Ignore{Namespace: fmt.Sprintf("team-%d", r.IntN(12)), Reason: fmt.Sprintf("reason %d", i)})
 	}
 	at := instant(r, made.State)
+	observed := made.State
+	if r.IntN(4) == 0 {
+		observed = unread(r, made.State, at)
+	}
 	w.names = append(w.names, name)
 	w.evaluated[name] = at
 	w.values[name] = &session.Value{
-		Cluster: name, UID: "uid-" + name, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 1, State: made.State,
-		Summary: state.Summarize(made.State, at, ignore...), ObservedAt: now, ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour),
+		Cluster: name, UID: "uid-" + name, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 1, State: observed,
+		Summary: state.Summarize(observed, at, ignore...), ObservedAt: now, ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(time.Hour)},
 	}
 	return w.values[name]
+}
+
+// unread returns a State of which some section cannot be read, for about as long as its
+// patience.
+func unread(r *rand.Rand, s *state.State, at time.Time) *state.State {
+	torn := *s
+	torn.Sections[state.SectionName(r.IntN(int(state.NumSections)))] = state.Section{
+		ObservedAt: at.Add(-time.Duration(r.IntN(120)) * time.Second).Truncate(time.Second),
+		Error:      state.SectionError{Reason: "Disconnected", Message: "the API server cannot be watched"},
+	}
+	return &torn
 }
 
 // instant is one at which some of a state's problems are about as old as their patience.

@@ -35,6 +35,7 @@ func (w *World) node(name string) *state.Node {
 	if w.rand.IntN(20) == 0 {
 		n.Ready = state.False
 		n.Conditions[1] = state.NodeCondition{Type: "Ready", Status: state.False, Reason: "KubeletNotReady", Message: "container runtime is down", Since: w.past()}
+		n.NotReadySince = n.Conditions[1].Since
 		n.FlappingSince, n.FlappingUntil, n.Mute = w.past(), w.past(), "being repaired"
 		n.Taints = []state.Taint{{Key: "node.kubernetes.io/not-ready", Effect: "NoSchedule"}}
 	}

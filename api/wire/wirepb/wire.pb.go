@@ -1949,6 +1949,7 @@ type Nodes struct {
 	// capacity_zeros and allocatable_zeros are sets of bits: see state.Zeros.
 	CapacityZeros    []int64 `protobuf:"zigzag64,39,rep,packed,name=capacity_zeros,json=capacityZeros,proto3" json:"capacity_zeros,omitempty"`
 	AllocatableZeros []int64 `protobuf:"zigzag64,40,rep,packed,name=allocatable_zeros,json=allocatableZeros,proto3" json:"allocatable_zeros,omitempty"`
+	NotReadySince    []int64 `protobuf:"zigzag64,41,rep,packed,name=not_ready_since,json=notReadySince,proto3" json:"not_ready_since,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2259,6 +2260,13 @@ func (x *Nodes) GetCapacityZeros() []int64 {
 func (x *Nodes) GetAllocatableZeros() []int64 {
 	if x != nil {
 		return x.AllocatableZeros
+	}
+	return nil
+}
+
+func (x *Nodes) GetNotReadySince() []int64 {
+	if x != nil {
+		return x.NotReadySince
 	}
 	return nil
 }
@@ -4837,7 +4845,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04pods\x18\x04 \x03(\x12R\x04pods\x12\x1a\n" +
 	"\bextended\x18\x05 \x03(\x12R\bextended\x12#\n" +
 	"\rextended_name\x18\x06 \x03(\x12R\fextendedName\x12'\n" +
-	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xcd\n" +
+	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xf5\n" +
 	"\n" +
 	"\x05Nodes\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
@@ -4887,7 +4895,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x0eflapping_until\x18% \x03(\x12R\rflappingUntil\x12\x12\n" +
 	"\x04mute\x18& \x03(\x12R\x04mute\x12%\n" +
 	"\x0ecapacity_zeros\x18' \x03(\x12R\rcapacityZeros\x12+\n" +
-	"\x11allocatable_zeros\x18( \x03(\x12R\x10allocatableZeros\"}\n" +
+	"\x11allocatable_zeros\x18( \x03(\x12R\x10allocatableZeros\x12&\n" +
+	"\x0fnot_ready_since\x18) \x03(\x12R\rnotReadySince\"}\n" +
 	"\tNodeLoads\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
 	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x1c\n" +

@@ -151,6 +151,7 @@ export interface Node {
   createdAt?: string
   capacity: Resources
   allocatable: Resources
+  notReadySince?: string
   flappingSince?: string
   mute?: string
   requested?: Resources
