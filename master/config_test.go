@@ -48,7 +48,7 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 		{"memcached", func(c *Config) { c.Cache = "memcached://user:secret@x" }, "--cache is neither memory nor a URL"},
 		{"redis", func(c *Config) { c.Auth, c.Listen, c.Cache = AuthNone, "127.0.0.1:0", "redis://x" }, ""},
 		{"a sink", func(c *Config) { c.Sinks = []string{"kafka://b1:9092,b2:9092/readings"} }, ""},
-		{"a sink with a password in it", func(c *Config) { c.Sinks = []string{"influxdb+https://u:secret@influx?db=a"} }, "--sink number 1: it has a user or password in it"},
+		{"a sink with a password in it", func(c *Config) { c.Sinks = []string{"influxdb+https://u:secret@influx?db=a"} }, "--sink number 1: the URL must not contain a user or password"},
 		{"redis in TLS", func(c *Config) { c.Auth, c.Listen, c.Cache = AuthNone, "127.0.0.1:0", "rediss://x" }, ""},
 	} {
 		c := Default()
