@@ -9,7 +9,7 @@ import (
 )
 
 // ErrNoSuchPath is returned by Parse for a path that Heapster did not serve.
-var ErrNoSuchPath = errors.New("Heapster has no such path")
+var ErrNoSuchPath = errors.New("no such path in Heapster")
 
 // BadRequest is a request that Heapster answered with status 400. Message is the body.
 type BadRequest struct{ Message string }

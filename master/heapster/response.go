@@ -14,7 +14,7 @@ import (
 type Source struct {
 	State *state.State
 	// History is nil if no history is kept.
-	History *history.Past
+	History *history.ClusterHistory
 	// ReceivedAt is when the master received the State.
 	ReceivedAt time.Time
 	// Since is when the session began. CPU time counts from here.

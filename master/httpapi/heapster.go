@@ -54,7 +54,7 @@ func heapsterOperations() []operation {
 }
 
 // past is what is known of a cluster's last minutes, nil where nothing is.
-func (a *API) past(cluster string) *history.Past {
+func (a *API) past(cluster string) *history.ClusterHistory {
 	if a.config.Past == nil {
 		return nil
 	}

@@ -31,7 +31,7 @@ func measured(t *testing.T) (*fake, func(*Config)) {
 		h.Add("prod-eu", next, v.Summary, received)
 	}
 	return f, func(c *Config) {
-		c.Past = func(cluster string) *history.Past { return h.Read(cluster, time.Now()) }
+		c.Past = func(cluster string) *history.ClusterHistory { return h.Read(cluster, time.Now()) }
 	}
 }
 
