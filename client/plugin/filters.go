@@ -42,7 +42,7 @@ func (f *filterFlags) register(cmd *cobra.Command, names, states, kinds []string
 			complete(cmd, "protocol", protocols...)
 		},
 		"query": func() {
-			flags.StringVarP(&f.filter.Words, "query", "q", "", "only where each of these words is in a name, image, reason or message")
+			flags.StringVarP(&f.filter.Query, "query", "q", "", "only where each of these words is in a name, image, reason or message")
 		},
 	}
 	for _, name := range names {

@@ -24,8 +24,8 @@ type fleet[T any] struct {
 // followFleet follows all clusters until ctx ends; each is followed in the group.
 func (s *showing[T]) followFleet(ctx context.Context, following *errgroup.Group, heard chan<- news[T]) error {
 	f := fleet[T]{s, heard, following, map[string]context.CancelFunc{}, map[string]bool{}}
-	o := client.FleetOptions{Retrying: func(err error, _ time.Duration) { f.tell(ctx, "", err) }}
-	for e, err := range s.master.WatchFleet(ctx, o) {
+	o := client.WatchClustersOptions{OnRetry: func(err error, _ time.Duration) { f.tell(ctx, "", err) }}
+	for e, err := range s.master.WatchClusters(ctx, o) {
 		switch {
 		case err != nil:
 			return err

@@ -37,7 +37,7 @@ func (p *plugin) awake(ctx context.Context, master *client.Client) ([]string, er
 type answer[T any] struct {
 	cluster string
 	rows    []T
-	head    client.Head
+	head    client.ClusterMeta
 	err     error
 }
 
@@ -135,7 +135,7 @@ func (s *showing[T]) explainOne(cluster, note string) bool {
 }
 
 // warn tells of an answer that is not what it should be.
-func (p *plugin) warn(cluster string, h client.Head) {
+func (p *plugin) warn(cluster string, h client.ClusterMeta) {
 	for _, s := range h.Sections {
 		if s.Error != nil && s.Name != "usage" {
 			fmt.Fprintf(p.ErrOut, "Warning: %s: section %s is not up to date: %s (%s)\n", cluster, s.Name, state.CleanText(s.Error.Message), state.CleanLine(s.Error.Reason))

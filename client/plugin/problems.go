@@ -17,12 +17,12 @@ import (
 func (p *plugin) problems() *cobra.Command {
 	return show(p, resource[state.Problem]{
 		kind: problemKind,
-		ask: func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]state.Problem, client.Head, error) {
+		ask: func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]state.Problem, client.ClusterMeta, error) {
 			d, err := master.Summary(ctx, cluster, o)
 			if err != nil {
-				return nil, client.Head{}, err
+				return nil, client.ClusterMeta{}, err
 			}
-			return d.Summary.Problems, d.Head, nil
+			return d.Summary.Problems, d.ClusterMeta, nil
 		},
 		follow: followProblems,
 	}, &cobra.Command{

@@ -15,7 +15,7 @@ type resource[T any] struct {
 	states, kinds []string
 
 	// ask gets the rows of a cluster.
-	ask func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]T, client.Head, error)
+	ask func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]T, client.ClusterMeta, error)
 	// follow is a cache of a cluster, which is not running yet, that tells of rows.
 	follow func(master *client.Client, cluster string, o client.CacheOptions, hear hearing[T]) *client.Cache
 	// empty is what to say where a cluster has no such row, instead of that alone.
@@ -26,13 +26,13 @@ type resource[T any] struct {
 type hearing[T any] func(is client.EventType, initial bool, rows ...*T)
 
 // asks gets a list of the API.
-func asks[T any](list func(*client.Client) client.ListFunc[T]) func(context.Context, *client.Client, string, client.ListOptions) ([]T, client.Head, error) {
-	return func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]T, client.Head, error) {
+func asks[T any](list func(*client.Client) client.ListFunc[T]) func(context.Context, *client.Client, string, client.ListOptions) ([]T, client.ClusterMeta, error) {
+	return func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]T, client.ClusterMeta, error) {
 		l, err := list(master)(ctx, cluster, o)
 		if err != nil {
-			return nil, client.Head{}, err
+			return nil, client.ClusterMeta{}, err
 		}
-		return l.Items, l.Head, nil
+		return l.Items, l.ClusterMeta, nil
 	}
 }
 

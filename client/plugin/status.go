@@ -178,7 +178,7 @@ func (s *statuses) ask(ctx context.Context, cluster string) answer[client.Cluste
 	if err != nil {
 		return answer[client.Cluster]{cluster: cluster, err: err}
 	}
-	return answer[client.Cluster]{cluster, []client.Cluster{clusterOf(d)}, d.Head, nil}
+	return answer[client.Cluster]{cluster, []client.Cluster{clusterOf(d)}, d.ClusterMeta, nil}
 }
 
 // listed are the clusters by name, for what no summary tells. Who may see a cluster may
@@ -233,11 +233,11 @@ func sameAddress(text string, ip netip.Addr) bool {
 // kept reporting.
 func (s *statuses) watch(ctx context.Context, clusters []string) error {
 	clusters = s.called(ctx, clusters)
-	o := client.FleetOptions{Demand: clusters, Retrying: func(err error, _ time.Duration) { s.complain("", err) }}
+	o := client.WatchClustersOptions{Demand: clusters, OnRetry: func(err error, _ time.Duration) { s.complain("", err) }}
 	shown := map[string]*client.Cluster{}
 	var first []item[client.Cluster]
 	begun := false
-	for e, err := range s.master.WatchFleet(ctx, o) {
+	for e, err := range s.master.WatchClusters(ctx, o) {
 		if err != nil {
 			return err
 		}
