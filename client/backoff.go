@@ -6,32 +6,32 @@ import (
 	"time"
 )
 
-// Bounds of the pauses before a watch comes again.
+// Bounds of the delay before a watch reconnects.
 const (
-	firstPause = 500 * time.Millisecond
-	longPause  = 30 * time.Second
-	// longestPause is the longest that a server's Retry-After is believed.
-	longestPause = 5 * time.Minute
+	minDelay = 500 * time.Millisecond
+	maxDelay = 30 * time.Second
+	// maxRetryAfter bounds the Retry-After of a server.
+	maxRetryAfter = 5 * time.Minute
 )
 
-// backoff makes each pause about twice as long as the last.
+// backoff is an exponential backoff with jitter.
 type backoff struct{ ceiling time.Duration }
 
-// next is how long to pause: at least as long as the server asked for, and scattered,
-// so that all who were cut at once do not come at once.
-func (b *backoff) next(asked time.Duration) time.Duration {
-	b.ceiling = min(max(2*b.ceiling, firstPause), longPause)
-	pause := b.ceiling/2 + rand.N(b.ceiling/2)
-	if asked = min(asked, longestPause); pause < asked {
-		pause = asked + rand.N(max(asked/8, time.Second))
+// next returns the next delay: at least retryAfter, with jitter, so that clients that lost
+// their connections together do not reconnect together.
+func (b *backoff) next(retryAfter time.Duration) time.Duration {
+	b.ceiling = min(max(2*b.ceiling, minDelay), maxDelay)
+	delay := b.ceiling/2 + rand.N(b.ceiling/2)
+	if retryAfter = min(retryAfter, maxRetryAfter); delay < retryAfter {
+		delay = retryAfter + rand.N(max(retryAfter/8, time.Second))
 	}
-	return pause
+	return delay
 }
 
 func (b *backoff) reset() { b.ceiling = 0 }
 
-// pause waits, and says whether the context is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleep waits for d. It returns false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -11,22 +11,22 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// CacheOptions say what of a cluster a Cache holds, and who hears of changes.
+// CacheOptions select the content of a Cache and its handlers.
 type CacheOptions struct {
 	Part   Part
 	Filter Filter
-	// Usage: with UsageEvents, the default, a reading changes the rows' Used and is
-	// told to Handlers.Usage, and to no handler of rows; with UsageObjects it is an
-	// Update of each row that it changes.
+	// Usage selects how usage is handled. With UsageEvents, the default, a reading updates
+	// the Used of rows and calls Handlers.Usage, but no handler of rows. With UsageObjects it
+	// is an Update of each changed row.
 	Usage UsageMode
 	// Timeout is as in WatchOptions.
 	Timeout  time.Duration
 	Handlers []Handlers
 }
 
-// Handlers hear of what changed, by the goroutine of Run and in the order in which it
-// changed. By then listers show the whole change. A handler that is slow holds back
-// those after it, and no more than that: there is no queue that could grow.
+// Handlers are called about changes, by the goroutine of Run, in the order of the changes.
+// The listers show the whole change by then. There is no queue: a slow handler delays the
+// changes that follow.
 type Handlers struct {
 	Node      Handler[state.NodeView]
 	Pod       Handler[state.PodView]
@@ -34,25 +34,25 @@ type Handlers struct {
 	Port      Handler[state.PortView]
 	Summary   func(*state.Summary)
 	Usage     func(*Usage)
-	// Synced is called once, when the first state is complete and was told.
+	// Synced is called once, after the Add of all initial rows.
 	Synced func()
-	// Freshness is called when anything in it changes apart from times and versions.
+	// Freshness is called when a field other than the times and the version has changed.
 	Freshness func(Freshness)
 }
 
-// Handler hears of rows of one kind. Any of its functions may be nil. Rows are shared,
-// and must not be changed.
+// Handler handles the events of one type of row. Each function may be nil. Rows are shared,
+// and must not be modified.
 type Handler[T any] struct {
-	// Add tells of a new row; initial says that it was there from the beginning.
+	// Add is called about a new row. initial is true for a row of the initial state.
 	Add    func(row *T, initial bool)
 	Update func(old, row *T)
 	Delete func(last *T)
 }
 
-// Cache holds a cluster, or a part of it, as Kubernetes' informers do: it is filled
-// and kept up to date by Run, and read by listers. What a reader sees is always the
-// state of the cluster at one resourceVersion, never half of a change. Where a watch
-// cannot be resumed the cluster is listed anew, and handlers hear of the difference.
+// Cache holds a cluster, or a part of it, like a Kubernetes informer: Run fills it and keeps
+// it up to date, and listers read it. A reader always sees the state of the cluster at one
+// resourceVersion, never a part of a change. If a watch cannot be resumed, the cluster is
+// listed again, and the handlers are called about the differences.
 type Cache struct {
 	client  *Client
 	cluster string
@@ -60,15 +60,15 @@ type Cache struct {
 	running atomic.Bool
 	synced  chan struct{}
 
-	mu sync.RWMutex // of all below
+	mu sync.RWMutex // guards contents and freshness
 	contents
 	freshness Freshness
 
-	// intake is Run's alone.
-	intake intake
+	// pending is used by Run only.
+	pending pendingEvents
 }
 
-// contents are what a cache holds.
+// contents are the rows of a cache.
 type contents struct {
 	nodes      *table[state.NodeView]
 	pods       *table[state.PodView]
@@ -81,23 +81,23 @@ func newContents() contents {
 	return contents{newTable(nodeRows), newTable(podRows), newTable(containerRows), newTable(portRows), nil}
 }
 
-// NewCache is a Cache of a cluster, by name or cluster IP; it is empty until Run.
+// NewCache returns a Cache of a cluster, by name or cluster IP. It is empty until Run.
 func NewCache(c *Client, cluster string, o CacheOptions) *Cache {
 	return &Cache{client: c, cluster: cluster, options: o, synced: make(chan struct{}), contents: newContents()}
 }
 
-// Run keeps the cache until the context ends, or until the master refuses to tell (a
-// *Problem; see Client.Watch). Then the contents stay, and are stale; Run may be called
-// again, one at a time.
+// Run keeps the cache up to date until ctx ends, or the master rejects the watch with a
+// permanent *Problem; see Client.Watch. The contents then remain, and are stale. Run may be
+// called again after it has returned.
 func (c *Cache) Run(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
-		return fmt.Errorf("cache of %s: it runs already", c.cluster)
+		return fmt.Errorf("cache of %s: Run is already running", c.cluster)
 	}
 	defer c.running.Store(false)
-	c.intake = intake{}
+	c.pending = pendingEvents{}
 	o := WatchOptions{Part: c.options.Part, Filter: c.options.Filter, Usage: c.options.Usage, Timeout: c.options.Timeout}
-	o.Retrying = func(err error, _ time.Duration) {
-		c.intake.held = nil // a change that was cut comes again, whole
+	o.OnRetry = func(err error, _ time.Duration) {
+		c.pending.events = nil // an incomplete change is repeated as a whole
 		c.disconnected(err)
 	}
 	for e, err := range c.client.Watch(ctx, c.cluster, o) {
@@ -105,12 +105,12 @@ func (c *Cache) Run(ctx context.Context) error {
 			c.disconnected(err)
 			return fmt.Errorf("cache of %s: %w", c.cluster, err)
 		}
-		c.take(e)
+		c.handle(e)
 	}
 	return errors.New("a watch ended without an error")
 }
 
-// HasSynced says that the cache has been filled.
+// HasSynced reports whether the cache has been filled.
 func (c *Cache) HasSynced() bool {
 	select {
 	case <-c.synced:
@@ -120,33 +120,35 @@ func (c *Cache) HasSynced() bool {
 	}
 }
 
-// Synced is closed when the cache has been filled and its handlers have heard of all.
+// Synced returns a channel that is closed once the cache has been filled and the handlers
+// were called about all initial rows.
 func (c *Cache) Synced() <-chan struct{} { return c.synced }
 
-// Nodes, Pods, Containers and Ports read the rows that CacheOptions let in.
+// Nodes returns a lister of the nodes that match CacheOptions.
 func (c *Cache) Nodes() Lister[state.NodeView] { return Lister[state.NodeView]{&c.mu, c.nodes} }
 
-// Pods reads pods.
+// Pods returns a lister of the pods that match CacheOptions.
 func (c *Cache) Pods() Lister[state.PodView] { return Lister[state.PodView]{&c.mu, c.pods} }
 
-// Containers reads containers.
+// Containers returns a lister of the containers that match CacheOptions.
 func (c *Cache) Containers() Lister[state.ContainerView] {
 	return Lister[state.ContainerView]{&c.mu, c.containers}
 }
 
-// Ports reads taken ports.
+// Ports returns a lister of the taken ports that match CacheOptions.
 func (c *Cache) Ports() Lister[state.PortView] { return Lister[state.PortView]{&c.mu, c.ports} }
 
-// Summary is the cluster's summary, nil until it is known or where the part has none.
+// Summary returns the summary of the cluster, or nil if it is not known yet or not part of
+// CacheOptions.Part.
 func (c *Cache) Summary() *state.Summary {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.summary
 }
 
-// Freshness tells how far the contents can be trusted now.
+// Freshness returns how fresh the contents are now.
 func (c *Cache) Freshness() Freshness {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.freshness.shown()
+	return c.freshness.withStale()
 }

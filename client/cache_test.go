@@ -13,18 +13,18 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// run starts a cache, and gives what its pods' handlers heard. It ends with the test.
+// run runs a cache until the test ends, and returns the calls of its handlers of pods.
 func run(t *testing.T, m *master, o CacheOptions) (*Cache, *[]string) {
 	t.Helper()
-	heard := &[]string{}
-	note := func(format string, args ...any) { *heard = append(*heard, fmt.Sprintf(format, args...)) }
+	calls := &[]string{}
+	record := func(format string, args ...any) { *calls = append(*calls, fmt.Sprintf(format, args...)) }
 	o.Handlers = append(o.Handlers, Handlers{
 		Pod: Handler[state.PodView]{
-			Add:    func(p *state.PodView, initial bool) { note("add %s %v", p.Name, initial) },
-			Update: func(old, p *state.PodView) { note("update %s %s to %s", p.Name, old.Phase, p.Phase) },
-			Delete: func(p *state.PodView) { note("delete %s", p.Name) },
+			Add:    func(p *state.PodView, initial bool) { record("add %s %v", p.Name, initial) },
+			Update: func(old, p *state.PodView) { record("update %s %s to %s", p.Name, old.Phase, p.Phase) },
+			Delete: func(p *state.PodView) { record("delete %s", p.Name) },
 		},
-		Synced: func() { note("synced") },
+		Synced: func() { record("synced") },
 	})
 	c := NewCache(m.Client, "prod-eu", o)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -33,10 +33,10 @@ func run(t *testing.T, m *master, o CacheOptions) (*Cache, *[]string) {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("Run ended with %v", err)
+			t.Errorf("Run returned %v", err)
 		}
 	})
-	return c, heard
+	return c, calls
 }
 
 func names(pods []*state.PodView) string {
@@ -47,8 +47,8 @@ func names(pods []*state.PodView) string {
 	return strings.Join(names, " ")
 }
 
-// steps holds a stream whose lines a test sends one by one.
-func steps(lines chan string) http.HandlerFunc {
+// script streams the lines that a test sends one by one.
+func script(lines chan string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		for {
 			select {
@@ -56,7 +56,7 @@ func steps(lines chan string) http.HandlerFunc {
 				if line == "cut" {
 					panic(http.ErrAbortHandler)
 				}
-				tell(line)(w, r)
+				stream(line)(w, r)
 			case <-r.Context().Done():
 				return
 			}
@@ -71,59 +71,59 @@ func send(lines chan string, more ...string) {
 	synctest.Wait()
 }
 
-func TestCacheShowsChangesWholeOrNotAtAll(t *testing.T) {
+func TestCacheAppliesWholeChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(chan string)
-		c, heard := run(t, serve(t, Config{}, steps(lines)), CacheOptions{Part: Pods})
+		c, calls := run(t, serve(t, Config{}, script(lines)), CacheOptions{Part: Pods})
 		send(lines, pod("ADDED", "0", "b"), pod("ADDED", "0", "a"))
-		if c.HasSynced() || c.Pods().Len() != 0 || len(*heard) != 0 {
-			t.Fatalf("half of the first state is shown: %q, %q", names(c.Pods().List()), *heard)
+		if c.HasSynced() || c.Pods().Len() != 0 || len(*calls) != 0 {
+			t.Fatalf("a part of the initial state is shown: %q, %q", names(c.Pods().List()), *calls)
 		}
 		send(lines, initialEnd("1.e-1"))
-		if want := []string{"add a true", "add b true", "synced"}; !slices.Equal(*heard, want) || !c.HasSynced() || names(c.Pods().List()) != "a b" {
-			t.Fatalf("heard %q, want %q", *heard, want)
+		if want := []string{"add a true", "add b true", "synced"}; !slices.Equal(*calls, want) || !c.HasSynced() || names(c.Pods().List()) != "a b" {
+			t.Fatalf("handlers got %q, want %q", *calls, want)
 		}
 		send(lines, pod("ADDED", "1.e-1", "c"), pod("DELETED", "1.e-1", "a"))
-		if names(c.Pods().List()) != "a b" || len(*heard) != 3 {
-			t.Fatalf("half of a change is shown: %q", names(c.Pods().List()))
+		if names(c.Pods().List()) != "a b" || len(*calls) != 3 {
+			t.Fatalf("a part of a change is shown: %q", names(c.Pods().List()))
 		}
 		send(lines, strings.Replace(pod("MODIFIED", "1.e-3", "b"), "Running", "Failed", 1))
-		if want := []string{"add c false", "delete a", "update b Running to Failed"}; names(c.Pods().List()) != "b c" || !slices.Equal((*heard)[3:], want) {
-			t.Errorf("shows %q, heard %q", names(c.Pods().List()), (*heard)[3:])
+		if want := []string{"add c false", "delete a", "update b Running to Failed"}; names(c.Pods().List()) != "b c" || !slices.Equal((*calls)[3:], want) {
+			t.Errorf("shows %q, handlers got %q", names(c.Pods().List()), (*calls)[3:])
 		}
 		if v := c.Freshness().ResourceVersion; v != "1.e-3" {
-			t.Errorf("is at %s", v)
+			t.Errorf("version is %s, want 1.e-3", v)
 		}
 	})
 }
 
-func TestCacheThatHasToBeListedAnewTellsTheDifference(t *testing.T) {
+func TestCacheReportsDifferencesAfterRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(chan string)
-		c, heard := run(t, serve(t, Config{}, steps(lines), refuse(410, "Expired", ""), steps(lines)), CacheOptions{Part: Pods})
+		c, calls := run(t, serve(t, Config{}, script(lines), refuse(410, "Expired", ""), script(lines)), CacheOptions{Part: Pods})
 		send(lines, pod("ADDED", "0", "a"), pod("ADDED", "0", "b"), pod("ADDED", "0", "c"), initialEnd("1.e-1"), "cut", pod("ADDED", "0", "d"), pod("ADDED", "0", "b"))
 		if got := names(c.Pods().List()); got != "a b c" {
-			t.Fatalf("while the new list comes it shows %q", got)
+			t.Fatalf("during the new list it shows %q, want the old rows", got)
 		}
 		send(lines, strings.Replace(pod("ADDED", "0", "c"), "Running", "Failed", 1), initialEnd("2.e-1"))
 		want := []string{"delete a", "update c Running to Failed", "add d false"}
-		if got := (*heard)[4:]; !slices.Equal(got, want) || names(c.Pods().List()) != "b c d" {
-			t.Errorf("heard %q, want %q; shows %q", got, want, names(c.Pods().List()))
+		if got := (*calls)[4:]; !slices.Equal(got, want) || names(c.Pods().List()) != "b c d" {
+			t.Errorf("handlers got %q, want %q; shows %q", got, want, names(c.Pods().List()))
 		}
 	})
 }
 
-func TestChangeThatWasCutIsTakenOnceItIsWhole(t *testing.T) {
+func TestInterruptedChangeIsAppliedWhenComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(chan string)
-		c, heard := run(t, serve(t, Config{}, steps(lines)), CacheOptions{Part: Pods})
+		c, calls := run(t, serve(t, Config{}, script(lines)), CacheOptions{Part: Pods})
 		send(lines, initialEnd("1.e-1"), pod("ADDED", "1.e-1", "a"), "cut", pod("ADDED", "1.e-1", "a"), pod("ADDED", "1.e-2", "b"))
-		if want := []string{"synced", "add a false", "add b false"}; !slices.Equal(*heard, want) || names(c.Pods().List()) != "a b" {
-			t.Errorf("heard %q, want %q", *heard, want)
+		if want := []string{"synced", "add a false", "add b false"}; !slices.Equal(*calls, want) || names(c.Pods().List()) != "a b" {
+			t.Errorf("handlers got %q, want %q", *calls, want)
 		}
 		send(lines, pod("DELETED", "1.e-3", "a"), pod("DELETED", "1.e-4", "a"))
-		if want := []string{"delete a"}; !slices.Equal((*heard)[3:], want) {
-			t.Errorf("of what is deleted twice it heard %q", (*heard)[3:])
+		if want := []string{"delete a"}; !slices.Equal((*calls)[3:], want) {
+			t.Errorf("of what is deleted twice it handlers got %q", (*calls)[3:])
 		}
 	})
 }
@@ -131,7 +131,7 @@ func TestChangeThatWasCutIsTakenOnceItIsWhole(t *testing.T) {
 func TestListersFindRowsByKeyNamespaceAndNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(chan string)
-		c, _ := run(t, serve(t, Config{}, steps(lines)), CacheOptions{})
+		c, _ := run(t, serve(t, Config{}, script(lines)), CacheOptions{})
 		send(lines,
 			`{"type":"ADDED","kind":"Node","resourceVersion":"0","object":{"name":"n1"}}`,
 			pod("ADDED", "0", "web-1"), strings.NewReplacer("shop", "blog", "n1", "n2").Replace(pod("ADDED", "0", "wp-1")),
@@ -160,13 +160,13 @@ func TestListersFindRowsByKeyNamespaceAndNode(t *testing.T) {
 	})
 }
 
-func TestReadingsOfUsageGoIntoTheRows(t *testing.T) {
+func TestUsageUpdatesRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(chan string)
-		told := 0
-		c, _ := run(t, serve(t, Config{}, steps(lines)), CacheOptions{Handlers: []Handlers{{
-			Usage:     func(*Usage) { told++ },
-			Container: Handler[state.ContainerView]{Update: func(_, _ *state.ContainerView) { t.Error("a reading is told as an update") }},
+		calls := 0
+		c, _ := run(t, serve(t, Config{}, script(lines)), CacheOptions{Handlers: []Handlers{{
+			Usage:     func(*Usage) { calls++ },
+			Container: Handler[state.ContainerView]{Update: func(_, _ *state.ContainerView) { t.Error("a reading called Update") }},
 		}}})
 		send(lines,
 			`{"type":"ADDED","kind":"Node","resourceVersion":"0","object":{"name":"n1"}}`,
@@ -177,18 +177,18 @@ func TestReadingsOfUsageGoIntoTheRows(t *testing.T) {
 		node, _ := c.Nodes().Get(NodeKey("n1"))
 		with, _ := c.Containers().Get(ContainerKey("shop", "web-1", "app"))
 		without, _ := c.Containers().Get(ContainerKey("shop", "web-2", "app"))
-		if node.Used.CPUMillis != 7 || with.Used.MemoryBytes != 2 || with.Used.SampledAt.IsZero() || without.Used != nil || told != 1 || len(c.Containers().OnNode("n1")) != 2 {
-			t.Errorf("node uses %+v, containers %+v and %+v, told %d times", node.Used, with.Used, without.Used, told)
+		if node.Used.CPUMillis != 7 || with.Used.MemoryBytes != 2 || with.Used.SampledAt.IsZero() || without.Used != nil || calls != 1 || len(c.Containers().OnNode("n1")) != 2 {
+			t.Errorf("node uses %+v, containers %+v and %+v, Usage called %d times", node.Used, with.Used, without.Used, calls)
 		}
 	})
 }
 
-func TestFreshnessTellsWhatIsWrong(t *testing.T) {
+func TestFreshnessReportsProblems(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(chan string)
-		var told []string
-		c, _ := run(t, serve(t, Config{}, steps(lines), refuse(503, "DialFailed", "60")), CacheOptions{Handlers: []Handlers{{Freshness: func(f Freshness) {
-			told = append(told, fmt.Sprintf("%v %v %s", f.Stale, f.Connected, f.Session.Phase))
+		var calls []string
+		c, _ := run(t, serve(t, Config{}, script(lines), refuse(503, "DialFailed", "60")), CacheOptions{Handlers: []Handlers{{Freshness: func(f Freshness) {
+			calls = append(calls, fmt.Sprintf("%v %v %s", f.Stale, f.Connected, f.Session.Phase))
 		}}}})
 		if f := c.Freshness(); !f.Stale || f.Synced || f.Connected {
 			t.Errorf("at first: %+v", f)
@@ -196,19 +196,19 @@ func TestFreshnessTellsWhatIsWrong(t *testing.T) {
 		send(lines, initialEnd("1.e-1"), bookmark("1.e-1"),
 			`{"type":"MODIFIED","kind":"Session","resourceVersion":"1.e-1","object":{"phase":"Backoff","message":"refused","stale":true,"suspended":true,"sections":[{"name":"usage"}]}}`)
 		if f := c.Freshness(); !f.Stale || !f.Suspended || f.Session.Message != "refused" || len(f.Sections) != 1 || !f.Connected {
-			t.Errorf("the master hears nothing: %+v", f)
+			t.Errorf("without a session: %+v", f)
 		}
 		send(lines, "cut")
 		if f := c.Freshness(); f.Connected || f.Err == nil {
 			t.Errorf("after a cut: %+v", f)
 		}
-		if want := []string{"false true Reporting", "true true Backoff", "true false Backoff"}; !slices.Equal(told, want) {
-			t.Errorf("told %q, want %q", told, want)
+		if want := []string{"false true Reporting", "true true Backoff", "true false Backoff"}; !slices.Equal(calls, want) {
+			t.Errorf("Freshness called with %q, want %q", calls, want)
 		}
 	})
 }
 
-func TestCacheThatIsRefusedEnds(t *testing.T) {
+func TestCacheEndsWithPermanentProblem(t *testing.T) {
 	m := serve(t, Config{}, refuse(404, "NotFound", ""))
 	c := NewCache(m.Client, "prod-eu", CacheOptions{})
 	for range 2 {
@@ -225,7 +225,7 @@ func TestCacheRunsOnceAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := run(t, serve(t, Config{}, hold(initialEnd("1.e-1"))), CacheOptions{})
 		<-c.Synced()
-		if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "runs already") {
+		if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "already running") {
 			t.Errorf("a second time: %v", err)
 		}
 	})

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -13,26 +14,26 @@ import (
 	"time"
 )
 
-// Config says how a master is reached. Only Server is needed.
+// Config configures a Client. Only Server is required.
 type Config struct {
-	// Server is the master's address, such as https://rollcall.example:8443; with a
-	// path where something in front of it wants one.
+	// Server is the URL of the master, such as https://rollcall.example:8443. It may have a
+	// path, for a reverse proxy.
 	Server string
-	// TLS is how the server is trusted and who the client is; nil: the system's roots,
-	// and nobody.
+	// TLS has the root CAs and the client certificate. Nil means the system's roots and no
+	// client certificate.
 	TLS *tls.Config
-	// Transport carries the requests instead of one of the client's own. It may add
-	// what tells who asks, as client-go's transports do.
+	// Transport replaces the client's own transport. It may add credentials, as client-go's
+	// transports do.
 	Transport http.RoundTripper
-	// Token is the bearer token of a request; it is asked for each, so that a token
-	// that was renewed is used at once. Nil: none.
+	// Token returns the bearer token. It is called for each request, so that a renewed token
+	// is used at once. Nil means no token.
 	Token func(context.Context) (string, error)
-	// UserAgent is what the master's log shows. Default: rollcall-client.
+	// UserAgent is the User-Agent header. Default: rollcall-client.
 	UserAgent string
-	// MaxResponse is the largest answer that is read, in bytes after decompression.
-	// Default: 512 MiB, which is more than a cluster of 5,000 nodes.
+	// MaxResponse is the largest response body, in bytes after decompression. Default: 512 MiB,
+	// which is more than the response for a cluster of 5,000 nodes.
 	MaxResponse int64
-	// MaxEvent is the longest event of a watch that is read, in bytes. Default: 32 MiB.
+	// MaxEvent is the largest event of a watch, in bytes. Default: 32 MiB.
 	MaxEvent int
 }
 
@@ -41,65 +42,67 @@ const (
 	defaultUserAgent   = "rollcall-client"
 	defaultMaxResponse = 512 << 20
 	defaultMaxEvent    = 32 << 20
-	// maxProblem is how much of an error's answer is read.
+	// maxProblem is how much of an error response is read, in bytes.
 	maxProblem = 1 << 20
-	// headerTimeout is longer than a master waits for a cold cluster.
+	// headerTimeout is longer than a master waits for a cluster's first report.
 	headerTimeout = 90 * time.Second
 )
 
-// ErrTooLarge says that an answer or an event is larger than the Config lets in.
-var ErrTooLarge = errors.New("larger than the client takes")
+// ErrTooLarge is returned for a response larger than Config.MaxResponse and an event larger
+// than Config.MaxEvent.
+var ErrTooLarge = errors.New("larger than the client accepts")
 
-// Client asks one master. It is safe for use by many goroutines.
+// Client sends requests to one master. It is safe for concurrent use.
 type Client struct {
-	config Config
-	base   *url.URL
-	http   *http.Client
-	own    *http.Transport
+	config    Config
+	base      *url.URL
+	http      *http.Client
+	transport *http.Transport
 }
 
-// New is a Client; it asks nothing yet. A token is not sent in the clear: over plain
-// http it is refused, but for loopback addresses.
+// New returns a Client. It sends no request yet. A Token with a plain http Server is an
+// error, unless the host is a loopback address.
 func New(c Config) (*Client, error) {
 	base, err := url.Parse(c.Server)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, fmt.Errorf("server %q is no address such as https://rollcall.example:8443", c.Server)
+		return nil, fmt.Errorf("server %q is not a URL such as https://rollcall.example:8443", c.Server)
 	}
 	if c.Token != nil && base.Scheme == "http" && !loopback(base.Hostname()) {
-		return nil, fmt.Errorf("server %s would be shown the token in the clear; use https", c.Server)
+		return nil, fmt.Errorf("a token would be sent unencrypted to %s; use https", c.Server)
 	}
 	if c.TLS != nil && c.Transport != nil {
-		return nil, errors.New("TLS and Transport cannot both be given: a transport has its own TLS")
+		return nil, errors.New("TLS and Transport cannot both be set: a transport has its own TLS configuration")
 	}
-	c.UserAgent = or(c.UserAgent, defaultUserAgent)
-	c.MaxResponse = or(c.MaxResponse, defaultMaxResponse)
-	c.MaxEvent = or(c.MaxEvent, defaultMaxEvent)
+	c.UserAgent = cmp.Or(c.UserAgent, defaultUserAgent)
+	c.MaxResponse = cmp.Or(c.MaxResponse, defaultMaxResponse)
+	c.MaxEvent = cmp.Or(c.MaxEvent, defaultMaxEvent)
 	client := &Client{config: c, base: base}
 	if c.Transport == nil {
-		client.own = ownTransport(c.TLS)
-		c.Transport = client.own
+		client.transport = newTransport(c.TLS)
+		c.Transport = client.transport
 	}
-	client.http = &http.Client{Transport: c.Transport, CheckRedirect: stay}
+	client.http = &http.Client{Transport: c.Transport, CheckRedirect: noRedirect}
 	return client, nil
 }
 
-// stay follows no redirect: a master has none, and another server is to see no token.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+// noRedirect rejects redirects. A master sends none, and another server must not get the
+// token.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func ownTransport(config *tls.Config) *http.Transport {
+func newTransport(config *tls.Config) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = config.Clone()
 	t.ForceAttemptHTTP2 = true
 	t.ResponseHeaderTimeout = headerTimeout
-	// A watch in which nothing happens would not notice that its server is gone.
+	// Without pings, an idle watch would not notice that its connection is lost.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second}
 	return t
 }
 
 // Close closes idle connections of the client's own transport.
 func (c *Client) Close() {
-	if c.own != nil {
-		c.own.CloseIdleConnections()
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
 	}
 }
 
@@ -108,18 +111,10 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func or[T comparable](v, instead T) T {
-	var zero T
-	if v == zero {
-		return instead
-	}
-	return v
-}
-
-// clusterPath is the path of a cluster, or of a part of it.
+// clusterPath returns the path of a cluster, or of a part of it.
 func clusterPath(cluster string, part Part) (string, error) {
 	if cluster == "" || cluster == "." || cluster == ".." {
-		return "", fmt.Errorf("%q is no cluster's name", cluster)
+		return "", fmt.Errorf("%q is not a cluster name", cluster)
 	}
 	path := "/api/v1/clusters/" + url.PathEscape(cluster)
 	if part != Whole {
@@ -130,13 +125,13 @@ func clusterPath(cluster string, part Part) (string, error) {
 
 const clustersPath = "/api/v1/clusters"
 
-// open sends a GET, and gives the answer to it if it is one, else a *Problem.
+// open sends a GET request, and returns the response if its status is 200, else a *Problem.
 func (c *Client) open(ctx context.Context, path string, query url.Values, header http.Header) (*http.Response, error) {
 	target := c.base.JoinPath(path)
 	target.RawQuery = query.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask for %s: %w", path, err)
+		return nil, fmt.Errorf("create request for %s: %w", path, err)
 	}
 	for name, values := range header {
 		request.Header[name] = values
@@ -152,7 +147,7 @@ func (c *Client) open(ctx context.Context, path string, query url.Values, header
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask the master: %w", err)
+		return nil, fmt.Errorf("request to the master: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
 		defer response.Body.Close()
@@ -161,31 +156,31 @@ func (c *Client) open(ctx context.Context, path string, query url.Values, header
 	return response, nil
 }
 
-// get reads an answer as JSON.
+// get sends a GET request, and decodes the JSON response.
 func (c *Client) get(ctx context.Context, path string, query url.Values, into any) (http.Header, error) {
 	response, err := c.open(ctx, path, query, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
-	body := &bounded{reader: response.Body, left: c.config.MaxResponse}
+	body := &limitedReader{reader: response.Body, remaining: c.config.MaxResponse}
 	if err := json.NewDecoder(body).Decode(into); err != nil {
-		return nil, fmt.Errorf("read the answer to %s: %w", path, err)
+		return nil, fmt.Errorf("decode the response to %s: %w", path, err)
 	}
 	return response.Header, nil
 }
 
-// bounded reads no more than it may.
-type bounded struct {
-	reader io.Reader
-	left   int64
+// limitedReader returns ErrTooLarge after a number of bytes.
+type limitedReader struct {
+	reader    io.Reader
+	remaining int64
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
+func (b *limitedReader) Read(p []byte) (int, error) {
+	if b.remaining <= 0 {
 		return 0, ErrTooLarge
 	}
-	n, err := b.reader.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
+	n, err := b.reader.Read(p[:min(int64(len(p)), b.remaining)])
+	b.remaining -= int64(n)
 	return n, err
 }

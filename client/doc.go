@@ -1,16 +1,15 @@
-// Package client reads a master's HTTP API from Go.
+// Package client is the Go client for a master's HTTP API.
 //
 //	c, err := client.New(client.Config{Server: "https://rollcall.example:8443", Token: token})
 //	pods, err := c.Pods(ctx, "prod-eu", client.ListOptions{Filter: client.Filter{Namespace: "shop"}})
 //
-// Get, Clusters, Summary, Nodes, Pods, Containers and Ports ask once; All walks over
-// the pages of a list. Watch and WatchFleet are iterators over events that survive
-// whatever cuts them. A Cache is kept up to date by such a watch, with listers,
-// indexes and handlers of what changes, as Kubernetes' informers are.
+// Get, Clusters, Summary, Nodes, Pods, Containers and Ports send one request; All iterates
+// over all pages of a list. Watch and WatchClusters are iterators over events that
+// reconnect and resume. A Cache is kept up to date by a watch, and has listers, indexes and
+// event handlers, like a Kubernetes informer.
 //
-// Rows are the views of package state: their JSON names are the API's contract. An
-// error that the master tells of is a *Problem, to be had by errors.As.
+// Rows are the views of package state: their JSON is the API's contract. An error response
+// of the master is a *Problem, which errors.As finds.
 //
-// The package knows the API and nothing of how a master answers it. It starts no
-// goroutine, apart from those of net/http.
+// The package starts no goroutine, apart from those of net/http.
 package client

@@ -6,10 +6,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Part is a part of what is known of a cluster.
+// Part is a part of a cluster's document.
 type Part string
 
-// Parts of a cluster, as they are in paths.
+// Parts of a cluster's document, as in paths.
 const (
 	Whole      Part = ""
 	Summary    Part = "summary"
@@ -19,53 +19,54 @@ const (
 	Ports      Part = "ports"
 )
 
-// Head is what every answer about one cluster begins with.
-type Head struct {
-	// Cluster is the resolved name, also where a cluster IP was asked for.
+// ClusterMeta is the metadata of every response about one cluster.
+type ClusterMeta struct {
+	// Cluster is the name of the cluster, also if it was requested by a cluster IP.
 	Cluster string `json:"cluster"`
-	// UID is that of the cluster's namespace kube-system.
+	// UID is the UID of the cluster's namespace kube-system.
 	UID string `json:"uid"`
-	// ResourceVersion is where a watch goes on from here.
+	// ResourceVersion is where a watch continues from this response.
 	ResourceVersion string `json:"resourceVersion"`
-	// ObservedAt is as of when all of it is known to be true; ReceivedAt is when the
-	// master heard it.
+	// ObservedAt is when all of it was last known to be true. ReceivedAt is when the master
+	// received it.
 	ObservedAt time.Time `json:"observedAt"`
 	ReceivedAt time.Time `json:"receivedAt"`
-	// Stale says that a section of it is older than it should be.
+	// Stale is true if a section is older than it should be.
 	Stale    bool      `json:"stale"`
 	Session  Session   `json:"session"`
 	Sections []Section `json:"sections"`
-	// Continue is the token for the next page; there is none after the last.
+	// Continue is the token for the next page; empty on the last.
 	Continue string `json:"continue"`
-	// Note answers «is this port free?» where a list of ports is empty.
+	// Note says whether a port is free, if it was requested and the list is empty.
 	Note string `json:"note"`
-	// Age is the time since ReceivedAt in whole seconds, by the master's own clock.
+	// Age is the time since ReceivedAt in whole seconds, by the master's clock.
 	Age time.Duration `json:"-"`
 }
 
-// Session is the session that a cluster has with its master.
+// Session is the session between the master and a cluster's agent.
 type Session struct {
 	ID string `json:"id,omitempty"`
 	// Phase is Idle, Connecting, Reporting or Backoff.
 	Phase     string    `json:"phase,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
-	// Reason and Message tell why there is no session: a word for programs, the Ready
-	// condition's of the ClusterAgent, and words for people.
+	// Reason and Message say why there is no session. Reason is that of the ClusterAgent's
+	// condition Ready; Message is human-readable.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 }
 
-// Section is how fresh one part of the facts is: nodes, pods, network, storage, usage.
+// Section is the freshness of one section of the facts: nodes, pods, network, storage or
+// usage.
 type Section struct {
 	Name       string              `json:"name"`
 	ObservedAt time.Time           `json:"observedAt,omitzero"`
 	Error      *state.SectionError `json:"error,omitempty"`
 }
 
-// Document is everything about one cluster, or what a filter leaves of it.
+// Document is everything about one cluster that matches the filter.
 type Document struct {
-	Head
+	ClusterMeta
 	Summary    *state.Summary        `json:"summary"`
 	Nodes      []state.NodeView      `json:"nodes"`
 	Pods       []state.PodView       `json:"pods"`
@@ -73,35 +74,35 @@ type Document struct {
 	Ports      []state.PortView      `json:"ports"`
 }
 
-// List is a list of a cluster, or a page of it.
+// List is a list of rows of a cluster, or a page of it.
 type List[T any] struct {
-	Head
+	ClusterMeta
 	Items []T
 }
 
-// Cluster is one registered cluster.
+// Cluster is a registered cluster.
 type Cluster struct {
 	Name              string   `json:"name"`
 	ClusterIPs        []string `json:"clusterIPs,omitempty"`
 	UID               string   `json:"uid,omitempty"`
 	KubernetesVersion string   `json:"kubernetesVersion,omitempty"`
 	AgentVersion      string   `json:"agentVersion,omitempty"`
-	// Suspended says that the cluster must not be called for now.
+	// Suspended is true if the master must not connect to the cluster's agent.
 	Suspended       bool      `json:"suspended,omitempty"`
 	Session         Session   `json:"session"`
 	ResourceVersion string    `json:"resourceVersion,omitempty"`
 	ObservedAt      time.Time `json:"observedAt,omitzero"`
 	ReceivedAt      time.Time `json:"receivedAt,omitzero"`
-	// Stale says that the summary is no fresh answer, or that there is none.
+	// Stale is true if the summary is not current or missing.
 	Stale bool `json:"stale"`
-	// Summary and Display are nil until the cluster was heard of once.
+	// Summary and Display are nil until the cluster has reported once.
 	Summary *state.Summary `json:"summary,omitempty"`
 	Display *state.Display `json:"display,omitempty"`
 }
 
-// ClusterList is a page of the registered clusters, by name.
+// ClusterList is a page of the registered clusters, sorted by name.
 type ClusterList struct {
-	// ResourceVersion is where a watch of the fleet goes on from here.
+	// ResourceVersion is where WatchClusters continues from this list.
 	ResourceVersion string    `json:"resourceVersion"`
 	Continue        string    `json:"continue"`
 	Clusters        []Cluster `json:"clusters"`

@@ -8,31 +8,31 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// EventType is what happened to an object.
+// EventType is the type of an event.
 type EventType string
 
-// Types of events. Added is also what an object may be that was there before: where a
-// watch was cut in the middle of a change, all of the change comes again.
+// Types of events. An Added object may be known already: after a reconnection in the middle
+// of a change, all events of the change are repeated.
 const (
 	Added    EventType = "ADDED"
 	Modified EventType = "MODIFIED"
 	Deleted  EventType = "DELETED"
-	// Bookmark tells that all is well up to its version; where Event.InitialEnd is set,
-	// that the present state is complete.
+	// Bookmark confirms that the state is current up to its version. If Event.InitialEnd is
+	// set, it ends the initial state.
 	Bookmark EventType = "BOOKMARK"
-	// Restarted is the client's own: what changed since the last event is not known, so
-	// the present state comes anew, up to the Bookmark with InitialEnd. What is not in
-	// it by then is gone.
+	// Restarted is created by the client: the watch could not be resumed, and the initial
+	// state follows, up to the Bookmark with InitialEnd. An object that is not in it has been
+	// deleted.
 	Restarted EventType = "RESTARTED"
-	// Failed comes on the fleet's stream only: the events of Cluster end, with a
-	// *Problem as Object; those of others go on.
+	// Failed is an event of WatchClusters only. It ends the events of Cluster, with a *Problem
+	// as Object. The events of other clusters continue.
 	Failed EventType = "ERROR"
 )
 
-// Kind is what an event tells of.
+// Kind is the kind of an event's object.
 type Kind string
 
-// Kinds, and the Object of their events.
+// Kinds of objects, and the type of Event.Object.
 const (
 	KindNode      Kind = "Node"      // *state.NodeView
 	KindPod       Kind = "Pod"       // *state.PodView
@@ -48,41 +48,40 @@ const (
 type Event struct {
 	Type EventType
 	Kind Kind
-	// Cluster is whose event it is, on the fleet's stream; empty for those of kind
-	// Cluster.
+	// Cluster is the cluster of an event of WatchClusters; empty for those of kind Cluster.
 	Cluster string
-	// ResourceVersion is where to resume after this event. All but the last event of
-	// one change carry the version before it, and those of the initial state "0".
+	// ResourceVersion is where to resume after this event. All events of a change but the
+	// last have the version before it. Those of the initial state have "0".
 	ResourceVersion string
-	// Initial says that the event is part of the present state, with which a watch
-	// begins; InitialEnd that it is the Bookmark which completes it.
+	// Initial is true for an event of the initial state; InitialEnd for the Bookmark that
+	// ends it.
 	Initial, InitialEnd bool
-	// Object is a pointer as Kind tells; *BookmarkStatus of a Bookmark; json.RawMessage
-	// of a kind that this client does not know.
+	// Object is a pointer to the type of Kind, a *BookmarkStatus for a Bookmark, or a
+	// json.RawMessage for an unknown Kind.
 	Object any
 }
 
-// Usage is one reading of metrics.k8s.io: millicores and bytes.
+// Usage is one reading of metrics.k8s.io. The values are millicores and bytes.
 type Usage struct {
 	// SampledAt is the time of the oldest sample in it.
 	SampledAt state.Time `json:"sampledAt"`
-	// Nodes are by name, Containers by namespace/pod/name.
+	// Nodes is keyed by name, Containers by namespace/pod/name.
 	Nodes      map[string][2]int64 `json:"nodes"`
 	Containers map[string][2]int64 `json:"containers"`
 }
 
-// SessionStatus is how a cluster is heard of.
+// SessionStatus is the object of an event of kind Session.
 type SessionStatus struct {
 	Session
 	Suspended bool `json:"suspended"`
-	// Stale says that what was sent is no fresh answer any more.
+	// Stale is true if the rows are not current any more.
 	Stale bool `json:"stale"`
-	// Sections are those that cannot be read, each with its error.
+	// Sections are the sections that cannot be read, each with its error.
 	Sections []Section `json:"sections"`
 }
 
-// BookmarkStatus is the object of a Bookmark. On the fleet's stream only those of a
-// cluster's own events have more than a version.
+// BookmarkStatus is the object of a Bookmark. In WatchClusters, a Bookmark without a
+// Cluster has only a version.
 type BookmarkStatus struct {
 	ResourceVersion string            `json:"resourceVersion"`
 	ObservedAt      time.Time         `json:"observedAt"`
@@ -92,7 +91,7 @@ type BookmarkStatus struct {
 	Annotations     map[string]string `json:"annotations"`
 }
 
-// wireEvent is an event as it is sent.
+// wireEvent is the JSON of an event.
 type wireEvent struct {
 	Type            EventType       `json:"type"`
 	Kind            Kind            `json:"kind"`
@@ -102,17 +101,17 @@ type wireEvent struct {
 }
 
 const (
-	// beginning is the version of events within the initial state.
-	beginning = "0"
-	// initialEventsEnd marks the end of the initial state, as Kubernetes does.
+	// initialVersion is the version of the events of the initial state.
+	initialVersion = "0"
+	// initialEventsEnd is the annotation of Kubernetes for the end of the initial state.
 	initialEventsEnd = "k8s.io/initial-events-end"
 )
 
-// decodeEvent reads a line. An event of type Failed has a *Problem.
+// decodeEvent decodes a line. An event of type Failed has a *Problem.
 func decodeEvent(line []byte) (Event, error) {
 	var w wireEvent
 	if err := json.Unmarshal(line, &w); err != nil {
-		return Event{}, fmt.Errorf("read an event: %w", err)
+		return Event{}, fmt.Errorf("decode event: %w", err)
 	}
 	e := Event{Type: w.Type, Kind: w.Kind, Cluster: w.Cluster, ResourceVersion: w.ResourceVersion}
 	var err error
@@ -124,45 +123,45 @@ func decodeEvent(line []byte) (Event, error) {
 		err = json.Unmarshal(w.Object, b)
 		e.Object, e.InitialEnd = b, b.Annotations[initialEventsEnd] == "true"
 	default:
-		e.Initial = w.ResourceVersion == beginning
+		e.Initial = w.ResourceVersion == initialVersion
 		e.Object, err = decodeObject(w.Kind, w.Object)
 	}
 	if err != nil {
-		return Event{}, fmt.Errorf("read an event %s %s: %w", w.Type, w.Kind, err)
+		return Event{}, fmt.Errorf("decode event %s %s: %w", w.Type, w.Kind, err)
 	}
 	return e, nil
 }
 
-func decodeObject(k Kind, text json.RawMessage) (any, error) {
+func decodeObject(k Kind, data json.RawMessage) (any, error) {
 	switch k {
 	case KindNode:
-		return decodeRow(text, mendNode)
+		return decodeRow(data, normalizeNode)
 	case KindPod:
-		return decodeRow(text, mendPod)
+		return decodeRow(data, normalizePod)
 	case KindContainer:
-		return decodeRow(text, mendContainer)
+		return decodeRow(data, normalizeContainer)
 	case KindPort:
-		return decodeRow(text, mendPort)
+		return decodeRow(data, normalizePort)
 	case KindSummary:
-		return decodeRow(text, func(*state.Summary) error { return nil })
+		return decodeRow(data, func(*state.Summary) error { return nil })
 	case KindUsage:
-		return decodeRow(text, func(*Usage) error { return nil })
+		return decodeRow(data, func(*Usage) error { return nil })
 	case KindSession:
-		return decodeRow(text, func(*SessionStatus) error { return nil })
+		return decodeRow(data, func(*SessionStatus) error { return nil })
 	case KindCluster:
-		return decodeRow(text, func(*Cluster) error { return nil })
+		return decodeRow(data, func(*Cluster) error { return nil })
 	}
-	return text, nil
+	return data, nil
 }
 
-// decodeStatus reads a metav1.Status.
-func decodeStatus(text json.RawMessage) (*Problem, error) {
+// decodeStatus decodes a metav1.Status.
+func decodeStatus(data json.RawMessage) (*Problem, error) {
 	var status struct {
 		Reason  string `json:"reason"`
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}
-	if err := json.Unmarshal(text, &status); err != nil {
+	if err := json.Unmarshal(data, &status); err != nil {
 		return nil, err
 	}
 	return &Problem{Status: status.Code, Reason: status.Reason, Detail: status.Message}, nil

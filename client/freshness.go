@@ -5,57 +5,58 @@ import (
 	"time"
 )
 
-// Freshness tells how far what a Cache holds can be trusted.
+// Freshness describes how fresh the contents of a Cache are.
 type Freshness struct {
-	// Synced says that the cache has been filled.
+	// Synced is true once the cache has been filled.
 	Synced bool
-	// Connected says that the watch is open. While it is not, Err says why.
+	// Connected is true while the watch is open. Err says why it is not.
 	Connected bool
 	Err       error
-	// Stale says that the contents are not to be taken for the present state: they are
-	// not synced, the watch is not open, or the master hears nothing of the cluster.
+	// Stale is true if the contents may not be current: the cache is not synced, the watch
+	// is not open, or the master gets no reports of the cluster.
 	Stale bool
-	// Session is how the master hears of the cluster.
+	// Session is the session between the master and the cluster's agent.
 	Session Session
-	// Suspended says that the cluster must not be called for now.
+	// Suspended is true if the master must not connect to the cluster's agent.
 	Suspended bool
-	// Sections are those that cannot be read, each with its error.
+	// Sections are the sections that cannot be read, each with its error.
 	Sections []Section
-	// ObservedAt, ReceivedAt and ResourceVersion are the last that the watch told, as
-	// of the cluster, of the master, and of the contents.
+	// ObservedAt and ReceivedAt are those of the last Bookmark. ResourceVersion is the
+	// version of the contents.
 	ObservedAt, ReceivedAt time.Time
 	ResourceVersion        string
 }
 
-func (f Freshness) shown() Freshness {
+func (f Freshness) withStale() Freshness {
 	f.Stale = f.Stale || !f.Synced || !f.Connected
 	return f
 }
 
-// lasting is what handlers are told of.
-func (f Freshness) lasting() Freshness {
-	f = f.shown()
+// withoutTimes returns f without the fields whose changes do not call a handler.
+func (f Freshness) withoutTimes() Freshness {
+	f = f.withStale()
 	f.ObservedAt, f.ReceivedAt, f.ResourceVersion = time.Time{}, time.Time{}, ""
 	return f
 }
 
-// judge changes the freshness, and tells of it. c.mu is not held.
-func (c *Cache) judge(change func(*Freshness)) {
+// updateFreshness changes the freshness, and calls the handlers. The caller must not hold
+// c.mu.
+func (c *Cache) updateFreshness(change func(*Freshness)) {
 	c.mu.Lock()
-	before := c.freshness.lasting()
+	before := c.freshness.withoutTimes()
 	change(&c.freshness)
 	now := c.freshness
 	c.mu.Unlock()
-	if reflect.DeepEqual(before, now.lasting()) {
+	if reflect.DeepEqual(before, now.withoutTimes()) {
 		return
 	}
 	for _, h := range c.options.Handlers {
 		if h.Freshness != nil {
-			h.Freshness(now.shown())
+			h.Freshness(now.withStale())
 		}
 	}
 }
 
 func (c *Cache) disconnected(err error) {
-	c.judge(func(f *Freshness) { f.Connected, f.Err = false, err })
+	c.updateFreshness(func(f *Freshness) { f.Connected, f.Err = false, err })
 }

@@ -6,45 +6,45 @@ import (
 	"io"
 )
 
-// lines reads lines of bounded length. What is not ended by a newline was cut, and is
-// no line.
-type lines struct {
+// lineReader reads lines of limited length. A last line without a newline is
+// io.ErrUnexpectedEOF.
+type lineReader struct {
 	reader *bufio.Reader
-	most   int
+	limit  int
 	line   []byte
 }
 
-func newLines(r io.Reader, most int) *lines {
-	return &lines{reader: bufio.NewReaderSize(r, 16<<10), most: most}
+func newLineReader(r io.Reader, limit int) *lineReader {
+	return &lineReader{reader: bufio.NewReaderSize(r, 16<<10), limit: limit}
 }
 
-// next is the next line, without its newline; it is valid until the next call. io.EOF
-// is an end in good order.
-func (l *lines) next() ([]byte, error) {
+// next returns the next line without its newline. It is valid until the next call. io.EOF
+// means that the stream ended after a complete line.
+func (l *lineReader) next() ([]byte, error) {
 	l.line = l.line[:0]
 	for {
-		piece, err := l.reader.ReadSlice('\n')
-		if len(l.line)+len(piece) > l.most {
+		chunk, err := l.reader.ReadSlice('\n')
+		if len(l.line)+len(chunk) > l.limit {
 			return nil, ErrTooLarge
 		}
 		switch {
 		case err == nil && len(l.line) == 0:
-			return piece[:len(piece)-1], nil
+			return chunk[:len(chunk)-1], nil
 		case err == nil:
-			l.line = append(l.line, piece...)
+			l.line = append(l.line, chunk...)
 			return l.line[:len(l.line)-1], nil
-		case errors.Is(err, io.EOF) && len(l.line)+len(piece) > 0:
+		case errors.Is(err, io.EOF) && len(l.line)+len(chunk) > 0:
 			return nil, io.ErrUnexpectedEOF
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return nil, err
 		}
-		l.line = append(l.line, piece...)
+		l.line = append(l.line, chunk...)
 	}
 }
 
-// keep lets go of the room that one long line took.
-func (l *lines) keep(most int) {
-	if cap(l.line) > most {
+// shrink frees the buffer if it is larger than limit.
+func (l *lineReader) shrink(limit int) {
+	if cap(l.line) > limit {
 		l.line = nil
 	}
 }

@@ -8,18 +8,18 @@ import (
 	"testing/iotest"
 )
 
-func TestLinesAreReadWholeWhateverTheirLength(t *testing.T) {
+func TestLinesOfAnyLengthAreRead(t *testing.T) {
 	long := strings.Repeat("x", 100<<10)
 	for name, reader := range map[string]io.Reader{
-		"at once":     strings.NewReader("a\n\n" + long + "\nb\n"),
-		"by the byte": iotest.OneByteReader(strings.NewReader("a\n\n" + long + "\nb\n")),
+		"whole":    strings.NewReader("a\n\n" + long + "\nb\n"),
+		"by bytes": iotest.OneByteReader(strings.NewReader("a\n\n" + long + "\nb\n")),
 	} {
-		in := newLines(reader, 200<<10)
+		in := newLineReader(reader, 200<<10)
 		for _, want := range []string{"a", "", long, "b"} {
 			if got, err := in.next(); string(got) != want || err != nil {
 				t.Fatalf("%s: %d bytes, %v, want %d", name, len(got), err, len(want))
 			}
-			in.keep(1 << 10)
+			in.shrink(1 << 10)
 		}
 		if _, err := in.next(); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: ends with %v", name, err)
@@ -27,13 +27,13 @@ func TestLinesAreReadWholeWhateverTheirLength(t *testing.T) {
 	}
 }
 
-func TestLineThatIsTooLongOrCutIsNone(t *testing.T) {
+func TestLongAndIncompleteLinesAreRejected(t *testing.T) {
 	for text, want := range map[string]error{
 		"a\n" + strings.Repeat("x", 100<<10):  ErrTooLarge,
 		"a\n" + strings.Repeat("x", 20):       io.ErrUnexpectedEOF,
 		"a\n" + strings.Repeat("x", 10) + "y": io.ErrUnexpectedEOF,
 	} {
-		in := newLines(strings.NewReader(text), 50<<10)
+		in := newLineReader(strings.NewReader(text), 50<<10)
 		if got, err := in.next(); string(got) != "a" || err != nil {
 			t.Fatalf("%q, %v", got, err)
 		}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -12,21 +13,23 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Filter narrows lists; its zero value lets everything through. A master refuses a
-// field that has no meaning for the list it is asked of.
+// Filter selects rows. The zero value selects all. A master rejects a field that a list
+// does not support.
 type Filter struct {
 	Namespace, Node, Pod string
-	// Owner is a name, or Kind/name.
+	// Owner is a name, or kind/name.
 	Owner string
-	// State is Ready, NotReady, Unknown; a pod's phase; running, waiting, terminated, unknown.
+	// State is Ready, NotReady or Unknown for nodes; a phase for pods; running, waiting,
+	// terminated or unknown for containers.
 	State string
-	// Kind is main, init, sidecar, ephemeral; NodePort, HostPort and the like.
+	// Kind is main, init, sidecar or ephemeral for containers; NodePort, HostPort and so on
+	// for ports.
 	Kind string
-	// Port is 0 for any.
+	// Port is 0 for all ports.
 	Port     uint16
 	Protocol state.Protocol
-	// Words are each found in a name, image, reason or message.
-	Words string
+	// Query is words that must each occur in a name, image, reason or message.
+	Query string
 }
 
 func (f Filter) add(q url.Values) {
@@ -37,7 +40,7 @@ func (f Filter) add(q url.Values) {
 	set(q, "state", f.State)
 	set(q, "kind", f.Kind)
 	set(q, "protocol", f.Protocol.String())
-	set(q, "q", f.Words)
+	set(q, "q", f.Query)
 	if f.Port != 0 {
 		q.Set("port", strconv.Itoa(int(f.Port)))
 	}
@@ -49,15 +52,17 @@ func set(q url.Values, name, value string) {
 	}
 }
 
-// ListOptions are those of a list of one cluster.
+// ListOptions are the options of a list of one cluster.
 type ListOptions struct {
 	Filter Filter
-	// Limit is how many rows a page has; 0: all. Continue is the page before's token.
+	// Limit is the maximum number of rows of a page; 0 means no limit. Continue is the token
+	// of the previous page.
 	Limit    int
 	Continue string
-	// Timeout bounds the wait for a cluster that has to be called first; 0: 10 s.
+	// Timeout bounds the wait for the first report of a cluster without a session; 0 means
+	// 10 s.
 	Timeout time.Duration
-	// AwaitUsage waits for the first reading of usage too, as far as Timeout allows.
+	// AwaitUsage waits for the first reading of usage too, within Timeout.
 	AwaitUsage bool
 }
 
@@ -77,18 +82,18 @@ func (o ListOptions) query() url.Values {
 	return q
 }
 
-// ClusterOptions are those of the list of clusters.
+// ClusterOptions are the options of the list of clusters.
 type ClusterOptions struct {
-	// Words are each found in a name, address, version, session or problem.
-	Words    string
+	// Query is words that must each occur in a name, address, version, session or problem.
+	Query    string
 	Limit    int
 	Continue string
 }
 
-// Clusters are the registered clusters that the caller may see. No cluster is called.
+// Clusters returns the registered clusters that the caller may see. It starts no session.
 func (c *Client) Clusters(ctx context.Context, o ClusterOptions) (*ClusterList, error) {
 	q := url.Values{}
-	set(q, "q", o.Words)
+	set(q, "q", o.Query)
 	set(q, "continue", o.Continue)
 	if o.Limit != 0 {
 		q.Set("limit", strconv.Itoa(o.Limit))
@@ -100,37 +105,37 @@ func (c *Client) Clusters(ctx context.Context, o ClusterOptions) (*ClusterList, 
 	return list, nil
 }
 
-// Get is everything about a cluster, by name or cluster IP.
+// Get returns everything about a cluster, by name or cluster IP.
 func (c *Client) Get(ctx context.Context, cluster string, o ListOptions) (*Document, error) {
 	return c.document(ctx, cluster, Whole, o)
 }
 
-// Summary is a cluster in a few numbers, with its problems. Filters have no meaning.
+// Summary returns the counts and the problems of a cluster. It does not support a Filter.
 func (c *Client) Summary(ctx context.Context, cluster string, o ListOptions) (*Document, error) {
 	d, err := c.document(ctx, cluster, Summary, o)
 	if err == nil && d.Summary == nil {
-		return nil, fmt.Errorf("read the summary of %s: there is none in the answer", cluster)
+		return nil, fmt.Errorf("the response for %s has no summary", cluster)
 	}
 	return d, err
 }
 
-// Nodes are a cluster's nodes.
+// Nodes returns the nodes of a cluster.
 func (c *Client) Nodes(ctx context.Context, cluster string, o ListOptions) (*List[state.NodeView], error) {
 	return list(ctx, c, cluster, Nodes, o, func(d *Document) []state.NodeView { return d.Nodes })
 }
 
-// Pods are a cluster's pods.
+// Pods returns the pods of a cluster.
 func (c *Client) Pods(ctx context.Context, cluster string, o ListOptions) (*List[state.PodView], error) {
 	return list(ctx, c, cluster, Pods, o, func(d *Document) []state.PodView { return d.Pods })
 }
 
-// Containers are a cluster's containers.
+// Containers returns the containers of a cluster.
 func (c *Client) Containers(ctx context.Context, cluster string, o ListOptions) (*List[state.ContainerView], error) {
 	return list(ctx, c, cluster, Containers, o, func(d *Document) []state.ContainerView { return d.Containers })
 }
 
-// Ports are the taken ports of a cluster, and where they lead. Where a port was asked
-// for and none is found, Note says what that means.
+// Ports returns the taken ports of a cluster and their targets. If a port was requested and
+// the list is empty, Note says whether the port is free.
 func (c *Client) Ports(ctx context.Context, cluster string, o ListOptions) (*List[state.PortView], error) {
 	return list(ctx, c, cluster, Ports, o, func(d *Document) []state.PortView { return d.Ports })
 }
@@ -140,7 +145,7 @@ func list[T any](ctx context.Context, c *Client, cluster string, part Part, o Li
 	if err != nil {
 		return nil, err
 	}
-	return &List[T]{Head: d.Head, Items: rows(d)}, nil
+	return &List[T]{ClusterMeta: d.ClusterMeta, Items: rows(d)}, nil
 }
 
 func (c *Client) document(ctx context.Context, cluster string, part Part, o ListOptions) (*Document, error) {
@@ -153,8 +158,8 @@ func (c *Client) document(ctx context.Context, cluster string, part Part, o List
 	if err != nil {
 		return nil, err
 	}
-	if err := d.mend(); err != nil {
-		return nil, fmt.Errorf("read the answer to %s: %w", path, err)
+	if err := d.normalize(); err != nil {
+		return nil, fmt.Errorf("decode the response to %s: %w", path, err)
 	}
 	d.Age = age(header)
 	return d, nil
@@ -168,19 +173,19 @@ func age(h http.Header) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// ListFunc is Nodes, Pods, Containers or Ports of a Client.
+// ListFunc is the type of Client.Nodes, Pods, Containers and Ports.
 type ListFunc[T any] func(ctx context.Context, cluster string, o ListOptions) (*List[T], error)
 
-// defaultPage is how many rows All asks for at once.
+// defaultPage is the default page size of All.
 const defaultPage = 500
 
-// All walks over the rows of a list page by page, of o.Limit rows (default 500):
+// All iterates over the rows of a list, in pages of o.Limit rows (default 500):
 //
 //	for pod, err := range client.All(ctx, c.Pods, "prod-eu", client.ListOptions{}) { … }
 //
-// Pages show what there is when they are read. An error is the last that it gives.
+// Each page shows the state at the time of its request. After an error the iteration ends.
 func All[T any](ctx context.Context, list ListFunc[T], cluster string, o ListOptions) iter.Seq2[T, error] {
-	o.Limit = or(o.Limit, defaultPage)
+	o.Limit = cmp.Or(o.Limit, defaultPage)
 	return func(yield func(T, error) bool) {
 		for {
 			page, err := list(ctx, cluster, o)
@@ -202,9 +207,9 @@ func All[T any](ctx context.Context, list ListFunc[T], cluster string, o ListOpt
 	}
 }
 
-// AllClusters walks over the registered clusters page by page.
+// AllClusters iterates over the registered clusters, page by page.
 func (c *Client) AllClusters(ctx context.Context, o ClusterOptions) iter.Seq2[Cluster, error] {
-	o.Limit = or(o.Limit, defaultPage)
+	o.Limit = cmp.Or(o.Limit, defaultPage)
 	return func(yield func(Cluster, error) bool) {
 		for {
 			page, err := c.Clusters(ctx, o)

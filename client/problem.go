@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,33 +14,33 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Problem is why a master does not answer: application/problem+json, or what came
-// instead of it from something in front of the master.
+// Problem is an error response: the master's application/problem+json, or the response of
+// something in front of the master.
 type Problem struct {
 	Title string `json:"title"`
-	// Status is HTTP's.
+	// Status is the HTTP status code.
 	Status int `json:"status"`
-	// Reason is a word for programs: BadRequest, Unauthorized, Forbidden, NotFound,
-	// Suspended, Expired, NoReport, and others.
+	// Reason is machine-readable: BadRequest, Unauthorized, Forbidden, NotFound, Suspended,
+	// Expired, NoReport, and others.
 	Reason string `json:"reason"`
-	// Detail is for people, and tells what to do.
+	// Detail is human-readable, and says what to do.
 	Detail string `json:"detail"`
-	// Parameter is the one of the query that is to blame.
+	// Parameter is the invalid query parameter.
 	Parameter string `json:"parameter"`
 	Cluster   string `json:"cluster"`
-	// LastError is why the cluster's agent could not be reached.
+	// LastError is the error of the last connection to the cluster's agent.
 	LastError string `json:"lastError"`
 	// LastKnown is the last summary of the cluster, as of LastObservedAt.
 	LastKnown      *state.Summary `json:"lastKnown"`
 	LastObservedAt time.Time      `json:"lastObservedAt"`
-	// RetryAfter is when it makes sense to come again; zero: not said.
+	// RetryAfter is the value of the header; 0 if it is missing.
 	RetryAfter time.Duration `json:"-"`
 }
 
 func (p *Problem) Error() string { return fmt.Sprintf("%s (%s)", p.Detail, p.Reason) }
 
-// final says that to come again with the same question would get the same answer.
-func (p *Problem) final() bool {
+// permanent reports whether the same request would fail again.
+func (p *Problem) permanent() bool {
 	switch p.Status {
 	case http.StatusRequestTimeout, http.StatusGone, http.StatusTooManyRequests:
 		return false
@@ -48,31 +49,31 @@ func (p *Problem) final() bool {
 }
 
 func problemOf(r *http.Response) *Problem {
-	// What cannot be read of an answer tells nothing that its status does not.
+	// An error here is ignored: the status is known.
 	body, _ := io.ReadAll(io.LimitReader(r.Body, maxProblem))
 	p := &Problem{}
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if kind != "application/problem+json" || json.Unmarshal(body, p) != nil || p.Detail == "" {
-		*p = Problem{Detail: foreign(r, body)}
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if mediaType != "application/problem+json" || json.Unmarshal(body, p) != nil || p.Detail == "" {
+		*p = Problem{Detail: foreignDetail(r, body)}
 	}
 	p.Status = r.StatusCode
-	p.Title = or(p.Title, http.StatusText(p.Status))
-	p.Reason = or(p.Reason, strings.ReplaceAll(http.StatusText(p.Status), " ", ""))
+	p.Title = cmp.Or(p.Title, http.StatusText(p.Status))
+	p.Reason = cmp.Or(p.Reason, strings.ReplaceAll(http.StatusText(p.Status), " ", ""))
 	p.RetryAfter = retryAfter(r.Header.Get("Retry-After"), time.Now())
 	return p
 }
 
-// foreign tells of an answer that is no master's.
-func foreign(r *http.Response, body []byte) string {
-	const shown = 200
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(body[:min(len(body), shown)]), "")), " ")
-	if to := r.Header.Get("Location"); to != "" {
-		text = "a redirect to " + to + ", which is not followed"
+// foreignDetail describes a response that is not from a master.
+func foreignDetail(r *http.Response, body []byte) string {
+	const maxShown = 200
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(body[:min(len(body), maxShown)]), "")), " ")
+	if location := r.Header.Get("Location"); location != "" {
+		text = "redirects are not followed: " + location + ""
 	}
-	return strings.TrimSuffix(fmt.Sprintf("%s answered %s, and not as a Rollcall master does: %s", r.Request.URL.Host, r.Status, text), ": ")
+	return strings.TrimSuffix(fmt.Sprintf("%s responded %s, which is not a response of a Rollcall master: %s", r.Request.URL.Host, r.Status, text), ": ")
 }
 
-// retryAfter reads seconds or a date.
+// retryAfter parses a Retry-After header, in seconds or as a date.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second

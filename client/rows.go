@@ -7,15 +7,15 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// errRow says that a row cannot be used.
-var errRow = errors.New("a row has none of the fields that every row has")
+// errEmptyRow is returned for a row without its required fields.
+var errEmptyRow = errors.New("a row lacks its required fields")
 
-// The views embed pointers, which JSON leaves nil where none of their fields is there.
-// What is mended here is safe to read.
+// The views embed pointers, which encoding/json leaves nil if none of their fields is
+// present. The normalize functions set these pointers, so that the rows are safe to read.
 
-func mendNode(n *state.NodeView) error {
+func normalizeNode(n *state.NodeView) error {
 	if n.Node == nil {
-		return errRow
+		return errEmptyRow
 	}
 	if n.NodeLoad == nil {
 		n.NodeLoad = &state.NodeLoad{}
@@ -24,16 +24,16 @@ func mendNode(n *state.NodeView) error {
 	return nil
 }
 
-func mendPod(p *state.PodView) error {
+func normalizePod(p *state.PodView) error {
 	if p.Pod == nil {
-		return errRow
+		return errEmptyRow
 	}
 	return nil
 }
 
-func mendContainer(c *state.ContainerView) error {
+func normalizeContainer(c *state.ContainerView) error {
 	if c.Container == nil {
-		return errRow
+		return errEmptyRow
 	}
 	if c.ExitCode != nil {
 		c.Container.ExitCode = *c.ExitCode
@@ -41,47 +41,47 @@ func mendContainer(c *state.ContainerView) error {
 	return nil
 }
 
-func mendPort(p *state.PortView) error {
+func normalizePort(p *state.PortView) error {
 	if p.Port == nil {
-		return errRow
+		return errEmptyRow
 	}
 	return nil
 }
 
-func (d *Document) mend() error {
+func (d *Document) normalize() error {
 	return errors.Join(
-		mendAll(d.Nodes, mendNode), mendAll(d.Pods, mendPod),
-		mendAll(d.Containers, mendContainer), mendAll(d.Ports, mendPort),
+		normalizeAll(d.Nodes, normalizeNode), normalizeAll(d.Pods, normalizePod),
+		normalizeAll(d.Containers, normalizeContainer), normalizeAll(d.Ports, normalizePort),
 	)
 }
 
-func mendAll[T any](rows []T, mend func(*T) error) error {
+func normalizeAll[T any](rows []T, normalize func(*T) error) error {
 	for i := range rows {
-		if err := mend(&rows[i]); err != nil {
+		if err := normalize(&rows[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// decodeRow reads one row.
-func decodeRow[T any](text json.RawMessage, mend func(*T) error) (*T, error) {
+// decodeRow decodes one row.
+func decodeRow[T any](data json.RawMessage, normalize func(*T) error) (*T, error) {
 	row := new(T)
-	if err := json.Unmarshal(text, row); err != nil {
+	if err := json.Unmarshal(data, row); err != nil {
 		return nil, err
 	}
-	return row, mend(row)
+	return row, normalize(row)
 }
 
-// NodeKey is a node's key in a Cache. That of a port is its own Key().
+// NodeKey returns the key of a node in a Cache. The key of a port is its Key().
 func NodeKey(name string) state.Key { return state.Key{Kind: state.KindNode, Name: name} }
 
-// PodKey is a pod's key in a Cache.
+// PodKey returns the key of a pod in a Cache.
 func PodKey(namespace, name string) state.Key {
 	return state.Key{Kind: state.KindPod, Namespace: namespace, Name: name}
 }
 
-// ContainerKey is a container's key in a Cache.
+// ContainerKey returns the key of a container in a Cache.
 func ContainerKey(namespace, pod, name string) state.Key {
 	return state.Key{Kind: state.KindContainer, Namespace: namespace, Name: pod, Sub: name}
 }

@@ -17,21 +17,21 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// master is a server that a test scripts: each request is answered by the next of
-// answers, and the last answers all that follow.
+// master is a scripted server: each request is handled by the next of handlers, and all
+// further ones by the last.
 type master struct {
 	*Client
 
-	mu      sync.Mutex
-	answers []http.HandlerFunc
-	asked   []*http.Request
-	at      []time.Time
+	mu       sync.Mutex
+	handlers []http.HandlerFunc
+	received []*http.Request
+	at       []time.Time
 }
 
-// serve starts a master in memory, so that it works in virtual time too.
-func serve(t *testing.T, c Config, answers ...http.HandlerFunc) *master {
+// serve starts a master over in-memory connections, so that it works with synctest too.
+func serve(t *testing.T, c Config, handlers ...http.HandlerFunc) *master {
 	t.Helper()
-	m := &master{answers: answers}
+	m := &master{handlers: handlers}
 	listener := memconn.Listen(256 << 10)
 	server := &http.Server{Handler: m}
 	done := make(chan struct{})
@@ -55,35 +55,35 @@ func serve(t *testing.T, c Config, answers ...http.HandlerFunc) *master {
 
 func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
-	n := min(len(m.asked), len(m.answers)-1)
-	m.asked, m.at = append(m.asked, r), append(m.at, time.Now())
-	answer := m.answers[n]
+	n := min(len(m.received), len(m.handlers)-1)
+	m.received, m.at = append(m.received, r), append(m.at, time.Now())
+	respond := m.handlers[n]
 	m.mu.Unlock()
-	answer(w, r)
+	respond(w, r)
 }
 
-// request is the nth that came.
+// request returns the nth request.
 func (m *master) request(n int) *http.Request {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if n >= len(m.asked) {
+	if n >= len(m.received) {
 		return httptest.NewRequest(http.MethodGet, "/none", nil)
 	}
-	return m.asked[n]
+	return m.received[n]
 }
 
 func (m *master) requests() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.asked)
+	return len(m.received)
 }
 
-// answer is JSON.
-func answer(text string) http.HandlerFunc {
+// respond responds with a body.
+func respond(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
 }
 
-// refuse is a problem; retry is Retry-After, empty for none.
+// refuse responds with a problem. retry is the Retry-After header, empty for none.
 func refuse(status int, reason, retry string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
@@ -95,8 +95,8 @@ func refuse(status int, reason, retry string) http.HandlerFunc {
 	}
 }
 
-// tell streams lines and ends in good order.
-func tell(lines ...string) http.HandlerFunc {
+// stream sends lines and ends the response.
+func stream(lines ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for _, line := range lines {
 			fmt.Fprintln(w, line)
@@ -105,18 +105,18 @@ func tell(lines ...string) http.HandlerFunc {
 	}
 }
 
-// hold streams lines and stays until the client goes.
+// hold sends lines, and keeps the response open until the client closes it.
 func hold(lines ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		tell(lines...)(w, r)
+		stream(lines...)(w, r)
 		<-r.Context().Done()
 	}
 }
 
-// cut streams lines and breaks the connection in the middle of another.
+// cut sends lines, and closes the connection in the middle of another.
 func cut(lines ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		tell(lines...)(w, r)
+		stream(lines...)(w, r)
 		fmt.Fprint(w, `{"type":"ADD`)
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
@@ -139,17 +139,17 @@ func failure(code int, reason string) string {
 	return fmt.Sprintf(`{"type":"ERROR","object":{"apiVersion":"v1","kind":"Status","metadata":{},"status":"Failure","reason":%q,"code":%d,"message":"because"}}`, reason, code)
 }
 
-// problem wants an error to be a Problem.
+// problem returns an error as a *Problem, or fails the test.
 func problem(t *testing.T, err error) *Problem {
 	t.Helper()
 	var p *Problem
 	if !errors.As(err, &p) {
-		t.Fatalf("%v is no Problem", err)
+		t.Fatalf("%v is not a *Problem", err)
 	}
 	return p
 }
 
-// background is a context of a test in virtual time, whose own ends too late.
+// background returns a context for a synctest bubble. That of the test would end too late.
 func background(t *testing.T) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)

@@ -9,26 +9,26 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// kind is what a table has to know of its rows.
-type kind[T any] struct {
+// rowType has the accessors of a type of row.
+type rowType[T any] struct {
 	key       func(*T) state.Key
 	namespace func(*T) string
 	node      func(*T) string
 }
 
-// table is the rows of one kind, with indexes. Rows are never changed, but replaced.
+// table holds the rows of one type, with indexes. Rows are immutable.
 type table[T any] struct {
-	kind[T]
+	rowType[T]
 	rows        map[state.Key]*T
 	byNamespace map[string]map[state.Key]*T
 	byNode      map[string]map[state.Key]*T
 }
 
-func newTable[T any](k kind[T]) *table[T] {
+func newTable[T any](k rowType[T]) *table[T] {
 	return &table[T]{k, map[state.Key]*T{}, map[string]map[state.Key]*T{}, map[string]map[state.Key]*T{}}
 }
 
-// put gives the row that was there before, nil for none.
+// put adds or replaces a row. It returns the previous row, or nil if there was none.
 func (t *table[T]) put(row *T) *T {
 	key := t.key(row)
 	old := t.remove(key)
@@ -66,18 +66,19 @@ func unindex[T any](by map[string]map[state.Key]*T, value string, key state.Key)
 	}
 }
 
-// change is a row before and after; nil where it is not there.
+// change is a row before and after a change; nil if it does not exist.
 type change[T any] struct{ old, row *T }
 
-// take makes the table what another is, and gives what that changes, by key.
-func (t *table[T]) take(next *table[T]) []change[T] {
+// replace makes the table equal to next. It returns the changes, sorted by key: deleted
+// rows first.
+func (t *table[T]) replace(next *table[T]) []change[T] {
 	var changes []change[T]
-	for _, key := range sorted(t.rows) {
+	for _, key := range sortedKeys(t.rows) {
 		if next.rows[key] == nil {
 			changes = append(changes, change[T]{old: t.remove(key)})
 		}
 	}
-	for _, key := range sorted(next.rows) {
+	for _, key := range sortedKeys(next.rows) {
 		old, row := t.rows[key], next.rows[key]
 		if old != nil && reflect.DeepEqual(old, row) {
 			continue
@@ -87,26 +88,26 @@ func (t *table[T]) take(next *table[T]) []change[T] {
 	return changes
 }
 
-func sorted[T any](rows map[state.Key]*T) []state.Key {
+func sortedKeys[T any](rows map[state.Key]*T) []state.Key {
 	return slices.SortedFunc(maps.Keys(rows), state.Key.Compare)
 }
 
-func values[T any](rows map[state.Key]*T) []*T {
+func sortedRows[T any](rows map[state.Key]*T) []*T {
 	list := make([]*T, 0, len(rows))
-	for _, key := range sorted(rows) {
+	for _, key := range sortedKeys(rows) {
 		list = append(list, rows[key])
 	}
 	return list
 }
 
-// Lister reads the rows of one kind in a Cache, in the order in which the API lists
-// them. Rows are shared, and must not be changed.
+// Lister reads the rows of one type in a Cache, in the order of the API's lists. Rows are
+// shared, and must not be modified.
 type Lister[T any] struct {
 	mu    *sync.RWMutex
 	table *table[T]
 }
 
-// Get is the row of a key; see NodeKey, PodKey, ContainerKey.
+// Get returns the row of a key; see NodeKey, PodKey and ContainerKey.
 func (l Lister[T]) Get(key state.Key) (*T, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -114,58 +115,59 @@ func (l Lister[T]) Get(key state.Key) (*T, bool) {
 	return row, ok
 }
 
-// Len is how many rows there are.
+// Len returns the number of rows.
 func (l Lister[T]) Len() int {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return len(l.table.rows)
 }
 
-// List is all rows.
+// List returns all rows.
 func (l Lister[T]) List() []*T {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return values(l.table.rows)
+	return sortedRows(l.table.rows)
 }
 
-// InNamespace are the rows of a namespace; of a port that of its Service or pod.
+// InNamespace returns the rows in a namespace. The namespace of a port is that of its
+// Service or pod.
 func (l Lister[T]) InNamespace(namespace string) []*T {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return values(l.table.byNamespace[namespace])
+	return sortedRows(l.table.byNamespace[namespace])
 }
 
-// OnNode are the rows of a node. A port that is taken on all nodes is one of each.
+// OnNode returns the rows of a node, including ports that are taken on all nodes.
 func (l Lister[T]) OnNode(node string) []*T {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	of, all := l.table.byNode[node], l.table.byNode[state.AllNodes]
+	own, all := l.table.byNode[node], l.table.byNode[state.AllNodes]
 	if len(all) == 0 || node == state.AllNodes {
-		return values(of)
+		return sortedRows(own)
 	}
 	both := maps.Clone(all)
-	maps.Copy(both, of)
-	return values(both)
+	maps.Copy(both, own)
+	return sortedRows(both)
 }
 
-// Kinds of rows.
+// The types of rows.
 var (
-	nodeRows = kind[state.NodeView]{
+	nodeRows = rowType[state.NodeView]{
 		key:       func(n *state.NodeView) state.Key { return n.Node.Key() },
 		namespace: func(*state.NodeView) string { return "" },
 		node:      func(n *state.NodeView) string { return n.Name },
 	}
-	podRows = kind[state.PodView]{
+	podRows = rowType[state.PodView]{
 		key:       func(p *state.PodView) state.Key { return p.Key() },
 		namespace: func(p *state.PodView) string { return p.Namespace },
 		node:      func(p *state.PodView) string { return p.Node },
 	}
-	containerRows = kind[state.ContainerView]{
+	containerRows = rowType[state.ContainerView]{
 		key:       func(c *state.ContainerView) state.Key { return c.Key() },
 		namespace: func(c *state.ContainerView) string { return c.Namespace },
 		node:      func(c *state.ContainerView) string { return c.Node },
 	}
-	portRows = kind[state.PortView]{
+	portRows = rowType[state.PortView]{
 		key:       func(p *state.PortView) state.Key { return p.Key() },
 		namespace: func(p *state.PortView) string { return p.Namespace },
 		node:      func(p *state.PortView) string { return p.Node },

@@ -10,46 +10,48 @@ import (
 	"time"
 )
 
-// UsageMode is how a watch tells of usage.
+// UsageMode selects how a watch reports usage.
 type UsageMode string
 
 // Modes of usage.
 const (
-	// UsageEvents is one event of kind Usage for each reading. It is the default.
+	// UsageEvents sends one event of kind Usage for each reading. It is the default.
 	UsageEvents UsageMode = "events"
-	// UsageObjects is a Modified for each node and container whose usage changed.
+	// UsageObjects sends a Modified event for each node and container whose usage has
+	// changed.
 	UsageObjects UsageMode = "objects"
-	// UsageNone is no usage at all, nor in the objects.
+	// UsageNone sends no usage, and omits it from objects.
 	UsageNone UsageMode = "none"
 )
 
-// WatchOptions are those of a watch of one cluster.
+// WatchOptions are the options of Watch.
 type WatchOptions struct {
-	// Part and Filter say what is told of the cluster. What leaves the filter is Deleted.
+	// Part and Filter select the rows. A row that no longer matches Filter is Deleted.
 	Part   Part
 	Filter Filter
 	Usage  UsageMode
-	// ResourceVersion is where to begin: what changed since a list or an event had it.
-	// Empty: with the present state.
+	// ResourceVersion is the version of a list or event to start after. Empty means to start
+	// with the current state.
 	ResourceVersion string
-	// Timeout bounds each wait for a cluster that has to be called first; 0: 10 s.
+	// Timeout bounds each wait for the first report of a cluster without a session; 0 means
+	// 10 s.
 	Timeout time.Duration
-	// Retrying, where it is set, is told why the stream was cut, and in how long the
-	// watch comes again. It is called by the goroutine that iterates.
-	Retrying func(err error, in time.Duration)
+	// OnRetry is called, if it is not nil, before the watch reconnects, with the error that
+	// ended the stream and the delay. It is called by the goroutine that iterates.
+	OnRetry func(err error, delay time.Duration)
 }
 
-// Watch follows a cluster, or a part of it. The watch is demand: the cluster reports
-// as long as it lasts.
+// Watch iterates over the events of a cluster, or a part of it. A watch is demand: the
+// cluster reports as long as it lasts.
 //
-// A stream that is cut is resumed behind the last event, with growing pauses, and not
-// before the master asked for in Retry-After. Where it cannot be resumed an event of
-// type Restarted says so. The iterator ends with an error, which is the last that it
-// gives: the context's own, a *Problem that would be the answer to each further try
-// (401, 403, 404, 409 and other refusals), or an event that cannot be read.
+// If the stream ends, the watch reconnects and resumes after the last event, with
+// exponential backoff, and not before the master's Retry-After has passed. If it cannot be
+// resumed, an event of type Restarted is sent. The iterator ends with an error, which is
+// its last element: the cause of the context, a permanent *Problem (401, 403, 404, 409 and
+// other 4xx except 408, 410 and 429), or an event that cannot be decoded or is too large.
 //
-// Who reads slowly is cut off by the master, which costs a resumption and loses
-// nothing.
+// The master closes the stream of a reader that is too slow. The watch then resumes, and no
+// event is lost.
 func (c *Client) Watch(ctx context.Context, cluster string, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		path, err := clusterPath(cluster, o.Part)
@@ -57,66 +59,67 @@ func (c *Client) Watch(ctx context.Context, cluster string, o WatchOptions) iter
 			yield(Event{}, err)
 			return
 		}
-		f := newFollower(c, path, o.ResourceVersion, o.Retrying)
-		f.query = func() url.Values {
+		w := newResumingWatcher(c, path, o.ResourceVersion, o.OnRetry)
+		w.query = func() url.Values {
 			q := url.Values{}
 			o.Filter.add(q)
 			set(q, "usage", string(o.Usage))
-			set(q, "resourceVersion", f.own.version)
+			set(q, "resourceVersion", w.own.version)
 			if o.Timeout != 0 {
 				q.Set("timeout", o.Timeout.String())
 			}
 			return q
 		}
-		f.run(ctx, yield)
+		w.run(ctx, yield)
 	}
 }
 
-// FleetOptions are those of a watch of all clusters.
-type FleetOptions struct {
-	// Words are each found in what is told of a cluster.
-	Words string
-	// Demand are clusters that are to report as long as the watch lasts; "*": all.
+// WatchClustersOptions are the options of WatchClusters.
+type WatchClustersOptions struct {
+	// Query is words that must each occur in a cluster's row.
+	Query string
+	// Demand are clusters to keep reporting as long as the watch lasts; "*" means all.
 	Demand []string
-	// Detail are clusters whose own events are wanted too, each with Event.Cluster;
-	// they are demand. At most 64.
+	// Detail are clusters whose own events are sent too, with Event.Cluster set. They are
+	// demand. At most 64.
 	Detail []string
 	Usage  UsageMode
-	// ResourceVersion is where to begin; empty: with the present state.
+	// ResourceVersion is as in WatchOptions.
 	ResourceVersion string
-	// Retrying is as in WatchOptions.
-	Retrying func(err error, in time.Duration)
+	// OnRetry is as in WatchOptions.
+	OnRetry func(err error, delay time.Duration)
 }
 
-// WatchFleet follows all clusters that the caller may see, on one stream, by events of
-// kind Cluster; each cluster is told of once a second at most. Apart from Demand and
-// Detail it is no demand. It ends as Watch does, also where a cluster of Demand or Detail
-// is not there when a stream begins. Restarted with a Cluster is about that
-// cluster's own events only, and an event of type Failed ends these.
-func (c *Client) WatchFleet(ctx context.Context, o FleetOptions) iter.Seq2[Event, error] {
+// WatchClusters iterates over events of kind Cluster of all clusters that the caller may
+// see, on one stream. A cluster has at most one such event per second. Only Demand and
+// Detail are demand. The iterator ends as that of Watch, also if a cluster of Demand or
+// Detail is not found when a stream begins. Restarted with a Cluster concerns only the own
+// events of that cluster, and Failed ends them.
+func (c *Client) WatchClusters(ctx context.Context, o WatchClustersOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		f := newFollower(c, clustersPath, o.ResourceVersion, o.Retrying)
+		w := newResumingWatcher(c, clustersPath, o.ResourceVersion, o.OnRetry)
 		for _, name := range o.Detail {
-			f.details[name] = &scope{}
+			w.clusters[name] = &resumePoint{}
 		}
-		f.query = func() url.Values {
+		w.query = func() url.Values {
 			q := url.Values{}
-			set(q, "q", o.Words)
+			set(q, "q", o.Query)
 			set(q, "demand", strings.Join(o.Demand, ","))
-			set(q, "detail", f.wishes())
+			set(q, "detail", w.detail())
 			set(q, "usage", string(o.Usage))
-			set(q, "resourceVersion", f.own.version)
+			set(q, "resourceVersion", w.own.version)
 			return q
 		}
-		f.run(ctx, yield)
+		w.run(ctx, yield)
 	}
 }
 
-// wishes are the clusters whose own events are wanted, each from where it was cut.
-func (f *follower) wishes() string {
-	names := slices.Sorted(maps.Keys(f.details))
+// detail returns the query parameter detail: the clusters, each with the version to resume
+// after.
+func (w *resumingWatcher) detail() string {
+	names := slices.Sorted(maps.Keys(w.clusters))
 	for i, name := range names {
-		if version := f.details[name].version; version != "" {
+		if version := w.clusters[name].version; version != "" {
 			names[i] += "@" + version
 		}
 	}

@@ -50,7 +50,7 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 		{"keys to rotate", func(c *Config) { c.SigningKeyFile, c.RotationSigningKeyFiles = "new", []string{"old"} }, ""},
 		{"keys to rotate and none to sign", func(c *Config) { c.RotationSigningKeyFiles = []string{"old"} }, "--rotation-signing-key-file is for a key besides"},
 		{"a sink", func(c *Config) { c.Sinks = []string{"kafka://b1:9092,b2:9092/readings"} }, ""},
-		{"a sink with a password in it", func(c *Config) { c.Sinks = []string{"influxdb+https://u:secret@influx?db=a"} }, "--sink number 1: it has a user or password in it"},
+		{"a sink with a password in it", func(c *Config) { c.Sinks = []string{"influxdb+https://u:secret@influx?db=a"} }, "--sink number 1: the URL must not contain a user or password"},
 		{"redis in TLS", func(c *Config) { c.Auth, c.Listen, c.Cache = AuthNone, "127.0.0.1:0", "rediss://x" }, ""},
 	} {
 		c := Default()

@@ -60,11 +60,11 @@ func remember(h *history.History) session.Follower {
 }
 
 // reader gives a cluster's last minutes, nil where there is no history.
-func reader(h *history.History) func(cluster string) *history.Past {
+func reader(h *history.History) func(cluster string) *history.ClusterHistory {
 	if h == nil {
 		return nil
 	}
-	return func(cluster string) *history.Past { return h.Read(cluster, time.Now()) }
+	return func(cluster string) *history.ClusterHistory { return h.Read(cluster, time.Now()) }
 }
 
 // sweep forgets what has grown too old, until ctx ends.

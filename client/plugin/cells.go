@@ -10,7 +10,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// since is an age as kubectl shows it; empty for no time.
+// since returns an age as kubectl prints it, or "" for the zero time.
 func since(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -18,7 +18,7 @@ func since(t, now time.Time) string {
 	return duration.HumanDuration(now.Sub(t))
 }
 
-// millis and mebibytes are amounts as `kubectl top` shows them; empty for nothing.
+// millis returns millicores as `kubectl top` prints them, or "" for 0.
 func millis(n int64) string {
 	if n == 0 {
 		return ""
@@ -33,7 +33,7 @@ func mebibytes(n int64) string {
 	return strconv.FormatInt(n>>20, 10) + "Mi"
 }
 
-// unknown is shown of usage that nobody knows, as `kubectl top` does.
+// unknown is printed for unknown usage, as by `kubectl top`.
 const unknown = "<unknown>"
 
 func orUnknown(cell string) string {
@@ -57,17 +57,17 @@ func usedMemory(u *state.Used) string {
 	return strconv.FormatInt(u.MemoryBytes>>20, 10) + "Mi"
 }
 
-// few are at most most of the texts, and how many more there are.
-func few(texts []string, most int) string {
-	if len(texts) <= most {
+// joinFirst joins at most limit texts, and adds how many more there are.
+func joinFirst(texts []string, limit int) string {
+	if len(texts) <= limit {
 		return strings.Join(texts, ",")
 	}
-	return fmt.Sprintf("%s + %d more...", strings.Join(texts[:most], ","), len(texts)-most)
+	return fmt.Sprintf("%s + %d more...", strings.Join(texts[:limit], ","), len(texts)-limit)
 }
 
-func ratio(part, whole int64) string {
-	if whole == 0 {
+func ratio(part, total int64) string {
+	if total == 0 {
 		return strconv.FormatInt(part, 10)
 	}
-	return fmt.Sprintf("%d/%d", part, whole)
+	return fmt.Sprintf("%d/%d", part, total)
 }

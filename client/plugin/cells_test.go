@@ -15,7 +15,7 @@ import (
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func TestNodeStatusReadsAsKubectls(t *testing.T) {
+func TestNodeStatusMatchesKubectl(t *testing.T) {
 	for want, n := range map[string]state.Node{
 		"Ready":                       {Ready: state.True, Schedulable: true},
 		"NotReady,SchedulingDisabled": {Ready: state.False, Conditions: []state.NodeCondition{{Type: "Ready", Status: state.False}}},
@@ -30,7 +30,7 @@ func TestNodeStatusReadsAsKubectls(t *testing.T) {
 	}
 }
 
-func TestSharesOfANodeAreRoundedAsEverywhere(t *testing.T) {
+func TestNodePercentagesAreRoundedDown(t *testing.T) {
 	n := state.NodeView{
 		Node:     &state.Node{Allocatable: state.Resources{CPUMillis: 1000, MemoryBytes: 1000}},
 		NodeLoad: &state.NodeLoad{Requested: state.Resources{CPUMillis: 999, MemoryBytes: 10}},
@@ -41,14 +41,14 @@ func TestSharesOfANodeAreRoundedAsEverywhere(t *testing.T) {
 	}
 }
 
-func TestContainerStateTellsWhy(t *testing.T) {
-	three, zero := int32(3), int32(0)
+func TestContainerStateHasReasonAndExitCode(t *testing.T) {
+	code3, code0 := int32(3), int32(0)
 	for want, c := range map[string]state.ContainerView{
 		"running":           {Container: &state.Container{State: state.Running}},
 		"CrashLoopBackOff":  {Container: &state.Container{State: state.Waiting, Reason: "CrashLoopBackOff"}},
-		"Completed":         {Container: &state.Container{State: state.Terminated, Reason: "Completed"}, ExitCode: &zero},
-		"Error:3":           {Container: &state.Container{State: state.Terminated, Reason: "Error"}, ExitCode: &three},
-		"terminated:3":      {Container: &state.Container{State: state.Terminated}, ExitCode: &three},
+		"Completed":         {Container: &state.Container{State: state.Terminated, Reason: "Completed"}, ExitCode: &code0},
+		"Error:3":           {Container: &state.Container{State: state.Terminated, Reason: "Error"}, ExitCode: &code3},
+		"terminated:3":      {Container: &state.Container{State: state.Terminated}, ExitCode: &code3},
 		"ContainerCreating": {Container: &state.Container{State: state.Waiting, Reason: "ContainerCreating"}},
 	} {
 		if got := containerState(&c); got != want {
@@ -57,21 +57,21 @@ func TestContainerStateTellsWhy(t *testing.T) {
 	}
 }
 
-func TestTargetsOfAPort(t *testing.T) {
+func TestPortTargets(t *testing.T) {
 	p := state.PortView{Port: &state.Port{}, Targets: []*state.Target{
 		{Pod: "web-1", ContainerPort: 8080, Node: "n1", Ready: true},
 		{Addresses: []string{"192.0.2.1", "192.0.2.2"}, ContainerPort: 80},
 		{Pod: "web-2", Ready: true},
 	}}
-	if got, want := few(targets(&p), 2), "pod/web-1:8080@n1,192.0.2.1:80(not ready) + 1 more..."; got != want {
+	if got, want := joinFirst(targets(&p), 2), "pod/web-1:8080@n1,192.0.2.1:80(not ready) + 1 more..."; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := readyTargets(&p); got != "2/3" {
-		t.Errorf("ready are %s", got)
+		t.Errorf("ready targets are %s, want 2/3", got)
 	}
 }
 
-func TestHolderOfAPort(t *testing.T) {
+func TestPortHolder(t *testing.T) {
 	for want, p := range map[string]state.Port{
 		"service/web:http": {Service: "web", ServicePort: &state.ServicePort{Name: "http"}},
 		"service/web":      {Service: "web", ServicePort: &state.ServicePort{Port: 80}},
@@ -84,24 +84,24 @@ func TestHolderOfAPort(t *testing.T) {
 	}
 }
 
-func TestProblemsOfOneNameAreToldApart(t *testing.T) {
-	one, two := state.Problem{Kind: "Port", What: "Conflict", Where: "n1:80/TCP", Message: "a"}, state.Problem{Kind: "Port", What: "Conflict", Where: "n1:80/TCP", Message: "b"}
+func TestProblemsWithEqualNamesAreCompared(t *testing.T) {
+	first, second := state.Problem{Kind: "Port", What: "Conflict", Where: "n1:80/TCP", Message: "a"}, state.Problem{Kind: "Port", What: "Conflict", Where: "n1:80/TCP", Message: "b"}
 	node := state.Problem{Kind: "Node", What: "NotReady", Where: "n1"}
-	var heard []string
-	hear := func(is client.EventType, _ bool, rows ...*state.Problem) {
-		heard = append(heard, string(is)+" "+rows[0].Kind+rows[0].Message)
+	var calls []string
+	onRows := func(eventType client.EventType, _ bool, rows ...*state.Problem) {
+		calls = append(calls, string(eventType)+" "+rows[0].Kind+rows[0].Message)
 	}
-	compareProblems([]state.Problem{one, two}, []state.Problem{one, two}, hear)
-	if heard != nil {
-		t.Errorf("where nothing changed it hears %q", heard)
+	compareProblems([]state.Problem{first, second}, []state.Problem{first, second}, onRows)
+	if calls != nil {
+		t.Errorf("without a change: %q, want no calls", calls)
 	}
-	compareProblems([]state.Problem{one, two}, []state.Problem{node, one}, hear)
-	if want := []string{"ADDED Node", "DELETED Portb"}; !slices.Equal(heard, want) {
-		t.Errorf("heard %q, want %q", heard, want)
+	compareProblems([]state.Problem{first, second}, []state.Problem{node, first}, onRows)
+	if want := []string{"ADDED Node", "DELETED Portb"}; !slices.Equal(calls, want) {
+		t.Errorf("calls %q, want %q", calls, want)
 	}
 }
 
-func TestWatchKeepsItsColumns(t *testing.T) {
+func TestWatchAlignsColumns(t *testing.T) {
 	var out bytes.Buffer
 	p := &plugin{Config: Config{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}}, now: func() time.Time { return now }}
 	cmd := &cobra.Command{}
@@ -109,14 +109,14 @@ func TestWatchKeepsItsColumns(t *testing.T) {
 	if err := cmd.Flags().Parse([]string{"-w"}); err != nil {
 		t.Fatal(err)
 	}
-	printer, err := newPrinter(p, problemKind, o, hidden{cluster: true})
+	printer, err := newPrinter(p, problemKind, o, hiddenColumns{cluster: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	long := state.Problem{Kind: "Node", What: "NotReady", Where: strings.Repeat("n", 40), Since: state.TimeOf(now.Add(-time.Hour)), Message: "m"}
 	short := state.Problem{Kind: "Node", What: "NotReady", Where: "n", Since: long.Since, Message: "m"}
 	for _, row := range []*state.Problem{&long, &short} {
-		if err := printer.event(client.Added, item[state.Problem]{"a", row}); err != nil {
+		if err := printer.printEvent(client.Added, item[state.Problem]{"a", row}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestWatchKeepsItsColumns(t *testing.T) {
 	}
 }
 
-func TestSortByIsIgnoredInAWatchAndSaidToBe(t *testing.T) {
+func TestSortByIsIgnoredInAWatchWithWarning(t *testing.T) {
 	var out bytes.Buffer
 	p := &plugin{Config: Config{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}}, now: time.Now}
 	cmd := &cobra.Command{}
@@ -134,7 +134,7 @@ func TestSortByIsIgnoredInAWatchAndSaidToBe(t *testing.T) {
 	if err := cmd.Flags().Parse([]string{"-w", "--sort-by", ".status.what"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newPrinter(p, problemKind, o, hidden{}); err != nil || !strings.Contains(out.String(), "--sort-by will be ignored") {
+	if _, err := newPrinter(p, problemKind, o, hiddenColumns{}); err != nil || !strings.Contains(out.String(), "--sort-by will be ignored") {
 		t.Errorf("%v, %q", err, out.String())
 	}
 }

@@ -10,23 +10,23 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// completeTimeout is how long a person waits for a completion.
+// completeTimeout is the timeout of a completion.
 const completeTimeout = 3 * time.Second
 
-// complete completes a flag's values.
+// complete registers the values of a flag for completion.
 func complete(cmd *cobra.Command, flag string, values ...string) {
-	// It fails for flags that are not there, which a test would tell.
-	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-		return begins(values, begun), cobra.ShellCompDirectiveNoFileComp
+	// It fails only for unknown flags.
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return withPrefix(values, prefix), cobra.ShellCompDirectiveNoFileComp
 	})
 }
 
-func begins(values []string, begun string) []string {
-	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return !strings.HasPrefix(v, begun) })
+func withPrefix(values []string, prefix string) []string {
+	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return !strings.HasPrefix(v, prefix) })
 }
 
-// completeClusters completes the names of clusters by asking the master.
-func (p *plugin) completeClusters(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+// completeClusters completes the names of clusters, which it gets from the master.
+func (p *plugin) completeClusters(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
 	defer cancel()
 	master, closed, err := p.connection.open(ctx)
@@ -44,5 +44,5 @@ func (p *plugin) completeClusters(cmd *cobra.Command, args []string, begun strin
 			names = append(names, c.Name)
 		}
 	}
-	return begins(names, begun), cobra.ShellCompDirectiveNoFileComp
+	return withPrefix(names, prefix), cobra.ShellCompDirectiveNoFileComp
 }

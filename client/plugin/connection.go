@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// connection says how the master is reached, and who asks.
+// connection holds the flags for the address of the master and for the credentials.
 type connection struct {
 	server     string
 	caFile     string
@@ -32,31 +32,32 @@ type connection struct {
 	timeout time.Duration
 }
 
-// Where config/master puts the master, which names its port https.
+// The namespace, labels and port of the master's pods in config/master.
 const (
 	masterNamespace = "rollcall-system"
 	masterSelector  = "app.kubernetes.io/name=rollcall-master"
 	masterPortName  = "https"
 	masterPort      = 8443
-	serverVariable  = "ROLLCALL_SERVER"
+	serverEnv       = "ROLLCALL_SERVER"
 )
 
 func (c *connection) register(f *pflag.FlagSet, getenv func(string) string) {
 	f.SortFlags = false
-	f.StringVar(&c.server, "server", getenv(serverVariable), "the master's address, such as https://rollcall.example:8443; default: $"+serverVariable+", else a port-forward to a ready master of the hub")
-	f.StringVar(&c.caFile, "certificate-authority", "", "authorities of the master's certificate; default: the system's and the kubeconfig's")
-	f.StringVar(&c.serverName, "tls-server-name", "", "name that the master's certificate is checked for; default: the one in --server")
-	f.BoolVar(&c.insecure, "insecure-skip-tls-verify", false, "do not check the master's certificate: whoever answers at --server gets your credentials")
+	f.StringVar(&c.server, "server", getenv(serverEnv), "URL of the master, such as https://rollcall.example:8443; default: $"+serverEnv+", else a port-forward to a ready master in the hub")
+	f.StringVar(&c.caFile, "certificate-authority", "", "file with the CA certificates for the master; default: those of the system and of the kubeconfig")
+	f.StringVar(&c.serverName, "tls-server-name", "", "name in the master's certificate; default: the host of --server")
+	f.BoolVar(&c.insecure, "insecure-skip-tls-verify", false, "do not verify the master's certificate: your credentials are sent to any server at --server")
 	f.StringVar(&c.token, "token", "", "bearer token for the master, instead of the kubeconfig's credentials")
-	f.StringVar(&c.kubeconfig, "kubeconfig", "", "the hub; default: $KUBECONFIG, then ~/.kube/config")
-	f.StringVar(&c.context, "context", "", "the kubeconfig's context to use")
-	f.StringVar(&c.user, "user", "", "the kubeconfig's user to use")
-	f.StringVar(&c.namespace, "master-namespace", masterNamespace, "where a port-forward finds the master's pods")
-	f.StringVar(&c.selector, "master-selector", masterSelector, "labels of the master's pods")
-	f.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long a cluster that is not reporting may take to begin, at most 1m")
+	f.StringVar(&c.kubeconfig, "kubeconfig", "", "kubeconfig of the hub; default: $KUBECONFIG, then ~/.kube/config")
+	f.StringVar(&c.context, "context", "", "context of the kubeconfig")
+	f.StringVar(&c.user, "user", "", "user of the kubeconfig")
+	f.StringVar(&c.namespace, "master-namespace", masterNamespace, "namespace of the master's pods, for a port-forward")
+	f.StringVar(&c.selector, "master-selector", masterSelector, "label selector of the master's pods, for a port-forward")
+	f.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for the first report of a cluster, at most 1m")
 }
 
-// hub is the hub cluster and the credentials for it, which are the master's too.
+// hub returns the address and the credentials of the hub. The credentials are used for the
+// master too.
 func (c *connection) hub() (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = c.kubeconfig
@@ -65,61 +66,61 @@ func (c *connection) hub() (*rest.Config, error) {
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err) && c.server != "" && c.kubeconfig == "":
-		return &rest.Config{}, nil // nobody in particular asks
+		return &rest.Config{}, nil // anonymous
 	case clientcmd.IsEmptyConfig(err) && c.server == "":
-		return nil, errors.New("there is no kubeconfig to find a master's hub by; name one by --kubeconfig or $KUBECONFIG, or the master by --server")
+		return nil, errors.New("no kubeconfig found; set --kubeconfig or $KUBECONFIG to that of the hub, or set --server")
 	case err != nil:
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)
 	case config.Impersonate.UserName != "" || config.Impersonate.UID != "" || len(config.Impersonate.Groups) > 0 || len(config.Impersonate.Extra) > 0:
-		return nil, fmt.Errorf("the kubeconfig's user impersonates %s, and a Rollcall master knows no impersonation; choose another by --user", config.Impersonate.UserName)
+		return nil, fmt.Errorf("the kubeconfig's user impersonates %s, which a Rollcall master does not support; set another --user", config.Impersonate.UserName)
 	}
 	return config, nil
 }
 
-// open is a client of the master, and what ends it.
+// open returns a client of the master, and a function that closes its connections.
 func (c *connection) open(ctx context.Context) (*client.Client, func(), error) {
 	hub, err := c.hub()
 	if err != nil {
 		return nil, nil, err
 	}
-	asks := hub
+	credentials := hub
 	if c.token != "" {
-		asks = rest.AnonymousClientConfig(hub)
-		asks.BearerToken = c.token
+		credentials = rest.AnonymousClientConfig(hub)
+		credentials.BearerToken = c.token
 	}
 	if c.server == "" {
-		return c.forward(ctx, hub, asks)
+		return c.forward(ctx, hub, credentials)
 	}
-	if err := c.fit(asks); err != nil {
+	if err := c.checkScheme(credentials); err != nil {
 		return nil, nil, err
 	}
-	return c.direct(asks)
+	return c.direct(credentials)
 }
 
-// fit refuses what would show credentials to who is not meant.
-func (c *connection) fit(asks *rest.Config) error {
+// checkScheme rejects a --server to which credentials would be sent unencrypted.
+func (c *connection) checkScheme(credentials *rest.Config) error {
 	server, err := url.Parse(c.server)
 	if err != nil {
-		return fmt.Errorf("--server %q is no address: %w", c.server, err)
+		return fmt.Errorf("--server %q is not a URL: %w", c.server, err)
 	}
 	if server.Scheme != "http" {
-		return nil // what is no address of a master is the client's to refuse
+		return nil // client.New validates the rest
 	}
 	ip := net.ParseIP(server.Hostname())
-	if server.Hostname() == "localhost" || ip != nil && ip.IsLoopback() || nobody(asks) {
+	if server.Hostname() == "localhost" || ip != nil && ip.IsLoopback() || isAnonymous(credentials) {
 		return nil
 	}
-	return fmt.Errorf("--server %s would be shown your credentials in the clear; use https", c.server)
+	return fmt.Errorf("credentials would be sent unencrypted to --server %s; use https", c.server)
 }
 
-// nobody says that a config has no credentials that are sent over plain HTTP.
-func nobody(c *rest.Config) bool {
+// isAnonymous reports whether a config has no credentials that are sent over plain HTTP.
+func isAnonymous(c *rest.Config) bool {
 	return c.BearerToken == "" && c.BearerTokenFile == "" && c.Username == "" && c.ExecProvider == nil && c.AuthProvider == nil
 }
 
-// direct reaches the master at --server.
-func (c *connection) direct(asks *rest.Config) (*client.Client, func(), error) {
-	transport, err := c.transport(asks, nil)
+// direct returns a client that connects to --server.
+func (c *connection) direct(credentials *rest.Config) (*client.Client, func(), error) {
+	transport, err := c.transport(credentials, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,23 +11,23 @@ import (
 )
 
 func (p *plugin) containers() *cobra.Command {
-	return show(p, resource[state.ContainerView]{
-		kind:    containerKind,
-		filters: []string{"namespace", "node", "pod", "owner", "state", "kind", "query"},
-		ask:     asks(func(c *client.Client) client.ListFunc[state.ContainerView] { return c.Containers }),
-		follow:  follows(client.Containers, (*client.Cache).Containers, func(h client.Handler[state.ContainerView]) client.Handlers { return client.Handlers{Container: h} }),
-		states:  []string{"running", "waiting", "terminated", "unknown"},
-		kinds:   []string{"main", "init", "sidecar", "ephemeral"},
+	return addList(p, resource[state.ContainerView]{
+		kind:     containerKind,
+		filters:  []string{"namespace", "node", "pod", "owner", "state", "kind", "query"},
+		query:    queryList(func(c *client.Client) client.ListFunc[state.ContainerView] { return c.Containers }),
+		newCache: watchList(client.Containers, (*client.Cache).Containers, func(h client.Handler[state.ContainerView]) client.Handlers { return client.Handlers{Container: h} }),
+		states:   []string{"running", "waiting", "terminated", "unknown"},
+		kinds:    []string{"main", "init", "sidecar", "ephemeral"},
 	}, &cobra.Command{
 		Use:   "containers [cluster...]",
-		Short: "Containers: do they run, what do they use, how did they end",
-		Example: `  # What waits, and why
+		Short: "List containers, their state and usage",
+		Example: `  # List waiting containers and their reasons
   kubectl rollcall containers prod-eu --state waiting
 
-  # Everything that ran out of memory, anywhere
+  # List containers that ran out of memory, in all clusters
   kubectl rollcall containers -q OOMKilled -o wide
 
-  # Who runs this image?
+  # List the containers of an image
   kubectl rollcall containers -q registry.example/web:1.7 -o name`,
 	})
 }
@@ -57,7 +57,8 @@ var containerKind = &kind[state.ContainerView]{
 	},
 }
 
-// containerState is the reason where there is one, as kubectl shows pods, else the state.
+// containerState returns the reason, as kubectl prints it for pods, or the state if there is
+// no reason.
 func containerState(c *state.ContainerView) string {
 	if c.State == state.Terminated && c.ExitCode != nil && *c.ExitCode != 0 {
 		return fmt.Sprintf("%s:%d", cmp.Or(c.Reason, "terminated"), *c.ExitCode)

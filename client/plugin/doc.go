@@ -1,10 +1,10 @@
-// Package plugin is `kubectl rollcall`: its commands, how it reaches a master, and how
-// rows are printed.
+// Package plugin implements `kubectl rollcall`: its commands, its connection to a master and
+// its output.
 //
-// Tables, JSON, YAML, names, custom columns and templates are printed by Kubernetes'
-// own printers. For these each row is an object of apiVersion rollcall.dev/v1, with
-// metadata.name and metadata.namespace, the name of its cluster in cluster, and the
-// row as the HTTP API shows it in status.
+// Kubernetes' own printers print tables, JSON, YAML, names, custom columns and templates.
+// For these each row is an object of apiVersion rollcall.dev/v1 with metadata.name,
+// metadata.namespace, the name of the cluster in the field cluster, and the row as in the
+// HTTP API in the field status.
 //
-// The package knows package client and Kubernetes' clients, and nothing of the master.
+// The package uses package client and Kubernetes' clients, and no package of the master.
 package plugin

@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// filterFlags are the flags of a filter, as far as a command has them.
+// filterFlags holds the filter flags of a command.
 type filterFlags struct {
 	filter   client.Filter
 	protocol string
@@ -21,28 +21,30 @@ func (f *filterFlags) register(cmd *cobra.Command, names, states, kinds []string
 	flags := cmd.Flags()
 	add := map[string]func(){
 		"namespace": func() {
-			flags.StringVarP(&f.filter.Namespace, "namespace", "n", "", "only of this namespace; default: of all")
+			flags.StringVarP(&f.filter.Namespace, "namespace", "n", "", "only in this namespace; default: all namespaces")
 		},
 		"node": func() { flags.StringVar(&f.filter.Node, "node", "", "only on this node") },
-		"pod":  func() { flags.StringVar(&f.filter.Pod, "pod", "", "only of this pod, or what leads to it") },
+		"pod": func() {
+			flags.StringVar(&f.filter.Pod, "pod", "", "only of this pod; for ports, those that lead to it")
+		},
 		"owner": func() {
-			flags.StringVar(&f.filter.Owner, "owner", "", "only of this owner's pods: a name, or kind and name such as Deployment/web")
+			flags.StringVar(&f.filter.Owner, "owner", "", "only pods of this owner: a name, or kind/name such as Deployment/web")
 		},
 		"state": func() {
-			flags.StringVar(&f.filter.State, "state", "", "only in this state: "+strings.Join(states, ", "))
+			flags.StringVar(&f.filter.State, "state", "", "only in this state, one of: "+strings.Join(states, ", "))
 			complete(cmd, "state", states...)
 		},
 		"kind": func() {
-			flags.StringVar(&f.filter.Kind, "kind", "", "only of this kind: "+strings.Join(kinds, ", "))
+			flags.StringVar(&f.filter.Kind, "kind", "", "only of this kind, one of: "+strings.Join(kinds, ", "))
 			complete(cmd, "kind", kinds...)
 		},
 		"port": func() { flags.Uint16Var(&f.filter.Port, "port", 0, "only this port") },
 		"protocol": func() {
-			flags.StringVar(&f.protocol, "protocol", "", "only this protocol: "+strings.Join(protocols, ", "))
+			flags.StringVar(&f.protocol, "protocol", "", "only this protocol, one of: "+strings.Join(protocols, ", "))
 			complete(cmd, "protocol", protocols...)
 		},
 		"query": func() {
-			flags.StringVarP(&f.filter.Words, "query", "q", "", "only where each of these words is in a name, image, reason or message")
+			flags.StringVarP(&f.filter.Query, "query", "q", "", "only rows with each of these words in a name, image, reason or message")
 		},
 	}
 	for _, name := range names {
@@ -50,14 +52,14 @@ func (f *filterFlags) register(cmd *cobra.Command, names, states, kinds []string
 	}
 }
 
-// parse is the filter that was given; the master has the last word on it.
+// parse returns the filter. The master validates the rest of it.
 func (f *filterFlags) parse() (client.Filter, error) {
 	filter := f.filter
 	if f.protocol == "" {
 		return filter, nil
 	}
 	if err := filter.Protocol.UnmarshalText([]byte(strings.ToUpper(f.protocol))); err != nil || filter.Protocol == state.ProtocolUnknown {
-		return filter, fmt.Errorf("--protocol is %q, and may be %s", f.protocol, strings.Join(protocols, ", "))
+		return filter, fmt.Errorf("invalid --protocol %q, want one of %s", f.protocol, strings.Join(protocols, ", "))
 	}
 	return filter, nil
 }

@@ -11,18 +11,18 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// maxAsked is how many clusters are asked at the same time.
-const maxAsked = 16
+// maxConcurrent is the maximum number of clusters that are queried concurrently.
+const maxConcurrent = 16
 
-// awake are all clusters but those that must not be called.
-func (p *plugin) awake(ctx context.Context, master *client.Client) ([]string, error) {
+// activeClusters returns the names of all clusters that are not suspended.
+func (p *plugin) activeClusters(ctx context.Context, master *client.Client) ([]string, error) {
 	var names []string
 	for c, err := range master.AllClusters(ctx, client.ClusterOptions{}) {
 		if err != nil {
 			return nil, err
 		}
 		if c.Suspended {
-			fmt.Fprintf(p.ErrOut, "%s is suspended, and left out\n", c.Name)
+			fmt.Fprintf(p.ErrOut, "skipping suspended cluster %s\n", c.Name)
 			continue
 		}
 		names = append(names, c.Name)
@@ -33,68 +33,68 @@ func (p *plugin) awake(ctx context.Context, master *client.Client) ([]string, er
 	return names, nil
 }
 
-// answer is what one cluster says.
-type answer[T any] struct {
+// result is the result of one cluster.
+type result[T any] struct {
 	cluster string
 	rows    []T
-	head    client.Head
+	meta    client.ClusterMeta
 	err     error
 }
 
-// list prints what all of the clusters have.
-func (s *showing[T]) list(ctx context.Context, clusters []string) error {
-	answers := s.askAll(ctx, clusters)
-	failure := failed(ctx, s.plugin, answers)
-	if failure != nil && !errors.Is(failure, errTold) {
+// list prints the rows of clusters.
+func (s *listCommand[T]) list(ctx context.Context, clusters []string) error {
+	results := s.listAll(ctx, clusters)
+	failure := reportErrors(ctx, s.plugin, results)
+	if failure != nil && !errors.Is(failure, errReported) {
 		return failure
 	}
 	var items []item[T]
-	for _, a := range answers {
-		s.warn(a.cluster, a.head)
+	for _, a := range results {
+		s.warn(a.cluster, a.meta)
 		for i := range a.rows {
 			items = append(items, item[T]{a.cluster, &a.rows[i]})
 		}
 	}
-	if err := s.printer.some(items); err != nil {
+	if err := s.printer.printList(items); err != nil {
 		return err
 	}
-	s.explain(answers)
+	s.explainEmpty(results)
 	return failure
 }
 
-// askAll asks all of the clusters, some at the same time. What one says does not change
-// what others do.
-func (s *showing[T]) askAll(ctx context.Context, clusters []string) []answer[T] {
-	answers := make([]answer[T], len(clusters))
+// listAll queries clusters concurrently. The error of one does not affect others.
+func (s *listCommand[T]) listAll(ctx context.Context, clusters []string) []result[T] {
+	results := make([]result[T], len(clusters))
 	o := client.ListOptions{Filter: s.filter, Timeout: s.connection.timeout}
-	var asking errgroup.Group
-	asking.SetLimit(maxAsked)
+	var group errgroup.Group
+	group.SetLimit(maxConcurrent)
 	for i, cluster := range clusters {
-		asking.Go(func() error {
-			rows, head, err := s.ask(ctx, s.master, cluster, o)
-			answers[i] = answer[T]{cluster, rows, head, err}
+		group.Go(func() error {
+			rows, meta, err := s.query(ctx, s.master, cluster, o)
+			results[i] = result[T]{cluster, rows, meta, err}
 			return nil
 		})
 	}
-	_ = asking.Wait() // the errors are in the answers
-	return answers
+	_ = group.Wait() // the errors are in the results
+	return results
 }
 
-// failed tells of the clusters that gave no answer, or gives the error of the only one.
-func failed[T any](ctx context.Context, p *plugin, answers []answer[T]) (failure error) {
-	for _, a := range answers {
+// reportErrors prints the errors of clusters and returns errReported, or returns an error
+// that concerns all clusters or the only one. It returns nil if there is no error.
+func reportErrors[T any](ctx context.Context, p *plugin, results []result[T]) (failure error) {
+	for _, a := range results {
 		var problem *client.Problem
 		switch {
 		case a.err == nil:
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case len(answers) == 1:
+		case len(results) == 1:
 			return a.err
 		case errors.As(a.err, &problem) && problem.Status == http.StatusUnauthorized, badQuery(problem):
-			return a.err // the others say the same
+			return a.err // it is the same for all clusters
 		default:
-			p.complain(a.cluster, a.err)
-			failure = errTold
+			p.printError(a.cluster, a.err)
+			failure = errReported
 		}
 	}
 	return failure
@@ -102,40 +102,40 @@ func failed[T any](ctx context.Context, p *plugin, answers []answer[T]) (failure
 
 func badQuery(p *client.Problem) bool { return p != nil && p.Status == http.StatusBadRequest }
 
-// explain says of clusters without rows what that means.
-func (s *showing[T]) explain(answers []answer[T]) {
-	rows, said := 0, false
-	for _, a := range answers {
+// explainEmpty prints what it means that clusters have no rows.
+func (s *listCommand[T]) explainEmpty(results []result[T]) {
+	rows, explained := 0, false
+	for _, a := range results {
 		rows += len(a.rows)
 		if a.err == nil && len(a.rows) == 0 {
-			said = s.explainOne(a.cluster, a.head.Note) || said
+			explained = s.explainCluster(a.cluster, a.meta.Note) || explained
 		}
 	}
-	if rows == 0 && !said && len(answers) > 0 && s.printer.human {
+	if rows == 0 && !explained && len(results) > 0 && s.printer.human {
 		fmt.Fprintf(s.ErrOut, "No %s found.\n", s.kind.plural)
 	}
 }
 
-// explainOne says what it means that a cluster has no rows. To a person that is the
-// answer; a program is not disturbed by it.
-func (s *showing[T]) explainOne(cluster, note string) bool {
-	if s.empty == nil {
+// explainCluster prints what it means that a cluster has no rows, and reports whether there
+// was anything to print. It goes to Out for a person, and to ErrOut for a program.
+func (s *listCommand[T]) explainCluster(cluster, note string) bool {
+	if s.emptyText == nil {
 		return false
 	}
-	words := s.empty(s.filter, cluster, note)
-	if words == "" {
+	text := s.emptyText(s.filter, cluster, note)
+	if text == "" {
 		return false
 	}
 	if s.printer.human {
-		fmt.Fprintln(s.Out, words)
+		fmt.Fprintln(s.Out, text)
 	} else {
-		fmt.Fprintln(s.ErrOut, state.CleanText(words))
+		fmt.Fprintln(s.ErrOut, state.CleanText(text))
 	}
 	return true
 }
 
-// warn tells of an answer that is not what it should be.
-func (p *plugin) warn(cluster string, h client.Head) {
+// warn prints a warning for each section that is not up to date.
+func (p *plugin) warn(cluster string, h client.ClusterMeta) {
 	for _, s := range h.Sections {
 		if s.Error != nil && s.Name != "usage" {
 			fmt.Fprintf(p.ErrOut, "Warning: %s: section %s is not up to date: %s (%s)\n", cluster, s.Name, state.CleanText(s.Error.Message), state.CleanLine(s.Error.Reason))

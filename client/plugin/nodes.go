@@ -10,22 +10,22 @@ import (
 )
 
 func (p *plugin) nodes() *cobra.Command {
-	return show(p, resource[state.NodeView]{
-		kind:    nodeKind,
-		filters: []string{"node", "state", "query"},
-		ask:     asks(func(c *client.Client) client.ListFunc[state.NodeView] { return c.Nodes }),
-		follow:  follows(client.Nodes, (*client.Cache).Nodes, func(h client.Handler[state.NodeView]) client.Handlers { return client.Handlers{Node: h} }),
-		states:  []string{"Ready", "NotReady", "Unknown"},
+	return addList(p, resource[state.NodeView]{
+		kind:     nodeKind,
+		filters:  []string{"node", "state", "query"},
+		query:    queryList(func(c *client.Client) client.ListFunc[state.NodeView] { return c.Nodes }),
+		newCache: watchList(client.Nodes, (*client.Cache).Nodes, func(h client.Handler[state.NodeView]) client.Handlers { return client.Handlers{Node: h} }),
+		states:   []string{"Ready", "NotReady", "Unknown"},
 	}, &cobra.Command{
 		Use:   "nodes [cluster...]",
-		Short: "Nodes: are they ready, and what is taken of them",
-		Example: `  # How full are the nodes of prod-eu?
+		Short: "List nodes, their status and load",
+		Example: `  # List the nodes of prod-eu with their requests and usage
   kubectl rollcall nodes prod-eu
 
-  # Nodes of all clusters that are not ready
+  # List the nodes of all clusters that are not ready
   kubectl rollcall nodes --state NotReady
 
-  # The emptiest first
+  # Sort nodes by requested CPU
   kubectl rollcall nodes prod-eu --sort-by .status.requested.cpuMillis`,
 	})
 }
@@ -55,8 +55,7 @@ var nodeKind = &kind[state.NodeView]{
 	},
 }
 
-// nodeStatus returns a node's status as kubectl prints it, with the conditions that speak
-// against the node.
+// nodeStatus returns a node's status as kubectl prints it, with its failing conditions.
 func nodeStatus(n *state.NodeView) string {
 	status := []string{"NotReady"}
 	if n.Ready == state.True {
@@ -78,7 +77,7 @@ func nodeStatus(n *state.NodeView) string {
 	return strings.Join(status, ",")
 }
 
-// nodeDisplay are a node's shares by the function that all tables' shares are made by.
+// nodeDisplay returns the percentages of a node. They are rounded as in all other tables.
 func nodeDisplay(n *state.NodeView) state.Display {
 	sum := state.Summary{Allocatable: n.Allocatable, Requested: n.Requested}
 	if n.Used != nil {
@@ -88,11 +87,11 @@ func nodeDisplay(n *state.NodeView) state.Display {
 }
 
 func addresses(n *state.NodeView, kind string) string {
-	var of []string
+	var matching []string
 	for _, a := range n.Addresses {
 		if a.Type == kind {
-			of = append(of, a.Address)
+			matching = append(matching, a.Address)
 		}
 	}
-	return strings.Join(of, ",")
+	return strings.Join(matching, ",")
 }

@@ -13,20 +13,20 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// apiVersion is that of the objects that printers are given. No API server serves them.
+// apiVersion is the apiVersion of the printed objects. No API server serves them.
 const apiVersion = "rollcall.dev/v1"
 
-// kind is what printers have to know of rows.
+// kind describes a type of row for printers.
 type kind[T any] struct {
-	// kind is of the objects, plural is what a person calls several.
+	// kind is the kind of the objects; plural is used in messages.
 	kind, plural string
-	// name tells rows of a namespace apart.
+	// name returns a name that is unique within a namespace.
 	name      func(*T) string
 	namespace func(*T) string
 	columns   []column[T]
 }
 
-// column is one of a table; those that are wide are shown by -o wide only.
+// column is a column of a table. Wide columns are printed with -o wide only.
 type column[T any] struct {
 	name string
 	wide bool
@@ -39,16 +39,16 @@ type item[T any] struct {
 	row     *T
 }
 
-// object is an item as printers for all kinds of objects want it.
+// object returns an item as an unstructured object.
 func (k *kind[T]) object(i item[T]) (*unstructured.Unstructured, error) {
 	text, err := json.Marshal(i.row)
 	if err != nil {
-		return nil, fmt.Errorf("encode a %s: %w", k.kind, err)
+		return nil, fmt.Errorf("encode %s: %w", k.kind, err)
 	}
-	// Whole numbers stay whole.
+	// utiljson decodes integers as int64.
 	var status map[string]any
 	if err := utiljson.Unmarshal(text, &status); err != nil {
-		return nil, fmt.Errorf("decode a %s: %w", k.kind, err)
+		return nil, fmt.Errorf("decode %s: %w", k.kind, err)
 	}
 	o := &unstructured.Unstructured{Object: map[string]any{"cluster": i.cluster, "status": status}}
 	o.SetAPIVersion(apiVersion)
@@ -58,7 +58,7 @@ func (k *kind[T]) object(i item[T]) (*unstructured.Unstructured, error) {
 	return o, nil
 }
 
-// list are items as printers for all kinds of objects want them.
+// list returns items as an unstructured list.
 func (k *kind[T]) list(items []item[T]) (*unstructured.UnstructuredList, error) {
 	list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}}}
 	list.Items = []unstructured.Unstructured{}
@@ -72,11 +72,11 @@ func (k *kind[T]) list(items []item[T]) (*unstructured.UnstructuredList, error) 
 	return list, nil
 }
 
-// hidden are columns that tell what everybody knows who asked.
-type hidden struct{ cluster, namespace bool }
+// hiddenColumns are columns with the same value in all rows.
+type hiddenColumns struct{ cluster, namespace bool }
 
-// table are items as Kubernetes' own tables have them.
-func (k *kind[T]) table(items []item[T], without hidden, now time.Time) (*metav1.Table, error) {
+// table returns items as a metav1.Table.
+func (k *kind[T]) table(items []item[T], hidden hiddenColumns, now time.Time) (*metav1.Table, error) {
 	t := &metav1.Table{}
 	add := func(name string, wide bool) {
 		c := metav1.TableColumnDefinition{Name: name, Type: "string"}
@@ -85,11 +85,11 @@ func (k *kind[T]) table(items []item[T], without hidden, now time.Time) (*metav1
 		}
 		t.ColumnDefinitions = append(t.ColumnDefinitions, c)
 	}
-	if !without.cluster {
+	if !hidden.cluster {
 		add("Cluster", false)
 	}
 	for _, c := range k.columns {
-		if !without.hides(c.name) {
+		if !hidden.hides(c.name) {
 			add(c.name, c.wide)
 		}
 	}
@@ -99,11 +99,11 @@ func (k *kind[T]) table(items []item[T], without hidden, now time.Time) (*metav1
 			return nil, err
 		}
 		row := metav1.TableRow{Object: runtime.RawExtension{Object: o}}
-		if !without.cluster {
+		if !hidden.cluster {
 			row.Cells = append(row.Cells, state.CleanLine(i.cluster))
 		}
 		for _, c := range k.columns {
-			if !without.hides(c.name) {
+			if !hidden.hides(c.name) {
 				row.Cells = append(row.Cells, orNone(state.CleanLine(c.cell(i.row, now))))
 			}
 		}
@@ -112,7 +112,7 @@ func (k *kind[T]) table(items []item[T], without hidden, now time.Time) (*metav1
 	return t, nil
 }
 
-func (h hidden) hides(column string) bool { return h.namespace && column == namespaceColumn }
+func (h hiddenColumns) hides(column string) bool { return h.namespace && column == namespaceColumn }
 
 const namespaceColumn = "Namespace"
 

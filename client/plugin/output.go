@@ -15,8 +15,7 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// output is how rows are printed: the flags of kubectl get, as far as they have a
-// meaning for rows.
+// output holds the output flags, which are those of kubectl get that apply to rows.
 type output struct {
 	flags  *get.PrintFlags
 	watch  bool
@@ -29,12 +28,12 @@ func newOutput(cmd *cobra.Command) *output {
 	human.ShowKind, human.ShowLabels, human.ColumnLabels = nil, nil, nil
 	f := cmd.Flags()
 	f.StringVarP(o.flags.OutputFormat, "output", "o", "", "output format, one of: "+strings.Join(o.formats(), ", "))
-	f.BoolVar(o.flags.NoHeaders, "no-headers", false, "no headers in tables and custom columns")
+	f.BoolVar(o.flags.NoHeaders, "no-headers", false, "do not print headers in tables and custom columns")
 	human.AddFlags(cmd)
 	f.Lookup("sort-by").Usage = "sort by a field, such as .status.restarts; with tables too"
 	o.flags.TemplateFlags.AddFlags(cmd)
-	f.BoolVarP(&o.watch, "watch", "w", false, "after what there is, what changes, until Ctrl-C")
-	f.BoolVar(&o.events, "output-watch-events", false, "with -w: tell what happened to each row (ADDED, MODIFIED, DELETED)")
+	f.BoolVarP(&o.watch, "watch", "w", false, "print the rows and then their changes, until Ctrl-C")
+	f.BoolVar(&o.events, "output-watch-events", false, "with -w: print the type of each event (ADDED, MODIFIED, DELETED)")
 	complete(cmd, "output", o.formats()...)
 	return o
 }
@@ -49,21 +48,21 @@ func (o *output) formats() []string {
 	return formats
 }
 
-// human says that tables are printed, and not objects.
+// human reports whether tables are printed.
 func (o *output) human() bool {
 	template := o.flags.TemplateFlags.TemplateArgument
 	return (*o.flags.OutputFormat == "" && *template == "") || *o.flags.OutputFormat == "wide"
 }
 
-// printer prints rows of one kind, over all of a command.
+// printer prints the rows of a command.
 type printer[T any] struct {
-	kind    *kind[T]
-	without hidden
-	human   bool
-	events  bool
-	now     func() time.Time
-	out     io.Writer
-	// tab keeps the columns of a watch's tables where they are.
+	kind   *kind[T]
+	hidden hiddenColumns
+	human  bool
+	events bool
+	now    func() time.Time
+	out    io.Writer
+	// tab aligns the columns of the tables of a watch.
 	tab interface {
 		io.Writer
 		Flush() error
@@ -72,32 +71,33 @@ type printer[T any] struct {
 	printers.ResourcePrinter
 }
 
-func newPrinter[T any](p *plugin, k *kind[T], o *output, without hidden) (*printer[T], error) {
-	one, err := o.flags.ToPrinter()
+func newPrinter[T any](p *plugin, k *kind[T], o *output, hidden hiddenColumns) (*printer[T], error) {
+	delegate, err := o.flags.ToPrinter()
 	if genericclioptions.IsNoCompatiblePrinterError(err) {
 		return nil, fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: %s", *o.flags.OutputFormat, strings.Join(o.formats(), ","))
 	}
 	if err != nil {
 		return nil, err
 	}
-	by := *o.flags.HumanReadableFlags.SortBy
+	sortBy := *o.flags.HumanReadableFlags.SortBy
 	switch {
-	case by != "" && o.watch:
+	case sortBy != "" && o.watch:
 		fmt.Fprintln(p.ErrOut, "warning: --watch requested, --sort-by will be ignored")
-	case by != "":
-		one = &get.SortingPrinter{Delegate: one, SortField: by}
+	case sortBy != "":
+		delegate = &get.SortingPrinter{Delegate: delegate, SortField: sortBy}
 	}
-	return &printer[T]{k, without, o.human(), o.watch && o.events, p.now, p.Out, printers.GetNewTabWriter(p.Out), one}, nil
+	return &printer[T]{k, hidden, o.human(), o.watch && o.events, p.now, p.Out, printers.GetNewTabWriter(p.Out), delegate}, nil
 }
 
-// all prints what was asked for; alone says that it is one object and no list.
-func (p *printer[T]) all(items []item[T], alone bool) error {
+// print prints items. If single is true, a single item is printed as an object and not as a
+// list.
+func (p *printer[T]) print(items []item[T], single bool) error {
 	var object runtime.Object
 	var err error
 	switch {
 	case p.human:
-		object, err = p.kind.table(items, p.without, p.now())
-	case alone && len(items) == 1:
+		object, err = p.kind.table(items, p.hidden, p.now())
+	case single && len(items) == 1:
 		object, err = p.kind.object(items[0])
 	default:
 		object, err = p.kind.list(items)
@@ -108,39 +108,38 @@ func (p *printer[T]) all(items []item[T], alone bool) error {
 	return p.PrintObj(object, p.out)
 }
 
-// some prints a list; a table without rows is nothing.
-func (p *printer[T]) some(items []item[T]) error {
+// printList prints a list. A table without rows is not printed.
+func (p *printer[T]) printList(items []item[T]) error {
 	if p.human && len(items) == 0 {
 		return nil
 	}
-	return p.all(items, false)
+	return p.print(items, false)
 }
 
-// event prints rows of a watch as of that event: those of tables together, objects one
-// by one.
-func (p *printer[T]) event(is client.EventType, items ...item[T]) error {
+// printEvent prints the rows of an event of a watch: tables as a whole, objects one by one.
+func (p *printer[T]) printEvent(eventType client.EventType, items ...item[T]) error {
 	if p.human {
-		table, err := p.kind.table(items, p.without, p.now())
+		table, err := p.kind.table(items, p.hidden, p.now())
 		if err != nil || len(items) == 0 {
 			return err
 		}
-		return p.wrap(is, table)
+		return p.printObject(eventType, table)
 	}
 	for _, i := range items {
 		object, err := p.kind.object(i)
 		if err != nil {
 			return err
 		}
-		if err := p.wrap(is, object); err != nil {
+		if err := p.printObject(eventType, object); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *printer[T]) wrap(is client.EventType, object runtime.Object) error {
+func (p *printer[T]) printObject(eventType client.EventType, object runtime.Object) error {
 	if p.events {
-		object = &metav1.WatchEvent{Type: string(is), Object: runtime.RawExtension{Object: object}}
+		object = &metav1.WatchEvent{Type: string(eventType), Object: runtime.RawExtension{Object: object}}
 	}
 	if err := p.PrintObj(object, p.tab); err != nil {
 		return err

@@ -16,19 +16,19 @@ import (
 // Exit codes.
 const (
 	exitFailed = 1
-	// exitInterrupted is a shell's for who is ended by Ctrl-C.
+	// exitInterrupted is the exit code of shells after Ctrl-C.
 	exitInterrupted = 130
 )
 
-// Config is what the plugin is started with.
+// Config configures Run.
 type Config struct {
 	genericiooptions.IOStreams
 	Version string
-	// Getenv is the environment; nil: none.
+	// Getenv reads the environment. Nil means an empty environment.
 	Getenv func(string) string
 }
 
-// Run does what the arguments say, and gives the exit code. Errors are told on ErrOut.
+// Run runs the command of args, and returns the exit code. Errors are printed to ErrOut.
 func Run(ctx context.Context, c Config, args []string) int {
 	p := &plugin{Config: c, now: time.Now}
 	root := p.command()
@@ -39,46 +39,46 @@ func Run(ctx context.Context, c Config, args []string) int {
 		return 0
 	case ctx.Err() != nil:
 		return exitInterrupted
-	case !errors.Is(err, errTold):
-		p.complain("", err)
+	case !errors.Is(err, errReported):
+		p.printError("", err)
 	}
 	return exitFailed
 }
 
-// plugin is one run.
+// plugin is one run of the plugin.
 type plugin struct {
 	Config
 	connection connection
 	now        func() time.Time
 }
 
-const long = `Nodes, pods, containers, taken ports and problems of the clusters of a Rollcall master,
-as they are now.
+const long = `Show the current nodes, pods, containers, taken ports and problems of the clusters of a
+Rollcall master.
 
-Without --server the plugin finds a ready master in the hub cluster, the current
-context's, and reaches it by port-forward. In either case it shows the master the
-credentials of the kubeconfig; what they may see is decided by RBAC on the hub.`
+Without --server the plugin finds a ready master in the hub cluster, which is that of the
+current context, and connects to it by port-forward. In both cases it authenticates with
+the credentials of the kubeconfig. RBAC on the hub decides what they may see.`
 
-const example = `  # All clusters, without waking one
+const example = `  # List all clusters, without starting a session
   kubectl rollcall status
 
-  # What is wrong, in one cluster and everywhere
+  # List the problems of one cluster, and of all
   kubectl rollcall problems prod-eu
   kubectl rollcall problems
 
-  # Who has this port?
+  # Find out who has a port
   kubectl rollcall ports prod-eu --port 31234
 
-  # Containers that wait, as they change
+  # Watch the waiting containers
   kubectl rollcall containers prod-eu -n shop --state waiting -w
 
-  # A master that is reached without the hub
+  # Connect to a master directly
   kubectl rollcall status --server https://rollcall.example:8443 --certificate-authority ca.crt`
 
 func (p *plugin) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "kubectl-rollcall",
-		Short:         "The live state of many clusters",
+		Short:         "Show the live state of many clusters",
 		Long:          long,
 		Example:       example,
 		Version:       p.Version,
@@ -101,11 +101,11 @@ func (p *plugin) getenv(name string) string {
 	return p.Getenv(name)
 }
 
-// errTold ends a command whose errors were told already.
-var errTold = errors.New("some clusters gave no answer")
+// errReported ends a command whose errors were printed already.
+var errReported = errors.New("some clusters have failed")
 
-// complain tells of an error as kubectl does, and of which cluster it is.
-func (p *plugin) complain(cluster string, err error) {
+// printError prints an error as kubectl does, with the name of its cluster.
+func (p *plugin) printError(cluster string, err error) {
 	where := ""
 	if cluster != "" {
 		where = cluster + ": "
@@ -117,7 +117,7 @@ func (p *plugin) complain(cluster string, err error) {
 	}
 	hint := ""
 	if problem.Status == http.StatusUnauthorized {
-		hint = "; the master was shown the credentials of your kubeconfig, or --token"
+		hint = "; check the credentials of your kubeconfig, or set --token"
 	}
 	fmt.Fprintf(p.ErrOut, "Error from server (%s): %s%s%s\n", state.CleanLine(problem.Reason), where, state.CleanText(problem.Detail), hint)
 }

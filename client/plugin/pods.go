@@ -11,22 +11,22 @@ import (
 )
 
 func (p *plugin) pods() *cobra.Command {
-	return show(p, resource[state.PodView]{
-		kind:    podKind,
-		filters: []string{"namespace", "node", "pod", "owner", "state", "query"},
-		ask:     asks(func(c *client.Client) client.ListFunc[state.PodView] { return c.Pods }),
-		follow:  follows(client.Pods, (*client.Cache).Pods, func(h client.Handler[state.PodView]) client.Handlers { return client.Handlers{Pod: h} }),
-		states:  []string{"Pending", "Running", "Succeeded", "Failed", "Unknown"},
+	return addList(p, resource[state.PodView]{
+		kind:     podKind,
+		filters:  []string{"namespace", "node", "pod", "owner", "state", "query"},
+		query:    queryList(func(c *client.Client) client.ListFunc[state.PodView] { return c.Pods }),
+		newCache: watchList(client.Pods, (*client.Cache).Pods, func(h client.Handler[state.PodView]) client.Handlers { return client.Handlers{Pod: h} }),
+		states:   []string{"Pending", "Running", "Succeeded", "Failed", "Unknown"},
 	}, &cobra.Command{
 		Use:   "pods [cluster...]",
-		Short: "Pods: where they are and whose",
-		Example: `  # All pods of prod-eu
+		Short: "List pods, their nodes and owners",
+		Example: `  # List all pods of prod-eu
   kubectl rollcall pods prod-eu
 
-  # What a Deployment has, in all clusters
+  # List the pods of a Deployment in all clusters
   kubectl rollcall pods --owner Deployment/web -n shop
 
-  # Pods on a node that cannot start
+  # List the pending pods of a node
   kubectl rollcall pods prod-eu --node node-2 --state Pending -o wide`,
 	})
 }

@@ -11,29 +11,29 @@ import (
 )
 
 func (p *plugin) ports() *cobra.Command {
-	return show(p, resource[state.PortView]{
-		kind:    portKind,
-		filters: []string{"port", "protocol", "namespace", "node", "pod", "owner", "kind", "query"},
-		ask:     asks(func(c *client.Client) client.ListFunc[state.PortView] { return c.Ports }),
-		follow:  follows(client.Ports, (*client.Cache).Ports, func(h client.Handler[state.PortView]) client.Handlers { return client.Handlers{Port: h} }),
-		kinds:   []string{"NodePort", "HealthCheckNodePort", "HostPort", "HostNetwork", "LoadBalancer", "ExternalIP", "Kubelet"},
-		empty:   free,
+	return addList(p, resource[state.PortView]{
+		kind:      portKind,
+		filters:   []string{"port", "protocol", "namespace", "node", "pod", "owner", "kind", "query"},
+		query:     queryList(func(c *client.Client) client.ListFunc[state.PortView] { return c.Ports }),
+		newCache:  watchList(client.Ports, (*client.Cache).Ports, func(h client.Handler[state.PortView]) client.Handlers { return client.Handlers{Port: h} }),
+		kinds:     []string{"NodePort", "HealthCheckNodePort", "HostPort", "HostNetwork", "LoadBalancer", "ExternalIP", "Kubelet"},
+		emptyText: freePortText,
 	}, &cobra.Command{
 		Use:   "ports [cluster...]",
-		Short: "Taken ports of nodes and load balancers, who has them, and where they lead",
-		Long: `Taken ports of nodes and load balancers, who has them, and where they lead.
+		Short: "List taken ports of nodes and load balancers, their holders and their targets",
+		Long: `List taken ports of nodes and load balancers, their holders and their targets.
 
-A row with node * is taken on every node. With --port alone, or with --protocol and
---node, a cluster without such a row is said to have the port free: not allocated and
-not declared. Processes of a node, and ports that a pod of its network does not
-declare, may use it all the same.`,
-		Example: `  # Who has this port?
+A port with node * is taken on every node. With --port, and no other filter than
+--protocol and --node, a cluster without a row is reported to have the port free: it is
+neither allocated nor declared. Processes of the node and undeclared ports of hostNetwork
+pods may still use it.`,
+		Example: `  # Find out who has a port
   kubectl rollcall ports prod-eu --port 31234
 
-  # In which clusters is it free?
+  # Find the clusters where it is free
   kubectl rollcall ports --port 31234 --protocol TCP
 
-  # Everything that leads to one pod
+  # List the ports that lead to a pod
   kubectl rollcall ports prod-eu -n shop --pod web-7d4b9c-x2x9p -o wide`,
 	})
 }
@@ -50,7 +50,7 @@ var portKind = &kind[state.PortView]{
 		{namespaceColumn, false, func(p *state.PortView, _ time.Time) string { return p.Namespace }},
 		{"Holder", false, func(p *state.PortView, _ time.Time) string { return holder(p) }},
 		{"Ready", false, func(p *state.PortView, _ time.Time) string { return readyTargets(p) }},
-		{"Leads-To", false, func(p *state.PortView, _ time.Time) string { return few(targets(p), 2) }},
+		{"Leads-To", false, func(p *state.PortView, _ time.Time) string { return joinFirst(targets(p), 2) }},
 		{"Policy", true, func(p *state.PortView, _ time.Time) string { return p.ExternalTrafficPolicy.String() }},
 		{"Conflicts", true, func(p *state.PortView, _ time.Time) string { return conflicts(p) }},
 		{"All-Targets", true, func(p *state.PortView, _ time.Time) string { return strings.Join(targets(p), ",") }},
@@ -64,7 +64,7 @@ func portNumber(port uint16, protocol state.Protocol) string {
 	return fmt.Sprintf("%d/%s", port, protocol)
 }
 
-// portName tells the rows of a namespace apart.
+// portName returns a name that is unique within a namespace.
 func portName(p *state.PortView) string {
 	parts := []string{p.Node, p.Address, portNumber(p.Port.Port, p.Protocol), p.Kind.String(), p.Service + p.Pod}
 	return strings.Join(parts, ":")
@@ -77,7 +77,7 @@ func orAll(address string) string {
 	return address
 }
 
-// holder is who has the port.
+// holder returns the Service or pod that has the port, or the port's kind.
 func holder(p *state.PortView) string {
 	switch {
 	case p.Service != "" && p.ServicePort != nil && p.ServicePort.Name != "":
@@ -103,8 +103,7 @@ func readyTargets(p *state.PortView) string {
 	return ratio(ready, int64(len(p.Targets)))
 }
 
-// targets are where a port leads: a pod and its port, or an address that no pod
-// stands behind.
+// targets returns the targets of a port: a pod and its port, or an address without a pod.
 func targets(p *state.PortView) []string {
 	var all []string
 	for _, t := range p.Targets {
@@ -134,16 +133,16 @@ func conflicts(p *state.PortView) string {
 	return strings.Join(with, ",")
 }
 
-// free answers «who has this port?» where nobody has. note is what the master says of
-// it; empty where the question was narrower.
-func free(f client.Filter, cluster, note string) string {
+// freePortText says that a port is free. note is the note of the master, which is empty if
+// the query had other filters.
+func freePortText(f client.Filter, cluster, note string) string {
 	if note == "" {
 		return ""
 	}
-	_, why, _ := strings.Cut(note, ": ")
+	_, reason, _ := strings.Cut(note, ": ")
 	where := cluster
 	if f.Node != "" {
 		where = f.Node + " of " + cluster
 	}
-	return fmt.Sprintf("%s is free on %s: %s", portNumber(f.Port, f.Protocol), where, why)
+	return fmt.Sprintf("%s is free on %s: %s", portNumber(f.Port, f.Protocol), where, reason)
 }

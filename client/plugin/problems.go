@@ -15,16 +15,16 @@ import (
 )
 
 func (p *plugin) problems() *cobra.Command {
-	return show(p, resource[state.Problem]{
+	return addList(p, resource[state.Problem]{
 		kind: problemKind,
-		ask: func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]state.Problem, client.Head, error) {
+		query: func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]state.Problem, client.ClusterMeta, error) {
 			d, err := master.Summary(ctx, cluster, o)
 			if err != nil {
-				return nil, client.Head{}, err
+				return nil, client.ClusterMeta{}, err
 			}
-			return d.Summary.Problems, d.Head, nil
+			return d.Summary.Problems, d.ClusterMeta, nil
 		},
-		follow: followProblems,
+		newCache: newProblemsCache,
 	}, &cobra.Command{
 		Use:   "problems [cluster...]",
 		Short: "List what is wrong, worst first",
@@ -37,10 +37,10 @@ docs/FACTS.md has the rules.
 
 With -w, problems are printed when they appear and when they change; with
 --output-watch-events also when they are over.`,
-		Example: `  # What is wrong, anywhere?
+		Example: `  # List the problems of all clusters
   kubectl rollcall problems
 
-  # Tell me when something breaks in prod-eu
+  # Watch the problems of prod-eu
   kubectl rollcall problems prod-eu -w`,
 	})
 }
@@ -62,7 +62,7 @@ var problemKind = &kind[state.Problem]{
 	},
 }
 
-// severity returns a problem's severity, and that it is muted where it is.
+// severity returns a problem's severity, or "muted".
 func severity(p *state.Problem) string {
 	if p.Muted != "" {
 		return "muted"
@@ -70,7 +70,7 @@ func severity(p *state.Problem) string {
 	return p.Severity.String()
 }
 
-// ownerName returns the kind and name of a workload; empty where there is none.
+// ownerName returns the kind and name of a workload, or "" if there is none.
 func ownerName(o state.Owner) string {
 	if o.Name == "" {
 		return ""
@@ -78,46 +78,47 @@ func ownerName(o state.Owner) string {
 	return o.Kind + "/" + o.Name
 }
 
-// followProblems tells how one summary's problems differ from the last one's.
-func followProblems(master *client.Client, cluster string, o client.CacheOptions, hear hearing[state.Problem]) *client.Cache {
-	var held []state.Problem
+// newProblemsCache returns a cache that calls onRows about the problems that differ from
+// those of the previous summary.
+func newProblemsCache(master *client.Client, cluster string, o client.CacheOptions, onRows rowHandler[state.Problem]) *client.Cache {
+	var last []state.Problem
 	synced := false
 	o.Part = client.Summary
 	o.Handlers = append(o.Handlers, client.Handlers{
 		Summary: func(sum *state.Summary) {
 			if synced {
-				compareProblems(held, sum.Problems, hear)
+				compareProblems(last, sum.Problems, onRows)
 			}
-			held = sum.Problems
+			last = sum.Problems
 		},
 		Synced: func() {
 			synced = true
-			hear(client.Added, true, pointers(held)...)
+			onRows(client.Added, true, pointers(last)...)
 		},
 	})
 	return client.NewCache(master, cluster, o)
 }
 
-func compareProblems(before, after []state.Problem, hear hearing[state.Problem]) {
-	was, is := byName(before), byName(after)
-	for _, name := range slices.Sorted(maps.Keys(is)) {
-		last, known := was[name]
+func compareProblems(before, after []state.Problem, onRows rowHandler[state.Problem]) {
+	old, current := byName(before), byName(after)
+	for _, name := range slices.Sorted(maps.Keys(current)) {
+		last, known := old[name]
 		switch {
 		case !known:
-			hear(client.Added, false, is[name])
-		case !reflect.DeepEqual(last, is[name]):
-			hear(client.Modified, false, is[name])
+			onRows(client.Added, false, current[name])
+		case !reflect.DeepEqual(last, current[name]):
+			onRows(client.Modified, false, current[name])
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(was)) {
-		if is[name] == nil {
-			hear(client.Deleted, false, was[name])
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		if current[name] == nil {
+			onRows(client.Deleted, false, old[name])
 		}
 	}
 }
 
-// byName finds problems again. Several of one name, such as both sides of a conflict,
-// are numbered.
+// byName returns problems by name. Several with the same name, such as both sides of a
+// conflict, are numbered.
 func byName(problems []state.Problem) map[string]*state.Problem {
 	found := map[string]*state.Problem{}
 	for i := range problems {

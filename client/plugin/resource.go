@@ -7,49 +7,51 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// resource is what a command shows of clusters.
+// resource describes the rows that a command lists.
 type resource[T any] struct {
 	kind *kind[T]
-	// filters are the flags that narrow it; states and kinds are the values of two.
+	// filters are the names of the filter flags. states and kinds are the values of --state
+	// and --kind.
 	filters       []string
 	states, kinds []string
 
-	// ask gets the rows of a cluster.
-	ask func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]T, client.Head, error)
-	// follow is a cache of a cluster, which is not running yet, that tells of rows.
-	follow func(master *client.Client, cluster string, o client.CacheOptions, hear hearing[T]) *client.Cache
-	// empty is what to say where a cluster has no such row, instead of that alone.
-	empty func(f client.Filter, cluster, note string) string
+	// query returns the rows of a cluster.
+	query func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]T, client.ClusterMeta, error)
+	// newCache returns a cache of a cluster that calls onRows. The caller runs it.
+	newCache func(master *client.Client, cluster string, o client.CacheOptions, onRows rowHandler[T]) *client.Cache
+	// emptyText, if it is not nil, returns the text to print if a cluster has no row. note is
+	// that of the master. If the text is empty, "No … found." is printed.
+	emptyText func(f client.Filter, cluster, note string) string
 }
 
-// hearing hears of rows: first once of all there are, then of what changes.
-type hearing[T any] func(is client.EventType, initial bool, rows ...*T)
+// rowHandler is called once with all initial rows, and then with each changed row.
+type rowHandler[T any] func(eventType client.EventType, initial bool, rows ...*T)
 
-// asks gets a list of the API.
-func asks[T any](list func(*client.Client) client.ListFunc[T]) func(context.Context, *client.Client, string, client.ListOptions) ([]T, client.Head, error) {
-	return func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]T, client.Head, error) {
+// queryList returns a resource.query that requests a list of the API.
+func queryList[T any](list func(*client.Client) client.ListFunc[T]) func(context.Context, *client.Client, string, client.ListOptions) ([]T, client.ClusterMeta, error) {
+	return func(ctx context.Context, master *client.Client, cluster string, o client.ListOptions) ([]T, client.ClusterMeta, error) {
 		l, err := list(master)(ctx, cluster, o)
 		if err != nil {
-			return nil, client.Head{}, err
+			return nil, client.ClusterMeta{}, err
 		}
-		return l.Items, l.Head, nil
+		return l.Items, l.ClusterMeta, nil
 	}
 }
 
-// follows follows a list of the API.
-func follows[T any](part client.Part, rows func(*client.Cache) client.Lister[T], handlers func(client.Handler[T]) client.Handlers) func(*client.Client, string, client.CacheOptions, hearing[T]) *client.Cache {
-	return func(master *client.Client, cluster string, o client.CacheOptions, hear hearing[T]) *client.Cache {
+// watchList returns a resource.newCache that watches a list of the API.
+func watchList[T any](part client.Part, rows func(*client.Cache) client.Lister[T], handlers func(client.Handler[T]) client.Handlers) func(*client.Client, string, client.CacheOptions, rowHandler[T]) *client.Cache {
+	return func(master *client.Client, cluster string, o client.CacheOptions, onRows rowHandler[T]) *client.Cache {
 		var cache *client.Cache
 		h := handlers(client.Handler[T]{
 			Add: func(row *T, initial bool) {
 				if !initial {
-					hear(client.Added, false, row)
+					onRows(client.Added, false, row)
 				}
 			},
-			Update: func(_, row *T) { hear(client.Modified, false, row) },
-			Delete: func(row *T) { hear(client.Deleted, false, row) },
+			Update: func(_, row *T) { onRows(client.Modified, false, row) },
+			Delete: func(row *T) { onRows(client.Deleted, false, row) },
 		})
-		h.Synced = func() { hear(client.Added, true, rows(cache).List()...) }
+		h.Synced = func() { onRows(client.Added, true, rows(cache).List()...) }
 		o.Part = part
 		o.Handlers = append(o.Handlers, h)
 		cache = client.NewCache(master, cluster, o)
@@ -57,8 +59,8 @@ func follows[T any](part client.Part, rows func(*client.Cache) client.Lister[T],
 	}
 }
 
-// show adds to a command what shows a resource.
-func show[T any](p *plugin, r resource[T], cmd *cobra.Command) *cobra.Command {
+// addList adds the flags and the function to a command that lists a resource.
+func addList[T any](p *plugin, r resource[T], cmd *cobra.Command) *cobra.Command {
 	var flags filterFlags
 	flags.register(cmd, r.filters, r.states, r.kinds)
 	out := newOutput(cmd)
@@ -68,8 +70,8 @@ func show[T any](p *plugin, r resource[T], cmd *cobra.Command) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		one := len(clusters) == 1
-		printer, err := newPrinter(p, r.kind, out, hidden{cluster: one, namespace: filter.Namespace != ""})
+		single := len(clusters) == 1
+		printer, err := newPrinter(p, r.kind, out, hiddenColumns{cluster: single, namespace: filter.Namespace != ""})
 		if err != nil {
 			return err
 		}
@@ -78,12 +80,12 @@ func show[T any](p *plugin, r resource[T], cmd *cobra.Command) *cobra.Command {
 			return err
 		}
 		defer closed()
-		s := showing[T]{plugin: p, resource: r, master: master, filter: filter, printer: printer, named: len(clusters) > 0}
+		s := listCommand[T]{plugin: p, resource: r, master: master, filter: filter, printer: printer, named: len(clusters) > 0}
 		if out.watch {
 			return s.watch(cmd.Context(), clusters)
 		}
 		if !s.named {
-			if clusters, err = p.awake(cmd.Context(), master); err != nil {
+			if clusters, err = p.activeClusters(cmd.Context(), master); err != nil {
 				return err
 			}
 		}
@@ -92,13 +94,13 @@ func show[T any](p *plugin, r resource[T], cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// showing is one run of a command that shows a resource.
-type showing[T any] struct {
+// listCommand is one run of a command that lists a resource.
+type listCommand[T any] struct {
 	*plugin
 	resource[T]
 	master  *client.Client
 	filter  client.Filter
 	printer *printer[T]
-	// named says that the clusters were named, and not found.
+	// named is true if the clusters were named as arguments.
 	named bool
 }

@@ -19,24 +19,24 @@ import (
 func (p *plugin) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [cluster...]",
-		Short: "Clusters: how they are heard of, and how they are",
-		Long: `Clusters: how they are heard of, and how they are.
+		Short: "List clusters and their status",
+		Long: `List clusters and their status.
 
-Without a name all clusters are shown as they were last heard of, and none is woken;
-OBSERVED says how long ago that was. A cluster that is named is asked.`,
-		Example: `  # All clusters
+Without a name, all clusters are listed as they were last observed, without starting a
+session; OBSERVED is the age of a row. A cluster that is named is queried.`,
+		Example: `  # List all clusters
   kubectl rollcall status
 
-  # prod-eu as it is now, and what it runs
+  # Show the current status of prod-eu, with versions
   kubectl rollcall status prod-eu -o wide
 
-  # Transitions, as they come
+  # Watch the status of all clusters
   kubectl rollcall status -w`,
 		ValidArgsFunction: p.completeClusters,
 	}
 	out := newOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, clusters []string) error {
-		printer, err := newPrinter(p, clusterKind, out, hidden{cluster: true})
+		printer, err := newPrinter(p, clusterKind, out, hiddenColumns{cluster: true})
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ OBSERVED says how long ago that was. A cluster that is named is asked.`,
 			return err
 		}
 		defer closed()
-		s := statuses{p, master, printer}
+		s := statusCommand{p, master, printer}
 		switch {
 		case out.watch:
 			return s.watch(cmd.Context(), clusters)
@@ -125,15 +125,15 @@ func problemCount(c *client.Cluster) string {
 	return fmt.Sprint(c.Summary.ProblemCount)
 }
 
-// statuses is one run of the command.
-type statuses struct {
+// statusCommand is one run of the command.
+type statusCommand struct {
 	*plugin
 	master  *client.Client
 	printer *printer[client.Cluster]
 }
 
-// all are the clusters as they were last heard of.
-func (s *statuses) all(ctx context.Context) error {
+// all prints all clusters as they were last observed.
+func (s *statusCommand) all(ctx context.Context) error {
 	var items []item[client.Cluster]
 	for c, err := range s.master.AllClusters(ctx, client.ClusterOptions{}) {
 		if err != nil {
@@ -144,29 +144,29 @@ func (s *statuses) all(ctx context.Context) error {
 	if len(items) == 0 {
 		fmt.Fprintln(s.ErrOut, "No clusters found.")
 	}
-	return s.printer.some(items)
+	return s.printer.printList(items)
 }
 
-// named asks the clusters, and shows what the list says of them by then.
-func (s *statuses) named(ctx context.Context, clusters []string) error {
-	answers := make([]answer[client.Cluster], len(clusters))
-	var asking errgroup.Group
-	asking.SetLimit(maxAsked)
+// named queries clusters and prints them, with the fields that only the list has.
+func (s *statusCommand) named(ctx context.Context, clusters []string) error {
+	results := make([]result[client.Cluster], len(clusters))
+	var group errgroup.Group
+	group.SetLimit(maxConcurrent)
 	for i, name := range clusters {
-		asking.Go(func() error {
-			answers[i] = s.ask(ctx, name)
+		group.Go(func() error {
+			results[i] = s.query(ctx, name)
 			return nil
 		})
 	}
-	_ = asking.Wait() // the errors are in the answers
-	failure := failed(ctx, s.plugin, answers)
-	if failure != nil && !errors.Is(failure, errTold) {
+	_ = group.Wait() // the errors are in the results
+	failure := reportErrors(ctx, s.plugin, results)
+	if failure != nil && !errors.Is(failure, errReported) {
 		return failure
 	}
-	listed := s.listed(ctx)
+	listed := s.clustersByName(ctx)
 	var items []item[client.Cluster]
-	for _, a := range answers {
-		s.warn(a.cluster, a.head)
+	for _, a := range results {
+		s.warn(a.cluster, a.meta)
 		for i := range a.rows {
 			row := &a.rows[i]
 			if known, ok := listed[row.Name]; ok {
@@ -178,23 +178,24 @@ func (s *statuses) named(ctx context.Context, clusters []string) error {
 	if len(items) == 0 {
 		return failure
 	}
-	if err := s.printer.all(items, len(clusters) == 1); err != nil {
+	if err := s.printer.print(items, len(clusters) == 1); err != nil {
 		return err
 	}
 	return failure
 }
 
-func (s *statuses) ask(ctx context.Context, cluster string) answer[client.Cluster] {
+func (s *statusCommand) query(ctx context.Context, cluster string) result[client.Cluster] {
 	d, err := s.master.Summary(ctx, cluster, client.ListOptions{Timeout: s.connection.timeout})
 	if err != nil {
-		return answer[client.Cluster]{cluster: cluster, err: err}
+		return result[client.Cluster]{cluster: cluster, err: err}
 	}
-	return answer[client.Cluster]{cluster, []client.Cluster{clusterOf(d)}, d.Head, nil}
+	return result[client.Cluster]{cluster, []client.Cluster{clusterOf(d)}, d.ClusterMeta, nil}
 }
 
-// listed are the clusters by name, for what no summary tells. Who may see a cluster may
-// have to do without them.
-func (s *statuses) listed(ctx context.Context) map[string]client.Cluster {
+// clustersByName returns the list of clusters by name, for the fields that a summary does
+// not have. On an error it returns the clusters that it has: a caller who may see a cluster
+// may not be allowed to list them.
+func (s *statusCommand) clustersByName(ctx context.Context) map[string]client.Cluster {
 	all := map[string]client.Cluster{}
 	for c, err := range s.master.AllClusters(ctx, client.ClusterOptions{}) {
 		if err != nil {
@@ -213,10 +214,10 @@ func clusterOf(d *client.Document) client.Cluster {
 	}
 }
 
-// called are the names of clusters, some of which may be given by a cluster IP: the fleet
-// is told of by names alone. What the list does not have is the master's to refuse.
-func (s *statuses) called(ctx context.Context, given []string) []string {
-	names := slices.Clone(given)
+// resolveNames replaces cluster IPs by names, since a watch of all clusters has only names.
+// It keeps the names that are not in the list: the master rejects them.
+func (s *statusCommand) resolveNames(ctx context.Context, clusters []string) []string {
+	names := slices.Clone(clusters)
 	var listed map[string]client.Cluster
 	for i, name := range names {
 		ip, err := netip.ParseAddr(name)
@@ -224,10 +225,10 @@ func (s *statuses) called(ctx context.Context, given []string) []string {
 			continue
 		}
 		if listed == nil {
-			listed = s.listed(ctx)
+			listed = s.clustersByName(ctx)
 		}
 		for _, c := range listed {
-			if slices.ContainsFunc(c.ClusterIPs, func(of string) bool { return sameAddress(of, ip) }) {
+			if slices.ContainsFunc(c.ClusterIPs, func(other string) bool { return sameAddress(other, ip) }) {
 				names[i] = c.Name
 			}
 		}
@@ -240,21 +241,21 @@ func sameAddress(text string, ip netip.Addr) bool {
 	return err == nil && other.Unmap() == ip.Unmap()
 }
 
-// watch prints the clusters, and then what changes of them. Those that are named are
-// kept reporting.
-func (s *statuses) watch(ctx context.Context, clusters []string) error {
-	clusters = s.called(ctx, clusters)
-	o := client.FleetOptions{Demand: clusters, Retrying: func(err error, _ time.Duration) { s.complain("", err) }}
+// watch prints clusters, and then their changes. The clusters that are named keep
+// reporting.
+func (s *statusCommand) watch(ctx context.Context, clusters []string) error {
+	clusters = s.resolveNames(ctx, clusters)
+	o := client.WatchClustersOptions{Demand: clusters, OnRetry: func(err error, _ time.Duration) { s.printError("", err) }}
 	shown := map[string]*client.Cluster{}
 	var first []item[client.Cluster]
-	begun := false
-	for e, err := range s.master.WatchFleet(ctx, o) {
+	initialized := false
+	for e, err := range s.master.WatchClusters(ctx, o) {
 		if err != nil {
 			return err
 		}
-		if e.InitialEnd && !begun {
-			begun = true
-			if err := s.printer.event(client.Added, first...); err != nil {
+		if e.InitialEnd && !initialized {
+			initialized = true
+			if err := s.printer.printEvent(client.Added, first...); err != nil {
 				return err
 			}
 		}
@@ -266,15 +267,15 @@ func (s *statuses) watch(ctx context.Context, clusters []string) error {
 			continue
 		}
 		shown[c.Name] = c
-		one := item[client.Cluster]{c.Name, c}
-		if !begun {
-			first = append(first, one)
+		row := item[client.Cluster]{c.Name, c}
+		if !initialized {
+			first = append(first, row)
 			continue
 		}
 		if e.Type == client.Deleted {
 			delete(shown, c.Name)
 		}
-		if err := s.printer.event(e.Type, one); err != nil {
+		if err := s.printer.printEvent(e.Type, row); err != nil {
 			return err
 		}
 	}

@@ -15,44 +15,44 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// credentialed carries requests to the master, each with who asks.
-type credentialed struct {
+// credentialTransport adds credentials to the requests to the master.
+type credentialTransport struct {
 	http.RoundTripper
 	base *http.Transport
 }
 
-func (c *credentialed) close() { c.base.CloseIdleConnections() }
+func (c *credentialTransport) close() { c.base.CloseIdleConnections() }
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// transport presents the credentials of a kubeconfig to the master: a token, what a
-// plugin of client-go gives, a client certificate. dial is nil for the network.
-func (c *connection) transport(asks *rest.Config, dial dialFunc) (*credentialed, error) {
-	asks = rest.CopyConfig(asks)
+// transport returns a transport with the credentials of a kubeconfig: a token, an exec
+// plugin, or a client certificate. dial is nil for a direct connection.
+func (c *connection) transport(credentials *rest.Config, dial dialFunc) (*credentialTransport, error) {
+	credentials = rest.CopyConfig(credentials)
 	if dial != nil {
-		asks.Dial = dial
+		credentials.Dial = dial
 	}
-	config, err := asks.TransportConfig()
+	config, err := credentials.TransportConfig()
 	if err != nil {
-		return nil, fmt.Errorf("read the kubeconfig's credentials: %w", err)
+		return nil, fmt.Errorf("read the credentials of the kubeconfig: %w", err)
 	}
-	trust, err := c.trust(asks)
+	roots, err := c.rootCAs(credentials)
 	if err != nil {
 		return nil, err
 	}
-	// What the kubeconfig says of the hub's certificate is not said of the master's.
+	// The TLS settings of the kubeconfig are for the hub, not for the master.
 	config.TLS.CAData, config.TLS.CAFile = nil, ""
 	config.TLS.Insecure, config.TLS.ServerName = c.insecure, c.serverName
-	ours, err := transport.TLSConfigFor(config)
+	tlsConfig, err := transport.TLSConfigFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("read the kubeconfig's client certificate: %w", err)
 	}
-	if ours == nil {
-		ours = &tls.Config{MinVersion: tls.VersionTLS12}
+	if tlsConfig == nil {
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	ours.RootCAs = trust
+	tlsConfig.RootCAs = roots
 	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.TLSClientConfig = ours
+	base.TLSClientConfig = tlsConfig
 	base.ForceAttemptHTTP2 = true
 	base.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second}
 	if config.DialHolder != nil {
@@ -65,15 +65,15 @@ func (c *connection) transport(asks *rest.Config, dial dialFunc) (*credentialed,
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig's credentials: %w", err)
 	}
-	return &credentialed{wrapped, base}, nil
+	return &credentialTransport{wrapped, base}, nil
 }
 
-// trust are the authorities of the master's certificate: those of the flag, else the
-// system's and the hub's, which may have signed it.
-func (c *connection) trust(hub *rest.Config) (*x509.CertPool, error) {
+// rootCAs returns the certificate authorities of the master: those of the flag, or else
+// those of the system and of the hub, which may have signed the master's certificate.
+func (c *connection) rootCAs(hub *rest.Config) (*x509.CertPool, error) {
 	switch {
 	case c.insecure && c.caFile != "":
-		return nil, errors.New("--certificate-authority means nothing with --insecure-skip-tls-verify")
+		return nil, errors.New("--certificate-authority and --insecure-skip-tls-verify cannot both be set")
 	case c.caFile != "":
 		pem, err := os.ReadFile(c.caFile)
 		if err != nil {
@@ -81,7 +81,7 @@ func (c *connection) trust(hub *rest.Config) (*x509.CertPool, error) {
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--certificate-authority %s holds no certificate in PEM", c.caFile)
+			return nil, fmt.Errorf("--certificate-authority %s contains no PEM certificate", c.caFile)
 		}
 		return pool, nil
 	}

@@ -21,17 +21,17 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// forward reaches the master by port-forward. Its certificate is checked only where it
-// is said how: a pod is reached by its name, and by default its certificate is one
-// that nobody signed. Who is reached is then what the hub's API server says, over a
-// connection that is checked.
-func (c *connection) forward(ctx context.Context, hub, asks *rest.Config) (*client.Client, func(), error) {
+// forward returns a client that connects to the master by port-forward. By default the
+// master's certificate is not verified, since it is not made for the name of a pod and may
+// be self-signed. The connection to the hub's API server, which forwards the port, is
+// verified. With --certificate-authority or --tls-server-name the certificate is verified.
+func (c *connection) forward(ctx context.Context, hub, credentials *rest.Config) (*client.Client, func(), error) {
 	through := *c
 	if c.caFile == "" && c.serverName == "" {
 		through.insecure = true
 	}
 	tunnel := &tunnel{ctx: ctx, hub: hub, namespace: c.namespace, selector: c.selector}
-	transport, err := through.transport(asks, tunnel.dial)
+	transport, err := through.transport(credentials, tunnel.dial)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -45,26 +45,26 @@ func (c *connection) forward(ctx context.Context, hub, asks *rest.Config) (*clie
 	return master, func() { transport.close(); tunnel.close() }, nil
 }
 
-// tunnel is a port-forward to a ready master, made when it is needed and made anew
-// when it broke.
+// tunnel is a port-forward to a ready master. It is opened when it is needed, and again
+// after it has failed.
 type tunnel struct {
 	ctx                 context.Context
 	hub                 *rest.Config
 	namespace, selector string
 
 	mu      sync.Mutex
-	current *forwarding
+	current *portForward
 }
 
-// forwarding is one port-forward; ended is closed when it is over, for why.
-type forwarding struct {
+// portForward is one port-forward. done is closed when it has ended, with err.
+type portForward struct {
 	local string
 	stop  context.CancelFunc
-	ended chan struct{}
-	why   error
+	done  chan struct{}
+	err   error
 }
 
-// dial connects to the master, whatever the address.
+// dial connects to the master. It ignores the address.
 func (t *tunnel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	local, err := t.open(ctx)
 	if err != nil {
@@ -73,13 +73,13 @@ func (t *tunnel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", local)
 }
 
-// open gives the local address of a port-forward that lives.
+// open returns the local address of the port-forward, and starts one if there is none.
 func (t *tunnel) open(ctx context.Context) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.current != nil {
 		select {
-		case <-t.current.ended:
+		case <-t.current.done:
 		default:
 			return t.current.local, nil
 		}
@@ -90,19 +90,19 @@ func (t *tunnel) open(ctx context.Context) (string, error) {
 	}
 	pods, err := clients.CoreV1().Pods(t.namespace).List(ctx, metav1.ListOptions{LabelSelector: t.selector})
 	if err != nil {
-		return "", fmt.Errorf("find a master in the hub, or name one by --server: %w", err)
+		return "", fmt.Errorf("find a master in the hub (or set --server): %w", err)
 	}
-	pod, port, err := choose(pods.Items)
+	pod, port, err := chooseReady(pods.Items)
 	if err != nil {
-		return "", fmt.Errorf("find a master among the pods %s of namespace %s, or name one by --server: %w", t.selector, t.namespace, err)
+		return "", fmt.Errorf("find a master among the pods %s in namespace %s (or set --server): %w", t.selector, t.namespace, err)
 	}
 	target := clients.CoreV1().RESTClient().Post().Resource("pods").Namespace(t.namespace).Name(pod).SubResource("portforward")
-	dialer, err := dialerOf(t.hub, target.URL())
+	dialer, err := newDialer(t.hub, target.URL())
 	if err != nil {
-		return "", fmt.Errorf("forward a port to pod %s: %w", pod, err)
+		return "", fmt.Errorf("port-forward to pod %s: %w", pod, err)
 	}
-	if t.current, err = begin(t.ctx, ctx, dialer, port); err != nil {
-		return "", fmt.Errorf("forward port %d to pod %s/%s: %w", port, t.namespace, pod, err)
+	if t.current, err = startForward(t.ctx, ctx, dialer, port); err != nil {
+		return "", fmt.Errorf("port-forward to port %d of pod %s/%s: %w", port, t.namespace, pod, err)
 	}
 	return t.current.local, nil
 }
@@ -112,21 +112,21 @@ func (t *tunnel) close() {
 	defer t.mu.Unlock()
 	if t.current != nil {
 		t.current.stop()
-		<-t.current.ended
+		<-t.current.done
 	}
 }
 
-// choose is the first pod that is ready, and its port.
-func choose(pods []corev1.Pod) (name string, port int32, err error) {
+// chooseReady returns the first ready pod, and its port.
+func chooseReady(pods []corev1.Pod) (name string, port int32, err error) {
 	if len(pods) == 0 {
-		return "", 0, errors.New("there are none")
+		return "", 0, errors.New("no pods found")
 	}
 	for _, p := range pods {
 		if ready(&p) {
 			return p.Name, portOf(&p), nil
 		}
 	}
-	return "", 0, fmt.Errorf("none of the %d is ready", len(pods))
+	return "", 0, fmt.Errorf("none of %d pods is ready", len(pods))
 }
 
 func ready(p *corev1.Pod) bool {
@@ -152,43 +152,44 @@ func portOf(p *corev1.Pod) int32 {
 	return masterPort
 }
 
-// dialerOf speaks to the API server as kubectl port-forward does: over a websocket, and
-// over SPDY where the server does not know that.
-func dialerOf(hub *rest.Config, target *url.URL) (streamhttp.Dialer, error) {
+// newDialer returns a dialer that connects to the API server as kubectl port-forward does:
+// by websocket, or by SPDY if the server does not support websockets.
+func newDialer(hub *rest.Config, target *url.URL) (streamhttp.Dialer, error) {
 	transport, upgrader, err := spdy.RoundTripperFor(hub)
 	if err != nil {
 		return nil, err
 	}
-	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
+	spdyDialer := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
 	dialer, err := portforward.NewSPDYOverWebsocketDialerForStreamingWithLogger(logr.Discard(), target, hub)
 	if err != nil {
 		return nil, err
 	}
-	return portforward.NewFallbackDialerForStreaming(dialer, old, func(err error) bool {
+	return portforward.NewFallbackDialerForStreaming(dialer, spdyDialer, func(err error) bool {
 		return streamhttp.IsUpgradeFailure(err) || streamhttp.IsHTTPSProxyError(err)
 	}), nil
 }
 
-// begin starts a port-forward that lasts as long as its life, and waits for it.
-func begin(life, ctx context.Context, dialer streamhttp.Dialer, port int32) (*forwarding, error) {
-	// What goes wrong with one connection is told to who uses it, and not logged too.
-	life, stop := context.WithCancel(logr.NewContext(life, logr.Discard()))
+// startForward starts a port-forward that lasts until lifetime ends, and waits until it is
+// ready or ctx ends.
+func startForward(lifetime, ctx context.Context, dialer streamhttp.Dialer, port int32) (*portForward, error) {
+	// Errors of a connection are returned to its user, and not logged too.
+	lifetime, stop := context.WithCancel(logr.NewContext(lifetime, logr.Discard()))
 	started := make(chan struct{})
-	forwarder, err := portforward.NewOnAddressesForStreamingWithContext(life, dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, started, io.Discard, io.Discard)
+	forwarder, err := portforward.NewOnAddressesForStreamingWithContext(lifetime, dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, started, io.Discard, io.Discard)
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	f := &forwarding{stop: stop, ended: make(chan struct{})}
+	f := &portForward{stop: stop, done: make(chan struct{})}
 	go func() {
-		defer close(f.ended)
-		f.why = forwarder.ForwardPorts()
+		defer close(f.done)
+		f.err = forwarder.ForwardPorts()
 	}()
 	select {
 	case <-started:
-	case <-f.ended:
+	case <-f.done:
 		stop()
-		return nil, f.why
+		return nil, f.err
 	case <-ctx.Done():
 		stop()
 		return nil, context.Cause(ctx)

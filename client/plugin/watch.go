@@ -8,71 +8,71 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// maxWatched is how many clusters are watched at the same time: each is a stream.
+// maxWatched is the maximum number of watched clusters. Each has a stream of its own.
 const maxWatched = 64
 
-// news is something that one cluster says: rows, or that it cannot be heard.
-type news[T any] struct {
-	cluster string
-	is      client.EventType
-	rows    []*T
-	// initial says that the rows are all there are at first.
+// clusterEvent is an event of one cluster, or its error.
+type clusterEvent[T any] struct {
+	cluster   string
+	eventType client.EventType
+	rows      []*T
+	// initial is true if the rows are the initial state.
 	initial bool
-	trouble error
+	err     error
 }
 
-// watch prints what clusters have, and then what changes, until the context ends: of
-// those that are named, else of all. Each cluster has a cache, whose goroutine waits
-// until what it tells is printed.
-func (s *showing[T]) watch(ctx context.Context, clusters []string) error {
+// watch prints the rows of clusters, and then their changes, until ctx ends. It watches the
+// named clusters, or all of them. Each cluster has a cache, whose goroutine waits until its
+// events are printed.
+func (s *listCommand[T]) watch(ctx context.Context, clusters []string) error {
 	if len(clusters) > maxWatched {
-		return fmt.Errorf("there are %d clusters, and %d can be watched at the same time; name some", len(clusters), maxWatched)
+		return fmt.Errorf("at most %[2]d clusters can be watched, got %[1]d", len(clusters), maxWatched)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	following, ctx := errgroup.WithContext(ctx)
-	heard := make(chan news[T])
+	group, ctx := errgroup.WithContext(ctx)
+	events := make(chan clusterEvent[T])
 	if !s.named {
-		following.Go(func() error { return s.followFleet(ctx, following, heard) })
+		group.Go(func() error { return s.watchAll(ctx, group, events) })
 	}
 	for _, cluster := range clusters {
-		following.Go(func() error { return s.followOne(ctx, cluster, heard) })
+		group.Go(func() error { return s.watchCluster(ctx, cluster, events) })
 	}
-	ended := make(chan error, 1)
+	done := make(chan error, 1)
 	go func() {
-		ended <- following.Wait()
-		close(heard)
+		done <- group.Wait()
+		close(events)
 	}()
-	var broken error
-	for n := range heard {
-		if n.trouble != nil {
-			s.complain(n.cluster, n.trouble)
+	var printErr error
+	for e := range events {
+		if e.err != nil {
+			s.printError(e.cluster, e.err)
 			continue
 		}
-		if err := s.tell(n); err != nil && broken == nil {
-			broken = err
+		if err := s.printRows(e); err != nil && printErr == nil {
+			printErr = err
 			stop()
 		}
 	}
-	err := <-ended
+	err := <-done
 	switch {
-	case broken != nil:
-		return broken
+	case printErr != nil:
+		return printErr
 	case err == nil:
-		return errTold // no watch ends well by itself
+		return errReported // a watch never ends without an error
 	}
 	return err
 }
 
-// followOne tells of one cluster. Where it was named, it has to be there at first; later,
-// and where it was found, it may come and go.
-func (s *showing[T]) followOne(ctx context.Context, cluster string, heard chan<- news[T]) error {
-	ctx, give := context.WithCancelCause(ctx)
-	defer give(nil)
-	tell := func(n news[T]) {
-		n.cluster = cluster
+// watchCluster sends the events of one cluster. A cluster that was named must be reachable
+// at first. Later, and if it was not named, its errors are reported and the watch goes on.
+func (s *listCommand[T]) watchCluster(ctx context.Context, cluster string, events chan<- clusterEvent[T]) error {
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	send := func(e clusterEvent[T]) {
+		e.cluster = cluster
 		select {
-		case heard <- n:
+		case events <- e:
 		case <-ctx.Done():
 		}
 	}
@@ -81,39 +81,39 @@ func (s *showing[T]) followOne(ctx context.Context, cluster string, heard chan<-
 		switch {
 		case f.Err == nil, ctx.Err() != nil:
 		case s.named && !f.Synced:
-			give(f.Err)
+			abort(f.Err)
 		default:
-			tell(news[T]{trouble: f.Err})
+			send(clusterEvent[T]{err: f.Err})
 		}
 	}}}
-	cache := s.follow(s.master, cluster, o, func(is client.EventType, initial bool, rows ...*T) {
-		tell(news[T]{is: is, initial: initial, rows: rows})
+	cache := s.newCache(s.master, cluster, o, func(eventType client.EventType, initial bool, rows ...*T) {
+		send(clusterEvent[T]{eventType: eventType, initial: initial, rows: rows})
 	})
 	err := cache.Run(ctx)
 	if !s.named {
-		err = nil // it was told already
+		err = nil // it was reported already
 	}
 	return err
 }
 
-// tell prints news.
-func (s *showing[T]) tell(n news[T]) error {
-	if n.initial && len(n.rows) == 0 && s.printer.human {
-		if !s.explainOne(n.cluster, s.presumed()) {
-			fmt.Fprintf(s.ErrOut, "No %s found in %s.\n", s.kind.plural, n.cluster)
+// printRows prints the rows of an event.
+func (s *listCommand[T]) printRows(e clusterEvent[T]) error {
+	if e.initial && len(e.rows) == 0 && s.printer.human {
+		if !s.explainCluster(e.cluster, s.assumedNote()) {
+			fmt.Fprintf(s.ErrOut, "No %s found in %s.\n", s.kind.plural, e.cluster)
 		}
 	}
 	var items []item[T]
-	for _, row := range n.rows {
-		items = append(items, item[T]{n.cluster, row})
+	for _, row := range e.rows {
+		items = append(items, item[T]{e.cluster, row})
 	}
-	return s.printer.event(n.is, items...)
+	return s.printer.printEvent(e.eventType, items...)
 }
 
-// presumed is what a master says of a list of ports that is empty, as a watch does not.
-func (s *showing[T]) presumed() string {
+// assumedNote returns the note that a list of free ports would have, since a watch has none.
+func (s *listCommand[T]) assumedNote() string {
 	f := s.filter
-	if asked := (client.Filter{Port: f.Port, Protocol: f.Protocol, Node: f.Node}); f.Port == 0 || f != asked {
+	if supported := (client.Filter{Port: f.Port, Protocol: f.Protocol, Node: f.Node}); f.Port == 0 || f != supported {
 		return ""
 	}
 	return ": not allocated and not declared."

@@ -1,17 +1,17 @@
-// Package heapster answers questions as the model API of Heapster 1.5 did, so that
-// what was written for Heapster finds its answers. It owns Heapster's names, its JSON
-// and the paths below /api/v1; where a cluster's facts come from, who may ask and what
-// carries an answer is not its business.
+// Package heapster implements the model API of Heapster 1.5, so that clients of Heapster
+// work with Rollcall. It owns Heapster's metric names, its JSON and the paths below
+// /api/v1. The caller provides the data of a cluster, the authorization and the HTTP
+// handler.
 //
-// Parse reads a question, Query.Answer answers it from a Source. The metrics of a
-// State at one instant are Sets (Roster.Sets): container, pod, namespace, node and
-// cluster, summed as Heapster did. Sinks send the same.
+// Parse reads a path and a query string; Query.Execute computes the response from a
+// Source. Inventory.MetricSets yields the metrics of a State at one instant, one
+// MetricSet for each container, pod, namespace, node and for the cluster, summed as
+// Heapster summed them. The sinks (master/sink) send the same sets.
 //
-// A value comes from one of two places: what nodes and containers use from
-// master/history, with what the State has on top; requests, limits and capacities from
-// the State alone, so they have one point, of the time of the newest reading. (Heapster
-// kept two minutes of all but two metrics.) What the cluster requests as a whole is in
-// the history too.
+// The usage of nodes and containers comes from master/history and the current State.
+// Requests, limits and capacities come from the State alone, so they have one point, at
+// the time of the newest reading. (Heapster kept two minutes of all but two metrics.) The
+// requests and limits of the whole cluster are in the history too.
 //
-// docs/HEAPSTER.md says which metrics there are, and what differs from Heapster.
+// docs/HEAPSTER.md lists the metrics and the differences from Heapster.
 package heapster

@@ -5,15 +5,15 @@ import (
 	"rollcall.dev/rollcall/master/history"
 )
 
-// Entity names what a question is about. Namespace is set of a namespace, pod and
-// container, Pod of the latter two, Container of the last, and Node of a node.
+// Entity names the subject of a query. A namespace has Namespace set, a pod Namespace and
+// Pod, a container Namespace, Pod and Container, and a node Node.
 type Entity struct {
 	Kind                            Kind
 	Namespace, Pod, Container, Node string
 }
 
-// holds says that a node's or container's samples are part of it.
-func (e Entity) holds(l history.Labels) bool {
+// contains reports whether the samples of a node or container are part of the entity.
+func (e Entity) contains(l history.Labels) bool {
 	switch e.Kind {
 	case Cluster:
 		return true
@@ -29,21 +29,21 @@ func (e Entity) holds(l history.Labels) bool {
 	return false
 }
 
-// first is where the keys of what makes it up begin.
-func (e Entity) first(kind state.Kind) state.Key {
+// firstKey returns the first key of the objects that make up the entity.
+func (e Entity) firstKey(kind state.Kind) state.Key {
 	if kind == state.KindNode {
 		return state.Key{Kind: kind, Name: e.Node}
 	}
 	return state.Key{Kind: kind, Namespace: e.Namespace, Name: e.Pod, Sub: e.Container}
 }
 
-// of says that a Set is the entity's.
-func (e Entity) of(s *Set) bool {
+// matches reports whether s is the MetricSet of the entity.
+func (e Entity) matches(s *MetricSet) bool {
 	return s.Kind == e.Kind && s.Namespace == e.Namespace && s.Pod == e.Pod && s.Container == e.Container && (e.Node == "" || s.Node == e.Node)
 }
 
-// key is how Heapster called an entity in /debug/allkeys.
-func (s *Set) key() string {
+// key returns the name of an entity in /debug/allkeys.
+func (s *MetricSet) key() string {
 	switch s.Kind {
 	case Container:
 		return "namespace:" + s.Namespace + "/pod:" + s.Pod + "/container:" + s.Container

@@ -16,7 +16,7 @@ var (
 	}
 )
 
-// schema is that of metric-export.
+// schema returns the schema of metric-export.
 func schema() TimeseriesSchema {
 	s := TimeseriesSchema{CommonLabels: commonLabels, PodLabels: podLabels}
 	for _, m := range exported {
@@ -25,10 +25,10 @@ func schema() TimeseriesSchema {
 	return s
 }
 
-// export is the newest point of all metrics of nodes, pods and containers.
+// export returns the newest point of each metric of each node, pod and container.
 func (s *Source) export() []Timeseries {
 	all := []Timeseries{}
-	for set := range s.whole() {
+	for set := range s.allSets() {
 		if set.Kind == Container || set.Kind == Pod || set.Kind == Node {
 			all = append(all, s.timeseries(&set))
 		}
@@ -36,7 +36,7 @@ func (s *Source) export() []Timeseries {
 	return all
 }
 
-func (s *Source) timeseries(set *Set) Timeseries {
+func (s *Source) timeseries(set *MetricSet) Timeseries {
 	t := Timeseries{Metrics: map[string][]Point{}, Labels: set.exportLabels()}
 	at := time.UnixMilli(set.At).UTC()
 	for _, m := range exported {
@@ -56,7 +56,7 @@ func (s *Source) timeseries(set *Set) Timeseries {
 	return t
 }
 
-func (s *Set) exportLabels() map[string]string {
+func (s *MetricSet) exportLabels() map[string]string {
 	labels := map[string]string{"nodename": s.Node, "hostname": s.Host}
 	switch s.Kind {
 	case Node:

@@ -10,14 +10,14 @@ func TestExportHasNodesPodsAndContainers(t *testing.T) {
 	m := newMember(t)
 	m.read(2, reading(0, 5)...)
 	m.read(17, reading(15, 7)...)
-	body, _ := m.ask("/metric-export", "")
+	body, _ := m.query("/metric-export", "")
 	var all []Timeseries
 	if err := json.Unmarshal([]byte(body), &all); err != nil {
 		t.Fatal(err)
 	}
 	kinds := map[string]int{}
-	for _, one := range all {
-		kinds[one.Labels["container_name"]]++
+	for _, series := range all {
+		kinds[series.Labels["container_name"]]++
 	}
 	if want := map[string]int{"machine": 2, "/pod": 3, "app": 2, "proxy": 2, "dns": 1}; !reflect.DeepEqual(kinds, want) {
 		t.Errorf("exported %v, want %v", kinds, want)
@@ -34,10 +34,10 @@ func TestExportHasNodesPodsAndContainers(t *testing.T) {
 	}
 }
 
-func TestSchemaTellsWhatExportHas(t *testing.T) {
+func TestSchemaListsWhatExportHas(t *testing.T) {
 	m := newMember(t)
 	m.read(2, reading(0, 5)...)
-	body, _ := answer(t, nil, "/metric-export-schema/", "")
+	body, _ := execute(t, nil, "/metric-export-schema/", "")
 	var schema TimeseriesSchema
 	if err := json.Unmarshal([]byte(body), &schema); err != nil {
 		t.Fatal(err)
@@ -49,13 +49,13 @@ func TestSchemaTellsWhatExportHas(t *testing.T) {
 	for _, l := range append(schema.CommonLabels, schema.PodLabels...) {
 		known[l.Key] = true
 	}
-	for _, one := range m.source().export() {
-		for name := range one.Metrics {
+	for _, series := range m.source().export() {
+		for name := range series.Metrics {
 			if !known[name] {
 				t.Errorf("the schema has no metric %s", name)
 			}
 		}
-		for name := range one.Labels {
+		for name := range series.Labels {
 			if !known[name] {
 				t.Errorf("the schema has no label %s", name)
 			}

@@ -9,25 +9,26 @@ import (
 	"rollcall.dev/rollcall/master/history"
 )
 
-// t0 is when the tests begin; on the grid of sums.
+// t0 is the start of the tests. It is a multiple of bucketMillis.
 var t0 = time.Unix(1_790_000_010, 0).UTC()
 
 func at(seconds int) time.Time { return t0.Add(time.Duration(seconds) * time.Second) }
 
 func stamp(seconds int) string { return at(seconds).Format(time.RFC3339) }
 
-// member is a cluster: two nodes; in namespace shop the pods web-1 and web-2 on n1 and
-// n2, of two containers each; in system one pod on n1; and two pods that do not count.
+// member is a test cluster: two nodes; in namespace shop the pods web-1 on n1 and web-2 on
+// n2, with two containers each; in namespace system one pod on n1; and two pods that are
+// not counted, one pending and one succeeded.
 type member struct {
-	t     *testing.T
-	state *state.State
-	slots map[state.Key]uint32
-	past  *history.History
-	now   time.Time
+	t       *testing.T
+	state   *state.State
+	slots   map[state.Key]uint32
+	history *history.History
+	now     time.Time
 }
 
 func newMember(t *testing.T) *member {
-	m := &member{t: t, state: &state.State{Epoch: 1}, slots: map[state.Key]uint32{}, past: history.New(history.Config{Window: 15 * time.Minute}), now: t0}
+	m := &member{t: t, state: &state.State{Epoch: 1}, slots: map[state.Key]uint32{}, history: history.New(history.Config{Window: 15 * time.Minute}), now: t0}
 	for _, n := range []string{"n1", "n2"} {
 		m.put(&state.Node{
 			Name: n, Addresses: []state.NodeAddress{{Type: "Hostname", Address: n + ".example"}},
@@ -44,7 +45,7 @@ func newMember(t *testing.T) *member {
 	return m
 }
 
-// pod puts a pod that requests 300 millicores, 250 of them by its containers.
+// pod adds a pod that requests 300 millicores, and containers that request 125 each.
 func (m *member) pod(namespace, name, node string, phase state.PodPhase, containers ...string) {
 	m.put(&state.Pod{
 		Namespace: namespace, Name: name, Node: node, Phase: phase,
@@ -75,19 +76,19 @@ func (m *member) put(o state.Object) {
 	m.apply(state.Delta{Upserts: []state.Entry{{Seq: m.state.Seq + 1, Slot: slot, Object: o}}})
 }
 
-// sample is what one node (no namespace) or container uses.
+// sample is the usage of one node (no namespace) or container.
 type sample struct {
 	namespace, pod, name string
 	seconds              int
 	cpu                  int64
 }
 
-// read takes in a reading; memory is CPU in KiB.
+// read adds a reading to the State and the history. Memory is the CPU value in KiB.
 func (m *member) read(seconds int, samples ...sample) {
 	m.t.Helper()
 	m.use(samples...)
 	m.now = at(seconds)
-	m.past.Add("c", m.state, state.Summarize(m.state, m.now), m.now)
+	m.history.Add("c", m.state, state.Summarize(m.state, m.now), m.now)
 }
 
 func (m *member) use(samples ...sample) {
@@ -106,7 +107,7 @@ func (m *member) use(samples ...sample) {
 	m.apply(state.Delta{Usage: u})
 }
 
-// reading is a whole reading in which everything uses cpu, n2 and its pod sampled two
+// reading returns samples of all nodes and containers. Those of n2 and of its pod are two
 // seconds later.
 func reading(seconds int, cpu int64) []sample {
 	return []sample{
@@ -121,22 +122,22 @@ func reading(seconds int, cpu int64) []sample {
 }
 
 func (m *member) source() *Source {
-	return &Source{State: m.state, Past: m.past.Read("c", m.now), ReceivedAt: m.now, Since: at(-5)}
+	return &Source{State: m.state, History: m.history.Read("c", m.now), ReceivedAt: m.now, Since: at(-5)}
 }
 
-// ask is the answer to a question as JSON, and its warning.
-func (m *member) ask(path, query string) (body, warning string) {
+// query returns the response to a request as JSON, and its warning.
+func (m *member) query(path, query string) (body, warning string) {
 	m.t.Helper()
-	return answer(m.t, m.source(), path, query)
+	return execute(m.t, m.source(), path, query)
 }
 
-func answer(t *testing.T, s *Source, path, query string) (body, warning string) {
+func execute(t *testing.T, s *Source, path, query string) (body, warning string) {
 	t.Helper()
 	q, err := Parse(path, query)
 	if err != nil {
 		t.Fatalf("%s?%s: %v", path, query, err)
 	}
-	a := q.Answer(s)
+	a := q.Execute(s)
 	b, err := json.Marshal(a.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -8,53 +8,53 @@ import (
 	"time"
 )
 
-// ErrNoSuchPath: Heapster had nothing at a path.
-var ErrNoSuchPath = errors.New("nothing was at this path in Heapster")
+// ErrNoSuchPath is returned by Parse for a path that Heapster did not serve.
+var ErrNoSuchPath = errors.New("no such path in Heapster")
 
-// BadRequest is a question that Heapster refused, with status 400 and these words.
-type BadRequest struct{ Words string }
+// BadRequest is a request that Heapster answered with status 400. Message is the body.
+type BadRequest struct{ Message string }
 
-func (e *BadRequest) Error() string { return e.Words }
+func (e *BadRequest) Error() string { return e.Message }
 
-// Query is one question.
+// Query is a parsed request.
 type Query struct {
-	ask  ask
-	of   Entity
-	pods []string // of a pod-list
+	op     op
+	entity Entity
+	pods   []string // of a pod-list
 
-	// metric is NumMetrics where there is none of this name.
+	// metric is NumMetrics if no metric is called metricName.
 	metric     Metric
 	metricName string
-	start, end time.Time // end is zero where it is now
-	labelled   bool      // asks for a metric with labels, of which there is none
+	start, end time.Time // zero if not given
+	labelled   bool      // requests a metric with labels; no metric has labels
 }
 
-// ask is what kind of answer is wanted.
-type ask uint8
+// op selects what a Query returns.
+type op uint8
 
 const (
-	askNames  ask = iota // the metrics of an entity
-	askPoints            // those of one metric
-	askPodList
-	askNodes
-	askNamespaces
-	askPods
-	askContainers
-	askNothing // the containers of a node outside of pods
-	askKeys
-	askExport
-	askSchema
+	opMetricNames op = iota // the names of an entity's metrics
+	opPoints                // the points of one metric
+	opPodList
+	opNodes
+	opNamespaces
+	opPods
+	opContainers
+	opFreeContainers // containers outside of pods: always empty
+	opKeys
+	opExport
+	opSchema
 )
 
-// Parse reads a question: its path behind /api/v1, such as /model/nodes, and its
-// parameters. It fails with ErrNoSuchPath or a *BadRequest. Parameters that Heapster
-// did not know mean nothing, as they did to it.
+// Parse parses a request: the path after /api/v1, such as /model/nodes, and the query
+// string. It returns ErrNoSuchPath or a *BadRequest. Like Heapster, it ignores unknown
+// parameters.
 func Parse(path, rawQuery string) (*Query, error) {
 	q := &Query{}
 	if !q.route(strings.Split(strings.Trim(path, "/"), "/")) {
 		return nil, ErrNoSuchPath
 	}
-	if q.ask != askPoints && q.ask != askPodList {
+	if q.op != opPoints && q.op != opPodList {
 		return q, nil
 	}
 	return q, q.parameters(rawQuery)
@@ -63,12 +63,12 @@ func Parse(path, rawQuery string) (*Query, error) {
 func (q *Query) parameters(raw string) (err error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return &BadRequest{"the query cannot be read: it is name=value with & between, percent-encoded"}
+		return &BadRequest{"invalid query string: want name=value pairs joined by &, percent-encoded"}
 	}
-	if q.start, err = instant(values, "start"); err != nil {
+	if q.start, err = timeParameter(values, "start"); err != nil {
 		return err
 	}
-	if q.end, err = instant(values, "end"); err != nil {
+	if q.end, err = timeParameter(values, "end"); err != nil {
 		return err
 	}
 	labels := values.Get("labels")
@@ -79,30 +79,31 @@ func (q *Query) parameters(raw string) (err error) {
 	for pair := range strings.SplitSeq(labels, ",") {
 		name, value, ok := strings.Cut(pair, ":")
 		if !ok || name == "" || value == "" {
-			return &BadRequest{fmt.Sprintf("invalid label pair %q: labels are name:value with commas between", shorten(pair))}
+			return &BadRequest{fmt.Sprintf("invalid label pair %q: want name:value pairs joined by commas", shorten(pair))}
 		}
 	}
 	return nil
 }
 
-// instant reads a time; zero where it is not given.
-func instant(values url.Values, name string) (time.Time, error) {
+// timeParameter parses a time in RFC 3339. It returns the zero time if the parameter is
+// missing.
+func timeParameter(values url.Values, name string) (time.Time, error) {
 	value := values.Get(name)
 	if value == "" {
 		return time.Time{}, nil
 	}
 	at, err := time.Parse(time.RFC3339, value)
 	if err != nil {
-		return at, &BadRequest{fmt.Sprintf("timestamp argument cannot be parsed: %s is %q, and may be a time as in RFC 3339, such as 2026-11-22T09:30:00Z", name, shorten(value))}
+		return at, &BadRequest{fmt.Sprintf("timestamp argument cannot be parsed: %s is %q, want a time in RFC 3339, such as 2026-11-22T09:30:00Z", name, shorten(value))}
 	}
 	return at, nil
 }
 
-// shorten is what came from outside, so that it fits into a sentence.
+// shorten returns the first 64 bytes of s as valid UTF-8, for error messages.
 func shorten(s string) string {
 	const shown = 64
 	return strings.ToValidUTF8(s[:min(len(s), shown)], "\ufffd")
 }
 
-// NeedsCluster says that an answer needs a Source.
-func (q *Query) NeedsCluster() bool { return q.ask != askSchema }
+// NeedsCluster reports whether Execute needs a Source.
+func (q *Query) NeedsCluster() bool { return q.op != opSchema }

@@ -2,48 +2,48 @@ package heapster
 
 import "strings"
 
-// Path is one that is answered, below /api/v1.
+// Path is a path below /api/v1.
 type Path struct {
-	// Pattern has names in braces for what may be anything; {metric}, which is always
-	// the last, may have slashes in it.
+	// Pattern has path parameters in braces. {metric} is always the last one, and may
+	// contain slashes.
 	Pattern string
-	// Words say what is there.
-	Words string
-	// Answer is an Answer's Body of this type.
-	Answer any
-	// Timed says that start and end mean something.
+	// Description describes the response, for the OpenAPI document.
+	Description string
+	// Body is a value of the type of Response.Body.
+	Body any
+	// Timed is true if the path has the parameters start and end.
 	Timed bool
 
-	ask ask
-	of  Kind
+	op   op
+	kind Kind
 }
 
-// Paths are all that there are: what is none of them was not in Heapster, or is not here.
+// Paths are all paths that Parse accepts.
 var Paths = []Path{
-	{"/metric-export", "The newest point of everything of nodes, pods and containers.", []Timeseries{}, false, askExport, Cluster},
-	{"/metric-export-schema", "What metric-export has.", TimeseriesSchema{}, false, askSchema, Cluster},
-	list("/model/debug/allkeys", "Keys of all that has metrics.", askKeys, Cluster),
-	list("/model/nodes", "Names of nodes.", askNodes, Cluster),
-	list("/model/nodes/{node}/freecontainers", "None: nothing is known of containers outside of pods.", askNothing, systemContainer),
-	list("/model/namespaces", "Names of namespaces.", askNamespaces, Cluster),
-	list("/model/namespaces/{namespace}/pods", "Names of a namespace's pods.", askPods, Namespace),
-	list("/model/namespaces/{namespace}/pods/{pod}/containers", "Names of a pod's containers.", askContainers, Pod),
-	list("/model/metrics", "Names of a cluster's metrics.", askNames, Cluster),
+	{"/metric-export", "The newest point of each metric of each node, pod and container.", []Timeseries{}, false, opExport, Cluster},
+	{"/metric-export-schema", "The metrics and labels of metric-export.", TimeseriesSchema{}, false, opSchema, Cluster},
+	list("/model/debug/allkeys", "Keys of all objects that have metrics.", opKeys, Cluster),
+	list("/model/nodes", "Names of nodes.", opNodes, Cluster),
+	list("/model/nodes/{node}/freecontainers", "Always empty: Rollcall does not know containers outside of pods.", opFreeContainers, systemContainer),
+	list("/model/namespaces", "Names of namespaces.", opNamespaces, Cluster),
+	list("/model/namespaces/{namespace}/pods", "Names of a namespace's pods.", opPods, Namespace),
+	list("/model/namespaces/{namespace}/pods/{pod}/containers", "Names of a pod's containers.", opContainers, Pod),
+	list("/model/metrics", "Names of a cluster's metrics.", opMetricNames, Cluster),
 	points("/model/metrics/{metric}", "A metric of a cluster.", Cluster),
-	list("/model/nodes/{node}/metrics", "Names of a node's metrics.", askNames, Node),
+	list("/model/nodes/{node}/metrics", "Names of a node's metrics.", opMetricNames, Node),
 	points("/model/nodes/{node}/metrics/{metric}", "A metric of a node.", Node),
-	list("/model/nodes/{node}/freecontainers/{container}/metrics", "None.", askNames, systemContainer),
-	points("/model/nodes/{node}/freecontainers/{container}/metrics/{metric}", "Nothing.", systemContainer),
-	list("/model/namespaces/{namespace}/metrics", "Names of a namespace's metrics.", askNames, Namespace),
+	list("/model/nodes/{node}/freecontainers/{container}/metrics", "Always empty.", opMetricNames, systemContainer),
+	points("/model/nodes/{node}/freecontainers/{container}/metrics/{metric}", "Always empty.", systemContainer),
+	list("/model/namespaces/{namespace}/metrics", "Names of a namespace's metrics.", opMetricNames, Namespace),
 	points("/model/namespaces/{namespace}/metrics/{metric}", "A metric of a namespace.", Namespace),
-	list("/model/namespaces/{namespace}/pods/{pod}/metrics", "Names of a pod's metrics.", askNames, Pod),
+	list("/model/namespaces/{namespace}/pods/{pod}/metrics", "Names of a pod's metrics.", opMetricNames, Pod),
 	points("/model/namespaces/{namespace}/pods/{pod}/metrics/{metric}", "A metric of a pod.", Pod),
-	list("/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics", "Names of a container's metrics.", askNames, Container),
+	list("/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics", "Names of a container's metrics.", opMetricNames, Container),
 	points("/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric}", "A metric of a container.", Container),
-	{"/model/namespaces/{namespace}/pod-list/{pods}/metrics/{metric}", "A metric of several pods, whose names have commas between.", MetricResultList{}, true, askPodList, Namespace},
+	{"/model/namespaces/{namespace}/pod-list/{pods}/metrics/{metric}", "A metric of several pods, named as a comma-separated list.", MetricResultList{}, true, opPodList, Namespace},
 }
 
-// patterns are the parts of Paths.
+// patterns are the elements of the Patterns of Paths.
 var patterns = split(Paths)
 
 func split(paths []Path) [][]string {
@@ -54,27 +54,27 @@ func split(paths []Path) [][]string {
 	return all
 }
 
-func list(pattern, words string, ask ask, of Kind) Path {
-	return Path{pattern, words, []string{}, false, ask, of}
+func list(pattern, description string, op op, kind Kind) Path {
+	return Path{pattern, description, []string{}, false, op, kind}
 }
 
-func points(pattern, words string, of Kind) Path {
-	return Path{pattern, words, MetricResult{}, true, askPoints, of}
+func points(pattern, description string, kind Kind) Path {
+	return Path{pattern, description, MetricResult{}, true, opPoints, kind}
 }
 
-// route finds the path that parts are, and says whether there is one.
+// route finds the pattern that matches, and reports whether there is one.
 func (q *Query) route(parts []string) bool {
 	for i := range Paths {
 		if match(parts, patterns[i]) {
-			q.ask, q.of.Kind = Paths[i].ask, Paths[i].of
-			q.name(parts, patterns[i])
+			q.op, q.entity.Kind = Paths[i].op, Paths[i].kind
+			q.setParameters(parts, patterns[i])
 			return true
 		}
 	}
 	return false
 }
 
-// match says that a path has the parts of a pattern.
+// match reports whether the elements of a path match a pattern.
 func match(parts, pattern []string) bool {
 	if len(parts) < len(pattern) || len(parts) > len(pattern) && pattern[len(pattern)-1] != "{metric}" {
 		return false
@@ -87,18 +87,18 @@ func match(parts, pattern []string) bool {
 	return true
 }
 
-// name takes in what stands for the names in braces.
-func (q *Query) name(parts, pattern []string) {
+// name sets the fields of q from the path parameters.
+func (q *Query) setParameters(parts, pattern []string) {
 	for i, p := range pattern {
 		switch p {
 		case "{node}":
-			q.of.Node = parts[i]
+			q.entity.Node = parts[i]
 		case "{namespace}":
-			q.of.Namespace = parts[i]
+			q.entity.Namespace = parts[i]
 		case "{pod}":
-			q.of.Pod = parts[i]
+			q.entity.Pod = parts[i]
 		case "{container}":
-			q.of.Container = parts[i]
+			q.entity.Container = parts[i]
 		case "{pods}":
 			q.pods = strings.Split(parts[i], ",")
 		case "{metric}":

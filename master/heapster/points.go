@@ -10,18 +10,18 @@ type point struct {
 	value float64
 }
 
-// points are all that is known of an entity's metric, by ascending time.
+// points returns all known points of an entity's metric, by ascending time.
 func (s *Source) points(e Entity, m Metric) []point {
 	switch m {
 	case CPUUsageRate:
-		return scaled(s.used(e, history.CPU), 1)
+		return scaled(s.usage(e, history.CPU), 1)
 	case MemoryUsage, MemoryWorkingSet:
-		return scaled(s.used(e, history.Memory), 1)
+		return scaled(s.usage(e, history.Memory), 1)
 	case CPUUsage:
 		if e.Kind == Namespace || e.Kind == Cluster {
 			return nil
 		}
-		return scaled(s.used(e, history.CPUTotal), nanosPerMilliSecond)
+		return scaled(s.usage(e, history.CPUTotal), nanosPerMilliSecond)
 	case CPUNodeUtilization:
 		return s.utilization(e, history.CPU, CPUNodeAllocatable)
 	case MemoryNodeUtilization:
@@ -29,17 +29,17 @@ func (s *Source) points(e Entity, m Metric) []point {
 	case Uptime:
 		return s.uptime(e)
 	}
-	return s.claimed(e, m)
+	return s.resources(e, m)
 }
 
-// used is what an entity used: a node's or container's own samples, and sums of them
-// for all that is larger.
-func (s *Source) used(e Entity, m history.Metric) []history.Sample {
-	tracks := s.tracks(e, m)
+// usage returns what an entity used: the samples of a node or container, or the sum over
+// the nodes or containers of a larger entity.
+func (s *Source) usage(e Entity, m history.Metric) []history.Sample {
+	all := s.seriesOf(e, m)
 	if e.Kind == Node || e.Kind == Container {
-		return line(tracks)
+		return merge(all)
 	}
-	return sumOf(tracks)
+	return sumOf(all)
 }
 
 func scaled(samples []history.Sample, by float64) []point {
@@ -50,23 +50,23 @@ func scaled(samples []history.Sample, by float64) []point {
 	return points
 }
 
-// utilization is what a node used, as a share of what is allocatable now.
-func (s *Source) utilization(e Entity, m history.Metric, of Metric) []point {
+// utilization returns what a node used, divided by what is allocatable now.
+func (s *Source) utilization(e Entity, m history.Metric, total Metric) []point {
 	set, ok := s.set(e)
-	if whole, has := set.Value(of); ok && has && whole != 0 {
-		return scaled(s.used(e, m), 1/whole)
+	if allocatable, has := set.Value(total); ok && has && allocatable != 0 {
+		return scaled(s.usage(e, m), 1/allocatable)
 	}
 	return nil
 }
 
-// uptime is that of a container at each of its samples.
+// uptime returns the uptime of a container at each of its samples.
 func (s *Source) uptime(e Entity) []point {
 	set, ok := s.set(e)
 	if !ok || set.Started == 0 {
 		return nil
 	}
 	var points []point
-	for _, sample := range s.used(e, history.CPU) {
+	for _, sample := range s.usage(e, history.CPU) {
 		if sample.Time >= set.Started {
 			points = append(points, point{sample.Time, float64(sample.Time - set.Started)})
 		}
@@ -74,19 +74,19 @@ func (s *Source) uptime(e Entity) []point {
 	return points
 }
 
-// countOf are the metrics of a cluster of which the history has more than the present.
+// countOf maps the metrics of a cluster that the history keeps.
 var countOf = map[Metric]history.Count{
 	CPURequest: history.RequestedCPU, MemoryRequest: history.RequestedMemory,
 	CPULimit: history.LimitsCPU, MemoryLimit: history.LimitsMemory,
 }
 
-// claimed is what the State alone tells of, and for a cluster what the history has
-// counted.
-func (s *Source) claimed(e Entity, m Metric) []point {
+// resources returns a metric that only the State has, as one point, preceded by the points
+// of the history where e is the cluster.
+func (s *Source) resources(e Entity, m Metric) []point {
 	var points []point
 	count, counted := countOf[m]
-	if e.Kind == Cluster && counted && s.Past != nil {
-		for sample := range s.Past.Count(count, 0, s.ReceivedAt.UnixMilli()) {
+	if e.Kind == Cluster && counted && s.History != nil {
+		for sample := range s.History.Count(count, 0, s.ReceivedAt.UnixMilli()) {
 			if !sample.Stale {
 				points = append(points, point{sample.Time, float64(sample.Value)})
 			}

@@ -10,16 +10,16 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// town is a cluster of so many containers, 30 a node, under a load.
-type town struct {
+// loadedMember is a test cluster under a load, with 30 containers on each node.
+type loadedMember struct {
 	*member
 	load *load.Usage
 	keys []string
 	base []load.Used
 }
 
-func newTown(tb testing.TB, containers int, kind load.Kind) *town {
-	w := &town{member: newMember(tb, 1), load: load.New(kind, 1)}
+func newLoadedMember(tb testing.TB, containers int, kind load.Kind) *loadedMember {
+	w := &loadedMember{member: newMember(tb, 1), load: load.New(kind, 1)}
 	var d state.Delta
 	for i := range (containers + 29) / 30 {
 		d.Upserts = append(d.Upserts, w.entry(&state.Node{Name: fmt.Sprintf("node-%04d", i)}))
@@ -35,15 +35,16 @@ func newTown(tb testing.TB, containers int, kind load.Kind) *town {
 	return w
 }
 
-func (w *town) entry(o state.Object) state.Entry {
+func (w *loadedMember) entry(o state.Object) state.Entry {
 	k := o.Key()
 	key := fmt.Sprint(k.Namespace, "/", k.Name, "/", k.Sub)
 	w.keys, w.base = append(w.keys, key), append(w.base, w.load.Base(key))
 	return state.Entry{Seq: uint64(len(w.keys)), Slot: uint32(len(w.keys) - 1), Object: o}
 }
 
-// reading is the n-th, of 15 s after 15 s. What is of one node was sampled at one time.
-func (w *town) reading(n int) {
+// reading adds the n-th reading; they are 15 s apart. The objects of one node have the same
+// sample time.
+func (w *loadedMember) reading(n int) {
 	u := &state.Usage{N: uint64(n + 1), BySlot: make([]state.Used, len(w.keys))}
 	for slot, key := range w.keys {
 		used := w.load.At(key, w.base[slot], n)
@@ -52,9 +53,8 @@ func (w *town) reading(n int) {
 	w.apply(state.Delta{Usage: u})
 }
 
-// BenchmarkBytesPerSample fills 20 minutes of a reading each 15 s and a report each 5 s,
-// and tells what a sample costs of all that the history takes: as it counts itself, and
-// as the heap grew.
+// BenchmarkBytesPerSample adds 20 minutes of reports, one each 5 s, with a reading each 15 s.
+// It measures the memory of a sample, as the history counts it and as the heap has grown.
 func BenchmarkBytesPerSample(b *testing.B) {
 	for _, containers := range []int{300, 10_000} {
 		for _, kind := range []load.Kind{load.Still, load.Office, load.Storm} {
@@ -68,23 +68,23 @@ func BenchmarkBytesPerSample(b *testing.B) {
 }
 
 func measure(b *testing.B, containers int, kind load.Kind) {
-	w := newTown(b, containers, kind)
+	w := newLoadedMember(b, containers, kind)
 	w.reading(0)
 	sum := state.Summarize(w.state, at(0))
-	before := heap()
+	before := heapBytes()
 	h := New(Config{Window: 15 * time.Minute})
 	var spent time.Duration
 	for n := range 81 {
 		w.reading(n)
 		sum = state.Resummarize(sum, w.state, w.state, at(15*n))
 		sum.Used = state.Summarize(w.state, at(15*n)).Used
-		began := time.Now()
+		start := time.Now()
 		for tick := range 3 {
 			h.Add(cluster1, w.state, sum, at(15*n+5*tick))
 		}
-		spent += time.Since(began)
+		spent += time.Since(start)
 	}
-	grown := heap() - before
+	grown := heapBytes() - before
 	stats := h.Stats()
 	b.ReportMetric(float64(stats.Bytes)/float64(stats.Samples), "B/sample")
 	b.ReportMetric(grown/float64(stats.Samples), "heapB/sample")
@@ -94,7 +94,7 @@ func measure(b *testing.B, containers int, kind load.Kind) {
 	runtime.KeepAlive(w)
 }
 
-func heap() float64 {
+func heapBytes() float64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.GC()
@@ -102,9 +102,9 @@ func heap() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// BenchmarkBookmark is a report in which nothing moved.
-func BenchmarkBookmark(b *testing.B) {
-	w := newTown(b, 300, load.Office)
+// BenchmarkUnchangedReport adds a report without a new reading or changed counts.
+func BenchmarkUnchangedReport(b *testing.B) {
+	w := newLoadedMember(b, 300, load.Office)
 	w.reading(0)
 	sum := state.Summarize(w.state, at(0))
 	h := New(Config{Window: 15 * time.Minute})
@@ -115,9 +115,9 @@ func BenchmarkBookmark(b *testing.B) {
 	}
 }
 
-// BenchmarkReadAll reads the CPU of all containers over all that is kept.
+// BenchmarkReadAll reads all CPU samples of all containers.
 func BenchmarkReadAll(b *testing.B) {
-	w := newTown(b, 10_000, load.Storm)
+	w := newLoadedMember(b, 10_000, load.Storm)
 	h := New(Config{Window: 15 * time.Minute})
 	for n := range 61 {
 		w.reading(n)
@@ -136,18 +136,18 @@ func BenchmarkReadAll(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(samples), "ns/sample")
 }
 
-// What is told of memory has to be so of the heap, and within the goal.
-func TestTwoBytesASample(t *testing.T) {
+// The goal is at most two bytes per sample. The growth of the heap is logged for comparison.
+func TestSampleTakesAtMostTwoBytes(t *testing.T) {
 	for _, kind := range []load.Kind{load.Still, load.Office, load.Storm} {
-		w := newTown(t, 300, kind)
+		w := newLoadedMember(t, 300, kind)
 		w.reading(0)
-		before := heap()
+		before := heapBytes()
 		h := New(Config{Window: 15 * time.Minute})
 		for n := range 81 {
 			w.reading(n)
 			h.Add(cluster1, w.state, state.Summarize(w.state, at(15*n)), at(15*n))
 		}
-		grown := heap() - before
+		grown := heapBytes() - before
 		s := h.Stats()
 		if perSample := float64(s.Bytes) / float64(s.Samples); perSample > 2 {
 			t.Errorf("%s: %.2f bytes a sample, want at most 2: %+v", kind, perSample, s)

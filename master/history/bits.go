@@ -2,11 +2,11 @@ package history
 
 import "math/bits"
 
-// bitWriter appends numbers of any width to bytes, lowest bits first.
+// bitWriter appends numbers of any width to a byte slice, lowest bits first.
 type bitWriter struct {
-	out  []byte
-	held uint64
-	n    uint
+	out       []byte
+	lastState uint64
+	n         uint
 }
 
 // put appends the lowest width bits of v, 0 to 64.
@@ -15,28 +15,28 @@ func (w *bitWriter) put(v uint64, width uint) {
 		w.put(v&(1<<32-1), 32)
 		v, width = v>>32, width-32
 	}
-	w.held |= v << w.n
+	w.lastState |= v << w.n
 	w.n += width
 	for w.n >= 8 {
-		w.out = append(w.out, byte(w.held))
-		w.held >>= 8
+		w.out = append(w.out, byte(w.lastState))
+		w.lastState >>= 8
 		w.n -= 8
 	}
 }
 
-// flush fills the last byte up.
+// flush pads the last byte with zeros.
 func (w *bitWriter) flush() {
 	if w.n > 0 {
-		w.out = append(w.out, byte(w.held))
+		w.out = append(w.out, byte(w.lastState))
 	}
-	w.held, w.n = 0, 0
+	w.lastState, w.n = 0, 0
 }
 
-// bitReader reads what a bitWriter wrote.
+// bitReader reads numbers that a bitWriter wrote.
 type bitReader struct {
-	in   []byte
-	held uint64
-	n    uint
+	in        []byte
+	lastState uint64
+	n         uint
 }
 
 func (r *bitReader) get(width uint) uint64 {
@@ -45,14 +45,14 @@ func (r *bitReader) get(width uint) uint64 {
 		return low | r.get(width-32)<<32
 	}
 	for r.n < width {
-		r.held |= uint64(r.in[0]) << r.n
+		r.lastState |= uint64(r.in[0]) << r.n
 		r.in = r.in[1:]
 		r.n += 8
 	}
-	v := r.held & (1<<width - 1)
-	r.held >>= width
+	v := r.lastState & (1<<width - 1)
+	r.lastState >>= width
 	r.n -= width
 	return v
 }
 
-func widthOf(v uint64) uint { return uint(bits.Len64(v)) }
+func bitWidth(v uint64) uint { return uint(bits.Len64(v)) }

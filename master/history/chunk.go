@@ -7,46 +7,47 @@ import (
 )
 
 const (
-	// chunkSpan is how long a chunk takes readings. What is dropped is dropped by chunks.
+	// chunkSpan is the maximum time between the first and the last reading of a chunk.
+	// Samples are dropped by whole chunks.
 	chunkSpan = 4 * time.Minute
-	// blockSize is how many columns are read through at most to find one.
+	// blockSize is the number of columns in a block: the most that a lookup decodes.
 	blockSize = 16
 )
 
-// chunk is some readings in a row, packed. It is never mutated.
+// chunk is several consecutive readings in encoded form. It is immutable.
 type chunk struct {
-	// times are those of the rows in milliseconds: of the newest sample in each.
+	// times are the times of the rows in milliseconds, each that of its newest sample.
 	times []int64
-	// blocks are where each sixteenth column begins.
+	// blocks index every sixteenth column.
 	blocks []block
-	// data are the columns, by ascending id.
+	// data has the columns, by ascending id.
 	data    []byte
 	fields  int
 	columns int
-	// samples is how many values there are in it, CPU and memory as one each.
+	// samples is the number of values; CPU and memory count as one each.
 	samples int
 	// first and last are the times of its oldest and newest sample in milliseconds.
 	first, last int64
 }
 
-// block is where a column is and the id of the one before it.
+// block is the id of a column, the id of the previous column, and its offset in data.
 type block struct{ first, before, at uint32 }
 
-// cell is what one series adds to a chunk.
+// cell is a sample of one series in a new row.
 type cell struct {
 	id     uint32
 	total  int64
 	values [maxFields]int64
 }
 
-// full says that a reading of an instant needs a new chunk.
+// full reports whether a reading at an instant needs a new chunk.
 func (c *chunk) full(at int64) bool {
 	return c == nil || len(c.times) == maxRows || at-c.times[0] >= chunkSpan.Milliseconds()
 }
 
-// with is c and a row more; cells are by ascending id, and there is at least one. A nil
-// chunk is empty.
-func (c *chunk) with(at int64, cells []cell, fields int) *chunk {
+// withRow returns a copy of c with one more row. cells must be sorted by id, and not empty.
+// A nil chunk counts as empty.
+func (c *chunk) withRow(at int64, cells []cell, fields int) *chunk {
 	b := newBuilder(c, at, fields)
 	var col column
 	old := c.reader()
@@ -70,7 +71,7 @@ func (c *chunk) with(at int64, cells []cell, fields int) *chunk {
 		b.add(&col)
 		more = old.next(&col)
 	}
-	return b.done()
+	return b.build()
 }
 
 func (c *chunk) reader() columnReader {
@@ -80,7 +81,7 @@ func (c *chunk) reader() columnReader {
 	return columnReader{in: c.data, fields: c.fields, rows: len(c.times)}
 }
 
-// find unpacks the column of a series, and says whether there is one.
+// find decodes the column of a series. It returns false if there is none.
 func (c *chunk) find(id uint32, col *column) bool {
 	i := sort.Search(len(c.blocks), func(i int) bool { return c.blocks[i].first > id }) - 1
 	if i < 0 {
@@ -91,7 +92,7 @@ func (c *chunk) find(id uint32, col *column) bool {
 	return r.find(id, col)
 }
 
-// timeOf is when a sample was taken, in milliseconds.
+// timeOf returns the time of a sample, in milliseconds.
 func (c *chunk) timeOf(col *column, row int) int64 {
 	if c.fields <= lagField {
 		return c.times[row]
@@ -99,12 +100,12 @@ func (c *chunk) timeOf(col *column, row int) int64 {
 	return c.times[row] - col.values[lagField][row]*1000
 }
 
-// size is what the chunk takes of memory, in bytes.
+// size returns the memory of the chunk in bytes.
 func (c *chunk) size() int64 {
 	return int64(unsafe.Sizeof(*c)) + 8*int64(cap(c.times)) + int64(unsafe.Sizeof(block{}))*int64(cap(c.blocks)) + int64(cap(c.data))
 }
 
-// builder makes a chunk of an older one and a new row.
+// builder builds a chunk from an older one and a new row.
 type builder struct {
 	chunk
 	row    int
@@ -124,7 +125,7 @@ func newBuilder(c *chunk, at int64, fields int) *builder {
 	return b
 }
 
-// put takes a sample into a column.
+// put adds a sample to a column.
 func (b *builder) put(col *column, add cell) {
 	col.present |= 1 << b.row
 	for field := range b.fields {
@@ -143,8 +144,8 @@ func (b *builder) add(col *column) {
 	b.before = col.id
 }
 
-// done is the chunk without room to spare.
-func (b *builder) done() *chunk {
+// build returns the chunk, without spare capacity.
+func (b *builder) build() *chunk {
 	c := b.chunk
 	c.data = append(make([]byte, 0, len(b.data)), b.data...)
 	c.blocks = append(make([]block, 0, len(b.blocks)), b.blocks...)

@@ -6,27 +6,26 @@ import (
 )
 
 const (
-	// maxRows is how many readings a chunk has at most.
+	// maxRows is the maximum number of readings in a chunk.
 	maxRows = 16
-	// maxFields is how many values a sample has at most: CPU, memory and lag.
+	// maxFields is the maximum number of values of a sample: CPU, memory and lag.
 	maxFields = 3
-	// kibibytes marks a field of which all values are multiples of 1,024, and are kept
-	// so divided. It is the highest bit of the byte that has the field's width.
+	// kibibytes marks a field whose values are all multiples of 1,024, and are stored divided
+	// by it. It is the highest bit of the byte with the field's width.
 	kibibytes = 0x80
-	// Bits of a column's head.
-	headGaps = 1
-	headSame = 2
+	// Bits of a column's header.
+	headerGaps = 1
+	headerSame = 2
 )
 
-// column is one series in one chunk, unpacked.
+// column is the decoded data of one series in one chunk.
 type column struct {
 	id uint32
 	// present has a bit for each row in which the series has a sample.
 	present uint32
-	// total is the integral of the first field over time at the first sample, in units
-	// of millicores and seconds.
+	// total is the integral of the first field at the first sample, in millicore-seconds.
 	total int64
-	// values are by field and row; they mean nothing where there is no sample.
+	// values are indexed by field and row. They are undefined where there is no sample.
 	values [maxFields][maxRows]int64
 }
 
@@ -34,24 +33,24 @@ func (c *column) has(row int) bool { return c.present>>row&1 != 0 }
 
 func (c *column) len() int { return bits.OnesCount32(c.present) }
 
-// frame is how the values of one field of a column are packed.
-type frame struct {
+// encoding describes how the values of one field of a column are encoded.
+type encoding struct {
 	base  int64
 	width uint
 	kib   bool
 }
 
-// same says that all values are the base.
-func (f frame) same() bool { return f.width == 0 && !f.kib }
+// same reports whether all values equal the base.
+func (f encoding) same() bool { return f.width == 0 && !f.kib }
 
-func (f frame) byte() byte {
+func (f encoding) byte() byte {
 	if f.kib {
 		return byte(f.width) | kibibytes
 	}
 	return byte(f.width)
 }
 
-func (c *column) frame(field, rows int) frame {
+func (c *column) encoding(field, rows int) encoding {
 	low, high, all := int64(0), int64(0), int64(0)
 	first := true
 	for row := range rows {
@@ -64,35 +63,37 @@ func (c *column) frame(field, rows int) frame {
 		}
 		low, high, all = min(low, v), max(high, v), all|v
 	}
-	f := frame{base: low, kib: all != 0 && all&1023 == 0}
+	f := encoding{base: low, kib: all != 0 && all&1023 == 0}
 	if f.kib {
 		low, high = low>>10, high>>10
 		f.base = low
 	}
-	f.width = widthOf(uint64(high) - uint64(low))
+	f.width = bitWidth(uint64(high) - uint64(low))
 	return f
 }
 
-// appendColumn packs a column of a chunk behind that of the series `before`:
+// appendColumn appends the encoding of a column. before is the id of the previous column
+// in the chunk:
 //
-//	uvarint   id − before, shifted by two; lowest bit: some rows have no sample; next:
-//	          the last field is the same in all rows, and has no width
-//	uvarint   present, where some have none
-//	uvarint   total, where there are several fields
+//	uvarint   id − before, shifted by two. The lowest bit is set if some rows have no
+//	          sample; the next one if all values of the last field are the same, so that
+//	          the field has no width
+//	uvarint   present, if some rows have no sample
+//	uvarint   total, if there are several fields
 //	per field varint base, byte width (| kibibytes)
 //	bits      per field, per sample: value − base
 func appendColumn(out []byte, c *column, before uint32, fields, rows int) []byte {
-	var frames [maxFields]frame
+	var encodings [maxFields]encoding
 	for field := range fields {
-		frames[field] = c.frame(field, rows)
+		encodings[field] = c.encoding(field, rows)
 	}
 	head, last := uint64(c.id-before)<<2, fields-1
-	gaps, same := c.present != 1<<rows-1, frames[last].same()
+	gaps, same := c.present != 1<<rows-1, encodings[last].same()
 	if gaps {
-		head |= headGaps
+		head |= headerGaps
 	}
 	if same {
-		head |= headSame
+		head |= headerSame
 	}
 	out = binary.AppendUvarint(out, head)
 	if gaps {
@@ -102,14 +103,14 @@ func appendColumn(out []byte, c *column, before uint32, fields, rows int) []byte
 		out = binary.AppendVarint(out, c.total)
 	}
 	for field := range fields {
-		out = binary.AppendVarint(out, frames[field].base)
+		out = binary.AppendVarint(out, encodings[field].base)
 		if field != last || !same {
-			out = append(out, frames[field].byte())
+			out = append(out, encodings[field].byte())
 		}
 	}
 	w := bitWriter{out: out}
 	for field := range fields {
-		f := frames[field]
+		f := encodings[field]
 		for row := range rows {
 			if !c.has(row) {
 				continue
@@ -125,13 +126,13 @@ func appendColumn(out []byte, c *column, before uint32, fields, rows int) []byte
 	return w.out
 }
 
-// columnReader reads the columns of a chunk one after the other.
+// columnReader decodes the columns of a chunk in order.
 type columnReader struct {
 	in           []byte
 	fields, rows int
-	// id is that of the column that was read last.
-	id     uint32
-	frames [maxFields]frame
+	// id is the id of the last decoded column.
+	id        uint32
+	encodings [maxFields]encoding
 }
 
 func (r *columnReader) uvarint() uint64 {
@@ -146,12 +147,12 @@ func (r *columnReader) varint() int64 {
 	return v
 }
 
-// head reads a column up to its bits, and gives how many bytes of those there are.
+// head decodes a column up to its bits, and returns the number of bytes that follow.
 func (r *columnReader) head(c *column) int {
 	head := r.uvarint()
 	r.id += uint32(head >> 2)
 	c.id, c.present, c.total = r.id, 1<<r.rows-1, 0
-	if head&headGaps != 0 {
+	if head&headerGaps != 0 {
 		c.present = uint32(r.uvarint())
 	}
 	if r.fields > 1 {
@@ -159,34 +160,34 @@ func (r *columnReader) head(c *column) int {
 	}
 	width := uint(0)
 	for field := range r.fields {
-		f := frame{base: r.varint()}
-		if field != r.fields-1 || head&headSame == 0 {
+		f := encoding{base: r.varint()}
+		if field != r.fields-1 || head&headerSame == 0 {
 			f.width, f.kib = uint(r.in[0]&^kibibytes), r.in[0]&kibibytes != 0
 			r.in = r.in[1:]
 		}
-		r.frames[field] = f
+		r.encodings[field] = f
 		width += f.width
 	}
 	return (int(width)*c.len() + 7) / 8
 }
 
-// next reads a column; false: there is none left.
+// next decodes a column. It returns false if there are no more.
 func (r *columnReader) next(c *column) bool {
 	if len(r.in) == 0 {
 		return false
 	}
 	n := r.head(c)
-	r.unpack(c)
+	r.decodeValues(c)
 	r.in = r.in[n:]
 	return true
 }
 
-// find passes over columns to that of an id, and says whether it is there.
+// find skips to the column of a series and decodes it. It returns false if there is none.
 func (r *columnReader) find(id uint32, c *column) bool {
 	for len(r.in) > 0 {
 		n := r.head(c)
 		if c.id == id {
-			r.unpack(c)
+			r.decodeValues(c)
 			return true
 		}
 		if c.id > id {
@@ -197,10 +198,10 @@ func (r *columnReader) find(id uint32, c *column) bool {
 	return false
 }
 
-func (r *columnReader) unpack(c *column) {
+func (r *columnReader) decodeValues(c *column) {
 	b := bitReader{in: r.in}
 	for field := range r.fields {
-		f := r.frames[field]
+		f := r.encodings[field]
 		for row := range r.rows {
 			if !c.has(row) {
 				continue

@@ -22,7 +22,8 @@ const (
 	ContainersWaiting
 	ContainersTerminated
 	ContainersUnknown
-	// ContainersRestarts is the sum of all containers' restarts: it falls where one goes.
+	// ContainersRestarts is the sum over all existing containers. It decreases when a
+	// container is removed.
 	ContainersRestarts
 	ContainersDesired
 	ContainersReady
@@ -40,7 +41,7 @@ const (
 	LimitsCPU
 	LimitsMemory
 	LimitsStorage
-	// UsedCPU, UsedMemory and UsedNodes have no sample where no node's usage is known.
+	// UsedCPU, UsedMemory and UsedNodes have no sample while no node has usage.
 	UsedCPU
 	UsedMemory
 	UsedNodes
@@ -54,14 +55,14 @@ const (
 	ProblemsCritical
 	ProblemsWarning
 	ProblemsInfo
-	// NumCounts is how many there are; they are numbered from 0.
+	// NumCounts is the number of counts, which are numbered from 0.
 	NumCounts
 )
 
-// counts are the numbers of one summary.
+// counts holds the numbers of one summary.
 type counts struct {
 	values [NumCounts]int64
-	// used says that usage is known.
+	// used is true if a node has usage.
 	used bool
 }
 
@@ -95,12 +96,12 @@ func countsOf(sum *state.Summary) counts {
 	return n
 }
 
-// resources are CPU, memory and storage, one behind the other.
+// resources sets CPU, memory and storage, which are consecutive from first.
 func (n *counts) resources(first Count, r state.Resources) {
 	n.values[first], n.values[first+1], n.values[first+2] = r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes
 }
 
-// cells are the counts as a row.
+// cells returns the counts as a row.
 func (n *counts) cells() []cell {
 	cells := make([]cell, 0, NumCounts)
 	for c := range NumCounts {

@@ -9,69 +9,70 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Config is what New needs.
+// Config configures New.
 type Config struct {
-	// Window is for how long samples are kept; up to 4 minutes more may be there.
+	// Window is how long samples are kept. They are dropped by chunks, so up to 4 minutes
+	// more may be present.
 	Window time.Duration
-	// MaxBytes bounds all clusters together; 0: there is no bound.
+	// MaxBytes is the memory limit of all clusters together; 0 means no limit.
 	MaxBytes int64
 	Log      *slog.Logger
 }
 
-// History keeps the last minutes of many clusters. It may be used by many goroutines;
-// what is added of one cluster has to come in order.
+// History keeps the last minutes of many clusters. It is safe for concurrent use, but the
+// calls of Add and End for one cluster must be in order of time.
 type History struct {
 	config Config
 
 	mu       sync.RWMutex
 	clusters map[string]*cluster
 
-	bytes atomic.Int64
-	room  room
+	bytes     atomic.Int64
+	evictions evictions
 }
 
-// New is a History without a past.
+// New returns an empty History.
 func New(config Config) *History {
 	return &History{config: config, clusters: map[string]*cluster{}}
 }
 
-// Add takes in what a cluster reported. It is cheap where nothing came but the time: a
-// reading of usage is taken once, by its epoch and number, and counts when they moved
-// (at most each 4 s), or each 15 s. A nil State is none.
+// Add adds a report of a cluster. A reading of usage is added once, identified by its
+// epoch and number. Counts are added when they have changed (at most every 4 s), or after
+// 15 s. A report with neither costs little. A nil State is ignored.
 func (h *History) Add(name string, s *state.State, sum state.Summary, at time.Time) {
 	if s == nil {
 		return
 	}
-	h.grew(h.make(name).add(s, &sum, at, h.config.Window))
+	h.addBytes(h.getOrCreate(name).add(s, &sum, at, h.config.Window))
 }
 
-// End says that a cluster's session ended: all its series end.
+// End ends all series of a cluster. It is called when the session has ended.
 func (h *History) End(name string, at time.Time) {
 	if c := h.cluster(name); c != nil {
-		h.grew(c.finish(at, h.config.Window))
+		h.addBytes(c.endSession(at, h.config.Window))
 	}
 }
 
-// Forget lets go of a cluster that is no longer registered.
+// Forget removes a cluster that is no longer registered.
 func (h *History) Forget(name string) {
 	h.mu.Lock()
 	c := h.clusters[name]
 	delete(h.clusters, name)
 	h.mu.Unlock()
 	if c != nil {
-		h.grew(-c.forget())
+		h.addBytes(-c.forget())
 	}
 }
 
-// Sweep lets go of what has grown too old in clusters that report no more; it is to be
-// called each minute or so.
+// Sweep drops expired samples of clusters that do not report any more. It is to be called
+// about every minute.
 func (h *History) Sweep(now time.Time) {
 	cutoff := now.Add(-h.config.Window).UnixMilli()
-	for name, c := range h.all() {
-		grown, gone := c.sweep(cutoff)
-		h.grew(grown)
-		if gone {
-			h.drop(name, c)
+	for name, c := range h.allClusters() {
+		grown, empty := c.sweep(cutoff)
+		h.addBytes(grown)
+		if empty {
+			h.remove(name, c)
 		}
 	}
 }
@@ -82,7 +83,7 @@ func (h *History) cluster(name string) *cluster {
 	return h.clusters[name]
 }
 
-func (h *History) make(name string) *cluster {
+func (h *History) getOrCreate(name string) *cluster {
 	if c := h.cluster(name); c != nil {
 		return c
 	}
@@ -97,8 +98,8 @@ func (h *History) make(name string) *cluster {
 	return c
 }
 
-// all are the clusters that there are now.
-func (h *History) all() map[string]*cluster {
+// allClusters returns a copy of the map of clusters.
+func (h *History) allClusters() map[string]*cluster {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	all := make(map[string]*cluster, len(h.clusters))
@@ -108,7 +109,7 @@ func (h *History) all() map[string]*cluster {
 	return all
 }
 
-func (h *History) drop(name string, c *cluster) {
+func (h *History) remove(name string, c *cluster) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.clusters[name] == c {
@@ -116,10 +117,10 @@ func (h *History) drop(name string, c *cluster) {
 	}
 }
 
-// grew counts bytes, and makes room where there are too many.
-func (h *History) grew(bytes int64) {
+// addBytes adds to the memory count, and evicts samples if it exceeds the limit.
+func (h *History) addBytes(bytes int64) {
 	total := h.bytes.Add(bytes)
 	if bytes > 0 && h.config.MaxBytes > 0 && total > h.config.MaxBytes {
-		h.makeRoom()
+		h.evictToLimit()
 	}
 }

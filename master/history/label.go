@@ -11,27 +11,27 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// label says what a series is of. It holds no State's strings.
+// label names the object of a series. It does not refer to strings of a State.
 type label struct {
-	// id numbers the series; text is where its pod's and its container's name begin in
-	// the text of the past, behind each other.
+	// id identifies the series. text is the offset of the pod's name in clusterData.text; the
+	// container's name follows it.
 	id, text             uint32
 	podLen, containerLen uint16
 	kind                 state.Kind
-	// namespace is empty for a node; node is the node, or where the container runs.
+	// namespace is empty for a node. node is the node itself, or that of the container.
 	namespace, node unique.Handle[string]
 }
 
 const labelSize = int64(unsafe.Sizeof(label{}))
 
-// identity is what a label is made of, borrowed from a State.
+// identity is the content of a label, with strings of a State.
 type identity struct {
 	kind                            state.Kind
 	namespace, pod, container, node string
 }
 
-// identify is the identity of a node or container.
-func identify(o state.Object) identity {
+// identityOf returns the identity of a node or container.
+func identityOf(o state.Object) identity {
 	switch o := o.(type) {
 	case *state.Node:
 		return identity{kind: state.KindNode, node: o.Name}
@@ -41,17 +41,17 @@ func identify(o state.Object) identity {
 	return identity{}
 }
 
-// identity is what a label says.
-func (p *past) identity(l *label) identity {
-	names := p.text[l.text:]
+// identity returns the content of a label.
+func (h *clusterData) identity(l *label) identity {
+	names := h.text[l.text:]
 	pod, names := names[:l.podLen], names[l.podLen:]
 	return identity{kind: l.kind, namespace: l.namespace.Value(), pod: pod, container: names[:l.containerLen], node: l.node.Value()}
 }
 
-// fits says that a label can be made of it; Kubernetes' own names are far shorter.
+// fits reports whether a label can hold the names. Those of Kubernetes are far shorter.
 func (i identity) fits() bool { return max(len(i.pod), len(i.container)) <= math.MaxUint16 }
 
-// label is a label whose names are appended to text.
+// label returns a label, and appends its names to text.
 func (i identity) label(id uint32, text *strings.Builder) label {
 	l := label{
 		id: id, text: uint32(text.Len()), podLen: uint16(len(i.pod)), containerLen: uint16(len(i.container)), kind: i.kind,
@@ -62,11 +62,12 @@ func (i identity) label(id uint32, text *strings.Builder) label {
 	return l
 }
 
-// relabel makes the text and the labels anew: of the labels that are kept, and of more.
-func (d *draft) relabel(keep func(id uint32) bool, more []identity, id uint32) {
+// relabel rebuilds text and labels from the labels to keep and from new ones, whose ids
+// count up from id.
+func (d *draft) relabel(keep func(id uint32) bool, added []identity, id uint32) {
 	var text strings.Builder
-	text.Grow(len(d.text) + 32*len(more))
-	labels := make([]label, 0, len(d.labels)+len(more))
+	text.Grow(len(d.text) + 32*len(added))
+	labels := make([]label, 0, len(d.labels)+len(added))
 	for i := range d.labels {
 		l := d.labels[i]
 		if !keep(l.id) {
@@ -77,14 +78,14 @@ func (d *draft) relabel(keep func(id uint32) bool, more []identity, id uint32) {
 		text.WriteString(d.text[start:][:int(l.podLen)+int(l.containerLen)])
 		labels = append(labels, l)
 	}
-	for i, of := range more {
+	for i, of := range added {
 		labels = append(labels, of.label(id+uint32(i), &text))
 	}
 	d.labels, d.text, d.changed = slices.Clone(labels), strings.Clone(text.String()), true
 }
 
-// compareKey is the order of a State's entries: of two containers that differ in nothing
-// but their node it says that they are the same.
+// compareKey compares in the key order of a State's entries. Two containers that differ
+// only in their node compare as equal.
 func (i identity) compareKey(o identity) int {
 	if i.kind != o.kind {
 		return cmp.Compare(i.kind, o.kind)

@@ -6,19 +6,19 @@ import (
 	"unsafe"
 )
 
-// trim drops the chunks that are older than the cutoff, and what nothing is left of.
+// trim drops the chunks that are older than the cutoff, and unused ends and labels.
 func (c *cluster) trim(d *draft) {
-	usage, counts := old(d.usage, d.cutoff), old(d.counts, d.cutoff)
+	usage, counts := expired(d.usage, d.cutoff), expired(d.counts, d.cutoff)
 	if usage+counts == 0 {
 		return
 	}
 	d.usage, d.counts = slices.Clone(d.usage[usage:]), slices.Clone(d.counts[counts:])
 	d.changed = true
-	c.retire(d)
+	c.dropUnused(d)
 }
 
-// old is how many chunks have nothing that is as new as the cutoff.
-func old(chunks []*chunk, cutoff int64) int {
+// expired returns how many chunks have only samples from before the cutoff.
+func expired(chunks []*chunk, cutoff int64) int {
 	n := 0
 	for n < len(chunks) && chunks[n].last < cutoff {
 		n++
@@ -26,15 +26,15 @@ func old(chunks []*chunk, cutoff int64) int {
 	return n
 }
 
-// retire lets go of the ends before the oldest sample, and of labels without samples.
-func (c *cluster) retire(d *draft) {
+// dropUnused drops the ends before the oldest sample, and labels without samples.
+func (c *cluster) dropUnused(d *draft) {
 	oldest := d.oldest()
 	first := slices.IndexFunc(d.ends, func(e end) bool { return e.at >= oldest })
 	if first < 0 {
 		first = len(d.ends)
 	}
 	d.ends = slices.Clone(d.ends[first:])
-	keep := idsOf(c.live)
+	keep := idsOf(c.active)
 	for _, e := range d.ends {
 		if e.all {
 			return
@@ -46,32 +46,32 @@ func (c *cluster) retire(d *draft) {
 	}
 }
 
-// oldest is the time of the oldest sample in milliseconds, far in the future where
-// there is none.
-func (p *past) oldest() int64 {
+// oldest returns the time of the oldest sample in milliseconds, or math.MaxInt64 if there
+// is none.
+func (h *clusterData) oldest() int64 {
 	t := int64(math.MaxInt64)
-	for _, c := range slices.Concat(p.usage, p.counts) {
+	for _, c := range slices.Concat(h.usage, h.counts) {
 		t = min(t, c.first)
 	}
 	return t
 }
 
-// newest is the time of the newest sample in milliseconds, 0 where there is none.
-func (p *past) newest() int64 {
+// newest returns the time of the newest sample in milliseconds, or 0 if there is none.
+func (h *clusterData) newest() int64 {
 	t := int64(0)
-	for _, c := range slices.Concat(p.usage, p.counts) {
+	for _, c := range slices.Concat(h.usage, h.counts) {
 		t = max(t, c.last)
 	}
 	return t
 }
 
-func (p *past) empty() bool { return len(p.usage)+len(p.counts) == 0 }
+func (h *clusterData) empty() bool { return len(h.usage)+len(h.counts) == 0 }
 
-// size is what it takes of memory, in bytes.
-func (p *past) size() int64 {
-	n := int64(unsafe.Sizeof(*p)) + int64(unsafe.Sizeof(cluster{})) + int64(cap(p.ends))*int64(unsafe.Sizeof(end{}))
-	n += int64(cap(p.labels))*labelSize + int64(len(p.text))
-	for _, chunks := range [][]*chunk{p.usage, p.counts} {
+// size returns the memory of the data in bytes.
+func (h *clusterData) size() int64 {
+	n := int64(unsafe.Sizeof(*h)) + int64(unsafe.Sizeof(cluster{})) + int64(cap(h.ends))*int64(unsafe.Sizeof(end{}))
+	n += int64(cap(h.labels))*labelSize + int64(len(h.text))
+	for _, chunks := range [][]*chunk{h.usage, h.counts} {
 		n += int64(cap(chunks)) * int64(unsafe.Sizeof((*chunk)(nil)))
 		for _, c := range chunks {
 			n += c.size()
@@ -80,9 +80,9 @@ func (p *past) size() int64 {
 	return n
 }
 
-func (p *past) samples() int {
+func (h *clusterData) samples() int {
 	n := 0
-	for _, chunks := range [][]*chunk{p.usage, p.counts} {
+	for _, chunks := range [][]*chunk{h.usage, h.counts} {
 		for _, c := range chunks {
 			n += c.samples
 		}
@@ -90,39 +90,39 @@ func (p *past) samples() int {
 	return n
 }
 
-// sweep drops what is older than the cutoff. The cluster is gone where nothing is left
-// of one that does not report.
-func (c *cluster) sweep(cutoff int64) (grown int64, gone bool) {
+// sweep drops samples from before the cutoff, and returns by how many bytes the cluster
+// has grown. If nothing is left and the cluster does not report, it is removed.
+func (c *cluster) sweep(cutoff int64) (grown int64, removed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.draft(cutoff)
 	c.trim(d)
 	grown = c.publish(d)
-	if d.empty() && !c.open && !c.gone {
-		c.gone = true
+	if d.empty() && !c.reporting && !c.removed {
+		c.removed = true
 		grown -= c.size
 	}
-	return grown, c.gone
+	return grown, c.removed
 }
 
-// forget makes the cluster gone, and says how many bytes it had.
+// forget marks the cluster as removed, and returns its size in bytes.
 func (c *cluster) forget() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone {
+	if c.removed {
 		return 0
 	}
-	c.gone = true
+	c.removed = true
 	return c.size
 }
 
-// evict drops the oldest chunk, and says how many samples that were and by how much the
-// cluster grew. A cluster whose last chunk went begins anew with its next report.
+// evict drops the oldest chunk. It returns the number of its samples, and by how many bytes
+// the cluster has grown. A cluster without chunks starts from scratch with its next report.
 func (c *cluster) evict() (samples int, grown int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.draft(0)
-	if c.gone || d.empty() {
+	if c.removed || d.empty() {
 		return 0, 0
 	}
 	chunks := &d.usage
@@ -131,12 +131,12 @@ func (c *cluster) evict() (samples int, grown int64) {
 	}
 	dropped := (*chunks)[0]
 	*chunks = slices.Clone((*chunks)[1:])
-	d.lost, d.changed = max(d.lost, dropped.last), true
+	d.evictedUntil, d.changed = max(d.evictedUntil, dropped.last), true
 	if d.empty() {
-		c.ended = max(c.ended, d.lost)
-		c.rest()
+		c.ended = max(c.ended, d.evictedUntil)
+		c.release()
 		d.labels, d.text, d.ends = nil, "", nil
 	}
-	c.retire(d)
+	c.dropUnused(d)
 	return dropped.samples, c.publish(d)
 }

@@ -25,7 +25,7 @@ type Config struct {
 	Prometheus *prom.API
 	// Past is a cluster's last minutes, for Heapster's routes; nil where there are none, as
 	// may be what it gives.
-	Past func(cluster string) *history.Past
+	Past func(cluster string) *history.ClusterHistory
 	// Identify tells who asks, and what they may see. Nil: everybody may see everything.
 	Identify Identify
 	// Hosts are those that requests may be for; nil: any. It is for where Identify is nil.

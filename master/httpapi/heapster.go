@@ -37,11 +37,11 @@ func heapsterOperations() []operation {
 	all := make([]operation, len(heapster.Paths))
 	for i, p := range heapster.Paths {
 		o := operation{
-			pattern: heapsterPrefix + "{cluster}/api/v1" + p.Pattern, id: idOf("heapster", p.Pattern), words: p.Words,
+			pattern: heapsterPrefix + "{cluster}/api/v1" + p.Pattern, id: idOf("heapster", p.Pattern), words: p.Description,
 			failure: "text/plain", statuses: []int{400, 401, 403, 404, 405, 409, 429, 500, 503, 504},
 		}
 		for name, shape := range heapsterShapes {
-			if shape == reflect.TypeOf(p.Answer) {
+			if shape == reflect.TypeOf(p.Body) {
 				o.shape = name
 			}
 		}
@@ -54,7 +54,7 @@ func heapsterOperations() []operation {
 }
 
 // past is what is known of a cluster's last minutes, nil where nothing is.
-func (a *API) past(cluster string) *history.Past {
+func (a *API) past(cluster string) *history.ClusterHistory {
 	if a.config.Past == nil {
 		return nil
 	}
@@ -85,11 +85,11 @@ func (a *API) heapster(w http.ResponseWriter, r *http.Request) error {
 		}
 		source = a.heapsterSource(value)
 	}
-	return writeAsHeapster(w, query.Answer(source))
+	return writeAsHeapster(w, query.Execute(source))
 }
 
 func (a *API) heapsterSource(v *session.Value) *heapster.Source {
-	return &heapster.Source{State: v.State, Past: a.past(v.Cluster), ReceivedAt: v.ReceivedAt, Since: v.Session.StartedAt}
+	return &heapster.Source{State: v.State, History: a.past(v.Cluster), ReceivedAt: v.ReceivedAt, Since: v.Session.StartedAt}
 }
 
 // refuseAsHeapster answers 400 in plain text, as Heapster did.
@@ -98,11 +98,11 @@ func refuseAsHeapster(w http.ResponseWriter, bad *heapster.BadRequest) error {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusBadRequest)
 	// Nobody is left to tell of an error to write.
-	_, _ = io.WriteString(w, bad.Words)
+	_, _ = io.WriteString(w, bad.Message)
 	return nil
 }
 
-func writeAsHeapster(w http.ResponseWriter, answer heapster.Answer) error {
+func writeAsHeapster(w http.ResponseWriter, answer heapster.Response) error {
 	body, err := json.Marshal(answer.Body)
 	if err != nil {
 		return fmt.Errorf("encode an answer of Heapster's: %w", err)

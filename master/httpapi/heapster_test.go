@@ -31,7 +31,7 @@ func measured(t *testing.T) (*fake, func(*Config)) {
 		h.Add("prod-eu", next, v.Summary, received)
 	}
 	return f, func(c *Config) {
-		c.Past = func(cluster string) *history.Past { return h.Read(cluster, time.Now()) }
+		c.Past = func(cluster string) *history.ClusterHistory { return h.Read(cluster, time.Now()) }
 	}
 }
 
@@ -88,7 +88,7 @@ func TestHeapsterIsRefusedAsItDid(t *testing.T) {
 		t.Errorf("what was refused asked for %v", f.awaited)
 	}
 	w := get(api, "/heapster/prod-eu/api/v1/model/metrics/network/rx")
-	if want := `299 rollcall "no metric is called`; w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Warning"), want) {
+	if want := `299 rollcall "unknown metric`; w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Warning"), want) {
 		t.Errorf("an unknown metric: %d, Warning %q, want 200 and %s…", w.Code, w.Header().Get("Warning"), want)
 	}
 	if w := ask(api, httptest.NewRequest(http.MethodPost, "/heapster/prod-eu/api/v1/model/metrics", nil)); w.Code != http.StatusMethodNotAllowed {

@@ -34,7 +34,7 @@ type cluster struct {
 	value *session.Value
 	told  session.Observation
 	// past is nil where there is no history.
-	past  *history.Past
+	past  *history.ClusterHistory
 	trail []step
 	now   int64
 }

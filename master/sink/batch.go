@@ -8,34 +8,33 @@ import (
 	"rollcall.dev/rollcall/master/heapster"
 )
 
-// Batch is what one cluster reported at one time. It is never changed.
+// Batch is a report of one cluster. It is immutable.
 type Batch struct {
 	Cluster string
-	// At is when it came, on the master's clock; each batch of a cluster is later than
-	// the one before.
+	// At is when the master received the report, by the master's clock. It is later than that
+	// of the cluster's previous batch.
 	At time.Time
-	// Ended says that it is no report: what is in it is there no more, and has the values
-	// and times that it had last.
+	// Ended is true if the objects of the batch no longer exist. They have the values and the
+	// times of their last report.
 	Ended bool
-	// Counts are nil in one that has Ended and is not of the whole cluster.
+	// Counts is nil if Ended is true and the rest of the cluster still exists.
 	Counts *state.Summary
 
-	roster *heapster.Roster
-	usage  *state.Usage
-	totals []int64 // by slot; noTotal where there is none
+	inventory *heapster.Inventory
+	usage     *state.Usage
+	totals    []int64 // CPU time by slot, in millicore-seconds; noTotal if it is not sent
 }
 
-// noTotal is the CPU time of a series of which there is no sample that was not there
-// before.
+// noTotal marks a slot without a new sample, or with the first sample of its series.
 const noTotal = -1
 
-// Len is how many Sets there are.
-func (b *Batch) Len() int { return b.roster.Len() }
+// Len returns the number of metric sets.
+func (b *Batch) Len() int { return b.inventory.Len() }
 
-// Sets are all metrics. One has cpu/usage where there is a sample of it that no batch
-// before had.
-func (b *Batch) Sets() iter.Seq[heapster.Set] {
-	return b.roster.Sets(heapster.Reading{Usage: b.usage, At: b.At, Total: func(_ *heapster.Set, slot uint32) (int64, bool) {
+// MetricSets yields the metric sets. Only those of a node or container with a new sample
+// have the metric cpu/usage.
+func (b *Batch) MetricSets() iter.Seq[heapster.MetricSet] {
+	return b.inventory.MetricSets(heapster.Reading{Usage: b.usage, At: b.At, Total: func(_ *heapster.MetricSet, slot uint32) (int64, bool) {
 		if int(slot) >= len(b.totals) || b.totals[slot] == noTotal {
 			return 0, false
 		}

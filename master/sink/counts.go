@@ -2,15 +2,15 @@ package sink
 
 import "rollcall.dev/rollcall/api/state"
 
-// count is one number of a cluster's summary.
+// count describes one number of a cluster's summary.
 type count struct {
-	// name is that of a field or metric; series, label and value are Prometheus', and the
-	// same that the master's own data source gives.
+	// name is the field or metric in InfluxDB and Kafka. series, label and value are those of
+	// Prometheus, without prefix, as in master/prom.
 	name, series, label, value string
-	of                         func(*state.Summary) int
+	get                        func(*state.Summary) int
 }
 
-// counts are the numbers that are sent of a cluster, beside its Set.
+// counts are the numbers that are sent with the metric set of a cluster.
 var counts = []count{
 	{"nodes_total", "nodes", "", "", func(s *state.Summary) int { return s.Nodes.Total }},
 	{"nodes_ready", "nodes_ready", "", "", func(s *state.Summary) int { return s.Nodes.Ready }},

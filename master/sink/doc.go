@@ -1,20 +1,22 @@
-// Package sink sends what clusters report to other systems: Prometheus' remote write,
-// InfluxDB's line protocol, Kafka. It never holds up what it is told of: to tell it
-// costs a look at a map and a place in a bounded channel.
+// Package sink sends the usage and the counts of clusters to other systems: Prometheus
+// (remote write), InfluxDB (line protocol) and Kafka. It never blocks the caller that
+// reports to it: Reported looks at a map and sends to a buffered channel.
 //
-//	Reported ──▶ clerk ──▶ queue ──▶ worker ──▶ exporter (one of each a sink)
+//	Reported ──▶ batcher ──▶ queue ──▶ worker ──▶ exporter (one of each per sink)
 //
-// The clerk is one goroutine. It keeps, per cluster, what stays the same from reading to
-// reading (a Roster) and each series' CPU time so far, and makes a Batch of each
-// reading of usage: a few pointers and two numbers a series, shared by all sinks. A
-// queue holds batches, as many as its bound of Sets allows; what is too much pushes out
-// the oldest, and is counted. The worker has its exporter encode batches and send them,
-// some thousand Sets a request, one request at a time, so that each series stays in
-// order. What fails is tried again with back-off for as long as it takes, unless the
-// receiver refused it for good; meanwhile the queue bounds what is kept.
+// The batcher is one goroutine. For each cluster it keeps the data that stays the same
+// from reading to reading (an Inventory) and the CPU time of each series. It makes a Batch
+// of each reading of usage, which is shared by all sinks: a few pointers, and one number
+// for each series.
 //
-// When the master ends, what is queued is sent for as long as drainTimeout allows.
+// A queue holds batches up to a maximum number of metric sets. When it is full, it drops
+// the oldest batch and counts its sets. The worker encodes batches with its exporter and
+// sends requests of some 2,000 sets, one request at a time, so that each series stays in
+// order. It retries a failed request with backoff until it succeeds, unless the receiver
+// has refused it permanently. Meanwhile the queue bounds the memory.
 //
-// A Set is all metrics of one container, pod, namespace, node or cluster at one time;
-// see master/heapster. docs/SINKS.md tells of URLs, names and metrics.
+// On shutdown the workers send what is queued, for at most drainTimeout.
+//
+// A metric set (heapster.MetricSet) is all metrics of one container, pod, namespace, node
+// or cluster at one time. docs/SINKS.md documents the URLs, metrics and labels.
 package sink

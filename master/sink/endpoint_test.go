@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// request is one that a fake receiver got.
+// request is a request to a fake receiver.
 type request struct {
 	path, query, authorization string
 	header                     http.Header
 	body                       []byte
 }
 
-// serving is a receiver that answers with a status; it gives its address, and the last
-// request.
-func serving(t *testing.T, status int, header ...string) (address string, last *request) {
+// serve starts a receiver that responds with a status, and returns its address and the
+// last request.
+func serve(t *testing.T, status int, header ...string) (address string, last *request) {
 	t.Helper()
 	last = &request{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,16 +32,16 @@ func serving(t *testing.T, status int, header ...string) (address string, last *
 			w.Header().Set(header[i], header[i+1])
 		}
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, "words of the receiver"+strings.Repeat(".", 1000))
+		_, _ = io.WriteString(w, "message of the receiver"+strings.Repeat(".", 1000))
 	}))
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://"), last
 }
 
-// sent is what comes of sending batches to a sink.
-func sent(t *testing.T, raw string, batches ...*Batch) error {
+// send sends batches to a sink in one request, and returns the error.
+func send(t *testing.T, rawURL string, batches ...*Batch) error {
 	t.Helper()
-	s, err := parse(raw)
+	s, err := parse(rawURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func sent(t *testing.T, raw string, batches ...*Batch) error {
 	defer e.close()
 	for _, b := range batches {
 		e.begin(b)
-		for set := range b.Sets() {
+		for set := range b.MetricSets() {
 			if err := e.add(&set); err != nil {
 				t.Fatal(err)
 			}
@@ -63,39 +63,39 @@ func sent(t *testing.T, raw string, batches ...*Batch) error {
 	return e.send(ctx)
 }
 
-// batches are those of a cluster's two readings.
+// batches returns the batches of two readings of a cluster.
 func batches(t *testing.T) []*Batch {
-	b, m := book{}, newMember(t, 1, "web")
-	return append(b.record(m.report("prod", 1, 100)), b.record(m.report("prod", 16, 200))...)
+	b, m := trackers{}, newMember(t, 1, "web")
+	return append(b.batchesOf(m.report("prod", 1, 100)), b.batchesOf(m.report("prod", 16, 200))...)
 }
 
-func TestAnswersAreJudgedAsTheProtocolSays(t *testing.T) {
+func TestStatusCodesAreHandledAsRemoteWriteSpecifies(t *testing.T) {
 	for status, refused := range map[int]bool{400: true, 401: true, 404: true, 413: true, 307: true, 429: false, 500: false, 503: false} {
-		address, _ := serving(t, status, "Retry-After", "7", "Location", "/elsewhere")
-		err := sent(t, "prometheus+http://"+address, batches(t)...)
+		address, _ := serve(t, status, "Retry-After", "7", "Location", "/elsewhere")
+		err := send(t, "prometheus+http://"+address, batches(t)...)
 		var final *refusedError
-		var later *laterError
-		if errors.As(err, &final) != refused || !strings.Contains(err.Error(), "words of the receiver") || len(err.Error()) > 300 {
+		var later *retryAfterError
+		if errors.As(err, &final) != refused || !strings.Contains(err.Error(), "message of the receiver") || len(err.Error()) > 300 {
 			t.Errorf("%d: %v", status, err)
 		}
 		if !refused && (!errors.As(err, &later) || later.after != 7*time.Second) {
-			t.Errorf("%d: %v does not say when to come again", status, err)
+			t.Errorf("%d: %v want Retry-After 7s", status, err)
 		}
 	}
 }
 
-func TestSecretsAreReadFromFilesEachTime(t *testing.T) {
-	address, got := serving(t, 204)
+func TestSecretsAreReadAtEachRequest(t *testing.T) {
+	address, got := serve(t, 204)
 	file := secretFile(t, "one")
-	for raw, want := range map[string]string{
+	for rawURL, want := range map[string]string{
 		"prometheus+http://" + address + "?bearer-token-file=" + file:            "Bearer one",
 		"prometheus+http://" + address + "?username=u&password-file=" + file:     "Basic dTpvbmU=",
 		"influxdb+http://" + address + "?org=o&bucket=b&token-file=" + file:      "Token one",
 		"influxdb+http://" + address + "?db=d&username=u&password-file=" + file:  "Basic dTpvbmU=",
 		"prometheus+http://" + address + "/write?timeout=2s&name=without-secret": "",
 	} {
-		if err := sent(t, raw, batches(t)...); err != nil || got.authorization != want {
-			t.Errorf("%s: %v, authorization %q, want %q", raw, err, got.authorization, want)
+		if err := send(t, rawURL, batches(t)...); err != nil || got.authorization != want {
+			t.Errorf("%s: %v, authorization %q, want %q", rawURL, err, got.authorization, want)
 		}
 	}
 	s, _ := parse("prometheus+http://" + address + "?bearer-token-file=" + file)
@@ -109,7 +109,7 @@ func TestSecretsAreReadFromFilesEachTime(t *testing.T) {
 	}
 	b := batches(t)[1]
 	e.begin(b)
-	for set := range b.Sets() {
+	for set := range b.MetricSets() {
 		if err := e.add(&set); err != nil {
 			t.Fatal(err)
 		}
@@ -135,8 +135,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestLinesAreHeapsters(t *testing.T) {
-	address, got := serving(t, 204)
+func TestInfluxDBLinesMatchHeapster(t *testing.T) {
+	address, got := serve(t, 204)
 	for query, lines := range map[string][]string{
 		"db=k8s&rp=week": {
 			"cpu/usage_rate,cluster_name=prod,container_base_image=registry/app:1,container_name=app,hostname=n1,namespace_name=shop,nodename=n1,pod_name=web,type=pod_container value=200i ",
@@ -151,14 +151,14 @@ func TestLinesAreHeapsters(t *testing.T) {
 			"uptime,cluster_name=prod,container_base_image=registry/app:1,container_name=app,hostname=n1,namespace_name=shop,nodename=n1,pod_name=web,type=pod_container value=75000i ",
 		},
 	} {
-		if err := sent(t, "influxdb+http://"+address+"?"+query, batches(t)...); err != nil {
+		if err := send(t, "influxdb+http://"+address+"?"+query, batches(t)...); err != nil {
 			t.Fatal(err)
 		}
-		zip, err := gzip.NewReader(strings.NewReader(string(got.body)))
+		reader, err := gzip.NewReader(strings.NewReader(string(got.body)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, _ := io.ReadAll(zip)
+		body, _ := io.ReadAll(reader)
 		for _, line := range lines {
 			if !strings.Contains("\n"+string(body), "\n"+line) {
 				t.Errorf("%s: no line %q in\n%s", query, line, body)

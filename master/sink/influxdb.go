@@ -15,15 +15,15 @@ import (
 	"rollcall.dev/rollcall/master/heapster"
 )
 
-// influx is InfluxDB's line protocol over HTTP, with the measurements and tags that
-// Heapster's sink wrote.
+// influx sends InfluxDB's line protocol over HTTP, with the measurements and tags of
+// Heapster's sink.
 type influx struct {
 	*endpoint
-	batch  *Batch
-	fields bool // a measurement has all of cpu or memory, as Heapster's withfields=true
-	lines  lineprotocol.Encoder
-	zip    *gzip.Writer
-	packed bytes.Buffer
+	batch      *Batch
+	fields     bool // one line for all of cpu and one for memory, as with Heapster's withfields=true
+	lines      lineprotocol.Encoder
+	compressor *gzip.Writer
+	compressed bytes.Buffer
 }
 
 func influxOf(scheme string) func(string, *params) (string, func(*spec) (exporter, error), error) {
@@ -34,7 +34,7 @@ func influxOf(scheme string) func(string, *params) (string, func(*spec) (exporte
 				query.Set(name, v)
 			}
 		}
-		fields := p.one("withfields", "false", "true") == "true"
+		fields := p.enum("withfields", "false", "true") == "true"
 		token := p.secret("token-file")
 		path, err := influxPath(query)
 		if err != nil {
@@ -55,34 +55,34 @@ func influxOf(scheme string) func(string, *params) (string, func(*spec) (exporte
 	}
 }
 
-// influxPath is the path of InfluxDB 1 where there is a db, of 2 and 3 where there is a
-// bucket.
+// influxPath returns the path of InfluxDB 1 if the query has db, or that of 2 and 3 if it
+// has bucket.
 func influxPath(query url.Values) (string, error) {
-	switch one, two := query.Has("db"), query.Has("bucket"); {
-	case one && !two && !query.Has("org"):
+	switch v1, v2 := query.Has("db"), query.Has("bucket"); {
+	case v1 && !v2 && !query.Has("org"):
 		return "/write", nil
-	case two && !one && !query.Has("rp"):
+	case v2 && !v1 && !query.Has("rp"):
 		return "/api/v2/write", nil
 	}
-	return "", errors.New("it needs db= (and perhaps rp=), for InfluxDB 1, or bucket= and org=, for InfluxDB 2 and 3")
+	return "", errors.New("set db= (and optionally rp=) for InfluxDB 1, or bucket= and org= for InfluxDB 2 and 3")
 }
 
 func newInflux(e *endpoint, fields bool) (*influx, error) {
 	w := &influx{endpoint: e, fields: fields}
 	w.lines.SetPrecision(lineprotocol.Millisecond)
 	var err error
-	w.zip, err = gzip.NewWriterLevel(&w.packed, gzip.BestSpeed)
+	w.compressor, err = gzip.NewWriterLevel(&w.compressed, gzip.BestSpeed)
 	return w, err
 }
 
 func (w *influx) begin(b *Batch) { w.batch = b }
 
-func (w *influx) add(s *heapster.Set) error {
+func (w *influx) add(s *heapster.MetricSet) error {
 	if w.batch.Ended {
 		return nil
 	}
 	at := time.UnixMilli(s.At)
-	begun := ""
+	open := ""
 	for _, m := range measured {
 		v, ok := s.Value(m)
 		if !ok {
@@ -95,14 +95,14 @@ func (w *influx) add(s *heapster.Set) error {
 				field = "value"
 			}
 		}
-		if measurement != begun {
-			w.end(begun, at)
+		if measurement != open {
+			w.end(open, at)
 			w.start(measurement, s)
-			begun = measurement
+			open = measurement
 		}
 		w.lines.AddField(field, fieldOf(m, v))
 	}
-	w.end(begun, at)
+	w.end(open, at)
 	if s.Kind == heapster.Cluster {
 		w.counts()
 	}
@@ -122,8 +122,8 @@ var measured = []heapster.Metric{
 	heapster.Uptime,
 }
 
-// start begins a line. Tags have to come sorted by name.
-func (w *influx) start(measurement string, s *heapster.Set) {
+// start begins a line. The encoder requires tags sorted by name.
+func (w *influx) start(measurement string, s *heapster.MetricSet) {
 	w.lines.StartLine(measurement)
 	for _, l := range tags(w.batch.Cluster, s) {
 		if l.value != "" {
@@ -132,8 +132,8 @@ func (w *influx) start(measurement string, s *heapster.Set) {
 	}
 }
 
-func (w *influx) end(begun string, at time.Time) {
-	if begun != "" {
+func (w *influx) end(open string, at time.Time) {
+	if open != "" {
 		w.lines.EndLine(at)
 	}
 }
@@ -145,12 +145,12 @@ func fieldOf(m heapster.Metric, v float64) lineprotocol.Value {
 	return lineprotocol.MustNewValue(int64(v))
 }
 
-// counts writes the cluster's numbers.
+// counts writes the line of the cluster's numbers.
 func (w *influx) counts() {
 	w.lines.StartLine("rollcall_cluster")
 	w.lines.AddTag("cluster_name", w.batch.Cluster)
 	for _, c := range counts {
-		w.lines.AddField(c.name, lineprotocol.MustNewValue(int64(c.of(w.batch.Counts))))
+		w.lines.AddField(c.name, lineprotocol.MustNewValue(int64(c.get(w.batch.Counts))))
 	}
 	w.lines.EndLine(w.batch.At)
 }
@@ -159,17 +159,17 @@ func (w *influx) send(ctx context.Context) error {
 	if len(w.lines.Bytes()) == 0 {
 		return nil
 	}
-	if w.packed.Len() == 0 {
-		w.zip.Reset(&w.packed)
-		_, err := w.zip.Write(w.lines.Bytes())
-		if err = errors.Join(err, w.zip.Close()); err != nil {
-			return &refusedError{words: "the request cannot be compressed: " + err.Error()}
+	if w.compressed.Len() == 0 {
+		w.compressor.Reset(&w.compressed)
+		_, err := w.compressor.Write(w.lines.Bytes())
+		if err = errors.Join(err, w.compressor.Close()); err != nil {
+			return &refusedError{message: "compress request: " + err.Error()}
 		}
 	}
-	return w.post(ctx, w.packed.Bytes())
+	return w.post(ctx, w.compressed.Bytes())
 }
 
 func (w *influx) reset() {
 	w.lines.Reset()
-	w.packed.Reset()
+	w.compressed.Reset()
 }

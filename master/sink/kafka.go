@@ -18,20 +18,20 @@ import (
 	"rollcall.dev/rollcall/master/heapster"
 )
 
-// defaultTopic is the one of Heapster's sink.
+// defaultTopic is the default topic of Heapster's sink.
 const defaultTopic = "heapster-metrics"
 
-// kafka produces a record for each Set, or as Heapster's sink did one for each metric,
-// keyed by the cluster, so that what is of one cluster stays in order.
+// kafka produces a record for each metric set, or for each metric as Heapster's sink did.
+// The key is the cluster, so that the records of one cluster stay in order.
 type kafka struct {
-	client  *kgo.Client
-	topic   string
-	each    bool // a record for each metric, as Heapster's sink
-	batch   *Batch
-	records []*kgo.Record
-	refused error // what was said of the records that no broker will ever take
-	lost    int   // how many those are
-	taken   int   // how many a broker has taken
+	client    *kgo.Client
+	topic     string
+	perMetric bool // a record for each metric, as Heapster's sink
+	batch     *Batch
+	records   []*kgo.Record
+	refused   error // of the last record that was refused permanently
+	rejected  int   // number of records that were refused permanently
+	accepted  int   // number of records that a broker has accepted
 }
 
 // setRecord is the value of a record.
@@ -41,7 +41,7 @@ type setRecord struct {
 	Metrics   map[string]float64 `json:"metrics"`
 }
 
-// heapsterPoint is the value of a record of Heapster's sink.
+// heapsterPoint is the value of a record with format=heapster.
 type heapsterPoint struct {
 	MetricsName      string
 	MetricsValue     map[string]float64
@@ -57,25 +57,25 @@ func kafkaOf(address string, p *params) (string, func(*spec) (exporter, error), 
 	brokers := strings.Split(hosts, ",")
 	for _, b := range brokers {
 		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
-			return "", nil, errors.New("its address is not broker:port,broker:port/topic")
+			return "", nil, errors.New("the address must be broker:port,broker:port/topic")
 		}
 	}
-	each := p.one("format", "set", "heapster") == "heapster"
+	perMetric := p.enum("format", "set", "heapster") == "heapster"
 	opts := append(securityOf(p), kgo.SeedBrokers(brokers...), kgo.ClientID("rollcall"),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
-		// Without idempotence what was sent can be given up at any time; the worker repeats.
+		// Without idempotence a request can be canceled at any time. The worker retries it.
 		kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1), kgo.RequiredAcks(acksOf(p)))
-	if p.one("create-topic", "false", "true") == "true" {
+	if p.enum("create-topic", "false", "true") == "true" {
 		opts = append(opts, kgo.AllowAutoTopicCreation())
 	}
 	return "kafka-" + brokers[0], func(s *spec) (exporter, error) {
 		client, err := kgo.NewClient(append(opts, kgo.RecordDeliveryTimeout(s.timeout), kgo.MaxBufferedRecords(maxRequest*int(heapster.NumMetrics)))...)
-		return &kafka{client: client, topic: topic, each: each}, err
+		return &kafka{client: client, topic: topic, perMetric: perMetric}, err
 	}, nil
 }
 
 func acksOf(p *params) kgo.Acks {
-	switch p.one("acks", "all", "leader", "none") {
+	switch p.enum("acks", "all", "leader", "none") {
 	case "leader":
 		return kgo.LeaderAck()
 	case "none":
@@ -84,37 +84,37 @@ func acksOf(p *params) kgo.Acks {
 	return kgo.AllISRAcks()
 }
 
-// securityOf reads the parameters of TLS and SASL.
+// securityOf returns the options of the parameters for TLS and SASL.
 func securityOf(p *params) []kgo.Opt {
 	var opts []kgo.Opt
 	config := tlsOf(p)
-	if p.one("tls", "false", "true") == "true" {
+	if p.enum("tls", "false", "true") == "true" {
 		opts = append(opts, kgo.DialTLSConfig(config))
 	}
-	mechanism, user, password := p.one("sasl", "none", "plain", "scram-sha-256", "scram-sha-512"), p.text("username"), p.secret("password-file")
+	mechanism, user, password := p.enum("sasl", "none", "plain", "scram-sha-256", "scram-sha-512"), p.text("username"), p.secret("password-file")
 	if mechanism == "none" {
 		if user != "" || password != nil {
-			p.fail("username", "and password-file need sasl=plain, scram-sha-256 or scram-sha-512")
+			p.fail("username", "and password-file require sasl=plain, scram-sha-256 or scram-sha-512")
 		}
 		return opts
 	}
 	if user == "" || password == nil {
-		p.fail("sasl", "needs username and password-file")
+		p.fail("sasl", "requires username and password-file")
 		return opts
 	}
 	return append(opts, kgo.SASL(saslOf(mechanism, user, password)))
 }
 
 func saslOf(mechanism, user string, password func() (string, error)) sasl.Mechanism {
-	known := func(context.Context) (scram.Auth, error) {
+	auth := func(context.Context) (scram.Auth, error) {
 		secret, err := password()
 		return scram.Auth{User: user, Pass: secret}, err
 	}
 	switch mechanism {
 	case "scram-sha-256":
-		return scram.Sha256(known)
+		return scram.Sha256(auth)
 	case "scram-sha-512":
-		return scram.Sha512(known)
+		return scram.Sha512(auth)
 	}
 	return plain.Plain(func(context.Context) (plain.Auth, error) {
 		secret, err := password()
@@ -124,7 +124,7 @@ func saslOf(mechanism, user string, password func() (string, error)) sasl.Mechan
 
 func (w *kafka) begin(b *Batch) { w.batch = b }
 
-func (w *kafka) add(s *heapster.Set) error {
+func (w *kafka) add(s *heapster.MetricSet) error {
 	if w.batch.Ended {
 		return nil
 	}
@@ -136,10 +136,10 @@ func (w *kafka) add(s *heapster.Set) error {
 	}
 	if s.Kind == heapster.Cluster {
 		for _, c := range counts {
-			r.Metrics["rollcall/"+c.name] = float64(c.of(w.batch.Counts))
+			r.Metrics["rollcall/"+c.name] = float64(c.get(w.batch.Counts))
 		}
 	}
-	if !w.each {
+	if !w.perMetric {
 		return w.record(r)
 	}
 	var failed error
@@ -152,53 +152,53 @@ func (w *kafka) add(s *heapster.Set) error {
 func (w *kafka) record(value any) error {
 	b, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Errorf("encode a record: %w", err)
+		return fmt.Errorf("encode record: %w", err)
 	}
 	w.records = append(w.records, &kgo.Record{Topic: w.topic, Key: []byte(w.batch.Cluster), Value: b})
 	return nil
 }
 
-// send produces the records that no broker has taken yet.
+// send produces the records that no broker has accepted yet.
 func (w *kafka) send(ctx context.Context) error {
 	if len(w.records) == 0 {
 		return nil
 	}
-	var left []*kgo.Record
+	var remaining []*kgo.Record
 	var failed error
 	for _, r := range w.client.ProduceSync(ctx, w.records...) {
 		switch {
 		case r.Err == nil:
-			w.taken++
-		case isFinal(r.Err):
-			w.refused, w.lost = r.Err, w.lost+1
+			w.accepted++
+		case isPermanent(r.Err):
+			w.refused, w.rejected = r.Err, w.rejected+1
 		default:
-			// Context and timestamp of the record are those of this attempt.
-			left = append(left, &kgo.Record{Topic: r.Record.Topic, Key: r.Record.Key, Value: r.Record.Value})
+			// The record is copied, since its context and timestamp are those of this attempt.
+			remaining = append(remaining, &kgo.Record{Topic: r.Record.Topic, Key: r.Record.Key, Value: r.Record.Value})
 			failed = r.Err
 		}
 	}
-	w.records = left
+	w.records = remaining
 	switch {
 	case failed != nil:
 		return fmt.Errorf("produce to topic %s: %w", w.topic, failed)
-	case w.lost == 0:
+	case w.rejected == 0:
 		return nil
-	case w.taken == 0:
-		return &refusedError{words: w.refused.Error()}
+	case w.accepted == 0:
+		return &refusedError{message: w.refused.Error()}
 	}
-	return &partialError{w.refused.Error(), w.lost, w.taken + w.lost}
+	return &partialError{w.refused.Error(), w.rejected, w.accepted + w.rejected}
 }
 
-// isFinal reports whether no broker will ever take a record.
-func isFinal(err error) bool {
-	for _, final := range []error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTopicException, kerr.TopicAuthorizationFailed} {
-		if errors.Is(err, final) {
+// isPermanent reports whether an error of a record is permanent.
+func isPermanent(err error) bool {
+	for _, permanent := range []error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTopicException, kerr.TopicAuthorizationFailed} {
+		if errors.Is(err, permanent) {
 			return true
 		}
 	}
 	return false
 }
 
-func (w *kafka) reset() { w.records, w.refused, w.lost, w.taken = nil, nil, 0, 0 }
+func (w *kafka) reset() { w.records, w.refused, w.rejected, w.accepted = nil, nil, 0, 0 }
 
 func (w *kafka) close() { w.client.Close() }

@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-// brokers is a Kafka of one topic.
+// brokers starts a Kafka cluster with one topic, and returns its addresses.
 func brokers(t *testing.T, topic string, opts ...kfake.Opt) (*kfake.Cluster, string) {
 	t.Helper()
 	c, err := kfake.NewCluster(append(opts, kfake.NumBrokers(2), kfake.SeedTopics(3, topic))...)
@@ -26,7 +26,7 @@ func brokers(t *testing.T, topic string, opts ...kfake.Opt) (*kfake.Cluster, str
 	return c, strings.Join(c.ListenAddrs(), ",")
 }
 
-// consume reads n records.
+// consume returns n records of a topic.
 func consume(t *testing.T, addresses, topic string, n int) []*kgo.Record {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(addresses, ",")...), kgo.ConsumeTopics(topic))
@@ -47,23 +47,23 @@ func consume(t *testing.T, addresses, topic string, n int) []*kgo.Record {
 	return all
 }
 
-func TestKafkaGetsARecordForEachSet(t *testing.T) {
+func TestKafkaGetsOneRecordPerMetricSet(t *testing.T) {
 	_, addresses := brokers(t, "readings")
 	two := batches(t)
-	if err := sent(t, "kafka://"+addresses+"/readings", two...); err != nil {
+	if err := send(t, "kafka://"+addresses+"/readings", two...); err != nil {
 		t.Fatal(err)
 	}
 	records := consume(t, addresses, "readings", two[0].Len()+two[1].Len())
 	found := map[string]map[string]float64{}
 	for _, r := range records {
-		var one setRecord
-		if err := json.Unmarshal(r.Value, &one); err != nil {
+		var record setRecord
+		if err := json.Unmarshal(r.Value, &record); err != nil {
 			t.Fatalf("%s: %v", r.Value, err)
 		}
-		if string(r.Key) != "prod" || one.Labels["cluster_name"] != "prod" || one.Timestamp.Before(t0) {
+		if string(r.Key) != "prod" || record.Labels["cluster_name"] != "prod" || record.Timestamp.Before(t0) {
 			t.Errorf("key %s, value %s", r.Key, r.Value)
 		}
-		found[one.Labels["type"]] = one.Metrics
+		found[record.Labels["type"]] = record.Metrics
 	}
 	for kind, want := range map[string]map[string]float64{
 		"pod_container": {"cpu/usage_rate": 200, "cpu/usage": 3e9, "memory/limit": 2 << 20, "uptime": 75000},
@@ -80,9 +80,9 @@ func TestKafkaGetsARecordForEachSet(t *testing.T) {
 	}
 }
 
-func TestKafkaGetsHeapstersRecords(t *testing.T) {
+func TestKafkaRecordsMatchHeapster(t *testing.T) {
 	_, addresses := brokers(t, defaultTopic)
-	if err := sent(t, "kafka://"+addresses+"?format=heapster", batches(t)[1]); err != nil {
+	if err := send(t, "kafka://"+addresses+"?format=heapster", batches(t)[1]); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range consume(t, addresses, defaultTopic, 40) {
@@ -100,20 +100,20 @@ func TestKafkaGetsHeapstersRecords(t *testing.T) {
 	t.Error("no cpu/usage_rate of a node")
 }
 
-func TestKafkaSaysWhoItIs(t *testing.T) {
+func TestKafkaAuthenticates(t *testing.T) {
 	_, addresses := brokers(t, "readings", kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "sink", "s3cret"))
 	right, wrong := secretFile(t, "s3cret"), secretFile(t, "guess")
-	raw := "kafka://" + addresses + "/readings?timeout=5s&sasl=scram-sha-256&username=sink&password-file="
-	if err := sent(t, raw+right, batches(t)...); err != nil {
+	rawURL := "kafka://" + addresses + "/readings?timeout=5s&sasl=scram-sha-256&username=sink&password-file="
+	if err := send(t, rawURL+right, batches(t)...); err != nil {
 		t.Error(err)
 	}
-	if err := sent(t, raw+wrong, batches(t)...); err == nil || strings.Contains(err.Error(), "guess") {
+	if err := send(t, rawURL+wrong, batches(t)...); err == nil || strings.Contains(err.Error(), "guess") {
 		t.Errorf("with a wrong password: %v", err)
 	}
 }
 
-// A broker that is down at first gets all in the end, in order.
-func TestKafkaThatComesBackGetsAll(t *testing.T) {
+// The broker is down at first.
+func TestKafkaThatRecoversGetsAllRecordsInOrder(t *testing.T) {
 	var ports proc.Ports
 	t.Cleanup(ports.Release)
 	port, err := ports.Of("kafka")
@@ -129,10 +129,10 @@ func TestKafkaThatComesBackGetsAll(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	tell(t, s, 20)
+	enqueue(t, s, 20)
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for gathered(t, registry)["failed_requests_total"] == 0 {
+	for gather(t, registry)["failed_requests_total"] == 0 {
 		<-ticker.C
 	}
 	cluster, err := kfake.NewCluster(kfake.Ports(port), kfake.NumBrokers(1), kfake.SeedTopics(3, "readings"))
@@ -142,20 +142,20 @@ func TestKafkaThatComesBackGetsAll(t *testing.T) {
 	t.Cleanup(cluster.Close)
 	last := time.Time{}
 	for _, r := range consume(t, addresses, "readings", 100) {
-		var one setRecord
-		if err := json.Unmarshal(r.Value, &one); err != nil {
+		var record setRecord
+		if err := json.Unmarshal(r.Value, &record); err != nil {
 			t.Fatal(err)
 		}
-		if one.Labels["type"] == "node" {
-			if !one.Timestamp.After(last) {
-				t.Errorf("a node's record of %s comes after that of %s", one.Timestamp, last)
+		if record.Labels["type"] == "node" {
+			if !record.Timestamp.After(last) {
+				t.Errorf("a node's record of %s comes after that of %s", record.Timestamp, last)
 			}
-			last = one.Timestamp
+			last = record.Timestamp
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	want(t, gathered(t, registry), map[string]float64{"sent_sets_total": 100, "queued_sets": 0})
+	want(t, gather(t, registry), map[string]float64{"sent_sets_total": 100, "queued_sets": 0})
 }

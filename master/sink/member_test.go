@@ -19,7 +19,7 @@ var t0 = time.Now().Add(-10 * time.Minute).Truncate(time.Minute).UTC()
 
 func at(seconds int) time.Time { return t0.Add(time.Duration(seconds) * time.Second) }
 
-// member is a cluster with the node n1 and, in namespace shop, pods of one container.
+// member is a test cluster: the node n1 and, in namespace shop, pods with one container.
 type member struct {
 	t     testing.TB
 	state *state.State
@@ -69,7 +69,7 @@ func (m *member) remove(pod string) {
 	m.apply(state.Delta{Removes: []state.Key{m.container(pod).Key(), {Kind: state.KindPod, Namespace: "shop", Name: pod}}})
 }
 
-// use has everything use cpu millicores, and as many MiB, at a second.
+// use adds a reading in which each node and container uses cpu millicores and as many MiB.
 func (m *member) use(seconds int, cpu int64) {
 	m.t.Helper()
 	u := &state.Usage{N: 1, BySlot: make([]state.Used, len(m.slots))}
@@ -82,26 +82,26 @@ func (m *member) use(seconds int, cpu int64) {
 	m.apply(state.Delta{Usage: u})
 }
 
-// report is what the clerk is told at a second, with a reading of the second before.
-func (m *member) report(cluster string, seconds int, cpu int64) news {
+// report returns the event of a report, with a reading of the second before.
+func (m *member) report(cluster string, seconds int, cpu int64) event {
 	m.t.Helper()
 	m.use(seconds-1, cpu)
 	return m.again(cluster, seconds, true)
 }
 
-func (m *member) again(cluster string, seconds int, usage bool) news {
-	return news{cluster: cluster, at: at(seconds), state: m.state, counts: state.Summarize(m.state, at(seconds)), usage: usage}
+func (m *member) again(cluster string, seconds int, usage bool) event {
+	return event{cluster: cluster, at: at(seconds), state: m.state, counts: state.Summarize(m.state, at(seconds)), usage: usage}
 }
 
-// book is a clerk without goroutine.
-type book map[string]*ledger
+// trackers is a batcher without a goroutine.
+type trackers map[string]*clusterTracker
 
-func (b book) record(n news) []*Batch { return record(b, n) }
+func (b trackers) batchesOf(n event) []*Batch { return batchesOf(b, n) }
 
-// told is a batch as text: what was used of which series, at seconds since t0.
-func told(b *Batch) string {
+// format formats a batch as text: the series, and the CPU time at seconds since t0.
+func format(b *Batch) string {
 	var parts []string
-	for s := range b.Sets() {
+	for s := range b.MetricSets() {
 		if s.Kind != heapster.Node && s.Kind != heapster.Container {
 			continue
 		}
@@ -121,16 +121,16 @@ func told(b *Batch) string {
 	return text
 }
 
-func toldAll(batches []*Batch) string {
+func formatAll(batches []*Batch) string {
 	var all []string
 	for _, b := range batches {
-		all = append(all, told(b))
+		all = append(all, format(b))
 	}
 	return strings.Join(all, "; ")
 }
 
-// gathered are a sink's metrics, by name without prefix and reason.
-func gathered(t testing.TB, r *prometheus.Registry) map[string]float64 {
+// gather returns the values of a sink's metrics, by name without prefix and by reason.
+func gather(t testing.TB, r *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := r.Gather()
 	if err != nil {
@@ -139,13 +139,13 @@ func gathered(t testing.TB, r *prometheus.Registry) map[string]float64 {
 	all := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			all[nameOf(f.GetName(), m)] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			all[metricKey(f.GetName(), m)] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
 	return all
 }
 
-func nameOf(family string, m *dto.Metric) string {
+func metricKey(family string, m *dto.Metric) string {
 	name := strings.TrimPrefix(family, "rollcall_sink_")
 	for _, l := range m.GetLabel() {
 		if l.GetName() == "reason" {

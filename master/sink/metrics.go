@@ -2,7 +2,7 @@ package sink
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are of all sinks.
+// metrics are the metrics of all sinks, with the label sink.
 type metrics struct {
 	queued  *prometheus.GaugeVec
 	sent    *prometheus.CounterVec
@@ -17,29 +17,29 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		queued: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "rollcall_sink_queued_sets", Help: "Sets that wait to be sent. A set is all metrics of one container, pod, namespace, node or cluster at one time.",
+			Name: "rollcall_sink_queued_sets", Help: "Metric sets that wait to be sent. A metric set is all metrics of one container, pod, namespace, node or cluster at one time.",
 		}, []string{"sink"}),
-		sent:    counter("rollcall_sink_sent_sets_total", "Sets that the receiver took.", "sink"),
-		dropped: counter("rollcall_sink_dropped_sets_total", "Sets that were not sent: the queue was full, the receiver refused them, the master ended, or their names or values are none that can be sent (invalid).", "sink", "reason"),
-		failed:  counter("rollcall_sink_failed_requests_total", "Requests that failed, those that were repeated among them.", "sink"),
+		sent:    counter("rollcall_sink_sent_sets_total", "Metric sets that the receiver accepted.", "sink"),
+		dropped: counter("rollcall_sink_dropped_sets_total", "Metric sets that were not sent, by reason: the queue was full, the receiver refused them, the master shut down, or a name or value cannot be sent (invalid).", "sink", "reason"),
+		failed:  counter("rollcall_sink_failed_requests_total", "Requests that failed, including retries.", "sink"),
 		missed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rollcall_sink_missed_reports_total", Help: "Reports that no sink was told of, because too many came at once.",
+			Name: "rollcall_sink_missed_reports_total", Help: "Reports that were dropped for all sinks because too many arrived at once.",
 		}),
 	}
 	r.MustRegister(m.queued, m.sent, m.dropped, m.failed, m.missed)
 	return m
 }
 
-// gauges are what is counted of one sink.
-type gauges struct {
+// sinkMetrics are the metrics of one sink.
+type sinkMetrics struct {
 	queued                  prometheus.Gauge
 	sent, failed            prometheus.Counter
 	full, refused, shutdown prometheus.Counter
 	invalid                 prometheus.Counter
 }
 
-func (m *metrics) of(sink string) gauges {
-	return gauges{
+func (m *metrics) forSink(sink string) sinkMetrics {
+	return sinkMetrics{
 		queued: m.queued.WithLabelValues(sink), sent: m.sent.WithLabelValues(sink), failed: m.failed.WithLabelValues(sink),
 		full: m.dropped.WithLabelValues(sink, "full"), refused: m.dropped.WithLabelValues(sink, "refused"), shutdown: m.dropped.WithLabelValues(sink, "shutdown"),
 		invalid: m.dropped.WithLabelValues(sink, "invalid"),

@@ -2,13 +2,13 @@ package sink
 
 import "sync"
 
-// queue holds batches for one sink, as many as make up max Sets. Who pushes never
-// waits: the oldest go.
+// queue is a FIFO queue of batches with at most max metric sets, but at least one batch.
+// push never blocks: it drops the oldest batches.
 type queue struct {
-	max     int
-	dropped func(sets int)
-	filled  func(sets int)
-	// more has something in it when there may be batches.
+	max      int
+	onDrop   func(sets int) // called with the number of sets of a dropped batch
+	onResize func(sets int) // called with the new number of sets
+	// more has a value if batches were pushed since it was last received from.
 	more chan struct{}
 
 	mu      sync.Mutex
@@ -16,8 +16,8 @@ type queue struct {
 	sets    int
 }
 
-func newQueue(sets int, filled, dropped func(sets int)) *queue {
-	return &queue{max: sets, filled: filled, dropped: dropped, more: make(chan struct{}, 1)}
+func newQueue(maxSets int, onResize, onDrop func(sets int)) *queue {
+	return &queue{max: maxSets, onResize: onResize, onDrop: onDrop, more: make(chan struct{}, 1)}
 }
 
 func (q *queue) push(b *Batch) {
@@ -25,9 +25,9 @@ func (q *queue) push(b *Batch) {
 	q.batches = append(q.batches, b)
 	q.sets += b.Len()
 	for q.sets > q.max && len(q.batches) > 1 {
-		q.dropped(q.shift().Len())
+		q.onDrop(q.shift().Len())
 	}
-	q.filled(q.sets)
+	q.onResize(q.sets)
 	q.mu.Unlock()
 	select {
 	case q.more <- struct{}{}:
@@ -35,7 +35,7 @@ func (q *queue) push(b *Batch) {
 	}
 }
 
-// shift takes the oldest batch; the caller has the lock.
+// shift removes and returns the oldest batch. The caller must hold mu.
 func (q *queue) shift() *Batch {
 	b := q.batches[0]
 	q.batches[0] = nil
@@ -44,7 +44,7 @@ func (q *queue) shift() *Batch {
 	return b
 }
 
-// pop takes the oldest batch, nil where there is none.
+// pop removes and returns the oldest batch, or nil if the queue is empty.
 func (q *queue) pop() *Batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -53,6 +53,6 @@ func (q *queue) pop() *Batch {
 		return nil
 	}
 	b := q.shift()
-	q.filled(q.sets)
+	q.onResize(q.sets)
 	return b
 }

@@ -19,14 +19,14 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-// server is one of Debian's, in a folder of its own. It can be stopped and started.
+// server is a real server with a folder of its own. It can be stopped and started.
 type server struct {
-	t       *testing.T
-	address string
-	ports   *proc.Ports
-	command proc.Command
-	process *proc.Process
-	alive   string // path that is answered when it is ready
+	t         *testing.T
+	address   string
+	ports     *proc.Ports
+	command   proc.Command
+	process   *proc.Process
+	readyPath string // responds with 2xx once the server is ready
 }
 
 func (r *server) start() {
@@ -36,7 +36,7 @@ func (r *server) start() {
 		r.t.Fatal(err)
 	}
 	if err := r.process.WaitReady(r.t.Context(), func(context.Context) error {
-		_, err := r.get(r.alive)
+		_, err := r.get(r.readyPath)
 		return err
 	}); err != nil {
 		r.t.Fatal(err)
@@ -51,19 +51,19 @@ func (r *server) stop() {
 }
 
 func (r *server) get(path string) (string, error) {
-	answer, err := http.Get("http://" + r.address + path)
+	response, err := http.Get("http://" + r.address + path)
 	if err != nil {
 		return "", err
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if answer.StatusCode/100 != 2 {
-		err = fmt.Errorf("%s: %s", answer.Status, body)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if response.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s: %s", response.Status, body)
 	}
 	return string(body), err
 }
 
-// port is one of the loopback interface that no other test takes.
+// port returns a loopback address with a port that is reserved for this test.
 func (r *server) port(use string) string {
 	r.t.Helper()
 	port, err := r.ports.Of(use)
@@ -73,14 +73,14 @@ func (r *server) port(use string) string {
 	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
-func newReal(t *testing.T, executable, debian, alive string) *server {
+func newServer(t *testing.T, executable, debPackage, readyPath string) *server {
 	t.Helper()
 	path, err := exec.LookPath(executable)
 	if err != nil {
-		t.Fatalf("this test needs a real %s: install it (Debian: apt-get install %s): %v", executable, debian, err)
+		t.Fatalf("this test needs a real %s: install it (Debian: apt-get install %s): %v", executable, debPackage, err)
 	}
 	dir := t.TempDir()
-	r := &server{t: t, ports: &proc.Ports{}, alive: alive, command: proc.Command{Executable: path, Home: dir, LogFile: filepath.Join(dir, executable+".log")}}
+	r := &server{t: t, ports: &proc.Ports{}, readyPath: readyPath, command: proc.Command{Executable: path, Home: dir, LogFile: filepath.Join(dir, executable+".log")}}
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	t.Cleanup(r.ports.Release)
 	t.Cleanup(r.stop)
@@ -89,7 +89,7 @@ func newReal(t *testing.T, executable, debian, alive string) *server {
 }
 
 func realPrometheus(t *testing.T) *server {
-	r := newReal(t, "prometheus", "prometheus", "/-/ready")
+	r := newServer(t, "prometheus", "prometheus", "/-/ready")
 	config := filepath.Join(r.command.Home, "prometheus.yml")
 	if err := os.WriteFile(config, []byte("global: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func realPrometheus(t *testing.T) *server {
 }
 
 func realInflux(t *testing.T) *server {
-	r := newReal(t, "influxd", "influxdb", "/ping")
+	r := newServer(t, "influxd", "influxdb", "/ping")
 	config, dir := filepath.Join(r.command.Home, "influxdb.conf"), r.command.Home
 	text := fmt.Sprintf("reporting-disabled = true\nbind-address = %q\n[meta]\n  dir = %q\n[data]\n  dir = %q\n  wal-dir = %q\n[http]\n  bind-address = %q\n  log-enabled = false\n[monitor]\n  store-enabled = false\n",
 		r.port("influxd-rpc"), dir+"/meta", dir+"/data", dir+"/wal", r.address)
@@ -113,15 +113,15 @@ func realInflux(t *testing.T) *server {
 	return r
 }
 
-// eventually asks until it gets what it wants.
-func eventually(t *testing.T, want string, ask func() (string, error)) {
+// eventually calls query until it returns want, for at most a minute.
+func eventually(t *testing.T, want string, query func() (string, error)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		got, err := ask()
+		got, err := query()
 		if err == nil && got == want {
 			return
 		}
@@ -133,8 +133,8 @@ func eventually(t *testing.T, want string, ask func() (string, error)) {
 	}
 }
 
-// running runs sinks until the test ends, or stop is called.
-func running(t *testing.T, urls ...string) (s *Sinks, metrics *prometheus.Registry, stop func()) {
+// start runs sinks until stop is called.
+func start(t *testing.T, urls ...string) (s *Sinks, metrics *prometheus.Registry, stop func()) {
 	t.Helper()
 	metrics = prometheus.NewRegistry()
 	s, err := New(Config{URLs: urls, Log: quiet, Metrics: metrics})
@@ -152,15 +152,15 @@ func running(t *testing.T, urls ...string) (s *Sinks, metrics *prometheus.Regist
 	}
 }
 
-func (s *Sinks) feed(n news) { s.Reported(n.cluster, n.state, n.counts, n.at, n.usage) }
+func (s *Sinks) feed(n event) { s.Reported(n.cluster, n.state, n.counts, n.at, n.usage) }
 
-// query is what PromQL gives at a second, as «labels value» for some labels.
+// query returns the result of a PromQL query at a second, as `cluster pod value`.
 func (r *server) query(promql string, seconds int) (string, error) {
 	body, err := r.get("/api/v1/query?query=" + url.QueryEscape(promql) + "&time=" + fmt.Sprint(at(seconds).Unix()))
 	if err != nil {
 		return "", err
 	}
-	var answer struct {
+	var response struct {
 		Data struct {
 			Result []struct {
 				Metric map[string]string
@@ -168,27 +168,27 @@ func (r *server) query(promql string, seconds int) (string, error) {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+	if err := json.Unmarshal([]byte(body), &response); err != nil {
 		return "", err
 	}
 	var all []string
-	for _, one := range answer.Data.Result {
-		all = append(all, strings.TrimSpace(one.Metric["cluster"]+" "+one.Metric["pod"])+" "+fmt.Sprint(one.Value[1]))
+	for _, series := range response.Data.Result {
+		all = append(all, strings.TrimSpace(series.Metric["cluster"]+" "+series.Metric["pod"])+" "+fmt.Sprint(series.Value[1]))
 	}
 	return strings.Join(all, "; "), nil
 }
 
-// Prometheus is down while the first readings come, takes them when it comes back, and
-// answers the queries of people's dashboards from them.
-func TestRealPrometheusTakesWhatIsWritten(t *testing.T) {
+// Prometheus is down during the first readings, accepts them after it has started, and
+// returns them for queries as dashboards use them.
+func TestRealPrometheusAcceptsRemoteWrite(t *testing.T) {
 	server := realPrometheus(t)
-	s, metrics, stop := running(t, "prometheus+http://"+server.address+"?timeout=2s")
+	s, metrics, stop := start(t, "prometheus+http://"+server.address+"?timeout=2s")
 	m := newMember(t, 1, "api", "web")
 	for i := range 10 {
 		s.feed(m.report("prod", 15*i+1, 200))
 	}
 	eventually(t, "failed", func() (string, error) {
-		if gathered(t, metrics)["failed_requests_total"] > 0 {
+		if gather(t, metrics)["failed_requests_total"] > 0 {
 			return "failed", nil
 		}
 		return "", nil
@@ -214,43 +214,43 @@ func TestRealPrometheusTakesWhatIsWritten(t *testing.T) {
 		eventually(t, want, func() (string, error) { return server.query(promql, 137) })
 	}
 	eventually(t, "prod web 209715200", func() (string, error) { return server.query(`container_memory_working_set_bytes{container!=""}`, 150) })
-	eventually(t, "", func() (string, error) { return server.query(`{cluster="prod"}`, 170) }) // all has ended
+	eventually(t, "", func() (string, error) { return server.query(`{cluster="prod"}`, 170) }) // all series have ended
 	stop()
-	if got := gathered(t, metrics); got["dropped_sets_total refused"] != 0 || got["queued_sets"] != 0 {
-		t.Errorf("metrics %v: nothing should have been refused", got)
+	if got := gather(t, metrics); got["dropped_sets_total refused"] != 0 || got["queued_sets"] != 0 {
+		t.Errorf("metrics %v: want no refused and no queued sets", got)
 	}
 }
 
-// Another master's readings, after one that ended without a word, are not refused.
-func TestRealPrometheusTakesAnotherMastersReadings(t *testing.T) {
+// The readings of another master, after one that ended without stale markers, are not refused.
+func TestRealPrometheusAcceptsReadingsOfAnotherMaster(t *testing.T) {
 	server := realPrometheus(t)
 	server.start()
 	m := newMember(t, 1, "web")
-	last := news{}
+	last := event{}
 	for i := range 3 {
-		s, metrics, stop := running(t, "prometheus+http://"+server.address)
+		s, metrics, stop := start(t, "prometheus+http://"+server.address)
 		if i > 0 {
-			s.feed(last) // the reading that the one before had last
+			s.feed(last) // the last reading of the previous master
 		}
 		for j := range 4 {
 			last = m.report("prod", 60*i+15*j+1, 100)
 			s.feed(last)
 		}
 		stop()
-		want(t, gathered(t, metrics), map[string]float64{"dropped_sets_total refused": 0, "dropped_sets_total shutdown": 0, "failed_requests_total": 0})
+		want(t, gather(t, metrics), map[string]float64{"dropped_sets_total refused": 0, "dropped_sets_total shutdown": 0, "failed_requests_total": 0})
 		last.at = last.at.Add(time.Second)
 	}
 }
 
-func TestRealInfluxDBTakesHeapstersLines(t *testing.T) {
+func TestRealInfluxDBAcceptsLines(t *testing.T) {
 	server := realInflux(t)
 	server.start()
-	answer, err := http.PostForm("http://"+server.address+"/query", url.Values{"q": {"CREATE DATABASE k8s"}})
-	if err != nil || answer.StatusCode != http.StatusOK {
+	response, err := http.PostForm("http://"+server.address+"/query", url.Values{"q": {"CREATE DATABASE k8s"}})
+	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("create a database: %v", err)
 	}
-	answer.Body.Close()
-	s, metrics, stop := running(t, "influxdb+http://"+server.address+"?db=k8s", "influxdb+http://"+server.address+"?db=k8s&withfields=true&name=fields")
+	response.Body.Close()
+	s, metrics, stop := start(t, "influxdb+http://"+server.address+"?db=k8s", "influxdb+http://"+server.address+"?db=k8s&withfields=true&name=fields")
 	m := newMember(t, 1, "api", "web")
 	for i := range 2 {
 		s.feed(m.report("prod", 15*i+1, 200))
@@ -272,11 +272,11 @@ func TestRealInfluxDBTakesHeapstersLines(t *testing.T) {
 		eventually(t, want, ask(q))
 	}
 	stop()
-	want(t, gathered(t, metrics), map[string]float64{"dropped_sets_total refused": 0})
-	s, metrics, stop = running(t, "influxdb+http://"+server.address+"?db=none")
+	want(t, gather(t, metrics), map[string]float64{"dropped_sets_total refused": 0})
+	s, metrics, stop = start(t, "influxdb+http://"+server.address+"?db=none")
 	s.feed(m.again("prod", 40, true))
 	stop()
-	if got := gathered(t, metrics); got["dropped_sets_total refused"] == 0 {
-		t.Errorf("a database that is not there: metrics %v, want all refused", got)
+	if got := gather(t, metrics); got["dropped_sets_total refused"] == 0 {
+		t.Errorf("a database that is not there: metrics %v, want sets refused", got)
 	}
 }

@@ -15,35 +15,35 @@ import (
 )
 
 const (
-	// intake is how many reports may wait for the clerk.
-	intake = 4096
-	// without is how long a cluster is without a batch where no usage is read there.
-	without = time.Minute
-	// drainTimeout is how long what is queued may be sent when the master ends.
+	// eventBuffer is the number of events that may wait for the batcher.
+	eventBuffer = 4096
+	// noUsageInterval is the interval between batches of a cluster without usage.
+	noUsageInterval = time.Minute
+	// drainTimeout is how long the workers send queued batches on shutdown.
 	drainTimeout = 5 * time.Second
 )
 
-// Config is what New needs.
+// Config configures New.
 type Config struct {
-	// URLs say what to send to, and how; see docs/SINKS.md.
+	// URLs are the values of --sink; see docs/SINKS.md.
 	URLs    []string
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
 
-// Sinks are all sinks of a master.
+// Sinks sends to all sinks of a master.
 type Sinks struct {
 	workers []*worker
 	metrics *metrics
-	news    chan news
+	events  chan event
 
-	mu   sync.Mutex
-	told map[string]time.Time // the last report of each cluster that became a batch
+	mu          sync.Mutex
+	lastReports map[string]time.Time // by cluster, the time of its last report that became a batch
 }
 
-// news is what the clerk is told: of a report, of a session's end where state is nil,
-// or that a cluster is forgotten.
-type news struct {
+// event is a report of a cluster; the end of its session, if state is nil; or its removal
+// from the registry, if forgotten is true.
+type event struct {
 	cluster   string
 	at        time.Time
 	state     *state.State
@@ -52,23 +52,23 @@ type news struct {
 	forgotten bool
 }
 
-// New makes the sinks; it starts nothing. Its errors tell which URL is to blame by its
-// place, since there may be a secret in it that should not be there.
+// New returns Sinks that send nothing until Run is called. Its errors name a URL by its
+// position, since the URL may contain a secret.
 func New(c Config) (*Sinks, error) {
-	s := &Sinks{metrics: newMetrics(c.Metrics), news: make(chan news, intake), told: map[string]time.Time{}}
+	s := &Sinks{metrics: newMetrics(c.Metrics), events: make(chan event, eventBuffer), lastReports: map[string]time.Time{}}
 	var errs []error
 	names := map[string]bool{}
-	for i, raw := range c.URLs {
-		spec, err := parse(raw)
+	for i, rawURL := range c.URLs {
+		spec, err := parse(rawURL)
 		if err == nil && names[spec.name] {
-			err = fmt.Errorf("there is a sink %s already; give one of them another name=", spec.name)
+			err = fmt.Errorf("two sinks are named %s; set name= on one of them", spec.name)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--sink number %d: %w", i+1, err))
 			continue
 		}
 		names[spec.name] = true
-		s.workers = append(s.workers, newWorker(spec, s.metrics.of(spec.name), c.Log))
+		s.workers = append(s.workers, newWorker(spec, s.metrics.forSink(spec.name), c.Log))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -76,87 +76,89 @@ func New(c Config) (*Sinks, error) {
 	return s, nil
 }
 
-// Validate says what is wrong with the URLs of sinks.
+// Validate returns an error if a URL in urls is invalid or two sinks have the same name.
 func Validate(urls []string) error {
 	_, err := New(Config{URLs: urls, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	return err
 }
 
-// Reported tells of a report; usage says that it has a reading of usage that none
-// before it had. It never waits.
+// Reported enqueues a report. usage is true if the report has a reading of usage that no
+// earlier report had. It never blocks: if the buffer is full, the report is dropped and
+// counted as missed.
 func (s *Sinks) Reported(cluster string, st *state.State, counts state.Summary, at time.Time, usage bool) {
 	if s.due(cluster, at, usage) {
-		s.tell(news{cluster: cluster, at: at, state: st, counts: counts, usage: usage})
+		s.enqueue(event{cluster: cluster, at: at, state: st, counts: counts, usage: usage})
 	}
 }
 
-// due says that a report is to become a batch: one with a reading, and now and then
-// one without where there are no readings.
+// due reports whether a report becomes a batch: each with a reading of usage does, and one
+// per noUsageInterval without.
 func (s *Sinks) due(cluster string, at time.Time, usage bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if last, ok := s.told[cluster]; !usage && ok && at.Sub(last) < without {
+	if last, ok := s.lastReports[cluster]; !usage && ok && at.Sub(last) < noUsageInterval {
 		return false
 	}
-	s.told[cluster] = at
+	s.lastReports[cluster] = at
 	return true
 }
 
-// Ended tells that a cluster's session ended.
-func (s *Sinks) Ended(cluster string, at time.Time) { s.tell(news{cluster: cluster, at: at}) }
+// Ended enqueues the end of a cluster's session. It never blocks.
+func (s *Sinks) Ended(cluster string, at time.Time) { s.enqueue(event{cluster: cluster, at: at}) }
 
-// Forgotten tells that a cluster is not registered any more.
+// Forgotten removes a cluster that is no longer registered. It never blocks.
 func (s *Sinks) Forgotten(cluster string) {
 	s.mu.Lock()
-	delete(s.told, cluster)
+	delete(s.lastReports, cluster)
 	s.mu.Unlock()
-	s.tell(news{cluster: cluster, forgotten: true})
+	s.enqueue(event{cluster: cluster, forgotten: true})
 }
 
-func (s *Sinks) tell(n news) {
+func (s *Sinks) enqueue(e event) {
 	select {
-	case s.news <- n:
+	case s.events <- e:
 	default:
 		s.metrics.missed.Inc()
 	}
 }
 
-// Run sends until ctx ends, then what is left for at most 5 s, and returns nil.
+// Run sends batches until ctx ends, and then those still queued for at most drainTimeout.
+// It returns an error if a sink cannot be opened.
 func (s *Sinks) Run(ctx context.Context) error {
 	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, cancel) })()
-	told, allTold := context.WithCancel(context.WithoutCancel(ctx))
-	all := errgroup.Group{}
-	all.Go(func() error {
-		defer allTold()
-		s.clerk(ctx)
+	batched, allBatched := context.WithCancel(context.WithoutCancel(ctx))
+	group := errgroup.Group{}
+	group.Go(func() error {
+		defer allBatched()
+		s.runBatcher(ctx)
 		return nil
 	})
 	for _, w := range s.workers {
-		all.Go(func() error { return w.run(told, drain) })
+		group.Go(func() error { return w.run(batched, drain) })
 	}
-	return all.Wait()
+	return group.Wait()
 }
 
-// clerk makes batches of what comes, until ctx ends, and of what has come by then.
-func (s *Sinks) clerk(ctx context.Context) {
-	ledgers := map[string]*ledger{}
+// runBatcher makes batches of events until ctx ends and no event is left.
+func (s *Sinks) runBatcher(ctx context.Context) {
+	trackers := map[string]*clusterTracker{}
 	for {
 		select {
-		case n := <-s.news:
-			s.spread(record(ledgers, n))
+		case e := <-s.events:
+			s.fanOut(batchesOf(trackers, e))
 		case <-ctx.Done():
-			for len(s.news) > 0 {
-				s.spread(record(ledgers, <-s.news))
+			for len(s.events) > 0 {
+				s.fanOut(batchesOf(trackers, <-s.events))
 			}
 			return
 		}
 	}
 }
 
-// spread gives batches to all sinks.
-func (s *Sinks) spread(batches []*Batch) {
+// fanOut adds batches to the queues of all sinks.
+func (s *Sinks) fanOut(batches []*Batch) {
 	for _, b := range batches {
 		for _, w := range s.workers {
 			w.queue.push(b)
@@ -164,20 +166,21 @@ func (s *Sinks) spread(batches []*Batch) {
 	}
 }
 
-// record takes news into the ledgers, and gives the batches that are made of it.
-func record(ledgers map[string]*ledger, n news) []*Batch {
-	l := ledgers[n.cluster]
+// batchesOf updates the tracker of an event's cluster, and returns the batches that the
+// event causes.
+func batchesOf(trackers map[string]*clusterTracker, e event) []*Batch {
+	t := trackers[e.cluster]
 	switch {
-	case n.forgotten:
-		delete(ledgers, n.cluster)
+	case e.forgotten:
+		delete(trackers, e.cluster)
 		return nil
-	case n.state == nil && (l == nil || l.roster == nil):
+	case e.state == nil && (t == nil || t.inventory == nil):
 		return nil
-	case n.state == nil:
-		return []*Batch{l.end(n.cluster, n.at)}
-	case l == nil:
-		l = &ledger{}
-		ledgers[n.cluster] = l
+	case e.state == nil:
+		return []*Batch{t.endSession(e.cluster, e.at)}
+	case t == nil:
+		t = &clusterTracker{}
+		trackers[e.cluster] = t
 	}
-	return l.take(&n)
+	return t.report(&e)
 }

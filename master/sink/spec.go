@@ -22,16 +22,17 @@ const (
 	maxTimeout     = time.Minute
 )
 
-// spec is what a URL says.
+// spec is the parsed URL of a sink.
 type spec struct {
 	name    string
-	queue   int
+	queue   int // maximum number of metric sets
 	timeout time.Duration
-	// open makes what speaks the protocol.
+	// open returns an exporter for the protocol.
 	open func(*spec) (exporter, error)
 }
 
-// kinds are the protocols, by what a URL begins with.
+// kinds are the protocols, by the prefix of the URL. Each parses the rest of the URL, and
+// returns a default name and the function that opens the exporter.
 var kinds = map[string]func(address string, p *params) (name string, open func(*spec) (exporter, error), err error){
 	"prometheus+http://":  remoteWriteOf("http"),
 	"prometheus+https://": remoteWriteOf("https"),
@@ -40,27 +41,28 @@ var kinds = map[string]func(address string, p *params) (name string, open func(*
 	"kafka://":            kafkaOf,
 }
 
-// nameShape is how a sink may be called: it is a label of metrics.
-var nameShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$`)
+// namePattern is the syntax of a sink's name, which is a label value in metrics.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$`)
 
-// parse reads a sink's URL. Its errors repeat nothing of it but names of parameters.
-func parse(raw string) (*spec, error) {
+// parse parses the URL of a sink. Its errors contain no part of the URL but the names of
+// parameters.
+func parse(rawURL string) (*spec, error) {
 	for prefix, kind := range kinds {
-		rest, ok := strings.CutPrefix(raw, prefix)
+		rest, ok := strings.CutPrefix(rawURL, prefix)
 		if !ok {
 			continue
 		}
 		address, query, _ := strings.Cut(rest, "?")
 		values, err := url.ParseQuery(query)
 		if err != nil {
-			return nil, errors.New("its parameters cannot be read: they are name=value with & between, percent-encoded")
+			return nil, errors.New("invalid parameters: want name=value pairs joined by &, percent-encoded")
 		}
 		if strings.Contains(address, "@") {
-			return nil, errors.New("it has a user or password in it, and others can read what is on a command line: give username= and password-file=")
+			return nil, errors.New("the URL must not contain a user or password, since others can read a command line; set username= and password-file=")
 		}
 		return specOf(address, kind, &params{values: values})
 	}
-	return nil, errors.New("it begins with none of prometheus+https://, prometheus+http://, influxdb+https://, influxdb+http://, kafka://")
+	return nil, errors.New("unknown scheme: the URL must begin with one of prometheus+https://, prometheus+http://, influxdb+https://, influxdb+http://, kafka://")
 }
 
 func specOf(address string, kind func(string, *params) (string, func(*spec) (exporter, error), error), p *params) (*spec, error) {
@@ -73,88 +75,89 @@ func specOf(address string, kind func(string, *params) (string, func(*spec) (exp
 	if s.name == "" {
 		s.name = name
 	}
-	if !nameShape.MatchString(s.name) {
-		p.fail("name", "is not 1 to 63 letters, digits and . _ : - ; give another by name=")
+	if !namePattern.MatchString(s.name) {
+		p.fail("name", "must be 1 to 63 letters, digits or any of . _ : -")
 	}
 	s.open = open
 	return s, p.done()
 }
 
-// params are those of a URL. What is wrong with them is gathered until done.
+// params are the parameters of a URL. Errors are collected, and returned by done.
 type params struct {
 	values url.Values
 	known  []string
 	errs   []error
 }
 
-func (p *params) fail(name, words string) {
-	p.errs = append(p.errs, fmt.Errorf("parameter %s %s", name, words))
+func (p *params) fail(name, message string) {
+	p.errs = append(p.errs, fmt.Errorf("parameter %s %s", name, message))
 }
 
-// text takes a parameter; empty where it is not given.
+// text returns a parameter, or "" if it is missing.
 func (p *params) text(name string) string {
 	p.known = append(p.known, name)
-	given := p.values[name]
+	values := p.values[name]
 	delete(p.values, name)
-	if len(given) > 1 {
-		p.fail(name, fmt.Sprintf("is given %d times, and may be given once", len(given)))
+	if len(values) > 1 {
+		p.fail(name, fmt.Sprintf("must be set once, got %d", len(values)))
 	}
-	if len(given) == 0 {
+	if len(values) == 0 {
 		return ""
 	}
-	return given[0]
+	return values[0]
 }
 
-// one takes a parameter that is one of some words; the first where it is not given.
-func (p *params) one(name string, of ...string) string {
-	given := p.text(name)
+// enum returns a parameter that must be one of the given values. The first is the default.
+func (p *params) enum(name string, allowed ...string) string {
+	value := p.text(name)
 	switch {
-	case given == "":
-		return of[0]
-	case !slices.Contains(of, given):
-		p.fail(name, "is none of "+strings.Join(of, ", "))
+	case value == "":
+		return allowed[0]
+	case !slices.Contains(allowed, value):
+		p.fail(name, "must be one of "+strings.Join(allowed, ", "))
 	}
-	return given
+	return value
 }
 
-func (p *params) number(name string, otherwise, least, most int) int {
-	given := p.text(name)
-	if given == "" {
-		return otherwise
+func (p *params) number(name string, defaultValue, lowest, highest int) int {
+	value := p.text(name)
+	if value == "" {
+		return defaultValue
 	}
-	n, err := strconv.Atoi(given)
-	if err != nil || n < least || n > most {
-		p.fail(name, fmt.Sprintf("is not a number from %d to %d", least, most))
+	n, err := strconv.Atoi(value)
+	if err != nil || n < lowest || n > highest {
+		p.fail(name, fmt.Sprintf("must be a number from %d to %d", lowest, highest))
 	}
 	return n
 }
 
-func (p *params) duration(name string, otherwise, least, most time.Duration) time.Duration {
-	given := p.text(name)
-	if given == "" {
-		return otherwise
+func (p *params) duration(name string, defaultValue, lowest, highest time.Duration) time.Duration {
+	value := p.text(name)
+	if value == "" {
+		return defaultValue
 	}
-	d, err := time.ParseDuration(given)
-	if err != nil || d < least || d > most {
-		p.fail(name, fmt.Sprintf("is not a duration from %s to %s such as 10s", least, most))
+	d, err := time.ParseDuration(value)
+	if err != nil || d < lowest || d > highest {
+		p.fail(name, fmt.Sprintf("must be a duration from %s to %s, such as 10s", lowest, highest))
 	}
 	return d
 }
 
-// secret takes the name of a file with a secret, which is read each time that it is
-// needed; nil where none is given.
+// secret returns a function that reads the file that a parameter names, or nil if the
+// parameter is missing. The file is read at each call, so that secrets can be rotated.
 func (p *params) secret(name string) func() (string, error) {
 	file := p.text(name)
 	if file == "" {
 		return nil
 	}
 	if _, err := readSecret(file); err != nil {
-		p.fail(name, "names a file that cannot be used: "+err.Error())
+		p.fail(name, "cannot be read: "+err.Error())
 	}
 	return func() (string, error) { return readSecret(file) }
 }
 
-// readSecret is a file without white space at its ends.
+// readSecret returns the content of a file without leading and trailing white space. An
+// empty file is an error.
 func readSecret(file string) (string, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -167,11 +170,11 @@ func readSecret(file string) (string, error) {
 	return secret, nil
 }
 
-// done is what was wrong, with parameters that are not known.
+// done returns the collected errors, and one for each unknown parameter.
 func (p *params) done() error {
 	for name := range p.values {
 		slices.Sort(p.known)
-		p.errs = append(p.errs, fmt.Errorf("parameter %.40q is not known; there are %s", name, strings.Join(p.known, ", ")))
+		p.errs = append(p.errs, fmt.Errorf("unknown parameter %.40q; the parameters are %s", name, strings.Join(p.known, ", ")))
 	}
 	return errors.Join(p.errs...)
 }

@@ -2,12 +2,12 @@ package sink
 
 import "rollcall.dev/rollcall/master/heapster"
 
-// tag is one of Heapster's labels.
+// tag is a label as Heapster names it.
 type tag struct{ name, value string }
 
-// tags are a Set's labels as Heapster called them, sorted by name; those that mean
-// nothing for its kind are empty.
-func tags(cluster string, s *heapster.Set) []tag {
+// tags returns the labels of a metric set as Heapster names them, sorted by name. Those
+// that do not apply to its kind have an empty value.
+func tags(cluster string, s *heapster.MetricSet) []tag {
 	return []tag{
 		{"cluster_name", cluster},
 		{"container_base_image", s.Image},
@@ -20,8 +20,8 @@ func tags(cluster string, s *heapster.Set) []tag {
 	}
 }
 
-// tagMap are the tags that are not empty.
-func tagMap(cluster string, s *heapster.Set) map[string]string {
+// tagMap returns the tags that are not empty.
+func tagMap(cluster string, s *heapster.MetricSet) map[string]string {
 	m := map[string]string{}
 	for _, t := range tags(cluster, s) {
 		if t.value != "" {

@@ -12,89 +12,92 @@ import (
 )
 
 const (
-	// maxRequest is after how many Sets a request is sent.
+	// maxRequest is the number of metric sets at which a request is sent.
 	maxRequest = 2000
-	// linger is how long one waits for more that could be sent along.
+	// linger is how long a request that is not full waits for more batches.
 	linger = time.Second
-	// Back-off after a failure, doubled each time, with full jitter in its upper half.
+	// The backoff after a failure doubles each time. Its upper half is random.
 	minBackoff = 500 * time.Millisecond
 	maxBackoff = 30 * time.Second
-	// maxRetryAfter bounds what a receiver may ask for.
+	// maxRetryAfter bounds the Retry-After of a receiver.
 	maxRetryAfter = 5 * time.Minute
 )
 
-// exporter speaks one protocol. It is used by one goroutine.
+// exporter encodes and sends requests of one protocol. It is used by one goroutine.
 type exporter interface {
-	// begin is told of the batch that the next Sets are of.
+	// begin sets the batch of the metric sets that follow.
 	begin(b *Batch)
-	// add puts a Set of that batch into the request; with that of the cluster the counts.
-	// An error says that something of it was left out; the request is as good as before.
-	add(s *heapster.Set) error
-	// send sends the request. It can be sent again after an error, unless that is a
+	// add adds a metric set of that batch to the request. With the set of the cluster it adds
+	// the batch's Counts. An error means that a part of the set was left out; the request
+	// remains valid.
+	add(s *heapster.MetricSet) error
+	// send sends the request. After an error it may be called again, unless the error is a
 	// *refusedError or a *partialError.
 	send(ctx context.Context) error
-	// reset empties the request.
+	// reset clears the request.
 	reset()
 	close()
 }
 
-// refusedError: the receiver will not take this request, however often it is sent.
+// refusedError means that the receiver has refused the request permanently.
 type refusedError struct {
-	words string
-	// content says that it is for what is in the request: it may take a part of it.
+	message string
+	// content is true if the receiver refused the content of the request, so that it may
+	// accept a part of it.
 	content bool
 }
 
-func (e *refusedError) Error() string { return e.words }
+func (e *refusedError) Error() string { return e.message }
 
-// partialError: the receiver has taken the request but for some of its records, which it will
-// never take.
+// partialError means that the receiver has accepted the request except for some records,
+// which it has refused permanently.
 type partialError struct {
-	words            string
+	message          string
 	refused, records int
 }
 
-func (e *partialError) Error() string { return e.words }
+func (e *partialError) Error() string { return e.message }
 
-// laterError: the receiver says when to come again.
-type laterError struct {
+// retryAfterError means that the request may be retried, not before after has passed.
+type retryAfterError struct {
 	error
 	after time.Duration
 }
 
-func (e *laterError) Unwrap() error { return e.error }
+func (e *retryAfterError) Unwrap() error { return e.error }
 
-// worker sends to one sink.
+// worker sends batches to one sink.
 type worker struct {
 	spec    *spec
 	queue   *queue
-	metrics gauges
+	metrics sinkMetrics
 	log     *slog.Logger
 
 	exporter exporter
-	filled   int // Sets in the request
+	filled   int // metric sets in the request
 	parts    []part
 	failing  bool
 }
 
-// part is a run of Sets of one batch that are in the request.
+// part is a range of the metric sets of one batch. The request contains all of them but
+// the invalid ones.
 type part struct {
 	batch    *Batch
 	from, to int
-	// sets is how many of them are in the request.
+	// sets is the number of them in the request.
 	sets int
 }
 
-func newWorker(s *spec, m gauges, log *slog.Logger) *worker {
+func newWorker(s *spec, m sinkMetrics, log *slog.Logger) *worker {
 	return &worker{
 		spec: s, metrics: m, log: log.With("sink", s.name),
 		queue: newQueue(s.queue, func(sets int) { m.queued.Set(float64(sets)) }, func(sets int) { m.full.Add(float64(sets)) }),
 	}
 }
 
-// run sends what is queued until told ends, behind which nothing is queued, and what is
-// left then until drain ends.
-func (w *worker) run(told, drain context.Context) (err error) {
+// run sends batches until batched ends, after which no batch is queued, and then those
+// that are left until drain ends.
+func (w *worker) run(batched, drain context.Context) (err error) {
 	if w.exporter, err = w.spec.open(w.spec); err != nil {
 		return fmt.Errorf("open sink %s: %w", w.spec.name, err)
 	}
@@ -102,7 +105,7 @@ func (w *worker) run(told, drain context.Context) (err error) {
 	for {
 		b := w.queue.pop()
 		switch {
-		case b == nil && !w.wait(told, drain):
+		case b == nil && !w.wait(batched, drain):
 			return nil
 		case b == nil:
 		case drain.Err() != nil:
@@ -113,33 +116,33 @@ func (w *worker) run(told, drain context.Context) (err error) {
 	}
 }
 
-// wait waits for a batch, as long as what is in the request may wait, which it then
-// sends. It gives false where there will be none.
-func (w *worker) wait(told, drain context.Context) bool {
-	if told.Err() != nil {
+// wait waits for a batch, and sends the request if none comes within linger. It returns
+// false once batched has ended and the last request is sent.
+func (w *worker) wait(batched, drain context.Context) bool {
+	if batched.Err() != nil {
 		w.deliver(drain)
 		return false
 	}
-	var lingered <-chan time.Time
+	var lingerC <-chan time.Time
 	if w.filled > 0 {
 		timer := time.NewTimer(linger)
 		defer timer.Stop()
-		lingered = timer.C
+		lingerC = timer.C
 	}
 	select {
 	case <-w.queue.more:
-	case <-lingered:
+	case <-lingerC:
 		w.deliver(drain)
-	case <-told.Done():
+	case <-batched.Done():
 	}
 	return true
 }
 
-// export puts a batch into requests, and sends those that are full.
+// export adds a batch to requests, and sends those that are full.
 func (w *worker) export(drain context.Context, b *Batch) {
 	w.exporter.begin(b)
 	n := 0
-	for s := range b.Sets() {
+	for s := range b.MetricSets() {
 		w.put(b, n, &s, true)
 		if n++; w.filled >= maxRequest {
 			w.deliver(drain)
@@ -148,15 +151,15 @@ func (w *worker) export(drain context.Context, b *Batch) {
 	}
 }
 
-// put puts Set n of a batch into the request. What cannot be sent is left out, and counted the
-// first time.
-func (w *worker) put(b *Batch, n int, s *heapster.Set, first bool) {
-	sent := clean(s)
-	if !sent || w.exporter.add(s) != nil {
+// put adds set n of a batch to the request. It leaves out a set that cannot be sent, and
+// counts it as invalid if first is true.
+func (w *worker) put(b *Batch, n int, s *heapster.MetricSet, first bool) {
+	valid := sanitizeSet(s)
+	if !valid || w.exporter.add(s) != nil {
 		if first {
 			w.metrics.invalid.Inc()
 		}
-		if !sent {
+		if !valid {
 			return
 		}
 	}
@@ -169,9 +172,9 @@ func (w *worker) put(b *Batch, n int, s *heapster.Set, first bool) {
 	w.parts = append(w.parts, part{b, n, n + 1, 1})
 }
 
-// deliver sends the request until the receiver has it, refuses it, or there is no more
-// time. Where the receiver refuses what is in it, each cluster's part is sent by itself, so
-// that what one cluster reports does not keep that of others from being sent.
+// deliver sends the request until the receiver accepts or refuses it, or drain ends. If
+// the receiver refuses its content, deliver sends the part of each cluster as a request of
+// its own, so that one cluster cannot block the data of others.
 func (w *worker) deliver(drain context.Context) {
 	parts := w.parts
 	err := w.deliverOnce(drain)
@@ -186,7 +189,7 @@ func (w *worker) deliver(drain context.Context) {
 	}
 	for _, parts := range clusters {
 		for _, p := range parts {
-			w.repeat(p)
+			w.readd(p)
 		}
 		if errors.As(w.deliverOnce(drain), &refused) {
 			w.metrics.refused.Add(float64(setsOf(parts)))
@@ -194,11 +197,11 @@ func (w *worker) deliver(drain context.Context) {
 	}
 }
 
-// repeat puts a part into the request again.
-func (w *worker) repeat(p part) {
+// readd adds a part to the request again.
+func (w *worker) readd(p part) {
 	w.exporter.begin(p.batch)
 	n := 0
-	for s := range p.batch.Sets() {
+	for s := range p.batch.MetricSets() {
 		if n >= p.to {
 			return
 		}
@@ -209,7 +212,7 @@ func (w *worker) repeat(p part) {
 	}
 }
 
-// byCluster returns parts by their clusters, in their order.
+// byCluster groups parts by cluster and keeps their order.
 func byCluster(parts []part) [][]part {
 	var all [][]part
 	index := map[string]int{}
@@ -225,7 +228,7 @@ func byCluster(parts []part) [][]part {
 	return all
 }
 
-// setsOf returns how many Sets of parts are in the request.
+// setsOf returns the number of metric sets of parts in the request.
 func setsOf(parts []part) (n int) {
 	for _, p := range parts {
 		n += p.sets
@@ -233,8 +236,8 @@ func setsOf(parts []part) (n int) {
 	return n
 }
 
-// deliverOnce is deliver for a request that is not divided. It returns a *refusedError, which
-// is not counted yet, or nil.
+// deliverOnce sends one request, with retries. It returns a *refusedError, which the
+// caller counts, or nil.
 func (w *worker) deliverOnce(drain context.Context) error {
 	if w.filled == 0 {
 		return nil
@@ -245,65 +248,67 @@ func (w *worker) deliverOnce(drain context.Context) error {
 		w.exporter.reset()
 	}()
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
-		err := w.try(drain)
+		err := w.attempt(drain)
 		var refused *refusedError
 		var partial *partialError
 		switch {
 		case err == nil:
 			w.metrics.sent.Add(sets)
-			w.works()
+			w.succeeded()
 			return nil
 		case errors.As(err, &partial):
 			lost := sets * float64(partial.refused) / float64(max(partial.records, 1))
 			w.metrics.sent.Add(sets - lost)
 			w.metrics.refused.Add(lost)
-			w.fails(err)
+			w.failed(err)
 			return nil
 		case errors.As(err, &refused):
-			w.fails(err)
+			w.failed(err)
 			return err
 		}
-		w.fails(err)
-		if !pause(drain, backoff(wait, err)) {
+		w.failed(err)
+		if !sleep(drain, backoff(wait, err)) {
 			w.metrics.shutdown.Add(sets)
 			return nil
 		}
 	}
 }
 
-func (w *worker) try(drain context.Context) error {
+func (w *worker) attempt(drain context.Context) error {
 	ctx, cancel := context.WithTimeout(drain, w.spec.timeout)
 	defer cancel()
 	return w.exporter.send(ctx)
 }
 
-// works and fails log the turns, and not each failure.
-func (w *worker) works() {
+// succeeded logs the first success after a failure.
+func (w *worker) succeeded() {
 	if w.failing {
 		w.failing = false
-		w.log.Info("sink works again")
+		w.log.Info("sink has recovered")
 	}
 }
 
-func (w *worker) fails(err error) {
+// failed counts a failure, and logs the first one after a success.
+func (w *worker) failed(err error) {
 	w.metrics.failed.Inc()
 	if !w.failing {
 		w.failing = true
-		w.log.Warn("sink fails: what it refuses is dropped, all else is tried again", "error", err)
+		w.log.Warn("request to sink failed; refused data is dropped, everything else is retried", "error", err)
 	}
 }
 
-// backoff is how long to wait: what the receiver asked for, or about wait.
+// backoff returns how long to wait after a failure: the receiver's Retry-After, up to
+// maxRetryAfter, or a random time from half of wait to wait.
 func backoff(wait time.Duration, err error) time.Duration {
-	var later *laterError
-	if errors.As(err, &later) && later.after > 0 {
-		return min(later.after, maxRetryAfter)
+	var retry *retryAfterError
+	if errors.As(err, &retry) && retry.after > 0 {
+		return min(retry.after, maxRetryAfter)
 	}
 	return wait/2 + rand.N(wait/2)
 }
 
-// pause says whether there is time left after a while.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleep waits for d. It returns false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

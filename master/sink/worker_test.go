@@ -16,26 +16,26 @@ import (
 	"rollcall.dev/rollcall/master/heapster"
 )
 
-// receiver is an exporter whose receiver answers as a test says.
+// receiver is an exporter whose receiver responds as the test defines.
 type receiver struct {
-	answer func(ctx context.Context, sets int) error
-	filled int
-	got    []int // Sets of each request that was taken
-	asked  []time.Time
-	closed bool
+	respond      func(ctx context.Context, sets int) error
+	filled       int
+	got          []int // metric sets of each accepted request
+	requestTimes []time.Time
+	closed       bool
 }
 
 func (r *receiver) begin(*Batch) {}
-func (r *receiver) add(*heapster.Set) error {
+func (r *receiver) add(*heapster.MetricSet) error {
 	r.filled++
 	return nil
 }
 func (r *receiver) reset() { r.filled = 0 }
 func (r *receiver) close() { r.closed = true }
 func (r *receiver) send(ctx context.Context) error {
-	r.asked = append(r.asked, time.Now())
-	if r.answer != nil {
-		if err := r.answer(ctx, r.filled); err != nil {
+	r.requestTimes = append(r.requestTimes, time.Now())
+	if r.respond != nil {
+		if err := r.respond(ctx, r.filled); err != nil {
 			return err
 		}
 	}
@@ -43,9 +43,9 @@ func (r *receiver) send(ctx context.Context) error {
 	return nil
 }
 
-// run runs sinks over receivers until the story is told, and gives their metrics; call
-// it in a bubble.
-func run(t *testing.T, queue int, story func(s *Sinks, r *receiver)) (*receiver, map[string]float64) {
+// run runs sinks with a receiver until the script returns, and returns the receiver and
+// the metrics. It must be called within synctest.Test.
+func run(t *testing.T, queue int, script func(s *Sinks, r *receiver)) (*receiver, map[string]float64) {
 	t.Helper()
 	r, registry := &receiver{}, prometheus.NewRegistry()
 	s, err := New(Config{Log: quiet, Metrics: registry})
@@ -53,28 +53,28 @@ func run(t *testing.T, queue int, story func(s *Sinks, r *receiver)) (*receiver,
 		t.Fatal(err)
 	}
 	spec := &spec{name: "fake", queue: queue, timeout: 10 * time.Second, open: func(*spec) (exporter, error) { return r, nil }}
-	s.workers = []*worker{newWorker(spec, s.metrics.of("fake"), quiet)}
+	s.workers = []*worker{newWorker(spec, s.metrics.forSink("fake"), quiet)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	story(s, r)
+	script(s, r)
 	cancel()
 	begin := time.Now()
 	if err := <-done; err != nil {
 		t.Errorf("run: %v", err)
 	}
 	if took := time.Since(begin); took > drainTimeout {
-		t.Errorf("the end took %s", took)
+		t.Errorf("shutdown took %s", took)
 	}
 	if !r.closed {
 		t.Error("the exporter was not closed")
 	}
-	return r, gathered(t, registry)
+	return r, gather(t, registry)
 }
 
-// tell tells of n reports of a cluster of five Sets: node, container, pod, namespace
-// and cluster.
-func tell(t *testing.T, s *Sinks, n int) {
+// enqueue enqueues n reports of a cluster with five metric sets: node, container, pod,
+// namespace and cluster.
+func enqueue(t *testing.T, s *Sinks, n int) {
 	m := newMember(t, 1, "web")
 	for i := range n {
 		r := m.report("c", 15*i+1, 100)
@@ -91,151 +91,151 @@ func want(t *testing.T, got map[string]float64, want map[string]float64) {
 	}
 }
 
-func TestBatchesAreSentTogetherAfterASecond(t *testing.T) {
+func TestBatchesAreCombinedWithinLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, metrics := run(t, 1000, func(s *Sinks, r *receiver) {
-			tell(t, s, 3)
+			enqueue(t, s, 3)
 			<-time.After(linger + time.Millisecond)
 			synctest.Wait()
-			tell(t, s, 1)
+			enqueue(t, s, 1)
 		})
 		if len(r.got) != 2 || r.got[0] != 15 || r.got[1] != 5 {
-			t.Errorf("requests of %v Sets, want 15 and 5", r.got)
+			t.Errorf("requests of %v metric sets, want 15 and 5", r.got)
 		}
 		want(t, metrics, map[string]float64{"sent_sets_total": 20, "queued_sets": 0, "failed_requests_total": 0, "dropped_sets_total full": 0})
 	})
 }
 
-func TestLargeBatchesAreSentInParts(t *testing.T) {
+func TestFullRequestsAreSentAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, _ := run(t, 10_000, func(s *Sinks, _ *receiver) { tell(t, s, 900) })
+		r, _ := run(t, 10_000, func(s *Sinks, _ *receiver) { enqueue(t, s, 900) })
 		if len(r.got) != 3 || r.got[0] != maxRequest || r.got[1] != maxRequest || r.got[2] != 500 {
-			t.Errorf("requests of %v Sets, want 2000, 2000 and 500", r.got)
+			t.Errorf("requests of %v metric sets, want 2000, 2000 and 500", r.got)
 		}
 	})
 }
 
-func TestReceiverThatComesBackGetsTheNewest(t *testing.T) {
+func TestReceiverThatRecoversGetsTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := atomic.Bool{}
 		down.Store(true)
 		r, metrics := run(t, 100, func(s *Sinks, r *receiver) {
-			r.answer = func(context.Context, int) error {
+			r.respond = func(context.Context, int) error {
 				if down.Load() {
 					return errors.New("connection refused")
 				}
 				return nil
 			}
-			tell(t, s, 1)
+			enqueue(t, s, 1)
 			<-time.After(5 * time.Minute)
-			tell(t, s, 50)
+			enqueue(t, s, 50)
 			synctest.Wait()
 			down.Store(false)
 			<-time.After(maxBackoff + linger)
 		})
 		if len(r.got) != 2 || r.got[0] != 5 || r.got[1] != 100 {
-			t.Errorf("requests of %v Sets, want the first of 5 and all that the queue holds, 100", r.got)
+			t.Errorf("requests of %v metric sets, want the first of 5 and the 100 that fit into the queue", r.got)
 		}
 		want(t, metrics, map[string]float64{"sent_sets_total": 105, "dropped_sets_total full": 150})
 		for i := 2; i < 12; i++ {
-			if gap := r.asked[i].Sub(r.asked[i-1]); gap < minBackoff/2 || gap > maxBackoff {
-				t.Errorf("attempt %d came %s after the one before", i, gap)
+			if gap := r.requestTimes[i].Sub(r.requestTimes[i-1]); gap < minBackoff/2 || gap > maxBackoff {
+				t.Errorf("attempt %d came %s after the previous one", i, gap)
 			}
 		}
 	})
 }
 
-func TestRefusedRequestIsDroppedAndTheNextIsSent(t *testing.T) {
+func TestRefusedRequestIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, metrics := run(t, 1000, func(s *Sinks, r *receiver) {
-			r.answer = func(context.Context, int) error {
-				if len(r.asked) == 1 {
-					return &refusedError{words: "400 Bad Request", content: true}
+			r.respond = func(context.Context, int) error {
+				if len(r.requestTimes) == 1 {
+					return &refusedError{message: "400 Bad Request", content: true}
 				}
 				return nil
 			}
-			tell(t, s, 1)
+			enqueue(t, s, 1)
 			<-time.After(2 * linger)
-			tell(t, s, 2)
+			enqueue(t, s, 2)
 			<-time.After(2 * linger)
 		})
-		if len(r.asked) != 2 {
-			t.Errorf("%d requests, want 2", len(r.asked))
+		if len(r.requestTimes) != 2 {
+			t.Errorf("%d requests, want 2", len(r.requestTimes))
 		}
 		want(t, metrics, map[string]float64{"sent_sets_total": 10, "dropped_sets_total refused": 5, "failed_requests_total": 1})
 	})
 }
 
-func TestSlowReceiverTimesOutAndHoldsUpNobody(t *testing.T) {
+func TestSlowReceiverTimesOutAndBlocksNoReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, metrics := run(t, 1000, func(s *Sinks, r *receiver) {
-			r.answer = func(ctx context.Context, _ int) error {
+			r.respond = func(ctx context.Context, _ int) error {
 				<-ctx.Done()
 				return ctx.Err()
 			}
 			begin := time.Now()
-			tell(t, s, 2*intake)
+			enqueue(t, s, 2*eventBuffer)
 			if took := time.Since(begin); took != 0 {
-				t.Errorf("to tell took %s", took)
+				t.Errorf("enqueue took %s", took)
 			}
 			<-time.After(2 * time.Minute)
 		})
 		if metrics["failed_requests_total"] < 4 || metrics["sent_sets_total"] != 0 {
-			t.Errorf("metrics %v, want time-outs and nothing sent", metrics)
+			t.Errorf("metrics %v, want timeouts and nothing sent", metrics)
 		}
 		lost := metrics["dropped_sets_total full"] + metrics["dropped_sets_total shutdown"] + 5*metrics["missed_reports_total"]
-		if lost != 5*2*intake {
-			t.Errorf("%g Sets are counted as lost, want all of %d", lost, 5*2*intake)
+		if lost != 5*2*eventBuffer {
+			t.Errorf("%g metric sets are counted as lost, want all of %d", lost, 5*2*eventBuffer)
 		}
 	})
 }
 
-func TestReceiverSaysWhenToComeAgain(t *testing.T) {
+func TestRetryAfterDelaysTheNextRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := run(t, 1000, func(s *Sinks, r *receiver) {
-			r.answer = func(context.Context, int) error {
-				if len(r.asked) == 1 {
-					return &laterError{errors.New("429 Too Many Requests"), 90 * time.Second}
+			r.respond = func(context.Context, int) error {
+				if len(r.requestTimes) == 1 {
+					return &retryAfterError{errors.New("429 Too Many Requests"), 90 * time.Second}
 				}
 				return nil
 			}
-			tell(t, s, 1)
+			enqueue(t, s, 1)
 			<-time.After(2 * time.Minute)
 		})
-		if gap := r.asked[1].Sub(r.asked[0]); gap != 90*time.Second {
+		if gap := r.requestTimes[1].Sub(r.requestTimes[0]); gap != 90*time.Second {
 			t.Errorf("the second request came after %s, want 1m30s", gap)
 		}
 	})
 }
 
-func TestWhatIsQueuedAtTheEndIsSent(t *testing.T) {
+func TestQueuedBatchesAreSentOnShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, metrics := run(t, 100_000, func(s *Sinks, r *receiver) {
-			tell(t, s, 1000)
+			enqueue(t, s, 1000)
 			synctest.Wait()
 		})
 		if sent := metrics["sent_sets_total"]; sent != 5000 {
-			t.Errorf("%g Sets were sent in %v, want 5000", sent, r.got)
+			t.Errorf("%g metric sets were sent in %v, want 5000", sent, r.got)
 		}
 	})
 }
 
-func TestLogTellsOfTurnsOnly(t *testing.T) {
+func TestOnlyFirstFailureAndRecoveryAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var text strings.Builder
+		var log strings.Builder
 		r := &receiver{}
 		s := &spec{name: "fake", queue: 100, timeout: time.Second, open: func(*spec) (exporter, error) { return r, nil }}
-		w := newWorker(s, newMetrics(prometheus.NewRegistry()).of("fake"), slog.New(slog.NewTextHandler(&text, nil)))
-		r.answer = func(context.Context, int) error {
-			if len(r.asked) < 5 {
+		w := newWorker(s, newMetrics(prometheus.NewRegistry()).forSink("fake"), slog.New(slog.NewTextHandler(&log, nil)))
+		r.respond = func(context.Context, int) error {
+			if len(r.requestTimes) < 5 {
 				return errors.New("no route to host")
 			}
 			return nil
 		}
 		w.exporter, w.filled = r, 1
 		w.deliver(t.Context())
-		if lines := strings.Count(text.String(), "\n"); lines != 2 || !strings.Contains(text.String(), "works again") {
-			t.Errorf("%d lines, want 2:\n%s", lines, text.String())
+		if lines := strings.Count(log.String(), "\n"); lines != 2 || !strings.Contains(log.String(), "has recovered") {
+			t.Errorf("%d lines, want 2:\n%s", lines, log.String())
 		}
 	})
 }

@@ -80,7 +80,7 @@ func watchedSummaries(t *testing.T, w *world) map[string]state.Summary {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	watched := map[string]state.Summary{}
-	for e, err := range w.client.WatchFleet(ctx, client.FleetOptions{}) {
+	for e, err := range w.client.WatchClusters(ctx, client.WatchClustersOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

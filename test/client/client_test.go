@@ -24,7 +24,7 @@ func TestClientUnderstandsTheMaster(t *testing.T) {
 	want := w.values["prod-eu"]
 	switch {
 	case d.Cluster != "prod-eu" || d.ResourceVersion != want.ResourceVersion() || d.Session.Phase != "Reporting" || len(d.Sections) != int(state.NumSections):
-		t.Errorf("head %+v", d.Head)
+		t.Errorf("head %+v", d.ClusterMeta)
 	case len(d.Nodes) != 1 || len(d.Pods) != 2 || len(d.Containers) != 2 || len(d.Ports) != 2:
 		t.Errorf("%d nodes, %d pods, %d containers, %d ports", len(d.Nodes), len(d.Pods), len(d.Containers), len(d.Ports))
 	case d.Nodes[0].Requested.CPUMillis != 1000 || d.Ports[0].Targets[0].Pod != "web-1" || d.Summary.ProblemCount != want.Summary.ProblemCount:
@@ -156,7 +156,7 @@ func TestWatchGoesOnFromAListAndBeginsAnewWhereItCannot(t *testing.T) {
 func TestFleetIsFollowedWithOneClustersDetail(t *testing.T) {
 	w := shop(t, nil)
 	var got []string
-	for e, err := range w.WatchFleet(t.Context(), client.FleetOptions{Demand: []string{"*"}, Detail: []string{"prod-us"}, Words: "prod"}) {
+	for e, err := range w.WatchClusters(t.Context(), client.WatchClustersOptions{Demand: []string{"*"}, Detail: []string{"prod-us"}, Query: "prod"}) {
 		if err != nil {
 			t.Fatal(err)
 		}

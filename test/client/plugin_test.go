@@ -30,7 +30,7 @@ func rows(table string) []string {
 }
 
 const (
-	suspended = "lab is suspended, and left out"
+	suspended = "skipping suspended cluster lab"
 	lost      = "Error from server (DialFailed): lost: the agent of cluster lost cannot be reached: connection refused; `kubectl describe clusteragent lost` tells more"
 	caveat    = ": not allocated and not declared. Processes of the node and undeclared ports of hostNetwork pods may still use it."
 )
@@ -149,7 +149,7 @@ func TestErrorsReadAsKubectls(t *testing.T) {
 		"pods prod-eu --state asleep": `Error from server (BadRequest): parameter "state" is "asleep"`,
 		"pods --state asleep":         suspended + "\n" + `Error from server (BadRequest): parameter "state" is "asleep"`,
 		"pods prod-eu -w --owner /":   `Error from server (BadRequest): parameter "owner"`,
-		"ports --protocol icmp":       `error: --protocol is "icmp", and may be TCP, UDP, SCTP`,
+		"ports --protocol icmp":       `error: invalid --protocol "icmp", want one of TCP, UDP, SCTP`,
 		"ports --port 70000":          `error: invalid argument "70000" for "--port"`,
 		"pods prod-eu -o moon":        `error: unable to match a printer suitable for the output format "moon"`,
 		"moons":                       `error: unknown command "moons"`,
@@ -159,7 +159,7 @@ func TestErrorsReadAsKubectls(t *testing.T) {
 		}
 	}
 	closed := shop(t, func(c *httpapi.Config) { c.Identify = unauthenticated })
-	if r := closed.kubectl(t, "pods", "prod-eu", "prod-us"); r.code != 1 || strings.Count(r.errOut, "Error") != 1 || !strings.Contains(r.errOut, "(Unauthorized)") || !strings.Contains(r.errOut, "credentials of your kubeconfig, or --token") {
+	if r := closed.kubectl(t, "pods", "prod-eu", "prod-us"); r.code != 1 || strings.Count(r.errOut, "Error") != 1 || !strings.Contains(r.errOut, "(Unauthorized)") || !strings.Contains(r.errOut, "check the credentials of your kubeconfig, or set --token") {
 		t.Errorf("of whom nobody knows: %d, %q", r.code, r.errOut)
 	}
 }

@@ -220,9 +220,9 @@ func TestPortForwardThatBreaksIsMadeAnew(t *testing.T) {
 func TestPortForwardThatCannotBeIsExplained(t *testing.T) {
 	w := shop(t, nil)
 	for want, change := range map[string]func(*hub){
-		"namespace rollcall-system, or name one by --server: there are none":           func(h *hub) { h.pods = nil },
-		"namespace rollcall-system, or name one by --server: none of the 1 is ready":   func(h *hub) { h.pods = h.pods[:1] },
-		"forward port 9443 to pod rollcall-system/elsewhere: error upgrading connecti": func(h *hub) { h.pods = []corev1.Pod{pod("elsewhere", corev1.ConditionTrue)} },
+		"namespace rollcall-system (or set --server): no pods found":                           func(h *hub) { h.pods = nil },
+		"namespace rollcall-system (or set --server): none of 1 pods is ready":                 func(h *hub) { h.pods = h.pods[:1] },
+		"port-forward to port 9443 of pod rollcall-system/elsewhere: error upgrading connecti": func(h *hub) { h.pods = []corev1.Pod{pod("elsewhere", corev1.ConditionTrue)} },
 	} {
 		h := newHub(t, w)
 		change(h)
@@ -231,10 +231,10 @@ func TestPortForwardThatCannotBeIsExplained(t *testing.T) {
 		}
 	}
 	h := newHub(t, w)
-	if r := h.kubectl(t, "status", "--master-namespace", "other"); !strings.Contains(r.errOut, "find a master in the hub, or name one by --server") {
+	if r := h.kubectl(t, "status", "--master-namespace", "other"); !strings.Contains(r.errOut, "find a master in the hub (or set --server)") {
 		t.Errorf("in a namespace that is not there: %q", r.errOut)
 	}
-	if r := h.kubectl(t, "status", "--user", "other"); !strings.Contains(r.errOut, "impersonates somebody, and a Rollcall master knows no impersonation") {
+	if r := h.kubectl(t, "status", "--user", "other"); !strings.Contains(r.errOut, "impersonates somebody, which a Rollcall master does not support") {
 		t.Errorf("as another: %q", r.errOut)
 	}
 }
@@ -275,11 +275,11 @@ func TestCertificateAndCredentialsByServer(t *testing.T) {
 		t.Errorf("%d port-forwards", h.forwards.Load())
 	}
 	for want, args := range map[string][]string{
-		"certificate":  {"--server", h.master.URL, "--tls-server-name", "other.example"},
-		"in the clear": {"--server", "http://rollcall.example"},
-		"means nothing with --insecure-skip-tls-verify": {"--server", h.master.URL, "--insecure-skip-tls-verify", "--certificate-authority", ca},
-		"holds no certificate in PEM":                   {"--server", h.master.URL, "--certificate-authority", "/dev/null"},
-		"no such file":                                  {"--server", h.master.URL, "--certificate-authority", "/nonexistent"},
+		"certificate":                 {"--server", h.master.URL, "--tls-server-name", "other.example"},
+		"unencrypted":                 {"--server", "http://rollcall.example"},
+		"cannot both be set":          {"--server", h.master.URL, "--insecure-skip-tls-verify", "--certificate-authority", ca},
+		"contains no PEM certificate": {"--server", h.master.URL, "--certificate-authority", "/dev/null"},
+		"no such file":                {"--server", h.master.URL, "--certificate-authority", "/nonexistent"},
 	} {
 		if r := h.kubectl(t, append([]string{"nodes", "prod-eu"}, args...)...); r.code != 1 || !strings.Contains(r.errOut, want) {
 			t.Errorf("%q: %d, %q, want %q", args, r.code, r.errOut, want)
@@ -289,7 +289,7 @@ func TestCertificateAndCredentialsByServer(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	var errOut bytes.Buffer
 	code := plugin.Run(t.Context(), plugin.Config{IOStreams: genericiooptions.IOStreams{Out: &errOut, ErrOut: &errOut}}, []string{"status"})
-	if code != 1 || !strings.Contains(errOut.String(), "name one by --kubeconfig or $KUBECONFIG, or the master by --server") {
+	if code != 1 || !strings.Contains(errOut.String(), "set --kubeconfig or $KUBECONFIG to that of the hub, or set --server") {
 		t.Errorf("without anything: %d, %s", code, errOut.String())
 	}
 }

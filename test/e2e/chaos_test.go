@@ -51,13 +51,13 @@ func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
 	c.working.Go(c.mutate)
 	eventually(t, 20*time.Second, c.answers(time.Time{}))
 
-	c.relay.Follow(fault.Random(1, 8, fault.Double, fault.Truncate, fault.Delay, fault.CutMaster, fault.CutAgent, fault.CutHalfway))
+	c.relay.SetPlan(fault.Random(1, 8, fault.Duplicate, fault.Truncate, fault.Delay, fault.CutMaster, fault.CutAgent, fault.CutHalfway))
 	c.wait(3 * time.Second)
 	c.agent.Kill()
 	c.wait(time.Second)
 	c.must(c.agent.Start(t.Context()))
 	c.wait(4 * time.Second)
-	c.relay.Follow(nil)
+	c.relay.SetPlan(nil)
 
 	// A new process knows nothing of the failures, and so waits for nothing.
 	c.master.Kill()
@@ -87,8 +87,8 @@ func newChaos(t *testing.T) *chaos {
 	}
 	c := &chaos{t: t, history: history.New(t), agent: a, master: master}
 	c.done, c.end = context.WithCancel(context.Background())
-	c.relay, err = fault.New(fault.Config{Agent: a.Endpoint, TLS: true, Happened: func(h fault.Happened) {
-		c.history.Note("chaos", h.String(), h.At)
+	c.relay, err = fault.New(fault.Config{Agent: a.Endpoint, TLS: true, OnInjected: func(f fault.Injected) {
+		c.history.Note("chaos", f.String(), f.At)
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -55,7 +55,7 @@ func installs(t *testing.T, hub *kube.Cluster) *person {
 	if err := os.WriteFile(filepath.Join(home, "bin", "kubectl_complete-rollcall"), script, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range commands(t, "Install") {
+	for _, command := range commands(t, "Installation") {
 		if command == "make build" {
 			continue // done already, of this tree
 		}
@@ -162,7 +162,7 @@ func TestKubectlRollcall(t *testing.T) {
 		}
 	})
 	t.Run("every command of its document works", func(t *testing.T) {
-		for _, section := range []string{"Look", "Who has this port?", "Follow", "For programs"} {
+		for _, section := range []string{"List", "Find out who has a port", "Watch", "Output for programs"} {
 			for _, command := range commands(t, section) {
 				out := p.must(command)
 				t.Logf("$ %s\n%s", command, out)

@@ -12,54 +12,55 @@ import (
 	"github.com/coder/websocket"
 )
 
-// side is one of the two connections that a relayed one consists of.
+// side is one of the two websocket connections of a relayed connection.
 type side struct {
 	ws *websocket.Conn
-	// raw is what carries the frames: TLS where there is TLS.
+	// raw is the underlying connection: a *tls.Conn if TLS is used.
 	raw net.Conn
-	// masked: it is a client's, whose frames are masked.
+	// masked is true if the relay is the client on this side, so that its frames are masked.
 	masked bool
 }
 
 func (s side) close() { _ = s.ws.CloseNow() }
 
-// connection is one master's connection to the agent.
+// connection is a relayed connection of a master to the agent.
 type connection struct {
 	relay         *Relay
 	number        int
 	master, agent side
 
 	ctx context.Context
-	// cut ends all that waits, and with it the connection.
+	// cut cancels ctx, which ends the connection.
 	cut context.CancelFunc
-	// over: who sets it ends the connection, and others wait until it has. (Not a
-	// sync.Once: virtual time stands still while anybody waits for a lock.)
-	over atomic.Bool
+	// ending is set by the goroutine that ends the connection; others wait for ctx. (A
+	// sync.Once does not work: in a synctest bubble, time does not advance while a goroutine
+	// waits for a mutex.)
+	ending atomic.Bool
 }
 
-// message is one that comes by.
+// message is a websocket message.
 type message struct {
 	kind websocket.MessageType
 	data []byte
 }
 
-// run relays both ways until the connection has ended on both sides.
+// run forwards in both directions until the connection has ended on both sides.
 func (c *connection) run() {
 	c.master.ws.SetReadLimit(maxMessage)
 	c.agent.ws.SetReadLimit(maxMessage)
-	// A write into a full connection ends with the connection only.
+	// A blocked write returns only when the connection is closed.
 	defer context.AfterFunc(c.ctx, func() {
 		_ = c.master.raw.Close()
 		_ = c.agent.raw.Close()
 	})()
 	var back sync.WaitGroup
-	back.Go(func() { c.pump(ToAgent, c.master, c.agent) })
-	c.pump(ToMaster, c.agent, c.master)
+	back.Go(func() { c.forward(ToAgent, c.master, c.agent) })
+	c.forward(ToMaster, c.agent, c.master)
 	back.Wait()
 }
 
-// pump forwards one direction, and ends the connection when that ends.
-func (c *connection) pump(d Direction, from, to side) {
+// forward forwards in one direction. When that ends, it ends the connection.
+func (c *connection) forward(d Direction, from, to side) {
 	var held *heldBack
 	defer func() { c.release(held) }()
 	for number := 0; ; number++ {
@@ -69,15 +70,15 @@ func (c *connection) pump(d Direction, from, to side) {
 			return
 		}
 		m := message{kind, data}
-		p := Passage{Connection: c.number, Number: number, Direction: d, Size: len(data)}
-		f := c.relay.decide(p)
+		info := Message{Connection: c.number, Number: number, Direction: d, Size: len(data)}
+		f := c.relay.decide(info)
 		if f.Kind == Reorder && held == nil {
-			held = &heldBack{m, p, f}
+			held = &heldBack{m, info, f}
 			continue
 		}
-		alive := c.pass(f, m, to)
+		alive := c.inject(f, m, to)
 		if f.Kind != None {
-			c.tell(p, f)
+			c.report(info, f)
 		}
 		if alive && held != nil {
 			alive = c.send(held.message, to)
@@ -91,36 +92,36 @@ func (c *connection) pump(d Direction, from, to side) {
 	}
 }
 
-// heldBack is a message that waits for the one behind it.
+// heldBack is a message that waits for the next one.
 type heldBack struct {
 	message message
-	passage Passage
+	info    Message
 	fault   Fault
 }
 
-// release tells that a message is no longer held back: it was sent, or is lost.
+// release reports that a message is no longer held back: it was sent, or is lost.
 func (c *connection) release(h *heldBack) {
 	if h != nil {
-		c.tell(h.passage, h.fault)
+		c.report(h.info, h.fault)
 	}
 }
 
-func (c *connection) tell(p Passage, f Fault) {
-	c.relay.config.Happened(Happened{Passage: p, Fault: f, At: time.Now()})
+func (c *connection) report(info Message, f Fault) {
+	c.relay.config.OnInjected(Injected{Message: info, Fault: f, At: time.Now()})
 }
 
-// pass does to a message what the fault says. It gives false where the connection
-// is to end.
-func (c *connection) pass(f Fault, m message, to side) bool {
+// inject injects a fault into a message and sends it. It returns false if the connection has
+// to end.
+func (c *connection) inject(f Fault, m message, to side) bool {
 	switch f.Kind {
 	case Drop:
 		return true
-	case Double:
+	case Duplicate:
 		if !c.send(m, to) {
 			return false
 		}
 	case Flip, Truncate:
-		m.data = f.spoiled(m.data)
+		m.data = f.corrupt(m.data)
 	case Delay:
 		c.wait(f.For)
 	case Stall:
@@ -143,15 +144,15 @@ func (c *connection) send(m message, to side) bool {
 	return to.ws.Write(c.ctx, m.kind, m.data) == nil
 }
 
-// sendHalf writes a whole frame's header and half of what it announces.
+// sendHalf writes the header of a frame and half of its payload.
 func (c *connection) sendHalf(m message, to side) {
 	_ = to.raw.SetWriteDeadline(time.Now().Add(time.Second))
 	frame := append(header(m, to.masked), m.data[:len(m.data)/2]...)
 	_, _ = to.raw.Write(frame)
 }
 
-// header is that of a frame which is a whole message. A masked one has the mask
-// zero, which changes nothing.
+// header returns the header of a frame that is a whole message. A masked frame has the mask
+// zero, which does not change the payload.
 func header(m message, masked bool) []byte {
 	h := []byte{0x80 | byte(m.kind)}
 	var bit byte
@@ -172,9 +173,9 @@ func header(m message, masked bool) []byte {
 	return h
 }
 
-// cutOff cuts one side, and leaves the other hanging for a while.
+// cutOff closes one side, and the other after hang.
 func (c *connection) cutOff(s side, hang time.Duration) {
-	if c.over.Swap(true) {
+	if c.ending.Swap(true) {
 		<-c.ctx.Done()
 		return
 	}
@@ -192,10 +193,9 @@ func (c *connection) wait(d time.Duration) {
 	}
 }
 
-// finish ends the connection. A close that one side said to the other is passed on,
-// code and reason; whatever else ended it is a cut.
+// finish ends the connection. If err is a close frame, it is forwarded with code and reason.
 func (c *connection) finish(err error, to side) {
-	if c.over.Swap(true) {
+	if c.ending.Swap(true) {
 		<-c.ctx.Done()
 		return
 	}
@@ -204,11 +204,11 @@ func (c *connection) finish(err error, to side) {
 	if !errors.As(err, &closed) || closed.Code == websocket.StatusNoStatusRcvd {
 		return
 	}
-	// Who is told may be dead.
-	force := time.AfterFunc(farewell, c.cut)
+	// The other side may not respond.
+	force := time.AfterFunc(closeTimeout, c.cut)
 	defer force.Stop()
 	_ = to.ws.Close(closed.Code, closed.Reason)
 }
 
-// farewell is how long passing on a close may take.
-const farewell = time.Second
+// closeTimeout bounds the forwarding of a close frame.
+const closeTimeout = time.Second

@@ -1,15 +1,15 @@
-// Package fault breaks connections between a master and an agent on purpose: a Relay
-// stands between the two, at the level of websocket messages: above TLS, below the
-// protocol. It forwards message by message, and a Plan says what happens to each.
+// Package fault injects faults into the connections between a master and an agent. A Relay
+// is a proxy between the two that forwards websocket messages, so it works above TLS and
+// below the protocol. A Plan decides which fault each message gets.
 //
 //	relay, err := fault.New(fault.Config{Agent: "wss://127.0.0.1:7443", TLS: true})
 //	go relay.Run(ctx)
-//	relay.Follow(fault.Random(seed, 20, fault.Drop, fault.Flip, fault.CutHalfway))
+//	relay.SetPlan(fault.Random(seed, 20, fault.Drop, fault.Flip, fault.CutHalfway))
 //	… register relay.Endpoint() with the pin relay.Pin() …
-//	relay.Follow(nil) // from now on all passes
+//	relay.SetPlan(nil) // no more faults
 //	relay.Cut()
 //
-// It works over the loopback interface for real binaries, and in memory and virtual
-// time (testing/synctest) with a Listener and a Dial of package memconn. It knows
-// nothing of what the messages say, so that no change of the protocol changes a test.
+// It works over the loopback interface for real binaries, and in memory with
+// testing/synctest, with a Listener and a Dial of package memconn. It does not decode the
+// messages, so changes of the protocol do not affect it.
 package fault

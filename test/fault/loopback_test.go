@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// TestOverLoopbackWithTLSOnBothSides is the relay as real binaries use it.
+// TestOverLoopbackWithTLSOnBothSides uses the relay as real binaries do.
 func TestOverLoopbackWithTLSOnBothSides(t *testing.T) {
 	agent := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"rollcall.v1"}})
@@ -38,7 +38,7 @@ func TestOverLoopbackWithTLSOnBothSides(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- relay.Run(context.Background()) }()
 	for kind, ticks := range map[Kind]int{None: 3, CutHalfway: 2, CutAgent: 2} {
-		relay.Follow(Once(ToMaster, 2, Fault{Kind: kind}))
+		relay.SetPlan(Once(ToMaster, 2, Fault{Kind: kind}))
 		if got := countTicks(t, relay); got != ticks {
 			t.Errorf("%s: %d ticks, want %d", kind, got, ticks)
 		}
@@ -48,11 +48,11 @@ func TestOverLoopbackWithTLSOnBothSides(t *testing.T) {
 		t.Error(err)
 	}
 	if _, _, err := websocket.Dial(t.Context(), relay.Endpoint(), nil); err == nil {
-		t.Error("it still answers")
+		t.Error("the relay accepts connections after Close")
 	}
 }
 
-// countTicks dials as a master that pins the certificate.
+// countTicks connects as a master that pins the certificate, and counts the messages.
 func countTicks(t *testing.T, relay *Relay) (ticks int) {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
@@ -76,13 +76,13 @@ func countTicks(t *testing.T, relay *Relay) (ticks int) {
 	}
 }
 
-func TestAgentMustBeAnEndpoint(t *testing.T) {
+func TestInvalidEndpointIsRejected(t *testing.T) {
 	if _, err := New(Config{Agent: "ws://%"}); err == nil {
-		t.Error("taken")
+		t.Error("New accepted an invalid endpoint")
 	}
 }
 
-func TestRelayThatNeverRanIsClosed(t *testing.T) {
+func TestRelayCanBeClosedBeforeRun(t *testing.T) {
 	relay, err := New(Config{Agent: "ws://127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)

@@ -6,41 +6,41 @@ import (
 	"time"
 )
 
-// Kind is a way in which something goes wrong.
+// Kind is a kind of fault.
 type Kind uint8
 
 const (
-	// None: the message passes.
+	// None forwards the message.
 	None Kind = iota
-	// Drop: it is lost, and what comes after it is not.
+	// Drop loses the message, but not the next one.
 	Drop
-	// Double: it comes twice.
-	Double
-	// Reorder: it comes after the one behind it. If there is none any more, it is lost.
+	// Duplicate sends the message twice.
+	Duplicate
+	// Reorder sends the message after the next one. It is lost if there is none.
 	Reorder
-	// Flip: some of its bits are wrong.
+	// Flip flips some bits of the message.
 	Flip
-	// Truncate: its end is missing.
+	// Truncate cuts off the end of the message.
 	Truncate
-	// Delay: it comes later by Fault.For, and what is behind it too.
+	// Delay delays the message and all that follow by Fault.For.
 	Delay
-	// Stall: it and all behind it do not come for Fault.For; then the connection is cut.
+	// Stall holds back the message and all that follow for Fault.For, and then cuts the
+	// connection.
 	Stall
-	// CutMaster: the master's connection is cut. The agent's hangs for Fault.For, and
-	// is cut too.
+	// CutMaster closes the connection to the master, and that to the agent after Fault.For.
 	CutMaster
-	// CutAgent is the same the other way round.
+	// CutAgent closes the connection to the agent, and that to the master after Fault.For.
 	CutAgent
-	// CutHalfway: the connection is cut when half of the message has come.
+	// CutHalfway sends half of the message and cuts the connection.
 	CutHalfway
 	numKinds
 )
 
-var kindNames = [numKinds]string{"none", "drop", "double", "reorder", "flip", "truncate", "delay", "stall", "cut off the master", "cut off the agent", "cut halfway"}
+var kindNames = [numKinds]string{"none", "drop", "duplicate", "reorder", "flip", "truncate", "delay", "stall", "cut off the master", "cut off the agent", "cut halfway"}
 
 func (k Kind) String() string { return kindNames[k] }
 
-// Direction is where a message goes.
+// Direction is the direction of a message.
 type Direction uint8
 
 const (
@@ -55,38 +55,39 @@ func (d Direction) String() string {
 	return "to the agent"
 }
 
-// Passage is a message that comes by.
-type Passage struct {
-	// Connection and Number count from 0: the relay's connections, and the messages in
-	// this direction of one.
+// Message describes a message to a Plan.
+type Message struct {
+	// Connection is the number of the relay's connection, and Number that of the message in
+	// its direction. Both count from 0.
 	Connection, Number int
 	Direction          Direction
 	// Size is in bytes.
 	Size int
 }
 
-// Fault is what happens to a message.
+// Fault is a fault of a message.
 type Fault struct {
 	Kind Kind
-	// For is how long a Delay or a Stall takes, and what a cut leaves hanging.
+	// For is the duration of a Delay or Stall, and the time between the closing of the two
+	// sides of a CutMaster or CutAgent.
 	For time.Duration
 	// Seed chooses which bits are flipped and where a message is truncated.
 	Seed uint64
 }
 
-// Plan says what happens to each message. It is called from several goroutines.
-type Plan func(Passage) Fault
+// Plan returns the fault of a message. It is called concurrently.
+type Plan func(Message) Fault
 
-// maxDelay is the longest that Random has something wait.
+// maxDelay is the maximum Fault.For of Random.
 const maxDelay = 2 * time.Second
 
-// Random breaks about one of so many messages in one of the ways given, each as
-// likely as any other. What happens to a message is a function of the seed and its
-// Passage, so that the same run breaks in the same way.
+// Random returns a plan that injects a fault into one of oneIn messages on average, of a
+// random kind. The fault is a function of the seed and the Message, so that a run can be
+// repeated.
 func Random(seed uint64, oneIn int, kinds ...Kind) Plan {
-	return func(p Passage) Fault {
-		place := uint64(p.Connection)<<32 | uint64(p.Number)<<1 | uint64(p.Direction)
-		random := rand.New(rand.NewPCG(seed, place))
+	return func(m Message) Fault {
+		position := uint64(m.Connection)<<32 | uint64(m.Number)<<1 | uint64(m.Direction)
+		random := rand.New(rand.NewPCG(seed, position))
 		if random.IntN(oneIn) > 0 {
 			return Fault{}
 		}
@@ -94,12 +95,12 @@ func Random(seed uint64, oneIn int, kinds ...Kind) Plan {
 	}
 }
 
-// Once does f to the message of that number in that direction of the next connection
-// or of one that is open, and nothing to any other.
+// Once returns a plan that injects f once: into the message of that number and direction of
+// the first connection that sends it.
 func Once(d Direction, number int, f Fault) Plan {
 	done := make(chan struct{}, 1)
-	return func(p Passage) Fault {
-		if p.Direction != d || p.Number != number {
+	return func(m Message) Fault {
+		if m.Direction != d || m.Number != number {
 			return Fault{}
 		}
 		select {
@@ -111,19 +112,19 @@ func Once(d Direction, number int, f Fault) Plan {
 	}
 }
 
-// Happened is a fault that is over.
-type Happened struct {
-	Passage Passage
+// Injected is a fault that has been injected.
+type Injected struct {
+	Message Message
 	Fault   Fault
 	At      time.Time
 }
 
-func (h Happened) String() string {
-	return fmt.Sprintf("%s: message %d %s of connection %d (%d bytes)", h.Fault.Kind, h.Passage.Number, h.Passage.Direction, h.Passage.Connection, h.Passage.Size)
+func (h Injected) String() string {
+	return fmt.Sprintf("%s: message %d %s of connection %d (%d bytes)", h.Fault.Kind, h.Message.Number, h.Message.Direction, h.Message.Connection, h.Message.Size)
 }
 
-// spoiled is a message with wrong bits, or without its end.
-func (f Fault) spoiled(data []byte) []byte {
+// corrupt flips bits of data or truncates it.
+func (f Fault) corrupt(data []byte) []byte {
 	if len(data) == 0 {
 		return data
 	}

@@ -17,23 +17,22 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// Config is what a Relay needs.
+// Config configures a Relay.
 type Config struct {
-	// Agent is the endpoint to relay to, ws:// or wss://, whose certificate is not
-	// looked at.
+	// Agent is the ws:// or wss:// endpoint to relay to. Its certificate is not verified.
 	Agent string
-	// Listener is where the master dials; nil: a free port of the loopback interface.
-	// The Relay closes it.
+	// Listener accepts the master's connections. Nil means a free port of the loopback
+	// interface. The Relay closes it.
 	Listener net.Listener
-	// TLS has the master see a certificate, of which Pin tells.
+	// TLS enables TLS for the master, with a self-signed certificate; see Pin.
 	TLS bool
-	// Dial connects to the agent below TLS; nil: to the host of Agent by TCP.
+	// Dial connects to the agent, without TLS. Nil means TCP to the host of Agent.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// Happened is called with each fault when it is over; nil: not.
-	Happened func(Happened)
+	// OnInjected, if it is not nil, is called after each fault, when it is over.
+	OnInjected func(Injected)
 }
 
-// Relay stands between a master and an agent. See Run.
+// Relay is a proxy between a master and an agent; see Run.
 type Relay struct {
 	config Config
 	agent  *url.URL
@@ -51,7 +50,7 @@ type Relay struct {
 	end context.CancelFunc
 }
 
-// New listens; nobody is answered before Run.
+// New returns a Relay that listens. It accepts connections once Run is called.
 func New(c Config) (*Relay, error) {
 	agent, err := url.Parse(c.Agent)
 	if err != nil {
@@ -62,8 +61,8 @@ func New(c Config) (*Relay, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", agent.Host)
 		}
 	}
-	if c.Happened == nil {
-		c.Happened = func(Happened) {}
+	if c.OnInjected == nil {
+		c.OnInjected = func(Injected) {}
 	}
 	r := &Relay{agent: agent, connections: map[*connection]bool{}}
 	if c.Listener == nil {
@@ -81,7 +80,7 @@ func New(c Config) (*Relay, error) {
 	return r, nil
 }
 
-// withCertificate is a listener that shows a certificate of its own.
+// withCertificate returns a TLS listener with a self-signed certificate, and its pin.
 func withCertificate(l net.Listener) (_ net.Listener, pin string, _ error) {
 	pair, err := tlsfiles.SelfSigned("relay", []string{"127.0.0.1"}, 24*time.Hour)
 	if err != nil {
@@ -95,7 +94,7 @@ func withCertificate(l net.Listener) (_ net.Listener, pin string, _ error) {
 	return tls.NewListener(l, config), tlsfiles.Pin(certificate.Leaf), nil
 }
 
-// Endpoint is what a master dials.
+// Endpoint returns the URL that a master dials.
 func (r *Relay) Endpoint() string {
 	scheme := "ws://"
 	if r.config.TLS {
@@ -104,18 +103,18 @@ func (r *Relay) Endpoint() string {
 	return scheme + r.config.Listener.Addr().String()
 }
 
-// Pin is of the certificate that a master sees, as a ClusterAgent's pinnedSHA256 has
-// it; empty without TLS.
+// Pin returns the pin of the relay's certificate, as in the pinnedSHA256 of a ClusterAgent;
+// empty without TLS.
 func (r *Relay) Pin() string { return r.pin }
 
-// Follow has a plan decide on every message from now on; nil: all pass.
-func (r *Relay) Follow(p Plan) {
+// SetPlan sets the plan for all further messages. Nil means no faults.
+func (r *Relay) SetPlan(p Plan) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.plan = p
 }
 
-// Cut cuts every connection at once, and gives how many there were.
+// Cut cuts all connections, and returns how many there were.
 func (r *Relay) Cut() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,14 +125,14 @@ func (r *Relay) Cut() int {
 	return n
 }
 
-// Open is how many connections there are.
-func (r *Relay) Open() int {
+// Connections returns the number of connections.
+func (r *Relay) Connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.connections)
 }
 
-// Run relays until ctx is done or Close is called, and returns when all is closed.
+// Run relays until ctx is done or Close is called. It returns once all connections are closed.
 func (r *Relay) Run(ctx context.Context) error {
 	defer r.end()
 	defer context.AfterFunc(ctx, r.end)()
@@ -154,16 +153,16 @@ func (r *Relay) Run(ctx context.Context) error {
 	return fmt.Errorf("relay to %s: %w", r.agent.Host, err)
 }
 
-// Close ends Run; without one it frees the listener.
+// Close ends Run, and closes the listener.
 func (r *Relay) Close() {
 	r.end()
 	_ = r.config.Listener.Close()
 }
 
-// connKey is where a request's context has its connection.
+// connKey is the context key of a request's connection.
 type connKey struct{}
 
-// enter counts a handler that Run waits for.
+// enter registers a handler that Run waits for. It returns false if Run has ended.
 func (r *Relay) enter() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -173,7 +172,7 @@ func (r *Relay) enter() bool {
 	return !r.ended
 }
 
-// add takes in a connection, and gives it its number.
+// add registers a connection, and sets its number.
 func (r *Relay) add(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -191,18 +190,18 @@ func (r *Relay) remove(c *connection) {
 	delete(r.connections, c)
 }
 
-// decide is what happens to a message.
-func (r *Relay) decide(p Passage) Fault {
+// decide returns the fault of a message.
+func (r *Relay) decide(m Message) Fault {
 	r.mu.Lock()
 	plan := r.plan
 	r.mu.Unlock()
 	if plan == nil {
 		return Fault{}
 	}
-	return plan(p)
+	return plan(m)
 }
 
-// subprotocols are those that a request offers.
+// subprotocols returns the subprotocols that a request offers.
 func subprotocols(r *http.Request) (offered []string) {
 	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
 		for name := range strings.SplitSeq(line, ",") {

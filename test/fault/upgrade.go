@@ -12,14 +12,15 @@ import (
 )
 
 const (
-	// handshakeTimeout is what either side may take for its upgrade.
+	// handshakeTimeout bounds the handshake with either side.
 	handshakeTimeout = 10 * time.Second
-	// maxMessage is the largest message that is relayed, more than any of the protocol.
+	// maxMessage is the maximum size of a message, larger than any of the protocol.
 	maxMessage = 16 << 20
 )
 
-// ServeHTTP answers a master's dial as the agent does: with its upgrade, or with its
-// refusal word for word. Where there is no agent there is no answer either.
+// ServeHTTP handles a master's connection. It dials the agent and forwards its response to
+// the handshake. If the agent cannot be reached, it closes the connection without a
+// response.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if !r.enter() {
 		panic(http.ErrAbortHandler)
@@ -28,7 +29,7 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	agent, refusal := r.dial(request)
 	switch {
 	case refusal != nil:
-		passOn(w, refusal)
+		writeRefusal(w, refusal)
 		return
 	case agent.ws == nil:
 		panic(http.ErrAbortHandler)
@@ -49,8 +50,9 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	c.run()
 }
 
-// dial dials the agent as the master dialed the relay. It gives the agent's refusal,
-// or nothing at all where it is not there.
+// dial dials the agent with the path, query and token of the master's request. refusal is
+// the agent's response if it is not an upgrade. If the agent cannot be reached, it returns
+// neither.
 func (r *Relay) dial(request *http.Request) (agent side, refusal *http.Response) {
 	ctx, cancel := context.WithTimeout(r.ctx, handshakeTimeout)
 	defer cancel()
@@ -86,8 +88,8 @@ func (r *Relay) dial(request *http.Request) (agent side, refusal *http.Response)
 	return side{}, nil
 }
 
-// passOn gives a refusal to the master as it came.
-func passOn(w http.ResponseWriter, refusal *http.Response) {
+// writeRefusal writes the agent's response to the master.
+func writeRefusal(w http.ResponseWriter, refusal *http.Response) {
 	for _, name := range []string{"Content-Type", "Date", "Location", "Retry-After", "Upgrade", "Www-Authenticate"} {
 		if values := refusal.Header.Values(name); len(values) > 0 {
 			w.Header()[name] = values

@@ -21,7 +21,7 @@ import (
 
 // everything is each way in which a message goes wrong.
 var everything = []fault.Kind{
-	fault.Drop, fault.Double, fault.Reorder, fault.Flip, fault.Truncate, fault.Delay, fault.Stall, fault.CutMaster, fault.CutAgent, fault.CutHalfway,
+	fault.Drop, fault.Duplicate, fault.Reorder, fault.Flip, fault.Truncate, fault.Delay, fault.Stall, fault.CutMaster, fault.CutAgent, fault.CutHalfway,
 }
 
 // audience is readers who come and go until end is closed.
@@ -257,9 +257,9 @@ func TestNothingIsLostDoubledOrMixedUnderFaults(t *testing.T) {
 				s.history.Heals(name, period)
 				a := s.audience(seed)
 				for storm := range uint64(2) {
-					s.relay.Follow(fault.Random(seed<<8|storm, 12, everything...))
+					s.relay.SetPlan(fault.Random(seed<<8|storm, 12, everything...))
 					s.live(8*time.Second, s.mishap)
-					s.relay.Follow(nil)
+					s.relay.SetPlan(nil)
 					s.relay.Cut()
 					s.history.Fault(name, "the end of a storm", time.Now())
 					s.live(2*time.Second, func() {})
@@ -279,7 +279,7 @@ func TestNothingIsLostDoubledOrMixedUnderFaults(t *testing.T) {
 // asks, and a storm that never ends.
 func TestAnHourWithAFaultNowAndThen(t *testing.T) {
 	act(t, 7, func(s *stage) {
-		s.relay.Follow(fault.Random(7, 200, everything...))
+		s.relay.SetPlan(fault.Random(7, 200, everything...))
 		a := s.audience(7)
 		s.pause = 30 * time.Second
 		s.live(time.Hour, s.mishap)
@@ -293,7 +293,7 @@ func TestAnHourWithAFaultNowAndThen(t *testing.T) {
 func TestEachFaultHealsInTime(t *testing.T) {
 	patience := wire.Silence(period)
 	for kind, within := range map[fault.Kind]time.Duration{
-		fault.Double: period, fault.Truncate: period, fault.CutHalfway: period, fault.CutMaster: period,
+		fault.Duplicate: period, fault.Truncate: period, fault.CutHalfway: period, fault.CutMaster: period,
 		// The agent finds its session cut, and is dialed when the master does.
 		fault.CutAgent: period + hang, fault.Delay: period,
 		fault.Stall: patience + period,
@@ -320,8 +320,8 @@ func healOnce(t *testing.T, kind fault.Kind, d fault.Direction, within time.Dura
 			s.stopMaster()
 			done := make(chan struct{})
 			plan := fault.Once(d, number, fault.Fault{Kind: kind, For: hang, Seed: uint64(number)})
-			s.relay.Follow(func(p fault.Passage) fault.Fault {
-				f := plan(p)
+			s.relay.SetPlan(func(m fault.Message) fault.Fault {
+				f := plan(m)
 				if f.Kind != fault.None {
 					s.history.Fault(name, "now: "+kind.String(), time.Now())
 					close(done)

@@ -79,7 +79,7 @@ func act(t *testing.T, seed uint64, script func(*stage)) {
 		// which several masters will share one Store, can mend that.
 		s.history.Ordered(name, masterKilled)
 		s.history.Fresh(name, ttl+period)
-		relay, err := fault.New(fault.Config{Agent: "ws://agent", Listener: s.front, Dial: s.dialAgent, Happened: s.happened})
+		relay, err := fault.New(fault.Config{Agent: "ws://agent", Listener: s.front, Dial: s.dialAgent, OnInjected: s.injected})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,11 +99,11 @@ func act(t *testing.T, seed uint64, script func(*stage)) {
 	})
 }
 
-func (s *stage) happened(h fault.Happened) {
-	s.history.Note(name, h.String(), h.At)
+func (s *stage) injected(f fault.Injected) {
+	s.history.Note(name, f.String(), f.At)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken[h.Fault.Kind]++
+	s.broken[f.Fault.Kind]++
 }
 
 // upTo is a random time.

@@ -22,28 +22,28 @@ func readings(u *Usage, keys []string, n int) []Used {
 	return all
 }
 
-func TestSameSeedGivesTheSameValues(t *testing.T) {
+func TestSameSeedHasTheSameValues(t *testing.T) {
 	const key = "shop/cart-7/app"
 	a, b := New(Storm, 7), New(Storm, 7)
 	for _, n := range []int{0, 5, 1, 1000, 5} {
 		if got, want := a.At(key, a.Base(key), n), b.At(key, b.Base(key), n); got != want {
-			t.Errorf("sample %d is %+v, then %+v", n, want, got)
+			t.Errorf("sample %d is %+v and %+v, want the same", n, want, got)
 		}
 	}
-	// The loads are part of what the benchmark's figures rest on.
+	// The published benchmark results depend on these loads.
 	if got, want := a.Base(key), (Used{CPUMillis: 2, MemoryBytes: 46886912}); got != want {
-		t.Errorf("base of %s is %+v, was %+v: figures measured before cannot be compared", key, got, want)
+		t.Errorf("base of %s is %+v, want %+v: earlier benchmark results would not be comparable", key, got, want)
 	}
 	if New(Storm, 8).Base(key) == a.Base(key) {
-		t.Error("another seed gives the same base")
+		t.Error("another seed has the same base")
 	}
 }
 
-func TestStillNeverMoves(t *testing.T) {
+func TestStillNeverChanges(t *testing.T) {
 	u := New(Still, 1)
 	for _, k := range keys(1000) {
 		if base := u.Base(k); u.At(k, base, 3) != base {
-			t.Fatalf("%s is %+v, its base %+v", k, u.At(k, base, 3), base)
+			t.Fatalf("sample of %s is %+v, want its base %+v", k, u.At(k, base, 3), base)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func TestEntropyOfTheLoads(t *testing.T) {
 	}
 }
 
-func TestEntropyOfEvenlySpreadDifferences(t *testing.T) {
+func TestEntropyOfUniformDifferences(t *testing.T) {
 	before, after := make([]Used, 16), make([]Used, 16)
 	for i := range after {
 		after[i] = Used{CPUMillis: int64(i), MemoryBytes: int64(i/4) << 10}
@@ -118,7 +118,7 @@ func TestKindsByName(t *testing.T) {
 		}
 	}
 	if _, err := ParseKind("calm"); err == nil {
-		t.Error("a load that is none is taken")
+		t.Error("an unknown load was accepted")
 	}
 }
 

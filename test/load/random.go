@@ -1,19 +1,19 @@
 package load
 
-// What a draw is for. Samples count up from drawSample.
+// The purposes of random numbers. Sample n has the purpose drawSample+n.
 const (
 	drawBase uint64 = iota
 	drawIdle
 	drawSample
 )
 
-// random is a SplitMix64 generator: it starts anywhere at no cost, which a sample of
-// its own for each of 300,000 keys needs.
+// random is a SplitMix64 generator. It can be seeded at no cost, which matters since each
+// sample of each of 300,000 keys has a generator of its own.
 type random uint64
 
-// draw begins the random numbers of a key for one purpose.
+// draw returns a generator for a key and a purpose.
 func (u *Usage) draw(key string, purpose uint64) random {
-	// FNV-1a over the key; its offset and prime.
+	// FNV-1a of the key.
 	h := uint64(0xcbf29ce484222325)
 	for i := range len(key) {
 		h = (h ^ uint64(key[i])) * 0x100000001b3
@@ -21,7 +21,7 @@ func (u *Usage) draw(key string, purpose uint64) random {
 	return random(mix(h^mix(u.seed)) + mix(purpose))
 }
 
-// next is a number in [0, 1).
+// next returns a number in [0, 1).
 func (r *random) next() float64 {
 	*r += 0x9e3779b97f4a7c15
 	return float64(mix(uint64(*r))>>11) / (1 << 53)

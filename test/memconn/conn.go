@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// conn is one end: it reads one stream and writes another.
+// conn is one end of a connection. It reads from one stream and writes to another.
 type conn struct{ in, out *stream }
 
 func (c *conn) Read(p []byte) (int, error)  { return c.in.read(p) }
 func (c *conn) Write(p []byte) (int, error) { return c.out.write(p) }
 
 func (c *conn) Close() error {
-	c.in.edit(func() { c.in.readerGone = true })
-	c.out.edit(func() { c.out.writerGone = true })
+	c.in.update(func() { c.in.readerClosed = true })
+	c.out.update(func() { c.out.writerClosed = true })
 	return nil
 }
 
@@ -29,12 +29,12 @@ func (c *conn) SetDeadline(t time.Time) error {
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.in.edit(func() { c.in.readDeadline = t })
+	c.in.update(func() { c.in.readDeadline = t })
 	return nil
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.out.edit(func() { c.out.writeDeadline = t })
+	c.out.update(func() { c.out.writeDeadline = t })
 	return nil
 }
 
@@ -43,17 +43,17 @@ type stream struct {
 	size int
 
 	mu      sync.Mutex
-	changed chan struct{} // closed at the next change of anything below
+	changed chan struct{} // closed on the next change of the fields below
 	buffer  []byte
 
-	readerGone, writerGone      bool
+	readerClosed, writerClosed  bool
 	readDeadline, writeDeadline time.Time
 }
 
 func newStream(size int) *stream { return &stream{size: size, changed: make(chan struct{})} }
 
-// edit changes the stream and wakes who waits for that.
-func (s *stream) edit(f func()) {
+// update changes the stream and wakes waiting readers and writers.
+func (s *stream) update(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
@@ -70,7 +70,7 @@ func (s *stream) read(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	for {
 		switch {
-		case s.readerGone:
+		case s.readerClosed:
 			return 0, net.ErrClosed
 		case passed(s.readDeadline):
 			return 0, os.ErrDeadlineExceeded
@@ -79,7 +79,7 @@ func (s *stream) read(p []byte) (int, error) {
 			s.buffer = s.buffer[n:]
 			s.wake()
 			return n, nil
-		case s.writerGone:
+		case s.writerClosed:
 			return 0, io.EOF
 		}
 		s.wait(s.readDeadline)
@@ -91,9 +91,9 @@ func (s *stream) write(p []byte) (written int, err error) {
 	defer s.mu.Unlock()
 	for {
 		switch {
-		case s.writerGone:
+		case s.writerClosed:
 			return written, net.ErrClosed
-		case s.readerGone:
+		case s.readerClosed:
 			return written, io.ErrClosedPipe
 		case passed(s.writeDeadline):
 			return written, os.ErrDeadlineExceeded
@@ -111,7 +111,7 @@ func (s *stream) write(p []byte) (written int, err error) {
 	}
 }
 
-// wait lets go of the lock until something changed or the deadline has passed.
+// wait unlocks mu until the stream changes or the deadline passes.
 func (s *stream) wait(deadline time.Time) {
 	changed := s.changed
 	s.mu.Unlock()

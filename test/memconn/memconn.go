@@ -1,7 +1,7 @@
-// Package memconn has network connections in memory, for tests in virtual time
-// (testing/synctest): all waiting is on channels and timers. Unlike net.Pipe each
-// direction has a buffer, so two ends that write at the same time do not deadlock,
-// and an end that does not read stops the other when the buffer is full, as TCP does.
+// Package memconn has in-memory network connections for tests with testing/synctest: they
+// block on channels and timers only. Unlike net.Pipe, each direction has a buffer, so two
+// ends that write at the same time do not deadlock. A write blocks while the buffer is
+// full, as with TCP.
 package memconn
 
 import (
@@ -10,13 +10,13 @@ import (
 	"sync"
 )
 
-// Pipe is the two ends of one connection that buffers size bytes each way.
+// Pipe returns the two ends of a connection with a buffer of size bytes in each direction.
 func Pipe(size int) (net.Conn, net.Conn) {
-	there, back := newStream(size), newStream(size)
-	return &conn{in: back, out: there}, &conn{in: there, out: back}
+	forward, backward := newStream(size), newStream(size)
+	return &conn{in: backward, out: forward}, &conn{in: forward, out: backward}
 }
 
-// Listener takes connections that Dial makes. It is a net.Listener.
+// Listener accepts the connections of Dial. It implements net.Listener.
 type Listener struct {
 	size   int
 	queue  chan net.Conn
@@ -24,17 +24,17 @@ type Listener struct {
 	once   sync.Once
 }
 
-// Listen is a listener whose connections buffer size bytes each way.
+// Listen returns a Listener whose connections have a buffer of size bytes in each direction.
 func Listen(size int) *Listener {
 	return &Listener{size: size, queue: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial connects to the listener, as soon as it accepts. After Close it is refused.
+// Dial waits until the listener accepts, and returns the client's end. After Close it fails.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
-	here, there := Pipe(l.size)
+	client, server := Pipe(l.size)
 	select {
-	case l.queue <- there:
-		return here, nil
+	case l.queue <- server:
+		return client, nil
 	case <-l.closed:
 		return nil, &net.OpError{Op: "dial", Net: addr{}.Network(), Err: net.ErrClosed}
 	case <-ctx.Done():
@@ -42,13 +42,13 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// DialContext is Dial as an http.Transport wants it; network and address are not
-// looked at.
+// DialContext is Dial with the signature of http.Transport.DialContext. It ignores network
+// and address.
 func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	return l.Dial(ctx)
 }
 
-// Accept waits for the next Dial.
+// Accept waits for the next Dial, and returns the server's end.
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.queue:
@@ -58,13 +58,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close refuses further dials; connections stay.
+// Close stops listening. Established connections stay open.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
-// Addr is the address of everything in memory.
+// Addr returns an address without a meaning.
 func (l *Listener) Addr() net.Addr { return addr{} }
 
 type addr struct{}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestBothEndsWriteBeforeEitherReads(t *testing.T) {
+func TestBothEndsCanWriteBeforeReading(t *testing.T) {
 	a, b := Pipe(16)
 	for _, end := range []net.Conn{a, b} {
 		if _, err := end.Write([]byte("hello")); err != nil {
@@ -27,19 +27,19 @@ func TestBothEndsWriteBeforeEitherReads(t *testing.T) {
 	}
 }
 
-func TestFullBufferStopsTheWriterUntilTheOtherEndReads(t *testing.T) {
+func TestWriteBlocksWhileBufferIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := Pipe(4)
 		sent := []byte("more than four bytes")
-		var wrote bool
+		var written bool
 		go func() {
 			_, _ = a.Write(sent)
-			wrote = true
+			written = true
 			_ = a.Close()
 		}()
 		synctest.Wait()
-		if wrote {
-			t.Fatal("the writer did not wait")
+		if written {
+			t.Fatal("Write returned before the buffer was read")
 		}
 		got, err := io.ReadAll(b)
 		if err != nil || !bytes.Equal(got, sent) {
@@ -48,7 +48,7 @@ func TestFullBufferStopsTheWriterUntilTheOtherEndReads(t *testing.T) {
 	})
 }
 
-func TestDeadlinesEndWaits(t *testing.T) {
+func TestDeadlinesUnblockReadAndWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := Pipe(1)
 		start := time.Now()
@@ -65,12 +65,12 @@ func TestDeadlinesEndWaits(t *testing.T) {
 		_ = a.SetDeadline(time.Time{})
 		go func() { _ = a.SetReadDeadline(time.Unix(1, 0)) }()
 		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("read that a new deadline ends: %v", err)
+			t.Errorf("read with a deadline set meanwhile: %v", err)
 		}
 	})
 }
 
-func TestCloseIsSeenByBothEnds(t *testing.T) {
+func TestCloseAffectsBothEnds(t *testing.T) {
 	a, b := Pipe(8)
 	_, _ = a.Write([]byte("last"))
 	_ = a.Close()
@@ -81,7 +81,7 @@ func TestCloseIsSeenByBothEnds(t *testing.T) {
 		t.Errorf("own write: %v", err)
 	}
 	if got, err := io.ReadAll(b); err != nil || string(got) != "last" {
-		t.Errorf("the other end read %q, %v; want what was sent before", got, err)
+		t.Errorf("the other end read %q, %v; want \"last\"", got, err)
 	}
 	if _, err := b.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("the other end's write: %v", err)
@@ -114,6 +114,6 @@ func TestListenerConnectsUntilClosed(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := Listen(1).Dial(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("dial that nobody accepts: %v", err)
+		t.Errorf("dial without accept: %v", err)
 	}
 }

@@ -9,22 +9,22 @@ import (
 	"sync"
 )
 
-// Ports are taken from below the range that the kernel gives to outgoing connections, so that none of those can sit on
-// a port between its reservation and the start of its server.
+// The ports are below the range that the kernel uses for outgoing connections, so that no such connection can take a
+// port between its reservation and the start of its server.
 const (
 	firstPort = 21000
 	lastPort  = 29999
 )
 
 // Ports are the TCP ports of 127.0.0.1 that one user has reserved, by use. A port stays reserved while its server is
-// down, so that it can come back on it.
+// down, so that the server can restart on it.
 type Ports struct {
 	mu    sync.Mutex
 	byUse map[string]int
 	held  []net.Listener
 }
 
-// Of returns the port for a use, reserving one at its first mention.
+// Of returns the port for a use. The first call for a use reserves it.
 func (p *Ports) Of(use string) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,8 +49,8 @@ func (p *Ports) Of(use string) (int, error) {
 	return 0, fmt.Errorf("reserve a port for %s: none of %d-%d is free", use, firstPort, lastPort)
 }
 
-// reservePort reserves a port among the processes of this package by an abstract Unix socket, which needs no file and
-// ends with its process, and sees to it that no other server has the port.
+// reservePort reserves a port among all processes that use this package, by an abstract Unix socket, which needs no
+// file and is closed with its process. It fails if another server listens on the port.
 func reservePort(port int) (net.Listener, error) {
 	held, err := net.Listen("unix", fmt.Sprintf("@rollcall/port/%d", port))
 	if err != nil {
@@ -66,7 +66,7 @@ func reservePort(port int) (net.Listener, error) {
 	return held, nil
 }
 
-// Release gives all of them back.
+// Release releases all ports.
 func (p *Ports) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

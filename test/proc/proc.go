@@ -1,6 +1,6 @@
-// Package proc runs child processes for tests, benchmarks and the demo: with a log
-// file each, ended with this process whatever way it ends, and on ports of 127.0.0.1
-// that no other test takes. Linux only.
+// Package proc runs child processes for tests, benchmarks and the demo. Each has a log file,
+// is killed when this process ends in any way, and can use ports of 127.0.0.1 that no other
+// test uses. Linux only.
 package proc
 
 import (
@@ -25,39 +25,39 @@ const (
 	tailLines     = 25
 )
 
-// Process is one child process. It is in a process group of its own, so that a
-// Ctrl-C at the terminal reaches only this process, which then decides the order;
-// the kernel kills it when this process dies.
+// Process is a child process. It has a process group of its own, so that Ctrl-C at the
+// terminal reaches only this process, which then ends its children in order. The kernel
+// kills it when this process dies.
 type Process struct {
 	Name    string
 	LogFile string
 
 	cmd    *exec.Cmd
-	ended  chan struct{} // closed when it has ended and was waited for
+	ended  chan struct{} // closed when the process has ended and was waited for
 	result error         // valid once ended is closed
 }
 
-// Command says what to run. Its process sees no environment but HOME, PATH and Env.
+// Command describes a process. Its environment is only HOME, PATH and Env.
 type Command struct {
 	Executable string
 	Args       []string
-	// LogFile receives what it prints, behind what is there.
+	// LogFile is appended with the output of the process.
 	LogFile string
-	// Home is its working folder and $HOME.
+	// Home is the working directory and $HOME.
 	Home string
 	Env  []string
-	// Enter is called on the thread that starts the process, before it does: the process then is in the namespaces which
-	// Enter has joined. Whoever made these namespaces sees to it that they end with this process.
+	// Enter, if it is not nil, is called on the thread that starts the process, so that the process runs in the
+	// namespaces that Enter joins. The caller must make sure that these namespaces end with this process.
 	Enter func() error
-	// Namespaces are made anew for the process: flags of clone(2), as CLONE_NEWNET.
+	// Namespaces are new namespaces for the process: flags of clone(2) such as CLONE_NEWNET.
 	Namespaces uintptr
 }
 
-// Start starts a process; it does not wait for it to be ready.
+// Start starts a process. It does not wait until it is ready.
 func Start(c Command) (*Process, error) {
 	name := filepath.Base(c.Executable)
 	if err := os.MkdirAll(filepath.Dir(c.LogFile), 0o700); err != nil {
-		return nil, fmt.Errorf("make the log folder of %s: %w", name, err)
+		return nil, fmt.Errorf("create the log directory of %s: %w", name, err)
 	}
 	log, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -70,15 +70,15 @@ func Start(c Command) (*Process, error) {
 	cmd.Env = append([]string{"HOME=" + c.Home, "PATH=" + os.Getenv("PATH")}, c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Cloneflags: c.Namespaces}
 	if c.Enter == nil {
-		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // in another PID namespace a process takes it that its parent is dead
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // in another PID namespace the process would find its parent dead
 	}
 	p := &Process{Name: name, LogFile: c.LogFile, cmd: cmd, ended: make(chan struct{})}
 	started := make(chan error)
-	go OnThread(func() (kept bool) {
+	go OnThread(func() (unchanged bool) {
 		err := enterAndStart(c.Enter, cmd)
 		started <- err
 		if err == nil {
-			// The kernel takes the end of this thread for the death of the parent.
+			// Pdeathsig is sent when this thread ends, so it has to wait.
 			p.result = cmd.Wait()
 			close(p.ended)
 		}
@@ -99,15 +99,15 @@ func enterAndStart(enter func() error, cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// OnThread calls f on a thread that runs nothing else meanwhile, so that f may change what belongs to its thread, as
-// namespaces do. The thread ends with f unless f returns true, by which it tells that the thread is as it was.
-func OnThread(f func() (kept bool)) {
+// OnThread calls f on an OS thread that runs nothing else, so that f may change the state of the thread, such as its
+// namespaces. The thread ends with f, unless f returns true to report that it has left the thread unchanged.
+func OnThread(f func() (unchanged bool)) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() {
-			// The first thread stands for the whole process in /proc, so it keeps its namespaces.
+			// /proc shows the namespaces of the first thread as those of the process, so it must keep them.
 			OnThread(f)
 			runtime.UnlockOSThread()
 			return
@@ -119,17 +119,17 @@ func OnThread(f func() (kept bool)) {
 	<-ended
 }
 
-// PID is the process id.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Kill ends the process at once and waits until it is gone.
+// Kill sends SIGKILL, and waits until the process has ended.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.ended
 }
 
-// Stop asks the process to end and waits for it; past the context it is killed. The
-// error tells of an exit code that is not 0, or that it had to be killed.
+// Stop sends SIGTERM, and waits until the process has ended. When ctx ends first, it kills
+// the process and returns an error. A nonzero exit code is an error too.
 func (p *Process) Stop(ctx context.Context) error {
 	p.Signal(syscall.SIGTERM)
 	select {
@@ -144,21 +144,21 @@ func (p *Process) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Signal sends a signal; to a process that has ended it does nothing.
+// Signal sends a signal. It does nothing if the process has ended.
 func (p *Process) Signal(signal syscall.Signal) { _ = p.cmd.Process.Signal(signal) }
 
-// Freeze halts the process; when it returns, no thread of it runs any more. SIGCONT thaws
-// it.
+// Freeze sends SIGSTOP, and returns once all threads of the process have stopped. SIGCONT
+// continues it.
 func (p *Process) Freeze() {
 	p.Signal(syscall.SIGSTOP)
-	_ = unix.Waitid(unix.P_PID, p.PID(), nil, unix.WSTOPPED|unix.WNOWAIT, nil) // one that has ended is not there to wait for
+	_ = unix.Waitid(unix.P_PID, p.PID(), nil, unix.WSTOPPED|unix.WNOWAIT, nil) // fails if the process has ended
 }
 
-// Ended is closed when the process has ended.
+// Ended returns a channel that is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// WaitReady calls probe until it succeeds. It fails early when the process ends, and
-// late with the probe's last error.
+// WaitReady calls probe until it returns nil. It returns an error if the process ends, or
+// after a minute or at the end of ctx, with the last error of probe.
 func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -186,11 +186,11 @@ func (p *Process) exitError() error {
 	return p.result
 }
 
-// Tail is the end of the log, for an error message.
+// Tail returns the last 25 lines of the log, for an error message.
 func (p *Process) Tail() string {
 	content, err := os.ReadFile(p.LogFile)
 	if err != nil {
-		return fmt.Sprintf("its log cannot be read: %v", err)
+		return fmt.Sprintf("read its log: %v", err)
 	}
 	lines := strings.Split(string(bytes.TrimSpace(content)), "\n")
 	lines = lines[max(0, len(lines)-tailLines):]

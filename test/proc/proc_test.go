@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestProcessesOutliveThreadsThatEnd(t *testing.T) {
+func TestProcessesOutliveUnrelatedThreads(t *testing.T) {
 	executable, err := exec.LookPath("sleep")
 	if err != nil {
 		t.Fatal(err)
@@ -31,19 +31,19 @@ func TestProcessesOutliveThreadsThatEnd(t *testing.T) {
 	for _, p := range processes {
 		select {
 		case <-p.Ended():
-			t.Fatal("a process ended with a thread that had nothing to do with it")
+			t.Fatal("a process ended when an unrelated thread ended")
 		default:
 		}
 	}
 }
 
-func TestOnThreadSparesTheFirstThread(t *testing.T) {
+func TestOnThreadDoesNotUseTheFirstThread(t *testing.T) {
 	var threads sync.WaitGroup
 	for range 100 {
 		threads.Go(func() {
 			OnThread(func() bool {
 				if unix.Gettid() == unix.Getpid() {
-					t.Error("it runs on the first thread, whose namespaces /proc shows as those of the process")
+					t.Error("f runs on the first thread, whose namespaces /proc shows as those of the process")
 				}
 				return false
 			})

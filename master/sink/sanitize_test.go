@@ -19,20 +19,20 @@ import (
 	"rollcall.dev/rollcall/master/heapster"
 )
 
-func TestCleanedReplacesWhatReceiversRefuse(t *testing.T) {
+func TestSanitizeReplacesWhatReceiversRefuse(t *testing.T) {
 	for in, want := range map[string]string{
 		"registry/app:1": "registry/app:1", "": "", "a\x1b[31mb": "a�[31mb", "tab\there": "tab�here", "a\nb\r": "a�b�",
 		"\x7f": "�", "\u0085": "�", "bad\xffbyte": "bad�byte", `ends\`: "ends�", `in\side`: `in\side`, "żółw": "żółw",
 		strings.Repeat("ü", 600): strings.Repeat("ü", 512), strings.Repeat("x", 2000): strings.Repeat("x", maxText),
 	} {
-		if got := cleaned(in); got != want || !utf8.ValidString(got) {
-			t.Errorf("cleaned(%.40q) = %.40q, want %.40q", in, got, want)
+		if got := sanitize(in); got != want || !utf8.ValidString(got) {
+			t.Errorf("sanitize(%.40q) = %.40q, want %.40q", in, got, want)
 		}
 	}
 }
 
-// hostile is a batch of a cluster that reports what Kubernetes does not have: a pod's image
-// with an escape character, another pod with one in its name.
+// hostile returns batches of a cluster with values that Kubernetes does not allow: an image
+// with an escape character, and a pod with one in its name.
 func hostile(t *testing.T) []*Batch {
 	m := newMember(t, 1, "web")
 	k := m.container("web")
@@ -40,19 +40,19 @@ func hostile(t *testing.T) []*Batch {
 	m.put(k)
 	m.put(&state.Pod{Namespace: "shop", Name: "a\x1bb", Node: "n1", Phase: state.PodRunning})
 	m.put(m.container("a\x1bb"))
-	b := book{}
-	return append(b.record(m.report("hostile", 1, 100)), b.record(m.report("hostile", 16, 200))...)
+	b := trackers{}
+	return append(b.batchesOf(m.report("hostile", 1, 100)), b.batchesOf(m.report("hostile", 16, 200))...)
 }
 
-// sentBy returns what a worker for a sink sends of batches, and its metrics.
-func sentBy(t *testing.T, raw string, batches ...*Batch) map[string]float64 {
+// sendWithWorker sends batches with the worker of a sink, and returns its metrics.
+func sendWithWorker(t *testing.T, rawURL string, batches ...*Batch) map[string]float64 {
 	t.Helper()
-	spec, err := parse(raw)
+	spec, err := parse(rawURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
-	w := newWorker(spec, newMetrics(registry).of(spec.name), quiet)
+	w := newWorker(spec, newMetrics(registry).forSink(spec.name), quiet)
 	if w.exporter, err = spec.open(spec); err != nil {
 		t.Fatal(err)
 	}
@@ -61,19 +61,19 @@ func sentBy(t *testing.T, raw string, batches ...*Batch) map[string]float64 {
 		w.export(t.Context(), b)
 	}
 	w.deliver(t.Context())
-	return gathered(t, registry)
+	return gather(t, registry)
 }
 
-func TestOneClusterCannotKeepInfluxDBFromOthers(t *testing.T) {
-	address, got := serving(t, 204)
+func TestInvalidClusterDoesNotBlockOthersInInfluxDB(t *testing.T) {
+	address, got := serve(t, 204)
 	for _, query := range []string{"db=k8s", "db=k8s&withfields=true"} {
-		metrics := sentBy(t, "influxdb+http://"+address+"?"+query, append(hostile(t), batches(t)...)...)
+		metrics := sendWithWorker(t, "influxdb+http://"+address+"?"+query, append(hostile(t), batches(t)...)...)
 		want(t, metrics, map[string]float64{"failed_requests_total": 0, "dropped_sets_total invalid": 4, "dropped_sets_total refused": 0})
-		zip, err := gzip.NewReader(strings.NewReader(string(got.body)))
+		reader, err := gzip.NewReader(strings.NewReader(string(got.body)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err := io.ReadAll(zip)
+		body, err := io.ReadAll(reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,9 +88,9 @@ func TestOneClusterCannotKeepInfluxDBFromOthers(t *testing.T) {
 	}
 }
 
-func TestOneClusterCannotKeepRemoteWriteFromOthers(t *testing.T) {
-	address, got := serving(t, 204)
-	metrics := sentBy(t, "prometheus+http://"+address, append(hostile(t), batches(t)...)...)
+func TestInvalidClusterDoesNotBlockOthersInRemoteWrite(t *testing.T) {
+	address, got := serve(t, 204)
+	metrics := sendWithWorker(t, "prometheus+http://"+address, append(hostile(t), batches(t)...)...)
 	want(t, metrics, map[string]float64{"failed_requests_total": 0, "dropped_sets_total invalid": 4})
 	plain, err := snappy.Decode(nil, got.body)
 	if err != nil {
@@ -103,7 +103,7 @@ func TestOneClusterCannotKeepRemoteWriteFromOthers(t *testing.T) {
 	clusters := map[string]int{}
 	for _, series := range request.Timeseries {
 		for _, l := range series.Labels {
-			if cleaned(l.Value) != l.Value {
+			if sanitize(l.Value) != l.Value {
 				t.Errorf("label %s=%q was sent", l.Name, l.Value)
 			}
 			if l.Name == "cluster" {
@@ -116,7 +116,7 @@ func TestOneClusterCannotKeepRemoteWriteFromOthers(t *testing.T) {
 	}
 }
 
-func TestLineThatCannotBeEncodedFailsNoOther(t *testing.T) {
+func TestInvalidLineDoesNotFailOthers(t *testing.T) {
 	w, err := newInflux(&endpoint{}, false)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestLineThatCannotBeEncodedFailsNoOther(t *testing.T) {
 	b := batches(t)[1]
 	w.begin(b)
 	failed := 0
-	for s := range b.Sets() {
+	for s := range b.MetricSets() {
 		if s.Kind == heapster.Pod {
 			s.At = math.MaxInt64 / 1000
 		}
@@ -133,59 +133,59 @@ func TestLineThatCannotBeEncodedFailsNoOther(t *testing.T) {
 		}
 	}
 	if lines := string(w.lines.Bytes()); failed != 1 || strings.Contains(lines, "type=pod ") || !strings.Contains(lines, "type=node ") || !strings.Contains(lines, "rollcall_cluster") || w.lines.Err() != nil {
-		t.Errorf("%d sets failed, %v:\n%s", failed, w.lines.Err(), lines)
+		t.Errorf("%d metric sets failed, %v:\n%s", failed, w.lines.Err(), lines)
 	}
 }
 
-// picky is a receiver that takes no request with anything of the cluster hostile.
-type picky struct {
+// selectiveReceiver refuses each request that has a set of the cluster hostile.
+type selectiveReceiver struct {
 	receiver
-	cluster string
-	filled  map[string]int
-	taken   []map[string]int
+	cluster  string
+	filled   map[string]int
+	accepted []map[string]int
 }
 
-func (p *picky) begin(b *Batch) { p.cluster = b.Cluster }
-func (p *picky) add(*heapster.Set) error {
+func (p *selectiveReceiver) begin(b *Batch) { p.cluster = b.Cluster }
+func (p *selectiveReceiver) add(*heapster.MetricSet) error {
 	if p.filled == nil {
 		p.filled = map[string]int{}
 	}
 	p.filled[p.cluster]++
 	return nil
 }
-func (p *picky) reset() { p.filled = nil }
-func (p *picky) send(context.Context) error {
+func (p *selectiveReceiver) reset() { p.filled = nil }
+func (p *selectiveReceiver) send(context.Context) error {
 	if p.filled["hostile"] > 0 {
-		return &refusedError{words: "400 Bad Request", content: true}
+		return &refusedError{message: "400 Bad Request", content: true}
 	}
-	p.taken = append(p.taken, p.filled)
+	p.accepted = append(p.accepted, p.filled)
 	return nil
 }
 
-func TestRefusedRequestIsSentOnceMoreByCluster(t *testing.T) {
-	p, registry := &picky{}, prometheus.NewRegistry()
-	w := newWorker(&spec{name: "fake", queue: 100}, newMetrics(registry).of("fake"), quiet)
+func TestRefusedRequestIsSplitByCluster(t *testing.T) {
+	p, registry := &selectiveReceiver{}, prometheus.NewRegistry()
+	w := newWorker(&spec{name: "fake", queue: 100}, newMetrics(registry).forSink("fake"), quiet)
 	w.exporter = p
 	m, other := newMember(t, 1, "web"), newMember(t, 2, "web")
 	var all []*Batch
 	for i := range 3 {
-		b := book{}
-		all = append(append(all, b.record(m.report("hostile", 15*i+1, 100))...), b.record(other.report("prod", 15*i+1, 100))...)
+		b := trackers{}
+		all = append(append(all, b.batchesOf(m.report("hostile", 15*i+1, 100))...), b.batchesOf(other.report("prod", 15*i+1, 100))...)
 	}
 	for _, b := range all {
 		w.export(t.Context(), b)
 	}
 	w.deliver(t.Context())
-	if len(p.taken) != 1 || p.taken[0]["prod"] != 15 {
-		t.Errorf("taken were %v, want 15 Sets of prod in one request", p.taken)
+	if len(p.accepted) != 1 || p.accepted[0]["prod"] != 15 {
+		t.Errorf("accepted requests %v, want one with 15 metric sets of prod", p.accepted)
 	}
-	want(t, gathered(t, registry), map[string]float64{"sent_sets_total": 15, "dropped_sets_total refused": 15, "failed_requests_total": 2})
+	want(t, gather(t, registry), map[string]float64{"sent_sets_total": 15, "dropped_sets_total refused": 15, "failed_requests_total": 2})
 	if w.filled != 0 || w.parts != nil {
-		t.Errorf("%d Sets in %v are left", w.filled, w.parts)
+		t.Errorf("%d metric sets in %v are left", w.filled, w.parts)
 	}
 }
 
-func TestRecordThatKafkaRefusesFailsNoOther(t *testing.T) {
+func TestRecordThatKafkaRefusesDoesNotFailOthers(t *testing.T) {
 	_, addresses := brokers(t, "readings")
 	spec, err := parse("kafka://" + addresses + "/readings")
 	if err != nil {
@@ -198,12 +198,12 @@ func TestRecordThatKafkaRefusesFailsNoOther(t *testing.T) {
 	defer e.close()
 	b, w := batches(t)[1], e.(*kafka)
 	e.begin(b)
-	for s := range b.Sets() {
+	for s := range b.MetricSets() {
 		if err := e.add(&s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// No Set is as large: labels are bounded. The brokers may allow less than these do.
+	// A real record is not as large, since labels are bounded, but a broker's limit may be lower.
 	w.records = append(w.records, &kgo.Record{Topic: "readings", Key: []byte("prod"), Value: make([]byte, 2<<20)})
 	ctx, cancel := context.WithTimeout(t.Context(), spec.timeout)
 	defer cancel()
@@ -212,6 +212,6 @@ func TestRecordThatKafkaRefusesFailsNoOther(t *testing.T) {
 		t.Fatalf("send: %v, want one record refused", err)
 	}
 	if records := consume(t, addresses, "readings", b.Len()); len(records) != b.Len() {
-		t.Errorf("%d records came, want %d", len(records), b.Len())
+		t.Errorf("got %d records, want %d", len(records), b.Len())
 	}
 }

@@ -26,32 +26,32 @@ func TestLists(t *testing.T) {
 		"/model/namespaces/shop/pods/web-1/metrics":                `["cpu/limit","cpu/request","cpu/usage","cpu/usage_rate","memory/limit","memory/request","memory/usage","memory/working_set"]`,
 		"/model/namespaces/shop/pods/web-1/containers/app/metrics": `["cpu/limit","cpu/request","cpu/usage","cpu/usage_rate","memory/limit","memory/request","memory/usage","memory/working_set","uptime"]`,
 	} {
-		if got, _ := m.ask(path, ""); got != want {
+		if got, _ := m.query(path, ""); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
-	keys, _ := m.ask("/model/debug/allkeys", "")
+	keys, _ := m.query("/model/debug/allkeys", "")
 	if want := `"namespace:shop/pod:web-1/container:app"`; !strings.Contains(keys, want) || !strings.Contains(keys, `"cluster"`) {
-		t.Errorf("keys %s without %s", keys, want)
+		t.Errorf("keys are %s, want them to contain %s", keys, want)
 	}
 }
 
-// of is what MetricResult says of points, each at seconds since t0.
-func of(t *testing.T, body string) string {
+// pointsOf formats the points of a MetricResult, each at a time since t0.
+func pointsOf(t *testing.T, body string) string {
 	t.Helper()
 	var r MetricResult
 	if err := json.Unmarshal([]byte(body), &r); err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	s := ""
+	text := ""
 	for _, p := range r.Metrics {
 		v, _ := json.Marshal(p.Value)
 		if p.FloatValue != nil {
 			v, _ = json.Marshal(p.FloatValue)
 		}
-		s += " " + p.Timestamp.Sub(t0).String() + "=" + string(v)
+		text += " " + p.Timestamp.Sub(t0).String() + "=" + string(v)
 	}
-	return strings.TrimSpace(s)
+	return strings.TrimSpace(text)
 }
 
 func TestMetricsAreSummedFromContainerToCluster(t *testing.T) {
@@ -82,73 +82,73 @@ func TestMetricsAreSummedFromContainerToCluster(t *testing.T) {
 		"/model/metrics/cpu/request":                                              "3s=700 18s=700",
 		"/model/nodes/n2/freecontainers/kubelet/metrics/cpu/usage_rate":           "",
 	} {
-		body, _ := m.ask(path, "")
-		if got := of(t, body); got != want {
+		body, _ := m.query(path, "")
+		if got := pointsOf(t, body); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
 }
 
-func TestAnswerIsHeapstersJSON(t *testing.T) {
+func TestResponseIsHeapstersJSON(t *testing.T) {
 	m := newMember(t)
 	m.read(2, reading(0, 5)...)
-	got, _ := m.ask("/model/nodes/n1/metrics/cpu/usage_rate", "")
+	got, _ := m.query("/model/nodes/n1/metrics/cpu/usage_rate", "")
 	if want := `{"metrics":[{"timestamp":"` + stamp(0) + `","value":50}],"latestTimestamp":"` + stamp(0) + `"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	got, _ = m.ask("/model/namespaces/shop/pod-list/web-2,gone/metrics/cpu/usage_rate", "")
+	got, _ = m.query("/model/namespaces/shop/pod-list/web-2,gone/metrics/cpu/usage_rate", "")
 	want := `{"items":[{"metrics":[{"timestamp":"` + stamp(2) + `","value":10}],"latestTimestamp":"` + stamp(2) + `"},{"metrics":[],"latestTimestamp":"0001-01-01T00:00:00Z"}]}`
 	if got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-func TestStartAndEndAreIncluded(t *testing.T) {
+func TestStartAndEndAreInclusive(t *testing.T) {
 	m := newMember(t)
 	for i := range 4 {
 		m.read(15*i+2, reading(15*i, int64(i+1))...)
 	}
 	query := "start=" + stamp(15) + "&end=" + at(30).In(time.FixedZone("", 3600)).Format("2006-01-02T15:04:05") + "%2B01:00"
-	body, _ := m.ask("/model/nodes/n1/metrics/cpu/usage_rate", query)
-	if got, want := of(t, body), "15s=20 30s=30"; got != want {
+	body, _ := m.query("/model/nodes/n1/metrics/cpu/usage_rate", query)
+	if got, want := pointsOf(t, body), "15s=20 30s=30"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-func TestWhatIsNotThereIsNothingWithAWarning(t *testing.T) {
+func TestMissingPointsHaveAWarning(t *testing.T) {
 	m := newMember(t)
 	m.read(2, reading(0, 5)...)
-	const nothing = `{"metrics":[],"latestTimestamp":"0001-01-01T00:00:00Z"}`
-	for _, c := range []struct{ path, query, words string }{
-		{"/model/metrics/network/rx", "", `no metric is called "network/rx"`},
-		{"/model/nodes/n9/metrics/cpu/usage_rate", "", `no "node:n9"`},
-		{"/model/namespaces/none/metrics/cpu/usage_rate", "", `no "namespace:none"`},
-		{"/model/namespaces/shop/pods/none/metrics/cpu/usage_rate", "", `no "namespace:shop/pod:none"`},
-		{"/model/namespaces/shop/pods/web-1/containers/none/metrics/cpu/usage_rate", "", `container:none"`},
-		{"/model/metrics/cpu/node_capacity", "", "there is no cpu/node_capacity"},
-		{"/model/metrics/cpu/usage_rate", "labels=resource_id:sda", "no metric here has labels"},
-		{"/model/metrics/cpu/usage_rate", "end=1999-01-01T00:00:00Z", "there is no cpu/usage_rate in this time"},
+	const emptyReason = `{"metrics":[],"latestTimestamp":"0001-01-01T00:00:00Z"}`
+	for _, c := range []struct{ path, query, message string }{
+		{"/model/metrics/network/rx", "", `unknown metric "network/rx"`},
+		{"/model/nodes/n9/metrics/cpu/usage_rate", "", `"node:n9" not found`},
+		{"/model/namespaces/none/metrics/cpu/usage_rate", "", `"namespace:none" not found`},
+		{"/model/namespaces/shop/pods/none/metrics/cpu/usage_rate", "", `"namespace:shop/pod:none" not found`},
+		{"/model/namespaces/shop/pods/web-1/containers/none/metrics/cpu/usage_rate", "", `container:none" not found`},
+		{"/model/metrics/cpu/node_capacity", "", "no points of cpu/node_capacity"},
+		{"/model/metrics/cpu/usage_rate", "labels=resource_id:sda", "no metric has labels"},
+		{"/model/metrics/cpu/usage_rate", "end=1999-01-01T00:00:00Z", "no points of cpu/usage_rate in this time range"},
 	} {
-		body, warning := m.ask(c.path, c.query)
-		if body != nothing || !strings.Contains(warning, c.words) {
-			t.Errorf("%s?%s: %s, warning %q; want nothing, and %q", c.path, c.query, body, warning, c.words)
+		body, warning := m.query(c.path, c.query)
+		if body != emptyReason || !strings.Contains(warning, c.message) {
+			t.Errorf("%s?%s: %s, warning %q; want no points and a warning with %q", c.path, c.query, body, warning, c.message)
 		}
 	}
 }
 
-func TestBadQuestionsAreRefusedWithWords(t *testing.T) {
-	for query, words := range map[string]string{
+func TestBadRequestsAreRejected(t *testing.T) {
+	for query, message := range map[string]string{
 		"start=yesterday":   `start is "yesterday"`,
 		"end=1234567890":    "RFC 3339",
-		"start=%zz":         "cannot be read",
+		"start=%zz":         "invalid query string",
 		"labels=a":          `invalid label pair "a"`,
 		"labels=a:b,:c":     `invalid label pair ":c"`,
 		"start=\xff%ff\xfe": "timestamp argument cannot be parsed",
 	} {
 		_, err := Parse("/model/metrics/cpu/usage_rate", query)
 		var bad *BadRequest
-		if !errors.As(err, &bad) || !strings.Contains(bad.Words, words) {
-			t.Errorf("%s: %v, want %q", query, err, words)
+		if !errors.As(err, &bad) || !strings.Contains(bad.Message, message) {
+			t.Errorf("%s: %v, want %q", query, err, message)
 		}
 	}
 	for _, path := range []string{"", "/", "/model", "/model/", "/model/nodes/n1", "/model//metrics", "/model/nodes//metrics/cpu/usage_rate", "/metric-export/x", "/nodes", "/model/namespaces/a/pod-list/b/metrics"} {
@@ -158,7 +158,7 @@ func TestBadQuestionsAreRefusedWithWords(t *testing.T) {
 	}
 }
 
-func TestPresentIsToldWithoutHistory(t *testing.T) {
+func TestCurrentStateIsReturnedWithoutHistory(t *testing.T) {
 	m := newMember(t)
 	m.use(reading(0, 5)...)
 	s := &Source{State: m.state, ReceivedAt: at(3)}
@@ -168,8 +168,8 @@ func TestPresentIsToldWithoutHistory(t *testing.T) {
 		"/model/metrics/cpu/usage_rate":                 "2s=100",
 		"/model/metrics/cpu/request":                    "2s=700",
 	} {
-		body, _ := answer(t, s, path, "")
-		if got := of(t, body); got != want {
+		body, _ := execute(t, s, path, "")
+		if got := pointsOf(t, body); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}

@@ -12,17 +12,17 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// kept is what a series has to tell: CPU and its integral by time.
-type kept struct{ cpu, total []Sample }
+// expectedSeries is the expected samples of CPU and of its integral.
+type expectedSeries struct{ cpu, total []Sample }
 
-func (k *kept) last() Sample {
+func (k *expectedSeries) last() Sample {
 	if len(k.cpu) == 0 {
 		return Sample{Stale: true}
 	}
 	return k.cpu[len(k.cpu)-1]
 }
 
-func (k *kept) add(s Sample) {
+func (k *expectedSeries) add(s Sample) {
 	total, last := Sample{Time: s.Time, Stale: s.Stale}, k.last()
 	if !s.Stale && !last.Stale {
 		total.Value = k.total[len(k.total)-1].Value + s.Value*((s.Time-last.Time)/1000)
@@ -30,14 +30,14 @@ func (k *kept) add(s Sample) {
 	k.cpu, k.total = append(k.cpu, s), append(k.total, total)
 }
 
-// model keeps everything for ever, in the plainest way.
+// model is a simple history that never drops a sample.
 type model struct {
-	series map[Labels]*kept
+	series map[Labels]*expectedSeries
 	ended  int64
 }
 
 func labelsOf(o state.Object) Labels {
-	i := identify(o)
+	i := identityOf(o)
 	return Labels{Namespace: i.namespace, Pod: i.pod, Container: i.container, Node: i.node}
 }
 
@@ -62,7 +62,7 @@ func (m *model) add(s *state.State, at time.Time, fresh bool) {
 		}
 		k := m.series[labels]
 		if k == nil {
-			k = &kept{}
+			k = &expectedSeries{}
 			m.series[labels] = k
 		}
 		if t := int64(used.SampledAt) * 1000; t > max(k.last().Time, m.ended) {
@@ -80,7 +80,7 @@ func (m *model) end(at time.Time) {
 	}
 }
 
-// suffix is want without what is before got's first sample.
+// suffix returns want without the samples before the first of got.
 func suffix(want, got []Sample) []Sample {
 	if len(got) == 0 {
 		return nil
@@ -89,25 +89,25 @@ func suffix(want, got []Sample) []Sample {
 	return want[max(i, 0):]
 }
 
-// drop is samples without those before an instant, and without ends before the first.
-func drop(samples []Sample, before int64) []Sample {
+// since returns the samples from an instant on.
+func remove(samples []Sample, before int64) []Sample {
 	return slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Time < before })
 }
 
-// play is a member, a History and a model of it.
-type play struct {
-	t       *rapid.T
-	member  *member
-	history *History
-	model   model
-	epoch   uint64
-	now     time.Time
-	fresh   bool
-	window  time.Duration
-	open    bool
+// scenario applies random steps to a member, its History and the model.
+type scenario struct {
+	t         *rapid.T
+	member    *member
+	history   *History
+	model     model
+	epoch     uint64
+	now       time.Time
+	fresh     bool
+	window    time.Duration
+	reporting bool
 }
 
-func (p *play) object() state.Object {
+func (p *scenario) object() state.Object {
 	node := fmt.Sprintf("n%d", rapid.IntRange(0, 2).Draw(p.t, "node"))
 	if rapid.IntRange(0, 9).Draw(p.t, "kind") == 0 {
 		return &state.Node{Name: node}
@@ -115,19 +115,19 @@ func (p *play) object() state.Object {
 	return web(fmt.Sprintf("pod-%d", rapid.IntRange(0, 40).Draw(p.t, "pod")), node)
 }
 
-func (p *play) put() {
+func (p *scenario) put() {
 	for range rapid.IntRange(1, 20).Draw(p.t, "n") {
 		o := p.object()
 		slot, known := p.member.slots[o.Key()]
 		if !known {
-			slot = p.free()
+			slot = p.freeSlot()
 		}
 		p.member.put(o, slot)
 	}
 }
 
-// free is the lowest slot that nobody has, so that slots are reused at once.
-func (p *play) free() uint32 {
+// freeSlot returns the lowest free slot, so that slots are reused at once.
+func (p *scenario) freeSlot() uint32 {
 	taken := map[uint32]bool{}
 	for _, slot := range p.member.slots {
 		taken[slot] = true
@@ -139,22 +139,22 @@ func (p *play) free() uint32 {
 	}
 }
 
-func (p *play) remove() {
+func (p *scenario) remove() {
 	if o := p.object(); p.has(o) {
 		slot := p.member.slots[o.Key()]
 		p.member.remove(o)
 		if u := p.member.state.Usage; u != nil && int(slot) < len(u.BySlot) {
-			p.read() // as an agent does before it gives the slot to another
+			p.read() // as the agent does before it reuses the slot
 		}
 	}
 }
 
-func (p *play) has(o state.Object) bool {
+func (p *scenario) has(o state.Object) bool {
 	_, ok := p.member.state.Get(o.Key())
 	return ok
 }
 
-func (p *play) read() {
+func (p *scenario) read() {
 	u := &state.Usage{N: 1}
 	if before := p.member.state.Usage; before != nil {
 		u.N = before.N + 1
@@ -164,7 +164,7 @@ func (p *play) read() {
 	p.fresh = true
 }
 
-func (p *play) fill(u *state.Usage) {
+func (p *scenario) fill(u *state.Usage) {
 	values := rapid.OneOf(rapid.Int64Range(0, 4), rapid.Int64Range(0, 1<<40))
 	for _, slot := range p.member.slots {
 		u.BySlot = append(u.BySlot, make([]state.Used, max(0, int(slot)+1-len(u.BySlot)))...)
@@ -177,60 +177,60 @@ func (p *play) fill(u *state.Usage) {
 	}
 }
 
-func (p *play) restart() {
+func (p *scenario) restart() {
 	p.epoch++
 	p.member = newMember(p.t, p.epoch)
 	p.fresh = false
 	p.put()
 }
 
-func (p *play) report() {
-	p.pass()
+func (p *scenario) report() {
+	p.advance()
 	p.history.Add(cluster1, p.member.state, state.Summary{}, p.now)
 	p.model.add(p.member.state, p.now, p.fresh)
-	p.fresh, p.open = false, true
+	p.fresh, p.reporting = false, true
 }
 
-func (p *play) end() {
-	p.pass()
-	if !p.open {
+func (p *scenario) end() {
+	p.advance()
+	if !p.reporting {
 		p.history.End(cluster1, p.now)
 		return
 	}
 	p.history.End(cluster1, p.now)
 	p.model.end(p.now)
-	p.fresh, p.open = p.member.state.Usage != nil, false
+	p.fresh, p.reporting = p.member.state.Usage != nil, false
 }
 
-// pass lets some time pass; the clock stays at half a second.
-func (p *play) pass() {
+// advance advances the clock by whole seconds. It stays at half a second.
+func (p *scenario) advance() {
 	p.now = p.now.Add(time.Duration(rapid.IntRange(1, 20).Draw(p.t, "seconds")) * time.Second)
 }
 
-func (p *play) check() {
-	past := p.history.Read(cluster1, p.now)
-	if past == nil {
+func (p *scenario) check() {
+	history := p.history.Read(cluster1, p.now)
+	if history == nil {
 		return
 	}
 	cutoff := p.now.Add(-p.window).UnixMilli()
-	told := map[Labels]bool{}
+	seen := map[Labels]bool{}
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
-		for s := range past.Series(kind) {
-			if told[s.Labels] {
+		for s := range history.Series(kind) {
+			if seen[s.Labels] {
 				p.t.Fatalf("two series of %+v", s.Labels)
 			}
-			told[s.Labels] = true
+			seen[s.Labels] = true
 			want := p.model.series[s.Labels]
 			if want == nil {
-				want = &kept{}
+				want = &expectedSeries{}
 			}
 			p.compare(s, CPU, want.cpu, cutoff)
 			p.compare(s, CPUTotal, want.total, cutoff)
 		}
 	}
 	for labels, k := range p.model.series {
-		if n := len(samplesOnly(drop(k.cpu, cutoff))); n > 0 && !told[labels] {
-			p.t.Fatalf("nothing is told of %+v, which has %d samples", labels, n)
+		if n := len(samplesOnly(remove(k.cpu, cutoff))); n > 0 && !seen[labels] {
+			p.t.Fatalf("no series of %+v, want %d samples", labels, n)
 		}
 	}
 }
@@ -239,21 +239,20 @@ func samplesOnly(all []Sample) []Sample {
 	return slices.DeleteFunc(slices.Clone(all), func(s Sample) bool { return s.Stale })
 }
 
-func (p *play) compare(s Series, m Metric, want []Sample, cutoff int64) {
+func (p *scenario) compare(s Series, m Metric, want []Sample, cutoff int64) {
 	got := slices.Collect(s.Samples(m, 0, 1<<60))
 	if w := suffix(want, got); !slices.Equal(got, w) {
 		p.t.Fatalf("metric %d of %+v is\n%v\nwant\n%v", m, s.Labels, got, w)
 	}
-	if g, w := samplesOnly(drop(got, cutoff)), samplesOnly(drop(want, cutoff)); !slices.Equal(g, w) {
+	if g, w := samplesOnly(remove(got, cutoff)), samplesOnly(remove(want, cutoff)); !slices.Equal(g, w) {
 		p.t.Fatalf("metric %d of %+v within the window is\n%v\nwant\n%v", m, s.Labels, g, w)
 	}
 }
 
-// What was added comes back exactly, whatever comes and goes; whether the clusters'
-// agent or session is another does not matter.
-func TestWhatWasAddedComesBack(t *testing.T) {
+// All added samples are returned exactly, across restarts of the agent and sessions.
+func TestAddedSamplesAreReturned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := &play{t: t, epoch: 1, now: t0.Add(500 * time.Millisecond), model: model{series: map[Labels]*kept{}}}
+		p := &scenario{t: t, epoch: 1, now: t0.Add(500 * time.Millisecond), model: model{series: map[Labels]*expectedSeries{}}}
 		p.window = time.Duration(rapid.SampledFrom([]int{3, 60}).Draw(t, "window")) * time.Minute
 		p.history = New(Config{Window: p.window})
 		p.member = newMember(t, 1)
@@ -272,8 +271,8 @@ func TestWhatWasAddedComesBack(t *testing.T) {
 	})
 }
 
-// A column comes back as it was, of any values.
-func TestColumnsComeBack(t *testing.T) {
+// A column of any values decodes to what was encoded.
+func TestColumnsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fields, rows := rapid.SampledFrom([]int{1, usageFields}).Draw(t, "fields"), rapid.IntRange(1, maxRows).Draw(t, "rows")
 		value := rapid.OneOf(rapid.Int64(), rapid.Int64Range(0, 300), rapid.Map(rapid.Int64Range(0, 1<<20), func(v int64) int64 { return v << 10 }))
@@ -304,15 +303,15 @@ func TestColumnsComeBack(t *testing.T) {
 			}
 		}
 		if r.next(&column{}) {
-			t.Fatal("there is a column more")
+			t.Fatal("next returned another column, want none")
 		}
 	})
 }
 
-// Readers never wait, and what they have read stays as it was.
-func TestReadersSeeWholeReadingsWhileOthersAreAdded(t *testing.T) {
+// A ClusterHistory does not change while readings are added.
+func TestReadersSeeWholeReadings(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
-	m := small(t, 40)
+	m := smallMember(t, 40)
 	m.report(h, cluster1, 0)
 	var readers sync.WaitGroup
 	done := make(chan struct{})
@@ -329,7 +328,7 @@ func TestReadersSeeWholeReadingsWhileOthersAreAdded(t *testing.T) {
 					lens[len(slices.Collect(s.Samples(CPU, 0, 1<<60)))]++
 				}
 				if len(lens) != 1 {
-					t.Errorf("series of different lengths in one past: %v", lens)
+					t.Errorf("series of different lengths in one history: %v", lens)
 					return
 				}
 			}

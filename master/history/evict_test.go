@@ -11,8 +11,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// small is a cluster of n containers that reports each 15 s.
-func small(t testing.TB, n int) *member {
+// smallMember returns a test cluster with n containers.
+func smallMember(t testing.TB, n int) *member {
 	m := newMember(t, 1)
 	for i := range n {
 		m.put(web(fmt.Sprintf("pod-%03d", i), "n1"), uint32(i))
@@ -29,7 +29,7 @@ func (m *member) report(h *History, name string, seconds int) {
 	h.Add(name, m.state, state.Summarize(m.state, at(seconds)), at(seconds))
 }
 
-func span(t *testing.T, h *History, name string) (from, to int) {
+func rangeOf(t *testing.T, h *History, name string) (from, to int) {
 	t.Helper()
 	first, last, ok := h.Read(name, time.Time{}).Range()
 	if !ok {
@@ -38,47 +38,47 @@ func span(t *testing.T, h *History, name string) (from, to int) {
 	return int(first.Sub(t0).Seconds()), int(last.Sub(t0).Seconds())
 }
 
-func TestWhatIsOlderThanTheWindowGoes(t *testing.T) {
+func TestExpiredSamplesAreDropped(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
-	m := small(t, 5)
+	m := smallMember(t, 5)
 	for s := 0; s <= 7200; s += 15 {
 		m.report(h, "a", s)
 		if s == 3600 {
 			m.remove(web("pod-003", "n1"))
 		}
 	}
-	from, to := span(t, h, "a")
+	from, to := rangeOf(t, h, "a")
 	if to != 7200 || from > 7200-900 || from < 7200-900-240 {
-		t.Errorf("from %d to %d, want 15 to 19 minutes until 7200", from, to)
+		t.Errorf("samples from %d to %d s, want the last 15 to 19 minutes until 7200 s", from, to)
 	}
 	if n := h.Stats().Series; n != 4 {
-		t.Errorf("%d series, want 4: one went an hour ago", n)
+		t.Errorf("%d series, want 4: one was removed an hour ago", n)
 	}
 }
 
-func TestClusterThatReportsNoMoreIsSweptAway(t *testing.T) {
+func TestSweepRemovesClusterThatDoesNotReport(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
-	small(t, 5).report(h, "a", 0)
+	smallMember(t, 5).report(h, "a", 0)
 	h.End("a", at(60))
 	h.Sweep(at(800))
 	if s := h.Stats(); s.Clusters != 1 || s.Samples == 0 {
-		t.Errorf("after 800 s there is %+v, want all of it", s)
+		t.Errorf("after 800 s: %+v, want all samples", s)
 	}
 	h.Sweep(at(1000))
 	if s := h.Stats(); s != (Stats{}) {
-		t.Errorf("after 1000 s there is %+v, want nothing", s)
+		t.Errorf("after 1000 s: %+v, want none", s)
 	}
-	small(t, 5).report(h, "a", 1200)
+	smallMember(t, 5).report(h, "a", 1200)
 	h.Forget("a")
 	if s := h.Stats(); s != (Stats{}) {
-		t.Errorf("of a cluster that was forgotten there is %+v", s)
+		t.Errorf("after Forget: %+v, want none", s)
 	}
 }
 
-func TestLeastReadClusterGivesItsOldestSamplesFirst(t *testing.T) {
+func TestLeastRecentlyReadClusterIsEvictedFirst(t *testing.T) {
 	var log bytes.Buffer
 	h := New(Config{Window: time.Hour, MaxBytes: 60_000, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	members := map[string]*member{"read": small(t, 50), "unread": small(t, 50), "lately": small(t, 50)}
+	members := map[string]*member{"read": smallMember(t, 50), "unread": smallMember(t, 50), "lately": smallMember(t, 50)}
 	for s := 0; s < 1500; s += 15 {
 		for _, name := range []string{"read", "lately", "unread"} {
 			members[name].report(h, name, s)
@@ -91,29 +91,29 @@ func TestLeastReadClusterGivesItsOldestSamplesFirst(t *testing.T) {
 	}
 	stats := h.Stats()
 	if stats.EvictedSamples == 0 || stats.EvictedChunks == 0 {
-		t.Fatalf("nothing was let go: %+v", stats)
+		t.Fatalf("nothing was evicted: %+v", stats)
 	}
-	if p := h.Read("unread", time.Time{}); p.Lost().IsZero() {
-		t.Error("the cluster that nobody reads lost nothing")
+	if p := h.Read("unread", time.Time{}); p.EvictedUntil().IsZero() {
+		t.Error("nothing was evicted from the cluster that is never read")
 	}
-	if p := h.Read("read", time.Time{}); !p.Lost().IsZero() {
-		t.Errorf("the cluster that is read lost all until %s", p.Lost())
+	if p := h.Read("read", time.Time{}); !p.EvictedUntil().IsZero() {
+		t.Errorf("samples until %s were evicted from the cluster that is read", p.EvictedUntil())
 	}
 	if n := strings.Count(log.String(), "history is full"); n != 1 {
-		t.Errorf("it was said %d times that the history is full, want once:\n%s", n, &log)
+		t.Errorf("`history is full` was logged %d times, want once:\n%s", n, &log)
 	}
 }
 
-func TestFullHistoryTakesTheNextReport(t *testing.T) {
+func TestFullHistoryAcceptsReports(t *testing.T) {
 	h := New(Config{Window: time.Hour, MaxBytes: 1})
-	m := small(t, 50)
+	m := smallMember(t, 50)
 	for s := 0; s < 600; s += 15 {
 		m.report(h, "a", s)
 		if got := h.Stats(); got.Samples != 0 || got.Series != 0 {
-			t.Fatalf("there is no room, and yet %+v", got)
+			t.Fatalf("got %+v, want no samples and no series", got)
 		}
 	}
 	if n := h.Stats().EvictedSamples; n < 40*50*2 {
-		t.Errorf("%d samples were let go, want all", n)
+		t.Errorf("%d samples were evicted, want all", n)
 	}
 }

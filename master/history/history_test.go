@@ -12,19 +12,19 @@ import (
 
 const cluster1 = "prod-eu"
 
-// t0 is when the tests begin; whole seconds.
+// t0 is the start of the tests, in whole seconds.
 var t0 = time.Unix(1_790_000_000, 0)
 
 func at(seconds int) time.Time { return t0.Add(time.Duration(seconds) * time.Second) }
 
-// member is a cluster in a test, told as its agent would.
+// member is a test cluster. It makes the States that its agent would report.
 type member struct {
 	t     failer
 	state *state.State
 	slots map[state.Key]uint32
 }
 
-// failer is a test, or one case of many in one.
+// failer is a *testing.T, *testing.B or *rapid.T.
 type failer interface {
 	Helper()
 	Fatal(args ...any)
@@ -48,7 +48,7 @@ func (m *member) apply(d state.Delta) {
 	m.state = next
 }
 
-// put puts an object at a slot.
+// put adds an object at a slot.
 func (m *member) put(o state.Object, slot uint32) {
 	m.t.Helper()
 	m.slots[o.Key()] = slot
@@ -61,8 +61,8 @@ func (m *member) remove(o state.Object) {
 	m.apply(state.Delta{Removes: []state.Key{o.Key()}})
 }
 
-// read is a reading of usage with CPU by slot, all sampled at one second; memory is
-// CPU in MiB, and slots without CPU are unknown.
+// read adds a reading with CPU by slot, all sampled at one second. Memory is the CPU value
+// in MiB. Slots without a CPU value have no sample.
 func (m *member) read(seconds int, cpu map[uint32]int64) {
 	m.t.Helper()
 	u := &state.Usage{N: 1}
@@ -76,8 +76,8 @@ func (m *member) read(seconds int, cpu map[uint32]int64) {
 	m.apply(state.Delta{Usage: u})
 }
 
-// told is a series as a line of text: seconds since t0, value; «end» for its end.
-func told(samples func(func(Sample) bool)) string {
+// format formats a series as text: ` seconds:value` since t0, and ` seconds:end` for its end.
+func format(samples func(func(Sample) bool)) string {
 	s := ""
 	for v := range samples {
 		if v.Stale {
@@ -89,7 +89,7 @@ func told(samples func(func(Sample) bool)) string {
 	return s
 }
 
-func tell(t *testing.T, h *History, m Metric) map[string]string {
+func readAll(t *testing.T, h *History, m Metric) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	p := h.Read(cluster1, t0)
@@ -102,7 +102,7 @@ func tell(t *testing.T, h *History, m Metric) map[string]string {
 			if _, twice := all[name]; twice {
 				t.Errorf("two series of %s", name)
 			}
-			all[name] = told(s.Samples(m, 0, 1<<60))
+			all[name] = format(s.Samples(m, 0, 1<<60))
 		}
 	}
 	return all
@@ -111,28 +111,28 @@ func tell(t *testing.T, h *History, m Metric) map[string]string {
 func expect(t *testing.T, got, want map[string]string) {
 	t.Helper()
 	if !maps.Equal(got, want) {
-		t.Errorf("history tells\n%q\nwant\n%q", got, want)
+		t.Errorf("series are\n%q\nwant\n%q", got, want)
 	}
 }
 
-func TestUsageComesBackWithItsGaps(t *testing.T) {
+func TestUsageIsReadWithItsGaps(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	m := newMember(t, 1)
 	m.put(&state.Node{Name: "n1"}, 0)
 	m.put(web("cart", "n1"), 1)
 	m.read(-3, map[uint32]int64{0: 100, 1: 7})
 	h.Add(cluster1, m.state, state.Summary{}, at(0))
-	h.Add(cluster1, m.state, state.Summary{}, at(5)) // nothing but a bookmark
+	h.Add(cluster1, m.state, state.Summary{}, at(5)) // unchanged
 	m.read(12, map[uint32]int64{0: 120})
 	h.Add(cluster1, m.state, state.Summary{}, at(15))
 	m.read(27, map[uint32]int64{0: 90, 1: 9})
 	h.Add(cluster1, m.state, state.Summary{}, at(30))
-	expect(t, tell(t, h, CPU), map[string]string{"n1": " -3:100 12:120 27:90", "shop/cart/app@n1": " -3:7 27:9"})
-	expect(t, tell(t, h, Memory), map[string]string{"n1": " -3:104857600 12:125829120 27:94371840", "shop/cart/app@n1": " -3:7340032 27:9437184"})
-	expect(t, tell(t, h, CPUTotal), map[string]string{"n1": " -3:0 12:1800 27:3150", "shop/cart/app@n1": " -3:0 27:270"})
+	expect(t, readAll(t, h, CPU), map[string]string{"n1": " -3:100 12:120 27:90", "shop/cart/app@n1": " -3:7 27:9"})
+	expect(t, readAll(t, h, Memory), map[string]string{"n1": " -3:104857600 12:125829120 27:94371840", "shop/cart/app@n1": " -3:7340032 27:9437184"})
+	expect(t, readAll(t, h, CPUTotal), map[string]string{"n1": " -3:0 12:1800 27:3150", "shop/cart/app@n1": " -3:0 27:270"})
 }
 
-func TestSeriesEndsWhereItsContainerWent(t *testing.T) {
+func TestSeriesEndsWhenItsContainerIsRemoved(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	m := newMember(t, 1)
 	m.put(web("cart", "n1"), 1)
@@ -141,20 +141,20 @@ func TestSeriesEndsWhereItsContainerWent(t *testing.T) {
 	h.Add(cluster1, m.state, state.Summary{}, at(1))
 	m.remove(web("cart", "n1"))
 	h.Add(cluster1, m.state, state.Summary{}, at(4))
-	// Another takes its slot.
+	// Another container gets its slot.
 	m.put(web("bank", "n1"), 1)
 	m.read(15, map[uint32]int64{1: 30, 2: 20})
 	h.Add(cluster1, m.state, state.Summary{}, at(16))
-	expect(t, tell(t, h, CPU), map[string]string{
+	expect(t, readAll(t, h, CPU), map[string]string{
 		"shop/cart/app@n1": " 0:10 4:end", "shop/till/app@n1": " 0:20 15:20", "shop/bank/app@n1": " 15:30",
 	})
-	// It comes back: it is the same series, and its integral begins anew.
+	// It comes back: the same series continues, and its integral restarts at 0.
 	m.put(web("cart", "n1"), 7)
 	m.read(30, map[uint32]int64{1: 30, 7: 5})
 	h.Add(cluster1, m.state, state.Summary{}, at(31))
 	m.read(45, map[uint32]int64{1: 30, 7: 5})
 	h.Add(cluster1, m.state, state.Summary{}, at(46))
-	if got, want := tell(t, h, CPUTotal)["shop/cart/app@n1"], " 0:0 4:end 30:0 45:75"; got != want {
+	if got, want := readAll(t, h, CPUTotal)["shop/cart/app@n1"], " 0:0 4:end 30:0 45:75"; got != want {
 		t.Errorf("cart's integral is%s, want%s", got, want)
 	}
 }
@@ -168,10 +168,10 @@ func TestPodOnAnotherNodeIsAnotherSeries(t *testing.T) {
 	m.put(web("db-0", "n2"), 1)
 	m.read(15, map[uint32]int64{1: 11})
 	h.Add(cluster1, m.state, state.Summary{}, at(16))
-	expect(t, tell(t, h, CPU), map[string]string{"shop/db-0/app@n1": " 0:10 16:end", "shop/db-0/app@n2": " 15:11"})
+	expect(t, readAll(t, h, CPU), map[string]string{"shop/db-0/app@n1": " 0:10 16:end", "shop/db-0/app@n2": " 15:11"})
 }
 
-func TestAllEndsWithTheSession(t *testing.T) {
+func TestAllSeriesEndWithTheSession(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	m := newMember(t, 1)
 	m.put(web("cart", "n1"), 1)
@@ -179,20 +179,20 @@ func TestAllEndsWithTheSession(t *testing.T) {
 	h.Add(cluster1, m.state, state.Summary{ProblemCount: 2}, at(1))
 	h.End(cluster1, at(9))
 	h.End(cluster1, at(10))
-	// The next session has the same reading at first.
+	// The next session starts with the same reading.
 	h.Add(cluster1, m.state, state.Summary{ProblemCount: 2}, at(60))
 	m.read(62, map[uint32]int64{1: 12})
 	h.Add(cluster1, m.state, state.Summary{ProblemCount: 3}, at(63))
 	m.read(77, map[uint32]int64{1: 12})
 	h.Add(cluster1, m.state, state.Summary{ProblemCount: 3}, at(78))
-	expect(t, tell(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 9:end 62:12 77:12"})
-	expect(t, tell(t, h, CPUTotal), map[string]string{"shop/cart/app@n1": " 0:0 9:end 62:0 77:180"})
-	if got, want := told(h.Read(cluster1, t0).Count(ProblemCount, 0, 1<<60)), " 1:2 9:end 60:2 78:3"; got != want {
+	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 9:end 62:12 77:12"})
+	expect(t, readAll(t, h, CPUTotal), map[string]string{"shop/cart/app@n1": " 0:0 9:end 62:0 77:180"})
+	if got, want := format(h.Read(cluster1, t0).Count(ProblemCount, 0, 1<<60)), " 1:2 9:end 60:2 78:3"; got != want {
 		t.Errorf("problems:%s, want%s", got, want)
 	}
 }
 
-func TestAgentOfAnotherEpochGoesOnWithTheSameSeries(t *testing.T) {
+func TestSeriesContinueAfterAgentRestart(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	m := newMember(t, 1)
 	m.put(web("cart", "n1"), 1)
@@ -204,13 +204,13 @@ func TestAgentOfAnotherEpochGoesOnWithTheSameSeries(t *testing.T) {
 	other.put(web("cart", "n1"), 5)
 	other.read(20, map[uint32]int64{1: 21, 5: 11})
 	h.Add(cluster1, other.state, state.Summary{}, at(21))
-	expect(t, tell(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 20:11", "shop/till/app@n1": " 0:20 20:21"})
+	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 20:11", "shop/till/app@n1": " 0:20 20:21"})
 	if n := h.Stats().Series; n != 2 {
-		t.Errorf("there are %d series, want 2", n)
+		t.Errorf("got %d series, want 2", n)
 	}
 }
 
-func TestSampleThatIsGivenTwiceIsKeptOnce(t *testing.T) {
+func TestRepeatedSampleIsKeptOnce(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	m := newMember(t, 1)
 	m.put(web("cart", "n1"), 1)
@@ -218,10 +218,10 @@ func TestSampleThatIsGivenTwiceIsKeptOnce(t *testing.T) {
 		m.read(i/2*60, map[uint32]int64{1: int64(10 + i/2)})
 		h.Add(cluster1, m.state, state.Summary{}, at(30*i+1))
 	}
-	expect(t, tell(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 60:11"})
+	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 60:11"})
 }
 
-func TestClockThatIsAheadIsTakenBack(t *testing.T) {
+func TestSampleFromTheFutureGetsTimeOfReceipt(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	m := newMember(t, 1)
 	m.put(web("cart", "n1"), 1)
@@ -229,7 +229,7 @@ func TestClockThatIsAheadIsTakenBack(t *testing.T) {
 		m.read(600+i/2*30, map[uint32]int64{1: int64(10 + i/2)})
 		h.Add(cluster1, m.state, state.Summary{}, at(15*i))
 	}
-	expect(t, tell(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 30:11"})
+	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 30:11"})
 }
 
 func TestRangeIsInclusive(t *testing.T) {
@@ -241,16 +241,16 @@ func TestRangeIsInclusive(t *testing.T) {
 		h.Add(cluster1, m.state, state.Summary{}, at(15*i))
 	}
 	for s := range h.Read(cluster1, t0).Series(state.KindNode) {
-		if got, want := told(s.Samples(CPU, at(285).UnixMilli(), at(315).UnixMilli())), " 285:19 300:20 315:21"; got != want {
+		if got, want := format(s.Samples(CPU, at(285).UnixMilli(), at(315).UnixMilli())), " 285:19 300:20 315:21"; got != want {
 			t.Errorf("from 285 to 315:%s, want%s", got, want)
 		}
-		if got, want := told(s.Samples(CPUTotal, at(30).UnixMilli(), at(45).UnixMilli())), " 30:45 45:90"; got != want {
+		if got, want := format(s.Samples(CPUTotal, at(30).UnixMilli(), at(45).UnixMilli())), " 30:45 45:90"; got != want {
 			t.Errorf("integral from 30 to 45:%s, want%s", got, want)
 		}
 	}
 }
 
-func TestCountsAreKeptWhenTheyMoveAndNowAndThen(t *testing.T) {
+func TestCountsAreAddedOnChangeAndAtInterval(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	m := newMember(t, 1)
 	for seconds, pods := range []int{0: 3, 5: 3, 10: 4, 11: 5, 15: 5, 20: 5, 25: 5, 30: 5, 35: 5} {
@@ -259,10 +259,10 @@ func TestCountsAreKeptWhenTheyMoveAndNowAndThen(t *testing.T) {
 		}
 	}
 	p := h.Read(cluster1, t0)
-	if got, want := told(p.Count(PodsTotal, 0, 1<<60)), " 0:3 10:4 15:5 30:5"; got != want {
+	if got, want := format(p.Count(PodsTotal, 0, 1<<60)), " 0:3 10:4 15:5 30:5"; got != want {
 		t.Errorf("pods:%s, want%s", got, want)
 	}
-	if got := told(p.Count(UsedCPU, 0, 1<<60)); got != "" {
-		t.Errorf("CPU used:%s, want none: no node's usage is known", got)
+	if got := format(p.Count(UsedCPU, 0, 1<<60)); got != "" {
+		t.Errorf("CPU used:%s, want none, as no node has usage", got)
 	}
 }

@@ -1,0 +1,265 @@
+package heapster
+
+import (
+	"iter"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// Inventory holds the nodes, pods and containers of a State without their usage, so it
+// can be reused from reading to reading. It leaves out pods that are finished or not
+// scheduled, so the sum over namespaces equals the sum over nodes. It is immutable.
+type Inventory struct {
+	// rows holds each pod after its containers, and each namespace after its pods.
+	rows  []row
+	nodes []nodeRow
+	hosts map[string]string // host names by node, where they differ from the node's name
+	// partial is true if the inventory does not cover the whole cluster. It then has no
+	// MetricSet of the cluster.
+	partial bool
+}
+
+// row is one container, pod or namespace.
+type row struct {
+	kind                                   Kind
+	init                                   bool
+	slot                                   uint32
+	namespace, pod, container, node, image string
+	resources                              requirements
+	started                                int64 // Unix milliseconds; 0 if unknown
+}
+
+type nodeRow struct {
+	name                              string
+	slot                              uint32
+	hasLoad                           bool
+	resources                         requirements
+	capacityCPU, capacityMemory       int64
+	allocatableCPU, allocatableMemory int64
+}
+
+// requirements are resource requests and limits, in millicores and bytes.
+type requirements struct{ requestCPU, requestMemory, limitCPU, limitMemory int64 }
+
+func requirementsOf(requests, limits state.Resources) requirements {
+	return requirements{requests.CPUMillis, requests.MemoryBytes, limits.CPUMillis, limits.MemoryBytes}
+}
+
+// NewInventory returns the inventory of a whole State.
+func NewInventory(s *state.State) *Inventory {
+	v := &Inventory{}
+	v.addNodes(s, "")
+	v.addPods(s, "", "")
+	return v
+}
+
+// inventoryOf returns the part of a State that makes up an entity.
+func inventoryOf(s *state.State, e Entity) *Inventory {
+	v := &Inventory{partial: e.Kind != Cluster}
+	if e.Kind == Cluster || e.Kind == Node {
+		v.addNodes(s, e.Node)
+	} else if e.Namespace != "" {
+		v.addPods(s, e.Namespace, e.Pod)
+	}
+	return v
+}
+
+// addNodes adds the named node, or all nodes if name is empty.
+func (v *Inventory) addNodes(s *state.State, name string) {
+	for e := range s.From(state.Key{Kind: state.KindNode, Name: name}) {
+		n := e.Object.(*state.Node)
+		if name != "" && n.Name != name {
+			return
+		}
+		r := nodeRow{
+			name: n.Name, slot: e.Slot, capacityCPU: n.Capacity.CPUMillis, capacityMemory: n.Capacity.MemoryBytes,
+			allocatableCPU: n.Allocatable.CPUMillis, allocatableMemory: n.Allocatable.MemoryBytes,
+		}
+		if l := s.Load(n.Name); l != nil {
+			r.resources, r.hasLoad = requirementsOf(l.Requested, l.Limits), true
+		}
+		v.nodes = append(v.nodes, r)
+		v.addHost(n)
+	}
+}
+
+// addHost stores a node's host name if it differs from the node's name.
+func (v *Inventory) addHost(n *state.Node) {
+	for _, a := range n.Addresses {
+		if a.Type == "Hostname" && a.Address != n.Name {
+			if v.hosts == nil {
+				v.hosts = map[string]string{}
+			}
+			v.hosts[n.Name] = a.Address
+			return
+		}
+	}
+}
+
+func (v *Inventory) hostOf(node string) string {
+	if host, ok := v.hosts[node]; ok {
+		return host
+	}
+	return node
+}
+
+// addPods adds the pods and containers of a namespace, or of all namespaces if namespace
+// is empty. If pod is not empty it adds that pod only.
+func (v *Inventory) addPods(s *state.State, namespace, pod string) {
+	var podRow, namespaceRow row // those of the previous container
+	included := false            // whether podRow is
+	for e := range s.From(state.Key{Kind: state.KindContainer, Namespace: namespace, Name: pod}) {
+		c := e.Object.(*state.Container)
+		if namespace != "" && c.Namespace != namespace || pod != "" && c.Pod != pod {
+			break
+		}
+		if c.Namespace != podRow.namespace || c.Pod != podRow.pod {
+			v.appendIf(podRow, included)
+			if c.Namespace != namespaceRow.namespace {
+				v.appendIf(namespaceRow, namespaceRow.kind == Namespace)
+				namespaceRow = row{namespace: c.Namespace}
+			}
+			if podRow, included = podOf(s, c); included {
+				namespaceRow.kind = Namespace
+			}
+		}
+		if included {
+			v.rows = append(v.rows, containerRow(e.Slot, c))
+		}
+	}
+	v.appendIf(podRow, included)
+	v.appendIf(namespaceRow, namespaceRow.kind == Namespace && pod == "")
+}
+
+func (v *Inventory) appendIf(r row, included bool) {
+	if included {
+		v.rows = append(v.rows, r)
+	}
+}
+
+// podOf returns the row of a container's pod, and whether the inventory includes it.
+func podOf(s *state.State, c *state.Container) (row, bool) {
+	r := row{kind: Pod, namespace: c.Namespace, pod: c.Pod}
+	e, ok := s.Get(state.Key{Kind: state.KindPod, Namespace: c.Namespace, Name: c.Pod})
+	if !ok {
+		return r, false
+	}
+	p := e.Object.(*state.Pod)
+	r.node, r.resources = p.Node, requirementsOf(p.Requested, p.Limits)
+	return r, p.Node != "" && !p.Phase.Finished()
+}
+
+func containerRow(slot uint32, c *state.Container) row {
+	r := row{
+		kind: Container, slot: slot, namespace: c.Namespace, pod: c.Pod, container: c.Name, node: c.Node, image: c.Image,
+		resources: requirementsOf(c.Requests, c.Limits), init: c.Kind == state.Init || c.Kind == state.Sidecar,
+	}
+	if c.State == state.Running {
+		r.started = int64(c.StartedAt) * 1000
+	}
+	return r
+}
+
+// Len returns the number of MetricSets that the inventory yields.
+func (v *Inventory) Len() int {
+	n := len(v.rows) + len(v.nodes)
+	if !v.partial {
+		n++
+	}
+	return n
+}
+
+// Reading is the usage of a cluster at one time.
+type Reading struct {
+	Usage *state.Usage
+	// At is when the reading was received.
+	At time.Time
+	// Total returns the CPU time that a node or container has used since the session
+	// began, in millicore-seconds, and false if it is unknown. A nil Total means that no
+	// CPU time is known.
+	Total func(s *MetricSet, slot uint32) (int64, bool)
+}
+
+// MetricSets yields the MetricSet of each container, pod, namespace and node, and of the
+// cluster. A pod follows its containers and a namespace its pods; the nodes follow the
+// namespaces, and the cluster comes last. Each kind is sorted by name.
+func (v *Inventory) MetricSets(u Reading) iter.Seq[MetricSet] {
+	return func(yield func(MetricSet) bool) {
+		var podSum, namespaceSum MetricSet
+		for i := range v.rows {
+			s := v.set(&v.rows[i], &u)
+			switch s.Kind {
+			case Container:
+				podSum.add(&s, summedOverContainers)
+			case Pod:
+				s.add(&podSum, summedOverContainers)
+				namespaceSum.add(&s, summedOverPods)
+				podSum = MetricSet{}
+			case Namespace:
+				s.add(&namespaceSum, summedOverPods)
+				namespaceSum = MetricSet{}
+			}
+			if !yield(u.withTime(s)) {
+				return
+			}
+		}
+		cluster := MetricSet{Kind: Cluster}
+		for i := range v.nodes {
+			s := v.nodeSet(&v.nodes[i], &u)
+			cluster.add(&s, summedOverPods)
+			if !yield(u.withTime(s)) {
+				return
+			}
+		}
+		if !v.partial {
+			yield(u.withTime(cluster))
+		}
+	}
+}
+
+// set returns the MetricSet of a row. That of a pod or namespace has no usage yet.
+func (v *Inventory) set(r *row, u *Reading) MetricSet {
+	s := MetricSet{Kind: r.kind, Namespace: r.namespace, Pod: r.pod, Container: r.container, Node: r.node, Image: r.image, Init: r.init, Started: r.started}
+	if r.kind == Namespace {
+		return s
+	}
+	s.Host = v.hostOf(r.node)
+	s.putRequirements(r.resources)
+	if r.kind == Container {
+		u.putUsage(&s, r.slot)
+		if r.started != 0 {
+			s.put(Uptime, float64(max(0, u.withTime(s).At-r.started)))
+		}
+	}
+	return s
+}
+
+func (v *Inventory) nodeSet(r *nodeRow, u *Reading) MetricSet {
+	s := MetricSet{Kind: Node, Node: r.name, Host: v.hostOf(r.name)}
+	if r.hasLoad {
+		s.putRequirements(r.resources)
+	}
+	u.putUsage(&s, r.slot)
+	s.putNode(r)
+	return s
+}
+
+// putUsage adds the usage and the CPU time of a slot.
+func (u *Reading) putUsage(s *MetricSet, slot uint32) {
+	s.putSample(u.Usage.Of(slot), u.At.UnixMilli())
+	if u.Total == nil {
+		return
+	}
+	if total, ok := u.Total(s, slot); ok {
+		s.put(CPUUsage, float64(total*nanosPerMilliSecond))
+	}
+}
+
+// withTime returns s; a set without a sample gets the time of the reading.
+func (u *Reading) withTime(s MetricSet) MetricSet {
+	if s.At == 0 {
+		s.At = u.At.UnixMilli()
+	}
+	return s
+}

@@ -1,0 +1,186 @@
+package history
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// reconcile makes the active series match the nodes and containers of a State. It ends
+// the series of those that are gone. If the State has a new reading of usage, it starts a
+// series for each object that has a first sample. It iterates over the objects only if
+// they have changed, or if the reading has samples of unknown slots that the previous one
+// did not have.
+func (c *cluster) reconcile(d *draft, s *state.State, at time.Time, newReading bool) {
+	changed := c.lastState == nil || c.lastState.Epoch != s.Epoch || !c.lastState.SameObjects(s)
+	c.lastState = withoutObjects(s)
+	if newReading && (c.startPending || c.unknownSlots(s.Usage) != c.unknown) {
+		changed = true
+	}
+	if !changed {
+		return
+	}
+	c.startPending = true
+	r := reconciler{cluster: c, firstID: c.lastID + 1, draft: d, at: at.UnixMilli(), old: c.active, next: make([]activeSeries, 0, len(c.active))}
+	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
+		for e := range s.Entries(kind) {
+			hasSample := newReading && s.Usage.Of(e.Slot) != nil
+			r.visit(identityOf(e.Object), e.Slot, hasSample)
+		}
+	}
+	r.finish()
+	if newReading {
+		c.startPending, c.unknown = false, c.unknownSlots(s.Usage)
+	}
+}
+
+// withoutObjects returns s in its compact form, if it has one.
+func withoutObjects(s *state.State) *state.State {
+	if compacted := s.Restow(); compacted != nil {
+		return compacted
+	}
+	return s
+}
+
+// unknownSlots returns a checksum of the slots that have a sample but no active series; 0
+// if there are none. Such a sample may belong to a container that has been removed.
+func (c *cluster) unknownSlots(u *state.Usage) uint64 {
+	sum := uint64(0)
+	for slot := range u.BySlot {
+		if u.BySlot[slot].SampledAt != 0 {
+			sum += mix(slot)
+		}
+	}
+	for i := range c.active {
+		if u.Of(c.active[i].slot) != nil {
+			sum -= mix(int(c.active[i].slot))
+		}
+	}
+	return sum
+}
+
+// mix returns a hash of a slot (the finalizer of SplitMix64, without its last step).
+func mix(slot int) uint64 {
+	z := (uint64(slot) + 1) * 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	return z ^ z>>27
+}
+
+// reconciler merges the objects of a State with the active series, both in key order.
+type reconciler struct {
+	cluster *cluster
+	draft   *draft
+	at      int64
+	old     []activeSeries // not visited yet
+	next    []activeSeries
+	// started are new series. Their ids count up from firstID.
+	started []identity
+	firstID uint32
+	ends    []end
+	// inactive maps the kept series that are not active to their ids. It is nil until it is
+	// needed.
+	inactive map[identity]uint32
+}
+
+// visit handles an object that exists.
+func (r *reconciler) visit(object identity, slot uint32, hasSample bool) {
+	for len(r.old) > 0 {
+		a := r.old[0]
+		known := r.draft.identity(r.draft.label(a.id))
+		order := known.compareKey(object)
+		if order > 0 {
+			break
+		}
+		r.old = r.old[1:]
+		if order == 0 && known.node == object.node {
+			a.slot = slot
+			r.next = append(r.next, a)
+			return
+		}
+		r.end(a)
+	}
+	if hasSample && object.fits() {
+		r.start(object, slot)
+	}
+}
+
+func (r *reconciler) end(a activeSeries) {
+	if a.started() {
+		r.ends = append(r.ends, end{at: max(r.at, int64(a.last)*1000+1, r.draft.lastEnd()), id: a.id})
+	}
+}
+
+// start adds a new series, or reactivates a kept one with the same labels.
+func (r *reconciler) start(object identity, slot uint32) {
+	r.indexInactive()
+	id, known := r.inactive[object]
+	if !known {
+		r.cluster.lastID++
+		id = r.cluster.lastID
+		r.started = append(r.started, object)
+	}
+	r.next = append(r.next, activeSeries{id: id, slot: slot, total: notStarted, last: uint32(r.draft.endOf(id, r.cluster.ended) / 1000)})
+}
+
+func (r *reconciler) indexInactive() {
+	if r.inactive != nil {
+		return
+	}
+	r.inactive = map[identity]uint32{}
+	active := idsOf(r.cluster.active)
+	for i := range r.draft.labels {
+		if l := &r.draft.labels[i]; !active[l.id] {
+			r.inactive[r.draft.identity(l)] = l.id
+		}
+	}
+}
+
+// finish ends the series whose objects were not visited, and updates the cluster and the
+// draft.
+func (r *reconciler) finish() {
+	for _, a := range r.old {
+		r.end(a)
+	}
+	r.cluster.active = slices.Clip(r.next)
+	if len(r.started) > 0 {
+		r.draft.relabel(func(uint32) bool { return true }, r.started, r.firstID)
+	}
+	if len(r.ends) > 0 {
+		slices.SortStableFunc(r.ends, func(a, b end) int { return int(a.at - b.at) })
+		r.draft.ends = slices.Concat(r.draft.ends, r.ends)
+		r.draft.changed = true
+	}
+}
+
+func idsOf(all []activeSeries) map[uint32]bool {
+	ids := make(map[uint32]bool, len(all))
+	for i := range all {
+		ids[all[i].id] = true
+	}
+	return ids
+}
+
+// label returns the label of a series, which must exist.
+func (h *clusterData) label(id uint32) *label {
+	return &h.labels[sort.Search(len(h.labels), func(i int) bool { return h.labels[i].id >= id })]
+}
+
+// lastEnd returns the time of the last end in milliseconds, or 0 if there is none.
+func (h *clusterData) lastEnd() int64 {
+	if len(h.ends) == 0 {
+		return 0
+	}
+	return h.ends[len(h.ends)-1].at
+}
+
+// endOf returns when a series ended last, or sessionEnd if that is later.
+func (h *clusterData) endOf(id uint32, sessionEnd int64) int64 {
+	for _, e := range slices.Backward(h.ends) {
+		if e.id == id && !e.all {
+			return max(e.at, sessionEnd)
+		}
+	}
+	return sessionEnd
+}
