@@ -24,7 +24,7 @@ type dialer struct {
 	// network opens the connection below TLS.
 	network func(ctx context.Context, network, address string) (net.Conn, error)
 	proxy   *url.URL      // nil: none
-	signer  *token.Signer // nil: no token
+	signer  *token.Signer // nil: no token, and no signatures
 	holder  string
 	codec   *wire.Codec
 }

@@ -7,9 +7,11 @@ import (
 	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -82,7 +84,7 @@ func inWorld(t *testing.T, edit func(*report.Config), f func(t *testing.T, w *wo
 			listener: memconn.Listen(buffer), registry: &registry{},
 		}
 		stopAgent := w.startAgent(edit)
-		stopMaster := w.startMaster()
+		stopMaster := w.startMaster(nil)
 		f(t, w)
 		stopMaster()
 		stopAgent()
@@ -126,9 +128,9 @@ func (w *world) startAgent(edit func(*report.Config)) (stop func()) {
 	}
 }
 
-func (w *world) startMaster() (stop func()) {
+func (w *world) startMaster(through *url.URL) (stop func()) {
 	w.sessions = session.New(session.Config{
-		Registry: w.registry, Signer: w.signer, Log: slog.New(slog.DiscardHandler), Insecure: true,
+		Registry: w.registry, Signer: w.signer, Log: slog.New(slog.DiscardHandler), Insecure: true, Proxy: through,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dialed.Dial(ctx) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -247,6 +249,43 @@ func TestSessionsAreOpenedAndRenewedBySignatures(t *testing.T) {
 		if o := w.sessions.Observe(name); o.Binding != session.BindingTLS || o.LastEndReason != "" {
 			t.Errorf("binding %q, last end %q; want TLS and none", o.Binding, o.LastEndReason)
 		}
+	})
+}
+
+// TestAProxyThatPassesTLSThroughIsNoHindrance is of a CONNECT proxy: both ends have one
+// connection.
+func TestAProxyThatPassesTLSThroughIsNoHindrance(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		front := memconn.Listen(buffer)
+		var copying sync.WaitGroup
+		proxy := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			agent, err := w.listener.Dial(r.Context())
+			if r.Method != http.MethodConnect || err != nil {
+				t.Errorf("the proxy is asked to %s: %v", r.Method, err)
+				return
+			}
+			master, _, err := http.NewResponseController(rw).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = master.Write([]byte("HTTP/1.1 200 OK\r\n\r\n"))
+			pass := func(to, from net.Conn) { _, _ = io.Copy(to, from); _ = to.Close() }
+			copying.Go(func() { pass(agent, master) })
+			copying.Go(func() { pass(master, agent) })
+		})}
+		copying.Go(func() { _ = proxy.Serve(front) })
+		stop := w.startMaster(&url.URL{Scheme: "http", Host: "proxy:3128"})
+		w.register(front, w.pin)
+		if _, err := w.get(); err != nil {
+			t.Error(err)
+		}
+		if o := w.sessions.Observe(name); o.Binding != session.BindingTLS {
+			t.Errorf("binding %q, want TLS", o.Binding)
+		}
+		stop()
+		_ = proxy.Close()
+		copying.Wait()
 	})
 }
 

@@ -9,6 +9,9 @@
 //	relay.Follow(nil) // from now on all passes
 //	relay.Cut()
 //
+// An agent that is given keys refuses what comes through a Relay, as TLS ends there: start
+// it with --channel-binding=off.
+//
 // It works over the loopback interface for real binaries, and in memory and virtual
 // time (testing/synctest) with a Listener and a Dial of package memconn. It knows
 // nothing of what the messages say, so that no change of the protocol changes a test.
