@@ -1396,7 +1396,7 @@ type Report struct {
 	// problems is the hash of the problems in the last Summary that the master has; 0 for
 	// none. It comes with summary_only.
 	Problems uint64 `protobuf:"fixed64,8,opt,name=problems,proto3" json:"problems,omitempty"`
-	// resources is the same of that Summary's resources.
+	// resources is the same of that Summary's identity and resources.
 	Resources uint64 `protobuf:"fixed64,9,opt,name=resources,proto3" json:"resources,omitempty"`
 	// ignore is what the master mutes; the agent applies it to a Summary.
 	Ignore []*Ignore `protobuf:"bytes,10,rep,name=ignore,proto3" json:"ignore,omitempty"`
@@ -3911,8 +3911,8 @@ type Summary struct {
 	Errors []*Status `protobuf:"bytes,17,rep,name=errors,proto3" json:"errors,omitempty"`
 	// same_problems: they are those of the hash in Report, and are not sent again.
 	SameProblems bool `protobuf:"varint,18,opt,name=same_problems,json=sameProblems,proto3" json:"same_problems,omitempty"`
-	// same_resources: capacity, allocatable, requested, limits and the largest that is free
-	// are those of the hash in Report, and are not sent again.
+	// same_resources: identity, capacity, allocatable, requested, limits and the largest that
+	// is free are those of the hash in Report, and are not sent again.
 	SameResources bool           `protobuf:"varint,19,opt,name=same_resources,json=sameResources,proto3" json:"same_resources,omitempty"`
 	ProblemCounts *ProblemCounts `protobuf:"bytes,20,opt,name=problem_counts,json=problemCounts,proto3" json:"problem_counts,omitempty"`
 	// more counts the problems that are not among problems.
