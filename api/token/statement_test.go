@@ -2,15 +2,14 @@ package token
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"math/big"
 	"net"
 	"testing"
 	"time"
-
-	"crypto/ed25519"
-	"crypto/x509"
-	"math/big"
 )
 
 func statement(edit func(*Statement)) Statement {

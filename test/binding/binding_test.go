@@ -1,14 +1,9 @@
-// Package binding_test attacks the connection between a real master and a real agent, over
-// TLS, in memory and in virtual time: by relays, stolen tokens and endpoints that lie.
 package binding_test
 
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/tls"
-	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,221 +13,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coder/websocket"
-	"github.com/golang-jwt/jwt/v5"
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 	"rollcall.dev/rollcall/agent/report"
-	"rollcall.dev/rollcall/agent/snapshot"
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/test/fault"
 	"rollcall.dev/rollcall/test/memconn"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const (
-	name   = "prod-eu"
-	buffer = 64 << 10
-)
-
-// world is a master and an agent, and somebody between them.
-type world struct {
-	t      *testing.T
-	signer *token.Signer
-
-	verifier *token.Verifier
-	handler  *report.Handler
-	listener *memconn.Listener // the agent's
-	pin      string            // of the agent's certificate
-
-	registry *registry
-	sessions *session.Sessions
-	// dialed is where the master's dials lead to.
-	dialed *memconn.Listener
-}
-
-// registry knows the one cluster.
-type registry struct {
-	mu      sync.Mutex
-	cluster session.Cluster
-}
-
-func (r *registry) Resolve(n string) (string, bool) { return n, n == name }
-
-func (r *registry) Cluster(n string) (session.Cluster, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.cluster, n == name
-}
-
-// inWorld runs f with an agent that knows the master's key. The master has no cluster yet:
-// see register.
-func inWorld(t *testing.T, edit func(*report.Config), f func(t *testing.T, w *world)) {
-	t.Helper()
-	key, err := token.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{
-			t: t, signer: token.NewSigner(key), verifier: token.NewVerifier(name, key.Public().(ed25519.PublicKey)),
-			listener: memconn.Listen(buffer), registry: &registry{},
-		}
-		stopAgent := w.startAgent(edit)
-		stopMaster := w.startMaster(nil)
-		f(t, w)
-		stopMaster()
-		stopAgent()
-	})
-}
-
-// startAgent serves one pod over TLS.
-func (w *world) startAgent(edit func(*report.Config)) (stop func()) {
-	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), name, name)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	config.MinVersion, config.SessionTicketsDisabled = tls.VersionTLS13, true
-	w.pin = tlsfiles.Pin(config.Certificates[0].Leaf)
-	snap := snapshot.New(1)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = snap.Run(ctx) })
-	cfg := report.Config{
-		ClusterName: name, AgentVersion: "v0.1.0", Snapshot: snap, Verifier: w.verifier,
-		Identity:         func() (string, string, bool) { return "uid-1", "v1.36.3", true },
-		MinRequestPeriod: time.Second, MaxSession: time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-	}
-	if edit != nil {
-		edit(&cfg)
-	}
-	w.handler = report.New(cfg)
-	server := &http.Server{Handler: w.handler, TLSConfig: config, Protocols: new(http.Protocols)}
-	server.Protocols.SetHTTP1(true)
-	running.Go(func() { _ = server.ServeTLS(w.listener, "", "") })
-	snap.Update(state.Changes{Upserts: []state.Object{&state.Pod{Namespace: "secret", Name: "pod", Phase: state.PodRunning}}})
-	for i := range state.NumSections {
-		snap.SetSection(i, state.SectionReport{Live: true})
-	}
-	synctest.Wait()
-	return func() {
-		_ = w.handler.Shutdown(ctx)
-		_ = server.Close()
-		cancel()
-		running.Wait()
-	}
-}
-
-func (w *world) startMaster(through *url.URL) (stop func()) {
-	w.sessions = session.New(session.Config{
-		Registry: w.registry, Signer: w.signer, Log: slog.New(slog.DiscardHandler), Insecure: true, Proxy: through,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dialed.Dial(ctx) },
-	})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.sessions.Run(ctx) }()
-	synctest.Wait()
-	return func() {
-		cancel()
-		<-ended
-	}
-}
-
-// register has the master dial a listener, whose certificate it pins.
-func (w *world) register(l *memconn.Listener, pin string, change ...func(*session.Cluster)) {
-	w.dialed = l
-	w.edit(func(c *session.Cluster) {
-		*c = session.Cluster{
-			Name: name, Endpoint: "wss://10.20.0.7:7443", TLS: session.TLS{PinnedSHA256: []string{pin}},
-			RequestPeriod: time.Second, SessionDuration: 15 * time.Second, CacheTTL: 5 * time.Second,
-		}
-		for _, f := range change {
-			f(c)
-		}
-	})
-}
-
-func (w *world) edit(change func(*session.Cluster)) {
-	w.registry.mu.Lock()
-	generation := w.registry.cluster.Generation + 1
-	change(&w.registry.cluster)
-	w.registry.cluster.Generation = generation
-	w.registry.mu.Unlock()
-	w.sessions.Sync(name)
-}
-
-// get asks the master for the cluster.
-func (w *world) get() (*session.Value, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return w.sessions.Await(ctx, name)
-}
-
-// wantRefused fails unless the cluster cannot be reached as the agent refuses the master.
-func (w *world) wantRefused(words string) {
-	w.t.Helper()
-	v, err := w.get()
-	var u *session.UnreachableError
-	if !errors.As(err, &u) || u.Reason != session.Unauthorized || !strings.Contains(u.Error(), words) {
-		w.t.Fatalf("got %v, %v, want %s with %q", v, err, session.Unauthorized, words)
-	}
-}
-
-// relay stands between master and agent, with a certificate of its own that the master
-// accepts, and passes every message on as it is. It notes what the agent sends.
-type relay struct {
-	*fault.Relay
-	front *memconn.Listener
-
-	mu sync.Mutex
-	// sent are the sizes of what the agent sent, by connection.
-	sent map[int][]int
-}
-
-func (w *world) startRelay() (r *relay, stop func()) {
-	r = &relay{front: memconn.Listen(buffer), sent: map[int][]int{}}
-	var err error
-	r.Relay, err = fault.New(fault.Config{Agent: "wss://agent", Listener: r.front, TLS: true, Dial: w.listener.Dial})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	r.Follow(func(p fault.Passage) fault.Fault {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if p.Direction == fault.ToMaster {
-			r.sent[p.Connection] = append(r.sent[p.Connection], p.Size)
-		}
-		return fault.Fault{}
-	})
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(context.Background()) }()
-	return r, func() {
-		r.Close()
-		if err := <-ended; err != nil {
-			w.t.Error(err)
-		}
-	}
-}
-
-// wantNothingTold fails if the agent sent anything but its Hello and its End.
-func (r *relay) wantNothingTold(t *testing.T) {
-	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.sent) == 0 {
-		t.Error("nobody came by the relay")
-	}
-	for n, sizes := range r.sent {
-		if len(sizes) != 2 || sizes[0] > 64 {
-			t.Errorf("connection %d: the agent sent messages of %v bytes, want a Hello and an End", n, sizes)
-		}
-	}
-}
 
 func TestSessionsAreOpenedAndRenewedBySignatures(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
@@ -321,127 +109,6 @@ func TestBindingOffLetsAProxyThroughAndIsTold(t *testing.T) {
 	})
 }
 
-// thief is an endpoint in the agent's place that collects tokens and signatures.
-type thief struct {
-	listener *memconn.Listener
-	pin      string
-
-	mu     sync.Mutex
-	tokens []string
-	// hello is what it says to the master; nil: it says nothing.
-	hello   *wire.Hello
-	reports []*wire.Report
-}
-
-// startThief serves TLS with a certificate that the master accepts.
-func (w *world) startThief(hello *wire.Hello) (h *thief, stop func()) {
-	h = &thief{listener: memconn.Listen(buffer), hello: hello}
-	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), "thief", "thief")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	h.pin = tlsfiles.Pin(config.Certificates[0].Leaf)
-	server := &http.Server{Handler: h, TLSConfig: config, Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-	server.Protocols.SetHTTP1(true)
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.ServeTLS(h.listener, "", "") })
-	return h, func() {
-		_ = server.Close()
-		serving.Wait()
-	}
-}
-
-func (h *thief) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	h.mu.Lock()
-	h.tokens = append(h.tokens, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
-	hello := h.hello
-	h.mu.Unlock()
-	if hello == nil {
-		rw.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	e := &end{conn: conn}
-	e.sayAgent(hello)
-	if m, ok := e.hearMaster().(*wire.Report); ok {
-		h.mu.Lock()
-		h.reports = append(h.reports, m)
-		h.mu.Unlock()
-	}
-}
-
-// end is one end of a connection, as plain as can be.
-type end struct {
-	conn    *websocket.Conn
-	in, out wire.Seal
-	channel token.Channel
-}
-
-func (e *end) sayAgent(m wire.AgentMessage) {
-	if frame, err := wire.NewCodec().EncodeAgent(m); err == nil {
-		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Close(frame))
-	}
-}
-
-func (e *end) sayMaster(m wire.MasterMessage) {
-	if frame, err := wire.EncodeMaster(m); err == nil {
-		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Close(frame))
-	}
-}
-
-func (e *end) read() []byte {
-	_, frame, err := e.conn.Read(context.Background())
-	if err != nil {
-		return nil
-	}
-	frame, _ = e.in.Open(frame)
-	return frame
-}
-
-func (e *end) hearMaster() wire.MasterMessage {
-	m, _ := wire.DecodeMaster(e.read())
-	return m
-}
-
-func (e *end) hearAgent() wire.AgentMessage {
-	m, _ := wire.NewCodec().DecodeAgent(e.read())
-	return m
-}
-
-// dialAgent dials the agent with a token.
-func (w *world) dialAgent(bearer string) *end {
-	w.t.Helper()
-	transport := &http.Transport{DialContext: w.listener.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	conn, response, err := websocket.Dial(w.t.Context(), "wss://agent"+wire.Path, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{wire.Subprotocol}, HTTPHeader: http.Header{"Authorization": {"Bearer " + bearer}},
-	})
-	if err != nil {
-		w.t.Fatalf("dial with the token: %v", err)
-	}
-	channel, err := token.ChannelOf(response.TLS)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return &end{conn: conn, channel: channel}
-}
-
-// wantUnauthorized fails if the agent says anything but that.
-func (e *end) wantUnauthorized(t *testing.T, what string) {
-	t.Helper()
-	m := e.hearAgent()
-	if ended, ok := m.(*wire.End); !ok || ended.Reason != wire.EndUnauthorized {
-		t.Errorf("%s: the agent says %T %+v, want End(unauthorized)", what, m, m)
-	}
-	if rest := e.hearAgent(); rest != nil {
-		t.Errorf("%s: then it says %T", what, rest)
-	}
-	_ = e.conn.CloseNow()
-}
-
 // TestARelayedTokenGetsNothing is the attack of who edits an endpoint: the master's tokens
 // come to somebody who uses them at the real agent.
 func TestARelayedTokenGetsNothing(t *testing.T) {
@@ -517,16 +184,6 @@ func TestARelayedSignatureGetsNothing(t *testing.T) {
 			})
 		}
 	}
-}
-
-// holderOf returns the holder of a token.
-func holderOf(t *testing.T, bearer string) string {
-	t.Helper()
-	var claims jwt.RegisteredClaims
-	if _, _, err := jwt.NewParser().ParseUnverified(bearer, &claims); err != nil {
-		t.Fatal(err)
-	}
-	return claims.Subject
 }
 
 // TestAnAgentWithOtherKeysEndsTheSession: the master is told why, and what it signs is not
