@@ -74,12 +74,16 @@ func assemble(ctx context.Context, cfg Config) (*agent, error) {
 		return nil, err
 	}
 	a.workers = []func(context.Context) error{a.snapshot.Run, identity.run, watches(cfg, cluster, a.snapshot), usage.Run, a.giveBack}
+	if verifier != nil {
+		keys := &masterKeys{files: cfg.MasterPublicKeyFiles, verifier: verifier, changed: func() { a.handler.KeysChanged() }, log: cfg.Log}
+		a.workers = append(a.workers, keys.run)
+	}
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newSnapshotMetrics(a.snapshot.Current, a.snapshot.Pending))
 	a.handler = report.New(report.Config{
 		ClusterName: cfg.ClusterName, AgentVersion: cfg.Version, Identity: identity.get,
-		Snapshot: a.snapshot, Verifier: verifier, UseUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
+		Snapshot: a.snapshot, Verifier: verifier, Unbound: cfg.ChannelBinding == BindingOff, UseUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
 		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, SnapshotSent: a.snapshotSent, Encoding: cfg.Encoding,
 		Log: cfg.Log, Metrics: registry,
 	})
@@ -164,6 +168,9 @@ func (a *agent) run(ctx context.Context) error {
 func (a *agent) announce() {
 	if a.cfg.Auth == AuthNone {
 		a.cfg.Log.Warn("INSECURE: --auth none: whoever reaches the address can read the cluster", "address", a.cfg.Listen)
+	}
+	if a.cfg.Auth == AuthToken && a.cfg.ChannelBinding == BindingOff {
+		a.cfg.Log.Warn("INSECURE: --channel-binding=off: a master's signature holds for any connection, so whoever is on the way can read and use it", "address", a.cfg.Listen)
 	}
 	if a.cfg.Listening != nil {
 		a.cfg.Listening(a.addresses)

@@ -40,6 +40,8 @@ type running struct {
 	stop      context.CancelFunc
 	result    chan error
 	client    *http.Client
+	// signer signs Reports; nil: they are not.
+	signer *token.Signer
 }
 
 // start runs an agent on free ports; it is stopped with the test.
@@ -142,7 +144,7 @@ func (r *running) dial(scheme string, header http.Header, period, duration time.
 // dialAs opens the session of a holder.
 func (r *running) dialAs(holder, scheme string, header http.Header, period, duration time.Duration) *master {
 	r.t.Helper()
-	conn, _, err := websocket.Dial(r.t.Context(), scheme+"://"+r.addresses.Masters.String()+wire.Path,
+	conn, response, err := websocket.Dial(r.t.Context(), scheme+"://"+r.addresses.Masters.String()+wire.Path,
 		&websocket.DialOptions{HTTPClient: r.client, HTTPHeader: header, Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		r.t.Fatalf("dial: %v", err)
@@ -151,7 +153,17 @@ func (r *running) dialAs(holder, scheme string, header http.Header, period, dura
 	conn.SetReadLimit(wire.MaxFrame)
 	m := &master{t: r.t, conn: conn}
 	m.hello = m.read().(*wire.Hello)
-	m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s1", Holder: holder, Period: period, Duration: duration})
+	report := &wire.Report{Protocol: wire.ProtocolMax, Session: "s1", Holder: holder, Period: period, Duration: duration}
+	if r.signer != nil {
+		channel, err := token.ChannelOf(response.TLS)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		report.Signature = r.signer.SignStatement(token.Statement{
+			Domain: token.DomainReport, Cluster: "member", Holder: holder, Session: "s1", Nonce: m.hello.Nonce, Channel: channel,
+		})
+	}
+	m.say(report)
 	m.granted = m.read().(*wire.Granted)
 	m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
 	return m
@@ -268,7 +280,8 @@ func startTrusted(t *testing.T, edit func(*Config)) (*running, *token.Signer) {
 		}
 		return err
 	}
-	return a, token.NewSigner(key)
+	a.signer = token.NewSigner(key)
+	return a, a.signer
 }
 
 func TestAgentReportsItsClusterToWhoHasAToken(t *testing.T) {
@@ -287,8 +300,8 @@ func TestAgentReportsItsClusterToWhoHasAToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := a.dial("wss", http.Header{"Authorization": {"Bearer " + signed}}, time.Second, time.Hour)
-	if m.hello.ClusterName != "member" || m.hello.ClusterUID != uid || !strings.HasPrefix(m.hello.KubernetesVersion, "v1.") || m.hello.AgentVersion != "v0.1.0" {
-		t.Errorf("hello %+v, want member, %s", m.hello, uid)
+	if i := m.granted.Identity; i.ClusterName != "member" || i.ClusterUID != uid || !strings.HasPrefix(i.KubernetesVersion, "v1.") || i.AgentVersion != "v0.1.0" {
+		t.Errorf("identity %+v, want member, %s", i, uid)
 	}
 	if m.granted.Period != 2*time.Second || m.granted.Duration != 10*time.Minute {
 		t.Errorf("granted %+v, want at least 2s, at most 10m", m.granted)

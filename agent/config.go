@@ -13,10 +13,14 @@ import (
 	"rollcall.dev/rollcall/api/token"
 )
 
-// Ways to know who dials, and where usage comes from.
+// Ways to know who dials, whether signatures are bound to the connection, and where usage
+// comes from.
 const (
 	AuthToken = "token"
 	AuthNone  = "none"
+
+	BindingRequired = "required"
+	BindingOff      = "off"
 
 	UsageMetricsAPI = "metrics-api"
 	UsageNone       = "none"
@@ -40,9 +44,14 @@ type Config struct {
 	// X-Forwarded-For is believed.
 	TrustedProxies          []string
 	TLSCertFile, TLSKeyFile string
-	// Auth is AuthToken, checked with MasterPublicKeyFiles, or AuthNone.
+	// Auth is AuthToken, checked with MasterPublicKeyFiles, or AuthNone. The files are read
+	// again every few seconds; sessions that were opened by a key which is gone end then.
 	Auth                 string
 	MasterPublicKeyFiles []string
+	// ChannelBinding is BindingRequired: a master's signatures have to be over the TLS
+	// connection that ends here; or BindingOff, for plain ws and where something before the
+	// agent ends TLS. Whoever is on the way can then use the connection.
+	ChannelBinding string
 	// Insecure serves plain ws where no certificate is given, and allows AuthNone on
 	// any address.
 	Insecure bool
@@ -79,6 +88,7 @@ func Default() Config {
 		Listen:           ":7443",
 		MetricsListen:    "127.0.0.1:7444",
 		Auth:             AuthToken,
+		ChannelBinding:   BindingRequired,
 		UsageSource:      UsageMetricsAPI,
 		UsagePeriod:      15 * time.Second,
 		MinRequestPeriod: time.Second,
@@ -102,6 +112,9 @@ func (c *Config) Validate() error {
 	check(slices.Contains([]string{AuthToken, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthToken, AuthNone)
 	check(c.Auth != AuthToken || len(c.MasterPublicKeyFiles) > 0,
 		"--auth %s needs --master-public-key-file: the .pub file that `rollcall-master keygen` writes", AuthToken)
+	check(slices.Contains([]string{BindingRequired, BindingOff}, c.ChannelBinding), "--channel-binding %q is neither %s nor %s", c.ChannelBinding, BindingRequired, BindingOff)
+	check(c.Auth != AuthToken || c.ChannelBinding != BindingRequired || !c.servesPlain(),
+		"--insecure without --tls-cert-file serves plain ws, and a master's signature cannot be bound to that: give a certificate, or say --channel-binding=%s, by which whoever is on the way can read and use each connection", BindingOff)
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
 		"--auth %s on %s lets anybody read the cluster: listen on a loopback address, or say --insecure", AuthNone, c.Listen)
 	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections and --max-connections-per-address are not below 0, which is the default")
@@ -123,6 +136,9 @@ func isLoopback(address string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
+
+// servesPlain reports whether masters are served by plain ws.
+func (c *Config) servesPlain() bool { return c.TLSCertFile == "" && c.Insecure }
 
 // verifier checks the tokens of dials; nil where anybody may dial.
 func (c *Config) verifier() (*token.Verifier, error) {

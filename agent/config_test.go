@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/tls"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,11 @@ func TestWrongConfigIsRefusedWithTheFlagToChange(t *testing.T) {
 		"none on IPv6 loopback":          {func(c *Config) { c.Auth, c.Listen = AuthNone, "[::1]:7443" }, ""},
 		"none on localhost":              {func(c *Config) { c.Auth, c.Listen = AuthNone, "localhost:7443" }, ""},
 		"none and insecure":              {func(c *Config) { c.Auth, c.Insecure = AuthNone, true }, ""},
-		"token and insecure":             {func(c *Config) { c.Insecure = true }, ""},
+		"token on plain ws":              {func(c *Config) { c.Insecure = true }, "--channel-binding=off"},
+		"token on plain ws, binding off": {func(c *Config) { c.Insecure, c.ChannelBinding = true, BindingOff }, ""},
+		"token, TLS and insecure":        {func(c *Config) { c.Insecure, c.TLSCertFile, c.TLSKeyFile = true, "tls.crt", "tls.key" }, ""},
+		"binding off":                    {func(c *Config) { c.ChannelBinding = BindingOff }, ""},
+		"unknown binding":                {func(c *Config) { c.ChannelBinding = "auto" }, "--channel-binding"},
 		"unknown usage":                  {func(c *Config) { c.UsageSource = "kubelet" }, "--usage-source"},
 		"fewer connections than none":    {func(c *Config) { c.MaxConnections = -1 }, "--max-connections"},
 		"proxies to trust":               {func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8"} }, ""},
@@ -55,5 +60,18 @@ func TestWrongConfigIsRefusedWithTheFlagToChange(t *testing.T) {
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v; want %q", name, err, tc.want)
 		}
+	}
+}
+
+// TestMastersAreServedByTLS13Only: what masters sign is bound to it.
+func TestMastersAreServedByTLS13Only(t *testing.T) {
+	cfg := Default()
+	served, err := cfg.serverTLS()
+	if err != nil || served.MinVersion != tls.VersionTLS13 {
+		t.Errorf("%+v, %v", served, err)
+	}
+	cfg.Insecure = true
+	if plain, err := cfg.serverTLS(); err != nil || plain != nil {
+		t.Errorf("plain ws: %+v, %v", plain, err)
 	}
 }

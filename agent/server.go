@@ -99,9 +99,10 @@ func (s *server) close(ctx context.Context) error {
 	return nil
 }
 
-// serverTLS is how masters are served, nil for plain ws.
+// serverTLS is how masters are served: by TLS 1.3, which their signatures are bound to; nil
+// for plain ws.
 func (c *Config) serverTLS() (*tls.Config, error) {
-	if c.TLSCertFile == "" && c.Insecure {
+	if c.servesPlain() {
 		c.Log.Warn("INSECURE: serving plain ws: whoever is on the way can read and change everything", "address", c.Listen)
 		return nil, nil
 	}
@@ -113,6 +114,7 @@ func (c *Config) serverTLS() (*tls.Config, error) {
 		c.Log.Warn("serving with a certificate made in memory: a pin of it will not survive a restart; `rollcall-agent certgen DIR` writes a lasting one",
 			"pin", tlsfiles.Pin(config.Certificates[0].Leaf))
 	}
+	config.MinVersion = tls.VersionTLS13
 	// A master never resumes, as it must see the certificate each time: tickets would
 	// be bytes for nobody.
 	config.SessionTicketsDisabled = true

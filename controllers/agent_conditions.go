@@ -98,3 +98,28 @@ func (f agentFacts) reporting() metav1.Condition {
 	}
 	return f.condition(v1alpha1.ConditionReporting, status, reason, message)
 }
+
+// channelBound says what the master's signatures hold for. What another process heard of an
+// agent still holds for the same spec.
+func (f agentFacts) channelBound() metav1.Condition {
+	if f.seen.Generation == f.agent.Generation {
+		switch f.seen.Binding {
+		case session.BindingTLS:
+			return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionTrue, v1alpha1.ReasonTLSBound,
+				"what the master signs holds for its TLS connection with the agent alone")
+		case session.BindingOff:
+			return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonBindingOff,
+				"the agent runs with --channel-binding=off: whoever ends TLS before it, or is on the way of plain ws, can read and use the connection")
+		case session.BindingUnsigned:
+			return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonNotSigned,
+				"the agent runs with --auth none: whoever reaches it can read the cluster")
+		case session.BindingUnknown:
+		}
+	}
+	stored := meta.FindStatusCondition(f.agent.Status.Conditions, v1alpha1.ConditionChannelBound)
+	if stored != nil && stored.ObservedGeneration == f.agent.Generation {
+		return *stored
+	}
+	return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionUnknown, v1alpha1.ReasonNotAnswered,
+		"no agent has answered since this ClusterAgent was made or changed")
+}

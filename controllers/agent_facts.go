@@ -37,6 +37,7 @@ func decideAgent(f agentFacts) v1alpha1.ClusterAgentStatus {
 	next.Session = f.session()
 	meta.SetStatusCondition(&next.Conditions, f.ready())
 	meta.SetStatusCondition(&next.Conditions, f.reporting())
+	meta.SetStatusCondition(&next.Conditions, f.channelBound())
 	return next
 }
 

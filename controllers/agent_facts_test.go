@@ -273,3 +273,41 @@ func TestADecisionLeavesWhatWasReadAlone(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", f.agent, before)
 	}
 }
+
+func TestWhatSignaturesHoldForIsAConditionOfItsOwn(t *testing.T) {
+	before := func(reason string) v1alpha1.ClusterAgentStatus {
+		s := stored("Succeeded", metav1.ConditionTrue)
+		s.Conditions = append(s.Conditions, metav1.Condition{
+			Type: v1alpha1.ConditionChannelBound, Status: metav1.ConditionFalse, Reason: reason, ObservedGeneration: 1, LastTransitionTime: *timeOf(noon),
+		})
+		return s
+	}
+	seen := func(b session.Binding) session.Observation {
+		o := answered
+		o.Binding = b
+		return o
+	}
+	for name, c := range map[string]struct {
+		with func(*agentFacts)
+		want string
+	}{
+		"new":                         {func(*agentFacts) {}, "Unknown/NotAnswered"},
+		"bound":                       {func(f *agentFacts) { f.seen = seen(session.BindingTLS) }, "True/TLSBound"},
+		"off at the agent":            {func(f *agentFacts) { f.seen = seen(session.BindingOff) }, "False/BindingOff"},
+		"an agent without keys":       {func(f *agentFacts) { f.seen = seen(session.BindingUnsigned) }, "False/NotSigned"},
+		"heard by another process":    {func(f *agentFacts) { f.agent.Status = before("BindingOff") }, "False/BindingOff"},
+		"heard before the change":     {func(f *agentFacts) { f.agent.Status, f.agent.Generation = before("BindingOff"), 2 }, "Unknown/NotAnswered"},
+		"answered before the change":  {func(f *agentFacts) { f.seen, f.agent.Generation = seen(session.BindingTLS), 2 }, "Unknown/NotAnswered"},
+		"another than before":         {func(f *agentFacts) { f.agent.Status, f.seen = before("BindingOff"), seen(session.BindingTLS) }, "True/TLSBound"},
+		"suspended, and heard before": {func(f *agentFacts) { f.agent.Status, f.agent.Spec.Suspend = before("BindingOff"), true }, "False/BindingOff"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := agentFacts{now: noon.Add(time.Hour), agent: agentOf("prod-eu", 0)}
+			c.with(&f)
+			got := meta.FindStatusCondition(decideAgent(f).Conditions, v1alpha1.ConditionChannelBound)
+			if got == nil || string(got.Status)+"/"+got.Reason != c.want {
+				t.Errorf("got %+v, want %s", got, c.want)
+			}
+		})
+	}
+}

@@ -121,7 +121,7 @@ func (h *hub) awaitAgent(t *testing.T, name, want string) *v1alpha1.ClusterAgent
 	t.Helper()
 	got := ""
 	return await(t, h, name, &v1alpha1.ClusterAgentList{}, func(a *v1alpha1.ClusterAgent) bool {
-		if len(a.Status.Conditions) == 2 {
+		if len(a.Status.Conditions) == 3 {
 			got = inShort(a.Status)
 		}
 		return strings.HasPrefix(got, want) && a.Status.ObservedGeneration == a.Generation

@@ -13,16 +13,25 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-func newSigner(t *testing.T) (*token.Signer, ed25519.PublicKey) {
+// signer is a master's key.
+type signer struct{ *token.Signer }
+
+func newSigner(t *testing.T) (signer, ed25519.PublicKey) {
 	t.Helper()
 	key, err := token.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return token.NewSigner(key), key.Public().(ed25519.PublicKey)
+	return signer{token.NewSigner(key)}, key.Public().(ed25519.PublicKey)
 }
 
-func bearer(t *testing.T, s *token.Signer, cluster, holder string, at time.Time) http.Header {
+// report signs a Report.
+func (s signer) report(statement token.Statement, m *wire.Report) *wire.Report {
+	m.Signature = s.SignStatement(statement)
+	return m
+}
+
+func bearer(t *testing.T, s signer, cluster, holder string, at time.Time) http.Header {
 	t.Helper()
 	signed, err := s.Sign(cluster, holder, at)
 	if err != nil {
@@ -50,7 +59,7 @@ func TestDialIsRefusedBeforeTheUpgradeWithWords(t *testing.T) {
 		"clock in front":             {func(t *testing.T) http.Header { return bearer(t, signer, "prod-eu", "m1", time.Now().Add(time.Hour)) }, 401, "in the future", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(cfg *Config) { cfg.Verifier = token.NewVerifier("prod-eu", public) }, func(t *testing.T, w *world) {
+			inWorld(t, func(cfg *Config) { cfg.Verifier, cfg.Unbound = token.NewVerifier("prod-eu", public), true }, func(t *testing.T, w *world) {
 				w.ready()
 				_, answer, err := w.get(tc.header(t), wire.Subprotocol)
 				if err == nil || answer.StatusCode != tc.status {
@@ -62,6 +71,12 @@ func TestDialIsRefusedBeforeTheUpgradeWithWords(t *testing.T) {
 				told := answer.Header.Get(wire.ClusterNameHeader)
 				if wanted := map[string]string{"other cluster": "prod-eu"}[name]; told != wanted {
 					t.Errorf("it is told that this is %q, want %q", told, wanted)
+				}
+				if nonce := answer.Header.Get(wire.NonceHeader); (nonce != "") != tc.clock {
+					t.Errorf("nonce %q, want one: %v", nonce, tc.clock)
+				}
+				if protocols := answer.Header.Get(wire.ProtocolHeader); protocols != "3-3" {
+					t.Errorf("protocols %q, want 3-3", protocols)
 				}
 				if date, err := http.ParseTime(answer.Header.Get("Date")); tc.clock && (err != nil || time.Since(date) > time.Second) {
 					t.Errorf("Date %s, %v; want %s", date, err, time.Now())
@@ -76,17 +91,15 @@ func TestDialIsRefusedBeforeTheUpgradeWithWords(t *testing.T) {
 
 func TestTokenOpensASessionForItsHolderOnce(t *testing.T) {
 	signer, public := newSigner(t)
-	inWorld(t, func(cfg *Config) { cfg.Verifier = token.NewVerifier("prod-eu", public) }, func(t *testing.T, w *world) {
+	inWorld(t, func(cfg *Config) { cfg.Verifier, cfg.Unbound = token.NewVerifier("prod-eu", public), true }, func(t *testing.T, w *world) {
 		w.ready()
 		header := bearer(t, signer, "prod-eu", "m1", time.Now())
 		conn, _, err := w.get(header, wire.Subprotocol)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &master{t: t, conn: conn}
-		m.hello = m.read().(*wire.Hello)
-		m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
-		m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute})
+		m := w.meet(conn)
+		m.say(signer.report(m.statement("m1", "s"), &wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute}))
 		m.granted()
 		m.mustNext()
 
@@ -100,15 +113,14 @@ func TestTokenOpensASessionForItsHolderOnce(t *testing.T) {
 
 func TestTokenOfOneHolderOpensNoSessionForAnother(t *testing.T) {
 	signer, public := newSigner(t)
-	inWorld(t, func(cfg *Config) { cfg.Verifier = token.NewVerifier("prod-eu", public) }, func(t *testing.T, w *world) {
+	inWorld(t, func(cfg *Config) { cfg.Verifier, cfg.Unbound = token.NewVerifier("prod-eu", public), true }, func(t *testing.T, w *world) {
 		w.ready()
 		conn, _, err := w.get(bearer(t, signer, "prod-eu", "m1", time.Now()), wire.Subprotocol)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &master{t: t, conn: conn}
-		m.read()
-		m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m2", Period: time.Second, Duration: time.Minute})
+		m := w.meet(conn)
+		m.say(signer.report(m.statement("m2", "s"), &wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m2", Period: time.Second, Duration: time.Minute}))
 		m.wantClose(wire.CloseProtocol)
 	})
 }

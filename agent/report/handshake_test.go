@@ -200,7 +200,7 @@ func TestResourcesThatTheMasterHasAreNotSentAgain(t *testing.T) {
 		if first.SameResources || first.Summary.Allocatable.Extended["nvidia.com/gpu"] != 4 {
 			t.Fatalf("got %+v, want the resources", first)
 		}
-		known := wire.HashResources(&first.Summary)
+		known := wire.HashResources(first.Identity, &first.Summary)
 		if same := summaryFor(known); !same.SameResources || same.Summary.Allocatable.CPUMillis != 0 || same.Summary.Nodes != first.Summary.Nodes {
 			t.Errorf("got %+v, want the same resources left out", same)
 		}

@@ -22,7 +22,7 @@ func newMetrics(reg prometheus.Registerer, r *roster) *metrics {
 			Name: "rollcall_agent_sessions_ended_total", Help: "Sessions that ended, by reason.",
 		}, []string{"reason"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_agent_dials_refused_total", Help: "Dials that were refused before the upgrade, by reason.",
+			Name: "rollcall_agent_dials_refused_total", Help: "Dials that were refused, by reason: signature after the upgrade, all others before it.",
 		}, []string{"reason"}),
 	}
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,19 +22,6 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.words }
 
-// authenticate is the holder that the dial's token was signed for; empty where
-// anybody may dial.
-func (h *Handler) authenticate(r *http.Request) (holder string, err error) {
-	if h.cfg.Verifier == nil {
-		return "", nil
-	}
-	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", &refusal{http.StatusUnauthorized, "unauthorized", "a token is missing: start the master with --signing-key-file"}
-	}
-	return h.cfg.Verifier.Verify(strings.TrimSpace(credentials), time.Now())
-}
-
 // refuse answers a dial that gets no websocket.
 func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	r := refusal{http.StatusUnauthorized, "unauthorized", err.Error()}
@@ -42,13 +30,17 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	}
 	switch {
 	case r.status == http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", `Bearer realm="rollcall", error="invalid_token"`)
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer realm=%q, error=%q", wire.Realm, "invalid_token"))
+		w.Header().Set(wire.ProtocolHeader, fmt.Sprintf("%d-%d", wire.ProtocolMin, wire.ProtocolMax))
 	case r.status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
 	if token.TimeTrouble(err) {
-		// The master corrects its clock by ours and tries again.
-		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+		// The master tries once more, with a token that claims the nonce and no time. The date
+		// is for its condition's words.
+		now := time.Now()
+		w.Header().Set(wire.NonceHeader, h.cfg.Verifier.Nonce(now))
+		w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 	}
 	if errors.Is(err, token.ErrWrongAudience) {
 		w.Header().Set(wire.ClusterNameHeader, h.cfg.ClusterName)

@@ -43,8 +43,11 @@ type Config struct {
 	// Identity is the UID of the cluster and its version, once they are known.
 	Identity func() (uid, kubernetesVersion string, ok bool)
 	Snapshot *snapshot.Snapshot
-	// Verifier checks who dials; nil: anybody may.
+	// Verifier checks who dials, and who opens and renews sessions; nil: anybody may.
 	Verifier *token.Verifier
+	// Unbound accepts signatures that are not bound to the TLS connection, which the agent's
+	// own flag says and no peer.
+	Unbound bool
 	// UseUsage has usage read until release is called; nil: there is no usage.
 	UseUsage func() (release func())
 	// ReadNodes reads the nodes' usage once, for one summary; nil: there is none.
@@ -107,7 +110,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 // ServeHTTP answers one dial. What is wrong with it is said before the upgrade,
 // where HTTP has words for it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	holder, err := h.authenticate(r)
+	c, err := h.authenticate(r)
 	if err != nil {
 		h.refuse(w, err)
 		return
@@ -129,67 +132,80 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, err)
 		return
 	}
-	c, err := h.roster.enter()
+	seat, err := h.roster.enter()
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
-	defer h.roster.leave(c)
+	defer h.roster.leave(seat)
 	w.Header()["Date"] = nil // nobody needs it; a refusal for reasons of time sets its own
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		h.metrics.refused.WithLabelValues("upgrade").Inc()
 		return
 	}
-	h.converse(conn, c, wire.Hello{
-		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, AgentVersion: h.cfg.AgentVersion,
-		ClusterName: h.cfg.ClusterName, ClusterUID: uid, KubernetesVersion: version,
-	}, holder)
+	h.converse(conn, seat, c, &wire.Identity{
+		AgentVersion: h.cfg.AgentVersion, ClusterName: h.cfg.ClusterName, ClusterUID: uid, KubernetesVersion: version,
+	})
 }
 
 // converse is everything between the upgrade and the end of the connection.
-func (h *Handler) converse(conn *websocket.Conn, c *caller, hello wire.Hello, tokenHolder string) {
+func (h *Handler) converse(conn *websocket.Conn, seat *caller, c *challenge, identity *wire.Identity) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
 	p := newPeer(conn, h.encodings.codec, h.metrics.sent)
 	p.listen(ctx)
-	err := h.receive(ctx, p, c, hello, tokenHolder)
+	err := h.receive(ctx, p, seat, c, identity)
 	if v := (*violation)(nil); errors.As(err, &v) {
-		h.cfg.Log.Warn("a master broke the protocol", "holder", h.roster.holder(c), "error", v)
+		h.cfg.Log.Warn("a master broke the protocol", "holder", h.roster.holder(seat), "error", v)
+	}
+	if e := (*ended)(nil); errors.As(err, &e) && e.reason == wire.EndUnauthorized {
+		h.strangers.Do(func() { h.cfg.Log.Warn("refused a master", "holder", c.tokenHolder(), "error", e.words) })
 	}
 	p.dismiss(ctx, err)
 }
 
 // receive greets, reads the Report, and does what it asks for. The error that it
-// gives says how the connection is to end.
-func (h *Handler) receive(ctx context.Context, p *peer, c *caller, hello wire.Hello, tokenHolder string) error {
-	held := h.cfg.Snapshot.Current().State
-	hello.Epoch, hello.Seq = held.Epoch, held.Seq
+// gives says how the connection is to end. Nothing of the cluster is told before the
+// Report's signature is checked.
+func (h *Handler) receive(ctx context.Context, p *peer, seat *caller, c *challenge, identity *wire.Identity) error {
 	began := time.Now()
+	hello := wire.Hello{
+		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: h.cfg.Snapshot.Current().State.Epoch,
+		Nonce: c.next(), Unbound: c != nil && h.cfg.Unbound,
+	}
 	if err := p.send(ctx, &hello); err != nil {
 		return err
 	}
-	asked, err := awaitReport(ctx, p, c)
+	asked, err := awaitReport(ctx, p, seat)
 	if err != nil {
 		return err
 	}
-	if err := admissible(asked, tokenHolder); err != nil {
+	if err := admissible(asked, c.tokenHolder()); err != nil {
+		return err
+	}
+	if err := c.checkReport(asked); err != nil {
+		h.metrics.refused.WithLabelValues("signature").Inc()
 		return err
 	}
 	if err := h.ready(); err != nil {
 		return err
 	}
 	if asked.SummaryOnly {
-		return h.summarize(ctx, p, asked)
+		return h.summarize(ctx, p, asked, identity)
 	}
 	granted, err := grant(asked, h.cfg.MinRequestPeriod, h.cfg.MaxSession)
 	if err != nil {
 		return err
 	}
-	if err := h.roster.seat(c, asked.Holder); err != nil {
+	if err := h.roster.seat(seat, asked.Holder, c); err != nil {
 		return err
 	}
-	return h.report(ctx, newSession(h, p, c, asked, granted, began))
+	if !c.accepted() {
+		return keyRemoved() // the keys changed after the check, and before the session had its seat
+	}
+	granted.Nonce, granted.Identity = c.next(), identity
+	return h.report(ctx, newSession(h, p, seat, c, asked, granted, began))
 }
 
 // report runs a session and tells metrics and log how it went.

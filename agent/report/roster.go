@@ -1,6 +1,7 @@
 package report
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"net/http"
 	"sync"
@@ -24,6 +25,9 @@ type roster struct {
 type caller struct {
 	// orders has the end that somebody else decided: a newer session, a shutdown.
 	orders chan *ended
+	// challenge is that of a caller with a session; nil: it has none, or wants no
+	// signatures. The roster's lock is for it.
+	challenge *challenge
 }
 
 // order ends a caller; the first reason counts.
@@ -54,7 +58,7 @@ func (r *roster) enter() (*caller, error) {
 }
 
 // seat gives a caller a session for its holder, and ends an older one of the same.
-func (r *roster) seat(c *caller, holder string) error {
+func (r *roster) seat(c *caller, holder string, signed *challenge) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var older *caller
@@ -75,8 +79,19 @@ func (r *roster) seat(c *caller, holder string) error {
 		older.order(&ended{wire.EndSuperseded, "the same master opened a newer session"})
 		r.callers[older] = ""
 	}
-	r.callers[c] = holder
+	r.callers[c], c.challenge = holder, signed
 	return nil
+}
+
+// endUnless ends the sessions that were opened by a key which is not accepted.
+func (r *roster) endUnless(accepted func(ed25519.PublicKey) bool, e func() *ended) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.callers {
+		if c.challenge != nil && !accepted(c.challenge.key) {
+			c.order(e())
+		}
+	}
 }
 
 func (r *roster) leave(c *caller) {

@@ -6,15 +6,17 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
 
 // session reports to one master. All of it belongs to the goroutine of run.
 type session struct {
-	peer     *peer
-	caller   *caller
-	snapshot *snapshot.Snapshot
-	useUsage func() (release func())
+	peer      *peer
+	caller    *caller
+	challenge *challenge
+	snapshot  *snapshot.Snapshot
+	useUsage  func() (release func())
 
 	granted    wire.Granted
 	maxSession time.Duration
@@ -24,9 +26,9 @@ type session struct {
 	flusher  flusher
 }
 
-func newSession(h *Handler, p *peer, c *caller, asked *wire.Report, granted wire.Granted, began time.Time) *session {
+func newSession(h *Handler, p *peer, seat *caller, c *challenge, asked *wire.Report, granted wire.Granted, began time.Time) *session {
 	return &session{
-		peer: p, caller: c, snapshot: h.cfg.Snapshot, useUsage: h.cfg.UseUsage,
+		peer: p, caller: seat, challenge: c, snapshot: h.cfg.Snapshot, useUsage: h.cfg.UseUsage,
 		granted: granted, maxSession: h.cfg.MaxSession,
 		flusher: newFlusher(p, h.encodings, h.cfg.SnapshotSent, began, asked.Base, h.cfg.Snapshot.Current()),
 	}
@@ -36,7 +38,7 @@ func newSession(h *Handler, p *peer, c *caller, asked *wire.Report, granted wire
 //   - its timer: a tick, the end of gathering, of the session, of patience, of maxSleep
 //   - a new Version
 //   - a message: Ack, Renew, Stop
-//   - an order: superseded, shutting down
+//   - an order: superseded, shutting down, its key was removed
 //   - a connection that is gone
 func (s *session) run(ctx context.Context) error {
 	if s.useUsage != nil {
@@ -108,13 +110,17 @@ func (s *session) hear(ctx context.Context, m wire.MasterMessage) error {
 	return protocolError("a %T within a session", m)
 }
 
-// renew begins the session's time anew.
+// renew begins the session's time anew, for the master that opened it and still may.
 func (s *session) renew(ctx context.Context, m *wire.Renew) error {
+	if err := s.challenge.check(token.DomainRenew, s.granted.Session, m.Signature); err != nil {
+		return err
+	}
 	duration, err := grantDuration(m.Duration, s.granted.Period, s.maxSession)
 	if err != nil {
 		return err
 	}
 	s.granted.Duration, s.granted.Renewal = duration, m.Renewal
+	s.granted.Nonce, s.granted.Identity = s.challenge.next(), nil
 	s.schedule.expires = time.Now().Add(duration)
 	return s.peer.send(ctx, &s.granted)
 }

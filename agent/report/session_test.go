@@ -19,8 +19,8 @@ func TestSessionReportsEveryPeriodUntilItExpires(t *testing.T) {
 		w.ready()
 		m := w.open("m1", 5*time.Second, 30*time.Minute)
 		began := time.Now()
-		if m.hello.ClusterName != "prod-eu" || m.hello.ClusterUID != "uid-1" || m.hello.Epoch != epoch || m.hello.KubernetesVersion != "v1.36.3" || m.hello.AgentVersion != "v1.2.3" {
-			t.Errorf("hello %+v", m.hello)
+		if want := (wire.Identity{AgentVersion: "v1.2.3", ClusterName: "prod-eu", ClusterUID: "uid-1", KubernetesVersion: "v1.36.3"}); m.hello.Epoch != epoch || *m.grant.Identity != want {
+			t.Errorf("hello %+v, identity %+v, want %+v", m.hello, m.grant.Identity, want)
 		}
 		s := m.mustNext()
 		if waited := time.Since(began); waited != 0 || s.Len(state.KindPod) != 2 {

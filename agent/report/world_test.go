@@ -2,8 +2,10 @@ package report
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"rollcall.dev/rollcall/agent/snapshot"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/test/memconn"
 )
@@ -32,13 +35,21 @@ type world struct {
 	snapshot *snapshot.Snapshot
 	listener *memconn.Listener
 	usage    atomic.Int32 // how many sessions use usage now
+	// secured is the agent's TLS; nil: it serves plain ws.
+	secured *tls.Config
 }
 
 // inWorld runs f as a script against an endpoint with one node and two pods.
 func inWorld(t *testing.T, edit func(*Config), f func(t *testing.T, w *world)) {
 	t.Helper()
+	inSecuredWorld(t, nil, edit, f)
+}
+
+// inSecuredWorld is inWorld with an agent that serves TLS.
+func inSecuredWorld(t *testing.T, secured *tls.Config, edit func(*Config), f func(t *testing.T, w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, snapshot: snapshot.New(epoch), listener: memconn.Listen(64 << 10)}
+		w := &world{t: t, secured: secured, snapshot: snapshot.New(epoch), listener: memconn.Listen(64 << 10)}
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped := make(chan error, 1)
 		go func() { stopped <- w.snapshot.Run(ctx) }()
@@ -54,8 +65,12 @@ func inWorld(t *testing.T, edit func(*Config), f func(t *testing.T, w *world)) {
 		}
 		w.handler = New(w.cfg)
 		server := &http.Server{Handler: w.handler}
+		listener := net.Listener(w.listener)
+		if secured != nil {
+			listener = tls.NewListener(listener, secured)
+		}
 		served := make(chan error, 1)
-		go func() { served <- server.Serve(w.listener) }()
+		go func() { served <- server.Serve(listener) }()
 
 		f(t, w)
 
@@ -93,9 +108,13 @@ func (w *world) change(objects ...state.Object) { w.snapshot.Update(state.Change
 
 // get dials over HTTP, and gives the answer too if it is no upgrade.
 func (w *world) get(header http.Header, subprotocols ...string) (*websocket.Conn, *http.Response, error) {
-	transport := &http.Transport{DialContext: w.listener.DialContext, DisableKeepAlives: true}
+	transport := &http.Transport{DialContext: w.listener.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.CloseIdleConnections()
-	return websocket.Dial(w.t.Context(), "ws://agent"+wire.Path, &websocket.DialOptions{
+	scheme := "ws"
+	if w.secured != nil {
+		scheme = "wss"
+	}
+	return websocket.Dial(w.t.Context(), scheme+"://agent"+wire.Path, &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: transport}, HTTPHeader: header, Subprotocols: subprotocols,
 	})
 }
@@ -108,6 +127,8 @@ type master struct {
 	in, out  wire.Seal
 	unread   [][]byte // the rest of the last frame
 	hello    *wire.Hello
+	grant    *wire.Granted // the last one
+	channel  token.Channel
 	receiver *wire.Receiver
 	silent   bool // it acknowledges nothing
 	last     *wire.Bookmark
@@ -121,11 +142,22 @@ func (w *world) dial() *master {
 	if err != nil {
 		w.t.Fatalf("dial: %v", err)
 	}
+	return w.meet(conn)
+}
+
+// meet reads the Hello on a new connection.
+func (w *world) meet(conn *websocket.Conn) *master {
+	w.t.Helper()
 	conn.SetReadLimit(wire.MaxFrame)
-	m := &master{t: w.t, conn: conn, codec: wire.NewCodec()}
+	m := &master{t: w.t, conn: conn, codec: wire.NewCodec(), channel: token.Unbound}
 	m.hello = m.read().(*wire.Hello)
 	m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
 	return m
+}
+
+// statement is what a Report of a holder's session is signed by on this connection.
+func (m *master) statement(holder, session string) token.Statement {
+	return token.Statement{Domain: token.DomainReport, Cluster: "prod-eu", Holder: holder, Session: session, Nonce: m.hello.Nonce, Channel: m.channel}
 }
 
 // open dials and opens a session.
@@ -188,6 +220,7 @@ func (m *master) granted() *wire.Granted {
 	if !ok {
 		m.t.Fatalf("got %T %+v, want Granted", msg, msg)
 	}
+	m.grant = g
 	return g
 }
 

@@ -1,21 +1,34 @@
-// Package token is the proof that a dial comes from the master: a short-lived
-// JWT, signed with the master's Ed25519 key, for one cluster and for one use.
+// Package token is the proof that a dial comes from the master, and that a connection is
+// its own. It has two parts, signed by one Ed25519 key.
+//
+// The token is a short-lived JWT for one cluster and for one use. It travels as
+// `Authorization: Bearer …`, is checked before the upgrade to a websocket, and keeps
+// whoever has none from the protocol.
 //
 //	alg  EdDSA, and no other
 //	aud  rollcall-agent:<cluster name>
 //	sub  the holder: which master process dials
-//	iat  when it was signed, by the agent's clock as far as MaxSkew allows
-//	exp  iat + 60 s
-//	jti  65 random bits, unlike any other of the same minute; a token is taken once
+//	exp  60 s after it was signed, by the master's clock
+//	jti  25 random bits, which tell tokens of one holder and one second apart
 //
-// It travels as `Authorization: Bearer …` and is checked before the upgrade to a
-// websocket. The package knows nothing of Kubernetes or of HTTP.
+// An agent with another clock refuses it and names a nonce, which only the agent that
+// made it accepts, once, within 60 s by its own clock. A second token claims that nonce
+// and no time. No token is ever signed for a time that the other side names.
+//
+//	aud    rollcall-agent-nonce:<cluster name>
+//	sub    the holder
+//	nonce  the agent's, as it came
+//
+// Who takes a token on its way can pass the upgrade with it, and nothing more: before an
+// agent tells anything of its cluster it wants a signature over the connection itself. See
+// Statement.
+//
+// The package knows nothing of Kubernetes or of HTTP.
 package token
 
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"time"
 
@@ -23,23 +36,17 @@ import (
 )
 
 const (
-	// Lifetime is from a token's iat to its exp.
+	// Lifetime is from when a token is signed to its exp, and how long a nonce is accepted.
 	Lifetime = 60 * time.Second
-	// Leeway is by how much two clocks may differ.
+	// Leeway is by how much two clocks may differ without a nonce.
 	Leeway = 10 * time.Second
-	// MaxSkew is the largest difference of clocks that SignSkewed corrects. What is known of the
-	// other clock is what the other side says, so this bounds for how long a token stays
-	// useful that somebody collects by claiming a wrong time: none begins or ends more than
-	// MaxSkew + Lifetime, 5 min, from the signer's own clock. Kerberos tolerates as much.
-	MaxSkew = 4 * time.Minute
+	// MaxNonce is the longest nonce that a token can claim, in bytes.
+	MaxNonce = 128
 )
 
-// ErrSkew is returned by SignSkewed for clocks that differ by more than MaxSkew.
-var ErrSkew = errors.New("the clocks differ by more than a token is corrected for")
-
-// idLength is how much of a random text, which has five bits a letter, is enough to
-// tell some thousand tokens from each other.
-const idLength = 13
+// idLength is how much of a random text, which has five bits a letter, tells apart the
+// tokens that one holder signs for one cluster within one second.
+const idLength = 5
 
 // Bounds of what a Verifier looks at.
 const (
@@ -48,27 +55,37 @@ const (
 	maxID     = 128
 )
 
-// Signer makes tokens. It is safe for concurrent use.
-type Signer struct{ key ed25519.PrivateKey }
-
-// NewSigner makes tokens with the key.
-func NewSigner(key ed25519.PrivateKey) *Signer { return &Signer{key: key} }
-
-// Sign is a new token for one dial of a cluster by a holder.
-func (s *Signer) Sign(cluster, holder string, now time.Time) (string, error) {
-	return s.SignSkewed(cluster, holder, now, 0)
+// claims are those of both kinds of token.
+type claims struct {
+	jwt.RegisteredClaims
+	Nonce string `json:"nonce,omitempty"`
 }
 
-// SignSkewed returns a token for a verifier whose clock is said to be ahead of now, the
-// signer's own clock, by skew. Its error is ErrSkew beyond MaxSkew in either direction.
-func (s *Signer) SignSkewed(cluster, holder string, now time.Time, skew time.Duration) (string, error) {
-	if skew < -MaxSkew || skew > MaxSkew {
-		return "", fmt.Errorf("sign token for %s: %w: %s, not %s at most", cluster, ErrSkew, skew, MaxSkew)
-	}
-	now = now.Add(skew)
-	unsigned := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{
-		"aud": audience(cluster), "sub": holder, "iat": now.Unix(), "exp": now.Add(Lifetime).Unix(), "jti": rand.Text()[:idLength],
+// Signer makes tokens and signs Statements. It is safe for concurrent use.
+type Signer struct{ key ed25519.PrivateKey }
+
+// NewSigner returns a Signer that signs with the key.
+func NewSigner(key ed25519.PrivateKey) *Signer { return &Signer{key: key} }
+
+// Sign returns a new token for one dial of a cluster by a holder, whose clock says now.
+func (s *Signer) Sign(cluster, holder string, now time.Time) (string, error) {
+	return s.sign(cluster, jwt.MapClaims{
+		"aud": audience(cluster), "sub": holder, "exp": now.Add(Lifetime).Unix(), "jti": rand.Text()[:idLength],
 	})
+}
+
+// SignNonce returns a token for one dial of a cluster by a holder, which claims a nonce that
+// the agent named when it refused another token for its time. An error is a nonce that is
+// empty, longer than MaxNonce, or not of the letters of base64url.
+func (s *Signer) SignNonce(cluster, holder, nonce string) (string, error) {
+	if !validNonce(nonce) {
+		return "", fmt.Errorf("sign token for %s: the agent's nonce is not 1 to %d letters of base64url", cluster, MaxNonce)
+	}
+	return s.sign(cluster, jwt.MapClaims{"aud": nonceAudience(cluster), "sub": holder, "nonce": nonce})
+}
+
+func (s *Signer) sign(cluster string, c jwt.MapClaims) (string, error) {
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodEdDSA, c)
 	delete(unsigned.Header, "typ") // there is nothing else that it could be
 	signed, err := unsigned.SignedString(s.key)
 	if err != nil {
@@ -78,3 +95,5 @@ func (s *Signer) SignSkewed(cluster, holder string, now time.Time, skew time.Dur
 }
 
 func audience(cluster string) string { return "rollcall-agent:" + cluster }
+
+func nonceAudience(cluster string) string { return "rollcall-agent-nonce:" + cluster }

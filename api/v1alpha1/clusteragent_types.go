@@ -34,8 +34,9 @@ type ClusterAgent struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.tls) || !self.endpoint.startsWith('ws://')",message="has no effect on a ws:// endpoint, which is not encrypted: use wss://, or remove tls",fieldPath=".tls"
 type ClusterAgentSpec struct {
 	// Endpoint is where the master reaches the agent: wss:// (or ws://, where agent
-	// and master run with --insecure), a host name or IP address, and a port; 443, or
-	// 80 for ws, where it is left out. The master adds the path /v1/report.
+	// and master run with --insecure, and the agent with --channel-binding=off), a host
+	// name or IP address, and a port; 443, or 80 for ws, where it is left out. The master
+	// adds the path /v1/report.
 	//
 	// +required
 	// +kubebuilder:validation:MaxLength=300

@@ -7,6 +7,11 @@ const (
 	ConditionReady = "Ready"
 	// ConditionReporting of a ClusterAgent: a session is open and reports arrive.
 	ConditionReporting = "Reporting"
+	// ConditionChannelBound of a ClusterAgent: what the master signs for its agent holds for
+	// their TLS connection alone, so that nobody in between can use it. False: it does not,
+	// by the agent's own flags, which the master cannot change. Unknown: no agent has
+	// answered yet.
+	ConditionChannelBound = "ChannelBound"
 	// ConditionHealthy of a ClusterStatus: the cluster has no problem that a person
 	// has to look at, as its last summary says. Unknown: there is no summary to go by.
 	ConditionHealthy = "Healthy"
@@ -54,16 +59,18 @@ const (
 	// ReasonCertificateRefused: who answers shows a certificate that spec.tls does not
 	// accept. Compare spec.tls.pinnedSHA256 with the agent's key.
 	ReasonCertificateRefused = "CertificateRefused"
-	// ReasonUnauthorized: the agent refuses the master's token. Give it the public key
-	// that belongs to the master's --signing-key-file.
+	// ReasonUnauthorized: the agent refuses the master's token, or its signature. Give it
+	// the public key that belongs to the master's --signing-key-file. Where something
+	// between the two ends TLS the message says so: let it pass TLS through, or start the
+	// agent with --channel-binding=off.
 	ReasonUnauthorized = "Unauthorized"
-	// ReasonClockSkew: the clocks of master and agent differ by more than a token
-	// allows; the message says by how much. With status True the master signs by the
-	// agent's clock and all works; by more than 4 min it does not, since who answers could
-	// say any time.
+	// ReasonClockSkew (True): the clocks of master and agent differ by more than a token
+	// allows; the message says by how much. All works, by a nonce of the agent's in place of
+	// a time, and each dial takes a second connection. Set both clocks right.
 	ReasonClockSkew = "ClockSkew"
 	// ReasonProtocolUnsupported: master and agent have no protocol version in common.
-	// Update the older of the two.
+	// Update the older of the two. An agent of a version before protocol 3 refuses the token
+	// already; the message says so.
 	ReasonProtocolUnsupported = "ProtocolUnsupported"
 	// ReasonProtocolError: the agent's messages could not be followed, three times
 	// within ten minutes. The message says why; it is worth a bug report.
@@ -88,6 +95,20 @@ const (
 	ReasonNoDemand = "NoDemand"
 	// ReasonBackoff (False): the last attempt failed; Ready says why.
 	ReasonBackoff = "Backoff"
+)
+
+// Reasons of ChannelBound.
+const (
+	// ReasonTLSBound (True): signatures are over the TLS 1.3 connection.
+	ReasonTLSBound = "TLSBound"
+	// ReasonBindingOff (False): the agent runs with --channel-binding=off: whoever ends TLS
+	// before it, or is on the way of plain ws, can read and use the connection.
+	ReasonBindingOff = "BindingOff"
+	// ReasonNotSigned (False): the agent runs with --auth none, and checks no signatures.
+	ReasonNotSigned = "NotSigned"
+	// ReasonNotAnswered (Unknown): no agent has answered since the ClusterAgent was made or
+	// changed.
+	ReasonNotAnswered = "NotAnswered"
 )
 
 // Reasons of Healthy.

@@ -14,9 +14,9 @@ import (
 func agentFromPB(pb *wirepb.AgentMessage, size int) (AgentMessage, error) {
 	switch m := pb.Message.(type) {
 	case *wirepb.AgentMessage_Hello:
-		return helloFromPB(m.Hello), nil
+		return helloFromPB(m.Hello)
 	case *wirepb.AgentMessage_Granted:
-		return &Granted{Session: m.Granted.Session, Period: duration(m.Granted.PeriodMs), Duration: duration(m.Granted.DurationMs), Renewal: m.Granted.Renewal}, nil
+		return grantedFromPB(m.Granted)
 	case *wirepb.AgentMessage_Snapshot:
 		return &Snapshot{ID: m.Snapshot.Id, Chunk: m.Snapshot.Chunk, Last: m.Snapshot.Last, Seq: m.Snapshot.Seq, objects: m.Snapshot.Objects}, nil
 	case *wirepb.AgentMessage_Delta:
@@ -45,11 +45,11 @@ func DecodeMaster(frame []byte) (MasterMessage, error) {
 	}
 	switch m := pb.Message.(type) {
 	case *wirepb.MasterMessage_Report:
-		return reportFromPB(m.Report), nil
+		return reportFromPB(m.Report)
 	case *wirepb.MasterMessage_Ack:
 		return &Ack{Seq: m.Ack.Seq}, nil
 	case *wirepb.MasterMessage_Renew:
-		return &Renew{Renewal: m.Renew.Renewal, Duration: duration(m.Renew.DurationMs)}, nil
+		return renewFromPB(m.Renew)
 	case *wirepb.MasterMessage_Stop:
 		return &Stop{Message: cut(m.Stop.Message, maxWords)}, nil
 	}
@@ -89,23 +89,68 @@ func smallPart(frame []byte) (size int) {
 // master's messages are small by their frame.
 var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, 15: true, 16: true}
 
-func helloFromPB(pb *wirepb.Hello) *Hello {
-	return &Hello{
-		ProtocolMin: pb.ProtocolMin, ProtocolMax: pb.ProtocolMax, AgentVersion: cut(pb.AgentVersion, maxWords),
-		ClusterName: cut(pb.ClusterName, maxWords), ClusterUID: cut(pb.ClusterUid, maxWords), KubernetesVersion: cut(pb.KubernetesVersion, maxWords),
-		Epoch: pb.Epoch, Seq: pb.Seq,
+func helloFromPB(pb *wirepb.Hello) (*Hello, error) {
+	nonce, err := nonceFromPB(pb.Nonce)
+	if err != nil {
+		return nil, fmt.Errorf("decode hello: %w", err)
 	}
+	return &Hello{ProtocolMin: pb.ProtocolMin, ProtocolMax: pb.ProtocolMax, Epoch: pb.Epoch, Nonce: nonce, Unbound: pb.Unbound}, nil
 }
 
-func reportFromPB(pb *wirepb.Report) *Report {
+func grantedFromPB(pb *wirepb.Granted) (*Granted, error) {
+	nonce, err := nonceFromPB(pb.Nonce)
+	if err != nil {
+		return nil, fmt.Errorf("decode granted: %w", err)
+	}
+	return &Granted{
+		Session: pb.Session, Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), Renewal: pb.Renewal,
+		Nonce: nonce, Identity: identityFromPB(pb.Identity),
+	}, nil
+}
+
+func renewFromPB(pb *wirepb.Renew) (*Renew, error) {
+	signature, err := signatureFromPB(pb.Signature)
+	if err != nil {
+		return nil, fmt.Errorf("decode renew: %w", err)
+	}
+	return &Renew{Renewal: pb.Renewal, Duration: duration(pb.DurationMs), Signature: signature}, nil
+}
+
+// nonceFromPB returns nil for a nonce that is absent.
+func nonceFromPB(nonce []byte) ([]byte, error) {
+	switch {
+	case len(nonce) == 0:
+		return nil, nil
+	case len(nonce) < minNonce || len(nonce) > maxNonce:
+		return nil, fmt.Errorf("a nonce of %d bytes, not %d to %d", len(nonce), minNonce, maxNonce)
+	}
+	return nonce, nil
+}
+
+// signatureFromPB returns nil for a signature that is absent.
+func signatureFromPB(signature []byte) ([]byte, error) {
+	switch len(signature) {
+	case 0:
+		return nil, nil
+	case signatureSize:
+		return signature, nil
+	}
+	return nil, fmt.Errorf("a signature of %d bytes, not %d", len(signature), signatureSize)
+}
+
+func reportFromPB(pb *wirepb.Report) (*Report, error) {
+	signature, err := signatureFromPB(pb.Signature)
+	if err != nil {
+		return nil, fmt.Errorf("decode report: %w", err)
+	}
 	m := &Report{
 		Protocol: pb.Protocol, Session: cut(pb.Session, maxWords), Holder: cut(pb.Holder, maxWords),
-		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, Problems: pb.Problems, Resources: pb.Resources, Ignore: ignoreFromPB(pb.Ignore),
+		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, Problems: pb.Problems, Resources: pb.Resources, Ignore: ignoreFromPB(pb.Ignore), Signature: signature,
 	}
 	if pb.Base != nil {
 		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq, Usage: pb.Base.Usage}
 	}
-	return m
+	return m, nil
 }
 
 func deltaFromPB(pb *wirepb.Delta) (*Delta, error) {
@@ -167,7 +212,7 @@ func agesFromPB(pb []uint64) [state.NumSections]time.Duration {
 
 // endReason has a newer peer's reason as none.
 func endReason(pb wirepb.EndReason) EndReason {
-	if pb < 0 || pb > wirepb.EndReason(EndError) {
+	if pb < 0 || pb > wirepb.EndReason(EndUnauthorized) {
 		return EndUnspecified
 	}
 	return EndReason(pb)

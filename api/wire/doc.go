@@ -7,21 +7,23 @@
 // # Connection
 //
 // The master dials the agent's endpoint at Path with the websocket subprotocol
-// Subprotocol, over TLS but where both sides were told otherwise. Before the upgrade
-// the agent answers by HTTP: 401 to a token that it does not accept (package token),
-// with its Date, so that a master with another clock can try once more, and with its
-// cluster's name in ClusterNameHeader where one of its keys signed the token for another
-// cluster; 503 while it cannot say which cluster it is in, or is ending, or is crowded.
+// Subprotocol, over TLS 1.3 but where both sides were told otherwise. Before the upgrade
+// the agent answers by HTTP: 401 to a token that it does not accept (package token), with
+// its protocols in ProtocolHeader; with a nonce in NonceHeader where the token's times
+// alone were wrong, so that a master with another clock can try once more with a token
+// that claims the nonce; and with its cluster's name in ClusterNameHeader where one of its
+// keys signed the token for another cluster; 503 while it cannot say which cluster it is
+// in, or is ending, or is crowded.
 //
 // Every message is one binary frame: a protobuf AgentMessage or MasterMessage. A text
 // frame, a frame that is no message, and a message that has no place where it comes,
 // end the connection.
 //
 //	agent   Hello                                  at once
-//	master  Report                                 within 10 s
+//	master  Report, signed                         within 10 s
 //	agent   Granted                                or End, or Unsupported; or Summary where only that was asked for
 //	agent   flush, flush, …                        until its timer ends
-//	master  Ack after each Bookmark; Renew; Stop   Renew is answered by Granted with its number
+//	master  Ack after each Bookmark; Renew; Stop   Renew is signed, and answered by Granted with its number
 //	agent   End, and it closes                     after End it ignores everything
 //
 // # Frames
@@ -58,17 +60,53 @@
 // Within one protocol fields and columns are only added. Who does not know a field
 // passes over it; an enumeration's value that is not known is taken as its zero.
 //
-// This is protocol 2. Protocol 1 had problems of nodes in place of their conditions, and
-// neither UIDs, Services, claims and volumes nor since when something does not work; no
-// health could be told from it. A master that speaks 1 only is answered Unsupported by an
-// agent that speaks 2, and a master that speaks 2 sets the condition Ready of such an
-// agent's cluster to False with the reason ProtocolUnsupported, which names both ranges.
+// This is protocol 3. Protocol 2 had no signatures: its Hello named the cluster to whoever
+// had a token, and its tokens had a time of issue. What an older peer gets:
+//
+//   - A master that speaks 2 or less passes the upgrade, as its token has all that is
+//     wanted. It finds no protocol in common in Hello, sets the cluster's condition Ready to
+//     False with the reason ProtocolUnsupported, which names both ranges, and closes. A
+//     Report that it sends all the same is answered by Unsupported.
+//   - An agent that speaks 2 or less refuses the token, by a 401 of the Realm without
+//     ProtocolHeader. The master sets Ready to False with the reason ProtocolUnsupported,
+//     and the message says to update the agent. One that runs without keys is told by its
+//     Hello, as above.
+//
+// # Signatures
+//
+// A token can be taken on its way, by whoever edits an endpoint or ends TLS before the
+// agent, and used at the agent itself. So it is only what lets a connection in. What opens
+// and keeps a session is a signature of the master's key over a token.Statement: what it is
+// for (token.Domain), the cluster, the holder, the session, a nonce and the connection.
+//
+//   - The nonce is the agent's: that of Hello for Report, and that of the last Granted for
+//     Renew. It has 16 bytes (at most 64 are read) and is accepted once.
+//   - The connection is token.ChannelOf: 32 bytes of the exporter of TLS 1.3 (RFC 8446,
+//     7.5) with the label "EXPORTER-rollcall-channel-v1" and no context, which both ends
+//     have and nobody between two connections. Through a CONNECT proxy it is the same at
+//     both ends.
+//   - The holder is the one that the dial's token names, which a Report for a summary has
+//     nowhere else; its session is empty.
+//
+// A Report or Renew whose signature is missing, or none of one of the agent's keys, is
+// answered by End(unauthorized) and by nothing else. A Renew has to be signed by the key
+// that signed the Report. An agent reads its keys again every few seconds, and ends
+// sessions of a key that is gone by End(unauthorized) within 10 s.
+//
+// Where TLS ends before the agent, or there is none, signatures cannot be bound to it. That
+// is the agent's decision alone, by --channel-binding=off: Hello then says unbound, and
+// signatures are over the word "none" (token.Unbound) in place of the connection. The master
+// shows it in the condition ChannelBound. It is not negotiated: to alter Hello gains nothing,
+// as an agent that wants its connection signed refuses "none". An agent without keys
+// (--auth none) names no nonce, and nothing is signed.
 //
 // # Hello and Report
 //
-// Hello names the cluster and its UID, so that the master can hold both against what
-// it expects; they are never used for anything else. It names the agent's epoch and
-// the seq of its present state.
+// Hello has what a master needs to ask, and nothing of the cluster, as whoever took a token
+// reads it too: the protocols, the agent's epoch, a nonce, and whether signatures are bound.
+// Who answers (Identity: the cluster's name and UID, and versions) comes with the Granted or
+// the Summary that answers an accepted Report. The master holds name and UID against what it
+// expects; they are never used for anything else.
 //
 // Report opens a session, or asks for a summary, of which below. It has the session's
 // id, the master's holder (random, one a process), the period between ticks, and how
@@ -81,22 +119,25 @@
 //
 // # Summary
 //
-// A Report with summary_only has no session, holder, period or duration. It has the rules
+// A Report with summary_only has no session, holder, period or duration. It is signed as any
+// other, and has the rules
 // by which the master mutes problems, as health is judged by the agent here, and is answered
 // by one Summary, behind which the agent ends the connection, without a close frame, and
-// the master does the same. Most of a Summary is its problems and its resources, which
-// seldom change: the master tells HashProblems and HashResources of those that it has,
-// and each is left out if it is the same.
+// the master does the same. Most of a Summary is its problems, its resources and who gives
+// it, which seldom change: the master tells HashProblems and HashResources of those that it
+// has, and each is left out if it is the same.
 //
 // What that takes on the socket, in bytes, with a seal, a websocket header and a TLS record
 // to each, handshake and good-bye of TLS apart, for a cluster with twenty problems
 // (test/idle measures it):
 //
-//	to the agent   501   the upgrade's request, of which the token is half
-//	                56   Report; 38 where there was no Summary before
+//	to the agent   469   the upgrade's request, of which the token is half
+//	               122   Report, of which the signature is half; 104 where there was no Summary before
 //	to the master  188   the upgrade's answer
-//	               110   Hello
-//	                77   Summary; 507 where it has to bring problems and resources
+//	                61   Hello
+//	                77   Summary; 554 where it has to bring problems, resources and who gives it
+//
+// Together that is 917 bytes, and 965 with the good-byes of TLS.
 //
 // # Flush
 //
@@ -172,7 +213,8 @@
 // # End and renewal
 //
 // The agent owns the end. Its timer runs out: End(expired). Renew asks for another
-// duration from when it arrives, and counts once Granted came back with its number.
+// duration from when it arrives, is signed (see Signatures), and counts once Granted came
+// back with its number.
 // Stop is answered by End(stopped). With End the connection ends: the agent ignores
 // what comes after it, and closes.
 //

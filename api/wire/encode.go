@@ -25,15 +25,14 @@ func marshal(pb proto.Message, limit int) ([]byte, error) {
 
 func (m *Hello) toAgentPB() (*wirepb.AgentMessage, error) {
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Hello{Hello: &wirepb.Hello{
-		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, AgentVersion: m.AgentVersion,
-		ClusterName: m.ClusterName, ClusterUid: m.ClusterUID, KubernetesVersion: m.KubernetesVersion,
-		Epoch: m.Epoch, Seq: m.Seq,
+		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, Epoch: m.Epoch, Nonce: m.Nonce, Unbound: m.Unbound,
 	}}}, nil
 }
 
 func (m *Granted) toAgentPB() (*wirepb.AgentMessage, error) {
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Granted{Granted: &wirepb.Granted{
 		Session: m.Session, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration), Renewal: m.Renewal,
+		Nonce: m.Nonce, Identity: identityToPB(m.Identity),
 	}}}, nil
 }
 
@@ -95,6 +94,7 @@ func (m *Report) toMasterPB() *wirepb.MasterMessage {
 	pb := &wirepb.Report{
 		Session: m.Session, Holder: m.Holder, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration),
 		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, Problems: m.Problems, Resources: m.Resources, Ignore: ignoreToPB(m.Ignore),
+		Signature: m.Signature,
 	}
 	if m.Base != nil {
 		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq, Usage: m.Base.Usage}
@@ -107,7 +107,9 @@ func (m *Ack) toMasterPB() *wirepb.MasterMessage {
 }
 
 func (m *Renew) toMasterPB() *wirepb.MasterMessage {
-	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Renew{Renew: &wirepb.Renew{Renewal: m.Renewal, DurationMs: millis(m.Duration)}}}
+	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Renew{Renew: &wirepb.Renew{
+		Renewal: m.Renewal, DurationMs: millis(m.Duration), Signature: m.Signature,
+	}}}
 }
 
 func (m *Stop) toMasterPB() *wirepb.MasterMessage {

@@ -45,12 +45,18 @@ func HashProblems(problems []state.Problem) uint64 {
 	return xxhash.Sum64(b)
 }
 
-// HashResources is the xxhash64 of a summary's capacity, allocatable, requested and
-// limits, and of its largest free CPU and memory. Each number is a varint; each of the
-// four is its CPU in millicores, memory, ephemeral storage in bytes, pods, and of the
-// other resources their number, and in the order of their names name and value.
-func HashResources(s *state.Summary) uint64 {
+// HashResources returns the xxhash64 of who gives a summary, of its capacity, allocatable,
+// requested and limits, and of its largest free CPU and memory. Texts have their length as
+// a uvarint before them: agent's version, name, UID and version of the cluster. Each number
+// is a varint; each of the four is its CPU in millicores, memory, ephemeral storage in
+// bytes, pods, and of the other resources their number, and in the order of their names
+// name and value.
+func HashResources(i *Identity, s *state.Summary) uint64 {
 	var b []byte
+	for _, text := range [...]string{i.AgentVersion, i.ClusterName, i.ClusterUID, i.KubernetesVersion} {
+		b = binary.AppendUvarint(b, uint64(len(text)))
+		b = append(b, text...)
+	}
 	for _, r := range [...]*state.Resources{&s.Capacity, &s.Allocatable, &s.Requested, &s.Limits} {
 		for _, n := range [...]int64{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods, int64(len(r.Extended))} {
 			b = binary.AppendVarint(b, n)

@@ -16,8 +16,17 @@ const (
 	// cluster that one of its keys has signed: the name of the agent's own cluster. Who
 	// shows any other token is not told it.
 	ClusterNameHeader = "Rollcall-Cluster-Name"
+	// NonceHeader is in the answer by which an agent refuses a token for its times alone: a
+	// nonce that a second token is to claim (package token).
+	NonceHeader = "Rollcall-Nonce"
+	// ProtocolHeader is in every answer by which an agent refuses a token: which protocols
+	// it speaks, as "3-3". Before protocol 3 there was none.
+	ProtocolHeader = "Rollcall-Protocol"
+	// Realm is in the header WWW-Authenticate of every answer by which an agent refuses a
+	// token, of all protocols.
+	Realm = "rollcall"
 	// ProtocolMin and ProtocolMax are what this code speaks of it.
-	ProtocolMin, ProtocolMax = 2, 2
+	ProtocolMin, ProtocolMax = 3, 3
 )
 
 // Close codes of the websocket, from the range for private use.
@@ -42,6 +51,9 @@ const (
 	// MaxMasterFrame is the largest frame from a master with its seal, and the agent's
 	// read limit.
 	MaxMasterFrame = 64 << 10
+	// minNonce and maxNonce are the sizes that a nonce may have, signatureSize is that of a
+	// signature.
+	minNonce, maxNonce, signatureSize = 16, 64, 64
 	// MaxIgnore is how many Ignore a Report may have.
 	MaxIgnore = 32
 	// MaxUnacked is how much an agent has on its way without an Ack when it begins a

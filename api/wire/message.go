@@ -19,16 +19,24 @@ type MasterMessage interface {
 	toMasterPB() *wirepb.MasterMessage
 }
 
-// Hello is an agent's first message on every connection.
+// Hello is an agent's first message on every connection. It says nothing of the cluster,
+// as nobody knows yet who listens.
 type Hello struct {
 	ProtocolMin, ProtocolMax uint32
-	AgentVersion             string
-	ClusterName              string
+	Epoch                    uint64
+	// Nonce is what the Report's signature is over; nil: the agent checks none.
+	Nonce []byte
+	// Unbound says that signatures are over token.Unbound in place of the connection.
+	Unbound bool
+}
+
+// Identity says who answers: an agent gives it to a master whose Report it accepts.
+type Identity struct {
+	AgentVersion string
+	ClusterName  string
 	// ClusterUID is the UID of the namespace kube-system.
 	ClusterUID        string
 	KubernetesVersion string
-	Epoch             uint64
-	Seq               uint64
 }
 
 // Granted answers a Report or a Renew: what the agent will really do, which may be
@@ -39,6 +47,10 @@ type Granted struct {
 	Period, Duration time.Duration
 	// Renewal is the number of the Renew that this answers, 0 for the Report.
 	Renewal uint32
+	// Nonce is what the next Renew's signature is over; nil: the agent checks none.
+	Nonce []byte
+	// Identity comes with the answer to a Report; nil with that to a Renew.
+	Identity *Identity
 }
 
 // Snapshot is one chunk of a whole state. The chunks of one snapshot come in
@@ -114,14 +126,16 @@ type Bookmark struct {
 // Summary answers a Report that asked for one summary only; the connection ends
 // with it.
 type Summary struct {
-	Summary state.Summary
+	// Identity says who answers; nil with SameResources.
+	Identity *Identity
+	Summary  state.Summary
 	// Ages and Errors are those of the sections.
 	Ages   [state.NumSections]time.Duration
 	Errors [state.NumSections]state.SectionError
 	// SameProblems: the Summary's problems are those that the Report named by their hash,
 	// and are left out. ProblemCount is theirs all the same.
 	SameProblems bool
-	// SameResources is the same of Capacity, Allocatable, Requested, Limits and
+	// SameResources is the same of Identity, Capacity, Allocatable, Requested, Limits and
 	// Fragmentation.
 	SameResources bool
 }
@@ -145,9 +159,12 @@ const (
 	EndNotReady
 	// EndError: something broke; the message says what.
 	EndError
+	// EndUnauthorized: the signature of a Report or Renew is missing or none of this
+	// connection by a known key, or the key that opened the session is not known any more.
+	EndUnauthorized
 )
 
-var endReasonNames = [...]string{"unspecified", "expired", "stopped", "shutting down", "superseded", "busy", "not ready", "error"}
+var endReasonNames = [...]string{"unspecified", "expired", "stopped", "shutting down", "superseded", "busy", "not ready", "error", "unauthorized"}
 
 func (r EndReason) String() string {
 	if int(r) < len(endReasonNames) {
@@ -179,7 +196,7 @@ type Report struct {
 	Holder           string
 	Period, Duration time.Duration
 	// SummaryOnly asks for one Summary and no session. Such a Report has nothing else but
-	// Protocol, Problems, Resources and Ignore.
+	// Protocol, Problems, Resources, Ignore and Signature.
 	SummaryOnly bool
 	// Ignore is what the agent mutes in a Summary; at most MaxIgnore.
 	Ignore []state.Ignore
@@ -188,6 +205,8 @@ type Report struct {
 	Problems, Resources uint64
 	// Base is what the master holds, nil for nothing.
 	Base *Base
+	// Signature is that of a token.Statement with Hello's nonce; nil where that has none.
+	Signature []byte
 }
 
 // Base is a state that a receiver holds. Usage is the number of the reading of usage
@@ -202,6 +221,9 @@ type Ack struct{ Seq uint64 }
 type Renew struct {
 	Renewal  uint32
 	Duration time.Duration
+	// Signature is that of a token.Statement with the last Granted's nonce; nil where that
+	// has none.
+	Signature []byte
 }
 
 // Stop asks the agent to end the session.

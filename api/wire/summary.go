@@ -26,6 +26,7 @@ func (m *Summary) toAgentPB() (*wirepb.AgentMessage, error) {
 		ProblemCounts: problemCountsToPB(s.ProblemCounts), More: problemCountsToPB(s.More), Muted: uint64(s.Muted),
 	}
 	if !m.SameResources {
+		pb.Identity = identityToPB(m.Identity)
 		pb.Capacity, pb.Allocatable, pb.Requested, pb.Limits = summedToPB(s.Capacity), summedToPB(s.Allocatable), summedToPB(s.Requested), summedToPB(s.Limits)
 		pb.LargestFreeCpuMillis, pb.LargestFreeMemoryBytes = s.Fragmentation.CPUMillis, s.Fragmentation.MemoryBytes
 	}
@@ -50,7 +51,7 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 	if len(pb.Problems) > state.MaxProblems {
 		return nil, fmt.Errorf("decode summary: %d problems of at most %d", len(pb.Problems), state.MaxProblems)
 	}
-	m := &Summary{Ages: agesFromPB(pb.Ages), SameProblems: pb.SameProblems, SameResources: pb.SameResources, Summary: state.Summary{
+	m := &Summary{Identity: identityFromPB(pb.Identity), Ages: agesFromPB(pb.Ages), SameProblems: pb.SameProblems, SameResources: pb.SameResources, Summary: state.Summary{
 		Nodes: state.NodeCounts{Total: int(pb.Nodes.GetTotal()), Ready: int(pb.Nodes.GetReady()), Schedulable: int(pb.Nodes.GetSchedulable())},
 		Pods: state.PodCounts{
 			Total: int(pb.Pods.GetTotal()), Pending: int(pb.Pods.GetPending()), Running: int(pb.Pods.GetRunning()), Succeeded: int(pb.Pods.GetSucceeded()),

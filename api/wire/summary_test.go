@@ -12,10 +12,10 @@ func TestWhatASummaryLeavesOutIsNotOnTheWire(t *testing.T) {
 	whole := &Summary{Summary: state.Summarize(statetest.New(2, 20, 500).State, now), Ages: never()}
 	whole.Summary.Capacity.Extended = map[string]int64{"nvidia.com/gpu": 4}
 	left := *whole
-	left.SameProblems, left.SameResources = true, true
+	left.Identity, left.SameProblems, left.SameResources = &Identity{ClusterName: "c"}, true, true
 	back := overTheWire(t, &left).(*Summary)
 	got := back.Summary
-	if !back.SameProblems || !back.SameResources || len(got.Problems) > 0 || got.ProblemCount != whole.Summary.ProblemCount ||
+	if back.Identity != nil || !back.SameProblems || !back.SameResources || len(got.Problems) > 0 || got.ProblemCount != whole.Summary.ProblemCount ||
 		!reflect.DeepEqual(got.Capacity, state.Resources{}) || got.Fragmentation != (state.Room{}) || got.Nodes != whole.Summary.Nodes {
 		t.Errorf("got %+v", back)
 	}
@@ -23,7 +23,9 @@ func TestWhatASummaryLeavesOutIsNotOnTheWire(t *testing.T) {
 
 func TestHashOfResourcesTellsThemApart(t *testing.T) {
 	seen := map[uint64]int{}
+	identities := map[int]Identity{1: {AgentVersion: "a"}, 2: {ClusterName: "a"}, 3: {ClusterUID: "a"}, 4: {KubernetesVersion: "a"}}
 	for i, change := range []func(s *state.Summary){
+		func(*state.Summary) {}, func(*state.Summary) {}, func(*state.Summary) {}, func(*state.Summary) {},
 		func(*state.Summary) {},
 		func(s *state.Summary) { s.Capacity.CPUMillis = 1 },
 		func(s *state.Summary) { s.Allocatable.CPUMillis = 1 },
@@ -38,14 +40,15 @@ func TestHashOfResourcesTellsThemApart(t *testing.T) {
 	} {
 		var s state.Summary
 		change(&s)
-		h := HashResources(&s)
+		identity := identities[i]
+		h := HashResources(&identity, &s)
 		if before, known := seen[h]; known {
 			t.Errorf("%d and %d have one hash", before, i)
 		}
 		seen[h] = i
 	}
 	none, empty := state.Summary{}, state.Summary{Capacity: state.Resources{Extended: map[string]int64{}}}
-	if HashResources(&none) != HashResources(&empty) {
+	if HashResources(&Identity{}, &none) != HashResources(&Identity{}, &empty) {
 		t.Error("no map and an empty one differ: a decoded summary has the former")
 	}
 }

@@ -255,11 +255,16 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 	ages := never()
 	ages[2] = 1500 * time.Millisecond
 	for _, m := range []AgentMessage{
-		&Hello{ProtocolMin: 1, ProtocolMax: 2, AgentVersion: "v1", ClusterName: "c", ClusterUID: "u", KubernetesVersion: "v1.36", Epoch: 1 << 63, Seq: 9},
-		&Granted{Session: "s", Period: 5 * time.Second, Duration: 30 * time.Minute, Renewal: 3},
+		&Hello{ProtocolMin: 1, ProtocolMax: 2, Epoch: 1 << 63, Nonce: make([]byte, 16), Unbound: true},
+		&Hello{ProtocolMin: 3, ProtocolMax: 3, Epoch: 1},
+		&Granted{Session: "s", Period: 5 * time.Second, Duration: 30 * time.Minute, Renewal: 3, Nonce: make([]byte, 64)},
+		&Granted{Session: "s", Identity: &Identity{AgentVersion: "v1", ClusterName: "c", ClusterUID: "u", KubernetesVersion: "v1.36"}},
+		&Granted{Session: "s", Identity: &Identity{ClusterUID: "0b6f4c5e-6f0e-4a38-9a53-5f1a3d9c7f11"}},
+		&Granted{Session: "s", Identity: &Identity{ClusterUID: "0B6F4C5E-6f0e-4a38-9a53-5f1a3d9c7f11"}},
 		&Status{Section: state.SectionUsage, Age: -1, Error: state.SectionError{Reason: "Unavailable", Message: "m"}},
 		&Bookmark{Seq: 1, Count: 2, Hash: 1 << 63, Ages: ages, Sent: time.Hour},
-		&Summary{Summary: sum, Ages: ages, Errors: [state.NumSections]state.SectionError{3: {Reason: "Forbidden"}}},
+		&Summary{Identity: &Identity{ClusterName: "c"}, Summary: sum, Ages: ages, Errors: [state.NumSections]state.SectionError{3: {Reason: "Forbidden"}}},
+		&End{Reason: EndUnauthorized, Message: "give it the key"},
 		&End{Reason: EndExpired, Message: "the session's 30m are over"},
 		&Unsupported{ProtocolMin: 1, ProtocolMax: 1, Message: "upgrade the agent"},
 	} {
@@ -268,10 +273,11 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 		}
 	}
 	for _, m := range []MasterMessage{
-		&Report{Protocol: 1, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &Base{Epoch: 1 << 63, Seq: 4}},
+		&Report{Protocol: 1, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &Base{Epoch: 1 << 63, Seq: 4}, Signature: make([]byte, 64)},
 		&Report{SummaryOnly: true, Problems: 1 << 60, Resources: 1 << 61},
 		&Ack{Seq: 7},
 		&Renew{Renewal: 2, Duration: time.Minute},
+		&Renew{Renewal: 2, Duration: time.Minute, Signature: make([]byte, 64)},
 		&Stop{Message: "deleted"},
 	} {
 		frame, err := EncodeMaster(m)
@@ -280,6 +286,32 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 		}
 		if got, err := DecodeMaster(frame); err != nil || !reflect.DeepEqual(got, m) {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, m)
+		}
+	}
+}
+
+// TestNoncesAndSignaturesAreBounded is of peers that send none of the size that they have.
+func TestNoncesAndSignaturesAreBounded(t *testing.T) {
+	for _, size := range []int{1, 15, 65, 4 << 10, 60 << 10} {
+		for _, m := range []AgentMessage{&Hello{Nonce: make([]byte, size)}, &Granted{Nonce: make([]byte, size)}} {
+			frame, err := codec.EncodeAgent(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := codec.DecodeAgent(frame); err == nil {
+				t.Errorf("a nonce of %d bytes is decoded: %T", size, got)
+			}
+		}
+	}
+	for _, size := range []int{1, 63, 65, 60 << 10} {
+		for _, m := range []MasterMessage{&Report{Signature: make([]byte, size)}, &Renew{Signature: make([]byte, size)}} {
+			frame, err := EncodeMaster(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := DecodeMaster(frame); err == nil {
+				t.Errorf("a signature of %d bytes is decoded: %T", size, got)
+			}
 		}
 	}
 }

@@ -28,6 +28,7 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 		{[]string{"--tls-key-file", "tls.key"}, func(c *agent.Config) { c.TLSKeyFile = "tls.key" }},
 		{[]string{"--auth", "none"}, func(c *agent.Config) { c.Auth = agent.AuthNone }},
 		{[]string{"--master-public-key-file", "old", "--master-public-key-file", "new"}, func(c *agent.Config) { c.MasterPublicKeyFiles = []string{"old", "new"} }},
+		{[]string{"--channel-binding=off"}, func(c *agent.Config) { c.ChannelBinding = agent.BindingOff }},
 		{[]string{"--insecure"}, func(c *agent.Config) { c.Insecure = true }},
 		{[]string{"--usage-source", "none"}, func(c *agent.Config) { c.UsageSource = agent.UsageNone }},
 		{[]string{"--usage-period", "30s"}, func(c *agent.Config) { c.UsagePeriod = 30 * time.Second }},

@@ -5,8 +5,8 @@ package main
 var remarks = map[string]string{
 	"flip.wide": "a flip is two flushes, since the EndpointSlice changes some 100 ms after its pod: each has the key of what changed, the fields in which it differs, and a bookmark. " +
 		"Sent whole, as it was before, an object took some 305 and 170 bytes.",
-	"idle.refresh": "to the agent it is the upgrade's request, of which its token is half, and a Report; to the master the upgrade's answer, who answers, and the summary. " +
-		"Problems and resources that the master has already are told by their hashes. Session tickets, which nobody would use, are off, and nobody says good-bye beside TLS.",
+	"idle.refresh": "to the agent it is the upgrade's request, of which its token is half, and a Report, of which the signature is half; to the master the upgrade's answer, a Hello with a nonce, and the summary. " +
+		"Problems, resources and who answers are told by their hashes where the master has them already. Session tickets, which nobody would use, are off, and nobody says good-bye beside TLS.",
 	"miss.cold": "the master decodes one chunk of the snapshot while the agent makes the next, its lists are made at the same time, and the agent's collector leaves garbage alone meanwhile: " +
 		"before each of these it was P50 204 and P99 368 ms.",
 	"fleet.reads": "a thousand agents, Redis, the hub, the master and who reads share two cores. What the master before left in Redis is the base of the next session, so no snapshot is sent; " +

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -62,13 +63,14 @@ type flush struct {
 // nil for nothing.
 func dial(ctx context.Context, a *agent, through *forwarder, period time.Duration, held *state.State) (*session, error) {
 	holder := rand.Text()
-	conn, err := connect(ctx, through.Address, a.Cluster, a.signer, holder)
+	conn, channel, err := connect(ctx, through.Address, a.Cluster, a.signer, holder)
 	if err != nil {
 		return nil, fmt.Errorf("dial agent %s: %w", a.Cluster, err)
 	}
 	conn.SetReadLimit(wire.MaxFrame)
 	s := &session{forwarder: through, conn: conn, codec: newCodec(), ended: make(chan struct{}), news: make(chan struct{})}
-	if err := s.begin(ctx, holder, period, held); err != nil {
+	sign := token.Statement{Domain: token.DomainReport, Cluster: a.Cluster, Holder: holder, Session: rand.Text(), Channel: channel}
+	if err := s.begin(ctx, a.signer, sign, period, held); err != nil {
 		_ = conn.CloseNow()
 		return nil, fmt.Errorf("open a session with agent %s: %w", a.Cluster, err)
 	}
@@ -76,21 +78,28 @@ func dial(ctx context.Context, a *agent, through *forwarder, period time.Duratio
 	return s, nil
 }
 
-func connect(ctx context.Context, address, cluster string, signer *token.Signer, holder string) (*websocket.Conn, error) {
+func connect(ctx context.Context, address, cluster string, signer *token.Signer, holder string) (*websocket.Conn, token.Channel, error) {
 	signed, err := signer.Sign(cluster, holder, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
-	conn, _, err := websocket.Dial(ctx, "wss://"+address+wire.Path, &websocket.DialOptions{
+	conn, response, err := websocket.Dial(ctx, "wss://"+address+wire.Path, &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: transport}, HTTPHeader: http.Header{"Authorization": {"Bearer " + signed}},
 		Subprotocols: []string{wire.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})
-	return conn, err
+	if err != nil {
+		return nil, "", err
+	}
+	channel, err := token.ChannelOf(response.TLS)
+	if err != nil {
+		return nil, "", errors.Join(err, conn.CloseNow())
+	}
+	return conn, channel, nil
 }
 
 // begin says Report to the agent's Hello.
-func (s *session) begin(ctx context.Context, holder string, period time.Duration, held *state.State) error {
+func (s *session) begin(ctx context.Context, signer *token.Signer, sign token.Statement, period time.Duration, held *state.State) error {
 	m, err := s.read(ctx)
 	if err != nil {
 		return err
@@ -100,8 +109,10 @@ func (s *session) begin(ctx context.Context, holder string, period time.Duration
 		return fmt.Errorf("the agent's first message is a %T", m)
 	}
 	s.receiver = wire.NewReceiver(hello.Epoch, held)
+	sign.Nonce = hello.Nonce
 	return s.write(ctx, &wire.Report{
-		Protocol: wire.ProtocolMax, Session: rand.Text(), Holder: holder, Period: period, Duration: sessionDuration, Base: baseOf(held),
+		Protocol: wire.ProtocolMax, Session: sign.Session, Holder: sign.Holder, Period: period, Duration: sessionDuration, Base: baseOf(held),
+		Signature: signer.SignStatement(sign),
 	})
 }
 

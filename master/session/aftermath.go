@@ -65,6 +65,8 @@ func endOf(m *wire.End) ending {
 	case wire.EndExpired, wire.EndStopped:
 	case wire.EndBusy:
 		e.fault = failed(Busy, "the agent takes no further session: %s", words)
+	case wire.EndUnauthorized:
+		e.fault = failed(Unauthorized, "the agent refuses what the master signed: %s", words)
 	case wire.EndNotReady:
 		e.fault = failed(AgentNotReady, "the agent is not ready: %s", words)
 	case wire.EndError:

@@ -32,8 +32,9 @@ type agent struct {
 	// script is what it does on each connection; nil: obey.
 	script func(*talk)
 	// admit decides on an upgrade; nil: everybody. It writes its own answer.
-	admit func(w http.ResponseWriter, r *http.Request) bool
-	hello wire.Hello
+	admit    func(w http.ResponseWriter, r *http.Request) bool
+	hello    wire.Hello
+	identity wire.Identity
 	// grant changes what it grants; nil: what is asked for.
 	grant func(*wire.Granted)
 
@@ -53,9 +54,9 @@ type agent struct {
 func newAgent(t testing.TB, name string, wrap ...func(net.Listener) net.Listener) *agent {
 	a := &agent{t: t, listener: memconn.Listen(1 << 16), codec: wire.NewCodec(), world: statetest.New(7, 2, 10)}
 	a.hello = wire.Hello{
-		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, AgentVersion: "v0.1.0", ClusterName: name, ClusterUID: "uid-" + name,
-		KubernetesVersion: "v1.36.3", Epoch: a.world.State.Epoch,
+		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: a.world.State.Epoch,
 	}
+	a.identity = wire.Identity{AgentVersion: "v0.1.0", ClusterName: name, ClusterUID: "uid-" + name, KubernetesVersion: "v1.36.3"}
 	a.server = &http.Server{Handler: a, ErrorLog: log.New(io.Discard, "", 0)}
 	listener := net.Listener(a.listener)
 	for _, f := range wrap {
@@ -173,6 +174,9 @@ type talk struct {
 }
 
 func (k *talk) send(m wire.AgentMessage) bool {
+	if s, ok := m.(*wire.Summary); ok {
+		s.Identity = k.identity()
+	}
 	frame, err := k.agent.codec.EncodeAgent(m)
 	if err != nil {
 		k.agent.t.Errorf("encode %T: %v", m, err)
@@ -228,9 +232,16 @@ func (k *talk) greet() *wire.Report {
 	return m
 }
 
+// identity says who answers.
+func (k *talk) identity() *wire.Identity {
+	var identity wire.Identity
+	k.agent.count(func() { identity = k.agent.identity })
+	return &identity
+}
+
 // grantTo answers a Report.
 func (k *talk) grantTo(m *wire.Report) *wire.Granted {
-	g := &wire.Granted{Session: m.Session, Period: m.Period, Duration: m.Duration}
+	g := &wire.Granted{Session: m.Session, Period: m.Period, Duration: m.Duration, Identity: k.identity()}
 	if k.agent.grant != nil {
 		k.agent.grant(g)
 	}

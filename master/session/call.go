@@ -7,6 +7,7 @@ import (
 
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -21,24 +22,28 @@ type call struct {
 	summaryOnly bool
 	// known is the last summary, where another is asked for; nil: there was none.
 	known *state.Summary
-	skew  time.Duration
+	// knownIdentity is who gave it.
+	knownIdentity *wire.Identity
 	// urgent says that somebody waits for it.
 	urgent func() bool
 }
 
 // reply is what came of a call: a granted session on a link, or a summary, or a
-// failure. What Hello said is there in any case that it came.
+// failure. What Hello said is there in any case that it came, and who answered with a
+// session or a summary.
 type reply struct {
-	link    *link
-	hello   *wire.Hello
-	helloAt time.Time
-	granted *wire.Granted
-	summary *wire.Summary
+	link     *link
+	hello    *wire.Hello
+	helloAt  time.Time
+	identity *wire.Identity
+	signing  *signing
+	granted  *wire.Granted
+	summary  *wire.Summary
 	// begun gives back the place at the gate, with an open link.
 	begun   func()
 	at      time.Time // when the answer came
 	term    uint64
-	skew    time.Duration
+	clock   clock
 	failure *failure
 	// cancelled: the call was given up, and the failure means nothing.
 	cancelled bool
@@ -50,7 +55,7 @@ type reply struct {
 func (s *Sessions) call(ctx context.Context, c call) reply {
 	leave, err := s.gate.enter(ctx, c.urgent)
 	if err != nil {
-		return reply{cancelled: true, skew: c.skew, failure: failed(DialFailed, "%w", err)}
+		return reply{cancelled: true, failure: failed(DialFailed, "%w", err)}
 	}
 	r := s.talk(ctx, c)
 	if !r.open() {
@@ -66,10 +71,10 @@ func (s *Sessions) talk(ctx context.Context, c call) reply {
 	timed, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	began := time.Now()
-	d, failure := s.dialer.dial(timed, c.cluster, c.skew)
-	r := reply{skew: d.skew, failure: failure, link: d.link}
+	d, failure := s.dialer.dial(timed, c.cluster)
+	r := reply{clock: d.clock, failure: failure, link: d.link}
 	if r.failure == nil {
-		r.failure = r.converse(timed, c, s.config.Holder)
+		r.failure = r.converse(timed, c, s.dialer)
 	}
 	if r.failure == nil && r.granted != nil {
 		r.term = s.nextTerm(ctx, c.cluster.Name)
@@ -85,28 +90,40 @@ func (s *Sessions) talk(ctx context.Context, c call) reply {
 }
 
 // converse is the talk up to the agent's answer.
-func (r *reply) converse(ctx context.Context, c call, holder string) *failure {
+func (r *reply) converse(ctx context.Context, c call, d *dialer) *failure {
 	first := r.link.only(ctx)
 	hello, ok := first.message.(*wire.Hello)
 	if !ok {
 		return noAnswer(ctx, first, "its Hello")
 	}
 	r.hello, r.helloAt = hello, first.at
-	if f := c.identify(hello); f != nil {
+	if !speaks(hello.ProtocolMin, hello.ProtocolMax) {
+		return failed(ProtocolUnsupported, "the agent speaks the protocol %d to %d, the master %d to %d: update the older",
+			hello.ProtocolMin, hello.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)
+	}
+	var f *failure
+	if r.signing, f = d.newSigning(c, hello, r.link); f != nil {
 		return f
 	}
-	if err := r.link.write(c.report(hello, holder)); err != nil {
+	if err := r.link.write(c.report(hello, d.holder, r.signing)); err != nil {
 		return failed(DialFailed, "dial %s: %w", c.cluster.Endpoint, err)
 	}
 	answer := r.link.only(ctx)
 	r.at = answer.at
 	switch m := answer.message.(type) {
 	case *wire.Granted:
-		r.granted = m
+		r.granted, r.identity = m, m.Identity
+		if f := c.identify(m.Identity); f != nil {
+			return f
+		}
 		return c.accept(m)
 	case *wire.Summary:
 		if c.summaryOnly {
-			r.summary = c.whole(m)
+			m = c.whole(m)
+			if f := c.identify(m.Identity); f != nil {
+				return f
+			}
+			r.summary, r.identity = m, m.Identity
 			return nil
 		}
 	case *wire.End:
@@ -121,32 +138,36 @@ func (r *reply) converse(ctx context.Context, c call, holder string) *failure {
 	return noAnswer(ctx, answer, "its answer")
 }
 
+// speaks reports whether this code speaks one of an agent's protocols.
+func speaks(lowest, highest uint32) bool {
+	return lowest <= wire.ProtocolMax && highest >= wire.ProtocolMin
+}
+
 // identify compares who answered with who was called.
-func (c call) identify(h *wire.Hello) *failure {
+func (c call) identify(i *wire.Identity) *failure {
 	switch {
-	case h.ProtocolMax < wire.ProtocolMin || h.ProtocolMin > wire.ProtocolMax:
-		return failed(ProtocolUnsupported, "the agent (%s) speaks the protocol %d to %d, the master %d to %d: update the older",
-			h.AgentVersion, h.ProtocolMin, h.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)
-	case h.ClusterName != c.cluster.Name:
-		return wrongCluster(c.cluster, h.ClusterName)
-	case c.uid != "" && h.ClusterUID != c.uid:
-		return failed(ClusterUIDMismatch, "the agent at %s is in the cluster %s, expected is %s: set spec.clusterUID to accept it", c.cluster.Endpoint, h.ClusterUID, c.uid)
+	case i == nil:
+		return failed(ProtocolError, "the agent answered without saying which cluster it is in")
+	case i.ClusterName != c.cluster.Name:
+		return wrongCluster(c.cluster, i.ClusterName)
+	case c.uid != "" && i.ClusterUID != c.uid:
+		return failed(ClusterUIDMismatch, "the agent at %s is in the cluster %s, expected is %s: set spec.clusterUID to accept it", c.cluster.Endpoint, i.ClusterUID, c.uid)
 	}
 	return nil
 }
 
-func (c call) report(h *wire.Hello, holder string) *wire.Report {
+func (c call) report(h *wire.Hello, holder string, s *signing) *wire.Report {
 	protocol := min(h.ProtocolMax, wire.ProtocolMax)
 	if c.summaryOnly {
-		m := &wire.Report{Protocol: protocol, SummaryOnly: true, Ignore: c.cluster.Ignore}
+		m := &wire.Report{Protocol: protocol, SummaryOnly: true, Ignore: c.cluster.Ignore, Signature: s.sign(token.DomainSummary, h.Nonce)}
 		if c.known != nil {
-			m.Problems, m.Resources = wire.HashProblems(c.known.Problems), wire.HashResources(c.known)
+			m.Problems, m.Resources = wire.HashProblems(c.known.Problems), wire.HashResources(c.knownIdentity, c.known)
 		}
 		return m
 	}
 	m := &wire.Report{
 		Protocol: protocol, Session: c.session, Holder: holder,
-		Period: c.cluster.RequestPeriod, Duration: c.cluster.SessionDuration,
+		Period: c.cluster.RequestPeriod, Duration: c.cluster.SessionDuration, Signature: s.sign(token.DomainReport, h.Nonce),
 	}
 	if c.base != nil && c.base.Epoch == h.Epoch {
 		m.Base = &wire.Base{Epoch: c.base.Epoch, Seq: c.base.Seq}
@@ -167,6 +188,7 @@ func (c call) whole(m *wire.Summary) *wire.Summary {
 		s.Problems = c.known.Problems
 	}
 	if m.SameResources {
+		m.Identity = c.knownIdentity
 		s.Capacity, s.Allocatable, s.Requested, s.Limits = c.known.Capacity, c.known.Allocatable, c.known.Requested, c.known.Limits
 		s.Fragmentation = c.known.Fragmentation
 	}

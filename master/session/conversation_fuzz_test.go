@@ -28,7 +28,7 @@ func FuzzConversation(f *testing.F) {
 		f.Fatal(err)
 	}
 	hello := say(&a.hello)
-	granted := say(&wire.Granted{Session: "s", Period: time.Second, Duration: 15 * time.Second})
+	granted := say(&wire.Granted{Session: "s", Period: time.Second, Duration: 15 * time.Second, Identity: &a.identity})
 	bookmark := say(&wire.Bookmark{Seq: s.Seq, Count: s.Count(), Hash: wire.HashState(s)})
 	f.Add(hello, granted, snapshot[0], bookmark)
 	f.Add(hello, granted, bookmark, snapshot[0])

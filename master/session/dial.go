@@ -19,64 +19,63 @@ import (
 // included.
 const dialTimeout = 10 * time.Second
 
-// skewTrouble is from which difference of the clocks on a refused token is taken to
-// be refused for its times.
-const skewTrouble = token.Leeway / 2
-
 // dialer opens connections. It holds no state of any cluster.
 type dialer struct {
 	// network opens the connection below TLS.
 	network func(ctx context.Context, network, address string) (net.Conn, error)
 	proxy   *url.URL      // nil: none
-	signer  *token.Signer // nil: no token
+	signer  *token.Signer // nil: no token, and no signatures
 	holder  string
 	codec   *wire.Codec
 }
 
+// clock is what is known of an agent's clock.
+type clock struct {
+	// differs says that the agent refuses tokens for their times.
+	differs bool
+	// ahead is by how much the agent says that its clock is ahead of the master's. Nothing
+	// but words is made of it: it is what anybody says who answers.
+	ahead time.Duration
+}
+
 // dialed is what came of one dial.
 type dialed struct {
-	link *link
-	// skew is by how much the agent's clock is ahead, where that mattered.
-	skew time.Duration
+	link  *link
+	clock clock
 }
 
-// dial opens a websocket to the cluster's agent. Skew is by how much its clock was
-// ahead the last time. A token refused for its times is tried once more, by the
-// agent's clock, as far as token.MaxSkew allows: the agent's clock is whatever who answers
-// says, and must not decide when a token is valid.
-func (d *dialer) dial(ctx context.Context, c Cluster, skew time.Duration) (dialed, *failure) {
-	l, response, err := d.attempt(ctx, c, skew)
-	if err == nil {
-		return dialed{link: l, skew: skew}, nil
-	}
-	if name := otherCluster(response); name != "" {
-		return dialed{skew: skew}, wrongCluster(c, name)
-	}
-	fresh, skewed := clockOf(response)
-	if !skewed || d.signer == nil || (fresh-skew).Abs() < skewTrouble {
-		return dialed{skew: skew}, explain(ctx, c, response, err)
-	}
-	if fresh.Abs() > token.MaxSkew {
-		return dialed{}, failed(ClockSkew, "dial %s: the agent refuses the token, and its clock is %s; tokens are corrected for %s at most: set both clocks right",
-			c.Endpoint, aheadOrBehind(fresh), token.MaxSkew)
-	}
-	l, response, err = d.attempt(ctx, c, fresh)
-	switch name := otherCluster(response); {
+// dial opens a websocket to the cluster's agent. An agent that refuses the token for its
+// times names a nonce; it is dialed once more, with a token that claims the nonce and no
+// time: who answers must not decide when a token is valid.
+func (d *dialer) dial(ctx context.Context, c Cluster) (dialed, *failure) {
+	l, response, err := d.attempt(ctx, c, d.timedToken)
+	nonce := nonceOf(response)
+	switch {
 	case err == nil:
-		return dialed{link: l, skew: fresh}, nil
-	case name != "":
-		return dialed{skew: fresh}, wrongCluster(c, name)
-	case response != nil && response.StatusCode == http.StatusUnauthorized && fresh.Abs() >= skewTrouble:
-		return dialed{skew: fresh}, failed(ClockSkew, "the agent refuses the token, and its clock is %s: set both clocks right", aheadOrBehind(fresh))
+		return dialed{link: l}, nil
+	case nonce == "" || d.signer == nil:
+		return dialed{}, explain(ctx, c, response, err)
 	}
-	return dialed{skew: fresh}, explain(ctx, c, response, err)
+	k := clock{differs: true, ahead: aheadBy(response)}
+	l, response, err = d.attempt(ctx, c, func(cluster string) (string, error) {
+		return d.signer.SignNonce(cluster, d.holder, nonce)
+	})
+	if err != nil {
+		return dialed{clock: k}, explain(ctx, c, response, err)
+	}
+	return dialed{link: l, clock: k}, nil
 }
 
-// attempt dials once.
-func (d *dialer) attempt(ctx context.Context, c Cluster, skew time.Duration) (*link, *http.Response, error) {
+// timedToken returns a token by the master's own clock.
+func (d *dialer) timedToken(cluster string) (string, error) {
+	return d.signer.Sign(cluster, d.holder, time.Now())
+}
+
+// attempt dials once, with the token that sign returns; without a signer with none.
+func (d *dialer) attempt(ctx context.Context, c Cluster, sign func(cluster string) (string, error)) (*link, *http.Response, error) {
 	header := http.Header{"User-Agent": {""}} // none
 	if d.signer != nil {
-		signed, err := d.signer.SignSkewed(c.Name, d.holder, time.Now(), skew)
+		signed, err := sign(c.Name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -93,6 +92,7 @@ func (d *dialer) attempt(ctx context.Context, c Cluster, skew time.Duration) (*l
 		return nil, response, err
 	}
 	l := newLink(conn, *raw, d.codec)
+	l.channel, l.unbindable = token.ChannelOf(response.TLS)
 	if conn.Subprotocol() != wire.Subprotocol {
 		_ = l.raw.Close()
 		return nil, response, fmt.Errorf("who answers does not speak %s", wire.Subprotocol)
@@ -126,17 +126,27 @@ func (d *dialer) client(c Cluster) (client *http.Client, raw *net.Conn, err erro
 	}, raw, nil
 }
 
-// clockOf is by how much the clock of who refused a token is ahead, and whether
-// that can be told.
-func clockOf(response *http.Response) (time.Duration, bool) {
+// nonceOf returns the nonce of an agent that refuses a token for its times alone; empty
+// where there is none that a token could claim.
+func nonceOf(response *http.Response) string {
 	if response == nil || response.StatusCode != http.StatusUnauthorized {
-		return 0, false
+		return ""
 	}
+	nonce := response.Header.Get(wire.NonceHeader)
+	if len(nonce) > token.MaxNonce {
+		return ""
+	}
+	return nonce
+}
+
+// aheadBy returns by how much the clock of who refused a token is ahead; zero where it is
+// not told.
+func aheadBy(response *http.Response) time.Duration {
 	date, err := http.ParseTime(response.Header.Get("Date"))
 	if err != nil {
-		return 0, false
+		return 0
 	}
-	return time.Until(date).Round(time.Second), true
+	return time.Until(date).Round(time.Second)
 }
 
 // maxClusterName bounds what is read of a name: anybody may answer a dial.
@@ -161,11 +171,15 @@ func wrongCluster(c Cluster, name string) *failure {
 		c.Endpoint, name, c.Name, c.Name, c.Name)
 }
 
-func aheadOrBehind(skew time.Duration) string {
-	if skew < 0 {
-		return fmt.Sprintf("%s behind the master's", skew.Abs())
+// words says how the clocks differ.
+func (k clock) words() string {
+	switch {
+	case k.ahead < 0:
+		return fmt.Sprintf("the agent's clock is %s behind the master's", k.ahead.Abs())
+	case k.ahead > 0:
+		return fmt.Sprintf("the agent's clock is %s ahead of the master's", k.ahead)
 	}
-	return fmt.Sprintf("%s ahead of the master's", skew)
+	return "the clocks of agent and master differ"
 }
 
 // explain is why a dial failed, in words to act on.
@@ -175,7 +189,9 @@ func explain(ctx context.Context, c Cluster, response *http.Response, err error)
 	case refusesCertificate(err):
 		return failed(CertificateRefused, "dial %s: %w", c.Endpoint, root(err))
 	case response != nil && response.StatusCode == http.StatusUnauthorized:
-		return failed(Unauthorized, "dial %s: the agent refuses the master's token: give it the public key of the master's --signing-key-file", c.Endpoint)
+		return tokenRefused(c, response)
+	case refusesVersion(err):
+		return failed(DialFailed, "dial %s: who answers does not speak TLS 1.3, which is the only version that the master speaks to agents: %w", c.Endpoint, root(err))
 	case response != nil && response.StatusCode != http.StatusSwitchingProtocols:
 		return failed(DialFailed, "dial %s: who answers is no agent: it says %d %s", c.Endpoint, response.StatusCode, http.StatusText(response.StatusCode))
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
@@ -184,6 +200,35 @@ func explain(ctx context.Context, c Cluster, response *http.Response, err error)
 		return failed(DialFailed, "dial %s: %w", c.Endpoint, inner.Err)
 	}
 	return failed(DialFailed, "dial %s: %w", c.Endpoint, err)
+}
+
+// tokenRefused returns the failure of a dial that was answered by 401.
+func tokenRefused(c Cluster, response *http.Response) *failure {
+	if name := otherCluster(response); name != "" {
+		return wrongCluster(c, name)
+	}
+	lowest, highest, told := protocolsOf(response)
+	switch {
+	case told && !speaks(lowest, highest):
+		return failed(ProtocolUnsupported, "dial %s: the agent speaks the protocol %d to %d, the master %d to %d: update the older",
+			c.Endpoint, lowest, highest, wire.ProtocolMin, wire.ProtocolMax)
+	case !told && strings.Contains(response.Header.Get("WWW-Authenticate"), fmt.Sprintf("realm=%q", wire.Realm)):
+		return failed(ProtocolUnsupported, "dial %s: the agent refuses the master's token, and is of a version before protocol 3, whose tokens were others: update the agent", c.Endpoint)
+	}
+	return failed(Unauthorized, "dial %s: the agent refuses the master's token: give it the public key of the master's --signing-key-file", c.Endpoint)
+}
+
+// protocolsOf returns which protocols an agent speaks that refuses a token; told is false
+// where it does not say so.
+func protocolsOf(response *http.Response) (lowest, highest uint32, told bool) {
+	n, err := fmt.Sscanf(response.Header.Get(wire.ProtocolHeader), "%d-%d", &lowest, &highest)
+	return lowest, highest, err == nil && n == 2
+}
+
+// refusesVersion reports whether an error of a dial is that there is no version of TLS in
+// common, by either side's word. Package crypto/tls has no type for it.
+func refusesVersion(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "tls: ") && strings.Contains(err.Error(), "protocol version")
 }
 
 // root is the innermost error that says something of the certificate.

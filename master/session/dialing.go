@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"time"
 
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -15,7 +13,7 @@ import (
 func (w *worker) begin(ctx context.Context, p purpose) {
 	ctx, cancel := context.WithCancel(ctx)
 	w.mu.Lock()
-	c := call{cluster: w.spec, uid: w.expected(), summaryOnly: p == forSummary, skew: w.past.skew, urgent: w.awaited}
+	c := call{cluster: w.spec, uid: w.expected(), summaryOnly: p == forSummary, urgent: w.awaited}
 	if p == forSession {
 		c.session = cmp.Or(w.past.resume.ID, rand.Text())
 		if w.value != nil && !w.past.noBase {
@@ -24,7 +22,7 @@ func (w *worker) begin(ctx context.Context, p purpose) {
 		w.tellLocked(func(o *Observation) { o.Session.Phase = Connecting })
 	} else {
 		w.summaryDue = false
-		c.known = w.told.Summary
+		c.known, c.knownIdentity = w.told.Summary, w.told.identity(w.name)
 	}
 	w.mu.Unlock()
 	a := &attempt{purpose: p, call: c, cancel: cancel, done: make(chan reply, 1)}
@@ -76,7 +74,6 @@ func (w *worker) takeReply(r reply) {
 	a := w.attempt
 	w.attempt = nil
 	a.cancel()
-	w.past.skew = r.skew
 	if r.cancelled {
 		w.ended(a, "given up")
 		w.rest()
@@ -93,7 +90,7 @@ func (w *worker) takeReply(r reply) {
 	case r.failure != nil:
 		w.follow(ending{fault: r.failure})
 	default:
-		w.past.uid = cmp.Or(w.past.uid, r.hello.ClusterUID)
+		w.past.uid = cmp.Or(w.past.uid, r.identity.ClusterUID)
 		w.open(a.call, r)
 	}
 }
@@ -104,14 +101,14 @@ func (w *worker) takeSummary(a *attempt, r reply) {
 		w.tell(func(o *Observation) { o.fail(r.failure) })
 		return
 	}
-	w.past.uid = cmp.Or(w.past.uid, r.hello.ClusterUID)
+	w.past.uid = cmp.Or(w.past.uid, r.identity.ClusterUID)
 	var sections [state.NumSections]state.Section
 	for i := range sections {
 		sections[i] = wire.SectionAt(r.summary.Ages[i], r.summary.Errors[i], r.at)
 	}
 	w.tell(func(o *Observation) {
-		o.succeed(r.skew)
-		o.meet(r.hello)
+		o.succeed(r.clock)
+		o.meet(r.hello, r.identity)
 		o.know(&r.summary.Summary, observedAt(sections), r.at)
 		o.age(sections, r.at, a.call.cluster.CacheTTL)
 	})
@@ -122,16 +119,21 @@ func (o *Observation) fail(f *failure) {
 	o.Ready, o.Reason, o.Message = state.False, f.reason, f.Error()
 }
 
-// succeed is that it could, and how far its clock was off.
-func (o *Observation) succeed(skew time.Duration) {
-	o.Ready, o.Reason, o.Message, o.ClockSkew = state.True, Succeeded, "", 0
-	if skew != 0 {
-		o.Reason, o.ClockSkew = ClockSkew, skew
-		o.Message = "the agent's clock is " + aheadOrBehind(skew) + ": tokens are signed by it (up to " + token.MaxSkew.String() + "), but both clocks should be set right"
+// succeed is that it could, and whether the clocks differ.
+func (o *Observation) succeed(k clock) {
+	o.Ready, o.Reason, o.Message = state.True, Succeeded, ""
+	if k.differs {
+		o.Reason = ClockSkew
+		o.Message = k.words() + ": set both right, as each dial takes a second connection, with a token for a nonce of the agent's"
 	}
 }
 
+// identity returns who answered last, for a cluster of that name.
+func (o *Observation) identity(name string) *wire.Identity {
+	return &wire.Identity{AgentVersion: o.AgentVersion, ClusterName: name, ClusterUID: o.UID, KubernetesVersion: o.KubernetesVersion}
+}
+
 // meet takes in who answered.
-func (o *Observation) meet(h *wire.Hello) {
-	o.UID, o.AgentVersion, o.KubernetesVersion = h.ClusterUID, h.AgentVersion, h.KubernetesVersion
+func (o *Observation) meet(h *wire.Hello, i *wire.Identity) {
+	o.UID, o.AgentVersion, o.KubernetesVersion, o.Binding = i.ClusterUID, i.AgentVersion, i.KubernetesVersion, bindingOf(h)
 }

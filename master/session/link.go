@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -26,6 +27,9 @@ type link struct {
 	codec   *wire.Codec
 	// raw is what the websocket rests on: to close it ends everything at once.
 	raw net.Conn
+	// channel is the connection's, unless unbindable says why there is none.
+	channel    token.Channel
+	unbindable error
 
 	// frames are what came, in order; the last one has an err and nothing else.
 	frames chan frame

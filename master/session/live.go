@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -12,12 +13,16 @@ const closeNormal = websocket.StatusNormalClosure
 // live is an open session, on one connection.
 type live struct {
 	link *link
-	// cluster is what it was dialed with, uid who answered.
-	cluster Cluster
-	hello   *wire.Hello
-	term    uint64
-	info    Info
-	skew    time.Duration
+	// cluster is what it was dialed with, identity who answered.
+	cluster  Cluster
+	hello    *wire.Hello
+	identity *wire.Identity
+	term     uint64
+	info     Info
+	clock    clock
+	// signing signs Renews; nonce is what the next one is over.
+	signing *signing
+	nonce   []byte
 
 	period, duration time.Duration
 	granted          time.Time // when the last grant came
@@ -42,7 +47,8 @@ type live struct {
 // open begins the session that a reply brought.
 func (w *worker) open(c call, r reply) {
 	l := &live{
-		link: r.link, cluster: c.cluster, hello: r.hello, term: r.term, skew: r.skew,
+		link: r.link, cluster: c.cluster, hello: r.hello, identity: r.identity, term: r.term, clock: r.clock,
+		signing: r.signing, nonce: r.granted.Nonce,
 		info:   Info{ID: c.session, Phase: Connecting, Holder: w.sessions.config.Holder, StartedAt: r.at},
 		period: r.granted.Period, duration: r.granted.Duration, granted: r.at, heard: r.at,
 		begun:    r.begun,
@@ -66,14 +72,14 @@ func (l *live) expires() time.Time { return l.granted.Add(l.duration) }
 func (l *live) facts(f *facts, spec Cluster, paused time.Duration) {
 	f.open, f.period, f.duration, f.expires, f.renewing = true, l.period, l.duration, l.expires(), l.renewing
 	f.heard = l.heard.Add(paused - l.paused)
-	f.outdated = !l.cluster.dialsLike(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != l.hello.ClusterUID
+	f.outdated = !l.cluster.dialsLike(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != l.identity.ClusterUID
 }
 
 // renew asks for another duration.
 func (w *worker) renew() {
 	l := w.live
 	l.renewal, l.renewing = l.renewal+1, true
-	l.link.tell(&wire.Renew{Renewal: l.renewal, Duration: l.cluster.SessionDuration})
+	l.link.tell(&wire.Renew{Renewal: l.renewal, Duration: l.cluster.SessionDuration, Signature: l.signing.sign(token.DomainRenew, l.nonce)})
 }
 
 // stopWords is what an agent is told when its session is stopped.

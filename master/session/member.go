@@ -52,7 +52,6 @@ type past struct {
 	generation int64
 	failures   int
 	resyncs    resyncs
-	skew       time.Duration
 	// uid is of the cluster that answered first.
 	uid string
 	// reading is the last one of usage.

@@ -19,9 +19,8 @@ type Observation struct {
 	Reason Reason
 	// Message says in words what was wrong, and what to do; empty where nothing was.
 	Message string
-	// ClockSkew is by how much the agent's clock is ahead, where the master has to
-	// sign its tokens by it; zero: not.
-	ClockSkew time.Duration
+	// Binding is what signatures held for when the agent answered last.
+	Binding Binding
 
 	// Session is the session that runs, or what is left of the last one; its Phase is
 	// always the present one.

@@ -34,10 +34,10 @@ const (
 	DialFailed Reason = "DialFailed"
 	// CertificateRefused: who answers shows a certificate that is not trusted.
 	CertificateRefused Reason = "CertificateRefused"
-	// Unauthorized: the agent refuses the token.
+	// Unauthorized: the agent refuses the token, or the signature on its connection.
 	Unauthorized Reason = "Unauthorized"
-	// ClockSkew: the clocks differ by more than a token allows. It is of Ready=True too, where
-	// tokens can be corrected for it (token.MaxSkew).
+	// ClockSkew (Ready=True): the clocks differ by more than a token allows, and dials go by
+	// nonces of the agent's.
 	ClockSkew Reason = "ClockSkew"
 	// ProtocolUnsupported: there is no protocol version in common.
 	ProtocolUnsupported Reason = "ProtocolUnsupported"

@@ -60,7 +60,7 @@ func (w *worker) takeGrant(m *wire.Granted, at time.Time) {
 		w.end(ending{word: endRefused, fault: f})
 		return
 	}
-	l.renewing, l.granted, l.period, l.duration = false, at, m.Period, m.Duration
+	l.renewing, l.granted, l.period, l.duration, l.nonce = false, at, m.Period, m.Duration, m.Nonce
 	l.info.ExpiresAt = l.expires()
 	w.tell(func(o *Observation) { o.Session.ExpiresAt = l.info.ExpiresAt })
 }
@@ -105,7 +105,7 @@ func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Value {
 	info := l.info
 	info.Phase = Reporting
 	v := &Value{
-		Cluster: w.name, UID: l.hello.ClusterUID, KubernetesVersion: l.hello.KubernetesVersion, AgentVersion: l.hello.AgentVersion, Term: l.term,
+		Cluster: w.name, UID: l.identity.ClusterUID, KubernetesVersion: l.identity.KubernetesVersion, AgentVersion: l.identity.AgentVersion, Term: l.term,
 		ReceivedAt: at, ExpiresAt: at.Add(l.cluster.CacheTTL), TTL: l.cluster.CacheTTL, Session: info,
 	}
 	w.mu.Lock()
@@ -135,8 +135,8 @@ func (w *worker) applied(v *Value) {
 		l.info.Phase = Reporting
 		w.tell(func(o *Observation) {
 			o.Session = l.info
-			o.succeed(l.skew)
-			o.meet(l.hello)
+			o.succeed(l.clock)
+			o.meet(l.hello, l.identity)
 		})
 	}
 	w.publish(v)

@@ -48,7 +48,7 @@ func TestWhatDidNotChangeIsNotSentAgain(t *testing.T) {
 			answer.Summary.Problems, answer.Summary.ProblemCount = problems, 1
 			answer.Summary.Requested = requested
 			answer.SameProblems = m.Problems == wire.HashProblems(problems)
-			answer.SameResources = m.Resources == wire.HashResources(&answer.Summary)
+			answer.SameResources = m.Resources == wire.HashResources(k.identity(), &answer.Summary)
 			if answer.SameProblems && answer.SameResources {
 				k.agent.count(func() { left++ })
 			}

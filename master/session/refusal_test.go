@@ -42,7 +42,7 @@ type stranger struct {
 
 var strangers = map[string]stranger{
 	"another name": {
-		spoil:  func(a *agent) { a.hello.ClusterName = "b" },
+		spoil:  func(a *agent) { a.identity.ClusterName = "b" },
 		reason: WrongCluster, words: []string{`"b"`, `"a"`, "--cluster-name"},
 	},
 	"another cluster": {
@@ -51,16 +51,31 @@ var strangers = map[string]stranger{
 	},
 	"a newer protocol": {
 		spoil:  func(a *agent) { a.hello.ProtocolMin, a.hello.ProtocolMax = 8, 9 },
-		reason: ProtocolUnsupported, words: []string{"8 to 9", "2 to 2"},
+		reason: ProtocolUnsupported, words: []string{"8 to 9", "3 to 3"},
 	},
 	"a protocol that it does not want after all": {
 		spoil: func(a *agent) {
 			a.play(func(k *talk) {
 				k.greet()
-				k.send(&wire.Unsupported{ProtocolMin: 2, ProtocolMax: 2, Message: "too old"})
+				k.send(&wire.Unsupported{ProtocolMin: 4, ProtocolMax: 4, Message: "too old"})
 			})
 		},
 		reason: ProtocolUnsupported, words: []string{"too old"},
+	},
+	"nobody": {
+		spoil: func(a *agent) {
+			a.play(func(k *talk) {
+				if m := k.greet(); m != nil {
+					k.send(&wire.Granted{Session: m.Session, Period: m.Period, Duration: m.Duration})
+					k.receive()
+				}
+			})
+		},
+		reason: ProtocolError, words: []string{"which cluster"},
+	},
+	"an agent that wants another signature": {
+		spoil:  func(a *agent) { a.play(func(k *talk) { k.greet(); k.end(wire.EndUnauthorized, "not yours") }) },
+		reason: Unauthorized, words: []string{"not yours"},
 	},
 	"a period that is the TTL": {
 		spoil:  func(a *agent) { a.grant = func(g *wire.Granted) { g.Period = 5 * time.Second } },

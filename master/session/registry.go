@@ -74,7 +74,7 @@ func (c Cluster) fault(insecure bool) *failure {
 	case u.Scheme == "ws" && insecure:
 		return nil
 	case u.Scheme == "ws":
-		return failed(EndpointInvalid, "the endpoint %s is not encrypted: use wss://, or run master and agent with --insecure", c.Endpoint)
+		return failed(EndpointInvalid, "the endpoint %s is not encrypted: use wss://, or run master and agent with --insecure and the agent with --channel-binding=off", c.Endpoint)
 	case u.Scheme != "wss":
 		return failed(EndpointInvalid, "the endpoint %q must begin with wss://", c.Endpoint)
 	}

@@ -175,7 +175,7 @@ func TestWhoAnsweredFirstMustAnswerFromThenOn(t *testing.T) {
 		a := s.cluster("a")
 		s.get("a")
 		s.pass(20 * time.Second)
-		a.count(func() { a.hello.ClusterUID = "uid-impostor" })
+		a.count(func() { a.identity.ClusterUID = "uid-impostor" })
 		u := s.wantUnreachable("a", ClusterUIDMismatch, "uid-impostor", "uid-a")
 		if u.Summary == nil || u.ObservedAt.IsZero() {
 			t.Errorf("known: %+v", u.Known)

@@ -21,7 +21,8 @@ type Config struct {
 	Registry Registry
 	// Store keeps values for the next process; nil: cache.Memory.
 	Store cache.Store
-	// Signer makes the token of each dial; nil: dials carry none.
+	// Signer makes the token of each dial, and signs Reports and Renews; nil: dials carry
+	// no token, and nothing is signed.
 	Signer *token.Signer
 	// Insecure allows plain ws.
 	Insecure bool

@@ -19,7 +19,7 @@ func (e *errPin) Error() string {
 
 // config is how a certificate is held against t, for an endpoint of that host.
 func (t TLS) config(host string) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, NextProtos: []string{"http/1.1"}}
+	c := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host, NextProtos: []string{"http/1.1"}}
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName
 	}

@@ -71,7 +71,7 @@ func (m *member) tellSpec(o *Observation, before Cluster, barredBefore string) {
 	case m.fault != nil:
 		o.Ready, o.Reason, o.Message = state.False, m.fault.reason, m.fault.Error()
 	case barredBefore != "" || !m.spec.reaches(before) || m.spec.ExpectedUID != before.ExpectedUID && o.Ready == state.False:
-		o.Ready, o.Reason, o.Message = state.Unknown, AwaitingFirstContact, ""
+		o.Ready, o.Reason, o.Message, o.Binding = state.Unknown, AwaitingFirstContact, "", BindingUnknown
 	}
 }
 

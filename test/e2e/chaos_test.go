@@ -81,7 +81,7 @@ func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
 func newChaos(t *testing.T) *chaos {
 	t.Helper()
 	hub, master := ownHub(t)
-	a, err := world.stack.StartAgent(t.Context(), world.large, "chaos")
+	a, err := world.stack.StartAgent(t.Context(), world.large, "chaos", "--channel-binding=off")
 	if err != nil {
 		t.Fatal(err)
 	}

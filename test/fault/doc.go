@@ -9,6 +9,9 @@
 //	relay.SetPlan(nil) // no more faults
 //	relay.Cut()
 //
+// An agent with keys refuses what comes through a Relay, since TLS ends there: start it
+// with --channel-binding=off.
+//
 // It works over the loopback interface for real binaries, and in memory with
 // testing/synctest, with a Listener and a Dial of package memconn. It does not decode the
 // messages, so changes of the protocol do not affect it.

@@ -169,7 +169,7 @@ func check(t *testing.T, up, down *tally) {
 	if len(up.conns) < 3 || len(down.conns) != len(up.conns) {
 		t.Fatalf("%d refreshes, %d answers, want three at least", len(up.conns), len(down.conns))
 	}
-	for i, most := range map[int]struct{ up, down int }{0: {600, 850}, 2: {600, 400}} {
+	for i, most := range map[int]struct{ up, down, both int }{0: {640, 900, 1500}, 2: {640, 400, 1000}} {
 		asked, answered := up.conns[i], down.conns[i]
 		t.Logf("refresh %d: handshake %d and %d; to the agent %d, to the master %d", i+1, asked[:2], answered[:1], asked[2:], answered[1:])
 		if n := sum(asked[2:]); n > most.up {
@@ -177,6 +177,9 @@ func check(t *testing.T, up, down *tally) {
 		}
 		if n := sum(answered[1:]); n > most.down {
 			t.Errorf("refresh %d: %d bytes to the master, want at most %d", i+1, n, most.down)
+		}
+		if n := sum(asked[2:]) + sum(answered[1:]); n > most.both {
+			t.Errorf("refresh %d: %d bytes both ways, want at most %d", i+1, n, most.both)
 		}
 	}
 }

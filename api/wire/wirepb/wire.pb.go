@@ -93,6 +93,7 @@ const (
 	EndReason_END_REASON_BUSY          EndReason = 5
 	EndReason_END_REASON_NOT_READY     EndReason = 6
 	EndReason_END_REASON_ERROR         EndReason = 7
+	EndReason_END_REASON_UNAUTHORIZED  EndReason = 8
 )
 
 // Enum value maps for EndReason.
@@ -106,6 +107,7 @@ var (
 		5: "END_REASON_BUSY",
 		6: "END_REASON_NOT_READY",
 		7: "END_REASON_ERROR",
+		8: "END_REASON_UNAUTHORIZED",
 	}
 	EndReason_value = map[string]int32{
 		"END_REASON_UNSPECIFIED":   0,
@@ -116,6 +118,7 @@ var (
 		"END_REASON_BUSY":          5,
 		"END_REASON_NOT_READY":     6,
 		"END_REASON_ERROR":         7,
+		"END_REASON_UNAUTHORIZED":  8,
 	}
 )
 
@@ -613,18 +616,19 @@ func (x *Batch) GetFrames() [][]byte {
 	return nil
 }
 
+// Hello has nothing that whoever took a token on its way may not know.
 type Hello struct {
-	state             protoimpl.MessageState `protogen:"open.v1"`
-	ProtocolMin       uint32                 `protobuf:"varint,1,opt,name=protocol_min,json=protocolMin,proto3" json:"protocol_min,omitempty"`
-	ProtocolMax       uint32                 `protobuf:"varint,2,opt,name=protocol_max,json=protocolMax,proto3" json:"protocol_max,omitempty"`
-	AgentVersion      string                 `protobuf:"bytes,3,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
-	ClusterName       string                 `protobuf:"bytes,4,opt,name=cluster_name,json=clusterName,proto3" json:"cluster_name,omitempty"`
-	ClusterUid        string                 `protobuf:"bytes,5,opt,name=cluster_uid,json=clusterUid,proto3" json:"cluster_uid,omitempty"`
-	KubernetesVersion string                 `protobuf:"bytes,6,opt,name=kubernetes_version,json=kubernetesVersion,proto3" json:"kubernetes_version,omitempty"`
-	Epoch             uint64                 `protobuf:"fixed64,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Seq               uint64                 `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ProtocolMin uint32                 `protobuf:"varint,1,opt,name=protocol_min,json=protocolMin,proto3" json:"protocol_min,omitempty"`
+	ProtocolMax uint32                 `protobuf:"varint,2,opt,name=protocol_max,json=protocolMax,proto3" json:"protocol_max,omitempty"`
+	Epoch       uint64                 `protobuf:"fixed64,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// nonce is to be signed with Report; absent where the agent checks no signatures.
+	Nonce []byte `protobuf:"bytes,9,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// unbound: signatures are over the word "none" in place of the connection, as the agent
+	// runs with --channel-binding=off.
+	Unbound       bool `protobuf:"varint,10,opt,name=unbound,proto3" json:"unbound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -671,34 +675,6 @@ func (x *Hello) GetProtocolMax() uint32 {
 	return 0
 }
 
-func (x *Hello) GetAgentVersion() string {
-	if x != nil {
-		return x.AgentVersion
-	}
-	return ""
-}
-
-func (x *Hello) GetClusterName() string {
-	if x != nil {
-		return x.ClusterName
-	}
-	return ""
-}
-
-func (x *Hello) GetClusterUid() string {
-	if x != nil {
-		return x.ClusterUid
-	}
-	return ""
-}
-
-func (x *Hello) GetKubernetesVersion() string {
-	if x != nil {
-		return x.KubernetesVersion
-	}
-	return ""
-}
-
 func (x *Hello) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
@@ -706,26 +682,116 @@ func (x *Hello) GetEpoch() uint64 {
 	return 0
 }
 
-func (x *Hello) GetSeq() uint64 {
+func (x *Hello) GetNonce() []byte {
 	if x != nil {
-		return x.Seq
+		return x.Nonce
 	}
-	return 0
+	return nil
+}
+
+func (x *Hello) GetUnbound() bool {
+	if x != nil {
+		return x.Unbound
+	}
+	return false
+}
+
+// Identity says who answers, once a Report is accepted.
+type Identity struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	AgentVersion string                 `protobuf:"bytes,1,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
+	ClusterName  string                 `protobuf:"bytes,2,opt,name=cluster_name,json=clusterName,proto3" json:"cluster_name,omitempty"`
+	// cluster_uid is empty where it is in cluster_uuid.
+	ClusterUid        string `protobuf:"bytes,3,opt,name=cluster_uid,json=clusterUid,proto3" json:"cluster_uid,omitempty"`
+	KubernetesVersion string `protobuf:"bytes,4,opt,name=kubernetes_version,json=kubernetesVersion,proto3" json:"kubernetes_version,omitempty"`
+	// cluster_uuid is the 16 bytes of a UID that is a UUID in lower case.
+	ClusterUuid   []byte `protobuf:"bytes,5,opt,name=cluster_uuid,json=clusterUuid,proto3" json:"cluster_uuid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Identity) Reset() {
+	*x = Identity{}
+	mi := &file_wirepb_wire_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Identity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Identity) ProtoMessage() {}
+
+func (x *Identity) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_wire_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Identity.ProtoReflect.Descriptor instead.
+func (*Identity) Descriptor() ([]byte, []int) {
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Identity) GetAgentVersion() string {
+	if x != nil {
+		return x.AgentVersion
+	}
+	return ""
+}
+
+func (x *Identity) GetClusterName() string {
+	if x != nil {
+		return x.ClusterName
+	}
+	return ""
+}
+
+func (x *Identity) GetClusterUid() string {
+	if x != nil {
+		return x.ClusterUid
+	}
+	return ""
+}
+
+func (x *Identity) GetKubernetesVersion() string {
+	if x != nil {
+		return x.KubernetesVersion
+	}
+	return ""
+}
+
+func (x *Identity) GetClusterUuid() []byte {
+	if x != nil {
+		return x.ClusterUuid
+	}
+	return nil
 }
 
 type Granted struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	PeriodMs      uint32                 `protobuf:"varint,2,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
-	DurationMs    uint32                 `protobuf:"varint,3,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
-	Renewal       uint32                 `protobuf:"varint,4,opt,name=renewal,proto3" json:"renewal,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Session    string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	PeriodMs   uint32                 `protobuf:"varint,2,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
+	DurationMs uint32                 `protobuf:"varint,3,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	Renewal    uint32                 `protobuf:"varint,4,opt,name=renewal,proto3" json:"renewal,omitempty"`
+	// nonce is to be signed with the next Renew; absent where the agent checks no signatures.
+	Nonce []byte `protobuf:"bytes,5,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// identity comes with the answer to a Report.
+	Identity      *Identity `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Granted) Reset() {
 	*x = Granted{}
-	mi := &file_wirepb_wire_proto_msgTypes[4]
+	mi := &file_wirepb_wire_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +803,7 @@ func (x *Granted) String() string {
 func (*Granted) ProtoMessage() {}
 
 func (x *Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[4]
+	mi := &file_wirepb_wire_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +816,7 @@ func (x *Granted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Granted.ProtoReflect.Descriptor instead.
 func (*Granted) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{4}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Granted) GetSession() string {
@@ -781,6 +847,20 @@ func (x *Granted) GetRenewal() uint32 {
 	return 0
 }
 
+func (x *Granted) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *Granted) GetIdentity() *Identity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
 type Snapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -795,7 +875,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_wirepb_wire_proto_msgTypes[5]
+	mi := &file_wirepb_wire_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +887,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[5]
+	mi := &file_wirepb_wire_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +900,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{5}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Snapshot) GetId() uint64 {
@@ -875,7 +955,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_wirepb_wire_proto_msgTypes[6]
+	mi := &file_wirepb_wire_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +967,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[6]
+	mi := &file_wirepb_wire_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +980,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{6}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Delta) GetFrom() uint64 {
@@ -969,7 +1049,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_wirepb_wire_proto_msgTypes[7]
+	mi := &file_wirepb_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1061,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[7]
+	mi := &file_wirepb_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1074,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{7}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Usage) GetN() uint64 {
@@ -1066,7 +1146,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_wirepb_wire_proto_msgTypes[8]
+	mi := &file_wirepb_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1158,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[8]
+	mi := &file_wirepb_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1171,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{8}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Status) GetSection() Section {
@@ -1138,7 +1218,7 @@ type Bookmark struct {
 
 func (x *Bookmark) Reset() {
 	*x = Bookmark{}
-	mi := &file_wirepb_wire_proto_msgTypes[9]
+	mi := &file_wirepb_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1230,7 @@ func (x *Bookmark) String() string {
 func (*Bookmark) ProtoMessage() {}
 
 func (x *Bookmark) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[9]
+	mi := &file_wirepb_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1243,7 @@ func (x *Bookmark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bookmark.ProtoReflect.Descriptor instead.
 func (*Bookmark) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{9}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Bookmark) GetSeq() uint64 {
@@ -1211,7 +1291,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_wirepb_wire_proto_msgTypes[10]
+	mi := &file_wirepb_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1303,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[10]
+	mi := &file_wirepb_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1316,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{10}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *End) GetReason() EndReason {
@@ -1264,7 +1344,7 @@ type Unsupported struct {
 
 func (x *Unsupported) Reset() {
 	*x = Unsupported{}
-	mi := &file_wirepb_wire_proto_msgTypes[11]
+	mi := &file_wirepb_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1356,7 @@ func (x *Unsupported) String() string {
 func (*Unsupported) ProtoMessage() {}
 
 func (x *Unsupported) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[11]
+	mi := &file_wirepb_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1369,7 @@ func (x *Unsupported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsupported.ProtoReflect.Descriptor instead.
 func (*Unsupported) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{11}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Unsupported) GetProtocolMin() uint32 {
@@ -1326,17 +1406,19 @@ type Report struct {
 	// problems is the hash of the problems in the last Summary that the master has; 0 for
 	// none. It comes with summary_only.
 	Problems uint64 `protobuf:"fixed64,8,opt,name=problems,proto3" json:"problems,omitempty"`
-	// resources is the same of that Summary's resources.
+	// resources is the same of that Summary's identity and resources.
 	Resources uint64 `protobuf:"fixed64,9,opt,name=resources,proto3" json:"resources,omitempty"`
 	// ignore is what the master mutes; the agent applies it to a Summary.
-	Ignore        []*Ignore `protobuf:"bytes,10,rep,name=ignore,proto3" json:"ignore,omitempty"`
+	Ignore []*Ignore `protobuf:"bytes,10,rep,name=ignore,proto3" json:"ignore,omitempty"`
+	// signature is of the nonce in Hello; absent where that has none.
+	Signature     []byte `protobuf:"bytes,11,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_wirepb_wire_proto_msgTypes[12]
+	mi := &file_wirepb_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1430,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[12]
+	mi := &file_wirepb_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1443,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{12}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Report) GetSession() string {
@@ -1434,6 +1516,13 @@ func (x *Report) GetIgnore() []*Ignore {
 	return nil
 }
 
+func (x *Report) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 type Base struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Epoch uint64                 `protobuf:"fixed64,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -1446,7 +1535,7 @@ type Base struct {
 
 func (x *Base) Reset() {
 	*x = Base{}
-	mi := &file_wirepb_wire_proto_msgTypes[13]
+	mi := &file_wirepb_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1547,7 @@ func (x *Base) String() string {
 func (*Base) ProtoMessage() {}
 
 func (x *Base) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[13]
+	mi := &file_wirepb_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1560,7 @@ func (x *Base) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Base.ProtoReflect.Descriptor instead.
 func (*Base) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{13}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Base) GetEpoch() uint64 {
@@ -1504,7 +1593,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wirepb_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1605,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wirepb_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1618,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{14}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Ack) GetSeq() uint64 {
@@ -1540,16 +1629,18 @@ func (x *Ack) GetSeq() uint64 {
 }
 
 type Renew struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Renewal       uint32                 `protobuf:"varint,1,opt,name=renewal,proto3" json:"renewal,omitempty"`
-	DurationMs    uint32                 `protobuf:"varint,2,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Renewal    uint32                 `protobuf:"varint,1,opt,name=renewal,proto3" json:"renewal,omitempty"`
+	DurationMs uint32                 `protobuf:"varint,2,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	// signature is of the nonce in the last Granted; absent where that has none.
+	Signature     []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wirepb_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1652,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wirepb_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1665,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{15}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Renew) GetRenewal() uint32 {
@@ -1591,6 +1682,13 @@ func (x *Renew) GetDurationMs() uint32 {
 	return 0
 }
 
+func (x *Renew) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 type Stop struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Message       string                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
@@ -1600,7 +1698,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_wirepb_wire_proto_msgTypes[16]
+	mi := &file_wirepb_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1612,7 +1710,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[16]
+	mi := &file_wirepb_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1625,7 +1723,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{16}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Stop) GetMessage() string {
@@ -1685,7 +1783,7 @@ type Objects struct {
 
 func (x *Objects) Reset() {
 	*x = Objects{}
-	mi := &file_wirepb_wire_proto_msgTypes[17]
+	mi := &file_wirepb_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1795,7 @@ func (x *Objects) String() string {
 func (*Objects) ProtoMessage() {}
 
 func (x *Objects) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[17]
+	mi := &file_wirepb_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1808,7 @@ func (x *Objects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Objects.ProtoReflect.Descriptor instead.
 func (*Objects) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{17}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Objects) GetStrings() []string {
@@ -1827,7 +1925,7 @@ type Resources struct {
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_wirepb_wire_proto_msgTypes[18]
+	mi := &file_wirepb_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1937,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[18]
+	mi := &file_wirepb_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1950,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{18}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Resources) GetCpuMillis() []int64 {
@@ -1956,7 +2054,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_wirepb_wire_proto_msgTypes[19]
+	mi := &file_wirepb_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2066,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[19]
+	mi := &file_wirepb_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2079,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{19}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Nodes) GetBack() []int64 {
@@ -2284,7 +2382,7 @@ type NodeLoads struct {
 
 func (x *NodeLoads) Reset() {
 	*x = NodeLoads{}
-	mi := &file_wirepb_wire_proto_msgTypes[20]
+	mi := &file_wirepb_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2296,7 +2394,7 @@ func (x *NodeLoads) String() string {
 func (*NodeLoads) ProtoMessage() {}
 
 func (x *NodeLoads) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[20]
+	mi := &file_wirepb_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2309,7 +2407,7 @@ func (x *NodeLoads) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeLoads.ProtoReflect.Descriptor instead.
 func (*NodeLoads) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{20}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *NodeLoads) GetBack() []int64 {
@@ -2401,7 +2499,7 @@ type Pods struct {
 
 func (x *Pods) Reset() {
 	*x = Pods{}
-	mi := &file_wirepb_wire_proto_msgTypes[21]
+	mi := &file_wirepb_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2511,7 @@ func (x *Pods) String() string {
 func (*Pods) ProtoMessage() {}
 
 func (x *Pods) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[21]
+	mi := &file_wirepb_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2524,7 @@ func (x *Pods) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pods.ProtoReflect.Descriptor instead.
 func (*Pods) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{21}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Pods) GetBack() []int64 {
@@ -2766,7 +2864,7 @@ type Containers struct {
 
 func (x *Containers) Reset() {
 	*x = Containers{}
-	mi := &file_wirepb_wire_proto_msgTypes[22]
+	mi := &file_wirepb_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +2876,7 @@ func (x *Containers) String() string {
 func (*Containers) ProtoMessage() {}
 
 func (x *Containers) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[22]
+	mi := &file_wirepb_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +2889,7 @@ func (x *Containers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Containers.ProtoReflect.Descriptor instead.
 func (*Containers) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{22}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Containers) GetBack() []int64 {
@@ -3049,7 +3147,7 @@ type Ports struct {
 
 func (x *Ports) Reset() {
 	*x = Ports{}
-	mi := &file_wirepb_wire_proto_msgTypes[23]
+	mi := &file_wirepb_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3061,7 +3159,7 @@ func (x *Ports) String() string {
 func (*Ports) ProtoMessage() {}
 
 func (x *Ports) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[23]
+	mi := &file_wirepb_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3074,7 +3172,7 @@ func (x *Ports) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ports.ProtoReflect.Descriptor instead.
 func (*Ports) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{23}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Ports) GetBack() []int64 {
@@ -3198,7 +3296,7 @@ type Targets struct {
 
 func (x *Targets) Reset() {
 	*x = Targets{}
-	mi := &file_wirepb_wire_proto_msgTypes[24]
+	mi := &file_wirepb_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3308,7 @@ func (x *Targets) String() string {
 func (*Targets) ProtoMessage() {}
 
 func (x *Targets) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[24]
+	mi := &file_wirepb_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3223,7 +3321,7 @@ func (x *Targets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Targets.ProtoReflect.Descriptor instead.
 func (*Targets) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{24}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Targets) GetBack() []int64 {
@@ -3353,7 +3451,7 @@ type Services struct {
 
 func (x *Services) Reset() {
 	*x = Services{}
-	mi := &file_wirepb_wire_proto_msgTypes[25]
+	mi := &file_wirepb_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3463,7 @@ func (x *Services) String() string {
 func (*Services) ProtoMessage() {}
 
 func (x *Services) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[25]
+	mi := &file_wirepb_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3476,7 @@ func (x *Services) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Services.ProtoReflect.Descriptor instead.
 func (*Services) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Services) GetBack() []int64 {
@@ -3490,7 +3588,7 @@ type Claims struct {
 
 func (x *Claims) Reset() {
 	*x = Claims{}
-	mi := &file_wirepb_wire_proto_msgTypes[26]
+	mi := &file_wirepb_wire_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3502,7 +3600,7 @@ func (x *Claims) String() string {
 func (*Claims) ProtoMessage() {}
 
 func (x *Claims) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[26]
+	mi := &file_wirepb_wire_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3515,7 +3613,7 @@ func (x *Claims) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claims.ProtoReflect.Descriptor instead.
 func (*Claims) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Claims) GetBack() []int64 {
@@ -3607,7 +3705,7 @@ type PersistentVolumes struct {
 
 func (x *PersistentVolumes) Reset() {
 	*x = PersistentVolumes{}
-	mi := &file_wirepb_wire_proto_msgTypes[27]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +3717,7 @@ func (x *PersistentVolumes) String() string {
 func (*PersistentVolumes) ProtoMessage() {}
 
 func (x *PersistentVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[27]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +3730,7 @@ func (x *PersistentVolumes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersistentVolumes.ProtoReflect.Descriptor instead.
 func (*PersistentVolumes) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PersistentVolumes) GetBack() []int64 {
@@ -3732,7 +3830,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_wirepb_wire_proto_msgTypes[28]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3744,7 +3842,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[28]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3757,7 +3855,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Keys) GetKind() []int64 {
@@ -3845,20 +3943,21 @@ type Summary struct {
 	Errors []*Status `protobuf:"bytes,17,rep,name=errors,proto3" json:"errors,omitempty"`
 	// same_problems: they are those of the hash in Report, and are not sent again.
 	SameProblems bool `protobuf:"varint,18,opt,name=same_problems,json=sameProblems,proto3" json:"same_problems,omitempty"`
-	// same_resources: capacity, allocatable, requested, limits and the largest that is free
-	// are those of the hash in Report, and are not sent again.
+	// same_resources: identity, capacity, allocatable, requested, limits and the largest that
+	// is free are those of the hash in Report, and are not sent again.
 	SameResources bool           `protobuf:"varint,19,opt,name=same_resources,json=sameResources,proto3" json:"same_resources,omitempty"`
 	ProblemCounts *ProblemCounts `protobuf:"bytes,20,opt,name=problem_counts,json=problemCounts,proto3" json:"problem_counts,omitempty"`
 	// more counts the problems that are not among problems.
 	More          *ProblemCounts `protobuf:"bytes,21,opt,name=more,proto3" json:"more,omitempty"`
 	Muted         uint64         `protobuf:"varint,22,opt,name=muted,proto3" json:"muted,omitempty"`
+	Identity      *Identity      `protobuf:"bytes,23,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wirepb_wire_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3870,7 +3969,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wirepb_wire_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3883,7 +3982,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Summary) GetNodes() *NodeCounts {
@@ -4040,6 +4139,13 @@ func (x *Summary) GetMuted() uint64 {
 	return 0
 }
 
+func (x *Summary) GetIdentity() *Identity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
 type NodeCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Total         uint64                 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
@@ -4051,7 +4157,7 @@ type NodeCounts struct {
 
 func (x *NodeCounts) Reset() {
 	*x = NodeCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+	mi := &file_wirepb_wire_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4063,7 +4169,7 @@ func (x *NodeCounts) String() string {
 func (*NodeCounts) ProtoMessage() {}
 
 func (x *NodeCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+	mi := &file_wirepb_wire_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4076,7 +4182,7 @@ func (x *NodeCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeCounts.ProtoReflect.Descriptor instead.
 func (*NodeCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *NodeCounts) GetTotal() uint64 {
@@ -4115,7 +4221,7 @@ type PodCounts struct {
 
 func (x *PodCounts) Reset() {
 	*x = PodCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+	mi := &file_wirepb_wire_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4127,7 +4233,7 @@ func (x *PodCounts) String() string {
 func (*PodCounts) ProtoMessage() {}
 
 func (x *PodCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+	mi := &file_wirepb_wire_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4140,7 +4246,7 @@ func (x *PodCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodCounts.ProtoReflect.Descriptor instead.
 func (*PodCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PodCounts) GetTotal() uint64 {
@@ -4208,7 +4314,7 @@ type ContainerCounts struct {
 
 func (x *ContainerCounts) Reset() {
 	*x = ContainerCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[32]
+	mi := &file_wirepb_wire_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4220,7 +4326,7 @@ func (x *ContainerCounts) String() string {
 func (*ContainerCounts) ProtoMessage() {}
 
 func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[32]
+	mi := &file_wirepb_wire_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4233,7 +4339,7 @@ func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerCounts.ProtoReflect.Descriptor instead.
 func (*ContainerCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{32}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ContainerCounts) GetTotal() uint64 {
@@ -4305,7 +4411,7 @@ type SummedResources struct {
 
 func (x *SummedResources) Reset() {
 	*x = SummedResources{}
-	mi := &file_wirepb_wire_proto_msgTypes[33]
+	mi := &file_wirepb_wire_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4317,7 +4423,7 @@ func (x *SummedResources) String() string {
 func (*SummedResources) ProtoMessage() {}
 
 func (x *SummedResources) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[33]
+	mi := &file_wirepb_wire_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4330,7 +4436,7 @@ func (x *SummedResources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummedResources.ProtoReflect.Descriptor instead.
 func (*SummedResources) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{33}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SummedResources) GetCpuMillis() int64 {
@@ -4380,7 +4486,7 @@ type UsedSum struct {
 
 func (x *UsedSum) Reset() {
 	*x = UsedSum{}
-	mi := &file_wirepb_wire_proto_msgTypes[34]
+	mi := &file_wirepb_wire_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4392,7 +4498,7 @@ func (x *UsedSum) String() string {
 func (*UsedSum) ProtoMessage() {}
 
 func (x *UsedSum) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[34]
+	mi := &file_wirepb_wire_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4511,7 @@ func (x *UsedSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsedSum.ProtoReflect.Descriptor instead.
 func (*UsedSum) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{34}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UsedSum) GetCpuMillis() int64 {
@@ -4455,7 +4561,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_wirepb_wire_proto_msgTypes[35]
+	mi := &file_wirepb_wire_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4467,7 +4573,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[35]
+	mi := &file_wirepb_wire_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4480,7 +4586,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{35}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Problem) GetKind() string {
@@ -4571,7 +4677,7 @@ type ProblemCounts struct {
 
 func (x *ProblemCounts) Reset() {
 	*x = ProblemCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[36]
+	mi := &file_wirepb_wire_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4583,7 +4689,7 @@ func (x *ProblemCounts) String() string {
 func (*ProblemCounts) ProtoMessage() {}
 
 func (x *ProblemCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[36]
+	mi := &file_wirepb_wire_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4596,7 +4702,7 @@ func (x *ProblemCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProblemCounts.ProtoReflect.Descriptor instead.
 func (*ProblemCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{36}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ProblemCounts) GetCritical() uint64 {
@@ -4635,7 +4741,7 @@ type Ignore struct {
 
 func (x *Ignore) Reset() {
 	*x = Ignore{}
-	mi := &file_wirepb_wire_proto_msgTypes[37]
+	mi := &file_wirepb_wire_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4647,7 +4753,7 @@ func (x *Ignore) String() string {
 func (*Ignore) ProtoMessage() {}
 
 func (x *Ignore) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[37]
+	mi := &file_wirepb_wire_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4660,7 +4766,7 @@ func (x *Ignore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ignore.ProtoReflect.Descriptor instead.
 func (*Ignore) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{37}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Ignore) GetNamespace() string {
@@ -4733,23 +4839,29 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04stop\x18\x04 \x01(\v2\x11.rollcall.v1.StopH\x00R\x04stopB\t\n" +
 	"\amessage\"\x1f\n" +
 	"\x05Batch\x12\x16\n" +
-	"\x06frames\x18\x01 \x03(\fR\x06frames\"\x8d\x02\n" +
+	"\x06frames\x18\x01 \x03(\fR\x06frames\"\x9f\x01\n" +
 	"\x05Hello\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
-	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12#\n" +
-	"\ragent_version\x18\x03 \x01(\tR\fagentVersion\x12!\n" +
-	"\fcluster_name\x18\x04 \x01(\tR\vclusterName\x12\x1f\n" +
-	"\vcluster_uid\x18\x05 \x01(\tR\n" +
+	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12\x14\n" +
+	"\x05epoch\x18\a \x01(\x06R\x05epoch\x12\x14\n" +
+	"\x05nonce\x18\t \x01(\fR\x05nonce\x12\x18\n" +
+	"\aunbound\x18\n" +
+	" \x01(\bR\aunboundJ\x04\b\x03\x10\aJ\x04\b\b\x10\t\"\xc5\x01\n" +
+	"\bIdentity\x12#\n" +
+	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x12!\n" +
+	"\fcluster_name\x18\x02 \x01(\tR\vclusterName\x12\x1f\n" +
+	"\vcluster_uid\x18\x03 \x01(\tR\n" +
 	"clusterUid\x12-\n" +
-	"\x12kubernetes_version\x18\x06 \x01(\tR\x11kubernetesVersion\x12\x14\n" +
-	"\x05epoch\x18\a \x01(\x06R\x05epoch\x12\x10\n" +
-	"\x03seq\x18\b \x01(\x04R\x03seq\"{\n" +
+	"\x12kubernetes_version\x18\x04 \x01(\tR\x11kubernetesVersion\x12!\n" +
+	"\fcluster_uuid\x18\x05 \x01(\fR\vclusterUuid\"\xc4\x01\n" +
 	"\aGranted\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x1b\n" +
 	"\tperiod_ms\x18\x02 \x01(\rR\bperiodMs\x12\x1f\n" +
 	"\vduration_ms\x18\x03 \x01(\rR\n" +
 	"durationMs\x12\x18\n" +
-	"\arenewal\x18\x04 \x01(\rR\arenewal\"\x86\x01\n" +
+	"\arenewal\x18\x04 \x01(\rR\arenewal\x12\x14\n" +
+	"\x05nonce\x18\x05 \x01(\fR\x05nonce\x121\n" +
+	"\bidentity\x18\x06 \x01(\v2\x15.rollcall.v1.IdentityR\bidentity\"\x86\x01\n" +
 	"\bSnapshot\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05chunk\x18\x02 \x01(\rR\x05chunk\x12\x12\n" +
@@ -4791,7 +4903,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vUnsupported\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\xc5\x02\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xe3\x02\n" +
 	"\x06Report\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x1b\n" +
@@ -4804,17 +4916,19 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\bproblems\x18\b \x01(\x06R\bproblems\x12\x1c\n" +
 	"\tresources\x18\t \x01(\x06R\tresources\x12+\n" +
 	"\x06ignore\x18\n" +
-	" \x03(\v2\x13.rollcall.v1.IgnoreR\x06ignore\"D\n" +
+	" \x03(\v2\x13.rollcall.v1.IgnoreR\x06ignore\x12\x1c\n" +
+	"\tsignature\x18\v \x01(\fR\tsignature\"D\n" +
 	"\x04Base\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x06R\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05usage\x18\x03 \x01(\x04R\x05usage\"\x17\n" +
 	"\x03Ack\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"B\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"`\n" +
 	"\x05Renew\x12\x18\n" +
 	"\arenewal\x18\x01 \x01(\rR\arenewal\x12\x1f\n" +
 	"\vduration_ms\x18\x02 \x01(\rR\n" +
-	"durationMs\" \n" +
+	"durationMs\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\" \n" +
 	"\x04Stop\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\"\x8b\x05\n" +
 	"\aObjects\x12\x18\n" +
@@ -5085,7 +5199,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04name\x18\x06 \x03(\x12R\x04name\x12\x10\n" +
 	"\x03sub\x18\a \x03(\x12R\x03sub\x12\x12\n" +
 	"\x04node\x18\b \x03(\x12R\x04node\x12\x18\n" +
-	"\aaddress\x18\t \x03(\x12R\aaddress\"\xf9\a\n" +
+	"\aaddress\x18\t \x03(\x12R\aaddress\"\xac\b\n" +
 	"\aSummary\x12-\n" +
 	"\x05nodes\x18\x01 \x01(\v2\x17.rollcall.v1.NodeCountsR\x05nodes\x12*\n" +
 	"\x04pods\x18\x02 \x01(\v2\x16.rollcall.v1.PodCountsR\x04pods\x12<\n" +
@@ -5112,7 +5226,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x0esame_resources\x18\x13 \x01(\bR\rsameResources\x12A\n" +
 	"\x0eproblem_counts\x18\x14 \x01(\v2\x1a.rollcall.v1.ProblemCountsR\rproblemCounts\x12.\n" +
 	"\x04more\x18\x15 \x01(\v2\x1a.rollcall.v1.ProblemCountsR\x04more\x12\x14\n" +
-	"\x05muted\x18\x16 \x01(\x04R\x05muted\"Z\n" +
+	"\x05muted\x18\x16 \x01(\x04R\x05muted\x121\n" +
+	"\bidentity\x18\x17 \x01(\v2\x15.rollcall.v1.IdentityR\bidentity\"Z\n" +
 	"\n" +
 	"NodeCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x14\n" +
@@ -5186,7 +5301,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\fSECTION_PODS\x10\x02\x12\x13\n" +
 	"\x0fSECTION_NETWORK\x10\x03\x12\x13\n" +
 	"\x0fSECTION_STORAGE\x10\x04\x12\x11\n" +
-	"\rSECTION_USAGE\x10\x05*\xd5\x01\n" +
+	"\rSECTION_USAGE\x10\x05*\xf2\x01\n" +
 	"\tEndReason\x12\x1a\n" +
 	"\x16END_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12END_REASON_EXPIRED\x10\x01\x12\x16\n" +
@@ -5195,7 +5310,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x15END_REASON_SUPERSEDED\x10\x04\x12\x13\n" +
 	"\x0fEND_REASON_BUSY\x10\x05\x12\x18\n" +
 	"\x14END_REASON_NOT_READY\x10\x06\x12\x14\n" +
-	"\x10END_REASON_ERROR\x10\a*d\n" +
+	"\x10END_REASON_ERROR\x10\a\x12\x1b\n" +
+	"\x17END_REASON_UNAUTHORIZED\x10\b*d\n" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SEVERITY_CRITICAL\x10\x01\x12\x14\n" +
@@ -5215,7 +5331,7 @@ func file_wirepb_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wirepb_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_wirepb_wire_proto_goTypes = []any{
 	(Section)(0),              // 0: rollcall.v1.Section
 	(EndReason)(0),            // 1: rollcall.v1.EndReason
@@ -5224,97 +5340,100 @@ var file_wirepb_wire_proto_goTypes = []any{
 	(*MasterMessage)(nil),     // 4: rollcall.v1.MasterMessage
 	(*Batch)(nil),             // 5: rollcall.v1.Batch
 	(*Hello)(nil),             // 6: rollcall.v1.Hello
-	(*Granted)(nil),           // 7: rollcall.v1.Granted
-	(*Snapshot)(nil),          // 8: rollcall.v1.Snapshot
-	(*Delta)(nil),             // 9: rollcall.v1.Delta
-	(*Usage)(nil),             // 10: rollcall.v1.Usage
-	(*Status)(nil),            // 11: rollcall.v1.Status
-	(*Bookmark)(nil),          // 12: rollcall.v1.Bookmark
-	(*End)(nil),               // 13: rollcall.v1.End
-	(*Unsupported)(nil),       // 14: rollcall.v1.Unsupported
-	(*Report)(nil),            // 15: rollcall.v1.Report
-	(*Base)(nil),              // 16: rollcall.v1.Base
-	(*Ack)(nil),               // 17: rollcall.v1.Ack
-	(*Renew)(nil),             // 18: rollcall.v1.Renew
-	(*Stop)(nil),              // 19: rollcall.v1.Stop
-	(*Objects)(nil),           // 20: rollcall.v1.Objects
-	(*Resources)(nil),         // 21: rollcall.v1.Resources
-	(*Nodes)(nil),             // 22: rollcall.v1.Nodes
-	(*NodeLoads)(nil),         // 23: rollcall.v1.NodeLoads
-	(*Pods)(nil),              // 24: rollcall.v1.Pods
-	(*Containers)(nil),        // 25: rollcall.v1.Containers
-	(*Ports)(nil),             // 26: rollcall.v1.Ports
-	(*Targets)(nil),           // 27: rollcall.v1.Targets
-	(*Services)(nil),          // 28: rollcall.v1.Services
-	(*Claims)(nil),            // 29: rollcall.v1.Claims
-	(*PersistentVolumes)(nil), // 30: rollcall.v1.PersistentVolumes
-	(*Keys)(nil),              // 31: rollcall.v1.Keys
-	(*Summary)(nil),           // 32: rollcall.v1.Summary
-	(*NodeCounts)(nil),        // 33: rollcall.v1.NodeCounts
-	(*PodCounts)(nil),         // 34: rollcall.v1.PodCounts
-	(*ContainerCounts)(nil),   // 35: rollcall.v1.ContainerCounts
-	(*SummedResources)(nil),   // 36: rollcall.v1.SummedResources
-	(*UsedSum)(nil),           // 37: rollcall.v1.UsedSum
-	(*Problem)(nil),           // 38: rollcall.v1.Problem
-	(*ProblemCounts)(nil),     // 39: rollcall.v1.ProblemCounts
-	(*Ignore)(nil),            // 40: rollcall.v1.Ignore
-	nil,                       // 41: rollcall.v1.SummedResources.ExtendedEntry
+	(*Identity)(nil),          // 7: rollcall.v1.Identity
+	(*Granted)(nil),           // 8: rollcall.v1.Granted
+	(*Snapshot)(nil),          // 9: rollcall.v1.Snapshot
+	(*Delta)(nil),             // 10: rollcall.v1.Delta
+	(*Usage)(nil),             // 11: rollcall.v1.Usage
+	(*Status)(nil),            // 12: rollcall.v1.Status
+	(*Bookmark)(nil),          // 13: rollcall.v1.Bookmark
+	(*End)(nil),               // 14: rollcall.v1.End
+	(*Unsupported)(nil),       // 15: rollcall.v1.Unsupported
+	(*Report)(nil),            // 16: rollcall.v1.Report
+	(*Base)(nil),              // 17: rollcall.v1.Base
+	(*Ack)(nil),               // 18: rollcall.v1.Ack
+	(*Renew)(nil),             // 19: rollcall.v1.Renew
+	(*Stop)(nil),              // 20: rollcall.v1.Stop
+	(*Objects)(nil),           // 21: rollcall.v1.Objects
+	(*Resources)(nil),         // 22: rollcall.v1.Resources
+	(*Nodes)(nil),             // 23: rollcall.v1.Nodes
+	(*NodeLoads)(nil),         // 24: rollcall.v1.NodeLoads
+	(*Pods)(nil),              // 25: rollcall.v1.Pods
+	(*Containers)(nil),        // 26: rollcall.v1.Containers
+	(*Ports)(nil),             // 27: rollcall.v1.Ports
+	(*Targets)(nil),           // 28: rollcall.v1.Targets
+	(*Services)(nil),          // 29: rollcall.v1.Services
+	(*Claims)(nil),            // 30: rollcall.v1.Claims
+	(*PersistentVolumes)(nil), // 31: rollcall.v1.PersistentVolumes
+	(*Keys)(nil),              // 32: rollcall.v1.Keys
+	(*Summary)(nil),           // 33: rollcall.v1.Summary
+	(*NodeCounts)(nil),        // 34: rollcall.v1.NodeCounts
+	(*PodCounts)(nil),         // 35: rollcall.v1.PodCounts
+	(*ContainerCounts)(nil),   // 36: rollcall.v1.ContainerCounts
+	(*SummedResources)(nil),   // 37: rollcall.v1.SummedResources
+	(*UsedSum)(nil),           // 38: rollcall.v1.UsedSum
+	(*Problem)(nil),           // 39: rollcall.v1.Problem
+	(*ProblemCounts)(nil),     // 40: rollcall.v1.ProblemCounts
+	(*Ignore)(nil),            // 41: rollcall.v1.Ignore
+	nil,                       // 42: rollcall.v1.SummedResources.ExtendedEntry
 }
 var file_wirepb_wire_proto_depIdxs = []int32{
 	6,  // 0: rollcall.v1.AgentMessage.hello:type_name -> rollcall.v1.Hello
-	7,  // 1: rollcall.v1.AgentMessage.granted:type_name -> rollcall.v1.Granted
-	8,  // 2: rollcall.v1.AgentMessage.snapshot:type_name -> rollcall.v1.Snapshot
-	9,  // 3: rollcall.v1.AgentMessage.delta:type_name -> rollcall.v1.Delta
-	10, // 4: rollcall.v1.AgentMessage.usage:type_name -> rollcall.v1.Usage
-	11, // 5: rollcall.v1.AgentMessage.status:type_name -> rollcall.v1.Status
-	12, // 6: rollcall.v1.AgentMessage.bookmark:type_name -> rollcall.v1.Bookmark
-	32, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
-	13, // 8: rollcall.v1.AgentMessage.end:type_name -> rollcall.v1.End
-	14, // 9: rollcall.v1.AgentMessage.unsupported:type_name -> rollcall.v1.Unsupported
+	8,  // 1: rollcall.v1.AgentMessage.granted:type_name -> rollcall.v1.Granted
+	9,  // 2: rollcall.v1.AgentMessage.snapshot:type_name -> rollcall.v1.Snapshot
+	10, // 3: rollcall.v1.AgentMessage.delta:type_name -> rollcall.v1.Delta
+	11, // 4: rollcall.v1.AgentMessage.usage:type_name -> rollcall.v1.Usage
+	12, // 5: rollcall.v1.AgentMessage.status:type_name -> rollcall.v1.Status
+	13, // 6: rollcall.v1.AgentMessage.bookmark:type_name -> rollcall.v1.Bookmark
+	33, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
+	14, // 8: rollcall.v1.AgentMessage.end:type_name -> rollcall.v1.End
+	15, // 9: rollcall.v1.AgentMessage.unsupported:type_name -> rollcall.v1.Unsupported
 	5,  // 10: rollcall.v1.AgentMessage.batch:type_name -> rollcall.v1.Batch
-	15, // 11: rollcall.v1.MasterMessage.report:type_name -> rollcall.v1.Report
-	17, // 12: rollcall.v1.MasterMessage.ack:type_name -> rollcall.v1.Ack
-	18, // 13: rollcall.v1.MasterMessage.renew:type_name -> rollcall.v1.Renew
-	19, // 14: rollcall.v1.MasterMessage.stop:type_name -> rollcall.v1.Stop
-	20, // 15: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
-	20, // 16: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
-	31, // 17: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
-	31, // 18: rollcall.v1.Delta.held:type_name -> rollcall.v1.Keys
-	20, // 19: rollcall.v1.Delta.amended:type_name -> rollcall.v1.Objects
-	0,  // 20: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
-	1,  // 21: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
-	16, // 22: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
-	40, // 23: rollcall.v1.Report.ignore:type_name -> rollcall.v1.Ignore
-	21, // 24: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
-	22, // 25: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
-	23, // 26: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
-	24, // 27: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
-	25, // 28: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
-	26, // 29: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
-	27, // 30: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
-	27, // 31: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
-	28, // 32: rollcall.v1.Objects.services:type_name -> rollcall.v1.Services
-	29, // 33: rollcall.v1.Objects.claims:type_name -> rollcall.v1.Claims
-	30, // 34: rollcall.v1.Objects.persistent_volumes:type_name -> rollcall.v1.PersistentVolumes
-	33, // 35: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
-	34, // 36: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
-	35, // 37: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
-	36, // 38: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
-	36, // 39: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
-	36, // 40: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
-	36, // 41: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
-	37, // 42: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
-	38, // 43: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
-	11, // 44: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
-	39, // 45: rollcall.v1.Summary.problem_counts:type_name -> rollcall.v1.ProblemCounts
-	39, // 46: rollcall.v1.Summary.more:type_name -> rollcall.v1.ProblemCounts
-	41, // 47: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
-	2,  // 48: rollcall.v1.Problem.severity:type_name -> rollcall.v1.Severity
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	16, // 11: rollcall.v1.MasterMessage.report:type_name -> rollcall.v1.Report
+	18, // 12: rollcall.v1.MasterMessage.ack:type_name -> rollcall.v1.Ack
+	19, // 13: rollcall.v1.MasterMessage.renew:type_name -> rollcall.v1.Renew
+	20, // 14: rollcall.v1.MasterMessage.stop:type_name -> rollcall.v1.Stop
+	7,  // 15: rollcall.v1.Granted.identity:type_name -> rollcall.v1.Identity
+	21, // 16: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
+	21, // 17: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
+	32, // 18: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
+	32, // 19: rollcall.v1.Delta.held:type_name -> rollcall.v1.Keys
+	21, // 20: rollcall.v1.Delta.amended:type_name -> rollcall.v1.Objects
+	0,  // 21: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
+	1,  // 22: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
+	17, // 23: rollcall.v1.Report.base:type_name -> rollcall.v1.Base
+	41, // 24: rollcall.v1.Report.ignore:type_name -> rollcall.v1.Ignore
+	22, // 25: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
+	23, // 26: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
+	24, // 27: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
+	25, // 28: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
+	26, // 29: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
+	27, // 30: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
+	28, // 31: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
+	28, // 32: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
+	29, // 33: rollcall.v1.Objects.services:type_name -> rollcall.v1.Services
+	30, // 34: rollcall.v1.Objects.claims:type_name -> rollcall.v1.Claims
+	31, // 35: rollcall.v1.Objects.persistent_volumes:type_name -> rollcall.v1.PersistentVolumes
+	34, // 36: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
+	35, // 37: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
+	36, // 38: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
+	37, // 39: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
+	37, // 40: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
+	37, // 41: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
+	37, // 42: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
+	38, // 43: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
+	39, // 44: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
+	12, // 45: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
+	40, // 46: rollcall.v1.Summary.problem_counts:type_name -> rollcall.v1.ProblemCounts
+	40, // 47: rollcall.v1.Summary.more:type_name -> rollcall.v1.ProblemCounts
+	7,  // 48: rollcall.v1.Summary.identity:type_name -> rollcall.v1.Identity
+	42, // 49: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
+	2,  // 50: rollcall.v1.Problem.severity:type_name -> rollcall.v1.Severity
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_wirepb_wire_proto_init() }
@@ -5348,7 +5467,7 @@ func file_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wirepb_wire_proto_rawDesc), len(file_wirepb_wire_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,69 @@
+package token
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+	"time"
+)
+
+// Parts of a nonce, in bytes: when it expires, in nanoseconds since its nonceMaker began,
+// something random, and a MAC of both. Nothing of it is remembered before it is used, so
+// that who collects nonces takes no memory.
+const (
+	nonceTime   = 8
+	nonceRandom = 12
+	nonceMAC    = 16
+	nonceSize   = nonceTime + nonceRandom + nonceMAC
+)
+
+// nonceMaker makes nonces that only it recognizes. Its time is monotonic, whatever the
+// clock is set to meanwhile.
+type nonceMaker struct {
+	key   [32]byte
+	began time.Time
+}
+
+func newNonceMaker(now time.Time) *nonceMaker {
+	m := &nonceMaker{began: now}
+	_, _ = rand.Read(m.key[:]) // it never fails
+	return m
+}
+
+// make returns a nonce that expires after Lifetime.
+func (m *nonceMaker) make(now time.Time) string {
+	nonce := make([]byte, nonceTime+nonceRandom, nonceSize)
+	expires := now.Add(Lifetime).Sub(m.began)
+	binary.BigEndian.PutUint64(nonce, uint64(expires))
+	_, _ = rand.Read(nonce[nonceTime:])
+	return base64.RawURLEncoding.EncodeToString(append(nonce, m.mac(nonce)...))
+}
+
+// expires returns when a nonce expires; ok is false for one that this nonceMaker did not
+// make.
+func (m *nonceMaker) expires(nonce string) (at time.Time, ok bool) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
+	if err != nil || len(raw) != nonceSize {
+		return time.Time{}, false
+	}
+	body, mac := raw[:nonceTime+nonceRandom], raw[nonceTime+nonceRandom:]
+	if !hmac.Equal(mac, m.mac(body)) {
+		return time.Time{}, false
+	}
+	return m.began.Add(time.Duration(binary.BigEndian.Uint64(body))), true
+}
+
+func (m *nonceMaker) mac(body []byte) []byte {
+	h := hmac.New(sha256.New, m.key[:])
+	h.Write(body)
+	return h.Sum(nil)[:nonceMAC]
+}
+
+// validNonce reports whether a nonce can be claimed: its letters are those of base64url.
+func validNonce(nonce string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return nonce != "" && len(nonce) <= MaxNonce && strings.Trim(nonce, letters) == ""
+}
