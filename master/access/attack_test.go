@@ -1,7 +1,6 @@
 package access
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -200,7 +199,7 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 	jane := acceptedToken{}
 	tokens.known.add("jane", "jane's", jane, knownFor)
 	for i := range 2 * maxRefused {
-		tokens.remember(fmt.Sprint(i), addressOf(context.Background()), nil)
+		tokens.remember(fmt.Sprint(i), addressOf(t.Context()), nil)
 	}
 	for i := range 3 * maxTokens {
 		tokens.known.add(fmt.Sprint("user", i/(2*maxTokensOfUser)), fmt.Sprint(i), jane, knownFor)
