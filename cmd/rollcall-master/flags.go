@@ -44,7 +44,7 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.StringVar(&cfg.HealthListen, "health-listen", cfg.HealthListen, "address for /healthz and /readyz by plain HTTP, which answers also when --listen has all the connections it takes; default: none")
 	f.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "how many connections of clients are open at once, half of them of clients that are not authenticated; more are closed at once; 0: half of the files that the process may open, and 20000 at most")
 	f.IntVar(&cfg.MaxConnectionsPerAddress, "max-connections-per-address", cfg.MaxConnectionsPerAddress, "how many connections of one address (IPv6: /64) are open at once whose clients are not authenticated; 0: 256, or with --auth none no limit")
-	f.StringSliceVar(&cfg.TrustedProxies, "trusted-proxies", cfg.TrustedProxies, "proxies and ingresses (CIDRs), with commas between: the limit is of the addresses in their X-Forwarded-For")
+	f.StringSliceVar(&cfg.TrustedProxies, "trusted-proxies", cfg.TrustedProxies, "proxies and ingresses (CIDRs), with commas between: the limits of connections, and of tokens that are not known, are of the addresses in their X-Forwarded-For")
 	f.StringVar(&cfg.TLSCertFile, "tls-cert-file", cfg.TLSCertFile, "certificate, read again when it changes; default: one made in memory")
 	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key of the certificate")
 	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "who may ask: kubernetes, by the hub's tokens, client certificates and RBAC, or none, for everybody")

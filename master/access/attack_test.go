@@ -1,13 +1,15 @@
 package access
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"rollcall.dev/rollcall/master/httpapi"
@@ -145,6 +149,49 @@ func TestGarbageTokensKeepNobodyOut(t *testing.T) {
 	}
 }
 
+// TestTokensCountForWhoSentThem is of proxies that are trusted, and of callers who write
+// X-Forwarded-For themselves.
+func TestTokensCountForWhoSentThem(t *testing.T) {
+	for _, tc := range []struct {
+		remote, forwarded string
+		refused           bool
+	}{
+		{"10.0.0.1:1", "198.51.100.%d", false},
+		{"10.0.0.1:1", "198.51.100.%d, 203.0.113.7", true},
+		{"192.0.2.1:1", "198.51.100.%d", true},
+		{"10.0.0.1:1", "", true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			metrics := prometheus.NewPedanticRegistry()
+			guard, err := New(Config{Hub: (&fakeHub{}).config(), TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Metrics: metrics, Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := 0
+			for i := range addressBurst + 50 {
+				r := from(tc.remote, fmt.Sprint("garbage", i))
+				if tc.forwarded != "" {
+					r.Header.Set("X-Forwarded-For", strings.Replace(tc.forwarded, "%d", strconv.Itoa(i), 1))
+				}
+				if _, err := guard.Identify(r); errors.Is(err, httpapi.ErrTooMany) {
+					refused++
+				}
+			}
+			if (refused == 50) != tc.refused || (refused == 0) == tc.refused {
+				t.Errorf("from %s for %q: %d are refused", tc.remote, tc.forwarded, refused)
+			}
+			want := fmt.Sprintf("# HELP rollcall_access_reviews_total Reviews that the hub was asked for, by kind (token, access) and outcome (allowed, denied, error).\n"+
+				"# TYPE rollcall_access_reviews_total counter\nrollcall_access_reviews_total{kind=\"token\",outcome=\"denied\"} %d\n", addressBurst+50-refused)
+			if err := testutil.GatherAndCompare(metrics, strings.NewReader(want), "rollcall_access_reviews_total"); err != nil {
+				t.Error(err)
+			}
+			if n, err := testutil.GatherAndCount(metrics, "rollcall_access_reviews_waiting", "rollcall_access_refused_total"); err != nil || n < 3 {
+				t.Errorf("%d metrics of queues and limits, %v", n, err)
+			}
+		})
+	}
+}
+
 // TestRememberedTokensAreBounded holds that garbage takes no memory without limit, and no
 // place of a token that is known.
 func TestRememberedTokensAreBounded(t *testing.T) {
@@ -152,7 +199,7 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 	jane := acceptedToken{}
 	tokens.known.add("jane", "jane's", jane, knownFor)
 	for i := range 2 * maxRefused {
-		tokens.remember(fmt.Sprint(i), addressOf(context.Background()), nil)
+		tokens.remember(fmt.Sprint(i), addressOf(t.Context()), nil)
 	}
 	for i := range 3 * maxTokens {
 		tokens.known.add(fmt.Sprint("user", i/(2*maxTokensOfUser)), fmt.Sprint(i), jane, knownFor)

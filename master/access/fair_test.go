@@ -97,6 +97,13 @@ func TestAKeyThatAsksForMuchWaitsBehindItselfOnly(t *testing.T) {
 func TestAQueueLetsSoManyThroughAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := slow()
+		for range q.config.burst {
+			release, err := q.acquire(t.Context(), "first")
+			if err != nil {
+				t.Fatal(err)
+			}
+			release()
+		}
 		let := map[string]int{}
 		var mu sync.Mutex
 		for i := range 20 {

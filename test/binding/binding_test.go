@@ -221,7 +221,7 @@ func TestASuspendedClusterIsNotRenewed(t *testing.T) {
 			t.Fatal(err)
 		}
 		// From now on the relay keeps what the master says from the agent: no Stop comes.
-		r.SetPlan(func(p fault.Passage) fault.Fault {
+		r.SetPlan(func(p fault.Message) fault.Fault {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if p.Direction == fault.ToMaster {

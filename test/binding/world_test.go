@@ -197,7 +197,7 @@ func (w *world) startRelay() (r *relay, stop func()) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.Follow(func(p fault.Passage) fault.Fault {
+	r.SetPlan(func(p fault.Message) fault.Fault {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if p.Direction == fault.ToMaster {
