@@ -71,7 +71,7 @@ func BenchmarkRedis(b *testing.B) {
 	})
 }
 
-// written is how many bytes of states were written to Redis.
+// written returns how many bytes of states were written to Redis.
 func written(b *testing.B, metrics *prometheus.Registry) float64 {
 	families, err := metrics.Gather()
 	if err != nil {

@@ -83,7 +83,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// offline is a Cache that reads what it is given.
+// offline returns a Cache that reads what it is given.
 func offline(t testing.TB, signing ed25519.PrivateKey) *Cache {
 	keys, err := newKeyring(signing, nil)
 	if err != nil {
@@ -92,7 +92,7 @@ func offline(t testing.TB, signing ed25519.PrivateKey) *Cache {
 	return &Cache{codec: wire.NewCodec(), keys: keys}
 }
 
-// sealed is what Redis holds of prod-eu with a base and a log of these frames, but for
+// sealed returns what Redis holds of prod-eu with a base and a log of these frames, but for
 // the bookmark and the MAC of its head.
 func sealed(k macKey, base, log []byte, now time.Time) found {
 	record := func(previous []byte, from, to uint64, frames []byte) ([]byte, []byte) {
@@ -124,7 +124,7 @@ const (
 	memoryPerByte = 4 << 10
 )
 
-// storedFrames is what a cluster looks like in Redis: a base, one entry of the log, and
+// storedFrames returns what a cluster looks like in Redis: a base, one entry of the log, and
 // the head's bookmark.
 func storedFrames(f testing.TB, codec *wire.Codec) (base, log, bookmark []byte) {
 	w := statetest.New(1, 2, 10)
