@@ -382,4 +382,3 @@ func TestOlderPartsAreRefused(t *testing.T) {
 	save(t, c, "a", entry(1, w))
 	wantLoad(t, fresh, "a", w)
 }
-
