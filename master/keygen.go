@@ -42,7 +42,7 @@ func (c *Config) signingKeys() (keys signingKeys, err error) {
 	return keys, nil
 }
 
-// id names the own key as entries in Redis do; keys have one.
+// id returns the name of the own key, of which there must be one, in entries in Redis.
 func (k signingKeys) id() string {
 	public, _ := k.own.Public().(ed25519.PublicKey)
 	return rediscache.KeyID(public)

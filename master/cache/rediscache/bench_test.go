@@ -15,8 +15,7 @@ import (
 )
 
 // BenchmarkRedis keeps a cluster of 1,000 pods in a real Redis: reports in which two
-// objects changed and reports in which nothing did, all of it anew, and what a master
-// that starts reads.
+// objects changed, all of it anew, and what a master that starts reads.
 func BenchmarkRedis(b *testing.B) {
 	server := redistest.Start(b)
 	open := func(b *testing.B) (*rediscache.Cache, *prometheus.Registry) {
@@ -34,21 +33,19 @@ func BenchmarkRedis(b *testing.B) {
 		}
 	}
 	w := statetest.New(1, 20, 1000)
-	for name, changes := range map[string]int{"SaveOfTwoChanges": 2, "SaveOfNone": 0} {
-		b.Run(name, func(b *testing.B) {
-			c, metrics := open(b)
-			save(b, c, cachetest.Entry(1, w.State))
-			first := written(b, metrics)
-			for b.Loop() {
-				b.StopTimer()
-				w.Step(changes)
-				e := cachetest.Entry(1, w.State)
-				b.StartTimer()
-				save(b, c, e)
-			}
-			b.ReportMetric((written(b, metrics)-first)/float64(b.N), "written-B/op")
-		})
-	}
+	b.Run("SaveOfTwoChanges", func(b *testing.B) {
+		c, metrics := open(b)
+		save(b, c, cachetest.Entry(1, w.State))
+		first := written(b, metrics)
+		for b.Loop() {
+			b.StopTimer()
+			w.Step(2)
+			e := cachetest.Entry(1, w.State)
+			b.StartTimer()
+			save(b, c, e)
+		}
+		b.ReportMetric((written(b, metrics)-first)/float64(b.N), "written-B/op")
+	})
 	b.Run("SaveOfAll", func(b *testing.B) {
 		c, metrics := open(b)
 		for term := uint64(2); b.Loop(); term++ {
@@ -74,7 +71,7 @@ func BenchmarkRedis(b *testing.B) {
 	})
 }
 
-// written is how many bytes of states were written to Redis.
+// written returns how many bytes of states were written to Redis.
 func written(b *testing.B, metrics *prometheus.Registry) float64 {
 	families, err := metrics.Gather()
 	if err != nil {

@@ -44,14 +44,17 @@
 // An entry's age is what Redis says of it, by the time that its head has left; but never
 // less than the reader's wall clock says of its receipt, which its writer's wall clock
 // told, by more than 5 s. It is served for the reader's TTL or the writer's, whichever is
-// shorter, and is a base of the next session for ResumeTime longer at most; for neither
-// it is refused. It is also refused if it was received more than 5 s ahead of the
-// reader's clock, or if its term is more than a day ahead. So masters whose clocks are up to 5 s
-// apart do not notice; of those that are further apart, one reads nothing of what the
-// other has just written, or reads it for less time, and says so in its log.
+// shorter, and can be the base of the next session for up to ResumeTime after that. What
+// is older is refused. So is what was received more than 5 s ahead of the reader's clock,
+// and what has a term more than a day ahead.
 //
-// A reader refuses what is older than what its process has read or written, while that
-// may be served, and later unless it was received after it.
+// Masters whose clocks are up to 5 s apart do not notice. Of two that are further apart,
+// the one that is behind refuses what the other has just written and logs it; the one
+// that is ahead serves it for less time.
+//
+// A reader also refuses an entry of an older version than its process has read or
+// written. Once that one has expired, an older version is read if its receipt is later:
+// its master still reports.
 //
 // # What is left to who can write to Redis
 //

@@ -75,13 +75,15 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("took what was not written: %+v", e)
 		case err == nil && (e.ReceivedAt.After(now) || e.ExpiresAt.After(now.Add(10*time.Second))):
 			t.Errorf("received at %s, expires at %s; it is %s", e.ReceivedAt, e.ExpiresAt, now)
+		case err != nil && same && left > 0 && left < 1<<40:
+			t.Errorf("what was written is refused: %v", err)
 		case err != nil && !errors.Is(err, cache.ErrMiss):
 			t.Errorf("got %v, which is no miss", err)
 		}
 	})
 }
 
-// offline is a Cache that reads what it is given.
+// offline returns a Cache that reads what it is given.
 func offline(t testing.TB, signing ed25519.PrivateKey) *Cache {
 	keys, err := newKeyring(signing, nil)
 	if err != nil {
@@ -90,7 +92,7 @@ func offline(t testing.TB, signing ed25519.PrivateKey) *Cache {
 	return &Cache{codec: wire.NewCodec(), keys: keys}
 }
 
-// sealed is what Redis holds of prod-eu with a base and a log of these frames, but for
+// sealed returns what Redis holds of prod-eu with a base and a log of these frames, but for
 // the bookmark and the MAC of its head.
 func sealed(k macKey, base, log []byte, now time.Time) found {
 	record := func(previous []byte, from, to uint64, frames []byte) ([]byte, []byte) {
@@ -122,9 +124,9 @@ const (
 	memoryPerByte = 4 << 10
 )
 
-// storedFrames is what a cluster looks like in Redis: a base, one entry of the log, and
+// storedFrames returns what a cluster looks like in Redis: a base, one entry of the log, and
 // the head's bookmark.
-func storedFrames(f *testing.F, codec *wire.Codec) (base, log, bookmark []byte) {
+func storedFrames(f testing.TB, codec *wire.Codec) (base, log, bookmark []byte) {
 	w := statetest.New(1, 2, 10)
 	w.Sample(1_800_000_000)
 	first := w.State

@@ -62,7 +62,7 @@ func lifetimeOf(e cache.Entry, now time.Time) lifetime {
 // expires is when the writer's Entry expires, in Unix milliseconds of its clock.
 func (t lifetime) expires() int64 { return t.received.UnixMilli() + t.ttl.Milliseconds() }
 
-// headOf is the head of an Entry that is stored like that.
+// headOf returns the head of an Entry that is stored like that, without its MAC.
 func headOf(e cache.Entry, t lifetime, s stored, bookmark []byte) head {
 	n := func(i int64) string { return strconv.FormatInt(i, 10) }
 	v := e.Version()
@@ -106,7 +106,7 @@ func (ring keyring) verify(cluster string, h head) (macKey, error) {
 	return k, nil
 }
 
-// String names the keys for a log.
+// String returns the IDs of the keys, for logs.
 func (ring keyring) String() string {
 	ids := ring.signing.id
 	for id := range ring.accepted {

@@ -35,8 +35,8 @@ type macKey struct {
 	secret []byte
 }
 
-// noKey is used by masters without a signing key. Everybody knows it, so that it finds
-// what was harmed by accident and no forgery.
+// noKey returns the key of masters without a signing key. Everybody knows it, so that it
+// finds what was harmed by accident and no forgery.
 func noKey() macKey {
 	secret := sha256.Sum256([]byte(hkdfInfo))
 	return macKey{id: noKeyID, secret: secret[:]}

@@ -129,6 +129,19 @@ func TestMemoryThatIsFullIsNoOutage(t *testing.T) {
 	wantLoad(t, c, "a", changed)
 }
 
+func TestScriptsThatRedisForgotAreSentAgain(t *testing.T) {
+	server := redistest.Start(t)
+	c := master(t, server.URL(), 1)
+	w, _ := written(t, c, "a")
+	if err := c.client.ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	wantLoad(t, c, "a", w)
+	w.Step(1)
+	save(t, c, "a", entry(1, w))
+	wantLoad(t, c, "a", w)
+}
+
 func TestOnlyWhatIsNoReplyIsAnOutage(t *testing.T) {
 	reply := func(text string) error { return replyError(text) }
 	for _, tc := range []struct {
