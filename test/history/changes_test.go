@@ -6,7 +6,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// changes are what leads from one state to the next.
+// changes returns the changes from one state to the next.
 func changes(prev, next *state.State) (c state.Changes) {
 	state.EachChange(prev, next, func(before, after state.Object) {
 		if after == nil {
@@ -18,7 +18,7 @@ func changes(prev, next *state.State) (c state.Changes) {
 	return c
 }
 
-// sample is a state's usage by key.
+// sample returns the usage of a state by key.
 func sample(s *state.State) state.Sample {
 	all := state.Sample{}
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
@@ -31,15 +31,15 @@ func sample(s *state.State) state.Sample {
 	return all
 }
 
-// maxPods is about how many pods the cluster has.
+// maxPods is the approximate maximum number of pods in the cluster.
 const maxPods = 10
 
-// change makes the cluster change.
-func (s *stage) change() {
+// change changes the cluster.
+func (s *harness) change() {
 	before := s.world.State
 	s.world.Step(1 + s.random.IntN(2))
 	for s.world.State.Len(state.KindPod) > maxPods {
-		s.world.Apply(state.Changes{Removes: s.somePod()})
+		s.world.Apply(state.Changes{Removes: s.randomPod()})
 	}
 	if s.agent != nil {
 		s.feed(func() { s.agent.snapshot.Update(changes(before, s.world.State)) })
@@ -47,8 +47,8 @@ func (s *stage) change() {
 	}
 }
 
-// somePod are the keys of a pod and its containers.
-func (s *stage) somePod() (keys []state.Key) {
+// randomPod returns the keys of a random pod and its containers.
+func (s *harness) randomPod() (keys []state.Key) {
 	skip := s.random.IntN(s.world.State.Len(state.KindPod))
 	for p := range s.world.State.Pods() {
 		if skip--; skip < 0 {
@@ -62,8 +62,8 @@ func (s *stage) somePod() (keys []state.Key) {
 	return nil
 }
 
-// readUsage is a reading of the cluster's usage.
-func (s *stage) readUsage() {
+// readUsage adds a reading of usage.
+func (s *harness) readUsage() {
 	s.world.Sample(state.TimeOf(time.Now()))
 	if s.agent != nil {
 		s.feed(func() { s.agent.snapshot.SetUsage(sample(s.world.State)) })
@@ -71,8 +71,8 @@ func (s *stage) readUsage() {
 	}
 }
 
-// flipSection has a section's source fail, or recover.
-func (s *stage) flipSection() {
+// toggleSection makes a section fail or recover.
+func (s *harness) toggleSection() {
 	i := s.random.IntN(len(s.sections))
 	if s.sections[i].Reason == "" {
 		s.sections[i] = state.SectionError{Reason: "Disconnected", Message: time.Now().String()}

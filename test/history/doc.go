@@ -1,32 +1,31 @@
-// Package history proves, from the record of a run alone, that nobody was told
-// anything wrong: it is given what each cluster really was at each (epoch, seq), what
-// every reader saw, and when something was broken, and Check then holds the one
-// against the other.
+// Package history checks the record of a test run: whether every reader saw only what each
+// cluster really was. A test records the state of each cluster at each revision (epoch and
+// seq), what the readers saw, and the faults. Check then fails the test for each violation.
 //
 //	h := history.New(t)
-//	h.Truth("prod-eu", snapshot.Current().State, time.Now()) // after every change, from the agent's side
+//	h.RecordState("prod-eu", snapshot.Current().State, time.Now()) // after every change, by the agent
 //	r := h.Reader("a GET every second")
-//	r.Saw("prod-eu", v.Term, v.State, v.ReceivedAt)          // whatever a reader gets
+//	r.Saw("prod-eu", v.Term, v.State, v.ReceivedAt)                // each response
 //	h.Fault("prod-eu", "connection cut", time.Now())
-//	r.Told("prod-eu", stale, time.Now())
+//	r.SawFreshness("prod-eu", stale, time.Now())
 //	h.Heals("prod-eu", period)
 //	h.Ordered("prod-eu")
 //	h.Fresh("prod-eu", ttl+period)
 //	h.Check()
 //
-// What is proved:
+// The checks:
 //
-//   - Order: for one reader and cluster, (term, seq) never goes back, and a term has
-//     one epoch.
-//   - Nothing lost, nothing twice: a value is, in full content, what the cluster was at
-//     its (epoch, seq): objects, usage and section errors. A reader of events holds
-//     exactly that whenever its version has moved, and no event repeats what it had.
-//   - Content is as new as its version: a newer version never has older content (Ordered),
-//     and what is told to be fresh is (Fresh).
-//   - No mix: where a value differs, the message says in which other epoch, or at which
-//     other seq, the cluster was so.
-//   - Healing: after each fault that was followed by enough calm, a reader saw in time
-//     a value that was proved after the fault and not outdated before it.
+//   - Order: for each reader and cluster, (term, seq) never decreases, and a term has one
+//     epoch.
+//   - Content: a value equals the state of the cluster at its revision: objects, usage and
+//     section errors. The objects of a reader of events equal that state whenever its
+//     version changes, and no event repeats a change.
+//   - Content order: a newer version never has older content (Ordered), and a value that is
+//     reported as fresh is fresh (Fresh).
+//   - Origin: for a value that differs, the message says in which other epoch, or at which
+//     other seq, the cluster had that content.
+//   - Healing: after each fault that no other fault follows too soon, a reader sees in time
+//     a value that was confirmed after the fault and not outdated before it.
 //
-// The package knows the state and nothing else: neither the protocol nor who serves.
+// The package uses package state only. It does not depend on the protocol or the master.
 package history

@@ -19,26 +19,26 @@ import (
 	"rollcall.dev/rollcall/test/fault"
 )
 
-// everything is each way in which a message goes wrong.
-var everything = []fault.Kind{
+// allKinds are all kinds of faults.
+var allKinds = []fault.Kind{
 	fault.Drop, fault.Duplicate, fault.Reorder, fault.Flip, fault.Truncate, fault.Delay, fault.Stall, fault.CutMaster, fault.CutAgent, fault.CutHalfway,
 }
 
-// audience is readers who come and go until end is closed.
-type audience struct {
-	stage *stage
-	end   chan struct{}
-	all   sync.WaitGroup
+// readers are concurrent readers that run until end is closed.
+type readers struct {
+	harness *harness
+	end     chan struct{}
+	all     sync.WaitGroup
 }
 
-func (s *stage) audience(seed uint64) *audience {
-	a := &audience{stage: s, end: make(chan struct{})}
+func (s *harness) startReaders(seed uint64) *readers {
+	a := &readers{harness: s, end: make(chan struct{})}
 	a.all.Go(a.watch)
 	for i := range 3 {
 		random := rand.New(rand.NewPCG(seed, 200+uint64(i)))
 		a.all.Go(func() { a.stream(fmt.Sprintf("GET ?watch %d", i), random) })
 	}
-	a.all.Go(a.ask)
+	a.all.Go(a.getHTTP)
 	for i := range 4 {
 		random := rand.New(rand.NewPCG(seed, 100+uint64(i)))
 		a.all.Go(func() { a.get(fmt.Sprintf("GET %d", i), random) })
@@ -46,14 +46,14 @@ func (s *stage) audience(seed uint64) *audience {
 	return a
 }
 
-func (a *audience) leave() {
+func (a *readers) stop() {
 	close(a.end)
 	a.all.Wait()
 }
 
-// watch is somebody who watches all the time, whichever master there is.
-func (a *audience) watch() {
-	r := a.stage.history.Reader("watch")
+// watch reads all the time, from the current master.
+func (a *readers) watch() {
+	r := a.harness.history.Reader("watch")
 	var at *master
 	release := func() {}
 	defer func() { release() }()
@@ -63,7 +63,7 @@ func (a *audience) watch() {
 			return
 		case <-time.After(100 * time.Millisecond):
 		}
-		m := a.stage.now()
+		m := a.harness.current()
 		if m != at {
 			release()
 			at, release = m, func() {}
@@ -80,18 +80,18 @@ func (a *audience) watch() {
 	}
 }
 
-// ask is somebody who asks the API, and is told whether what comes is stale.
-func (a *audience) ask() {
-	r := a.stage.history.Reader("GET by HTTP")
-	for a.goesOn(700 * time.Millisecond) {
-		m := a.stage.now()
+// getHTTP reads the HTTP API, and records whether the response is stale.
+func (a *readers) getHTTP() {
+	r := a.harness.history.Reader("GET by HTTP")
+	for a.wait(700 * time.Millisecond) {
+		m := a.harness.current()
 		if m == nil {
 			continue
 		}
 		w := httptest.NewRecorder()
-		m.api.ServeHTTP(w, httptest.NewRequestWithContext(m.gone, http.MethodGet, "/api/v1/clusters/"+name+"?timeout=1s", nil))
-		if w.Code != http.StatusOK || m.gone.Err() != nil {
-			continue // who is gone is not answered
+		m.api.ServeHTTP(w, httptest.NewRequestWithContext(m.ctx, http.MethodGet, "/api/v1/clusters/"+name+"?timeout=1s", nil))
+		if w.Code != http.StatusOK || m.ctx.Err() != nil {
+			continue // the request was canceled
 		}
 		var d struct {
 			ResourceVersion string
@@ -100,16 +100,16 @@ func (a *audience) ask() {
 			Nodes, Pods     json.RawMessage
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &d); err != nil {
-			a.stage.t.Errorf("decode: %v", err)
+			a.harness.t.Errorf("decode: %v", err)
 			return
 		}
 		r.SawDocument(name, d.ResourceVersion, string(d.Nodes)+string(d.Pods), d.ReceivedAt)
-		r.Told(name, d.Stale, time.Now())
+		r.SawFreshness(name, d.Stale, time.Now())
 	}
 }
 
-// goesOn waits, and says whether it is not over.
-func (a *audience) goesOn(pause time.Duration) bool {
+// wait waits for a while. It returns false if the readers have to end.
+func (a *readers) wait(pause time.Duration) bool {
 	select {
 	case <-a.end:
 		return false
@@ -118,42 +118,42 @@ func (a *audience) goesOn(pause time.Duration) bool {
 	}
 }
 
-// stream is somebody who watches by HTTP, and comes again when the stream ends: with the
-// last version that was heard of, or anew.
-func (a *audience) stream(who string, random *rand.Rand) {
-	w := &watcher{t: a.stage.t, stream: a.stage.history.Stream(who, name, nil), held: map[string]string{}}
-	for a.goesOn(200 * time.Millisecond) {
-		m := a.stage.now()
+// stream watches the HTTP API. When the stream ends, it starts another: with the last
+// version, or without one.
+func (a *readers) stream(reader string, random *rand.Rand) {
+	w := &watcher{t: a.harness.t, stream: a.harness.history.Stream(reader, name, nil), objects: map[string]string{}}
+	for a.wait(200 * time.Millisecond) {
+		m := a.harness.current()
 		if m == nil {
 			continue
 		}
-		ctx, leave := context.WithTimeout(m.gone, time.Second+time.Duration(random.Int64N(int64(20*time.Second))))
-		stop := context.AfterFunc(m.gone, leave)
+		ctx, cancel := context.WithTimeout(m.ctx, time.Second+time.Duration(random.Int64N(int64(20*time.Second))))
+		detach := context.AfterFunc(m.ctx, cancel)
 		go func() {
 			select {
 			case <-a.end:
-				leave()
+				cancel()
 			case <-ctx.Done():
 			}
 		}()
 		target := "/api/v1/clusters/" + name + "/pods?watch=true&allowWatchBookmarks=true&timeout=1s"
 		if w.version != "" && random.IntN(2) == 0 {
 			target += "&resourceVersion=" + w.version
-			w.stream.From(w.held, w.version, time.Now())
+			w.stream.From(w.objects, w.version, time.Now())
 		} else {
-			clear(w.held)
+			clear(w.objects)
 			w.version = ""
 			w.stream.List(time.Now())
 		}
 		m.api.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil))
-		leave()
-		stop()
+		cancel()
+		detach()
 	}
 }
 
-// get is somebody who asks for a while, and then does not.
-func (a *audience) get(who string, random *rand.Rand) {
-	r := a.stage.history.Reader(who)
+// get reads at intervals, with pauses of up to a minute.
+func (a *readers) get(reader string, random *rand.Rand) {
+	r := a.harness.history.Reader(reader)
 	upTo := func(d time.Duration) time.Duration { return time.Duration(random.Int64N(int64(d))) }
 	pause, pace := upTo(10*time.Second), 50*time.Millisecond+upTo(4*time.Second)
 	for {
@@ -166,7 +166,7 @@ func (a *audience) get(who string, random *rand.Rand) {
 		if random.IntN(20) == 0 {
 			pause = upTo(time.Minute)
 		}
-		m := a.stage.now()
+		m := a.harness.current()
 		if m == nil {
 			continue
 		}
@@ -177,25 +177,25 @@ func (a *audience) get(who string, random *rand.Rand) {
 		switch {
 		case err == nil:
 			if now := time.Now(); !v.Fresh(now) {
-				a.stage.t.Errorf("%s got what expired %s ago", who, now.Sub(v.ExpiresAt))
+				a.harness.t.Errorf("%s got a value that expired %s ago", reader, now.Sub(v.ExpiresAt))
 			}
 			r.Saw(name, v.Term, v.State, v.ReceivedAt)
-			r.Told(name, false, time.Now())
+			r.SawFreshness(name, false, time.Now())
 		case !errors.Is(err, session.ErrNoReport) && !errors.Is(err, session.ErrStopping) && !errors.As(err, &unreachable):
-			a.stage.t.Errorf("%s: %v", who, err)
+			a.harness.t.Errorf("%s: %v", reader, err)
 		}
 	}
 }
 
-// live has the cluster change for a while.
-func (s *stage) live(d time.Duration, also func()) {
+// changeFor changes the cluster for a while.
+func (s *harness) changeFor(d time.Duration, also func()) {
 	end := time.NewTimer(d)
 	defer end.Stop()
-	liveUntil(s, end.C, also)
+	changeUntil(s, end.C, also)
 }
 
-// liveUntil is live until something comes, or is closed.
-func liveUntil[T any](s *stage, end <-chan T, also func()) {
+// changeUntil changes the cluster until end is closed or has a value.
+func changeUntil[T any](s *harness, end <-chan T, also func()) {
 	for {
 		select {
 		case <-end:
@@ -207,7 +207,7 @@ func liveUntil[T any](s *stage, end <-chan T, also func()) {
 		case 0:
 			s.readUsage()
 		case 1:
-			s.flipSection()
+			s.toggleSection()
 		case 2:
 			also()
 		default:
@@ -216,58 +216,58 @@ func liveUntil[T any](s *stage, end <-chan T, also func()) {
 	}
 }
 
-// mishap is something that goes wrong with a whole process or all connections.
-func (s *stage) mishap() {
+// disrupt restarts a process or cuts all connections, sometimes.
+func (s *harness) disrupt() {
 	switch s.random.IntN(8) {
 	case 0:
 		s.killAgent()
-		s.live(s.upTo(4*time.Second), func() {})
+		s.changeFor(s.upTo(4*time.Second), func() {})
 		s.startAgent()
 	case 1:
 		s.killMaster()
-		s.live(s.upTo(5*time.Second), func() {}) // longer than what it left may be served
+		s.changeFor(s.upTo(5*time.Second), func() {}) // longer than the TTL of the saved state
 		s.startMaster()
 	case 2:
 		s.stopMaster()
-		s.live(s.upTo(2*time.Second), func() {})
+		s.changeFor(s.upTo(2*time.Second), func() {})
 		s.startMaster()
 	case 3:
 		s.relay.Cut()
-		s.history.Note(name, "all cut", time.Now())
+		s.history.Note(name, "all connections cut", time.Now())
 	}
 }
 
-// TestNothingIsLostDoubledOrMixedUnderFaults is a cluster that changes, readers who
-// come and go, messages and connections that break, and agents and masters that are
-// killed. At the end of each storm all is well within a period.
-var seeds = flag.Uint64("seeds", 40, "how many runs TestNothingIsLostDoubledOrMixedUnderFaults has")
+// seeds is the number of runs of TestReadersUnderFaults. In each, the cluster changes, readers
+// start and stop, messages and connections fail, and agents and masters are killed. At the
+// end of each series of faults everything recovers within a period.
+var seeds = flag.Uint64("seeds", 40, "number of runs of TestReadersUnderFaults")
 
-func TestNothingIsLostDoubledOrMixedUnderFaults(t *testing.T) {
+func TestReadersUnderFaults(t *testing.T) {
 	total := map[fault.Kind]int{}
 	defer func() {
-		for _, kind := range everything {
+		for _, kind := range allKinds {
 			if total[kind] < 10 {
-				t.Errorf("only %d faults were of the kind %q: too little happened", total[kind], kind)
+				t.Errorf("only %d faults of the kind %q, want at least 10", total[kind], kind)
 			}
 		}
 	}()
 	for seed := range *seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			act(t, seed, func(s *stage) {
+			run(t, seed, func(s *harness) {
 				s.history.Heals(name, period)
-				a := s.audience(seed)
-				for storm := range uint64(2) {
-					s.relay.SetPlan(fault.Random(seed<<8|storm, 12, everything...))
-					s.live(8*time.Second, s.mishap)
+				a := s.startReaders(seed)
+				for round := range uint64(2) {
+					s.relay.SetPlan(fault.Random(seed<<8|round, 12, allKinds...))
+					s.changeFor(8*time.Second, s.disrupt)
 					s.relay.SetPlan(nil)
 					s.relay.Cut()
-					s.history.Fault(name, "the end of a storm", time.Now())
-					s.live(2*time.Second, func() {})
+					s.history.Fault(name, "end of the faults", time.Now())
+					s.changeFor(2*time.Second, func() {})
 				}
-				a.leave()
+				a.stop()
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				for kind, n := range s.broken {
+				for kind, n := range s.injectedKinds {
 					total[kind] += n
 				}
 			})
@@ -275,31 +275,31 @@ func TestNothingIsLostDoubledOrMixedUnderFaults(t *testing.T) {
 	}
 }
 
-// TestAnHourWithAFaultNowAndThen is long sessions, renewals, summaries while nobody
-// asks, and a storm that never ends.
-func TestAnHourWithAFaultNowAndThen(t *testing.T) {
-	act(t, 7, func(s *stage) {
-		s.relay.SetPlan(fault.Random(7, 200, everything...))
-		a := s.audience(7)
+// TestHourOfFaults has long sessions, renewals, summaries without demand, and continuous
+// faults.
+func TestHourOfFaults(t *testing.T) {
+	run(t, 7, func(s *harness) {
+		s.relay.SetPlan(fault.Random(7, 200, allKinds...))
+		a := s.startReaders(7)
 		s.pause = 30 * time.Second
-		s.live(time.Hour, s.mishap)
-		a.leave()
+		s.changeFor(time.Hour, s.disrupt)
+		a.stop()
 	})
 }
 
-// TestEachFaultHealsInTime has one message of a session go wrong, when all was well,
-// and wants all to be well again: within a period where the fault can be noticed at
-// once, and else when the protocol's patience is over.
+// TestEachFaultHealsInTime injects one fault at a time into a healthy session. It requires
+// recovery within a period if the fault is detected at once, and otherwise after the
+// timeout of the protocol.
 func TestEachFaultHealsInTime(t *testing.T) {
-	patience := wire.Silence(period)
+	timeout := wire.Silence(period)
 	for kind, within := range map[fault.Kind]time.Duration{
 		fault.Duplicate: period, fault.Truncate: period, fault.CutHalfway: period, fault.CutMaster: period,
-		// The agent finds its session cut, and is dialed when the master does.
+		// The agent sees the cut at once; the master sees it, and dials, after hang.
 		fault.CutAgent: period + hang, fault.Delay: period,
-		fault.Stall: patience + period,
+		fault.Stall: timeout + period,
 		fault.Flip:  period,
-		// What is lost shows with what comes next, and if nothing does, by the silence.
-		fault.Drop: patience + period, fault.Reorder: patience + period,
+		// A lost message is detected by the next one or, if there is none, by the timeout.
+		fault.Drop: timeout + period, fault.Reorder: timeout + period,
 	} {
 		for _, d := range []fault.Direction{fault.ToMaster, fault.ToAgent} {
 			t.Run(kind.String()+" "+d.String(), func(t *testing.T) { healOnce(t, kind, d, within) })
@@ -307,32 +307,32 @@ func TestEachFaultHealsInTime(t *testing.T) {
 	}
 }
 
-// hang is how long half of a cut connection hangs, or a delay takes.
+// hang is Fault.For: the duration of a delay, or the time between the cuts of both sides.
 const hang = time.Second
 
-// healOnce breaks one message after another, each in a session that is well.
+// healOnce injects a fault into each of the first eight messages, each in a healthy session.
 func healOnce(t *testing.T, kind fault.Kind, d fault.Direction, within time.Duration) {
-	act(t, 3, func(s *stage) {
+	run(t, 3, func(s *harness) {
 		s.history.Heals(name, within)
-		a := s.audience(3)
+		a := s.startReaders(3)
 		for number := range 8 {
-			// A new process counts no resyncs and no failures, and opens a new connection.
+			// A new process has no failures and no backoff, and opens a new connection.
 			s.stopMaster()
 			done := make(chan struct{})
 			plan := fault.Once(d, number, fault.Fault{Kind: kind, For: hang, Seed: uint64(number)})
 			s.relay.SetPlan(func(m fault.Message) fault.Fault {
 				f := plan(m)
 				if f.Kind != fault.None {
-					s.history.Fault(name, "now: "+kind.String(), time.Now())
+					s.history.Fault(name, "injected: "+kind.String(), time.Now())
 					close(done)
 				}
 				return f
 			})
-			// Followed from its first message on: some come once in a session only.
+			// The plan is set before the master starts, since some messages are sent once per session.
 			s.startMaster()
-			liveUntil(s, done, func() {})
-			s.live(within+period, func() {})
+			changeUntil(s, done, func() {})
+			s.changeFor(within+period, func() {})
 		}
-		a.leave()
+		a.stop()
 	})
 }

@@ -10,110 +10,109 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// History is the record of one run. All methods are for any goroutine.
+// History is the record of one run. It is safe for concurrent use.
 type History struct {
 	t testing.TB
 
 	mu       sync.Mutex
-	began    time.Time // of the first record; times are told relative to it
+	began    time.Time // time of the first record; times are printed relative to it
 	clusters map[string]*cluster
 	readers  []*Reader
 	streams  []*Stream
 }
 
-// cluster is what really happened to one cluster.
+// cluster is the record of one cluster.
 type cluster struct {
 	name string
-	// truths are in the order in which they came true; byStamp finds them.
-	truths  []truth
-	byStamp map[stamp]int
-	faults  []fault
-	// within is how long healing may take; 0: it is not looked at.
+	// states are the states of the cluster, in order; byRevision has their indexes.
+	states     []recordedState
+	byRevision map[revision]int
+	faults     []fault
+	// within is the maximum duration of healing; 0 disables the check.
 	within time.Duration
-	// fresh is how old what is told to be fresh may be; 0: it is not looked at.
+	// fresh is the maximum age of a value that is reported as fresh; 0 disables the check.
 	fresh time.Duration
-	// ordered: a newer version has no older content, but for readers who were there at a
-	// fault whose words are in excused.
+	// ordered enables the check that a newer version has no older content. The faults in
+	// excused are exceptions.
 	ordered bool
 	excused []string
-	// wrong are violations within the record of the truth itself.
+	// wrong are violations in the recorded states.
 	wrong []string
-	// documents are what was seen as text under a stamp, by whom first; proven are the
-	// States that were found to be true.
-	documents map[stamp]sighting
-	proven    map[stamp]*state.State
+	// documents are the first observation of a document for each revision. verified are the
+	// States that were found to be correct.
+	documents map[revision]observation
+	verified  map[revision]*state.State
 }
 
-// stamp names a state of a cluster.
-type stamp struct{ epoch, seq uint64 }
+// revision identifies a state of a cluster.
+type revision struct{ epoch, seq uint64 }
 
-func (s stamp) String() string { return fmt.Sprintf("%x-%d", s.epoch, s.seq) }
+func (s revision) String() string { return fmt.Sprintf("%x-%d", s.epoch, s.seq) }
 
-type truth struct {
+type recordedState struct {
 	state *state.State
 	at    time.Time
 }
 
-func (t truth) stamp() stamp { return stamp{t.state.Epoch, t.state.Seq} }
+func (t recordedState) revision() revision { return revision{t.state.Epoch, t.state.Seq} }
 
 type fault struct {
 	what string
 	at   time.Time
-	// noted: it is told, but need not be healed.
+	// noted is true if the fault is printed, but need not be healed.
 	noted bool
 }
 
-// New is an empty record that Check tells t of.
+// New returns an empty record. Check reports its violations to t.
 func New(t testing.TB) *History { return &History{t: t, clusters: map[string]*cluster{}} }
 
-// of is the record of a cluster; h.mu is held.
+// of returns the record of a cluster. The caller must hold h.mu.
 func (h *History) of(name string) *cluster {
 	c := h.clusters[name]
 	if c == nil {
-		c = &cluster{name: name, byStamp: map[stamp]int{}, documents: map[stamp]sighting{}, proven: map[stamp]*state.State{}}
+		c = &cluster{name: name, byRevision: map[revision]int{}, documents: map[revision]observation{}, verified: map[revision]*state.State{}}
 		h.clusters[name] = c
 	}
 	return c
 }
 
-// note begins the run's time with the first record; h.mu is held.
+// note updates the time of the first record. The caller must hold h.mu.
 func (h *History) note(at time.Time) {
 	if h.began.IsZero() || at.Before(h.began) {
 		h.began = at
 	}
 }
 
-// Truth says what a cluster really became, and when, under the epoch and seq that its
-// agent gave it. It has to be told of every state that an agent could have sent, in
-// order; where nothing is told of a cluster, only the order of what readers see is
-// looked at. The State must not be changed afterwards.
-func (h *History) Truth(name string, s *state.State, at time.Time) {
+// RecordState records the state that a cluster has from an instant on, under the epoch and
+// seq of its agent. Every state that an agent could have sent has to be recorded, in order.
+// Without recorded states only the order of what readers see is checked. The State must not
+// be modified afterwards.
+func (h *History) RecordState(name string, s *state.State, at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.note(at)
 	c := h.of(name)
-	t := truth{s, at}
-	if i, known := c.byStamp[t.stamp()]; known {
-		if d := Differences(s, c.truths[i].state); len(d) > 0 {
-			c.wrong = append(c.wrong, fmt.Sprintf("cluster %s: the agent gave %s to two states:%s", name, t.stamp(), indented(d)))
+	t := recordedState{s, at}
+	if i, known := c.byRevision[t.revision()]; known {
+		if d := Differences(s, c.states[i].state); len(d) > 0 {
+			c.wrong = append(c.wrong, fmt.Sprintf("cluster %s: the agent gave %s to two states:%s", name, t.revision(), indented(d)))
 		}
 		return
 	}
-	if n := len(c.truths); n > 0 && c.truths[n-1].state.Epoch == s.Epoch && c.truths[n-1].state.Seq > s.Seq {
-		c.wrong = append(c.wrong, fmt.Sprintf("cluster %s: the agent went from %s back to %s", name, c.truths[n-1].stamp(), t.stamp()))
+	if n := len(c.states); n > 0 && c.states[n-1].state.Epoch == s.Epoch && c.states[n-1].state.Seq > s.Seq {
+		c.wrong = append(c.wrong, fmt.Sprintf("cluster %s: the agent went from %s back to %s", name, c.states[n-1].revision(), t.revision()))
 	}
-	c.byStamp[t.stamp()] = len(c.truths)
-	c.truths = append(c.truths, t)
+	c.byRevision[t.revision()] = len(c.states)
+	c.states = append(c.states, t)
 }
 
-// Fault says that something was broken, and when that was over: the instant from
-// which nothing stood in the way any more.
+// Fault records a fault, and when it was over: from that time on nothing prevents healing.
 func (h *History) Fault(name, what string, at time.Time) {
 	h.addFault(name, fault{what: what, at: at})
 }
 
-// Note is Fault for what need not heal in time, as the next fault follows at once, or
-// nobody can notice it before long. It is told beside what goes wrong.
+// Note records a fault that need not heal in time, since another fault follows at once or
+// it is not detected soon. It is printed with violations.
 func (h *History) Note(name, what string, at time.Time) {
 	h.addFault(name, fault{what: what, at: at, noted: true})
 }
@@ -126,27 +125,26 @@ func (h *History) addFault(name string, f fault) {
 	c.faults = append(c.faults, f)
 }
 
-// Heals has Check want that after each fault (that no other follows within that time)
-// some reader sees a value that was proved in time. At all times somebody must be
-// reading more often than that.
+// Heals makes Check require that after each fault (that no other follows within that time)
+// a reader sees a value that was confirmed in time. Some reader must read more often than
+// that at all times.
 func (h *History) Heals(name string, within time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.of(name).within = within
 }
 
-// Fresh has Check want that nobody is told that a value is not stale (Reader.Told) when
-// the cluster has been another for longer than that: the TTL, and the time until the next
-// report would have said so.
+// Fresh makes Check require that no value is reported as not stale (Reader.SawFreshness)
+// for longer than within after the cluster has changed: the TTL, and the time until the
+// next report.
 func (h *History) Fresh(name string, within time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.of(name).fresh = within
 }
 
-// Ordered has Check want that a newer version never has older content, so that a reader
-// may order what it sees by resourceVersion alone. Faults told with one of the words of
-// except are expected to break that: a reader who was there at such a fault may see older
+// Ordered makes Check require that a newer version never has older content, so that readers
+// can order values by resourceVersion. After a fault named in except, a reader may see older
 // content once, under a new term.
 func (h *History) Ordered(name string, except ...string) {
 	h.mu.Lock()
@@ -155,18 +153,18 @@ func (h *History) Ordered(name string, except ...string) {
 	c.ordered, c.excused = true, except
 }
 
-// Reader is somebody who sees whole values. Names are for the messages.
+// Reader returns a new reader of whole values. The name is used in messages.
 func (h *History) Reader(name string) *Reader {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := &Reader{name: name, history: h, seen: map[string][]sighting{}}
+	r := &Reader{name: name, history: h, seen: map[string][]observation{}}
 	h.readers = append(h.readers, r)
 	return r
 }
 
-// Stream is somebody who reads events of one cluster. Render gives what such a reader
-// holds, by key and as JSON, when it has seen all up to a State; nil: the order of versions
-// and of what becomes of each key is looked at, and not whether it is all there is.
+// Stream returns a new reader of the events of one cluster. render returns the objects that
+// such a reader has at a State, as JSON by key. If it is nil, Check checks the order of the
+// versions and the events of each key, but not whether all objects are present.
 func (h *History) Stream(name, cluster string, render func(*state.State) map[string]string) *Stream {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -183,18 +181,18 @@ func (h *History) Check() {
 	}
 }
 
-// maxViolations is how many are told of one reader or cluster: they follow from each
-// other.
+// maxViolations is the maximum number of reported violations of one reader or cluster, since
+// one causes others.
 const maxViolations = 5
 
-// Violations are what is wrong in the record, a story each.
+// Violations returns a description of each violation.
 func (h *History) Violations() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var all []string
 	add := func(found []string) {
 		if more := len(found) - maxViolations; more > 0 {
-			found = append(found[:maxViolations:maxViolations], fmt.Sprintf("… and %d more like that", more))
+			found = append(found[:maxViolations:maxViolations], fmt.Sprintf("… and %d more", more))
 		}
 		all = append(all, found...)
 	}

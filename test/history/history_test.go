@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-// record is a run that is written by hand: two agents' processes of one cluster, one
-// after the other, a state a second.
+// record is a hand-written run of one cluster: two agent processes, one after the other,
+// with a state each second.
 type record struct {
 	*History
 	reader *Reader
@@ -29,35 +29,35 @@ func newRecord(t *testing.T) *record {
 	r := &record{History: New(t), start: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
 	r.reader = r.Reader("a GET every second")
 	w := statetest.New(1, 2, 6)
-	r.first = r.live(w, 0)
+	r.first = r.change(w, 0)
 	v := *w.State
 	v.Epoch = 2
 	w.State = &v
-	r.second = r.live(w, steps)
+	r.second = r.change(w, steps)
 	return r
 }
 
-// live has a world change, and tells the truth about it.
-func (r *record) live(w *statetest.World, from int) (states []*state.State) {
+// change changes the world, and records its states.
+func (r *record) change(w *statetest.World, from int) (states []*state.State) {
 	for i := range steps {
 		w.Step(1)
 		if i == 2 {
 			w.Sample(1_800_000_000)
 		}
 		states = append(states, w.State)
-		r.Truth(cluster1, w.State, r.at(from+i))
+		r.RecordState(cluster1, w.State, r.at(from+i))
 	}
 	return states
 }
 
-// at is the instant so many seconds into the run.
+// at returns the time of a second of the run.
 func (r *record) at(second int) time.Time { return r.start.Add(time.Duration(second) * time.Second) }
 
 func (r *record) saw(term uint64, s *state.State, second int) {
 	r.reader.Saw(cluster1, term, s, r.at(second))
 }
 
-// seeAll has the reader see what there is each second.
+// seeAll records that the reader sees each state.
 func (r *record) seeAll() {
 	for i, s := range r.first {
 		r.saw(1, s, i)
@@ -67,12 +67,12 @@ func (r *record) seeAll() {
 	}
 }
 
-// want fails unless there is exactly one violation, with these words in this order;
-// without words: none.
-func (r *record) want(t *testing.T, words ...string) {
+// want fails the test unless there is exactly one violation that contains parts in this
+// order; without parts, unless there is none.
+func (r *record) want(t *testing.T, parts ...string) {
 	t.Helper()
 	found := r.Violations()
-	if len(words) == 0 {
+	if len(parts) == 0 {
 		if len(found) > 0 {
 			t.Fatalf("got\n%s\nwant none", strings.Join(found, "\n"))
 		}
@@ -82,7 +82,7 @@ func (r *record) want(t *testing.T, words ...string) {
 		t.Fatalf("got %d violations, want one:\n%s", len(found), strings.Join(found, "\n"))
 	}
 	rest := found[0]
-	for _, w := range words {
+	for _, w := range parts {
 		_, after, ok := strings.Cut(rest, w)
 		if !ok {
 			t.Fatalf("got\n%s\nwant %q in it", found[0], w)
@@ -91,7 +91,7 @@ func (r *record) want(t *testing.T, words ...string) {
 	}
 }
 
-// changed is a State with an object as somebody's edit leaves it, under its old stamp.
+// changed returns an edited State with the same revision.
 func changed(t *testing.T, s *state.State, edit func(d *state.Delta)) *state.State {
 	t.Helper()
 	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq}
@@ -103,7 +103,7 @@ func changed(t *testing.T, s *state.State, edit func(d *state.Delta)) *state.Sta
 	return next
 }
 
-// differing is an object of now that is not so, or not there, in before.
+// differing returns the entry in before of an object that differs in now.
 func differing(t *testing.T, now, before *state.State) state.Entry {
 	t.Helper()
 	for kind := range state.NumKinds {
@@ -113,11 +113,11 @@ func differing(t *testing.T, now, before *state.State) state.Entry {
 			}
 		}
 	}
-	t.Fatal("nothing differs")
+	t.Fatal("no object differs")
 	return state.Entry{}
 }
 
-func TestWhatReallyHappenedPasses(t *testing.T) {
+func TestCorrectRecordPasses(t *testing.T) {
 	r := newRecord(t)
 	r.Heals(cluster1, time.Second)
 	r.seeAll()
@@ -128,7 +128,7 @@ func TestWhatReallyHappenedPasses(t *testing.T) {
 	r.Check()
 }
 
-func TestStatesMayBeSkippedAndSeenAgain(t *testing.T) {
+func TestStatesMayBeSkippedAndRepeated(t *testing.T) {
 	r := newRecord(t)
 	r.saw(1, r.first[0], 0)
 	r.saw(1, r.first[3], 3)
@@ -149,7 +149,7 @@ func TestVersionThatGoesBackIsFound(t *testing.T) {
 			r.seeAll()
 			r.Fault(cluster1, "a cut", r.at(10))
 			again(r)
-			r.want(t, "reader a GET every second of cluster prod-eu: the version goes back", "before: 2.2-", "before: 2.2-", "came:", "at +11s", "wanted: 2.2-", "or later", "fault:  a cut at +10s")
+			r.want(t, "reader a GET every second of cluster prod-eu: the version goes back", "before: 2.2-", "before: 2.2-", "got: ", "at +11s", "wanted: 2.2-", "or later", "fault:  a cut at +10s")
 		})
 	}
 }
@@ -166,7 +166,7 @@ func TestLostChangeIsFound(t *testing.T) {
 	r.saw(1, changed(t, r.first[4], func(d *state.Delta) {
 		d.Upserts = []state.Entry{differing(t, r.first[4], r.first[3])}
 	}), 4)
-	r.want(t, "it is not what the cluster was", "wanted", "origin: a lost change", "was so at 1-")
+	r.want(t, "it differs from the state of the cluster", "wanted", "origin: a lost change", " at 1-")
 }
 
 func TestLostUsageIsFound(t *testing.T) {
@@ -185,7 +185,7 @@ func TestLostSectionErrorIsFound(t *testing.T) {
 	r.want(t, "section nodes has the error {Reason:Forbidden Message:}, wanted {Reason: Message:}")
 }
 
-func TestMissingAndSurplusObjectsAreFound(t *testing.T) {
+func TestMissingAndUnexpectedObjectsAreFound(t *testing.T) {
 	r := newRecord(t)
 	var pod, node state.Object
 	for e := range r.first[4].Entries(state.KindPod) {
@@ -195,7 +195,7 @@ func TestMissingAndSurplusObjectsAreFound(t *testing.T) {
 	r.saw(1, changed(t, r.first[4], func(d *state.Delta) {
 		d.Removes, d.Upserts = []state.Key{pod.Key()}, []state.Entry{{Object: node}}
 	}), 4)
-	r.want(t, "node nobody should not be there", keyText(pod.Key())+" is missing")
+	r.want(t, "node nobody is unexpected", keyText(pod.Key())+" is missing")
 }
 
 func TestMixOfEpochsIsFound(t *testing.T) {
@@ -203,25 +203,25 @@ func TestMixOfEpochsIsFound(t *testing.T) {
 	r.saw(2, changed(t, r.second[0], func(d *state.Delta) {
 		d.Upserts = []state.Entry{differing(t, r.second[0], r.first[4])}
 	}), 5)
-	r.want(t, "it is not what the cluster was", "origin: a mix of epochs", "was so at 1-")
+	r.want(t, "it differs from the state of the cluster", "origin: a mix of epochs", " at 1-")
 }
 
-func TestStateThatNeverWasIsFound(t *testing.T) {
+func TestUnknownRevisionIsFound(t *testing.T) {
 	r := newRecord(t)
 	s := *r.first[4]
 	s.Seq++
 	r.saw(1, &s, 4)
-	r.want(t, "the cluster never was so", "wanted: 1-", "at most")
+	r.want(t, "the cluster never had this revision", "wanted: 1-", "at most")
 }
 
 func TestLateHealingIsFound(t *testing.T) {
 	for name, tc := range map[string]struct {
 		script func(*record)
-		words  []string
+		parts  []string
 	}{
 		"never": {func(r *record) {}, []string{"none until the end"}},
 		"late":  {func(r *record) { r.saw(2, r.second[4], 23) }, []string{"the first at +23s, 3s later"}},
-		"seen, but proved before": {func(r *record) {
+		"seen, but confirmed before": {func(r *record) {
 			r.saw(2, r.second[4], 19)
 		}, []string{"none until the end"}},
 		"outdated before the fault": {func(r *record) { r.saw(2, r.second[3], 21) }, []string{"none until the end"}},
@@ -235,12 +235,12 @@ func TestLateHealingIsFound(t *testing.T) {
 			r.Heals(cluster1, 2*time.Second)
 			r.Fault(cluster1, "a cut", r.at(20))
 			tc.script(r)
-			r.want(t, append([]string{"cluster prod-eu: not healed within 2s", "wanted: a value that was true and proved between +20s and +22s"}, tc.words...)...)
+			r.want(t, append([]string{"cluster prod-eu: not healed within 2s", "wanted: a current value that was confirmed between +20s and +22s"}, tc.parts...)...)
 		})
 	}
 }
 
-func TestFaultThatAnotherFollowsNeedNotHaveHealed(t *testing.T) {
+func TestFaultBeforeAnotherNeedNotHeal(t *testing.T) {
 	r := newRecord(t)
 	r.Heals(cluster1, 2*time.Second)
 	r.Fault(cluster1, "a stall", r.at(22))
@@ -250,15 +250,15 @@ func TestFaultThatAnotherFollowsNeedNotHaveHealed(t *testing.T) {
 	r.want(t)
 }
 
-func TestAgentThatContradictsItselfIsFound(t *testing.T) {
+func TestInconsistentStatesAreFound(t *testing.T) {
 	r := newRecord(t)
-	r.Truth(cluster1, changed(t, r.second[4], func(d *state.Delta) {
+	r.RecordState(cluster1, changed(t, r.second[4], func(d *state.Delta) {
 		d.Upserts = []state.Entry{{Object: &state.Node{Name: "more"}}}
 	}), r.at(9))
-	r.want(t, "the agent gave 2-", "to two states", "node more should not be there")
+	r.want(t, "the agent gave 2-", "to two states", "node more is unexpected")
 }
 
-func TestDocumentsOfOneVersionAreOne(t *testing.T) {
+func TestDocumentsOfOneVersionMustBeEqual(t *testing.T) {
 	r := newRecord(t)
 	other := r.Reader("another")
 	for i, v := range []string{"1.a-3", "1.a-3", "1.a-4", "2.b-1"} {
@@ -270,7 +270,7 @@ func TestDocumentsOfOneVersionAreOne(t *testing.T) {
 	r.want(t, "reader another of cluster other: version b-1 has two contents", "as at 2.b-2", "as at 2.b-1", "as reader a GET every second saw it")
 }
 
-func TestDocumentsAreOrderedAndTheirVersionsCanBeRead(t *testing.T) {
+func TestVersionsOfDocumentsAreChecked(t *testing.T) {
 	r := newRecord(t)
 	r.reader.SawDocument("other", "1.a-3", "", r.at(0))
 	r.reader.SawDocument("other", "1.a-2", "", r.at(1))
@@ -278,11 +278,11 @@ func TestDocumentsAreOrderedAndTheirVersionsCanBeRead(t *testing.T) {
 	for _, v := range []string{"", "1", "1.a", "x.a-1", "1.z-1", "1.a-"} {
 		q := newRecord(t)
 		q.reader.SawDocument("other", v, "", q.at(0))
-		q.want(t, "is no resourceVersion")
+		q.want(t, "is not a resourceVersion")
 	}
 }
 
-func TestReadersAreOrderedOneByOneAndPerCluster(t *testing.T) {
+func TestOrderIsCheckedPerReaderAndCluster(t *testing.T) {
 	r := newRecord(t)
 	r.seeAll()
 	r.Reader("another").Saw(cluster1, 1, r.first[0], r.at(11))
@@ -290,7 +290,7 @@ func TestReadersAreOrderedOneByOneAndPerCluster(t *testing.T) {
 	r.want(t)
 }
 
-func TestManyViolationsAreTold(t *testing.T) {
+func TestViolationsAreLimited(t *testing.T) {
 	r := newRecord(t)
 	for i := range 20 {
 		r.saw(uint64(40-i), r.second[4], i)
@@ -300,7 +300,7 @@ func TestManyViolationsAreTold(t *testing.T) {
 	}
 }
 
-// pods is what a reader of pods' events holds.
+// pods returns the objects of a reader of pods' events.
 func pods(s *state.State) map[string]string {
 	held := map[string]string{}
 	for p := range s.Pods() {
@@ -325,7 +325,7 @@ func TestNewerVersionWithOlderContentIsFound(t *testing.T) {
 		r.Ordered(cluster1)
 		r.Note(cluster1, "a kill", r.at(8))
 		older(r)
-		r.want(t, "a newer version has older content", "before: 2.2-", "came:   3.2-", "wanted: 2-", "or later")
+		r.want(t, "a newer version has older content", "before: 2.2-", "got:    3.2-", "wanted: 2-", "or later")
 	})
 	t.Run("of another epoch", func(t *testing.T) {
 		r := newRecord(t)
@@ -334,7 +334,7 @@ func TestNewerVersionWithOlderContentIsFound(t *testing.T) {
 		r.saw(3, r.first[4], 9)
 		r.want(t, "a newer version has older content")
 	})
-	t.Run("expected behind a fault", func(t *testing.T) {
+	t.Run("expected after a fault", func(t *testing.T) {
 		r := newRecord(t)
 		r.Ordered(cluster1, "a kill")
 		r.Note(cluster1, "a kill", r.at(8))
@@ -357,31 +357,31 @@ func TestNewerVersionWithOlderContentIsFound(t *testing.T) {
 	})
 }
 
-func TestWhatIsToldToBeFreshAndIsNotIsFound(t *testing.T) {
+func TestOutdatedFreshValueIsFound(t *testing.T) {
 	for name, tc := range map[string]struct {
 		stale bool
 		at    int
-		words []string
+		parts []string
 	}{
 		"in time":           {false, 7, nil},
-		"stale, and told":   {true, 20, nil},
-		"stale, and untold": {false, 8, []string{"it is told not to be stale 4s after the cluster was another", "wanted: stale, or 1-"}},
+		"reported as stale": {true, 20, nil},
+		"reported as fresh": {false, 8, []string{"it was reported as fresh 4s after the cluster had changed", "wanted: stale, or 1-"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRecord(t)
 			r.Fresh(cluster1, 3*time.Second)
-			r.reader.Told(cluster1, false, r.at(0)) // of nothing
+			r.reader.SawFreshness(cluster1, false, r.at(0)) // without a value
 			r.saw(1, r.first[3], 3)
-			r.reader.Told(cluster1, false, r.at(4))
+			r.reader.SawFreshness(cluster1, false, r.at(4))
 			r.saw(1, r.first[3], 4)
-			r.reader.Told(cluster1, tc.stale, r.at(tc.at))
-			// The next came true at 4 s.
-			r.want(t, tc.words...)
+			r.reader.SawFreshness(cluster1, tc.stale, r.at(tc.at))
+			// The next state is that of 4 s.
+			r.want(t, tc.parts...)
 		})
 	}
 }
 
-func TestStreamWithoutARenderIsHeldToItsOrder(t *testing.T) {
+func TestStreamWithoutRenderIsCheckedForOrder(t *testing.T) {
 	r := newRecord(t)
 	s := r.Stream("a watch", cluster1, nil)
 	s.List(r.at(0))

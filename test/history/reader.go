@@ -8,41 +8,40 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Reader sees values of clusters.
+// Reader records the values that one reader sees.
 type Reader struct {
 	name    string
 	history *History
-	// seen are by cluster, in the order in which they were seen; history.mu guards it.
-	seen map[string][]sighting
+	// seen are the observations by cluster, in order. history.mu guards it.
+	seen map[string][]observation
 }
 
-// sighting is a value as a reader saw it, once or several times in a row.
-type sighting struct {
-	term  uint64
-	stamp stamp
-	// state is nil where only a document was seen.
+// observation is a value that a reader saw, once or several times in a row.
+type observation struct {
+	term     uint64
+	revision revision
+	// state is nil if content was seen.
 	state   *state.State
 	content string
 	by      string
-	// proved are the instants at which it was proved, in the order in which it was seen.
-	proved []time.Time
-	// told are the instants at which the reader was told that it is not stale.
-	told []time.Time
+	// confirmed are the times at which the value was confirmed, in the order of the reader.
+	confirmed []time.Time
+	// reportedFresh are the times at which the value was reported as not stale.
+	reportedFresh []time.Time
 }
 
-func (s sighting) version() string { return fmt.Sprintf("%d.%s", s.term, s.stamp) }
+func (s observation) version() string { return fmt.Sprintf("%d.%s", s.term, s.revision) }
 
-// Saw says that the reader got a value, and when that was proved: when the report
-// came that said so (session.Value.ReceivedAt), or where that is not known, when it
-// was seen.
+// Saw records a value that the reader saw, and when it was confirmed: when its report was
+// received (session.Value.ReceivedAt) or, if that is unknown, when it was seen.
 func (r *Reader) Saw(cluster string, term uint64, s *state.State, at time.Time) {
-	r.add(cluster, sighting{term: term, stamp: stamp{s.Epoch, s.Seq}, state: s, proved: []time.Time{at}})
+	r.add(cluster, observation{term: term, revision: revision{s.Epoch, s.Seq}, state: s, confirmed: []time.Time{at}})
 }
 
-// SawDocument is Saw for who gets text instead of a State: content is all of it that
-// must not change under one resourceVersion.
+// SawDocument records a document that a reader of text saw. content is everything that must
+// not change under one resourceVersion.
 func (r *Reader) SawDocument(cluster, resourceVersion, content string, at time.Time) {
-	term, stamp, err := parseVersion(resourceVersion)
+	term, revision, err := parseVersion(resourceVersion)
 	if err != nil {
 		r.history.mu.Lock()
 		defer r.history.mu.Unlock()
@@ -50,33 +49,32 @@ func (r *Reader) SawDocument(cluster, resourceVersion, content string, at time.T
 		c.wrong = append(c.wrong, fmt.Sprintf("reader %s of cluster %s: %v", r.name, cluster, err))
 		return
 	}
-	r.add(cluster, sighting{term: term, stamp: stamp, content: content, proved: []time.Time{at}})
+	r.add(cluster, observation{term: term, revision: revision, content: content, confirmed: []time.Time{at}})
 }
 
-// Told says that the reader was told at an instant whether what it saw last of a cluster
-// is stale.
-func (r *Reader) Told(cluster string, stale bool, at time.Time) {
+// SawFreshness records whether the value that the reader saw last was reported as stale.
+func (r *Reader) SawFreshness(cluster string, stale bool, at time.Time) {
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
 	seen := r.seen[cluster]
 	if n := len(seen); n > 0 && !stale {
-		seen[n-1].told = append(seen[n-1].told, at)
+		seen[n-1].reportedFresh = append(seen[n-1].reportedFresh, at)
 	}
 }
 
-func (r *Reader) add(cluster string, s sighting) {
+func (r *Reader) add(cluster string, s observation) {
 	h := r.history
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	at := s.proved[0]
+	at := s.confirmed[0]
 	h.note(at)
 	s.by = r.name
 	seen := r.seen[cluster]
 	if n := len(seen); n > 0 {
 		last := &seen[n-1]
-		if last.term == s.term && last.stamp == s.stamp && last.state == s.state && last.content == s.content {
-			if at.After(last.proved[len(last.proved)-1]) {
-				last.proved = append(last.proved, at)
+		if last.term == s.term && last.revision == s.revision && last.state == s.state && last.content == s.content {
+			if at.After(last.confirmed[len(last.confirmed)-1]) {
+				last.confirmed = append(last.confirmed, at)
 			}
 			return
 		}
@@ -84,113 +82,113 @@ func (r *Reader) add(cluster string, s sighting) {
 	r.seen[cluster] = append(seen, s)
 }
 
-// checkReader proves what one reader saw of one cluster; h.mu is held.
+// checkReader checks what one reader saw of one cluster. The caller must hold h.mu.
 func (h *History) checkReader(r *Reader, c *cluster) (found []string) {
 	seen := r.seen[c.name]
 	for i, s := range seen {
 		var wrong, wanted string
 		if i > 0 {
-			wrong, wanted = follows(seen[i-1], s)
+			wrong, wanted = checkOrder(seen[i-1], s)
 		}
 		if wrong == "" && i > 0 {
-			wrong, wanted = c.ages(seen[i-1], s)
+			wrong, wanted = c.checkContentOrder(seen[i-1], s)
 		}
 		if wrong == "" {
-			wrong, wanted = c.proves(s)
+			wrong, wanted = c.checkContent(s)
 		}
 		if wrong == "" {
-			wrong, wanted = c.outdated(s)
+			wrong, wanted = c.checkFreshness(s)
 		}
 		if wrong != "" {
-			found = append(found, h.story(r, c, seen, i, wrong, wanted))
+			found = append(found, h.describe(r, c, seen, i, wrong, wanted))
 		}
 	}
 	return found
 }
 
-// follows says what is wrong with seeing next after prev.
-func follows(prev, next sighting) (wrong, wanted string) {
+// checkOrder checks the version of next, which was seen after prev.
+func checkOrder(prev, next observation) (wrong, wanted string) {
 	switch {
-	case next.term < prev.term, next.term == prev.term && next.stamp.epoch == prev.stamp.epoch && next.stamp.seq < prev.stamp.seq:
+	case next.term < prev.term, next.term == prev.term && next.revision.epoch == prev.revision.epoch && next.revision.seq < prev.revision.seq:
 		return "the version goes back", prev.version() + " or later"
-	case next.term == prev.term && next.stamp.epoch != prev.stamp.epoch:
-		return "one term has two epochs", fmt.Sprintf("epoch %x, or a higher term", prev.stamp.epoch)
+	case next.term == prev.term && next.revision.epoch != prev.revision.epoch:
+		return "one term has two epochs", fmt.Sprintf("epoch %x, or a higher term", prev.revision.epoch)
 	}
 	return "", ""
 }
 
-// ages says what is wrong with the content of next after that of prev, whose version is
-// lower.
-func (c *cluster) ages(prev, next sighting) (wrong, wanted string) {
-	before, known := c.byStamp[prev.stamp]
-	now, alsoKnown := c.byStamp[next.stamp]
+// checkContentOrder checks that the content of next is not older than that of prev, whose
+// version is lower.
+func (c *cluster) checkContentOrder(prev, next observation) (wrong, wanted string) {
+	before, known := c.byRevision[prev.revision]
+	now, alsoKnown := c.byRevision[next.revision]
 	if !c.ordered || !known || !alsoKnown || now >= before || c.excuses(prev, next) {
 		return "", ""
 	}
-	return fmt.Sprintf("a newer version has older content: the cluster was at %s before it was at %s", next.stamp, prev.stamp),
-		prev.stamp.String() + " or later"
+	return fmt.Sprintf("a newer version has older content: the cluster was at %s before it was at %s", next.revision, prev.revision),
+		prev.revision.String() + " or later"
 }
 
-// excuses reports whether a fault came between two sightings behind which older content
-// is expected. When the next was seen is not known (it may have been proved long before),
-// but a fault that excuses it brings another term.
-func (c *cluster) excuses(prev, next sighting) bool {
+// excuses reports whether there was a fault between two observations after which older
+// content is expected. A fault that excuses it causes a new term. The time at which next was
+// seen is not known, as it may have been confirmed long before.
+func (c *cluster) excuses(prev, next observation) bool {
 	return next.term > prev.term && slices.ContainsFunc(c.faults, func(f fault) bool {
-		return !f.at.Before(prev.proved[len(prev.proved)-1]) && slices.Contains(c.excused, f.what)
+		return !f.at.Before(prev.confirmed[len(prev.confirmed)-1]) && slices.Contains(c.excused, f.what)
 	})
 }
 
-// outdated says what is wrong with what the reader was told of a value's freshness.
-func (c *cluster) outdated(s sighting) (wrong, wanted string) {
-	i, known := c.byStamp[s.stamp]
-	if c.fresh == 0 || !known || i+1 >= len(c.truths) {
+// checkFreshness checks the freshness that was reported for a value.
+func (c *cluster) checkFreshness(s observation) (wrong, wanted string) {
+	i, known := c.byRevision[s.revision]
+	if c.fresh == 0 || !known || i+1 >= len(c.states) {
 		return "", ""
 	}
-	next := c.truths[i+1]
-	for _, at := range s.told {
+	next := c.states[i+1]
+	for _, at := range s.reportedFresh {
 		if age := at.Sub(next.at); age > c.fresh {
-			return fmt.Sprintf("it is told not to be stale %s after the cluster was another", age), fmt.Sprintf("stale, or %s at least", next.stamp())
+			return fmt.Sprintf("it was reported as fresh %s after the cluster had changed", age), fmt.Sprintf("stale, or %s or later", next.revision())
 		}
 	}
 	return "", ""
 }
 
-// proves holds a value against what the cluster was.
-func (c *cluster) proves(s sighting) (wrong, wanted string) {
+// checkContent compares a value with the state of the cluster.
+func (c *cluster) checkContent(s observation) (wrong, wanted string) {
 	if s.state == nil {
-		return c.provesDocument(s)
+		return c.checkDocument(s)
 	}
-	if len(c.truths) == 0 {
+	if len(c.states) == 0 {
 		return "", ""
 	}
-	i, known := c.byStamp[s.stamp]
+	i, known := c.byRevision[s.revision]
 	if !known {
-		return "the cluster never was so", c.near(s.stamp)
+		return "the cluster never had this revision", c.near(s.revision)
 	}
-	// Values of one stamp share most of their memory, so it is cheap to compare them.
-	if p := c.proven[s.stamp]; p != nil && (p == s.state || len(Differences(s.state, p)) == 0) {
+	// Values of one revision share most of their memory, so comparing them is cheap.
+	if p := c.verified[s.revision]; p != nil && (p == s.state || len(Differences(s.state, p)) == 0) {
 		return "", ""
 	}
-	differences := Differences(s.state, c.truths[i].state)
+	differences := Differences(s.state, c.states[i].state)
 	if len(differences) == 0 {
-		c.proven[s.stamp] = s.state
+		c.verified[s.revision] = s.state
 		return "", ""
 	}
-	wrong = fmt.Sprintf("it is not what the cluster was:%s", indented(differences))
-	return wrong, "all as it was at " + s.stamp.String() + c.origins(s.state, c.truths[i].state)
+	wrong = fmt.Sprintf("it differs from the state of the cluster:%s", indented(differences))
+	return wrong, "the state at " + s.revision.String() + c.origin(s.state, c.states[i].state)
 }
 
-// provesDocument holds a document against the first that was seen of that version.
-func (c *cluster) provesDocument(s sighting) (wrong, wanted string) {
-	first, known := c.documents[s.stamp]
+// checkDocument compares a document with the first one of that revision.
+func (c *cluster) checkDocument(s observation) (wrong, wanted string) {
+	first, known := c.documents[s.revision]
 	if !known {
-		c.documents[s.stamp] = s
+		c.documents[s.revision] = s
 		return "", ""
 	}
 	if first.content == s.content {
 		return "", ""
 	}
 	at := firstDifference(first.content, s.content)
-	return fmt.Sprintf("version %s has two contents, here …%s…", s.stamp, around(s.content, at)),
+	return fmt.Sprintf("version %s has two contents, here …%s…", s.revision, around(s.content, at)),
 		fmt.Sprintf("…%s…, as reader %s saw it", around(first.content, at), first.by)
 }

@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// script is a stream of events written by hand.
+// script is a hand-written stream of events.
 type script struct {
 	*record
 	*Stream
@@ -24,10 +24,10 @@ func newScript(t *testing.T) *script {
 func (s *script) now() time.Time { s.clock++; return s.at(s.clock) }
 
 func version(term uint64, s *state.State) string {
-	return sighting{term: term, stamp: stamp{s.Epoch, s.Seq}}.version()
+	return observation{term: term, revision: revision{s.Epoch, s.Seq}}.version()
 }
 
-// list tells all of a state.
+// list records all events of a list of a state.
 func (s *script) list(term uint64, of *state.State) {
 	s.List(s.now())
 	for _, key := range sortedKeys(pods(of)) {
@@ -36,7 +36,7 @@ func (s *script) list(term uint64, of *state.State) {
 	s.Event(Bookmark, "", "", version(term, of), s.now())
 }
 
-// lead tells what leads from one state to another; edit may spoil it.
+// lead records the events from one state to another; edit may modify them.
 func (s *script) lead(from, to *state.State, before, after string, edit func([]event) []event) {
 	var events []event
 	old, next := pods(from), pods(to)
@@ -67,7 +67,7 @@ func (s *script) lead(from, to *state.State, before, after string, edit func([]e
 	}
 }
 
-// follow tells all that happened, across both epochs.
+// follow records the events of all states of both epochs.
 func (s *script) follow(edit func([]event) []event) {
 	s.list(1, s.first[0])
 	at, last := s.first[0], version(1, s.first[0])
@@ -83,7 +83,7 @@ func (s *script) follow(edit func([]event) []event) {
 	}
 }
 
-func TestStreamOfWhatHappenedPasses(t *testing.T) {
+func TestCorrectStreamPasses(t *testing.T) {
 	s := newScript(t)
 	s.follow(nil)
 	s.list(9, s.second[4])
@@ -91,32 +91,32 @@ func TestStreamOfWhatHappenedPasses(t *testing.T) {
 	s.want(t)
 }
 
-func TestStreamThatLosesOrRepeatsIsFound(t *testing.T) {
+func TestLostAndRepeatedEventsAreFound(t *testing.T) {
 	for name, tc := range map[string]struct {
 		edit  func([]event) []event
-		words []string
+		parts []string
 	}{
 		"lost": {
 			func(e []event) []event { return e[1:] },
-			[]string{"stream a watch of cluster prod-eu: with it the reader does not hold what the cluster was", "lost:", "before:", "came:", "wanted: all as it was at 2-"},
+			[]string{"stream a watch of cluster prod-eu: the reader's objects differ from the state of the cluster", "lost:", "before:", "got: ", "wanted: the state at 2-"},
 		},
 		"twice": {
 			func(e []event) []event { return append(e, e[len(e)-1]) },
-			[]string{"twice"},
+			[]string{"repeated"},
 		},
 		"added twice": {
 			func(e []event) []event { e[len(e)-1].kind = Added; return append(e, e[len(e)-1]) },
-			[]string{"twice: it was there already", "wanted: MODIFIED, or nothing"},
+			[]string{"repeated: the object exists already", "wanted: MODIFIED, or nothing"},
 		},
 		"never added": {
 			func(e []event) []event {
 				return append([]event{{kind: Modified, key: "a/b", object: "{}"}, {kind: Deleted, key: "a/b"}}, e...)
 			},
-			[]string{"lost: it was not there", "wanted: ADDED"},
+			[]string{"lost: the object does not exist", "wanted: ADDED"},
 		},
 		"deleted twice": {
 			func(e []event) []event { return append([]event{{kind: Deleted, key: "a/b"}}, e...) },
-			[]string{"DELETED twice"},
+			[]string{"DELETED repeated"},
 		},
 		"half of a change": {
 			func(e []event) []event {
@@ -133,23 +133,23 @@ func TestStreamThatLosesOrRepeatsIsFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t)
 			s.follow(tc.edit)
-			s.want(t, tc.words...)
+			s.want(t, tc.parts...)
 		})
 	}
 }
 
-func TestStreamWhoseVersionGoesBackIsFound(t *testing.T) {
+func TestStreamWithDecreasingVersionIsFound(t *testing.T) {
 	s := newScript(t)
 	s.list(3, s.second[4])
 	s.Event(Bookmark, "", "", version(2, s.second[4]), s.now())
-	s.want(t, "the version goes back", "came:   BOOKMARK", "wanted: 3.2-")
+	s.want(t, "the version goes back", "got:    BOOKMARK", "wanted: 3.2-")
 }
 
-func TestStreamOfAStateThatNeverWasIsFound(t *testing.T) {
+func TestStreamWithUnknownRevisionIsFound(t *testing.T) {
 	s := newScript(t)
 	s.list(3, s.second[4])
 	s.Event(Bookmark, "", "", fmt.Sprintf("3.2-%d", s.second[4].Seq+1), s.now())
-	s.want(t, "the cluster never was so")
+	s.want(t, "the cluster never had this revision")
 }
 
 func TestStreamHeals(t *testing.T) {

@@ -11,14 +11,14 @@ import (
 	"rollcall.dev/rollcall/test/history"
 )
 
-// watcher takes in the events of a watch.
+// watcher records the events of a watch. It is an http.ResponseWriter.
 type watcher struct {
 	t       *testing.T
 	stream  *history.Stream
 	version string
-	// held are the pods that it knows.
-	held map[string]string
-	// refused: what comes is no stream.
+	// objects are the known pods by key.
+	objects map[string]string
+	// refused is true if the response is not a stream.
 	refused bool
 }
 
@@ -28,12 +28,12 @@ func (w *watcher) WriteHeader(status int) { w.refused = status != http.StatusOK 
 
 func (w *watcher) FlushError() error { return nil }
 
-// SetWriteDeadline is for streams, which come in whole writes here.
+// SetWriteDeadline does nothing. Streams require it.
 func (w *watcher) SetWriteDeadline(time.Time) error { return nil }
 
 func (w *watcher) Write(b []byte) (int, error) {
 	if w.refused {
-		w.version = "" // it is too old
+		w.version = "" // the version is too old
 		return len(b), nil
 	}
 	for line := range bytes.Lines(b) {
@@ -44,12 +44,12 @@ func (w *watcher) Write(b []byte) (int, error) {
 		if err := json.Unmarshal(line, &e); err != nil {
 			w.t.Errorf("decode %s: %v", line, err)
 		}
-		w.take(e.Type, e.Kind, e.ResourceVersion, e.Object)
+		w.record(e.Type, e.Kind, e.ResourceVersion, e.Object)
 	}
 	return len(b), nil
 }
 
-func (w *watcher) take(kind, of, version string, object json.RawMessage) {
+func (w *watcher) record(kind, of, version string, object json.RawMessage) {
 	if version == view.Beginning {
 		version = ""
 	}
@@ -66,9 +66,9 @@ func (w *watcher) take(kind, of, version string, object json.RawMessage) {
 		}
 		key := pod.Namespace + "/" + pod.Name
 		w.stream.Event(kind, key, string(object), version, time.Now())
-		w.held[key] = string(object)
+		w.objects[key] = string(object)
 		if kind == history.Deleted {
-			delete(w.held, key)
+			delete(w.objects, key)
 		}
 	case version != "":
 		w.stream.Version(version, time.Now())

@@ -42,8 +42,8 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// DialContext is Dial with the signature of http.Transport.DialContext. It ignores network
-// and address.
+// DialContext calls Dial. It has the signature of http.Transport.DialContext, and ignores
+// network and address.
 func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	return l.Dial(ctx)
 }

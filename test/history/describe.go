@@ -11,22 +11,22 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// story tells of the sighting at i: what the reader saw before, what was broken, what
-// came, and what was wanted.
-func (h *History) story(r *Reader, c *cluster, seen []sighting, i int, wrong, wanted string) string {
+// describe describes the violation of an observation: what the reader saw before, the
+// faults, what it saw, and what was wanted.
+func (h *History) describe(r *Reader, c *cluster, seen []observation, i int, wrong, wanted string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "reader %s of cluster %s: %s", r.name, c.name, wrong)
 	for _, s := range seen[max(i-3, 0):i] {
-		fmt.Fprintf(&b, "\n  before: %s from %s to %s", s.version(), h.clock(s.proved[0]), h.clock(s.proved[len(s.proved)-1]))
+		fmt.Fprintf(&b, "\n  before: %s from %s to %s", s.version(), h.clock(s.confirmed[0]), h.clock(s.confirmed[len(s.confirmed)-1]))
 	}
-	fmt.Fprintf(&b, "\n  came:   %s at %s", seen[i].version(), h.clock(seen[i].proved[0]))
+	fmt.Fprintf(&b, "\n  got:    %s at %s", seen[i].version(), h.clock(seen[i].confirmed[0]))
 	fmt.Fprintf(&b, "\n  wanted: %s", wanted)
-	h.tellFaults(&b, c, seen[i].proved[0])
+	h.writeFaults(&b, c, seen[i].confirmed[0])
 	return b.String()
 }
 
-// tellFaults tells the last faults before an instant.
-func (h *History) tellFaults(b *strings.Builder, c *cluster, until time.Time) {
+// writeFaults writes the last three faults before an instant.
+func (h *History) writeFaults(b *strings.Builder, c *cluster, until time.Time) {
 	var before []fault
 	for _, f := range c.faults {
 		if !f.at.After(until) {
@@ -38,26 +38,26 @@ func (h *History) tellFaults(b *strings.Builder, c *cluster, until time.Time) {
 	}
 }
 
-// clock is an instant as time since the first record.
+// clock formats an instant as the time since the first record.
 func (h *History) clock(at time.Time) string {
 	return "+" + at.Sub(h.began).Round(time.Microsecond).String()
 }
 
-// near are the states that the cluster had around a stamp that it never had.
-func (c *cluster) near(s stamp) string {
+// near returns the states of the cluster around a revision that it never had.
+func (c *cluster) near(s revision) string {
 	var before, after string
-	for _, t := range c.truths {
+	for _, t := range c.states {
 		switch {
 		case t.state.Epoch != s.epoch:
 		case t.state.Seq < s.seq:
-			before = t.stamp().String()
+			before = t.revision().String()
 		case after == "":
-			after = t.stamp().String()
+			after = t.revision().String()
 		}
 	}
 	switch {
 	case before == "" && after == "":
-		return "an epoch that there was"
+		return "an epoch that the cluster had"
 	case after == "":
 		return before + " at most"
 	case before == "":
@@ -66,39 +66,39 @@ func (c *cluster) near(s stamp) string {
 	return before + " or " + after
 }
 
-// origins says where the first object of seen that differs from want has it from.
-func (c *cluster) origins(seen, want *state.State) string {
-	var mixed state.Object
-	state.EachChange(want, seen, func(_, came state.Object) {
-		if mixed == nil {
-			mixed = came
+// origin returns where the first object of seen that differs from want comes from.
+func (c *cluster) origin(seen, want *state.State) string {
+	var first state.Object
+	state.EachChange(want, seen, func(_, got state.Object) {
+		if first == nil {
+			first = got
 		}
 	})
-	if mixed == nil {
+	if first == nil {
 		return ""
 	}
-	// What was before is more likely to be it than what came later.
-	past := c.byStamp[stamp{want.Epoch, want.Seq}]
-	order := slices.Concat(c.truths[past:], c.truths[:past])
+	// An earlier state is a more likely origin than a later one.
+	index := c.byRevision[revision{want.Epoch, want.Seq}]
+	order := slices.Concat(c.states[index:], c.states[:index])
 	for _, t := range slices.Backward(order) {
-		if e, ok := t.state.Get(mixed.Key()); ok && state.Equal(e.Object, mixed) {
+		if e, ok := t.state.Get(first.Key()); ok && state.Equal(e.Object, first) {
 			what := "\n  origin: a lost change: "
 			if t.state.Epoch != want.Epoch {
 				what = "\n  origin: a mix of epochs: "
 			}
-			return what + fmt.Sprintf("%s was so at %s", keyText(mixed.Key()), t.stamp())
+			return what + fmt.Sprintf("the cluster had %s at %s", keyText(first.Key()), t.revision())
 		}
 	}
 	return ""
 }
 
-// parseVersion reads a resourceVersion, <term>.<epoch>-<seq>, which is opaque to
-// clients and not to tests.
-func parseVersion(v string) (term uint64, s stamp, err error) {
+// parseVersion parses a resourceVersion, <term>.<epoch>-<seq>. Clients must treat it as
+// opaque.
+func parseVersion(v string) (term uint64, s revision, err error) {
 	first, rest, ok := strings.Cut(v, ".")
 	epoch, seq, both := strings.Cut(rest, "-")
 	if !ok || !both {
-		return 0, s, fmt.Errorf("%q is no resourceVersion", v)
+		return 0, s, fmt.Errorf("%q is not a resourceVersion", v)
 	}
 	if term, err = strconv.ParseUint(first, 10, 64); err == nil {
 		if s.epoch, err = strconv.ParseUint(epoch, 16, 64); err == nil {
@@ -106,14 +106,14 @@ func parseVersion(v string) (term uint64, s stamp, err error) {
 		}
 	}
 	if err != nil {
-		return 0, s, fmt.Errorf("%q is no resourceVersion: %w", v, err)
+		return 0, s, fmt.Errorf("%q is not a resourceVersion: %w", v, err)
 	}
 	return term, s, nil
 }
 
 func indented(lines []string) string { return "\n    " + strings.Join(lines, "\n    ") }
 
-// firstDifference is where two texts part.
+// firstDifference returns the offset at which two texts differ.
 func firstDifference(a, b string) int {
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
@@ -123,7 +123,7 @@ func firstDifference(a, b string) int {
 	return min(len(a), len(b))
 }
 
-// around is a text's part around a place.
+// around returns the part of a text around an offset.
 func around(s string, at int) string { return s[min(max(at-60, 0), len(s)):min(at+60, len(s))] }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

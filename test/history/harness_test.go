@@ -34,23 +34,23 @@ const (
 	name   = "prod-eu"
 	period = time.Second
 	ttl    = 3 * time.Second
-	// buffer is what each connection in memory holds on its way.
+	// buffer is the size of the buffers of in-memory connections, in bytes.
 	buffer = 64 << 10
 )
 
-// masterKilled is told of a master that ended without saving what it had.
+// masterKilled is the fault of a master that ended without saving its state.
 const masterKilled = "a master was killed"
 
-// stage is one cluster with an agent, a relay that breaks things, a master, and the
-// record of what happens: all real but the network and the cluster itself.
-type stage struct {
+// harness is one cluster with an agent, a relay that injects faults, a master, and the
+// record of the run. Only the network and the cluster itself are fakes.
+type harness struct {
 	t       *testing.T
 	history *history.History
-	random  *rand.Rand // of the test's own goroutine
-	// pause is the longest that nothing happens.
+	random  *rand.Rand // used by the test's goroutine only
+	// pause is the maximum time between two changes.
 	pause time.Duration
 
-	// What the cluster is.
+	// The state of the cluster.
 	world    *statetest.World
 	sections [state.NumSections]state.SectionError
 	epoch    uint64
@@ -59,24 +59,24 @@ type stage struct {
 	front *memconn.Listener
 	store cache.Store
 
-	mu     sync.Mutex
-	agent  *agent  // nil: it is dead
-	master *master // nil: it is dead
-	broken map[fault.Kind]int
+	mu            sync.Mutex
+	agent         *agent  // nil if it is not running
+	master        *master // nil if it is not running
+	injectedKinds map[fault.Kind]int
 }
 
-// act runs a script on a stage in virtual time, and checks the record of it.
-func act(t *testing.T, seed uint64, script func(*stage)) {
+// run runs a script in a synctest bubble, and checks the record.
+func run(t *testing.T, seed uint64, script func(*harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{
+		s := &harness{
 			t: t, history: history.New(t), random: rand.New(rand.NewPCG(seed, 1)), world: statetest.New(seed+1, 2, 6), epoch: seed << 8,
-			front: memconn.Listen(buffer), store: cache.NewMemory(), broken: map[fault.Kind]int{},
+			front: memconn.Listen(buffer), store: cache.NewMemory(), injectedKinds: map[fault.Kind]int{},
 			pause: 600 * time.Millisecond,
 		}
-		// A killed master has shown its readers more than it had saved, and the next one shows
-		// what was saved under a term of its own. Nothing but a save before each answer, by
-		// which several masters will share one Store, can mend that.
+		// A killed master may have shown its readers more than it has saved, and the next one
+		// shows the saved state under a term of its own. Only a save before each response could
+		// prevent that.
 		s.history.Ordered(name, masterKilled)
 		s.history.Fresh(name, ttl+period)
 		relay, err := fault.New(fault.Config{Agent: "ws://agent", Listener: s.front, Dial: s.dialAgent, OnInjected: s.injected})
@@ -99,40 +99,42 @@ func act(t *testing.T, seed uint64, script func(*stage)) {
 	})
 }
 
-func (s *stage) injected(f fault.Injected) {
+func (s *harness) injected(f fault.Injected) {
 	s.history.Note(name, f.String(), f.At)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken[f.Fault.Kind]++
+	s.injectedKinds[f.Fault.Kind]++
 }
 
-// upTo is a random time.
-func (s *stage) upTo(d time.Duration) time.Duration { return time.Duration(s.random.Int64N(int64(d))) }
+// upTo returns a random duration below d.
+func (s *harness) upTo(d time.Duration) time.Duration {
+	return time.Duration(s.random.Int64N(int64(d)))
+}
 
-// agent is an agent's process.
+// agent is a running agent.
 type agent struct {
-	snapshot *snapshot.Snapshot
-	handler  *report.Handler
-	server   *http.Server
-	listener *memconn.Listener
-	pipes    pipes
-	cancel   context.CancelFunc
-	running  sync.WaitGroup
+	snapshot    *snapshot.Snapshot
+	handler     *report.Handler
+	server      *http.Server
+	listener    *memconn.Listener
+	connections connections
+	cancel      context.CancelFunc
+	running     sync.WaitGroup
 }
 
-// pipes are connections that end when their process is killed.
-type pipes struct {
+// connections are closed when their process is killed.
+type connections struct {
 	mu   sync.Mutex
 	open []net.Conn
 }
 
-func (p *pipes) add(c net.Conn) {
+func (p *connections) add(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = append(p.open, c)
 }
 
-func (p *pipes) cut() {
+func (p *connections) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.open {
@@ -140,8 +142,8 @@ func (p *pipes) cut() {
 	}
 }
 
-// startAgent starts an agent's process, which reads its cluster.
-func (s *stage) startAgent() {
+// startAgent starts an agent.
+func (s *harness) startAgent() {
 	s.epoch++
 	a := &agent{snapshot: snapshot.New(s.epoch), listener: memconn.Listen(buffer)}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -167,8 +169,8 @@ func (s *stage) startAgent() {
 	s.history.Note(name, "an agent started", time.Now())
 }
 
-// killAgent ends the agent's process without a word.
-func (s *stage) killAgent() {
+// killAgent ends the agent without closing its sessions.
+func (s *harness) killAgent() {
 	s.mu.Lock()
 	a := s.agent
 	s.agent = nil
@@ -177,7 +179,7 @@ func (s *stage) killAgent() {
 		return
 	}
 	_ = a.listener.Close()
-	a.pipes.cut()
+	a.connections.cut()
 	killed, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = a.handler.Shutdown(killed)
@@ -186,8 +188,8 @@ func (s *stage) killAgent() {
 	a.running.Wait()
 }
 
-// dialAgent is the way from the relay to whichever agent runs.
-func (s *stage) dialAgent(ctx context.Context) (net.Conn, error) {
+// dialAgent connects the relay to the current agent.
+func (s *harness) dialAgent(ctx context.Context) (net.Conn, error) {
 	s.mu.Lock()
 	a := s.agent
 	s.mu.Unlock()
@@ -196,57 +198,57 @@ func (s *stage) dialAgent(ctx context.Context) (net.Conn, error) {
 	}
 	conn, err := a.listener.Dial(ctx)
 	if err == nil {
-		a.pipes.add(conn)
+		a.connections.add(conn)
 	}
 	return conn, err
 }
 
-// feed has the agent learn something, and records what the cluster is by that.
-func (s *stage) feed(learn func()) {
-	learn()
+// feed updates the agent, and records the state of the cluster.
+func (s *harness) feed(update func()) {
+	update()
 	synctest.Wait()
-	s.history.Truth(name, s.agent.snapshot.Current().State, time.Now())
+	s.history.RecordState(name, s.agent.snapshot.Current().State, time.Now())
 }
 
-// compare fails unless what the agent made of the cluster is what the cluster is: the
-// record of the truth must be true itself.
-func (s *stage) compare() {
+// compare fails the test unless the agent's state equals that of the cluster, so that the
+// recorded states are correct.
+func (s *harness) compare() {
 	s.t.Helper()
 	want := *s.world.State
 	for i, e := range s.sections {
 		want.Sections[i].Error = e
 	}
 	if d := history.Differences(s.agent.snapshot.Current().State, &want); len(d) > 0 {
-		s.t.Fatalf("the agent's state is not the cluster's: %q", d)
+		s.t.Fatalf("the agent's state differs from that of the cluster: %q", d)
 	}
 }
 
-// master is a master's process.
+// master is a running master.
 type master struct {
 	*session.Sessions
-	store  *fenced
-	pipes  pipes
-	cancel context.CancelFunc
-	ended  chan struct{}
-	// api is what clients ask; requests end with gone.
-	api  *httpapi.API
-	gone context.Context
+	store       *fencedStore
+	connections connections
+	cancel      context.CancelFunc
+	ended       chan struct{}
+	// api is the HTTP API. Requests are canceled with ctx.
+	api *httpapi.API
+	ctx context.Context
 }
 
-// fenced is a Store that a killed process does not reach any more.
-type fenced struct {
+// fencedStore is a Store that fails once its process has been killed.
+type fencedStore struct {
 	cache.Store
 	dead atomic.Bool
 }
 
-func (f *fenced) Save(ctx context.Context, cluster string, e cache.Entry) error {
+func (f *fencedStore) Save(ctx context.Context, cluster string, e cache.Entry) error {
 	if f.dead.Load() {
 		return cache.ErrAway
 	}
 	return f.Store.Save(ctx, cluster, e)
 }
 
-// registry knows the one cluster.
+// registry has the one cluster.
 type registry struct{ endpoint string }
 
 func (r registry) Resolve(n string) (string, bool) { return n, n == name }
@@ -258,9 +260,9 @@ func (r registry) Cluster(n string) (session.Cluster, bool) {
 	}, n == name
 }
 
-// startMaster starts a master's process on the stage's Store.
-func (s *stage) startMaster() {
-	m := &master{store: &fenced{Store: s.store}, ended: make(chan struct{})}
+// startMaster starts a master with the harness's Store.
+func (s *harness) startMaster() {
+	m := &master{store: &fencedStore{Store: s.store}, ended: make(chan struct{})}
 	jitter := rand.New(rand.NewPCG(s.random.Uint64(), 2))
 	known := registry{"ws://agent:7443"}
 	var mu sync.Mutex
@@ -269,11 +271,11 @@ func (s *stage) startMaster() {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := s.front.Dial(ctx)
 			if err == nil {
-				m.pipes.add(conn)
+				m.connections.add(conn)
 			}
 			return conn, err
 		},
-		// Pauses between attempts are a fiftieth of what they are else, less than a period.
+		// Backoff is a fiftieth of the usual one, less than a period.
 		Random: func() float64 {
 			mu.Lock()
 			defer mu.Unlock()
@@ -281,7 +283,7 @@ func (s *stage) startMaster() {
 		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	m.cancel, m.gone, m.api = cancel, ctx, m.newAPI(known)
+	m.cancel, m.ctx, m.api = cancel, ctx, m.newAPI(known)
 	go func() {
 		defer close(m.ended)
 		_ = m.Run(ctx)
@@ -294,7 +296,7 @@ func (s *stage) startMaster() {
 	s.history.Note(name, "a master started", time.Now())
 }
 
-// newAPI is the API of a master.
+// newAPI returns the HTTP API of a master.
 func (m *master) newAPI(r registry) *httpapi.API {
 	metrics := prometheus.NewRegistry()
 	return httpapi.New(httpapi.Config{
@@ -309,26 +311,26 @@ func (m *master) newAPI(r registry) *httpapi.API {
 	})
 }
 
-// stopMaster ends the master's process as SIGTERM does.
-func (s *stage) stopMaster() {
+// stopMaster stops the master as SIGTERM does.
+func (s *harness) stopMaster() {
 	if m := s.takeMaster(); m != nil {
 		m.cancel()
 		<-m.ended
 	}
 }
 
-// killMaster ends it as SIGKILL does: from then on it reaches nothing.
-func (s *stage) killMaster() {
+// killMaster kills the master as SIGKILL does: it can neither send nor save anything more.
+func (s *harness) killMaster() {
 	if m := s.takeMaster(); m != nil {
 		s.history.Note(name, masterKilled, time.Now())
 		m.store.dead.Store(true)
-		m.pipes.cut()
+		m.connections.cut()
 		m.cancel()
 		<-m.ended
 	}
 }
 
-func (s *stage) takeMaster() *master {
+func (s *harness) takeMaster() *master {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.master
@@ -336,8 +338,8 @@ func (s *stage) takeMaster() *master {
 	return m
 }
 
-// now is the master that answers, nil for none.
-func (s *stage) now() *master {
+// current returns the running master, or nil.
+func (s *harness) current() *master {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.master

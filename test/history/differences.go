@@ -8,12 +8,12 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// maxDifferences is how many differences of two States are told.
+// maxDifferences is the maximum number of differences that are reported.
 const maxDifferences = 6
 
-// Differences are where the content of a State is not as wanted, a line each: objects,
-// their usage, and the sections' errors. Epochs, seqs, slots and the times of
-// sections are not content.
+// Differences returns the differences in content between two States, a line each: objects,
+// their usage, and the errors of sections. Epochs, seqs, slots and the times of sections
+// are not content.
 func Differences(got, want *state.State) (lines []string) {
 	count := 0
 	add := func(format string, args ...any) {
@@ -24,7 +24,7 @@ func Differences(got, want *state.State) (lines []string) {
 	state.EachChange(want, got, func(wanted, came state.Object) {
 		switch {
 		case wanted == nil:
-			add("%s should not be there", keyText(came.Key()))
+			add("%s is unexpected", keyText(came.Key()))
 		case came == nil:
 			add("%s is missing", keyText(wanted.Key()))
 		default:
@@ -47,7 +47,7 @@ func Differences(got, want *state.State) (lines []string) {
 	return lines
 }
 
-// eachUsage calls f for each object of both whose usage is not as wanted.
+// eachUsage calls f for each object in both States whose usage differs.
 func eachUsage(got, want *state.State, f func(k state.Key, came, wanted *state.Used)) {
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
 		for e := range want.Entries(kind) {
@@ -84,7 +84,7 @@ func keyText(k state.Key) string {
 	return text
 }
 
-// fieldsText are the fields of an object that are not as wanted.
+// fieldsText returns the fields of an object that differ.
 func fieldsText(came, wanted state.Object) string {
 	a, b := reflect.ValueOf(came).Elem(), reflect.ValueOf(wanted).Elem()
 	var parts []string
