@@ -72,7 +72,7 @@ func TestKeysOfMastersAreReadAgain(t *testing.T) {
 			{"the newer alone", func() { put(newerFile) }, 2, false, true},
 		} {
 			step.do()
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 			synctest.Wait()
 			if changes != step.changes || v.Accepts(older) != step.older || v.Accepts(newer) != step.newer {
 				t.Errorf("%s: %d changes, older %v, newer %v; want %d, %v, %v", step.what, changes, v.Accepts(older), v.Accepts(newer), step.changes, step.older, step.newer)

@@ -213,6 +213,25 @@ func TestARenewalIsSignedForTheLastGrant(t *testing.T) {
 	}
 }
 
+// TestAnOlderMasterIsToldWhichProtocolsThereAre: it knows no signatures, and learns that it is
+// too old and not that it is unauthorized.
+func TestAnOlderMasterIsToldWhichProtocolsThereAre(t *testing.T) {
+	inBoundWorld(t, nil, func(t *testing.T, w *world, s signer) {
+		for _, r := range []*wire.Report{reportOf("m1"), {SummaryOnly: true}} {
+			m := w.dialWith(s)
+			if m.hello.ProtocolMin != 3 || m.hello.ProtocolMax != 3 {
+				t.Errorf("hello %+v, want the protocol 3", m.hello)
+			}
+			r.Protocol = 2
+			m.say(r)
+			if u, ok := m.read().(*wire.Unsupported); !ok || u.ProtocolMin != 3 || u.ProtocolMax != 3 {
+				t.Errorf("got %+v, want Unsupported", u)
+			}
+			_, _ = m.tryRead()
+		}
+	})
+}
+
 func TestSessionsOfKeysThatAreGoneEnd(t *testing.T) {
 	newer, newerPublic := newSigner(t)
 	inBoundWorld(t, nil, func(t *testing.T, w *world, s signer) {
@@ -319,7 +338,7 @@ func TestADialByAnotherClockGoesByANonceOnce(t *testing.T) {
 			}
 			m.say(&wire.Stop{})
 			m.wantEnd(wire.EndStopped)
-			time.Sleep(token.Lifetime)
+			<-time.After(token.Lifetime)
 			if _, answer, err := dial(late); err == nil || answer.StatusCode != http.StatusUnauthorized || answer.Header.Get(wire.NonceHeader) != "" {
 				t.Errorf("%s: a nonce that has expired: %v, %v", skew, answer, err)
 			}

@@ -185,6 +185,21 @@ func TestFullReplayMemoryRefusesUntilTokensExpire(t *testing.T) {
 	}
 }
 
+// TestTokenOfAnOlderMasterIsAccepted: before protocol 3 tokens had an iat and a longer jti. A
+// master that shows one is to learn from Hello that it is too old.
+func TestTokenOfAnOlderMasterIsAccepted(t *testing.T) {
+	key, public := newKey(t)
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claimsOf(func(c *jwt.RegisteredClaims) {
+		c.IssuedAt, c.ID = jwt.NewNumericDate(now), "ABCDEFGHIJKLM"
+	})).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if holder, err := NewVerifier("prod-eu", public).Verify(signed, now); err != nil || holder != "master-1" {
+		t.Errorf("Verify = %q, %v; want master-1", holder, err)
+	}
+}
+
 func TestTokenOfALongLifeIsRefusedUntilItsLastMinute(t *testing.T) {
 	key, public := newKey(t)
 	v := NewVerifier("prod-eu", public)

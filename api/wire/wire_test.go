@@ -290,32 +290,6 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 	}
 }
 
-// TestNoncesAndSignaturesAreBounded is of peers that send none of the size that they have.
-func TestNoncesAndSignaturesAreBounded(t *testing.T) {
-	for _, size := range []int{1, 15, 65, 4 << 10, 60 << 10} {
-		for _, m := range []AgentMessage{&Hello{Nonce: make([]byte, size)}, &Granted{Nonce: make([]byte, size)}} {
-			frame, err := codec.EncodeAgent(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := codec.DecodeAgent(frame); err == nil {
-				t.Errorf("a nonce of %d bytes is decoded: %T", size, got)
-			}
-		}
-	}
-	for _, size := range []int{1, 63, 65, 60 << 10} {
-		for _, m := range []MasterMessage{&Report{Signature: make([]byte, size)}, &Renew{Signature: make([]byte, size)}} {
-			frame, err := EncodeMaster(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := DecodeMaster(frame); err == nil {
-				t.Errorf("a signature of %d bytes is decoded: %T", size, got)
-			}
-		}
-	}
-}
-
 func TestTickWithoutChangeIsSmall(t *testing.T) {
 	s := statetest.New(1, 100, 5000).State
 	b := bookmarkOf(s)

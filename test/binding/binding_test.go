@@ -29,7 +29,7 @@ func TestSessionsAreOpenedAndRenewedBySignatures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		later, err := w.get()
 		if err != nil || later.Session.ID != first.Session.ID || later.Term != first.Term {
 			t.Errorf("after eight durations: %+v, %v, want the session %s", later, err, first.Session.ID)
@@ -85,7 +85,7 @@ func TestAProxyThatEndsTLSIsRefused(t *testing.T) {
 		defer stop()
 		w.register(r.front, r.Pin(), func(c *session.Cluster) { c.IdleRefresh = time.Minute })
 		w.wantRefused("--channel-binding=off")
-		time.Sleep(5 * time.Minute) // summaries are asked for
+		<-time.After(5 * time.Minute) // summaries are asked for
 		r.wantNothingTold(t)
 		if o := w.sessions.Observe(name); o.Summary != nil || o.UID != "" {
 			t.Errorf("the master learned %+v through it", o)
@@ -102,7 +102,7 @@ func TestBindingOffLetsAProxyThroughAndIsTold(t *testing.T) {
 		if v, err := w.get(); err != nil || v.State.Len(state.KindPod) != 1 {
 			t.Errorf("got %+v, %v", v, err)
 		}
-		time.Sleep(time.Minute) // renewals too
+		<-time.After(time.Minute) // renewals too
 		if o := w.sessions.Observe(name); o.Binding != session.BindingOff || o.Session.Phase != session.Reporting || o.LastEndReason != "" {
 			t.Errorf("%+v, want a session of the binding Off", o)
 		}
@@ -120,7 +120,7 @@ func TestARelayedTokenGetsNothing(t *testing.T) {
 			if v, err := w.get(); err == nil {
 				t.Fatalf("the thief was believed: %+v", v)
 			}
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 		}
 		h.mu.Lock()
 		tokens := h.tokens
@@ -158,7 +158,7 @@ func TestARelayedSignatureGetsNothing(t *testing.T) {
 				first.mu.Lock()
 				stolen := first.tokens[0]
 				first.mu.Unlock()
-				time.Sleep(20 * time.Second) // nobody asks any more
+				<-time.After(20 * time.Second) // nobody asks any more
 				e := w.dialAgent(stolen)
 				hello := e.hearAgent().(*wire.Hello)
 				hello.Unbound = unbound
@@ -205,7 +205,7 @@ func TestAnAgentWithOtherKeysEndsTheSession(t *testing.T) {
 		if o.Reason != session.Unauthorized || o.LastEndReason != "unauthorized" || !strings.Contains(o.Message, "--master-public-key-file") {
 			t.Errorf("told %s, %q, ended by %q", o.Reason, o.Message, o.LastEndReason)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		w.wantRefused("--signing-key-file")
 	})
 }
@@ -231,12 +231,12 @@ func TestASuspendedClusterIsNotRenewed(t *testing.T) {
 			return fault.Fault{Kind: fault.Drop}
 		})
 		w.edit(func(c *session.Cluster) { c.Suspended = true })
-		time.Sleep(20 * time.Second)
+		<-time.After(20 * time.Second)
 		synctest.Wait()
 		r.mu.Lock()
 		before := len(r.sent[0])
 		r.mu.Unlock()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if len(r.sent) != 1 || len(r.sent[0]) != before {
