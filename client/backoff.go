@@ -21,9 +21,9 @@ type backoff struct{ ceiling time.Duration }
 // so that all who were cut at once do not come at once.
 func (b *backoff) next(asked time.Duration) time.Duration {
 	b.ceiling = min(max(2*b.ceiling, firstPause), longPause)
-	pause := b.ceiling/2 + rand.N(b.ceiling/2)
+	pause := b.ceiling/2 + rand.N(b.ceiling/2) //nolint:gosec // jitter
 	if asked = min(asked, longestPause); pause < asked {
-		pause = asked + rand.N(max(asked/8, time.Second))
+		pause = asked + rand.N(max(asked/8, time.Second)) //nolint:gosec // jitter
 	}
 	return pause
 }

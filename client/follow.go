@@ -145,7 +145,7 @@ func (f *follower) stream(ctx context.Context, yield yieldEvent) error {
 	for _, d := range f.details {
 		d.initial = false
 	}
-	lasts := shortestStream + rand.N(shortestStream)
+	lasts := shortestStream + rand.N(shortestStream) //nolint:gosec // jitter
 	ctx, stop := context.WithTimeout(ctx, lasts+streamGrace)
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)

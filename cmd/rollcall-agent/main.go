@@ -73,6 +73,7 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.DurationVar(&cfg.UsagePeriod, "usage-period", cfg.UsagePeriod, "how often usage is read while anybody wants it")
 	f.DurationVar(&cfg.MinRequestPeriod, "min-request-period", cfg.MinRequestPeriod, "the shortest time between two reports that is granted")
 	f.DurationVar(&cfg.MaxSession, "max-session", cfg.MaxSession, "the longest session that is granted")
+	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go's profiles at /debug/pprof/ of --metrics-listen, which has to be a loopback address")
 	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return cfg, err

@@ -39,6 +39,7 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 		{[]string{"--sink", "kafka://b1:9092,b2:9092/t", "--sink", "prometheus+https://prom"}, func(c *master.Config) {
 			c.Sinks = []string{"kafka://b1:9092,b2:9092/t", "prometheus+https://prom"}
 		}},
+		{[]string{"--profiling"}, func(c *master.Config) { c.Profiling = true }},
 		{[]string{"--query-max-samples", "7"}, func(c *master.Config) { c.QueryMaxSamples = 7 }},
 		{[]string{"--history-max-memory", "0"}, func(c *master.Config) { c.HistoryMaxMemory = 0 }},
 	} {
@@ -78,6 +79,7 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 		"gives the tokens of clients":  {"--insecure"},
 		"mean nothing with --auth":     {"--auth", "none", "--listen", "127.0.0.1:0", "--token-audiences", "a"},
 		"lets anybody read":            {"--auth", "none"},
+		"anybody read profiles":        {"--auth", "none", "--insecure", "--profiling"},
 		"usage:":                       {"keygen"},
 		"keygen PATH":                  {"keygen", "--help"},
 		"read signing key: open /none": {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", "/nonexistent"},

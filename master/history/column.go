@@ -87,7 +87,7 @@ func appendColumn(out []byte, c *column, before uint32, fields, rows int) []byte
 		frames[field] = c.frame(field, rows)
 	}
 	head, last := uint64(c.id-before)<<2, fields-1
-	gaps, same := c.present != 1<<rows-1, frames[last].same()
+	gaps, same := c.present != 1<<rows-1, frames[last].same() //nolint:gosec // a column has one field at least
 	if gaps {
 		head |= headGaps
 	}

@@ -156,7 +156,7 @@ func (p *params) secret(name string) func() (string, error) {
 
 // readSecret is a file without white space at its ends.
 func readSecret(file string) (string, error) {
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(file) //nolint:gosec // the path is a flag's
 	if err != nil {
 		return "", err
 	}

@@ -299,7 +299,7 @@ func backoff(wait time.Duration, err error) time.Duration {
 	if errors.As(err, &later) && later.after > 0 {
 		return min(later.after, maxRetryAfter)
 	}
-	return wait/2 + rand.N(wait/2)
+	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter
 }
 
 // pause says whether there is time left after a while.
