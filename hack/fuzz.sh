@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for a while each: hack/fuzz.sh [DURATION] (default: $FUZZTIME, else 3s)
+# Runs every fuzz target for a while each: hack/fuzz.sh [DURATION [FOLDER…]] (default: $FUZZTIME, else 3s; all folders)
 #
 # The corpora under testdata/fuzz are seeds. What is found besides is kept in Go's build cache (go env GOCACHE, below
 # fuzz/), from which the next run goes on; go clean -fuzzcache forgets it. An input that fails is written under
@@ -8,6 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 duration=${1:-${FUZZTIME:-3s}}
+mapfile -t folders < <(printf '%s\n' "${@:2}" | grep . || git grep -l --untracked '^func Fuzz' -- '*_test.go' | xargs -n 1 dirname | sort -u)
 binaries=$(mktemp -d)
 trap 'rm -rf "$binaries"' EXIT
 began=$SECONDS
@@ -15,7 +16,7 @@ failed=0
 count=0
 
 # One package has one binary for all of its targets, built with what guides the search.
-while read -r folder; do
+for folder in "${folders[@]}"; do
 	binary=$binaries/${folder//\//-}.test
 	go test -c -fuzz=. -o "$binary" "./$folder"
 	cache=$(go env GOCACHE)/fuzz/$(go list "./$folder")
@@ -29,7 +30,7 @@ while read -r folder; do
 			printf 'fuzz: %s failed. Run it again with the input named above:\n  go test -run %q ./%s\n' "$target" "^$target\$" "$folder" >&2
 		fi
 	done
-done < <(git grep -l --untracked '^func Fuzz' -- '*_test.go' | xargs -n 1 dirname | sort -u)
+done
 
 printf 'fuzz: %d targets in %d s\n' "$count" $((SECONDS - began))
 exit "$failed"
