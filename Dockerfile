@@ -4,9 +4,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
-ARG TARGETOS TARGETARCH
+ARG TARGETOS TARGETARCH VERSION COMMIT
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags "-s -w" -o /bin/ ./cmd/rollcall-master ./cmd/rollcall-agent
+    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags "-s -w -X rollcall.dev/rollcall/api/version.stamped=$VERSION -X rollcall.dev/rollcall/api/version.stampedCommit=$COMMIT" -o /bin/ ./cmd/rollcall-master ./cmd/rollcall-agent
 
 FROM gcr.io/distroless/static-debian12:nonroot AS master
 COPY --from=build /bin/rollcall-master /rollcall-master

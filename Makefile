@@ -22,7 +22,7 @@ generate: ## Deepcopy, custom resource definitions, protobuf
 demo: ## A hub and two members on this machine; ONCE=1 checks itself and ends
 	$(static) go run ./hack/demo $(if $(ONCE),-once)
 
-fuzz: ## Every fuzz target for FUZZTIME (default 30s)
+fuzz: ## Every fuzz target for FUZZTIME each (default 3s)
 	hack/fuzz.sh $(FUZZTIME)
 
 bench: ## Rollcall beside pollers, into docs/BENCHMARKS.md (an hour), then micro-benchmarks; QUICK=1: does it work? ONLY=stream,…

@@ -20,6 +20,7 @@ import (
 	"rollcall.dev/rollcall/agent/report"
 	"rollcall.dev/rollcall/agent/snapshot"
 	"rollcall.dev/rollcall/api/connlimit"
+	"rollcall.dev/rollcall/api/profiling"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -56,7 +57,7 @@ type agent struct {
 
 // assemble builds an agent. Nothing runs yet, but its addresses are open.
 func assemble(ctx context.Context, cfg Config) (*agent, error) {
-	a := &agent{cfg: cfg, snapshot: snapshot.New(rand.Uint64()), spent: make(chan struct{}, 1)}
+	a := &agent{cfg: cfg, snapshot: snapshot.New(rand.Uint64()), spent: make(chan struct{}, 1)} //nolint:gosec // an epoch has to differ, not to be secret
 	cluster, err := cfg.restConfig()
 	if err != nil {
 		return nil, err
@@ -108,6 +109,9 @@ func (a *agent) listen(ctx context.Context, health *health, registry *prometheus
 	health.register(masters)
 	metrics := http.NewServeMux()
 	metrics.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	if a.cfg.Profiling {
+		metrics.Handle("GET "+profiling.Path, onlyLoopbackHosts(profiling.Handler()))
+	}
 	limiter := connlimit.New(limits)
 	registry.MustRegister(limiter.Collectors("rollcall_agent", "the address for masters")...)
 	for _, l := range []struct {

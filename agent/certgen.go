@@ -35,7 +35,7 @@ func GenerateCertificate(dir string) (pin string, err error) {
 		return "", err
 	}
 	pin = tlsfiles.Pin(certificate.Leaf)
-	if err := os.WriteFile(filepath.Join(dir, "tls.pin"), []byte(pin+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "tls.pin"), []byte(pin+"\n"), 0o644); err != nil { //nolint:gosec // a pin is public
 		return "", fmt.Errorf("write pin: %w", err)
 	}
 	return pin, nil

@@ -44,6 +44,9 @@ type Config struct {
 	// X-Forwarded-For is believed.
 	TrustedProxies          []string
 	TLSCertFile, TLSKeyFile string
+	// Profiling serves Go's profiles at MetricsListen, which has to be a loopback address then:
+	// nobody is authenticated there.
+	Profiling bool
 	// Auth is AuthToken, checked with MasterPublicKeyFiles, or AuthNone. The files are read
 	// again every few seconds; sessions that were opened by a key which is gone end then.
 	Auth                 string
@@ -120,6 +123,8 @@ func (c *Config) Validate() error {
 	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections and --max-connections-per-address are not below 0, which is the default")
 	_, err := connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
 	errs = append(errs, err)
+	check(!c.Profiling || isLoopback(c.MetricsListen),
+		"--profiling with --metrics-listen %q would let anybody read profiles, which hold secrets: give a loopback address such as 127.0.0.1:7444, and reach it by `kubectl port-forward`", c.MetricsListen)
 	check(slices.Contains([]string{UsageMetricsAPI, UsageNone}, c.UsageSource), "--usage-source %q is neither %s nor %s", c.UsageSource, UsageMetricsAPI, UsageNone)
 	check(c.UsagePeriod >= time.Second, "--usage-period %s is below 1s", c.UsagePeriod)
 	check(c.MinRequestPeriod > 0, "--min-request-period %s is not above zero", c.MinRequestPeriod)

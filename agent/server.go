@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"rollcall.dev/rollcall/api/connlimit"
@@ -97,6 +99,23 @@ func (s *server) close(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("close %s: %w", s.listener.Addr(), err), s.http.Close())
 	}
 	return nil
+}
+
+// onlyLoopbackHosts answers requests for localhost and loopback addresses only: nobody is
+// authenticated, and a browser would fetch for a page of any other name that resolves to this
+// address (DNS rebinding).
+func onlyLoopbackHosts(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = strings.Trim(r.Host, "[]")
+		}
+		if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+			http.Error(w, "ask for localhost", http.StatusMisdirectedRequest)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // serverTLS is how masters are served: by TLS 1.3, which their signatures are bound to; nil

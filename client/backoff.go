@@ -21,9 +21,9 @@ type backoff struct{ ceiling time.Duration }
 // their connections together do not reconnect together.
 func (b *backoff) next(retryAfter time.Duration) time.Duration {
 	b.ceiling = min(max(2*b.ceiling, minDelay), maxDelay)
-	delay := b.ceiling/2 + rand.N(b.ceiling/2)
+	delay := b.ceiling/2 + rand.N(b.ceiling/2) //nolint:gosec // jitter
 	if retryAfter = min(retryAfter, maxRetryAfter); delay < retryAfter {
-		delay = retryAfter + rand.N(max(retryAfter/8, time.Second))
+		delay = retryAfter + rand.N(max(retryAfter/8, time.Second)) //nolint:gosec // jitter
 	}
 	return delay
 }

@@ -146,7 +146,7 @@ func (w *resumingWatcher) stream(ctx context.Context, yield yieldEvent) error {
 	for _, d := range w.clusters {
 		d.initial = false
 	}
-	duration := minStreamDuration + rand.N(minStreamDuration)
+	duration := minStreamDuration + rand.N(minStreamDuration) //nolint:gosec // jitter
 	ctx, stop := context.WithTimeout(ctx, duration+streamGrace)
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)

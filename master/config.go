@@ -87,6 +87,10 @@ type Config struct {
 	LeaderElect             bool
 	LeaderElectionNamespace string
 
+	// Profiling serves Go's profiles at /debug/pprof/, to who may get that path; with AuthNone
+	// on a loopback address only.
+	Profiling bool
+
 	// History is for how long each cluster's usage and counts are kept in memory; 0: not
 	// at all. HistoryMaxMemory bounds them, in bytes of all clusters together; 0: there is
 	// no bound.
@@ -148,6 +152,8 @@ func (c *Config) Validate() error {
 	check(c.ClientCAFile == "" || !c.plainHTTP(), "--client-ca-file means nothing by plain HTTP: there are no client certificates without TLS")
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
 		"--auth %s on %s lets anybody read every cluster: listen on a loopback address such as 127.0.0.1:8443, or say --insecure", AuthNone, c.Listen)
+	check(!c.Profiling || c.Auth != AuthNone || isLoopback(c.Listen),
+		"--profiling with --auth %s on %s lets anybody read profiles, which hold secrets: listen on a loopback address", AuthNone, c.Listen)
 	check(c.Auth == AuthNone || len(c.AllowedHosts) == 0, "--allowed-hosts means nothing with --auth %s", c.Auth)
 	errs = append(errs, c.validateDials())
 	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache is neither %s nor a URL that begins with redis:// or rediss://", CacheMemory)

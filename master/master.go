@@ -142,7 +142,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Identify: identify(guard),
 		SignIn:   signIn(guard),
 		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub, lease)}},
-		Hosts:    c.hosts(), Limits: bounds.limits,
+		Hosts:    c.hosts(), Limits: bounds.limits, Profiling: c.Profiling,
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,

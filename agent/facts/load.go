@@ -31,11 +31,11 @@ type wide struct{ hi, lo uint64 }
 func (w *wide) add(n int64, sign int64) {
 	var carry uint64
 	if sign > 0 {
-		w.lo, carry = bits.Add64(w.lo, uint64(n), 0)
+		w.lo, carry = bits.Add64(w.lo, uint64(n), 0) //nolint:gosec // two's complement is meant
 		w.hi += carry
 		return
 	}
-	w.lo, carry = bits.Sub64(w.lo, uint64(n), 0)
+	w.lo, carry = bits.Sub64(w.lo, uint64(n), 0) //nolint:gosec // two's complement is meant
 	w.hi -= carry
 }
 

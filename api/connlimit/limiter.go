@@ -41,7 +41,7 @@ func DefaultMax(ceiling int) int {
 	if !ok {
 		return ceiling
 	}
-	return int(min(uint64(ceiling), max(files/2, 1)))
+	return int(min(uint64(ceiling), max(files/2, 1))) //nolint:gosec // ceiling is a small constant of the caller
 }
 
 // Limiter counts connections. It is safe for concurrent use.

@@ -24,11 +24,12 @@ func (u *Usage) Group(of func(slot int) uint16) {
 			continue
 		}
 		g := int64(last) + 1 + int64(newest-used.SampledAt)
-		if g > math.MaxUint16 {
+		// A report may claim any time, so that the difference overflows.
+		if g <= 0 || g > math.MaxUint16 {
 			u.BySlot[slot] = Used{}
 			continue
 		}
-		groups[slot] = uint16(g)
+		groups[slot] = uint16(g) //nolint:gosec // it was compared above
 	}
 	u.Groups = groups
 }

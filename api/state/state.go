@@ -39,7 +39,7 @@ func (s SectionName) MarshalText() ([]byte, error) { return []byte(s.String()), 
 func (s *SectionName) UnmarshalText(b []byte) error {
 	*s = NumSections
 	if i := slices.Index(sectionNames, string(b)); i >= 0 {
-		*s = SectionName(i)
+		*s = SectionName(i) //nolint:gosec // i is an index of sectionNames
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func WriteKeyPair(path string, key ed25519.PrivateKey) error {
 }
 
 func create(path, kind string, der []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the path is of who runs keygen
 	if err != nil {
 		return fmt.Errorf("write key pair: %w", err)
 	}
@@ -66,7 +66,7 @@ func create(path, kind string, der []byte, mode fs.FileMode) error {
 
 // ReadPrivateKey reads a signing key's PEM file.
 func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(path) //nolint:gosec // the path is a flag's
 	if err != nil {
 		return nil, fmt.Errorf("read signing key: %w", err)
 	}
@@ -97,7 +97,7 @@ func parsePrivateKey(data []byte) (ed25519.PrivateKey, error) {
 func ReadPublicKeys(paths ...string) ([]ed25519.PublicKey, error) {
 	var keys []ed25519.PublicKey
 	for _, path := range paths {
-		data, err := os.ReadFile(path)
+		data, err := os.ReadFile(path) //nolint:gosec // the path is a flag's
 		if err != nil {
 			return nil, fmt.Errorf("read public key: %w", err)
 		}

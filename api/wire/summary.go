@@ -52,24 +52,24 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 		return nil, fmt.Errorf("decode summary: %d problems of at most %d", len(pb.Problems), state.MaxProblems)
 	}
 	m := &Summary{Identity: identityFromPB(pb.Identity), Ages: agesFromPB(pb.Ages), SameProblems: pb.SameProblems, SameResources: pb.SameResources, Summary: state.Summary{
-		Nodes: state.NodeCounts{Total: int(pb.Nodes.GetTotal()), Ready: int(pb.Nodes.GetReady()), Schedulable: int(pb.Nodes.GetSchedulable())},
+		Nodes: state.NodeCounts{Total: countFromPB(pb.Nodes.GetTotal()), Ready: countFromPB(pb.Nodes.GetReady()), Schedulable: countFromPB(pb.Nodes.GetSchedulable())},
 		Pods: state.PodCounts{
-			Total: int(pb.Pods.GetTotal()), Pending: int(pb.Pods.GetPending()), Running: int(pb.Pods.GetRunning()), Succeeded: int(pb.Pods.GetSucceeded()),
-			Failed: int(pb.Pods.GetFailed()), Unknown: int(pb.Pods.GetUnknown()), Terminating: int(pb.Pods.GetTerminating()),
+			Total: countFromPB(pb.Pods.GetTotal()), Pending: countFromPB(pb.Pods.GetPending()), Running: countFromPB(pb.Pods.GetRunning()), Succeeded: countFromPB(pb.Pods.GetSucceeded()),
+			Failed: countFromPB(pb.Pods.GetFailed()), Unknown: countFromPB(pb.Pods.GetUnknown()), Terminating: countFromPB(pb.Pods.GetTerminating()),
 		},
 		Containers: state.ContainerCounts{
-			Total: int(pb.Containers.GetTotal()), Running: int(pb.Containers.GetRunning()), Waiting: int(pb.Containers.GetWaiting()),
-			Terminated: int(pb.Containers.GetTerminated()), Unknown: int(pb.Containers.GetUnknown()), Restarts: int(pb.Containers.GetRestarts()),
-			Desired: int(pb.Containers.GetDesired()), Ready: int(pb.Containers.GetReady()),
+			Total: countFromPB(pb.Containers.GetTotal()), Running: countFromPB(pb.Containers.GetRunning()), Waiting: countFromPB(pb.Containers.GetWaiting()),
+			Terminated: countFromPB(pb.Containers.GetTerminated()), Unknown: countFromPB(pb.Containers.GetUnknown()), Restarts: countFromPB(pb.Containers.GetRestarts()),
+			Desired: countFromPB(pb.Containers.GetDesired()), Ready: countFromPB(pb.Containers.GetReady()),
 		},
 		Capacity: summedFromPB(pb.Capacity), Allocatable: summedFromPB(pb.Allocatable), Requested: summedFromPB(pb.Requested), Limits: summedFromPB(pb.Limits),
 		Fragmentation: state.Room{CPUMillis: pb.LargestFreeCpuMillis, MemoryBytes: pb.LargestFreeMemoryBytes},
-		Ports:         state.PortCounts{Taken: int(pb.PortsTaken), Conflicts: int(pb.PortConflicts)},
-		Healthy:       pb.Healthy, Problems: make([]state.Problem, 0, len(pb.Problems)), ProblemCount: int(pb.ProblemCount),
-		ProblemCounts: problemCountsFromPB(pb.ProblemCounts), More: problemCountsFromPB(pb.More), Muted: int(pb.Muted),
+		Ports:         state.PortCounts{Taken: countFromPB(pb.PortsTaken), Conflicts: countFromPB(pb.PortConflicts)},
+		Healthy:       pb.Healthy, Problems: make([]state.Problem, 0, len(pb.Problems)), ProblemCount: countFromPB(pb.ProblemCount),
+		ProblemCounts: problemCountsFromPB(pb.ProblemCounts), More: problemCountsFromPB(pb.More), Muted: countFromPB(pb.Muted),
 	}}
 	if u := pb.Used; u != nil {
-		m.Summary.Used = &state.UsedSum{CPUMillis: u.CpuMillis, MemoryBytes: u.MemoryBytes, SampledAt: state.Time(u.SampledAt), Nodes: int(u.Nodes)}
+		m.Summary.Used = &state.UsedSum{CPUMillis: u.CpuMillis, MemoryBytes: u.MemoryBytes, SampledAt: state.Time(u.SampledAt), Nodes: countFromPB(u.Nodes)}
 	}
 	for _, p := range pb.Problems {
 		m.Summary.Problems = append(m.Summary.Problems, problemFromPB(p))
@@ -84,6 +84,10 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 	return m, nil
 }
 
+// countFromPB returns a count as an int, MaxInt32 at most: no cluster has more of anything,
+// and a hostile agent's count must not turn negative, nor sums of counts overflow.
+func countFromPB(n uint64) int { return int(min(n, math.MaxInt32)) }
+
 func problemToPB(p *state.Problem) *wirepb.Problem {
 	return &wirepb.Problem{
 		Severity: wirepb.Severity(p.Severity), Kind: p.Kind, What: cut(p.What, maxWords), Where: cut(p.Where, maxWords), OwnerKind: p.Owner.Kind, OwnerName: p.Owner.Name,
@@ -94,7 +98,7 @@ func problemToPB(p *state.Problem) *wirepb.Problem {
 func problemFromPB(pb *wirepb.Problem) state.Problem {
 	p := state.Problem{
 		Kind: cut(pb.Kind, maxWords), What: cut(pb.What, maxWords), Where: cut(pb.Where, maxWords), Owner: state.Owner{Kind: cut(pb.OwnerKind, maxWords), Name: cut(pb.OwnerName, maxWords)},
-		Since: state.Time(pb.Since), Message: cut(pb.Message, maxWords), Count: int(min(pb.Count, math.MaxInt32)), Muted: cut(pb.Muted, maxWords),
+		Since: state.Time(pb.Since), Message: cut(pb.Message, maxWords), Count: countFromPB(pb.Count), Muted: cut(pb.Muted, maxWords),
 	}
 	if s := state.Severity(pb.Severity); pb.Severity >= 0 && pb.Severity <= wirepb.Severity_SEVERITY_INFO {
 		p.Severity = s
@@ -113,7 +117,7 @@ func problemCountsToPB(c state.ProblemCounts) *wirepb.ProblemCounts {
 }
 
 func problemCountsFromPB(pb *wirepb.ProblemCounts) state.ProblemCounts {
-	return state.ProblemCounts{Critical: int(pb.GetCritical()), Warning: int(pb.GetWarning()), Info: int(pb.GetInfo())}
+	return state.ProblemCounts{Critical: countFromPB(pb.GetCritical()), Warning: countFromPB(pb.GetWarning()), Info: countFromPB(pb.GetInfo())}
 }
 
 func summedToPB(r state.Resources) *wirepb.SummedResources {

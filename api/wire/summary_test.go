@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"math"
 	"reflect"
 	"testing"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
 func TestWhatASummaryLeavesOutIsNotOnTheWire(t *testing.T) {
@@ -50,5 +52,17 @@ func TestHashOfResourcesTellsThemApart(t *testing.T) {
 	none, empty := state.Summary{}, state.Summary{Capacity: state.Resources{Extended: map[string]int64{}}}
 	if HashResources(&Identity{}, &none) != HashResources(&Identity{}, &empty) {
 		t.Error("no map and an empty one differ: a decoded summary has the former")
+	}
+}
+
+func TestCountsOfASummaryAreNeverNegative(t *testing.T) {
+	m, err := summaryFromPB(&wirepb.Summary{Nodes: &wirepb.NodeCounts{Total: 1 << 63, Ready: math.MaxUint64}, Pods: &wirepb.PodCounts{Failed: math.MaxUint64}, PortConflicts: 1 << 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]int{"nodes": m.Summary.Nodes.Total, "ready": m.Summary.Nodes.Ready, "failed": m.Summary.Pods.Failed, "conflicts": m.Summary.Ports.Conflicts} {
+		if got != math.MaxInt32 {
+			t.Errorf("%s: %d, want %d", name, got, math.MaxInt32)
+		}
 	}
 }

@@ -23,6 +23,7 @@ const (
 // Config configures Run.
 type Config struct {
 	genericiooptions.IOStreams
+	// Version is the text that --version prints, with the end of its last line.
 	Version string
 	// Getenv reads the environment. Nil means an empty environment.
 	Getenv func(string) string
@@ -86,6 +87,7 @@ func (p *plugin) command() *cobra.Command {
 		SilenceErrors: true,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl rollcall"},
 	}
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)

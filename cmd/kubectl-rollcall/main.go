@@ -6,10 +6,10 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/client/plugin"
 )
 
@@ -19,18 +19,9 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	code := plugin.Run(ctx, plugin.Config{
 		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
-		Version:   version(),
+		Version:   version.Text("kubectl-rollcall"),
 		Getenv:    os.Getenv,
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)
-}
-
-// version is the module's, as the go command knows it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version
 }

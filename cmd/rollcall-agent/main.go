@@ -12,13 +12,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 	"rollcall.dev/rollcall/agent"
+	"rollcall.dev/rollcall/api/version"
 )
 
 func main() {
@@ -35,6 +35,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return certgen(args[1:], stdout)
 	}
 	cfg, err := parse(args, stderr)
+	if errors.Is(err, version.ErrRequested) {
+		return version.Write(stdout, "rollcall-agent")
+	}
 	if err != nil {
 		return err
 	}
@@ -49,7 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // parse reads the flags; what they mean together is the agent's business.
 func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	cfg := agent.Default()
-	cfg.Version = version()
+	cfg.Version = version.String()
 	f := pflag.NewFlagSet("rollcall-agent", pflag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.SortFlags = false
@@ -71,8 +74,13 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.DurationVar(&cfg.UsagePeriod, "usage-period", cfg.UsagePeriod, "how often usage is read while anybody wants it")
 	f.DurationVar(&cfg.MinRequestPeriod, "min-request-period", cfg.MinRequestPeriod, "the shortest time between two reports that is granted")
 	f.DurationVar(&cfg.MaxSession, "max-session", cfg.MaxSession, "the longest session that is granted")
+	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go's profiles at /debug/pprof/ of --metrics-listen, which has to be a loopback address")
+	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return cfg, err
+	}
+	if *showVersion {
+		return cfg, version.ErrRequested
 	}
 	if f.NArg() > 0 {
 		return cfg, fmt.Errorf("unknown argument %q; see --help", f.Arg(0))
@@ -91,13 +99,4 @@ func certgen(args []string, stdout io.Writer) error {
 	}
 	_, err = fmt.Fprintln(stdout, pin)
 	return err
-}
-
-// version is the module's, as the go command knows it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"rollcall.dev/rollcall/agent"
+	"rollcall.dev/rollcall/api/version"
 )
 
 func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
@@ -37,7 +38,7 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 	} {
 		got, err := parse(tc.args, &bytes.Buffer{})
 		want := agent.Default()
-		want.Version, want.Log, got.Log = version(), nil, nil
+		want.Version, want.Log, got.Log = version.String(), nil, nil
 		tc.want(&want)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q gives %+v, %v; want %+v", tc.args, got, err, want)

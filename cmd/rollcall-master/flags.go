@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/spf13/pflag"
+	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/master"
 )
 
@@ -34,7 +35,7 @@ Flags:
 // parse reads the flags; what they mean together is the master's business.
 func parse(args []string, stderr io.Writer) (master.Config, error) {
 	cfg := master.Default()
-	cfg.Version = version()
+	cfg.Version = version.String()
 	f := pflag.NewFlagSet("rollcall-master", pflag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.SortFlags = false
@@ -66,8 +67,13 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.Var((*quantity)(&cfg.HistoryMaxMemory), "history-max-memory", "bound of the history of all clusters together, such as 512Mi; 0: none")
 	f.IntVar(&cfg.QueryMaxSamples, "query-max-samples", cfg.QueryMaxSamples, "how many samples one query of /prometheus may have in memory")
 	f.StringArrayVar(&cfg.Sinks, "sink", cfg.Sinks, "where all readings are sent, as often as there are sinks: prometheus+https://…, influxdb+https://…?db=… or ?org=…&bucket=…, kafka://broker:port/topic; see docs/SINKS.md")
+	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go's profiles at /debug/pprof/ of --listen, to who may get the nonResourceURLs /debug/pprof/* on the hub, as ClusterRole rollcall-profiler lets; with --auth none on a loopback address only")
+	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return cfg, err
+	}
+	if *showVersion {
+		return cfg, version.ErrRequested
 	}
 	if f.NArg() > 0 {
 		return cfg, fmt.Errorf("unknown argument %q; see --help", f.Arg(0))

@@ -13,10 +13,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/pflag"
+	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/master"
 )
 
@@ -37,6 +38,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return keygen(args[1:], stdout)
 	}
 	cfg, err := parse(args, stderr)
+	if errors.Is(err, version.ErrRequested) {
+		return version.Write(stdout, "rollcall-master")
+	}
 	if err != nil {
 		return err
 	}
@@ -44,6 +48,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	master.AdoptLogs(ctx, cfg.Log)
 	noticeSilence()
 	leaveGarbage(ctx)
+	ctx, end := context.WithCancel(ctx)
+	var releasing sync.WaitGroup
+	releasing.Go(func() { releaseMemory(ctx) })
+	defer releasing.Wait()
+	defer end()
 	return master.Run(ctx, cfg)
 }
 
@@ -57,13 +66,4 @@ func keygen(args []string, stdout io.Writer) error {
 	}
 	_, err := fmt.Fprintf(stdout, "%s is for --signing-key-file of masters, %s.pub for --master-public-key-file of agents\n", args[0], args[0])
 	return err
-}
-
-// version is the module's, as the go command knows it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version
 }

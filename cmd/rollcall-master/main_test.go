@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/master"
 )
 
@@ -39,12 +40,13 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 		{[]string{"--sink", "kafka://b1:9092,b2:9092/t", "--sink", "prometheus+https://prom"}, func(c *master.Config) {
 			c.Sinks = []string{"kafka://b1:9092,b2:9092/t", "prometheus+https://prom"}
 		}},
+		{[]string{"--profiling"}, func(c *master.Config) { c.Profiling = true }},
 		{[]string{"--query-max-samples", "7"}, func(c *master.Config) { c.QueryMaxSamples = 7 }},
 		{[]string{"--history-max-memory", "0"}, func(c *master.Config) { c.HistoryMaxMemory = 0 }},
 	} {
 		got, err := parse(tc.args, &bytes.Buffer{})
 		want := master.Default()
-		want.Version, want.Log, got.Log = version(), nil, nil
+		want.Version, want.Log, got.Log = version.String(), nil, nil
 		tc.want(&want)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q gives %+v, %v; want %+v", tc.args, got, err, want)
@@ -82,6 +84,7 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 		"gives the tokens of clients":  {"--insecure"},
 		"mean nothing with --auth":     {"--auth", "none", "--listen", "127.0.0.1:0", "--token-audiences", "a"},
 		"lets anybody read":            {"--auth", "none"},
+		"anybody read profiles":        {"--auth", "none", "--insecure", "--profiling"},
 		"usage:":                       {"keygen"},
 		"keygen PATH":                  {"keygen", "--help"},
 		"read signing key: open /none": {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", "/nonexistent"},

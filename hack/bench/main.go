@@ -20,6 +20,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"rollcall.dev/rollcall/api/version"
 )
 
 func main() {
@@ -43,6 +45,9 @@ func run(ctx context.Context, args []string) error {
 		return askMain(ctx, args[1:])
 	}
 	options, err := parse(args)
+	if errors.Is(err, version.ErrRequested) {
+		return version.Write(os.Stdout, "bench")
+	}
 	if err != nil {
 		return err
 	}
@@ -75,8 +80,12 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.list, "list", false, "list the scenarios")
 	f.BoolVar(&o.keep, "keep", false, "take the rows of scenarios that are not run from the last run, "+lastRun)
 	f.StringVar(&o.out, "out", "", "file to write the table to; default: docs/BENCHMARKS.md if everything is run, or kept, at full size, else none")
+	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	if *showVersion {
+		return o, version.ErrRequested
 	}
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q; see -help", f.Arg(0))

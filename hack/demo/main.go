@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/test/kube"
 	"rollcall.dev/rollcall/test/stack"
 )
@@ -24,7 +25,12 @@ const startTimeout = 5 * time.Minute
 
 func main() {
 	once := flag.Bool("once", false, "check what is shown, and end")
+	showVersion := flag.Bool("version", false, version.Usage)
 	flag.Parse()
+	if *showVersion {
+		fmt.Print(version.Text("demo"))
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *once); err != nil && !errors.Is(err, context.Canceled) {

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/test/load"
 )
 
@@ -73,6 +74,11 @@ func parseFlags() config {
 	flag.DurationVar(&c.reporting.sessionDuration, "session-duration", 30*time.Minute, "their sessionDuration")
 	flag.DurationVar(&c.reporting.idleRefresh, "idle-refresh", 5*time.Minute, "their idleRefresh")
 	flag.DurationVar(&c.lifetime, "for", 0, "end by itself after so long; 0: on SIGTERM or Ctrl-C only")
+	showVersion := flag.Bool("version", false, version.Usage)
 	flag.Parse()
+	if *showVersion {
+		fmt.Print(version.Text("fleet"))
+		os.Exit(0)
+	}
 	return c
 }

@@ -14,6 +14,7 @@
 //	list clusterstatuses                 the list of all clusters
 //	get  clusterstatuses/details  NAME   everything else of it: nodes, pods, containers, ports
 //	get  /metrics                        the master's metrics
+//	get  /debug/pprof/*                  profiles of the master, where --profiling serves them
 //
 // clusterstatuses are of rollcall.dev; details is served by the master alone. The
 // package knows nothing of sessions, states or answers.

@@ -22,23 +22,25 @@ func TestPeopleSeeWhatTheHubsRBACLetsThem(t *testing.T) {
 	api := serve(t, cluster, func(*Config) {})
 	api.becomes(person(t, cluster, "viewer"), "/api/v1/clusters", http.StatusOK)
 	who := map[string]client{"team": person(t, cluster, "tim", "prod-eu-team"), "account": token(t, cluster)}
-	for _, name := range []string{"viewer", "lister", "listing", "scraper", "nobody"} {
+	for _, name := range []string{"viewer", "lister", "listing", "scraper", "profiler", "nobody"} {
 		who[name] = person(t, cluster, name)
 	}
 	const (
 		list, eu, euIP, euPods, euSummary = "/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/203.0.113.7", "/api/v1/clusters/203.0.113.7/pods", "/api/v1/clusters/prod-eu/summary"
 		us, usSummary, nowhere, metrics   = "/api/v1/clusters/prod-us", "/api/v1/clusters/prod-us/summary", "/api/v1/clusters/nowhere", "/metrics"
+		heap, profiles                    = "/debug/pprof/heap", "/debug/pprof/"
 	)
 	for _, tc := range []struct {
 		who  string
 		want map[string]int
 	}{
-		{"viewer", map[string]int{list: 200, eu: seen, euIP: seen, euPods: seen, euSummary: seen, us: seen, usSummary: seen, nowhere: 404, metrics: 403}},
+		{"viewer", map[string]int{list: 200, eu: seen, euIP: seen, euPods: seen, euSummary: seen, us: seen, usSummary: seen, nowhere: 404, metrics: 403, heap: 403}},
 		{"account", map[string]int{list: 200, eu: seen, euIP: seen, euPods: seen, euSummary: seen, us: seen, usSummary: seen, nowhere: 404, metrics: 403}},
 		{"team", map[string]int{list: 200, eu: seen, euIP: seen, euPods: seen, euSummary: seen, us: 404, usSummary: 404, nowhere: 404, metrics: 403}},
 		{"lister", map[string]int{list: 200, eu: 403, euIP: 403, euPods: 403, euSummary: seen, us: 403, usSummary: seen, metrics: 403}},
 		{"listing", map[string]int{list: 200, eu: 403, euIP: 403, euPods: 403, euSummary: 403, us: 403, usSummary: 403, metrics: 403}},
-		{"scraper", map[string]int{list: 403, eu: 404, euIP: 404, euPods: 404, euSummary: 404, us: 404, usSummary: 404, nowhere: 404, metrics: 200}},
+		{"scraper", map[string]int{list: 403, eu: 404, euIP: 404, euPods: 404, euSummary: 404, us: 404, usSummary: 404, nowhere: 404, metrics: 200, heap: 403, profiles: 403}},
+		{"profiler", map[string]int{list: 403, eu: 404, nowhere: 404, metrics: 403, heap: 200, profiles: 200}},
 		{"nobody", map[string]int{list: 403, eu: 404, euIP: 404, euPods: 404, euSummary: 404, us: 404, usSummary: 404, nowhere: 404, metrics: 403, "/healthz": 200, "/readyz": 200}},
 	} {
 		for path, want := range tc.want {

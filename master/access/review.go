@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	authorization "k8s.io/client-go/kubernetes/typed/authorization/v1"
 
+	"rollcall.dev/rollcall/api/profiling"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/httpapi"
 )
@@ -206,8 +208,12 @@ func (c caller) question(want httpapi.Access) authorizer.AttributesRecord {
 // forbidden says what somebody may not do, and what would allow it.
 func (c caller) forbidden(want httpapi.Access) error {
 	if want.Path != "" {
-		return fmt.Errorf("%w: user %q may not %s %s; a ClusterRole on the hub with nonResourceURLs [%s], verbs [%s] allows it, such as rollcall-metrics-reader",
-			httpapi.ErrForbidden, c.user.GetName(), want.Verb, want.Path, want.Path, want.Verb)
+		path, role := want.Path, "rollcall-metrics-reader"
+		if strings.HasPrefix(path, profiling.Path) {
+			path, role = profiling.Path+"*", "rollcall-profiler"
+		}
+		return fmt.Errorf("%w: user %q may not %s %s; a ClusterRole on the hub with nonResourceURLs [%s], verbs [%s] allows it, such as %s",
+			httpapi.ErrForbidden, c.user.GetName(), want.Verb, want.Path, path, want.Verb, role)
 	}
 	what, object, only := resource, "", ""
 	if want.Details {

@@ -97,6 +97,7 @@ func TestRefusalsNameWhoAndWhatAndWhatAllowsIt(t *testing.T) {
 		{httpapi.Access{Verb: "list"}, []string{`user "jane" may not list clusterstatuses of rollcall.dev`, "resources [clusterstatuses], verbs [list] allows it", "rollcall-viewer"}},
 		{httpapi.Access{Verb: "get", Cluster: "prod-eu", Details: true}, []string{`may not get clusterstatuses/details "prod-eu"`, "resources [clusterstatuses/details], verbs [get], resourceNames [prod-eu] allows it"}},
 		{httpapi.Access{Verb: "get", Path: "/metrics"}, []string{"may not get /metrics", "nonResourceURLs [/metrics], verbs [get] allows it", "rollcall-metrics-reader"}},
+		{httpapi.Access{Verb: "get", Path: "/debug/pprof/heap"}, []string{"may not get /debug/pprof/heap", "nonResourceURLs [/debug/pprof/*], verbs [get] allows it", "rollcall-profiler"}},
 	} {
 		err := granted{getOne}.caller().may(t.Context(), tc.want)
 		for _, words := range tc.words {

@@ -40,6 +40,7 @@ const seen = http.StatusConflict
 //	lister  the list and all summaries
 //	listing the list only
 //	scraper the metrics only
+//	profiler profiles only
 //	nobody  nothing
 func hub(t *testing.T) *kube.Cluster {
 	t.Helper()
@@ -77,7 +78,7 @@ func install(t *testing.T, cluster *kube.Cluster) {
 	run(cluster.Kubectl("apply", "--server-side", "-k", "../../config/rbac"))
 	run(cluster.Kubectl("apply", "--server-side", "-f", "../../config/rbac/viewer/one_cluster_example.yaml"))
 	run(cluster.KubectlInput(people, "apply", "--server-side", "-f", "-"))
-	for user, role := range map[string]string{"viewer": "rollcall-viewer", "lister": "lister", "listing": "listing", "scraper": "rollcall-metrics-reader"} {
+	for user, role := range map[string]string{"viewer": "rollcall-viewer", "lister": "lister", "listing": "listing", "scraper": "rollcall-metrics-reader", "profiler": "rollcall-profiler"} {
 		run(cluster.Kubectl("create", "clusterrolebinding", user, "--clusterrole", role, "--user", user))
 	}
 	run(cluster.Kubectl("create", "serviceaccount", "viewer", "-n", "default"))
@@ -136,6 +137,7 @@ func suspended(guard *Guard, log *slog.Logger) *httpapi.API {
 func serving(guard *Guard, log *slog.Logger, clusters []httpapi.Registered) *httpapi.API {
 	metrics := prometheus.NewRegistry()
 	return httpapi.New(httpapi.Config{
+		Profiling: true,
 		Sessions: httpapi.Sessions{
 			Await:   func(context.Context, string) (*session.Value, error) { return nil, session.ErrSuspended },
 			Peek:    func(string) (*session.Value, bool) { return nil, false },

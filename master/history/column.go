@@ -88,7 +88,7 @@ func appendColumn(out []byte, c *column, before uint32, fields, rows int) []byte
 		encodings[field] = c.encoding(field, rows)
 	}
 	head, last := uint64(c.id-before)<<2, fields-1
-	gaps, same := c.present != 1<<rows-1, encodings[last].same()
+	gaps, same := c.present != 1<<rows-1, encodings[last].same() //nolint:gosec // a column has one field at least
 	if gaps {
 		head |= headerGaps
 	}

@@ -19,7 +19,8 @@ type Access struct {
 	Details bool
 	// Cluster is a resolved name; empty for all.
 	Cluster string
-	// Path is set, and Cluster and Details are not, for what is no cluster's: /metrics.
+	// Path is set, and Cluster and Details are not, for what is no cluster's: /metrics,
+	// and paths below /debug/pprof/.
 	Path string
 	// Brief says that a refusal need not tell whether the caller may know that the cluster
 	// is there: in a list it is left out either way, and to find out takes more questions.

@@ -27,7 +27,7 @@ func (r rules) may(_ context.Context, want Access) error {
 
 func (r rules) api(t *testing.T) (*API, *fake) {
 	f := shop(t)
-	return f.api(func(c *Config) { c.Identify = r.identify }), f
+	return f.api(func(c *Config) { c.Identify, c.Profiling = r.identify, true }), f
 }
 
 func TestWhoMaySeeWhat(t *testing.T) {
@@ -58,6 +58,11 @@ func TestWhoMaySeeWhat(t *testing.T) {
 		{"list of who is not known", "/api/v1/clusters", rules{{Verb: "list"}: ErrUnauthenticated}, 401, ReasonUnauthorized},
 		{"metrics", "/metrics", rules{{Verb: "get", Path: "/metrics"}: nil}, 200, ""},
 		{"no metrics", "/metrics", rules{}, 403, ReasonForbidden},
+		{"a profile", "/debug/pprof/goroutine", rules{{Verb: "get", Path: "/debug/pprof/goroutine"}: nil}, 200, ""},
+		{"the list of profiles", "/debug/pprof/", rules{{Verb: "get", Path: "/debug/pprof/"}: nil}, 200, ""},
+		{"no profile for who reads metrics", "/debug/pprof/heap", rules{{Verb: "get", Path: "/metrics"}: nil}, 403, ReasonForbidden},
+		{"no profile for who may have another", "/debug/pprof/heap", rules{{Verb: "get", Path: "/debug/pprof/goroutine"}: nil}, 403, ReasonForbidden},
+		{"a profile for who is not known", "/debug/pprof/heap", rules{{Verb: "get", Path: "/debug/pprof/heap"}: ErrUnauthenticated}, 401, ReasonUnauthorized},
 		{"health is everybody's", "/healthz", rules{}, 200, ""},
 		{"readiness is everybody's", "/readyz", rules{}, 200, ""},
 	} {
@@ -129,5 +134,14 @@ func TestAListAsksOnceWhoAsksAndABoundedNumberOfQuestionsAtATime(t *testing.T) {
 	if identified.Load() != 1 || asked.Load() != int64(len(f.clusters)+1) || most.Load() > maxQuestions {
 		t.Errorf("identified %d times, %d questions, %d at a time; want 1, %d and at most %d",
 			identified.Load(), asked.Load(), most.Load(), len(f.clusters)+1, maxQuestions)
+	}
+}
+
+func TestProfilesAreNotThereUnlessTheyAreServed(t *testing.T) {
+	api := shop(t).api(func(*Config) {})
+	for _, path := range []string{"/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline"} {
+		if w := get(api, path); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d, want 404", path, w.Code)
+		}
 	}
 }

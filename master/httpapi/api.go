@@ -43,6 +43,8 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger
+	// Profiling serves /debug/pprof to who may get it. Without Identify that is everybody.
+	Profiling bool
 	// Limits of connections; its zero value has defaults.
 	Limits connlimit.Config
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"rollcall.dev/rollcall/api/profiling"
 )
 
 // Check is one thing without which a master cannot answer.
@@ -85,6 +87,18 @@ func (a *API) metricsPage() endpoint {
 			return err
 		}
 		page.ServeHTTP(w, r)
+		return nil
+	}
+}
+
+// profiles serves Go's profiles of the process, each to who may get its path.
+func (a *API) profiles() endpoint {
+	handler := profiling.Handler()
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := a.authorize(r, Access{Verb: "get", Path: r.URL.Path}); err != nil {
+			return err
+		}
+		handler.ServeHTTP(w, r)
 		return nil
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	"rollcall.dev/rollcall/api/profiling"
 )
 
 // endpoint answers a request, or says why not and has written nothing.
@@ -37,6 +38,11 @@ func (a *API) routes() {
 	}
 	a.mux.Handle("GET "+heapsterPattern, a.endpoint(heapsterPattern, withoutBody(a.whenReady(a.heapster))))
 	a.mux.Handle(heapsterPattern, a.endpoint(heapsterPattern, withoutBody(wrongMethod([]string{http.MethodGet, http.MethodHead}))))
+	if a.config.Profiling {
+		// All profiles are one route: it is no part of the API that the OpenAPI document tells of.
+		a.mux.Handle("GET "+profiling.Path, a.endpoint(profiling.Path, withoutBody(a.profiles())))
+		a.mux.Handle(profiling.Path, a.endpoint(profiling.Path, withoutBody(wrongMethod([]string{http.MethodGet, http.MethodHead}))))
+	}
 	a.mux.Handle("/", a.endpoint("other", withoutBody(a.elsewhere)))
 }
 
@@ -58,7 +64,7 @@ func wantsPage(r *http.Request) bool {
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch first {
-	case "api", "healthz", "readyz", "metrics", "heapster", "prometheus", "federate":
+	case "api", "healthz", "readyz", "metrics", "heapster", "prometheus", "federate", "debug":
 		return false
 	case "", "assets":
 		return true
@@ -78,7 +84,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The mux would redirect to where a path with dots leads; nobody means that.
-	if misshapen(r.URL.Path) {
+	if misshapen(r.URL.Path) && r.URL.Path != profiling.Path {
 		a.nothing.ServeHTTP(w, r)
 		return
 	}

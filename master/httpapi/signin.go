@@ -148,7 +148,7 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 
 // setCookie sets the cookie until the browser ends, or has it forgotten.
 func setCookie(w http.ResponseWriter, r *http.Request, secret string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where there is TLS: without it (--insecure, loopback) the browser would not send it back
 		Name: cookieName(r), Value: secret, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
 	})

@@ -61,7 +61,7 @@ func (s *stream) start(w http.ResponseWriter, f view.Framing, p *params) (err er
 // nextReview scatters reviews, so that all that came at once are not asked about at
 // once.
 func nextReview() time.Duration {
-	return reviewPeriod - time.Duration(rand.Int64N(int64(reviewPeriod/4)))
+	return reviewPeriod - time.Duration(rand.Int64N(int64(reviewPeriod/4))) //nolint:gosec // jitter
 }
 
 // run serves the client until it goes, or the stream has to end.

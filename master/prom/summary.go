@@ -53,7 +53,7 @@ func clusterFamilies() []family {
 func words(label string, pairs ...any) []number {
 	var all []number
 	for i := 0; i < len(pairs); i += 2 {
-		all = append(all, number{pairs[i].(history.Count), 1, []string{label, pairs[i+1].(string)}})
+		all = append(all, number{pairs[i].(history.Count), 1, []string{label, pairs[i+1].(string)}}) //nolint:gosec // they come in pairs
 	}
 	return all
 }

@@ -31,7 +31,7 @@ func backoff(failures int, random float64) time.Duration {
 func nextSlot(name string, every time.Duration, now time.Time) time.Time {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
-	shift := time.Duration(h.Sum64() % uint64(every))
+	shift := time.Duration(h.Sum64() % uint64(every)) //nolint:gosec // every is above zero
 	past := (time.Duration(now.UnixNano())%every - shift + every) % every
 	return now.Add(every - past)
 }

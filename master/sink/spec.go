@@ -159,7 +159,7 @@ func (p *params) secret(name string) func() (string, error) {
 // readSecret returns the content of a file without leading and trailing white space. An
 // empty file is an error.
 func readSecret(file string) (string, error) {
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(file) //nolint:gosec // the path is a flag's
 	if err != nil {
 		return "", err
 	}

@@ -304,7 +304,7 @@ func backoff(wait time.Duration, err error) time.Duration {
 	if errors.As(err, &retry) && retry.after > 0 {
 		return min(retry.after, maxRetryAfter)
 	}
-	return wait/2 + rand.N(wait/2)
+	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter
 }
 
 // sleep waits for d. It returns false if ctx ends first.

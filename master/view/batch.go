@@ -42,7 +42,8 @@ func (b *batch) size() int64 {
 	if before.Epoch != after.Epoch || after.Seq < before.Seq {
 		return n + all
 	}
-	return n + min(all, int64(after.Seq-before.Seq)*chunkBytes)
+	// A report may claim any seq.
+	return n + min(all, int64(min(after.Seq-before.Seq, uint64(all)))*chunkBytes) //nolint:gosec // all is a size of what is in memory, so both are far below MaxInt64
 }
 
 // encode writes what a scope sees.

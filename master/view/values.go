@@ -70,7 +70,7 @@ func setProtocol(q *Query, value string) error {
 
 func setPort(q *Query, value string) error {
 	n, err := number(value, 1, maxPort)
-	q.Filter.Port = uint16(n)
+	q.Filter.Port = uint16(n) //nolint:gosec // number has bounded it
 	return err
 }
 

@@ -45,6 +45,8 @@ type Attack struct {
 	// TLS has each connection make its handshake; Send is sent on it then.
 	TLS  bool
 	Send string
+	// Answered has each connection wait for the first bytes of an answer.
+	Answered bool
 }
 
 // Made is what came of an Attack.
@@ -148,6 +150,11 @@ func (a *Attack) open(source string) (net.Conn, error) {
 	}
 	if _, err := io.WriteString(speaks, a.Send); err != nil {
 		return c, err
+	}
+	if a.Answered {
+		if _, err := speaks.Read(make([]byte, 512)); err != nil {
+			return c, err
+		}
 	}
 	return speaks, nil
 }

@@ -1,0 +1,190 @@
+package flood_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/test/flood"
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+const (
+	// maxGrowth is how much more memory a master has than before, at most, once settleTimeout
+	// is over after a storm of connections.
+	maxGrowth     = 15 << 20
+	settleTimeout = time.Minute
+	pollInterval  = 2 * time.Second
+)
+
+func TestMain(m *testing.M) {
+	flood.Main()
+	os.Exit(m.Run())
+}
+
+// TestMemoryIsGivenBackAfterAStorm has many clients connect, be answered and drop, three
+// times: at a master 1,000, with watches as JSON lines, watches by websocket, and plain GETs.
+func TestMemoryIsGivenBackAfterAStorm(t *testing.T) {
+	s, hub := start(t)
+	t.Run("a master by TLS", func(t *testing.T) { stormAtMaster(t, s, hub) })
+	t.Run("a master by plain HTTP", func(t *testing.T) { stormAtMaster(t, s, hub, "--insecure") })
+	t.Run("an agent", func(t *testing.T) { stormAtAgent(t, s, hub) })
+}
+
+func stormAtMaster(t *testing.T, s *stack.Stack, hub *kube.Cluster, flags ...string) {
+	m, err := s.StartMaster(t.Context(), hub, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, m) })
+	agent, err := s.StartAgent(t.Context(), hub, "storm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(agent.Kill)
+	if _, err := hub.KubectlInput(agent.Manifest(""), "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	answered(t, m, "/api/v1/clusters/storm")
+	storm(t, m.PID(), func(t *testing.T) { connect(t, m.URL) })
+}
+
+// stormAtAgent has as many clients as an agent takes.
+func stormAtAgent(t *testing.T, s *stack.Stack, hub *kube.Cluster) {
+	agent, err := s.StartAgent(t.Context(), hub, "storm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	storm(t, agent.PID(), func(t *testing.T) {
+		made := flood.Start(t, flood.Attack{
+			Address: strings.TrimPrefix(agent.URL, "https://"), Sources: flood.Sources(10, 8), Connections: 500, TLS: true, Answered: true,
+			Send: "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+		}).Wait()
+		if made.Opened < 200 {
+			t.Errorf("%+v, want 200 answered at least", made)
+		}
+	})
+}
+
+// storm has clients connect and drop three times, and checks what a process holds then.
+func storm(t *testing.T, pid int, connect func(t *testing.T)) {
+	t.Helper()
+	before := resident(t, pid)
+	peak := before
+	for round := range 3 {
+		t.Run(fmt.Sprintf("round %d", round+1), func(t *testing.T) {
+			connect(t)
+			peak = max(peak, resident(t, pid))
+		})
+	}
+	began := time.Now()
+	after := awaitResident(t, pid, before+maxGrowth)
+	t.Logf("%d KiB before, %d KiB at most, %d KiB %s after", before>>10, peak>>10, after>>10, time.Since(began).Round(time.Second))
+}
+
+// start builds the binaries and starts a hub.
+func start(t *testing.T) (*stack.Stack, *kube.Cluster) {
+	t.Helper()
+	s, err := stack.New(t.Context(), stack.Options{Dir: t.TempDir(), Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	hub, err := kube.Start(t.Context(), kube.Options{Name: "hub", Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hub.Close)
+	return s, hub
+}
+
+// stop ends a master before the next one takes its address.
+func stop(t *testing.T, m *stack.Master) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	if err := m.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// answered asks until a path is answered with 200.
+func answered(t *testing.T, m *stack.Master, path string) {
+	t.Helper()
+	err := m.WaitReady(t.Context(), func(ctx context.Context) error {
+		a, err := m.Get(ctx, path)
+		if err == nil && a.Status != http.StatusOK {
+			err = fmt.Errorf("GET %s: %d %s", path, a.Status, a.Body)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// connect opens 1,000 connections, has a first answer on each, and drops them when t ends.
+func connect(t *testing.T, url string) {
+	t.Helper()
+	const (
+		head   = " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+		upward = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	)
+	scheme, address, _ := strings.Cut(url, "://")
+	var attacks []flood.Attack
+	for _, send := range []string{
+		"GET /api/v1/clusters/storm?watch=true" + head + "\r\n",
+		"GET /api/v1/clusters?watch=true" + head + "\r\n",
+		"GET /api/v1/clusters/storm?watch=true" + head + upward + "\r\n",
+		"GET /api/v1/clusters/storm" + head + "\r\n",
+	} {
+		attacks = append(attacks, flood.Attack{Address: address, Sources: []string{"127.0.0.1"}, Connections: 250, TLS: scheme == "https", Send: send, Answered: true})
+	}
+	if made := flood.Start(t, attacks...).Wait(); made.Opened != 1000 {
+		t.Errorf("%+v, want 1,000 answered", made)
+	}
+}
+
+// awaitResident waits until a process has most bytes of memory or less.
+func awaitResident(t *testing.T, pid int, most int64) int64 {
+	t.Helper()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	deadline := time.Now().Add(settleTimeout)
+	for {
+		is := resident(t, pid)
+		if is <= most {
+			return is
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%d MiB are resident after %s, want %d at most", is>>20, settleTimeout, most>>20)
+			return is
+		}
+		<-ticker.C
+	}
+}
+
+// resident returns how much memory a process has, in bytes.
+func resident(t *testing.T, pid int) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
