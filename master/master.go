@@ -20,6 +20,7 @@ import (
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/prom"
+	"rollcall.dev/rollcall/master/servingcert"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/sink"
 	"rollcall.dev/rollcall/master/view"
@@ -83,6 +84,8 @@ type parts struct {
 	sinks *sink.Sinks
 	// guard is nil with AuthNone.
 	guard *access.Guard
+	// certificate is nil where the serving certificate is not signed by the masters' CA.
+	certificate *servingcert.Source
 }
 
 func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prometheus.Registry) (*parts, error) {
@@ -125,6 +128,10 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	if err != nil {
 		return nil, err
 	}
+	certificate, err := c.newServingCertificate(rest)
+	if err != nil {
+		return nil, err
+	}
 	shelf := view.NewShelf(maxDocuments)
 	api := httpapi.New(httpapi.Config{
 		Sessions: httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe, Watch: sessions.Watch, Look: sessions.Look},
@@ -138,18 +145,18 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		}),
 		Identify: identify(guard),
 		SignIn:   signIn(guard),
-		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub, lease)}},
+		Ready:    checks(registry, certificate, leads(hub, lease)),
 		Hosts:    c.hosts(), Limits: bounds.limits,
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api, history: past, sinks: sinks, guard: guard}, nil
+	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api, history: past, sinks: sinks, guard: guard, certificate: certificate}, nil
 }
 
 // run runs all parts. The first that cannot go on ends the others.
 func (m *parts) run(ctx context.Context, c Config) error {
-	tls, err := c.serverTLS()
+	tls, err := c.serverTLS(m.certificate)
 	if err != nil {
 		return err
 	}
@@ -173,7 +180,19 @@ func (m *parts) run(ctx context.Context, c Config) error {
 	if m.guard != nil {
 		all.Go(func() error { return m.guard.Run(ctx) })
 	}
+	if m.certificate != nil {
+		all.Go(func() error { return m.certificate.Run(ctx) })
+	}
 	return all.Wait()
+}
+
+// checks returns what has to be well for a master to be ready.
+func checks(registry *controllers.Registry, certificate *servingcert.Source, leads func() error) []httpapi.Check {
+	all := []httpapi.Check{{Name: "registry", Ready: registry.Ready}}
+	if certificate != nil {
+		all = append(all, httpapi.Check{Name: "certificate", Ready: certificate.Ready})
+	}
+	return append(all, httpapi.Check{Name: "leader", Ready: leads})
 }
 
 // registryOf is the registry as the API knows it.

@@ -3,6 +3,7 @@
 //
 //	rollcall-master [flags]
 //	rollcall-master keygen PATH
+//	rollcall-master --version
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -35,6 +37,10 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "keygen" {
 		return keygen(args[1:], stdout)
+	}
+	if slices.Equal(args, []string{"--version"}) {
+		_, err := fmt.Fprintln(stdout, "rollcall-master", version())
+		return err
 	}
 	cfg, err := parse(args, stderr)
 	if err != nil {
@@ -59,8 +65,15 @@ func keygen(args []string, stdout io.Writer) error {
 	return err
 }
 
-// version is the module's, as the go command knows it.
+// stamped is the version that hack/build.sh and hack/images.sh build, from the file VERSION.
+var stamped string
+
+// version returns the version that was stamped in, else the module's as the go command
+// knows it.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

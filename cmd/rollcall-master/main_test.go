@@ -25,6 +25,9 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 		{[]string{"--listen", ":1"}, func(c *master.Config) { c.Listen = ":1" }},
 		{[]string{"--tls-cert-file", "tls.crt"}, func(c *master.Config) { c.TLSCertFile = "tls.crt" }},
 		{[]string{"--tls-key-file", "tls.key"}, func(c *master.Config) { c.TLSKeyFile = "tls.key" }},
+		{[]string{"--serving-ca-secret", "s", "--serving-ca-configmap", "c", "--serving-cert-names", "a,10.0.0.1"}, func(c *master.Config) {
+			c.ServingCASecret, c.ServingCAConfigMap, c.ServingCertNames = "s", "c", []string{"a", "10.0.0.1"}
+		}},
 		{[]string{"--auth", "none"}, func(c *master.Config) { c.Auth = master.AuthNone }},
 		{[]string{"--token-audiences", "a,b"}, func(c *master.Config) { c.TokenAudiences = []string{"a", "b"} }},
 		{[]string{"--client-ca-file", "ca.crt"}, func(c *master.Config) { c.ClientCAFile = "ca.crt" }},
@@ -77,6 +80,8 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 		"gives the tokens of clients":  {"--insecure"},
 		"mean nothing with --auth":     {"--auth", "none", "--listen", "127.0.0.1:0", "--token-audiences", "a"},
 		"lets anybody read":            {"--auth", "none"},
+		"--serving-ca-configmap go to": {"--serving-ca-secret", "s"},
+		"has its names":                {"--serving-cert-names", "a"},
 		"usage:":                       {"keygen"},
 		"keygen PATH":                  {"keygen", "--help"},
 		"read signing key: open /none": {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", "/nonexistent"},
@@ -110,5 +115,12 @@ func TestKeygenWritesAPairAndOverwritesNone(t *testing.T) {
 	}
 	if err := run(t.Context(), []string{"keygen", path}, &told, &bytes.Buffer{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second time: %v, want that it exists", err)
+	}
+}
+
+func TestVersionIsToldAndNothingElse(t *testing.T) {
+	var told bytes.Buffer
+	if err := run(t.Context(), []string{"--version"}, &told, &bytes.Buffer{}); err != nil || told.String() != "rollcall-master "+version()+"\n" {
+		t.Errorf("it says %q, %v", told.String(), err)
 	}
 }
