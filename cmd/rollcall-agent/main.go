@@ -2,6 +2,7 @@
 //
 //	rollcall-agent --cluster-name NAME --master-public-key-file FILE [flags]
 //	rollcall-agent certgen DIR
+//	rollcall-agent --version
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -34,6 +36,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "certgen" {
 		return certgen(args[1:], stdout)
 	}
+	if slices.Equal(args, []string{"--version"}) {
+		_, err := fmt.Fprintln(stdout, "rollcall-agent", version())
+		return err
+	}
 	cfg, err := parse(args, stderr)
 	if err != nil {
 		return err
@@ -54,7 +60,7 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.SetOutput(stderr)
 	f.SortFlags = false
 	f.StringVar(&cfg.Kubeconfig, "kubeconfig", cfg.Kubeconfig, "the member cluster; default: in-cluster, then $KUBECONFIG")
-	f.StringVar(&cfg.ClusterName, "cluster-name", cfg.ClusterName, "the name of this cluster's ClusterAgent on the hub")
+	f.StringVar(&cfg.ClusterName, "cluster-name", cfg.ClusterName, "the name of this cluster's ClusterAgent on the hub; it has no default")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address for masters, /healthz and /readyz")
 	f.StringVar(&cfg.MetricsListen, "metrics-listen", cfg.MetricsListen, "address of the agent's own metrics; empty: nowhere")
 	f.StringVar(&cfg.HealthListen, "health-listen", cfg.HealthListen, "address for /healthz and /readyz by plain HTTP, which answers also when --listen has all the connections it takes; default: none")
@@ -92,8 +98,15 @@ func certgen(args []string, stdout io.Writer) error {
 	return err
 }
 
-// version is the module's, as the go command knows it.
+// stamped is the version that hack/build.sh and hack/images.sh build, from the file VERSION.
+var stamped string
+
+// version returns the version that was stamped in, else the module's as the go command
+// knows it.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

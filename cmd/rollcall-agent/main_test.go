@@ -94,3 +94,10 @@ func TestCertgenPrintsThePin(t *testing.T) {
 		t.Errorf("printed %q, wrote %q, %v", stdout.String(), written, err)
 	}
 }
+
+func TestVersionIsToldAndNothingElse(t *testing.T) {
+	var told bytes.Buffer
+	if err := run(t.Context(), []string{"--version"}, &told, &bytes.Buffer{}); err != nil || told.String() != "rollcall-agent "+version()+"\n" {
+		t.Errorf("it says %q, %v", told.String(), err)
+	}
+}
