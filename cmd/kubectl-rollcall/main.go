@@ -26,8 +26,15 @@ func main() {
 	os.Exit(code)
 }
 
-// version is the module's, as the go command knows it.
+// stamped is the version that hack/build.sh and hack/images.sh build, from the file VERSION.
+var stamped string
+
+// version returns the version that was stamped in, else the module's as the go command
+// knows it.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
