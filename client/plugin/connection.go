@@ -30,6 +30,9 @@ type connection struct {
 	selector  string
 
 	timeout time.Duration
+
+	// published is the masters' own CA in PEM, as the hub has it; empty: not asked for.
+	published []byte
 }
 
 // Where config/master puts the master, which names its port https.
@@ -38,6 +41,7 @@ const (
 	masterSelector  = "app.kubernetes.io/name=rollcall-master"
 	masterPortName  = "https"
 	masterPort      = 8443
+	masterCA        = "rollcall-master-ca"
 	serverVariable  = "ROLLCALL_SERVER"
 )
 

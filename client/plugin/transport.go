@@ -68,12 +68,16 @@ func (c *connection) transport(asks *rest.Config, dial dialFunc) (*credentialed,
 	return &credentialed{wrapped, base}, nil
 }
 
-// trust are the authorities of the master's certificate: those of the flag, else the
-// system's and the hub's, which may have signed it.
+// trust returns the authorities of the master's certificate: those of the flag, else the
+// masters' own CA, else the system's and the hub's, which may have signed it.
 func (c *connection) trust(hub *rest.Config) (*x509.CertPool, error) {
 	switch {
 	case c.insecure && c.caFile != "":
 		return nil, errors.New("--certificate-authority means nothing with --insecure-skip-tls-verify")
+	case c.published != nil:
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(c.published)
+		return pool, nil
 	case c.caFile != "":
 		pem, err := os.ReadFile(c.caFile)
 		if err != nil {

@@ -21,14 +21,15 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// forward reaches the master by port-forward. Its certificate is checked only where it
-// is said how: a pod is reached by its name, and by default its certificate is one
-// that nobody signed. Who is reached is then what the hub's API server says, over a
-// connection that is checked.
+// forward reaches the master by port-forward. Its certificate is checked where it is said
+// how, and where the hub has the CA of masters that sign their own: for the name of their
+// Service. Else who is reached is what the hub's API server says, over a connection that is
+// checked.
 func (c *connection) forward(ctx context.Context, hub, asks *rest.Config) (*client.Client, func(), error) {
 	through := *c
-	if c.caFile == "" && c.serverName == "" {
-		through.insecure = true
+	if c.caFile == "" && c.serverName == "" && !c.insecure {
+		through.published = publishedCA(ctx, hub, c.namespace)
+		through.insecure = through.published == nil
 	}
 	tunnel := &tunnel{ctx: ctx, hub: hub, namespace: c.namespace, selector: c.selector}
 	transport, err := through.transport(asks, tunnel.dial)
