@@ -124,11 +124,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
 		return nil, fmt.Errorf("add sessions: %w", err)
 	}
-	guard, err := c.newGuard(rest)
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := c.newServingCertificate(rest)
+	guard, certificate, err := c.newTrust(rest)
 	if err != nil {
 		return nil, err
 	}
