@@ -3,6 +3,7 @@
 package manifests
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -178,6 +179,10 @@ func TestPodsAreConfinedAndBounded(t *testing.T) {
 			if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
 				t.Errorf("%s: resources %+v, want requests of both and a limit of memory", name, c.Resources)
 			}
+			soft := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == "GOMEMLIMIT" })
+			if soft < 0 || c.Env[soft].Value != fmt.Sprintf("%dMiB", c.Resources.Limits.Memory().Value()*9/10>>20) {
+				t.Errorf("%s: environment %+v, want GOMEMLIMIT to be nine tenths of %s", name, c.Env, c.Resources.Limits.Memory())
+			}
 			if c.LivenessProbe == nil || c.ReadinessProbe == nil || c.LivenessProbe.HTTPGet.Port.StrVal != "health" || c.ReadinessProbe.HTTPGet.Port.StrVal != "health" {
 				t.Errorf("%s: want both probes at the port health, which answers when all connections are taken", name)
 			}
@@ -300,7 +305,7 @@ func TestNoClusterHasANameByDefault(t *testing.T) {
 		t.Errorf("ConfigMaps %+v, want none: the name is for the installer to say", maps)
 	}
 	container := objects[appsv1.Deployment](t, agent, "Deployment")[0].Spec.Template.Spec.Containers[0]
-	if !slices.Contains(container.Args, "--cluster-name=$(CLUSTER_NAME)") || len(container.Env) != 1 || container.Env[0].Name != "CLUSTER_NAME" || container.Env[0].Value != "" {
+	if !slices.Contains(container.Args, "--cluster-name=$(CLUSTER_NAME)") || container.Env[0].Name != "CLUSTER_NAME" || container.Env[0].Value != "" {
 		t.Fatalf("args %q and environment %+v, want the name from a ConfigMap", container.Args, container.Env)
 	}
 	// Optional, so that it is the agent who says what to do.
