@@ -1,4 +1,4 @@
-# docker buildx build --platform linux/amd64,linux/arm64 --target master|agent .
+# docker buildx build --platform linux/amd64,linux/arm64 --target master|agent --build-arg VERSION="$(cat VERSION)" .
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./

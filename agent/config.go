@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/token"
 )
@@ -110,7 +112,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(c.ClusterName != "", "--cluster-name is missing: the name of the ClusterAgent on the hub")
+	errs = append(errs, validateClusterName(c.ClusterName))
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
 	check(slices.Contains([]string{AuthToken, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthToken, AuthNone)
 	check(c.Auth != AuthToken || len(c.MasterPublicKeyFiles) > 0,
@@ -130,6 +132,19 @@ func (c *Config) Validate() error {
 	check(c.MinRequestPeriod > 0, "--min-request-period %s is not above zero", c.MinRequestPeriod)
 	check(c.MaxSession > c.MinRequestPeriod, "--max-session %s is not above --min-request-period %s", c.MaxSession, c.MinRequestPeriod)
 	return errors.Join(errs...)
+}
+
+// validateClusterName says what is wrong with the name of the cluster. A reference to a
+// variable that is not set comes as it is written in the pod's manifest.
+func validateClusterName(name string) error {
+	if name == "" || strings.Contains(name, "$(") {
+		return errors.New("--cluster-name is missing, and has no default: it is the name of this cluster's ClusterAgent on the hub. " +
+			"For the agent of config/agent: kubectl -n rollcall-system create configmap rollcall-agent --from-literal=cluster-name=NAME")
+	}
+	if wrong := validation.IsDNS1123Subdomain(name); len(wrong) > 0 {
+		return fmt.Errorf("--cluster-name %q cannot be the name of a ClusterAgent: %s", name, strings.Join(wrong, "; "))
+	}
+	return nil
 }
 
 // isLoopback says that an address to listen on can be reached from this machine only.

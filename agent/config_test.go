@@ -24,7 +24,9 @@ func TestWrongConfigIsRefusedWithTheFlagToChange(t *testing.T) {
 		edit func(*Config)
 		want string // empty: it is fine
 	}{
-		"no name":                        {func(c *Config) { c.ClusterName = "" }, "--cluster-name"},
+		"no name":                        {func(c *Config) { c.ClusterName = "" }, "configmap rollcall-agent --from-literal=cluster-name=NAME"},
+		"a variable that is not set":     {func(c *Config) { c.ClusterName = "$(CLUSTER_NAME)" }, "configmap rollcall-agent --from-literal=cluster-name=NAME"},
+		"a name of no ClusterAgent":      {func(c *Config) { c.ClusterName = "Prod EU" }, "cannot be the name of a ClusterAgent"},
 		"certificate without key":        {func(c *Config) { c.TLSCertFile = "tls.crt" }, "--tls-key-file"},
 		"key without certificate":        {func(c *Config) { c.TLSKeyFile = "tls.key" }, "--tls-cert-file"},
 		"certificate and key":            {func(c *Config) { c.TLSCertFile, c.TLSKeyFile = "tls.crt", "tls.key" }, ""},

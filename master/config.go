@@ -40,6 +40,12 @@ type Config struct {
 	// plain HTTP, whatever is open at Listen; empty: nowhere.
 	Listen, HealthListen    string
 	TLSCertFile, TLSKeyFile string
+	// ServingCASecret and ServingCAConfigMap name objects in the master's namespace, by which
+	// all replicas share a CA that signs their serving certificates, where there are no
+	// files; see package servingcert. Empty: there is none. ServingCertNames are DNS names
+	// and IP addresses of these certificates, besides those of the Service and of localhost.
+	ServingCASecret, ServingCAConfigMap string
+	ServingCertNames                    []string
 	// Auth is AuthKubernetes, by which the hub says who a client is and what it may see,
 	// or AuthNone.
 	Auth string
@@ -143,6 +149,8 @@ func (c *Config) Validate() error {
 	_, err = connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
 	errs = append(errs, err)
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
+	check((c.ServingCASecret == "") == (c.ServingCAConfigMap == ""), "--serving-ca-secret and --serving-ca-configmap go together")
+	check(c.ServingCASecret != "" || len(c.ServingCertNames) == 0, "--serving-cert-names means nothing without --serving-ca-secret: a certificate in files has its names")
 	check(slices.Contains([]string{AuthKubernetes, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthKubernetes, AuthNone)
 	check(c.Auth != AuthKubernetes || !c.plainHTTP() || isLoopback(c.Listen),
 		"--auth %s by plain HTTP on %s gives the tokens of clients to whoever is on the way: give --tls-cert-file and --tls-key-file, leave out --insecure, or listen on a loopback address", AuthKubernetes, c.Listen)
@@ -167,7 +175,9 @@ func (c *Config) Validate() error {
 }
 
 // plainHTTP says that clients are served without TLS.
-func (c *Config) plainHTTP() bool { return c.Insecure && c.TLSCertFile == "" }
+func (c *Config) plainHTTP() bool {
+	return c.Insecure && c.TLSCertFile == "" && c.ServingCASecret == ""
+}
 
 // isLoopback says that an address to listen on can be reached from this machine only.
 func isLoopback(address string) bool {

@@ -8,7 +8,18 @@ import (
 
 	"rollcall.dev/rollcall/master/access"
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/servingcert"
 )
+
+// newTrust returns how callers are known, and by which certificate they know this master.
+func (c *Config) newTrust(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Guard, *servingcert.Source, error) {
+	guard, err := c.newGuard(hub, proxies, metrics)
+	if err != nil {
+		return nil, nil, err
+	}
+	certificate, err := c.newServingCertificate(hub)
+	return guard, certificate, err
+}
 
 // newGuard asks the hub who may see what; it is nil where everybody may see everything.
 func (c *Config) newGuard(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Guard, error) {

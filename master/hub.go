@@ -103,6 +103,12 @@ func (c *Config) leaseNamespace() string {
 	if c.LeaderElectionNamespace != "" {
 		return c.LeaderElectionNamespace
 	}
+	return podNamespace()
+}
+
+// podNamespace returns the namespace of this pod, outside of a cluster the one where
+// config/master puts masters.
+func podNamespace() string {
 	if namespace, err := os.ReadFile(namespaceFile); err == nil {
 		return string(bytes.TrimSpace(namespace))
 	}

@@ -20,6 +20,7 @@ import (
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/prom"
+	"rollcall.dev/rollcall/master/servingcert"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/sink"
 	"rollcall.dev/rollcall/master/view"
@@ -90,6 +91,8 @@ type parts struct {
 	sinks *sink.Sinks
 	// guard is nil with AuthNone.
 	guard *access.Guard
+	// certificate is nil where the serving certificate is not signed by the masters' CA.
+	certificate *servingcert.Source
 }
 
 func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, metrics *prometheus.Registry) (*parts, error) {
@@ -124,7 +127,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
 		return nil, fmt.Errorf("add sessions: %w", err)
 	}
-	guard, err := c.newGuard(rest, bounds.limits.TrustedProxies, metrics)
+	guard, certificate, err := c.newTrust(rest, bounds.limits.TrustedProxies, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -141,18 +144,18 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		}),
 		Identify: identify(guard),
 		SignIn:   signIn(guard),
-		Ready:    []httpapi.Check{{Name: "registry", Ready: registry.Ready}, {Name: "leader", Ready: leads(hub, lease)}},
+		Ready:    checks(registry, certificate, leads(hub, lease)),
 		Hosts:    c.hosts(), Limits: bounds.limits, Profiling: c.Profiling,
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api, history: past, sinks: sinks, guard: guard}, nil
+	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api, history: past, sinks: sinks, guard: guard, certificate: certificate}, nil
 }
 
 // run runs all parts. The first that cannot go on ends the others.
 func (m *parts) run(ctx context.Context, c Config) error {
-	tls, err := c.serverTLS()
+	tls, err := c.serverTLS(m.certificate)
 	if err != nil {
 		return err
 	}
@@ -176,7 +179,19 @@ func (m *parts) run(ctx context.Context, c Config) error {
 	if m.guard != nil {
 		all.Go(func() error { return m.guard.Run(ctx) })
 	}
+	if m.certificate != nil {
+		all.Go(func() error { return m.certificate.Run(ctx) })
+	}
 	return all.Wait()
+}
+
+// checks returns what has to be well for a master to be ready.
+func checks(registry *controllers.Registry, certificate *servingcert.Source, leads func() error) []httpapi.Check {
+	all := []httpapi.Check{{Name: "registry", Ready: registry.Ready}}
+	if certificate != nil {
+		all = append(all, httpapi.Check{Name: "certificate", Ready: certificate.Ready})
+	}
+	return append(all, httpapi.Check{Name: "leader", Ready: leads})
 }
 
 // registryOf is the registry as the API knows it.

@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"net"
 
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+
 	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/master/servingcert"
 )
 
 // certificateName is the name in certificates that the master makes, beside localhost.
@@ -42,13 +46,32 @@ func (c *Config) limits() (connlimit.Config, error) {
 	return connlimit.Config{Max: c.MaxConnections, MaxPerAddress: c.MaxConnectionsPerAddress, TrustedProxies: proxies}, err
 }
 
-// serverTLS is how clients are served, nil for plain HTTP.
-func (c *Config) serverTLS() (*tls.Config, error) {
+// newServingCertificate returns what keeps the certificate that is signed by the masters'
+// CA; nil where the certificate is in files, or in memory.
+func (c *Config) newServingCertificate(hub *rest.Config) (*servingcert.Source, error) {
+	if c.TLSCertFile != "" || c.ServingCASecret == "" {
+		return nil, nil
+	}
+	core, err := typedcorev1.NewForConfig(rest.AddUserAgent(hub, "serving-certificate"))
+	if err != nil {
+		return nil, fmt.Errorf("make the client for the serving certificate's CA: %w", err)
+	}
+	namespace := podNamespace()
+	return servingcert.New(servingcert.Config{
+		Secrets: core.Secrets(namespace), ConfigMaps: core.ConfigMaps(namespace), Namespace: namespace,
+		Secret: c.ServingCASecret, ConfigMap: c.ServingCAConfigMap,
+		Hosts: servingcert.Hosts(certificateName, namespace, c.ServingCertNames...), Log: c.Log,
+	}), nil
+}
+
+// serverTLS returns how clients are served, nil for plain HTTP. made is nil where the
+// certificate is not signed by the masters' CA.
+func (c *Config) serverTLS(made *servingcert.Source) (*tls.Config, error) {
 	if c.plainHTTP() {
 		c.Log.Warn("INSECURE: serving plain HTTP: whoever is on the way can read everything", "address", c.Listen)
 		return nil, nil
 	}
-	config, err := tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName, "localhost", "127.0.0.1", "::1")
+	config, err := c.certificates(made)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +80,16 @@ func (c *Config) serverTLS() (*tls.Config, error) {
 		// authorities change while a connection lasts.
 		config.ClientAuth = tls.RequestClientCert
 	}
-	if c.TLSCertFile == "" {
-		c.Log.Warn("serving with a certificate made in memory, which no client can know: give --tls-cert-file and --tls-key-file")
-	}
 	return config, nil
+}
+
+// certificates returns a configuration with the certificate from wherever it comes.
+func (c *Config) certificates(made *servingcert.Source) (*tls.Config, error) {
+	if made != nil {
+		return made.TLSConfig(), nil
+	}
+	if c.TLSCertFile == "" {
+		c.Log.Warn("serving with a certificate made in memory, which no client can know: give --tls-cert-file and --tls-key-file, or in a cluster --serving-ca-secret and --serving-ca-configmap")
+	}
+	return tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName, "localhost", "127.0.0.1", "::1")
 }

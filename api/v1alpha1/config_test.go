@@ -114,6 +114,19 @@ func TestEachSideMayDoWhatItDoesAndNoMore(t *testing.T) {
 		{"master", "update leases.coordination.k8s.io -n default", false},
 		{"master", "list nodes", false},
 		{"master", "get secrets -n rollcall-system", false},
+		{"master", "get secrets/rollcall-master-ca -n rollcall-system", true},
+		{"master", "update secrets/rollcall-master-ca -n rollcall-system", true},
+		{"master", "get secrets/rollcall-master-signing-key -n rollcall-system", false},
+		{"master", "get secrets/rollcall-master-ca -n default", false},
+		{"master", "list secrets -n rollcall-system", false},
+		{"master", "create secrets -n rollcall-system", false},
+		{"master", "delete secrets/rollcall-master-ca -n rollcall-system", false},
+		{"master", "update configmaps/rollcall-master-ca -n rollcall-system", true},
+		{"master", "get configmaps -n rollcall-system", false},
+		{"master", "create configmaps -n rollcall-system", false},
+		// As anybody whom the hub knows.
+		{"agent", "get configmaps/rollcall-master-ca -n rollcall-system", true},
+		{"agent", "get secrets/rollcall-master-ca -n rollcall-system", false},
 	} {
 		t.Run(c.side+" "+c.asked, func(t *testing.T) {
 			args := append([]string{"auth", "can-i", "--as=system:serviceaccount:rollcall-system:rollcall-" + c.side}, strings.Fields(c.asked)...)

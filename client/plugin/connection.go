@@ -30,6 +30,9 @@ type connection struct {
 	selector  string
 
 	timeout time.Duration
+
+	// published is the masters' own CA in PEM, as the hub has it; empty: not asked for.
+	published []byte
 }
 
 // The namespace, labels and port of the master's pods in config/master.
@@ -38,6 +41,7 @@ const (
 	masterSelector  = "app.kubernetes.io/name=rollcall-master"
 	masterPortName  = "https"
 	masterPort      = 8443
+	masterCA        = "rollcall-master-ca"
 	serverEnv       = "ROLLCALL_SERVER"
 )
 

@@ -21,14 +21,16 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// forward returns a client that connects to the master by port-forward. By default the
-// master's certificate is not verified, since it is not made for the name of a pod and may
-// be self-signed. The connection to the hub's API server, which forwards the port, is
-// verified. With --certificate-authority or --tls-server-name the certificate is verified.
+// forward returns a client that connects to the master by port-forward. The master's
+// certificate is verified if --certificate-authority or --tls-server-name is given, or if
+// the hub has the CA of masters that sign their own certificates; then for the name of
+// their Service. Otherwise it is not verified, since it is not made for the name of a pod.
+// The connection to the hub's API server, which forwards the port, is verified.
 func (c *connection) forward(ctx context.Context, hub, credentials *rest.Config) (*client.Client, func(), error) {
 	through := *c
-	if c.caFile == "" && c.serverName == "" {
-		through.insecure = true
+	if c.caFile == "" && c.serverName == "" && !c.insecure {
+		through.published = publishedCA(ctx, hub, c.namespace)
+		through.insecure = through.published == nil
 	}
 	tunnel := &tunnel{ctx: ctx, hub: hub, namespace: c.namespace, selector: c.selector}
 	transport, err := through.transport(credentials, tunnel.dial)

@@ -2,6 +2,7 @@
 //
 //	rollcall-agent --cluster-name NAME --master-public-key-file FILE [flags]
 //	rollcall-agent certgen DIR
+//	rollcall-agent --version
 package main
 
 import (
@@ -57,7 +58,7 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.SetOutput(stderr)
 	f.SortFlags = false
 	f.StringVar(&cfg.Kubeconfig, "kubeconfig", cfg.Kubeconfig, "the member cluster; default: in-cluster, then $KUBECONFIG")
-	f.StringVar(&cfg.ClusterName, "cluster-name", cfg.ClusterName, "the name of this cluster's ClusterAgent on the hub")
+	f.StringVar(&cfg.ClusterName, "cluster-name", cfg.ClusterName, "the name of this cluster's ClusterAgent on the hub; it has no default")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address for masters, /healthz and /readyz")
 	f.StringVar(&cfg.MetricsListen, "metrics-listen", cfg.MetricsListen, "address of the agent's own metrics; empty: nowhere")
 	f.StringVar(&cfg.HealthListen, "health-listen", cfg.HealthListen, "address for /healthz and /readyz by plain HTTP, which answers also when --listen has all the connections it takes; default: none")

@@ -14,6 +14,7 @@ where a ClusterAgent names the agent of each of them.
 
   rollcall-master [flags]        run
   rollcall-master keygen PATH    write a signing key to PATH, and its public half to PATH.pub
+  rollcall-master --version      print the version
 
 To try it on this machine, once the hub has the custom resources:
 
@@ -48,8 +49,11 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.StringSliceVar(&cfg.TrustedProxies, "trusted-proxies", cfg.TrustedProxies, "proxies and ingresses (CIDRs), with commas between: the limits of connections, and of tokens that are not known, are of the addresses in their X-Forwarded-For")
 	f.StringVar(&cfg.TLSCertFile, "tls-cert-file", cfg.TLSCertFile, "certificate, read again when it changes; default: one made in memory")
 	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key of the certificate")
+	f.StringVar(&cfg.ServingCASecret, "serving-ca-secret", cfg.ServingCASecret, "Secret in the master's namespace, empty at first, with the CA that signs the certificates of all masters that have no --tls-cert-file; default: none")
+	f.StringVar(&cfg.ServingCAConfigMap, "serving-ca-configmap", cfg.ServingCAConfigMap, "ConfigMap in the master's namespace where that CA's certificate is published, as ca.crt")
+	f.StringSliceVar(&cfg.ServingCertNames, "serving-cert-names", cfg.ServingCertNames, "further DNS names and IP addresses of the certificate that is signed by that CA, with commas between")
 	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "who may ask: kubernetes, by the hub's tokens, client certificates and RBAC, or none, for everybody")
-	f.StringSliceVar(&cfg.TokenAudiences, "token-audiences", cfg.TokenAudiences, "audiences of which a client's token must have one, with commas between; default: those of the hub's API server")
+	f.StringSliceVar(&cfg.TokenAudiences, "token-audiences", cfg.TokenAudiences, "audiences of which a client's token must have one, with commas between; people who come by OIDC have those of the hub's API server only; default: those")
 	f.StringVar(&cfg.ClientCAFile, "client-ca-file", cfg.ClientCAFile, "authorities of client certificates, read again when it changes; default: the hub's own, from kube-system/extension-apiserver-authentication")
 	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "plain HTTP where no certificate is given (with --auth kubernetes on a loopback address only), plain ws to agents, and --auth none on any address")
 	f.StringVar(&cfg.Cache, "cache", cfg.Cache, "where answers are kept: memory, redis://… or rediss://…; entries in Redis are signed with --signing-key-file")

@@ -3,6 +3,7 @@
 //
 //	rollcall-master [flags]
 //	rollcall-master keygen PATH
+//	rollcall-master --version
 package main
 
 import (

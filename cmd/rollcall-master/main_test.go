@@ -26,6 +26,9 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 		{[]string{"--listen", ":1"}, func(c *master.Config) { c.Listen = ":1" }},
 		{[]string{"--tls-cert-file", "tls.crt"}, func(c *master.Config) { c.TLSCertFile = "tls.crt" }},
 		{[]string{"--tls-key-file", "tls.key"}, func(c *master.Config) { c.TLSKeyFile = "tls.key" }},
+		{[]string{"--serving-ca-secret", "s", "--serving-ca-configmap", "c", "--serving-cert-names", "a,10.0.0.1"}, func(c *master.Config) {
+			c.ServingCASecret, c.ServingCAConfigMap, c.ServingCertNames = "s", "c", []string{"a", "10.0.0.1"}
+		}},
 		{[]string{"--auth", "none"}, func(c *master.Config) { c.Auth = master.AuthNone }},
 		{[]string{"--token-audiences", "a,b"}, func(c *master.Config) { c.TokenAudiences = []string{"a", "b"} }},
 		{[]string{"--client-ca-file", "ca.crt"}, func(c *master.Config) { c.ClientCAFile = "ca.crt" }},
@@ -85,6 +88,8 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 		"mean nothing with --auth":     {"--auth", "none", "--listen", "127.0.0.1:0", "--token-audiences", "a"},
 		"lets anybody read":            {"--auth", "none"},
 		"anybody read profiles":        {"--auth", "none", "--insecure", "--profiling"},
+		"--serving-ca-configmap go to": {"--serving-ca-secret", "s"},
+		"has its names":                {"--serving-cert-names", "a"},
 		"usage:":                       {"keygen"},
 		"keygen PATH":                  {"keygen", "--help"},
 		"read signing key: open /none": {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", "/nonexistent"},

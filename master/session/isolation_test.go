@@ -21,14 +21,14 @@ import (
 func TestAnAgentWritesNothingOfAnotherCluster(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
-		claim func(*wire.Hello)
+		claim func(*wire.Identity)
 		taken bool // as a report of its own cluster
 	}{
-		{"the other's name", func(h *wire.Hello) { h.ClusterName = "b" }, false},
-		{"the other's name and UID", func(h *wire.Hello) { h.ClusterName, h.ClusterUID = "b", "uid-b" }, false},
-		{"a name that leads to the other's key", func(h *wire.Hello) { h.ClusterName = "a}:../{b" }, false},
-		{"the other's UID", func(h *wire.Hello) { h.ClusterUID = "uid-b" }, true},
-		{"the other's objects", func(*wire.Hello) {}, true},
+		{"the other's name", func(i *wire.Identity) { i.ClusterName = "b" }, false},
+		{"the other's name and UID", func(i *wire.Identity) { i.ClusterName, i.ClusterUID = "b", "uid-b" }, false},
+		{"a name that leads to the other's key", func(i *wire.Identity) { i.ClusterName = "a}:../{b" }, false},
+		{"the other's UID", func(i *wire.Identity) { i.ClusterUID = "uid-b" }, true},
+		{"the other's objects", func(*wire.Identity) {}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var n notes
@@ -37,7 +37,7 @@ func TestAnAgentWritesNothingOfAnotherCluster(t *testing.T) {
 				s.cluster("b")
 				a := s.cluster("a")
 				a.count(func() {
-					tc.claim(&a.hello)
+					tc.claim(&a.identity)
 					a.world.Apply(state.Changes{Upserts: []state.Object{&state.Node{Name: "b"}, &state.Pod{Namespace: "b", Name: "b", Node: "b", Phase: state.PodRunning}}})
 				})
 				_, err := s.await("a", 10*time.Second)

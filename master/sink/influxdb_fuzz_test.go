@@ -25,9 +25,9 @@ func FuzzSinks(f *testing.F) {
 		m.put(k)
 		lines, records, series := &influx{}, &kafka{}, &remoteWrite{}
 		lines.lines.SetPrecision(lineprotocol.Millisecond)
-		for _, b := range (book{}).record(m.report("hostile", 1, 100)) {
+		for _, b := range (trackers{}).batchesOf(m.report("hostile", 1, 100)) {
 			for s := range b.Sets() {
-				if !clean(&s) {
+				if !sanitizeSet(&s) {
 					continue
 				}
 				for _, w := range []interface {

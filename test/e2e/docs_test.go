@@ -52,14 +52,15 @@ func withConfig(t *testing.T) (dir string) {
 func TestREADMEInstallsOnRealClusters(t *testing.T) {
 	t.Parallel()
 	steps := blocks(readDoc(t, "README.md"), "On real clusters")
-	if len(steps) != 3 {
-		t.Fatalf("the README has %d steps, want those of the hub, of a member, and a ClusterAgent", len(steps))
+	if len(steps) != 4 {
+		t.Fatalf("the README has %d steps, want those of the hub, of its CA, of a member, and a ClusterAgent", len(steps))
 	}
 	dir := withConfig(t)
 	hub, member := kube.Fresh(t, kube.Options{Name: "readme-hub"}), kube.Fresh(t, kube.Options{Name: "readme-member"})
 	shell(t, dir, hub, steps[0])
-	shell(t, dir, member, steps[1])
-	manifest := strings.TrimPrefix(steps[2], "yaml\n")
+	shell(t, dir, hub, steps[1])
+	shell(t, dir, member, steps[2])
+	manifest := strings.TrimPrefix(steps[3], "yaml\n")
 	if out, err := hub.KubectlInput(manifest, "apply", "--validate=strict", "-f", "-"); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -203,5 +203,5 @@ func (c *Cluster) apiServerArguments() []string {
 			"--audit-log-maxsize=0", // one file, never rotated
 		)
 	}
-	return arguments
+	return append(arguments, c.options.APIServerFlags...)
 }

@@ -32,6 +32,9 @@ type Options struct {
 	// Audit keeps the audit log that [Cluster.Audit] reads.
 	Audit bool
 
+	// APIServerFlags are further flags of kube-apiserver, as --oidc-issuer-url=….
+	APIServerFlags []string
+
 	// Dir takes everything the cluster writes, and is left as it is by Close. Default: a temporary folder that Close removes.
 	Dir string
 	// Binaries is the folder with the executables. Default: what [Binaries] finds.

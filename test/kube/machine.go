@@ -276,9 +276,9 @@ func output(name string, args ...string) (string, error) {
 	return string(printed), nil
 }
 
-// dial connects from inside the machine, where pods, ClusterIPs and loopback addresses are its own. The address has no
-// name in it.
-func (m *machine) dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
+// dial connects from inside the machine, where pods, ClusterIPs and loopback addresses are its own, by TCP from a source
+// address, or from any where it is nil. The address has no name in it.
+func (m *machine) dial(ctx context.Context, source net.IP, network, address string) (conn net.Conn, err error) {
 	host, _, err := net.SplitHostPort(address)
 	if err == nil && net.ParseIP(host) == nil {
 		err = fmt.Errorf("%s is no IP address", host)
@@ -296,7 +296,11 @@ func (m *machine) dial(ctx context.Context, network, address string) (conn net.C
 			return true
 		}
 		// With an IP address the socket is made on this thread.
-		conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		dialer := &net.Dialer{}
+		if source != nil {
+			dialer.LocalAddr = &net.TCPAddr{IP: source}
+		}
+		conn, err = dialer.DialContext(ctx, network, address)
 		return unix.Setns(int(ours.Fd()), unix.CLONE_NEWNET) == nil
 	})
 	runtime.KeepAlive(m.network)

@@ -26,7 +26,7 @@ func TestMachineEndsWithAllThatIsInIt(t *testing.T) {
 	t.Cleanup(cluster.Close)
 	program, m, server := serveOn(t, cluster)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	inside := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: m.dial}, Timeout: 5 * time.Second}
+	inside := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&Node{machine: m}).Dial}, Timeout: 5 * time.Second}
 	for who, try := range map[string]struct {
 		client *http.Client
 		url    string
@@ -45,7 +45,7 @@ func TestMachineEndsWithAllThatIsInIt(t *testing.T) {
 			t.Errorf("a server in the machine, asked from %s: %v", who, err)
 		}
 	}
-	if conn, err := m.dial(t.Context(), "tcp", "192.0.2.1:80"); err == nil {
+	if conn, err := m.dial(t.Context(), nil, "tcp", "192.0.2.1:80"); err == nil {
 		conn.Close()
 		t.Error("the machine reaches an address outside")
 	}

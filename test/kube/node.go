@@ -169,7 +169,26 @@ func (n *Node) WaitReady(ctx context.Context) error {
 // Dial connects from inside the node, where pods and ClusterIPs are reachable and loopback is the node's own. The address
 // is an IP address and a port.
 func (n *Node) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return n.machine.dial(ctx, network, address)
+	return n.machine.dial(ctx, nil, network, address)
+}
+
+// DialFrom is Dial by TCP from an address of [Node.AddAddresses].
+func (n *Node) DialFrom(ctx context.Context, source, address string) (net.Conn, error) {
+	ip := net.ParseIP(source)
+	if ip == nil {
+		return nil, fmt.Errorf("dial %s: the source %q is no IP address", address, source)
+	}
+	return n.machine.dial(ctx, ip, "tcp", address)
+}
+
+// AddAddresses gives the node more addresses, from which pods see connections come. They are the node's until it ends.
+func (n *Node) AddAddresses(addresses ...string) error {
+	for _, address := range addresses {
+		if _, err := n.machine.output("ip", "address", "add", address, "dev", "lo"); err != nil {
+			return fmt.Errorf("add an address to the node: %w", err)
+		}
+	}
+	return nil
 }
 
 // PutStaticPod has the kubelet run a static pod, whose name in the API ends with that of the node.

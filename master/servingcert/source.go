@@ -1,0 +1,222 @@
+package servingcert
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/util/retry"
+)
+
+const (
+	// syncPeriod is how often the two objects are read, retryPeriod how often while there is
+	// no certificate yet.
+	syncPeriod  = time.Minute
+	retryPeriod = 2 * time.Second
+	// syncTimeout bounds the requests of one turn.
+	syncTimeout = 15 * time.Second
+)
+
+// Config says where the CA is and what is signed with it.
+type Config struct {
+	// Secrets and ConfigMaps are those of Namespace.
+	Secrets    typedcorev1.SecretInterface
+	ConfigMaps typedcorev1.ConfigMapInterface
+	// Namespace is for messages.
+	Namespace string
+	// Secret and ConfigMap name the objects; see the package's documentation.
+	Secret, ConfigMap string
+	// Hosts are the DNS names and IP addresses of the serving certificate.
+	Hosts []string
+	Log   *slog.Logger
+}
+
+// Source is a serving certificate that is kept up to date by Run. Its methods may be called
+// by several goroutines.
+type Source struct {
+	config Config
+
+	mu   sync.Mutex
+	held []authority      // as read last
+	pair *tls.Certificate // nil until the CA was read or made
+	by   authority        // who signed pair
+	err  error            // why the last turn failed; nil: it did not
+}
+
+// New returns a Source that has no certificate until Run is called.
+func New(c Config) *Source { return &Source{config: c} }
+
+// Run keeps the CA, the ConfigMap and the certificate up to date until ctx ends. What fails
+// is logged and tried again; a certificate that was made stays in use, and is renewed,
+// meanwhile.
+func (s *Source) Run(ctx context.Context) error {
+	for {
+		s.turn(ctx)
+		wait := syncPeriod
+		if s.Ready() != nil {
+			wait = retryPeriod
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// GetCertificate is for tls.Config.
+func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pair == nil {
+		return nil, errors.New("there is no serving certificate yet")
+	}
+	return s.pair, nil
+}
+
+// Ready returns why there is no serving certificate, in words for the operator; nil: there
+// is one. They are told to anybody who asks, so errors of the hub are not among them.
+func (s *Source) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.pair != nil:
+		return nil
+	case s.err == nil:
+		return errors.New("the serving certificate is being made")
+	}
+	return fmt.Errorf("there is no serving certificate, for want of its CA in Secret %s/%s; this master's log says why", s.config.Namespace, s.config.Secret)
+}
+
+// turn reads or makes the CA, publishes it, and signs a certificate where there should be
+// another one.
+func (s *Source) turn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	all, err := s.sync(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.held = all
+	}
+	if len(s.held) > 0 {
+		err = errors.Join(err, s.renewLocked(time.Now()))
+	}
+	if err != nil && (s.err == nil || s.err.Error() != err.Error()) && !errors.Is(err, context.Canceled) {
+		s.config.Log.Error("the serving certificate cannot be kept up to date", "error", err)
+	}
+	s.err = err
+}
+
+// renewLocked signs a certificate where there is none, where two thirds of its life are over
+// and where another CA signs now.
+func (s *Source) renewLocked(now time.Time) error {
+	by, err := signer(s.held, now)
+	if err != nil {
+		return err
+	}
+	if s.pair != nil && by.cert.Equal(s.by.cert) && !spent(s.pair.Leaf, now) {
+		return nil
+	}
+	pair, err := by.sign(s.config.Hosts, now)
+	if err != nil {
+		return err
+	}
+	s.pair, s.by = pair, by
+	s.config.Log.Info("serving with a certificate signed by the masters' CA", "ca", by.cert.Subject.CommonName, "until", pair.Leaf.NotAfter,
+		"published", s.config.Namespace+"/"+s.config.ConfigMap)
+	return nil
+}
+
+// sync returns the CAs as they are in the Secret and the ConfigMap afterwards. It begins
+// again where another replica wrote one of them meanwhile.
+func (s *Source) sync(ctx context.Context) (all []authority, err error) {
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		all, err = s.syncOnce(ctx)
+		return err
+	})
+	return all, err
+}
+
+// syncOnce reads the ConfigMap before the Secret: what it writes there is then refused
+// where a replica that read a newer Secret was faster.
+func (s *Source) syncOnce(ctx context.Context) ([]authority, error) {
+	published, err := s.config.ConfigMaps.Get(ctx, s.config.ConfigMap, metav1.GetOptions{})
+	if err != nil {
+		return nil, s.explain("ConfigMap", s.config.ConfigMap, err)
+	}
+	secret, err := s.config.Secrets.Get(ctx, s.config.Secret, metav1.GetOptions{})
+	if err != nil {
+		return nil, s.explain("Secret", s.config.Secret, err)
+	}
+	all, err := s.fill(ctx, secret)
+	if err != nil {
+		return nil, err
+	}
+	content, err := bundle(all)
+	if err != nil {
+		return nil, err
+	}
+	if published.Data[caKey] == string(content) {
+		return all, nil
+	}
+	published = published.DeepCopy()
+	if published.Data == nil {
+		published.Data = map[string]string{}
+	}
+	published.Data[caKey] = string(content)
+	_, err = s.config.ConfigMaps.Update(ctx, published, metav1.UpdateOptions{})
+	return all, s.explain("ConfigMap", s.config.ConfigMap, err)
+}
+
+// fill returns the CAs of the Secret, and writes those that are missing into it.
+func (s *Source) fill(ctx context.Context, secret *corev1.Secret) ([]authority, error) {
+	held, err := parse(secret.Data)
+	if err != nil {
+		return nil, fmt.Errorf("the Secret %[1]s/%[2]s holds no CA of the masters: %[3]w. It is left as it is: if nobody needs what it holds, have a new CA made by `kubectl -n %[1]s patch secret %[2]s --type=merge -p '{\"data\":null}'`",
+			s.config.Namespace, s.config.Secret, err)
+	}
+	wanted, changed, err := plan(held, time.Now())
+	if err != nil || !changed {
+		return wanted, err
+	}
+	data, err := encode(wanted)
+	if err != nil {
+		return nil, err
+	}
+	secret = secret.DeepCopy()
+	secret.Data = data
+	if _, err := s.config.Secrets.Update(ctx, secret, metav1.UpdateOptions{}); err != nil {
+		return nil, s.explain("Secret", s.config.Secret, err)
+	}
+	s.config.Log.Info("made a CA for the serving certificates of all masters", "secret", s.config.Namespace+"/"+s.config.Secret,
+		"ca", wanted[len(wanted)-1].cert.Subject.CommonName, "until", wanted[len(wanted)-1].cert.NotAfter)
+	return wanted, nil
+}
+
+// explain adds to an error of the hub what to do about it. Conflicts stay what they are.
+func (s *Source) explain(kind, name string, err error) error {
+	object := fmt.Sprintf("the %s %s/%s", kind, s.config.Namespace, name)
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("%s is not there: apply config/master, which brings it empty, or give --tls-cert-file and --tls-key-file: %w", object, err)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("the master needs get and update on %s, which the Role rollcall-master-serving-ca of config/rbac/master grants: %w", object, err)
+	}
+	return fmt.Errorf("read or write %s: %w", object, err)
+}
+
+// TLSConfig returns a configuration of TLS 1.2 or newer that serves the certificate.
+func (s *Source) TLSConfig() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.GetCertificate}
+}

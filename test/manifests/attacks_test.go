@@ -1,0 +1,165 @@
+package manifests
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// attack is what somebody does to master or agent while a caller wants answers. A further one
+// is a further line of attacks.
+type attack struct {
+	name string
+	run  func(*limited)
+}
+
+var attacks = []attack{
+	{"connections that never end, at the master", func(w *limited) { w.flood(w.master, size(6000)) }},
+	{"connections that never end, at the agent", func(w *limited) { w.flood(w.agent, size(3000)) }},
+	{"tokens that nobody gave", func(w *limited) { w.garbageTokens(size(5000)) }},
+	{"PromQL bombs", func(w *limited) { w.bombs(size(400)) }},
+}
+
+// size returns how large an attack is: a tenth with -short, to see that all of it works.
+func size(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
+const (
+	// sources is how many addresses an attack comes from.
+	sources = 48
+	// hold is for how long connections stay open once all were tried.
+	hold = 10 * time.Second
+)
+
+// source is one of the addresses that attacks come from (TEST-NET-3).
+func source(i int) string { return fmt.Sprintf("203.0.113.%d", 1+i%sources) }
+
+// each calls f for 0 to n-1, some at the same time.
+func each(n int, f func(i int)) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// flood opens connections from all sources and leaves them open: a third says nothing, a third
+// announces a body that never comes, a third asks and stays.
+func (w *limited) flood(address string, connections int) {
+	w.t.Helper()
+	conns := make([]net.Conn, connections)
+	var opened atomic.Int64
+	each(connections, func(i int) {
+		ctx, cancel := context.WithTimeout(context.Background(), callerTimeout)
+		defer cancel()
+		c, err := w.node.DialFrom(ctx, source(i), address)
+		if err != nil {
+			return
+		}
+		conns[i] = c
+		if i%3 > 0 {
+			secured := tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+			if err := secured.HandshakeContext(ctx); err != nil {
+				return
+			}
+			body := []string{"", "", "Content-Length: 10\r\n"}[i%3]
+			if _, err := io.WriteString(secured, "GET /healthz HTTP/1.1\r\nHost: x\r\n"+body+"\r\n"); err != nil {
+				return
+			}
+		}
+		opened.Add(1)
+	})
+	<-time.After(hold)
+	for _, c := range conns {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+	w.t.Logf("%d of %d connections were opened", opened.Load(), connections)
+	if opened.Load() < int64(connections)/10 {
+		w.t.Errorf("%d of %d connections were opened: there was no attack", opened.Load(), connections)
+	}
+}
+
+// statuses counts answers.
+type statuses struct {
+	mu    sync.Mutex
+	count map[int]int
+}
+
+func (s *statuses) add(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count == nil {
+		s.count = map[int]int{}
+	}
+	s.count[status]++
+}
+
+// many makes requests from all sources at the same time, and returns how often each status was
+// the answer; 0 is none.
+func (w *limited) many(n int, request func(i int, client *http.Client) (int, error)) map[int]int {
+	w.t.Helper()
+	clients := make([]*http.Client, sources)
+	for i := range clients {
+		clients[i] = w.client(source(i), true)
+		defer clients[i].CloseIdleConnections()
+	}
+	var got statuses
+	each(n, func(i int) {
+		status, err := request(i, clients[i%sources])
+		if err != nil {
+			status = 0
+		}
+		got.add(status)
+	})
+	w.t.Logf("answered by status: %v", got.count)
+	return got.count
+}
+
+// garbageTokens asks with tokens that the hub never gave, each another one.
+func (w *limited) garbageTokens(n int) {
+	w.t.Helper()
+	got := w.many(n, func(_ int, client *http.Client) (int, error) {
+		return w.request(client, http.MethodGet, "/api/v1/clusters", rand.Text(), nil)
+	})
+	if got[http.StatusOK] > 0 || got[http.StatusUnauthorized] == 0 {
+		w.t.Errorf("answered by status: %v; want 401 and never 200", got)
+	}
+}
+
+// bombs asks for what is expensive to parse or to evaluate, with all rights.
+func (w *limited) bombs(n int) {
+	w.t.Helper()
+	replaced := "vector(1)"
+	for range 26 {
+		replaced = "label_replace(" + replaced + `,"a","` + strings.Repeat("$1", 400) + `","a","(.*)")`
+	}
+	classes := strings.Repeat(`up{a=~"(?:`+strings.Repeat(`\\pL`, 1000)+`){1000}"} or `, 8)
+	queries := []string{replaced, classes + "up", "sum_over_time(up[10y:])", strings.Repeat("(", 9000) + "1" + strings.Repeat(")", 9000)}
+	got := w.many(n, func(i int, client *http.Client) (int, error) {
+		return w.request(client, http.MethodPost, "/prometheus/api/v1/query", w.token, url.Values{"query": {queries[i%len(queries)]}})
+	})
+	if got[http.StatusOK] > 0 || got[http.StatusBadRequest]+got[http.StatusUnprocessableEntity] == 0 {
+		w.t.Errorf("answered by status: %v; want 400 or 422 and never 200", got)
+	}
+}

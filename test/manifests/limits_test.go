@@ -1,0 +1,335 @@
+package manifests
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+const (
+	// cluster is the one that the agent reports.
+	cluster = "limits"
+	// callerTimeout is within what time the caller has to be answered during an attack, with
+	// a new connection after each that was closed.
+	callerTimeout = 15 * time.Second
+)
+
+// limited is a cluster with a real node, on which master and agent run as config/ has them.
+type limited struct {
+	t     *testing.T
+	node  *kube.Node
+	dir   string
+	token string
+	roots *x509.CertPool
+	// master and agent are where their pods serve, reached from the node.
+	master, agent string
+}
+
+// TestMasterAndAgentSurviveAttacksWithinTheirLimits runs both as pods of the shipped
+// manifests, so the limits are those of real cgroups: what takes more memory is killed.
+func TestMasterAndAgentSurviveAttacksWithinTheirLimits(t *testing.T) {
+	w := &limited{t: t, node: kube.StartRealNode(t, kube.Options{Name: "limits"}), dir: t.TempDir()}
+	for i := range sources {
+		if err := w.node.AddAddresses(source(i) + "/32"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.install()
+	w.limitsAreReal()
+	eventually(t, w.ask)
+	for _, a := range attacks {
+		t.Run(a.name, func(t *testing.T) {
+			during := *w
+			during.t = t
+			stop := during.caller()
+			a.run(&during)
+			stop()
+			during.survived()
+		})
+	}
+}
+
+func (w *limited) kubectl(args ...string) string {
+	w.t.Helper()
+	out, err := w.node.Cluster.Kubectl(args...)
+	if err != nil {
+		w.t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (w *limited) kubectlInNamespace(args ...string) string {
+	w.t.Helper()
+	return w.kubectl(append([]string{"-n", stack.Namespace}, args...)...)
+}
+
+// build makes a static binary with the version of the file VERSION, and its image.
+func (w *limited) build(name string) (path string) {
+	w.t.Helper()
+	path = filepath.Join(w.dir, name)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X main.stamped="+version(w.t), "-o", path, "./cmd/"+name)
+	cmd.Dir = repository
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		w.t.Fatalf("build %s: %v\n%s", name, err, out)
+	}
+	if err := w.node.Import(w.t.Context(), kube.Image{Name: "docker.io/library/" + name + ":" + version(w.t), Program: path, User: "65532"}); err != nil {
+		w.t.Fatal(err)
+	}
+	return path
+}
+
+func (w *limited) run(program string, args ...string) string {
+	w.t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = w.dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		w.t.Fatalf("%s: %v\n%s", program, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// install follows the README, but says the name of the cluster only once the agent has asked
+// for it.
+func (w *limited) install() {
+	w.t.Helper()
+	master, agent := w.build("rollcall-master"), w.build("rollcall-agent")
+	file := func(name string) string { return filepath.Join(w.dir, name) }
+	w.run(master, "keygen", "signing.key")
+	pin := w.run(agent, "certgen", "tls")
+	w.kubectl("apply", "-f", filepath.Join(repository, "config/master/namespace.yaml"))
+	w.kubectlInNamespace("create", "secret", "generic", "rollcall-master-signing-key", "--from-file="+file("signing.key"))
+	w.kubectlInNamespace("create", "secret", "tls", "rollcall-agent-tls", "--cert="+file("tls/tls.crt"), "--key="+file("tls/tls.key"))
+	w.kubectlInNamespace("create", "configmap", "rollcall-master-public-key", "--from-file="+file("signing.key.pub"))
+	w.kubectl("apply", "-k", filepath.Join(repository, "config/master"))
+	w.kubectl("apply", "-k", filepath.Join(repository, "config/agent"))
+	w.agentAsksForItsName()
+	w.kubectlInNamespace("create", "configmap", "rollcall-agent", "--from-literal=cluster-name="+cluster)
+	w.kubectlInNamespace("delete", "pod", "-l", "app.kubernetes.io/name=rollcall-agent")
+	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
+		eventually(w.t, func() error { return w.ready(name) })
+	}
+	w.master, w.agent = w.address("rollcall-master", 8443), w.address("rollcall-agent", 7443)
+	address := w.kubectlInNamespace("get", "service", "rollcall-agent", "-o", "jsonpath={.spec.clusterIP}")
+	registration := fmt.Sprintf("apiVersion: rollcall.dev/v1alpha1\nkind: ClusterAgent\nmetadata: {name: %s}\nspec: {endpoint: 'wss://%s:7443', tls: {pinnedSHA256: [%s]}}\n", cluster, address, pin)
+	if out, err := w.node.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
+		w.t.Fatalf("%v\n%s", err, out)
+	}
+	w.kubectl("-n", "default", "create", "serviceaccount", "viewer")
+	w.kubectl("create", "clusterrolebinding", "viewer", "--clusterrole", "rollcall-viewer", "--serviceaccount", "default:viewer")
+	w.token = strings.TrimSpace(w.kubectl("-n", "default", "create", "token", "viewer"))
+	w.roots = x509.NewCertPool()
+	if !w.roots.AppendCertsFromPEM([]byte(w.kubectlInNamespace("get", "configmap", ca, "-o", `jsonpath={.data.ca\.crt}`))) {
+		w.t.Fatal("the master that is ready has published no CA")
+	}
+}
+
+// agentAsksForItsName wants the agent to have ended with what to do about its name.
+func (w *limited) agentAsksForItsName() {
+	w.t.Helper()
+	eventually(w.t, func() error {
+		log, err := w.node.Cluster.Kubectl("-n", stack.Namespace, "logs", "deployment/rollcall-agent")
+		if err == nil && !strings.Contains(log, "create configmap rollcall-agent --from-literal=cluster-name=NAME") {
+			err = fmt.Errorf("an agent without a name says %q, want what to do", log)
+		}
+		return err
+	})
+}
+
+// pod returns the one pod of a Deployment.
+func (w *limited) pod(name string) (*corev1.Pod, error) {
+	pods, err := w.node.Cluster.Client().CoreV1().Pods(stack.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name})
+	if err != nil {
+		return nil, err
+	}
+	if len(pods.Items) != 1 || len(pods.Items[0].Status.ContainerStatuses) != 1 {
+		return nil, fmt.Errorf("%d pods of %s, want one that runs", len(pods.Items), name)
+	}
+	return &pods.Items[0], nil
+}
+
+// ready says why the pod of a Deployment is not ready.
+func (w *limited) ready(name string) error {
+	pod, err := w.pod(name)
+	if err != nil {
+		return err
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil {
+			return nil
+		}
+	}
+	log, _ := w.node.Cluster.Kubectl("-n", stack.Namespace, "logs", "--tail=5", "deployment/"+name)
+	return fmt.Errorf("%s is not ready: %+v\n%s", name, pod.Status.ContainerStatuses[0], log)
+}
+
+// address returns where the pod of a Deployment is reached from its node.
+func (w *limited) address(name string, port int) string {
+	w.t.Helper()
+	pod, err := w.pod(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port))
+}
+
+// client returns an HTTP client that connects from a source address, or the node's own where
+// it is empty, and verifies the master's pod by the CA that is published.
+func (w *limited) client(from string, keep bool) *http.Client {
+	return &http.Client{Timeout: callerTimeout, Transport: &http.Transport{
+		DisableKeepAlives: !keep, TLSClientConfig: &tls.Config{RootCAs: w.roots},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if from == "" {
+				return w.node.Dial(ctx, network, address)
+			}
+			return w.node.DialFrom(ctx, from, address)
+		},
+	}}
+}
+
+// request asks the master with a token, and returns the status.
+func (w *limited) request(client *http.Client, method, path, token string, form url.Values) (int, error) {
+	request, err := http.NewRequest(method, "https://"+w.master+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	_, err = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode, err
+}
+
+// ask wants the live state of the cluster.
+func (w *limited) ask() error {
+	status, err := w.request(w.client("", false), http.MethodGet, "/api/v1/clusters/"+cluster+"/nodes", w.token, nil)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("the caller was answered %d, want 200", status)
+	}
+	return err
+}
+
+// caller asks over and over, each time by a new connection, until stop is called, and five
+// times at least. It fails the test where it is not answered within callerTimeout.
+func (w *limited) caller() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var asking sync.WaitGroup
+	answered, longest := 0, time.Duration(0)
+	asking.Go(func() {
+		ticker := time.NewTicker(200 * time.Millisecond)
+		defer ticker.Stop()
+		for ctx.Err() == nil || answered < 5 {
+			began := time.Now()
+			err := w.ask()
+			for err != nil && time.Since(began) < callerTimeout {
+				<-ticker.C
+				err = w.ask()
+			}
+			if err != nil {
+				w.t.Errorf("a caller was not answered within %s: %v", callerTimeout, err)
+			}
+			answered, longest = answered+1, max(longest, time.Since(began))
+			<-ticker.C
+		}
+	})
+	return func() {
+		w.t.Helper()
+		cancel()
+		asking.Wait()
+		w.t.Logf("a caller was answered %d times, at most after %s", answered, longest.Round(time.Millisecond))
+	}
+}
+
+// limitsAreReal compares the limits of the kernel with those of the manifests.
+func (w *limited) limitsAreReal() {
+	w.t.Helper()
+	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
+		pod, err := w.pod(name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		want := pod.Spec.Containers[0].Resources.Limits.Memory().Value()
+		got, err := memoryOf(pod, "memory.limit_in_bytes", "memory.max")
+		if err != nil || got != want || want == 0 {
+			w.t.Fatalf("the kernel lets %s have %d bytes, %v; want %d, as the manifest says", name, got, err, want)
+		}
+	}
+}
+
+// memoryOf reads a file of the cgroup of a pod's container, by its name in version 1 or 2.
+func memoryOf(pod *corev1.Pod, names ...string) (int64, error) {
+	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
+	var found string
+	// A cgroup may go while the folders are read.
+	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, _ error) error {
+		if entry == nil || !entry.IsDir() || entry.Name() != id {
+			return nil
+		}
+		for _, name := range names {
+			if _, err := os.Stat(filepath.Join(path, name)); err == nil {
+				found = filepath.Join(path, name)
+				return fs.SkipAll
+			}
+		}
+		return nil
+	})
+	if err == nil && found == "" {
+		err = errors.New("its container has no cgroup with a limit of memory")
+	}
+	if err != nil {
+		return 0, err
+	}
+	content, err := os.ReadFile(found)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(content)), 10, 64)
+}
+
+// survived wants both pods to be ready, never to have been started again, and to be those that
+// the kernel killed nothing of.
+func (w *limited) survived() {
+	w.t.Helper()
+	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
+		pod, err := w.pod(name)
+		if err != nil {
+			w.t.Error(err)
+			continue
+		}
+		if c := pod.Status.ContainerStatuses[0]; c.RestartCount > 0 || c.LastTerminationState.Terminated != nil {
+			w.t.Errorf("%s was started again %d times, after %+v; want never", name, c.RestartCount, c.LastTerminationState.Terminated)
+		}
+		eventually(w.t, func() error { return w.ready(name) })
+		peak, err := memoryOf(pod, "memory.max_usage_in_bytes", "memory.peak")
+		w.t.Logf("%s: %d MiB of memory at most so far, of %d MiB (%v)", name, peak>>20, pod.Spec.Containers[0].Resources.Limits.Memory().Value()>>20, err)
+	}
+	eventually(w.t, w.ask)
+}

@@ -1,0 +1,378 @@
+// Package manifests tests the kustomize trees under config/: what they render to, and that a
+// master with exactly what they grant does its work.
+package manifests
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+)
+
+const repository = "../.."
+
+// render builds a tree as `kubectl kustomize` does.
+func render(t *testing.T, tree string) resmap.ResMap {
+	t.Helper()
+	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), tree)
+	if err != nil {
+		t.Fatalf("%s: %v", tree, err)
+	}
+	return rendered
+}
+
+// overlay is a tree of somebody's own, over config/.
+func overlay(t *testing.T, kustomization string) resmap.ResMap {
+	t.Helper()
+	dir := t.TempDir()
+	config, err := filepath.Abs(filepath.Join(repository, "config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(dir, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(strings.ReplaceAll(kustomization, "CONFIG", relative)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return render(t, dir)
+}
+
+// objects returns what a tree has of a kind.
+func objects[T any](t *testing.T, rendered resmap.ResMap, kind string) (all []T) {
+	t.Helper()
+	for _, r := range rendered.Resources() {
+		if r.GetKind() != kind {
+			continue
+		}
+		content, err := r.AsYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var object T
+		if err := yaml.UnmarshalStrict(content, &object); err != nil {
+			t.Fatalf("%s %s: %v", kind, r.GetName(), err)
+		}
+		all = append(all, object)
+	}
+	return all
+}
+
+// trees returns every tree under config/, which are folders with a Kustomization.
+func trees(t *testing.T) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(repository, "config"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Name() != "kustomization.yaml" {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if strings.Contains(string(content), "kind: Kustomization") {
+			all = append(all, filepath.Dir(path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// rendered returns all trees, and those that components make of them.
+func rendered(t *testing.T) map[string]resmap.ResMap {
+	t.Helper()
+	all := map[string]resmap.ResMap{"cert-manager": overlay(t, certManager)}
+	for _, tree := range trees(t) {
+		all[tree] = render(t, tree)
+	}
+	if len(all) < 8 {
+		t.Fatalf("%d trees were found, want crd, grafana, samples, master, agent and those of rbac", len(all))
+	}
+	return all
+}
+
+// certManager is an overlay as the component describes it.
+const certManager = `
+resources: [CONFIG/master]
+components: [CONFIG/components/cert-manager]
+`
+
+// deployments returns the Deployments of all trees by the tree and their name.
+func deployments(t *testing.T) map[string]appsv1.Deployment {
+	t.Helper()
+	all := map[string]appsv1.Deployment{}
+	for tree, r := range rendered(t) {
+		for _, d := range objects[appsv1.Deployment](t, r, "Deployment") {
+			all[tree+" "+d.Name] = d
+		}
+	}
+	if len(all) != 3 {
+		t.Fatalf("%d Deployments, want those of master and agent, and of the master with cert-manager", len(all))
+	}
+	return all
+}
+
+func version(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(repository, "VERSION"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(content))
+}
+
+func TestEveryImageHasTheVersionThatIsBuilt(t *testing.T) {
+	want := version(t)
+	if !regexp.MustCompile(`^v\d+\.\d+\.\d+$`).MatchString(want) {
+		t.Errorf("VERSION is %q, want one such as v0.1.0", want)
+	}
+	for name, d := range deployments(t) {
+		for _, c := range append(d.Spec.Template.Spec.InitContainers, d.Spec.Template.Spec.Containers...) {
+			if got := d.Name + ":" + want; c.Image != got {
+				t.Errorf("%s: image %s, want %s, of VERSION and config/components/version", name, c.Image, got)
+			}
+		}
+	}
+	script, err := os.ReadFile(filepath.Join(repository, "hack/images.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(script), "$(<VERSION)") || strings.Contains(string(script), "latest") {
+		t.Error("hack/images.sh does not build the version of the file VERSION")
+	}
+}
+
+func TestPodsAreConfinedAndBounded(t *testing.T) {
+	for name, d := range deployments(t) {
+		pod := d.Spec.Template.Spec
+		if s := pod.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+			t.Errorf("%s: pod security context %+v, want no root and the runtime's seccomp profile", name, s)
+		}
+		if pod.HostNetwork || pod.HostPID || pod.HostIPC {
+			t.Errorf("%s: it shares something with its node", name)
+		}
+		for _, v := range pod.Volumes {
+			if v.HostPath != nil {
+				t.Errorf("%s: volume %s is a path of the node", name, v.Name)
+			}
+		}
+		for _, c := range pod.Containers {
+			s := c.SecurityContext
+			if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem ||
+				s.Capabilities == nil || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) || len(s.Capabilities.Add) > 0 {
+				t.Errorf("%s: security context %+v, want no escalation, a root that is read only, no capabilities", name, s)
+			}
+			if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
+				t.Errorf("%s: resources %+v, want requests of both and a limit of memory", name, c.Resources)
+			}
+			soft := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == "GOMEMLIMIT" })
+			if soft < 0 || c.Env[soft].Value != fmt.Sprintf("%dMiB", c.Resources.Limits.Memory().Value()*9/10>>20) {
+				t.Errorf("%s: environment %+v, want GOMEMLIMIT to be nine tenths of %s", name, c.Env, c.Resources.Limits.Memory())
+			}
+			if c.LivenessProbe == nil || c.ReadinessProbe == nil || c.LivenessProbe.HTTPGet.Port.StrVal != "health" || c.ReadinessProbe.HTTPGet.Port.StrVal != "health" {
+				t.Errorf("%s: want both probes at the port health, which answers when all connections are taken", name)
+			}
+		}
+	}
+}
+
+// TestPodsAreReachedAtTheirServicesPortOnly compares what NetworkPolicies let in with where
+// the Service leads.
+func TestPodsAreReachedAtTheirServicesPortOnly(t *testing.T) {
+	for tree, r := range rendered(t) {
+		policies := objects[networkingv1.NetworkPolicy](t, r, "NetworkPolicy")
+		services := objects[corev1.Service](t, r, "Service")
+		for _, d := range objects[appsv1.Deployment](t, r, "Deployment") {
+			pod := labels.Set(d.Spec.Template.Labels)
+			var allowed, served []string
+			limited := false
+			for _, p := range policies {
+				if !labels.SelectorFromSet(p.Spec.PodSelector.MatchLabels).Matches(pod) || p.Namespace != d.Namespace {
+					continue
+				}
+				limited = limited || slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeIngress)
+				for _, rule := range p.Spec.Ingress {
+					if len(rule.Ports) == 0 {
+						t.Errorf("%s: policy %s lets in at all ports", tree, p.Name)
+					}
+					for _, port := range rule.Ports {
+						allowed = append(allowed, port.Port.String())
+					}
+				}
+			}
+			for _, s := range services {
+				if !labels.SelectorFromSet(s.Spec.Selector).Matches(pod) {
+					continue
+				}
+				for _, port := range s.Spec.Ports {
+					served = append(served, port.TargetPort.String())
+				}
+			}
+			if !limited || !slices.Equal(allowed, served) || len(served) != 1 {
+				t.Errorf("%s: %s is let in at %q (limited: %v), want the ports of its Service, %q", tree, d.Name, allowed, limited, served)
+			}
+			for _, c := range d.Spec.Template.Spec.Containers {
+				if !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == served[0] }) {
+					t.Errorf("%s: no container port is called %s", tree, served[0])
+				}
+			}
+		}
+	}
+}
+
+// rules returns all rules of roles in all trees, by the role's name.
+func rules(t *testing.T) map[string][]rbacv1.PolicyRule {
+	t.Helper()
+	all := map[string][]rbacv1.PolicyRule{}
+	for _, r := range rendered(t) {
+		for _, role := range objects[rbacv1.Role](t, r, "Role") {
+			all[role.Name] = role.Rules
+		}
+		for _, role := range objects[rbacv1.ClusterRole](t, r, "ClusterRole") {
+			all[role.Name] = role.Rules
+		}
+	}
+	return all
+}
+
+func TestRightsAreNarrow(t *testing.T) {
+	for name, all := range rules(t) {
+		for _, rule := range all {
+			for _, words := range [][]string{rule.Verbs, rule.APIGroups, rule.Resources, rule.NonResourceURLs} {
+				if slices.Contains(words, "*") {
+					t.Errorf("%s grants everything of something: %v", name, rule)
+				}
+			}
+			for _, never := range []string{"escalate", "bind", "impersonate", "deletecollection"} {
+				if slices.Contains(rule.Verbs, never) {
+					t.Errorf("%s grants %s", name, never)
+				}
+			}
+			if !slices.Contains(rule.Resources, "secrets") && !slices.Contains(rule.Resources, "configmaps") {
+				continue
+			}
+			verbs := map[string][]string{"rollcall-master-serving-ca": {"get", "update"}, "rollcall-master-ca-reader": {"get"}}[name]
+			if !slices.Equal(rule.Verbs, verbs) || !slices.Equal(rule.ResourceNames, []string{"rollcall-master-ca"}) {
+				t.Errorf("%s grants %v on %v %v, want %v on rollcall-master-ca", name, rule.Verbs, rule.Resources, rule.ResourceNames, verbs)
+			}
+			if name == "rollcall-master-ca-reader" && !slices.Equal(rule.Resources, []string{"configmaps"}) {
+				t.Errorf("everybody may read %v, want the ConfigMap only", rule.Resources)
+			}
+		}
+	}
+}
+
+func TestTheCAComesEmpty(t *testing.T) {
+	master := render(t, filepath.Join(repository, "config/master"))
+	secrets, maps := objects[corev1.Secret](t, master, "Secret"), objects[corev1.ConfigMap](t, master, "ConfigMap")
+	if len(secrets) != 1 || secrets[0].Name != "rollcall-master-ca" || secrets[0].Data != nil || secrets[0].StringData != nil {
+		t.Errorf("Secrets %+v, want rollcall-master-ca without data", secrets)
+	}
+	if len(maps) != 1 || maps[0].Name != "rollcall-master-ca" || maps[0].Data != nil {
+		t.Errorf("ConfigMaps %+v, want rollcall-master-ca without data", maps)
+	}
+	args := masterArgs(t)
+	for _, want := range []string{"--serving-ca-secret=rollcall-master-ca", "--serving-ca-configmap=rollcall-master-ca", "--serving-cert-names=$(POD_IPS)"} {
+		if !slices.Contains(args, want) {
+			t.Errorf("args %q, want %s", args, want)
+		}
+	}
+}
+
+// masterArgs returns the arguments of the shipped master.
+func masterArgs(t *testing.T) []string {
+	t.Helper()
+	return objects[appsv1.Deployment](t, render(t, filepath.Join(repository, "config/master")), "Deployment")[0].Spec.Template.Spec.Containers[0].Args
+}
+
+func TestNoClusterHasANameByDefault(t *testing.T) {
+	agent := render(t, filepath.Join(repository, "config/agent"))
+	if maps := objects[corev1.ConfigMap](t, agent, "ConfigMap"); len(maps) != 0 {
+		t.Errorf("ConfigMaps %+v, want none: the name is for the installer to say", maps)
+	}
+	container := objects[appsv1.Deployment](t, agent, "Deployment")[0].Spec.Template.Spec.Containers[0]
+	if !slices.Contains(container.Args, "--cluster-name=$(CLUSTER_NAME)") || container.Env[0].Name != "CLUSTER_NAME" || container.Env[0].Value != "" {
+		t.Fatalf("args %q and environment %+v, want the name from a ConfigMap", container.Args, container.Env)
+	}
+	// Optional, so that it is the agent who says what to do.
+	from := container.Env[0].ValueFrom.ConfigMapKeyRef
+	if from.Name != "rollcall-agent" || from.Key != "cluster-name" || from.Optional == nil || !*from.Optional {
+		t.Errorf("the name comes from %+v, want key cluster-name of the optional ConfigMap rollcall-agent", from)
+	}
+}
+
+// TestAnOverlayNamesTheCluster is how the comment of config/agent says that overlays do it.
+func TestAnOverlayNamesTheCluster(t *testing.T) {
+	agent := overlay(t, `
+resources: [CONFIG/agent]
+configMapGenerator:
+- {name: rollcall-agent, namespace: rollcall-system, literals: [cluster-name=prod-eu]}
+`)
+	maps := objects[corev1.ConfigMap](t, agent, "ConfigMap")
+	if len(maps) != 1 || maps[0].Data["cluster-name"] != "prod-eu" {
+		t.Fatalf("ConfigMaps %+v, want one with the name", maps)
+	}
+	from := objects[appsv1.Deployment](t, agent, "Deployment")[0].Spec.Template.Spec.Containers[0].Env[0].ValueFrom.ConfigMapKeyRef
+	if from.Name != maps[0].Name {
+		t.Errorf("the name comes from %s, want %s", from.Name, maps[0].Name)
+	}
+}
+
+func TestCertManagerMakesTheCertificateInstead(t *testing.T) {
+	r := overlay(t, certManager)
+	certificates := objects[struct {
+		APIVersion, Kind string
+		Metadata         struct{ Name, Namespace string }
+		Spec             struct {
+			SecretName string
+			IssuerRef  struct{ Kind, Name string }
+			PrivateKey struct {
+				Algorithm, RotationPolicy string
+				Size                      int
+			}
+			Usages, DNSNames []string
+		}
+	}](t, r, "Certificate")
+	if len(certificates) != 1 {
+		t.Fatalf("%d Certificates, want one", len(certificates))
+	}
+	made := certificates[0].Spec
+	if !slices.Contains(made.DNSNames, "rollcall-master.rollcall-system.svc") || !slices.Contains(made.Usages, "server auth") {
+		t.Errorf("Certificate %+v, want one for a server with the name of the Service", made)
+	}
+	if secrets, maps := objects[corev1.Secret](t, r, "Secret"), objects[corev1.ConfigMap](t, r, "ConfigMap"); len(secrets)+len(maps) > 0 {
+		t.Errorf("%v and %v are left, want no CA of the masters", secrets, maps)
+	}
+	for _, role := range objects[rbacv1.Role](t, r, "Role") {
+		for _, rule := range role.Rules {
+			if slices.Contains(rule.Resources, "secrets") {
+				t.Errorf("%s still grants %v on secrets", role.Name, rule.Verbs)
+			}
+		}
+	}
+	pod := objects[appsv1.Deployment](t, r, "Deployment")[0].Spec.Template.Spec
+	for _, want := range []string{"--tls-cert-file=/etc/rollcall/tls/tls.crt", "--tls-key-file=/etc/rollcall/tls/tls.key"} {
+		if !slices.Contains(pod.Containers[0].Args, want) {
+			t.Errorf("args %q, want %s", pod.Containers[0].Args, want)
+		}
+	}
+	mount := slices.IndexFunc(pod.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/etc/rollcall/tls" })
+	volume := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == made.SecretName })
+	if mount < 0 || volume < 0 || pod.Volumes[volume].Name != pod.Containers[0].VolumeMounts[mount].Name {
+		t.Errorf("mounts %+v of %+v, want the Certificate's Secret at /etc/rollcall/tls", pod.Containers[0].VolumeMounts, pod.Volumes)
+	}
+}

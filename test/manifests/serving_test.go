@@ -1,0 +1,272 @@
+package manifests
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/proc"
+	"rollcall.dev/rollcall/test/stack"
+)
+
+const (
+	patience = 2 * time.Minute
+	ca       = "rollcall-master-ca"
+	service  = "rollcall-master.rollcall-system.svc"
+	masterAs = "system:serviceaccount:" + stack.Namespace + ":rollcall-master"
+)
+
+// world is a hub where config/master was applied, and nothing runs its Deployment.
+type world struct {
+	t          *testing.T
+	hub        *kube.Cluster
+	stack      *stack.Stack
+	dir        string
+	kubeconfig string // of the master's service account
+	ports      proc.Ports
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), hub: kube.Fresh(t, kube.Options{Name: "manifests", Audit: true})}
+	w.apply()
+	var err error
+	if w.stack, err = stack.New(t.Context(), stack.Options{Dir: w.dir}); err != nil {
+		t.Fatal(err)
+	}
+	if _, w.kubeconfig, err = w.hub.ServiceAccount(t.Context(), stack.Namespace, "rollcall-master"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.ports.Release)
+	return w
+}
+
+func (w *world) apply(flags ...string) {
+	w.t.Helper()
+	if out, err := w.hub.Kubectl(append([]string{"apply", "--validate=strict", "-k", filepath.Join(repository, "config/master")}, flags...)...); err != nil {
+		w.t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// replica is one of several masters.
+type replica struct {
+	*proc.Process
+	address string
+}
+
+// start starts a master with the arguments of the manifest, and with the rights of its
+// service account. Only what the node gives to a pod is another: addresses and files.
+func (w *world) start(name string, flags ...string) *replica {
+	w.t.Helper()
+	port, err := w.ports.Of(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r := &replica{address: fmt.Sprintf("127.0.0.1:%d", port)}
+	args := []string{"--kubeconfig", w.kubeconfig}
+	for _, arg := range masterArgs(w.t) {
+		switch flag, _, _ := strings.Cut(arg, "="); flag {
+		case "--listen":
+			arg = "--listen=" + r.address
+		case "--health-listen":
+			arg = "--health-listen=127.0.0.1:0"
+		case "--signing-key-file":
+			arg = "--signing-key-file=" + w.stack.SigningKey()
+		case "--serving-cert-names":
+			arg = "--serving-cert-names=203.0.113.9,2001:db8::9"
+		}
+		args = append(args, arg)
+	}
+	args = append(args, flags...)
+	r.Process, err = proc.Start(proc.Command{
+		Executable: filepath.Join(w.stack.Bin(), "rollcall-master"), Args: args, Home: w.dir, LogFile: filepath.Join(w.dir, "logs", name+".log"),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(r.Kill)
+	return r
+}
+
+// published returns the CA as people are told to read it, who have no rights but to be known.
+func (w *world) published() string {
+	w.t.Helper()
+	_, kubeconfig, err := w.hub.User("somebody")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out, err := w.hub.Kubectl("--kubeconfig", kubeconfig, "-n", stack.Namespace, "get", "configmap", ca, "-o", `jsonpath={.data.ca\.crt}`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+// verified connects to a replica as a client does that knows the CA and the Service's name.
+func verified(bundle string, r *replica) (*x509.Certificate, error) {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(bundle)) {
+		return nil, fmt.Errorf("no CA is published yet: %q", bundle)
+	}
+	c, err := tls.Dial("tcp", r.address, &tls.Config{RootCAs: roots, ServerName: service})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0], nil
+}
+
+// eventually wants f to succeed in the end.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	deadline := time.After(patience)
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("not within %s: %v", patience, err)
+		}
+	}
+}
+
+// TestReplicasRaceToMakeOneCAWithTheShippedRights starts masters at one time in a hub where
+// nobody has made a CA.
+func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
+	w := newWorld(t)
+	replicas := make([]*replica, 3)
+	for i := range replicas {
+		replicas[i] = w.start(fmt.Sprintf("master-%d", i))
+	}
+	keys := map[string]bool{}
+	for _, r := range replicas {
+		eventually(t, func() error {
+			leaf, err := verified(w.published(), r)
+			if err == nil {
+				keys[string(leaf.RawSubjectPublicKeyInfo)] = true
+			}
+			return err
+		})
+	}
+	bundle := w.published()
+	if len(keys) != len(replicas) || strings.Count(bundle, "BEGIN CERTIFICATE") != 1 {
+		t.Errorf("%d keys of %d masters, want one each; and published is\n%s\nwant one certificate", len(keys), len(replicas), bundle)
+	}
+	secret, err := w.hub.Client().CoreV1().Secrets(stack.Namespace).Get(t.Context(), ca, metav1.GetOptions{})
+	if err != nil || string(secret.Data["ca.crt"]) != bundle || len(secret.Data["ca.key"]) == 0 {
+		t.Errorf("the Secret has other certificates than are published: %v", err)
+	}
+
+	t.Run("one that starts again is known by the same CA", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := replicas[1].Stop(ctx); err != nil {
+			t.Fatal(err)
+		}
+		replicas[1] = w.start("master-1")
+		eventually(t, func() error { _, err := verified(bundle, replicas[1]); return err })
+	})
+	t.Run("to apply the tree again leaves the CA alone", func(t *testing.T) {
+		w.apply()
+		w.apply("--server-side", "--force-conflicts")
+		if got := w.published(); got != bundle {
+			t.Errorf("published is\n%s\nwant\n%s", got, bundle)
+		}
+		again, err := w.hub.Client().CoreV1().Secrets(stack.Namespace).Get(t.Context(), ca, metav1.GetOptions{})
+		if err != nil || string(again.Data["ca.key"]) != string(secret.Data["ca.key"]) {
+			t.Errorf("the Secret has another key: %v", err)
+		}
+	})
+	t.Run("a caller shows its token to a master that it has verified", func(t *testing.T) {
+		eventually(t, func() error { return w.asksOneOf(replicas, bundle) })
+	})
+	t.Run("the plugin verifies a master as its document says", func(t *testing.T) { w.pluginVerifies(w.start("plain", "--leader-elect=false")) })
+	t.Run("tokens can be for the master only", func(t *testing.T) { w.tokensAreForTheMasterOnly(bundle) })
+	t.Run("the shipped rights are enough, and nothing else is asked for", func(t *testing.T) { w.onlyShippedRights(replicas) })
+}
+
+// ask lists the clusters of a replica that is verified, and returns the status of the answer.
+func ask(bundle string, r *replica, token string) (int, error) {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(bundle))
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: service},
+	}}
+	request, err := http.NewRequest(http.MethodGet, "https://"+r.address+"/api/v1/clusters", nil)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	answer, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	answer.Body.Close()
+	return answer.StatusCode, nil
+}
+
+// asksOneOf lists the clusters from the replica that leads.
+func (w *world) asksOneOf(replicas []*replica, bundle string) error {
+	account, _, err := w.hub.ServiceAccount(w.t.Context(), stack.Namespace, "caller")
+	if err != nil {
+		if _, err := w.hub.Kubectl("-n", stack.Namespace, "create", "serviceaccount", "caller"); err != nil {
+			return err
+		}
+		_, err = w.hub.Kubectl("create", "clusterrolebinding", "viewers", "--clusterrole", "rollcall-viewer", "--serviceaccount", stack.Namespace+":caller")
+		return fmt.Errorf("the caller was just made: %w", err)
+	}
+	var statuses []int
+	for _, r := range replicas {
+		status, err := ask(bundle, r, account.BearerToken)
+		if err != nil {
+			return err
+		}
+		statuses = append(statuses, status)
+	}
+	if !slices.Contains(statuses, http.StatusOK) {
+		return fmt.Errorf("the masters answer %v, want 200 of the one that leads", statuses)
+	}
+	return nil
+}
+
+// onlyShippedRights reads from the audit log what the masters asked the hub for.
+func (w *world) onlyShippedRights(replicas []*replica) {
+	w.t.Helper()
+	events, err := w.hub.AuditFor(masterAs, time.Time{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	made := 0
+	for _, e := range events {
+		if e.Code == http.StatusForbidden {
+			w.t.Errorf("forbidden: %s", e)
+		}
+		if e.Resource != "secrets" && (e.Resource != "configmaps" || e.Namespace != stack.Namespace) {
+			continue
+		}
+		if e.Name != ca || e.Verb != "get" && e.Verb != "update" {
+			w.t.Errorf("asked for more than its own CA: %s", e)
+		}
+		if e.Resource == "secrets" && e.Verb == "update" && e.Code == http.StatusOK {
+			made++
+		}
+	}
+	if made != 1 {
+		w.t.Errorf("the CA was written %d times by %d masters, want once", made, len(replicas))
+	}
+}
