@@ -108,20 +108,60 @@ func reportFromPB(pb *wirepb.Report) *Report {
 	return m
 }
 
+// deltaFromPB leaves a Delta's objects to the Receiver: they take much more memory than
+// their columns.
 func deltaFromPB(pb *wirepb.Delta) (*Delta, error) {
-	r := newObjectReader(pb.To)
-	upserts, err := r.chunk(pb.Upserts)
-	if err != nil {
-		return nil, fmt.Errorf("decode delta: %w", err)
-	}
-	d := &Delta{From: pb.From, To: pb.To, Upserts: upserts, Removes: r.keys(pb.Removes)}
-	if d.amended, err = r.amendments(pb); err == nil {
-		err = r.err
-	}
-	if err != nil {
+	d := &Delta{From: pb.From, To: pb.To, came: pb}
+	if _, err := d.need(); err != nil {
 		return nil, fmt.Errorf("decode delta: %w", err)
 	}
 	return d, nil
+}
+
+// need is what the objects of a Delta that came take.
+func (m *Delta) need() (need, error) {
+	if m.came == nil {
+		return need{}, nil
+	}
+	whole, err := countsOf(m.came.Upserts)
+	if err != nil {
+		return need{}, err
+	}
+	amended, err := countsOf(m.came.Amended)
+	if err != nil {
+		return need{}, err
+	}
+	keys := len(m.came.Removes.GetKind()) + len(m.came.Held.GetKind())
+	if most := 2 * maxMessageObjects; keys > most {
+		return need{}, fmt.Errorf("%d keys in one message, of at most %d", keys, most)
+	}
+	n, more := needOf(m.came.Upserts, whole), needOf(m.came.Amended, amended)
+	// An object that is amended takes the place of one that is held.
+	n.contents += more.contents
+	n.passing += more.objects + more.passing + int64(keys)*(keySize+applySize)
+	return n, nil
+}
+
+// decode makes objects of what came, once.
+func (m *Delta) decode() error {
+	pb := m.came
+	if pb == nil {
+		return nil
+	}
+	r := newObjectReader(pb.To)
+	upserts, err := r.chunk(pb.Upserts)
+	if err != nil {
+		return fmt.Errorf("decode delta: %w", err)
+	}
+	m.Upserts, m.Removes = upserts, r.keys(pb.Removes)
+	if m.amended, err = r.amendments(pb); err == nil {
+		err = r.err
+	}
+	if err != nil {
+		return fmt.Errorf("decode delta: %w", err)
+	}
+	m.came = nil
+	return nil
 }
 
 func statusFromPB(pb *wirepb.Status) (*Status, error) {

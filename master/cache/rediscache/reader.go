@@ -170,7 +170,7 @@ func (r *reader) takeIn(f found) (cache.Entry, error) {
 		case *wire.Snapshot:
 			snapshot = append(snapshot, frame)
 		case *wire.Delta:
-			changed = changed || len(m.Upserts)+len(m.Removes) > 0
+			changed = changed || !m.Empty()
 		}
 		e.State, err = r.receiver.Take(m, e.ReceivedAt)
 		return err
