@@ -60,8 +60,12 @@ func unmarshal(frame []byte, limit int, pb proto.Message) error {
 	if len(frame) > limit {
 		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, len(frame), limit)
 	}
-	if small := smallPart(frame); small > maxSmall {
+	small, fields := smallPart(frame)
+	if small > maxSmall {
 		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, small, maxSmall)
+	}
+	if fields > maxSmallFields {
+		return fmt.Errorf("decode frame: %w: %d fields of at most %d", ErrTooLarge, fields, maxSmallFields)
 	}
 	if err := proto.Unmarshal(frame, pb); err != nil {
 		return fmt.Errorf("decode frame of %d bytes: %w", len(frame), err)
@@ -69,25 +73,44 @@ func unmarshal(frame []byte, limit int, pb proto.Message) error {
 	return nil
 }
 
-// smallPart is how much of a frame is a message that has to be small: what it becomes
-// takes many times as much, before anything of it can be counted.
-func smallPart(frame []byte) (size int) {
+// smallPart is how much of a frame is a message that has to be small, and how many fields
+// it has: what it becomes takes many times as much, before anything of it can be counted.
+func smallPart(frame []byte) (size, fields int) {
 	for len(frame) > 0 {
-		number, _, n := protowire.ConsumeField(frame)
+		number, kind, n := protowire.ConsumeField(frame)
 		if n < 0 {
-			return size // it cannot be decoded either
+			return size, fields // it cannot be decoded either
 		}
 		if !mayBeLarge[number] {
 			size += n
+			fields += fieldsOf(frame[:n], kind)
 		}
 		frame = frame[n:]
 	}
-	return size
+	return size, fields
+}
+
+// fieldsOf returns how many fields are in the message that a field is.
+func fieldsOf(field []byte, kind protowire.Type) (fields int) {
+	if kind != protowire.BytesType {
+		return 1
+	}
+	_, _, n := protowire.ConsumeTag(field)
+	message, _ := protowire.ConsumeBytes(field[n:])
+	for len(message) > 0 && fields <= maxSmallFields {
+		_, _, n := protowire.ConsumeField(message)
+		if n < 0 {
+			break
+		}
+		fields++
+		message = message[n:]
+	}
+	return fields
 }
 
 // mayBeLarge are the numbers of AgentMessage's snapshot, delta, usage, batch and zstd. A
 // master's messages are small by their frame.
-var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, 15: true}
+var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, zstdNumber: true}
 
 func helloFromPB(pb *wirepb.Hello) *Hello {
 	return &Hello{

@@ -68,12 +68,17 @@ func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 
 // Size returns about what the State that r holds takes in memory, in bytes.
 func (r *Receiver) Size() int64 {
+	if !r.held.Rests() && r.held.Stowed() != nil {
+		return objectsSize(r.held) + r.contents + r.RestedSize()
+	}
+	return r.RestedSize()
+}
+
+// RestedSize returns what Size will once the objects were let go of, if they are stowed.
+func (r *Receiver) RestedSize() int64 {
 	size := objectsSize(r.held) + r.contents
 	if away, ok := r.held.Stowed().(*stowage); ok {
-		if r.held.Rests() {
-			size = 0
-		}
-		size += away.size()
+		size = away.size()
 	}
 	return size + usageSize(r.held.Usage)
 }

@@ -31,6 +31,7 @@ type dialer struct {
 	signer  *token.Signer // nil: no token
 	holder  string
 	codec   *wire.Codec
+	intake  *intake
 }
 
 // dialed is what came of one dial.
@@ -92,7 +93,7 @@ func (d *dialer) attempt(ctx context.Context, c Cluster, skew time.Duration) (*l
 	if err != nil {
 		return nil, response, err
 	}
-	l := newLink(conn, *raw, d.codec)
+	l := newLink(conn, *raw, d.codec, d.intake)
 	if conn.Subprotocol() != wire.Subprotocol {
 		_ = l.raw.Close()
 		return nil, response, fmt.Errorf("who answers does not speak %s", wire.Subprotocol)
