@@ -13,8 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	kubernetes "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/controllers"
 	"rollcall.dev/rollcall/master/access"
+	"rollcall.dev/rollcall/master/budget"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/rediscache"
 	"rollcall.dev/rollcall/master/history"
@@ -43,11 +45,13 @@ func Run(ctx context.Context, c Config) error {
 	}
 	c.warn()
 	metrics := prometheus.NewRegistry()
-	store, release, err := c.openStore(ctx, metrics)
+	states := budget.New(c.StateMaxMemory, c.ClusterMaxMemory)
+	metrics.MustRegister(states)
+	store, release, err := c.openStore(ctx, states, metrics)
 	if err != nil {
 		return err
 	}
-	m, err := c.assemble(ctx, store, metrics)
+	m, err := c.assemble(ctx, store, states, metrics)
 	if err == nil {
 		err = m.run(ctx, c)
 	}
@@ -56,11 +60,14 @@ func Run(ctx context.Context, c Config) error {
 
 // openStore is the cache, and how to let go of it. Redis that is away keeps nothing
 // from starting.
-func (c *Config) openStore(ctx context.Context, metrics prometheus.Registerer) (cache.Store, func() error, error) {
+func (c *Config) openStore(ctx context.Context, states *budget.Pool, metrics prometheus.Registerer) (cache.Store, func() error, error) {
 	if c.Cache == CacheMemory {
 		return cache.NewMemory(), func() error { return nil }, nil
 	}
-	store, err := rediscache.New(rediscache.Config{URL: c.Cache, Log: c.Log, Metrics: metrics})
+	store, err := rediscache.New(rediscache.Config{
+		URL: c.Cache, Log: c.Log, Metrics: metrics,
+		Budget: func(cluster string) wire.Budget { return states.Account(cluster) },
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("open --cache: %w", err)
 	}
@@ -85,7 +92,7 @@ type parts struct {
 	guard *access.Guard
 }
 
-func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prometheus.Registry) (*parts, error) {
+func (c *Config) assemble(ctx context.Context, store cache.Store, states *budget.Pool, metrics *prometheus.Registry) (*parts, error) {
 	signer, err := c.signer()
 	if err != nil {
 		return nil, err
@@ -112,7 +119,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, metrics *prome
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Signer: signer, Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Budget: states, Signer: signer, Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
 	})
 	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {

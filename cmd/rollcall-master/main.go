@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	master.AdoptLogs(ctx, cfg.Log)
 	noticeSilence()
 	leaveGarbage(ctx)
+	collectBelowLimit()
 	return master.Run(ctx, cfg)
 }
 

@@ -21,9 +21,9 @@ func TestMemoryIsSharedFairly(t *testing.T) {
 		refused bool
 		giveWay []int
 	}{
-		"all fit":                                    {claims: []int64{50, 30, 20}, total: 100, share: 100},
-		"alone":                                      {claims: []int64{101}, total: 100, share: 100, refused: true},
-		"the one that grows takes most":              {claims: []int64{71, 20, 10}, total: 100, share: 70, refused: true},
+		"all fit":                       {claims: []int64{50, 30, 20}, total: 100, share: 100},
+		"alone":                         {claims: []int64{101}, total: 100, share: 100, refused: true},
+		"the one that grows takes most": {claims: []int64{71, 20, 10}, total: 100, share: 70, refused: true},
 		"above its share, though another takes more": {claims: []int64{60, 65, 10}, total: 100, share: 45, refused: true},
 		"within its share":                           {claims: []int64{20, 90}, total: 100, share: 80, giveWay: []int{1}},
 		"exactly its share":                          {claims: []int64{50, 60}, total: 100, share: 50, giveWay: []int{1}},

@@ -154,8 +154,12 @@ func TestBombsOfAnAgentAreRefused(t *testing.T) {
 				u := s.wantUnreachable("hostile", ProtocolError, "MiB", budget.ClusterFlag)
 				most := stop()
 				t.Logf("%d bytes in %d frames, %d of which were sent: the heap grew by %d MiB; %v", size, len(frames), sent.Load(), most>>20, u)
-				if most > mostGrowth {
-					t.Errorf("the heap grew by %d MiB, want at most %d", most>>20, mostGrowth>>20)
+				limit := int64(mostGrowth)
+				if name == "short strings" { // two messages that take the most while they are decoded
+					limit += wire.MaxDecodeSize
+				}
+				if most > limit {
+					t.Errorf("the heap grew by %d MiB, want at most %d", most>>20, limit>>20)
 				}
 				s.pass(10 * time.Second)
 				s.get("honest")

@@ -17,7 +17,8 @@ import (
 )
 
 // maxBytes is how much of one cluster is read from Redis at most.
-const maxBytes = 256 << 20
+// A cluster takes some 20 bytes a container.
+const maxBytes = 32 << 20
 
 // termLife is for how long Redis remembers a term that nobody asks for. Terms grow
 // all the same after that: see cache.Terms.
@@ -41,12 +42,15 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics takes the Cache's metrics; nil: none.
 	Metrics prometheus.Registerer
+	// Budget is what a cluster's State may take in memory when it is read; nil: anything.
+	Budget func(cluster string) wire.Budget
 }
 
 // Cache is the Store in Redis. It starts no goroutine of its own.
 type Cache struct {
 	client           redis.UniversalClient
 	codec            *wire.Codec
+	budget           func(cluster string) wire.Budget // nil: there is none
 	outage           *outage
 	terms            cache.Terms
 	save, load, term *redis.Script
@@ -68,7 +72,7 @@ func New(c Config) (*Cache, error) {
 	// The library would log every failed connection; the outage's line says it once.
 	redis.SetLogger(&logging.VoidLogger{})
 	r := &Cache{
-		client: client, codec: wire.NewCodec(), writers: map[string]*writer{},
+		client: client, codec: wire.NewCodec(), budget: c.Budget, writers: map[string]*writer{},
 		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
 		outage:  &outage{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis could be used the last time (1) or not (0)."})},
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of clusters' states written to Redis."}),

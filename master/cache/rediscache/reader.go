@@ -76,6 +76,10 @@ func (r *reader) catchUp(ctx context.Context) (cache.Entry, error) {
 		return cache.Entry{}, err
 	}
 	e, err := r.takeIn(found)
+	if errors.Is(err, wire.ErrBudget) {
+		r.base, r.last = "", ""
+		return cache.Entry{}, err // there may be room later
+	}
 	if err != nil && !errors.Is(err, cache.ErrMiss) {
 		r.base, r.last = "", ""
 		return cache.Entry{}, errors.Join(err, r.cache.Drop(ctx, r.cluster))
@@ -155,6 +159,9 @@ func (r *reader) takeIn(f found) (cache.Entry, error) {
 	if f.base != "" {
 		r.receiver, r.base, r.last = wire.NewReceiver(epoch, nil), f.head["base"], ""
 		r.baseLen, r.logLen = int64(len(f.base)), 0
+		if r.cache.budget != nil {
+			r.receiver.SetBudget(r.cache.budget(r.cluster), 0)
+		}
 	}
 	if r.receiver == nil {
 		return cache.Entry{}, cache.ErrMiss // a part of it was evicted
@@ -186,6 +193,7 @@ func (r *reader) takeIn(f found) (cache.Entry, error) {
 		// a thousand clusters which nobody may look at.
 		e.State = r.receiver.StowAs(r.cache.codec, snapshot)
 	}
+	e.Size = r.receiver.RestedSize()
 	return e, nil
 }
 
