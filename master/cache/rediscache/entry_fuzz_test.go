@@ -50,7 +50,7 @@ const (
 
 // stored is what a cluster looks like in Redis: a base, one entry of the log, and the
 // head's bookmark.
-func stored(f *testing.F, codec *wire.Codec) (base, log, bookmark []byte) {
+func stored(f testing.TB, codec *wire.Codec) (base, log, bookmark []byte) {
 	w := statetest.New(1, 2, 10)
 	w.Sample(1_800_000_000)
 	first := w.State
