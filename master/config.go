@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	"rollcall.dev/rollcall/master/budget"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/sink"
 )
@@ -102,6 +103,9 @@ type Config struct {
 	// no bound.
 	History          time.Duration
 	HistoryMaxMemory int64
+	// StateMaxMemory bounds what the states of all clusters take together, as it is estimated,
+	// and ClusterMaxMemory what that of one takes, in bytes; 0: there is no bound.
+	StateMaxMemory, ClusterMaxMemory int64
 	// QueryMaxSamples is how many samples one query of /prometheus may have in memory.
 	QueryMaxSamples int
 	// Sinks are the URLs of what gets all readings; see docs/SINKS.md.
@@ -125,6 +129,8 @@ func Default() Config {
 
 		History:          15 * time.Minute,
 		HistoryMaxMemory: 512 << 20,
+		StateMaxMemory:   1 << 30,
+		ClusterMaxMemory: 256 << 20,
 		QueryMaxSamples:  prom.DefaultMaxSamples,
 
 		Version: "unknown",
@@ -170,6 +176,8 @@ func (c *Config) Validate() error {
 		"--history %s is neither 0, which is off, nor from %s to %s", c.History, minHistory, maxHistory)
 	check(c.QueryMaxSamples > 0, "--query-max-samples %d leaves no room for an answer", c.QueryMaxSamples)
 	check(c.HistoryMaxMemory >= 0, "--history-max-memory %d is less than nothing; 0 is no bound", c.HistoryMaxMemory)
+	check(c.StateMaxMemory >= 0, "%s %d is less than nothing; 0 is no bound", budget.TotalFlag, c.StateMaxMemory)
+	check(c.ClusterMaxMemory >= 0, "%s %d is less than nothing; 0 is no bound", budget.ClusterFlag, c.ClusterMaxMemory)
 	errs = append(errs, sink.Validate(c.Sinks))
 	return errors.Join(errs...)
 }

@@ -13,8 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	kubernetes "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/controllers"
 	"rollcall.dev/rollcall/master/access"
+	"rollcall.dev/rollcall/master/budget"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/rediscache"
 	"rollcall.dev/rollcall/master/history"
@@ -48,11 +50,13 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	store, release, err := c.openStore(ctx, keys, metrics)
+	states := budget.New(c.StateMaxMemory, c.ClusterMaxMemory)
+	metrics.MustRegister(states)
+	store, release, err := c.openStore(ctx, keys, states, metrics)
 	if err != nil {
 		return err
 	}
-	m, err := c.assemble(ctx, store, keys, metrics)
+	m, err := c.assemble(ctx, store, keys, states, metrics)
 	if err == nil {
 		err = m.run(ctx, c)
 	}
@@ -61,11 +65,14 @@ func Run(ctx context.Context, c Config) error {
 
 // openStore is the cache, and how to let go of it. Redis that is away keeps nothing
 // from starting.
-func (c *Config) openStore(ctx context.Context, keys signingKeys, metrics prometheus.Registerer) (cache.Store, func() error, error) {
+func (c *Config) openStore(ctx context.Context, keys signingKeys, states *budget.Pool, metrics prometheus.Registerer) (cache.Store, func() error, error) {
 	if c.Cache == CacheMemory {
 		return cache.NewMemory(), func() error { return nil }, nil
 	}
-	store, err := rediscache.New(rediscache.Config{URL: c.Cache, SigningKey: keys.own, OtherKeys: keys.rotation, Log: c.Log, Metrics: metrics})
+	store, err := rediscache.New(rediscache.Config{
+		URL: c.Cache, SigningKey: keys.own, OtherKeys: keys.rotation, Log: c.Log, Metrics: metrics,
+		Budget: func(cluster string) wire.Budget { return states.Account(cluster) },
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("open --cache: %w", err)
 	}
@@ -95,7 +102,7 @@ type parts struct {
 	certificate *servingcert.Source
 }
 
-func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, metrics *prometheus.Registry) (*parts, error) {
+func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, states *budget.Pool, metrics *prometheus.Registry) (*parts, error) {
 	rest, err := c.restConfig()
 	if err != nil {
 		return nil, err
@@ -118,7 +125,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
 	})
 	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {

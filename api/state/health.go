@@ -326,9 +326,11 @@ func (e *evaluator) conflict(claimants []*Port) finding {
 	first := claimants[0]
 	f := finding{Problem: Problem{Severity: SeverityInfo, Kind: "Port", What: WhatConflict, Where: first.place(), Count: len(claimants)}, namespace: first.Namespace, node: first.Node}
 	var holders []string
+	known := map[string]bool{}
 	for _, p := range claimants {
 		f.Since = max(f.Since, e.heldSince(p))
-		if h := p.holder(); !slices.Contains(holders, h) {
+		if h := p.holder(); !known[h] {
+			known[h] = true
 			holders = append(holders, h)
 		}
 	}

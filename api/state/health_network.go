@@ -91,24 +91,39 @@ func conflictGroups(s *State, conflicts map[*Port][]PortKey) [][]*Port {
 	for p := range conflicts {
 		byKey[portKeyOf(p)] = p
 	}
-	var groups [][]*Port
-	seen := make(map[*Port]bool, len(conflicts))
-	for first := range s.Ports() {
-		if conflicts[first] == nil || seen[first] {
-			continue
+	// A row is told some others only, and not all of them are told it.
+	leads := make(map[*Port]*Port, len(conflicts))
+	leader := func(p *Port) *Port {
+		for leads[p] != nil {
+			if next := leads[leads[p]]; next != nil {
+				leads[p] = next
+			}
+			p = leads[p]
 		}
-		seen[first] = true
-		members := []*Port{first}
-		for i := 0; i < len(members); i++ {
-			for _, k := range conflicts[members[i]] {
-				if p := byKey[k]; !seen[p] {
-					seen[p] = true
-					members = append(members, p)
+		return p
+	}
+	for p, others := range conflicts {
+		for _, k := range others {
+			if other := byKey[k]; other != nil {
+				if a, b := leader(p), leader(other); a != b {
+					leads[a] = b
 				}
 			}
 		}
-		slices.SortFunc(members, func(a, b *Port) int { return a.Key().Compare(b.Key()) })
-		groups = append(groups, members)
+	}
+	var groups [][]*Port
+	at := make(map[*Port]int, len(conflicts))
+	for p := range s.Ports() {
+		if conflicts[p] == nil {
+			continue
+		}
+		first := leader(p)
+		i, ok := at[first]
+		if !ok {
+			i = len(groups)
+			at[first], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], p)
 	}
 	return groups
 }
@@ -117,6 +132,8 @@ func conflictGroups(s *State, conflicts map[*Port][]PortKey) [][]*Port {
 // balancer or an external IP of one Service, and host ports: a common set-up on bare
 // metal. Two Services, or two pods that want the same port of a node, are another thing.
 func onlyVirtualAddresses(claimants []*Port) bool {
+	const most = 256 // each is compared with each
+	claimants = claimants[:min(len(claimants), most)]
 	virtual := func(p *Port) bool { return p.Kind == LoadBalancer || p.Kind == ExternalIP }
 	for i, a := range claimants {
 		for _, b := range claimants[i+1:] {

@@ -204,7 +204,7 @@ func Apply(held *State, d Delta) (*State, error) {
 	}
 	next := *held
 	next.Seq = d.To
-	var edits [NumKinds][]edit
+	edits := newEdits(d)
 	for _, e := range d.Upserts {
 		k := e.Object.Key()
 		edits[k.Kind] = append(edits[k.Kind], edit{key: k, put: e})
@@ -228,6 +228,22 @@ func Apply(held *State, d Delta) (*State, error) {
 		next.Sections = *d.Sections
 	}
 	return &next, nil
+}
+
+// newEdits makes room for the edits of d, and no more: of a large Delta they take as much
+// as its objects.
+func newEdits(d Delta) (edits [NumKinds][]edit) {
+	var counts [NumKinds]int
+	for _, e := range d.Upserts {
+		counts[e.Object.Key().Kind]++
+	}
+	for _, k := range d.Removes {
+		counts[k.Kind]++
+	}
+	for kind, n := range counts {
+		edits[kind] = make([]edit, 0, n)
+	}
+	return edits
 }
 
 func firstTwice(edits []edit) *Key {

@@ -72,7 +72,8 @@ const (
 	// Update the older of the two. An agent of a version before protocol 3 refuses the token
 	// already; the message says so.
 	ReasonProtocolUnsupported = "ProtocolUnsupported"
-	// ReasonProtocolError: the agent's messages could not be followed, three times
+	// ReasonProtocolError: the cluster takes more of the master's memory than it may
+	// (--cluster-max-memory, --state-max-memory), or its agent's messages could not be followed, three times
 	// within ten minutes. The message says why; it is worth a bug report.
 	ReasonProtocolError = "ProtocolError"
 	// ReasonBusy: the agent reports to as many masters as it can.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -31,13 +32,39 @@ func Split(frame []byte) ([][]byte, error) {
 	if number, _, _ := protowire.ConsumeTag(frame); number != batchNumber {
 		return [][]byte{frame}, nil
 	}
-	var pb wirepb.AgentMessage
-	if err := unmarshal(frame, MaxFrame, &pb); err != nil {
-		return nil, err
+	if len(frame) > MaxFrame {
+		return nil, fmt.Errorf("decode a batch: %w: %d bytes of at most %d", ErrTooLarge, len(frame), MaxFrame)
 	}
-	frames := pb.GetBatch().GetFrames()
-	if len(frames) == 0 || len(frames) > maxBatch {
-		return nil, fmt.Errorf("decode a batch of %d frames, of at most %d", len(frames), maxBatch)
+	_, _, n := protowire.ConsumeTag(frame)
+	batch, size := protowire.ConsumeBytes(frame[n:])
+	if size < 0 || n+size < len(frame) {
+		return nil, errors.New("decode a batch: it is cut short, or something is behind it")
+	}
+	return framesOf(batch)
+}
+
+// framesOf takes a Batch apart. It counts before it takes memory.
+func framesOf(batch []byte) (frames [][]byte, err error) {
+	for len(batch) > 0 {
+		number, kind, n := protowire.ConsumeField(batch)
+		if n < 0 {
+			return nil, fmt.Errorf("decode a batch: %w", protowire.ParseError(n))
+		}
+		if number == framesNumber && kind == protowire.BytesType {
+			if len(frames) == maxBatch {
+				return nil, fmt.Errorf("decode a batch of more than %d frames", maxBatch)
+			}
+			_, _, tag := protowire.ConsumeTag(batch)
+			f, _ := protowire.ConsumeBytes(batch[tag:])
+			frames = append(frames, f[:len(f):len(f)])
+		}
+		batch = batch[n:]
+	}
+	if len(frames) == 0 {
+		return nil, errors.New("decode a batch: it has no frames")
 	}
 	return frames, nil
 }
+
+// framesNumber is the number of Batch.frames.
+const framesNumber = 1

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
+	"google.golang.org/protobuf/encoding/protowire"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
@@ -122,5 +123,37 @@ func (c *Codec) decompress(packed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decompress: %w", err)
 	}
+	if size := contentSize(packed); len(plain) > size {
+		return nil, fmt.Errorf("decompress: it is %d bytes and says that it is %d", len(plain), size)
+	}
 	return plain, nil
+}
+
+// contentSize returns how large a Zstandard frame says that its content is, MaxMessage
+// where it does not say so.
+func contentSize(packed []byte) int {
+	var h zstd.Header
+	if err := h.Decode(packed); err != nil || !h.HasFCS || h.Skippable {
+		return MaxMessage
+	}
+	return int(min(h.FrameContentSize, MaxMessage))
+}
+
+// DecodeSize returns how much memory a frame of an agent and what it is decoded to take
+// at most, in bytes, up to when a Receiver makes objects of it.
+func DecodeSize(frame []byte) int64 {
+	plain := len(frame)
+	for rest := frame; len(rest) > 0; {
+		number, kind, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			break
+		}
+		if number == zstdNumber && kind == protowire.BytesType {
+			_, _, tag := protowire.ConsumeTag(rest)
+			packed, _ := protowire.ConsumeBytes(rest[tag:])
+			plain = max(plain, contentSize(packed))
+		}
+		rest = rest[n:]
+	}
+	return min(decodeFactor*int64(plain)+2*int64(len(frame)), MaxDecodeSize)
 }

@@ -60,8 +60,12 @@ func unmarshal(frame []byte, limit int, pb proto.Message) error {
 	if len(frame) > limit {
 		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, len(frame), limit)
 	}
-	if small := smallPart(frame); small > maxSmall {
+	small, fields := smallPart(frame)
+	if small > maxSmall {
 		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, small, maxSmall)
+	}
+	if fields > maxSmallFields {
+		return fmt.Errorf("decode frame: %w: %d fields of at most %d", ErrTooLarge, fields, maxSmallFields)
 	}
 	if err := proto.Unmarshal(frame, pb); err != nil {
 		return fmt.Errorf("decode frame of %d bytes: %w", len(frame), err)
@@ -69,25 +73,44 @@ func unmarshal(frame []byte, limit int, pb proto.Message) error {
 	return nil
 }
 
-// smallPart is how much of a frame is a message that has to be small: what it becomes
-// takes many times as much, before anything of it can be counted.
-func smallPart(frame []byte) (size int) {
+// smallPart is how much of a frame is a message that has to be small, and how many fields
+// it has: what it becomes takes many times as much, before anything of it can be counted.
+func smallPart(frame []byte) (size, fields int) {
 	for len(frame) > 0 {
-		number, _, n := protowire.ConsumeField(frame)
+		number, kind, n := protowire.ConsumeField(frame)
 		if n < 0 {
-			return size // it cannot be decoded either
+			return size, fields // it cannot be decoded either
 		}
 		if !mayBeLarge[number] {
 			size += n
+			fields += fieldsOf(frame[:n], kind)
 		}
 		frame = frame[n:]
 	}
-	return size
+	return size, fields
+}
+
+// fieldsOf returns how many fields are in the message that a field is.
+func fieldsOf(field []byte, kind protowire.Type) (fields int) {
+	if kind != protowire.BytesType {
+		return 1
+	}
+	_, _, n := protowire.ConsumeTag(field)
+	message, _ := protowire.ConsumeBytes(field[n:])
+	for len(message) > 0 && fields <= maxSmallFields {
+		_, _, n := protowire.ConsumeField(message)
+		if n < 0 {
+			break
+		}
+		fields++
+		message = message[n:]
+	}
+	return fields
 }
 
 // mayBeLarge are the numbers of AgentMessage's snapshot, delta, usage, batch, zstd and uids. A
 // master's messages are small by their frame.
-var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, 15: true, 16: true}
+var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, zstdNumber: true, uidsNumber: true}
 
 func helloFromPB(pb *wirepb.Hello) (*Hello, error) {
 	nonce, err := nonceFromPB(pb.Nonce)
@@ -153,20 +176,60 @@ func reportFromPB(pb *wirepb.Report) (*Report, error) {
 	return m, nil
 }
 
+// deltaFromPB leaves a Delta's objects to the Receiver: they take much more memory than
+// their columns.
 func deltaFromPB(pb *wirepb.Delta) (*Delta, error) {
-	r := newObjectReader(pb.To)
-	upserts, err := r.chunk(pb.Upserts)
-	if err != nil {
-		return nil, fmt.Errorf("decode delta: %w", err)
-	}
-	d := &Delta{From: pb.From, To: pb.To, Upserts: upserts, Removes: r.keys(pb.Removes)}
-	if d.amended, err = r.amendments(pb); err == nil {
-		err = r.err
-	}
-	if err != nil {
+	d := &Delta{From: pb.From, To: pb.To, came: pb}
+	if _, err := d.need(); err != nil {
 		return nil, fmt.Errorf("decode delta: %w", err)
 	}
 	return d, nil
+}
+
+// need is what the objects of a Delta that came take.
+func (m *Delta) need() (need, error) {
+	if m.came == nil {
+		return need{}, nil
+	}
+	whole, err := countsOf(m.came.Upserts)
+	if err != nil {
+		return need{}, err
+	}
+	amended, err := countsOf(m.came.Amended)
+	if err != nil {
+		return need{}, err
+	}
+	keys := len(m.came.Removes.GetKind()) + len(m.came.Held.GetKind())
+	if most := 2 * maxMessageObjects; keys > most {
+		return need{}, fmt.Errorf("%d keys in one message, of at most %d", keys, most)
+	}
+	n, more := needOf(m.came.Upserts, whole), needOf(m.came.Amended, amended)
+	// An object that is amended takes the place of one that is held.
+	n.contents += more.contents
+	n.passing += more.objects + more.passing + int64(keys)*(keySize+applySize)
+	return n, nil
+}
+
+// decode makes objects of what came, once.
+func (m *Delta) decode() error {
+	pb := m.came
+	if pb == nil {
+		return nil
+	}
+	r := newObjectReader(pb.To)
+	upserts, err := r.chunk(pb.Upserts)
+	if err != nil {
+		return fmt.Errorf("decode delta: %w", err)
+	}
+	m.Upserts, m.Removes = upserts, r.keys(pb.Removes)
+	if m.amended, err = r.amendments(pb); err == nil {
+		err = r.err
+	}
+	if err != nil {
+		return fmt.Errorf("decode delta: %w", err)
+	}
+	m.came = nil
+	return nil
 }
 
 func statusFromPB(pb *wirepb.Status) (*Status, error) {

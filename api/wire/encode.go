@@ -43,6 +43,9 @@ func (m *Snapshot) toAgentPB() (*wirepb.AgentMessage, error) {
 }
 
 func (m *Delta) toAgentPB() (*wirepb.AgentMessage, error) {
+	if m.came != nil {
+		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: m.came}}, nil
+	}
 	w, delta := newObjectWriter(m.To, entryTimes(m.Upserts)), &wirepb.Delta{From: m.From, To: m.To}
 	whole, changes := m.split()
 	for _, e := range whole {

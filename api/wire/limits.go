@@ -72,6 +72,13 @@ const (
 	// maxMessageElements is how many elements the lists of one message's objects may have
 	// together, for the same reason.
 	maxMessageElements = 1 << 19
+	// decodeFactor is by how much what a message is decoded to may be larger than the
+	// message, and MaxDecodeSize what the largest takes with that, in bytes.
+	decodeFactor  = 16
+	MaxDecodeSize = decodeFactor*MaxMessage + 2*MaxFrame
+	// maxSmallFields is how many fields a message has at most, repeated ones counted each,
+	// that is no Snapshot, Delta or Usage, nor holds one.
+	maxSmallFields = 1 << 10
 	// maxSmall is the largest message that is no Snapshot, Delta or Usage, nor holds one.
 	maxSmall = 256 << 10
 	// MaxObjects is how many objects a cluster may have, of all kinds.
@@ -83,6 +90,10 @@ const (
 	maxBatch = 16
 	// batchNumber is the number of AgentMessage.batch.
 	batchNumber = 11
+	// zstdNumber is the number of AgentMessage.zstd.
+	zstdNumber = 15
+	// uidsNumber is the number of AgentMessage.uids.
+	uidsNumber = 16
 	// maxStrings is how many different strings a snapshot may have.
 	maxStrings = 8 << 20
 	// maxString is the longest string, in bytes.

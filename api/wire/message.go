@@ -70,20 +70,36 @@ type Snapshot struct {
 // Delta is what changed between two seqs.
 type Delta struct {
 	From, To uint64
-	// Upserts are objects as they became. Of a Delta that came they are those that were
-	// sent whole; a Receiver makes the others of what it holds.
+	// Upserts are objects as they became. Those of a Delta that came are made by the
+	// Receiver that takes it in.
 	Upserts []state.Entry
 	Removes []state.Key
 	// Held is what the receiver holds at From, where the sender knows it: of what is in
 	// it only the differences are sent. nil: all is sent whole.
 	Held *state.State
 
+	// came is a Delta as it came, until a Receiver has decoded it: nothing else is set
+	// then, but From and To.
+	came *wirepb.Delta
 	// amended is what came of objects that the receiver holds.
 	amended *amended
 }
 
-// Keys are those of all that changed, in no order.
+// Empty reports whether no object changed.
+func (m *Delta) Empty() bool {
+	if m.came == nil {
+		return len(m.Upserts)+len(m.Removes) == 0
+	}
+	whole, _ := countsOf(m.came.Upserts)
+	return whole.total()+len(m.came.Removes.GetKind())+len(m.came.Held.GetKind()) == 0
+}
+
+// Keys are those of all that changed, in no order; those of a Delta that came and cannot
+// be decoded are none. No Budget is asked.
 func (m *Delta) Keys() []state.Key {
+	if m.decode() != nil {
+		return nil
+	}
 	keys := slices.Clone(m.Removes)
 	for _, e := range m.Upserts {
 		keys = append(keys, e.Object.Key())

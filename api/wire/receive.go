@@ -11,8 +11,12 @@ import (
 // what comes, and gives a new State whenever a Bookmark has proved it whole. What
 // it gave is never mutated. The zero value is not usable: see NewReceiver.
 type Receiver struct {
-	held *state.State
-	hash Hash
+	held   *state.State
+	hash   Hash
+	budget Budget
+	// contents is what the lists and strings of what is held take, estimated; weighed is
+	// what it was when they were last looked at.
+	contents, weighed int64
 
 	// flush is what came since the last Bookmark.
 	flush flush
@@ -23,6 +27,8 @@ type flush struct {
 	snapshot *snapshotAssembly
 	delta    state.Delta
 	usage    *state.Usage
+	// contents is what the lists and strings of the delta take.
+	contents int64
 	errors   [state.NumSections]state.SectionError
 }
 
@@ -33,6 +39,8 @@ type snapshotAssembly struct {
 	done    bool
 	reader  *objectReader
 	entries []state.Entry
+	// contents is what their lists and strings take.
+	contents int64
 }
 
 // NewReceiver begins at held, which the agent was told of as the base, or at
@@ -41,9 +49,38 @@ func NewReceiver(epoch uint64, held *state.State) *Receiver {
 	if held == nil || held.Epoch != epoch {
 		held = &state.State{Epoch: epoch}
 	}
-	r := &Receiver{held: held, hash: hashOf(held)}
+	r := &Receiver{held: held, hash: hashOf(held), budget: unbounded{}}
 	r.begin()
 	return r
+}
+
+// SetBudget has r ask b before it decodes anything. HeldSize is the Size of what r begins
+// at, as the Receiver that made it told.
+func (r *Receiver) SetBudget(b Budget, heldSize int64) {
+	r.budget = b
+	if away, ok := r.held.Stowed().(*stowage); ok {
+		r.contents = away.contents
+	} else {
+		r.contents = max(heldSize-objectsSize(r.held)-usageSize(r.held.Usage), 0)
+	}
+	r.weighed = r.contents
+}
+
+// Size returns about what the State that r holds takes in memory, in bytes.
+func (r *Receiver) Size() int64 {
+	if !r.held.Rests() && r.held.Stowed() != nil {
+		return objectsSize(r.held) + r.contents + r.RestedSize()
+	}
+	return r.RestedSize()
+}
+
+// RestedSize returns what Size will once the objects were let go of, if they are stowed.
+func (r *Receiver) RestedSize() int64 {
+	size := objectsSize(r.held) + r.contents
+	if away, ok := r.held.Stowed().(*stowage); ok {
+		size = away.size()
+	}
+	return size + usageSize(r.held.Usage)
 }
 
 func (r *Receiver) begin() {
@@ -57,9 +94,9 @@ func (r *Receiver) begin() {
 func (r *Receiver) Hash() Hash { return r.hash }
 
 // Take takes in a Snapshot, Delta, Usage, Status or Bookmark that came at now. It
-// gives the new State after a Bookmark, nil after anything else. Any error is an
-// ErrResync: what came does not fit what is held, and the Receiver must not be used
-// any more.
+// gives the new State after a Bookmark, nil after anything else. An error is an
+// ErrResync, where what came does not fit what is held, or an ErrBudget, where the Budget
+// has no room for it. The Receiver must not be used any more then.
 func (r *Receiver) Take(m AgentMessage, now time.Time) (*state.State, error) {
 	if r.flush.snapshot != nil && !r.flush.snapshot.done {
 		if _, ok := m.(*Snapshot); !ok {
@@ -94,14 +131,23 @@ func (r *Receiver) takeSnapshot(m *Snapshot) error {
 	if a == nil || a.done || m.ID != a.id || m.Chunk != a.next || m.Seq != a.reader.seq {
 		return resync("chunk %d of snapshot %d does not follow", m.Chunk, m.ID)
 	}
+	counts, err := countsOf(m.objects)
+	if err != nil {
+		return resync("snapshot: %v", err)
+	}
+	if len(a.entries)+counts.total() > MaxObjects {
+		return resync("snapshot of more than %d objects", MaxObjects)
+	}
+	need := needOf(m.objects, counts)
+	if err := r.budget.Reserve(need.total()); err != nil {
+		return err
+	}
 	entries, err := a.reader.chunk(m.objects)
 	if err != nil {
 		return resync("snapshot: %v", err)
 	}
-	if len(a.entries)+len(entries) > MaxObjects {
-		return resync("snapshot of more than %d objects", MaxObjects)
-	}
 	a.entries = append(a.entries, entries...)
+	a.contents += need.contents
 	a.next++
 	a.done = m.Last
 	return nil
@@ -114,11 +160,25 @@ func (r *Receiver) takeDelta(m *Delta) error {
 	if m.From != r.held.Seq || m.To < m.From {
 		return resync("delta from %d to %d, held is %d", m.From, m.To, r.held.Seq)
 	}
+	need, err := m.need()
+	if err != nil {
+		return resync("delta: %v", err)
+	}
+	if r.held.Rests() && !m.Empty() {
+		need.passing += objectsSize(r.held) + r.contents
+	}
+	if err := r.budget.Reserve(need.total()); err != nil {
+		return err
+	}
+	if err := m.decode(); err != nil {
+		return resync("%v", err)
+	}
 	upserts, err := m.upserts(r.held)
 	if err != nil {
 		return resync("delta: %v", err)
 	}
 	r.flush.delta.To, r.flush.delta.Upserts, r.flush.delta.Removes = m.To, upserts, m.Removes
+	r.flush.contents = need.contents
 	return nil
 }
 
@@ -126,6 +186,9 @@ func (r *Receiver) takeUsage(m *Usage) error {
 	base := r.flush.usage
 	if base == nil {
 		base = r.held.Usage
+	}
+	if err := r.budget.Reserve(m.slots(base) * usedSize); err != nil {
+		return err
 	}
 	next, err := m.after(base)
 	if err != nil {
@@ -136,9 +199,9 @@ func (r *Receiver) takeUsage(m *Usage) error {
 }
 
 func (r *Receiver) takeBookmark(m *Bookmark, now time.Time) (*state.State, error) {
-	held, hash, delta := r.held, r.hash, r.flush.delta
+	held, hash, delta, contents := r.held, r.hash, r.flush.delta, r.contents+r.flush.contents
 	if a := r.flush.snapshot; a != nil {
-		held, hash = &state.State{Epoch: r.held.Epoch}, 0
+		held, hash, contents = &state.State{Epoch: r.held.Epoch}, 0, a.contents
 		delta = state.Delta{Epoch: r.held.Epoch, Upserts: a.entries}
 	}
 	delta.To = m.Seq
@@ -156,8 +219,26 @@ func (r *Receiver) takeBookmark(m *Bookmark, now time.Time) (*state.State, error
 		return nil, resync("bookmark %d has %d objects with hash %x, held are %d with %x", m.Seq, m.Count, m.Hash, next.Count(), hash)
 	}
 	r.held, r.hash = next, hash
+	r.weigh(contents)
 	r.begin()
 	return next, nil
+}
+
+// weigh notes what contents take. Deltas only add to it, as nobody knows which strings go
+// with an object that is removed: where they have added a quarter, all objects are looked
+// at.
+func (r *Receiver) weigh(contents int64) {
+	const slack = 256 << 10
+	switch {
+	case r.flush.snapshot != nil:
+		r.weighed = contents
+	case contents == r.contents:
+		return
+	case contents > r.weighed+r.weighed/4+slack:
+		contents = weighContents(r.held)
+		r.weighed = contents
+	}
+	r.contents = contents
 }
 
 // sections are as the bookmark tells them, on the receiver's clock.

@@ -13,7 +13,7 @@ import (
 // about as much as to send a snapshot, and a look as much as to receive one. The objects
 // are let go of with Rest only: who has just been told of them may look at them.
 func (r *Receiver) Stow(c *Codec) (*state.State, error) {
-	if r.held.Stowed() != nil {
+	if r.held.Stowed() != nil || !r.mayStow(-1) {
 		return r.held, nil
 	}
 	frames, err := c.EncodeSnapshot(r.held, 0)
@@ -25,10 +25,30 @@ func (r *Receiver) Stow(c *Codec) (*state.State, error) {
 
 // StowAs is Stow where the frames are there: those of the snapshot that r took in, if
 // no object changed since. They must not be changed any more.
+//
+// What takes much more than its frames is not stowed: somebody who looks at a thousand
+// clusters has them made anew, and no Budget is asked then.
 func (r *Receiver) StowAs(c *Codec, frames [][]byte) *state.State {
-	away := &stowage{codec: c, frames: frames, epoch: r.held.Epoch, mark: Bookmark{Seq: r.held.Seq, Count: r.held.Count(), Hash: r.hash}}
+	away := &stowage{
+		codec: c, frames: frames, contents: r.contents,
+		epoch: r.held.Epoch, mark: Bookmark{Seq: r.held.Seq, Count: r.held.Count(), Hash: r.hash},
+	}
+	if !r.mayStow(away.size()) {
+		return r.held
+	}
 	r.held = r.held.Stow(away)
 	return r.held
+}
+
+// maxStowed is the largest State that is stowed, in bytes, and maxStowedRatio by how much
+// it may be larger than its frames. A cluster whose pods are all alike comes to some 150.
+const maxStowed, maxStowedRatio = 64 << 20, 512
+
+// mayStow says whether what is held may be stowed as frames of a size; negative: of one
+// that is not known yet.
+func (r *Receiver) mayStow(frames int64) bool {
+	size := objectsSize(r.held) + r.contents
+	return size <= maxStowed && (frames < 0 || size <= maxStowedRatio*frames)
 }
 
 // SnapshotOf are the frames of a snapshot of s, and the hash that its Bookmark is to
@@ -56,6 +76,18 @@ type stowage struct {
 	frames [][]byte
 	epoch  uint64
 	mark   Bookmark
+	// contents is what the lists and strings of the objects take.
+	contents int64
+}
+
+// size is what the frames take, and the slots of nodes that a State keeps beside them.
+func (s *stowage) size() int64 {
+	const besides = 64
+	size := int64(besides)
+	for _, f := range s.frames {
+		size += int64(len(f)) + besides
+	}
+	return size
 }
 
 // Fetch makes the objects anew. What this process itself has encoded, it can decode.

@@ -59,8 +59,7 @@ func (m *Usage) after(base *state.Usage) (*state.Usage, error) {
 	case base == nil || base.N != m.Base:
 		return nil, resync("usage differs from reading %d, which is not held", m.Base)
 	}
-	// No more slots than there can be samples in: what a peer claims takes no memory.
-	slots := min(int(pb.Slots), max(len(pb.CpuMillis), len(pb.MemoryKib), len(pb.Group), len(base.BySlot)))
+	slots := m.slots(base)
 	next := &state.Usage{N: m.N, BySlot: make([]state.Used, slots), Groups: make([]uint16, slots)}
 	for slot := range next.BySlot {
 		group := int64(at(base.Groups, slot)) + at(pb.Group, slot)
@@ -79,6 +78,16 @@ func (m *Usage) after(base *state.Usage) (*state.Usage, error) {
 		}
 	}
 	return next, nil
+}
+
+// slots is how many slots there are behind base, which may be nil: no more than there can
+// be samples in, so that what a peer claims takes no memory.
+func (m *Usage) slots(base *state.Usage) int64 {
+	pb, before := m.columns, 0
+	if base != nil && m.Base != 0 {
+		before = len(base.BySlot)
+	}
+	return int64(min(int(pb.Slots), max(len(pb.CpuMillis), len(pb.MemoryKib), len(pb.Group), before)))
 }
 
 func newestSample(u *state.Usage) state.Time {

@@ -49,7 +49,7 @@ func overTheWire(t *testing.T, m AgentMessage) AgentMessage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := codec.DecodeAgent(frame)
+	back, err := decodeWhole(frame)
 	if err != nil {
 		t.Fatal(err)
 	}

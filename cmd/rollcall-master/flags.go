@@ -69,6 +69,8 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.StringVar(&cfg.LeaderElectionNamespace, "leader-elect-namespace", cfg.LeaderElectionNamespace, "where the leader's Lease is; default: the pod's namespace, else rollcall-system")
 	f.DurationVar(&cfg.History, "history", cfg.History, "how long each cluster's usage and counts are kept in memory for /prometheus and /heapster; 0: not at all")
 	f.Var((*quantity)(&cfg.HistoryMaxMemory), "history-max-memory", "bound of the history of all clusters together, such as 512Mi; 0: none")
+	f.Var((*quantity)(&cfg.StateMaxMemory), "state-max-memory", "bound of what the states of all clusters take in memory together, as it is estimated, such as 512Mi; a cluster that takes more than its share is refused; 0: none; default: a quarter of GOMEMLIMIT, else of the control group's limit, else what is shown here")
+	f.Var((*quantity)(&cfg.ClusterMaxMemory), "cluster-max-memory", "bound of what the state of one cluster takes in memory with what is being received, some 700 bytes a container; 0: none")
 	f.IntVar(&cfg.QueryMaxSamples, "query-max-samples", cfg.QueryMaxSamples, "how many samples one query of /prometheus may have in memory")
 	f.StringArrayVar(&cfg.Sinks, "sink", cfg.Sinks, "where all readings are sent, as often as there are sinks: prometheus+https://…, influxdb+https://…?db=… or ?org=…&bucket=…, kafka://broker:port/topic; see docs/SINKS.md")
 	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go's profiles at /debug/pprof/ of --listen, to who may get the nonResourceURLs /debug/pprof/* on the hub, as ClusterRole rollcall-profiler lets; with --auth none on a loopback address only")
@@ -78,6 +80,9 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	}
 	if *showVersion {
 		return cfg, version.ErrRequested
+	}
+	if limit := memoryLimit(); limit > 0 && !f.Changed("state-max-memory") {
+		cfg.StateMaxMemory = limit / 4
 	}
 	if f.NArg() > 0 {
 		return cfg, fmt.Errorf("unknown argument %q; see --help", f.Arg(0))

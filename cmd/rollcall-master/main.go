@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	master.AdoptLogs(ctx, cfg.Log)
 	noticeSilence()
 	leaveGarbage(ctx)
+	collectBelowLimit()
 	ctx, end := context.WithCancel(ctx)
 	var releasing sync.WaitGroup
 	releasing.Go(func() { releaseMemory(ctx) })

@@ -44,9 +44,12 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 			c.Sinks = []string{"kafka://b1:9092,b2:9092/t", "prometheus+https://prom"}
 		}},
 		{[]string{"--profiling"}, func(c *master.Config) { c.Profiling = true }},
+		{[]string{"--state-max-memory", "7Mi"}, func(c *master.Config) { c.StateMaxMemory = 7 << 20 }},
+		{[]string{"--cluster-max-memory", "0"}, func(c *master.Config) { c.ClusterMaxMemory = 0 }},
 		{[]string{"--query-max-samples", "7"}, func(c *master.Config) { c.QueryMaxSamples = 7 }},
 		{[]string{"--history-max-memory", "0"}, func(c *master.Config) { c.HistoryMaxMemory = 0 }},
 	} {
+		limitedTo(t, "max")
 		got, err := parse(tc.args, &bytes.Buffer{})
 		want := master.Default()
 		want.Version, want.Log, got.Log = version.String(), nil, nil

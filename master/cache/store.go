@@ -74,6 +74,8 @@ func (v Version) String() string { return fmt.Sprintf("%d.%x-%d", v.Term, v.Epoc
 type Entry struct {
 	Term  uint64
 	State *state.State
+	// Size is what State takes in memory, as a wire.Receiver estimates it, in bytes.
+	Size int64
 
 	UID, KubernetesVersion, AgentVersion string
 

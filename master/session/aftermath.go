@@ -15,6 +15,8 @@ type ending struct {
 	fault *failure
 	// resync: what came could not be followed.
 	resync bool
+	// overBudget: the cluster takes too much memory.
+	overBudget bool
 
 	// lived is for how long the session was granted before it ended, of duration.
 	lived, duration time.Duration
@@ -85,6 +87,11 @@ func lost(err error) ending {
 // unfollowable is the ending by what could not be followed.
 func unfollowable(err error) ending {
 	return ending{word: endResync, fault: failed(ProtocolError, "%w", err), resync: true}
+}
+
+// refusedFor is the ending by a cluster that takes too much memory.
+func refusedFor(err error) ending {
+	return ending{word: endRefused, fault: failed(ProtocolError, "%w", err), overBudget: true}
 }
 
 // hungUp is the ending of a session on which the master hung up.

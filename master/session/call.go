@@ -18,7 +18,9 @@ type call struct {
 	uid     string
 	session string
 	// base is what is held; nil: nothing.
-	base        *state.State
+	base *state.State
+	// baseSize is what it takes in memory.
+	baseSize    int64
 	summaryOnly bool
 	// known is the last summary, where another is asked for; nil: there was none.
 	known *state.Summary

@@ -28,6 +28,9 @@ type facts struct {
 	// summaryDue: it is this cluster's turn to be asked for a summary.
 	summaryDue bool
 
+	// mustRelease: the cluster has to give its memory back.
+	mustRelease bool
+
 	// Of what goes on:
 
 	dialing purpose
@@ -82,6 +85,8 @@ const (
 	hangUp
 	// letGo of the value.
 	letGo
+	// release all memory of the cluster, with its session if there is one.
+	release
 	// calm down: nobody wants what fails.
 	calm
 	// leave: nothing is left to do.
@@ -100,6 +105,8 @@ type decision struct {
 // decide is what to do next, given how things are.
 func decide(f facts) decision {
 	switch {
+	case f.mustRelease:
+		return decision{do: release}
 	case f.dialing != forNothing:
 		return f.whileDialing()
 	case f.open:

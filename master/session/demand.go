@@ -8,6 +8,14 @@ import (
 // grace is for how long a GET counts as demand.
 func grace(c Cluster) time.Duration { return max(3*c.CacheTTL, c.SessionDuration/6) }
 
+// latest returns the later of two times.
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // firstDelay and maxDelay bound the pauses between attempts.
 const (
 	firstDelay = 500 * time.Millisecond
@@ -40,7 +48,17 @@ func nextSlot(name string, every time.Duration, now time.Time) time.Time {
 const (
 	maxResyncs   = 3
 	resyncWindow = 10 * time.Minute
+	// refusalWindow is for how long after a refusal back-off goes on to grow.
+	refusalWindow = 10 * time.Minute
 )
+
+// forgive ends the counting of failures, unless the cluster was refused lately for the
+// memory that it takes: what it sends at first may be small.
+func (p *past) forgive(now time.Time) {
+	if p.refused.IsZero() || now.Sub(p.refused) >= refusalWindow {
+		p.failures = 0
+	}
+}
 
 // resyncs remembers when reports could not be followed.
 type resyncs struct{ times []time.Time }

@@ -27,6 +27,7 @@ type dialer struct {
 	signer  *token.Signer // nil: no token, and no signatures
 	holder  string
 	codec   *wire.Codec
+	intake  *intake
 }
 
 // clock is what is known of an agent's clock.
@@ -91,7 +92,7 @@ func (d *dialer) attempt(ctx context.Context, c Cluster, sign func(cluster strin
 	if err != nil {
 		return nil, response, err
 	}
-	l := newLink(conn, *raw, d.codec)
+	l := newLink(conn, *raw, d.codec, d.intake)
 	l.channel, l.unbindable = token.ChannelOf(response.TLS)
 	if conn.Subprotocol() != wire.Subprotocol {
 		_ = l.raw.Close()

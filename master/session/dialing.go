@@ -17,7 +17,7 @@ func (w *worker) begin(ctx context.Context, p purpose) {
 	if p == forSession {
 		c.session = cmp.Or(w.past.resume.ID, rand.Text())
 		if w.value != nil && !w.past.noBase {
-			c.base = w.value.State
+			c.base, c.baseSize = w.value.State, w.value.size
 		}
 		w.tellLocked(func(o *Observation) { o.Session.Phase = Connecting })
 	} else {

@@ -1,13 +1,16 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -25,6 +28,7 @@ type link struct {
 	// in and out are the seals of the two directions.
 	in, out wire.Seal
 	codec   *wire.Codec
+	intake  *intake
 	// raw is what the websocket rests on: to close it ends everything at once.
 	raw net.Conn
 	// channel is the connection's, unless unbindable says why there is none.
@@ -36,6 +40,9 @@ type link struct {
 	// left is closed when nobody takes frames any more.
 	left  chan struct{}
 	leave sync.Once
+	// came is how long after began a message last came, whether or not it was taken in.
+	began time.Time
+	came  atomic.Int64
 }
 
 // frame is one message with the time when it came.
@@ -45,16 +52,25 @@ type frame struct {
 	data []byte
 	at   time.Time
 	err  error
+	// done gives back the memory that the message was decoded in; nil: nothing.
+	done func()
 }
 
-func newLink(conn *websocket.Conn, raw net.Conn, codec *wire.Codec) *link {
+// release is called once the message was taken in.
+func (f frame) release() {
+	if f.done != nil {
+		f.done()
+	}
+}
+
+func newLink(conn *websocket.Conn, raw net.Conn, codec *wire.Codec, in *intake) *link {
 	conn.SetReadLimit(wire.MaxFrame)
-	return &link{conn: conn, codec: codec, raw: raw, frames: make(chan frame), left: make(chan struct{})}
+	return &link{conn: conn, codec: codec, intake: in, raw: raw, began: time.Now(), frames: make(chan frame), left: make(chan struct{})}
 }
 
 // read reads one frame and opens it.
 func (l *link) read(ctx context.Context) (data []byte, err error) {
-	kind, data, err := l.conn.Read(ctx)
+	kind, data, err := l.readAll(ctx)
 	switch {
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return nil, fmt.Errorf("%w: %w", wire.ErrResync, err)
@@ -63,13 +79,46 @@ func (l *link) read(ctx context.Context) (data []byte, err error) {
 	case kind != websocket.MessageBinary:
 		return nil, fmt.Errorf("%w: a frame of text", wire.ErrResync)
 	}
+	l.came.Store(int64(time.Since(l.began)))
 	return l.in.Open(data)
 }
+
+// readAll reads one websocket message. Of what is large it reads the rest once there is
+// room, and not for longer than an agent may take to write it.
+func (l *link) readAll(ctx context.Context) (websocket.MessageType, []byte, error) {
+	kind, r, err := l.conn.Reader(ctx)
+	if err != nil {
+		return kind, nil, err
+	}
+	first, err := io.ReadAll(io.LimitReader(r, freeReading))
+	if err != nil || len(first) < freeReading {
+		return kind, first, err
+	}
+	l.came.Store(int64(time.Since(l.began)))
+	done, err := l.intake.read(ctx)
+	if err != nil {
+		return kind, nil, err
+	}
+	defer done()
+	tooSlow := time.AfterFunc(wire.WriteTimeout, func() { _ = l.raw.Close() })
+	defer tooSlow.Stop()
+	all := bytes.NewBuffer(first)
+	_, err = all.ReadFrom(r)
+	if err != nil && !tooSlow.Stop() {
+		err = fmt.Errorf("a message took longer than %s to come: %w", wire.WriteTimeout, err)
+	}
+	return kind, all.Bytes(), err
+}
+
+// lastCame is when a message last came.
+func (l *link) lastCame() time.Time { return l.began.Add(time.Duration(l.came.Load())) }
 
 // only reads a frame with one message, as all are that open a session.
 func (l *link) only(ctx context.Context) (first frame) {
 	n := 0
-	for f := range l.messages(l.read(ctx)) {
+	data, err := l.read(ctx)
+	for f := range l.messages(ctx, data, err) {
+		f.release()
 		if n++; n > 1 {
 			return frame{at: f.at, err: fmt.Errorf("%w: several messages where one opens a session", wire.ErrResync)}
 		}
@@ -80,7 +129,7 @@ func (l *link) only(ctx context.Context) (first frame) {
 
 // messages yields what is in a frame that was read, each decoded when the one before
 // was taken; or why nothing more is.
-func (l *link) messages(data []byte, err error) iter.Seq[frame] {
+func (l *link) messages(ctx context.Context, data []byte, err error) iter.Seq[frame] {
 	return func(yield func(frame) bool) {
 		at := time.Now()
 		var parts [][]byte
@@ -95,8 +144,10 @@ func (l *link) messages(data []byte, err error) iter.Seq[frame] {
 		}
 		for _, part := range parts {
 			f := frame{at: at, data: part}
-			if f.message, f.err = l.codec.DecodeAgent(part); f.err != nil {
-				f.err = fmt.Errorf("%w: %w", wire.ErrResync, f.err)
+			if f.done, f.err = l.intake.decode(ctx, part); f.err == nil {
+				if f.message, f.err = l.codec.DecodeAgent(part); f.err != nil {
+					f.err = fmt.Errorf("%w: %w", wire.ErrResync, f.err)
+				}
 			}
 			if !yield(f) || f.err != nil {
 				return
@@ -121,10 +172,11 @@ func (l *link) run() {
 
 // deliver hands on what was read; it says no when nobody takes it any more.
 func (l *link) deliver(data []byte, err error) bool {
-	for f := range l.messages(data, err) {
+	for f := range l.messages(context.Background(), data, err) {
 		select {
 		case l.frames <- f:
 		case <-l.left:
+			f.release()
 			return false
 		}
 	}

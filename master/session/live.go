@@ -57,6 +57,7 @@ func (w *worker) open(c call, r reply) {
 	if c.session == w.past.resume.ID {
 		l.info.StartedAt = w.past.resume.StartedAt
 	}
+	l.receiver.SetBudget(w.account, c.baseSize)
 	l.info.ExpiresAt = l.expires()
 	l.paused = w.sessions.pauses.until(r.at)
 	w.past.resume = Info{}
@@ -71,7 +72,7 @@ func (l *live) expires() time.Time { return l.granted.Add(l.duration) }
 // together: one since the last frame is no silence of the agent's.
 func (l *live) facts(f *facts, spec Cluster, paused time.Duration) {
 	f.open, f.period, f.duration, f.expires, f.renewing = true, l.period, l.duration, l.expires(), l.renewing
-	f.heard = l.heard.Add(paused - l.paused)
+	f.heard = latest(l.heard, l.link.lastCame()).Add(paused - l.paused)
 	f.outdated = !l.cluster.dialsLike(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != l.identity.ClusterUID
 }
 
@@ -104,6 +105,7 @@ func (w *worker) end(e ending) {
 	l.begun()
 	e.lived, e.duration, e.reports = time.Since(l.granted), l.duration, l.reports
 	w.children.Go(func() { l.link.close(e.farewell()) })
+	w.settle()
 	w.sessions.log.Debug("session ended", "cluster", w.name, "session", l.info.ID, "reason", e.word)
 	if l.reports > 0 {
 		w.tellEnd(time.Now())
@@ -132,6 +134,9 @@ func (w *worker) follow(e ending) aftermath {
 	now := time.Now()
 	if e.resync {
 		w.past.resyncs.add(now)
+	}
+	if e.overBudget {
+		w.past.refused = now
 	}
 	a := after(e, w.past.resyncs.tooMany(now))
 	w.past.noBase, w.past.resume = !a.keepBase, Info{}

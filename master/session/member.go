@@ -7,12 +7,15 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/budget"
 )
 
 // member is one cluster of the Registry: what is wanted of it, and what is known.
 type member struct {
 	name     string
 	sessions *Sessions
+	// account is what the cluster's state takes of the memory of all.
+	account *budget.Account
 	// stir wakes the goroutine.
 	stir chan struct{}
 
@@ -32,6 +35,9 @@ type member struct {
 	waiting, watches int
 	// summaryDue: a summary is to be asked for; a place of the refresher goes with it.
 	summaryDue bool
+
+	// mustRelease is why the cluster has to give its memory back; nil: it need not.
+	mustRelease error
 
 	// Of the goroutine: running says that it is there, stirred that it has not yet
 	// looked at what changed, buried that it ended for good because the cluster is gone.
@@ -58,15 +64,19 @@ type past struct {
 	reading reading
 	// noBase: the next report must not rest on what is held.
 	noBase bool
+	// refused is when the cluster was last refused because it takes too much memory.
+	refused time.Time
 	// resume is the session that the next one goes on with, under its id.
 	resume Info
 }
 
 func newMember(s *Sessions, name string) *member {
-	return &member{
-		name: name, sessions: s, stir: make(chan struct{}, 1), news: make(chan struct{}),
+	m := &member{
+		name: name, sessions: s, account: s.budget.Account(name), stir: make(chan struct{}, 1), news: make(chan struct{}),
 		told: Observation{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}},
 	}
+	m.account.OnGiveWay(m.giveWay)
+	return m
 }
 
 // wanted says whether there is demand, and until when if that ends by itself.

@@ -41,7 +41,8 @@ const (
 	ClockSkew Reason = "ClockSkew"
 	// ProtocolUnsupported: there is no protocol version in common.
 	ProtocolUnsupported Reason = "ProtocolUnsupported"
-	// ProtocolError: the agent's messages cannot be followed.
+	// ProtocolError: the agent's messages cannot be followed, or become more than the
+	// master's memory has room for.
 	ProtocolError Reason = "ProtocolError"
 	// Busy: the agent reports to as many masters as it can.
 	Busy Reason = "Busy"

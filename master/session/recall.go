@@ -21,6 +21,7 @@ func (w *worker) prepare(ctx context.Context) {
 	if held || barred != "" || ctx.Err() != nil {
 		return
 	}
+	defer w.settle()
 	if e, err := w.recall(ctx); err == nil {
 		// The process that wrote it may have shown its readers more than it had saved when
 		// it was killed. Under a term of its own what is old comes behind that all the same.
@@ -99,6 +100,7 @@ func (w *worker) adopt(e cache.Entry, term uint64) {
 		Cluster: w.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: term,
 		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), stored: true,
 		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionEnds},
+		size:    e.Size,
 	}
 	w.mu.Lock()
 	ignore := w.spec.Ignore
@@ -140,7 +142,7 @@ func (w *worker) lacks(e cache.Entry, now time.Time) bool {
 // entry is a value as the Store keeps it.
 func (v *Value) entry(demandUntil time.Time) cache.Entry {
 	return cache.Entry{
-		Term: v.Term, State: v.State, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion,
+		Term: v.Term, State: v.State, Size: v.size, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion,
 		SessionID: v.Session.ID, StartedAt: v.Session.StartedAt, SessionEnds: v.Session.ExpiresAt,
 		ReceivedAt: v.ReceivedAt, ExpiresAt: v.ExpiresAt, DemandUntil: demandUntil,
 	}

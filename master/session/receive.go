@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 // takeFrame takes in what came on the open connection.
 func (w *worker) takeFrame(f frame) {
+	defer f.release()
 	l := w.live
 	l.heard, l.paused = f.at, w.sessions.pauses.until(f.at)
 	w.sessions.metrics.received.Add(float64(len(f.data)))
@@ -70,13 +72,20 @@ func (w *worker) takeGrant(m *wire.Granted, at time.Time) {
 func (w *worker) takeReport(f frame) {
 	l := w.live
 	if _, ok := f.message.(*wire.Snapshot); ok {
-		l.keepFrame(f.data)
+		if err := l.keepFrame(f.data, w.account); err != nil {
+			w.end(refusedFor(err))
+			return
+		}
 	}
 	if l.toils() {
 		defer w.toil()()
 	}
 	s, err := l.receiver.Take(f.message, f.at)
-	if err != nil {
+	switch {
+	case errors.Is(err, wire.ErrBudget):
+		w.end(refusedFor(err))
+		return
+	case err != nil:
 		w.end(unfollowable(err))
 		return
 	}
@@ -90,12 +99,14 @@ func (w *worker) takeReport(f frame) {
 		if rests {
 			v.State = w.stow(s)
 		}
+		v.size = l.receiver.RestedSize()
 		w.applied(v)
 		if rests {
 			v.State.Rest()
 		}
 	}
 	l.snapshot, l.snapshotSize = nil, 0
+	w.hold(l.receiver.Size())
 }
 
 // valueOf is a report as a value. One that came late renews nothing: it counts for
@@ -128,7 +139,7 @@ func (w *worker) applied(v *Value) {
 	l.begun()
 	w.past.noBase = false
 	if !w.past.resyncs.tooMany(v.ReceivedAt) {
-		w.past.failures = 0
+		w.past.forgive(v.ReceivedAt)
 	}
 	w.failing = false
 	if l.info.Phase != Reporting {

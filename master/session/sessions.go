@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/budget"
 	"rollcall.dev/rollcall/master/cache"
 )
 
@@ -31,6 +32,8 @@ type Config struct {
 	Log    *slog.Logger
 	// Metrics takes the metrics; nil: none.
 	Metrics prometheus.Registerer
+	// Budget bounds the memory that clusters' states take; nil: nothing does.
+	Budget *budget.Pool
 	// Followers are told of all that sessions bring.
 	Followers []Follower
 
@@ -58,6 +61,8 @@ type Sessions struct {
 	events    *events
 	metrics   *metrics
 	pauses    *pauses
+	budget    *budget.Pool
+	intake    *intake
 
 	// stopped is closed when Run is told to end.
 	stopped chan struct{}
@@ -86,12 +91,16 @@ func New(c Config) *Sessions {
 	if c.DialContext == nil {
 		c.DialContext = (&net.Dialer{}).DialContext
 	}
+	if c.Budget == nil {
+		c.Budget = budget.New(0, 0)
+	}
 	if c.Random == nil {
 		c.Random = randv2.Float64
 	}
+	in := newIntake()
 	s := &Sessions{
-		config: c, log: c.Log, store: c.Store,
-		dialer:    &dialer{network: c.DialContext, proxy: c.Proxy, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec()},
+		config: c, log: c.Log, store: c.Store, budget: c.Budget, intake: in,
+		dialer:    &dialer{network: c.DialContext, proxy: c.Proxy, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec(), intake: in},
 		gate:      newGate(maxHandshakes),
 		labour:    newGate(toilers()),
 		recalls:   newGate(toilers()),

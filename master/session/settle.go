@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 // warmth is for how long a cluster that somebody asked for is held ready to be read.
@@ -54,13 +55,18 @@ const maxKept = 16 << 20
 
 // keepFrame keeps a frame of a snapshot as it came, unless all of them become too many:
 // an agent may send any number of frames in which there is next to nothing.
-func (l *live) keepFrame(data []byte) {
+func (l *live) keepFrame(data []byte, b wire.Budget) error {
 	const besides = 64 // bytes that a frame takes with nothing in it
-	if l.snapshotSize += len(data) + besides; l.snapshotSize > maxKept {
+	size := len(data) + besides
+	if l.snapshotSize += size; l.snapshotSize > maxKept {
 		l.snapshot = nil
-		return
+		return nil
+	}
+	if err := b.Reserve(int64(size)); err != nil {
+		return err
 	}
 	l.snapshot = append(l.snapshot, slices.Clone(data))
+	return nil
 }
 
 // toilers are how many processors there are for what takes milliseconds.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/budget"
 )
 
 // continuous has the cluster reported always, whether or not anybody asks.
@@ -59,19 +60,19 @@ func TestClusterThatIsReadIsHeldReady(t *testing.T) {
 }
 
 func TestFramesOfASnapshotAreKeptWithinBounds(t *testing.T) {
-	l := &live{}
+	l, account := &live{}, budget.New(0, 0).Account("a")
 	frame := make([]byte, 1<<20)
 	for range maxKept>>20 - 1 {
-		l.keepFrame(frame)
+		_ = l.keepFrame(frame, account)
 	}
 	want(t, "kept", len(l.snapshot), maxKept>>20-1)
-	l.keepFrame(frame)
+	_ = l.keepFrame(frame, account)
 	want(t, "kept beyond the bound", len(l.snapshot), 0)
-	l.keepFrame(nil)
+	_ = l.keepFrame(nil, account)
 	want(t, "kept of what follows", len(l.snapshot), 0)
 	l = &live{}
 	for range maxKept {
-		l.keepFrame(nil)
+		_ = l.keepFrame(nil, account)
 	}
 	want(t, "kept of many that are empty", len(l.snapshot), 0)
 	want(t, "a snapshot came", l.snapshotSize > 0, true)

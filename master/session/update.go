@@ -45,6 +45,7 @@ func (m *member) update() bool {
 // vanish ends all that there was.
 func (m *member) vanish() {
 	m.gone, m.value = true, nil
+	m.account.Close()
 	m.sessions.refresher.cancel(m)
 	m.callReaders()
 	m.stirLocked()
@@ -56,6 +57,7 @@ func (m *member) refuseStranger(o *Observation) {
 		return
 	}
 	m.value = nil
+	m.account.Hold(0)
 	o.UID, o.Known, o.ReceivedAt, o.Stale = "", Known{}, time.Time{}, [state.NumSections]StaleSection{}
 }
 

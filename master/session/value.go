@@ -29,6 +29,8 @@ type Value struct {
 	Session Info
 
 	epoch, seq uint64
+	// size is what the State takes in memory: see wire.Receiver.
+	size int64
 	// ignore is what the Summary mutes.
 	ignore []state.Ignore
 	// stored: it was another process's, and came out of the Store.
@@ -76,7 +78,7 @@ func (v *Value) of(s *state.State, prev *Value, ignore []state.Ignore, now time.
 // letGo is the value without its State.
 func (v *Value) letGo() *Value {
 	light := *v
-	light.State = nil
+	light.State, light.size = nil, 0
 	return &light
 }
 

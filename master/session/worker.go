@@ -93,7 +93,7 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	defer w.mu.Unlock()
 	w.stirred = false
 	w.startAnew()
-	f := facts{now: now, stopping: ctx.Err() != nil, barred: w.barred(), failing: w.failing, retry: w.retryAt}
+	f := facts{now: now, stopping: ctx.Err() != nil, barred: w.barred(), failing: w.failing, retry: w.retryAt, mustRelease: w.mustRelease != nil}
 	f.wanted, f.wantedUntil = w.wanted(now)
 	if w.attempt != nil {
 		f.dialing, f.outdated = w.attempt.purpose, w.attempt.call.outdatedBy(w.spec)
@@ -120,7 +120,7 @@ func (w *worker) startAnew() {
 	if w.past.generation == w.spec.Generation {
 		return
 	}
-	w.past.generation, w.past.failures, w.past.resyncs = w.spec.Generation, 0, resyncs{}
+	w.past.generation, w.past.failures, w.past.resyncs, w.past.refused = w.spec.Generation, 0, resyncs{}, time.Time{}
 	w.retryAt = time.Time{}
 }
 
@@ -141,8 +141,11 @@ func (w *worker) do(ctx context.Context, d decision) {
 		w.hangUp(d.why)
 	case letGo:
 		w.letGo()
+	case release:
+		w.release()
 	case calm:
-		w.failing, w.past.failures, w.retryAt = false, 0, time.Time{}
+		w.failing, w.retryAt = false, time.Time{}
+		w.past.forgive(time.Now())
 		w.rest()
 	}
 }
@@ -166,6 +169,7 @@ func (w *worker) letGo() {
 	if w.value != nil {
 		w.value = w.value.letGo()
 	}
+	w.account.Hold(0)
 }
 
 // depart saves what is left to save, and says whether the goroutine may end.

@@ -26,7 +26,7 @@ func FuzzSinks(f *testing.F) {
 		lines, records, series := &influx{}, &kafka{}, &remoteWrite{}
 		lines.lines.SetPrecision(lineprotocol.Millisecond)
 		for _, b := range (trackers{}).batchesOf(m.report("hostile", 1, 100)) {
-			for s := range b.Sets() {
+			for s := range b.MetricSets() {
 				if !sanitizeSet(&s) {
 					continue
 				}

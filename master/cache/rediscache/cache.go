@@ -17,10 +17,10 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// maxBytes is how much of one cluster is read from Redis at most, and maxEntries how many
-// entries its log has at most.
+// maxBytes limits the bytes of one cluster that are read from Redis: a cluster takes some 20
+// to 40 bytes a container. maxEntries limits the entries of its log.
 const (
-	maxBytes   = 256 << 20
+	maxBytes   = 32 << 20
 	maxEntries = 1 << 14
 )
 
@@ -53,6 +53,8 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics takes the Cache's metrics; nil: none.
 	Metrics prometheus.Registerer
+	// Budget is what a cluster's State may take in memory when it is read; nil: anything.
+	Budget func(cluster string) wire.Budget
 }
 
 // Cache is the Store in Redis. It starts no goroutine of its own.
@@ -60,6 +62,7 @@ type Cache struct {
 	client           redis.UniversalClient
 	codec            *wire.Codec
 	keys             keyring
+	budget           func(cluster string) wire.Budget // nil: there is none
 	outage           *outage
 	problems         *problems
 	seen             seenVersions
@@ -87,7 +90,7 @@ func New(c Config) (*Cache, error) {
 	// The library would log every failed connection; the outage's line says it once.
 	redis.SetLogger(&logging.VoidLogger{})
 	r := &Cache{
-		client: client, codec: wire.NewCodec(), keys: keys, problems: newProblems(c.Log), writers: map[string]*writer{},
+		client: client, codec: wire.NewCodec(), keys: keys, budget: c.Budget, problems: newProblems(c.Log), writers: map[string]*writer{},
 		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
 		outage:  &outage{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis could be used the last time (1) or not (0)."})},
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of clusters' states written to Redis."}),

@@ -183,9 +183,13 @@ func (r *reader) takeIn(f found, now time.Time, ttl time.Duration) (cache.Entry,
 	}
 	e := c.entry
 	e.State, err = r.decode(f, records, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, wire.ErrBudget):
+		return cache.Entry{}, err // there may be room later
+	case err != nil:
 		return cache.Entry{}, refused(causeFormat, "%w", err)
 	}
+	e.Size = r.receiver.RestedSize()
 	r.cache.seen.note(r.cluster, seen{version: c.version, received: c.received, expires: e.ExpiresAt}, now)
 	return e, nil
 }
@@ -231,6 +235,9 @@ func (r *reader) verify(key macKey, f found, c claim) (frames [][]byte, err erro
 func (r *reader) decode(f found, records [][]byte, c claim) (s *state.State, err error) {
 	if !f.had {
 		r.receiver = wire.NewReceiver(c.version.Epoch, nil)
+		if r.cache.budget != nil {
+			r.receiver.SetBudget(r.cache.budget(r.cluster), 0)
+		}
 	}
 	if r.receiver == nil {
 		return nil, errors.New("the reader has no base")
@@ -246,7 +253,7 @@ func (r *reader) decode(f found, records [][]byte, c claim) (s *state.State, err
 		case *wire.Snapshot:
 			snapshot = append(snapshot, frame)
 		case *wire.Delta:
-			changed = changed || len(m.Upserts)+len(m.Removes) > 0
+			changed = changed || !m.Empty()
 		}
 		s, err = r.receiver.Take(m, c.entry.ReceivedAt)
 		return err

@@ -1,0 +1,51 @@
+package session
+
+// giveWay has the goroutine give back the cluster's memory: it took more than its share,
+// and others need theirs.
+func (m *member) giveWay(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mustRelease = why
+	m.stirLocked()
+}
+
+// hold notes what the State takes that the open session has brought.
+func (w *worker) hold(size int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.account.Hold(size)
+}
+
+// settle notes what the value takes that readers get, and that nothing is to come.
+func (w *worker) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var size int64
+	if w.value != nil {
+		size = w.value.size
+	}
+	w.account.Hold(size)
+}
+
+// release gives back all memory of the cluster, and begins back-off.
+func (w *worker) release() {
+	if w.attempt != nil {
+		w.giveUp()
+	}
+	w.mu.Lock()
+	e, barred := refusedFor(w.mustRelease), w.barred() != ""
+	w.mustRelease = nil
+	if w.value != nil {
+		w.value = w.value.letGo()
+	}
+	w.mu.Unlock()
+	switch {
+	case w.live != nil:
+		w.end(e)
+	case barred:
+		w.settle()
+	default:
+		w.settle()
+		w.follow(e)
+	}
+}
