@@ -2,6 +2,7 @@ package informer
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -49,11 +50,24 @@ func (s *section) report(now time.Time) state.SectionReport {
 		if r.Error.Reason == "" || r.Error.Reason == ReasonPending {
 			r.Error = h.sectionError()
 		}
+		if r.Error.Reason == ReasonPending {
+			r.Error.Message = "waiting for the first list of " + s.resources()
+		}
 	}
 	if !listed {
 		r.ObservedAt = time.Time{}
 	}
 	return r
+}
+
+// resources returns the names of the section's resources. A pending section names them all,
+// so that its error does not change with each first list.
+func (s *section) resources() string {
+	names := make([]string, len(s.watches))
+	for i, h := range s.watches {
+		names[i] = h.resource
+	}
+	return strings.Join(names, " and ")
 }
 
 // changesAt returns the time at which the report may change without an event; zero means
@@ -90,7 +104,7 @@ func (h *watchHealth) sectionError() state.SectionError {
 // failed.
 func (h *watchHealth) waitingError() state.SectionError {
 	if !h.listed {
-		return state.SectionError{Reason: ReasonPending, Message: "waiting for the first list of " + h.resource}
+		return state.SectionError{Reason: ReasonPending}
 	}
 	return state.SectionError{Reason: ReasonDisconnected, Message: "the watch of " + h.resource + " ended and is being established again"}
 }

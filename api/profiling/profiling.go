@@ -6,7 +6,7 @@ package profiling
 import (
 	"fmt"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // it registers on http.DefaultServeMux, which nothing here serves
+	"net/http/pprof"
 	"strconv"
 	"strings"
 	"time"

@@ -29,7 +29,7 @@ func (u *Usage) Group(of func(slot int) uint16) {
 			u.BySlot[slot] = Used{}
 			continue
 		}
-		groups[slot] = uint16(g) //nolint:gosec // it was compared above
+		groups[slot] = uint16(g)
 	}
 	u.Groups = groups
 }

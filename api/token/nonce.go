@@ -37,7 +37,7 @@ func newNonceMaker(now time.Time) *nonceMaker {
 func (m *nonceMaker) make(now time.Time) string {
 	nonce := make([]byte, nonceTime+nonceRandom, nonceSize)
 	expires := now.Add(Lifetime).Sub(m.began)
-	binary.BigEndian.PutUint64(nonce, uint64(expires))
+	binary.BigEndian.PutUint64(nonce, uint64(expires)) //nolint:gosec // it only comes back by expires
 	_, _ = rand.Read(nonce[nonceTime:])
 	return base64.RawURLEncoding.EncodeToString(append(nonce, m.mac(nonce)...))
 }
@@ -53,7 +53,7 @@ func (m *nonceMaker) expires(nonce string) (at time.Time, ok bool) {
 	if !hmac.Equal(mac, m.mac(body)) {
 		return time.Time{}, false
 	}
-	return m.began.Add(time.Duration(binary.BigEndian.Uint64(body))), true
+	return m.began.Add(time.Duration(binary.BigEndian.Uint64(body))), true //nolint:gosec // make wrote it, as the MAC shows
 }
 
 func (m *nonceMaker) mac(body []byte) []byte {

@@ -95,7 +95,7 @@ func (s Statement) encode() []byte {
 	fields := []string{string(s.Domain), s.Cluster, s.Holder, s.Session, string(s.Nonce), string(s.Channel)}
 	var encoded []byte
 	for _, field := range fields {
-		encoded = binary.BigEndian.AppendUint32(encoded, uint32(len(field)))
+		encoded = binary.BigEndian.AppendUint32(encoded, uint32(len(field))) //nolint:gosec // the fields of messages are shorter than 4 GiB
 		encoded = append(encoded, field...)
 	}
 	return encoded

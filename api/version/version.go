@@ -11,8 +11,7 @@ import (
 	"strings"
 )
 
-// stamped and stampedCommit are set by hack/build.sh, to what `git describe` and
-// `git rev-parse HEAD` say.
+// stamped and stampedCommit are set by hack/build.sh: the file VERSION, and the commit.
 var stamped, stampedCommit string
 
 // ErrRequested is returned by what parses a command line that asks for the version.

@@ -117,7 +117,6 @@ func checkSize(t *testing.T, s *state.State) {
 		t.Errorf("%d bytes were reserved for what takes %d", b.reserved, r.Size())
 	}
 	if s.Usage == nil {
-		before = heap()
 		r.StowAs(codec, frames)
 		r.held.Rest()
 		if r.held.Rests() && r.Size() > 2*int64(size(frames))+int64(64*len(frames))+64 {

@@ -91,7 +91,7 @@ func newPrinter[T any](p *plugin, k *kind[T], o *output, hidden hiddenColumns) (
 
 // print prints items. If single is true, a single item is printed as an object and not as a
 // list.
-func (p *printer[T]) print(items []item[T], single bool) error {
+func (p *printer[T]) write(items []item[T], single bool) error {
 	var object runtime.Object
 	var err error
 	switch {
@@ -113,7 +113,7 @@ func (p *printer[T]) printList(items []item[T]) error {
 	if p.human && len(items) == 0 {
 		return nil
 	}
-	return p.print(items, false)
+	return p.write(items, false)
 }
 
 // printEvent prints the rows of an event of a watch: tables as a whole, objects one by one.

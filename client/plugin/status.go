@@ -178,7 +178,7 @@ func (s *statusCommand) named(ctx context.Context, clusters []string) error {
 	if len(items) == 0 {
 		return failure
 	}
-	if err := s.printer.print(items, len(clusters) == 1); err != nil {
+	if err := s.printer.write(items, len(clusters) == 1); err != nil {
 		return err
 	}
 	return failure

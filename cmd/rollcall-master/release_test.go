@@ -43,7 +43,7 @@ func TestReleasingEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() { releaseMemory(ctx) })
-		time.Sleep(3 * releaseInterval)
+		<-time.After(3 * releaseInterval)
 		cancel()
 		all.Wait()
 	})

@@ -87,7 +87,7 @@ func TestGarbageTokensKeepNobodyOut(t *testing.T) {
 	}{
 		"of one address":           {func(int) string { return "198.51.100.1:1" }, addressQPS},
 		"of a /64":                 {func(i int) string { return fmt.Sprintf("[2001:db8::%x]:1", i) }, addressQPS},
-		"of four thousand of IPv6": {func(i int) string { return fmt.Sprintf("[2001:db8:0:%x::1]:1", i%4096) }, int(strangerQueue.qps)},
+		"of four thousand of IPv6": {func(i int) string { return fmt.Sprintf("[2001:db8:0:%x::1]:1", i%4096) }, int(unknownQueue.qps)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestGarbageTokensKeepNobodyOut(t *testing.T) {
 					}
 				}
 				all.Wait()
-				asked, most := int(hub.tokens.Load()), addressBurst+int(strangerQueue.burst)+tc.perSecond*int((lasts+strangerQueue.timeout)/time.Second)+20
+				asked, most := int(hub.tokens.Load()), addressBurst+unknownQueue.burst+tc.perSecond*int((lasts+unknownQueue.timeout)/time.Second)+20
 				if asked > most || refused.Load() == 0 || unauthorized.Load() == 0 {
 					t.Errorf("the hub was asked about %d tokens, want %d at most; %d were refused, %d unauthorized", asked, most, refused.Load(), unauthorized.Load())
 				}

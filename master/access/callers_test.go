@@ -155,9 +155,13 @@ func TestCredentialsOfOneCallerAreNeverUsedForAnother(t *testing.T) {
 func TestTheHubIsAskedTheSameAboutHiddenAndUnknownClusters(t *testing.T) {
 	const list = "/api/v1/clusters"
 	orders := [][]string{
-		{list + "/NAME", list + "/ADDRESS"}, {list + "/ADDRESS", list + "/NAME"}, {list, list + "/NAME"}, {list, list + "/ADDRESS"},
+		{list + "/NAME", list + "/ADDRESS"},
+		{list + "/ADDRESS", list + "/NAME"},
+		{list, list + "/NAME"},
+		{list, list + "/ADDRESS"},
 		{list + "/NAME/summary", list + "/NAME/pods?watch=true", list + "/ADDRESS/summary", list + "/ADDRESS/pods?watch=true"},
-		{"/heapster/NAME/api/v1/model/nodes/", "/heapster/ADDRESS/api/v1/model/nodes/"}, {list + "/ADDRESS", list + "/ADDRESS"},
+		{"/heapster/NAME/api/v1/model/nodes/", "/heapster/ADDRESS/api/v1/model/nodes/"},
+		{list + "/ADDRESS", list + "/ADDRESS"},
 	}
 	for _, granted := range []bool{false, true} {
 		for _, order := range orders {

@@ -76,7 +76,7 @@ func New(c Config) (*Guard, error) {
 	reviews := newReviewer(rights.SubjectAccessReviews(), c.trouble())
 	reviewed := newTokens(identities.TokenReviews(), c.TokenAudiences, c.trouble())
 	reviews.metrics = newMetrics(c.Metrics, map[string]func() int{
-		"access": reviews.queue.waitingNow, "known": reviewed.knownQueue.waitingNow, "unknown": reviewed.strangerQueue.waitingNow,
+		"access": reviews.queue.waitingNow, "known": reviewed.knownQueue.waitingNow, "unknown": reviewed.unknownQueue.waitingNow,
 	})
 	reviewed.metrics = reviews.metrics
 	g := &Guard{authorize: reviews.authorize, browsers: newBrowsers(reviewed), trustedProxies: c.TrustedProxies}

@@ -48,9 +48,9 @@ const addressQPS, addressBurst = 25, 100
 // waiting: what callers may see, by user; tokens that were accepted before, by user; and
 // tokens that were not, which anybody can make up, by address.
 var (
-	accessQueue   = queueConfig{qps: 400, burst: 800, inFlight: 256, perKey: 64, waiting: 16_384, waitingPerKey: 2048, timeout: queueTimeout}
-	knownQueue    = queueConfig{qps: 200, burst: 400, inFlight: 128, perKey: 32, waiting: 8192, waitingPerKey: 512, timeout: queueTimeout}
-	strangerQueue = queueConfig{qps: 100, burst: 200, inFlight: 64, perKey: 16, waiting: 2048, waitingPerKey: 64, timeout: 2 * time.Second}
+	accessQueue  = queueConfig{qps: 400, burst: 800, inFlight: 256, perKey: 64, waiting: 16_384, waitingPerKey: 2048, timeout: queueTimeout}
+	knownQueue   = queueConfig{qps: 200, burst: 400, inFlight: 128, perKey: 32, waiting: 8192, waitingPerKey: 512, timeout: queueTimeout}
+	unknownQueue = queueConfig{qps: 100, burst: 200, inFlight: 64, perKey: 16, waiting: 2048, waitingPerKey: 64, timeout: 2 * time.Second}
 )
 
 // lifetimeOf returns how long the answer to a question about a right is remembered.
@@ -58,7 +58,7 @@ func lifetimeOf(allowed bool) time.Duration {
 	if allowed {
 		return acceptedFor
 	}
-	return deniedFor - rand.N(deniedJitter)
+	return deniedFor - rand.N(deniedJitter) //nolint:gosec // jitter
 }
 
 // errAddressLimit says that too many tokens of an address were not seen before.

@@ -33,8 +33,8 @@ type tokens struct {
 	// refused are the tokens that were refused just now, by address.
 	refused *fairCache[struct{}]
 
-	knownQueue, strangerQueue *fairQueue
-	addresses                 addressLimits
+	knownQueue, unknownQueue *fairQueue
+	addresses                addressLimits
 }
 
 // acceptedToken is the last answer about a token that was accepted.
@@ -49,7 +49,7 @@ func newTokens(hub authentication.TokenReviewInterface, audiences []string, trou
 		hub: hub, audiences: audiences, trouble: trouble, metrics: newMetrics(nil, nil), hasher: newHasher(),
 		known:      newFairCache[acceptedToken](maxTokens, maxTokensOfUser),
 		refused:    newFairCache[struct{}](maxRefused, maxRefusedOfAddress),
-		knownQueue: newFairQueue(knownQueue), strangerQueue: newFairQueue(strangerQueue), addresses: newAddressLimits(),
+		knownQueue: newFairQueue(knownQueue), unknownQueue: newFairQueue(unknownQueue), addresses: newAddressLimits(),
 	}
 }
 
@@ -88,7 +88,7 @@ func (t *tokens) turnOfStranger(ctx context.Context) (release func(), err error)
 	if !t.addresses.allow(a) {
 		return nil, errAddressLimit
 	}
-	return t.strangerQueue.acquire(ctx, a.String())
+	return t.unknownQueue.acquire(ctx, a.String())
 }
 
 func (t *tokens) remember(key string, from netip.Addr, who *authenticator.Response) {

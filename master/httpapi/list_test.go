@@ -79,8 +79,8 @@ func TestAListThatTakesLongIsSentAsTheHubAnswers(t *testing.T) {
 			}
 			<-time.After(2 * time.Millisecond)
 			begins := w.text()
-			if !strings.HasPrefix(begins, `{"clusters":[{"name":"`) || w.status != http.StatusOK || w.flushes == 0 {
-				t.Errorf("%q after two rounds: %d %.100s, %d flushes", limit, w.status, begins, w.flushes)
+			if !strings.HasPrefix(begins, `{"clusters":[{"name":"`) || w.status != http.StatusOK || w.flushed() == 0 {
+				t.Errorf("%q after two rounds: %d %.100s, %d flushes", limit, w.status, begins, w.flushed())
 			}
 			<-time.After(time.Second)
 			slow := decodeList(t, begins+w.text())

@@ -90,6 +90,13 @@ func (w *watcher) FlushError() error {
 	return nil
 }
 
+// flushed returns how often the response was flushed.
+func (w *watcher) flushed() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.flushes
+}
+
 // text is what came since it was last asked for.
 func (w *watcher) text() string {
 	synctest.Wait()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,9 +96,12 @@ func trusts(bundle string, leaf *x509.Certificate) error {
 	return err
 }
 
-// fails has requests of a verb for a kind fail from now on, until err is set to nil.
-func (w *world) fails(verb, resource string, err *error) {
-	w.hub.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return *err != nil, nil, *err })
+// fails makes requests of a verb for a resource fail with err until the returned function
+// is called.
+func (w *world) fails(verb, resource string, err error) (recover func()) {
+	var over atomic.Bool
+	w.hub.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return !over.Load(), nil, err })
+	return func() { over.Store(true) }
 }
 
 func TestAllReplicasServeByOneCAThatIsPublished(t *testing.T) {
@@ -197,7 +201,7 @@ func TestACertificateIsMadeAnewAfterTwoThirdsOfItsLife(t *testing.T) {
 		}
 		// An API server that is away keeps no certificate from being renewed.
 		bundle, away := w.published(), errors.New("connection refused")
-		w.fails("*", "*", &away)
+		w.fails("*", "*", away)
 		for range 21 {
 			<-time.After(24 * time.Hour)
 			s.turn(t.Context())
@@ -292,11 +296,11 @@ func TestFailuresOfTheHubSayWhatToDo(t *testing.T) {
 			},
 			"needs get and update on the Secret rollcall-system/rollcall-master-ca, which the Role rollcall-master-serving-ca": func(w *world) {
 				var err error = forbidden
-				w.fails("update", "secrets", &err)
+				w.fails("update", "secrets", err)
 			},
 			"needs get and update on the ConfigMap": func(w *world) {
 				var err error = forbidden
-				w.fails("update", "configmaps", &err)
+				w.fails("update", "configmaps", err)
 			},
 		} {
 			w := newWorld(t)
@@ -315,7 +319,7 @@ func TestANewReplicaWaitsForTheHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		away := errors.New("connection refused")
-		w.fails("*", "*", &away)
+		back := w.fails("*", "*", away)
 		s := w.replica()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -324,7 +328,7 @@ func TestANewReplicaWaitsForTheHub(t *testing.T) {
 		if err := s.Ready(); err == nil || strings.Contains(err.Error(), "connection refused") {
 			t.Errorf("ready says %v, want that there is none, without the hub's error", err)
 		}
-		away = nil
+		back()
 		<-time.After(retryPeriod)
 		synctest.Wait()
 		if err := trusts(w.published(), served(t, s)); err != nil {

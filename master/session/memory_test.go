@@ -189,7 +189,7 @@ func TestBackOffOfARefusedClusterGrows(t *testing.T) {
 			for k.receive() != nil {
 			}
 		}, continuous)
-		a.hello.Epoch = small.Epoch
+		a.count(func() { a.hello.Epoch = small.Epoch })
 		s.pass(5 * time.Minute)
 		// Without growth it would be called some four times a second.
 		if n := s.dialsOf("a"); n < 8 || n > 40 {
@@ -294,8 +294,10 @@ func TestStatesOfTheSameSizeAllFit(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		for i := range 5 {
 			a := s.cluster(name(i), continuous)
-			a.count(func() { a.world = statetest.New(uint64(i), 20, 200) })
-			a.hello.Epoch = a.state().Epoch
+			a.count(func() {
+				a.world = statetest.New(uint64(i), 20, 200)
+				a.hello.Epoch = a.world.State.Epoch
+			})
 		}
 		s.pass(20 * time.Second)
 		for i := range 5 {

@@ -57,7 +57,7 @@ func (w *world) shell(commands string) string {
 // --server.
 func (w *world) pluginVerifies(r *replica) {
 	w.t.Helper()
-	read, status, found := strings.Cut(block(w.t, "docs/KUBECTL.md", "For `--server` the same CA"), "\n")
+	read, status, found := strings.Cut(block(w.t, "docs/KUBECTL.md", "For `--server`, get the same CA"), "\n")
 	if !found {
 		w.t.Fatalf("%q: want two commands", read)
 	}

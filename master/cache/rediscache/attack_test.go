@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"strings"
@@ -32,7 +31,7 @@ func signingKey(i byte) ed25519.PrivateKey {
 // master returns a Cache with the first of the keys as its own; none: it has no signing key.
 func master(t *testing.T, url string, keys ...byte) *Cache {
 	t.Helper()
-	config := Config{URL: url, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	config := Config{URL: url, Log: slog.New(slog.DiscardHandler)}
 	for i, k := range keys {
 		if i == 0 {
 			config.SigningKey = signingKey(k)

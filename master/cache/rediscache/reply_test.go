@@ -186,12 +186,12 @@ func TestATimeoutWhileOthersAreAnsweredIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &outage{log: slog.New(slog.DiscardHandler), up: prometheus.NewGauge(prometheus.GaugeOpts{})}
 		slow := func() error {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return context.DeadlineExceeded
 		}
 		ended := make(chan error)
 		go func() { ended <- o.guard(t.Context(), slow) }()
-		time.Sleep(500 * time.Millisecond)
+		<-time.After(500 * time.Millisecond)
 		if err := o.guard(t.Context(), func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}

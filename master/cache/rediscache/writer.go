@@ -104,7 +104,7 @@ func (w *writer) append(ctx context.Context, e cache.Entry, t lifetime) (done bo
 	word, err := w.run(ctx, e, t, r, update{from: goesOnFrom, record: record, leadsTo: s})
 	if replyOf(err) != nil {
 		// Somebody may have spoilt the log so that nothing can be added to it.
-		return false, nil
+		return false, nil //nolint:nilerr // the caller writes all of it anew
 	}
 	if err != nil || word == needsBase {
 		return false, err
