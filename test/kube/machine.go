@@ -286,6 +286,25 @@ func (m *machine) dial(ctx context.Context, source net.IP, network, address stri
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
+	failed := m.inNetwork(func() {
+		// With an IP address the socket is made on this thread.
+		dialer := &net.Dialer{}
+		if source != nil {
+			dialer.LocalAddr = &net.TCPAddr{IP: source}
+		}
+		conn, err = dialer.DialContext(ctx, network, address)
+	})
+	return conn, errors.Join(failed, err)
+}
+
+// listen listens inside the machine, by TCP at an IP address of it.
+func (m *machine) listen(ctx context.Context, address string) (listener net.Listener, err error) {
+	failed := m.inNetwork(func() { listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address) })
+	return listener, errors.Join(failed, err)
+}
+
+// inNetwork calls f on a thread that is in the machine's network namespace. Sockets that f makes stay there.
+func (m *machine) inNetwork(f func()) (err error) {
 	proc.OnThread(func() bool {
 		ours, failed := os.Open("/proc/thread-self/ns/net")
 		if err = failed; err != nil {
@@ -295,16 +314,11 @@ func (m *machine) dial(ctx context.Context, source net.IP, network, address stri
 		if err = unix.Setns(int(m.network.Fd()), unix.CLONE_NEWNET); err != nil {
 			return true
 		}
-		// With an IP address the socket is made on this thread.
-		dialer := &net.Dialer{}
-		if source != nil {
-			dialer.LocalAddr = &net.TCPAddr{IP: source}
-		}
-		conn, err = dialer.DialContext(ctx, network, address)
+		f()
 		return unix.Setns(int(ours.Fd()), unix.CLONE_NEWNET) == nil
 	})
 	runtime.KeepAlive(m.network)
-	return conn, err
+	return err
 }
 
 // close ends every process of the machine and removes what it had. It returns when they are gone.

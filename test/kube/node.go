@@ -181,6 +181,15 @@ func (n *Node) DialFrom(ctx context.Context, source, address string) (net.Conn, 
 	return n.machine.dial(ctx, ip, "tcp", address)
 }
 
+// Listen listens on the node, by TCP at one of its addresses: pods and the node reach it, this host does not.
+func (n *Node) Listen(ctx context.Context, address string) (net.Listener, error) {
+	listener, err := n.machine.listen(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the node at %s: %w", address, err)
+	}
+	return listener, nil
+}
+
 // AddAddresses gives the node more addresses, from which pods see connections come. They are the node's until it ends.
 func (n *Node) AddAddresses(addresses ...string) error {
 	for _, address := range addresses {

@@ -28,6 +28,7 @@ var attacks = []attack{
 	{"connections that never end, at the agent", func(w *limited) { w.flood(w.agent, size(3000)) }},
 	{"tokens that nobody gave", func(w *limited) { w.garbageTokens(size(5000)) }},
 	{"PromQL bombs", func(w *limited) { w.bombs(size(400)) }},
+	{"an agent whose snapshot is a bomb", (*limited).snapshotBombs},
 }
 
 // size returns how large an attack is: a tenth with -short, to see that all of it works.

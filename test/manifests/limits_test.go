@@ -88,7 +88,7 @@ func (w *limited) kubectlInNamespace(args ...string) string {
 func (w *limited) build(name string) (path string) {
 	w.t.Helper()
 	path = filepath.Join(w.dir, name)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X main.stamped="+version(w.t), "-o", path, "./cmd/"+name)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X rollcall.dev/rollcall/api/version.stamped="+version(w.t), "-o", path, "./cmd/"+name)
 	cmd.Dir = repository
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

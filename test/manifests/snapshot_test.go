@@ -1,0 +1,157 @@
+package manifests
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/klauspost/compress/zstd"
+	"google.golang.org/protobuf/proto"
+
+	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/api/wire/wirepb"
+)
+
+const (
+	// hostile is the cluster whose agent attacks.
+	hostile = "hostile"
+	// attackTime is for how long the hostile cluster is asked for.
+	attackTime = 30 * time.Second
+)
+
+// hostileAgent answers each dial of a master with a snapshot of a few kB that would become
+// gigabytes.
+type hostileAgent struct {
+	frames [][]byte
+	dials  atomic.Int64
+}
+
+// snapshotBombs registers a hostile agent and asks for its cluster over and over.
+func (w *limited) snapshotBombs() {
+	w.t.Helper()
+	listener, err := w.node.Listen(w.t.Context(), net.JoinHostPort(source(0), "0"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), hostile, hostile)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	agent := &hostileAgent{frames: emptyContainers(w)}
+	server := &http.Server{Handler: agent, TLSConfig: config, Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	server.Protocols.SetHTTP1(true)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.ServeTLS(listener, "", "")
+	}()
+	defer func() {
+		_ = server.Close()
+		<-served
+	}()
+	registration := fmt.Sprintf("apiVersion: rollcall.dev/v1alpha1\nkind: ClusterAgent\nmetadata: {name: %s}\nspec: {endpoint: 'wss://%s', tls: {pinnedSHA256: [%s]}}\n",
+		hostile, listener.Addr(), tlsfiles.Pin(config.Certificates[0].Leaf))
+	if out, err := w.node.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
+		w.t.Fatalf("%v\n%s", err, out)
+	}
+	client := w.client("", true)
+	defer client.CloseIdleConnections()
+	var got statuses
+	for began := time.Now(); time.Since(began) < attackTime; {
+		status, _ := w.request(client, http.MethodGet, "/api/v1/clusters/"+hostile+"/nodes?timeout=2s", w.token, nil)
+		got.add(status)
+		<-time.After(100 * time.Millisecond)
+	}
+	w.t.Logf("dialed %d times, answered by status: %v", agent.dials.Load(), got.count)
+	if agent.dials.Load() == 0 || got.count[http.StatusOK] > 0 {
+		w.t.Errorf("dialed %d times, answered by status: %v; want a dial and never 200", agent.dials.Load(), got.count)
+	}
+	reason := w.kubectl("get", "clusteragent", hostile, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].reason}`)
+	if reason != "ProtocolError" {
+		w.t.Errorf("Ready has the reason %q, want ProtocolError", reason)
+	}
+	if out := w.kubectl("delete", "clusteragent", hostile); !strings.Contains(out, "deleted") {
+		w.t.Error(out)
+	}
+}
+
+// emptyContainers returns 64 chunks of 65,535 containers without content, compressed.
+func emptyContainers(w *limited) (frames [][]byte) {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer encoder.Close()
+	for i := range uint32(64) {
+		plain, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Snapshot{Snapshot: &wirepb.Snapshot{
+			Id: 1, Chunk: i, Objects: &wirepb.Objects{Containers: &wirepb.Containers{Back: make([]int64, 1<<16-1)}},
+		}}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		frame, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Zstd{Zstd: encoder.EncodeAll(plain, nil)}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		frames = append(frames, frame)
+	}
+	return frames
+}
+
+// ServeHTTP grants whatever is asked for and sends the bombs.
+func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	a.dials.Add(1)
+	ctx, cancel := context.WithTimeout(r.Context(), attackTime)
+	defer cancel()
+	var in, out wire.Seal
+	codec := wire.NewCodec()
+	write := func(frame []byte) bool { return conn.Write(ctx, websocket.MessageBinary, out.Close(frame)) == nil }
+	say := func(m wire.AgentMessage) bool {
+		frame, err := codec.EncodeAgent(m)
+		return err == nil && write(frame)
+	}
+	nonce := make([]byte, 16)
+	_, _ = rand.Read(nonce)
+	if !say(&wire.Hello{ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: 1, Nonce: nonce}) {
+		return
+	}
+	_, frame, err := conn.Read(ctx)
+	if err != nil {
+		return
+	}
+	if frame, err = in.Open(frame); err != nil {
+		return
+	}
+	m, err := wire.DecodeMaster(frame)
+	asked, ok := m.(*wire.Report)
+	if err != nil || !ok || asked.SummaryOnly {
+		return
+	}
+	granted := &wire.Granted{Session: asked.Session, Period: asked.Period, Duration: asked.Duration, Nonce: nonce, Identity: &wire.Identity{
+		AgentVersion: "v0.1.0", ClusterName: hostile, ClusterUID: "00000000-0000-4000-8000-000000000001", KubernetesVersion: "v1.36.3",
+	}}
+	if !say(granted) {
+		return
+	}
+	for _, bomb := range a.frames {
+		if !write(bomb) {
+			return
+		}
+	}
+	for err == nil {
+		_, _, err = conn.Read(ctx)
+	}
+}
