@@ -47,6 +47,11 @@ func node(conditions ...state.NodeCondition) *state.Node {
 	return n
 }
 
+func tainted(n *state.Node, key, effect string) *state.Node {
+	n.Taints = append(n.Taints, state.Taint{Key: key, Effect: effect})
+	return n
+}
+
 func condition(name string, status state.Tristate, since time.Duration) state.NodeCondition {
 	return state.NodeCondition{Type: name, Status: status, Reason: name + "Reason", Since: ago(since)}
 }
@@ -77,6 +82,14 @@ func TestHealthFollowsItsRules(t *testing.T) {
 			[]state.Object{node(condition("DiskPressure", state.Unknown, time.Hour), condition("MemoryPressure", state.Unknown, time.Hour), condition("Ready", state.Unknown, 2*time.Minute))},
 			false,
 			[]row{{critical, "Node", "NotReady", "n", 1}},
+		},
+		"node that cannot be reached says that it is ready": {
+			[]state.Object{tainted(node(condition("Ready", state.True, time.Hour)), "node.kubernetes.io/unreachable", "NoSchedule")},
+			true,
+			[]row{{warning, "Node", "Unreachable", "n", 1}},
+		},
+		"node that is cordoned": {
+			[]state.Object{tainted(node(condition("Ready", state.True, time.Hour)), "node.kubernetes.io/unschedulable", "NoSchedule")}, true, nil,
 		},
 		"node made a minute ago": {
 			[]state.Object{&state.Node{Name: "n", CreatedAt: ago(time.Minute)}}, true, []row{{info, "Node", "NotReady", "n", 1}},
@@ -361,6 +374,11 @@ func TestMutedProblemsAreListedAndDoNotCount(t *testing.T) {
 	annotated := cluster(t, pod("web-1", broken(time.Hour), func(p *state.Pod) { p.Mute = "known" }), container("web-1", "Error", time.Hour))
 	if got := state.Summarize(annotated, now); !got.Healthy || got.Muted != 1 || got.Problems[0].Muted != "known" {
 		t.Errorf("with an annotation: %+v", got)
+	}
+	down := node(condition("Ready", state.False, time.Hour))
+	down.Mute = "in repair"
+	if got := state.Summarize(cluster(t, down), now); !got.Healthy || got.Muted != 1 || got.Problems[0].Muted != "in repair" {
+		t.Errorf("a node with an annotation: %+v", got)
 	}
 	until := state.Summarize(s, now, state.Ignore{Namespace: "shop", Until: state.TimeOf(now.Add(time.Hour))})
 	if !until.NextEvaluation.Equal(now.Add(time.Hour)) {
