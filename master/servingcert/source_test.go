@@ -98,7 +98,7 @@ func trusts(bundle string, leaf *x509.Certificate) error {
 
 // fails makes requests of a verb for a resource fail with err until the returned function
 // is called.
-func (w *world) fails(verb, resource string, err error) (recover func()) {
+func (w *world) fails(verb, resource string, err error) (stop func()) {
 	var over atomic.Bool
 	w.hub.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return !over.Load(), nil, err })
 	return func() { over.Store(true) }
