@@ -240,7 +240,7 @@ func (s *harness) disrupt() {
 // seeds is the number of runs of TestReadersUnderFaults. In each, the cluster changes, readers
 // start and stop, messages and connections fail, and agents and masters are killed. At the
 // end of each series of faults everything recovers within a period.
-var seeds = flag.Uint64("seeds", 12, "number of runs of TestReadersUnderFaults")
+var seeds = flag.Uint64("seeds", 40, "number of runs of TestReadersUnderFaults")
 
 func TestReadersUnderFaults(t *testing.T) {
 	total := map[fault.Kind]int{}
