@@ -171,10 +171,10 @@ func (a *agent) run(ctx context.Context) error {
 
 func (a *agent) announce() {
 	if a.cfg.Auth == AuthNone {
-		a.cfg.Log.Warn("INSECURE: --auth none: whoever reaches the address can read the cluster", "address", a.cfg.Listen)
+		a.cfg.Log.Warn("INSECURE: --auth none: anyone who reaches the address can read the cluster", "address", a.cfg.Listen)
 	}
 	if a.cfg.Auth == AuthToken && a.cfg.ChannelBinding == BindingOff {
-		a.cfg.Log.Warn("INSECURE: --channel-binding=off: a master's signature holds for any connection, so whoever is on the way can read and use it", "address", a.cfg.Listen)
+		a.cfg.Log.Warn("INSECURE: --channel-binding=off: a master's signature holds for any connection, so anyone on the network path can read and use it", "address", a.cfg.Listen)
 	}
 	if a.cfg.Listening != nil {
 		a.cfg.Listening(a.addresses)

@@ -46,16 +46,16 @@ type Config struct {
 	// X-Forwarded-For is believed.
 	TrustedProxies          []string
 	TLSCertFile, TLSKeyFile string
-	// Profiling serves Go's profiles at MetricsListen, which has to be a loopback address then:
-	// nobody is authenticated there.
+	// Profiling serves Go's profiles at MetricsListen, which must be a loopback address then,
+	// since callers are not authenticated there.
 	Profiling bool
-	// Auth is AuthToken, checked with MasterPublicKeyFiles, or AuthNone. The files are read
-	// again every few seconds; sessions that were opened by a key which is gone end then.
+	// Auth selects how masters authenticate: AuthToken, with the keys in MasterPublicKeyFiles,
+	// or AuthNone. The files are read again every few seconds; sessions of a removed key end.
 	Auth                 string
 	MasterPublicKeyFiles []string
-	// ChannelBinding is BindingRequired: a master's signatures have to be over the TLS
-	// connection that ends here; or BindingOff, for plain ws and where something before the
-	// agent ends TLS. Whoever is on the way can then use the connection.
+	// ChannelBinding selects whether a master's signatures have to cover the TLS connection
+	// that ends here (BindingRequired), or not (BindingOff: for plain ws, or where a proxy
+	// before the agent ends TLS). Anyone on the network path can then use the connection.
 	ChannelBinding string
 	// Insecure serves plain ws where no certificate is given, and allows AuthNone on
 	// any address.
@@ -119,7 +119,7 @@ func (c *Config) Validate() error {
 		"--auth %s needs --master-public-key-file: the .pub file that `rollcall-master keygen` writes", AuthToken)
 	check(slices.Contains([]string{BindingRequired, BindingOff}, c.ChannelBinding), "--channel-binding %q is neither %s nor %s", c.ChannelBinding, BindingRequired, BindingOff)
 	check(c.Auth != AuthToken || c.ChannelBinding != BindingRequired || !c.servesPlain(),
-		"--insecure without --tls-cert-file serves plain ws, and a master's signature cannot be bound to that: give a certificate, or say --channel-binding=%s, by which whoever is on the way can read and use each connection", BindingOff)
+		"--insecure without --tls-cert-file serves plain ws, and a master's signature cannot be bound to that: give a certificate, or say --channel-binding=%s, by which anyone on the network path can read and use each connection", BindingOff)
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
 		"--auth %s on %s lets anybody read the cluster: listen on a loopback address, or say --insecure", AuthNone, c.Listen)
 	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections and --max-connections-per-address are not below 0, which is the default")

@@ -122,7 +122,7 @@ func onlyLoopbackHosts(handler http.Handler) http.Handler {
 // for plain ws.
 func (c *Config) serverTLS() (*tls.Config, error) {
 	if c.servesPlain() {
-		c.Log.Warn("INSECURE: serving plain ws: whoever is on the way can read and change everything", "address", c.Listen)
+		c.Log.Warn("INSECURE: serving plain ws: anyone on the network path can read and change everything", "address", c.Listen)
 		return nil, nil
 	}
 	config, err := tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName)

@@ -109,10 +109,10 @@ func (f agentFacts) channelBound() metav1.Condition {
 				"what the master signs holds for its TLS connection with the agent alone")
 		case session.BindingOff:
 			return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonBindingOff,
-				"the agent runs with --channel-binding=off: whoever ends TLS before it, or is on the way of plain ws, can read and use the connection")
+				"the agent runs with --channel-binding=off: anyone who ends TLS before it, or is on the network path of plain ws, can read and use the connection")
 		case session.BindingUnsigned:
 			return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonNotSigned,
-				"the agent runs with --auth none: whoever reaches it can read the cluster")
+				"the agent runs with --auth none: anyone who reaches it can read the cluster")
 		case session.BindingUnknown:
 		}
 	}

@@ -58,7 +58,7 @@ type Config struct {
 	ClientCAFile string
 	// Insecure serves plain HTTP where no certificate is given, dials agents by plain
 	// ws where their endpoint says so, and allows AuthNone on any address. AuthKubernetes
-	// over plain HTTP is possible on a loopback address only: whoever is on the way could
+	// over plain HTTP is possible on a loopback address only: anyone on the network path could
 	// take a client's token and be that client, on the hub too.
 	Insecure bool
 
@@ -159,7 +159,7 @@ func (c *Config) Validate() error {
 	check(c.ServingCASecret != "" || len(c.ServingCertNames) == 0, "--serving-cert-names means nothing without --serving-ca-secret: a certificate in files has its names")
 	check(slices.Contains([]string{AuthKubernetes, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthKubernetes, AuthNone)
 	check(c.Auth != AuthKubernetes || !c.plainHTTP() || isLoopback(c.Listen),
-		"--auth %s by plain HTTP on %s gives the tokens of clients to whoever is on the way: give --tls-cert-file and --tls-key-file, leave out --insecure, or listen on a loopback address", AuthKubernetes, c.Listen)
+		"--auth %s by plain HTTP on %s gives the tokens of clients to anyone on the network path: give --tls-cert-file and --tls-key-file, leave out --insecure, or listen on a loopback address", AuthKubernetes, c.Listen)
 	check(c.Auth == AuthKubernetes || len(c.TokenAudiences) == 0 && c.ClientCAFile == "",
 		"--token-audiences and --client-ca-file mean nothing with --auth %s", c.Auth)
 	check(!slices.Contains(c.TokenAudiences, ""), "--token-audiences has an empty one")
@@ -204,10 +204,10 @@ func isRedis(cache string) bool {
 // warn says loudly what a Config gives up.
 func (c *Config) warn() {
 	if c.Auth == AuthNone {
-		c.Log.Warn("whoever reaches this master can read every cluster (--auth none)", "address", c.Listen)
+		c.Log.Warn("anyone who reaches this master can read every cluster (--auth none)", "address", c.Listen)
 	}
 	if c.Insecure {
-		c.Log.Warn("INSECURE: agents may be dialed by plain ws: whoever is on the way can read and change everything")
+		c.Log.Warn("INSECURE: agents may be dialed by plain ws: anyone on the network path can read and change everything")
 	}
 	if c.DialProxy != "" {
 		c.Log.Warn("agents are dialed through a proxy, which decides what addresses are reached: link-local and metadata addresses are for it to refuse (--dial-proxy)", "proxy", c.DialProxy)

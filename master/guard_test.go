@@ -40,7 +40,7 @@ func TestTheHubSaysWhoMaySeeWhat(t *testing.T) {
 	r.becomes("/api/v1/clusters", http.StatusOK)
 	r.becomes("/metrics", http.StatusOK)
 	r.becomes("/api/v1/clusters/nowhere", http.StatusNotFound)
-	if strings.Contains(r.log.String(), "whoever reaches this master") {
+	if strings.Contains(r.log.String(), "anyone who reaches this master") {
 		t.Errorf("it warns of --auth none:\n%s", r.log)
 	}
 }

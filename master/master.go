@@ -88,10 +88,10 @@ func (c *Config) openStore(ctx context.Context, keys signingKeys, states *budget
 
 // parts are what runs.
 type parts struct {
-	hub      manager.Manager
-	sessions *session.Sessions
-	shelf    *view.Shelf
-	api      *httpapi.API
+	hub       manager.Manager
+	sessions  *session.Sessions
+	documents *view.DocumentCache
+	api       *httpapi.API
 	// history is nil with Config.History 0.
 	history *history.History
 	// sinks are nil where there are none.
@@ -138,13 +138,13 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	if err != nil {
 		return nil, err
 	}
-	shelf := view.NewShelf(maxDocuments)
+	documents := view.NewDocumentCache(maxDocuments)
 	api := httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe, Watch: sessions.Watch, Look: sessions.Look},
-		Registry: registryOf(registry),
-		Shelf:    shelf,
-		Page:     web.Handler(),
-		Past:     reader(past),
+		Sessions:  httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe, Watch: sessions.Watch, Look: sessions.Look},
+		Registry:  registryOf(registry),
+		Documents: documents,
+		Page:      web.Handler(),
+		Past:      reader(past),
 		Prometheus: prom.New(prom.Config{
 			Clusters: namesOf(registry), Look: sessions.Look, Want: sessions.Want, History: past, Trail: trail,
 			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
@@ -157,7 +157,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &parts{hub: hub, sessions: sessions, shelf: shelf, api: api, history: past, sinks: sinks, guard: guard, certificate: certificate}, nil
+	return &parts{hub: hub, sessions: sessions, documents: documents, api: api, history: past, sinks: sinks, guard: guard, certificate: certificate}, nil
 }
 
 // run runs all parts. The first that cannot go on ends the others.
@@ -176,7 +176,7 @@ func (m *parts) run(ctx context.Context, c Config) error {
 		all.Go(func() error { return m.api.ServeHealth(ctx, health) })
 	}
 	all.Go(func() error { return m.hub.Start(ctx) })
-	all.Go(func() error { m.shelf.Run(ctx); return nil })
+	all.Go(func() error { m.documents.Run(ctx); return nil })
 	if m.history != nil {
 		all.Go(func() error { sweep(ctx, m.history); return nil })
 	}

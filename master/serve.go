@@ -68,7 +68,7 @@ func (c *Config) newServingCertificate(hub *rest.Config) (*servingcert.Source, e
 // certificate is not signed by the masters' CA.
 func (c *Config) serverTLS(made *servingcert.Source) (*tls.Config, error) {
 	if c.plainHTTP() {
-		c.Log.Warn("INSECURE: serving plain HTTP: whoever is on the way can read everything", "address", c.Listen)
+		c.Log.Warn("INSECURE: serving plain HTTP: anyone on the network path can read everything", "address", c.Listen)
 		return nil, nil
 	}
 	config, err := c.certificates(made)

@@ -85,7 +85,7 @@ func (m *master) wantRefused(words string) {
 // TestATokenAloneIsToldNothing is the attack of who took a token on its way: all that it
 // opens is a connection with a Hello, which has nothing of the cluster.
 func TestATokenAloneIsToldNothing(t *testing.T) {
-	stranger, _ := newSigner(t)
+	otherKey, _ := newSigner(t)
 	statement := func(edit func(*token.Statement)) func(*master, signer) []byte {
 		return func(m *master, s signer) []byte {
 			st := m.statement("m1", "s")
@@ -96,7 +96,7 @@ func TestATokenAloneIsToldNothing(t *testing.T) {
 	for name, sign := range map[string]func(m *master, s signer) []byte{
 		"no signature":        func(*master, signer) []byte { return nil },
 		"zeros":               func(*master, signer) []byte { return make([]byte, token.SignatureSize) },
-		"another key":         func(m *master, _ signer) []byte { return stranger.SignStatement(m.statement("m1", "s")) },
+		"another key":         func(m *master, _ signer) []byte { return otherKey.SignStatement(m.statement("m1", "s")) },
 		"another cluster":     statement(func(s *token.Statement) { s.Cluster = "prod-us" }),
 		"another holder":      statement(func(s *token.Statement) { s.Holder = "m2" }),
 		"another session":     statement(func(s *token.Statement) { s.Session = "s2" }),
@@ -170,7 +170,7 @@ func TestASignatureOfAnotherConnectionIsRefused(t *testing.T) {
 // TestARenewalIsSignedForTheLastGrant: who holds a session's connection cannot keep it beyond
 // what the master asked for.
 func TestARenewalIsSignedForTheLastGrant(t *testing.T) {
-	stranger, _ := newSigner(t)
+	otherKey, _ := newSigner(t)
 	renewal := func(m *master, nonce []byte) token.Statement {
 		st := m.statement("m1", "s")
 		st.Domain, st.Nonce = token.DomainRenew, nonce
@@ -180,7 +180,7 @@ func TestARenewalIsSignedForTheLastGrant(t *testing.T) {
 		"no signature":       func(*master, signer, []byte) []byte { return nil },
 		"an old nonce":       func(m *master, s signer, old []byte) []byte { return s.SignStatement(renewal(m, old)) },
 		"the nonce of Hello": func(m *master, s signer, _ []byte) []byte { return s.SignStatement(renewal(m, m.hello.Nonce)) },
-		"another key":        func(m *master, _ signer, _ []byte) []byte { return stranger.SignStatement(renewal(m, m.grant.Nonce)) },
+		"another key":        func(m *master, _ signer, _ []byte) []byte { return otherKey.SignStatement(renewal(m, m.grant.Nonce)) },
 		"a Report's signature": func(m *master, s signer, _ []byte) []byte {
 			st := m.statement("m1", "s")
 			st.Nonce = m.grant.Nonce

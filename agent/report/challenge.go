@@ -112,6 +112,6 @@ func keyRemoved() *ended {
 // any more. It is to be called after each Verifier.SetKeys.
 func (h *Handler) KeysChanged() {
 	if h.cfg.Verifier != nil {
-		h.roster.endUnless(h.cfg.Verifier.Accepts, keyRemoved)
+		h.conns.endUnless(h.cfg.Verifier.Accepts, keyRemoved)
 	}
 }

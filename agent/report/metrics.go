@@ -10,7 +10,7 @@ type metrics struct {
 	refused *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer, r *roster) *metrics {
+func newMetrics(reg prometheus.Registerer, r *connRegistry) *metrics {
 	m := &metrics{
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rollcall_agent_sent_bytes_total", Help: "Bytes of messages sent to masters.",

@@ -46,7 +46,7 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 		w.Header().Set(wire.ClusterNameHeader, h.cfg.ClusterName)
 	}
 	h.metrics.refused.WithLabelValues(r.label).Inc()
-	h.strangers.Do(func() { h.cfg.Log.Warn("refused a dial", "status", r.status, "error", err) })
+	h.refusedDials.Do(func() { h.cfg.Log.Warn("refused a dial", "status", r.status, "error", err) })
 	http.Error(w, r.words, r.status)
 }
 

@@ -69,11 +69,11 @@ type Config struct {
 type Handler struct {
 	cfg     Config
 	metrics *metrics
-	roster  *roster
+	conns   *connRegistry
 	// encodings are shared by all sessions.
 	encodings *encodings
-	// strangers keeps refused dials from filling the log.
-	strangers rate.Sometimes
+	// refusedDials keeps refused dials from filling the log.
+	refusedDials rate.Sometimes
 
 	// ctx ends what Shutdown could not end in time.
 	ctx  context.Context
@@ -83,12 +83,12 @@ type Handler struct {
 // New is a Handler. It has to be shut down.
 func New(cfg Config) *Handler {
 	h := &Handler{
-		cfg:       cfg,
-		encodings: newEncodings(cfg.Encoding),
-		roster:    newRoster(cmp.Or(cfg.MaxHolders, DefaultMaxHolders)),
-		strangers: rate.Sometimes{First: 1, Interval: 10 * time.Second},
+		cfg:          cfg,
+		encodings:    newEncodings(cfg.Encoding),
+		conns:        newConnRegistry(cmp.Or(cfg.MaxHolders, DefaultMaxHolders)),
+		refusedDials: rate.Sometimes{First: 1, Interval: 10 * time.Second},
 	}
-	h.metrics = newMetrics(cfg.Metrics, h.roster)
+	h.metrics = newMetrics(cfg.Metrics, h.conns)
 	h.ctx, h.kill = context.WithCancel(context.Background())
 	return h
 }
@@ -98,11 +98,11 @@ func New(cfg Config) *Handler {
 func (h *Handler) Shutdown(ctx context.Context) error {
 	defer h.kill()
 	select {
-	case <-h.roster.shutDown(&ended{reason: wire.EndShuttingDown, words: "the agent's process is ending"}):
+	case <-h.conns.shutDown(&ended{reason: wire.EndShuttingDown, words: "the agent's process is ending"}):
 		return nil
 	case <-ctx.Done():
 		h.kill()
-		<-h.roster.empty
+		<-h.conns.empty
 		return fmt.Errorf("tell every master: %w", ctx.Err())
 	}
 }
@@ -132,12 +132,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, err)
 		return
 	}
-	seat, err := h.roster.enter()
+	seat, err := h.conns.enter()
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
-	defer h.roster.leave(seat)
+	defer h.conns.leave(seat)
 	w.Header()["Date"] = nil // nobody needs it; a refusal for reasons of time sets its own
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
@@ -157,10 +157,10 @@ func (h *Handler) converse(conn *websocket.Conn, seat *caller, c *challenge, ide
 	p.listen(ctx)
 	err := h.receive(ctx, p, seat, c, identity)
 	if v := (*violation)(nil); errors.As(err, &v) {
-		h.cfg.Log.Warn("a master broke the protocol", "holder", h.roster.holder(seat), "error", v)
+		h.cfg.Log.Warn("a master broke the protocol", "holder", h.conns.holder(seat), "error", v)
 	}
 	if e := (*ended)(nil); errors.As(err, &e) && e.reason == wire.EndUnauthorized {
-		h.strangers.Do(func() { h.cfg.Log.Warn("refused a master", "holder", c.tokenHolder(), "error", e.words) })
+		h.refusedDials.Do(func() { h.cfg.Log.Warn("refused a master", "holder", c.tokenHolder(), "error", e.words) })
 	}
 	p.dismiss(ctx, err)
 }
@@ -198,7 +198,7 @@ func (h *Handler) receive(ctx context.Context, p *peer, seat *caller, c *challen
 	if err != nil {
 		return err
 	}
-	if err := h.roster.seat(seat, asked.Holder, c); err != nil {
+	if err := h.conns.seat(seat, asked.Holder, c); err != nil {
 		return err
 	}
 	if !c.accepted() {

@@ -308,4 +308,4 @@ func (w *world) counted(name, reason string) float64 {
 	return 0
 }
 
-func (w *world) openSessions() int { return w.handler.roster.seated() }
+func (w *world) openSessions() int { return w.handler.conns.seated() }

@@ -58,7 +58,7 @@ func TestANonceIsUsedOnceByWhicheverToken(t *testing.T) {
 
 func TestOnlyTheAgentsOwnNoncesAreAccepted(t *testing.T) {
 	key, public := newKey(t)
-	stranger, _ := newKey(t)
+	otherKey, _ := newKey(t)
 	v := NewVerifier("prod-eu", public)
 	nonce := v.Nonce(now)
 	for name, signed := range map[string]string{
@@ -67,7 +67,7 @@ func TestOnlyTheAgentsOwnNoncesAreAccepted(t *testing.T) {
 		"with another end":       signNonce(t, NewSigner(key), "prod-eu", nonce[:len(nonce)-4]+"AAAA"),
 		"made up":                signNonce(t, NewSigner(key), "prod-eu", "x"),
 		"as long as it may be":   signNonce(t, NewSigner(key), "prod-eu", strings.Repeat("x", MaxNonce)),
-		"signed by somebody":     signNonce(t, NewSigner(stranger), "prod-eu", nonce),
+		"signed by somebody":     signNonce(t, NewSigner(otherKey), "prod-eu", nonce),
 		"for another cluster":    signNonce(t, NewSigner(key), "prod-us", nonce),
 		"as a claim beside exp":  claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent:prod-eu", "sub": "m", "nonce": nonce, "jti": "x"}),
 		"without a holder":       claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "nonce": nonce}),

@@ -30,8 +30,8 @@ const (
 	SignatureSize = ed25519.SignatureSize
 )
 
-// Channel tells one connection from all others, and is known to its two ends only: to
-// whoever speaks TLS, and not to who passes messages on from another connection.
+// Channel identifies one TLS connection. Only its two ends know it; a relay that forwards
+// messages between two connections has two Channels.
 type Channel string
 
 // Unbound is the Channel of every connection of an agent that runs with

@@ -2,8 +2,8 @@
 // its own. It has two parts, signed by one Ed25519 key.
 //
 // The token is a short-lived JWT for one cluster and for one use. It travels as
-// `Authorization: Bearer …`, is checked before the upgrade to a websocket, and keeps
-// whoever has none from the protocol.
+// `Authorization: Bearer …`, and is checked before the upgrade to a websocket:
+// without one nobody reaches the protocol.
 //
 //	alg  EdDSA, and no other
 //	aud  rollcall-agent:<cluster name>

@@ -102,8 +102,8 @@ const (
 const (
 	// ReasonTLSBound (True): signatures are over the TLS 1.3 connection.
 	ReasonTLSBound = "TLSBound"
-	// ReasonBindingOff (False): the agent runs with --channel-binding=off: whoever ends TLS
-	// before it, or is on the way of plain ws, can read and use the connection.
+	// ReasonBindingOff (False): the agent runs with --channel-binding=off: anyone who ends TLS
+	// before it, or is on the network path of plain ws, can read and use the connection.
 	ReasonBindingOff = "BindingOff"
 	// ReasonNotSigned (False): the agent runs with --auth none, and checks no signatures.
 	ReasonNotSigned = "NotSigned"

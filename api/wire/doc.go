@@ -60,8 +60,8 @@
 // Within one protocol fields and columns are only added. Who does not know a field
 // passes over it; an enumeration's value that is not known is taken as its zero.
 //
-// This is protocol 3. Protocol 2 had no signatures: its Hello named the cluster to whoever
-// had a token, and its tokens had a time of issue. What an older peer gets:
+// This is protocol 3. Protocol 2 had no signatures: its Hello named the cluster to anyone
+// with a token, and its tokens had a time of issue. What an older peer gets:
 //
 //   - A master that speaks 2 or less passes the upgrade, as its token has all that is
 //     wanted. It finds no protocol in common in Hello, sets the cluster's condition Ready to
@@ -74,9 +74,9 @@
 //
 // # Signatures
 //
-// A token can be taken on its way, by whoever edits an endpoint or ends TLS before the
-// agent, and used at the agent itself. So it is only what lets a connection in. What opens
-// and keeps a session is a signature of the master's key over a token.Statement: what it is
+// A token can be intercepted by a user who edits an endpoint or by a proxy that ends TLS
+// before the agent, and used at the agent itself. So it only admits a connection. A session
+// is opened and kept by a signature of the master's key over a token.Statement: what it is
 // for (token.Domain), the cluster, the holder, the session, a nonce and the connection.
 //
 //   - The nonce is the agent's: that of Hello for Report, and that of the last Granted for
@@ -102,8 +102,8 @@
 //
 // # Hello and Report
 //
-// Hello has what a master needs to ask, and nothing of the cluster, as whoever took a token
-// reads it too: the protocols, the agent's epoch, a nonce, and whether signatures are bound.
+// Hello has what a master needs for its Report, and nothing about the cluster, since it is
+// sent before a signature was verified: the protocols, the agent's epoch, a nonce, and whether signatures are bound.
 // Who answers (Identity: the cluster's name and UID, and versions) comes with the Granted or
 // the Summary that answers an accepted Report. The master holds name and UID against what it
 // expects; they are never used for anything else.

@@ -58,7 +58,7 @@ func NewReceiver(epoch uint64, held *state.State) *Receiver {
 // at, as the Receiver that made it told.
 func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 	r.budget = b
-	if away, ok := r.held.Stowed().(*stowage); ok {
+	if away, ok := r.held.Compacted().(*compacted); ok {
 		r.contents = away.contents
 	} else {
 		r.contents = max(heldSize-objectsSize(r.held)-usageSize(r.held.Usage), 0)
@@ -68,16 +68,16 @@ func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 
 // Size returns about what the State that r holds takes in memory, in bytes.
 func (r *Receiver) Size() int64 {
-	if !r.held.Rests() && r.held.Stowed() != nil {
-		return objectsSize(r.held) + r.contents + r.RestedSize()
+	if !r.held.ObjectsEvicted() && r.held.Compacted() != nil {
+		return objectsSize(r.held) + r.contents + r.EvictedSize()
 	}
-	return r.RestedSize()
+	return r.EvictedSize()
 }
 
-// RestedSize returns what Size will once the objects were let go of, if they are stowed.
-func (r *Receiver) RestedSize() int64 {
+// EvictedSize returns what Size will once the objects were let go of, if they are compacted.
+func (r *Receiver) EvictedSize() int64 {
 	size := objectsSize(r.held) + r.contents
-	if away, ok := r.held.Stowed().(*stowage); ok {
+	if away, ok := r.held.Compacted().(*compacted); ok {
 		size = away.size()
 	}
 	return size + usageSize(r.held.Usage)
@@ -164,7 +164,7 @@ func (r *Receiver) takeDelta(m *Delta) error {
 	if err != nil {
 		return resync("delta: %v", err)
 	}
-	if r.held.Rests() && !m.Empty() {
+	if r.held.ObjectsEvicted() && !m.Empty() {
 		need.passing += objectsSize(r.held) + r.contents
 	}
 	if err := r.budget.Reserve(need.total()); err != nil {

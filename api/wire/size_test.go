@@ -42,15 +42,7 @@ func receive(t testing.TB, frames [][]byte, mark *Bookmark, b Budget) *Receiver 
 	if b != nil {
 		r.SetBudget(b, 0)
 	}
-	for _, f := range frames {
-		m, err := codec.DecodeAgent(f)
-		if err == nil {
-			_, err = r.Take(m, now)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	takeFrames(t, r, frames)
 	if _, err := r.Take(mark, now); err != nil {
 		t.Fatal(err)
 	}
@@ -117,10 +109,10 @@ func checkSize(t *testing.T, s *state.State) {
 		t.Errorf("%d bytes were reserved for what takes %d", b.reserved, r.Size())
 	}
 	if s.Usage == nil {
-		r.StowAs(codec, frames)
-		r.held.Rest()
-		if r.held.Rests() && r.Size() > 2*int64(size(frames))+int64(64*len(frames))+64 {
-			t.Errorf("stowed it takes %d bytes, as %d bytes of frames", r.Size(), size(frames))
+		r.CompactAs(codec, frames)
+		r.held.EvictObjects()
+		if r.held.ObjectsEvicted() && r.Size() > 2*int64(size(frames))+int64(64*len(frames))+64 {
+			t.Errorf("compacted it takes %d bytes, as %d bytes of frames", r.Size(), size(frames))
 		}
 	}
 	runtime.KeepAlive(r)
@@ -150,15 +142,7 @@ func TestSizeFollowsDeltas(t *testing.T) {
 	}
 	r := NewReceiver(1, nil)
 	r.SetBudget(&counter{}, 0)
-	for _, f := range frames {
-		m, err := codec.DecodeAgent(f)
-		if err == nil {
-			_, err = r.Take(m, now)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	takeFrames(t, r, frames)
 	take(t, r, bookmarkOf(w.State))
 	first := r.Size()
 	for n := range 200 {
@@ -211,4 +195,18 @@ func TestTheLargestBenchmarkClusterFits(t *testing.T) {
 	t.Logf("%d objects, %d KiB of frames, %d KiB reserved on the way, in %s", r.held.Count(), size(frames)>>10, b.reserved>>10, elapsed.Round(time.Millisecond))
 	runtime.KeepAlive(r)
 	runtime.KeepAlive(w)
+}
+
+// takeFrames decodes frames and takes their messages.
+func takeFrames(t testing.TB, r *Receiver, frames [][]byte) {
+	t.Helper()
+	for _, f := range frames {
+		m, err := codec.DecodeAgent(f)
+		if err == nil {
+			_, err = r.Take(m, now)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }

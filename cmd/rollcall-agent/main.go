@@ -69,7 +69,7 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key of the certificate")
 	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "who may dial: token or none")
 	f.StringArrayVar(&cfg.MasterPublicKeyFiles, "master-public-key-file", nil, "public key that tokens and signatures are checked with, read again when it changes; repeat it to rotate keys")
-	f.StringVar(&cfg.ChannelBinding, "channel-binding", cfg.ChannelBinding, "required: a master's signature has to be over the TLS connection that ends at this agent; off: over none, for plain ws or where an ingress or proxy ends TLS, and whoever is on the way can then use the connection")
+	f.StringVar(&cfg.ChannelBinding, "channel-binding", cfg.ChannelBinding, "required: a master's signature has to be over the TLS connection that ends at this agent; off: over none, for plain ws or where an ingress or proxy ends TLS, and anyone on the network path can then use the connection")
 	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "serve plain ws where no certificate is given (with --auth token that needs --channel-binding=off), and allow --auth none on any address")
 	f.StringVar(&cfg.UsageSource, "usage-source", cfg.UsageSource, "where usage comes from: metrics-api or none")
 	f.DurationVar(&cfg.UsagePeriod, "usage-period", cfg.UsagePeriod, "how often usage is read while anybody wants it")

@@ -129,7 +129,7 @@ func newPlayedMaster() *playedMaster {
 			List:      func() []httpapi.Registered { return []httpapi.Registered{{Name: served}} },
 			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
 		},
-		Shelf: view.NewShelf(1 << 28), Gatherer: metrics, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
+		Documents: view.NewDocumentCache(1 << 28), Gatherer: metrics, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
 	})
 	return m
 }

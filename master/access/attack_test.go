@@ -267,18 +267,7 @@ func TestAListOfManyClustersForWhoMaySeeTen(t *testing.T) {
 		api := fleet(hub.guard(t), clusters)
 		var all sync.WaitGroup
 		var took latencies
-		all.Go(func() {
-			every(10*time.Millisecond, 500, func(i int) {
-				r := request(fmt.Sprint("other", i%20))
-				r.URL.Path = fmt.Sprintf("/api/v1/clusters/c%04d", i)
-				began := time.Now()
-				w := httptest.NewRecorder()
-				api.ServeHTTP(w, r)
-				if took.add(time.Since(began)); w.Code != seen {
-					t.Errorf("%s: %d %s", r.URL.Path, w.Code, w.Body)
-				}
-			})
-		})
+		all.Go(func() { others(t, api, &took) })
 		<-time.After(100 * time.Millisecond)
 		first := listAs(api, "ten")
 		whole := time.Since(first.began)
@@ -305,6 +294,21 @@ func TestAListOfManyClustersForWhoMaySeeTen(t *testing.T) {
 	})
 }
 
+// others has 20 users ask about a hundred clusters a second for five seconds, and adds to took
+// how long each answer took.
+func others(t *testing.T, api http.Handler, took *latencies) {
+	every(10*time.Millisecond, 500, func(i int) {
+		r := request(fmt.Sprint("other", i%20))
+		r.URL.Path = fmt.Sprintf("/api/v1/clusters/c%04d", i)
+		began := time.Now()
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, r)
+		if took.add(time.Since(began)); w.Code != seen {
+			t.Errorf("%s: %d %s", r.URL.Path, w.Code, w.Body)
+		}
+	})
+}
+
 // TestListsWithoutRightsMakeNobodyWait is the attack of six callers without a right, whose
 // lists ask about 800 clusters each. The others are 20 users with some rights, of whom each
 // asks about five more clusters a second.
@@ -323,18 +327,7 @@ func TestListsWithoutRightsMakeNobodyWait(t *testing.T) {
 				}
 			})
 		}
-		all.Go(func() {
-			every(10*time.Millisecond, 500, func(i int) {
-				r := request(fmt.Sprint("other", i%20))
-				r.URL.Path = fmt.Sprintf("/api/v1/clusters/c%04d", i)
-				began := time.Now()
-				w := httptest.NewRecorder()
-				api.ServeHTTP(w, r)
-				if took.add(time.Since(began)); w.Code != seen {
-					t.Errorf("%d %s", w.Code, w.Body)
-				}
-			})
-		})
+		all.Go(func() { others(t, api, &took) })
 		all.Wait()
 		if p99 := took.p99(); p99 > 100*time.Millisecond {
 			t.Errorf("the others' P99 was %s", p99)
@@ -377,7 +370,7 @@ func TestHowLongRightsAreRemembered(t *testing.T) {
 	})
 }
 
-// TestOneUserCannotEvictTheAnswersOfOthers is of somebody who asks about more clusters than
+// TestOneUserCannotEvictTheAnswersOfOthers has one user ask about more clusters than
 // are remembered, by many tokens.
 func TestOneUserCannotEvictTheAnswersOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -70,7 +70,7 @@ func TestAnswersOfOneCallerAreNoOthers(t *testing.T) {
 }
 
 // TestCredentialsOfOneCallerAreNeverUsedForAnother holds that each question to the hub is
-// asked by the master's own credentials and about the caller of the request, whoever else asks
+// asked by the master's own credentials and about the caller of the request, while others ask
 // at the time, by token or by cookie, on whichever connection. Rancher's proxy used the
 // credentials of others (CVE-2021-25320).
 func TestCredentialsOfOneCallerAreNeverUsedForAnother(t *testing.T) {

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// sweepPeriod is how often a fairCache looks for entries that have expired.
+// sweepPeriod is the time between two removals of expired entries.
 const sweepPeriod = 10 * time.Second
 
-// fairCache is an LRU cache whose entries expire and belong to owners: an owner has perOwner
-// of them at most, and of total the owner with the most gives up its oldest one. So nobody
-// evicts the entries of somebody who has fewer. It is safe for concurrent use.
+// fairCache is an LRU cache with expiring entries that belong to owners. An owner has at most
+// perOwner entries. When there are total entries, the oldest one of the owner with the most
+// is evicted, so that no owner evicts the entries of one with fewer. It is safe for concurrent
+// use.
 type fairCache[V any] struct {
 	total, perOwner int
 
@@ -79,7 +80,7 @@ func (c *fairCache[V]) remove(key string) {
 	}
 }
 
-// len returns how many entries there are, expired ones included.
+// len returns the number of entries, including expired ones.
 func (c *fairCache[V]) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +106,7 @@ func (c *fairCache[V]) largestLocked() (largest *list.List) {
 	return largest
 }
 
-// sweepLocked removes what has expired, now and then.
+// sweepLocked removes expired entries, once a sweepPeriod.
 func (c *fairCache[V]) sweepLocked(now time.Time) {
 	if now.Sub(c.swept) < sweepPeriod {
 		return

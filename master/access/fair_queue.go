@@ -11,62 +11,61 @@ import (
 )
 
 var (
-	// errQueueFull says that too many wait under the same key.
+	// errQueueFull is returned if too many callers with the key wait.
 	errQueueFull = errors.New("too many are waiting")
-	// errQueueTimeout says that it took too long until it was one's turn.
-	errQueueTimeout = errors.New("the turn did not come in time")
+	// errQueueTimeout is returned to a caller that was not admitted within the timeout.
+	errQueueTimeout = errors.New("not admitted in time")
 )
 
-// queueConfig says what a fairQueue lets through.
+// queueConfig configures a fairQueue.
 type queueConfig struct {
-	// qps and burst are how many a second, on average and at once.
+	// qps and burst limit admissions a second, on average and at once.
 	qps   rate.Limit
 	burst int
-	// inFlight is how many are let through and not released yet, perKey those of one key.
+	// inFlight limits admitted callers that have not released yet, perKey those of one key.
 	inFlight, perKey int
-	// waiting is how many wait, waitingPerKey those of one key. Beyond waiting, a key has
-	// its share of it.
+	// waiting limits callers that wait, waitingPerKey those of one key. Above waiting, a key
+	// may still use its equal share.
 	waiting, waitingPerKey int
-	// timeout is how long one waits.
+	// timeout limits waiting.
 	timeout time.Duration
 }
 
-// fairQueue lets callers through at a rate, key after key: where many wait under one key,
-// they wait for each other, and somebody under another key is next. It is safe for concurrent
-// use.
+// fairQueue admits callers at a limited rate, round robin by key: many callers with one key
+// wait for each other and not for callers with other keys. It is safe for concurrent use.
 type fairQueue struct {
 	config queueConfig
 	rate   *rate.Limiter
 
 	mu       sync.Mutex
-	keys     map[string]*queueKey // those of which some wait or are in flight
-	ready    list.List            // of *queueKey, those of which one may be let through, the next first
+	keys     map[string]*queueKey // keys with callers that wait or are in flight
+	ready    list.List            // of *queueKey with a caller to admit, the next first
 	inFlight int
 	waiting  int
-	// waking says that a timer is set for the time of the next token.
+	// waking is true while a timer is set for the limiter's next token.
 	waking bool
 }
 
-// queueKey is what waits and is in flight under one key.
+// queueKey counts the callers of one key.
 type queueKey struct {
 	key      string
-	waiting  list.List // of chan struct{}, which is closed when it is let through
+	waiting  list.List // of chan struct{}, which is closed on admission
 	inFlight int
-	place    *list.Element // in fairQueue.ready, nil: it is not there
+	place    *list.Element // in fairQueue.ready, or nil
 }
 
 func newFairQueue(c queueConfig) *fairQueue {
 	return &fairQueue{config: c, rate: rate.NewLimiter(c.qps, c.burst), keys: map[string]*queueKey{}}
 }
 
-// waitingNow returns how many wait.
+// waitingNow returns the number of waiting callers.
 func (q *fairQueue) waitingNow() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.waiting
 }
 
-// acquire waits until it is a caller's turn, who calls release once afterwards. Errors are
+// acquire waits until the caller is admitted. The caller then calls release once. Errors are
 // errQueueFull, errQueueTimeout, and the cause of ctx.
 func (q *fairQueue) acquire(ctx context.Context, key string) (release func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, q.config.timeout, errQueueTimeout)
@@ -85,7 +84,7 @@ func (q *fairQueue) acquire(ctx context.Context, key string) (release func(), er
 	}
 }
 
-// enqueue returns nil where too many wait.
+// enqueue adds a caller. It returns nil if too many wait.
 func (q *fairQueue) enqueue(key string, turn chan struct{}) (*queueKey, *list.Element) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -117,7 +116,7 @@ func (q *fairQueue) releaseLocked(k *queueKey) {
 	q.dispatchLocked()
 }
 
-// leave gives up waiting; who was let through meanwhile is released.
+// leave removes a caller that gives up, and releases it if it was admitted meanwhile.
 func (q *fairQueue) leave(k *queueKey, place *list.Element, turn chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -131,8 +130,8 @@ func (q *fairQueue) leave(k *queueKey, place *list.Element, turn chan struct{}) 
 	}
 }
 
-// updateLocked has a key be ready if one of it may be let through, and forgets it when there
-// is nothing of it.
+// updateLocked adds a key to ready, or removes it, by whether one of its callers may be
+// admitted. It deletes a key without callers.
 func (q *fairQueue) updateLocked(k *queueKey) {
 	ready := k.waiting.Len() > 0 && k.inFlight < q.config.perKey
 	switch {
@@ -147,7 +146,7 @@ func (q *fairQueue) updateLocked(k *queueKey) {
 	}
 }
 
-// dispatchLocked lets through whoever may be, one of each key in turn.
+// dispatchLocked admits waiting callers, one of each key in turn.
 func (q *fairQueue) dispatchLocked() {
 	for q.ready.Len() > 0 && q.inFlight < q.config.inFlight {
 		if !q.rate.Allow() {
@@ -164,7 +163,7 @@ func (q *fairQueue) dispatchLocked() {
 	}
 }
 
-// wakeLocked sets a timer for the time of the next token.
+// wakeLocked sets a timer for the limiter's next token.
 func (q *fairQueue) wakeLocked() {
 	if q.waking {
 		return

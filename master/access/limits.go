@@ -14,26 +14,25 @@ import (
 	"rollcall.dev/rollcall/api/connlimit"
 )
 
-// How long answers of the hub count: so long is who lost a right still let in, and who got
-// one still refused.
+// For how long answers of the hub are cached. A right that was removed or granted takes
+// effect after that time at the latest.
 const (
-	// acceptedFor is for tokens and rights that the hub accepts.
+	// acceptedFor applies to accepted tokens and granted rights.
 	acceptedFor = 10 * time.Second
-	// refusedFor is for tokens that the hub refuses.
+	// refusedFor applies to refused tokens.
 	refusedFor = 10 * time.Second
-	// deniedFor is for rights that somebody has not, less up to deniedJitter: the answers about
-	// all clusters of a list, which came together, shall not all be asked for again together.
+	// deniedFor, less up to deniedJitter, applies to denied rights. The jitter keeps the
+	// answers about a list of clusters from expiring at the same time.
 	deniedFor, deniedJitter = 60 * time.Second, 20 * time.Second
-	// knownFor is for how long a token that was accepted counts as known, which is reviewed
-	// again from the share of those.
+	// knownFor is for how long an accepted token counts as known, and is reviewed again
+	// through knownQueue.
 	knownFor = 12 * time.Hour
 
-	// questionTimeout is how long the hub may take for one question, queueTimeout how long the
-	// question may wait before.
+	// questionTimeout limits one request to the hub, queueTimeout its wait before.
 	questionTimeout, queueTimeout = 5 * time.Second, 10 * time.Second
 )
 
-// How many answers are remembered.
+// Limits of the caches of answers.
 const (
 	maxAnswersOfUser, maxAnswers    = 20_000, 200_000
 	maxTokensOfUser, maxTokens      = 1024, 16_384
@@ -41,12 +40,12 @@ const (
 	maxAddresses                    = 16_384
 )
 
-// Questions a second of callers whose tokens were not seen before, of one address.
+// Limits of token reviews for unknown tokens of one address, a second and at once.
 const addressQPS, addressBurst = 25, 100
 
-// Each kind of question has a limit of its own, so that no flood of one kind keeps another
-// waiting: what callers may see, by user; tokens that were accepted before, by user; and
-// tokens that were not, which anybody can make up, by address.
+// Each kind of request to the hub has its own queue, so that a flood of one kind does not
+// delay another: access reviews, by user; reviews of known tokens, by user; and reviews of
+// unknown tokens, which anyone can make up, by address.
 var (
 	accessQueue  = queueConfig{qps: 400, burst: 800, inFlight: 256, perKey: 64, waiting: 16_384, waitingPerKey: 2048, timeout: queueTimeout}
 	knownQueue   = queueConfig{qps: 200, burst: 400, inFlight: 128, perKey: 32, waiting: 8192, waitingPerKey: 512, timeout: queueTimeout}
@@ -61,21 +60,21 @@ func lifetimeOf(allowed bool) time.Duration {
 	return deniedFor - rand.N(deniedJitter) //nolint:gosec // jitter
 }
 
-// errAddressLimit says that too many tokens of an address were not seen before.
+// errAddressLimit is returned if an address sends too many unknown tokens.
 var errAddressLimit = errors.New("too many tokens of one address that are not known")
 
-// addressLimits limits questions by address. It is safe for concurrent use.
+// addressLimits limits reviews by address. It is safe for concurrent use.
 type addressLimits struct{ limiters *cache.LRUExpireCache }
 
 func newAddressLimits() addressLimits {
 	return addressLimits{cache.NewLRUExpireCache(maxAddresses)}
 }
 
-// allow reports whether an address may have one more question.
+// allow reports whether an address may have one more review.
 func (l addressLimits) allow(a netip.Addr) bool {
 	limiter, ok := l.limiters.Get(a)
 	if !ok {
-		// Where two are made at a time, one is lost with the question that it counted.
+		// If two are made at the same time, one is dropped with the review that it counted.
 		limiter = rate.NewLimiter(addressQPS, addressBurst)
 		l.limiters.Add(a, limiter, time.Hour)
 	}
@@ -84,12 +83,12 @@ func (l addressLimits) allow(a netip.Addr) bool {
 
 type addressKey struct{}
 
-// withAddress returns a context that tells where a request comes from.
+// withAddress returns a context with the address of the request's client.
 func (g *Guard) withAddress(r *http.Request) context.Context {
 	return context.WithValue(r.Context(), addressKey{}, connlimit.RequestKey(r, g.trustedProxies))
 }
 
-// addressOf returns what withAddress put in; the zero Addr where nothing did.
+// addressOf returns the address of withAddress, or the zero Addr.
 func addressOf(ctx context.Context) netip.Addr {
 	a, _ := ctx.Value(addressKey{}).(netip.Addr)
 	return a

@@ -155,7 +155,7 @@ func serving(guard *Guard, log *slog.Logger, clusters []httpapi.Registered) *htt
 			List:      func() []httpapi.Registered { return clusters },
 			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
 		},
-		Shelf: view.NewShelf(1 << 20), Identify: guard.Identify, SignIn: guard.SignIn(),
+		Documents: view.NewDocumentCache(1 << 20), Identify: guard.Identify, SignIn: guard.SignIn(),
 		Gatherer: metrics, Metrics: metrics, Log: log,
 	})
 }

@@ -27,10 +27,10 @@ type tokens struct {
 
 	hasher    hasher
 	questions questions[*authenticator.Response]
-	// known are the tokens that were accepted lately, by user. Whoever shows one is reviewed
-	// from a share that tokens of other callers cannot take.
+	// known holds tokens that were accepted lately, by user. They are reviewed again through
+	// a queue that other tokens cannot fill.
 	known *fairCache[acceptedToken]
-	// refused are the tokens that were refused just now, by address.
+	// refused holds tokens that were refused in the last seconds, by address.
 	refused *fairCache[struct{}]
 
 	knownQueue, unknownQueue *fairQueue
@@ -61,7 +61,7 @@ func (t *tokens) AuthenticateToken(ctx context.Context, token string) (*authenti
 	if known && time.Now().Before(seen.until) {
 		return seen.who, true, nil
 	}
-	turn := t.turnOfStranger
+	turn := t.acquireUnknown
 	if known {
 		turn = func(ctx context.Context) (func(), error) { return t.knownQueue.acquire(ctx, seen.who.User.GetName()) }
 	} else if _, refused := t.refused.get(key); refused {
@@ -82,8 +82,8 @@ func (t *tokens) AuthenticateToken(ctx context.Context, token string) (*authenti
 	return who, who != nil, nil
 }
 
-// turnOfStranger waits for the turn of a token that was not seen before.
-func (t *tokens) turnOfStranger(ctx context.Context) (release func(), err error) {
+// acquireUnknown waits for admission of a token that was not seen before.
+func (t *tokens) acquireUnknown(ctx context.Context) (release func(), err error) {
 	a := addressOf(ctx)
 	if !t.addresses.allow(a) {
 		return nil, errAddressLimit

@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// The flags that set the limits, for whoever is told of them.
+// Names of the flags that set the limits, for error messages.
 const (
 	TotalFlag   = "--state-max-memory"
 	ClusterFlag = "--cluster-max-memory"
@@ -136,7 +136,7 @@ func (a *Account) reserve(n int64) (refusal *Error, notify []func()) {
 	return refusal, notify
 }
 
-// makeRoom has those give way that must for n bytes more of a's, or refuses a.
+// makeRoom makes room for n more bytes of a: it refuses a, or makes other accounts give way.
 func (p *Pool) makeRoom(a *Account, n int64) (refusal *Error, notify []func()) {
 	if p.total <= 0 || p.used+n <= p.total {
 		return nil, nil
@@ -148,8 +148,7 @@ func (p *Pool) makeRoom(a *Account, n int64) (refusal *Error, notify []func()) {
 			all, claims = append(all, other), append(claims, other.taken())
 		}
 	}
-	refused, giveWay := decide(claims, 0, p.total)
-	share := fairShare(claims, p.total)
+	share, refused, giveWay := decide(claims, 0, p.total)
 	if refused {
 		p.refused.WithLabelValues("total").Inc()
 		return &Error{Needed: claims[0], Limit: share, Total: true}, nil

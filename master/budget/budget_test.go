@@ -36,7 +36,7 @@ func TestMemoryIsSharedFairly(t *testing.T) {
 			if share := fairShare(tc.claims, tc.total); share != tc.share {
 				t.Errorf("the fair share is %d, want %d", share, tc.share)
 			}
-			refused, giveWay := decide(tc.claims, 0, tc.total)
+			_, refused, giveWay := decide(tc.claims, 0, tc.total)
 			if refused != tc.refused || !reflect.DeepEqual(giveWay, tc.giveWay) {
 				t.Errorf("refused %v, %v give way, want %v, %v", refused, giveWay, tc.refused, tc.giveWay)
 			}
@@ -54,7 +54,7 @@ func TestNobodyWithinItsShareGivesWay(t *testing.T) {
 		}
 		total := 1 + random.Int64N(1<<16)
 		share := fairShare(claims, total)
-		refused, giveWay := decide(claims, 0, total)
+		_, refused, giveWay := decide(claims, 0, total)
 		left := claims[0]
 		if refused {
 			left = 0

@@ -5,10 +5,8 @@ import (
 	"slices"
 )
 
-// fairShare returns the share of total that each of several claims may have at least: the
-// largest level at which all claims, none counted above it, fit into total. Claims below
-// it leave what they do not take to the others (max-min fairness). It is total where all
-// fit.
+// fairShare returns the max-min fair share of total: the largest level at which the claims,
+// each cut to it, fit into total. It is total if all claims fit.
 func fairShare(claims []int64, total int64) int64 {
 	sorted := slices.Sorted(slices.Values(claims))
 	left := total
@@ -22,19 +20,16 @@ func fairShare(claims []int64, total int64) int64 {
 	return total
 }
 
-// decide returns what follows where the claim at index i has grown to what claims has of
-// it. It is refused where it is above its fair share of total. Where it is not, the others
-// give way that take most, as many as it needs; all of them are above their share.
-func decide(claims []int64, i int, total int64) (refused bool, giveWay []int) {
+// decide returns the fair share of total, and what follows if the claim at index i grows to
+// claims[i]: it is refused if it is above the share. Otherwise the largest other claims give
+// way, as many as are needed; all of them are above the share.
+func decide(claims []int64, i int, total int64) (share int64, refused bool, giveWay []int) {
 	var sum int64
 	for _, claim := range claims {
 		sum += claim
 	}
-	if sum <= total {
-		return false, nil
-	}
-	if claims[i] > fairShare(claims, total) {
-		return true, nil
+	if share = fairShare(claims, total); sum <= total || claims[i] > share {
+		return share, sum > total, nil
 	}
 	order := make([]int, len(claims))
 	for j := range order {
@@ -50,5 +45,5 @@ func decide(claims []int64, i int, total int64) (refused bool, giveWay []int) {
 			sum -= claims[j]
 		}
 	}
-	return false, giveWay
+	return share, false, giveWay
 }

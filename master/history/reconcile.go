@@ -15,7 +15,7 @@ import (
 // did not have.
 func (c *cluster) reconcile(d *draft, s *state.State, at time.Time, newReading bool) {
 	changed := c.lastState == nil || c.lastState.Epoch != s.Epoch || !c.lastState.SameObjects(s)
-	c.lastState = withoutObjects(s)
+	c.lastState = s.WithoutObjects()
 	if newReading && (c.startPending || c.unknownSlots(s.Usage) != c.unknown) {
 		changed = true
 	}
@@ -34,14 +34,6 @@ func (c *cluster) reconcile(d *draft, s *state.State, at time.Time, newReading b
 	if newReading {
 		c.startPending, c.unknown = false, c.unknownSlots(s.Usage)
 	}
-}
-
-// withoutObjects returns s in its compact form, if it has one.
-func withoutObjects(s *state.State) *state.State {
-	if compacted := s.Restow(); compacted != nil {
-		return compacted
-	}
-	return s
 }
 
 // unknownSlots returns a checksum of the slots that have a sample but no active series; 0

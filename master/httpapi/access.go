@@ -53,7 +53,7 @@ var (
 	ErrHidden = errors.New("hidden")
 	// ErrUndecided: nobody can be asked who may see what, so nobody sees anything.
 	ErrUndecided = errors.New("not decided")
-	// ErrTooMany: who asks, or somebody else at their address, asks too much at a time.
+	// ErrTooMany: the caller, or another one at its address, makes too many requests.
 	ErrTooMany = errors.New("too many requests")
 )
 

@@ -19,8 +19,8 @@ import (
 type Config struct {
 	Sessions Sessions
 	Registry Registry
-	// Shelf keeps the bytes of the reports that are read.
-	Shelf *view.Shelf
+	// DocumentCache keeps the bytes of the reports that are read.
+	Documents *view.DocumentCache
 	// Prometheus answers Prometheus' clients; nil: nobody does.
 	Prometheus *prom.API
 	// Past is a cluster's last minutes, for Heapster's routes; nil where there are none, as
@@ -112,7 +112,7 @@ type API struct {
 // New is an API; it starts nothing.
 func New(c Config) *API {
 	a := &API{config: c, mux: http.NewServeMux(), fleet: view.NewFleet(), limiter: newLimiter(c)}
-	a.metrics = newMetrics(c.Metrics, c.Shelf, a.limiter)
+	a.metrics = newMetrics(c.Metrics, c.Documents, a.limiter)
 	a.draining, a.drain = context.WithCancel(context.Background())
 	a.published = sync.OnceValues(a.publish)
 	a.nothing = a.endpoint("other", withoutBody(noSuchPath))

@@ -57,7 +57,7 @@ func BenchmarkCachedGet(b *testing.B) {
 		pods int
 	}{{"300", 150}, {"10000", 5000}} {
 		f := fixture(b, size.pods)
-		api := f.api(func(c *Config) { c.Shelf = view.NewShelf(1 << 30) })
+		api := f.api(func(c *Config) { c.Documents = view.NewDocumentCache(1 << 30) })
 		for _, encoding := range []string{"identity", "gzip"} {
 			answer := ask(api, asking(eu1, "Accept-Encoding", encoding))
 			for _, one := range []struct {
@@ -83,7 +83,7 @@ func (d *discard) WriteHeader(int)             {}
 // net/http and the kernel do for both.
 func BenchmarkHandlerOfCachedGet(b *testing.B) {
 	f := fixture(b, 150)
-	api := f.api(func(c *Config) { c.Shelf = view.NewShelf(1 << 30) })
+	api := f.api(func(c *Config) { c.Documents = view.NewDocumentCache(1 << 30) })
 	for _, encoding := range []string{"identity", "gzip"} {
 		asked := asking(eu1, "Accept-Encoding", encoding)
 		answer := ask(api, asked)

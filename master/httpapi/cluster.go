@@ -49,9 +49,9 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, value *session.Valu
 	}
 	var answer *view.Answer
 	if q.Plain() {
-		answer, err = a.config.Shelf.Answer(document, q.Part, encodingOf(r))
+		answer, err = a.config.Documents.Answer(document, q.Part, encodingOf(r))
 	} else {
-		answer, err = a.config.Shelf.Select(document, q, encodingOf(r))
+		answer, err = a.config.Documents.Select(document, q, encodingOf(r))
 	}
 	if err != nil {
 		return err
@@ -61,13 +61,13 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, value *session.Valu
 	return nil
 }
 
-// documentOf is the document of a value, which all but its first reader find on the shelf.
+// documentOf is the document of a value, which all but its first reader find on the documents.
 func (a *API) documentOf(value *session.Value) (*view.Document, error) {
-	if d := a.config.Shelf.Find(value.Cluster, value); d != nil {
+	if d := a.config.Documents.Find(value.Cluster, value); d != nil {
 		return d, nil
 	}
 	report := reportOf(value)
-	return a.config.Shelf.Document(&report)
+	return a.config.Documents.Document(&report)
 }
 
 // surely is for how long a value must still be fresh so that asking for it cannot come

@@ -94,7 +94,7 @@ func (a *API) writeTagged(w http.ResponseWriter, r *http.Request, body view.Body
 
 // writeBody writes an answer that nobody shares, packed as the client likes it.
 func (a *API) writeBody(w http.ResponseWriter, r *http.Request, body view.Body) error {
-	answer, err := a.config.Shelf.Pack(body, encodingOf(r))
+	answer, err := a.config.Documents.Pack(body, encodingOf(r))
 	if err != nil {
 		return err
 	}

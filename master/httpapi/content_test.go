@@ -136,14 +136,14 @@ func unpack(t *testing.T, body []byte, encoding string) []byte {
 
 func TestPackedBytesAreSharedAndBounded(t *testing.T) {
 	f := shop(t)
-	shelf := view.NewShelf(1 << 20)
-	api := f.api(func(c *Config) { c.Shelf = shelf })
+	documents := view.NewDocumentCache(1 << 20)
+	api := f.api(func(c *Config) { c.Documents = documents })
 	ask(api, asking(eu1))
-	plain := shelf.Bytes()
+	plain := documents.Bytes()
 	ask(api, asking(eu1, "Accept-Encoding", "gzip"))
-	packed := shelf.Bytes()
+	packed := documents.Bytes()
 	ask(api, asking(eu1, "Accept-Encoding", "gzip"))
-	if packed <= plain || shelf.Bytes() != packed {
-		t.Errorf("the shelf holds %d, then %d, then %d bytes; want packed ones once", plain, packed, shelf.Bytes())
+	if packed <= plain || documents.Bytes() != packed {
+		t.Errorf("the documents holds %d, then %d, then %d bytes; want packed ones once", plain, packed, documents.Bytes())
 	}
 }

@@ -42,7 +42,7 @@ type detail struct {
 // open begins a watch, which is demand until shut. It looks at nothing yet.
 func (a *API) open(cluster string, scope view.Scope, f view.Framing, bookmarks bool) *detail {
 	d := &detail{sessions: a.config.Sessions, cluster: cluster, scope: scope, framing: f, bookmarks: bookmarks}
-	d.log, d.leave = a.config.Shelf.Watch(cluster)
+	d.log, d.leave = a.config.Documents.Watch(cluster)
 	d.release = a.config.Sessions.Watch(cluster)
 	return d
 }

@@ -17,7 +17,7 @@ var errDraining = errors.New("the master is shutting down")
 // undecidedRetry is when to come again while nobody can be asked who may see what.
 const undecidedRetry = 2 * time.Second
 
-// tooManyRetry is when to come again for who asks too much.
+// tooManyRetry is the Retry-After of ErrTooMany.
 const tooManyRetry = time.Second
 
 // fail answers with what err means to the client. Who has gone is told nothing.

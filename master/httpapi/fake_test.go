@@ -149,10 +149,10 @@ func (f *fake) api(change func(*Config)) *API {
 	registry := prometheus.NewPedanticRegistry()
 	f.metrics = registry
 	c := Config{
-		Sessions: Sessions{Await: f.Await, Peek: f.Peek, Observe: f.Observe, Watch: f.Watch, Look: f.Look},
-		Registry: Registry{Resolve: f.Resolve, List: f.List, LastKnown: f.LastKnown},
-		Shelf:    view.NewShelf(1 << 20),
-		Gatherer: registry, Metrics: registry,
+		Sessions:  Sessions{Await: f.Await, Peek: f.Peek, Observe: f.Observe, Watch: f.Watch, Look: f.Look},
+		Registry:  Registry{Resolve: f.Resolve, List: f.List, LastKnown: f.LastKnown},
+		Documents: view.NewDocumentCache(1 << 20),
+		Gatherer:  registry, Metrics: registry,
 		Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {

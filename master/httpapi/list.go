@@ -110,7 +110,7 @@ func (a *API) streamList(w http.ResponseWriter, r *http.Request, l *visibleList)
 		h["Content-Encoding"] = packed[encoding]
 	}
 	w.WriteHeader(http.StatusOK)
-	err := a.config.Shelf.Stream(w, encoding, func(to io.Writer) error {
+	err := a.config.Documents.Stream(w, encoding, func(to io.Writer) error {
 		for len(l.left) > 0 {
 			if err := sendNow(w, to, l.page.Take()); err != nil {
 				return err

@@ -22,7 +22,7 @@ type metrics struct {
 	ends     *prometheus.CounterVec
 }
 
-func newMetrics(r prometheus.Registerer, shelf *view.Shelf, limiter *connlimit.Limiter) *metrics {
+func newMetrics(r prometheus.Registerer, documents *view.DocumentCache, limiter *connlimit.Limiter) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_http_requests_total",
@@ -49,7 +49,7 @@ func newMetrics(r prometheus.Registerer, shelf *view.Shelf, limiter *connlimit.L
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_http_documents_bytes",
 		Help: "Bytes of answers that are kept for all readers of a report.",
-	}, func() float64 { return float64(shelf.Bytes()) })
+	}, func() float64 { return float64(documents.Bytes()) })
 	r.MustRegister(m.requests, m.duration, m.inFlight, m.watches, m.ends, held)
 	r.MustRegister(limiter.Collectors("rollcall_http", "the address for clients")...)
 	return m

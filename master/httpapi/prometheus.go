@@ -127,7 +127,7 @@ func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *p
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := a.config.Shelf.Stream(w, encoding, answer.Stream); err != nil {
+	if err := a.config.Documents.Stream(w, encoding, answer.Stream); err != nil {
 		// What was written would look whole where it happens to end well.
 		panic(http.ErrAbortHandler)
 	}

@@ -124,7 +124,7 @@ func foreignCA() (map[string][]byte, error) {
 	return encode([]authority{a})
 }
 
-// FuzzParse gives anything to who reads the Secret: it is a CA that can sign, nothing, or an
+// FuzzParse parses arbitrary content of the Secret: it is a CA that can sign, nothing, or an
 // error.
 func FuzzParse(f *testing.F) {
 	a, err := newAuthority(time.Now())

@@ -83,7 +83,7 @@ func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 }
 
 // Ready returns why there is no serving certificate, in words for the operator; nil: there
-// is one. They are told to anybody who asks, so errors of the hub are not among them.
+// is one. Anyone can read them, so they do not have errors of the hub.
 func (s *Source) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,7 +50,7 @@ func (s *Sessions) hit(name string, now time.Time) *Value {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.barred() != "" || m.value == nil || !m.value.Fresh(now) {
+	if m.blockedReason() != "" || m.value == nil || !m.value.Fresh(now) {
 		return nil
 	}
 	if wanted := m.demand(now); !wanted || !m.running {
@@ -103,7 +103,7 @@ func (m *member) ask(now time.Time) (*Value, <-chan struct{}, error) {
 func (m *member) demand(now time.Time) (wanted bool) {
 	m.asked = now
 	wanted, _ = m.wanted(now)
-	if until := now.Add(grace(m.spec)); m.barred() == "" && until.After(m.demandUntil) {
+	if until := now.Add(grace(m.spec)); m.blockedReason() == "" && until.After(m.demandUntil) {
 		m.demandUntil = until
 	}
 	return wanted

@@ -14,8 +14,8 @@ type facts struct {
 
 	// stopping: the master is shutting down.
 	stopping bool
-	// barred is why there must be no session at all, as an end's word; empty: fine.
-	barred string
+	// blockedReason is why there must be no session at all, as an end's word; empty: fine.
+	blockedReason string
 	// outdated: the session that is open, or being opened, is not what the registry
 	// now asks for.
 	outdated bool
@@ -120,8 +120,8 @@ func (f facts) mustEnd() string {
 	switch {
 	case f.stopping:
 		return endStopping
-	case f.barred != "":
-		return f.barred
+	case f.blockedReason != "":
+		return f.blockedReason
 	case f.outdated:
 		return endChanged
 	}
@@ -167,9 +167,9 @@ func (f facts) whileClosed() decision {
 	switch {
 	case f.stopping:
 		return decision{do: leave}
-	case f.barred != "" && f.failing:
+	case f.blockedReason != "" && f.failing:
 		return decision{do: calm}
-	case f.barred != "":
+	case f.blockedReason != "":
 		return decision{do: leave}
 	case f.held && !f.now.Before(f.letGo):
 		return decision{do: letGo}

@@ -42,7 +42,7 @@ func failing(f *facts)  { f.failing, f.retry = true, at(8*time.Second) }
 func due(f *facts)      { f.summaryDue = true }
 func renewing(f *facts) { f.renewing = true }
 func suspended(f *facts) {
-	f.barred = endSuspended
+	f.blockedReason = endSuspended
 }
 
 func wantedUntil(d time.Duration) func(*facts) {

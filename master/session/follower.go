@@ -6,7 +6,7 @@ import "time"
 // goroutine of its session, so it must neither wait nor take long. Funcs may be nil.
 type Follower struct {
 	// Reported tells of a report when it has just been published. The value has its
-	// State, whose objects may be stowed: to look at them is not free. Usage says that it
+	// State, whose objects may be compacted: to look at them is not free. Usage says that it
 	// brought a reading of usage that no report before it had.
 	Reported func(v *Value, usage bool)
 	// Ended tells that a session of which there were reports ended, for whatever reason.

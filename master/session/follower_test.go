@@ -79,7 +79,7 @@ func TestFollowersFindTheObjectsOfASnapshotAtHand(t *testing.T) {
 		s.config.Followers = []Follower{{Reported: func(v *Value, _ bool) {
 			mu.Lock()
 			defer mu.Unlock()
-			atHand = append(atHand, !v.State.Rests())
+			atHand = append(atHand, !v.State.ObjectsEvicted())
 		}}}
 	})
 }

@@ -102,8 +102,8 @@ func (m *member) awaited() bool {
 	return m.waiting > 0
 }
 
-// barred is why there must be no session, as an end's word; empty: there may be.
-func (m *member) barred() string {
+// blockedReason is why there must be no session, as an end's word; empty: there may be.
+func (m *member) blockedReason() string {
 	switch {
 	case m.gone:
 		return endDeleted
@@ -157,7 +157,7 @@ func (m *member) leave() bool {
 func (m *member) askForSummary() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if wanted, _ := m.wanted(time.Now()); wanted || m.barred() != "" || m.told.Session.Phase != Idle || m.summaryDue {
+	if wanted, _ := m.wanted(time.Now()); wanted || m.blockedReason() != "" || m.told.Session.Phase != Idle || m.summaryDue {
 		m.endTurnLocked()
 		return
 	}
@@ -173,7 +173,7 @@ func (m *member) endTurnLocked() {
 
 // scheduleLocked sets when the next summary is due.
 func (m *member) scheduleLocked() {
-	if m.spec.IdleRefresh <= 0 || m.barred() != "" {
+	if m.spec.IdleRefresh <= 0 || m.blockedReason() != "" {
 		m.sessions.refresher.cancel(m)
 		return
 	}

@@ -33,7 +33,7 @@ func (w *worker) release() {
 		w.giveUp()
 	}
 	w.mu.Lock()
-	e, barred := refusedFor(w.mustRelease), w.barred() != ""
+	e, blockedReason := refusedFor(w.mustRelease), w.blockedReason() != ""
 	w.mustRelease = nil
 	if w.value != nil {
 		w.value = w.value.letGo()
@@ -42,7 +42,7 @@ func (w *worker) release() {
 	switch {
 	case w.live != nil:
 		w.end(e)
-	case barred:
+	case blockedReason:
 		w.settle()
 	default:
 		w.settle()

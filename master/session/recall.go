@@ -16,9 +16,9 @@ const beginnings = 100
 func (w *worker) prepare(ctx context.Context) {
 	w.awaitTurn(ctx)
 	w.mu.Lock()
-	barred, held := w.barred(), w.value != nil && w.value.Fresh(time.Now())
+	blockedReason, held := w.blockedReason(), w.value != nil && w.value.Fresh(time.Now())
 	w.mu.Unlock()
-	if held || barred != "" || ctx.Err() != nil {
+	if held || blockedReason != "" || ctx.Err() != nil {
 		return
 	}
 	defer w.settle()
@@ -54,7 +54,7 @@ func (w *worker) awaitTurn(ctx context.Context) {
 func (w *worker) hastens() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.waiting > 0 || w.watches > 0 || time.Now().Before(w.demandUntil) || w.barred() != ""
+	return w.waiting > 0 || w.watches > 0 || time.Now().Before(w.demandUntil) || w.blockedReason() != ""
 }
 
 func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
@@ -115,8 +115,8 @@ func (w *worker) adopt(e cache.Entry, term uint64) {
 	if w.value == nil && e.DemandUntil.After(w.demandUntil) {
 		w.demandUntil = e.DemandUntil
 	}
-	if rested := v.State.Restow(); rested != nil && w.waiting == 0 {
-		v.State = rested
+	if w.waiting == 0 {
+		v.State = v.State.WithoutObjects()
 	}
 	if v.ObservedAt.Before(w.told.ObservedAt) { // a summary came later, by itself
 		w.value = v

@@ -97,12 +97,12 @@ func (w *worker) takeReport(f frame) {
 	if v := w.valueOf(s, f.at, l.lateness.late(f.at, bookmark.Sent, l.period)); v != nil {
 		rests := w.rests(s, f.at)
 		if rests {
-			v.State = w.stow(s)
+			v.State = w.compact(s)
 		}
-		v.size = l.receiver.RestedSize()
+		v.size = l.receiver.EvictedSize()
 		w.applied(v)
 		if rests {
-			v.State.Rest()
+			v.State.EvictObjects()
 		}
 	}
 	l.snapshot, l.snapshotSize = nil, 0

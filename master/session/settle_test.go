@@ -11,17 +11,17 @@ import (
 // continuous has the cluster reported always, whether or not anybody asks.
 func continuous(c *Cluster) { c.Continuous = true }
 
-// resting says that the objects of a cluster's value are stowed and nobody looked.
+// resting says that the objects of a cluster's value are compacted and nobody looked.
 func (s *stage) resting(name string) bool {
 	s.t.Helper()
 	v, ok := s.sessions.Peek(name)
 	if !ok || v.State == nil {
 		s.t.Fatalf("there is no value of %s", name)
 	}
-	return v.State.Rests()
+	return v.State.ObjectsEvicted()
 }
 
-func TestClusterThatNobodyReadsIsStowed(t *testing.T) {
+func TestClusterThatNobodyReadsIsCompacted(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a", continuous)
 		s.sessions.Sync("a")

@@ -25,16 +25,16 @@ func (m *member) update() bool {
 	if reflect.DeepEqual(c, m.spec) {
 		return true
 	}
-	before, barredBefore := m.spec, m.barred()
+	before, barredBefore := m.spec, m.blockedReason()
 	m.spec, m.fault = c, c.fault(m.sessions.config.Insecure)
 	m.tellLocked(func(o *Observation) {
 		m.refuseStranger(o)
 		m.tellSpec(o, before, barredBefore)
 	})
 	switch firstSight := !c.reaches(before) || barredBefore != "" || !slices.Equal(c.Ignore, before.Ignore); {
-	case firstSight && c.IdleRefresh > 0 && m.barred() == "":
+	case firstSight && c.IdleRefresh > 0 && m.blockedReason() == "":
 		m.sessions.refresher.schedule(m, time.Now())
-	case firstSight || c.IdleRefresh != before.IdleRefresh || m.barred() != barredBefore:
+	case firstSight || c.IdleRefresh != before.IdleRefresh || m.blockedReason() != barredBefore:
 		m.scheduleLocked()
 	}
 	m.callReaders()

@@ -93,7 +93,7 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	defer w.mu.Unlock()
 	w.stirred = false
 	w.startAnew()
-	f := facts{now: now, stopping: ctx.Err() != nil, barred: w.barred(), failing: w.failing, retry: w.retryAt, mustRelease: w.mustRelease != nil}
+	f := facts{now: now, stopping: ctx.Err() != nil, blockedReason: w.blockedReason(), failing: w.failing, retry: w.retryAt, mustRelease: w.mustRelease != nil}
 	f.wanted, f.wantedUntil = w.wanted(now)
 	if w.attempt != nil {
 		f.dialing, f.outdated = w.attempt.purpose, w.attempt.call.outdatedBy(w.spec)
@@ -107,7 +107,7 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 			f.letGo = f.letGo.Add(cache.ResumeTime)
 		}
 	}
-	if w.summaryDue && (f.wanted || f.open || f.barred != "") {
+	if w.summaryDue && (f.wanted || f.open || f.blockedReason != "") {
 		w.summaryDue = false
 		w.endTurnLocked()
 	}

@@ -37,7 +37,7 @@ func (t *clusterTracker) report(e *event) []*Batch {
 	if t.last == nil || t.last.Epoch != e.state.Epoch || !t.last.SameObjects(e.state) {
 		batches = t.updateInventory(e)
 	}
-	t.last = withoutObjects(e.state)
+	t.last = e.state.WithoutObjects()
 	var usage *state.Usage
 	if e.usage {
 		usage = e.state.Usage
@@ -60,14 +60,6 @@ func (t *clusterTracker) nextTimestamp(at time.Time) time.Time {
 	}
 	t.lastBatch = at
 	return at
-}
-
-// withoutObjects returns s in its compact form, if it has one.
-func withoutObjects(s *state.State) *state.State {
-	if compacted := s.Restow(); compacted != nil {
-		return compacted
-	}
-	return s
 }
 
 // updateInventory replaces the inventory. It returns a batch of the objects that were

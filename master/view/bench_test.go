@@ -64,10 +64,10 @@ func BenchmarkFirstRead(b *testing.B) {
 
 // BenchmarkSharedRead is what every later reader pays.
 func BenchmarkSharedRead(b *testing.B) {
-	shelf, r := NewShelf(1<<30), reportOf(fleetOf(b, 10_000))
+	documents, r := NewDocumentCache(1<<30), reportOf(fleetOf(b, 10_000))
 	b.ReportAllocs()
 	for b.Loop() {
-		body, err := bodyOf(shelf, r, Whole)
+		body, err := bodyOf(documents, r, Whole)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func BenchmarkSharedRead(b *testing.B) {
 
 // BenchmarkFilteredRead looks for one pod's containers among all.
 func BenchmarkFilteredRead(b *testing.B) {
-	shelf, r := NewShelf(1<<30), reportOf(fleetOf(b, 10_000))
+	documents, r := NewDocumentCache(1<<30), reportOf(fleetOf(b, 10_000))
 	for name, ask := range map[string]params{"pod": {"pod": "web-7d4b9c6f5-00042"}, "words": {"q": "app 00042"}, "first page": {"limit": "100"}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -92,11 +92,11 @@ func BenchmarkFilteredRead(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				d, err := shelf.Document(&r)
+				d, err := documents.Document(&r)
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := shelf.Select(d, q, Identity); err != nil {
+				if _, err := documents.Select(d, q, Identity); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -4,7 +4,7 @@
 //
 // A Document is one report of one cluster. Its bytes are made at the first read,
 // shared by all who read the same unfiltered part, and dropped with the next report;
-// a Shelf keeps the Documents of all clusters within a bound. Filtered and paged
+// a DocumentCache keeps the Documents of all clusters within a bound. Filtered and paged
 // answers are made per request, from the same rows.
 //
 // Filters and where each has a meaning:

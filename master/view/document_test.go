@@ -112,11 +112,11 @@ func TestStaleIsASectionThatStaysBehindItsReports(t *testing.T) {
 }
 
 func TestReadersOfOneReportShareItsBytes(t *testing.T) {
-	shelf, r := NewShelf(1<<20), reportOf(shop(t))
+	documents, r := NewDocumentCache(1<<20), reportOf(shop(t))
 	bodies := make([]Body, 8)
 	var readers sync.WaitGroup
 	for i := range bodies {
-		readers.Go(func() { bodies[i], _ = bodyOf(shelf, r, Whole) })
+		readers.Go(func() { bodies[i], _ = bodyOf(documents, r, Whole) })
 	}
 	readers.Wait()
 	for _, b := range bodies {
@@ -161,27 +161,27 @@ func TestAReportWithoutChangesTakesOverTheRows(t *testing.T) {
 }
 
 func TestANewReportReplacesTheOneBefore(t *testing.T) {
-	shelf, r := NewShelf(1<<20), reportOf(shop(t))
-	if _, err := bodyOf(shelf, r, Whole); err != nil {
+	documents, r := NewDocumentCache(1<<20), reportOf(shop(t))
+	if _, err := bodyOf(documents, r, Whole); err != nil {
 		t.Fatal(err)
 	}
 	empty := reportOf(&state.State{Seq: 99})
 	empty.ReceivedAt = received.Add(time.Second)
-	body, err := bodyOf(shelf, empty, Whole)
+	body, err := bodyOf(documents, empty, Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, most := shelf.Bytes(), int64(2*body.Len()); got > most {
-		t.Errorf("the shelf holds %d bytes, want no more than the new report's, in pieces and in one: %d", got, most)
+	if got, most := documents.Bytes(), int64(2*body.Len()); got > most {
+		t.Errorf("the documents holds %d bytes, want no more than the new report's, in pieces and in one: %d", got, most)
 	}
-	late, err := bodyOf(shelf, r, Pods)
+	late, err := bodyOf(documents, r, Pods)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := decode(t, late).names(); len(got) != 3 {
 		t.Errorf("a reader that was overtaken got %v, want its own report", got)
 	}
-	again, err := bodyOf(shelf, empty, Whole)
+	again, err := bodyOf(documents, empty, Whole)
 	if err != nil || !sameBytes(body, again) {
 		t.Errorf("an overtaken reader threw away what is newer (%v)", err)
 	}
@@ -193,11 +193,11 @@ func TestTheShelfStaysWithinItsBound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shelf := NewShelf(int64(one.Len()) * 2 * 5 / 2) // each is kept in pieces and in one
+	documents := NewDocumentCache(int64(one.Len()) * 2 * 5 / 2) // each is kept in pieces and in one
 	read := func(cluster string) Body {
 		r := r
 		r.Cluster = cluster
-		body, err := bodyOf(shelf, r, Whole)
+		body, err := bodyOf(documents, r, Whole)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,8 +206,8 @@ func TestTheShelfStaysWithinItsBound(t *testing.T) {
 	a, b := read("a"), read("b")
 	read("a")
 	read("c")
-	if got := shelf.Bytes(); got > shelf.maxBytes {
-		t.Errorf("the shelf holds %d bytes, want at most %d", got, shelf.maxBytes)
+	if got := documents.Bytes(); got > documents.maxBytes {
+		t.Errorf("the documents holds %d bytes, want at most %d", got, documents.maxBytes)
 	}
 	if !sameBytes(read("a"), a) {
 		t.Error("a is gone though it was read after b")
@@ -215,45 +215,45 @@ func TestTheShelfStaysWithinItsBound(t *testing.T) {
 	if sameBytes(read("b"), b) {
 		t.Error("b is still there though it was read longest ago")
 	}
-	tiny := NewShelf(10)
+	tiny := NewDocumentCache(10)
 	if body, err := bodyOf(tiny, r, Whole); err != nil || body.Len() != one.Len() || tiny.Bytes() != 0 {
 		t.Errorf("a document beyond the bound: %d bytes, %v, %d kept; want %d, none kept", body.Len(), err, tiny.Bytes(), one.Len())
 	}
 }
 
 func TestWhoComesAgainFindsTheDocumentOfItsSource(t *testing.T) {
-	shelf, r := NewShelf(1<<20), reportOf(shop(t))
+	documents, r := NewDocumentCache(1<<20), reportOf(shop(t))
 	r.Source = &r
-	if d := shelf.Find(r.Cluster, r.Source); d != nil {
+	if d := documents.Find(r.Cluster, r.Source); d != nil {
 		t.Error("found before anybody has read it")
 	}
-	d, err := shelf.Document(&r)
+	d, err := documents.Document(&r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if shelf.Find(r.Cluster, r.Source) != d {
-		t.Error("not found though it is on the shelf")
+	if documents.Find(r.Cluster, r.Source) != d {
+		t.Error("not found though it is on the documents")
 	}
-	if shelf.Find(r.Cluster, &Report{}) != nil || shelf.Find("other", r.Source) != nil {
+	if documents.Find(r.Cluster, &Report{}) != nil || documents.Find("other", r.Source) != nil {
 		t.Error("found for another source, or another cluster")
 	}
-	one, err := shelf.Answer(d, Whole, Gzip)
+	one, err := documents.Answer(d, Whole, Gzip)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := shelf.Answer(d, Whole, Gzip); again != one || err != nil {
+	if again, err := documents.Answer(d, Whole, Gzip); again != one || err != nil {
 		t.Errorf("an answer was made twice (%v)", err)
 	}
 }
 
 func TestToFindADocumentIsToReadIt(t *testing.T) {
-	shelf := NewShelf(1 << 20)
+	documents := NewDocumentCache(1 << 20)
 	put := func(cluster string) {
 		r := reportOf(shop(t))
 		r.Cluster, r.Source = cluster, cluster
-		d, err := shelf.Document(&r)
+		d, err := documents.Document(&r)
 		if err == nil {
-			_, err = shelf.Answer(d, Whole, Identity)
+			_, err = documents.Answer(d, Whole, Identity)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -261,25 +261,25 @@ func TestToFindADocumentIsToReadIt(t *testing.T) {
 	}
 	put("a")
 	put("b")
-	shelf.Find("a", "a")
-	shelf.maxBytes = shelf.Bytes()
+	documents.Find("a", "a")
+	documents.maxBytes = documents.Bytes()
 	put("c")
-	if shelf.Find("a", "a") == nil || shelf.Find("b", "b") != nil {
+	if documents.Find("a", "a") == nil || documents.Find("b", "b") != nil {
 		t.Error("a went, or b stayed; want that which was read longest ago to go")
 	}
 }
 
 func TestExpiredReportsAreDropped(t *testing.T) {
-	shelf, r := NewShelf(1<<20), reportOf(shop(t))
-	if _, err := bodyOf(shelf, r, Whole); err != nil {
+	documents, r := NewDocumentCache(1<<20), reportOf(shop(t))
+	if _, err := bodyOf(documents, r, Whole); err != nil {
 		t.Fatal(err)
 	}
-	shelf.sweep(received.Add(r.TTL))
-	if shelf.Bytes() == 0 {
+	documents.sweep(received.Add(r.TTL))
+	if documents.Bytes() == 0 {
 		t.Error("dropped while it was an answer")
 	}
-	shelf.sweep(received.Add(r.TTL + 1))
-	if got := shelf.Bytes(); got != 0 {
+	documents.sweep(received.Add(r.TTL + 1))
+	if got := documents.Bytes(); got != 0 {
 		t.Errorf("holds %d bytes of an expired report", got)
 	}
 }

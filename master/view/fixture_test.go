@@ -165,8 +165,8 @@ func queryOf(t testing.TB, part Part, params map[string]string) Query {
 	return q
 }
 
-// bodyOf is a part of a report as it is on the shelf, unpacked.
-func bodyOf(s *Shelf, r Report, p Part) (Body, error) {
+// bodyOf is a part of a report as it is on the documents, unpacked.
+func bodyOf(s *DocumentCache, r Report, p Part) (Body, error) {
 	d, err := s.Document(&r)
 	if err != nil {
 		return nil, err

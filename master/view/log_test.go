@@ -267,32 +267,32 @@ func TestWhoReadsTooSlowlyFallsOff(t *testing.T) {
 
 func TestChangesThatNobodyWatchesAreKeptForAMinute(t *testing.T) {
 	w := statetest.New(1, 3, 20)
-	shelf, at := NewShelf(1<<20), time.Now()
+	documents, at := NewDocumentCache(1<<20), time.Now()
 	first := reportAt(w, 1, at)
-	if err := shelf.Note(&first); err != nil {
+	if err := documents.Note(&first); err != nil {
 		t.Fatal(err)
 	}
-	shelf.logs.sweep(at.Add(maxUnwatched - time.Second))
-	if len(shelf.logs.all) != 1 {
+	documents.logs.sweep(at.Add(maxUnwatched - time.Second))
+	if len(documents.logs.all) != 1 {
 		t.Fatal("it was forgotten at once")
 	}
-	shelf.logs.sweep(time.Now().Add(maxUnwatched + time.Second))
-	if len(shelf.logs.all) != 0 {
+	documents.logs.sweep(time.Now().Add(maxUnwatched + time.Second))
+	if len(documents.logs.all) != 0 {
 		t.Error("it is kept though nobody reads")
 	}
-	_, leave := shelf.Watch("prod-eu")
-	shelf.logs.sweep(time.Now().Add(time.Hour))
-	if len(shelf.logs.all) != 1 {
+	_, leave := documents.Watch("prod-eu")
+	documents.logs.sweep(time.Now().Add(time.Hour))
+	if len(documents.logs.all) != 1 {
 		t.Error("it was forgotten while somebody watches")
 	}
 	leave()
 	leave()
-	shelf.logs.sweep(time.Now().Add(maxKept - time.Second))
-	if len(shelf.logs.all) != 1 {
+	documents.logs.sweep(time.Now().Add(maxKept - time.Second))
+	if len(documents.logs.all) != 1 {
 		t.Error("it was forgotten before who left could come again")
 	}
-	shelf.logs.sweep(time.Now().Add(maxKept + time.Second))
-	if len(shelf.logs.all) != 0 {
+	documents.logs.sweep(time.Now().Add(maxKept + time.Second))
+	if len(documents.logs.all) != 0 {
 		t.Error("it is kept though nobody came again")
 	}
 }

@@ -25,7 +25,7 @@ func (l *logs) of(cluster string) *Log {
 
 // Watch is the Log of a cluster, which is kept until leave is called, and some time
 // longer for who comes again.
-func (s *Shelf) Watch(cluster string) (log *Log, leave func()) {
+func (s *DocumentCache) Watch(cluster string) (log *Log, leave func()) {
 	s.logs.mu.Lock()
 	defer s.logs.mu.Unlock()
 	log = s.logs.of(cluster)
@@ -36,7 +36,7 @@ func (s *Shelf) Watch(cluster string) (log *Log, leave func()) {
 
 // Note keeps a report that somebody reads for some time, so that they can watch what
 // changes after it.
-func (s *Shelf) Note(r *Report) error {
+func (s *DocumentCache) Note(r *Report) error {
 	s.logs.mu.Lock()
 	log := s.logs.of(r.Cluster)
 	s.logs.mu.Unlock()

@@ -66,7 +66,7 @@ func newWorld(t *testing.T, seeds int, pods ...int) *world {
 			Clusters: func() []string { return w.names }, Look: w.look, Want: func(string) {},
 			History: past, Trail: trail, Metrics: prometheus.NewRegistry(), Log: log,
 		}),
-		Shelf: view.NewShelf(1 << 20), Gatherer: registry, Metrics: registry, Log: log,
+		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: log,
 	}))
 	t.Cleanup(w.server.Close)
 	var err error

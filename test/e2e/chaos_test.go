@@ -49,7 +49,7 @@ func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
 		c.working.Go(func() { c.read(fmt.Sprintf("GET every %s", pace), pace) })
 	}
 	c.working.Go(c.mutate)
-	eventually(t, 20*time.Second, c.answers(time.Time{}))
+	kube.Eventually(t, 20*time.Second, c.answers(time.Time{}))
 
 	c.relay.SetPlan(fault.Random(1, 8, fault.Duplicate, fault.Truncate, fault.Delay, fault.CutMaster, fault.CutAgent, fault.CutHalfway))
 	c.wait(3 * time.Second)
@@ -62,19 +62,19 @@ func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
 	// A new process knows nothing of the failures, and so waits for nothing.
 	c.master.Kill()
 	c.must(c.master.Start(t.Context()))
-	eventually(t, 20*time.Second, c.answers(time.Now()))
+	kube.Eventually(t, 20*time.Second, c.answers(time.Now()))
 	c.wait(chaosPeriod)
 	if n := c.relay.Cut(); n != 1 {
 		t.Errorf("%d connections were open, want one", n)
 	}
 	cut := time.Now()
 	c.history.Fault("chaos", "the last cut", cut)
-	eventually(t, chaosHeals, c.answers(cut))
+	kube.Eventually(t, chaosHeals, c.answers(cut))
 	c.wait(chaosPeriod) // so that each reader comes to see it
 
 	c.end()
 	c.working.Wait()
-	eventually(t, 2*time.Minute, c.equalsTheCluster)
+	kube.Eventually(t, 2*time.Minute, c.equalsTheCluster)
 	c.history.Check()
 }
 

@@ -233,7 +233,7 @@ func (f facts) readServices() error {
 func equalFacts(t *testing.T, cluster string) document {
 	t.Helper()
 	var d document
-	eventually(t, 2*time.Minute, func() error {
+	kube.Eventually(t, 2*time.Minute, func() error {
 		want, err := clusterFacts(t.Context())
 		if err != nil {
 			return err

@@ -145,7 +145,7 @@ func TestAnotherClusterThanExpectedIsRefusedAndNamed(t *testing.T) {
 	if _, err := world.hub.Kubectl("patch", "clusteragent", a.Cluster, "--type=merge", "-p", `{"spec":{"clusterUID":"`+uid+`"}}`); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		_, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/other-uid")
 		return err
 	})
@@ -185,7 +185,7 @@ func TestClusterIsNamedByItsIPAndTheOlderKeepsIt(t *testing.T) {
 	if _, err := world.hub.Kubectl("delete", "clusteragent", "older"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/203.0.113.7")
 		if err == nil && d.Cluster != "younger" {
 			err = fmt.Errorf("the address is with %q", d.Cluster)
@@ -208,7 +208,7 @@ func TestSuspendedClusterIsRefusedAndComesBack(t *testing.T) {
 	refused(t, world.master, "/api/v1/clusters/suspended", http.StatusConflict, "Suspended")
 	holds(t, a, "rollcall_agent_sessions", 0)
 	patch(false)
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		_, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/suspended")
 		return err
 	})
@@ -234,7 +234,7 @@ func TestAgentKilledInASession(t *testing.T) {
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, func() error {
+	kube.Eventually(t, time.Minute, func() error {
 		after, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/killed")
 		if err == nil && after.ResourceVersion == before.ResourceVersion {
 			err = fmt.Errorf("still %s", after.ResourceVersion)
@@ -256,7 +256,7 @@ func TestMetricsAPIMissing(t *testing.T) {
 	}
 	t.Cleanup(func() { a.Kill() })
 	register(t, a.Manifest(""))
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
 		if usage := d.section(state.SectionUsage); err == nil && usage.Error.Reason != "Unavailable" {
 			err = fmt.Errorf("usage: %+v", usage)
@@ -279,7 +279,7 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 		}
 		return fmt.Errorf("port 31234 is not in the port map: %v", d.Ports)
 	}
-	eventually(t, 10*time.Second, func() error {
+	kube.Eventually(t, 10*time.Second, func() error {
 		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
 		if err == nil {
 			err = portKept(d)
@@ -288,7 +288,7 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 	})
 	member.StopAPIServer()
 	stopped := time.Now()
-	eventually(t, 40*time.Second, func() error {
+	kube.Eventually(t, 40*time.Second, func() error {
 		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
 		if err != nil {
 			return err
@@ -298,7 +298,7 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 		}
 		return portKept(d)
 	})
-	eventually(t, 10*time.Second, func() error {
+	kube.Eventually(t, 10*time.Second, func() error {
 		answer, err := a.HTTP.Get(a.URL + "/readyz")
 		if err != nil {
 			return err
@@ -320,7 +320,7 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 	if err := member.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, func() error {
+	kube.Eventually(t, 30*time.Second, func() error {
 		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
 		if network := d.section(state.SectionNetwork); err == nil && (network.Error.Reason != "" || d.Stale) {
 			err = fmt.Errorf("network: %+v, stale %v", network, d.Stale)
@@ -357,7 +357,7 @@ roleRef: {kind: ClusterRole, name: blind-agent, apiGroup: rbac.authorization.k8s
 		t.Fatal(err)
 	}
 	register(t, a.Manifest(""))
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/blind")
 		if err != nil {
 			return err

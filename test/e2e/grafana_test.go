@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall.dev/rollcall/test/kube"
 	"rollcall.dev/rollcall/test/proc"
 	"rollcall.dev/rollcall/test/stack"
 )
@@ -107,7 +108,7 @@ func (s source) show(t *testing.T, name string, in *strings.Replacer) {
 	// What has the cluster report is the panels, not the variables.
 	for _, panel := range b.Panels {
 		for _, target := range panel.Targets {
-			eventually(t, 90*time.Second, func() error {
+			kube.Eventually(t, 90*time.Second, func() error {
 				if err := s.hasData(t, in.Replace(target.Expr)); err != nil {
 					return fmt.Errorf("%s, %s: %w", name, panel.Title, err)
 				}
@@ -124,7 +125,7 @@ func (s source) show(t *testing.T, name string, in *strings.Replacer) {
 			t.Errorf("%s: the variable %s asks %s", name, v.Name, v.Query)
 			continue
 		}
-		eventually(t, time.Minute, func() error {
+		kube.Eventually(t, time.Minute, func() error {
 			var values []string
 			err := s.ask(t, "/api/v1/label/"+m[2]+"/values", url.Values{"match[]": {in.Replace(m[1])}}, &values)
 			if err == nil && len(values) == 0 {
@@ -192,7 +193,7 @@ scrape_configs:
 	}
 	t.Cleanup(p.Kill)
 	s := source{&http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}}, "http://" + address}
-	eventually(t, 30*time.Second, func() error { return s.hasData(t, `up == 1`) })
+	kube.Eventually(t, 30*time.Second, func() error { return s.hasData(t, `up == 1`) })
 	return s
 }
 

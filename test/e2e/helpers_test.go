@@ -85,7 +85,7 @@ func tryAsk(ctx context.Context, m *stack.Master, path string) (d document, err 
 func refused(t *testing.T, m *stack.Master, path string, status int, reason string) problem {
 	t.Helper()
 	var p problem
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		answer, err := m.Get(t.Context(), path)
 		if err != nil {
 			return err
@@ -100,24 +100,6 @@ func refused(t *testing.T, m *stack.Master, path string, status int, reason stri
 		return nil
 	})
 	return p
-}
-
-// eventually wants f to succeed before the time is over, and says its last error if not.
-func eventually(t *testing.T, within time.Duration, f func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %v", within, err)
-		}
-		<-ticker.C
-	}
 }
 
 // agentUser is a user of the member cluster with the agent's rights and a name of its
@@ -160,7 +142,7 @@ func register(t *testing.T, manifest string) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	_, name, _ := strings.Cut(strings.TrimSpace(out), "/")
-	eventually(t, 10*time.Second, func() error {
+	kube.Eventually(t, 10*time.Second, func() error {
 		_, err := freshInList(t.Context(), world.master, name)
 		return err
 	})
@@ -190,7 +172,7 @@ func clusterAgent(t *testing.T, hub *kube.Cluster, name string) *v1alpha1.Cluste
 func condition(t *testing.T, name, kind string, status metav1.ConditionStatus, reason string) string {
 	t.Helper()
 	var message string
-	eventually(t, 30*time.Second, func() error {
+	kube.Eventually(t, 30*time.Second, func() error {
 		ca := clusterAgent(t, world.hub, name)
 		for _, c := range ca.Status.Conditions {
 			if c.Type == kind && c.Status == status && c.Reason == reason {
@@ -220,7 +202,7 @@ func metric(ctx context.Context, a *stack.Agent, name string) (sum float64, err 
 // holds waits until an agent's metric has a value.
 func holds(t *testing.T, a *stack.Agent, name string, want float64) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	kube.Eventually(t, 10*time.Second, func() error {
 		got, err := metric(t.Context(), a, name)
 		if err == nil && got != want {
 			err = fmt.Errorf("%s is %v, want %v", name, got, want)

@@ -126,7 +126,7 @@ func TestKubectlRollcall(t *testing.T) {
 	}
 	p := installs(t, hub)
 	playKubelet(t, hub, master)
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		out, err := p.run("kubectl rollcall nodes --no-headers")
 		if err == nil && !strings.Contains(out, "prod-us") {
 			err = fmt.Errorf("prod-us is not there yet:\n%s", out)
@@ -139,7 +139,7 @@ func TestKubectlRollcall(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, how := range []string{"", " --server " + master.URL + " --insecure-skip-tls-verify"} {
-			eventually(t, 20*time.Second, func() error {
+			kube.Eventually(t, 20*time.Second, func() error {
 				got := p.must("kubectl rollcall pods prod-eu -n shop --no-headers -o custom-columns=:.metadata.name,:.status.node" + how)
 				if got != want {
 					return fmt.Errorf("how%s:\n%swant\n%s", how, got, want)
@@ -180,7 +180,7 @@ func TestKubectlRollcall(t *testing.T) {
 	t.Run("credentials that a program gives are the master's too", func(t *testing.T) {
 		kubeconfig := credentialsByProgram(t, hub)
 		// The hub takes a moment to know of the rights.
-		eventually(t, 30*time.Second, func() error {
+		kube.Eventually(t, 30*time.Second, func() error {
 			out, err := p.run("kubectl rollcall nodes prod-eu --kubeconfig " + kubeconfig + " --server " + master.URL + " --insecure-skip-tls-verify")
 			if err == nil && !strings.Contains(out, "node-") {
 				err = errors.New("there is no node")

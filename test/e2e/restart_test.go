@@ -25,11 +25,11 @@ func TestMasterKilledInASession(t *testing.T) {
 		t.Fatal(err)
 	}
 	var before document
-	eventually(t, 20*time.Second, func() (err error) {
+	kube.Eventually(t, 20*time.Second, func() (err error) {
 		before, err = tryAsk(t.Context(), master, "/api/v1/clusters/survivor")
 		return err
 	})
-	eventually(t, 20*time.Second, func() error { return holdsCluster(redis, "survivor") })
+	kube.Eventually(t, 20*time.Second, func() error { return holdsCluster(redis, "survivor") })
 	master.Kill()
 	a.Kill() // so that only Redis can answer
 	if err := master.Start(t.Context()); err != nil {
@@ -42,7 +42,7 @@ func TestMasterKilledInASession(t *testing.T) {
 	if after.UID != before.UID || len(after.Pods) != len(before.Pods) || !sameEpoch(after, before) {
 		t.Errorf("before %s with %d pods, after %s with %d", before.ResourceVersion, len(before.Pods), after.ResourceVersion, len(after.Pods))
 	}
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		ca := clusterAgent(t, hub, "survivor")
 		if ca.Status.Session.Phase == "Reporting" {
 			return fmt.Errorf("status.session still says what the killed master left: %+v", ca.Status.Session)
@@ -76,9 +76,9 @@ func TestRedisAwayAtStartAndLater(t *testing.T) {
 		_, err := tryAsk(t.Context(), master, "/api/v1/clusters/uncached")
 		return err
 	}
-	eventually(t, 20*time.Second, answers)
+	kube.Eventually(t, 20*time.Second, answers)
 	redis.Start()
-	eventually(t, 30*time.Second, func() error {
+	kube.Eventually(t, 30*time.Second, func() error {
 		if err := answers(); err != nil {
 			return err
 		}

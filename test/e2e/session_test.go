@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"rollcall.dev/rollcall/test/kube"
 	"rollcall.dev/rollcall/test/stack"
 )
 
@@ -50,7 +51,7 @@ func TestUnreadSessionExpiresAndTheNextGETStartsAnother(t *testing.T) {
 		t.Errorf("the session is to last %s, want 15s", lasts)
 	}
 	condition(t, "unread", "Reporting", "True", "SessionOpen")
-	eventually(t, 20*time.Second, func() error {
+	kube.Eventually(t, 20*time.Second, func() error {
 		open, err := metric(t.Context(), a, "rollcall_agent_sessions")
 		if err == nil && open != 0 {
 			err = fmt.Errorf("%v sessions although it expires at %s", open, first.Session.ExpiresAt)
@@ -60,7 +61,7 @@ func TestUnreadSessionExpiresAndTheNextGETStartsAnother(t *testing.T) {
 	if early := time.Until(first.Session.ExpiresAt); early > time.Second {
 		t.Errorf("the session ended %s too early", early)
 	}
-	eventually(t, 5*time.Second, func() error {
+	kube.Eventually(t, 5*time.Second, func() error {
 		now, err := metric(t.Context(), a, "go_goroutines")
 		if err == nil && now > idle {
 			err = fmt.Errorf("%v goroutines, before the session %v", now, idle)
@@ -68,9 +69,9 @@ func TestUnreadSessionExpiresAndTheNextGETStartsAnother(t *testing.T) {
 		return err
 	})
 	expired := time.Now()
-	eventually(t, 12*time.Second, func() error { return wantEnd(t, "unread", "expired") })
+	kube.Eventually(t, 12*time.Second, func() error { return wantEnd(t, "unread", "expired") })
 
-	eventually(t, 5*time.Second, func() error {
+	kube.Eventually(t, 5*time.Second, func() error {
 		fresh, err := freshInList(t.Context(), world.master, "unread")
 		if err == nil && fresh {
 			err = fmt.Errorf("still fresh %s after the session's end", time.Since(expired))
@@ -176,7 +177,7 @@ func TestTicksCostNoAPICall(t *testing.T) {
 		t.Fatal(err)
 	}
 	register(t, a.Manifest("mode: Continuous, requestPeriod: 1s, cacheTTL: 3s"))
-	eventually(t, 30*time.Second, func() error {
+	kube.Eventually(t, 30*time.Second, func() error {
 		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/ticking?wait=usage")
 		if err == nil && d.section(4).Error.Reason != "" {
 			err = fmt.Errorf("usage: %+v", d.section(4))

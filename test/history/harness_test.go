@@ -306,8 +306,8 @@ func (m *master) newAPI(r registry) *httpapi.API {
 			List:      func() []httpapi.Registered { return []httpapi.Registered{{Name: name}} },
 			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
 		},
-		Shelf:    view.NewShelf(16 << 20),
-		Gatherer: metrics, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
+		Documents: view.NewDocumentCache(16 << 20),
+		Gatherer:  metrics, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -73,7 +73,7 @@ func (w *world) pluginVerifies(r *replica) {
 		told.Reset()
 		return plugin.Run(w.t.Context(), plugin.Config{IOStreams: streams, Getenv: func(string) string { return "" }}, append(args, "--kubeconfig", w.hub.Kubeconfig))
 	}
-	eventually(w.t, func() error {
+	kube.Eventually(w.t, patience, func() error {
 		if code := ask(args[2:]...); code != 0 {
 			return fmt.Errorf("%s ends with %d: %s", status, code, &told)
 		}
@@ -97,7 +97,7 @@ func (w *world) tokensAreForTheMasterOnly(bundle string) {
 		{"of the master's audience", narrow, http.StatusOK},
 		{"of the API server's audience", wide, http.StatusUnauthorized},
 	} {
-		eventually(w.t, func() error {
+		kube.Eventually(w.t, patience, func() error {
 			if _, err := verified(bundle, r); err != nil {
 				return err
 			}

@@ -57,7 +57,7 @@ func TestMasterAndAgentSurviveAttacksWithinTheirLimits(t *testing.T) {
 	}
 	w.install()
 	w.limitsAreReal()
-	eventually(t, w.ask)
+	kube.Eventually(t, patience, w.ask)
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
 			during := *w
@@ -129,7 +129,7 @@ func (w *limited) install() {
 	w.kubectlInNamespace("create", "configmap", "rollcall-agent", "--from-literal=cluster-name="+cluster)
 	w.kubectlInNamespace("delete", "pod", "-l", "app.kubernetes.io/name=rollcall-agent")
 	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
-		eventually(w.t, func() error { return w.ready(name) })
+		kube.Eventually(w.t, patience, func() error { return w.ready(name) })
 	}
 	w.master, w.agent = w.address("rollcall-master", 8443), w.address("rollcall-agent", 7443)
 	address := w.kubectlInNamespace("get", "service", "rollcall-agent", "-o", "jsonpath={.spec.clusterIP}")
@@ -149,7 +149,7 @@ func (w *limited) install() {
 // agentAsksForItsName wants the agent to have ended with what to do about its name.
 func (w *limited) agentAsksForItsName() {
 	w.t.Helper()
-	eventually(w.t, func() error {
+	kube.Eventually(w.t, patience, func() error {
 		log, err := w.node.Cluster.Kubectl("-n", stack.Namespace, "logs", "deployment/rollcall-agent")
 		if err == nil && !strings.Contains(log, "create configmap rollcall-agent --from-literal=cluster-name=NAME") {
 			err = fmt.Errorf("an agent without a name says %q, want what to do", log)
@@ -327,9 +327,9 @@ func (w *limited) survived() {
 		if c := pod.Status.ContainerStatuses[0]; c.RestartCount > 0 || c.LastTerminationState.Terminated != nil {
 			w.t.Errorf("%s was started again %d times, after %+v; want never", name, c.RestartCount, c.LastTerminationState.Terminated)
 		}
-		eventually(w.t, func() error { return w.ready(name) })
+		kube.Eventually(w.t, patience, func() error { return w.ready(name) })
 		peak, err := memoryOf(pod, "memory.max_usage_in_bytes", "memory.peak")
 		w.t.Logf("%s: %d MiB of memory at most so far, of %d MiB (%v)", name, peak>>20, pod.Spec.Containers[0].Resources.Limits.Memory().Value()>>20, err)
 	}
-	eventually(w.t, w.ask)
+	kube.Eventually(w.t, patience, w.ask)
 }

@@ -126,25 +126,6 @@ func verified(bundle string, r *replica) (*x509.Certificate, error) {
 	return c.ConnectionState().PeerCertificates[0], nil
 }
 
-// eventually wants f to succeed in the end.
-func eventually(t *testing.T, f func() error) {
-	t.Helper()
-	deadline := time.After(patience)
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within %s: %v", patience, err)
-		}
-	}
-}
-
 // TestReplicasRaceToMakeOneCAWithTheShippedRights starts masters at one time in a hub where
 // nobody has made a CA.
 func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
@@ -155,7 +136,7 @@ func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
 	}
 	keys := map[string]bool{}
 	for _, r := range replicas {
-		eventually(t, func() error {
+		kube.Eventually(t, patience, func() error {
 			leaf, err := verified(w.published(), r)
 			if err == nil {
 				keys[string(leaf.RawSubjectPublicKeyInfo)] = true
@@ -179,7 +160,7 @@ func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
 			t.Fatal(err)
 		}
 		replicas[1] = w.start("master-1")
-		eventually(t, func() error { _, err := verified(bundle, replicas[1]); return err })
+		kube.Eventually(t, patience, func() error { _, err := verified(bundle, replicas[1]); return err })
 	})
 	t.Run("to apply the tree again leaves the CA alone", func(t *testing.T) {
 		w.apply()
@@ -193,7 +174,7 @@ func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
 		}
 	})
 	t.Run("a caller shows its token to a master that it has verified", func(t *testing.T) {
-		eventually(t, func() error { return w.asksOneOf(replicas, bundle) })
+		kube.Eventually(t, patience, func() error { return w.asksOneOf(replicas, bundle) })
 	})
 	t.Run("the plugin verifies a master as its document says", func(t *testing.T) { w.pluginVerifies(w.start("plain", "--leader-elect=false")) })
 	t.Run("tokens can be for the master only", func(t *testing.T) { w.tokensAreForTheMasterOnly(bundle) })

@@ -53,7 +53,7 @@ func newNamespace(t *testing.T, node *kube.Node, name string) string {
 			t.Error(err)
 		}
 	})
-	eventually(t, func() error {
+	kube.Eventually(t, timeout, func() error {
 		_, err := client.ServiceAccounts(name).Get(t.Context(), "default", metav1.GetOptions{})
 		return err
 	})
@@ -91,7 +91,7 @@ func getPod(t *testing.T, node *kube.Node, namespace, name string) *corev1.Pod {
 func awaitPod(t *testing.T, node *kube.Node, namespace, name string, check func(*corev1.Pod) bool) *corev1.Pod {
 	t.Helper()
 	var pod *corev1.Pod
-	eventually(t, func() (err error) {
+	kube.Eventually(t, timeout, func() (err error) {
 		pod, err = node.Cluster.Client().CoreV1().Pods(namespace).Get(t.Context(), name, metav1.GetOptions{})
 		if err == nil && !check(pod) {
 			err = fmt.Errorf("pod %s: %+v", name, pod.Status)
@@ -110,23 +110,4 @@ func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) corev1.Condition
 		}
 	}
 	return ""
-}
-
-// eventually wants f to succeed in the end, and tells its last error if it does not.
-func eventually(t *testing.T, f func() error) {
-	t.Helper()
-	deadline := time.After(timeout)
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within %s: %v", timeout, err)
-		}
-	}
 }

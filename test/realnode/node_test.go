@@ -83,7 +83,7 @@ func TestStaticPodRunsWhileItsFileIsThere(t *testing.T) {
 	if err := node.RemoveStaticPod(pod.Name); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	kube.Eventually(t, timeout, func() error {
 		_, err := node.Cluster.Client().CoreV1().Pods(metav1.NamespaceDefault).Get(t.Context(), mirror, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil

@@ -56,7 +56,7 @@ func TestPortMapNamesWhoAnswers(t *testing.T) {
 	}
 
 	const rows = 2 + 1 + 3*2 // hostPorts, a port in the node's network, and two ports of each Service
-	eventually(t, func() error {
+	kube.Eventually(t, timeout, func() error {
 		now := agent.current()
 		seen := 0
 		for row := range now.Ports() {

@@ -35,7 +35,7 @@ func TestScenarios(t *testing.T) {
 	}
 	for _, s := range list {
 		t.Run(s.pod.Name, func(t *testing.T) {
-			eventually(t, func() error {
+			kube.Eventually(t, timeout, func() error {
 				if !pods.reached(s) {
 					return fmt.Errorf("not reached: %s %+v", s.what, pods.podOf(s))
 				}
@@ -96,7 +96,7 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	}
 	awaitNode(t, node, corev1.ConditionTrue)
 	for _, s := range list {
-		eventually(t, func() error {
+		kube.Eventually(t, timeout, func() error {
 			pod := pods.podOf(s)
 			if !s.reached(pod) {
 				return fmt.Errorf("not reached: %s %+v", s.what, pod.Status)
@@ -111,7 +111,7 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 
 func awaitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
 	t.Helper()
-	eventually(t, func() error {
+	kube.Eventually(t, timeout, func() error {
 		object, err := node.Cluster.Client().CoreV1().Nodes().Get(context.WithoutCancel(t.Context()), node.Name, metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -616,7 +616,7 @@ func (x *Batch) GetFrames() [][]byte {
 	return nil
 }
 
-// Hello has nothing that whoever took a token on its way may not know.
+// Hello has nothing about the cluster: it is sent before a signature was verified.
 type Hello struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	ProtocolMin uint32                 `protobuf:"varint,1,opt,name=protocol_min,json=protocolMin,proto3" json:"protocol_min,omitempty"`

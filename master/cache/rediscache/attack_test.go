@@ -204,7 +204,7 @@ func must(k macKey, err error) macKey {
 	return k
 }
 
-// Whoever has the key may be wrong about the time, and whoever has none may lie about it.
+// A writer with the key may have a wrong clock, and one without may claim any time.
 func TestNoEntryLivesLongerThanTheReadersTTLOrIsFromATimeAhead(t *testing.T) {
 	server := redistest.Start(t)
 	for name, keys := range map[string][]byte{"with a signing key": {1}, "without": nil} {
@@ -364,7 +364,7 @@ func TestOlderPartsAreRefused(t *testing.T) {
 		})
 	}
 
-	// All of it as it was: whoever has seen a newer one refuses it; who starts cannot
+	// All of it as it was: a reader that has seen a newer one refuses it; one that starts cannot
 	// know, and takes it for as long as it may be served by its receipt.
 	put(t, c, past[1])
 	wantRefused(t, c, "a", causeOlder)

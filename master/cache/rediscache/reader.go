@@ -189,7 +189,7 @@ func (r *reader) takeIn(f found, now time.Time, ttl time.Duration) (cache.Entry,
 	case err != nil:
 		return cache.Entry{}, refused(causeFormat, "%w", err)
 	}
-	e.Size = r.receiver.RestedSize()
+	e.Size = r.receiver.EvictedSize()
 	r.cache.seen.note(r.cluster, seen{version: c.version, received: c.received, expires: e.ExpiresAt}, now)
 	return e, nil
 }
@@ -272,7 +272,7 @@ func (r *reader) decode(f found, records [][]byte, c claim) (s *state.State, err
 	if !changed {
 		// Whoever reads it makes objects of the frames anew; a master that starts reads
 		// a thousand clusters which nobody may look at.
-		s = r.receiver.StowAs(r.cache.codec, snapshot)
+		s = r.receiver.CompactAs(r.cache.codec, snapshot)
 	}
 	return s, nil
 }

@@ -253,11 +253,7 @@ func (w *writer) goOnFrom(e cache.Entry, r *reader) {
 	if w.last != nil || r.key.id != w.cache.keys.signing.id {
 		return
 	}
-	last := e.State
-	if rested := last.Restow(); rested != nil {
-		last = rested
-	}
-	w.remember(last, r.receiver.Hash(), r.stored, time.Until(e.KeptUntil()))
+	w.remember(e.State.WithoutObjects(), r.receiver.Hash(), r.stored, time.Until(e.KeptUntil()))
 }
 
 // remember is what Redis holds now, and for how long.

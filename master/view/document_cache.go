@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// sweepPeriod is how often a Shelf looks for reports that are no answer any more.
+// sweepPeriod is how often a DocumentCache looks for reports that are no answer any more.
 const sweepPeriod = 10 * time.Second
 
-// Shelf keeps the last read Document of each cluster, so that all readers of one
+// DocumentCache keeps the last read Document of each cluster, so that all readers of one
 // report share its bytes. Documents that were read longest ago go when there are more
 // bytes than it may keep; whoever reads them goes on undisturbed.
-type Shelf struct {
+type DocumentCache struct {
 	maxBytes int64
 	logs     logs
 	packer   packer
@@ -30,13 +30,13 @@ type book struct {
 	read     atomic.Uint64
 }
 
-// NewShelf is a Shelf for about maxBytes of documents.
-func NewShelf(maxBytes int64) *Shelf {
-	return &Shelf{maxBytes: maxBytes, books: map[string]*book{}}
+// NewDocumentCache is a DocumentCache for about maxBytes of documents.
+func NewDocumentCache(maxBytes int64) *DocumentCache {
+	return &DocumentCache{maxBytes: maxBytes, books: map[string]*book{}}
 }
 
 // Run drops reports that have expired, until ctx ends.
-func (s *Shelf) Run(ctx context.Context) {
+func (s *DocumentCache) Run(ctx context.Context) {
 	tick := time.NewTicker(sweepPeriod)
 	defer tick.Stop()
 	for {
@@ -49,9 +49,9 @@ func (s *Shelf) Run(ctx context.Context) {
 	}
 }
 
-// Find is the Document of a cluster that is on the shelf, if it is that of a report
+// Find is the Document of a cluster that is on the documents, if it is that of a report
 // made of source; else nil.
-func (s *Shelf) Find(cluster string, source any) *Document {
+func (s *DocumentCache) Find(cluster string, source any) *Document {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	b := s.books[cluster]
@@ -64,7 +64,7 @@ func (s *Shelf) Find(cluster string, source any) *Document {
 
 // Document is that of a report. The first who reads a report leaves it in the cluster's
 // Log, so that it can be watched what changes after it.
-func (s *Shelf) Document(r *Report) (*Document, error) {
+func (s *DocumentCache) Document(r *Report) (*Document, error) {
 	d, isNew := s.lookUp(r)
 	if !isNew {
 		return d, nil
@@ -74,7 +74,7 @@ func (s *Shelf) Document(r *Report) (*Document, error) {
 
 // Answer is a part of a Document, or the whole of it, unfiltered and shared. It is packed
 // as e says, unless that is not worth it.
-func (s *Shelf) Answer(d *Document, part Part, e Encoding) (*Answer, error) {
+func (s *DocumentCache) Answer(d *Document, part Part, e Encoding) (*Answer, error) {
 	a, isNew, err := d.answer(part, e, &s.packer)
 	if isNew {
 		s.trim()
@@ -84,7 +84,7 @@ func (s *Shelf) Answer(d *Document, part Part, e Encoding) (*Answer, error) {
 
 // Select is what a query picks from a Document, packed for this reader alone. Errors are
 // *ParameterError where the query is to blame.
-func (s *Shelf) Select(d *Document, q Query, e Encoding) (*Answer, error) {
+func (s *DocumentCache) Select(d *Document, q Query, e Encoding) (*Answer, error) {
 	body, err := d.Select(q)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *Shelf) Select(d *Document, q Query, e Encoding) (*Answer, error) {
 }
 
 // Pack is an answer that nobody shares.
-func (s *Shelf) Pack(b Body, e Encoding) (*Answer, error) {
+func (s *DocumentCache) Pack(b Body, e Encoding) (*Answer, error) {
 	b, e, err := s.packer.pack(b, e)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (s *Shelf) Pack(b Body, e Encoding) (*Answer, error) {
 }
 
 // Stream packs what write writes, as it is written, for an answer that is too long to be held.
-func (s *Shelf) Stream(to io.Writer, e Encoding, write func(io.Writer) error) error {
+func (s *DocumentCache) Stream(to io.Writer, e Encoding, write func(io.Writer) error) error {
 	if e == Identity {
 		return write(to)
 	}
@@ -117,14 +117,14 @@ func (s *Shelf) Stream(to io.Writer, e Encoding, write func(io.Writer) error) er
 	return w.Close()
 }
 
-// Bytes is how many bytes the Documents on the shelf have.
-func (s *Shelf) Bytes() int64 {
+// Bytes is how many bytes the Documents on the documents have.
+func (s *DocumentCache) Bytes() int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.bytes()
 }
 
-func (s *Shelf) lookUp(r *Report) (d *Document, isNew bool) {
+func (s *DocumentCache) lookUp(r *Report) (d *Document, isNew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.books[r.Cluster]
@@ -145,7 +145,7 @@ func (s *Shelf) lookUp(r *Report) (d *Document, isNew bool) {
 
 // trim drops what was read longest ago until the rest fits; a Document that does not
 // fit by itself is not kept at all.
-func (s *Shelf) trim() {
+func (s *DocumentCache) trim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.bytes() > s.maxBytes {
@@ -153,7 +153,7 @@ func (s *Shelf) trim() {
 	}
 }
 
-func (s *Shelf) longestUnread() string {
+func (s *DocumentCache) longestUnread() string {
 	var oldest string
 	var read uint64
 	for name, b := range s.books {
@@ -164,7 +164,7 @@ func (s *Shelf) longestUnread() string {
 	return oldest
 }
 
-func (s *Shelf) sweep(now time.Time) {
+func (s *DocumentCache) sweep(now time.Time) {
 	s.logs.sweep(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +175,7 @@ func (s *Shelf) sweep(now time.Time) {
 	}
 }
 
-func (s *Shelf) bytes() int64 {
+func (s *DocumentCache) bytes() int64 {
 	var n int64
 	for _, b := range s.books {
 		n += b.document.size()

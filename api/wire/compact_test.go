@@ -7,43 +7,43 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-func TestStowedObjectsComeBackAsTheyWere(t *testing.T) {
+func TestCompactedObjectsComeBackAsTheyWere(t *testing.T) {
 	for seed := range uint64(20) {
 		w := statetest.New(seed, 1+int(seed), 20*int(seed))
 		w.Sample(1_790_000_000)
 		r := NewReceiver(w.State.Epoch, nil)
 		takeSnapshot(t, r, w.State)
 		held := take(t, r, bookmarkOf(w.State))
-		away, err := r.Stow(codec)
+		away, err := r.Compact(codec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		away.Rest()
+		away.EvictObjects()
 		if away.Seq != held.Seq || !away.SameObjects(held) || !reflect.DeepEqual(entries(away), entries(held)) {
 			t.Fatalf("seed %d: the objects are others", seed)
 		}
 	}
 }
 
-func TestReceiverGoesOnWithStowedObjects(t *testing.T) {
+func TestReceiverGoesOnWithCompactedObjects(t *testing.T) {
 	w := statetest.New(1, 5, 100)
 	r := NewReceiver(w.State.Epoch, nil)
 	takeSnapshot(t, r, w.State)
 	take(t, r, bookmarkOf(w.State))
 	for range 5 {
-		away, err := r.Stow(codec)
+		away, err := r.Compact(codec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		away.Rest()
-		if again := take(t, r, bookmarkOf(w.State)); !again.Rests() || !again.SameObjects(away) {
-			t.Fatal("a bookmark alone fetched what was stowed")
+		away.EvictObjects()
+		if again := take(t, r, bookmarkOf(w.State)); !again.ObjectsEvicted() || !again.SameObjects(away) {
+			t.Fatal("a bookmark alone fetched what was compacted")
 		}
 		prev := w.State
 		w.Step(3)
 		take(t, r, deltaOf(prev, w.State))
 		if got := take(t, r, bookmarkOf(w.State)); !reflect.DeepEqual(entries(got), entries(w.State)) {
-			t.Fatal("a delta on stowed objects leads elsewhere")
+			t.Fatal("a delta on compacted objects leads elsewhere")
 		}
 	}
 }
@@ -53,42 +53,42 @@ func TestWhatWasFetchedRestsAgain(t *testing.T) {
 	r := NewReceiver(w.State.Epoch, nil)
 	takeSnapshot(t, r, w.State)
 	take(t, r, bookmarkOf(w.State))
-	away, err := r.Stow(codec)
+	away, err := r.Compact(codec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if away.Rests() {
+	if away.ObjectsEvicted() {
 		t.Error("it rests although the objects were just made")
 	}
 	want := entries(away)
-	away.Rest()
-	if !away.Rests() {
+	away.EvictObjects()
+	if !away.ObjectsEvicted() {
 		t.Error("it does not rest")
 	}
-	if !reflect.DeepEqual(entries(away), want) || away.Rests() {
+	if !reflect.DeepEqual(entries(away), want) || away.ObjectsEvicted() {
 		t.Error("the objects are others, or not kept")
 	}
-	if again, err := r.Stow(codec); err != nil || again != away {
-		t.Errorf("%v; want what is stowed already", err)
+	if again, err := r.Compact(codec); err != nil || again != away {
+		t.Errorf("%v; want what is compacted already", err)
 	}
 }
 
-func TestSnapshotOfStowedObjectsIsTheirs(t *testing.T) {
+func TestSnapshotOfCompactedObjectsIsTheirs(t *testing.T) {
 	w := statetest.New(1, 5, 100)
 	r := NewReceiver(w.State.Epoch, nil)
 	takeSnapshot(t, r, w.State)
 	take(t, r, bookmarkOf(w.State))
-	stowed, err := r.Stow(codec)
+	compacted, err := r.Compact(codec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stowed.Rest()
+	compacted.EvictObjects()
 	// What is no object moves on.
 	later := bookmarkOf(w.State)
 	later.Seq += 5
 	away := take(t, r, later)
 	frames, hash, err := codec.SnapshotOf(away)
-	if err != nil || hash != HashState(w.State) || !away.Rests() {
+	if err != nil || hash != HashState(w.State) || !away.ObjectsEvicted() {
 		t.Fatalf("hash %x, %v; want %x, without a look at the objects", hash, err, HashState(w.State))
 	}
 	other := NewReceiver(w.State.Epoch, nil)
@@ -106,12 +106,12 @@ func TestSnapshotOfStowedObjectsIsTheirs(t *testing.T) {
 	}
 }
 
-func BenchmarkStow300Containers(b *testing.B) {
+func BenchmarkCompact300Containers(b *testing.B) {
 	w := statetest.New(1, 5, 150)
 	b.ReportAllocs()
 	for b.Loop() {
 		r := NewReceiver(w.State.Epoch, w.State)
-		away, err := r.Stow(codec)
+		away, err := r.Compact(codec)
 		if err != nil || away.Count() == 0 {
 			b.Fatal(err)
 		}
@@ -121,13 +121,13 @@ func BenchmarkStow300Containers(b *testing.B) {
 func BenchmarkFetch300Containers(b *testing.B) {
 	w := statetest.New(1, 5, 150)
 	r := NewReceiver(w.State.Epoch, w.State)
-	away, err := r.Stow(codec)
+	away, err := r.Compact(codec)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		away.Rest()
+		away.EvictObjects()
 		for range away.Pods() {
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// roster is every open connection, and which master each one reports to.
-type roster struct {
+// connRegistry is every open connection, and which master each one reports to.
+type connRegistry struct {
 	maxHolders int
 	// empty is closed when the last has left after a shutdown.
 	empty chan struct{}
@@ -26,7 +26,7 @@ type caller struct {
 	// orders has the end that somebody else decided: a newer session, a shutdown.
 	orders chan *ended
 	// challenge is that of a caller with a session; nil: it has none, or wants no
-	// signatures. The roster's lock is for it.
+	// signatures. The connRegistry's lock is for it.
 	challenge *challenge
 }
 
@@ -38,12 +38,12 @@ func (c *caller) order(e *ended) {
 	}
 }
 
-func newRoster(maxHolders int) *roster {
-	return &roster{maxHolders: maxHolders, empty: make(chan struct{}), callers: map[*caller]string{}}
+func newConnRegistry(maxHolders int) *connRegistry {
+	return &connRegistry{maxHolders: maxHolders, empty: make(chan struct{}), callers: map[*caller]string{}}
 }
 
 // enter takes in a new connection.
-func (r *roster) enter() (*caller, error) {
+func (r *connRegistry) enter() (*caller, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -58,7 +58,7 @@ func (r *roster) enter() (*caller, error) {
 }
 
 // seat gives a caller a session for its holder, and ends an older one of the same.
-func (r *roster) seat(c *caller, holder string, signed *challenge) error {
+func (r *connRegistry) seat(c *caller, holder string, signed *challenge) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var older *caller
@@ -84,7 +84,7 @@ func (r *roster) seat(c *caller, holder string, signed *challenge) error {
 }
 
 // endUnless ends the sessions that were opened by a key which is not accepted.
-func (r *roster) endUnless(accepted func(ed25519.PublicKey) bool, e func() *ended) {
+func (r *connRegistry) endUnless(accepted func(ed25519.PublicKey) bool, e func() *ended) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := range r.callers {
@@ -94,7 +94,7 @@ func (r *roster) endUnless(accepted func(ed25519.PublicKey) bool, e func() *ende
 	}
 }
 
-func (r *roster) leave(c *caller) {
+func (r *connRegistry) leave(c *caller) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.callers, c)
@@ -103,7 +103,7 @@ func (r *roster) leave(c *caller) {
 
 // shutDown takes in nobody any more and ends everybody; the channel is closed when
 // all have left.
-func (r *roster) shutDown(e *ended) <-chan struct{} {
+func (r *connRegistry) shutDown(e *ended) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closing {
@@ -118,21 +118,21 @@ func (r *roster) shutDown(e *ended) <-chan struct{} {
 }
 
 // tellEmpty is called once with nobody left after a shutdown: nobody enters then.
-func (r *roster) tellEmpty() {
+func (r *connRegistry) tellEmpty() {
 	if r.closing && len(r.callers) == 0 {
 		close(r.empty)
 	}
 }
 
 // holder is whom a caller reports to, empty if it is not seated.
-func (r *roster) holder(c *caller) string {
+func (r *connRegistry) holder(c *caller) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.callers[c]
 }
 
 // seated is how many have a session.
-func (r *roster) seated() int {
+func (r *connRegistry) seated() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 0

@@ -9,27 +9,27 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-// stowage counts how often it was fetched.
-type stowage struct {
+// compacted counts how often it was fetched.
+type compacted struct {
 	kept  *state.State
 	times *int
 }
 
-func (s stowage) Fetch() *state.State {
+func (s compacted) Fetch() *state.State {
 	*s.times++
 	return s.kept
 }
 
-// stowed is s with its objects stowed, and how often they were fetched.
-func stowed(s *state.State) (*state.State, *int) {
+// compact returns s with its objects compacted, and a counter of how often they are fetched.
+func compact(s *state.State) (*state.State, *int) {
 	times := new(int)
-	return s.Stow(stowage{s, times}).Restow(), times
+	return s.Compact(compacted{s, times}).WithoutObjects(), times
 }
 
-func TestStowedStateSaysTheSame(t *testing.T) {
+func TestCompactedStateSaysTheSame(t *testing.T) {
 	w := statetest.New(1, 5, 50)
 	w.Sample(1_790_000_000)
-	away, times := stowed(w.State)
+	away, times := compact(w.State)
 	if away.Count() != w.State.Count() || away.Len(state.KindPod) != 50 || *times != 0 {
 		t.Errorf("%d objects, %d pods after %d fetches; want %d, 50 and none", away.Count(), away.Len(state.KindPod), *times, w.State.Count())
 	}
@@ -50,11 +50,11 @@ func TestStowedStateSaysTheSame(t *testing.T) {
 	}
 }
 
-func TestUsageAndSectionsMoveWithoutALookAtStowedObjects(t *testing.T) {
+func TestUsageAndSectionsMoveWithoutALookAtCompactedObjects(t *testing.T) {
 	w := statetest.New(2, 5, 50)
 	w.Sample(1_790_000_000)
 	now := time.Unix(1_790_000_100, 0)
-	before, times := stowed(w.State)
+	before, times := compact(w.State)
 	sum := state.Summarize(w.State, now)
 	w.Sample(1_790_000_015)
 	next, err := state.Apply(before, state.Delta{Epoch: before.Epoch, From: before.Seq, To: w.State.Seq, Usage: w.State.Usage, Sections: &w.State.Sections})
@@ -89,9 +89,9 @@ func TestSummaryIsMadeAnewWhenObjectsChangedOrItIsRipe(t *testing.T) {
 	}
 }
 
-func TestDeltaAppliesToStowedObjects(t *testing.T) {
+func TestDeltaAppliesToCompactedObjects(t *testing.T) {
 	w := statetest.New(4, 5, 50)
-	away, _ := stowed(w.State)
+	away, _ := compact(w.State)
 	prev := w.State
 	w.Step(3)
 	next, err := state.Apply(away, state.Diff(prev, w.State))
@@ -101,25 +101,25 @@ func TestDeltaAppliesToStowedObjects(t *testing.T) {
 	if d := state.Diff(next, w.State); len(d.Upserts)+len(d.Removes) != 0 {
 		t.Errorf("it differs by %d upserts and %d removes", len(d.Upserts), len(d.Removes))
 	}
-	if next.Restow() != nil || next.SameObjects(away) {
-		t.Error("changed objects count as those that were stowed")
+	if next.WithoutObjects() != next || next.SameObjects(away) {
+		t.Error("changed objects count as those that were compacted")
 	}
 }
 
 func TestRestowLetsGoOfWhatWasFetched(t *testing.T) {
 	w := statetest.New(5, 3, 10)
-	away, times := stowed(w.State)
-	for range w.State.Stow(stowage{w.State, times}).Pods() {
+	away, times := compact(w.State)
+	for range w.State.Compact(compacted{w.State, times}).Pods() {
 	}
 	if *times != 0 {
-		t.Error("what was just stowed is fetched")
+		t.Error("what was just compacted is fetched")
 	}
-	if away.Restow() != away {
+	if away.WithoutObjects() != away {
 		t.Error("one of which nothing was fetched is made anew")
 	}
 	for range away.Pods() {
 	}
-	again := away.Restow()
+	again := away.WithoutObjects()
 	if again == away || !again.SameObjects(away) {
 		t.Error("want another State with the same objects")
 	}

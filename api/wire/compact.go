@@ -1,0 +1,116 @@
+package wire
+
+import (
+	"fmt"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// Compact adds a compact form to the State that r holds, the frames of a snapshot, and
+// returns it: some 30 bytes a container instead of some 500 once the objects are evicted.
+// It costs about as much as encoding a snapshot, and decoding again as much as receiving
+// one. The objects stay decoded until State.EvictObjects is called.
+func (r *Receiver) Compact(c *Codec) (*state.State, error) {
+	if r.held.Compacted() != nil || !r.mayCompact(-1) {
+		return r.held, nil
+	}
+	frames, err := c.EncodeSnapshot(r.held, 0)
+	if err != nil {
+		return nil, fmt.Errorf("compact objects: %w", err)
+	}
+	return r.CompactAs(c, frames), nil
+}
+
+// CompactAs is Compact with frames that exist already: those of the snapshot that r
+// received, if no object has changed since. The caller must not modify them afterwards.
+//
+// A State that is much larger than its frames is returned as it is, since no Budget is
+// asked when a reader decodes it.
+func (r *Receiver) CompactAs(c *Codec, frames [][]byte) *state.State {
+	form := &compacted{
+		codec: c, frames: frames, contents: r.contents,
+		epoch: r.held.Epoch, mark: Bookmark{Seq: r.held.Seq, Count: r.held.Count(), Hash: r.hash},
+	}
+	if !r.mayCompact(form.size()) {
+		return r.held
+	}
+	r.held = r.held.Compact(form)
+	return r.held
+}
+
+// maxCompacted is the largest size of a State that is compacted, in bytes, and
+// maxCompactedRatio the largest ratio of that to its frames. A cluster of equal pods has a
+// ratio of some 150.
+const maxCompacted, maxCompactedRatio = 64 << 20, 512
+
+// mayCompact reports whether the State may be compacted to frames of a size in bytes; a
+// negative size is not known yet.
+func (r *Receiver) mayCompact(frames int64) bool {
+	size := objectsSize(r.held) + r.contents
+	return size <= maxCompacted && (frames < 0 || size <= maxCompactedRatio*frames)
+}
+
+// SnapshotOf returns the frames of a snapshot of s, and the hash for its Bookmark. For a
+// compacted State they exist already; the snapshot then leads to the seq at which it was
+// compacted.
+func (c *Codec) SnapshotOf(s *state.State) ([][]byte, Hash, error) {
+	if form, ok := s.Compacted().(*compacted); ok {
+		return form.frames, form.mark.Hash, nil
+	}
+	frames, err := c.EncodeSnapshot(s, 0)
+	return frames, HashState(s), err
+}
+
+// hashOf returns HashState(s), without decoding compacted objects.
+func hashOf(s *state.State) Hash {
+	if form, ok := s.Compacted().(*compacted); ok {
+		return form.mark.Hash
+	}
+	return HashState(s)
+}
+
+// compacted holds a State's objects as the frames of a snapshot, with their Bookmark.
+type compacted struct {
+	codec  *Codec
+	frames [][]byte
+	epoch  uint64
+	mark   Bookmark
+	// contents is the size of the objects' lists and strings, in bytes.
+	contents int64
+}
+
+// size returns the estimated memory of the compact form, in bytes.
+func (s *compacted) size() int64 {
+	const overhead = 64
+	size := int64(overhead)
+	for _, f := range s.frames {
+		size += int64(len(f)) + overhead
+	}
+	return size
+}
+
+// Fetch implements state.Compacted. The frames were decoded or encoded by this process
+// before, so decoding cannot fail.
+func (s *compacted) Fetch() *state.State {
+	objects, err := s.receive()
+	if err != nil {
+		panic(fmt.Sprintf("compacted objects cannot be decoded: %v", err))
+	}
+	return objects
+}
+
+// receive decodes the frames.
+func (s *compacted) receive() (*state.State, error) {
+	r := NewReceiver(s.epoch, nil)
+	for _, frame := range s.frames {
+		m, err := s.codec.DecodeAgent(frame)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := r.Take(m, time.Time{}); err != nil {
+			return nil, err
+		}
+	}
+	return r.Take(&s.mark, time.Time{})
+}
