@@ -3,8 +3,10 @@ package flood_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,7 +54,13 @@ func stormAtMaster(t *testing.T, s *stack.Stack, hub *kube.Cluster, flags ...str
 		t.Fatal(err)
 	}
 	answered(t, m, "/api/v1/clusters/storm")
-	storm(t, m.PID(), func(t *testing.T) { connect(t, m.URL) })
+	storm(t, m.PID(), func(t *testing.T) { connect(t, m.URL) }, func(ctx context.Context) error {
+		a, err := m.Get(ctx, "/api/v1/clusters/storm")
+		if err == nil && a.Status != http.StatusOK {
+			err = fmt.Errorf("GET /api/v1/clusters/storm: %d %s", a.Status, a.Body)
+		}
+		return err
+	})
 }
 
 // stormAtAgent has as many clients as an agent takes.
@@ -69,23 +77,79 @@ func stormAtAgent(t *testing.T, s *stack.Stack, hub *kube.Cluster) {
 		if made.Opened < 200 {
 			t.Errorf("%+v, want 200 answered at least", made)
 		}
+	}, func(ctx context.Context) error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, agent.URL+"/healthz", nil)
+		if err != nil {
+			return err
+		}
+		response, err := agent.HTTP.Do(r)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("GET /healthz: %s", response.Status)
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		return err
 	})
 }
 
-// storm has clients connect and drop three times, and checks what a process holds then.
-func storm(t *testing.T, pid int, connect func(t *testing.T)) {
+// storm calls connect three times while another client sends get requests, none of which
+// may fail, and checks the resident memory of the process afterwards.
+func storm(t *testing.T, pid int, connect func(t *testing.T), get func(context.Context) error) {
 	t.Helper()
 	before := resident(t, pid)
 	peak := before
+	stop := startBystander(t, get)
 	for round := range 3 {
 		t.Run(fmt.Sprintf("round %d", round+1), func(t *testing.T) {
 			connect(t)
 			peak = max(peak, resident(t, pid))
 		})
 	}
+	t.Log("another client meanwhile:", stop())
 	began := time.Now()
 	after := awaitResident(t, pid, before+maxGrowth)
 	t.Logf("%d KiB before, %d KiB at most, %d KiB %s after", before>>10, peak>>10, after>>10, time.Since(began).Round(time.Second))
+}
+
+// startBystander sends a request every 100 ms until stop is called, and fails the test if
+// one of them fails. stop returns the number of requests and their latencies as text.
+func startBystander(t *testing.T, get func(context.Context) error) (stop func() string) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan []time.Duration, 1)
+	go func() {
+		var latencies []time.Duration
+		defer func() { ended <- latencies }()
+		ticker := time.NewTicker(100 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			began := time.Now()
+			if err := get(ctx); err != nil && ctx.Err() == nil {
+				t.Errorf("a request during the storm failed after %s: %v", time.Since(began).Round(time.Millisecond), err)
+				return
+			}
+			latencies = append(latencies, time.Since(began))
+		}
+	}()
+	return func() string {
+		cancel()
+		latencies := <-ended
+		if len(latencies) == 0 {
+			return "no request"
+		}
+		slices.Sort(latencies)
+		at := func(percent int) time.Duration {
+			return latencies[(len(latencies)-1)*percent/100].Round(time.Millisecond)
+		}
+		return fmt.Sprintf("%d requests, P50 %s, P99 %s, longest %s", len(latencies), at(50), at(99), at(100))
+	}
 }
 
 // start builds the binaries and starts a hub.
