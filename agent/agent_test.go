@@ -129,8 +129,8 @@ type master struct {
 	t        *testing.T
 	conn     *websocket.Conn
 	hello    *wire.Hello
-	granted  *wire.Granted
-	in, out  wire.Seal
+	granted  *wire.SubscribeResponse
+	in, out  wire.Checksum
 	unread   [][]byte // the rest of the last frame
 	receiver *wire.Receiver
 }
@@ -153,18 +153,18 @@ func (r *running) dialAs(holder, scheme string, header http.Header, period, dura
 	conn.SetReadLimit(wire.MaxFrame)
 	m := &master{t: r.t, conn: conn}
 	m.hello = m.read().(*wire.Hello)
-	report := &wire.Report{Protocol: wire.ProtocolMax, Session: "s1", Holder: holder, Period: period, Duration: duration}
+	report := &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s1", MasterID: holder, Period: period, Duration: duration}
 	if r.signer != nil {
 		channel, err := token.ChannelOf(response.TLS)
 		if err != nil {
 			r.t.Fatal(err)
 		}
 		report.Signature = r.signer.SignStatement(token.Statement{
-			Domain: token.DomainReport, Cluster: "member", Holder: holder, Session: "s1", Nonce: m.hello.Nonce, Channel: channel,
+			Domain: token.DomainReport, Cluster: "member", MasterID: holder, Session: "s1", Nonce: m.hello.Nonce, Channel: channel,
 		})
 	}
 	m.say(report)
-	m.granted = m.read().(*wire.Granted)
+	m.granted = m.read().(*wire.SubscribeResponse)
 	m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
 	return m
 }
@@ -175,7 +175,7 @@ func (m *master) say(msg wire.MasterMessage) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if err := m.conn.Write(m.t.Context(), websocket.MessageBinary, m.out.Close(frame)); err != nil {
+	if err := m.conn.Write(m.t.Context(), websocket.MessageBinary, m.out.Append(frame)); err != nil {
 		m.t.Fatal(err)
 	}
 }
@@ -202,10 +202,10 @@ func (m *master) readFrames() [][]byte {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if frame, err = m.in.Open(frame); err != nil {
+	if frame, err = m.in.Verify(frame); err != nil {
 		m.t.Fatal(err)
 	}
-	frames, err := wire.Split(frame)
+	frames, err := wire.DecodeBatch(frame)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func (m *master) until(what string, wanted func(*state.State) bool) {
 	m.t.Helper()
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
-		s, err := m.receiver.Take(m.read(), time.Now())
+		s, err := m.receiver.Receive(m.read(), time.Now())
 		if err != nil {
 			m.t.Fatal(err)
 		}

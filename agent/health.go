@@ -48,7 +48,7 @@ func (h *health) problems(now time.Time) []string {
 }
 
 // problem is what is wrong with a section, empty for one that is live.
-func problem(name state.SectionName, r state.SectionReport, now time.Time) string {
+func problem(name state.SectionName, r state.SectionStatus, now time.Time) string {
 	if r.Live {
 		return ""
 	}

@@ -12,27 +12,27 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func versionWith(nodes, pods state.SectionReport) *snapshot.Version {
+func versionWith(nodes, pods state.SectionStatus) *snapshot.Version {
 	v := &snapshot.Version{State: &state.State{}}
 	v.Reports[state.SectionNodes], v.Reports[state.SectionPods] = nodes, pods
 	return v
 }
 
 func TestReadyzSaysWhyTheAgentIsNotReady(t *testing.T) {
-	live := state.SectionReport{Live: true}
+	live := state.SectionStatus{Live: true}
 	for name, tc := range map[string]struct {
 		known       bool
-		nodes, pods state.SectionReport
+		nodes, pods state.SectionStatus
 		want        []string // none: ready
 	}{
 		"all is well":   {true, live, live, nil},
-		"just started":  {false, state.SectionReport{}, state.SectionReport{}, []string{"identity: ", "nodes: not read yet", "pods: not read yet"}},
+		"just started":  {false, state.SectionStatus{}, state.SectionStatus{}, []string{"identity: ", "nodes: not read yet", "pods: not read yet"}},
 		"no identity":   {false, live, live, []string{"identity: "}},
-		"forbidden":     {true, live, state.SectionReport{Error: state.SectionError{Reason: "Forbidden", Message: "grant it"}}, []string{"pods: not read yet: Forbidden: grant it"}},
+		"forbidden":     {true, live, state.SectionStatus{Error: state.SectionError{Reason: "Forbidden", Message: "grant it"}}, []string{"pods: not read yet: Forbidden: grant it"}},
 		"API server up": {true, live, live, nil},
 		"API server away": {
 			true,
-			state.SectionReport{ObservedAt: time.Now().Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected", Message: "connection refused"}},
+			state.SectionStatus{ObservedAt: time.Now().Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected", Message: "connection refused"}},
 			live,
 			[]string{"nodes: last seen 1m0s ago: Disconnected: connection refused"},
 		},
@@ -64,7 +64,7 @@ func TestReadyzSaysWhyTheAgentIsNotReady(t *testing.T) {
 }
 
 func TestSnapshotMetricsTellObjectsAndSections(t *testing.T) {
-	v := versionWith(state.SectionReport{Live: true}, state.SectionReport{})
+	v := versionWith(state.SectionStatus{Live: true}, state.SectionStatus{})
 	next, err := state.Apply(v.State, state.Delta{To: 2, Upserts: []state.Entry{{Seq: 1, Object: &state.Node{Name: "a"}}, {Seq: 2, Object: &state.Node{Name: "b"}}}})
 	if err != nil {
 		t.Fatal(err)

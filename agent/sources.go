@@ -37,6 +37,6 @@ func usageReader(cfg Config, cluster *rest.Config, to *snapshot.Snapshot) (*usag
 	if cfg.UsageSource == UsageNone {
 		cluster = nil
 	}
-	report := func(r state.SectionReport) { to.SetSection(state.SectionUsage, r) }
+	report := func(r state.SectionStatus) { to.SetSection(state.SectionUsage, r) }
 	return usage.New(usage.Config{REST: cluster, Period: cfg.UsagePeriod, Sink: to.SetUsage, Report: report, Log: cfg.Log})
 }

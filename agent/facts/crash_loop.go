@@ -14,7 +14,7 @@ const (
 	firstBackOff   = 10 * time.Second
 	defaultCeiling = 5 * time.Minute
 	// stableRun ends a crash loop, in seconds.
-	stableRun = state.Time(state.StableRun / time.Second)
+	stableRun = state.Time(state.CrashLoopResetAfter / time.Second)
 	// recentCrash limits the age of a crash loop's last crash where the kubelet
 	// does not say that it backs off, and loopRestarts how many restarts it takes then.
 	recentCrash  state.Time = 15 * 60

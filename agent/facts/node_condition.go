@@ -51,7 +51,7 @@ func nodeConditions(conditions []Condition) []state.NodeCondition {
 	all := make([]state.NodeCondition, 0, len(conditions))
 	for _, c := range conditions {
 		condition := state.NodeCondition{Type: text(c.Type), Status: c.Status, Reason: text(c.Reason), Since: c.Since}
-		if condition.Verdict() != state.ConditionGood {
+		if condition.Health() != state.ConditionGood {
 			condition.Message = text(c.Message)
 		}
 		all = append(all, condition)

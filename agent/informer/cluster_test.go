@@ -92,7 +92,7 @@ type recorder struct {
 	mu      sync.Mutex
 	tracker *facts.Tracker
 	facts   map[state.Key]state.Object
-	reports map[state.SectionName][]state.SectionReport
+	reports map[state.SectionName][]state.SectionStatus
 	// changed has an element if a call came since the last receive.
 	changed chan struct{}
 }
@@ -101,7 +101,7 @@ func newRecorder() *recorder {
 	return &recorder{
 		tracker: facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) }),
 		facts:   map[state.Key]state.Object{},
-		reports: map[state.SectionName][]state.SectionReport{},
+		reports: map[state.SectionName][]state.SectionStatus{},
 		changed: make(chan struct{}, 1),
 	}
 }
@@ -128,7 +128,7 @@ func (r *recorder) notifyChanged() {
 	}
 }
 
-func (r *recorder) section(name state.SectionName, report state.SectionReport) {
+func (r *recorder) section(name state.SectionName, report state.SectionStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reports[name] = append(r.reports[name], report)
@@ -136,17 +136,17 @@ func (r *recorder) section(name state.SectionName, report state.SectionReport) {
 }
 
 // all returns the reports of a section.
-func (r *recorder) all(name state.SectionName) []state.SectionReport {
+func (r *recorder) all(name state.SectionName) []state.SectionStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.reports[name])
 }
 
 // last returns the last report of a section, and the number of reports.
-func (r *recorder) last(name state.SectionName) (report state.SectionReport, of int) {
+func (r *recorder) last(name state.SectionName) (report state.SectionStatus, of int) {
 	all := r.all(name)
 	if len(all) == 0 {
-		return state.SectionReport{}, 0
+		return state.SectionStatus{}, 0
 	}
 	return all[len(all)-1], len(all)
 }

@@ -28,7 +28,7 @@ type Sink struct {
 	Apply func(func(*facts.Tracker) state.Changes)
 	// Section receives the status of a section: once at the start, and at each change. It is
 	// called after Apply with the data that the status is about.
-	Section func(state.SectionName, state.SectionReport)
+	Section func(state.SectionName, state.SectionStatus)
 }
 
 // Run watches the cluster until ctx is done, and returns when all watches have ended. It

@@ -30,7 +30,7 @@ func wantLive(t *testing.T, c *fakeCluster, sections ...state.SectionName) {
 	}
 }
 
-func wantStale(t *testing.T, c *fakeCluster, name state.SectionName, reason string, observed time.Time) state.SectionReport {
+func wantStale(t *testing.T, c *fakeCluster, name state.SectionName, reason string, observed time.Time) state.SectionStatus {
 	t.Helper()
 	r, _ := c.seen.last(name)
 	if r.Live || r.Error.Reason != reason || !r.ObservedAt.Equal(observed) {

@@ -10,7 +10,7 @@ import (
 
 // monitor owns the health of all watches and reports sections when their status changes.
 type monitor struct {
-	report   func(state.SectionName, state.SectionReport)
+	report   func(state.SectionName, state.SectionStatus)
 	log      *slog.Logger
 	events   chan func()
 	done     chan struct{}
@@ -84,7 +84,7 @@ func (m *monitor) update(now time.Time) time.Time {
 }
 
 // logChange logs sections that become stale or fresh.
-func (m *monitor) logChange(name state.SectionName, before, after state.SectionReport) {
+func (m *monitor) logChange(name state.SectionName, before, after state.SectionStatus) {
 	switch {
 	case after.Error.Reason != before.Error.Reason && after.Error.Reason != "" && after.Error.Reason != ReasonPending:
 		m.log.Warn("section is not fresh", "section", name, "reason", after.Error.Reason, "message", after.Error.Message)

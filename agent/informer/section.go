@@ -29,13 +29,13 @@ const (
 type section struct {
 	name    state.SectionName
 	watches []*watchHealth
-	last    state.SectionReport
+	last    state.SectionStatus
 }
 
 // report returns the status of the section: live while all its watches are fresh, else
 // observed when the first of them broke. Until all have been listed it was never observed.
-func (s *section) report(now time.Time) state.SectionReport {
-	r := state.SectionReport{Live: true}
+func (s *section) report(now time.Time) state.SectionStatus {
+	r := state.SectionStatus{Live: true}
 	listed := true
 	for _, h := range s.watches {
 		h.heal(now)

@@ -65,8 +65,8 @@ func (w *world) openWith(s signer) *master {
 	return m
 }
 
-func reportOf(holder string) *wire.Report {
-	return &wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: holder, Period: time.Second, Duration: time.Minute}
+func reportOf(holder string) *wire.SubscribeRequest {
+	return &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: holder, Period: time.Second, Duration: time.Minute}
 }
 
 // wantRefused reads what the agent has to say: that it is unauthorized, and nothing else.
@@ -98,7 +98,7 @@ func TestATokenAloneIsToldNothing(t *testing.T) {
 		"zeros":               func(*master, signer) []byte { return make([]byte, token.SignatureSize) },
 		"another key":         func(m *master, _ signer) []byte { return otherKey.SignStatement(m.statement("m1", "s")) },
 		"another cluster":     statement(func(s *token.Statement) { s.Cluster = "prod-us" }),
-		"another holder":      statement(func(s *token.Statement) { s.Holder = "m2" }),
+		"another holder":      statement(func(s *token.Statement) { s.MasterID = "m2" }),
 		"another session":     statement(func(s *token.Statement) { s.Session = "s2" }),
 		"another nonce":       statement(func(s *token.Statement) { s.Nonce = token.NewNonce() }),
 		"no nonce":            statement(func(s *token.Statement) { s.Nonce = nil }),
@@ -116,7 +116,7 @@ func TestATokenAloneIsToldNothing(t *testing.T) {
 					}
 					r := reportOf("m1")
 					if summary {
-						r = &wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true}
+						r = &wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true}
 					}
 					if sign != nil {
 						r.Signature = sign(m, s)
@@ -145,7 +145,7 @@ func TestASignedReportIsAnswered(t *testing.T) {
 		m := w.dialWith(s)
 		st := m.statement("m1", "")
 		st.Domain = token.DomainSummary
-		m.say(s.report(st, &wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true}))
+		m.say(s.report(st, &wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true}))
 		if got, ok := m.read().(*wire.Summary); !ok || got.Identity == nil || got.Identity.ClusterUID != "uid-1" {
 			t.Errorf("got %+v, want a Summary of uid-1", got)
 		}
@@ -217,7 +217,7 @@ func TestARenewalIsSignedForTheLastGrant(t *testing.T) {
 // too old and not that it is unauthorized.
 func TestAnOlderMasterIsToldWhichProtocolsThereAre(t *testing.T) {
 	inBoundWorld(t, nil, func(t *testing.T, w *world, s signer) {
-		for _, r := range []*wire.Report{reportOf("m1"), {SummaryOnly: true}} {
+		for _, r := range []*wire.SubscribeRequest{reportOf("m1"), {SummaryOnly: true}} {
 			m := w.dialWith(s)
 			if m.hello.ProtocolMin != 3 || m.hello.ProtocolMax != 3 {
 				t.Errorf("hello %+v, want the protocol 3", m.hello)
@@ -277,7 +277,7 @@ func TestBindingIsOffByTheAgentsOwnWordOnly(t *testing.T) {
 		r := s.report(first.statement("m1", "s"), reportOf("m1"))
 		first.say(r)
 		first.granted()
-		for _, r := range []*wire.Report{r, reportOf("m1")} {
+		for _, r := range []*wire.SubscribeRequest{r, reportOf("m1")} {
 			again := w.dialWith(s)
 			again.say(r)
 			again.wantRefused("")

@@ -65,7 +65,7 @@ func (c *challenge) next() []byte {
 }
 
 // checkReport checks the signature of a Report.
-func (c *challenge) checkReport(r *wire.Report) error {
+func (c *challenge) checkReport(r *wire.SubscribeRequest) error {
 	if r.SummaryOnly {
 		return c.check(token.DomainSummary, "", r.Signature)
 	}
@@ -84,7 +84,7 @@ func (c *challenge) check(domain token.Domain, session string, signature []byte)
 		return &ended{wire.EndUnauthorized, "a signature is missing: start the master with --signing-key-file"}
 	}
 	key, err := c.verifier.VerifyStatement(token.Statement{
-		Domain: domain, Cluster: c.cluster, Holder: c.holder, Session: session, Nonce: nonce, Channel: c.channel,
+		Domain: domain, Cluster: c.cluster, MasterID: c.holder, Session: session, Nonce: nonce, Channel: c.channel,
 	}, signature)
 	switch {
 	case err != nil && c.channel == token.Unbound:

@@ -19,14 +19,14 @@ func FuzzConversation(f *testing.F) {
 		}
 		return frame
 	}
-	opening := say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: 1}})
+	opening := say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "h", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: 1}})
 	f.Add(opening, say(&wire.Ack{Seq: 3}))
 	f.Add(opening, say(&wire.Ack{Seq: 1 << 63}))
 	f.Add(opening, say(&wire.Renew{Renewal: 1, Duration: time.Hour}))
 	f.Add(opening, say(&wire.Stop{Message: "enough"}))
 	f.Add(opening, opening)
-	f.Add(say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "h", SummaryOnly: true}), []byte{})
-	f.Add(say(&wire.Report{Protocol: 9, Session: "s", Holder: "h"}), []byte("garbage"))
+	f.Add(say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "h", SummaryOnly: true}), []byte{})
+	f.Add(say(&wire.SubscribeRequest{Protocol: 9, Session: "s", MasterID: "h"}), []byte("garbage"))
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		inWorld(t, nil, func(_ *testing.T, w *world) {
@@ -34,7 +34,7 @@ func FuzzConversation(f *testing.F) {
 			m := w.dial()
 			m.silent = true
 			for _, frame := range [][]byte{first, second} {
-				_ = m.conn.Write(context.Background(), websocket.MessageBinary, m.out.Close(frame))
+				_ = m.conn.Write(context.Background(), websocket.MessageBinary, m.out.Append(frame))
 			}
 			if _, err := m.untilEnd(); err == nil {
 				t.Error("it never ended, although nobody acknowledged anything")

@@ -26,7 +26,7 @@ func newSigner(t *testing.T) (signer, ed25519.PublicKey) {
 }
 
 // report signs a Report.
-func (s signer) report(statement token.Statement, m *wire.Report) *wire.Report {
+func (s signer) report(statement token.Statement, m *wire.SubscribeRequest) *wire.SubscribeRequest {
 	m.Signature = s.SignStatement(statement)
 	return m
 }
@@ -99,7 +99,7 @@ func TestTokenOpensASessionForItsHolderOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := w.meet(conn)
-		m.say(signer.report(m.statement("m1", "s"), &wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute}))
+		m.say(signer.report(m.statement("m1", "s"), &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute}))
 		m.granted()
 		m.mustNext()
 
@@ -120,7 +120,7 @@ func TestTokenOfOneHolderOpensNoSessionForAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := w.meet(conn)
-		m.say(signer.report(m.statement("m2", "s"), &wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m2", Period: time.Second, Duration: time.Minute}))
+		m.say(signer.report(m.statement("m2", "s"), &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m2", Period: time.Second, Duration: time.Minute}))
 		m.wantClose(wire.CloseProtocol)
 	})
 }

@@ -51,7 +51,7 @@ func (e *encodings) encode(s *state.State, to *series) {
 	if e.encoding != nil {
 		defer e.encoding()() // behind the end, for which somebody waits
 	}
-	to.end(e.codec.EachOfSnapshot(s, s.Seq, to.add))
+	to.end(e.codec.EncodeSnapshotFunc(s, s.Seq, to.add))
 }
 
 // delta is the frame of what changed since a seq: none for nothing. It is not ok
@@ -62,7 +62,7 @@ func (e *encodings) delta(v *snapshot.Version, from uint64, held *state.State) (
 	if d, ok = v.DeltaSince(from); !ok || len(d.Upserts)+len(d.Removes) == 0 {
 		return nil, ok, nil
 	}
-	d.Held = held
+	d.Base = held
 	frames, err = e.deltas.get(span{from, v.State.Seq}, func() ([][]byte, error) { return e.one(d) })
 	return frames, true, err
 }

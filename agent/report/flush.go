@@ -69,7 +69,7 @@ func (f *flusher) flush(ctx context.Context, v *snapshot.Version, now time.Time)
 
 // sendTogether sends frames as one where they are not too large for that.
 func (f *flusher) sendTogether(ctx context.Context, frames [][]byte) error {
-	if joined := wire.Join(frames); joined != nil {
+	if joined := wire.EncodeBatch(frames); joined != nil {
 		return f.peer.write(ctx, joined)
 	}
 	return f.peer.writeAll(ctx, frames)

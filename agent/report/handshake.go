@@ -9,12 +9,12 @@ import (
 )
 
 // awaitReport is the master's first message, which must be its Report.
-func awaitReport(ctx context.Context, p *peer, c *caller) (*wire.Report, error) {
+func awaitReport(ctx context.Context, p *peer, c *caller) (*wire.SubscribeRequest, error) {
 	timer := time.NewTimer(reportTimeout)
 	defer timer.Stop()
 	select {
 	case m := <-p.messages:
-		if asked, ok := m.(*wire.Report); ok {
+		if asked, ok := m.(*wire.SubscribeRequest); ok {
 			return asked, nil
 		}
 		return nil, protocolError("the first message is a %T, not a Report", m)
@@ -31,7 +31,7 @@ func awaitReport(ctx context.Context, p *peer, c *caller) (*wire.Report, error) 
 
 // admissible says whether a Report can be answered at all. Who dials with a token
 // speaks for the holder in it, and for no other; who asks for a summary needs none.
-func admissible(r *wire.Report, tokenHolder string) error {
+func admissible(r *wire.SubscribeRequest, tokenHolder string) error {
 	switch {
 	case r.Protocol < wire.ProtocolMin || r.Protocol > wire.ProtocolMax:
 		return &unsupported{wire.Unsupported{
@@ -40,9 +40,9 @@ func admissible(r *wire.Report, tokenHolder string) error {
 		}}
 	case r.SummaryOnly:
 		return nil
-	case r.Session == "" || r.Holder == "":
+	case r.Session == "" || r.MasterID == "":
 		return protocolError("a Report without session or holder")
-	case tokenHolder != "" && r.Holder != tokenHolder:
+	case tokenHolder != "" && r.MasterID != tokenHolder:
 		return protocolError("a Report of another holder than the token's")
 	}
 	return nil
@@ -50,8 +50,8 @@ func admissible(r *wire.Report, tokenHolder string) error {
 
 // grant is what is granted of what a Report asks for: never a shorter period than
 // minPeriod, never a longer session than maxSession.
-func grant(r *wire.Report, minPeriod, maxSession time.Duration) (wire.Granted, error) {
-	g := wire.Granted{Session: r.Session, Period: max(r.Period, minPeriod)}
+func grant(r *wire.SubscribeRequest, minPeriod, maxSession time.Duration) (wire.SubscribeResponse, error) {
+	g := wire.SubscribeResponse{Session: r.Session, Period: max(r.Period, minPeriod)}
 	var err error
 	g.Duration, err = grantDuration(r.Duration, g.Period, maxSession)
 	return g, err

@@ -18,7 +18,7 @@ func TestAgentThatHasReadNothingIsNotReady(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		ask := func() error {
 			m := w.dial()
-			m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute})
+			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute})
 			_, err := m.untilEnd()
 			_, _ = m.tryRead()
 			return err
@@ -27,7 +27,7 @@ func TestAgentThatHasReadNothingIsNotReady(t *testing.T) {
 		if err := ask(); !errors.As(err, &e) || e.reason != wire.EndNotReady {
 			t.Errorf("ended with %v, want not ready", err)
 		}
-		w.snapshot.SetSection(state.SectionPods, state.SectionReport{Error: state.SectionError{Reason: "Forbidden", Message: "pods is forbidden"}})
+		w.snapshot.SetSection(state.SectionPods, state.SectionStatus{Error: state.SectionError{Reason: "Forbidden", Message: "pods is forbidden"}})
 		synctest.Wait()
 		if err := ask(); !errors.As(err, &e) || !strings.Contains(e.words, "pods is forbidden") {
 			t.Errorf("ended with %v, want the reason", err)
@@ -40,7 +40,7 @@ func TestReportOfAnotherProtocolIsUnsupported(t *testing.T) {
 		inWorld(t, nil, func(t *testing.T, w *world) {
 			w.ready()
 			m := w.dial()
-			m.say(&wire.Report{Protocol: protocol, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute})
+			m.say(&wire.SubscribeRequest{Protocol: protocol, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute})
 			if u, ok := m.read().(*wire.Unsupported); !ok || u.ProtocolMin != wire.ProtocolMin || u.ProtocolMax != wire.ProtocolMax || u.Message == "" {
 				t.Errorf("got %+v, want Unsupported", u)
 			}
@@ -66,7 +66,7 @@ func TestMasterThatSaysNothingIsClosed(t *testing.T) {
 // Each of these must end its own connection, with a code and words, and nothing
 // else: a second session goes on.
 func TestBrokenProtocolIsClosedAndDisturbsNobody(t *testing.T) {
-	report := &wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "bad", Period: time.Second, Duration: time.Minute}
+	report := &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "bad", Period: time.Second, Duration: time.Minute}
 	say := func(msg wire.MasterMessage) func(*master) { return func(m *master) { m.say(msg) } }
 	raw := func(kind websocket.MessageType, frame string) func(*master) {
 		return func(m *master) { m.raw(kind, []byte(frame)) }
@@ -90,8 +90,8 @@ func TestBrokenProtocolIsClosedAndDisturbsNobody(t *testing.T) {
 		"first frame is too large":   {raw(websocket.MessageBinary, tooLarge), websocket.StatusMessageTooBig},
 		"first message is an Ack":    {say(&wire.Ack{Seq: 1}), wire.CloseProtocol},
 		"first message is a Renew":   {say(&wire.Renew{Renewal: 1, Duration: time.Minute}), wire.CloseProtocol},
-		"Report without session":     {say(&wire.Report{Protocol: wire.ProtocolMax, Holder: "bad", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
-		"Report without holder":      {say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
+		"Report without session":     {say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, MasterID: "bad", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
+		"Report without holder":      {say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
 		"text within a session":      {within(raw(websocket.MessageText, "hello")), websocket.StatusUnsupportedData},
 		"garbage within a session":   {within(raw(websocket.MessageBinary, "\x00garbage")), wire.CloseProtocol},
 		"too large within a session": {within(raw(websocket.MessageBinary, tooLarge)), websocket.StatusMessageTooBig},
@@ -138,7 +138,7 @@ func TestOneSummaryIsAnsweredWithNodeUsageAndClosed(t *testing.T) {
 				w.ready()
 				m := w.dial()
 				began := time.Now()
-				m.say(&wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true})
+				m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true})
 				got, ok := m.read().(*wire.Summary)
 				if !ok || got.Summary.Nodes.Total != 1 || got.Summary.Pods.Running != 2 || time.Since(began) != tc.wantAfter {
 					t.Fatalf("got %+v after %s", got, time.Since(began))
@@ -167,7 +167,7 @@ func TestProblemsThatTheMasterHasAreNotSentAgain(t *testing.T) {
 		synctest.Wait()
 		summaryFor := func(known uint64) *wire.Summary {
 			m := w.dial()
-			m.say(&wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true, Problems: known})
+			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true, ProblemsHash: known})
 			return m.read().(*wire.Summary)
 		}
 		first := summaryFor(0)
@@ -193,7 +193,7 @@ func TestResourcesThatTheMasterHasAreNotSentAgain(t *testing.T) {
 		synctest.Wait()
 		summaryFor := func(known uint64) *wire.Summary {
 			m := w.dial()
-			m.say(&wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true, Resources: known})
+			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true, ResourcesHash: known})
 			return m.read().(*wire.Summary)
 		}
 		first := summaryFor(0)
@@ -217,7 +217,7 @@ func TestSummaryDoesNotEndTheMastersSession(t *testing.T) {
 		w.ready()
 		session := w.open("m1", time.Second, time.Minute)
 		m := w.dial()
-		m.say(&wire.Report{Protocol: wire.ProtocolMax, SummaryOnly: true})
+		m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true})
 		if _, ok := m.read().(*wire.Summary); !ok {
 			t.Error("no summary")
 		}
@@ -238,7 +238,7 @@ func TestMasterThatResumesGetsADeltaFromItsBase(t *testing.T) {
 
 		w.change(pod("c"))
 		w.snapshot.Update(state.Changes{Removes: []state.Key{pod("a").Key()}})
-		w.snapshot.SetSection(state.SectionUsage, state.SectionReport{Live: true})
+		w.snapshot.SetSection(state.SectionUsage, state.SectionStatus{Live: true})
 		synctest.Wait()
 		for _, tc := range []struct {
 			name  string
@@ -255,7 +255,7 @@ func TestMasterThatResumesGetsADeltaFromItsBase(t *testing.T) {
 				base = nil
 			}
 			m.receiver = wire.NewReceiver(m.hello.Epoch, base)
-			m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute, Base: &tc.base})
+			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &tc.base})
 			m.granted()
 			s := m.mustNext()
 			if _, delta := m.heard[0].(*wire.Delta); delta != tc.delta {
@@ -288,7 +288,7 @@ func TestMasterThatResumesGetsUsageAsDifferencesToItsReading(t *testing.T) {
 		}{{"the same reading", 0, false}, {"one reading later", 1, true}, {"two readings later", 0, true}} {
 			m = w.dial()
 			m.receiver = wire.NewReceiver(m.hello.Epoch, held)
-			m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
+			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
 			m.granted()
 			s := m.mustNext()
 			var sent *wire.Usage

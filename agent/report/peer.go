@@ -18,7 +18,7 @@ const maxCloseReason = 123
 type peer struct {
 	conn *websocket.Conn
 	// in and out are the seals of the two directions.
-	in, out wire.Seal
+	in, out wire.Checksum
 	codec   *wire.Codec
 	sent    prometheus.Counter
 	// written is how many bytes of frames were sent.
@@ -71,7 +71,7 @@ func (p *peer) receive(ctx context.Context) (wire.MasterMessage, error) {
 	case kind != websocket.MessageBinary:
 		return nil, &violation{websocket.StatusUnsupportedData, "frames are binary"}
 	}
-	frame, err = p.in.Open(frame)
+	frame, err = p.in.Verify(frame)
 	if err != nil {
 		return nil, protocolError("%v", err)
 	}
@@ -105,7 +105,7 @@ func (p *peer) writeAll(ctx context.Context, frames [][]byte) error {
 func (p *peer) write(ctx context.Context, frame []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, wire.WriteTimeout)
 	defer cancel()
-	if err := p.conn.Write(ctx, websocket.MessageBinary, p.out.Close(frame)); err != nil {
+	if err := p.conn.Write(ctx, websocket.MessageBinary, p.out.Append(frame)); err != nil {
 		return fmt.Errorf("write to master: %w", err)
 	}
 	p.written += len(frame)

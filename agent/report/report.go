@@ -198,7 +198,7 @@ func (h *Handler) receive(ctx context.Context, p *peer, seat *caller, c *challen
 	if err != nil {
 		return err
 	}
-	if err := h.conns.seat(seat, asked.Holder, c); err != nil {
+	if err := h.conns.seat(seat, asked.MasterID, c); err != nil {
 		return err
 	}
 	if !c.accepted() {

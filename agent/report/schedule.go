@@ -28,7 +28,7 @@ type schedule struct {
 const maxSleep = time.Second
 
 // newSchedule begins with a flush at once.
-func newSchedule(now time.Time, granted wire.Granted) schedule {
+func newSchedule(now time.Time, granted wire.SubscribeResponse) schedule {
 	return schedule{period: granted.Period, expires: now.Add(granted.Duration), tick: now, heard: now, awoke: now}
 }
 
@@ -54,7 +54,7 @@ func (s *schedule) flushed(now, done time.Time) {
 	s.heard = s.heard.Add(done.Sub(now))
 	s.awoke = done
 	if s.changed {
-		s.changed, s.gathered = false, now.Add(wire.GatherTime)
+		s.changed, s.gathered = false, now.Add(wire.FlushDelay)
 	}
 	if !now.Before(s.tick) {
 		s.tick = now.Add(s.period)
@@ -65,7 +65,7 @@ func (s *schedule) expired(now time.Time) bool { return !now.Before(s.expires) }
 
 func (s *schedule) silent(now time.Time) bool { return !now.Before(s.silence()) }
 
-func (s *schedule) silence() time.Time { return s.heard.Add(wire.Silence(s.period)) }
+func (s *schedule) silence() time.Time { return s.heard.Add(wire.SilenceTimeout(s.period)) }
 
 // next is when to look again. While nothing may be sent, only ends count.
 func (s *schedule) next(maySend bool) time.Time {

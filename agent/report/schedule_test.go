@@ -9,7 +9,7 @@ import (
 
 func TestTimeSpentWritingIsNoSilence(t *testing.T) {
 	start := time.Unix(1000, 0)
-	s := newSchedule(start, wire.Granted{Period: time.Second, Duration: time.Hour})
+	s := newSchedule(start, wire.SubscribeResponse{Period: time.Second, Duration: time.Hour})
 	s.flushed(start, start.Add(4*time.Second))
 	if at := start.Add(6 * time.Second); s.silent(at) {
 		t.Error("silent 2s after a report that took 4s to write")
@@ -21,7 +21,7 @@ func TestTimeSpentWritingIsNoSilence(t *testing.T) {
 
 func TestTheAgentsOwnPauseIsNotTheMastersSilence(t *testing.T) {
 	start := time.Unix(1000, 0)
-	s := newSchedule(start, wire.Granted{Period: 5 * time.Second, Duration: time.Hour})
+	s := newSchedule(start, wire.SubscribeResponse{Period: 5 * time.Second, Duration: time.Hour})
 	s.wake(start.Add(900 * time.Millisecond)) // as it does while it runs
 	thawed := start.Add(20*time.Second + 900*time.Millisecond)
 	s.wake(thawed)
@@ -45,15 +45,15 @@ func TestScheduleSleepsUntilTheNextThingToDo(t *testing.T) {
 		want    time.Duration
 	}{
 		"a tick":                    {func(*schedule) {}, true, 5 * time.Second},
-		"gathered changes":          {func(s *schedule) { s.changed, s.gathered = true, start.Add(wire.GatherTime) }, true, wire.GatherTime},
+		"gathered changes":          {func(s *schedule) { s.changed, s.gathered = true, start.Add(wire.FlushDelay) }, true, wire.FlushDelay},
 		"a change that may go now":  {func(s *schedule) { s.changed = true }, true, -time.Second},
 		"silence, the window full":  {func(s *schedule) { s.changed = true }, false, 15 * time.Second},
 		"the end, the window full":  {func(s *schedule) { s.expires = start.Add(7 * time.Second) }, false, 7 * time.Second},
 		"the end before the tick":   {func(s *schedule) { s.expires = start.Add(2 * time.Second) }, true, 2 * time.Second},
 		"silence and not the tick":  {func(s *schedule) { s.heard = start.Add(-12 * time.Second) }, true, 3 * time.Second},
-		"the tick, nothing changed": {func(s *schedule) { s.gathered = start.Add(wire.GatherTime) }, true, 5 * time.Second},
+		"the tick, nothing changed": {func(s *schedule) { s.gathered = start.Add(wire.FlushDelay) }, true, 5 * time.Second},
 	} {
-		s := newSchedule(start, wire.Granted{Period: 5 * time.Second, Duration: time.Hour})
+		s := newSchedule(start, wire.SubscribeResponse{Period: 5 * time.Second, Duration: time.Hour})
 		s.flushed(start, start)
 		s.gathered = start.Add(-time.Second)
 		tc.edit(&s)
@@ -85,7 +85,7 @@ func TestAckFreesTheWindowUpToItsSeq(t *testing.T) {
 
 func TestOneLargeFlushFillsTheWindow(t *testing.T) {
 	w := window{}
-	w.sent(flight{seq: 5, bytes: wire.MaxUnacked})
+	w.sent(flight{seq: 5, bytes: wire.MaxUnackedBytes})
 	if w.open() {
 		t.Fatal("open with all of MaxUnacked on its way")
 	}

@@ -18,7 +18,7 @@ type session struct {
 	snapshot  *snapshot.Snapshot
 	useUsage  func() (release func())
 
-	granted    wire.Granted
+	granted    wire.SubscribeResponse
 	maxSession time.Duration
 
 	schedule schedule
@@ -26,7 +26,7 @@ type session struct {
 	flusher  flusher
 }
 
-func newSession(h *Handler, p *peer, seat *caller, c *challenge, asked *wire.Report, granted wire.Granted, began time.Time) *session {
+func newSession(h *Handler, p *peer, seat *caller, c *challenge, asked *wire.SubscribeRequest, granted wire.SubscribeResponse, began time.Time) *session {
 	return &session{
 		peer: p, caller: seat, challenge: c, snapshot: h.cfg.Snapshot, useUsage: h.cfg.UseUsage,
 		granted: granted, maxSession: h.cfg.MaxSession,

@@ -53,13 +53,13 @@ func TestGrantIsBoundedByTheAgent(t *testing.T) {
 		{0, time.Minute, time.Second, time.Minute},
 		{5 * time.Second, 24 * time.Hour, 5 * time.Second, 30 * time.Minute},
 	} {
-		g, err := grant(&wire.Report{Session: "s", Period: tc.period, Duration: tc.duration}, time.Second, 30*time.Minute)
+		g, err := grant(&wire.SubscribeRequest{Session: "s", Period: tc.period, Duration: tc.duration}, time.Second, 30*time.Minute)
 		if err != nil || g.Period != tc.wantPeriod || g.Duration != tc.wantDuration || g.Session != "s" || g.Renewal != 0 {
 			t.Errorf("asked for %s and %s: granted %+v, %v", tc.period, tc.duration, g, err)
 		}
 	}
 	for _, duration := range []time.Duration{0, time.Second, 5 * time.Second} {
-		_, err := grant(&wire.Report{Session: "s", Period: 5 * time.Second, Duration: duration}, time.Second, time.Hour)
+		_, err := grant(&wire.SubscribeRequest{Session: "s", Period: 5 * time.Second, Duration: duration}, time.Second, time.Hour)
 		if e := (*ended)(nil); !errors.As(err, &e) || e.reason != wire.EndError {
 			t.Errorf("asked for 5s within %s: %v, want an end", duration, err)
 		}
@@ -173,7 +173,7 @@ func TestUsageGoesWithTheTickAndItsSectionAtOnce(t *testing.T) {
 		node := (&state.Node{Name: "n1"}).Key()
 		reading := func(cpu int64) {
 			w.snapshot.SetUsage(state.Sample{node: {CPUMillis: cpu, MemoryBytes: 1 << 20, SampledAt: state.TimeOf(time.Now())}})
-			w.snapshot.SetSection(state.SectionUsage, state.SectionReport{ObservedAt: time.Now()})
+			w.snapshot.SetSection(state.SectionUsage, state.SectionStatus{ObservedAt: time.Now()})
 		}
 		reading(7)
 		s := m.mustNext()
@@ -195,7 +195,7 @@ func TestBrokenSectionAgesWhileItsFactsStay(t *testing.T) {
 		m := w.open("m1", 5*time.Second, time.Minute)
 		m.mustNext()
 		broke := time.Now()
-		w.snapshot.SetSection(state.SectionPods, state.SectionReport{ObservedAt: broke, Error: state.SectionError{Reason: "Disconnected", Message: "connection refused"}})
+		w.snapshot.SetSection(state.SectionPods, state.SectionStatus{ObservedAt: broke, Error: state.SectionError{Reason: "Disconnected", Message: "connection refused"}})
 		s := m.mustNext()
 		if got := s.Sections[state.SectionPods]; got.Error.Reason != "Disconnected" || !got.ObservedAt.Equal(broke) || s.Len(state.KindPod) != 2 {
 			t.Errorf("pods: %+v with %d pods; want the error, its time, and what was known", got, s.Len(state.KindPod))
@@ -267,7 +267,7 @@ func TestNinthMasterIsToldBusy(t *testing.T) {
 			w.open(fmt.Sprint("m", i), 5*time.Second, time.Minute)
 		}
 		ninth := w.dial()
-		ninth.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s", Holder: "m9", Period: time.Second, Duration: time.Minute})
+		ninth.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m9", Period: time.Second, Duration: time.Minute})
 		ninth.wantEnd(wire.EndBusy)
 		again := w.open("m3", 5*time.Second, time.Minute)
 		again.mustNext()

@@ -16,11 +16,11 @@ const (
 
 // summarize answers a Report that asks for one summary only. Problems and resources that
 // the master has are not sent again: they seldom change, and take more than all the rest.
-func (h *Handler) summarize(ctx context.Context, p *peer, asked *wire.Report, identity *wire.Identity) error {
+func (h *Handler) summarize(ctx context.Context, p *peer, asked *wire.SubscribeRequest, identity *wire.Identity) error {
 	m := h.summary(ctx, asked.Ignore)
 	m.Identity = identity
-	m.SameProblems = asked.Problems != 0 && asked.Problems == wire.HashProblems(m.Summary.Problems)
-	m.SameResources = asked.Resources != 0 && asked.Resources == wire.HashResources(identity, &m.Summary)
+	m.SameProblems = asked.ProblemsHash != 0 && asked.ProblemsHash == wire.HashProblems(m.Summary.Problems)
+	m.SameResources = asked.ResourcesHash != 0 && asked.ResourcesHash == wire.HashResources(identity, &m.Summary)
 	if err := p.send(ctx, m); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type flight struct {
 	bytes int
 }
 
-func (w *window) open() bool { return len(w.flights) < maxUnacked && w.bytes < wire.MaxUnacked }
+func (w *window) open() bool { return len(w.flights) < maxUnacked && w.bytes < wire.MaxUnackedBytes }
 
 func (w *window) sent(f flight) {
 	w.flights = append(w.flights, f)

@@ -94,9 +94,9 @@ func inSecuredWorld(t *testing.T, secured *tls.Config, edit func(*Config), f fun
 func (w *world) ready() {
 	w.snapshot.Update(state.Changes{Upserts: []state.Object{&state.Node{Name: "n1", Ready: state.True}, pod("a"), pod("b")}})
 	for _, name := range []state.SectionName{state.SectionNodes, state.SectionPods, state.SectionNetwork, state.SectionStorage} {
-		w.snapshot.SetSection(name, state.SectionReport{Live: true})
+		w.snapshot.SetSection(name, state.SectionStatus{Live: true})
 	}
-	w.snapshot.SetSection(state.SectionUsage, state.SectionReport{Error: state.SectionError{Reason: "Pending", Message: "not read yet"}})
+	w.snapshot.SetSection(state.SectionUsage, state.SectionStatus{Error: state.SectionError{Reason: "Pending", Message: "not read yet"}})
 	synctest.Wait()
 }
 
@@ -124,10 +124,10 @@ type master struct {
 	t        *testing.T
 	conn     *websocket.Conn
 	codec    *wire.Codec
-	in, out  wire.Seal
+	in, out  wire.Checksum
 	unread   [][]byte // the rest of the last frame
 	hello    *wire.Hello
-	grant    *wire.Granted // the last one
+	grant    *wire.SubscribeResponse // the last one
 	channel  token.Channel
 	receiver *wire.Receiver
 	silent   bool // it acknowledges nothing
@@ -157,14 +157,14 @@ func (w *world) meet(conn *websocket.Conn) *master {
 
 // statement is what a Report of a holder's session is signed by on this connection.
 func (m *master) statement(holder, session string) token.Statement {
-	return token.Statement{Domain: token.DomainReport, Cluster: "prod-eu", Holder: holder, Session: session, Nonce: m.hello.Nonce, Channel: m.channel}
+	return token.Statement{Domain: token.DomainReport, Cluster: "prod-eu", MasterID: holder, Session: session, Nonce: m.hello.Nonce, Channel: m.channel}
 }
 
 // open dials and opens a session.
 func (w *world) open(holder string, period, duration time.Duration) *master {
 	w.t.Helper()
 	m := w.dial()
-	m.say(&wire.Report{Protocol: wire.ProtocolMax, Session: "s-" + holder, Holder: holder, Period: period, Duration: duration})
+	m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s-" + holder, MasterID: holder, Period: period, Duration: duration})
 	m.granted()
 	return m
 }
@@ -180,7 +180,7 @@ func (m *master) say(msg wire.MasterMessage) {
 
 func (m *master) raw(kind websocket.MessageType, frame []byte) {
 	m.t.Helper()
-	if err := m.conn.Write(context.Background(), kind, m.out.Close(frame)); err != nil {
+	if err := m.conn.Write(context.Background(), kind, m.out.Append(frame)); err != nil {
 		m.t.Fatalf("say: %v", err)
 	}
 }
@@ -204,19 +204,19 @@ func (m *master) tryRead() (wire.AgentMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if frame, err = m.in.Open(frame); err != nil {
+	if frame, err = m.in.Verify(frame); err != nil {
 		return nil, err
 	}
-	if m.unread, err = wire.Split(frame); err != nil {
+	if m.unread, err = wire.DecodeBatch(frame); err != nil {
 		return nil, err
 	}
 	return m.tryRead()
 }
 
-func (m *master) granted() *wire.Granted {
+func (m *master) granted() *wire.SubscribeResponse {
 	m.t.Helper()
 	msg := m.read()
-	g, ok := msg.(*wire.Granted)
+	g, ok := msg.(*wire.SubscribeResponse)
 	if !ok {
 		m.t.Fatalf("got %T %+v, want Granted", msg, msg)
 	}
@@ -236,7 +236,7 @@ func (m *master) next() (*state.State, error) {
 		if end, ok := msg.(*wire.End); ok {
 			return nil, &ended{end.Reason, end.Message}
 		}
-		s, err := m.receiver.Take(msg, time.Now())
+		s, err := m.receiver.Receive(msg, time.Now())
 		if err != nil {
 			return nil, err
 		}

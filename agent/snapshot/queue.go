@@ -22,7 +22,7 @@ type batch struct {
 	changes map[state.Key]state.Object
 	// sample is nil if there was no reading of usage.
 	sample   state.Sample
-	sections map[state.SectionName]state.SectionReport
+	sections map[state.SectionName]state.SectionStatus
 }
 
 // Update enqueues changed and removed objects. Objects that equal the current ones are
@@ -56,10 +56,10 @@ func (s *Snapshot) SetUsage(sample state.Sample) {
 
 // SetSection enqueues the status of a section. A source calls it after Update with the
 // objects that the status is about.
-func (s *Snapshot) SetSection(name state.SectionName, r state.SectionReport) {
+func (s *Snapshot) SetSection(name state.SectionName, r state.SectionStatus) {
 	s.queue.put(func(b *batch) {
 		if b.sections == nil {
-			b.sections = map[state.SectionName]state.SectionReport{}
+			b.sections = map[state.SectionName]state.SectionStatus{}
 		}
 		b.sections[name] = r
 	})

@@ -75,7 +75,7 @@ func TestPendingCountsUpdatesThatAreInNoVersion(t *testing.T) {
 		s.Update(pods(20))
 		s.Update(pods(30)) // 20 of them are pending already
 		s.Update(state.Changes{Removes: []state.Key{{Kind: state.KindNode, Name: "n1"}}})
-		s.SetSection(state.SectionPods, state.SectionReport{Live: true})
+		s.SetSection(state.SectionPods, state.SectionStatus{Live: true})
 		s.SetUsage(nil)
 		if n := s.Pending(); n != 33 {
 			t.Errorf("%d wait, want 30 pods, a node, a section and a reading", n)
@@ -103,20 +103,20 @@ func TestReadyWaitsForNodesAndPods(t *testing.T) {
 				return false
 			}
 		}
-		s.SetSection(state.SectionNodes, state.SectionReport{Live: true})
-		s.SetSection(state.SectionPods, state.SectionReport{Error: state.SectionError{Reason: "Forbidden"}})
+		s.SetSection(state.SectionNodes, state.SectionStatus{Live: true})
+		s.SetSection(state.SectionPods, state.SectionStatus{Error: state.SectionError{Reason: "Forbidden"}})
 		if ready() {
 			t.Error("ready without pods")
 		}
 		s.Update(pods(2))
-		s.SetSection(state.SectionPods, state.SectionReport{Live: true})
+		s.SetSection(state.SectionPods, state.SectionStatus{Live: true})
 		if !ready() {
 			t.Error("not ready with both")
 		}
 		if s.Current().State.Len(state.KindPod) != 2 {
 			t.Error("ready before the pods that were read")
 		}
-		s.SetSection(state.SectionPods, state.SectionReport{Error: state.SectionError{Reason: "Disconnected"}})
+		s.SetSection(state.SectionPods, state.SectionStatus{Error: state.SectionError{Reason: "Disconnected"}})
 		if !ready() {
 			t.Error("no longer ready after a watch broke")
 		}
@@ -137,11 +137,11 @@ func TestSubscriberIsNotifiedOfChangesOnly(t *testing.T) {
 			{"nothing", func() { s.Update(state.Changes{}) }, false},
 			{"usage", func() { s.SetUsage(nil) }, false},
 			{"a section's error", func() {
-				s.SetSection(state.SectionUsage, state.SectionReport{Error: state.SectionError{Reason: "Pending"}})
+				s.SetSection(state.SectionUsage, state.SectionStatus{Error: state.SectionError{Reason: "Pending"}})
 			}, true},
 			{"usage and its section", func() {
 				s.SetUsage(state.Sample{})
-				s.SetSection(state.SectionUsage, state.SectionReport{Live: true})
+				s.SetSection(state.SectionUsage, state.SectionStatus{Live: true})
 			}, true},
 		} {
 			step.do()

@@ -25,7 +25,7 @@ type Version struct {
 	Before *state.Usage
 	// Reports holds the status of each section as its source reported it. ObservedAt in
 	// State.Sections is not kept up to date: see Ages.
-	Reports [state.NumSections]state.SectionReport
+	Reports [state.NumSections]state.SectionStatus
 }
 
 // Tombstone records a removal.

@@ -68,12 +68,12 @@ func (vs *versioner) applyChanges(v *Version, changes map[state.Key]state.Object
 	if err != nil {
 		panic(fmt.Sprintf("a delta made from the state does not fit it: %v", err))
 	}
-	v.Hash = v.Hash.After(held, d)
+	v.Hash = v.Hash.Apply(held, d)
 	v.State = next
 }
 
 // applySections applies the sections' status. A changed error takes the next seq.
-func applySections(v *Version, sections map[state.SectionName]state.SectionReport) {
+func applySections(v *Version, sections map[state.SectionName]state.SectionStatus) {
 	if len(sections) == 0 {
 		return
 	}

@@ -49,7 +49,7 @@ func drawBatch(t *rapid.T) batch {
 		}
 	}
 	if rapid.IntRange(0, 3).Draw(t, "report") == 0 {
-		b.sections = map[state.SectionName]state.SectionReport{
+		b.sections = map[state.SectionName]state.SectionStatus{
 			rapid.SampledFrom([]state.SectionName{state.SectionNodes, state.SectionUsage}).Draw(t, "section"): {
 				Live:  rapid.Bool().Draw(t, "live"),
 				Error: state.SectionError{Reason: rapid.SampledFrom([]string{"", "Pending"}).Draw(t, "reason")},
@@ -234,9 +234,9 @@ func TestSeqRisesByOnePerKeyReadingAndSectionError(t *testing.T) {
 		{"two objects", batch{changes: changesOf(&state.Node{Name: "a"}, &state.Node{Name: "b"})}, 2, true},
 		{"a reading", batch{sample: state.Sample{}}, 3, false},
 		{"an equal reading", batch{sample: state.Sample{}}, 4, false},
-		{"a section's error", sectionBatch(state.SectionReport{Error: state.SectionError{Reason: "Forbidden"}}), 5, true},
-		{"a section's time", sectionBatch(state.SectionReport{ObservedAt: time.Unix(9, 0), Error: state.SectionError{Reason: "Forbidden"}}), 5, false},
-		{"a section's recovery", sectionBatch(state.SectionReport{Live: true}), 6, true},
+		{"a section's error", sectionBatch(state.SectionStatus{Error: state.SectionError{Reason: "Forbidden"}}), 5, true},
+		{"a section's time", sectionBatch(state.SectionStatus{ObservedAt: time.Unix(9, 0), Error: state.SectionError{Reason: "Forbidden"}}), 5, false},
+		{"a section's recovery", sectionBatch(state.SectionStatus{Live: true}), 6, true},
 	} {
 		v, changed := vs.take(step.batch)
 		if v.State.Seq != step.want || changed != step.changed {
@@ -248,8 +248,8 @@ func TestSeqRisesByOnePerKeyReadingAndSectionError(t *testing.T) {
 	}
 }
 
-func sectionBatch(r state.SectionReport) batch {
-	return batch{sections: map[state.SectionName]state.SectionReport{state.SectionStorage: r}}
+func sectionBatch(r state.SectionStatus) batch {
+	return batch{sections: map[state.SectionName]state.SectionStatus{state.SectionStorage: r}}
 }
 
 func TestReusedSlotHasNoSampleOfItsFormerOwner(t *testing.T) {
@@ -274,9 +274,9 @@ func TestReusedSlotHasNoSampleOfItsFormerOwner(t *testing.T) {
 func TestVersionTellsAgesOfItsSections(t *testing.T) {
 	now := time.Unix(1000, 0)
 	v := &Version{State: &state.State{}}
-	v.Reports[state.SectionNodes] = state.SectionReport{Live: true}
-	v.Reports[state.SectionPods] = state.SectionReport{ObservedAt: now.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
-	v.Reports[state.SectionUsage] = state.SectionReport{ObservedAt: now.Add(time.Second)}
+	v.Reports[state.SectionNodes] = state.SectionStatus{Live: true}
+	v.Reports[state.SectionPods] = state.SectionStatus{ObservedAt: now.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
+	v.Reports[state.SectionUsage] = state.SectionStatus{ObservedAt: now.Add(time.Second)}
 	ages := v.Ages(now)
 	if ages[state.SectionNodes] != 0 || ages[state.SectionPods] != time.Minute || ages[state.SectionStorage] >= 0 || ages[state.SectionUsage] != 0 {
 		t.Errorf("ages %v", ages)

@@ -31,7 +31,7 @@ type Config struct {
 	// Sink receives each reading, then Report the status of the usage section. Both are
 	// called on Run's goroutine.
 	Sink   func(state.Sample)
-	Report func(state.SectionReport)
+	Report func(state.SectionStatus)
 	Log    *slog.Logger
 }
 
@@ -50,7 +50,7 @@ type Reader struct {
 	// Owned by Run: the start of the last reading, the last reported status, and the part
 	// that was missing then.
 	readAt  time.Time
-	last    state.SectionReport
+	last    state.SectionStatus
 	missing missing
 }
 
@@ -101,12 +101,12 @@ func (r *Reader) subscribed() bool {
 // Run reads usage until ctx is done.
 func (r *Reader) Run(ctx context.Context) error {
 	if r.list == nil {
-		r.setStatus(state.SectionReport{Error: disabled})
+		r.setStatus(state.SectionStatus{Error: disabled})
 		<-ctx.Done()
 		return nil
 	}
 	defer r.closeIdle()
-	r.setStatus(state.SectionReport{Error: pending})
+	r.setStatus(state.SectionStatus{Error: pending})
 	for ctx.Err() == nil {
 		if r.subscribed() && time.Since(r.readAt) >= r.cfg.Period {
 			r.read(ctx)
@@ -145,7 +145,7 @@ func (r *Reader) read(ctx context.Context) {
 		return
 	}
 	r.cfg.Sink(sample)
-	r.setStatus(state.SectionReport{ObservedAt: r.readAt, Error: r.partialError(refused)})
+	r.setStatus(state.SectionStatus{ObservedAt: r.readAt, Error: r.partialError(refused)})
 }
 
 // sample reads nodes and containers. If the API server refuses one of them only, sample
@@ -205,11 +205,11 @@ func (r *Reader) fail(err error) {
 	if failed.Reason == r.last.Error.Reason {
 		failed = r.last.Error
 	}
-	r.setStatus(state.SectionReport{ObservedAt: r.last.ObservedAt, Error: failed})
+	r.setStatus(state.SectionStatus{ObservedAt: r.last.ObservedAt, Error: failed})
 }
 
 // setStatus logs a change of the section's status and passes it to Config.Report.
-func (r *Reader) setStatus(report state.SectionReport) {
+func (r *Reader) setStatus(report state.SectionStatus) {
 	switch before := r.last.Error.Reason; {
 	case report.Error.Reason == before:
 	case report.Error.Reason == "" && before != reasonPending:

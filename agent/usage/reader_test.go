@@ -67,10 +67,10 @@ type fakeMetrics struct {
 type seen struct {
 	asked   []string
 	samples []state.Sample
-	reports []state.SectionReport
+	reports []state.SectionStatus
 }
 
-func (s seen) last() state.SectionReport { return s.reports[len(s.reports)-1] }
+func (s seen) last() state.SectionStatus { return s.reports[len(s.reports)-1] }
 
 func newFakeMetrics() *fakeMetrics {
 	return &fakeMetrics{answers: map[string]string{"nodes": nodesJSON, "pods": podsJSON}}
@@ -95,7 +95,7 @@ func (f *fakeMetrics) sink(s state.Sample) {
 	f.seen.samples = append(f.seen.samples, s)
 }
 
-func (f *fakeMetrics) report(r state.SectionReport) {
+func (f *fakeMetrics) report(r state.SectionStatus) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen.reports = append(f.seen.reports, r)
@@ -161,7 +161,7 @@ func TestSubscribedReaderReadsAtOnceAndEveryPeriod(t *testing.T) {
 		if len(saw.samples) != 1 || !maps.Equal(saw.samples[0], want) {
 			t.Fatalf("samples %v, want %v at once", saw.samples, want)
 		}
-		if got, want := saw.last(), (state.SectionReport{ObservedAt: time.Now()}); got != want {
+		if got, want := saw.last(), (state.SectionStatus{ObservedAt: time.Now()}); got != want {
 			t.Errorf("report %+v, want %+v", got, want)
 		}
 
@@ -313,8 +313,8 @@ func TestReadNodesDoesNotWaitForHangingMetrics(t *testing.T) {
 
 func TestDisabledUsageIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var reports []state.SectionReport
-		r, err := New(Config{Report: func(s state.SectionReport) { reports = append(reports, s) }, Log: slog.New(slog.DiscardHandler)})
+		var reports []state.SectionStatus
+		r, err := New(Config{Report: func(s state.SectionStatus) { reports = append(reports, s) }, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,7 +57,7 @@ func (c *compacted) fetch() *[NumKinds]table {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fetched == nil {
-		o := &c.form.Fetch().contents
+		o := &c.form.Decode().contents
 		c.fetched = new([NumKinds]table)
 		for kind := range NumKinds {
 			c.fetched[kind] = *o.table(kind)
@@ -77,7 +77,7 @@ func (c *compacted) isFetched() bool {
 type Compacted interface {
 	// Fetch decodes the objects and returns a State with the same entries as were compacted.
 	// It is called by one goroutine at a time.
-	Fetch() *State
+	Decode() *State
 }
 
 // Compact returns a State equal to s that has form beside its objects. The objects can then

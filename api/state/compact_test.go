@@ -15,7 +15,7 @@ type compacted struct {
 	times *int
 }
 
-func (s compacted) Fetch() *state.State {
+func (s compacted) Decode() *state.State {
 	*s.times++
 	return s.kept
 }

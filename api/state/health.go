@@ -27,9 +27,9 @@ const (
 	sectionPatience   = time.Minute
 )
 
-// StableRun without a restart ends the crash loop of a container. The kubelet forgets its
+// CrashLoopResetAfter without a restart ends the crash loop of a container. The kubelet forgets its
 // back-off after as long.
-const StableRun = 10 * time.Minute
+const CrashLoopResetAfter = 10 * time.Minute
 
 const (
 	// youngNode is the age up to which a node that is not ready is expected.
@@ -113,9 +113,9 @@ type Ignore struct {
 }
 
 // CrashLooping reports whether a container is in a crash loop at an instant: the agent
-// has seen it crash again and again, and it has not run for StableRun since.
+// has seen it crash again and again, and it has not run for CrashLoopResetAfter since.
 func (c *Container) CrashLooping(now time.Time) bool {
-	return c.CrashLoopSince != 0 && (c.State != Running || c.StartedAt == 0 || now.Before(c.StartedAt.Time().Add(StableRun)))
+	return c.CrashLoopSince != 0 && (c.State != Running || c.StartedAt == 0 || now.Before(c.StartedAt.Time().Add(CrashLoopResetAfter)))
 }
 
 // finding is one object with one thing wrong, before grouping.

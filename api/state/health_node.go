@@ -19,21 +19,21 @@ var (
 	goodWhenTrue      = []string{"Ready", "Healthy", "Available", "IsVoter"}
 )
 
-// Verdict is what a condition of a node says of it.
-type Verdict uint8
+// ConditionHealth is what a condition of a node says of it.
+type ConditionHealth uint8
 
 const (
 	// ConditionGood: it is as it should be.
-	ConditionGood Verdict = iota
+	ConditionGood ConditionHealth = iota
 	// ConditionBad: it is known to speak against the node.
 	ConditionBad
-	// ConditionUnfamiliar: it is True, and no rule knows whether that is good.
-	ConditionUnfamiliar
+	// ConditionUnrecognized: it is True, and no rule knows whether that is good.
+	ConditionUnrecognized
 )
 
-// Verdict returns what the condition says of its node. Of the pressure conditions
+// ConditionHealth returns what the condition says of its node. Of the pressure conditions
 // Unknown is bad too, as nobody can rule pressure out.
-func (c *NodeCondition) Verdict() Verdict {
+func (c *NodeCondition) Health() ConditionHealth {
 	switch {
 	case isGoodWhenTrue(c.Type):
 		if c.Status == True {
@@ -46,7 +46,7 @@ func (c *NodeCondition) Verdict() Verdict {
 		}
 		return ConditionGood
 	case c.Status == True:
-		return ConditionUnfamiliar
+		return ConditionUnrecognized
 	}
 	return ConditionGood
 }
@@ -94,13 +94,13 @@ func (e *evaluator) node(n *Node) {
 	for i := range n.Conditions {
 		c := &n.Conditions[i]
 		said := cmp.Or(c.Message, c.Reason)
-		switch verdict := c.Verdict(); {
+		switch verdict := c.Health(); {
 		case c.Type == nodeReady:
 		case verdict == ConditionBad && c.Status != True:
 			e.add(problem(SeverityWarning, c.Type, c.Since, strings.TrimSuffix(c.Status.String()+": "+said, ": ")))
 		case verdict == ConditionBad:
 			e.add(problem(SeverityWarning, c.Type, c.Since, said))
-		case verdict == ConditionUnfamiliar:
+		case verdict == ConditionUnrecognized:
 			e.add(problem(SeverityInfo, c.Type, c.Since, said))
 		}
 	}

@@ -71,7 +71,7 @@ func (e *evaluator) troubledContainers() (found []trouble, pods map[podID]bool) 
 	for c := range e.state.Containers() {
 		looping := c.CrashLooping(e.now)
 		if looping && c.State == Running {
-			e.reevaluateAt(c.StartedAt.Time().Add(StableRun))
+			e.reevaluateAt(c.StartedAt.Time().Add(CrashLoopResetAfter))
 		}
 		if !looping && c.NotReadySince == 0 {
 			continue

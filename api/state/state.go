@@ -255,8 +255,8 @@ func firstTwice(edits []edit) *Key {
 	return nil
 }
 
-// SectionReport is what the source of a section says of it.
-type SectionReport struct {
+// SectionStatus is what the source of a section says of it.
+type SectionStatus struct {
 	// Live says that all watches of the section are established: until the next
 	// report it is true at every instant, and the present time is its ObservedAt.
 	Live bool
@@ -267,7 +267,7 @@ type SectionReport struct {
 }
 
 // At is the section as it stands at an instant.
-func (r SectionReport) At(now time.Time) Section {
+func (r SectionStatus) At(now time.Time) Section {
 	if r.Live {
 		return Section{ObservedAt: now, Error: r.Error}
 	}

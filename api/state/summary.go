@@ -16,8 +16,8 @@ type Summary struct {
 	Used *UsedSum `json:"used,omitempty"`
 	// Fragmentation is the largest free amount of each resource on any one
 	// schedulable, ready node: a sum over nodes hides that nothing fits.
-	Fragmentation Room       `json:"fragmentation"`
-	Ports         PortCounts `json:"ports"`
+	Fragmentation FreeResources `json:"fragmentation"`
+	Ports         PortCounts    `json:"ports"`
 
 	// Healthy is false while a critical problem that is not muted is older than its
 	// patience.
@@ -79,8 +79,8 @@ type UsedSum struct {
 	Nodes int `json:"nodes"`
 }
 
-// Room is free CPU and memory.
-type Room struct {
+// FreeResources is free CPU and memory.
+type FreeResources struct {
 	CPUMillis   int64 `json:"cpuMillis"`
 	MemoryBytes int64 `json:"memoryBytes"`
 }

@@ -55,7 +55,7 @@ func TestSummaryCounts(t *testing.T) {
 	if want := (state.ContainerCounts{Total: 5, Running: 1, Waiting: 1, Terminated: 2, Unknown: 1, Restarts: 2, Desired: 3, Ready: 1}); got.Containers != want {
 		t.Errorf("containers %+v, want %+v", got.Containers, want)
 	}
-	if want := (state.Room{CPUMillis: 2000, MemoryBytes: 90}); got.Fragmentation != want {
+	if want := (state.FreeResources{CPUMillis: 2000, MemoryBytes: 90}); got.Fragmentation != want {
 		t.Errorf("largest free %+v, want %+v: the node that is not ready does not count", got.Fragmentation, want)
 	}
 	if d := state.DisplayOf(got); d != (state.Display{Nodes: "2/3", Containers: "1/3", CPURequested: "50%", MemoryRequested: "20%"}) {

@@ -27,8 +27,8 @@ func TestATokenForANonceIsAcceptedOnceWhateverTheClock(t *testing.T) {
 		v := NewVerifier("prod-eu", public)
 		agents := now.Add(skew)
 		first := signNonce(t, signer, "prod-eu", v.Nonce(agents))
-		if holder, err := v.Verify(first, agents.Add(Lifetime-time.Second)); err != nil || holder != "master-1" {
-			t.Errorf("%s: %q, %v", skew, holder, err)
+		if masterID, err := v.Verify(first, agents.Add(Lifetime-time.Second)); err != nil || masterID != "master-1" {
+			t.Errorf("%s: %q, %v", skew, masterID, err)
 		}
 		if _, err := v.Verify(first, agents.Add(Lifetime-time.Second)); !errors.Is(err, ErrReplayed) {
 			t.Errorf("%s: again: %v, want %v", skew, err, ErrReplayed)
@@ -70,7 +70,7 @@ func TestOnlyTheAgentsOwnNoncesAreAccepted(t *testing.T) {
 		"signed by somebody":     signNonce(t, NewSigner(otherKey), "prod-eu", nonce),
 		"for another cluster":    signNonce(t, NewSigner(key), "prod-us", nonce),
 		"as a claim beside exp":  claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent:prod-eu", "sub": "m", "nonce": nonce, "jti": "x"}),
-		"without a holder":       claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "nonce": nonce}),
+		"without a master ID":    claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "nonce": nonce}),
 		"that is a list":         claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "sub": "m", "nonce": []string{nonce}}),
 		"for both, and no nonce": claiming(t, NewSigner(key), jwt.MapClaims{"aud": []string{"rollcall-agent-nonce:prod-eu", "rollcall-agent:prod-eu"}, "sub": "m", "jti": "x"}),
 	} {

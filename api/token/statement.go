@@ -79,8 +79,8 @@ func NewNonce() []byte {
 
 // Statement is what a master signs to prove that it speaks on this very connection, now.
 type Statement struct {
-	Domain          Domain
-	Cluster, Holder string
+	Domain            Domain
+	Cluster, MasterID string
 	// Session is empty in DomainSummary.
 	Session string
 	// Nonce is the agent's of this connection, and is accepted once.
@@ -92,7 +92,7 @@ type Statement struct {
 // big endian. Two Statements never have the same encoding, and none is the signing input
 // of a JWT, which begins with a letter.
 func (s Statement) encode() []byte {
-	fields := []string{string(s.Domain), s.Cluster, s.Holder, s.Session, string(s.Nonce), string(s.Channel)}
+	fields := []string{string(s.Domain), s.Cluster, s.MasterID, s.Session, string(s.Nonce), string(s.Channel)}
 	var encoded []byte
 	for _, field := range fields {
 		encoded = binary.BigEndian.AppendUint32(encoded, uint32(len(field))) //nolint:gosec // the fields of messages are shorter than 4 GiB

@@ -13,14 +13,14 @@ import (
 )
 
 func statement(edit func(*Statement)) Statement {
-	s := Statement{Domain: DomainReport, Cluster: "prod-eu", Holder: "m1", Session: "s1", Nonce: bytes.Repeat([]byte{7}, NonceSize), Channel: "channel"}
+	s := Statement{Domain: DomainReport, Cluster: "prod-eu", MasterID: "m1", Session: "s1", Nonce: bytes.Repeat([]byte{7}, NonceSize), Channel: "channel"}
 	if edit != nil {
 		edit(&s)
 	}
 	return s
 }
 
-// TestASignatureHoldsForItsStatementOnly: each other cluster, holder, session, nonce,
+// TestASignatureHoldsForItsStatementOnly: each other cluster, masterID, session, nonce,
 // connection and purpose is refused, also where texts move from one field to the next.
 func TestASignatureHoldsForItsStatementOnly(t *testing.T) {
 	key, public := newKey(t)
@@ -33,15 +33,15 @@ func TestASignatureHoldsForItsStatementOnly(t *testing.T) {
 		"a summary":              func(s *Statement) { s.Domain = DomainSummary },
 		"a renewal":              func(s *Statement) { s.Domain = DomainRenew },
 		"another cluster":        func(s *Statement) { s.Cluster = "prod-us" },
-		"another holder":         func(s *Statement) { s.Holder = "m2" },
+		"another master ID":      func(s *Statement) { s.MasterID = "m2" },
 		"another session":        func(s *Statement) { s.Session = "s2" },
 		"another nonce":          func(s *Statement) { s.Nonce = bytes.Repeat([]byte{8}, NonceSize) },
 		"a longer nonce":         func(s *Statement) { s.Nonce = append(s.Nonce, 0) },
 		"no nonce":               func(s *Statement) { s.Nonce = nil },
 		"another connection":     func(s *Statement) { s.Channel = "canal" },
 		"no connection":          func(s *Statement) { s.Channel = Unbound },
-		"a letter that moved":    func(s *Statement) { s.Cluster, s.Holder = "prod-e", "um1" },
-		"an empty holder":        func(s *Statement) { s.Holder, s.Session = "", "m1s1" },
+		"a letter that moved":    func(s *Statement) { s.Cluster, s.MasterID = "prod-e", "um1" },
+		"an empty master ID":     func(s *Statement) { s.MasterID, s.Session = "", "m1s1" },
 		"a nonce in the session": func(s *Statement) { s.Session, s.Nonce = s.Session+string(s.Nonce), nil },
 	} {
 		if _, err := v.VerifyStatement(statement(edit), signature); !errors.Is(err, ErrSignature) {
@@ -94,10 +94,10 @@ func FuzzStatement(f *testing.F) {
 	f.Add("prod-eu", "m1", "s1", []byte("n"), "prod-e", "um1", "s1", []byte("n"))
 	f.Add("", "", "", []byte{}, "", "", "", []byte{0})
 	f.Add("a", "\x00\x00\x00\x01b", "", []byte{}, "a", "b", "", []byte{})
-	f.Fuzz(func(t *testing.T, cluster, holder, session string, nonce []byte, cluster2, holder2, session2 string, nonce2 []byte) {
-		a := Statement{Domain: DomainReport, Cluster: cluster, Holder: holder, Session: session, Nonce: nonce, Channel: Unbound}
-		b := Statement{Domain: DomainReport, Cluster: cluster2, Holder: holder2, Session: session2, Nonce: nonce2, Channel: Unbound}
-		same := cluster == cluster2 && holder == holder2 && session == session2 && bytes.Equal(nonce, nonce2)
+	f.Fuzz(func(t *testing.T, cluster, masterID, session string, nonce []byte, cluster2, holder2, session2 string, nonce2 []byte) {
+		a := Statement{Domain: DomainReport, Cluster: cluster, MasterID: masterID, Session: session, Nonce: nonce, Channel: Unbound}
+		b := Statement{Domain: DomainReport, Cluster: cluster2, MasterID: holder2, Session: session2, Nonce: nonce2, Channel: Unbound}
+		same := cluster == cluster2 && masterID == holder2 && session == session2 && bytes.Equal(nonce, nonce2)
 		if bytes.Equal(a.encode(), b.encode()) != same {
 			t.Errorf("%+v and %+v: one encoding, want %v", a, b, same)
 		}

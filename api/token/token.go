@@ -7,16 +7,16 @@
 //
 //	alg  EdDSA, and no other
 //	aud  rollcall-agent:<cluster name>
-//	sub  the holder: which master process dials
+//	sub  the masterID: which master process dials
 //	exp  60 s after it was signed, by the master's clock
-//	jti  25 random bits, which tell tokens of one holder and one second apart
+//	jti  25 random bits, which tell tokens of one masterID and one second apart
 //
 // An agent with another clock refuses it and names a nonce, which only the agent that
 // made it accepts, once, within 60 s by its own clock. A second token claims that nonce
 // and no time. No token is ever signed for a time that the other side names.
 //
 //	aud    rollcall-agent-nonce:<cluster name>
-//	sub    the holder
+//	sub    the masterID
 //	nonce  the agent's, as it came
 //
 // Who takes a token on its way can pass the upgrade with it, and nothing more: before an
@@ -45,14 +45,14 @@ const (
 )
 
 // idLength is how much of a random text, which has five bits a letter, tells apart the
-// tokens that one holder signs for one cluster within one second.
+// tokens that one masterID signs for one cluster within one second.
 const idLength = 5
 
 // Bounds of what a Verifier looks at.
 const (
-	maxToken  = 4 << 10
-	maxHolder = 256
-	maxID     = 128
+	maxToken    = 4 << 10
+	maxMasterID = 256
+	maxID       = 128
 )
 
 // claims are those of both kinds of token.
@@ -67,21 +67,21 @@ type Signer struct{ key ed25519.PrivateKey }
 // NewSigner returns a Signer that signs with the key.
 func NewSigner(key ed25519.PrivateKey) *Signer { return &Signer{key: key} }
 
-// Sign returns a new token for one dial of a cluster by a holder, whose clock says now.
-func (s *Signer) Sign(cluster, holder string, now time.Time) (string, error) {
+// Sign returns a new token for one dial of a cluster by a masterID, whose clock says now.
+func (s *Signer) Sign(cluster, masterID string, now time.Time) (string, error) {
 	return s.sign(cluster, jwt.MapClaims{
-		"aud": audience(cluster), "sub": holder, "exp": now.Add(Lifetime).Unix(), "jti": rand.Text()[:idLength],
+		"aud": audience(cluster), "sub": masterID, "exp": now.Add(Lifetime).Unix(), "jti": rand.Text()[:idLength],
 	})
 }
 
-// SignNonce returns a token for one dial of a cluster by a holder, which claims a nonce that
+// SignNonce returns a token for one dial of a cluster by a masterID, which claims a nonce that
 // the agent named when it refused another token for its time. An error is a nonce that is
 // empty, longer than MaxNonce, or not of the letters of base64url.
-func (s *Signer) SignNonce(cluster, holder, nonce string) (string, error) {
+func (s *Signer) SignNonce(cluster, masterID, nonce string) (string, error) {
 	if !validNonce(nonce) {
 		return "", fmt.Errorf("sign token for %s: the agent's nonce is not 1 to %d letters of base64url", cluster, MaxNonce)
 	}
-	return s.sign(cluster, jwt.MapClaims{"aud": nonceAudience(cluster), "sub": holder, "nonce": nonce})
+	return s.sign(cluster, jwt.MapClaims{"aud": nonceAudience(cluster), "sub": masterID, "nonce": nonce})
 }
 
 func (s *Signer) sign(cluster string, c jwt.MapClaims) (string, error) {

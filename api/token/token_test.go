@@ -21,9 +21,9 @@ func newKey(t *testing.T) (ed25519.PrivateKey, ed25519.PublicKey) {
 	return key, key.Public().(ed25519.PublicKey)
 }
 
-func sign(t *testing.T, key ed25519.PrivateKey, cluster, holder string, at time.Time) string {
+func sign(t *testing.T, key ed25519.PrivateKey, cluster, masterID string, at time.Time) string {
 	t.Helper()
-	signed, err := NewSigner(key).Sign(cluster, holder, at)
+	signed, err := NewSigner(key).Sign(cluster, masterID, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +43,9 @@ func claimsOf(edit func(*jwt.RegisteredClaims)) jwt.RegisteredClaims {
 
 func TestTokenNamesItsHolder(t *testing.T) {
 	key, public := newKey(t)
-	holder, err := NewVerifier("prod-eu", public).Verify(sign(t, key, "prod-eu", "master-1", now), now)
-	if err != nil || holder != "master-1" {
-		t.Fatalf("Verify = %q, %v; want master-1", holder, err)
+	masterID, err := NewVerifier("prod-eu", public).Verify(sign(t, key, "prod-eu", "master-1", now), now)
+	if err != nil || masterID != "master-1" {
+		t.Fatalf("Verify = %q, %v; want master-1", masterID, err)
 	}
 }
 
@@ -195,8 +195,8 @@ func TestTokenOfAnOlderMasterIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if holder, err := NewVerifier("prod-eu", public).Verify(signed, now); err != nil || holder != "master-1" {
-		t.Errorf("Verify = %q, %v; want master-1", holder, err)
+	if masterID, err := NewVerifier("prod-eu", public).Verify(signed, now); err != nil || masterID != "master-1" {
+		t.Errorf("Verify = %q, %v; want master-1", masterID, err)
 	}
 }
 
@@ -230,8 +230,8 @@ func TestIncompleteTokenIsRefused(t *testing.T) {
 		"no audience":                         func(c *jwt.RegisteredClaims) { c.Audience = nil },
 		"two audiences":                       func(c *jwt.RegisteredClaims) { c.Audience = append(c.Audience, "rollcall-agent:prod-us") },
 		"an audience for nonces, without one": func(c *jwt.RegisteredClaims) { c.Audience = jwt.ClaimStrings{"rollcall-agent-nonce:prod-eu"} },
-		"no holder":                           func(c *jwt.RegisteredClaims) { c.Subject = "" },
-		"long holder":                         func(c *jwt.RegisteredClaims) { c.Subject = strings.Repeat("m", maxHolder+1) },
+		"no master ID":                        func(c *jwt.RegisteredClaims) { c.Subject = "" },
+		"long master ID":                      func(c *jwt.RegisteredClaims) { c.Subject = strings.Repeat("m", maxMasterID+1) },
 		"no jti":                              func(c *jwt.RegisteredClaims) { c.ID = "" },
 		"long jti":                            func(c *jwt.RegisteredClaims) { c.ID = strings.Repeat("1", maxID+1) },
 	} {

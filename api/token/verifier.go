@@ -73,8 +73,8 @@ func (v *Verifier) current() []ed25519.PublicKey { return *v.keys.Load() }
 // claims it is accepted once, within Lifetime, whatever the master's clock.
 func (v *Verifier) Nonce(now time.Time) string { return v.nonces.make(now) }
 
-// Verify returns the holder that a token was signed for, and uses the token up.
-func (v *Verifier) Verify(token string, now time.Time) (holder string, err error) {
+// Verify returns the masterID that a token was signed for, and uses the token up.
+func (v *Verifier) Verify(token string, now time.Time) (masterID string, err error) {
 	if len(token) > maxToken {
 		return "", fmt.Errorf("%w: it has %d bytes, at most %d are read", ErrInvalid, len(token), maxToken)
 	}
@@ -83,8 +83,8 @@ func (v *Verifier) Verify(token string, now time.Time) (holder string, err error
 	if _, err := parser.ParseWithClaims(token, &c, v.verificationKeys); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if c.Subject == "" || len(c.Subject) > maxHolder {
-		return "", fmt.Errorf("%w: its sub has %d bytes, not 1 to %d", ErrInvalid, len(c.Subject), maxHolder)
+	if c.Subject == "" || len(c.Subject) > maxMasterID {
+		return "", fmt.Errorf("%w: its sub has %d bytes, not 1 to %d", ErrInvalid, len(c.Subject), maxMasterID)
 	}
 	id, until, err := v.timely(&c, now)
 	if err != nil {

@@ -9,9 +9,10 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// Join is one frame of several, which says the same: each frame costs its own header,
-// seal and TLS record. It gives nil where they do not fit one.
-func Join(frames [][]byte) []byte {
+// EncodeBatch combines frames into one Batch frame, which saves the websocket header, the checksum
+// and the TLS record of each. A single frame is returned as it is. The result is nil if there are
+// more than maxBatch frames or if they exceed MaxMessage.
+func EncodeBatch(frames [][]byte) []byte {
 	if len(frames) == 1 {
 		return frames[0]
 	}
@@ -25,34 +26,33 @@ func Join(frames [][]byte) []byte {
 	return joined
 }
 
-// Split are the frames that Join made one of; a frame that is none of these is alone.
-// Each is to be decoded when the one before was taken in, so that all together need no
-// more memory than one.
-func Split(frame []byte) ([][]byte, error) {
+// DecodeBatch returns the frames of a Batch, or the frame itself if it is not a Batch. Decode and
+// apply each frame before the next, so that memory is needed for one message at a time.
+func DecodeBatch(frame []byte) ([][]byte, error) {
 	if number, _, _ := protowire.ConsumeTag(frame); number != batchNumber {
 		return [][]byte{frame}, nil
 	}
 	if len(frame) > MaxFrame {
-		return nil, fmt.Errorf("decode a batch: %w: %d bytes of at most %d", ErrTooLarge, len(frame), MaxFrame)
+		return nil, fmt.Errorf("decode Batch: %w: it has %d bytes, the limit is %d", ErrTooLarge, len(frame), MaxFrame)
 	}
 	_, _, n := protowire.ConsumeTag(frame)
 	batch, size := protowire.ConsumeBytes(frame[n:])
 	if size < 0 || n+size < len(frame) {
-		return nil, errors.New("decode a batch: it is cut short, or something is behind it")
+		return nil, errors.New("decode Batch: it is truncated or has trailing data")
 	}
-	return framesOf(batch)
+	return batchFrames(batch)
 }
 
-// framesOf takes a Batch apart. It counts before it takes memory.
-func framesOf(batch []byte) (frames [][]byte, err error) {
+// batchFrames parses a Batch. It checks the number of frames before it allocates memory.
+func batchFrames(batch []byte) (frames [][]byte, err error) {
 	for len(batch) > 0 {
 		number, kind, n := protowire.ConsumeField(batch)
 		if n < 0 {
-			return nil, fmt.Errorf("decode a batch: %w", protowire.ParseError(n))
+			return nil, fmt.Errorf("decode Batch: %w", protowire.ParseError(n))
 		}
 		if number == framesNumber && kind == protowire.BytesType {
 			if len(frames) == maxBatch {
-				return nil, fmt.Errorf("decode a batch of more than %d frames", maxBatch)
+				return nil, fmt.Errorf("decode Batch: it has more than %d frames", maxBatch)
 			}
 			_, _, tag := protowire.ConsumeTag(batch)
 			f, _ := protowire.ConsumeBytes(batch[tag:])
@@ -61,10 +61,10 @@ func framesOf(batch []byte) (frames [][]byte, err error) {
 		batch = batch[n:]
 	}
 	if len(frames) == 0 {
-		return nil, errors.New("decode a batch: it has no frames")
+		return nil, errors.New("decode Batch: it has no frames")
 	}
 	return frames, nil
 }
 
-// framesNumber is the number of Batch.frames.
+// framesNumber is the field number of Batch.frames.
 const framesNumber = 1

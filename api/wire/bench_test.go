@@ -12,7 +12,7 @@ import (
 
 // irregular is pods of two containers with random names, nodes, images, digests and
 // times.
-func irregular(pods int) *state.State {
+func randomState(pods int) *state.State {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	word := func(n int) string {
 		b := make([]byte, n)
@@ -70,7 +70,7 @@ func size(frames [][]byte) (n int) {
 }
 
 func BenchmarkEncodeSnapshot(b *testing.B) {
-	for name, s := range map[string]*state.State{"irregular": irregular(5000), "odd": statetest.New(1, 25, 5000).State} {
+	for name, s := range map[string]*state.State{"irregular": randomState(5000), "odd": statetest.New(1, 25, 5000).State} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -85,12 +85,12 @@ func BenchmarkEncodeSnapshot(b *testing.B) {
 }
 
 func BenchmarkReceiveSnapshot(b *testing.B) {
-	s := irregular(5000)
+	s := randomState(5000)
 	frames, err := codec.EncodeSnapshot(s, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
-	mark := bookmarkOf(s)
+	bookmark := bookmarkOf(s)
 	b.ReportAllocs()
 	for b.Loop() {
 		r := NewReceiver(1, nil)
@@ -99,11 +99,11 @@ func BenchmarkReceiveSnapshot(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if _, err := r.Take(m, now); err != nil {
+			if _, err := r.Receive(m, now); err != nil {
 				b.Fatal(err)
 			}
 		}
-		if _, err := r.Take(mark, now); err != nil {
+		if _, err := r.Receive(bookmark, now); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -114,7 +114,7 @@ func BenchmarkUsage(b *testing.B) {
 	const slots = 10_000
 	for _, kind := range []load.Kind{load.Still, load.Office, load.Storm} {
 		b.Run(kind.String(), func(b *testing.B) {
-			before, next := laterReadings(load.New(kind, 1), slots)
+			before, next := consecutiveReadings(load.New(kind, 1), slots)
 			b.ReportAllocs()
 			for b.Loop() {
 				frame, err := codec.EncodeAgent(NewUsage(next, before))
@@ -125,7 +125,7 @@ func BenchmarkUsage(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := m.(*Usage).after(before); err != nil {
+				if _, err := m.(*Usage).apply(before); err != nil {
 					b.Fatal(err)
 				}
 				b.ReportMetric(float64(len(frame))/(2*slots), "bytes/value")
@@ -134,9 +134,9 @@ func BenchmarkUsage(b *testing.B) {
 	}
 }
 
-// laterReadings are two in a row of slots on 25 nodes, each of which is sampled at its
+// consecutiveReadings are two in a row of slots on 25 nodes, each of which is sampled at its
 // own time within 15 s, another one each time.
-func laterReadings(u *load.Usage, slots int) (before, next *state.Usage) {
+func consecutiveReadings(u *load.Usage, slots int) (before, next *state.Usage) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for n := range 10 {
 		var sampled [25]int

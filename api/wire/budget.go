@@ -2,21 +2,19 @@ package wire
 
 import "errors"
 
-// Budget bounds what one cluster takes of this process's memory, in bytes. A Receiver asks
-// it before it decodes objects; what it asks for is an estimate, some percent above what
-// they take.
-//
-// It is called by one goroutine at a time.
+// Budget limits the memory that one cluster uses in this process, in bytes. A Receiver reserves
+// memory before it decodes objects. The amounts are estimates, some percent above the actual use.
+// Reserve is called by one goroutine at a time.
 type Budget interface {
-	// Reserve takes n bytes for what is about to be decoded. Its error wraps ErrBudget and
-	// says what would make room.
+	// Reserve reserves n bytes for objects that are about to be decoded. Its error wraps ErrBudget
+	// and says how to make the memory available.
 	Reserve(n int64) error
 }
 
-// ErrBudget says that a cluster would take more memory than it may.
+// ErrBudget is returned if a cluster needs more memory than its Budget allows.
 var ErrBudget = errors.New("the cluster takes too much of the master's memory")
 
-// unbounded is the Budget of a Receiver that was given none.
-type unbounded struct{}
+// unlimitedBudget is the default Budget of a Receiver.
+type unlimitedBudget struct{}
 
-func (unbounded) Reserve(int64) error { return nil }
+func (unlimitedBudget) Reserve(int64) error { return nil }

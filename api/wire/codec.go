@@ -9,16 +9,16 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// Codec turns an agent's messages into frames and back. It is for any number of
-// goroutines; a process needs one. What it needs of zstd it makes when it is needed,
-// and forgets when it was not for a while: an agent that nobody asks has none.
+// Codec encodes an agent's messages as frames and decodes them. It is safe for concurrent use;
+// one per process is enough. Its zstd encoders and decoders are pooled: they are created on
+// demand and released by the garbage collector, so an idle agent has none.
 //
 // A master's messages are too small to be compressed: see EncodeMaster.
 type Codec struct {
 	encoders, decoders sync.Pool
 }
 
-// NewCodec is a Codec.
+// NewCodec returns a Codec.
 func NewCodec() *Codec {
 	return &Codec{
 		encoders: sync.Pool{New: func() any { return newEncoder() }},
@@ -26,14 +26,15 @@ func NewCodec() *Codec {
 	}
 }
 
-// newEncoder leaves integrity to the seal. It is the smallest encoder there is, 0.3 MiB:
-// better ones gain some percent, and an agent would hold megabytes for them.
+// newEncoder returns the zstd encoder with the smallest memory, 0.3 MiB. Better levels save some
+// percent of bytes and cost megabytes. It writes no checksum of its own, as each message has one
+// (Checksum).
 func newEncoder() *zstd.Encoder {
 	encoder, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(chunkWindow), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
 	if err != nil {
-		panic(fmt.Sprintf("options of zstd that are constant: %v", err))
+		panic(fmt.Sprintf("invalid zstd options: %v", err))
 	}
 	return encoder
 }
@@ -42,14 +43,14 @@ func newDecoder() *zstd.Decoder {
 	decoder, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxMessage), zstd.WithDecoderMaxWindow(MaxMessage))
 	if err != nil {
-		panic(fmt.Sprintf("options of zstd that are constant: %v", err))
+		panic(fmt.Sprintf("invalid zstd options: %v", err))
 	}
 	return decoder
 }
 
-// EncodeAgent returns the frame of an agent's message, compressed if that makes it smaller.
-// It fails with ErrTooLarge for a message of more than MaxMessage bytes, which only a Delta
-// or a Usage can be: a Delta is then replaced by a snapshot.
+// EncodeAgent returns the frame of an agent's message, compressed if that makes it smaller. The
+// error wraps ErrTooLarge if the message exceeds MaxMessage. Only a Delta or a Usage can be that
+// large; the caller then sends a Snapshot instead of the Delta.
 func (c *Codec) EncodeAgent(m AgentMessage) ([]byte, error) {
 	pb, err := m.toAgentPB()
 	if err != nil {
@@ -72,7 +73,7 @@ func (c *Codec) EncodeAgent(m AgentMessage) ([]byte, error) {
 	return marshal(pb, MaxMessage)
 }
 
-// detachUIDs takes the UIDs out of a Snapshot and returns them.
+// detachUIDs removes the UIDs from a Snapshot and returns them.
 func detachUIDs(pb *wirepb.AgentMessage) []byte {
 	objects := pb.GetSnapshot().GetObjects()
 	uids := objects.GetUids()
@@ -82,16 +83,16 @@ func detachUIDs(pb *wirepb.AgentMessage) []byte {
 	return uids
 }
 
-// attachUIDs puts the UIDs that came beside a Snapshot into it.
+// attachUIDs puts the UIDs that were sent next to a Snapshot back into it.
 func attachUIDs(pb *wirepb.AgentMessage) {
 	if objects := pb.GetSnapshot().GetObjects(); objects != nil && pb.Uids != nil {
 		objects.Uids = pb.Uids
 	}
 }
 
-// DecodeAgent reads one frame of an agent. A frame beyond MaxFrame, one that is more
-// than MaxMessage when decompressed, or that is no message at all, is an error;
-// fields that this code does not know are passed over.
+// DecodeAgent decodes one frame of an agent. It returns an error if the frame exceeds MaxFrame, if
+// its decompressed content exceeds MaxMessage, or if it is not a message. Unknown fields are
+// ignored.
 func (c *Codec) DecodeAgent(frame []byte) (AgentMessage, error) {
 	var pb wirepb.AgentMessage
 	if err := unmarshal(frame, MaxFrame, &pb); err != nil {
@@ -124,13 +125,13 @@ func (c *Codec) decompress(packed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("decompress: %w", err)
 	}
 	if size := contentSize(packed); len(plain) > size {
-		return nil, fmt.Errorf("decompress: it is %d bytes and says that it is %d", len(plain), size)
+		return nil, fmt.Errorf("decompress: got %d bytes, the frame declares %d", len(plain), size)
 	}
 	return plain, nil
 }
 
-// contentSize returns how large a Zstandard frame says that its content is, MaxMessage
-// where it does not say so.
+// contentSize returns the content size that a Zstandard frame declares, at most MaxMessage, or
+// MaxMessage if it declares none.
 func contentSize(packed []byte) int {
 	var h zstd.Header
 	if err := h.Decode(packed); err != nil || !h.HasFCS || h.Skippable {
@@ -139,8 +140,8 @@ func contentSize(packed []byte) int {
 	return int(min(h.FrameContentSize, MaxMessage))
 }
 
-// DecodeSize returns how much memory a frame of an agent and what it is decoded to take
-// at most, in bytes, up to when a Receiver makes objects of it.
+// DecodeSize returns an upper bound of the memory for a frame of an agent and its decoded message,
+// in bytes, not counting the objects that a Receiver creates from it.
 func DecodeSize(frame []byte) int64 {
 	plain := len(frame)
 	for rest := frame; len(rest) > 0; {

@@ -40,7 +40,7 @@ func compressed(t *testing.T, message []byte) []byte {
 	return frame
 }
 
-func TestFrameThatGrowsTooLargeIsRefusedBeforeItDoes(t *testing.T) {
+func TestDecompressionBombIsRejectedBeforeAllocation(t *testing.T) {
 	bomb := compressed(t, make([]byte, 256<<20))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -54,15 +54,15 @@ func TestFrameThatGrowsTooLargeIsRefusedBeforeItDoes(t *testing.T) {
 	}
 }
 
-func TestFrameWithinAFrameIsNoMessage(t *testing.T) {
+func TestNestedFrameIsRejected(t *testing.T) {
 	inner := compressed(t, bytes.Repeat([]byte{0}, 10))
 	if m, err := codec.DecodeAgent(compressed(t, inner)); err == nil {
 		t.Errorf("it was taken as a %T", m)
 	}
 }
 
-// decodeWhole decodes a frame, with the objects of a Delta.
-func decodeWhole(frame []byte) (AgentMessage, error) {
+// decodeFully decodes a frame, with the objects of a Delta.
+func decodeFully(frame []byte) (AgentMessage, error) {
 	m, err := codec.DecodeAgent(frame)
 	if d, ok := m.(*Delta); ok && err == nil {
 		err = d.decode()
@@ -70,7 +70,7 @@ func decodeWhole(frame []byte) (AgentMessage, error) {
 	return m, err
 }
 
-func TestClaimsTakeNoMemory(t *testing.T) {
+func TestClaimedCountsAllocateNoMemory(t *testing.T) {
 	delta := func(o *wirepb.Objects) *wirepb.AgentMessage {
 		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: &wirepb.Delta{To: 1, Upserts: o}}}
 	}
@@ -88,7 +88,7 @@ func TestClaimsTakeNoMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err := decodeWhole(frame); err == nil {
+		if m, err := decodeFully(frame); err == nil {
 			t.Errorf("%s: taken as %+v", name, m)
 		}
 	}
@@ -100,40 +100,40 @@ func TestClaimsTakeNoMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err := decodeWhole(compressed(t, plain)); err == nil {
+		if m, err := decodeFully(compressed(t, plain)); err == nil {
 			t.Errorf("%s: taken as a %T", name, m)
 		}
 	}
 	u := &Usage{N: 2, columns: &wirepb.Usage{N: 2, Slots: MaxSlots}}
-	if next, err := u.after(&state.Usage{N: 1, BySlot: make([]state.Used, 3)}); err != nil || len(next.BySlot) != 0 {
+	if next, err := u.apply(&state.Usage{N: 1, BySlot: make([]state.Used, 3)}); err != nil || len(next.BySlot) != 0 {
 		t.Errorf("a claim of %d slots gave %d, %v", MaxSlots, len(next.BySlot), err)
 	}
 }
 
 func TestJoinedFramesSplitAgain(t *testing.T) {
 	frames := [][]byte{[]byte("one"), []byte("two"), bytes.Repeat([]byte("three"), 1000)}
-	joined := Join(frames)
-	back, err := Split(joined)
+	joined := EncodeBatch(frames)
+	back, err := DecodeBatch(joined)
 	if err != nil || !slices.EqualFunc(back, frames, bytes.Equal) {
 		t.Errorf("%d frames came back, %v", len(back), err)
 	}
 	if m, err := codec.DecodeAgent(joined); err == nil {
 		t.Errorf("a batch was decoded as a %T", m)
 	}
-	alone, err := codec.EncodeAgent(&Granted{Session: "s"})
+	alone, err := codec.EncodeAgent(&SubscribeResponse{Session: "s"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if same := Join([][]byte{alone}); !bytes.Equal(same, alone) {
+	if same := EncodeBatch([][]byte{alone}); !bytes.Equal(same, alone) {
 		t.Error("one frame became another")
 	}
-	if back, err := Split(alone); err != nil || len(back) != 1 || !bytes.Equal(back[0], alone) {
+	if back, err := DecodeBatch(alone); err != nil || len(back) != 1 || !bytes.Equal(back[0], alone) {
 		t.Errorf("one frame was split into %d, %v", len(back), err)
 	}
 }
 
-func TestTooManyOrTooLargeFramesStayApart(t *testing.T) {
-	if Join(make([][]byte, maxBatch+1)) != nil || Join([][]byte{make([]byte, MaxMessage), nil}) != nil {
+func TestEncodeBatchRefusesTooManyOrTooLargeFrames(t *testing.T) {
+	if EncodeBatch(make([][]byte, maxBatch+1)) != nil || EncodeBatch([][]byte{make([]byte, MaxMessage), nil}) != nil {
 		t.Error("joined all the same")
 	}
 	many, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Batch{Batch: &wirepb.Batch{Frames: make([][]byte, maxBatch+1)}}})
@@ -141,13 +141,13 @@ func TestTooManyOrTooLargeFramesStayApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range [][]byte{many, {batchNumber<<3 | 2}, {batchNumber<<3 | 2, 0}} {
-		if frames, err := Split(bad); err == nil {
+		if frames, err := DecodeBatch(bad); err == nil {
 			t.Errorf("split into %d", len(frames))
 		}
 	}
 }
 
-func TestStringsThatAreTooLongAreRefused(t *testing.T) {
+func TestTooLongStringsAreRejected(t *testing.T) {
 	objects := func(text string) *wirepb.AgentMessage {
 		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Snapshot{Snapshot: &wirepb.Snapshot{
 			Id: 1, Last: true, Objects: &wirepb.Objects{Strings: []string{text}, NodeLoads: &wirepb.NodeLoads{Back: []int64{0}, Node: []int64{1}}},
@@ -160,7 +160,7 @@ func TestStringsThatAreTooLongAreRefused(t *testing.T) {
 		}
 		m, err := codec.DecodeAgent(compressed(t, plain))
 		if err == nil {
-			_, err = NewReceiver(1, nil).Take(m, time.Time{})
+			_, err = NewReceiver(1, nil).Receive(m, time.Time{})
 		}
 		if (err == nil) != taken {
 			t.Errorf("a string of %d bytes: %v, want taken %v", length, err, taken)
@@ -168,7 +168,7 @@ func TestStringsThatAreTooLongAreRefused(t *testing.T) {
 	}
 }
 
-func TestTextOfAnAgentIsCleaned(t *testing.T) {
+func TestAgentTextIsSanitized(t *testing.T) {
 	m := &wirepb.AgentMessage{Message: &wirepb.AgentMessage_End{End: &wirepb.End{Message: "\x1b[2Jgone\u202e"}}}
 	plain, err := proto.Marshal(m)
 	if err != nil {

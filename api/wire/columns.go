@@ -2,77 +2,73 @@ package wire
 
 import "slices"
 
-// rows moves the objects of one table, one after another, between their fields and
-// the table's columns: from fields to columns where the tables are written, from
-// columns to fields where they are read. Each of its methods moves one field. Which
-// column is which is told by the order of the calls, the same for all objects of the
-// table.
-type rows struct {
+// means unchanged.
+type tableCodec struct {
 	*tables
 	columns []column
 	next    int
-	// amends: the rows are of objects that the reader holds, and leave out what is as it
-	// is held; see amend.go.
-	amends bool
-	// same says of each column whether it is, where such a row is written.
-	same []bool
-	// hint is about how many rows there will be, 0 for few.
-	hint int
-	// listing is within the elements of a list, which is left out as a whole or not at all.
-	listing bool
+	// patching is set if the rows patch objects that the receiver holds. Such rows leave out
+	// unchanged fields; see patch.go.
+	patching bool
+	// unchanged reports for each column whether its field is unchanged, when a patch is written.
+	unchanged []bool
+	// capacity is the expected number of rows, 0 if it is unknown or small.
+	capacity int
+	// insideList is set while list elements are converted. A list is left out only as a whole.
+	insideList bool
 }
 
-// column is where one column stands.
+// column is the position in one column.
 type column struct {
 	values *[]int64
-	// last is the value of the object before.
+	// last is the previous row's value.
 	last int64
-	// taken is how many values were read.
-	taken int
-	// whole columns are not cut: they say how many rows there are.
+	// pos is the number of values read.
+	pos int
+	// whole is set for columns that are not trimmed, as their length is the number of rows.
 	whole bool
 	rows  int
-	// apart columns have no differences between rows, as 0 says that the value is held.
-	apart bool
+	// absolute is set for columns of patches: their values are not differences between rows, and
+	absolute bool
 }
 
-// begin is called before the first field of each object.
-func (r *rows) begin() { r.next = 0 }
+// startRow is called before the first field of each object.
+func (r *tableCodec) startRow() { r.next = 0 }
 
-// column is the next one.
-func (r *rows) column(values *[]int64) *column {
+// column returns the next column.
+func (r *tableCodec) column(values *[]int64) *column {
 	for len(r.columns) <= r.next {
 		r.columns = append(r.columns, column{})
 	}
 	c := &r.columns[r.next]
 	c.values = values
 	r.next++
-	if *values == nil && r.hint > 0 && !r.listing {
-		*values = make([]int64, 0, r.hint)
+	if *values == nil && r.capacity > 0 && !r.insideList {
+		*values = make([]int64, 0, r.capacity)
 	}
 	return c
 }
 
-// field is the next column, or nil where the field is as it is held.
-func (r *rows) field(values *[]int64) *column {
+// field returns the next column, or nil if a patch leaves the field unchanged.
+func (r *tableCodec) field(values *[]int64) *column {
 	c := r.column(values)
-	if !r.amends || r.listing {
+	if !r.patching || r.insideList {
 		return c
 	}
-	c.apart = true
+	c.absolute = true
 	switch {
-	case r.writing && r.same[r.next-1]:
+	case r.writing && r.unchanged[r.next-1]:
 		*values = append(*values, 0)
 		return nil
-	case !r.writing && at(*values, c.taken) == 0:
-		c.taken++
+	case !r.writing && at(*values, c.pos) == 0:
+		c.pos++
 		return nil
 	}
 	return c
 }
 
 func (c *column) write(n int64) {
-	if !c.apart {
+	if !c.absolute {
 		*c.values = append(*c.values, n-c.last)
 		c.last = n
 		return
@@ -84,9 +80,9 @@ func (c *column) write(n int64) {
 }
 
 func (c *column) read() int64 {
-	n := at(*c.values, c.taken)
-	c.taken++
-	if !c.apart {
+	n := at(*c.values, c.pos)
+	c.pos++
+	if !c.absolute {
 		c.last += n
 		return c.last
 	}
@@ -96,8 +92,8 @@ func (c *column) read() int64 {
 	return n
 }
 
-// whole moves a number by a column that is not cut.
-func (r *rows) whole(values *[]int64, n *int64) {
+// whole converts a number in a column that is not trimmed.
+func (r *tableCodec) whole(values *[]int64, n *int64) {
 	c := r.column(values)
 	c.whole = true
 	if r.writing {
@@ -106,12 +102,12 @@ func (r *rows) whole(values *[]int64, n *int64) {
 	}
 	*n = c.read()
 	if c.rows++; c.rows > len(*values) {
-		r.fail("more rows than the %d that came", len(*values))
+		r.fail("more rows than the %d in the column", len(*values))
 	}
 }
 
-// cut shortens all columns that go on as they were.
-func (r *rows) cut() {
+// trimColumns removes trailing zeros from all columns except those that are whole.
+func (r *tableCodec) trimColumns() {
 	for _, c := range r.columns {
 		if c.values != nil && !c.whole {
 			*c.values = trim(*c.values)
@@ -119,9 +115,9 @@ func (r *rows) cut() {
 	}
 }
 
-// number moves a field of any integer type; what is read must be within lowest and
-// highest.
-func number[N ~int32 | ~int64 | ~uint16 | ~uint32](r *rows, values *[]int64, field *N, lowest, highest int64) {
+// number converts a field of any integer type. Reading fails if the value is not between lowest
+// and highest.
+func number[N ~int32 | ~int64 | ~uint16 | ~uint32](r *tableCodec, values *[]int64, field *N, lowest, highest int64) {
 	switch c := r.field(values); {
 	case c == nil:
 	case r.writing:
@@ -129,16 +125,16 @@ func number[N ~int32 | ~int64 | ~uint16 | ~uint32](r *rows, values *[]int64, fie
 	default:
 		n := c.read()
 		if n < lowest || n > highest {
-			r.fail("%d is not between %d and %d", n, lowest, highest)
+			r.fail("value %d is not between %d and %d", n, lowest, highest)
 			n = 0
 		}
 		*field = N(n)
 	}
 }
 
-// enum moves a field of a list of values. One of a newer peer's list is the
-// unknown one, which is zero.
-func enum[E ~uint8](r *rows, values *[]int64, field *E, last E) {
+// enum converts an enum field. A value above last comes from a newer peer and is read as zero,
+// which means unknown.
+func enum[E ~uint8](r *tableCodec, values *[]int64, field *E, last E) {
 	switch c := r.field(values); {
 	case c == nil:
 	case r.writing:
@@ -152,8 +148,8 @@ func enum[E ~uint8](r *rows, values *[]int64, field *E, last E) {
 	}
 }
 
-// flag says whether the field was moved: it is not where it is as it is held.
-func (r *rows) flag(values *[]int64, field *bool) (moved bool) {
+// flag converts a boolean. It returns false if a patch leaves the field unchanged.
+func (r *tableCodec) flag(values *[]int64, field *bool) (moved bool) {
 	c := r.field(values)
 	switch {
 	case c == nil:
@@ -167,11 +163,11 @@ func (r *rows) flag(values *[]int64, field *bool) (moved bool) {
 	return c != nil
 }
 
-// list moves a list, each element by width columns of which the first is whole. It
-// says whether the list was moved, as flag does.
-func list[T any](r *rows, count, first *[]int64, field *[]T, width int, element func(*T)) (moved bool) {
-	if r.writing && r.amends {
-		r.same[r.next] = !slices.Contains(r.same[r.next:r.next+1+width], false)
+// list converts a list whose elements have width columns each; the first of these is whole. It
+// returns false if a patch leaves the list unchanged.
+func list[T any](r *tableCodec, count, first *[]int64, field *[]T, width int, element func(*T)) (moved bool) {
+	if r.writing && r.patching {
+		r.unchanged[r.next] = !slices.Contains(r.unchanged[r.next:r.next+1+width], false)
 	}
 	c, n := r.field(count), int64(len(*field))
 	start := r.next
@@ -185,40 +181,40 @@ func list[T any](r *rows, count, first *[]int64, field *[]T, width int, element 
 		n = c.read()
 	}
 	r.next = start
-	n = r.come(r.column(first), n)
-	r.listed += int(n)
+	n = r.listLen(r.column(first), n)
+	r.listElements += int(n)
 	if !r.writing {
 		*field = append([]T(nil), make([]T, n)...) // nil for none
 	}
-	r.listing = true
+	r.insideList = true
 	for i := range *field {
 		r.next = start
 		element(&(*field)[i])
 	}
-	r.listing = false
+	r.insideList = false
 	r.next = start + width
 	return true
 }
 
-// come is how many elements of a list there are to move: as many as are claimed, if
-// they came and are not too many.
-func (r *rows) come(first *column, claimed int64) int64 {
+// listLen returns the number of list elements to convert. When reading, it fails if the column has
+// fewer elements than the peer claims, or if there are too many.
+func (r *tableCodec) listLen(first *column, claimed int64) int64 {
 	first.whole = true
-	left := int64(len(*first.values) - first.taken)
+	left := int64(len(*first.values) - first.pos)
 	switch {
 	case r.writing:
 	case claimed < 0 || claimed > left:
-		r.fail("a list of %d elements, of which %d came", claimed, left)
+		r.fail("list of %d elements, but the column has %d", claimed, left)
 		return 0
-	case claimed > maxMessageElements-int64(r.listed):
-		r.fail("lists of more than %d elements", maxMessageElements)
+	case claimed > maxMessageElements-int64(r.listElements):
+		r.fail("lists have more than %d elements", maxMessageElements)
 		return 0
 	}
 	return claimed
 }
 
-// optional moves what may be missing, as a list of one element or none.
-func optional[T any](r *rows, count, first *[]int64, field **T, width int, element func(*T)) {
+// optional converts a field that may be missing, as a list of at most one element.
+func optional[T any](r *tableCodec, count, first *[]int64, field **T, width int, element func(*T)) {
 	var one []T
 	if r.writing && *field != nil {
 		one = []T{**field}
@@ -231,6 +227,6 @@ func optional[T any](r *rows, count, first *[]int64, field **T, width int, eleme
 	case len(one) == 1:
 		*field = &one[0]
 	case len(one) > 1:
-		r.fail("%d where there is one at most", len(one))
+		r.fail("%d elements where at most one is allowed", len(one))
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Compact adds a compact form to the State that r holds, the frames of a snapshot, and
-// returns it: some 30 bytes a container instead of some 500 once the objects are evicted.
-// It costs about as much as encoding a snapshot, and decoding again as much as receiving
-// one. The objects stay decoded until State.EvictObjects is called.
+// Compact adds a compact form, the frames of a snapshot, to the State that r holds, and returns
+// the State. Once the objects are evicted a container takes about 30 bytes instead of about 500.
+// Compacting costs as much as encoding a snapshot, and decoding as much as receiving one. The
+// objects stay decoded until State.EvictObjects is called.
 func (r *Receiver) Compact(c *Codec) (*state.State, error) {
 	if r.held.Compacted() != nil || !r.mayCompact(-1) {
 		return r.held, nil
@@ -22,15 +22,15 @@ func (r *Receiver) Compact(c *Codec) (*state.State, error) {
 	return r.CompactAs(c, frames), nil
 }
 
-// CompactAs is Compact with frames that exist already: those of the snapshot that r
+// CompactAs is like Compact for frames that exist already: those of the snapshot that r
 // received, if no object has changed since. The caller must not modify them afterwards.
 //
-// A State that is much larger than its frames is returned as it is, since no Budget is
-// asked when a reader decodes it.
+// A State that is much larger than its frames is returned unchanged, since no Budget is checked
+// when a reader decodes it.
 func (r *Receiver) CompactAs(c *Codec, frames [][]byte) *state.State {
 	form := &compacted{
 		codec: c, frames: frames, contents: r.contents,
-		epoch: r.held.Epoch, mark: Bookmark{Seq: r.held.Seq, Count: r.held.Count(), Hash: r.hash},
+		epoch: r.held.Epoch, bookmark: Bookmark{Seq: r.held.Seq, Count: r.held.Count(), Hash: r.hash},
 	}
 	if !r.mayCompact(form.size()) {
 		return r.held
@@ -39,24 +39,24 @@ func (r *Receiver) CompactAs(c *Codec, frames [][]byte) *state.State {
 	return r.held
 }
 
-// maxCompacted is the largest size of a State that is compacted, in bytes, and
-// maxCompactedRatio the largest ratio of that to its frames. A cluster of equal pods has a
-// ratio of some 150.
+// maxCompacted is the largest size of a State that is compacted, in bytes, and maxCompactedRatio
+// the largest ratio of that size to the size of its frames. A cluster of identical pods has a
+// ratio of about 150.
 const maxCompacted, maxCompactedRatio = 64 << 20, 512
 
-// mayCompact reports whether the State may be compacted to frames of a size in bytes; a
-// negative size is not known yet.
+// mayCompact reports whether the State may be compacted to frames of the given size in bytes. The
+// size is negative if it is not known yet.
 func (r *Receiver) mayCompact(frames int64) bool {
 	size := objectsSize(r.held) + r.contents
 	return size <= maxCompacted && (frames < 0 || size <= maxCompactedRatio*frames)
 }
 
-// SnapshotOf returns the frames of a snapshot of s, and the hash for its Bookmark. For a
-// compacted State they exist already; the snapshot then leads to the seq at which it was
-// compacted.
-func (c *Codec) SnapshotOf(s *state.State) ([][]byte, Hash, error) {
+// SnapshotFrames returns the frames of a snapshot of s and the hash for its Bookmark. For a
+// compacted State it returns the existing frames; their snapshot has the seq at which the State
+// was compacted.
+func (c *Codec) SnapshotFrames(s *state.State) ([][]byte, Hash, error) {
 	if form, ok := s.Compacted().(*compacted); ok {
-		return form.frames, form.mark.Hash, nil
+		return form.frames, form.bookmark.Hash, nil
 	}
 	frames, err := c.EncodeSnapshot(s, 0)
 	return frames, HashState(s), err
@@ -65,17 +65,17 @@ func (c *Codec) SnapshotOf(s *state.State) ([][]byte, Hash, error) {
 // hashOf returns HashState(s), without decoding compacted objects.
 func hashOf(s *state.State) Hash {
 	if form, ok := s.Compacted().(*compacted); ok {
-		return form.mark.Hash
+		return form.bookmark.Hash
 	}
 	return HashState(s)
 }
 
 // compacted holds a State's objects as the frames of a snapshot, with their Bookmark.
 type compacted struct {
-	codec  *Codec
-	frames [][]byte
-	epoch  uint64
-	mark   Bookmark
+	codec    *Codec
+	frames   [][]byte
+	epoch    uint64
+	bookmark Bookmark
 	// contents is the size of the objects' lists and strings, in bytes.
 	contents int64
 }
@@ -90,9 +90,9 @@ func (s *compacted) size() int64 {
 	return size
 }
 
-// Fetch implements state.Compacted. The frames were decoded or encoded by this process
-// before, so decoding cannot fail.
-func (s *compacted) Fetch() *state.State {
+// Decode implements state.Compacted. It panics on an error, which cannot occur because this
+// process encoded or decoded the same frames before.
+func (s *compacted) Decode() *state.State {
 	objects, err := s.receive()
 	if err != nil {
 		panic(fmt.Sprintf("compacted objects cannot be decoded: %v", err))
@@ -108,9 +108,9 @@ func (s *compacted) receive() (*state.State, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := r.Take(m, time.Time{}); err != nil {
+		if _, err := r.Receive(m, time.Time{}); err != nil {
 			return nil, err
 		}
 	}
-	return r.Take(&s.mark, time.Time{})
+	return r.Receive(&s.bookmark, time.Time{})
 }

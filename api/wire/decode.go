@@ -10,13 +10,13 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// agentFromPB is what a message of a size says.
+// agentFromPB converts a protobuf message of the given size in bytes.
 func agentFromPB(pb *wirepb.AgentMessage, size int) (AgentMessage, error) {
 	switch m := pb.Message.(type) {
 	case *wirepb.AgentMessage_Hello:
 		return helloFromPB(m.Hello)
-	case *wirepb.AgentMessage_Granted:
-		return grantedFromPB(m.Granted)
+	case *wirepb.AgentMessage_SubscribeResponse:
+		return subscribeResponseFromPB(m.SubscribeResponse)
 	case *wirepb.AgentMessage_Snapshot:
 		return &Snapshot{ID: m.Snapshot.Id, Chunk: m.Snapshot.Chunk, Last: m.Snapshot.Last, Seq: m.Snapshot.Seq, objects: m.Snapshot.Objects}, nil
 	case *wirepb.AgentMessage_Delta:
@@ -30,42 +30,42 @@ func agentFromPB(pb *wirepb.AgentMessage, size int) (AgentMessage, error) {
 	case *wirepb.AgentMessage_Summary:
 		return summaryFromPB(m.Summary)
 	case *wirepb.AgentMessage_End:
-		return &End{Reason: endReason(m.End.Reason), Message: cut(m.End.Message, maxWords)}, nil
+		return &End{Reason: endReason(m.End.Reason), Message: truncate(m.End.Message, maxText)}, nil
 	case *wirepb.AgentMessage_Unsupported:
-		return &Unsupported{ProtocolMin: m.Unsupported.ProtocolMin, ProtocolMax: m.Unsupported.ProtocolMax, Message: cut(m.Unsupported.Message, maxWords)}, nil
+		return &Unsupported{ProtocolMin: m.Unsupported.ProtocolMin, ProtocolMax: m.Unsupported.ProtocolMax, Message: truncate(m.Unsupported.Message, maxText)}, nil
 	}
-	return nil, fmt.Errorf("decode message of %d bytes: none that protocol %d knows", size, ProtocolMax)
+	return nil, fmt.Errorf("decode message of %d bytes: not a message of protocol %d", size, ProtocolMax)
 }
 
-// DecodeMaster reads one frame of a master.
+// DecodeMaster decodes one frame of a master.
 func DecodeMaster(frame []byte) (MasterMessage, error) {
 	var pb wirepb.MasterMessage
 	if err := unmarshal(frame, MaxMasterFrame, &pb); err != nil {
 		return nil, err
 	}
 	switch m := pb.Message.(type) {
-	case *wirepb.MasterMessage_Report:
-		return reportFromPB(m.Report)
+	case *wirepb.MasterMessage_SubscribeRequest:
+		return subscribeRequestFromPB(m.SubscribeRequest)
 	case *wirepb.MasterMessage_Ack:
 		return &Ack{Seq: m.Ack.Seq}, nil
 	case *wirepb.MasterMessage_Renew:
 		return renewFromPB(m.Renew)
 	case *wirepb.MasterMessage_Stop:
-		return &Stop{Message: cut(m.Stop.Message, maxWords)}, nil
+		return &Stop{Message: truncate(m.Stop.Message, maxText)}, nil
 	}
-	return nil, fmt.Errorf("decode message of %d bytes: none that protocol %d knows", len(frame), ProtocolMax)
+	return nil, fmt.Errorf("decode message of %d bytes: not a message of protocol %d", len(frame), ProtocolMax)
 }
 
 func unmarshal(frame []byte, limit int, pb proto.Message) error {
 	if len(frame) > limit {
-		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, len(frame), limit)
+		return fmt.Errorf("decode frame: %w: it has %d bytes, the limit is %d", ErrTooLarge, len(frame), limit)
 	}
 	small, fields := smallPart(frame)
 	if small > maxSmall {
-		return fmt.Errorf("decode frame: %w: %d bytes of at most %d", ErrTooLarge, small, maxSmall)
+		return fmt.Errorf("decode frame: %w: it has %d bytes, the limit is %d", ErrTooLarge, small, maxSmall)
 	}
 	if fields > maxSmallFields {
-		return fmt.Errorf("decode frame: %w: %d fields of at most %d", ErrTooLarge, fields, maxSmallFields)
+		return fmt.Errorf("decode frame: %w: it has %d fields, the limit is %d", ErrTooLarge, fields, maxSmallFields)
 	}
 	if err := proto.Unmarshal(frame, pb); err != nil {
 		return fmt.Errorf("decode frame of %d bytes: %w", len(frame), err)
@@ -73,8 +73,9 @@ func unmarshal(frame []byte, limit int, pb proto.Message) error {
 	return nil
 }
 
-// smallPart is how much of a frame is a message that has to be small, and how many fields
-// it has: what it becomes takes many times as much, before anything of it can be counted.
+// smallPart returns the size and the number of fields of those parts of a frame that are not
+// Snapshot, Delta or Usage. They are limited separately because they are decoded before their
+// content can be checked, and take many times their size in memory.
 func smallPart(frame []byte) (size, fields int) {
 	for len(frame) > 0 {
 		number, kind, n := protowire.ConsumeField(frame)
@@ -90,7 +91,7 @@ func smallPart(frame []byte) (size, fields int) {
 	return size, fields
 }
 
-// fieldsOf returns how many fields are in the message that a field is.
+// fieldsOf returns the number of fields of the message in a field, or 1 if it has no message.
 func fieldsOf(field []byte, kind protowire.Type) (fields int) {
 	if kind != protowire.BytesType {
 		return 1
@@ -108,24 +109,24 @@ func fieldsOf(field []byte, kind protowire.Type) (fields int) {
 	return fields
 }
 
-// mayBeLarge are the numbers of AgentMessage's snapshot, delta, usage, batch, zstd and uids. A
-// master's messages are small by their frame.
+// mayBeLarge has the field numbers of AgentMessage's snapshot, delta, usage, batch, zstd and uids.
+// The frame limit is enough for a master's messages.
 var mayBeLarge = map[protowire.Number]bool{3: true, 4: true, 5: true, batchNumber: true, zstdNumber: true, uidsNumber: true}
 
 func helloFromPB(pb *wirepb.Hello) (*Hello, error) {
 	nonce, err := nonceFromPB(pb.Nonce)
 	if err != nil {
-		return nil, fmt.Errorf("decode hello: %w", err)
+		return nil, fmt.Errorf("decode Hello: %w", err)
 	}
 	return &Hello{ProtocolMin: pb.ProtocolMin, ProtocolMax: pb.ProtocolMax, Epoch: pb.Epoch, Nonce: nonce, Unbound: pb.Unbound}, nil
 }
 
-func grantedFromPB(pb *wirepb.Granted) (*Granted, error) {
+func subscribeResponseFromPB(pb *wirepb.SubscribeResponse) (*SubscribeResponse, error) {
 	nonce, err := nonceFromPB(pb.Nonce)
 	if err != nil {
-		return nil, fmt.Errorf("decode granted: %w", err)
+		return nil, fmt.Errorf("decode SubscribeResponse: %w", err)
 	}
-	return &Granted{
+	return &SubscribeResponse{
 		Session: pb.Session, Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), Renewal: pb.Renewal,
 		Nonce: nonce, Identity: identityFromPB(pb.Identity),
 	}, nil
@@ -134,23 +135,23 @@ func grantedFromPB(pb *wirepb.Granted) (*Granted, error) {
 func renewFromPB(pb *wirepb.Renew) (*Renew, error) {
 	signature, err := signatureFromPB(pb.Signature)
 	if err != nil {
-		return nil, fmt.Errorf("decode renew: %w", err)
+		return nil, fmt.Errorf("decode Renew: %w", err)
 	}
 	return &Renew{Renewal: pb.Renewal, Duration: duration(pb.DurationMs), Signature: signature}, nil
 }
 
-// nonceFromPB returns nil for a nonce that is absent.
+// nonceFromPB returns a nonce after checking its size, nil if it is absent.
 func nonceFromPB(nonce []byte) ([]byte, error) {
 	switch {
 	case len(nonce) == 0:
 		return nil, nil
 	case len(nonce) < minNonce || len(nonce) > maxNonce:
-		return nil, fmt.Errorf("a nonce of %d bytes, not %d to %d", len(nonce), minNonce, maxNonce)
+		return nil, fmt.Errorf("nonce has %d bytes, want %d to %d", len(nonce), minNonce, maxNonce)
 	}
 	return nonce, nil
 }
 
-// signatureFromPB returns nil for a signature that is absent.
+// signatureFromPB returns a signature after checking its size, nil if it is absent.
 func signatureFromPB(signature []byte) ([]byte, error) {
 	switch len(signature) {
 	case 0:
@@ -158,17 +159,17 @@ func signatureFromPB(signature []byte) ([]byte, error) {
 	case signatureSize:
 		return signature, nil
 	}
-	return nil, fmt.Errorf("a signature of %d bytes, not %d", len(signature), signatureSize)
+	return nil, fmt.Errorf("signature has %d bytes, want %d", len(signature), signatureSize)
 }
 
-func reportFromPB(pb *wirepb.Report) (*Report, error) {
+func subscribeRequestFromPB(pb *wirepb.SubscribeRequest) (*SubscribeRequest, error) {
 	signature, err := signatureFromPB(pb.Signature)
 	if err != nil {
-		return nil, fmt.Errorf("decode report: %w", err)
+		return nil, fmt.Errorf("decode SubscribeRequest: %w", err)
 	}
-	m := &Report{
-		Protocol: pb.Protocol, Session: cut(pb.Session, maxWords), Holder: cut(pb.Holder, maxWords),
-		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, Problems: pb.Problems, Resources: pb.Resources, Ignore: ignoreFromPB(pb.Ignore), Signature: signature,
+	m := &SubscribeRequest{
+		Protocol: pb.Protocol, Session: truncate(pb.Session, maxText), MasterID: truncate(pb.MasterId, maxText),
+		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, ProblemsHash: pb.ProblemsHash, ResourcesHash: pb.ResourcesHash, Ignore: ignoreFromPB(pb.Ignore), Signature: signature,
 	}
 	if pb.Base != nil {
 		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq, Usage: pb.Base.Usage}
@@ -176,81 +177,82 @@ func reportFromPB(pb *wirepb.Report) (*Report, error) {
 	return m, nil
 }
 
-// deltaFromPB leaves a Delta's objects to the Receiver: they take much more memory than
-// their columns.
+// deltaFromPB leaves a Delta's objects encoded until a Receiver decodes them, as they take much
+// more memory than their columns.
 func deltaFromPB(pb *wirepb.Delta) (*Delta, error) {
-	d := &Delta{From: pb.From, To: pb.To, came: pb}
-	if _, err := d.need(); err != nil {
-		return nil, fmt.Errorf("decode delta: %w", err)
+	d := &Delta{From: pb.From, To: pb.To, encoded: pb}
+	if _, err := d.memory(); err != nil {
+		return nil, fmt.Errorf("decode Delta: %w", err)
 	}
 	return d, nil
 }
 
-// need is what the objects of a Delta that came take.
-func (m *Delta) need() (need, error) {
-	if m.came == nil {
-		return need{}, nil
+// memory returns an estimate of the memory for the objects of a received Delta. It is zero once
+// they are decoded.
+func (m *Delta) memory() (memoryEstimate, error) {
+	if m.encoded == nil {
+		return memoryEstimate{}, nil
 	}
-	whole, err := countsOf(m.came.Upserts)
+	whole, err := countObjects(m.encoded.Upserts)
 	if err != nil {
-		return need{}, err
+		return memoryEstimate{}, err
 	}
-	amended, err := countsOf(m.came.Amended)
+	amended, err := countObjects(m.encoded.Patches)
 	if err != nil {
-		return need{}, err
+		return memoryEstimate{}, err
 	}
-	keys := len(m.came.Removes.GetKind()) + len(m.came.Held.GetKind())
+	keys := len(m.encoded.Removes.GetKind()) + len(m.encoded.PatchKeys.GetKind())
 	if most := 2 * maxMessageObjects; keys > most {
-		return need{}, fmt.Errorf("%d keys in one message, of at most %d", keys, most)
+		return memoryEstimate{}, fmt.Errorf("message has %d keys, the limit is %d", keys, most)
 	}
-	n, more := needOf(m.came.Upserts, whole), needOf(m.came.Amended, amended)
-	// An object that is amended takes the place of one that is held.
+	n, more := estimateMemory(m.encoded.Upserts, whole), estimateMemory(m.encoded.Patches, amended)
+	// A patched object replaces one that is held already.
 	n.contents += more.contents
-	n.passing += more.objects + more.passing + int64(keys)*(keySize+applySize)
+	n.temporary += more.objects + more.temporary + int64(keys)*(keySize+applySize)
 	return n, nil
 }
 
-// decode makes objects of what came, once.
+// decode decodes the objects of a received Delta. Further calls do nothing.
 func (m *Delta) decode() error {
-	pb := m.came
+	pb := m.encoded
 	if pb == nil {
 		return nil
 	}
-	r := newObjectReader(pb.To)
-	upserts, err := r.chunk(pb.Upserts)
+	r := newObjectDecoder(pb.To)
+	upserts, err := r.decodeChunk(pb.Upserts)
 	if err != nil {
-		return fmt.Errorf("decode delta: %w", err)
+		return fmt.Errorf("decode Delta: %w", err)
 	}
-	m.Upserts, m.Removes = upserts, r.keys(pb.Removes)
-	if m.amended, err = r.amendments(pb); err == nil {
+	m.Upserts, m.Removes = upserts, r.decodeKeys(pb.Removes)
+	if m.patches, err = r.decodePatches(pb); err == nil {
 		err = r.err
 	}
 	if err != nil {
-		return fmt.Errorf("decode delta: %w", err)
+		return fmt.Errorf("decode Delta: %w", err)
 	}
-	m.came = nil
+	m.encoded = nil
 	return nil
 }
 
 func statusFromPB(pb *wirepb.Status) (*Status, error) {
 	if pb.Section < 1 || pb.Section > wirepb.Section(state.NumSections) {
-		return nil, fmt.Errorf("decode status: unknown section %d", pb.Section)
+		return nil, fmt.Errorf("decode Status: unknown section %d", pb.Section)
 	}
 	return &Status{
 		Section: state.SectionName(pb.Section - 1), Age: ageFromPB(pb.Age),
-		Error: state.SectionError{Reason: cut(pb.Reason, maxWords), Message: cut(pb.Message, maxWords)},
+		Error: state.SectionError{Reason: truncate(pb.Reason, maxText), Message: truncate(pb.Message, maxText)},
 	}, nil
 }
 
 func bookmarkFromPB(pb *wirepb.Bookmark) *Bookmark {
 	return &Bookmark{
 		Seq: pb.Seq, Count: int(pb.Count), Hash: Hash(pb.Hash), Ages: agesFromPB(pb.Ages),
-		Sent: time.Duration(min(pb.SentMs, uint64(longest.Milliseconds()))) * time.Millisecond,
+		Sent: time.Duration(min(pb.SentMs, uint64(maxDuration.Milliseconds()))) * time.Millisecond,
 	}
 }
 
-// longest is more than any duration of the protocol, and can be added to a time.
-const longest = 100 * 365 * 24 * time.Hour
+// maxDuration exceeds every duration of the protocol and can be added to a time without overflow.
+const maxDuration = 100 * 365 * 24 * time.Hour
 
 func duration(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
 
@@ -258,10 +260,10 @@ func ageFromPB(age uint64) time.Duration {
 	if age == 0 {
 		return -1
 	}
-	return time.Duration(min(age-1, uint64(longest.Milliseconds()))) * time.Millisecond
+	return time.Duration(min(age-1, uint64(maxDuration.Milliseconds()))) * time.Millisecond
 }
 
-// agesFromPB has sections that a peer did not send as never observed.
+// agesFromPB returns -1 (never observed) for sections that the peer did not send.
 func agesFromPB(pb []uint64) [state.NumSections]time.Duration {
 	var ages [state.NumSections]time.Duration
 	for i := range ages {
@@ -273,7 +275,7 @@ func agesFromPB(pb []uint64) [state.NumSections]time.Duration {
 	return ages
 }
 
-// endReason has a newer peer's reason as none.
+// endReason returns EndUnspecified for a newer peer's reason.
 func endReason(pb wirepb.EndReason) EndReason {
 	if pb < 0 || pb > wirepb.EndReason(EndUnauthorized) {
 		return EndUnspecified

@@ -7,11 +7,11 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// onSocket is what a flush of frames takes on a socket, to the master: its seal, its
+// socketBytes is what a flush of frames takes on a socket, to the master: its seal, its
 // websocket header and its TLS record with it.
-func onSocket(frames ...[]byte) int {
+func socketBytes(frames ...[]byte) int {
 	const tlsRecord = 22
-	size := len(Join(frames)) + sealSize
+	size := len(EncodeBatch(frames)) + checksumSize
 	header := 2
 	if size > 125 {
 		header = 4
@@ -19,8 +19,8 @@ func onSocket(frames ...[]byte) int {
 	return size + header + tlsRecord
 }
 
-// servedWorld is a NodePort with so many endpoints, each a pod with one container.
-func servedWorld(pods int) *state.State {
+// nodePortState is a NodePort with so many endpoints, each a pod with one container.
+func nodePortState(pods int) *state.State {
 	d := state.Delta{Epoch: 1}
 	add := func(o state.Object, slot int) {
 		d.To++
@@ -47,8 +47,8 @@ func servedWorld(pods int) *state.State {
 	return s
 }
 
-// flipped is s with the containers, or the targets, of some pods turned unready.
-func flipped(s *state.State, kind state.Kind, pods int) *state.State {
+// withUnready is s with the containers, or the targets, of some pods turned unready.
+func withUnready(s *state.State, kind state.Kind, pods int) *state.State {
 	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq}
 	for e := range s.Entries(kind) {
 		if len(d.Upserts) == pods {
@@ -86,7 +86,7 @@ func flushOf(t *testing.T, d *Delta, next *state.State) int {
 		}
 		frames = append(frames, frame)
 	}
-	return onSocket(frames...)
+	return socketBytes(frames...)
 }
 
 // agedBookmark is as a session has it after a quarter of an hour.
@@ -100,20 +100,20 @@ func agedBookmark(s *state.State) *Bookmark {
 	return b
 }
 
-func TestFlipCostsLittleMoreThanItsKey(t *testing.T) {
-	w := servedWorld(500)
-	unready := flipped(w, state.KindContainer, 1)
+func TestReadinessChangeSize(t *testing.T) {
+	w := nodePortState(500)
+	unready := withUnready(w, state.KindContainer, 1)
 	for _, tc := range []struct {
 		name       string
 		prev, next *state.State
 		most       int
 	}{
 		{"a container", w, unready, 140},
-		{"its endpoint", unready, flipped(unready, state.KindTarget, 1), 165},
-		{"24 containers", w, flipped(w, state.KindContainer, 24), 300},
-		{"24 endpoints", w, flipped(w, state.KindTarget, 24), 320},
+		{"its endpoint", unready, withUnready(unready, state.KindTarget, 1), 165},
+		{"24 containers", w, withUnready(w, state.KindContainer, 24), 300},
+		{"24 endpoints", w, withUnready(w, state.KindTarget, 24), 320},
 	} {
-		got, whole := flushOf(t, amending(tc.prev, tc.next), tc.next), flushOf(t, deltaOf(tc.prev, tc.next), tc.next)
+		got, whole := flushOf(t, patchDeltaOf(tc.prev, tc.next), tc.next), flushOf(t, deltaOf(tc.prev, tc.next), tc.next)
 		t.Logf("%s: %d bytes on the socket, %d if sent whole", tc.name, got, whole)
 		if got > tc.most {
 			t.Errorf("%s: %d bytes, want at most %d", tc.name, got, tc.most)

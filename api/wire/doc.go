@@ -1,234 +1,236 @@
-// Package wire is the protocol between agent and master: its messages, their
-// encoding, their bounds, and the pure receiving end of it. It knows no connection:
-// agent/report and master/session do the talking. This comment and the comments in
-// wirepb/wire.proto are its specification; where a number is meant it is given by
-// the name of its constant.
+// Package wire defines the protocol between an agent and a master: its messages, their
+// encoding and their limits, and the decoding of a report into a State. It does no I/O:
+// agent/report and master/session own the connections. This comment and the comments in
+// wirepb/wire.proto are the specification. Numbers are given by the names of their
+// constants.
 //
 // # Connection
 //
-// The master dials the agent's endpoint at Path with the websocket subprotocol
-// Subprotocol, over TLS 1.3 but where both sides were told otherwise. Before the upgrade
-// the agent answers by HTTP: 401 to a token that it does not accept (package token), with
-// its protocols in ProtocolHeader; with a nonce in NonceHeader where the token's times
-// alone were wrong, so that a master with another clock can try once more with a token
-// that claims the nonce; and with its cluster's name in ClusterNameHeader where one of its
-// keys signed the token for another cluster; 503 while it cannot say which cluster it is
-// in, or is ending, or is crowded.
+// The master dials the agent's endpoint at Path with the websocket subprotocol Subprotocol.
+// The connection uses TLS 1.3 unless both sides are configured otherwise. The agent may
+// refuse the upgrade by HTTP:
 //
-// Every message is one binary frame: a protobuf AgentMessage or MasterMessage. A text
-// frame, a frame that is no message, and a message that has no place where it comes,
-// end the connection.
+//   - 401 if it does not accept the token (package token). ProtocolHeader lists the agent's
+//     protocols. If only the token's times are wrong, NonceHeader has a nonce, so that a
+//     master whose clock differs can retry with a token that claims the nonce. If one of the
+//     agent's keys signed the token for another cluster, ClusterNameHeader has the name of
+//     the agent's cluster.
+//   - 503 if it does not know its cluster's identity yet, is shutting down, or has too many
+//     connections.
 //
-//	agent   Hello                                  at once
-//	master  Report, signed                         within 10 s
-//	agent   Granted                                or End, or Unsupported; or Summary where only that was asked for
-//	agent   flush, flush, …                        until its timer ends
-//	master  Ack after each Bookmark; Renew; Stop   Renew is signed, and answered by Granted with its number
-//	agent   End, and it closes                     after End it ignores everything
+// Every message is one binary frame: a protobuf AgentMessage or MasterMessage. A text frame,
+// a frame that cannot be decoded, and a message out of order end the connection.
+//
+//	agent   Hello                                  immediately
+//	master  SubscribeRequest, signed               within 10 s
+//	agent   SubscribeResponse                      or End, or Unsupported; or Summary if only that was requested
+//	agent   flush, flush, …                        until the session expires
+//	master  Ack after each Bookmark; Renew; Stop   Renew is signed; a SubscribeResponse with its number answers it
+//	agent   End, then it closes                    the agent ignores everything after End
 //
 // # Frames
 //
-// A frame stands for itself: no state of a codec or compressor spans messages, apart
-// from the string table of a snapshot's chunks. So one frame serves every master that
-// is at the same base.
+// Each frame can be decoded on its own: no codec or compressor keeps state across messages,
+// except for the string table that the chunks of a snapshot share. The agent can therefore
+// send one frame to every master that is at the same base.
 //
-// A message of compressFrom bytes and more is compressed, if that makes it smaller: the
-// frame is then an AgentMessage with the field zstd, which holds one Zstandard frame
-// (RFC 8878) with its content size and without a dictionary, which holds the message.
-// It is not nested. A master's messages are never compressed.
+// A message of compressFrom bytes or more is compressed if that makes it smaller. The frame
+// is then an AgentMessage with only the field zstd: one Zstandard frame (RFC 8878) that
+// declares its content size, uses no dictionary, and contains the message. Compressed frames
+// are not nested. A master's messages are never compressed.
 //
-// Several frames of an agent may come as one, as a Batch of them; the small messages of
-// a flush do. It means the same as if they had come one by one.
+// An agent may send several frames as one Batch, as it does with the small messages of a
+// flush. A Batch means the same as its frames sent one by one.
 //
-// On a connection each frame is followed, in the same websocket message, by a seal of
-// four bytes: the CRC-32C, little endian, of all frames that this side has sent on the
-// connection so far, this one's included, each behind its length in four bytes, little
-// endian. A message that was lost, doubled, moved or harmed breaks the seal, whatever it
-// says. Between TLS and the codec nothing should do so; that nothing did is what makes a
-// report worth believing. Where frames are stored they have no seal.
+// On a connection each frame is followed, in the same websocket message, by a checksum of
+// four bytes, little endian: the CRC-32C of all frames that this side has sent on the
+// connection so far, including this one, each preceded by its length in four bytes, little
+// endian. The checksum detects frames that were lost, repeated, reordered or corrupted
+// between TLS and the codec. It is no protection against an attacker, which TLS is. Stored
+// frames have no checksum.
 //
-// Bounds hold before memory is taken: MaxFrame and MaxMasterFrame for a frame as it
-// comes, MaxMessage for what it decompresses to, and the counts and lengths in
-// limits.go. A message beyond one of them is as if it could not be decoded.
+// Limits are checked before memory is allocated: MaxFrame and MaxMasterFrame for a received
+// frame, MaxMessage for its decompressed content, and the counts and lengths in limits.go. A
+// message that exceeds a limit is treated as one that cannot be decoded.
 //
 // # Versions
 //
-// Hello says which protocols the agent speaks, from ProtocolMin to ProtocolMax. The
-// master chooses the highest that both speak and names it in Report. Where there is
-// none it says so in the cluster's condition and closes; an agent that is asked for
-// another one answers Unsupported with its range and words for people, and closes.
-// Within one protocol fields and columns are only added. Who does not know a field
-// passes over it; an enumeration's value that is not known is taken as its zero.
+// Hello has the range of protocols that the agent speaks, ProtocolMin to ProtocolMax. The
+// master chooses the highest one that both speak and names it in SubscribeRequest. If there is
+// none, the master sets a condition on the cluster and closes. An agent that is asked for a
+// protocol it does not speak answers Unsupported, with its range and a message, and closes.
+// Within one protocol, fields and columns are only added. A peer skips fields that it does not
+// know, and reads an unknown enum value as zero.
 //
-// This is protocol 3. Protocol 2 had no signatures: its Hello named the cluster to anyone
-// with a token, and its tokens had a time of issue. What an older peer gets:
+// This is protocol 3. Protocol 2 had no signatures: its Hello named the cluster to everyone
+// with a token, and its tokens had an issue time. Mixed versions behave as follows:
 //
-//   - A master that speaks 2 or less passes the upgrade, as its token has all that is
-//     wanted. It finds no protocol in common in Hello, sets the cluster's condition Ready to
-//     False with the reason ProtocolUnsupported, which names both ranges, and closes. A
-//     Report that it sends all the same is answered by Unsupported.
-//   - An agent that speaks 2 or less refuses the token, by a 401 of the Realm without
-//     ProtocolHeader. The master sets Ready to False with the reason ProtocolUnsupported,
-//     and the message says to update the agent. One that runs without keys is told by its
-//     Hello, as above.
+//   - A master that speaks 2 or less passes the upgrade, as its token is sufficient. It finds
+//     no common protocol in Hello, sets the cluster's condition Ready to False with the reason
+//     ProtocolUnsupported and both ranges in the message, and closes. If it sends a
+//     SubscribeRequest anyway, the agent answers Unsupported.
+//   - An agent that speaks 2 or less refuses the token with a 401 of the Realm without
+//     ProtocolHeader. The master sets Ready to False with the reason ProtocolUnsupported and a
+//     message that says to update the agent. An agent without keys accepts the connection, and
+//     its Hello has the same effect.
 //
 // # Signatures
 //
-// A token can be intercepted by a user who edits an endpoint or by a proxy that ends TLS
-// before the agent, and used at the agent itself. So it only admits a connection. A session
-// is opened and kept by a signature of the master's key over a token.Statement: what it is
-// for (token.Domain), the cluster, the holder, the session, a nonce and the connection.
+// A token can be intercepted, by a user who edits an endpoint or by a proxy that ends TLS
+// before the agent, and then be presented to the agent itself. A token therefore only admits
+// a connection. To open and to keep a session the master signs a token.Statement with its
+// key: the purpose (token.Domain), the cluster, the master's ID, the session, a nonce and
+// the connection.
 //
-//   - The nonce is the agent's: that of Hello for Report, and that of the last Granted for
-//     Renew. It has 16 bytes (at most 64 are read) and is accepted once.
-//   - The connection is token.ChannelOf: 32 bytes of the exporter of TLS 1.3 (RFC 8446,
-//     7.5) with the label "EXPORTER-rollcall-channel-v1" and no context, which both ends
-//     have and nobody between two connections. Through a CONNECT proxy it is the same at
-//     both ends.
-//   - The holder is the one that the dial's token names, which a Report for a summary has
-//     nowhere else; its session is empty.
+//   - The agent chooses the nonce: it is in Hello for SubscribeRequest, and in the last
+//     SubscribeResponse for Renew. It has 16 bytes (at most 64 are accepted) and is valid once.
+//   - The connection is identified by token.ChannelOf: 32 bytes from the TLS 1.3 exporter
+//     (RFC 8446, 7.5) with the label "EXPORTER-rollcall-channel-v1" and no context. Both ends
+//     of a connection derive the same bytes, and a relay between two connections cannot. A
+//     CONNECT proxy does not change them.
+//   - The master's ID is the one in the dial's token. A SubscribeRequest for a summary does
+//     not repeat it, and its session is empty.
 //
-// A Report or Renew whose signature is missing, or none of one of the agent's keys, is
-// answered by End(unauthorized) and by nothing else. A Renew has to be signed by the key
-// that signed the Report. An agent reads its keys again every few seconds, and ends
-// sessions of a key that is gone by End(unauthorized) within 10 s.
+// If the signature of a SubscribeRequest or Renew is missing, or was not made by one of the
+// agent's keys, the agent answers End(unauthorized) and nothing else. A Renew has to be signed
+// by the key that signed the SubscribeRequest. The agent rereads its keys every few seconds. It
+// ends the sessions of a removed key with End(unauthorized) within 10 s.
 //
-// Where TLS ends before the agent, or there is none, signatures cannot be bound to it. That
-// is the agent's decision alone, by --channel-binding=off: Hello then says unbound, and
-// signatures are over the word "none" (token.Unbound) in place of the connection. The master
-// shows it in the condition ChannelBound. It is not negotiated: to alter Hello gains nothing,
-// as an agent that wants its connection signed refuses "none". An agent without keys
-// (--auth none) names no nonce, and nothing is signed.
+// If TLS ends before the agent, or there is no TLS, signatures cannot cover the connection.
+// Only the agent decides this, with --channel-binding=off. Hello then has unbound set, and
+// signatures cover the word "none" (token.Unbound) in place of the connection. The master
+// reports it in the condition ChannelBound. It is not negotiated: an attacker who alters
+// Hello gains nothing, since an agent that requires a bound signature rejects "none". An agent
+// without keys (--auth none) sends no nonce, and nothing is signed.
 //
-// # Hello and Report
+// # Hello and SubscribeRequest
 //
-// Hello has what a master needs for its Report, and nothing about the cluster, since it is
-// sent before a signature was verified: the protocols, the agent's epoch, a nonce, and whether signatures are bound.
-// Who answers (Identity: the cluster's name and UID, and versions) comes with the Granted or
-// the Summary that answers an accepted Report. The master holds name and UID against what it
-// expects; they are never used for anything else.
+// Hello is sent before any signature is verified. It has what a master needs for its
+// SubscribeRequest, and nothing about the cluster: the protocols, the agent's epoch, a nonce,
+// and whether signatures are bound to the connection. The Identity (the cluster's name and UID,
+// and versions) is in the SubscribeResponse or Summary that answers an accepted
+// SubscribeRequest. The master compares name and UID with those it expects and uses them for
+// nothing else.
 //
-// Report opens a session, or asks for a summary, of which below. It has the session's
-// id, the master's holder (random, one a process), the period between ticks, and how
-// long to go on. The agent answers with what it really does, in Granted: never a shorter
-// period than its own minimum, never longer than its own maximum; the session's time
-// begins there. It answers End where it cannot: not
-// ready, where it has not read its cluster; busy, where it reports to as many masters
-// as it does; error, where no tick fits between a period and a session's end. A Report
-// of a holder that has a session already ends the older one as superseded.
+// SubscribeRequest opens a session or requests a summary (see below). It has the session's ID,
+// the master's ID (random, one per process), the period between ticks, and the session's
+// duration. The SubscribeResponse has the values that the agent will use: the period is at
+// least the agent's minimum and the duration at most its maximum. The duration counts from the
+// response. The agent answers End instead if it cannot report: NotReady if it has not read its
+// cluster yet, Busy if it has as many sessions as it allows, Error if no tick fits between a
+// period and the session's end. A SubscribeRequest of a master that already has a session ends
+// the older session as superseded.
 //
 // # Summary
 //
-// A Report with summary_only has no session, holder, period or duration. It is signed as any
-// other, and has the rules
-// by which the master mutes problems, as health is judged by the agent here, and is answered
-// by one Summary, behind which the agent ends the connection, without a close frame, and
-// the master does the same. Most of a Summary is its problems, its resources and who gives
-// it, which seldom change: the master tells HashProblems and HashResources of those that it
-// has, and each is left out if it is the same.
+// A SubscribeRequest with summary_only has no session, master ID, period or duration. It is
+// signed like any other. It has the master's rules for muting problems, since the agent
+// evaluates health here. The agent answers with one Summary, after which both sides end the
+// connection without a close frame. Problems, resources and identity make up most of a
+// Summary and rarely change. The master therefore sends HashProblems and HashResources of
+// those that it has, and the agent leaves out the parts whose hash is equal.
 //
-// What that takes on the socket, in bytes, with a seal, a websocket header and a TLS record
-// to each, handshake and good-bye of TLS apart, for a cluster with twenty problems
-// (test/idle measures it):
+// The exchange takes this many bytes on the socket for a cluster with twenty problems,
+// including checksum, websocket header and TLS record of each message, and without the TLS
+// handshake and close (test/idle measures it):
 //
-//	to the agent   469   the upgrade's request, of which the token is half
-//	               122   Report, of which the signature is half; 104 where there was no Summary before
-//	to the master  188   the upgrade's answer
+//	to the agent   469   upgrade request, half of it the token
+//	               122   SubscribeRequest, half of it the signature; 104 without a previous Summary
+//	to the master  188   upgrade response
 //	                61   Hello
-//	                77   Summary; 554 where it has to bring problems, resources and who gives it
+//	                77   Summary; 554 with problems, resources and identity
 //
-// Together that is 917 bytes, and 965 with the good-byes of TLS.
+// The total is 917 bytes, and 965 with the TLS close alerts.
 //
 // # Flush
 //
-// An agent sends a flush at every tick, and when something changed: the first
-// change at once, further ones gathered for at most GatherTime. It consists of, in
-// this order, each at most once and only if there is anything to say,
+// An agent sends a flush at every tick and after changes: the first change is sent
+// immediately, and further changes are collected for at most FlushDelay. A flush consists of
+// the following messages, in this order, each at most once and only if there is something to
+// send:
 //
-//   - the chunks of a Snapshot, or a Delta from the last Bookmark's seq,
+//   - the chunks of a Snapshot, or a Delta from the seq of the last Bookmark,
 //   - Usage, if there is a newer reading,
-//   - a Status for every section whose error changed,
+//   - a Status for every section whose error changed.
 //
-// and always of a Bookmark at its end, which says what the receiver must hold now.
-// Nothing counts before its Bookmark proves it. A reading of usage alone waits for the
-// next tick.
+// It always ends with a Bookmark, which describes the state that the receiver must now hold.
+// The receiver uses nothing before the Bookmark confirms it. A change of usage alone is sent
+// with the next tick.
 //
-// The master acknowledges each Bookmark by an Ack of its seq. While two flushes, or
-// MaxUnacked bytes of frames, are on their way the agent encodes nothing; the next
-// Delta then covers everything since. So a slow master costs one state and never a
-// queue.
+// The master acknowledges each Bookmark with an Ack of its seq. While two flushes, or
+// MaxUnackedBytes of frames, are unacknowledged, the agent encodes nothing. The next Delta
+// then covers all changes since. A slow master thus costs the agent one state and no queue.
 //
 // # Base
 //
-// The first flush on a connection carries a Snapshot, usage as absolute values, and a
-// Status for every section with an error. A master that still holds a state names it
-// in Report as its base: epoch, seq, and the number of the reading of usage in it. If
-// the epoch is the agent's own and no removal after the seq has been forgotten (the
-// agent remembers 4,096) the first flush has a Delta from it instead, and a Status for
-// every section; if the reading is the agent's present or last one, Usage comes as
-// differences to it, or not at all where there is none newer. A master whose base was
-// refused sees it by the Snapshot.
+// The first flush on a connection has a Snapshot, usage as absolute values, and a Status for
+// every section with an error. A master that still holds a state names it as the base in
+// SubscribeRequest: its epoch, its seq, and the number of its usage reading. If the epoch is the
+// agent's, and the agent still remembers all removals after the seq (it remembers 4,096), the
+// first flush has a Delta from the base instead of a Snapshot, and a Status for every section.
+// If the reading is the agent's current or previous one, Usage has differences to it, or is
+// left out if there is no newer reading. A Snapshot tells the master that its base was not used.
 //
 // # Seq, hash, slots
 //
-// An epoch is 64 random bits an agent process, compared for equality only. Within it
-// seq rises by one for each key that changed, each reading of usage and each changed
-// section error. Every upsert carries its key's change seq. The hash (HashOf) is a sum
-// over all objects' keys and change seqs; usage and sections are not part of it. It
-// does not cover content, so that it holds between versions that know different fields.
+// An epoch is 64 random bits chosen by each agent process; it is only compared for equality.
+// Within an epoch, seq rises by one for each changed key, each usage reading and each changed
+// section error. Every upsert carries the seq of its key's last change. The hash (HashObject)
+// is a sum over the keys and change seqs of all objects. Usage and sections are not part of it.
+// It does not cover the objects' content, so versions that know different fields compute the
+// same hash.
 //
-// A slot is a small number that a node or container has from when it first appears in
-// an epoch. Usage is columns by slot. A slot is given to another object only once the
-// removal of the one before is forgotten.
+// A slot is a small number that a node or container gets when it first appears in an epoch.
+// Usage has columns that are indexed by slot. A slot is reused only after the removal of its
+// previous object is forgotten.
 //
-// What does not fit — a Delta from elsewhere, a chunk that does not follow, a second
-// Snapshot or Delta before a Bookmark, differences to a reading that is not held,
-// another count or hash, a broken seal, a frame that cannot be decoded — is never repaired: the
-// receiver closes with CloseResync and begins anew without a base, at most three times
-// in ten minutes.
+// A received message is inconsistent if it is a Delta from another base, a chunk out of order,
+// a second Snapshot or Delta before a Bookmark, a difference to a reading that is not held, a
+// Bookmark with another count or hash, a message with a wrong checksum, or a frame that cannot
+// be decoded. The receiver never repairs an inconsistency. It closes with CloseResync and
+// reconnects without a base, at most three times in ten minutes.
 //
 // # Objects
 //
-// A Snapshot is cut into chunks, each with the tables of its objects; the tables of
-// strings follow one another through all chunks of it, all else begins anew in each. How
-// fields become columns: message Objects in wire.proto.
+// A Snapshot is divided into chunks, each with the tables of its objects. The string table
+// continues across the chunks of a snapshot; everything else starts again in each chunk.
+// Message Objects in wire.proto specifies how fields become columns.
 //
-// A Delta has objects in two ways, in a chunk each. Upserts are whole. Amended ones are
-// sent by their keys and by the fields in which they differ from what the receiver
-// holds under that key at Delta.from: an agent knows what that is from the second flush
-// of a connection on, as it sent it. Which way it takes is up to the agent, object by
-// object. A port with a target of its own is always sent whole. To amend an object that
-// is not held, or to amend its key, is a Delta that does not fit. Since content at a seq
-// of an epoch is always the same, masters at the same base share such a Delta too.
+// A Delta has objects in two forms. Upserts are sent whole. Patches are sent by key, with the
+// fields that differ from the object that the receiver holds under that key at Delta.from. The
+// agent knows these objects from the second flush of a connection on, as it sent them. It
+// chooses the form for each object. A port with a target of its own is always sent whole. A
+// patch of an object that is not held, and a patch that changes the object's key, are
+// inconsistent. Since the content at a seq of an epoch is always the same, masters at the same
+// base share such a Delta.
 //
 // # Usage
 //
-// Columns are dense by slot: CPU in millicores, memory in KiB, and the group of slots
-// that a slot is sampled with. Each value is the difference to that of the base reading,
-// base 0 being one of zeros. A column may end early: what follows does not differ. A
-// slot without a sample has group 0. When the samples were taken is told once a group,
-// by the age against the newest. Groups are for no more than that: an agent may put
-// slots together as it likes, but does well to leave them where they were.
+// Columns are indexed by slot: CPU in millicores, memory in KiB, and the sampling group of
+// each slot. Each value is the difference to the value of the base reading; base 0 is a reading
+// of zeros. A column may end early, which means no further differences. A slot without a sample
+// has group 0. Sample times are sent once per group, as the age relative to the newest sample.
+// Groups serve no other purpose. An agent may assign slots to groups freely, but should keep
+// the assignment stable.
 //
 // # End and renewal
 //
-// The agent owns the end. Its timer runs out: End(expired). Renew asks for another
-// duration from when it arrives, is signed (see Signatures), and counts once Granted came
-// back with its number.
-// Stop is answered by End(stopped). With End the connection ends: the agent ignores
-// what comes after it, and closes.
+// Only the agent ends a session. When the session's duration is over it sends End(expired). A
+// Renew requests another duration, counted from its arrival. It is signed (see Signatures) and
+// takes effect with the SubscribeResponse that has its number. The agent answers Stop with
+// End(stopped). After End the agent ignores further messages and closes.
 //
 // # Times
 //
-// Times of the protocol are durations, and the sender's monotonic clock since its
-// Hello; no wall clock of one side is ever compared with the other's. A Bookmark says
-// how long ago each section was known to be true, and when it was sent: a frame that
-// comes later than the connection's smallest delay by more than a period is old and
-// makes nothing fresh. Times within objects are facts, as the cluster's API has them.
+// Times of the protocol are durations or readings of the sender's monotonic clock since its
+// Hello. The wall clocks of the two sides are never compared. A Bookmark says how long ago each
+// section was known to be true, and when the Bookmark was sent. A frame that arrives later than
+// the connection's smallest delay by more than a period is old and does not make data fresh.
+// Times within objects are facts from the cluster's API.
 //
 // # Silence
 //
-// The master closes after Silence(period) without a frame, the agent after as long
-// without an Ack, both with CloseSilent. Writing a message may take WriteTimeout. Time in
-// which a side did not run itself, as its process was stopped, is not the other's silence.
+// The master closes with CloseSilent after SilenceTimeout(period) without a frame, and the agent
+// after the same time without an Ack. Writing a message may take WriteTimeout. Time during which
+// a side's own process was stopped does not count as the other side's silence.
 package wire

@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// EncodeMaster is the frame of a master's message.
+// EncodeMaster returns the frame of a master's message.
 func EncodeMaster(m MasterMessage) ([]byte, error) { return marshal(m.toMasterPB(), MaxMasterFrame) }
 
 func marshal(pb proto.Message, limit int) ([]byte, error) {
@@ -18,7 +18,7 @@ func marshal(pb proto.Message, limit int) ([]byte, error) {
 		return nil, fmt.Errorf("encode frame: %w", err)
 	}
 	if len(frame) > limit {
-		return nil, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(frame), limit)
+		return nil, fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrTooLarge, len(frame), limit)
 	}
 	return frame, nil
 }
@@ -29,8 +29,8 @@ func (m *Hello) toAgentPB() (*wirepb.AgentMessage, error) {
 	}}}, nil
 }
 
-func (m *Granted) toAgentPB() (*wirepb.AgentMessage, error) {
-	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Granted{Granted: &wirepb.Granted{
+func (m *SubscribeResponse) toAgentPB() (*wirepb.AgentMessage, error) {
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_SubscribeResponse{SubscribeResponse: &wirepb.SubscribeResponse{
 		Session: m.Session, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration), Renewal: m.Renewal,
 		Nonce: m.Nonce, Identity: identityToPB(m.Identity),
 	}}}, nil
@@ -43,21 +43,21 @@ func (m *Snapshot) toAgentPB() (*wirepb.AgentMessage, error) {
 }
 
 func (m *Delta) toAgentPB() (*wirepb.AgentMessage, error) {
-	if m.came != nil {
-		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: m.came}}, nil
+	if m.encoded != nil {
+		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: m.encoded}}, nil
 	}
-	w, delta := newObjectWriter(m.To, entryTimes(m.Upserts)), &wirepb.Delta{From: m.From, To: m.To}
-	whole, changes := m.split()
+	w, delta := newObjectEncoder(m.To, entryTimes(m.Upserts)), &wirepb.Delta{From: m.From, To: m.To}
+	whole, changes := m.splitUpserts()
 	for _, e := range whole {
-		w.entry(e)
+		w.encodeEntry(e)
 	}
-	delta.Removes = w.keys(m.Removes)
+	delta.Removes = w.encodeKeys(m.Removes)
 	var err error
 	if len(whole)+len(m.Removes) > 0 {
 		delta.Upserts, err = w.finish()
 	}
 	if err == nil && len(changes) > 0 {
-		delta.Held, delta.Amended, err = w.amendments(changes)
+		delta.PatchKeys, delta.Patches, err = w.encodePatches(changes)
 	}
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: delta}}, err
 }
@@ -73,7 +73,7 @@ func (m *Status) toAgentPB() (*wirepb.AgentMessage, error) {
 func statusPB(m *Status) *wirepb.Status {
 	return &wirepb.Status{
 		Section: wirepb.Section(m.Section) + 1, Age: ageToPB(m.Age),
-		Reason: m.Error.Reason, Message: cut(m.Error.Message, maxWords),
+		Reason: m.Error.Reason, Message: truncate(m.Error.Message, maxText),
 	}
 }
 
@@ -84,25 +84,25 @@ func (m *Bookmark) toAgentPB() (*wirepb.AgentMessage, error) {
 }
 
 func (m *End) toAgentPB() (*wirepb.AgentMessage, error) {
-	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_End{End: &wirepb.End{Reason: wirepb.EndReason(m.Reason), Message: cut(m.Message, maxWords)}}}, nil
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_End{End: &wirepb.End{Reason: wirepb.EndReason(m.Reason), Message: truncate(m.Message, maxText)}}}, nil
 }
 
 func (m *Unsupported) toAgentPB() (*wirepb.AgentMessage, error) {
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Unsupported{Unsupported: &wirepb.Unsupported{
-		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, Message: cut(m.Message, maxWords),
+		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, Message: truncate(m.Message, maxText),
 	}}}, nil
 }
 
-func (m *Report) toMasterPB() *wirepb.MasterMessage {
-	pb := &wirepb.Report{
-		Session: m.Session, Holder: m.Holder, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration),
-		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, Problems: m.Problems, Resources: m.Resources, Ignore: ignoreToPB(m.Ignore),
+func (m *SubscribeRequest) toMasterPB() *wirepb.MasterMessage {
+	pb := &wirepb.SubscribeRequest{
+		Session: m.Session, MasterId: m.MasterID, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration),
+		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, ProblemsHash: m.ProblemsHash, ResourcesHash: m.ResourcesHash, Ignore: ignoreToPB(m.Ignore),
 		Signature: m.Signature,
 	}
 	if m.Base != nil {
 		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq, Usage: m.Base.Usage}
 	}
-	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Report{Report: pb}}
+	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_SubscribeRequest{SubscribeRequest: pb}}
 }
 
 func (m *Ack) toMasterPB() *wirepb.MasterMessage {
@@ -116,19 +116,19 @@ func (m *Renew) toMasterPB() *wirepb.MasterMessage {
 }
 
 func (m *Stop) toMasterPB() *wirepb.MasterMessage {
-	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Stop{Stop: &wirepb.Stop{Message: cut(m.Message, maxWords)}}}
+	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Stop{Stop: &wirepb.Stop{Message: truncate(m.Message, maxText)}}}
 }
 
-// EncodeSnapshot is a whole state as the frames of one snapshot, in order.
+// EncodeSnapshot returns the frames of a snapshot of s, in order.
 func (c *Codec) EncodeSnapshot(s *state.State, id uint64) (frames [][]byte, err error) {
-	err = c.EachOfSnapshot(s, id, func(frame []byte) { frames = append(frames, frame) })
+	err = c.EncodeSnapshotFunc(s, id, func(frame []byte) { frames = append(frames, frame) })
 	return frames, err
 }
 
-// EachOfSnapshot gives the frames of EncodeSnapshot to yield, each as soon as it is made.
-func (c *Codec) EachOfSnapshot(s *state.State, id uint64, yield func(frame []byte)) error {
+// EncodeSnapshotFunc calls yield with each frame of a snapshot of s as soon as it is encoded.
+func (c *Codec) EncodeSnapshotFunc(s *state.State, id uint64, yield func(frame []byte)) error {
 	var chunk uint32
-	w := newObjectWriter(s.Seq, stateTimes(s))
+	w := newObjectEncoder(s.Seq, stateTimes(s))
 	flush := func(last bool) error {
 		objects, err := w.finish()
 		if err != nil {
@@ -145,15 +145,15 @@ func (c *Codec) EachOfSnapshot(s *state.State, id uint64, yield func(frame []byt
 	}
 	for kind := range state.NumKinds {
 		left := s.Len(kind)
-		w.expect(kind, left)
+		w.reserve(kind, left)
 		for e := range s.Entries(kind) {
 			if w.full() {
 				if err := flush(false); err != nil {
 					return err
 				}
-				w.expect(kind, left)
+				w.reserve(kind, left)
 			}
-			w.entry(e)
+			w.encodeEntry(e)
 			left--
 		}
 	}
@@ -162,7 +162,7 @@ func (c *Codec) EachOfSnapshot(s *state.State, id uint64, yield func(frame []byt
 
 func millis(d time.Duration) uint32 { return uint32(min(max(d.Milliseconds(), 0), 1<<32-1)) }
 
-// ageToPB is 0 for never, else one more than the milliseconds.
+// ageToPB returns 0 for a negative age (never), else one plus the milliseconds.
 func ageToPB(age time.Duration) uint64 {
 	if age < 0 {
 		return 0
@@ -182,8 +182,8 @@ func ignoreToPB(all []state.Ignore) []*wirepb.Ignore {
 	var out []*wirepb.Ignore
 	for _, i := range all[:min(len(all), MaxIgnore)] {
 		out = append(out, &wirepb.Ignore{
-			Namespace: cut(i.Namespace, maxWords), Owner: cut(i.Owner, maxWords), Node: cut(i.Node, maxWords), What: cut(i.What, maxWords),
-			Until: int64(i.Until), Reason: cut(i.Reason, maxWords),
+			Namespace: truncate(i.Namespace, maxText), Owner: truncate(i.Owner, maxText), Node: truncate(i.Node, maxText), What: truncate(i.What, maxText),
+			Until: int64(i.Until), Reason: truncate(i.Reason, maxText),
 		})
 	}
 	return out

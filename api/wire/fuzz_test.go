@@ -17,7 +17,7 @@ const (
 )
 
 // within fails if f takes more memory, garbage included, than size bytes may.
-func within(t *testing.T, size int, f func()) {
+func checkMemory(t *testing.T, size int, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -52,7 +52,7 @@ func agentFrames(f *testing.F) (prev *state.State, frames [][]byte) {
 		f.Fatal(err)
 	}
 	for _, m := range []AgentMessage{
-		deltaOf(prev, w.State), amending(prev, w.State), NewUsage(w.State.Usage, nil), bookmarkOf(w.State), &Hello{}, &Granted{}, &End{},
+		deltaOf(prev, w.State), patchDeltaOf(prev, w.State), NewUsage(w.State.Usage, nil), bookmarkOf(w.State), &Hello{}, &SubscribeResponse{}, &End{},
 		&Summary{Summary: state.Summarize(w.State, now)}, &Status{}, &Unsupported{},
 	} {
 		frame, err := codec.EncodeAgent(m)
@@ -61,7 +61,7 @@ func agentFrames(f *testing.F) (prev *state.State, frames [][]byte) {
 		}
 		frames = append(frames, frame)
 	}
-	return prev, append(frames, Join(frames))
+	return prev, append(frames, EncodeBatch(frames))
 }
 
 // FuzzReceiver gives an agent's frames, as they are and broken, to the receiving
@@ -75,15 +75,15 @@ func FuzzReceiver(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		r := NewReceiver(1, prev)
 		for _, frame := range [][]byte{first, second} {
-			parts, err := Split(frame)
+			parts, err := DecodeBatch(frame)
 			if err != nil {
 				return
 			}
 			for _, part := range parts {
-				within(t, sizeOf(part), func() {
+				checkMemory(t, sizeOf(part), func() {
 					var m AgentMessage
 					if m, err = codec.DecodeAgent(part); err == nil {
-						_, err = r.Take(m, now)
+						_, err = r.Receive(m, now)
 					}
 				})
 				if err != nil {
@@ -109,9 +109,9 @@ func FuzzMessage(f *testing.F) {
 		f.Add(frame)
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		within(t, len(message), func() {
+		checkMemory(t, len(message), func() {
 			if m, err := codec.DecodeAgent(message); err == nil {
-				_, _ = NewReceiver(1, prev).Take(m, now)
+				_, _ = NewReceiver(1, prev).Receive(m, now)
 			}
 		})
 	})
@@ -121,23 +121,23 @@ func FuzzMessage(f *testing.F) {
 func FuzzSplit(f *testing.F) {
 	_, frames := agentFrames(f)
 	for _, frame := range frames {
-		var s Seal
-		f.Add(s.Close(frame))
+		var s Checksum
+		f.Add(s.Append(frame))
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		within(t, len(message), func() {
-			var s Seal
-			if frame, err := s.Open(message); err == nil {
-				_, _ = Split(frame)
+		checkMemory(t, len(message), func() {
+			var s Checksum
+			if frame, err := s.Verify(message); err == nil {
+				_, _ = DecodeBatch(frame)
 			}
-			_, _ = Split(message)
+			_, _ = DecodeBatch(message)
 		})
 	})
 }
 
 // FuzzDecodeMaster gives a master's frames to an agent's decoder.
 func FuzzDecodeMaster(f *testing.F) {
-	for _, m := range []MasterMessage{&Report{Base: &Base{}}, &Report{SummaryOnly: true, Problems: 1}, &Ack{Seq: 1}, &Renew{Renewal: 1}, &Stop{Message: "x"}} {
+	for _, m := range []MasterMessage{&SubscribeRequest{Base: &Base{}}, &SubscribeRequest{SummaryOnly: true, ProblemsHash: 1}, &Ack{Seq: 1}, &Renew{Renewal: 1}, &Stop{Message: "x"}} {
 		frame, err := EncodeMaster(m)
 		if err != nil {
 			f.Fatal(err)
@@ -145,6 +145,6 @@ func FuzzDecodeMaster(f *testing.F) {
 		f.Add(frame)
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		within(t, len(frame), func() { _, _ = DecodeMaster(frame) })
+		checkMemory(t, len(frame), func() { _, _ = DecodeMaster(frame) })
 	})
 }

@@ -9,15 +9,14 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Hash is a sum over objects, mod 2^64, so that either end keeps it up to date
-// with one addition and one subtraction a change.
+// Hash is a sum over objects, mod 2^64. Both ends update it with one addition and one subtraction
+// per change.
 type Hash uint64
 
-// HashOf is one object's part: xxhash64 of its kind, protocol, port kind, port (two
-// bytes, little endian), of namespace, name, sub, node and address with their
-// lengths as uvarints before them, and of its change seq (eight bytes, little
-// endian).
-func HashOf(k state.Key, seq uint64) Hash {
+// HashObject returns the summand of one object: the xxhash64 of its kind, protocol, port kind and
+// port (two bytes, little endian), of namespace, name, sub, node and address, each preceded by its
+// length as a uvarint, and of its change seq (eight bytes, little endian).
+func HashObject(k state.Key, seq uint64) Hash {
 	var space [256]byte
 	b := append(space[:0], byte(k.Kind), byte(k.Protocol), byte(k.PortKind))
 	b = binary.LittleEndian.AppendUint16(b, k.Port)
@@ -28,9 +27,9 @@ func HashOf(k state.Key, seq uint64) Hash {
 	return Hash(xxhash.Sum64(binary.LittleEndian.AppendUint64(b, seq)))
 }
 
-// HashProblems returns the xxhash64 of each problem's severity, kind, what, where, kind
-// and name of the owner, message, muted and others, with their lengths as uvarints
-// before them, and of its time and count as varints, one problem after another.
+// HashProblems returns a hash of problems: the xxhash64 over all of them, in order, of severity,
+// kind, what, where, the owner's kind and name, message, muted and others, each preceded by its
+// length as a uvarint, then of the time and the count as varints.
 func HashProblems(problems []state.Problem) uint64 {
 	var b []byte
 	for _, p := range problems {
@@ -45,12 +44,12 @@ func HashProblems(problems []state.Problem) uint64 {
 	return xxhash.Sum64(b)
 }
 
-// HashResources returns the xxhash64 of who gives a summary, of its capacity, allocatable,
-// requested and limits, and of its largest free CPU and memory. Texts have their length as
-// a uvarint before them: agent's version, name, UID and version of the cluster. Each number
-// is a varint; each of the four is its CPU in millicores, memory, ephemeral storage in
-// bytes, pods, and of the other resources their number, and in the order of their names
-// name and value.
+// HashResources returns a hash of the parts of a summary that rarely change: the xxhash64 of the
+// agent's version and the cluster's name, UID and version, each preceded by its length as a
+// uvarint; of capacity, allocatable, requested and limits; and of the largest free CPU and memory.
+// Numbers are varints. Each of the four amounts has CPU in millicores, memory and ephemeral
+// storage in bytes, pods, the number of extended resources, and the name and amount of each,
+// sorted by name.
 func HashResources(i *Identity, s *state.Summary) uint64 {
 	var b []byte
 	for _, text := range [...]string{i.AgentVersion, i.ClusterName, i.ClusterUID, i.KubernetesVersion} {
@@ -72,28 +71,28 @@ func HashResources(i *Identity, s *state.Summary) uint64 {
 	return xxhash.Sum64(b)
 }
 
-// HashState is the hash of all objects of s.
+// HashState returns the hash of all objects of s.
 func HashState(s *state.State) Hash {
 	var h Hash
 	for kind := range state.NumKinds {
 		for e := range s.Entries(kind) {
-			h += HashOf(e.Object.Key(), e.Seq)
+			h += HashObject(e.Object.Key(), e.Seq)
 		}
 	}
 	return h
 }
 
-// After is the hash of held after d, given that h is the hash of held.
-func (h Hash) After(held *state.State, d state.Delta) Hash {
+// Apply returns the hash of the State that d leads to from held, where h is the hash of held.
+func (h Hash) Apply(held *state.State, d state.Delta) Hash {
 	drop := func(k state.Key) {
 		if e, ok := held.Get(k); ok {
-			h -= HashOf(k, e.Seq)
+			h -= HashObject(k, e.Seq)
 		}
 	}
 	for _, e := range d.Upserts {
 		k := e.Object.Key()
 		drop(k)
-		h += HashOf(k, e.Seq)
+		h += HashObject(k, e.Seq)
 	}
 	for _, k := range d.Removes {
 		drop(k)

@@ -22,8 +22,8 @@ func identityFromPB(pb *wirepb.Identity) *Identity {
 		return nil
 	}
 	i := &Identity{
-		AgentVersion: cut(pb.AgentVersion, maxWords), ClusterName: cut(pb.ClusterName, maxWords),
-		ClusterUID: cut(pb.ClusterUid, maxWords), KubernetesVersion: cut(pb.KubernetesVersion, maxWords),
+		AgentVersion: truncate(pb.AgentVersion, maxText), ClusterName: truncate(pb.ClusterName, maxText),
+		ClusterUID: truncate(pb.ClusterUid, maxText), KubernetesVersion: truncate(pb.KubernetesVersion, maxText),
 	}
 	if len(pb.ClusterUuid) == uuidSize {
 		i.ClusterUID = textOfUUID(pb.ClusterUuid)
@@ -34,7 +34,7 @@ func identityFromPB(pb *wirepb.Identity) *Identity {
 // uuidSize is the size of a UUID in bytes.
 const uuidSize = 16
 
-// bytesOfUUID returns nil for a text that is no UUID as Kubernetes writes it.
+// bytesOfUUID returns the 16 bytes of a UUID in lower case, nil for any other text.
 func bytesOfUUID(text string) []byte {
 	if len(text) != 36 {
 		return nil

@@ -6,118 +6,117 @@ import (
 	"time"
 )
 
-// What both sides agree on before the first message.
+// Parts of the HTTP upgrade that both sides know in advance.
 const (
-	// Subprotocol is the websocket subprotocol; an upgrade without it is refused.
+	// Subprotocol is the websocket subprotocol. The agent refuses an upgrade without it.
 	Subprotocol = "rollcall.v1"
-	// Path is where an agent serves it.
+	// Path is the path of the agent's websocket endpoint.
 	Path = "/v1/report"
-	// ClusterNameHeader is in the answer by which an agent refuses a token for another
-	// cluster that one of its keys has signed: the name of the agent's own cluster. Who
-	// shows any other token is not told it.
+	// ClusterNameHeader is set if an agent refuses a token for another cluster that was signed by
+	// one of its keys. Its value is the name of the agent's own cluster, which other clients do
+	// not get.
 	ClusterNameHeader = "Rollcall-Cluster-Name"
-	// NonceHeader is in the answer by which an agent refuses a token for its times alone: a
-	// nonce that a second token is to claim (package token).
+	// NonceHeader is set if an agent refuses a token only because of its times. Its value is a
+	// nonce for a second token to claim (package token).
 	NonceHeader = "Rollcall-Nonce"
-	// ProtocolHeader is in every answer by which an agent refuses a token: which protocols
-	// it speaks, as "3-3". Before protocol 3 there was none.
+	// ProtocolHeader is set in every response that refuses a token. Its value is the agent's range
+	// of protocols, such as "3-3". Agents before protocol 3 do not set it.
 	ProtocolHeader = "Rollcall-Protocol"
-	// Realm is in the header WWW-Authenticate of every answer by which an agent refuses a
-	// token, of all protocols.
+	// Realm is the realm in the WWW-Authenticate header of every response that refuses a token, in
+	// all protocols.
 	Realm = "rollcall"
-	// ProtocolMin and ProtocolMax are what this code speaks of it.
+	// ProtocolMin and ProtocolMax are the range of protocols that this code speaks.
 	ProtocolMin, ProtocolMax = 3, 3
 )
 
-// Close codes of the websocket, from the range for private use.
+// Websocket close codes, from the range for private use.
 const (
-	// CloseResync: what came does not fit what is held. The master redials without
-	// a base.
+	// CloseResync means that a received message is inconsistent with the held state. The master
+	// reconnects without a base.
 	CloseResync = 4002
-	// CloseProtocol: a message that has no place there, or cannot be decoded.
+	// CloseProtocol means that a message was out of order or could not be decoded.
 	CloseProtocol = 4003
-	// CloseSilent: nothing came for longer than the protocol allows.
+	// CloseSilent means that no message arrived within SilenceTimeout.
 	CloseSilent = 4004
 )
 
-// Bounds, checked before memory is taken.
+// Limits, checked before memory is allocated.
 const (
-	// MaxFrame is the largest frame from an agent with its seal, and the master's read
-	// limit.
+	// MaxFrame is the largest frame from an agent including its checksum, and the master's read
+	// limit, in bytes.
 	MaxFrame = 4 << 20
-	// MaxMessage is the largest message, which a frame may hold as it is or decompress
-	// to.
+	// MaxMessage is the largest message in bytes, after decompression.
 	MaxMessage = MaxFrame - 1<<10
-	// MaxMasterFrame is the largest frame from a master with its seal, and the agent's
-	// read limit.
+	// MaxMasterFrame is the largest frame from a master including its checksum, and the agent's
+	// read limit, in bytes.
 	MaxMasterFrame = 64 << 10
-	// minNonce and maxNonce are the sizes that a nonce may have, signatureSize is that of a
-	// signature.
+	// minNonce and maxNonce limit the size of a nonce; signatureSize is the size of a signature.
+	// All are in bytes.
 	minNonce, maxNonce, signatureSize = 16, 64, 64
-	// MaxIgnore is how many Ignore a Report may have.
+	// MaxIgnore is the largest number of Ignore rules in a SubscribeRequest.
 	MaxIgnore = 32
-	// MaxUnacked is how much an agent has on its way without an Ack when it begins a
-	// flush, in bytes of frames.
-	MaxUnacked = 1 << 20
-	// compressFrom is the size from which a message is compressed.
+	// MaxUnackedBytes is the amount of unacknowledged frames above which an agent starts no flush.
+	MaxUnackedBytes = 1 << 20
+	// compressFrom is the size in bytes from which a message is compressed.
 	compressFrom = 256
-	// chunkTarget is where an agent begins the next chunk of a snapshot, before it is
-	// compressed.
+	// chunkTarget is the uncompressed size in bytes after which an agent starts the next chunk of
+	// a snapshot.
 	chunkTarget = 160 << 10
-	// chunkWindow is how far back an agent's encoder looks.
+	// chunkWindow is the window size of an agent's zstd encoder, in bytes.
 	chunkWindow = 256 << 10
-	// maxMessageObjects is how many objects one message may have: columns in which
-	// nothing changes cost next to nothing, but what they become does.
+	// maxMessageObjects is the largest number of objects in one message. It is limited because
+	// columns without changes have almost no bytes, but decoded objects do.
 	maxMessageObjects = 1 << 16
-	// maxMessageElements is how many elements the lists of one message's objects may have
-	// together, for the same reason.
+	// maxMessageElements is the largest number of list elements in one message, for the same
+	// reason.
 	maxMessageElements = 1 << 19
-	// decodeFactor is by how much what a message is decoded to may be larger than the
-	// message, and MaxDecodeSize what the largest takes with that, in bytes.
+	// decodeFactor is the largest ratio of a decoded message's memory to its size. MaxDecodeSize
+	// is the resulting largest DecodeSize, in bytes.
 	decodeFactor  = 16
 	MaxDecodeSize = decodeFactor*MaxMessage + 2*MaxFrame
-	// maxSmallFields is how many fields a message has at most, repeated ones counted each,
-	// that is no Snapshot, Delta or Usage, nor holds one.
+	// maxSmallFields is the largest number of fields, repeated ones counted individually, of a
+	// message that has no Snapshot, Delta or Usage.
 	maxSmallFields = 1 << 10
-	// maxSmall is the largest message that is no Snapshot, Delta or Usage, nor holds one.
+	// maxSmall is the largest size in bytes of a message that has no Snapshot, Delta or Usage.
 	maxSmall = 256 << 10
-	// MaxObjects is how many objects a cluster may have, of all kinds.
+	// MaxObjects is the largest number of objects of a cluster, of all kinds.
 	MaxObjects = 4 << 20
-	// MaxSlots is how many slots an agent may give: a reading of so many nodes and
-	// containers still fits MaxMessage.
+	// MaxSlots is the largest number of slots that an agent may assign. A usage reading with that
+	// many slots fits MaxMessage.
 	MaxSlots = 1 << 19
-	// maxBatch is how many frames are joined to one.
+	// maxBatch is the largest number of frames in a Batch.
 	maxBatch = 16
-	// batchNumber is the number of AgentMessage.batch.
+	// batchNumber is the field number of AgentMessage.batch.
 	batchNumber = 11
-	// zstdNumber is the number of AgentMessage.zstd.
+	// zstdNumber is the field number of AgentMessage.zstd.
 	zstdNumber = 15
-	// uidsNumber is the number of AgentMessage.uids.
+	// uidsNumber is the field number of AgentMessage.uids.
 	uidsNumber = 16
-	// maxStrings is how many different strings a snapshot may have.
+	// maxStrings is the largest number of distinct strings in a snapshot.
 	maxStrings = 8 << 20
-	// maxString is the longest string, in bytes.
+	// maxString is the largest length of a string in bytes.
 	maxString = 4 << 10
-	// maxWords is the longest text for people in End, Status and Unsupported.
-	maxWords = 1 << 10
+	// maxText is the largest length in bytes of messages and other texts outside of Objects.
+	maxText = 1 << 10
 )
 
-// Times of the protocol.
+// Timing of the protocol.
 const (
-	// WriteTimeout is how long one message may take to be written.
+	// WriteTimeout is the time limit for writing one message.
 	WriteTimeout = 5 * time.Second
-	// GatherTime is for how long changes after the first are gathered.
-	GatherTime = 100 * time.Millisecond
+	// FlushDelay is for how long an agent collects further changes after it has sent the first.
+	FlushDelay = 100 * time.Millisecond
 )
 
-// Silence is how long either side waits for a sign of the other.
-func Silence(period time.Duration) time.Duration { return max(3*period, 3*time.Second) }
+// SilenceTimeout returns how long a side waits for a frame or an Ack of the other side before it
+// closes with CloseSilent. The period is the one between the agent's ticks.
+func SilenceTimeout(period time.Duration) time.Duration { return max(3*period, 3*time.Second) }
 
-// ErrTooLarge says that a message does not fit a frame.
+// ErrTooLarge is returned if a message does not fit a frame.
 var ErrTooLarge = errors.New("message is larger than a frame")
 
-// ErrResync says that what came does not fit what is held: close with CloseResync
-// and begin anew without a base.
+// ErrResync is returned if a received message is inconsistent with the held state. The caller
+// closes with CloseResync and reconnects without a base.
 var ErrResync = errors.New("resync")
 
 func resync(format string, args ...any) error {

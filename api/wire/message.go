@@ -8,13 +8,13 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// AgentMessage is one of *Hello, *Granted, *Snapshot, *Delta, *Usage, *Status,
+// AgentMessage is one of *Hello, *SubscribeResponse, *Snapshot, *Delta, *Usage, *Status,
 // *Bookmark, *Summary, *End and *Unsupported.
 type AgentMessage interface {
 	toAgentPB() (*wirepb.AgentMessage, error)
 }
 
-// MasterMessage is one of *Report, *Ack, *Renew and *Stop.
+// MasterMessage is one of *SubscribeRequest, *Ack, *Renew and *Stop.
 type MasterMessage interface {
 	toMasterPB() *wirepb.MasterMessage
 }
@@ -41,7 +41,7 @@ type Identity struct {
 
 // Granted answers a Report or a Renew: what the agent will really do, which may be
 // less than what was asked for.
-type Granted struct {
+type SubscribeResponse struct {
 	Session string
 	// Period is between two ticks; Duration is from this message to the session's end.
 	Period, Duration time.Duration
@@ -76,22 +76,22 @@ type Delta struct {
 	Removes []state.Key
 	// Held is what the receiver holds at From, where the sender knows it: of what is in
 	// it only the differences are sent. nil: all is sent whole.
-	Held *state.State
+	Base *state.State
 
 	// came is a Delta as it came, until a Receiver has decoded it: nothing else is set
 	// then, but From and To.
-	came *wirepb.Delta
+	encoded *wirepb.Delta
 	// amended is what came of objects that the receiver holds.
-	amended *amended
+	patches *patches
 }
 
 // Empty reports whether no object changed.
 func (m *Delta) Empty() bool {
-	if m.came == nil {
+	if m.encoded == nil {
 		return len(m.Upserts)+len(m.Removes) == 0
 	}
-	whole, _ := countsOf(m.came.Upserts)
-	return whole.total()+len(m.came.Removes.GetKind())+len(m.came.Held.GetKind()) == 0
+	whole, _ := countObjects(m.encoded.Upserts)
+	return whole.total()+len(m.encoded.Removes.GetKind())+len(m.encoded.PatchKeys.GetKind()) == 0
 }
 
 // Keys are those of all that changed, in no order; those of a Delta that came and cannot
@@ -104,8 +104,8 @@ func (m *Delta) Keys() []state.Key {
 	for _, e := range m.Upserts {
 		keys = append(keys, e.Object.Key())
 	}
-	if m.amended != nil {
-		keys = append(keys, m.amended.keys...)
+	if m.patches != nil {
+		keys = append(keys, m.patches.keys...)
 	}
 	return keys
 }
@@ -203,13 +203,13 @@ type Unsupported struct {
 }
 
 // Report asks an agent to report, and opens a session.
-type Report struct {
+type SubscribeRequest struct {
 	// Protocol is the one that the master chose from the range in Hello.
 	Protocol uint32
 	Session  string
 	// Holder is drawn at random by each master process. A newer Report of the same
 	// holder ends the older session.
-	Holder           string
+	MasterID         string
 	Period, Duration time.Duration
 	// SummaryOnly asks for one Summary and no session. Such a Report has nothing else but
 	// Protocol, Problems, Resources, Ignore and Signature.
@@ -218,7 +218,7 @@ type Report struct {
 	Ignore []state.Ignore
 	// Problems is the HashProblems and Resources the HashResources of the last Summary
 	// that the master has, 0 for none.
-	Problems, Resources uint64
+	ProblemsHash, ResourcesHash uint64
 	// Base is what the master holds, nil for nothing.
 	Base *Base
 	// Signature is that of a token.Statement with Hello's nonce; nil where that has none.

@@ -7,35 +7,35 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// objectReader turns Objects back into entries.
-type objectReader struct {
+// objectDecoder turns Objects back into entries.
+type objectDecoder struct {
 	objectTables
 	// seq is up to which the message leads.
 	seq uint64
 }
 
-func newObjectReader(seq uint64) *objectReader {
-	r := &objectReader{seq: seq}
+func newObjectDecoder(seq uint64) *objectDecoder {
+	r := &objectDecoder{seq: seq}
 	r.strings = []string{""}
 	return r
 }
 
 // chunk takes in one chunk's tables and gives its entries.
-func (r *objectReader) chunk(pb *wirepb.Objects) ([]state.Entry, error) {
+func (r *objectDecoder) decodeChunk(pb *wirepb.Objects) ([]state.Entry, error) {
 	if pb == nil {
 		return nil, r.err
 	}
-	if err := r.takeTables(pb); err != nil {
+	if err := r.readTables(pb); err != nil {
 		return nil, err
 	}
-	counts, err := countsOf(pb)
+	counts, err := countObjects(pb)
 	if err != nil {
 		return nil, err
 	}
 	entries := make([]state.Entry, 0, counts.total())
 	for kind, n := range counts {
 		for range n {
-			entries = append(entries, r.entry(pb, state.Kind(kind), state.Entry{}))
+			entries = append(entries, r.decodeEntry(pb, state.Kind(kind), state.Entry{}))
 		}
 	}
 	return entries, r.err
@@ -51,8 +51,8 @@ func (c counts) total() (n int) {
 	return n
 }
 
-// countsOf are how many objects come, where they are not too many.
-func countsOf(pb *wirepb.Objects) (counts, error) {
+// countObjects are how many objects come, where they are not too many.
+func countObjects(pb *wirepb.Objects) (counts, error) {
 	c := counts{
 		len(pb.GetNodes().GetBack()), len(pb.GetNodeLoads().GetBack()), len(pb.GetPods().GetBack()),
 		len(pb.GetContainers().GetBack()), len(pb.GetPorts().GetBack()), len(pb.GetTargets().GetBack()),
@@ -65,7 +65,7 @@ func countsOf(pb *wirepb.Objects) (counts, error) {
 }
 
 // takeTables takes in what the columns refer to.
-func (r *objectReader) takeTables(pb *wirepb.Objects) error {
+func (r *objectDecoder) readTables(pb *wirepb.Objects) error {
 	if len(r.strings)+len(pb.Strings) > maxStrings {
 		return fmt.Errorf("more than %d strings", maxStrings)
 	}
@@ -76,57 +76,57 @@ func (r *objectReader) takeTables(pb *wirepb.Objects) error {
 		r.strings = append(r.strings, state.CleanText(s))
 	}
 	r.base, r.uids = state.Time(pb.TimeBase), pb.Uids
-	r.begin()
+	r.startChunk()
 	amounts := pb.GetResources()
 	if amounts == nil {
 		amounts = &wirepb.Resources{}
 	}
 	r.resources = make([]state.Resources, 1+len(amounts.CpuMillis))
 	for i := range amounts.CpuMillis {
-		r.amounts.resourceRow(amounts, &r.resources[i+1])
+		r.resourceRows.resourceRow(amounts, &r.resources[i+1])
 	}
 	return r.err
 }
 
-// entry reads the next object of a kind, from what is held of it where it amends that.
-func (r *objectReader) entry(pb *wirepb.Objects, kind state.Kind, held state.Entry) state.Entry {
+// entry reads the next object of a kind, from what is held of it where it patching that.
+func (r *objectDecoder) decodeEntry(pb *wirepb.Objects, kind state.Kind, held state.Entry) state.Entry {
 	var back uint64
 	e := state.Entry{Slot: held.Slot}
 	switch kind {
 	case state.KindNode:
-		o := copyOf[state.Node](held.Object)
+		o := copyObject[state.Node](held.Object)
 		r.node(pb.Nodes, o, &back, &e.Slot)
 		e.Object = o
 	case state.KindNodeLoad:
-		o := copyOf[state.NodeLoad](held.Object)
+		o := copyObject[state.NodeLoad](held.Object)
 		r.nodeLoad(pb.NodeLoads, o, &back)
 		e.Object = o
 	case state.KindPod:
-		o := copyOf[state.Pod](held.Object)
+		o := copyObject[state.Pod](held.Object)
 		r.pod(pb.Pods, o, &back)
 		e.Object = o
 	case state.KindContainer:
-		o := copyOf[state.Container](held.Object)
+		o := copyObject[state.Container](held.Object)
 		r.container(pb.Containers, o, &back, &e.Slot)
 		e.Object = o
 	case state.KindPort:
-		o := copyOf[state.Port](held.Object)
-		r.portWithTarget(pb, o, &back)
+		o := copyObject[state.Port](held.Object)
+		r.decodePort(pb, o, &back)
 		e.Object = o
 	case state.KindTarget:
-		o := copyOf[state.Target](held.Object)
-		r.of(state.KindTarget).target(pb.Targets, o, &back)
+		o := copyObject[state.Target](held.Object)
+		r.startRow(state.KindTarget).target(pb.Targets, o, &back)
 		e.Object = o
 	case state.KindService:
-		o := copyOf[state.Service](held.Object)
+		o := copyObject[state.Service](held.Object)
 		r.service(pb.Services, o, &back)
 		e.Object = o
 	case state.KindClaim:
-		o := copyOf[state.Claim](held.Object)
+		o := copyObject[state.Claim](held.Object)
 		r.claim(pb.Claims, o, &back)
 		e.Object = o
 	case state.KindPersistentVolume:
-		o := copyOf[state.PersistentVolume](held.Object)
+		o := copyObject[state.PersistentVolume](held.Object)
 		r.persistentVolume(pb.PersistentVolumes, o, &back)
 		e.Object = o
 	}
@@ -137,9 +137,9 @@ func (r *objectReader) entry(pb *wirepb.Objects, kind state.Kind, held state.Ent
 	return e
 }
 
-// copyOf is a copy of what is held, empty where that is nothing. What it points to is
+// copyObject is a copy of what is held, empty where that is nothing. What it points to is
 // shared, and is not written to.
-func copyOf[T any](held state.Object) *T {
+func copyObject[T any](held state.Object) *T {
 	o := new(T)
 	if h, ok := any(held).(*T); ok {
 		*o = *h
@@ -147,8 +147,8 @@ func copyOf[T any](held state.Object) *T {
 	return o
 }
 
-// portWithTarget reads a port; it must not claim more targets than came.
-func (r *objectReader) portWithTarget(pb *wirepb.Objects, o *state.Port, back *uint64) {
+// decodePort reads a port; it must not claim more targets than came.
+func (r *objectDecoder) decodePort(pb *wirepb.Objects, o *state.Port, back *uint64) {
 	own := pb.OwnTargets
 	if own == nil {
 		own = &wirepb.Targets{}
@@ -157,7 +157,7 @@ func (r *objectReader) portWithTarget(pb *wirepb.Objects, o *state.Port, back *u
 }
 
 // keys reads removed keys.
-func (r *objectReader) keys(pb *wirepb.Keys) []state.Key {
+func (r *objectDecoder) decodeKeys(pb *wirepb.Keys) []state.Key {
 	if pb == nil {
 		return nil
 	}
@@ -165,7 +165,7 @@ func (r *objectReader) keys(pb *wirepb.Keys) []state.Key {
 		r.fail("%d removed keys in one message, of at most %d", len(pb.Kind), maxMessageObjects)
 		return nil
 	}
-	in, removes := rows{tables: &r.tables}, make([]state.Key, len(pb.Kind))
+	in, removes := tableCodec{tables: &r.tables}, make([]state.Key, len(pb.Kind))
 	for i := range removes {
 		in.key(pb, &removes[i])
 	}

@@ -12,21 +12,21 @@ import (
 // element of a list does.
 const objectSize, elementSize = 24, 4
 
-// objectWriter turns entries into Objects.
-type objectWriter struct {
+// objectEncoder turns entries into Objects.
+type objectEncoder struct {
 	objectTables
 	seq uint64
 	out *wirepb.Objects
 	// sent is how many strings earlier chunks had; objects and removed are how many
 	// this one has.
-	sent, objects, removed int
+	sentStrings, objects, removed int
 }
 
-// newObjectWriter writes objects of a message that leads up to seq, with times
+// newObjectEncoder writes objects of a message that leads up to seq, with times
 // counted from before the earliest of them.
-func newObjectWriter(seq uint64, times iter.Seq[state.Time]) *objectWriter {
-	w := &objectWriter{seq: seq}
-	w.tables = tables{writing: true, strings: []string{""}, stringNumbers: map[string]int64{"": 0}}
+func newObjectEncoder(seq uint64, times iter.Seq[state.Time]) *objectEncoder {
+	w := &objectEncoder{seq: seq}
+	w.tables = tables{writing: true, strings: []string{""}, stringIndexes: map[string]int64{"": 0}}
 	first := true
 	for t := range times {
 		if t != 0 && (first || t <= w.base) {
@@ -39,25 +39,25 @@ func newObjectWriter(seq uint64, times iter.Seq[state.Time]) *objectWriter {
 
 // nextChunk begins a chunk: its strings go on where the last one's ended, its
 // resources and columns begin anew.
-func (w *objectWriter) nextChunk() {
-	w.sent, w.objects, w.size, w.timed, w.uids = len(w.strings), 0, 0, false, nil
+func (w *objectEncoder) nextChunk() {
+	w.sentStrings, w.objects, w.size, w.hasTimes, w.uids = len(w.strings), 0, 0, false, nil
 	w.resources = []state.Resources{{}}
-	w.resourceNumbers = map[plainResources]int64{{}: 0}
+	w.resourceIndexes = map[plainResources]int64{{}: 0}
 	w.out = &wirepb.Objects{
 		Resources: &wirepb.Resources{}, Nodes: &wirepb.Nodes{}, NodeLoads: &wirepb.NodeLoads{}, Pods: &wirepb.Pods{},
 		Containers: &wirepb.Containers{}, Ports: &wirepb.Ports{}, Targets: &wirepb.Targets{}, OwnTargets: &wirepb.Targets{},
 		Services: &wirepb.Services{}, Claims: &wirepb.Claims{}, PersistentVolumes: &wirepb.PersistentVolumes{},
 	}
-	w.begin()
+	w.startChunk()
 }
 
 // expect makes room for so many objects of a kind, as far as they fit the chunk.
-func (w *objectWriter) expect(kind state.Kind, objects int) {
-	w.kinds[kind].hint = min(objects, chunkTarget/objectSize)
+func (w *objectEncoder) reserve(kind state.Kind, objects int) {
+	w.kinds[kind].capacity = min(objects, chunkTarget/objectSize)
 }
 
 // entry writes one object of any kind.
-func (w *objectWriter) entry(e state.Entry) {
+func (w *objectEncoder) encodeEntry(e state.Entry) {
 	back, slot := w.seq-e.Seq, e.Slot
 	switch o := e.Object.(type) {
 	case *state.Node:
@@ -71,7 +71,7 @@ func (w *objectWriter) entry(e state.Entry) {
 	case *state.Port:
 		w.port(w.out.Ports, w.out.OwnTargets, o, &back)
 	case *state.Target:
-		w.of(state.KindTarget).target(w.out.Targets, o, &back)
+		w.startRow(state.KindTarget).target(w.out.Targets, o, &back)
 	case *state.Service:
 		w.service(w.out.Services, o, &back)
 	case *state.Claim:
@@ -83,47 +83,47 @@ func (w *objectWriter) entry(e state.Entry) {
 }
 
 // full says that it is time for the next chunk.
-func (w *objectWriter) full() bool {
-	return w.size+w.objects*objectSize+w.listed*elementSize >= chunkTarget || w.objects >= maxMessageObjects
+func (w *objectEncoder) full() bool {
+	return w.size+w.objects*objectSize+w.listElements*elementSize >= chunkTarget || w.objects >= maxMessageObjects
 }
 
 // keys writes removed keys, whose strings are among those of the objects.
-func (w *objectWriter) keys(removes []state.Key) *wirepb.Keys {
+func (w *objectEncoder) encodeKeys(removes []state.Key) *wirepb.Keys {
 	if len(removes) == 0 {
 		return nil
 	}
 	w.removed = len(removes)
-	r, pb := rows{tables: &w.tables}, &wirepb.Keys{}
+	r, pb := tableCodec{tables: &w.tables}, &wirepb.Keys{}
 	for i := range removes {
 		r.key(pb, &removes[i])
 	}
-	r.cut()
+	r.trimColumns()
 	return pb
 }
 
 // finish is the Objects of all entries since the chunk began.
-func (w *objectWriter) finish() (*wirepb.Objects, error) {
-	if w.objects > maxMessageObjects || w.removed > maxMessageObjects || w.listed > maxMessageElements {
-		return nil, fmt.Errorf("%w: %d objects with %d elements, and %d removed ones", ErrTooLarge, w.objects, w.listed, w.removed)
+func (w *objectEncoder) finish() (*wirepb.Objects, error) {
+	if w.objects > maxMessageObjects || w.removed > maxMessageObjects || w.listElements > maxMessageElements {
+		return nil, fmt.Errorf("%w: %d objects with %d elements, and %d removed ones", ErrTooLarge, w.objects, w.listElements, w.removed)
 	}
 	for i := range w.resources[1:] {
-		w.amounts.resourceRow(w.out.Resources, &w.resources[i+1])
+		w.resourceRows.resourceRow(w.out.Resources, &w.resources[i+1])
 	}
 	for i := range w.kinds {
-		w.kinds[i].cut()
+		w.kinds[i].trimColumns()
 	}
-	w.own.cut()
-	w.amounts.cut()
-	w.out.Strings, w.out.Uids = w.strings[w.sent:], w.uids
-	if w.timed {
+	w.ownTargets.trimColumns()
+	w.resourceRows.trimColumns()
+	w.out.Strings, w.out.Uids = w.strings[w.sentStrings:], w.uids
+	if w.hasTimes {
 		w.out.TimeBase = int64(w.base)
 	}
-	dropEmpty(w.out)
+	removeEmptyTables(w.out)
 	return w.out, nil
 }
 
-// dropEmpty leaves out the tables without rows.
-func dropEmpty(o *wirepb.Objects) {
+// removeEmptyTables leaves out the tables without rows.
+func removeEmptyTables(o *wirepb.Objects) {
 	if len(o.Resources.CpuMillis) == 0 {
 		o.Resources = nil
 	}

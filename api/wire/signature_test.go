@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestHelloOfAnOlderAgentTellsItsProtocols: what else it had before protocol 3 is passed over.
-func TestHelloOfAnOlderAgentTellsItsProtocols(t *testing.T) {
+// TestHelloOfProtocol2IsDecoded: what else it had before protocol 3 is passed over.
+func TestHelloOfProtocol2IsDecoded(t *testing.T) {
 	old := []byte{0x0a, 0x20, 0x08, 2, 0x10, 2, 0x1a, 2, 'v', '1', 0x22, 1, 'c', 0x2a, 1, 'u', 0x32, 2, 'v', '1', 0x39, 1, 0, 0, 0, 0, 0, 0, 0, 0x40, 9}
 	old[1] = byte(len(old) - 2)
 	m, err := codec.DecodeAgent(old)
@@ -15,10 +15,10 @@ func TestHelloOfAnOlderAgentTellsItsProtocols(t *testing.T) {
 	}
 }
 
-// TestNoncesAndSignaturesAreBounded is of peers that send none of the size that they have.
-func TestNoncesAndSignaturesAreBounded(t *testing.T) {
+// TestNonceAndSignatureSizesAreChecked is of peers that send none of the size that they have.
+func TestNonceAndSignatureSizesAreChecked(t *testing.T) {
 	for _, size := range []int{1, 15, 65, 4 << 10, 60 << 10} {
-		for _, m := range []AgentMessage{&Hello{Nonce: make([]byte, size)}, &Granted{Nonce: make([]byte, size)}} {
+		for _, m := range []AgentMessage{&Hello{Nonce: make([]byte, size)}, &SubscribeResponse{Nonce: make([]byte, size)}} {
 			frame, err := codec.EncodeAgent(m)
 			if err != nil {
 				t.Fatal(err)
@@ -29,7 +29,7 @@ func TestNoncesAndSignaturesAreBounded(t *testing.T) {
 		}
 	}
 	for _, size := range []int{1, 63, 65, 60 << 10} {
-		for _, m := range []MasterMessage{&Report{Signature: make([]byte, size)}, &Renew{Signature: make([]byte, size)}} {
+		for _, m := range []MasterMessage{&SubscribeRequest{Signature: make([]byte, size)}, &Renew{Signature: make([]byte, size)}} {
 			frame, err := EncodeMaster(m)
 			if err != nil {
 				t.Fatal(err)

@@ -29,22 +29,22 @@ const (
 
 // objectSizes are what an object of each kind takes besides its lists and strings.
 var objectSizes = [state.NumKinds]int64{
-	state.KindNode:             onHeap[state.Node](),
-	state.KindNodeLoad:         onHeap[state.NodeLoad](),
-	state.KindPod:              onHeap[state.Pod](),
-	state.KindContainer:        onHeap[state.Container](),
-	state.KindPort:             onHeap[state.Port](),
-	state.KindTarget:           onHeap[state.Target](),
-	state.KindService:          onHeap[state.Service](),
-	state.KindClaim:            onHeap[state.Claim](),
-	state.KindPersistentVolume: onHeap[state.PersistentVolume](),
+	state.KindNode:             heapSize[state.Node](),
+	state.KindNodeLoad:         heapSize[state.NodeLoad](),
+	state.KindPod:              heapSize[state.Pod](),
+	state.KindContainer:        heapSize[state.Container](),
+	state.KindPort:             heapSize[state.Port](),
+	state.KindTarget:           heapSize[state.Target](),
+	state.KindService:          heapSize[state.Service](),
+	state.KindClaim:            heapSize[state.Claim](),
+	state.KindPersistentVolume: heapSize[state.PersistentVolume](),
 }
 
-// onHeap returns what a T takes where it is alone on the heap.
-func onHeap[T any]() int64 { return allocated(inList[T]()) }
+// heapSize returns what a T takes where it is alone on the heap.
+func heapSize[T any]() int64 { return allocated(inlineSize[T]()) }
 
-// inList returns what a T takes within a list.
-func inList[T any]() int64 { return int64(reflect.TypeFor[T]().Size()) }
+// inlineSize returns what a T takes within a list.
+func inlineSize[T any]() int64 { return int64(reflect.TypeFor[T]().Size()) }
 
 // allocated returns what an allocation of n bytes with pointers takes. Those above 512 bytes
 // have a header.
@@ -68,23 +68,23 @@ func textSize(n int) int64 {
 }
 
 // need is what a message's objects take in memory.
-type need struct {
+type memoryEstimate struct {
 	// objects is that of the objects themselves, by their number alone.
 	objects int64
 	// contents is that of their lists, maps and strings.
 	contents int64
-	// passing is what else is needed until a Bookmark has proved them.
-	passing int64
+	// temporary is what else is needed until a Bookmark has proved them.
+	temporary int64
 }
 
-func (n need) total() int64 { return n.objects + n.contents + n.passing }
+func (n memoryEstimate) total() int64 { return n.objects + n.contents + n.temporary }
 
-// needOf returns what objects take once they are decoded, at most. It looks at no value.
-func needOf(pb *wirepb.Objects, c counts) need {
-	var n need
+// estimateMemory returns what objects take once they are decoded, at most. It looks at no value.
+func estimateMemory(pb *wirepb.Objects, c counts) memoryEstimate {
+	var n memoryEstimate
 	for kind, count := range c {
 		n.objects += int64(count) * (objectSizes[kind] + entrySize)
-		n.passing += int64(count) * applySize
+		n.temporary += int64(count) * applySize
 	}
 	if pb == nil {
 		return n
@@ -92,9 +92,9 @@ func needOf(pb *wirepb.Objects, c counts) need {
 	for _, s := range pb.Strings {
 		n.contents += textSize(len(s))
 	}
-	n.passing += int64(len(pb.Strings)) * stringSize
+	n.temporary += int64(len(pb.Strings)) * stringSize
 	if r := pb.Resources; r != nil {
-		n.passing += int64(len(r.CpuMillis)) * inList[state.Resources]()
+		n.temporary += int64(len(r.CpuMillis)) * inlineSize[state.Resources]()
 		more := int64(len(r.ExtendedName))
 		n.contents += min(more, int64(len(r.CpuMillis)))*mapSize + more*pairSize
 	}
@@ -106,18 +106,18 @@ func needOf(pb *wirepb.Objects, c counts) need {
 func listsOf(pb *wirepb.Objects) int64 {
 	var size int64
 	list := func(column []int64, element int64) { size += int64(len(column)) * element }
-	list(pb.GetNodes().GetConditionsType(), inList[state.NodeCondition]())
-	list(pb.GetNodes().GetRolesName(), inList[string]())
-	list(pb.GetNodes().GetAddressesType(), inList[state.NodeAddress]())
-	list(pb.GetNodes().GetTaintsKey(), inList[state.Taint]())
-	list(pb.GetPods().GetPodIpsAddress(), inList[string]())
-	list(pb.GetPods().GetStorageClaim(), inList[state.Volume]())
-	list(pb.GetContainers().GetLastReason(), onHeap[state.LastTermination]())
-	list(pb.GetContainers().GetSpecRequests(), onHeap[state.ContainerResources]())
-	list(pb.GetPorts().GetServicePortName(), onHeap[state.ServicePort]())
+	list(pb.GetNodes().GetConditionsType(), inlineSize[state.NodeCondition]())
+	list(pb.GetNodes().GetRolesName(), inlineSize[string]())
+	list(pb.GetNodes().GetAddressesType(), inlineSize[state.NodeAddress]())
+	list(pb.GetNodes().GetTaintsKey(), inlineSize[state.Taint]())
+	list(pb.GetPods().GetPodIpsAddress(), inlineSize[string]())
+	list(pb.GetPods().GetStorageClaim(), inlineSize[state.Volume]())
+	list(pb.GetContainers().GetLastReason(), heapSize[state.LastTermination]())
+	list(pb.GetContainers().GetSpecRequests(), heapSize[state.ContainerResources]())
+	list(pb.GetPorts().GetServicePortName(), heapSize[state.ServicePort]())
 	list(pb.GetOwnTargets().GetBack(), objectSizes[state.KindTarget])
 	for _, targets := range []*wirepb.Targets{pb.GetTargets(), pb.GetOwnTargets()} {
-		list(targets.GetAddressesAddress(), inList[string]())
+		list(targets.GetAddressesAddress(), inlineSize[string]())
 	}
 	return size
 }

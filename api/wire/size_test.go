@@ -36,14 +36,14 @@ func heap() int64 {
 }
 
 // receive returns what takes in frames and a Bookmark of s.
-func receive(t testing.TB, frames [][]byte, mark *Bookmark, b Budget) *Receiver {
+func receiveAll(t testing.TB, frames [][]byte, bookmark *Bookmark, b Budget) *Receiver {
 	t.Helper()
 	r := NewReceiver(1, nil)
 	if b != nil {
 		r.SetBudget(b, 0)
 	}
-	takeFrames(t, r, frames)
-	if _, err := r.Take(mark, now); err != nil {
+	receiveFrames(t, r, frames)
+	if _, err := r.Receive(bookmark, now); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -59,7 +59,7 @@ func checkEstimate(t *testing.T, what string, estimate, took int64) {
 	}
 }
 
-func TestSizesAreThoseOfTheHeap(t *testing.T) {
+func TestEstimatedSizesMatchHeap(t *testing.T) {
 	world := statetest.New(1, 2000, 8000)
 	world.Sample(1_800_000_000)
 	whole := world.State
@@ -74,7 +74,7 @@ func TestSizesAreThoseOfTheHeap(t *testing.T) {
 		})
 	}
 	t.Run("all", func(t *testing.T) { checkSize(t, whole) })
-	t.Run("irregular", func(t *testing.T) { checkSize(t, irregular(10_000)) })
+	t.Run("irregular", func(t *testing.T) { checkSize(t, randomState(10_000)) })
 	t.Run("empty", func(t *testing.T) {
 		if size := NewReceiver(1, nil).Size(); size != 0 {
 			t.Errorf("nothing takes %d bytes", size)
@@ -82,14 +82,14 @@ func TestSizesAreThoseOfTheHeap(t *testing.T) {
 	})
 }
 
-// checkSize holds the Size of who receives s against the heap, and so what is weighed.
+// checkSize holds the Size of who receives s against the heap, and so what is measured.
 func checkSize(t *testing.T, s *state.State) {
 	t.Helper()
 	frames, err := codec.EncodeSnapshot(s, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mark := &Bookmark{Seq: s.Seq, Count: s.Count(), Hash: HashState(s)}
+	bookmark := &Bookmark{Seq: s.Seq, Count: s.Count(), Hash: HashState(s)}
 	messages := frames
 	if s.Usage != nil {
 		usage, err := codec.EncodeAgent(NewUsage(s.Usage, nil))
@@ -100,11 +100,11 @@ func checkSize(t *testing.T, s *state.State) {
 	}
 	var b counter
 	before := heap()
-	r := receive(t, messages, mark, &b)
+	r := receiveAll(t, messages, bookmark, &b)
 	took := heap() - before
 	what := fmt.Sprintf("%d objects", s.Count())
 	checkEstimate(t, what, r.Size(), took)
-	checkEstimate(t, what+", weighed", objectsSize(r.held)+weighContents(r.held)+usageSize(r.held.Usage), took)
+	checkEstimate(t, what+", measured", objectsSize(r.held)+measureContents(r.held)+usageSize(r.held.Usage), took)
 	if b.reserved < r.Size() {
 		t.Errorf("%d bytes were reserved for what takes %d", b.reserved, r.Size())
 	}
@@ -142,30 +142,30 @@ func TestSizeFollowsDeltas(t *testing.T) {
 	}
 	r := NewReceiver(1, nil)
 	r.SetBudget(&counter{}, 0)
-	takeFrames(t, r, frames)
-	take(t, r, bookmarkOf(w.State))
+	receiveFrames(t, r, frames)
+	receive(t, r, bookmarkOf(w.State))
 	first := r.Size()
 	for n := range 200 {
 		prev := w.State
 		w.Step(10)
 		var d *Delta
 		if d = deltaOf(prev, w.State); n%2 == 0 {
-			d = amending(prev, w.State)
+			d = patchDeltaOf(prev, w.State)
 		}
-		if _, err := r.Take(overTheWireLazily(t, d), now); err != nil {
+		if _, err := r.Receive(roundTripUndecoded(t, d), now); err != nil {
 			t.Fatal(err)
 		}
-		take(t, r, bookmarkOf(w.State))
+		receive(t, r, bookmarkOf(w.State))
 	}
-	weighed := objectsSize(r.held) + weighContents(r.held)
-	t.Logf("%d frames: %d KiB at first; %d objects: %d KiB, weighed %d KiB", len(frames), first>>10, r.held.Count(), r.Size()>>10, weighed>>10)
-	if size := r.Size(); size < weighed*9/10 || size > weighed*3/2+512<<10 {
-		t.Errorf("after 200 deltas it is estimated at %d bytes, and weighed at %d", size, weighed)
+	measured := objectsSize(r.held) + measureContents(r.held)
+	t.Logf("%d frames: %d KiB at first; %d objects: %d KiB, measured %d KiB", len(frames), first>>10, r.held.Count(), r.Size()>>10, measured>>10)
+	if size := r.Size(); size < measured*9/10 || size > measured*3/2+512<<10 {
+		t.Errorf("after 200 deltas it is estimated at %d bytes, and measured at %d", size, measured)
 	}
 }
 
-// overTheWireLazily leaves the objects of a Delta to the Receiver.
-func overTheWireLazily(t *testing.T, d *Delta) AgentMessage {
+// roundTripUndecoded leaves the objects of a Delta to the Receiver.
+func roundTripUndecoded(t *testing.T, d *Delta) AgentMessage {
 	t.Helper()
 	frame, err := codec.EncodeAgent(d)
 	if err != nil {
@@ -178,9 +178,9 @@ func overTheWireLazily(t *testing.T, d *Delta) AgentMessage {
 	return m
 }
 
-// TestTheLargestBenchmarkClusterFits is of 5,000 nodes and 20,000 pods, as hack/bench has
+// TestSizeOfLargestBenchmarkCluster is of 5,000 nodes and 20,000 pods, as hack/bench has
 // them.
-func TestTheLargestBenchmarkClusterFits(t *testing.T) {
+func TestSizeOfLargestBenchmarkCluster(t *testing.T) {
 	w := statetest.New(5, 5000, 20_000)
 	w.Sample(1_800_000_000)
 	frames, err := codec.EncodeSnapshot(w.State, 1)
@@ -189,7 +189,7 @@ func TestTheLargestBenchmarkClusterFits(t *testing.T) {
 	}
 	var b counter
 	began, before := time.Now(), heap()
-	r := receive(t, frames, bookmarkOf(w.State), &b)
+	r := receiveAll(t, frames, bookmarkOf(w.State), &b)
 	elapsed := time.Since(began)
 	checkEstimate(t, "5,000 nodes, 20,000 pods", r.Size(), heap()-before)
 	t.Logf("%d objects, %d KiB of frames, %d KiB reserved on the way, in %s", r.held.Count(), size(frames)>>10, b.reserved>>10, elapsed.Round(time.Millisecond))
@@ -197,13 +197,13 @@ func TestTheLargestBenchmarkClusterFits(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
-// takeFrames decodes frames and takes their messages.
-func takeFrames(t testing.TB, r *Receiver, frames [][]byte) {
+// receiveFrames decodes frames and takes their messages.
+func receiveFrames(t testing.TB, r *Receiver, frames [][]byte) {
 	t.Helper()
 	for _, f := range frames {
 		m, err := codec.DecodeAgent(f)
 		if err == nil {
-			_, err = r.Take(m, now)
+			_, err = r.Receive(m, now)
 		}
 		if err != nil {
 			t.Fatal(err)

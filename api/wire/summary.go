@@ -49,7 +49,7 @@ func (m *Summary) toAgentPB() (*wirepb.AgentMessage, error) {
 
 func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 	if len(pb.Problems) > state.MaxProblems {
-		return nil, fmt.Errorf("decode summary: %d problems of at most %d", len(pb.Problems), state.MaxProblems)
+		return nil, fmt.Errorf("decode Summary: %d problems of at most %d", len(pb.Problems), state.MaxProblems)
 	}
 	m := &Summary{Identity: identityFromPB(pb.Identity), Ages: agesFromPB(pb.Ages), SameProblems: pb.SameProblems, SameResources: pb.SameResources, Summary: state.Summary{
 		Nodes: state.NodeCounts{Total: countFromPB(pb.Nodes.GetTotal()), Ready: countFromPB(pb.Nodes.GetReady()), Schedulable: countFromPB(pb.Nodes.GetSchedulable())},
@@ -63,7 +63,7 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 			Desired: countFromPB(pb.Containers.GetDesired()), Ready: countFromPB(pb.Containers.GetReady()),
 		},
 		Capacity: summedFromPB(pb.Capacity), Allocatable: summedFromPB(pb.Allocatable), Requested: summedFromPB(pb.Requested), Limits: summedFromPB(pb.Limits),
-		Fragmentation: state.Room{CPUMillis: pb.LargestFreeCpuMillis, MemoryBytes: pb.LargestFreeMemoryBytes},
+		Fragmentation: state.FreeResources{CPUMillis: pb.LargestFreeCpuMillis, MemoryBytes: pb.LargestFreeMemoryBytes},
 		Ports:         state.PortCounts{Taken: countFromPB(pb.PortsTaken), Conflicts: countFromPB(pb.PortConflicts)},
 		Healthy:       pb.Healthy, Problems: make([]state.Problem, 0, len(pb.Problems)), ProblemCount: countFromPB(pb.ProblemCount),
 		ProblemCounts: problemCountsFromPB(pb.ProblemCounts), More: problemCountsFromPB(pb.More), Muted: countFromPB(pb.Muted),
@@ -77,7 +77,7 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 	for _, e := range pb.Errors {
 		status, err := statusFromPB(e)
 		if err != nil {
-			return nil, fmt.Errorf("decode summary: %w", err)
+			return nil, fmt.Errorf("decode Summary: %w", err)
 		}
 		m.Errors[status.Section] = status.Error
 	}
@@ -90,21 +90,21 @@ func countFromPB(n uint64) int { return int(min(n, math.MaxInt32)) }
 
 func problemToPB(p *state.Problem) *wirepb.Problem {
 	return &wirepb.Problem{
-		Severity: wirepb.Severity(p.Severity), Kind: p.Kind, What: cut(p.What, maxWords), Where: cut(p.Where, maxWords), OwnerKind: p.Owner.Kind, OwnerName: p.Owner.Name,
-		Since: int64(p.Since), Message: cut(p.Message, maxWords), Count: uint64(p.Count), Others: p.Others, Muted: cut(p.Muted, maxWords),
+		Severity: wirepb.Severity(p.Severity), Kind: p.Kind, What: truncate(p.What, maxText), Where: truncate(p.Where, maxText), OwnerKind: p.Owner.Kind, OwnerName: p.Owner.Name,
+		Since: int64(p.Since), Message: truncate(p.Message, maxText), Count: uint64(p.Count), Others: p.Others, Muted: truncate(p.Muted, maxText),
 	}
 }
 
 func problemFromPB(pb *wirepb.Problem) state.Problem {
 	p := state.Problem{
-		Kind: cut(pb.Kind, maxWords), What: cut(pb.What, maxWords), Where: cut(pb.Where, maxWords), Owner: state.Owner{Kind: cut(pb.OwnerKind, maxWords), Name: cut(pb.OwnerName, maxWords)},
-		Since: state.Time(pb.Since), Message: cut(pb.Message, maxWords), Count: countFromPB(pb.Count), Muted: cut(pb.Muted, maxWords),
+		Kind: truncate(pb.Kind, maxText), What: truncate(pb.What, maxText), Where: truncate(pb.Where, maxText), Owner: state.Owner{Kind: truncate(pb.OwnerKind, maxText), Name: truncate(pb.OwnerName, maxText)},
+		Since: state.Time(pb.Since), Message: truncate(pb.Message, maxText), Count: countFromPB(pb.Count), Muted: truncate(pb.Muted, maxText),
 	}
 	if s := state.Severity(pb.Severity); pb.Severity >= 0 && pb.Severity <= wirepb.Severity_SEVERITY_INFO {
 		p.Severity = s
 	}
 	for _, other := range pb.Others[:min(len(pb.Others), state.MaxOthers)] {
-		p.Others = append(p.Others, cut(other, maxWords))
+		p.Others = append(p.Others, truncate(other, maxText))
 	}
 	return p
 }

@@ -10,20 +10,20 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-func TestWhatASummaryLeavesOutIsNotOnTheWire(t *testing.T) {
+func TestUnchangedSummaryPartsAreOmitted(t *testing.T) {
 	whole := &Summary{Summary: state.Summarize(statetest.New(2, 20, 500).State, now), Ages: never()}
 	whole.Summary.Capacity.Extended = map[string]int64{"nvidia.com/gpu": 4}
 	left := *whole
 	left.Identity, left.SameProblems, left.SameResources = &Identity{ClusterName: "c"}, true, true
-	back := overTheWire(t, &left).(*Summary)
+	back := roundTrip(t, &left).(*Summary)
 	got := back.Summary
 	if back.Identity != nil || !back.SameProblems || !back.SameResources || len(got.Problems) > 0 || got.ProblemCount != whole.Summary.ProblemCount ||
-		!reflect.DeepEqual(got.Capacity, state.Resources{}) || got.Fragmentation != (state.Room{}) || got.Nodes != whole.Summary.Nodes {
+		!reflect.DeepEqual(got.Capacity, state.Resources{}) || got.Fragmentation != (state.FreeResources{}) || got.Nodes != whole.Summary.Nodes {
 		t.Errorf("got %+v", back)
 	}
 }
 
-func TestHashOfResourcesTellsThemApart(t *testing.T) {
+func TestHashResourcesDistinguishesValues(t *testing.T) {
 	seen := map[uint64]int{}
 	identities := map[int]Identity{1: {AgentVersion: "a"}, 2: {ClusterName: "a"}, 3: {ClusterUID: "a"}, 4: {KubernetesVersion: "a"}}
 	for i, change := range []func(s *state.Summary){
@@ -55,7 +55,7 @@ func TestHashOfResourcesTellsThemApart(t *testing.T) {
 	}
 }
 
-func TestCountsOfASummaryAreNeverNegative(t *testing.T) {
+func TestSummaryCountsAreClamped(t *testing.T) {
 	m, err := summaryFromPB(&wirepb.Summary{Nodes: &wirepb.NodeCounts{Total: 1 << 63, Ready: math.MaxUint64}, Pods: &wirepb.PodCounts{Failed: math.MaxUint64}, PortConflicts: 1 << 40})
 	if err != nil {
 		t.Fatal(err)

@@ -19,8 +19,8 @@ type tables struct {
 	// strings and resources by number, and where each was written, its number.
 	strings         []string
 	resources       []state.Resources
-	stringNumbers   map[string]int64
-	resourceNumbers map[plainResources]int64
+	stringIndexes   map[string]int64
+	resourceIndexes map[plainResources]int64
 	// uids are the UIDs that rows refer to, 16 bytes each: those written so far, or those
 	// that were not read yet.
 	uids []byte
@@ -30,9 +30,9 @@ type tables struct {
 	// then stand for themselves and not for differences to other fields or rows.
 	comparing bool
 	// timed says that a time was written since the chunk began.
-	timed bool
+	hasTimes bool
 	// listed is how many elements the lists of the chunk have.
-	listed int
+	listElements int
 	// size is roughly how many bytes the strings and resources written so far take.
 	size int
 	// err is the first thing that was read and cannot be.
@@ -49,16 +49,16 @@ func (t *tables) fail(format string, args ...any) {
 	}
 }
 
-// numberOf is a string's number, which it is given where it has none.
-func (t *tables) numberOf(s string) int64 {
-	if n, ok := t.stringNumbers[s]; ok {
+// stringIndex is a string's number, which it is given where it has none.
+func (t *tables) stringIndex(s string) int64 {
+	if n, ok := t.stringIndexes[s]; ok {
 		return n
 	}
-	text := cut(s, maxString)
+	text := truncate(s, maxString)
 	t.strings = append(t.strings, text)
 	t.size += len(text) + 2
 	n := int64(len(t.strings) - 1)
-	t.stringNumbers[s] = n
+	t.stringIndexes[s] = n
 	return n
 }
 
@@ -70,13 +70,13 @@ func (t *tables) stringAt(n int64) string {
 	return t.strings[n]
 }
 
-func (t *tables) numberOfResources(r state.Resources) int64 {
+func (t *tables) resourcesIndex(r state.Resources) int64 {
 	plain := plainResources{r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes, r.Pods}
 	if len(r.Extended) == 0 {
-		if n, ok := t.resourceNumbers[plain]; ok {
+		if n, ok := t.resourceIndexes[plain]; ok {
 			return n
 		}
-		t.resourceNumbers[plain] = int64(len(t.resources))
+		t.resourceIndexes[plain] = int64(len(t.resources))
 	}
 	t.resources = append(t.resources, r)
 	t.size += 16
@@ -85,24 +85,24 @@ func (t *tables) numberOfResources(r state.Resources) int64 {
 
 // The fields that refer to the tables.
 
-func (r *rows) ref(values *[]int64, field *string) {
+func (r *tableCodec) stringRef(values *[]int64, field *string) {
 	switch c := r.field(values); {
 	case c == nil:
-	case r.writing && !c.apart && r.strings[c.last] == *field:
+	case r.writing && !c.absolute && r.strings[c.last] == *field:
 		// Neighbours have much in common, and a look at the last is no look into a map.
 		c.write(c.last)
 	case r.writing:
-		c.write(r.numberOf(*field))
+		c.write(r.stringIndex(*field))
 	default:
 		*field = r.stringAt(c.read())
 	}
 }
 
 // uid moves a UID by a column that tells whether there is one, and its bytes apart.
-func (r *rows) uid(values *[]int64, field *state.UID) {
+func (r *tableCodec) uid(values *[]int64, field *state.UID) {
 	if r.comparing {
 		text := field.String()
-		r.ref(values, &text)
+		r.stringRef(values, &text)
 		return
 	}
 	switch c := r.field(values); {
@@ -133,8 +133,8 @@ func (t *tables) nextUID() (uid state.UID) {
 
 // hostIP moves the IP of a pod's node, which is mostly that of the last pod before on the
 // same node.
-func (r *rows) hostIP(values *[]int64, field *string, node string) {
-	if r.amends || r.comparing {
+func (r *tableCodec) hostIP(values *[]int64, field *string, node string) {
+	if r.patching || r.comparing {
 		r.address(values, field)
 		return
 	}
@@ -157,8 +157,8 @@ func (r *rows) hostIP(values *[]int64, field *string, node string) {
 }
 
 // timeAfter moves a time that is mostly soon after another.
-func (r *rows) timeAfter(values *[]int64, field *state.Time, other state.Time) {
-	if r.amends || r.comparing {
+func (r *tableCodec) timeAfter(values *[]int64, field *state.Time, other state.Time) {
+	if r.patching || r.comparing {
 		r.time(values, field)
 		return
 	}
@@ -180,11 +180,11 @@ func (r *rows) timeAfter(values *[]int64, field *state.Time, other state.Time) {
 	}
 }
 
-func (r *rows) amount(values *[]int64, field *state.Resources) {
+func (r *tableCodec) resourcesRef(values *[]int64, field *state.Resources) {
 	switch c := r.field(values); {
 	case c == nil:
 	case r.writing:
-		c.write(r.numberOfResources(*field))
+		c.write(r.resourcesIndex(*field))
 	default:
 		n := c.read()
 		if n < 0 || n >= int64(len(r.resources)) {
@@ -195,7 +195,7 @@ func (r *rows) amount(values *[]int64, field *state.Resources) {
 	}
 }
 
-func (r *rows) time(values *[]int64, field *state.Time) {
+func (r *tableCodec) time(values *[]int64, field *state.Time) {
 	c := r.field(values)
 	switch {
 	case c == nil:
@@ -208,12 +208,12 @@ func (r *rows) time(values *[]int64, field *state.Time) {
 		c.write(0)
 	default:
 		c.write(int64(*field - r.base))
-		r.timed = true
+		r.hasTimes = true
 	}
 }
 
 // address moves an address: IPv4 by its bits, anything else as a string.
-func (r *rows) address(values *[]int64, field *string) {
+func (r *tableCodec) address(values *[]int64, field *string) {
 	c := r.field(values)
 	if c == nil {
 		return
@@ -230,7 +230,7 @@ func (t *tables) addressNumber(address string) int64 {
 	if bits, ok := ipv4(address); ok {
 		return int64(bits)<<1 | 1
 	}
-	return t.numberOf(address) << 1
+	return t.stringIndex(address) << 1
 }
 
 func (t *tables) addressAt(n int64) string {
@@ -262,8 +262,8 @@ type extended struct {
 }
 
 // resourceRow moves one row of the table resources.
-func (r *rows) resourceRow(pb *wirepb.Resources, field *state.Resources) {
-	r.begin()
+func (r *tableCodec) resourceRow(pb *wirepb.Resources, field *state.Resources) {
+	r.startRow()
 	r.whole(&pb.CpuMillis, &field.CPUMillis)
 	number(r, &pb.MemoryBytes, &field.MemoryBytes, math.MinInt64, math.MaxInt64)
 	number(r, &pb.EphemeralStorageBytes, &field.EphemeralStorageBytes, math.MinInt64, math.MaxInt64)
@@ -273,7 +273,7 @@ func (r *rows) resourceRow(pb *wirepb.Resources, field *state.Resources) {
 		more = append(more, extended{name, field.Extended[name]})
 	}
 	list(r, &pb.Extended, &pb.ExtendedName, &more, 2, func(e *extended) {
-		r.ref(&pb.ExtendedName, &e.name)
+		r.stringRef(&pb.ExtendedName, &e.name)
 		number(r, &pb.ExtendedAmount, &e.amount, math.MinInt64, math.MaxInt64)
 	})
 	if r.writing || len(more) == 0 {

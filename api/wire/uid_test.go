@@ -38,7 +38,7 @@ func podsWithUIDs(t *testing.T, pods int) *state.State {
 
 func snapshotSize(t *testing.T, s *state.State) (size int) {
 	t.Helper()
-	if err := NewCodec().EachOfSnapshot(s, 1, func(frame []byte) { size += len(frame) }); err != nil {
+	if err := NewCodec().EncodeSnapshotFunc(s, 1, func(frame []byte) { size += len(frame) }); err != nil {
 		t.Fatal(err)
 	}
 	return size
@@ -65,19 +65,19 @@ func TestUIDTakes16BytesInASnapshot(t *testing.T) {
 }
 
 // The UIDs of a snapshot, its host IPs and start times arrive, over several chunks.
-func TestPodsOfASnapshotArriveWithTheirUIDs(t *testing.T) {
+func TestSnapshotUIDsRoundTrip(t *testing.T) {
 	s := podsWithUIDs(t, 9000)
 	r := NewReceiver(s.Epoch, nil)
-	takeSnapshot(t, r, s)
-	wantSame(t, take(t, r, bookmarkOf(s)), s)
+	receiveSnapshot(t, r, s)
+	wantEqual(t, receive(t, r, bookmarkOf(s)), s)
 }
 
 // A pod of a StatefulSet comes back under its name: its UID differs, and its times are as
 // far apart as they were.
-func TestRecreatedPodArrivesWithUIDAndTimes(t *testing.T) {
+func TestRecreatedPodRoundTrip(t *testing.T) {
 	held := podsWithUIDs(t, 3)
 	r := rand.New(rand.NewPCG(1, 1))
-	d := &Delta{From: held.Seq, To: held.Seq, Held: held}
+	d := &Delta{From: held.Seq, To: held.Seq, Base: held}
 	for e := range held.Entries(state.KindPod) {
 		p := *e.Object.(*state.Pod)
 		p.UID, p.CreatedAt, p.StartedAt = randomUID(r), p.CreatedAt+100, p.StartedAt+100
@@ -92,21 +92,21 @@ func TestRecreatedPodArrivesWithUIDAndTimes(t *testing.T) {
 		t.Fatal(err)
 	}
 	receiver := NewReceiver(held.Epoch, held)
-	take(t, receiver, d)
-	wantSame(t, take(t, receiver, bookmarkOf(next)), next)
+	receive(t, receiver, d)
+	wantEqual(t, receive(t, receiver, bookmarkOf(next)), next)
 }
 
-func TestSnapshotWithoutItsUIDsIsRefused(t *testing.T) {
+func TestSnapshotWithMissingUIDsIsRejected(t *testing.T) {
 	s := podsWithUIDs(t, 4)
 	c := NewCodec()
-	err := c.EachOfSnapshot(s, 1, func(frame []byte) {
+	err := c.EncodeSnapshotFunc(s, 1, func(frame []byte) {
 		m, err := c.DecodeAgent(frame)
 		if err != nil {
 			t.Fatal(err)
 		}
 		snapshot := m.(*Snapshot)
 		snapshot.objects.Uids = snapshot.objects.Uids[:30]
-		if _, err := NewReceiver(s.Epoch, nil).Take(snapshot, time.Unix(1_790_000_000, 0)); !errors.Is(err, ErrResync) {
+		if _, err := NewReceiver(s.Epoch, nil).Receive(snapshot, time.Unix(1_790_000_000, 0)); !errors.Is(err, ErrResync) {
 			t.Errorf("a snapshot of 4 pods with 30 bytes of UIDs: %v, want ErrResync", err)
 		}
 	})

@@ -49,7 +49,7 @@ func setAge(ages []uint64, group uint16, age uint64) []uint64 {
 }
 
 // after is the reading that m leads to from base, nil for none.
-func (m *Usage) after(base *state.Usage) (*state.Usage, error) {
+func (m *Usage) apply(base *state.Usage) (*state.Usage, error) {
 	pb := m.columns
 	switch {
 	case pb.Slots > MaxSlots || len(pb.CpuMillis) > MaxSlots || len(pb.MemoryKib) > MaxSlots || len(pb.Group) > MaxSlots:

@@ -36,36 +36,36 @@ func deltaOf(prev, next *state.State) *Delta {
 }
 
 // amending is deltaOf for a receiver that is known to hold prev.
-func amending(prev, next *state.State) *Delta {
+func patchDeltaOf(prev, next *state.State) *Delta {
 	d := deltaOf(prev, next)
-	d.Held = prev
+	d.Base = prev
 	return d
 }
 
-// overTheWire encodes and decodes a message.
-func overTheWire(t *testing.T, m AgentMessage) AgentMessage {
+// roundTrip encodes and decodes a message.
+func roundTrip(t *testing.T, m AgentMessage) AgentMessage {
 	t.Helper()
 	frame, err := codec.EncodeAgent(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := decodeWhole(frame)
+	back, err := decodeFully(frame)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return back
 }
 
-func take(t *testing.T, r *Receiver, m AgentMessage) *state.State {
+func receive(t *testing.T, r *Receiver, m AgentMessage) *state.State {
 	t.Helper()
-	s, err := r.Take(overTheWire(t, m), now)
+	s, err := r.Receive(roundTrip(t, m), now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func takeSnapshot(t *testing.T, r *Receiver, s *state.State) {
+func receiveSnapshot(t *testing.T, r *Receiver, s *state.State) {
 	t.Helper()
 	frames, err := codec.EncodeSnapshot(s, 1)
 	if err != nil {
@@ -76,7 +76,7 @@ func takeSnapshot(t *testing.T, r *Receiver, s *state.State) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := r.Take(m, now); got != nil || err != nil {
+		if got, err := r.Receive(m, now); got != nil || err != nil {
 			t.Fatalf("a chunk gave %v, %v", got, err)
 		}
 	}
@@ -89,7 +89,7 @@ func entries(s *state.State) (all []state.Entry) {
 	return all
 }
 
-func wantSame(t *testing.T, got, want *state.State) {
+func wantEqual(t *testing.T, got, want *state.State) {
 	t.Helper()
 	if got == nil {
 		t.Fatal("no state")
@@ -103,13 +103,13 @@ func wantSame(t *testing.T, got, want *state.State) {
 			t.Fatalf("got %+v %+v\nwant %+v %+v", a[i], a[i].Object, b[i], b[i].Object)
 		}
 	}
-	if !sameUsage(got.Usage, want.Usage) {
+	if !equalUsage(got.Usage, want.Usage) {
 		t.Fatalf("usage differs: %v, want %v", got.Usage, want.Usage)
 	}
 }
 
-// sameUsage compares readings; slots at the end without a sample mean nothing.
-func sameUsage(a, b *state.Usage) bool {
+// equalUsage compares readings; slots at the end without a sample mean nothing.
+func equalUsage(a, b *state.Usage) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
@@ -121,30 +121,30 @@ func sameUsage(a, b *state.Usage) bool {
 	return a.N == b.N
 }
 
-func TestStateArrivesAsItWasSent(t *testing.T) {
+func TestStateRoundTrip(t *testing.T) {
 	for seed := range uint64(20) {
 		w := statetest.New(seed, 5, 200)
 		r := NewReceiver(seed, nil)
-		takeSnapshot(t, r, w.State)
-		wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
-		lead := deltaOf
+		receiveSnapshot(t, r, w.State)
+		wantEqual(t, receive(t, r, bookmarkOf(w.State)), w.State)
+		newDelta := deltaOf
 		if seed%2 == 1 {
-			lead = amending
+			newDelta = patchDeltaOf
 		}
 		for step := range 20 {
 			prev := w.State
 			w.Step(step)
-			take(t, r, lead(prev, w.State))
+			receive(t, r, newDelta(prev, w.State))
 			if step%3 == 0 {
 				w.Sample(1_800_000_000 + state.Time(15*step))
-				take(t, r, NewUsage(w.State.Usage, prev.Usage))
+				receive(t, r, NewUsage(w.State.Usage, prev.Usage))
 			}
-			wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
+			wantEqual(t, receive(t, r, bookmarkOf(w.State)), w.State)
 		}
 	}
 }
 
-func TestSnapshotOfManyChunksArrives(t *testing.T) {
+func TestMultiChunkSnapshotRoundTrip(t *testing.T) {
 	w := statetest.New(9, 50, 20_000)
 	frames, err := codec.EncodeSnapshot(w.State, 7)
 	if err != nil || len(frames) < 3 {
@@ -156,20 +156,20 @@ func TestSnapshotOfManyChunksArrives(t *testing.T) {
 		}
 	}
 	r := NewReceiver(9, nil)
-	takeSnapshot(t, r, w.State)
-	wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
+	receiveSnapshot(t, r, w.State)
+	wantEqual(t, receive(t, r, bookmarkOf(w.State)), w.State)
 }
 
-func TestReceiverGoesOnFromWhatItHeld(t *testing.T) {
+func TestReceiverResumesFromBase(t *testing.T) {
 	w := statetest.New(4, 3, 50)
 	held := w.State
 	w.Step(5)
 	r := NewReceiver(4, held)
-	take(t, r, deltaOf(held, w.State))
-	wantSame(t, take(t, r, bookmarkOf(w.State)), w.State)
+	receive(t, r, deltaOf(held, w.State))
+	wantEqual(t, receive(t, r, bookmarkOf(w.State)), w.State)
 }
 
-func TestReceiverRefusesWhatDoesNotFit(t *testing.T) {
+func TestReceiverRejectsInvalidSequences(t *testing.T) {
 	w := statetest.New(6, 3, 50)
 	prev := w.State
 	w.Step(3)
@@ -219,7 +219,7 @@ func TestReceiverRefusesWhatDoesNotFit(t *testing.T) {
 				if err != nil {
 					t.Fatalf("refused before the end: %v", err)
 				}
-				_, err = r.Take(m, now)
+				_, err = r.Receive(m, now)
 			}
 			if !errors.Is(err, ErrResync) {
 				t.Errorf("got %v, want ErrResync", err)
@@ -228,28 +228,28 @@ func TestReceiverRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestSectionsAreOnTheReceiversClock(t *testing.T) {
+func TestSectionTimesUseReceiverClock(t *testing.T) {
 	s := &state.State{Epoch: 1}
 	b := bookmarkOf(s)
 	b.Ages[state.SectionNodes], b.Ages[state.SectionPods] = 0, time.Minute
 	r := NewReceiver(1, nil)
 	failure := state.SectionError{Reason: "Forbidden", Message: "allow it"}
-	take(t, r, &Status{Section: state.SectionStorage, Age: -1, Error: failure})
-	got := take(t, r, b)
+	receive(t, r, &Status{Section: state.SectionStorage, Age: -1, Error: failure})
+	got := receive(t, r, b)
 	want := [state.NumSections]state.Section{{ObservedAt: now}, {ObservedAt: now.Add(-time.Minute)}, {}, {Error: failure}, {}}
 	if got.Sections != want {
 		t.Errorf("got %v, want %v", got.Sections, want)
 	}
-	if got = take(t, r, b); got.Sections[state.SectionStorage].Error != failure {
+	if got = receive(t, r, b); got.Sections[state.SectionStorage].Error != failure {
 		t.Error("an error that was not taken back is forgotten")
 	}
-	take(t, r, &Status{Section: state.SectionStorage})
-	if got = take(t, r, b); got.Sections[state.SectionStorage].Error.Reason != "" {
+	receive(t, r, &Status{Section: state.SectionStorage})
+	if got = receive(t, r, b); got.Sections[state.SectionStorage].Error.Reason != "" {
 		t.Error("an error that was taken back is still there")
 	}
 }
 
-func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
+func TestSmallMessagesRoundTrip(t *testing.T) {
 	sum := state.Summarize(statetest.New(2, 20, 500).State, now)
 	sum.NextEvaluation, sum.Used = time.Time{}, &state.UsedSum{CPUMillis: 1, MemoryBytes: 2, SampledAt: 3, Nodes: 4}
 	ages := never()
@@ -257,10 +257,10 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 	for _, m := range []AgentMessage{
 		&Hello{ProtocolMin: 1, ProtocolMax: 2, Epoch: 1 << 63, Nonce: make([]byte, 16), Unbound: true},
 		&Hello{ProtocolMin: 3, ProtocolMax: 3, Epoch: 1},
-		&Granted{Session: "s", Period: 5 * time.Second, Duration: 30 * time.Minute, Renewal: 3, Nonce: make([]byte, 64)},
-		&Granted{Session: "s", Identity: &Identity{AgentVersion: "v1", ClusterName: "c", ClusterUID: "u", KubernetesVersion: "v1.36"}},
-		&Granted{Session: "s", Identity: &Identity{ClusterUID: "0b6f4c5e-6f0e-4a38-9a53-5f1a3d9c7f11"}},
-		&Granted{Session: "s", Identity: &Identity{ClusterUID: "0B6F4C5E-6f0e-4a38-9a53-5f1a3d9c7f11"}},
+		&SubscribeResponse{Session: "s", Period: 5 * time.Second, Duration: 30 * time.Minute, Renewal: 3, Nonce: make([]byte, 64)},
+		&SubscribeResponse{Session: "s", Identity: &Identity{AgentVersion: "v1", ClusterName: "c", ClusterUID: "u", KubernetesVersion: "v1.36"}},
+		&SubscribeResponse{Session: "s", Identity: &Identity{ClusterUID: "0b6f4c5e-6f0e-4a38-9a53-5f1a3d9c7f11"}},
+		&SubscribeResponse{Session: "s", Identity: &Identity{ClusterUID: "0B6F4C5E-6f0e-4a38-9a53-5f1a3d9c7f11"}},
 		&Status{Section: state.SectionUsage, Age: -1, Error: state.SectionError{Reason: "Unavailable", Message: "m"}},
 		&Bookmark{Seq: 1, Count: 2, Hash: 1 << 63, Ages: ages, Sent: time.Hour},
 		&Summary{Identity: &Identity{ClusterName: "c"}, Summary: sum, Ages: ages, Errors: [state.NumSections]state.SectionError{3: {Reason: "Forbidden"}}},
@@ -268,13 +268,13 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 		&End{Reason: EndExpired, Message: "the session's 30m are over"},
 		&Unsupported{ProtocolMin: 1, ProtocolMax: 1, Message: "upgrade the agent"},
 	} {
-		if got := overTheWire(t, m); !reflect.DeepEqual(got, m) {
+		if got := roundTrip(t, m); !reflect.DeepEqual(got, m) {
 			t.Errorf("got %+v\nwant %+v", got, m)
 		}
 	}
 	for _, m := range []MasterMessage{
-		&Report{Protocol: 1, Session: "s", Holder: "h", Period: time.Second, Duration: time.Minute, Base: &Base{Epoch: 1 << 63, Seq: 4}, Signature: make([]byte, 64)},
-		&Report{SummaryOnly: true, Problems: 1 << 60, Resources: 1 << 61},
+		&SubscribeRequest{Protocol: 1, Session: "s", MasterID: "h", Period: time.Second, Duration: time.Minute, Base: &Base{Epoch: 1 << 63, Seq: 4}, Signature: make([]byte, 64)},
+		&SubscribeRequest{SummaryOnly: true, ProblemsHash: 1 << 60, ResourcesHash: 1 << 61},
 		&Ack{Seq: 7},
 		&Renew{Renewal: 2, Duration: time.Minute},
 		&Renew{Renewal: 2, Duration: time.Minute, Signature: make([]byte, 64)},
@@ -290,7 +290,7 @@ func TestSmallMessagesArriveAsTheyWereSent(t *testing.T) {
 	}
 }
 
-func TestTickWithoutChangeIsSmall(t *testing.T) {
+func TestBookmarkIsSmall(t *testing.T) {
 	s := statetest.New(1, 100, 5000).State
 	b := bookmarkOf(s)
 	for i := range b.Ages {
@@ -303,7 +303,7 @@ func TestTickWithoutChangeIsSmall(t *testing.T) {
 	}
 }
 
-func TestTooLargeIsSaidAndNotSent(t *testing.T) {
+func TestTooLargeMessagesAreRejected(t *testing.T) {
 	d := &Delta{}
 	for i := range 1100 {
 		name := strings.Repeat("x", maxString-8) + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676))
@@ -317,16 +317,16 @@ func TestTooLargeIsSaidAndNotSent(t *testing.T) {
 	}
 }
 
-func TestAddressesSurvive(t *testing.T) {
+func TestAddressesRoundTrip(t *testing.T) {
 	addresses := []string{"", "10.0.0.1", "255.255.255.255", "0.0.0.0", "fd00::1", "::ffff:10.0.0.1", "010.0.0.1", "lb.example.com", "abc", "FD00::1", "fe80::1%eth0"}
 	d := &Delta{Upserts: []state.Entry{{Object: &state.Pod{Name: "p", PodIPs: addresses}}}}
-	back := overTheWire(t, d).(*Delta)
+	back := roundTrip(t, d).(*Delta)
 	if got := back.Upserts[0].Object.(*state.Pod).PodIPs; !slices.Equal(got, addresses) {
 		t.Errorf("got %q, want %q", got, addresses)
 	}
 }
 
-func TestUsageSurvivesNodesThatComeAndGo(t *testing.T) {
+func TestUsageRoundTripsWithChangingSlots(t *testing.T) {
 	rand := rand.New(rand.NewPCG(1, 2))
 	var sent, held *state.Usage
 	for n := range uint64(200) {
@@ -336,8 +336,8 @@ func TestUsageSurvivesNodesThatComeAndGo(t *testing.T) {
 				next.BySlot[i] = state.Used{CPUMillis: rand.Int64N(1e6), MemoryBytes: rand.Int64N(1e9) << 10, SampledAt: state.Time(1_800_000_000 + 15*int64(n) - rand.Int64N(30))}
 			}
 		}
-		got, err := overTheWire(t, NewUsage(next, sent)).(*Usage).after(held)
-		if err != nil || !sameUsage(got, next) {
+		got, err := roundTrip(t, NewUsage(next, sent)).(*Usage).apply(held)
+		if err != nil || !equalUsage(got, next) {
 			t.Fatalf("reading %d: %v\n got %v\nwant %v", next.N, err, got, next)
 		}
 		sent, held = next, got
@@ -345,7 +345,7 @@ func TestUsageSurvivesNodesThatComeAndGo(t *testing.T) {
 }
 
 // A state that is encoded is read by others at the same time: see it with -race.
-func TestEncodingTouchesNothing(t *testing.T) {
+func TestEncodingIsSafeForConcurrentUse(t *testing.T) {
 	w := statetest.New(3, 5, 50)
 	held := w.State
 	w.Step(20)

@@ -64,7 +64,7 @@ func nodeStatus(n *state.NodeView) string {
 	for i := range n.Conditions {
 		c := &n.Conditions[i]
 		switch {
-		case c.Type == "Ready" || c.Verdict() != state.ConditionBad:
+		case c.Type == "Ready" || c.Health() != state.ConditionBad:
 		case c.Status == state.True:
 			status = append(status, c.Type)
 		default:

@@ -29,8 +29,8 @@ const (
 type session struct {
 	forwarder *forwarder
 	conn      *websocket.Conn
-	in, out   wire.Seal // of the two directions
-	unread    [][]byte  // the rest of the last frame
+	in, out   wire.Checksum // of the two directions
+	unread    [][]byte      // the rest of the last frame
 	codec     codec
 	ended     chan struct{}
 	closing   sync.Once
@@ -69,7 +69,7 @@ func dial(ctx context.Context, a *agent, through *forwarder, period time.Duratio
 	}
 	conn.SetReadLimit(wire.MaxFrame)
 	s := &session{forwarder: through, conn: conn, codec: newCodec(), ended: make(chan struct{}), news: make(chan struct{})}
-	sign := token.Statement{Domain: token.DomainReport, Cluster: a.Cluster, Holder: holder, Session: rand.Text(), Channel: channel}
+	sign := token.Statement{Domain: token.DomainReport, Cluster: a.Cluster, MasterID: holder, Session: rand.Text(), Channel: channel}
 	if err := s.begin(ctx, a.signer, sign, period, held); err != nil {
 		_ = conn.CloseNow()
 		return nil, fmt.Errorf("open a session with agent %s: %w", a.Cluster, err)
@@ -110,8 +110,8 @@ func (s *session) begin(ctx context.Context, signer *token.Signer, sign token.St
 	}
 	s.receiver = wire.NewReceiver(hello.Epoch, held)
 	sign.Nonce = hello.Nonce
-	return s.write(ctx, &wire.Report{
-		Protocol: wire.ProtocolMax, Session: sign.Session, Holder: sign.Holder, Period: period, Duration: sessionDuration, Base: baseOf(held),
+	return s.write(ctx, &wire.SubscribeRequest{
+		Protocol: wire.ProtocolMax, Session: sign.Session, MasterID: sign.MasterID, Period: period, Duration: sessionDuration, Base: baseOf(held),
 		Signature: signer.SignStatement(sign),
 	})
 }
@@ -139,14 +139,14 @@ func (s *session) take(ctx context.Context) error {
 		return err
 	}
 	switch m := m.(type) {
-	case *wire.Granted:
+	case *wire.SubscribeResponse:
 		return nil
 	case *wire.End:
 		return fmt.Errorf("the agent ended the session: %s: %s", m.Reason, m.Message)
 	case *wire.Delta:
 		s.unflushed.changed = append(s.unflushed.changed, m.Keys()...)
 	}
-	next, err := s.receiver.Take(m, time.Now())
+	next, err := s.receiver.Receive(m, time.Now())
 	if err != nil || next == nil {
 		return err
 	}
@@ -175,11 +175,11 @@ func (s *session) read(ctx context.Context) (wire.AgentMessage, error) {
 		if err != nil {
 			return nil, err
 		}
-		whole, err := s.in.Open(message)
+		whole, err := s.in.Verify(message)
 		if err != nil {
 			return nil, err
 		}
-		if s.unread, err = wire.Split(whole); err != nil {
+		if s.unread, err = wire.DecodeBatch(whole); err != nil {
 			return nil, err
 		}
 	}
@@ -204,7 +204,7 @@ func (s *session) write(ctx context.Context, m wire.MasterMessage) error {
 	if err != nil {
 		return err
 	}
-	return s.conn.Write(ctx, websocket.MessageBinary, s.out.Close(frame))
+	return s.conn.Write(ctx, websocket.MessageBinary, s.out.Append(frame))
 }
 
 // at is the number of flushes so far, and the state after the last.

@@ -42,7 +42,7 @@ func newAgent(name string, c *cluster, usage *load.Usage) *agent {
 	a := &agent{name: name, cluster: c, usage: usage, snapshot: snapshot.New(rand.Uint64())}
 	a.snapshot.Update(state.Changes{Upserts: c.objects()})
 	for section := range state.NumSections {
-		a.snapshot.SetSection(section, state.SectionReport{Live: true})
+		a.snapshot.SetSection(section, state.SectionStatus{Live: true})
 	}
 	a.handler = report.New(report.Config{
 		ClusterName: name, AgentVersion: "fleet",

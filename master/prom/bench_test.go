@@ -33,7 +33,7 @@ func newCounty(b *testing.B, clusters int) *county {
 	c.start = c.end.Add(-15 * time.Minute)
 	h := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)})
 	trail := NewTrail(15 * time.Minute)
-	worlds := make([]*statetest.World, clusters)
+	worlds := make([]*statetest.Cluster, clusters)
 	for i := range worlds {
 		worlds[i] = statetest.New(uint64(i+1), 10, 150)
 		names = append(names, fmt.Sprintf("cluster-%03d", i))
@@ -60,7 +60,7 @@ func newCounty(b *testing.B, clusters int) *county {
 	return c
 }
 
-func reading(name string, w *statetest.World, usage *load.Usage, n int, at time.Time) *session.Value {
+func reading(name string, w *statetest.Cluster, usage *load.Usage, n int, at time.Time) *session.Value {
 	s := *w.State
 	s.Seq += uint64(n)
 	u := &state.Usage{N: uint64(n + 1)}

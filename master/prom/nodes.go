@@ -56,7 +56,7 @@ func nodeFamilies() []family {
 		})},
 		{"rollcall_node_problem", "A condition that speaks against a node, with its reason.", model.MetricTypeGauge, Details, ours, of(func(n *state.Node, add adder) {
 			for i := range n.Conditions {
-				if c := &n.Conditions[i]; c.Verdict() == state.ConditionBad {
+				if c := &n.Conditions[i]; c.Health() == state.ConditionBad {
 					add(1, "node", n.Name, "condition", c.Type, "status", lower(c.Status), "reason", c.Reason)
 				}
 			}

@@ -36,13 +36,13 @@ type agent struct {
 	hello    wire.Hello
 	identity wire.Identity
 	// grant changes what it grants; nil: what is asked for.
-	grant func(*wire.Granted)
+	grant func(*wire.SubscribeResponse)
 
 	mu        sync.Mutex
-	world     *statetest.World
+	world     *statetest.Cluster
 	upgrades  int
 	open      int // connections now
-	reports   []*wire.Report
+	reports   []*wire.SubscribeRequest
 	renewals  int
 	acks      []uint64
 	stops     []string
@@ -126,7 +126,7 @@ func (a *agent) sessions() int {
 	return len(a.reports)
 }
 
-func (a *agent) report(i int) *wire.Report {
+func (a *agent) report(i int) *wire.SubscribeRequest {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.reports[i]
@@ -166,7 +166,7 @@ type talk struct {
 	conn  *websocket.Conn
 	start time.Time
 	// in and out are the seals; who sends has the turn.
-	in, out wire.Seal
+	in, out wire.Checksum
 	turn    chan struct{}
 	held    *state.State // what the master has; nil: nothing
 	// delay makes Bookmarks look as if they were sent so much earlier.
@@ -190,7 +190,7 @@ func (k *talk) sendRaw(frame []byte) bool {
 	defer cancel()
 	k.turn <- struct{}{}
 	defer func() { <-k.turn }()
-	return k.conn.Write(ctx, websocket.MessageBinary, k.out.Close(frame)) == nil
+	return k.conn.Write(ctx, websocket.MessageBinary, k.out.Append(frame)) == nil
 }
 
 // receive is the master's next message, nil where the connection ended.
@@ -199,9 +199,9 @@ func (k *talk) receive() wire.MasterMessage {
 	if err != nil {
 		return nil
 	}
-	frame, err = k.in.Open(frame)
+	frame, err = k.in.Verify(frame)
 	if err != nil {
-		k.agent.t.Errorf("the master's seal is broken: %v", err)
+		k.agent.t.Errorf("the master's checksum is wrong: %v", err)
 	}
 	m, err := wire.DecodeMaster(frame)
 	if err != nil {
@@ -211,13 +211,13 @@ func (k *talk) receive() wire.MasterMessage {
 }
 
 // greet says Hello and hears the Report, which it notes.
-func (k *talk) greet() *wire.Report {
+func (k *talk) greet() *wire.SubscribeRequest {
 	var hello wire.Hello
 	k.agent.count(func() { hello = k.agent.hello })
 	if !k.send(&hello) {
 		return nil
 	}
-	m, ok := k.receive().(*wire.Report)
+	m, ok := k.receive().(*wire.SubscribeRequest)
 	if !ok {
 		return nil
 	}
@@ -240,8 +240,8 @@ func (k *talk) identity() *wire.Identity {
 }
 
 // grantTo answers a Report.
-func (k *talk) grantTo(m *wire.Report) *wire.Granted {
-	g := &wire.Granted{Session: m.Session, Period: m.Period, Duration: m.Duration, Identity: k.identity()}
+func (k *talk) grantTo(m *wire.SubscribeRequest) *wire.SubscribeResponse {
+	g := &wire.SubscribeResponse{Session: m.Session, Period: m.Period, Duration: m.Duration, Identity: k.identity()}
 	if k.agent.grant != nil {
 		k.agent.grant(g)
 	}
@@ -265,14 +265,14 @@ func (k *talk) obey() {
 }
 
 // begin notes what the master has.
-func (k *talk) begin(m *wire.Report) {
+func (k *talk) begin(m *wire.SubscribeRequest) {
 	if s := k.agent.state(); m.Base != nil && m.Base.Epoch == s.Epoch && m.Base.Seq == s.Seq {
 		k.held = s
 	}
 }
 
 // flushUntilEnd reports every period, obeys, and ends when the time is over.
-func (k *talk) flushUntilEnd(g *wire.Granted) {
+func (k *talk) flushUntilEnd(g *wire.SubscribeResponse) {
 	messages := make(chan wire.MasterMessage)
 	gone := make(chan struct{})
 	defer close(gone)
@@ -304,13 +304,13 @@ func (k *talk) flushUntilEnd(g *wire.Granted) {
 }
 
 // heed does what the master says; it gives false when the session is over.
-func (k *talk) heed(m wire.MasterMessage, g *wire.Granted, end *time.Timer) bool {
+func (k *talk) heed(m wire.MasterMessage, g *wire.SubscribeResponse, end *time.Timer) bool {
 	switch m := m.(type) {
 	case *wire.Ack:
 		k.agent.count(func() { k.agent.acks = append(k.agent.acks, m.Seq) })
 	case *wire.Renew:
 		k.agent.count(func() { k.agent.renewals++ })
-		renewed := &wire.Granted{Session: g.Session, Period: g.Period, Duration: m.Duration, Renewal: m.Renewal}
+		renewed := &wire.SubscribeResponse{Session: g.Session, Period: g.Period, Duration: m.Duration, Renewal: m.Renewal}
 		if k.agent.grant != nil {
 			k.agent.grant(renewed)
 		}
@@ -345,7 +345,7 @@ func (k *talk) flush() bool {
 		}
 	case k.held.Seq != s.Seq:
 		d := state.Diff(k.held, s)
-		if !k.send(&wire.Delta{From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes, Held: k.held}) {
+		if !k.send(&wire.Delta{From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes, Base: k.held}) {
 			return false
 		}
 		if d.Usage != nil && !k.send(wire.NewUsage(d.Usage, k.held.Usage)) {

@@ -39,7 +39,7 @@ type reply struct {
 	helloAt  time.Time
 	identity *wire.Identity
 	signing  *signing
-	granted  *wire.Granted
+	granted  *wire.SubscribeResponse
 	summary  *wire.Summary
 	// begun gives back the place at the gate, with an open link.
 	begun   func()
@@ -113,7 +113,7 @@ func (r *reply) converse(ctx context.Context, c call, d *dialer) *failure {
 	answer := r.link.only(ctx)
 	r.at = answer.at
 	switch m := answer.message.(type) {
-	case *wire.Granted:
+	case *wire.SubscribeResponse:
 		r.granted, r.identity = m, m.Identity
 		if f := c.identify(m.Identity); f != nil {
 			return f
@@ -158,17 +158,17 @@ func (c call) identify(i *wire.Identity) *failure {
 	return nil
 }
 
-func (c call) report(h *wire.Hello, holder string, s *signing) *wire.Report {
+func (c call) report(h *wire.Hello, holder string, s *signing) *wire.SubscribeRequest {
 	protocol := min(h.ProtocolMax, wire.ProtocolMax)
 	if c.summaryOnly {
-		m := &wire.Report{Protocol: protocol, SummaryOnly: true, Ignore: c.cluster.Ignore, Signature: s.sign(token.DomainSummary, h.Nonce)}
+		m := &wire.SubscribeRequest{Protocol: protocol, SummaryOnly: true, Ignore: c.cluster.Ignore, Signature: s.sign(token.DomainSummary, h.Nonce)}
 		if c.known != nil {
-			m.Problems, m.Resources = wire.HashProblems(c.known.Problems), wire.HashResources(c.knownIdentity, c.known)
+			m.ProblemsHash, m.ResourcesHash = wire.HashProblems(c.known.Problems), wire.HashResources(c.knownIdentity, c.known)
 		}
 		return m
 	}
-	m := &wire.Report{
-		Protocol: protocol, Session: c.session, Holder: holder,
+	m := &wire.SubscribeRequest{
+		Protocol: protocol, Session: c.session, MasterID: holder,
 		Period: c.cluster.RequestPeriod, Duration: c.cluster.SessionDuration, Signature: s.sign(token.DomainReport, h.Nonce),
 	}
 	if c.base != nil && c.base.Epoch == h.Epoch {
@@ -198,7 +198,7 @@ func (c call) whole(m *wire.Summary) *wire.Summary {
 }
 
 // accept holds a grant against the rules.
-func (c call) accept(g *wire.Granted) *failure {
+func (c call) accept(g *wire.SubscribeResponse) *failure {
 	if c.summaryOnly {
 		return failed(ProtocolError, "the agent granted a session although only a summary was asked for")
 	}
@@ -206,7 +206,7 @@ func (c call) accept(g *wire.Granted) *failure {
 }
 
 // accepts says whether a grant keeps period < TTL and period < duration.
-func (c Cluster) accepts(g *wire.Granted) *failure {
+func (c Cluster) accepts(g *wire.SubscribeResponse) *failure {
 	switch {
 	case g.Period <= 0 || g.Duration <= 0:
 		return failed(PeriodNotGranted, "the agent grants a report every %s for %s, which is no session", g.Period, g.Duration)

@@ -142,7 +142,7 @@ func (f facts) whileOpen() decision {
 	if why := f.mustEnd(); why != "" {
 		return decision{do: stop, why: why}
 	}
-	patience := wire.Silence(f.period)
+	patience := wire.SilenceTimeout(f.period)
 	silent, overrun := f.heard.Add(patience), f.expires.Add(patience)
 	renewAt := f.expires.Add(-f.duration / 6)
 	renewable := f.wanted && !f.renewing && f.now.Before(f.expires)

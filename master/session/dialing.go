@@ -104,7 +104,7 @@ func (w *worker) takeSummary(a *attempt, r reply) {
 	w.past.uid = cmp.Or(w.past.uid, r.identity.ClusterUID)
 	var sections [state.NumSections]state.Section
 	for i := range sections {
-		sections[i] = wire.SectionAt(r.summary.Ages[i], r.summary.Errors[i], r.at)
+		sections[i] = wire.SectionFromAge(r.summary.Ages[i], r.summary.Errors[i], r.at)
 	}
 	w.tell(func(o *Observation) {
 		o.succeed(r.clock)

@@ -64,7 +64,7 @@ var unfollowables = map[string]func(*talk){
 		k.send(b)
 	},
 	"a second Hello":          func(k *talk) { k.send(&k.agent.hello) },
-	"a grant out of the blue": func(k *talk) { k.send(&wire.Granted{Period: 1, Duration: 2, Renewal: 7}) },
+	"a grant out of the blue": func(k *talk) { k.send(&wire.SubscribeResponse{Period: 1, Duration: 2, Renewal: 7}) },
 	"a frame without end":     func(k *talk) { k.sendRaw(make([]byte, wire.MaxFrame+1)) },
 }
 
@@ -157,7 +157,7 @@ func TestAgentThatDoesNotEndTheSessionIsLeft(t *testing.T) {
 func TestRenewalThatBreaksTheRulesEndsTheSession(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
-		a.grant = func(g *wire.Granted) {
+		a.grant = func(g *wire.SubscribeResponse) {
 			if g.Renewal > 0 {
 				g.Period = 5 * time.Second
 			}

@@ -26,7 +26,7 @@ const farewell = time.Second
 type link struct {
 	conn *websocket.Conn
 	// in and out are the seals of the two directions.
-	in, out wire.Seal
+	in, out wire.Checksum
 	codec   *wire.Codec
 	intake  *intake
 	// raw is what the websocket rests on: to close it ends everything at once.
@@ -80,7 +80,7 @@ func (l *link) read(ctx context.Context) (data []byte, err error) {
 		return nil, fmt.Errorf("%w: a frame of text", wire.ErrResync)
 	}
 	l.came.Store(int64(time.Since(l.began)))
-	return l.in.Open(data)
+	return l.in.Verify(data)
 }
 
 // readAll reads one websocket message. Of what is large it reads the rest once there is
@@ -134,7 +134,7 @@ func (l *link) messages(ctx context.Context, data []byte, err error) iter.Seq[fr
 		at := time.Now()
 		var parts [][]byte
 		if err == nil {
-			if parts, err = wire.Split(data); err != nil {
+			if parts, err = wire.DecodeBatch(data); err != nil {
 				err = fmt.Errorf("%w: %w", wire.ErrResync, err)
 			}
 		}
@@ -191,7 +191,7 @@ func (l *link) write(m wire.MasterMessage) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wire.WriteTimeout)
 	defer cancel()
-	if err := l.conn.Write(ctx, websocket.MessageBinary, l.out.Close(data)); err != nil {
+	if err := l.conn.Write(ctx, websocket.MessageBinary, l.out.Append(data)); err != nil {
 		return fmt.Errorf("send %T: %w", m, err)
 	}
 	return nil

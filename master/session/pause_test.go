@@ -67,7 +67,7 @@ func TestAnAgentThatIsSilentAfterAPauseIsLeft(t *testing.T) {
 		s.get("a")
 		s.freeze(15 * time.Second)
 		s.wantPhase("a", Reporting)
-		s.pass(wire.Silence(5*time.Second) - time.Second)
+		s.pass(wire.SilenceTimeout(5*time.Second) - time.Second)
 		o := s.wantReason("a", DialFailed)
 		want(t, "last end", o.LastEndReason, endSilent)
 		if want := "nothing came from the agent for 15s"; o.Message != want {

@@ -20,7 +20,7 @@ func (w *worker) takeFrame(f frame) {
 		return
 	}
 	switch m := f.message.(type) {
-	case *wire.Granted:
+	case *wire.SubscribeResponse:
 		w.takeGrant(m, f.at)
 	case *wire.End:
 		w.end(endOf(m))
@@ -39,7 +39,7 @@ func (w *worker) broken(f frame) ending {
 		return unfollowable(f.err)
 	}
 	sessions, l := w.sessions, w.live
-	recently := f.at.Add(-wire.Silence(l.period))
+	recently := f.at.Add(-wire.SilenceTimeout(l.period))
 	if recently.Before(l.granted) {
 		recently = l.granted
 	}
@@ -51,7 +51,7 @@ func (w *worker) broken(f frame) ending {
 }
 
 // takeGrant takes in the answer to a Renew.
-func (w *worker) takeGrant(m *wire.Granted, at time.Time) {
+func (w *worker) takeGrant(m *wire.SubscribeResponse, at time.Time) {
 	l := w.live
 	if !l.renewing || m.Renewal != l.renewal {
 		w.end(unfollowable(fmt.Errorf("a grant with the number %d, which nobody asked for", m.Renewal)))
@@ -80,7 +80,7 @@ func (w *worker) takeReport(f frame) {
 	if l.toils() {
 		defer w.toil()()
 	}
-	s, err := l.receiver.Take(f.message, f.at)
+	s, err := l.receiver.Receive(f.message, f.at)
 	switch {
 	case errors.Is(err, wire.ErrBudget):
 		w.end(refusedFor(err))

@@ -47,8 +47,8 @@ func TestWhatDidNotChangeIsNotSentAgain(t *testing.T) {
 			answer := summaryOf(k.agent.state())
 			answer.Summary.Problems, answer.Summary.ProblemCount = problems, 1
 			answer.Summary.Requested = requested
-			answer.SameProblems = m.Problems == wire.HashProblems(problems)
-			answer.SameResources = m.Resources == wire.HashResources(k.identity(), &answer.Summary)
+			answer.SameProblems = m.ProblemsHash == wire.HashProblems(problems)
+			answer.SameResources = m.ResourcesHash == wire.HashResources(k.identity(), &answer.Summary)
 			if answer.SameProblems && answer.SameResources {
 				k.agent.count(func() { left++ })
 			}
@@ -199,7 +199,7 @@ func TestGrantInsteadOfASummaryIsAnError(t *testing.T) {
 		a := s.cluster("a")
 		a.play(func(k *talk) {
 			k.send(&k.agent.hello)
-			if m, ok := k.receive().(*wire.Report); ok {
+			if m, ok := k.receive().(*wire.SubscribeRequest); ok {
 				k.grantTo(m)
 				k.receive()
 			}

@@ -66,7 +66,7 @@ var strangers = map[string]stranger{
 		spoil: func(a *agent) {
 			a.play(func(k *talk) {
 				if m := k.greet(); m != nil {
-					k.send(&wire.Granted{Session: m.Session, Period: m.Period, Duration: m.Duration})
+					k.send(&wire.SubscribeResponse{Session: m.Session, Period: m.Period, Duration: m.Duration})
 					k.receive()
 				}
 			})
@@ -78,15 +78,15 @@ var strangers = map[string]stranger{
 		reason: Unauthorized, words: []string{"not yours"},
 	},
 	"a period that is the TTL": {
-		spoil:  func(a *agent) { a.grant = func(g *wire.Granted) { g.Period = 5 * time.Second } },
+		spoil:  func(a *agent) { a.grant = func(g *wire.SubscribeResponse) { g.Period = 5 * time.Second } },
 		reason: PeriodNotGranted, words: []string{"5s", "cacheTTL", "--min-request-period"},
 	},
 	"a period that is the duration": {
-		spoil:  func(a *agent) { a.grant = func(g *wire.Granted) { g.Duration = g.Period } },
+		spoil:  func(a *agent) { a.grant = func(g *wire.SubscribeResponse) { g.Duration = g.Period } },
 		reason: PeriodNotGranted, words: []string{"--max-session"},
 	},
 	"no period": {
-		spoil:  func(a *agent) { a.grant = func(g *wire.Granted) { g.Period = 0 } },
+		spoil:  func(a *agent) { a.grant = func(g *wire.SubscribeResponse) { g.Period = 0 } },
 		reason: PeriodNotGranted,
 	},
 	"busy": {

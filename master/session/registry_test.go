@@ -298,7 +298,7 @@ func TestObservationTellsOfTheSession(t *testing.T) {
 		o = s.wantReason("a", Succeeded)
 		want(t, "phase", o.Session.Phase, Reporting)
 		want(t, "id", o.Session.ID, a.report(0).Session)
-		want(t, "holder", o.Session.Holder, a.report(0).Holder)
+		want(t, "holder", o.Session.Holder, a.report(0).MasterID)
 		want(t, "started", o.Session.StartedAt, time.Now())
 		want(t, "expires", o.Session.ExpiresAt, time.Now().Add(15*time.Second))
 		want(t, "uid", o.UID, "uid-a")
@@ -318,7 +318,7 @@ func TestReportSaysWhatTheRegistryAsksFor(t *testing.T) {
 			t.Error("no session id")
 		}
 		m.Session = ""
-		if asked := (wire.Report{Protocol: wire.ProtocolMax, Holder: "holder", Period: time.Second, Duration: 15 * time.Second}); !reflect.DeepEqual(m, asked) {
+		if asked := (wire.SubscribeRequest{Protocol: wire.ProtocolMax, MasterID: "holder", Period: time.Second, Duration: 15 * time.Second}); !reflect.DeepEqual(m, asked) {
 			t.Errorf("report %+v, want %+v", m, asked)
 		}
 	})

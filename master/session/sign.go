@@ -53,7 +53,7 @@ func (d *dialer) newSigning(c call, h *wire.Hello, l *link) (*signing, *failure)
 		return nil, failed(Unauthorized, "dial %s: the agent wants signatures that are bound to its TLS connection, and the master has none: %w: use wss:// up to the agent itself, or start the agent with --channel-binding=off",
 			c.cluster.Endpoint, l.unbindable)
 	}
-	return &signing{d.signer, token.Statement{Cluster: c.cluster.Name, Holder: d.holder, Session: c.session, Channel: channel}}, nil
+	return &signing{d.signer, token.Statement{Cluster: c.cluster.Name, MasterID: d.holder, Session: c.session, Channel: channel}}, nil
 }
 
 // sign returns the signature over a nonce; nil where the agent gave none.

@@ -46,7 +46,7 @@ func (f *Filter) node(n *state.Node) bool {
 		f.found(func(look func(...string)) {
 			look(n.Name)
 			for i := range n.Conditions {
-				if c := &n.Conditions[i]; c.Verdict() != state.ConditionGood {
+				if c := &n.Conditions[i]; c.Health() != state.ConditionGood {
 					look(c.Type, c.Reason, c.Message)
 				}
 			}

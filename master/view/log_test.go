@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-func reportAt(w *statetest.World, term int, at time.Time) Report {
+func reportAt(w *statetest.Cluster, term int, at time.Time) Report {
 	r := reportOf(w.State)
 	r.ReceivedAt = at
 	r.ResourceVersion = fmt.Sprintf("%d.%x-%d", term, w.State.Epoch, w.State.Seq)

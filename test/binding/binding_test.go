@@ -128,7 +128,7 @@ func TestARelayedTokenGetsNothing(t *testing.T) {
 		if len(tokens) < 2 {
 			t.Fatalf("%d tokens came to the thief, want two", len(tokens))
 		}
-		for i, m := range []*wire.Report{
+		for i, m := range []*wire.SubscribeRequest{
 			{Protocol: wire.ProtocolMax, Session: "s", Period: time.Second, Duration: time.Hour},
 			{Protocol: wire.ProtocolMax, SummaryOnly: true},
 		} {
@@ -137,7 +137,7 @@ func TestARelayedTokenGetsNothing(t *testing.T) {
 			if !ok || hello.Nonce == nil {
 				t.Fatalf("hello %+v", hello)
 			}
-			m.Holder = holderOf(t, tokens[i])
+			m.MasterID = holderOf(t, tokens[i])
 			e.sayMaster(m)
 			e.wantUnauthorized(t, "an unsigned Report")
 		}

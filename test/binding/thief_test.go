@@ -26,7 +26,7 @@ type thief struct {
 	tokens []string
 	// hello is what it says to the master; nil: it says nothing.
 	hello   *wire.Hello
-	reports []*wire.Report
+	reports []*wire.SubscribeRequest
 }
 
 // startThief serves TLS with a certificate that the master accepts.
@@ -63,7 +63,7 @@ func (h *thief) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	defer conn.CloseNow()
 	e := &end{conn: conn}
 	e.sayAgent(hello)
-	if m, ok := e.hearMaster().(*wire.Report); ok {
+	if m, ok := e.hearMaster().(*wire.SubscribeRequest); ok {
 		h.mu.Lock()
 		h.reports = append(h.reports, m)
 		h.mu.Unlock()
@@ -73,19 +73,19 @@ func (h *thief) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 // end is one end of a connection, as plain as can be.
 type end struct {
 	conn    *websocket.Conn
-	in, out wire.Seal
+	in, out wire.Checksum
 	channel token.Channel
 }
 
 func (e *end) sayAgent(m wire.AgentMessage) {
 	if frame, err := wire.NewCodec().EncodeAgent(m); err == nil {
-		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Close(frame))
+		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Append(frame))
 	}
 }
 
 func (e *end) sayMaster(m wire.MasterMessage) {
 	if frame, err := wire.EncodeMaster(m); err == nil {
-		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Close(frame))
+		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Append(frame))
 	}
 }
 
@@ -94,7 +94,7 @@ func (e *end) read() []byte {
 	if err != nil {
 		return nil
 	}
-	frame, _ = e.in.Open(frame)
+	frame, _ = e.in.Verify(frame)
 	return frame
 }
 

@@ -113,7 +113,7 @@ func (w *world) startAgent(edit func(*report.Config)) (stop func()) {
 	running.Go(func() { _ = server.ServeTLS(w.listener, "", "") })
 	snap.Update(state.Changes{Upserts: []state.Object{&state.Pod{Namespace: "secret", Name: "pod", Phase: state.PodRunning}}})
 	for i := range state.NumSections {
-		snap.SetSection(i, state.SectionReport{Live: true})
+		snap.SetSection(i, state.SectionStatus{Live: true})
 	}
 	synctest.Wait()
 	return func() {

@@ -81,7 +81,7 @@ func (s *harness) toggleSection() {
 	}
 	if s.agent != nil {
 		s.feed(func() {
-			s.agent.snapshot.SetSection(state.SectionName(i), state.SectionReport{Live: s.sections[i].Reason == "", ObservedAt: time.Now(), Error: s.sections[i]})
+			s.agent.snapshot.SetSection(state.SectionName(i), state.SectionStatus{Live: s.sections[i].Reason == "", ObservedAt: time.Now(), Error: s.sections[i]})
 		})
 	}
 }

@@ -291,7 +291,7 @@ func TestHourOfFaults(t *testing.T) {
 // recovery within a period if the fault is detected at once, and otherwise after the
 // timeout of the protocol.
 func TestEachFaultHealsInTime(t *testing.T) {
-	timeout := wire.Silence(period)
+	timeout := wire.SilenceTimeout(period)
 	for kind, within := range map[fault.Kind]time.Duration{
 		fault.Duplicate: period, fault.Truncate: period, fault.CutHalfway: period, fault.CutMaster: period,
 		// The agent sees the cut at once; the master sees it, and dials, after hang.

@@ -51,7 +51,7 @@ type harness struct {
 	pause time.Duration
 
 	// The state of the cluster.
-	world    *statetest.World
+	world    *statetest.Cluster
 	sections [state.NumSections]state.SectionError
 	epoch    uint64
 
@@ -164,7 +164,7 @@ func (s *harness) startAgent() {
 		s.feed(func() { a.snapshot.SetUsage(sample(s.world.State)) })
 	}
 	for i, e := range s.sections {
-		s.feed(func() { a.snapshot.SetSection(state.SectionName(i), state.SectionReport{Live: true, Error: e}) })
+		s.feed(func() { a.snapshot.SetSection(state.SectionName(i), state.SectionStatus{Live: true, Error: e}) })
 	}
 	s.history.Note(name, "an agent started", time.Now())
 }

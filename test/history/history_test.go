@@ -38,7 +38,7 @@ func newRecord(t *testing.T) *record {
 }
 
 // change changes the world, and records its states.
-func (r *record) change(w *statetest.World, from int) (states []*state.State) {
+func (r *record) change(w *statetest.Cluster, from int) (states []*state.State) {
 	for i := range steps {
 		w.Step(1)
 		if i == 2 {

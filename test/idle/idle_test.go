@@ -97,7 +97,7 @@ func startAgent(t *testing.T, l net.Listener, public ed25519.PublicKey) (pin str
 	running.Go(func() { _ = server.ServeTLS(l, "", "") })
 	snap.Update(cluster())
 	for i := range state.NumSections {
-		snap.SetSection(i, state.SectionReport{Live: true})
+		snap.SetSection(i, state.SectionStatus{Live: true})
 	}
 	return tlsfiles.Pin(config.Certificates[0].Leaf), func() {
 		_ = handler.Shutdown(ctx)

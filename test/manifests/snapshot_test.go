@@ -116,9 +116,9 @@ func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.dials.Add(1)
 	ctx, cancel := context.WithTimeout(r.Context(), attackTime)
 	defer cancel()
-	var in, out wire.Seal
+	var in, out wire.Checksum
 	codec := wire.NewCodec()
-	write := func(frame []byte) bool { return conn.Write(ctx, websocket.MessageBinary, out.Close(frame)) == nil }
+	write := func(frame []byte) bool { return conn.Write(ctx, websocket.MessageBinary, out.Append(frame)) == nil }
 	say := func(m wire.AgentMessage) bool {
 		frame, err := codec.EncodeAgent(m)
 		return err == nil && write(frame)
@@ -132,15 +132,15 @@ func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	if frame, err = in.Open(frame); err != nil {
+	if frame, err = in.Verify(frame); err != nil {
 		return
 	}
 	m, err := wire.DecodeMaster(frame)
-	asked, ok := m.(*wire.Report)
+	asked, ok := m.(*wire.SubscribeRequest)
 	if err != nil || !ok || asked.SummaryOnly {
 		return
 	}
-	granted := &wire.Granted{Session: asked.Session, Period: asked.Period, Duration: asked.Duration, Nonce: nonce, Identity: &wire.Identity{
+	granted := &wire.SubscribeResponse{Session: asked.Session, Period: asked.Period, Duration: asked.Duration, Nonce: nonce, Identity: &wire.Identity{
 		AgentVersion: "v0.1.0", ClusterName: hostile, ClusterUID: "00000000-0000-4000-8000-000000000001", KubernetesVersion: "v1.36.3",
 	}}
 	if !say(granted) {

@@ -35,7 +35,7 @@ func runAgent(t *testing.T, config *rest.Config) *agent {
 	a := newAgent()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	sink := informer.Sink{Apply: a.apply, Section: func(state.SectionName, state.SectionReport) {}}
+	sink := informer.Sink{Apply: a.apply, Section: func(state.SectionName, state.SectionStatus) {}}
 	go func() {
 		ended <- informer.Run(ctx, informer.Config{REST: config, Sink: sink, Log: slog.New(slog.DiscardHandler)})
 	}()

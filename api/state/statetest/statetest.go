@@ -1,5 +1,5 @@
 // Package statetest makes States for tests and benchmarks: the same for the same
-// seed, of any size, with every field of every kind of object in use somewhere.
+// seed, of randomEntry size, with every field of every kind of object in use somewhere.
 package statetest
 
 import (
@@ -9,9 +9,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// World is a made-up cluster that can be changed step by step, as an agent would
+// Cluster is a made-up cluster that can be changed step by step, as an agent would
 // see it: every change raises the seq by one.
-type World struct {
+type Cluster struct {
 	State *state.State
 	rand  *rand.Rand
 	slots uint32
@@ -22,8 +22,8 @@ type World struct {
 const epochStart state.Time = 1_790_000_000
 
 // New is a cluster of so many nodes and pods, each pod with one to three containers.
-func New(seed uint64, nodes, pods int) *World {
-	w := &World{State: &state.State{Epoch: seed}, rand: rand.New(rand.NewPCG(seed, seed))}
+func New(seed uint64, nodes, pods int) *Cluster {
+	w := &Cluster{State: &state.State{Epoch: seed}, rand: rand.New(rand.NewPCG(seed, seed))}
 	var c state.Changes
 	for i := range nodes {
 		c.Upserts = append(c.Upserts, w.node(nodeName(i)), w.load(nodeName(i)), w.kubelet(nodeName(i)))
@@ -39,7 +39,7 @@ func New(seed uint64, nodes, pods int) *World {
 }
 
 // Apply makes changes, whether or not they differ from what is there.
-func (w *World) Apply(c state.Changes) {
+func (w *Cluster) Apply(c state.Changes) {
 	d := state.Delta{Epoch: w.State.Epoch, From: w.State.Seq, To: w.State.Seq}
 	for _, o := range c.Upserts {
 		d.To++
@@ -64,7 +64,7 @@ func (w *World) Apply(c state.Changes) {
 }
 
 // Step changes up to n things at random and gives the keys that it removed.
-func (w *World) Step(n int) []state.Key {
+func (w *Cluster) Step(n int) []state.Key {
 	var c state.Changes
 	touched := map[state.Key]bool{}
 	for range n {
@@ -74,13 +74,13 @@ func (w *World) Step(n int) []state.Key {
 				c.Upserts = append(c.Upserts, o)
 			}
 		}
-		if e, ok := w.any(); ok && !touched[e.Object.Key()] {
+		if e, ok := w.randomEntry(); ok && !touched[e.Object.Key()] {
 			touched[e.Object.Key()] = true
 			c.Removes = append(c.Removes, e.Object.Key())
 		}
-		if e, ok := w.any(); ok && !touched[e.Object.Key()] {
+		if e, ok := w.randomEntry(); ok && !touched[e.Object.Key()] {
 			touched[e.Object.Key()] = true
-			c.Upserts = append(c.Upserts, w.altered(e.Object))
+			c.Upserts = append(c.Upserts, w.modified(e.Object))
 		}
 	}
 	w.Apply(c)
@@ -88,7 +88,7 @@ func (w *World) Step(n int) []state.Key {
 }
 
 // Sample gives every node and container some usage, and raises the seq by one.
-func (w *World) Sample(at state.Time) {
+func (w *Cluster) Sample(at state.Time) {
 	u := &state.Usage{N: 1}
 	if w.State.Usage != nil {
 		u.N = w.State.Usage.N + 1
@@ -107,8 +107,8 @@ func (w *World) Sample(at state.Time) {
 	w.State = next
 }
 
-// any is some entry of some kind.
-func (w *World) any() (state.Entry, bool) {
+// randomEntry is some entry of some kind.
+func (w *Cluster) randomEntry() (state.Entry, bool) {
 	kind := state.Kind(w.rand.IntN(int(state.NumKinds)))
 	if w.State.Len(kind) == 0 {
 		return state.Entry{}, false
@@ -123,8 +123,8 @@ func (w *World) any() (state.Entry, bool) {
 	return state.Entry{}, false
 }
 
-// altered is a copy of o that differs from it.
-func (w *World) altered(o state.Object) state.Object {
+// modified is a copy of o that differs from it.
+func (w *Cluster) modified(o state.Object) state.Object {
 	switch o := o.(type) {
 	case *state.Node:
 		n := *o
@@ -169,6 +169,6 @@ func (w *World) altered(o state.Object) state.Object {
 
 func nodeName(i int) string { return fmt.Sprintf("node-%04d", i) }
 
-func pick[T any](w *World, of ...T) T { return of[w.rand.IntN(len(of))] }
+func pick[T any](w *Cluster, of ...T) T { return of[w.rand.IntN(len(of))] }
 
-func (w *World) past() state.Time { return epochStart + state.Time(w.rand.IntN(1_000_000)) }
+func (w *Cluster) randomTime() state.Time { return epochStart + state.Time(w.rand.IntN(1_000_000)) }

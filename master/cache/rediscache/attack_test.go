@@ -48,7 +48,7 @@ func master(t *testing.T, url string, keys ...byte) *Cache {
 }
 
 // entry returns one that was received just now.
-func entry(term uint64, w *statetest.World) cache.Entry {
+func entry(term uint64, w *statetest.Cluster) cache.Entry {
 	e := cachetest.Entry(term, w.State)
 	e.ExpiresAt = e.ReceivedAt.Add(ttl)
 	return e
@@ -61,7 +61,7 @@ func save(t *testing.T, c *Cache, cluster string, e cache.Entry) {
 	}
 }
 
-func wantLoad(t *testing.T, c *Cache, cluster string, w *statetest.World) cache.Entry {
+func wantLoad(t *testing.T, c *Cache, cluster string, w *statetest.Cluster) cache.Entry {
 	t.Helper()
 	e, err := c.Load(t.Context(), cluster, ttl)
 	if err != nil {
@@ -131,7 +131,7 @@ func put(t *testing.T, c *Cache, values map[string]string) {
 // forge puts an entry into Redis as somebody does who knows the format and has this key.
 func forge(t *testing.T, c *Cache, k macKey, cluster string, e cache.Entry, change func(head)) {
 	t.Helper()
-	snapshot, hash, err := c.codec.SnapshotOf(e.State)
+	snapshot, hash, err := c.codec.SnapshotFrames(e.State)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +307,7 @@ func TestWhatRedisKeepsForLongerIsNoFresher(t *testing.T) {
 
 // written saves a cluster four times, as a base and three entries of its log, and
 // returns what Redis held after each.
-func written(t *testing.T, c *Cache, cluster string) (w *statetest.World, past []map[string]string) {
+func written(t *testing.T, c *Cache, cluster string) (w *statetest.Cluster, past []map[string]string) {
 	t.Helper()
 	w = statetest.New(1, 3, 60)
 	for i := range 4 {

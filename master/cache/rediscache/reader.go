@@ -255,7 +255,7 @@ func (r *reader) decode(f found, records [][]byte, c claim) (s *state.State, err
 		case *wire.Delta:
 			changed = changed || !m.Empty()
 		}
-		s, err = r.receiver.Take(m, c.entry.ReceivedAt)
+		s, err = r.receiver.Receive(m, c.entry.ReceivedAt)
 		return err
 	}
 	for i, frames := range records {

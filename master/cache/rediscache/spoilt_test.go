@@ -123,17 +123,17 @@ func TestASpoiltLogIsWrittenAnew(t *testing.T) {
 
 func TestAPlantedHeadThatSeemsNewerIsReplaced(t *testing.T) {
 	server := redistest.Start(t)
-	for name, plant := range map[string]func(*testing.T, *Cache, *statetest.World){
-		"forged": func(t *testing.T, c *Cache, w *statetest.World) {
+	for name, plant := range map[string]func(*testing.T, *Cache, *statetest.Cluster){
+		"forged": func(t *testing.T, c *Cache, w *statetest.Cluster) {
 			forge(t, c, noKey(), "a", cachetest.Entry(1<<50, w.State), nil)
 		},
-		"bare": func(t *testing.T, c *Cache, _ *statetest.World) {
+		"bare": func(t *testing.T, c *Cache, _ *statetest.Cluster) {
 			if err := c.client.HSet(t.Context(), keys("a")[0], "term", "1e300", "seq", "inf", "keep", "nan").Err(); err != nil {
 				t.Fatal(err)
 			}
 			c.client.Expire(t.Context(), keys("a")[0], time.Hour)
 		},
-		"expired, but kept by Redis": func(t *testing.T, c *Cache, w *statetest.World) {
+		"expired, but kept by Redis": func(t *testing.T, c *Cache, w *statetest.Cluster) {
 			e := cachetest.Entry(50, w.State)
 			e.ReceivedAt = e.ReceivedAt.Add(-time.Minute)
 			forge(t, c, c.keys.signing, "a", e, nil)

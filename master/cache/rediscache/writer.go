@@ -85,7 +85,7 @@ func (w *writer) continues(s *state.State) bool {
 // append writes what changed; it is not done where only the whole will do.
 func (w *writer) append(ctx context.Context, e cache.Entry, t lifetime) (done bool, err error) {
 	delta := state.Diff(w.last, e.State)
-	r := report{codec: w.cache.codec, state: e.State, hash: w.hash.After(w.last, delta), at: e.ReceivedAt}
+	r := report{codec: w.cache.codec, state: e.State, hash: w.hash.Apply(w.last, delta), at: e.ReceivedAt}
 	frames, err := r.since(w.last, delta)
 	if errors.Is(err, wire.ErrTooLarge) {
 		return false, nil
@@ -115,7 +115,7 @@ func (w *writer) append(ctx context.Context, e cache.Entry, t lifetime) (done bo
 
 // rewrite writes all.
 func (w *writer) rewrite(ctx context.Context, e cache.Entry, t lifetime) error {
-	snapshot, hash, err := w.cache.codec.SnapshotOf(e.State)
+	snapshot, hash, err := w.cache.codec.SnapshotFrames(e.State)
 	if err != nil {
 		return fmt.Errorf("encode base: %w", err)
 	}

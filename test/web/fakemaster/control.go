@@ -30,7 +30,7 @@ var acts = map[string]func(c *cluster, n int){
 	"answer":  func(c *cluster, _ int) { c.never = false },
 	"usage": func(c *cluster, _ int) {
 		c.usage, c.reports = true, 0
-		c.world.sections[state.SectionUsage] = state.SectionReport{Live: true}
+		c.world.sections[state.SectionUsage] = state.SectionStatus{Live: true}
 		c.reported = time.Time{}
 	},
 	"restart-agent": func(c *cluster, _ int) {

@@ -54,7 +54,7 @@ func fleet() []*cluster {
 	edge.unreachable = "dial wss://10.20.0.7:7443: dial tcp 10.20.0.7:7443: connect: connection refused"
 	staging := newCluster("staging", 4, 1)
 	staging.usage = false
-	staging.world.sections[state.SectionUsage] = state.SectionReport{Error: state.SectionError{Reason: "Unavailable", Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}}
+	staging.world.sections[state.SectionUsage] = state.SectionStatus{Error: state.SectionError{Reason: "Unavailable", Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}}
 	old := newCluster("legacy", 3, 1)
 	old.Suspended = true
 	lab := newCluster("lab", 3, 1)
@@ -62,7 +62,7 @@ func fleet() []*cluster {
 	qa := newCluster("qa", 3, 1)
 	qa.world.cordon(1)
 	qa.usage = false
-	qa.world.sections[state.SectionUsage] = state.SectionReport{Error: state.SectionError{Reason: "Pending", Message: "usage has not been read yet"}}
+	qa.world.sections[state.SectionUsage] = state.SectionStatus{Error: state.SectionError{Reason: "Pending", Message: "usage has not been read yet"}}
 	return []*cluster{
 		edge.remember(3 * time.Hour), lab, old.remember(40 * 24 * time.Hour), ap.remember(4 * time.Minute), eu.remember(2 * time.Minute), us.remember(time.Minute), qa.remember(3 * time.Minute), staging.remember(5 * time.Minute),
 	}

@@ -48,10 +48,10 @@ var apps = []app{
 
 // world is one made-up cluster.
 type world struct {
-	*statetest.World
+	*statetest.Cluster
 	rand     *rand.Rand
 	nodes    int
-	sections [state.NumSections]state.SectionReport
+	sections [state.NumSections]state.SectionStatus
 	load     map[string]*state.NodeLoad
 	placed   int
 }
@@ -62,9 +62,9 @@ func newWorld(name string, nodes, times int) *world {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	seed := h.Sum64()
-	w := &world{World: &statetest.World{State: &state.State{Epoch: seed}}, rand: rand.New(rand.NewPCG(seed, 1)), nodes: nodes, load: map[string]*state.NodeLoad{}}
+	w := &world{Cluster: &statetest.Cluster{State: &state.State{Epoch: seed}}, rand: rand.New(rand.NewPCG(seed, 1)), nodes: nodes, load: map[string]*state.NodeLoad{}}
 	for i := range w.sections {
-		w.sections[i] = state.SectionReport{Live: true}
+		w.sections[i] = state.SectionStatus{Live: true}
 	}
 	var c state.Changes
 	for i := range nodes {

@@ -7,16 +7,16 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// weighContents returns what the lists, maps and strings of all objects of s take. It
+// measureContents returns what the lists, maps and strings of all objects of s take. It
 // walks over all of them, a millisecond for some thousand objects, and takes memory
 // neither: what is shared is remembered for the last seenSize only, and what is shared
 // with something longer ago counts twice.
-func weighContents(s *state.State) int64 {
-	w := weigher{seen: make([]uintptr, seenSize)}
+func measureContents(s *state.State) int64 {
+	w := sizer{seen: make([]uintptr, seenSize)}
 	for kind := range state.NumKinds {
 		for e := range s.Entries(kind) {
 			v := reflect.ValueOf(e.Object).Elem()
-			w.parts(v, shapeOf(v.Type()))
+			w.add(v, layoutOf(v.Type()))
 		}
 	}
 	return w.size
@@ -25,14 +25,14 @@ func weighContents(s *state.State) int64 {
 // seenSize is a power of two.
 const seenSize = 1 << 16
 
-type weigher struct {
+type sizer struct {
 	size int64
 	// seen are addresses, each at the place that it hashes to.
 	seen []uintptr
 }
 
 // first reports whether an address was not seen lately.
-func (w *weigher) first(address uintptr) bool {
+func (w *sizer) first(address uintptr) bool {
 	place := &w.seen[uint64(address)*0x9e3779b97f4a7c15>>(64-16)]
 	if *place == address {
 		return false
@@ -41,8 +41,8 @@ func (w *weigher) first(address uintptr) bool {
 	return true
 }
 
-// parts adds what a value points to, of a type that has a shape.
-func (w *weigher) parts(v reflect.Value, s *shape) {
+// parts adds what a value points to, of a type that has a layout.
+func (w *sizer) add(v reflect.Value, s *layout) {
 	if s == nil {
 		return
 	}
@@ -58,69 +58,69 @@ func (w *weigher) parts(v reflect.Value, s *shape) {
 		}
 		w.size += int64(v.Cap()) * s.element
 		for i := range v.Len() {
-			w.parts(v.Index(i), s.inner)
+			w.add(v.Index(i), s.inner)
 		}
 	case reflect.Pointer:
 		if !v.IsNil() && w.first(v.Pointer()) {
 			w.size += s.element
-			w.parts(v.Elem(), s.inner)
+			w.add(v.Elem(), s.inner)
 		}
 	case reflect.Map:
 		if v.Len() > 0 && w.first(v.Pointer()) {
 			w.size += mapSize + int64(v.Len())*pairSize
 			for _, key := range v.MapKeys() {
-				w.parts(key, s.inner)
+				w.add(key, s.inner)
 			}
 		}
 	case reflect.Struct:
 		for _, f := range s.fields {
-			w.parts(v.Field(f.index), f.shape)
+			w.add(v.Field(f.index), f.layout)
 		}
 	}
 }
 
-// shape is what of a type points to something; nil: nothing.
-type shape struct {
+// layout is what of a type points to something; nil: nothing.
+type layout struct {
 	// inner and element are of what a slice, pointer or map has, and its size.
-	inner   *shape
+	inner   *layout
 	element int64
-	fields  []shapeField
+	fields  []layoutField
 }
 
-type shapeField struct {
-	index int
-	shape *shape
+type layoutField struct {
+	index  int
+	layout *layout
 }
 
-// shapes are those of all objects.
-var shapes = func() map[reflect.Type]*shape {
-	all := map[reflect.Type]*shape{}
+// layouts are those of all objects.
+var layouts = func() map[reflect.Type]*layout {
+	all := map[reflect.Type]*layout{}
 	for _, t := range []reflect.Type{
 		reflect.TypeFor[state.Node](), reflect.TypeFor[state.NodeLoad](), reflect.TypeFor[state.Pod](), reflect.TypeFor[state.Container](), reflect.TypeFor[state.Port](),
 		reflect.TypeFor[state.Target](), reflect.TypeFor[state.Service](), reflect.TypeFor[state.Claim](), reflect.TypeFor[state.PersistentVolume](),
 	} {
-		all[t] = newShape(t)
+		all[t] = newLayout(t)
 	}
 	return all
 }()
 
-func shapeOf(t reflect.Type) *shape { return shapes[t] }
+func layoutOf(t reflect.Type) *layout { return layouts[t] }
 
-func newShape(t reflect.Type) *shape {
+func newLayout(t reflect.Type) *layout {
 	switch t.Kind() {
 	case reflect.String:
-		return &shape{}
+		return &layout{}
 	case reflect.Slice:
-		return &shape{inner: newShape(t.Elem()), element: int64(t.Elem().Size())}
+		return &layout{inner: newLayout(t.Elem()), element: int64(t.Elem().Size())}
 	case reflect.Pointer:
-		return &shape{inner: newShape(t.Elem()), element: allocated(int64(t.Elem().Size()))}
+		return &layout{inner: newLayout(t.Elem()), element: allocated(int64(t.Elem().Size()))}
 	case reflect.Map:
-		return &shape{inner: newShape(t.Key())}
+		return &layout{inner: newLayout(t.Key())}
 	case reflect.Struct:
-		s := &shape{}
+		s := &layout{}
 		for i := range t.NumField() {
-			if f := newShape(t.Field(i).Type); f != nil {
-				s.fields = append(s.fields, shapeField{i, f})
+			if f := newLayout(t.Field(i).Type); f != nil {
+				s.fields = append(s.fields, layoutField{i, f})
 			}
 		}
 		if len(s.fields) > 0 {

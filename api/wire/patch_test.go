@@ -58,10 +58,10 @@ func renamed(o, under state.Object) state.Object {
 
 // Any object may become any other of its key: every field, list and optional part comes,
 // goes, changes and stays somewhere.
-func TestAmendedObjectsArriveAsTheyBecame(t *testing.T) {
+func TestPatchedObjectsRoundTrip(t *testing.T) {
 	w := statetest.New(11, 60, 300)
 	held := w.State
-	d := &Delta{From: held.Seq, To: held.Seq, Held: held}
+	d := &Delta{From: held.Seq, To: held.Seq, Base: held}
 	for kind := range state.NumKinds {
 		all := slices.Collect(held.Entries(kind))
 		for i, e := range all {
@@ -76,26 +76,26 @@ func TestAmendedObjectsArriveAsTheyBecame(t *testing.T) {
 	}
 	before := entries(held)
 	r := NewReceiver(held.Epoch, held)
-	take(t, r, d)
-	wantSame(t, take(t, r, bookmarkOf(next)), next)
+	receive(t, r, d)
+	wantEqual(t, receive(t, r, bookmarkOf(next)), next)
 	if again := statetest.New(11, 60, 300).State; !reflect.DeepEqual(entries(again), before) {
 		t.Error("what was held has been written to")
 	}
 }
 
-func TestDeltaTellsTheKeysOfAllThatChanged(t *testing.T) {
+func TestDeltaKeysListsAllChangedKeys(t *testing.T) {
 	w := statetest.New(3, 3, 50)
 	prev := w.State
 	w.Step(10)
-	d := amending(prev, w.State)
+	d := patchDeltaOf(prev, w.State)
 	sorted := func(keys []state.Key) []state.Key { slices.SortFunc(keys, state.Key.Compare); return keys }
-	came := overTheWire(t, d).(*Delta)
+	came := roundTrip(t, d).(*Delta)
 	if got, want := sorted(came.Keys()), sorted(d.Keys()); !slices.Equal(got, want) || len(came.Upserts) == len(d.Upserts) {
 		t.Errorf("got %d keys, want %d; %d of %d upserts came whole", len(got), len(want), len(came.Upserts), len(d.Upserts))
 	}
 }
 
-func TestAmendmentOfWhatIsNotHeldIsResync(t *testing.T) {
+func TestPatchOfUnknownObjectIsResync(t *testing.T) {
 	w := statetest.New(6, 3, 50)
 	prev := w.State
 	pod := &state.Pod{Namespace: "team-0", Name: "late", Phase: state.PodPending}
@@ -104,15 +104,15 @@ func TestAmendmentOfWhatIsNotHeldIsResync(t *testing.T) {
 	ended := *pod
 	ended.Phase = state.PodFailed
 	w.Apply(state.Changes{Upserts: []state.Object{&ended}})
-	d := amending(held, w.State)
+	d := patchDeltaOf(held, w.State)
 	d.From = prev.Seq
-	_, err := NewReceiver(prev.Epoch, prev).Take(overTheWire(t, d), now)
+	_, err := NewReceiver(prev.Epoch, prev).Receive(roundTrip(t, d), now)
 	if !errors.Is(err, ErrResync) || !strings.Contains(err.Error(), "late") || !strings.Contains(err.Error(), "not held") {
 		t.Errorf("got %v, want a resync that names the pod", err)
 	}
 }
 
-func TestAmendmentsThatDoNotFitAreRefused(t *testing.T) {
+func TestInvalidPatchesAreRejected(t *testing.T) {
 	held, err := state.Apply(&state.State{Epoch: 1}, state.Delta{Epoch: 1, To: 1, Upserts: []state.Entry{{Seq: 1, Object: &state.Pod{Namespace: "ns", Name: "a"}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -120,16 +120,16 @@ func TestAmendmentsThatDoNotFitAreRefused(t *testing.T) {
 	key := &wirepb.Keys{Kind: []int64{int64(state.KindPod)}, Namespace: []int64{1}, Name: []int64{2}}
 	strings := []string{"ns", "a"}
 	for name, d := range map[string]*wirepb.Delta{
-		"an object without a key":  {Amended: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0}}}},
-		"a key without an object":  {Held: key, Amended: &wirepb.Objects{Strings: strings}},
-		"a key and no objects":     {Held: &wirepb.Keys{Kind: []int64{0}}},
-		"an object of other kind":  {Held: key, Amended: &wirepb.Objects{Strings: strings, Nodes: &wirepb.Nodes{Back: []int64{0}}}},
-		"another name":             {Held: key, Amended: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0}, Name: []int64{2}}}},
-		"a string that is none":    {Held: key, Amended: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0}, Reason: []int64{4}}}},
-		"a list longer than comes": {Held: key, Amended: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0}, PodIps: []int64{1 << 40}}}},
+		"an object without a key":  {Patches: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0}}}},
+		"a key without an object":  {PatchKeys: key, Patches: &wirepb.Objects{Strings: strings}},
+		"a key and no objects":     {PatchKeys: &wirepb.Keys{Kind: []int64{0}}},
+		"an object of other kind":  {PatchKeys: key, Patches: &wirepb.Objects{Strings: strings, Nodes: &wirepb.Nodes{Back: []int64{0}}}},
+		"another name":             {PatchKeys: key, Patches: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0}, Name: []int64{2}}}},
+		"a string that is none":    {PatchKeys: key, Patches: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0}, Reason: []int64{4}}}},
+		"a list longer than comes": {PatchKeys: key, Patches: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0}, PodIps: []int64{1 << 40}}}},
 		"the same object twice": {
-			Held:    &wirepb.Keys{Kind: []int64{int64(state.KindPod), 0}, Namespace: []int64{1}, Name: []int64{2}},
-			Amended: &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0, 0}}},
+			PatchKeys: &wirepb.Keys{Kind: []int64{int64(state.KindPod), 0}, Namespace: []int64{1}, Name: []int64{2}},
+			Patches:   &wirepb.Objects{Strings: strings, Pods: &wirepb.Pods{Back: []int64{0, 0}}},
 		},
 	} {
 		d.From, d.To = 1, 2
@@ -142,8 +142,8 @@ func TestAmendmentsThatDoNotFitAreRefused(t *testing.T) {
 			continue
 		}
 		r := NewReceiver(1, held)
-		if _, err = r.Take(m, now); err == nil {
-			_, err = r.Take(&Bookmark{Seq: 2, Count: 1, Hash: HashOf((&state.Pod{Namespace: "ns", Name: "a"}).Key(), 2)}, now)
+		if _, err = r.Receive(m, now); err == nil {
+			_, err = r.Receive(&Bookmark{Seq: 2, Count: 1, Hash: HashObject((&state.Pod{Namespace: "ns", Name: "a"}).Key(), 2)}, now)
 		}
 		if !errors.Is(err, ErrResync) {
 			t.Errorf("%s: got %v, want a resync", name, err)

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-func TestSealsOpenInOrderAndOnlyOnce(t *testing.T) {
+func TestChecksumDetectsLostRepeatedAndReorderedMessages(t *testing.T) {
 	frames := []string{"hello", "", "granted", "granted", "bookmark"}
-	var out Seal
+	var out Checksum
 	var sent [][]byte
 	for _, f := range frames {
-		sent = append(sent, out.Close([]byte(f)))
+		sent = append(sent, out.Append([]byte(f)))
 	}
 	for name, tc := range map[string]struct {
 		came  [][]byte
@@ -26,10 +26,10 @@ func TestSealsOpenInOrderAndOnlyOnce(t *testing.T) {
 		"nothing":        {[][]byte{{}}, 0},
 		"no seal":        {[][]byte{{1, 2, 3}}, 0},
 	} {
-		var in Seal
+		var in Checksum
 		opened := 0
 		for i, m := range tc.came {
-			frame, err := in.Open(m)
+			frame, err := in.Verify(m)
 			if err != nil {
 				if !errors.Is(err, ErrResync) {
 					t.Errorf("%s: %v is no resync", name, err)
@@ -47,14 +47,14 @@ func TestSealsOpenInOrderAndOnlyOnce(t *testing.T) {
 	}
 }
 
-func TestEachFlippedBitBreaksTheSeal(t *testing.T) {
-	var out Seal
-	sent := out.Close([]byte("a frame"))
+func TestChecksumDetectsEveryFlippedBit(t *testing.T) {
+	var out Checksum
+	sent := out.Append([]byte("a frame"))
 	for bit := range 8 * len(sent) {
 		harmed := slices.Clone(sent)
 		harmed[bit/8] ^= 1 << (bit % 8)
-		var in Seal
-		if _, err := in.Open(harmed); err == nil {
+		var in Checksum
+		if _, err := in.Verify(harmed); err == nil {
 			t.Errorf("bit %d", bit)
 		}
 	}

@@ -15,12 +15,12 @@ type change struct{ held, next state.Entry }
 
 // split tells the upserts that are sent whole from those that the receiver holds.
 // Ports with a target of their own are sent whole: they have a table in a table.
-func (m *Delta) split() (whole []state.Entry, changes []change) {
-	if m.Held == nil {
+func (m *Delta) splitUpserts() (whole []state.Entry, changes []change) {
+	if m.Base == nil {
 		return m.Upserts, nil
 	}
 	for _, e := range m.Upserts {
-		held, ok := m.Held.Get(e.Object.Key())
+		held, ok := m.Base.Get(e.Object.Key())
 		if ok && !hasOwnTarget(held.Object) && !hasOwnTarget(e.Object) {
 			changes = append(changes, change{held, e})
 		} else {
@@ -36,19 +36,19 @@ func hasOwnTarget(o state.Object) bool {
 }
 
 // amendments writes objects by their differences, in a chunk of its own.
-func (w *objectWriter) amendments(changes []change) (*wirepb.Keys, *wirepb.Objects, error) {
+func (w *objectEncoder) encodePatches(changes []change) (*wirepb.Keys, *wirepb.Objects, error) {
 	w.nextChunk()
-	w.amend()
+	w.setPatching()
 	keys := make([]state.Key, len(changes))
 	for i, c := range changes {
 		keys[i] = c.next.Object.Key()
 	}
-	held := w.keys(keys)
-	beside := newObjectWriter(w.seq, entryTimes(nil))
-	beside.comparing = true
+	held := w.encodeKeys(keys)
+	comparer := newObjectEncoder(w.seq, entryTimes(nil))
+	comparer.comparing = true
 	for i, c := range changes {
-		w.kinds[keys[i].Kind].same = beside.compare(keys[i].Kind, c)
-		w.entry(c.next)
+		w.kinds[keys[i].Kind].unchanged = comparer.compare(keys[i].Kind, c)
+		w.encodeEntry(c.next)
 	}
 	amended, err := w.finish()
 	return held, amended, err
@@ -56,24 +56,24 @@ func (w *objectWriter) amendments(changes []change) (*wirepb.Keys, *wirepb.Objec
 
 // compare says of each column in the row of an object whether it is the same as before.
 // It writes both objects, one behind the other.
-func (w *objectWriter) compare(kind state.Kind, c change) (same []bool) {
+func (w *objectEncoder) compare(kind state.Kind, c change) (unchanged []bool) {
 	w.nextChunk()
-	w.entry(c.held)
+	w.encodeEntry(c.held)
 	r := &w.kinds[kind]
 	ends := make([]int, len(r.columns))
 	for i, column := range r.columns {
 		ends[i] = column.written()
 	}
-	w.entry(c.next)
-	same = make([]bool, len(r.columns))
+	w.encodeEntry(c.next)
+	unchanged = make([]bool, len(r.columns))
 	for i, column := range r.columns {
 		var end int
 		if i < len(ends) {
 			end = ends[i]
 		}
-		same[i] = column.values == nil || repeats(*column.values, end)
+		unchanged[i] = column.values == nil || repeats(*column.values, end)
 	}
-	return same
+	return unchanged
 }
 
 func (c *column) written() int {
@@ -102,29 +102,29 @@ func repeats(differences []int64, end int) bool {
 }
 
 // amended are objects by their differences, as they came.
-type amended struct {
-	reader  *objectReader
+type patches struct {
+	reader  *objectDecoder
 	objects *wirepb.Objects
 	keys    []state.Key
 }
 
 // amendments are those of a Delta, nil for none. There are as many keys of each kind as
 // objects.
-func (r *objectReader) amendments(pb *wirepb.Delta) (*amended, error) {
-	if pb.Amended == nil && pb.Held == nil {
+func (r *objectDecoder) decodePatches(pb *wirepb.Delta) (*patches, error) {
+	if pb.Patches == nil && pb.PatchKeys == nil {
 		return nil, nil
 	}
-	a := &amended{reader: r, objects: pb.Amended}
-	come, err := countsOf(pb.Amended)
+	a := &patches{reader: r, objects: pb.Patches}
+	come, err := countObjects(pb.Patches)
 	if err != nil {
 		return nil, err
 	}
-	if pb.Amended != nil {
-		if err := r.takeTables(pb.Amended); err != nil {
+	if pb.Patches != nil {
+		if err := r.readTables(pb.Patches); err != nil {
 			return nil, err
 		}
 	}
-	a.keys = r.keys(pb.Held)
+	a.keys = r.decodeKeys(pb.PatchKeys)
 	var held counts
 	for _, k := range a.keys {
 		held[k.Kind]++
@@ -137,19 +137,19 @@ func (r *objectReader) amendments(pb *wirepb.Delta) (*amended, error) {
 
 // upserts are all objects of m as they became, given what is held.
 func (m *Delta) upserts(held *state.State) ([]state.Entry, error) {
-	if m.amended == nil {
+	if m.patches == nil {
 		return m.Upserts, nil
 	}
-	r := m.amended.reader
-	r.begin()
-	r.amend()
-	upserts := append(make([]state.Entry, 0, len(m.Upserts)+len(m.amended.keys)), m.Upserts...)
-	for _, key := range m.amended.keys {
+	r := m.patches.reader
+	r.startChunk()
+	r.setPatching()
+	upserts := append(make([]state.Entry, 0, len(m.Upserts)+len(m.patches.keys)), m.Upserts...)
+	for _, key := range m.patches.keys {
 		was, ok := held.Get(key)
 		if !ok {
-			return nil, fmt.Errorf("it amends %s %+v, which is not held", key.Kind, key)
+			return nil, fmt.Errorf("it patching %s %+v, which is not held", key.Kind, key)
 		}
-		e := r.entry(m.amended.objects, key.Kind, was)
+		e := r.decodeEntry(m.patches.objects, key.Kind, was)
 		if e.Object.Key() != key {
 			r.fail("%s %+v is amended to %+v", key.Kind, key, e.Object.Key())
 		}

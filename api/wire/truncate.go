@@ -8,7 +8,7 @@ import (
 
 // cut returns s in at most limit bytes, at the boundary of a character, and cleaned: what
 // one side writes another one shows.
-func cut(s string, limit int) string {
+func truncate(s string, limit int) string {
 	if len(s) > limit {
 		for limit > 0 && !utf8.RuneStart(s[limit]) {
 			limit--

@@ -14,9 +14,9 @@ type Receiver struct {
 	held   *state.State
 	hash   Hash
 	budget Budget
-	// contents is what the lists and strings of what is held take, estimated; weighed is
+	// contents is what the lists and strings of what is held take, estimated; measured is
 	// what it was when they were last looked at.
-	contents, weighed int64
+	contents, measured int64
 
 	// flush is what came since the last Bookmark.
 	flush flush
@@ -37,7 +37,7 @@ type snapshotAssembly struct {
 	id      uint64
 	next    uint32
 	done    bool
-	reader  *objectReader
+	reader  *objectDecoder
 	entries []state.Entry
 	// contents is what their lists and strings take.
 	contents int64
@@ -49,8 +49,8 @@ func NewReceiver(epoch uint64, held *state.State) *Receiver {
 	if held == nil || held.Epoch != epoch {
 		held = &state.State{Epoch: epoch}
 	}
-	r := &Receiver{held: held, hash: hashOf(held), budget: unbounded{}}
-	r.begin()
+	r := &Receiver{held: held, hash: hashOf(held), budget: unlimitedBudget{}}
+	r.resetFlush()
 	return r
 }
 
@@ -58,12 +58,12 @@ func NewReceiver(epoch uint64, held *state.State) *Receiver {
 // at, as the Receiver that made it told.
 func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 	r.budget = b
-	if away, ok := r.held.Compacted().(*compacted); ok {
-		r.contents = away.contents
+	if compactedState, ok := r.held.Compacted().(*compacted); ok {
+		r.contents = compactedState.contents
 	} else {
 		r.contents = max(heldSize-objectsSize(r.held)-usageSize(r.held.Usage), 0)
 	}
-	r.weighed = r.contents
+	r.measured = r.contents
 }
 
 // Size returns about what the State that r holds takes in memory, in bytes.
@@ -77,13 +77,13 @@ func (r *Receiver) Size() int64 {
 // EvictedSize returns what Size will once the objects were let go of, if they are compacted.
 func (r *Receiver) EvictedSize() int64 {
 	size := objectsSize(r.held) + r.contents
-	if away, ok := r.held.Compacted().(*compacted); ok {
-		size = away.size()
+	if compactedState, ok := r.held.Compacted().(*compacted); ok {
+		size = compactedState.size()
 	}
 	return size + usageSize(r.held.Usage)
 }
 
-func (r *Receiver) begin() {
+func (r *Receiver) resetFlush() {
 	r.flush = flush{delta: state.Delta{Epoch: r.held.Epoch, From: r.held.Seq, To: r.held.Seq}}
 	for i := range r.held.Sections {
 		r.flush.errors[i] = r.held.Sections[i].Error
@@ -97,7 +97,7 @@ func (r *Receiver) Hash() Hash { return r.hash }
 // gives the new State after a Bookmark, nil after anything else. An error is an
 // ErrResync, where what came does not fit what is held, or an ErrBudget, where the Budget
 // has no room for it. The Receiver must not be used any more then.
-func (r *Receiver) Take(m AgentMessage, now time.Time) (*state.State, error) {
+func (r *Receiver) Receive(m AgentMessage, now time.Time) (*state.State, error) {
 	if r.flush.snapshot != nil && !r.flush.snapshot.done {
 		if _, ok := m.(*Snapshot); !ok {
 			return nil, resync("%T within a snapshot", m)
@@ -105,44 +105,44 @@ func (r *Receiver) Take(m AgentMessage, now time.Time) (*state.State, error) {
 	}
 	switch m := m.(type) {
 	case *Snapshot:
-		return nil, r.takeSnapshot(m)
+		return nil, r.receiveSnapshot(m)
 	case *Delta:
-		return nil, r.takeDelta(m)
+		return nil, r.receiveDelta(m)
 	case *Usage:
-		return nil, r.takeUsage(m)
+		return nil, r.receiveUsage(m)
 	case *Status:
 		r.flush.errors[m.Section] = m.Error
 		return nil, nil
 	case *Bookmark:
-		return r.takeBookmark(m, now)
+		return r.receiveBookmark(m, now)
 	}
 	return nil, resync("%T is not part of a report", m)
 }
 
-func (r *Receiver) takeSnapshot(m *Snapshot) error {
+func (r *Receiver) receiveSnapshot(m *Snapshot) error {
 	a := r.flush.snapshot
 	if m.Chunk == 0 {
 		if a != nil || r.flush.delta.To != r.held.Seq {
 			return resync("a second snapshot, or one behind a delta, before a bookmark")
 		}
-		a = &snapshotAssembly{id: m.ID, reader: newObjectReader(m.Seq)}
+		a = &snapshotAssembly{id: m.ID, reader: newObjectDecoder(m.Seq)}
 		r.flush.snapshot = a
 	}
 	if a == nil || a.done || m.ID != a.id || m.Chunk != a.next || m.Seq != a.reader.seq {
 		return resync("chunk %d of snapshot %d does not follow", m.Chunk, m.ID)
 	}
-	counts, err := countsOf(m.objects)
+	counts, err := countObjects(m.objects)
 	if err != nil {
 		return resync("snapshot: %v", err)
 	}
 	if len(a.entries)+counts.total() > MaxObjects {
 		return resync("snapshot of more than %d objects", MaxObjects)
 	}
-	need := needOf(m.objects, counts)
+	need := estimateMemory(m.objects, counts)
 	if err := r.budget.Reserve(need.total()); err != nil {
 		return err
 	}
-	entries, err := a.reader.chunk(m.objects)
+	entries, err := a.reader.decodeChunk(m.objects)
 	if err != nil {
 		return resync("snapshot: %v", err)
 	}
@@ -153,19 +153,19 @@ func (r *Receiver) takeSnapshot(m *Snapshot) error {
 	return nil
 }
 
-func (r *Receiver) takeDelta(m *Delta) error {
+func (r *Receiver) receiveDelta(m *Delta) error {
 	if r.flush.snapshot != nil || r.flush.delta.To != r.held.Seq {
 		return resync("a delta behind a snapshot or another delta, before a bookmark")
 	}
 	if m.From != r.held.Seq || m.To < m.From {
 		return resync("delta from %d to %d, held is %d", m.From, m.To, r.held.Seq)
 	}
-	need, err := m.need()
+	need, err := m.memory()
 	if err != nil {
 		return resync("delta: %v", err)
 	}
 	if r.held.ObjectsEvicted() && !m.Empty() {
-		need.passing += objectsSize(r.held) + r.contents
+		need.temporary += objectsSize(r.held) + r.contents
 	}
 	if err := r.budget.Reserve(need.total()); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (r *Receiver) takeDelta(m *Delta) error {
 	return nil
 }
 
-func (r *Receiver) takeUsage(m *Usage) error {
+func (r *Receiver) receiveUsage(m *Usage) error {
 	base := r.flush.usage
 	if base == nil {
 		base = r.held.Usage
@@ -190,7 +190,7 @@ func (r *Receiver) takeUsage(m *Usage) error {
 	if err := r.budget.Reserve(m.slots(base) * usedSize); err != nil {
 		return err
 	}
-	next, err := m.after(base)
+	next, err := m.apply(base)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (r *Receiver) takeUsage(m *Usage) error {
 	return nil
 }
 
-func (r *Receiver) takeBookmark(m *Bookmark, now time.Time) (*state.State, error) {
+func (r *Receiver) receiveBookmark(m *Bookmark, now time.Time) (*state.State, error) {
 	held, hash, delta, contents := r.held, r.hash, r.flush.delta, r.contents+r.flush.contents
 	if a := r.flush.snapshot; a != nil {
 		held, hash, contents = &state.State{Epoch: r.held.Epoch}, 0, a.contents
@@ -214,29 +214,29 @@ func (r *Receiver) takeBookmark(m *Bookmark, now time.Time) (*state.State, error
 	if err != nil {
 		return nil, resync("%v", err)
 	}
-	hash = hash.After(held, delta)
+	hash = hash.Apply(held, delta)
 	if next.Count() != m.Count || hash != m.Hash {
 		return nil, resync("bookmark %d has %d objects with hash %x, held are %d with %x", m.Seq, m.Count, m.Hash, next.Count(), hash)
 	}
 	r.held, r.hash = next, hash
-	r.weigh(contents)
-	r.begin()
+	r.updateContents(contents)
+	r.resetFlush()
 	return next, nil
 }
 
 // weigh notes what contents take. Deltas only add to it, as nobody knows which strings go
 // with an object that is removed: where they have added a quarter, all objects are looked
 // at.
-func (r *Receiver) weigh(contents int64) {
+func (r *Receiver) updateContents(contents int64) {
 	const slack = 256 << 10
 	switch {
 	case r.flush.snapshot != nil:
-		r.weighed = contents
+		r.measured = contents
 	case contents == r.contents:
 		return
-	case contents > r.weighed+r.weighed/4+slack:
-		contents = weighContents(r.held)
-		r.weighed = contents
+	case contents > r.measured+r.measured/4+slack:
+		contents = measureContents(r.held)
+		r.measured = contents
 	}
 	r.contents = contents
 }
@@ -245,14 +245,14 @@ func (r *Receiver) weigh(contents int64) {
 func (r *Receiver) sections(m *Bookmark, now time.Time) *[state.NumSections]state.Section {
 	var sections [state.NumSections]state.Section
 	for i := range sections {
-		sections[i] = SectionAt(m.Ages[i], r.flush.errors[i], now)
+		sections[i] = SectionFromAge(m.Ages[i], r.flush.errors[i], now)
 	}
 	return &sections
 }
 
-// SectionAt is a section of which the agent said how long ago it was observed, on
+// SectionFromAge is a section of which the agent said how long ago it was observed, on
 // the clock of who received that at now.
-func SectionAt(age time.Duration, err state.SectionError, now time.Time) state.Section {
+func SectionFromAge(age time.Duration, err state.SectionError, now time.Time) state.Section {
 	s := state.Section{Error: err}
 	if age >= 0 {
 		s.ObservedAt = now.Add(-age)
