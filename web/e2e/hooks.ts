@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, inject } from 'vitest'
-import { connect, disconnect, leave } from './stage.ts'
+import { closeTabs, connect, disconnect } from './harness.ts'
 
 beforeAll(() => connect(inject('browser')))
-afterEach(leave)
+afterEach(closeTabs)
 afterAll(disconnect)

@@ -1,19 +1,24 @@
 import 'uplot/dist/uPlot.min.css'
 import './style/base.css'
-import './style/parts.css'
+import './style/components.css'
 import './style/cluster.css'
 import { createRoot } from 'react-dom/client'
 import { App } from './app'
 import { Store } from './stream/store'
-import { ask, connect, probe } from './stream/transport'
+import { connect, get, probe } from './stream/transport'
 import { StoreContext } from './view/hooks'
 
+/** The delay before listeners are notified of changes, in milliseconds. */
+const notifyDelay = 60
+
 const store = new Store({
-  probe, ask, connect,
+  probe,
+  get,
+  connect,
   now: () => Date.now(),
   random: () => Math.random(),
-  // Timers run in hidden tabs too, where frames do not.
-  soon: (f) => void setTimeout(f, 60),
+  // A timer, as animation frames do not run in hidden tabs.
+  schedule: (f) => void setTimeout(f, notifyDelay),
 })
 
 createRoot(document.getElementById('root')!).render(

@@ -1,16 +1,17 @@
 import { useSyncExternalStore } from 'react'
 
-/** What is shown, as the URL has it, so that it can be shared and gone back to. */
+/** What is shown, as the URL says. Every view can be shared as a URL, and the browser's back button works. */
 export interface Route {
-  /** The cluster that is shown; null: the fleet. */
+  /** The name or IP address of the cluster that is shown; null for the list. */
   cluster: string | null
+  /** Returns a query parameter, or ''. */
   get(name: string): string
 }
 
 const listeners = new Set<() => void>()
-let current = read()
+let current = parse()
 
-function read(): Route {
+function parse(): Route {
   const params = new URLSearchParams(location.search)
   const [, first, name] = location.pathname.split('/')
   return {
@@ -19,6 +20,7 @@ function read(): Route {
   }
 }
 
+/** Returns a path segment decoded, or as it is if it is malformed. */
 function decode(name: string): string {
   try {
     return decodeURIComponent(name)
@@ -27,54 +29,56 @@ function decode(name: string): string {
   }
 }
 
-function changed() {
-  current = read()
+function update() {
+  current = parse()
   for (const listener of listeners) listener()
 }
 
 function subscribe(listener: () => void) {
   listeners.add(listener)
-  if (listeners.size === 1) addEventListener('popstate', changed)
+  if (listeners.size === 1) addEventListener('popstate', update)
   return () => {
     listeners.delete(listener)
-    if (listeners.size === 0) removeEventListener('popstate', changed)
+    if (listeners.size === 0) removeEventListener('popstate', update)
   }
 }
 
+/** Returns the current route, and renders the component again when it changes. */
 export function useRoute(): Route {
   return useSyncExternalStore(subscribe, () => current)
 }
 
+/** Query parameters. An empty value removes the parameter. */
 export type Params = Record<string, string | undefined>
 
-/** The URL of a view. */
+/** Returns the URL of a cluster, or of the list if cluster is null. */
 export function urlOf(cluster: string | null, params: Params = {}): string {
-  const query = new URLSearchParams(Object.entries(params).filter((one): one is [string, string] => !!one[1]))
+  const query = new URLSearchParams(Object.entries(params).filter((p): p is [string, string] => !!p[1]))
   const path = cluster === null ? '/' : `/clusters/${encodeURIComponent(cluster)}`
   return query.size ? `${path}?${query}` : path
 }
 
-/** Goes to another view; the browser's way back leads here. */
-export function go(url: string) {
+/** Goes to a URL of the page, and adds it to the browser's history. */
+export function navigate(url: string) {
   history.pushState(null, '', url)
-  changed()
+  update()
 }
 
-/** Gives the cluster that is shown its name in the URL, where it was asked for by an address. */
-export function rename(cluster: string) {
+/** Replaces the IP address of the cluster in the URL by its name. */
+export function replaceCluster(cluster: string) {
   history.replaceState(null, '', urlOf(cluster) + location.search)
-  changed()
+  update()
 }
 
-/** Changes parts of the present view: in place while somebody types, as a step where it opens something. */
-export function adjust(params: Params, step = false) {
+/** Changes query parameters. push adds the new URL to the browser's history, for what opens a view. */
+export function setParams(params: Params, push = false) {
   const query = new URLSearchParams(location.search)
   for (const [name, value] of Object.entries(params)) {
     if (value) query.set(name, value)
     else query.delete(name)
   }
   const url = query.size ? `${location.pathname}?${query}` : location.pathname
-  if (step) history.pushState(null, '', url)
+  if (push) history.pushState(null, '', url)
   else history.replaceState(null, '', url)
-  changed()
+  update()
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { addressOf } from './address'
+import { canonicalIP } from './address'
 
 test.each([
   ['203.0.113.7', '203.0.113.7'],
@@ -11,4 +11,4 @@ test.each([
   ['a:b', null],
   ['::1%eth0', null],
   ['::1]/x', null],
-])('%s is %s', (text, want) => expect(addressOf(text)).toBe(want))
+])('the canonical form of %s is %s', (text, want) => expect(canonicalIP(text)).toBe(want))

@@ -1,4 +1,4 @@
-// What the master sends, as docs/API.md and /api/openapi.json have it. Times are RFC 3339.
+// Types of the master's API; see docs/API.md and /api/openapi.json. Times are RFC 3339 strings.
 
 export interface Resources {
   cpuMillis: number
@@ -22,29 +22,43 @@ export interface Owner {
   name: string
 }
 
-/** One thing that is wrong, however many objects it affects. The rules are the API's: docs/FACTS.md. */
+/** One problem, which may affect several objects. docs/FACTS.md has the rules. */
 export interface Problem {
   severity: Severity
   kind: string
   what: string
-  /** The object that has been affected for longest. */
+  /** The object that has been affected the longest. */
   where: string
   owner?: Owner
   since?: string
   message?: string
   count: number
-  /** Up to three more of those that are affected. */
+  /** Up to three other affected objects. */
   others?: string[]
-  /** Why it does not count. */
+  /** The reason of the mute; absent if the problem is not muted. */
   muted?: string
 }
 
 export interface Summary {
   nodes: { total: number; ready: number; schedulable: number }
-  pods: { total: number; pending: number; running: number; succeeded: number; failed: number; unknown: number; terminating: number }
+  pods: {
+    total: number
+    pending: number
+    running: number
+    succeeded: number
+    failed: number
+    unknown: number
+    terminating: number
+  }
   containers: {
-    total: number; running: number; waiting: number; terminated: number; unknown: number
-    restarts: number; desired: number; ready: number
+    total: number
+    running: number
+    waiting: number
+    terminated: number
+    unknown: number
+    restarts: number
+    desired: number
+    ready: number
   }
   capacity: Resources
   allocatable: Resources
@@ -54,14 +68,14 @@ export interface Summary {
   fragmentation: { cpuMillis: number; memoryBytes: number }
   ports: { taken: number; conflicts: number }
   healthy: boolean
-  /** The worst first, then the oldest; muted ones last. */
+  /** At most 50, worst first, then oldest; muted ones last. */
   problems: Problem[]
-  /** Critical ones and warnings. */
+  /** The number of critical problems and warnings. */
   problemCount: number
   problemCounts: Counts
-  /** Those that problems does not list. */
+  /** How many more problems there are than problems lists. */
   more: Counts
-  /** How many are muted. */
+  /** The number of muted problems. */
   muted: number
 }
 
@@ -81,9 +95,9 @@ export interface Session {
   phase: Phase
   startedAt?: string
   expiresAt?: string
-  /** How the last attempt to reach the agent went, as a word: Succeeded, DialFailed, … */
+  /** The result of the last attempt to reach the agent: Succeeded, DialFailed, … */
   reason?: string
-  /** The same for people; absent where nothing is wrong. */
+  /** A description of the failure; absent if there is none. */
   message?: string
 }
 
@@ -93,7 +107,7 @@ export interface Section {
   error?: { reason: string; message?: string }
 }
 
-/** A cluster as the fleet's stream tells of it. */
+/** A row of the list of clusters. */
 export interface Cluster {
   name: string
   clusterIPs?: string[]
@@ -110,7 +124,7 @@ export interface Cluster {
   display?: Display
 }
 
-/** The object of a Session event: how one watched cluster is heard of. */
+/** The object of a Session event: the connection between the master and the agent of a cluster. */
 export interface SessionObject extends Session {
   suspended?: boolean
   stale: boolean
@@ -131,7 +145,7 @@ export interface Node {
   name: string
   ready: Tristate
   schedulable: boolean
-  /** All of them; the summary's problems say which are bad. */
+  /** All conditions; the problems of the summary say which of them are bad. */
   conditions?: Condition[]
   roles?: string[]
   addresses?: { type: string; address: string }[]
@@ -165,7 +179,7 @@ export interface Pod {
   name: string
   uid?: string
   node?: string
-  /** The columns STATUS, READY and RESTARTS of kubectl get pods. */
+  /** status, ready and restarts are the columns of `kubectl get pods`. */
   status: string
   ready: string
   restarts: number
@@ -210,7 +224,7 @@ export interface Container {
   restarts: number
   startedAt?: string
   finishedAt?: string
-  /** Since when it does not work; absent while it does. */
+  /** Since when the container has not been ready; absent while it is. */
   notReadySince?: string
   crashLoopSince?: string
   last?: { reason?: string; exitCode: number; finishedAt?: string }
@@ -249,7 +263,7 @@ export interface Port extends PortKey {
   conflicts?: PortKey[]
 }
 
-/** A reading of usage: millicores and bytes by name, or by namespace/pod/name. */
+/** One reading of usage: [millicores, bytes] by node name, and by namespace/pod/container. */
 export interface UsageReading {
   sampledAt?: string
   nodes: Record<string, [number, number]>
@@ -265,7 +279,7 @@ export interface Bookmark {
   annotations?: Record<string, string>
 }
 
-/** metav1.Status, as an ERROR event has it. */
+/** The object of an ERROR event, as metav1.Status. */
 export interface Status {
   reason?: string
   code: number
@@ -274,7 +288,7 @@ export interface Status {
 
 export type Change = 'ADDED' | 'MODIFIED' | 'DELETED'
 
-/** Rows are the objects that a cluster has many of. */
+/** The kinds of rows that a cluster has. */
 export interface Rows {
   Node: Node
   Pod: Pod
@@ -292,21 +306,25 @@ export type Event =
   | { type: Change; kind: 'Usage'; cluster?: string; resourceVersion: string; object: UsageReading }
   | { [K in RowKind]: { type: Change; kind: K; cluster?: string; resourceVersion: string; object: Rows[K] } }[RowKind]
 
-/** The version that stands for none: events of a present state carry it. */
-export const beginning = '0'
+/** The resource version of events that belong to a full state. */
+export const initialVersion = '0'
 
-export function endsInitial(b: Bookmark): boolean {
+/** Reports whether a bookmark ends a full state. */
+export function isInitialEventsEnd(b: Bookmark): boolean {
   return b.annotations?.['k8s.io/initial-events-end'] === 'true'
 }
 
-/** What identifies a row among those of its kind. */
-export const idOf: { [K in RowKind]: (o: Rows[K]) => string } = {
+/** Functions that return the id of a row, which is unique within its kind. */
+export const rowId: { [K in RowKind]: (o: Rows[K]) => string } = {
   Node: (n) => n.name,
   Pod: (p) => `${p.namespace}/${p.name}`,
   Container: (c) => `${c.namespace}/${c.pod}/${c.name}`,
   Port: portId,
 }
 
+/** Returns the id of a port. */
 export function portId(p: PortKey): string {
-  return [p.port, p.protocol, p.node, p.address ?? '', p.kind, p.namespace ?? '', p.service ?? '', p.pod ?? ''].join('|')
+  return [p.port, p.protocol, p.node, p.address ?? '', p.kind, p.namespace ?? '', p.service ?? '', p.pod ?? ''].join(
+    '|',
+  )
 }

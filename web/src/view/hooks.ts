@@ -4,17 +4,17 @@ import type { Cluster, Problem } from '../stream/types'
 
 export const StoreContext = createContext<Store | null>(null)
 
-/** The store; who uses it is rendered anew with every step of it. */
+/** Returns the store, and renders the component again with each of its changes. */
 export function useStore(): Store {
-  const store = useQuietStore()
+  const store = useStoreRef()
   useSyncExternalStore(store.subscribe, () => store.revision)
   return store
 }
 
-/** The store, for those that only tell it something. */
-export function useQuietStore(): Store {
+/** Returns the store without rendering the component again when it changes. */
+export function useStoreRef(): Store {
   const store = useContext(StoreContext)
-  if (!store) throw new Error('there is no store')
+  if (!store) throw new Error('no StoreContext above this component')
   return store
 }
 
@@ -36,20 +36,23 @@ function subscribe(listener: () => void) {
   }
 }
 
-/** The master's time, anew each second. */
+/** Returns the time on the master's clock, and renders the component again each second. */
 export function useNow(): number {
-  const store = useQuietStore()
+  const store = useStoreRef()
   useSyncExternalStore(subscribe, () => tick)
   return store.now()
 }
 
-/** The problems of a cluster; the same list for as long as it has the same in it, though its summary is new with each reading of usage. */
+/**
+ * Returns the problems of a cluster. It returns the same list until a problem changes, although the summary is
+ * replaced with each reading of usage.
+ */
 export function useProblems({ summary }: Cluster): Problem[] {
-  const text = useMemo(() => JSON.stringify(summary?.problems ?? []), [summary])
-  return useMemo(() => JSON.parse(text) as Problem[], [text])
+  const json = useMemo(() => JSON.stringify(summary?.problems ?? []), [summary])
+  return useMemo(() => JSON.parse(json) as Problem[], [json])
 }
 
-/** The width of an element, 0 before it is known. */
+/** Returns the width of an element in pixels; 0 before it is known. */
 export function useWidth(element: HTMLElement | null): number {
   const [width, setWidth] = useState(0)
   useEffect(() => {
@@ -61,20 +64,29 @@ export function useWidth(element: HTMLElement | null): number {
   return width
 }
 
-/** Does work piece by piece while the browser has nothing else to do, until it says that nothing is left; gives a way to stop. */
-export function whenIdle(work: (left: () => boolean) => boolean): () => void {
+/**
+ * Calls work repeatedly while the browser is idle, until it returns false. The argument of work reports whether there
+ * is time left in this call. The returned function cancels.
+ */
+export function whenIdle(work: (timeLeft: () => boolean) => boolean): () => void {
   let handle = 0
   if (typeof requestIdleCallback !== 'function') {
-    const some = () => void (handle = work(within(5)) ? window.setTimeout(some, 20) : 0)
-    handle = window.setTimeout(some, 20)
+    // Safari: short slices on a timer.
+    const step = () => {
+      handle = work(until(5)) ? window.setTimeout(step, 20) : 0
+    }
+    handle = window.setTimeout(step, 20)
     return () => clearTimeout(handle)
   }
-  const some = (deadline: IdleDeadline) => void (handle = work(() => deadline.timeRemaining() > 1) ? requestIdleCallback(some) : 0)
-  handle = requestIdleCallback(some)
+  const step = (deadline: IdleDeadline) => {
+    handle = work(() => deadline.timeRemaining() > 1) ? requestIdleCallback(step) : 0
+  }
+  handle = requestIdleCallback(step)
   return () => cancelIdleCallback(handle)
 }
 
-function within(ms: number): () => boolean {
+/** Returns a function that reports whether some milliseconds have not passed yet. */
+function until(ms: number): () => boolean {
   const end = performance.now() + ms
   return () => performance.now() < end
 }
