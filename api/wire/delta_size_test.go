@@ -7,8 +7,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// socketBytes is what a flush of frames takes on a socket, to the master: its seal, its
-// websocket header and its TLS record with it.
+// socketBytes returns the size of a flush on the socket, with its checksum, websocket header and
+// TLS record.
 func socketBytes(frames ...[]byte) int {
 	const tlsRecord = 22
 	size := len(EncodeBatch(frames)) + checksumSize
@@ -19,7 +19,8 @@ func socketBytes(frames ...[]byte) int {
 	return size + header + tlsRecord
 }
 
-// nodePortState is a NodePort with so many endpoints, each a pod with one container.
+// nodePortState returns a State with a NodePort and the given number of endpoints, each a pod with
+// one container.
 func nodePortState(pods int) *state.State {
 	d := state.Delta{Epoch: 1}
 	add := func(o state.Object, slot int) {
@@ -47,7 +48,7 @@ func nodePortState(pods int) *state.State {
 	return s
 }
 
-// withUnready is s with the containers, or the targets, of some pods turned unready.
+// withUnready returns s with the containers or targets of some pods set to not ready.
 func withUnready(s *state.State, kind state.Kind, pods int) *state.State {
 	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq}
 	for e := range s.Entries(kind) {
@@ -75,7 +76,7 @@ func withUnready(s *state.State, kind state.Kind, pods int) *state.State {
 	return next
 }
 
-// flushOf is what a delta up to a state takes on a socket, with its bookmark.
+// flushOf returns the size on the socket of a delta to next and its bookmark.
 func flushOf(t *testing.T, d *Delta, next *state.State) int {
 	t.Helper()
 	var frames [][]byte
@@ -89,7 +90,7 @@ func flushOf(t *testing.T, d *Delta, next *state.State) int {
 	return socketBytes(frames...)
 }
 
-// agedBookmark is as a session has it after a quarter of an hour.
+// agedBookmark returns a bookmark as sent after a quarter of an hour.
 func agedBookmark(s *state.State) *Bookmark {
 	b := bookmarkOf(s)
 	for i := range b.Ages {

@@ -9,14 +9,13 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// What reading a frame may take in all: decoders and buffers, and what a byte of a
-// message becomes, which columns multiply.
+// Memory that decoding a frame may allocate: for decoders and buffers, and per byte of a message.
 const (
 	fixedMemory   = 24 << 20
 	memoryPerByte = 1 << 10
 )
 
-// within fails if f takes more memory, garbage included, than size bytes may.
+// checkMemory fails the test if f allocates more memory than size bytes of input may.
 func checkMemory(t *testing.T, size int, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -28,7 +27,7 @@ func checkMemory(t *testing.T, size int, f func()) {
 	}
 }
 
-// sizeOf is how many bytes of messages there are in a frame, which may be compressed.
+// sizeOf returns the size of a frame plus that of its decompressed content.
 func sizeOf(frame []byte) int {
 	var pb wirepb.AgentMessage
 	if unmarshal(frame, MaxFrame, &pb) != nil {
@@ -41,7 +40,7 @@ func sizeOf(frame []byte) int {
 	return len(frame) + len(plain)
 }
 
-// agentFrames are an agent's frames that lead to the State, and from prev.
+// agentFrames returns a State and frames of an agent that lead from it.
 func agentFrames(f *testing.F) (prev *state.State, frames [][]byte) {
 	w := statetest.New(1, 2, 10)
 	prev = w.State
@@ -64,9 +63,8 @@ func agentFrames(f *testing.F) (prev *state.State, frames [][]byte) {
 	return prev, append(frames, EncodeBatch(frames))
 }
 
-// FuzzReceiver gives an agent's frames, as they are and broken, to the receiving
-// end: it must refuse or take them, and never panic, in memory that is bounded by what
-// came.
+// FuzzReceiver applies valid and corrupted frames of an agent. They must be accepted or rejected
+// within the memory limit, without a panic.
 func FuzzReceiver(f *testing.F) {
 	prev, frames := agentFrames(f)
 	for _, frame := range frames {
@@ -94,8 +92,7 @@ func FuzzReceiver(f *testing.F) {
 	})
 }
 
-// FuzzMessage gives what no compression hides to the decoder: a mutation of a compressed
-// frame is seldom one.
+// FuzzMessage decodes uncompressed messages, since a mutated compressed frame rarely decompresses.
 func FuzzMessage(f *testing.F) {
 	prev, frames := agentFrames(f)
 	for _, frame := range frames {
@@ -117,7 +114,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzSplit gives anything to who takes frames apart, and what they are sealed with.
+// FuzzSplit verifies checksums of arbitrary messages and splits them into frames.
 func FuzzSplit(f *testing.F) {
 	_, frames := agentFrames(f)
 	for _, frame := range frames {
@@ -135,7 +132,7 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzDecodeMaster gives a master's frames to an agent's decoder.
+// FuzzDecodeMaster decodes arbitrary frames of a master.
 func FuzzDecodeMaster(f *testing.F) {
 	for _, m := range []MasterMessage{&SubscribeRequest{Base: &Base{}}, &SubscribeRequest{SummaryOnly: true, ProblemsHash: 1}, &Ack{Seq: 1}, &Renew{Renewal: 1}, &Stop{Message: "x"}} {
 		frame, err := EncodeMaster(m)

@@ -7,10 +7,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// measureContents returns what the lists, maps and strings of all objects of s take. It
-// walks over all of them, a millisecond for some thousand objects, and takes memory
-// neither: what is shared is remembered for the last seenSize only, and what is shared
-// with something longer ago counts twice.
+// measureContents returns the memory of the lists, maps and strings of all objects of s, in bytes.
+// It visits all objects, which takes about a millisecond for some thousand. It remembers only the
+// last seenSize addresses, so memory that objects far apart share may be counted twice.
 func measureContents(s *state.State) int64 {
 	w := sizer{seen: make([]uintptr, seenSize)}
 	for kind := range state.NumKinds {
@@ -22,16 +21,16 @@ func measureContents(s *state.State) int64 {
 	return w.size
 }
 
-// seenSize is a power of two.
+// seenSize is the number of remembered addresses, a power of two.
 const seenSize = 1 << 16
 
 type sizer struct {
 	size int64
-	// seen are addresses, each at the place that it hashes to.
+	// seen has addresses, each at the index that it hashes to.
 	seen []uintptr
 }
 
-// first reports whether an address was not seen lately.
+// first reports whether an address is new or was forgotten, and remembers it.
 func (w *sizer) first(address uintptr) bool {
 	place := &w.seen[uint64(address)*0x9e3779b97f4a7c15>>(64-16)]
 	if *place == address {
@@ -41,7 +40,7 @@ func (w *sizer) first(address uintptr) bool {
 	return true
 }
 
-// parts adds what a value points to, of a type that has a layout.
+// add adds the memory that a value of the given layout points to.
 func (w *sizer) add(v reflect.Value, s *layout) {
 	if s == nil {
 		return
@@ -79,9 +78,9 @@ func (w *sizer) add(v reflect.Value, s *layout) {
 	}
 }
 
-// layout is what of a type points to something; nil: nothing.
+// layout describes the pointers within a type. It is nil for a type without pointers.
 type layout struct {
-	// inner and element are of what a slice, pointer or map has, and its size.
+	// inner and element are the layout and the size of the elements of a slice, pointer or map.
 	inner   *layout
 	element int64
 	fields  []layoutField
@@ -92,7 +91,7 @@ type layoutField struct {
 	layout *layout
 }
 
-// layouts are those of all objects.
+// layouts has the layouts of all object types.
 var layouts = func() map[reflect.Type]*layout {
 	all := map[reflect.Type]*layout{}
 	for _, t := range []reflect.Type{

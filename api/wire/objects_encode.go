@@ -8,22 +8,22 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// objectSize is roughly what an object takes besides its strings, elementSize what an
-// element of a list does.
+// objectSize and elementSize are the approximate encoded sizes in bytes of an object without its
+// strings and of a list element.
 const objectSize, elementSize = 24, 4
 
-// objectEncoder turns entries into Objects.
+// objectEncoder encodes entries as Objects.
 type objectEncoder struct {
 	objectTables
 	seq uint64
 	out *wirepb.Objects
-	// sent is how many strings earlier chunks had; objects and removed are how many
-	// this one has.
+	// sentStrings is the number of strings in earlier chunks. objects and removed count the
+	// objects and removed keys of the current message.
 	sentStrings, objects, removed int
 }
 
-// newObjectEncoder writes objects of a message that leads up to seq, with times
-// counted from before the earliest of them.
+// newObjectEncoder returns an encoder for a message with the given seq. The message's time base is
+// one second before the earliest of times.
 func newObjectEncoder(seq uint64, times iter.Seq[state.Time]) *objectEncoder {
 	w := &objectEncoder{seq: seq}
 	w.tables = tables{writing: true, strings: []string{""}, stringIndexes: map[string]int64{"": 0}}
@@ -37,8 +37,7 @@ func newObjectEncoder(seq uint64, times iter.Seq[state.Time]) *objectEncoder {
 	return w
 }
 
-// nextChunk begins a chunk: its strings go on where the last one's ended, its
-// resources and columns begin anew.
+// nextChunk starts a chunk. The string table continues; resources and columns start again.
 func (w *objectEncoder) nextChunk() {
 	w.sentStrings, w.objects, w.size, w.hasTimes, w.uids = len(w.strings), 0, 0, false, nil
 	w.resources = []state.Resources{{}}
@@ -51,12 +50,12 @@ func (w *objectEncoder) nextChunk() {
 	w.startChunk()
 }
 
-// expect makes room for so many objects of a kind, as far as they fit the chunk.
+// reserve sets the number of rows to allocate for a kind, at most as many as fit the chunk.
 func (w *objectEncoder) reserve(kind state.Kind, objects int) {
 	w.kinds[kind].capacity = min(objects, chunkTarget/objectSize)
 }
 
-// entry writes one object of any kind.
+// encodeEntry encodes one entry of any kind.
 func (w *objectEncoder) encodeEntry(e state.Entry) {
 	back, slot := w.seq-e.Seq, e.Slot
 	switch o := e.Object.(type) {
@@ -82,12 +81,12 @@ func (w *objectEncoder) encodeEntry(e state.Entry) {
 	w.objects++
 }
 
-// full says that it is time for the next chunk.
+// full reports whether the next entry belongs into the next chunk.
 func (w *objectEncoder) full() bool {
 	return w.size+w.objects*objectSize+w.listElements*elementSize >= chunkTarget || w.objects >= maxMessageObjects
 }
 
-// keys writes removed keys, whose strings are among those of the objects.
+// encodeKeys encodes removed keys. Their strings are in the string table of the objects.
 func (w *objectEncoder) encodeKeys(removes []state.Key) *wirepb.Keys {
 	if len(removes) == 0 {
 		return nil
@@ -101,10 +100,10 @@ func (w *objectEncoder) encodeKeys(removes []state.Key) *wirepb.Keys {
 	return pb
 }
 
-// finish is the Objects of all entries since the chunk began.
+// finish returns the Objects of all entries since the chunk was started.
 func (w *objectEncoder) finish() (*wirepb.Objects, error) {
 	if w.objects > maxMessageObjects || w.removed > maxMessageObjects || w.listElements > maxMessageElements {
-		return nil, fmt.Errorf("%w: %d objects with %d elements, and %d removed ones", ErrTooLarge, w.objects, w.listElements, w.removed)
+		return nil, fmt.Errorf("%w: it has %d objects, %d list elements and %d removed keys", ErrTooLarge, w.objects, w.listElements, w.removed)
 	}
 	for i := range w.resources[1:] {
 		w.resourceRows.resourceRow(w.out.Resources, &w.resources[i+1])
@@ -122,7 +121,7 @@ func (w *objectEncoder) finish() (*wirepb.Objects, error) {
 	return w.out, nil
 }
 
-// removeEmptyTables leaves out the tables without rows.
+// removeEmptyTables sets tables without rows to nil.
 func removeEmptyTables(o *wirepb.Objects) {
 	if len(o.Resources.CpuMillis) == 0 {
 		o.Resources = nil
@@ -159,7 +158,7 @@ func removeEmptyTables(o *wirepb.Objects) {
 	}
 }
 
-// stateTimes and entryTimes yield every time that objects have.
+// stateTimes yields every time in the objects of s.
 func stateTimes(s *state.State) iter.Seq[state.Time] {
 	return func(yield func(state.Time) bool) {
 		for kind := range state.NumKinds {
