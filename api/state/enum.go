@@ -2,11 +2,10 @@ package state
 
 import "slices"
 
-// Enums are single bytes, because a large cluster has a hundred thousand of them.
-// Their text is Kubernetes' own. The zero value of each is what a newer peer's
-// unknown value becomes.
+// Enums are single bytes, because a large cluster has a hundred thousand of them. Their texts are
+// those of Kubernetes. The zero value stands for an unknown value of a newer peer.
 
-// Protocol is a transport protocol as Services and container ports name it.
+// Protocol is the transport protocol of a Service port or container port.
 type Protocol uint8
 
 const (
@@ -18,7 +17,7 @@ const (
 
 var protocolNames = []string{"", "TCP", "UDP", "SCTP"}
 
-// PortKind names the listener behind a taken port, not a Service's type.
+// PortKind says what listens on a taken port. It is not a Service's type.
 type PortKind uint8
 
 const (
@@ -34,7 +33,7 @@ const (
 
 var portKindNames = []string{"", "NodePort", "HealthCheckNodePort", "HostPort", "HostNetwork", "LoadBalancer", "ExternalIP", "Kubelet"}
 
-// TrafficPolicy is a Service's externalTrafficPolicy; none where it has no meaning.
+// TrafficPolicy is a Service's externalTrafficPolicy, TrafficPolicyNone if it does not apply.
 type TrafficPolicy uint8
 
 const (
@@ -45,8 +44,8 @@ const (
 
 var trafficPolicyNames = []string{"", "Cluster", "Local"}
 
-// ContainerKind tells a pod's kinds of containers apart. A sidecar is an init
-// container with restartPolicy Always (KEP-753).
+// ContainerKind is the kind of a container within its pod. A sidecar is an init container with
+// restartPolicy Always (KEP-753).
 type ContainerKind uint8
 
 const (
@@ -59,7 +58,7 @@ const (
 
 var containerKindNames = []string{"", "main", "init", "sidecar", "ephemeral"}
 
-// ContainerState is the member that is set in a container's status.
+// ContainerState is the state that is set in a container's status.
 type ContainerState uint8
 
 const (
@@ -71,7 +70,7 @@ const (
 
 var containerStateNames = []string{"unknown", "running", "waiting", "terminated"}
 
-// PodPhase is status.phase of a pod.
+// PodPhase is a pod's status.phase.
 type PodPhase uint8
 
 const (
@@ -84,11 +83,11 @@ const (
 
 var podPhaseNames = []string{"Unknown", "Pending", "Running", "Succeeded", "Failed"}
 
-// Finished says that a pod's containers have ended for good: it no longer takes
-// room on its node.
+// Finished reports whether a pod's containers have ended for good. The pod then takes no resources
+// of its node.
 func (e PodPhase) Finished() bool { return e == PodSucceeded || e == PodFailed }
 
-// QOSClass is status.qosClass of a pod.
+// QOSClass is a pod's status.qosClass.
 type QOSClass uint8
 
 const (
@@ -115,7 +114,7 @@ var tristateNames = []string{"Unknown", "True", "False"}
 type ConditionStatus uint8
 
 const (
-	// ConditionNone: there is no such condition.
+	// ConditionNone means that the condition is missing.
 	ConditionNone ConditionStatus = iota
 	ConditionTrue
 	ConditionFalse
@@ -124,8 +123,7 @@ const (
 
 var conditionStatusNames = []string{"", "True", "False", "Unknown"}
 
-// RestartPolicy is restartPolicy of a pod or container; RestartPolicyNone where it
-// is not set.
+// RestartPolicy is the restartPolicy of a pod or container, RestartPolicyNone if it is not set.
 type RestartPolicy uint8
 
 const (
@@ -137,7 +135,7 @@ const (
 
 var restartPolicyNames = []string{"", "Always", "OnFailure", "Never"}
 
-// ServiceType is spec.type of a Service.
+// ServiceType is a Service's spec.type.
 type ServiceType uint8
 
 const (
@@ -150,7 +148,7 @@ const (
 
 var serviceTypeNames = []string{"", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"}
 
-// ClaimPhase is status.phase of a PersistentVolumeClaim.
+// ClaimPhase is a PersistentVolumeClaim's status.phase.
 type ClaimPhase uint8
 
 const (
@@ -162,7 +160,7 @@ const (
 
 var claimPhaseNames = []string{"Unknown", "Pending", "Bound", "Lost"}
 
-// VolumePhase is status.phase of a PersistentVolume.
+// VolumePhase is a PersistentVolume's status.phase.
 type VolumePhase uint8
 
 const (
@@ -176,16 +174,15 @@ const (
 
 var volumePhaseNames = []string{"Unknown", "Pending", "Available", "Bound", "Released", "Failed"}
 
-// Severity is how grave a problem is.
+// Severity is the severity of a problem.
 type Severity uint8
 
 const (
 	SeverityUnknown Severity = iota
-	// SeverityCritical: the cluster is unhealthy once the problem is older than its
-	// patience.
+	// SeverityCritical makes the cluster unhealthy once the problem is older than its threshold.
 	SeverityCritical
 	SeverityWarning
-	// SeverityInfo: worth knowing, and counts for nothing.
+	// SeverityInfo does not affect health or problem counts.
 	SeverityInfo
 )
 
@@ -243,7 +240,7 @@ func name[E ~uint8](names []string, e E) string {
 	return names[0]
 }
 
-// parse reads a name; one that is not known, of a newer peer's list, is the zero value.
+// parse sets e to the value of a text, or to zero if the text is unknown.
 func parse[E ~uint8](names []string, e *E, text []byte) error {
 	*e = E(max(slices.Index(names, string(text)), 0))
 	return nil

@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestCleanTextLeavesNothingThatCommandsATerminal(t *testing.T) {
+func TestCleanText(t *testing.T) {
 	const mark = "\ufffd"
 	for text, want := range map[string]string{
 		"":                          "",

@@ -146,7 +146,7 @@ func (m *Delta) upserts(held *state.State) ([]state.Entry, error) {
 	for _, key := range m.patches.keys {
 		was, ok := held.Get(key)
 		if !ok {
-			return nil, fmt.Errorf("it patching %s %+v, which is not held", key.Kind, key)
+			return nil, fmt.Errorf("it patches %s %+v, which is not held", key.Kind, key)
 		}
 		e := r.decodeEntry(m.patches.objects, key.Kind, was)
 		if e.Object.Key() != key {
