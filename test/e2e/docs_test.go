@@ -51,9 +51,9 @@ func withConfig(t *testing.T) (dir string) {
 
 func TestREADMEInstallsOnRealClusters(t *testing.T) {
 	t.Parallel()
-	steps := blocks(readDoc(t, "README.md"), "On real clusters")
+	steps := blocks(readDoc(t, "README.md"), "Install on real clusters")
 	if len(steps) != 4 {
-		t.Fatalf("the README has %d steps, want those of the hub, of its CA, of a member, and a ClusterAgent", len(steps))
+		t.Fatalf("README.md: got %d code blocks in section \"Install on real clusters\", want 4 (hub, CA, member, ClusterAgent)", len(steps))
 	}
 	dir := withConfig(t)
 	hub, member := kube.Fresh(t, kube.Options{Name: "readme-hub"}), kube.Fresh(t, kube.Options{Name: "readme-member"})
