@@ -38,7 +38,7 @@ var scenarios = []scenario{
 	{"serve", "answers and watches of the master, against bare net/http", measureServe, false},
 }
 
-// chosen are the scenarios of those names, all for none.
+// chosen returns the scenarios with the given names, or all scenarios if there are no names.
 func chosen(names []string) ([]scenario, error) {
 	if len(names) == 0 {
 		return scenarios, nil
@@ -80,8 +80,8 @@ func bench(ctx context.Context, o options) error {
 	return errors.Join(err, o.write(w.root, rows))
 }
 
-// measure runs scenarios one after the other. One that fails holds the others not up,
-// unless all are told to stop.
+// measure runs the scenarios one after the other. If one fails, the others still run, unless
+// ctx ends.
 func measure(ctx context.Context, w *world, list []scenario, judge bool) (rows []row, err error) {
 	for _, s := range list {
 		w.say("%s: %s", s.name, s.about)
@@ -115,7 +115,7 @@ func oneLine(err error) string {
 	return line
 }
 
-// write keeps the rows of a run at full size, and writes the page that was asked for.
+// write stores the rows of a run at full size, and writes the requested page.
 func (o options) write(root string, rows []row) error {
 	if o.sizes == full {
 		kept, err := readRows(filepath.Join(root, lastRun))
@@ -143,8 +143,8 @@ func (o options) write(root string, rows []row) error {
 	return os.WriteFile(path, []byte(page(rows, m, remarks)), 0o644)
 }
 
-// merge is the rows of a run, and of those before it the ones of other scenarios, in the
-// order of the scenarios.
+// merge returns the new rows of the scenarios in run, and the earlier rows of all other
+// scenarios, in the order of the scenarios.
 func merge(before, now []row, run []string) []row {
 	var all []row
 	for _, s := range scenarios {

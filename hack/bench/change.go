@@ -14,8 +14,8 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// change has a pod's first container turn ready, or not ready any more, as its kubelet
-// would say it. It gives the container's key.
+// change toggles the readiness of the pod's first container as its kubelet would write it. It
+// returns the container's key.
 func change(ctx context.Context, c *kube.Cluster, pod *corev1.Pod) (state.Key, error) {
 	status := &pod.Status.ContainerStatuses[0]
 	status.Ready = !status.Ready
@@ -39,7 +39,7 @@ func containerKey(pod *corev1.Pod, container string) state.Key {
 	return state.Key{Kind: state.KindContainer, Namespace: pod.Namespace, Name: pod.Name, Sub: container}
 }
 
-// shuffled are the pods in an order of their own, the same every time.
+// shuffled returns the pods in a random order that is the same in every run.
 func shuffled(pods []corev1.Pod) []corev1.Pod {
 	r := rand.New(rand.NewPCG(1, 1))
 	r.Shuffle(len(pods), func(i, j int) { pods[i], pods[j] = pods[j], pods[i] })
@@ -62,7 +62,7 @@ func changeAll(ctx context.Context, c *kube.Cluster, pods []corev1.Pod, perSecon
 	return written, err
 }
 
-// beat has one node after the other say that it lives, so many a second.
+// beat writes node status heartbeats, one node after the other, at the given rate per second.
 func beat(ctx context.Context, c *kube.Cluster, nodes []corev1.Node, perSecond float64) error {
 	return paced(ctx, len(nodes), perSecond, func(ctx context.Context, i int) error {
 		node := &nodes[i]

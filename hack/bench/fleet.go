@@ -34,8 +34,8 @@ type weight struct {
 	goals bool
 }
 
-// loads are looked at one after the other: first with nothing beside the sessions, then
-// what each thing adds. A receiver takes what the sink sends.
+// loads returns the configurations to measure one after the other: first the sessions alone,
+// then with each further feature. receiver is the URL of the sink's receiver.
 func (z *sizes) loads(receiver string) []weight {
 	alone := []string{"--history", "0s"}
 	return []weight{
@@ -66,13 +66,13 @@ func measureFleet(ctx context.Context, w *world) (rows []row, err error) {
 	return append(rows, found...), err
 }
 
-// discard takes whatever is sent.
+// discard is an HTTP handler that reads the request and drops it.
 func discard(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// load is what a master takes that has all clusters and no reader.
+// load measures CPU and memory of a master that has sessions with all clusters and no reader.
 func (f *fleet) load(ctx context.Context, l weight) (r row, err error) {
 	if err := f.start(ctx, f.whole(l.tls)); err != nil {
 		return r, err
@@ -103,7 +103,7 @@ func (f *fleet) load(ctx context.Context, l weight) (r row, err error) {
 	return goal(l.id, what, "≤ 256 MiB, ≤ 50 % of a core", seen.now.rss <= masterMemoryGoal && seen.cpu <= masterCPUGoal, "%s", figure), nil
 }
 
-// counted is what the master says of its history and its sink, where it has them.
+// counted returns what the master's metrics say about its history and its sink, if they are on.
 func (f *fleet) counted(ctx context.Context) (string, error) {
 	m, err := f.metrics(ctx)
 	if err != nil {
@@ -120,7 +120,7 @@ func (f *fleet) counted(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// killed is how a master comes back that has Redis and was killed.
+// killed measures the recovery of a master with Redis after SIGKILL.
 func (f *fleet) killed(ctx context.Context) ([]row, error) {
 	if err := f.start(ctx, f.whole(false)); err != nil {
 		return nil, err

@@ -19,10 +19,10 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// allBackWithin is when to give up on a fleet.
+// allBackWithin is the timeout for all clusters to report again.
 const allBackWithin = 3 * time.Minute
 
-// fleet is hack/fleet with a hub and a master of its own.
+// fleet runs hack/fleet with a hub and a master of its own.
 type fleet struct {
 	world  *world
 	hub    *kube.Cluster
@@ -50,13 +50,12 @@ type clusters struct {
 	tls                bool
 }
 
-// whole is the fleet that sizes tell of.
+// whole returns the fleet of the configured size.
 func (f *fleet) whole(tls bool) clusters {
 	return clusters{f.world.sizes.fleet, f.world.sizes.fleetContainers, tls}
 }
 
-// start begins a fleet, in place of the one before, and registers it. No master runs
-// meanwhile.
+// start stops the running fleet and master, starts a fleet and registers it on the hub.
 func (f *fleet) start(ctx context.Context, c clusters) error {
 	if err := f.stop(ctx); err != nil {
 		return err
@@ -89,7 +88,7 @@ func (f *fleet) start(ctx context.Context, c clusters) error {
 	return f.register(registry)
 }
 
-// register puts the fleet's ClusterAgents into the hub, over those of the fleet before.
+// register applies the fleet's ClusterAgents to the hub, over those of the previous fleet.
 func (f *fleet) register(registry string) error {
 	if err := f.installHub(); err != nil {
 		return err
@@ -146,14 +145,14 @@ func (f *fleet) awaitAll(ctx context.Context) error {
 	return fmt.Errorf("%d of %d simulated clusters report after %s", reporting, f.started.number, allBackWithin)
 }
 
-// reporting is how many clusters the master has a session with, by its own metrics: its
-// list of them would keep it busy.
+// reporting returns the number of clusters with a session, from the master's metrics: its list
+// of clusters would cost more CPU.
 func (f *fleet) reporting(ctx context.Context) (int, error) {
 	m, err := f.metrics(ctx)
 	return int(m[`rollcall_sessions{phase="Reporting"}`]), err
 }
 
-// metrics are what the master says of itself, by name with labels.
+// metrics returns the master's metrics by name with labels.
 func (f *fleet) metrics(ctx context.Context) (map[string]float64, error) {
 	answer, err := f.master.Get(ctx, "/metrics")
 	if err != nil {
@@ -172,7 +171,7 @@ func (f *fleet) metrics(ctx context.Context) (map[string]float64, error) {
 	return m, nil
 }
 
-// startRedis starts a Redis that keeps nothing on disk, and gives its URL.
+// startRedis starts a Redis without persistence and returns its URL.
 func (f *fleet) startRedis(ctx context.Context) (string, error) {
 	executable, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -208,7 +207,7 @@ func (f *fleet) stopAgents() {
 	f.agents = nil
 }
 
-// stop ends master and agents.
+// stop stops the master and the agents.
 func (f *fleet) stop(ctx context.Context) (err error) {
 	if f.master != nil {
 		err = f.master.Stop(ctx)
@@ -218,7 +217,7 @@ func (f *fleet) stop(ctx context.Context) (err error) {
 	return err
 }
 
-// close ends all of it.
+// close stops the fleet, the hub and Redis.
 func (f *fleet) close(ctx context.Context) error {
 	err := f.stop(ctx)
 	f.hub.Close()

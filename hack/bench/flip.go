@@ -51,7 +51,7 @@ func measureFlip(ctx context.Context, w *world) (rows []row, err error) {
 	return rows, nil
 }
 
-// servedPods are the apps, by namespace and label, that Services lead to.
+// servedPods returns the apps that Services select, as keys of namespace and label.
 func (p *played) servedPods(ctx context.Context) (map[string]bool, error) {
 	services, err := p.Client().CoreV1().Services("").List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -64,9 +64,9 @@ func (p *played) servedPods(ctx context.Context) (map[string]bool, error) {
 	return served, nil
 }
 
-// flips are the bytes that the changes of some of the pods cost, each by itself: all
-// flushes with a change, whole. A change that came in one flush with a reading of usage
-// tells nothing; another pod is taken for it.
+// flips returns the bytes that one change of each pod costs: all flushes with that change,
+// whole. If a change came in one flush with a usage reading it is discarded, and another pod is
+// measured instead.
 func (w *world) flips(ctx context.Context, p *played, s *session, pods []corev1.Pod) (sizes []int64, err error) {
 	for i := 0; len(sizes) < w.sizes.flips; i++ {
 		if i == len(pods) {

@@ -29,7 +29,7 @@ type forwarder struct {
 	conns map[net.Conn]struct{}
 }
 
-// forward begins to forward to an address.
+// forward starts a forwarder to an address.
 func forward(target string) (*forwarder, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -49,7 +49,7 @@ func measureIdle(ctx context.Context, w *world) (rows []row, err error) {
 	return append(silent, refresh...), err
 }
 
-// silence is a time in which nothing happens.
+// silence measures traffic and requests while nothing changes.
 func (w *world) silence(ctx context.Context, p *played, a *agent, f *forwarder) ([]row, error) {
 	if err := sleep(ctx, w.sizes.period); err != nil { // the start's own work is over
 		return nil, err
@@ -79,7 +79,7 @@ func (w *world) silence(ctx context.Context, p *played, a *agent, f *forwarder) 
 	}, nil
 }
 
-// refresh is what one summary costs.
+// refresh measures the bytes of one summary.
 func (w *world) refresh(ctx context.Context, a *agent, f *forwarder) ([]row, error) {
 	handshake, err := handshakeTraffic(ctx, a.address)
 	if err != nil {
@@ -121,8 +121,8 @@ func (w *world) refreshes(ctx context.Context, f *forwarder, count int64) (each 
 	return traffic{up: (after.up - before.up) / seen, down: (after.down - before.down) / seen}, nil
 }
 
-// handshakeTraffic is what a TLS handshake with an agent takes, session ticket and
-// good-bye included.
+// handshakeTraffic measures the bytes of a TLS handshake with an agent, including session
+// tickets and close_notify.
 func handshakeTraffic(ctx context.Context, address string) (t traffic, err error) {
 	f, err := forward(address)
 	if err != nil {
@@ -151,8 +151,8 @@ func handshakeTraffic(ctx context.Context, address string) (t traffic, err error
 	return f.traffic(), nil
 }
 
-// register makes an agent known to the master, at an address of the caller's choice, and
-// waits until the master has heard of it.
+// register creates a ClusterAgent with the given address, and waits until the master has seen
+// it.
 func (w *world) register(ctx context.Context, a *agent, address, reporting string) error {
 	manifest := stack.Agent{Cluster: a.Cluster, Endpoint: "wss://" + address, Pin: a.Pin}
 	if _, err := w.hub.KubectlInput(manifest.Manifest(reporting), "apply", "-f", "-"); err != nil {

@@ -48,7 +48,7 @@ func measureLarge(ctx context.Context, w *world) (rows []row, err error) {
 	return append([]row{snapshot}, memory...), err
 }
 
-// irregularSnapshot is what the first snapshot takes for each container.
+// irregularSnapshot measures the bytes per container of the first snapshot.
 func (w *world) irregularSnapshot(ctx context.Context, c *kube.Cluster) (r row, err error) {
 	a, f, s, err := w.openLarge(ctx, c, "irregular")
 	if err != nil {
@@ -94,7 +94,8 @@ func (w *world) openDirect(ctx context.Context, a *agent) (*forwarder, *session,
 	return f, s, err
 }
 
-// largeAgent is an agent of very many pods: idle, in a session, with changes, at its age.
+// largeAgent measures an agent of very many pods: idle, in a session, with changes, and at the
+// end of a session.
 func (w *world) largeAgent(ctx context.Context, c *kube.Cluster) (rows []row, err error) {
 	a, err := w.startAgent(ctx, c, "large", "--usage-source", "none", "--min-request-period", "500ms")
 	if err != nil {
@@ -134,8 +135,8 @@ func (w *world) largeAgent(ctx context.Context, c *kube.Cluster) (rows []row, er
 	), nil
 }
 
-// beats is an agent's CPU while kubelets write their heartbeats, and how many a second
-// there are. The objects are written directly, so nobody else does.
+// beats returns an agent's CPU while node heartbeats are written, and their rate per second.
+// The objects are written directly, without kubelets.
 func (w *world) beats(ctx context.Context, c *kube.Cluster, a *agent) (cpu, perSecond float64, err error) {
 	perSecond = max(float64(w.sizes.manyNodes)/heartbeat.Seconds(), 1)
 	count := int64(perSecond * w.sizes.window.Seconds())
@@ -154,7 +155,7 @@ func (w *world) beats(ctx context.Context, c *kube.Cluster, a *agent) (cpu, perS
 	return after.share(before), perSecond, err
 }
 
-// busy is an agent's CPU while pods change.
+// busy returns an agent's CPU while pods change.
 func (w *world) busy(ctx context.Context, c *kube.Cluster, a *agent) (float64, error) {
 	count := int(w.sizes.window.Seconds() * busyChanges)
 	list, err := c.Client().CoreV1().Pods("").List(ctx, metav1.ListOptions{Limit: int64(count)})

@@ -45,8 +45,8 @@ func measureLatency(ctx context.Context, w *world) (rows []row, err error) {
 	return rows, nil
 }
 
-// delays are from the answer to each write to the flush that has its change. A flush that
-// is faster than the answer has a delay of zero.
+// delays returns the times from the API server's response to each write until the flush with
+// the change. It is zero if the flush arrives before the response.
 func (w *world) delays(ctx context.Context, p *played, s *session, pods []corev1.Pod, perSecond float64) ([]time.Duration, error) {
 	from, _ := s.at()
 	written, err := changeAll(ctx, p.Cluster, pods, perSecond)
@@ -64,7 +64,7 @@ func (w *world) delays(ctx context.Context, p *played, s *session, pods []corev1
 	return delays, nil
 }
 
-// arrivals are when each key first came, from a flush on.
+// arrivals returns when each key first arrived, starting from the given flush.
 func arrivals(ctx context.Context, s *session, from int, wanted map[state.Key]time.Time) (map[state.Key]time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

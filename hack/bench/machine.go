@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// machine is one line about what the figures were measured on.
+// machine returns one line about the machine that runs the benchmark.
 func machine() (string, error) {
 	cpu, cpuErr := os.ReadFile("/proc/cpuinfo")
 	memory, memoryErr := os.ReadFile("/proc/meminfo")
@@ -24,7 +24,7 @@ func machine() (string, error) {
 		cpuModel(string(cpu)), runtime.NumCPU(), float64(total)/(1<<30), strings.TrimSpace(string(kernel)), runtime.Version()), nil
 }
 
-// cpuModel is what x86 calls the model; other architectures may have no name for it.
+// cpuModel returns the model name in /proc/cpuinfo of x86, or "" on architectures without one.
 func cpuModel(cpuinfo string) string {
 	for line := range strings.Lines(cpuinfo) {
 		key, value, _ := strings.Cut(line, ":")

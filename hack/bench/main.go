@@ -69,7 +69,7 @@ type options struct {
 	sizes sizes
 }
 
-// whole says that a run measures all there is at full size.
+// whole reports whether the run measures all scenarios at full size.
 func (o options) whole() bool { return len(o.only) == 0 && o.sizes == full }
 
 func parse(args []string) (options, error) {

@@ -43,7 +43,7 @@ const pageMethod = `## How it is measured
   the flush with that change, in one process with one clock.
 `
 
-// page is docs/BENCHMARKS.md.
+// page returns the content of docs/BENCHMARKS.md.
 func page(rows []row, machine string, remarks map[string]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, pageHead, measuredOn(rows), machine)
@@ -66,7 +66,7 @@ func mark(r row) string {
 // cell keeps a text from ending its cell.
 func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
 
-// measuredOn is the day of the rows, or the days where some were kept.
+// measuredOn returns the day of the rows, or the first and the last day if some rows are older.
 func measuredOn(rows []row) string {
 	var first, last time.Time
 	for _, r := range rows {
@@ -84,8 +84,8 @@ func measuredOn(rows []row) string {
 	return "Measured on " + to
 }
 
-// remarked are the remarks on rows that there are; one on a row that was not reached and
-// has none asks for it.
+// remarked returns the remarks on the rows. A missed goal without a remark gets a request to
+// write one.
 func remarked(rows []row, remarks map[string]string) string {
 	var lines []string
 	for _, r := range rows {

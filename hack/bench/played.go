@@ -32,7 +32,8 @@ type played struct {
 	nodes, containers, values int
 }
 
-// regular is the cluster of most scenarios: all controllers, regular pods, odd ones.
+// regular returns the cluster of most scenarios, with all controllers and with regular and
+// irregular pods.
 func (w *world) regular(ctx context.Context) (*played, error) {
 	if w.played != nil {
 		return w.played, nil
@@ -121,7 +122,8 @@ func (p *played) close() {
 	}
 }
 
-// running are the pods that run and are ready, in a namespace of ordinary ones.
+// running returns the pods that run and are ready in ordinary namespaces and for which fits
+// returns true.
 func (p *played) running(fits func(*corev1.Pod) bool) []corev1.Pod {
 	var pods []corev1.Pod
 	for i := range p.pods {

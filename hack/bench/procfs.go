@@ -41,7 +41,7 @@ func takenBy(pid int) (taken, error) {
 	return t, errors.Join(errs[:]...)
 }
 
-// share is how much of one core a process took between two looks at it.
+// share returns the fraction of one core that a process used since before.
 func (t taken) share(before taken) float64 {
 	return float64(t.cpu-before.cpu) / float64(t.at.Sub(before.at))
 }
@@ -81,7 +81,7 @@ func statusBytes(status, name string) (int64, error) {
 	return 0, fmt.Errorf("parse /proc/PID/status: there is no %s", name)
 }
 
-// forgetPeak has the peak begin anew at what is resident now.
+// forgetPeak resets the peak of a process to its present resident memory.
 func forgetPeak(pid int) error {
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
 		return fmt.Errorf("begin the peak of a process anew: %w", err)

@@ -39,8 +39,8 @@ func measureResident(ctx context.Context, w *world) ([]row, error) {
 	return append(rows, requests), err
 }
 
-// residentAt is a process's memory when a session is old enough: the median over the
-// last part of that time, since a garbage collector makes it breathe.
+// residentAt returns a process's memory when the session is old enough: the median over the
+// last part of that time, since the garbage collector makes it vary.
 func (w *world) residentAt(ctx context.Context, pid int, began time.Time) (steady, peak int64, err error) {
 	end := began.Add(w.sizes.resident)
 	window := min(memoryWindow, w.sizes.resident/4)
@@ -61,8 +61,8 @@ func (w *world) residentAt(ctx context.Context, pid int, began time.Time) (stead
 	return median(seen), peak, nil
 }
 
-// requestsOf is what an agent asked of its API server since a time, watches and usage
-// apart.
+// requestsOf returns a row with the requests of an agent to its API server since a time,
+// without watches and usage.
 func (p *played) requestsOf(a *agent, since time.Time) (row, error) {
 	events, err := p.AuditFor(a.user, since)
 	if err != nil {

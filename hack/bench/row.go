@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// verdict is what a figure says about its goal.
+// verdict says whether a figure reached its goal.
 type verdict string
 
 const (
@@ -28,7 +28,7 @@ type row struct {
 	At      time.Time `json:"at"`
 }
 
-// goal is a row with a verdict.
+// goal returns a row with a verdict.
 func goal(id, what, goal string, ok bool, figure string, args ...any) row {
 	r := row{ID: id, What: what, Goal: goal, Figure: fmt.Sprintf(figure, args...), Verdict: notReached, At: time.Now()}
 	if ok {
@@ -37,12 +37,12 @@ func goal(id, what, goal string, ok bool, figure string, args ...any) row {
 	return r
 }
 
-// beside is a row without a goal.
+// beside returns a row without a goal.
 func beside(id, what, figure string, args ...any) row {
 	return row{ID: id, What: what, Figure: fmt.Sprintf(figure, args...), At: time.Now()}
 }
 
-// line is the row on a terminal.
+// line returns the row as it is printed on a terminal.
 func (r row) line() string {
 	mark := map[verdict]string{reached: "✓", notReached: "✗", failed: "!", shown: " "}[r.Verdict]
 	wanted := ""

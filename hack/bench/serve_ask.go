@@ -24,13 +24,13 @@ import (
 // goes on where it is noted how long an answer took.
 const askCommand = "ask"
 
-// getters ask at the same time, each over a connection of its own.
+// getters is the number of concurrent connections that send requests.
 const getters = 16
 
-// request is what is asked, again and again.
+// request is the request to repeat.
 type request struct{ path, encoding string }
 
-// heard is what who asked tells, as JSON.
+// heard is the result of a client process, which prints it as JSON.
 type heard struct {
 	Requests int
 	Bytes    int // of one answer's body
@@ -39,7 +39,7 @@ type heard struct {
 	Tail time.Duration
 }
 
-// ask has a process ask the server; see asker.
+// ask starts a client process for the server; see asker.
 func (s *server) ask(ctx context.Context, r request, rate float64, lasts time.Duration) (h heard, err error) {
 	executable, err := os.Executable()
 	if err != nil {
@@ -74,7 +74,7 @@ func askMain(ctx context.Context, args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(h)
 }
 
-// asker asks a server for some time.
+// asker sends requests to a server for some time.
 type asker struct {
 	address string
 	request request
@@ -108,10 +108,9 @@ func (a *asker) ask(ctx context.Context) (h heard, err error) {
 	return h, err
 }
 
-// askWith is what one getter does, and how long each of its requests took. At a rate it
-// asks whether or not the server keeps up: a request counts since it was due where the
-// one before it was not answered by then. That a getter was woken late is none of the
-// server's doing.
+// askWith sends the requests of one getter and returns their latencies. With a rate it sends at
+// fixed times whether or not the server keeps up: if the previous response is late, the latency
+// counts from the time at which the request was due. A late timer of the getter does not count.
 func (a *asker) askWith(g *getter, began time.Time, i int) (took []time.Duration, err error) {
 	var every time.Duration
 	if a.rate > 0 {
@@ -136,8 +135,7 @@ func (a *asker) askWith(g *getter, began time.Time, i int) (took []time.Duration
 	return took, nil
 }
 
-// getter is as little of a client as there can be, so that it is the server that is
-// measured.
+// getter is a minimal HTTP client, so that the server dominates the measurement.
 type getter struct {
 	conn   net.Conn
 	reader *bufio.Reader

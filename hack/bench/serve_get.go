@@ -18,8 +18,8 @@ const (
 	rounds = 15
 )
 
-// measureServe compares the whole answer of a cluster that a master holds with a bare
-// server that sends the same bytes, and has thousands watch.
+// measureServe compares the whole response for a cached cluster with a bare server that sends
+// the same bytes, and measures thousands of watchers.
 func measureServe(ctx context.Context, w *world) (rows []row, err error) {
 	for _, containers := range []int{300, 10_000} {
 		found, err := w.compareMaster(ctx, containers)
@@ -32,7 +32,7 @@ func measureServe(ctx context.Context, w *world) (rows []row, err error) {
 	return append(rows, found...), err
 }
 
-// compareMaster has a master with one cluster, which reports as ever meanwhile.
+// compareMaster measures a master with one cluster, which keeps reporting meanwhile.
 func (w *world) compareMaster(ctx context.Context, containers int) (rows []row, err error) {
 	f, err := newFleet(ctx, w)
 	if err != nil {
@@ -59,7 +59,7 @@ func (w *world) compareMaster(ctx context.Context, containers int) (rows []row, 
 	return rows, nil
 }
 
-// serveTime is how long one server is asked at a time.
+// serveTime returns how long one server is measured at a time.
 func (w *world) serveTime() time.Duration {
 	if w.sizes == full {
 		return time.Second
@@ -98,8 +98,8 @@ func (w *world) compareGets(ctx context.Context, master *server, containers int,
 		inMicros(bareAt.Seconds()), inMicros(slices.Min(bareTails).Seconds()), inMicros(slices.Max(bareTails).Seconds()), thousands(int(rate/2)))), nil
 }
 
-// inTurns measures the master and a bare server one after the other, each first as
-// often, behind a turn of each that counts for nothing.
+// inTurns measures the master and a bare server alternately; each is the first of a pair
+// equally often. The first measurement of each is a warm-up and does not count.
 func inTurns(master, imitation *server, measure func(*server) (burst, error)) (ours, bare []burst, err error) {
 	for i := range 2*rounds + 2 {
 		s := []*server{master, imitation}[(i+i/2)%2]
@@ -119,7 +119,7 @@ func inTurns(master, imitation *server, measure func(*server) (burst, error)) (o
 
 func inMicros(seconds float64) string { return fmt.Sprintf("%.0f µs", seconds*1e6) }
 
-// burst is what came of asking a server for some time.
+// burst is the result of sending requests to a server for some time.
 type burst struct {
 	heard
 	// cpu is what the server took.
@@ -130,7 +130,7 @@ func (b burst) rate() float64       { return float64(b.Requests) / b.Took.Second
 func (b burst) cost() float64       { return b.cpu.Seconds() / float64(b.Requests) }
 func (b burst) tail() time.Duration { return b.Tail }
 
-// burst asks so often a second, 0: as fast as it answers.
+// burst sends requests at a rate per second, or as fast as possible if the rate is 0.
 func (s *server) burst(ctx context.Context, r request, rate float64, lasts time.Duration) (burst, error) {
 	before, err := s.taken()
 	if err != nil {

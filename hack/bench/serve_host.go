@@ -40,17 +40,17 @@ const (
 	saySettle = "settle"
 )
 
-// served is the cluster that is asked for, and hosted what can be asked of a server.
+// served is the name of the served cluster.
 const served = "played"
 
-// hosted is a server of answers that can be told to change one.
+// hosted is a handler whose served state can be changed.
 type hosted interface {
 	http.Handler
 	change() error
 }
 
-// serveMain serves the master's HTTP API over one made-up cluster, or a bare net/http
-// handler that sends the very same.
+// serveMain serves the master's HTTP API over one generated cluster, or with -from a bare
+// net/http handler that sends the same bytes.
 func serveMain(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet(serveCommand, flag.ContinueOnError)
 	from := f.String("from", "", "be bare, and send what this URL answers")
@@ -89,7 +89,8 @@ func serveMain(ctx context.Context, args []string) error {
 	return <-failed
 }
 
-// serveHost is the master's own server, or as plain a one as there is.
+// serveHost serves with the master's own server, or with a plain http.Server for a bare
+// handler.
 func serveHost(ctx context.Context, listener net.Listener, host hosted) error {
 	if m, ok := host.(*playedMaster); ok {
 		return m.Serve(ctx, listener, nil)
@@ -101,7 +102,7 @@ func serveHost(ctx context.Context, listener net.Listener, host hosted) error {
 	return err
 }
 
-// playedMaster is the master's HTTP API over one cluster that always has a fresh report.
+// playedMaster is the master's HTTP API over one cluster whose report is always fresh.
 type playedMaster struct {
 	*httpapi.API
 	mu    sync.Mutex
@@ -134,7 +135,7 @@ func newPlayedMaster() *playedMaster {
 	return m
 }
 
-// report makes a state the last report, and has all look who wait.
+// report publishes a state as the latest report and wakes all watchers.
 func (m *playedMaster) report(s *state.State) {
 	now := time.Now()
 	v := &mastersession.Value{
@@ -173,8 +174,8 @@ func (m *playedMaster) change() error {
 	return nil
 }
 
-// bare sends what another server sent, and does nothing else. Of a watch it sends the
-// beginning, and at each change one event.
+// bare sends the bytes of another server's response. For a watch it sends the initial events,
+// and one event per change.
 type bare struct {
 	header http.Header
 	body   []byte
@@ -205,7 +206,7 @@ func newBare(ctx context.Context, url, encoding string) (*bare, error) {
 	return b, err
 }
 
-// takeStream takes the beginning of a watch, and makes of its first object an event.
+// takeStream reads the initial events of a watch, and builds one event from their first object.
 func (b *bare) takeStream(body io.Reader) error {
 	lines := bufio.NewReader(body)
 	for !bytes.Contains(b.body, []byte("initial-events-end")) {

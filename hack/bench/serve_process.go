@@ -46,7 +46,7 @@ func startServer(ctx context.Context, flags ...string) (*server, error) {
 	return s, nil
 }
 
-// pair is the master's server, and a bare one that sends the same.
+// pair is the master's server and a bare server that sends the same bytes.
 type pair struct{ ours, bare *server }
 
 func startPair(ctx context.Context, path, encoding string) (p pair, err error) {
@@ -59,14 +59,14 @@ func startPair(ctx context.Context, path, encoding string) (p pair, err error) {
 	return p, err
 }
 
-// imitate starts a bare server that sends what this one does.
+// imitate starts a bare server that sends the same response as this one.
 func (s *server) imitate(ctx context.Context, path, encoding string) (*server, error) {
 	return startServer(ctx, "-from", "http://"+s.address+path, "-encoding", encoding)
 }
 
 func (p pair) end() error { return errors.Join(p.ours.end(), p.bare.end()) }
 
-// say has the server do something, and waits until it has.
+// say sends a command to the server and waits until it is done.
 func (s *server) say(word string) error {
 	if _, err := fmt.Fprintln(s.in, word); err != nil {
 		return fmt.Errorf("tell a server to %s: %w", word, err)

@@ -22,8 +22,8 @@ const (
 	deliveryPatience = time.Minute
 )
 
-// compareWatches has thousands watch one cluster, in the master's process and in a bare
-// one that streams the same bytes to each.
+// compareWatches measures thousands of watchers of one cluster, at the master's server and at a
+// bare one that streams the same bytes.
 func (w *world) compareWatches(ctx context.Context) ([]row, error) {
 	watchers := 10_000
 	if w.sizes != full {
@@ -57,8 +57,8 @@ func (w *world) compareWatches(ctx context.Context) ([]row, error) {
 	}, nil
 }
 
-// mayOpen says whether so many connections can be open; Go raises the limit itself as
-// far as it may.
+// mayOpen returns an error if the limit of open files is too low for that many connections. Go
+// raises the soft limit itself.
 func mayOpen(connections int) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -70,7 +70,7 @@ func mayOpen(connections int) error {
 	return nil
 }
 
-// crowd is what came of many watchers at one server.
+// crowd is the result of many watchers at one server.
 type crowd struct {
 	before, after int64 // resident, without and with them
 	cpu           time.Duration
@@ -123,7 +123,7 @@ func (s *server) crowd(ctx context.Context, watchers int) (c crowd, err error) {
 	return c, err
 }
 
-// settled is what is resident of a process after it gave back what it could.
+// settled returns the resident memory of a process after it returned unused memory.
 func (s *server) settled() (int64, error) {
 	if err := s.say(saySettle); err != nil {
 		return 0, err
@@ -132,7 +132,7 @@ func (s *server) settled() (int64, error) {
 	return t.rss, err
 }
 
-// watcher opens a watch and reads its beginning.
+// watcher opens a watch and reads its initial events.
 func (s *server) watcher(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *server) watcher(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	}
 }
 
-// hear tells when a node's event comes, until the connection ends.
+// hear sends the time of each node event to heard, until the connection ends.
 func hear(reader *bufio.Reader, heard chan<- time.Time, over <-chan struct{}) {
 	for {
 		line, err := reader.ReadSlice('\n')
@@ -171,8 +171,8 @@ func hear(reader *bufio.Reader, heard chan<- time.Time, over <-chan struct{}) {
 	}
 }
 
-// spreadOf waits until all have heard of a change, and gives how long after the first
-// the last did.
+// spreadOf waits until all watchers got a change, and returns the time between the first and
+// the last.
 func spreadOf(ctx context.Context, heard <-chan time.Time, watchers int) (time.Duration, error) {
 	var first, last time.Time
 	timeout := time.NewTimer(deliveryPatience)

@@ -98,7 +98,7 @@ func connect(ctx context.Context, address, cluster string, signer *token.Signer,
 	return conn, channel, nil
 }
 
-// begin says Report to the agent's Hello.
+// begin sends Report as the response to the agent's Hello.
 func (s *session) begin(ctx context.Context, signer *token.Signer, sign token.Statement, period time.Duration, held *state.State) error {
 	m, err := s.read(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *session) run() {
 	}
 }
 
-// take takes in one message.
+// take processes one message.
 func (s *session) take(ctx context.Context) error {
 	m, err := s.read(ctx)
 	if err != nil {
@@ -168,7 +168,7 @@ func (s *session) flushed(next *state.State) {
 	s.news = make(chan struct{})
 }
 
-// read is the next message. Several may have come as one.
+// read returns the next message. One websocket message may contain several.
 func (s *session) read(ctx context.Context) (wire.AgentMessage, error) {
 	for len(s.unread) == 0 {
 		_, message, err := s.conn.Read(ctx)
@@ -207,14 +207,14 @@ func (s *session) write(ctx context.Context, m wire.MasterMessage) error {
 	return s.conn.Write(ctx, websocket.MessageBinary, s.out.Append(frame))
 }
 
-// at is the number of flushes so far, and the state after the last.
+// at returns the number of flushes so far, and the state after the last one.
 func (s *session) at() (int, *state.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.flushes), s.state
 }
 
-// between are the flushes from one number up to, but without, another.
+// between returns the flushes with numbers in [from, to).
 func (s *session) between(from, to int) []flush {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// shared is the agent and session that stream, flip and resident look at one after the
-// other: a session takes ten minutes to grow old.
+// shared is the agent and session that stream, flip and resident measure one after the other,
+// since a session needs ten minutes to reach its steady state.
 type shared struct {
 	agent     *agent
 	forwarder *forwarder
@@ -26,7 +26,7 @@ func (w *world) sharedSession(ctx context.Context) (*played, *shared, error) {
 	return p, s, err
 }
 
-// endShared ends that session and its agent, so that what follows has the machine for
+// endShared ends that session and its agent, so that the next scenario has the machine for
 // itself.
 func (w *world) endShared(ctx context.Context) error {
 	if w.shared == nil {
@@ -37,8 +37,8 @@ func (w *world) endShared(ctx context.Context) error {
 	return s.end(ctx)
 }
 
-// openSession starts an agent of a name in the played cluster, and a session with it,
-// and waits for the first reading of usage.
+// openSession starts an agent for the simulated cluster and a session with it, and waits for
+// the first usage reading.
 func (w *world) openSession(ctx context.Context, p *played, name string, flags ...string) (*shared, error) {
 	s := &shared{}
 	var err error

@@ -11,8 +11,8 @@ import (
 // number is what can be summed up and sorted.
 type number interface{ ~int | ~int64 | ~float64 }
 
-// percentile is the smallest of the values that p percent of them do not exceed (the
-// nearest rank), 0 of none. It sorts a copy.
+// percentile returns the p-th percentile by the nearest-rank method, or 0 for no values. It
+// does not modify values.
 func percentile[T cmp.Ordered](values []T, p float64) T {
 	if len(values) == 0 {
 		var none T

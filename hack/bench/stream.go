@@ -63,7 +63,7 @@ func measureStream(ctx context.Context, w *world) ([]row, error) {
 	return append(rows, tickRow(plain)), nil
 }
 
-// rest is what the API server takes while the agent reports and nobody polls yet.
+// rest measures the API server while the agent reports and nothing polls yet.
 func (w *world) rest(ctx context.Context, p *played) ([]row, error) {
 	server, err := w.watch(ctx, p.APIServerPID())
 	if err != nil {
@@ -133,8 +133,8 @@ func (w *world) playLoad(ctx context.Context, p *played, s *shared, g loadGoal) 
 	return f, err
 }
 
-// readings are the flushes behind one reading of usage up to and with another, so many
-// readings later: whole rounds, with all that is sent in between.
+// readings returns the flushes after one usage reading up to and including a later one, so that
+// whole rounds are counted with all that is sent between them.
 func (w *world) readings(ctx context.Context, s *session) ([]flush, error) {
 	from, _ := s.at()
 	from, err := s.await(ctx, from, usageFlush)
@@ -150,7 +150,8 @@ func (w *world) readings(ctx context.Context, s *session) ([]flush, error) {
 	return s.between(from, to+1), nil
 }
 
-// downlink is bytes a second from the agent. The first flush only says when it began.
+// downlink returns the bytes per second from the agent. The first flush marks the start and is
+// not counted.
 func downlink(all []flush) float64 {
 	bytes := sum(all[1:], func(f flush) int64 { return f.down })
 	return float64(bytes) / all[len(all)-1].at.Sub(all[0].at).Seconds()
@@ -165,7 +166,7 @@ func valueRow(g loadGoal, all, plain []flush, p *played) row {
 		"%.2f bytes; entropy of the differences %.2f; %s a reading%s", value, p.usage.entropy()/8, inBytes(float64(usage-tick)), changesIn(all[1:]))
 }
 
-// changesIn says so where pods changed while nothing should.
+// changesIn returns a note if pods changed although nothing should have.
 func changesIn(all []flush) string {
 	changed := sum(all, func(f flush) int { return len(f.changed) })
 	if changed == 0 {
@@ -200,5 +201,5 @@ func (w *world) polls(ctx context.Context, p *played, g loadGoal, perSecond floa
 	return rows, nil
 }
 
-// roughly is a duration without its small change.
+// roughly returns a duration rounded for reading.
 func roughly(d time.Duration) string { return d.Round(time.Second).String() }

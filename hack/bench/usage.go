@@ -99,8 +99,8 @@ func (u *usageServer) play(kind load.Kind) {
 	u.usage = load.New(kind, usageSeed)
 }
 
-// entropy is that of the differences between the present round and the one before, in
-// bits a value.
+// entropy returns the entropy of the differences between the present round and the one before,
+// in bits per value.
 func (u *usageServer) entropy() float64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -121,21 +121,21 @@ func (u *usageServer) readings(n int) []load.Used {
 	return all
 }
 
-// roundAt is the last round that was over at a time.
+// roundAt returns the last round that had ended at a time.
 func (u *usageServer) roundAt(now time.Time) int {
 	return int(now.Sub(u.began.Add(u.spread())) / u.sample)
 }
 
 func (u *usageServer) spread() time.Duration { return min(scrapeSpread, u.sample/3) }
 
-// visited is when a node was visited in a round.
+// visited returns when a node was sampled in a round.
 func (u *usageServer) visited(node string, n int) time.Time {
 	h := fnv.New64a()
 	fmt.Fprint(h, node, " ", n)
 	return u.began.Add(time.Duration(n)*u.sample + time.Duration(h.Sum64()%uint64(u.spread())))
 }
 
-// metered is what there is to measure: containers that run, on the nodes they run on.
+// metered returns the running containers by node, and their number.
 func metered(usage *load.Usage, nodes []corev1.Node, pods []corev1.Pod) (all []meteredNode, containers int) {
 	byNode := map[string][]meteredPod{}
 	for i := range pods {

@@ -36,9 +36,8 @@ type amounts struct {
 	Memory string `json:"memory"`
 }
 
-// amountsOf is what a key uses as metrics-server writes it: rates come in nanocores and
-// are never round. Rounded up to millicores, as everybody reads them, they are what they
-// were made from.
+// amountsOf returns the usage of a key as metrics-server writes it: CPU in nanocores that are
+// never round. Rounded up to millicores, as clients read them, they are the original values.
 func amountsOf(key string, u load.Used) amounts {
 	h := fnv.New64a()
 	fmt.Fprint(h, key, u)
@@ -70,7 +69,7 @@ func (u *usageServer) serveList(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-// list is the last round that is over; it is made once.
+// list returns the list of the last complete round. It is built once per round.
 func (u *usageServer) list(resource string, now time.Time) (body, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// somePods are a node with pods of two containers, of which one runs.
+// somePods returns a node and pods of two containers, one of which runs.
 func somePods(count int) ([]corev1.Node, []corev1.Pod) {
 	var pods []corev1.Pod
 	for i := range count {

@@ -12,7 +12,7 @@ type codec = *wire.Codec
 
 func newCodec() codec { return wire.NewCodec() }
 
-// baseOf is what a master that holds a state says of it.
+// baseOf returns the base that a master with a state sends.
 func baseOf(held *state.State) *wire.Base {
 	if held == nil {
 		return nil

@@ -19,7 +19,7 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// world is everything that runs, each part of it made when it is first needed.
+// world owns all processes of a run; each is started when it is first needed.
 type world struct {
 	sizes sizes
 	say   func(format string, args ...any)
@@ -89,7 +89,7 @@ func (w *world) startHub(ctx context.Context) (err error) {
 	return err
 }
 
-// agent is a running rollcall-agent that is a user of its own to its API server.
+// agent is a running rollcall-agent with its own user at the API server.
 type agent struct {
 	*stack.Agent
 	user   string
@@ -101,7 +101,7 @@ type agent struct {
 	began   time.Time
 }
 
-// startAgent starts an agent that answers for name.
+// startAgent starts an agent for the cluster called name.
 func (w *world) startAgent(ctx context.Context, cluster *kube.Cluster, name string, flags ...string) (*agent, error) {
 	kubeconfig, err := w.agentUser(ctx, cluster, name)
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *world) startAgent(ctx context.Context, cluster *kube.Cluster, name stri
 	return a, nil
 }
 
-// agentUser is a user with an agent's rights; it gives the kubeconfig.
+// agentUser creates a user with an agent's rights and returns the path of its kubeconfig.
 func (w *world) agentUser(ctx context.Context, cluster *kube.Cluster, name string) (string, error) {
 	for _, args := range [][]string{
 		{"apply", "-f", filepath.Join(w.root, "config/agent/namespace.yaml")},
@@ -147,7 +147,8 @@ func (w *world) agentUser(ctx context.Context, cluster *kube.Cluster, name strin
 	return kubeconfig, err
 }
 
-// through makes a kubeconfig that leads through a forwarder; it gives its path.
+// through writes a copy of a kubeconfig that connects through a forwarder, and returns its
+// path.
 func through(f *forwarder, kubeconfig string) (string, error) {
 	config, err := clientcmd.LoadFromFile(kubeconfig)
 	if err != nil {
@@ -169,7 +170,7 @@ func (a *agent) end(ctx context.Context) (err error) {
 	return err
 }
 
-// sleep is a pause that a context ends.
+// sleep waits for d or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -90,7 +90,7 @@ func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// build makes what takes long the first time: Kubernetes' binaries and our own.
+// build builds Kubernetes' binaries and Rollcall's own, which takes long the first time.
 func (d *demo) build(ctx context.Context) (err error) {
 	d.say("Kubernetes' binaries (built once, some ten minutes the first time)")
 	if d.binaries, err = kube.Binaries(); err != nil {

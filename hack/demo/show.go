@@ -117,7 +117,7 @@ func retry(ctx context.Context, f func() error) error {
 	}
 }
 
-// excerpt is an answer with one row of the port map for each kind that there is.
+// excerpt returns a response with one row of the port map for each kind.
 func excerpt(a answer) string {
 	kinds := map[string]bool{}
 	all := a.Ports
@@ -133,7 +133,7 @@ func excerpt(a answer) string {
 	return a.String()
 }
 
-// String is the answer as JSON, with a line for every row of the port map.
+// String returns the response as JSON, with one line for each row of the port map.
 func (a answer) String() string {
 	var rows []string
 	for _, p := range a.Ports {
@@ -147,7 +147,7 @@ func (a answer) String() string {
 		a.Cluster, a.ResourceVersion, a.ObservedAt.Format(time.RFC3339), a.Session, strings.Join(rows, ",\n  "))
 }
 
-// invite tells what to try.
+// invite prints commands to try.
 func (d *demo) invite() {
 	kubectl := filepath.Join(d.binaries, "kubectl")
 	fmt.Printf(`

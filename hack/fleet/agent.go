@@ -37,7 +37,7 @@ type agent struct {
 	wanted atomic.Int64
 }
 
-// newAgent is an agent that has read its cluster already.
+// newAgent returns an agent that has listed its cluster already.
 func newAgent(name string, c *cluster, usage *load.Usage) *agent {
 	a := &agent{name: name, cluster: c, usage: usage, snapshot: snapshot.New(rand.Uint64())}
 	a.snapshot.Update(state.Changes{Upserts: c.objects()})
@@ -79,7 +79,7 @@ func (a *agent) serve() error {
 	return nil
 }
 
-// close tells the masters, and stops serving.
+// close ends the sessions and stops serving.
 func (a *agent) close(ctx context.Context) error {
 	return errors.Join(a.handler.Shutdown(ctx), a.server.Shutdown(ctx))
 }
@@ -107,7 +107,7 @@ func (a *agent) sample(ctx context.Context, period, phase time.Duration) error {
 	}
 }
 
-// readNodes is the nodes' usage for one summary.
+// readNodes returns the nodes' usage for one summary.
 func (a *agent) readNodes(context.Context) (state.Sample, error) {
 	nodes := state.Sample{}
 	for key, used := range a.cluster.sample(a.name, a.usage, 0, time.Now()) {
@@ -118,7 +118,7 @@ func (a *agent) readNodes(context.Context) (state.Sample, error) {
 	return nodes, nil
 }
 
-// change has one container turn ready, or unready.
+// change toggles the readiness of one container.
 func (a *agent) change(random *rand.Rand) {
 	a.snapshot.Update(state.Changes{Upserts: []state.Object{a.cluster.flip(random)}})
 }

@@ -28,7 +28,7 @@ type cluster struct {
 	others []state.Object
 }
 
-// newCluster is a healthy cluster of applications of the catalog.
+// newCluster returns a healthy cluster of applications of the catalog.
 func newCluster(from *catalog, random *rand.Rand, nodes, containers int) *cluster {
 	c := &cluster{loads: map[string]*state.NodeLoad{}}
 	for i := range nodes {
@@ -115,7 +115,7 @@ func uid(random *rand.Rand) state.UID {
 	return u
 }
 
-// objects are all of the cluster's.
+// objects returns all objects of the cluster.
 func (c *cluster) objects() []state.Object {
 	all := append([]state.Object{}, c.others...)
 	for _, n := range c.nodes {
@@ -130,8 +130,8 @@ func (c *cluster) objects() []state.Object {
 	return all
 }
 
-// sample is reading n of the cluster's usage. A node uses what its containers use; all
-// of a node are sampled at one time.
+// sample returns usage reading n of the cluster. A node uses the sum of its containers, which
+// are sampled at the same time.
 func (c *cluster) sample(name string, u *load.Usage, n int, now time.Time) state.Sample {
 	at, sums := map[string]state.Time{}, map[string]state.Used{}
 	c.mu.Lock()

@@ -62,7 +62,7 @@ func (c config) validate() error {
 	return c.reporting.validate()
 }
 
-// newFleet makes all agents; their ports are open when it returns.
+// newFleet creates all agents. Their ports are open when it returns.
 func newFleet(ctx context.Context, c config) (*fleet, error) {
 	f := &fleet{config: c}
 	if c.tls {
@@ -83,7 +83,7 @@ func newFleet(ctx context.Context, c config) (*fleet, error) {
 	return f, nil
 }
 
-// port is the i-th agent's; 0: any that is free.
+// port returns the port of the i-th agent; 0 means any free port.
 func (c config) port(i int) int {
 	if c.firstPort == 0 {
 		return 0
@@ -129,7 +129,7 @@ func (f *fleet) play(ctx context.Context) error {
 	return errors.Join(err, group.Wait())
 }
 
-// change has containers change, anywhere in the fleet.
+// change changes containers anywhere in the fleet until ctx ends.
 func (f *fleet) change(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(f.config.seed, ^uint64(0)))
 	tick := time.NewTicker(time.Duration(float64(time.Second) / f.config.changes))
@@ -154,7 +154,7 @@ func (f *fleet) close(ctx context.Context) error {
 	return group.Wait()
 }
 
-// manifests are ClusterAgents for all of the fleet.
+// manifests returns the ClusterAgents of the fleet as YAML.
 func (f *fleet) manifests() string {
 	var all strings.Builder
 	for _, a := range f.agents {

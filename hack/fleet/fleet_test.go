@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// small is a fleet for tests.
+// small returns the configuration of a fleet for tests.
 func small() config {
 	return config{
 		agents: 3, containers: 30, nodes: 2, prefix: "fleet-", seed: 1, usage: load.Storm, usagePeriod: 20 * time.Millisecond, changes: 200,

@@ -23,7 +23,8 @@ func (r reporting) validate() error {
 	return nil
 }
 
-// manifest is one ClusterAgent. pin is of its certificate, empty for plain ws.
+// manifest returns one ClusterAgent as YAML. pin is the certificate's fingerprint, empty for
+// plain ws.
 func manifest(name, endpoint, pin string, r reporting) string {
 	tls := ""
 	if pin != "" {
@@ -39,7 +40,7 @@ spec:
 `, name, endpoint, tls, r.mode, seconds(r.requestPeriod), seconds(r.cacheTTL), seconds(r.sessionDuration), seconds(r.idleRefresh))
 }
 
-// seconds is a duration as the schema takes it.
+// seconds returns a duration in the form of the schema.
 func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }
 
 func (f *fleet) writeRegistry(path string) error {
