@@ -74,7 +74,7 @@ func TestSummariesAreTheSameEverywhere(t *testing.T) {
 	}
 }
 
-// watchedSummaries are those that the page is told first.
+// watchedSummaries returns the first summaries that the page receives.
 func watchedSummaries(t *testing.T, w *world) map[string]state.Summary {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -94,7 +94,7 @@ func watchedSummaries(t *testing.T, w *world) map[string]state.Summary {
 	return watched
 }
 
-// printedProblems are the rows of kubectl's table, as far as they do not tell ages.
+// printedProblems returns the rows of kubectl's table without ages.
 func printedProblems(t *testing.T, w *world, name string) [][]string {
 	t.Helper()
 	var rows [][]string
@@ -104,7 +104,7 @@ func printedProblems(t *testing.T, w *world, name string) [][]string {
 	return rows
 }
 
-// problemCells are SEVERITY, KIND, WHAT, WHERE and COUNT of problems.
+// problemCells returns SEVERITY, KIND, WHAT, WHERE and COUNT of problems.
 func problemCells(problems []state.Problem) [][]string {
 	var rows [][]string
 	for _, p := range problems {
@@ -137,7 +137,7 @@ func TestSummariesCountWhatListsHave(t *testing.T) {
 	}
 }
 
-// counted is a summary's counts, made from lists.
+// counted returns a summary's counts, computed from lists.
 func counted(d *document) state.Summary {
 	var sum state.Summary
 	for _, n := range d.Nodes {
@@ -268,7 +268,7 @@ func TestSeriesAreTheSummary(t *testing.T) {
 	}
 }
 
-// seriesOf are the series rollcall_cluster_… of a summary.
+// seriesOf returns the series rollcall_cluster_… of a summary.
 func seriesOf(sum *state.Summary) map[string]float64 {
 	pods, containers := &sum.Pods, &sum.Containers
 	all := map[string]float64{}

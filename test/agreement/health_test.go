@@ -33,7 +33,8 @@ func TestHealthFollowsFromTheRows(t *testing.T) {
 	}
 }
 
-// healthOf is health by the rows, and whether they tell.
+// healthOf returns the health that follows from the rows, and whether the rows are sufficient
+// to decide.
 func healthOf(d *document, now time.Time) (healthy, sure bool) {
 	healthy, sure = true, d.Summary.More.Critical == 0
 	for _, p := range d.Summary.Problems {
@@ -50,7 +51,7 @@ func healthOf(d *document, now time.Time) (healthy, sure bool) {
 	return healthy, sure
 }
 
-// patienceWith is how long a problem may last, by docs/FACTS.md.
+// patienceWith returns the patience for a problem by docs/FACTS.md.
 func patienceWith(d *document, p *state.Problem) time.Duration {
 	switch {
 	case p.Kind == "Node", p.What == state.WhatUnreadable:

@@ -45,7 +45,7 @@ type world struct {
 	client    *client.Client
 }
 
-// newWorld has a cluster a seed, of one of these numbers of pods.
+// newWorld returns one cluster per seed, with one of the given numbers of pods.
 func newWorld(t *testing.T, seeds int, pods ...int) *world {
 	t.Helper()
 	w := &world{values: map[string]*session.Value{}, evaluated: map[string]time.Time{}}
@@ -77,7 +77,7 @@ func newWorld(t *testing.T, seeds int, pods ...int) *world {
 	return w
 }
 
-// report makes a random state and what is said of it at a random instant.
+// report publishes a random state and its summary at a random instant.
 func (w *world) report(name string, seed uint64, pods int, now time.Time) *session.Value {
 	r := rand.New(rand.NewPCG(seed, 7))
 	made := statetest.New(seed, 1+r.IntN(5), pods)
@@ -115,7 +115,7 @@ func unread(r *rand.Rand, s *state.State, at time.Time) *state.State {
 	return &torn
 }
 
-// instant is one at which some of a state's problems are about as old as their patience.
+// instant returns a time at which some problems of a state are about as old as their patience.
 func instant(r *rand.Rand, s *state.State) time.Time {
 	begin := time.Unix(1_790_000_000, 0)
 	var critical []time.Time

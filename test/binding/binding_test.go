@@ -40,8 +40,8 @@ func TestSessionsAreOpenedAndRenewedBySignatures(t *testing.T) {
 	})
 }
 
-// TestAProxyThatPassesTLSThroughIsNoHindrance is of a CONNECT proxy: both ends have one
-// connection.
+// TestAProxyThatPassesTLSThroughIsNoHindrance uses a CONNECT proxy, through which both ends
+// share one TLS connection.
 func TestAProxyThatPassesTLSThroughIsNoHindrance(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		front := memconn.Listen(buffer)
@@ -77,8 +77,8 @@ func TestAProxyThatPassesTLSThroughIsNoHindrance(t *testing.T) {
 	})
 }
 
-// TestAProxyThatEndsTLSIsRefused is the attack in the middle: a certificate that the master
-// accepts, and every message passed on as it is.
+// TestAProxyThatEndsTLSIsRefused is a man in the middle with a certificate that the master
+// accepts, who passes every message on unchanged.
 func TestAProxyThatEndsTLSIsRefused(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		r, stop := w.startRelay()
@@ -93,7 +93,7 @@ func TestAProxyThatEndsTLSIsRefused(t *testing.T) {
 	})
 }
 
-// TestBindingOffLetsAProxyThroughAndIsTold is the flag that the agent alone has.
+// TestBindingOffLetsAProxyThroughAndIsTold uses the agent's flag --channel-binding=off.
 func TestBindingOffLetsAProxyThroughAndIsTold(t *testing.T) {
 	inWorld(t, func(c *report.Config) { c.Unbound = true }, func(t *testing.T, w *world) {
 		r, stop := w.startRelay()
@@ -109,8 +109,8 @@ func TestBindingOffLetsAProxyThroughAndIsTold(t *testing.T) {
 	})
 }
 
-// TestARelayedTokenGetsNothing is the attack of who edits an endpoint: the master's tokens
-// come to somebody who uses them at the real agent.
+// TestARelayedTokenGetsNothing is the attack of a user who edits an endpoint: the master's
+// tokens reach a server that uses them at the real agent.
 func TestARelayedTokenGetsNothing(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		h, stop := w.startThief(nil)
@@ -144,9 +144,9 @@ func TestARelayedTokenGetsNothing(t *testing.T) {
 	})
 }
 
-// TestARelayedSignatureGetsNothing is the same with a thief who dials the agent first, and
-// gives the master the agent's own nonce to sign, as it is and as an agent would that runs
-// with --channel-binding=off.
+// TestARelayedSignatureGetsNothing is the same attack by a server that dials the agent first
+// and gives the agent's nonce to the master to sign, unchanged and as an agent with
+// --channel-binding=off would.
 func TestARelayedSignatureGetsNothing(t *testing.T) {
 	for _, unbound := range []bool{false, true} {
 		for _, summary := range []bool{false, true} {
@@ -245,7 +245,8 @@ func TestASuspendedClusterIsNotRenewed(t *testing.T) {
 	})
 }
 
-// TestPlainEndpointsAreToldWhatToSet is of users who write ws:// where the agent wants binding.
+// TestPlainEndpointsAreToldWhatToSet checks the message for ws:// endpoints of agents that
+// require binding.
 func TestPlainEndpointsAreToldWhatToSet(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		// Something before the agent speaks TLS with it, and plain ws with the master.

@@ -139,7 +139,7 @@ func (w *world) startMaster(through *url.URL) (stop func()) {
 	}
 }
 
-// register has the master dial a listener, whose certificate it pins.
+// register makes the master dial a listener and pin its certificate.
 func (w *world) register(l *memconn.Listener, pin string, change ...func(*session.Cluster)) {
 	w.dialed = l
 	w.edit(func(c *session.Cluster) {

@@ -36,8 +36,8 @@ type chaos struct {
 	end     context.CancelFunc
 }
 
-// TestReadersSeeOrderAndTheTruthThroughChaos has a large cluster change, messages
-// break, connections be cut, agent and master be killed, while clients poll.
+// TestReadersSeeOrderAndTheTruthThroughChaos changes a large cluster, breaks messages, cuts
+// connections and kills agent and master while clients poll.
 func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
 	t.Parallel()
 	changesLarge(t)
@@ -154,7 +154,7 @@ func (c *chaos) read(who string, pace time.Duration) {
 	}
 }
 
-// content is all of a body that must not change under one resourceVersion.
+// content returns the part of a body that must not change under one resourceVersion.
 func (c *chaos) content(answer *stack.Answer) string {
 	var all struct {
 		Nodes, Pods, Containers, Ports json.RawMessage
@@ -170,7 +170,7 @@ func (c *chaos) content(answer *stack.Answer) string {
 	return errs + string(all.Nodes) + string(all.Pods) + string(all.Containers) + string(all.Ports)
 }
 
-// answers is an error until there is an answer that was received after a time.
+// answers returns a check that fails until there is a response received after a time.
 func (c *chaos) answers(after time.Time) func() error {
 	return func() error {
 		d, err := tryAsk(c.t.Context(), c.master, "/api/v1/clusters/chaos?timeout=1s")

@@ -22,7 +22,7 @@ func readDoc(t *testing.T, name string) string {
 	return string(text)
 }
 
-// blocks are the fenced blocks of a section of Markdown, up to the next section.
+// blocks returns the fenced blocks of a section of Markdown, up to the next section.
 func blocks(text, section string) []string {
 	_, text, _ = strings.Cut(text, "\n## "+section+"\n")
 	text, _, _ = strings.Cut(text, "\n## ")
@@ -35,7 +35,7 @@ func blocks(text, section string) []string {
 	return found
 }
 
-// withConfig is a folder that has nothing but config, as whoever follows a document has it.
+// withConfig returns a folder that contains only config, as a reader of the documents has it.
 func withConfig(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -86,7 +86,7 @@ func shell(t *testing.T, dir string, cluster *kube.Cluster, commands string) {
 	}
 }
 
-// documents are all that people are given to read.
+// documents returns the paths of all documents for users.
 func documents(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(repository, "docs", "*.md"))

@@ -30,7 +30,7 @@ type facts struct {
 	targets map[string][]string
 }
 
-// difference is the first few lines in which two sets of facts differ.
+// difference returns an error with the first lines in which two sets of facts differ.
 func (f facts) difference(o facts) error {
 	var found []string
 	found = appendDifferences(found, "requested of node", f.requested, o.requested)
@@ -67,7 +67,7 @@ func joined(lists map[string][]string) map[string]string {
 	return texts
 }
 
-// amounts are two quantities in base units, so that 1 and 1000m are one.
+// amounts formats quantities in base units, so that 1 and 1000m are equal.
 func amounts(cpuRequests, cpuLimits, memoryRequests, memoryLimits int64) string {
 	return fmt.Sprintf("cpu %dm of %dm, memory %d of %d", cpuRequests, cpuLimits, memoryRequests, memoryLimits)
 }

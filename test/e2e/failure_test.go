@@ -100,7 +100,7 @@ func dialAsMaster(t *testing.T, a *stack.Agent, bearer string) (conn *websocket.
 	return conn, status, err
 }
 
-// signed is a token that the shared master could have signed.
+// signed returns a token signed with the shared master's key.
 func signed(t *testing.T, cluster string) string {
 	t.Helper()
 	key, err := token.ReadPrivateKey(world.stack.SigningKey())
@@ -151,7 +151,7 @@ func TestAnotherClusterThanExpectedIsRefusedAndNamed(t *testing.T) {
 	})
 }
 
-// agentWith is agent with more in its ClusterAgent's spec.
+// agentWith is like agent with more fields in the ClusterAgent's spec.
 func agentWith(t *testing.T, name, spec string) *stack.Agent {
 	t.Helper()
 	a, err := world.stack.StartAgent(t.Context(), world.member, name)
@@ -266,7 +266,7 @@ func TestMetricsAPIMissing(t *testing.T) {
 	t.Run("API server away and back", func(t *testing.T) { serverAwayAndBack(t, bare, a) })
 }
 
-// serverAwayAndBack takes a member's API server away for a minute.
+// serverAwayAndBack stops a member's API server for a minute.
 func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 	if _, err := member.Kubectl("create", "service", "nodeport", "kept", "--tcp=80:80", "--node-port=31234"); err != nil {
 		t.Fatal(err)

@@ -154,7 +154,7 @@ func TestDashboardsShowData(t *testing.T) {
 	scraped.show(t, "rollcall-itself", strings.NewReplacer("$__rate_interval", "30s"))
 }
 
-// scrape is a Prometheus that scrapes the master and an agent.
+// scrape starts a Prometheus that scrapes the master and an agent.
 func scrape(t *testing.T, m *stack.Master, a *stack.Agent) source {
 	t.Helper()
 	dir := t.TempDir()

@@ -102,8 +102,8 @@ func refused(t *testing.T, m *stack.Master, path string, status int, reason stri
 	return p
 }
 
-// agentUser is a user of the member cluster with the agent's rights and a name of its
-// own in the audit log; it gives the kubeconfig.
+// agentUser creates a user of the member cluster with the agent's rights and a separate name in
+// the audit log. It returns the path of its kubeconfig.
 func agentUser(t *testing.T, cluster *kube.Cluster, name string) string {
 	t.Helper()
 	_, kubeconfig, err := cluster.User(name)
@@ -211,8 +211,8 @@ func holds(t *testing.T, a *stack.Agent, name string, want float64) {
 	})
 }
 
-// requests are what a user asked of the member's API server since a time, one line
-// each, renewed watches apart.
+// requests returns a user's requests to the member's API server since a time, one line each,
+// without renewed watches.
 func requests(t *testing.T, user string, since time.Time) []string {
 	t.Helper()
 	events, err := world.member.AuditFor(user, since)

@@ -110,7 +110,7 @@ func member(ctx context.Context, name string, s kube.Scenario) (*kube.Cluster, e
 	return c, kube.Populate(ctx, c, s)
 }
 
-// changesLarge has no other test change the large cluster until this one ends.
+// changesLarge reserves the large cluster for this test until it ends.
 func changesLarge(t *testing.T) {
 	world.changing.Lock()
 	t.Cleanup(world.changing.Unlock)

@@ -6,7 +6,7 @@ import (
 	"net/http/httptest"
 )
 
-// pinOf is the pin of a test server's certificate.
+// pinOf returns the pin of a test server's certificate.
 func pinOf(server *httptest.Server) string {
 	sum := sha256.Sum256(server.Certificate().RawSubjectPublicKeyInfo)
 	return hex.EncodeToString(sum[:])

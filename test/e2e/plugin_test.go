@@ -66,7 +66,7 @@ func installs(t *testing.T, hub *kube.Cluster) *person {
 	return p
 }
 
-// commands are those of a section of docs/KUBECTL.md.
+// commands returns the commands in a section of docs/KUBECTL.md.
 func commands(t *testing.T, section string) []string {
 	t.Helper()
 	var all []string
@@ -102,7 +102,7 @@ func (p *person) run(command string) (string, error) {
 	return string(out), err
 }
 
-// must is run of what has to succeed.
+// must is like run for commands that have to succeed.
 func (p *person) must(command string) string {
 	p.t.Helper()
 	out, err := p.run(command)
@@ -203,8 +203,8 @@ func TestKubectlRollcall(t *testing.T) {
 	})
 }
 
-// credentialsByProgram is a kubeconfig of somebody who may see everything, whose token a
-// program prints, as those of clouds do.
+// credentialsByProgram returns a kubeconfig with all rights whose token an exec plugin prints,
+// as for clouds.
 func credentialsByProgram(t *testing.T, hub *kube.Cluster) string {
 	t.Helper()
 	for _, command := range []string{
@@ -238,8 +238,8 @@ func credentialsByProgram(t *testing.T, hub *kube.Cluster) string {
 	return path
 }
 
-// playKubelet makes the master a pod of the hub, on a node whose kubelet can forward its
-// port and nothing else. All between kubectl and that kubelet is real.
+// playKubelet registers the master as a pod of the hub, on a node whose kubelet can only
+// forward its port. Everything between kubectl and that kubelet is real.
 func playKubelet(t *testing.T, hub *kube.Cluster, master *stack.Master) {
 	t.Helper()
 	at, err := url.Parse(master.URL)
@@ -276,7 +276,7 @@ func playKubelet(t *testing.T, hub *kube.Cluster, master *stack.Master) {
 	}
 }
 
-// masterPod is as much of config/master as the API server wants to see.
+// masterPod returns the parts of config/master's pod that the API server requires.
 func masterPod(port int32) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "rollcall-master-0", Labels: map[string]string{"app.kubernetes.io/name": "rollcall-master"}},

@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/test/fault"
 )
 
-// TestAProxyThatEndsTLSIsToldInTheCondition has a proxy before the agent whose certificate the
-// master accepts: nothing comes through, until the agent is started with the flag for it.
+// TestAProxyThatEndsTLSIsToldInTheCondition places a proxy before the agent whose certificate
+// the master accepts. No report passes until the agent is started with --channel-binding=off.
 func TestAProxyThatEndsTLSIsToldInTheCondition(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string][]string{"behind-a-proxy": nil, "unbound-behind-a-proxy": {"--channel-binding=off"}} {

@@ -51,10 +51,10 @@ func TestMasterKilledInASession(t *testing.T) {
 	})
 }
 
-// sameEpoch says that both are of one run of the agent.
+// sameEpoch reports whether both documents come from one run of the agent.
 func sameEpoch(a, b document) bool { return epoch(a) == epoch(b) }
 
-// epoch is the middle of <term>.<epoch>-<seq>.
+// epoch returns the middle part of <term>.<epoch>-<seq>.
 func epoch(d document) string {
 	_, behind, _ := strings.Cut(d.ResourceVersion, ".")
 	epoch, _, _ := strings.Cut(behind, "-")
@@ -97,7 +97,7 @@ func TestRedisAwayAtStartAndLater(t *testing.T) {
 	}
 }
 
-// holdsCluster is an error unless Redis has a key of the cluster.
+// holdsCluster returns an error unless Redis has a key of the cluster.
 func holdsCluster(redis *redistest.Server, cluster string) error {
 	reply, err := redis.Do("KEYS *{" + cluster + "}*")
 	if err == nil && reply == "*0" {
@@ -106,7 +106,7 @@ func holdsCluster(redis *redistest.Server, cluster string) error {
 	return err
 }
 
-// ownHub is a hub and a master of a test's own.
+// ownHub starts a hub and a master for this test only.
 func ownHub(t *testing.T, flags ...string) (*kube.Cluster, *stack.Master) {
 	t.Helper()
 	hub, err := kube.Start(t.Context(), kube.Options{Name: t.Name()})

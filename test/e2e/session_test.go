@@ -92,7 +92,7 @@ func wantEnd(t *testing.T, cluster, reason string) error {
 	return nil
 }
 
-// freshInList says whether /clusters, which is no demand, calls a cluster fresh.
+// freshInList reports whether /clusters, which creates no demand, shows a cluster as fresh.
 func freshInList(ctx context.Context, m *stack.Master, cluster string) (bool, error) {
 	answer, err := m.Get(ctx, "/api/v1/clusters")
 	if err != nil {

@@ -107,7 +107,7 @@ func startAgent(t *testing.T, l net.Listener, public ed25519.PublicKey) (pin str
 	}
 }
 
-// cluster has 5,000 pods, twenty of which nobody could place.
+// cluster returns 5,000 pods, twenty of which are unschedulable.
 func cluster() (c state.Changes) {
 	for i := range 25 {
 		node := fmt.Sprintf("node-%02d", i)

@@ -62,7 +62,8 @@ func (c *Cluster) prepareAdministrator() error {
 	return nil
 }
 
-// inProtobuf is for clients of Kubernetes' own kinds: custom resources have no protobuf form.
+// inProtobuf returns a copy of config that uses protobuf. It does not work for custom
+// resources, which have no protobuf form.
 func inProtobuf(config *rest.Config) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.ContentType = runtime.ContentTypeProtobuf
@@ -131,7 +132,8 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	})
 }
 
-// APIServerPID is the process id of the API server, to see what it takes of the machine; 0 while it is stopped.
+// APIServerPID returns the process ID of the API server, to measure its use of the machine, or
+// 0 while it is stopped.
 func (c *Cluster) APIServerPID() int {
 	if c.apiServer == nil {
 		return 0

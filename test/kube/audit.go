@@ -102,7 +102,7 @@ func parseAudit(line []byte) (AuditEvent, error) {
 	}, nil
 }
 
-// String tells an event as a line of a test's message: who, what, with which result.
+// String returns the event as one line for test messages: user, request and status.
 func (e AuditEvent) String() string {
 	return fmt.Sprintf("%s %s %s %s %d (%s)", e.Received.UTC().Format("15:04:05.000"), e.User, e.Verb, e.URI, e.Code, e.Stage)
 }

@@ -17,7 +17,8 @@ func Binaries() (string, error) {
 	return binaries("ROLLCALL_KUBE_BINARIES")
 }
 
-// NodeBinaries is [Binaries] for kubelet and kube-proxy, with $ROLLCALL_KUBE_NODE_BINARIES.
+// NodeBinaries is like [Binaries] for kubelet and kube-proxy, with
+// $ROLLCALL_KUBE_NODE_BINARIES.
 func NodeBinaries() (string, error) {
 	return binaries("ROLLCALL_KUBE_NODE_BINARIES", "node")
 }

@@ -215,7 +215,7 @@ func (c *Cluster) run(name string, args ...string) (*proc.Process, error) {
 	return c.runFile(c.executable(name), args...)
 }
 
-// runFile is run with the path of the executable.
+// runFile is like run, with the path of the executable.
 func (c *Cluster) runFile(path string, args ...string) (*proc.Process, error) {
 	name := filepath.Base(path)
 	c.options.Log("cluster %s: starting %s", c.Name, name)

@@ -74,7 +74,8 @@ func (n *Node) startContainerd(ctx context.Context) error {
 	})
 }
 
-// networkConfiguration is of a bridge with the addresses of podCIDR, and of hostPorts.
+// networkConfiguration returns the CNI configuration: a bridge with the addresses of podCIDR,
+// and host ports.
 func (n *Node) networkConfiguration() ([]byte, error) {
 	return json.Marshal(map[string]any{
 		"cniVersion": "0.4.0",

@@ -15,7 +15,7 @@ import (
 
 const createWorkers = 16
 
-// create makes objects of any kind that scenarios use, in no order.
+// create creates the objects of a scenario, of any kind, in no particular order.
 func (c *Cluster) create(ctx context.Context, objects []any) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(createWorkers)
@@ -65,7 +65,7 @@ func (c *Cluster) createOne(ctx context.Context, object any) (err error) {
 	return err
 }
 
-// createNamespaces makes the namespaces and waits until pods can be made in them.
+// createNamespaces creates the namespaces and waits until pods can be created in them.
 func (c *Cluster) createNamespaces(ctx context.Context, s Scenario) error {
 	names := append([]string{NamespaceShop, NamespaceData, NamespaceBatch, NamespaceOdd}, LoadNamespaces(s)...)
 	var objects []any

@@ -29,7 +29,7 @@ type Irregular struct {
 	replicas int
 }
 
-// NewIrregular makes the namespaces. Of equal seeds the objects are equal.
+// NewIrregular creates the namespaces. Equal seeds give equal objects.
 func NewIrregular(ctx context.Context, c *Cluster, seed uint64) (*Irregular, error) {
 	var objects []any
 	for i := range irregularNamespaces {
@@ -43,7 +43,8 @@ func NewIrregular(ctx context.Context, c *Cluster, seed uint64) (*Irregular, err
 
 func irregularNamespace(i int) string { return fmt.Sprintf("team-%c%d", 'a'+i%26, i) }
 
-// Add makes that many more nodes, and that many more pods, which run on the nodes of the last Add that made any.
+// Add creates more nodes and pods. The pods run on the nodes of the last Add that created
+// nodes.
 func (r *Irregular) Add(ctx context.Context, nodes, pods int) error {
 	if nodes > 0 {
 		first := len(r.nodes)
@@ -83,13 +84,13 @@ func each[T any](ctx context.Context, objects []T, f func(context.Context, T) er
 	return group.Wait()
 }
 
-// writeNode makes a node; the API server takes its status with it.
+// writeNode creates a node. The API server accepts its status with it.
 func (c *Cluster) writeNode(ctx context.Context, node *corev1.Node) error {
 	_, err := c.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
 	return err
 }
 
-// writePod makes a pod and says what became of it.
+// writePod creates a pod and writes its status.
 func (c *Cluster) writePod(ctx context.Context, pod *corev1.Pod) error {
 	made, err := c.client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 
 const imagesPerNode = 40
 
-// node makes the i-th node, ready, with all that a cloud provider and a kubelet write into it.
+// node returns the i-th node, ready, with everything that a cloud provider and a kubelet write
+// into it.
 func (r *Irregular) node(i int) *corev1.Node {
 	zone := fmt.Sprintf("eu-west-1%c", 'a'+r.random.IntN(3))
 	ip := fmt.Sprintf("10.%d.%d.%d", 16+i/50000, i/250%200, i%250+1)
@@ -57,7 +58,7 @@ func (r *Irregular) nodeConditions() []corev1.NodeCondition {
 	}
 }
 
-// images are what a node says that it has pulled.
+// images returns the list of pulled images for a node's status.
 func (r *Irregular) images() []corev1.ContainerImage {
 	images := make([]corev1.ContainerImage, imagesPerNode)
 	for i := range images {
@@ -69,7 +70,7 @@ func (r *Irregular) images() []corev1.ContainerImage {
 	return images
 }
 
-// past is some second of the last thirty days.
+// past returns a random second of the last thirty days.
 func (r *Irregular) past() metav1.Time {
 	return metav1.NewTime(time.Now().Add(-time.Duration(r.random.Int64N(int64(30 * 24 * time.Hour)))).Truncate(time.Second))
 }

@@ -19,7 +19,8 @@ type workload struct {
 	imageIDs              []string
 }
 
-// newWorkload has one to three containers: two on average, with an image each that no other workload has.
+// newWorkload returns a workload of one to three containers, two on average, with an image each
+// that no other workload uses.
 func (r *Irregular) newWorkload() workload {
 	w := workload{
 		namespace: irregularNamespace(r.random.IntN(irregularNamespaces)), name: r.word() + "-" + r.word(), hash: r.suffix(10),
@@ -51,7 +52,7 @@ func (r *Irregular) container(name, image string) corev1.Container {
 	return c
 }
 
-// pod makes a pod that runs on a node, with its status.
+// pod returns a pod that runs on a node, with its status.
 func (r *Irregular) pod(w workload, node *corev1.Node) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -91,7 +92,7 @@ func (r *Irregular) podStatus(w workload, node *corev1.Node) corev1.PodStatus {
 	return status
 }
 
-// containerStatus is of a container that runs; one of ten has ended before.
+// containerStatus returns the status of a running container. One in ten has ended before.
 func (r *Irregular) containerStatus(c *corev1.Container, imageID string) corev1.ContainerStatus {
 	began := r.past()
 	status := corev1.ContainerStatus{

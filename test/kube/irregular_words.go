@@ -18,7 +18,7 @@ func (r *Irregular) word() string {
 	return wordHeads[r.random.IntN(len(wordHeads))] + wordTails[r.random.IntN(len(wordTails))]
 }
 
-// suffix is what Kubernetes makes of generateName.
+// suffix returns a random suffix as Kubernetes generates for generateName.
 func (r *Irregular) suffix(length int) string {
 	letters := make([]byte, length)
 	for i := range letters {
@@ -27,7 +27,7 @@ func (r *Irregular) suffix(length int) string {
 	return string(letters)
 }
 
-// hex is so many random bytes in hexadecimal.
+// hex returns random bytes in hexadecimal.
 func (r *Irregular) hex(bytes int) string {
 	random := make([]byte, bytes)
 	for i := range random {

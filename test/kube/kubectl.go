@@ -15,7 +15,7 @@ func (c *Cluster) Kubectl(args ...string) (string, error) {
 	return c.KubectlInput("", args...)
 }
 
-// KubectlInput is [Cluster.Kubectl] with something on standard input, as for `apply -f -`.
+// KubectlInput is like [Cluster.Kubectl] with input on standard input, as for `apply -f -`.
 func (c *Cluster) KubectlInput(input string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), kubectlTimeout)
 	defer cancel()

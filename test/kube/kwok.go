@@ -70,7 +70,7 @@ func (c *Cluster) startKwok(ctx context.Context) error {
 	return kwok.WaitReady(ctx, func(ctx context.Context) error { return probeHTTP(ctx, "http://"+address+"/healthz") })
 }
 
-// kwokConfiguration is kwok's options and every stage in one file.
+// kwokConfiguration returns kwok's options and all stages in one file.
 func kwokConfiguration() ([]byte, error) {
 	files, err := stages.ReadDir("stages")
 	if err != nil {

@@ -89,17 +89,17 @@ func reserveMachine() (*machine, error) {
 	return m, nil
 }
 
-// device is the name of the network device on this host's side.
+// device returns the name of the network device on the host's side.
 func (m *machine) device() string { return fmt.Sprintf("rollcall%d", m.index) }
 
-// cgroup is the path of the machine's cgroup in every hierarchy. It has our process id, since indices are unique only
-// within the network namespace that we are in.
+// cgroup returns the path of the machine's cgroup in every hierarchy. It contains this
+// process's ID, since indices are unique only within one network namespace.
 func (m *machine) cgroup() string {
 	return fmt.Sprintf("/%s%d-%d", cgroupPrefix, m.index, os.Getpid())
 }
 
-// makeCgroups makes the machine's cgroup in every hierarchy. A kubelet kills what it finds in the cgroups of pods that it
-// does not know, so each needs its own.
+// makeCgroups creates the machine's cgroup in every hierarchy. A kubelet kills processes in
+// cgroups of pods that it does not know, so each kubelet needs its own.
 func (m *machine) makeCgroups() error {
 	hierarchies := []string{cgroupMount}
 	if !cgroupV2() {
@@ -133,7 +133,8 @@ func (m *machine) makeCgroups() error {
 	return nil
 }
 
-// enableControllers gives the children of the root, in version 2, the controllers that a kubelet asks for.
+// enableControllers enables the controllers that a kubelet needs for the children of the root
+// cgroup (version 2).
 func enableControllers() error {
 	available, err := os.ReadFile(filepath.Join(cgroupMount, "cgroup.controllers"))
 	if err != nil {
@@ -227,7 +228,7 @@ func (m *machine) enter() error {
 	return nil
 }
 
-// connect makes the network devices of both sides.
+// connect creates the network devices of both sides.
 func (m *machine) connect() error {
 	device := m.device()
 	_, _ = output("ip", "link", "delete", device) // of a machine that was killed, unless the kernel was faster

@@ -50,8 +50,9 @@ func (c *Cluster) startMetricsServer(ctx context.Context) error {
 	return c.RegisterMetricsServer(ctx, port)
 }
 
-// RegisterMetricsServer makes the API server forward metrics.k8s.io to an HTTPS server on a port of this machine, for
-// clusters without Options.MetricsServer: a Service of type ExternalName needs neither endpoints nor a network.
+// RegisterMetricsServer makes the API server forward metrics.k8s.io to an HTTPS server on a
+// port of this machine, for clusters without Options.MetricsServer. A Service of type
+// ExternalName needs neither endpoints nor a network.
 func (c *Cluster) RegisterMetricsServer(ctx context.Context, port int) error {
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: metricsServer},

@@ -44,8 +44,9 @@ var changes = map[string]func(*mutator, context.Context) error{
 	"change a load balancer's address": (*mutator).changeIngress,
 }
 
-// Mutate makes n random changes to what [Populate] made: what people, controllers and kubelets do to a cluster in a day.
-// It returns at once after the last; see [Cluster.Settle]. Equal seeds choose equally where the clusters are equal.
+// Mutate makes n random changes to the objects of [Populate], as people, controllers and
+// kubelets make them in a day. It returns immediately after the last change; see
+// [Cluster.Settle]. Equal seeds choose the same changes for equal clusters.
 func Mutate(ctx context.Context, c *Cluster, n int, seed uint64) error {
 	m := &mutator{Cluster: c, random: rand.New(rand.NewPCG(seed, 2))}
 	kinds := slices.Sorted(maps.Keys(changes))
@@ -80,7 +81,7 @@ func pick[T any](m *mutator, items []T, fits func(*T) bool) (*T, error) {
 	return fitting[m.random.IntN(len(fitting))], nil
 }
 
-// populated tells whether a namespace is one of the scenario's rather than of the cluster itself.
+// populated reports whether a namespace belongs to the scenario and not to the cluster itself.
 func populated(namespace string) bool {
 	switch namespace {
 	case metav1.NamespaceSystem, metav1.NamespaceDefault, metav1.NamespacePublic, corev1.NamespaceNodeLease:

@@ -60,7 +60,7 @@ func NeedRealNode(t testing.TB) {
 	}
 }
 
-// canRunRealNode says what this machine lacks for a real node.
+// canRunRealNode returns an error that names what this machine lacks for a real node.
 func canRunRealNode() error {
 	if os.Geteuid() != 0 {
 		return errors.New("it needs root, for namespaces, cgroups and network devices; run the tests as root")
@@ -172,7 +172,7 @@ func (n *Node) Dial(ctx context.Context, network, address string) (net.Conn, err
 	return n.machine.dial(ctx, nil, network, address)
 }
 
-// DialFrom is Dial by TCP from an address of [Node.AddAddresses].
+// DialFrom is like Dial, by TCP from a source address of [Node.AddAddresses].
 func (n *Node) DialFrom(ctx context.Context, source, address string) (net.Conn, error) {
 	ip := net.ParseIP(source)
 	if ip == nil {
@@ -190,7 +190,8 @@ func (n *Node) Listen(ctx context.Context, address string) (net.Listener, error)
 	return listener, nil
 }
 
-// AddAddresses gives the node more addresses, from which pods see connections come. They are the node's until it ends.
+// AddAddresses adds source addresses for connections to pods. The node keeps them until it
+// stops.
 func (n *Node) AddAddresses(addresses ...string) error {
 	for _, address := range addresses {
 		if _, err := n.machine.output("ip", "address", "add", address, "dev", "lo"); err != nil {
@@ -200,7 +201,8 @@ func (n *Node) AddAddresses(addresses ...string) error {
 	return nil
 }
 
-// PutStaticPod has the kubelet run a static pod, whose name in the API ends with that of the node.
+// PutStaticPod makes the kubelet run a static pod. Its name in the API ends with the node's
+// name.
 func (n *Node) PutStaticPod(pod *corev1.Pod) error {
 	pod = pod.DeepCopy()
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}

@@ -6,7 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// batchObjects are Jobs that end, well and badly, one that does not, and a CronJob.
+// batchObjects returns Jobs that succeed, fail or keep running, and a CronJob.
 func batchObjects() []any {
 	parallel := job("import")
 	parallel.Spec.Completions, parallel.Spec.Parallelism = new(int32(4)), new(int32(2))

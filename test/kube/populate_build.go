@@ -13,7 +13,8 @@ import (
 // containerOption changes a container that [container] makes.
 type containerOption func(*corev1.Container)
 
-// container makes a container that requests some CPU and memory, as quantities; "" requests none.
+// container returns a container with requests of CPU and memory as quantities; "" requests
+// none.
 func container(name, image, cpu, memory string, options ...containerOption) corev1.Container {
 	c := corev1.Container{Name: name, Image: image}
 	c.Resources.Requests = quantities(corev1.ResourceCPU, cpu, corev1.ResourceMemory, memory)
@@ -59,7 +60,7 @@ func mount(volume, path string) containerOption {
 	}
 }
 
-// sidecar makes an init container one that keeps running.
+// sidecar makes an init container a sidecar.
 func sidecar(c *corev1.Container) {
 	c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 }
@@ -67,7 +68,7 @@ func sidecar(c *corev1.Container) {
 // podOption changes a pod's template.
 type podOption func(*corev1.PodTemplateSpec)
 
-// template makes the template of pods labelled app=APP.
+// template returns a template of pods with the label app=APP.
 func template(app string, containers []corev1.Container, options ...podOption) corev1.PodTemplateSpec {
 	t := corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": app}},
@@ -92,7 +93,7 @@ func withSpec(change func(*corev1.PodSpec)) podOption {
 	return func(t *corev1.PodTemplateSpec) { change(&t.Spec) }
 }
 
-// bare makes a pod that nothing owns.
+// bare returns a pod without an owner.
 func bare(namespace, name string, containers []corev1.Container, options ...podOption) *corev1.Pod {
 	t := template(name, containers, options...)
 	pod := &corev1.Pod{ObjectMeta: t.ObjectMeta, Spec: t.Spec}
@@ -113,7 +114,7 @@ func deployment(namespace, name string, replicas int, containers []corev1.Contai
 	}
 }
 
-// service makes a Service for the pods labelled app=APP.
+// service returns a Service that selects the pods with the label app=APP.
 func service(namespace, name, app string, change func(*corev1.ServiceSpec), ports ...corev1.ServicePort) *corev1.Service {
 	s := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -125,7 +126,8 @@ func service(namespace, name, app string, change func(*corev1.ServiceSpec), port
 	return s
 }
 
-// servicePort makes a TCP port of a Service; the target is a number or the name of a container's port.
+// servicePort returns a TCP port of a Service. The target is a number or the name of a
+// container's port.
 func servicePort(name string, number int32, target string, nodePort int32) corev1.ServicePort {
 	p := corev1.ServicePort{Name: name, Port: number, NodePort: nodePort, TargetPort: intstr.FromString(target)}
 	if n, err := strconv.Atoi(target); err == nil {
@@ -134,7 +136,8 @@ func servicePort(name string, number int32, target string, nodePort int32) corev
 	return p
 }
 
-// quantities makes a list of pairs of resource and quantity, leaving out empty ones.
+// quantities returns a list of resources from pairs of name and quantity, without empty
+// quantities.
 func quantities(pairs ...any) corev1.ResourceList {
 	list := corev1.ResourceList{}
 	for i := 0; i < len(pairs); i += 2 {

@@ -11,7 +11,7 @@ import (
 
 const databaseReplicas = 3
 
-// dataObjects are pods with storage, and the ports of nodes that pods take without a Service.
+// dataObjects returns pods with storage, and pods that take node ports without a Service.
 func dataObjects() []any {
 	objects := []any{
 		database(), agents(),
@@ -76,7 +76,7 @@ func agents() *appsv1.DaemonSet {
 	}
 }
 
-// volume makes a PersistentVolume for the claim of the same name.
+// volume returns a PersistentVolume for the claim with the same name.
 func volume(name, size string) *corev1.PersistentVolume {
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -92,7 +92,7 @@ func volume(name, size string) *corev1.PersistentVolume {
 	}
 }
 
-// claim makes a claim that only the volume of its name fits, if there is one.
+// claim returns a claim that only the volume with its name can satisfy.
 func claim(name, size string) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: NamespaceData, Name: name},

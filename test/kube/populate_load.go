@@ -18,7 +18,8 @@ func LoadNamespaces(s Scenario) []string {
 	return names
 }
 
-// loadObjects are Deployments and Services of random shape, with as many pods together as the scenario wants.
+// loadObjects returns random Deployments and Services with the scenario's number of pods in
+// total.
 func loadObjects(s Scenario) []any {
 	random := rand.New(rand.NewPCG(s.Seed, 1))
 	var objects []any
@@ -54,7 +55,8 @@ func loadApp(random *rand.Rand, namespace, name string, replicas int) []any {
 	return objects
 }
 
-// loadServiceType gives two thirds of the apps a Service, and a third of those a node port.
+// loadServiceType returns a Service type for two thirds of the apps, NodePort for a third of
+// those.
 func loadServiceType(random *rand.Rand) (corev1.ServiceType, bool) {
 	switch random.IntN(9) {
 	case 0, 1:

@@ -43,7 +43,8 @@ func addGPUs(node *corev1.Node) {
 	node.Status.Allocatable[GPU] = resource.MustParse("4")
 }
 
-// node makes a node for kwok. Nodes differ in what tells real ones apart: role, zone, size, kernel, addresses.
+// node returns a node for kwok. Nodes differ as real ones do: role, zone, size, kernel,
+// addresses.
 func node(i int) *corev1.Node {
 	name, role, zone := NodeName(i), "worker", fmt.Sprintf("eu-west-1%c", 'a'+i%3)
 	if i == 0 {
@@ -85,7 +86,8 @@ func node(i int) *corev1.Node {
 	}
 }
 
-// addresses gives a node addresses of its own, and the one at which metrics-server finds its kwok.
+// addresses returns a node's own addresses, and the one at which metrics-server reaches its
+// kwok.
 func addresses(i int) []corev1.NodeAddress {
 	list := []corev1.NodeAddress{
 		{Type: corev1.NodeInternalIP, Address: fmt.Sprintf("10.20.%d.%d", i/250, i%250+1)},
@@ -99,12 +101,12 @@ func addresses(i int) []corev1.NodeAddress {
 	return list
 }
 
-// Cordon makes a node unschedulable, or schedulable again.
+// Cordon sets whether a node is unschedulable.
 func (c *Cluster) Cordon(ctx context.Context, node string, unschedulable bool) error {
 	return c.patchNode(ctx, node, fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, unschedulable))
 }
 
-// SetNodeReady has kwok report a node ready or not.
+// SetNodeReady makes kwok report a node as ready or not ready.
 func (c *Cluster) SetNodeReady(ctx context.Context, node string, ready bool) error {
 	fate := "null"
 	if !ready {

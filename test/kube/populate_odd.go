@@ -11,7 +11,8 @@ const (
 	holdFinalizer  = "kube.test/hold"
 )
 
-// oddObjects are pods that are in trouble or that count in an unusual way, each named after what is odd about it.
+// oddObjects returns pods that are in trouble or count in an unusual way, each named after its
+// peculiarity.
 func oddObjects() []any {
 	main := container("main", "registry.example/app:1", "100m", "128Mi")
 	helper := container("helper", "registry.example/helper:1", "10m", "16Mi")
@@ -45,7 +46,7 @@ func oddObjects() []any {
 	}, append(accountingObjects(), hostPortObjects()...)...)
 }
 
-// accountingObjects are pods whose requests are not the sum of their containers'.
+// accountingObjects returns pods whose requests are not the sum of their containers' requests.
 func accountingObjects() []any {
 	return []any{
 		&nodev1.RuntimeClass{

@@ -17,7 +17,8 @@ const (
 	ConflictNodePort = 31234 // also the hostPort of a pod: the scheduler does not check that
 )
 
-// serviceObjects are Services of every type and with every kind of port, and the slices of those without a selector.
+// serviceObjects returns Services of every type and with every kind of port, and the slices of
+// those without a selector.
 func serviceObjects() []any {
 	udp := withProtocol(corev1.ProtocolUDP, servicePort("dns", 53, "dns", DNSNodePort))
 	tcp := servicePort("dns-tcp", 53, "dns-tcp", DNSNodePort)
@@ -51,8 +52,8 @@ func serviceObjects() []any {
 	}, outsideObjects()...)
 }
 
-// outsideObjects are a Service without a selector and slices made by hand: addresses outside, a draining one among them,
-// and a slice whose port has no number.
+// outsideObjects returns a Service without a selector and slices written by hand: external
+// addresses, one of them draining, and a slice whose port has no number.
 func outsideObjects() []any {
 	outside := service(NamespaceShop, "outside", "", func(s *corev1.ServiceSpec) {
 		s.Type, s.Selector = corev1.ServiceTypeNodePort, nil

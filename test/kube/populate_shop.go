@@ -4,7 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// shopObjects are well-behaved Deployments, behind the Services of populate_services.go.
+// shopObjects returns healthy Deployments, which the Services of populate_services.go select.
 func shopObjects() []any {
 	return []any{
 		deployment(NamespaceShop, "web", 4, []corev1.Container{

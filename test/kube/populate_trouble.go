@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// createOwned makes the objects whose owner must be there first: a static pod's mirror, owned by its node, and a Job
-// that a CronJob made.
+// createOwned creates the objects whose owner must exist first: a static pod's mirror, owned by
+// its node, and a Job of a CronJob.
 func (c *Cluster) createOwned(ctx context.Context) error {
 	node, err := c.client.CoreV1().Nodes().Get(ctx, NodeName(0), metav1.GetOptions{})
 	if err != nil {
@@ -25,7 +25,7 @@ func (c *Cluster) createOwned(ctx context.Context) error {
 	return c.create(ctx, []any{nightly, mirror(node)})
 }
 
-// mirror makes what stands in the API for a pod that a kubelet read from a file.
+// mirror returns the API object of a pod that a kubelet read from a file.
 func mirror(node *corev1.Node) *corev1.Pod {
 	pod := bare(metav1.NamespaceSystem, "kube-proxy-"+node.Name, []corev1.Container{
 		container("kube-proxy", "registry.k8s.io/kube-proxy:v1.36.3", "100m", "", port("healthz", 10256)),

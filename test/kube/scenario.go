@@ -28,8 +28,9 @@ const (
 	NamespaceOdd   = "odd"   // pods in trouble, one of each kind
 )
 
-// Populate makes the scenario in an empty cluster that has scheduler, controller-manager and kwok, and returns when it
-// has settled. It holds every kind of object that a fact of Rollcall depends on; the files populate_*.go say which.
+// Populate creates the scenario in an empty cluster that has scheduler, controller-manager and
+// kwok, and returns when the cluster has settled. It contains every kind of object that a fact
+// of Rollcall depends on; see the files populate_*.go.
 func Populate(ctx context.Context, c *Cluster, s Scenario) error {
 	s.Nodes = max(s.Nodes, minNodes)
 	steps := []struct {
@@ -55,7 +56,7 @@ func Populate(ctx context.Context, c *Cluster, s Scenario) error {
 	return nil
 }
 
-// objects are all objects that need no answer of the cluster's to be made.
+// objects returns all objects that can be created without waiting for the cluster.
 func (s Scenario) objects() []any {
 	return slices.Concat(shopObjects(), serviceObjects(), dataObjects(), batchObjects(), oddObjects(), loadObjects(s))
 }

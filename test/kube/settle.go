@@ -66,7 +66,8 @@ func (c *Cluster) poll(ctx context.Context, what string, check func(context.Cont
 	return nil
 }
 
-// fingerprint is a digest of the versions of all objects that matter, or an error while a pod is on its way.
+// fingerprint returns a digest of the versions of all relevant objects, or an error while a pod
+// is being started or deleted.
 func (c *Cluster) fingerprint(ctx context.Context) (sum [sha256.Size]byte, err error) {
 	if err := c.nonePending(ctx); err != nil {
 		return sum, err

@@ -18,9 +18,9 @@ const administrators = "system:masters"
 // tokenLifetimeSeconds outlasts every test and demo.
 const tokenLifetimeSeconds = 24 * 60 * 60
 
-// User makes a user with a client certificate of its own, so that RBAC and the audit log can tell it from others. It
-// returns a client configuration and the path of a kubeconfig. A user has no rights but those of its groups and of what
-// RBAC binds to it.
+// User creates a user with a client certificate, so that RBAC and the audit log can distinguish
+// it from others. It returns a client configuration and the path of a kubeconfig. A user has
+// only the rights of its groups and those bound to it by RBAC.
 func (c *Cluster) User(name string, groups ...string) (*rest.Config, string, error) {
 	pair, err := c.ca.user(name, groups...)
 	if err != nil {

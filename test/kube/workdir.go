@@ -40,7 +40,7 @@ func newWorkdir(wanted, name string) (*workdir, error) {
 	return &workdir{path: path, lock: lock}, nil
 }
 
-// holdWorkdir takes the lock of a folder, or fails because somebody has it.
+// holdWorkdir locks a folder, or fails if another process has locked it.
 func holdWorkdir(path string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(path, workdirLock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

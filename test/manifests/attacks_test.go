@@ -46,7 +46,7 @@ const (
 	hold = 10 * time.Second
 )
 
-// source is one of the addresses that attacks come from (TEST-NET-3).
+// source returns one of the addresses that attacks come from (TEST-NET-3).
 func source(i int) string { return fmt.Sprintf("203.0.113.%d", 1+i%sources) }
 
 // each calls f for 0 to n-1, some at the same time.
@@ -116,8 +116,8 @@ func (s *statuses) add(status int) {
 	s.count[status]++
 }
 
-// many makes requests from all sources at the same time, and returns how often each status was
-// the answer; 0 is none.
+// many sends requests from all sources at the same time, and returns the number of responses by
+// status; 0 stands for no response.
 func (w *limited) many(n int, request func(i int, client *http.Client) (int, error)) map[int]int {
 	w.t.Helper()
 	clients := make([]*http.Client, sources)

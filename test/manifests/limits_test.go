@@ -84,7 +84,7 @@ func (w *limited) kubectlInNamespace(args ...string) string {
 	return w.kubectl(append([]string{"-n", stack.Namespace}, args...)...)
 }
 
-// build makes a static binary with the version of the file VERSION, and its image.
+// build builds a static binary with the version of the file VERSION, and its image.
 func (w *limited) build(name string) (path string) {
 	w.t.Helper()
 	path = filepath.Join(w.dir, name)
@@ -170,7 +170,7 @@ func (w *limited) pod(name string) (*corev1.Pod, error) {
 	return &pods.Items[0], nil
 }
 
-// ready says why the pod of a Deployment is not ready.
+// ready returns an error that says why the pod of a Deployment is not ready.
 func (w *limited) ready(name string) error {
 	pod, err := w.pod(name)
 	if err != nil {

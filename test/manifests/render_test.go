@@ -35,7 +35,7 @@ func render(t *testing.T, tree string) resmap.ResMap {
 	return rendered
 }
 
-// overlay is a tree of somebody's own, over config/.
+// overlay renders a user's tree over config/.
 func overlay(t *testing.T, kustomization string) resmap.ResMap {
 	t.Helper()
 	dir := t.TempDir()
@@ -315,7 +315,7 @@ func TestNoClusterHasANameByDefault(t *testing.T) {
 	}
 }
 
-// TestAnOverlayNamesTheCluster is how the comment of config/agent says that overlays do it.
+// TestAnOverlayNamesTheCluster follows the comment in config/agent that describes overlays.
 func TestAnOverlayNamesTheCluster(t *testing.T) {
 	agent := overlay(t, `
 resources: [CONFIG/agent]

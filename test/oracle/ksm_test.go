@@ -69,7 +69,7 @@ func startKubeStateMetrics(ctx context.Context, dir string) (*kubeStateMetrics, 
 	return k, nil
 }
 
-// ksmExecutable is what hack/test.sh has built, else what hack/tool.sh builds, once.
+// ksmExecutable returns the binary built by hack/test.sh, or builds it once with hack/tool.sh.
 func ksmExecutable(ctx context.Context) (string, error) {
 	if path := os.Getenv("ROLLCALL_KUBE_STATE_METRICS"); path != "" {
 		return path, nil

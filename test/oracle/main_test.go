@@ -92,7 +92,7 @@ func start(dir string) error {
 	return startRollcall(ctx)
 }
 
-// startRollcall has an agent report without end to a master.
+// startRollcall starts a master and an agent that reports without end.
 func startRollcall(ctx context.Context) (err error) {
 	if world.master, err = world.stack.StartMaster(ctx, world.cluster); err != nil {
 		return err

@@ -78,8 +78,8 @@ func (m *meantDifferences) unused() []string {
 	return lines
 }
 
-// begin is one comparison. What it sees counts once it is committed: while the cluster
-// changes there are differences that mean nothing.
+// begin starts one comparison. Its differences count once it is committed, since differences
+// are meaningless while the cluster changes.
 func (m *meantDifferences) begin() *comparison {
 	return &comparison{m, map[int]bool{}}
 }
@@ -97,7 +97,7 @@ func (c *comparison) commit() {
 	}
 }
 
-// labels are those of a family that may differ.
+// labels returns the labels of a family that may differ.
 func (c *comparison) labels(name string, got, want family) []string {
 	var labels []string
 	for i, r := range c.meant.rules {
@@ -112,7 +112,7 @@ func (c *comparison) labels(name string, got, want family) []string {
 	return labels
 }
 
-// unmeant are those differences of a family that count.
+// unmeant returns the differences of a family that are not listed as intended.
 func (c *comparison) unmeant(name string, lines []string) []string {
 	var of []int
 	for i, r := range c.meant.rules {

@@ -19,8 +19,8 @@ var (
 	describedSeparator = regexp.MustCompile(`(?m)^  -+\s.*$`)
 )
 
-// describedNodes are the requests and limits of each resource and the number of pods of
-// each node, as `kubectl describe node` has them, by node and resource, in base units.
+// describedNodes returns requests and limits of each resource and the number of pods of each
+// node as in `kubectl describe node`, by node and resource, in base units.
 func describedNodes() (map[string]string, error) {
 	out, err := world.cluster.Kubectl("describe", "nodes")
 	if err != nil {

@@ -39,7 +39,7 @@ type oddPod struct {
 	want [3]string
 }
 
-// writeOddPods makes all odd pods, on nodes whose kwok does not touch them.
+// writeOddPods creates all odd pods, on nodes that kwok does not manage.
 func writeOddPods(ctx context.Context, client kubernetes.Interface) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(writers)
@@ -72,7 +72,7 @@ func (p *oddPod) write(ctx context.Context, client kubernetes.Interface, node st
 	return nil
 }
 
-// spec is a pod that no kubelet of kwok's touches: its fate is to be waited for.
+// spec returns the pod's object, which kwok does not touch.
 func (p *oddPod) spec(node string) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: p.name, Labels: map[string]string{kube.FateLabel: kube.FateCreating}},
@@ -148,8 +148,8 @@ func ago(d time.Duration) metav1.Time {
 
 func containers(statuses ...corev1.ContainerStatus) []corev1.ContainerStatus { return statuses }
 
-// conditions are of types that are true, or not where a type begins with an exclamation
-// mark.
+// conditions returns conditions that are True, or False for types that begin with an
+// exclamation mark.
 func conditions(types ...string) []corev1.PodCondition {
 	var all []corev1.PodCondition
 	for _, kind := range types {

@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// oddPods are pods for all branches of printPod.
+// oddPods returns pods for all branches of printPod.
 func oddPods() []oddPod {
 	pods := append(initializingPods(), runningPods()...)
 	pods = append(pods, endedPods()...)
@@ -19,7 +19,7 @@ func oddPods() []oddPod {
 	return pods
 }
 
-// initializingPods are those of which an init container is not done.
+// initializingPods returns pods with an init container that is not done.
 func initializingPods() []oddPod {
 	pending := func(inits ...corev1.ContainerStatus) corev1.PodStatus {
 		return corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: inits, ContainerStatuses: containers(waiting("main", "PodInitializing")), Conditions: conditions("PodScheduled", "!Initialized", "!ContainersReady", "!Ready")}
@@ -50,7 +50,7 @@ func initializingPods() []oddPod {
 	}
 }
 
-// runningPods are initialized and have not ended.
+// runningPods returns pods that are initialized and have not ended.
 func runningPods() []oddPod {
 	of := func(phase corev1.PodPhase, ready string, mains ...corev1.ContainerStatus) corev1.PodStatus {
 		return corev1.PodStatus{Phase: phase, ContainerStatuses: mains, Conditions: conditions("PodScheduled", "Initialized", ready)}
@@ -89,7 +89,7 @@ func runningPods() []oddPod {
 	}
 }
 
-// endedPods have ended.
+// endedPods returns pods that have ended.
 func endedPods() []oddPod {
 	of := func(phase corev1.PodPhase, reason string, mains ...corev1.ContainerStatus) corev1.PodStatus {
 		return corev1.PodStatus{Phase: phase, Reason: reason, ContainerStatuses: mains, Conditions: conditions("PodScheduled", "Initialized", "!Ready")}
@@ -112,7 +112,7 @@ func endedPods() []oddPod {
 	}
 }
 
-// goingPods are being deleted, or lost with their nodes.
+// goingPods returns pods that are being deleted, or lost with their nodes.
 func goingPods() []oddPod {
 	of := func(phase corev1.PodPhase, reason string, mains ...corev1.ContainerStatus) corev1.PodStatus {
 		return corev1.PodStatus{Phase: phase, Reason: reason, ContainerStatuses: mains, Conditions: conditions("PodScheduled", "Initialized", "Ready")}

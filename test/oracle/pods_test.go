@@ -14,8 +14,8 @@ import (
 
 const asTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
-// podColumns are READY, STATUS and RESTARTS of `kubectl get pods`, which the API server
-// makes, by namespace/name.
+// podColumns returns READY, STATUS and RESTARTS of `kubectl get pods`, computed by the API
+// server, by namespace/name.
 func podColumns(ctx context.Context) (map[string][3]string, error) {
 	body, err := world.cluster.Client().Discovery().RESTClient().Get().AbsPath("/api/v1/pods").SetHeader("Accept", asTable).DoRaw(ctx)
 	if err != nil {

@@ -8,8 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// randomOddPods are pods whose statuses are put together at random, the same for the same
-// seed: combinations that nobody thought of.
+// randomOddPods returns pods with random combinations of statuses. Equal seeds give equal pods.
 func randomOddPods(n int, seed uint64) []oddPod {
 	r := random{rand.New(rand.NewPCG(seed, seed))}
 	pods := make([]oddPod, n)
@@ -41,7 +40,7 @@ func (r random) pod(name string) oddPod {
 	return p
 }
 
-// statuses are of most of the containers. Init containers are mostly done, or the pod
+// statuses returns statuses of most of the containers. Most init containers are done, or pods
 // would hardly ever be initialized.
 func (r random) statuses(names []string, undone int) []corev1.ContainerStatus {
 	var all []corev1.ContainerStatus

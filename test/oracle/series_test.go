@@ -86,8 +86,8 @@ func familyDifferences(name string, got, want family, dropped []string) []string
 	return found
 }
 
-// byLabels are the values by labels. A value is a text, since NaN is not equal to itself;
-// those of series that differ only in what is dropped are side by side.
+// byLabels returns the values by labels. Values are text, since NaN is not equal to itself.
+// Values of series that differ only in dropped labels are joined.
 func (f family) byLabels(dropped []string) map[string]string {
 	lists := map[string][]string{}
 	for _, s := range f {
@@ -108,7 +108,7 @@ func (f family) byLabels(dropped []string) map[string]string {
 	return values
 }
 
-// valuesOf are those of one label, sorted.
+// valuesOf returns the sorted values of one label.
 func (f family) valuesOf(label string) []string {
 	var values []string
 	for _, s := range f {
@@ -142,7 +142,7 @@ func labelsOf(m *dto.Metric) map[string]string {
 	return labels
 }
 
-// federated are Rollcall's series as a Prometheus scrapes them.
+// federated returns Rollcall's series as a Prometheus scrapes them.
 func federated(ctx context.Context) (map[string]family, error) {
 	body, err := get(ctx, "/federate?cluster="+clusterName)
 	if err != nil {
@@ -155,7 +155,7 @@ func federated(ctx context.Context) (map[string]family, error) {
 	return withoutScrape(families), nil
 }
 
-// queried are Rollcall's series as PromQL has them.
+// queried returns Rollcall's series as PromQL returns them.
 func queried(ctx context.Context) (map[string]family, error) {
 	form := url.Values{"query": {fmt.Sprintf(`{job=%q,cluster=%q}`, ksmJob, clusterName)}}
 	body, err := get(ctx, "/prometheus/api/v1/query?"+form.Encode())

@@ -110,7 +110,7 @@ func find[T any](all iter.Seq[*T], is func(*T) bool) *T {
 	return nil
 }
 
-// describe tells a container's state in words.
+// describe returns a container's state in words.
 func describe(s corev1.ContainerStatus) string {
 	name, reason := "running", ""
 	switch {

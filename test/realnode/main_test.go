@@ -40,7 +40,7 @@ func sharedNode(t *testing.T) *kube.Node {
 	return kube.Shared(t, kube.Options{Name: "real", RealNode: true, MetricsServer: true}).Node()
 }
 
-// newNamespace makes a namespace for a test, in which pods can be created.
+// newNamespace creates a namespace for a test and waits until pods can be created in it.
 func newNamespace(t *testing.T, node *kube.Node, name string) string {
 	t.Helper()
 	client := node.Cluster.Client().CoreV1()

@@ -49,7 +49,7 @@ func killedScenarios(namespace string) []scenario {
 	}
 }
 
-// crashes are the scenarios in which a container is started again and again.
+// crashes returns the scenarios in which a container restarts again and again.
 func crashes(pod func(string, ...string) *corev1.Pod) []scenario {
 	crashesAtInit := pod("init-crash-loop", "pause")
 	crashesAtInit.Spec.InitContainers = []corev1.Container{{Name: "init", Image: kube.ProgramImage, Args: []string{"exit", "5", "0s"}}}
@@ -67,7 +67,7 @@ func crashes(pod func(string, ...string) *corev1.Pod) []scenario {
 	}
 }
 
-// waits are the scenarios in which a container is never started.
+// waits returns the scenarios in which a container never starts.
 func waits(pod func(string, ...string) *corev1.Pod) []scenario {
 	never := pod("image-never")
 	never.Spec.Containers[0].Image = "rollcall.test/missing:1"

@@ -40,7 +40,7 @@ func (s *Stack) StartAgent(ctx context.Context, cluster *kube.Cluster, name stri
 	return s.StartAgentAs(ctx, kubeconfig, name, flags...)
 }
 
-// StartAgentAs is StartAgent with a kubeconfig of the caller's choice.
+// StartAgentAs is like StartAgent with the given kubeconfig.
 func (s *Stack) StartAgentAs(ctx context.Context, kubeconfig, name string, flags ...string) (*Agent, error) {
 	a, err := s.prepareAgent(ctx, kubeconfig, name, flags)
 	if err != nil {
@@ -89,8 +89,8 @@ func (a *Agent) Start(ctx context.Context) error {
 	return p.WaitReady(ctx, healthy(a.HTTP, a.URL+"/readyz"))
 }
 
-// Manifest is a ClusterAgent for it. Reporting is the inside of spec.reporting in
-// flow style (`requestPeriod: 1s, cacheTTL: 3s`), empty for the defaults.
+// Manifest returns the agent's ClusterAgent as YAML. reporting is the content of spec.reporting
+// in flow style (`requestPeriod: 1s, cacheTTL: 3s`), or "" for the defaults.
 func (a *Agent) Manifest(reporting string) string {
 	return fmt.Sprintf(`apiVersion: rollcall.dev/v1alpha1
 kind: ClusterAgent

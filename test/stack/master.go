@@ -40,7 +40,7 @@ func (s *Stack) StartMaster(ctx context.Context, hub *kube.Cluster, flags ...str
 	return m, m.Start(ctx)
 }
 
-// scheme is how a master with these flags serves.
+// scheme returns the URL scheme of a master with these flags.
 func scheme(flags []string) string {
 	if slices.Contains(flags, "--insecure") && !slices.Contains(flags, "--tls-cert-file") {
 		return "http://"
@@ -65,13 +65,13 @@ func (m *Master) Restart(ctx context.Context, flags ...string) error {
 	return m.Start(ctx)
 }
 
-// Get asks its HTTP API; path begins with a slash.
+// Get sends a GET to the master's HTTP API. path begins with a slash.
 func (m *Master) Get(ctx context.Context, path string) (*Answer, error) {
 	return m.GetAs(ctx, path, nil)
 }
 
-// GetAs is Get with headers. One that says Accept-Encoding is answered so, and the body
-// is as it came.
+// GetAs is like Get with headers. If they have Accept-Encoding, the body is returned as it was
+// sent.
 func (m *Master) GetAs(ctx context.Context, path string, header http.Header) (*Answer, error) {
 	return get(ctx, m.HTTP, m.URL+path, header)
 }

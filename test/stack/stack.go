@@ -99,13 +99,13 @@ func (s *Stack) build(ctx context.Context, name string) error {
 	return nil
 }
 
-// Bin is the folder of the built binaries.
+// Bin returns the folder of the built binaries.
 func (s *Stack) Bin() string { return filepath.Join(s.options.Dir, "bin") }
 
 func (s *Stack) executable(name string) string { return filepath.Join(s.Bin(), name) }
 
-// SigningKey is the path of the master's private key; the public one is beside it
-// with the ending .pub.
+// SigningKey returns the path of the master's private key. The public key has the same path
+// with the suffix .pub.
 func (s *Stack) SigningKey() string { return filepath.Join(s.options.Dir, "signing.key") }
 
 // Run runs one of the binaries to its end and gives what it printed.

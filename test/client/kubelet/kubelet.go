@@ -22,8 +22,8 @@ const (
 	dataStream      = "data"
 )
 
-// Forward is the endpoint of port-forward, of kubelet and API server alike: it connects
-// to the target, whatever the pod. Ports that are not the pod's are refused.
+// Forward returns the port-forward endpoint of kubelets and API servers. It connects to target
+// for any pod and refuses other ports than port.
 func Forward(target string, port int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := httpstream.Handshake(r, w, []string{portforward.PortForwardProtocolV1Name}); err != nil {

@@ -21,9 +21,9 @@ var tunables = map[string]string{
 	"kernel/keys/root_maxbytes": "25000000",
 }
 
-// nodeInit is the first process of a node, started in a PID, a mount and a network namespace of its own. It prepares the
-// mounts, says "ready" on its standard output, and reaps. It is killed to end the node: all other processes, the mounts
-// and the network end with it.
+// nodeInit is the first process of a node, in a PID, a mount and a network namespace of its
+// own. It prepares the mounts, writes "ready" to standard output, and reaps children. Killing
+// it ends the node: all other processes, the mounts and the network end with it.
 func nodeInit() error {
 	if os.Getpid() != 1 {
 		return fmt.Errorf("node-init must be the first process of a PID namespace")

@@ -103,7 +103,7 @@ func NewRecorder(node *corev1.Node) *Recorder {
 	}
 }
 
-// Observe takes the pod as it was at a time. A pod whose status is as it was adds nothing.
+// Observe records the pod at a time. It adds nothing if the pod's status did not change.
 func (r *Recorder) Observe(at time.Time, pod *corev1.Pod) error {
 	if r.recording.Pod == nil {
 		r.created = pod.CreationTimestamp.Time

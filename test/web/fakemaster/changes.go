@@ -8,8 +8,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// alter puts altered copies of some containers in their place: those whose pod begins
-// with a prefix, at most n.
+// alter replaces at most n containers of pods with the given name prefix by changed copies.
 func (w *world) alter(prefix string, n int, change func(c *state.Container)) {
 	var c state.Changes
 	for o := range w.State.Containers() {
@@ -22,8 +21,8 @@ func (w *world) alter(prefix string, n int, change func(c *state.Container)) {
 	w.Apply(c)
 }
 
-// turn has the first container of some pods in another state: those whose name begins
-// with a prefix, at most n. status is what kubectl prints of them then.
+// turn changes the state of the first container of at most n pods with the given name prefix.
+// status is the STATUS that kubectl then prints for the pods.
 func (w *world) turn(prefix string, n int, status string, change func(c *state.Container)) {
 	var c state.Changes
 	for p := range w.State.Pods() {
@@ -80,7 +79,7 @@ func waiting(since time.Duration, reason, message string) func(c *state.Containe
 	}
 }
 
-// crash has one container of an app crash again and again.
+// crash puts one container of an app into a crash loop.
 func (w *world) crash(app string, since time.Duration) {
 	w.turn(app, 1, "CrashLoopBackOff", crashed(since))
 	w.lead(app, false)
@@ -163,7 +162,7 @@ func (w *world) breakMany(n int) {
 	}
 }
 
-// lead has the first target of an app's Service ready or not.
+// lead sets whether the first target of an app's Service is ready.
 func (w *world) lead(app string, ready bool) {
 	for e := range w.State.Entries(state.KindTarget) {
 		if t := e.Object.(*state.Target); t.Service == app {
@@ -182,8 +181,8 @@ func (w *world) setNode(i int, change func(n *state.Node)) {
 	w.Apply(state.Changes{Upserts: []state.Object{&n}})
 }
 
-// loseNode has a node say nothing any more. The control plane has its pods not ready;
-// their containers are as the kubelet reported them last.
+// loseNode makes a node's Ready condition Unknown. The control plane marks its pods as not
+// ready; their containers keep the last reported state.
 func (w *world) loseNode(i int) {
 	since := ago(6 * time.Minute)
 	w.setNode(i, func(n *state.Node) {
@@ -227,7 +226,7 @@ func conditions(other state.NodeCondition) []state.NodeCondition {
 
 func (w *world) cordon(i int) { w.setNode(i, func(n *state.Node) { n.Schedulable = false }) }
 
-// conflict has a NodePort and a HostPort meet.
+// conflict adds a HostPort with the number of a NodePort.
 func (w *world) conflict() {
 	w.Apply(state.Changes{Upserts: []state.Object{
 		&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: 31500, Kind: state.NodePort, Namespace: "shop", Service: "debug", ServicePort: &state.ServicePort{Port: 80}},
@@ -235,7 +234,7 @@ func (w *world) conflict() {
 	}})
 }
 
-// take takes a node port for a Service.
+// take allocates a node port for a Service.
 func (w *world) take(port uint16) {
 	w.Apply(state.Changes{Upserts: []state.Object{&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: port, Kind: state.NodePort, Namespace: "shop", Service: fmt.Sprintf("web-%d", port), ServicePort: &state.ServicePort{Port: 80}}}})
 }
@@ -286,7 +285,7 @@ func (w *world) harass() {
 	w.Apply(c)
 }
 
-// provoke has what changes bear hostile texts.
+// provoke changes objects to contain hostile texts.
 func (w *world) provoke() {
 	w.alter("cart", 3, func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince = state.Waiting, false, hostile[0], hostile[1], ago(0)

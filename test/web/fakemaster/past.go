@@ -19,8 +19,8 @@ type series struct {
 
 var matcher = regexp.MustCompile(`(\w+)=~?"([^"]*)"`)
 
-// queryRange makes up the last minutes of what the page asks for: they lead, in a wave,
-// to what is so now.
+// queryRange returns generated samples of the last minutes that lead, in a wave, to the present
+// values.
 func (s *sessions) queryRange(w http.ResponseWriter, r *http.Request) {
 	labels := map[string]string{}
 	for _, m := range matcher.FindAllStringSubmatch(r.FormValue("query"), -1) {
@@ -67,7 +67,7 @@ func wave(f figure, now, start, end, step float64) series {
 
 var moves = regexp.MustCompile("_used$|_cores$|_working_set_")
 
-// figures are those of a cluster, or of the node or container that labels name.
+// figures returns the present values of a cluster, or of the node or container in labels.
 func (s *sessions) figures(labels map[string]string) map[figure]float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,7 +23,7 @@ func newCluster(name string, nodes, times int) *cluster {
 	return &cluster{Registered: httpapi.Registered{Name: name}, world: newWorld(name, nodes, times), usage: true, info: session.Info{Phase: session.Idle}}
 }
 
-// remember is that the cluster was heard of some time ago.
+// remember sets the age of the cluster's last known summary.
 func (c *cluster) remember(before time.Duration) *cluster {
 	at := time.Now().Add(-before)
 	if c.usage {
@@ -34,7 +34,7 @@ func (c *cluster) remember(before time.Duration) *cluster {
 	return c
 }
 
-// fleet has a cluster in each state.
+// fleet returns one cluster in each state.
 func fleet() []*cluster {
 	eu := newCluster("prod-eu", 9, 1)
 	eu.ClusterIPs = []string{"203.0.113.7"}
@@ -85,15 +85,14 @@ func thousands() []*cluster {
 	return all
 }
 
-// large is one cluster of more than 10,000 containers.
+// large returns one cluster of more than 10,000 containers.
 func large() []*cluster {
 	c := newCluster("large", 300, 240)
 	c.world.crash("search-77", time.Hour)
 	return []*cluster{c.remember(time.Minute)}
 }
 
-// broken is one cluster with more problems than a summary lists, and too small to lose a
-// node.
+// broken returns one cluster with more problems than a summary lists, too small to lose a node.
 func broken() []*cluster {
 	c := newCluster("broken", 2, 1)
 	c.world.breakMany(60)

@@ -93,7 +93,7 @@ func (s *sessions) pass(now time.Time) {
 	s.mu.Unlock()
 }
 
-// pass says whether anything is other than before.
+// pass advances the cluster to now and reports whether anything changed.
 func (c *cluster) pass(term uint64, now time.Time) bool {
 	before := c.info
 	switch {
@@ -148,7 +148,7 @@ func (c *cluster) observation() session.Observation {
 	return session.Observation{Session: c.info, Reason: c.reason(), Message: c.unreachable, Known: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
 }
 
-// reason is how the last attempt to reach the agent went.
+// reason returns the result of the last attempt to dial the agent.
 func (c *cluster) reason() session.Reason {
 	switch {
 	case c.Suspended:
@@ -223,14 +223,14 @@ func (s *sessions) resolve(name string) (string, bool) {
 	return "", false
 }
 
-// await is not what the page does.
+// await returns an error, since the page never waits for a report.
 func (s *sessions) await(context.Context, string) (*session.Value, error) {
 	return nil, errors.New("the fake master answers watches only")
 }
 
 func (s *sessions) lastKnown(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }
 
-// watched are the clusters that somebody watches.
+// watched returns the clusters with a watcher.
 func (s *sessions) watched() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

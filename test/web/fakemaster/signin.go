@@ -37,7 +37,7 @@ func identify(r *http.Request) (httpapi.Caller, error) {
 	return tokens[c.Value], nil
 }
 
-// signIn is /api/v1/session as the page uses it.
+// signIn serves /api/v1/session as the page uses it.
 func signIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodDelete {
 		http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", MaxAge: -1})

@@ -56,8 +56,8 @@ type world struct {
 	placed   int
 }
 
-// newWorld is a cluster of so many nodes that runs the apps times over. The same name
-// gives the same cluster.
+// newWorld returns a cluster with the given number of nodes that runs each app the given number
+// of times. Equal names give equal clusters.
 func newWorld(name string, nodes, times int) *world {
 	h := fnv.New64a()
 	h.Write([]byte(name))
@@ -110,7 +110,7 @@ func (w *world) node(i int) []state.Object {
 
 func ago(d time.Duration) state.Time { return state.TimeOf(time.Now().Add(-d)) }
 
-// app is all of one app: its pods, and the ports that lead to them.
+// app returns all objects of one app: its pods, and the ports that lead to them.
 func (w *world) app(a app) []state.Object {
 	replicas := a.replicas
 	if replicas < 0 {
@@ -176,7 +176,7 @@ func (w *world) pod(a app, node string) []state.Object {
 	return objects
 }
 
-// sample gives every node and container a usage somewhat below what is requested.
+// sample sets a usage of every node and container somewhat below its requests.
 func (w *world) sample() {
 	u := &state.Usage{N: 1}
 	if w.State.Usage != nil {
@@ -212,7 +212,7 @@ func (w *world) sample() {
 	w.delta(state.Delta{To: 1, Usage: u})
 }
 
-// observe is that the sections are as fresh as they are now.
+// observe marks all sections as observed at now.
 func (w *world) observe(now time.Time) {
 	var sections [state.NumSections]state.Section
 	steps := uint64(0)

@@ -62,7 +62,8 @@ func startLate(ctx context.Context, s *stack.Stack, cluster *kube.Cluster, dir s
 	return l, nil
 }
 
-// manifest is its ClusterAgent, by which nobody calls before somebody wants it.
+// manifest returns the agent's ClusterAgent. The master does not dial it before there is
+// demand.
 func (l *late) manifest() string {
 	a := stack.Agent{Cluster: lateName, Endpoint: "wss://" + l.door.listener.Addr().String(), Pin: l.agent.Pin}
 	return a.Manifest("idleRefresh: 0s")
@@ -179,8 +180,8 @@ func (d *desk) patiently(forward http.Handler) http.Handler {
 	})
 }
 
-// kubeconfig is that of an agent which StartAgent has installed there, but that it leads
-// to the desk.
+// kubeconfig returns the path of the kubeconfig of an agent that StartAgent installed, changed
+// to connect through the desk.
 func (d *desk) kubeconfig(ctx context.Context, cluster *kube.Cluster, dir string) (path string, err error) {
 	_, direct, err := cluster.ServiceAccount(ctx, stack.Namespace, "rollcall-agent")
 	if err != nil {

@@ -68,7 +68,7 @@ func (w *world) play(ctx context.Context, prefix string, flags ...string) error 
 	return w.register(ctx, registry)
 }
 
-// serves says whether a fleet has said that it does.
+// serves returns a check that a fleet has printed that it serves.
 func serves(p *proc.Process) func(context.Context) error {
 	return func(context.Context) error {
 		said, err := os.ReadFile(p.LogFile)
@@ -79,7 +79,7 @@ func serves(p *proc.Process) func(context.Context) error {
 	}
 }
 
-// register makes the ClusterAgents of a file.
+// register applies the ClusterAgents in a file.
 func (w *world) register(ctx context.Context, file string) error {
 	manifests, err := os.ReadFile(file)
 	if err != nil {
