@@ -29,7 +29,6 @@ hack/tool.sh buf lint
 hack/tool.sh buf breaking --against api/wire/wirepb/published.binpb
 step page
 hack/need.sh npm npm
-hack/web.sh lint
 hack/web.sh check
 step generated files
 hack/verify-generated.sh

@@ -1,23 +1,16 @@
 #!/usr/bin/env bash
-# web.sh build builds the page into web/dist, which the Go package web embeds. The other commands:
-#   check    fails if web/dist is not what the source builds to
-#   lint     runs Biome on the source, and checks the length of lines
-#   format   formats the source
-#   test     runs the unit tests
-#   browser  runs the tests in Chromium against a fake master
-#   real     runs the tests in Chromium against a real master, agents and API servers
-#   frames   measures how smoothly large lists scroll and filter; needs an otherwise idle machine
-#   images   takes the screenshots in docs/images again
+# web.sh builds the page into web/dist, from which Go embeds it. web.sh check fails where the built files are not what
+# their source gives; web.sh test runs the unit tests; web.sh browser runs the page in a real browser with a master that
+# is played, web.sh real with a real master, a real agent and real API servers. web.sh frames measures how smoothly much
+# is scrolled and filtered, on a machine that does nothing else; web.sh images makes the pictures of docs/images anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# No colours in logs.
+# Where nobody looks at a terminal, nothing is coloured.
 [[ -t 1 ]] || export NO_COLOR=1
 
-# The maximum compressed size of the page, in bytes.
-max_size=250000
-# The maximum length of lines of the source.
-max_line=120
+# The page as a browser fetches it, compressed, in bytes.
+bound=250000
 
 install() {
 	if [[ ! -d web/node_modules ]] || [[ web/package-lock.json -nt web/node_modules/.package-lock.json ]]; then
@@ -25,40 +18,25 @@ install() {
 	fi
 }
 
-# build DIR: builds the page into a folder.
-build() {
+build() { # into a folder
 	(cd web && npx tsc --noEmit && npx vite build --outDir "$1" --emptyOutDir --logLevel warn)
 }
 
-# check_size: fails if the built page is larger than max_size.
-check_size() {
+measure() {
 	local total=0 size
 	while IFS= read -r -d '' file; do
 		size=$(gzip -9 -n -c "$file" | wc -c)
 		total=$((total + size))
 	done < <(find web/dist -type f ! -name licenses.txt -print0)
-	echo "web: the page has $total bytes compressed, of at most $max_size"
-	if ((total > max_size)); then
-		echo "web: the page is too large" >&2
+	echo "web: the page is $total bytes compressed, of $bound"
+	if ((total > bound)); then
+		echo "web: that is too much" >&2
 		exit 1
 	fi
 }
 
-# lint: Biome checks the rules of web/biome.jsonc and the format. Its formatter does not break strings and comments, so
-# the length of lines is checked here.
-lint() {
-	(cd web && npx biome check --error-on-warnings)
-	local files
-	mapfile -t files < <(git ls-files --cached --others --exclude-standard \
-		'web/*.'{ts,tsx,css,html,go} ':!web/dist' hack/web.sh)
-	if LC_ALL=C.UTF-8 grep -nE ".{$((max_line + 1))}" "${files[@]}"; then
-		echo "web: these lines are longer than $max_line characters" >&2
-		exit 1
-	fi
-}
-
-# build_server NAME: builds test/web/NAME, which the browser tests start.
-build_server() {
+# served WHAT: builds test/web/WHAT, which the tests of a project run by the path in a variable of its name.
+served() {
 	install
 	hack/need.sh chromium chromium
 	folder=${folder:-$(mktemp -d)}
@@ -67,14 +45,14 @@ build_server() {
 }
 
 browser() {
-	build_server fakemaster
+	served fakemaster
 	(cd web && FAKEMASTER=$folder/fakemaster npx vitest run --project browser "$@")
 }
 
 real() {
 	ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
 	export ROLLCALL_KUBE_BINARIES
-	build_server realstack
+	served realstack
 	(cd web && REALSTACK=$folder/realstack npx vitest run --project real "$@")
 }
 
@@ -82,7 +60,7 @@ case ${1:-build} in
 build)
 	install
 	build "$PWD/web/dist"
-	check_size
+	measure
 	;;
 check)
 	install
@@ -90,18 +68,10 @@ check)
 	trap 'rm -rf "$fresh"' EXIT
 	build "$fresh"
 	if ! diff -rq "$fresh" web/dist; then
-		echo "web: web/dist is not what its source builds to; run hack/web.sh and commit web/dist" >&2
+		echo "web: web/dist is not what its source gives; run hack/web.sh and commit it" >&2
 		exit 1
 	fi
-	check_size
-	;;
-lint)
-	install
-	lint
-	;;
-format)
-	install
-	(cd web && npx biome check --write)
+	measure
 	;;
 test)
 	install
@@ -122,7 +92,7 @@ images)
 	real "${@:2}"
 	;;
 *)
-	echo "usage: hack/web.sh [build | check | lint | format | test | browser | real | frames | images]" >&2
+	echo "web: build, check, test, browser, real, frames or images" >&2
 	exit 2
 	;;
 esac

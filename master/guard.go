@@ -12,7 +12,7 @@ import (
 )
 
 // newTrust returns how callers are known, and by which certificate they know this master.
-func (c *Config) newTrust(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Guard, *servingcert.Source, error) {
+func (c *Config) newTrust(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Authenticator, *servingcert.Source, error) {
 	guard, err := c.newGuard(hub, proxies, metrics)
 	if err != nil {
 		return nil, nil, err
@@ -22,7 +22,7 @@ func (c *Config) newTrust(hub *rest.Config, proxies []netip.Prefix, metrics prom
 }
 
 // newGuard asks the hub who may see what; it is nil where everybody may see everything.
-func (c *Config) newGuard(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Guard, error) {
+func (c *Config) newGuard(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Authenticator, error) {
 	if c.Auth == AuthNone {
 		return nil, nil
 	}
@@ -32,7 +32,7 @@ func (c *Config) newGuard(hub *rest.Config, proxies []netip.Prefix, metrics prom
 }
 
 // identify is how the API knows its callers; nil without a guard.
-func identify(guard *access.Guard) httpapi.Identify {
+func identify(guard *access.Authenticator) httpapi.Identify {
 	if guard == nil {
 		return nil
 	}
@@ -40,7 +40,7 @@ func identify(guard *access.Guard) httpapi.Identify {
 }
 
 // signIn is how browsers come by a cookie; nobody has to without a guard.
-func signIn(guard *access.Guard) httpapi.SignIn {
+func signIn(guard *access.Authenticator) httpapi.SignIn {
 	if guard == nil {
 		return httpapi.SignIn{}
 	}

@@ -31,7 +31,7 @@ func (c *Config) newHistory(metrics prometheus.Registerer) *history.History {
 }
 
 // followers are all that hear of each report.
-func followers(h *history.History, t *prom.Trail) []session.Follower {
+func followers(h *history.History, t *prom.RevisionTimes) []session.Follower {
 	all := []session.Follower{t.Follower()}
 	if h != nil {
 		all = append(all, remember(h))

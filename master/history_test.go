@@ -19,7 +19,7 @@ import (
 
 func TestWhatSessionsBringGoesIntoTheHistory(t *testing.T) {
 	c, metrics := Default(), prometheus.NewPedanticRegistry()
-	h, trail := c.newHistory(metrics), prom.NewTrail(time.Minute)
+	h, trail := c.newHistory(metrics), prom.NewRevisionTimes(time.Minute)
 	world, now := statetest.New(1, 2, 10), time.Now()
 	world.Sample(state.TimeOf(now))
 	v := &session.Value{Cluster: "a", State: world.State, Summary: state.Summarize(world.State, now), ReceivedAt: now}
@@ -54,7 +54,7 @@ func TestNoHistoryIsKeptWhereNoneIsWanted(t *testing.T) {
 	if h := c.newHistory(prometheus.NewPedanticRegistry()); h != nil {
 		t.Error("there is one")
 	}
-	if n := len(followers(nil, prom.NewTrail(0))); n != 1 {
+	if n := len(followers(nil, prom.NewRevisionTimes(0))); n != 1 {
 		t.Errorf("%d follow reports, want the trail only", n)
 	}
 }

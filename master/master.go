@@ -97,7 +97,7 @@ type parts struct {
 	// sinks are nil where there are none.
 	sinks *sink.Sinks
 	// guard is nil with AuthNone.
-	guard *access.Guard
+	guard *access.Authenticator
 	// certificate is nil where the serving certificate is not signed by the masters' CA.
 	certificate *servingcert.Source
 }
@@ -115,7 +115,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	if err != nil {
 		return nil, err
 	}
-	past, trail := c.newHistory(metrics), prom.NewTrail(max(c.History, leastTrail))
+	past, trail := c.newHistory(metrics), prom.NewRevisionTimes(max(c.History, leastTrail))
 	sinks, err := c.newSinks(metrics)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Page:      web.Handler(),
 		Past:      reader(past),
 		Prometheus: prom.New(prom.Config{
-			Clusters: namesOf(registry), Look: sessions.Look, Want: sessions.Want, History: past, Trail: trail,
+			Clusters: namesOf(registry), Lookup: sessions.Look, Demand: sessions.Want, History: past, RevisionTimes: trail,
 			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
 		}),
 		Identify: identify(guard),

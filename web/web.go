@@ -1,8 +1,8 @@
-// Package web serves the page of the master to browsers. It embeds the built files of
-// dist; README.md describes their source, which is in the same directory.
+// Package web is the page that the master serves to browsers: built files, embedded, and
+// how they are served. What they are built from is beside them, see README.md.
 //
-// The page is served at "/", "/clusters/NAME" and the paths of its files. It uses only
-// the HTTP API of the master.
+// The page owns `/`, `/clusters/NAME` and what its files are called. It knows nothing of
+// the master but its HTTP API.
 package web
 
 import (
@@ -28,16 +28,15 @@ var dist embed.FS
 
 const index = "index.html"
 
-// policy is the Content-Security-Policy. The page loads and requests only what the master
-// serves. Text from a cluster cannot run as a script, as only the built files are allowed,
-// and cannot become markup, as trusted types are required and none are defined.
-const policy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; " +
-	"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+// policy lets the page load and ask for nothing but what the master itself serves. That
+// text of a cluster is ever run is ruled out twice: no script but those files, and no way
+// from a string to markup (trusted types).
+const policy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// immutable is the Cache-Control of files that have a hash of their content in their names.
-const immutable = "public, max-age=31536000, immutable"
+// forever is for files that have a hash of their content in their names.
+const forever = "public, max-age=31536000, immutable"
 
-// Patterns returns the patterns for http.ServeMux that Handler serves.
+// Patterns are those of http.ServeMux that Handler answers.
 func Patterns() []string {
 	patterns := []string{"/{$}", "/clusters/{cluster}"}
 	for name := range files() {
@@ -48,48 +47,46 @@ func Patterns() []string {
 	return patterns
 }
 
-// Handler returns a handler that serves the built files by their names, and index.html at
-// the URLs of the page's views. It answers 404 for other paths, and 405 for methods other
-// than GET and HEAD.
+// Handler serves the page to GET and HEAD: its files by their names, and index.html at
+// the URLs that the page gives to its views. Anything else is 404.
 func Handler() http.Handler {
-	byName := files()
+	all := files()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f := byName[fileName(r.URL.Path)]
+		f := all[nameOf(r.URL.Path)]
 		switch {
 		case f == nil:
 			http.NotFound(w, r)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed: the page supports GET and HEAD", http.StatusMethodNotAllowed)
+			http.Error(w, "the page is read by GET", http.StatusMethodNotAllowed)
 		default:
 			f.serve(w, r)
 		}
 	})
 }
 
-// fileName returns the name of the file that is served at a path.
-func fileName(urlPath string) string {
+// nameOf is the file behind a path.
+func nameOf(urlPath string) string {
 	name := strings.TrimPrefix(urlPath, "/")
-	cluster, isCluster := strings.CutPrefix(name, "clusters/")
-	if name == "" || isCluster && cluster != "" && !strings.Contains(cluster, "/") {
+	if cluster, ok := strings.CutPrefix(name, "clusters/"); name == "" || ok && cluster != "" && !strings.Contains(cluster, "/") {
 		return index
 	}
 	return name
 }
 
-// file is one built file. It is compressed when it is first requested so.
+// file is one built file, packed at the first need.
 type file struct {
-	contentType  string
-	cacheControl string
-	etag         string
-	content      []byte
-	zstd, gzip   func() []byte
+	contentType string
+	cache       string
+	etag        string
+	plain       []byte
+	zstd, gzip  func() []byte
 }
 
-// files returns all built files by name. It panics if they are incomplete: they are part
-// of the binary, so that is an error of the build.
+// files are all built files by name. They are part of the binary, so what is wrong with
+// them is a fault of the build.
 var files = sync.OnceValue(func() map[string]*file {
-	byName := map[string]*file{}
+	all := map[string]*file{}
 	err := fs.WalkDir(dist, "dist", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -99,28 +96,28 @@ var files = sync.OnceValue(func() map[string]*file {
 			return err
 		}
 		name = strings.TrimPrefix(name, "dist/")
-		byName[name] = newFile(name, content)
+		all[name] = newFile(name, content)
 		return nil
 	})
-	if err != nil || byName[index] == nil {
-		panic(fmt.Sprintf("web: read the embedded page: %v; build it with hack/web.sh", err))
+	if err != nil || all[index] == nil {
+		panic(fmt.Sprintf("web: the built page is not whole: %v", err))
 	}
-	return byName
+	return all
 })
 
 func newFile(name string, content []byte) *file {
-	f := &file{contentType: contentType(name), cacheControl: "no-cache", etag: etag(content), content: content}
+	f := &file{contentType: contentType(name), cache: "no-cache", etag: etag(content), plain: content}
 	if strings.HasPrefix(name, "assets/") {
-		f.cacheControl = immutable
+		f.cache = forever
 	}
-	f.zstd = sync.OnceValue(func() []byte { return f.compress(writeZstd) })
-	f.gzip = sync.OnceValue(func() []byte { return f.compress(writeGzip) })
+	f.zstd = sync.OnceValue(func() []byte { return f.pack(zstdOf) })
+	f.gzip = sync.OnceValue(func() []byte { return f.pack(gzipOf) })
 	return f
 }
 
 func contentType(name string) string {
 	switch path.Ext(name) {
-	case ".woff2": // mime.TypeByExtension depends on the machine
+	case ".woff2": // what the machine thinks of it differs
 		return "font/woff2"
 	case ".js":
 		return "text/javascript; charset=utf-8"
@@ -130,7 +127,7 @@ func contentType(name string) string {
 
 func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Cache-Control", f.cacheControl)
+	h.Set("Cache-Control", f.cache)
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", f.etag)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -141,33 +138,33 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	body, encoding := f.encode(r.Header.Get("Accept-Encoding"))
+	body, encoding := f.packed(r.Header.Get("Accept-Encoding"))
 	if encoding != "" {
 		h.Set("Content-Encoding", encoding)
 	}
 	h.Set("Content-Type", f.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method == http.MethodGet {
-		// A write fails only if the client has disconnected.
+		// Nobody is left to tell of an error to write.
 		_, _ = w.Write(body)
 	}
 }
 
-// encode returns the content in the best encoding that an Accept-Encoding header allows.
-func (f *file) encode(accepted string) (body []byte, encoding string) {
-	if accepts(accepted, "zstd") && len(f.zstd()) < len(f.content) {
+// packed is the file as a client takes it that says so.
+func (f *file) packed(accepted string) (body []byte, encoding string) {
+	if accepts(accepted, "zstd") && len(f.zstd()) < len(f.plain) {
 		return f.zstd(), "zstd"
 	}
-	if accepts(accepted, "gzip") && len(f.gzip()) < len(f.content) {
+	if accepts(accepted, "gzip") && len(f.gzip()) < len(f.plain) {
 		return f.gzip(), "gzip"
 	}
-	return f.content, ""
+	return f.plain, ""
 }
 
-// accepts reports whether an Accept-Encoding header names an encoding with a quality above zero.
+// accepts says that an Accept-Encoding names an encoding, and not with a quality of zero.
 func accepts(accepted, encoding string) bool {
-	for item := range strings.SplitSeq(accepted, ",") {
-		name, quality, _ := strings.Cut(strings.ReplaceAll(item, " ", ""), ";q=")
+	for one := range strings.SplitSeq(accepted, ",") {
+		name, quality, _ := strings.Cut(strings.ReplaceAll(one, " ", ""), ";q=")
 		if strings.EqualFold(name, encoding) {
 			return quality == "" || strings.Trim(quality, "0.") != ""
 		}
@@ -175,22 +172,20 @@ func accepts(accepted, encoding string) bool {
 	return false
 }
 
-// etag returns a strong ETag from a hash of the content.
 func etag(content []byte) string {
 	sum := sha256.Sum256(content)
 	return `"` + hex.EncodeToString(sum[:8]) + `"`
 }
 
-// compress returns the content as write compresses it, or uncompressed if write fails.
-func (f *file) compress(write func(*bytes.Buffer, []byte) error) []byte {
-	var b bytes.Buffer
-	if err := write(&b, f.content); err != nil {
-		return f.content
+func (f *file) pack(by func(*bytes.Buffer, []byte) error) []byte {
+	var packed bytes.Buffer
+	if err := by(&packed, f.plain); err != nil {
+		return f.plain // and so it is served
 	}
-	return b.Bytes()
+	return packed.Bytes()
 }
 
-func writeZstd(to *bytes.Buffer, content []byte) error {
+func zstdOf(to *bytes.Buffer, content []byte) error {
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBestCompression))
 	if err != nil {
 		return err
@@ -199,7 +194,7 @@ func writeZstd(to *bytes.Buffer, content []byte) error {
 	return err
 }
 
-func writeGzip(to *bytes.Buffer, content []byte) error {
+func gzipOf(to *bytes.Buffer, content []byte) error {
 	w, err := gzip.NewWriterLevel(to, gzip.BestCompression)
 	if err != nil {
 		return err

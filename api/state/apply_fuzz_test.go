@@ -8,8 +8,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// FuzzApply applies arbitrary Deltas and compares the result with a map. Two bytes are an edit:
-// the object's number and the change. A zero byte ends a Delta.
+// FuzzApply applies Deltas that nobody made with Diff, whatever they say, and compares
+// with a plain map. Two bytes are an edit: of which key, and what. A Delta ends with
+// the byte 0.
 func FuzzApply(f *testing.F) {
 	f.Add(uint64(0), uint64(4), []byte{1, 1, 2, 1, 3, 1, 0, 1, 2, 3, 2})
 	f.Add(uint64(0), uint64(1), []byte{1, 1, 1, 2})
@@ -34,7 +35,7 @@ func FuzzApply(f *testing.F) {
 	})
 }
 
-// nextDelta reads edits into a Delta and applies them to the model.
+// nextDelta reads edits into a Delta and into the model of what it leads to.
 func nextDelta(d state.Delta, edits []byte, model map[state.Key]state.Entry) (_ state.Delta, rest []byte, twice bool) {
 	touched := map[state.Key]bool{}
 	for len(edits) > 1 && edits[0] > 0 {
@@ -56,7 +57,7 @@ func nextDelta(d state.Delta, edits []byte, model map[state.Key]state.Entry) (_ 
 	return d, edits[min(1, len(edits)):], twice
 }
 
-// numbered returns the object with a number.
+// numbered is an object of one of the kinds, by number.
 func numbered(n byte) state.Object {
 	name := fmt.Sprintf("n%d", n/6)
 	switch n % 6 {
@@ -74,7 +75,7 @@ func numbered(n byte) state.Object {
 	return &state.Target{Pod: name}
 }
 
-// wantModel fails the test unless a State has exactly the model's entries, in order.
+// wantModel fails unless a State holds exactly that, in order.
 func wantModel(t *testing.T, s *state.State, model map[state.Key]state.Entry) {
 	t.Helper()
 	n := 0

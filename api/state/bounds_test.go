@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestAddSaturates(t *testing.T) {
+func TestSumsSaturate(t *testing.T) {
 	const five = int64(5) << 60
 	r := state.Resources{MemoryBytes: five}
 	r.Add(state.Resources{MemoryBytes: five, Extended: map[string]int64{"x": 1}})
@@ -16,7 +16,7 @@ func TestAddSaturates(t *testing.T) {
 	}
 }
 
-func TestParseUID(t *testing.T) {
+func TestUIDsAreUUIDs(t *testing.T) {
 	const text = "c0fc0597-a5bf-4689-b344-bb1018ee6934"
 	if u := state.ParseUID(text); u.String() != text {
 		t.Errorf("%s became %s", text, u)
@@ -28,7 +28,7 @@ func TestParseUID(t *testing.T) {
 	}
 }
 
-func TestConflictIsOneProblem(t *testing.T) {
+func TestConflictsAreOneRowForAllClaimants(t *testing.T) {
 	host := func(nodeName, podName string) *state.Port {
 		return &state.Port{Node: nodeName, Protocol: state.TCP, Port: 80, Kind: state.HostNetwork, Namespace: "ingress", Pod: podName}
 	}

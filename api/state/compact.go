@@ -15,7 +15,7 @@ type contents struct {
 // without their objects.
 type edition struct{ _ byte }
 
-// compacted holds objects in compact form, and their decoded form while they are in use.
+// compacted holds objects in compact form, and decoded while they are in use.
 type compacted struct {
 	lens [NumKinds]int
 	// nodeSlots holds the nodes' slots, which a Summary needs with each reading of usage.
@@ -75,14 +75,14 @@ func (c *compacted) isFetched() bool {
 
 // Compacted keeps a State's objects in a form that takes less memory.
 type Compacted interface {
-	// Decode decodes the objects and returns a State with the same entries as were compacted. It
-	// is called by one goroutine at a time.
+	// Fetch decodes the objects and returns a State with the same entries as were compacted.
+	// It is called by one goroutine at a time.
 	Decode() *State
 }
 
 // Compact returns a State equal to s that has form beside its objects. The objects can then
 // be evicted (EvictObjects, WithoutObjects), and are decoded again by the next reader. Their
-// number is seen without decoding.
+// number is known without decoding.
 func (s *State) Compact(form Compacted) *State {
 	next, to := *s, &compacted{form: form, fetched: new([NumKinds]table)}
 	next.contents = contents{edition: s.contents.edition, compacted: to}
@@ -130,7 +130,7 @@ func (s *State) ObjectsEvicted() bool {
 	return s.contents.compacted != nil && !s.contents.compacted.isFetched()
 }
 
-// SameObjects reports whether s and o are seen to have the same objects with the same seqs
+// SameObjects reports whether s and o are known to have the same objects with the same seqs
 // and slots, without decoding them. It may be false for States that were made apart and are
 // equal.
 func (s *State) SameObjects(o *State) bool { return s.contents.edition == o.contents.edition }

@@ -2,91 +2,91 @@ package state
 
 import "slices"
 
-// AllNodes is the Node of a port that is taken on every node.
+// AllNodes is the node of a port that is taken on every node.
 const AllNodes = "*"
 
-// Limits of Conflicts: some thousand rows that all claim one port would have millions of
+// Bounds of Conflicts: some thousand rows that all claim one port would have millions of
 // conflicts.
 const (
-	// MaxConflicts is the largest number of conflicting rows that are reported for a row.
+	// MaxConflicts is how many others a row is told to conflict with.
 	MaxConflicts = 64
-	// reducedConflicts is the total number of reported conflicts after which only one is reported
-	// for each further row.
-	reducedConflicts = 1 << 16
-	// maxCompared is the largest number of rows that one row is compared with.
+	// plentyConflicts is how many are told in all before each further row is told one only.
+	plentyConflicts = 1 << 16
+	// maxCompared is how many rows one row is compared with.
 	maxCompared = 1 << 10
 )
 
-// Conflicts returns, for each port that conflicts with others, the keys of these others in key
-// order: the first MaxConflicts, or only the first once very many conflicts are reported. Two
-// rows conflict if protocol and port are equal, the nodes are equal or one is `*`, the addresses
-// are equal or one is all addresses, and they belong to different pods or Services. The
-// scheduler compares HostPorts with each other only, so a HostPort and a NodePort can conflict.
+// Conflicts are, for each port that cannot be had by all who claim it, the keys
+// of others, in key order: of the first MaxConflicts, and of one where very many rows
+// conflict. Two rows conflict when protocol and port are
+// equal, the nodes are equal or one is `*`, the addresses are equal or one is all,
+// and they are of different pods or Services. The scheduler checks HostPorts
+// against each other only, so a HostPort and a NodePort can meet.
 //
-// A load balancer's port is taken at the load balancer's address and not on the nodes, so it
-// conflicts only with rows of the same address. Otherwise every ingress controller with host
-// port 80 would conflict with port 80 of every load balancer.
+// A load balancer's port is taken at its own address, not at the nodes': it meets
+// only rows of that very address. Otherwise every ingress controller that has port
+// 80 of its nodes would conflict with every load balancer's port 80.
 //
-// Time and memory are proportional to the number of rows.
+// It takes time and memory in proportion to the number of rows.
 func Conflicts(s *State) map[*Port][]PortKey {
 	conflicts := map[*Port][]PortKey{}
-	reported := 0
-	for _, c := range groupByPort(s) {
+	told := 0
+	for _, c := range claims(s) {
 		for node, rows := range c.byNode {
 			for _, p := range rows.all {
 				limit := MaxConflicts
-				if reported >= reducedConflicts {
+				if told >= plentyConflicts {
 					limit = 1
 				}
-				var conflicting []*Port
+				var met []*Port
 				if node == AllNodes {
-					conflicting = c.anywhere.conflictsWith(p, limit)
+					met = c.anywhere.meeting(p, limit)
 				} else {
-					conflicting = append(rows.conflictsWith(p, limit), c.byNode[AllNodes].conflictsWith(p, limit)...)
+					met = append(rows.meeting(p, limit), c.byNode[AllNodes].meeting(p, limit)...)
 				}
-				if len(conflicting) == 0 {
+				if len(met) == 0 {
 					continue
 				}
-				reported += min(len(conflicting), limit)
-				conflicts[p] = firstKeys(conflicting, limit)
+				told += min(len(met), limit)
+				conflicts[p] = firstKeys(met, limit)
 			}
 		}
 	}
 	return conflicts
 }
 
-// firstKeys returns the keys of the first rows in key order.
-func firstKeys(conflicting []*Port, limit int) []PortKey {
-	slices.SortFunc(conflicting, func(a, b *Port) int { return a.Key().Compare(b.Key()) })
-	conflicting = conflicting[:min(len(conflicting), limit)]
-	keys := make([]PortKey, len(conflicting))
-	for i, p := range conflicting {
+// firstKeys are those of the first rows in key order.
+func firstKeys(met []*Port, limit int) []PortKey {
+	slices.SortFunc(met, func(a, b *Port) int { return a.Key().Compare(b.Key()) })
+	met = met[:min(len(met), limit)]
+	keys := make([]PortKey, len(met))
+	for i, p := range met {
 		keys[i] = portKeyOf(p)
 	}
 	return keys
 }
 
-// portID is the protocol and port that two rows must share to conflict.
-type portID struct {
+// claim is what two rows must both claim to meet at all.
+type claim struct {
 	protocol Protocol
 	port     uint16
 }
 
-// portClaims has the rows of one port. Most ports are claimed on thousands of nodes by the pods of
-// one DaemonSet, so rows are only compared with those of the same node or of all nodes.
-type portClaims struct {
+// claimants are the rows of one claim. Most ports are claimed on thousands of nodes by as
+// many pods of one DaemonSet: only rows of one node, or of all, are ever compared.
+type claimants struct {
 	byNode   map[string]*portRows
 	anywhere *portRows
 }
 
-func groupByPort(s *State) map[portID]*portClaims {
-	all := map[portID]*portClaims{}
+func claims(s *State) map[claim]*claimants {
+	all := map[claim]*claimants{}
 	for p := range s.Ports() {
-		id := portID{p.Protocol, p.Port}
-		c := all[id]
+		of := claim{p.Protocol, p.Port}
+		c := all[of]
 		if c == nil {
-			c = &portClaims{byNode: map[string]*portRows{}, anywhere: &portRows{}}
-			all[id] = c
+			c = &claimants{byNode: map[string]*portRows{}, anywhere: &portRows{}}
+			all[of] = c
 		}
 		if c.byNode[p.Node] == nil {
 			c.byNode[p.Node] = &portRows{}
@@ -97,11 +97,11 @@ func groupByPort(s *State) map[portID]*portClaims {
 	return all
 }
 
-// portRows has rows in key order, indexed by the properties that decide about conflicts.
+// portRows are rows in key order, by what they may meet.
 type portRows struct {
-	// all has every row, plain those that do not belong to a load balancer.
+	// all are all of them, plain those that are of no load balancer.
 	all, plain []*Port
-	// plainAt and balancersAt have the rows by address. They are built on demand.
+	// plainAt and balancersAt are by address, made when they are needed first.
 	plainAt, balancersAt map[string][]*Port
 }
 
@@ -112,30 +112,30 @@ func (r *portRows) add(p *Port) {
 	}
 }
 
-// conflictsWith returns the first rows that conflict with p. r may be nil.
-func (r *portRows) conflictsWith(p *Port, limit int) (conflicting []*Port) {
+// meeting returns the first rows that conflict with p. Nil has none.
+func (r *portRows) meeting(p *Port, limit int) (met []*Port) {
 	if r == nil || len(r.all) == 0 || len(r.all) == 1 && r.all[0] == p {
 		return nil
 	}
 	r.index()
-	// Each list is in key order, so the first keys overall are among the first of each list.
-	conflicting = append(conflicting, withoutOwn(p, r.balancersAt[p.Address], limit)...)
+	// Each of these is in key order: what is first of all is among the first of each.
+	met = append(met, notOf(p, r.balancersAt[p.Address], limit)...)
 	switch {
 	case p.Kind == LoadBalancer:
-		conflicting = append(conflicting, withoutOwn(p, r.plainAt[p.Address], limit)...)
+		met = append(met, notOf(p, r.plainAt[p.Address], limit)...)
 	case p.Address == "":
-		conflicting = append(conflicting, withoutOwn(p, r.plain, limit)...)
+		met = append(met, notOf(p, r.plain, limit)...)
 	default:
-		conflicting = append(conflicting, withoutOwn(p, r.plainAt[p.Address], limit)...)
-		conflicting = append(conflicting, withoutOwn(p, r.plainAt[""], limit)...)
+		met = append(met, notOf(p, r.plainAt[p.Address], limit)...)
+		met = append(met, notOf(p, r.plainAt[""], limit)...)
 	}
-	return conflicting
+	return met
 }
 
-// withoutOwn returns the first rows that belong to another pod or Service than p.
-func withoutOwn(p *Port, rows []*Port, limit int) (others []*Port) {
+// notOf returns the first rows that are not of p's own pod or Service.
+func notOf(p *Port, rows []*Port, limit int) (others []*Port) {
 	for i := 0; i < len(rows) && i < maxCompared && len(others) < limit; i++ {
-		if !sameOwner(p, rows[i]) {
+		if !sameHolder(p, rows[i]) {
 			others = append(others, rows[i])
 		}
 	}
@@ -156,13 +156,13 @@ func (r *portRows) index() {
 	}
 }
 
-func addressesOverlap(a, b *Port) bool {
+func addressesMeet(a, b *Port) bool {
 	if a.Kind == LoadBalancer || b.Kind == LoadBalancer {
 		return a.Address == b.Address
 	}
 	return a.Address == b.Address || a.Address == "" || b.Address == ""
 }
 
-func sameOwner(a, b *Port) bool {
+func sameHolder(a, b *Port) bool {
 	return a.Namespace == b.Namespace && a.Service == b.Service && a.Pod == b.Pod
 }

@@ -2,9 +2,9 @@ package state
 
 import "reflect"
 
-// Diff returns the Delta from prev to next: Apply(prev, Diff(prev, next)) equals next if both have
-// the same epoch. It includes entries whose seq or slot alone differs. Across epochs, where all
-// seqs differ, use EachChange.
+// Diff is the Delta that leads from prev to next: Apply(prev, Diff(prev, next))
+// equals next where both are of one epoch. An entry whose seq or slot alone
+// differs is in it too, so across epochs, where every seq differs, use EachChange.
 func Diff(prev, next *State) Delta {
 	d := Delta{Epoch: next.Epoch, From: prev.Seq, To: next.Seq}
 	compare(prev, next, func(before, after Entry) {
@@ -24,8 +24,9 @@ func Diff(prev, next *State) Delta {
 	return d
 }
 
-// EachChange calls f for every object that was added (before is nil), removed (after is nil) or
-// whose content differs, kind by kind and in key order. The States may have different epochs.
+// EachChange calls f with every object that was added (before is nil), removed
+// (after is nil) or differs in content, kind by kind and in key order. It joins
+// States of different epochs too.
 func EachChange(prev, next *State, f func(before, after Object)) {
 	compare(prev, next, func(before, after Entry) {
 		if before.Object == nil || after.Object == nil || !Equal(before.Object, after.Object) {
@@ -34,10 +35,10 @@ func EachChange(prev, next *State, f func(before, after Object)) {
 	})
 }
 
-// Equal reports whether two objects have the same content.
+// Equal says that two objects have the same content.
 func Equal(a, b Object) bool { return a == b || reflect.DeepEqual(a, b) }
 
-// compare calls f for every key of either State. It skips chunks that both share.
+// compare calls f for every key of either; chunks that both share are passed over.
 func compare(prev, next *State, f func(before, after Entry)) {
 	if prev.SameObjects(next) {
 		return
@@ -60,7 +61,7 @@ func compare(prev, next *State, f func(before, after Entry)) {
 	}
 }
 
-// cursor iterates over a table's entries.
+// cursor walks a table's entries.
 type cursor struct {
 	chunks []chunk
 	i      int
@@ -78,8 +79,7 @@ func (c *cursor) take() Entry {
 	return e
 }
 
-// skipShared advances both cursors past a chunk that both tables share, and reports whether it
-// did.
+// skipShared moves both past a chunk that is one and the same in both.
 func skipShared(a, b *cursor) bool {
 	if a.done() || b.done() || a.i != 0 || b.i != 0 || &a.chunks[0].entries[0] != &b.chunks[0].entries[0] {
 		return false

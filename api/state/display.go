@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// Display has a Summary's values as table columns, the same in kubectl, on the page and in the
-// plugin. A value is empty if it is unknown.
+// Display is a Summary as the columns of tables show it, the same in kubectl, on
+// the page and in the plugin. A column is empty where nothing is known.
 type Display struct {
 	Nodes           string `json:"nodes"`
 	Containers      string `json:"containers"`
@@ -16,8 +16,8 @@ type Display struct {
 	MemoryUsed      string `json:"memoryUsed"`
 }
 
-// DisplayOf returns the table columns of a Summary: ready/total nodes, ready/desired containers,
-// and shares of the allocatable amounts as whole percentages, rounded down.
+// DisplayOf formats a Summary: ready of all nodes, ready of desired containers,
+// and shares of what is allocatable in whole per cent, rounded down.
 func DisplayOf(sum Summary) Display {
 	d := Display{
 		Nodes:           fmt.Sprintf("%d/%d", sum.Nodes.Ready, sum.Nodes.Total),
@@ -32,8 +32,8 @@ func DisplayOf(sum Summary) Display {
 	return d
 }
 
-// percent returns part of whole as a percentage, rounded down. It computes with 128 bits, as the
-// bytes of a large cluster times 100 overflow 64.
+// percent is part of whole in per cent, rounded down; in 128 bits, as the bytes of
+// a large cluster times a hundred overflow 64.
 func percent(part, whole int64) string {
 	if whole <= 0 || part < 0 {
 		return ""

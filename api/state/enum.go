@@ -2,10 +2,11 @@ package state
 
 import "slices"
 
-// Enums are single bytes, because a large cluster has a hundred thousand of them. Their texts are
-// those of Kubernetes. The zero value stands for an unknown value of a newer peer.
+// Enums are single bytes, because a large cluster has a hundred thousand of them.
+// Their text is Kubernetes' own. The zero value of each is what a newer peer's
+// unknown value becomes.
 
-// Protocol is the transport protocol of a Service port or container port.
+// Protocol is a transport protocol as Services and container ports name it.
 type Protocol uint8
 
 const (
@@ -17,7 +18,7 @@ const (
 
 var protocolNames = []string{"", "TCP", "UDP", "SCTP"}
 
-// PortKind says what listens on a taken port. It is not a Service's type.
+// PortKind names the listener behind a taken port, not a Service's type.
 type PortKind uint8
 
 const (
@@ -33,7 +34,7 @@ const (
 
 var portKindNames = []string{"", "NodePort", "HealthCheckNodePort", "HostPort", "HostNetwork", "LoadBalancer", "ExternalIP", "Kubelet"}
 
-// TrafficPolicy is a Service's externalTrafficPolicy, TrafficPolicyNone if it does not apply.
+// TrafficPolicy is a Service's externalTrafficPolicy; none where it has no meaning.
 type TrafficPolicy uint8
 
 const (
@@ -44,8 +45,8 @@ const (
 
 var trafficPolicyNames = []string{"", "Cluster", "Local"}
 
-// ContainerKind is the kind of a container within its pod. A sidecar is an init container with
-// restartPolicy Always (KEP-753).
+// ContainerKind tells a pod's kinds of containers apart. A sidecar is an init
+// container with restartPolicy Always (KEP-753).
 type ContainerKind uint8
 
 const (
@@ -58,7 +59,7 @@ const (
 
 var containerKindNames = []string{"", "main", "init", "sidecar", "ephemeral"}
 
-// ContainerState is the state that is set in a container's status.
+// ContainerState is the member that is set in a container's status.
 type ContainerState uint8
 
 const (
@@ -70,7 +71,7 @@ const (
 
 var containerStateNames = []string{"unknown", "running", "waiting", "terminated"}
 
-// PodPhase is a pod's status.phase.
+// PodPhase is status.phase of a pod.
 type PodPhase uint8
 
 const (
@@ -83,11 +84,11 @@ const (
 
 var podPhaseNames = []string{"Unknown", "Pending", "Running", "Succeeded", "Failed"}
 
-// Finished reports whether a pod's containers have ended for good. The pod then takes no resources
-// of its node.
+// Finished says that a pod's containers have ended for good: it no longer takes
+// room on its node.
 func (e PodPhase) Finished() bool { return e == PodSucceeded || e == PodFailed }
 
-// QOSClass is a pod's status.qosClass.
+// QOSClass is status.qosClass of a pod.
 type QOSClass uint8
 
 const (
@@ -114,7 +115,7 @@ var tristateNames = []string{"Unknown", "True", "False"}
 type ConditionStatus uint8
 
 const (
-	// ConditionNone means that the condition is missing.
+	// ConditionNone: there is no such condition.
 	ConditionNone ConditionStatus = iota
 	ConditionTrue
 	ConditionFalse
@@ -123,7 +124,8 @@ const (
 
 var conditionStatusNames = []string{"", "True", "False", "Unknown"}
 
-// RestartPolicy is the restartPolicy of a pod or container, RestartPolicyNone if it is not set.
+// RestartPolicy is restartPolicy of a pod or container; RestartPolicyNone where it
+// is not set.
 type RestartPolicy uint8
 
 const (
@@ -135,7 +137,7 @@ const (
 
 var restartPolicyNames = []string{"", "Always", "OnFailure", "Never"}
 
-// ServiceType is a Service's spec.type.
+// ServiceType is spec.type of a Service.
 type ServiceType uint8
 
 const (
@@ -148,7 +150,7 @@ const (
 
 var serviceTypeNames = []string{"", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"}
 
-// ClaimPhase is a PersistentVolumeClaim's status.phase.
+// ClaimPhase is status.phase of a PersistentVolumeClaim.
 type ClaimPhase uint8
 
 const (
@@ -160,7 +162,7 @@ const (
 
 var claimPhaseNames = []string{"Unknown", "Pending", "Bound", "Lost"}
 
-// VolumePhase is a PersistentVolume's status.phase.
+// VolumePhase is status.phase of a PersistentVolume.
 type VolumePhase uint8
 
 const (
@@ -174,15 +176,16 @@ const (
 
 var volumePhaseNames = []string{"Unknown", "Pending", "Available", "Bound", "Released", "Failed"}
 
-// Severity is the severity of a problem.
+// Severity is how grave a problem is.
 type Severity uint8
 
 const (
 	SeverityUnknown Severity = iota
-	// SeverityCritical makes the cluster unhealthy once the problem is older than its threshold.
+	// SeverityCritical: the cluster is unhealthy once the problem is older than its
+	// patience.
 	SeverityCritical
 	SeverityWarning
-	// SeverityInfo does not affect health or problem counts.
+	// SeverityInfo: worth knowing, and counts for nothing.
 	SeverityInfo
 )
 
@@ -240,7 +243,7 @@ func name[E ~uint8](names []string, e E) string {
 	return names[0]
 }
 
-// parse sets e to the value of a text, or to zero if the text is unknown.
+// parse reads a name; one that is not known, of a newer peer's list, is the zero value.
 func parse[E ~uint8](names []string, e *E, text []byte) error {
 	*e = E(max(slices.Index(names, string(text)), 0))
 	return nil

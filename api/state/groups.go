@@ -2,12 +2,12 @@ package state
 
 import "math"
 
-// Group assigns slots to groups with the same sample time, so that times can be sent once per
-// group. of returns the preferred group of a slot, numbered from 1, or 0 for none: a container is
-// usually sampled together with its node. The time of a group is that of most of its slots. Slots
-// with another time or without a preferred group are put into groups by age, numbered after the
-// preferred ones. A sample whose age has no group number, hours older than the newest, is dropped.
-// Group must be called once, before u is published.
+// Group puts slots that were sampled together into groups. Of tells where a slot
+// belongs, numbered from 1, 0 for nowhere: a container and its node are mostly sampled
+// at the same time. A group is of one time only, that of most of its slots; the others,
+// and those that belong nowhere, are in groups by how old they are, behind all that of
+// names. A sample for which there is no number then, hours older than the newest, is
+// none any more. It is called once, before u is published.
 func (u *Usage) Group(of func(slot int) uint16) {
 	times, last := u.timesOf(of)
 	var newest Time
@@ -24,7 +24,7 @@ func (u *Usage) Group(of func(slot int) uint16) {
 			continue
 		}
 		g := int64(last) + 1 + int64(newest-used.SampledAt)
-		// A peer may claim any time, so the difference may overflow.
+		// A report may claim any time, so that the difference overflows.
 		if g <= 0 || g > math.MaxUint16 {
 			u.BySlot[slot] = Used{}
 			continue
@@ -34,8 +34,8 @@ func (u *Usage) Group(of func(slot int) uint16) {
 	u.Groups = groups
 }
 
-// timesOf returns the sample time of each preferred group, and the highest group number. The time
-// is that of most of its slots, the earlier one if two times are equally frequent.
+// timesOf is when each group was sampled, by most of its slots, of two times with as
+// many the earlier; and the last group.
 func (u *Usage) timesOf(of func(slot int) uint16) (times map[uint16]Time, last uint16) {
 	counts := map[uint16]map[Time]int{}
 	for slot, used := range u.BySlot {

@@ -8,43 +8,42 @@ import (
 	"time"
 )
 
-// MaxProblems is the largest number of problems that a Summary lists.
+// MaxProblems is how many problems a Summary lists.
 const MaxProblems = 50
 
-// MaxOthers is the largest number of further objects that a Problem names.
+// MaxOthers is how many further names a Problem has.
 const MaxOthers = 3
 
-// Thresholds: a critical problem makes the cluster unhealthy once it lasts longer than this.
+// How long a problem may last before it counts for health.
 const (
-	nodeThreshold      = time.Minute
-	conditionThreshold = 5 * time.Minute
-	podThreshold       = 5 * time.Minute
-	crashLoopThreshold = 2 * time.Minute
-	failedThreshold    = 2 * time.Minute
-	volumeThreshold    = 5 * time.Minute
-	claimThreshold     = 5 * time.Minute
-	serviceThreshold   = 5 * time.Minute
-	sectionThreshold   = time.Minute
+	nodePatience      = time.Minute
+	conditionPatience = 5 * time.Minute
+	podPatience       = 5 * time.Minute
+	crashPatience     = 2 * time.Minute
+	failedPatience    = 2 * time.Minute
+	volumePatience    = 5 * time.Minute
+	claimPatience     = 5 * time.Minute
+	servicePatience   = 5 * time.Minute
+	sectionPatience   = time.Minute
 )
 
-// CrashLoopResetAfter is how long a container has to run without a restart to end a crash loop.
-// The kubelet resets its back-off after the same time.
+// CrashLoopResetAfter without a restart ends the crash loop of a container. The kubelet forgets its
+// back-off after as long.
 const CrashLoopResetAfter = 10 * time.Minute
 
 const (
-	// nodeStartupTime is the age up to which a node is expected to be not ready.
-	nodeStartupTime = 2 * time.Minute
-	// terminationSlack is how much longer than its grace period a pod may exist.
+	// youngNode is the age up to which a node that is not ready is expected.
+	youngNode = 2 * time.Minute
+	// terminationSlack is by how much a pod may outlast its grace period.
 	terminationSlack = 5 * time.Minute
-	// nearlyFullPercent is the percentage of a node's pod capacity above which a problem is
-	// reported.
-	nearlyFullPercent = 95
-	// notReadyWarningAfter is after how long a pod that is not ready is reported in any case. It
-	// is the duration of KubePodNotReady in kubernetes-mixin.
-	notReadyWarningAfter = 15 * time.Minute
+	// crowdedNode is the share of a node's pods from which it is nearly full, in per cent.
+	crowdedNode = 95
+	// longNotReady is after how long a pod that is not ready is told of whatever else it
+	// does: that of KubePodNotReady of kubernetes-mixin.
+	longNotReady = 15 * time.Minute
 )
 
-// Values of Problem.What for which Kubernetes has no name of its own.
+// What is wrong, where Kubernetes has no word of its own for it.
 const (
 	WhatNotReady          = "NotReady"
 	WhatNotScheduled      = "NotScheduled"
@@ -67,91 +66,93 @@ const (
 	whatContainerCreating = "ContainerCreating"
 )
 
-// Problem describes one problem of a cluster. Objects with the same cause are one Problem.
+// Problem is one thing that a person should know of. One cause is one Problem,
+// however many objects it affects.
 type Problem struct {
 	Severity Severity `json:"severity"`
 	// Kind is the kind of object: Node, Pod, Container, Port, Service,
 	// PersistentVolumeClaim, PersistentVolume or Cluster.
 	Kind string `json:"kind"`
-	// What is the problem's name as used by Kubernetes (NotReady, MemoryPressure,
-	// CrashLoopBackOff, Unschedulable), or one of the What constants.
+	// What is wrong, as Kubernetes says it: NotReady, MemoryPressure,
+	// CrashLoopBackOff, Unschedulable; see the constants for the other words.
 	What string `json:"what"`
-	// Where is the object that has been affected longest: node, namespace/pod,
-	// namespace/pod/container, namespace/name, or node:[address:]port/protocol.
+	// Where is the object that has been affected for longest: node, namespace/pod,
+	// namespace/pod/container, namespace/name, [address:]port/protocol behind a node.
 	Where string `json:"where"`
 	// Owner is the workload of a pod or container.
 	Owner   Owner  `json:"owner,omitzero"`
 	Since   Time   `json:"since,omitzero"`
 	Message string `json:"message,omitempty"`
-	// Count is the number of affected objects. Others names up to three of them besides Where.
+	// Count is how many objects are affected. Others names up to three of them
+	// besides Where.
 	Count  int      `json:"count"`
 	Others []string `json:"others,omitempty"`
-	// Muted is the reason why the problem does not count; empty if it counts.
+	// Muted is why the problem does not count, where somebody said so.
 	Muted string `json:"muted,omitempty"`
 }
 
-// ProblemCounts has the number of problems of each severity, without muted ones.
+// ProblemCounts counts problems by severity; muted ones are not among them.
 type ProblemCounts struct {
 	Critical int `json:"critical"`
 	Warning  int `json:"warning"`
 	Info     int `json:"info"`
 }
 
-// Ignore mutes the problems that match all of its fields. Empty fields match everything.
+// Ignore mutes problems: those for which each field that is set is equal.
 type Ignore struct {
 	Namespace string `json:"namespace,omitempty"`
-	// Owner is a workload's kind and name, such as Deployment/web, or its name. The Jobs of a
-	// CronJob match its name too, such as CronJob/backup.
+	// Owner is the kind and name of a workload, as in Deployment/web, or its name. The
+	// Jobs of a CronJob match by its name too, as in CronJob/backup.
 	Owner string `json:"owner,omitempty"`
 	Node  string `json:"node,omitempty"`
 	What  string `json:"what,omitempty"`
-	// Until is when the rule ends; zero: never.
+	// Until is when the problems count again; zero: never.
 	Until Time `json:"until,omitzero"`
-	// Reason is shown with each muted problem.
+	// Reason is shown with each problem that is muted.
 	Reason string `json:"reason,omitempty"`
 }
 
-// CrashLooping reports whether a container is in a crash loop at an instant: the agent saw it
-// crash repeatedly, and it has not run for CrashLoopResetAfter since.
+// CrashLooping reports whether a container is in a crash loop at an instant: the agent
+// has seen it crash again and again, and it has not run for CrashLoopResetAfter since.
 func (c *Container) CrashLooping(now time.Time) bool {
 	return c.CrashLoopSince != 0 && (c.State != Running || c.StartedAt == 0 || now.Before(c.StartedAt.Time().Add(CrashLoopResetAfter)))
 }
 
-// finding is one problem of one object, before grouping.
+// finding is one object with one thing wrong, before grouping.
 type finding struct {
 	Problem
-	threshold time.Duration
+	patience  time.Duration
 	namespace string
 	node      string
 	workload  workloadKey
-	// image is set if it cannot be pulled.
+	// image is set where it cannot be pulled.
 	image string
-	// mute is the value of the object's mute annotation.
+	// mute is the annotation of the object.
 	mute string
 }
 
-// evaluator finds the problems of a State at an instant.
+// evaluator finds what is wrong with a State at an instant.
 type evaluator struct {
 	state    *State
 	now      time.Time
 	ignore   []Ignore
 	found    []finding
 	finished map[podID]bool
-	// crashLooping has the pods with a container in a crash loop.
-	crashLooping map[podID]bool
-	// down has the nodes that are not ready, with the index of their finding.
+	// looping are the pods with a container in a crash loop.
+	looping map[podID]bool
+	// down are the nodes that are not ready, by the index of their finding.
 	down map[string]int
-	// workloads has the workloads with a failing pod.
+	// workloads are those of which some pod does not work.
 	workloads map[workloadKey]*workload
 	next      time.Time
 }
 
-// evaluateHealth finds the problems of s at an instant and sets Healthy, Problems and the counts.
-// docs/FACTS.md lists the rules.
+// evaluateHealth finds what is wrong with s at an instant and sets Healthy, Problems and
+// what belongs to them. The rules are those of docs/FACTS.md.
 func (sum *Summary) evaluateHealth(s *State, finished map[podID]bool, conflicts map[*Port][]PortKey, now time.Time, ignore []Ignore) {
 	e := evaluator{
 		state: s, now: now, ignore: ignore, finished: finished,
-		crashLooping: map[podID]bool{}, down: map[string]int{}, workloads: map[workloadKey]*workload{},
+		looping: map[podID]bool{}, down: map[string]int{}, workloads: map[workloadKey]*workload{},
 	}
 	e.sections()
 	e.nodes()
@@ -165,14 +166,14 @@ func (sum *Summary) evaluateHealth(s *State, finished map[podID]bool, conflicts 
 
 func (e *evaluator) add(f finding) { e.found = append(e.found, f) }
 
-// reevaluateAt records that health may change at an instant without a change of an object.
+// reevaluateAt notes that health may change at an instant though no object does.
 func (e *evaluator) reevaluateAt(at time.Time) {
 	if at.After(e.now) && (e.next.IsZero() || at.Before(e.next)) {
 		e.next = at
 	}
 }
 
-// summarize mutes, groups and sorts the findings.
+// summarize mutes, groups and sorts what was found.
 func (e *evaluator) summarize(sum *Summary) {
 	sum.Healthy = true
 	for i := range e.found {
@@ -181,11 +182,11 @@ func (e *evaluator) summarize(sum *Summary) {
 		if f.Severity != SeverityCritical || f.Muted != "" {
 			continue
 		}
-		deadline := f.Since.Time().Add(f.threshold)
-		if e.now.After(deadline) {
+		late := f.Since.Time().Add(f.patience)
+		if e.now.After(late) {
 			sum.Healthy = false
 		} else {
-			e.reevaluateAt(deadline.Add(time.Second))
+			e.reevaluateAt(late.Add(time.Second))
 		}
 	}
 	problems := grouped(e.found)
@@ -216,7 +217,7 @@ func (c *ProblemCounts) count(s Severity) {
 	}
 }
 
-// muted returns the reason why a finding does not count, empty if it counts.
+// muted returns why a finding does not count; empty where it does.
 func (e *evaluator) muted(f *finding) string {
 	if f.mute != "" {
 		return f.mute
@@ -235,7 +236,7 @@ func (e *evaluator) muted(f *finding) string {
 	return ""
 }
 
-// matches reports whether a rule matches a finding. A rule without fields matches nothing.
+// matches reports whether a rule is of a finding. A rule without any field matches none.
 func (i *Ignore) matches(f *finding) bool {
 	if i.Namespace == "" && i.Owner == "" && i.Node == "" && i.What == "" {
 		return false
@@ -243,7 +244,7 @@ func (i *Ignore) matches(f *finding) bool {
 	return i.matchesOwner(f) && (i.Namespace == "" || i.Namespace == f.namespace) && (i.Node == "" || i.Node == f.node) && (i.What == "" || i.What == f.What)
 }
 
-// matchesOwner reports whether a rule matches the workload of a finding.
+// matchesOwner reports whether a rule is of the workload of a finding.
 func (i *Ignore) matchesOwner(f *finding) bool {
 	switch i.Owner {
 	case "", f.Owner.Name, f.Owner.Kind + "/" + f.Owner.Name:
@@ -254,14 +255,13 @@ func (i *Ignore) matchesOwner(f *finding) bool {
 	return false
 }
 
-// group identifies the findings that become one Problem.
+// group is what findings of one Problem have in common.
 type group struct {
 	kind, what, muted string
-	// where is set for findings that are not grouped, image for images that cannot be pulled,
-	// workload for all others.
+	// where is set for what is not grouped, image for images, workload for the rest.
 	where, image string
 	workload     workloadKey
-	// info is set for findings that require no action. They are not counted with others.
+	// info is set where nothing is to be done: such findings count nowhere else.
 	info bool
 }
 
@@ -278,8 +278,8 @@ func (f *finding) group() group {
 	return g
 }
 
-// grouped returns one Problem for each group of findings, sorted by severity, age and place. Muted
-// ones are last.
+// grouped returns a Problem for each group of findings: worst first, then the oldest,
+// then by place; muted ones last.
 func grouped(found []finding) []Problem {
 	slices.SortFunc(found, func(a, b finding) int { return comparePlaces(&a.Problem, &b.Problem) })
 	index := make(map[group]int, len(found))
@@ -311,7 +311,7 @@ func comparePlaces(a, b *Problem) int {
 	return cmp.Or(cmp.Compare(a.Since, b.Since), strings.Compare(a.Where, b.Where), strings.Compare(a.What, b.What))
 }
 
-// conflicts adds one finding for each set of rows that conflict over a port.
+// conflicts adds one finding for all who claim the same port.
 func (e *evaluator) conflicts(conflicts map[*Port][]PortKey) {
 	if len(conflicts) == 0 {
 		return
@@ -321,34 +321,34 @@ func (e *evaluator) conflicts(conflicts map[*Port][]PortKey) {
 	}
 }
 
-// conflict returns the finding for conflicting rows, which are in key order.
+// conflict describes rows that cannot all have their port. Rows come in key order.
 func (e *evaluator) conflict(claimants []*Port) finding {
 	first := claimants[0]
 	f := finding{Problem: Problem{Severity: SeverityInfo, Kind: "Port", What: WhatConflict, Where: first.place(), Count: len(claimants)}, namespace: first.Namespace, node: first.Node}
-	var owners []string
-	seen := map[string]bool{}
+	var holders []string
+	known := map[string]bool{}
 	for _, p := range claimants {
-		f.Since = max(f.Since, e.claimedSince(p))
-		if h := p.owner(); !seen[h] {
-			seen[h] = true
-			owners = append(owners, h)
+		f.Since = max(f.Since, e.heldSince(p))
+		if h := p.holder(); !known[h] {
+			known[h] = true
+			holders = append(holders, h)
 		}
 	}
 	if !onlyVirtualAddresses(claimants) {
 		f.Severity = SeverityWarning
 	}
-	f.Message = "claimed by " + strings.Join(owners[:min(len(owners), MaxOthers+1)], ", ")
-	if more := len(owners) - MaxOthers - 1; more > 0 {
+	f.Message = "claimed by " + strings.Join(holders[:min(len(holders), MaxOthers+1)], ", ")
+	if more := len(holders) - MaxOthers - 1; more > 0 {
 		f.Message += fmt.Sprintf(" and %d more", more)
 	}
 	for _, p := range claimants[1:min(len(claimants), MaxOthers+1)] {
-		f.Others = append(f.Others, p.owner())
+		f.Others = append(f.Others, p.holder())
 	}
 	return f
 }
 
-// claimedSince returns when the owner of a port was created, zero if that is unknown.
-func (e *evaluator) claimedSince(p *Port) Time {
+// heldSince returns when the holder of a port was made; zero where that is not known.
+func (e *evaluator) heldSince(p *Port) Time {
 	k := Key{Kind: KindPod, Namespace: p.Namespace, Name: p.Pod}
 	if p.Service != "" {
 		k.Kind, k.Name = KindService, p.Service
@@ -366,7 +366,7 @@ func (e *evaluator) claimedSince(p *Port) Time {
 	return 0
 }
 
-// place formats a port as node:[address:]port/protocol.
+// place names a port: its node, its address where it has one, number and protocol.
 func (p *Port) place() string {
 	if p.Address == "" {
 		return fmt.Sprintf("%s:%d/%s", p.Node, p.Port, p.Protocol)
@@ -378,7 +378,7 @@ func (p *Port) place() string {
 	return fmt.Sprintf("%s:%s:%d/%s", p.Node, address, p.Port, p.Protocol)
 }
 
-func (p *Port) owner() string {
+func (p *Port) holder() string {
 	switch {
 	case p.Service != "":
 		return fmt.Sprintf("Service %s/%s (%s)", p.Namespace, p.Service, p.Kind)

@@ -8,7 +8,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// check compares the problems and the health of a State at now with the expected ones.
+// check compares the problems and the health of a State at now with what they should be.
 func check(t *testing.T, s *state.State, healthy bool, want ...row) state.Summary {
 	t.Helper()
 	got := state.Summarize(s, now)
@@ -22,8 +22,8 @@ func check(t *testing.T, s *state.State, healthy bool, want ...row) state.Summar
 	return got
 }
 
-func TestCrashLoopIsReportedInEveryState(t *testing.T) {
-	// KubePodCrashLooping does not depend on the container's current state.
+func TestACrashLoopIsToldWhileItLasts(t *testing.T) {
+	// KubePodCrashLooping does not care in which state the container is at the moment.
 	for name, edit := range map[string]func(*state.Container){
 		"waiting":    func(c *state.Container) { c.Reason = "CrashLoopBackOff" },
 		"terminated": func(c *state.Container) { c.State, c.Reason = state.Terminated, "Completed" },
@@ -32,13 +32,13 @@ func TestCrashLoopIsReportedInEveryState(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			check(t, cluster(t, pod("web-1"), container("web-1", "", time.Hour, crashLooping(time.Hour), edit)), false,
+			check(t, cluster(t, pod("web-1"), container("web-1", "", time.Hour, looping(time.Hour), edit)), false,
 				row{state.SeverityCritical, "Container", "CrashLoopBackOff", "shop/web-1/app", 1})
 		})
 	}
 }
 
-func TestPendingPodsCountForOvercommit(t *testing.T) {
+func TestRequestsOfPodsThatWaitForANodeCountAsRequested(t *testing.T) {
 	waiting := pod("web-1", broken(time.Minute), func(p *state.Pod) {
 		p.Node, p.Phase, p.Reason, p.UnschedulableSince = "", state.PodPending, "Unschedulable", ago(time.Minute)
 		p.Requested = state.Resources{CPUMillis: 3000, MemoryBytes: 10}
@@ -49,31 +49,31 @@ func TestPendingPodsCountForOvercommit(t *testing.T) {
 	unschedulable := row{state.SeverityCritical, "Pod", "Unschedulable", "shop/web-1", 1}
 	overcommit := row{state.SeverityWarning, "Cluster", "CPUOvercommit", "cpu", 1}
 	check(t, cluster(t, a, b, load, waiting), true, unschedulable, overcommit)
-	// The only node cannot be lost, but the requests may exceed its resources.
+	// One node cannot be lost, but more can be asked for than it has.
 	check(t, cluster(t, a, load, waiting), true, unschedulable, overcommit)
 	check(t, cluster(t, a, load), true)
 	check(t, cluster(t, waiting), true, unschedulable)
 }
 
-func TestUnreadyTerminatingPodIsReported(t *testing.T) {
-	// The pod has an hour to terminate, and KubePodNotReady fires after 15 minutes.
-	terminatingFor := func(since time.Duration) *state.State {
+func TestAPodThatIsNotReadyIsToldThoughItTerminates(t *testing.T) {
+	// It has an hour to terminate, and KubePodNotReady tells of it after a quarter.
+	going := func(since time.Duration) *state.State {
 		return cluster(t, pod("web-1", broken(since), terminating(-time.Hour)), container("web-1", "", since, func(c *state.Container) { c.State = state.Running }))
 	}
-	got := check(t, terminatingFor(14*time.Minute), true)
+	got := check(t, going(14*time.Minute), true)
 	if want := now.Add(time.Minute); !got.NextEvaluation.Equal(want) {
-		t.Errorf("next evaluation at %v, want %v", got.NextEvaluation, want)
+		t.Errorf("it is evaluated anew at %v, want %v", got.NextEvaluation, want)
 	}
-	check(t, terminatingFor(15*time.Minute), true, row{state.SeverityWarning, "Pod", "NotReady", "shop/web-1", 1})
+	check(t, going(15*time.Minute), true, row{state.SeverityWarning, "Pod", "NotReady", "shop/web-1", 1})
 }
 
-func TestNodeProblemUsesNotReadySince(t *testing.T) {
+func TestANodesProblemIsAsOldAsTheAgentSaw(t *testing.T) {
 	n := node(condition("Ready", state.Unknown, 10*time.Second))
 	n.NotReadySince = ago(time.Hour)
 	check(t, cluster(t, n), false, row{state.SeverityCritical, "Node", "NotReady", "n", 1})
 }
 
-func TestIgnoreOwnerMatchesCronJob(t *testing.T) {
+func TestJobsOfACronJobAreMutedByItsName(t *testing.T) {
 	s := cluster(t, pod("cron-1", failed("Error", time.Hour), ofJob("load-29876540")))
 	for owner, muted := range map[string]bool{"CronJob/load": true, "load": true, "Job/load-29876540": true, "CronJob/other": false, "Job/load": false, "Deployment/load": false} {
 		if got := state.Summarize(s, now, state.Ignore{Owner: owner}); got.Muted != count(muted) || got.Healthy != muted {
@@ -86,8 +86,8 @@ func TestIgnoreOwnerMatchesCronJob(t *testing.T) {
 	}
 }
 
-func TestResolvedFailureIsNotGrouped(t *testing.T) {
-	// Yesterday's Job failed and the next one succeeded. Today's Job has failed.
+func TestWhatIsOverIsNoPartOfAProblem(t *testing.T) {
+	// The Job of yesterday failed and was made good since; that of today has failed.
 	s := cluster(t,
 		pod("cron-1", failed("Error", 24*time.Hour), ofJob("load-29876540")),
 		pod("cron-2", succeeded(12*time.Hour), ofJob("load-29876560"), func(p *state.Pod) { p.CreatedAt = ago(13 * time.Hour) }),

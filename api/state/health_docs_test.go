@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// documentedProblems returns the table of problems in docs/FACTS.md. The cells of a row are:
-// situation, what, since, threshold, severity, source.
-func documentedProblems(t *testing.T) [][]string {
+// documented are the cells of the table of problems in docs/FACTS.md, row by row:
+// situation, what, since, patience, severity, source.
+func documented(t *testing.T) [][]string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/FACTS.md")
 	if err != nil {
@@ -41,8 +41,8 @@ func documentedProblems(t *testing.T) [][]string {
 	return rows
 }
 
-// codeSpans returns the texts in backquotes in a cell.
-func codeSpans(cell string) []string {
+// words are the words in code's type of a cell.
+func words(cell string) []string {
 	var all []string
 	for _, match := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1) {
 		all = append(all, match[1])
@@ -50,8 +50,8 @@ func codeSpans(cell string) []string {
 	return all
 }
 
-// whatConstants returns the values of the What constants.
-func whatConstants(t *testing.T) []string {
+// whats are the values of the constants that say what is wrong.
+func whats(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("health*.go")
 	if err != nil {
@@ -81,44 +81,44 @@ func whatConstants(t *testing.T) []string {
 	return all
 }
 
-func TestDocumentListsEveryProblem(t *testing.T) {
-	var message []string
-	for _, row := range documentedProblems(t) {
-		message = append(message, codeSpans(row[1])...)
-		message = append(message, codeSpans(row[0])...)
+func TestTheDocumentHasEveryProblem(t *testing.T) {
+	var said []string
+	for _, row := range documented(t) {
+		said = append(said, words(row[1])...)
+		said = append(said, words(row[0])...)
 	}
-	all := whatConstants(t)
+	all := whats(t)
 	if len(all) < 15 {
-		t.Fatalf("only %d codeSpans are found in the code: %q", len(all), all)
+		t.Fatalf("only %d words are found in the code: %q", len(all), all)
 	}
 	for _, what := range all {
-		if !slices.Contains(message, what) {
-			t.Errorf("docs/FACTS.md does not list %s", what)
+		if !slices.Contains(said, what) {
+			t.Errorf("docs/FACTS.md does not tell of %s", what)
 		}
 	}
 	for _, name := range slices.Concat([]string{"KernelDeadlock", "ReadonlyFilesystem", "CorruptDockerOverlay2", "Frequent…", "Pressure"}, badWhenTrueSuffix, goodWhenTrue) {
-		if !slices.Contains(message, name) {
-			t.Errorf("docs/FACTS.md does not list the condition %s", name)
+		if !slices.Contains(said, name) {
+			t.Errorf("docs/FACTS.md does not tell of conditions %s", name)
 		}
 	}
 }
 
-func TestDocumentListsEveryThreshold(t *testing.T) {
-	for row, threshold := range map[string]time.Duration{
-		"nodes or pods cannot be read":                 sectionThreshold,
-		"node not Ready":                               nodeThreshold,
-		"pressure or NetworkUnavailable":               conditionThreshold,
-		"pod not scheduled":                            podThreshold,
-		"container or sidecar that does not work":      podThreshold,
-		"pod that is not ready although":               podThreshold,
-		"pod in phase Unknown":                         podThreshold,
-		"crash loop":                                   crashLoopThreshold,
-		"pod failed otherwise":                         failedThreshold,
-		"PersistentVolumeClaim pending, and a pod":     claimThreshold,
-		"PersistentVolumeClaim whose volume is gone":   claimThreshold,
-		"PersistentVolume pending or failed":           volumeThreshold,
-		"NodePort or LoadBalancer Service":             serviceThreshold,
-		"LoadBalancer without an address":              serviceThreshold,
+func TestTheDocumentHasThePatienceOfEveryProblem(t *testing.T) {
+	for row, patience := range map[string]time.Duration{
+		"nodes or pods cannot be read":                 sectionPatience,
+		"node not Ready":                               nodePatience,
+		"pressure or NetworkUnavailable":               conditionPatience,
+		"pod not scheduled":                            podPatience,
+		"container or sidecar that does not work":      podPatience,
+		"pod that is not ready although":               podPatience,
+		"pod in phase Unknown":                         podPatience,
+		"crash loop":                                   crashPatience,
+		"pod failed otherwise":                         failedPatience,
+		"PersistentVolumeClaim pending, and a pod":     claimPatience,
+		"PersistentVolumeClaim whose volume is gone":   claimPatience,
+		"PersistentVolume pending or failed":           volumePatience,
+		"NodePort or LoadBalancer Service":             servicePatience,
+		"LoadBalancer without an address":              servicePatience,
 		"several claim the same port":                  0,
 		"pod with scheduling gates":                    0,
 		"pod failed, and other pods":                   0,
@@ -135,26 +135,26 @@ func TestDocumentListsEveryThreshold(t *testing.T) {
 		"pod still there 5 min after its grace period": 0,
 	} {
 		want := "–"
-		if threshold != 0 {
-			want = strconv.Itoa(int(threshold/time.Minute)) + " min"
+		if patience != 0 {
+			want = strconv.Itoa(int(patience/time.Minute)) + " min"
 		}
-		at := slices.IndexFunc(documentedProblems(t), func(cells []string) bool { return strings.HasPrefix(cells[0], row) })
+		at := slices.IndexFunc(documented(t), func(cells []string) bool { return strings.HasPrefix(cells[0], row) })
 		if at < 0 {
 			t.Errorf("docs/FACTS.md has no row %q", row)
 			continue
 		}
-		if got := documentedProblems(t)[at][3]; got != want {
-			t.Errorf("docs/FACTS.md: got threshold %[2]s of %[1]q, want %[3]s", row, got, want)
+		if got := documented(t)[at][3]; got != want {
+			t.Errorf("docs/FACTS.md: the patience of %q is %s, and the code has %s", row, got, want)
 		}
 	}
 }
 
-func TestDocumentListsEveryCoveredAlert(t *testing.T) {
+func TestTheDocumentNamesEveryAlertThatProblemsCover(t *testing.T) {
 	sources := ""
-	for _, row := range documentedProblems(t) {
+	for _, row := range documented(t) {
 		sources += row[5] + " "
 	}
-	// These are the alerts of kubernetes-mixin that do not need workload objects.
+	// Those of kubernetes-mixin that need no workloads.
 	for _, alert := range []string{
 		"KubePodCrashLooping", "KubePodNotReady", "KubeContainerWaiting", "KubeNodeNotReady", "KubeNodePressure", "KubeNodeUnreachable",
 		"KubeNodeReadinessFlapping", "KubeletTooManyPods", "KubeCPUOvercommit", "KubeMemoryOvercommit", "KubePersistentVolumeErrors",

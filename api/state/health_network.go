@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// storage adds findings for claims that are pending or have lost their volume, and for volumes
-// that are unavailable.
+// storage adds claims that stay pending or have lost their volume, and volumes that
+// cannot be had.
 func (e *evaluator) storage() {
 	var mounted map[podID]bool
 	for c := range e.state.Claims() {
@@ -25,7 +25,7 @@ func (e *evaluator) storage() {
 				Problem: Problem{
 					Severity: SeverityCritical, Kind: "PersistentVolume", What: v.Phase.String(), Where: v.Name, Since: v.PhaseSince, Count: 1, Message: v.Message,
 				},
-				threshold: volumeThreshold, namespace: v.ClaimNamespace,
+				patience: volumePatience, namespace: v.ClaimNamespace,
 			})
 		}
 	}
@@ -49,64 +49,64 @@ func (e *evaluator) claim(c *Claim, mounted bool) {
 	f := finding{
 		Problem: Problem{
 			Severity: SeverityWarning, Kind: "PersistentVolumeClaim", What: c.Phase.String(), Where: c.Namespace + "/" + c.Name, Since: c.CreatedAt, Count: 1,
-			Message: "the claim is not bound to a volume, and a pod mounts it",
+			Message: "no volume is bound to the claim, and a pod waits for it",
 		},
-		threshold: claimThreshold, namespace: c.Namespace,
+		patience: claimPatience, namespace: c.Namespace,
 	}
 	switch {
 	case c.Phase == ClaimLost:
-		f.Message = fmt.Sprintf("the bound volume %s no longer exists", c.Volume)
+		f.Message = fmt.Sprintf("the volume %s that the claim was bound to is gone", c.Volume)
 	case !mounted:
-		f.Severity, f.Message = SeverityInfo, "the claim is not bound to a volume, and no pod mounts it"
+		f.Severity, f.Message = SeverityInfo, "no volume is bound to the claim, and no pod mounts it"
 	}
 	e.add(f)
 }
 
-// services adds findings for Services without pods, endpoints or an address.
+// services adds Services that nothing stands behind.
 func (e *evaluator) services() {
 	for s := range e.state.Services() {
 		problem := func(severity Severity, what string, since Time, message string) {
 			e.add(finding{
-				Problem:   Problem{Severity: severity, Kind: "Service", What: what, Where: s.Namespace + "/" + s.Name, Since: since, Count: 1, Message: message},
-				threshold: serviceThreshold, namespace: s.Namespace,
+				Problem:  Problem{Severity: severity, Kind: "Service", What: what, Where: s.Namespace + "/" + s.Name, Since: since, Count: 1, Message: message},
+				patience: servicePatience, namespace: s.Namespace,
 			})
 		}
 		exposed := s.Type == ServiceNodePort || s.Type == ServiceLoadBalancer
 		if s.NoPodsSince != 0 {
-			problem(SeverityInfo, WhatNoPods, s.NoPodsSince, "the selector matches no pod")
+			problem(SeverityInfo, WhatNoPods, s.NoPodsSince, "its selector matches no pod")
 		}
 		if exposed && s.NoEndpointsSince != 0 {
-			problem(SeverityWarning, WhatNoEndpoints, s.NoEndpointsSince, "the selector matches pods, but none is ready")
+			problem(SeverityWarning, WhatNoEndpoints, s.NoEndpointsSince, "pods match its selector, and none of them is ready")
 		}
 		if s.NoAddressSince != 0 {
-			problem(SeverityWarning, WhatNoAddress, s.NoAddressSince, "the load balancer has no address; see the events of the Service")
+			problem(SeverityWarning, WhatNoAddress, s.NoAddressSince, "its load balancer has no address; look at the events of the Service")
 		}
 	}
 }
 
-// conflictGroups returns the conflicting rows in sets that are connected by conflicts. Sets and
-// rows are in key order.
+// conflictGroups returns the rows that cannot all have their port, together where each
+// conflicts with another of the group. Groups and rows are in key order.
 func conflictGroups(s *State, conflicts map[*Port][]PortKey) [][]*Port {
 	byKey := make(map[PortKey]*Port, len(conflicts))
 	for p := range conflicts {
 		byKey[portKeyOf(p)] = p
 	}
-	// A row lists only some of its conflicts, so the sets are found with a union-find.
-	parents := make(map[*Port]*Port, len(conflicts))
-	root := func(p *Port) *Port {
-		for parents[p] != nil {
-			if next := parents[parents[p]]; next != nil {
-				parents[p] = next
+	// A row is told some others only, and not all of them are told it.
+	leads := make(map[*Port]*Port, len(conflicts))
+	leader := func(p *Port) *Port {
+		for leads[p] != nil {
+			if next := leads[leads[p]]; next != nil {
+				leads[p] = next
 			}
-			p = parents[p]
+			p = leads[p]
 		}
 		return p
 	}
 	for p, others := range conflicts {
 		for _, k := range others {
 			if other := byKey[k]; other != nil {
-				if a, b := root(p), root(other); a != b {
-					parents[a] = b
+				if a, b := leader(p), leader(other); a != b {
+					leads[a] = b
 				}
 			}
 		}
@@ -117,7 +117,7 @@ func conflictGroups(s *State, conflicts map[*Port][]PortKey) [][]*Port {
 		if conflicts[p] == nil {
 			continue
 		}
-		first := root(p)
+		first := leader(p)
 		i, ok := at[first]
 		if !ok {
 			i = len(groups)
@@ -128,16 +128,16 @@ func conflictGroups(s *State, conflicts map[*Port][]PortKey) [][]*Port {
 	return groups
 }
 
-// onlyVirtualAddresses reports whether the rows only share an address of a load balancer or an
-// external IP of one Service with host ports, which is common on bare metal. Two Services or two
-// pods that claim the same port are a real conflict.
+// onlyVirtualAddresses reports whether what the claimants share is the address of a load
+// balancer or an external IP of one Service, and host ports: a common set-up on bare
+// metal. Two Services, or two pods that want the same port of a node, are another thing.
 func onlyVirtualAddresses(claimants []*Port) bool {
 	const most = 256 // each is compared with each
 	claimants = claimants[:min(len(claimants), most)]
 	virtual := func(p *Port) bool { return p.Kind == LoadBalancer || p.Kind == ExternalIP }
 	for i, a := range claimants {
 		for _, b := range claimants[i+1:] {
-			if sameOwner(a, b) || virtual(a) != virtual(b) || a.Node != b.Node && a.Node != AllNodes && b.Node != AllNodes || !addressesOverlap(a, b) {
+			if sameHolder(a, b) || virtual(a) != virtual(b) || a.Node != b.Node && a.Node != AllNodes && b.Node != AllNodes || !addressesMeet(a, b) {
 				continue
 			}
 			return false
@@ -146,7 +146,7 @@ func onlyVirtualAddresses(claimants []*Port) bool {
 	return slices.ContainsFunc(claimants, virtual)
 }
 
-// expired reports whether the health of a Summary may have changed by the passing of time.
+// expired reports whether time alone may have changed the health of a Summary.
 func (sum *Summary) expired(now time.Time) bool {
 	return !sum.NextEvaluation.IsZero() && !now.Before(sum.NextEvaluation)
 }

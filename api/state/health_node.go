@@ -9,9 +9,9 @@ import (
 
 const nodeReady = "Ready"
 
-// badWhenTrue lists the node conditions that are bad when True: those of Kubernetes itself and
-// those of node-problem-detector. badWhenTruePrefix and badWhenTrueSuffix match the others by
-// name.
+// badWhenTrue are the conditions of a node that are bad when True: those that
+// Kubernetes sets itself, and those of node-problem-detector, whose names begin or end
+// as the lists say.
 var (
 	badWhenTrue       = []string{"MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable", "KernelDeadlock", "ReadonlyFilesystem", "CorruptDockerOverlay2", "CorruptDockerImage"}
 	badWhenTruePrefix = []string{"Frequent"}
@@ -19,21 +19,20 @@ var (
 	goodWhenTrue      = []string{"Ready", "Healthy", "Available", "IsVoter"}
 )
 
-// ConditionHealth says what a node's condition means for the node.
+// ConditionHealth is what a condition of a node says of it.
 type ConditionHealth uint8
 
 const (
-	// ConditionGood means that the condition is as it should be.
+	// ConditionGood: it is as it should be.
 	ConditionGood ConditionHealth = iota
-	// ConditionBad means that the condition is known to be bad.
+	// ConditionBad: it is known to speak against the node.
 	ConditionBad
-	// ConditionUnrecognized means that the condition is True and no rule knows whether that is
-	// good.
+	// ConditionUnrecognized: it is True, and no rule knows whether that is good.
 	ConditionUnrecognized
 )
 
-// Health returns what the condition means for its node. Unknown is bad for pressure conditions, as
-// pressure cannot be ruled out.
+// ConditionHealth returns what the condition says of its node. Of the pressure conditions
+// Unknown is bad too, as nobody can rule pressure out.
 func (c *NodeCondition) Health() ConditionHealth {
 	switch {
 	case isGoodWhenTrue(c.Type):
@@ -58,8 +57,8 @@ func isBadWhenTrue(name string) bool {
 		slices.ContainsFunc(badWhenTrueSuffix, func(p string) bool { return strings.HasSuffix(name, p) })
 }
 
-// isGoodWhenTrue excludes names such as RuntimeUnhealthy and NetworkUnavailable, which end with a
-// good word.
+// isGoodWhenTrue excludes names such as RuntimeUnhealthy and NetworkUnavailable, which
+// end in a good word by accident.
 func isGoodWhenTrue(name string) bool {
 	return !isBadWhenTrue(name) && !strings.HasSuffix(name, "Unavailable") && !strings.HasSuffix(name, "NotReady") &&
 		slices.ContainsFunc(goodWhenTrue, func(p string) bool { return strings.HasSuffix(name, p) })
@@ -89,20 +88,20 @@ func (e *evaluator) node(n *Node) {
 	problem := func(s Severity, what string, since Time, message string) finding {
 		return finding{
 			Problem: Problem{Severity: s, Kind: "Node", What: what, Where: n.Name, Since: since, Message: message, Count: 1},
-			node:    n.Name, mute: n.Mute, threshold: conditionThreshold,
+			node:    n.Name, mute: n.Mute, patience: conditionPatience,
 		}
 	}
 	for i := range n.Conditions {
 		c := &n.Conditions[i]
-		message := cmp.Or(c.Message, c.Reason)
+		said := cmp.Or(c.Message, c.Reason)
 		switch verdict := c.Health(); {
 		case c.Type == nodeReady:
 		case verdict == ConditionBad && c.Status != True:
-			e.add(problem(SeverityWarning, c.Type, c.Since, strings.TrimSuffix(c.Status.String()+": "+message, ": ")))
+			e.add(problem(SeverityWarning, c.Type, c.Since, strings.TrimSuffix(c.Status.String()+": "+said, ": ")))
 		case verdict == ConditionBad:
-			e.add(problem(SeverityWarning, c.Type, c.Since, message))
+			e.add(problem(SeverityWarning, c.Type, c.Since, said))
 		case verdict == ConditionUnrecognized:
-			e.add(problem(SeverityInfo, c.Type, c.Since, message))
+			e.add(problem(SeverityInfo, c.Type, c.Since, said))
 		}
 	}
 	if slices.ContainsFunc(n.Taints, func(t Taint) bool { return t.Key == "node.kubernetes.io/unreachable" && t.Effect == "NoSchedule" }) {
@@ -110,34 +109,34 @@ func (e *evaluator) node(n *Node) {
 	}
 	if n.FlappingSince != 0 && e.now.Before(n.FlappingUntil.Time()) {
 		e.reevaluateAt(n.FlappingUntil.Time())
-		e.add(problem(SeverityWarning, WhatFlapping, n.FlappingSince, "Ready changed at least three times within 15 minutes"))
+		e.add(problem(SeverityWarning, WhatFlapping, n.FlappingSince, "Ready has changed at least three times within 15 minutes"))
 	}
-	if load := e.state.Load(n.Name); load != nil && n.Capacity.Pods > 0 && load.Pods*100 > n.Capacity.Pods*nearlyFullPercent {
-		e.add(problem(SeverityInfo, WhatTooManyPods, 0, fmt.Sprintf("the node has %d pods, the limit is %d", load.Pods, n.Capacity.Pods)))
+	if load := e.state.Load(n.Name); load != nil && n.Capacity.Pods > 0 && load.Pods*100 > n.Capacity.Pods*crowdedNode {
+		e.add(problem(SeverityInfo, WhatTooManyPods, 0, fmt.Sprintf("%d pods of at most %d", load.Pods, n.Capacity.Pods)))
 	}
 }
 
-// nodeDown adds the single finding of a node that is not ready, whatever its other conditions are.
-// Its pods are counted in this finding later.
+// nodeDown adds the one finding of a node that is not ready, whatever else its
+// conditions say. Its pods are counted with it later.
 func (e *evaluator) nodeDown(n *Node) {
 	f := finding{
 		Problem: Problem{Severity: SeverityCritical, Kind: "Node", What: WhatNotReady, Where: n.Name, Since: cmp.Or(n.NotReadySince, n.CreatedAt), Message: "the kubelet has not reported yet", Count: 1},
-		node:    n.Name, mute: n.Mute, threshold: nodeThreshold,
+		node:    n.Name, mute: n.Mute, patience: nodePatience,
 	}
 	if c := n.Condition(nodeReady); c != nil {
 		f.Since, f.Message = cmp.Or(n.NotReadySince, c.Since, n.CreatedAt), cmp.Or(c.Message, c.Reason)
 	}
-	if started := n.CreatedAt.Time().Add(nodeStartupTime); n.CreatedAt != 0 && e.now.Before(started) {
+	if grown := n.CreatedAt.Time().Add(youngNode); n.CreatedAt != 0 && e.now.Before(grown) {
 		f.Severity = SeverityInfo
-		e.reevaluateAt(started)
+		e.reevaluateAt(grown)
 	}
 	e.down[n.Name] = len(e.found)
 	e.add(f)
 }
 
-// overcommit adds a finding if the requests of all pods, including unscheduled ones, would not fit
-// after the loss of the largest node, or do not fit the only node (KubeCPUOvercommit and
-// KubeMemoryOvercommit of kubernetes-mixin).
+// overcommit adds that the requests of all pods, also of those that wait for a node,
+// would not fit if the largest node were lost, or on the only one there is
+// (KubeCPUOvercommit and KubeMemoryOvercommit of kubernetes-mixin).
 func (e *evaluator) overcommit(sum *Summary) {
 	if sum.Nodes.Total == 0 {
 		return
@@ -154,9 +153,9 @@ func (e *evaluator) overcommit(sum *Summary) {
 		largestCPU, largestMemory = max(largestCPU, n.Allocatable.CPUMillis), max(largestMemory, n.Allocatable.MemoryBytes)
 	}
 	check := func(what, name string, requested, allocatable, largest int64) {
-		left, message := allocatable-largest, "the requests of all pods would not fit if the largest node were lost"
+		left, message := allocatable-largest, "the requests of all pods do not fit any more if the largest node is lost"
 		if left <= 0 || requested > allocatable {
-			left, message = allocatable, "the requests of all pods, including unscheduled ones, exceed the allocatable resources of all nodes"
+			left, message = allocatable, "the requests of all pods, with those that wait for a node, are more than all nodes have"
 		}
 		if requested > left {
 			e.add(finding{Problem: Problem{Severity: SeverityWarning, Kind: "Cluster", What: what, Where: name, Count: 1, Message: message}})

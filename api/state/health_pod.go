@@ -10,15 +10,16 @@ import (
 // workloadKey identifies a workload for severity and grouping.
 type workloadKey struct{ namespace, kind, name string }
 
-// workload counts the pods of a workload.
+// workload is what is known of the pods of a workload.
 type workload struct {
-	// working is the number of working pods. doneAt is when the last pod succeeded.
+	// working is how many of them work; doneAt is when the last one succeeded.
 	working int
 	doneAt  Time
 }
 
-// workloadOf returns the workload of a pod. All Jobs of a CronJob are one workload, and so are the
-// static pods of one name on all nodes. Any other pod without a workload is its own workload.
+// workloadOf returns the workload of a pod. The Jobs of a CronJob are one workload, as
+// are the static pods of one name on all nodes; any other pod without a workload is
+// its own.
 func workloadOf(p *Pod) workloadKey {
 	k := workloadKey{p.Namespace, p.Owner.Kind, p.Owner.Name}
 	switch k.kind {
@@ -32,8 +33,8 @@ func workloadOf(p *Pod) workloadKey {
 	return k
 }
 
-// cronJobOf returns a Job's name without the minute that a CronJob appends (getJobName of the
-// CronJob controller).
+// cronJobOf returns the name of a Job without the minute that a CronJob appends
+// (the CronJob controller's getJobName).
 func cronJobOf(job string) string {
 	i := strings.LastIndexByte(job, '-')
 	if minute := job[i+1:]; i <= 0 || len(minute) != 8 || strings.Trim(minute, "0123456789") != "" {
@@ -42,17 +43,17 @@ func cronJobOf(job string) string {
 	return job[:i]
 }
 
-// candidate is a pod or container that may become a finding.
-type candidate struct {
+// trouble is a pod or container that may be a finding.
+type trouble struct {
 	pod       *Pod
 	container *Container
 }
 
-// containersAndPods adds the findings of pods and containers. It visits each pod and container
-// once, and counts the pods of workloads only if one of their pods fails.
+// containersAndPods adds what is wrong with pods. It looks at pods and containers once
+// each; only where something is wrong it counts the pods of the workloads concerned.
 func (e *evaluator) containersAndPods() {
-	found, listed := e.failingContainers()
-	found = append(found, e.failingPods(listed)...)
+	found, listed := e.troubledContainers()
+	found = append(found, e.troubledPods(listed)...)
 	e.countWorkloads(found)
 	for _, t := range found {
 		if t.container != nil {
@@ -63,16 +64,16 @@ func (e *evaluator) containersAndPods() {
 	}
 }
 
-// failingContainers returns the containers of unfinished pods that do not work or are in a crash
-// loop, and the pods that have one.
-func (e *evaluator) failingContainers() (found []candidate, pods map[podID]bool) {
+// troubledContainers returns the containers of unfinished pods that do not work or are
+// in a crash loop, and the pods that have one.
+func (e *evaluator) troubledContainers() (found []trouble, pods map[podID]bool) {
 	pods = map[podID]bool{}
 	for c := range e.state.Containers() {
-		crashLooping := c.CrashLooping(e.now)
-		if crashLooping && c.State == Running {
+		looping := c.CrashLooping(e.now)
+		if looping && c.State == Running {
 			e.reevaluateAt(c.StartedAt.Time().Add(CrashLoopResetAfter))
 		}
-		if !crashLooping && c.NotReadySince == 0 {
+		if !looping && c.NotReadySince == 0 {
 			continue
 		}
 		id := podID{c.Namespace, c.Pod}
@@ -80,32 +81,32 @@ func (e *evaluator) failingContainers() (found []candidate, pods map[podID]bool)
 		if !ok || e.finished[id] {
 			continue
 		}
-		if crashLooping {
-			e.crashLooping[id] = true
+		if looping {
+			e.looping[id] = true
 		}
 		pods[id] = true
-		found = append(found, candidate{held.Object.(*Pod), c})
+		found = append(found, trouble{held.Object.(*Pod), c})
 	}
 	return found, pods
 }
 
-// failingPods returns the pods that are findings as a whole. listed has the pods whose containers
-// are findings.
-func (e *evaluator) failingPods(listed map[podID]bool) []candidate {
-	var found []candidate
+// troubledPods returns the pods that are findings as a whole. listed are those whose
+// containers are.
+func (e *evaluator) troubledPods(listed map[podID]bool) []trouble {
+	var found []trouble
 	for p := range e.state.Pods() {
 		switch {
 		case p.Phase == PodFailed, p.Terminating, p.Reason == whatSchedulingGated && p.Node == "":
-			found = append(found, candidate{pod: p})
+			found = append(found, trouble{pod: p})
 		case p.NotReadySince != 0 && (p.Node == "" || !listed[podID{p.Namespace, p.Name}]):
-			found = append(found, candidate{pod: p})
+			found = append(found, trouble{pod: p})
 		}
 	}
 	return found
 }
 
-// countWorkloads counts the pods of all workloads with a candidate.
-func (e *evaluator) countWorkloads(found []candidate) {
+// countWorkloads counts the pods of all workloads that have trouble.
+func (e *evaluator) countWorkloads(found []trouble) {
 	if len(found) == 0 {
 		return
 	}
@@ -118,19 +119,19 @@ func (e *evaluator) countWorkloads(found []candidate) {
 		case w == nil:
 		case p.Phase == PodSucceeded:
 			w.doneAt = max(w.doneAt, p.FinishedAt, p.CreatedAt)
-		case e.isWorking(p):
+		case e.works(p):
 			w.working++
 		}
 	}
 }
 
-// isWorking reports whether a pod works: it is running and ready, and so is its node.
-func (e *evaluator) isWorking(p *Pod) bool {
-	return p.Phase == PodRunning && !p.Terminating && (p.NotReadySince == 0 || e.partlyDone(p)) && !e.crashLooping[podID{p.Namespace, p.Name}] && !e.isDown(p.Node)
+// works reports whether a pod does what it is there for.
+func (e *evaluator) works(p *Pod) bool {
+	return p.Phase == PodRunning && !p.Terminating && (p.NotReadySince == 0 || e.partlyDone(p)) && !e.looping[podID{p.Namespace, p.Name}] && !e.isDown(p.Node)
 }
 
-// partlyDone reports whether some main containers of a pod have completed while the others run.
-// Such a pod is not ready, and kubectl prints NotReady, but nothing has failed.
+// partlyDone reports whether some containers of a pod have done their work while the
+// others go on: the pod is not ready, and kubectl prints NotReady, without a fault.
 func (e *evaluator) partlyDone(p *Pod) bool {
 	done, running := false, false
 	for c := range e.state.ContainersOf(p.Namespace, p.Name) {
@@ -150,8 +151,8 @@ func (e *evaluator) isDown(node string) bool {
 	return down
 }
 
-// severityOf returns the severity of a pod that does not work: critical if none of its workload's
-// pods works, else warning.
+// severityOf returns how grave it is that a pod does not work: critical when none of
+// its workload's pods does.
 func (e *evaluator) severityOf(p *Pod) Severity {
 	if e.workloads[workloadOf(p)].working > 0 {
 		return SeverityWarning
@@ -159,19 +160,19 @@ func (e *evaluator) severityOf(p *Pod) Severity {
 	return SeverityCritical
 }
 
-// podFinding returns a finding with the fields that all findings of a pod share.
-func (e *evaluator) podFinding(p *Pod, what string, since Time, threshold time.Duration) finding {
+// ofPod returns a finding with what all findings of a pod have in common.
+func (e *evaluator) ofPod(p *Pod, what string, since Time, patience time.Duration) finding {
 	return finding{
 		Problem: Problem{
 			Severity: e.severityOf(p), Kind: "Pod", What: what, Where: p.Namespace + "/" + p.Name, Owner: p.Owner,
 			Since: cmp.Or(since, p.CreatedAt), Message: p.Message, Count: 1,
 		},
-		threshold: threshold, namespace: p.Namespace, node: p.Node, workload: workloadOf(p), mute: p.Mute,
+		patience: patience, namespace: p.Namespace, node: p.Node, workload: workloadOf(p), mute: p.Mute,
 	}
 }
 
-// countWithNode adds a pod to the finding of its node if the node is down, and reports whether it
-// is.
+// countWithNode counts a pod with the node that takes it down, and reports whether
+// there is one.
 func (e *evaluator) countWithNode(p *Pod) bool {
 	i, down := e.down[p.Node]
 	if !down {
@@ -192,31 +193,31 @@ func (e *evaluator) pod(p *Pod) {
 	case p.Terminating:
 		e.terminatingPod(p)
 	case p.Reason == whatSchedulingGated && p.Node == "":
-		f := e.podFinding(p, whatSchedulingGated, p.CreatedAt, 0)
+		f := e.ofPod(p, whatSchedulingGated, p.CreatedAt, 0)
 		f.Severity = SeverityInfo
 		e.add(f)
 	case p.Node == "":
-		e.add(e.podFinding(p, cmp.Or(p.Reason, WhatNotScheduled), p.UnschedulableSince, podThreshold))
+		e.add(e.ofPod(p, cmp.Or(p.Reason, WhatNotScheduled), p.UnschedulableSince, podPatience))
 	case e.countWithNode(p):
 	case p.Phase == PodUnknown:
-		f := e.podFinding(p, cmp.Or(p.Reason, "Unknown"), p.NotReadySince, podThreshold)
-		f.Message = cmp.Or(f.Message, "the kubelet does not report the pod's state; usually its node does not respond")
+		f := e.ofPod(p, cmp.Or(p.Reason, "Unknown"), p.NotReadySince, podPatience)
+		f.Message = cmp.Or(f.Message, "nobody reports how the pod is, most often because its node does not answer")
 		e.add(f)
 	case e.partlyDone(p):
 		e.partlyDonePod(p)
 	default:
-		f := e.podFinding(p, WhatNotReady, p.NotReadySince, podThreshold)
+		f := e.ofPod(p, WhatNotReady, p.NotReadySince, podPatience)
 		f.Message = cmp.Or(p.Message, p.Reason)
 		e.add(f)
 	}
 }
 
-// partlyDonePod adds a finding for a pod that is not ready because some of its containers have
-// completed. It is a warning after the duration of KubePodNotReady.
+// partlyDonePod adds a pod that is not ready since some of its containers have ended.
+// KubePodNotReady tells of it after a while.
 func (e *evaluator) partlyDonePod(p *Pod) {
-	f := e.podFinding(p, WhatNotReady, p.NotReadySince, podThreshold)
-	f.Severity, f.Message = SeverityInfo, "some containers have completed and others still run, so the pod is not ready and gets no traffic from Services"
-	if long := f.Since.Time().Add(notReadyWarningAfter); e.now.Before(long) {
+	f := e.ofPod(p, WhatNotReady, p.NotReadySince, podPatience)
+	f.Severity, f.Message = SeverityInfo, "some of its containers have ended and the others run, so the pod is not ready and gets no requests of Services"
+	if long := f.Since.Time().Add(longNotReady); e.now.Before(long) {
 		e.reevaluateAt(long)
 	} else {
 		f.Severity = SeverityWarning
@@ -224,10 +225,10 @@ func (e *evaluator) partlyDonePod(p *Pod) {
 	e.add(f)
 }
 
-// failedPod adds a finding for a failed pod. Its severity is info if other pods of its workload
-// work, or if its Job has succeeded since.
+// failedPod adds a pod that failed: nothing to act on where others of its workload work,
+// or where its Job has succeeded since.
 func (e *evaluator) failedPod(p *Pod) {
-	f := e.podFinding(p, cmp.Or(p.Reason, p.Status, WhatFailed), p.FinishedAt, failedThreshold)
+	f := e.ofPod(p, cmp.Or(p.Reason, p.Status, WhatFailed), p.FinishedAt, failedPatience)
 	if w := e.workloads[f.workload]; w.working > 0 || w.doneAt != 0 && w.doneAt >= f.Since {
 		f.Severity = SeverityInfo
 	}
@@ -237,8 +238,8 @@ func (e *evaluator) failedPod(p *Pod) {
 	e.add(f)
 }
 
-// failedContainer describes the first container of a pod with a non-zero exit code; empty if there
-// is none.
+// failedContainer tells of the first container of a pod that ended with an exit code;
+// empty where there is none.
 func (e *evaluator) failedContainer(p *Pod) string {
 	for c := range e.state.ContainersOf(p.Namespace, p.Name) {
 		if c.State == Terminated && c.ExitCode != 0 {
@@ -248,57 +249,57 @@ func (e *evaluator) failedContainer(p *Pod) string {
 	return ""
 }
 
-// terminatingPod adds a finding for a pod that still exists minutes after its grace period.
+// terminatingPod adds a pod that should have been gone for some minutes.
 func (e *evaluator) terminatingPod(p *Pod) {
-	deadline := p.DeletionAt.Time().Add(terminationSlack)
+	late := p.DeletionAt.Time().Add(terminationSlack)
 	if p.DeletionAt == 0 || p.Phase.Finished() && p.Node == "" {
 		return
 	}
-	if !e.now.After(deadline) {
-		e.reevaluateAt(deadline.Add(time.Second))
+	if !e.now.After(late) {
+		e.reevaluateAt(late.Add(time.Second))
 		e.unreadyWhileTerminating(p)
 		return
 	}
 	if e.countWithNode(p) {
 		return
 	}
-	f := e.podFinding(p, WhatTerminating, p.DeletionAt, 0)
+	f := e.ofPod(p, WhatTerminating, p.DeletionAt, 0)
 	f.Severity = SeverityWarning
-	f.Message = cmp.Or(p.Message, "its grace period has expired; check for finalizers, volumes that cannot be unmounted, or a kubelet that does not respond")
+	f.Message = cmp.Or(p.Message, "its grace period is over; look for finalizers, volumes that cannot be unmounted, or a kubelet that does not answer")
 	e.add(f)
 }
 
-// unreadyWhileTerminating adds a finding for a terminating pod within its grace period that has
-// not been ready for the duration of KubePodNotReady.
+// unreadyWhileTerminating adds a pod that has time left to terminate and has not been
+// ready for longer than KubePodNotReady waits.
 func (e *evaluator) unreadyWhileTerminating(p *Pod) {
 	if p.NotReadySince == 0 || p.Phase.Finished() {
 		return
 	}
-	if long := p.NotReadySince.Time().Add(notReadyWarningAfter); e.now.Before(long) {
+	if long := p.NotReadySince.Time().Add(longNotReady); e.now.Before(long) {
 		e.reevaluateAt(long)
 		return
 	}
 	if e.countWithNode(p) {
 		return
 	}
-	f := e.podFinding(p, WhatNotReady, p.NotReadySince, podThreshold)
-	f.Severity, f.Message = SeverityWarning, "the pod is terminating and has not been ready for 15 minutes"
+	f := e.ofPod(p, WhatNotReady, p.NotReadySince, podPatience)
+	f.Severity, f.Message = SeverityWarning, "it is being deleted, and has not been ready for 15 minutes"
 	e.add(f)
 }
 
-// container adds a finding for a container that does not work or is in a crash loop.
+// container adds a container that does not work or is in a crash loop.
 func (e *evaluator) container(p *Pod, c *Container) {
-	if p.Terminating || p.Node == "" { // the pod's own finding covers it
+	if p.Terminating || p.Node == "" { // that is told of the pod
 		return
 	}
 	if e.isDown(p.Node) {
-		if e.isFirstFailing(p, c) {
+		if e.firstTrouble(p, c) {
 			e.countWithNode(p)
 		}
 		return
 	}
-	what, since, threshold := e.describe(p, c)
-	f := e.podFinding(p, what, since, threshold)
+	what, since, patience := e.whatOf(p, c)
+	f := e.ofPod(p, what, since, patience)
 	f.Kind, f.Where = "Container", p.Namespace+"/"+p.Name+"/"+c.Name
 	f.Message = containerMessage(p, c)
 	if c.Kind == Init {
@@ -310,8 +311,8 @@ func (e *evaluator) container(p *Pod, c *Container) {
 	e.add(f)
 }
 
-// isFirstFailing reports whether c is the first failing container of its pod.
-func (e *evaluator) isFirstFailing(p *Pod, c *Container) bool {
+// firstTrouble reports whether c is the first container of its pod that is a finding.
+func (e *evaluator) firstTrouble(p *Pod, c *Container) bool {
 	for other := range e.state.ContainersOf(p.Namespace, p.Name) {
 		if other.NotReadySince != 0 || other.CrashLooping(e.now) {
 			return other == c
@@ -320,53 +321,53 @@ func (e *evaluator) isFirstFailing(p *Pod, c *Container) bool {
 	return false
 }
 
-// describe returns a container's problem, its start and its threshold. The name of the problem
-// does not change while the kubelet retries.
-func (e *evaluator) describe(p *Pod, c *Container) (what string, since Time, threshold time.Duration) {
+// whatOf returns what is wrong with a container, in a word that stays the same while the
+// kubelet goes from one state to the next; since when; and the patience.
+func (e *evaluator) whatOf(p *Pod, c *Container) (what string, since Time, patience time.Duration) {
 	since = c.NotReadySince
 	if c.Kind == Init {
 		since = min(since, cmp.Or(p.NotReadySince, since))
 	}
 	switch {
 	case c.CrashLooping(e.now):
-		return WhatCrashLoop, c.CrashLoopSince, crashLoopThreshold
+		return WhatCrashLoop, c.CrashLoopSince, crashPatience
 	case c.State == Terminated && cmp.Or(c.RestartPolicy, p.RestartPolicy) == RestartNever:
-		return exitReason(c), cmp.Or(c.FinishedAt, since), failedThreshold
+		return exitWord(c), cmp.Or(c.FinishedAt, since), failedPatience
 	case c.State == Terminated:
-		return exitReason(c), since, podThreshold
+		return exitWord(c), since, podPatience
 	case c.State == Running:
-		return WhatNotReady, since, podThreshold
+		return WhatNotReady, since, podPatience
 	case c.Reason == "ErrImagePull" || c.Reason == whatImagePull:
-		return whatImagePull, since, podThreshold
+		return whatImagePull, since, podPatience
 	}
-	return cmp.Or(c.Reason, whatContainerCreating), since, podThreshold
+	return cmp.Or(c.Reason, whatContainerCreating), since, podPatience
 }
 
-// exitMessage returns a container's exit code and termination message.
+// exitMessage returns with which exit code a container ended, and what was said of it.
 func exitMessage(c *Container) string {
 	return strings.TrimSuffix(fmt.Sprintf("exit code %d: %s", c.ExitCode, c.Message), ": ")
 }
 
-// exitReason returns the reason why a container ended. Runtimes may give none.
-func exitReason(c *Container) string {
+// exitWord returns how a container ended, in a word: runtimes may give no reason.
+func exitWord(c *Container) string {
 	if c.Reason == "" && c.ExitCode == 0 {
 		return "Completed"
 	}
 	return cmp.Or(c.Reason, "Error")
 }
 
-// containerMessage returns the kubelet's message about a container and its last exit.
+// containerMessage returns what the kubelet says of a container, and how it ended last.
 func containerMessage(p *Pod, c *Container) string {
 	message := c.Message
 	switch {
 	case c.State == Running && c.Kind == Init:
-		message = "the init container is still running; the pod starts after it completes"
+		message = "it runs, and the pod does not start before it has ended"
 	case c.State == Running && !c.Ready:
-		message = "the container is running but its startup or readiness probe fails"
+		message = "it runs and is not ready: its startup or readiness probe does not succeed"
 	case c.State == Terminated:
 		message = exitMessage(c)
 	case c.Reason == whatContainerCreating && message == "":
-		message = "the container has not been created yet; see the pod's events for the cause, such as a volume or the network"
+		message = "it has not been made yet; the events of the pod tell what it waits for, such as a volume or the network"
 	}
 	if c.Last != nil && c.Last.Reason != "" && c.State != Terminated {
 		last := fmt.Sprintf("last exit: %s (%d)", c.Last.Reason, c.Last.ExitCode)

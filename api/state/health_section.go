@@ -2,16 +2,16 @@ package state
 
 import "fmt"
 
-// healthSections lists the sections that affect health.
-var healthSections = []SectionName{SectionNodes, SectionPods, SectionNetwork, SectionStorage}
+// judgedSections are the sections that health is judged by.
+var judgedSections = []SectionName{SectionNodes, SectionPods, SectionNetwork, SectionStorage}
 
-// reasonPending is the reason of a section whose first list has not arrived yet.
+// reasonPending is the reason of a section of which the first list has not come yet.
 const reasonPending = "Pending"
 
-// sections adds findings for sections that cannot be read, since their current state is unknown. A
-// cluster whose nodes or pods cannot be read is not healthy.
+// sections adds the parts of a cluster that cannot be read: what is wrong there since
+// is not known. Nobody can call a cluster healthy without its nodes and pods.
 func (e *evaluator) sections() {
-	for _, name := range healthSections {
+	for _, name := range judgedSections {
 		s := e.state.Sections[name]
 		if s.Error.Reason == "" {
 			continue
@@ -19,9 +19,9 @@ func (e *evaluator) sections() {
 		f := finding{
 			Problem: Problem{
 				Severity: SeverityWarning, Kind: "Cluster", What: WhatUnreadable, Where: name.String(), Count: 1,
-				Message: fmt.Sprintf("data may be outdated: %s: %s", s.Error.Reason, s.Error.Message),
+				Message: fmt.Sprintf("what is known of it may be old: %s: %s", s.Error.Reason, s.Error.Message),
 			},
-			threshold: sectionThreshold,
+			patience: sectionPatience,
 		}
 		switch {
 		case name == SectionNodes || name == SectionPods:
@@ -30,7 +30,7 @@ func (e *evaluator) sections() {
 			f.Severity = SeverityInfo
 		}
 		if s.ObservedAt.IsZero() {
-			f.Message = fmt.Sprintf("no data: %s: %s", s.Error.Reason, s.Error.Message)
+			f.Message = fmt.Sprintf("nothing is known of it: %s: %s", s.Error.Reason, s.Error.Message)
 		} else {
 			f.Since = TimeOf(s.ObservedAt)
 		}
@@ -38,10 +38,10 @@ func (e *evaluator) sections() {
 	}
 }
 
-// sameErrors reports whether the sections that affect health have errors with the same reasons in
-// both States. Messages are not compared, as they may differ by a port number.
+// sameErrors reports whether the same keeps the sections that health is judged by from
+// being fresh. Words that differ by a port number are the same.
 func (s *State) sameErrors(o *State) bool {
-	for _, name := range healthSections {
+	for _, name := range judgedSections {
 		if s.Sections[name].Error.Reason != o.Sections[name].Error.Reason {
 			return false
 		}

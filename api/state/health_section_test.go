@@ -7,8 +7,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// clusterWithSectionErrors returns an otherwise healthy cluster with errors in some sections.
-func clusterWithSectionErrors(t *testing.T, errors map[state.SectionName]state.Section) *state.State {
+// unread returns an otherwise well cluster of which sections cannot be read.
+func unread(t *testing.T, errors map[state.SectionName]state.Section) *state.State {
 	t.Helper()
 	s := *cluster(t, pod("web-1"))
 	for name, section := range errors {
@@ -17,7 +17,7 @@ func clusterWithSectionErrors(t *testing.T, errors map[state.SectionName]state.S
 	return &s
 }
 
-func TestUnreadableSectionIsUnhealthy(t *testing.T) {
+func TestAClusterThatCannotBeReadIsNotHealthy(t *testing.T) {
 	const critical, warning, info = state.SeverityCritical, state.SeverityWarning, state.SeverityInfo
 	broken := func(since time.Duration) state.Section {
 		return state.Section{ObservedAt: now.Add(-since), Error: state.SectionError{Reason: "Disconnected", Message: "the API server cannot be watched for pods: EOF"}}
@@ -37,30 +37,30 @@ func TestUnreadableSectionIsUnhealthy(t *testing.T) {
 		"Services, not yet":         {map[state.SectionName]state.Section{state.SectionNetwork: pending}, true, []row{{info, "Cluster", "Unreadable", "network", 1}}},
 		"usage, which is no health": {map[state.SectionName]state.Section{state.SectionUsage: forbidden}, true, nil},
 	} {
-		t.Run(name, func(t *testing.T) { check(t, clusterWithSectionErrors(t, c.errors), c.healthy, c.want...) })
+		t.Run(name, func(t *testing.T) { check(t, unread(t, c.errors), c.healthy, c.want...) })
 	}
-	got := state.Summarize(clusterWithSectionErrors(t, map[state.SectionName]state.Section{state.SectionPods: broken(time.Hour), state.SectionStorage: forbidden}), now)
-	if m := got.Problems[0].Message; m != "data may be outdated: Disconnected: the API server cannot be watched for pods: EOF" || got.Problems[0].Since != ago(time.Hour) {
+	got := state.Summarize(unread(t, map[state.SectionName]state.Section{state.SectionPods: broken(time.Hour), state.SectionStorage: forbidden}), now)
+	if m := got.Problems[0].Message; m != "what is known of it may be old: Disconnected: the API server cannot be watched for pods: EOF" || got.Problems[0].Since != ago(time.Hour) {
 		t.Errorf("pods: %+v", got.Problems[0])
 	}
-	if m := got.Problems[1].Message; m != "no data: Forbidden: the agent may not read persistentvolumes" || got.Problems[1].Since != 0 {
+	if m := got.Problems[1].Message; m != "nothing is known of it: Forbidden: the agent may not read persistentvolumes" || got.Problems[1].Since != 0 {
 		t.Errorf("storage: %+v", got.Problems[1])
 	}
 }
 
-func TestSectionErrorChangesHealth(t *testing.T) {
+func TestHealthIsEvaluatedAnewWhenASectionBreaks(t *testing.T) {
 	well := cluster(t, pod("web-1"))
 	sum := state.Summarize(well, now)
 	torn := *well
 	torn.Sections[state.SectionPods] = state.Section{ObservedAt: now, Error: state.SectionError{Reason: "Disconnected"}}
 	broken := state.Resummarize(sum, well, &torn, now)
 	if len(broken.Problems) != 1 || !broken.Healthy {
-		t.Fatalf("healthy %v, problems %+v, want one that is within its threshold", broken.Healthy, broken.Problems)
+		t.Fatalf("healthy %v, problems %+v, want one that is young", broken.Healthy, broken.Problems)
 	}
-	if deadline := state.Resummarize(broken, &torn, &torn, now.Add(time.Minute+time.Second)); deadline.Healthy {
-		t.Error("healthy although the pods could not be read for a minute")
+	if late := state.Resummarize(broken, &torn, &torn, now.Add(time.Minute+time.Second)); late.Healthy {
+		t.Error("it is healthy after a minute in which nobody could read the pods")
 	}
 	if again := state.Resummarize(broken, &torn, well, now); len(again.Problems) != 0 {
-		t.Errorf("got problems after the section recovered: %+v", again.Problems)
+		t.Errorf("it can be read again: %+v", again.Problems)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 var shopWeb = state.Owner{Kind: "Deployment", Name: "web"}
 
-// pod returns a working pod of the Deployment shop/web, changed by edit.
+// pod returns a pod of the Deployment shop/web that works; edit changes it.
 func pod(name string, edit ...func(*state.Pod)) *state.Pod {
 	p := &state.Pod{Namespace: "shop", Name: name, Node: "n", Phase: state.PodRunning, Status: "Running", Owner: shopWeb, CreatedAt: ago(24 * time.Hour)}
 	for _, f := range edit {
@@ -24,7 +24,7 @@ func broken(since time.Duration) func(*state.Pod) {
 	return func(p *state.Pod) { p.NotReadySince = ago(since) }
 }
 
-// container returns the container app of a pod that has not worked for a time.
+// container returns the container app of a pod, not working for a time.
 func container(podName, reason string, since time.Duration, edit ...func(*state.Container)) *state.Container {
 	c := &state.Container{Namespace: "shop", Pod: podName, Name: "app", Kind: state.Main, Node: "n", State: state.Waiting, Reason: reason, Image: "web:1", NotReadySince: ago(since)}
 	for _, f := range edit {
@@ -33,7 +33,7 @@ func container(podName, reason string, since time.Duration, edit ...func(*state.
 	return c
 }
 
-func crashLooping(since time.Duration) func(*state.Container) {
+func looping(since time.Duration) func(*state.Container) {
 	return func(c *state.Container) { c.CrashLoopSince = ago(since) }
 }
 
@@ -56,17 +56,17 @@ func condition(name string, status state.Tristate, since time.Duration) state.No
 	return state.NodeCondition{Type: name, Status: status, Reason: name + "Reason", Since: ago(since)}
 }
 
-// row is the expected value of a problem.
+// row is what a test wants of a problem.
 type row struct {
 	severity          state.Severity
 	kind, what, where string
 	count             int
 }
 
-func TestHealthRules(t *testing.T) {
+func TestHealthFollowsItsRules(t *testing.T) {
 	const critical, warning, info = state.SeverityCritical, state.SeverityWarning, state.SeverityInfo
 	crash := func(since time.Duration) *state.Container {
-		return container("web-1", "CrashLoopBackOff", since, crashLooping(since))
+		return container("web-1", "CrashLoopBackOff", since, looping(since))
 	}
 	for name, c := range map[string]struct {
 		objects []state.Object
@@ -121,14 +121,14 @@ func TestHealthRules(t *testing.T) {
 			[]row{{warning, "Container", "CrashLoopBackOff", "shop/web-1/app", 1}},
 		},
 		"a crash loop between crashes": {
-			[]state.Object{pod("web-1"), container("web-1", "", 0, crashLooping(time.Hour), func(c *state.Container) {
+			[]state.Object{pod("web-1"), container("web-1", "", 0, looping(time.Hour), func(c *state.Container) {
 				c.State, c.Ready, c.NotReadySince, c.StartedAt = state.Running, true, 0, ago(5*time.Second)
 			})},
 			false,
 			[]row{{critical, "Container", "CrashLoopBackOff", "shop/web-1/app", 1}},
 		},
 		"a crash loop that ran for ten minutes is over": {
-			[]state.Object{pod("web-1"), container("web-1", "", 0, crashLooping(time.Hour), func(c *state.Container) {
+			[]state.Object{pod("web-1"), container("web-1", "", 0, looping(time.Hour), func(c *state.Container) {
 				c.State, c.Ready, c.NotReadySince, c.StartedAt = state.Running, true, 0, ago(10*time.Minute)
 			})},
 			true, nil,
@@ -139,7 +139,7 @@ func TestHealthRules(t *testing.T) {
 			[]row{{critical, "Container", "ContainerCreating", "shop/web-1/app", 1}},
 		},
 		"an init container that crashes": {
-			[]state.Object{pod("web-1", broken(time.Hour)), container("web-1", "CrashLoopBackOff", time.Hour, crashLooping(time.Hour), func(c *state.Container) { c.Kind = state.Init })},
+			[]state.Object{pod("web-1", broken(time.Hour)), container("web-1", "CrashLoopBackOff", time.Hour, looping(time.Hour), func(c *state.Container) { c.Kind = state.Init })},
 			false,
 			[]row{{critical, "Container", "Init:CrashLoopBackOff", "shop/web-1/app", 1}},
 		},
@@ -202,7 +202,7 @@ func TestHealthRules(t *testing.T) {
 				c.State, c.ExitCode, c.FinishedAt = state.Terminated, 1, ago(3*time.Minute)
 			})}, false, []row{{critical, "Container", "Error", "shop/job-1/app", 1}},
 		},
-		"a pod that does not go compactedState": {
+		"a pod that does not go away": {
 			[]state.Object{pod("web-1", terminating(6*time.Minute)), pod("web-2", terminating(4*time.Minute))},
 			true,
 			[]row{{warning, "Pod", "TerminatingTooLong", "shop/web-1", 1}},
@@ -214,7 +214,7 @@ func TestHealthRules(t *testing.T) {
 		},
 		"static pods of one name on all nodes are one workload": {
 			[]state.Object{
-				pod("etcd-n", broken(time.Hour), func(p *state.Pod) { p.Owner = state.Owner{Kind: "Node", Name: "n"} }), container("etcd-n", "CrashLoopBackOff", time.Hour, crashLooping(time.Hour)),
+				pod("etcd-n", broken(time.Hour), func(p *state.Pod) { p.Owner = state.Owner{Kind: "Node", Name: "n"} }), container("etcd-n", "CrashLoopBackOff", time.Hour, looping(time.Hour)),
 				pod("etcd-m", func(p *state.Pod) { p.Node, p.Owner = "m", state.Owner{Kind: "Node", Name: "m"} }),
 			},
 			true,
@@ -244,7 +244,7 @@ func TestHealthRules(t *testing.T) {
 			true,
 			[]row{{warning, "Service", "NoReadyEndpoints", "shop/a", 1}, {warning, "Service", "NoLoadBalancerAddress", "shop/c", 1}, {info, "Service", "NoPods", "shop/d", 1}},
 		},
-		"a host port and a NodePort": {conflictingHostPortAndNodePort(), true, []row{{warning, "Port", "Conflict", "*:31000/TCP", 2}}},
+		"a host port and a NodePort": {hostPortMeetsNodePort(), true, []row{{warning, "Port", "Conflict", "*:31000/TCP", 2}}},
 		"requests that would not fit without the largest node": {
 			[]state.Object{
 				&state.Node{Name: "a", Ready: state.True, Allocatable: state.Resources{CPUMillis: 4000, MemoryBytes: 100}}, &state.Node{Name: "b", Ready: state.True, Allocatable: state.Resources{CPUMillis: 2000, MemoryBytes: 100}},
@@ -293,22 +293,22 @@ func terminating(since time.Duration) func(*state.Pod) {
 	return func(p *state.Pod) { p.Terminating, p.DeletionAt = true, ago(since) }
 }
 
-func TestHealthChangesAtThreshold(t *testing.T) {
+func TestHealthIsEvaluatedAnewWhenAProblemGrowsOld(t *testing.T) {
 	s := cluster(t, pod("web-1", broken(time.Minute)), container("web-1", "ErrImagePull", time.Minute))
 	young := state.Summarize(s, now)
 	if !young.Healthy || !young.NextEvaluation.Equal(now.Add(4*time.Minute+time.Second)) {
 		t.Fatalf("healthy %v, next evaluation %v", young.Healthy, young.NextEvaluation)
 	}
 	if old := state.Resummarize(young, s, s, young.NextEvaluation); old.Healthy || !old.NextEvaluation.IsZero() {
-		t.Errorf("at the threshold: healthy %v, next evaluation %v", old.Healthy, old.NextEvaluation)
+		t.Errorf("when it is due: healthy %v, next evaluation %v", old.Healthy, old.NextEvaluation)
 	}
 }
 
-func TestProblemsAreGroupedByWorkload(t *testing.T) {
+func TestProblemsOfAWorkloadAreOneRow(t *testing.T) {
 	var objects []state.Object
 	for i := range 12 {
 		name := fmt.Sprintf("web-%02d", i)
-		objects = append(objects, pod(name, broken(time.Hour)), container(name, "CrashLoopBackOff", time.Hour, crashLooping(time.Duration(60+i)*time.Minute)))
+		objects = append(objects, pod(name, broken(time.Hour)), container(name, "CrashLoopBackOff", time.Hour, looping(time.Duration(60+i)*time.Minute)))
 	}
 	got := state.Summarize(cluster(t, objects...), now)
 	if len(got.Problems) != 1 {
@@ -327,7 +327,7 @@ func TestProblemsAreGroupedByWorkload(t *testing.T) {
 	}
 }
 
-func TestProblemsAreSortedAndLimited(t *testing.T) {
+func TestProblemsComeWorstFirstAndBounded(t *testing.T) {
 	var objects []state.Object
 	for i := range 60 {
 		name := fmt.Sprintf("web-%02d", i)
@@ -346,7 +346,7 @@ func TestProblemsAreSortedAndLimited(t *testing.T) {
 	}
 }
 
-func TestMutedProblemsDoNotCount(t *testing.T) {
+func TestMutedProblemsAreListedAndDoNotCount(t *testing.T) {
 	s := cluster(t, pod("web-1", broken(time.Hour)), container("web-1", "Error", time.Hour))
 	for name, c := range map[string]struct {
 		ignore state.Ignore

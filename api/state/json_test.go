@@ -11,7 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-func TestJSONFieldNames(t *testing.T) {
+func TestJSONNamesAreTheContract(t *testing.T) {
 	node := state.NodeView{
 		Node:     &state.Node{Name: "n1", Ready: state.True, Schedulable: true, CreatedAt: 1_790_000_000, OSImage: "Debian"},
 		NodeLoad: &state.NodeLoad{Node: "n1", Pods: 3},
@@ -26,26 +26,26 @@ func TestJSONFieldNames(t *testing.T) {
 	}
 }
 
-func TestObjectsRoundTripThroughJSON(t *testing.T) {
+func TestEveryObjectSurvivesJSON(t *testing.T) {
 	w := statetest.New(3, 20, 300)
 	w.Sample(1_800_000_000)
 	for e := range w.State.Entries(state.KindContainer) {
 		v := state.NewContainerView(visible(e.Object.(*state.Container)), w.State.Usage.Of(e.Slot))
-		checkRoundTrip(t, v, func(back *state.ContainerView) {
+		survives(t, v, func(back *state.ContainerView) {
 			if back.ExitCode != nil {
 				back.Container.ExitCode = *back.ExitCode
 			}
 		})
 	}
 	for p := range w.State.Pods() {
-		checkRoundTrip(t, state.PodView{Pod: visible(p)}, nil)
+		survives(t, state.PodView{Pod: visible(p)}, nil)
 	}
 	for n := range w.State.Nodes() {
-		checkRoundTrip(t, state.NodeView{Node: visible(n), NodeLoad: visible(w.State.Load(n.Name))}, nil)
+		survives(t, state.NodeView{Node: visible(n), NodeLoad: visible(w.State.Load(n.Name))}, nil)
 	}
 }
 
-// visible returns a copy of an object without the fields that are not in JSON.
+// visible returns a copy of an object without the fields that JSON does not show.
 func visible[T any](object *T) *T {
 	c := *object
 	hide(reflect.ValueOf(&c).Elem(), "ExitCode")
@@ -64,9 +64,8 @@ func hide(v reflect.Value, but string) {
 	}
 }
 
-// checkRoundTrip fails the test unless v is equal after encoding to JSON and back. restore sets
-// fields that JSON has elsewhere.
-func checkRoundTrip[T any](t *testing.T, v T, restore func(*T)) {
+// survives wants v to come back from JSON; mend puts back what is elsewhere in it.
+func survives[T any](t *testing.T, v T, mend func(*T)) {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -76,15 +75,15 @@ func checkRoundTrip[T any](t *testing.T, v T, restore func(*T)) {
 	if err := json.Unmarshal(text, &back); err != nil {
 		t.Fatal(err)
 	}
-	if restore != nil {
-		restore(&back)
+	if mend != nil {
+		mend(&back)
 	}
 	if !reflect.DeepEqual(back, v) {
 		t.Errorf("came back as another:\n%s", text)
 	}
 }
 
-func TestExitCodeIsSetForTerminatedContainers(t *testing.T) {
+func TestExitCodeIsShownOfWhatTerminatedOnly(t *testing.T) {
 	for c, want := range map[*state.Container]bool{
 		{State: state.Terminated}:              true,
 		{State: state.Terminated, ExitCode: 3}: true,
@@ -97,7 +96,7 @@ func TestExitCodeIsSetForTerminatedContainers(t *testing.T) {
 	}
 }
 
-func TestUnknownEnumTextIsZero(t *testing.T) {
+func TestUnknownTextOfAnEnumIsItsZero(t *testing.T) {
 	p := state.TCP
 	s := state.SectionNodes
 	if err := s.UnmarshalText([]byte("volumes")); err != nil || s != state.NumSections || s.String() != "unknown" {
@@ -111,7 +110,7 @@ func TestUnknownEnumTextIsZero(t *testing.T) {
 	}
 }
 
-func TestTimeOfZeroTimeIsZero(t *testing.T) {
+func TestTimeOfNothingIsZero(t *testing.T) {
 	if got := state.TimeOf(time.Time{}); got != 0 || !got.Time().IsZero() {
 		t.Errorf("got %v, %v", got, got.Time())
 	}

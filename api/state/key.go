@@ -2,7 +2,7 @@ package state
 
 import "cmp"
 
-// Kind is a kind of object with keys of its own.
+// Kind is a kind of object under a key of its own.
 type Kind uint8
 
 const (
@@ -15,7 +15,7 @@ const (
 	KindService
 	KindClaim
 	KindPersistentVolume
-	// NumKinds is the number of kinds, which are numbered from 0.
+	// NumKinds is how many kinds there are; they are numbered from 0.
 	NumKinds
 )
 
@@ -43,8 +43,8 @@ type Key struct {
 	Address   string
 }
 
-// Compare orders keys as lists show them: nodes, pods and containers by name; ports by node,
-// address, protocol and number; targets by their service port.
+// Compare orders keys as lists show them: nodes, pods and containers by name,
+// ports by node, address, protocol and number, targets by their service port.
 func (k Key) Compare(o Key) int {
 	if c := cmp.Compare(k.Kind, o.Kind); c != 0 {
 		return c
@@ -67,11 +67,11 @@ func (k Key) Compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.Protocol, o.Protocol), cmp.Compare(k.Node, o.Node), cmp.Compare(k.Address, o.Address), cmp.Compare(k.Port, o.Port))
 }
 
-// Owners of a port and kinds of endpoints. They distinguish a Service from a pod of the same name,
-// and a pod from an address.
+// Holders of a port and kinds of endpoints: they keep a Service and a pod of one
+// name apart, and a pod from an address.
 const (
-	ownerService    = "service"
-	ownerPod        = "pod"
+	heldByService   = "service"
+	heldByPod       = "pod"
 	endpointPod     = "pod"
 	endpointAddress = "address"
 )
@@ -93,9 +93,9 @@ func (p *Port) Key() Key {
 	k := Key{Kind: KindPort, Node: p.Node, Address: p.Address, Protocol: p.Protocol, Port: p.Port, PortKind: p.Kind, Namespace: p.Namespace}
 	switch {
 	case p.Service != "":
-		k.Name, k.Sub = p.Service, ownerService
+		k.Name, k.Sub = p.Service, heldByService
 	case p.Pod != "":
-		k.Name, k.Sub = p.Pod, ownerPod
+		k.Name, k.Sub = p.Pod, heldByPod
 	}
 	return k
 }
@@ -110,8 +110,7 @@ func (t *Target) Key() Key {
 	return k
 }
 
-// targetsKey returns a key that sorts before all targets of a service port and after those of the
-// preceding one.
+// targetsKey sorts before all targets of a service port, and after all others'.
 func targetsKey(namespace, service, port string, protocol Protocol) Key {
 	return Key{Kind: KindTarget, Namespace: namespace, Name: service, Sub: port, Protocol: protocol}
 }

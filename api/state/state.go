@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// SectionName names a part of the state that has its own freshness.
+// SectionName names a part of the facts that has a freshness of its own.
 type SectionName uint8
 
 const (
 	SectionNodes SectionName = iota
 	SectionPods
-	// SectionNetwork covers Services and EndpointSlices.
+	// SectionNetwork is Services and EndpointSlices.
 	SectionNetwork
-	// SectionStorage covers PersistentVolumeClaims and PersistentVolumes.
+	// SectionStorage is PersistentVolumeClaims and PersistentVolumes.
 	SectionStorage
-	// SectionUsage covers metrics.k8s.io.
+	// SectionUsage is metrics.k8s.io.
 	SectionUsage
-	// NumSections is the number of sections, which are numbered from 0.
+	// NumSections is how many sections there are; they are numbered from 0.
 	NumSections
 )
 
@@ -34,8 +34,8 @@ func (s SectionName) String() string {
 
 func (s SectionName) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText parses a section's name. An unknown name of a newer peer becomes NumSections, as
-// zero is a valid section.
+// UnmarshalText reads a section's name. One that is not known, of a newer peer's list,
+// is NumSections: there is no zero to be had for it.
 func (s *SectionName) UnmarshalText(b []byte) error {
 	*s = NumSections
 	if i := slices.Index(sectionNames, string(b)); i >= 0 {
@@ -44,29 +44,29 @@ func (s *SectionName) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Section says how fresh one part of the state is.
+// Section is how fresh one part of the facts is.
 type Section struct {
-	// ObservedAt is when the section was last known to be true; zero: never.
+	// ObservedAt is until when the facts were known to be true; zero: never yet.
 	ObservedAt time.Time
-	// Error says why the section is not fresh; zero: it is.
+	// Error says what keeps the section from being fresh; its zero value: nothing.
 	Error SectionError
 }
 
-// SectionError says why a section is outdated or has no data.
+// SectionError is why a section is old or has no data.
 type SectionError struct {
-	// Reason is a machine-readable word: Pending, Unavailable, Forbidden, Disconnected, …
+	// Reason is a word for programs: Pending, Unavailable, Forbidden, Disconnected, …
 	Reason string `json:"reason"`
-	// Message is for people and says what to do.
+	// Message is for people, and tells what to do.
 	Message string `json:"message,omitempty"`
 }
 
-// State is the state of one cluster at one seq of one epoch. The zero value is empty. A published
-// State is immutable.
+// State is everything known of one cluster at one seq of one epoch. Its zero
+// value is empty. A published State is never mutated.
 type State struct {
-	// Epoch is chosen at random by each agent process. It is only compared for equality.
+	// Epoch is drawn anew by each agent process; it is compared for equality only.
 	Epoch uint64
-	// Seq counts the changes within the epoch. A change of usage or of a section's error counts as
-	// one.
+	// Seq counts the changes within the epoch: of objects, and of usage and
+	// section errors as one each.
 	Seq      uint64
 	Usage    *Usage
 	Sections [NumSections]Section
@@ -74,10 +74,10 @@ type State struct {
 	contents contents
 }
 
-// Len returns the number of objects of a kind.
+// Len is the number of objects of a kind.
 func (s *State) Len(kind Kind) int { return s.contents.len(kind) }
 
-// Count returns the number of objects of all kinds.
+// Count is the number of objects of all kinds, as a bookmark has it.
 func (s *State) Count() int {
 	n := 0
 	for kind := range NumKinds {
@@ -86,17 +86,17 @@ func (s *State) Count() int {
 	return n
 }
 
-// Get returns the entry with a key, and whether there is one.
+// Get is the entry under a key.
 func (s *State) Get(k Key) (Entry, bool) { return s.contents.table(k.Kind).get(k) }
 
-// Entries returns all entries of a kind in key order.
+// Entries yields all entries of a kind in key order.
 func (s *State) Entries(kind Kind) iter.Seq[Entry] { return s.contents.table(kind).all() }
 
-// From returns the entries of k's kind with a key at or after k, in key order.
+// From yields the entries of k's kind at or after k in key order.
 func (s *State) From(k Key) iter.Seq[Entry] { return s.contents.table(k.Kind).from(k) }
 
-// ChangedSince returns the entries of all kinds whose seq is above since, kind by kind and in key
-// order.
+// ChangedSince yields the entries of all kinds whose seq is above since, kind by
+// kind and in key order.
 func (s *State) ChangedSince(since uint64) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		for kind := range NumKinds {
@@ -120,7 +120,7 @@ func (s *State) PersistentVolumes() iter.Seq[*PersistentVolume] {
 	return objects[*PersistentVolume](s, KindPersistentVolume)
 }
 
-// Load returns the resources that a node's pods take, nil if they are unknown.
+// Load is what a node's pods take of it, nil where that is not known.
 func (s *State) Load(node string) *NodeLoad {
 	e, ok := s.Get(Key{Kind: KindNodeLoad, Name: node})
 	if !ok {
@@ -129,7 +129,7 @@ func (s *State) Load(node string) *NodeLoad {
 	return e.Object.(*NodeLoad)
 }
 
-// ContainersOf returns the containers of one pod.
+// ContainersOf yields the containers of one pod.
 func (s *State) ContainersOf(namespace, pod string) iter.Seq[*Container] {
 	return func(yield func(*Container) bool) {
 		for e := range s.From(Key{Kind: KindContainer, Namespace: namespace, Name: pod}) {
@@ -141,7 +141,8 @@ func (s *State) ContainersOf(namespace, pod string) iter.Seq[*Container] {
 	}
 }
 
-// TargetsOf returns the targets of a port: a pod's own target, or those of the row's Service port.
+// TargetsOf yields where a port leads: a pod's own target, or those of the
+// Service port that the row belongs to.
 func (s *State) TargetsOf(p *Port) iter.Seq[*Target] {
 	return func(yield func(*Target) bool) {
 		if p.Target != nil {
@@ -171,36 +172,35 @@ func objects[T Object](s *State, kind Kind) iter.Seq[T] {
 	}
 }
 
-// Changes has the new versions and the removed keys of the objects affected by informer events.
-// Some of them may be equal to the previous versions.
+// Changes are facts as they became: what an informer event did to the objects it
+// touches, before it is known whether any of them differs from before.
 type Changes struct {
 	Upserts []Object
 	Removes []Key
 }
 
-// Delta has the changes from one State to a later one of the same epoch.
+// Delta leads from one State to a later one of the same epoch.
 type Delta struct {
 	Epoch uint64
-	// From and To are the seqs of the two States.
+	// From and To are the seqs between which it leads.
 	From, To uint64
-	// Upserts and Removes are in any order. No key occurs twice.
+	// Upserts and Removes have no key twice, in any order.
 	Upserts []Entry
 	Removes []Key
-	// Usage and Sections are those of the later State; nil if they have not changed.
+	// Usage and Sections are the later ones; nil: as they were.
 	Usage    *Usage
 	Sections *[NumSections]Section
 }
 
-// Apply returns the State that results from applying d to held. It does not modify held. It
-// returns an error if d has another epoch, does not start at the seq of held, or has a key twice.
-// Removing a key that held does not have is allowed, as the object may have been created and
-// removed in between.
+// Apply is the State that d leads to from held, which stays as it was. A Delta
+// of another epoch or that starts at another seq is an error. To remove a key
+// that held does not have is none: it may have come and gone in between.
 func Apply(held *State, d Delta) (*State, error) {
 	if d.Epoch != held.Epoch {
-		return nil, fmt.Errorf("apply delta: it has epoch %x, want %x", d.Epoch, held.Epoch)
+		return nil, fmt.Errorf("apply delta: it is of epoch %x, held is %x", d.Epoch, held.Epoch)
 	}
 	if d.From != held.Seq || d.To < d.From {
-		return nil, fmt.Errorf("apply delta: it leads from seq %d to %d, want it to start at %d", d.From, d.To, held.Seq)
+		return nil, fmt.Errorf("apply delta: it leads from %d to %d, held is %d", d.From, d.To, held.Seq)
 	}
 	next := *held
 	next.Seq = d.To
@@ -214,8 +214,8 @@ func Apply(held *State, d Delta) (*State, error) {
 	}
 	for kind := range edits {
 		slices.SortFunc(edits[kind], func(a, b edit) int { return a.key.Compare(b.key) })
-		if duplicate := firstDuplicate(edits[kind]); duplicate != nil {
-			return nil, fmt.Errorf("apply delta: duplicate key: %s %+v", duplicate.Kind, *duplicate)
+		if twice := firstTwice(edits[kind]); twice != nil {
+			return nil, fmt.Errorf("apply delta: %s %+v is in it twice", twice.Kind, *twice)
 		}
 	}
 	if len(d.Upserts)+len(d.Removes) > 0 {
@@ -230,8 +230,8 @@ func Apply(held *State, d Delta) (*State, error) {
 	return &next, nil
 }
 
-// newEdits allocates exactly the edits of d, since those of a large Delta take as much memory as
-// its objects.
+// newEdits makes room for the edits of d, and no more: of a large Delta they take as much
+// as its objects.
 func newEdits(d Delta) (edits [NumKinds][]edit) {
 	var counts [NumKinds]int
 	for _, e := range d.Upserts {
@@ -246,7 +246,7 @@ func newEdits(d Delta) (edits [NumKinds][]edit) {
 	return edits
 }
 
-func firstDuplicate(edits []edit) *Key {
+func firstTwice(edits []edit) *Key {
 	for i := 1; i < len(edits); i++ {
 		if edits[i].key == edits[i-1].key {
 			return &edits[i].key
@@ -255,18 +255,18 @@ func firstDuplicate(edits []edit) *Key {
 	return nil
 }
 
-// SectionStatus is what the source of a section reports about it.
+// SectionStatus is what the source of a section says of it.
 type SectionStatus struct {
-	// Live means that all watches of the section are established. The section is then known to be
-	// true at every instant, so its ObservedAt is the current time.
+	// Live says that all watches of the section are established: until the next
+	// report it is true at every instant, and the present time is its ObservedAt.
 	Live bool
-	// ObservedAt is when the section was last known to be true, if it is not Live; zero: there is
-	// no data.
+	// ObservedAt is when it was last known to be true, where it is not Live; zero:
+	// there is no data yet.
 	ObservedAt time.Time
 	Error      SectionError
 }
 
-// At returns the Section at an instant.
+// At is the section as it stands at an instant.
 func (r SectionStatus) At(now time.Time) Section {
 	if r.Live {
 		return Section{ObservedAt: now, Error: r.Error}

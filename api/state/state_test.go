@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-// content returns the content of a State for comparison, independent of chunks.
+// content is a State in a form that can be compared: chunk borders apart.
 func content(s *state.State) any {
 	entries := make([][]state.Entry, state.NumKinds)
 	for kind := range state.NumKinds {
@@ -46,7 +46,7 @@ func FuzzApplyOfDiffLeadsToNext(f *testing.F) {
 	})
 }
 
-func TestTableIsSortedAndComplete(t *testing.T) {
+func TestTablesStaySortedAndFindEverything(t *testing.T) {
 	w := statetest.New(7, 30, 3000)
 	for range 50 {
 		w.Step(40)
@@ -70,7 +70,7 @@ func TestTableIsSortedAndComplete(t *testing.T) {
 	}
 }
 
-func TestChangedSince(t *testing.T) {
+func TestChangedSinceGivesWhatChanged(t *testing.T) {
 	w := statetest.New(8, 10, 1000)
 	base := w.State.Seq
 	w.Step(30)
@@ -91,16 +91,16 @@ func TestChangedSince(t *testing.T) {
 	}
 }
 
-func TestApplyRejectsInvalidDeltas(t *testing.T) {
+func TestApplyRefusesWhatDoesNotFollow(t *testing.T) {
 	held := statetest.New(1, 2, 10).State
 	node := slices.Collect(held.Entries(state.KindNode))[0]
 	for name, d := range map[string]state.Delta{
-		"another epoch":   {Epoch: held.Epoch + 1, From: held.Seq, To: held.Seq + 1},
-		"a gap":           {Epoch: held.Epoch, From: held.Seq + 1, To: held.Seq + 2},
-		"an old seq":      {Epoch: held.Epoch, From: held.Seq - 1, To: held.Seq},
-		"backwards":       {Epoch: held.Epoch, From: held.Seq, To: held.Seq - 1},
-		"a key twice":     {Epoch: held.Epoch, From: held.Seq, To: held.Seq + 1, Upserts: []state.Entry{node, node}},
-		"put and removed": {Epoch: held.Epoch, From: held.Seq, To: held.Seq + 1, Upserts: []state.Entry{node}, Removes: []state.Key{node.Object.Key()}},
+		"another epoch":     {Epoch: held.Epoch + 1, From: held.Seq, To: held.Seq + 1},
+		"a gap":             {Epoch: held.Epoch, From: held.Seq + 1, To: held.Seq + 2},
+		"the past":          {Epoch: held.Epoch, From: held.Seq - 1, To: held.Seq},
+		"backwards":         {Epoch: held.Epoch, From: held.Seq, To: held.Seq - 1},
+		"a key twice":       {Epoch: held.Epoch, From: held.Seq, To: held.Seq + 1, Upserts: []state.Entry{node, node}},
+		"put and taken out": {Epoch: held.Epoch, From: held.Seq, To: held.Seq + 1, Upserts: []state.Entry{node}, Removes: []state.Key{node.Object.Key()}},
 	} {
 		if next, err := state.Apply(held, d); err == nil {
 			t.Errorf("%s: got %v and no error", name, next.Seq)
@@ -108,7 +108,7 @@ func TestApplyRejectsInvalidDeltas(t *testing.T) {
 	}
 }
 
-func TestEachChangeAcrossEpochs(t *testing.T) {
+func TestEachChangeJoinsEpochs(t *testing.T) {
 	one, other := statetest.New(5, 4, 100), statetest.New(5, 4, 100)
 	other.State.Epoch++
 	state.EachChange(one.State, other.State, func(before, after state.Object) {
@@ -123,11 +123,11 @@ func TestEachChangeAcrossEpochs(t *testing.T) {
 		}
 	})
 	if n == 0 {
-		t.Error("got no changes")
+		t.Error("no change was told")
 	}
 }
 
-func TestPodAndServicePortKeysDiffer(t *testing.T) {
+func TestPodAndServiceOfOneNameHoldDifferentRows(t *testing.T) {
 	row := state.Port{Node: "*", Protocol: state.TCP, Port: 80, Kind: state.NodePort, Namespace: "a"}
 	pod, service := row, row
 	pod.Pod, service.Service = "x", "x"

@@ -2,7 +2,7 @@ package state
 
 import "time"
 
-// Summary has the counts, sums and problems of a cluster.
+// Summary is a cluster in a few numbers.
 type Summary struct {
 	Nodes      NodeCounts      `json:"nodes"`
 	Pods       PodCounts       `json:"pods"`
@@ -12,26 +12,27 @@ type Summary struct {
 	Allocatable Resources `json:"allocatable"`
 	Requested   Resources `json:"requested"`
 	Limits      Resources `json:"limits"`
-	// Used is absent if no node has a usage sample.
+	// Used is absent while no node's usage is known.
 	Used *UsedSum `json:"used,omitempty"`
-	// Fragmentation has the largest free amount of each resource on any ready and schedulable
-	// node. A sum over nodes would hide that nothing fits.
+	// Fragmentation is the largest free amount of each resource on any one
+	// schedulable, ready node: a sum over nodes hides that nothing fits.
 	Fragmentation FreeResources `json:"fragmentation"`
 	Ports         PortCounts    `json:"ports"`
 
-	// Healthy is false if a critical problem that is not muted is older than its threshold.
+	// Healthy is false while a critical problem that is not muted is older than its
+	// patience.
 	Healthy bool `json:"healthy"`
-	// Problems has the most severe problems, at most MaxProblems. More counts those that are not
-	// listed. ProblemCounts counts all problems that are not muted, ProblemCount those of them
-	// that are critical or warnings, and Muted those that are muted.
+	// Problems are the worst ones, at most MaxProblems; More counts those that are not
+	// listed. ProblemCounts counts all of them but the muted ones, which Muted counts,
+	// and ProblemCount those of them that are critical or warnings.
 	Problems      []Problem     `json:"problems"`
 	ProblemCount  int           `json:"problemCount"`
 	ProblemCounts ProblemCounts `json:"problemCounts"`
 	More          ProblemCounts `json:"more"`
 	Muted         int           `json:"muted"`
 
-	// NextEvaluation is when health may change without a change of an object, so that Resummarize
-	// has to evaluate it again; zero: never.
+	// NextEvaluation is when health may change though no object does, and the Summary
+	// has to be made anew; zero: never.
 	NextEvaluation time.Time `json:"-"`
 }
 
@@ -42,7 +43,7 @@ type NodeCounts struct {
 	Schedulable int `json:"schedulable"`
 }
 
-// PodCounts counts pods by phase. Terminating pods are counted under their phase too.
+// PodCounts counts pods by phase; Terminating ones count under their phase too.
 type PodCounts struct {
 	Total       int `json:"total"`
 	Pending     int `json:"pending"`
@@ -53,8 +54,8 @@ type PodCounts struct {
 	Terminating int `json:"terminating"`
 }
 
-// ContainerCounts counts containers of all kinds by state. Containers of finished pods count as
-// terminated only.
+// ContainerCounts counts containers of all kinds by state. Those of finished pods
+// count as terminated, and nowhere else.
 type ContainerCounts struct {
 	Total      int `json:"total"`
 	Running    int `json:"running"`
@@ -62,23 +63,23 @@ type ContainerCounts struct {
 	Terminated int `json:"terminated"`
 	Unknown    int `json:"unknown"`
 	Restarts   int `json:"restarts"`
-	// Desired counts the main and sidecar containers of unfinished pods; Ready counts the ready
-	// ones among them.
+	// Desired are the main and sidecar containers of unfinished pods; Ready are
+	// those of them that are ready.
 	Desired int `json:"desired"`
 	Ready   int `json:"ready"`
 }
 
-// UsedSum is the sum of the usage of all nodes that have a sample.
+// UsedSum is what all nodes with a sample use together.
 type UsedSum struct {
 	CPUMillis   int64 `json:"cpuMillis"`
 	MemoryBytes int64 `json:"memoryBytes"`
-	// SampledAt is the time of the oldest sample.
+	// SampledAt is the oldest sample's time.
 	SampledAt Time `json:"sampledAt,omitzero"`
-	// Nodes is the number of nodes in the sum.
+	// Nodes is how many nodes the sum covers.
 	Nodes int `json:"nodes"`
 }
 
-// FreeResources is an amount of free CPU and memory.
+// FreeResources is free CPU and memory.
 type FreeResources struct {
 	CPUMillis   int64 `json:"cpuMillis"`
 	MemoryBytes int64 `json:"memoryBytes"`
@@ -87,12 +88,12 @@ type FreeResources struct {
 // PortCounts counts the rows of the port map.
 type PortCounts struct {
 	Taken int `json:"taken"`
-	// Conflicts counts the rows that conflict with another row.
+	// Conflicts are the rows that conflict with another.
 	Conflicts int `json:"conflicts"`
 }
 
-// Summarize returns the summary of s at an instant, which matters because problems become critical
-// with time. It mutes problems that a rule in ignore matches.
+// Summarize returns the summary of s at an instant: problems grow old with time alone.
+// Problems that ignore matches are muted.
 func Summarize(s *State, now time.Time, ignore ...Ignore) Summary {
 	sum := Summary{}
 	conflicts := Conflicts(s)
@@ -104,8 +105,8 @@ func Summarize(s *State, now time.Time, ignore ...Ignore) Summary {
 	return sum
 }
 
-// Resummarize returns the same as Summarize of s, given the summary of an earlier State with the
-// same ignore rules. It visits no object if only usage has changed.
+// Resummarize returns Summarize of s, given the summary of a State before it under the
+// same ignore. Where nothing but usage differs it looks at no object.
 func Resummarize(sum Summary, before, s *State, now time.Time, ignore ...Ignore) Summary {
 	if !s.SameObjects(before) || !s.sameErrors(before) || sum.expired(now) {
 		return Summarize(s, now, ignore...)
@@ -154,10 +155,10 @@ func (sum *Summary) addUsed(u *Used) {
 	sum.Used.Nodes++
 }
 
-// podID identifies a pod within its cluster.
+// podID names a pod within its cluster.
 type podID struct{ namespace, name string }
 
-// countPods counts the pods and returns the finished ones.
+// countPods counts pods and gives the finished ones.
 func (sum *Summary) countPods(s *State) map[podID]bool {
 	finished := map[podID]bool{}
 	for p := range s.Pods() {
@@ -201,15 +202,15 @@ func (sum *Summary) countContainers(s *State, finished map[podID]bool) {
 			counts.Unknown++
 		}
 		counts.Restarts += int(c.Restarts)
-		if c.isLongRunning() {
+		if c.serves() {
 			counts.Desired++
 			counts.Ready += count(c.Ready)
 		}
 	}
 }
 
-// isLongRunning reports whether a container runs for as long as its pod.
-func (c *Container) isLongRunning() bool { return c.Kind == Main || c.Kind == Sidecar }
+// serves says that a container is there for as long as its pod is.
+func (c *Container) serves() bool { return c.Kind == Main || c.Kind == Sidecar }
 
 func count(yes bool) int {
 	if yes {

@@ -12,7 +12,7 @@ var now = time.Unix(1_800_000_000, 0)
 
 func ago(d time.Duration) state.Time { return state.TimeOf(now.Add(-d)) }
 
-// cluster returns a State of the given objects.
+// cluster is a State of the given objects.
 func cluster(t *testing.T, objects ...state.Object) *state.State {
 	t.Helper()
 	var d state.Delta
@@ -63,7 +63,7 @@ func TestSummaryCounts(t *testing.T) {
 	}
 }
 
-func TestDisplayOf(t *testing.T) {
+func TestDisplayRoundsDownAndSurvivesLargeClusters(t *testing.T) {
 	const tebi = int64(1) << 40
 	sum := state.Summary{
 		Allocatable: state.Resources{CPUMillis: 100, MemoryBytes: 100_000 * tebi}, Requested: state.Resources{CPUMillis: 29, MemoryBytes: 99_999 * tebi},
@@ -77,7 +77,7 @@ func TestDisplayOf(t *testing.T) {
 	}
 }
 
-func conflictingHostPortAndNodePort() []state.Object {
+func hostPortMeetsNodePort() []state.Object {
 	return []state.Object{
 		&state.Port{Node: "*", Protocol: state.TCP, Port: 31000, Kind: state.NodePort, Namespace: "shop", Service: "web"},
 		&state.Port{Node: "n1", Protocol: state.TCP, Port: 31000, Kind: state.HostPort, Namespace: "shop", Pod: "edge"},

@@ -8,27 +8,27 @@ import (
 
 // Entry is an object with the seq of its last change and its slot.
 type Entry struct {
-	// Seq is the State's seq at the last change of this object.
+	// Seq is the agent's count of changes when this object last changed.
 	Seq uint64
-	// Slot is the index of a node's or container's sample in Usage. It is not used for other
-	// kinds.
+	// Slot is where a Usage has this node's or container's sample; it has no
+	// meaning for other kinds.
 	Slot   uint32
 	Object Object
 }
 
-// chunkSize is the largest number of entries in a chunk. A change copies its chunk and the list of
-// chunks, so it costs about chunkSize + n/chunkSize for n entries.
+// chunkSize is how many entries a chunk has at most. A change copies its chunk
+// and the list of chunks, so a table of n entries pays about chunkSize + n/chunkSize.
 const chunkSize = 256
 
-// table has the entries of one kind in key order. It is persistent: with does not modify the
-// receiver and shares all unchanged chunks.
+// table is the entries of one kind in key order. It is persistent: with leaves
+// the receiver as it was and shares every chunk that did not change.
 type table struct {
 	chunks []chunk
 	len    int
 }
 
-// chunk is a non-empty run of entries in key order. maxSeq is their highest seq, so that a search
-// for changes can skip chunks.
+// chunk is a non-empty run of entries in key order. maxSeq is the highest of
+// their seqs: who looks for changes passes over chunks without any.
 type chunk struct {
 	entries []Entry
 	maxSeq  uint64
@@ -42,7 +42,7 @@ func newChunk(entries []Entry) chunk {
 	return c
 }
 
-// find returns the index of the chunk that has k or would get it.
+// find is the index of the chunk that holds k or would take it.
 func (t *table) find(k Key) int {
 	i := sort.Search(len(t.chunks), func(i int) bool { return t.chunks[i].entries[0].Object.Key().Compare(k) > 0 })
 	return max(i-1, 0)
@@ -64,7 +64,7 @@ func (t *table) get(k Key) (Entry, bool) {
 	return entries[i], true
 }
 
-// from returns the entries at or after k, in order.
+// from yields the entries at or after k, in order.
 func (t *table) from(k Key) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		if t.len == 0 {
@@ -85,7 +85,8 @@ func (t *table) from(k Key) iter.Seq[Entry] {
 
 func (t *table) all() iter.Seq[Entry] { return t.changedSince(0, true) }
 
-// changedSince returns the entries with a seq above since, in order, or all entries if all is set.
+// changedSince yields the entries with a seq above since, in order; everything
+// where all is set.
 func (t *table) changedSince(since uint64, all bool) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		for _, c := range t.chunks {
@@ -101,14 +102,14 @@ func (t *table) changedSince(since uint64, all bool) iter.Seq[Entry] {
 	}
 }
 
-// edit is one change of a table: an entry to put, or a key to remove.
+// edit is one change to a table: an entry to put, or a key to take out.
 type edit struct {
 	key    Key
 	put    Entry
 	remove bool
 }
 
-// with returns the table after the edits, which are in key order without duplicate keys.
+// with is the table after the edits, which are in key order with no key twice.
 func (t *table) with(edits []edit) table {
 	if len(edits) == 0 {
 		return *t
@@ -139,8 +140,8 @@ func (t *table) append(c chunk) {
 	t.len += len(c.entries)
 }
 
-// split appends entries as chunks of equal size. Each chunk has memory of its own, so that it does
-// not keep the memory of others alive.
+// split takes in a run of entries as chunks of even size. Each has memory of its own:
+// one that stays must not keep that of others which were replaced since.
 func (t *table) split(entries []Entry) {
 	parts := (len(entries) + chunkSize - 1) / chunkSize
 	if parts == 1 {
@@ -154,7 +155,7 @@ func (t *table) split(entries []Entry) {
 	}
 }
 
-// merge returns old with the edits applied, without spare capacity. Both are in key order.
+// merge is old with the edits, both in key order, and no room to spare.
 func merge(old []Entry, edits []edit) []Entry {
 	merged := make([]Entry, 0, mergedLen(old, edits))
 	for _, e := range edits {

@@ -6,23 +6,24 @@ import (
 	"unicode/utf8"
 )
 
-// CleanText returns s with each harmful character replaced by U+FFFD: control characters other
-// than line feed and tab, since ESC and C1 characters control a terminal; characters that change
-// the text direction, so that a text reads differently (CVE-2021-42574); invisible tags; and bytes
-// that are not UTF-8. A clean text is returned without a copy.
+// CleanText returns s with each character replaced by U+FFFD that harms a program that shows or
+// stores it: control characters (but for line feed and tab), of which ESC and those of C1
+// command a terminal; characters that change the direction of what follows, so that a
+// text reads as another one (CVE-2021-42574); invisible tags; and bytes that are no
+// UTF-8. Nearly all text is left as it is, without a copy.
 func CleanText(s string) string {
 	if isClean(s) {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
-		if isHarmful(r) {
+		if harmful(r) {
 			return utf8.RuneError
 		}
 		return r
 	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
 }
 
-// CleanLine returns CleanText of s with line feeds and tabs replaced by spaces.
+// CleanLine returns CleanText of s on one line.
 func CleanLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
@@ -32,31 +33,31 @@ func CleanLine(s string) string {
 	}, CleanText(s))
 }
 
-// isClean checks bytes first, as nearly all text is printable ASCII.
+// isClean looks at bytes first: nearly all text is printable ASCII.
 func isClean(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f {
-			return !hasHarmful(s[i:])
+			return !hasHarm(s[i:])
 		}
 	}
 	return true
 }
 
-func hasHarmful(s string) bool {
+func hasHarm(s string) bool {
 	for i, r := range s {
 		if r == utf8.RuneError {
 			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
 				return true
 			}
 		}
-		if isHarmful(r) {
+		if harmful(r) {
 			return true
 		}
 	}
 	return false
 }
 
-func isHarmful(r rune) bool {
+func harmful(r rune) bool {
 	switch {
 	case r == '\n' || r == '\t':
 		return false

@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestCleanText(t *testing.T) {
+func TestCleanTextLeavesNothingThatCommandsATerminal(t *testing.T) {
 	const mark = "\ufffd"
 	for text, want := range map[string]string{
 		"":                          "",

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Time is an instant in Unix seconds, the resolution of Kubernetes' own times. Zero means no time.
-// In JSON it is RFC 3339 in UTC.
+// Time is an instant in Unix seconds, the resolution of Kubernetes' own times.
+// Zero is no time at all; in JSON it is RFC 3339 in UTC.
 type Time int64
 
-// TimeOf returns t truncated to seconds; the zero time becomes zero.
+// TimeOf is t cut to whole seconds; the zero time gives zero.
 func TimeOf(t time.Time) Time {
 	if t.IsZero() {
 		return 0
@@ -21,10 +21,10 @@ func TimeOf(t time.Time) Time {
 	return Time(t.Unix())
 }
 
-// IsZero reports whether there is no time; JSON omits it then.
+// IsZero says that there is no time; JSON leaves it out then.
 func (t Time) IsZero() bool { return t == 0 }
 
-// Time returns t as a time.Time in UTC; zero becomes the zero time.
+// Time is t as the standard library has it, in UTC.
 func (t Time) Time() time.Time {
 	if t == 0 {
 		return time.Time{}
@@ -45,11 +45,12 @@ func (t *Time) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// UID is an object's metadata.uid as the 16 bytes of a UUID. The zero value means none. In JSON it
-// is the UUID's text.
+// UID is metadata.uid of an object as the 16 bytes of a UUID, which is what API
+// servers make; its zero value is none. In JSON it is the UUID's text.
 type UID [16]byte
 
-// ParseUID returns the UID of a text, or zero if the text is not a UUID in canonical form.
+// ParseUID returns the UID of a text, and the zero UID where the text is no UUID in
+// its canonical form.
 func ParseUID(s string) UID {
 	var u UID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
@@ -61,10 +62,10 @@ func ParseUID(s string) UID {
 	return u
 }
 
-// IsZero reports whether there is no UID; JSON omits it then.
+// IsZero reports whether there is no UID; JSON leaves it out then.
 func (u UID) IsZero() bool { return u == UID{} }
 
-// String returns the UUID's text, empty for none.
+// String returns the UUID's text; empty for none.
 func (u UID) String() string {
 	if u.IsZero() {
 		return ""
@@ -81,13 +82,13 @@ func (u UID) String() string {
 
 func (u UID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// UnmarshalText parses a UUID. Any other text becomes the zero UID.
+// UnmarshalText reads a UUID's text. What is none is the zero UID.
 func (u *UID) UnmarshalText(b []byte) error {
 	*u = ParseUID(string(b))
 	return nil
 }
 
-// Fraction is a number out of a total, as kubectl prints a pod's ready containers: 1/2.
+// Fraction is so many of a total, as kubectl prints a pod's ready containers: 1/2.
 type Fraction struct{ Of, Total int32 }
 
 func (f Fraction) String() string {
@@ -107,19 +108,20 @@ func (f *Fraction) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Resources has amounts of resources in base units. As in Kubernetes, a limit of zero means that
-// no limit is set. Sums saturate at the largest int64.
+// Resources are amounts of what a node has or a pod takes, in base units. As
+// limits, zero is "no limit set", as in Kubernetes. Sums saturate at the largest
+// int64.
 type Resources struct {
 	CPUMillis             int64 `json:"cpuMillis"`
 	MemoryBytes           int64 `json:"memoryBytes"`
 	EphemeralStorageBytes int64 `json:"ephemeralStorageBytes"`
-	// Pods is a node's pod capacity; zero, and omitted from JSON, for containers and pods.
+	// Pods is a node's room for pods; zero, and left out, for containers and pods.
 	Pods int64 `json:"pods,omitempty"`
-	// Extended has all other resources by name (nvidia.com/gpu, hugepages-2Mi).
+	// Extended are all other resources by name (nvidia.com/gpu, hugepages-2Mi).
 	Extended map[string]int64 `json:"extended,omitempty"`
 }
 
-// Zeros is the set of resources that an object sets to zero explicitly.
+// Zeros is a set of the resources that an object sets to zero, and does not leave out.
 type Zeros uint8
 
 const (
@@ -127,11 +129,11 @@ const (
 	ZeroMemory
 	ZeroEphemeralStorage
 	ZeroPods
-	// AllZeros is the set of all resources.
+	// AllZeros are all of them.
 	AllZeros = ZeroCPU | ZeroMemory | ZeroEphemeralStorage | ZeroPods
 )
 
-// Add adds o to r. The two share no map afterwards.
+// Add adds o to r in place; r takes no map of o's.
 func (r *Resources) Add(o Resources) {
 	r.CPUMillis = SaturatingAdd(r.CPUMillis, o.CPUMillis)
 	r.MemoryBytes = SaturatingAdd(r.MemoryBytes, o.MemoryBytes)
@@ -145,7 +147,8 @@ func (r *Resources) Add(o Resources) {
 	}
 }
 
-// SaturatingAdd returns a + b, or the largest or smallest int64 if the sum overflows.
+// SaturatingAdd returns a + b, and the largest or smallest int64 where the sum does
+// not fit.
 func SaturatingAdd(a, b int64) int64 {
 	sum := a + b
 	switch {
@@ -157,28 +160,29 @@ func SaturatingAdd(a, b int64) int64 {
 	return sum
 }
 
-// Used is one usage sample of a node or container, from metrics.k8s.io.
+// Used is one sample of what a node or container uses, from metrics.k8s.io.
 type Used struct {
 	// CPUMillis is rounded up to a millicore, as `kubectl top` does.
 	CPUMillis   int64 `json:"cpuMillis"`
 	MemoryBytes int64 `json:"memoryBytes"`
-	// SampledAt is the timestamp of the sample in the API.
+	// SampledAt is the API's own timestamp of this node or pod.
 	SampledAt Time `json:"sampledAt,omitzero"`
 }
 
-// Usage is one reading of metrics.k8s.io: a sample per node and container, indexed by slot
-// (Entry.Slot). A published Usage is immutable.
+// Usage is one reading of metrics.k8s.io: a sample per node and container by slot
+// (Entry.Slot). It is never mutated once published.
 type Usage struct {
-	// N is the number of the reading within the agent's process, starting at 1.
+	// N numbers the readings of an agent's process, from 1.
 	N uint64
-	// BySlot has the sample of each slot. SampledAt is zero if there is none.
+	// BySlot has a zero SampledAt where nothing is known.
 	BySlot []Used
-	// Groups has the sampling group of each slot, 0 for none. Groups stay the same from reading to
-	// reading while sample times change. Nil: not grouped yet. See Group.
+	// Groups are the numbers of the groups of slots that were sampled together, 0 where
+	// nothing is known: they stay the same from reading to reading while times do not.
+	// Nil: not grouped yet. See Group.
 	Groups []uint16
 }
 
-// Of returns the sample of a slot, nil if there is none or if u is nil.
+// Of is the sample of a slot, nil where none is known. A nil Usage knows nothing.
 func (u *Usage) Of(slot uint32) *Used {
 	if u == nil || int64(slot) >= int64(len(u.BySlot)) || u.BySlot[slot].SampledAt == 0 {
 		return nil
@@ -186,5 +190,6 @@ func (u *Usage) Of(slot uint32) *Used {
 	return &u.BySlot[slot]
 }
 
-// Sample is one reading of metrics.k8s.io by the keys of nodes and containers.
+// Sample is one reading of metrics.k8s.io before it is put into columns: by the
+// key of the node or container.
 type Sample map[Key]Used

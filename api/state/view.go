@@ -1,21 +1,21 @@
 package state
 
-// NodeView is a node in the HTTP API.
+// NodeView is a whole node as clients see it.
 type NodeView struct {
 	*Node
 	*NodeLoad
 	Used *Used `json:"used,omitempty"`
 }
 
-// ContainerView is a container in the HTTP API.
+// ContainerView is a whole container as clients see it.
 type ContainerView struct {
 	*Container
-	// ExitCode is absent unless the container has terminated.
+	// ExitCode is absent while the container has not terminated.
 	ExitCode *int32 `json:"exitCode,omitempty"`
 	Used     *Used  `json:"used,omitempty"`
 }
 
-// NewContainerView returns the view of a container and its usage, nil if that is unknown.
+// NewContainerView is the view of a container, with what it uses, nil for unknown.
 func NewContainerView(c *Container, used *Used) ContainerView {
 	v := ContainerView{Container: c, Used: used}
 	if c.State == Terminated {
@@ -24,17 +24,17 @@ func NewContainerView(c *Container, used *Used) ContainerView {
 	return v
 }
 
-// PodView is a pod in the HTTP API.
+// PodView is a whole pod as clients see it.
 type PodView struct{ *Pod }
 
-// PortView is a row of the port map in the HTTP API.
+// PortView is a whole row of the port map as clients see it.
 type PortView struct {
 	*Port
 	Targets   []*Target `json:"targets"`
 	Conflicts []PortKey `json:"conflicts,omitempty"`
 }
 
-// PortKey identifies a row of the port map in the HTTP API.
+// PortKey is a Key of kind port as clients see it.
 type PortKey struct {
 	Node      string   `json:"node"`
 	Address   string   `json:"address,omitempty"`

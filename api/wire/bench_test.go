@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// randomState returns a State of pods with two containers each and random names, nodes, images,
-// digests and times.
+// irregular is pods of two containers with random names, nodes, images, digests and
+// times.
 func randomState(pods int) *state.State {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	word := func(n int) string {
@@ -109,7 +109,7 @@ func BenchmarkReceiveSnapshot(b *testing.B) {
 	}
 }
 
-// BenchmarkUsage encodes and applies a reading of 10,000 containers, for each kind of load.
+// BenchmarkUsage is one reading of 10,000 containers after another, under each load.
 func BenchmarkUsage(b *testing.B) {
 	const slots = 10_000
 	for _, kind := range []load.Kind{load.Still, load.Office, load.Storm} {
@@ -134,8 +134,8 @@ func BenchmarkUsage(b *testing.B) {
 	}
 }
 
-// consecutiveReadings returns two consecutive readings of slots on 25 nodes, each of which is
-// sampled at a different time within 15 s.
+// consecutiveReadings are two in a row of slots on 25 nodes, each of which is sampled at its
+// own time within 15 s, another one each time.
 func consecutiveReadings(u *load.Usage, slots int) (before, next *state.Usage) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for n := range 10 {

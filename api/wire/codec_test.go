@@ -26,7 +26,7 @@ func TestSmallMessagesAreNotCompressed(t *testing.T) {
 	}
 }
 
-// compressed returns a frame with a compressed message of any size.
+// compressed is a frame that holds a message of any size.
 func compressed(t *testing.T, message []byte) []byte {
 	t.Helper()
 	encoder, err := zstd.NewWriter(nil)
@@ -47,21 +47,21 @@ func TestDecompressionBombIsRejectedBeforeAllocation(t *testing.T) {
 	_, err := codec.DecodeAgent(bomb)
 	runtime.ReadMemStats(&after)
 	if !errors.Is(err, zstd.ErrDecoderSizeExceeded) && !errors.Is(err, zstd.ErrWindowSizeExceeded) {
-		t.Errorf("got %v, want an error about the size", err)
+		t.Errorf("got %v, want that it is too large", err)
 	}
 	if took := after.TotalAlloc - before.TotalAlloc; took > 4*MaxMessage {
-		t.Errorf("decoding allocated %d bytes", took)
+		t.Errorf("it took %d bytes", took)
 	}
 }
 
 func TestNestedFrameIsRejected(t *testing.T) {
 	inner := compressed(t, bytes.Repeat([]byte{0}, 10))
 	if m, err := codec.DecodeAgent(compressed(t, inner)); err == nil {
-		t.Errorf("got %T, want an error", m)
+		t.Errorf("it was taken as a %T", m)
 	}
 }
 
-// decodeFully decodes a frame including the objects of a Delta.
+// decodeFully decodes a frame, with the objects of a Delta.
 func decodeFully(frame []byte) (AgentMessage, error) {
 	m, err := codec.DecodeAgent(frame)
 	if d, ok := m.(*Delta); ok && err == nil {
@@ -89,7 +89,7 @@ func TestClaimedCountsAllocateNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m, err := decodeFully(frame); err == nil {
-			t.Errorf("%s: got %+v, want an error", name, m)
+			t.Errorf("%s: taken as %+v", name, m)
 		}
 	}
 	for name, m := range map[string]*wirepb.AgentMessage{
@@ -101,7 +101,7 @@ func TestClaimedCountsAllocateNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m, err := decodeFully(compressed(t, plain)); err == nil {
-			t.Errorf("%s: got %T, want an error", name, m)
+			t.Errorf("%s: taken as a %T", name, m)
 		}
 	}
 	u := &Usage{N: 2, columns: &wirepb.Usage{N: 2, Slots: MaxSlots}}
@@ -134,7 +134,7 @@ func TestJoinedFramesSplitAgain(t *testing.T) {
 
 func TestEncodeBatchRefusesTooManyOrTooLargeFrames(t *testing.T) {
 	if EncodeBatch(make([][]byte, maxBatch+1)) != nil || EncodeBatch([][]byte{make([]byte, MaxMessage), nil}) != nil {
-		t.Error("got a batch, want nil")
+		t.Error("joined all the same")
 	}
 	many, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Batch{Batch: &wirepb.Batch{Frames: make([][]byte, maxBatch+1)}}})
 	if err != nil {
@@ -142,7 +142,7 @@ func TestEncodeBatchRefusesTooManyOrTooLargeFrames(t *testing.T) {
 	}
 	for _, bad := range [][]byte{many, {batchNumber<<3 | 2}, {batchNumber<<3 | 2, 0}} {
 		if frames, err := DecodeBatch(bad); err == nil {
-			t.Errorf("got %d frames, want an error", len(frames))
+			t.Errorf("split into %d", len(frames))
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestTooLongStringsAreRejected(t *testing.T) {
 			Id: 1, Last: true, Objects: &wirepb.Objects{Strings: []string{text}, NodeLoads: &wirepb.NodeLoads{Back: []int64{0}, Node: []int64{1}}},
 		}}}
 	}
-	for length, accepted := range map[int]bool{maxString: true, maxString + 1: false, MaxMessage / 2: false} {
+	for length, taken := range map[int]bool{maxString: true, maxString + 1: false, MaxMessage / 2: false} {
 		plain, err := proto.Marshal(objects(strings.Repeat("a", length)))
 		if err != nil {
 			t.Fatal(err)
@@ -162,8 +162,8 @@ func TestTooLongStringsAreRejected(t *testing.T) {
 		if err == nil {
 			_, err = NewReceiver(1, nil).Receive(m, time.Time{})
 		}
-		if (err == nil) != accepted {
-			t.Errorf("a string of %d bytes: %v, want accepted %v", length, err, accepted)
+		if (err == nil) != taken {
+			t.Errorf("a string of %d bytes: %v, want taken %v", length, err, taken)
 		}
 	}
 }

@@ -93,15 +93,15 @@ func (s *compacted) size() int64 {
 // Decode implements state.Compacted. It panics on an error, which cannot occur because this
 // process encoded or decoded the same frames before.
 func (s *compacted) Decode() *state.State {
-	objects, err := s.decode()
+	objects, err := s.receive()
 	if err != nil {
 		panic(fmt.Sprintf("compacted objects cannot be decoded: %v", err))
 	}
 	return objects
 }
 
-// decode decodes the frames.
-func (s *compacted) decode() (*state.State, error) {
+// receive decodes the frames.
+func (s *compacted) receive() (*state.State, error) {
 	r := NewReceiver(s.epoch, nil)
 	for _, frame := range s.frames {
 		m, err := s.codec.DecodeAgent(frame)

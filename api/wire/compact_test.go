@@ -20,7 +20,7 @@ func TestCompactedObjectsRoundTrip(t *testing.T) {
 		}
 		compactedState.EvictObjects()
 		if compactedState.Seq != held.Seq || !compactedState.SameObjects(held) || !reflect.DeepEqual(entries(compactedState), entries(held)) {
-			t.Fatalf("seed %d: the decoded objects differ", seed)
+			t.Fatalf("seed %d: the objects are others", seed)
 		}
 	}
 }
@@ -37,13 +37,13 @@ func TestReceiverContinuesWithCompactedObjects(t *testing.T) {
 		}
 		compactedState.EvictObjects()
 		if again := receive(t, r, bookmarkOf(w.State)); !again.ObjectsEvicted() || !again.SameObjects(compactedState) {
-			t.Fatal("a bookmark decoded the compacted objects")
+			t.Fatal("a bookmark alone fetched what was compacted")
 		}
 		prev := w.State
 		w.Step(3)
 		receive(t, r, deltaOf(prev, w.State))
 		if got := receive(t, r, bookmarkOf(w.State)); !reflect.DeepEqual(entries(got), entries(w.State)) {
-			t.Fatal("applying a delta to compacted objects gave other objects")
+			t.Fatal("a delta on compacted objects leads elsewhere")
 		}
 	}
 }
@@ -58,18 +58,18 @@ func TestDecodedObjectsCanBeEvictedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if compactedState.ObjectsEvicted() {
-		t.Error("the objects are evicted, want decoded after Compact")
+		t.Error("it rests although the objects were just made")
 	}
 	want := entries(compactedState)
 	compactedState.EvictObjects()
 	if !compactedState.ObjectsEvicted() {
-		t.Error("the objects are decoded, want evicted")
+		t.Error("it does not rest")
 	}
 	if !reflect.DeepEqual(entries(compactedState), want) || compactedState.ObjectsEvicted() {
-		t.Error("the decoded objects differ, or were not kept")
+		t.Error("the objects are others, or not kept")
 	}
 	if again, err := r.Compact(codec); err != nil || again != compactedState {
-		t.Errorf("got another State, or error %v; want the same State", err)
+		t.Errorf("%v; want what is compacted already", err)
 	}
 }
 
@@ -83,13 +83,13 @@ func TestSnapshotFramesOfCompactedState(t *testing.T) {
 		t.Fatal(err)
 	}
 	compacted.EvictObjects()
-	// Seqs rise without a change of objects.
+	// What is no object moves on.
 	later := bookmarkOf(w.State)
 	later.Seq += 5
 	compactedState := receive(t, r, later)
 	frames, hash, err := codec.SnapshotFrames(compactedState)
 	if err != nil || hash != HashState(w.State) || !compactedState.ObjectsEvicted() {
-		t.Fatalf("hash %x, %v; want %x without decoding the objects", hash, err, HashState(w.State))
+		t.Fatalf("hash %x, %v; want %x, without a look at the objects", hash, err, HashState(w.State))
 	}
 	other := NewReceiver(w.State.Epoch, nil)
 	for _, frame := range frames {
@@ -102,7 +102,7 @@ func TestSnapshotFramesOfCompactedState(t *testing.T) {
 		}
 	}
 	if got := receive(t, other, later); got.Seq != later.Seq || !reflect.DeepEqual(entries(got), entries(w.State)) {
-		t.Error("the snapshot has other objects")
+		t.Error("the snapshot gives something else")
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// socketBytes returns the size of a flush on the socket, with its checksum, websocket header and
-// TLS record.
+// socketBytes is what a flush of frames takes on a socket, to the master: its seal, its
+// websocket header and its TLS record with it.
 func socketBytes(frames ...[]byte) int {
 	const tlsRecord = 22
 	size := len(EncodeBatch(frames)) + checksumSize
@@ -19,8 +19,7 @@ func socketBytes(frames ...[]byte) int {
 	return size + header + tlsRecord
 }
 
-// nodePortState returns a State with a NodePort and the given number of endpoints, each a pod with
-// one container.
+// nodePortState is a NodePort with so many endpoints, each a pod with one container.
 func nodePortState(pods int) *state.State {
 	d := state.Delta{Epoch: 1}
 	add := func(o state.Object, slot int) {
@@ -48,7 +47,7 @@ func nodePortState(pods int) *state.State {
 	return s
 }
 
-// withUnready returns s with the containers or targets of some pods set to not ready.
+// withUnready is s with the containers, or the targets, of some pods turned unready.
 func withUnready(s *state.State, kind state.Kind, pods int) *state.State {
 	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq}
 	for e := range s.Entries(kind) {
@@ -76,7 +75,7 @@ func withUnready(s *state.State, kind state.Kind, pods int) *state.State {
 	return next
 }
 
-// flushOf returns the size on the socket of a delta to next and its bookmark.
+// flushOf is what a delta up to a state takes on a socket, with its bookmark.
 func flushOf(t *testing.T, d *Delta, next *state.State) int {
 	t.Helper()
 	var frames [][]byte
@@ -90,7 +89,7 @@ func flushOf(t *testing.T, d *Delta, next *state.State) int {
 	return socketBytes(frames...)
 }
 
-// agedBookmark returns a bookmark as sent after a quarter of an hour.
+// agedBookmark is as a session has it after a quarter of an hour.
 func agedBookmark(s *state.State) *Bookmark {
 	b := bookmarkOf(s)
 	for i := range b.Ages {

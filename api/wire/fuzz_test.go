@@ -9,13 +9,14 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// Memory that decoding a frame may allocate: for decoders and buffers, and per byte of a message.
+// What reading a frame may take in all: decoders and buffers, and what a byte of a
+// message becomes, which columns multiply.
 const (
 	fixedMemory   = 24 << 20
 	memoryPerByte = 1 << 10
 )
 
-// checkMemory fails the test if f allocates more memory than size bytes of input may.
+// within fails if f takes more memory, garbage included, than size bytes may.
 func checkMemory(t *testing.T, size int, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -27,7 +28,7 @@ func checkMemory(t *testing.T, size int, f func()) {
 	}
 }
 
-// sizeOf returns the size of a frame plus that of its decompressed content.
+// sizeOf is how many bytes of messages there are in a frame, which may be compressed.
 func sizeOf(frame []byte) int {
 	var pb wirepb.AgentMessage
 	if unmarshal(frame, MaxFrame, &pb) != nil {
@@ -40,7 +41,7 @@ func sizeOf(frame []byte) int {
 	return len(frame) + len(plain)
 }
 
-// agentFrames returns a State and frames of an agent that lead from it.
+// agentFrames are an agent's frames that lead to the State, and from prev.
 func agentFrames(f *testing.F) (prev *state.State, frames [][]byte) {
 	w := statetest.New(1, 2, 10)
 	prev = w.State
@@ -63,8 +64,9 @@ func agentFrames(f *testing.F) (prev *state.State, frames [][]byte) {
 	return prev, append(frames, EncodeBatch(frames))
 }
 
-// FuzzReceiver applies valid and corrupted frames of an agent. They must be accepted or rejected
-// within the memory limit, without a panic.
+// FuzzReceiver gives an agent's frames, as they are and broken, to the receiving
+// end: it must refuse or take them, and never panic, in memory that is bounded by what
+// came.
 func FuzzReceiver(f *testing.F) {
 	prev, frames := agentFrames(f)
 	for _, frame := range frames {
@@ -92,7 +94,8 @@ func FuzzReceiver(f *testing.F) {
 	})
 }
 
-// FuzzMessage decodes uncompressed messages, since a mutated compressed frame rarely decompresses.
+// FuzzMessage gives what no compression hides to the decoder: a mutation of a compressed
+// frame is seldom one.
 func FuzzMessage(f *testing.F) {
 	prev, frames := agentFrames(f)
 	for _, frame := range frames {
@@ -114,7 +117,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzSplit verifies checksums of arbitrary messages and splits them into frames.
+// FuzzSplit gives anything to who takes frames apart, and what they are sealed with.
 func FuzzSplit(f *testing.F) {
 	_, frames := agentFrames(f)
 	for _, frame := range frames {
@@ -132,7 +135,7 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzDecodeMaster decodes arbitrary frames of a master.
+// FuzzDecodeMaster gives a master's frames to an agent's decoder.
 func FuzzDecodeMaster(f *testing.F) {
 	for _, m := range []MasterMessage{&SubscribeRequest{Base: &Base{}}, &SubscribeRequest{SummaryOnly: true, ProblemsHash: 1}, &Ack{Seq: 1}, &Renew{Renewal: 1}, &Stop{Message: "x"}} {
 		frame, err := EncodeMaster(m)

@@ -7,9 +7,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// measureContents returns the memory of the lists, maps and strings of all objects of s, in bytes.
-// It visits all objects, which takes about a millisecond for some thousand. It remembers only the
-// last seenSize addresses, so memory that objects far apart share may be counted twice.
+// measureContents returns what the lists, maps and strings of all objects of s take. It
+// walks over all of them, a millisecond for some thousand objects, and takes memory
+// neither: what is shared is remembered for the last seenSize only, and what is shared
+// with something longer ago counts twice.
 func measureContents(s *state.State) int64 {
 	w := sizer{seen: make([]uintptr, seenSize)}
 	for kind := range state.NumKinds {
@@ -21,16 +22,16 @@ func measureContents(s *state.State) int64 {
 	return w.size
 }
 
-// seenSize is the number of remembered addresses, a power of two.
+// seenSize is a power of two.
 const seenSize = 1 << 16
 
 type sizer struct {
 	size int64
-	// seen has addresses, each at the index that it hashes to.
+	// seen are addresses, each at the place that it hashes to.
 	seen []uintptr
 }
 
-// first reports whether an address is new or was forgotten, and remembers it.
+// first reports whether an address was not seen lately.
 func (w *sizer) first(address uintptr) bool {
 	place := &w.seen[uint64(address)*0x9e3779b97f4a7c15>>(64-16)]
 	if *place == address {
@@ -40,7 +41,7 @@ func (w *sizer) first(address uintptr) bool {
 	return true
 }
 
-// add adds the memory that a value of the given layout points to.
+// parts adds what a value points to, of a type that has a layout.
 func (w *sizer) add(v reflect.Value, s *layout) {
 	if s == nil {
 		return
@@ -78,9 +79,9 @@ func (w *sizer) add(v reflect.Value, s *layout) {
 	}
 }
 
-// layout describes the pointers within a type. It is nil for a type without pointers.
+// layout is what of a type points to something; nil: nothing.
 type layout struct {
-	// inner and element are the layout and the size of the elements of a slice, pointer or map.
+	// inner and element are of what a slice, pointer or map has, and its size.
 	inner   *layout
 	element int64
 	fields  []layoutField
@@ -91,7 +92,7 @@ type layoutField struct {
 	layout *layout
 }
 
-// layouts has the layouts of all object types.
+// layouts are those of all objects.
 var layouts = func() map[reflect.Type]*layout {
 	all := map[reflect.Type]*layout{}
 	for _, t := range []reflect.Type{

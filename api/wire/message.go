@@ -19,19 +19,18 @@ type MasterMessage interface {
 	toMasterPB() *wirepb.MasterMessage
 }
 
-// Hello is an agent's first message on every connection. It says nothing about the cluster, as the
-// master is not authenticated yet.
+// Hello is an agent's first message on every connection. It says nothing of the cluster,
+// as nobody knows yet who listens.
 type Hello struct {
 	ProtocolMin, ProtocolMax uint32
 	Epoch                    uint64
-	// Nonce has to be signed with the SubscribeRequest; nil if the agent checks no signatures.
+	// Nonce is what the Report's signature is over; nil: the agent checks none.
 	Nonce []byte
-	// Unbound means that signatures cover token.Unbound in place of the connection.
+	// Unbound says that signatures are over token.Unbound in place of the connection.
 	Unbound bool
 }
 
-// Identity describes the agent and its cluster. It is sent only after a SubscribeRequest is
-// accepted.
+// Identity says who answers: an agent gives it to a master whose Report it accepts.
 type Identity struct {
 	AgentVersion string
 	ClusterName  string
@@ -40,54 +39,53 @@ type Identity struct {
 	KubernetesVersion string
 }
 
-// SubscribeResponse answers a SubscribeRequest or a Renew. It has the values that the agent will
-// use, which may differ from those requested.
+// Granted answers a Report or a Renew: what the agent will really do, which may be
+// less than what was asked for.
 type SubscribeResponse struct {
 	Session string
-	// Period is the time between two ticks. Duration is the time from this message to the
-	// session's end.
+	// Period is between two ticks; Duration is from this message to the session's end.
 	Period, Duration time.Duration
-	// Renewal is the number of the answered Renew, 0 for a SubscribeRequest.
+	// Renewal is the number of the Renew that this answers, 0 for the Report.
 	Renewal uint32
-	// Nonce has to be signed with the next Renew; nil if the agent checks no signatures.
+	// Nonce is what the next Renew's signature is over; nil: the agent checks none.
 	Nonce []byte
-	// Identity is set in the answer to a SubscribeRequest and nil in the answer to a Renew.
+	// Identity comes with the answer to a Report; nil with that to a Renew.
 	Identity *Identity
 }
 
-// Snapshot is one chunk of a whole state. The chunks of a snapshot are sent in order, with nothing
-// between them. They take effect with the Bookmark after the chunk that has Last set.
+// Snapshot is one chunk of a whole state. The chunks of one snapshot come in
+// order with nothing but Acks between them, and nothing of it counts before the
+// chunk with Last.
 type Snapshot struct {
 	ID    uint64
 	Chunk uint32
 	Last  bool
-	// Seq is the seq of the complete snapshot.
+	// Seq is up to which the whole snapshot leads.
 	Seq uint64
 
-	// objects stay encoded until a Receiver decodes them, as they refer to strings of earlier
-	// chunks.
+	// objects are resolved by a Receiver, as their strings may be in earlier chunks.
 	objects *wirepb.Objects
 }
 
-// Delta has the changes between two seqs.
+// Delta is what changed between two seqs.
 type Delta struct {
 	From, To uint64
-	// Upserts has the new versions of objects. In a received Delta it is empty until a Receiver
-	// decodes it.
+	// Upserts are objects as they became. Those of a Delta that came are made by the
+	// Receiver that takes it in.
 	Upserts []state.Entry
 	Removes []state.Key
-	// Base is the State that the receiver holds at From, if the sender knows it. Objects in Base
-	// are sent as patches. Nil: all objects are sent whole.
+	// Held is what the receiver holds at From, where the sender knows it: of what is in
+	// it only the differences are sent. nil: all is sent whole.
 	Base *state.State
 
-	// encoded is a received Delta until a Receiver decodes it. Only From and To are set until
-	// then.
+	// came is a Delta as it came, until a Receiver has decoded it: nothing else is set
+	// then, but From and To.
 	encoded *wirepb.Delta
-	// patches holds the received patches of objects that the receiver holds.
+	// amended is what came of objects that the receiver holds.
 	patches *patches
 }
 
-// Empty reports whether the Delta changes no object.
+// Empty reports whether no object changed.
 func (m *Delta) Empty() bool {
 	if m.encoded == nil {
 		return len(m.Upserts)+len(m.Removes) == 0
@@ -96,8 +94,8 @@ func (m *Delta) Empty() bool {
 	return whole.total()+len(m.encoded.Removes.GetKind())+len(m.encoded.PatchKeys.GetKind()) == 0
 }
 
-// Keys returns the keys of all changed objects, in no order, or nil if a received Delta cannot be
-// decoded. It decodes the Delta without asking a Budget.
+// Keys are those of all that changed, in no order; those of a Delta that came and cannot
+// be decoded are none. No Budget is asked.
 func (m *Delta) Keys() []state.Key {
 	if m.decode() != nil {
 		return nil
@@ -112,72 +110,73 @@ func (m *Delta) Keys() []state.Key {
 	return keys
 }
 
-// Usage is one reading of metrics.k8s.io, encoded as differences to an earlier reading.
+// Usage is one reading of metrics.k8s.io as differences to an earlier one.
 type Usage struct {
 	N uint64
-	// Base is the number of the reading that the columns differ from, 0 for zeros.
+	// Base is the reading that the columns differ from, 0 for zeros.
 	Base uint64
 
 	columns *wirepb.Usage
 }
 
-// Status reports a section's error, or that there is none if Error is zero.
+// Status is a section's error as it became; the zero error says that there is none.
 type Status struct {
 	Section state.SectionName
-	// Age is the time since the section was last known to be true; negative if it never was.
+	// Age is how long ago the section was last known to be true; negative: never.
 	Age   time.Duration
 	Error state.SectionError
 }
 
-// Bookmark ends every flush. It describes the state that the receiver must hold after it has
-// applied the preceding messages.
+// Bookmark ends every flush: what was sent before it, taken in, gives exactly the
+// state that it describes.
 type Bookmark struct {
 	Seq   uint64
 	Count int
 	Hash  Hash
-	// Ages has the time since each section was last known to be true; negative if it never was.
+	// Ages are how long ago each section was last known to be true; negative: never.
 	Ages [state.NumSections]time.Duration
-	// Sent is the reading of the sender's monotonic clock since its Hello.
+	// Sent is the sender's monotonic clock since its Hello.
 	Sent time.Duration
 }
 
-// Summary answers a SubscribeRequest with SummaryOnly. The connection ends with it.
+// Summary answers a Report that asked for one summary only; the connection ends
+// with it.
 type Summary struct {
-	// Identity describes the agent and its cluster; nil if SameResources is set.
+	// Identity says who answers; nil with SameResources.
 	Identity *Identity
 	Summary  state.Summary
-	// Ages and Errors have one entry per section.
+	// Ages and Errors are those of the sections.
 	Ages   [state.NumSections]time.Duration
 	Errors [state.NumSections]state.SectionError
-	// SameProblems means that the problems match SubscribeRequest.ProblemsHash and are left out.
-	// ProblemCount is set anyway.
+	// SameProblems: the Summary's problems are those that the Report named by their hash,
+	// and are left out. ProblemCount is theirs all the same.
 	SameProblems bool
-	// SameResources means that Identity, Capacity, Allocatable, Requested, Limits and
-	// Fragmentation match SubscribeRequest.ResourcesHash and are left out.
+	// SameResources is the same of Identity, Capacity, Allocatable, Requested, Limits and
+	// Fragmentation.
 	SameResources bool
 }
 
-// EndReason says why an agent ends a session.
+// EndReason is why an agent ends a session.
 type EndReason uint8
 
 const (
 	EndUnspecified EndReason = iota
-	// EndExpired: the session's duration is over.
+	// EndExpired: the session's time is over.
 	EndExpired
-	// EndStopped: the master sent Stop.
+	// EndStopped: the master said Stop.
 	EndStopped
-	// EndShuttingDown: the agent is shutting down.
+	// EndShuttingDown: the agent's process is ending.
 	EndShuttingDown
-	// EndSuperseded: the same master opened a newer session.
+	// EndSuperseded: the same holder opened a newer session.
 	EndSuperseded
-	// EndBusy: the agent has as many sessions as it allows.
+	// EndBusy: the agent has as many sessions as it takes.
 	EndBusy
 	// EndNotReady: the agent has not read its cluster yet.
 	EndNotReady
-	// EndError: the agent failed; the message describes the error.
+	// EndError: something broke; the message says what.
 	EndError
-	// EndUnauthorized: the signature of a SubscribeRequest or Renew is missing or was not made for
-	// this connection by a known key, or the key that opened the session was removed.
+	// EndUnauthorized: the signature of a Report or Renew is missing or none of this
+	// connection by a known key, or the key that opened the session is not known any more.
 	EndUnauthorized
 )
 
@@ -190,55 +189,55 @@ func (r EndReason) String() string {
 	return endReasonNames[EndUnspecified]
 }
 
-// End is an agent's last message. The agent ignores everything that it receives afterwards.
+// End is an agent's last message; it ignores everything after it.
 type End struct {
 	Reason  EndReason
 	Message string
 }
 
-// Unsupported answers a SubscribeRequest with a protocol that the agent does not speak. The
-// connection ends with it.
+// Unsupported is an agent's answer to a Report of a protocol that it does not
+// speak. The connection ends with it.
 type Unsupported struct {
 	ProtocolMin, ProtocolMax uint32
 	Message                  string
 }
 
-// SubscribeRequest opens a session in which the agent reports, or requests one Summary.
+// Report asks an agent to report, and opens a session.
 type SubscribeRequest struct {
-	// Protocol is the protocol that the master chose from the range in Hello.
+	// Protocol is the one that the master chose from the range in Hello.
 	Protocol uint32
 	Session  string
-	// MasterID is a random ID of the master process. A newer SubscribeRequest with the same
-	// MasterID ends the older session.
+	// Holder is drawn at random by each master process. A newer Report of the same
+	// holder ends the older session.
 	MasterID         string
 	Period, Duration time.Duration
-	// SummaryOnly requests one Summary and no session. Only Protocol, ProblemsHash, ResourcesHash,
-	// Ignore and Signature may be set with it.
+	// SummaryOnly asks for one Summary and no session. Such a Report has nothing else but
+	// Protocol, Problems, Resources, Ignore and Signature.
 	SummaryOnly bool
-	// Ignore lists the rules by which the agent mutes problems in a Summary, at most MaxIgnore.
+	// Ignore is what the agent mutes in a Summary; at most MaxIgnore.
 	Ignore []state.Ignore
-	// ProblemsHash and ResourcesHash are HashProblems and HashResources of the last Summary that
-	// the master has, 0 for none.
+	// Problems is the HashProblems and Resources the HashResources of the last Summary
+	// that the master has, 0 for none.
 	ProblemsHash, ResourcesHash uint64
-	// Base identifies the state that the master holds, nil for none.
+	// Base is what the master holds, nil for nothing.
 	Base *Base
-	// Signature signs a token.Statement with Hello's nonce; nil if Hello has no nonce.
+	// Signature is that of a token.Statement with Hello's nonce; nil where that has none.
 	Signature []byte
 }
 
-// Base identifies a state that a receiver holds. Usage is the number of its usage reading, 0 for
-// none.
+// Base is a state that a receiver holds. Usage is the number of the reading of usage
+// in it, 0 for none.
 type Base struct{ Epoch, Seq, Usage uint64 }
 
-// Ack confirms that the receiver holds the state described by the Bookmark with this seq.
+// Ack says that everything up to a Bookmark's seq was taken in.
 type Ack struct{ Seq uint64 }
 
-// Renew requests another Duration, counted from its arrival. It takes effect with the
-// SubscribeResponse that has its number.
+// Renew asks for another Duration from now. It takes effect when Granted returns
+// with its number.
 type Renew struct {
 	Renewal  uint32
 	Duration time.Duration
-	// Signature signs a token.Statement with the nonce of the last SubscribeResponse; nil if that
+	// Signature is that of a token.Statement with the last Granted's nonce; nil where that
 	// has none.
 	Signature []byte
 }

@@ -7,15 +7,15 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// objectTables converts objects of all kinds between fields and columns, in either direction.
+// objectTables moves objects of all kinds, in either direction.
 type objectTables struct {
 	tables
 	kinds [state.NumKinds]tableCodec
-	// ownTargets converts the targets within ports, resourceRows the table of resources.
+	// own are the targets within ports, amounts the table of resources.
 	ownTargets, resourceRows tableCodec
 }
 
-// startChunk resets the tables for a new message or the next chunk of a snapshot.
+// begin starts the tables of a message, or of a snapshot's next chunk.
 func (t *objectTables) startChunk() {
 	t.listElements, t.hostIPs = 0, nil
 	for i := range t.kinds {
@@ -25,21 +25,21 @@ func (t *objectTables) startChunk() {
 	t.resourceRows = tableCodec{tables: &t.tables, columns: t.resourceRows.columns[:0]}
 }
 
-// startRow returns the codec of a kind, positioned at the first field of the next object.
+// of is the rows of a kind, at the beginning of an object.
 func (t *objectTables) startRow(kind state.Kind) *tableCodec {
 	r := &t.kinds[kind]
 	r.startRow()
 	return r
 }
 
-// setPatching makes the tables patch objects that the receiver holds.
+// amend has the tables be of objects that the reader holds.
 func (t *objectTables) setPatching() {
 	for i := range t.kinds {
 		t.kinds[i].patching = true
 	}
 }
 
-// back and slot convert the parts of an Entry other than its object.
+// back and slot move what an object has besides itself.
 func (r *tableCodec) back(values *[]int64, back *uint64) {
 	n := int64(*back)
 	r.whole(values, &n)
@@ -294,7 +294,7 @@ func (r *tableCodec) key(pb *wirepb.Keys, k *state.Key) {
 	kind := int64(k.Kind)
 	r.whole(&pb.Kind, &kind)
 	if kind < 0 || kind >= int64(state.NumKinds) {
-		r.fail("key has unknown kind %d", kind)
+		r.fail("a key of kind %d", kind)
 		kind = 0
 	}
 	if !r.writing {

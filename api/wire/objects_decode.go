@@ -7,10 +7,10 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// objectDecoder decodes Objects into entries.
+// objectDecoder turns Objects back into entries.
 type objectDecoder struct {
 	objectTables
-	// seq is the seq of the message (Snapshot.seq or Delta.to).
+	// seq is up to which the message leads.
 	seq uint64
 }
 
@@ -20,7 +20,7 @@ func newObjectDecoder(seq uint64) *objectDecoder {
 	return r
 }
 
-// decodeChunk reads the tables of one chunk and returns its entries.
+// chunk takes in one chunk's tables and gives its entries.
 func (r *objectDecoder) decodeChunk(pb *wirepb.Objects) ([]state.Entry, error) {
 	if pb == nil {
 		return nil, r.err
@@ -41,7 +41,7 @@ func (r *objectDecoder) decodeChunk(pb *wirepb.Objects) ([]state.Entry, error) {
 	return entries, r.err
 }
 
-// counts has the number of objects of each kind.
+// counts are numbers of objects, by kind.
 type counts [state.NumKinds]int
 
 func (c counts) total() (n int) {
@@ -51,7 +51,7 @@ func (c counts) total() (n int) {
 	return n
 }
 
-// countObjects returns the number of objects in a message, and an error if there are too many.
+// countObjects are how many objects come, where they are not too many.
 func countObjects(pb *wirepb.Objects) (counts, error) {
 	c := counts{
 		len(pb.GetNodes().GetBack()), len(pb.GetNodeLoads().GetBack()), len(pb.GetPods().GetBack()),
@@ -59,19 +59,19 @@ func countObjects(pb *wirepb.Objects) (counts, error) {
 		len(pb.GetServices().GetBack()), len(pb.GetClaims().GetBack()), len(pb.GetPersistentVolumes().GetBack()),
 	}
 	if n := c.total(); n > maxMessageObjects {
-		return counts{}, fmt.Errorf("message has %d objects, the limit is %d", n, maxMessageObjects)
+		return counts{}, fmt.Errorf("%d objects in one message, of at most %d", n, maxMessageObjects)
 	}
 	return c, nil
 }
 
-// readTables reads the strings, resources and UIDs that the columns refer to.
+// takeTables takes in what the columns refer to.
 func (r *objectDecoder) readTables(pb *wirepb.Objects) error {
 	if len(r.strings)+len(pb.Strings) > maxStrings {
-		return fmt.Errorf("message has more than %d strings", maxStrings)
+		return fmt.Errorf("more than %d strings", maxStrings)
 	}
 	for _, s := range pb.Strings {
 		if len(s) > maxString {
-			return fmt.Errorf("string has %d bytes, the limit is %d", len(s), maxString)
+			return fmt.Errorf("a string of %d bytes, of at most %d", len(s), maxString)
 		}
 		r.strings = append(r.strings, state.CleanText(s))
 	}
@@ -88,7 +88,7 @@ func (r *objectDecoder) readTables(pb *wirepb.Objects) error {
 	return r.err
 }
 
-// decodeEntry returns the next entry of a kind. A patch is applied to a copy of held.
+// entry reads the next object of a kind, from what is held of it where it patching that.
 func (r *objectDecoder) decodeEntry(pb *wirepb.Objects, kind state.Kind, held state.Entry) state.Entry {
 	var back uint64
 	e := state.Entry{Slot: held.Slot}
@@ -131,14 +131,14 @@ func (r *objectDecoder) decodeEntry(pb *wirepb.Objects, kind state.Kind, held st
 		e.Object = o
 	}
 	if back > r.seq {
-		r.fail("change seq of an object is out of range")
+		r.fail("an object's change seq is out of range")
 	}
 	e.Seq = r.seq - back
 	return e
 }
 
-// copyObject returns a shallow copy of held, or a zero object if held is nil. Shared parts are
-// never written to.
+// copyObject is a copy of what is held, empty where that is nothing. What it points to is
+// shared, and is not written to.
 func copyObject[T any](held state.Object) *T {
 	o := new(T)
 	if h, ok := any(held).(*T); ok {
@@ -147,8 +147,7 @@ func copyObject[T any](held state.Object) *T {
 	return o
 }
 
-// decodePort decodes a port with its own target, if it has one. The target's column limits how
-// many targets the peer can claim.
+// decodePort reads a port; it must not claim more targets than came.
 func (r *objectDecoder) decodePort(pb *wirepb.Objects, o *state.Port, back *uint64) {
 	own := pb.OwnTargets
 	if own == nil {
@@ -157,13 +156,13 @@ func (r *objectDecoder) decodePort(pb *wirepb.Objects, o *state.Port, back *uint
 	r.port(pb.Ports, own, o, back)
 }
 
-// decodeKeys decodes removed keys or the keys of patches.
+// keys reads removed keys.
 func (r *objectDecoder) decodeKeys(pb *wirepb.Keys) []state.Key {
 	if pb == nil {
 		return nil
 	}
 	if len(pb.Kind) > maxMessageObjects {
-		r.fail("message has %d removed keys, the limit is %d", len(pb.Kind), maxMessageObjects)
+		r.fail("%d removed keys in one message, of at most %d", len(pb.Kind), maxMessageObjects)
 		return nil
 	}
 	in, removes := tableCodec{tables: &r.tables}, make([]state.Key, len(pb.Kind))

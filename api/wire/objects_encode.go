@@ -8,22 +8,22 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// objectSize and elementSize are the approximate encoded sizes in bytes of an object without its
-// strings and of a list element.
+// objectSize is roughly what an object takes besides its strings, elementSize what an
+// element of a list does.
 const objectSize, elementSize = 24, 4
 
-// objectEncoder encodes entries as Objects.
+// objectEncoder turns entries into Objects.
 type objectEncoder struct {
 	objectTables
 	seq uint64
 	out *wirepb.Objects
-	// sentStrings is the number of strings in earlier chunks. objects and removed count the
-	// objects and removed keys of the current message.
+	// sent is how many strings earlier chunks had; objects and removed are how many
+	// this one has.
 	sentStrings, objects, removed int
 }
 
-// newObjectEncoder returns an encoder for a message with the given seq. The message's time base is
-// one second before the earliest of times.
+// newObjectEncoder writes objects of a message that leads up to seq, with times
+// counted from before the earliest of them.
 func newObjectEncoder(seq uint64, times iter.Seq[state.Time]) *objectEncoder {
 	w := &objectEncoder{seq: seq}
 	w.tables = tables{writing: true, strings: []string{""}, stringIndexes: map[string]int64{"": 0}}
@@ -37,7 +37,8 @@ func newObjectEncoder(seq uint64, times iter.Seq[state.Time]) *objectEncoder {
 	return w
 }
 
-// nextChunk starts a chunk. The string table continues; resources and columns start again.
+// nextChunk begins a chunk: its strings go on where the last one's ended, its
+// resources and columns begin anew.
 func (w *objectEncoder) nextChunk() {
 	w.sentStrings, w.objects, w.size, w.hasTimes, w.uids = len(w.strings), 0, 0, false, nil
 	w.resources = []state.Resources{{}}
@@ -50,12 +51,12 @@ func (w *objectEncoder) nextChunk() {
 	w.startChunk()
 }
 
-// reserve sets the number of rows to allocate for a kind, at most as many as fit the chunk.
+// expect makes room for so many objects of a kind, as far as they fit the chunk.
 func (w *objectEncoder) reserve(kind state.Kind, objects int) {
 	w.kinds[kind].capacity = min(objects, chunkTarget/objectSize)
 }
 
-// encodeEntry encodes one entry of any kind.
+// entry writes one object of any kind.
 func (w *objectEncoder) encodeEntry(e state.Entry) {
 	back, slot := w.seq-e.Seq, e.Slot
 	switch o := e.Object.(type) {
@@ -81,12 +82,12 @@ func (w *objectEncoder) encodeEntry(e state.Entry) {
 	w.objects++
 }
 
-// full reports whether the next entry belongs into the next chunk.
+// full says that it is time for the next chunk.
 func (w *objectEncoder) full() bool {
 	return w.size+w.objects*objectSize+w.listElements*elementSize >= chunkTarget || w.objects >= maxMessageObjects
 }
 
-// encodeKeys encodes removed keys. Their strings are in the string table of the objects.
+// keys writes removed keys, whose strings are among those of the objects.
 func (w *objectEncoder) encodeKeys(removes []state.Key) *wirepb.Keys {
 	if len(removes) == 0 {
 		return nil
@@ -100,10 +101,10 @@ func (w *objectEncoder) encodeKeys(removes []state.Key) *wirepb.Keys {
 	return pb
 }
 
-// finish returns the Objects of all entries since the chunk was started.
+// finish is the Objects of all entries since the chunk began.
 func (w *objectEncoder) finish() (*wirepb.Objects, error) {
 	if w.objects > maxMessageObjects || w.removed > maxMessageObjects || w.listElements > maxMessageElements {
-		return nil, fmt.Errorf("%w: it has %d objects, %d list elements and %d removed keys", ErrTooLarge, w.objects, w.listElements, w.removed)
+		return nil, fmt.Errorf("%w: %d objects with %d elements, and %d removed ones", ErrTooLarge, w.objects, w.listElements, w.removed)
 	}
 	for i := range w.resources[1:] {
 		w.resourceRows.resourceRow(w.out.Resources, &w.resources[i+1])
@@ -121,7 +122,7 @@ func (w *objectEncoder) finish() (*wirepb.Objects, error) {
 	return w.out, nil
 }
 
-// removeEmptyTables sets tables without rows to nil.
+// removeEmptyTables leaves out the tables without rows.
 func removeEmptyTables(o *wirepb.Objects) {
 	if len(o.Resources.CpuMillis) == 0 {
 		o.Resources = nil
@@ -158,7 +159,7 @@ func removeEmptyTables(o *wirepb.Objects) {
 	}
 }
 
-// stateTimes yields every time in the objects of s.
+// stateTimes and entryTimes yield every time that objects have.
 func stateTimes(s *state.State) iter.Seq[state.Time] {
 	return func(yield func(state.Time) bool) {
 		for kind := range state.NumKinds {

@@ -7,14 +7,14 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// Most changes affect one field of an object that the receiver holds. Such a change is sent as a
-// patch: the object's key and the changed fields.
+// Most changes touch one field of an object that the receiver holds: it is sent by its
+// key and the fields in which it differs.
 
-// change is an object before and after a change.
+// change is an object as it was and as it became.
 type change struct{ held, next state.Entry }
 
-// splitUpserts returns the upserts that are sent whole, and the changes that are sent as patches.
-// Ports with a target of their own are sent whole, since their target is in another table.
+// split tells the upserts that are sent whole from those that the receiver holds.
+// Ports with a target of their own are sent whole: they have a table in a table.
 func (m *Delta) splitUpserts() (whole []state.Entry, changes []change) {
 	if m.Base == nil {
 		return m.Upserts, nil
@@ -35,7 +35,7 @@ func hasOwnTarget(o state.Object) bool {
 	return ok && p.Target != nil
 }
 
-// encodePatches encodes changes as patches, in a chunk of its own.
+// amendments writes objects by their differences, in a chunk of its own.
 func (w *objectEncoder) encodePatches(changes []change) (*wirepb.Keys, *wirepb.Objects, error) {
 	w.nextChunk()
 	w.setPatching()
@@ -54,8 +54,8 @@ func (w *objectEncoder) encodePatches(changes []change) (*wirepb.Keys, *wirepb.O
 	return held, amended, err
 }
 
-// compare reports for each column of an object's row whether a change leaves it unchanged. It
-// encodes the old and the new object one after the other.
+// compare says of each column in the row of an object whether it is the same as before.
+// It writes both objects, one behind the other.
 func (w *objectEncoder) compare(kind state.Kind, c change) (unchanged []bool) {
 	w.nextChunk()
 	w.encodeEntry(c.held)
@@ -83,7 +83,8 @@ func (c *column) written() int {
 	return len(*c.values)
 }
 
-// repeats reports whether a column of differences has the same values before and after index end.
+// repeats says whether a column of differences has the same values before and after an
+// end.
 func repeats(differences []int64, end int) bool {
 	if len(differences) != 2*end {
 		return false
@@ -100,15 +101,15 @@ func repeats(differences []int64, end int) bool {
 	return true
 }
 
-// patches holds received patches until they are applied.
+// amended are objects by their differences, as they came.
 type patches struct {
 	reader  *objectDecoder
 	objects *wirepb.Objects
 	keys    []state.Key
 }
 
-// decodePatches returns the patches of a Delta, nil if it has none. It returns an error unless
-// each kind has as many keys as objects.
+// amendments are those of a Delta, nil for none. There are as many keys of each kind as
+// objects.
 func (r *objectDecoder) decodePatches(pb *wirepb.Delta) (*patches, error) {
 	if pb.Patches == nil && pb.PatchKeys == nil {
 		return nil, nil
@@ -129,12 +130,12 @@ func (r *objectDecoder) decodePatches(pb *wirepb.Delta) (*patches, error) {
 		held[k.Kind]++
 	}
 	if held != come {
-		return nil, fmt.Errorf("%v keys for %v patches", held, come)
+		return nil, fmt.Errorf("%v objects are held, %v amended", held, come)
 	}
 	return a, nil
 }
 
-// upserts returns all changed objects of m, with its patches applied to the objects in held.
+// upserts are all objects of m as they became, given what is held.
 func (m *Delta) upserts(held *state.State) ([]state.Entry, error) {
 	if m.patches == nil {
 		return m.Upserts, nil
@@ -146,11 +147,11 @@ func (m *Delta) upserts(held *state.State) ([]state.Entry, error) {
 	for _, key := range m.patches.keys {
 		was, ok := held.Get(key)
 		if !ok {
-			return nil, fmt.Errorf("it patches %s %+v, which is not held", key.Kind, key)
+			return nil, fmt.Errorf("it patching %s %+v, which is not held", key.Kind, key)
 		}
 		e := r.decodeEntry(m.patches.objects, key.Kind, was)
 		if e.Object.Key() != key {
-			r.fail("the patch changes the key of %s %+v to %+v", key.Kind, key, e.Object.Key())
+			r.fail("%s %+v is amended to %+v", key.Kind, key, e.Object.Key())
 		}
 		upserts = append(upserts, e)
 	}

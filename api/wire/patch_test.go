@@ -13,7 +13,7 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// renamed returns a copy of o with the key of another object of its kind.
+// renamed is a copy of o under the key of another object of its kind.
 func renamed(o, under state.Object) state.Object {
 	switch u := under.(type) {
 	case *state.Node:
@@ -56,8 +56,8 @@ func renamed(o, under state.Object) state.Object {
 	panic("no object")
 }
 
-// Each object is replaced by another one of its kind under the same key, so that every field, list
-// and optional part is added, removed, changed and kept by some patch.
+// Any object may become any other of its key: every field, list and optional part comes,
+// goes, changes and stays somewhere.
 func TestPatchedObjectsRoundTrip(t *testing.T) {
 	w := statetest.New(11, 60, 300)
 	held := w.State
@@ -79,7 +79,7 @@ func TestPatchedObjectsRoundTrip(t *testing.T) {
 	receive(t, r, d)
 	wantEqual(t, receive(t, r, bookmarkOf(next)), next)
 	if again := statetest.New(11, 60, 300).State; !reflect.DeepEqual(entries(again), before) {
-		t.Error("the base State was modified")
+		t.Error("what was held has been written to")
 	}
 }
 

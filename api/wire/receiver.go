@@ -7,44 +7,44 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Receiver applies an agent's messages to a State. It does no I/O. It collects messages and
-// returns a new State whenever a Bookmark confirms them. A returned State is never modified.
-// Create a Receiver with NewReceiver.
+// Receiver is the receiving end of an agent's messages, without any I/O: it gathers
+// what comes, and gives a new State whenever a Bookmark has proved it whole. What
+// it gave is never mutated. The zero value is not usable: see NewReceiver.
 type Receiver struct {
 	held   *state.State
 	hash   Hash
 	budget Budget
-	// contents is the estimated memory of the held objects' lists and strings, in bytes; measured
-	// is its value when it was last measured.
+	// contents is what the lists and strings of what is held take, estimated; measured is
+	// what it was when they were last looked at.
 	contents, measured int64
 
-	// flush has the messages since the last Bookmark.
+	// flush is what came since the last Bookmark.
 	flush flush
 }
 
-// flush collects the messages before a Bookmark.
+// flush is a batch of messages that a Bookmark will end.
 type flush struct {
 	snapshot *snapshotAssembly
 	delta    state.Delta
 	usage    *state.Usage
-	// contents is the estimated memory of the delta's lists and strings, in bytes.
+	// contents is what the lists and strings of the delta take.
 	contents int64
 	errors   [state.NumSections]state.SectionError
 }
 
-// snapshotAssembly collects the chunks of a snapshot.
+// snapshotAssembly is a snapshot of which the last chunk has not come.
 type snapshotAssembly struct {
 	id      uint64
 	next    uint32
 	done    bool
 	reader  *objectDecoder
 	entries []state.Entry
-	// contents is the estimated memory of the entries' lists and strings, in bytes.
+	// contents is what their lists and strings take.
 	contents int64
 }
 
-// NewReceiver returns a Receiver that continues from held, which the agent knows as the base. It
-// starts empty if held is nil or of another epoch than the one in the agent's Hello.
+// NewReceiver begins at held, which the agent was told of as the base, or at
+// nothing where held is nil or of another epoch than the agent's Hello says.
 func NewReceiver(epoch uint64, held *state.State) *Receiver {
 	if held == nil || held.Epoch != epoch {
 		held = &state.State{Epoch: epoch}
@@ -54,8 +54,8 @@ func NewReceiver(epoch uint64, held *state.State) *Receiver {
 	return r
 }
 
-// SetBudget makes r reserve memory from b before it decodes objects. heldSize is the Size of the
-// State that r starts from, as reported by the Receiver that returned it.
+// SetBudget has r ask b before it decodes anything. HeldSize is the Size of what r begins
+// at, as the Receiver that made it told.
 func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 	r.budget = b
 	if compactedState, ok := r.held.Compacted().(*compacted); ok {
@@ -66,7 +66,7 @@ func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 	r.measured = r.contents
 }
 
-// Size returns the estimated memory of the held State, in bytes.
+// Size returns about what the State that r holds takes in memory, in bytes.
 func (r *Receiver) Size() int64 {
 	if !r.held.ObjectsEvicted() && r.held.Compacted() != nil {
 		return objectsSize(r.held) + r.contents + r.EvictedSize()
@@ -74,7 +74,7 @@ func (r *Receiver) Size() int64 {
 	return r.EvictedSize()
 }
 
-// EvictedSize returns the Size that remains after the objects are evicted, if they are compacted.
+// EvictedSize returns what Size will once the objects were let go of, if they are compacted.
 func (r *Receiver) EvictedSize() int64 {
 	size := objectsSize(r.held) + r.contents
 	if compactedState, ok := r.held.Compacted().(*compacted); ok {
@@ -90,17 +90,17 @@ func (r *Receiver) resetFlush() {
 	}
 }
 
-// Hash returns the hash of the held objects.
+// Hash is that of what r holds.
 func (r *Receiver) Hash() Hash { return r.hash }
 
-// Receive applies a Snapshot, Delta, Usage, Status or Bookmark that arrived at now. It returns a
-// new State after a Bookmark and nil after other messages. The error wraps ErrResync if the
-// message is inconsistent with the held state, and ErrBudget if the Budget refuses the memory. The
-// Receiver must not be used after an error.
+// Take takes in a Snapshot, Delta, Usage, Status or Bookmark that came at now. It
+// gives the new State after a Bookmark, nil after anything else. An error is an
+// ErrResync, where what came does not fit what is held, or an ErrBudget, where the Budget
+// has no room for it. The Receiver must not be used any more then.
 func (r *Receiver) Receive(m AgentMessage, now time.Time) (*state.State, error) {
 	if r.flush.snapshot != nil && !r.flush.snapshot.done {
 		if _, ok := m.(*Snapshot); !ok {
-			return nil, resync("got %T between the chunks of a snapshot", m)
+			return nil, resync("%T within a snapshot", m)
 		}
 	}
 	switch m := m.(type) {
@@ -116,27 +116,27 @@ func (r *Receiver) Receive(m AgentMessage, now time.Time) (*state.State, error) 
 	case *Bookmark:
 		return r.receiveBookmark(m, now)
 	}
-	return nil, resync("%T is not a message of a flush", m)
+	return nil, resync("%T is not part of a report", m)
 }
 
 func (r *Receiver) receiveSnapshot(m *Snapshot) error {
 	a := r.flush.snapshot
 	if m.Chunk == 0 {
 		if a != nil || r.flush.delta.To != r.held.Seq {
-			return resync("got a second snapshot, or a snapshot after a delta, without a bookmark between them")
+			return resync("a second snapshot, or one behind a delta, before a bookmark")
 		}
 		a = &snapshotAssembly{id: m.ID, reader: newObjectDecoder(m.Seq)}
 		r.flush.snapshot = a
 	}
 	if a == nil || a.done || m.ID != a.id || m.Chunk != a.next || m.Seq != a.reader.seq {
-		return resync("chunk %d of snapshot %d is out of order", m.Chunk, m.ID)
+		return resync("chunk %d of snapshot %d does not follow", m.Chunk, m.ID)
 	}
 	counts, err := countObjects(m.objects)
 	if err != nil {
 		return resync("snapshot: %v", err)
 	}
 	if len(a.entries)+counts.total() > MaxObjects {
-		return resync("snapshot has more than %d objects", MaxObjects)
+		return resync("snapshot of more than %d objects", MaxObjects)
 	}
 	need := estimateMemory(m.objects, counts)
 	if err := r.budget.Reserve(need.total()); err != nil {
@@ -155,10 +155,10 @@ func (r *Receiver) receiveSnapshot(m *Snapshot) error {
 
 func (r *Receiver) receiveDelta(m *Delta) error {
 	if r.flush.snapshot != nil || r.flush.delta.To != r.held.Seq {
-		return resync("got a delta after a snapshot or another delta, without a bookmark between them")
+		return resync("a delta behind a snapshot or another delta, before a bookmark")
 	}
 	if m.From != r.held.Seq || m.To < m.From {
-		return resync("delta leads from seq %d to %d, but the held seq is %d", m.From, m.To, r.held.Seq)
+		return resync("delta from %d to %d, held is %d", m.From, m.To, r.held.Seq)
 	}
 	need, err := m.memory()
 	if err != nil {
@@ -206,7 +206,7 @@ func (r *Receiver) receiveBookmark(m *Bookmark, now time.Time) (*state.State, er
 	}
 	delta.To = m.Seq
 	if m.Seq < r.flush.delta.To || r.flush.snapshot != nil && m.Seq < r.flush.snapshot.reader.seq {
-		return nil, resync("bookmark %d is older than the preceding messages", m.Seq)
+		return nil, resync("bookmark %d is before what was sent", m.Seq)
 	}
 	delta.Usage = r.flush.usage
 	delta.Sections = r.sections(m, now)
@@ -216,7 +216,7 @@ func (r *Receiver) receiveBookmark(m *Bookmark, now time.Time) (*state.State, er
 	}
 	hash = hash.Apply(held, delta)
 	if next.Count() != m.Count || hash != m.Hash {
-		return nil, resync("bookmark %d has %d objects with hash %x, but %d objects with hash %x are held", m.Seq, m.Count, m.Hash, next.Count(), hash)
+		return nil, resync("bookmark %d has %d objects with hash %x, held are %d with %x", m.Seq, m.Count, m.Hash, next.Count(), hash)
 	}
 	r.held, r.hash = next, hash
 	r.updateContents(contents)
@@ -224,9 +224,9 @@ func (r *Receiver) receiveBookmark(m *Bookmark, now time.Time) (*state.State, er
 	return next, nil
 }
 
-// updateContents records the memory of the held objects' contents. Deltas only add to it, as it is
-// unknown which strings a removed object was the last to use. After they have added a quarter, all
-// objects are measured again.
+// weigh notes what contents take. Deltas only add to it, as nobody knows which strings go
+// with an object that is removed: where they have added a quarter, all objects are looked
+// at.
 func (r *Receiver) updateContents(contents int64) {
 	const slack = 256 << 10
 	switch {
@@ -241,7 +241,7 @@ func (r *Receiver) updateContents(contents int64) {
 	r.contents = contents
 }
 
-// sections returns the sections that a Bookmark describes, with times on the receiver's clock.
+// sections are as the bookmark tells them, on the receiver's clock.
 func (r *Receiver) sections(m *Bookmark, now time.Time) *[state.NumSections]state.Section {
 	var sections [state.NumSections]state.Section
 	for i := range sections {
@@ -250,8 +250,8 @@ func (r *Receiver) sections(m *Bookmark, now time.Time) *[state.NumSections]stat
 	return &sections
 }
 
-// SectionFromAge returns a section that the agent observed the given age before now, on the
-// receiver's clock. A negative age means never.
+// SectionFromAge is a section of which the agent said how long ago it was observed, on
+// the clock of who received that at now.
 func SectionFromAge(age time.Duration, err state.SectionError, now time.Time) state.Section {
 	s := state.Section{Error: err}
 	if age >= 0 {
@@ -260,7 +260,7 @@ func SectionFromAge(age time.Duration, err state.SectionError, now time.Time) st
 	return s
 }
 
-// String describes the held state for logs.
+// String says where the Receiver stands, for logs.
 func (r *Receiver) String() string {
 	return fmt.Sprintf("epoch %x seq %d, %d objects", r.held.Epoch, r.held.Seq, r.held.Count())
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Fields that Hello had only before protocol 3 are ignored.
+// TestHelloOfProtocol2IsDecoded: what else it had before protocol 3 is passed over.
 func TestHelloOfProtocol2IsDecoded(t *testing.T) {
 	old := []byte{0x0a, 0x20, 0x08, 2, 0x10, 2, 0x1a, 2, 'v', '1', 0x22, 1, 'c', 0x2a, 1, 'u', 0x32, 2, 'v', '1', 0x39, 1, 0, 0, 0, 0, 0, 0, 0, 0x40, 9}
 	old[1] = byte(len(old) - 2)
@@ -15,7 +15,7 @@ func TestHelloOfProtocol2IsDecoded(t *testing.T) {
 	}
 }
 
-// Peers may send nonces and signatures of any size.
+// TestNonceAndSignatureSizesAreChecked is of peers that send none of the size that they have.
 func TestNonceAndSignatureSizesAreChecked(t *testing.T) {
 	for _, size := range []int{1, 15, 65, 4 << 10, 60 << 10} {
 		for _, m := range []AgentMessage{&Hello{Nonce: make([]byte, size)}, &SubscribeResponse{Nonce: make([]byte, size)}} {

@@ -7,28 +7,27 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// Memory of the parts of a State, in bytes. Tests compare them with the heap.
+// What parts of a State take in memory, in bytes. Tests hold them against the heap.
 const (
-	// entrySize is the size of an Entry in its chunk, including its share of the chunk header.
+	// entrySize is an Entry in its chunk, with its share of the chunk's own size.
 	entrySize = 33
-	// applySize is the temporary memory of an object until a Bookmark confirms it: its Entry in
-	// the growing list of received entries, its edit, and its second Entry while the State is
-	// built.
+	// applySize is what else an object takes until a Bookmark has proved it: its Entry in
+	// the list of what came, while that list grows, and its edit and its Entry once more
+	// while the State is made.
 	applySize = 2*entrySize + 176 + entrySize
-	// keySize is the size of a decoded Key.
+	// keySize is a Key that was read.
 	keySize = 96
-	// addressSize is the size of an IPv4 address, which each object has as a separate string.
+	// addressSize is an IPv4 address, which each object has as a string of its own.
 	addressSize = 16
-	// mapSize is the size of a map with up to eight extended resources, pairSize that of each
-	// further one.
+	// mapSize is a map with up to eight extended resources, pairSize each further one.
 	mapSize, pairSize = 48 + 208, 64
-	// stringSize is the size of a string header in the string table.
+	// stringSize is a string in the table that columns refer to, besides its text.
 	stringSize = 16
-	// usedSize is the size of a slot's sample and group.
+	// usedSize is the sample of a slot and its group.
 	usedSize = 24 + 2
 )
 
-// objectSizes has the size of an object of each kind without its lists and strings.
+// objectSizes are what an object of each kind takes besides its lists and strings.
 var objectSizes = [state.NumKinds]int64{
 	state.KindNode:             heapSize[state.Node](),
 	state.KindNodeLoad:         heapSize[state.NodeLoad](),
@@ -41,14 +40,14 @@ var objectSizes = [state.NumKinds]int64{
 	state.KindPersistentVolume: heapSize[state.PersistentVolume](),
 }
 
-// heapSize returns the memory of a T that is allocated on its own.
+// heapSize returns what a T takes where it is alone on the heap.
 func heapSize[T any]() int64 { return allocated(inlineSize[T]()) }
 
-// inlineSize returns the memory of a T within a list.
+// inlineSize returns what a T takes within a list.
 func inlineSize[T any]() int64 { return int64(reflect.TypeFor[T]().Size()) }
 
-// allocated returns the memory of an allocation of n bytes with pointers. Allocations above 512
-// bytes have a header.
+// allocated returns what an allocation of n bytes with pointers takes. Those above 512 bytes
+// have a header.
 func allocated(n int64) int64 {
 	if n > 512 {
 		n += 8
@@ -56,8 +55,8 @@ func allocated(n int64) int64 {
 	return int64(cap(append([]byte(nil), make([]byte, n)...)))
 }
 
-// textSize returns the memory of a string of n bytes, within some percent. Strings below 16 bytes
-// share an allocation.
+// textSize returns what the text of a string of n bytes takes, within some percent.
+// Those below 16 bytes share an allocation.
 func textSize(n int) int64 {
 	switch {
 	case n < 16:
@@ -68,20 +67,19 @@ func textSize(n int) int64 {
 	return int64(n + n/16)
 }
 
-// memoryEstimate is the estimated memory of a message's objects, in bytes.
+// need is what a message's objects take in memory.
 type memoryEstimate struct {
-	// objects is the memory of the objects themselves.
+	// objects is that of the objects themselves, by their number alone.
 	objects int64
-	// contents is the memory of their lists, maps and strings.
+	// contents is that of their lists, maps and strings.
 	contents int64
-	// temporary is the additional memory until a Bookmark confirms the objects.
+	// temporary is what else is needed until a Bookmark has proved them.
 	temporary int64
 }
 
 func (n memoryEstimate) total() int64 { return n.objects + n.contents + n.temporary }
 
-// estimateMemory returns an upper bound of the memory of decoded objects. It depends on the
-// lengths of the columns only, not on their values.
+// estimateMemory returns what objects take once they are decoded, at most. It looks at no value.
 func estimateMemory(pb *wirepb.Objects, c counts) memoryEstimate {
 	var n memoryEstimate
 	for kind, count := range c {
@@ -104,7 +102,7 @@ func estimateMemory(pb *wirepb.Objects, c counts) memoryEstimate {
 	return n
 }
 
-// listsOf returns the memory of the objects' lists without their strings.
+// listsOf returns what the lists of objects take without their strings.
 func listsOf(pb *wirepb.Objects) int64 {
 	var size int64
 	list := func(column []int64, element int64) { size += int64(len(column)) * element }
@@ -124,8 +122,8 @@ func listsOf(pb *wirepb.Objects) int64 {
 	return size
 }
 
-// addressesOf returns the memory of addresses. A column that has any value counts for all rows,
-// since a column that ends early repeats its last value.
+// addressesOf returns what addresses take, where any object of the message has one: a
+// column that ends early goes on with its last value.
 func addressesOf(pb *wirepb.Objects, c counts) int64 {
 	var addresses int
 	each := func(column []int64, objects int) {
@@ -144,7 +142,7 @@ func addressesOf(pb *wirepb.Objects, c counts) int64 {
 	return int64(addresses) * addressSize
 }
 
-// usageSize returns the memory of a usage reading.
+// usageSize returns what a reading of usage takes.
 func usageSize(u *state.Usage) int64 {
 	if u == nil {
 		return 0
@@ -152,7 +150,7 @@ func usageSize(u *state.Usage) int64 {
 	return int64(len(u.BySlot)) * usedSize
 }
 
-// objectsSize returns the memory of all objects of s without their contents.
+// objectsSize returns what all objects of s take besides their contents.
 func objectsSize(s *state.State) int64 {
 	var size int64
 	for kind := range state.NumKinds {

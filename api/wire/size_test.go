@@ -10,7 +10,7 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-// Allowed difference between the estimated size of a State and the heap, in percent.
+// The estimate of what a State takes may be this far from the heap, in percent.
 const leastEstimate, mostEstimate = -10, 40
 
 // onlyKind returns a State of the objects of one kind in s.
@@ -26,7 +26,7 @@ func onlyKind(s *state.State, kind state.Kind) *state.State {
 	return only
 }
 
-// heap returns the live heap in bytes.
+// heap returns the bytes that are alive.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()
@@ -35,7 +35,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// receiveAll returns a Receiver that received frames and a Bookmark.
+// receive returns what takes in frames and a Bookmark of s.
 func receiveAll(t testing.TB, frames [][]byte, bookmark *Bookmark, b Budget) *Receiver {
 	t.Helper()
 	r := NewReceiver(1, nil)
@@ -49,7 +49,7 @@ func receiveAll(t testing.TB, frames [][]byte, bookmark *Bookmark, b Budget) *Re
 	return r
 }
 
-// checkEstimate fails the test if an estimate differs too much from the measured memory.
+// checkEstimate compares an estimate with what the heap grew by.
 func checkEstimate(t *testing.T, what string, estimate, took int64) {
 	t.Helper()
 	off := 100 * (float64(estimate)/float64(took) - 1)
@@ -82,7 +82,7 @@ func TestEstimatedSizesMatchHeap(t *testing.T) {
 	})
 }
 
-// checkSize compares Size and measureContents with the heap after receiving s.
+// checkSize holds the Size of who receives s against the heap, and so what is measured.
 func checkSize(t *testing.T, s *state.State) {
 	t.Helper()
 	frames, err := codec.EncodeSnapshot(s, 1)
@@ -118,8 +118,7 @@ func checkSize(t *testing.T, s *state.State) {
 	runtime.KeepAlive(r)
 }
 
-// counter is a Budget that adds up reservations. It refuses those that exceed most, if most is
-// set.
+// counter is a Budget that counts, and refuses what is above most; 0: nothing.
 type counter struct{ reserved, most int64 }
 
 func (c *counter) Reserve(n int64) error {
@@ -133,8 +132,8 @@ func (c *counter) Reserve(n int64) error {
 	return nil
 }
 
-// TestSizeFollowsDeltas replaces most objects of a cluster. The estimate must not keep the strings
-// of removed pods.
+// TestSizeFollowsDeltas churns through a cluster: the strings of pods that are gone are
+// found to be gone.
 func TestSizeFollowsDeltas(t *testing.T) {
 	w := statetest.New(3, 5, 100)
 	frames, err := codec.EncodeSnapshot(w.State, 1)
@@ -165,7 +164,7 @@ func TestSizeFollowsDeltas(t *testing.T) {
 	}
 }
 
-// roundTripUndecoded encodes and decodes d, but not its objects.
+// roundTripUndecoded leaves the objects of a Delta to the Receiver.
 func roundTripUndecoded(t *testing.T, d *Delta) AgentMessage {
 	t.Helper()
 	frame, err := codec.EncodeAgent(d)
@@ -179,7 +178,8 @@ func roundTripUndecoded(t *testing.T, d *Delta) AgentMessage {
 	return m
 }
 
-// TestSizeOfLargestBenchmarkCluster uses 5,000 nodes and 20,000 pods, like hack/bench.
+// TestSizeOfLargestBenchmarkCluster is of 5,000 nodes and 20,000 pods, as hack/bench has
+// them.
 func TestSizeOfLargestBenchmarkCluster(t *testing.T) {
 	w := statetest.New(5, 5000, 20_000)
 	w.Sample(1_800_000_000)
@@ -197,7 +197,7 @@ func TestSizeOfLargestBenchmarkCluster(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
-// receiveFrames decodes frames and applies their messages.
+// receiveFrames decodes frames and takes their messages.
 func receiveFrames(t testing.TB, r *Receiver, frames [][]byte) {
 	t.Helper()
 	for _, f := range frames {

@@ -49,7 +49,7 @@ func (m *Summary) toAgentPB() (*wirepb.AgentMessage, error) {
 
 func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 	if len(pb.Problems) > state.MaxProblems {
-		return nil, fmt.Errorf("decode Summary: it has %d problems, the limit is %d", len(pb.Problems), state.MaxProblems)
+		return nil, fmt.Errorf("decode Summary: %d problems of at most %d", len(pb.Problems), state.MaxProblems)
 	}
 	m := &Summary{Identity: identityFromPB(pb.Identity), Ages: agesFromPB(pb.Ages), SameProblems: pb.SameProblems, SameResources: pb.SameResources, Summary: state.Summary{
 		Nodes: state.NodeCounts{Total: countFromPB(pb.Nodes.GetTotal()), Ready: countFromPB(pb.Nodes.GetReady()), Schedulable: countFromPB(pb.Nodes.GetSchedulable())},
@@ -84,8 +84,8 @@ func summaryFromPB(pb *wirepb.Summary) (*Summary, error) {
 	return m, nil
 }
 
-// countFromPB returns a count as an int, limited to MaxInt32, so that a hostile agent's count
-// cannot turn negative and sums of counts cannot overflow.
+// countFromPB returns a count as an int, MaxInt32 at most: no cluster has more of anything,
+// and a hostile agent's count must not turn negative, nor sums of counts overflow.
 func countFromPB(n uint64) int { return int(min(n, math.MaxInt32)) }
 
 func problemToPB(p *state.Problem) *wirepb.Problem {

@@ -11,36 +11,36 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// tables has the values that the columns of a message refer to: strings, resources and the time
-// base. An encoder fills them; a decoder reads them from the message.
+// tables are what the columns of one message refer to: strings, resources, and the
+// time from which times count. Who writes fills them, who reads has them filled.
 type tables struct {
 	writing bool
 	base    state.Time
-	// strings and resources are the tables. stringIndexes and resourceIndexes have the index of
-	// each entry when writing.
+	// strings and resources by number, and where each was written, its number.
 	strings         []string
 	resources       []state.Resources
 	stringIndexes   map[string]int64
 	resourceIndexes map[plainResources]int64
-	// uids has the UIDs of the rows, 16 bytes each: those written so far, or those not read yet.
+	// uids are the UIDs that rows refer to, 16 bytes each: those written so far, or those
+	// that were not read yet.
 	uids []byte
-	// hostIPs has the host IP of the last pod of the chunk on each node.
+	// hostIPs has the IP of each node, by the pods so far of the chunk.
 	hostIPs map[string]string
-	// comparing is set while objects are encoded only to find the changed columns. Values are then
-	// independent of other fields and rows.
+	// comparing is set where rows are written only to find the columns that differ. Values
+	// then stand for themselves and not for differences to other fields or rows.
 	comparing bool
-	// hasTimes is set if the chunk has a time.
+	// timed says that a time was written since the chunk began.
 	hasTimes bool
-	// listElements is the number of list elements in the chunk.
+	// listed is how many elements the lists of the chunk have.
 	listElements int
-	// size is the approximate size of the strings and resources written so far, in bytes.
+	// size is roughly how many bytes the strings and resources written so far take.
 	size int
-	// err is the first error.
+	// err is the first thing that was read and cannot be.
 	err error
 }
 
-// plainResources are Resources without extended ones. Only these are deduplicated, as extended
-// ones are rare.
+// plainResources are Resources without extended ones, which are seldom and are
+// written each time.
 type plainResources struct{ cpu, memory, storage, pods int64 }
 
 func (t *tables) fail(format string, args ...any) {
@@ -49,7 +49,7 @@ func (t *tables) fail(format string, args ...any) {
 	}
 }
 
-// stringIndex returns the index of a string in the table and adds it if it is new.
+// stringIndex is a string's number, which it is given where it has none.
 func (t *tables) stringIndex(s string) int64 {
 	if n, ok := t.stringIndexes[s]; ok {
 		return n
@@ -64,7 +64,7 @@ func (t *tables) stringIndex(s string) int64 {
 
 func (t *tables) stringAt(n int64) string {
 	if n < 0 || n >= int64(len(t.strings)) {
-		t.fail("string index %d is out of range of %d", n, len(t.strings))
+		t.fail("string %d of %d", n, len(t.strings))
 		return ""
 	}
 	return t.strings[n]
@@ -83,13 +83,13 @@ func (t *tables) resourcesIndex(r state.Resources) int64 {
 	return int64(len(t.resources) - 1)
 }
 
-// Fields that refer to the tables.
+// The fields that refer to the tables.
 
 func (r *tableCodec) stringRef(values *[]int64, field *string) {
 	switch c := r.field(values); {
 	case c == nil:
 	case r.writing && !c.absolute && r.strings[c.last] == *field:
-		// Neighboring rows often have the same string, and comparing is cheaper than a map lookup.
+		// Neighbours have much in common, and a look at the last is no look into a map.
 		c.write(c.last)
 	case r.writing:
 		c.write(r.stringIndex(*field))
@@ -98,7 +98,7 @@ func (r *tableCodec) stringRef(values *[]int64, field *string) {
 	}
 }
 
-// uid converts a UID. The column has 1 if there is one; its bytes are stored in uids.
+// uid moves a UID by a column that tells whether there is one, and its bytes apart.
 func (r *tableCodec) uid(values *[]int64, field *state.UID) {
 	if r.comparing {
 		text := field.String()
@@ -121,18 +121,18 @@ func (r *tableCodec) uid(values *[]int64, field *state.UID) {
 	}
 }
 
-// nextUID removes the first UID from uids and returns it.
+// nextUID returns the first of the UIDs that were not read yet.
 func (t *tables) nextUID() (uid state.UID) {
 	if len(t.uids) < len(uid) {
-		t.fail("more rows with a UID than UIDs")
+		t.fail("more UIDs than came")
 		return uid
 	}
 	t.uids = t.uids[copy(uid[:], t.uids):]
 	return uid
 }
 
-// hostIP converts the IP of a pod's node, which usually equals that of the preceding pod on the
-// node.
+// hostIP moves the IP of a pod's node, which is mostly that of the last pod before on the
+// same node.
 func (r *tableCodec) hostIP(values *[]int64, field *string, node string) {
 	if r.patching || r.comparing {
 		r.address(values, field)
@@ -156,7 +156,7 @@ func (r *tableCodec) hostIP(values *[]int64, field *string, node string) {
 	r.hostIPs[node] = *field
 }
 
-// timeAfter converts a time that usually follows shortly after another.
+// timeAfter moves a time that is mostly soon after another.
 func (r *tableCodec) timeAfter(values *[]int64, field *state.Time, other state.Time) {
 	if r.patching || r.comparing {
 		r.time(values, field)
@@ -188,7 +188,7 @@ func (r *tableCodec) resourcesRef(values *[]int64, field *state.Resources) {
 	default:
 		n := c.read()
 		if n < 0 || n >= int64(len(r.resources)) {
-			r.fail("resources index %d is out of range of %d", n, len(r.resources))
+			r.fail("resources %d of %d", n, len(r.resources))
 			n = 0
 		}
 		*field = r.resources[n]
@@ -212,7 +212,7 @@ func (r *tableCodec) time(values *[]int64, field *state.Time) {
 	}
 }
 
-// address converts an address: an IPv4 address to its bits, any other to a string index.
+// address moves an address: IPv4 by its bits, anything else as a string.
 func (r *tableCodec) address(values *[]int64, field *string) {
 	c := r.field(values)
 	if c == nil {
@@ -225,7 +225,7 @@ func (r *tableCodec) address(values *[]int64, field *string) {
 	c.write(r.addressNumber(*field))
 }
 
-// addressNumber returns the column value of an address.
+// addressNumber returns an address as a column has it.
 func (t *tables) addressNumber(address string) int64 {
 	if bits, ok := ipv4(address); ok {
 		return int64(bits)<<1 | 1
@@ -238,14 +238,14 @@ func (t *tables) addressAt(n int64) string {
 	case n&1 == 0:
 		return t.stringAt(n >> 1)
 	case n < 0 || n>>1 > math.MaxUint32:
-		t.fail("invalid address %d", n)
+		t.fail("address %d", n)
 		return ""
 	}
 	bits := uint32(n >> 1)
 	return netip.AddrFrom4([4]byte{byte(bits >> 24), byte(bits >> 16), byte(bits >> 8), byte(bits)}).String()
 }
 
-// ipv4 returns the bits of an IPv4 address in canonical form; ok is false for other addresses.
+// ipv4 is the bits of an IPv4 address in its canonical form.
 func ipv4(s string) (bits uint32, ok bool) {
 	ip, err := netip.ParseAddr(s)
 	if err != nil || !ip.Is4() {
@@ -255,13 +255,13 @@ func ipv4(s string) (bits uint32, ok bool) {
 	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3]), true
 }
 
-// extended is the name and amount of one extended resource.
+// extended is one extended resource as a row has it.
 type extended struct {
 	name   string
 	amount int64
 }
 
-// resourceRow converts one row of the table resources.
+// resourceRow moves one row of the table resources.
 func (r *tableCodec) resourceRow(pb *wirepb.Resources, field *state.Resources) {
 	r.startRow()
 	r.whole(&pb.CpuMillis, &field.CPUMillis)

@@ -6,8 +6,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// truncate returns s cut to at most limit bytes at a character boundary, without characters that
-// could harm a terminal or a page (state.CleanText).
+// cut returns s in at most limit bytes, at the boundary of a character, and cleaned: what
+// one side writes another one shows.
 func truncate(s string, limit int) string {
 	if len(s) > limit {
 		for limit > 0 && !utf8.RuneStart(s[limit]) {

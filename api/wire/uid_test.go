@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// randomUID returns a UID that cannot be compressed.
+// randomUID returns a UID that no compressor can shorten.
 func randomUID(r *rand.Rand) (uid state.UID) {
 	for i := range uid {
 		uid[i] = byte(r.Uint32())
@@ -17,7 +17,7 @@ func randomUID(r *rand.Rand) (uid state.UID) {
 	return uid
 }
 
-// podsWithUIDs returns a State of pods with different names and UIDs.
+// podsWithUIDs returns a State of pods that differ in names and UIDs.
 func podsWithUIDs(t *testing.T, pods int) *state.State {
 	t.Helper()
 	r := rand.New(rand.NewPCG(5, 6))
@@ -44,7 +44,7 @@ func snapshotSize(t *testing.T, s *state.State) (size int) {
 	return size
 }
 
-// A UID has 16 random bytes. As text it took 24 bytes in a frame.
+// A UID is 16 random bytes. Written as text it took 24 in a frame.
 func TestUIDTakes16BytesInASnapshot(t *testing.T) {
 	const pods = 3000
 	with := podsWithUIDs(t, pods)
@@ -64,7 +64,7 @@ func TestUIDTakes16BytesInASnapshot(t *testing.T) {
 	}
 }
 
-// UIDs, host IPs and start times are decoded correctly across several chunks.
+// The UIDs of a snapshot, its host IPs and start times arrive, over several chunks.
 func TestSnapshotUIDsRoundTrip(t *testing.T) {
 	s := podsWithUIDs(t, 9000)
 	r := NewReceiver(s.Epoch, nil)
@@ -72,8 +72,8 @@ func TestSnapshotUIDsRoundTrip(t *testing.T) {
 	wantEqual(t, receive(t, r, bookmarkOf(s)), s)
 }
 
-// A recreated pod of a StatefulSet has the same name, another UID, and times with the same
-// distance.
+// A pod of a StatefulSet comes back under its name: its UID differs, and its times are as
+// far apart as they were.
 func TestRecreatedPodRoundTrip(t *testing.T) {
 	held := podsWithUIDs(t, 3)
 	r := rand.New(rand.NewPCG(1, 1))

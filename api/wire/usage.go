@@ -8,8 +8,8 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// NewUsage returns next as differences to base, an earlier reading of the same epoch. It has
-// absolute values if base is nil or if either reading has no groups. Memory is rounded down to
+// NewUsage is next as differences to base, which is nil or an earlier reading of the
+// same epoch. Where either is not grouped all of next is sent. Memory is cut to whole
 // KiB.
 func NewUsage(next, base *state.Usage) *Usage {
 	if next.Groups == nil || base == nil || base.Groups == nil {
@@ -39,7 +39,7 @@ func NewUsage(next, base *state.Usage) *Usage {
 	return &Usage{N: next.N, Base: base.N, columns: pb}
 }
 
-// setAge sets the age of a group; groups are numbered from 1.
+// setAge notes a group's age; groups are numbered from 1.
 func setAge(ages []uint64, group uint16, age uint64) []uint64 {
 	if missing := int(group) - len(ages); missing > 0 {
 		ages = append(ages, make([]uint64, missing)...)
@@ -48,13 +48,12 @@ func setAge(ages []uint64, group uint16, age uint64) []uint64 {
 	return ages
 }
 
-// apply returns the reading that m describes relative to base, which may be nil. The error wraps
-// ErrResync.
+// after is the reading that m leads to from base, nil for none.
 func (m *Usage) apply(base *state.Usage) (*state.Usage, error) {
 	pb := m.columns
 	switch {
 	case pb.Slots > MaxSlots || len(pb.CpuMillis) > MaxSlots || len(pb.MemoryKib) > MaxSlots || len(pb.Group) > MaxSlots:
-		return nil, resync("usage has more than %d slots", MaxSlots)
+		return nil, resync("usage of more than %d slots", MaxSlots)
 	case m.Base == 0:
 		base = &state.Usage{}
 	case base == nil || base.N != m.Base:
@@ -68,7 +67,7 @@ func (m *Usage) apply(base *state.Usage) (*state.Usage, error) {
 		case group == 0:
 			continue
 		case group < 0 || group > int64(len(pb.GroupAge)) || group > math.MaxUint16:
-			return nil, resync("sample has group %d, but there are %d groups", group, len(pb.GroupAge))
+			return nil, resync("a sample of group %d, of %d", group, len(pb.GroupAge))
 		}
 		before := sampleAt(base, slot)
 		next.Groups[slot] = uint16(group)
@@ -81,8 +80,8 @@ func (m *Usage) apply(base *state.Usage) (*state.Usage, error) {
 	return next, nil
 }
 
-// slots returns the number of slots of the reading that m describes relative to base, which may be
-// nil. It is at most the number of values, so that a claimed number alone allocates no memory.
+// slots is how many slots there are behind base, which may be nil: no more than there can
+// be samples in, so that what a peer claims takes no memory.
 func (m *Usage) slots(base *state.Usage) int64 {
 	pb, before := m.columns, 0
 	if base != nil && m.Base != 0 {
@@ -99,7 +98,7 @@ func newestSample(u *state.Usage) state.Time {
 	return newest
 }
 
-// sampleAt returns the sample of a slot, zero if there is none.
+// sampleAt is all zero where nothing is known.
 func sampleAt(u *state.Usage, slot int) state.Used {
 	if slot >= len(u.BySlot) || u.BySlot[slot].SampledAt == 0 {
 		return state.Used{}
@@ -114,7 +113,7 @@ func at[N int64 | uint16](column []N, slot int) N {
 	return 0
 }
 
-// trim returns the column without trailing zeros.
+// trim cuts the zeros off a column's end.
 func trim(column []int64) []int64 {
 	end := len(column)
 	for end > 0 && column[end-1] == 0 {

@@ -35,7 +35,7 @@ func deltaOf(prev, next *state.State) *Delta {
 	return &Delta{From: d.From, To: d.To, Upserts: d.Upserts, Removes: d.Removes}
 }
 
-// patchDeltaOf is like deltaOf for a receiver that holds prev.
+// amending is deltaOf for a receiver that is known to hold prev.
 func patchDeltaOf(prev, next *state.State) *Delta {
 	d := deltaOf(prev, next)
 	d.Base = prev
@@ -77,7 +77,7 @@ func receiveSnapshot(t *testing.T, r *Receiver, s *state.State) {
 			t.Fatal(err)
 		}
 		if got, err := r.Receive(m, now); got != nil || err != nil {
-			t.Fatalf("a chunk returned %v, %v", got, err)
+			t.Fatalf("a chunk gave %v, %v", got, err)
 		}
 	}
 }
@@ -92,7 +92,7 @@ func entries(s *state.State) (all []state.Entry) {
 func wantEqual(t *testing.T, got, want *state.State) {
 	t.Helper()
 	if got == nil {
-		t.Fatal("got no State")
+		t.Fatal("no state")
 	}
 	a, b := entries(got), entries(want)
 	if len(a) != len(b) || got.Seq != want.Seq || got.Epoch != want.Epoch {
@@ -108,7 +108,7 @@ func wantEqual(t *testing.T, got, want *state.State) {
 	}
 }
 
-// equalUsage reports whether two readings have the same samples, ignoring trailing empty slots.
+// equalUsage compares readings; slots at the end without a sample mean nothing.
 func equalUsage(a, b *state.Usage) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -217,7 +217,7 @@ func TestReceiverRejectsInvalidSequences(t *testing.T) {
 			var err error
 			for _, m := range messages {
 				if err != nil {
-					t.Fatalf("rejected before the last message: %v", err)
+					t.Fatalf("refused before the end: %v", err)
 				}
 				_, err = r.Receive(m, now)
 			}
@@ -241,11 +241,11 @@ func TestSectionTimesUseReceiverClock(t *testing.T) {
 		t.Errorf("got %v, want %v", got.Sections, want)
 	}
 	if got = receive(t, r, b); got.Sections[state.SectionStorage].Error != failure {
-		t.Error("the section lost an error that was not cleared")
+		t.Error("an error that was not taken back is forgotten")
 	}
 	receive(t, r, &Status{Section: state.SectionStorage})
 	if got = receive(t, r, b); got.Sections[state.SectionStorage].Error.Reason != "" {
-		t.Error("the section still has an error that was cleared")
+		t.Error("an error that was taken back is still there")
 	}
 }
 
@@ -344,7 +344,7 @@ func TestUsageRoundTripsWithChangingSlots(t *testing.T) {
 	}
 }
 
-// Others read a State while it is encoded. Run with -race.
+// A state that is encoded is read by others at the same time: see it with -race.
 func TestEncodingIsSafeForConcurrentUse(t *testing.T) {
 	w := statetest.New(3, 5, 50)
 	held := w.State

@@ -31,7 +31,7 @@ func (p *plugin) problems() *cobra.Command {
 		Long: `List what is wrong, worst first, at most 50 problems of each cluster. One cause is one
 row: COUNT tells how many objects it affects, and -o wide names some of them.
 
-A cluster is unhealthy when a critical problem has lasted longer than its threshold.
+A cluster is unhealthy when a critical problem has lasted longer than its patience.
 Warnings and info do not count for health; nor do muted problems, which are listed last.
 docs/FACTS.md has the rules.
 

@@ -16,7 +16,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// authorityPEM is a certificate that has a name to be told by.
+// authorityPEM returns a self-signed certificate with the given name.
 func authorityPEM(t *testing.T, name string) []byte {
 	t.Helper()
 	pair, err := tlsfiles.SelfSigned(name, nil, time.Hour)
@@ -30,12 +30,12 @@ func poolOf(t *testing.T, bundle []byte) *x509.CertPool {
 	t.Helper()
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(bundle) {
-		t.Fatal("no certificate")
+		t.Fatal("got no certificate in the bundle, want one")
 	}
 	return pool
 }
 
-func TestAChangedCAFileIsReadAgainAndABrokenOneChangesNothing(t *testing.T) {
+func TestCAFileReload(t *testing.T) {
 	before, after := authorityPEM(t, "before"), authorityPEM(t, "after")
 	path := filepath.Join(t.TempDir(), "ca.crt")
 	write := func(content []byte) {
@@ -54,9 +54,9 @@ func TestAChangedCAFileIsReadAgainAndABrokenOneChangesNothing(t *testing.T) {
 	file.now = func() time.Time { return now }
 	trusts := func(want []byte, when string) {
 		t.Helper()
-		now = now.Add(lookPeriod)
-		if got, ok := file.options(); !ok || !got.Roots.Equal(poolOf(t, want)) {
-			t.Errorf("%s: it trusts others", when)
+		now = now.Add(reloadPeriod)
+		if got, ok := file.verifyOptions(); !ok || !got.Roots.Equal(poolOf(t, want)) {
+			t.Errorf("%s: got other authorities", when)
 		}
 	}
 	trusts(before, "at first")
@@ -69,49 +69,49 @@ func TestAChangedCAFileIsReadAgainAndABrokenOneChangesNothing(t *testing.T) {
 	}
 	trusts(after, "without the file")
 	trusts(after, "still without the file")
-	if got := strings.Count(log.String(), "cannot be used"); got != 2 {
-		t.Errorf("%d warnings, want one each of two troubles:\n%s", got, log.String())
+	if got := strings.Count(log.String(), "failed to reload"); got != 2 {
+		t.Errorf("got %d warnings, want one for each of two errors:\n%s", got, log.String())
 	}
 	write(before)
 	trusts(before, "when it is back")
 }
 
-func TestACAFileWithoutCertificatesIsRefusedAtTheStart(t *testing.T) {
+func TestInvalidCAFileAtStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ca.crt")
 	if _, err := New(Config{Hub: (&fakeHub{}).config(), ClientCAFile: path}); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("a file that is not there: %v, want its path", err)
+		t.Errorf("missing file: got error %v, want one with its path", err)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(Config{Hub: (&fakeHub{}).config(), ClientCAFile: path}); err == nil || !strings.Contains(err.Error(), "no certificate in it") {
-		t.Errorf("an empty file: %v, want that no certificate is in it", err)
+	if _, err := New(Config{Hub: (&fakeHub{}).config(), ClientCAFile: path}); err == nil || !strings.Contains(err.Error(), "contains no certificate") {
+		t.Errorf("empty file: got error %v, want one that it contains no certificate", err)
 	}
 }
 
-func TestTheHubsClientCAFollowsItsConfigMap(t *testing.T) {
+func TestHubCAFollowsConfigMap(t *testing.T) {
 	var log bytes.Buffer
 	client, err := kubernetes.NewForConfig((&fakeHub{}).config())
 	if err != nil {
 		t.Fatal(err)
 	}
 	hub := newHubCA(client.CoreV1().RESTClient(), slog.New(slog.NewTextHandler(&log, nil)))
-	if _, ok := hub.options(); ok || hub.pending() == nil {
-		t.Error("certificates are accepted before anything was read")
+	if _, ok := hub.verifyOptions(); ok || hub.pending() == nil {
+		t.Error("certificates are accepted before the ConfigMap was read, want none")
 	}
 	bundle := authorityPEM(t, "hub")
-	hub.take(&corev1.ConfigMap{Data: map[string]string{caKey: string(bundle)}})
+	hub.update(&corev1.ConfigMap{Data: map[string]string{caKey: string(bundle)}})
 	for range 2 {
-		hub.take(&corev1.ConfigMap{Data: map[string]string{caKey: "nonsense"}})
-		if got, ok := hub.options(); !ok || !got.Roots.Equal(poolOf(t, bundle)) {
-			t.Error("nonsense replaced a good authority")
+		hub.update(&corev1.ConfigMap{Data: map[string]string{caKey: "nonsense"}})
+		if got, ok := hub.verifyOptions(); !ok || !got.Roots.Equal(poolOf(t, bundle)) {
+			t.Error("invalid data replaced a valid authority")
 		}
 	}
-	if got := strings.Count(log.String(), "cannot be read"); got != 1 {
-		t.Errorf("%d warnings of the same, want one:\n%s", got, log.String())
+	if got := strings.Count(log.String(), "failed to read"); got != 1 {
+		t.Errorf("got %d warnings for the same error, want 1:\n%s", got, log.String())
 	}
-	hub.take(&corev1.ConfigMap{Data: map[string]string{"requestheader-client-ca-file": string(bundle)}})
-	if _, ok := hub.options(); ok {
-		t.Error("certificates are accepted although the hub accepts none any more")
+	hub.update(&corev1.ConfigMap{Data: map[string]string{"requestheader-client-ca-file": string(bundle)}})
+	if _, ok := hub.verifyOptions(); ok {
+		t.Error("certificates are accepted after the hub removed its authority, want none")
 	}
 }

@@ -11,54 +11,53 @@ import (
 	"time"
 )
 
-// lookPeriod is how often the file is read, at most.
-const lookPeriod = time.Second
+// reloadPeriod is the minimum time between two checks of the file.
+const reloadPeriod = time.Second
 
-// caFile is the authorities in a PEM file. It is read again when a client comes with a
-// certificate; a file that cannot be read is told in the log once, and what it said
-// before stays in use.
+// caFile holds the certificate authorities of a PEM file. The file is checked again when a client
+// presents a certificate. If it cannot be read, the previous authorities stay in use.
 type caFile struct {
 	path string
 	log  *slog.Logger
 	now  func() time.Time
 
-	mu      sync.Mutex
-	looked  time.Time
-	content []byte
-	roots   *x509.CertPool
-	told    string // the last failure that was logged
+	mu         sync.Mutex
+	checkedAt  time.Time
+	content    []byte
+	roots      *x509.CertPool
+	lastLogged string // the last error that was logged
 }
 
 func openCAFile(path string, log *slog.Logger) (*caFile, error) {
 	f := &caFile{path: path, log: log, now: time.Now}
-	if err := f.read(); err != nil {
+	if err := f.readLocked(); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *caFile) options() (x509.VerifyOptions, bool) {
+func (f *caFile) verifyOptions() (x509.VerifyOptions, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now := f.now(); now.Sub(f.looked) >= lookPeriod || now.Before(f.looked) {
-		f.looked = now
-		f.look()
+	if now := f.now(); now.Sub(f.checkedAt) >= reloadPeriod || now.Before(f.checkedAt) {
+		f.checkedAt = now
+		f.reloadLocked()
 	}
-	return verifyBy(f.roots), true
+	return clientVerifyOptions(f.roots), true
 }
 
-func (f *caFile) look() {
-	err := f.read()
+func (f *caFile) reloadLocked() {
+	err := f.readLocked()
 	switch {
 	case err == nil:
-		f.told = ""
-	case err.Error() != f.told:
-		f.told = err.Error()
-		f.log.Warn("the changed client CA cannot be used; the one before it stays in use", "error", err)
+		f.lastLogged = ""
+	case err.Error() != f.lastLogged:
+		f.lastLogged = err.Error()
+		f.log.Warn("failed to reload the client CA file; the previous authorities stay in use", "error", err)
 	}
 }
 
-func (f *caFile) read() error {
+func (f *caFile) readLocked() error {
 	content, err := os.ReadFile(f.path)
 	if err != nil {
 		return fmt.Errorf("read client CA: %w", err)
@@ -68,7 +67,7 @@ func (f *caFile) read() error {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(content) {
-		return fmt.Errorf("read client CA %s: %w", f.path, errors.New("there is no certificate in it"))
+		return fmt.Errorf("read client CA %s: %w", f.path, errors.New("it contains no certificate"))
 	}
 	f.content, f.roots = content, roots
 	return nil

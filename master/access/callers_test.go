@@ -20,16 +20,16 @@ import (
 	"rollcall.dev/rollcall/master/httpapi"
 )
 
-// TestAnswersOfOneCallerAreNoOthers holds that nothing that is remembered about one caller
-// counts for another one, however alike their names, groups and other attributes are, and
-// however many ask at a time. Headlamp did that with credentials (CVE-2025-14269).
-func TestAnswersOfOneCallerAreNoOthers(t *testing.T) {
+// TestReviewsAreNotSharedBetweenCallers checks that a cached review of one caller does not apply to
+// another one, however similar their names, groups and other attributes are, and with concurrent
+// requests. Headlamp reused credentials in this way (CVE-2025-14269).
+func TestReviewsAreNotSharedBetweenCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := &fakeHub{latency: 5 * time.Millisecond}
 		hub.may = func(s authorizationv1.SubjectAccessReviewSpec) bool {
 			return s.User == "jane" && s.UID == "1" && slices.Equal(s.Groups, []string{"a", "b"}) && slices.Equal(s.Extra["scopes"], []string{"all"})
 		}
-		reviewer := hub.reviewer(t)
+		reviewer := hub.accessReviewer(t)
 		jane := user.DefaultInfo{Name: "jane", UID: "1", Groups: []string{"a", "b"}, Extra: map[string][]string{"scopes": {"all"}}}
 		callers := []user.DefaultInfo{jane}
 		for _, change := range []func(*user.DefaultInfo){
@@ -54,46 +54,46 @@ func TestAnswersOfOneCallerAreNoOthers(t *testing.T) {
 			for i := range callers {
 				for range 5 {
 					all.Go(func() {
-						err := (caller{&callers[i], reviewer.authorize}).may(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Brief: true})
+						err := (caller{&callers[i], reviewer.authorize}).check(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Brief: true})
 						if (err == nil) != (i == 0) {
-							t.Errorf("%+v: %v", callers[i], err)
+							t.Errorf("%+v: got error %v, want access %t", callers[i], err, i == 0)
 						}
 					})
 				}
 			}
 			all.Wait()
 		}
-		if int(hub.rights.Load()) != len(callers) {
-			t.Errorf("%d questions for %d callers", hub.rights.Load(), len(callers))
+		if int(hub.accessReviews.Load()) != len(callers) {
+			t.Errorf("got %d reviews, want one for each of %d callers", hub.accessReviews.Load(), len(callers))
 		}
 	})
 }
 
-// TestCredentialsOfOneCallerAreNeverUsedForAnother holds that each question to the hub is
-// asked by the master's own credentials and about the caller of the request, while others ask
-// at the time, by token or by cookie, on whichever connection. Rancher's proxy used the
-// credentials of others (CVE-2021-25320).
-func TestCredentialsOfOneCallerAreNeverUsedForAnother(t *testing.T) {
+// TestHubRequestsUseOwnCredentials checks that each review is sent with the master's own
+// credentials and about the caller of the request, with concurrent requests that have tokens or
+// cookies and share connections. Rancher's proxy used credentials of other callers
+// (CVE-2021-25320).
+func TestHubRequestsUseOwnCredentials(t *testing.T) {
 	names := []string{"jane", "joe", "ann"}
 	var mu sync.Mutex
 	reviewed := map[string]int{}
-	hub := &fakeHub{user: tokensOf(names...)}
+	hub := &fakeHub{user: userNames(names...)}
 	hub.may = func(s authorizationv1.SubjectAccessReviewSpec) bool {
 		return s.ResourceAttributes.Name == "of-"+s.User
 	}
-	hub.seen = func(r *http.Request) {
+	hub.onRequest = func(r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		reviewed[r.Header.Get("Authorization")]++
 		for name := range r.Header {
 			if strings.HasPrefix(name, "Impersonate") || name == "Cookie" || name == "X-Forwarded-For" {
-				t.Errorf("the hub is sent %s", name)
+				t.Errorf("got header %s in a request to the hub, want it removed", name)
 			}
 		}
 	}
 	config := hub.config()
 	config.BearerToken = "the-master"
-	guard, err := New(Config{Hub: config, Log: slog.New(slog.DiscardHandler)})
+	auth, err := New(Config{Hub: config, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,13 +101,13 @@ func TestCredentialsOfOneCallerAreNeverUsedForAnother(t *testing.T) {
 	for _, name := range names {
 		clusters = append(clusters, httpapi.Registered{Name: "of-" + name})
 	}
-	server := httptest.NewServer(serving(guard, slog.New(slog.DiscardHandler), clusters))
+	server := httptest.NewServer(newAPIWith(auth, slog.New(slog.DiscardHandler), clusters))
 	defer server.Close()
-	// One client, whose connections all callers share, as behind a proxy.
+	// All callers share the connections of one client, as behind a proxy.
 	client := server.Client()
 	cookies := map[string]string{}
 	for _, name := range names {
-		if cookies[name], _, err = guard.SignIn().Begin(request(""), name); err != nil {
+		if cookies[name], _, err = auth.SignIn().Begin(request(""), name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -137,22 +137,21 @@ func TestCredentialsOfOneCallerAreNeverUsedForAnother(t *testing.T) {
 				}
 				_, _ = io.Copy(io.Discard, answer.Body)
 				_ = answer.Body.Close()
-				if want := map[bool]int{true: seen, false: http.StatusNotFound}[cluster == "of-"+name]; answer.StatusCode != want {
-					t.Errorf("%s asks for %s: %d, want %d", name, cluster, answer.StatusCode, want)
+				if want := map[bool]int{true: statusVisible, false: http.StatusNotFound}[cluster == "of-"+name]; answer.StatusCode != want {
+					t.Errorf("%s, cluster %s: got %d, want %d", name, cluster, answer.StatusCode, want)
 				}
 			}
 		})
 	}
 	all.Wait()
 	if len(reviewed) != 1 || reviewed["Bearer the-master"] == 0 {
-		t.Errorf("the hub was asked with %v, want the master's own credentials", reviewed)
+		t.Errorf("got reviews with credentials %v, want only the master's", reviewed)
 	}
 }
 
-// TestTheHubIsAskedTheSameAboutHiddenAndUnknownClusters compares answers and the number of
-// reviews, of names and of addresses, in any order of questions: what is remembered of one
-// must not tell of another.
-func TestTheHubIsAskedTheSameAboutHiddenAndUnknownClusters(t *testing.T) {
+// TestReviewsOfHiddenAndUnknownClustersAreTheSame compares responses and the number of reviews, for
+// names and addresses and in several orders: a cached review must not reveal that a cluster exists.
+func TestReviewsOfHiddenAndUnknownClustersAreTheSame(t *testing.T) {
 	const list = "/api/v1/clusters"
 	orders := [][]string{
 		{list + "/NAME", list + "/ADDRESS"},
@@ -170,43 +169,43 @@ func TestTheHubIsAskedTheSameAboutHiddenAndUnknownClusters(t *testing.T) {
 					return granted && s.ResourceAttributes.Name == "mine"
 				}}
 				clusters := []httpapi.Registered{{Name: "mine"}, {Name: "hidden", ClusterIPs: []string{"203.0.113.7"}}}
-				api := serving(hub.guard(t), slog.New(slog.DiscardHandler), clusters)
+				api := newAPIWith(hub.authenticator(t), slog.New(slog.DiscardHandler), clusters)
 				for _, path := range order {
 					r := request("jane")
 					target := strings.NewReplacer("NAME", name, "ADDRESS", address).Replace(path)
 					r.URL.Path, r.URL.RawQuery, _ = strings.Cut(target, "?")
 					w := httptest.NewRecorder()
-					before := hub.rights.Load()
+					before := hub.accessReviews.Load()
 					api.ServeHTTP(w, r)
 					answer := strings.NewReplacer(name, "NAME", address, "ADDRESS").Replace(fmt.Sprint(w.Code, w.Header(), w.Body))
 					if strings.HasSuffix(path, "clusters") {
-						answer = "" // it has times
+						answer = "" // it contains times
 					}
-					text += fmt.Sprintf("%s: %d reviews, %s\n", path, hub.rights.Load()-before, answer)
+					text += fmt.Sprintf("%s: %d reviews, %s\n", path, hub.accessReviews.Load()-before, answer)
 				}
 				return text
 			}
 			hidden, unknown := ask("hidden", "203.0.113.7"), ask("nowher", "203.0.113.8")
 			if hidden != unknown {
-				t.Errorf("%v: of a hidden cluster\n%sof an unknown one\n%s", order, hidden, unknown)
+				t.Errorf("%v: got different responses for a hidden cluster\n%sand for an unknown one\n%s", order, hidden, unknown)
 			}
 		}
 	}
 }
 
-// TestWhoAsksTooMuchIsToldSo is of one user with more questions waiting than may: nobody else
-// is refused.
-func TestWhoAsksTooMuchIsToldSo(t *testing.T) {
+// TestTooManyReviewsOfOneUser checks that a user with too many waiting reviews gets an error, and
+// that other users do not.
+func TestTooManyReviewsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := &fakeHub{latency: time.Second, user: func(token string) string { return token }}
-		guard := hub.guard(t)
+		auth := hub.authenticator(t)
 		for _, who := range []string{"much", "little"} {
-			if _, err := guard.Identify(request(who)); err != nil {
+			if _, err := auth.Identify(request(who)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		ctx, leave := context.WithCancel(t.Context())
-		api := serving(guard, slog.New(slog.DiscardHandler), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		api := newAPIWith(auth, slog.New(slog.DiscardHandler), nil)
 		ask := func(who string, i int) *httptest.ResponseRecorder {
 			r := request(who).WithContext(ctx)
 			r.URL.Path = fmt.Sprintf("/api/v1/clusters/c%d", i)
@@ -218,14 +217,14 @@ func TestWhoAsksTooMuchIsToldSo(t *testing.T) {
 			go ask("much", i)
 		}
 		synctest.Wait()
-		if w := ask("much", -1); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many questions") {
-			t.Errorf("%d %s", w.Code, w.Body)
+		if w := ask("much", -1); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many of your access reviews") {
+			t.Errorf("got %d %s, want 429 with Retry-After", w.Code, w.Body)
 		}
-		began := time.Now()
-		if w := ask("little", 1); w.Code != http.StatusNotFound || time.Since(began) > 2*hub.latency {
-			t.Errorf("somebody else: %d %s after %s", w.Code, w.Body, time.Since(began))
+		start := time.Now()
+		if w := ask("little", 1); w.Code != http.StatusNotFound || time.Since(start) > 2*hub.latency {
+			t.Errorf("other user: got %d %s after %s, want 404 within %s", w.Code, w.Body, time.Since(start), 2*hub.latency)
 		}
-		leave()
+		cancel()
 		<-time.After(time.Minute)
 	})
 }

@@ -13,39 +13,39 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// certificates knows clients by their certificates: options has the authorities, and
-// says no while there are none.
-type certificates struct {
-	options func() (x509.VerifyOptions, bool)
+// certificateAuthenticator authenticates clients by their certificates. verifyOptions returns
+// false if there are no certificate authorities.
+type certificateAuthenticator struct {
+	verifyOptions func() (x509.VerifyOptions, bool)
 }
 
 // AuthenticateRequest implements authenticator.Request.
-func (c certificates) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
+func (c certificateAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil, false, nil
 	}
-	options, ok := c.options()
+	options, ok := c.verifyOptions()
 	if !ok {
 		return nil, false, nil
 	}
-	shown := r.TLS.PeerCertificates[0]
+	leaf := r.TLS.PeerCertificates[0]
 	options.Intermediates = x509.NewCertPool()
 	for _, intermediate := range r.TLS.PeerCertificates[1:] {
 		options.Intermediates.AddCert(intermediate)
 	}
-	if _, err := shown.Verify(options); err != nil {
-		return nil, false, fmt.Errorf("verify a client certificate: %w", err)
+	if _, err := leaf.Verify(options); err != nil {
+		return nil, false, fmt.Errorf("verify client certificate: %w", err)
 	}
-	return owner(shown)
+	return certificateUser(leaf)
 }
 
-// owner is whom a certificate is of, as the hub's API server reads it: the user is the
-// common name, the groups are the organizations. One without a common name is nobody's.
-func owner(c *x509.Certificate) (*authenticator.Response, bool, error) {
+// certificateUser returns the user of a certificate as the Kubernetes API server does: the common
+// name is the user, the organizations are the groups. It returns false without a common name.
+func certificateUser(c *x509.Certificate) (*authenticator.Response, bool, error) {
 	if c.Subject.CommonName == "" {
 		return nil, false, nil
 	}
-	uid, err := uidOf(c)
+	uid, err := certificateUID(c)
 	if err != nil {
 		return nil, false, err
 	}
@@ -56,8 +56,8 @@ func owner(c *x509.Certificate) (*authenticator.Response, bool, error) {
 	}}, true, nil
 }
 
-// uidOf is the user's UID in a certificate's subject, where there is one.
-func uidOf(c *x509.Certificate) (string, error) {
+// certificateUID returns the user's UID in the subject of a certificate, "" if there is none.
+func certificateUID(c *x509.Certificate) (string, error) {
 	uid, found := "", false
 	for _, name := range c.Subject.Names {
 		if !name.Type.Equal(asn1.X509UID()) {
@@ -65,7 +65,7 @@ func uidOf(c *x509.Certificate) (string, error) {
 		}
 		text, ok := name.Value.(string)
 		if !ok || text == "" || found {
-			return "", errors.New("read a client certificate: it has several UIDs of its user, or one that is no text")
+			return "", errors.New("read client certificate: the subject must have at most one UID, which must be a non-empty string")
 		}
 		uid, found = text, true
 	}

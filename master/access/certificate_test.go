@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/asn1"
 )
 
-// authority signs certificates for tests.
+// authority signs certificates.
 type authority struct {
 	t           *testing.T
 	certificate *x509.Certificate
@@ -31,7 +31,7 @@ func newAuthority(t *testing.T, issuer *authority) *authority {
 	return a
 }
 
-// issue makes a certificate for a client, as edited.
+// issue returns a client certificate whose template is changed by edit.
 func (a *authority) issue(subject pkix.Name, edit func(*x509.Certificate)) *x509.Certificate {
 	template := &x509.Certificate{Subject: subject, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	if edit != nil {
@@ -65,9 +65,9 @@ func sign(t *testing.T, issuer *authority, template *x509.Certificate) (*x509.Ce
 	return made, key
 }
 
-func TestWhoACertificateIsOf(t *testing.T) {
-	trusted, stranger := newAuthority(t, nil), newAuthority(t, nil)
-	between := newAuthority(t, trusted)
+func TestCertificateUser(t *testing.T) {
+	trusted, untrusted := newAuthority(t, nil), newAuthority(t, nil)
+	intermediate := newAuthority(t, trusted)
 	roots := x509.NewCertPool()
 	roots.AddCert(trusted.certificate)
 	jane := pkix.Name{CommonName: "jane", Organization: []string{"dev", "ops"}}
@@ -81,42 +81,42 @@ func TestWhoACertificateIsOf(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		shown []*x509.Certificate
-		user  string // empty: nobody
+		user  string // empty if no user is expected
 		uid   string
 		fails bool
 	}{
-		{name: "nothing shown"},
-		{name: "of the hub's authority", shown: []*x509.Certificate{trusted.issue(jane, nil)}, user: "jane"},
-		{name: "with an authority in between", shown: []*x509.Certificate{between.issue(jane, nil), between.certificate}, user: "jane"},
-		{name: "without the one in between", shown: []*x509.Certificate{between.issue(jane, nil)}, fails: true},
+		{name: "no certificate"},
+		{name: "signed by the hub's authority", shown: []*x509.Certificate{trusted.issue(jane, nil)}, user: "jane"},
+		{name: "with an intermediate authority", shown: []*x509.Certificate{intermediate.issue(jane, nil), intermediate.certificate}, user: "jane"},
+		{name: "without the intermediate authority", shown: []*x509.Certificate{intermediate.issue(jane, nil)}, fails: true},
 		{name: "with a UID", shown: []*x509.Certificate{trusted.issue(uids("u-1"), nil)}, user: "jane", uid: "u-1"},
 		{name: "with two UIDs", shown: []*x509.Certificate{trusted.issue(uids("u-1", "u-2"), nil)}, fails: true},
 		{name: "without a name", shown: []*x509.Certificate{trusted.issue(pkix.Name{Organization: []string{"system:masters"}}, nil)}},
-		{name: "of a stranger", shown: []*x509.Certificate{stranger.issue(jane, nil)}, fails: true},
-		{name: "of a stranger who is shown", shown: []*x509.Certificate{stranger.issue(jane, nil), stranger.certificate}, fails: true},
-		{name: "for servers", shown: []*x509.Certificate{trusted.issue(jane, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })}, fails: true},
+		{name: "untrusted authority", shown: []*x509.Certificate{untrusted.issue(jane, nil)}, fails: true},
+		{name: "untrusted authority in the chain", shown: []*x509.Certificate{untrusted.issue(jane, nil), untrusted.certificate}, fails: true},
+		{name: "for server authentication", shown: []*x509.Certificate{trusted.issue(jane, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })}, fails: true},
 		{name: "expired", shown: []*x509.Certificate{trusted.issue(jane, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 		})}, fails: true},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.TLS = &tls.ConnectionState{PeerCertificates: tc.shown}
-		who, ok, err := certificates{func() (x509.VerifyOptions, bool) { return verifyBy(roots), true }}.AuthenticateRequest(r)
+		response, ok, err := certificateAuthenticator{func() (x509.VerifyOptions, bool) { return clientVerifyOptions(roots), true }}.AuthenticateRequest(r)
 		if (err != nil) != tc.fails || ok != (tc.user != "") {
-			t.Errorf("%s: %v, %v; want somebody: %v, an error: %v", tc.name, ok, err, tc.user != "", tc.fails)
+			t.Errorf("%s: got authenticated %v and error %v, want authenticated %v and an error: %v", tc.name, ok, err, tc.user != "", tc.fails)
 			continue
 		}
-		if ok && (who.User.GetName() != tc.user || who.User.GetUID() != tc.uid || !slices.Equal(who.User.GetGroups(), jane.Organization)) {
-			t.Errorf("%s: it is of %+v", tc.name, who.User)
+		if ok && (response.User.GetName() != tc.user || response.User.GetUID() != tc.uid || !slices.Equal(response.User.GetGroups(), jane.Organization)) {
+			t.Errorf("%s: got user %+v, want %s with UID %q", tc.name, response.User, tc.user, tc.uid)
 		}
 	}
 }
 
-func TestNoCertificateCountsWithoutAuthorities(t *testing.T) {
+func TestCertificateWithoutAuthorities(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{newAuthority(t, nil).certificate}}
-	who, ok, err := certificates{func() (x509.VerifyOptions, bool) { return x509.VerifyOptions{}, false }}.AuthenticateRequest(r)
-	if who != nil || ok || err != nil {
-		t.Errorf("%v, %v, %v; want nobody and no error", who, ok, err)
+	response, ok, err := certificateAuthenticator{func() (x509.VerifyOptions, bool) { return x509.VerifyOptions{}, false }}.AuthenticateRequest(r)
+	if response != nil || ok || err != nil {
+		t.Errorf("got %v, %v, %v, want no user and no error", response, ok, err)
 	}
 }

@@ -1,21 +1,20 @@
-// Package access knows who sends a request and what they may see, by asking the hub:
-// TokenReviews for bearer tokens, the hub's client certificate authority for client
-// certificates, SubjectAccessReviews for the rest. Browsers sign in with a token and
-// have a cookie that stands for it. Answers of the hub are kept for 10 s, refusals of rights
-// for up to 60 s, and nobody is let in while it cannot be asked.
+// Package access authenticates requests and authorizes them by asking the hub, a Kubernetes API
+// server: TokenReviews for bearer tokens, the hub's client certificate authority for client
+// certificates, and SubjectAccessReviews for authorization. Browsers sign in with a token and
+// get a cookie that stands for it. Positive reviews are cached for 10 s, denied access for up to
+// 60 s. While the hub cannot be reached, access that is not cached is denied.
 //
-// What the hub is asked is limited by kind of question, and by user or address (limits.go):
-// nobody's questions keep another user waiting, and tokens that were not seen before none that
-// was.
+// Reviews are limited by kind, and by user or address (limits.go). The reviews of one user do
+// not delay those of another, and unknown tokens do not delay known ones.
 //
-// What may be granted, all of it by RBAC on the hub:
+// Access is granted by RBAC on the hub:
 //
-//	get  clusterstatuses          NAME   its summary, and its line in the list of clusters
+//	get  clusterstatuses          NAME   the summary of a cluster, and its row in the list
 //	list clusterstatuses                 the list of all clusters
-//	get  clusterstatuses/details  NAME   everything else of it: nodes, pods, containers, ports
-//	get  /metrics                        the master's metrics
-//	get  /debug/pprof/*                  profiles of the master, where --profiling serves them
+//	get  clusterstatuses/details  NAME   all else of a cluster: nodes, pods, containers, ports
+//	get  /metrics                        the metrics of the master
+//	get  /debug/pprof/*                  profiles of the master, if --profiling is set
 //
-// clusterstatuses are of rollcall.dev; details is served by the master alone. The
-// package knows nothing of sessions, states or answers.
+// clusterstatuses are in the API group rollcall.dev; the master serves the subresource details.
+// The package does not depend on agents' sessions, cluster states or views.
 package access

@@ -58,17 +58,17 @@ func (c *fairCache[V]) add(owner, key string, value V, lifetime time.Duration) {
 	if at, ok := c.entries[key]; ok {
 		c.removeLocked(at)
 	}
-	if mine := c.owners[owner]; mine != nil && mine.Len() >= c.perOwner {
-		c.removeLocked(mine.Back())
+	if entries := c.owners[owner]; entries != nil && entries.Len() >= c.perOwner {
+		c.removeLocked(entries.Back())
 	} else if len(c.entries) >= c.total {
 		c.removeLocked(c.largestLocked().Back())
 	}
-	mine := c.owners[owner]
-	if mine == nil {
-		mine = list.New()
-		c.owners[owner] = mine
+	entries := c.owners[owner]
+	if entries == nil {
+		entries = list.New()
+		c.owners[owner] = entries
 	}
-	c.entries[key] = mine.PushFront(&cacheEntry[V]{key, owner, value, now.Add(lifetime)})
+	c.entries[key] = entries.PushFront(&cacheEntry[V]{key, owner, value, now.Add(lifetime)})
 }
 
 // remove removes a key.
@@ -90,17 +90,17 @@ func (c *fairCache[V]) len() int {
 func (c *fairCache[V]) removeLocked(at *list.Element) {
 	e := at.Value.(*cacheEntry[V])
 	delete(c.entries, e.key)
-	mine := c.owners[e.owner]
-	if mine.Remove(at); mine.Len() == 0 {
+	entries := c.owners[e.owner]
+	if entries.Remove(at); entries.Len() == 0 {
 		delete(c.owners, e.owner)
 	}
 }
 
 // largestLocked returns the entries of the owner that has the most.
 func (c *fairCache[V]) largestLocked() (largest *list.List) {
-	for _, some := range c.owners {
-		if largest == nil || some.Len() > largest.Len() {
-			largest = some
+	for _, entries := range c.owners {
+		if largest == nil || entries.Len() > largest.Len() {
+			largest = entries
 		}
 	}
 	return largest

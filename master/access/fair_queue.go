@@ -51,7 +51,7 @@ type queueKey struct {
 	key      string
 	waiting  list.List // of chan struct{}, which is closed on admission
 	inFlight int
-	place    *list.Element // in fairQueue.ready, or nil
+	element  *list.Element // in fairQueue.ready, or nil
 }
 
 func newFairQueue(c queueConfig) *fairQueue {
@@ -59,7 +59,7 @@ func newFairQueue(c queueConfig) *fairQueue {
 }
 
 // waitingNow returns the number of waiting callers.
-func (q *fairQueue) waitingNow() int {
+func (q *fairQueue) waitingCallers() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.waiting
@@ -70,22 +70,22 @@ func (q *fairQueue) waitingNow() int {
 func (q *fairQueue) acquire(ctx context.Context, key string) (release func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, q.config.timeout, errQueueTimeout)
 	defer cancel()
-	turn := make(chan struct{})
-	k, place := q.enqueue(key, turn)
+	admitted := make(chan struct{})
+	k, element := q.enqueue(key, admitted)
 	if k == nil {
 		return nil, errQueueFull
 	}
 	select {
-	case <-turn:
+	case <-admitted:
 		return func() { q.release(k) }, nil
 	case <-ctx.Done():
-		q.leave(k, place, turn)
+		q.abandon(k, element, admitted)
 		return nil, context.Cause(ctx)
 	}
 }
 
 // enqueue adds a caller. It returns nil if too many wait.
-func (q *fairQueue) enqueue(key string, turn chan struct{}) (*queueKey, *list.Element) {
+func (q *fairQueue) enqueue(key string, admitted chan struct{}) (*queueKey, *list.Element) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	k := q.keys[key]
@@ -96,11 +96,11 @@ func (q *fairQueue) enqueue(key string, turn chan struct{}) (*queueKey, *list.El
 		k = &queueKey{key: key}
 		q.keys[key] = k
 	}
-	place := k.waiting.PushBack(turn)
+	element := k.waiting.PushBack(admitted)
 	q.waiting++
 	q.updateLocked(k)
 	q.dispatchLocked()
-	return k, place
+	return k, element
 }
 
 func (q *fairQueue) release(k *queueKey) {
@@ -117,14 +117,14 @@ func (q *fairQueue) releaseLocked(k *queueKey) {
 }
 
 // leave removes a caller that gives up, and releases it if it was admitted meanwhile.
-func (q *fairQueue) leave(k *queueKey, place *list.Element, turn chan struct{}) {
+func (q *fairQueue) abandon(k *queueKey, element *list.Element, admitted chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	select {
-	case <-turn:
+	case <-admitted:
 		q.releaseLocked(k)
 	default:
-		k.waiting.Remove(place)
+		k.waiting.Remove(element)
 		q.waiting--
 		q.updateLocked(k)
 	}
@@ -135,11 +135,11 @@ func (q *fairQueue) leave(k *queueKey, place *list.Element, turn chan struct{}) 
 func (q *fairQueue) updateLocked(k *queueKey) {
 	ready := k.waiting.Len() > 0 && k.inFlight < q.config.perKey
 	switch {
-	case ready && k.place == nil:
-		k.place = q.ready.PushBack(k)
-	case !ready && k.place != nil:
-		q.ready.Remove(k.place)
-		k.place = nil
+	case ready && k.element == nil:
+		k.element = q.ready.PushBack(k)
+	case !ready && k.element != nil:
+		q.ready.Remove(k.element)
+		k.element = nil
 	}
 	if k.waiting.Len() == 0 && k.inFlight == 0 {
 		delete(q.keys, k.key)
@@ -154,7 +154,7 @@ func (q *fairQueue) dispatchLocked() {
 			return
 		}
 		k := q.ready.Remove(q.ready.Front()).(*queueKey)
-		k.place = nil
+		k.element = nil
 		close(k.waiting.Remove(k.waiting.Front()).(chan struct{}))
 		q.waiting--
 		k.inFlight++

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestACacheIsSharedFairly(t *testing.T) {
+func TestFairCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFairCache[int](10, 6)
 		has := func(key string) bool { _, ok := c.get(key); return ok }
@@ -20,49 +20,49 @@ func TestACacheIsSharedFairly(t *testing.T) {
 			c.add("many", fmt.Sprint("many", i), i, time.Hour)
 		}
 		if !has("mine") || c.len() != 7 || has("many93") || !has("many94") {
-			t.Errorf("%d entries, mine is there: %t; want it beside the last 6 of the other owner", c.len(), has("mine"))
+			t.Errorf("got %d entries, has mine: %t, want mine and the last 6 of the other owner", c.len(), has("mine"))
 		}
 		for i := range 100 {
 			c.add("more", fmt.Sprint("more", i), i, time.Hour)
 		}
 		if !has("mine") || c.len() != 10 {
-			t.Errorf("%d entries, mine is there: %t; want it beside 9 of the others", c.len(), has("mine"))
+			t.Errorf("got %d entries, has mine: %t, want mine and 9 others", c.len(), has("mine"))
 		}
 		c.add("few", "mine", 2, time.Minute)
 		<-time.After(time.Minute)
 		if has("mine") {
-			t.Error("an entry lives after its time")
+			t.Error("got an expired entry, want none")
 		}
 		<-time.After(time.Hour)
 		c.add("few", "last", 3, time.Minute)
 		if c.len() != 1 || len(c.owners) != 1 {
-			t.Errorf("%d entries of %d owners are left after their time, want the new one", c.len(), len(c.owners))
+			t.Errorf("got %d entries of %d owners after expiry, want only the new one", c.len(), len(c.owners))
 		}
 		if c.remove("last"); has("last") || len(c.owners) != 0 {
-			t.Error("what was removed is there")
+			t.Error("got a removed entry, want none")
 		}
 	})
 }
 
-func TestTheLeastRecentlyUsedGoesFirst(t *testing.T) {
+func TestLeastRecentlyUsedIsEvicted(t *testing.T) {
 	c := newFairCache[int](10, 2)
 	c.add("o", "a", 1, time.Hour)
 	c.add("o", "b", 2, time.Hour)
 	c.get("a")
 	c.add("o", "c", 3, time.Hour)
 	if _, ok := c.get("a"); !ok {
-		t.Error("what was used went before what was not")
+		t.Error("the more recently used entry was evicted, want it to stay")
 	}
 }
 
-// slow is a queue of 10 a second, that lets 2 through at first.
-func slow() *fairQueue {
+// newSlowQueue returns a queue that admits 10 callers a second with a burst of 2.
+func newSlowQueue() *fairQueue {
 	return newFairQueue(queueConfig{qps: 10, burst: 2, inFlight: 5, perKey: 3, waiting: 100, waitingPerKey: 50, timeout: time.Minute})
 }
 
-func TestAKeyThatAsksForMuchWaitsBehindItselfOnly(t *testing.T) {
+func TestBusyKeyDelaysOnlyItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := slow()
+		q := newSlowQueue()
 		var all sync.WaitGroup
 		for range 40 {
 			all.Go(func() {
@@ -76,27 +76,27 @@ func TestAKeyThatAsksForMuchWaitsBehindItselfOnly(t *testing.T) {
 		}
 		synctest.Wait()
 		for range 5 {
-			began := time.Now()
+			start := time.Now()
 			release, err := q.acquire(t.Context(), "little")
-			if took := time.Since(began); err != nil || took > 201*time.Millisecond {
-				t.Errorf("%v after %s, want the next turn but one", err, took)
+			if took := time.Since(start); err != nil || took > 201*time.Millisecond {
+				t.Errorf("got error %v after %s, want admission within 201ms", err, took)
 			}
 			release()
 		}
-		began := time.Now()
+		start := time.Now()
 		all.Wait()
-		if took := time.Since(began); took < 2*time.Second {
-			t.Errorf("the others took %s, want 10 a second", took)
+		if took := time.Since(start); took < 2*time.Second {
+			t.Errorf("the others were admitted after %s, want at least 2s", took)
 		}
 		if len(q.keys) != 0 || q.ready.Len() != 0 || q.waiting != 0 || q.inFlight != 0 {
-			t.Errorf("%d keys, %d ready, %d waiting, %d in flight are left", len(q.keys), q.ready.Len(), q.waiting, q.inFlight)
+			t.Errorf("got %d keys, %d ready, %d waiting, %d in flight, want none", len(q.keys), q.ready.Len(), q.waiting, q.inFlight)
 		}
 	})
 }
 
-func TestAQueueLetsSoManyThroughAtATime(t *testing.T) {
+func TestInFlightLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := slow()
+		q := newSlowQueue()
 		for range q.config.burst {
 			release, err := q.acquire(t.Context(), "first")
 			if err != nil {
@@ -121,19 +121,19 @@ func TestAQueueLetsSoManyThroughAtATime(t *testing.T) {
 		mu.Lock()
 		sum := let["a"] + let["b"] + let["c"]
 		if mu.Unlock(); sum != 5 || slices.Max([]int{let["a"], let["b"], let["c"]}) > 2 {
-			t.Errorf("%v are let through and not released, want 5, and of no key more than of the others", let)
+			t.Errorf("got %v callers in flight, want 5 in total and at most 2 of each key", let)
 		}
 		<-time.After(time.Minute) // the others give up
-		if q.waitingNow() != 0 {
-			t.Errorf("%d wait still", q.waitingNow())
+		if q.waitingCallers() != 0 {
+			t.Errorf("got %d waiting callers, want none", q.waitingCallers())
 		}
 	})
 }
 
-func TestAQueueIsBounded(t *testing.T) {
+func TestWaitingLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := slow()
-		ctx, leave := context.WithCancel(t.Context())
+		q := newSlowQueue()
+		ctx, cancel := context.WithCancel(t.Context())
 		wait := func(key string) error {
 			result := make(chan error, 1)
 			go func() {
@@ -156,15 +156,15 @@ func TestAQueueIsBounded(t *testing.T) {
 			}
 		}
 		if q.waiting > 103 || refused["a"] == 0 {
-			t.Errorf("%d wait, %v are refused; want some 100 of 300 waiting", q.waiting, refused)
+			t.Errorf("got %d waiting and %v rejected, want about 100 of 300 waiting", q.waiting, refused)
 		}
 		if err := wait("newcomer"); err != nil {
-			t.Errorf("a newcomer: %v; want that it waits", err)
+			t.Errorf("new key: got error %v, want it to wait", err)
 		}
-		leave()
+		cancel()
 		synctest.Wait()
-		if q.waitingNow() != 0 {
-			t.Errorf("%d wait that have left", q.waitingNow())
+		if q.waitingCallers() != 0 {
+			t.Errorf("got %d waiting callers after cancellation, want none", q.waitingCallers())
 		}
 		late := newFairQueue(queueConfig{qps: 0.001, burst: 1, inFlight: 1, perKey: 1, waiting: 1, waitingPerKey: 1, timeout: time.Second})
 		if _, err := late.acquire(t.Context(), "a"); err != nil {

@@ -17,10 +17,10 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-func TestPeopleSeeWhatTheHubsRBACLetsThem(t *testing.T) {
+func TestRBAC(t *testing.T) {
 	cluster := hub(t)
 	api := serve(t, cluster, func(*Config) {})
-	api.becomes(person(t, cluster, "viewer"), "/api/v1/clusters", http.StatusOK)
+	api.waitForStatus(person(t, cluster, "viewer"), "/api/v1/clusters", http.StatusOK)
 	who := map[string]client{"team": person(t, cluster, "tim", "prod-eu-team"), "account": token(t, cluster)}
 	for _, name := range []string{"viewer", "lister", "listing", "scraper", "profiler", "nobody"} {
 		who[name] = person(t, cluster, name)
@@ -34,10 +34,10 @@ func TestPeopleSeeWhatTheHubsRBACLetsThem(t *testing.T) {
 		who  string
 		want map[string]int
 	}{
-		{"viewer", map[string]int{list: 200, eu: seen, euIP: seen, euPods: seen, euSummary: seen, us: seen, usSummary: seen, nowhere: 404, metrics: 403, heap: 403}},
-		{"account", map[string]int{list: 200, eu: seen, euIP: seen, euPods: seen, euSummary: seen, us: seen, usSummary: seen, nowhere: 404, metrics: 403}},
-		{"team", map[string]int{list: 200, eu: seen, euIP: seen, euPods: seen, euSummary: seen, us: 404, usSummary: 404, nowhere: 404, metrics: 403}},
-		{"lister", map[string]int{list: 200, eu: 403, euIP: 403, euPods: 403, euSummary: seen, us: 403, usSummary: seen, metrics: 403}},
+		{"viewer", map[string]int{list: 200, eu: statusVisible, euIP: statusVisible, euPods: statusVisible, euSummary: statusVisible, us: statusVisible, usSummary: statusVisible, nowhere: 404, metrics: 403, heap: 403}},
+		{"account", map[string]int{list: 200, eu: statusVisible, euIP: statusVisible, euPods: statusVisible, euSummary: statusVisible, us: statusVisible, usSummary: statusVisible, nowhere: 404, metrics: 403}},
+		{"team", map[string]int{list: 200, eu: statusVisible, euIP: statusVisible, euPods: statusVisible, euSummary: statusVisible, us: 404, usSummary: 404, nowhere: 404, metrics: 403}},
+		{"lister", map[string]int{list: 200, eu: 403, euIP: 403, euPods: 403, euSummary: statusVisible, us: 403, usSummary: statusVisible, metrics: 403}},
 		{"listing", map[string]int{list: 200, eu: 403, euIP: 403, euPods: 403, euSummary: 403, us: 403, usSummary: 403, metrics: 403}},
 		{"scraper", map[string]int{list: 403, eu: 404, euIP: 404, euPods: 404, euSummary: 404, us: 404, usSummary: 404, nowhere: 404, metrics: 200, heap: 403, profiles: 403}},
 		{"profiler", map[string]int{list: 403, eu: 404, nowhere: 404, metrics: 403, heap: 200, profiles: 200}},
@@ -45,36 +45,36 @@ func TestPeopleSeeWhatTheHubsRBACLetsThem(t *testing.T) {
 	} {
 		for path, want := range tc.want {
 			if got := api.get(who[tc.who], path); got.status != want {
-				t.Errorf("%s asks %s: %d %s; want %d", tc.who, path, got.status, got.body, want)
+				t.Errorf("%s, %s: got %d %s, want %d", tc.who, path, got.status, got.body, want)
 			}
 		}
 	}
 }
 
-func TestListsAndRefusalsTellNothingOfWhatIsHidden(t *testing.T) {
+func TestHiddenClustersAreNotRevealed(t *testing.T) {
 	cluster := hub(t)
 	api := serve(t, cluster, func(*Config) {})
 	team, lister, listing := person(t, cluster, "tim", "prod-eu-team"), person(t, cluster, "lister"), person(t, cluster, "listing")
 	const list = "/api/v1/clusters"
-	api.becomes(team, list, http.StatusOK)
+	api.waitForStatus(team, list, http.StatusOK)
 	if got := names(t, api.get(team, list)); !slices.Equal(got, []string{"prod-eu"}) {
-		t.Errorf("the team's list has %v, want prod-eu only", got)
+		t.Errorf("list of team: got %v, want prod-eu only", got)
 	}
 	if got := names(t, api.get(listing, list)); !slices.Equal(got, []string{"prod-eu", "prod-us"}) {
-		t.Errorf("the list has %v, want both", got)
+		t.Errorf("list of listing: got %v, want both clusters", got)
 	}
 	detail := api.get(lister, list+"/203.0.113.7/pods").problem(t).Detail
 	if !strings.Contains(detail, `user "lister" may not get clusterstatuses/details "prod-eu"`) || !strings.Contains(detail, "rollcall-viewer") {
-		t.Errorf("refused with %q, want who may not do what, and what allows it", detail)
+		t.Errorf("got detail %q, want user, verb, resource and a role that allows it", detail)
 	}
 	hidden, missing := api.get(team, list+"/prod-us").body, api.get(team, list+"/nowhere").body
 	if strings.ReplaceAll(hidden, "prod-us", "nowhere") != missing {
-		t.Errorf("what is hidden is told from what is not there:\n%s%s", hidden, missing)
+		t.Errorf("got different responses for a hidden and for an unknown cluster:\n%s%s", hidden, missing)
 	}
 }
 
-// names are those in a list of clusters.
-func names(t *testing.T, list answered) (names []string) {
+// names returns the clusters in a list.
+func names(t *testing.T, list apiResponse) (names []string) {
 	t.Helper()
 	var document struct{ Clusters []struct{ Name string } }
 	if err := json.Unmarshal([]byte(list.body), &document); err != nil {
@@ -86,16 +86,16 @@ func names(t *testing.T, list answered) (names []string) {
 	return names
 }
 
-func TestOnlyTheHubsCredentialsCount(t *testing.T) {
+func TestCredentials(t *testing.T) {
 	cluster := hub(t)
 	api := serve(t, cluster, func(*Config) {})
 	good := token(t, cluster)
-	api.becomes(person(t, cluster, "viewer"), "/api/v1/clusters", http.StatusOK)
-	stranger, err := tlsfiles.SelfSigned("viewer", nil, time.Hour)
+	api.waitForStatus(person(t, cluster, "viewer"), "/api/v1/clusters", http.StatusOK)
+	untrusted, err := tlsfiles.SelfSigned("viewer", nil, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	strange, err := stranger.Certificate()
+	untrustedCert, err := untrusted.Certificate()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,31 +104,31 @@ func TestOnlyTheHubsCredentialsCount(t *testing.T) {
 		status int
 		words  string
 	}{
-		"nothing":                         {client{}, 401, "send `Authorization: Bearer TOKEN`"},
-		"garbage":                         {client{token: "garbage"}, 401, "does not accept this token"},
-		"an expired token":                {client{token: signedAgain(t, good.token, -time.Hour)}, 401, "may have expired"},
-		"the same, not expired":           {client{token: signedAgain(t, good.token, time.Hour)}, 200, ""},
-		"a token with another signature":  {client{token: good.token[:len(good.token)-8] + "AAAAAAAA"}, 401, "does not accept this token"},
-		"a token of another audience":     {token(t, cluster, "elsewhere"), 401, "another audience"},
-		"a stranger's certificate":        {client{certificate: &strange}, 401, "no authority that is trusted"},
-		"a token beside a stranger's one": {client{certificate: &strange, token: good.token}, 200, ""},
-		"a token":                         {good, 200, ""},
+		"nothing":                               {client{}, 401, "send `Authorization: Bearer TOKEN`"},
+		"garbage":                               {client{token: "garbage"}, 401, "does not accept this token"},
+		"an expired token":                      {client{token: resignToken(t, good.token, -time.Hour)}, 401, "may have expired"},
+		"the same, not expired":                 {client{token: resignToken(t, good.token, time.Hour)}, 200, ""},
+		"a token with another signature":        {client{token: good.token[:len(good.token)-8] + "AAAAAAAA"}, 401, "does not accept this token"},
+		"a token of another audience":           {token(t, cluster, "elsewhere"), 401, "cluster or audience"},
+		"an untrusted certificate":              {client{certificate: &untrustedCert}, 401, "not signed by a trusted authority"},
+		"a token with an untrusted certificate": {client{certificate: &untrustedCert, token: good.token}, 200, ""},
+		"a token":                               {good, 200, ""},
 	} {
 		for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/nowhere", "/metrics"} {
 			got := api.get(tc.who, path)
 			if tc.status == 200 && got.status == 401 || tc.status == 401 && got.status != 401 {
-				t.Errorf("%s, %s: %d %s", name, path, got.status, got.body)
+				t.Errorf("%s, %s: got %d %s, want %d", name, path, got.status, got.body, tc.status)
 			}
 			if tc.status == 401 && (got.header.Get("WWW-Authenticate") != "Bearer" || !strings.Contains(got.problem(t).Detail, tc.words)) {
-				t.Errorf("%s: %v %s; want WWW-Authenticate: Bearer and %q", name, got.header, got.body, tc.words)
+				t.Errorf("%s: got %v %s, want WWW-Authenticate: Bearer and %q", name, got.header, got.body, tc.words)
 			}
 		}
 	}
 }
 
-// signedAgain is a token as the hub itself would have signed it, that expires after
-// some time or has before.
-func signedAgain(t *testing.T, good string, expires time.Duration) string {
+// resignToken returns a copy of a token with another expiry, signed with the hub's own key. expires
+// is relative to now and may be negative.
+func resignToken(t *testing.T, good string, expires time.Duration) string {
 	t.Helper()
 	key, err := os.ReadFile(filepath.Join(hubDir, "pki", "service-accounts.key"))
 	if err != nil {
@@ -155,7 +155,7 @@ func signedAgain(t *testing.T, good string, expires time.Duration) string {
 	return signed
 }
 
-func TestTokensForAnAudienceOfOursAreTakenAndOthersAreNot(t *testing.T) {
+func TestTokenAudiences(t *testing.T) {
 	cluster := hub(t)
 	api := serve(t, cluster, func(c *Config) { c.TokenAudiences = []string{"rollcall", "rollcall.example.com"} })
 	for _, tc := range []struct {
@@ -165,15 +165,15 @@ func TestTokensForAnAudienceOfOursAreTakenAndOthersAreNot(t *testing.T) {
 		{[]string{"rollcall"}, 200},
 		{[]string{"elsewhere", "rollcall.example.com"}, 200},
 		{[]string{"elsewhere"}, 401},
-		{nil, 401}, // the hub's own
+		{nil, 401}, // the hub's own audience
 	} {
 		if got := api.get(token(t, cluster, tc.audiences...), "/api/v1/clusters"); got.status != tc.want {
-			t.Errorf("for %v: %d %s; want %d", tc.audiences, got.status, got.body, tc.want)
+			t.Errorf("audiences %v: got %d %s, want %d", tc.audiences, got.status, got.body, tc.want)
 		}
 	}
 }
 
-func TestAClientCAOfOnesOwnTakesThePlaceOfTheHubs(t *testing.T) {
+func TestClientCAFileReplacesHubCA(t *testing.T) {
 	cluster := hub(t)
 	path := filepath.Join(t.TempDir(), "ca.crt")
 	if err := os.WriteFile(path, authorityPEM(t, "own"), 0o600); err != nil {
@@ -182,15 +182,15 @@ func TestAClientCAOfOnesOwnTakesThePlaceOfTheHubs(t *testing.T) {
 	api := serve(t, cluster, func(c *Config) { c.ClientCAFile = path })
 	viewer := person(t, cluster, "viewer")
 	if got := api.get(viewer, "/api/v1/clusters"); got.status != 401 {
-		t.Errorf("a certificate of the hub's: %d %s; want 401", got.status, got.body)
+		t.Errorf("certificate of the hub: got %d %s, want 401", got.status, got.body)
 	}
 	if err := os.WriteFile(path, cluster.Config().CAData, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	api.becomes(viewer, "/api/v1/clusters", http.StatusOK)
+	api.waitForStatus(viewer, "/api/v1/clusters", http.StatusOK)
 }
 
-func TestWithoutRightsOfTheMasterNobodyIsLetIn(t *testing.T) {
+func TestMasterWithoutPermissionsDeniesAccess(t *testing.T) {
 	cluster := hub(t)
 	powerless, _, err := cluster.User("powerless")
 	if err != nil {
@@ -200,32 +200,32 @@ func TestWithoutRightsOfTheMasterNobodyIsLetIn(t *testing.T) {
 	for name, who := range map[string]client{"token": token(t, cluster), "certificate": person(t, cluster, "viewer")} {
 		got := api.get(who, "/api/v1/clusters")
 		if got.status != 503 || got.problem(t).Reason != httpapi.ReasonUndecided || got.header.Get("Retry-After") == "" {
-			t.Errorf("%s: %d %s; want 503 Undecided", name, got.status, got.body)
+			t.Errorf("%s: got %d %s, want 503 Undecided", name, got.status, got.body)
 		}
 	}
 }
 
-func TestNobodyIsLetInWhileTheHubIsAwayAndAllAreAfterwards(t *testing.T) {
+func TestHubOutageDeniesAccess(t *testing.T) {
 	cluster := kube.Fresh(t, kube.Options{Name: "away"})
 	install(t, cluster)
 	api := serve(t, cluster, func(*Config) {})
 	viewer, account := person(t, cluster, "viewer"), token(t, cluster)
-	api.becomes(viewer, "/metrics", http.StatusForbidden)
+	api.waitForStatus(viewer, "/metrics", http.StatusForbidden)
 	cluster.StopAPIServer()
 	for name, who := range map[string]client{"certificate": viewer, "token": account} {
 		for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu"} {
 			got := api.get(who, path)
 			if got.status != 503 || got.problem(t).Reason != httpapi.ReasonUndecided || !strings.Contains(got.body, "the hub's API server") {
-				t.Errorf("%s, %s: %d %s; want 503 Undecided that names the hub", name, path, got.status, got.body)
+				t.Errorf("%s, %s: got %d %s, want 503 Undecided that names the hub", name, path, got.status, got.body)
 			}
 		}
 	}
 	if got := api.get(client{}, "/healthz"); got.status != 200 {
-		t.Errorf("healthz: %d", got.status)
+		t.Errorf("healthz: got %d, want 200", got.status)
 	}
 	if err := cluster.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	api.becomes(viewer, "/api/v1/clusters", http.StatusOK)
-	api.becomes(account, "/api/v1/clusters", http.StatusOK)
+	api.waitForStatus(viewer, "/api/v1/clusters", http.StatusOK)
+	api.waitForStatus(account, "/api/v1/clusters", http.StatusOK)
 }

@@ -13,21 +13,21 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Where every API server publishes by whom it knows its clients.
+// Every API server publishes its client CA in this ConfigMap of kube-system.
 const (
 	caConfigMap = "extension-apiserver-authentication"
 	caKey       = "client-ca-file"
 )
 
-// hubCA is the authorities whose client certificates the hub itself accepts. It follows
-// the ConfigMap where the hub publishes them.
+// hubCA holds the client certificate authorities of the hub. It watches the ConfigMap in which
+// the hub publishes them.
 type hubCA struct {
 	log      *slog.Logger
 	informer cache.SharedInformer
 
-	mu    sync.Mutex
-	roots *x509.CertPool // nil: nobody's certificates are accepted
-	told  string         // the trouble that was logged last
+	mu         sync.Mutex
+	roots      *x509.CertPool // nil if no certificates are accepted
+	lastLogged string         // the last error that was logged
 }
 
 func newHubCA(hub cache.Getter, log *slog.Logger) *hubCA {
@@ -35,68 +35,68 @@ func newHubCA(hub cache.Getter, log *slog.Logger) *hubCA {
 	return &hubCA{log: log, informer: cache.NewSharedInformer(configMaps, &corev1.ConfigMap{}, 0)}
 }
 
-// run follows the ConfigMap until ctx ends.
+// run watches the ConfigMap until ctx ends.
 func (h *hubCA) run(ctx context.Context) {
-	// Neither fails before the informer runs.
-	_ = h.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { h.trouble(err) })
+	// These calls fail only if the informer is running.
+	_ = h.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { h.logOnce(err) })
 	_, _ = h.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    h.take,
-		UpdateFunc: func(_, now any) { h.take(now) },
-		DeleteFunc: func(any) { h.trust(nil) },
+		AddFunc:    h.update,
+		UpdateFunc: func(_, now any) { h.update(now) },
+		DeleteFunc: func(any) { h.setRoots(nil) },
 	})
 	h.informer.RunWithContext(ctx)
 }
 
-// take trusts what a ConfigMap says. One that cannot be read changes nothing.
-func (h *hubCA) take(object any) {
+// update reads the authorities from a ConfigMap. It keeps the previous ones if they are invalid.
+func (h *hubCA) update(object any) {
 	configMap, ok := object.(*corev1.ConfigMap)
 	if !ok {
 		return
 	}
 	bundle := configMap.Data[caKey]
 	if bundle == "" {
-		h.trust(nil)
+		h.setRoots(nil)
 		return
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(bundle)) {
-		h.trouble(errors.New("there is no certificate in " + caKey))
+		h.logOnce(errors.New(caKey + " contains no certificate"))
 		return
 	}
-	h.trust(roots)
+	h.setRoots(roots)
 }
 
-func (h *hubCA) trust(roots *x509.CertPool) {
+func (h *hubCA) setRoots(roots *x509.CertPool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.roots, h.told = roots, ""
+	h.roots, h.lastLogged = roots, ""
 }
 
-// trouble tells each trouble once.
-func (h *hubCA) trouble(err error) {
+// logOnce logs an error, unless it is the same as the last one.
+func (h *hubCA) logOnce(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.told == err.Error() {
+	if h.lastLogged == err.Error() {
 		return
 	}
-	h.told = err.Error()
-	h.log.Warn("the hub's client CA cannot be read; client certificates are verified by the one before it, if any", "configmap", metav1.NamespaceSystem+"/"+caConfigMap, "error", err)
+	h.lastLogged = err.Error()
+	h.log.Warn("failed to read the client CA of the hub; the previous authorities, if any, stay in use", "configmap", metav1.NamespaceSystem+"/"+caConfigMap, "error", err)
 }
 
-func (h *hubCA) options() (x509.VerifyOptions, bool) {
+func (h *hubCA) verifyOptions() (x509.VerifyOptions, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return verifyBy(h.roots), h.roots != nil
+	return clientVerifyOptions(h.roots), h.roots != nil
 }
 
 func (h *hubCA) pending() error {
 	if h.informer.HasSynced() {
 		return nil
 	}
-	return errors.New("the hub's client CA has not been read yet; if it lasts, the master's log says why")
+	return errors.New("the client CA of the hub has not been read yet; see the master's log if this persists")
 }
 
-// verifyBy is how certificates for clients are verified.
-func verifyBy(roots *x509.CertPool) x509.VerifyOptions {
+// clientVerifyOptions returns the options to verify client certificates signed by roots.
+func clientVerifyOptions(roots *x509.CertPool) x509.VerifyOptions {
 	return x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 }

@@ -14,33 +14,33 @@ import (
 	"rollcall.dev/rollcall/api/connlimit"
 )
 
-// For how long answers of the hub are cached. A right that was removed or granted takes
-// effect after that time at the latest.
+// These constants say how long reviews are cached. A changed permission takes effect after
+// that time at the latest.
 const (
-	// acceptedFor applies to accepted tokens and granted rights.
+	// acceptedFor applies to accepted tokens and granted access.
 	acceptedFor = 10 * time.Second
-	// refusedFor applies to refused tokens.
-	refusedFor = 10 * time.Second
-	// deniedFor, less up to deniedJitter, applies to denied rights. The jitter keeps the
-	// answers about a list of clusters from expiring at the same time.
+	// refusedFor applies to rejected tokens.
+	rejectedFor = 10 * time.Second
+	// deniedFor, less up to deniedJitter, applies to denied access. The jitter keeps the reviews
+	// for a list of clusters from expiring at the same time.
 	deniedFor, deniedJitter = 60 * time.Second, 20 * time.Second
-	// knownFor is for how long an accepted token counts as known, and is reviewed again
-	// through knownQueue.
+	// knownFor is how long an accepted token counts as known. Known tokens are reviewed through
+	// knownQueue.
 	knownFor = 12 * time.Hour
 
-	// questionTimeout limits one request to the hub, queueTimeout its wait before.
-	questionTimeout, queueTimeout = 5 * time.Second, 10 * time.Second
+	// reviewTimeout limits a review with its retries, queueTimeout the time it waits before.
+	reviewTimeout, queueTimeout = 5 * time.Second, 10 * time.Second
 )
 
-// Limits of the caches of answers.
+// These constants limit the entries of caches.
 const (
-	maxAnswersOfUser, maxAnswers    = 20_000, 200_000
-	maxTokensOfUser, maxTokens      = 1024, 16_384
-	maxRefusedOfAddress, maxRefused = 1024, 8192
-	maxAddresses                    = 16_384
+	maxReviewsPerUser, maxReviews      = 20_000, 200_000
+	maxTokensPerUser, maxTokens        = 1024, 16_384
+	maxRejectedPerAddress, maxRejected = 1024, 8192
+	maxAddresses                       = 16_384
 )
 
-// Limits of token reviews for unknown tokens of one address, a second and at once.
+// addressQPS and addressBurst limit the reviews of unknown tokens from one address.
 const addressQPS, addressBurst = 25, 100
 
 // Each kind of request to the hub has its own queue, so that a flood of one kind does not
@@ -52,8 +52,8 @@ var (
 	unknownQueue = queueConfig{qps: 100, burst: 200, inFlight: 64, perKey: 16, waiting: 2048, waitingPerKey: 64, timeout: 2 * time.Second}
 )
 
-// lifetimeOf returns how long the answer to a question about a right is remembered.
-func lifetimeOf(allowed bool) time.Duration {
+// accessTTL returns how long an access review is cached.
+func accessTTL(allowed bool) time.Duration {
 	if allowed {
 		return acceptedFor
 	}
@@ -61,7 +61,7 @@ func lifetimeOf(allowed bool) time.Duration {
 }
 
 // errAddressLimit is returned if an address sends too many unknown tokens.
-var errAddressLimit = errors.New("too many tokens of one address that are not known")
+var errAddressLimit = errors.New("too many unknown tokens from one address")
 
 // addressLimits limits reviews by address. It is safe for concurrent use.
 type addressLimits struct{ limiters *cache.LRUExpireCache }
@@ -70,11 +70,11 @@ func newAddressLimits() addressLimits {
 	return addressLimits{cache.NewLRUExpireCache(maxAddresses)}
 }
 
-// allow reports whether an address may have one more review.
+// allow reports whether another review is allowed for an address.
 func (l addressLimits) allow(a netip.Addr) bool {
 	limiter, ok := l.limiters.Get(a)
 	if !ok {
-		// If two are made at the same time, one is dropped with the review that it counted.
+		// If two are created concurrently, one is lost with the review that it counted.
 		limiter = rate.NewLimiter(addressQPS, addressBurst)
 		l.limiters.Add(a, limiter, time.Hour)
 	}
@@ -84,8 +84,8 @@ func (l addressLimits) allow(a netip.Addr) bool {
 type addressKey struct{}
 
 // withAddress returns a context with the address of the request's client.
-func (g *Guard) withAddress(r *http.Request) context.Context {
-	return context.WithValue(r.Context(), addressKey{}, connlimit.RequestKey(r, g.trustedProxies))
+func (a *Authenticator) withAddress(r *http.Request) context.Context {
+	return context.WithValue(r.Context(), addressKey{}, connlimit.RequestKey(r, a.trustedProxies))
 }
 
 // addressOf returns the address of withAddress, or the zero Addr.

@@ -11,7 +11,7 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// hubDir is the folder of the shared hub, for what a test needs of its keys.
+// hubDir is the directory of the shared hub, which contains its keys.
 var hubDir string
 
 func TestMain(m *testing.M) {
@@ -21,13 +21,13 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	hubDir = dir
-	goleak.VerifyTestMain(cleaned{kube.Main(m)})
+	goleak.VerifyTestMain(testsWithCleanup{kube.Main(m)})
 }
 
-// cleaned are tests after which the hub's folder is removed.
-type cleaned struct{ *kube.Tests }
+// testsWithCleanup removes hubDir after the tests.
+type testsWithCleanup struct{ *kube.Tests }
 
-func (c cleaned) Run() int {
+func (c testsWithCleanup) Run() int {
 	defer func() { _ = os.RemoveAll(hubDir) }()
 	return c.Tests.Run()
 }

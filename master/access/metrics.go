@@ -2,45 +2,45 @@ package access
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Values of the label kind.
+// These are the values of the label kind.
 const (
 	kindToken  = "token"
 	kindAccess = "access"
 )
 
-// metrics count what the hub is asked.
+// metrics counts reviews.
 type metrics struct {
 	reviews *prometheus.CounterVec
-	refused *prometheus.CounterVec
+	limited *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, waiting map[string]func() int) *metrics {
 	m := &metrics{
 		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_access_reviews_total",
-			Help: "Reviews that the hub was asked for, by kind (token, access) and outcome (allowed, denied, error).",
+			Help: "Reviews by the hub, by kind (token, access) and outcome (allowed, denied, error).",
 		}, []string{"kind", "outcome"}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_access_refused_total",
-			Help: "Requests for which the hub was not asked, by limit: address (tokens of one address that are not known), tokens (those of all addresses), user (reviews of one user that wait), timeout (the turn did not come in time).",
+			Help: "Reviews not sent to the hub due to a limit: address (unknown tokens from one address), tokens (unknown tokens from all addresses), user (waiting reviews of one user), timeout (not admitted in time).",
 		}, []string{"limit"}),
 	}
 	if r == nil {
 		return m
 	}
-	r.MustRegister(m.reviews, m.refused)
+	r.MustRegister(m.reviews, m.limited)
 	for queue, n := range waiting {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "rollcall_access_reviews_waiting",
-			Help:        "Reviews that wait for their turn, by queue: access, known (tokens that were accepted before), unknown (other tokens).",
+			Help:        "Reviews that wait to be sent, by queue: access, known (tokens that were accepted before), unknown (other tokens).",
 			ConstLabels: prometheus.Labels{"queue": queue},
 		}, func() float64 { return float64(n()) }))
 	}
 	return m
 }
 
-// reviewed counts an answer of the hub.
-func (m *metrics) reviewed(kind string, allowed bool, err error) {
+// observeReview counts a review.
+func (m *metrics) observeReview(kind string, allowed bool, err error) {
 	outcome := "denied"
 	switch {
 	case err != nil:

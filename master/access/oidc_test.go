@@ -19,7 +19,7 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// issuer is an OIDC provider, at which an API server finds its keys.
+// issuer is an OIDC provider that publishes its keys to API servers.
 type issuer struct {
 	*httptest.Server
 	key *ecdsa.PrivateKey
@@ -55,7 +55,7 @@ func newIssuer(t *testing.T) *issuer {
 	return i
 }
 
-// hub returns an API server that knows people by this issuer.
+// hub returns an API server that authenticates users by the issuer.
 func (i *issuer) hub(t *testing.T) *kube.Cluster {
 	t.Helper()
 	ca := filepath.Join(t.TempDir(), "issuer.crt")
@@ -67,7 +67,7 @@ func (i *issuer) hub(t *testing.T) *kube.Cluster {
 	}})
 }
 
-// person returns somebody whose token is for the client rollcall.
+// person returns a user with a token for the client rollcall.
 func (i *issuer) person(t *testing.T, name string) client {
 	t.Helper()
 	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": i.URL, "aud": "rollcall", "sub": name, "exp": time.Now().Add(time.Hour).Unix()})
@@ -79,9 +79,9 @@ func (i *issuer) person(t *testing.T, name string) client {
 	return client{token: signed}
 }
 
-// TestPeopleOfOIDCHaveTheAudienceOfTheAPIServerOnly is what docs/API.md tells of
-// --token-audiences: also a token whose aud is rollcall is of the API server's audience.
-func TestPeopleOfOIDCHaveTheAudienceOfTheAPIServerOnly(t *testing.T) {
+// TestOIDCTokensHaveTheAudienceOfTheAPIServer checks what docs/API.md says about --token-audiences:
+// a token of an OIDC provider has the audience of the API server, whatever its aud claim is.
+func TestOIDCTokensHaveTheAudienceOfTheAPIServer(t *testing.T) {
 	i := newIssuer(t)
 	cluster := i.hub(t)
 	install(t, cluster)
@@ -96,7 +96,7 @@ func TestPeopleOfOIDCHaveTheAudienceOfTheAPIServerOnly(t *testing.T) {
 		{"both", []string{"rollcall", "https://kubernetes.default.svc.cluster.local"}, http.StatusOK},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			serve(t, cluster, func(c *Config) { c.TokenAudiences = tc.audiences }).becomes(viewer, "/api/v1/clusters", tc.want)
+			serve(t, cluster, func(c *Config) { c.TokenAudiences = tc.audiences }).waitForStatus(viewer, "/api/v1/clusters", tc.want)
 		})
 	}
 }

@@ -21,99 +21,99 @@ import (
 const (
 	resource    = "clusterstatuses"
 	subresource = "details"
-	// maxName is the longest name that a cluster can have. Longer ones are not asked for.
+	// maxName is the maximum length of a cluster's name. Longer names are not reviewed.
 	maxName = 253
 )
 
-// authorize says whether the hub allows something.
-type authorize func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error)
+// authorizeFunc is the method of authorizer.Authorizer.
+type authorizeFunc func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error)
 
-// reviewer asks the hub, and remembers its last answers, those of one user apart from those
-// of others.
-type reviewer struct {
+// accessReviewer sends SubjectAccessReviews to the hub and caches the results by user.
+type accessReviewer struct {
 	hub authorization.SubjectAccessReviewInterface
-	// trouble hears of what the hub could not answer.
-	trouble func(error)
+	// onError is called if a review fails.
+	onError func(error)
 	metrics *metrics
 
-	hasher    hasher
-	questions questions[bool]
-	answers   *fairCache[bool]
-	queue     *fairQueue
+	hasher hasher
+	calls  reviewGroup[bool]
+	cache  *fairCache[bool]
+	queue  *fairQueue
 }
 
-func newReviewer(hub authorization.SubjectAccessReviewInterface, trouble func(error)) *reviewer {
-	return &reviewer{
-		hub: hub, trouble: trouble, metrics: newMetrics(nil, nil), hasher: newHasher(),
-		answers: newFairCache[bool](maxAnswers, maxAnswersOfUser), queue: newFairQueue(accessQueue),
+func newAccessReviewer(hub authorization.SubjectAccessReviewInterface, trouble func(error)) *accessReviewer {
+	return &accessReviewer{
+		hub: hub, onError: trouble, metrics: newMetrics(nil, nil), hasher: newHasher(),
+		cache: newFairCache[bool](maxReviews, maxReviewsPerUser), queue: newFairQueue(accessQueue),
 	}
 }
 
-// authorize is an authorize. Its errors wrap httpapi.ErrTooMany where the caller has too many
-// questions waiting.
-func (r *reviewer) authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-	spec := specOf(a)
+// authorize implements authorizeFunc. It returns an error that wraps httpapi.ErrTooMany if the user
+// has too many reviews waiting.
+func (r *accessReviewer) authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	spec := reviewSpec(a)
 	text, err := json.Marshal(spec)
 	if err != nil {
-		return authorizer.DecisionNoOpinion, "", fmt.Errorf("encode a review: %w", err)
+		return authorizer.DecisionNoOpinion, "", fmt.Errorf("encode access review: %w", err)
 	}
-	if l, ok := a.(asked); ok {
+	if l, ok := a.(accessAttributes); ok {
 		text = fmt.Appendf(text, " %t %q", l.listed, l.called)
 	}
-	// One user is who has one name, whatever else tells their tokens apart: or who can have
-	// many tokens made would be many.
+	// Limits apply by name, whatever else differs: otherwise someone who can create many
+	// tokens could multiply their limits.
 	user, key := spec.User, r.hasher.key(text)
-	allowed, ok := r.answers.get(key)
+	allowed, ok := r.cache.get(key)
 	if !ok {
-		allowed, err = r.questions.ask(ctx, question[bool]{
-			key:      key,
-			turn:     func(ctx context.Context) (func(), error) { return r.queue.acquire(ctx, user) },
-			put:      func(ctx context.Context) (bool, error) { return r.review(ctx, spec) },
-			remember: func(allowed bool) { r.answers.add(user, key, allowed, lifetimeOf(allowed)) },
+		allowed, err = r.calls.do(ctx, reviewCall[bool]{
+			key:     key,
+			acquire: func(ctx context.Context) (func(), error) { return r.queue.acquire(ctx, user) },
+			review:  func(ctx context.Context) (bool, error) { return r.review(ctx, spec) },
+			store:   func(allowed bool) { r.cache.add(user, key, allowed, accessTTL(allowed)) },
 		})
 	}
 	switch {
 	case err != nil:
-		return authorizer.DecisionNoOpinion, "", r.unanswered(err)
+		return authorizer.DecisionNoOpinion, "", r.reviewError(err)
 	case allowed:
 		return authorizer.DecisionAllow, "", nil
 	}
 	return authorizer.DecisionNoOpinion, "", nil
 }
 
-func (r *reviewer) review(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (bool, error) {
+func (r *accessReviewer) review(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (bool, error) {
 	review, err := r.hub.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
 	allowed := err == nil && review.Status.Allowed && !review.Status.Denied
-	r.metrics.reviewed(kindAccess, allowed, err)
+	r.metrics.observeReview(kindAccess, allowed, err)
 	return allowed, err
 }
 
-// unanswered returns what it means to a caller that there is no answer.
-func (r *reviewer) unanswered(err error) error {
+// reviewError returns the error for a review that failed or was not sent, and counts it.
+func (r *accessReviewer) reviewError(err error) error {
 	switch {
 	case errors.Is(err, errQueueFull):
-		r.metrics.refused.WithLabelValues("user").Inc()
-		return fmt.Errorf("%w: too many questions about what you may see are waiting for the hub; ask for less at a time", httpapi.ErrTooMany)
+		r.metrics.limited.WithLabelValues("user").Inc()
+		return fmt.Errorf("%w: too many of your access reviews are waiting for the hub; send fewer requests at once", httpapi.ErrTooMany)
 	case errors.Is(err, errQueueTimeout):
-		r.metrics.refused.WithLabelValues("timeout").Inc()
+		r.metrics.limited.WithLabelValues("timeout").Inc()
 	}
-	r.trouble(err)
+	r.onError(err)
 	return fmt.Errorf("review access: %w", err)
 }
 
-// asked is a question of which it is known how the caller came to it. Answers to what is
-// httpapi.Access.Listed, to what was Called another name, and to others are remembered apart.
-type asked struct {
+// accessAttributes are attributes with the way in which the caller selected the cluster. Reviews
+// are cached separately for each way, so that a fast response does not reveal the existence of a
+// cluster; see httpapi.Access.
+type accessAttributes struct {
 	authorizer.AttributesRecord
 	listed bool
 	called string
 }
 
-// specOf is a question as the hub is asked.
-func specOf(a authorizer.Attributes) authorizationv1.SubjectAccessReviewSpec {
-	who := a.GetUser()
-	spec := authorizationv1.SubjectAccessReviewSpec{User: who.GetName(), UID: who.GetUID(), Groups: who.GetGroups(), Extra: map[string]authorizationv1.ExtraValue{}}
-	for key, values := range who.GetExtra() {
+// reviewSpec returns the spec of a SubjectAccessReview.
+func reviewSpec(a authorizer.Attributes) authorizationv1.SubjectAccessReviewSpec {
+	info := a.GetUser()
+	spec := authorizationv1.SubjectAccessReviewSpec{User: info.GetName(), UID: info.GetUID(), Groups: info.GetGroups(), Extra: map[string]authorizationv1.ExtraValue{}}
+	for key, values := range info.GetExtra() {
 		spec.Extra[key] = values
 	}
 	if !a.IsResourceRequest() {
@@ -127,48 +127,47 @@ func specOf(a authorizer.Attributes) authorizationv1.SubjectAccessReviewSpec {
 	return spec
 }
 
-// caller is somebody who is known.
+// caller is an authenticated user.
 type caller struct {
 	user      user.Info
-	authorize authorize
+	authorize authorizeFunc
 }
 
-// may is httpapi.Caller.
-func (c caller) may(ctx context.Context, want httpapi.Access) error {
-	if len(want.Cluster) > maxName {
+// check implements httpapi.Caller.
+func (c caller) check(ctx context.Context, access httpapi.Access) error {
+	if len(access.Cluster) > maxName {
 		return httpapi.ErrHidden
 	}
-	allowed, err := c.allowed(ctx, want)
+	allowed, err := c.allowed(ctx, access)
 	switch {
 	case err != nil:
 		return err
 	case allowed:
 		return nil
-	case want.Cluster == "":
-		return c.forbidden(want)
-	case want.Brief:
+	case access.Cluster == "":
+		return c.forbiddenError(access)
+	case access.Brief:
 		return httpapi.ErrHidden
 	}
-	known, err := c.mayKnow(ctx, want)
+	known, err := c.mayKnow(ctx, access)
 	switch {
 	case err != nil:
 		return err
 	case known:
-		return c.forbidden(want)
+		return c.forbiddenError(access)
 	}
-	return fmt.Errorf("%w: %w", httpapi.ErrHidden, c.forbidden(want))
+	return fmt.Errorf("%w: %w", httpapi.ErrHidden, c.forbiddenError(access))
 }
 
-// mayKnow says whether somebody who may not see something of a cluster may know that
-// it is there: from the list, or because they may see something else of it, or the same
-// once though not watch it.
+// mayKnow reports whether a user who was refused access to a cluster may know that it exists: from
+// the list, because of other access to the cluster, or because of get access if watch was refused.
 func (c caller) mayKnow(ctx context.Context, refused httpapi.Access) (bool, error) {
-	rest := refused
-	rest.Details = !refused.Details
-	others := []httpapi.Access{{Verb: "list"}, rest}
+	other := refused
+	other.Details = !refused.Details
+	others := []httpapi.Access{{Verb: "list"}, other}
 	if refused.Verb == "watch" {
-		refused.Verb, rest.Verb = "get", "get"
-		others = append(others, refused, rest)
+		refused.Verb, other.Verb = "get", "get"
+		others = append(others, refused, other)
 	}
 	for _, other := range others {
 		if known, err := c.allowed(ctx, other); known || err != nil {
@@ -178,52 +177,52 @@ func (c caller) mayKnow(ctx context.Context, refused httpapi.Access) (bool, erro
 	return false, nil
 }
 
-// allowed asks the hub. An answer that does not come is an error and no permission.
-func (c caller) allowed(ctx context.Context, want httpapi.Access) (bool, error) {
-	decision, _, err := c.authorize(ctx, asked{c.question(want), want.Listed, want.Called})
+// allowed reviews access. It returns an error if the hub could not be asked.
+func (c caller) allowed(ctx context.Context, access httpapi.Access) (bool, error) {
+	decision, _, err := c.authorize(ctx, accessAttributes{c.attributes(access), access.Listed, access.Called})
 	switch {
 	case errors.Is(err, httpapi.ErrTooMany):
 		return false, err
 	case err != nil:
-		return false, errNoAnswer
+		return false, errHubUnavailable
 	}
 	return decision == authorizer.DecisionAllow, nil
 }
 
-func (c caller) question(want httpapi.Access) authorizer.AttributesRecord {
-	if want.Path != "" {
-		return authorizer.AttributesRecord{User: c.user, Verb: want.Verb, Path: want.Path}
+func (c caller) attributes(access httpapi.Access) authorizer.AttributesRecord {
+	if access.Path != "" {
+		return authorizer.AttributesRecord{User: c.user, Verb: access.Verb, Path: access.Path}
 	}
 	q := authorizer.AttributesRecord{
-		User: c.user, Verb: want.Verb, ResourceRequest: true,
+		User: c.user, Verb: access.Verb, ResourceRequest: true,
 		APIGroup: v1alpha1.GroupVersion.Group, APIVersion: v1alpha1.GroupVersion.Version,
-		Resource: resource, Name: want.Cluster,
+		Resource: resource, Name: access.Cluster,
 	}
-	if want.Details {
+	if access.Details {
 		q.Subresource = subresource
 	}
 	return q
 }
 
-// forbidden says what somebody may not do, and what would allow it.
-func (c caller) forbidden(want httpapi.Access) error {
-	if want.Path != "" {
-		path, role := want.Path, "rollcall-metrics-reader"
+// forbiddenError returns an error that says what is not allowed and which role would allow it.
+func (c caller) forbiddenError(access httpapi.Access) error {
+	if access.Path != "" {
+		path, role := access.Path, "rollcall-metrics-reader"
 		if strings.HasPrefix(path, profiling.Path) {
 			path, role = profiling.Path+"*", "rollcall-profiler"
 		}
 		return fmt.Errorf("%w: user %q may not %s %s; a ClusterRole on the hub with nonResourceURLs [%s], verbs [%s] allows it, such as %s",
-			httpapi.ErrForbidden, c.user.GetName(), want.Verb, want.Path, path, want.Verb, role)
+			httpapi.ErrForbidden, c.user.GetName(), access.Verb, access.Path, path, access.Verb, role)
 	}
 	what, object, only := resource, "", ""
-	if want.Details {
+	if access.Details {
 		what += "/" + subresource
 	}
-	if want.Cluster != "" {
-		object = fmt.Sprintf(" %q", want.Cluster)
-		only = fmt.Sprintf(", resourceNames [%s]", want.Cluster)
+	if access.Cluster != "" {
+		object = fmt.Sprintf(" %q", access.Cluster)
+		only = fmt.Sprintf(", resourceNames [%s]", access.Cluster)
 	}
 	return fmt.Errorf("%w: user %q may not %s %s%s of %s; a ClusterRole on the hub with apiGroups [%s], resources [%s], verbs [%s]%s allows it, and rollcall-viewer allows all of it for all clusters",
-		httpapi.ErrForbidden, c.user.GetName(), want.Verb, what, object, v1alpha1.GroupVersion.Group,
-		v1alpha1.GroupVersion.Group, what, want.Verb, only)
+		httpapi.ErrForbidden, c.user.GetName(), access.Verb, what, object, v1alpha1.GroupVersion.Group,
+		v1alpha1.GroupVersion.Group, what, access.Verb, only)
 }

@@ -13,10 +13,10 @@ import (
 	"rollcall.dev/rollcall/master/httpapi"
 )
 
-// granted are questions, as told spells them, that the hub answers with yes.
+// granted has the allowed accesses, in the format of accessString.
 type granted []string
 
-func told(a authorizer.Attributes) string {
+func accessString(a authorizer.Attributes) string {
 	if !a.IsResourceRequest() {
 		return a.GetVerb() + " " + a.GetPath()
 	}
@@ -25,7 +25,7 @@ func told(a authorizer.Attributes) string {
 
 func (g granted) authorize(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
 	for _, question := range g {
-		if question == told(a) {
+		if question == accessString(a) {
 			return authorizer.DecisionAllow, "", nil
 		}
 	}
@@ -42,7 +42,7 @@ const (
 	getDetail = "get rollcall.dev/clusterstatuses/details prod-eu"
 )
 
-func TestWhatIsGrantedAndNoMore(t *testing.T) {
+func TestAccessByGrant(t *testing.T) {
 	list := httpapi.Access{Verb: "list"}
 	summary := httpapi.Access{Verb: "get", Cluster: "prod-eu"}
 	details := httpapi.Access{Verb: "get", Cluster: "prod-eu", Details: true}
@@ -71,25 +71,25 @@ func TestWhatIsGrantedAndNoMore(t *testing.T) {
 		{"metrics", granted{"get /metrics"}, metrics, nil},
 		{"no metrics", granted{listAll, getOne, getDetail}, metrics, httpapi.ErrForbidden},
 	} {
-		if err := tc.granted.caller().may(t.Context(), tc.want); !errors.Is(err, tc.err) {
+		if err := tc.granted.caller().check(t.Context(), tc.want); !errors.Is(err, tc.err) {
 			t.Errorf("%s: got %v, want %v", tc.name, err, tc.err)
 		}
 	}
 }
 
-func TestOfOneInAListNothingIsAskedButWhetherItIsSeen(t *testing.T) {
+func TestListOnlyNeedsOneReview(t *testing.T) {
 	var asked []string
 	jane := caller{&user.DefaultInfo{Name: "jane"}, func(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-		asked = append(asked, told(a))
+		asked = append(asked, accessString(a))
 		return granted{getDetail}.authorize(ctx, a)
 	}}
-	err := jane.may(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Brief: true})
+	err := jane.check(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Brief: true})
 	if !errors.Is(err, httpapi.ErrHidden) || len(asked) != 1 || asked[0] != getOne {
-		t.Errorf("got %v after %q, want it hidden after %q", err, asked, getOne)
+		t.Errorf("got error %v after reviews %q, want %v after %q", err, asked, httpapi.ErrHidden, getOne)
 	}
 }
 
-func TestRefusalsNameWhoAndWhatAndWhatAllowsIt(t *testing.T) {
+func TestForbiddenErrorNamesUserAndRole(t *testing.T) {
 	for _, tc := range []struct {
 		want  httpapi.Access
 		words []string
@@ -99,7 +99,7 @@ func TestRefusalsNameWhoAndWhatAndWhatAllowsIt(t *testing.T) {
 		{httpapi.Access{Verb: "get", Path: "/metrics"}, []string{"may not get /metrics", "nonResourceURLs [/metrics], verbs [get] allows it", "rollcall-metrics-reader"}},
 		{httpapi.Access{Verb: "get", Path: "/debug/pprof/heap"}, []string{"may not get /debug/pprof/heap", "nonResourceURLs [/debug/pprof/*], verbs [get] allows it", "rollcall-profiler"}},
 	} {
-		err := granted{getOne}.caller().may(t.Context(), tc.want)
+		err := granted{getOne}.caller().check(t.Context(), tc.want)
 		for _, words := range tc.words {
 			if err == nil || !strings.Contains(err.Error(), words) {
 				t.Errorf("%v: got %v, want %q in it", tc.want, err, words)
@@ -108,54 +108,54 @@ func TestRefusalsNameWhoAndWhatAndWhatAllowsIt(t *testing.T) {
 	}
 }
 
-func TestNobodyIsLetInWhileTheHubGivesNoAnswer(t *testing.T) {
+func TestHubErrorDeniesAccess(t *testing.T) {
 	for _, decision := range []authorizer.Decision{authorizer.DecisionAllow, authorizer.DecisionNoOpinion, authorizer.DecisionDeny} {
 		broken := caller{&user.DefaultInfo{Name: "jane"}, func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
 			return decision, "", errors.New("connection refused by 10.0.0.1")
 		}}
 		for _, want := range []httpapi.Access{{Verb: "list"}, {Verb: "get", Cluster: "prod-eu"}, {Verb: "get", Path: "/metrics"}} {
-			err := broken.may(t.Context(), want)
+			err := broken.check(t.Context(), want)
 			if !errors.Is(err, httpapi.ErrUndecided) || strings.Contains(err.Error(), "10.0.0.1") {
-				t.Errorf("%v: got %v, want that it is not decided, without the hub's address", want, err)
+				t.Errorf("%v: got error %v, want %v without the hub's address", want, err, httpapi.ErrUndecided)
 			}
 		}
 	}
 }
 
-func TestTheHubIsNotAskedForNamesThatNoClusterHas(t *testing.T) {
+func TestTooLongNamesAreNotReviewed(t *testing.T) {
 	asked := caller{&user.DefaultInfo{Name: "jane"}, func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
-		t.Error("the hub was asked")
+		t.Error("got a review of a name that is too long, want none")
 		return authorizer.DecisionAllow, "", nil
 	}}
-	if err := asked.may(t.Context(), httpapi.Access{Verb: "get", Cluster: strings.Repeat("x", maxName+1)}); !errors.Is(err, httpapi.ErrHidden) {
+	if err := asked.check(t.Context(), httpapi.Access{Verb: "get", Cluster: strings.Repeat("x", maxName+1)}); !errors.Is(err, httpapi.ErrHidden) {
 		t.Errorf("got %v, want %v", err, httpapi.ErrHidden)
 	}
 }
 
 func userOf(name string) user.Info { return &user.DefaultInfo{Name: name} }
 
-func (h *fakeHub) reviewer(t *testing.T) *reviewer {
+func (h *fakeHub) accessReviewer(t *testing.T) *accessReviewer {
 	t.Helper()
 	client, err := kubernetes.NewForConfig(h.config())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newReviewer(client.AuthorizationV1().SubjectAccessReviews(), func(error) {})
+	return newAccessReviewer(client.AuthorizationV1().SubjectAccessReviews(), func(error) {})
 }
 
-// TestAnswersAreRememberedByHowTheyWereAskedFor holds that an answer which comes at once does
-// not tell that there is a cluster of a name, nor which address it has.
-func TestAnswersAreRememberedByHowTheyWereAskedFor(t *testing.T) {
+// TestReviewsAreCachedByKindOfLookup checks that a cached review does not reveal that a cluster with
+// a name exists, or which address it has.
+func TestReviewsAreCachedByKindOfLookup(t *testing.T) {
 	hub := &fakeHub{}
-	jane := caller{&user.DefaultInfo{Name: "jane"}, hub.reviewer(t).authorize}
+	jane := caller{&user.DefaultInfo{Name: "jane"}, hub.accessReviewer(t).authorize}
 	listed, named, called := httpapi.Access{Listed: true}, httpapi.Access{}, httpapi.Access{Called: "203.0.113.7"}
 	for i, want := range []httpapi.Access{listed, listed, named, named, called, called, listed} {
 		want.Verb, want.Cluster = "get", "prod-eu"
-		if err := jane.may(t.Context(), want); err != nil {
+		if err := jane.check(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
-		if got, most := int(hub.rights.Load()), []int{1, 1, 2, 2, 3, 3, 3}[i]; got != most {
-			t.Errorf("after question %d, %+v: the hub was asked %d times, want %d", i+1, want, got, most)
+		if got, most := int(hub.accessReviews.Load()), []int{1, 1, 2, 2, 3, 3, 3}[i]; got != most {
+			t.Errorf("after check %d, %+v: got %d reviews, want %d", i+1, want, got, most)
 		}
 	}
 }

@@ -12,34 +12,34 @@ import (
 	"rollcall.dev/rollcall/master/httpapi"
 )
 
-func TestARequestIsAlwaysJudgedByWhatWasSent(t *testing.T) {
+func TestRequestHeadersAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := &fakeHub{}
-		guard := hub.guard(t)
-		r := cookied(signIn(t, guard))
+		auth := hub.authenticator(t)
+		r := requestWithCookie(signIn(t, auth))
 		r.Header.Set("Authorization", "Bearer jane")
 		for i := range 3 {
-			if _, err := guard.Identify(r); err != nil || r.Header.Get("Authorization") != "Bearer jane" {
-				t.Errorf("time %d: %v, with the headers %v", i+1, err, r.Header)
+			if _, err := auth.Identify(r); err != nil || r.Header.Get("Authorization") != "Bearer jane" {
+				t.Errorf("request %d: got error %v and headers %v, want no error and unchanged headers", i+1, err, r.Header)
 			}
 		}
 		hub.revoked.Store(true)
 		<-time.After(acceptedFor + time.Second)
-		if _, err := guard.Identify(r); !errors.Is(err, httpapi.ErrUnauthenticated) || !strings.Contains(err.Error(), "does not accept this token") {
-			t.Errorf("after the token was revoked: %v; want it refused as the token that it is", err)
+		if _, err := auth.Identify(r); !errors.Is(err, httpapi.ErrUnauthenticated) || !strings.Contains(err.Error(), "does not accept this token") {
+			t.Errorf("revoked token: got error %v, want one about the token", err)
 		}
 	})
 }
 
-func TestAWatchWithATokenLastsAsLongAsTheToken(t *testing.T) {
+func TestWatchEndsWhenTokenIsRevoked(t *testing.T) {
 	for _, tc := range []struct{ revoked, cookie bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		synctest.Test(t, func(t *testing.T) {
 			hub := &fakeHub{}
-			guard := hub.guard(t)
-			api := suspended(guard, slog.New(slog.DiscardHandler))
+			auth := hub.authenticator(t)
+			api := newAPI(auth, slog.New(slog.DiscardHandler))
 			r := request("jane")
 			if tc.cookie {
-				r = cookied(signIn(t, guard))
+				r = requestWithCookie(signIn(t, auth))
 			}
 			r.URL.RawQuery = "watch=true&timeoutSeconds=300"
 			w := httptest.NewRecorder()
@@ -48,7 +48,7 @@ func TestAWatchWithATokenLastsAsLongAsTheToken(t *testing.T) {
 			api.ServeHTTP(w, r)
 			took, refused := time.Since(begin), strings.Contains(w.Body.String(), `"code":401`)
 			if w.Code != 200 || refused != tc.revoked || (took == 300*time.Second) == tc.revoked || took < 100*time.Second {
-				t.Errorf("%+v: %d, ended after %s with %s", tc, w.Code, took, w.Body)
+				t.Errorf("%+v: got %d after %s with %s, want a watch of 300s, or of 100s and then 401 if revoked", tc, w.Code, took, w.Body)
 			}
 		})
 	}

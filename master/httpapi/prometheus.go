@@ -44,15 +44,15 @@ func (a *API) prometheusOperations() []operation {
 
 func (a *API) prometheusOperation(prefix string, route prom.Route) operation {
 	o := operation{
-		pattern: prefix + route.Path, id: idOf("prometheus", route.Path), words: route.Words, serve: a.prometheus(route.Serve),
+		pattern: prefix + route.Path, id: idOf("prometheus", route.Path), words: route.Description, serve: a.prometheus(route.Serve),
 		shape: "PrometheusAnswer", failure: "PrometheusError", statuses: []int{400, 401, 403, 405, 422, 429, 500, 503},
 	}
-	for _, p := range route.Takes {
+	for _, p := range route.Parameters {
 		kind := schema{"type": "string"}
 		if p.Repeated {
 			kind = schema{"type": "array", "items": kind}
 		}
-		o.others = append(o.others, schema{"name": p.Name, "in": "query", "required": p.Required, "description": p.Words, "schema": kind})
+		o.others = append(o.others, schema{"name": p.Name, "in": "query", "required": p.Required, "description": p.Description, "schema": kind})
 	}
 	return o
 }
@@ -80,7 +80,7 @@ var prometheusShapes = schema{
 var listOfWords = schema{"type": "array", "items": schema{"type": "string"}}
 
 // prometheus answers, and fails, as Prometheus does.
-func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Answer, error)) endpoint {
+func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Response, error)) endpoint {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		answer, err := a.askPrometheus(w, r, serve)
 		defer func() { answer.Close() }()
@@ -111,7 +111,7 @@ func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Answer,
 
 // streamPrometheus writes an answer as it is encoded, packed as the client likes it. A client
 // that reads too slowly loses its connection, as the query holds its turn meanwhile.
-func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *prom.Answer) error {
+func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *prom.Response) error {
 	// What cannot have deadlines is a test's.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(prom.StreamTimeout))
 	h := w.Header()
@@ -134,8 +134,8 @@ func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *p
 	return nil
 }
 
-func (a *API) askPrometheus(w http.ResponseWriter, r *http.Request, serve func(context.Context, prom.Request) (prom.Answer, error)) (prom.Answer, error) {
-	var answer prom.Answer
+func (a *API) askPrometheus(w http.ResponseWriter, r *http.Request, serve func(context.Context, prom.Request) (prom.Response, error)) (prom.Response, error) {
+	var answer prom.Response
 	err := a.whenReady(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := a.caller(r)
 		if err != nil {
@@ -146,7 +146,7 @@ func (a *API) askPrometheus(w http.ResponseWriter, r *http.Request, serve func(c
 			return err
 		}
 		answer, err = serve(r.Context(), prom.Request{
-			Form: form, Label: r.PathValue("label"), Accept: r.Header.Get("Accept"), See: sightOf(caller),
+			Form: form, Label: r.PathValue("label"), Accept: r.Header.Get("Accept"), Authorize: sightOf(caller),
 			Forbidden: func(ctx context.Context) error { return refusal(caller(ctx, Access{Verb: "get"})) },
 		})
 		return err
@@ -213,7 +213,7 @@ func refusal(err error) error {
 
 // sightOf says how much of clusters a caller may see, by the same questions as the routes
 // of one cluster ask: first with one question for all of them, then one by one.
-func sightOf(caller Caller) prom.Sight {
+func sightOf(caller Caller) prom.Authorizer {
 	return func(ctx context.Context, clusters []string, named bool) (map[string]prom.Level, error) {
 		levels, left := map[string]prom.Level{}, clusters
 		for _, level := range []prom.Level{prom.Details, prom.Summary} {

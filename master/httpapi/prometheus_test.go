@@ -32,7 +32,7 @@ func (f *fake) queried(change func(*Config)) *API {
 				}
 				return names
 			},
-			Look: f.Look, Want: func(cluster string) { f.mu.Lock(); defer f.mu.Unlock(); f.awaited = append(f.awaited, cluster) },
+			Lookup: f.Look, Demand: func(cluster string) { f.mu.Lock(); defer f.mu.Unlock(); f.awaited = append(f.awaited, cluster) },
 			Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 		})
 		if change != nil {

@@ -18,109 +18,109 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestNothingIsReadForWhoMaySeeNoCluster(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "secret", "other")
+func TestCallerWithoutAccessGets403BeforeParsing(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "secret", "other")
 		s.levels = map[string]Level{}
 		for range maxQueries {
-			s.api.turns <- struct{}{}
-			s.api.parsing <- struct{}{}
+			s.api.querySem <- struct{}{}
+			s.api.parseSem <- struct{}{}
 		}
 		begin := time.Now()
 		for _, query := range []string{"1+1", "(", "vector(1)", `up{cluster="secret"}`, `up{cluster="unknown"}`, `up{a=~"("}`} {
 			for _, path := range []string{"/query", "/query_exemplars"} {
-				got := s.ask(path, "query", query)
-				same(t, path+" "+query, []any{got.code, got.ErrorType}, []any{403, ErrorForbidden})
+				got := s.request(path, "query", query)
+				checkEqual(t, path+" "+query, []any{got.code, got.ErrorType}, []any{403, ErrorForbidden})
 			}
 			for _, path := range []string{"/series", "/labels", "/label/node/values", "/federate"} {
-				got := s.asks(path, url.Values{"match[]": {query}})
-				same(t, path+" "+query, []any{got.code, got.ErrorType}, []any{403, ErrorForbidden})
+				got := s.requestForm(path, url.Values{"match[]": {query}})
+				checkEqual(t, path+" "+query, []any{got.code, got.ErrorType}, []any{403, ErrorForbidden})
 			}
 		}
-		same(t, "waited", time.Since(begin), 0)
-		same(t, "demand", s.wanted, nil)
+		checkEqual(t, "waited", time.Since(begin), 0)
+		checkEqual(t, "demand", s.demanded, nil)
 	})
 }
 
-func TestAccessIsDecidedBeforeATurnIsTaken(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu", "lab")
+func TestAuthorizationPrecedesQuerySemaphore(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu", "lab")
 		see := func(ctx context.Context, clusters []string, named bool) (map[string]Level, error) {
-			same(t, "turns while the hub is asked", len(s.api.turns), 0)
-			return s.see(ctx, clusters, named)
+			checkEqual(t, "running queries during authorization", len(s.api.querySem), 0)
+			return s.authorize(ctx, clusters, named)
 		}
 		for _, r := range append(s.api.Routes(), s.api.Federation()) {
 			form := url.Values{"query": {`up{cluster="lab"} + on() up`}, "match[]": {"up", `up{cluster="lab"}`}, "cluster": {"lab"}, "start": {"0"}, "end": {"10"}, "step": {"5"}}
-			a, err := r.Serve(s.t.Context(), Request{Form: form, Label: "cluster", See: see})
+			a, err := r.Serve(s.t.Context(), Request{Form: form, Label: "cluster", Authorize: see})
 			if err != nil && r.Path != "/query" && r.Path != "/query_range" {
-				t.Errorf("%s: %v", r.Path, err)
+				t.Errorf("%s: got error %v, want none", r.Path, err)
 			}
 			a.Close()
 		}
 	})
 }
 
-func TestEveryRouteWithPromQLWaitsItsTurn(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
+func TestRoutesWithPromQLUseQuerySemaphore(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu")
 		for range maxQueries {
-			s.api.turns <- struct{}{}
+			s.api.querySem <- struct{}{}
 		}
 		for _, r := range append(s.api.Routes(), s.api.Federation()) {
-			reads := slices.ContainsFunc(r.Takes, func(p Parameter) bool { return p.Name == "query" || p.Name == "match[]" })
+			reads := slices.ContainsFunc(r.Parameters, func(p Parameter) bool { return p.Name == "query" || p.Name == "match[]" })
 			form := url.Values{"query": {"up"}, "match[]": {"up"}, "start": {"0"}, "end": {"10"}, "step": {"5"}, "timeout": {"1s"}}
-			_, err := r.Serve(s.t.Context(), Request{Form: form, Label: "node", See: s.see})
+			_, err := r.Serve(s.t.Context(), Request{Form: form, Label: "node", Authorize: s.authorize})
 			var as *Error
 			if timeout := errors.As(err, &as) && as.Type == ErrorTimeout; timeout != reads {
-				t.Errorf("%s: %v, want that it waits: %t", r.Path, err, reads)
+				t.Errorf("%s: got error %v, want a timeout while waiting: %t", r.Path, err, reads)
 			}
 		}
 	})
 }
 
-func TestNoMoreQueriesWaitThanMay(t *testing.T) {
-	act(t, func(s *stage) {
+func TestWaitingQueriesAreLimited(t *testing.T) {
+	runTest(t, func(s *harness) {
 		s.register("a")
 		for range maxQueries {
-			s.api.turns <- struct{}{}
+			s.api.querySem <- struct{}{}
 		}
 		s.api.waiting.Store(maxWaiting)
-		got := s.ask("/query", "query", "1")
-		same(t, "one more", []any{got.code, got.ErrorType}, []any{503, ErrorUnavailable})
-		same(t, "waiting", s.api.waiting.Load(), maxWaiting)
+		got := s.request("/query", "query", "1")
+		checkEqual(t, "one more", []any{got.code, got.ErrorType}, []any{503, ErrorUnavailable})
+		checkEqual(t, "waiting", s.api.waiting.Load(), maxWaiting)
 	})
 }
 
-func TestAHubWithoutClustersAnswersWhoMaySeeAll(t *testing.T) {
-	act(t, func(s *stage) {
-		same(t, "1+1", s.ask("/query", "query", "1+1").code, 200)
+func TestHubWithoutClustersServesAuthorizedCallers(t *testing.T) {
+	runTest(t, func(s *harness) {
+		checkEqual(t, "1+1", s.request("/query", "query", "1+1").code, 200)
 		s.levels = map[string]Level{}
-		same(t, "1+1 without a right", s.ask("/query", "query", "1+1").code, 403)
+		checkEqual(t, "1+1 without a right", s.request("/query", "query", "1+1").code, 403)
 	})
 }
 
-// TestHiddenClustersAreAskedForAsUnknownOnes counts what is asked of the hub: an answer must
-// not take longer for a cluster that there is.
-func TestHiddenClustersAreAskedForAsUnknownOnes(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "mine", "secret", "lab")
+// TestHiddenClustersAreLookedUpLikeUnknownOnes checks the lookups in the hub: a response must not
+// take longer for an existing cluster that the caller may not see than for an unknown one.
+func TestHiddenClustersAreLookedUpLikeUnknownOnes(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "mine", "secret", "lab")
 		s.levels = map[string]Level{"mine": Details}
-		asked := func(path string, form url.Values) (names []string, got reply) {
+		asked := func(path string, form url.Values) (names []string, got apiResult) {
 			serve := s.api.Federation().Serve
 			for _, r := range s.api.Routes() {
 				if r.Path == path {
 					serve = r.Serve
 				}
 			}
-			a, err := serve(s.t.Context(), Request{Form: form, Label: "node", See: func(ctx context.Context, clusters []string, named bool) (map[string]Level, error) {
+			a, err := serve(s.t.Context(), Request{Form: form, Label: "node", Authorize: func(ctx context.Context, clusters []string, named bool) (map[string]Level, error) {
 				names = append(names, fmt.Sprint(named, len(clusters)))
 				names = append(names, clusters...)
-				return s.see(ctx, clusters, named)
+				return s.authorize(ctx, clusters, named)
 			}})
 			if err != nil {
-				return names, s.read(a, err)
+				return names, s.parse(a, err)
 			}
-			return names, reply{code: 200, Data: slices.Clone(a.Body)}
+			return names, apiResult{code: 200, Data: slices.Clone(a.Body)}
 		}
 		for _, selector := range []string{
 			`{cluster="X"}`, `{cluster=~"X"}`, `{cluster=~"X|Y"}`, `{cluster=~"X|mine"}`, `{cluster=~"X.*"}`, `{cluster=~".*X"}`, `{cluster!~"mine|X"}`, `{cluster!="X"}`, `{cluster="X",cluster!="y"}`,
@@ -148,35 +148,35 @@ func TestHiddenClustersAreAskedForAsUnknownOnes(t *testing.T) {
 					}
 					names, got := asked(path, f)
 					calls[i] = strings.ReplaceAll(strings.Join(names, " "), name, "X")
-					if i == 1 { // where all clusters are asked for, the hidden one is among them
+					if i == 1 { // a lookup of all clusters includes the hidden one
 						calls[i] = strings.ReplaceAll(calls[i], "secret", "X")
 					}
 					texts[i] = strings.ReplaceAll(fmt.Sprint(got.code, got.Error, string(got.Data)), name, "X")
 				}
 				if calls[0] != calls[1] || texts[0] != texts[1] {
-					t.Errorf("%s %s: of a hidden cluster it is asked %s, of an unknown one %s;\n%s\n%s", path, selector, calls[0], calls[1], texts[0], texts[1])
+					t.Errorf("%s %s: got lookups %s for a hidden cluster and %s for an unknown one, want the same;\nresponses:\n%s\n%s", path, selector, calls[0], calls[1], texts[0], texts[1])
 				}
 			}
 		}
 	})
 }
 
-func TestOneClusterCannotKeepOthersFromBeingScraped(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu", "hostile")
-		k := *shop()[4].(*state.Container)
+func TestInvalidUTF8OfOneClusterDoesNotFailScrape(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu", "hostile")
+		k := *shopObjects()[4].(*state.Container)
 		k.Image = "a\xff\x1b[31m\n\"} 1"
 		s.clusters["hostile"].put(&k)
 		s.report("hostile")
 		for _, accept := range []string{"", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"} {
-			a, err := s.api.Federation().Serve(s.t.Context(), Request{Form: url.Values{"match[]": {"kube_pod_container_info"}}, See: s.see, Accept: accept})
+			a, err := s.api.Federation().Serve(s.t.Context(), Request{Form: url.Values{"match[]": {"kube_pod_container_info"}}, Authorize: s.authorize, Accept: accept})
 			if err != nil {
 				t.Fatal(err)
 			}
 			decoder, images := expfmt.NewDecoder(bytes.NewReader(a.Body), expfmt.Format(a.Type)), map[string]string{}
 			var f dto.MetricFamily
 			if err := decoder.Decode(&f); err != nil {
-				t.Fatalf("%s: %v in %q", a.Type, err, a.Body)
+				t.Fatalf("%s: decode: %v in %q", a.Type, err, a.Body)
 			}
 			for _, m := range f.Metric {
 				values := map[string]string{}
@@ -185,8 +185,8 @@ func TestOneClusterCannotKeepOthersFromBeingScraped(t *testing.T) {
 				}
 				images[values[clusterLabel]] = values["image"]
 			}
-			same(t, a.Type, images, map[string]string{"prod-eu": "shop:1", "hostile": "a\ufffd\x1b[31m\n\"} 1"})
+			checkEqual(t, a.Type, images, map[string]string{"prod-eu": "shop:1", "hostile": "a\ufffd\x1b[31m\n\"} 1"})
 		}
-		same(t, "counted", testutil.ToFloat64(s.api.metrics.cleaned), 2)
+		checkEqual(t, "counted", testutil.ToFloat64(s.api.metrics.invalidUTF8), 2)
 	})
 }

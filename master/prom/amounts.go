@@ -8,17 +8,17 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// kubeAmounts adds a series for each resource that is set, zeros too, with the labels
-// resource and unit. What kube-state-metrics has no unit for is left out, as there.
-func kubeAmounts(add adder, r *state.Resources, zeros state.Zeros, pairs ...string) {
-	amounts(add, r, zeros, kubeUnit, pairs)
+// addKubeResources adds a series for each resource that is set, including zeros, with the labels
+// resource and unit. Like kube-state-metrics, it skips resources without a known unit.
+func addKubeResources(add addFunc, r *state.Resources, zeros state.Zeros, pairs ...string) {
+	addResources(add, r, zeros, kubeUnit, pairs)
 }
 
-// loadAmounts adds a series for each resource: CPU, memory and ephemeral storage always,
-// and all others.
-func loadAmounts(add adder, r *state.Resources, pairs ...string) {
+// addLoadResources adds a series for each resource. CPU, memory and ephemeral storage are always
+// added, even if they are zero.
+func addLoadResources(add addFunc, r *state.Resources, pairs ...string) {
 	const always = state.ZeroCPU | state.ZeroMemory | state.ZeroEphemeralStorage
-	amounts(add, r, always, func(name string) string {
+	addResources(add, r, always, func(name string) string {
 		if unit := kubeUnit(name); unit != "" {
 			return unit
 		}
@@ -26,15 +26,15 @@ func loadAmounts(add adder, r *state.Resources, pairs ...string) {
 	}, pairs)
 }
 
-// amounts adds the resources that are set, or that zeros has; unit is empty for what is
-// left out.
-func amounts(add adder, r *state.Resources, zeros state.Zeros, unit func(name string) string, pairs []string) {
+// addResources adds a series for each resource that is not zero or that is in zeros. Extended
+// resources for which unit returns "" are skipped.
+func addResources(add addFunc, r *state.Resources, zeros state.Zeros, unit func(name string) string, pairs []string) {
 	put := func(value float64, name, unit string) {
-		add(value, append(slices.Clip(pairs), "resource", plain(name), "unit", unit)...)
+		add(value, append(slices.Clip(pairs), "resource", sanitize(name), "unit", unit)...)
 	}
-	putSet := func(amount int64, zero state.Zeros, by float64, name, unit string) {
+	putSet := func(amount int64, zero state.Zeros, divisor float64, name, unit string) {
 		if amount != 0 || zeros&zero != 0 {
-			put(float64(amount)/by, name, unit)
+			put(float64(amount)/divisor, name, unit)
 		}
 	}
 	putSet(r.CPUMillis, state.ZeroCPU, 1000, "cpu", "core")
@@ -48,8 +48,8 @@ func amounts(add adder, r *state.Resources, zeros state.Zeros, unit func(name st
 	}
 }
 
-// kubeUnit returns the unit that kube-state-metrics gives a resource that is none of
-// CPU, memory, ephemeral storage and pods; empty where it has no series of it.
+// kubeUnit returns the unit that kube-state-metrics uses for an extended resource, "" if it skips
+// that resource.
 func kubeUnit(name string) string {
 	switch {
 	case name == "storage", strings.HasPrefix(name, "hugepages-"), strings.HasPrefix(name, "attachable-volumes-"):
@@ -60,8 +60,8 @@ func kubeUnit(name string) string {
 	return ""
 }
 
-// plain is a name with nothing but letters, digits and underscores.
-func plain(name string) string {
+// sanitize replaces all characters of a name except letters, digits and underscores.
+func sanitize(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r

@@ -18,49 +18,49 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// county is clusters of some 300 containers each, with a quarter of an hour of usage.
-type county struct {
-	api   *API
-	start time.Time
-	end   time.Time
-	taken float64
+// benchFixture has clusters of about 300 containers each, with 15 minutes of usage.
+type benchFixture struct {
+	api       *API
+	start     time.Time
+	end       time.Time
+	heapBytes float64
 }
 
-func newCounty(b *testing.B, clusters int) *county {
+func newBenchFixture(b *testing.B, clusters int) *benchFixture {
 	values := map[string]*session.Value{}
 	var names []string
-	c := &county{end: time.Now().Truncate(time.Second)}
+	c := &benchFixture{end: time.Now().Truncate(time.Second)}
 	c.start = c.end.Add(-15 * time.Minute)
 	h := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)})
-	trail := NewTrail(15 * time.Minute)
+	revisionTimes := NewRevisionTimes(15 * time.Minute)
 	worlds := make([]*statetest.Cluster, clusters)
 	for i := range worlds {
 		worlds[i] = statetest.New(uint64(i+1), 10, 150)
 		names = append(names, fmt.Sprintf("cluster-%03d", i))
 	}
-	before := heap()
+	before := liveHeap()
 	for i, name := range names {
 		usage := load.New(load.Storm, uint64(i))
 		for n := range 61 {
 			at := c.start.Add(time.Duration(n) * 15 * time.Second)
-			values[name] = reading(name, worlds[i], usage, n, at)
+			values[name] = benchReport(name, worlds[i], usage, n, at)
 			h.Add(name, values[name].State, values[name].Summary, at)
-			trail.Follower().Reported(values[name], true)
+			revisionTimes.Follower().Reported(values[name], true)
 		}
 	}
-	c.taken = heap() - before
+	c.heapBytes = liveHeap() - before
 	c.api = New(Config{
 		Clusters: func() []string { return names },
-		Look: func(name string) (session.Glance, bool) {
+		Lookup: func(name string) (session.Glance, bool) {
 			v := values[name]
 			return session.Glance{Value: v, Observation: session.Observation{Session: v.Session, ReceivedAt: v.ReceivedAt}}, true
 		},
-		Want: func(string) {}, History: h, Trail: trail, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
+		Demand: func(string) {}, History: h, RevisionTimes: revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 	})
 	return c
 }
 
-func reading(name string, w *statetest.Cluster, usage *load.Usage, n int, at time.Time) *session.Value {
+func benchReport(name string, w *statetest.Cluster, usage *load.Usage, n int, at time.Time) *session.Value {
 	s := *w.State
 	s.Seq += uint64(n)
 	u := &state.Usage{N: uint64(n + 1)}
@@ -79,8 +79,8 @@ func reading(name string, w *statetest.Cluster, usage *load.Usage, n int, at tim
 	}
 }
 
-// all lets a caller see everything.
-func all(_ context.Context, clusters []string, _ bool) (map[string]Level, error) {
+// allDetails is an Authorizer that allows everything.
+func allDetails(_ context.Context, clusters []string, _ bool) (map[string]Level, error) {
 	levels := make(map[string]Level, len(clusters))
 	for _, name := range clusters {
 		levels[name] = Details
@@ -88,18 +88,18 @@ func all(_ context.Context, clusters []string, _ bool) (map[string]Level, error)
 	return levels, nil
 }
 
-// heap is what lives, in bytes.
-func heap() float64 {
+// liveHeap returns the size of the live heap in bytes.
+func liveHeap() float64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
 }
 
-// BenchmarkDashboard is what panels of a dashboard ask, of one cluster or of fifty.
+// BenchmarkDashboard runs the queries of typical dashboard panels, for one cluster and for fifty.
 func BenchmarkDashboard(b *testing.B) {
 	for _, clusters := range []int{1, 50} {
-		c := newCounty(b, clusters)
+		c := newBenchFixture(b, clusters)
 		which := "cluster=\"cluster-000\""
 		if clusters > 1 {
 			which = "cluster=~\"cluster-.+\""
@@ -115,15 +115,15 @@ func BenchmarkDashboard(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/clusters=%d", name, clusters), func(b *testing.B) {
 				b.ReportAllocs()
 				form := url.Values{"query": {query}, "start": {fmt.Sprint(c.start.Unix())}, "end": {fmt.Sprint(c.end.Unix())}, "step": {"15"}}
-				serve := c.api.limited("query_range", c.api.queryRange)
+				serve := c.api.handler("query_range", c.api.queryRange)
 				for b.Loop() {
-					answer, err := serve(b.Context(), Request{Form: form, See: all})
+					response, err := serve(b.Context(), Request{Form: form, Authorize: allDetails})
 					if err != nil {
 						b.Fatal(err)
 					}
-					answer.Close()
+					response.Close()
 				}
-				b.ReportMetric(c.taken/float64(clusters)/1024, "history-KiB/cluster")
+				b.ReportMetric(c.heapBytes/float64(clusters)/1024, "history-KiB/cluster")
 			})
 		}
 	}

@@ -15,111 +15,111 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// Labels that all series have.
+// These labels are on all series.
 const (
-	// nameLabel is a series' name, clusterLabel the cluster that it is of.
+	// nameLabel is the label of the metric name, clusterLabel that of the cluster.
 	nameLabel    = model.MetricNameLabel
 	clusterLabel = "cluster"
 )
 
-// presentFor is for how long before it is asked what is only known of the present is
-// said to be so: a range ends up to a step before it is asked for.
-const presentFor = time.Minute
+// presentWindow is how far back series reach whose value is known for the present only. A range
+// query usually ends up to one step before the present.
+const presentWindow = time.Minute
 
-// cluster is one cluster as one request sees it.
+// cluster is a snapshot of one cluster for one request.
 type cluster struct {
 	name  string
 	level Level
-	// value is the last report, nil where there is none, or the caller may not see it.
-	value *session.Value
-	told  session.Observation
-	// past is nil where there is no history.
-	past  *history.ClusterHistory
-	trail []step
-	now   int64
+	// value is the last report, nil if there is none.
+	value  *session.Value
+	status session.Observation
+	// history is nil if there is none.
+	history   *history.ClusterHistory
+	revisions []revision
+	now       int64
 }
 
-// scene is what one request sees: each cluster as it is at the first look.
-type scene struct {
-	api *API
-	see Sight
-	now time.Time
-	// registered are the clusters that there are, sorted.
+// queryContext constant the state of one request. It takes a snapshot of a cluster at first use.
+type queryContext struct {
+	api        *API
+	authorizer Authorizer
+	now        time.Time
+	// registered has the names of all registered clusters, sorted.
 	registered []string
-	// named and listed are how much the caller may see of clusters, as they are asked for by
-	// their names and as some of all there are. Neither spares a question of the other: how
-	// many there are would tell which of the names there are.
-	named, listed map[string]Level
-	looked        map[string]*cluster
+	// byName and listed cache the levels that the caller has for clusters: byName for those
+	// named in the request, listed for those taken from the registered clusters. They are
+	// separate, so that the number of lookups in the hub does not reveal which clusters exist.
+	byName, listed map[string]Level
+	clusterCache   map[string]*cluster
 
-	// programs are the regular expressions of the request, plan is what its expression may
-	// cost, nil where it has none.
-	programs programs
-	plan     *plan
-	// series is how many series were selected, longest the longest value of their labels.
+	// programs is the size of the regular expressions of the request. cost is the cost of its
+	// expression, nil if it has none.
+	programs programSize
+	cost     *costEstimate
+	// series counts the selected series. longest is the length of their longest label value.
 	series, longest int
 	selected        [][]storage.Series
 }
 
-func (a *API) scene(see Sight) *scene {
+func (a *API) newQueryContext(see Authorizer) *queryContext {
 	registered := a.config.Clusters()
 	if !slices.IsSorted(registered) {
 		registered = slices.Sorted(slices.Values(registered))
 	}
-	return &scene{
-		api: a, see: see, now: time.Now(), registered: registered,
-		named: map[string]Level{}, listed: map[string]Level{}, looked: map[string]*cluster{},
+	return &queryContext{
+		api: a, authorizer: see, now: time.Now(), registered: registered,
+		byName: map[string]Level{}, listed: map[string]Level{}, clusterCache: map[string]*cluster{},
 	}
 }
 
 const (
-	// maxNamed is how many clusters are asked for by their names at once.
+	// maxNamed limits the clusters that are looked up by name at once.
 	maxNamed = 100
-	// maxHints is how many of them are asked for before the request is read: a caller that has a
-	// token may have the hub asked about these.
+	// maxHints limits the clusters that are looked up by name before the request is parsed, as
+	// any caller with a token can cause these lookups.
 	maxHints = 5
-	// admitted is how many clusters are asked for at once until one is found that the caller
-	// may see.
-	admitted = 64
+	// accessBatch is how many clusters are looked up at once to find one that the caller may see.
+	accessBatch = 64
 )
 
-// admit returns an error unless the caller may see one cluster. Those that the request names
-// are asked for first.
-func (s *scene) admit(ctx context.Context, named []string, forbidden func(context.Context) error) error {
-	all := s.registered
+// requireAccess returns an error unless the caller may see at least one cluster. It tries those
+// that the request names first.
+func (qc *queryContext) requireAccess(ctx context.Context, named []string, forbidden func(context.Context) error) error {
+	all := qc.registered
 	if len(all) == 0 {
 		all = []string{""}
 	}
-	sees := func(name string) bool { return s.level(name) >= Summary }
-	if err := s.ask(ctx, named, true); err != nil || slices.ContainsFunc(named, sees) {
+	visible := func(name string) bool { return qc.level(name) >= Summary }
+	if err := qc.authorize(ctx, named, true); err != nil || slices.ContainsFunc(named, visible) {
 		return err
 	}
-	for names := range slices.Chunk(all, admitted) {
-		if err := s.ask(ctx, names, false); err != nil || slices.ContainsFunc(names, sees) {
+	for names := range slices.Chunk(all, accessBatch) {
+		if err := qc.authorize(ctx, names, false); err != nil || slices.ContainsFunc(names, visible) {
 			return err
 		}
 	}
 	if forbidden != nil {
-		return &unseenError{forbidden(ctx)}
+		return &authorizationError{forbidden(ctx)}
 	}
-	return &Error{Type: ErrorForbidden, Err: errors.New("you may see no cluster: a ClusterRole such as rollcall-viewer on the hub allows it")}
+	return &Error{Type: ErrorForbidden, Err: errors.New("you are not allowed to see any cluster; ask for a ClusterRole such as rollcall-viewer on the hub")}
 }
 
-// asked are the clusters that matchers ask for: those that they name, whether there are such
-// or not, or else all there are. So what is asked of the hub does not tell whether there is a
-// cluster that the caller may not see.
-func (s *scene) asked(matchers []*labels.Matcher) (names []string, named bool) {
+// requested returns the clusters that matchers select. These are the names in the matchers,
+// whether such clusters exist or not, with byName set, or else all registered clusters. So the
+// lookups in the hub do not reveal whether a cluster exists that the caller may not see.
+func (qc *queryContext) requested(matchers []*labels.Matcher) (names []string, byName bool) {
 	for _, m := range matchers {
-		names, named := namesIn(m)
-		if named && len(names) <= maxNamed {
+		names, byName := matchedNames(m)
+		if byName && len(names) <= maxNamed {
 			return slices.DeleteFunc(names, func(name string) bool { return name == "" || !matches(matchers, clusterLabel, name) }), true
 		}
 	}
-	return s.registered, false
+	return qc.registered, false
 }
 
-// namesIn returns the clusters that a matcher names, if it lets no other through.
-func namesIn(m *labels.Matcher) ([]string, bool) {
+// matchedNames returns the clusters that a matcher lists. It returns false if the matcher can
+// match others.
+func matchedNames(m *labels.Matcher) ([]string, bool) {
 	switch {
 	case m.Name != clusterLabel:
 	case m.Type == labels.MatchEqual:
@@ -131,7 +131,7 @@ func namesIn(m *labels.Matcher) ([]string, bool) {
 	return nil, false
 }
 
-// matches says that all matchers of a label let a value through.
+// matches reports whether all matchers on a label match a value.
 func matches(matchers []*labels.Matcher, label, value string) bool {
 	for _, m := range matchers {
 		if m.Name == label && !m.Matches(value) {
@@ -141,55 +141,55 @@ func matches(matchers []*labels.Matcher, label, value string) bool {
 	return true
 }
 
-// ask has it decided how much of some clusters the caller may see, where it is not yet.
-func (s *scene) ask(ctx context.Context, names []string, named bool) error {
-	known := s.listed
-	if named {
-		known = s.named
+// authorize looks up the levels of clusters that are not known yet.
+func (qc *queryContext) authorize(ctx context.Context, names []string, byName bool) error {
+	levels := qc.listed
+	if byName {
+		levels = qc.byName
 	}
 	var unknown []string
 	for _, name := range names {
-		if _, ok := known[name]; !ok {
+		if _, ok := levels[name]; !ok {
 			unknown = append(unknown, name)
 		}
 	}
 	if len(unknown) == 0 {
 		return nil
 	}
-	levels, err := s.see(ctx, unknown, named)
+	found, err := qc.authorizer(ctx, unknown, byName)
 	if err != nil {
-		return &unseenError{err}
+		return &authorizationError{err}
 	}
 	for _, name := range unknown {
-		known[name] = levels[name]
+		levels[name] = found[name]
 	}
 	return nil
 }
 
-// level is how much the caller may see of a cluster that was asked for.
-func (s *scene) level(name string) Level { return max(s.named[name], s.listed[name]) }
+// level returns the level of a cluster that was looked up before.
+func (qc *queryContext) level(name string) Level { return max(qc.byName[name], qc.listed[name]) }
 
-// decide has it decided what the caller may see of what selectors ask for.
-func (s *scene) decide(ctx context.Context, selectors ...[]*labels.Matcher) error {
+// authorizeSelectors looks up the levels of all clusters that selectors request.
+func (qc *queryContext) authorizeSelectors(ctx context.Context, selectors ...[]*labels.Matcher) error {
 	for _, matchers := range selectors {
-		names, named := s.asked(matchers)
-		if err := s.ask(ctx, names, named); err != nil {
-			return failed(err)
+		names, byName := qc.requested(matchers)
+		if err := qc.authorize(ctx, names, byName); err != nil {
+			return toAPIError(err)
 		}
 	}
 	return nil
 }
 
-// visible are the registered clusters that matchers of the cluster's name let through, and of
-// which the caller may see so much at least.
-func (s *scene) visible(ctx context.Context, matchers []*labels.Matcher, level Level) ([]string, error) {
-	names, named := s.asked(matchers)
-	if err := s.ask(ctx, names, named); err != nil {
+// visible returns the registered clusters that match and for which the caller has at least the
+// given level, sorted.
+func (qc *queryContext) visible(ctx context.Context, matchers []*labels.Matcher, level Level) ([]string, error) {
+	names, byName := qc.requested(matchers)
+	if err := qc.authorize(ctx, names, byName); err != nil {
 		return nil, err
 	}
 	var visible []string
 	for _, name := range names {
-		if s.level(name) < level || !s.exists(name) {
+		if qc.level(name) < level || !qc.exists(name) {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -204,33 +204,33 @@ func (s *scene) visible(ctx context.Context, matchers []*labels.Matcher, level L
 }
 
 // exists reports whether a cluster is registered.
-func (s *scene) exists(name string) bool {
-	_, ok := slices.BinarySearch(s.registered, name)
+func (qc *queryContext) exists(name string) bool {
+	_, ok := slices.BinarySearch(qc.registered, name)
 	return ok
 }
 
-// charge counts series that were selected, and reports why the request may not have them.
-func (s *scene) charge(found []storage.Series) error {
-	s.series += len(found)
-	if s.plan == nil || len(found) == 0 {
+// addSelected counts selected series, and returns an error if their evaluation costs too much.
+func (qc *queryContext) addSelected(found []storage.Series) error {
+	qc.series += len(found)
+	if qc.cost == nil || len(found) == 0 {
 		return nil
 	}
-	if s.plan.labelCalls > 0 {
+	if qc.cost.labelCalls > 0 {
 		for _, one := range found {
-			one.Labels().Range(func(l labels.Label) { s.longest = max(s.longest, len(l.Value)) })
+			one.Labels().Range(func(l labels.Label) { qc.longest = max(qc.longest, len(l.Value)) })
 		}
 	}
-	s.selected = append(s.selected, found)
-	if err := s.plan.afford(s.series, max(s.longest, s.plan.longest), s.groups); err != nil {
-		return tooMuch(err)
+	qc.selected = append(qc.selected, found)
+	if err := qc.cost.check(qc.series, max(qc.longest, qc.cost.longest), qc.groups); err != nil {
+		return executionError(err)
 	}
 	return nil
 }
 
-// groups counts the sets of values that the selected series have of some labels.
-func (s *scene) groups(names []string) int {
+// groups returns how many distinct sets of values the selected series have for some labels.
+func (qc *queryContext) groups(names []string) int {
 	sets, buf := map[uint64]struct{}{}, []byte(nil)
-	for _, found := range s.selected {
+	for _, found := range qc.selected {
 		for _, one := range found {
 			var hash uint64
 			hash, buf = one.Labels().HashForLabels(buf, names...)
@@ -240,32 +240,32 @@ func (s *scene) groups(names []string) int {
 	return len(sets)
 }
 
-// look is a visible cluster, nil where it has just gone.
-func (s *scene) look(name string) *cluster {
-	if c, ok := s.looked[name]; ok {
+// cluster returns the snapshot of a visible cluster, nil if it has just been removed.
+func (qc *queryContext) cluster(name string) *cluster {
+	if c, ok := qc.clusterCache[name]; ok {
 		return c
 	}
-	c := s.lookAt(name)
-	s.looked[name] = c
+	c := qc.readCluster(name)
+	qc.clusterCache[name] = c
 	return c
 }
 
-func (s *scene) lookAt(name string) *cluster {
-	glance, ok := s.api.config.Look(name)
+func (qc *queryContext) readCluster(name string) *cluster {
+	glance, ok := qc.api.config.Lookup(name)
 	if !ok {
 		return nil
 	}
-	c := &cluster{name: name, level: s.level(name), value: glance.Value, told: glance.Observation, now: s.now.UnixMilli()}
+	c := &cluster{name: name, level: qc.level(name), value: glance.Value, status: glance.Observation, now: qc.now.UnixMilli()}
 	if c.value != nil {
-		c.trail = s.api.config.Trail.of(c.value)
+		c.revisions = qc.api.config.RevisionTimes.revisions(c.value)
 	}
-	if s.api.config.History != nil {
-		c.past = s.api.config.History.Read(name, s.now)
+	if qc.api.config.History != nil {
+		c.history = qc.api.config.History.Read(name, qc.now)
 	}
 	return c
 }
 
-// state is what is known of the cluster's objects, nil where nothing is.
+// state returns the objects of the last report, nil if there is none.
 func (c *cluster) state() *state.State {
 	if c.value == nil {
 		return nil
@@ -273,31 +273,32 @@ func (c *cluster) state() *state.State {
 	return c.value.State
 }
 
-// asItIs is the time in which an object has been as the last report says.
-func (c *cluster) asItIs(e state.Entry) stretch {
+// entryInterval returns the interval from the last change of an object to the last report.
+func (c *cluster) entryInterval(e state.Entry) interval {
 	at := c.value.ReceivedAt.UnixMilli()
-	return stretch{since: since(c.trail, e.Seq, at), until: at, ended: c.expired()}
+	return interval{since: changedAt(c.revisions, e.Seq, at), until: at, staleAt: c.expiredAt()}
 }
 
-// atReport is the instant of the last report: the time of what is told of many objects
-// together, of which it is not kept since when it has been so.
-func (c *cluster) atReport() stretch {
+// reportInterval returns an interval that contains the last report only. It is used for values
+// computed from many objects, as it is not known when these last changed.
+func (c *cluster) reportInterval() interval {
 	at := c.value.ReceivedAt.UnixMilli()
-	return stretch{since: at, until: at, ended: c.expired()}
+	return interval{since: at, until: at, staleAt: c.expiredAt()}
 }
 
-// expired is when the last report was no longer served, 0: it still is.
-func (c *cluster) expired() int64 {
+// expiredAt returns when the last report expired, in Unix milliseconds; 0 if it has not.
+func (c *cluster) expiredAt() int64 {
 	if at := c.value.ExpiresAt.UnixMilli(); at <= c.now {
 		return at
 	}
 	return 0
 }
 
-// reports is the time in which the cluster's session has been as it is.
-func (c *cluster) reports() stretch {
-	s := stretch{since: c.now - presentFor.Milliseconds(), until: c.now}
-	if started := c.told.Session.StartedAt; c.told.Session.Phase == session.Reporting && !started.IsZero() {
+// sessionInterval returns the interval since the current session started, or the presentWindow
+// if there is no session that reports.
+func (c *cluster) sessionInterval() interval {
+	s := interval{since: c.now - presentWindow.Milliseconds(), until: c.now}
+	if started := c.status.Session.StartedAt; c.status.Session.Phase == session.Reporting && !started.IsZero() {
 		s.since = min(started.UnixMilli(), c.now)
 	}
 	return s

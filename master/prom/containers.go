@@ -9,92 +9,94 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// containerFamilies are kube_pod_container_… of main containers, and kube_pod_init_container_…
-// of init containers and sidecars, which are init containers that stay.
+// containerFamilies returns kube_pod_container_* for main containers, and
+// kube_pod_init_container_* for init containers and sidecars, which are restartable init
+// containers.
 func containerFamilies() []family {
 	return append(
-		containersUnder("kube_pod_container_", func(k state.ContainerKind) bool { return k == state.Main }),
-		containersUnder("kube_pod_init_container_", func(k state.ContainerKind) bool { return k == state.Init || k == state.Sidecar })...)
+		containerFamiliesOf("kube_pod_container_", func(k state.ContainerKind) bool { return k == state.Main }),
+		containerFamiliesOf("kube_pod_init_container_", func(k state.ContainerKind) bool { return k == state.Init || k == state.Sidecar })...)
 }
 
-// containerSet gathers the families of some kinds of containers under a prefix.
+// containerSet builds the families for some kinds of containers, with a common prefix.
 type containerSet struct {
-	prefix string
-	which  func(state.ContainerKind) bool
-	all    []family
+	prefix   string
+	matches  func(state.ContainerKind) bool
+	families []family
 }
 
-func containersUnder(prefix string, which func(state.ContainerKind) bool) []family {
-	s := containerSet{prefix: prefix, which: which}
-	s.states()
-	s.counters()
-	s.amounts()
-	return s.all
+func containerFamiliesOf(prefix string, which func(state.ContainerKind) bool) []family {
+	s := containerSet{prefix: prefix, matches: which}
+	s.addStates()
+	s.addTerminations()
+	s.addResources()
+	return s.families
 }
 
-// spec adds a family of what a container's spec says.
-func (s *containerSet) spec(name, help string, f func(k *state.Container, add adder)) {
-	each := eachContainer(func(k *state.Container) bool { return s.which(k.Kind) }, f)
-	s.all = append(s.all, family{s.prefix + name, help, model.MetricTypeGauge, Details, kubeState, each})
+// addSpec adds a family that depends on the container's spec only.
+func (s *containerSet) addSpec(name, help string, f func(k *state.Container, add addFunc)) {
+	each := eachContainer(func(k *state.Container) bool { return s.matches(k.Kind) }, f)
+	s.families = append(s.families, family{s.prefix + name, help, model.MetricTypeGauge, Details, kubeStateLabels, each})
 }
 
-// status adds a family of what the kubelet says of a container.
-func (s *containerSet) status(name, help string, f func(k *state.Container, add adder)) {
-	s.statusOf(model.MetricTypeGauge, name, help, f)
+// addStatus adds a gauge for containers that have a status.
+func (s *containerSet) addStatus(name, help string, f func(k *state.Container, add addFunc)) {
+	s.addStatusOf(model.MetricTypeGauge, name, help, f)
 }
 
-func (s *containerSet) statusOf(kind model.MetricType, name, help string, f func(k *state.Container, add adder)) {
-	each := eachContainer(func(k *state.Container) bool { return s.which(k.Kind) && !k.NoStatus }, f)
-	s.all = append(s.all, family{s.prefix + name, help, kind, Details, kubeState, each})
+func (s *containerSet) addStatusOf(kind model.MetricType, name, help string, f func(k *state.Container, add addFunc)) {
+	each := eachContainer(func(k *state.Container) bool { return s.matches(k.Kind) && !k.NoStatus }, f)
+	s.families = append(s.families, family{s.prefix + name, help, kind, Details, kubeStateLabels, each})
 }
 
-func (s *containerSet) is(name, help string, of state.ContainerState) {
-	s.status(name, help, func(k *state.Container, add adder) { add(truth(k.State == of)) })
+func (s *containerSet) addState(name, help string, of state.ContainerState) {
+	s.addStatus(name, help, func(k *state.Container, add addFunc) { add(boolValue(k.State == of)) })
 }
 
-func (s *containerSet) reason(name, help string, of state.ContainerState) {
-	s.status(name, help, func(k *state.Container, add adder) {
+func (s *containerSet) addReason(name, help string, of state.ContainerState) {
+	s.addStatus(name, help, func(k *state.Container, add addFunc) {
 		if k.State == of {
 			add(1, "reason", k.Reason)
 		}
 	})
 }
 
-func (s *containerSet) last(name, help string, f func(last *state.LastTermination, add adder)) {
-	s.status(name, help, func(k *state.Container, add adder) {
+func (s *containerSet) addLast(name, help string, f func(addLast *state.LastTermination, add addFunc)) {
+	s.addStatus(name, help, func(k *state.Container, add addFunc) {
 		if k.Last != nil {
 			f(k.Last, add)
 		}
 	})
 }
 
-// eachContainer makes series of some containers, with the labels that name them.
-func eachContainer(of func(k *state.Container) bool, f func(k *state.Container, add adder)) func(*cluster, *sink) {
-	return func(c *cluster, out *sink) {
+// eachContainer returns a collect function that calls f for each selected container. The series
+// have the labels that identify the container.
+func eachContainer(of func(k *state.Container) bool, f func(k *state.Container, add addFunc)) func(*cluster, *seriesCollector) {
+	return func(c *cluster, out *seriesCollector) {
 		s := c.state()
 		if s == nil {
 			return
 		}
-		pods := podsOf{state: s}
+		pods := podLookup{state: s}
 		for e := range s.Entries(state.KindContainer) {
 			k := e.Object.(*state.Container)
 			if !of(k) {
 				continue
 			}
-			pods.of(k)
-			holds := c.asItIs(e).holds
+			pods.find(k)
+			constant := c.entryInterval(e).constant
 			labels := []string{"namespace", k.Namespace, "pod", k.Pod, "uid", pods.uid, "container", k.Name}
-			out.distinct()
+			out.resetUnique()
 			f(k, func(value float64, pairs ...string) {
-				out.addOnce(holds(value), append(slices.Clip(labels), pairs...)...)
+				out.addUnique(constant(value), append(slices.Clip(labels), pairs...)...)
 			})
 		}
 	}
 }
 
-// states adds what a container is and how it stands.
-func (s *containerSet) states() {
-	s.status("info", "A container and its image: image is the one that the kubelet reports, image_spec the one that was asked for.", func(k *state.Container, add adder) {
+// addStates adds the families of the current state of containers.
+func (s *containerSet) addStates() {
+	s.addStatus("info", "Information about a container. image is the image that the kubelet reports, image_spec that of the pod's spec.", func(k *state.Container, add addFunc) {
 		policy := ""
 		switch k.Kind {
 		case state.Init:
@@ -104,60 +106,59 @@ func (s *containerSet) states() {
 		}
 		add(1, "image", cmp.Or(k.StatusImage, k.Image), "image_id", k.ImageID, "image_spec", k.Image, "restart_policy", policy)
 	})
-	s.status("status_ready", "Whether a container is ready.", func(k *state.Container, add adder) { add(truth(k.Ready)) })
-	s.is("status_running", "Whether a container runs.", state.Running)
-	s.is("status_waiting", "Whether a container waits.", state.Waiting)
-	s.is("status_terminated", "Whether a container has ended.", state.Terminated)
-	s.reason("status_waiting_reason", "Why a container waits.", state.Waiting)
-	s.reason("status_terminated_reason", "Why a container has ended.", state.Terminated)
+	s.addStatus("status_ready", "Whether the container is ready.", func(k *state.Container, add addFunc) { add(boolValue(k.Ready)) })
+	s.addState("status_running", "Whether the container is running.", state.Running)
+	s.addState("status_waiting", "Whether the container is waiting.", state.Waiting)
+	s.addState("status_terminated", "Whether the container has terminated.", state.Terminated)
+	s.addReason("status_waiting_reason", "The reason why the container is waiting.", state.Waiting)
+	s.addReason("status_terminated_reason", "The reason why the container terminated.", state.Terminated)
 }
 
-// counters adds what happened to a container before, and when.
-func (s *containerSet) counters() {
-	s.last("status_last_terminated_reason", "Why a container ended before its present state.", func(last *state.LastTermination, add adder) {
+// addTerminations adds the families of restarts and of the last termination.
+func (s *containerSet) addTerminations() {
+	s.addLast("status_last_terminated_reason", "The reason of the container's last termination before its current state.", func(last *state.LastTermination, add addFunc) {
 		add(1, "reason", last.Reason)
 	})
-	s.last("status_last_terminated_exitcode", "How a container ended before its present state.", func(last *state.LastTermination, add adder) {
+	s.addLast("status_last_terminated_exitcode", "The exit code of the container's last termination before its current state.", func(last *state.LastTermination, add addFunc) {
 		add(float64(last.ExitCode))
 	})
-	s.last("status_last_terminated_timestamp", "When a container ended before its present state, in Unix seconds.", func(last *state.LastTermination, add adder) {
-		created(add, last.FinishedAt)
+	s.addLast("status_last_terminated_timestamp", "The time of the container's last termination before its current state, in Unix seconds.", func(last *state.LastTermination, add addFunc) {
+		addTime(add, last.FinishedAt)
 	})
-	s.statusOf(model.MetricTypeCounter, "status_restarts_total", "How often a container was started again.", func(k *state.Container, add adder) {
+	s.addStatusOf(model.MetricTypeCounter, "status_restarts_total", "The number of restarts of the container.", func(k *state.Container, add addFunc) {
 		add(float64(k.Restarts))
 	})
-	s.status("state_started", "When a container was started that runs or has ended, in Unix seconds.", func(k *state.Container, add adder) {
+	s.addStatus("state_started", "The start time of a running or terminated container, in Unix seconds.", func(k *state.Container, add addFunc) {
 		if k.State == state.Running || k.State == state.Terminated {
-			created(add, k.StartedAt)
+			addTime(add, k.StartedAt)
 		}
 	})
 }
 
-// amounts adds what a container asks for.
-func (s *containerSet) amounts() {
-	s.spec("resource_requests", "What a container requests, as its spec has it.", func(k *state.Container, add adder) {
-		amounts, zeros := amountsOfSpec(k, "requests")
-		kubeAmounts(add, amounts, zeros, "node", k.Node)
+// addResources adds the families of requests and limits.
+func (s *containerSet) addResources() {
+	s.addSpec("resource_requests", "The resource requests in the container's spec.", func(k *state.Container, add addFunc) {
+		amounts, zeros := specResources(k, "requests")
+		addKubeResources(add, amounts, zeros, "node", k.Node)
 	})
-	s.spec("resource_limits", "What a container may use at most, as its spec has it; without a limit there is none.", func(k *state.Container, add adder) {
-		amounts, zeros := amountsOfSpec(k, "limits")
-		kubeAmounts(add, amounts, zeros, "node", k.Node)
+	s.addSpec("resource_limits", "The resource limits in the container's spec. There is no series without a limit.", func(k *state.Container, add addFunc) {
+		amounts, zeros := specResources(k, "limits")
+		addKubeResources(add, amounts, zeros, "node", k.Node)
 	})
 }
 
-// podsOf finds containers' pods. It is quick for the containers of one pod behind each
-// other.
-type podsOf struct {
+// podLookup finds the pods of containers. It caches the last pod, as containers of one pod
+// usually follow each other.
+type podLookup struct {
 	state *state.State
-	// namespace and name are those of pod, which is nil where it is not known, as uid is
-	// empty.
+	// namespace and name identify pod. If the pod is missing, pod is nil and uid is empty.
 	namespace, name string
 	pod             *state.Pod
 	uid             string
 }
 
-// of returns the pod of a container, nil where it is not known, and sets uid.
-func (p *podsOf) of(k *state.Container) *state.Pod {
+// find returns the pod of a container, nil if it is missing, and sets uid.
+func (p *podLookup) find(k *state.Container) *state.Pod {
 	if p.namespace != k.Namespace || p.name != k.Pod {
 		p.namespace, p.name, p.pod, p.uid = k.Namespace, k.Pod, nil, ""
 		if e, ok := p.state.Get(state.Key{Kind: state.KindPod, Namespace: k.Namespace, Name: k.Pod}); ok {

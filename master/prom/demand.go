@@ -10,15 +10,15 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// want has the clusters report that an expression asks about by name, and gives what is
-// to be told of those of which there is nothing yet.
-func (s *scene) want(ctx context.Context, expr parser.Expr) (warnings []string, err error) {
+// demand demands reports of the clusters that an expression names. It returns warnings about
+// clusters that have no current report.
+func (qc *queryContext) demand(ctx context.Context, expr parser.Expr) (warnings []string, err error) {
 	named := map[string]bool{}
 	for _, matchers := range parser.ExtractSelectors(expr) {
-		if !asksByName(matchers) {
+		if !namesCluster(matchers) {
 			continue
 		}
-		names, err := s.visible(ctx, matchers, Details)
+		names, err := qc.visible(ctx, matchers, Details)
 		if err != nil {
 			return nil, err
 		}
@@ -28,30 +28,30 @@ func (s *scene) want(ctx context.Context, expr parser.Expr) (warnings []string, 
 	}
 	visible := sortedKeys(named)
 	if more := len(visible) - maxDemand; more > 0 {
-		warnings = append(warnings, fmt.Sprintf("the query asks about %d clusters, and has no more than %d of them report: the others are as they were last known", len(visible), maxDemand))
+		warnings = append(warnings, fmt.Sprintf("the query names %d clusters, but asks at most %d to report; the others show their last known state", len(visible), maxDemand))
 		visible = visible[:maxDemand]
 	}
-	var cold []string
+	var missing []string
 	for _, name := range visible {
-		s.api.config.Want(name)
-		if c := s.look(name); c != nil && (c.state() == nil || c.expired() != 0) {
-			cold = append(cold, name)
+		qc.api.config.Demand(name)
+		if c := qc.cluster(name); c != nil && (c.state() == nil || c.expiredAt() != 0) {
+			missing = append(missing, name)
 		}
 	}
-	if len(cold) > 0 {
-		warnings = append(warnings, "not reporting yet, and asked to: "+some(cold)+"; ask again in some seconds")
+	if len(missing) > 0 {
+		warnings = append(warnings, "no current report yet from "+joinFew(missing)+"; a report was requested, try again in a few seconds")
 	}
 	return warnings, nil
 }
 
-// asksByName says that a selector has a matcher of the cluster that does not match what
-// has none.
-func asksByName(matchers []*labels.Matcher) bool {
+// namesCluster reports whether a selector has a matcher on the cluster that does not match the
+// empty string.
+func namesCluster(matchers []*labels.Matcher) bool {
 	return slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return m.Name == clusterLabel && !m.Matches("") })
 }
 
-// some are a few of some names, in words.
-func some(names []string) string {
+// joinFew joins up to five names with commas and counts the others.
+func joinFew(names []string) string {
 	const few = 5
 	if len(names) <= few {
 		return strings.Join(names, ", ")

@@ -1,28 +1,23 @@
-// Package prom answers what Prometheus' HTTP API is asked, by Prometheus' own PromQL
-// engine, over the clusters' history and what they report now.
+// Package prom implements Prometheus' HTTP API over the history and the last reports of all
+// clusters. It evaluates queries with Prometheus' own PromQL engine.
 //
-// It knows nothing of HTTP but forms, starts no goroutine, and stores nothing: series
-// are made for the query that selects them, under the names that kube-state-metrics, the
-// kubelet and cAdvisor gave them, and are gone with its answer. docs/PROMETHEUS.md lists
-// them.
+// The package parses form values but is otherwise independent of HTTP. It starts no goroutines
+// and stores no series: the series that a query selects are built for that query, under the
+// names that kube-state-metrics, the kubelet and cAdvisor use, and are discarded with its
+// response. docs/PROMETHEUS.md lists them.
 //
-// # Times
+// Series of usage and of counts have the samples of the history. There is no sample for a time
+// without a report, and a stale marker where a session ended. Series of objects have the value
+// of the last report. They begin when the object last changed, as far as the current session
+// has seen it (see RevisionTimes), and end with that report. Earlier values are not kept.
 //
-// Usage and counts have the history's samples: where nothing was reported there is none,
-// and where a session ended there is a stale marker. State has the value of the last
-// report, from when the object became as it is (as far as the session that reports has
-// seen, see Trail) until that report: what it was before is not kept, and not guessed.
+// A query asks clusters to report only if one of its selectors has a matcher on the label
+// "cluster" that does not match the empty string, and only those clusters whose details the
+// caller may see. It does not wait for their reports. A cluster that the caller may not see has
+// no series at all.
 //
-// # Demand and access
-//
-// Only a query over selectors with a matcher of `cluster` that does not match the empty
-// string wants clusters to report, and only those that the caller may see in detail. It
-// does not wait for them. A cluster that the caller may not see has no series at all.
-//
-// # Limits
-//
-// The engine bounds the samples of a query and its time. All else that a small query can make
-// large is bounded here, in the order of what it costs to know: limits.go checks the text of a
-// request before it is parsed and the tree of an expression before it is evaluated, find counts
-// the series of a request, and answerOf the bytes of an answer.
+// The engine limits the samples and the duration of a query. This package limits everything
+// else that a short query can make expensive, the cheapest check first: limits.go checks the
+// text of a request before it is parsed and the parsed expression before it is evaluated,
+// find counts the series of a request, and newResponse counts the bytes of a response.
 package prom

@@ -15,64 +15,63 @@ import (
 const jsonType = "application/json"
 
 const (
-	// maxHeld is how long an answer may be that is held as a whole; a longer one is written
-	// as it is encoded.
-	maxHeld = 1 << 20
-	// chunk is after how many bytes what is encoded is written.
-	chunk = 32 << 10
+	// maxBuffered limits the bytes of a response that is buffered. Longer ones are streamed.
+	maxBuffered = 1 << 20
+	// flushSize is how many encoded bytes are buffered before they are written.
+	flushSize = 32 << 10
 )
 
-// answerOf returns the answer that write writes. It is encoded once to know how long it is,
-// and, unless it is short enough to be held, once more for the client.
-func answerOf(media string, write func(io.Writer) error) (Answer, error) {
-	m := &measure{}
+// newResponse returns a response with the body that write writes. It calls write once to measure
+// the body. If the body is too long to be buffered, write is called again to stream it.
+func newResponse(media string, write func(io.Writer) error) (Response, error) {
+	m := &meter{}
 	if err := write(m); err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
-	if m.size > maxHeld {
-		return Answer{Type: media, Stream: write}, nil
+	if m.size > maxBuffered {
+		return Response{Type: media, Stream: write}, nil
 	}
-	return Answer{Type: media, Body: m.held.Bytes()}, nil
+	return Response{Type: media, Body: m.buf.Bytes()}, nil
 }
 
-// measure counts what is written, and holds it while it is short.
-type measure struct {
+// meter counts the bytes written to it, and buffers them up to maxBuffered.
+type meter struct {
 	size int
-	held bytes.Buffer
+	buf  bytes.Buffer
 }
 
-func (m *measure) Write(p []byte) (int, error) {
+func (m *meter) Write(p []byte) (int, error) {
 	switch m.size += len(p); {
-	case m.size > maxAnswer:
-		return 0, errAnswerTooLong
-	case m.size <= maxHeld:
-		return m.held.Write(p)
+	case m.size > maxResponse:
+		return 0, errResponseTooLong
+	case m.size <= maxBuffered:
+		return m.buf.Write(p)
 	}
-	m.held = bytes.Buffer{}
+	m.buf = bytes.Buffer{}
 	return len(p), nil
 }
 
-var errAnswerTooLong = tooMuch(fmt.Errorf("the answer would be longer than %d MiB: select fewer series, ask for a longer step, or set limit", maxAnswer>>20))
+var errResponseTooLong = executionError(fmt.Errorf("the response would be longer than %d MiB; select fewer series, use a longer step, or set limit", maxResponse>>20))
 
-// writer gathers what is encoded.
-type writer struct {
+// jsonWriter buffers encoded JSON and writes it in chunks.
+type jsonWriter struct {
 	to  io.Writer
 	buf []byte
 	err error
 }
 
-// flush writes what was gathered, if it is enough or the last.
-func (w *writer) flush(last bool) {
-	if w.err == nil && (last || len(w.buf) >= chunk) {
+// flush writes the buffer if it has at least flushSize bytes, or if last is set.
+func (w *jsonWriter) flush(last bool) {
+	if w.err == nil && (last || len(w.buf) >= flushSize) {
 		_, w.err = w.to.Write(w.buf)
 	}
-	if last || len(w.buf) >= chunk {
+	if last || len(w.buf) >= flushSize {
 		w.buf = w.buf[:0]
 	}
 }
 
-// list encodes a list of n items.
-func (w *writer) list(n int, one func(i int)) {
+// list encodes a list of n items; item encodes the i-th one.
+func (w *jsonWriter) list(n int, one func(i int)) {
 	w.buf = append(w.buf, '[')
 	for i := 0; i < n && w.err == nil; i++ {
 		if i > 0 {
@@ -84,28 +83,28 @@ func (w *writer) list(n int, one func(i int)) {
 	w.buf = append(w.buf, ']')
 }
 
-// success returns an answer around the data that encode encodes.
-func success(warnings, infos []string, encode func(w *writer)) (Answer, error) {
-	return answerOf(jsonType, func(to io.Writer) error {
-		w := &writer{to: to, buf: append(make([]byte, 0, chunk/8), `{"status":"success","data":`...)}
+// success returns a response with status "success" and the data that encode writes.
+func success(warnings, infos []string, encode func(w *jsonWriter)) (Response, error) {
+	return newResponse(jsonType, func(to io.Writer) error {
+		w := &jsonWriter{to: to, buf: append(make([]byte, 0, flushSize/8), `{"status":"success","data":`...)}
 		encode(w)
-		w.buf = appendWords(w.buf, "warnings", warnings)
-		w.buf = appendWords(w.buf, "infos", infos)
+		w.buf = appendStrings(w.buf, "warnings", warnings)
+		w.buf = appendStrings(w.buf, "infos", infos)
 		w.buf = append(w.buf, '}')
 		w.flush(true)
 		return w.err
 	})
 }
 
-func appendWords(body []byte, name string, words []string) []byte {
-	if len(words) == 0 {
+func appendStrings(body []byte, name string, list []string) []byte {
+	if len(list) == 0 {
 		return body
 	}
 	body = append(body, `,"`+name+`":`...)
-	return appendJSON(body, words)
+	return appendJSON(body, list)
 }
 
-// appendJSON appends what can always be encoded.
+// appendJSON appends v, which has to be a value that json.Marshal supports.
 func appendJSON(body []byte, v any) []byte {
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -114,36 +113,36 @@ func appendJSON(body []byte, v any) []byte {
 	return append(body, encoded...)
 }
 
-// encoded is an answer of any short data.
-func encoded(data any, warnings ...string) (Answer, error) {
+// dataResponse returns a response with small data of any type.
+func dataResponse(data any, warnings ...string) (Response, error) {
 	body, err := json.Marshal(data)
 	if err != nil {
-		return Answer{}, &Error{Type: ErrorInternal, Err: fmt.Errorf("encode an answer: %w", err)}
+		return Response{}, &Error{Type: ErrorInternal, Err: fmt.Errorf("encode response: %w", err)}
 	}
-	return success(warnings, nil, func(w *writer) { w.buf = append(w.buf, body...) })
+	return success(warnings, nil, func(w *jsonWriter) { w.buf = append(w.buf, body...) })
 }
 
-// encodedList is an answer of a list.
-func encodedList[T any](list []T, warnings ...string) (Answer, error) {
-	return success(warnings, nil, func(w *writer) {
+// listResponse returns a response with a list.
+func listResponse[T any](list []T, warnings ...string) (Response, error) {
+	return success(warnings, nil, func(w *jsonWriter) {
 		w.list(len(list), func(i int) { w.buf = appendJSON(w.buf, list[i]) })
 	})
 }
 
-// encodeResult is an answer of what an expression came to, with so many series at most
-// unless limit is 0.
-func encodeResult(v parser.Value, limit int, warnings, infos []string) (Answer, error) {
+// resultResponse returns a response with the result of an expression. It has at most limit
+// series, unless limit is 0.
+func resultResponse(v parser.Value, limit int, warnings, infos []string) (Response, error) {
 	cut := false
 	switch all := v.(type) {
 	case promql.Vector:
-		v, cut = cutTo(all, limit)
+		v, cut = truncate(all, limit)
 	case promql.Matrix:
-		v, cut = cutTo(all, limit)
+		v, cut = truncate(all, limit)
 	}
 	if cut {
-		warnings = append(warnings, fmt.Sprintf("there are more than the %d results that were asked for", limit))
+		warnings = append(warnings, fmt.Sprintf("results truncated due to limit %d", limit))
 	}
-	return success(warnings, infos, func(w *writer) {
+	return success(warnings, infos, func(w *jsonWriter) {
 		w.buf = append(w.buf, `{"resultType":"`...)
 		w.buf = append(append(w.buf, exprType(v)...), `","result":`...)
 		w.result(v)
@@ -151,7 +150,7 @@ func encodeResult(v parser.Value, limit int, warnings, infos []string) (Answer, 
 	})
 }
 
-func (w *writer) result(v parser.Value) {
+func (w *jsonWriter) result(v parser.Value) {
 	switch v := v.(type) {
 	case promql.Vector:
 		w.list(len(v), func(i int) {
@@ -172,14 +171,14 @@ func (w *writer) result(v parser.Value) {
 	}
 }
 
-func cutTo[S ~[]E, E any](s S, limit int) (S, bool) {
+func truncate[S ~[]E, E any](s S, limit int) (S, bool) {
 	if limit == 0 || len(s) <= limit {
 		return s, false
 	}
 	return s[:limit], true
 }
 
-// appendMetric begins an object with the labels.
+// appendMetric appends the start of an object with the labels of a series.
 func appendMetric(b []byte, l labels.Labels) []byte {
 	return appendJSON(append(b, `{"metric":`...), l)
 }

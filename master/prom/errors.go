@@ -10,10 +10,11 @@ import (
 	"github.com/prometheus/prometheus/promql"
 )
 
-// ErrorType is Prometheus' word for what went wrong.
+// ErrorType is the field errorType of an error response, as Prometheus defines it.
 type ErrorType string
 
 const (
+	// These are all values of ErrorType.
 	ErrorBadData     ErrorType = "bad_data"
 	ErrorTimeout     ErrorType = "timeout"
 	ErrorCanceled    ErrorType = "canceled"
@@ -24,16 +25,17 @@ const (
 	ErrorForbidden   ErrorType = "forbidden"
 )
 
-// statusClientGone is of who did not wait; nobody else sees it.
-const statusClientGone = 499
+// statusClientClosedRequest is the status that is recorded when the client disconnects. The
+// client does not receive it.
+const statusClientClosedRequest = 499
 
 var statuses = map[ErrorType]int{
-	ErrorBadData: http.StatusBadRequest, ErrorTimeout: http.StatusServiceUnavailable, ErrorCanceled: statusClientGone,
+	ErrorBadData: http.StatusBadRequest, ErrorTimeout: http.StatusServiceUnavailable, ErrorCanceled: statusClientClosedRequest,
 	ErrorExecution: http.StatusUnprocessableEntity, ErrorUnavailable: http.StatusServiceUnavailable,
 	ErrorNotFound: http.StatusNotFound, ErrorForbidden: http.StatusForbidden, ErrorInternal: http.StatusInternalServerError,
 }
 
-// Error is an answer that is none, as Prometheus gives it.
+// Error is an error response of the Prometheus API.
 type Error struct {
 	Type ErrorType
 	Err  error
@@ -41,36 +43,37 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Err.Error() }
 
-// Unwrap is for errors.Is.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Status is the HTTP status that goes with it.
+// Status returns the HTTP status code for the type of the error.
 func (e *Error) Status() int { return statuses[e.Type] }
 
-// ErrorBody is how a client is told.
-func ErrorBody(t ErrorType, words string) []byte {
+// ErrorBody returns the JSON body of an error response.
+func ErrorBody(t ErrorType, message string) []byte {
 	body, err := json.Marshal(struct {
 		Status    string    `json:"status"`
 		ErrorType ErrorType `json:"errorType"`
 		Error     string    `json:"error"`
-	}{"error", t, words})
+	}{"error", t, message})
 	if err != nil { // strings can always be encoded
 		return nil
 	}
 	return body
 }
 
+// badData returns the error for an invalid value of a parameter.
 func badData(parameter string, err error) error {
 	return &Error{Type: ErrorBadData, Err: fmt.Errorf("invalid parameter %q: %w", parameter, err)}
 }
 
-// failed is what the engine's error means. What the storage could not say because nobody
-// told who may see what keeps its own meaning.
-func failed(err error) error {
+// toAPIError returns an *Error for an error of the engine. Errors of the Authorizer are returned
+// unchanged, so that the caller of this package can report them in its own way.
+func toAPIError(err error) error {
 	var storage promql.ErrStorage
 	var timeout promql.ErrQueryTimeout
 	var canceled promql.ErrQueryCanceled
-	var unseen *unseenError
+	var unseen *authorizationError
 	var as *Error
 	switch {
 	case errors.As(err, &as):
@@ -87,16 +90,17 @@ func failed(err error) error {
 	return &Error{Type: ErrorExecution, Err: err}
 }
 
-// unseenError says that nobody could be asked who may see what.
-type unseenError struct{ err error }
+// authorizationError wraps an error of the Authorizer, or of Request.Forbidden, on its way
+// through the engine.
+type authorizationError struct{ err error }
 
-func (e *unseenError) Error() string { return e.err.Error() }
+func (e *authorizationError) Error() string { return e.err.Error() }
 
-func (e *unseenError) Unwrap() error { return e.err }
+func (e *authorizationError) Unwrap() error { return e.err }
 
-// tooMuch says which bound a request has met while it was answered.
-func tooMuch(err error) error { return &Error{Type: ErrorExecution, Err: err} }
+// executionError returns the error for a limit that a request exceeds while it is evaluated.
+func executionError(err error) error { return &Error{Type: ErrorExecution, Err: err} }
 
-func tooManySeries(most int) error {
-	return tooMuch(fmt.Errorf("the request selects more than %d series: name the clusters, namespaces or metrics that you need, or ask in several requests", most))
+func tooManySeriesError(most int) error {
+	return executionError(fmt.Errorf("the request selects more than %d series; select fewer clusters, namespaces or metrics, or split the request", most))
 }

@@ -11,32 +11,32 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// family is all series of one name.
+// family describes the series of one metric.
 type family struct {
 	name, help string
 	kind       model.MetricType
-	// level is what a caller must be allowed to see.
+	// level is the lowest level that a caller needs.
 	level Level
-	// scraped are the labels that a scrape would have given.
-	scraped []string
-	// each makes the series of one cluster.
-	each func(c *cluster, out *sink)
+	// scrapeLabels are the names and values of the labels that a scrape would add.
+	scrapeLabels []string
+	// collect adds the series of one cluster.
+	collect func(c *cluster, out *seriesCollector)
 }
 
-// Where people's dashboards expect series to come from.
+// These are the labels of the scrapes that common dashboards expect.
 var (
-	kubeState = []string{"job", "kube-state-metrics"}
-	cadvisor  = []string{"job", "kubelet", "metrics_path", "/metrics/cadvisor"}
-	resources = []string{"job", "kubelet", "metrics_path", "/metrics/resource"}
-	kubelet   = []string{"job", "kubelet", "metrics_path", "/metrics"}
-	ours      = []string{"job", "rollcall"}
+	kubeStateLabels = []string{"job", "kube-state-metrics"}
+	cadvisorLabels  = []string{"job", "kubelet", "metrics_path", "/metrics/cadvisor"}
+	resourceLabels  = []string{"job", "kubelet", "metrics_path", "/metrics/resource"}
+	kubeletLabels   = []string{"job", "kubelet", "metrics_path", "/metrics"}
+	rollcallLabels  = []string{"job", "rollcall"}
 )
 
-// families are all, by name.
-var families = sorted(nodeFamilies(), podFamilies(), containerFamilies(), usageFamilies(), clusterFamilies(), portFamilies(),
+// families are all metrics, sorted by name.
+var families = sortFamilies(nodeFamilies(), podFamilies(), containerFamilies(), usageFamilies(), clusterFamilies(), portFamilies(),
 	serviceFamilies(), storageFamilies(), kubeletFamilies(), problemFamilies(), mixinFamilies())
 
-func sorted(parts ...[]family) []family {
+func sortFamilies(parts ...[]family) []family {
 	all := slices.Concat(parts...)
 	slices.SortFunc(all, func(a, b family) int {
 		if a.name < b.name {
@@ -47,38 +47,38 @@ func sorted(parts ...[]family) []family {
 	return all
 }
 
-// sink takes the series of one family and cluster that matchers let through.
-type sink struct {
-	// matchers are those of labels other than the name and the cluster.
+// collector collects the series that match. It works on one family of one cluster at a time.
+type seriesCollector struct {
+	// matchers are those on labels other than the metric name and the cluster.
 	matchers []*labels.Matcher
 	from, to int64
-	// base are the labels that all have.
+	// base are the labels that all series of the family and cluster have.
 	base    []string
 	builder labels.ScratchBuilder
 	series  []storage.Series
-	// once has the hashes of the labels that addOnce was given since distinct.
-	once map[uint64]struct{}
-	// left is how many series there may be more, err why no more are taken: tooMany, or why
-	// ctx has ended, which is looked at now and then.
-	left    int
-	tooMany error
-	err     error
-	ctx     context.Context
-	added   int
+	// seen has the hashes of the labels that were passed to addUnique since resetUnique.
+	seen map[uint64]struct{}
+	// limit is the maximum number of series, limitErr the error if there are more. err, once
+	// set, makes the collector ignore further series: it is limitErr or the error of ctx.
+	limit    int
+	limitErr error
+	err      error
+	ctx      context.Context
+	added    int
 }
 
-// checkEvery is after how many series it is looked at whether the request has ended. Each of
-// them may be matched by regular expressions.
+// checkEvery is after how many series the collector checks whether the request was cancelled, as
+// each may be matched by regular expressions.
 const checkEvery = 64
 
-// begin is called before the first series of a family and cluster.
-func (s *sink) begin(f *family, c *cluster) {
-	s.base = append(append(s.base[:0], nameLabel, f.name, clusterLabel, c.name), f.scraped...)
-	s.distinct()
+// start prepares the collector for a family and cluster.
+func (s *seriesCollector) start(f *family, c *cluster) {
+	s.base = append(append(s.base[:0], nameLabel, f.name, clusterLabel, c.name), f.scrapeLabels...)
+	s.resetUnique()
 }
 
-// add takes a series; pairs are names and values of its labels. An empty value is none.
-func (s *sink) add(p points, pairs ...string) {
+// add adds a series if it matches. pairs are label names and values; empty values are omitted.
+func (s *seriesCollector) add(p pointsFunc, pairs ...string) {
 	if s.err != nil {
 		return
 	}
@@ -91,8 +91,8 @@ func (s *sink) add(p points, pairs ...string) {
 			return
 		}
 	}
-	if len(s.series) >= s.left {
-		s.err = s.tooMany
+	if len(s.series) >= s.limit {
+		s.err = s.limitErr
 		return
 	}
 	s.builder.Reset()
@@ -107,34 +107,32 @@ func (s *sink) add(p points, pairs ...string) {
 	s.series = append(s.series, &series{labels: s.builder.Labels(), points: p, from: s.from, to: s.to})
 }
 
-// distinct begins a list of series, such as those of one object, among which addOnce
-// takes no labels twice.
-func (s *sink) distinct() {
-	const small = 64 // what is cheap to clear
-	if s.once == nil || len(s.once) > small {
-		s.once = map[uint64]struct{}{}
+// resetUnique starts a new set of label sets for addUnique, such as those of one object.
+func (s *seriesCollector) resetUnique() {
+	const small = 64 // entries that are cheap to clear
+	if s.seen == nil || len(s.seen) > small {
+		s.seen = map[uint64]struct{}{}
 		return
 	}
-	clear(s.once)
+	clear(s.seen)
 }
 
-// addOnce is add, unless a series of the same labels was taken since distinct: the first
-// counts.
-func (s *sink) addOnce(p points, pairs ...string) {
+// addUnique calls add, unless a series with the same labels was added since resetUnique.
+func (s *seriesCollector) addUnique(p pointsFunc, pairs ...string) {
 	n := len(s.series)
 	s.add(p, pairs...)
 	if len(s.series) == n {
 		return
 	}
 	hash := s.series[n].Labels().Hash()
-	if _, taken := s.once[hash]; taken {
+	if _, taken := s.seen[hash]; taken {
 		s.series = s.series[:n]
 		return
 	}
-	s.once[hash] = struct{}{}
+	s.seen[hash] = struct{}{}
 }
 
-// valueOf is a label's value, empty where there is none.
+// valueOf returns the value of a label in lists of names and values, "" if it is missing.
 func valueOf(name string, lists ...[]string) string {
 	for _, list := range lists {
 		for i := 0; i < len(list); i += 2 {
@@ -146,48 +144,48 @@ func valueOf(name string, lists ...[]string) string {
 	return ""
 }
 
-// adder takes a series of an object, for the time in which it has been as it is.
-type adder func(value float64, pairs ...string)
+// addFunc adds a series of an object. Its value is constant since the object last changed.
+type addFunc func(value float64, pairs ...string)
 
-// objects makes series of all objects of a kind. Lists in an object may lead to the same
-// labels twice: the first series counts.
-func objects[T state.Object](kind state.Kind, f func(o T, add adder)) func(*cluster, *sink) {
-	return objectsIn(kind, func(_ *state.State, o T, add adder) { f(o, add) })
+// objectSeries returns a collect function that calls f for each object of a kind. If f adds the
+// same labels twice for an object, as its lists can have duplicates, the first series wins.
+func objectSeries[T state.Object](kind state.Kind, f func(o T, add addFunc)) func(*cluster, *seriesCollector) {
+	return objectSeriesIn(kind, func(_ *state.State, o T, add addFunc) { f(o, add) })
 }
 
-// objectsIn is objects, for series that depend on other objects too.
-func objectsIn[T state.Object](kind state.Kind, f func(s *state.State, o T, add adder)) func(*cluster, *sink) {
-	return func(c *cluster, out *sink) {
+// objectSeriesIn is objectSeries for series that depend on other objects too.
+func objectSeriesIn[T state.Object](kind state.Kind, f func(s *state.State, o T, add addFunc)) func(*cluster, *seriesCollector) {
+	return func(c *cluster, out *seriesCollector) {
 		s := c.state()
 		if s == nil {
 			return
 		}
 		for e := range s.Entries(kind) {
-			holds := c.asItIs(e).holds
-			out.distinct()
-			f(s, e.Object.(T), func(value float64, pairs ...string) { out.addOnce(holds(value), pairs...) })
+			constant := c.entryInterval(e).constant
+			out.resetUnique()
+			f(s, e.Object.(T), func(value float64, pairs ...string) { out.addUnique(constant(value), pairs...) })
 		}
 	}
 }
 
-// created adds when an object was made.
-func created(add adder, at state.Time, pairs ...string) {
+// addTime adds a series with a time in Unix seconds, unless it is zero.
+func addTime(add addFunc, at state.Time, pairs ...string) {
 	if at != 0 {
 		add(float64(at), pairs...)
 	}
 }
 
-func truth(b bool) float64 {
+func boolValue(b bool) float64 {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-// one adds the label `of` with each of some words: 1 with the word that it is, 0 with all
-// others.
-func one(add adder, is string, words []string, of string, pairs ...string) {
-	for _, word := range words {
-		add(truth(word == is), append(slices.Clip(pairs), of, word)...)
+// addEnum adds a series for each of values, in the label named label: 1 for the current value, 0
+// for all others.
+func addEnum(add addFunc, current string, values []string, label string, pairs ...string) {
+	for _, value := range values {
+		add(boolValue(value == current), append(slices.Clip(pairs), label, value)...)
 	}
 }

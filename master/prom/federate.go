@@ -18,48 +18,48 @@ import (
 	"github.com/prometheus/prometheus/storage"
 )
 
-// federate is the newest sample of each series, for a Prometheus to scrape: everything of
-// the clusters that `cluster` names, the summaries of all where it names none, and of
-// those what `match[]` selects where it is there. It is no demand.
-func (a *API) federate(ctx context.Context, s *scene, r Request) (answerer, error) {
-	selectors, err := a.selectorsOf(ctx, r.Form)
+// federate prepares the latest sample of each series, for a Prometheus to scrape. By default these
+// are the summary series of all clusters; with the parameter cluster, all series of the named
+// clusters; and with match[], only those that match. It does not demand reports.
+func (a *API) federate(ctx context.Context, qc *queryContext, r Request) (evalFunc, error) {
+	selectors, err := a.parseSelectors(ctx, r.Form)
 	if err != nil {
 		return nil, err
 	}
-	only, err := s.federated(ctx, r.Form["cluster"])
+	only, err := qc.clusterMatchers(ctx, r.Form["cluster"])
 	if err != nil {
 		return nil, err
 	}
 	if len(selectors) == 0 {
-		selectors = [][]*labels.Matcher{{everything}}
+		selectors = [][]*labels.Matcher{{matchAll}}
 		if len(only) == 0 {
-			selectors = [][]*labels.Matcher{{summaries}}
+			selectors = [][]*labels.Matcher{{matchSummaries}}
 		}
 	}
 	for i, matchers := range selectors {
 		selectors[i] = append(slices.Clip(only), matchers...)
 	}
-	if err := s.decide(ctx, selectors...); err != nil {
+	if err := qc.authorizeSelectors(ctx, selectors...); err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) (Answer, error) {
+	return func(ctx context.Context) (Response, error) {
 		var all []storage.Series
 		for _, matchers := range selectors {
-			found, err := s.find(ctx, s.now.Add(-lookback).UnixMilli(), s.now.UnixMilli(), matchers)
+			found, err := qc.find(ctx, qc.now.Add(-lookback).UnixMilli(), qc.now.UnixMilli(), matchers)
 			if err != nil {
-				return Answer{}, failed(err)
+				return Response{}, toAPIError(err)
 			}
 			all = append(all, found...)
 		}
-		a.metrics.cleaned.Add(float64(cleaned(all)))
+		a.metrics.invalidUTF8.Add(float64(replaceInvalidUTF8(all)))
 		sortSeries(all)
-		return exposed(slices.CompactFunc(all, func(a, b storage.Series) bool { return labels.Equal(a.Labels(), b.Labels()) }), r.Accept)
+		return exposition(slices.CompactFunc(all, func(a, b storage.Series) bool { return labels.Equal(a.Labels(), b.Labels()) }), r.Accept)
 	}, nil
 }
 
-// cleaned replaces what is no UTF-8 in labels: a Prometheus would refuse all that it scrapes for
-// it. It returns of how many series.
-func cleaned(all []storage.Series) (n int) {
+// replaceInvalidUTF8 replaces invalid UTF-8 in label values, as Prometheus would otherwise reject
+// the whole scrape. It returns the number of series it changed.
+func replaceInvalidUTF8(all []storage.Series) (n int) {
 	for i, one := range all {
 		valid := true
 		one.Labels().Range(func(l labels.Label) { valid = valid && utf8.ValidString(l.Value) })
@@ -76,41 +76,42 @@ func cleaned(all []storage.Series) (n int) {
 	return n
 }
 
-// everything and summaries select what is told where nothing is selected.
+// These matchers are the default selectors, with and without the parameter cluster.
 var (
-	everything = labels.MustNewMatcher(labels.MatchNotEqual, nameLabel, "")
-	summaries  = labels.MustNewMatcher(labels.MatchRegexp, nameLabel, "up|rollcall_problem|rollcall_(cluster|session|report)_.*")
+	matchAll       = labels.MustNewMatcher(labels.MatchNotEqual, nameLabel, "")
+	matchSummaries = labels.MustNewMatcher(labels.MatchRegexp, nameLabel, "up|rollcall_problem|rollcall_(cluster|session|report)_.*")
 )
 
-// federated selects the clusters that a request names, if it names some: an error where
-// there is none of a name that the caller may see. All names are asked for, so that it cannot
-// be told which of them there are.
-func (s *scene) federated(ctx context.Context, names []string) ([]*labels.Matcher, error) {
+// clusterMatchers returns a matcher for the clusters that a request names, none if it names none.
+// It returns a not-found error if the caller may not see one of them. It looks up all names, so
+// that the error does not reveal which of them exist.
+func (qc *queryContext) clusterMatchers(ctx context.Context, names []string) ([]*labels.Matcher, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
 	if len(names) > maxNamed {
-		return nil, badData("cluster", fmt.Errorf("%d are named, and may be %d: ask in several requests", len(names), maxNamed))
+		return nil, badData("cluster", fmt.Errorf("got %d clusters, want at most %d; split the request", len(names), maxNamed))
 	}
 	named := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
-	if err := s.ask(ctx, named, true); err != nil {
-		return nil, failed(err)
+	if err := qc.authorize(ctx, named, true); err != nil {
+		return nil, toAPIError(err)
 	}
 	quoted := make([]string, len(names))
 	for i, name := range names {
-		if s.level(name) < Summary || !s.exists(name) {
-			return nil, &Error{Type: ErrorNotFound, Err: fmt.Errorf("no cluster that you may see is called %.80q", name)}
+		if qc.level(name) < Summary || !qc.exists(name) {
+			return nil, &Error{Type: ErrorNotFound, Err: fmt.Errorf("cluster %.80q not found, or you are not allowed to see it", name)}
 		}
 		quoted[i] = regexp.QuoteMeta(name)
 	}
 	return []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, clusterLabel, strings.Join(quoted, "|"))}, nil
 }
 
-// exposed is an answer in a format that Prometheus scrapes. Series are by name.
-func exposed(all []storage.Series, accept string) (Answer, error) {
+// exposition returns a response in a format that Prometheus scrapes. The series have to be sorted
+// by metric name.
+func exposition(all []storage.Series, accept string) (Response, error) {
 	format := expfmt.NegotiateAccept(http.Header{"Accept": {accept}}, expfmt.DefaultAcceptedFormats()...)
-	return answerOf(string(format), func(to io.Writer) error {
-		w := bufio.NewWriterSize(to, chunk)
+	return newResponse(string(format), func(to io.Writer) error {
+		w := bufio.NewWriterSize(to, flushSize)
 		encoder, left := expfmt.NewEncoder(w, format), all
 		for len(left) > 0 {
 			name := left[0].Labels().Get(nameLabel)

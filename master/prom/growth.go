@@ -6,95 +6,97 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// growth is what an expression makes of one series' labels.
-type growth struct {
-	// values are the longest values of labels that it makes, in bytes.
+// labelGrowth estimates the labels that an expression builds for one selected series.
+type labelGrowth struct {
+	// values has the length of the longest value of each label that is built, in bytes.
 	values map[string]float64
-	// matching is how many steps its regular expressions match.
-	matching float64
+	// matchSteps is the work of the regular expressions; see maxMatchSteps.
+	matchSteps float64
 }
 
-// longest returns the longest value, bytes all of them together.
-func (g growth) longest() (n float64) {
+// longest returns the length of the longest value.
+func (g labelGrowth) longest() (n float64) {
 	for _, v := range g.values {
 		n = max(n, v)
 	}
 	return n
 }
 
-func (g growth) bytes() (n float64) {
+// bytes returns the length of all values together.
+func (g labelGrowth) bytes() (n float64) {
 	for _, v := range g.values {
 		n += v
 	}
 	return n
 }
 
-// of returns the longest value of a label.
-func (g growth) of(label string, longest float64) float64 {
+// valueLength returns the length of the longest value of a label, whose selected values have up
+// to selected bytes.
+func (g labelGrowth) valueLength(label string, longest float64) float64 {
 	return max(g.values[label], longest)
 }
 
-// grow estimates what an expression makes of labels whose values have so many bytes at most.
-func (p *plan) grow(expr parser.Expr, longest float64) growth {
+// estimateLabels estimates the labels that expr builds from label values of up to longest bytes.
+func (ce *costEstimate) estimateLabels(expr parser.Expr, longest float64) labelGrowth {
 	switch e := expr.(type) {
 	case *parser.SubqueryExpr:
-		return p.grow(e.Expr, longest)
+		return ce.estimateLabels(e.Expr, longest)
 	case *parser.ParenExpr:
-		return p.grow(e.Expr, longest)
+		return ce.estimateLabels(e.Expr, longest)
 	case *parser.UnaryExpr:
-		return p.grow(e.Expr, longest)
+		return ce.estimateLabels(e.Expr, longest)
 	case *parser.StepInvariantExpr:
-		return p.grow(e.Expr, longest)
+		return ce.estimateLabels(e.Expr, longest)
 	case *parser.BinaryExpr:
-		return merge(p.grow(e.LHS, longest), p.grow(e.RHS, longest))
+		return mergeGrowth(ce.estimateLabels(e.LHS, longest), ce.estimateLabels(e.RHS, longest))
 	case *parser.AggregateExpr:
-		g := p.grow(e.Expr, longest)
+		g := ce.estimateLabels(e.Expr, longest)
 		if e.Param != nil {
-			g = merge(g, p.grow(e.Param, longest))
+			g = mergeGrowth(g, ce.estimateLabels(e.Param, longest))
 		}
-		if label, ok := stringOf(e.Param); ok && e.Op == parser.COUNT_VALUES {
-			g.values[label] = max(g.values[label], longestNumber)
+		if label, ok := stringLiteral(e.Param); ok && e.Op == parser.COUNT_VALUES {
+			g.values[label] = max(g.values[label], maxNumberLength)
 		}
 		return g
 	case *parser.Call:
-		return p.growByCall(e, longest)
+		return ce.estimateCallLabels(e, longest)
 	}
-	return growth{values: map[string]float64{}}
+	return labelGrowth{values: map[string]float64{}}
 }
 
-func merge(a, b growth) growth {
+func mergeGrowth(a, b labelGrowth) labelGrowth {
 	for label, n := range b.values {
 		a.values[label] = max(a.values[label], n)
 	}
-	a.matching += b.matching
+	a.matchSteps += b.matchSteps
 	return a
 }
 
-func (p *plan) growByCall(e *parser.Call, longest float64) growth {
-	g := growth{values: map[string]float64{}}
+func (ce *costEstimate) estimateCallLabels(e *parser.Call, longest float64) labelGrowth {
+	g := labelGrowth{values: map[string]float64{}}
 	switch e.Func.Name {
 	case "label_replace":
-		g = p.grow(e.Args[0], longest)
-		to, _ := textOf(e, 1)
-		replacement, _ := textOf(e, 2)
-		from, _ := textOf(e, 3)
-		expr, _ := textOf(e, 4)
-		source := g.of(from, longest)
-		g.matching += source * float64(p.programs[expr])
+		g = ce.estimateLabels(e.Args[0], longest)
+		to, _ := stringArg(e, 1)
+		replacement, _ := stringArg(e, 2)
+		from, _ := stringArg(e, 3)
+		expr, _ := stringArg(e, 4)
+		source := g.valueLength(from, longest)
+		g.matchSteps += source * float64(ce.programs[expr])
 		g.values[to] = max(g.values[to], float64(len(replacement))+float64(strings.Count(replacement, "$"))*source)
 	case "label_join":
-		g = p.grow(e.Args[0], longest)
-		to, _ := textOf(e, 1)
-		separator, _ := textOf(e, 2)
+		g = ce.estimateLabels(e.Args[0], longest)
+		to, _ := stringArg(e, 1)
+		separator, _ := stringArg(e, 2)
 		joined := 0.0
 		for i := 3; i < len(e.Args); i++ {
-			from, _ := textOf(e, i)
-			joined += g.of(from, longest) + float64(len(separator))
+			from, _ := stringArg(e, i)
+			joined += g.valueLength(from, longest) + float64(len(separator))
 		}
 		g.values[to] = max(g.values[to], joined)
 	default:
 		for _, arg := range e.Args {
-			g = merge(g, p.grow(arg, longest))
+			g = mergeGrowth(g, ce.estimateLabels(arg, longest))
 		}
 	}
 	return g

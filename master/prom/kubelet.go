@@ -9,30 +9,31 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// kubeletFamilies are what kubelets tell of themselves, as far as their nodes and pods
-// tell it too. There is none of a kubelet that the cluster does not hear of.
+// kubeletFamilies returns the metrics of kubelets that can be derived from their nodes and pods.
+// They have no series for a kubelet whose node is in status Unknown.
 func kubeletFamilies() []family {
 	gauge := model.MetricTypeGauge
 	return []family{
-		{"kubelet_node_name", "The node of a kubelet.", gauge, Details, kubelet, kubelets(func(*state.State) func(string) float64 {
+		{"kubelet_node_name", "The name of the kubelet's node.", gauge, Details, kubeletLabels, kubelets(func(*state.State) func(string) float64 {
 			return func(string) float64 { return 1 }
 		})},
-		{"kubelet_running_pods", "Pods of a kubelet that have a sandbox: unfinished ones with an address.", gauge, Details, kubelet, kubelets(runningPods)},
-		{"kubelet_running_containers", "Containers of a kubelet that run; it is not known how many others it keeps.", gauge, Details, kubelet, kubelets(runningContainers, "container_state", "running")},
+		{"kubelet_running_pods", "Number of pods that have a running sandbox: unfinished pods with an address.", gauge, Details, kubeletLabels, kubelets(runningPods)},
+		{"kubelet_running_containers", "Number of running containers. Containers in other states are not counted.", gauge, Details, kubeletLabels, kubelets(runningContainers, "container_state", "running")},
 	}
 }
 
-// kubelets makes a series of each node whose kubelet reports.
-func kubelets(of func(*state.State) func(node string) float64, pairs ...string) func(*cluster, *sink) {
-	return func(c *cluster, out *sink) {
+// kubelets returns a collect function with a series for each node whose kubelet reports. of
+// returns a function that returns the value for a node.
+func kubelets(of func(*state.State) func(node string) float64, pairs ...string) func(*cluster, *seriesCollector) {
+	return func(c *cluster, out *seriesCollector) {
 		s := c.state()
 		if s == nil {
 			return
 		}
-		value, holds := of(s), c.atReport().holds
+		value, constant := of(s), c.reportInterval().constant
 		for n := range s.Nodes() {
 			if n.Ready != state.Unknown {
-				out.add(holds(value(n.Name)), append([]string{"node", n.Name, "instance", kubeletInstance(s, n)}, pairs...)...)
+				out.add(constant(value(n.Name)), append([]string{"node", n.Name, "instance", kubeletInstance(s, n)}, pairs...)...)
 			}
 		}
 	}
@@ -58,8 +59,8 @@ func runningContainers(s *state.State) func(node string) float64 {
 	return func(node string) float64 { return byNode[node] }
 }
 
-// kubeletInstance returns where a Prometheus would scrape a node's kubelet; empty where
-// that is not known.
+// kubeletInstance returns the address at which a Prometheus would scrape a node's kubelet, "" if
+// it is not known.
 func kubeletInstance(s *state.State, n *state.Node) string {
 	for _, a := range n.Addresses {
 		if a.Type != internalIP {
@@ -73,7 +74,7 @@ func kubeletInstance(s *state.State, n *state.Node) string {
 	return ""
 }
 
-// kubeletPort returns the port of a node's kubelet, 0 where it is not known.
+// kubeletPort returns the port of a node's kubelet, 0 if it is not known.
 func kubeletPort(s *state.State, node string) uint16 {
 	for e := range s.From(state.Key{Kind: state.KindPort, Node: node}) {
 		p := e.Object.(*state.Port)

@@ -12,56 +12,59 @@ import (
 	"github.com/prometheus/prometheus/util/strutil"
 )
 
-// Bounds of one request. docs/PROMETHEUS.md lists them, with what they are for.
+// These constants limit a request. docs/PROMETHEUS.md lists the limits and their reasons.
 const (
-	// maxQuery is the longest expression or selector, in bytes.
+	// maxQuery limits the length of an expression or selector, in bytes.
 	maxQuery = 32 << 10
-	// maxNesting is how deep parentheses may be nested, maxOperators how many operators an
-	// expression may have: both bound how deep its tree is.
+	// maxNesting limits the nesting of parentheses and maxOperators the operators of an
+	// expression. Together they limit the depth of its syntax tree.
 	maxNesting   = 100
 	maxOperators = 500
-	// maxSelectors is how many selectors one expression may have, and how many match[] one
-	// request.
+	// maxSelectors limits the selectors of an expression and the match[] of a request.
 	maxSelectors = 100
-	// maxLabelCalls is how many label_replace and label_join one expression may have.
+	// maxLabelCalls limits the calls of label_replace and label_join in an expression.
 	maxLabelCalls = 50
-	// maxCountValues is how many count_values one expression may have.
+	// maxCountValues limits the count_values aggregations in an expression.
 	maxCountValues = 4
-	// maxLabelValue is the longest label value that an expression may make, in bytes, of
-	// values of usualValue.
+	// maxLabelValue limits the label values that an expression can build, in bytes, from label
+	// values of typicalValue bytes.
 	maxLabelValue = 64 << 10
-	usualValue    = 256
-	// maxLabelBytes is how many bytes of label values an expression may make.
+	typicalValue  = 256
+	// maxLabelBytes limits all label values together that an expression can build, in bytes.
 	maxLabelBytes = 64 << 20
-	// maxMatching is how many steps label_replace may match: characters times instructions.
-	maxMatching = 3e9
-	// maxCells is how many points the engine may have room for, 16 bytes each. It makes room
-	// for all steps of a range with each series that it makes, up to maxRoom.
-	maxCells = 16_000_000
-	maxRoom  = 5000
-	// longestNumber is how long the text of a number may be, which count_values makes a label of.
-	longestNumber = 350
-	// maxAnswer is the longest answer, in bytes.
-	maxAnswer = 128 << 20
+	// maxMatchSteps limits the work of the regular expressions of label_replace: the product of
+	// the characters of the label values and the instructions of the programs.
+	maxMatchSteps = 3e9
+	// maxPreallocatedPoints limits the points that the engine preallocates, of 16 bytes each. The
+	// engine preallocates all steps of a range, up to maxPreallocatedSteps, for each series of an
+	// intermediate result.
+	maxPreallocatedPoints = 16_000_000
+	maxPreallocatedSteps  = 5000
+	// maxNumberLength is the longest text of a number, in bytes. count_values turns numbers into
+	// label values.
+	maxNumberLength = 350
+	// maxResponse limits the length of a response, in bytes.
+	maxResponse = 128 << 20
 )
 
-// textCheck bounds the expressions and selectors of a request before they are parsed:
-// Prometheus' parser compiles regular expressions as it finds them.
+// textCheck is the result of checking the expressions and selectors of a request before they
+// are parsed. This has to come first, as Prometheus' parser compiles regular expressions.
 type textCheck struct {
-	programs programs
-	// clusters are some of those that a matcher such as {cluster="prod-eu"} names: nearly all
-	// who may see a cluster may see the first of these.
+	// programs is the size of all regular expressions of the request.
+	programs programSize
+	// clusters are up to maxHints clusters that the request names, as in {cluster="prod-eu"}.
+	// Callers that may see any cluster can usually see the first of these.
 	clusters []string
 }
 
-// checkForm checks the query and the match[] of a request.
+// checkForm checks the parameters query and match[] of a request.
 func checkForm(form url.Values) (*textCheck, error) {
 	c := &textCheck{}
 	if n := len(form["match[]"]); n > maxSelectors {
-		return nil, badData("match[]", fmt.Errorf("there are %d, and may be %d: ask in several requests", n, maxSelectors))
+		return nil, badData("match[]", fmt.Errorf("got %d selectors, want at most %d; split the request", n, maxSelectors))
 	}
 	for _, name := range form["cluster"] {
-		c.name(name)
+		c.addCluster(name)
 	}
 	for _, name := range [...]string{"query", "match[]"} {
 		for _, text := range form[name] {
@@ -73,11 +76,11 @@ func checkForm(form url.Values) (*textCheck, error) {
 	return c, nil
 }
 
-// add checks one expression or selector by its tokens. What is no PromQL is left to the
-// parser, which ends at the same token.
+// add checks the tokens of one expression or selector. It stops at a token that is not PromQL
+// and returns nil: the parser then fails at the same token.
 func (c *textCheck) add(text string) error {
 	if len(text) > maxQuery {
-		return fmt.Errorf("it is %d bytes long, and may be %d: ask for less at once, or in several requests", len(text), maxQuery)
+		return fmt.Errorf("it is %d bytes long, the limit is %d; shorten it or split the request", len(text), maxQuery)
 	}
 	lexer := parser.Lex(text)
 	var item, last, label parser.Item
@@ -91,33 +94,33 @@ func (c *textCheck) add(text string) error {
 			continue
 		case parser.LEFT_PAREN, parser.LEFT_BRACKET:
 			if nesting++; nesting > maxNesting {
-				return fmt.Errorf("parentheses are nested more than %d deep: make the expression simpler", maxNesting)
+				return fmt.Errorf("parentheses are nested more than %d deep; simplify the expression", maxNesting)
 			}
 		case parser.RIGHT_PAREN, parser.RIGHT_BRACKET:
 			nesting--
 		case parser.EQL, parser.NEQ, parser.EQL_REGEX, parser.NEQ_REGEX:
 			label = last
 		case parser.STRING:
-			if err := c.value(label, last.Typ, item.Val); err != nil {
+			if err := c.checkMatcher(label, last.Typ, item.Val); err != nil {
 				return err
 			}
 		}
 		if item.Typ.IsOperator() {
 			if operators++; operators > maxOperators {
-				return fmt.Errorf("it has more than %d operators: make the expression simpler, or ask in several requests", maxOperators)
+				return fmt.Errorf("it has more than %d operators; simplify the expression or split the request", maxOperators)
 			}
 		}
 		last = item
 	}
 }
 
-// value checks the string of a matcher.
-func (c *textCheck) value(label parser.Item, operator parser.ItemType, quoted string) error {
+// checkMatcher checks the string of a label matcher.
+func (c *textCheck) checkMatcher(label parser.Item, operator parser.ItemType, quoted string) error {
 	switch operator {
 	case parser.EQL:
 		if label.Val == clusterLabel {
 			if name, err := strutil.Unquote(quoted); err == nil {
-				c.name(name)
+				c.addCluster(name)
 			}
 		}
 	case parser.EQL_REGEX, parser.NEQ_REGEX:
@@ -128,120 +131,123 @@ func (c *textCheck) value(label parser.Item, operator parser.ItemType, quoted st
 	return nil
 }
 
-// name remembers a cluster that the request names.
-func (c *textCheck) name(cluster string) {
+// addCluster adds a cluster that the request names to c.clusters.
+func (c *textCheck) addCluster(cluster string) {
 	if cluster != "" && len(c.clusters) < maxHints && !slices.Contains(c.clusters, cluster) {
 		c.clusters = append(c.clusters, cluster)
 	}
 }
 
-// plan is what is known of an expression before it is evaluated: what each selected series
-// may cost. The engine counts samples only.
-type plan struct {
+// costEstimate constant what the evaluation of an expression costs for each selected series. It
+// covers what the engine does not limit, as that counts samples only.
+type costEstimate struct {
 	expr parser.Expr
-	// steps are those of the longest range, the expression's or that of a subquery.
+	// steps is the number of steps of the expression or of its longest subquery.
 	steps float64
-	// countValues is how many count_values there are: each makes a series of each sample.
+	// countValues counts the count_values aggregations. Each can make a series of each sample.
 	countValues int
-	// labelCalls is how many label_replace and label_join there are.
+	// labelCalls counts the calls of label_replace and label_join.
 	labelCalls int
-	// eachSeries says that the engine makes room for the steps of each series; otherwise it
-	// does so for each set of values of the labels in grouping.
-	eachSeries bool
-	grouping   []string
-	// longest is the longest label value that the expression names.
+	// perSeries means that the engine preallocates points for each series. Otherwise it does
+	// so for each distinct set of values of the labels in grouping.
+	perSeries bool
+	grouping  []string
+	// longest is the length of the longest label value in the expression, in bytes. programs
+	// has the program size of each regular expression of label_replace.
 	longest  int
 	programs map[string]int
 
-	selectors int
-	total     programs
+	// selectors counts the selectors, totalPrograms the size of all regular expressions.
+	selectors     int
+	totalPrograms programSize
 }
 
-// planOf checks an expression's tree. The check of its text has bounded how deep that is.
-// Over and step are those of a range, 0 for an instant.
-func planOf(expr parser.Expr, total programs, over, step time.Duration) (*plan, error) {
-	p := &plan{expr: expr, steps: 1, total: total}
+// estimateCost checks the syntax tree of an expression and returns its cost. checkForm has to
+// check the text first, as that limits the depth of the tree. duration and step describe a
+// range query; both are 0 for an instant query.
+func estimateCost(expr parser.Expr, total programSize, duration, step time.Duration) (*costEstimate, error) {
+	ce := &costEstimate{expr: expr, steps: 1, totalPrograms: total}
 	if step > 0 {
-		p.steps = math.Floor(float64(over)/float64(step)) + 1
+		ce.steps = math.Floor(float64(duration)/float64(step)) + 1
 	}
-	if err := p.visit(expr, nil, over); err != nil {
+	if err := ce.visit(expr, nil, duration); err != nil {
 		return nil, err
 	}
-	if p.labelCalls > 0 && p.grow(expr, float64(max(p.longest, usualValue))).longest() > maxLabelValue {
-		return nil, fmt.Errorf("label_replace or label_join may make label values of more than %d bytes: repeat less in the replacement, or nest fewer of them", maxLabelValue)
+	if ce.labelCalls > 0 && ce.estimateLabels(expr, float64(max(ce.longest, typicalValue))).longest() > maxLabelValue {
+		return nil, fmt.Errorf("label_replace or label_join could make label values of more than %d bytes; use fewer references in the replacement, or nest fewer calls", maxLabelValue)
 	}
-	// Series that no selector selects, such as those of vector(), cost too.
-	if err := p.afford(1, max(p.longest, usualValue), nil); err != nil {
+	// Functions such as vector() make a series without a selector.
+	if err := ce.check(1, max(ce.longest, typicalValue), nil); err != nil {
 		return nil, err
 	}
-	return p, nil
+	return ce, nil
 }
 
-// visit visits a node. nearest is the node above it for which the engine makes room for
-// series, span how long the range is over which it is evaluated.
-func (p *plan) visit(expr parser.Expr, nearest parser.Expr, span time.Duration) error {
+// visit checks the subtree of expr. consumer is the closest node above expr for which the engine
+// preallocates points, nil if there is none. span is the time range that expr is evaluated over.
+func (ce *costEstimate) visit(expr parser.Expr, consumer parser.Expr, span time.Duration) error {
 	switch e := expr.(type) {
 	case *parser.VectorSelector:
-		return p.selector(e, nearest)
+		return ce.visitSelector(e, consumer)
 	case *parser.MatrixSelector:
-		return p.visit(e.VectorSelector, nearest, span)
+		return ce.visit(e.VectorSelector, consumer, span)
 	case *parser.SubqueryExpr:
-		return p.subquery(e, nearest, span)
+		return ce.visitSubquery(e, consumer, span)
 	case *parser.ParenExpr:
-		return p.visit(e.Expr, nearest, span)
+		return ce.visit(e.Expr, consumer, span)
 	case *parser.UnaryExpr:
-		return p.visit(e.Expr, nearest, span)
+		return ce.visit(e.Expr, consumer, span)
 	case *parser.StepInvariantExpr:
-		return p.visit(e.Expr, nearest, span)
+		return ce.visit(e.Expr, consumer, span)
 	case *parser.AggregateExpr:
 		if e.Op == parser.COUNT_VALUES {
-			if p.countValues++; p.countValues > maxCountValues {
-				return fmt.Errorf("it has more than %d count_values: ask in several requests", maxCountValues)
+			if ce.countValues++; ce.countValues > maxCountValues {
+				return fmt.Errorf("it has more than %d count_values; split the request", maxCountValues)
 			}
 		}
 		if e.Param != nil {
-			if err := p.visit(e.Param, e, span); err != nil {
+			if err := ce.visit(e.Param, e, span); err != nil {
 				return err
 			}
 		}
-		return p.visit(e.Expr, e, span)
+		return ce.visit(e.Expr, e, span)
 	case *parser.BinaryExpr:
-		if err := p.visit(e.LHS, e, span); err != nil {
+		if err := ce.visit(e.LHS, e, span); err != nil {
 			return err
 		}
-		return p.visit(e.RHS, e, span)
+		return ce.visit(e.RHS, e, span)
 	case *parser.Call:
-		return p.call(e, nearest, span)
+		return ce.visitCall(e, consumer, span)
 	}
 	return nil
 }
 
-func (p *plan) selector(e *parser.VectorSelector, nearest parser.Expr) error {
-	if p.selectors++; p.selectors > maxSelectors {
-		return fmt.Errorf("it has more than %d selectors: ask in several requests", maxSelectors)
+func (ce *costEstimate) visitSelector(e *parser.VectorSelector, consumer parser.Expr) error {
+	if ce.selectors++; ce.selectors > maxSelectors {
+		return fmt.Errorf("it has more than %d selectors; split the request", maxSelectors)
 	}
 	for _, m := range e.LabelMatchers {
-		if m.Type == labels.MatchEqual { // absent() makes labels of these
-			p.longest = max(p.longest, len(m.Value))
+		if m.Type == labels.MatchEqual { // absent() copies these values into labels
+			ce.longest = max(ce.longest, len(m.Value))
 		}
 	}
-	aggregate, ok := nearest.(*parser.AggregateExpr)
+	aggregate, ok := consumer.(*parser.AggregateExpr)
 	switch {
-	case nearest == nil:
-	case ok && !aggregate.Without && slices.Contains(grouped, aggregate.Op):
-		p.grouping = append(p.grouping, aggregate.Grouping...)
-		slices.Sort(p.grouping)
-		p.grouping = slices.Compact(p.grouping)
+	case consumer == nil:
+	case ok && !aggregate.Without && slices.Contains(reducingAggregations, aggregate.Op):
+		ce.grouping = append(ce.grouping, aggregate.Grouping...)
+		slices.Sort(ce.grouping)
+		ce.grouping = slices.Compact(ce.grouping)
 	default:
-		p.eachSeries = true
+		ce.perSeries = true
 	}
 	return nil
 }
 
-// grouped are the aggregations that make one series of a group.
-var grouped = []parser.ItemType{parser.SUM, parser.AVG, parser.COUNT, parser.MIN, parser.MAX, parser.GROUP, parser.STDDEV, parser.STDVAR, parser.QUANTILE}
+// reducingAggregations are the aggregations that return one series for each group.
+var reducingAggregations = []parser.ItemType{parser.SUM, parser.AVG, parser.COUNT, parser.MIN, parser.MAX, parser.GROUP, parser.STDDEV, parser.STDVAR, parser.QUANTILE}
 
-func (p *plan) subquery(e *parser.SubqueryExpr, nearest parser.Expr, span time.Duration) error {
+func (ce *costEstimate) visitSubquery(e *parser.SubqueryExpr, consumer parser.Expr, span time.Duration) error {
 	step := e.Step
 	if step <= 0 {
 		step = defaultStep
@@ -251,52 +257,53 @@ func (p *plan) subquery(e *parser.SubqueryExpr, nearest parser.Expr, span time.D
 	}
 	steps := math.Floor(float64(span)/float64(step)) + 1
 	if steps > maxPoints {
-		return fmt.Errorf("the subquery [%s:%s] has more than %d steps: make its step longer or its range shorter", e.Range, step, maxPoints)
+		return fmt.Errorf("the subquery [%s:%s] has more than %d steps; use a longer step or a shorter range", e.Range, step, maxPoints)
 	}
-	p.steps = max(p.steps, steps)
-	return p.visit(e.Expr, nearest, span)
+	ce.steps = max(ce.steps, steps)
+	return ce.visit(e.Expr, consumer, span)
 }
 
-func (p *plan) call(e *parser.Call, nearest parser.Expr, span time.Duration) error {
+func (ce *costEstimate) visitCall(e *parser.Call, consumer parser.Expr, span time.Duration) error {
 	switch e.Func.Name {
 	case "label_replace", "label_join":
-		if p.labelCalls++; p.labelCalls > maxLabelCalls {
-			return fmt.Errorf("it has more than %d label_replace and label_join: ask in several requests", maxLabelCalls)
+		if ce.labelCalls++; ce.labelCalls > maxLabelCalls {
+			return fmt.Errorf("it has more than %d label_replace and label_join; split the request", maxLabelCalls)
 		}
-		if expr, ok := textOf(e, 4); ok && e.Func.Name == "label_replace" {
-			before := p.total
-			if err := p.total.add(expr); err != nil {
+		if expr, ok := stringArg(e, 4); ok && e.Func.Name == "label_replace" {
+			before := ce.totalPrograms
+			if err := ce.totalPrograms.add(expr); err != nil {
 				return err
 			}
-			if p.programs == nil {
-				p.programs = map[string]int{}
+			if ce.programs == nil {
+				ce.programs = map[string]int{}
 			}
-			p.programs[expr] = int(p.total - before)
+			ce.programs[expr] = int(ce.totalPrograms - before)
 		}
-		return p.visit(e.Args[0], nearest, span)
+		return ce.visit(e.Args[0], consumer, span)
 	}
 	for _, arg := range e.Args {
-		under := parser.Expr(e)
-		// Series of a range share the room, and absent and scalar make one series.
+		argConsumer := parser.Expr(e)
+		// The engine reuses one buffer for range vectors. absent and scalar return one series.
 		if arg.Type() == parser.ValueTypeMatrix || e.Func.Name == "absent" || e.Func.Name == "scalar" {
-			under = nearest
+			argConsumer = consumer
 		}
-		if err := p.visit(arg, under, span); err != nil {
+		if err := ce.visit(arg, argConsumer, span); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// textOf returns an argument that is a string.
-func textOf(e *parser.Call, i int) (string, bool) {
+// stringArg returns the value of the i-th argument if that is a string literal.
+func stringArg(e *parser.Call, i int) (string, bool) {
 	if i >= len(e.Args) {
 		return "", false
 	}
-	return stringOf(e.Args[i])
+	return stringLiteral(e.Args[i])
 }
 
-func stringOf(expr parser.Expr) (string, bool) {
+// stringLiteral returns the value of expr if that is a string literal, possibly in parentheses.
+func stringLiteral(expr parser.Expr) (string, bool) {
 	for {
 		switch a := expr.(type) {
 		case *parser.ParenExpr:
@@ -311,38 +318,38 @@ func stringOf(expr parser.Expr) (string, bool) {
 	}
 }
 
-// afford reports why so many selected series, with label values of so many bytes at most,
-// would cost too much; nil: they do not. groups counts the sets of values of some labels
-// among them.
-func (p *plan) afford(series, longest int, groups func(names []string) int) error {
-	made, room := float64(series), min(p.steps, maxRoom)
-	if p.countValues > 0 {
-		made *= p.steps
+// check returns an error if evaluating the expression over so many selected series costs too
+// much. longest is the length of their longest label value, in bytes. groups, if it is not nil,
+// returns how many distinct sets of values the selected series have for some labels.
+func (ce *costEstimate) check(series, longest int, groups func(names []string) int) error {
+	made, steps := float64(series), min(ce.steps, maxPreallocatedSteps)
+	if ce.countValues > 0 {
+		made *= ce.steps
 	}
-	if p.labelCalls > 0 {
-		grown := p.grow(p.expr, float64(longest))
-		if made*grown.bytes() > maxLabelBytes {
-			return fmt.Errorf("label_replace or label_join may make more than %d MiB of label values of %d series: select fewer, or repeat less in the replacement", maxLabelBytes>>20, series)
+	if ce.labelCalls > 0 {
+		growth := ce.estimateLabels(ce.expr, float64(longest))
+		if made*growth.bytes() > maxLabelBytes {
+			return fmt.Errorf("label_replace or label_join could make more than %d MiB of label values for %d series; select fewer series, or use fewer references in the replacement", maxLabelBytes>>20, series)
 		}
-		if made*grown.matching > maxMatching {
-			return fmt.Errorf("label_replace would take too long for %d series: select fewer, or make its regular expression simpler", series)
+		if made*growth.matchSteps > maxMatchSteps {
+			return fmt.Errorf("label_replace would take too long for %d series; select fewer series, or simplify its regular expression", series)
 		}
 	}
-	if p.steps == 1 {
+	if ce.steps == 1 {
 		return nil
 	}
-	if p.countValues > 0 && made*room*float64(p.countValues) > maxCells {
-		return fmt.Errorf("count_values may make a series of each of %.0f values: select fewer series, or ask for a longer step or a shorter range", made)
+	if ce.countValues > 0 && made*steps*float64(ce.countValues) > maxPreallocatedPoints {
+		return fmt.Errorf("count_values could make a series of each of %.0f values; select fewer series, or use a longer step or a shorter range", made)
 	}
-	cells := made * room
-	if !p.eachSeries && cells > maxCells {
-		cells = 0
-		if p.grouping != nil && groups != nil {
-			cells = float64(groups(p.grouping)) * room
+	points := made * steps
+	if !ce.perSeries && points > maxPreallocatedPoints {
+		points = 0
+		if ce.grouping != nil && groups != nil {
+			points = float64(groups(ce.grouping)) * steps
 		}
 	}
-	if cells > maxCells {
-		return fmt.Errorf("%d series with %.0f steps each are too much: select fewer series, aggregate them by fewer labels, or ask for a longer step or a shorter range", series, p.steps)
+	if points > maxPreallocatedPoints {
+		return fmt.Errorf("%d series with %.0f steps each need too much memory; select fewer series, aggregate by fewer labels, or use a longer step or a shorter range", series, ce.steps)
 	}
 	return nil
 }

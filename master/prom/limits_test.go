@@ -20,22 +20,22 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// within fails where f allocates more than so many bytes.
-func within(t testing.TB, what string, most uint64, f func()) {
+// checkAllocs reports an error if f allocates more than the given number of bytes.
+func checkAllocs(t testing.TB, what string, most uint64, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	f()
 	runtime.ReadMemStats(&after)
 	if got := after.TotalAlloc - before.TotalAlloc; got > most {
-		t.Errorf("%.60s: %d KiB were allocated, want %d KiB at most", what, got>>10, most>>10)
+		t.Errorf("%.60s: got %d KiB of allocations, want at most %d KiB", what, got>>10, most>>10)
 	}
 }
 
-func TestProgramOf(t *testing.T) {
+func TestEstimateProgramSize(t *testing.T) {
 	for _, tc := range []struct {
 		expr string
-		most int // 0: it is refused; 1: it is no expression, or next to nothing
+		most int // 0: want an error; 1: invalid or almost empty
 	}{
 		{"", 1},
 		{"prod-.+", 20},
@@ -61,16 +61,16 @@ func TestProgramOf(t *testing.T) {
 		{`(?:[^\pL\pN]){900}`, 0},
 		{strings.Repeat("(", 900) + strings.Repeat("){9}", 900), 1},
 	} {
-		within(t, tc.expr, 8<<20, func() {
-			got, err := programOf(tc.expr)
+		checkAllocs(t, tc.expr, 8<<20, func() {
+			got, err := estimateProgramSize(tc.expr)
 			if tc.most == 0 && err == nil || tc.most > 0 && (err != nil || got > tc.most) {
-				t.Errorf("%.40q: %d %v, want %d at most", tc.expr, got, err, tc.most)
+				t.Errorf("%.40q: got %d, %v, want at most %d", tc.expr, got, err, tc.most)
 			}
 		})
 	}
 }
 
-func TestProgramsOfARequestAreCountedTogether(t *testing.T) {
+func TestProgramSizesOfARequestAreSummed(t *testing.T) {
 	var names []string
 	for i := range 900 {
 		names = append(names, fmt.Sprintf("%d-namespace", i))
@@ -78,24 +78,24 @@ func TestProgramsOfARequestAreCountedTogether(t *testing.T) {
 	one := "(" + strings.Join(names, "|") + ")"
 	form := url.Values{"match[]": slices.Repeat([]string{`up{namespace=~"` + one + `"}`}, 4)}
 	if _, err := checkForm(form); err != nil {
-		t.Errorf("four lists: %v", err)
+		t.Errorf("four lists: got error %v, want none", err)
 	}
 	form["match[]"] = append(form["match[]"], form["match[]"]...)
 	if _, err := checkForm(form); !errors.Is(err, errTooManyPrograms) {
-		t.Errorf("eight lists: %v, want %v", err, errTooManyPrograms)
+		t.Errorf("eight lists: got error %v, want %v", err, errTooManyPrograms)
 	}
 }
 
-// asks is a request of a route, by a form.
-func (s *stage) asks(path string, form url.Values) reply {
+// requestForm sends a form to a route.
+func (s *harness) requestForm(path string, form url.Values) apiResult {
 	s.t.Helper()
 	if path == "/federate" {
-		a, err := s.api.Federation().Serve(s.t.Context(), Request{Form: form, See: s.see})
+		a, err := s.api.Federation().Serve(s.t.Context(), Request{Form: form, Authorize: s.authorize})
 		if err == nil {
 			a.Close()
-			return reply{code: 200}
+			return apiResult{code: 200}
 		}
-		return s.read(a, err)
+		return s.parse(a, err)
 	}
 	var pairs []string
 	for name, values := range form {
@@ -103,10 +103,10 @@ func (s *stage) asks(path string, form url.Values) reply {
 			pairs = append(pairs, name, v)
 		}
 	}
-	return s.ask(path, pairs...)
+	return s.request(path, pairs...)
 }
 
-func TestOrdinaryQueriesAreNotRefused(t *testing.T) {
+func TestOrdinaryQueriesAreAccepted(t *testing.T) {
 	namespaces := "(" + strings.Repeat("team-namespace-01|", 500) + "x)"
 	for _, query := range []string{
 		`sum by (cluster, namespace) (rate(container_cpu_usage_seconds_total{cluster=~"prod-.+",container!="",image!=""}[2m]))`,
@@ -127,20 +127,20 @@ func TestOrdinaryQueriesAreNotRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := planOf(expr, check.programs, time.Hour, 15*time.Second)
+		ce, err := estimateCost(expr, check.programs, time.Hour, 15*time.Second)
 		if err != nil {
 			t.Errorf("%.60s: %v", query, err)
 			continue
 		}
-		if p.countValues == 0 {
-			if err := p.afford(15_000, 100, func([]string) int { return 1000 }); err != nil {
-				t.Errorf("%.60s for 15000 series: %v", query, err)
+		if ce.countValues == 0 {
+			if err := ce.check(15_000, 100, func([]string) int { return 1000 }); err != nil {
+				t.Errorf("%.60s for 15000 series: got error %v, want none", query, err)
 			}
 		}
 	}
 }
 
-func TestRoomForStepsIsBoundedByWhatTheEngineMakes(t *testing.T) {
+func TestPreallocatedPointsAreLimited(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, tc := range []struct {
 		query  string
@@ -149,7 +149,7 @@ func TestRoomForStepsIsBoundedByWhatTheEngineMakes(t *testing.T) {
 		groups int
 		ok     bool
 	}{
-		{"up", 300_000, 400 * day, 0, true}, // whose points share their room
+		{"up", 300_000, 400 * day, 0, true}, // its points share one buffer
 		{"rate(up[5m])", 300_000, 400 * day, 0, true},
 		{"sum(rate(up[5m]))", 300_000, 400 * day, 0, true},
 		{"up * 2", 3000, 400 * day, 0, true},
@@ -173,27 +173,27 @@ func TestRoomForStepsIsBoundedByWhatTheEngineMakes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := planOf(expr, 0, tc.over, step)
+		ce, err := estimateCost(expr, 0, tc.over, step)
 		if err == nil {
-			err = p.afford(tc.series, 100, func([]string) int { return tc.groups })
+			err = ce.check(tc.series, 100, func([]string) int { return tc.groups })
 		}
 		if (err == nil) != tc.ok {
-			t.Errorf("%s for %d series over %s: %v", tc.query, tc.series, tc.over, err)
+			t.Errorf("%s for %d series over %s: got error %v, want ok %t", tc.query, tc.series, tc.over, err, tc.ok)
 		}
 	}
 }
 
-func TestSeriesAreCountedByRequestAndNotBySelector(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
+func TestSeriesAreCountedPerRequest(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu")
 		half := `count({cluster="prod-eu",__name__=~"kube.+"})`
-		n, err := strconv.Atoi(s.ask("/query", "query", half).vector(t)[""])
+		n, err := strconv.Atoi(s.request("/query", "query", half).vector(t)[""])
 		if err != nil || n == 0 {
-			t.Fatalf("%d series, %v", n, err)
+			t.Fatalf("got %d series and error %v, want some series", n, err)
 		}
 		s.api.maxSeries = n + n/2
 		tooMany := fmt.Sprintf("more than %d series", s.api.maxSeries)
-		same(t, "one selector", s.ask("/query", "query", half).code, 200)
+		checkEqual(t, "one selector", s.request("/query", "query", half).code, 200)
 		for path, form := range map[string]url.Values{
 			"/query":             {"query": {half + "+" + half}},
 			"/series":            {"match[]": {`{__name__=~"kube.+"}`, `{job="kube-state-metrics"}`}},
@@ -201,17 +201,17 @@ func TestSeriesAreCountedByRequestAndNotBySelector(t *testing.T) {
 			"/label/node/values": {"match[]": {`{__name__=~"kube.+"}`, `{job="kube-state-metrics"}`}},
 			"/federate":          {"match[]": {`{__name__=~"kube.+"}`, `{job="kube-state-metrics"}`}},
 		} {
-			if got := s.asks(path, form); got.code != 422 || !strings.Contains(got.Error, tooMany) {
-				t.Errorf("%s: %d %s", path, got.code, got.Error)
+			if got := s.requestForm(path, form); got.code != 422 || !strings.Contains(got.Error, tooMany) {
+				t.Errorf("%s: got %d %s, want 422 with %q", path, got.code, got.Error, tooMany)
 			}
 		}
 	})
 }
 
-func TestSelectionEndsWithTheRequest(t *testing.T) {
+func TestCollectorStopsOnCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out := &sink{ctx: ctx, left: maxSeries}
+	out := &seriesCollector{ctx: ctx, limit: maxSeries}
 	for i := range 10_000 {
 		if i == 100 {
 			cancel()
@@ -219,58 +219,58 @@ func TestSelectionEndsWithTheRequest(t *testing.T) {
 		out.add(nil, "a", "b")
 	}
 	if len(out.series) >= 100+checkEvery || !errors.Is(out.err, context.Canceled) {
-		t.Errorf("%d series were made, %v", len(out.series), out.err)
+		t.Errorf("got %d series and error %v, want less than %d and %v", len(out.series), out.err, 100+checkEvery, context.Canceled)
 	}
 }
 
-func TestLongAnswersAreStreamedAndHoldTheirTurn(t *testing.T) {
-	act(t, func(s *stage) {
+func TestLongResponsesAreStreamedWithQuerySemaphore(t *testing.T) {
+	runTest(t, func(s *harness) {
 		s.register("a")
 		var parts []string
 		for i := range 10 {
 			parts = append(parts, fmt.Sprintf(`label_replace(vector(time()),"a","%d","","")`, i))
 		}
 		form := url.Values{"query": {strings.Join(parts, " or ")}, "start": {"0"}, "end": {"9000"}, "step": {"1"}}
-		serve := s.api.limited("query_range", s.api.queryRange)
-		answer, err := serve(s.t.Context(), Request{Form: form, See: s.see})
-		if err != nil || answer.Stream == nil || answer.Body != nil {
-			t.Errorf("%v, %d bytes are held", err, len(answer.Body))
+		serve := s.api.handler("query_range", s.api.queryRange)
+		response, err := serve(s.t.Context(), Request{Form: form, Authorize: s.authorize})
+		if err != nil || response.Stream == nil || response.Body != nil {
+			t.Errorf("got error %v and a body of %d bytes, want a stream", err, len(response.Body))
 			return
 		}
-		same(t, "turns while it is read", len(s.api.turns), 1)
+		checkEqual(t, "running queries while it is read", len(s.api.querySem), 1)
 		var body bytes.Buffer
-		if err := answer.Stream(&body); err != nil || body.Len() < maxHeld || !strings.HasSuffix(body.String(), `"9000"]]}]}}`) {
-			t.Errorf("%v, %d bytes", err, body.Len())
+		if err := response.Stream(&body); err != nil || body.Len() < maxBuffered || !strings.HasSuffix(body.String(), `"9000"]]}]}}`) {
+			t.Errorf("got error %v and %d bytes, want a complete body of at least %d bytes", err, body.Len(), maxBuffered)
 		}
-		answer.Close()
-		same(t, "turns afterwards", len(s.api.turns), 0)
+		response.Close()
+		checkEqual(t, "running queries after Close", len(s.api.querySem), 0)
 		form.Set("end", "10")
-		if answer, err = serve(s.t.Context(), Request{Form: form, See: s.see}); err != nil || answer.Stream != nil {
-			t.Errorf("a short answer: %v, streamed %t", err, answer.Stream != nil)
+		if response, err = serve(s.t.Context(), Request{Form: form, Authorize: s.authorize}); err != nil || response.Stream != nil {
+			t.Errorf("short response: got error %v, streamed %t, want it buffered", err, response.Stream != nil)
 		}
-		same(t, "turns after a short answer", len(s.api.turns), 0)
-		answer.Close()
+		checkEqual(t, "running queries after a short response", len(s.api.querySem), 0)
+		response.Close()
 	})
 }
 
-func TestAnswersAreBounded(t *testing.T) {
-	m, part := &measure{}, make([]byte, chunk)
+func TestResponsesAreLimited(t *testing.T) {
+	m, part := &meter{}, make([]byte, flushSize)
 	var err error
 	n := 0
-	within(t, "an endless answer", 8<<20, func() {
+	checkAllocs(t, "endless response", 8<<20, func() {
 		for err == nil {
 			_, err = m.Write(part)
 			n += len(part)
 		}
 	})
 	var as *Error
-	if !errors.As(err, &as) || as.Type != ErrorExecution || n != maxAnswer+chunk {
-		t.Errorf("%v after %d bytes", err, n)
+	if !errors.As(err, &as) || as.Type != ErrorExecution || n != maxResponse+flushSize {
+		t.Errorf("got error %v after %d bytes, want %s after %d", err, n, ErrorExecution, maxResponse+flushSize)
 	}
 }
 
 func FuzzChecks(f *testing.F) {
-	for _, b := range bombs() {
+	for _, b := range expensiveQueries() {
 		f.Add(b.query)
 	}
 	for _, text := range []string{`up{cluster=~"prod-.+"}`, "{`a`=~'b'}", `label_replace(up,"a","$1","b","(?i)[\x{42}-\x{1e943}]")`, "sum by (a) (rate(up[5m] @ end() offset 1m))[1h:]", `up{a=~"(?:\pL){20}"} # c`} {
@@ -280,17 +280,17 @@ func FuzzChecks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var check *textCheck
 		var err error
-		within(t, text, 16<<20, func() { check, err = checkForm(url.Values{"query": {text}}) })
+		checkAllocs(t, text, 16<<20, func() { check, err = checkForm(url.Values{"query": {text}}) })
 		if err != nil {
 			return
 		}
-		// What the checks let through can be parsed, twice, in bounded memory.
-		within(t, text, 64<<20, func() {
+		// Parsing an accepted text twice has to need bounded memory.
+		checkAllocs(t, text, 64<<20, func() {
 			if _, err := p.ParseMetricSelector(text); err == nil {
 				return
 			}
 			if expr, err := p.ParseExpr(text); err == nil {
-				_, _ = planOf(expr, check.programs, time.Hour, 15*time.Second)
+				_, _ = estimateCost(expr, check.programs, time.Hour, 15*time.Second)
 			}
 		})
 	})
@@ -314,7 +314,7 @@ func BenchmarkChecks(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := planOf(expr, check.programs, time.Hour, 15*time.Second); err != nil {
+				if _, err := estimateCost(expr, check.programs, time.Hour, 15*time.Second); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -330,10 +330,10 @@ func BenchmarkChecks(b *testing.B) {
 	}
 }
 
-func TestOurDashboardsAreWithinTheLimits(t *testing.T) {
+func TestShippedDashboardsAreWithinLimits(t *testing.T) {
 	files, err := filepath.Glob("../../config/grafana/dashboards/*.json")
 	if err != nil || len(files) == 0 {
-		t.Fatal("there are no dashboards", err)
+		t.Fatalf("got %d dashboards and error %v, want some dashboards", len(files), err)
 	}
 	variable := regexp.MustCompile(`\$\{?__(rate_interval|interval|range)\}?`)
 	n := 0
@@ -358,13 +358,13 @@ func TestOurDashboardsAreWithinTheLimits(t *testing.T) {
 				t.Errorf("%s: %s: %v", file, query, err)
 				continue
 			}
-			if _, err := planOf(expr, check.programs, 6*time.Hour, 15*time.Second); err != nil {
+			if _, err := estimateCost(expr, check.programs, 6*time.Hour, 15*time.Second); err != nil {
 				t.Errorf("%s: %s: %v", file, query, err)
 			}
 			n++
 		}
 	}
 	if n < 10 {
-		t.Errorf("%d queries were found", n)
+		t.Errorf("got %d queries, want at least 10", n)
 	}
 }

@@ -6,30 +6,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics count queries.
+// metrics are the metrics of the API.
 type metrics struct {
-	queries *prometheus.CounterVec
-	cleaned prometheus.Counter
+	queries     *prometheus.CounterVec
+	invalidUTF8 prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer, turns chan struct{}) *metrics {
+func newMetrics(r prometheus.Registerer, running chan struct{}) *metrics {
 	m := &metrics{queries: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rollcall_prometheus_queries_total",
-		Help: "Requests of the Prometheus API by what was asked and how it ended: success, or Prometheus' error type.",
-	}, []string{"kind", "outcome"}), cleaned: prometheus.NewCounter(prometheus.CounterOpts{
+		Help: "Requests to the Prometheus API by kind and outcome. The outcome is success or Prometheus' error type.",
+	}, []string{"kind", "outcome"}), invalidUTF8: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "rollcall_prometheus_cleaned_series_total",
-		Help: "Series of /federate in whose labels bytes were replaced that are no UTF-8.",
+		Help: "Series of /federate with invalid UTF-8 in their labels, which was replaced.",
 	})}
-	running := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	runningGauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_prometheus_queries_running",
-		Help: "Requests of the Prometheus API that are being answered.",
-	}, func() float64 { return float64(len(turns)) })
-	r.MustRegister(m.queries, m.cleaned, running)
+		Help: "Requests to the Prometheus API that are being evaluated.",
+	}, func() float64 { return float64(len(running)) })
+	r.MustRegister(m.queries, m.invalidUTF8, runningGauge)
 	return m
 }
 
-// ended counts how a request ended.
-func (m *metrics) ended(kind string, err error) error {
+// observe counts a request by its outcome, and returns err.
+func (m *metrics) observe(kind string, err error) error {
 	outcome, as := "success", (*Error)(nil)
 	switch {
 	case errors.As(err, &as):

@@ -10,41 +10,41 @@ import (
 	"rollcall.dev/rollcall/master/history"
 )
 
-// mixinFamilies are what the recording rules of kubernetes-mixin give and its dashboards
-// read, as far as it is made of series that there are.
+// mixinFamilies returns the results of the recording rules of kubernetes-mixin that its dashboards
+// use, as far as they can be derived from series that exist.
 func mixinFamilies() []family {
 	gauge := model.MetricTypeGauge
 	all := []family{
 		{
-			"namespace_workload_pod:kube_pod_owner:relabel", "Who made a pod, under the name that the dashboards of kubernetes-mixin read.",
-			gauge, Details, kubeState, objects(state.KindPod, podWorkload),
+			"namespace_workload_pod:kube_pod_owner:relabel", "The workload that owns a pod, as kubernetes-mixin records it.",
+			gauge, Details, kubeStateLabels, objectSeries(state.KindPod, podWorkload),
 		},
 		{
 			"node_namespace_pod:kube_pod_info:", "The node of a pod, as kubernetes-mixin records it.",
-			gauge, Details, nil, objects(state.KindPod, podOnNode),
+			gauge, Details, nil, objectSeries(state.KindPod, podOnNode),
 		},
 		{
-			"node_namespace_pod_container:container_memory_working_set_bytes", "Memory in use in containers, as kubernetes-mixin records it.",
-			gauge, Details, cadvisor, usage(history.Memory, 1, []usageOf{imageUsage}),
+			"node_namespace_pod_container:container_memory_working_set_bytes", "Working set memory of containers, as kubernetes-mixin records it.",
+			gauge, Details, cadvisorLabels, usage(history.Memory, 1, []usageFunc{imageUsage}),
 		},
 		{
-			"node_namespace_pod_container:container_cpu_usage_seconds_total:sum_irate", "CPU that a container uses, as kubernetes-mixin records it: what metrics.k8s.io samples.",
-			gauge, Details, nil, usage(history.CPU, 1000, []usageOf{coresUsage(samplesOf)}),
+			"node_namespace_pod_container:container_cpu_usage_seconds_total:sum_irate", "CPU usage of a container, as kubernetes-mixin records it. The value is that of metrics.k8s.io.",
+			gauge, Details, nil, usage(history.CPU, 1000, []usageFunc{coresUsage(samplesOf)}),
 		},
 		{
-			"node_namespace_pod_container:container_cpu_usage_seconds_total:sum_rate5m", "CPU that a container used over the last five minutes, as kubernetes-mixin records it.",
-			gauge, Details, nil, usage(history.CPUTotal, 1000, []usageOf{coresUsage(rateOf)}),
+			"node_namespace_pod_container:container_cpu_usage_seconds_total:sum_rate5m", "Average CPU usage of a container over five minutes, as kubernetes-mixin records it.",
+			gauge, Details, nil, usage(history.CPUTotal, 1000, []usageFunc{coresUsage(rateSamples)}),
 		},
 	}
 	for _, resource := range []string{"cpu", "memory"} {
 		for _, of := range []string{"requests", "limits"} {
 			all = append(all,
 				family{
-					"cluster:namespace:pod_" + resource + ":active:kube_pod_container_resource_" + of, "The " + of + " of " + resource + " of containers of unfinished pods, as kubernetes-mixin records it.",
-					gauge, Details, kubeState, activeAmounts(resource, of),
+					"cluster:namespace:pod_" + resource + ":active:kube_pod_container_resource_" + of, "The " + resource + " " + of + " of containers of unfinished pods, as kubernetes-mixin records it.",
+					gauge, Details, kubeStateLabels, activeAmounts(resource, of),
 				},
 				family{
-					"namespace_" + resource + ":kube_pod_container_resource_" + of + ":sum", "The " + of + " of " + resource + " of a namespace's unfinished pods, as kubernetes-mixin records it.",
+					"namespace_" + resource + ":kube_pod_container_resource_" + of + ":sum", "The " + resource + " " + of + " of a namespace's unfinished pods, as kubernetes-mixin records it.",
 					gauge, Details, nil, namespaceAmounts(resource, of),
 				})
 		}
@@ -52,51 +52,51 @@ func mixinFamilies() []family {
 	return all
 }
 
-// workloads are the kinds of owners as kubernetes-mixin writes them.
-var workloads = map[string]string{
+// workloadTypes maps kinds of owners to the workload_type of kubernetes-mixin.
+var workloadTypes = map[string]string{
 	"Deployment": "deployment", "DaemonSet": "daemonset", "StatefulSet": "statefulset", "Job": "job", "ReplicaSet": "replicaset", "Pod": "barepod", "Node": "staticpod",
 }
 
-func podWorkload(p *state.Pod, add adder) {
-	kind, ok := workloads[p.Owner.Kind]
+func podWorkload(p *state.Pod, add addFunc) {
+	kind, ok := workloadTypes[p.Owner.Kind]
 	if !ok {
 		kind = p.Owner.Kind
 	}
 	add(1, "namespace", p.Namespace, "pod", p.Name, "workload", p.Owner.Name, "workload_type", kind)
 }
 
-func podOnNode(p *state.Pod, add adder) {
+func podOnNode(p *state.Pod, add addFunc) {
 	if p.Node != "" {
 		add(1, "namespace", p.Namespace, "pod", p.Name, "node", p.Node)
 	}
 }
 
-// imageUsage is containerUsage of containers that are there.
-func imageUsage(c *cluster, out *sink, m history.Metric, by float64) {
+// imageUsage is containerUsage without containers that no longer exist.
+func imageUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
 	eachContainerUsage(c, func(s history.Series, image, name string) {
 		if image != "" {
-			out.add(samplesOf(s, m, by), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
+			out.add(samplesOf(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
 		}
 	})
 }
 
-func coresUsage(of func(s history.Series, m history.Metric, by float64) points) usageOf {
-	return func(c *cluster, out *sink, m history.Metric, by float64) {
-		for s := range c.past.Series(state.KindContainer) {
-			out.add(of(s, m, by), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node)
+func coresUsage(of func(s history.Series, m history.Metric, divisor float64) pointsFunc) usageFunc {
+	return func(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
+		for s := range c.history.Series(state.KindContainer) {
+			out.add(of(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node)
 		}
 	}
 }
 
-// rateOf are the rates of a counter over the five minutes before each of its samples.
-func rateOf(s history.Series, m history.Metric, by float64) points {
+// rateSamples returns the rates of a counter over the five minutes before each of its samples.
+func rateSamples(s history.Series, m history.Metric, divisor float64) pointsFunc {
 	const over = int64(5 * time.Minute / time.Millisecond)
 	return func(from, to int64, yield func(point) bool) {
 		var window []history.Sample
 		for sample := range s.Samples(m, from-over, to) {
 			if sample.Stale {
 				window = window[:0]
-				if sample.Time >= from && !yield(point{sample.Time, stale}) {
+				if sample.Time >= from && !yield(point{sample.Time, staleNaN}) {
 					return
 				}
 				continue
@@ -104,7 +104,7 @@ func rateOf(s history.Series, m history.Metric, by float64) points {
 			window = append(slices.DeleteFunc(window, func(old history.Sample) bool { return old.Time <= sample.Time-over }), sample)
 			if first := window[0]; sample.Time >= from && sample.Time > first.Time {
 				seconds := float64(sample.Time-first.Time) / 1000
-				if !yield(point{sample.Time, float64(sample.Value-first.Value) / by / seconds}) {
+				if !yield(point{sample.Time, float64(sample.Value-first.Value) / divisor / seconds}) {
 					return
 				}
 			}
@@ -112,61 +112,62 @@ func rateOf(s history.Series, m history.Metric, by float64) points {
 	}
 }
 
-// activeContainers calls f with each main container of a pod that has not finished.
+// activeContainers calls f with each main container of pending and running pods.
 func activeContainers(s *state.State, f func(e state.Entry, k *state.Container, uid string)) {
-	pods := podsOf{state: s}
+	pods := podLookup{state: s}
 	for e := range s.Entries(state.KindContainer) {
 		k := e.Object.(*state.Container)
 		if k.Kind != state.Main {
 			continue
 		}
-		if p := pods.of(k); p != nil && (p.Phase == state.PodPending || p.Phase == state.PodRunning) {
+		if p := pods.find(k); p != nil && (p.Phase == state.PodPending || p.Phase == state.PodRunning) {
 			f(e, k, pods.uid)
 		}
 	}
 }
 
-func activeAmounts(resource, of string) func(*cluster, *sink) {
-	return func(c *cluster, out *sink) {
+func activeAmounts(resource, of string) func(*cluster, *seriesCollector) {
+	return func(c *cluster, out *seriesCollector) {
 		s := c.state()
 		if s == nil {
 			return
 		}
 		activeContainers(s, func(e state.Entry, k *state.Container, uid string) {
-			holds := c.asItIs(e).holds
-			amounts, zeros := amountsOfSpec(k, of)
-			kubeAmounts(func(value float64, pairs ...string) {
+			constant := c.entryInterval(e).constant
+			amounts, zeros := specResources(k, of)
+			addKubeResources(func(value float64, pairs ...string) {
 				if valueOf("resource", pairs) == resource {
-					out.add(holds(value), append([]string{"namespace", k.Namespace, "pod", k.Pod, "uid", uid, "container", k.Name, "node", k.Node}, pairs...)...)
+					out.add(constant(value), append([]string{"namespace", k.Namespace, "pod", k.Pod, "uid", uid, "container", k.Name, "node", k.Node}, pairs...)...)
 				}
 			}, amounts, zeros)
 		})
 	}
 }
 
-func namespaceAmounts(resource, of string) func(*cluster, *sink) {
-	return func(c *cluster, out *sink) {
+func namespaceAmounts(resource, of string) func(*cluster, *seriesCollector) {
+	return func(c *cluster, out *seriesCollector) {
 		s := c.state()
 		if s == nil {
 			return
 		}
 		sums := map[string]float64{}
 		activeContainers(s, func(_ state.Entry, k *state.Container, _ string) {
-			amounts, zeros := amountsOfSpec(k, of)
-			kubeAmounts(func(value float64, pairs ...string) {
+			amounts, zeros := specResources(k, of)
+			addKubeResources(func(value float64, pairs ...string) {
 				if valueOf("resource", pairs) == resource {
 					sums[k.Namespace] += value
 				}
 			}, amounts, zeros)
 		})
 		for namespace, sum := range sums {
-			out.add(c.atReport().holds(sum), "namespace", namespace)
+			out.add(c.reportInterval().constant(sum), "namespace", namespace)
 		}
 	}
 }
 
-// amountsOfSpec returns the requests or limits that a container's spec has.
-func amountsOfSpec(k *state.Container, of string) (*state.Resources, state.Zeros) {
+// specResources returns the requests or limits of a container's spec. It also returns which of
+// them are set to zero.
+func specResources(k *state.Container, of string) (*state.Resources, state.Zeros) {
 	requests, limits := &k.Requests, &k.Limits
 	if k.Spec != nil {
 		requests, limits = &k.Spec.Requests, &k.Spec.Limits

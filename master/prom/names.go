@@ -12,118 +12,119 @@ import (
 	"github.com/prometheus/prometheus/storage"
 )
 
-// lookIn is a querier over the time that a request names, else over all that there is.
-func (s *scene) lookIn(r Request) (*querier, error) {
-	start, err := timeOf(r.Form, "start", time.UnixMilli(0))
+// newQuerier returns a querier over the time range of a request. Without one, it covers all of
+// the history.
+func (qc *queryContext) newQuerier(r Request) (*querier, error) {
+	start, err := parseTime(r.Form, "start", time.UnixMilli(0))
 	if err != nil {
 		return nil, err
 	}
-	end, err := timeOf(r.Form, "end", s.now)
+	end, err := parseTime(r.Form, "end", qc.now)
 	if err != nil {
 		return nil, err
 	}
 	if end.Before(start) {
-		return nil, badData("end", errors.New("it is before the start"))
+		return nil, badData("end", errors.New("must not be before the start"))
 	}
-	return &querier{scene: s, from: start.UnixMilli(), to: end.UnixMilli()}, nil
+	return &querier{qc: qc, from: start.UnixMilli(), to: end.UnixMilli()}, nil
 }
 
-// selection is what /labels, /values and /series have in common: where to look, for what,
-// and how much of it.
+// selection constant the common parameters of /labels, /label/{label}/values and /series.
 type selection struct {
 	*querier
 	selectors [][]*labels.Matcher
 	limit     int
 }
 
-// selection reads it, and has it decided what the caller may see of it.
-func (a *API) selection(ctx context.Context, s *scene, r Request) (at selection, err error) {
-	if at.querier, err = s.lookIn(r); err != nil {
-		return at, err
+// parseSelection parses the parameters of a request, and authorizes its selectors.
+func (a *API) parseSelection(ctx context.Context, qc *queryContext, r Request) (sel selection, err error) {
+	if sel.querier, err = qc.newQuerier(r); err != nil {
+		return sel, err
 	}
-	if at.selectors, err = a.selectorsOf(ctx, r.Form); err != nil {
-		return at, err
+	if sel.selectors, err = a.parseSelectors(ctx, r.Form); err != nil {
+		return sel, err
 	}
-	if at.limit, err = limitOf(r.Form); err != nil {
-		return at, err
+	if sel.limit, err = parseLimit(r.Form); err != nil {
+		return sel, err
 	}
-	if len(at.selectors) == 0 {
-		return at, s.decide(ctx, nil)
+	if len(sel.selectors) == 0 {
+		return sel, qc.authorizeSelectors(ctx, nil)
 	}
-	return at, s.decide(ctx, at.selectors...)
+	return sel, qc.authorizeSelectors(ctx, sel.selectors...)
 }
 
-// labels are the names of labels.
-func (a *API) labels(ctx context.Context, s *scene, r Request) (answerer, error) {
-	at, err := a.selection(ctx, s, r)
+// labels prepares a list of label names.
+func (a *API) labels(ctx context.Context, qc *queryContext, r Request) (evalFunc, error) {
+	sel, err := a.parseSelection(ctx, qc, r)
 	if err != nil {
 		return nil, err
 	}
-	return at.union(func(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
-		names, _, err := at.LabelNames(ctx, nil, matchers...)
+	return sel.union(func(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
+		names, _, err := sel.LabelNames(ctx, nil, matchers...)
 		return names, err
 	}), nil
 }
 
-// values are those of one label.
-func (a *API) values(ctx context.Context, s *scene, r Request) (answerer, error) {
+// values prepares a list of the values of one label.
+func (a *API) values(ctx context.Context, qc *queryContext, r Request) (evalFunc, error) {
 	if !model.UTF8Validation.IsValidLabelName(r.Label) {
-		return nil, badData("name", fmt.Errorf("%.40q is no label's name", r.Label))
+		return nil, badData("name", fmt.Errorf("%.40q is not a valid label name", r.Label))
 	}
-	at, err := a.selection(ctx, s, r)
+	sel, err := a.parseSelection(ctx, qc, r)
 	if err != nil {
 		return nil, err
 	}
-	return at.union(func(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
-		values, _, err := at.LabelValues(ctx, r.Label, nil, matchers...)
+	return sel.union(func(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
+		values, _, err := sel.LabelValues(ctx, r.Label, nil, matchers...)
 		return values, err
 	}), nil
 }
 
-// union is all that selectors find, each once; without any, all that there is.
-func (at selection) union(find func(context.Context, []*labels.Matcher) ([]string, error)) answerer {
-	selectors := at.selectors
+// union returns an evalFunc that lists the distinct results of find for all selectors. Without
+// selectors, it calls find once without matchers.
+func (sel selection) union(find func(context.Context, []*labels.Matcher) ([]string, error)) evalFunc {
+	selectors := sel.selectors
 	if len(selectors) == 0 {
 		selectors = [][]*labels.Matcher{nil}
 	}
-	return func(ctx context.Context) (Answer, error) {
+	return func(ctx context.Context) (Response, error) {
 		all := map[string]bool{}
 		for _, matchers := range selectors {
 			found, err := find(ctx, matchers)
 			if err != nil {
-				return Answer{}, failed(err)
+				return Response{}, toAPIError(err)
 			}
 			for _, one := range found {
 				all[one] = true
 			}
 		}
-		return limited(sortedKeys(all), at.limit)
+		return limitedList(sortedKeys(all), sel.limit)
 	}
 }
 
-func limited[T any](list []T, limit int) (Answer, error) {
-	list, cut := cutTo(list, limit)
+func limitedList[T any](list []T, limit int) (Response, error) {
+	list, cut := truncate(list, limit)
 	if cut {
-		return encodedList(list, fmt.Sprintf("there are more than the %d results that were asked for", limit))
+		return listResponse(list, fmt.Sprintf("results truncated due to limit %d", limit))
 	}
-	return encodedList(list)
+	return listResponse(list)
 }
 
-// series are the labels of all series of which there is a sample.
-func (a *API) series(ctx context.Context, s *scene, r Request) (answerer, error) {
-	at, err := a.selection(ctx, s, r)
+// series prepares a list of the label sets of the series that have a sample.
+func (a *API) series(ctx context.Context, qc *queryContext, r Request) (evalFunc, error) {
+	sel, err := a.parseSelection(ctx, qc, r)
 	if err != nil {
 		return nil, err
 	}
-	if len(at.selectors) == 0 {
-		return nil, badData("match[]", errors.New("it is missing: it says of which series"))
+	if len(sel.selectors) == 0 {
+		return nil, badData("match[]", errors.New("is required; set at least one series selector"))
 	}
-	return func(ctx context.Context) (Answer, error) {
+	return func(ctx context.Context) (Response, error) {
 		var all []storage.Series
-		for _, matchers := range at.selectors {
-			found, err := at.scene.find(ctx, at.from, at.to, matchers)
+		for _, matchers := range sel.selectors {
+			found, err := sel.qc.find(ctx, sel.from, sel.to, matchers)
 			if err != nil {
-				return Answer{}, failed(err)
+				return Response{}, toAPIError(err)
 			}
 			all = append(all, slices.DeleteFunc(found, func(s storage.Series) bool { return !s.(*series).any() })...)
 		}
@@ -133,57 +134,58 @@ func (a *API) series(ctx context.Context, s *scene, r Request) (answerer, error)
 		for i, s := range all {
 			sets[i] = s.Labels()
 		}
-		return limited(sets, at.limit)
+		return limitedList(sets, sel.limit)
 	}, nil
 }
 
-// described is what /metadata says of a name.
-type described struct {
+// metadata is an element of the response of /metadata.
+type metadata struct {
 	Type model.MetricType `json:"type"`
 	Help string           `json:"help"`
 	Unit string           `json:"unit"`
 }
 
-func (a *API) metadata(_ context.Context, r Request) (Answer, error) {
-	limit, err := limitOf(r.Form)
+func (a *API) metadata(_ context.Context, r Request) (Response, error) {
+	limit, err := parseLimit(r.Form)
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
-	all, only := map[string][]described{}, r.Form.Get("metric")
+	all, only := map[string][]metadata{}, r.Form.Get("metric")
 	for _, f := range families {
 		if limit > 0 && len(all) == limit {
 			break
 		}
 		if only == "" || only == f.name {
-			all[f.name] = []described{{Type: f.kind, Help: f.help}}
+			all[f.name] = []metadata{{Type: f.kind, Help: f.help}}
 		}
 	}
-	return encoded(all)
+	return dataResponse(all)
 }
 
-// exemplars are asked for by dashboards, and there are none.
-func (a *API) exemplars(ctx context.Context, s *scene, r Request) (answerer, error) {
+// exemplars prepares an empty response, as there are no exemplars. Dashboards request them.
+func (a *API) exemplars(ctx context.Context, qc *queryContext, r Request) (evalFunc, error) {
 	err := a.parse(ctx, func() error {
 		expr, err := a.parser.ParseExpr(r.Form.Get("query"))
 		if err != nil {
 			return badData("query", err)
 		}
-		if _, err := planOf(expr, s.programs, 0, 0); err != nil {
+		if _, err := estimateCost(expr, qc.programs, 0, 0); err != nil {
 			return badData("query", err)
 		}
 		return nil
 	})
-	return func(context.Context) (Answer, error) { return encodedList([]string{}) }, err
+	return func(context.Context) (Response, error) { return listResponse([]string{}) }, err
 }
 
-// rules are asked for by dashboards, and there are none.
-func (a *API) rules(context.Context, Request) (Answer, error) {
-	return encoded(map[string][]string{"groups": {}})
+// rules returns an empty response, as there are no rules. Dashboards request them.
+func (a *API) rules(context.Context, Request) (Response, error) {
+	return dataResponse(map[string][]string{"groups": {}})
 }
 
-// buildInfo tells clients what they may ask, by the version of Prometheus that can.
-func (a *API) buildInfo(context.Context, Request) (Answer, error) {
-	return encoded(map[string]string{
-		"version": compatible, "revision": a.config.Version, "branch": "rollcall", "buildUser": "", "buildDate": "", "goVersion": "",
+// buildInfo returns the version of the engine's Prometheus. Clients decide by it which features
+// they use.
+func (a *API) buildInfo(context.Context, Request) (Response, error) {
+	return dataResponse(map[string]string{
+		"version": prometheusVersion, "revision": a.config.Version, "branch": "rollcall", "buildUser": "", "buildDate": "", "goVersion": "",
 	})
 }

@@ -8,69 +8,71 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// tristates are the statuses of a condition as kube-state-metrics writes them.
-var tristates = []string{"true", "false", "unknown"}
+// conditionStatuses are the statuses of a condition, as kube-state-metrics writes them.
+var conditionStatuses = []string{"true", "false", "unknown"}
 
-// internalIP is the type of the addresses that nodes have for each other.
+// internalIP is the type of addresses in the cluster's own network.
 const internalIP = "InternalIP"
 
 func nodeFamilies() []family {
-	of := func(f func(n *state.Node, add adder)) func(*cluster, *sink) { return objects(state.KindNode, f) }
-	load := func(f func(l *state.NodeLoad, add adder)) func(*cluster, *sink) {
-		return objects(state.KindNodeLoad, f)
+	of := func(f func(n *state.Node, add addFunc)) func(*cluster, *seriesCollector) {
+		return objectSeries(state.KindNode, f)
+	}
+	load := func(f func(l *state.NodeLoad, add addFunc)) func(*cluster, *seriesCollector) {
+		return objectSeries(state.KindNodeLoad, f)
 	}
 	return []family{
-		{"kube_node_info", "A node and what runs on it.", model.MetricTypeGauge, Details, kubeState, of(nodeInfo)},
-		{"kube_node_created", "When a node was made, in Unix seconds.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			created(add, n.CreatedAt, "node", n.Name)
+		{"kube_node_info", "Information about a node.", model.MetricTypeGauge, Details, kubeStateLabels, of(nodeInfo)},
+		{"kube_node_created", "The creation time of a node, in Unix seconds.", model.MetricTypeGauge, Details, kubeStateLabels, of(func(n *state.Node, add addFunc) {
+			addTime(add, n.CreatedAt, "node", n.Name)
 		})},
-		{"kube_node_role", "A role of a node.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
+		{"kube_node_role", "A role of a node.", model.MetricTypeGauge, Details, kubeStateLabels, of(func(n *state.Node, add addFunc) {
 			for _, role := range n.Roles {
 				add(1, "node", n.Name, "role", role)
 			}
 		})},
-		{"kube_node_spec_unschedulable", "Whether a node takes no new pods.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			add(truth(!n.Schedulable), "node", n.Name)
+		{"kube_node_spec_unschedulable", "Whether a node is unschedulable.", model.MetricTypeGauge, Details, kubeStateLabels, of(func(n *state.Node, add addFunc) {
+			add(boolValue(!n.Schedulable), "node", n.Name)
 		})},
-		{"kube_node_spec_taint", "A taint of a node.", model.MetricTypeGauge, Details, kubeState, of(nodeTaints)},
-		{"kube_node_status_addresses", "An address of a node.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
+		{"kube_node_spec_taint", "A taint of a node.", model.MetricTypeGauge, Details, kubeStateLabels, of(nodeTaints)},
+		{"kube_node_status_addresses", "An address of a node.", model.MetricTypeGauge, Details, kubeStateLabels, of(func(n *state.Node, add addFunc) {
 			for _, a := range n.Addresses {
 				add(1, "node", n.Name, "type", a.Type, "address", a.Address)
 			}
 		})},
-		{"kube_node_status_condition", "The conditions of a node.", model.MetricTypeGauge, Details, kubeState, of(nodeConditions)},
-		{"kube_node_status_capacity", "What a node has.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			kubeAmounts(add, &n.Capacity, n.CapacityZeros, "node", n.Name)
+		{"kube_node_status_condition", "The status of a node's conditions.", model.MetricTypeGauge, Details, kubeStateLabels, of(nodeConditions)},
+		{"kube_node_status_capacity", "The capacity of a node.", model.MetricTypeGauge, Details, kubeStateLabels, of(func(n *state.Node, add addFunc) {
+			addKubeResources(add, &n.Capacity, n.CapacityZeros, "node", n.Name)
 		})},
-		{"kube_node_status_allocatable", "What a node has for pods.", model.MetricTypeGauge, Details, kubeState, of(func(n *state.Node, add adder) {
-			kubeAmounts(add, &n.Allocatable, n.AllocatableZeros, "node", n.Name)
+		{"kube_node_status_allocatable", "The resources of a node that are allocatable to pods.", model.MetricTypeGauge, Details, kubeStateLabels, of(func(n *state.Node, add addFunc) {
+			addKubeResources(add, &n.Allocatable, n.AllocatableZeros, "node", n.Name)
 		})},
-		{"rollcall_node_requested", "What unfinished pods bound to a node request, as the scheduler counts it.", model.MetricTypeGauge, Details, ours, load(func(l *state.NodeLoad, add adder) {
-			loadAmounts(add, &l.Requested, "node", l.Node)
+		{"rollcall_node_requested", "The resource requests of the unfinished pods bound to a node, as the scheduler counts them.", model.MetricTypeGauge, Details, rollcallLabels, load(func(l *state.NodeLoad, add addFunc) {
+			addLoadResources(add, &l.Requested, "node", l.Node)
 		})},
-		{"rollcall_node_limits", "What unfinished pods bound to a node may use at most.", model.MetricTypeGauge, Details, ours, load(func(l *state.NodeLoad, add adder) {
-			loadAmounts(add, &l.Limits, "node", l.Node)
+		{"rollcall_node_limits", "The resource limits of the unfinished pods bound to a node.", model.MetricTypeGauge, Details, rollcallLabels, load(func(l *state.NodeLoad, add addFunc) {
+			addLoadResources(add, &l.Limits, "node", l.Node)
 		})},
-		{"rollcall_node_pods", "Unfinished pods bound to a node.", model.MetricTypeGauge, Details, ours, load(func(l *state.NodeLoad, add adder) {
+		{"rollcall_node_pods", "Number of unfinished pods bound to a node.", model.MetricTypeGauge, Details, rollcallLabels, load(func(l *state.NodeLoad, add addFunc) {
 			add(float64(l.Pods), "node", l.Node)
 		})},
-		{"rollcall_node_problem", "A condition that speaks against a node, with its reason.", model.MetricTypeGauge, Details, ours, of(func(n *state.Node, add adder) {
+		{"rollcall_node_problem", "A condition that indicates a problem of a node, with its reason.", model.MetricTypeGauge, Details, rollcallLabels, of(func(n *state.Node, add addFunc) {
 			for i := range n.Conditions {
 				if c := &n.Conditions[i]; c.Health() == state.ConditionBad {
-					add(1, "node", n.Name, "condition", c.Type, "status", lower(c.Status), "reason", c.Reason)
+					add(1, "node", n.Name, "condition", c.Type, "status", lowerStatus(c.Status), "reason", c.Reason)
 				}
 			}
 		})},
 	}
 }
 
-// nodeInfo has kube-state-metrics' labels and, behind them, those of the node's labels
-// that dashboards group by.
-func nodeInfo(n *state.Node, add adder) {
+// nodeInfo adds the labels of kube-state-metrics, and those labels of the node that dashboards
+// commonly group by.
+func nodeInfo(n *state.Node, add addFunc) {
 	internal := ""
 	for _, a := range n.Addresses {
 		if a.Type == internalIP {
-			internal = a.Address // the last, as kube-state-metrics has it
+			internal = a.Address // the last one, as in kube-state-metrics
 		}
 	}
 	add(1, "node", n.Name, "kernel_version", n.KernelVersion, "os_image", n.OSImage, "container_runtime_version", n.ContainerRuntime,
@@ -79,17 +81,17 @@ func nodeInfo(n *state.Node, add adder) {
 		"architecture", n.Architecture, "instance_type", n.InstanceType, "region", n.Region, "zone", n.Zone)
 }
 
-func nodeTaints(n *state.Node, add adder) {
+func nodeTaints(n *state.Node, add addFunc) {
 	for _, t := range n.Taints {
 		add(1, "node", n.Name, "key", t.Key, "value", t.Value, "effect", t.Effect)
 	}
 }
 
-func nodeConditions(n *state.Node, add adder) {
+func nodeConditions(n *state.Node, add addFunc) {
 	for i := range n.Conditions {
 		c := &n.Conditions[i]
-		one(add, lower(c.Status), tristates, "status", "node", n.Name, "condition", c.Type)
+		addEnum(add, lowerStatus(c.Status), conditionStatuses, "status", "node", n.Name, "condition", c.Type)
 	}
 }
 
-func lower(t state.Tristate) string { return strings.ToLower(t.String()) }
+func lowerStatus(t state.Tristate) string { return strings.ToLower(t.String()) }

@@ -13,13 +13,13 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// withTimeout ends a request as it wants, and at the latest after queryTimeout.
+// withTimeout returns a context with the timeout that the request sets, limited to queryTimeout.
 func withTimeout(ctx context.Context, form url.Values) (context.Context, context.CancelFunc, error) {
 	limit := queryTimeout
 	if s := form.Get("timeout"); s != "" {
 		d, err := parseDuration(s)
 		if err != nil || d <= 0 {
-			return nil, nil, badData("timeout", fmt.Errorf("%.40q is no duration such as 10s", s))
+			return nil, nil, badData("timeout", fmt.Errorf("%.40q is not a duration such as 10s", s))
 		}
 		limit = min(limit, d)
 	}
@@ -27,16 +27,17 @@ func withTimeout(ctx context.Context, form url.Values) (context.Context, context
 	return ctx, cancel, nil
 }
 
-// timeOf is a parameter's instant: Unix seconds with a fraction, or RFC 3339.
-func timeOf(form url.Values, name string, absent time.Time) (time.Time, error) {
+// parseTime returns the time in a parameter: Unix seconds with an optional fraction, or RFC 3339.
+// It returns absent if the parameter is missing.
+func parseTime(form url.Values, name string, absent time.Time) (time.Time, error) {
 	s := form.Get(name)
 	if s == "" {
 		return absent, nil
 	}
 	if seconds, err := strconv.ParseFloat(s, 64); err == nil {
-		// Farther away there are no times in milliseconds that could be added to.
+		// Later arithmetic in milliseconds must not overflow.
 		if math.IsNaN(seconds) || math.Abs(seconds) > 1e15 {
-			return time.Time{}, badData(name, fmt.Errorf("%.40q is no time that there is", s))
+			return time.Time{}, badData(name, fmt.Errorf("%.40q is out of range", s))
 		}
 		whole, fraction := math.Modf(seconds)
 		return time.Unix(int64(whole), int64(math.Round(fraction*1000))*int64(time.Millisecond)).UTC(), nil
@@ -48,7 +49,7 @@ func timeOf(form url.Values, name string, absent time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// parseDuration reads seconds with a fraction, or a number with units such as 1h30m.
+// parseDuration parses seconds with an optional fraction, or a Prometheus duration such as 1h30m.
 func parseDuration(s string) (time.Duration, error) {
 	if seconds, err := strconv.ParseFloat(s, 64); err == nil {
 		if math.IsNaN(seconds) || math.Abs(seconds) > float64(math.MaxInt64/int64(time.Second)) {
@@ -60,66 +61,66 @@ func parseDuration(s string) (time.Duration, error) {
 	return time.Duration(d), err
 }
 
-// span is what a range is over.
-type span struct {
+// timeRange constant the parameters of a range query.
+type timeRange struct {
 	start, end time.Time
 	step       time.Duration
 }
 
-func spanOf(form url.Values) (s span, err error) {
+func parseRange(form url.Values) (s timeRange, err error) {
 	for _, name := range []string{"start", "end", "step"} {
 		if form.Get(name) == "" {
-			return s, badData(name, errors.New("it is missing"))
+			return s, badData(name, errors.New("is required"))
 		}
 	}
-	if s.start, err = timeOf(form, "start", time.Time{}); err != nil {
+	if s.start, err = parseTime(form, "start", time.Time{}); err != nil {
 		return s, err
 	}
-	if s.end, err = timeOf(form, "end", time.Time{}); err != nil {
+	if s.end, err = parseTime(form, "end", time.Time{}); err != nil {
 		return s, err
 	}
 	if s.step, err = parseDuration(form.Get("step")); err != nil {
-		return s, badData("step", fmt.Errorf("%.40q is no duration such as 15s", form.Get("step")))
+		return s, badData("step", fmt.Errorf("%.40q is not a duration such as 15s", form.Get("step")))
 	}
 	switch {
 	case s.end.Before(s.start):
-		return s, badData("end", errors.New("it is before the start"))
+		return s, badData("end", errors.New("must not be before the start"))
 	case s.step < time.Millisecond:
-		return s, badData("step", errors.New("it has to be a millisecond at least"))
+		return s, badData("step", errors.New("must be at least 1ms"))
 	case s.end.UnixMilli()-s.start.UnixMilli() > maxPoints*s.step.Milliseconds():
-		return s, badData("step", fmt.Errorf("a series would have more than %d points: ask for a longer step or a shorter range", maxPoints))
+		return s, badData("step", fmt.Errorf("a series would have more than %d points; use a longer step or a shorter range", maxPoints))
 	}
 	return s, nil
 }
 
-// limitOf is how many results a client wants at most; 0: all.
-func limitOf(form url.Values) (int, error) {
+// parseLimit returns the parameter limit, the maximum number of results; 0 means no limit.
+func parseLimit(form url.Values) (int, error) {
 	s := form.Get("limit")
 	if s == "" {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 {
-		return 0, badData("limit", fmt.Errorf("%.40q is no number of results", s))
+		return 0, badData("limit", fmt.Errorf("%.40q is not a number of results", s))
 	}
 	return n, nil
 }
 
-// lookbackOf is for how long a sample counts; 0: as the engine does.
-func lookbackOf(form url.Values) (time.Duration, error) {
+// parseLookback returns the parameter lookback_delta; 0 means the default of the engine.
+func parseLookback(form url.Values) (time.Duration, error) {
 	s := form.Get("lookback_delta")
 	if s == "" {
 		return 0, nil
 	}
 	d, err := parseDuration(s)
 	if err != nil || d <= 0 {
-		return 0, badData("lookback_delta", fmt.Errorf("%.40q is no duration such as 5m", s))
+		return 0, badData("lookback_delta", fmt.Errorf("%.40q is not a duration such as 5m", s))
 	}
 	return d, nil
 }
 
-// selectorsOf are the match[] of a request, which checkForm has bounded.
-func (a *API) selectorsOf(ctx context.Context, form url.Values) (selectors [][]*labels.Matcher, err error) {
+// parseSelectors parses the parameters match[]. checkForm has to check them first.
+func (a *API) parseSelectors(ctx context.Context, form url.Values) (selectors [][]*labels.Matcher, err error) {
 	err = a.parse(ctx, func() error {
 		for _, one := range form["match[]"] {
 			selector, err := a.parser.ParseMetricSelector(one)

@@ -14,66 +14,67 @@ import (
 var (
 	phases     = []string{"Pending", "Running", "Succeeded", "Failed", "Unknown"}
 	qosClasses = []string{"Guaranteed", "Burstable", "BestEffort"}
-	// statusReasons are those that kube-state-metrics knows for kube_pod_status_reason.
+	// statusReasons are the values of the label reason of kube_pod_status_reason, as in
+	// kube-state-metrics.
 	statusReasons = []string{"Evicted", "NodeAffinity", "NodeLost", "Shutdown", "UnexpectedAdmissionError"}
 )
 
-// podSet gathers families of pods.
+// podSet builds the families of pods.
 type podSet []family
 
 func podFamilies() []family {
 	var s podSet
-	s.identity()
-	s.status()
-	s.own()
+	s.addMetadata()
+	s.addStatus()
+	s.addOwn()
 	return append(s, family{
-		"kube_pod_status_reason", "Whether a pod, one of its conditions or one of its ended containers has one of a fixed set of reasons.",
-		model.MetricTypeGauge, Details, kubeState, objectsIn(state.KindPod, podReasons),
+		"kube_pod_status_reason", "Whether a pod, one of its conditions or one of its terminated containers has the reason.",
+		model.MetricTypeGauge, Details, kubeStateLabels, objectSeriesIn(state.KindPod, podReasons),
 	}, family{
-		"kube_pod_completion_time", "When the last container of a pod that has ended did so, in Unix seconds.",
-		model.MetricTypeGauge, Details, kubeState, objectsIn(state.KindPod, podCompletion),
+		"kube_pod_completion_time", "When the last main container of a pod terminated, in Unix seconds.",
+		model.MetricTypeGauge, Details, kubeStateLabels, objectSeriesIn(state.KindPod, podCompletion),
 	})
 }
 
-// podCompletion adds when the last main container of a pod ended, as kube-state-metrics
-// does: also where others of them still run.
-func podCompletion(s *state.State, p *state.Pod, add adder) {
+// podCompletion adds when the last main container of a pod terminated. As in kube-state-metrics,
+// others may still be running.
+func podCompletion(s *state.State, p *state.Pod, add addFunc) {
 	var last state.Time
 	for k := range s.ContainersOf(p.Namespace, p.Name) {
 		if k.Kind == state.Main && k.State == state.Terminated {
 			last = max(last, k.FinishedAt)
 		}
 	}
-	created(add, last, "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String())
+	addTime(add, last, "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String())
 }
 
-// add adds a family; f is given the labels that name the pod.
-func (s *podSet) add(name, help string, scraped []string, f func(p *state.Pod, add adder, labels []string)) {
-	each := objects(state.KindPod, func(p *state.Pod, add adder) {
+// add adds a family. labels identify the pod.
+func (s *podSet) add(name, help string, scraped []string, f func(p *state.Pod, add addFunc, labels []string)) {
+	each := objectSeries(state.KindPod, func(p *state.Pod, add addFunc) {
 		f(p, add, []string{"namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String()})
 	})
 	*s = append(*s, family{name, help, model.MetricTypeGauge, Details, scraped, each})
 }
 
-// known adds a family of kube-state-metrics.
-func (s *podSet) known(name, help string, f func(p *state.Pod, add adder, labels []string)) {
-	s.add("kube_pod_"+name, help, kubeState, f)
+// addKube adds a family of kube-state-metrics.
+func (s *podSet) addKube(name, help string, f func(p *state.Pod, add addFunc, labels []string)) {
+	s.add("kube_pod_"+name, help, kubeStateLabels, f)
 }
 
-// instant adds a family of kube-state-metrics that is a time.
-func (s *podSet) instant(name, help string, at func(p *state.Pod) state.Time) {
-	s.known(name, help, func(p *state.Pod, add adder, labels []string) { created(add, at(p), labels...) })
+// addKubeTime adds a family of kube-state-metrics whose value is a time.
+func (s *podSet) addKubeTime(name, help string, at func(p *state.Pod) state.Time) {
+	s.addKube(name, help, func(p *state.Pod, add addFunc, labels []string) { addTime(add, at(p), labels...) })
 }
 
-// identity adds what a pod is, whose it is and when it was what.
-func (s *podSet) identity() {
-	s.known("info", "A pod, where it is and who made it.", podInfo)
-	s.known("ips", "An address of a pod.", podIPs)
-	s.instant("created", "When a pod was made, in Unix seconds.", func(p *state.Pod) state.Time { return p.CreatedAt })
-	s.instant("start_time", "When the kubelet took a pod up, in Unix seconds.", func(p *state.Pod) state.Time { return p.StartedAt })
-	s.instant("deletion_timestamp", "When the grace period of a pod that is being deleted ends, in Unix seconds.", func(p *state.Pod) state.Time { return p.DeletionAt })
-	s.known("owner", "Who made a pod: its controller, such as a ReplicaSet.", podOwner)
-	s.known("spec_volumes_persistentvolumeclaims_info", "A claim that a pod names as a volume.", func(p *state.Pod, add adder, labels []string) {
+// addMetadata adds the families of a pod's metadata and spec.
+func (s *podSet) addMetadata() {
+	s.addKube("info", "Information about a pod.", podInfo)
+	s.addKube("ips", "An address of a pod.", podIPs)
+	s.addKubeTime("created", "The creation time of a pod, in Unix seconds.", func(p *state.Pod) state.Time { return p.CreatedAt })
+	s.addKubeTime("start_time", "When the kubelet acknowledged a pod, in Unix seconds.", func(p *state.Pod) state.Time { return p.StartedAt })
+	s.addKubeTime("deletion_timestamp", "When the grace period of a pod that is being deleted ends, in Unix seconds.", func(p *state.Pod) state.Time { return p.DeletionAt })
+	s.addKube("owner", "The controller of a pod, such as a ReplicaSet.", podOwner)
+	s.addKube("spec_volumes_persistentvolumeclaims_info", "A PersistentVolumeClaim in the volumes of a pod.", func(p *state.Pod, add addFunc, labels []string) {
 		for i := range p.Storage {
 			if v := &p.Storage[i]; !v.Ephemeral {
 				add(1, append(slices.Clip(labels), "volume", v.Name, "persistentvolumeclaim", v.Claim)...)
@@ -82,45 +83,45 @@ func (s *podSet) identity() {
 	})
 }
 
-// status adds how a pod stands.
-func (s *podSet) status() {
-	s.known("restart_policy", "When a pod's containers are started again.", func(p *state.Pod, add adder, labels []string) {
+// addStatus adds the families of a pod's status.
+func (s *podSet) addStatus() {
+	s.addKube("restart_policy", "The restart policy of a pod.", func(p *state.Pod, add addFunc, labels []string) {
 		if p.RestartPolicy != state.RestartPolicyNone {
 			add(1, append(labels, "type", p.RestartPolicy.String())...)
 		}
 	})
-	s.known("status_phase", "A pod's phase.", func(p *state.Pod, add adder, labels []string) {
-		one(add, p.Phase.String(), phases, "phase", labels...)
+	s.addKube("status_phase", "The phase of a pod.", func(p *state.Pod, add addFunc, labels []string) {
+		addEnum(add, p.Phase.String(), phases, "phase", labels...)
 	})
-	s.known("status_ready", "Whether a pod is ready.", func(p *state.Pod, add adder, labels []string) {
+	s.addKube("status_ready", "Whether a pod is ready.", func(p *state.Pod, add addFunc, labels []string) {
 		condition(add, p.ReadyCondition, labels)
 	})
-	s.known("status_scheduled", "Whether a pod has got a node.", func(p *state.Pod, add adder, labels []string) {
+	s.addKube("status_scheduled", "Whether a pod is scheduled to a node.", func(p *state.Pod, add addFunc, labels []string) {
 		condition(add, p.ScheduledCondition, labels)
 	})
-	s.known("status_unschedulable", "Pods that the scheduler could not give a node, or that have scheduling gates.", func(p *state.Pod, add adder, labels []string) {
+	s.addKube("status_unschedulable", "Set for a pod that cannot be scheduled, or that has scheduling gates.", func(p *state.Pod, add addFunc, labels []string) {
 		if p.ScheduledCondition == state.ConditionFalse {
 			add(1, labels...)
 		}
 	})
-	s.known("status_qos_class", "A pod's quality of service.", func(p *state.Pod, add adder, labels []string) {
+	s.addKube("status_qos_class", "The quality of service class of a pod.", func(p *state.Pod, add addFunc, labels []string) {
 		if p.QOSClass != state.QOSUnknown {
-			one(add, p.QOSClass.String(), qosClasses, "qos_class", labels...)
+			addEnum(add, p.QOSClass.String(), qosClasses, "qos_class", labels...)
 		}
 	})
 }
 
-// own adds what Rollcall knows of a pod and kube-state-metrics does not.
-func (s *podSet) own() {
-	s.add("rollcall_pod_workload", "The workload of a pod: a Deployment or Rollout and not its ReplicaSet, and the pod itself where nobody made it.", ours, func(p *state.Pod, add adder, labels []string) {
+// addOwn adds the families that kube-state-metrics does not have.
+func (s *podSet) addOwn() {
+	s.add("rollcall_pod_workload", "The workload of a pod, such as a Deployment or Rollout rather than its ReplicaSet. A pod without an owner is its own workload.", rollcallLabels, func(p *state.Pod, add addFunc, labels []string) {
 		add(1, append(labels, "owner_kind", p.Owner.Kind, "owner_name", p.Owner.Name)...)
 	})
-	s.add("rollcall_pod_status_reason", "Why a pod is as it is, such as Evicted or Unschedulable, where there is a reason.", ours, func(p *state.Pod, add adder, labels []string) {
+	s.add("rollcall_pod_status_reason", "The reason of a pod's status, such as Evicted or Unschedulable.", rollcallLabels, func(p *state.Pod, add addFunc, labels []string) {
 		if p.Reason != "" {
 			add(1, append(labels, "reason", p.Reason)...)
 		}
 	})
-	s.add("rollcall_pod_volume_mount_info", "Where a pod mounts a claim, those of ephemeral volumes too.", ours, func(p *state.Pod, add adder, labels []string) {
+	s.add("rollcall_pod_volume_mount_info", "Where a pod mounts a PersistentVolumeClaim, including those of ephemeral volumes.", rollcallLabels, func(p *state.Pod, add addFunc, labels []string) {
 		for i := range p.Storage {
 			v := &p.Storage[i]
 			add(1, append(slices.Clip(labels), "volume", v.Name, "persistentvolumeclaim", v.Claim, "mount_path", v.MountPath)...)
@@ -128,7 +129,7 @@ func (s *podSet) own() {
 	})
 }
 
-func podInfo(p *state.Pod, add adder, labels []string) {
+func podInfo(p *state.Pod, add addFunc, labels []string) {
 	ip := ""
 	if len(p.PodIPs) > 0 {
 		ip = p.PodIPs[0]
@@ -137,7 +138,7 @@ func podInfo(p *state.Pod, add adder, labels []string) {
 		"priority_class", p.PriorityClass, "host_network", strconv.FormatBool(p.HostNetwork))...)
 }
 
-func podIPs(p *state.Pod, add adder, labels []string) {
+func podIPs(p *state.Pod, add addFunc, labels []string) {
 	for _, ip := range p.PodIPs {
 		address, err := netip.ParseAddr(ip)
 		if err != nil {
@@ -151,8 +152,9 @@ func podIPs(p *state.Pod, add adder, labels []string) {
 	}
 }
 
-// podOwner is a row of no owner for a pod that nobody made.
-func podOwner(p *state.Pod, add adder, labels []string) {
+// podOwner adds a series with empty labels for a pod without a controller, as kube-state-metrics
+// does.
+func podOwner(p *state.Pod, add addFunc, labels []string) {
 	controller := ""
 	if p.Controller.Kind != "" {
 		controller = "true"
@@ -160,14 +162,14 @@ func podOwner(p *state.Pod, add adder, labels []string) {
 	add(1, append(labels, "owner_kind", p.Controller.Kind, "owner_name", p.Controller.Name, "owner_is_controller", controller)...)
 }
 
-// condition adds the statuses of a condition that is there: 1 with the one that it has.
-func condition(add adder, is state.ConditionStatus, labels []string) {
+// condition adds a series for each status of a condition, unless the pod has no such condition.
+func condition(add addFunc, is state.ConditionStatus, labels []string) {
 	if is != state.ConditionNone {
-		one(add, strings.ToLower(is.String()), tristates, "condition", labels...)
+		addEnum(add, strings.ToLower(is.String()), conditionStatuses, "condition", labels...)
 	}
 }
 
-func podReasons(s *state.State, p *state.Pod, add adder) {
+func podReasons(s *state.State, p *state.Pod, add addFunc) {
 	is := map[string]bool{p.Reason: true}
 	for k := range s.ContainersOf(p.Namespace, p.Name) {
 		if k.Kind == state.Main && k.State == state.Terminated && !k.NoStatus {
@@ -175,6 +177,6 @@ func podReasons(s *state.State, p *state.Pod, add adder) {
 		}
 	}
 	for _, reason := range statusReasons {
-		add(truth(is[reason]), "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String(), "reason", reason)
+		add(boolValue(is[reason]), "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String(), "reason", reason)
 	}
 }

@@ -16,36 +16,35 @@ import (
 	"rollcall.dev/rollcall/master/history"
 )
 
-// grid is how far apart the points of what stays the same are, in milliseconds: near
-// enough for rates and counts over a minute.
+// grid is the interval between the points of a constant value, in milliseconds. It is short
+// enough for rates and counts over one minute.
 const grid = 30_000
 
-// point is a sample, in Unix milliseconds.
+// point is a sample at a time in Unix milliseconds.
 type point struct {
 	t int64
 	v float64
 }
 
-var stale = math.Float64frombits(value.StaleNaN)
+var staleNaN = math.Float64frombits(value.StaleNaN)
 
-// points yields the samples from one instant to another, both in Unix milliseconds and
-// included.
-type points func(from, to int64, yield func(point) bool)
+// pointsFunc yields the samples from one time to another, both included, in Unix milliseconds.
+type pointsFunc func(from, to int64, yield func(point) bool)
 
-// stretch is a time in which something stayed the same.
-type stretch struct {
+// interval is a time in which a value did not change, in Unix milliseconds.
+type interval struct {
 	since, until int64
-	// ended is when it was no longer known, 0: it is still.
-	ended int64
+	// ended is when the value became stale, 0 if it has not.
+	staleAt int64
 }
 
-// holds are the points of a value over a stretch: at both ends, and on the grid between.
-func (s stretch) holds(v float64) points {
-	return s.follows(func(int64) float64 { return v })
+// constant returns the points of a value over the interval: at both ends, and on the grid between.
+func (s interval) constant(v float64) pointsFunc {
+	return s.sampled(func(int64) float64 { return v })
 }
 
-// follows are the points of what can be told for each instant of a stretch.
-func (s stretch) follows(v func(at int64) float64) points {
+// sampled returns the points of a function of time over the interval.
+func (s interval) sampled(v func(at int64) float64) pointsFunc {
 	return func(from, to int64, yield func(point) bool) {
 		first, last := max(from, s.since), min(to, s.until)
 		for t := first; t <= last; {
@@ -57,19 +56,19 @@ func (s stretch) follows(v func(at int64) float64) points {
 			}
 			t = min((t/grid+1)*grid, last)
 		}
-		if s.ended != 0 && s.ended >= from && s.ended <= to {
-			yield(point{s.ended, stale})
+		if s.staleAt != 0 && s.staleAt >= from && s.staleAt <= to {
+			yield(point{s.staleAt, staleNaN})
 		}
 	}
 }
 
-// scaled are the history's samples, each divided.
-func scaled(samples func(from, to int64) iter.Seq[history.Sample], by float64) points {
+// scaled returns the samples of the history, divided by divisor.
+func scaled(samples func(from, to int64) iter.Seq[history.Sample], divisor float64) pointsFunc {
 	return func(from, to int64, yield func(point) bool) {
 		for s := range samples(from, to) {
-			p := point{s.Time, float64(s.Value) / by}
+			p := point{s.Time, float64(s.Value) / divisor}
 			if s.Stale {
-				p.v = stale
+				p.v = staleNaN
 			}
 			if !yield(p) {
 				return
@@ -78,10 +77,10 @@ func scaled(samples func(from, to int64) iter.Seq[history.Sample], by float64) p
 	}
 }
 
-// summed are the sums of some series' samples, each divided. A counter of which there is
-// no sample at an instant has the value of the one before, as far as the history goes
-// back: a sum of counters must not fall while one of them pauses.
-func summed(parts []history.Series, m history.Metric, by float64) points {
+// summed returns the sums of the samples of several series, divided by divisor. For a counter, a
+// series without a sample at some time counts with its previous sample: a sum of counters must
+// not fall while one of them pauses.
+func summed(parts []history.Series, m history.Metric, divisor float64) pointsFunc {
 	return func(from, to int64, yield func(point) bool) {
 		behind := from
 		if m == history.CPUTotal {
@@ -94,12 +93,12 @@ func summed(parts []history.Series, m history.Metric, by float64) points {
 				clear(known)
 			}
 			for _, s := range samples {
-				values[s.part], known[s.part] = float64(s.Value)/by, !s.Stale
+				values[s.part], known[s.part] = float64(s.Value)/divisor, !s.Stale
 			}
 			if at < from {
 				continue
 			}
-			p := point{at, stale}
+			p := point{at, staleNaN}
 			if slices.Contains(known, true) {
 				p.v = 0
 				for i, v := range values {
@@ -115,13 +114,13 @@ func summed(parts []history.Series, m history.Metric, by float64) points {
 	}
 }
 
-// partSample is a sample of one of some series.
+// partSample is a sample of one of several series.
 type partSample struct {
 	history.Sample
 	part int
 }
 
-// byTime yields the samples of some series by ascending time, those of one time together.
+// byTime yields the samples of several series in ascending order of time, grouped by time.
 func byTime(parts []history.Series, m history.Metric, from, to int64) iter.Seq2[int64, []partSample] {
 	var all []partSample
 	for i, part := range parts {
@@ -144,10 +143,10 @@ func byTime(parts []history.Series, m history.Metric, from, to int64) iter.Seq2[
 	}
 }
 
-// series is a storage.Series, whose points are made when it is read.
+// series implements storage.Series. Its points are computed when it is read.
 type series struct {
 	labels   labels.Labels
-	points   points
+	points   pointsFunc
 	from, to int64
 }
 
@@ -164,7 +163,7 @@ func (s *series) Iterator(chunkenc.Iterator) chunkenc.Iterator {
 	return storage.NewListSeriesIterator(list)
 }
 
-// newest is the last point, false where there is none or the series has ended.
+// newest returns the last point. It returns false if there is none, or if the series is stale.
 func (s *series) newest() (last point, ok bool) {
 	s.points(s.from, s.to, func(p point) bool {
 		last, ok = p, true
@@ -173,7 +172,7 @@ func (s *series) newest() (last point, ok bool) {
 	return last, ok && !value.IsStaleNaN(last.v)
 }
 
-// any says that there is a point.
+// any reports whether the series has a point.
 func (s *series) any() (found bool) {
 	s.points(s.from, s.to, func(point) bool {
 		found = true
@@ -182,7 +181,7 @@ func (s *series) any() (found bool) {
 	return found
 }
 
-// samples are storage.Samples.
+// samples implements storage.Samples.
 type samples []point
 
 // Get implements storage.Samples.
@@ -191,25 +190,25 @@ func (s samples) Get(i int) chunks.Sample { return &s[i] }
 // Len implements storage.Samples.
 func (s samples) Len() int { return len(s) }
 
-// T implements chunks.Sample, as all below.
+// T implements chunks.Sample, as do the methods below.
 func (p *point) T() int64 { return p.t }
 
-// ST is when a counter began: it is not known.
+// ST returns 0, as it is not known when a counter started.
 func (p *point) ST() int64 { return 0 }
 
-// F is the value.
+// F returns the value.
 func (p *point) F() float64 { return p.v }
 
-// H is none: there are no histograms.
+// H returns nil, as there are no histograms.
 func (p *point) H() *histogram.Histogram { return nil }
 
-// FH is none either.
+// FH returns nil, as there are no histograms.
 func (p *point) FH() *histogram.FloatHistogram { return nil }
 
-// Type is that of a number.
+// Type returns the type of a float sample.
 func (p *point) Type() chunkenc.ValueType { return chunkenc.ValFloat }
 
-// Copy is another of the same.
+// Copy returns a copy.
 func (p *point) Copy() chunks.Sample {
 	other := *p
 	return &other

@@ -11,22 +11,22 @@ import (
 func portFamilies() []family {
 	gauge := model.MetricTypeGauge
 	return []family{
-		{"rollcall_port_info", "A port of a node (or of all: *) or of a load balancer that is taken, and where it leads: a series for each place.", gauge, Details, ours, portInfo},
-		{"rollcall_port_target_ready", "Whether the place that a taken port leads to is ready.", gauge, Details, ours, portReady},
-		{"rollcall_port_conflict", "A taken port that somebody else claims too.", gauge, Details, ours, portConflicts},
+		{"rollcall_port_info", "A port in use on a node (* for all nodes) or load balancer, with a series for each of its targets.", gauge, Details, rollcallLabels, portInfo},
+		{"rollcall_port_target_ready", "Whether a target of a port in use is ready.", gauge, Details, rollcallLabels, portReady},
+		{"rollcall_port_conflict", "A port that is claimed more than once.", gauge, Details, rollcallLabels, portConflicts},
 	}
 }
 
-// eachTarget calls f with each port and place that it leads to, nil where there is none.
-// What f adds for one port is distinct.
-func eachTarget(c *cluster, out *sink, f func(p *state.Port, t *state.Target, as stretch)) {
+// eachTarget calls f with each port and each of its targets, or with nil if it has no targets. It
+// calls resetUnique before each port.
+func eachTarget(c *cluster, out *seriesCollector, f func(p *state.Port, t *state.Target, as interval)) {
 	s := c.state()
 	if s == nil {
 		return
 	}
 	for e := range s.Entries(state.KindPort) {
-		p, as, none := e.Object.(*state.Port), c.asItIs(e), true
-		out.distinct()
+		p, as, none := e.Object.(*state.Port), c.entryInterval(e), true
+		out.resetUnique()
 		for t := range s.TargetsOf(p) {
 			none = false
 			f(p, t, as.and(c, s, t))
@@ -37,10 +37,10 @@ func eachTarget(c *cluster, out *sink, f func(p *state.Port, t *state.Target, as
 	}
 }
 
-// and is the stretch in which a target was as it is too.
-func (s stretch) and(c *cluster, of *state.State, t *state.Target) stretch {
+// and returns the part of the interval in which a target did not change either.
+func (s interval) and(c *cluster, of *state.State, t *state.Target) interval {
 	if e, ok := of.Get(t.Key()); ok {
-		s.since = max(s.since, c.asItIs(e).since)
+		s.since = max(s.since, c.entryInterval(e).since)
 	}
 	return s
 }
@@ -76,29 +76,31 @@ func targetLabels(p *state.Port, t *state.Target) []string {
 	return append(pairs, "pod", pod, "container", t.Container, "container_port", number, "target_node", t.Node, "target_address", address)
 }
 
-func portInfo(c *cluster, out *sink) {
-	eachTarget(c, out, func(p *state.Port, t *state.Target, as stretch) { out.addOnce(as.holds(1), targetLabels(p, t)...) })
+func portInfo(c *cluster, out *seriesCollector) {
+	eachTarget(c, out, func(p *state.Port, t *state.Target, as interval) {
+		out.addUnique(as.constant(1), targetLabels(p, t)...)
+	})
 }
 
-func portReady(c *cluster, out *sink) {
-	eachTarget(c, out, func(p *state.Port, t *state.Target, as stretch) {
+func portReady(c *cluster, out *seriesCollector) {
+	eachTarget(c, out, func(p *state.Port, t *state.Target, as interval) {
 		if t != nil {
-			out.addOnce(as.holds(truth(t.Ready)), targetLabels(p, t)...)
+			out.addUnique(as.constant(boolValue(t.Ready)), targetLabels(p, t)...)
 		}
 	})
 }
 
-func portConflicts(c *cluster, out *sink) {
+func portConflicts(c *cluster, out *seriesCollector) {
 	s := c.state()
 	if s == nil {
 		return
 	}
-	conflicts, holds := state.Conflicts(s), c.atReport().holds
+	conflicts, constant := state.Conflicts(s), c.reportInterval().constant
 	for e := range s.Entries(state.KindPort) {
 		p := e.Object.(*state.Port)
-		out.distinct()
+		out.resetUnique()
 		for _, with := range conflicts[p] {
-			out.addOnce(holds(1), append(portLabels(p), "pod", p.Pod, "with_node", with.Node, "with_address", with.Address, "with_kind", with.Kind.String(),
+			out.addUnique(constant(1), append(portLabels(p), "pod", p.Pod, "with_node", with.Node, "with_address", with.Address, "with_kind", with.Kind.String(),
 				"with_namespace", with.Namespace, "with_service", with.Service, "with_pod", with.Pod)...)
 		}
 	}

@@ -6,18 +6,18 @@ import (
 
 func problemFamilies() []family {
 	return []family{
-		{"rollcall_problem", "Objects that a problem of the summary affects; muted is why it does not count, where somebody said so. The summary lists the worst.", model.MetricTypeGauge, Summary, ours, problems},
+		{"rollcall_problem", "Number of objects that a problem of the cluster's summary affects. The summary has the worst problems only. The label muted has the reason why a problem does not count.", model.MetricTypeGauge, Summary, rollcallLabels, problems},
 	}
 }
 
-func problems(c *cluster, out *sink) {
+func problems(c *cluster, out *seriesCollector) {
 	if c.state() == nil {
 		return
 	}
-	holds := c.atReport().holds
+	constant := c.reportInterval().constant
 	for i := range c.value.Summary.Problems {
 		p := &c.value.Summary.Problems[i]
-		out.addOnce(holds(float64(p.Count)), "severity", p.Severity.String(), "kind", p.Kind, "what", p.What, "where", p.Where,
+		out.addUnique(constant(float64(p.Count)), "severity", p.Severity.String(), "kind", p.Kind, "what", p.What, "where", p.Where,
 			"owner_kind", p.Owner.Kind, "owner_name", p.Owner.Name, "muted", p.Muted)
 	}
 }

@@ -18,125 +18,131 @@ import (
 )
 
 const (
-	// DefaultMaxSamples is how many samples one query may have in memory, 16 bytes each.
+	// DefaultMaxSamples limits the samples that one query constant in memory, of 16 bytes each.
 	DefaultMaxSamples = 5_000_000
-	// maxSeries is how many series one request may select, some 300 bytes each.
+	// maxSeries limits the series that one request selects, of about 300 bytes each.
 	maxSeries = 300_000
-	// maxPoints is how many points a series of a range may have, as with Prometheus.
+	// maxPoints limits the points of a series in a range query. Prometheus has the same limit.
 	maxPoints = 11_000
-	// maxDemand is how many clusters one query has report.
+	// maxDemand limits the clusters that one query asks to report.
 	maxDemand = 50
-	// maxQueries are answered at once; maxWaiting others wait until their time is over.
+	// maxQueries limits the requests that are parsed, and those that are evaluated, at once.
+	// maxWaiting limits the requests that wait to be evaluated.
 	maxQueries = 8
 	maxWaiting = 64
-	// queryTimeout is how long a query may take that gives no shorter time.
+	// queryTimeout limits a request, including the time that it waits. A request can set less.
 	queryTimeout = 30 * time.Second
-	// lookback is for how long a sample without one behind it counts, as with Prometheus.
+	// lookback is how far an instant looks back for a sample, as in Prometheus.
 	lookback = 5 * time.Minute
-	// defaultStep is that of a subquery which names none.
+	// defaultStep is the step of a subquery that sets none.
 	defaultStep = time.Minute
-	// compatible is the version of Prometheus whose engine this is; clients decide by it
-	// what they may ask.
-	compatible = "3.15.0"
+	// prometheusVersion is the version of the Prometheus that the engine is taken from. Clients
+	// decide by it which features they use.
+	prometheusVersion = "3.15.0"
 )
 
-// Config is what an API is made of.
+// Config configures an API.
 type Config struct {
-	// Clusters are the registered clusters, by name.
+	// Clusters returns the names of all registered clusters.
 	Clusters func() []string
-	// Look is how a cluster stands, without demand; false where there is none of that name.
-	Look func(cluster string) (session.Glance, bool)
-	// Want is demand for a cluster. It does not wait.
-	Want func(cluster string)
-	// History is nil where none is kept. Trail goes with it or without.
-	History *history.History
-	Trail   *Trail
-	// MaxSamples is how many samples a query may have in memory; 0: DefaultMaxSamples.
+	// Lookup returns the status and the last report of a cluster, without demanding a report. It
+	// returns false if there is no cluster of that name.
+	Lookup func(cluster string) (session.Glance, bool)
+	// Demand asks a cluster to report. It does not wait for the report.
+	Demand func(cluster string)
+	// History is nil if no history is kept. RevisionTimes works with or without it.
+	History       *history.History
+	RevisionTimes *RevisionTimes
+	// MaxSamples limits the samples that one query constant in memory. Zero means DefaultMaxSamples.
 	MaxSamples int
 	Version    string
 	Metrics    prometheus.Registerer
 	Log        *slog.Logger
 }
 
-// Level is how much of a cluster a caller may see.
+// Level is how much of a cluster a caller may see. Higher levels include lower ones.
 type Level uint8
 
 const (
-	// Nothing: not even that it is there.
-	Nothing Level = iota
-	// Summary: its counts, and how its session stands.
+	// NoAccess hides even that the cluster exists.
+	NoAccess Level = iota
+	// Summary allows the counts of the cluster and the status of its session.
 	Summary
-	// Details: everything.
+	// Details allows everything.
 	Details
 )
 
-// Sight says how much of some clusters a caller may see; those that it does not name are
-// Nothing. Those that are named may be none that there are; otherwise they are some of all
-// clusters, and the name "" is for all of them. An error says that nobody could be asked.
-type Sight func(ctx context.Context, clusters []string, named bool) (map[string]Level, error)
+// Authorizer returns how much a caller may see of each of some clusters. A cluster that is
+// missing in the result has the level NoAccess.
+//
+// If byName is set, the request itself contains the names, and clusters of these names may not
+// exist. Otherwise they are a part of the registered clusters; the name "" then stands for all
+// clusters. An error means that access could not be decided.
+type Authorizer func(ctx context.Context, clusters []string, named bool) (map[string]Level, error)
 
-// Answer is what a client is told. Close has to be called when it was.
-type Answer struct {
-	// Type is the body's media type.
+// Response is the response to a request. Callers have to call Close after they have sent it.
+type Response struct {
+	// Type is the media type of the body.
 	Type string
-	// Body is the answer, unless Stream is set.
+	// Body is the body, unless Stream is set.
 	Body []byte
-	// Stream writes an answer that is too long to be held. The query keeps its turn until
-	// Close, so that the client should not have more than StreamTimeout to read it.
+	// Stream writes a body that is too long to be buffered. The query counts as running until
+	// Close is called, so callers should allow a client no more than StreamTimeout to read it.
 	Stream func(io.Writer) error
 
-	done func()
+	release func()
 }
 
-// StreamTimeout is how long a client may take to read an answer that is streamed.
+// StreamTimeout is how long a client may take to read a streamed response.
 const StreamTimeout = queryTimeout
 
-// Close gives back what a streamed answer holds.
-func (a *Answer) Close() {
-	if a.done != nil {
-		a.done()
-		a.done = nil
+// Close releases the query that a streamed response is read from. It may be called repeatedly.
+func (r *Response) Close() {
+	if r.release != nil {
+		r.release()
+		r.release = nil
 	}
 }
 
-// Request is what a client asks.
+// Request is a request to one Route.
 type Request struct {
 	Form url.Values
-	// Label is what the path names.
-	Label string
-	See   Sight
-	// Accept is the header of that name.
+	// Label is the path parameter {label}.
+	Label     string
+	Authorize Authorizer
+	// Accept is the request header Accept.
 	Accept string
-	// Forbidden is the error that tells somebody who may see no cluster what they lack.
+	// Forbidden returns the error for a caller that may see no cluster. If it is nil, a default
+	// error is used.
 	Forbidden func(ctx context.Context) error
 }
 
-// API answers. It may be used by many goroutines.
+// API serves the Prometheus HTTP API. Its methods may be called concurrently.
 type API struct {
 	config Config
 	engine *promql.Engine
 	parser parser.Parser
-	// maxSeries is how many series one request may select.
+	// maxSeries limits the series that one request selects.
 	maxSeries int
-	// turns are taken by queries that run, waiting counts those that wait for one. parsing
-	// is held by requests that are being parsed.
-	turns   chan struct{}
-	waiting atomic.Int64
-	parsing chan struct{}
-	metrics *metrics
+	// querySem constant a token for each request that is evaluated, parseSem for each one that is
+	// parsed. waiting counts the requests that wait for querySem.
+	querySem chan struct{}
+	waiting  atomic.Int64
+	parseSem chan struct{}
+	metrics  *metrics
 }
 
-// New is an API; it starts nothing.
+// New returns an API.
 func New(c Config) *API {
 	if c.MaxSamples == 0 {
 		c.MaxSamples = DefaultMaxSamples
 	}
-	if c.Trail == nil {
-		c.Trail = NewTrail(0)
+	if c.RevisionTimes == nil {
+		c.RevisionTimes = NewRevisionTimes(0)
 	}
 	p := parser.NewParser(parser.Options{})
-	a := &API{config: c, parser: p, maxSeries: maxSeries, turns: make(chan struct{}, maxQueries), parsing: make(chan struct{}, maxQueries)}
-	a.metrics = newMetrics(c.Metrics, a.turns)
+	a := &API{config: c, parser: p, maxSeries: maxSeries, querySem: make(chan struct{}, maxQueries), parseSem: make(chan struct{}, maxQueries)}
+	a.metrics = newMetrics(c.Metrics, a.querySem)
 	a.engine = promql.NewEngine(promql.EngineOpts{
 		Logger: c.Log, MaxSamples: c.MaxSamples, Timeout: queryTimeout, LookbackDelta: lookback,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return defaultStep.Milliseconds() },
@@ -145,98 +151,99 @@ func New(c Config) *API {
 	return a
 }
 
-// answerer is a request that is ready to be answered: all questions of access are decided.
-type answerer func(ctx context.Context) (Answer, error)
+// evalFunc evaluates a request that is parsed and authorized.
+type evalFunc func(ctx context.Context) (Response, error)
 
-// preparation reads a request, and has it decided what its caller may see of what it asks for.
-type preparation func(ctx context.Context, s *scene, r Request) (answerer, error)
+// prepareFunc parses and authorizes a request.
+type prepareFunc func(ctx context.Context, qc *queryContext, r Request) (evalFunc, error)
 
-// limited answers a request that has PromQL in it, and counts how it ended. In this order:
-// what it asks is bounded by its text alone; the caller may see one cluster at least; it is
-// parsed, and decided what the caller may see of it; and it waits for its turn. So nobody
-// without a right has anything parsed, and nobody holds a turn while the hub is asked.
-func (a *API) limited(kind string, prepare preparation) func(context.Context, Request) (Answer, error) {
-	return func(ctx context.Context, r Request) (Answer, error) {
-		answer, err := a.answer(ctx, r, prepare)
-		return answer, a.metrics.ended(kind, err)
+// handler returns a handler for requests that contain PromQL, which also counts their outcomes
+// under kind. It checks the text of the request, then that the caller may see any cluster at
+// all, then parses and authorizes the request, and only then waits for its turn to be evaluated.
+// So a caller without access cannot have anything parsed, and no request occupies the engine
+// while the hub is asked for access.
+func (a *API) handler(kind string, prepare prepareFunc) func(context.Context, Request) (Response, error) {
+	return func(ctx context.Context, r Request) (Response, error) {
+		response, err := a.response(ctx, r, prepare)
+		return response, a.metrics.observe(kind, err)
 	}
 }
 
-func (a *API) answer(ctx context.Context, r Request, prepare preparation) (answer Answer, err error) {
+func (a *API) response(ctx context.Context, r Request, prepare prepareFunc) (response Response, err error) {
 	check, err := checkForm(r.Form)
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
 	ctx, cancel, err := withTimeout(ctx, r.Form)
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
 	defer func() {
-		if answer.Stream == nil {
+		if response.Stream == nil {
 			cancel()
 		}
 	}()
-	s := a.scene(r.See)
-	s.programs = check.programs
-	if err := s.admit(ctx, check.clusters, r.Forbidden); err != nil {
-		return Answer{}, failed(err)
+	qc := a.newQueryContext(r.Authorize)
+	qc.programs = check.programs
+	if err := qc.requireAccess(ctx, check.clusters, r.Forbidden); err != nil {
+		return Response{}, toAPIError(err)
 	}
-	evaluate, err := prepare(ctx, s, r)
+	evaluate, err := prepare(ctx, qc, r)
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
-	if err := a.takeTurn(ctx); err != nil {
-		return Answer{}, err
+	if err := a.acquireQuery(ctx); err != nil {
+		return Response{}, err
 	}
 	defer func() {
-		if answer.Stream == nil {
-			answer.Close()
-			<-a.turns
+		if response.Stream == nil {
+			response.Close()
+			<-a.querySem
 			return
 		}
-		done := answer.done
-		answer.done = func() {
+		done := response.release
+		response.release = func() {
 			if done != nil {
 				done()
 			}
 			cancel()
-			<-a.turns
+			<-a.querySem
 		}
 	}()
 	return evaluate(ctx)
 }
 
-// parse has so many requests parsed at once at most.
+// parse calls parse. At most maxQueries calls run at once.
 func (a *API) parse(ctx context.Context, parse func() error) error {
 	select {
-	case a.parsing <- struct{}{}:
+	case a.parseSem <- struct{}{}:
 	case <-ctx.Done():
-		return waitedInVain(ctx)
+		return queueTimeoutError(ctx)
 	}
-	defer func() { <-a.parsing }()
+	defer func() { <-a.parseSem }()
 	return parse()
 }
 
-// takeTurn waits for a turn.
-func (a *API) takeTurn(ctx context.Context) error {
+// acquireQuery takes a token of querySem, and waits for one if fewer than maxWaiting requests wait.
+func (a *API) acquireQuery(ctx context.Context) error {
 	select {
-	case a.turns <- struct{}{}:
+	case a.querySem <- struct{}{}:
 		return nil
 	default:
 	}
 	if a.waiting.Add(1) > maxWaiting {
 		a.waiting.Add(-1)
-		return &Error{Type: ErrorUnavailable, Err: fmt.Errorf("%d queries run and %d wait: ask again in some seconds, or less often", maxQueries, maxWaiting)}
+		return &Error{Type: ErrorUnavailable, Err: fmt.Errorf("too many queries: %d are running and %d are waiting; try again in a few seconds, or query less often", maxQueries, maxWaiting)}
 	}
 	defer a.waiting.Add(-1)
 	select {
-	case a.turns <- struct{}{}:
+	case a.querySem <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return waitedInVain(ctx)
+		return queueTimeoutError(ctx)
 	}
 }
 
-func waitedInVain(ctx context.Context) error {
-	return &Error{Type: ErrorTimeout, Err: fmt.Errorf("%d queries run already, and none ended in time: %w", maxQueries, context.Cause(ctx))}
+func queueTimeoutError(ctx context.Context) error {
+	return &Error{Type: ErrorTimeout, Err: fmt.Errorf("wait for one of %d running queries to finish: %w", maxQueries, context.Cause(ctx))}
 }

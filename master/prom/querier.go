@@ -10,16 +10,16 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
-// storing is a storage.Queryable of what one request sees.
-type storing struct{ scene *scene }
+// queryable is a storage.Queryable of what one request may see.
+type queryable struct{ qc *queryContext }
 
 // Querier implements storage.Queryable.
-func (s storing) Querier(from, to int64) (storage.Querier, error) {
-	return &querier{scene: s.scene, from: from, to: to}, nil
+func (s queryable) Querier(from, to int64) (storage.Querier, error) {
+	return &querier{qc: s.qc, from: from, to: to}, nil
 }
 
 type querier struct {
-	scene    *scene
+	qc       *queryContext
 	from, to int64
 }
 
@@ -29,7 +29,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 	if hints != nil {
 		from, to = hints.Start, hints.End
 	}
-	found, err := q.scene.find(ctx, from, to, matchers)
+	found, err := q.qc.find(ctx, from, to, matchers)
 	if err != nil {
 		return storage.ErrSeriesSet(err)
 	}
@@ -43,9 +43,9 @@ func sortSeries(s []storage.Series) {
 	slices.SortFunc(s, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
 }
 
-// find makes the series that matchers let through, of what the caller may see.
-func (s *scene) find(ctx context.Context, from, to int64, matchers []*labels.Matcher) ([]storage.Series, error) {
-	out := &sink{ctx: ctx, left: s.api.maxSeries - s.series, tooMany: tooManySeries(s.api.maxSeries), from: from, to: to, matchers: slices.DeleteFunc(slices.Clone(matchers), func(m *labels.Matcher) bool {
+// find returns the series that matchers select from what the caller may see.
+func (qc *queryContext) find(ctx context.Context, from, to int64, matchers []*labels.Matcher) ([]storage.Series, error) {
+	out := &seriesCollector{ctx: ctx, limit: qc.api.maxSeries - qc.series, limitErr: tooManySeriesError(qc.api.maxSeries), from: from, to: to, matchers: slices.DeleteFunc(slices.Clone(matchers), func(m *labels.Matcher) bool {
 		return m.Name == nameLabel || m.Name == clusterLabel
 	})}
 	visible := map[Level][]string{}
@@ -57,30 +57,30 @@ func (s *scene) find(ctx context.Context, from, to int64, matchers []*labels.Mat
 		names, ok := visible[f.level]
 		if !ok {
 			var err error
-			if names, err = s.visible(ctx, matchers, f.level); err != nil {
+			if names, err = qc.visible(ctx, matchers, f.level); err != nil {
 				return nil, err
 			}
 			visible[f.level] = names
 		}
-		if err := s.collect(ctx, f, names, out); err != nil {
+		if err := qc.collect(ctx, f, names, out); err != nil {
 			return nil, err
 		}
 	}
-	return out.series, s.charge(out.series)
+	return out.series, qc.addSelected(out.series)
 }
 
-// collect makes the series of one family.
-func (s *scene) collect(ctx context.Context, f *family, clusters []string, out *sink) error {
+// collect adds the series of one family of some clusters to out.
+func (qc *queryContext) collect(ctx context.Context, f *family, clusters []string, out *seriesCollector) error {
 	for _, name := range clusters {
-		c := s.look(name)
+		c := qc.cluster(name)
 		if c == nil {
 			continue
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		out.begin(f, c)
-		f.each(c, out)
+		out.start(f, c)
+		f.collect(c, out)
 		if out.err != nil {
 			return out.err
 		}
@@ -90,7 +90,7 @@ func (s *scene) collect(ctx context.Context, f *family, clusters []string, out *
 
 // LabelNames implements storage.LabelQuerier.
 func (q *querier) LabelNames(ctx context.Context, _ *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	found, err := q.scene.find(ctx, q.from, q.to, matchers)
+	found, err := q.qc.find(ctx, q.from, q.to, matchers)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,17 +101,16 @@ func (q *querier) LabelNames(ctx context.Context, _ *storage.LabelHints, matcher
 	return sortedKeys(names), nil, nil
 }
 
-// LabelValues implements storage.LabelQuerier. The clusters' names are told though there
-// be no series of them: a dashboard's variable has to offer those too that nobody has
-// asked for yet.
+// LabelValues implements storage.LabelQuerier. It returns clusters even if they have no series,
+// so that a dashboard's variable also offers clusters that have not reported yet.
 func (q *querier) LabelValues(ctx context.Context, name string, _ *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	if only := ofNamesOnly(matchers); only && name == clusterLabel {
-		names, err := q.scene.clusters(ctx, matchers)
+	if only := matchOnlyNameAndCluster(matchers); only && name == clusterLabel {
+		names, err := q.qc.clusters(ctx, matchers)
 		return names, nil, err
 	} else if only && name == nameLabel && len(matchers) == 0 {
 		return allNames(), nil, nil
 	}
-	found, err := q.scene.find(ctx, q.from, q.to, matchers)
+	found, err := q.qc.find(ctx, q.from, q.to, matchers)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,23 +123,24 @@ func (q *querier) LabelValues(ctx context.Context, name string, _ *storage.Label
 	return sortedKeys(values), nil, nil
 }
 
-// ofNamesOnly says that matchers speak of names and clusters only.
-func ofNamesOnly(matchers []*labels.Matcher) bool {
+// matchOnlyNameAndCluster reports whether all matchers are on the metric name or the cluster.
+func matchOnlyNameAndCluster(matchers []*labels.Matcher) bool {
 	return !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return m.Name != nameLabel && m.Name != clusterLabel })
 }
 
-// clusters are those that the caller may see and that have, or would have, a series.
-func (s *scene) clusters(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
-	level := Nothing
+// clusters returns the visible clusters for which at least one selected family exists, whether
+// or not they have series at present. matchers are on the metric name and the cluster only.
+func (qc *queryContext) clusters(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
+	level := NoAccess
 	for i := range families {
-		if f := &families[i]; matches(matchers, nameLabel, f.name) && (level == Nothing || f.level < level) {
+		if f := &families[i]; matches(matchers, nameLabel, f.name) && (level == NoAccess || f.level < level) {
 			level = f.level
 		}
 	}
-	if level == Nothing {
+	if level == NoAccess {
 		return nil, nil
 	}
-	return s.visible(ctx, matchers, level)
+	return qc.visible(ctx, matchers, level)
 }
 
 func allNames() []string {
@@ -163,7 +163,7 @@ func sortedKeys(set map[string]bool) []string {
 	return keys
 }
 
-// seriesSet is a storage.SeriesSet.
+// seriesSet implements storage.SeriesSet.
 type seriesSet struct {
 	series []storage.Series
 	at     int

@@ -9,52 +9,51 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// query answers at one instant.
-func (a *API) query(ctx context.Context, s *scene, r Request) (answerer, error) {
-	at, err := timeOf(r.Form, "time", time.Now())
+// query prepares an instant query.
+func (a *API) query(ctx context.Context, qc *queryContext, r Request) (evalFunc, error) {
+	at, err := parseTime(r.Form, "time", time.Now())
 	if err != nil {
 		return nil, err
 	}
-	return a.prepare(ctx, s, r, span{}, func(opts promql.QueryOpts, words string) (promql.Query, error) {
-		return a.engine.NewInstantQuery(ctx, storing{s}, opts, words, at)
+	return a.prepareQuery(ctx, qc, r, timeRange{}, func(opts promql.QueryOpts, text string) (promql.Query, error) {
+		return a.engine.NewInstantQuery(ctx, queryable{qc}, opts, text, at)
 	})
 }
 
-// queryRange answers at each step of a range.
-func (a *API) queryRange(ctx context.Context, s *scene, r Request) (answerer, error) {
-	over, err := spanOf(r.Form)
+// queryRange prepares a range query.
+func (a *API) queryRange(ctx context.Context, qc *queryContext, r Request) (evalFunc, error) {
+	rng, err := parseRange(r.Form)
 	if err != nil {
 		return nil, err
 	}
-	return a.prepare(ctx, s, r, over, func(opts promql.QueryOpts, words string) (promql.Query, error) {
-		return a.engine.NewRangeQuery(ctx, storing{s}, opts, words, over.start, over.end, over.step)
+	return a.prepareQuery(ctx, qc, r, rng, func(opts promql.QueryOpts, text string) (promql.Query, error) {
+		return a.engine.NewRangeQuery(ctx, queryable{qc}, opts, text, rng.start, rng.end, rng.step)
 	})
 }
 
-// maxWords is how many warnings an answer has at most.
-const maxWords = 10
+// maxAnnotations limits the warnings, and the infos, of a response.
+const maxAnnotations = 10
 
-// prepare reads an expression, has the engine begin a query, and has it decided what the
-// caller may see of the clusters that it asks about.
-func (a *API) prepare(ctx context.Context, s *scene, r Request, over span, begin func(promql.QueryOpts, string) (promql.Query, error)) (answerer, error) {
-	limit, err := limitOf(r.Form)
+// prepareQuery creates a query with newQuery, checks its cost, and authorizes its selectors.
+func (a *API) prepareQuery(ctx context.Context, qc *queryContext, r Request, rng timeRange, newQuery func(promql.QueryOpts, string) (promql.Query, error)) (evalFunc, error) {
+	limit, err := parseLimit(r.Form)
 	if err != nil {
 		return nil, err
 	}
-	behind, err := lookbackOf(r.Form)
+	lookbackDelta, err := parseLookback(r.Form)
 	if err != nil {
 		return nil, err
 	}
-	words := r.Form.Get("query")
+	text := r.Form.Get("query")
 	var expr parser.Expr
 	var query promql.Query
 	err = a.parse(ctx, func() error {
 		// The engine parses, and evaluates nothing before Exec.
-		if query, err = begin(promql.NewPrometheusQueryOpts(false, behind), words); err != nil {
+		if query, err = newQuery(promql.NewPrometheusQueryOpts(false, lookbackDelta), text); err != nil {
 			return err
 		}
 		expr = query.Statement().(*parser.EvalStmt).Expr
-		s.plan, err = planOf(expr, s.programs, over.end.Sub(over.start), over.step)
+		qc.cost, err = estimateCost(expr, qc.programs, rng.end.Sub(rng.start), rng.step)
 		return err
 	})
 	if err != nil {
@@ -64,33 +63,32 @@ func (a *API) prepare(ctx context.Context, s *scene, r Request, over span, begin
 		}
 		return nil, badData("query", err)
 	}
-	if err := s.decide(ctx, parser.ExtractSelectors(expr)...); err != nil {
+	if err := qc.authorizeSelectors(ctx, parser.ExtractSelectors(expr)...); err != nil {
 		query.Close()
 		return nil, err
 	}
-	return func(ctx context.Context) (Answer, error) { return s.evaluate(ctx, query, expr, words, limit) }, nil
+	return func(ctx context.Context) (Response, error) { return qc.evaluate(ctx, query, expr, text, limit) }, nil
 }
 
-// evaluate has the engine answer, and the clusters report that are asked about.
-func (s *scene) evaluate(ctx context.Context, query promql.Query, expr parser.Expr, words string, limit int) (Answer, error) {
-	cold, err := s.want(ctx, expr)
+// evaluate runs a query and demands reports of the clusters that it names.
+func (qc *queryContext) evaluate(ctx context.Context, query promql.Query, expr parser.Expr, text string, limit int) (Response, error) {
+	cold, err := qc.demand(ctx, expr)
 	if err != nil {
 		query.Close()
-		return Answer{}, failed(err)
+		return Response{}, toAPIError(err)
 	}
 	result := query.Exec(ctx)
 	if result.Err != nil {
 		query.Close()
-		return Answer{}, failed(result.Err)
+		return Response{}, toAPIError(result.Err)
 	}
-	warnings, infos := result.Warnings.AsStrings(words, maxWords, maxWords)
-	answer, err := encodeResult(result.Value, limit, append(cold, warnings...), infos)
-	answer.done = query.Close
+	warnings, infos := result.Warnings.AsStrings(text, maxAnnotations, maxAnnotations)
+	response, err := resultResponse(result.Value, limit, append(cold, warnings...), infos)
+	response.release = query.Close
 	if err != nil {
-		answer.Close()
+		response.Close()
 	}
-	return answer, err
+	return response, err
 }
 
-// exprType is a result's type as Prometheus names it.
 func exprType(v parser.Value) string { return string(v.Type()) }

@@ -14,19 +14,19 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestGrafanaSavesAndTests(t *testing.T) {
-	act(t, func(s *stage) {
-		got := s.ask("/query", "query", "1+1", "time", "4")
-		same(t, "1+1 at the year 1970", string(got.Data), `{"resultType":"scalar","result":[4,"2"]}`)
+func TestGrafanaDataSourceCheck(t *testing.T) {
+	runTest(t, func(s *harness) {
+		got := s.request("/query", "query", "1+1", "time", "4")
+		checkEqual(t, "1+1 at the year 1970", string(got.Data), `{"resultType":"scalar","result":[4,"2"]}`)
 		if got.Status != "success" || len(got.Warnings) > 0 {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want success without warnings", got)
 		}
 	})
 }
 
-func TestRatesOfUsageAreWhatWasSampled(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(10*time.Minute, "prod-eu")
+func TestUsageRatesMatchSamples(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(10*time.Minute, "prod-eu")
 		for query, want := range map[string]string{
 			`round(sum(rate(container_cpu_usage_seconds_total{cluster="prod-eu",container!="",image!=""}[5m])), 0.001)`: "0.25",
 			`round(rate(container_cpu_usage_seconds_total{id="/"}[5m]), 0.001)`:                                         "1",
@@ -35,57 +35,57 @@ func TestRatesOfUsageAreWhatWasSampled(t *testing.T) {
 			`rollcall_container_cpu_cores`:                                                                              "0.25",
 			`count(container_cpu_usage_seconds_total)`:                                                                  "3",
 		} {
-			got := s.ask("/query", "query", query)
+			got := s.request("/query", "query", query)
 			values := got.vector(t)
 			if len(values) != 1 {
-				t.Errorf("%s: %v %s", query, values, got.Error)
+				t.Errorf("%s: got %v and error %q, want one value", query, values, got.Error)
 			}
 			for _, v := range values {
-				same(t, query, v, want)
+				checkEqual(t, query, v, want)
 			}
 		}
 	})
 }
 
-func TestStateHoldsFromItsLastChangeOn(t *testing.T) {
-	act(t, func(s *stage) {
-		c := s.running(2*time.Minute, "prod-eu")
+func TestStateSeriesStartAtLastChange(t *testing.T) {
+	runTest(t, func(s *harness) {
+		c := s.addRunningClusters(2*time.Minute, "prod-eu")
 		<-time.After(time.Second)
-		failed := *shop()[3].(*state.Pod)
+		failed := *shopObjects()[3].(*state.Pod)
 		failed.Phase = state.PodFailed
 		c.put(&failed)
 		s.report("prod-eu")
 		changed := time.Now()
-		s.pass(2*time.Minute, nil, "prod-eu")
+		s.advance(2*time.Minute, nil, "prod-eu")
 		phase := func(at time.Time) map[string]string {
-			return s.ask("/query", "query", `kube_pod_status_phase{phase="Failed"}`, "time", fmt.Sprint(at.Unix())).vector(t)
+			return s.request("/query", "query", `kube_pod_status_phase{phase="Failed"}`, "time", fmt.Sprint(at.Unix())).vector(t)
 		}
-		same(t, "before the change", phase(changed.Add(-2*time.Second)), map[string]string{})
-		same(t, "at the change", len(phase(changed)), 1)
-		same(t, "now", len(phase(time.Now())), 1)
-		same(t, "of what never changed, from the first report on", s.ask("/query", "query", "kube_pod_container_status_ready", "time", fmt.Sprint(s.start.Unix())).vector(t), map[string]string{"__name__=kube_pod_container_status_ready cluster=prod-eu container=app namespace=shop pod=web-1 ": "1"})
+		checkEqual(t, "before the change", phase(changed.Add(-2*time.Second)), map[string]string{})
+		checkEqual(t, "at the change", len(phase(changed)), 1)
+		checkEqual(t, "now", len(phase(time.Now())), 1)
+		checkEqual(t, "an unchanged container since the first report", s.request("/query", "query", "kube_pod_container_status_ready", "time", fmt.Sprint(s.start.Unix())).vector(t), map[string]string{"__name__=kube_pod_container_status_ready cluster=prod-eu container=app namespace=shop pod=web-1 ": "1"})
 	})
 }
 
-func TestWhatASessionToldIsStaleWhenItHasEnded(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(2*time.Minute, "prod-eu")
-		s.end("prod-eu")
+func TestSeriesAreStaleAfterSessionEnd(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(2*time.Minute, "prod-eu")
+		s.endSession("prod-eu")
 		for _, query := range []string{"container_memory_working_set_bytes", "kube_node_info", "rollcall_cluster_nodes"} {
 			<-time.After(11 * time.Second)
-			same(t, query, s.ask("/query", "query", query).vector(t), map[string]string{})
-			before := s.ask("/query", "query", query, "time", fmt.Sprint(s.start.Add(2*time.Minute).Unix()-1)).vector(t)
+			checkEqual(t, query, s.request("/query", "query", query).vector(t), map[string]string{})
+			before := s.request("/query", "query", query, "time", fmt.Sprint(s.start.Add(2*time.Minute).Unix()-1)).vector(t)
 			if len(before) == 0 {
-				t.Errorf("%s: it is gone from before the end too", query)
+				t.Errorf("%s: got no series before the end of the session, want some", query)
 			}
 		}
-		same(t, "up", s.ask("/query", "query", "up").vector(t), map[string]string{"__name__=up cluster=prod-eu instance=prod-eu ": "0"})
+		checkEqual(t, "up", s.request("/query", "query", "up").vector(t), map[string]string{"__name__=up cluster=prod-eu instance=prod-eu ": "0"})
 	})
 }
 
-func TestMatchersOfAllFourKinds(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu", "prod-us", "lab")
+func TestMatcherTypes(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu", "prod-us", "lab")
 		for query, want := range map[string]string{
 			`count(kube_node_info{cluster="prod-eu"})`:                          "2",
 			`count(kube_node_info{cluster=~"prod-.+"})`:                         "4",
@@ -100,18 +100,18 @@ func TestMatchersOfAllFourKinds(t *testing.T) {
 			`count(kube_node_info{nolabel="",cluster="lab"})`:                   "2",
 			`count(kube_node_info{cluster="lab",cluster=~"prod"}) or vector(0)`: "0",
 		} {
-			for _, v := range s.ask("/query", "query", query).vector(t) {
-				same(t, query, v, want)
+			for _, v := range s.request("/query", "query", query).vector(t) {
+				checkEqual(t, query, v, want)
 			}
 		}
 	})
 }
 
-func TestQueriesThatNameClustersAreDemandForThose(t *testing.T) {
-	act(t, func(s *stage) {
+func TestQueriesDemandNamedClusters(t *testing.T) {
+	runTest(t, func(s *harness) {
 		s.register("cold")
 		s.register("other")
-		s.running(time.Minute, "prod-eu")
+		s.addRunningClusters(time.Minute, "prod-eu")
 		for query, want := range map[string][]string{
 			`up`:                             nil,
 			`up{cluster=~".*"}`:              nil,
@@ -123,81 +123,81 @@ func TestQueriesThatNameClustersAreDemandForThose(t *testing.T) {
 			`up{cluster=~"cold|other"} / up`: {"cold", "other"},
 			`a{cluster="cold"} + b{cluster="other"}[5m:]`: {"other", "cold"},
 		} {
-			s.wanted = nil
-			s.ask("/query", "query", query)
-			if query[0] == 'a' { // that is broken, and so nothing is asked for
+			s.demanded = nil
+			s.request("/query", "query", query)
+			if query[0] == 'a' { // the query is invalid, so it demands nothing
 				want = nil
 			}
-			same(t, query, s.wanted, want)
+			checkEqual(t, query, s.demanded, want)
 		}
-		s.wanted = nil
-		s.ask("/query_range", "query", `up{cluster="cold"}`, "start", "0", "end", "10", "step", "1")
-		same(t, "a range", s.wanted, []string{"cold"})
-		s.wanted = nil
+		s.demanded = nil
+		s.request("/query_range", "query", `up{cluster="cold"}`, "start", "0", "end", "10", "step", "1")
+		checkEqual(t, "a range", s.demanded, []string{"cold"})
+		s.demanded = nil
 		for _, path := range []string{"/series", "/labels", "/label/cluster/values"} {
-			s.ask(path, "match[]", `up{cluster="cold"}`)
+			s.request(path, "match[]", `up{cluster="cold"}`)
 		}
-		same(t, "all else", s.wanted, nil)
+		checkEqual(t, "other routes", s.demanded, nil)
 	})
 }
 
-func TestAColdQuerySaysSo(t *testing.T) {
-	act(t, func(s *stage) {
+func TestQueryWarnsAboutClustersWithoutReport(t *testing.T) {
+	runTest(t, func(s *harness) {
 		s.register("cold")
 		begin := time.Now()
-		got := s.ask("/query", "query", `kube_node_info{cluster="cold"}`)
-		same(t, "warnings", got.Warnings, []string{"not reporting yet, and asked to: cold; ask again in some seconds"})
-		same(t, "result", string(got.Data), `{"resultType":"vector","result":[]}`)
-		same(t, "waited", time.Since(begin), 0)
+		got := s.request("/query", "query", `kube_node_info{cluster="cold"}`)
+		checkEqual(t, "warnings", got.Warnings, []string{"no current report yet from cold; a report was requested, try again in a few seconds"})
+		checkEqual(t, "result", string(got.Data), `{"resultType":"vector","result":[]}`)
+		checkEqual(t, "waited", time.Since(begin), 0)
 	})
 }
 
-func TestNoQueryWakesMoreThanFiftyClusters(t *testing.T) {
-	act(t, func(s *stage) {
+func TestQueryDemandsAtMostFiftyClusters(t *testing.T) {
+	runTest(t, func(s *harness) {
 		for i := range 60 {
 			s.register(fmt.Sprintf("c%02d", i))
 		}
-		got := s.ask("/query", "query", `kube_node_info{cluster=~"c.+"}`)
-		same(t, "asked", len(s.wanted), maxDemand)
+		got := s.request("/query", "query", `kube_node_info{cluster=~"c.+"}`)
+		checkEqual(t, "asked", len(s.demanded), maxDemand)
 		if len(got.Warnings) != 2 || !strings.Contains(got.Warnings[0], "60 clusters") || !strings.Contains(got.Warnings[1], "c04 and 45 more") {
-			t.Errorf("warnings: %q", got.Warnings)
+			t.Errorf("got warnings %q, want one about 60 clusters and one that names five", got.Warnings)
 		}
 	})
 }
 
-func TestNobodySeesWhatTheyMayNot(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "secret", "known", "open")
+func TestSeriesAreFilteredByAccess(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "secret", "known", "open")
 		s.levels = map[string]Level{"known": Summary, "open": Details}
-		same(t, "clusters of all that there is", s.ask("/query", "query", `count by (cluster) ({__name__=~".+"})`).vector(t), map[string]string{"cluster=known ": "54", "cluster=open ": "165"})
-		same(t, "details", s.ask("/query", "query", `count by (cluster) ({__name__=~"kube.+|container.+|rollcall_(node|port|container).*"})`).vector(t), map[string]string{"cluster=open ": "96"})
-		same(t, "counts", s.ask("/query", "query", `rollcall_cluster_nodes`).vector(t), map[string]string{"__name__=rollcall_cluster_nodes cluster=known ": "2", "__name__=rollcall_cluster_nodes cluster=open ": "2"})
-		same(t, "by name", s.ask("/query", "query", `up{cluster="secret"}`).vector(t), map[string]string{})
-		same(t, "clusters", s.ask("/label/cluster/values").names(t), []string{"known", "open"})
-		same(t, "clusters with details", s.ask("/label/cluster/values", "match[]", "kube_node_info").names(t), []string{"open"})
-		same(t, "nodes of secret", s.ask("/label/node/values", "match[]", `{cluster="secret"}`).names(t), []string{})
-		same(t, "nodes of known", s.ask("/label/node/values", "match[]", `{cluster="known"}`).names(t), []string{})
-		same(t, "series of secret", string(s.ask("/series", "match[]", `{cluster="secret"}`).Data), `[]`)
-		same(t, "labels of secret", s.ask("/labels", "match[]", `{cluster="secret"}`).names(t), []string{})
-		s.wanted = nil
-		s.ask("/query", "query", `up{cluster=~".+"}`)
-		same(t, "demand", s.wanted, []string{"open"})
+		checkEqual(t, "clusters of all series", s.request("/query", "query", `count by (cluster) ({__name__=~".+"})`).vector(t), map[string]string{"cluster=known ": "54", "cluster=open ": "165"})
+		checkEqual(t, "details", s.request("/query", "query", `count by (cluster) ({__name__=~"kube.+|container.+|rollcall_(node|port|container).*"})`).vector(t), map[string]string{"cluster=open ": "96"})
+		checkEqual(t, "counts", s.request("/query", "query", `rollcall_cluster_nodes`).vector(t), map[string]string{"__name__=rollcall_cluster_nodes cluster=known ": "2", "__name__=rollcall_cluster_nodes cluster=open ": "2"})
+		checkEqual(t, "by name", s.request("/query", "query", `up{cluster="secret"}`).vector(t), map[string]string{})
+		checkEqual(t, "clusters", s.request("/label/cluster/values").strings(t), []string{"known", "open"})
+		checkEqual(t, "clusters with details", s.request("/label/cluster/values", "match[]", "kube_node_info").strings(t), []string{"open"})
+		checkEqual(t, "nodes of secret", s.request("/label/node/values", "match[]", `{cluster="secret"}`).strings(t), []string{})
+		checkEqual(t, "nodes of known", s.request("/label/node/values", "match[]", `{cluster="known"}`).strings(t), []string{})
+		checkEqual(t, "series of secret", string(s.request("/series", "match[]", `{cluster="secret"}`).Data), `[]`)
+		checkEqual(t, "labels of secret", s.request("/labels", "match[]", `{cluster="secret"}`).strings(t), []string{})
+		s.demanded = nil
+		s.request("/query", "query", `up{cluster=~".+"}`)
+		checkEqual(t, "demand", s.demanded, []string{"open"})
 	})
 }
 
-func TestWhoCannotBeAskedAboutIsNoEmptyAnswer(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
-		s.unasked = errors.New("the hub is away")
-		for _, r := range []reply{s.ask("/query", "query", "up"), s.ask("/query", "query", `up{cluster="prod-eu"}`), s.ask("/series", "match[]", "up"), s.ask("/labels"), s.ask("/label/cluster/values")} {
-			same(t, "error", r.Error, "the hub is away")
+func TestAuthorizerErrorFailsRequest(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu")
+		s.authErr = errors.New("hub unavailable")
+		for _, r := range []apiResult{s.request("/query", "query", "up"), s.request("/query", "query", `up{cluster="prod-eu"}`), s.request("/series", "match[]", "up"), s.request("/labels"), s.request("/label/cluster/values")} {
+			checkEqual(t, "error", r.Error, "hub unavailable")
 		}
 	})
 }
 
-func TestBadQuestions(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(10*time.Minute, "prod-eu")
+func TestInvalidRequests(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(10*time.Minute, "prod-eu")
 		over := func(start, end, step string) []string {
 			return []string{"query", "up", "start", start, "end", end, "step", step}
 		}
@@ -218,7 +218,7 @@ func TestBadQuestions(t *testing.T) {
 			{"/query", []string{"query", "1", "limit", "-1"}, 400, ErrorBadData, `"limit"`},
 			{"/query", []string{"query", "1", "lookback_delta", "0"}, 400, ErrorBadData, `"lookback_delta"`},
 			{"/query_range", over("0", "11001", "1"), 400, ErrorBadData, "more than 11000 points"},
-			{"/query_range", over("10", "0", "1"), 400, ErrorBadData, "before the start"},
+			{"/query_range", over("10", "0", "1"), 400, ErrorBadData, "must not be before the start"},
 			{"/query_range", over("0", "10", "0"), 400, ErrorBadData, `"step"`},
 			{"/query_range", over("0", "10", "-1s"), 400, ErrorBadData, `"step"`},
 			{"/query_range", over("0", "10", ""), 400, ErrorBadData, `"step"`},
@@ -238,73 +238,73 @@ func TestBadQuestions(t *testing.T) {
 			{"/metadata", []string{"limit", "all"}, 400, ErrorBadData, `"limit"`},
 			{"/query_exemplars", []string{"query", "("}, 400, ErrorBadData, `"query"`},
 		} {
-			got := s.ask(tc.path, tc.pairs...)
+			got := s.request(tc.path, tc.pairs...)
 			if got.code != tc.code || got.ErrorType != tc.kind || !strings.Contains(got.Error, tc.words) || (got.Status == "error") != (tc.code != 200) {
-				t.Errorf("%s %q: %d %+v", tc.path, tc.pairs, got.code, got)
+				t.Errorf("%s %q: got %d %+v, want %d %s with %q", tc.path, tc.pairs, got.code, got, tc.code, tc.kind, tc.words)
 			}
 		}
 	})
 }
 
-func TestAQueryMayNotHaveMoreSamplesThanItMay(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(10*time.Minute, "prod-eu")
-		got := s.ask("/query_range", "query", `{__name__=~".+"}`, "start", fmt.Sprint(s.start.Unix()), "end", fmt.Sprint(time.Now().Unix()), "step", "5")
-		same(t, "type", got.ErrorType, ErrorExecution)
-		same(t, "code", got.code, 422)
+func TestSamplesAreLimited(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(10*time.Minute, "prod-eu")
+		got := s.request("/query_range", "query", `{__name__=~".+"}`, "start", fmt.Sprint(s.start.Unix()), "end", fmt.Sprint(time.Now().Unix()), "step", "5")
+		checkEqual(t, "type", got.ErrorType, ErrorExecution)
+		checkEqual(t, "code", got.code, 422)
 		if !strings.Contains(got.Error, "too many samples") {
-			t.Error(got.Error)
+			t.Errorf("got error %q, want %q in it", got.Error, "too many samples")
 		}
 	}, func(c *Config) { c.MaxSamples = 500 })
 }
 
-func TestRangesAreWholeAndStopWhereNothingWasReported(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
-		s.end("prod-eu")
+func TestRangeEndsWithLastReport(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu")
+		s.endSession("prod-eu")
 		<-time.After(time.Minute)
-		got := s.ask("/query_range", "query", `container_memory_working_set_bytes{container="app"}`,
+		got := s.request("/query_range", "query", `container_memory_working_set_bytes{container="app"}`,
 			"start", fmt.Sprint(s.start.Unix()), "end", fmt.Sprint(time.Now().Unix()), "step", "15")
 		var data struct{ Result []struct{ Values [][2]any } }
 		if err := json.Unmarshal(got.Data, &data); err != nil || len(data.Result) != 1 {
-			t.Fatalf("%s %v", got.Data, err)
+			t.Fatalf("got %s and error %v, want one series", got.Data, err)
 		}
-		same(t, "points", data.Result[0].Values, [][2]any{
+		checkEqual(t, "points", data.Result[0].Values, [][2]any{
 			{s.start.Unix() + 15, "104857600"}, {s.start.Unix() + 30, "104857600"}, {s.start.Unix() + 45, "104857600"}, {s.start.Unix() + 60, "104857600"},
 		})
 	})
 }
 
-func TestLimitsCutAnswersAndSaySo(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
-		got := s.ask("/query", "query", "kube_node_info", "limit", "1")
-		same(t, "results", len(got.vector(t)), 1)
-		same(t, "warnings", got.Warnings, []string{"there are more than the 1 results that were asked for"})
-		got = s.ask("/labels", "limit", "2")
-		same(t, "labels", len(got.names(t)), 2)
-		same(t, "warnings", got.Warnings, []string{"there are more than the 2 results that were asked for"})
+func TestLimitTruncatesWithWarning(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu")
+		got := s.request("/query", "query", "kube_node_info", "limit", "1")
+		checkEqual(t, "results", len(got.vector(t)), 1)
+		checkEqual(t, "warnings", got.Warnings, []string{"results truncated due to limit 1"})
+		got = s.request("/labels", "limit", "2")
+		checkEqual(t, "labels", len(got.strings(t)), 2)
+		checkEqual(t, "warnings", got.Warnings, []string{"results truncated due to limit 2"})
 	})
 }
 
-func TestQueriesWaitTheirTurnAndNoLonger(t *testing.T) {
-	act(t, func(s *stage) {
+func TestQueriesWaitUntilTheirTimeout(t *testing.T) {
+	runTest(t, func(s *harness) {
 		for range maxQueries {
-			s.api.turns <- struct{}{}
+			s.api.querySem <- struct{}{}
 		}
 		if err := testutil.GatherAndCompare(s.api.config.Metrics.(prometheus.Gatherer), strings.NewReader(`
-# HELP rollcall_prometheus_queries_running Requests of the Prometheus API that are being answered.
+# HELP rollcall_prometheus_queries_running Requests to the Prometheus API that are being evaluated.
 # TYPE rollcall_prometheus_queries_running gauge
 rollcall_prometheus_queries_running 8
 `), "rollcall_prometheus_queries_running"); err != nil {
 			t.Error(err)
 		}
 		begin := time.Now()
-		got := s.ask("/query", "query", "1", "timeout", "3s")
-		same(t, "type", got.ErrorType, ErrorTimeout)
-		same(t, "code", got.code, 503)
-		same(t, "waited", time.Since(begin), 3*time.Second)
-		<-s.api.turns
-		same(t, "then", s.ask("/query", "query", "1").Status, "success")
+		got := s.request("/query", "query", "1", "timeout", "3s")
+		checkEqual(t, "type", got.ErrorType, ErrorTimeout)
+		checkEqual(t, "code", got.code, 503)
+		checkEqual(t, "waited", time.Since(begin), 3*time.Second)
+		<-s.api.querySem
+		checkEqual(t, "then", s.request("/query", "query", "1").Status, "success")
 	})
 }

@@ -5,57 +5,57 @@ import (
 	"net/url"
 )
 
-// Route is one path, below /prometheus/api/v1 but for that of Federation.
+// Route is an endpoint. Its path is relative to /prometheus/api/v1, except that of Federation,
+// which is relative to /prometheus.
 type Route struct {
-	// Path is as net/http's patterns are.
-	Path  string
-	Words string
-	// Takes are the parameters that mean something. All others mean nothing, as they do to
-	// Prometheus: Serve does not see them.
-	Takes []Parameter
-	Serve func(ctx context.Context, r Request) (Answer, error)
+	// Path is a pattern of net/http.ServeMux without method and host.
+	Path        string
+	Description string
+	// Parameters are the supported parameters. Serve ignores all others, as Prometheus does.
+	Parameters []Parameter
+	Serve      func(ctx context.Context, r Request) (Response, error)
 }
 
-// Parameter is one of a query string or a form.
+// Parameter describes a parameter of the query string or of the form in the body.
 type Parameter struct {
-	Name, Words string
-	// Required has to be given, Repeated may be given several times.
+	Name, Description string
+	// Required parameters must be set. Repeated ones may be set more than once.
 	Required, Repeated bool
 }
 
 var (
-	takesQuery    = Parameter{Name: "query", Words: "The expression, in PromQL.", Required: true}
-	takesTime     = Parameter{Name: "time", Words: "The instant: Unix seconds or RFC 3339. Default: now."}
-	takesStart    = Parameter{Name: "start", Words: "The first instant: Unix seconds or RFC 3339."}
-	takesEnd      = Parameter{Name: "end", Words: "The last instant: Unix seconds or RFC 3339."}
-	takesStep     = Parameter{Name: "step", Words: "From one instant to the next: seconds, or a duration such as 15s.", Required: true}
-	takesTimeout  = Parameter{Name: "timeout", Words: "For how long to try: seconds, or a duration such as 10s. Default, and the most: 30s."}
-	takesLookback = Parameter{Name: "lookback_delta", Words: "For how long a sample counts that has none behind it: seconds, or a duration. Default: 5m."}
-	takesLimit    = Parameter{Name: "limit", Words: "How many results there may be. Default: all."}
-	takesMatch    = Parameter{Name: "match[]", Words: "Which series, as a selector of PromQL.", Repeated: true}
-	takesMetric   = Parameter{Name: "metric", Words: "A name; default: all names."}
-	takesCluster  = Parameter{Name: "cluster", Words: "All that there is of a cluster. Default: the summaries of all.", Repeated: true}
+	paramQuery    = Parameter{Name: "query", Description: "A PromQL expression.", Required: true}
+	paramTime     = Parameter{Name: "time", Description: "Evaluation time: Unix seconds or RFC 3339. Default: now."}
+	paramStart    = Parameter{Name: "start", Description: "Start of the time range: Unix seconds or RFC 3339."}
+	paramEnd      = Parameter{Name: "end", Description: "End of the time range: Unix seconds or RFC 3339."}
+	paramStep     = Parameter{Name: "step", Description: "Interval between evaluations: seconds, or a duration such as 15s.", Required: true}
+	paramTimeout  = Parameter{Name: "timeout", Description: "Timeout: seconds, or a duration such as 10s. Default and maximum: 30s."}
+	paramLookback = Parameter{Name: "lookback_delta", Description: "How far to look back for a sample: seconds, or a duration. Default: 5m."}
+	paramLimit    = Parameter{Name: "limit", Description: "Maximum number of results. Default: no limit."}
+	paramMatch    = Parameter{Name: "match[]", Description: "A PromQL series selector.", Repeated: true}
+	paramMetric   = Parameter{Name: "metric", Description: "A metric name. Default: all metrics."}
+	paramCluster  = Parameter{Name: "cluster", Description: "A cluster to return all series of. Default: the summary series of all clusters.", Repeated: true}
 )
 
-// Routes are those of Prometheus' HTTP API.
+// Routes returns the endpoints of Prometheus' HTTP API that are supported.
 func (a *API) Routes() []Route {
-	some := []Parameter{takesMatch, takesStart, takesEnd, takesLimit, takesTimeout}
-	return sealed([]Route{
-		{"/query", "A PromQL expression at an instant. The clusters report that its selectors name.", []Parameter{takesQuery, takesTime, takesTimeout, takesLimit, takesLookback}, a.limited("query", a.query)},
-		{"/query_range", "A PromQL expression at each step of a range. The clusters report that its selectors name.", []Parameter{takesQuery, takesStart.required(), takesEnd.required(), takesStep, takesTimeout, takesLimit, takesLookback}, a.limited("query_range", a.queryRange)},
-		{"/labels", "Names of labels.", some, a.limited("labels", a.labels)},
-		{"/label/{label}/values", "Values of a label. Those of cluster are all clusters.", some, a.limited("values", a.values)},
-		{"/series", "Labels of series.", append([]Parameter{takesMatch.required()}, some[1:]...), a.limited("series", a.series)},
-		{"/metadata", "Type and help of names.", []Parameter{takesMetric, takesLimit}, a.metadata},
-		{"/query_exemplars", "None.", []Parameter{takesQuery, takesTimeout}, a.limited("exemplars", a.exemplars)},
-		{"/rules", "None.", nil, a.rules},
-		{"/status/buildinfo", "The version of Prometheus whose engine this is.", nil, a.buildInfo},
+	some := []Parameter{paramMatch, paramStart, paramEnd, paramLimit, paramTimeout}
+	return filterParams([]Route{
+		{"/query", "Evaluate a PromQL expression at one time. Clusters that its selectors name are asked to report.", []Parameter{paramQuery, paramTime, paramTimeout, paramLimit, paramLookback}, a.handler("query", a.query)},
+		{"/query_range", "Evaluate a PromQL expression over a time range. Clusters that its selectors name are asked to report.", []Parameter{paramQuery, paramStart.required(), paramEnd.required(), paramStep, paramTimeout, paramLimit, paramLookback}, a.handler("query_range", a.queryRange)},
+		{"/labels", "List label names.", some, a.handler("labels", a.labels)},
+		{"/label/{label}/values", "List the values of a label. For the label cluster, these are all clusters.", some, a.handler("values", a.values)},
+		{"/series", "List series by their labels.", append([]Parameter{paramMatch.required()}, some[1:]...), a.handler("series", a.series)},
+		{"/metadata", "List metric names with type and help.", []Parameter{paramMetric, paramLimit}, a.metadata},
+		{"/query_exemplars", "Always empty: there are no exemplars.", []Parameter{paramQuery, paramTimeout}, a.handler("exemplars", a.exemplars)},
+		{"/rules", "Always empty: there are no rules.", nil, a.rules},
+		{"/status/buildinfo", "The version of Prometheus that the query engine is taken from.", nil, a.buildInfo},
 	})
 }
 
-// Federation is what a Prometheus scrapes.
+// Federation returns the endpoint that a Prometheus scrapes.
 func (a *API) Federation() Route {
-	return sealed([]Route{{"/federate", "The newest sample of each series, for a Prometheus to scrape. No cluster is asked for anything.", []Parameter{takesCluster, takesMatch, takesTimeout}, a.limited("federate", a.federate)}})[0]
+	return filterParams([]Route{{"/federate", "The latest sample of each series, for a Prometheus to scrape. No cluster is asked to report.", []Parameter{paramCluster, paramMatch, paramTimeout}, a.handler("federate", a.federate)}})[0]
 }
 
 func (p Parameter) required() Parameter {
@@ -63,21 +63,21 @@ func (p Parameter) required() Parameter {
 	return p
 }
 
-// sealed has routes see nothing but what they take.
-func sealed(routes []Route) []Route {
+// filterParams makes each Serve ignore parameters that its Route does not list.
+func filterParams(routes []Route) []Route {
 	for i := range routes {
 		r := routes[i]
-		routes[i].Serve = func(ctx context.Context, request Request) (Answer, error) {
-			request.Form = r.taken(request.Form)
+		routes[i].Serve = func(ctx context.Context, request Request) (Response, error) {
+			request.Form = r.filter(request.Form)
 			return r.Serve(ctx, request)
 		}
 	}
 	return routes
 }
 
-func (r *Route) taken(form url.Values) url.Values {
-	taken := make(url.Values, len(r.Takes))
-	for _, p := range r.Takes {
+func (r *Route) filter(form url.Values) url.Values {
+	taken := make(url.Values, len(r.Parameters))
+	for _, p := range r.Parameters {
 		if values, ok := form[p.Name]; ok {
 			taken[p.Name] = values
 		}

@@ -17,21 +17,20 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// TestScripts runs testdata/*.promql, which are written in the language of PromQL's own
-// tests, over three clusters of which one stopped reporting: see played. Instants are
-// since the clusters began to report. Prometheus' own scripts are run by
-// TestScriptsOfPrometheus.
-func TestScripts(t *testing.T) {
-	runScripts(t, "testdata/*.promql", (*stage).played)
+// TestPromQLScripts runs testdata/*.promql, which are written in the language of Prometheus' own
+// tests, over the clusters of addThreeClusters. Times are relative to the first report.
+// TestUpstreamPromQLScripts runs Prometheus' own scripts.
+func TestPromQLScripts(t *testing.T) {
+	runScripts(t, "testdata/*.promql", (*harness).addThreeClusters)
 }
 
-// runScripts plays the clusters for each script whose path matches a pattern, and then
+// runScripts calls setup on a new harness for each script whose path matches a pattern, and runs
 // the script.
-func runScripts(t *testing.T, pattern string, play func(*stage)) {
+func runScripts(t *testing.T, pattern string, setup func(*harness)) {
 	t.Helper()
 	scripts, err := filepath.Glob(pattern)
 	if err != nil || len(scripts) == 0 {
-		t.Fatal("there are no scripts", err)
+		t.Fatalf("got %d scripts and error %v, want some scripts", len(scripts), err)
 	}
 	for _, path := range scripts {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -39,8 +38,8 @@ func runScripts(t *testing.T, pattern string, play func(*stage)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			act(t, func(s *stage) {
-				play(s)
+			runTest(t, func(s *harness) {
+				setup(s)
 				for _, e := range parseScript(t, string(text)) {
 					s.check(e)
 				}
@@ -49,24 +48,25 @@ func runScripts(t *testing.T, pattern string, play func(*stage)) {
 	}
 }
 
-// played has prod-eu and lab report for ten minutes, and gone for five.
-func (s *stage) played() {
-	s.running(5*time.Minute, "gone", "lab", "prod-eu")
-	s.end("gone")
-	s.pass(5*time.Minute, func(n int) {
+// addThreeClusters adds prod-eu and lab, which report for ten minutes, and gone, which reports for
+// the first five of them.
+func (s *harness) addThreeClusters() {
+	s.addRunningClusters(5*time.Minute, "gone", "lab", "prod-eu")
+	s.endSession("gone")
+	s.advance(5*time.Minute, func(n int) {
 		if n%3 == 2 {
-			s.clusters["lab"].busy()
-			s.clusters["prod-eu"].busy()
+			s.clusters["lab"].addTypicalUsage()
+			s.clusters["prod-eu"].addTypicalUsage()
 		}
 	}, "lab", "prod-eu")
 }
 
-// evaluation is one command of a script, with what is to come of it.
+// evaluation is one command of a script with its expected result.
 type evaluation struct {
 	line          int
 	fails         bool
 	at, end, step time.Duration
-	words         string
+	expr          string
 	want          map[string][]float64
 }
 
@@ -84,9 +84,9 @@ func parseScript(t *testing.T, text string) []*evaluation {
 		default:
 			m := command.FindStringSubmatch(line)
 			if m == nil {
-				t.Fatalf("line %d is no command: %s", i+1, line)
+				t.Fatalf("line %d: unknown command: %s", i+1, line)
 			}
-			e := &evaluation{line: i + 1, fails: m[1] != "", words: m[6], want: map[string][]float64{}}
+			e := &evaluation{line: i + 1, fails: m[1] != "", expr: m[6], want: map[string][]float64{}}
 			if m[2] != "" {
 				e.at = duration(t, m[2])
 			} else {
@@ -106,7 +106,7 @@ func duration(t *testing.T, s string) time.Duration {
 	return time.Duration(d)
 }
 
-// expect takes a line such as {a="b"} 1 2x3 _.
+// expect adds an expected series such as {a="b"} 1 2x3 _.
 func (e *evaluation) expect(line string) error {
 	metric, values, err := parser.NewParser(parser.Options{}).ParseSeriesDesc(line)
 	if err != nil {
@@ -115,7 +115,7 @@ func (e *evaluation) expect(line string) error {
 	var list []float64
 	for _, v := range values {
 		if v.Histogram != nil {
-			return fmt.Errorf("%s: there are no histograms", line)
+			return fmt.Errorf("%s: histograms are not supported", line)
 		}
 		if v.Omitted {
 			list = append(list, math.NaN())
@@ -127,12 +127,12 @@ func (e *evaluation) expect(line string) error {
 	return nil
 }
 
-// check evaluates and compares.
-func (s *stage) check(e *evaluation) {
+// check evaluates an expression and compares the result.
+func (s *harness) check(e *evaluation) {
 	s.t.Helper()
-	q, err := s.api.engine.NewInstantQuery(context.Background(), storing{s.api.scene(s.see)}, nil, e.words, s.start.Add(e.at))
+	q, err := s.api.engine.NewInstantQuery(context.Background(), queryable{s.api.newQueryContext(s.authorize)}, nil, e.expr, s.start.Add(e.at))
 	if e.step > 0 {
-		q, err = s.api.engine.NewRangeQuery(context.Background(), storing{s.api.scene(s.see)}, nil, e.words, s.start.Add(e.at), s.start.Add(e.end), e.step)
+		q, err = s.api.engine.NewRangeQuery(context.Background(), queryable{s.api.newQueryContext(s.authorize)}, nil, e.expr, s.start.Add(e.at), s.start.Add(e.end), e.step)
 	}
 	if err != nil {
 		if !e.fails {
@@ -143,7 +143,7 @@ func (s *stage) check(e *evaluation) {
 	defer q.Close()
 	result := q.Exec(context.Background())
 	if (result.Err != nil) != e.fails {
-		s.t.Errorf("line %d: %s: %v", e.line, e.words, result.Err)
+		s.t.Errorf("line %d: %s: got error %v, want failure %t", e.line, e.expr, result.Err, e.fails)
 	}
 	if result.Err != nil {
 		return
@@ -168,20 +168,20 @@ func (s *stage) check(e *evaluation) {
 			got[one.Metric.String()] = list
 		}
 	}
-	if !alike(got, e.want) {
-		s.t.Errorf("line %d: %s\n got %v\nwant %v", e.line, e.words, got, e.want)
+	if !equalSeries(got, e.want) {
+		s.t.Errorf("line %d: %s\n got %v\nwant %v", e.line, e.expr, got, e.want)
 	}
 }
 
-// alike compares as exactly as rates are.
-func alike(a, b map[string][]float64) bool {
+// equalSeries reports whether two results are equal within the precision of rates.
+func equalSeries(a, b map[string][]float64) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for k, list := range a {
 		other := b[k]
 		for i := range max(len(list), len(other)) {
-			if !near(at(list, i), at(other, i)) {
+			if !nearlyEqual(valueAt(list, i), valueAt(other, i)) {
 				return false
 			}
 		}
@@ -189,15 +189,15 @@ func alike(a, b map[string][]float64) bool {
 	return true
 }
 
-// at is NaN behind the end of a list, where there are no more points.
-func at(list []float64, i int) float64 {
+// valueAt returns list[i], or NaN beyond the end of the list.
+func valueAt(list []float64, i int) float64 {
 	if i < len(list) {
 		return list[i]
 	}
 	return math.NaN()
 }
 
-// near is as PromQL's own tests have it: to a millionth.
-func near(a, b float64) bool {
+// nearlyEqual compares with a relative tolerance of one millionth, as Prometheus' own tests do.
+func nearlyEqual(a, b float64) bool {
 	return a == b || math.IsNaN(a) && math.IsNaN(b) || math.Abs(a-b) <= 1e-6*min(math.Abs(a), math.Abs(b))
 }

@@ -14,16 +14,15 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-// TestSeriesOfKubernetes runs testdata/kube/*.promql over the cluster m1: what is served
-// under the names of kube-state-metrics, the kubelet and cAdvisor has the labels and
-// values that those give it (kube-state-metrics v2.18.0).
-func TestSeriesOfKubernetes(t *testing.T) {
-	runScripts(t, "testdata/kube/*.promql", func(s *stage) { s.cluster("m1", market()...) })
+// TestKubernetesSeries runs testdata/kube/*.promql over the cluster m1. It checks that series
+// with names of kube-state-metrics (v2.18.0), the kubelet and cAdvisor have the labels and
+// values that those components export.
+func TestKubernetesSeries(t *testing.T) {
+	runScripts(t, "testdata/kube/*.promql", func(s *harness) { s.addCluster("m1", kubeStateObjects()...) })
 }
 
-// market are the objects of a cluster in which each rule of kube-state-metrics matters
-// somewhere.
-func market() []state.Object {
+// kubeStateObjects returns objects that together exercise each rule of kube-state-metrics.
+func kubeStateObjects() []state.Object {
 	uid := func(n int) state.UID {
 		return state.ParseUID(fmt.Sprintf("00000000-0000-4000-8000-%012d", n))
 	}
@@ -129,58 +128,57 @@ func market() []state.Object {
 	}
 }
 
-func TestConflictsOfOnePortOnTwoAddressesAreTwoSeries(t *testing.T) {
+func TestPortConflictsPerAddress(t *testing.T) {
 	hostPort := func(address string) *state.Port {
 		target := &state.Target{Namespace: "shop", Pod: "web-1", Container: "app", ContainerPort: 80}
 		return &state.Port{Node: "n1", Address: address, Protocol: state.TCP, Port: 30999, Kind: state.HostPort, Namespace: "shop", Pod: "web-1", Target: target}
 	}
-	act(t, func(s *stage) {
-		s.cluster("m1", hostPort("10.0.0.1"), hostPort("10.0.0.2"),
+	runTest(t, func(s *harness) {
+		s.addCluster("m1", hostPort("10.0.0.1"), hostPort("10.0.0.2"),
 			&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: 30999, Kind: state.NodePort, Namespace: "shop", Service: "web", ServicePort: &state.ServicePort{Port: 80}})
-		got := s.ask("/query", "query", `sum by (address, with_address, with_service) (rollcall_port_conflict{cluster="m1"} > 0)`)
-		same(t, "error", got.Error, "")
-		same(t, "conflicts", got.vector(t), map[string]string{
+		got := s.request("/query", "query", `sum by (address, with_address, with_service) (rollcall_port_conflict{cluster="m1"} > 0)`)
+		checkEqual(t, "error", got.Error, "")
+		checkEqual(t, "conflicts", got.vector(t), map[string]string{
 			"address=10.0.0.1 with_service=web ": "1", "address=10.0.0.2 with_service=web ": "1",
 			"with_address=10.0.0.1 ": "1", "with_address=10.0.0.2 ": "1",
 		})
 	})
 }
 
-// TestNoTwoSeriesHaveTheSameLabels is of random clusters, and of what an agent should
-// never send: lists with an element twice, and objects that differ by nothing that a
-// series has.
-func TestNoTwoSeriesHaveTheSameLabels(t *testing.T) {
+// TestSeriesLabelsAreUnique uses random clusters and data that an agent should never send: lists
+// with duplicates, and objects that differ in no label of their series.
+func TestSeriesLabelsAreUnique(t *testing.T) {
 	for seed := range uint64(8) {
-		act(t, func(s *stage) {
-			s.crowded("m1", seed)
+		runTest(t, func(s *harness) {
+			s.addRandomCluster("m1", seed)
 			taken := map[string]bool{}
-			for _, one := range s.everything() {
+			for _, one := range s.currentSeries() {
 				if key := one.String(); taken[key] {
-					t.Errorf("seed %d: twice: %s", seed, key)
+					t.Errorf("seed %d: got two series %s, want one", seed, key)
 				} else {
 					taken[key] = true
 				}
 			}
 			if len(taken) < 1000 {
-				t.Errorf("seed %d: only %d series", seed, len(taken))
+				t.Errorf("seed %d: got %d series, want at least 1000", seed, len(taken))
 			}
 		})
 	}
 }
 
-// crowded is a cluster of random objects, with lists that repeat themselves, that has
+// addRandomCluster adds a cluster of random objects, with duplicates in their lists, that has
 // reported its usage.
-func (s *stage) crowded(name string, seed uint64) {
+func (s *harness) addRandomCluster(name string, seed uint64) {
 	world, rand := statetest.New(seed, 5, 60), rand.New(rand.NewPCG(seed, 1))
 	var more state.Changes
 	for kind := range state.NumKinds {
 		for e := range world.State.Entries(kind) {
 			if rand.IntN(3) == 0 {
-				more.Upserts = append(more.Upserts, repetitive(e.Object))
+				more.Upserts = append(more.Upserts, withDuplicates(e.Object))
 			}
 		}
 	}
-	for _, o := range append(market(), crammed()...) {
+	for _, o := range append(kubeStateObjects(), similarPorts()...) {
 		if !slices.ContainsFunc(more.Upserts, func(other state.Object) bool { return other.Key() == o.Key() }) {
 			more.Upserts = append(more.Upserts, o)
 		}
@@ -197,10 +195,10 @@ func (s *stage) crowded(name string, seed uint64) {
 	s.report(name)
 }
 
-// everything are the labels of all series of which there is a sample now.
-func (s *stage) everything() (all []labels.Labels) {
+// currentSeries returns the labels of all series that have a current sample.
+func (s *harness) currentSeries() (all []labels.Labels) {
 	now := time.Now().UnixMilli()
-	found, err := s.api.scene(s.see).find(s.t.Context(), now-lookback.Milliseconds(), now, []*labels.Matcher{everything})
+	found, err := s.api.newQueryContext(s.authorize).find(s.t.Context(), now-lookback.Milliseconds(), now, []*labels.Matcher{matchAll})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -212,8 +210,8 @@ func (s *stage) everything() (all []labels.Labels) {
 	return all
 }
 
-// repetitive is a copy of an object whose lists have each element twice.
-func repetitive(o state.Object) state.Object {
+// withDuplicates returns a copy of an object whose lists contain each element twice.
+func withDuplicates(o state.Object) state.Object {
 	switch o := o.(type) {
 	case *state.Node:
 		n := *o
@@ -237,8 +235,8 @@ func repetitive(o state.Object) state.Object {
 	return o
 }
 
-// crammed are ports and targets that differ in as little as they can.
-func crammed() (all []state.Object) {
+// similarPorts returns ports and targets that differ in as little as possible.
+func similarPorts() (all []state.Object) {
 	for _, node := range []string{"n1", "n2", state.AllNodes, ""} {
 		for _, address := range []string{"", "10.0.0.1", "10.0.0.2"} {
 			for kind := state.PortKindUnknown; kind <= state.Kubelet; kind++ {
@@ -260,23 +258,23 @@ func crammed() (all []state.Object) {
 	return all
 }
 
-func TestAPodsCPUTimeNeverFalls(t *testing.T) {
+func TestPodCPUTimeIsMonotonic(t *testing.T) {
 	const query = `pod_cpu_usage_seconds_total{cluster="m1"}`
-	act(t, func(s *stage) {
+	runTest(t, func(s *harness) {
 		proxy := &state.Container{Namespace: "shop", Pod: "web-1", Name: "proxy", Kind: state.Sidecar, Node: "n1", State: state.Running}
-		c := s.cluster("m1", append(shop()[3:5], proxy)...)
+		c := s.addCluster("m1", append(shopObjects()[3:5], proxy)...)
 		both := map[state.Key]state.Used{appKey: {CPUMillis: 250}, proxy.Key(): {CPUMillis: 750}}
-		s.pass(time.Minute, func(int) { c.use(both) }, "m1")
-		delete(both, proxy.Key()) // it waits, and is not sampled
-		s.pass(time.Minute, func(int) { c.use(both) }, "m1")
-		same(t, "resets", s.ask("/query", "query", `resets(`+query+`[2m])`).vector(t), map[string]string{"cluster=m1 namespace=shop node=n1 pod=web-1 ": "0"})
-		same(t, "rate while one pauses", s.ask("/query", "query", `round(rate(`+query+`[30s]), 0.01)`).vector(t), map[string]string{"cluster=m1 namespace=shop node=n1 pod=web-1 ": "0.25"})
+		s.advance(time.Minute, func(int) { c.addUsage(both) }, "m1")
+		delete(both, proxy.Key()) // a waiting container is not sampled
+		s.advance(time.Minute, func(int) { c.addUsage(both) }, "m1")
+		checkEqual(t, "resets", s.request("/query", "query", `resets(`+query+`[2m])`).vector(t), map[string]string{"cluster=m1 namespace=shop node=n1 pod=web-1 ": "0"})
+		checkEqual(t, "rate while one pauses", s.request("/query", "query", `round(rate(`+query+`[30s]), 0.01)`).vector(t), map[string]string{"cluster=m1 namespace=shop node=n1 pod=web-1 ": "0.25"})
 
 		ended := *proxy
 		ended.State = state.Terminated
 		c.put(&ended)
 		s.report("m1")
-		same(t, "once one has ended", s.ask("/query", "query", query).vector(t), map[string]string{})
-		same(t, "memory then", len(s.ask("/query", "query", `pod_memory_working_set_bytes{cluster="m1"}`).vector(t)), 1)
+		checkEqual(t, "once one has ended", s.request("/query", "query", query).vector(t), map[string]string{})
+		checkEqual(t, "memory then", len(s.request("/query", "query", `pod_memory_working_set_bytes{cluster="m1"}`).vector(t)), 1)
 	})
 }

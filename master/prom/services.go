@@ -8,20 +8,20 @@ import (
 
 func serviceFamilies() []family {
 	gauge := model.MetricTypeGauge
-	of := func(f func(v *state.Service, add adder, labels []string)) func(*cluster, *sink) {
-		return objects(state.KindService, func(v *state.Service, add adder) {
+	of := func(f func(v *state.Service, add addFunc, labels []string)) func(*cluster, *seriesCollector) {
+		return objectSeries(state.KindService, func(v *state.Service, add addFunc) {
 			f(v, add, []string{"namespace", v.Namespace, "service", v.Name, "uid", v.UID.String()})
 		})
 	}
 	return []family{
-		{"kube_service_info", "A Service.", gauge, Details, kubeState, of(func(v *state.Service, add adder, labels []string) {
+		{"kube_service_info", "Information about a Service.", gauge, Details, kubeStateLabels, of(func(v *state.Service, add addFunc, labels []string) {
 			add(1, append(labels, "cluster_ip", v.ClusterIP, "external_name", v.ExternalName,
 				"external_traffic_policy", v.ExternalTrafficPolicy.String(), "load_balancer_ip", v.LoadBalancerIP)...)
 		})},
-		{"kube_service_created", "When a Service was made, in Unix seconds.", gauge, Details, kubeState, of(func(v *state.Service, add adder, labels []string) {
-			created(add, v.CreatedAt, labels...)
+		{"kube_service_created", "The creation time of a Service, in Unix seconds.", gauge, Details, kubeStateLabels, of(func(v *state.Service, add addFunc, labels []string) {
+			addTime(add, v.CreatedAt, labels...)
 		})},
-		{"kube_service_spec_type", "The type of a Service.", gauge, Details, kubeState, of(func(v *state.Service, add adder, labels []string) {
+		{"kube_service_spec_type", "The type of a Service.", gauge, Details, kubeStateLabels, of(func(v *state.Service, add addFunc, labels []string) {
 			add(1, append(labels, "type", v.Type.String())...)
 		})},
 	}

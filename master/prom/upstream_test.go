@@ -24,25 +24,23 @@ import (
 	"rollcall.dev/rollcall/master/history"
 )
 
-// TestScriptsOfPrometheus runs the scripts that Prometheus tests PromQL with, as they are
-// in its module, over our Queryable. Each series that a script loads is the memory of a
-// container in the history, in thousandths, and has its name and labels by a family of
-// its own; its time is that of a reading. So matchers, labels, times, gaps, stale markers
-// and values go the way that they go for a client.
+// TestUpstreamPromQLScripts runs the scripts with which Prometheus tests PromQL, from its module,
+// over our Queryable. Each series that a script loads is stored in the history as the memory of a
+// container, in thousandths, and gets its name and labels from a family of its own. So matchers,
+// labels, times, gaps, stale markers and values take the same path as for a client.
 //
-// Left out is what the history cannot hold: histograms, values that are negative or no
-// whole thousandths, times between seconds, start timestamps, and series with a label
-// `cluster`; and what a script expects besides values: warnings, order, and strings. What
-// a query could select of that is not evaluated. The engine is made as for Prometheus'
-// own tests, whose options are not those of ours: it is the storage that is tested.
-func TestScriptsOfPrometheus(t *testing.T) {
+// Evaluations that may select unsupported data are skipped: histograms, values that are negative
+// or not whole thousandths, times between seconds, start timestamps, and series with a label
+// "cluster". Of the expectations, warnings, order and strings are not checked. The engine has the
+// options of Prometheus' own tests instead of ours, as the test is about the storage.
+func TestUpstreamPromQLScripts(t *testing.T) {
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/prometheus/prometheus").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	scripts, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "promql/promqltest/testdata/*.test"))
 	if err != nil || len(scripts) == 0 {
-		t.Fatal("there are no scripts", err)
+		t.Fatalf("got %d scripts and error %v, want some scripts", len(scripts), err)
 	}
 	ours := families
 	t.Cleanup(func() { families = ours })
@@ -53,44 +51,44 @@ func TestScriptsOfPrometheus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := newLoaded(t)
-			l.play(linesOf(string(text)))
+			l := newScriptRunner(t)
+			l.run(linesOf(string(text)))
 			t.Logf("%d of %d evaluations", l.ran, l.all)
 			ran, all = ran+l.ran, all+l.all
 		})
 	}
 	if ran < all*2/5 {
-		t.Errorf("%d of %d evaluations were run: fewer than there were", ran, all)
+		t.Errorf("got %d of %d evaluations, want at least two fifths", ran, all)
 	}
 }
 
-// beginning is when scripts begin, in the history's milliseconds; they say 0.
-const beginning = 1_000_000_000_000
+// scriptEpoch is the time in the history, in Unix milliseconds, that stands for time 0 of a script.
+const scriptEpoch = 1_000_000_000_000
 
-// loaded is a stage on which scripts load series.
-type loaded struct {
-	*stage
-	series []*loadedSeries
-	// filled says that the history has them all.
+// scriptRunner is a harness that runs scripts.
+type scriptRunner struct {
+	*harness
+	series []*scriptSeries
+	// filled means that the history contains series.
 	filled bool
-	// strange are names of which something could not be loaded; anyStrange: it is not
-	// known of which.
-	strange    map[string]bool
-	anyStrange bool
-	parser     parser.Parser
+	// unsupported has the metric names of series that could not be loaded. anyUnsupported means
+	// that a name is not known.
+	unsupported    map[string]bool
+	anyUnsupported bool
+	parser         parser.Parser
 	// ran and all count evaluations.
 	ran, all int
 }
 
-// loadedSeries has its samples by time, in the script's seconds.
-type loadedSeries struct {
+// scriptSeries has samples by time, in seconds of the script.
+type scriptSeries struct {
 	labels  labels.Labels
 	samples map[int64]float64
 }
 
-func newLoaded(t *testing.T) *loaded {
+func newScriptRunner(t *testing.T) *scriptRunner {
 	options := parser.Options{EnableExperimentalFunctions: true, ExperimentalDurationExpr: true, EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true}
-	l := &loaded{stage: newStage(t), parser: parser.NewParser(options)}
+	l := &scriptRunner{harness: newHarness(t), parser: parser.NewParser(options)}
 	l.start = time.Unix(0, 0).UTC()
 	l.register("")
 	l.api.engine = promql.NewEngine(promql.EngineOpts{
@@ -101,11 +99,11 @@ func newLoaded(t *testing.T) *loaded {
 	return l
 }
 
-func (l *loaded) clear() {
-	l.series, l.filled, l.strange, l.anyStrange = nil, false, map[string]bool{}, false
+func (l *scriptRunner) clear() {
+	l.series, l.filled, l.unsupported, l.anyUnsupported = nil, false, map[string]bool{}, false
 }
 
-// linesOf are a script's lines; comments are empty.
+// linesOf returns the lines of a script, with comments replaced by empty lines.
 func linesOf(text string) []string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -121,7 +119,7 @@ var (
 	evalCommand = regexp.MustCompile(`^eval(_\w+)? `)
 )
 
-func (l *loaded) play(lines []string) {
+func (l *scriptRunner) run(lines []string) {
 	for i := 0; i < len(lines); i++ {
 		line, end := lines[i], i+1
 		for end < len(lines) && lines[end] != "" {
@@ -139,14 +137,14 @@ func (l *loaded) play(lines []string) {
 			l.evaluate(i+1, line, lines[i+1:end])
 			i = end - 1
 		default:
-			l.t.Fatalf("line %d is no command: %s", i+1, line)
+			l.t.Fatalf("line %d: unknown command: %s", i+1, line)
 		}
 	}
 }
 
-// load takes in series, and remembers which it could not; histograms are those that are
-// to be made of buckets besides.
-func (l *loaded) load(step string, lines []string, histograms bool) {
+// load adds series, and remembers the unsupported ones. If histograms is set, the script also makes
+// histograms from the loaded buckets.
+func (l *scriptRunner) load(step string, lines []string, histograms bool) {
 	every, err := model.ParseDuration(step)
 	if err != nil {
 		l.t.Fatal(err)
@@ -156,32 +154,32 @@ func (l *loaded) load(step string, lines []string, histograms bool) {
 		metric, values, err := l.parser.ParseSeriesDesc(line)
 		name := metric.Get(nameLabel)
 		if histograms {
-			l.strange[suffix.ReplaceAllString(name, "")] = true
+			l.unsupported[suffix.ReplaceAllString(name, "")] = true
 		}
 		switch {
 		case err != nil || name == "":
-			l.anyStrange = true
+			l.anyUnsupported = true
 		case metric.Has(clusterLabel) || !l.find(metric).add(time.Duration(every), values):
-			l.strange[name] = true
+			l.unsupported[name] = true
 		}
 	}
 }
 
 var suffix = regexp.MustCompile("_(bucket|count|sum)$")
 
-func (l *loaded) find(metric labels.Labels) *loadedSeries {
+func (l *scriptRunner) find(metric labels.Labels) *scriptSeries {
 	for _, s := range l.series {
 		if labels.Equal(s.labels, metric) {
 			return s
 		}
 	}
-	s := &loadedSeries{metric, map[int64]float64{}}
+	s := &scriptSeries{metric, map[int64]float64{}}
 	l.series = append(l.series, s)
 	return s
 }
 
-// add says whether all values are such as the history holds.
-func (s *loadedSeries) add(every time.Duration, values []parser.SequenceValue) bool {
+// add adds samples. It returns false if the history does not support one of them.
+func (s *scriptSeries) add(every time.Duration, values []parser.SequenceValue) bool {
 	for i, v := range values {
 		at := time.Duration(i) * every
 		thousandths := math.Round(v.Value * 1000)
@@ -199,25 +197,25 @@ func (s *loadedSeries) add(every time.Duration, values []parser.SequenceValue) b
 	return true
 }
 
-// evaluate runs a command, if all that it is about is there.
-func (l *loaded) evaluate(number int, line string, expected []string) {
+// evaluate runs a command, unless it needs unsupported data.
+func (l *scriptRunner) evaluate(number int, line string, expected []string) {
 	l.all++
 	e, ok := l.read(number, line, expected)
-	if !ok || l.isStrange(e.words) {
+	if !ok || l.selectsUnsupported(e.expr) {
 		return
 	}
 	l.ran++
-	l.fill()
+	l.fillHistory()
 	l.check(e)
 }
 
-// read is false where it is not values that a script wants.
-func (l *loaded) read(number int, line string, expected []string) (*evaluation, bool) {
+// read parses a command. It returns false if the script expects something other than values.
+func (l *scriptRunner) read(number int, line string, expected []string) (*evaluation, bool) {
 	m := command.FindStringSubmatch(line)
 	if m == nil {
 		return nil, false
 	}
-	e := &evaluation{line: number, words: m[6], fails: m[1] != "", want: map[string][]float64{}}
+	e := &evaluation{line: number, expr: m[6], fails: m[1] != "", want: map[string][]float64{}}
 	if m[2] != "" {
 		e.at = duration(l.testing(), m[2])
 	} else {
@@ -241,34 +239,34 @@ func (l *loaded) read(number int, line string, expected []string) (*evaluation, 
 	return e, true
 }
 
-func (l *loaded) testing() *testing.T { return l.t.(*testing.T) }
+func (l *scriptRunner) testing() *testing.T { return l.t.(*testing.T) }
 
-// isStrange says that a query may be about something that could not be loaded.
-func (l *loaded) isStrange(words string) (strange bool) {
-	expr, err := l.parser.ParseExpr(words)
+// selectsUnsupported reports whether an expression may select unsupported series.
+func (l *scriptRunner) selectsUnsupported(text string) (strange bool) {
+	expr, err := l.parser.ParseExpr(text)
 	if err != nil {
 		return false
 	}
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		selector, ok := node.(*parser.VectorSelector)
-		for name := range l.strange {
+		for name := range l.unsupported {
 			strange = strange || ok && matches(selector.LabelMatchers, nameLabel, name)
 		}
-		strange = strange || ok && l.anyStrange
+		strange = strange || ok && l.anyUnsupported
 		return nil
 	})
 	return strange
 }
 
-// fill has the history of one cluster be what was loaded, a reading for each instant.
-func (l *loaded) fill() {
+// fillHistory stores all loaded series in the history of one cluster.
+func (l *scriptRunner) fillHistory() {
 	if l.filled {
 		return
 	}
 	l.filled = true
 	l.api.config.History = history.New(history.Config{Window: 100 * 365 * 24 * time.Hour})
 	families = l.families()
-	town := &town{state: &state.State{Epoch: 7}}
+	fake := &fakeCluster{state: &state.State{Epoch: 7}}
 	times := map[int64]bool{}
 	for _, s := range l.series {
 		for at := range s.samples {
@@ -276,18 +274,19 @@ func (l *loaded) fill() {
 		}
 	}
 	for _, at := range slices.Sorted(maps.Keys(times)) {
-		l.readingAt(town, at)
+		l.addReading(fake, at)
 	}
 }
 
-// readingAt is of the series that have a value at an instant; those that end go.
-func (l *loaded) readingAt(town *town, at int64) {
+// addReading adds a reading of the series that have a value at a time, and removes those that are
+// stale.
+func (l *scriptRunner) addReading(fake *fakeCluster, at int64) {
 	used := map[state.Key]state.Used{}
-	d := state.Delta{Epoch: 7, From: town.state.Seq, To: town.state.Seq + 1}
+	d := state.Delta{Epoch: 7, From: fake.state.Seq, To: fake.state.Seq + 1}
 	for i, s := range l.series {
 		v, ok := s.samples[at]
 		c := &state.Container{Namespace: "ns", Pod: "pod", Name: fmt.Sprint(i), Node: "node"}
-		_, known := town.state.Get(c.Key())
+		_, known := fake.state.Get(c.Key())
 		switch {
 		case ok && value.IsStaleNaN(v) && known:
 			d.Removes = append(d.Removes, c.Key())
@@ -295,34 +294,34 @@ func (l *loaded) readingAt(town *town, at int64) {
 			if !known {
 				d.Upserts = append(d.Upserts, state.Entry{Seq: d.To, Slot: uint32(i), Object: c})
 			}
-			used[c.Key()] = state.Used{MemoryBytes: int64(math.Round(v * 1000)), SampledAt: state.Time(beginning/1000 + at)}
+			used[c.Key()] = state.Used{MemoryBytes: int64(math.Round(v * 1000)), SampledAt: state.Time(scriptEpoch/1000 + at)}
 		}
 	}
-	town.apply(d)
-	d = state.Delta{Epoch: 7, From: town.state.Seq, To: town.state.Seq + 1, Usage: &state.Usage{N: d.To, BySlot: make([]state.Used, len(l.series))}}
+	fake.apply(d)
+	d = state.Delta{Epoch: 7, From: fake.state.Seq, To: fake.state.Seq + 1, Usage: &state.Usage{N: d.To, BySlot: make([]state.Used, len(l.series))}}
 	for key, u := range used {
-		e, _ := town.state.Get(key)
+		e, _ := fake.state.Get(key)
 		d.Usage.BySlot[e.Slot] = u
 	}
-	town.apply(d)
-	l.api.config.History.Add("", town.state, state.Summary{}, time.UnixMilli(beginning+at*1000))
+	fake.apply(d)
+	l.api.config.History.Add("", fake.state, state.Summary{}, time.UnixMilli(scriptEpoch+at*1000))
 }
 
-// families are one for each name that was loaded.
-func (l *loaded) families() []family {
+// families returns a family for each loaded name.
+func (l *scriptRunner) families() []family {
 	names := map[string]bool{}
 	for _, s := range l.series {
 		names[s.labels.Get(nameLabel)] = true
 	}
 	var all []family
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		all = append(all, family{name, "", model.MetricTypeGauge, Details, nil, func(c *cluster, out *sink) { l.each(name, c, out) }})
+		all = append(all, family{name, "", model.MetricTypeGauge, Details, nil, func(c *cluster, out *seriesCollector) { l.collect(name, c, out) }})
 	}
 	return all
 }
 
-func (l *loaded) each(name string, c *cluster, out *sink) {
-	for s := range c.past.Series(state.KindContainer) {
+func (l *scriptRunner) collect(name string, c *cluster, out *seriesCollector) {
+	for s := range c.history.Series(state.KindContainer) {
 		i, err := strconv.Atoi(s.Container)
 		if err != nil {
 			l.t.Fatal(err)
@@ -336,15 +335,15 @@ func (l *loaded) each(name string, c *cluster, out *sink) {
 				pairs = append(pairs, one.Name, one.Value)
 			}
 		})
-		out.add(earlier(samplesOf(s, history.Memory, 1000)), pairs...)
+		out.add(shiftToZero(samplesOf(s, history.Memory, 1000)), pairs...)
 	}
 }
 
-// earlier are points as if the history began at 0.
-func earlier(p points) points {
+// shiftToZero shifts points by scriptEpoch, so that they start at 0.
+func shiftToZero(p pointsFunc) pointsFunc {
 	return func(from, to int64, yield func(point) bool) {
-		p(from+beginning, to+beginning, func(one point) bool {
-			one.t -= beginning
+		p(from+scriptEpoch, to+scriptEpoch, func(one point) bool {
+			one.t -= scriptEpoch
 			return yield(one)
 		})
 	}

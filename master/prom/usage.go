@@ -12,83 +12,82 @@ import (
 )
 
 const (
-	integral = "the integral of the rate that metrics.k8s.io samples, since the session with the cluster began; it begins anew with each session, as a counter does with each process. Use rate() or increase()."
-	podSum   = "A pod is the sum of its main containers and sidecars."
+	integral = "the integral of the usage that metrics.k8s.io samples. It is a counter that resets when a session with the cluster starts; use rate() or increase()."
+	podSum   = "The value of a pod is the sum of its main containers and sidecars."
 )
 
-// usageFamilies are what nodes, pods and containers used. A node is the series with
-// id="/", as cAdvisor calls the root of all, and a pod the one without a container: so
-// neither is part of what a sum over container!="" adds up. Nodes and pods are there once
-// more under the names that the kubelet's /metrics/resource has, from which
-// metrics.k8s.io is made.
+// usageFamilies returns the usage of nodes, pods and containers. As in cAdvisor, the series of a
+// node has id="/" and that of a pod no container, so that a sum over container!="" does not
+// count them. Nodes and pods also have the series of the kubelet's /metrics/resource, which
+// metrics.k8s.io is based on.
 func usageFamilies() []family {
 	counter, gauge := model.MetricTypeCounter, model.MetricTypeGauge
-	cpu := func(of ...usageOf) func(*cluster, *sink) { return usage(history.CPUTotal, 1000, of) }
-	memory := func(of ...usageOf) func(*cluster, *sink) { return usage(history.Memory, 1, of) }
-	rate := func(of ...usageOf) func(*cluster, *sink) { return usage(history.CPU, 1000, of) }
+	cpu := func(of ...usageFunc) func(*cluster, *seriesCollector) { return usage(history.CPUTotal, 1000, of) }
+	memory := func(of ...usageFunc) func(*cluster, *seriesCollector) { return usage(history.Memory, 1, of) }
+	rate := func(of ...usageFunc) func(*cluster, *seriesCollector) { return usage(history.CPU, 1000, of) }
 	return []family{
-		{"container_cpu_usage_seconds_total", "CPU time used: " + integral + " " + podSum, counter, Details, cadvisor, cpu(rootUsage, podUsage, containerUsage)},
-		{"container_memory_working_set_bytes", "Memory in use, as metrics.k8s.io samples it; a node has id=\"/\". " + podSum, gauge, Details, cadvisor, memory(rootUsage, podUsage, containerUsage)},
-		{"container_start_time_seconds", "When a container was started that runs, in Unix seconds.", gauge, Details, cadvisor, objectsIn(state.KindContainer, startTime)},
-		{"pod_cpu_usage_seconds_total", "CPU time that a pod used: " + integral + " " + podSum, counter, Details, resources, cpu(podUsage)},
-		{"pod_memory_working_set_bytes", "Memory in use in a pod, as metrics.k8s.io samples it. " + podSum, gauge, Details, resources, memory(podUsage)},
-		{"node_cpu_usage_seconds_total", "CPU time that a node used: " + integral, counter, Details, resources, cpu(nodeUsage)},
-		{"node_memory_working_set_bytes", "Memory in use on a node, as metrics.k8s.io samples it.", gauge, Details, resources, memory(nodeUsage)},
-		{"rollcall_container_cpu_cores", "CPU that a container uses, as metrics.k8s.io samples it.", gauge, Details, ours, rate(containerUsage)},
-		{"rollcall_node_cpu_cores", "CPU that a node uses, as metrics.k8s.io samples it.", gauge, Details, ours, rate(nodeUsage)},
+		{"container_cpu_usage_seconds_total", "CPU time used, in seconds: " + integral + " " + podSum, counter, Details, cadvisorLabels, cpu(rootUsage, podUsage, containerUsage)},
+		{"container_memory_working_set_bytes", "Working set memory, as metrics.k8s.io samples it. The series of a node has id=\"/\". " + podSum, gauge, Details, cadvisorLabels, memory(rootUsage, podUsage, containerUsage)},
+		{"container_start_time_seconds", "The start time of a running container, in Unix seconds.", gauge, Details, cadvisorLabels, objectSeriesIn(state.KindContainer, startTime)},
+		{"pod_cpu_usage_seconds_total", "CPU time used by a pod, in seconds: " + integral + " " + podSum, counter, Details, resourceLabels, cpu(podUsage)},
+		{"pod_memory_working_set_bytes", "Working set memory of a pod, as metrics.k8s.io samples it. " + podSum, gauge, Details, resourceLabels, memory(podUsage)},
+		{"node_cpu_usage_seconds_total", "CPU time used by a node, in seconds: " + integral, counter, Details, resourceLabels, cpu(nodeUsage)},
+		{"node_memory_working_set_bytes", "Working set memory of a node, as metrics.k8s.io samples it.", gauge, Details, resourceLabels, memory(nodeUsage)},
+		{"rollcall_container_cpu_cores", "CPU usage of a container in cores, as metrics.k8s.io samples it.", gauge, Details, rollcallLabels, rate(containerUsage)},
+		{"rollcall_node_cpu_cores", "CPU usage of a node in cores, as metrics.k8s.io samples it.", gauge, Details, rollcallLabels, rate(nodeUsage)},
 	}
 }
 
-// usageOf makes series of a metric's samples, each divided.
-type usageOf func(c *cluster, out *sink, m history.Metric, by float64)
+// usageFunc adds series with the samples of a metric, divided by divisor.
+type usageFunc func(c *cluster, out *seriesCollector, m history.Metric, divisor float64)
 
-func usage(m history.Metric, by float64, of []usageOf) func(*cluster, *sink) {
-	return func(c *cluster, out *sink) {
-		if c.past == nil {
+func usage(m history.Metric, divisor float64, of []usageFunc) func(*cluster, *seriesCollector) {
+	return func(c *cluster, out *seriesCollector) {
+		if c.history == nil {
 			return
 		}
 		for _, f := range of {
-			f(c, out, m, by)
+			f(c, out, m, divisor)
 		}
 	}
 }
 
-func nodeUsage(c *cluster, out *sink, m history.Metric, by float64) {
-	for s := range c.past.Series(state.KindNode) {
-		out.add(samplesOf(s, m, by), "node", s.Node)
+func nodeUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
+	for s := range c.history.Series(state.KindNode) {
+		out.add(samplesOf(s, m, divisor), "node", s.Node)
 	}
 }
 
-func rootUsage(c *cluster, out *sink, m history.Metric, by float64) {
-	for s := range c.past.Series(state.KindNode) {
-		out.add(samplesOf(s, m, by), "node", s.Node, "id", "/")
+func rootUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
+	for s := range c.history.Series(state.KindNode) {
+		out.add(samplesOf(s, m, divisor), "node", s.Node, "id", "/")
 	}
 }
 
-func containerUsage(c *cluster, out *sink, m history.Metric, by float64) {
+func containerUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
 	eachContainerUsage(c, func(s history.Series, image, name string) {
-		out.add(samplesOf(s, m, by), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
+		out.add(samplesOf(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
 	})
 }
 
-// eachContainerUsage calls f with each container's series; image and name are empty where
-// the container has gone.
+// eachContainerUsage calls f with the history of each container. image and name are empty if the
+// container no longer exists.
 func eachContainerUsage(c *cluster, f func(s history.Series, image, name string)) {
-	pods := podsOf{state: c.state()}
-	for s := range c.past.Series(state.KindContainer) {
+	pods := podLookup{state: c.state()}
+	for s := range c.history.Series(state.KindContainer) {
 		image, name := "", ""
 		if k := c.container(s.Labels); k != nil {
-			pods.of(k)
+			pods.find(k)
 			image, name = cmp.Or(k.StatusImage, k.Image), runtimeName(k, pods.uid)
 		}
 		f(s, image, name)
 	}
 }
 
-// podUsage is of pods that are there. One that has a main container or sidecar that ended
-// has no CPU time: what that used goes from the history while the pod stays, and a counter
-// must not fall.
-func podUsage(c *cluster, out *sink, m history.Metric, by float64) {
+// podUsage adds series of existing pods. A pod has no CPU time once one of its main containers or
+// sidecars has terminated: the usage of that container leaves the history while the pod remains,
+// and a counter must not fall.
+func podUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
 	s := c.state()
 	if s == nil {
 		return
@@ -96,7 +95,7 @@ func podUsage(c *cluster, out *sink, m history.Metric, by float64) {
 	type podOn struct{ namespace, pod, node string }
 	parts, ended := map[podOn][]history.Series{}, map[podOn]bool{}
 	var order []podOn
-	for series := range c.past.Series(state.KindContainer) {
+	for series := range c.history.Series(state.KindContainer) {
 		k := c.container(series.Labels)
 		if k == nil || k.Kind != state.Main && k.Kind != state.Sidecar {
 			continue
@@ -112,15 +111,15 @@ func podUsage(c *cluster, out *sink, m history.Metric, by float64) {
 		if m == history.CPUTotal && ended[of] {
 			continue
 		}
-		out.add(summed(parts[of], m, by), "namespace", of.namespace, "pod", of.pod, "node", of.node)
+		out.add(summed(parts[of], m, divisor), "namespace", of.namespace, "pod", of.pod, "node", of.node)
 	}
 }
 
-func samplesOf(s history.Series, m history.Metric, by float64) points {
-	return scaled(func(from, to int64) iter.Seq[history.Sample] { return s.Samples(m, from, to) }, by)
+func samplesOf(s history.Series, m history.Metric, divisor float64) pointsFunc {
+	return scaled(func(from, to int64) iter.Seq[history.Sample] { return s.Samples(m, from, to) }, divisor)
 }
 
-// container returns the container that a series is of, nil where it has gone.
+// container returns the container that a history series belongs to, nil if it no longer exists.
 func (c *cluster) container(l history.Labels) *state.Container {
 	s := c.state()
 	if s == nil {
@@ -133,15 +132,15 @@ func (c *cluster) container(l history.Labels) *state.Container {
 	return e.Object.(*state.Container)
 }
 
-// runtimeName returns a container's name as Docker has it. Rules tell containers from
-// groups of them by whether they have a name; containerd's, which is the container's id,
-// is not known.
+// runtimeName returns the name that Docker gives a container. Recording rules distinguish
+// containers from cgroups by whether they have a name. The name that containerd gives, the ID
+// of the container, is not known.
 func runtimeName(k *state.Container, podUID string) string {
 	return "k8s_" + k.Name + "_" + k.Pod + "_" + k.Namespace + "_" + podUID + "_" + strconv.Itoa(int(k.Restarts))
 }
 
-func startTime(_ *state.State, k *state.Container, add adder) {
+func startTime(_ *state.State, k *state.Container, add addFunc) {
 	if k.State == state.Running {
-		created(add, k.StartedAt, "namespace", k.Namespace, "pod", k.Pod, "container", k.Name, "node", k.Node, "image", cmp.Or(k.StatusImage, k.Image))
+		addTime(add, k.StartedAt, "namespace", k.Namespace, "pod", k.Pod, "container", k.Name, "node", k.Node, "image", cmp.Or(k.StatusImage, k.Image))
 	}
 }

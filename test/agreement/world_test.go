@@ -49,7 +49,7 @@ type world struct {
 func newWorld(t *testing.T, seeds int, pods ...int) *world {
 	t.Helper()
 	w := &world{values: map[string]*session.Value{}, evaluated: map[string]time.Time{}}
-	past, trail := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}), prom.NewTrail(15*time.Minute)
+	past, trail := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}), prom.NewRevisionTimes(15*time.Minute)
 	now := time.Now()
 	for seed := range uint64(seeds) {
 		name := fmt.Sprintf("seed-%03d", seed)
@@ -63,8 +63,8 @@ func newWorld(t *testing.T, seeds int, pods ...int) *world {
 		Sessions: httpapi.Sessions{Await: w.await, Peek: w.peek, Observe: w.observe, Watch: func(string) func() { return func() {} }, Look: w.look},
 		Registry: httpapi.Registry{Resolve: w.resolve, List: w.list, LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }},
 		Prometheus: prom.New(prom.Config{
-			Clusters: func() []string { return w.names }, Look: w.look, Want: func(string) {},
-			History: past, Trail: trail, Metrics: prometheus.NewRegistry(), Log: log,
+			Clusters: func() []string { return w.names }, Lookup: w.look, Demand: func(string) {},
+			History: past, RevisionTimes: trail, Metrics: prometheus.NewRegistry(), Log: log,
 		}),
 		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: log,
 	}))

@@ -7,12 +7,10 @@ declare module 'vitest' {
   }
 }
 
-/** Starts the browser that all test files share, and returns a function that closes it. */
+/** Starts the one browser of all test files, and ends it behind them. */
 export default async function setup(project: TestProject) {
   const server = await chromium.launchServer({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    host: '127.0.0.1',
-    args: ['--no-sandbox', '--font-render-hinting=none', '--disable-lcd-text'],
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', host: '127.0.0.1', args: ['--no-sandbox', '--font-render-hinting=none', '--disable-lcd-text'],
   })
   project.provide('browser', server.wsEndpoint())
   return () => server.close()

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, inject } from 'vitest'
-import { closeTabs, connect, disconnect } from './harness.ts'
+import { connect, disconnect, leave } from './stage.ts'
 
 beforeAll(() => connect(inject('browser')))
-afterEach(closeTabs)
+afterEach(leave)
 afterAll(disconnect)

@@ -1,23 +1,22 @@
 import { afterEach, expect, test } from 'vitest'
-import { checkView } from './checkview.ts'
-import { Master, open } from './harness.ts'
+import { look } from './look.ts'
+import { Master, open } from './stage.ts'
 
 let master: Master
 
 afterEach(() => master.stop())
 
-/** Opens a page of a master that requires a sign-in, and signs in with a token. */
-async function signIn(token: string, path = '/') {
+async function signedIn(token: string, path = '/') {
   master = await Master.start('fleet', '-auth')
   const t = await open(master.url + path)
   await t.page.getByRole('heading', { name: 'Sign in' }).waitFor()
-  await t.page.getByLabel('Bearer token').fill(token)
+  await t.page.getByLabel('A bearer token of the hub').fill(token)
   await t.page.getByRole('button', { name: 'Sign in' }).click()
   return t
 }
 
-test('a token signs in, scripts cannot read it, and signing out removes it', async () => {
-  const t = await signIn('admin', '/clusters/prod-eu')
+test('a token signs in, is nowhere to be read, and signing out forgets it', async () => {
+  const t = await signedIn('admin', '/clusters/prod-eu')
   await t.page.getByText('OOMKilled').first().waitFor()
   expect(await t.page.evaluate(() => document.cookie + JSON.stringify({ ...sessionStorage }))).toBe('{}')
   const [cookie] = await t.context.cookies()
@@ -26,26 +25,26 @@ test('a token signs in, scripts cannot read it, and signing out removes it', asy
   await t.page.getByText('OOMKilled').first().waitFor()
   await t.page.getByRole('button', { name: 'Sign out' }).click()
   await t.page.getByRole('heading', { name: 'Sign in' }).waitFor()
-  await checkView(t.page, 'state-signin', 'light')
+  await look(t.page, 'state-signin', 'light')
 })
 
-test('a token that the hub does not accept', async () => {
-  const t = await signIn('stolen')
+test('a token that is not accepted', async () => {
+  const t = await signedIn('stolen')
   await t.page.getByText('The hub does not accept this token').waitFor()
-  await checkView(t.page, 'state-signin-failed')
+  await look(t.page, 'state-signin-failed')
 })
 
-test('without the right to details, the page has the summary and the missing right', async () => {
-  const t = await signIn('viewer', '/clusters/prod-eu')
-  await t.page.getByText('You can only see the summary').waitFor()
+test('who may see summaries only is told what is missing', async () => {
+  const t = await signedIn('viewer', '/clusters/prod-eu')
+  await t.page.getByText('You may see the summary only').waitFor()
   await t.page.getByText('user viewer may not watch clusterstatuses/details prod-eu').waitFor()
   await t.page.getByText('CrashLoopBackOff').first().waitFor()
-  await checkView(t.page, 'state-summary-only', 'light')
+  await look(t.page, 'state-summary-only', 'light')
 })
 
-test('without the right to list, access is denied', async () => {
-  const t = await signIn('nobody')
-  await t.page.getByRole('heading', { name: 'Access denied' }).waitFor()
+test('who may see nothing', async () => {
+  const t = await signedIn('nobody')
+  await t.page.getByRole('heading', { name: 'You may not see this' }).waitFor()
   await t.page.getByText('user nobody may not list clusterstatuses').waitFor()
-  await checkView(t.page, 'state-not-allowed', 'light')
+  await look(t.page, 'state-not-allowed', 'light')
 })

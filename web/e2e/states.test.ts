@@ -1,132 +1,131 @@
 import { afterEach, expect, test } from 'vitest'
-import { checkView } from './checkview.ts'
-import type { Tab } from './harness.ts'
-import { Master, open } from './harness.ts'
+import { look } from './look.ts'
+import type { Tab } from './stage.ts'
+import { Master, open } from './stage.ts'
 
 let master: Master
 
 afterEach(() => master.stop())
 
-/** Starts a master with a scenario, and opens a path of the page. */
-async function openScenario(scenario: string, path: string, ...flags: string[]): Promise<Tab> {
+async function visit(scenario: string, path: string, ...flags: string[]): Promise<Tab> {
   master = await Master.start(scenario, ...flags)
   return open(master.url + path)
 }
 
-const alertOf = (t: Tab) => t.page.locator('.alert')
+const note = (t: Tab) => t.page.locator('.note')
 
-test('no clusters: how to register one', async () => {
-  const t = await openScenario('empty', '/')
-  await t.page.getByRole('heading', { name: 'No clusters are registered' }).waitFor()
+test('no cluster registered: how to add one', async () => {
+  const t = await visit('empty', '/')
+  await t.page.getByRole('heading', { name: 'No cluster is registered yet' }).waitFor()
   await t.page.getByText('kind: ClusterAgent').waitFor()
-  await checkView(t.page, 'state-empty', 'light')
+  await look(t.page, 'state-empty', 'light')
 })
 
-test('connecting, until the first report', async () => {
-  const t = await openScenario('fleet', '/clusters/lab')
-  await t.page.getByText('Connecting to the agent').waitFor()
-  await t.page.getByText('No data has been received yet.').waitFor()
-  await checkView(t.page, 'state-connecting', 'light')
-  await master.run('answer', 'lab')
-  await t.page.getByText('Connecting to the agent').waitFor({ state: 'detached' })
+test('connecting, and what was known before', async () => {
+  const t = await visit('fleet', '/clusters/lab')
+  await t.page.getByText('Connecting to its agent').waitFor()
+  await t.page.getByText('Nothing is known of it yet.').waitFor()
+  await look(t.page, 'state-connecting', 'light')
+  await master.act('answer', 'lab')
+  await t.page.getByText('Connecting to its agent').waitFor({ state: 'detached' })
   await t.page.getByRole('link', { name: /Nodes 3/ }).waitFor()
 })
 
-test('waiting for usage, until the first reading', async () => {
-  const t = await openScenario('fleet', '/clusters/qa')
+test('waiting for usage, and then it is there', async () => {
+  const t = await visit('fleet', '/clusters/qa')
   await t.page.getByText('Waiting for usage').waitFor()
-  await checkView(t.page, 'state-usage', 'light')
-  await master.run('usage', 'qa')
+  await look(t.page, 'state-usage', 'light')
+  await master.act('usage', 'qa')
   await t.page.getByText('Waiting for usage').waitFor({ state: 'detached' })
   await expect.poll(() => t.page.locator('.tile').first().innerText()).toMatch(/\d+% used/)
 })
 
-test('usage cannot be read: what to do', async () => {
-  const t = await openScenario('fleet', '/clusters/staging')
+test('usage that cannot be read says what to do', async () => {
+  const t = await visit('fleet', '/clusters/staging')
   await t.page.getByText('Usage cannot be read: Unavailable').waitFor()
   await t.page.getByText('install metrics-server').waitFor()
-  await checkView(t.page, 'state-no-usage')
+  await look(t.page, 'state-no-usage')
 })
 
-test('stale: the age of the data grows', async () => {
-  const t = await openScenario('fleet', '/clusters/prod-us')
+test('stale: says so, and its age grows', async () => {
+  const t = await visit('fleet', '/clusters/prod-us')
   await t.page.getByRole('link', { name: /Nodes 12/ }).waitFor()
-  await master.run('stop-reports', 'prod-us')
-  await t.page.getByText('Reports are late').waitFor()
-  const age = async () => Number(/from (\d+) s ago/.exec(await alertOf(t).innerText())?.[1])
+  await master.act('silent', 'prod-us')
+  await t.page.getByText('Reports have not come in time').waitFor()
+  const age = async () => Number(/of (\d+) s ago/.exec(await note(t).innerText())?.[1])
   const first = await age()
   await expect.poll(age, { timeout: 8000 }).toBeGreaterThan(first)
-  expect(await t.page.locator('h1 + .status').innerText()).toBe('Stale')
-  await checkView(t.page, 'state-stale', 'light')
-  await master.run('start-reports', 'prod-us')
-  await t.page.getByText('Reports are late').waitFor({ state: 'detached' })
+  expect(await t.page.locator('h1 + .words').innerText()).toBe('Stale')
+  await look(t.page, 'state-stale', 'light')
+  await master.act('speak', 'prod-us')
+  await t.page.getByText('Reports have not come in time').waitFor({ state: 'detached' })
 })
 
-test('the agent cannot be reached: why, and what to do', async () => {
-  const t = await openScenario('fleet', '/clusters/edge-oslo')
+test('an agent that cannot be reached: why, and what to do', async () => {
+  const t = await visit('fleet', '/clusters/edge-oslo')
   await t.page.getByText('The agent cannot be reached').waitFor()
-  await t.page.getByText('No connection to the agent: dial wss://10.20.0.7:7443').waitFor()
-  await t.page.getByText('that spec.endpoint of the ClusterAgent is reachable from the hub').waitFor()
+  await t.page.getByText('No agent answers: dial wss://10.20.0.7:7443').waitFor()
+  await t.page.getByText('whether spec.endpoint of its ClusterAgent leads there').waitFor()
   await t.page.getByText('kubectl describe clusteragent edge-oslo').waitFor()
   expect(await t.page.locator('main').innerText()).toContain('47')
-  await checkView(t.page, 'state-unreachable', 'light', 'dark')
-  await master.run('recover', 'edge-oslo')
+  await look(t.page, 'state-unreachable', 'light', 'dark')
+  await master.act('recover', 'edge-oslo')
   await t.page.getByText('The agent cannot be reached').waitFor({ state: 'detached' })
   await t.page.getByRole('link', { name: /Nodes 3/ }).waitFor()
 })
 
 test('suspended', async () => {
-  const t = await openScenario('fleet', '/clusters/legacy')
-  await t.page.getByText('The master does not connect to this cluster while').waitFor()
-  await checkView(t.page, 'state-suspended', 'light')
-  await master.run('resume', 'legacy')
+  const t = await visit('fleet', '/clusters/legacy')
+  await t.page.getByText('It is not asked while').waitFor()
+  await look(t.page, 'state-suspended', 'light')
+  await master.act('resume', 'legacy')
   await t.page.getByRole('link', { name: /Nodes 3/ }).waitFor()
 })
 
-test('cluster not found', async () => {
-  const t = await openScenario('fleet', '/clusters/nowhere')
-  await t.page.getByRole('heading', { name: 'Cluster not found' }).waitFor()
-  await checkView(t.page, 'state-unknown')
+test('no such cluster', async () => {
+  const t = await visit('fleet', '/clusters/nowhere')
+  await t.page.getByRole('heading', { name: 'No such cluster' }).waitFor()
+  await look(t.page, 'state-unknown')
 })
 
-test('connection lost: the age of the data grows, and the page reconnects', async () => {
-  const t = await openScenario('fleet', '/clusters/prod-us?tab=nodes')
+test('master gone: says so, the age grows, and the page comes back by itself', async () => {
+  const t = await visit('fleet', '/clusters/prod-us?tab=nodes')
   await t.page.getByRole('link', { name: /Nodes 12/ }).waitFor()
   await master.stop()
   await t.page.getByText('Connection lost').first().waitFor()
   const age = async () => Number(/is (\d+) s old/.exec(await t.page.locator('.lost-bar').innerText())?.[1])
   await expect.poll(age, { timeout: 8000 }).toBeGreaterThan(2)
   expect(await t.page.locator('[role=row]', { hasText: 'worker-a01' }).count()).toBe(1)
-  await checkView(t.page, 'state-lost', 'light', 'dark')
-  master = await master.restart()
+  await look(t.page, 'state-lost', 'light', 'dark')
+  master = await master.again()
   await t.page.locator('.lost-bar').waitFor({ state: 'detached', timeout: 15_000 })
   await t.page.getByText('Live', { exact: true }).waitFor()
-  await master.run('lose-node', 'prod-us', 0)
+  await master.act('lose-node', 'prod-us', 0)
   await t.page.getByText('Unknown').waitFor()
 })
 
-test('the master does not respond', async () => {
-  const t = await openScenario('fleet', '/')
+test('a master that never answered', async () => {
+  const t = await visit('fleet', '/')
   await t.page.getByText('prod-eu').waitFor()
   await t.page.route('**/api/**', (r) => r.abort())
   await t.page.reload()
-  await t.page.getByRole('heading', { name: 'The master does not respond' }).waitFor()
-  await checkView(t.page, 'state-no-master')
+  await t.page.getByRole('heading', { name: 'The master does not answer' }).waitFor()
+  await look(t.page, 'state-no-master')
   await t.page.unroute('**/api/**')
-  await t.page.getByRole('button', { name: 'Retry now' }).click()
+  await t.page.getByRole('button', { name: 'Try now' }).click()
   await t.page.getByText('prod-eu').waitFor()
 })
 
-test('a restarted agent replaces the data', async () => {
-  const t = await openScenario('fleet', '/clusters/prod-us?tab=nodes')
+test('an agent that was restarted is followed without a flicker', async () => {
+  const t = await visit('fleet', '/clusters/prod-us?tab=nodes')
   await t.page.getByRole('link', { name: /Nodes 12/ }).waitFor()
-  await master.run('restart-agent', 'prod-us')
+  await master.act('restart-agent', 'prod-us')
   await t.page.getByRole('link', { name: /Nodes 13/ }).waitFor()
 })
 
-test('without websockets, the page is live over Server-Sent Events', async () => {
-  const t = await openScenario('fleet', '/clusters/prod-us?tab=containers&q=web-', '-no-sockets')
+test('where sockets do not get through, the page is live all the same', async () => {
+  const t = await visit('fleet', '/clusters/prod-us?tab=containers&q=web-', '-no-sockets')
   await t.page.locator('[role=row]', { hasText: 'web-' }).first().waitFor()
-  await master.run('crash', 'prod-us')
+  await master.act('crash', 'prod-us')
   await t.page.locator('[role=row]', { hasText: 'CrashLoopBackOff' }).first().waitFor()
 })

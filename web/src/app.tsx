@@ -1,24 +1,23 @@
 import { useEffect } from 'react'
-import { navigate, setParams, urlOf, useRoute } from './route'
+import { adjust, go, urlOf, useRoute } from './route'
 import { ClusterView } from './view/cluster'
-import { ClusterList } from './view/clusterlist'
-import { Text } from './view/components'
+import { Fleet } from './view/fleet'
 import { useStore } from './view/hooks'
-import { SignIn, signedInUser, signOut } from './view/signin'
-import { AccessDenied, ConnectionLostBar, MasterUnavailable } from './view/states'
+import { LostBar, NoMaster, NotAllowed, SignIn, signOut, whoSignedIn } from './view/states'
+import { Text } from './view/bits'
 
 export function App() {
   const route = useRoute()
   const store = useStore()
-  useGlobalEvents()
+  useKeys()
   useEffect(() => {
     document.title = route.cluster === null ? 'Rollcall' : `${route.cluster} · Rollcall`
     if (route.cluster === null) store.show(null)
   }, [route.cluster, store])
   return (
     <>
-      <Header cluster={route.cluster} />
-      {store.synced && <ConnectionLostBar />}
+      <Bar cluster={route.cluster} />
+      {store.synced && <LostBar />}
       <Content />
     </>
   )
@@ -26,87 +25,46 @@ export function App() {
 
 function Content() {
   const route = useRoute()
-  const { connectionState: state, synced } = useStore()
-  if (state.status === 'unauthenticated') return <SignIn message={state.message} />
-  if (state.status === 'forbidden') return <AccessDenied message={state.message} />
-  if (!synced && state.status === 'lost') return <MasterUnavailable reason={state.reason} />
-  return route.cluster === null ? <ClusterList route={route} /> : <ClusterView nameOrIP={route.cluster} route={route} />
+  const { link, synced } = useStore()
+  if (link.is === 'signedout') return <SignIn why={link.why} />
+  if (link.is === 'refused') return <NotAllowed why={link.why} />
+  if (!synced && link.is === 'lost') return <NoMaster why={link.why} />
+  return route.cluster === null ? <Fleet route={route} /> : <ClusterView named={route.cluster} route={route} />
 }
 
-function Header({ cluster }: { cluster: string | null }) {
+function Bar({ cluster }: { cluster: string | null }) {
   return (
     <header className="bar">
-      <a
-        className="brand"
-        href="/"
-        onClick={(e) => {
-          if (e.metaKey || e.ctrlKey) return
-          e.preventDefault()
-          navigate(urlOf(null))
-        }}
-      >
-        <svg viewBox="0 0 16 16" aria-hidden="true">
-          <path d="M2 4h7M2 8h12M2 12h9" />
-        </svg>
-        Rollcall
+      <a className="brand" href="/" onClick={(e) => { if (e.metaKey || e.ctrlKey) return; e.preventDefault(); go(urlOf(null)) }}>
+        <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2 4h7M2 8h12M2 12h9" /></svg>Rollcall
       </a>
-      {cluster !== null && (
-        <>
-          <span className="mute" aria-hidden="true">
-            /
-          </span>
-          <span className="crumb">
-            <Text>{cluster}</Text>
-          </span>
-        </>
-      )}
-      <span className="spacer" />
-      <ConnectionStatus />
+      {cluster !== null && <><span className="mute" aria-hidden="true">/</span><span className="crumb"><Text>{cluster}</Text></span></>}
+      <span className="fill" />
+      <LinkState />
       <User />
     </header>
   )
 }
 
-const connectionLabels = {
-  connecting: 'Connecting',
-  open: 'Live',
-  lost: 'Connection lost',
-  unauthenticated: 'Signed out',
-  forbidden: 'Access denied',
-}
-
-/** The state of the connection, which screen readers announce. */
-function ConnectionStatus() {
-  const { status } = useStore().connectionState
-  return (
-    <span className={`connection-state ${status}`} role="status">
-      {connectionLabels[status]}
-    </span>
-  )
+/** How the stream stands, for eyes and for screen readers. */
+function LinkState() {
+  const { link } = useStore()
+  const words = { connecting: 'Connecting', open: 'Live', lost: 'Connection lost', signedout: 'Signed out', refused: 'Not allowed' }[link.is]
+  return <span className={`link-state ${link.is}`} role="status">{words}</span>
 }
 
 function User() {
-  const { connectionState } = useStore()
-  const user = signedInUser()
-  if (user === null || connectionState.status === 'unauthenticated') return null
-  return (
-    <span className="user">
-      <Text className="mute">{user}</Text>
-      <button type="button" className="small" onClick={() => void signOut()}>
-        Sign out
-      </button>
-    </span>
-  )
+  const { link } = useStore()
+  const user = whoSignedIn()
+  if (user === null || link.is === 'signedout') return null
+  return <span className="user"><Text className="mute">{user}</Text><button type="button" className="small" onClick={() => void signOut()}>Sign out</button></span>
 }
 
-/**
- * Handles events of the whole page: "/" focuses the search field, Escape leaves it or closes the drawer, and the page
- * reconnects when the browser is online or visible again.
- */
-function useGlobalEvents() {
+/** Keys that work everywhere: / searches, Escape closes and leaves. */
+function useKeys() {
   const store = useStore()
   useEffect(() => {
-    const onKeyDown = (e: KeyboardEvent) => {
+    const onKey = (e: KeyboardEvent) => {
       const inField = e.target instanceof HTMLInputElement || e.target instanceof HTMLTextAreaElement
       if (e.key === '/' && !inField && !e.ctrlKey && !e.metaKey) {
         const search = document.querySelector<HTMLInputElement>('[data-search]')
@@ -114,18 +72,16 @@ function useGlobalEvents() {
         search?.select()
         if (search) e.preventDefault()
       }
-      if (e.key !== 'Escape') return
-      if (inField) document.querySelector<HTMLElement>('[role=grid]')?.focus()
-      else setParams({ open: '' })
+      if (e.key === 'Escape') inField ? document.querySelector<HTMLElement>('[role=grid]')?.focus() : adjust({ open: '' })
     }
-    const onVisibilityChange = () => document.visibilityState === 'visible' && store.retry()
-    addEventListener('keydown', onKeyDown)
+    const again = () => document.visibilityState === 'visible' && store.retry()
+    addEventListener('keydown', onKey)
     addEventListener('online', store.retry)
-    document.addEventListener('visibilitychange', onVisibilityChange)
+    document.addEventListener('visibilitychange', again)
     return () => {
-      removeEventListener('keydown', onKeyDown)
+      removeEventListener('keydown', onKey)
       removeEventListener('online', store.retry)
-      document.removeEventListener('visibilitychange', onVisibilityChange)
+      document.removeEventListener('visibilitychange', again)
     }
   }, [store])
 }

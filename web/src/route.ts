@@ -1,17 +1,16 @@
 import { useSyncExternalStore } from 'react'
 
-/** What is shown, as the URL says. Every view can be shared as a URL, and the browser's back button works. */
+/** What is shown, as the URL has it, so that it can be shared and gone back to. */
 export interface Route {
-  /** The name or IP address of the cluster that is shown; null for the list. */
+  /** The cluster that is shown; null: the fleet. */
   cluster: string | null
-  /** Returns a query parameter, or ''. */
   get(name: string): string
 }
 
 const listeners = new Set<() => void>()
-let current = parse()
+let current = read()
 
-function parse(): Route {
+function read(): Route {
   const params = new URLSearchParams(location.search)
   const [, first, name] = location.pathname.split('/')
   return {
@@ -20,7 +19,6 @@ function parse(): Route {
   }
 }
 
-/** Returns a path segment decoded, or as it is if it is malformed. */
 function decode(name: string): string {
   try {
     return decodeURIComponent(name)
@@ -29,56 +27,54 @@ function decode(name: string): string {
   }
 }
 
-function update() {
-  current = parse()
+function changed() {
+  current = read()
   for (const listener of listeners) listener()
 }
 
 function subscribe(listener: () => void) {
   listeners.add(listener)
-  if (listeners.size === 1) addEventListener('popstate', update)
+  if (listeners.size === 1) addEventListener('popstate', changed)
   return () => {
     listeners.delete(listener)
-    if (listeners.size === 0) removeEventListener('popstate', update)
+    if (listeners.size === 0) removeEventListener('popstate', changed)
   }
 }
 
-/** Returns the current route, and renders the component again when it changes. */
 export function useRoute(): Route {
   return useSyncExternalStore(subscribe, () => current)
 }
 
-/** Query parameters. An empty value removes the parameter. */
 export type Params = Record<string, string | undefined>
 
-/** Returns the URL of a cluster, or of the list if cluster is null. */
+/** The URL of a view. */
 export function urlOf(cluster: string | null, params: Params = {}): string {
-  const query = new URLSearchParams(Object.entries(params).filter((p): p is [string, string] => !!p[1]))
+  const query = new URLSearchParams(Object.entries(params).filter((one): one is [string, string] => !!one[1]))
   const path = cluster === null ? '/' : `/clusters/${encodeURIComponent(cluster)}`
   return query.size ? `${path}?${query}` : path
 }
 
-/** Goes to a URL of the page, and adds it to the browser's history. */
-export function navigate(url: string) {
+/** Goes to another view; the browser's way back leads here. */
+export function go(url: string) {
   history.pushState(null, '', url)
-  update()
+  changed()
 }
 
-/** Replaces the IP address of the cluster in the URL by its name. */
-export function replaceCluster(cluster: string) {
+/** Gives the cluster that is shown its name in the URL, where it was asked for by an address. */
+export function rename(cluster: string) {
   history.replaceState(null, '', urlOf(cluster) + location.search)
-  update()
+  changed()
 }
 
-/** Changes query parameters. push adds the new URL to the browser's history, for what opens a view. */
-export function setParams(params: Params, push = false) {
+/** Changes parts of the present view: in place while somebody types, as a step where it opens something. */
+export function adjust(params: Params, step = false) {
   const query = new URLSearchParams(location.search)
   for (const [name, value] of Object.entries(params)) {
     if (value) query.set(name, value)
     else query.delete(name)
   }
   const url = query.size ? `${location.pathname}?${query}` : location.pathname
-  if (push) history.pushState(null, '', url)
+  if (step) history.pushState(null, '', url)
   else history.replaceState(null, '', url)
-  update()
+  changed()
 }

@@ -50,7 +50,7 @@ func (w *Cluster) kubelet(name string) *state.Port {
 	return &state.Port{Node: name, Protocol: state.TCP, Port: 10250, Kind: state.Kubelet}
 }
 
-// pod returns a new pod, its containers, and sometimes a port.
+// pod is a new pod with its containers, and its ports where it has some.
 func (w *Cluster) pod(nodes int) []state.Object {
 	w.pods++
 	app := fmt.Sprintf("app-%d", w.rand.IntN(40))
@@ -105,7 +105,7 @@ func (w *Cluster) container(p *state.Pod, i int) *state.Container {
 	return c
 }
 
-// service returns a Service of type LoadBalancer with its ports, targets and storage.
+// service is a Service of type LoadBalancer: its rows, and the targets they share.
 func (w *Cluster) service(i, nodes int) []state.Object {
 	namespace, name := fmt.Sprintf("team-%d", i%12), fmt.Sprintf("svc-%d", i)
 	port := &state.ServicePort{Name: "http", Port: 80}

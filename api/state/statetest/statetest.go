@@ -1,5 +1,5 @@
-// Package statetest generates States for tests and benchmarks. They are reproducible by seed, have
-// any size, and use every field of every kind of object.
+// Package statetest makes States for tests and benchmarks: the same for the same
+// seed, of randomEntry size, with every field of every kind of object in use somewhere.
 package statetest
 
 import (
@@ -9,8 +9,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Cluster is a generated cluster that can be changed step by step. Every change raises the seq by
-// one, as an agent does.
+// Cluster is a made-up cluster that can be changed step by step, as an agent would
+// see it: every change raises the seq by one.
 type Cluster struct {
 	State *state.State
 	rand  *rand.Rand
@@ -18,11 +18,10 @@ type Cluster struct {
 	pods  int
 }
 
-// epochStart is the earliest creation time in generated clusters.
+// epochStart is when the made-up clusters were made.
 const epochStart state.Time = 1_790_000_000
 
-// New returns a cluster with the given numbers of nodes and pods. Each pod has one to three
-// containers.
+// New is a cluster of so many nodes and pods, each pod with one to three containers.
 func New(seed uint64, nodes, pods int) *Cluster {
 	w := &Cluster{State: &state.State{Epoch: seed}, rand: rand.New(rand.NewPCG(seed, seed))}
 	var c state.Changes
@@ -39,7 +38,7 @@ func New(seed uint64, nodes, pods int) *Cluster {
 	return w
 }
 
-// Apply applies changes, whether or not the objects differ.
+// Apply makes changes, whether or not they differ from what is there.
 func (w *Cluster) Apply(c state.Changes) {
 	d := state.Delta{Epoch: w.State.Epoch, From: w.State.Seq, To: w.State.Seq}
 	for _, o := range c.Upserts {
@@ -64,7 +63,7 @@ func (w *Cluster) Apply(c state.Changes) {
 	w.State = next
 }
 
-// Step applies up to n random changes of each type and returns the removed keys.
+// Step changes up to n things at random and gives the keys that it removed.
 func (w *Cluster) Step(n int) []state.Key {
 	var c state.Changes
 	touched := map[state.Key]bool{}
@@ -88,7 +87,7 @@ func (w *Cluster) Step(n int) []state.Key {
 	return c.Removes
 }
 
-// Sample sets the usage of most nodes and containers and raises the seq by one.
+// Sample gives every node and container some usage, and raises the seq by one.
 func (w *Cluster) Sample(at state.Time) {
 	u := &state.Usage{N: 1}
 	if w.State.Usage != nil {
@@ -108,7 +107,7 @@ func (w *Cluster) Sample(at state.Time) {
 	w.State = next
 }
 
-// randomEntry returns a random entry of a random kind, if that has entries.
+// randomEntry is some entry of some kind.
 func (w *Cluster) randomEntry() (state.Entry, bool) {
 	kind := state.Kind(w.rand.IntN(int(state.NumKinds)))
 	if w.State.Len(kind) == 0 {
@@ -124,7 +123,7 @@ func (w *Cluster) randomEntry() (state.Entry, bool) {
 	return state.Entry{}, false
 }
 
-// modified returns a copy of o that differs from it.
+// modified is a copy of o that differs from it.
 func (w *Cluster) modified(o state.Object) state.Object {
 	switch o := o.(type) {
 	case *state.Node:

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { canonicalIP } from './address'
+import { addressOf } from './address'
 
 test.each([
   ['203.0.113.7', '203.0.113.7'],
@@ -11,4 +11,4 @@ test.each([
   ['a:b', null],
   ['::1%eth0', null],
   ['::1]/x', null],
-])('the canonical form of %s is %s', (text, want) => expect(canonicalIP(text)).toBe(want))
+])('%s is %s', (text, want) => expect(addressOf(text)).toBe(want))

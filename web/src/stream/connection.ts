@@ -1,118 +1,110 @@
 import type { Event, Status } from './types'
 
-/** What the page subscribes to, besides the list of clusters. */
-export interface Subscriptions {
-  /** Names of clusters that report while the page is open, or ['*'] for all. */
+/** What the page wants of single clusters. */
+export interface Wishes {
+  /** Names of clusters that shall report while the page is open, or ['*']. */
   demand: string[]
-  /** Clusters whose own events are sent: name@version to resume, or name to start with the full state. */
+  /** The clusters whose own events are wanted: name@version, or a name for all of it. */
   detail: string[]
 }
 
-/** The state of the connection to the master. Times are in milliseconds since 1970, on the browser's clock. */
-export type ConnectionState =
-  | { status: 'connecting' }
-  | { status: 'open' }
-  | { status: 'lost'; lastMessageAt: number; retryAt: number; reason: string }
-  /** The master requires a sign-in. */
-  | { status: 'unauthenticated'; message: string }
-  /** The user is not allowed to list clusters. */
-  | { status: 'forbidden'; message: string }
+/** How the stream stands. */
+export type Link =
+  | { is: 'connecting' }
+  | { is: 'open' }
+  /** Nothing comes; since is when the last thing did, next when it is tried again. */
+  | { is: 'lost'; since: number; next: number; why: string }
+  /** The master wants to know who asks. */
+  | { is: 'signedout'; why: string }
+  /** Who asks may see nothing. */
+  | { is: 'refused'; why: string }
 
-/** The reason of a lost connection when the request for the master's status failed. */
-export const noResponse = 'the master does not respond'
+/** Why the connection is lost where nobody told why. */
+export const noAnswer = 'the master does not answer'
 
-/** A stream of events that is open or about to open. */
+/** A stream of events that is open, or about to be. */
 export interface Stream {
-  /** Sends new subscriptions. Returns false if the stream has to be reopened to change them. */
-  subscribe(s: Subscriptions): boolean
+  /** Tells the master what is wanted from now on; false: the stream has to be opened anew. */
+  wish(w: Wishes): boolean
   close(): void
 }
 
-/** Callbacks of a Stream. */
 export interface Handlers {
   open(): void
   event(e: Event): void
   closed(): void
 }
 
-/** What a Connection depends on: network, clock, and the callbacks of its owner. */
-export interface ConnectionDeps {
-  /** Makes a cheap request to the master. Unlike a stream that is rejected, its errors have a status and a message. */
+/** What a connection needs of its surroundings, and of who uses it. */
+export interface Rim {
+  /** Asks for the status of the master: cheap, and an error has a status and words. */
   probe(signal: AbortSignal): Promise<Response>
-  /** Opens a stream: over Server-Sent Events if sse is true, else over a websocket. */
-  connect(query: string, sse: boolean, h: Handlers): Stream
-  /** Returns what to subscribe to, or null before the list of clusters is known. */
-  subscriptions(): Subscriptions | null
-  /** Returns the resource version to resume the list from, or undefined to start with the full list. */
+  /** By whether sockets work here. */
+  connect(query: string, byEvents: boolean, h: Handlers): Stream
+  /** What is wanted, once the list of clusters is known; null before. */
+  wishes(): Wishes | null
+  /** Where the fleet's stream goes on; undefined: from the beginning. */
   version(): string | undefined
-  /** Called when the version has expired. */
-  clearVersion(): void
-  onState(state: ConnectionState): void
-  onEvent(e: Event): void
-  /** Called with the milliseconds by which the master's clock is ahead of the browser's. */
-  onClockSkew(ms: number): void
+  forgetVersion(): void
+  link(l: Link): void
+  event(e: Event): void
+  /** By how many milliseconds the master's clock is ahead of this one. */
+  skew(ms: number): void
   now(): number
   random(): number
 }
 
-const initialBackoff = 500
-const maxBackoff = 10_000
+const firstPause = 500
+const longestPause = 10_000
 const probeTimeout = 10_000
-/** The master sends a heartbeat every 15 s. A websocket without a message for this long is considered dead. */
-const idleTimeout = 40_000
-/** How long to wait after a 403 before the next attempt. */
-const forbiddenRetryDelay = 30_000
-/** How many websockets may fail to open before the connection falls back to Server-Sent Events. */
-const maxFailedSockets = 2
-/** A clock difference below this is ignored: the Date header has a resolution of one second. */
-const minClockSkew = 2000
+/** The master says something every 15 s; after this long a socket is taken for dead. */
+const silence = 40_000
+/** Ask again about rights after this long. */
+const refusedPause = 30_000
 
 /**
- * Connection keeps one stream to the master open. It probes the master, opens the stream, watches for silence, and
- * reconnects with exponential backoff when the stream ends.
+ * Connection keeps one stream open: asks first (a stream that is refused tells a browser
+ * nothing), opens, watches over it, and begins again when it ends.
  */
 export class Connection {
   private stream: Stream | null = null
   private timer: ReturnType<typeof setTimeout> | undefined
-  private probing: AbortController | null = null
-  private backoff = initialBackoff
-  private lastMessageAt = 0
+  private asking: AbortController | null = null
+  private pause = firstPause
+  private heard = 0
   private opened = false
   private failedSockets = 0
-  /** The subscriptions that the open stream has. */
-  private sent: Subscriptions | null = null
-  private stopped = false
+  private told: Wishes | null = null
+  private ended = false
 
-  constructor(private deps: ConnectionDeps) {}
+  constructor(private rim: Rim) {}
 
-  /** Starts to connect. */
   start() {
-    this.lastMessageAt = this.deps.now()
-    this.deps.onState({ status: 'connecting' })
+    this.heard = this.rim.now()
+    this.rim.link({ is: 'connecting' })
     void this.attempt()
   }
 
-  /** Closes the stream for good. */
   stop() {
-    this.stopped = true
-    this.reset()
+    this.ended = true
+    this.drop()
   }
 
-  /** Reconnects at once, for example after a sign-in or when the browser is online again. No-op while connected. */
+  /** Tries at once, as after a sign-in or when the browser is online again. */
   retry() {
-    if (this.stopped || (this.stream && this.opened)) return
-    this.backoff = initialBackoff
-    this.reset()
+    if (this.ended || (this.stream && this.opened)) return
+    this.pause = firstPause
+    this.drop()
     void this.attempt()
   }
 
-  /** Sends the current subscriptions if they differ from those of the stream. */
-  updateSubscriptions() {
-    const wanted = this.deps.subscriptions()
-    if (!wanted || !this.stream || !this.opened || equalSubscriptions(wanted, this.sent)) return
-    const updated = this.stream.subscribe(wanted)
-    this.sent = wanted
-    if (!updated) this.reopen()
+  /** Tells the master what is wanted by now, where that is something else than before. */
+  wish() {
+    const wanted = this.rim.wishes()
+    if (!wanted || !this.stream || !this.opened || sameWishes(wanted, this.told)) return
+    const usual = this.stream.wish(wanted)
+    this.told = wanted
+    if (!usual) this.reopen()
   }
 
   private reopen() {
@@ -121,143 +113,133 @@ export class Connection {
     this.open()
   }
 
-  /** Closes the stream and cancels what is pending. */
-  private reset() {
+  private drop() {
     clearTimeout(this.timer)
-    this.probing?.abort()
-    this.probing = null
+    this.asking?.abort()
+    this.asking = null
     this.stream?.close()
     this.stream = null
     this.opened = false
   }
 
-  /** Probes the master, and opens a stream if it responds with success. */
   private async attempt() {
-    const probing = new AbortController()
-    this.probing = probing
-    const timeout = setTimeout(() => probing.abort(), probeTimeout)
+    const asking = new AbortController()
+    this.asking = asking
+    const late = setTimeout(() => asking.abort(), probeTimeout)
     try {
-      const response = await this.deps.probe(probing.signal)
-      const problem = response.ok ? null : await parseProblem(response)
-      if (this.probing !== probing) return
-      this.updateClockSkew(response)
-      this.handleProbe(response, problem)
+      const answer = await this.rim.probe(asking.signal)
+      const problem = answer.ok ? null : await problemOf(answer)
+      if (this.asking !== asking) return
+      this.measure(answer)
+      this.decide(answer, problem)
     } catch {
-      if (this.probing === probing) this.handleLoss(noResponse)
+      if (this.asking === asking) this.lose(noAnswer)
     } finally {
-      clearTimeout(timeout)
+      clearTimeout(late)
     }
   }
 
-  private updateClockSkew(response: Response) {
-    const date = Date.parse(response.headers.get('date') ?? '')
-    if (!Number.isFinite(date)) return
-    // The header is rounded down to a second: half a second is the expected error.
-    const ahead = date + 500 - this.deps.now()
-    this.deps.onClockSkew(Math.abs(ahead) < minClockSkew ? 0 : ahead)
+  private measure(answer: Response) {
+    const at = Date.parse(answer.headers.get('date') ?? '')
+    if (!Number.isFinite(at)) return
+    const ahead = at + 500 - this.rim.now()
+    this.rim.skew(Math.abs(ahead) < 2000 ? 0 : ahead)
   }
 
-  private handleProbe(response: Response, problem: Status | null) {
+  private decide(answer: Response, problem: Status | null) {
     if (!problem) return this.open()
-    const message = problem.message ?? `the master responded with status ${response.status}`
-    if (response.status === 401) return this.deps.onState({ status: 'unauthenticated', message })
-    if (response.status === 403) {
-      this.deps.onState({ status: 'forbidden', message })
-      return this.scheduleAttempt(forbiddenRetryDelay)
+    const why = problem.message ?? `the master answers with status ${answer.status}`
+    if (answer.status === 401) return this.rim.link({ is: 'signedout', why })
+    if (answer.status === 403) {
+      this.rim.link({ is: 'refused', why })
+      return this.later(refusedPause)
     }
-    this.handleLoss(message, 1000 * Number(response.headers.get('retry-after') ?? 0))
+    this.lose(why, 1000 * Number(answer.headers.get('retry-after') ?? 0))
   }
 
   private open() {
-    const version = this.deps.version()
-    const sse = this.failedSockets >= maxFailedSockets
+    const version = this.rim.version()
+    const byEvents = this.failedSockets >= 2
     const query = new URLSearchParams({ watch: 'true' })
     if (version) query.set('resourceVersion', version)
-    if (sse && this.sent) {
-      if (this.sent.demand.length) query.set('demand', this.sent.demand.join(','))
-      if (this.sent.detail.length) query.set('detail', this.sent.detail.join(','))
+    if (byEvents && this.told) {
+      if (this.told.demand.length) query.set('demand', this.told.demand.join(','))
+      if (this.told.detail.length) query.set('detail', this.told.detail.join(','))
     }
     this.opened = false
-    // Callbacks of a stream that was replaced are ignored.
-    let stream: Stream | null = null
-    const current = () => stream === this.stream
-    stream = this.stream = this.deps.connect(query.toString(), sse, {
-      open: () => current() && this.onOpen(sse),
+    let mine: Stream | null = null
+    const current = () => mine === this.stream
+    mine = this.stream = this.rim.connect(query.toString(), byEvents, {
+      open: () => current() && this.onOpen(byEvents),
       event: (e) => current() && this.onEvent(e),
-      closed: () => current() && this.onClosed(sse),
+      closed: () => current() && this.onClosed(byEvents),
     })
   }
 
-  private onOpen(sse: boolean) {
+  private onOpen(byEvents: boolean) {
     this.opened = true
-    this.lastMessageAt = this.deps.now()
-    if (!sse) {
+    this.heard = this.rim.now()
+    if (!byEvents) {
       this.failedSockets = 0
-      this.sent = null
-      this.startIdleTimer()
+      this.told = null
+      this.watchOver()
     }
-    this.deps.onState({ status: 'open' })
-    this.updateSubscriptions()
+    this.rim.link({ is: 'open' })
+    this.wish()
   }
 
   private onEvent(e: Event) {
-    this.lastMessageAt = this.deps.now()
-    this.backoff = initialBackoff
-    if (e.type === 'ERROR' && !e.cluster && e.object.code === 410) this.deps.clearVersion()
-    this.deps.onEvent(e)
+    this.heard = this.rim.now()
+    this.pause = firstPause
+    if (e.type === 'ERROR' && !e.cluster && e.object.code === 410) this.rim.forgetVersion()
+    this.rim.event(e)
   }
 
-  private onClosed(sse: boolean) {
-    if (!this.opened && !sse) this.failedSockets++
-    if (sse) this.sent = null
-    this.handleLoss('the connection to the master was closed')
+  private onClosed(byEvents: boolean) {
+    if (!this.opened && !byEvents) this.failedSockets++
+    if (byEvents) this.told = null
+    this.lose('the connection to the master was closed')
   }
 
-  /** Closes the websocket when the master has been silent for idleTimeout. */
-  private startIdleTimer() {
+  private watchOver() {
     clearTimeout(this.timer)
     this.timer = setTimeout(() => {
-      if (this.deps.now() - this.lastMessageAt < idleTimeout) return this.startIdleTimer()
-      this.handleLoss(`the master has sent nothing for ${idleTimeout / 1000} s`)
-    }, idleTimeout / 4)
+      if (this.rim.now() - this.heard < silence) return this.watchOver()
+      this.lose('the master has gone silent')
+    }, silence / 4)
   }
 
-  /** Reports the loss of the connection and schedules the next attempt, after at least minDelay milliseconds. */
-  private handleLoss(reason: string, minDelay = 0) {
-    this.reset()
-    if (this.stopped) return
-    const delay = Math.max(minDelay, this.backoff * (0.75 + this.deps.random() / 2))
-    this.backoff = Math.min(this.backoff * 2, maxBackoff)
-    const retryAt = this.deps.now() + delay
-    this.deps.onState({ status: 'lost', lastMessageAt: this.lastMessageAt, retryAt, reason })
-    this.scheduleAttempt(delay)
+  private lose(why: string, atLeast = 0) {
+    this.drop()
+    if (this.ended) return
+    const pause = Math.max(atLeast, this.pause * (0.75 + this.rim.random() / 2))
+    this.pause = Math.min(this.pause * 2, longestPause)
+    this.rim.link({ is: 'lost', since: this.heard, next: this.rim.now() + pause, why })
+    this.later(pause)
   }
 
-  private scheduleAttempt(delay: number) {
+  private later(pause: number) {
     clearTimeout(this.timer)
-    this.timer = setTimeout(() => void this.attempt(), delay)
+    this.timer = setTimeout(() => void this.attempt(), pause)
   }
 }
 
-/** Reports whether two subscriptions name the same clusters, whatever versions they resume from. */
-function equalSubscriptions(a: Subscriptions, b: Subscriptions | null): boolean {
-  return b !== null && equalLists(a.demand, b.demand) && equalLists(a.detail.map(nameOf), b.detail.map(nameOf))
+function sameWishes(a: Wishes, b: Wishes | null): boolean {
+  return b !== null && sameList(a.demand, b.demand) && sameList(a.detail.map(nameOf), b.detail.map(nameOf))
 }
 
-function equalLists(a: string[], b: string[]): boolean {
-  return a.length === b.length && a.every((item, i) => item === b[i])
+function sameList(a: string[], b: string[]): boolean {
+  return a.length === b.length && a.every((one, i) => one === b[i])
 }
 
-/** Returns the name of a cluster without its version. */
-const nameOf = (detail: string) => detail.split('@', 1)[0]
+const nameOf = (wish: string) => wish.split('@', 1)[0]
 
-/** Parses the problem document (RFC 9457) of an error response. */
-async function parseProblem(response: Response): Promise<Status> {
-  const text = await response.text()
+async function problemOf(answer: Response): Promise<Status> {
+  const text = await answer.text()
   try {
     const p = JSON.parse(text) as { detail?: string; reason?: string }
-    return { code: response.status, reason: p.reason, message: p.detail }
+    return { code: answer.status, reason: p.reason, message: p.detail }
   } catch {
-    return { code: response.status }
+    return { code: answer.status }
   }
 }

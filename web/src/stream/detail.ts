@@ -1,77 +1,73 @@
 import { Timeline } from './timeline'
 import type { Bookmark, Change, Event, RowKind, Rows, SessionObject, Status, Summary, UsageReading } from './types'
-import { initialVersion, isInitialEventsEnd, rowId } from './types'
+import { beginning, endsInitial, idOf } from './types'
 
-/** The rows of a cluster by kind and id. */
 export type Tables = { [K in RowKind]: Map<string, Rows[K]> }
 
 const emptyTables = (): Tables => ({ Node: new Map(), Pod: new Map(), Container: new Map(), Port: new Map() })
 
-/** How many changes that were missed while disconnected are listed in the timeline at most. */
-const maxMissedChanges = 100
+/** How many rows, at most, a resync tells of in the timeline. */
+const toldOfResync = 100
 
 /**
- * Detail is the state of one cluster, built from its own events. Rows are replaced, never changed, except for their
- * usage, which changes for all rows several times a minute.
+ * Detail is one cluster as its own events tell of it. Rows are replaced, never changed, but
+ * for their usage: that is new for all of them several times a minute.
  *
- * When the stream starts again with the full state, the new state is built aside and replaces the old one when it is
- * complete, so that the page does not flicker.
+ * A present state is gathered aside and takes the place of the last one when it is whole,
+ * so that nothing flickers when the stream begins anew.
  */
 export class Detail {
   tables = emptyTables()
   summary: Summary | undefined
   session: SessionObject | undefined
   observedAt: string | undefined
-  /** The resource version to resume from; '' for none. */
+  /** Where to resume; empty: nowhere. */
   version = ''
-  /** Whether the state has been complete once. */
+  /** Whether there was a whole state once. */
   ready = false
-  /** Why the master sends no events of this cluster. */
-  error: Status | undefined
+  /** Why nothing comes. */
+  refused: Status | undefined
   timeline = new Timeline()
-  /** When rows last changed other than in their usage, by "kind id". */
-  changedAt = new Map<string, number>()
-  /** Counts the changes of each table, for memoization. */
+  /** When rows changed last, but for their usage, by kind and id. */
+  marks = new Map<string, number>()
+  /** Count changes, for those who derive something. */
   revision = { Node: 0, Pod: 0, Container: 0, Port: 0 }
-  /** Counts the readings of usage. */
-  usageRevision = 0
+  /** Counts readings of usage. */
+  readings = 0
 
-  /** The full state that is being received; null if none is. */
-  private pending: Detail | null = null
+  private gathering: Detail | null = null
 
   constructor(readonly name: string) {}
 
-  /** Applies an event that was received at a time, in milliseconds since 1970. */
   apply(e: Event, at: number) {
     if (e.type === 'ERROR') {
-      if (e.object.code !== 410) this.error = e.object
+      if (e.object.code !== 410) this.refused = e.object
       return
     }
-    this.error = undefined
-    if (this.pending === null && e.resourceVersion === initialVersion) this.pending = new Detail(this.name)
-    if (e.type === 'BOOKMARK') return this.applyBookmark(e.object, at)
-    if (e.resourceVersion !== initialVersion) this.version = e.resourceVersion
-    if (this.pending) return this.pending.applyObject(e, at, true)
-    this.applyObject(e, at, false)
+    this.refused = undefined
+    if (this.gathering === null && e.resourceVersion === beginning) this.gathering = new Detail(this.name)
+    if (e.type === 'BOOKMARK') return this.bookmark(e.object, at)
+    if (e.resourceVersion !== beginning) this.version = e.resourceVersion
+    if (this.gathering) return this.gathering.take(e, at, true)
+    this.take(e, at, false)
   }
 
-  /** Discards a full state that was received in part, because its stream has ended. */
-  discardPending() {
-    this.pending = null
+  /** The events that were being gathered will not go on. */
+  interrupted() {
+    this.gathering = null
   }
 
-  private applyBookmark(b: Bookmark, at: number) {
-    if (this.pending && isInitialEventsEnd(b)) this.replace(this.pending, at)
+  private bookmark(b: Bookmark, at: number) {
+    if (this.gathering && endsInitial(b)) this.replace(this.gathering, at)
     this.version = b.resourceVersion
     this.observedAt = b.observedAt
     if (this.session && b.session) {
-      // A bookmark has only some fields of the session; the others are kept.
+      // Bookmarks tell of the session's times only; its events tell the rest.
       this.session = { ...this.session, ...b.session, stale: b.stale ?? false }
     }
   }
 
-  /** Applies an event of an object. initial is true for events of a full state, which are not changes. */
-  private applyObject(e: Event, at: number, initial: boolean) {
+  private take(e: Event, at: number, quiet: boolean) {
     if (e.type === 'BOOKMARK' || e.type === 'ERROR') return
     switch (e.kind) {
       case 'Cluster':
@@ -80,31 +76,31 @@ export class Detail {
         this.summary = e.object
         return
       case 'Session':
-        if (!initial) this.timeline.addSession(this.session, e.object, at)
+        if (!quiet) this.timeline.session(this.session, e.object, at)
         this.session = e.object
         return
       case 'Usage':
-        return this.applyUsage(e.object)
+        return this.use(e.object)
       default:
-        this.applyRow(e.kind, e.type, e.object, at, initial)
+        this.row(e.kind, e.type, e.object, at, quiet)
     }
   }
 
-  private applyRow<K extends RowKind>(kind: K, change: Change, object: Rows[RowKind], at: number, initial: boolean) {
-    const row = object as Rows[K]
+  private row<K extends RowKind>(kind: K, change: Change, object: Rows[RowKind], at: number, quiet: boolean) {
+    const now = object as Rows[K]
     const table = this.tables[kind] as Map<string, Rows[K]>
-    const id = rowId[kind](row)
+    const id = idOf[kind](now)
     const before = table.get(id)
     if (change === 'DELETED') table.delete(id)
-    else table.set(id, row)
+    else table.set(id, now)
     this.revision[kind]++
-    if (initial) return
-    this.timeline.addRow(kind, change === 'ADDED' && before ? 'MODIFIED' : change, before, row, at)
-    this.changedAt.set(`${kind} ${id}`, at)
+    if (quiet) return
+    this.timeline.row(kind, change === 'ADDED' && before ? 'MODIFIED' : change, before, now, at)
+    this.marks.set(`${kind} ${id}`, at)
   }
 
-  /** Sets the usage of all rows. A row that is not in the reading has no usage. */
-  private applyUsage(u: UsageReading) {
+  /** Takes in a reading of usage: who is not in it has none. */
+  private use(u: UsageReading) {
     for (const kind of ['Node', 'Container'] as const) {
       const readings = kind === 'Node' ? u.nodes : u.containers
       for (const [id, row] of this.tables[kind] as Map<string, Rows['Node'] | Rows['Container']>) {
@@ -112,43 +108,41 @@ export class Detail {
         row.used = reading && { cpuMillis: reading[0], memoryBytes: reading[1], sampledAt: u.sampledAt }
       }
     }
-    this.usageRevision++
+    this.readings++
   }
 
-  private replace(full: Detail, at: number) {
-    if (this.ready) this.addMissedChanges(full, at)
-    this.tables = full.tables
-    this.summary = full.summary
-    this.session = full.session
+  private replace(whole: Detail, at: number) {
+    if (this.ready) this.tellOfResync(whole, at)
+    this.tables = whole.tables
+    this.summary = whole.summary
+    this.session = whole.session
     for (const kind of Object.keys(this.revision) as RowKind[]) this.revision[kind]++
     this.ready = true
-    this.pending = null
+    this.gathering = null
   }
 
-  /** Adds the differences between this state and a newer full state to the timeline. */
-  private addMissedChanges(full: Detail, at: number) {
-    let added = 0
-    const add = <K extends RowKind>(kind: K, change: Change, before: Rows[K] | undefined, after: Rows[K]) => {
-      if (added <= maxMissedChanges && this.timeline.addRow(kind, change, before, after, at)) added++
+  /** What differs from before is news, whoever missed its events. */
+  private tellOfResync(whole: Detail, at: number) {
+    let told = 0
+    const tell = <K extends RowKind>(kind: K, change: Change, before: Rows[K] | undefined, now: Rows[K]) => {
+      if (told <= toldOfResync && this.timeline.row(kind, change, before, now, at)) told++
     }
     for (const kind of Object.keys(this.tables) as RowKind[]) {
       const before = this.tables[kind] as Map<string, Rows[RowKind]>
-      const after = full.tables[kind] as Map<string, Rows[RowKind]>
-      for (const [id, row] of before) if (!after.has(id)) add(kind, 'DELETED', undefined, row)
+      const after = whole.tables[kind] as Map<string, Rows[RowKind]>
+      for (const [id, row] of before) if (!after.has(id)) tell(kind, 'DELETED', undefined, row)
       for (const [id, row] of after) {
-        const old = before.get(id)
-        if (!old) add(kind, 'ADDED', undefined, row)
-        else if (JSON.stringify(old) !== JSON.stringify(row)) add(kind, 'MODIFIED', old, row)
+        const was = before.get(id)
+        if (!was) tell(kind, 'ADDED', undefined, row)
+        else if (JSON.stringify(was) !== JSON.stringify(row)) tell(kind, 'MODIFIED', was, row)
       }
     }
-    if (full.session) this.timeline.addSession(this.session, full.session, at)
-    if (added > maxMissedChanges) {
-      this.timeline.addConnection('plain', 'more changes happened while disconnected; they are not listed', at)
-    }
+    if (whole.session) this.timeline.session(this.session, whole.session, at)
+    if (told > toldOfResync) this.timeline.stream('plain', 'and more changed while nothing was heard', at)
   }
 }
 
-/** Removes the times of changes before a time, which are not highlighted any more. */
-export function pruneChangedAt(d: Detail, before: number) {
-  for (const [id, at] of d.changedAt) if (at < before) d.changedAt.delete(id)
+/** Lets go of marks that nobody can see any more. */
+export function forgetMarks(d: Detail, before: number) {
+  for (const [id, at] of d.marks) if (at < before) d.marks.delete(id)
 }

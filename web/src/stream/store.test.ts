@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { clusterEvent, clusterOf, containerOf, FakeMaster, nodeOf, summaryOf } from './fakemaster'
+import { FakeMaster, cluster, clusterOf, containerOf, ended, nodeOf, summaryOf } from './fake'
 import type { Event } from './types'
 
 let master: FakeMaster
@@ -13,284 +13,239 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const flush = () => vi.advanceTimersByTimeAsync(0)
+const settle = () => vi.advanceTimersByTimeAsync(0)
 const names = () => [...master.store.clusters.keys()].join(' ')
-const added = (pod: string, version: string): Event => ({
-  type: 'ADDED',
-  kind: 'Container',
-  cluster: 'a',
-  resourceVersion: version,
-  object: containerOf(pod),
-})
+const added = (pod: string, version: string): Event => ({ type: 'ADDED', kind: 'Container', cluster: 'a', resourceVersion: version, object: containerOf(pod) })
 
-/** Connects, and receives a list of clusters. */
-async function start(...clusters: string[]) {
+async function begin(...known: string[]) {
   master.store.start()
-  await flush()
-  master.sendList(...clusters.map((n) => clusterOf(n)))
-  await flush()
+  await settle()
+  master.fleet(...known.map((n) => clusterOf(n)))
+  await settle()
 }
 
-test('the list is shown when it is complete, and then updated', async () => {
+test('the list is shown when it is whole, and followed from there', async () => {
   master.store.start()
-  await flush()
-  expect(master.streams).toEqual(['websocket?watch=true'])
-  master.send(clusterEvent('ADDED', clusterOf('a'), '0'))
+  await settle()
+  expect(master.opened).toEqual(['socket?watch=true'])
+  master.send(cluster('ADDED', clusterOf('a'), '0'))
   expect([names(), master.store.synced]).toEqual(['', false])
-  master.sendList(clusterOf('a'), clusterOf('b'))
+  master.fleet(clusterOf('a'), clusterOf('b'))
   expect([names(), master.store.synced]).toEqual(['a b', true])
-  master.send(clusterEvent('DELETED', clusterOf('a'), 'f-1'), clusterEvent('ADDED', clusterOf('c'), 'f-2'))
+  master.send(cluster('DELETED', clusterOf('a'), 'f-1'), cluster('ADDED', clusterOf('c'), 'f-2'))
   expect(names()).toBe('b c')
 })
 
-test('a lost stream is resumed from its last version, with the same subscriptions', async () => {
-  await start('a', 'b')
-  master.store.setDemand('b', true)
+test('a lost stream is resumed where it ended, with what was wanted', async () => {
+  await begin('a', 'b')
+  master.store.demand('b', true)
   master.store.show('a')
-  master.sendState('a', '17.9f2c-4', added('web-1', '0'))
+  master.present('a', '17.9f2c-4', added('web-1', '0'))
   master.close()
-  await flush()
-  expect(master.store.connectionState).toMatchObject({ status: 'lost', retryAt: Date.now() + 500 })
-  master.subscriptions = []
+  await settle()
+  expect(master.store.link).toMatchObject({ is: 'lost', next: Date.now() + 500 })
+  master.said = []
   await vi.advanceTimersByTimeAsync(500)
-  expect(master.streams.at(-1)).toBe('websocket?watch=true&resourceVersion=f-1')
-  expect(master.subscriptions).toEqual(['{"demand":["b"],"detail":["a@17.9f2c-4"]}'])
-  expect(master.store.connectionState.status).toBe('open')
+  expect(master.opened.at(-1)).toBe('socket?watch=true&resourceVersion=f-1')
+  expect(master.said).toEqual(['{"demand":["b"],"detail":["a@17.9f2c-4"]}'])
+  expect(master.store.link.is).toBe('open')
   expect(master.store.detail?.tables.Container.size).toBe(1)
 })
 
-test('the backoff grows to ten seconds, and retry does not wait', async () => {
-  await start('a')
+test('pauses between attempts grow to ten seconds, and a retry does not wait', async () => {
+  await begin('a')
   master.down = true
   master.close()
-  const delays: number[] = []
+  const pauses: number[] = []
   for (let i = 0; i < 8; i++) {
-    await flush()
-    const state = master.store.connectionState
-    if (state.status !== 'lost') throw new Error(`got the state ${state.status}, want lost`)
-    delays.push(state.retryAt - Date.now())
-    await vi.advanceTimersByTimeAsync(state.retryAt - Date.now())
+    await settle()
+    const { link } = master.store
+    if (link.is !== 'lost') throw new Error(link.is)
+    pauses.push(link.next - Date.now())
+    await vi.advanceTimersByTimeAsync(link.next - Date.now())
   }
-  expect(delays).toEqual([500, 1000, 2000, 4000, 8000, 10000, 10000, 10000])
+  expect(pauses).toEqual([500, 1000, 2000, 4000, 8000, 10000, 10000, 10000])
   master.down = false
   master.store.retry()
-  await flush()
-  expect(master.store.connectionState.status).toBe('open')
+  await settle()
+  expect(master.store.link.is).toBe('open')
 })
 
-test('a lost connection has the time of the last message', async () => {
-  await start('a')
-  const lastMessageAt = Date.now()
+test('since a loss is when the master said something last', async () => {
+  await begin('a')
+  const heard = Date.now()
   await vi.advanceTimersByTimeAsync(12_000)
   master.close()
-  expect(master.store.connectionState).toMatchObject({ status: 'lost', lastMessageAt })
+  expect(master.store.link).toMatchObject({ is: 'lost', since: heard })
 })
 
-test('a websocket that is silent for 40 s is reopened', async () => {
-  await start('a')
+test('a silent socket is taken for dead', async () => {
+  await begin('a')
   await vi.advanceTimersByTimeAsync(35_000)
-  expect(master.store.connectionState.status).toBe('open')
+  expect(master.store.link.is).toBe('open')
   await vi.advanceTimersByTimeAsync(15_000)
-  expect(master.streams.length).toBe(2)
+  expect(master.opened.length).toBe(2)
 })
 
-test('after 410 the list starts again, without deleted clusters', async () => {
-  await start('a', 'b')
+test('after 410 the fleet begins anew, and what is gone is gone', async () => {
+  await begin('a', 'b')
   master.send({ type: 'ERROR', object: { code: 410, reason: 'Expired' } })
   master.close()
   await vi.advanceTimersByTimeAsync(500)
-  expect(master.streams.at(-1)).toBe('websocket?watch=true')
-  master.send(clusterEvent('ADDED', clusterOf('b'), '0'))
+  expect(master.opened.at(-1)).toBe('socket?watch=true')
+  master.send(cluster('ADDED', clusterOf('b'), '0'))
   expect(names()).toBe('a b')
-  master.sendList(clusterOf('b'))
+  master.fleet(clusterOf('b'))
   expect(names()).toBe('b')
 })
 
-test('a new full state replaces the rows at once, and its differences are in the timeline', async () => {
-  await start('a')
+test('a present state that comes anew replaces the rows at once, and its differences are news', async () => {
+  await begin('a')
   master.store.show('a')
-  master.sendState('a', '17.9f2c-4', added('web-1', '0'), added('web-2', '0'))
+  master.present('a', '17.9f2c-4', added('web-1', '0'), added('web-2', '0'))
   const detail = master.store.detail!
   master.send({ ...added('web-3', '0') }, { ...added('web-2', '0') })
   expect([...detail.tables.Container.keys()]).toEqual(['shop/web-1/app', 'shop/web-2/app'])
-  master.sendState('a', '18.1111-9', added('web-3', '0'), added('web-2', '0'))
+  master.present('a', '18.1111-9', added('web-3', '0'), added('web-2', '0'))
   expect([...detail.tables.Container.keys()]).toEqual(['shop/web-3/app', 'shop/web-2/app'])
-  expect(detail.timeline.entries.map((e) => `${e.where} ${e.text}`)).toEqual([
-    'shop/web-3/app added',
-    'shop/web-1/app deleted',
-  ])
+  expect(detail.timeline.entries.map((e) => `${e.where} ${e.words}`)).toEqual(['shop/web-3/app appeared', 'shop/web-1/app is gone'])
 })
 
-test('a usage reading sets the usage of rows, and clears that of rows it lacks', async () => {
-  await start('a')
+test('usage is put into rows, and who is not in a reading has none', async () => {
+  await begin('a')
   master.store.show('a')
-  const node = {
-    type: 'ADDED',
-    kind: 'Node',
-    resourceVersion: '0',
-    object: nodeOf('n1', { used: { cpuMillis: 1, memoryBytes: 1 } }),
-  } as Event
-  master.sendState('a', '17.9f2c-4', node, added('web-1', '0'))
-  master.send({
-    type: 'MODIFIED',
-    kind: 'Usage',
-    cluster: 'a',
-    resourceVersion: '17.9f2c-5',
-    object: { sampledAt: '2026-11-22T10:00:00Z', nodes: {}, containers: { 'shop/web-1/app': [7, 9] } },
-  })
+  const node = { type: 'ADDED', kind: 'Node', resourceVersion: '0', object: nodeOf('n1', { used: { cpuMillis: 1, memoryBytes: 1 } }) } as Event
+  master.present('a', '17.9f2c-4', node, added('web-1', '0'))
+  master.send({ type: 'MODIFIED', kind: 'Usage', cluster: 'a', resourceVersion: '17.9f2c-5', object: { sampledAt: '2026-11-22T10:00:00Z', nodes: {}, containers: { 'shop/web-1/app': [7, 9] } } })
   const { tables } = master.store.detail!
   expect(tables.Node.get('n1')?.used).toBeUndefined()
-  expect(tables.Container.get('shop/web-1/app')?.used).toEqual({
-    cpuMillis: 7,
-    memoryBytes: 9,
-    sampledAt: '2026-11-22T10:00:00Z',
-  })
+  expect(tables.Container.get('shop/web-1/app')?.used).toEqual({ cpuMillis: 7, memoryBytes: 9, sampledAt: '2026-11-22T10:00:00Z' })
 })
 
-test('subscriptions name registered clusters only', async () => {
-  await start('a')
-  master.store.setDemand('gone', true)
+test('demand and detail name registered clusters only', async () => {
+  await begin('a')
+  master.store.demand('gone', true)
   master.store.show('b')
-  expect(master.subscriptions.at(-1)).toBe('{"demand":[],"detail":[]}')
-  master.send(clusterEvent('ADDED', clusterOf('b'), 'f-2'))
-  expect(master.subscriptions.at(-1)).toBe('{"demand":[],"detail":["b"]}')
-  master.store.setDemand('*', true)
-  expect(master.subscriptions.at(-1)).toBe('{"demand":["*"],"detail":["b"]}')
-  master.store.setDemand('*', false)
-  expect(master.subscriptions.at(-1)).toBe('{"demand":[],"detail":["b"]}')
+  expect(master.said.at(-1)).toBe('{"demand":[],"detail":[]}')
+  master.send(cluster('ADDED', clusterOf('b'), 'f-2'))
+  expect(master.said.at(-1)).toBe('{"demand":[],"detail":["b"]}')
+  master.store.demand('*', true)
+  expect(master.said.at(-1)).toBe('{"demand":["*"],"detail":["b"]}')
+  master.store.demand('*', false)
+  expect(master.said.at(-1)).toBe('{"demand":[],"detail":["b"]}')
 })
 
-test('a cluster is found by its name, or by one of its IP addresses in any form', async () => {
+test('a cluster goes by its name, or by one of its addresses however they are written', async () => {
   master.store.start()
-  await flush()
-  master.sendList(clusterOf('a', { clusterIPs: ['203.0.113.7', '2001:db8::7'] }), clusterOf('b'))
-  expect(['b', '203.0.113.7', '2001:DB8:0::7', '203.0.113.8', 'c'].map((n) => master.store.resolve(n))).toEqual([
-    'b',
-    'a',
-    'a',
-    '203.0.113.8',
-    'c',
-  ])
+  await settle()
+  master.fleet(clusterOf('a', { clusterIPs: ['203.0.113.7', '2001:db8::7'] }), clusterOf('b'))
+  expect(['b', '203.0.113.7', '2001:DB8:0::7', '203.0.113.8', 'c'].map((n) => master.store.resolve(n))).toEqual(['b', 'a', 'a', '203.0.113.8', 'c'])
 })
 
-test('showing the list demands no cluster', async () => {
-  await start('a', 'b')
-  expect(master.subscriptions).toEqual(['{"demand":[],"detail":[]}'])
+test('looking at the list is no demand', async () => {
+  await begin('a', 'b')
+  expect(master.said).toEqual(['{"demand":[],"detail":[]}'])
 })
 
-test('if websockets fail, Server-Sent Events are used, and reopened for each change of subscriptions', async () => {
+test('where sockets do not get through, events are sent, opened anew with each wish', async () => {
   master.socketsFail = true
   master.store.start()
   await vi.advanceTimersByTimeAsync(5_000)
-  expect(master.streams.at(-1)).toBe('sse?watch=true')
-  master.sendList(clusterOf('a'))
-  await flush()
+  expect(master.opened.at(-1)).toBe('events?watch=true')
+  master.fleet(clusterOf('a'))
+  await settle()
   master.store.show('a')
-  await flush()
-  expect(master.streams.at(-1)).toBe('sse?watch=true&resourceVersion=f-1&detail=a')
-  expect(master.store.connectionState.status).toBe('open')
+  await settle()
+  expect(master.opened.at(-1)).toBe('events?watch=true&resourceVersion=f-1&detail=a')
+  expect(master.store.link.is).toBe('open')
 })
 
-test('after 401 the page asks for a sign-in, and does not retry before it', async () => {
+test('who is not known is asked to sign in, and nothing is tried until then', async () => {
   master.status = 401
   master.body = '{"reason":"Unauthorized","detail":"a bearer token is missing"}'
   master.store.start()
   await vi.advanceTimersByTimeAsync(120_000)
-  expect(master.store.connectionState).toEqual({ status: 'unauthenticated', message: 'a bearer token is missing' })
+  expect(master.store.link).toEqual({ is: 'signedout', why: 'a bearer token is missing' })
   expect(master.probes).toBe(1)
   master.status = 200
   master.store.retry()
-  await flush()
-  expect(master.store.connectionState.status).toBe('open')
+  await settle()
+  expect(master.store.link.is).toBe('open')
 })
 
-test('after 403 the state has the message', async () => {
+test('who may see nothing is told so', async () => {
   master.status = 403
   master.body = '{"detail":"ask for the verb list"}'
   master.store.start()
-  await flush()
-  expect(master.store.connectionState).toEqual({ status: 'forbidden', message: 'ask for the verb list' })
+  await settle()
+  expect(master.store.link).toEqual({ is: 'refused', why: 'ask for the verb list' })
 })
 
-test('a cluster that the user may not watch has the error', async () => {
-  await start('a')
+test('a cluster that may not be watched says why', async () => {
+  await begin('a')
   master.store.show('a')
   master.send({ type: 'ERROR', object: { code: 403, message: 'watch on clusterstatuses/details is missing' } })
-  expect(master.store.detail?.error?.message).toBe('watch on clusterstatuses/details is missing')
+  expect(master.store.detail?.refused?.message).toBe('watch on clusterstatuses/details is missing')
 })
 
-test("the master's clock is used if it differs from the browser's", async () => {
+test("the master's clock counts, where it differs", async () => {
   master.date = new Date(Date.now() + 60_000).toUTCString()
-  await start('a')
+  await begin('a')
   expect(Math.round((master.store.now() - Date.now()) / 1000)).toBe(61)
 })
 
-test('history is kept for 15 minutes, also of clusters that are only listed', async () => {
-  await start('a')
+test('history is kept for a quarter of an hour, also of clusters that are only listed', async () => {
+  await begin('a')
   for (let i = 0; i < 40; i++) {
     await vi.advanceTimersByTimeAsync(30_000)
-    master.send(clusterEvent('MODIFIED', clusterOf('a', { summary: summaryOf({ problemCount: i }) }), `f-${i + 2}`))
+    master.send(cluster('MODIFIED', clusterOf('a', { summary: summaryOf({ problemCount: i }) }), `f-${i + 2}`))
   }
   const { samples } = master.store.historyOf('a')
   expect(samples.at(-1)?.problems).toBe(39)
   expect(samples.length).toBe(31)
 })
 
-test('earlier samples are loaded from the master, once after each connect', async () => {
+test('what was before the page looked comes from the master, once for each time it begins to look', async () => {
   const now = Date.now() / 1000
-  const series = (name: string, ...values: [number, string][]) => ({
-    metric: { __name__: `rollcall_cluster_${name}`, cluster: 'a', resource: name === 'problems' ? undefined : 'cpu' },
-    values,
-  })
-  master.series = [
-    series('allocatable', [now - 60, '4'], [now - 30, '4']),
-    series('used', [now - 60, '1'], [now - 30, '2']),
-    series('problems', [now - 30, '3']),
+  const series = (name: string, ...values: [number, string][]) => ({ metric: { __name__: `rollcall_cluster_${name}`, cluster: 'a', resource: name === 'problems' ? undefined : 'cpu' }, values })
+  master.past = [
+    series('allocatable', [now - 60, '4'], [now - 30, '4']), series('used', [now - 60, '1'], [now - 30, '2']), series('problems', [now - 30, '3']),
   ]
-  await start('a')
-  expect(master.rangeQueries.length).toBe(0)
+  await begin('a')
+  expect(master.asked.length).toBe(0)
   master.store.show('a')
-  await flush()
-  expect(
-    master.rangeQueries.map((q) => [
-      q.get('query')?.slice(-12),
-      Number(q.get('end')) - Number(q.get('start')),
-      q.get('step'),
-    ]),
-  ).toEqual([['cluster="a"}', 900, '15']])
+  await settle()
+  expect(master.asked.map((q) => [q.get('query')?.slice(-12), Number(q.get('end')) - Number(q.get('start')), q.get('step')])).toEqual([['cluster="a"}', 900, '15']])
   const { samples } = master.store.historyOf('a')
-  expect(samples.map((s) => [s.cpuUsed, s.problems, s.ready])).toEqual([
-    [0.25, null, null],
-    [0.5, 3, null],
-    [0.1, 0, 2],
-  ])
+  expect(samples.map((s) => [s.cpuUsed, s.problems, s.ready])).toEqual([[0.25, null, null], [0.5, 3, null], [0.1, 0, 2]])
   master.close()
   await vi.advanceTimersByTimeAsync(500)
-  expect(master.rangeQueries.length).toBe(2)
+  expect(master.asked.length).toBe(2)
 })
 
-test('without a Prometheus API, the history has the received samples only', async () => {
-  await start('a')
+test('where the master keeps nothing, the page has what it saw', async () => {
+  await begin('a')
   master.store.show('a')
-  await flush()
-  expect(master.rangeQueries.length).toBe(1)
+  await settle()
+  expect(master.asked.length).toBe(1)
   expect(master.store.historyOf('a').samples.length).toBe(1)
 })
 
-test('listeners are notified once for several changes', async () => {
-  await start('a')
-  let notifications = 0
-  master.store.subscribe(() => notifications++)
+test('what happens within a moment is one step for who subscribes', async () => {
+  await begin('a')
+  let steps = 0
+  master.store.subscribe(() => steps++)
   master.store.show('a')
-  master.sendState('a', '17.9f2c-4', added('web-1', '0'), added('web-2', '0'))
-  await flush()
-  expect(notifications).toBe(1)
+  master.present('a', '17.9f2c-4', added('web-1', '0'), added('web-2', '0'))
+  await settle()
+  expect(steps).toBe(1)
 })
 
-test('the stream is resumed from a bookmark of the list', async () => {
-  await start('a')
+test('a bookmark of the fleet is where the stream goes on', async () => {
+  await begin('a')
   master.send({ type: 'BOOKMARK', resourceVersion: 'f-9', object: { resourceVersion: 'f-9' } })
   master.close()
   await vi.advanceTimersByTimeAsync(500)
-  expect(master.streams.at(-1)).toContain('resourceVersion=f-9')
+  expect(master.opened.at(-1)).toContain('resourceVersion=f-9')
+  expect(ended.annotations).toBeDefined()
 })

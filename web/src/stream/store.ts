@@ -1,237 +1,219 @@
-import { canonicalIP } from './address'
-import type { ConnectionDeps, ConnectionState, Handlers, Stream, Subscriptions } from './connection'
+import { addressOf } from './address'
+import type { Link, Rim, Stream, Handlers, Wishes } from './connection'
 import { Connection } from './connection'
-import { Detail, pruneChangedAt } from './detail'
+import { Detail, forgetMarks } from './detail'
 import { History } from './history'
-import type { Get, UsageSample } from './prometheus'
-import { storedSamples, storedUsage } from './prometheus'
+import type { Ask, Use } from './past'
+import { pastOf, useOf } from './past'
 import type { Cluster, Container, Event, Node, Status } from './types'
-import { initialVersion, isInitialEventsEnd } from './types'
+import { beginning, endsInitial } from './types'
 
-/** The name that stands for all clusters in a demand. */
-export const allClusters = '*'
+/** Everything that is demanded. */
+export const all = '*'
 
-/** What the Store depends on: network, clock and timers. */
-export interface StoreDeps {
+/** What the store needs of its surroundings. */
+export interface Surroundings {
   probe(signal: AbortSignal): Promise<Response>
-  get: Get
-  connect(query: string, sse: boolean, h: Handlers): Stream
+  ask: Ask
+  connect(query: string, byEvents: boolean, h: Handlers): Stream
   now(): number
   random(): number
-  /** Calls f after a short delay. Listeners are notified once for all changes within the delay. */
-  schedule(f: () => void): void
+  /** Runs f soon; what happens until then is shown at once. */
+  soon(f: () => void): void
 }
 
-/** How long a changed row is highlighted, in milliseconds. */
-const highlightTime = 2500
+/** How long the mark of a change can be seen, in milliseconds. */
+export const markTime = 2500
 
 /**
- * Store holds the state that the page shows. It follows the master's stream, subscribes to the clusters that the views
- * need, and notifies listeners of changes. There is one Store and one stream for each tab.
+ * Store follows the fleet's stream. It is told what is wanted (which clusters report, which
+ * one is shown whole) and tells who subscribes when something is other than before.
  */
 export class Store {
-  connectionState: ConnectionState = { status: 'connecting' }
+  link: Link = { is: 'connecting' }
   clusters = new Map<string, Cluster>()
-  /** Whether the list of clusters has been complete once. */
+  /** Whether the list of clusters was whole once. */
   synced = false
-  /** The cluster that is shown; null while the list is. */
   detail: Detail | null = null
-  /** The milliseconds by which the master's clock is ahead of the browser's. */
-  clockSkew = 0
-  /** Counts the notifications of listeners. */
+  /** What the master said of the last message that it could not obey. */
+  complaint: Status | undefined
+  /** When the stream said something last, on this browser's clock. */
+  heard = 0
+  /** By how many milliseconds the master's clock is ahead. */
+  skew = 0
+  /** Counts what can be seen: one step for everything that happened within a moment. */
   revision = 0
 
   private demanded = new Set<string>()
   private histories = new Map<string, History>()
-  /** The full list that is being received; null if none is. */
-  private pendingClusters: Map<string, Cluster> | null = null
+  private gathering: Map<string, Cluster> | null = null
   private version: string | undefined
   private listeners = new Set<() => void>()
-  private notifyScheduled = false
+  private pending = false
   private connection: Connection
 
-  constructor(private deps: StoreDeps) {
-    this.connection = new Connection(this.connectionDeps())
+  constructor(private around: Surroundings) {
+    this.connection = new Connection(this.rim())
+    this.heard = around.now()
   }
 
   start = () => this.connection.start()
   stop = () => this.connection.stop()
   retry = () => this.connection.retry()
 
-  /** Adds a listener, and returns a function that removes it. */
   subscribe = (listener: () => void) => {
     this.listeners.add(listener)
     return () => void this.listeners.delete(listener)
   }
 
-  /** Returns the time on the master's clock, in milliseconds since 1970. */
+  /** The master's time. */
   now(): number {
-    return this.deps.now() + this.clockSkew
+    return this.around.now() + this.skew
   }
 
-  /** Returns the name of the cluster that has a name or one of its IP addresses, or the argument if there is none. */
-  resolve(nameOrIP: string): string {
-    const ip = this.clusters.has(nameOrIP) ? null : canonicalIP(nameOrIP)
-    if (ip === null) return nameOrIP
-    for (const c of this.clusters.values()) if (c.clusterIPs?.some((own) => canonicalIP(own) === ip)) return c.name
-    return nameOrIP
+  /** The cluster of a name, or of one of its addresses; a name that none has stays as it is. */
+  resolve(named: string): string {
+    const address = this.clusters.has(named) ? null : addressOf(named)
+    if (address === null) return named
+    for (const c of this.clusters.values()) if (c.clusterIPs?.some((ip) => addressOf(ip) === address)) return c.name
+    return named
   }
 
-  /** Returns the history of a cluster, which is empty at first. */
   historyOf(name: string): History {
     let h = this.histories.get(name)
-    if (!h) {
-      h = new History()
-      this.histories.set(name, h)
-    }
+    if (!h) this.histories.set(name, (h = new History()))
     return h
   }
 
-  /** Reports whether the page demands that a cluster reports. */
-  isDemanded(name: string): boolean {
-    return this.demanded.has(allClusters) || this.demanded.has(name)
+  demands(name: string): boolean {
+    return this.demanded.has(all) || this.demanded.has(name)
   }
 
-  allDemanded(): boolean {
-    return this.demanded.has(allClusters)
+  demandsAll(): boolean {
+    return this.demanded.has(all)
   }
 
-  /** Starts or ends the demand for a cluster, or for allClusters. Ending the demand for all ends it for each. */
-  setDemand(name: string, demanded: boolean) {
-    if (demanded) this.demanded.add(name)
+  /** Names of clusters, or all, that shall report from now on, or no more. */
+  demand(name: string, wanted: boolean) {
+    if (wanted) this.demanded.add(name)
     else this.demanded.delete(name)
-    if (!demanded && name === allClusters) this.demanded.clear()
-    this.connection.updateSubscriptions()
-    this.scheduleNotify()
+    if (!wanted && name === all) this.demanded.clear()
+    this.connection.wish()
+    this.changed()
   }
 
-  /** Subscribes to the events of a cluster, in place of the one before; null for none. */
+  /** The cluster that is shown whole; null: none. */
   show(name: string | null) {
     if (this.detail?.name === name) return
     this.detail = name === null ? null : new Detail(name)
-    this.connection.updateSubscriptions()
-    void this.loadHistory()
-    this.scheduleNotify()
+    this.connection.wish()
+    void this.recall()
+    this.changed()
   }
 
-  private connectionDeps(): ConnectionDeps {
-    const { probe, connect, now, random } = this.deps
+  private rim(): Rim {
+    const { probe, connect, now, random } = this.around
     return {
-      probe,
-      connect,
-      now,
-      random,
-      subscriptions: () => this.subscriptions(),
+      probe, connect, now, random,
+      wishes: () => this.wishes(),
       version: () => this.version,
-      clearVersion: () => {
-        this.version = undefined
-      },
-      onState: (state) => this.handleState(state),
-      onEvent: (e) => this.apply(e),
-      onClockSkew: (ms) => {
-        this.clockSkew = ms
-      },
+      forgetVersion: () => (this.version = undefined),
+      link: (l) => this.linked(l),
+      event: (e) => this.apply(e),
+      skew: (ms) => (this.skew = ms),
     }
   }
 
-  /** Returns what to subscribe to. It names only clusters of the list: the master rejects messages with others. */
-  private subscriptions(): Subscriptions | null {
-    if (!this.synced || this.pendingClusters) return null
+  private wishes(): Wishes | null {
+    if (!this.synced || this.gathering) return null
     const detail = this.detail && this.clusters.has(this.detail.name) ? this.detail : null
-    const demanded = [...this.demanded].filter((name) => this.clusters.has(name)).sort()
     return {
-      demand: this.allDemanded() ? [allClusters] : demanded,
+      demand: this.demandsAll() ? [all] : [...this.demanded].filter((name) => this.clusters.has(name)).sort(),
       detail: detail ? [detail.version ? `${detail.name}@${detail.version}` : detail.name] : [],
     }
   }
 
-  private handleState(state: ConnectionState) {
-    const before = this.connectionState.status
-    const timeline = this.detail?.timeline
-    if (state.status === 'lost' && before === 'open') {
-      timeline?.addConnection('warn', `connection lost: ${state.reason}`, this.now())
+  private linked(l: Link) {
+    if (l.is === 'lost' && this.link.is === 'open') this.detail?.timeline.stream('warn', `connection lost: ${l.why}`, this.now())
+    if (l.is === 'open' && this.link.is === 'lost' && this.synced) this.detail?.timeline.stream('good', 'connected again', this.now())
+    if (l.is !== 'open') {
+      this.gathering = null
+      this.detail?.interrupted()
     }
-    if (state.status === 'open' && before === 'lost' && this.synced) {
-      timeline?.addConnection('good', 'connected again', this.now())
-    }
-    if (state.status !== 'open') {
-      this.pendingClusters = null
-      this.detail?.discardPending()
-    }
-    this.connectionState = state
-    if (state.status === 'open') void this.loadHistory()
-    this.scheduleNotify()
+    this.link = l
+    if (l.is === 'open') void this.recall()
+    this.changed()
   }
 
   private apply(e: Event) {
+    this.heard = this.around.now()
     if (e.cluster !== undefined) this.applyDetail(e)
-    else if (e.type === 'ERROR') this.handleError(e.object)
-    else this.applyList(e)
-    this.scheduleNotify()
+    else if (e.type === 'ERROR') this.complain(e.object)
+    else this.applyFleet(e)
+    this.changed()
   }
 
   private applyDetail(e: Event) {
     const d = this.detail
     if (!d || e.cluster !== d.name) return
     d.apply(e, this.now())
-    const isCurrent = e.type === 'BOOKMARK' ? !e.object.stale : e.type !== 'ERROR' && e.kind === 'Summary'
-    if (isCurrent && d.ready && d.summary) this.historyOf(d.name).add(d.summary, this.now())
+    const tells = e.type === 'BOOKMARK' ? !e.object.stale : e.type !== 'ERROR' && e.kind === 'Summary'
+    if (tells && d.ready && d.summary) this.historyOf(d.name).add(d.summary, this.now())
   }
 
-  /** Handles an error about subscriptions. It is about the shown cluster, as demand names only listed clusters. */
-  private handleError(s: Status) {
-    if ((s.code === 403 || s.code === 404) && this.detail && !this.detail.ready) this.detail.error = s
+  /** Only the cluster that is shown can be refused: demand is made of what is listed. */
+  private complain(s: Status) {
+    this.complaint = s
+    if ((s.code === 403 || s.code === 404) && this.detail && !this.detail.ready) this.detail.refused = s
   }
 
-  private applyList(e: Event) {
+  private applyFleet(e: Event) {
     if (e.type === 'ERROR') return
-    if (e.resourceVersion !== initialVersion) this.version = e.resourceVersion
-    else this.pendingClusters ??= new Map()
+    if (e.resourceVersion !== beginning) this.version = e.resourceVersion
+    else this.gathering ??= new Map()
     if (e.type === 'BOOKMARK') {
-      if (isInitialEventsEnd(e.object)) this.replaceClusters(this.pendingClusters ?? new Map())
+      if (endsInitial(e.object)) this.replace(this.gathering ?? new Map())
       return
     }
     if (e.kind !== 'Cluster') return
     if (e.type === 'DELETED') this.clusters.delete(e.object.name)
-    else (this.pendingClusters ?? this.clusters).set(e.object.name, e.object)
-    if (!this.pendingClusters) this.connection.updateSubscriptions()
-    this.addSample(e.object)
+    else (this.gathering ?? this.clusters).set(e.object.name, e.object)
+    if (!this.gathering) this.connection.wish()
+    this.remember(e.object)
   }
 
-  private replaceClusters(clusters: Map<string, Cluster>) {
+  private replace(clusters: Map<string, Cluster>) {
     this.clusters = clusters
-    this.pendingClusters = null
+    this.gathering = null
     const first = !this.synced
     this.synced = true
-    this.connection.updateSubscriptions()
-    if (first) void this.loadHistory()
+    this.connection.wish()
+    if (first) void this.recall()
   }
 
-  /** Loads from the master what happened before the page was opened, or while it was disconnected. */
-  private async loadHistory() {
+  /** Asks the master for what was before this page looked, or while it heard nothing. */
+  private async recall() {
     const name = this.detail?.name
-    if (name === undefined || this.connectionState.status !== 'open' || !this.clusters.has(name)) return
-    const stored = await storedSamples(this.deps.get, name, this.now())
-    if (this.historyOf(name).addStored(stored)) this.scheduleNotify()
+    if (name === undefined || this.link.is !== 'open' || !this.clusters.has(name)) return
+    if (this.historyOf(name).fill(await pastOf(this.around.ask, name, this.now()))) this.changed()
   }
 
-  /** Returns the stored usage of a node or container of the shown cluster, oldest first. */
-  storedUsage(kind: 'Node' | 'Container', object: Node | Container): Promise<UsageSample[]> {
-    if (!this.detail) return Promise.resolve([])
-    return storedUsage(this.deps.get, this.detail.name, kind, object, this.now())
+  /** What one object used lately, as far as the master kept it. */
+  usageOf(kind: 'Node' | 'Container', object: Node | Container): Promise<Use[]> {
+    return this.detail ? useOf(this.around.ask, this.detail.name, kind, object, this.now()) : Promise.resolve([])
   }
 
-  private addSample(c: Cluster) {
+  private remember(c: Cluster) {
     if (c.summary && !c.stale && c.session.phase === 'Reporting') this.historyOf(c.name).add(c.summary, this.now())
   }
 
-  private scheduleNotify() {
-    if (this.notifyScheduled) return
-    this.notifyScheduled = true
-    this.deps.schedule(() => {
-      this.notifyScheduled = false
+  private changed() {
+    if (this.pending) return
+    this.pending = true
+    this.around.soon(() => {
+      this.pending = false
       this.revision++
-      if (this.detail) pruneChangedAt(this.detail, this.now() - highlightTime)
+      if (this.detail) forgetMarks(this.detail, this.now() - markTime)
       for (const listener of this.listeners) listener()
     })
   }

@@ -1,91 +1,83 @@
-import type { Change, Condition, Container, Node, Pod, Port, RowKind, Rows, SessionObject } from './types'
-import { rowId } from './types'
+import type { Change, Cluster, Condition, Container, Node, Pod, Port, RowKind, Rows, SessionObject } from './types'
+import { idOf } from './types'
 
-/** How an entry is coloured. */
 export type Tone = 'good' | 'bad' | 'warn' | 'plain'
 
-/** One change, as a line of text. */
+/** One thing that changed, as a person would say it. */
 export interface Entry {
-  /** A number that identifies the entry. */
   n: number
-  /** Milliseconds since 1970, on the master's clock. */
+  /** Milliseconds since 1970, on this browser's clock. */
   at: number
   tone: Tone
-  kind: RowKind | 'Session' | 'Connection'
-  /** The id of the row; '' if the entry is about the cluster. */
+  kind: RowKind | 'Session' | 'Stream'
+  /** Which row; empty where it is the cluster itself. */
   id: string
-  /** The name of the row, as it is shown. */
   where: string
-  text: string
+  words: string
 }
 
-/** What an entry says of a change; null if the change is not worth an entry. */
-type Description = { tone: Tone; text: string } | null
+type Said = { tone: Tone; words: string } | null
 
 /** How many entries are kept. */
-const maxEntries = 1000
+export const kept = 1000
 
-/** Timeline is the list of recent changes, newest first. */
+/** Timeline is what changed lately, the newest first. */
 export class Timeline {
   entries: Entry[] = []
   private n = 0
 
-  /** Adds the change of a row. Returns false if the change is not worth an entry. */
-  addRow<K extends RowKind>(kind: K, change: Change, before: Rows[K] | undefined, now: Rows[K], at: number): boolean {
-    const described = describe[kind](change, before, now)
-    if (described) this.push({ ...described, kind, id: rowId[kind](now), where: displayName(kind, now), at })
-    return described !== null
+  /** Takes in what happened to a row; false: nothing worth a word. */
+  row<K extends RowKind>(kind: K, change: Change, before: Rows[K] | undefined, now: Rows[K], at: number): boolean {
+    const said = describe[kind](change, before, now)
+    if (said) this.push({ ...said, kind, id: idOf[kind](now), where: whereOf(kind, now), at })
+    return said !== null
   }
 
-  addSession(before: SessionObject | undefined, now: SessionObject, at: number) {
-    const described = describeSession(before, now)
-    if (described) this.push({ ...described, kind: 'Session', id: '', where: '', at })
+  session(before: SessionObject | undefined, now: SessionObject, at: number) {
+    const said = session(before, now)
+    if (said) this.push({ ...said, kind: 'Session', id: '', where: '', at })
   }
 
-  /** Adds a change of the connection between the page and the master. */
-  addConnection(tone: Tone, text: string, at: number) {
-    this.push({ tone, text, kind: 'Connection', id: '', where: '', at })
+  stream(tone: Tone, words: string, at: number) {
+    this.push({ tone, words, kind: 'Stream', id: '', where: '', at })
   }
 
   private push(e: Omit<Entry, 'n'>) {
-    this.entries = [{ ...e, n: ++this.n }, ...this.entries.slice(0, maxEntries - 1)]
+    this.entries = [{ ...e, n: ++this.n }, ...this.entries.slice(0, kept - 1)]
   }
 }
 
-/** Returns the name of a row as it is shown, for example "shop/web-1" or "31234/TCP on all nodes". */
-export function displayName<K extends RowKind>(kind: K, o: Rows[K]): string {
-  if (kind !== 'Port') return rowId[kind](o)
+export function whereOf<K extends RowKind>(kind: K, o: Rows[K]): string {
+  if (kind !== 'Port') return idOf[kind](o)
   const p = o as Port
   const node = p.node !== '*' ? ` on ${p.node}` : p.address ? '' : ' on all nodes'
   return `${p.port}/${p.protocol}${node}${p.address ? ` at ${p.address}` : ''}`
 }
 
-const describe: { [K in RowKind]: (change: Change, before: Rows[K] | undefined, now: Rows[K]) => Description } = {
-  Node: describeNode,
-  Pod: describePod,
-  Container: describeContainer,
-  Port: describePort,
+const describe: { [K in RowKind]: (change: Change, before: Rows[K] | undefined, now: Rows[K]) => Said } = {
+  Node: node,
+  Pod: pod,
+  Container: container,
+  Port: port,
 }
 
-const plain = (text: string): Description => ({ tone: 'plain', text })
+function comes(change: Change, tone: Tone = 'plain'): Said {
+  if (change === 'ADDED') return { tone, words: 'appeared' }
+  return { tone: 'plain', words: 'is gone' }
+}
 
-const addedOrDeleted = (change: Change) => plain(change === 'ADDED' ? 'added' : 'deleted')
-
-function describeNode(change: Change, before: Node | undefined, now: Node): Description {
-  if (change !== 'MODIFIED' || !before) return addedOrDeleted(change)
+function node(change: Change, before: Node | undefined, now: Node): Said {
+  if (change !== 'MODIFIED' || !before) return comes(change)
   if (before.ready !== now.ready) {
-    if (now.ready === 'True') return { tone: 'good', text: 'is ready' }
-    return { tone: 'bad', text: `is not ready${suffix(conditionOf(now, 'Ready')?.message)}` }
+    return now.ready === 'True' ? { tone: 'good', words: 'is ready' } : { tone: 'bad', words: `is not ready${because(conditionOf(now, 'Ready')?.message)}` }
   }
   if (before.schedulable !== now.schedulable) {
-    return now.schedulable ? plain('is schedulable again') : { tone: 'warn', text: 'is cordoned' }
+    return now.schedulable ? { tone: 'plain', words: 'takes pods again' } : { tone: 'warn', words: 'is cordoned' }
   }
-  const changed = now.conditions?.find((c) => c.status !== (conditionOf(before, c.type)?.status ?? 'False'))
-  if (changed) return plain(`${changed.type} is ${changed.status}${suffix(changed.message)}`)
-  if (before.kubeletVersion !== now.kubeletVersion) {
-    return plain(`kubelet ${before.kubeletVersion} → ${now.kubeletVersion}`)
-  }
-  // The requests of a node change with each of its pods, which have entries of their own.
+  const turned = now.conditions?.find((c) => c.status !== (conditionOf(before, c.type)?.status ?? 'False'))
+  if (turned) return { tone: 'plain', words: `${turned.type} is ${turned.status}${because(turned.message)}` }
+  if (before.kubeletVersion !== now.kubeletVersion) return { tone: 'plain', words: `kubelet ${before.kubeletVersion} → ${now.kubeletVersion}` }
+  // What its pods request changes with each of them, and they have entries of their own.
   return null
 }
 
@@ -93,87 +85,72 @@ function conditionOf(n: Node, type: string): Condition | undefined {
   return n.conditions?.find((c) => c.type === type)
 }
 
-function describePod(change: Change, before: Pod | undefined, now: Pod): Description {
-  if (change !== 'MODIFIED' || !before) return addedOrDeleted(change)
-  const tone = readinessTone(before, now)
-  if (before.status !== now.status) {
-    const text = `${before.status} → ${now.status}${suffix(now.message)}`
-    return { tone: now.phase === 'Failed' ? 'bad' : tone, text }
-  }
-  if (!before.terminating && now.terminating) return plain('is being deleted')
-  if (!before.notReadySince !== !now.notReadySince) {
-    return { tone, text: now.notReadySince ? `is not ready${suffix(now.message)}` : 'is ready' }
-  }
-  if (before.node !== now.node && now.node) return plain(`is scheduled to ${now.node}`)
-  if (!before.unschedulableSince && now.unschedulableSince) {
-    return { tone: 'warn', text: `cannot be scheduled${suffix(now.message)}` }
-  }
+function pod(change: Change, before: Pod | undefined, now: Pod): Said {
+  if (change !== 'MODIFIED' || !before) return comes(change)
+  if (before.status !== now.status) return { tone: now.phase === 'Failed' ? 'bad' : toneOf(before, now), words: `${before.status} → ${now.status}${because(now.message)}` }
+  if (!before.terminating && now.terminating) return { tone: 'plain', words: 'is being deleted' }
+  if (!before.notReadySince !== !now.notReadySince) return { tone: toneOf(before, now), words: now.notReadySince ? `is not ready${because(now.message)}` : 'is ready' }
+  if (before.node !== now.node && now.node) return { tone: 'plain', words: `is scheduled to ${now.node}` }
+  if (!before.unschedulableSince && now.unschedulableSince) return { tone: 'warn', words: `cannot be scheduled${because(now.message)}` }
   return null
 }
 
-function describeContainer(change: Change, before: Container | undefined, now: Container): Description {
-  if (change !== 'MODIFIED' || !before) return addedOrDeleted(change)
-  if (before.state !== now.state || before.reason !== now.reason) return describeState(before, now)
-  if (now.restarts > before.restarts) return { tone: 'warn', text: `restarted (${now.restarts} restarts in total)` }
-  if (before.ready !== now.ready) {
-    return { tone: readinessTone(before, now), text: now.ready ? 'is ready' : 'is not ready' }
-  }
-  if (before.image !== now.image) return plain(`image ${before.image} → ${now.image}`)
+function container(change: Change, before: Container | undefined, now: Container): Said {
+  if (change !== 'MODIFIED' || !before) return comes(change)
+  if (before.state !== now.state || before.reason !== now.reason) return turned(before, now)
+  if (now.restarts > before.restarts) return { tone: 'warn', words: `restarted (${now.restarts} times by now)` }
+  if (before.ready !== now.ready) return { tone: toneOf(before, now), words: now.ready ? 'is ready' : 'is not ready' }
+  if (before.image !== now.image) return { tone: 'plain', words: `image ${before.image} → ${now.image}` }
   return null
 }
 
-function describeState(before: Container, now: Container): Description {
+function turned(before: Container, now: Container): Said {
   const state = (c: Container) => (c.reason ? `${c.state} (${c.reason})` : c.state)
-  // A terminated container of a finished pod has no notReadySince, whatever its exit code.
-  const finished = now.state === 'terminated' && !now.notReadySince
-  return { tone: finished ? 'plain' : readinessTone(before, now), text: `${state(before)} → ${state(now)}` }
+  // A container that ended has no notReadySince once its pod has finished, whatever its exit code.
+  return { tone: now.state === 'terminated' && !now.notReadySince ? 'plain' : toneOf(before, now), words: `${state(before)} → ${state(now)}` }
 }
 
-/** Returns 'bad' if a pod or container has become not ready, and 'good' if it has become ready. */
-function readinessTone(before: { notReadySince?: string }, now: { notReadySince?: string }): Tone {
+/** Whether a pod or container stops working, works again, or goes on as before. */
+function toneOf(before: { notReadySince?: string }, now: { notReadySince?: string }): Tone {
   if (!before.notReadySince && now.notReadySince) return 'bad'
   return before.notReadySince && !now.notReadySince ? 'good' : 'plain'
 }
 
-function describePort(change: Change, before: Port | undefined, now: Port): Description {
-  if (change !== 'MODIFIED' || !before) {
-    return plain(change === 'ADDED' ? `taken by ${portUser(now)}` : `released by ${portUser(now)}`)
-  }
+function port(change: Change, before: Port | undefined, now: Port): Said {
+  if (change !== 'MODIFIED' || !before) return { tone: 'plain', words: change === 'ADDED' ? `taken by ${holderOf(now)}` : `released by ${holderOf(now)}` }
   const conflicts = now.conflicts?.length ?? 0
-  const conflictsBefore = before.conflicts?.length ?? 0
-  if (conflicts > conflictsBefore) return { tone: 'bad', text: `conflict: ${conflicts + 1} claimants` }
-  if (conflicts < conflictsBefore) {
-    return { tone: 'good', text: conflicts ? `conflict: ${conflicts + 1} claimants left` : 'conflict resolved' }
-  }
+  const had = before.conflicts?.length ?? 0
+  if (conflicts > had) return { tone: 'bad', words: `has ${conflicts + 1} claimants` }
+  if (conflicts < had) return { tone: 'good', words: conflicts ? 'has one conflict less' : 'has no conflict any more' }
   const ready = now.targets.filter((t) => t.ready).length
-  const readyBefore = before.targets.filter((t) => t.ready).length
-  if (ready === readyBefore && before.targets.length === now.targets.length) return null
-  const tone = ready === 0 && readyBefore > 0 ? 'bad' : 'plain'
-  return { tone, text: `${ready} of ${now.targets.length} targets ready` }
+  const was = before.targets.filter((t) => t.ready).length
+  if (ready === was && before.targets.length === now.targets.length) return null
+  return { tone: ready === 0 && was > 0 ? 'bad' : 'plain', words: `leads to ${ready} ready of ${now.targets.length} targets` }
 }
 
-/** Returns what uses a port: a Service, a pod or the kubelet. */
-export function portUser(p: { kind: string; namespace?: string; service?: string; pod?: string }): string {
+/** Who holds a port, in words. */
+export function holderOf(p: { kind: string; namespace?: string; service?: string; pod?: string }): string {
   if (p.service) return `Service ${p.namespace}/${p.service}`
   if (p.pod) return `pod ${p.namespace}/${p.pod}`
   return p.kind === 'Kubelet' ? 'the kubelet' : p.kind
 }
 
-function describeSession(before: SessionObject | undefined, now: SessionObject): Description {
+function session(before: SessionObject | undefined, now: SessionObject): Said {
   if (!before) return null
-  if (!before.suspended && now.suspended) return { tone: 'warn', text: 'the cluster is suspended' }
+  if (!before.suspended && now.suspended) return { tone: 'warn', words: 'the cluster is suspended' }
   if (before.phase !== now.phase) {
-    const text = `session ${before.phase} → ${now.phase}`
-    if (now.phase === 'Backoff') return { tone: 'bad', text: text + suffix(now.message) }
-    return { tone: now.phase === 'Reporting' ? 'good' : 'plain', text }
+    if (now.phase === 'Backoff') return { tone: 'bad', words: `session ${before.phase} → Backoff${because(now.message)}` }
+    return { tone: now.phase === 'Reporting' ? 'good' : 'plain', words: `session ${before.phase} → ${now.phase}` }
   }
-  if (before.stale !== now.stale) {
-    return now.stale ? { tone: 'warn', text: 'the data is stale' } : { tone: 'good', text: 'the data is current again' }
-  }
+  if (before.stale !== now.stale) return now.stale ? { tone: 'warn', words: 'the data has grown stale' } : { tone: 'good', words: 'the data is fresh' }
   return null
 }
 
-/** Returns ": " and a message, or '' without a message. */
-function suffix(message: string | undefined): string {
-  return message ? `: ${message}` : ''
+/** What the list of clusters tells of one whose own events do not come. */
+export function sessionOf(c: Cluster): SessionObject {
+  return { ...c.session, suspended: c.suspended, stale: c.stale }
+}
+
+function because(reason: string | undefined): string {
+  return reason ? `: ${reason}` : ''
 }

@@ -1,14 +1,14 @@
-import type { Handlers, Stream, Subscriptions } from './connection'
+import type { Handlers, Stream, Wishes } from './connection'
 import type { Event } from './types'
 
 const path = '/api/v1/clusters'
 
-/** Opens the stream of the list: over Server-Sent Events if sse is true, else over a websocket. */
-export function connect(query: string, sse: boolean, h: Handlers): Stream {
-  return sse ? openEventSource(query, h) : openWebSocket(query, h)
+/** Opens the fleet's stream over a websocket, or as Server-Sent Events where sockets do not get through. */
+export function connect(query: string, byEvents: boolean, h: Handlers): Stream {
+  return byEvents ? serverSent(query, h) : socket(query, h)
 }
 
-function openWebSocket(query: string, h: Handlers): Stream {
+function socket(query: string, h: Handlers): Stream {
   const url = new URL(`${path}?${query}`, location.href)
   url.protocol = url.protocol === 'http:' ? 'ws:' : 'wss:'
   const ws = new WebSocket(url)
@@ -16,10 +16,10 @@ function openWebSocket(query: string, h: Handlers): Stream {
   ws.onmessage = (m) => h.event(JSON.parse(m.data as string) as Event)
   ws.onclose = h.closed
   return {
-    subscribe(s: Subscriptions) {
-      // Two messages, so that an error in one does not reject the other.
-      ws.send(JSON.stringify({ detail: s.detail }))
-      ws.send(JSON.stringify({ demand: s.demand }))
+    wish(w: Wishes) {
+      // Two messages: what is wrong with one of them does not keep the other from being heard.
+      ws.send(JSON.stringify({ detail: w.detail }))
+      ws.send(JSON.stringify({ demand: w.demand }))
       return true
     },
     close() {
@@ -29,7 +29,7 @@ function openWebSocket(query: string, h: Handlers): Stream {
   }
 }
 
-function openEventSource(query: string, h: Handlers): Stream {
+function serverSent(query: string, h: Handlers): Stream {
   const source = new EventSource(`${path}?${query}`)
   source.onopen = h.open
   source.onmessage = (m) => h.event(JSON.parse(m.data as string) as Event)
@@ -37,15 +37,14 @@ function openEventSource(query: string, h: Handlers): Stream {
     source.close()
     h.closed()
   }
-  return { subscribe: () => false, close: () => source.close() }
+  return { wish: () => false, close: () => source.close() }
 }
 
-/** Makes the smallest request that shows whether the master responds and whether the user may list clusters. */
+/** Asks for as little as tells whether the master answers, and what it thinks of who asks. */
 export function probe(signal: AbortSignal): Promise<Response> {
   return fetch(`${path}?limit=1`, { signal, cache: 'no-store', credentials: 'same-origin' })
 }
 
-/** Requests a path of the master. */
-export function get(path: string): Promise<Response> {
+export function ask(path: string): Promise<Response> {
   return fetch(path, { cache: 'no-store', credentials: 'same-origin' })
 }

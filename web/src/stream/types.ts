@@ -1,4 +1,4 @@
-// Types of the master's API; see docs/API.md and /api/openapi.json. Times are RFC 3339 strings.
+// What the master sends, as docs/API.md and /api/openapi.json have it. Times are RFC 3339.
 
 export interface Resources {
   cpuMillis: number
@@ -22,43 +22,29 @@ export interface Owner {
   name: string
 }
 
-/** One problem, which may affect several objects. docs/FACTS.md has the rules. */
+/** One thing that is wrong, however many objects it affects. The rules are the API's: docs/FACTS.md. */
 export interface Problem {
   severity: Severity
   kind: string
   what: string
-  /** The object that has been affected the longest. */
+  /** The object that has been affected for longest. */
   where: string
   owner?: Owner
   since?: string
   message?: string
   count: number
-  /** Up to three other affected objects. */
+  /** Up to three more of those that are affected. */
   others?: string[]
-  /** The reason of the mute; absent if the problem is not muted. */
+  /** Why it does not count. */
   muted?: string
 }
 
 export interface Summary {
   nodes: { total: number; ready: number; schedulable: number }
-  pods: {
-    total: number
-    pending: number
-    running: number
-    succeeded: number
-    failed: number
-    unknown: number
-    terminating: number
-  }
+  pods: { total: number; pending: number; running: number; succeeded: number; failed: number; unknown: number; terminating: number }
   containers: {
-    total: number
-    running: number
-    waiting: number
-    terminated: number
-    unknown: number
-    restarts: number
-    desired: number
-    ready: number
+    total: number; running: number; waiting: number; terminated: number; unknown: number
+    restarts: number; desired: number; ready: number
   }
   capacity: Resources
   allocatable: Resources
@@ -68,14 +54,14 @@ export interface Summary {
   fragmentation: { cpuMillis: number; memoryBytes: number }
   ports: { taken: number; conflicts: number }
   healthy: boolean
-  /** At most 50, worst first, then oldest; muted ones last. */
+  /** The worst first, then the oldest; muted ones last. */
   problems: Problem[]
-  /** The number of critical problems and warnings. */
+  /** Critical ones and warnings. */
   problemCount: number
   problemCounts: Counts
-  /** How many more problems there are than problems lists. */
+  /** Those that problems does not list. */
   more: Counts
-  /** The number of muted problems. */
+  /** How many are muted. */
   muted: number
 }
 
@@ -95,9 +81,9 @@ export interface Session {
   phase: Phase
   startedAt?: string
   expiresAt?: string
-  /** The result of the last attempt to reach the agent: Succeeded, DialFailed, … */
+  /** How the last attempt to reach the agent went, as a word: Succeeded, DialFailed, … */
   reason?: string
-  /** A description of the failure; absent if there is none. */
+  /** The same for people; absent where nothing is wrong. */
   message?: string
 }
 
@@ -107,7 +93,7 @@ export interface Section {
   error?: { reason: string; message?: string }
 }
 
-/** A row of the list of clusters. */
+/** A cluster as the fleet's stream tells of it. */
 export interface Cluster {
   name: string
   clusterIPs?: string[]
@@ -124,7 +110,7 @@ export interface Cluster {
   display?: Display
 }
 
-/** The object of a Session event: the connection between the master and the agent of a cluster. */
+/** The object of a Session event: how one watched cluster is heard of. */
 export interface SessionObject extends Session {
   suspended?: boolean
   stale: boolean
@@ -145,7 +131,7 @@ export interface Node {
   name: string
   ready: Tristate
   schedulable: boolean
-  /** All conditions; the problems of the summary say which of them are bad. */
+  /** All of them; the summary's problems say which are bad. */
   conditions?: Condition[]
   roles?: string[]
   addresses?: { type: string; address: string }[]
@@ -179,7 +165,7 @@ export interface Pod {
   name: string
   uid?: string
   node?: string
-  /** status, ready and restarts are the columns of `kubectl get pods`. */
+  /** The columns STATUS, READY and RESTARTS of kubectl get pods. */
   status: string
   ready: string
   restarts: number
@@ -224,7 +210,7 @@ export interface Container {
   restarts: number
   startedAt?: string
   finishedAt?: string
-  /** Since when the container has not been ready; absent while it is. */
+  /** Since when it does not work; absent while it does. */
   notReadySince?: string
   crashLoopSince?: string
   last?: { reason?: string; exitCode: number; finishedAt?: string }
@@ -263,7 +249,7 @@ export interface Port extends PortKey {
   conflicts?: PortKey[]
 }
 
-/** One reading of usage: [millicores, bytes] by node name, and by namespace/pod/container. */
+/** A reading of usage: millicores and bytes by name, or by namespace/pod/name. */
 export interface UsageReading {
   sampledAt?: string
   nodes: Record<string, [number, number]>
@@ -279,7 +265,7 @@ export interface Bookmark {
   annotations?: Record<string, string>
 }
 
-/** The object of an ERROR event, as metav1.Status. */
+/** metav1.Status, as an ERROR event has it. */
 export interface Status {
   reason?: string
   code: number
@@ -288,7 +274,7 @@ export interface Status {
 
 export type Change = 'ADDED' | 'MODIFIED' | 'DELETED'
 
-/** The kinds of rows that a cluster has. */
+/** Rows are the objects that a cluster has many of. */
 export interface Rows {
   Node: Node
   Pod: Pod
@@ -306,25 +292,21 @@ export type Event =
   | { type: Change; kind: 'Usage'; cluster?: string; resourceVersion: string; object: UsageReading }
   | { [K in RowKind]: { type: Change; kind: K; cluster?: string; resourceVersion: string; object: Rows[K] } }[RowKind]
 
-/** The resource version of events that belong to a full state. */
-export const initialVersion = '0'
+/** The version that stands for none: events of a present state carry it. */
+export const beginning = '0'
 
-/** Reports whether a bookmark ends a full state. */
-export function isInitialEventsEnd(b: Bookmark): boolean {
+export function endsInitial(b: Bookmark): boolean {
   return b.annotations?.['k8s.io/initial-events-end'] === 'true'
 }
 
-/** Functions that return the id of a row, which is unique within its kind. */
-export const rowId: { [K in RowKind]: (o: Rows[K]) => string } = {
+/** What identifies a row among those of its kind. */
+export const idOf: { [K in RowKind]: (o: Rows[K]) => string } = {
   Node: (n) => n.name,
   Pod: (p) => `${p.namespace}/${p.name}`,
   Container: (c) => `${c.namespace}/${c.pod}/${c.name}`,
   Port: portId,
 }
 
-/** Returns the id of a port. */
 export function portId(p: PortKey): string {
-  return [p.port, p.protocol, p.node, p.address ?? '', p.kind, p.namespace ?? '', p.service ?? '', p.pod ?? ''].join(
-    '|',
-  )
+  return [p.port, p.protocol, p.node, p.address ?? '', p.kind, p.namespace ?? '', p.service ?? '', p.pod ?? ''].join('|')
 }

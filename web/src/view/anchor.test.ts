@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
-import { anchorOf, shiftOf } from './anchor'
+import { shiftOf, sightOf } from './anchor'
 
-const id = (row: string) => row
+const self = (id: string) => id
 const rows = 'abcdefghij'.split('')
-const anchor = anchorOf(rows, id, 4) // e is topmost
+const seen = sightOf(rows, self, 4) // e is topmost
 
 test.each([
-  ['nothing changes', rows, 0],
-  ['rows are added above', ['0', '1', ...rows], 2],
-  ['a row above is deleted', rows.slice(1), -1],
-  ['a row in view is added', ['a', 'b', 'c', 'd', 'e', 'x', 'f'], 0],
-  ['the topmost row is deleted', ['a', 'b', 'c', 'd', 'f', 'g', 'h'], -1],
-  ['all rows in view are deleted', ['x', 'y'], 0],
-  ['all rows are deleted', [], 0],
-])('%s', (_, after, shift) => expect(shiftOf(after, id, anchor)).toBe(shift))
+  ['nothing', rows, 0],
+  ['rows above', ['0', '1', ...rows], 2],
+  ['a row that went above', rows.slice(1), -1],
+  ['rows in sight', ['a', 'b', 'c', 'd', 'e', 'x', 'f'], 0],
+  ['the topmost row itself', ['a', 'b', 'c', 'd', 'f', 'g', 'h'], -1],
+  ['all but rows that nobody saw', ['x', 'y'], 0],
+  ['all', [], 0],
+])('%s changes, and what was in sight is found again', (_, now, shift) => expect(shiftOf(now, self, seen)).toBe(shift))

@@ -1,60 +1,45 @@
 import { useDeferredValue, useMemo } from 'react'
-import { setParams } from '../route'
+import { adjust } from '../route'
 import type { Entry } from '../stream/timeline'
-import { SearchField, Text, Toggle } from './components'
-import { clock, counted, matchesAll } from './format'
-import type { TabProps } from './tab'
+import { Search, Text, Toggle } from './bits'
+import type { TabProps } from './cluster'
+import { clock, counted } from './format'
 
-/** How many entries are shown at most. */
-const maxShown = 300
-
-/** The changes since the page was opened, newest first. */
+/** The timeline: what the watch saw since this page is open, the newest first. */
 export function Changes({ detail, route }: TabProps) {
-  const query = useDeferredValue(route.get('q'))
-  const onlyProblems = route.get('only') === 'problems'
+  const words = useDeferredValue(route.get('q'))
+  const only = route.get('only') === 'problems'
   const { entries } = detail.timeline
-  const visible = useMemo(
-    () =>
-      entries.filter(
-        (e) =>
-          (!onlyProblems || e.tone === 'bad' || e.tone === 'warn') &&
-          matchesAll(`${e.kind} ${e.where} ${e.text}`, query),
-      ),
-    [entries, onlyProblems, query],
-  )
-  const empty = entries.length ? 'No changes match.' : 'Nothing has changed since this page was opened.'
+  const shown = useMemo(() => entries.filter((e) => (!only || e.tone === 'bad' || e.tone === 'warn') && found(e, words)), [entries, only, words])
   return (
     <div className="list">
       <div className="tools">
-        <SearchField value={route.get('q')} onChange={(q) => setParams({ q })} label="Search changes" />
-        <Toggle on={onlyProblems} onChange={(on) => setParams({ only: on ? 'problems' : '' })}>
-          Only problems
-        </Toggle>
-        <span className="spacer" />
-        <span className="mute">{counted(visible.length, 'change')} since this page was opened</span>
+        <Search value={route.get('q')} onChange={(q) => adjust({ q })} label="Search changes" />
+        <Toggle on={only} onChange={(on) => adjust({ only: on ? 'problems' : '' })}>Only problems</Toggle>
+        <span className="fill" />
+        <span className="mute">{counted(shown.length, 'change')} since this page was opened</span>
       </div>
       <div className="scroll">
-        {visible.length === 0 ? <p className="empty">{empty}</p> : <Entries entries={visible.slice(0, maxShown)} />}
+        {shown.length === 0 ? <p className="empty">{entries.length ? 'No changes match.' : 'Nothing has changed since this page was opened.'}</p> : <Entries entries={shown.slice(0, 300)} />}
       </div>
     </div>
   )
 }
 
-/** Entries of the timeline, with links to the rows that still have an id. */
+function found(e: Entry, words: string): boolean {
+  const text = `${e.kind} ${e.where} ${e.words}`.toLowerCase()
+  return words.toLowerCase().split(/\s+/).every((w) => text.includes(w))
+}
+
 export function Entries({ entries }: { entries: Entry[] }) {
   return (
     <ol className="entries">
       {entries.map((e) => (
         <li key={e.n} className={e.tone}>
           <time>{clock(e.at)}</time>
-          <span className="kind">{e.kind}</span>
-          <span className="description">
-            {e.id && (
-              <button type="button" className="link" onClick={() => setParams({ open: `${e.kind}/${e.id}` }, true)}>
-                <Text>{e.where}</Text>
-              </button>
-            )}{' '}
-            <Text>{e.text}</Text>
+          <span className="kind">{e.kind === 'Stream' ? 'Page' : e.kind}</span>
+          <span className="said">
+            {e.id && <button type="button" className="link" onClick={() => adjust({ open: `${e.kind}/${e.id}` }, true)}><Text>{e.where}</Text></button>} <Text>{e.words}</Text>
           </span>
         </li>
       ))}

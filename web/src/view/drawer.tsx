@@ -1,35 +1,32 @@
 import { useEffect, useMemo, useRef } from 'react'
-import { setParams } from '../route'
+import { adjust } from '../route'
 import type { Detail } from '../stream/detail'
-import { displayName, portUser } from '../stream/timeline'
+import { holderOf, whereOf } from '../stream/timeline'
 import type { Cluster, Condition, Container, Node, Pod, Port, Problem, RowKind, Rows, Target } from '../stream/types'
-import { portId, rowId } from '../stream/types'
+import { portId } from '../stream/types'
+import { Age, PodColumns, podLine, SeverityIcon, Text } from './bits'
 import { Entries } from './changes'
-import { Age, PodColumns, podLine, SeverityIcon, Text } from './components'
-import { Fields } from './fields'
+import { idOfContainer } from './containers'
+import { Facts } from './facts'
 import { useProblems } from './hooks'
-import { targetName } from './ports'
-import { ProblemRows } from './problemrows'
+import { placeOf } from './ports'
 import { ProblemIndex } from './problems'
+import { ProblemRows } from './problemrows'
 import { Usage } from './usage'
-
-/** How many changes of the object, and how many links of a list, are shown at most. */
-const maxChanges = 30
-const maxLinks = 100
 
 interface Props {
   cluster: Cluster
   detail: Detail
-  /** The object as Kind/id. */
+  /** Kind/id */
   open: string
 }
 
-/** The panel with all data of one object, and links to the objects it is related to. */
+/** Everything that is known of one object, and what it has to do with others. */
 export function Drawer({ cluster, detail, open }: Props) {
   const slash = open.indexOf('/')
   const kind = open.slice(0, slash) as RowKind
   const id = open.slice(slash + 1)
-  // The kind comes from the URL: it may be the name of any property.
+  // The URL is anybody's: a table is not had by any name that an object has.
   const object = Object.hasOwn(detail.tables, kind) ? detail.tables[kind].get(id) : undefined
   const element = useRef<HTMLElement>(null)
   useEffect(() => {
@@ -37,132 +34,63 @@ export function Drawer({ cluster, detail, open }: Props) {
     element.current?.focus()
     return () => before?.focus()
   }, [])
-  const clusterProblems = useProblems(cluster)
-  const problems = useMemo(() => new ProblemIndex(clusterProblems).of(kind, id), [clusterProblems, kind, id])
-  const changes = detail.timeline.entries.filter((e) => e.id === id && e.kind === kind).slice(0, maxChanges)
-  const missing = detail.ready ? 'This object no longer exists.' : 'This object is shown after the first report.'
+  const listed = useProblems(cluster)
+  const problems = useMemo(() => new ProblemIndex(listed).of(kind, id), [listed, kind, id])
+  const changes = detail.timeline.entries.filter((e) => e.id === id && e.kind === kind).slice(0, 30)
   return (
-    <aside
-      className="drawer"
-      ref={element}
-      tabIndex={-1}
-      aria-label={`${kind} ${id}`}
-      onKeyDown={(e) => {
-        if (e.key !== 'Escape') return
-        e.stopPropagation()
-        close()
-      }}
-    >
+    <aside className="drawer" ref={element} tabIndex={-1} aria-label={`${kind} ${id}`} onKeyDown={(e) => e.key === 'Escape' && (e.stopPropagation(), close())}>
       <header>
-        <div>
-          <span className="mute">{kind}</span>
-          <h2>
-            <Text>{object ? displayName(kind, object as Rows[RowKind]) : id}</Text>
-          </h2>
-        </div>
-        <button type="button" className="small" onClick={close} aria-keyshortcuts="Escape">
-          Close
-        </button>
+        <div><span className="mute">{kind}</span><h2><Text>{object ? whereOf(kind, object as Rows[RowKind]) : id}</Text></h2></div>
+        <button type="button" className="small" onClick={close} aria-keyshortcuts="Escape">Close</button>
       </header>
-      {(kind === 'Node' || kind === 'Container') && object && (
-        <Usage kind={kind} object={object as Node | Container} revision={detail.usageRevision} />
-      )}
-      {problems.length > 0 && (
-        <section>
-          <h3>Problems</h3>
-          <ProblemRows label={`Problems of ${id}`} problems={problems} />
-        </section>
-      )}
-      {object ? (
-        <Related detail={detail} kind={kind} object={object as Rows[RowKind]} problems={problems} />
-      ) : (
-        <p className="mute">{missing}</p>
-      )}
-      {changes.length > 0 && (
-        <section>
-          <h3>Changes</h3>
-          <Entries entries={changes.map((e) => ({ ...e, id: '' }))} />
-        </section>
-      )}
-      {object && (
-        <section>
-          <h3>Details</h3>
-          <Fields value={kind === 'Node' ? { ...object, conditions: undefined } : object} />
-        </section>
-      )}
+      {(kind === 'Node' || kind === 'Container') && object && <Usage kind={kind} object={object as Node | Container} readings={detail.readings} />}
+      {problems.length > 0 && <section><h3>Problems</h3><ProblemRows label={`Problems of ${id}`} problems={problems} /></section>}
+      {object ? <Related detail={detail} kind={kind} object={object as Rows[RowKind]} problems={problems} /> : <p className="mute">{detail.ready ? 'It no longer exists.' : 'It is shown after the first report.'}</p>}
+      {changes.length > 0 && <section><h3>Changes</h3><Entries entries={changes.map((e) => ({ ...e, id: '' }))} /></section>}
+      {object && <section><h3>Details</h3><Facts value={kind === 'Node' ? { ...object, conditions: undefined } : object} /></section>}
     </aside>
   )
 }
 
-const close = () => setParams({ open: '' })
+const close = () => adjust({ open: '' })
 
-interface RelatedProps<T> {
-  object: T
-  detail: Detail
-  problems: Problem[]
-}
-
-function Related({ kind, object, ...props }: RelatedProps<Rows[RowKind]> & { kind: RowKind }) {
+function Related({ detail, kind, object, problems }: { detail: Detail; kind: RowKind; object: Rows[RowKind]; problems: Problem[] }) {
   switch (kind) {
-    case 'Node':
-      return <RelatedToNode object={object as Node} {...props} />
-    case 'Pod':
-      return <RelatedToPod object={object as Pod} {...props} />
-    case 'Container':
-      return <RelatedToContainer object={object as Container} {...props} />
-    case 'Port':
-      return <RelatedToPort object={object as Port} {...props} />
+    case 'Node': return <OfNode n={object as Node} detail={detail} problems={problems} />
+    case 'Pod': return <OfPod p={object as Pod} detail={detail} problems={problems} />
+    case 'Container': return <OfContainer c={object as Container} detail={detail} problems={problems} />
+    case 'Port': return <OfPort p={object as Port} detail={detail} />
   }
 }
 
-function RelatedToNode({ object: n, detail, problems }: RelatedProps<Node>) {
+function OfNode({ n, detail, problems }: { n: Node; detail: Detail; problems: Problem[] }) {
   const containers = [...detail.tables.Container.values()].filter((c) => c.node === n.name).length
-  const showContainers = () => setParams({ tab: 'containers', node: n.name, q: '', only: '', sort: '', open: '' }, true)
   return (
     <section>
-      <button type="button" className="link" onClick={showContainers}>
-        {containers} containers on this node
-      </button>
+      <button type="button" className="link" onClick={() => adjust({ tab: 'containers', node: n.name, q: '', only: '', sort: '', open: '' }, true)}>{containers} containers on it</button>
       {n.conditions?.length ? <Conditions conditions={n.conditions} problems={problems} /> : null}
     </section>
   )
 }
 
-/** All conditions of a node. Those that a problem is about have its severity. */
+/** All conditions of a node, those marked that its problems are about. */
 function Conditions({ conditions, problems }: { conditions: Condition[]; problems: Problem[] }) {
   const problemOf = (c: Condition) => problems.find((p) => p.what === (c.type === 'Ready' ? 'NotReady' : c.type))
   return (
     <>
       <h3>Conditions</h3>
       <table className="conditions">
-        <thead className="visually-hidden">
-          <tr>
-            <th scope="col">Type</th>
-            <th scope="col">Status</th>
-            <th scope="col">Since</th>
-          </tr>
-        </thead>
+        <thead className="hidden"><tr><th scope="col">Type</th><th scope="col">Status</th><th scope="col">Since</th></tr></thead>
         <tbody>
           {conditions.map((c) => {
             const problem = problemOf(c)
             return (
               <tr key={c.type} className={problem && !problem.muted ? problem.severity : ''}>
                 <th scope="row">
-                  <span className="line">
-                    <Text>{c.type}</Text>
-                  </span>
-                  {(c.message || c.reason) && (
-                    <span className="mute message">
-                      <Text>{c.message || c.reason}</Text>
-                    </span>
-                  )}
+                  <span className="line"><Text>{c.type}</Text></span>
+                  {(c.message || c.reason) && <span className="mute message"><Text>{c.message || c.reason}</Text></span>}
                 </th>
-                <td>
-                  <span className="line">
-                    {problem && <SeverityIcon problem={problem} />}
-                    {c.status}
-                  </span>
-                </td>
+                <td><span className="line">{problem && <SeverityIcon problem={problem} />}{c.status}</span></td>
                 <td className="mute">{c.since && <Age at={c.since} />}</td>
               </tr>
             )
@@ -173,119 +101,64 @@ function Conditions({ conditions, problems }: { conditions: Condition[]; problem
   )
 }
 
-/** The message of an object, unless one of its problems contains it. */
-function Message({ message, problems }: { message: string | undefined; problems: Problem[] }) {
-  return message && !problems.some((p) => p.message?.includes(message)) ? (
-    <p>
-      <Text>{message}</Text>
-    </p>
-  ) : null
+/** What the kubelet says of an object, unless its problems say it already. */
+function Message({ of: { message }, problems }: { of: { message?: string }; problems: Problem[] }) {
+  return message && !problems.some((p) => p.message?.includes(message)) ? <p><Text>{message}</Text></p> : null
 }
 
-function RelatedToPod({ object: p, detail, problems }: RelatedProps<Pod>) {
-  const containers = [...detail.tables.Container.values()].filter(
-    (c) => c.namespace === p.namespace && c.pod === p.name,
-  )
+function OfPod({ p, detail, problems }: { p: Pod; detail: Detail; problems: Problem[] }) {
+  const containers = [...detail.tables.Container.values()].filter((c) => c.namespace === p.namespace && c.pod === p.name)
   return (
     <section>
       <PodColumns p={p} />
-      <Message message={p.message} problems={problems} />
-      <Links title="Containers" links={containers.map(containerLink)} />
-      <Links title="Node" links={p.node ? [nodeLink(p.node)] : []} />
+      <Message of={p} problems={problems} />
+      <Links title="Containers" of={containers.map((c) => [`Container/${idOfContainer(c)}`, `${c.name}: ${c.reason ?? c.state}`])} />
+      <Links title="Node" of={p.node ? [[`Node/${p.node}`, p.node]] : []} />
     </section>
   )
 }
 
-function RelatedToContainer({ object: c, detail, problems }: RelatedProps<Container>) {
-  const ports = [...detail.tables.Port.values()].filter((p) =>
-    p.targets.some((t) => t.namespace === c.namespace && t.pod === c.pod),
-  )
-  const siblings = [...detail.tables.Container.values()].filter(
-    (o) => o !== c && o.namespace === c.namespace && o.pod === c.pod,
-  )
+function OfContainer({ c, detail, problems }: { c: Container; detail: Detail; problems: Problem[] }) {
+  const ports = [...detail.tables.Port.values()].filter((p) => p.targets.some((t) => t.namespace === c.namespace && t.pod === c.pod))
+  const siblings = [...detail.tables.Container.values()].filter((o) => o !== c && o.namespace === c.namespace && o.pod === c.pod)
   const pod = detail.tables.Pod.get(`${c.namespace}/${c.pod}`)
   return (
     <section>
-      <Message message={c.message} problems={problems} />
-      {c.last && (
-        <p>
-          Last exit:{' '}
-          <b>
-            <Text>{c.last.reason ?? 'unknown'}</Text>
-          </b>
-          , exit code {c.last.exitCode}
-          {c.last.finishedAt && (
-            <>
-              , <Age at={c.last.finishedAt} suffix />
-            </>
-          )}
-        </p>
-      )}
-      <Links title="Pod" links={pod ? [[`Pod/${rowId.Pod(pod)}`, `${c.pod}: ${podLine(pod)}`]] : []} />
-      <Links title="Other containers in this pod" links={siblings.map(containerLink)} />
-      <Links
-        title="Ports of this pod"
-        links={ports.map((p) => [`Port/${rowId.Port(p)}`, `${displayName('Port', p)}, ${p.kind}`])}
-      />
-      <Links title="Node" links={c.node ? [nodeLink(c.node)] : []} />
+      <Message of={c} problems={problems} />
+      {c.last && <p>Last exit: <b><Text>{c.last.reason ?? 'unknown'}</Text></b>, exit code {c.last.exitCode}{c.last.finishedAt && <>, <Age at={c.last.finishedAt} ago /></>}</p>}
+      <Links title="Pod" of={pod ? [[`Pod/${c.namespace}/${c.pod}`, `${c.pod}: ${podLine(pod)}`]] : []} />
+      <Links title="Other containers in this pod" of={siblings.map((o) => [`Container/${idOfContainer(o)}`, `${o.name}: ${o.reason ?? o.state}`])} />
+      <Links title="Ports that lead to its pod" of={ports.map((p) => [`Port/${portId(p)}`, `${whereOf('Port', p)}, ${p.kind}`])} />
+      <Links title="Node" of={c.node ? [[`Node/${c.node}`, c.node]] : []} />
     </section>
   )
 }
 
-function RelatedToPort({ object: p, detail }: RelatedProps<Port>) {
-  const podStatus = (t: Target) => {
+function OfPort({ p, detail }: { p: Port; detail: Detail }) {
+  const status = (t: Target) => {
     const pod = t.pod ? detail.tables.Pod.get(`${t.namespace}/${t.pod}`) : undefined
     return pod ? `: ${podLine(pod)}` : ''
   }
-  const conflicts = (p.conflicts ?? []).map(
-    (o): Link => [`Port/${portId(o)}`, `${portUser(o)} (${o.kind}), ${o.node === '*' ? 'all nodes' : o.node}`],
-  )
   return (
     <section>
-      <p>
-        Used by{' '}
-        <b>
-          <Text>{portUser(p)}</Text>
-        </b>{' '}
-        as {p.kind}.
-      </p>
-      <Links title="Conflicts with" bad links={conflicts} />
-      <Links
-        title="Targets"
-        links={p.targets.map((t) => [
-          t.pod ? `Pod/${t.namespace}/${t.pod}` : '',
-          `${targetName(t)}${t.ready ? '' : ' (not ready)'}${podStatus(t)}`,
-        ])}
-      />
+      <p>Held by <b><Text>{holderOf(p)}</Text></b> as {p.kind}.</p>
+      {p.conflicts?.length ? <Links title="Conflicts with" bad of={p.conflicts.map((o) => [`Port/${portId(o)}`, `${holderOf(o)} (${o.kind}), ${o.node === '*' ? 'all nodes' : o.node}`])} /> : null}
+      <Links title="Leads to" of={p.targets.map((t) => [t.pod ? `Pod/${t.namespace}/${t.pod}` : '', `${placeOf(t)}${t.ready ? '' : ' (not ready)'}${status(t)}`])} />
     </section>
   )
 }
 
-/** The object that a link opens as Kind/id, or '' for none; and its text. */
-type Link = [open: string, text: string]
-
-const containerLink = (c: Container): Link => [`Container/${rowId.Container(c)}`, `${c.name}: ${c.reason ?? c.state}`]
-const nodeLink = (name: string): Link => [`Node/${name}`, name]
-
-function Links({ title, links, bad }: { title: string; links: Link[]; bad?: boolean }) {
-  if (links.length === 0) return null
+function Links({ title, of, bad }: { title: string; of: string[][]; bad?: boolean }) {
+  if (of.length === 0) return null
   return (
     <>
       <h3 className={bad ? 'bad' : ''}>{title}</h3>
       <ul className="links">
-        {links.slice(0, maxLinks).map(([open, text]) => (
-          <li key={open + text}>
-            {open ? (
-              <button type="button" className="link" onClick={() => setParams({ open }, true)}>
-                <Text>{text}</Text>
-              </button>
-            ) : (
-              <Text>{text}</Text>
-            )}
-          </li>
+        {of.slice(0, 100).map(([open, words]) => (
+          <li key={open + words}>{open ? <button type="button" className="link" onClick={() => adjust({ open }, true)}><Text>{words}</Text></button> : <Text>{words}</Text>}</li>
         ))}
       </ul>
-      {links.length > maxLinks && <p className="mute">and {links.length - maxLinks} more</p>}
+      {of.length > 100 && <p className="mute">and {of.length - 100} more</p>}
     </>
   )
 }

@@ -1,84 +1,67 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import type { KeyboardEvent, ReactNode } from 'react'
 import { memo, useEffect, useMemo, useRef, useState } from 'react'
-import { useScrollAnchor } from './anchor'
+import { useAnchor } from './anchor'
 import { useWidth } from './hooks'
-import type { Sort, Sortable } from './sorting'
+import type { Ordering, Sort } from './order'
 
-/** A column of a Grid. */
-export interface Column<T> extends Sortable<T> {
+export interface Column<T> extends Ordering<T> {
   title: string
-  /** The width as a CSS grid track. */
+  /** A track of CSS grid. */
   width: string
-  alignEnd?: boolean
-  /** The column is hidden while the grid is narrower than this, in pixels. */
-  minWidth?: number
+  end?: boolean
+  /** From which width of the whole on it is shown. */
+  from?: number
   cell: (row: T) => ReactNode
 }
 
 interface Props<T> {
   label: string
-  /** The rows in order. */
+  /** In the order in which they are shown. */
   rows: T[]
-  /** An object that is replaced when the user changes the filter or the order. */
-  viewKey: object
+  /** Another one when other rows, or another order, were asked for. */
+  asked: object
   columns: Column<T>[]
   id: (row: T) => string
   sort: Sort
   onSort: (sort: Sort) => void
   onOpen: (row: T) => void
-  /** Handles other keys for the active row. Returns false for keys that it does not handle. */
+  /** What keys besides the usual ones do to the row that is marked. */
   onKey?: (key: string, row: T) => boolean
-  /** Renders a row on screens that are too narrow for columns. */
-  narrowRow: (row: T) => ReactNode
+  /** A row where there is no room for columns. */
+  narrow: (row: T) => ReactNode
   height: number
   narrowHeight: number
-  /** The id of the row that is open in the drawer. */
   open?: string
-  /** Returns when a row last changed; 0 if it has not changed recently. */
-  changedAt?: (row: T) => number
-  /** Renders the rows paler, as their data is not current. */
+  /** When a row changed last; 0: not lately. */
+  changed?: (row: T) => number
   dim?: boolean
-  /** All visible rows are rendered again when this changes. */
-  revision?: number
-  /** Reuses the elements of rows that are scrolled out of view. Not for rows with focusable elements. */
+  /** Rows in sight are rendered anew with each step of it. */
+  stamp?: number
+  /** Elements of rows that leave sight are given to those that come. Not for rows with something in them that takes the focus. */
   reuse?: boolean
-  /** Shown if there are no rows. */
   empty: ReactNode
 }
 
-/** Below this width, in pixels, rows are rendered without columns. */
 const narrowBelow = 640
 
-/** A table of any number of rows. Only the visible ones are in the document. */
+/** A table of any number of rows, of which only those in sight are in the document. */
 export function Grid<T>(props: Props<T>) {
   const { columns, id, rows } = props
   const [element, setElement] = useState<HTMLDivElement | null>(null)
   const [active, setActive] = useState<string | null>(null)
   const width = useWidth(element)
   const isNarrow = width > 0 && width < narrowBelow
-  const shown = useMemo(
-    () => columns.filter((c) => width === 0 || !c.minWidth || width >= c.minWidth),
-    [columns, width],
-  )
+  const shown = useMemo(() => columns.filter((c) => width === 0 || !c.from || width >= c.from), [columns, width])
   const height = isNarrow ? props.narrowHeight : props.height
-  // No getItemKey: all rows have the same height, and a new function would measure all of them with each render.
-  const virtual = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => element,
-    estimateSize: () => height,
-    overscan: 6,
-  })
+  // No getItemKey: all rows are of one height, and a new function would have all of them measured with each render.
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => element, estimateSize: () => height, overscan: 6 })
   useEffect(() => virtual.measure(), [height, virtual])
-  useScrollAnchor(element, rows, id, height, props.viewKey, virtual.scrollOffset ?? 0)
+  useAnchor(element, rows, id, height, props.asked, virtual.scrollOffset ?? 0)
   const items = virtual.getVirtualItems()
-  // The number of row elements that are reused.
   const slots = useRef(0)
   slots.current = Math.max(slots.current, items.length)
-  const activeIndex = useMemo(
-    () => (active === null ? -1 : rows.findIndex((row) => id(row) === active)),
-    [active, rows, id],
-  )
+  const at = useMemo(() => (active === null ? -1 : rows.findIndex((row) => id(row) === active)), [active, rows, id])
   const move = (to: number) => {
     const i = Math.max(0, Math.min(rows.length - 1, to))
     if (!rows[i]) return
@@ -88,58 +71,28 @@ export function Grid<T>(props: Props<T>) {
   const onKeyDown = (e: KeyboardEvent) => {
     if (e.target !== e.currentTarget || e.ctrlKey || e.metaKey || e.altKey) return
     const page = Math.max(1, Math.floor((element?.clientHeight ?? 0) / height) - 2)
-    const target = {
-      ArrowDown: activeIndex + 1,
-      ArrowUp: activeIndex - 1,
-      PageDown: activeIndex + page,
-      PageUp: activeIndex - page,
-      Home: 0,
-      End: rows.length - 1,
-    }[e.key]
+    const target = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: rows.length - 1 }[e.key]
     if (target !== undefined) move(target)
-    else if (e.key === 'Enter' && rows[activeIndex]) props.onOpen(rows[activeIndex])
-    else if (!rows[activeIndex] || !props.onKey?.(e.key, rows[activeIndex])) return
+    else if (e.key === 'Enter' && rows[at]) props.onOpen(rows[at])
+    else if (!rows[at] || !props.onKey?.(e.key, rows[at])) return
     e.preventDefault()
   }
   const template = isNarrow ? '1fr' : shown.map((c) => c.width).join(' ')
   return (
-    <div
-      className={`grid ${props.dim ? 'dim' : ''}`}
-      ref={setElement}
-      role="grid"
-      aria-label={props.label}
-      tabIndex={0}
-      onKeyDown={onKeyDown}
-      onFocus={(e) => e.target === e.currentTarget && activeIndex < 0 && move(items[0]?.index ?? 0)}
-      aria-rowcount={rows.length + 1}
-      aria-colcount={isNarrow ? 1 : shown.length}
-      aria-activedescendant={activeIndex >= 0 ? elementId(id(rows[activeIndex])) : undefined}
-    >
+    <div className={`grid ${props.dim ? 'dim' : ''}`} ref={setElement} role="grid" aria-label={props.label} tabIndex={0} onKeyDown={onKeyDown}
+      onFocus={(e) => e.target === e.currentTarget && at < 0 && move(items[0]?.index ?? 0)}
+      aria-rowcount={rows.length + 1} aria-colcount={isNarrow ? 1 : shown.length} aria-activedescendant={at >= 0 ? rowId(id(rows[at])) : undefined}>
       <Header columns={isNarrow ? [] : shown} template={template} sort={props.sort} onSort={props.onSort} />
       {rows.length === 0 && <div className="empty">{props.empty}</div>}
       <div className="rows" role="rowgroup" style={{ height: virtual.getTotalSize() }}>
         {items.map((item) => {
           const row = rows[item.index]
           const key = id(row)
-          const changedAt = props.changedAt?.(row) ?? 0
+          const changed = props.changed?.(row) ?? 0
           return (
-            <Row
-              key={props.reuse && !changedAt ? item.index % slots.current : key}
-              row={row}
-              id={key}
-              index={item.index}
-              top={item.start}
-              height={height}
-              template={template}
-              columns={isNarrow ? null : shown}
-              narrowRow={props.narrowRow}
-              active={key === active}
-              open={key === props.open}
-              changedAt={changedAt}
-              revision={props.revision}
-              onOpen={props.onOpen}
-              onActivate={setActive}
-            />
+            <Row key={props.reuse && !changed ? item.index % slots.current : key} row={row} id={key} index={item.index} top={item.start} height={height} template={template}
+              columns={isNarrow ? null : shown} narrow={props.narrow} active={key === active} open={key === props.open}
+              changed={changed} stamp={props.stamp} onOpen={props.onOpen} onActivate={setActive} />
           )
         })}
       </div>
@@ -147,51 +100,24 @@ export function Grid<T>(props: Props<T>) {
   )
 }
 
-/** Returns the id of a row's element. */
-const elementId = (id: string) => `row ${id}`.replaceAll(' ', '_')
+const rowId = (id: string) => `row ${id}`.replaceAll(' ', '_')
 
-/** The column headers, which sort. */
-function Header<T>({
-  columns,
-  template,
-  sort,
-  onSort,
-}: {
-  columns: Column<T>[]
-  template: string
-  sort: Sort
-  onSort: (s: Sort) => void
-}) {
+function Header<T>({ columns, template, sort, onSort }: { columns: Column<T>[]; template: string; sort: Sort; onSort: (s: Sort) => void }) {
   if (columns.length === 0) return null
   const name = sort.replace(/^-/, '')
   return (
     <div className="head" role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
       {columns.map((c) => {
-        const sorted = c.name === name
-        const descending = sorted && sort.startsWith('-')
+        const here = c.name === name
+        const down = here && sort.startsWith('-')
         return (
-          <div
-            key={c.name}
-            role="columnheader"
-            className={c.alignEnd ? 'end' : ''}
-            aria-sort={sorted ? (descending ? 'descending' : 'ascending') : undefined}
-          >
-            {c.sortBy ? (
-              <button
-                type="button"
-                onClick={() => onSort(nextSort(c, sorted, descending))}
-                title={
-                  c.volatile ? `Sort by ${c.title}. Rows keep their order until you sort again.` : `Sort by ${c.title}`
-                }
-              >
+          <div key={c.name} role="columnheader" className={c.end ? 'end' : ''} aria-sort={here ? (down ? 'descending' : 'ascending') : undefined}>
+            {c.by ? (
+              <button type="button" onClick={() => onSort(nextSort(c, here, down))} title={c.moves ? `Sort by ${c.title}: the order stays until you ask again` : `Sort by ${c.title}`}>
                 {c.title}
-                <span className="arrow" aria-hidden="true">
-                  {sorted ? (descending ? '↓' : '↑') : ''}
-                </span>
+                <span className="arrow" aria-hidden="true">{here ? (down ? '↓' : '↑') : ''}</span>
               </button>
-            ) : (
-              c.title
-            )}
+            ) : c.title}
           </div>
         )
       })}
@@ -199,10 +125,10 @@ function Header<T>({
   )
 }
 
-/** Returns the sort after a click on a header: always descending for a volatile column, else the direction toggles. */
-function nextSort<T>(c: Column<T>, sorted: boolean, descending: boolean): Sort {
-  if (c.volatile) return `-${c.name}`
-  return sorted && !descending ? `-${c.name}` : c.name
+/** Numbers that move are wanted largest first, and again. */
+function nextSort<T>(c: Column<T>, here: boolean, down: boolean): Sort {
+  if (c.moves) return `-${c.name}`
+  return here && !down ? `-${c.name}` : c.name
 }
 
 interface RowProps<T> {
@@ -213,62 +139,37 @@ interface RowProps<T> {
   height: number
   template: string
   columns: Column<T>[] | null
-  narrowRow: (row: T) => ReactNode
+  narrow: (row: T) => ReactNode
   active: boolean
   open: boolean
-  changedAt: number
-  revision: number | undefined
+  changed: number
+  stamp: number | undefined
   onOpen: (row: T) => void
   onActivate: (id: string) => void
 }
 
-const Row = memo(
-  PlainRow,
-  (a, b) =>
-    a.row === b.row &&
-    a.id === b.id &&
-    a.index === b.index &&
-    a.top === b.top &&
-    a.height === b.height &&
-    a.template === b.template &&
-    a.active === b.active &&
-    a.open === b.open &&
-    a.changedAt === b.changedAt &&
-    a.revision === b.revision &&
-    a.narrowRow === b.narrowRow &&
-    equalColumns(a.columns, b.columns),
-) as typeof PlainRow
+const Row = memo(RowOf, (a, b) =>
+  a.row === b.row && a.id === b.id && a.index === b.index && a.top === b.top && a.height === b.height && a.template === b.template &&
+  a.active === b.active && a.open === b.open && a.changed === b.changed && a.stamp === b.stamp && a.narrow === b.narrow && sameColumns(a.columns, b.columns),
+) as typeof RowOf
 
-function equalColumns(a: { cell: unknown }[] | null, b: { cell: unknown }[] | null): boolean {
+function sameColumns(a: { cell: unknown }[] | null, b: { cell: unknown }[] | null): boolean {
   return a === b || (a !== null && b !== null && a.length === b.length && a.every((c, i) => c.cell === b[i].cell))
 }
 
-function PlainRow<T>(p: RowProps<T>) {
+function RowOf<T>(p: RowProps<T>) {
   const open = () => {
     p.onActivate(p.id)
     p.onOpen(p.row)
   }
-  // Two equal animations: a class that the element already has would not restart one.
-  const flash = p.changedAt ? `flash-${p.changedAt % 2}` : ''
+  // Two animations that look the same: a class that is already there would not run again.
+  const flash = p.changed ? `flash-${p.changed % 2}` : ''
   return (
-    <div
-      id={elementId(p.id)}
-      role="row"
-      aria-rowindex={p.index + 2}
-      aria-selected={p.open}
-      onClick={open}
+    <div id={rowId(p.id)} role="row" aria-rowindex={p.index + 2} aria-selected={p.open} onClick={open}
       className={`row ${flash} ${p.active ? 'active' : ''} ${p.columns ? '' : 'narrow'}`}
-      style={{ gridTemplateColumns: p.template, height: p.height, transform: `translateY(${p.top}px)` }}
-    >
-      {p.columns ? (
-        p.columns.map((c) => (
-          <div key={c.name} role="gridcell" className={c.alignEnd ? 'end' : ''}>
-            {c.cell(p.row)}
-          </div>
-        ))
-      ) : (
-        <div role="gridcell">{p.narrowRow(p.row)}</div>
-      )}
+      style={{ gridTemplateColumns: p.template, height: p.height, transform: `translateY(${p.top}px)` }}>
+      {p.columns ? p.columns.map((c) => <div key={c.name} role="gridcell" className={c.end ? 'end' : ''}>{c.cell(p.row)}</div>)
+        : <div role="gridcell">{p.narrow(p.row)}</div>}
     </div>
   )
 }

@@ -4,17 +4,17 @@ import type { Cluster, Problem } from '../stream/types'
 
 export const StoreContext = createContext<Store | null>(null)
 
-/** Returns the store, and renders the component again with each of its changes. */
+/** The store; who uses it is rendered anew with every step of it. */
 export function useStore(): Store {
-  const store = useStoreRef()
+  const store = useQuietStore()
   useSyncExternalStore(store.subscribe, () => store.revision)
   return store
 }
 
-/** Returns the store without rendering the component again when it changes. */
-export function useStoreRef(): Store {
+/** The store, for those that only tell it something. */
+export function useQuietStore(): Store {
   const store = useContext(StoreContext)
-  if (!store) throw new Error('no StoreContext above this component')
+  if (!store) throw new Error('there is no store')
   return store
 }
 
@@ -36,23 +36,20 @@ function subscribe(listener: () => void) {
   }
 }
 
-/** Returns the time on the master's clock, and renders the component again each second. */
+/** The master's time, anew each second. */
 export function useNow(): number {
-  const store = useStoreRef()
+  const store = useQuietStore()
   useSyncExternalStore(subscribe, () => tick)
   return store.now()
 }
 
-/**
- * Returns the problems of a cluster. It returns the same list until a problem changes, although the summary is
- * replaced with each reading of usage.
- */
+/** The problems of a cluster; the same list for as long as it has the same in it, though its summary is new with each reading of usage. */
 export function useProblems({ summary }: Cluster): Problem[] {
-  const json = useMemo(() => JSON.stringify(summary?.problems ?? []), [summary])
-  return useMemo(() => JSON.parse(json) as Problem[], [json])
+  const text = useMemo(() => JSON.stringify(summary?.problems ?? []), [summary])
+  return useMemo(() => JSON.parse(text) as Problem[], [text])
 }
 
-/** Returns the width of an element in pixels; 0 before it is known. */
+/** The width of an element, 0 before it is known. */
 export function useWidth(element: HTMLElement | null): number {
   const [width, setWidth] = useState(0)
   useEffect(() => {
@@ -64,29 +61,20 @@ export function useWidth(element: HTMLElement | null): number {
   return width
 }
 
-/**
- * Calls work repeatedly while the browser is idle, until it returns false. The argument of work reports whether there
- * is time left in this call. The returned function cancels.
- */
-export function whenIdle(work: (timeLeft: () => boolean) => boolean): () => void {
+/** Does work piece by piece while the browser has nothing else to do, until it says that nothing is left; gives a way to stop. */
+export function whenIdle(work: (left: () => boolean) => boolean): () => void {
   let handle = 0
   if (typeof requestIdleCallback !== 'function') {
-    // Safari: short slices on a timer.
-    const step = () => {
-      handle = work(until(5)) ? window.setTimeout(step, 20) : 0
-    }
-    handle = window.setTimeout(step, 20)
+    const some = () => void (handle = work(within(5)) ? window.setTimeout(some, 20) : 0)
+    handle = window.setTimeout(some, 20)
     return () => clearTimeout(handle)
   }
-  const step = (deadline: IdleDeadline) => {
-    handle = work(() => deadline.timeRemaining() > 1) ? requestIdleCallback(step) : 0
-  }
-  handle = requestIdleCallback(step)
+  const some = (deadline: IdleDeadline) => void (handle = work(() => deadline.timeRemaining() > 1) ? requestIdleCallback(some) : 0)
+  handle = requestIdleCallback(some)
   return () => cancelIdleCallback(handle)
 }
 
-/** Returns a function that reports whether some milliseconds have not passed yet. */
-function until(ms: number): () => boolean {
+function within(ms: number): () => boolean {
   const end = performance.now() + ms
   return () => performance.now() < end
 }

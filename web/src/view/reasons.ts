@@ -1,97 +1,41 @@
-/** What a failure to reach an agent means, and what to do about it. */
+/** What is the matter with an agent, in words, and what to do about it. */
 export interface Advice {
-  title: string
-  action: string
+  is: string
+  todo: string
 }
 
-const agentLog = 'The log of rollcall-agent has more details.'
+const atTheAgent = "the log of rollcall-agent in its cluster tells more"
 
-/** Advice by reason. The reasons are those of the Ready condition of a ClusterAgent. */
-const adviceByReason: { [reason: string]: Advice } = {
-  DialFailed: {
-    title: 'No connection to the agent',
-    action:
-      'Check that rollcall-agent runs in the cluster, ' +
-      'and that spec.endpoint of the ClusterAgent is reachable from the hub.',
-  },
-  CertificateRefused: {
-    title: 'The certificate of the agent is not trusted',
-    action:
-      'Set spec.tls.pinnedSHA256 of the ClusterAgent to the pin that rollcall-agent certgen printed, ' +
-      'or spec.tls.caBundle to the CA that issued the certificate.',
-  },
-  Unauthorized: {
-    title: "The agent rejects the master's signature",
-    action:
-      'The message names the cause. If the key is refused, add the public key of the master to the ' +
-      '--master-public-key-file of the agent. If the token or a signature is missing, start the master with ' +
-      '--signing-key-file. If a proxy between the two ends TLS, let it pass TLS through, or start the agent with ' +
-      '--channel-binding=off.',
-  },
-  ClockSkew: {
-    title: 'The clocks of master and agent differ',
-    action: 'Correct the clocks of both machines, for example with NTP.',
-  },
-  ProtocolUnsupported: {
-    title: 'Master and agent have no protocol version in common',
-    action: 'Update the older of the two.',
-  },
-  ProtocolError: {
-    title: 'The reports of the agent cannot be processed',
-    action:
-      'If the message names a memory limit, raise --cluster-max-memory or --state-max-memory of the master. ' +
-      `Otherwise check whether a proxy between the two changes messages. ${agentLog}`,
-  },
-  Busy: {
-    title: 'The agent has no free session',
-    action:
-      'It already reports to as many masters as it allows. Check which other masters have this cluster registered.',
-  },
-  AgentNotReady: {
-    title: 'The agent cannot read its cluster',
-    action: `Check the API server of the cluster, and the RBAC permissions of the agent's service account. ${agentLog}`,
-  },
-  EndpointInvalid: {
-    title: 'The endpoint is invalid',
-    action:
-      'Correct spec.endpoint of the ClusterAgent: wss://host:port. ' +
-      'An endpoint with ws:// requires --insecure of the master.',
-  },
-  TLSInvalid: {
-    title: 'The TLS settings are invalid',
-    action: 'Correct spec.tls of the ClusterAgent: caBundle has to contain a PEM certificate.',
-  },
-  ClusterUIDMismatch: {
-    title: 'The agent belongs to another cluster',
-    action:
-      'If the cluster was replaced on purpose, set spec.clusterUID of the ClusterAgent to the UID in the message.',
-  },
-  WrongCluster: {
-    title: 'The agent has another cluster name',
-    action: 'Set --cluster-name of the agent to the name of the ClusterAgent.',
-  },
-  PeriodNotGranted: {
-    title: 'The agent granted a report period that is too long',
-    action:
-      'Raise spec.reporting.cacheTTL of the ClusterAgent, lower --min-request-period of the agent, ' +
-      'or raise its --max-session.',
-  },
+/** By the reasons of Ready that a ClusterAgent's status has too. */
+const advice: { [reason: string]: Advice } = {
+  DialFailed: { is: 'No agent answers', todo: 'Look whether rollcall-agent runs in its cluster, and whether spec.endpoint of its ClusterAgent leads there from the hub.' },
+  CertificateRefused: { is: 'Its certificate is not trusted', todo: 'Put what rollcall-agent certgen printed into spec.tls.pinnedSHA256 of its ClusterAgent, or who issued it into spec.tls.caBundle.' },
+  Unauthorized: { is: 'The agent refuses this master', todo: "Give the agent the public key that belongs to the master's --signing-key-file." },
+  ClockSkew: { is: 'Its clock is off', todo: 'Set the clocks of both machines right.' },
+  ProtocolUnsupported: { is: 'Master and agent do not speak the same protocol', todo: 'Update the older of the two.' },
+  ProtocolError: { is: 'What the agent says cannot be followed', todo: `Look whether something between the two changes what they send; ${atTheAgent}.` },
+  Busy: { is: 'The agent reports to others', todo: 'It serves as many masters as it can: look who else has it registered.' },
+  AgentNotReady: { is: 'The agent cannot read its cluster', todo: `Look at the API server of the cluster and at the rights of the agent's service account; ${atTheAgent}.` },
+  EndpointInvalid: { is: 'Its endpoint cannot be dialed', todo: 'Correct spec.endpoint of its ClusterAgent: wss://host:port.' },
+  TLSInvalid: { is: 'Its TLS settings cannot be used', todo: 'Correct spec.tls of its ClusterAgent.' },
+  ClusterUIDMismatch: { is: 'Another cluster answers', todo: 'If that is right, set spec.clusterUID of its ClusterAgent to the cluster that answers.' },
+  WrongCluster: { is: 'The agent answers for another name', todo: "The agent's --cluster-name has to be the name of the ClusterAgent." },
+  PeriodNotGranted: { is: 'The agent grants no such session', todo: "Bring spec.reporting of its ClusterAgent and the agent's --min-request-period and --max-session together." },
 }
 
-/** Reasons with which an agent is reachable. */
-const reachableReasons = new Set(['Succeeded', 'AwaitingFirstContact', 'Suspended', 'ClockSkew'])
+/** Reasons that speak of no failure, or of none that keeps the agent from being reached. */
+const harmless = new Set(['Succeeded', 'AwaitingFirstContact', 'Suspended', 'ClockSkew'])
 
-/** Returns the advice for a reason; undefined if there is none. */
 export function adviceFor(reason: string | undefined): Advice | undefined {
-  return reason !== undefined && Object.hasOwn(adviceByReason, reason) ? adviceByReason[reason] : undefined
+  return reason !== undefined && Object.hasOwn(advice, reason) ? advice[reason] : undefined
 }
 
-/** Reports whether the last attempt to reach an agent failed. */
-export function isUnreachable(s: { phase: string; reason?: string }): boolean {
-  return s.phase === 'Backoff' || (s.phase === 'Idle' && s.reason !== undefined && !reachableReasons.has(s.reason))
+/** Whether an agent could not be reached when it was called last. */
+export function failing(s: { phase: string; reason?: string }): boolean {
+  return s.phase === 'Backoff' || (s.phase === 'Idle' && s.reason !== undefined && !harmless.has(s.reason))
 }
 
-/** Returns why an agent cannot be reached, in one line. */
-export function unreachableText(s: { reason?: string; message?: string }): string {
-  return [adviceFor(s.reason)?.title, s.message].filter(Boolean).join(': ') || 'the agent does not respond'
+/** Why an agent cannot be reached, in a line. */
+export function failure(s: { reason?: string; message?: string }): string {
+  return [adviceFor(s.reason)?.is, s.message].filter(Boolean).join(': ') || 'the agent does not answer'
 }

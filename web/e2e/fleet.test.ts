@@ -1,38 +1,29 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { checkView } from './checkview.ts'
-import { Master, open, timed } from './harness.ts'
+import { look } from './look.ts'
+import { figure, Master, open } from './stage.ts'
 
 let master: Master
 
-beforeEach(async () => {
-  master = await Master.start('fleet')
-})
+beforeEach(async () => void (master = await Master.start('fleet')))
 afterEach(() => master.stop())
 
-/** Returns the selector of the row of a cluster. */
 const row = (name: string) => `[role=row]:has(a bdi:text-is("${name}"))`
 
-test('each cluster has its health, its metrics and its worst problem', async () => {
+test('each cluster has its health in words, its numbers and its problems', async () => {
   const t = await open(master.url)
   await t.page.locator(row('prod-eu')).waitFor()
-  const textOf = async (name: string) => (await t.page.locator(row(name)).innerText()).replace(/\s+/g, ' ')
-  const eu = await textOf('prod-eu')
-  expect(eu).toMatch(/^Unhealthy prod-eu v1.36.3 9\/9 60\/79 .*% req .*% used .* 2 conflicts 2 min Idle Watch /)
-  expect(eu).toMatch(/ ImagePullBackOff office\/mailer-\S+ \(2 containers\) 3 critical, 4 warnings, 2 info$/)
-  expect(await textOf('edge-oslo')).toMatch(
-    /^Unreachable edge-oslo .* 3 h Idle Watch No connection to the agent: dial wss:/,
-  )
-  expect(await textOf('legacy')).toMatch(/^Suspended legacy .* 40 d Idle –$/)
-  expect(await textOf('lab')).toMatch(/^No data yet lab/)
-  expect(await textOf('prod-ap')).toMatch(
-    /^Unhealthy prod-ap v1.36.3 5\/6 .* NotReady worker-c01 \(and \d+ pods\) 1 critical$/,
-  )
-  expect(await textOf('prod-us')).toMatch(/^Healthy prod-us v1.36.3 12\/12/)
-  expect(t.errors).toEqual([])
-  expect(t.foreignRequests).toEqual([])
+  const said = async (name: string) => (await t.page.locator(row(name)).innerText()).replace(/\s+/g, ' ')
+  expect(await said('prod-eu')).toMatch(/^Unhealthy prod-eu v1.36.3 9\/9 60\/79 .*% req .*% used .* 2 conflicts 2 min Idle Watch ImagePullBackOff office\/mailer-\S+ \(2 containers\) 3 critical, 4 warnings, 2 info$/)
+  expect(await said('edge-oslo')).toMatch(/^Unreachable edge-oslo .* 3 h Idle Watch No agent answers: dial wss:/)
+  expect(await said('legacy')).toMatch(/^Suspended legacy .* 40 d Idle –$/)
+  expect(await said('lab')).toMatch(/^Not heard of yet lab/)
+  expect(await said('prod-ap')).toMatch(/^Unhealthy prod-ap v1.36.3 5\/6 .* NotReady worker-c01 \(and \d+ pods\) 1 critical$/)
+  expect(await said('prod-us')).toMatch(/^Healthy prod-us v1.36.3 12\/12/)
+  expect(t.complaints).toEqual([])
+  expect(t.strangers).toEqual([])
 })
 
-test('the list starts no session, one click starts one, and watch all starts all', async () => {
+test('looking starts no session, one click starts one, and watch all starts all', async () => {
   const t = await open(master.url)
   await t.page.locator(row('prod-us')).waitFor()
   expect(await master.watched()).toEqual([])
@@ -41,7 +32,7 @@ test('the list starts no session, one click starts one, and watch all starts all
   expect(await t.page.locator(row('prod-us')).innerText()).toContain('now')
   expect(await master.watched()).toEqual(['prod-us'])
   await t.page.mouse.move(0, 0)
-  await checkView(t.page, 'fleet', 'light', 'dark', 'narrow')
+  await look(t.page, 'fleet', 'light', 'dark', 'narrow')
   await t.page.getByRole('button', { name: 'Stop watching prod-us' }).click()
   await t.page.locator(row('prod-us')).getByText('Idle').waitFor()
   expect(await master.watched()).toEqual([])
@@ -52,7 +43,7 @@ test('the list starts no session, one click starts one, and watch all starts all
   await expect.poll(() => master.watched()).toEqual([])
 })
 
-test('search, only problems and the health counts filter the list, and the URL has the filters', async () => {
+test('search, only problems, and the counts narrow the list, and the URL holds it', async () => {
   const t = await open(master.url)
   const names = () => t.page.locator('[role=gridcell] a').allInnerTexts()
   await t.page.locator(row('prod-us')).waitFor()
@@ -69,7 +60,7 @@ test('search, only problems and the health counts filter the list, and the URL h
   await expect.poll(names).toEqual(['legacy'])
 })
 
-test('rows are sorted, and keep their order while values change', async () => {
+test('sorting puts rows in order, and they stay where they are while numbers move', async () => {
   const t = await open(master.url)
   const names = () => t.page.locator('[role=gridcell] a').allInnerTexts()
   await t.page.locator(row('prod-us')).waitFor()
@@ -77,16 +68,16 @@ test('rows are sorted, and keep their order while values change', async () => {
   await expect.poll(async () => (await names())[0]).toBe('prod-us')
   const before = await names()
   await t.page.getByRole('button', { name: 'Watch all' }).click()
-  await master.run('lose-node', 'prod-us')
+  await master.act('lose-node', 'prod-us')
   await t.page.locator(row('prod-us')).getByText('Unhealthy').waitFor()
   expect(await names()).toEqual(before)
 })
 
-test('keys move through the list and open a cluster', async () => {
+test('keys move through the list, open and leave', async () => {
   const t = await open(master.url)
   await t.page.locator(row('prod-us')).waitFor()
   await t.page.getByRole('grid', { name: 'Clusters' }).focus()
-  for (const key of ['End', 'ArrowUp', 'ArrowUp', 'w']) await t.page.keyboard.press(key)
+  for (const key of ["End", "ArrowUp", "ArrowUp", "w"]) await t.page.keyboard.press(key)
   await expect.poll(() => master.watched()).toEqual(['prod-us'])
   await t.page.keyboard.press('Enter')
   await t.page.getByRole('heading', { name: 'prod-us' }).waitFor()
@@ -95,7 +86,7 @@ test('keys move through the list and open a cluster', async () => {
   await t.page.locator(row('prod-eu')).waitFor()
 })
 
-test('the theme follows the system, and narrow screens have cards', async () => {
+test('dark where the system is, and cards where it is narrow', async () => {
   const dark = await open(master.url, { dark: true })
   await dark.page.locator(row('prod-us')).waitFor()
   expect(await dark.page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(20, 20, 19)')
@@ -106,14 +97,14 @@ test('the theme follows the system, and narrow screens have cards', async () => 
   await narrow.page.getByRole('heading', { name: 'prod-eu' }).waitFor()
 })
 
-test('a search without matches has an empty state', async () => {
+test('what is searched for and not found says so', async () => {
   const t = await open(`${master.url}/?q=nowhere`)
   await t.page.getByText('No clusters match.').waitFor()
   await t.page.getByText('0 of 8').waitFor()
-  await checkView(t.page, 'fleet-none')
+  await look(t.page, 'fleet-none')
 })
 
-test('the first contentful paint is within a second', timed, async () => {
+test('the first content is there within a second', figure, async () => {
   const t = await open(master.url)
   await t.page.locator(row('prod-us')).waitFor()
   await t.page.reload()

@@ -25,34 +25,34 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// patience is for what takes as long as it takes on a busy machine, and longer than a refusal
-// is remembered.
-const patience = 2 * time.Minute
+// testTimeout limits waiting. It allows for a busy machine, and exceeds the time for which denied
+// access is cached.
+const testTimeout = 2 * time.Minute
 
-// seen is how the API of these tests answers who may see a cluster: its clusters are
-// suspended, and say so to them only.
-const seen = http.StatusConflict
+// statusVisible is the status of responses about a cluster that the caller may see: all clusters
+// of these tests are suspended.
+const statusVisible = http.StatusConflict
 
-// hub is an API server with the rights of config/, and some people:
+// hub returns an API server with the roles of config/ and these users:
 //
-//	viewer  rollcall-viewer: everything of all clusters
-//	team    everything of prod-eu, by config/rbac/viewer's example
-//	lister  the list and all summaries
-//	listing the list only
-//	scraper the metrics only
+//	viewer   rollcall-viewer: everything of all clusters
+//	team     everything of prod-eu, by the example in config/rbac/viewer
+//	lister   the list and all summaries
+//	listing  the list only
+//	scraper  the metrics only
 //	profiler profiles only
-//	nobody  nothing
+//	nobody   nothing
 func hub(t *testing.T) *kube.Cluster {
 	t.Helper()
 	cluster := kube.Shared(t, kube.Options{Name: "hub", Dir: hubDir})
-	installed.Do(func() { install(t, cluster) })
+	installOnce.Do(func() { install(t, cluster) })
 	return cluster
 }
 
-// installed is done when the shared hub has its rights and people.
-var installed sync.Once
+// installOnce installs the roles and users in the shared hub.
+var installOnce sync.Once
 
-const people = `
+const testRoles = `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: lister}
@@ -77,7 +77,7 @@ func install(t *testing.T, cluster *kube.Cluster) {
 	run(cluster.Kubectl("apply", "--server-side", "-f", "../../config/master/namespace.yaml"))
 	run(cluster.Kubectl("apply", "--server-side", "-k", "../../config/rbac"))
 	run(cluster.Kubectl("apply", "--server-side", "-f", "../../config/rbac/viewer/one_cluster_example.yaml"))
-	run(cluster.KubectlInput(people, "apply", "--server-side", "-f", "-"))
+	run(cluster.KubectlInput(testRoles, "apply", "--server-side", "-f", "-"))
 	for user, role := range map[string]string{"viewer": "rollcall-viewer", "lister": "lister", "listing": "listing", "scraper": "rollcall-metrics-reader", "profiler": "rollcall-profiler"} {
 		run(cluster.Kubectl("create", "clusterrolebinding", user, "--clusterrole", role, "--user", user))
 	}
@@ -85,14 +85,14 @@ func install(t *testing.T, cluster *kube.Cluster) {
 	run(cluster.Kubectl("create", "clusterrolebinding", "viewer-account", "--clusterrole", "rollcall-viewer", "--serviceaccount", "default:viewer"))
 }
 
-// served is an API behind a Guard.
-type served struct {
+// apiServer is an API behind an Authenticator.
+type apiServer struct {
 	t   *testing.T
 	url string
 }
 
-// serve runs a Guard with the rights that config/rbac/master gives to the master.
-func serve(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *served {
+// serve starts an API with an Authenticator that has the permissions in config/rbac/master.
+func serve(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *apiServer {
 	t.Helper()
 	account, _, err := cluster.ServiceAccount(t.Context(), "rollcall-system", "rollcall-master")
 	if err != nil {
@@ -100,7 +100,7 @@ func serve(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *served {
 	}
 	c := Config{Hub: account, Log: slog.New(slog.DiscardHandler)}
 	edit(&c)
-	guard, err := New(c)
+	auth, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +115,8 @@ func serve(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *served {
 	config.ClientAuth = tls.RequestClientCert
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
-	go func() { done <- guard.Run(ctx) }()
-	go func() { done <- suspended(guard, c.Log).Serve(ctx, listener, config) }()
+	go func() { done <- auth.Run(ctx) }()
+	go func() { done <- newAPI(auth, c.Log).Serve(ctx, listener, config) }()
 	t.Cleanup(func() {
 		cancel()
 		for range 2 {
@@ -125,16 +125,16 @@ func serve(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *served {
 			}
 		}
 	})
-	return &served{t, "https://" + listener.Addr().String()}
+	return &apiServer{t, "https://" + listener.Addr().String()}
 }
 
-// suspended is an API with the clusters prod-eu and prod-us.
-func suspended(guard *Guard, log *slog.Logger) *httpapi.API {
-	return serving(guard, log, []httpapi.Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}}, {Name: "prod-us"}})
+// newAPI returns an API with the clusters prod-eu and prod-us.
+func newAPI(auth *Authenticator, log *slog.Logger) *httpapi.API {
+	return newAPIWith(auth, log, []httpapi.Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}}, {Name: "prod-us"}})
 }
 
-// serving is an API with some clusters, all of them suspended.
-func serving(guard *Guard, log *slog.Logger, clusters []httpapi.Registered) *httpapi.API {
+// newAPIWith returns an API with some clusters, all of which are suspended.
+func newAPIWith(auth *Authenticator, log *slog.Logger, clusters []httpapi.Registered) *httpapi.API {
 	metrics := prometheus.NewRegistry()
 	return httpapi.New(httpapi.Config{
 		Profiling: true,
@@ -155,18 +155,18 @@ func serving(guard *Guard, log *slog.Logger, clusters []httpapi.Registered) *htt
 			List:      func() []httpapi.Registered { return clusters },
 			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
 		},
-		Documents: view.NewDocumentCache(1 << 20), Identify: guard.Identify, SignIn: guard.SignIn(),
+		Documents: view.NewDocumentCache(1 << 20), Identify: auth.Identify, SignIn: auth.SignIn(),
 		Gatherer: metrics, Metrics: metrics, Log: log,
 	})
 }
 
-// client is somebody with credentials.
+// client holds the credentials of a caller.
 type client struct {
 	certificate *tls.Certificate
 	token       string
 }
 
-// person is somebody with a client certificate of the hub.
+// person returns a user with a client certificate of the hub.
 func person(t *testing.T, cluster *kube.Cluster, name string, groups ...string) client {
 	t.Helper()
 	config, _, err := cluster.User(name, groups...)
@@ -180,7 +180,7 @@ func person(t *testing.T, cluster *kube.Cluster, name string, groups ...string) 
 	return client{certificate: &pair}
 }
 
-// token is one of the service account default/viewer.
+// token returns a token of the service account default/viewer.
 func token(t *testing.T, cluster *kube.Cluster, audiences ...string) client {
 	t.Helper()
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
@@ -191,14 +191,14 @@ func token(t *testing.T, cluster *kube.Cluster, audiences ...string) client {
 	return client{token: made.Status.Token}
 }
 
-// answered is an answer: its status, its words where it is a problem, and its header.
-type answered struct {
+// apiResponse is the response to a request.
+type apiResponse struct {
 	status int
 	body   string
 	header http.Header
 }
 
-func (a answered) problem(t *testing.T) (p httpapi.Problem) {
+func (a apiResponse) problem(t *testing.T) (p httpapi.Problem) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
 		t.Fatalf("%v: %s", err, a.body)
@@ -206,11 +206,11 @@ func (a answered) problem(t *testing.T) (p httpapi.Problem) {
 	return p
 }
 
-func (s *served) get(who client, path string) answered {
+func (s *apiServer) get(who client, path string) apiResponse {
 	s.t.Helper()
 	config := &tls.Config{InsecureSkipVerify: true}
 	if who.certificate != nil {
-		// Also where the server does not say that it knows the issuer.
+		// The certificate has to be sent even if the server does not list its issuer.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return who.certificate, nil }
 	}
 	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
@@ -221,7 +221,7 @@ func (s *served) get(who client, path string) answered {
 	if who.token != "" {
 		request.Header.Set("Authorization", "Bearer "+who.token)
 	}
-	response, err := (&http.Client{Transport: transport, Timeout: patience}).Do(request)
+	response, err := (&http.Client{Transport: transport, Timeout: testTimeout}).Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -230,13 +230,13 @@ func (s *served) get(who client, path string) answered {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return answered{response.StatusCode, string(body), response.Header}
+	return apiResponse{response.StatusCode, string(body), response.Header}
 }
 
-// becomes asks until the answer has a status.
-func (s *served) becomes(who client, path string, status int) answered {
+// waitForStatus repeats a request until the response has the given status.
+func (s *apiServer) waitForStatus(who client, path string, status int) apiResponse {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), testTimeout)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -248,7 +248,7 @@ func (s *served) becomes(who client, path string, status int) answered {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.t.Fatalf("%s: %d %s; want %d", path, got.status, got.body, status)
+			s.t.Fatalf("%s: got %d %s, want %d", path, got.status, got.body, status)
 		}
 	}
 }

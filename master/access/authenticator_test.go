@@ -21,51 +21,51 @@ import (
 	"rollcall.dev/rollcall/master/httpapi"
 )
 
-// fakeHub answers reviews: token knows jane by the token "jane", everybody may see
-// everything, unless the functions say otherwise.
+// fakeHub responds to reviews. By default it accepts the token "jane" as the user jane, and allows
+// everything.
 type fakeHub struct {
-	// status, where set, is what every review ends with; hang lets them last.
+	// status, if set, is the status of all responses. hang makes all requests hang.
 	status atomic.Int64
 	hang   atomic.Bool
-	// revoked has jane's token refused.
+	// revoked makes the hub reject jane's token.
 	revoked atomic.Bool
-	// latency is how long each review takes.
+	// latency is the duration of a review.
 	latency time.Duration
-	// user is whose token it is, empty: it is nobody's; may is who may what.
+	// user returns the user of a token, "" to reject it. may authorizes access.
 	user func(token string) string
 	may  func(authorizationv1.SubjectAccessReviewSpec) bool
-	// seen is called with each request, before anything else.
-	seen func(*http.Request)
+	// onRequest is called first with each request.
+	onRequest func(*http.Request)
 
-	tokens, rights, atOnce, most atomic.Int64
+	tokenReviews, accessReviews, inFlight, maxInFlight atomic.Int64
 }
 
 func (h *fakeHub) RoundTrip(r *http.Request) (*http.Response, error) {
-	if h.seen != nil {
-		h.seen(r)
+	if h.onRequest != nil {
+		h.onRequest(r)
 	}
 	if h.hang.Load() {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
 	if h.latency > 0 {
-		h.most.Store(max(h.most.Load(), h.atOnce.Add(1)))
+		h.maxInFlight.Store(max(h.maxInFlight.Load(), h.inFlight.Add(1)))
 		<-time.After(h.latency)
-		h.atOnce.Add(-1)
+		h.inFlight.Add(-1)
 	}
 	if status := int(h.status.Load()); status != 0 {
-		return answer(status, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "reason": "InternalError"}), nil
+		return newResponse(status, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "reason": "InternalError"}), nil
 	}
 	if path.Base(r.URL.Path) == "tokenreviews" {
-		h.tokens.Add(1)
+		h.tokenReviews.Add(1)
 		var review authenticationv1.TokenReview
 		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
 			return nil, err
 		}
-		review.Status = h.reviewed(review.Spec)
-		return answer(http.StatusCreated, review), nil
+		review.Status = h.reviewToken(review.Spec)
+		return newResponse(http.StatusCreated, review), nil
 	}
-	h.rights.Add(1)
+	h.accessReviews.Add(1)
 	allowed := true
 	if h.may != nil {
 		var review authorizationv1.SubjectAccessReview
@@ -74,10 +74,10 @@ func (h *fakeHub) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		allowed = h.may(review.Spec)
 	}
-	return answer(http.StatusCreated, authorizationv1.SubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: allowed}}), nil
+	return newResponse(http.StatusCreated, authorizationv1.SubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: allowed}}), nil
 }
 
-func (h *fakeHub) reviewed(spec authenticationv1.TokenReviewSpec) authenticationv1.TokenReviewStatus {
+func (h *fakeHub) reviewToken(spec authenticationv1.TokenReviewSpec) authenticationv1.TokenReviewStatus {
 	user := ""
 	if h.user != nil {
 		user = h.user(spec.Token)
@@ -90,7 +90,7 @@ func (h *fakeHub) reviewed(spec authenticationv1.TokenReviewSpec) authentication
 	return authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: user}, Audiences: spec.Audiences}
 }
 
-func answer(status int, body any) *http.Response {
+func newResponse(status int, body any) *http.Response {
 	encoded, err := json.Marshal(body)
 	if err != nil {
 		panic(err)
@@ -102,13 +102,13 @@ func (h *fakeHub) config() *rest.Config {
 	return &rest.Config{Host: "http://hub", Transport: h, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 }
 
-func (h *fakeHub) guard(t *testing.T) *Guard {
+func (h *fakeHub) authenticator(t *testing.T) *Authenticator {
 	t.Helper()
-	g, err := New(Config{Hub: h.config(), Log: slog.New(slog.DiscardHandler)})
+	a, err := New(Config{Hub: h.config(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return a
 }
 
 func request(token string) *http.Request {
@@ -119,7 +119,7 @@ func request(token string) *http.Request {
 	return r
 }
 
-func TestATokenThatTheHubRefusesIsToldFromAHubThatIsAway(t *testing.T) {
+func TestRejectedTokenAndUnavailableHub(t *testing.T) {
 	for _, tc := range []struct {
 		name, token string
 		spoil       func(*fakeHub)
@@ -128,10 +128,10 @@ func TestATokenThatTheHubRefusesIsToldFromAHubThatIsAway(t *testing.T) {
 		{"good", "jane", func(*fakeHub) {}, nil},
 		{"refused", "garbage", func(*fakeHub) {}, httpapi.ErrUnauthenticated},
 		{"none", "", func(*fakeHub) {}, httpapi.ErrUnauthenticated},
-		{"none, of a broken hub", "", func(h *fakeHub) { h.status.Store(500) }, httpapi.ErrUnauthenticated},
-		{"hub broken", "jane", func(h *fakeHub) { h.status.Store(500) }, httpapi.ErrUndecided},
-		{"master may not ask", "jane", func(h *fakeHub) { h.status.Store(403) }, httpapi.ErrUndecided},
-		{"hub's webhook says who the master is not", "jane", func(h *fakeHub) { h.status.Store(401) }, httpapi.ErrUndecided},
+		{"none, hub fails", "", func(h *fakeHub) { h.status.Store(500) }, httpapi.ErrUnauthenticated},
+		{"hub fails", "jane", func(h *fakeHub) { h.status.Store(500) }, httpapi.ErrUndecided},
+		{"master has no access", "jane", func(h *fakeHub) { h.status.Store(403) }, httpapi.ErrUndecided},
+		{"master is not authenticated", "jane", func(h *fakeHub) { h.status.Store(401) }, httpapi.ErrUndecided},
 		{"hub busy", "jane", func(h *fakeHub) { h.status.Store(429) }, httpapi.ErrUndecided},
 		{"hub hangs", "jane", func(h *fakeHub) { h.hang.Store(true) }, httpapi.ErrUndecided},
 	} {
@@ -139,42 +139,42 @@ func TestATokenThatTheHubRefusesIsToldFromAHubThatIsAway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hub := &fakeHub{}
 				tc.spoil(hub)
-				began := time.Now()
-				caller, err := hub.guard(t).Identify(request(tc.token))
+				start := time.Now()
+				caller, err := hub.authenticator(t).Identify(request(tc.token))
 				if !errors.Is(err, tc.want) || (caller != nil) != (tc.want == nil) {
 					t.Errorf("got %v, want %v", err, tc.want)
 				}
-				if took := time.Since(began); took > questionTimeout {
-					t.Errorf("it took %s, want %s at most", took, questionTimeout)
+				if took := time.Since(start); took > reviewTimeout {
+					t.Errorf("got a response after %s, want at most %s", took, reviewTimeout)
 				}
 			})
 		})
 	}
 }
 
-func TestAHubThatHangsIsNotWaitedForLongerThanAQuestionMayTake(t *testing.T) {
+func TestAccessReviewTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := &fakeHub{}
-		caller, err := hub.guard(t).Identify(request("jane"))
+		caller, err := hub.authenticator(t).Identify(request("jane"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		hub.hang.Store(true)
-		began := time.Now()
+		start := time.Now()
 		err = caller(t.Context(), httpapi.Access{Verb: "list"})
-		if !errors.Is(err, httpapi.ErrUndecided) || time.Since(began) > questionTimeout {
-			t.Errorf("got %v after %s, want %v after %s at most", err, time.Since(began), httpapi.ErrUndecided, questionTimeout)
+		if !errors.Is(err, httpapi.ErrUndecided) || time.Since(start) > reviewTimeout {
+			t.Errorf("got error %v after %s, want %v within %s", err, time.Since(start), httpapi.ErrUndecided, reviewTimeout)
 		}
 	})
 }
 
-func TestAnswersOfTheHubAreRememberedForAWhile(t *testing.T) {
+func TestReviewsAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := &fakeHub{}
-		guard := hub.guard(t)
+		auth := hub.authenticator(t)
 		ask := func() {
 			t.Helper()
-			caller, err := guard.Identify(request("jane"))
+			caller, err := auth.Identify(request("jane"))
 			if err == nil {
 				err = caller(t.Context(), httpapi.Access{Verb: "list"})
 			}
@@ -185,13 +185,13 @@ func TestAnswersOfTheHubAreRememberedForAWhile(t *testing.T) {
 		for range 10 {
 			ask()
 		}
-		if hub.tokens.Load() != 1 || hub.rights.Load() != 1 {
-			t.Errorf("%d TokenReviews and %d SubjectAccessReviews for ten requests, want one each", hub.tokens.Load(), hub.rights.Load())
+		if hub.tokenReviews.Load() != 1 || hub.accessReviews.Load() != 1 {
+			t.Errorf("got %d TokenReviews and %d SubjectAccessReviews for ten requests, want one each", hub.tokenReviews.Load(), hub.accessReviews.Load())
 		}
 		<-time.After(acceptedFor + time.Second)
 		ask()
-		if hub.tokens.Load() != 2 || hub.rights.Load() != 2 {
-			t.Errorf("%d and %d after %s, want two each", hub.tokens.Load(), hub.rights.Load(), acceptedFor)
+		if hub.tokenReviews.Load() != 2 || hub.accessReviews.Load() != 2 {
+			t.Errorf("got %d and %d after %s, want two each", hub.tokenReviews.Load(), hub.accessReviews.Load(), acceptedFor)
 		}
 	})
 }

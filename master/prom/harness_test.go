@@ -20,45 +20,45 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// stage is an API over made-up clusters, in virtual time.
-type stage struct {
-	t        testing.TB
-	start    time.Time
-	api      *API
-	history  *history.History
-	trail    *Trail
-	clusters map[string]*town
-	// levels are what the caller may see; nil: everything.
-	levels  map[string]Level
-	unasked error
-	wanted  []string
+// harness is an API over fake clusters, in virtual time.
+type harness struct {
+	t             testing.TB
+	start         time.Time
+	api           *API
+	history       *history.History
+	revisionTimes *RevisionTimes
+	clusters      map[string]*fakeCluster
+	// levels are the levels of the caller; nil allows everything.
+	levels   map[string]Level
+	authErr  error
+	demanded []string
 }
 
-// town is one cluster as its session reports it.
-type town struct {
-	state   *state.State
-	slots   uint32
-	value   *session.Value
-	session session.Info
-	reading uint64
+// fakeCluster is one cluster with its session.
+type fakeCluster struct {
+	state    *state.State
+	slots    uint32
+	value    *session.Value
+	session  session.Info
+	readings uint64
 }
 
 const period = 5 * time.Second
 
-func act(t *testing.T, play func(s *stage), set ...func(*Config)) {
+func runTest(t *testing.T, run func(s *harness), set ...func(*Config)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { play(newStage(t, set...)) })
+	synctest.Test(t, func(t *testing.T) { run(newHarness(t, set...)) })
 }
 
-func newStage(t testing.TB, set ...func(*Config)) *stage {
-	s := &stage{
-		t: t, start: time.Now(), clusters: map[string]*town{}, trail: NewTrail(15 * time.Minute),
+func newHarness(t testing.TB, set ...func(*Config)) *harness {
+	s := &harness{
+		t: t, start: time.Now(), clusters: map[string]*fakeCluster{}, revisionTimes: NewRevisionTimes(15 * time.Minute),
 		history: history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}),
 	}
 	c := Config{
 		Clusters: func() []string { return slices.Sorted(maps.Keys(s.clusters)) },
-		Look:     s.look, Want: func(cluster string) { s.wanted = append(s.wanted, cluster) },
-		History: s.history, Trail: s.trail, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler), Version: "test",
+		Lookup:   s.lookup, Demand: func(cluster string) { s.demanded = append(s.demanded, cluster) },
+		History: s.history, RevisionTimes: s.revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler), Version: "test",
 	}
 	for _, f := range set {
 		f(&c)
@@ -67,7 +67,7 @@ func newStage(t testing.TB, set ...func(*Config)) *stage {
 	return s
 }
 
-func (s *stage) look(name string) (session.Glance, bool) {
+func (s *harness) lookup(name string) (session.Glance, bool) {
 	c := s.clusters[name]
 	if c == nil {
 		return session.Glance{}, false
@@ -79,9 +79,9 @@ func (s *stage) look(name string) (session.Glance, bool) {
 	return session.Glance{Value: c.value, Observation: o}, true
 }
 
-func (s *stage) see(_ context.Context, clusters []string, _ bool) (map[string]Level, error) {
-	if s.unasked != nil {
-		return nil, s.unasked
+func (s *harness) authorize(_ context.Context, clusters []string, _ bool) (map[string]Level, error) {
+	if s.authErr != nil {
+		return nil, s.authErr
 	}
 	levels := map[string]Level{}
 	for _, name := range clusters {
@@ -93,15 +93,15 @@ func (s *stage) see(_ context.Context, clusters []string, _ bool) (map[string]Le
 	return levels, nil
 }
 
-// register is a cluster that never reported.
-func (s *stage) register(name string) *town {
-	c := &town{state: &state.State{Epoch: 7}, session: session.Info{Phase: session.Idle}}
+// register adds a cluster that has never reported.
+func (s *harness) register(name string) *fakeCluster {
+	c := &fakeCluster{state: &state.State{Epoch: 7}, session: session.Info{Phase: session.Idle}}
 	s.clusters[name] = c
 	return c
 }
 
-// cluster is one that reports these objects from now on.
-func (s *stage) cluster(name string, objects ...state.Object) *town {
+// addCluster adds a cluster and reports its objects.
+func (s *harness) addCluster(name string, objects ...state.Object) *fakeCluster {
 	c := s.register(name)
 	c.session = session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: time.Now(), ExpiresAt: time.Now().Add(30 * time.Minute)}
 	c.put(objects...)
@@ -109,8 +109,8 @@ func (s *stage) cluster(name string, objects ...state.Object) *town {
 	return c
 }
 
-// put changes objects, as one change.
-func (c *town) put(objects ...state.Object) {
+// put creates or updates objects, in one delta.
+func (c *fakeCluster) put(objects ...state.Object) {
 	d := state.Delta{Epoch: c.state.Epoch, From: c.state.Seq, To: c.state.Seq + 1}
 	for _, o := range objects {
 		e := state.Entry{Seq: d.To, Object: o}
@@ -125,7 +125,7 @@ func (c *town) put(objects ...state.Object) {
 	c.apply(d)
 }
 
-func (c *town) apply(d state.Delta) {
+func (c *fakeCluster) apply(d state.Delta) {
 	next, err := state.Apply(c.state, d)
 	if err != nil {
 		panic(err)
@@ -133,10 +133,10 @@ func (c *town) apply(d state.Delta) {
 	c.state = next
 }
 
-// use is a reading of usage, taken now.
-func (c *town) use(of map[state.Key]state.Used) {
-	c.reading++
-	u := &state.Usage{N: c.reading, BySlot: make([]state.Used, c.slots)}
+// addUsage adds a reading of usage, sampled now.
+func (c *fakeCluster) addUsage(of map[state.Key]state.Used) {
+	c.readings++
+	u := &state.Usage{N: c.readings, BySlot: make([]state.Used, c.slots)}
 	for k, used := range of {
 		e, ok := c.state.Get(k)
 		if !ok {
@@ -148,8 +148,8 @@ func (c *town) use(of map[state.Key]state.Used) {
 	c.apply(state.Delta{Epoch: c.state.Epoch, From: c.state.Seq, To: c.state.Seq + 1, Usage: u})
 }
 
-// report is a flush.
-func (s *stage) report(name string) {
+// report delivers the state of a cluster as a report.
+func (s *harness) report(name string) {
 	c, now := s.clusters[name], time.Now()
 	for i := range c.state.Sections {
 		c.state.Sections[i].ObservedAt = now
@@ -158,12 +158,12 @@ func (s *stage) report(name string) {
 		Cluster: name, UID: "uid-" + name, State: c.state, Summary: state.Summarize(c.state, now), ObservedAt: now,
 		ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), TTL: 10 * time.Second, Session: c.session,
 	}
-	s.trail.Follower().Reported(c.value, false)
+	s.revisionTimes.Follower().Reported(c.value, false)
 	s.history.Add(name, c.value.State, c.value.Summary, now)
 }
 
-// pass is so much time in which clusters report each period, and tick is called before.
-func (s *stage) pass(d time.Duration, tick func(n int), names ...string) {
+// advance lets time pass. Each period it calls tick and then reports the given clusters.
+func (s *harness) advance(d time.Duration, tick func(n int), names ...string) {
 	for n := range int(d / period) {
 		<-time.After(period)
 		if tick != nil {
@@ -175,15 +175,15 @@ func (s *stage) pass(d time.Duration, tick func(n int), names ...string) {
 	}
 }
 
-// end is the end of a cluster's session.
-func (s *stage) end(name string) {
+// endSession ends the session of a cluster.
+func (s *harness) endSession(name string) {
 	s.clusters[name].session = session.Info{ID: "s-1", Phase: session.Idle}
 	s.history.End(name, time.Now())
-	s.trail.Follower().Ended(name, time.Now())
+	s.revisionTimes.Follower().Ended(name, time.Now())
 }
 
-// reply is an answer as clients read it.
-type reply struct {
+// apiResult is a decoded response.
+type apiResult struct {
 	Status    string          `json:"status"`
 	Data      json.RawMessage `json:"data"`
 	Warnings  []string        `json:"warnings"`
@@ -194,35 +194,35 @@ type reply struct {
 	streamed  bool
 }
 
-// ask is a request of a route; pairs are names and values of its parameters.
-func (s *stage) ask(path string, pairs ...string) reply {
+// request sends a request to a route. pairs are names and values of its parameters.
+func (s *harness) request(path string, pairs ...string) apiResult {
 	s.t.Helper()
 	form := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
 		form.Add(pairs[i], pairs[i+1])
 	}
-	request := Request{Form: form, See: s.see}
+	request := Request{Form: form, Authorize: s.authorize}
 	for _, r := range s.api.Routes() {
 		if r.Path == "/label/{label}/values" && len(path) > 14 && path[:7] == "/label/" {
 			request.Label, path = path[7:len(path)-len("/values")], r.Path
 		}
 		if r.Path == path {
-			return s.read(r.Serve(s.t.Context(), request))
+			return s.parse(r.Serve(s.t.Context(), request))
 		}
 	}
-	s.t.Fatalf("there is no route %s", path)
-	return reply{}
+	s.t.Fatalf("no route %s", path)
+	return apiResult{}
 }
 
-func (s *stage) read(a Answer, err error) reply {
+func (s *harness) parse(a Response, err error) apiResult {
 	s.t.Helper()
-	got := reply{code: 200}
+	got := apiResult{code: 200}
 	var as *Error
 	switch {
 	case errors.As(err, &as):
 		a.Body, got.code = ErrorBody(as.Type, as.Error()), as.Status()
 	case err != nil:
-		return reply{Error: err.Error()}
+		return apiResult{Error: err.Error()}
 	}
 	defer a.Close()
 	if a.Stream != nil {
@@ -239,8 +239,8 @@ func (s *stage) read(a Answer, err error) reply {
 	return got
 }
 
-// names are an answer that is a list of words.
-func (r reply) names(t testing.TB) []string {
+// strings returns the data of a response that is a list of strings.
+func (r apiResult) strings(t testing.TB) []string {
 	t.Helper()
 	var list []string
 	if err := json.Unmarshal(r.Data, &list); err != nil {
@@ -249,8 +249,8 @@ func (r reply) names(t testing.TB) []string {
 	return list
 }
 
-// vector is an answer of /query: values by labels.
-func (r reply) vector(t testing.TB) map[string]string {
+// vector returns the data of an instant query as values by labels.
+func (r apiResult) vector(t testing.TB) map[string]string {
 	t.Helper()
 	var data struct {
 		Result []struct {
@@ -263,18 +263,18 @@ func (r reply) vector(t testing.TB) map[string]string {
 	}
 	got := map[string]string{}
 	for _, one := range data.Result {
-		words := ""
+		text := ""
 		for _, name := range slices.Sorted(maps.Keys(one.Metric)) {
 			if name != "job" && name != "metrics_path" {
-				words += name + "=" + one.Metric[name] + " "
+				text += name + "=" + one.Metric[name] + " "
 			}
 		}
-		got[words] = one.Value[1].(string)
+		got[text] = one.Value[1].(string)
 	}
 	return got
 }
 
-func same(t testing.TB, what string, got, want any) {
+func checkEqual(t testing.TB, what string, got, want any) {
 	t.Helper()
 	g, w := asJSON(t, got), asJSON(t, want)
 	if g != w {
@@ -291,8 +291,8 @@ func asJSON(t testing.TB, v any) string {
 	return string(b)
 }
 
-// shop are the objects of a small cluster.
-func shop() []state.Object {
+// shopObjects returns the objects of a small cluster.
+func shopObjects() []state.Object {
 	amount := state.Resources{CPUMillis: 4000, MemoryBytes: 8 << 30, Pods: 110, Extended: map[string]int64{"nvidia.com/gpu": 2}}
 	return []state.Object{
 		&state.Node{Name: "n1", Ready: state.True, Schedulable: true, Conditions: []state.NodeCondition{{Type: "DiskPressure", Status: state.False}, {Type: "MemoryPressure", Status: state.False}, {Type: "PIDPressure", Status: state.False}, {Type: "Ready", Status: state.True}}, Capacity: amount, Allocatable: amount, KubeletVersion: "v1.36.3", Roles: []string{"worker"}, Addresses: []state.NodeAddress{{Type: "InternalIP", Address: "10.0.0.1"}}},
@@ -312,20 +312,21 @@ var (
 	nodeKey = state.Key{Kind: state.KindNode, Name: "n1"}
 )
 
-// busy has the shop's app use a quarter of a core, and its node a whole one.
-func (c *town) busy() {
-	c.use(map[state.Key]state.Used{appKey: {CPUMillis: 250, MemoryBytes: 100 << 20}, nodeKey: {CPUMillis: 1000, MemoryBytes: 2 << 30}})
+// addTypicalUsage adds a reading in which the container app uses a quarter of a core, and its node
+// one core.
+func (c *fakeCluster) addTypicalUsage() {
+	c.addUsage(map[state.Key]state.Used{appKey: {CPUMillis: 250, MemoryBytes: 100 << 20}, nodeKey: {CPUMillis: 1000, MemoryBytes: 2 << 30}})
 }
 
-// running has clusters report for so long, their usage each 15 s.
-func (s *stage) running(d time.Duration, names ...string) *town {
+// addRunningClusters adds clusters that report for d, with a reading of usage each 15 s.
+func (s *harness) addRunningClusters(d time.Duration, names ...string) *fakeCluster {
 	for _, name := range names {
-		s.cluster(name, shop()...)
+		s.addCluster(name, shopObjects()...)
 	}
-	s.pass(d, func(n int) {
+	s.advance(d, func(n int) {
 		for _, name := range names {
 			if n%3 == 2 {
-				s.clusters[name].busy()
+				s.clusters[name].addTypicalUsage()
 			}
 		}
 	}, names...)

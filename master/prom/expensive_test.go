@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// bomb is a query that was small and took all memory, or all time, and the same in small.
-type bomb struct {
-	name, query, words string
+// expensiveQuery is a short query that would need too much memory or time, with the text of the
+// error that rejects it.
+type expensiveQuery struct {
+	name, query, message string
 }
 
-// replaced nests label_replace so often, each with a value that is 400 times as long.
-func replaced(times int) string {
+// nestedReplace returns nested calls of label_replace. Each makes the value 400 times as long.
+func nestedReplace(times int) string {
 	query := "vector(1)"
 	for range times {
 		query = `label_replace(` + query + `,"a","` + strings.Repeat("$1", 400) + `","a","(.*)")`
@@ -22,7 +23,7 @@ func replaced(times int) string {
 	return strings.Replace(query, "vector(1)", `label_replace(vector(1),"a","xxxxxxxx","","")`, 1)
 }
 
-func joined(times int) string {
+func nestedJoin(times int) string {
 	query := `label_replace(vector(1),"a","x","","")`
 	for range times {
 		query = `label_join(` + query + `,"a","","a","a")`
@@ -30,21 +31,21 @@ func joined(times int) string {
 	return query
 }
 
-func bombs() []bomb {
+func expensiveQueries() []expensiveQuery {
 	classes := `(?:` + strings.Repeat(`\pL`, 20) + `){1000}`
 	many := make([]string, 8)
 	for i := range many {
 		many[i] = `up{a=~"(?:` + strings.Repeat(`\\pL`, 1000) + `){1000}"}`
 	}
-	return []bomb{
-		{"replacements, nested", replaced(2), "label values of more than 65536 bytes"},
-		{"more replacements, nested", replaced(26), "label values of more than 65536 bytes"},
-		{"labels joined, nested", joined(16), "label values of more than 65536 bytes"},
-		{"more labels joined, nested", joined(48), "label values of more than 65536 bytes"},
+	return []expensiveQuery{
+		{"replacements, nested", nestedReplace(2), "label values of more than 65536 bytes"},
+		{"more replacements, nested", nestedReplace(26), "label values of more than 65536 bytes"},
+		{"labels joined, nested", nestedJoin(16), "label values of more than 65536 bytes"},
+		{"more labels joined, nested", nestedJoin(48), "label values of more than 65536 bytes"},
 		{"a long replacement", `label_replace(up,"a","` + strings.Repeat("${1}", 2000) + `","cluster","(.*)")`, "label values of more than 65536 bytes"},
 		{"many replacements", strings.Repeat(`label_replace(`, 51) + "up" + strings.Repeat(`,"a","b","c","d")`, 51), "more than 50 label_replace"},
 		{"a repeated class", "up{a=~`" + classes + "`}", "instructions"},
-		{"repeated classes", strings.Join(many, "+"), "classes of Unicode"},
+		{"repeated classes", strings.Join(many, "+"), "Unicode classes"},
 		{"a repeated class in label_replace", `label_replace(up,"a","$1","cluster",` + "`" + classes + "`)", "instructions"},
 		{"a repeat of repeats", `up{a!~"(?:(?:abcdefghijklmnopqrstuvwxyz){30}){30}"}`, "instructions"},
 		{"a long query", "up" + strings.Repeat(" ", maxQuery), "bytes long"},
@@ -60,35 +61,35 @@ func bombs() []bomb {
 	}
 }
 
-func TestBombsAreRefused(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
-		for _, b := range bombs() {
+func TestExpensiveQueriesAreRejected(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu")
+		for _, b := range expensiveQueries() {
 			for _, path := range []string{"/query", "/query_exemplars", "/query_range"} {
-				within(t, b.name, 16<<20, func() {
-					got := s.ask(path, "query", b.query, "start", "0", "end", "60", "step", "15")
-					if got.code != 400 || got.ErrorType != ErrorBadData || !strings.Contains(got.Error, b.words) {
-						t.Errorf("%s %s: %d %s %.200s, want %s", path, b.name, got.code, got.ErrorType, got.Error, b.words)
+				checkAllocs(t, b.name, 16<<20, func() {
+					got := s.request(path, "query", b.query, "start", "0", "end", "60", "step", "15")
+					if got.code != 400 || got.ErrorType != ErrorBadData || !strings.Contains(got.Error, b.message) {
+						t.Errorf("%s %s: got %d %s %.200s, want 400 bad_data with %q", path, b.name, got.code, got.ErrorType, got.Error, b.message)
 					}
 				})
 				if t.Failed() {
-					return // the next one may take all memory
+					return // the next query could exhaust the memory
 				}
 			}
 		}
 	})
 }
 
-func TestBombsInSelectorsAreRefused(t *testing.T) {
-	act(t, func(s *stage) {
-		s.running(time.Minute, "prod-eu")
+func TestExpensiveSelectorsAreRejected(t *testing.T) {
+	runTest(t, func(s *harness) {
+		s.addRunningClusters(time.Minute, "prod-eu")
 		classes := "up{a=~`(?:" + strings.Repeat(`\pL`, 20) + "){1000}`}"
 		for _, path := range []string{"/series", "/labels", "/label/node/values", "/federate"} {
 			for _, selectors := range [][]string{{classes}, {"up", classes}, slices.Repeat([]string{"up"}, 101), {"up{" + strings.Repeat("a!=`b`,", 501) + "}"}, {"up" + strings.Repeat(" ", maxQuery)}} {
-				within(t, path, 16<<20, func() {
-					got := s.asks(path, url.Values{"match[]": selectors})
+				checkAllocs(t, path, 16<<20, func() {
+					got := s.requestForm(path, url.Values{"match[]": selectors})
 					if got.code != 400 || got.ErrorType != ErrorBadData || !strings.Contains(got.Error, `"match[]"`) {
-						t.Errorf("%s with %d selectors: %d %.200s", path, len(selectors), got.code, got.Error)
+						t.Errorf("%s with %d selectors: got %d %.200s, want 400 bad_data for match[]", path, len(selectors), got.code, got.Error)
 					}
 				})
 			}

@@ -1,0 +1,102 @@
+package prom
+
+import (
+	"sort"
+	"sync"
+	"time"
+
+	"rollcall.dev/rollcall/master/session"
+)
+
+// maxRevisions limits the revisions that are kept of one cluster, to about 8 KiB.
+const maxRevisions = 512
+
+// RevisionTimes remembers when each seq was first reported in the current session of a cluster.
+// The Entry of an object has the seq of its last change, so the object is unchanged since the
+// first report with that seq or a later one. RevisionTimes is fed by session events; see Follower.
+type RevisionTimes struct {
+	window time.Duration
+
+	mu       sync.RWMutex
+	clusters map[string]*clusterRevisions
+}
+
+// revision is the first report with a seq, at a time in Unix milliseconds.
+type revision struct {
+	seq uint64
+	at  int64
+}
+
+type clusterRevisions struct {
+	epoch     uint64
+	revisions []revision
+	// ended means that the next report belongs to another session.
+	ended bool
+}
+
+// NewRevisionTimes returns a RevisionTimes that keeps revisions for the given time.
+func NewRevisionTimes(window time.Duration) *RevisionTimes {
+	return &RevisionTimes{window: window, clusters: map[string]*clusterRevisions{}}
+}
+
+// Follower returns the callbacks that record reports.
+func (r *RevisionTimes) Follower() session.Follower {
+	return session.Follower{Reported: func(v *session.Value, _ bool) { r.report(v) }, Ended: r.end, Forgotten: r.forget}
+}
+
+func (r *RevisionTimes) report(v *session.Value) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.clusters[v.Cluster]
+	if s == nil || s.ended || s.epoch != v.State.Epoch {
+		s = &clusterRevisions{epoch: v.State.Epoch}
+		r.clusters[v.Cluster] = s
+	}
+	s.add(revision{v.State.Seq, v.ReceivedAt.UnixMilli()}, v.ReceivedAt.Add(-r.window).UnixMilli())
+}
+
+func (s *clusterRevisions) add(next revision, cutoff int64) {
+	if n := len(s.revisions); n > 0 && s.revisions[n-1].seq >= next.seq {
+		return
+	}
+	old := 0
+	for old+1 < len(s.revisions) && (s.revisions[old+1].at <= cutoff || len(s.revisions)-old >= maxRevisions) {
+		old++
+	}
+	s.revisions = append(s.revisions[:copy(s.revisions, s.revisions[old:])], next)
+}
+
+func (r *RevisionTimes) end(cluster string, _ time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.clusters[cluster]; s != nil {
+		s.ended = true
+	}
+}
+
+func (r *RevisionTimes) forget(cluster string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.clusters, cluster)
+}
+
+// revisions returns a copy of the revisions of the session that v belongs to, the oldest first.
+func (r *RevisionTimes) revisions(v *session.Value) []revision {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.clusters[v.Cluster]
+	if s == nil || v.State == nil || s.epoch != v.State.Epoch {
+		return nil
+	}
+	return append([]revision(nil), s.revisions...)
+}
+
+// changedAt returns when an object with a seq last changed, in Unix milliseconds. It returns
+// reportedAt if no revision includes that seq.
+func changedAt(revisions []revision, seq uint64, at int64) int64 {
+	i := sort.Search(len(revisions), func(i int) bool { return revisions[i].seq >= seq })
+	if i == len(revisions) {
+		return at
+	}
+	return min(revisions[i].at, at)
+}

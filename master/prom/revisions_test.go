@@ -1,0 +1,40 @@
+package prom
+
+import (
+	"testing"
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
+)
+
+func TestRevisionTimesByReport(t *testing.T) {
+	revisionTimes, start := NewRevisionTimes(time.Minute), time.UnixMilli(1_000_000)
+	report := func(after time.Duration, epoch, seq uint64) []revision {
+		v := &session.Value{Cluster: "a", State: &state.State{Epoch: epoch, Seq: seq}, ReceivedAt: start.Add(after)}
+		revisionTimes.Follower().Reported(v, false)
+		return revisionTimes.revisions(v)
+	}
+	report(0, 1, 10)
+	report(5*time.Second, 1, 10)
+	steps := report(10*time.Second, 1, 15)
+	for seq, want := range map[uint64]int64{1: 1_000_000, 10: 1_000_000, 11: 1_010_000, 15: 1_010_000, 16: 7} {
+		checkEqual(t, "since", changedAt(steps, seq, max(7, want)), max(7, want))
+	}
+	checkEqual(t, "what is kept", len(report(2*time.Minute, 1, 16)), 2)
+	checkEqual(t, "after a change of epoch", len(report(2*time.Minute, 2, 16)), 1)
+	revisionTimes.Follower().Ended("a", start)
+	checkEqual(t, "of the next session", len(report(3*time.Minute, 2, 17)), 1)
+	revisionTimes.Follower().Forgotten("a")
+	checkEqual(t, "after the cluster was removed", revisionTimes.revisions(&session.Value{Cluster: "a", State: &state.State{Epoch: 2}}), nil)
+}
+
+func TestRevisionTimesAreBounded(t *testing.T) {
+	revisionTimes := NewRevisionTimes(time.Hour)
+	for i := range 3 * maxRevisions {
+		revisionTimes.Follower().Reported(&session.Value{Cluster: "a", State: &state.State{Seq: uint64(i)}, ReceivedAt: time.Unix(int64(i), 0)}, false)
+	}
+	if n := len(revisionTimes.clusters["a"].revisions); n > maxRevisions {
+		t.Errorf("got %d revisions, want at most %d", n, maxRevisions)
+	}
+}

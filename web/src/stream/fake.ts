@@ -1,0 +1,132 @@
+import type { Handlers } from './connection'
+import type { Series } from './past'
+import type { Surroundings } from './store'
+import { Store } from './store'
+import type { Change, Cluster, Container, Event, Node, Pod, Port, Problem, Summary } from './types'
+
+/** A master for unit tests: it answers what it is told to, and sends what it is told to. */
+export class FakeMaster {
+  status = 200
+  body = '{"resourceVersion":"0123456789abcdef-1","clusters":[]}'
+  date = ''
+  headers: Record<string, string> = {}
+  down = false
+  socketsFail = false
+  /** Queries of the streams that were opened. */
+  opened: string[] = []
+  /** What the open websocket was told, as JSON. */
+  said: string[] = []
+  probes = 0
+  /** What Prometheus' API answers; without it there is none. */
+  past: Series[] | null = null
+  /** Queries that it was asked. */
+  asked: URLSearchParams[] = []
+
+  private handlers: Handlers | null = null
+
+  readonly store = new Store(this.surroundings())
+
+  private surroundings(): Surroundings {
+    return {
+      probe: async () => {
+        this.probes++
+        if (this.down) throw new TypeError('fetch failed')
+        return new Response(this.body, { status: this.status, headers: { date: this.date, ...this.headers } })
+      },
+      ask: async (path) => {
+        this.asked.push(new URL(path, 'http://master').searchParams)
+        return this.past ? Response.json({ status: 'success', data: { resultType: 'matrix', result: this.past } }) : new Response('', { status: 404 })
+      },
+      connect: (query, byEvents, h) => {
+        this.opened.push((byEvents ? 'events?' : 'socket?') + query)
+        this.handlers = h
+        queueMicrotask(() => (this.socketsFail && !byEvents ? h.closed() : h.open()))
+        return {
+          wish: (w) => {
+            if (!byEvents) this.said.push(JSON.stringify(w))
+            return !byEvents
+          },
+          close: () => (this.handlers = null),
+        }
+      },
+      now: () => Date.now(),
+      random: () => 0.5,
+      soon: (f) => queueMicrotask(f),
+    }
+  }
+
+  send(...events: Event[]) {
+    for (const e of events) this.handlers?.event(e)
+  }
+
+  close() {
+    this.handlers?.closed()
+  }
+
+  /** The present state of the fleet. */
+  fleet(...clusters: Cluster[]) {
+    this.send(...clusters.map((c) => cluster('ADDED', c, '0')), { type: 'BOOKMARK', resourceVersion: 'f-1', object: { resourceVersion: 'f-1', ...ended } })
+  }
+
+  /** The present state of one cluster. */
+  present(name: string, version: string, ...rows: Event[]) {
+    this.send(
+      ...rows.map((e) => ({ ...e, cluster: name, resourceVersion: '0' }) as Event),
+      { type: 'ADDED', kind: 'Summary', cluster: name, resourceVersion: '0', object: summaryOf() },
+      { type: 'ADDED', kind: 'Session', cluster: name, resourceVersion: '0', object: { phase: 'Reporting', stale: false } },
+      { type: 'BOOKMARK', cluster: name, resourceVersion: version, object: { resourceVersion: version, observedAt: '2026-11-22T10:00:00Z', stale: false, session: { phase: 'Reporting' }, ...ended } },
+    )
+  }
+}
+
+export const ended = { annotations: { 'k8s.io/initial-events-end': 'true' } }
+
+export const cluster = (type: Change, object: Cluster, resourceVersion: string): Event => ({ type, kind: 'Cluster', resourceVersion, object })
+
+const none = { cpuMillis: 0, memoryBytes: 0, ephemeralStorageBytes: 0 }
+
+export function clusterOf(name: string, change: Partial<Cluster> = {}): Cluster {
+  return { name, session: { phase: 'Reporting' }, stale: false, summary: summaryOf(), ...change }
+}
+
+export function summaryOf(change: Partial<Summary> = {}): Summary {
+  return {
+    nodes: { total: 3, ready: 3, schedulable: 3 },
+    pods: { total: 2, pending: 0, running: 2, succeeded: 0, failed: 0, unknown: 0, terminating: 0 },
+    containers: { total: 2, running: 2, waiting: 0, terminated: 0, unknown: 0, restarts: 0, desired: 2, ready: 2 },
+    capacity: { ...none, cpuMillis: 4000, memoryBytes: 8000 },
+    allocatable: { ...none, cpuMillis: 4000, memoryBytes: 8000 },
+    requested: { ...none, cpuMillis: 1000, memoryBytes: 4000 },
+    limits: none,
+    used: { cpuMillis: 400, memoryBytes: 2000, nodes: 3 },
+    fragmentation: { cpuMillis: 1000, memoryBytes: 1000 },
+    ports: { taken: 1, conflicts: 0 },
+    healthy: true,
+    problems: [],
+    problemCount: 0,
+    problemCounts: { critical: 0, warning: 0, info: 0 },
+    more: { critical: 0, warning: 0, info: 0 },
+    muted: 0,
+    ...change,
+  }
+}
+
+export function containerOf(pod: string, change: Partial<Container> = {}): Container {
+  return { namespace: 'shop', pod, name: 'app', kind: 'main', node: 'n1', image: 'shop:1', state: 'running', ready: true, restarts: 0, requests: none, limits: none, ...change }
+}
+
+export function problemOf(what: string, where: string, change: Partial<Problem> = {}): Problem {
+  return { severity: 'warning', kind: 'Container', what, where, count: 1, ...change }
+}
+
+export function podOf(name: string, change: Partial<Pod> = {}): Pod {
+  return { namespace: 'shop', name, node: 'n1', status: 'Running', ready: '1/1', restarts: 0, phase: 'Running', owner: { kind: 'Deployment', name: 'web' }, requested: none, limits: none, ...change }
+}
+
+export function nodeOf(name: string, change: Partial<Node> = {}): Node {
+  return { name, ready: 'True', schedulable: true, capacity: none, allocatable: none, ...change }
+}
+
+export function portOf(port: number, change: Partial<Port> = {}): Port {
+  return { node: '*', protocol: 'TCP', port, kind: 'NodePort', namespace: 'shop', service: 'web', targets: [], ...change }
+}
