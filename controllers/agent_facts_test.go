@@ -16,20 +16,20 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// answered is what session saw of a cluster whose agent answered.
+// answered is the observation of a cluster whose agent answered.
 var answered = session.Observation{
 	Generation: 1, Ready: state.True, Reason: session.Succeeded, UID: "8a1f", AgentVersion: "v0.1.0", KubernetesVersion: "v1.36.3",
 	Session: session.Info{Phase: session.Idle},
 }
 
-// open is what it sees while the agent reports.
+// open is the observation while the agent reports.
 var open = func() session.Observation {
 	o := answered
 	o.Session = session.Info{ID: "s-1", Phase: session.Reporting, Holder: "m-1", StartedAt: noon, ExpiresAt: noon.Add(30 * time.Minute)}
 	return o
 }()
 
-// outdated is what it sees of an agent whose API server is away.
+// outdated is the observation if the agent cannot read its API server.
 var outdated = func() session.Observation {
 	o := open
 	away := state.SectionError{Reason: "Disconnected", Message: "the API server does not answer: connection refused"}
@@ -39,12 +39,12 @@ var outdated = func() session.Observation {
 	return o
 }()
 
-// failing is what it sees of a cluster that it could not reach.
-func failing(reason session.Reason, words string) session.Observation {
-	return session.Observation{Generation: 1, Ready: state.False, Reason: reason, Message: words, Session: session.Info{Phase: session.Backoff}}
+// failing returns the observation of an unreachable cluster.
+func failing(reason session.Reason, text string) session.Observation {
+	return session.Observation{Generation: 1, Ready: state.False, Reason: reason, Message: text, Session: session.Info{Phase: session.Backoff}}
 }
 
-// stored is a status as another master left it.
+// stored returns a status that another master wrote.
 func stored(reason string, status metav1.ConditionStatus) v1alpha1.ClusterAgentStatus {
 	return v1alpha1.ClusterAgentStatus{
 		ObservedGeneration: 1, ClusterUID: "8a1f", AgentVersion: "v0.0.9", KubernetesVersion: "v1.35.0",
@@ -56,24 +56,24 @@ func stored(reason string, status metav1.ConditionStatus) v1alpha1.ClusterAgentS
 	}
 }
 
-// inShort is a status in a line: conditions, phase, and how the last session ended.
+// inShort formats a status as one line: conditions, phase, and the last session's end reason.
 func inShort(s v1alpha1.ClusterAgentStatus) string {
-	var words []string
+	var text []string
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReporting} {
 		if c := meta.FindStatusCondition(s.Conditions, kind); c != nil {
-			words = append(words, fmt.Sprintf("%s=%s/%s", kind, c.Status, c.Reason))
+			text = append(text, fmt.Sprintf("%s=%s/%s", kind, c.Status, c.Reason))
 		}
 	}
-	words = append(words, string(s.Session.Phase))
+	text = append(text, string(s.Session.Phase))
 	if s.Session.LastEndReason != "" {
-		words = append(words, s.Session.LastEndReason)
+		text = append(text, s.Session.LastEndReason)
 	}
-	return strings.Join(words, " ")
+	return strings.Join(text, " ")
 }
 
-func TestAStatusIsDecided(t *testing.T) {
+func TestDecideAgent(t *testing.T) {
 	refused := &session.UnreachableError{Reason: session.EndpointInvalid, Err: errors.New("no address")}
-	older := []loss{{"203.0.113.7", "prod-us"}}
+	older := []ipConflict{{"203.0.113.7", "prod-us"}}
 	for _, c := range []struct {
 		name string
 		with func(*agentFacts)
@@ -90,9 +90,9 @@ func TestAStatusIsDecided(t *testing.T) {
 			f.seen, f.seen.Reason, f.seen.Message = answered, session.ClockSkew, "an hour ahead"
 		}, "Ready=True/ClockSkew Reporting=False/NoDemand Idle"},
 		{"another cluster", func(f *agentFacts) { f.seen = failing(session.ClusterUIDMismatch, "77c0, not 8a1f") }, "Ready=False/ClusterUIDMismatch Reporting=False/Backoff Backoff"},
-		{"suspended", func(f *agentFacts) { f.agent.Spec.Suspend, f.fault, f.lost = true, refused, older }, "Ready=False/Suspended Reporting=False/Suspended Idle"},
-		{"cannot be dialed", func(f *agentFacts) { f.fault, f.lost = refused, older }, "Ready=False/EndpointInvalid Reporting=False/NoDemand Idle"},
-		{"an address is another's", func(f *agentFacts) { f.seen, f.lost = open, older }, "Ready=False/ClusterIPConflict Reporting=True/SessionOpen Reporting"},
+		{"suspended", func(f *agentFacts) { f.agent.Spec.Suspend, f.fault, f.ipConflicts = true, refused, older }, "Ready=False/Suspended Reporting=False/Suspended Idle"},
+		{"cannot be dialed", func(f *agentFacts) { f.fault, f.ipConflicts = refused, older }, "Ready=False/EndpointInvalid Reporting=False/NoDemand Idle"},
+		{"an address is another's", func(f *agentFacts) { f.seen, f.ipConflicts = open, older }, "Ready=False/ClusterIPConflict Reporting=True/SessionOpen Reporting"},
 		{"seen before the change", func(f *agentFacts) { f.seen, f.agent.Generation = open, 2 }, "Ready=Unknown/AwaitingFirstContact Reporting=True/SessionOpen Reporting"},
 
 		{"after a restart", func(f *agentFacts) { f.agent.Status = stored("Succeeded", "True") }, "Ready=True/Succeeded Reporting=False/NoDemand Idle master gone"},
@@ -121,12 +121,12 @@ func TestAStatusIsDecided(t *testing.T) {
 	}
 }
 
-func TestWhatIsOldIsToldWithSinceAndWhy(t *testing.T) {
-	const old = "old: nodes and pods since 2025-11-22T12:00:00Z (Disconnected: the API server does not answer: connection refused); usage since 2025-11-22T11:59:00Z (Forbidden: grant it)"
+func TestStaleSectionsAreDescribed(t *testing.T) {
+	const old = "outdated: nodes and pods since 2025-11-22T12:00:00Z (Disconnected: the API server does not answer: connection refused); usage since 2025-11-22T11:59:00Z (Forbidden: grant it)"
 	conditions := decideAgent(agentFacts{now: noon.Add(time.Hour), agent: agentOf("prod-eu", 0), seen: outdated}).Conditions
 	for i, want := range []string{
-		"the agent answered the last time it was called. What it knows is " + old,
-		"the agent reports every period, but what it reports is " + old,
+		"the agent answered the last connection. Its data is " + old,
+		"the agent reports every period, but its data is " + old,
 	} {
 		if got := conditions[i].Message; got != want {
 			t.Errorf("%s says\n     %s\nwant %s", conditions[i].Type, got, want)
@@ -146,7 +146,7 @@ func TestWhatIsOldIsToldWithSinceAndWhy(t *testing.T) {
 	}
 }
 
-func TestASessionIsShownWhileItLasts(t *testing.T) {
+func TestSessionIsSetWhileReporting(t *testing.T) {
 	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}
 	want := v1alpha1.SessionStatus{ID: "s-1", Phase: v1alpha1.PhaseReporting, Holder: "m-1", StartedAt: timeOf(noon), ExpiresAt: timeOf(noon.Add(30 * time.Minute))}
 	f.agent.Status = decideAgent(f)
@@ -163,7 +163,7 @@ func TestASessionIsShownWhileItLasts(t *testing.T) {
 	}
 }
 
-func TestAConditionTellsSinceWhen(t *testing.T) {
+func TestConditionTransitionTime(t *testing.T) {
 	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: answered}
 	f.agent.Status = decideAgent(f)
 	f.now, f.seen = noon.Add(time.Minute), open
@@ -175,7 +175,7 @@ func TestAConditionTellsSinceWhen(t *testing.T) {
 	}
 }
 
-func TestWhoAnswersFirstIsNoted(t *testing.T) {
+func TestFirstClusterUIDIsStored(t *testing.T) {
 	for _, c := range []struct{ name, spec, status, seen, want string }{
 		{"nobody yet", "", "", "", ""},
 		{"first", "", "", "8a1f", "8a1f"},
@@ -195,7 +195,7 @@ func TestWhoAnswersFirstIsNoted(t *testing.T) {
 	}
 }
 
-func TestWhatAnotherMasterFoundOutStays(t *testing.T) {
+func TestStatusOfOtherMasterIsKept(t *testing.T) {
 	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0)}
 	f.agent.Status = stored("Succeeded", "True")
 	next := decideAgent(f)
@@ -211,18 +211,18 @@ func TestWhatAnotherMasterFoundOutStays(t *testing.T) {
 	}
 }
 
-func TestAConflictNamesTheOwnerAndWhatElseIsWrong(t *testing.T) {
-	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), lost: []loss{{"203.0.113.7", "prod-us"}, {"203.0.113.8", "lab"}}}
+func TestConflictMessageNamesOwnerAndOtherErrors(t *testing.T) {
+	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), ipConflicts: []ipConflict{{"203.0.113.7", "prod-us"}, {"203.0.113.8", "lab"}}}
 	f.seen = failing(session.DialFailed, "connection refused")
 	message := meta.FindStatusCondition(decideAgent(f).Conditions, v1alpha1.ConditionReady).Message
-	for _, words := range []string{"203.0.113.7 is of ClusterAgent prod-us", "203.0.113.8 is of ClusterAgent lab", "by its name prod-eu is reached", "DialFailed: connection refused"} {
-		if !strings.Contains(message, words) {
-			t.Errorf("want %q in %q", words, message)
+	for _, text := range []string{"203.0.113.7 is owned by the older ClusterAgent prod-us", "203.0.113.8 is owned by the older ClusterAgent lab", "the cluster is still available as prod-eu", "DialFailed: connection refused"} {
+		if !strings.Contains(message, text) {
+			t.Errorf("want %q in %q", text, message)
 		}
 	}
 }
 
-func TestWhatIsTooLongForTheSchemaIsCut(t *testing.T) {
+func TestStatusTextsAreTruncated(t *testing.T) {
 	long := strings.Repeat("ü", 2000) + "\xff"
 	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}
 	f.seen.UID, f.seen.AgentVersion, f.seen.KubernetesVersion, f.seen.LastEndReason, f.seen.Message = long, long, long, long, long
@@ -244,10 +244,10 @@ func TestWhatIsTooLongForTheSchemaIsCut(t *testing.T) {
 	}
 }
 
-func TestAStatusThatWouldNotChangeIsNotWritten(t *testing.T) {
+func TestUnchangedStatusIsNotWritten(t *testing.T) {
 	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}
-	if got := agentChange(f.agent.Status, decideAgent(f)); got != becauseSpec {
-		t.Errorf("a first status: got %q, want %q", got, becauseSpec)
+	if got := agentChange(f.agent.Status, decideAgent(f)); got != reasonSpec {
+		t.Errorf("a first status: got %q, want %q", got, reasonSpec)
 	}
 	f.agent.Status = decideAgent(f)
 	f.now = noon.Add(time.Hour)
@@ -255,16 +255,16 @@ func TestAStatusThatWouldNotChangeIsNotWritten(t *testing.T) {
 		t.Errorf("the same an hour later: got %q, want no write", got)
 	}
 	f.seen.Session.ExpiresAt = noon.Add(40 * time.Minute)
-	if got := agentChange(f.agent.Status, decideAgent(f)); got != becauseSession {
-		t.Errorf("a renewal: got %q, want %q", got, becauseSession)
+	if got := agentChange(f.agent.Status, decideAgent(f)); got != reasonSession {
+		t.Errorf("a renewal: got %q, want %q", got, reasonSession)
 	}
 	f.seen = failing(session.DialFailed, "refused")
-	if got := agentChange(f.agent.Status, decideAgent(f)); got != becauseCondition {
-		t.Errorf("a failure: got %q, want %q", got, becauseCondition)
+	if got := agentChange(f.agent.Status, decideAgent(f)); got != reasonCondition {
+		t.Errorf("a failure: got %q, want %q", got, reasonCondition)
 	}
 }
 
-func TestADecisionLeavesWhatWasReadAlone(t *testing.T) {
+func TestDecideAgentDoesNotModifyInput(t *testing.T) {
 	f := agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}
 	f.agent.Status = stored("DialFailed", "False")
 	before := f.agent.DeepCopy()
@@ -274,7 +274,7 @@ func TestADecisionLeavesWhatWasReadAlone(t *testing.T) {
 	}
 }
 
-func TestWhatSignaturesHoldForIsAConditionOfItsOwn(t *testing.T) {
+func TestChannelBoundCondition(t *testing.T) {
 	before := func(reason string) v1alpha1.ClusterAgentStatus {
 		s := stored("Succeeded", metav1.ConditionTrue)
 		s.Conditions = append(s.Conditions, metav1.Condition{

@@ -12,7 +12,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// named is a ClusterAgent to be made.
+// named returns a new ClusterAgent.
 func named(name string, ips ...string) *v1alpha1.ClusterAgent {
 	return &v1alpha1.ClusterAgent{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -20,13 +20,13 @@ func named(name string, ips ...string) *v1alpha1.ClusterAgent {
 	}
 }
 
-// of is an observation that speaks of a ClusterAgent as it is.
+// of returns an observation of a ClusterAgent's current generation.
 func of(agent *v1alpha1.ClusterAgent, o session.Observation) session.Observation {
 	o.Generation = agent.Generation
 	return o
 }
 
-func TestAClusterAgentIsAnswered(t *testing.T) {
+func TestClusterAgentStatusIsWritten(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("answered"))
@@ -35,10 +35,10 @@ func TestAClusterAgentIsAnswered(t *testing.T) {
 	m.see("answered", of(agent, open))
 	status := h.awaitAgent(t, "answered", "Ready=True/Succeeded Reporting=True/SessionOpen Reporting").Status
 	if status.ClusterUID != "8a1f" || status.AgentVersion != "v0.1.0" || status.KubernetesVersion != "v1.36.3" {
-		t.Errorf("who answered is not told: %+v", status)
+		t.Errorf("status does not have the agent's identity: %+v", status)
 	}
 	if s := status.Session; s.ID != "s-1" || s.Holder != "m-1" || !s.StartedAt.Equal(timeOf(open.Session.StartedAt)) || !s.ExpiresAt.Equal(timeOf(open.Session.ExpiresAt)) {
-		t.Errorf("the session is not told: %+v", s)
+		t.Errorf("status does not have the session: %+v", s)
 	}
 	m.quiet(t, h)
 	if cluster, ok := m.registry.Cluster("answered"); !ok || cluster.ExpectedUID != "8a1f" {
@@ -46,7 +46,7 @@ func TestAClusterAgentIsAnswered(t *testing.T) {
 	}
 }
 
-func TestAChangeIsToldAndAnswered(t *testing.T) {
+func TestSpecChangeIsSyncedAndObserved(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("changed"))
@@ -63,19 +63,19 @@ func TestAChangeIsToldAndAnswered(t *testing.T) {
 	h.delete(t, agent)
 	h.awaitGone(t, &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "changed"}}, &v1alpha1.ClusterStatusList{})
 	m.quiet(t, h)
-	if got, want := m.told(t, "changed"), []int64{1, 2, 3, 0}; !slices.Equal(got, want) {
-		t.Errorf("session was told of the generations %v, want %v", got, want)
+	if got, want := m.syncedGenerations(t, "changed"), []int64{1, 2, 3, 0}; !slices.Equal(got, want) {
+		t.Errorf("Sync got the generations %v, want %v", got, want)
 	}
 }
 
-func TestOfTwoThatClaimOneAddressTheOlderKeepsIt(t *testing.T) {
+func TestOlderClusterAgentKeepsClusterIP(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
-	// Times of creation are in seconds: where they are the same the name decides.
+	// Creation times have seconds; the name decides between equal ones.
 	older := h.apply(t, named("claims-a", "203.0.113.7", "203.0.113.8"))
 	h.apply(t, named("claims-b", "203.0.113.7"))
 	conflict := h.awaitAgent(t, "claims-b", "Ready=False/ClusterIPConflict").Status
-	if message := meta.FindStatusCondition(conflict.Conditions, v1alpha1.ConditionReady).Message; !strings.Contains(message, "203.0.113.7 is of ClusterAgent claims-a") {
+	if message := meta.FindStatusCondition(conflict.Conditions, v1alpha1.ConditionReady).Message; !strings.Contains(message, "203.0.113.7 is owned by the older ClusterAgent claims-a") {
 		t.Errorf("got %q", message)
 	}
 	h.awaitAgent(t, "claims-a", "Ready=Unknown/AwaitingFirstContact")
@@ -110,7 +110,7 @@ func (m *master) mustResolve(t *testing.T, wanted map[string]string) {
 	}
 }
 
-func TestAnotherClusterIsToldOf(t *testing.T) {
+func TestClusterUIDMismatchIsReported(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("another"))
@@ -131,7 +131,7 @@ func TestAnotherClusterIsToldOf(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeDialedIsToldOf(t *testing.T) {
+func TestInvalidEndpointIsReported(t *testing.T) {
 	h := newHub(t)
 	h.startMaster(t)
 	plain := named("plain")
@@ -144,7 +144,7 @@ func TestWhatCannotBeDialedIsToldOf(t *testing.T) {
 	h.awaitAgent(t, "bundle", "Ready=False/TLSInvalid")
 }
 
-func TestAMasterThatStartsCorrectsWhatAnotherLeft(t *testing.T) {
+func TestStartingMasterCorrectsStatus(t *testing.T) {
 	h := newHub(t)
 	first := h.startMaster(t)
 	agent := h.apply(t, named("left"))
@@ -159,7 +159,7 @@ func TestAMasterThatStartsCorrectsWhatAnotherLeft(t *testing.T) {
 	second := h.startMaster(t)
 	status := h.awaitAgent(t, "left", "Ready=True/Succeeded Reporting=False/NoDemand Idle master gone").Status
 	if s := status.Session; s.ID != "" || s.Holder != "" || s.ExpiresAt != nil {
-		t.Errorf("the session is still told of: %+v", s)
+		t.Errorf("status still has the session: %+v", s)
 	}
 	h.awaitGone(t, &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "orphan"}}, &v1alpha1.ClusterStatusList{})
 	known, ok := second.registry.LastKnown("left")
@@ -171,7 +171,7 @@ func TestAMasterThatStartsCorrectsWhatAnotherLeft(t *testing.T) {
 	}
 }
 
-func TestOurOwnWritesCallNobody(t *testing.T) {
+func TestOwnWritesTriggerNoReconcile(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("own-writes"))
@@ -185,13 +185,13 @@ func TestOurOwnWritesCallNobody(t *testing.T) {
 	h.awaitAgent(t, "own-writes", "Ready=True")
 	h.awaitStatus(t, "own-writes", "True/NoProblems")
 	m.quiet(t, h)
-	// Both reconcilers write at once, and one at a time may: each may have to come back once.
+	// Both reconcilers may conflict with each other once.
 	if got := m.reconciles("own-writes"); got < 4 || got > 6 {
 		t.Errorf("when something was seen: got %d reconciles in all, want one or two more by each reconciler", got)
 	}
 }
 
-func TestAStormOfEventsIsFewWrites(t *testing.T) {
+func TestEventBurstIsRateLimited(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("storm"))

@@ -14,19 +14,19 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-// agentReconciler keeps the status of ClusterAgents true, and tells session which of
-// them were made, changed or deleted.
+// agentReconciler keeps the status of ClusterAgents up to date, and notifies Sessions about
+// changed ClusterAgents.
 type agentReconciler struct {
 	client   client.Client
 	registry *Registry
 	sessions Sessions
 	insecure bool
 	writer   statusWriter
-	pace     *pace
-	told     told
+	limiter  *writeLimiter
+	synced   generations
 }
 
-// Reconcile makes the status of one ClusterAgent true.
+// Reconcile updates the status of one ClusterAgent.
 func (r *agentReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	agent, err := r.register(ctx, request.Name)
 	if err != nil || agent == nil {
@@ -35,28 +35,28 @@ func (r *agentReconciler) Reconcile(ctx context.Context, request reconcile.Reque
 	return r.write(ctx, agent, decideAgent(r.gather(agent)))
 }
 
-// Register tells session of one ClusterAgent, and writes nothing: at a master's start
-// no cluster has to wait until the status of all those before it is written.
+// Register notifies Sessions about one ClusterAgent and writes nothing. When a master starts,
+// sessions need not wait for the status writes of other clusters.
 func (r *agentReconciler) Register(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	_, err := r.register(ctx, request.Name)
 	return reconcile.Result{}, err
 }
 
-// register reads a ClusterAgent and tells session of it; nil: it is gone.
+// register reads a ClusterAgent and notifies Sessions. It returns nil if the ClusterAgent is gone.
 func (r *agentReconciler) register(ctx context.Context, name string) (*v1alpha1.ClusterAgent, error) {
 	agent, err := readAgent(ctx, r.client, name)
 	switch {
 	case err != nil:
 		return nil, err
 	case agent == nil:
-		r.leave(name)
+		r.remove(name)
 	default:
-		r.tell(agent)
+		r.sync(agent)
 	}
 	return agent, nil
 }
 
-// readAgent is a ClusterAgent of the cache; nil where it is not registered, or no more.
+// readAgent returns a ClusterAgent from the cache, nil if it does not exist or is being deleted.
 func readAgent(ctx context.Context, c client.Client, name string) (*v1alpha1.ClusterAgent, error) {
 	var agent v1alpha1.ClusterAgent
 	if err := c.Get(ctx, client.ObjectKey{Name: name}, &agent); err != nil {
@@ -71,81 +71,81 @@ func readAgent(ctx context.Context, c client.Client, name string) (*v1alpha1.Clu
 	return &agent, nil
 }
 
-// tell tells session of a ClusterAgent that is new or was changed. One that took the
-// name of another is another cluster, and nothing of the former may be taken for it.
-func (r *agentReconciler) tell(agent *v1alpha1.ClusterAgent) {
-	news, another := r.told.note(agent)
-	if another {
-		r.registry.without(agent.Name, func() { r.sessions.Sync(agent.Name) })
+// sync notifies Sessions about a new or changed ClusterAgent. If a ClusterAgent was recreated
+// under the same name it is another cluster, so Sessions first sees it as deleted.
+func (r *agentReconciler) sync(agent *v1alpha1.ClusterAgent) {
+	changed, replaced := r.synced.set(agent)
+	if replaced {
+		r.registry.hideWhile(agent.Name, func() { r.sessions.Sync(agent.Name) })
 	}
-	if news {
+	if changed {
 		r.sessions.Sync(agent.Name)
 	}
 }
 
-// leave ends what goes on for a ClusterAgent that is gone.
-func (r *agentReconciler) leave(name string) {
-	if r.told.forget(name) {
+// remove notifies Sessions about a deleted ClusterAgent and forgets its state.
+func (r *agentReconciler) remove(name string) {
+	if r.synced.forget(name) {
 		r.sessions.Sync(name)
 	}
-	r.pace.forget(name)
+	r.limiter.forget(name)
 }
 
 func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) agentFacts {
-	f := agentFacts{now: time.Now(), agent: agent, lost: r.registry.losses(agent), seen: r.sessions.Observe(agent.Name)}
+	f := agentFacts{now: time.Now(), agent: agent, ipConflicts: r.registry.ipConflicts(agent), seen: r.sessions.Observe(agent.Name)}
 	errors.As(clusterOf(agent).Check(r.insecure), &f.fault)
 	return f
 }
 
-// write writes a status that is another. What answers a person waits for nothing, and
-// what follows from sessions for its turn: by then it may have changed again, so it
-// is decided anew.
+// write writes the status if it differs. Answers to spec changes are written immediately. Other
+// changes wait for the rate limit and are decided again afterwards, since they may have changed by
+// then.
 func (r *agentReconciler) write(ctx context.Context, agent *v1alpha1.ClusterAgent, next v1alpha1.ClusterAgentStatus) (reconcile.Result, error) {
-	because := agentChange(agent.Status, next)
-	if because == "" {
-		r.pace.pass(agent.Name)
+	reason := agentChange(agent.Status, next)
+	if reason == "" {
+		r.limiter.cancel(agent.Name)
 		return reconcile.Result{}, nil
 	}
-	if because != becauseSpec {
-		if wait := r.pace.wait(agent.Name, time.Now()); wait > 0 {
+	if reason != reasonSpec {
+		if wait := r.limiter.wait(agent.Name, time.Now()); wait > 0 {
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}
 	}
-	return r.writer.patch(ctx, agent, because, func() { agent.Status = next })
+	return r.writer.patch(ctx, agent, reason, func() { agent.Status = next })
 }
 
-// told is which edition of each ClusterAgent session was told of. It is safe for
-// concurrent use.
-type told struct {
+// generations has the generation of each ClusterAgent that Sessions was last notified about. It is
+// safe for concurrent use.
+type generations struct {
 	mu sync.Mutex
-	// Under mu:
-	editions map[string]edition
+	// Guarded by mu:
+	byName map[string]generation
 }
 
-// edition is one spec of one ClusterAgent; another one may have its name later.
-type edition struct {
+// generation identifies one spec of one ClusterAgent. A recreated ClusterAgent has another UID.
+type generation struct {
 	uid        types.UID
 	generation int64
 }
 
-// note says whether this edition was not known, and whether one of another object of
-// that name was, and notes it.
-func (t *told) note(agent *v1alpha1.ClusterAgent) (news, another bool) {
+// set records a generation. It returns whether the generation changed, and whether the
+// ClusterAgent was recreated under the same name.
+func (t *generations) set(agent *v1alpha1.ClusterAgent) (changed, replaced bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.editions == nil {
-		t.editions = map[string]edition{}
+	if t.byName == nil {
+		t.byName = map[string]generation{}
 	}
-	before, known := t.editions[agent.Name]
-	t.editions[agent.Name] = edition{agent.UID, agent.Generation}
-	return before != t.editions[agent.Name], known && before.uid != agent.UID
+	before, known := t.byName[agent.Name]
+	t.byName[agent.Name] = generation{agent.UID, agent.Generation}
+	return before != t.byName[agent.Name], known && before.uid != agent.UID
 }
 
-// forget says whether the ClusterAgent was known.
-func (t *told) forget(name string) bool {
+// forget removes a ClusterAgent and reports whether it was recorded.
+func (t *generations) forget(name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, known := t.editions[name]
-	delete(t.editions, name)
+	_, known := t.byName[name]
+	delete(t.byName, name)
 	return known
 }

@@ -15,11 +15,11 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// defaultIdleRefresh is the schema's, for objects that never came by it.
+// defaultIdleRefresh is the default of the schema, for objects that were stored without it.
 const defaultIdleRefresh = 5 * time.Minute
 
-// clusterOf is what a ClusterAgent says, in session's words. A lasting answer of the
-// agent's cluster (status.clusterUID) counts like a person's.
+// clusterOf returns the session.Cluster of a ClusterAgent. The UID in the status counts like one
+// in the spec.
 func clusterOf(agent *v1alpha1.ClusterAgent) session.Cluster {
 	spec := agent.Spec
 	return session.Cluster{
@@ -43,7 +43,7 @@ func clusterOf(agent *v1alpha1.ClusterAgent) session.Cluster {
 	}
 }
 
-// ignored returns rules of a spec as those by which problems are muted.
+// ignored returns the ignore rules of a spec as state.Ignore.
 func ignored(rules []v1alpha1.IgnoreRule) []state.Ignore {
 	var all []state.Ignore
 	for _, r := range rules {
@@ -67,17 +67,17 @@ func orDefault(idleRefresh *metav1.Duration) time.Duration {
 	return idleRefresh.Duration
 }
 
-// endpointFault says what is wrong with an address or port in an endpoint, which
-// schemas cannot read; empty: nothing. Its form is session's business.
+// endpointFault returns what is wrong with the address or port of an endpoint, empty if nothing
+// is. It checks what the schema cannot; session checks the endpoint's form.
 func endpointFault(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	var wrong *url.Error
 	if errors.As(err, &wrong) {
-		return fmt.Sprintf("spec.endpoint %q cannot be read: %v", endpoint, wrong.Err)
+		return fmt.Sprintf("spec.endpoint %q is not a valid URL: %v", endpoint, wrong.Err)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return fmt.Sprintf("spec.endpoint %q: the port %s is not between 1 and 65535", endpoint, port)
+			return fmt.Sprintf("spec.endpoint %q: port %s is not between 1 and 65535", endpoint, port)
 		}
 	}
 	return ""

@@ -12,7 +12,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-func TestASpecIsToldToSession(t *testing.T) {
+func TestClusterOf(t *testing.T) {
 	agent := &v1alpha1.ClusterAgent{
 		ObjectMeta: metav1.ObjectMeta{Name: "prod-eu", Generation: 7},
 		Spec: v1alpha1.ClusterAgentSpec{
@@ -42,7 +42,7 @@ func TestASpecIsToldToSession(t *testing.T) {
 	}
 }
 
-func TestNothingOfAClusterIsForgotten(t *testing.T) {
+func TestClusterOfSetsEveryField(t *testing.T) {
 	agent := agentOf("prod-eu", 0)
 	agent.Spec.Endpoint = "wss://[prod-eu]:7443"
 	agent.Spec.ClusterUID, agent.Spec.Suspend = "8a1f", true
@@ -58,7 +58,7 @@ func TestNothingOfAClusterIsForgotten(t *testing.T) {
 	}
 }
 
-func TestWhoAnsweredFirstIsExpected(t *testing.T) {
+func TestExpectedUID(t *testing.T) {
 	for _, c := range []struct{ spec, status, want string }{
 		{"", "", ""}, {"", "8a1f", "8a1f"}, {"77c0", "8a1f", "77c0"}, {"77c0", "", "77c0"},
 	} {
@@ -70,7 +70,7 @@ func TestWhoAnsweredFirstIsExpected(t *testing.T) {
 	}
 }
 
-func TestIdleRefreshMayBeNever(t *testing.T) {
+func TestIdleRefreshZero(t *testing.T) {
 	for _, c := range []struct {
 		refresh *metav1.Duration
 		want    time.Duration
@@ -83,8 +83,8 @@ func TestIdleRefreshMayBeNever(t *testing.T) {
 	}
 }
 
-// The schema lets some of these pass: it cannot read addresses.
-func TestAnEndpointThatCannotBeDialedIsToldOf(t *testing.T) {
+// The schema accepts some of these, as it cannot parse addresses.
+func TestEndpointFault(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		"wss://10.20.0.7:7443":     "",
 		"wss://agent.prod-eu":      "",

@@ -20,71 +20,70 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// How often an object's status may be written.
+// Rate limits of status writes.
 const (
-	agentBurst  = 3
-	statusBurst = 1
-	writeEvery  = 10 * time.Second
-	// turnEvery is the time from one status write to the next, whatever they are of: the
-	// hub gets ten a second at most.
-	turnEvery = 100 * time.Millisecond
+	agentBurst          = 3
+	statusBurst         = 1
+	objectWriteInterval = 10 * time.Second
+	// minWriteInterval is the time between two status writes of any objects: the hub gets at most
+	// ten per second.
+	minWriteInterval = 100 * time.Millisecond
 )
 
 const (
-	// workers is how many objects of a kind are reconciled at once. Each is one write
-	// to the hub at most.
+	// workers is the number of objects of a kind that are reconciled concurrently. Each writes to
+	// the hub at most once.
 	workers = 4
-	// reconcileTimeout bounds a reconcile whose API server does not answer.
+	// reconcileTimeout limits a reconcile if the API server does not respond.
 	reconcileTimeout = 30 * time.Second
-	// fieldOwner is who the master's fields are managed by, in every object's metadata.
+	// fieldOwner is the field manager in the metadata of objects that the master writes.
 	fieldOwner = "rollcall-master"
 )
 
-// Sessions is what the reconcilers need of session.Sessions.
+// Sessions has the functions of session.Sessions that the reconcilers need.
 type Sessions struct {
-	// Sync tells it that a cluster's ClusterAgent was made, changed or deleted.
+	// Sync notifies about a created, changed or deleted ClusterAgent.
 	Sync func(cluster string)
-	// Observe is what it found out about a cluster.
+	// Observe returns what is known about a cluster.
 	Observe func(cluster string) session.Observation
-	// Events are the names of clusters of which Observe gives something else now.
+	// Events has the names of clusters whose Observe result changed.
 	Events <-chan string
 }
 
-// Options are what else the reconcilers need.
+// Options has the settings of the reconcilers.
 type Options struct {
-	// Insecure is the master's --insecure: endpoints may be ws://.
+	// Insecure is the master's --insecure: it permits ws:// endpoints.
 	Insecure bool
 	Metrics  prometheus.Registerer
 }
 
-// Add adds the reconcilers to a manager, which starts them when it is the leader.
+// Add adds the reconcilers to a manager, which starts them when it becomes the leader.
 func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) error {
 	c, err := newClient(mgr)
 	if err != nil {
-		return fmt.Errorf("make the hub's client: %w", err)
+		return fmt.Errorf("create the hub client: %w", err)
 	}
 	events := &events{from: sessions.Events}
 	writer := statusWriter{client: c, metrics: newMetrics(o.Metrics)}
-	turns := newTurns(turnEvery)
-	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, pace: newPace("ClusterAgent", agentBurst, turns)}
+	queue := newWriteQueue(minWriteInterval)
+	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue)}
 	if err := addRegistration(mgr, agents); err != nil {
 		return fmt.Errorf("add the registration of ClusterAgents: %w", err)
 	}
 	if err := addAgents(mgr, agents, events); err != nil {
 		return fmt.Errorf("add the reconciler of ClusterAgents: %w", err)
 	}
-	statuses := &statusReconciler{client: c, sessions: sessions, writer: writer, pace: newPace("ClusterStatus", statusBurst, turns)}
+	statuses := &statusReconciler{client: c, sessions: sessions, writer: writer, limiter: newWriteLimiter("ClusterStatus", statusBurst, queue)}
 	if err := addStatuses(mgr, statuses, events); err != nil {
 		return fmt.Errorf("add the reconciler of ClusterStatuses: %w", err)
 	}
 	if err := mgr.Add(events); err != nil {
-		return fmt.Errorf("add the sessions' events: %w", err)
+		return fmt.Errorf("add the session events: %w", err)
 	}
 	return nil
 }
 
-// newClient is a client that reads from the manager's cache, and waits there until
-// the cache has seen this client's writes.
+// newClient returns a client that reads from the manager's cache and sees its own writes there.
 func newClient(mgr manager.Manager) (client.Client, error) {
 	return client.New(mgr.GetConfig(), client.Options{
 		HTTPClient: mgr.GetHTTPClient(),
@@ -95,7 +94,7 @@ func newClient(mgr manager.Manager) (client.Client, error) {
 	})
 }
 
-// addRegistration has session told of ClusterAgents that are made, changed or deleted.
+// addRegistration adds the controller that notifies Sessions about ClusterAgents.
 func addRegistration(mgr manager.Manager, r *agentReconciler) error {
 	return builder.ControllerManagedBy(mgr).Named("registration").
 		For(&v1alpha1.ClusterAgent{}, builder.WithPredicates(specChanged)).
@@ -103,38 +102,37 @@ func addRegistration(mgr manager.Manager, r *agentReconciler) error {
 		Complete(reconcile.Func(r.Register))
 }
 
-// addAgents has ClusterAgents reconciled when one is made, changed or deleted, or one
-// that claims the same address is, and when its session is in another way.
+// addAgents adds the reconciler of ClusterAgents. It runs when a ClusterAgent or one with the same
+// cluster IP changes, and on session events.
 func addAgents(mgr manager.Manager, r *agentReconciler, events *events) error {
-	rivals := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
+	conflicting := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
 		var requests []reconcile.Request
-		for _, name := range r.registry.rivals(object.(*v1alpha1.ClusterAgent)) {
+		for _, name := range r.registry.conflicting(object.(*v1alpha1.ClusterAgent)) {
 			requests = append(requests, requestFor(name))
 		}
 		return requests
 	})
 	return builder.ControllerManagedBy(mgr).Named("clusteragent").
 		For(&v1alpha1.ClusterAgent{}, builder.WithPredicates(specChanged)).
-		Watches(&v1alpha1.ClusterAgent{}, rivals, builder.WithPredicates(specChanged)).
+		Watches(&v1alpha1.ClusterAgent{}, conflicting, builder.WithPredicates(specChanged)).
 		WatchesRawSource(events.source()).
 		WithOptions(controllerOptions).
-		Complete(untilTheEnd(r))
+		Complete(ignoreShutdown(r))
 }
 
-// addStatuses has ClusterStatuses reconciled when their ClusterAgent is made, changed
-// or deleted, when its session is in another way, and when one is found that nobody
-// may want any more, or was taken away.
+// addStatuses adds the reconciler of ClusterStatuses. It runs when a ClusterAgent changes, on
+// session events, for ClusterStatuses in the initial list, and for deleted ones.
 func addStatuses(mgr manager.Manager, r *statusReconciler, events *events) error {
 	return builder.ControllerManagedBy(mgr).Named("clusterstatus").
 		For(&v1alpha1.ClusterAgent{}, builder.WithPredicates(specChanged)).
-		Watches(&v1alpha1.ClusterStatus{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(foundOrDeleted)).
+		Watches(&v1alpha1.ClusterStatus{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(listedOrDeleted)).
 		WatchesRawSource(events.source()).
 		WithOptions(controllerOptions).
-		Complete(untilTheEnd(r))
+		Complete(ignoreShutdown(r))
 }
 
-// untilTheEnd does not count what a reconcile cannot do because the master ends.
-func untilTheEnd(r reconcile.Reconciler) reconcile.Reconciler {
+// ignoreShutdown drops errors of reconciles that are canceled because the master shuts down.
+func ignoreShutdown(r reconcile.Reconciler) reconcile.Reconciler {
 	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 		result, err := r.Reconcile(ctx, request)
 		if errors.Is(ctx.Err(), context.Canceled) {
@@ -146,11 +144,11 @@ func untilTheEnd(r reconcile.Reconciler) reconcile.Reconciler {
 
 var controllerOptions = controller.Options{MaxConcurrentReconciles: workers, ReconciliationTimeout: reconcileTimeout}
 
-// specChanged leaves out what does not change a spec: our own status writes among it.
+// specChanged selects changes of the spec, which excludes the master's own status writes.
 var specChanged = predicate.GenerationChangedPredicate{}
 
-// foundOrDeleted leaves out all that we write ourselves.
-var foundOrDeleted = predicate.Funcs{
+// listedOrDeleted excludes the master's own writes.
+var listedOrDeleted = predicate.Funcs{
 	CreateFunc:  func(e event.CreateEvent) bool { return e.IsInInitialList },
 	UpdateFunc:  func(event.UpdateEvent) bool { return false },
 	GenericFunc: func(event.GenericEvent) bool { return false },

@@ -1,27 +1,25 @@
-// Package controllers is the master on its hub. It tells what people say in
-// ClusterAgents to master/session (Registry), and writes what session finds out into
-// the status of ClusterAgents and into ClusterStatuses.
+// Package controllers has the master's controllers on the hub. They provide the specs of
+// ClusterAgents to master/session (Registry), and write the results of master/session into the
+// status of ClusterAgents and into ClusterStatuses.
 //
-// Both reconcilers are the same few steps: read, gather the facts, decide what the
-// status is to be (a pure function), write it if it is worth a write. There is one
-// status write, and it comes last: a merge patch that the API server refuses if the
-// object is no longer the one the decision was made from. It names what changes and
-// nothing else, so that an audit log can be read, and needs no copy of the whole as
-// an update does; a server-side apply would put a decision about an old spec on a
-// new one. Before each decision the cache catches up with the last write, so what is
-// compared with is never older than what this process wrote.
+// Both reconcilers have the same steps: read the objects, gather the facts, decide on the
+// status (a pure function), and write it if it changed. The single status write is the last
+// step. It is a merge patch that the API server rejects if the object has changed since it was
+// read. A patch contains only the changed fields, which keeps audit logs readable, and needs no
+// copy of the whole object like an update. A server-side apply could write a decision about an
+// old spec over a new one. Before each decision the cache has caught up with the last write of
+// this process.
 //
-// Small and slow: a ClusterAgent gets three status writes at once and then one in ten
-// seconds, always the last one. A ClusterStatus gets one in ten seconds where its
-// condition changed; a newer summary takes the place of one that is ten seconds old, or
-// as many tenths of a second as there are clusters that report: 100 s for 1,000. All
-// status writes together come ten times a second at most, one after another; only what
-// answers a new spec waits for nothing. What would change nothing is not written, and our
-// own writes call no reconciler.
+// Status writes are rate limited. A ClusterAgent gets a burst of three writes and then one per
+// ten seconds, always with the latest status. A ClusterStatus gets at most one write per ten
+// seconds when a condition changed. Its summary is replaced when it is older than ten seconds,
+// or 0.1 s for each reporting cluster if that is more: 100 s for 1,000 clusters. All status
+// writes together are limited to ten per second. Only answers to spec changes are written
+// immediately. Unchanged status is not written, and the master's own writes trigger no
+// reconcile.
 //
-// A ClusterStatus belongs to its ClusterAgent, and the garbage collector of the hub
-// takes it away with it. Its reconciler does so too, because a hub may be an API
-// server without a controller-manager: what comes first does it.
+// A ClusterStatus is owned by its ClusterAgent, so the hub's garbage collector deletes it. The
+// reconciler deletes it too, since a hub may be an API server without a controller-manager.
 //
-// The package knows neither connections to agents nor HTTP.
+// The package does not depend on connections to agents or on HTTP.
 package controllers

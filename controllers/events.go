@@ -11,28 +11,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// events hands each name that session gives to all reconcilers. Their queues hold a
-// name once, however often it comes, so nothing here can pile up.
+// events forwards the cluster names from Sessions to all reconcilers. Their queues hold each name
+// at most once, so nothing accumulates.
 type events struct {
 	from <-chan string
-	to   []chan called
+	to   []chan clusterEvent
 }
 
-// called says that a cluster's reconcilers are called for.
-type called = event.TypedGenericEvent[string]
+// clusterEvent triggers the reconcilers for a cluster.
+type clusterEvent = event.TypedGenericEvent[string]
 
-// source is one more reconciler's.
+// source returns the event source of one more reconciler.
 func (e *events) source() source.Source {
-	to := make(chan called)
+	to := make(chan clusterEvent)
 	e.to = append(e.to, to)
 	return source.Channel(to, handler.TypedFuncs[string, reconcile.Request]{
-		GenericFunc: func(_ context.Context, c called, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		GenericFunc: func(_ context.Context, c clusterEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			queue.Add(requestFor(c.Object))
 		},
 	})
 }
 
-// Start hands on until the context ends. The manager calls it.
+// Start forwards events until ctx is done. The manager calls it.
 func (e *events) Start(ctx context.Context) error {
 	for {
 		select {
@@ -40,7 +40,7 @@ func (e *events) Start(ctx context.Context) error {
 			if !open {
 				return nil
 			}
-			if !e.hand(ctx, name) {
+			if !e.send(ctx, name) {
 				return nil
 			}
 		case <-ctx.Done():
@@ -49,10 +49,10 @@ func (e *events) Start(ctx context.Context) error {
 	}
 }
 
-func (e *events) hand(ctx context.Context, name string) (done bool) {
+func (e *events) send(ctx context.Context, name string) (done bool) {
 	for _, to := range e.to {
 		select {
-		case to <- called{Object: name}:
+		case to <- clusterEvent{Object: name}:
 		case <-ctx.Done():
 			return false
 		}

@@ -7,15 +7,15 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// fakeSessions are sessions that a test writes down. Every name that Observe is asked
-// for is counted: a reconcile asks once.
+// fakeSessions returns observations set by a test. It counts the calls of Observe, one per
+// reconcile.
 type fakeSessions struct {
 	events chan string
 
 	mu       sync.Mutex
 	seen     map[string]session.Observation
 	observed map[string]int
-	// synced is what the registry knew when it was told of a cluster; nil: nothing.
+	// synced has the registry's cluster at each call of Sync; nil: it was not registered.
 	synced map[string][]*session.Cluster
 
 	registry *Registry
@@ -51,7 +51,7 @@ func (f *fakeSessions) Observe(name string) session.Observation {
 	return f.seen[name]
 }
 
-// see makes an observation the one that there is, and calls the reconcilers.
+// see sets an observation and triggers the reconcilers.
 func (f *fakeSessions) see(name string, o session.Observation) {
 	f.mu.Lock()
 	f.seen[name] = o
@@ -65,8 +65,9 @@ func (f *fakeSessions) reconciles(name string) int {
 	return f.observed[name]
 }
 
-// told are the generations of a cluster that session was told of; 0: that it is gone.
-func (f *fakeSessions) told(t *testing.T, name string) []int64 {
+// syncedGenerations returns the generations of a cluster that were passed to Sync; 0: it was
+// deleted.
+func (f *fakeSessions) syncedGenerations(t *testing.T, name string) []int64 {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 const masterNamespace = "rollcall-system"
 
-// hub is a real API server with the custom resources and the master's rights.
+// hub is a real API server with the custom resources and the master's RBAC rules.
 type hub struct {
 	*kube.Cluster
 	client client.WithWatch
@@ -85,7 +85,7 @@ func (h *hub) kubectl(t *testing.T, args ...string) string {
 	return output
 }
 
-// apply makes a ClusterAgent for as long as the test runs.
+// apply creates a ClusterAgent and deletes it after the test.
 func (h *hub) apply(t *testing.T, agent *v1alpha1.ClusterAgent) *v1alpha1.ClusterAgent {
 	t.Helper()
 	if err := h.client.Create(t.Context(), agent); err != nil {
@@ -116,7 +116,7 @@ func (h *hub) change(t *testing.T, name string, change func(*v1alpha1.ClusterAge
 	}
 }
 
-// awaitAgent waits until a ClusterAgent's status is in short as wanted, and gives it.
+// awaitAgent waits until a ClusterAgent's status has the short form want, and returns it.
 func (h *hub) awaitAgent(t *testing.T, name, want string) *v1alpha1.ClusterAgent {
 	t.Helper()
 	got := ""
@@ -128,8 +128,8 @@ func (h *hub) awaitAgent(t *testing.T, name, want string) *v1alpha1.ClusterAgent
 	}, func() string { return "its status is " + got + ", want " + want })
 }
 
-// awaitStatus waits until a ClusterStatus has a Healthy condition of that status and
-// reason, and gives it.
+// awaitStatus waits until a ClusterStatus has a condition Healthy with a status and reason, and
+// returns it.
 func (h *hub) awaitStatus(t *testing.T, name, want string) *v1alpha1.ClusterStatus {
 	t.Helper()
 	got := ""
@@ -141,7 +141,7 @@ func (h *hub) awaitStatus(t *testing.T, name, want string) *v1alpha1.ClusterStat
 	}, func() string { return "Healthy is " + got + ", want " + want })
 }
 
-// await waits until an object is as wanted.
+// await waits until an object satisfies a condition.
 func await[O client.Object](t *testing.T, h *hub, name string, list client.ObjectList, wanted func(O) bool, otherwise func() string) O {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -160,7 +160,7 @@ func await[O client.Object](t *testing.T, h *hub, name string, list client.Objec
 	return *new(O)
 }
 
-// awaitGone waits until an object was deleted.
+// awaitGone waits until an object is deleted.
 func (h *hub) awaitGone(t *testing.T, object client.Object, list client.ObjectList) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -181,15 +181,14 @@ func (h *hub) awaitGone(t *testing.T, object client.Object, list client.ObjectLi
 	}
 }
 
-// master is a running master with everything but sessions.
+// master is a running master without sessions.
 type master struct {
 	*fakeSessions
 	registry *Registry
 	stop     func()
 }
 
-// startMaster starts a master with the rights of its service account. It is stopped
-// when the test ends, if it was not before.
+// startMaster starts a master with the rights of its service account. The test's cleanup stops it.
 func (h *hub) startMaster(t *testing.T) *master {
 	t.Helper()
 	return startMaster(t, h.masterConfig(t))
@@ -215,7 +214,7 @@ func startMaster(t *testing.T, rights *rest.Config) *master {
 	return m
 }
 
-// start starts a manager on sessions that know the registry.
+// start starts a manager with sessions that use the registry.
 func (m *master) start(t *testing.T, rights *rest.Config, sessions func(*Registry) Sessions) {
 	t.Helper()
 	mgr, err := manager.New(rights, manager.Options{
@@ -257,8 +256,8 @@ func (m *master) start(t *testing.T, rights *rest.Config, sessions func(*Registr
 	}
 }
 
-// quiet returns when what happened on the hub and to the sessions so far has come
-// through: what happens to another cluster afterwards has.
+// quiet waits until all previous events are processed, by waiting for a later event of another
+// cluster.
 func (m *master) quiet(t *testing.T, h *hub) {
 	t.Helper()
 	last := named(fmt.Sprintf("quiet-%d", quiets.Add(1)))
@@ -272,7 +271,7 @@ func (m *master) quiet(t *testing.T, h *hub) {
 
 var quiets atomic.Int64
 
-// versions gives a count of how often an object was written since.
+// versions returns a function that counts the writes of an object.
 func (h *hub) versions(t *testing.T, agent *v1alpha1.ClusterAgent) func() int {
 	t.Helper()
 	watcher, err := h.client.Watch(t.Context(), &v1alpha1.ClusterAgentList{}, client.MatchingFields{"metadata.name": agent.Name})

@@ -7,8 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// metrics are the reconcilers' own. They are not by cluster, so that their number is
-// bounded.
+// metrics has the reconcilers' own metrics. They have no cluster label, to limit their number.
 type metrics struct {
 	writes *prometheus.CounterVec
 }
@@ -16,12 +15,12 @@ type metrics struct {
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	m := &metrics{writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rollcall_status_writes_total",
-		Help: "Status writes to the hub, by kind of object and by what they were made for.",
+		Help: "Status writes to the hub, by kind of object and by reason.",
 	}, []string{"kind", "reason"})}
 	registerer.MustRegister(m.writes)
 	return m
 }
 
-func (m *metrics) written(object client.Object, because string) {
-	m.writes.WithLabelValues(reflect.TypeOf(object).Elem().Name(), because).Inc()
+func (m *metrics) written(object client.Object, reason string) {
+	m.writes.WithLabelValues(reflect.TypeOf(object).Elem().Name(), reason).Inc()
 }

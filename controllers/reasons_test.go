@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// constantsOf are the string constants of a file of type typeName, by name; of no
-// type where it is empty.
+// constantsOf returns the string constants of a type in a file by name, untyped ones if typeName
+// is empty.
 func constantsOf(t *testing.T, file, typeName string) map[string]string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -35,7 +35,7 @@ func constantsOf(t *testing.T, file, typeName string) map[string]string {
 	return found
 }
 
-func TestEveryReasonOfSessionIsOneOfAConditions(t *testing.T) {
+func TestSessionReasonsAreConditionReasons(t *testing.T) {
 	conditions := constantsOf(t, "../api/v1alpha1/conditions.go", "")
 	for name, value := range constantsOf(t, "../master/session/reason.go", "Reason") {
 		if conditions["Reason"+name] != value {
@@ -44,7 +44,7 @@ func TestEveryReasonOfSessionIsOneOfAConditions(t *testing.T) {
 	}
 }
 
-func TestEveryPhaseOfSessionIsOneOfAStatus(t *testing.T) {
+func TestSessionPhasesAreStatusPhases(t *testing.T) {
 	phases := constantsOf(t, "../api/v1alpha1/clusteragent_types.go", "SessionPhase")
 	seen := constantsOf(t, "../master/session/reason.go", "Phase")
 	for name, value := range seen {

@@ -18,29 +18,29 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// clusterIPField is the cache's index of ClusterAgents by the addresses they claim.
+// clusterIPField is the name of the cache index of ClusterAgents by cluster IP.
 const clusterIPField = "spec.clusterIPs"
 
-// Registry is the registered clusters: what the ClusterAgents in the informers'
-// cache say. It keeps nothing of its own and makes no API call. While the cache is
-// not filled (Ready) it knows no cluster.
+// Registry provides the registered clusters from the ClusterAgents in the informer cache. It has
+// no state of its own and makes no API calls. It has no clusters before the cache has synced
+// (Ready).
 type Registry struct {
 	reader client.Reader
-	// informers of all that is read must have synced, or a read would wait for them.
+	// informers of all objects read here. A read before they have synced would block.
 	informers []cache.Informer
-	// hidden are names that are known to nobody for a moment: see without.
+	// hidden has names that are temporarily treated as deleted: see hideWhile.
 	hidden sync.Map
 }
 
 var _ session.Registry = (*Registry)(nil)
 
-// NewRegistry is a Registry on a manager's cache. It has to be made before the
-// manager starts.
+// NewRegistry returns a Registry that reads from a manager's cache. Call it before the manager
+// starts.
 func NewRegistry(ctx context.Context, mgr manager.Manager) (*Registry, error) {
 	if err := v1alpha1.AddToScheme(mgr.GetScheme()); err != nil {
 		return nil, fmt.Errorf("register %s: %w", v1alpha1.GroupVersion, err)
 	}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ClusterAgent{}, clusterIPField, claimed); err != nil {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ClusterAgent{}, clusterIPField, claimedIPs); err != nil {
 		return nil, fmt.Errorf("index ClusterAgents by cluster IP: %w", err)
 	}
 	r := &Registry{reader: mgr.GetCache()}
@@ -54,10 +54,10 @@ func NewRegistry(ctx context.Context, mgr manager.Manager) (*Registry, error) {
 	return r, nil
 }
 
-// Ready is nil once all ClusterAgents and ClusterStatuses have been read.
+// Ready returns nil once all ClusterAgents and ClusterStatuses have been read.
 func (r *Registry) Ready() error {
 	if !r.synced() {
-		return errors.New("the ClusterAgents have not been read yet: see whether the hub's API server answers and has the custom resources")
+		return errors.New("the ClusterAgents have not been read yet: check that the hub's API server is available and has the custom resources")
 	}
 	return nil
 }
@@ -66,8 +66,8 @@ func (r *Registry) synced() bool {
 	return !slices.ContainsFunc(r.informers, func(i cache.Informer) bool { return !i.HasSynced() })
 }
 
-// Resolve is the name of the cluster that a client calls by a cluster IP, in any
-// form of it, or by its name. What reads as an address is one: no cluster is named so.
+// Resolve returns the name of the cluster with a name or cluster IP. Anything that parses as an IP
+// address is treated as one, since no cluster has such a name.
 func (r *Registry) Resolve(nameOrIP string) (name string, ok bool) {
 	if ip, ok := canonical(nameOrIP); ok {
 		name, ok := owners(r.agents(client.MatchingFields{clusterIPField: ip}))[ip]
@@ -77,7 +77,7 @@ func (r *Registry) Resolve(nameOrIP string) (name string, ok bool) {
 	return nameOrIP, ok
 }
 
-// Cluster is what its ClusterAgent says of a cluster.
+// Cluster returns the settings of a cluster, and whether it is registered.
 func (r *Registry) Cluster(name string) (session.Cluster, bool) {
 	agent, ok := r.agent(name)
 	if !ok {
@@ -86,37 +86,37 @@ func (r *Registry) Cluster(name string) (session.Cluster, bool) {
 	return clusterOf(agent), true
 }
 
-// Registered is one registered cluster.
+// Registered describes one registered cluster.
 type Registered struct {
 	Name string
-	// ClusterIPs are the addresses by which it is reached: those of spec.clusterIPs
-	// that no older one has.
+	// ClusterIPs has the addresses that identify the cluster: those of spec.clusterIPs that no
+	// older ClusterAgent owns.
 	ClusterIPs []string
 	Suspended  bool
 }
 
-// List is all registered clusters, by name.
+// List returns all registered clusters, sorted by name.
 func (r *Registry) List() []Registered {
 	agents := r.agents()
 	owners := owners(agents)
 	list := make([]Registered, 0, len(agents))
 	for _, agent := range agents {
-		ips := slices.DeleteFunc(claimed(agent), func(ip string) bool { return owners[ip] != agent.Name })
+		ips := slices.DeleteFunc(claimedIPs(agent), func(ip string) bool { return owners[ip] != agent.Name })
 		list = append(list, Registered{Name: agent.Name, ClusterIPs: ips, Suspended: agent.Spec.Suspend})
 	}
 	slices.SortFunc(list, func(a, b Registered) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
 
-// LastKnown is what a ClusterStatus keeps of a cluster.
+// LastKnown is the stored status of a cluster.
 type LastKnown struct {
 	Summary           state.Summary
 	ObservedAt        time.Time
 	KubernetesVersion string
 }
 
-// LastKnown is what was known of a cluster when its ClusterStatus was last written,
-// maybe by another master; false where there never was a summary.
+// LastKnown returns the summary in a cluster's ClusterStatus, which another master may have
+// written. It returns false if there is none.
 func (r *Registry) LastKnown(name string) (LastKnown, bool) {
 	var status v1alpha1.ClusterStatus
 	if !r.synced() || r.reader.Get(context.Background(), client.ObjectKey{Name: name}, &status) != nil {
@@ -132,7 +132,7 @@ func (r *Registry) LastKnown(name string) (LastKnown, bool) {
 	return LastKnown{Summary: summary, ObservedAt: status.Status.ObservedAt.Time, KubernetesVersion: status.Status.KubernetesVersion}, true
 }
 
-// agent is a registered ClusterAgent of the cache, not copied: read only.
+// agent returns a registered ClusterAgent from the cache. It is not copied, so do not modify it.
 func (r *Registry) agent(name string) (*v1alpha1.ClusterAgent, bool) {
 	var agent v1alpha1.ClusterAgent
 	if !r.synced() || r.reader.Get(context.Background(), client.ObjectKey{Name: name}, &agent, client.UnsafeDisableDeepCopy) != nil {
@@ -142,15 +142,16 @@ func (r *Registry) agent(name string) (*v1alpha1.ClusterAgent, bool) {
 	return &agent, !hidden && registered(&agent)
 }
 
-// without calls f while there is no cluster of that name: as it was for a moment, too
-// short for the cache, before another ClusterAgent took the name.
-func (r *Registry) without(name string, f func()) {
+// hideWhile calls f while the cluster is hidden. A ClusterAgent that was deleted and recreated is
+// thus seen as deleted once, even if the cache has only the new one.
+func (r *Registry) hideWhile(name string, f func()) {
 	r.hidden.Store(name, true)
 	defer r.hidden.Delete(name)
 	f()
 }
 
-// agents are the registered ClusterAgents of the cache, not copied: read only.
+// agents returns the registered ClusterAgents from the cache. They are not copied, so do not
+// modify them.
 func (r *Registry) agents(which ...client.ListOption) []*v1alpha1.ClusterAgent {
 	var list v1alpha1.ClusterAgentList
 	if !r.synced() || r.reader.List(context.Background(), &list, append(which, client.UnsafeDisableDeepCopy)...) != nil {
@@ -165,21 +166,21 @@ func (r *Registry) agents(which ...client.ListOption) []*v1alpha1.ClusterAgent {
 	return agents
 }
 
-// losses are the addresses that a ClusterAgent claims and others have.
-func (r *Registry) losses(agent *v1alpha1.ClusterAgent) []loss {
-	var lost []loss
-	for _, ip := range claimed(agent) {
+// ipConflicts returns the cluster IPs of a ClusterAgent that others own.
+func (r *Registry) ipConflicts(agent *v1alpha1.ClusterAgent) []ipConflict {
+	var ipConflicts []ipConflict
+	for _, ip := range claimedIPs(agent) {
 		owner := owners(r.agents(client.MatchingFields{clusterIPField: ip}))[ip]
 		if owner != "" && owner != agent.Name {
-			lost = append(lost, loss{ip, owner})
+			ipConflicts = append(ipConflicts, ipConflict{ip, owner})
 		}
 	}
-	return lost
+	return ipConflicts
 }
 
-// rivals are the other ClusterAgents that claim an address of this one's, which may
-// be gone.
-func (r *Registry) rivals(agent *v1alpha1.ClusterAgent) []string {
+// conflicting returns the names of other ClusterAgents with one of agent's cluster IPs. agent may
+// be deleted already.
+func (r *Registry) conflicting(agent *v1alpha1.ClusterAgent) []string {
 	var names []string
 	for _, text := range agent.Spec.ClusterIPs {
 		ip, ok := canonical(text)

@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// With real sessions, and nobody there to answer them.
-func TestASessionThatFailsIsToldOf(t *testing.T) {
+// Real sessions, without an agent.
+func TestSessionFailureIsReported(t *testing.T) {
 	h := newHub(t)
 	var m master
 	m.start(t, h.masterConfig(t), func(r *Registry) Sessions {
@@ -31,7 +31,7 @@ func TestASessionThatFailsIsToldOf(t *testing.T) {
 	h.awaitAgent(t, "nobody-asked", "Ready=False/Suspended")
 }
 
-// run runs something until the test ends.
+// run runs f until the test ends.
 func run(t *testing.T, f func(context.Context) error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -46,7 +46,7 @@ func run(t *testing.T, f func(context.Context) error) {
 	})
 }
 
-// closedPort is an address at which nobody listens any more.
+// closedPort returns an address without a listener.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,10 +9,10 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// staleWords returns which sections are old, since when and why, such as "nodes and pods
-// since 2026-11-22T10:00:00Z (Disconnected: …)"; empty: none is. Sections with the same
-// reason are told together, by the oldest of them: the API server is one.
-func staleWords(sections [state.NumSections]session.StaleSection) string {
+// describeStale returns which sections are stale, since when and why, such as "nodes and pods
+// since 2026-11-22T10:00:00Z (Disconnected: …)"; empty if none is. Sections with the same reason
+// are listed together with the oldest time, as they usually have one cause.
+func describeStale(sections [state.NumSections]session.StaleSection) string {
 	type group struct {
 		names  []string
 		oldest session.StaleSection
@@ -34,18 +34,18 @@ func staleWords(sections [state.NumSections]session.StaleSection) string {
 			g.oldest = s
 		}
 	}
-	var words []string
+	var descriptions []string
 	for _, g := range groups {
 		text := fmt.Sprintf("%s since %s", listed(g.names), g.oldest.Since.UTC().Format(time.RFC3339))
 		if e := g.oldest.Error; e.Reason != "" {
 			text += fmt.Sprintf(" (%s: %s)", e.Reason, e.Message)
 		}
-		words = append(words, text)
+		descriptions = append(descriptions, text)
 	}
-	return strings.Join(words, "; ")
+	return strings.Join(descriptions, "; ")
 }
 
-// listed is "a", "a and b", "a, b and c".
+// listed joins names as "a", "a and b" or "a, b and c".
 func listed(names []string) string {
 	if last := len(names) - 1; last > 0 {
 		return strings.Join(names[:last], ", ") + " and " + names[last]
@@ -53,7 +53,7 @@ func listed(names []string) string {
 	return strings.Join(names, "")
 }
 
-// summaryIsStale reports whether a section is old that a summary is made of.
+// summaryIsStale reports whether a section that the summary depends on is stale.
 func summaryIsStale(sections [state.NumSections]session.StaleSection) bool {
 	return !sections[state.SectionNodes].Since.IsZero() || !sections[state.SectionPods].Since.IsZero()
 }

@@ -13,37 +13,36 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// statusFacts are all that a ClusterStatus is decided from.
+// statusFacts has the inputs from which a ClusterStatus is decided.
 type statusFacts struct {
 	now   time.Time
 	agent *v1alpha1.ClusterAgent
-	// stored is the status that it has now.
+	// stored is the current status.
 	stored v1alpha1.ClusterStatusStatus
 	seen   session.Observation
-	// interval is how old the stored summary may grow while newer ones come.
+	// interval is the age at which the stored summary is replaced by a newer one.
 	interval time.Duration
 }
 
-// decideStatus is the status that a ClusterStatus is to have. What is stored stays
-// where there is nothing newer: a cluster that cannot be reached has not shrunk to
-// nothing.
+// decideStatus returns the status that a ClusterStatus should have. It keeps the stored summary if
+// there is no newer one, as for an unreachable cluster.
 func decideStatus(f statusFacts) (v1alpha1.ClusterStatusStatus, error) {
 	next := *f.stored.DeepCopy()
-	if f.hasNews() {
+	if f.hasNewSummary() {
 		summary, err := summaryOf(*f.seen.Summary)
 		if err != nil {
-			return next, fmt.Errorf("take over the summary of %s: %w", f.agent.Name, err)
+			return next, fmt.Errorf("convert the summary of %s: %w", f.agent.Name, err)
 		}
 		next.Summary, next.Display, next.ObservedAt = summary, displayOf(*f.seen.Summary), timeOf(f.seen.ObservedAt)
 	}
-	next.KubernetesVersion = cmp.Or(cut(f.seen.KubernetesVersion, v1alpha1.MaxWord), next.KubernetesVersion)
+	next.KubernetesVersion = cmp.Or(truncate(f.seen.KubernetesVersion, v1alpha1.MaxWord), next.KubernetesVersion)
 	meta.SetStatusCondition(&next.Conditions, f.healthy(next))
 	return next, nil
 }
 
-// hasNews says that there is a summary that is newer than the stored one. One that
-// is stored with a time to come was stored by a wrong clock.
-func (f statusFacts) hasNews() bool {
+// hasNewSummary reports whether there is a newer summary than the stored one. A stored time in the
+// future was written with a wrong clock.
+func (f statusFacts) hasNewSummary() bool {
 	if f.seen.Summary == nil || timeOf(f.seen.ObservedAt) == nil {
 		return false
 	}
@@ -51,7 +50,7 @@ func (f statusFacts) hasNews() bool {
 	return stored == nil || f.seen.ObservedAt.After(stored.Time) || stored.After(f.now)
 }
 
-// healthy is what the summary says, as long as there is reason to believe it.
+// healthy returns the condition Healthy: the health in the summary unless that is outdated.
 func (f statusFacts) healthy(next v1alpha1.ClusterStatusStatus) metav1.Condition {
 	switch {
 	case f.agent.Spec.Suspend:
@@ -59,38 +58,37 @@ func (f statusFacts) healthy(next v1alpha1.ClusterStatusStatus) metav1.Condition
 	case f.failed() && f.untilStale(next) <= 0:
 		return f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, fmt.Sprintf("%s: %s", f.seen.Reason, f.seen.Message))
 	case f.seen.Ready == state.True && summaryIsStale(f.seen.Stale):
-		return f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, "the agent answers, but what it knows is old: "+staleWords(f.seen.Stale))
-	case f.seen.Ready == state.Unknown && !f.hasNews(), next.Summary == nil:
-		return f.noContact()
+		return f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, "the agent answers, but its data is outdated: "+describeStale(f.seen.Stale))
+	case f.seen.Ready == state.Unknown && !f.hasNewSummary(), next.Summary == nil:
+		return f.notAttempted()
 	case next.Summary.Healthy:
 		return f.condition(metav1.ConditionTrue, v1alpha1.ReasonNoProblems, "the last summary is healthy")
 	}
 	return f.condition(metav1.ConditionFalse, v1alpha1.ReasonProblems, problems(next.Summary))
 }
 
-// noContact is for a cluster that this process has not called yet: it is believed to
-// be as another process found it.
-func (f statusFacts) noContact() metav1.Condition {
+// notAttempted returns the condition of a cluster that this process has not dialed yet. It keeps
+// the condition that another process wrote.
+func (f statusFacts) notAttempted() metav1.Condition {
 	stored := meta.FindStatusCondition(f.stored.Conditions, v1alpha1.ConditionHealthy)
 	if stored != nil && stored.Reason != v1alpha1.ReasonSuspended {
 		return *stored
 	}
-	return f.condition(metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstContact, "the agent has not been called yet")
+	return f.condition(metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstContact, "the agent has not been contacted yet")
 }
 
 func (f statusFacts) condition(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 	return metav1.Condition{
 		Type: v1alpha1.ConditionHealthy, Status: status, Reason: reason,
-		Message: cut(message, v1alpha1.MaxMessage), LastTransitionTime: *timeOf(f.now),
+		Message: truncate(message, v1alpha1.MaxMessage), LastTransitionTime: *timeOf(f.now),
 	}
 }
 
-// failed says that the last attempt to hear of the cluster failed, or that none can be
-// made.
+// failed reports whether the last attempt failed or none is possible.
 func (f statusFacts) failed() bool { return f.seen.Ready == state.False }
 
-// untilStale is for how long a summary can still be what it should be, though the
-// last attempt failed: a connection that breaks for a moment makes nothing stale.
+// untilStale returns for how long the summary stays valid although the last attempt failed, so
+// that a short interruption does not make it stale.
 func (f statusFacts) untilStale(next v1alpha1.ClusterStatusStatus) time.Duration {
 	if next.ObservedAt == nil {
 		return 0
@@ -98,32 +96,32 @@ func (f statusFacts) untilStale(next v1alpha1.ClusterStatusStatus) time.Duration
 	return next.ObservedAt.Add(f.agent.Spec.Reporting.CacheTTL.Duration).Sub(f.now)
 }
 
-// problems says how many there are, and the worst.
+// problems returns the most severe problem and the number of others.
 func problems(summary *v1alpha1.Summary) string {
 	if len(summary.Problems) == 0 {
 		return "the last summary is not healthy"
 	}
 	worst := summary.Problems[0]
-	words := fmt.Sprintf("%s %s: %s", worst.Kind, worst.Where, worst.What)
+	text := fmt.Sprintf("%s %s: %s", worst.Kind, worst.Where, worst.What)
 	if more := worst.Count - 1; more > 0 {
-		words += fmt.Sprintf(" (and %d others)", more)
+		text += fmt.Sprintf(" (and %d others)", more)
 	}
 	if worst.Message != "" {
-		words += ": " + worst.Message
+		text += ": " + worst.Message
 	}
 	if more := summary.ProblemCount - 1; more > 0 {
-		words += fmt.Sprintf(" (and %d more)", more)
+		text += fmt.Sprintf(" (and %d more)", more)
 	}
-	return words
+	return text
 }
 
-// lookAgain is in how long a summary is looked for that is overdue.
-const lookAgain = 30 * time.Second
+// overdueRecheck is the interval of checks for a summary that is overdue.
+const overdueRecheck = 30 * time.Second
 
-// again is in how long to look at a ClusterStatus for which nobody calls: session does
-// not, where a report says the same as the one before. A cluster that does not report has
-// no newer summary before its next refresh.
-func (f statusFacts) again(next v1alpha1.ClusterStatusStatus) time.Duration {
+// requeueAfter returns when to reconcile a ClusterStatus without an event, since Sessions sends
+// none if a report equals the previous one. A cluster without a session gets no summary before its
+// next refresh.
+func (f statusFacts) requeueAfter(next v1alpha1.ClusterStatusStatus) time.Duration {
 	if wait := f.untilStale(next); f.failed() && wait > 0 {
 		return wait
 	}
@@ -134,5 +132,5 @@ func (f statusFacts) again(next v1alpha1.ClusterStatusStatus) time.Duration {
 	if wait > 0 {
 		return wait
 	}
-	return lookAgain
+	return overdueRecheck
 }

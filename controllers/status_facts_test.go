@@ -12,7 +12,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// summaryAt is a small, healthy cluster as it was observed so long after noon.
+// summaryAt returns the observation of a small, healthy cluster, the given time after noon.
 func summaryAt(after time.Duration) session.Observation {
 	o := open
 	o.ObservedAt = noon.Add(after)
@@ -28,7 +28,7 @@ func summaryAt(after time.Duration) session.Observation {
 	return o
 }
 
-// with is an observation with another summary.
+// with returns an observation with a changed summary.
 func with(o session.Observation, change func(*state.Summary)) session.Observation {
 	summary := *o.Summary
 	change(&summary)
@@ -45,7 +45,7 @@ func mustDecide(t *testing.T, f statusFacts) v1alpha1.ClusterStatusStatus {
 	return next
 }
 
-// factsAt are those of a cluster whose summary of noon is stored.
+// factsAt returns the facts of a cluster whose summary of noon is stored.
 func factsAt(t *testing.T, after time.Duration, seen session.Observation) statusFacts {
 	f := statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0), interval: time.Minute}
 	f.stored = mustDecide(t, f)
@@ -53,7 +53,7 @@ func factsAt(t *testing.T, after time.Duration, seen session.Observation) status
 	return f
 }
 
-func TestHealthIsDecided(t *testing.T) {
+func TestDecideStatusHealthy(t *testing.T) {
 	down := failing(session.DialFailed, "refused")
 	ill := with(summaryAt(time.Second), func(s *state.Summary) { s.Healthy = false })
 	for _, c := range []struct {
@@ -101,14 +101,14 @@ func TestHealthIsDecided(t *testing.T) {
 	}
 }
 
-func TestProblemsAreToldByTheWorst(t *testing.T) {
+func TestProblemsMessage(t *testing.T) {
 	summary := &v1alpha1.Summary{ProblemCount: 3, Problems: []v1alpha1.Problem{{Kind: "Node", What: "NotReady", Where: "n1", Message: "kubelet stopped"}}}
 	if got, want := problems(summary), "Node n1: NotReady: kubelet stopped (and 2 more)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-func TestColumnsComeFromTheSummary(t *testing.T) {
+func TestDisplayColumns(t *testing.T) {
 	next := mustDecide(t, statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0)})
 	want := v1alpha1.Display{Nodes: "3/3", Containers: "120/122", CPURequested: "41%", MemoryRequested: "63%", CPUUsed: "12%", MemoryUsed: "55%"}
 	if next.Display != want {
@@ -119,7 +119,7 @@ func TestColumnsComeFromTheSummary(t *testing.T) {
 	}
 }
 
-func TestGoodDataIsNotReplacedByNone(t *testing.T) {
+func TestSummaryIsKeptWithoutNewOne(t *testing.T) {
 	for name, seen := range map[string]session.Observation{
 		"a master that starts":   {},
 		"an unreachable cluster": failing(session.DialFailed, "refused"),
@@ -140,7 +140,7 @@ func TestGoodDataIsNotReplacedByNone(t *testing.T) {
 	}
 }
 
-func TestATimeToComeIsNotBelieved(t *testing.T) {
+func TestFutureObservedAtIsReplaced(t *testing.T) {
 	f := factsAt(t, time.Minute, summaryAt(time.Minute))
 	f.stored.ObservedAt = timeOf(noon.Add(time.Hour))
 	if got := mustDecide(t, f).ObservedAt; !got.Equal(timeOf(noon.Add(time.Minute))) {
@@ -148,7 +148,7 @@ func TestATimeToComeIsNotBelieved(t *testing.T) {
 	}
 }
 
-func TestWhatIsWorthAWrite(t *testing.T) {
+func TestStatusChange(t *testing.T) {
 	problem := state.Problem{Kind: "Pod", What: "Unschedulable", Where: "shop/web-1", Message: "no room"}
 	otherWords := problem
 	otherWords.Message = "still no room"
@@ -158,27 +158,27 @@ func TestWhatIsWorthAWrite(t *testing.T) {
 		change func(*state.Summary)
 		want   string
 	}{
-		{"nothing", time.Minute, func(*state.Summary) {}, becauseHeartbeat},
+		{"nothing", time.Minute, func(*state.Summary) {}, reasonHeartbeat},
 		{"nothing, within the interval", 59 * time.Second, func(*state.Summary) {}, ""},
 		{"a pod more, within the interval", 59 * time.Second, func(s *state.Summary) { s.Pods.Pending = 1 }, ""},
-		{"health, within the interval", time.Second, func(s *state.Summary) { s.Healthy = false }, becauseCondition},
-		{"a node less", time.Minute, func(s *state.Summary) { s.Nodes.Ready = 2 }, becauseSummary},
-		{"a pod more", time.Minute, func(s *state.Summary) { s.Pods.Pending = 1 }, becauseSummary},
-		{"a container less", time.Minute, func(s *state.Summary) { s.Containers.Ready = 119 }, becauseSummary},
-		{"a port more", time.Minute, func(s *state.Summary) { s.Ports.Taken = 1 }, becauseSummary},
-		{"health", time.Minute, func(s *state.Summary) { s.Healthy = false }, becauseCondition},
-		{"a problem", time.Minute, func(s *state.Summary) { s.Problems = []state.Problem{problem} }, becauseSummary},
-		{"more problems than are listed", time.Minute, func(s *state.Summary) { s.ProblemCounts.Warning = 51 }, becauseSummary},
-		{"a muted problem", time.Minute, func(s *state.Summary) { s.Muted = 1 }, becauseSummary},
-		{"requested by 4 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 499 }, becauseHeartbeat},
-		{"requested by 5 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 500 }, becauseSummary},
-		{"requested memory by 5 points", time.Minute, func(s *state.Summary) { s.Requested.MemoryBytes -= 5 << 30 }, becauseSummary},
-		{"used by 4 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_600, MemoryBytes: 51 << 30} }, becauseHeartbeat},
-		{"used CPU by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 700, MemoryBytes: 55 << 30} }, becauseSummary},
-		{"used memory by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_200, MemoryBytes: 60 << 30} }, becauseSummary},
-		{"usage unknown", time.Minute, func(s *state.Summary) { s.Used = nil }, becauseSummary},
-		{"nothing allocatable", time.Minute, func(s *state.Summary) { s.Allocatable = state.Resources{} }, becauseSummary},
-		{"room elsewhere", time.Minute, func(s *state.Summary) { s.Fragmentation.CPUMillis = 1 }, becauseHeartbeat},
+		{"health, within the interval", time.Second, func(s *state.Summary) { s.Healthy = false }, reasonCondition},
+		{"a node less", time.Minute, func(s *state.Summary) { s.Nodes.Ready = 2 }, reasonSummary},
+		{"a pod more", time.Minute, func(s *state.Summary) { s.Pods.Pending = 1 }, reasonSummary},
+		{"a container less", time.Minute, func(s *state.Summary) { s.Containers.Ready = 119 }, reasonSummary},
+		{"a port more", time.Minute, func(s *state.Summary) { s.Ports.Taken = 1 }, reasonSummary},
+		{"health", time.Minute, func(s *state.Summary) { s.Healthy = false }, reasonCondition},
+		{"a problem", time.Minute, func(s *state.Summary) { s.Problems = []state.Problem{problem} }, reasonSummary},
+		{"more problems than are listed", time.Minute, func(s *state.Summary) { s.ProblemCounts.Warning = 51 }, reasonSummary},
+		{"a muted problem", time.Minute, func(s *state.Summary) { s.Muted = 1 }, reasonSummary},
+		{"requested by 4 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 499 }, reasonHeartbeat},
+		{"requested by 5 points", time.Minute, func(s *state.Summary) { s.Requested.CPUMillis += 500 }, reasonSummary},
+		{"requested memory by 5 points", time.Minute, func(s *state.Summary) { s.Requested.MemoryBytes -= 5 << 30 }, reasonSummary},
+		{"used by 4 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_600, MemoryBytes: 51 << 30} }, reasonHeartbeat},
+		{"used CPU by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 700, MemoryBytes: 55 << 30} }, reasonSummary},
+		{"used memory by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_200, MemoryBytes: 60 << 30} }, reasonSummary},
+		{"usage unknown", time.Minute, func(s *state.Summary) { s.Used = nil }, reasonSummary},
+		{"nothing allocatable", time.Minute, func(s *state.Summary) { s.Allocatable = state.Resources{} }, reasonSummary},
+		{"room elsewhere", time.Minute, func(s *state.Summary) { s.Fragmentation.CPUMillis = 1 }, reasonHeartbeat},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := factsAt(t, c.after, with(summaryAt(c.after), c.change))
@@ -189,27 +189,27 @@ func TestWhatIsWorthAWrite(t *testing.T) {
 	}
 	old, next := summaryAt(0), summaryAt(0)
 	old.Summary.Problems, next.Summary.Problems = []state.Problem{problem}, []state.Problem{otherWords}
-	if isMaterial(mustStore(t, old.Summary), mustStore(t, next.Summary)) {
+	if isSignificant(mustStore(t, old.Summary), mustStore(t, next.Summary)) {
 		t.Error("other words for a problem count as a change")
 	}
 }
 
-func TestAVersionIsWorthAWrite(t *testing.T) {
+func TestVersionChangeIsWritten(t *testing.T) {
 	f := factsAt(t, time.Minute, summaryAt(time.Minute))
 	f.seen.KubernetesVersion = "v1.37.0"
-	if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != becauseSummary {
-		t.Errorf("got %q, want %q", got, becauseSummary)
+	if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != reasonSummary {
+		t.Errorf("got %q, want %q", got, reasonSummary)
 	}
 }
 
-func TestWithoutNewsThereIsNoHeartbeat(t *testing.T) {
+func TestNoHeartbeatWithoutNewSummary(t *testing.T) {
 	f := factsAt(t, time.Hour, summaryAt(0))
 	if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != "" {
 		t.Errorf("got %q, want no write", got)
 	}
 }
 
-func TestWhenToLookAgain(t *testing.T) {
+func TestRequeueAfter(t *testing.T) {
 	down, idle := failing(session.DialFailed, "refused"), summaryAt(0)
 	idle.Session.Phase = session.Idle
 	for _, c := range []struct {
@@ -219,14 +219,14 @@ func TestWhenToLookAgain(t *testing.T) {
 		want  time.Duration
 	}{
 		{"until the interval is over", 20 * time.Second, summaryAt(20 * time.Second), 40 * time.Second},
-		{"overdue", 6 * time.Minute, summaryAt(0), lookAgain},
+		{"overdue", 6 * time.Minute, summaryAt(0), overdueRecheck},
 		{"until the next refresh", time.Minute, idle, 4 * time.Minute},
-		{"a refresh that is overdue", 6 * time.Minute, idle, lookAgain},
+		{"a refresh that is overdue", 6 * time.Minute, idle, overdueRecheck},
 		{"until it is stale", 4 * time.Second, down, 6 * time.Second},
 		{"stale already", time.Minute, down, 4 * time.Minute},
 	} {
 		f := factsAt(t, c.after, c.seen)
-		if got := f.again(mustDecide(t, f)); got != c.want {
+		if got := f.requeueAfter(mustDecide(t, f)); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 	}

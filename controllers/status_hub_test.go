@@ -15,7 +15,7 @@ func statusNamed(name string) *v1alpha1.ClusterStatus {
 	return &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-func TestKubectlShowsWhatIsKnownOfACluster(t *testing.T) {
+func TestKubectlColumns(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("columns"))
@@ -23,13 +23,13 @@ func TestKubectlShowsWhatIsKnownOfACluster(t *testing.T) {
 	seen.ObservedAt = time.Now().Add(-3 * 24 * time.Hour)
 	m.see("columns", seen)
 	h.awaitStatus(t, "columns", "True/NoProblems")
-	words := strings.Fields(strings.Split(h.kubectl(t, "get", "clusterstatus", "columns", "--no-headers"), "\n")[0])
-	if got, want := strings.Join(words[:len(words)-1], " "), "columns 3/3 120/122 41% 63% 12% 55% True 3d"; got != want {
+	text := strings.Fields(strings.Split(h.kubectl(t, "get", "clusterstatus", "columns", "--no-headers"), "\n")[0])
+	if got, want := strings.Join(text[:len(text)-1], " "), "columns 3/3 120/122 41% 63% 12% 55% True 3d"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
-func TestAClusterStatusBelongsToItsClusterAgent(t *testing.T) {
+func TestClusterStatusIsOwnedByClusterAgent(t *testing.T) {
 	h := newHub(t)
 	h.startMaster(t)
 	agent := h.apply(t, named("owner"))
@@ -41,20 +41,20 @@ func TestAClusterStatusBelongsToItsClusterAgent(t *testing.T) {
 	h.awaitGone(t, statusNamed("owner"), &v1alpha1.ClusterStatusList{})
 }
 
-func TestAClusterStatusThatWasDeletedComesBack(t *testing.T) {
+func TestDeletedClusterStatusIsRecreated(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("deleted"))
 	m.see("deleted", of(agent, summaryAt(0)))
 	status := h.awaitStatus(t, "deleted", "True/NoProblems")
 	h.delete(t, status)
-	again := h.awaitStatus(t, "deleted", "True/NoProblems")
-	if again.UID == status.UID || again.Status.Display.Nodes != "3/3" {
-		t.Errorf("got %+v", again)
+	requeueAfter := h.awaitStatus(t, "deleted", "True/NoProblems")
+	if requeueAfter.UID == status.UID || requeueAfter.Status.Display.Nodes != "3/3" {
+		t.Errorf("got %+v", requeueAfter)
 	}
 }
 
-func TestAClusterStatusOfAnotherIsReplaced(t *testing.T) {
+func TestClusterStatusOfOtherOwnerIsReplaced(t *testing.T) {
 	h := newHub(t)
 	foreign := statusNamed("foreign")
 	if err := h.client.Create(t.Context(), foreign); err != nil {
@@ -68,7 +68,7 @@ func TestAClusterStatusOfAnotherIsReplaced(t *testing.T) {
 	}
 }
 
-func TestAClusterThatCannotBeReachedKeepsItsSummary(t *testing.T) {
+func TestUnreachableClusterKeepsSummary(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("unreachable"))
@@ -87,7 +87,7 @@ func TestAClusterThatCannotBeReachedKeepsItsSummary(t *testing.T) {
 	}
 }
 
-func TestTheLargestSummaryIsTaken(t *testing.T) {
+func TestLargestSummaryIsAccepted(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("largest"))

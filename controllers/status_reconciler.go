@@ -20,12 +20,12 @@ type statusReconciler struct {
 	client   client.Client
 	sessions Sessions
 	writer   statusWriter
-	pace     *pace
-	// reporting are the clusters that report, by which all are written.
-	reporting reporting
+	limiter  *writeLimiter
+	// reporting has the clusters that report. Their number determines how often each is written.
+	reporting reportingClusters
 }
 
-// Reconcile makes one ClusterStatus true.
+// Reconcile updates one ClusterStatus.
 func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	agent, err := readAgent(ctx, r.client, request.Name)
 	if err != nil {
@@ -36,8 +36,8 @@ func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	case err != nil:
 		return reconcile.Result{}, err
 	case agent == nil:
-		r.pace.forget(request.Name)
-		r.reporting.note(request.Name, false)
+		r.limiter.forget(request.Name)
+		r.reporting.set(request.Name, false)
 		return reconcile.Result{}, r.delete(ctx, status)
 	case status == nil:
 		status, err = r.create(ctx, agent)
@@ -46,16 +46,16 @@ func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	}
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return reconcile.Result{RequeueAfter: afterConflict}, nil
+		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	case err != nil:
 		return reconcile.Result{}, err
 	}
 	seen := r.sessions.Observe(agent.Name)
-	r.reporting.note(agent.Name, seen.Session.Phase == session.Reporting)
+	r.reporting.set(agent.Name, seen.Session.Phase == session.Reporting)
 	return r.write(ctx, status, statusFacts{now: time.Now(), agent: agent, stored: status.Status, seen: seen, interval: r.reporting.interval()})
 }
 
-// read is a ClusterStatus of the cache; nil where there is none.
+// read returns a ClusterStatus from the cache, nil if there is none.
 func (r *statusReconciler) read(ctx context.Context, name string) (*v1alpha1.ClusterStatus, error) {
 	var status v1alpha1.ClusterStatus
 	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, &status); err != nil {
@@ -67,12 +67,12 @@ func (r *statusReconciler) read(ctx context.Context, name string) (*v1alpha1.Clu
 	return &status, nil
 }
 
-// create makes the ClusterStatus of a ClusterAgent, which owns it. Nobody's deletion
-// waits for it: the master has no right to touch finalizers, and need not.
+// create creates the ClusterStatus of a ClusterAgent, which owns it. It does not block the owner's
+// deletion, which would require rights on finalizers.
 func (r *statusReconciler) create(ctx context.Context, agent *v1alpha1.ClusterAgent) (*v1alpha1.ClusterStatus, error) {
 	status := &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: agent.Name}}
 	if err := controllerutil.SetControllerReference(agent, status, r.client.Scheme(), controllerutil.WithBlockOwnerDeletion(false)); err != nil {
-		return nil, fmt.Errorf("make ClusterStatus %s a part of its ClusterAgent: %w", agent.Name, err)
+		return nil, fmt.Errorf("set the owner of ClusterStatus %s: %w", agent.Name, err)
 	}
 	if err := r.client.Create(ctx, status); err != nil {
 		return nil, fmt.Errorf("create ClusterStatus %s: %w", agent.Name, err)
@@ -80,8 +80,8 @@ func (r *statusReconciler) create(ctx context.Context, agent *v1alpha1.ClusterAg
 	return status, nil
 }
 
-// delete takes away exactly the ClusterStatus that was read, if there is one. The
-// garbage collector may come first.
+// delete deletes exactly the ClusterStatus that was read, if there is one. The garbage collector
+// may have deleted it already.
 func (r *statusReconciler) delete(ctx context.Context, status *v1alpha1.ClusterStatus) error {
 	if status == nil || !status.DeletionTimestamp.IsZero() {
 		return nil
@@ -93,29 +93,29 @@ func (r *statusReconciler) delete(ctx context.Context, status *v1alpha1.ClusterS
 	return nil
 }
 
-// write writes a status that is worth it, when it is its turn. The first summary is
-// what people wait for: it waits for its turn alone.
+// write writes the status if it changed and the rate limit permits. The first summary waits only
+// for the shared queue.
 func (r *statusReconciler) write(ctx context.Context, status *v1alpha1.ClusterStatus, f statusFacts) (reconcile.Result, error) {
 	next, err := decideStatus(f)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	because := statusChange(f.stored, next, f.now, f.interval)
-	if because == "" {
-		r.pace.pass(status.Name)
-		return reconcile.Result{RequeueAfter: f.again(next)}, nil
+	reason := statusChange(f.stored, next, f.now, f.interval)
+	if reason == "" {
+		r.limiter.cancel(status.Name)
+		return reconcile.Result{RequeueAfter: f.requeueAfter(next)}, nil
 	}
-	wait := r.pace.wait
+	wait := r.limiter.wait
 	if f.stored.Summary == nil {
-		wait = r.pace.waitForTurn
+		wait = r.limiter.waitInQueue
 	}
 	if wait := wait(status.Name, f.now); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	result, err := r.writer.patch(ctx, status, because, func() { status.Status = next })
+	result, err := r.writer.patch(ctx, status, reason, func() { status.Status = next })
 	if err == nil && result.RequeueAfter == 0 {
 		f.stored = next
-		result.RequeueAfter = f.again(next)
+		result.RequeueAfter = f.requeueAfter(next)
 	}
 	return result, err
 }

@@ -10,17 +10,17 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-// summaryOf is a summary as a ClusterStatus keeps it, within the schema's bounds. The
-// two types have the same JSON, which is the HTTP API's.
+// summaryOf returns a summary as stored in a ClusterStatus, within the limits of the schema. Both
+// types have the same JSON, that of the HTTP API.
 func summaryOf(summary state.Summary) (*v1alpha1.Summary, error) {
 	var stored v1alpha1.Summary
-	if err := convert(bounded(summary), &stored); err != nil {
+	if err := convert(limited(summary), &stored); err != nil {
 		return nil, err
 	}
 	return &stored, nil
 }
 
-// summaryFrom is the summary that a ClusterStatus keeps.
+// summaryFrom returns the summary that is stored in a ClusterStatus.
 func summaryFrom(stored *v1alpha1.Summary) (state.Summary, error) {
 	var summary state.Summary
 	err := convert(stored, &summary)
@@ -38,42 +38,42 @@ func convert(from, to any) error {
 	return nil
 }
 
-// bounded is a summary that the schema takes.
-func bounded(summary state.Summary) state.Summary {
+// limited returns a summary within the limits of the schema.
+func limited(summary state.Summary) state.Summary {
 	for _, r := range []*state.Resources{&summary.Capacity, &summary.Allocatable, &summary.Requested, &summary.Limits} {
 		r.Extended = firstByName(r.Extended)
 	}
 	if summary.Used != nil {
 		used := *summary.Used
-		used.SampledAt = boundedTime(used.SampledAt)
+		used.SampledAt = validTime(used.SampledAt)
 		summary.Used = &used
 	}
 	summary.Problems = slices.Clone(summary.Problems[:min(len(summary.Problems), v1alpha1.MaxProblems)])
 	for i, p := range summary.Problems {
-		p.Kind = cut(p.Kind, v1alpha1.MaxProblemKind)
-		p.What = cut(p.What, v1alpha1.MaxProblemWhat)
-		p.Where = cut(p.Where, v1alpha1.MaxProblemWhere)
-		p.Owner = state.Owner{Kind: cut(p.Owner.Kind, v1alpha1.MaxProblemWhat), Name: cut(p.Owner.Name, v1alpha1.MaxProblemWhat)}
-		p.Since = boundedTime(p.Since)
-		p.Message = cut(p.Message, v1alpha1.MaxMessage)
-		p.Muted = cut(p.Muted, v1alpha1.MaxProblemWhat)
+		p.Kind = truncate(p.Kind, v1alpha1.MaxProblemKind)
+		p.What = truncate(p.What, v1alpha1.MaxProblemWhat)
+		p.Where = truncate(p.Where, v1alpha1.MaxProblemWhere)
+		p.Owner = state.Owner{Kind: truncate(p.Owner.Kind, v1alpha1.MaxProblemWhat), Name: truncate(p.Owner.Name, v1alpha1.MaxProblemWhat)}
+		p.Since = validTime(p.Since)
+		p.Message = truncate(p.Message, v1alpha1.MaxMessage)
+		p.Muted = truncate(p.Muted, v1alpha1.MaxProblemWhat)
 		p.Others = slices.Clone(p.Others[:min(len(p.Others), state.MaxOthers)])
 		for j, other := range p.Others {
-			p.Others[j] = cut(other, v1alpha1.MaxProblemWhere)
+			p.Others[j] = truncate(other, v1alpha1.MaxProblemWhere)
 		}
 		summary.Problems[i] = p
 	}
 	return summary
 }
 
-func boundedTime(t state.Time) state.Time {
+func validTime(t state.Time) state.Time {
 	if timeOf(t.Time()) == nil {
 		return 0
 	}
 	return t
 }
 
-// firstByName are as many extended resources as a summary may count.
+// firstByName returns the first extended resources by name, as many as the schema permits.
 func firstByName(extended map[string]int64) map[string]int64 {
 	if len(extended) <= v1alpha1.MaxExtendedResources {
 		return extended
@@ -85,7 +85,7 @@ func firstByName(extended map[string]int64) map[string]int64 {
 	return first
 }
 
-// displayOf is a stored summary as columns show it.
+// displayOf returns the table columns of a summary.
 func displayOf(summary state.Summary) v1alpha1.Display {
 	d := state.DisplayOf(summary)
 	return v1alpha1.Display{

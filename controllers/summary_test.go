@@ -22,7 +22,7 @@ func mustStore(t *testing.T, summary *state.Summary) *v1alpha1.Summary {
 	return stored
 }
 
-// fill sets every field to something that is not zero, each to another.
+// fill sets every field to a distinct non-zero value.
 func fill(v reflect.Value, n *int64) {
 	*n++
 	switch v.Kind() {
@@ -52,7 +52,7 @@ func fill(v reflect.Value, n *int64) {
 	}
 }
 
-func TestNothingOfASummaryIsLost(t *testing.T) {
+func TestSummaryRoundTrip(t *testing.T) {
 	var summary state.Summary
 	var n int64
 	fill(reflect.ValueOf(&summary).Elem(), &n)
@@ -65,9 +65,8 @@ func TestNothingOfASummaryIsLost(t *testing.T) {
 	}
 }
 
-// TestAClusterStatusHasTheSummaryOfAState has the ClusterStatus show the rows and counts
-// that the HTTP API shows, whose JSON is that of state.Summary.
-func TestAClusterStatusHasTheSummaryOfAState(t *testing.T) {
+// TestSummaryOfState checks that a ClusterStatus has the same JSON as the HTTP API.
+func TestSummaryOfState(t *testing.T) {
 	problems := 0
 	for seed := range uint64(50) {
 		w := statetest.New(seed, 1+int(seed%5), []int{1, 5, 20, 300}[seed%4])
@@ -89,7 +88,7 @@ func TestAClusterStatusHasTheSummaryOfAState(t *testing.T) {
 	}
 }
 
-// tooMuch is a summary that exceeds every bound of the schema.
+// tooMuch returns a summary that exceeds every limit of the schema.
 func tooMuch() *state.Summary {
 	long := strings.Repeat("ü", 5000) + "\xff"
 	extended := map[string]int64{}
@@ -110,7 +109,7 @@ func tooMuch() *state.Summary {
 	return summary
 }
 
-func TestASummaryIsCutToTheSchema(t *testing.T) {
+func TestSummaryIsLimitedToSchema(t *testing.T) {
 	summary := tooMuch()
 	stored := mustStore(t, summary)
 	if got := len(stored.Problems); got != v1alpha1.MaxProblems {
@@ -141,7 +140,7 @@ func TestASummaryIsCutToTheSchema(t *testing.T) {
 	}
 }
 
-func TestTextIsCutAtACharacter(t *testing.T) {
+func TestTruncateAtCharacter(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		max  int
@@ -157,7 +156,7 @@ func TestTextIsCutAtACharacter(t *testing.T) {
 		{"ab\xffcd", 3, "ab\ufffd"},
 		{"abc", 0, ""},
 	} {
-		if got := cut(c.text, c.max); got != c.want {
+		if got := truncate(c.text, c.max); got != c.want {
 			t.Errorf("%q to %d: got %q, want %q", c.text, c.max, got, c.want)
 		}
 	}

@@ -12,52 +12,52 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// Why a status is written, as the metric has it.
+// Reasons of status writes, as used in the metric.
 const (
-	// becauseSpec: a ClusterAgent's spec is new.
-	becauseSpec = "spec"
-	// becauseCondition: a condition changed its status or its reason.
-	becauseCondition = "condition"
-	// becauseSession: something else of the session changed.
-	becauseSession = "session"
-	// becauseSummary: a summary changed materially.
-	becauseSummary = "summary"
-	// becauseHeartbeat: a summary says the same as the one before, and is newer.
-	becauseHeartbeat = "heartbeat"
+	// reasonSpec: the ClusterAgent's spec changed.
+	reasonSpec = "spec"
+	// reasonCondition: a condition's status or reason changed.
+	reasonCondition = "condition"
+	// reasonSession: another field of the session changed.
+	reasonSession = "session"
+	// reasonSummary: the summary changed significantly.
+	reasonSummary = "summary"
+	// reasonHeartbeat: the summary is newer without a significant change.
+	reasonHeartbeat = "heartbeat"
 )
 
-// afterConflict is when a decision is made again whose object somebody else changed
-// meanwhile. The cache has the change by then.
-const afterConflict = time.Second
+// conflictRetry is the delay after a write conflict. The cache has the other change by then.
+const conflictRetry = time.Second
 
-// statusWriter does the one status write of a reconcile.
+// statusWriter executes the status write of a reconcile.
 type statusWriter struct {
 	client  client.Client
 	metrics *metrics
 }
 
-// patch writes what set changes in the object's status, unless the object is no
-// longer the one that was read: then everything is decided anew.
-func (w statusWriter) patch(ctx context.Context, object client.Object, because string, set func()) (reconcile.Result, error) {
+// patch writes the changes that set makes to the object's status. On a conflict it requeues the
+// object, so that the status is decided again.
+func (w statusWriter) patch(ctx context.Context, object client.Object, reason string, set func()) (reconcile.Result, error) {
 	read := object.DeepCopyObject().(client.Object)
 	set()
 	err := w.client.Status().Patch(ctx, object, client.MergeFromWithOptions(read, client.MergeFromWithOptimisticLock{}))
 	switch {
 	case apierrors.IsConflict(err):
-		return reconcile.Result{RequeueAfter: afterConflict}, nil
+		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	case apierrors.IsNotFound(err): // who deleted it has called the reconciler too
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("write the status of %T %s: %w", object, object.GetName(), err)
 	}
-	w.metrics.written(object, because)
+	w.metrics.written(object, reason)
 	return reconcile.Result{}, nil
 }
 
-// sameStatus compares as the API server stores: times are instants.
+// sameStatus reports whether two statuses are equal as the API server stores them: times are
+// instants.
 func sameStatus[S any](a, b S) bool { return equality.Semantic.DeepEqual(a, b) }
 
-// sameCondition says that two conditions say the same to programs.
+// sameCondition reports whether two conditions have the same type, status and reason.
 func sameCondition(a, b metav1.Condition) bool {
 	return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason
 }

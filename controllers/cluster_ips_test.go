@@ -11,10 +11,10 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-// noon is a time that is past.
+// noon is a time in the past.
 var noon = time.Date(2025, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// agentOf is a ClusterAgent that was made so long after noon.
+// agentOf returns a ClusterAgent that was created the given time after noon.
 func agentOf(name string, age time.Duration, ips ...string) *v1alpha1.ClusterAgent {
 	return &v1alpha1.ClusterAgent{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Generation: 1, CreationTimestamp: metav1.NewTime(noon.Add(age))},
@@ -26,7 +26,7 @@ func agentOf(name string, age time.Duration, ips ...string) *v1alpha1.ClusterAge
 	}
 }
 
-func TestAnAddressHasOneForm(t *testing.T) {
+func TestCanonicalIP(t *testing.T) {
 	for text, want := range map[string]string{
 		"203.0.113.7":          "203.0.113.7",
 		"::ffff:203.0.113.7":   "203.0.113.7",
@@ -46,7 +46,7 @@ func TestAnAddressHasOneForm(t *testing.T) {
 	}
 }
 
-func TestTheOldestKeepsAnAddress(t *testing.T) {
+func TestOwners(t *testing.T) {
 	leaving := agentOf("leaving", -time.Hour, "203.0.113.7")
 	leaving.DeletionTimestamp = new(metav1.Now())
 	for _, c := range []struct {
@@ -71,8 +71,8 @@ func TestTheOldestKeepsAnAddress(t *testing.T) {
 	}
 }
 
-func TestAnAddressIsClaimedOnce(t *testing.T) {
-	got := claimed(agentOf("a", 0, "203.0.113.7", "::ffff:203.0.113.7", "203.0.113.8"))
+func TestClaimedIPsAreUnique(t *testing.T) {
+	got := claimedIPs(agentOf("a", 0, "203.0.113.7", "::ffff:203.0.113.7", "203.0.113.8"))
 	if want := []string{"203.0.113.7", "203.0.113.8"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

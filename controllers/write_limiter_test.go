@@ -19,18 +19,18 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-// queued is what a controller's queue calls a reconciler for.
+// queued is an entry of a controller's queue.
 type queued struct {
 	kind, name string
 }
 
-// memoryHub is a hub that only remembers: client.Client as far as the reconcilers use it.
+// memoryHub is an in-memory client.Client with the methods that the reconcilers use.
 type memoryHub struct {
 	client.Client
 	scheme   *runtime.Scheme
 	agents   map[string]*v1alpha1.ClusterAgent
 	statuses map[string]*v1alpha1.ClusterStatus
-	// writes is when each status was written.
+	// writes has the times of status writes.
 	writes []time.Time
 }
 
@@ -59,7 +59,7 @@ func (h *memoryHub) Create(_ context.Context, o client.Object, _ ...client.Creat
 
 func (h *memoryHub) Status() client.SubResourceWriter { return memoryStatus{hub: h} }
 
-// memoryStatus writes what a memoryHub remembers.
+// memoryStatus writes to a memoryHub.
 type memoryStatus struct {
 	client.SubResourceWriter
 	hub *memoryHub
@@ -76,7 +76,7 @@ func (s memoryStatus) Patch(_ context.Context, o client.Object, _ client.Patch, 
 	return nil
 }
 
-// fleet is both reconcilers with their queues and many clusters, in virtual time.
+// fleet runs both reconcilers for many clusters in virtual time.
 type fleet struct {
 	t           *testing.T
 	hub         *memoryHub
@@ -99,28 +99,28 @@ func newFleet(t *testing.T, clusters int) *fleet {
 	}
 	registry := &Registry{reader: h}
 	f.sessions.registry = registry
-	writer, turns := statusWriter{h, newMetrics(prometheus.NewRegistry())}, newTurns(turnEvery)
+	writer, queue := statusWriter{h, newMetrics(prometheus.NewRegistry())}, newWriteQueue(minWriteInterval)
 	f.reconcilers = map[string]reconcile.Reconciler{
-		"agent":  &agentReconciler{client: h, registry: registry, sessions: f.sessions.sessions(), writer: writer, pace: newPace("ClusterAgent", agentBurst, turns)},
-		"status": &statusReconciler{client: h, sessions: f.sessions.sessions(), writer: writer, pace: newPace("ClusterStatus", statusBurst, turns)},
+		"agent":  &agentReconciler{client: h, registry: registry, sessions: f.sessions.sessions(), writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue)},
+		"status": &statusReconciler{client: h, sessions: f.sessions.sessions(), writer: writer, limiter: newWriteLimiter("ClusterStatus", statusBurst, queue)},
 	}
 	return f
 }
 
 func (f *fleet) name(i int) string { return fmt.Sprintf("c-%04d", i) }
 
-// report is a report of a cluster; session calls where it says something new.
-func (f *fleet) report(i int, news bool, change func(*state.Summary)) {
+// report reports for a cluster. Sessions sends an event if changed is set.
+func (f *fleet) report(i int, changed bool, change func(*state.Summary)) {
 	f.sessions.mu.Lock()
 	f.sessions.seen[f.name(i)] = with(summaryAt(time.Since(noon)), change)
 	f.sessions.mu.Unlock()
-	if news {
+	if changed {
 		f.due[queued{"agent", f.name(i)}], f.due[queued{"status", f.name(i)}] = time.Now(), time.Now()
 	}
 }
 
-// call calls the reconcilers for all that is due.
-func (f *fleet) call() {
+// reconcile reconciles everything that is due.
+func (f *fleet) reconcile() {
 	f.t.Helper()
 	now := time.Now()
 	for q, at := range f.due {
@@ -138,7 +138,7 @@ func (f *fleet) call() {
 	}
 }
 
-// oldest is the age of the oldest summary that `kubectl get clusterstatus` shows.
+// oldest returns the age of the oldest stored summary.
 func (f *fleet) oldest() (oldest time.Duration) {
 	f.t.Helper()
 	for name, s := range f.hub.statuses {
@@ -150,9 +150,9 @@ func (f *fleet) oldest() (oldest time.Duration) {
 	return oldest
 }
 
-// TestSummariesAreAsYoungAsTenWritesASecondAllow has clusters report every 5 s, where
+// TestSummaryAgeWithManyClusters has clusters that report every 5 s, where
 // nothing happens, and where something of weight happens each time.
-func TestSummariesAreAsYoungAsTenWritesASecondAllow(t *testing.T) {
+func TestSummaryAgeWithManyClusters(t *testing.T) {
 	const period = 5 * time.Second
 	for _, tc := range []struct {
 		clusters int
@@ -169,26 +169,26 @@ func TestSummariesAreAsYoungAsTenWritesASecondAllow(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t, tc.clusters)
 				began := time.Now()
-				settled := tc.oldest + time.Duration(tc.clusters)*turnEvery // all are written for the first time
+				settled := tc.oldest + time.Duration(tc.clusters)*minWriteInterval // all are written for the first time
 				end := settled + 2*tc.oldest
 				for n := 0; time.Since(began) < end; n++ {
 					for i := range tc.clusters {
 						// Reports are spread over the period.
-						if (n+i)%int(period/turnEvery) == 0 {
-							f.report(i, n < int(period/turnEvery) || tc.busy, func(s *state.Summary) {
+						if (n+i)%int(period/minWriteInterval) == 0 {
+							f.report(i, n < int(period/minWriteInterval) || tc.busy, func(s *state.Summary) {
 								if tc.busy {
 									s.Pods.Total = n
 								}
 							})
 						}
 					}
-					f.call()
+					f.reconcile()
 					if n%10 == 0 && time.Since(began) > settled {
 						if age := f.oldest(); age > tc.oldest {
 							t.Fatalf("after %s a summary is %s old, want %s at most", time.Since(began), age, tc.oldest)
 						}
 					}
-					<-time.After(turnEvery)
+					<-time.After(minWriteInterval)
 				}
 				perSecond := map[int]int{}
 				for _, at := range f.hub.writes {
@@ -206,10 +206,10 @@ func TestSummariesAreAsYoungAsTenWritesASecondAllow(t *testing.T) {
 	}
 }
 
-func TestAStormOfAllClustersIsWrittenTenTimesASecond(t *testing.T) {
+func TestAllWritesShareOneQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns(turnEvery)
-		agents, statuses := newPace("ClusterAgent", 3, turns), newPace("ClusterStatus", 1, turns)
+		queue := newWriteQueue(minWriteInterval)
+		agents, statuses := newWriteLimiter("ClusterAgent", 3, queue), newWriteLimiter("ClusterStatus", 1, queue)
 		began := time.Now()
 		last := map[string]time.Duration{}
 		for i := range 100 {
@@ -218,37 +218,37 @@ func TestAStormOfAllClustersIsWrittenTenTimesASecond(t *testing.T) {
 		}
 		seen := map[time.Duration]bool{}
 		for name, wait := range last {
-			if wait%turnEvery != 0 || wait >= 200*turnEvery || seen[wait] {
+			if wait%minWriteInterval != 0 || wait >= 200*minWriteInterval || seen[wait] {
 				t.Errorf("%s waits %s: two write at one time, or one waits too long", name, wait)
 			}
 			seen[wait] = true
 		}
-		turn := last["s7"]
-		if got := statuses.wait("7", began.Add(time.Second)); got != turn-time.Second {
-			t.Errorf("asked again after a second, it waits %s, want %s: the turn is kept", got, turn-time.Second)
+		slot := last["s7"]
+		if got := statuses.wait("7", began.Add(time.Second)); got != slot-time.Second {
+			t.Errorf("asked again after a second, it waits %s, want %s: the slot is kept", got, slot-time.Second)
 		}
-		if got := statuses.wait("7", began.Add(turn)); got != 0 {
-			t.Errorf("at its turn it waits %s", got)
+		if got := statuses.wait("7", began.Add(slot)); got != 0 {
+			t.Errorf("at its slot it waits %s, want 0", got)
 		}
-		statuses.pass("8")
-		if got := statuses.wait("8", began.Add(time.Second)); got != 200*turnEvery-time.Second {
-			t.Errorf("who gave its turn back waits %s, want the last one", got)
+		statuses.cancel("8")
+		if got := statuses.wait("8", began.Add(time.Second)); got != 200*minWriteInterval-time.Second {
+			t.Errorf("after cancel it waits %s, want the last slot", got)
 		}
 	})
 }
 
-func TestTheIntervalGrowsWithTheClustersThatReport(t *testing.T) {
-	r := &reporting{}
+func TestIntervalGrowsWithReportingClusters(t *testing.T) {
+	r := &reportingClusters{}
 	for i := range 1000 {
-		r.note(fmt.Sprint(i), true)
-		r.note(fmt.Sprint(i), true)
+		r.set(fmt.Sprint(i), true)
+		r.set(fmt.Sprint(i), true)
 		want := max(10*time.Second, time.Duration(i+1)*100*time.Millisecond)
 		if got := r.interval(); got != want {
 			t.Fatalf("%d clusters: %s, want %s", i+1, got, want)
 		}
 	}
 	for i := range 995 {
-		r.note(fmt.Sprint(i), false)
+		r.set(fmt.Sprint(i), false)
 	}
 	if got := r.interval(); got != 10*time.Second {
 		t.Errorf("5 clusters are left: %s, want 10s", got)

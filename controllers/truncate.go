@@ -8,10 +8,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// cut returns the first so many characters of a text, which is what the schema counts:
-// the API server refuses the whole of a status that is too large in one place. The text
-// is cleaned: a control character in one object makes YAML of all of them unreadable.
-func cut(text string, characters int) string {
+// truncate returns text cut to a number of characters, the unit of the schema's limits: the API
+// server rejects a whole status if one text is too long. It removes control characters, which
+// would make the YAML of the object unreadable.
+func truncate(text string, characters int) string {
 	if len(text) <= characters {
 		return state.CleanText(text)
 	}
@@ -25,8 +25,8 @@ func cut(text string, characters int) string {
 	return state.CleanText(text)
 }
 
-// timeOf is an instant as it is stored, in whole seconds; nil where there is none, or
-// one that no clock has shown.
+// timeOf returns a time in whole seconds as stored, nil if it is outside of the years 1970 to
+// 9999.
 func timeOf(t time.Time) *metav1.Time {
 	if t.Before(time.Unix(0, 0)) || t.Year() > 9999 {
 		return nil

@@ -21,39 +21,39 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// desk is a reconciler with its queue, in virtual time, on a hub that only remembers.
-type desk struct {
+// harness runs a reconciler in virtual time on a fake hub.
+type harness struct {
 	t          *testing.T
 	client     client.Client
 	sessions   *fakeSessions
 	reconciler reconcile.Reconciler
 	metrics    *prometheus.Registry
-	// writes is when each status was written.
+	// writes has the times of status writes.
 	writes []time.Time
-	// meanwhile happens once, between a decision and its write.
-	meanwhile func()
-	// due is when the reconciler wants to be called again; zero: not.
+	// beforePatch runs once, between a decision and its write.
+	beforePatch func()
+	// due is when the reconciler is to run again; zero: never.
 	due time.Time
 }
 
-// newDesk has a ClusterAgent prod-eu and the reconciler that pick makes.
-func newDesk(t *testing.T, pick func(statusWriter, Sessions, *Registry) reconcile.Reconciler) *desk {
+// newHarness returns a harness with the ClusterAgent prod-eu and a reconciler.
+func newHarness(t *testing.T, pick func(statusWriter, Sessions, *Registry) reconcile.Reconciler) *harness {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{t: t, sessions: newFakeSessions(), metrics: prometheus.NewRegistry()}
+	d := &harness{t: t, sessions: newFakeSessions(), metrics: prometheus.NewRegistry()}
 	agent := agentOf("prod-eu", 0)
 	agent.UID = "a-1"
 	d.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(agent).
 		WithStatusSubresource(&v1alpha1.ClusterAgent{}, &v1alpha1.ClusterStatus{}).
-		WithIndex(&v1alpha1.ClusterAgent{}, clusterIPField, claimed).
+		WithIndex(&v1alpha1.ClusterAgent{}, clusterIPField, claimedIPs).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 			d.writes = append(d.writes, time.Now())
-			if meanwhile := d.meanwhile; meanwhile != nil {
-				d.meanwhile = nil
-				meanwhile()
+			if beforePatch := d.beforePatch; beforePatch != nil {
+				d.beforePatch = nil
+				beforePatch()
 			}
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		}}).Build()
@@ -62,20 +62,20 @@ func newDesk(t *testing.T, pick func(statusWriter, Sessions, *Registry) reconcil
 	return d
 }
 
-func newAgentDesk(t *testing.T) *desk {
-	return newDesk(t, func(w statusWriter, s Sessions, r *Registry) reconcile.Reconciler {
-		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, pace: newPace("ClusterAgent", agentBurst, newTurns(turnEvery))}
+func newAgentHarness(t *testing.T) *harness {
+	return newHarness(t, func(w statusWriter, s Sessions, r *Registry) reconcile.Reconciler {
+		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, limiter: newWriteLimiter("ClusterAgent", agentBurst, newWriteQueue(minWriteInterval))}
 	})
 }
 
-func newStatusDesk(t *testing.T) *desk {
-	return newDesk(t, func(w statusWriter, s Sessions, _ *Registry) reconcile.Reconciler {
-		return &statusReconciler{client: w.client, sessions: s, writer: w, pace: newPace("ClusterStatus", statusBurst, newTurns(turnEvery))}
+func newStatusHarness(t *testing.T) *harness {
+	return newHarness(t, func(w statusWriter, s Sessions, _ *Registry) reconcile.Reconciler {
+		return &statusReconciler{client: w.client, sessions: s, writer: w, limiter: newWriteLimiter("ClusterStatus", statusBurst, newWriteQueue(minWriteInterval))}
 	})
 }
 
-// call has prod-eu reconciled now.
-func (d *desk) call() {
+// reconcile reconciles prod-eu.
+func (d *harness) reconcile() {
 	d.t.Helper()
 	result, err := d.reconciler.Reconcile(d.t.Context(), requestFor("prod-eu"))
 	if err != nil {
@@ -87,19 +87,19 @@ func (d *desk) call() {
 	}
 }
 
-// pass lets time go by, and the reconciler be called when it wants to.
-func (d *desk) pass(long time.Duration) {
+// pass advances the time and reconciles when due.
+func (d *harness) pass(long time.Duration) {
 	d.t.Helper()
 	end := time.Now().Add(long)
 	for !d.due.IsZero() && !d.due.After(end) {
 		<-time.After(time.Until(d.due))
-		d.call()
+		d.reconcile()
 	}
 	<-time.After(time.Until(end))
 }
 
-// change is a person's change of the spec.
-func (d *desk) change(change func(*v1alpha1.ClusterAgentSpec)) {
+// change updates the spec of prod-eu.
+func (d *harness) change(change func(*v1alpha1.ClusterAgentSpec)) {
 	d.t.Helper()
 	var agent v1alpha1.ClusterAgent
 	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &agent); err != nil {
@@ -112,7 +112,7 @@ func (d *desk) change(change func(*v1alpha1.ClusterAgentSpec)) {
 	}
 }
 
-func (d *desk) agent() v1alpha1.ClusterAgentStatus {
+func (d *harness) agent() v1alpha1.ClusterAgentStatus {
 	d.t.Helper()
 	var agent v1alpha1.ClusterAgent
 	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &agent); err != nil {
@@ -121,7 +121,7 @@ func (d *desk) agent() v1alpha1.ClusterAgentStatus {
 	return agent.Status
 }
 
-func (d *desk) status() v1alpha1.ClusterStatusStatus {
+func (d *harness) status() v1alpha1.ClusterStatusStatus {
 	d.t.Helper()
 	var status v1alpha1.ClusterStatus
 	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &status); err != nil {
@@ -130,8 +130,8 @@ func (d *desk) status() v1alpha1.ClusterStatusStatus {
 	return status.Status
 }
 
-// mustWrite says how often a status was written within so long of the beginning.
-func (d *desk) mustWrite(began time.Time, within time.Duration, want int) {
+// wantWrites checks the number of status writes within a time.
+func (d *harness) wantWrites(began time.Time, within time.Duration, want int) {
 	d.t.Helper()
 	got := 0
 	for _, at := range d.writes {
@@ -144,115 +144,115 @@ func (d *desk) mustWrite(began time.Time, within time.Duration, want int) {
 	}
 }
 
-func TestAStormOfSessionsIsWrittenSlowlyAndToItsEnd(t *testing.T) {
+func TestSessionChangesAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentDesk(t)
-		d.call() // the spec's own write, which waits for nothing
+		d := newAgentHarness(t)
+		d.reconcile() // the spec's own write, which waits for nothing
 		d.writes = nil
 		began := time.Now()
 		for i := range 350 { // 35 s
 			o := answered
 			o.Session.Phase = []session.Phase{session.Connecting, session.Backoff}[i%2]
 			d.sessions.see("prod-eu", o)
-			d.call()
+			d.reconcile()
 			d.pass(100 * time.Millisecond)
 		}
 		o := open
 		o.Message = "the last"
 		d.sessions.see("prod-eu", o)
-		d.call()
+		d.reconcile()
 		d.pass(time.Minute)
-		d.mustWrite(began, time.Second, 3)
-		d.mustWrite(began, 9*time.Second, 3)
-		d.mustWrite(began, 35*time.Second, 6)
-		d.mustWrite(began, time.Hour, 7)
+		d.wantWrites(began, time.Second, 3)
+		d.wantWrites(began, 9*time.Second, 3)
+		d.wantWrites(began, 35*time.Second, 6)
+		d.wantWrites(began, time.Hour, 7)
 		if got := d.agent().Session; got.Message != "the last" || got.Phase != v1alpha1.PhaseReporting {
-			t.Errorf("the last state is not written: %+v", got)
+			t.Errorf("the latest state is not written: %+v", got)
 		}
 		if !d.due.IsZero() {
-			t.Error("it wants to be called again though all is written")
+			t.Error("got a requeue although everything is written, want none")
 		}
 	})
 }
 
-func TestWhatAPersonChangesIsAnsweredAtOnce(t *testing.T) {
+func TestSpecChangeBypassesRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentDesk(t)
-		d.call()
+		d := newAgentHarness(t)
+		d.reconcile()
 		for _, phase := range []session.Phase{session.Connecting, session.Backoff, session.Connecting, session.Backoff, session.Connecting} {
 			o := answered
 			o.Session.Phase = phase
 			d.sessions.see("prod-eu", o)
-			d.call()
+			d.reconcile()
 		}
 		d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true })
-		d.call()
+		d.reconcile()
 		if got := d.agent(); got.ObservedGeneration != 2 || got.Conditions[0].Reason != v1alpha1.ReasonSuspended {
 			t.Errorf("got %+v, want an answer to generation 2", got)
 		}
 	})
 }
 
-func TestADecisionAboutAnOldSpecIsNotWritten(t *testing.T) {
+func TestConflictingWriteIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentDesk(t)
+		d := newAgentHarness(t)
 		d.sessions.see("prod-eu", open)
-		d.meanwhile = func() { d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true }) }
-		d.call()
+		d.beforePatch = func() { d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true }) }
+		d.reconcile()
 		if got := d.agent(); got.ObservedGeneration != 0 || len(got.Conditions) > 0 {
-			t.Errorf("it was written: %s", inShort(got))
+			t.Errorf("the status was written: %s", inShort(got))
 		}
-		d.pass(afterConflict)
+		d.pass(conflictRetry)
 		if got := d.agent(); got.ObservedGeneration != 2 || got.Conditions[0].Reason != v1alpha1.ReasonSuspended {
 			t.Errorf("got %+v, want an answer to generation 2", got)
 		}
 	})
 }
 
-func TestWhatIsDeletedMeanwhileIsNoError(t *testing.T) {
+func TestConcurrentDeletionIsNoError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, d := range []*desk{newAgentDesk(t), newStatusDesk(t)} {
-			d.meanwhile = func() {
+		for _, d := range []*harness{newAgentHarness(t), newStatusHarness(t)} {
+			d.beforePatch = func() {
 				for _, object := range []client.Object{agentOf("prod-eu", 0), statusNamed("prod-eu")} {
 					if err := client.IgnoreNotFound(d.client.Delete(t.Context(), object)); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
-			d.call()
-			d.call()
+			d.reconcile()
+			d.reconcile()
 			if !d.due.IsZero() {
-				t.Error("it wants to be called again for what is gone")
+				t.Error("got a requeue for a deleted object, want none")
 			}
 		}
 	})
 }
 
-func TestPlainEndpointsAreForMastersThatRunInsecurely(t *testing.T) {
+func TestPlainEndpointRequiresInsecure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentDesk(t)
+		d := newAgentHarness(t)
 		d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Endpoint = "ws://10.20.0.7:7443" })
 		d.reconciler.(*agentReconciler).insecure = true
-		d.call()
+		d.reconcile()
 		if got := inShort(d.agent()); got != "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle" {
 			t.Errorf("got %s", got)
 		}
 	})
 }
 
-func TestASummaryIsWrittenEveryTenSecondsAtMost(t *testing.T) {
+func TestSummaryWritesAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newStatusDesk(t)
+		d := newStatusHarness(t)
 		began := time.Now()
-		d.call() // nothing is known yet
+		d.reconcile() // nothing is known yet
 		for i := range 35 {
 			d.sessions.see("prod-eu", with(summaryAt(time.Since(noon)), func(s *state.Summary) { s.Pods.Total = i }))
-			d.call()
+			d.reconcile()
 			d.pass(time.Second)
 		}
-		d.mustWrite(began, turnEvery, 2) // the first summary waits for its turn alone
-		d.mustWrite(began, 9*time.Second, 2)
-		d.mustWrite(began, 35*time.Second, 5)
+		d.wantWrites(began, minWriteInterval, 2) // the first summary waits for its turn alone
+		d.wantWrites(began, 9*time.Second, 2)
+		d.wantWrites(began, 35*time.Second, 5)
 		d.pass(10 * time.Second)
 		if got := d.status().Summary.Pods.Total; got != 34 {
 			t.Errorf("got %d pods, want the last number, 34", got)
@@ -260,54 +260,54 @@ func TestASummaryIsWrittenEveryTenSecondsAtMost(t *testing.T) {
 	})
 }
 
-func TestASummaryThatStaysTheSameIsWrittenAllTheSame(t *testing.T) {
+func TestUnchangedSummaryIsRefreshed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newStatusDesk(t)
+		d := newStatusHarness(t)
 		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
-		d.call()
+		d.reconcile()
 		d.writes = nil
 		began := time.Now()
 		for range 60 { // a minute of a report a second, of which session tells nobody
 			d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
 			d.pass(time.Second)
 			<-d.sessions.events
-			if age := time.Since(d.status().ObservedAt.Time); age > writeEvery+2*time.Second {
-				t.Errorf("what is stored is %s old", age)
+			if age := time.Since(d.status().ObservedAt.Time); age > objectWriteInterval+2*time.Second {
+				t.Errorf("the stored summary is %s old", age)
 			}
 		}
-		d.mustWrite(began, 9*time.Second, 0)
-		d.mustWrite(began, time.Hour, 6)
+		d.wantWrites(began, 9*time.Second, 0)
+		d.wantWrites(began, time.Hour, 6)
 	})
 }
 
-func TestAnIdleClusterIsWrittenWhenItsSummaryIsOverdue(t *testing.T) {
+func TestIdleClusterIsWrittenAfterRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newStatusDesk(t)
+		d := newStatusHarness(t)
 		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
-		d.call()
+		d.reconcile()
 		d.writes = nil
 		began := time.Now()
 		idle := summaryAt(time.Since(noon))
 		idle.Session.Phase = session.Idle
 		d.sessions.see("prod-eu", idle)
-		d.call()
+		d.reconcile()
 		d.pass(defaultIdleRefresh + 10*time.Second) // the refresh comes a little later than it should
-		d.mustWrite(began, time.Hour, 0)
+		d.wantWrites(began, time.Hour, 0)
 		idle.ObservedAt = time.Now()
 		d.sessions.see("prod-eu", idle)
-		d.pass(lookAgain)
-		d.mustWrite(began, time.Hour, 1)
+		d.pass(overdueRecheck)
+		d.wantWrites(began, time.Hour, 1)
 	})
 }
 
-func TestAClusterTurnsStaleWithoutBeingAskedFor(t *testing.T) {
+func TestFailingClusterBecomesStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newStatusDesk(t)
+		d := newStatusHarness(t)
 		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
-		d.call()
+		d.reconcile()
 		d.pass(5 * time.Second)
 		d.sessions.see("prod-eu", failing(session.DialFailed, "refused"))
-		d.call()
+		d.reconcile()
 		if got := d.status().Conditions[0].Reason; got != v1alpha1.ReasonNoProblems {
 			t.Errorf("5 s old: got %s", got)
 		}
@@ -318,20 +318,20 @@ func TestAClusterTurnsStaleWithoutBeingAskedFor(t *testing.T) {
 	})
 }
 
-func TestWritesAreCountedByWhatTheyWereFor(t *testing.T) {
+func TestWritesAreCountedByReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentDesk(t)
+		d := newAgentHarness(t)
 		for _, seen := range []session.Observation{{}, answered, open, open} {
 			d.sessions.see("prod-eu", seen)
-			d.call()
+			d.reconcile()
 			d.pass(time.Second)
 		}
 		o := open
 		o.Session.ExpiresAt = noon.Add(time.Hour)
 		d.sessions.see("prod-eu", o)
-		d.call()
+		d.reconcile()
 		want := `
-# HELP rollcall_status_writes_total Status writes to the hub, by kind of object and by what they were made for.
+# HELP rollcall_status_writes_total Status writes to the hub, by kind of object and by reason.
 # TYPE rollcall_status_writes_total counter
 rollcall_status_writes_total{kind="ClusterAgent",reason="condition"} 2
 rollcall_status_writes_total{kind="ClusterAgent",reason="session"} 1
@@ -343,13 +343,13 @@ rollcall_status_writes_total{kind="ClusterAgent",reason="spec"} 1
 	})
 }
 
-// Deleted and made anew so quickly that the reconciler sees but the second.
-func TestOneThatTookTheNameIsAnotherCluster(t *testing.T) {
+// The ClusterAgent is deleted and recreated before the reconciler runs.
+func TestRecreatedClusterAgentIsAnotherCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentDesk(t)
-		d.call()
+		d := newAgentHarness(t)
+		d.reconcile()
 		d.sessions.see("prod-eu", open)
-		d.call()
+		d.reconcile()
 		if got := d.agent().ClusterUID; got != "8a1f" {
 			t.Fatalf("status.clusterUID is %q", got)
 		}
@@ -362,18 +362,18 @@ func TestOneThatTookTheNameIsAnotherCluster(t *testing.T) {
 		if err := d.client.Create(t.Context(), next); err != nil {
 			t.Fatal(err)
 		}
-		d.call()
-		if got, want := d.sessions.told(t, "prod-eu"), []int64{1, 0, 1}; !slices.Equal(got, want) {
-			t.Errorf("session was told of the generations %v, want %v", got, want)
+		d.reconcile()
+		if got, want := d.sessions.syncedGenerations(t, "prod-eu"), []int64{1, 0, 1}; !slices.Equal(got, want) {
+			t.Errorf("Sync got the generations %v, want %v", got, want)
 		}
 		if got := d.agent(); got.ClusterUID != "" || inShort(got) != "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle" {
-			t.Errorf("it has what was of the former: %s, %q", inShort(got), got.ClusterUID)
+			t.Errorf("status has values of the deleted ClusterAgent: %s, %q", inShort(got), got.ClusterUID)
 		}
 	})
 }
 
-func TestPaceIsKeptForEachObjectByItself(t *testing.T) {
-	p := newPace("ClusterAgent", 3, newTurns(0))
+func TestWriteLimiterIsPerObject(t *testing.T) {
+	p := newWriteLimiter("ClusterAgent", 3, newWriteQueue(0))
 	for i := range 3 {
 		if wait := p.wait("a", noon); wait != 0 {
 			t.Errorf("write %d waits %s", i, wait)
@@ -383,7 +383,7 @@ func TestPaceIsKeptForEachObjectByItself(t *testing.T) {
 		t.Errorf("the fourth waits %s, want 10s", got)
 	}
 	if got := p.wait("a", noon.Add(4*time.Second)).Round(time.Millisecond); got != 6*time.Second {
-		t.Errorf("4 s later it waits %s, want 6s: who was told to wait has not written", got)
+		t.Errorf("4 s later it waits %s, want 6s: waiting does not count as a write", got)
 	}
 	if got := p.wait("b", noon); got != 0 {
 		t.Errorf("another object waits %s", got)

@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-// canonical is the one form of an IP address: IPv6 shortened and in lower case, an
-// IPv4 address in IPv6 as IPv4.
+// canonical returns the canonical form of an IP address: IPv6 shortened and in lower case, and an
+// IPv4 address mapped to IPv6 as IPv4. ok is false for other texts.
 func canonical(text string) (ip string, ok bool) {
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
@@ -20,9 +20,9 @@ func canonical(text string) (ip string, ok bool) {
 	return addr.Unmap().String(), true
 }
 
-// claimed are the cluster IPs that a ClusterAgent claims, each once. What is no
-// address, or of an object that is about to go, claims nothing.
-func claimed(object client.Object) []string {
+// claimedIPs returns the canonical cluster IPs of a ClusterAgent, without duplicates and invalid
+// addresses. It returns none for an object that is being deleted.
+func claimedIPs(object client.Object) []string {
 	agent := object.(*v1alpha1.ClusterAgent)
 	if !registered(agent) {
 		return nil
@@ -36,20 +36,20 @@ func claimed(object client.Object) []string {
 	return ips
 }
 
-// registered says that a ClusterAgent counts. One that waits for a finalizer does
-// not: whoever deleted it is done with it.
+// registered reports whether a ClusterAgent counts as a registered cluster, which it does not
+// while it is being deleted.
 func registered(agent *v1alpha1.ClusterAgent) bool { return agent.DeletionTimestamp.IsZero() }
 
-// byAge puts the older first: of two that claim one address it keeps it.
+// byAge sorts the older first, which keeps a contested address.
 func byAge(a, b *v1alpha1.ClusterAgent) int {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 }
 
-// owners is which of the ClusterAgents has each address that any of them claims.
+// owners returns the owner of each cluster IP among agents.
 func owners(agents []*v1alpha1.ClusterAgent) map[string]string {
 	owners := map[string]string{}
 	for _, agent := range slices.SortedFunc(slices.Values(agents), byAge) {
-		for _, ip := range claimed(agent) {
+		for _, ip := range claimedIPs(agent) {
 			if _, taken := owners[ip]; !taken {
 				owners[ip] = agent.Name
 			}
@@ -58,5 +58,5 @@ func owners(agents []*v1alpha1.ClusterAgent) map[string]string {
 	return owners
 }
 
-// loss is an address that a ClusterAgent claims and another, older one has.
-type loss struct{ ip, owner string }
+// ipConflict is a cluster IP that an older ClusterAgent owns.
+type ipConflict struct{ ip, owner string }

@@ -13,8 +13,8 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// unruled is a hub whose custom resources have no rules, as those of a version from
-// before a rule was made.
+// unruled returns a hub whose custom resources have no validation rules, like those of an older
+// version.
 func unruled(t *testing.T) *hub {
 	t.Helper()
 	h := hubOn(t, kube.Fresh(t, kube.Options{Name: "unruled"}))
@@ -50,7 +50,7 @@ func withoutRules(node any) {
 	}
 }
 
-func TestABadClusterAgentStopsNoOther(t *testing.T) {
+func TestInvalidClusterAgentDoesNotAffectOthers(t *testing.T) {
 	h := unruled(t)
 	duration := func(d time.Duration) metav1.Duration { return metav1.Duration{Duration: d} }
 	for name, spec := range map[string]v1alpha1.ClusterAgentSpec{

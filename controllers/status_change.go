@@ -8,29 +8,28 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-// materialPoints is by how many per cent of what is allocatable an amount must move to be
-// told apart from what moves all the time.
-const materialPoints = 5
+// significantPercent is by how many percentage points of the allocatable amount a value has to
+// change to be significant.
+const significantPercent = 5
 
-// statusChange says why a ClusterStatus is to be written; empty: it is not, or not yet. A
-// summary takes the place of another when that is as old as the interval, whatever they
-// differ in: how many writes the hub gets then depends on how many clusters there are, and
-// not on what goes on in them.
+// statusChange returns the reason for writing a ClusterStatus, empty if it should not be written
+// now. A summary is replaced once it is older than the interval, however it differs. The number of
+// writes thus depends on the number of clusters and not on the activity in them.
 func statusChange(old, next v1alpha1.ClusterStatusStatus, now time.Time, interval time.Duration) string {
 	due := untilDue(old, now, interval) <= 0
 	switch {
 	case !slices.EqualFunc(old.Conditions, next.Conditions, sameCondition):
-		return becauseCondition
-	case due && (old.KubernetesVersion != next.KubernetesVersion || isMaterial(old.Summary, next.Summary)):
-		return becauseSummary
+		return reasonCondition
+	case due && (old.KubernetesVersion != next.KubernetesVersion || isSignificant(old.Summary, next.Summary)):
+		return reasonSummary
 	case due && !old.ObservedAt.Equal(next.ObservedAt):
-		return becauseHeartbeat
+		return reasonHeartbeat
 	}
 	return ""
 }
 
-// untilDue is in how long a stored summary is as old as the interval. One with a time to
-// come, by a wrong clock, is due.
+// untilDue returns the time until a stored summary is as old as the interval. It is zero for a
+// time in the future, which a wrong clock wrote.
 func untilDue(stored v1alpha1.ClusterStatusStatus, now time.Time, interval time.Duration) time.Duration {
 	if stored.ObservedAt == nil || stored.ObservedAt.After(now) {
 		return 0
@@ -38,9 +37,9 @@ func untilDue(stored v1alpha1.ClusterStatusStatus, now time.Time, interval time.
 	return stored.ObservedAt.Add(interval).Sub(now)
 }
 
-// isMaterial says that two summaries differ in a count, in health, in a problem, or
-// by materialPoints in a share of what is allocatable.
-func isMaterial(old, next *v1alpha1.Summary) bool {
+// isSignificant reports whether two summaries differ in a count, in health, in a problem, or by
+// significantPercent in a share of the allocatable amounts.
+func isSignificant(old, next *v1alpha1.Summary) bool {
 	if old == nil || next == nil {
 		return old != next
 	}
@@ -50,15 +49,15 @@ func isMaterial(old, next *v1alpha1.Summary) bool {
 		!slices.EqualFunc(shares(old), shares(next), isNear)
 }
 
-// sameProblem says that two are the same thing, whatever words there are for it now.
+// sameProblem reports whether two problems are the same apart from their messages.
 func sameProblem(a, b v1alpha1.Problem) bool {
 	return a.Severity == b.Severity && a.Kind == b.Kind && a.What == b.What && a.Where == b.Where && a.Count == b.Count && a.Muted == b.Muted
 }
 
-// unknown is a share that is near to nothing but itself.
+// unknown is a share that is near to no other share.
 const unknown = -100
 
-// shares are the amounts of a summary in per cent of what is allocatable.
+// shares returns the amounts of a summary in percent of the allocatable amounts.
 func shares(s *v1alpha1.Summary) []float64 {
 	cpu, memory := s.Allocatable.CPUMillis, s.Allocatable.MemoryBytes
 	shares := []float64{percent(s.Requested.CPUMillis, cpu), percent(s.Requested.MemoryBytes, memory), unknown, unknown}
@@ -75,4 +74,4 @@ func percent(part, whole int64) float64 {
 	return 100 * float64(part) / float64(whole)
 }
 
-func isNear(a, b float64) bool { return math.Abs(a-b) < materialPoints }
+func isNear(a, b float64) bool { return math.Abs(a-b) < significantPercent }
