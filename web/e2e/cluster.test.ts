@@ -46,7 +46,7 @@ test('a cluster has its problems, its metrics and charts of the last 15 minutes'
   expect(await t.page.getByRole('img', { name: 'CPU, last 15 minutes' }).locator('canvas').count()).toBe(1)
   expect(await master.watched()).toEqual(['prod-eu'])
   await master.run('crash', 'prod-eu')
-  await master.run('take', 'prod-eu', 30555)
+  await master.run('add-node-port', 'prod-eu', 30555)
   await t.page.getByText('taken by Service shop/web-30555').waitFor()
   await checkView(t.page, 'cluster', 'light', 'dark', 'narrow')
   expect(t.errors).toEqual([])
@@ -192,7 +192,7 @@ test('rows that are added above the visible ones do not move them', async () => 
     })
   await expect.poll(() => grid.evaluate((g) => g.scrollTop)).toBe(510)
   const before = await visibleRows()
-  await master.run('arrive', 'prod-eu', 4)
+  await master.run('add-pods', 'prod-eu', 4)
   await t.page.getByRole('link', { name: /Containers 84/ }).waitFor()
   await expect.poll(visibleRows).toEqual(before)
   expect(await grid.evaluate((g) => g.scrollTop)).toBe(510 + 4 * 34)
@@ -265,7 +265,7 @@ test(
     await t.page.getByLabel('Port', { exact: true }).fill('31234')
     await t.page.getByText('31234/TCP is not allocated and not declared on any node.').waitFor()
     const took = await latency(
-      master.run('take', 'prod-eu', 31234),
+      master.run('add-node-port', 'prod-eu', 31234),
       t.page.getByText('31234/TCP is taken on every node by Service shop/web-31234 (NodePort).').waitFor(),
     )
     expect(took).toBeLessThan(1000)

@@ -14,10 +14,10 @@ import (
 var actions = map[string]func(c *cluster, n int){
 	"crash":           func(c *cluster, _ int) { c.world.crash("web", 10*time.Minute); c.reported = time.Time{} },
 	"heal":            func(c *cluster, _ int) { c.world.heal("web"); c.reported = time.Time{} },
-	"arrive":          func(c *cluster, n int) { c.world.arrive(n); c.reported = time.Time{} },
-	"take":            func(c *cluster, n int) { c.world.take(uint16(n)); c.reported = time.Time{} },
+	"add-pods":        func(c *cluster, n int) { c.world.addFirstPods(n); c.reported = time.Time{} },
+	"add-node-port":   func(c *cluster, n int) { c.world.addNodePort(uint16(n)); c.reported = time.Time{} },
 	"lose-node":       func(c *cluster, n int) { c.world.loseNode(n); c.reported = time.Time{} },
-	"hostile-changes": func(c *cluster, _ int) { c.world.provoke(); c.reported = time.Time{} },
+	"hostile-changes": func(c *cluster, _ int) { c.world.changeToHostile(); c.reported = time.Time{} },
 	"stop-reports":    func(c *cluster, _ int) { c.silent = true },
 	"start-reports":   func(c *cluster, _ int) { c.silent = false },
 	"fail": func(c *cluster, _ int) {
@@ -26,7 +26,7 @@ var actions = map[string]func(c *cluster, n int){
 	"recover": func(c *cluster, _ int) { c.unreachable = "" },
 	"suspend": func(c *cluster, _ int) { c.Suspended = true },
 	"resume":  func(c *cluster, _ int) { c.Suspended = false },
-	"answer":  func(c *cluster, _ int) { c.never = false },
+	"answer":  func(c *cluster, _ int) { c.neverReports = false },
 	"usage": func(c *cluster, _ int) {
 		c.usage, c.reports = true, 0
 		c.world.sections[state.SectionUsage] = state.SectionStatus{Live: true}

@@ -1,6 +1,6 @@
-// Fakemaster serves the page and a made-up fleet to the browser tests. Its API is the
-// master's own (package httpapi with its streams); only the sessions behind it are played,
-// so that every state can be had at will.
+// Fakemaster serves the page to browser tests. Its API is that of the master (package
+// httpapi with its streams). Its clusters and sessions are fake, so that tests can produce
+// every state.
 package main
 
 import (
@@ -25,10 +25,10 @@ import (
 )
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:0", "loopback address")
-	scenario := flag.String("scenario", "fleet", "which fleet")
-	auth := flag.Bool("auth", false, "ask who is there")
-	nosockets := flag.Bool("no-sockets", false, "refuse websockets, as some proxies do")
+	listen := flag.String("listen", "127.0.0.1:0", "the loopback address to listen on")
+	scenario := flag.String("scenario", "fleet", "the clusters to serve: empty, fleet, thousands, large, hostile or broken")
+	auth := flag.Bool("auth", false, "require a sign-in")
+	nosockets := flag.Bool("no-sockets", false, "reject websockets, as some proxies do")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -41,7 +41,7 @@ func main() {
 
 func run(ctx context.Context, listen, scenario string, auth, nosockets bool) error {
 	if scenarios[scenario] == nil {
-		return fmt.Errorf("there is no scenario %q", scenario)
+		return fmt.Errorf("unknown scenario %q", scenario)
 	}
 	s := newSessions()
 	s.clusters = scenarios[scenario]()
@@ -56,16 +56,16 @@ func run(ctx context.Context, listen, scenario string, auth, nosockets bool) err
 		api.Drain()
 		_ = server.Close()
 	}()
-	passed := make(chan struct{})
+	stopped := make(chan struct{})
 	go func() {
-		defer close(passed)
+		defer close(stopped)
 		s.run(ctx)
 	}()
 	fmt.Printf("http://%s\n", listener.Addr())
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	<-passed
+	<-stopped
 	return nil
 }
 
@@ -93,7 +93,7 @@ func routes(s *sessions, api *httpapi.API, nosockets bool) http.Handler {
 	mux.HandleFunc("/prometheus/api/v1/query_range", s.queryRange)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if nosockets && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-			http.Error(w, "no websockets here", http.StatusBadGateway)
+			http.Error(w, "websockets are disabled by -no-sockets", http.StatusBadGateway)
 			return
 		}
 		api.ServeHTTP(w, r)

@@ -9,13 +9,13 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// scenarios are the fleets that can be played.
+// scenarios returns the clusters of each scenario by its name.
 var scenarios = map[string]func() []*cluster{
 	"empty":     func() []*cluster { return nil },
 	"fleet":     fleet,
 	"thousands": thousands,
 	"large":     large,
-	"hostile":   harassed,
+	"hostile":   hostileTexts,
 	"broken":    broken,
 }
 
@@ -23,9 +23,9 @@ func newCluster(name string, nodes, times int) *cluster {
 	return &cluster{Registered: httpapi.Registered{Name: name}, world: newWorld(name, nodes, times), usage: true, info: session.Info{Phase: session.Idle}}
 }
 
-// remember sets the age of the cluster's last known summary.
-func (c *cluster) remember(before time.Duration) *cluster {
-	at := time.Now().Add(-before)
+// observed sets that the cluster last reported some time ago, and returns it.
+func (c *cluster) observed(age time.Duration) *cluster {
+	at := time.Now().Add(-age)
 	if c.usage {
 		c.world.sample()
 	}
@@ -34,19 +34,19 @@ func (c *cluster) remember(before time.Duration) *cluster {
 	return c
 }
 
-// fleet returns one cluster in each state.
+// fleet returns a cluster in each state.
 func fleet() []*cluster {
 	eu := newCluster("prod-eu", 9, 1)
 	eu.ClusterIPs = []string{"203.0.113.7"}
 	eu.world.crash("ledger", 8*time.Minute)
-	eu.world.conflict()
-	eu.world.strand(12 * time.Minute)
-	eu.world.press(4)
-	eu.world.misconfigure()
-	eu.world.missImage()
-	eu.world.loopInit()
-	eu.world.experiment()
-	eu.world.mention()
+	eu.world.addConflict()
+	eu.world.addUnschedulable(12 * time.Minute)
+	eu.world.setMemoryPressure(4)
+	eu.world.addMissingConfigMap()
+	eu.world.addMissingImage()
+	eu.world.addCrashingInit()
+	eu.world.addMuted()
+	eu.world.addInfo()
 	us := newCluster("prod-us", 12, 2)
 	ap := newCluster("prod-ap", 6, 1)
 	ap.world.loseNode(2)
@@ -58,16 +58,17 @@ func fleet() []*cluster {
 	old := newCluster("legacy", 3, 1)
 	old.Suspended = true
 	lab := newCluster("lab", 3, 1)
-	lab.never = true
+	lab.neverReports = true
 	qa := newCluster("qa", 3, 1)
 	qa.world.cordon(1)
 	qa.usage = false
 	qa.world.sections[state.SectionUsage] = state.SectionStatus{Error: state.SectionError{Reason: "Pending", Message: "usage has not been read yet"}}
 	return []*cluster{
-		edge.remember(3 * time.Hour), lab, old.remember(40 * 24 * time.Hour), ap.remember(4 * time.Minute), eu.remember(2 * time.Minute), us.remember(time.Minute), qa.remember(3 * time.Minute), staging.remember(5 * time.Minute),
+		edge.observed(3 * time.Hour), lab, old.observed(40 * 24 * time.Hour), ap.observed(4 * time.Minute), eu.observed(2 * time.Minute), us.observed(time.Minute), qa.observed(3 * time.Minute), staging.observed(5 * time.Minute),
 	}
 }
 
+// thousands returns 2,500 clusters, some of them unreachable, unhealthy or suspended.
 func thousands() []*cluster {
 	var all []*cluster
 	for i := range 2500 {
@@ -80,30 +81,32 @@ func thousands() []*cluster {
 		case i%211 == 9:
 			c.Suspended = true
 		}
-		all = append(all, c.remember(time.Duration(i%300)*time.Second))
+		all = append(all, c.observed(time.Duration(i%300)*time.Second))
 	}
 	return all
 }
 
-// large returns one cluster of more than 10,000 containers.
+// large returns one cluster with more than 10,000 containers.
 func large() []*cluster {
 	c := newCluster("large", 300, 240)
 	c.world.crash("search-77", time.Hour)
-	return []*cluster{c.remember(time.Minute)}
+	return []*cluster{c.observed(time.Minute)}
 }
 
-// broken returns one cluster with more problems than a summary lists, too small to lose a node.
+// broken returns one cluster with two nodes and more problems than a summary lists.
 func broken() []*cluster {
 	c := newCluster("broken", 2, 1)
-	c.world.breakMany(60)
-	c.world.press(1)
-	return []*cluster{c.remember(time.Minute)}
+	c.world.addCrashing(60)
+	c.world.setMemoryPressure(1)
+	return []*cluster{c.observed(time.Minute)}
 }
 
-func harassed() []*cluster {
+// hostileTexts returns a cluster whose objects have hostile texts, and an unreachable one with a
+// hostile message.
+func hostileTexts() []*cluster {
 	c := newCluster("hostile", 3, 1)
-	c.world.harass()
+	c.world.addHostile()
 	bad := newCluster("unreachable", 3, 1)
 	bad.unreachable = hostile[1] + " " + hostile[6]
-	return []*cluster{c.remember(time.Minute), bad}
+	return []*cluster{c.observed(time.Minute), bad}
 }

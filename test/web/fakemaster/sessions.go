@@ -22,19 +22,19 @@ const (
 	sampling   = 3 // in periods
 )
 
-// cluster is one made-up cluster and how it is heard of.
+// cluster is a fake cluster with its session.
 type cluster struct {
 	httpapi.Registered
 	world *world
-	// unreachable is why its agent does not answer; empty: it does.
+	// unreachable is why the agent cannot be reached; empty if it can.
 	unreachable string
-	// silent: its agent says nothing any more. never: it never did.
-	silent, never bool
-	// slow is for how long usage keeps coming.
+	// silent means that the agent has stopped reporting; neverReports, that it never starts to.
+	silent, neverReports bool
+	// usage means that usage is reported.
 	usage bool
 
 	watches  int
-	asked    time.Time // when the present session was asked for; zero: there is none
+	demanded time.Time // when the session was requested; zero if there is none
 	info     session.Info
 	value    *session.Value
 	known    session.Known
@@ -42,29 +42,29 @@ type cluster struct {
 	reported time.Time
 }
 
-// sessions play those of a master: a cluster that is watched connects, reports and, when
-// nobody watches any more, is idle.
+// sessions simulates the sessions of a master: a cluster that is watched connects and
+// reports; one that is not watched is idle.
 type sessions struct {
 	mu       sync.Mutex
 	term     uint64
 	clusters []*cluster
-	news     chan struct{}
+	changed  chan struct{}
 }
 
 func newSessions() *sessions {
-	return &sessions{term: uint64(time.Now().UnixMilli()), news: make(chan struct{})}
+	return &sessions{term: uint64(time.Now().UnixMilli()), changed: make(chan struct{})}
 }
 
-// change changes what there is to see, and has everybody look again.
+// change calls a function that changes clusters, and notifies watchers.
 func (s *sessions) change(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change()
-	close(s.news)
-	s.news = make(chan struct{})
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
-// run lets time pass, until ctx ends.
+// run advances the sessions until ctx ends.
 func (s *sessions) run(ctx context.Context) {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -73,40 +73,40 @@ func (s *sessions) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			s.pass(now)
+			s.advance(now)
 		}
 	}
 }
 
-func (s *sessions) pass(now time.Time) {
+func (s *sessions) advance(now time.Time) {
 	s.mu.Lock()
-	turned := false
+	anyChanged := false
 	for _, c := range s.clusters {
-		if c.pass(s.term, now) {
-			turned = true
+		if c.advance(s.term, now) {
+			anyChanged = true
 		}
 	}
-	if turned {
-		close(s.news)
-		s.news = make(chan struct{})
+	if anyChanged {
+		close(s.changed)
+		s.changed = make(chan struct{})
 	}
 	s.mu.Unlock()
 }
 
-// pass advances the cluster to now and reports whether anything changed.
-func (c *cluster) pass(term uint64, now time.Time) bool {
+// advance updates the session of the cluster, and reports whether anything has changed.
+func (c *cluster) advance(term uint64, now time.Time) bool {
 	before := c.info
 	switch {
 	case c.Suspended || c.watches == 0:
-		c.asked, c.info = time.Time{}, session.Info{Phase: session.Idle}
+		c.demanded, c.info = time.Time{}, session.Info{Phase: session.Idle}
 	case c.unreachable != "":
 		c.info = session.Info{Phase: session.Backoff}
-	case c.asked.IsZero():
-		c.asked = now
+	case c.demanded.IsZero():
+		c.demanded = now
 		c.info = session.Info{Phase: session.Connecting}
 	case c.info.Phase == session.Backoff:
-		c.asked = time.Time{}
-	case c.never || now.Sub(c.asked) < connecting:
+		c.demanded = time.Time{}
+	case c.neverReports || now.Sub(c.demanded) < connecting:
 	case !c.silent && now.Sub(c.reported) >= period:
 		c.report(term, now)
 		return true
@@ -114,6 +114,7 @@ func (c *cluster) pass(term uint64, now time.Time) bool {
 	return c.info != before
 }
 
+// report updates the data of the cluster as a report of its agent does.
 func (c *cluster) report(term uint64, now time.Time) {
 	if c.info.Phase != session.Reporting {
 		c.info = session.Info{ID: fmt.Sprintf("s-%x", now.UnixMilli()), Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(duration)}
@@ -148,7 +149,7 @@ func (c *cluster) observation() session.Observation {
 	return session.Observation{Session: c.info, Reason: c.reason(), Message: c.unreachable, Known: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
 }
 
-// reason returns the result of the last attempt to dial the agent.
+// reason returns the result of the last attempt to reach the agent.
 func (c *cluster) reason() session.Reason {
 	switch {
 	case c.Suspended:
@@ -180,7 +181,7 @@ func (s *sessions) look(name string) (session.Glance, bool) {
 	if c == nil {
 		return session.Glance{}, false
 	}
-	return session.Glance{Value: c.value, Observation: c.observation(), Suspended: c.Suspended, News: s.news}, true
+	return session.Glance{Value: c.value, Observation: c.observation(), Suspended: c.Suspended, News: s.changed}, true
 }
 
 func (s *sessions) peek(name string) (*session.Value, bool) {
@@ -223,14 +224,14 @@ func (s *sessions) resolve(name string) (string, bool) {
 	return "", false
 }
 
-// await returns an error, since the page never waits for a report.
+// await fails, as the page only watches.
 func (s *sessions) await(context.Context, string) (*session.Value, error) {
-	return nil, errors.New("the fake master answers watches only")
+	return nil, errors.New("the fake master supports watches only")
 }
 
 func (s *sessions) lastKnown(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }
 
-// watched returns the clusters with a watcher.
+// watched returns the names of the clusters that are watched, sorted.
 func (s *sessions) watched() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,10 +9,10 @@ import (
 	"rollcall.dev/rollcall/master/httpapi"
 )
 
-// cookie holds the token of who signed in.
+// cookie is the name of the cookie with the user's token.
 const cookie = "rollcall-session"
 
-// tokens are who may sign in, and what they may see.
+// tokens has the valid tokens, and what their users are allowed to see.
 var tokens = map[string]httpapi.Caller{
 	"admin":  func(context.Context, httpapi.Access) error { return nil },
 	"viewer": summariesOnly,
@@ -21,6 +21,7 @@ var tokens = map[string]httpapi.Caller{
 	},
 }
 
+// summariesOnly allows everything but details.
 func summariesOnly(_ context.Context, want httpapi.Access) error {
 	if want.Details {
 		return fmt.Errorf("%w: user viewer may not watch clusterstatuses/details %s of rollcall.dev", httpapi.ErrForbidden, want.Cluster)
@@ -28,7 +29,7 @@ func summariesOnly(_ context.Context, want httpapi.Access) error {
 	return nil
 }
 
-// identify knows who asks by their cookie.
+// identify returns the user of a request by its cookie.
 func identify(r *http.Request) (httpapi.Caller, error) {
 	c, err := r.Cookie(cookie)
 	if err != nil || tokens[c.Value] == nil {
@@ -37,7 +38,7 @@ func identify(r *http.Request) (httpapi.Caller, error) {
 	return tokens[c.Value], nil
 }
 
-// signIn serves /api/v1/session as the page uses it.
+// signIn serves /api/v1/session as far as the page uses it.
 func signIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodDelete {
 		http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", MaxAge: -1})

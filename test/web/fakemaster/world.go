@@ -17,18 +17,18 @@ const (
 	gib = int64(1) << 30
 )
 
-// app is what a made-up cluster runs several of.
+// app is a workload of a fake cluster, with its Service.
 type app struct {
 	namespace, name string
-	replicas        int
+	replicas        int   // negative: one on every node
 	cpu, memory     int64 // requested
 	sidecar         string
 	nodePort        uint16
 	loadBalancer    bool
 	hostPort        uint16 // on every node
-	// image is of all its containers; empty: one of their own each.
+	// image is the image of all containers; if it is empty, each container has another.
 	image string
-	// mute is the annotation rollcall.dev/mute of its pods.
+	// mute is the annotation rollcall.dev/mute of the pods.
 	mute string
 }
 
@@ -46,18 +46,18 @@ var apps = []app{
 	{namespace: "kube-system", name: "coredns", replicas: 2, cpu: 100, memory: 128 * mib},
 }
 
-// world is one made-up cluster.
+// world is the state of one fake cluster.
 type world struct {
 	*statetest.Cluster
 	rand     *rand.Rand
 	nodes    int
 	sections [state.NumSections]state.SectionStatus
 	load     map[string]*state.NodeLoad
-	placed   int
+	placed   int // how many pods were assigned to nodes in turn
 }
 
-// newWorld returns a cluster with the given number of nodes that runs each app the given number
-// of times. Equal names give equal clusters.
+// newWorld returns a cluster with some nodes, and with all apps several times. The same name
+// gives the same cluster.
 func newWorld(name string, nodes, times int) *world {
 	h := fnv.New64a()
 	h.Write([]byte(name))
@@ -90,6 +90,7 @@ func newWorld(name string, nodes, times int) *world {
 
 func nodeName(i int) string { return fmt.Sprintf("worker-%c%02d", 'a'+i%3, i/3+1) }
 
+// node returns the objects of the i-th node.
 func (w *world) node(i int) []state.Object {
 	name := nodeName(i)
 	size := state.Resources{CPUMillis: 10000, MemoryBytes: 32 * gib, EphemeralStorageBytes: 100 * gib, Pods: 110}
@@ -108,9 +109,10 @@ func (w *world) node(i int) []state.Object {
 	}
 }
 
+// ago returns the time some time ago.
 func ago(d time.Duration) state.Time { return state.TimeOf(time.Now().Add(-d)) }
 
-// app returns all objects of one app: its pods, and the ports that lead to them.
+// app returns the objects of an app: its pods, and the ports of its Service.
 func (w *world) app(a app) []state.Object {
 	replicas := a.replicas
 	if replicas < 0 {
@@ -136,6 +138,7 @@ func (w *world) app(a app) []state.Object {
 	return objects
 }
 
+// pod returns the objects of one pod of an app.
 func (w *world) pod(a app, node string) []state.Object {
 	requests := state.Resources{CPUMillis: a.cpu, MemoryBytes: a.memory}
 	ip := fmt.Sprintf("10.244.%d.%d", w.rand.IntN(256), w.rand.IntN(256))
@@ -169,14 +172,14 @@ func (w *world) pod(a app, node string) []state.Object {
 		objects = append(objects, &state.Port{Node: node, Protocol: state.TCP, Port: a.hostPort, Kind: state.HostPort, Namespace: p.Namespace, Pod: p.Name, Target: target})
 	}
 	if a.nodePort > 0 || a.loadBalancer {
-		led := *target
-		led.ServiceNamespace, led.Service, led.ServicePort, led.Protocol = a.namespace, a.name, "http", state.TCP
-		objects = append(objects, &led)
+		t := *target
+		t.ServiceNamespace, t.Service, t.ServicePort, t.Protocol = a.namespace, a.name, "http", state.TCP
+		objects = append(objects, &t)
 	}
 	return objects
 }
 
-// sample sets a usage of every node and container somewhat below its requests.
+// sample sets the usage of every node and running container to a random value below its requests.
 func (w *world) sample() {
 	u := &state.Usage{N: 1}
 	if w.State.Usage != nil {
@@ -212,7 +215,7 @@ func (w *world) sample() {
 	w.delta(state.Delta{To: 1, Usage: u})
 }
 
-// observe marks all sections as observed at now.
+// observe updates the times and errors of the sections.
 func (w *world) observe(now time.Time) {
 	var sections [state.NumSections]state.Section
 	steps := uint64(0)
@@ -225,7 +228,7 @@ func (w *world) observe(now time.Time) {
 	w.delta(state.Delta{To: steps, Sections: &sections})
 }
 
-// delta applies what is no object; To counts steps.
+// delta applies a delta without objects. d.To is the number of steps.
 func (w *world) delta(d state.Delta) {
 	d.Epoch, d.From, d.To = w.State.Epoch, w.State.Seq, w.State.Seq+d.To
 	next, err := state.Apply(w.State, d)

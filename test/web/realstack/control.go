@@ -43,9 +43,9 @@ func (w *world) actions() map[string]func(ctx context.Context, argument string) 
 		"unregister":         w.unregister,
 		"sessions":           func(ctx context.Context, _ string) (result, error) { return w.sessions(ctx) },
 		"reporting":          func(ctx context.Context, _ string) (result, error) { return w.reporting(ctx) },
-		"accept-connections": func(context.Context, string) (result, error) { w.late.door.letGo(); return result{}, nil },
-		"serve-usage":        func(context.Context, string) (result, error) { w.late.desk.letGo(); return result{}, nil },
-		"start-fleets":       func(ctx context.Context, _ string) (result, error) { return result{}, w.playFleets(ctx) },
+		"accept-connections": func(context.Context, string) (result, error) { w.delayed.tcpProxy.open(); return result{}, nil },
+		"serve-usage":        func(context.Context, string) (result, error) { w.delayed.apiProxy.open(); return result{}, nil },
+		"start-fleets":       func(ctx context.Context, _ string) (result, error) { return result{}, w.startFleets(ctx) },
 		"unprivileged-token": func(context.Context, string) (result, error) { return w.unprivilegedToken() },
 		"require-auth":       func(ctx context.Context, _ string) (result, error) { return w.requireAuth(ctx) },
 	}

@@ -1,9 +1,8 @@
-// Realstack runs what the browser tests need of the real thing: a hub and a member
-// cluster as real API servers, the member with scheduler, controller-manager, kwok and
-// metrics-server; the real master with the page, and real agents; on demand a thousand
-// clusters more, of hack/fleet. It prints where they are as a line of JSON when all is up,
-// does what tests ask of its control address, and ends with its standard input, or by a
-// signal.
+// Realstack runs real components for browser tests: a hub and a member cluster with real API
+// servers, the member with scheduler, controller-manager, kwok and metrics-server; the master
+// with the page; and agents. On demand it adds 1,001 clusters of hack/fleet. It prints the URLs
+// of the page and of its control API as a line of JSON when all have started. It exits when its
+// standard input is closed, or by a signal.
 package main
 
 import (
@@ -20,7 +19,7 @@ import (
 	"time"
 )
 
-// startTimeout is for everything but building Kubernetes' binaries.
+// startTimeout limits the start of everything, except the build of Kubernetes' binaries.
 const startTimeout = 3 * time.Minute
 
 func main() {
@@ -39,9 +38,9 @@ func run(ctx context.Context, stop func()) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	w := &world{dir: dir, began: time.Now()}
+	w := &world{dir: dir, started: time.Now()}
 	defer func() { err = errors.Join(err, w.close()) }()
-	// Whoever started it and died can send no signal any more.
+	// If the parent process has died, it cannot send a signal, but standard input is closed.
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
@@ -54,7 +53,7 @@ func run(ctx context.Context, stop func()) (err error) {
 	return w.serve(ctx)
 }
 
-// serve does what tests ask for until it is over.
+// serve serves the control API until ctx ends.
 func (w *world) serve(ctx context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -65,7 +64,7 @@ func (w *world) serve(ctx context.Context) error {
 		<-ctx.Done()
 		_ = server.Close()
 	}()
-	w.say("up")
+	w.logf("started")
 	line := map[string]string{"page": w.master.URL, "control": "http://" + listener.Addr().String()}
 	if err := json.NewEncoder(os.Stdout).Encode(line); err != nil {
 		return err

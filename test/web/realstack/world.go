@@ -14,33 +14,34 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// memberName is the cluster that has an agent; awayName has none where it should be;
-// lateName is a second agent of the member, which keeps everybody waiting.
+// memberName is the cluster with an agent. unreachableName has no agent at its endpoint.
+// delayedName is a second agent of the member, which responds late.
 const (
-	memberName = "prod-eu"
-	awayName   = "edge-oslo"
-	lateName   = "prod-us"
+	memberName      = "prod-eu"
+	unreachableName = "edge-oslo"
+	delayedName     = "prod-us"
 )
 
-// nobody is where nothing listens.
-const nobody = "wss://127.0.0.1:9"
+// closedEndpoint is an endpoint where nothing listens.
+const closedEndpoint = "wss://127.0.0.1:9"
 
-// world is everything that runs.
+// world has all running components.
 type world struct {
-	dir   string
-	began time.Time
+	dir     string
+	started time.Time
 
 	stack       *stack.Stack
 	hub, member *kube.Cluster
 	master      *stack.Master
 	agent       *stack.Agent
-	late        *late
-	// played are fleets of agents.
-	played []*proc.Process
+	delayed     *delayedAgent
+	// fleets are the processes of hack/fleet.
+	fleets []*proc.Process
 }
 
-func (w *world) say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(w.began).Seconds(), fmt.Sprintf(format, args...))
+// logf writes a line to standard error, with the time since the start.
+func (w *world) logf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(w.started).Seconds(), fmt.Sprintf(format, args...))
 }
 
 func (w *world) start(ctx context.Context) error {
@@ -49,11 +50,11 @@ func (w *world) start(ctx context.Context) error {
 	}
 	g, together := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		w.stack, err = stack.New(together, stack.Options{Dir: w.dir, Log: w.say})
+		w.stack, err = stack.New(together, stack.Options{Dir: w.dir, Log: w.logf})
 		return err
 	})
 	g.Go(func() (err error) {
-		w.hub, err = kube.Start(together, kube.Options{Name: "hub", Log: w.say})
+		w.hub, err = kube.Start(together, kube.Options{Name: "hub", Log: w.logf})
 		return err
 	})
 	g.Go(func() error { return w.startMember(together) })
@@ -66,7 +67,7 @@ func (w *world) start(ctx context.Context) error {
 
 func (w *world) startMember(ctx context.Context) (err error) {
 	w.member, err = kube.Start(ctx, kube.Options{
-		Name: memberName, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Log: w.say,
+		Name: memberName, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Log: w.logf,
 	})
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func (w *world) startMember(ctx context.Context) (err error) {
 	return kube.Populate(ctx, w.member, kube.Scenario{Pods: 20, Seed: 1})
 }
 
-// startRollcall starts master and agents and registers the clusters.
+// startRollcall starts the master and the agents, and registers the clusters.
 func (w *world) startRollcall(ctx context.Context) (err error) {
 	if w.master, err = w.stack.StartMaster(ctx, w.hub); err != nil {
 		return err
@@ -82,11 +83,11 @@ func (w *world) startRollcall(ctx context.Context) (err error) {
 	if w.agent, err = w.stack.StartAgent(ctx, w.member, memberName); err != nil {
 		return err
 	}
-	if w.late, err = startLate(ctx, w.stack, w.member, w.dir); err != nil {
+	if w.delayed, err = startDelayedAgent(ctx, w.stack, w.member, w.dir); err != nil {
 		return err
 	}
-	away := stack.Agent{Cluster: awayName, Endpoint: nobody, Pin: w.agent.Pin}
-	manifests := w.agent.Manifest("") + "  clusterIPs: [203.0.113.7]\n---\n" + away.Manifest("") + "  clusterIPs: [203.0.113.9]\n---\n" + w.late.manifest()
+	unreachable := stack.Agent{Cluster: unreachableName, Endpoint: closedEndpoint, Pin: w.agent.Pin}
+	manifests := w.agent.Manifest("") + "  clusterIPs: [203.0.113.7]\n---\n" + unreachable.Manifest("") + "  clusterIPs: [203.0.113.9]\n---\n" + w.delayed.manifest()
 	_, err = w.hub.KubectlInput(manifests, "apply", "-f", "-")
 	return err
 }
@@ -96,10 +97,10 @@ func (w *world) close() error {
 	if w.stack != nil {
 		err = w.stack.Close()
 	}
-	if w.late != nil {
-		err = errors.Join(err, w.late.close())
+	if w.delayed != nil {
+		err = errors.Join(err, w.delayed.close())
 	}
-	for _, p := range w.played {
+	for _, p := range w.fleets {
 		p.Kill()
 	}
 	for _, c := range []*kube.Cluster{w.hub, w.member} {

@@ -11,7 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// series is one of a query's answer, as Prometheus has it.
+// series is one series of the response to a range query.
 type series struct {
 	Metric map[string]string `json:"metric"`
 	Values [][2]any          `json:"values"`
@@ -19,8 +19,7 @@ type series struct {
 
 var matcher = regexp.MustCompile(`(\w+)=~?"([^"]*)"`)
 
-// queryRange returns generated samples of the last minutes that lead, in a wave, to the present
-// values.
+// queryRange serves range queries of the page. Usage is a wave that ends with the current value.
 func (s *sessions) queryRange(w http.ResponseWriter, r *http.Request) {
 	labels := map[string]string{}
 	for _, m := range matcher.FindAllStringSubmatch(r.FormValue("query"), -1) {
@@ -32,13 +31,13 @@ func (s *sessions) queryRange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	result := []series{}
-	for f, now := range s.figures(labels) {
-		if names.MatchString(f.name) {
-			result = append(result, wave(f, now, number(r, "start"), number(r, "end"), number(r, "step")))
+	for m, value := range s.currentValues(labels) {
+		if names.MatchString(m.name) {
+			result = append(result, wave(m, value, number(r, "start"), number(r, "end"), number(r, "step")))
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	// Nobody is left to tell of an error.
+	// Encode fails only if the client has disconnected.
 	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"resultType": "matrix", "result": result}})
 }
 
@@ -47,28 +46,30 @@ func number(r *http.Request, name string) float64 {
 	return n
 }
 
-// figure is what a series is called.
-type figure struct{ name, resource string }
+// metric identifies a series within a query.
+type metric struct{ name, resource string }
 
-func wave(f figure, now, start, end, step float64) series {
-	one := series{Metric: map[string]string{"__name__": f.name}, Values: [][2]any{}}
-	if f.resource != "" {
-		one.Metric["resource"] = f.resource
+// wave returns the series of a metric that ends with a value.
+func wave(m metric, value, start, end, step float64) series {
+	s := series{Metric: map[string]string{"__name__": m.name}, Values: [][2]any{}}
+	if m.resource != "" {
+		s.Metric["resource"] = m.resource
 	}
 	for at := start; step > 0 && at <= end; at += step {
-		v := now
-		if moves.MatchString(f.name) {
+		v := value
+		if varying.MatchString(m.name) {
 			v *= 1 + 0.25*math.Sin((end-at)/70) + 0.08*math.Sin((end-at)/13)
 		}
-		one.Values = append(one.Values, [2]any{at, strconv.FormatFloat(v, 'g', -1, 64)})
+		s.Values = append(s.Values, [2]any{at, strconv.FormatFloat(v, 'g', -1, 64)})
 	}
-	return one
+	return s
 }
 
-var moves = regexp.MustCompile("_used$|_cores$|_working_set_")
+// varying matches the metrics that are waves; the others are constant.
+var varying = regexp.MustCompile("_used$|_cores$|_working_set_")
 
-// figures returns the present values of a cluster, or of the node or container in labels.
-func (s *sessions) figures(labels map[string]string) map[figure]float64 {
+// currentValues returns the metrics of the cluster, node or container that labels name.
+func (s *sessions) currentValues(labels map[string]string) map[metric]float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.find(labels["cluster"])
@@ -76,18 +77,18 @@ func (s *sessions) figures(labels map[string]string) map[figure]float64 {
 	case c == nil || !c.usage || c.known.Summary == nil || c.known.ObservedAt.Before(time.Now().Add(-time.Hour)):
 		return nil
 	case labels["container"] != "":
-		return c.usedBy("container", state.Key{Kind: state.KindContainer, Namespace: labels["namespace"], Name: labels["pod"], Sub: labels["container"]})
+		return c.usageOf("container", state.Key{Kind: state.KindContainer, Namespace: labels["namespace"], Name: labels["pod"], Sub: labels["container"]})
 	case labels["node"] != "":
-		return c.usedBy("node", state.Key{Kind: state.KindNode, Name: labels["node"]})
+		return c.usageOf("node", state.Key{Kind: state.KindNode, Name: labels["node"]})
 	}
 	sum := c.known.Summary
-	f := map[figure]float64{
+	f := map[metric]float64{
 		{"rollcall_cluster_containers_desired", ""}: float64(sum.Containers.Desired),
 		{"rollcall_cluster_containers_ready", ""}:   float64(sum.Containers.Ready),
 		{"rollcall_cluster_problems", ""}:           float64(sum.ProblemCount),
 	}
 	amounts := func(name string, cpuMillis, memoryBytes int64) {
-		f[figure{"rollcall_cluster_" + name, "cpu"}], f[figure{"rollcall_cluster_" + name, "memory"}] = float64(cpuMillis)/1000, float64(memoryBytes)
+		f[metric{"rollcall_cluster_" + name, "cpu"}], f[metric{"rollcall_cluster_" + name, "memory"}] = float64(cpuMillis)/1000, float64(memoryBytes)
 	}
 	amounts("allocatable", sum.Allocatable.CPUMillis, sum.Allocatable.MemoryBytes)
 	amounts("requested", sum.Requested.CPUMillis, sum.Requested.MemoryBytes)
@@ -97,7 +98,8 @@ func (s *sessions) figures(labels map[string]string) map[figure]float64 {
 	return f
 }
 
-func (c *cluster) usedBy(what string, key state.Key) map[figure]float64 {
+// usageOf returns the usage metrics of a node or container.
+func (c *cluster) usageOf(kind string, key state.Key) map[metric]float64 {
 	e, ok := c.world.State.Get(key)
 	if !ok || c.world.State.Usage == nil {
 		return nil
@@ -106,5 +108,5 @@ func (c *cluster) usedBy(what string, key state.Key) map[figure]float64 {
 	if u == nil {
 		return nil
 	}
-	return map[figure]float64{{"rollcall_" + what + "_cpu_cores", ""}: float64(u.CPUMillis) / 1000, {what + "_memory_working_set_bytes", ""}: float64(u.MemoryBytes)}
+	return map[metric]float64{{"rollcall_" + kind + "_cpu_cores", ""}: float64(u.CPUMillis) / 1000, {kind + "_memory_working_set_bytes", ""}: float64(u.MemoryBytes)}
 }

@@ -8,37 +8,37 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// alter replaces at most n containers of pods with the given name prefix by changed copies.
-func (w *world) alter(prefix string, n int, change func(c *state.Container)) {
+// updateContainers changes at most n containers, of pods whose name has a prefix.
+func (w *world) updateContainers(prefix string, n int, change func(c *state.Container)) {
 	var c state.Changes
 	for o := range w.State.Containers() {
 		if len(c.Upserts) < n && strings.HasPrefix(o.Pod, prefix) {
-			altered := *o
-			change(&altered)
-			c.Upserts = append(c.Upserts, &altered)
+			updated := *o
+			change(&updated)
+			c.Upserts = append(c.Upserts, &updated)
 		}
 	}
 	w.Apply(c)
 }
 
-// turn changes the state of the first container of at most n pods with the given name prefix.
-// status is the STATUS that kubectl then prints for the pods.
-func (w *world) turn(prefix string, n int, status string, change func(c *state.Container)) {
+// updatePods changes the first container of at most n pods whose name has a prefix. status is
+// the new STATUS of the pods, as kubectl prints it.
+func (w *world) updatePods(prefix string, n int, status string, change func(c *state.Container)) {
 	var c state.Changes
 	for p := range w.State.Pods() {
 		if n > 0 && strings.HasPrefix(p.Name, prefix) {
 			n--
-			c.Upserts = append(c.Upserts, w.turned(p, status, change)...)
+			c.Upserts = append(c.Upserts, w.updatedPod(p, status, change)...)
 		}
 	}
 	w.Apply(c)
 }
 
-// turned returns a pod and its first container after a change of the container.
-func (w *world) turned(p *state.Pod, status string, change func(c *state.Container)) []state.Object {
-	altered := *p
-	altered.Status, altered.Ready, altered.Restarts, altered.NotReadySince = status, state.Fraction{}, 0, 0
-	altered.ReadyCondition = state.ConditionTrue
+// updatedPod returns copies of a pod and its first container after a change of the container.
+func (w *world) updatedPod(p *state.Pod, status string, change func(c *state.Container)) []state.Object {
+	updated := *p
+	updated.Status, updated.Ready, updated.Restarts, updated.NotReadySince = status, state.Fraction{}, 0, 0
+	updated.ReadyCondition = state.ConditionTrue
 	var objects []state.Object
 	for c := range w.State.ContainersOf(p.Namespace, p.Name) {
 		if len(objects) == 0 {
@@ -47,24 +47,24 @@ func (w *world) turned(p *state.Pod, status string, change func(c *state.Contain
 			c, objects = &first, append(objects, &first)
 		}
 		if c.Kind != state.Init {
-			altered.Ready.Total++
+			updated.Ready.Total++
 			if c.Ready {
-				altered.Ready.Of++
+				updated.Ready.Of++
 			}
 		}
-		altered.Restarts += c.Restarts
+		updated.Restarts += c.Restarts
 		if c.Last != nil {
-			altered.LastRestartAt = max(altered.LastRestartAt, c.Last.FinishedAt)
+			updated.LastRestartAt = max(updated.LastRestartAt, c.Last.FinishedAt)
 		}
 		if c.NotReadySince != 0 {
-			altered.NotReadySince, altered.ReadyCondition = c.NotReadySince, state.ConditionFalse
+			updated.NotReadySince, updated.ReadyCondition = c.NotReadySince, state.ConditionFalse
 		}
 	}
-	return append(objects, &altered)
+	return append(objects, &updated)
 }
 
-// crashed returns a change of a container to one that crashes again and again.
-func crashed(since time.Duration) func(c *state.Container) {
+// setCrashLoop returns a change that puts a container in a crash loop since some time ago.
+func setCrashLoop(since time.Duration) func(c *state.Container) {
 	return func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message = state.Waiting, false, "CrashLoopBackOff", "back-off 5m0s restarting failed container"
 		c.NotReadySince, c.CrashLoopSince, c.StartedAt, c.Restarts = ago(since), ago(since), 0, c.Restarts+7
@@ -72,27 +72,28 @@ func crashed(since time.Duration) func(c *state.Container) {
 	}
 }
 
-// waiting returns a change of a container to one that never started.
-func waiting(since time.Duration, reason, message string) func(c *state.Container) {
+// setWaiting returns a change that makes a container wait since some time ago. It has never started.
+func setWaiting(since time.Duration, reason, message string) func(c *state.Container) {
 	return func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince, c.StartedAt = state.Waiting, false, reason, message, ago(since), 0
 	}
 }
 
-// crash puts one container of an app into a crash loop.
+// crash puts one container of an app in a crash loop.
 func (w *world) crash(app string, since time.Duration) {
-	w.turn(app, 1, "CrashLoopBackOff", crashed(since))
-	w.lead(app, false)
+	w.updatePods(app, 1, "CrashLoopBackOff", setCrashLoop(since))
+	w.setTargetReady(app, false)
 }
 
+// heal undoes crash.
 func (w *world) heal(app string) {
-	w.turn(app, 1, "Running", func(c *state.Container) {
+	w.updatePods(app, 1, "Running", func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince, c.CrashLoopSince, c.StartedAt = state.Running, true, "", "", 0, 0, ago(0)
 	})
-	w.lead(app, true)
+	w.setTargetReady(app, true)
 }
 
-// deploy adds the pods of an app, spread over the nodes.
+// deploy adds an app, with its pods spread over the nodes.
 func (w *world) deploy(a app) {
 	c := state.Changes{Upserts: w.app(a)}
 	for _, l := range w.load {
@@ -102,25 +103,25 @@ func (w *world) deploy(a app) {
 	w.Apply(c)
 }
 
-// misconfigure adds a workload of which 12 pods of 14 want a ConfigMap that is not there.
-func (w *world) misconfigure() {
+// addMissingConfigMap adds a workload with 14 pods, 12 of which lack their ConfigMap.
+func (w *world) addMissingConfigMap() {
 	w.deploy(app{namespace: "batch", name: "importer", replicas: 14, cpu: 50, memory: 64 * mib})
-	w.turn("importer-", 12, "CreateContainerConfigError", waiting(25*time.Minute, "CreateContainerConfigError", `configmap "importer-settings" not found`))
+	w.updatePods("importer-", 12, "CreateContainerConfigError", setWaiting(25*time.Minute, "CreateContainerConfigError", `configmap "importer-settings" not found`))
 }
 
-// missImage adds two workloads that want an image which cannot be pulled.
-func (w *world) missImage() {
+// addMissingImage adds two workloads whose image cannot be pulled.
+func (w *world) addMissingImage() {
 	for i, name := range []string{"mailer", "notifier"} {
 		w.deploy(app{namespace: "office", name: name, image: "registry.example/office:9.0.0", replicas: 1, cpu: 50, memory: 64 * mib})
-		w.turn(name+"-", 1, "ImagePullBackOff", waiting(time.Duration(40-i)*time.Minute, "ImagePullBackOff", `Back-off pulling image "registry.example/office:9.0.0": not found`))
+		w.updatePods(name+"-", 1, "ImagePullBackOff", setWaiting(time.Duration(40-i)*time.Minute, "ImagePullBackOff", `Back-off pulling image "registry.example/office:9.0.0": not found`))
 	}
 }
 
-// loopInit adds a pod whose init container crashes again and again.
-func (w *world) loopInit() {
+// addCrashingInit adds a pod whose init container is in a crash loop.
+func (w *world) addCrashingInit() {
 	const pod = "migrator-6d4f9c7b8-q7z2m"
 	failing := &state.Container{Namespace: "payments", Pod: pod, Name: "await-database", Kind: state.Init, Node: nodeName(3), Image: "registry.example/await:1.0.2"}
-	crashed(18 * time.Minute)(failing)
+	setCrashLoop(18 * time.Minute)(failing)
 	failing.Last.Reason, failing.Last.ExitCode = "Error", 1
 	w.Apply(state.Changes{Upserts: []state.Object{
 		&state.Pod{
@@ -133,15 +134,15 @@ func (w *world) loopInit() {
 	}})
 }
 
-// experiment adds a workload that is broken, and muted by an annotation of its pod.
-func (w *world) experiment() {
+// addMuted adds a crashing workload that is muted by an annotation of its pod.
+func (w *world) addMuted() {
 	w.deploy(app{namespace: "sandbox", name: "experiment", replicas: 1, cpu: 50, memory: 64 * mib, mute: "nobody is on call for it"})
-	w.turn("experiment-", 1, "CrashLoopBackOff", crashed(3*time.Hour))
+	w.updatePods("experiment-", 1, "CrashLoopBackOff", setCrashLoop(3*time.Hour))
 }
 
-// mention adds what is for information only: a pod that waits for its gates, and a
-// Service without pods.
-func (w *world) mention() {
+// addInfo adds problems of the severity info: a pod with scheduling gates, and a Service
+// without pods.
+func (w *world) addInfo() {
 	w.Apply(state.Changes{Upserts: []state.Object{
 		&state.Pod{
 			Namespace: "batch", Name: "train-nightly-0", Phase: state.PodPending, Status: "SchedulingGated", Ready: state.Fraction{Total: 1}, Reason: "SchedulingGated", Message: "Scheduling is blocked due to non-empty scheduling gates",
@@ -153,39 +154,40 @@ func (w *world) mention() {
 	}})
 }
 
-// breakMany adds workloads that crash, of more kinds than a summary lists problems.
-func (w *world) breakMany(n int) {
+// addCrashing adds n crashing workloads.
+func (w *world) addCrashing(n int) {
 	for i := range n {
 		name := fmt.Sprintf("job-%02d", i)
 		w.deploy(app{namespace: "batch", name: name, replicas: 1, cpu: 10, memory: mib})
-		w.turn(name+"-", 1, "CrashLoopBackOff", crashed(time.Duration(i+10)*time.Minute))
+		w.updatePods(name+"-", 1, "CrashLoopBackOff", setCrashLoop(time.Duration(i+10)*time.Minute))
 	}
 }
 
-// lead sets whether the first target of an app's Service is ready.
-func (w *world) lead(app string, ready bool) {
+// setTargetReady sets whether the first target of an app's Service is ready.
+func (w *world) setTargetReady(app string, ready bool) {
 	for e := range w.State.Entries(state.KindTarget) {
 		if t := e.Object.(*state.Target); t.Service == app {
-			altered := *t
-			altered.Ready = ready
-			w.Apply(state.Changes{Upserts: []state.Object{&altered}})
+			updated := *t
+			updated.Ready = ready
+			w.Apply(state.Changes{Upserts: []state.Object{&updated}})
 			return
 		}
 	}
 }
 
-func (w *world) setNode(i int, change func(n *state.Node)) {
+// updateNode changes the i-th node.
+func (w *world) updateNode(i int, change func(n *state.Node)) {
 	e, _ := w.State.Get(state.Key{Kind: state.KindNode, Name: nodeName(i)})
 	n := *e.Object.(*state.Node)
 	change(&n)
 	w.Apply(state.Changes{Upserts: []state.Object{&n}})
 }
 
-// loseNode makes a node's Ready condition Unknown. The control plane marks its pods as not
-// ready; their containers keep the last reported state.
+// loseNode makes the kubelet of a node stop reporting. The control plane marks its pods as not
+// ready; their containers keep their last state.
 func (w *world) loseNode(i int) {
 	since := ago(6 * time.Minute)
-	w.setNode(i, func(n *state.Node) {
+	w.updateNode(i, func(n *state.Node) {
 		n.Ready = state.Unknown
 		n.Conditions = conditions(state.NodeCondition{Type: "Ready", Status: state.Unknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: since})
 	})
@@ -200,15 +202,15 @@ func (w *world) loseNode(i int) {
 	w.Apply(c)
 }
 
-func (w *world) press(i int) {
-	w.setNode(i, func(n *state.Node) {
+// setMemoryPressure sets the condition MemoryPressure of a node.
+func (w *world) setMemoryPressure(i int) {
+	w.updateNode(i, func(n *state.Node) {
 		n.Conditions = conditions(state.NodeCondition{Type: "MemoryPressure", Status: state.True, Reason: "KubeletHasInsufficientMemory", Message: "kubelet has insufficient memory available", Since: ago(2 * time.Minute)})
 	})
 }
 
-// conditions returns those of a node that is well, with another one in the place of that
-// of its type.
-func conditions(other state.NodeCondition) []state.NodeCondition {
+// conditions returns the conditions of a healthy node, with one replaced.
+func conditions(replacement state.NodeCondition) []state.NodeCondition {
 	since := ago(90 * 24 * time.Hour)
 	all := []state.NodeCondition{
 		{Type: "DiskPressure", Status: state.False, Reason: "KubeletHasNoDiskPressure", Since: since},
@@ -217,30 +219,30 @@ func conditions(other state.NodeCondition) []state.NodeCondition {
 		{Type: "Ready", Status: state.True, Reason: "KubeletReady", Since: since},
 	}
 	for i := range all {
-		if all[i].Type == other.Type {
-			all[i] = other
+		if all[i].Type == replacement.Type {
+			all[i] = replacement
 		}
 	}
 	return all
 }
 
-func (w *world) cordon(i int) { w.setNode(i, func(n *state.Node) { n.Schedulable = false }) }
+func (w *world) cordon(i int) { w.updateNode(i, func(n *state.Node) { n.Schedulable = false }) }
 
-// conflict adds a HostPort with the number of a NodePort.
-func (w *world) conflict() {
+// addConflict adds a NodePort and a HostPort that conflict.
+func (w *world) addConflict() {
 	w.Apply(state.Changes{Upserts: []state.Object{
 		&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: 31500, Kind: state.NodePort, Namespace: "shop", Service: "debug", ServicePort: &state.ServicePort{Port: 80}},
 		&state.Port{Node: nodeName(1), Protocol: state.TCP, Port: 31500, Kind: state.HostPort, Namespace: "media", Pod: "probe-7f", Target: &state.Target{Addresses: []string{"10.244.9.9"}, Namespace: "media", Pod: "probe-7f", ContainerPort: 31500, Node: nodeName(1), Ready: true, Serving: true}},
 	}})
 }
 
-// take allocates a node port for a Service.
-func (w *world) take(port uint16) {
+// addNodePort adds a Service with a node port.
+func (w *world) addNodePort(port uint16) {
 	w.Apply(state.Changes{Upserts: []state.Object{&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: port, Kind: state.NodePort, Namespace: "shop", Service: fmt.Sprintf("web-%d", port), ServicePort: &state.ServicePort{Port: 80}}}})
 }
 
-// arrive adds pods whose names come before all others.
-func (w *world) arrive(n int) {
+// addFirstPods adds n pods that are first in the order by name.
+func (w *world) addFirstPods(n int) {
 	var c state.Changes
 	for range n {
 		c.Upserts = append(c.Upserts, w.pod(app{namespace: "shop", name: "aaa", cpu: 10, memory: mib}, nodeName(0))...)
@@ -248,8 +250,8 @@ func (w *world) arrive(n int) {
 	w.Apply(c)
 }
 
-// strand adds a pod that no node has room for.
-func (w *world) strand(since time.Duration) {
+// addUnschedulable adds a pod that has been unschedulable since some time ago.
+func (w *world) addUnschedulable(since time.Duration) {
 	const message = "0/9 nodes are available: 9 Insufficient nvidia.com/gpu."
 	w.Apply(state.Changes{Upserts: []state.Object{
 		&state.Pod{
@@ -260,14 +262,14 @@ func (w *world) strand(since time.Duration) {
 	}})
 }
 
-// hostile are texts that would do harm, or deceive, where they are taken for more than
-// text. Names are as long as Kubernetes lets them be.
+// hostile has texts that run, or look like other text, unless the page shows them as plain text.
 var hostile = []string{
 	`<script>window.pwned=1</script>`, `<img src=x onerror="window.pwned=2">`, `"><svg/onload=window.pwned=3>`, `javascript:window.pwned=4`,
 	`{{constructor.constructor('window.pwned=5')()}}`, "${window.pwned=6}", "\u202etxt.exe\u202c", "a\u0000b\u001b[31mred", "line\nbreak\ttab", `'; DROP TABLE nodes; --`,
 }
 
-func (w *world) harass() {
+// addHostile adds objects with hostile texts, and with the longest names that Kubernetes allows.
+func (w *world) addHostile() {
 	long := strings.Repeat("a23456789.", 25) + "xyz" // 253
 	label := strings.Repeat("b", 63)
 	c := state.Changes{Upserts: []state.Object{
@@ -285,10 +287,10 @@ func (w *world) harass() {
 	w.Apply(c)
 }
 
-// provoke changes objects to contain hostile texts.
-func (w *world) provoke() {
-	w.alter("cart", 3, func(c *state.Container) {
+// changeToHostile changes containers to have hostile texts, so that the timeline has them.
+func (w *world) changeToHostile() {
+	w.updateContainers("cart", 3, func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince = state.Waiting, false, hostile[0], hostile[1], ago(0)
 	})
-	w.alter("search", 1, func(c *state.Container) { c.Image = hostile[6] })
+	w.updateContainers("search", 1, func(c *state.Container) { c.Image = hostile[6] })
 }
