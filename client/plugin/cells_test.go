@@ -71,14 +71,14 @@ func TestPortTargets(t *testing.T) {
 	}
 }
 
-func TestPortHolder(t *testing.T) {
+func TestPortUser(t *testing.T) {
 	for want, p := range map[string]state.Port{
 		"service/web:http": {Service: "web", ServicePort: &state.ServicePort{Name: "http"}},
 		"service/web":      {Service: "web", ServicePort: &state.ServicePort{Port: 80}},
 		"pod/web-1":        {Pod: "web-1"},
 		"kubelet":          {Kind: state.Kubelet},
 	} {
-		if got := holder(&state.PortView{Port: &p}); got != want {
+		if got := portUser(&state.PortView{Port: &p}); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

@@ -67,7 +67,7 @@ const example = `  # List all clusters, without starting a session
   kubectl rollcall problems prod-eu
   kubectl rollcall problems
 
-  # Find out who has a port
+  # Find out what uses a port
   kubectl rollcall ports prod-eu --port 31234
 
   # Watch the waiting containers

@@ -27,7 +27,7 @@ A port with node * is taken on every node. With --port, and no other filter than
 --protocol and --node, a cluster without a row is reported to have the port free: it is
 neither allocated nor declared. Processes of the node and undeclared ports of hostNetwork
 pods may still use it.`,
-		Example: `  # Find out who has a port
+		Example: `  # Find out what uses a port
   kubectl rollcall ports prod-eu --port 31234
 
   # Find the clusters where it is free
@@ -48,9 +48,9 @@ var portKind = &kind[state.PortView]{
 		{"Node", false, func(p *state.PortView, _ time.Time) string { return p.Node }},
 		{"Address", false, func(p *state.PortView, _ time.Time) string { return orAll(p.Address) }},
 		{namespaceColumn, false, func(p *state.PortView, _ time.Time) string { return p.Namespace }},
-		{"Holder", false, func(p *state.PortView, _ time.Time) string { return holder(p) }},
+		{"Used-By", false, func(p *state.PortView, _ time.Time) string { return portUser(p) }},
 		{"Ready", false, func(p *state.PortView, _ time.Time) string { return readyTargets(p) }},
-		{"Leads-To", false, func(p *state.PortView, _ time.Time) string { return joinFirst(targets(p), 2) }},
+		{"Targets", false, func(p *state.PortView, _ time.Time) string { return joinFirst(targets(p), 2) }},
 		{"Policy", true, func(p *state.PortView, _ time.Time) string { return p.ExternalTrafficPolicy.String() }},
 		{"Conflicts", true, func(p *state.PortView, _ time.Time) string { return conflicts(p) }},
 		{"All-Targets", true, func(p *state.PortView, _ time.Time) string { return strings.Join(targets(p), ",") }},
@@ -77,8 +77,8 @@ func orAll(address string) string {
 	return address
 }
 
-// holder returns the Service or pod that has the port, or the port's kind.
-func holder(p *state.PortView) string {
+// portUser returns the Service or pod that uses the port, or the port's kind.
+func portUser(p *state.PortView) string {
 	switch {
 	case p.Service != "" && p.ServicePort != nil && p.ServicePort.Name != "":
 		return fmt.Sprintf("service/%s:%s", p.Service, p.ServicePort.Name)

@@ -109,13 +109,12 @@ func healthy(c *client.Cluster) string {
 	return "False"
 }
 
-// harmless are the reasons of a session that speak of no failure, or of none that keeps
-// the agent from being reached.
-var harmless = []string{"", "Succeeded", "AwaitingFirstContact", "Suspended", "ClockSkew"}
+// reachableReasons are the reasons of a session with which the agent is reachable.
+var reachableReasons = []string{"", "Succeeded", "AwaitingFirstContact", "Suspended", "ClockSkew"}
 
-// unreachable reports whether the agent could not be reached when it was called last.
+// unreachable reports whether the last attempt to reach the agent failed.
 func unreachable(s *client.Session) bool {
-	return s.Phase == "Backoff" || s.Phase == "Idle" && !slices.Contains(harmless, s.Reason)
+	return s.Phase == "Backoff" || s.Phase == "Idle" && !slices.Contains(reachableReasons, s.Reason)
 }
 
 func problemCount(c *client.Cluster) string {

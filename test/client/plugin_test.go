@@ -76,7 +76,7 @@ func TestTables(t *testing.T) {
 		}, nil},
 		{"problems prod-us", 0, nil, []string{"No problems found."}},
 		{"ports prod-eu", 0, []string{
-			"PORT|KIND|NODE|ADDRESS|NAMESPACE|HOLDER|READY|LEADS-TO",
+			"PORT|KIND|NODE|ADDRESS|NAMESPACE|USED-BY|READY|TARGETS",
 			"31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1",
 			"9100/TCP|HostPort|n1|*|shop|pod/web-1|1/1|pod/web-1:9100@n1",
 		}, nil},
@@ -91,7 +91,7 @@ func TestTables(t *testing.T) {
 
 func TestWhoHasThisPort(t *testing.T) {
 	w := shop(t, nil)
-	taken := []string{"PORT|KIND|NODE|ADDRESS|NAMESPACE|HOLDER|READY|LEADS-TO", "31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
+	taken := []string{"PORT|KIND|NODE|ADDRESS|NAMESPACE|USED-BY|READY|TARGETS", "31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
 	for _, tc := range []struct {
 		args string
 		code int
@@ -274,7 +274,7 @@ func TestWatchOfPortsAcrossClusters(t *testing.T) {
 	lines, stop := w.watching(t, "ports", "prod-eu", "prod-us", "--port", "31234")
 	got := lines(3)
 	slices.Sort(got)
-	want := []string{"31234 is free on prod-us: not allocated and not declared.", "CLUSTER|PORT|KIND|NODE|ADDRESS|NAMESPACE|HOLDER|READY|LEADS-TO", "prod-eu|31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
+	want := []string{"31234 is free on prod-us: not allocated and not declared.", "CLUSTER|PORT|KIND|NODE|ADDRESS|NAMESPACE|USED-BY|READY|TARGETS", "prod-eu|31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
