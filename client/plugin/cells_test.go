@@ -145,7 +145,7 @@ func TestHealthOfAClusterThatIsNotHeardOfIsUnknown(t *testing.T) {
 		cluster client.Cluster
 		want    string
 	}{
-		"never heard of":        {client.Cluster{}, "Unknown"},
+		"without a report":      {client.Cluster{}, "Unknown"},
 		"reporting and well":    {client.Cluster{Summary: well, Session: client.Session{Phase: "Reporting"}}, "True"},
 		"reporting and ill":     {client.Cluster{Summary: ill, Session: client.Session{Phase: "Reporting"}}, "False"},
 		"idle and well":         {client.Cluster{Summary: well, Stale: true, Session: client.Session{Phase: "Idle", Reason: "Succeeded"}}, "True"},

@@ -72,7 +72,7 @@ func (c *connection) hub() (*rest.Config, error) {
 	case clientcmd.IsEmptyConfig(err) && c.server != "" && c.kubeconfig == "":
 		return &rest.Config{}, nil // anonymous
 	case clientcmd.IsEmptyConfig(err) && c.server == "":
-		return nil, errors.New("no kubeconfig found; set --kubeconfig or $KUBECONFIG to that of the hub, or set --server")
+		return nil, errors.New("no kubeconfig found: set --kubeconfig or $KUBECONFIG to a kubeconfig of the hub, or set --server")
 	case err != nil:
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)
 	case config.Impersonate.UserName != "" || config.Impersonate.UID != "" || len(config.Impersonate.Groups) > 0 || len(config.Impersonate.Extra) > 0:

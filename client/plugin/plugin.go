@@ -56,9 +56,9 @@ type plugin struct {
 const long = `Show the current nodes, pods, containers, taken ports and problems of the clusters of a
 Rollcall master.
 
-Without --server the plugin finds a ready master in the hub cluster, which is that of the
-current context, and connects to it by port-forward. In both cases it authenticates with
-the credentials of the kubeconfig. RBAC on the hub decides what they may see.`
+Without --server, the plugin finds a ready master in the cluster of the current context, the
+hub, and connects to it by port-forward. In both cases it authenticates with the credentials
+of the kubeconfig. RBAC on the hub decides which clusters and details they can read.`
 
 const example = `  # List all clusters, without starting a session
   kubectl rollcall status

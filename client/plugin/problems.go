@@ -29,14 +29,14 @@ func (p *plugin) problems() *cobra.Command {
 		Use:   "problems [cluster...]",
 		Short: "List what is wrong, worst first",
 		Long: `List what is wrong, worst first, at most 50 problems of each cluster. One cause is one
-row: COUNT tells how many objects it affects, and -o wide names some of them.
+row: COUNT is the number of objects that it affects, and -o wide names some of them.
 
 A cluster is unhealthy when a critical problem has lasted longer than its threshold.
-Warnings and info do not count for health; nor do muted problems, which are listed last.
+Warnings, info and muted problems do not affect health. Muted problems are listed last.
 docs/FACTS.md has the rules.
 
 With -w, problems are printed when they appear and when they change; with
---output-watch-events also when they are over.`,
+--output-watch-events also when they end.`,
 		Example: `  # List the problems of all clusters
   kubectl rollcall problems
 

@@ -20,7 +20,7 @@ type resource[T any] struct {
 	// newCache returns a cache of a cluster that calls onRows. The caller runs it.
 	newCache func(master *client.Client, cluster string, o client.CacheOptions, onRows rowHandler[T]) *client.Cache
 	// emptyText, if it is not nil, returns the text to print if a cluster has no row. note is
-	// that of the master. If the text is empty, "No … found." is printed.
+	// the note in the master's response. If the text is empty, "No … found." is printed.
 	emptyText func(f client.Filter, cluster, note string) string
 }
 
