@@ -1,21 +1,20 @@
 package v1alpha1
 
-// What the schema takes at most of what the master writes. Whoever fills a status
-// cuts to this, because the API server refuses the whole of one that is too large.
-// Lengths are in characters.
+// Limits of the schema for status that the master writes. Texts have to be cut to these limits, as
+// the API server rejects a whole status if one value exceeds its limit. Lengths are in characters.
 const (
-	// MaxProblems is how many problems a Summary lists.
+	// MaxProblems is the number of problems in a Summary.
 	MaxProblems = 50
-	// MaxExtendedResources is how many extended resources a Resources counts.
+	// MaxExtendedResources is the number of extended resources in a Resources.
 	MaxExtendedResources = 64
 	// MaxProblemKind is the length of Problem.Kind.
 	MaxProblemKind = 32
 	// MaxProblemWhat is the length of Problem.What.
 	MaxProblemWhat = 256
-	// MaxProblemWhere is the length of Problem.Where: namespace/pod/container and some.
+	// MaxProblemWhere is the length of Problem.Where, such as namespace/pod/container.
 	MaxProblemWhere = 512
-	// MaxMessage is the length of a Problem's and of a session's message.
+	// MaxMessage is the length of the message of a problem or session.
 	MaxMessage = 1024
-	// MaxWord is the length of versions, UIDs, session ids, holders and end reasons.
+	// MaxWord is the length of versions, UIDs, session IDs, master IDs and end reasons.
 	MaxWord = 64
 )

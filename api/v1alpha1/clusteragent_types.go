@@ -4,17 +4,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ClusterAgent makes one member cluster known to the master: where its agent
-// listens, how to trust it, and how often it reports. All ClusterAgents together
-// are the registry; there is no other database.
+// ClusterAgent registers one member cluster with the master: the endpoint of its agent, how to
+// verify it, and how often it reports. The ClusterAgents are the only registry of clusters.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=clag,categories=rollcall
 // +kubebuilder:printcolumn:name=Endpoint,type=string,JSONPath=`.spec.endpoint`
-// +kubebuilder:printcolumn:name=Phase,type=string,JSONPath=`.status.session.phase`,description="What the master does with the agent: Idle, Connecting, Reporting or Backoff."
-// +kubebuilder:printcolumn:name=Ready,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the cluster can be asked."
-// +kubebuilder:printcolumn:name=Expires,type=string,JSONPath=`.status.session.expiresAt`,description="When the running session ends unless it is renewed."
+// +kubebuilder:printcolumn:name=Phase,type=string,JSONPath=`.status.session.phase`,description="State of the connection: Idle, Connecting, Reporting or Backoff."
+// +kubebuilder:printcolumn:name=Ready,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the cluster can be queried."
+// +kubebuilder:printcolumn:name=Expires,type=string,JSONPath=`.status.session.expiresAt`,description="When the current session ends unless it is renewed."
 // +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must be at most 63 characters long: choose a shorter name for the cluster"
 // +kubebuilder:validation:XValidation:rule="!isIP(self.metadata.name)",message="metadata.name must not be an IP address: give the cluster a name and list its addresses in spec.clusterIPs"
@@ -29,14 +28,13 @@ type ClusterAgent struct {
 	Status ClusterAgentStatus `json:"status,omitzero"`
 }
 
-// ClusterAgentSpec is what a person says about a cluster.
+// ClusterAgentSpec has the settings of a cluster.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.tls) || !self.endpoint.startsWith('ws://')",message="has no effect on a ws:// endpoint, which is not encrypted: use wss://, or remove tls",fieldPath=".tls"
 type ClusterAgentSpec struct {
-	// Endpoint is where the master reaches the agent: wss:// (or ws://, where agent
-	// and master run with --insecure, and the agent with --channel-binding=off), a host
-	// name or IP address, and a port; 443, or 80 for ws, where it is left out. The master
-	// adds the path /v1/report.
+	// Endpoint is the agent's URL: wss:// (or ws://, if agent and master run with --insecure, and the
+	// agent with --channel-binding=off), a host name or IP address, and a port. The default port
+	// is 443 for wss and 80 for ws. The master adds the path /v1/report.
 	//
 	// +required
 	// +kubebuilder:validation:MaxLength=300
@@ -46,8 +44,8 @@ type ClusterAgentSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches(':[0-9]*$') || self.matches(':([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$')",message="must have a port from 1 to 65535, or none, which is 443 for wss and 80 for ws"
 	Endpoint string `json:"endpoint"`
 
-	// ClusterIPs are addresses by which clients may name this cluster instead of by
-	// its name. Of two ClusterAgents that claim one address the older keeps it.
+	// ClusterIPs are addresses that clients may use instead of the cluster's name. If two
+	// ClusterAgents list the same address, the older one owns it.
 	//
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
@@ -55,32 +53,32 @@ type ClusterAgentSpec struct {
 	// +kubebuilder:validation:items:XValidation:rule="isIP(self) && ip.isCanonical(self)",message="must be an IP address in its canonical form, such as 203.0.113.7 or 2001:db8::7: no host name, no port, no leading zeros, IPv6 shortened and in lower case"
 	ClusterIPs []string `json:"clusterIPs,omitempty"`
 
-	// ClusterUID is the UID of the member's kube-system namespace. An agent of any
-	// other cluster is refused. Empty: whatever answered first (status.clusterUID).
+	// ClusterUID is the UID of the member's kube-system namespace. Agents of other clusters are
+	// refused. If it is empty, the UID of the first answer is used (status.clusterUID).
 	//
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._-]*$')",message="must be the UID of the member's kube-system namespace, as printed by: kubectl get namespace kube-system -o jsonpath={.metadata.uid}"
 	ClusterUID string `json:"clusterUID,omitempty"`
 
-	// TLS is how the master trusts the agent of a wss endpoint. Left out: the
-	// certificate must be of an authority that the master's host trusts.
+	// TLS sets how the master verifies the agent of a wss endpoint. By default the certificate
+	// must be signed by an authority that the master's host trusts.
 	TLS TLSSpec `json:"tls,omitzero"`
 
-	// Reporting is when and how often the agent reports.
+	// Reporting sets when and how often the agent reports.
 	//
 	// +kubebuilder:default={}
 	Reporting ReportingSpec `json:"reporting,omitzero"`
 
-	// Health is what counts for the cluster's health.
+	// Health sets what counts for the cluster's health.
 	//
 	// +optional
 	Health HealthSpec `json:"health,omitzero"`
 
-	// Suspend ends a running session and has the master leave the agent alone.
+	// Suspend ends a running session and keeps the master from connecting to the agent.
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// HealthSpec is what counts for a cluster's health.
+// HealthSpec sets what counts for a cluster's health.
 type HealthSpec struct {
 	// Ignore mutes problems: they are listed as muted, and do not count. The annotation
 	// rollcall.dev/mute of a pod or node does the same for its problems.
@@ -91,11 +89,11 @@ type HealthSpec struct {
 	Ignore []IgnoreRule `json:"ignore,omitempty"`
 }
 
-// IgnoreRule mutes the problems for which each field that is set is equal.
+// IgnoreRule mutes the problems that match all of its fields.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.namespace) || has(self.owner) || has(self.node) || has(self.what)",message="must say what to ignore: set namespace, owner, node or what"
 type IgnoreRule struct {
-	// Namespace is that of the object with the problem.
+	// Namespace is the namespace of the object with the problem.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -107,53 +105,53 @@ type IgnoreRule struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=317
 	Owner string `json:"owner,omitempty"`
-	// Node is the node with the problem, or on which the pod with the problem runs.
+	// Node is the node with the problem, or the node of the pod with the problem.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Node string `json:"node,omitempty"`
-	// What is the word for the problem, as in its row: CrashLoopBackOff, Evicted.
+	// What is the name of the problem, such as CrashLoopBackOff or Evicted.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	What string `json:"what,omitempty"`
-	// Until is when the problems count again. Left out: never.
+	// Until is when the rule ends. If it is not set, the rule never ends.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
 	Until *metav1.Time `json:"until,omitempty"`
-	// Reason is shown with each problem that is muted.
+	// Reason is shown with each muted problem.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Reason string `json:"reason,omitempty"`
 }
 
-// TLSSpec is what an agent's certificate is held against.
+// TLSSpec sets how an agent's certificate is verified.
 type TLSSpec struct {
-	// CABundle is PEM, base64 as all bytes in JSON: the authorities that may have
-	// signed the agent's certificate. At most 64 KiB.
+	// CABundle has the PEM certificates of the authorities that may have signed the agent's
+	// certificate, encoded in base64. At most 64 KiB.
 	// ---
-	// The schema does not say format: byte, because CEL rules on that format decode
-	// base64 in its URL alphabet, and would refuse every bundle with a + or / in it.
+	// The schema does not set format: byte, because CEL rules on that format decode base64 in its
+	// URL alphabet and would reject every bundle with a + or / in it.
 	//
 	// +kubebuilder:validation:Format=""
 	// +kubebuilder:validation:MaxLength=87384
 	// +kubebuilder:validation:XValidation:rule="size(self) % 4 == 0 && self.matches('^[A-Za-z0-9+/]*={0,2}$')",message="must be PEM certificates, encoded in base64 on one line, as printed by: base64 -w0 ca.crt"
 	CABundle []byte `json:"caBundle,omitempty"`
 
-	// ServerName is the name that the agent's certificate must be for, where it is
-	// not the endpoint's host: a DNS name or an IP address.
+	// ServerName is the DNS name or IP address that the agent's certificate must have, if it is not
+	// the endpoint's host.
 	//
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')",message="must be a DNS name or an IP address from the agent's certificate, without scheme and port"
 	ServerName string `json:"serverName,omitempty"`
 
-	// PinnedSHA256 are the keys that the agent may show, several while one replaces
-	// another: SHA-256 of the certificate's SubjectPublicKeyInfo, in hex. With a pin
-	// and no CABundle no authority is needed, and the name is not looked at.
+	// PinnedSHA256 are the keys that the agent may use, several during a key rotation: the SHA-256 of
+	// the certificate's SubjectPublicKeyInfo, in hex. With a pin and no CABundle, neither the
+	// authority nor the name of the certificate is checked.
 	//
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=4
@@ -162,24 +160,24 @@ type TLSSpec struct {
 	PinnedSHA256 []string `json:"pinnedSHA256,omitempty"`
 }
 
-// ReportingMode says when an agent reports.
+// ReportingMode sets when an agent reports.
 //
 // +kubebuilder:validation:Enum=OnDemand;Continuous
 type ReportingMode string
 
 const (
-	// OnDemand: while somebody asks.
+	// OnDemand: the agent reports while a client reads the cluster.
 	OnDemand ReportingMode = "OnDemand"
-	// Continuous: always; the session is renewed before it ends.
+	// Continuous: the agent always reports; the session is renewed before it ends.
 	Continuous ReportingMode = "Continuous"
 )
 
-// ReportingSpec is when and how often an agent reports. Durations are written as
-// 1500ms, 5s, 1m30s or 0.5h, and are between 100ms and 24h.
+// ReportingSpec sets when and how often an agent reports. Durations are written as 1500ms, 5s,
+// 1m30s or 0.5h, and are between 100ms and 24h.
 // ---
-// The rules look whether fields are there, because the API server tries them on the
-// default, {}, before the fields' own defaults are in it; and whether they may be
-// durations at all, because a field that is none is told of by its own rule.
+// The rules check whether fields are set, because the API server evaluates them for the default,
+// {}, before the fields' own defaults are applied. They also check whether the fields are
+// durations at all, because another rule reports invalid ones.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.requestPeriod) || !has(self.cacheTTL) || [self.requestPeriod, self.cacheTTL].exists(d, !d.matches('^[0-9.hms]+$')) || duration(self.requestPeriod) < duration(self.cacheTTL)",message="must be shorter than cacheTTL, or answers expire between two reports: lower requestPeriod or raise cacheTTL",messageExpression="'must be shorter than cacheTTL, or answers expire between two reports: lower requestPeriod (' + self.requestPeriod + ') or raise cacheTTL (' + self.cacheTTL + ')'",fieldPath=".requestPeriod"
 // +kubebuilder:validation:XValidation:rule="!has(self.requestPeriod) || !has(self.sessionDuration) || [self.requestPeriod, self.sessionDuration].exists(d, !d.matches('^[0-9.hms]+$')) || duration(self.requestPeriod) < duration(self.sessionDuration)",message="must be shorter than sessionDuration, or a session ends before its second report: lower requestPeriod or raise sessionDuration",messageExpression="'must be shorter than sessionDuration, or a session ends before its second report: lower requestPeriod (' + self.requestPeriod + ') or raise sessionDuration (' + self.sessionDuration + ')'",fieldPath=".requestPeriod"
@@ -189,8 +187,8 @@ type ReportingSpec struct {
 	// +kubebuilder:default=OnDemand
 	Mode ReportingMode `json:"mode,omitempty"`
 
-	// RequestPeriod is how often the agent reports while a session is open. The
-	// agent grants no less than its --min-request-period.
+	// RequestPeriod is how often the agent reports while a session is open. The agent grants no less
+	// than its --min-request-period.
 	//
 	// +kubebuilder:default="5s"
 	// +kubebuilder:validation:Type=string
@@ -199,8 +197,8 @@ type ReportingSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('24h')",message="must be a duration from 100ms to 24h, such as 5s or 1m30s"
 	RequestPeriod metav1.Duration `json:"requestPeriod,omitzero"`
 
-	// SessionDuration is how long the agent reports before it must be asked again;
-	// the agent grants no more than its --max-session.
+	// SessionDuration is how long the agent reports until the session has to be renewed. The agent
+	// grants no more than its --max-session.
 	//
 	// +kubebuilder:default="30m"
 	// +kubebuilder:validation:Type=string
@@ -209,7 +207,7 @@ type ReportingSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('24h')",message="must be a duration from 100ms to 24h, such as 30m or 1h30m"
 	SessionDuration metav1.Duration `json:"sessionDuration,omitzero"`
 
-	// CacheTTL is how long after its receipt a report may be served.
+	// CacheTTL is for how long a report is served after it is received.
 	//
 	// +kubebuilder:default="10s"
 	// +kubebuilder:validation:Type=string
@@ -218,10 +216,9 @@ type ReportingSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('24h')",message="must be a duration from 100ms to 24h, such as 10s or 1m30s"
 	CacheTTL metav1.Duration `json:"cacheTTL,omitzero"`
 
-	// IdleRefresh is how often the master asks for one summary while no session is
-	// open; 0s: never.
+	// IdleRefresh is how often the master requests a summary while no session is open; 0s: never.
 	// ---
-	// It is a pointer because zero, unlike for the others, is not «left out».
+	// It is a pointer because zero, unlike for the other durations, differs from an unset value.
 	//
 	// +kubebuilder:default="5m"
 	// +kubebuilder:validation:Type=string
@@ -231,33 +228,33 @@ type ReportingSpec struct {
 	IdleRefresh *metav1.Duration `json:"idleRefresh,omitempty"`
 }
 
-// ClusterAgentStatus is what the master found. Only the master writes it.
+// ClusterAgentStatus is the observed state of a ClusterAgent. Only the master writes it.
 type ClusterAgentStatus struct {
-	// ObservedGeneration is the generation of the spec that the rest speaks of.
+	// ObservedGeneration is the generation of the spec that this status is based on.
 	//
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// ClusterUID is the cluster that answered first, and must from then on where
-	// spec.clusterUID does not say otherwise.
+	// ClusterUID is the UID of the cluster that answered first. Other clusters are refused, unless
+	// spec.clusterUID names another one.
 	//
 	// +kubebuilder:validation:MaxLength=64
 	ClusterUID string `json:"clusterUID,omitempty"`
 
-	// AgentVersion is the version that the agent gave when it last answered.
+	// AgentVersion is the agent's version in its last answer.
 	//
 	// +kubebuilder:validation:MaxLength=64
 	AgentVersion string `json:"agentVersion,omitempty"`
 
-	// KubernetesVersion is the member API server's, as the agent last gave it.
+	// KubernetesVersion is the version of the member's API server in the agent's last answer.
 	//
 	// +kubebuilder:validation:MaxLength=64
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
 
-	// Session is what goes on between master and agent.
+	// Session is the session between master and agent.
 	Session SessionStatus `json:"session,omitzero"`
 
-	// Conditions are Ready and Reporting.
+	// Conditions has the conditions Ready, Reporting and ChannelBound.
 	//
 	// +listType=map
 	// +listMapKey=type
@@ -266,37 +263,37 @@ type ClusterAgentStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// SessionPhase says what the master does with an agent.
+// SessionPhase is the state of the connection between master and agent.
 //
 // +kubebuilder:validation:Enum=Idle;Connecting;Reporting;Backoff
 type SessionPhase string
 
 const (
-	// PhaseIdle: nobody asks, so nothing is open.
+	// PhaseIdle: no client reads the cluster, so there is no connection.
 	PhaseIdle SessionPhase = "Idle"
-	// PhaseConnecting: the master dials, or waits for the first report.
+	// PhaseConnecting: the master is connecting or waiting for the first report.
 	PhaseConnecting SessionPhase = "Connecting"
 	// PhaseReporting: reports arrive.
 	PhaseReporting SessionPhase = "Reporting"
-	// PhaseBackoff: the last attempt failed, and the master waits before the next.
+	// PhaseBackoff: the last attempt failed, and the master waits before the next one.
 	PhaseBackoff SessionPhase = "Backoff"
 )
 
-// SessionStatus is the session that runs, or what is left of the last one.
+// SessionStatus describes the current session, or the end of the last one.
 type SessionStatus struct {
-	// ID names the session in the logs of master and agent.
+	// ID identifies the session in the logs of master and agent.
 	//
 	// +kubebuilder:validation:MaxLength=64
 	ID string `json:"id,omitempty"`
 
 	Phase SessionPhase `json:"phase,omitempty"`
 
-	// Holder is the master process that has the session: random, new at each start.
+	// Holder is the ID of the master process that has the session, chosen at random at each start.
 	//
 	// +kubebuilder:validation:MaxLength=64
 	Holder string `json:"holder,omitempty"`
 
-	// StartedAt is when the agent granted the session.
+	// StartedAt is when the agent accepted the session.
 	//
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`
@@ -306,12 +303,12 @@ type SessionStatus struct {
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
-	// LastEndReason is why the session before ended: expired, stopped, superseded, …
+	// LastEndReason is why the previous session ended: expired, stopped, superseded, …
 	//
 	// +kubebuilder:validation:MaxLength=64
 	LastEndReason string `json:"lastEndReason,omitempty"`
 
-	// Message is for people: the last error, and what to do about it.
+	// Message has the last error and what to do about it.
 	//
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`

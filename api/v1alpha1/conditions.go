@@ -2,112 +2,110 @@ package v1alpha1
 
 // Types of conditions.
 const (
-	// ConditionReady of a ClusterAgent: the cluster can be asked. False says what has
-	// to be done before it can, Unknown that nobody has tried yet.
+	// ConditionReady of a ClusterAgent: the cluster can be queried. The message of False says what
+	// has to be done. Unknown: no attempt was made yet.
 	ConditionReady = "Ready"
 	// ConditionReporting of a ClusterAgent: a session is open and reports arrive.
 	ConditionReporting = "Reporting"
-	// ConditionChannelBound of a ClusterAgent: what the master signs for its agent holds for
-	// their TLS connection alone, so that nobody in between can use it. False: it does not,
-	// by the agent's own flags, which the master cannot change. Unknown: no agent has
+	// ConditionChannelBound of a ClusterAgent: the master's signatures are valid only for its TLS
+	// connection with the agent, so that nobody in between can use them. False: they are not,
+	// because of the agent's own flags, which the master cannot change. Unknown: no agent has
 	// answered yet.
 	ConditionChannelBound = "ChannelBound"
-	// ConditionHealthy of a ClusterStatus: the cluster has no problem that a person
-	// has to look at, as its last summary says. Unknown: there is no summary to go by.
+	// ConditionHealthy of a ClusterStatus: according to its last summary the cluster has no
+	// lasting critical problem. Unknown: there is no current summary.
 	ConditionHealthy = "Healthy"
 )
 
-// Reasons of Ready that need nobody to do anything.
+// Reasons of Ready that require no action.
 const (
-	// ReasonSucceeded (True): the agent answered the last time it was called.
+	// ReasonSucceeded (True): the agent answered the last connection.
 	ReasonSucceeded = "Succeeded"
-	// ReasonAwaitingFirstContact (Unknown): the agent has not been called since the
-	// ClusterAgent was made or changed. With idleRefresh 0s that lasts until somebody
-	// asks for the cluster.
+	// ReasonAwaitingFirstContact (Unknown): the agent has not been contacted since the
+	// ClusterAgent was created or changed. With idleRefresh 0s this lasts until a client reads the
+	// cluster.
 	ReasonAwaitingFirstContact = "AwaitingFirstContact"
-	// ReasonSuspended (False): spec.suspend is set. Also of Reporting.
+	// ReasonSuspended (False): spec.suspend is set. Also a reason of Reporting.
 	ReasonSuspended = "Suspended"
 )
 
-// Reasons of Ready=False that a change of the ClusterAgent, or of another one, ends.
+// Reasons of Ready=False that a change of this or another ClusterAgent resolves.
 const (
-	// ReasonEndpointInvalid: spec.endpoint passed the schema, but cannot be dialed:
-	// a malformed address, or ws:// and a master that runs without --insecure.
+	// ReasonEndpointInvalid: spec.endpoint passed the schema but cannot be dialed: the address is
+	// malformed, or it is ws:// and the master runs without --insecure.
 	ReasonEndpointInvalid = "EndpointInvalid"
-	// ReasonTLSInvalid: spec.tls cannot be used: caBundle holds no PEM certificate.
+	// ReasonTLSInvalid: spec.tls cannot be used: caBundle has no PEM certificate.
 	ReasonTLSInvalid = "TLSInvalid"
-	// ReasonClusterIPConflict: an older ClusterAgent has one of spec.clusterIPs. The
-	// cluster is reached by its name, and by the address once the older one is gone.
+	// ReasonClusterIPConflict: an older ClusterAgent owns one of spec.clusterIPs. The cluster is
+	// available by its name, and by the address once the older ClusterAgent is deleted.
 	ReasonClusterIPConflict = "ClusterIPConflict"
-	// ReasonClusterUIDMismatch: another cluster than before, or than spec.clusterUID
-	// says, answers; its data is refused. Set spec.clusterUID to accept it.
+	// ReasonClusterUIDMismatch: another cluster answers than before, or than spec.clusterUID
+	// requires. Its data is refused. Set spec.clusterUID to accept it.
 	ReasonClusterUIDMismatch = "ClusterUIDMismatch"
-	// ReasonWrongCluster: the agent answers for another name; its --cluster-name and
-	// the ClusterAgent's name have to be the same.
+	// ReasonWrongCluster: the agent has another cluster name. Its --cluster-name and the
+	// ClusterAgent's name must be equal.
 	ReasonWrongCluster = "WrongCluster"
-	// ReasonPeriodNotGranted: the agent granted a longer period than requestPeriod,
-	// and one that is not below cacheTTL or the granted duration. Raise cacheTTL, or
-	// lower the agent's --min-request-period.
+	// ReasonPeriodNotGranted: the agent granted a longer period than requestPeriod, which is not
+	// below cacheTTL or the granted duration. Raise cacheTTL, or lower the agent's
+	// --min-request-period.
 	ReasonPeriodNotGranted = "PeriodNotGranted"
 )
 
-// Reasons of Ready=False that have to be looked for at the agent, or on the way to
-// it. The master tries again by itself.
+// Reasons of Ready=False that are resolved at the agent or on the network path. The master retries
+// automatically.
 const (
-	// ReasonDialFailed: nobody answers at spec.endpoint, or somebody who is no agent.
+	// ReasonDialFailed: nothing answers at spec.endpoint, or something other than an agent.
 	ReasonDialFailed = "DialFailed"
-	// ReasonCertificateRefused: who answers shows a certificate that spec.tls does not
-	// accept. Compare spec.tls.pinnedSHA256 with the agent's key.
+	// ReasonCertificateRefused: spec.tls does not accept the certificate at spec.endpoint. Compare
+	// spec.tls.pinnedSHA256 with the agent's key.
 	ReasonCertificateRefused = "CertificateRefused"
-	// ReasonUnauthorized: the agent refuses the master's token, or its signature. Give it
-	// the public key that belongs to the master's --signing-key-file. Where something
-	// between the two ends TLS the message says so: let it pass TLS through, or start the
-	// agent with --channel-binding=off.
+	// ReasonUnauthorized: the agent refuses the master's token or signature. Give the agent the
+	// public key of the master's --signing-key-file. If a proxy ends TLS between the two, the
+	// message says so: configure TLS passthrough, or start the agent with --channel-binding=off.
 	ReasonUnauthorized = "Unauthorized"
-	// ReasonClockSkew (True): the clocks of master and agent differ by more than a token
-	// allows; the message says by how much. All works, by a nonce of the agent's in place of
-	// a time, and each dial takes a second connection. Set both clocks right.
+	// ReasonClockSkew (True): the clocks of master and agent differ by more than tokens allow. The
+	// message says by how much. Connections succeed with a nonce of the agent, but each takes a
+	// second attempt. Synchronize both clocks.
 	ReasonClockSkew = "ClockSkew"
-	// ReasonProtocolUnsupported: master and agent have no protocol version in common.
-	// Update the older of the two. An agent of a version before protocol 3 refuses the token
-	// already; the message says so.
+	// ReasonProtocolUnsupported: master and agent have no common protocol version. Update the
+	// older of the two. An agent before protocol 3 already refuses the token; the message says so.
 	ReasonProtocolUnsupported = "ProtocolUnsupported"
-	// ReasonProtocolError: the cluster takes more of the master's memory than it may
-	// (--cluster-max-memory, --state-max-memory), or its agent's messages could not be followed, three times
-	// within ten minutes. The message says why; it is worth a bug report.
+	// ReasonProtocolError: the cluster exceeds the master's memory limits (--cluster-max-memory,
+	// --state-max-memory), or its agent's messages were inconsistent three times within ten
+	// minutes. The message has the cause. Please report inconsistent messages as a bug.
 	ReasonProtocolError = "ProtocolError"
-	// ReasonBusy: the agent reports to as many masters as it can.
+	// ReasonBusy: the agent reports to as many masters as it allows.
 	ReasonBusy = "Busy"
-	// ReasonAgentNotReady: the agent cannot read its cluster yet, or no longer.
+	// ReasonAgentNotReady: the agent cannot read its cluster.
 	ReasonAgentNotReady = "AgentNotReady"
 )
 
-// Reasons of Reporting. ReasonSuspended is one too.
+// Reasons of Reporting, in addition to ReasonSuspended.
 const (
 	// ReasonSessionOpen (True): the agent reports every period.
 	ReasonSessionOpen = "SessionOpen"
-	// ReasonSectionsStale (True): the agent reports every period, and parts of what it
-	// reports are old, as it cannot read them from its API server. The message says which,
-	// since when, and why.
+	// ReasonSectionsStale (True): the agent reports every period, but some sections are outdated
+	// because it cannot read them from its API server. The message says which, since when, and
+	// why.
 	ReasonSectionsStale = "SectionsStale"
-	// ReasonConnecting (False): the master dials, or waits for the first report.
+	// ReasonConnecting (False): the master is connecting or waiting for the first report.
 	ReasonConnecting = "Connecting"
-	// ReasonNoDemand (False): nobody asks for the cluster, so nothing is open.
+	// ReasonNoDemand (False): no client reads the cluster, so there is no session.
 	ReasonNoDemand = "NoDemand"
-	// ReasonBackoff (False): the last attempt failed; Ready says why.
+	// ReasonBackoff (False): the last attempt failed; the condition Ready has the cause.
 	ReasonBackoff = "Backoff"
 )
 
 // Reasons of ChannelBound.
 const (
-	// ReasonTLSBound (True): signatures are over the TLS 1.3 connection.
+	// ReasonTLSBound (True): signatures cover the TLS 1.3 connection.
 	ReasonTLSBound = "TLSBound"
 	// ReasonBindingOff (False): the agent runs with --channel-binding=off: anyone who ends TLS
 	// before it, or is on the network path of plain ws, can read and use the connection.
 	ReasonBindingOff = "BindingOff"
-	// ReasonNotSigned (False): the agent runs with --auth none, and checks no signatures.
+	// ReasonNotSigned (False): the agent runs with --auth none and checks no signatures.
 	ReasonNotSigned = "NotSigned"
-	// ReasonNotAnswered (Unknown): no agent has answered since the ClusterAgent was made or
+	// ReasonNotAnswered (Unknown): no agent has answered since the ClusterAgent was created or
 	// changed.
 	ReasonNotAnswered = "NotAnswered"
 )
@@ -116,10 +114,9 @@ const (
 const (
 	// ReasonNoProblems (True): the last summary is healthy.
 	ReasonNoProblems = "NoProblems"
-	// ReasonProblems (False): the last summary is not healthy; its problems say why.
+	// ReasonProblems (False): the last summary is not healthy; its problems have the causes.
 	ReasonProblems = "Problems"
-	// ReasonStale (Unknown): the last fetch failed, or the agent cannot read nodes or pods
-	// from its API server, so that the summary is older than it should be; how old,
-	// observedAt says.
+	// ReasonStale (Unknown): the last attempt failed, or the agent cannot read nodes or pods from
+	// its API server, so the summary is outdated. observedAt is its time.
 	ReasonStale = "Stale"
 )

@@ -1,16 +1,14 @@
-// Package v1alpha1 holds Rollcall's custom resources, group rollcall.dev: a
-// ClusterAgent is what a person applies to make a cluster known, a ClusterStatus is
-// what the master writes down of it.
+// Package v1alpha1 has Rollcall's custom resources in the group rollcall.dev: a ClusterAgent
+// registers a cluster, and a ClusterStatus has the status that the master observed.
 //
-// What a ClusterAgent may say is decided by its schema and its CEL rules, so that
-// the API server refuses a mistake while the person who makes it is looking. One
-// rule stands above the others: whatever the API server stores must decode into
-// these Go types, because one object that does not breaks every typed LIST, and
-// with it the informer of all clusters. So every duration, time and integer is
-// checked for what Go reads, not only for what OpenAPI's formats allow.
+// The schema and its CEL rules validate ClusterAgents, so that the API server rejects mistakes
+// when an object is applied. Whatever the API server stores must decode into these Go types: one
+// object that does not would break every typed LIST, and with it the informer of all clusters.
+// So every duration, time and integer is checked against what Go can parse, not only against
+// OpenAPI's formats.
 //
-// The package knows apimachinery and nothing else of Kubernetes: no client, no
-// controller. Conditions and their reasons are in conditions.go.
+// The package depends on apimachinery and on no client or controller. conditions.go has the
+// conditions and their reasons.
 //
 // +kubebuilder:object:generate=true
 // +kubebuilder:validation:Optional

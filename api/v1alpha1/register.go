@@ -12,7 +12,7 @@ var (
 
 	schemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 
-	// AddToScheme makes a scheme know the types of this package.
+	// AddToScheme adds the types of this package to a scheme.
 	AddToScheme = schemeBuilder.AddToScheme
 )
 

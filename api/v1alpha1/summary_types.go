@@ -4,8 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Summary is a cluster in a few numbers. Its JSON is the HTTP API's. Amounts are in
-// base units: millicores, bytes, pieces.
+// Summary has the counts, sums and problems of a cluster. Its JSON is that of the HTTP API.
+// Amounts are in base units: millicores, bytes, counts.
 type Summary struct {
 	Nodes      NodeCounts      `json:"nodes"`
 	Pods       PodCounts       `json:"pods"`
@@ -17,27 +17,26 @@ type Summary struct {
 	Requested   Resources `json:"requested"`
 	Limits      Resources `json:"limits"`
 
-	// Used is absent while no node's usage is known.
+	// Used is absent if no node has a usage sample.
 	Used *Used `json:"used,omitempty"`
 
-	// Fragmentation is the largest free amount of each resource on any one
-	// schedulable, ready node: a sum over nodes hides that nothing fits.
-	Fragmentation Room `json:"fragmentation"`
+	// Fragmentation has the largest free amount of each resource on any ready and schedulable
+	// node. A sum over nodes would hide that nothing fits.
+	Fragmentation FreeResources `json:"fragmentation"`
 
 	Ports PortCounts `json:"ports"`
 
-	// Healthy is false while a critical problem that is not muted is older than its
-	// patience.
+	// Healthy is false if a critical problem that is not muted is older than its threshold.
 	Healthy bool `json:"healthy"`
 
-	// Problems are the worst ones, worst first; muted ones come last.
+	// Problems has the most severe problems, the most severe first; muted ones are last.
 	//
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=50
 	Problems []Problem `json:"problems,omitempty"`
 
-	// ProblemCount counts critical problems and warnings that are not muted, whether
-	// listed or not; ProblemCounts counts them by severity.
+	// ProblemCount counts the critical problems and warnings that are not muted, whether listed or
+	// not. ProblemCounts counts all by severity.
 	ProblemCount int64 `json:"problemCount"`
 	// +optional
 	ProblemCounts ProblemCounts `json:"problemCounts,omitzero"`
@@ -65,7 +64,7 @@ type NodeCounts struct {
 	Schedulable int64 `json:"schedulable"`
 }
 
-// PodCounts counts pods by phase; terminating ones count under their phase too.
+// PodCounts counts pods by phase. Terminating pods are counted under their phase too.
 type PodCounts struct {
 	Total       int64 `json:"total"`
 	Pending     int64 `json:"pending"`
@@ -84,39 +83,39 @@ type ContainerCounts struct {
 	Terminated int64 `json:"terminated"`
 	Unknown    int64 `json:"unknown"`
 	Restarts   int64 `json:"restarts"`
-	// Desired are the main and sidecar containers of unfinished pods; Ready are those
-	// of them that are ready.
+	// Desired counts the main and sidecar containers of unfinished pods; Ready counts the ready
+	// ones among them.
 	Desired int64 `json:"desired"`
 	Ready   int64 `json:"ready"`
 }
 
-// Resources are amounts of what nodes have, or pods take.
+// Resources has amounts that nodes have or pods take.
 type Resources struct {
 	CPUMillis             int64 `json:"cpuMillis"`
 	MemoryBytes           int64 `json:"memoryBytes"`
 	EphemeralStorageBytes int64 `json:"ephemeralStorageBytes"`
-	// Pods is room for pods; absent from what pods take.
+	// Pods is the pod capacity; absent from amounts that pods take.
 	Pods int64 `json:"pods,omitempty"`
-	// Extended are all other resources by name (nvidia.com/gpu, hugepages-2Mi).
+	// Extended has all other resources by name (nvidia.com/gpu, hugepages-2Mi).
 	//
 	// +kubebuilder:validation:MaxProperties=64
 	Extended map[string]int64 `json:"extended,omitempty"`
 }
 
-// Used is what all nodes with a sample use together.
+// Used is the sum of the usage of all nodes that have a sample.
 type Used struct {
 	CPUMillis   int64 `json:"cpuMillis"`
 	MemoryBytes int64 `json:"memoryBytes"`
-	// SampledAt is the oldest sample's time.
+	// SampledAt is the time of the oldest sample.
 	//
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
 	SampledAt *metav1.Time `json:"sampledAt,omitempty"`
-	// Nodes is how many nodes the sum covers.
+	// Nodes is the number of nodes in the sum.
 	Nodes int64 `json:"nodes"`
 }
 
-// Room is free CPU and memory.
-type Room struct {
+// FreeResources is an amount of free CPU and memory.
+type FreeResources struct {
 	CPUMillis   int64 `json:"cpuMillis"`
 	MemoryBytes int64 `json:"memoryBytes"`
 }
@@ -124,12 +123,11 @@ type Room struct {
 // PortCounts counts the rows of the port map.
 type PortCounts struct {
 	Taken int64 `json:"taken"`
-	// Conflicts are the rows that conflict with another.
+	// Conflicts counts the rows that conflict with another row.
 	Conflicts int64 `json:"conflicts"`
 }
 
-// Problem is one thing that a person should know of. One cause is one Problem, however
-// many objects it affects.
+// Problem describes one problem. Objects with the same cause are one Problem.
 type Problem struct {
 	// Severity is critical, warning or info.
 	//
@@ -141,11 +139,11 @@ type Problem struct {
 	//
 	// +kubebuilder:validation:MaxLength=32
 	Kind string `json:"kind"`
-	// What is wrong, as Kubernetes says it: NotReady, CrashLoopBackOff, Unschedulable.
+	// What is the name of the problem, as Kubernetes uses it: NotReady, CrashLoopBackOff, Unschedulable.
 	//
 	// +kubebuilder:validation:MaxLength=256
 	What string `json:"what"`
-	// Where is the object that has been affected for longest: node, namespace/pod,
+	// Where is the object that has been affected longest: node, namespace/pod,
 	// namespace/pod/container, namespace/name, node:port/protocol.
 	//
 	// +kubebuilder:validation:MaxLength=512
@@ -158,7 +156,7 @@ type Problem struct {
 	//
 	// +optional
 	Owner *ProblemOwner `json:"owner,omitempty"`
-	// Count is how many objects are affected.
+	// Count is the number of affected objects.
 	//
 	// +optional
 	Count int64 `json:"count,omitempty"`
@@ -169,7 +167,7 @@ type Problem struct {
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:MaxLength=512
 	Others []string `json:"others,omitempty"`
-	// Muted is why the problem does not count.
+	// Muted is the reason why the problem does not count.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=256

@@ -2,7 +2,10 @@ package wire
 
 import "slices"
 
-// means unchanged.
+// tableCodec converts the objects of one table between their fields and the table's columns.
+// Each method converts one field: from the field to its column when writing, from the column to
+// the field when reading. The order of the calls identifies the columns, so it has to be the same
+// for all objects of a table.
 type tableCodec struct {
 	*tables
 	columns []column
@@ -29,6 +32,7 @@ type column struct {
 	whole bool
 	rows  int
 	// absolute is set for columns of patches: their values are not differences between rows, and
+	// 0 means unchanged.
 	absolute bool
 }
 
