@@ -200,7 +200,7 @@ scrape_configs:
 func TestGrafanaIsInstalledAsItsDocumentSays(t *testing.T) {
 	t.Parallel()
 	dir := withConfig(t)
-	for _, section := range []string{"Dashboards and data source", "Who Grafana is"} {
+	for _, section := range []string{"Dashboards and data source", "Credentials of Grafana"} {
 		for _, block := range blocks(readDoc(t, "docs/GRAFANA.md"), section) {
 			shell(t, dir, world.hub, strings.TrimPrefix(block, "sh\n"))
 		}
