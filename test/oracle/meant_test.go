@@ -21,7 +21,7 @@ type meantDifference struct {
 const (
 	notKept   = "Rollcall does not keep it"
 	ownSeries = "kube-state-metrics has no such series"
-	byDesign  = "docs/PROMETHEUS.md says why, under what differs on purpose"
+	byDesign  = "docs/PROMETHEUS.md says why, in \"Differences from the originals\""
 )
 
 // meant are all differences that are meant. One that there is no more fails the test.
