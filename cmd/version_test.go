@@ -1,4 +1,4 @@
-// Package cmd tests what all programs have in common.
+// Package cmd tests what all commands have in common.
 package cmd
 
 import (
@@ -11,7 +11,7 @@ import (
 )
 
 // TestEveryProgramTellsItsVersion builds all programs as hack/build.sh does.
-func TestEveryProgramTellsItsVersion(t *testing.T) {
+func TestVersionFlag(t *testing.T) {
 	dir := t.TempDir()
 	run(t, "..", "hack/build.sh", dir)
 	text, err := os.ReadFile("../VERSION")

@@ -1,4 +1,4 @@
-// Command rollcall-agent reports what is in its cluster to the masters that dial it.
+// Command rollcall-agent reports the state of its cluster to the masters that connect to it.
 //
 //	rollcall-agent --cluster-name NAME --master-public-key-file FILE [flags]
 //	rollcall-agent certgen DIR
@@ -44,38 +44,38 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	klog.SetSlogLogger(cfg.Log)
-	memory := saveMemory()
+	memory := tuneGC()
 	cfg.Settled, cfg.Encoding = memory.Settled, memory.Encoding
-	noticeSilence()
+	setHTTP2Keepalives()
 	return agent.Run(ctx, cfg)
 }
 
-// parse reads the flags; what they mean together is the agent's business.
+// parse parses the flags. Package agent validates their combination.
 func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	cfg := agent.Default()
 	cfg.Version = version.String()
 	f := pflag.NewFlagSet("rollcall-agent", pflag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.SortFlags = false
-	f.StringVar(&cfg.Kubeconfig, "kubeconfig", cfg.Kubeconfig, "the member cluster; default: in-cluster, then $KUBECONFIG")
-	f.StringVar(&cfg.ClusterName, "cluster-name", cfg.ClusterName, "the name of this cluster's ClusterAgent on the hub; it has no default")
+	f.StringVar(&cfg.Kubeconfig, "kubeconfig", cfg.Kubeconfig, "kubeconfig of the cluster to report; default: in-cluster, then $KUBECONFIG")
+	f.StringVar(&cfg.ClusterName, "cluster-name", cfg.ClusterName, "name of this cluster's ClusterAgent on the hub; required")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address for masters, /healthz and /readyz")
-	f.StringVar(&cfg.MetricsListen, "metrics-listen", cfg.MetricsListen, "address of the agent's own metrics; empty: nowhere")
-	f.StringVar(&cfg.HealthListen, "health-listen", cfg.HealthListen, "address for /healthz and /readyz by plain HTTP, which answers also when --listen has all the connections it takes; default: none")
-	f.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "how many connections are open at once at --listen, half of them of callers that are not authenticated; more are closed at once; 0: half of the files that the process may open, and 512 at most")
-	f.IntVar(&cfg.MaxConnectionsPerAddress, "max-connections-per-address", cfg.MaxConnectionsPerAddress, "how many connections of one address (IPv6: /64) are open at once whose callers are not authenticated; 0: 64")
-	f.StringSliceVar(&cfg.TrustedProxies, "trusted-proxies", cfg.TrustedProxies, "proxies (CIDRs) between masters and the agent, with commas between: the limit is of the addresses in their X-Forwarded-For")
-	f.StringVar(&cfg.TLSCertFile, "tls-cert-file", cfg.TLSCertFile, "certificate, read again when it changes; default: one made in memory")
-	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key of the certificate")
-	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "who may dial: token or none")
-	f.StringArrayVar(&cfg.MasterPublicKeyFiles, "master-public-key-file", nil, "public key that tokens and signatures are checked with, read again when it changes; repeat it to rotate keys")
-	f.StringVar(&cfg.ChannelBinding, "channel-binding", cfg.ChannelBinding, "required: a master's signature has to be over the TLS connection that ends at this agent; off: over none, for plain ws or where an ingress or proxy ends TLS, and anyone on the network path can then use the connection")
-	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "serve plain ws where no certificate is given (with --auth token that needs --channel-binding=off), and allow --auth none on any address")
-	f.StringVar(&cfg.UsageSource, "usage-source", cfg.UsageSource, "where usage comes from: metrics-api or none")
-	f.DurationVar(&cfg.UsagePeriod, "usage-period", cfg.UsagePeriod, "how often usage is read while anybody wants it")
-	f.DurationVar(&cfg.MinRequestPeriod, "min-request-period", cfg.MinRequestPeriod, "the shortest time between two reports that is granted")
-	f.DurationVar(&cfg.MaxSession, "max-session", cfg.MaxSession, "the longest session that is granted")
-	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go's profiles at /debug/pprof/ of --metrics-listen, which has to be a loopback address")
+	f.StringVar(&cfg.MetricsListen, "metrics-listen", cfg.MetricsListen, "address for the agent's own metrics; empty disables them")
+	f.StringVar(&cfg.HealthListen, "health-listen", cfg.HealthListen, "address for /healthz and /readyz over plain HTTP, available even if --listen has reached its connection limit; default: none")
+	f.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "maximum open connections at --listen, at most half of them unauthenticated; 0: half of the process's limit of open files, at most 512")
+	f.IntVar(&cfg.MaxConnectionsPerAddress, "max-connections-per-address", cfg.MaxConnectionsPerAddress, "maximum open unauthenticated connections from one address (IPv6: /64); 0: 64")
+	f.StringSliceVar(&cfg.TrustedProxies, "trusted-proxies", cfg.TrustedProxies, "comma-separated CIDRs of proxies whose X-Forwarded-For header is trusted; limits apply to the forwarded address")
+	f.StringVar(&cfg.TLSCertFile, "tls-cert-file", cfg.TLSCertFile, "certificate file, reloaded when it changes; default: a self-signed certificate in memory")
+	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key file of the certificate")
+	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "authentication of masters: token or none")
+	f.StringArrayVar(&cfg.MasterPublicKeyFiles, "master-public-key-file", nil, "public key file to verify tokens and signatures, reloaded when it changes; repeat the flag to rotate keys")
+	f.StringVar(&cfg.ChannelBinding, "channel-binding", cfg.ChannelBinding, "required: a master's signature must cover the TLS connection to this agent; off: for plain ws, or if an ingress or proxy terminates TLS; anyone on the network path can then use the connection")
+	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "serve plain ws if no certificate is set (with --auth token this needs --channel-binding=off), and allow --auth none on any address")
+	f.StringVar(&cfg.UsageSource, "usage-source", cfg.UsageSource, "source of resource usage: metrics-api or none")
+	f.DurationVar(&cfg.UsagePeriod, "usage-period", cfg.UsagePeriod, "how often usage is read while a master requests it")
+	f.DurationVar(&cfg.MinRequestPeriod, "min-request-period", cfg.MinRequestPeriod, "minimum time between two reports")
+	f.DurationVar(&cfg.MaxSession, "max-session", cfg.MaxSession, "maximum duration of a session")
+	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go profiles at /debug/pprof/ of --metrics-listen, which must be a loopback address")
 	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return cfg, err
@@ -89,7 +89,7 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	return cfg, nil
 }
 
-// certgen writes a lasting pair into a folder and prints its pin.
+// certgen writes a certificate and its key to a directory and prints the pin.
 func certgen(args []string, stdout io.Writer) error {
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
 		return errors.New("usage: rollcall-agent certgen DIR")

@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/api/version"
 )
 
-func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
+func TestFlags(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
 		want func(*agent.Config)
@@ -46,7 +46,7 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 	}
 }
 
-func TestHelpNamesEveryFlagWithItsDefault(t *testing.T) {
+func TestHelp(t *testing.T) {
 	var help bytes.Buffer
 	if err := run(t.Context(), []string{"--help"}, &bytes.Buffer{}, &help); !errors.Is(err, pflag.ErrHelp) {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestHelpNamesEveryFlagWithItsDefault(t *testing.T) {
 	}
 }
 
-func TestWrongCommandLinesAreRefused(t *testing.T) {
+func TestInvalidArguments(t *testing.T) {
 	for want, args := range map[string][]string{
 		"unknown argument":   {"certify", "dir"},
 		"unknown flag":       {"--name", "x"},

@@ -9,8 +9,8 @@ import (
 	"rollcall.dev/rollcall/master"
 )
 
-const usage = `rollcall-master answers for many Kubernetes clusters. It runs against a hub cluster,
-where a ClusterAgent names the agent of each of them.
+const usage = `rollcall-master serves the state of many Kubernetes clusters. It runs against a hub cluster,
+where each of them is registered by a ClusterAgent with the address of its agent.
 
   rollcall-master [flags]        run
   rollcall-master keygen PATH    write a signing key to PATH, and its public half to PATH.pub
@@ -24,8 +24,8 @@ To try it on this machine, once the hub has the custom resources:
 
 Each agent is started with --master-public-key-file signing.key.pub.
 
-With --auth kubernetes, the default, clients come with what the hub knows them by, and
-see what RBAC on the hub lets them, such as the ClusterRole rollcall-viewer:
+With --auth kubernetes, the default, clients authenticate with credentials of the hub, and
+access is granted by RBAC on the hub, for example by the ClusterRole rollcall-viewer:
 
   kubectl create clusterrolebinding viewer --clusterrole rollcall-viewer --serviceaccount default:viewer
   curl -k -H "Authorization: Bearer $(kubectl create token viewer)" https://127.0.0.1:8443/api/v1/clusters
@@ -33,7 +33,7 @@ see what RBAC on the hub lets them, such as the ClusterRole rollcall-viewer:
 Flags:
 `
 
-// parse reads the flags; what they mean together is the master's business.
+// parse parses the flags. Package master validates their combination.
 func parse(args []string, stderr io.Writer) (master.Config, error) {
 	cfg := master.Default()
 	cfg.Version = version.String()
@@ -41,39 +41,39 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.SetOutput(stderr)
 	f.SortFlags = false
 	f.Usage = func() { fmt.Fprint(stderr, usage, f.FlagUsages()) }
-	f.StringVar(&cfg.Kubeconfig, "kubeconfig", cfg.Kubeconfig, "the hub; default: in-cluster, then $KUBECONFIG")
+	f.StringVar(&cfg.Kubeconfig, "kubeconfig", cfg.Kubeconfig, "kubeconfig of the hub; default: in-cluster, then $KUBECONFIG")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address for clients, /metrics, /healthz and /readyz")
-	f.StringVar(&cfg.HealthListen, "health-listen", cfg.HealthListen, "address for /healthz and /readyz by plain HTTP, which answers also when --listen has all the connections it takes; default: none")
-	f.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "how many connections of clients are open at once, half of them of clients that are not authenticated; more are closed at once; 0: half of the files that the process may open, and 20000 at most")
-	f.IntVar(&cfg.MaxConnectionsPerAddress, "max-connections-per-address", cfg.MaxConnectionsPerAddress, "how many connections of one address (IPv6: /64) are open at once whose clients are not authenticated; 0: 256, or with --auth none no limit")
-	f.StringSliceVar(&cfg.TrustedProxies, "trusted-proxies", cfg.TrustedProxies, "proxies and ingresses (CIDRs), with commas between: the limits of connections, and of tokens that are not known, are of the addresses in their X-Forwarded-For")
-	f.StringVar(&cfg.TLSCertFile, "tls-cert-file", cfg.TLSCertFile, "certificate, read again when it changes; default: one made in memory")
-	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key of the certificate")
-	f.StringVar(&cfg.ServingCASecret, "serving-ca-secret", cfg.ServingCASecret, "Secret in the master's namespace, empty at first, with the CA that signs the certificates of all masters that have no --tls-cert-file; default: none")
-	f.StringVar(&cfg.ServingCAConfigMap, "serving-ca-configmap", cfg.ServingCAConfigMap, "ConfigMap in the master's namespace where that CA's certificate is published, as ca.crt")
-	f.StringSliceVar(&cfg.ServingCertNames, "serving-cert-names", cfg.ServingCertNames, "further DNS names and IP addresses of the certificate that is signed by that CA, with commas between")
-	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "who may ask: kubernetes, by the hub's tokens, client certificates and RBAC, or none, for everybody")
-	f.StringSliceVar(&cfg.TokenAudiences, "token-audiences", cfg.TokenAudiences, "audiences of which a client's token must have one, with commas between; people who come by OIDC have those of the hub's API server only; default: those")
-	f.StringVar(&cfg.ClientCAFile, "client-ca-file", cfg.ClientCAFile, "authorities of client certificates, read again when it changes; default: the hub's own, from kube-system/extension-apiserver-authentication")
-	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "plain HTTP where no certificate is given (with --auth kubernetes on a loopback address only), plain ws to agents, and --auth none on any address")
-	f.StringVar(&cfg.Cache, "cache", cfg.Cache, "where answers are kept: memory, redis://… or rediss://…; entries in Redis are signed with --signing-key-file")
-	f.StringVar(&cfg.SigningKeyFile, "signing-key-file", cfg.SigningKeyFile, "private key that signs the token of each dial, and what is written to Redis; default: dials carry none, and who can write to Redis can make up what clusters report for up to their TTL")
-	f.StringArrayVar(&cfg.RotationSigningKeyFiles, "rotation-signing-key-file", cfg.RotationSigningKeyFiles, "private key of masters that sign with another one while it is changed, as often as there are such keys: what they write to Redis is read too; it signs nothing")
-	f.BoolVar(&cfg.DialLoopback, "dial-loopback", cfg.DialLoopback, "agents may be at loopback addresses, as when all runs on one machine")
-	f.BoolVar(&cfg.DialHubAPI, "dial-hub-api", cfg.DialHubAPI, "agents may be where the master reaches the hub's API server (its other addresses are for --dial-deny)")
-	f.StringSliceVar(&cfg.DialAllow, "dial-allow", cfg.DialAllow, "the only ranges (CIDRs) that agents may be in, with commas between; default: all but link-local, multicast and metadata addresses, which are never dialed")
-	f.StringSliceVar(&cfg.DialDeny, "dial-deny", cfg.DialDeny, "ranges (CIDRs) that agents may not be in, with commas between; it goes before --dial-allow")
-	f.StringVar(&cfg.DialProxy, "dial-proxy", cfg.DialProxy, "http://, https:// or socks5:// proxy to dial agents through, which then decides what addresses are reached; default: none, whatever the environment says")
-	f.StringSliceVar(&cfg.AllowedHosts, "allowed-hosts", cfg.AllowedHosts, "with --auth none: names of hosts that requests may be for, besides localhost and IP addresses (on loopback: loopback addresses); what a page of another name asks for is refused")
-	f.BoolVar(&cfg.LeaderElect, "leader-elect", cfg.LeaderElect, "of several masters one reconciles, dials and answers; the others are not ready")
-	f.StringVar(&cfg.LeaderElectionNamespace, "leader-elect-namespace", cfg.LeaderElectionNamespace, "where the leader's Lease is; default: the pod's namespace, else rollcall-system")
-	f.DurationVar(&cfg.History, "history", cfg.History, "how long each cluster's usage and counts are kept in memory for /prometheus and /heapster; 0: not at all")
-	f.Var((*quantity)(&cfg.HistoryMaxMemory), "history-max-memory", "bound of the history of all clusters together, such as 512Mi; 0: none")
-	f.Var((*quantity)(&cfg.StateMaxMemory), "state-max-memory", "bound of what the states of all clusters take in memory together, as it is estimated, such as 512Mi; a cluster that takes more than its share is refused; 0: none; default: a quarter of GOMEMLIMIT, else of the control group's limit, else what is shown here")
-	f.Var((*quantity)(&cfg.ClusterMaxMemory), "cluster-max-memory", "bound of what the state of one cluster takes in memory with what is being received, some 700 bytes a container; 0: none")
-	f.IntVar(&cfg.QueryMaxSamples, "query-max-samples", cfg.QueryMaxSamples, "how many samples one query of /prometheus may have in memory")
-	f.StringArrayVar(&cfg.Sinks, "sink", cfg.Sinks, "where all readings are sent, as often as there are sinks: prometheus+https://…, influxdb+https://…?db=… or ?org=…&bucket=…, kafka://broker:port/topic; see docs/SINKS.md")
-	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go's profiles at /debug/pprof/ of --listen, to who may get the nonResourceURLs /debug/pprof/* on the hub, as ClusterRole rollcall-profiler lets; with --auth none on a loopback address only")
+	f.StringVar(&cfg.HealthListen, "health-listen", cfg.HealthListen, "address for /healthz and /readyz over plain HTTP, available even if --listen has reached its connection limit; default: none")
+	f.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "maximum open client connections, at most half of them unauthenticated; 0: half of the process's limit of open files, at most 20000")
+	f.IntVar(&cfg.MaxConnectionsPerAddress, "max-connections-per-address", cfg.MaxConnectionsPerAddress, "maximum open unauthenticated connections from one address (IPv6: /64); 0: 256, or no limit with --auth none")
+	f.StringSliceVar(&cfg.TrustedProxies, "trusted-proxies", cfg.TrustedProxies, "comma-separated CIDRs of proxies whose X-Forwarded-For header is trusted; the limits of connections and of unknown tokens apply to the forwarded address")
+	f.StringVar(&cfg.TLSCertFile, "tls-cert-file", cfg.TLSCertFile, "certificate file, reloaded when it changes; default: a self-signed certificate in memory")
+	f.StringVar(&cfg.TLSKeyFile, "tls-key-file", cfg.TLSKeyFile, "private key file of the certificate")
+	f.StringVar(&cfg.ServingCASecret, "serving-ca-secret", cfg.ServingCASecret, "Secret in the master's namespace, initially empty, for the CA that signs the serving certificates of masters without --tls-cert-file; default: none")
+	f.StringVar(&cfg.ServingCAConfigMap, "serving-ca-configmap", cfg.ServingCAConfigMap, "ConfigMap in the master's namespace in which the certificate of that CA is published as ca.crt")
+	f.StringSliceVar(&cfg.ServingCertNames, "serving-cert-names", cfg.ServingCertNames, "comma-separated additional DNS names and IP addresses of the certificate signed by that CA")
+	f.StringVar(&cfg.Auth, "auth", cfg.Auth, "authentication of clients: kubernetes (tokens, client certificates and RBAC of the hub) or none (anyone can read everything)")
+	f.StringSliceVar(&cfg.TokenAudiences, "token-audiences", cfg.TokenAudiences, "comma-separated audiences, of which a client's token must have one; OIDC tokens have only those of the hub's API server; default: those of the hub's API server")
+	f.StringVar(&cfg.ClientCAFile, "client-ca-file", cfg.ClientCAFile, "CA file for client certificates, reloaded when it changes; default: that of the hub, from kube-system/extension-apiserver-authentication")
+	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "serve plain HTTP if no certificate is set (with --auth kubernetes on a loopback address only), allow plain ws to agents, and --auth none on any address")
+	f.StringVar(&cfg.Cache, "cache", cfg.Cache, "where reports are cached: memory, redis://… or rediss://…; entries in Redis are signed with --signing-key-file")
+	f.StringVar(&cfg.SigningKeyFile, "signing-key-file", cfg.SigningKeyFile, "private key file to sign tokens for agents and entries in Redis; default: none; agents then need --auth none, and anyone who can write to Redis can forge reports for up to their TTL")
+	f.StringArrayVar(&cfg.RotationSigningKeyFiles, "rotation-signing-key-file", cfg.RotationSigningKeyFiles, "private key file of masters that still, or already, sign with another key during a rotation: their entries in Redis are accepted; it signs nothing; repeat the flag for each key")
+	f.BoolVar(&cfg.DialLoopback, "dial-loopback", cfg.DialLoopback, "allow agents at loopback addresses, for example if everything runs on one machine")
+	f.BoolVar(&cfg.DialHubAPI, "dial-hub-api", cfg.DialHubAPI, "allow agents at the address at which the master reaches the hub's API server (use --dial-deny for its other addresses)")
+	f.StringSliceVar(&cfg.DialAllow, "dial-allow", cfg.DialAllow, "comma-separated CIDRs in which agents must be; default: all addresses; link-local, multicast and metadata addresses are never allowed")
+	f.StringSliceVar(&cfg.DialDeny, "dial-deny", cfg.DialDeny, "comma-separated CIDRs in which agents must not be; takes precedence over --dial-allow")
+	f.StringVar(&cfg.DialProxy, "dial-proxy", cfg.DialProxy, "http://, https:// or socks5:// proxy for connections to agents; the proxy then decides which addresses are allowed; default: none; proxies in the environment are ignored")
+	f.StringSliceVar(&cfg.AllowedHosts, "allowed-hosts", cfg.AllowedHosts, "with --auth none: accepted values of the Host header besides localhost and IP addresses (only loopback addresses if --listen is one); protects against DNS rebinding")
+	f.BoolVar(&cfg.LeaderElect, "leader-elect", cfg.LeaderElect, "elect a leader among the masters, which reconciles, connects to agents and serves; the others are not ready")
+	f.StringVar(&cfg.LeaderElectionNamespace, "leader-elect-namespace", cfg.LeaderElectionNamespace, "namespace of the leader election Lease; default: the pod's namespace, else rollcall-system")
+	f.DurationVar(&cfg.History, "history", cfg.History, "how long usage and counts are kept in memory for /prometheus and /heapster; 0 disables the history")
+	f.Var((*quantity)(&cfg.HistoryMaxMemory), "history-max-memory", "memory limit of the history of all clusters, such as 512Mi; 0: no limit")
+	f.Var((*quantity)(&cfg.StateMaxMemory), "state-max-memory", "estimated memory limit of the states of all clusters, such as 512Mi; a cluster that exceeds its share is refused; 0: no limit; default: a quarter of GOMEMLIMIT, else of the cgroup's limit, else the value shown here")
+	f.Var((*quantity)(&cfg.ClusterMaxMemory), "cluster-max-memory", "memory limit of the state of one cluster, including data being received; a container takes about 700 bytes; 0: no limit")
+	f.IntVar(&cfg.QueryMaxSamples, "query-max-samples", cfg.QueryMaxSamples, "maximum samples in memory for one query of /prometheus")
+	f.StringArrayVar(&cfg.Sinks, "sink", cfg.Sinks, "URL to which usage and counts are sent: prometheus+https://…, influxdb+https://…?db=… or ?org=…&bucket=…, kafka://broker:port/topic; repeat the flag for each sink; see docs/SINKS.md")
+	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go profiles at /debug/pprof/ of --listen to clients with access to the nonResourceURLs /debug/pprof/* on the hub, as granted by the ClusterRole rollcall-profiler; with --auth none on a loopback address only")
 	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return cfg, err

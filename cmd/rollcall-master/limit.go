@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// cgroupFiles have the memory that the control group of this process may use, as version 2
-// and version 1 of them show it in a container. A test changes them.
+// cgroupFiles are the files with the memory limit of the process's cgroup, of version 2 and 1.
+// Tests replace them.
 var cgroupFiles = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
-// memoryLimit returns how much memory this process may use, in bytes: by GOMEMLIMIT, else by
-// its control group; 0: nobody says.
+// memoryLimit returns the memory limit of the process in bytes: GOMEMLIMIT, else that of its cgroup;
+// 0 if there is none.
 func memoryLimit() int64 {
 	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 && os.Getenv("GOMEMLIMIT") != "" {
 		return limit
@@ -28,7 +28,7 @@ func cgroupLimit(files []string) int64 {
 		if err != nil {
 			continue
 		}
-		// "max", or of version 1 a number near 2^63, is no limit.
+		// "max", or a number near 2^63 in version 1, means no limit.
 		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n > 0 && n < 1<<50 {
 			return n
 		}
@@ -36,10 +36,9 @@ func cgroupLimit(files []string) int64 {
 	return 0
 }
 
-// collectBelowLimit has the collector keep the heap below nine tenths of the control group's
-// limit, unless GOMEMLIMIT says otherwise: by its own rule it would let garbage be there
-// until the process is killed.
-func collectBelowLimit() {
+// setMemoryLimit sets Go's memory limit to nine tenths of the cgroup's limit, unless GOMEMLIMIT is
+// set. Without it, garbage could grow until the process is killed.
+func setMemoryLimit() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/master"
 )
 
-// limitedTo has this process in a control group of a limit, while a test runs.
+// limitedTo sets the memory limit of the cgroup for a test.
 func limitedTo(t *testing.T, text string) {
 	file := filepath.Join(t.TempDir(), "memory.max")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -20,7 +20,7 @@ func limitedTo(t *testing.T, text string) {
 	t.Cleanup(func() { cgroupFiles = before })
 }
 
-func TestStatesHaveAQuarterOfTheMemory(t *testing.T) {
+func TestStateMaxMemoryDefault(t *testing.T) {
 	for text, want := range map[string]int64{
 		"2147483648\n": 512 << 20, "max\n": master.Default().StateMaxMemory, "9223372036854771712\n": master.Default().StateMaxMemory, "": master.Default().StateMaxMemory,
 	} {

@@ -1,5 +1,4 @@
-// Command rollcall-master answers for many clusters, from the hub where they are
-// registered.
+// Command rollcall-master serves the state of many clusters that are registered on a hub.
 //
 //	rollcall-master [flags]
 //	rollcall-master keygen PATH
@@ -47,9 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	master.AdoptLogs(ctx, cfg.Log)
-	noticeSilence()
-	leaveGarbage(ctx)
-	collectBelowLimit()
+	setHTTP2Keepalives()
+	tuneGC(ctx)
+	setMemoryLimit()
 	ctx, end := context.WithCancel(ctx)
 	var releasing sync.WaitGroup
 	releasing.Go(func() { releaseMemory(ctx) })
@@ -58,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return master.Run(ctx, cfg)
 }
 
-// keygen writes a key pair.
+// keygen writes a signing key and its public key.
 func keygen(args []string, stdout io.Writer) error {
 	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
 		return errors.New("usage: rollcall-master keygen PATH")

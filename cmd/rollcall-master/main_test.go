@@ -16,7 +16,7 @@ import (
 	"rollcall.dev/rollcall/master"
 )
 
-func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
+func TestFlags(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
 		want func(*master.Config)
@@ -60,14 +60,14 @@ func TestEveryFlagSetsItsPartOfTheConfig(t *testing.T) {
 	}
 }
 
-func TestDefaultsAreThoseThatOthersRelyOn(t *testing.T) {
+func TestDefaults(t *testing.T) {
 	got, err := parse(nil, &bytes.Buffer{})
 	if err != nil || got.Listen != ":8443" || got.Auth != "kubernetes" || got.Cache != "memory" || !got.LeaderElect || got.Insecure {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
-func TestHelpIsEnoughToStart(t *testing.T) {
+func TestHelp(t *testing.T) {
 	var help bytes.Buffer
 	if err := run(t.Context(), []string{"--help"}, &bytes.Buffer{}, &help); !errors.Is(err, pflag.ErrHelp) {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestHelpIsEnoughToStart(t *testing.T) {
 	}
 }
 
-func TestWrongCommandLinesAreRefused(t *testing.T) {
+func TestInvalidArguments(t *testing.T) {
 	own := filepath.Join(t.TempDir(), "own.key")
 	if err := master.GenerateSigningKey(own); err != nil {
 		t.Fatal(err)
@@ -110,14 +110,14 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 	}
 }
 
-func TestKeygenWritesAPairAndOverwritesNone(t *testing.T) {
+func TestKeygen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "signing.key")
-	var told bytes.Buffer
-	if err := run(t.Context(), []string{"keygen", path}, &told, &bytes.Buffer{}); err != nil {
+	var stdout bytes.Buffer
+	if err := run(t.Context(), []string{"keygen", path}, &stdout, &bytes.Buffer{}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(told.String(), path+".pub for --master-public-key-file") {
-		t.Errorf("it says %q, want what the files are for", told.String())
+	if !strings.Contains(stdout.String(), path+".pub for --master-public-key-file") {
+		t.Errorf("it says %q, want what the files are for", stdout.String())
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -126,7 +126,7 @@ func TestKeygenWritesAPairAndOverwritesNone(t *testing.T) {
 	if _, err := os.Stat(path + ".pub"); err != nil {
 		t.Error(err)
 	}
-	if err := run(t.Context(), []string{"keygen", path}, &told, &bytes.Buffer{}); !errors.Is(err, fs.ErrExist) {
+	if err := run(t.Context(), []string{"keygen", path}, &stdout, &bytes.Buffer{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second time: %v, want that it exists", err)
 	}
 }

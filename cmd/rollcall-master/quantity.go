@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// quantity is a number of bytes as people write it for Kubernetes: 512Mi, 1G, 1000.
+// quantity is a number of bytes in the notation of Kubernetes: 512Mi, 1G, 1000.
 type quantity int64
 
 // Set implements pflag.Value.

@@ -9,32 +9,30 @@ import (
 )
 
 const (
-	// releaseInterval is the time between two looks at what the process holds.
+	// releaseInterval is the time between two checks of the memory footprint.
 	releaseInterval = 10 * time.Second
-	// minRelease is by how many bytes the process has grown, at least, before memory is
-	// returned. A collection and its page faults cost more than less of it is worth.
+	// minRelease is by how many bytes the process must have grown before memory is returned. For
+	// less, a collection and its page faults cost more than they save.
 	minRelease = 8 << 20
-	// reuseTime is for how long memory is not needed again, at the present rate of
-	// allocation, if it is returned. So a steady load has memory returned once in reuseTime
-	// at most, and a load that needs the memory never has.
+	// reuseTime is how long returned memory must stay unused at the current rate of allocation.
+	// So under steady load, memory is returned at most once per reuseTime.
 	reuseTime = time.Minute
 )
 
-// footprint is what a process holds of the system's memory by way of Go, and how much it
-// has allocated since it began, in bytes.
+// footprint has the memory that Go holds of the operating system, and the total that it has
+// allocated since the start, in bytes.
 type footprint struct{ held, allocated uint64 }
 
-// releaser decides when memory is returned to the operating system. After a burst of
-// connections, what they needed is garbage; in a process that does little then, no
-// collection finds it (see leaveGarbage), and the runtime returns little of it.
+// releaser decides when memory is returned to the operating system. After a burst of connections,
+// their memory is garbage. In a process that is idle afterwards, no collection finds it (see
+// tuneGC), and the runtime returns little of it.
 type releaser struct {
-	// floor is the least that was held since memory was returned.
+	// floor is the least memory that was held since memory was returned.
 	floor uint64
 	last  footprint
 }
 
-// shouldRelease reports whether memory is to be returned now. It is called once each
-// releaseInterval.
+// shouldRelease reports whether memory should be returned. It is called once per releaseInterval.
 func (r *releaser) shouldRelease(now footprint) bool {
 	allocated := now.allocated - r.last.allocated
 	r.last = now
@@ -43,11 +41,11 @@ func (r *releaser) shouldRelease(now footprint) bool {
 	return growth >= minRelease && allocated*uint64(reuseTime/releaseInterval) <= growth
 }
 
-// released has later growth counted from what is held now.
+// released resets the floor after memory was returned.
 func (r *releaser) released(now footprint) { r.last, r.floor = now, now.held }
 
-// releaseMemory returns memory to the operating system whenever the process has grown and
-// then does little, until ctx is done.
+// releaseMemory returns memory to the operating system when the process has grown and is idle
+// again, until ctx ends.
 func releaseMemory(ctx context.Context) {
 	var r releaser
 	ticker := time.NewTicker(releaseInterval)
@@ -59,7 +57,7 @@ func releaseMemory(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if r.shouldRelease(readFootprint()) {
-			// The first collection leaves what is in a sync.Pool, such as net/http's buffers.
+			// The first collection does not free objects in a sync.Pool, such as net/http's buffers.
 			runtime.GC()
 			debug.FreeOSMemory()
 			r.released(readFootprint())

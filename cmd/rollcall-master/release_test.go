@@ -38,7 +38,7 @@ func TestMemoryIsReturnedAfterABurst(t *testing.T) {
 	}
 }
 
-func TestReleasingEndsWithItsContext(t *testing.T) {
+func TestReleaseMemoryEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup

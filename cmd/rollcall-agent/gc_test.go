@@ -6,31 +6,31 @@ import (
 	"testing"
 )
 
-// percents are what the collector is set to at the start, when the agent has settled,
-// while it encodes two snapshots, and after each of them.
-func percents(t *testing.T) (seen []int) {
+// percents returns the values of GOGC at the start, after settling, while two snapshots are encoded,
+// and after each of them.
+func percents(t *testing.T) (values []int) {
 	t.Helper()
 	before := debug.SetGCPercent(77)
 	defer debug.SetGCPercent(before)
-	look := func() {
+	record := func() {
 		percent := debug.SetGCPercent(77)
 		debug.SetGCPercent(percent)
-		seen = append(seen, percent)
+		values = append(values, percent)
 	}
-	c := saveMemory()
-	look()
+	c := tuneGC()
+	record()
 	c.Settled()
-	look()
+	record()
 	first, second := c.Encoding(), c.Encoding()
-	look()
+	record()
 	first()
-	look()
+	record()
 	second()
-	look()
-	return seen
+	record()
+	return values
 }
 
-func TestTheCollectorFollowsTheAgentsWork(t *testing.T) {
+func TestGCPercentFollowsWork(t *testing.T) {
 	t.Setenv("GOGC", "")
 	want := []int{gcPercent, gcPercentSettled, gcPercentEncoding, gcPercentEncoding, gcPercentSettled}
 	if got := percents(t); !slices.Equal(got, want) {
@@ -38,7 +38,7 @@ func TestTheCollectorFollowsTheAgentsWork(t *testing.T) {
 	}
 }
 
-func TestGOGCWinsOverOurOwnSetting(t *testing.T) {
+func TestGOGCOverridesTuning(t *testing.T) {
 	t.Setenv("GOGC", "77")
 	if got, want := percents(t), []int{77, 77, 77, 77, 77}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestASmallHeapIsLeftAlone(t *testing.T) {
+func TestPercentFor(t *testing.T) {
 	for m, want := range map[memory]int{
 		{}: 1600, {heap: 1 << 20}: 1600, {heap: 8 << 20}: 700, {heap: 16 << 20}: 300, {heap: 31 << 20}: 106, {heap: 32 << 20}: 100, {heap: 64 << 20}: 100, {heap: 1 << 40}: 100,
 		{heap: 8 << 20, others: 6 << 20}: 400, {heap: 8 << 20, others: 80 << 20}: 100, {others: 1 << 20}: 1600,
@@ -18,17 +18,17 @@ func TestASmallHeapIsLeftAlone(t *testing.T) {
 	}
 }
 
-// percent is what the collector is set to.
+// percent returns the current value of GOGC.
 func percent() int {
 	is := debug.SetGCPercent(goPercent)
 	debug.SetGCPercent(is)
 	return is
 }
 
-func TestTheCollectorFollowsWhatIsAlive(t *testing.T) {
+func TestGCPercentFollowsLiveHeap(t *testing.T) {
 	t.Setenv("GOGC", "")
 	defer debug.SetGCPercent(percent())
-	leaveGarbage(t.Context())
+	tuneGC(t.Context())
 	if got := percent(); got <= goPercent {
 		t.Errorf("set to %d %% at first, want more than Go's own", got)
 	}
@@ -42,32 +42,32 @@ func TestTheCollectorFollowsWhatIsAlive(t *testing.T) {
 	}
 }
 
-func TestEachCollectionIsHeardOfUntilItSaysNo(t *testing.T) {
-	var heard atomic.Int64
+func TestAfterEachCollection(t *testing.T) {
+	var calls atomic.Int64
 	over := make(chan struct{})
 	afterEachCollection(func() bool {
-		if heard.Add(1) < 3 {
+		if calls.Add(1) < 3 {
 			return true
 		}
 		close(over)
 		return false
 	})
-	for heard.Load() < 3 {
+	for calls.Load() < 3 {
 		runtime.GC()
 	}
 	<-over
 	for range 3 {
 		runtime.GC()
 	}
-	if n := heard.Load(); n != 3 {
+	if n := calls.Load(); n != 3 {
 		t.Errorf("heard of %d collections, want 3", n)
 	}
 }
 
-func TestGOGCWinsOverOurOwnRule(t *testing.T) {
+func TestGOGCOverridesTuning(t *testing.T) {
 	t.Setenv("GOGC", "77")
 	before := percent()
-	leaveGarbage(t.Context())
+	tuneGC(t.Context())
 	if got := percent(); got != before {
 		t.Errorf("set to %d %%, want %d left alone", got, before)
 	}

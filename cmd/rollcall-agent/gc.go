@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"runtime/debug"
+	"sync"
+)
+
+// These are values of GOGC. Most of an agent's memory is facts that stay, so Go's default of 100
+// would reserve memory that is never needed again.
+const (
+	// gcPercent applies until the first lists are read, which make much garbage. A lower value
+	// would make reading them take twice as long.
+	gcPercent = 20
+	// gcPercentSettled applies afterwards, when there is little garbage.
+	gcPercentSettled = 10
+	// gcPercentEncoding applies while a snapshot is encoded for a waiting master. Collections
+	// would otherwise take half of that time.
+	gcPercentEncoding = 50
+)
+
+// gcTuner adjusts GOGC to the work of the agent, unless the environment sets GOGC. A GOMEMLIMIT
+// stays in effect.
+type gcTuner struct {
+	setPercent func(percent int)
+
+	mu       sync.Mutex
+	settled  bool
+	encoding int // how many snapshots
+}
+
+// tuneGC sets GOGC for the start and returns a gcTuner.
+func tuneGC() *gcTuner {
+	c := &gcTuner{setPercent: func(percent int) { debug.SetGCPercent(percent) }}
+	if os.Getenv("GOGC") != "" {
+		c.setPercent = func(int) {}
+	}
+	c.set()
+	return c
+}
+
+// set applies the current percentage. The caller holds c.mu, or has the only reference to c.
+func (c *gcTuner) set() {
+	switch {
+	case c.encoding > 0:
+		c.setPercent(gcPercentEncoding)
+	case c.settled:
+		c.setPercent(gcPercentSettled)
+	default:
+		c.setPercent(gcPercent)
+	}
+}
+
+// Settled lowers GOGC after the whole cluster has been read.
+func (c *gcTuner) Settled() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settled = true
+	c.set()
+}
+
+// Encoding raises GOGC while a snapshot is encoded, until done is called.
+func (c *gcTuner) Encoding() (done func()) {
+	c.add(1)
+	return func() { c.add(-1) }
+}
+
+func (c *gcTuner) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.encoding += n
+	c.set()
+}
