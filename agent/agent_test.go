@@ -160,7 +160,7 @@ func (r *running) dialAs(holder, scheme string, header http.Header, period, dura
 			r.t.Fatal(err)
 		}
 		report.Signature = r.signer.SignStatement(token.Statement{
-			Domain: token.DomainReport, Cluster: "member", MasterID: holder, Session: "s1", Nonce: m.hello.Nonce, Channel: channel,
+			Domain: token.DomainSubscribe, Cluster: "member", MasterID: holder, Session: "s1", Nonce: m.hello.Nonce, Channel: channel,
 		})
 	}
 	m.say(report)

@@ -35,12 +35,12 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 		{"health on an address of its own", func(c *Config) { c.HealthListen = ":8081" }, ""},
 		{"health on no address", func(c *Config) { c.HealthListen = "8081" }, `--health-listen "8081" is not host:port`},
 		{"fewer connections than none", func(c *Config) { c.MaxConnections = -1 }, "--max-connections and --max-connections-per-address"},
-		{"no proxies to trust", func(c *Config) { c.TrustedProxies = []string{"ingress"} }, `--trusted-proxies: "ingress" is no CIDR`},
+		{"no proxies to trust", func(c *Config) { c.TrustedProxies = []string{"ingress"} }, `--trusted-proxies: "ingress" is neither a CIDR`},
 		{"ranges", func(c *Config) {
 			c.DialAllow, c.DialDeny = []string{"10.0.0.0/8", "2001:db8::/32"}, []string{"10.0.0.1"}
 		}, ""},
-		{"no range", func(c *Config) { c.DialAllow = []string{"10.0.0.0/33"} }, `--dial-allow: "10.0.0.0/33" is no CIDR`},
-		{"no range to deny", func(c *Config) { c.DialDeny = []string{"localhost"} }, `--dial-deny: "localhost" is no CIDR`},
+		{"no range", func(c *Config) { c.DialAllow = []string{"10.0.0.0/33"} }, `--dial-allow: "10.0.0.0/33" is neither a CIDR`},
+		{"no range to deny", func(c *Config) { c.DialDeny = []string{"localhost"} }, `--dial-deny: "localhost" is neither a CIDR`},
 		{"a proxy", func(c *Config) { c.DialProxy = "socks5://proxy:1080" }, ""},
 		{"a proxy and ranges", func(c *Config) { c.DialProxy, c.DialDeny = "http://proxy:3128", []string{"10.0.0.0/8"} }, "the proxy decides"},
 		{"a proxy with a password", func(c *Config) { c.DialProxy = "http://u:secret@proxy:3128" }, "--dial-proxy has a user or password in it"},

@@ -50,7 +50,7 @@ func TestConnectionsThatNeverEndKeepNobodyOut(t *testing.T) {
 	if _, page := r.get("/metrics"); !strings.Contains(page, `rollcall_http_connections_refused_total{limit="address"}`) {
 		t.Error("metrics do not tell what was refused")
 	}
-	if !strings.Contains(r.log.String(), "a limit is reached") {
+	if !strings.Contains(r.log.String(), "over a limit") {
 		t.Errorf("the log does not tell of it:\n%s", r.log)
 	}
 }

@@ -69,7 +69,7 @@ func (c *challenge) checkReport(r *wire.SubscribeRequest) error {
 	if r.SummaryOnly {
 		return c.check(token.DomainSummary, "", r.Signature)
 	}
-	return c.check(token.DomainReport, r.Session, r.Signature)
+	return c.check(token.DomainSubscribe, r.Session, r.Signature)
 }
 
 // check checks one signature and uses the nonce up, whatever comes of it. The error is an

@@ -35,7 +35,7 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	case r.status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
-	if token.TimeTrouble(err) {
+	if token.IsTimeError(err) {
 		// The master tries once more, with a token that claims the nonce and no time. The date
 		// is for its condition's words.
 		now := time.Now()

@@ -157,7 +157,7 @@ func (w *world) meet(conn *websocket.Conn) *master {
 
 // statement is what a Report of a holder's session is signed by on this connection.
 func (m *master) statement(holder, session string) token.Statement {
-	return token.Statement{Domain: token.DomainReport, Cluster: "prod-eu", MasterID: holder, Session: session, Nonce: m.hello.Nonce, Channel: m.channel}
+	return token.Statement{Domain: token.DomainSubscribe, Cluster: "prod-eu", MasterID: holder, Session: session, Nonce: m.hello.Nonce, Channel: m.channel}
 }
 
 // open dials and opens a session.

@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// maxForwarded is how many addresses of X-Forwarded-For are looked at: no chain of proxies
-// is as long.
+// maxForwarded is the largest number of X-Forwarded-For addresses that are read.
 const maxForwarded = 32
 
-// Key returns what an address counts as: an IPv4 address itself, also where it comes as
-// IPv4-mapped, and of IPv6 the /64, which is what one host has at least.
+// Key returns the address under which connections are counted: an IPv4 address, also if it is
+// IPv4-mapped, or the /64 of an IPv6 address, as a host has at least that.
 func Key(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() {
@@ -25,10 +24,10 @@ func Key(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// Client returns the address of who sent a request that came from remote, by the values of
-// X-Forwarded-For. Each proxy appends the address that it was called from, so the header
-// is read from its end as long as trusted proxies wrote it; what stands before that is
-// whatever the caller likes. What cannot be read ends the reading.
+// Client returns the client's address of a request from remote with the given X-Forwarded-For
+// values. Each proxy appends the address of its client, so the values are read from the end while
+// they were written by trusted proxies. Earlier values may be forged. An invalid value ends the
+// reading.
 func Client(remote netip.Addr, forwarded []string, trusted []netip.Prefix) netip.Addr {
 	client := remote.Unmap().WithZone("")
 	if !contains(trusted, client) {
@@ -53,8 +52,8 @@ func Client(remote netip.Addr, forwarded []string, trusted []netip.Prefix) netip
 	return client
 }
 
-// RequestKey returns the Key of the address that a request came from, by X-Forwarded-For where
-// a trusted proxy sent it; the zero Addr where there is none of IP.
+// RequestKey returns the Key of a request's client, using X-Forwarded-For from trusted proxies. It
+// returns the zero Addr if the connection has no IP address.
 func RequestKey(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -63,7 +62,7 @@ func RequestKey(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return Key(Client(remote.Addr(), r.Header["X-Forwarded-For"], trusted))
 }
 
-// cutLast cuts a list at its last comma; more says that there was one.
+// cutLast splits a list at its last comma; more reports whether there was one.
 func cutLast(list string) (rest, last string, more bool) {
 	i := strings.LastIndexByte(list, ',')
 	if i < 0 {
@@ -72,7 +71,7 @@ func cutLast(list string) (rest, last string, more bool) {
 	return list[:i], list[i+1:], true
 }
 
-// forwardedAddr reads an entry of X-Forwarded-For: an address, with a port or without.
+// forwardedAddr parses an entry of X-Forwarded-For: an address with or without a port.
 func forwardedAddr(s string) (netip.Addr, bool) {
 	s = strings.TrimSpace(s)
 	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
@@ -95,8 +94,7 @@ func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// addrOf returns the address of a connection's other end; the zero Addr where there is
-// none of IP.
+// addrOf returns the IP address of a, the zero Addr if it has none.
 func addrOf(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap().WithZone("")

@@ -1,14 +1,14 @@
-// Package connlimit bounds what callers of an HTTP server can hold without having said
-// who they are: connections in total and of each address, and the time in which a body
-// has to come. Master and agent serve behind it.
+// Package connlimit limits what unauthenticated clients of an HTTP server can occupy: connections in
+// total and per address, and the time in which a request body has to arrive. Master and agent serve
+// behind it.
 //
 //	limiter := connlimit.New(connlimit.Config{…})
 //	server := &http.Server{Handler: limiter.Handler(h, tooMany), ConnContext: limiter.ConnContext, …}
 //	server.Serve(limiter.Listener(l))
 //
-// The handler calls BoundBody before anything else, and Authenticated once it knows who
-// sends a request: from then on the connection counts for no address.
+// The handler calls BoundBody first, and Authenticated once the client of a request is
+// authenticated. The connection then no longer counts for its address.
 //
-// A connection that is over a limit is closed at once. Left unaccepted it would look like
-// a server that hangs, and those in front of it in the queue would be the attacker's.
+// A connection over a limit is closed immediately. If it was left unaccepted, the server would
+// appear to hang, and an attacker's connections would fill the accept queue.
 package connlimit

@@ -4,8 +4,8 @@ package connlimit
 
 import "syscall"
 
-// openFiles returns how many files this process may have open. Go has raised it to what
-// the system allows at most.
+// openFiles returns the limit of open files of this process. Go has raised it to the system's
+// maximum.
 func openFiles() (uint64, bool) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// BodyTimeout is how long the body of a request may take to come, also of one that nobody
-// reads.
+// BodyTimeout is the time limit for receiving a request body, even if the handler does not read
+// it.
 const BodyTimeout = 5 * time.Second
 
-// counted is what Authenticated releases: the connection, and where a proxy forwarded the
-// request that too.
+// counted is released by Authenticated: the connection, or the forwarded request if there is a
+// proxy.
 type counted struct {
 	conn    *conn
 	request *slot
@@ -22,7 +22,7 @@ type counted struct {
 
 type contextKey struct{}
 
-// ConnContext is http.Server.ConnContext.
+// ConnContext adds the connection to the context; use it as http.Server.ConnContext.
 func (l *Limiter) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if over, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
 		c = over.NetConn()
@@ -33,29 +33,29 @@ func (l *Limiter) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// Authenticated tells the Limiter that it is known who sends a request: its connection
-// leaves the limits for those who are not. ctx is the request's.
+// Authenticated records that the client of a request is authenticated: its connection no longer
+// counts for the limits of unauthenticated ones. ctx is the request's context.
 func Authenticated(ctx context.Context) {
 	at, ok := ctx.Value(contextKey{}).(counted)
 	switch {
 	case !ok:
 	case at.request != nil:
-		at.request.leave()
+		at.request.release()
 	default:
 		at.conn.authenticated()
 	}
 }
 
-// leave has the slot of a request count no longer.
-func (s *slot) leave() {
+// release stops counting the request.
+func (s *slot) release() {
 	s.limiter.mu.Lock()
 	defer s.limiter.mu.Unlock()
-	s.leaveLocked()
+	s.releaseLocked()
 }
 
-// Handler counts the requests that trusted proxies forward for the addresses that they are
-// forwarded for. What is over the limit of its address goes to refused, which is to answer
-// by 429, and all else to next.
+// Handler returns a handler that counts requests of trusted proxies for the forwarded addresses.
+// Requests over the limit of their address are passed to refused, which should answer 429, and
+// others to next.
 func (l *Limiter) Handler(next, refused http.Handler) http.Handler {
 	if len(l.config.TrustedProxies) == 0 {
 		return next
@@ -75,15 +75,14 @@ func (l *Limiter) Handler(next, refused http.Handler) http.Handler {
 			refused.ServeHTTP(w, r)
 			return
 		}
-		defer at.request.leave()
+		defer at.request.release()
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, at)))
 	})
 }
 
-// BoundBody has the body of a request come within BodyTimeout. Without that, one that is
-// announced and never sent keeps its connection for ever, also where nobody reads it: the
-// server itself reads what is left of it before the next request. The time for the answer
-// is not bounded by it.
+// BoundBody limits the time for receiving a request's body to BodyTimeout. Otherwise a body that
+// is announced and never sent would occupy its connection forever, even if no handler reads it,
+// because the server reads the rest before the next request. The response is not limited.
 func BoundBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
@@ -95,7 +94,7 @@ func BoundBody(w http.ResponseWriter, r *http.Request) {
 	r.Body = &body{r.Body, controller}
 }
 
-// body lifts the deadline once it has come.
+// body removes the deadline after the body was received.
 type body struct {
 	io.ReadCloser
 	controller *http.ResponseController
@@ -104,7 +103,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.EOF) {
-		// Behind the body, reading is how the server finds out that the client has gone.
+		// After the body, the server detects a disconnected client by reading.
 		_ = b.controller.SetReadDeadline(time.Time{})
 	}
 	return n, err

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// pipes is a listener whose connections are in memory, for virtual time.
+// pipes is a listener of in-memory connections, for virtual time.
 type pipes struct {
 	arrivals chan net.Conn
 	closed   chan struct{}
@@ -56,7 +56,7 @@ func serve(t *testing.T, handler http.HandlerFunc, play func(connect func() net.
 
 // TestABodyThatNeverComesEnds is the attack of a request that announces a body and sends
 // none, to a handler that reads it and to one that does not.
-func TestABodyThatNeverComesEnds(t *testing.T) {
+func TestMissingBodyTimesOut(t *testing.T) {
 	for _, announced := range []string{"Content-Length: 10", "Transfer-Encoding: chunked"} {
 		for _, reads := range []bool{true, false} {
 			serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -82,8 +82,8 @@ func TestABodyThatNeverComesEnds(t *testing.T) {
 	}
 }
 
-// TestABodyThatTricklesEnds is of one that sends a byte a second.
-func TestABodyThatTricklesEnds(t *testing.T) {
+// The client sends one byte per second.
+func TestSlowBodyTimesOut(t *testing.T) {
 	serve(t, func(w http.ResponseWriter, r *http.Request) {
 		BoundBody(w, r)
 		_, _ = io.ReadAll(r.Body)
@@ -105,8 +105,8 @@ func TestABodyThatTricklesEnds(t *testing.T) {
 	})
 }
 
-// TestAnAnswerMayTakeLongerThanItsBody holds that the deadline is the body's alone.
-func TestAnAnswerMayTakeLongerThanItsBody(t *testing.T) {
+// The deadline covers the body only.
+func TestResponseIsNotLimitedByBodyTimeout(t *testing.T) {
 	serve(t, func(w http.ResponseWriter, r *http.Request) {
 		BoundBody(w, r)
 		body, err := io.ReadAll(r.Body)
@@ -130,14 +130,14 @@ func TestAnAnswerMayTakeLongerThanItsBody(t *testing.T) {
 	})
 }
 
-// forwarded is a request through a proxy's connection.
+// forwarded returns a request through a proxy's connection.
 func forwarded(l *Limiter, proxy *conn, address string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("X-Forwarded-For", address)
 	return r.WithContext(l.ConnContext(context.Background(), proxy))
 }
 
-func TestForwardedRequestsCountForTheirAddress(t *testing.T) {
+func TestForwardedRequestsCountForClient(t *testing.T) {
 	l := New(Config{Max: 100, MaxPerAddress: 2, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	ask := func(r *http.Request, next http.HandlerFunc) (status int) {
 		w := httptest.NewRecorder()
@@ -174,8 +174,8 @@ func TestForwardedRequestsCountForTheirAddress(t *testing.T) {
 	want(t, "counts after it is known", len(l.counts), 0)
 }
 
-// TestWhatIsOverIsClosedAtOnce is of real connections.
-func TestWhatIsOverIsClosedAtOnce(t *testing.T) {
+// This test uses real connections.
+func TestConnectionsOverTheLimitAreClosed(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func TestWhatIsOverIsClosedAtOnce(t *testing.T) {
 	for range 5 {
 		conns = append(conns, dial("127.0.0.2"))
 	}
-	// They are accepted in their order, so once the last is closed all are decided.
+	// Connections are accepted in order, so all are decided once the last is closed.
 	if !closed(conns[4], time.Minute) || !closed(conns[3], time.Minute) {
 		t.Error("connections over the limit are left open")
 	}

@@ -11,31 +11,28 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// DefaultMaxPerAddress is how many connections one address may have open at once whose
-// callers have not said yet who they are.
+// DefaultMaxPerAddress is the default limit of unauthenticated connections per address.
 const DefaultMaxPerAddress = 256
 
-// Config says what a Limiter lets through.
+// Config has the limits of a Limiter.
 type Config struct {
-	// Max is how many connections are open at once, of which half may be of callers that are
-	// not authenticated. Where one more comes, the oldest of these is closed: a caller that
-	// can say who it is does so at once, and finds a place however many others say nothing.
-	// It has to be above zero.
+	// Max is the largest number of open connections, half of which may be unauthenticated. Above
+	// that, the oldest unauthenticated connection is closed: a client that can authenticate does
+	// so immediately, and gets a connection however many others do not. It must be positive.
 	Max int
-	// MaxPerAddress is how many connections of one address (Key) are open at once that are
-	// not authenticated; 0: DefaultMaxPerAddress, below: there is no such limit, and none for
-	// all of them together.
+	// MaxPerAddress is the largest number of unauthenticated connections per address (Key); 0
+	// means DefaultMaxPerAddress. A negative value disables it, and the limit of unauthenticated
+	// connections too.
 	MaxPerAddress int
-	// TrustedProxies are the addresses of which X-Forwarded-For is believed. Their
-	// connections count for no address; their requests count for the address that they were
-	// forwarded for.
+	// TrustedProxies are the addresses whose X-Forwarded-For is used. Their connections do not
+	// count for an address; their requests count for the forwarded address.
 	TrustedProxies []netip.Prefix
-	// Log is told, now and then, that somebody was over a limit; nil: nobody is.
+	// Log receives a warning at most every ten seconds when a limit is exceeded; nil: none.
 	Log *slog.Logger
 }
 
-// DefaultMax returns a Config.Max for this process: half of the files that it may have
-// open, as it needs others for links, stores and logs, and ceiling at most.
+// DefaultMax returns a Config.Max for this process: half of its limit of open files, since it
+// needs others for connections to agents, stores and logs, and at most ceiling.
 func DefaultMax(ceiling int) int {
 	files, ok := openFiles()
 	if !ok {
@@ -46,30 +43,30 @@ func DefaultMax(ceiling int) int {
 
 // Limiter counts connections. It is safe for concurrent use.
 type Limiter struct {
-	config  Config
-	unknown limit // not authenticated, all together
-	address limit // not authenticated, of one address
-	log     rate.Sometimes
+	config             Config
+	unauthenticatedMax limit // not authenticated, all together
+	addressMax         limit // not authenticated, of one address
+	log                rate.Sometimes
 
 	mu sync.Mutex
-	// Under mu:
+	// Guarded by mu:
 	open            int
 	unauthenticated list.List          // of *conn: not authenticated, the oldest first
 	counts          map[netip.Addr]int // not authenticated, by Key
 	refused         Refused
 }
 
-// limit is a number that must not be exceeded; below zero there is none.
+// limit is a maximum; a negative one means unlimited.
 type limit int
 
 func (l limit) reached(n int) bool { return l >= 0 && n >= int(l) }
 
-// Refused counts what was closed, or answered by 429, because of a limit.
+// Refused counts connections that were closed, and requests that were answered 429, because of a
+// limit.
 type Refused struct {
-	// Total is because of Config.Max, or of the share of it for callers that are not
-	// authenticated.
+	// Total counts those because of Config.Max or its share for unauthenticated connections.
 	Total uint64
-	// PerAddress is because of Config.MaxPerAddress.
+	// PerAddress counts those because of Config.MaxPerAddress.
 	PerAddress uint64
 }
 
@@ -78,67 +75,67 @@ func New(c Config) *Limiter {
 	l := &Limiter{config: c, counts: map[netip.Addr]int{}, log: rate.Sometimes{First: 1, Interval: 10 * time.Second}}
 	switch {
 	case c.MaxPerAddress < 0:
-		l.unknown, l.address = -1, -1
+		l.unauthenticatedMax, l.addressMax = -1, -1
 	case c.MaxPerAddress == 0:
-		l.address = DefaultMaxPerAddress
+		l.addressMax = DefaultMaxPerAddress
 	default:
-		l.address = limit(c.MaxPerAddress)
+		l.addressMax = limit(c.MaxPerAddress)
 	}
-	if l.address >= 0 {
-		l.unknown = limit((c.Max + 1) / 2)
+	if l.addressMax >= 0 {
+		l.unauthenticatedMax = limit((c.Max + 1) / 2)
 	}
 	return l
 }
 
-// Open returns how many connections are open.
+// Open returns the number of open connections.
 func (l *Limiter) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
 }
 
-// Refused returns what was over a limit so far.
+// Refused returns the counts of refused connections and requests so far.
 func (l *Limiter) Refused() Refused {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.refused
 }
 
-// admit counts a new connection. It returns nil where that is over a limit, and the
-// connection that has to be closed in its place where there is one.
+// admit counts a new connection. It returns nil if that exceeds a limit, and the connection that
+// has to be closed in exchange, if any.
 func (l *Limiter) admit(c net.Conn) (admitted, evicted *conn) {
 	from := addrOf(c.RemoteAddr())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	admitted = &conn{Conn: c, slot: slot{limiter: l, key: Key(from)}, proxied: contains(l.config.TrustedProxies, from)}
-	if !admitted.proxied && l.address.reached(l.counts[admitted.slot.key]) {
+	if !admitted.proxied && l.addressMax.reached(l.counts[admitted.slot.key]) {
 		l.refuse(&l.refused.PerAddress, "connections of one address that are not authenticated", from)
 		return nil, nil
 	}
-	if l.open >= l.config.Max || !admitted.proxied && l.unknown.reached(l.unauthenticated.Len()) {
+	if l.open >= l.config.Max || !admitted.proxied && l.unauthenticatedMax.reached(l.unauthenticated.Len()) {
 		l.refuse(&l.refused.Total, "all connections, or all that are not authenticated", from)
 		oldest := l.unauthenticated.Front()
 		if oldest == nil {
 			return nil, nil
 		}
 		evicted = oldest.Value.(*conn)
-		evicted.leaveLocked()
+		evicted.releaseSlotLocked()
 	}
 	l.open++
 	if !admitted.proxied {
 		admitted.slot.countLocked()
-		admitted.place = l.unauthenticated.PushBack(admitted)
+		admitted.element = l.unauthenticated.PushBack(admitted)
 	}
 	return admitted, evicted
 }
 
-// admitRequest counts a request that a proxy forwarded for an address; it returns nil
-// where that has too many.
+// admitRequest counts a forwarded request for an address. It returns nil if that exceeds the
+// limit.
 func (l *Limiter) admitRequest(from netip.Addr) *slot {
 	s := &slot{limiter: l, key: Key(from)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.address.reached(l.counts[s.key]) {
+	if l.addressMax.reached(l.counts[s.key]) {
 		l.refuse(&l.refused.PerAddress, "requests for one address that are not authenticated", from)
 		return nil
 	}
@@ -146,18 +143,18 @@ func (l *Limiter) admitRequest(from netip.Addr) *slot {
 	return s
 }
 
-// refuse counts and logs. l.mu is held.
+// refuse counts and logs a refusal. l.mu must be held.
 func (l *Limiter) refuse(counter *uint64, what string, from netip.Addr) {
 	*counter++
 	if l.config.Log != nil {
 		l.log.Do(func() {
-			l.config.Log.Warn("connections are closed because a limit is reached", "limit", what, "address", from, "open", l.open, "refused", l.refused.Total+l.refused.PerAddress)
+			l.config.Log.Warn("closed connections over a limit", "limit", what, "address", from, "open", l.open, "refused", l.refused.Total+l.refused.PerAddress)
 		})
 	}
 }
 
-// slot is what a connection, or a request that was forwarded, counts for its address until
-// its caller is authenticated, or it ends.
+// slot is the count of a connection or forwarded request for its address, until the client is
+// authenticated or the connection or request ends.
 type slot struct {
 	limiter *Limiter
 	key     netip.Addr
@@ -169,8 +166,8 @@ func (s *slot) countLocked() {
 	s.counted = true
 }
 
-// leaveLocked has the slot count no longer. limiter.mu is held.
-func (s *slot) leaveLocked() {
+// releaseLocked stops counting. limiter.mu must be held.
+func (s *slot) releaseLocked() {
 	if !s.counted {
 		return
 	}

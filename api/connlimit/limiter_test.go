@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// fakeConn is a connection of an address.
+// fakeConn is a connection with an address.
 type fakeConn struct {
 	net.Conn
 	remote net.Addr
@@ -23,8 +23,8 @@ func from(address string) *fakeConn {
 	return &fakeConn{remote: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 1))}
 }
 
-// enter has so many connections of an address come, and returns those that are let in.
-// Those that give way for them are closed.
+// enter opens connections of an address and returns those that are admitted. It closes evicted
+// ones.
 func enter(l *Limiter, address string, n int) (in []*conn) {
 	for range n {
 		c, evicted := l.admit(from(address))
@@ -38,7 +38,7 @@ func enter(l *Limiter, address string, n int) (in []*conn) {
 	return in
 }
 
-// open returns those that are open still.
+// open returns the connections that are still open.
 func open(conns []*conn) (left []*conn) {
 	for _, c := range conns {
 		if c.Conn.(*fakeConn).closed == 0 {
@@ -55,7 +55,7 @@ func want(t *testing.T, what string, got, want int) {
 	}
 }
 
-func TestOneAddressLeavesRoomForOthers(t *testing.T) {
+func TestAddressLimitKeepsCapacityForOthers(t *testing.T) {
 	l := New(Config{Max: 100, MaxPerAddress: 10})
 	first := enter(l, "203.0.113.7", 1000)
 	want(t, "of one address", len(first), 10)
@@ -79,7 +79,7 @@ func TestOneAddressLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
-func TestStrangersLeaveRoomForThoseWhoAreKnown(t *testing.T) {
+func TestUnauthenticatedConnectionsLeaveCapacityForOthers(t *testing.T) {
 	var log bytes.Buffer
 	l := New(Config{Max: 10, MaxPerAddress: 3, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	var unauthenticated []*conn
@@ -105,17 +105,17 @@ func TestStrangersLeaveRoomForThoseWhoAreKnown(t *testing.T) {
 		c.authenticated()
 	}
 	want(t, "where all are known", len(enter(l, "203.0.113.8", 1)), 0)
-	if n := strings.Count(log.String(), "a limit is reached"); n != 1 {
-		t.Errorf("%d lines of it in the log, want one:\n%s", n, &log)
+	if n := strings.Count(log.String(), "over a limit"); n != 1 {
+		t.Errorf("got %d log lines about it, want 1:\n%s", n, &log)
 	}
 }
 
-func TestWithoutALimitOfAddressesOnlyTheTotalCounts(t *testing.T) {
+func TestNoAddressLimit(t *testing.T) {
 	l := New(Config{Max: 1000, MaxPerAddress: -1})
 	want(t, "of one address", len(open(enter(l, "203.0.113.7", 2000))), 1000)
 }
 
-func TestConnectionsOfTrustedProxiesCountForNoAddress(t *testing.T) {
+func TestTrustedProxiesAreNotLimited(t *testing.T) {
 	l := New(Config{Max: 1000, MaxPerAddress: 2, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	want(t, "of a proxy", len(enter(l, "10.0.0.1", 700)), 700)
 	want(t, "of an address", len(enter(l, "203.0.113.7", 7)), 2)
@@ -123,7 +123,7 @@ func TestConnectionsOfTrustedProxiesCountForNoAddress(t *testing.T) {
 	want(t, "open", l.Open(), 1000)
 }
 
-func TestTheDefaultLeavesHalfOfTheFiles(t *testing.T) {
+func TestDefaultMax(t *testing.T) {
 	files, ok := openFiles()
 	if !ok {
 		t.Fatal("the limit of open files is not known")

@@ -6,14 +6,13 @@ import (
 	"sync"
 )
 
-// listener closes what is over a limit as soon as it is accepted.
+// listener closes connections over a limit as soon as they are accepted.
 type listener struct {
 	net.Listener
 	limiter *Limiter
 }
 
-// Listener returns a listener whose connections are those of inner that the Limiter lets
-// through.
+// Listener returns a listener that accepts the connections of inner that are within the limits.
 func (l *Limiter) Listener(inner net.Listener) net.Listener { return &listener{inner, l} }
 
 // Accept implements net.Listener.
@@ -35,7 +34,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// reset closes a connection so that nothing of it is left in the kernel either.
+// reset closes a connection without leaving state in the kernel.
 func reset(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -49,7 +48,7 @@ type conn struct {
 	slot    slot
 	proxied bool
 	closed  sync.Once
-	place   *list.Element // in Limiter.unauthenticated, under Limiter.mu; nil: it is known
+	element *list.Element // in Limiter.unauthenticated, under Limiter.mu; nil: it is known
 }
 
 // Close implements net.Conn.
@@ -59,7 +58,7 @@ func (c *conn) Close() error {
 	return err
 }
 
-// CloseWrite is for net/http, which says by it that an answer is complete.
+// CloseWrite closes the writing side; net/http calls it after a response.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -73,21 +72,21 @@ func (c *conn) release() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.open--
-		c.leaveLocked()
+		c.releaseSlotLocked()
 	})
 }
 
-// authenticated removes the connection from the unauthenticated ones.
+// authenticated stops counting the connection as unauthenticated.
 func (c *conn) authenticated() {
 	c.slot.limiter.mu.Lock()
 	defer c.slot.limiter.mu.Unlock()
-	c.leaveLocked()
+	c.releaseSlotLocked()
 }
 
-func (c *conn) leaveLocked() {
-	c.slot.leaveLocked()
-	if c.place != nil {
-		c.slot.limiter.unauthenticated.Remove(c.place)
-		c.place = nil
+func (c *conn) releaseSlotLocked() {
+	c.slot.releaseLocked()
+	if c.element != nil {
+		c.slot.limiter.unauthenticated.Remove(c.element)
+		c.element = nil
 	}
 }

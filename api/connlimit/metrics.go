@@ -3,8 +3,8 @@ package connlimit
 import "github.com/prometheus/client_golang/prometheus"
 
 // Collectors returns the metrics of a Limiter: PREFIX_connections, a gauge, and
-// PREFIX_connections_refused_total by limit, which is total or address. server names
-// what the connections are to, for the help texts.
+// PREFIX_connections_refused_total with the label limit, which is total or address. server names
+// the server in the help texts.
 func (l *Limiter) Collectors(prefix, server string) []prometheus.Collector {
 	refused := func(limit string, count func(Refused) uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -1,6 +1,5 @@
-// Package profiling serves Go's profiles of the own process. Who may have them is the
-// caller's business: a heap profile tells what a process works with, and goroutines show
-// what it does for whom.
+// Package profiling serves Go's profiles of its own process. The caller has to control access:
+// heap profiles and goroutine dumps reveal the data that a process handles.
 package profiling
 
 import (
@@ -12,15 +11,16 @@ import (
 	"time"
 )
 
-// Path is where the profiles are; a handler takes what begins with it.
+// Path is the URL path of the profiles. A handler has to serve everything below it.
 const Path = "/debug/pprof/"
 
-// maxDuration is how long a profile or trace may be recorded: it slows the process down.
+// maxDuration is the longest duration of a profile or trace, since recording slows the process
+// down.
 const maxDuration = 2 * time.Minute
 
-// Handler answers GET requests below Path: the list of profiles, a CPU profile (profile),
-// an execution trace (trace), and by name those of runtime/pprof, such as heap and
-// goroutine. The command line is not served, since URLs in it may have passwords.
+// Handler returns a handler of GET requests below Path: the list of profiles, a CPU profile
+// (profile), an execution trace (trace), and the profiles of runtime/pprof by name, such as heap
+// and goroutine. It does not serve the command line, since URLs in it may have passwords.
 func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := checkDuration(r); err != nil {
@@ -41,7 +41,7 @@ func Handler() http.Handler {
 	})
 }
 
-// checkDuration returns an error where a request wants to record for too long.
+// checkDuration returns an error if a request's duration is invalid or too long.
 func checkDuration(r *http.Request) error {
 	text := r.FormValue("seconds")
 	if text == "" {
@@ -49,7 +49,7 @@ func checkDuration(r *http.Request) error {
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(seconds > 0 && seconds <= maxDuration.Seconds()) {
-		return fmt.Errorf("seconds has to be a number above 0 and up to %.0f", maxDuration.Seconds())
+		return fmt.Errorf("query parameter seconds must be above 0 and at most %.0f", maxDuration.Seconds())
 	}
 	return nil
 }

@@ -19,9 +19,9 @@ func TestProfilesAreServedByName(t *testing.T) {
 		"symbol":                 {404, ""},
 		"nothing":                {404, ""},
 		"../../etc/passwd":       {404, ""},
-		"profile?seconds=100000": {400, "seconds has to be"},
-		"trace?seconds=NaN":      {400, "seconds has to be"},
-		"heap?seconds=-1":        {400, "seconds has to be"},
+		"profile?seconds=100000": {400, "seconds must be"},
+		"trace?seconds=NaN":      {400, "seconds must be"},
+		"heap?seconds=-1":        {400, "seconds must be"},
 	} {
 		w := httptest.NewRecorder()
 		Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, Path+path, nil))

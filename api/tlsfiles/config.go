@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// memoryLifetime is for how long a pair in memory is valid: longer than a process lives.
+// memoryLifetime is the validity of a certificate in memory, longer than any process runs.
 const memoryLifetime = 5 * 365 * 24 * time.Hour
 
-// ServerConfig is TLS 1.2 or newer with the pair in the files. Without files it is a
-// self-signed pair in memory, for the given name and hosts; the caller has to warn of
-// that, since nobody can know the pair beforehand. One file without the other is an
-// error.
+// ServerConfig returns a TLS 1.2+ configuration with the certificate and key in the files. Without
+// files it uses a self-signed certificate in memory for the given name and hosts; the caller
+// should log a warning, since clients cannot know that certificate in advance. It returns an error
+// if only one file is given.
 func ServerConfig(certFile, keyFile string, log *slog.Logger, commonName string, hosts ...string) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
@@ -28,7 +28,7 @@ func ServerConfig(certFile, keyFile string, log *slog.Logger, commonName string,
 		}
 		config.Certificates = []tls.Certificate{cert}
 	case certFile == "" || keyFile == "":
-		return nil, errors.New("a certificate file needs a key file, and a key file a certificate file")
+		return nil, errors.New("a certificate file needs a key file and vice versa: set both or none")
 	default:
 		files, err := Open(certFile, keyFile, log)
 		if err != nil {

@@ -9,30 +9,28 @@ import (
 	"time"
 )
 
-// lookPeriod is how often the files are looked at, at most.
-const lookPeriod = time.Second
+// checkInterval is the shortest interval between two checks of the files.
+const checkInterval = time.Second
 
-// Files is a certificate and its key in two PEM files. When the files change, as they
-// do when a certificate is renewed or a Secret's volume is updated, the next client
-// gets the new pair. A pair that cannot be read is told in the log once, and the one
-// before it stays in use.
+// Files is a certificate and its key in two PEM files. After the files change, as when a
+// certificate is renewed or a Secret's volume is updated, the next client gets the new pair. If
+// the new pair cannot be read, this is logged once and the previous pair stays in use.
 type Files struct {
 	certFile, keyFile string
 	log               *slog.Logger
 	now               func() time.Time
 
-	mu     sync.Mutex
-	looked time.Time
-	seen   [2]stamp
-	pair   *tls.Certificate
-	failed string // the last failure that was logged
+	mu        sync.Mutex
+	checkedAt time.Time
+	seen      [2]fileVersion
+	pair      *tls.Certificate
+	failed    string // the last failure that was logged
 }
 
-// stamp tells one version of a file from another: a renewed file is newer, a swapped
-// link leads elsewhere.
-type stamp struct{ info os.FileInfo }
+// fileVersion identifies a version of a file by its inode, modification time and size.
+type fileVersion struct{ info os.FileInfo }
 
-// Open reads the pair for the first time.
+// Open reads the pair and returns an error if it is not usable.
 func Open(certFile, keyFile string, log *slog.Logger) (*Files, error) {
 	f := &Files{certFile: certFile, keyFile: keyFile, log: log, now: time.Now}
 	if err := f.load(); err != nil {
@@ -41,21 +39,21 @@ func Open(certFile, keyFile string, log *slog.Logger) (*Files, error) {
 	return f, nil
 }
 
-// GetCertificate is for tls.Config.
+// GetCertificate returns the current certificate; use it as tls.Config.GetCertificate.
 func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now := f.now(); now.Sub(f.looked) >= lookPeriod || now.Before(f.looked) {
-		f.looked = now
-		f.look()
+	if now := f.now(); now.Sub(f.checkedAt) >= checkInterval || now.Before(f.checkedAt) {
+		f.checkedAt = now
+		f.reload()
 	}
 	return f.pair, nil
 }
 
-// look loads the pair anew where a file changed. The two files are not written at one
-// instant, so a pair that does not fit is tried again at the next look.
-func (f *Files) look() {
-	cert, key := stampOf(f.certFile), stampOf(f.keyFile)
+// reload reads the pair again if a file changed. The two files are not written at the same
+// instant, so a mismatched pair is read again at the next check.
+func (f *Files) reload() {
+	cert, key := versionOf(f.certFile), versionOf(f.keyFile)
 	if cert.same(f.seen[0]) && key.same(f.seen[1]) {
 		return
 	}
@@ -63,16 +61,16 @@ func (f *Files) look() {
 	switch {
 	case err == nil:
 		f.failed = ""
-		f.log.Info("certificate changed and was read again", "file", f.certFile)
+		f.log.Info("reloaded the changed certificate", "file", f.certFile)
 	case err.Error() != f.failed:
 		f.failed = err.Error()
-		f.log.Warn("the changed certificate cannot be used; the one before it stays in use", "error", err)
+		f.log.Warn("the changed certificate cannot be used; keeping the previous one", "error", err)
 	}
 }
 
 func (f *Files) load() error {
-	// The stamps are taken first: what changes during the reading is seen as changed.
-	seen := [2]stamp{stampOf(f.certFile), stampOf(f.keyFile)}
+	// Take the versions first, so that a change during reading is detected later.
+	seen := [2]fileVersion{versionOf(f.certFile), versionOf(f.keyFile)}
 	pair, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
 	if err != nil {
 		return fmt.Errorf("read certificate %s with key %s: %w", f.certFile, f.keyFile, err)
@@ -81,16 +79,16 @@ func (f *Files) load() error {
 	return nil
 }
 
-// stampOf is empty for a file that is not there.
-func stampOf(file string) stamp {
+// versionOf returns the version of a file, zero if it does not exist.
+func versionOf(file string) fileVersion {
 	info, err := os.Stat(file)
 	if err != nil {
-		return stamp{}
+		return fileVersion{}
 	}
-	return stamp{info}
+	return fileVersion{info}
 }
 
-func (s stamp) same(o stamp) bool {
+func (s fileVersion) same(o fileVersion) bool {
 	if s.info == nil || o.info == nil {
 		return s.info == nil && o.info == nil
 	}

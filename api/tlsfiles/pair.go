@@ -21,8 +21,8 @@ import (
 // Pair is a certificate and its private key, in PEM.
 type Pair struct{ Cert, Key []byte }
 
-// SelfSigned makes a pair for a server of these names and IP addresses, with a key of
-// its own (ECDSA P-256). It is valid from an hour ago, as clocks differ.
+// SelfSigned returns a self-signed server certificate for the names and IP addresses, with a new
+// ECDSA P-256 key. It is valid from an hour ago, as clocks differ.
 func SelfSigned(commonName string, hosts []string, lifetime time.Duration) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -62,7 +62,7 @@ func SelfSigned(commonName string, hosts []string, lifetime time.Duration) (Pair
 	}, nil
 }
 
-// Certificate is the pair as a server uses it, with its Leaf parsed.
+// Certificate returns the pair as a tls.Certificate with its Leaf parsed.
 func (p Pair) Certificate() (tls.Certificate, error) {
 	cert, err := tls.X509KeyPair(p.Cert, p.Key)
 	if err != nil {
@@ -71,8 +71,8 @@ func (p Pair) Certificate() (tls.Certificate, error) {
 	return cert, nil
 }
 
-// Write puts the pair into two new files, the key's readable by its owner only. A file
-// that is there already is an error: to overwrite a key is never meant.
+// Write writes the pair to two new files, the key readable by its owner only. It returns an error
+// if a file exists, as overwriting a key is never intended.
 func (p Pair) Write(certFile, keyFile string) error {
 	if err := writeNew(keyFile, p.Key, 0o600); err != nil {
 		return fmt.Errorf("write key: %w", err)
@@ -94,9 +94,9 @@ func writeNew(file string, content []byte, mode os.FileMode) error {
 	return f.Close()
 }
 
-// Pin is by what a peer recognises a certificate's key, whoever signed it: SHA-256 of
-// its SubjectPublicKeyInfo, as 64 digits in lower case hex. It stays the same when the
-// certificate is renewed with the same key.
+// Pin returns the pin of a certificate's key: the SHA-256 of its SubjectPublicKeyInfo in
+// lower-case hex. It does not depend on the signer, and stays the same when the certificate is
+// renewed with the same key.
 func Pin(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
 	return hex.EncodeToString(sum[:])

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// FuzzOpen gives anything to who reads a certificate and its key: it is a pair with a
-// key to show, or an error.
+// FuzzOpen reads arbitrary files: the result is a complete pair or an error.
 func FuzzOpen(f *testing.F) {
 	pair, err := SelfSigned("agent", []string{"agent", "127.0.0.1"}, time.Hour)
 	if err != nil {

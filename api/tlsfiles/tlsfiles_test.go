@@ -40,8 +40,8 @@ func files(t *testing.T) (certFile, keyFile string) {
 	return filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 }
 
-// overwrite replaces a file's content and makes it newer, whatever the file system's
-// clock resolution.
+// overwrite replaces a file's content and sets a newer time, whatever the file system's resolution
+// is.
 func overwrite(t *testing.T, file string, content []byte, modified time.Time) {
 	t.Helper()
 	if err := os.WriteFile(file, content, 0o600); err != nil {
@@ -52,7 +52,7 @@ func overwrite(t *testing.T, file string, content []byte, modified time.Time) {
 	}
 }
 
-// served is the common name of what a client is given.
+// served returns the common name of the certificate that a client gets.
 func served(t *testing.T, f *Files) string {
 	t.Helper()
 	cert, err := f.GetCertificate(nil)
@@ -79,26 +79,26 @@ func TestChangedFilesAreServedToTheNextClient(t *testing.T) {
 	}
 	second := newPair(t, "second")
 	overwrite(t, certFile, second.Cert, now.Add(time.Minute))
-	now = now.Add(lookPeriod)
+	now = now.Add(checkInterval)
 	if got := served(t, f); got != "first" {
 		t.Errorf("with a certificate whose key is not there yet it serves %q, want first", got)
 	}
-	now = now.Add(lookPeriod)
+	now = now.Add(checkInterval)
 	served(t, f)
 	if got := strings.Count(logged.String(), "WARN"); got != 1 {
 		t.Errorf("warned %d times of one failure, want once:\n%s", got, &logged)
 	}
 	overwrite(t, keyFile, second.Key, now.Add(time.Minute))
 	if got := served(t, f); got != "first" {
-		t.Errorf("looked at the files twice within %s", lookPeriod)
+		t.Errorf("looked at the files twice within %s", checkInterval)
 	}
-	now = now.Add(lookPeriod)
+	now = now.Add(checkInterval)
 	if got := served(t, f); got != "second" {
 		t.Errorf("serves %q, want second", got)
 	}
 }
 
-func TestALinkThatLeadsElsewhereIsAChange(t *testing.T) {
+func TestChangedLinkIsReloaded(t *testing.T) {
 	dir := t.TempDir()
 	past := time.Now().Add(-time.Hour).Truncate(time.Second)
 	for _, name := range []string{"a", "b"} {
@@ -130,7 +130,7 @@ func TestALinkThatLeadsElsewhereIsAChange(t *testing.T) {
 	}
 }
 
-func TestFilesThatGoAwayLeaveThePairInUse(t *testing.T) {
+func TestDeletedFilesKeepThePair(t *testing.T) {
 	certFile, keyFile := files(t)
 	if err := newPair(t, "first").Write(certFile, keyFile); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestFilesThatGoAwayLeaveThePairInUse(t *testing.T) {
 	}
 }
 
-func TestWriteOverwritesNoKey(t *testing.T) {
+func TestWriteDoesNotOverwrite(t *testing.T) {
 	certFile, keyFile := files(t)
 	if err := newPair(t, "first").Write(certFile, keyFile); err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func TestWriteOverwritesNoKey(t *testing.T) {
 	}
 }
 
-func TestAPinIsTheKeysAndNotTheCertificates(t *testing.T) {
+func TestPinDependsOnKeyOnly(t *testing.T) {
 	a, b := leaf(t, newPair(t, "same")), leaf(t, newPair(t, "same"))
 	if Pin(a) == Pin(b) {
 		t.Error("two keys have one pin")
@@ -171,7 +171,7 @@ func TestAPinIsTheKeysAndNotTheCertificates(t *testing.T) {
 	}
 }
 
-func TestServerConfigWithoutFilesServesAPairOfItsOwn(t *testing.T) {
+func TestServerConfigSelfSigned(t *testing.T) {
 	config, err := ServerConfig("", "", quiet, "rollcall-master", "localhost", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestServerConfigWithoutFilesServesAPairOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestServerConfigRefusesHalfAPairAndWhatCannotBeRead(t *testing.T) {
+func TestServerConfigErrors(t *testing.T) {
 	certFile, keyFile := files(t)
 	for _, tc := range []struct{ cert, key, want string }{
 		{certFile, "", "a certificate file needs a key file"},

@@ -11,16 +11,16 @@ import (
 	"os"
 )
 
-// PEM types: PKCS #8 and PKIX, as openssl writes them.
+// PEM block types: PKCS #8 and PKIX, as openssl writes them.
 const (
 	pemPrivate = "PRIVATE KEY"
 	pemPublic  = "PUBLIC KEY"
 )
 
-// publicSuffix is what the public key's file is called behind the private one's.
+// publicSuffix is appended to the private key's file name for the public key.
 const publicSuffix = ".pub"
 
-// GenerateKey is a new signing key.
+// GenerateKey returns a new signing key.
 func GenerateKey() (ed25519.PrivateKey, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -29,9 +29,9 @@ func GenerateKey() (ed25519.PrivateKey, error) {
 	return key, nil
 }
 
-// WriteKeyPair writes a signing key to path, for its owner's eyes only, and its
-// public half to path.pub, for all. It overwrites neither: agents would refuse a
-// master with a new key.
+// WriteKeyPair writes a signing key to path, readable by its owner only, and its public key to
+// path.pub, readable by all. It does not overwrite files, since agents would refuse a master with
+// a new key.
 func WriteKeyPair(path string, key ed25519.PrivateKey) error {
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -64,7 +64,7 @@ func create(path, kind string, der []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// ReadPrivateKey reads a signing key's PEM file.
+// ReadPrivateKey returns the signing key in a PEM file.
 func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the path is a flag's
 	if err != nil {
@@ -80,7 +80,7 @@ func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 func parsePrivateKey(data []byte) (ed25519.PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != pemPrivate {
-		return nil, fmt.Errorf("it holds no PEM block %q", pemPrivate)
+		return nil, fmt.Errorf("the file has no PEM block %q", pemPrivate)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -88,12 +88,12 @@ func parsePrivateKey(data []byte) (ed25519.PrivateKey, error) {
 	}
 	key, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("it holds a %T, not an Ed25519 key", parsed)
+		return nil, fmt.Errorf("the file has a %T, want an Ed25519 key", parsed)
 	}
 	return key, nil
 }
 
-// ReadPublicKeys reads all public keys of some PEM files, each with one at least.
+// ReadPublicKeys returns all public keys in PEM files. A file without a key is an error.
 func ReadPublicKeys(paths ...string) ([]ed25519.PublicKey, error) {
 	var keys []ed25519.PublicKey
 	for _, path := range paths {
@@ -114,7 +114,7 @@ func parsePublicKeys(data []byte) ([]ed25519.PublicKey, error) {
 	var keys []ed25519.PublicKey
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == pemPrivate {
-			return nil, errors.New("it holds a private key, which belongs to the master alone: give its .pub file")
+			return nil, errors.New("the file has a private key, which only the master may have: use its .pub file")
 		}
 		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
@@ -122,12 +122,12 @@ func parsePublicKeys(data []byte) ([]ed25519.PublicKey, error) {
 		}
 		key, ok := parsed.(ed25519.PublicKey)
 		if !ok {
-			return nil, fmt.Errorf("it holds a %T, not an Ed25519 key", parsed)
+			return nil, fmt.Errorf("the file has a %T, want an Ed25519 key", parsed)
 		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("it holds no PEM block %q", pemPublic)
+		return nil, fmt.Errorf("the file has no PEM block %q", pemPublic)
 	}
 	return keys, nil
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// within fails if f takes more memory, garbage included, than a file of a size may.
-func within(t *testing.T, size int, f func()) {
+// checkMemory fails the test if f allocates more memory than reading a file of the given size may.
+func checkMemory(t *testing.T, size int, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -20,7 +20,7 @@ func within(t *testing.T, size int, f func()) {
 	}
 }
 
-// keyFiles are a pair's files.
+// keyFiles returns the two files of a key pair.
 func keyFiles(f *testing.F) (private, public []byte) {
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -34,13 +34,13 @@ func keyFiles(f *testing.F) (private, public []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: pemPrivate, Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: pemPublic, Bytes: open})
 }
 
-// FuzzPrivateKey gives anything to who reads a signing key: it is one, or an error.
+// FuzzPrivateKey parses arbitrary data: the result is a complete key or an error.
 func FuzzPrivateKey(f *testing.F) {
 	private, public := keyFiles(f)
 	f.Add(private)
 	f.Add(public)
 	f.Fuzz(func(t *testing.T, file []byte) {
-		within(t, len(file), func() {
+		checkMemory(t, len(file), func() {
 			if key, err := parsePrivateKey(file); err == nil && len(key) != ed25519.PrivateKeySize {
 				t.Errorf("a key of %d bytes", len(key))
 			}
@@ -48,15 +48,14 @@ func FuzzPrivateKey(f *testing.F) {
 	})
 }
 
-// FuzzPublicKeys gives anything to who reads public keys: there is one at least, and all
-// are whole, or it is an error.
+// FuzzPublicKeys parses arbitrary data: the result is at least one complete key or an error.
 func FuzzPublicKeys(f *testing.F) {
 	private, public := keyFiles(f)
 	f.Add(public)
 	f.Add(append(public, public...))
 	f.Add(private)
 	f.Fuzz(func(t *testing.T, file []byte) {
-		within(t, len(file), func() {
+		checkMemory(t, len(file), func() {
 			keys, err := parsePublicKeys(file)
 			if err == nil && len(keys) == 0 {
 				t.Error("no key and no error")

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-func TestKeyPairSurvivesItsFiles(t *testing.T) {
+func TestKeyPairRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "master.key")
 	key, public := newKey(t)
 	if err := WriteKeyPair(path, key); err != nil {
@@ -33,7 +33,7 @@ func TestKeyPairSurvivesItsFiles(t *testing.T) {
 	}
 }
 
-func TestKeyPairNeverOverwrites(t *testing.T) {
+func TestWriteKeyPairDoesNotOverwrite(t *testing.T) {
 	for _, taken := range []string{"master.key", "master.key.pub"} {
 		t.Run(taken, func(t *testing.T) {
 			dir := t.TempDir()
@@ -75,7 +75,7 @@ func TestPublicKeyFileMayHoldSeveral(t *testing.T) {
 	}
 }
 
-func TestWrongKeyFilesAreNamedWithWhatIsWrong(t *testing.T) {
+func TestKeyFileErrors(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, data []byte) string {
 		path := filepath.Join(dir, name)
@@ -104,10 +104,10 @@ func TestWrongKeyFilesAreNamedWithWhatIsWrong(t *testing.T) {
 		{name: "missing private", private: filepath.Join(dir, "none"), want: "no such file"},
 		{name: "no PEM", public: write("text", []byte("hello")), want: "no PEM block"},
 		{name: "no PEM in private", private: write("text", []byte("hello")), want: "no PEM block"},
-		{name: "private key as public", public: pair, want: "give its .pub file"},
+		{name: "private key as public", public: pair, want: "use its .pub file"},
 		{name: "public key as private", private: pair + ".pub", want: "no PEM block"},
-		{name: "RSA public", public: write("rsa.pub", encode(pemPublic, rsaPublic)), want: "not an Ed25519 key"},
-		{name: "RSA private", private: write("rsa", encode(pemPrivate, rsaPrivate)), want: "not an Ed25519 key"},
+		{name: "RSA public", public: write("rsa.pub", encode(pemPublic, rsaPublic)), want: "want an Ed25519 key"},
+		{name: "RSA private", private: write("rsa", encode(pemPrivate, rsaPrivate)), want: "want an Ed25519 key"},
 		{name: "broken public", public: write("broken.pub", encode(pemPublic, []byte("x"))), want: "broken.pub"},
 		{name: "broken private", private: write("broken", encode(pemPrivate, []byte("x"))), want: "broken"},
 	} {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Parts of a nonce, in bytes: when it expires, in nanoseconds since its nonceMaker began,
-// something random, and a MAC of both. Nothing of it is remembered before it is used, so
-// that who collects nonces takes no memory.
+// Parts of a nonce, in bytes: its expiry in nanoseconds since the nonceMaker was created, random
+// bytes, and a MAC of both. Nonces are not stored before they are used, so requesting many takes
+// no memory.
 const (
 	nonceTime   = 8
 	nonceRandom = 12
@@ -20,8 +20,8 @@ const (
 	nonceSize   = nonceTime + nonceRandom + nonceMAC
 )
 
-// nonceMaker makes nonces that only it recognizes. Its time is monotonic, whatever the
-// clock is set to meanwhile.
+// nonceMaker creates nonces that only it recognizes. It uses the monotonic clock, so changes of
+// the wall clock do not matter.
 type nonceMaker struct {
 	key   [32]byte
 	began time.Time
@@ -42,8 +42,7 @@ func (m *nonceMaker) make(now time.Time) string {
 	return base64.RawURLEncoding.EncodeToString(append(nonce, m.mac(nonce)...))
 }
 
-// expires returns when a nonce expires; ok is false for one that this nonceMaker did not
-// make.
+// expires returns when a nonce expires; ok is false if this nonceMaker did not create it.
 func (m *nonceMaker) expires(nonce string) (at time.Time, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
 	if err != nil || len(raw) != nonceSize {
@@ -62,7 +61,7 @@ func (m *nonceMaker) mac(body []byte) []byte {
 	return h.Sum(nil)[:nonceMAC]
 }
 
-// validNonce reports whether a nonce can be claimed: its letters are those of base64url.
+// validNonce reports whether a nonce has an acceptable length and only base64url characters.
 func validNonce(nonce string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return nonce != "" && len(nonce) <= MaxNonce && strings.Trim(nonce, letters) == ""

@@ -18,9 +18,8 @@ func signNonce(t *testing.T, s *Signer, cluster, nonce string) string {
 	return signed
 }
 
-// TestATokenForANonceIsAcceptedOnceWhateverTheClock is of clocks that are an hour or a year
-// apart: the agent's own clock alone counts.
-func TestATokenForANonceIsAcceptedOnceWhateverTheClock(t *testing.T) {
+// The clocks differ by an hour or a year. Only the agent's own clock counts.
+func TestNonceTokenIgnoresClockSkew(t *testing.T) {
 	key, public := newKey(t)
 	signer := NewSigner(key)
 	for _, skew := range []time.Duration{-365 * 24 * time.Hour, -time.Hour, 0, time.Hour, 365 * 24 * time.Hour} {
@@ -34,13 +33,13 @@ func TestATokenForANonceIsAcceptedOnceWhateverTheClock(t *testing.T) {
 			t.Errorf("%s: again: %v, want %v", skew, err, ErrReplayed)
 		}
 		late := signNonce(t, signer, "prod-eu", v.Nonce(agents))
-		if _, err := v.Verify(late, agents.Add(Lifetime)); !errors.Is(err, ErrInvalid) || TimeTrouble(err) {
+		if _, err := v.Verify(late, agents.Add(Lifetime)); !errors.Is(err, ErrInvalid) || IsTimeError(err) {
 			t.Errorf("%s: too late: %v, want %v, which no other nonce mends", skew, err, ErrInvalid)
 		}
 	}
 }
 
-func TestANonceIsUsedOnceByWhicheverToken(t *testing.T) {
+func TestNonceIsValidOnce(t *testing.T) {
 	key, public := newKey(t)
 	v := NewVerifier("prod-eu", public)
 	nonce := v.Nonce(now)
@@ -56,7 +55,7 @@ func TestANonceIsUsedOnceByWhicheverToken(t *testing.T) {
 	}
 }
 
-func TestOnlyTheAgentsOwnNoncesAreAccepted(t *testing.T) {
+func TestForeignNonceIsRefused(t *testing.T) {
 	key, public := newKey(t)
 	otherKey, _ := newKey(t)
 	v := NewVerifier("prod-eu", public)
@@ -74,7 +73,7 @@ func TestOnlyTheAgentsOwnNoncesAreAccepted(t *testing.T) {
 		"that is a list":         claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "sub": "m", "nonce": []string{nonce}}),
 		"for both, and no nonce": claiming(t, NewSigner(key), jwt.MapClaims{"aud": []string{"rollcall-agent-nonce:prod-eu", "rollcall-agent:prod-eu"}, "sub": "m", "jti": "x"}),
 	} {
-		if _, err := v.Verify(signed, now); err == nil || TimeTrouble(err) {
+		if _, err := v.Verify(signed, now); err == nil || IsTimeError(err) {
 			t.Errorf("%s: err = %v, want a refusal that is no time trouble", name, err)
 		}
 	}
@@ -92,7 +91,7 @@ func claiming(t *testing.T, s *Signer, c jwt.MapClaims) string {
 	return signed
 }
 
-func TestNoncesOfOthersAreBoundedBeforeTheyAreSigned(t *testing.T) {
+func TestSignNonceChecksTheNonce(t *testing.T) {
 	key, _ := newKey(t)
 	for _, nonce := range []string{"", "a b", "a\n", "\x00", "é", "a.b", "\"", strings.Repeat("a", MaxNonce+1), strings.Repeat("a", 1<<20)} {
 		if signed, err := NewSigner(key).SignNonce("prod-eu", "m", nonce); err == nil {
@@ -101,9 +100,8 @@ func TestNoncesOfOthersAreBoundedBeforeTheyAreSigned(t *testing.T) {
 	}
 }
 
-// TestNoncesTakeNoMemoryBeforeTheyAreUsed is of who collects nonces by one token of an old
-// time.
-func TestNoncesTakeNoMemoryBeforeTheyAreUsed(t *testing.T) {
+// A client may request many nonces with one expired token.
+func TestUnusedNoncesTakeNoMemory(t *testing.T) {
 	_, public := newKey(t)
 	v := NewVerifier("prod-eu", public)
 	seen := map[string]bool{}

@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// maxRemembered is how many tokens are remembered at once.
+// maxRemembered is the largest number of used tokens that are remembered.
 const maxRemembered = 10_000
 
-// replayMemory remembers the tokens that were used until they would be refused
-// for their age anyway.
-type replayMemory struct {
+// replayCache remembers used tokens until they would be refused because of their age.
+type replayCache struct {
 	limit int
 
 	mu   sync.Mutex
 	used map[string]bool
-	// order is the tokens as they came. Their ends differ by little more than two
-	// clocks do, so forgetting from the front forgets in time.
+	// order has the tokens in the order of use. Their expiry is nearly in the same order, so
+	// expired ones are removed from the front.
 	order []usedToken
 }
 
@@ -25,9 +24,9 @@ type usedToken struct {
 	until time.Time
 }
 
-// use remembers a token. It is ErrReplayed if it already is, and ErrOverrun if
-// there is no room.
-func (m *replayMemory) use(id string, until, now time.Time) error {
+// use records a token. It returns ErrReplayed if the token was used before, and ErrTooManyTokens
+// if the cache is full.
+func (m *replayCache) use(id string, until, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget(now)
@@ -35,7 +34,7 @@ func (m *replayMemory) use(id string, until, now time.Time) error {
 	case m.used[id]:
 		return ErrReplayed
 	case len(m.order) >= m.limit:
-		return ErrOverrun
+		return ErrTooManyTokens
 	case m.used == nil:
 		m.used = map[string]bool{}
 	}
@@ -44,7 +43,7 @@ func (m *replayMemory) use(id string, until, now time.Time) error {
 	return nil
 }
 
-func (m *replayMemory) forget(now time.Time) {
+func (m *replayCache) forget(now time.Time) {
 	for len(m.order) > 0 && !now.Before(m.order[0].until) {
 		delete(m.used, m.order[0].id)
 		m.order = m.order[1:]

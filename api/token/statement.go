@@ -9,16 +9,16 @@ import (
 	"fmt"
 )
 
-// Domain is what a Statement is for. A signature for one Domain is of no use for another.
+// Domain is the purpose of a Statement. A signature for one Domain is not valid for another.
 type Domain string
 
 // Domains of Statements.
 const (
-	// DomainReport is of a Report that opens a session.
-	DomainReport Domain = "rollcall report v1"
-	// DomainSummary is of a Report that asks for one summary. It has no session.
+	// DomainSubscribe is for a SubscribeRequest that opens a session.
+	DomainSubscribe Domain = "rollcall report v1"
+	// DomainSummary is for a SubscribeRequest that requests one summary. It has no session.
 	DomainSummary Domain = "rollcall summary v1"
-	// DomainRenew is of a Renew.
+	// DomainRenew is for a Renew.
 	DomainRenew Domain = "rollcall renew v1"
 )
 
@@ -30,16 +30,16 @@ const (
 	SignatureSize = ed25519.SignatureSize
 )
 
-// Channel identifies one TLS connection. Only its two ends know it; a relay that forwards
+// Channel identifies one TLS connection. Only its two ends can derive it. A relay that forwards
 // messages between two connections has two Channels.
 type Channel string
 
-// Unbound is the Channel of every connection of an agent that runs with
-// --channel-binding=off. A signature over it says who signed and not on which connection.
+// Unbound is the Channel of every connection of an agent that runs with --channel-binding=off. A
+// signature over it proves who signed, but not on which connection.
 const Unbound Channel = "none"
 
-// exporterLabel and exporterSize are of the TLS exporter (RFC 8446, section 7.5) that a
-// Channel is made of. Its context is empty.
+// exporterLabel and exporterSize are the parameters of the TLS exporter (RFC 8446, section 7.5)
+// that derives a Channel. Its context is empty.
 const (
 	exporterLabel = "EXPORTER-rollcall-channel-v1"
 	exporterSize  = 32
@@ -47,15 +47,15 @@ const (
 
 // Errors of ChannelOf.
 var (
-	// ErrNoTLS is returned for a connection that is not TLS where it ends here.
-	ErrNoTLS = errors.New("the connection has no TLS that could be bound to")
+	// ErrNoTLS is returned for a connection without TLS at this end.
+	ErrNoTLS = errors.New("the connection has no TLS to bind signatures to")
 	// ErrOldTLS is returned for TLS older than 1.3, whose exporters do not cover the whole
 	// handshake.
 	ErrOldTLS = errors.New("the connection's TLS is older than 1.3")
 )
 
-// ChannelOf returns the Channel of a TLS 1.3 connection; both ends have the same. State is
-// that of http.Request.TLS or http.Response.TLS; nil is ErrNoTLS.
+// ChannelOf returns the Channel of a TLS 1.3 connection, which is the same at both ends. state is
+// http.Request.TLS or http.Response.TLS; nil results in ErrNoTLS.
 func ChannelOf(state *tls.ConnectionState) (Channel, error) {
 	switch {
 	case state == nil || !state.HandshakeComplete:
@@ -77,20 +77,20 @@ func NewNonce() []byte {
 	return nonce
 }
 
-// Statement is what a master signs to prove that it speaks on this very connection, now.
+// Statement is signed by a master to prove that it is on this connection now.
 type Statement struct {
 	Domain            Domain
 	Cluster, MasterID string
 	// Session is empty in DomainSummary.
 	Session string
-	// Nonce is the agent's of this connection, and is accepted once.
+	// Nonce was chosen by the agent for this connection and is valid once.
 	Nonce   []byte
 	Channel Channel
 }
 
-// encode returns what is signed: each field in its order, behind its length in four bytes,
-// big endian. Two Statements never have the same encoding, and none is the signing input
-// of a JWT, which begins with a letter.
+// encode returns the signed bytes: each field in order, preceded by its length in four bytes, big
+// endian. Different Statements have different encodings, and no encoding is the signing input of a
+// JWT, which starts with a letter.
 func (s Statement) encode() []byte {
 	fields := []string{string(s.Domain), s.Cluster, s.MasterID, s.Session, string(s.Nonce), string(s.Channel)}
 	var encoded []byte
@@ -101,13 +101,13 @@ func (s Statement) encode() []byte {
 	return encoded
 }
 
-// SignStatement returns the Ed25519 signature of a Statement, of SignatureSize bytes.
+// SignStatement returns the Ed25519 signature of a Statement, which has SignatureSize bytes.
 func (s *Signer) SignStatement(statement Statement) []byte {
 	return ed25519.Sign(s.key, statement.encode())
 }
 
-// VerifyStatement returns which of the Verifier's keys has signed a Statement. The error is
-// ErrSignature where none has.
+// VerifyStatement returns the key that signed a Statement, or ErrSignature if none of the
+// Verifier's keys did.
 func (v *Verifier) VerifyStatement(statement Statement, signature []byte) (ed25519.PublicKey, error) {
 	encoded := statement.encode()
 	for _, key := range v.current() {

@@ -13,16 +13,16 @@ import (
 )
 
 func statement(edit func(*Statement)) Statement {
-	s := Statement{Domain: DomainReport, Cluster: "prod-eu", MasterID: "m1", Session: "s1", Nonce: bytes.Repeat([]byte{7}, NonceSize), Channel: "channel"}
+	s := Statement{Domain: DomainSubscribe, Cluster: "prod-eu", MasterID: "m1", Session: "s1", Nonce: bytes.Repeat([]byte{7}, NonceSize), Channel: "channel"}
 	if edit != nil {
 		edit(&s)
 	}
 	return s
 }
 
-// TestASignatureHoldsForItsStatementOnly: each other cluster, masterID, session, nonce,
-// connection and purpose is refused, also where texts move from one field to the next.
-func TestASignatureHoldsForItsStatementOnly(t *testing.T) {
+// A signature is refused for any other cluster, master ID, session, nonce, connection or purpose,
+// also if text moves from one field to the next.
+func TestSignatureIsValidForItsStatementOnly(t *testing.T) {
 	key, public := newKey(t)
 	v := NewVerifier("prod-eu", public)
 	signature := NewSigner(key).SignStatement(statement(nil))
@@ -55,7 +55,7 @@ func TestASignatureHoldsForItsStatementOnly(t *testing.T) {
 	}
 }
 
-func TestAnyOfTheKeysOfTheMomentIsAccepted(t *testing.T) {
+func TestSetKeys(t *testing.T) {
 	oldKey, oldPublic := newKey(t)
 	newerKey, newerPublic := newKey(t)
 	v := NewVerifier("prod-eu", oldPublic)
@@ -89,14 +89,14 @@ func TestAnyOfTheKeysOfTheMomentIsAccepted(t *testing.T) {
 	}
 }
 
-// FuzzStatement gives two Statements: they have one encoding only if they are the same.
+// FuzzStatement checks that two Statements have the same encoding only if they are equal.
 func FuzzStatement(f *testing.F) {
 	f.Add("prod-eu", "m1", "s1", []byte("n"), "prod-e", "um1", "s1", []byte("n"))
 	f.Add("", "", "", []byte{}, "", "", "", []byte{0})
 	f.Add("a", "\x00\x00\x00\x01b", "", []byte{}, "a", "b", "", []byte{})
 	f.Fuzz(func(t *testing.T, cluster, masterID, session string, nonce []byte, cluster2, holder2, session2 string, nonce2 []byte) {
-		a := Statement{Domain: DomainReport, Cluster: cluster, MasterID: masterID, Session: session, Nonce: nonce, Channel: Unbound}
-		b := Statement{Domain: DomainReport, Cluster: cluster2, MasterID: holder2, Session: session2, Nonce: nonce2, Channel: Unbound}
+		a := Statement{Domain: DomainSubscribe, Cluster: cluster, MasterID: masterID, Session: session, Nonce: nonce, Channel: Unbound}
+		b := Statement{Domain: DomainSubscribe, Cluster: cluster2, MasterID: holder2, Session: session2, Nonce: nonce2, Channel: Unbound}
 		same := cluster == cluster2 && masterID == holder2 && session == session2 && bytes.Equal(nonce, nonce2)
 		if bytes.Equal(a.encode(), b.encode()) != same {
 			t.Errorf("%+v and %+v: one encoding, want %v", a, b, same)
@@ -104,7 +104,7 @@ func FuzzStatement(f *testing.F) {
 	})
 }
 
-// shakeHands returns both ends' states of one connection.
+// shakeHands returns the states of both ends of a TLS connection.
 func shakeHands(t *testing.T, version uint16) (client, server tls.ConnectionState) {
 	t.Helper()
 	key, public := newKey(t)
@@ -126,7 +126,7 @@ func shakeHands(t *testing.T, version uint16) (client, server tls.ConnectionStat
 	return c.ConnectionState(), s.ConnectionState()
 }
 
-func TestBothEndsOfAConnectionKnowItsChannelAndNobodyElse(t *testing.T) {
+func TestChannelIsEqualAtBothEndsOnly(t *testing.T) {
 	seen := map[Channel]bool{Unbound: true}
 	for range 3 {
 		client, server := shakeHands(t, tls.VersionTLS13)
@@ -145,7 +145,7 @@ func TestBothEndsOfAConnectionKnowItsChannelAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestOnlyTLS13HasAChannel(t *testing.T) {
+func TestChannelRequiresTLS13(t *testing.T) {
 	client, server := shakeHands(t, tls.VersionTLS12)
 	for _, state := range []*tls.ConnectionState{&client, &server} {
 		if _, err := ChannelOf(state); !errors.Is(err, ErrOldTLS) {

@@ -11,72 +11,72 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Why a token is refused.
+// Reasons for refusing a token.
 var (
 	// ErrExpired: the token is too old, or this clock is ahead of the signer's.
 	ErrExpired = errors.New("token has expired")
-	// ErrNotYetValid: the token is from the future, or this clock is behind.
+	// ErrNotYetValid: the token is from the future, or this clock is behind the signer's.
 	ErrNotYetValid = errors.New("token was issued in the future")
-	// ErrWrongAudience: the token is for another cluster. One of the keys has signed it,
-	// so its bearer may be told which cluster this is.
+	// ErrWrongAudience: the token is for another cluster. One of the keys signed it, so the client
+	// may learn the name of this cluster.
 	ErrWrongAudience = errors.New("token is for another cluster")
 	// ErrReplayed: the token was used before.
 	ErrReplayed = errors.New("token was used before")
-	// ErrOverrun: more tokens came within their lifetime than can be remembered,
-	// so that a replay could not be told.
-	ErrOverrun = errors.New("too many tokens within a minute")
-	// ErrInvalid: anything else: not a token, another algorithm, no known key.
+	// ErrTooManyTokens: more tokens were used within their lifetime than can be remembered, so
+	// replays could not be detected.
+	ErrTooManyTokens = errors.New("too many tokens within a minute")
+	// ErrInvalid: the token is malformed, has another algorithm, or was not signed by a known key.
 	ErrInvalid = errors.New("token is not valid")
-	// ErrSignature: none of the keys has signed a Statement.
-	ErrSignature = errors.New("no known key has signed this for this connection")
+	// ErrSignature: none of the keys signed the Statement.
+	ErrSignature = errors.New("the signature for this connection is missing or not by a known key")
 )
 
-// TimeTrouble reports whether a token was refused for its times alone: it would have
+// IsTimeError reports whether a token was refused only because of its times, so that it would have
 // been accepted if both clocks agreed.
-func TimeTrouble(err error) bool {
+func IsTimeError(err error) bool {
 	return errors.Is(err, ErrExpired) || errors.Is(err, ErrNotYetValid)
 }
 
-// Verifier checks tokens for one cluster, and that each is used once, and signatures of
+// Verifier verifies tokens for one cluster, each of which is valid once, and signatures of
 // Statements. It is safe for concurrent use.
 type Verifier struct {
 	cluster string
 	keys    atomic.Pointer[[]ed25519.PublicKey]
 	nonces  *nonceMaker
-	seen    replayMemory
+	seen    replayCache
 }
 
-// NewVerifier returns a Verifier that accepts what any one of the keys has signed: two keys
-// while one replaces the other.
+// NewVerifier returns a Verifier that accepts signatures of any of the keys. There are two keys
+// during a key rotation.
 func NewVerifier(cluster string, keys ...ed25519.PublicKey) *Verifier {
-	v := &Verifier{cluster: cluster, nonces: newNonceMaker(time.Now()), seen: replayMemory{limit: maxRemembered}}
+	v := &Verifier{cluster: cluster, nonces: newNonceMaker(time.Now()), seen: replayCache{limit: maxRemembered}}
 	v.SetKeys(keys...)
 	return v
 }
 
-// SetKeys replaces the keys, and reports whether they differ from those before. Sessions
-// that a key opened which is no longer there are for the caller to end: see Accepts.
+// SetKeys replaces the keys and reports whether they changed. The caller has to end sessions that
+// were opened with a removed key: see Accepts.
 func (v *Verifier) SetKeys(keys ...ed25519.PublicKey) (changed bool) {
 	keys = slices.Clone(keys)
 	before := v.keys.Swap(&keys)
 	return before == nil || !slices.EqualFunc(*before, keys, func(a, b ed25519.PublicKey) bool { return a.Equal(b) })
 }
 
-// Accepts reports whether a key is one of the Verifier's now.
+// Accepts reports whether key is one of the current keys.
 func (v *Verifier) Accepts(key ed25519.PublicKey) bool {
 	return slices.ContainsFunc(v.current(), func(k ed25519.PublicKey) bool { return k.Equal(key) })
 }
 
 func (v *Verifier) current() []ed25519.PublicKey { return *v.keys.Load() }
 
-// Nonce returns a nonce for a master whose token was refused for its times. A token that
-// claims it is accepted once, within Lifetime, whatever the master's clock.
+// Nonce returns a nonce for a master whose token was refused because of its times. A token that
+// claims it is accepted once, within Lifetime, whatever the master's clock is.
 func (v *Verifier) Nonce(now time.Time) string { return v.nonces.make(now) }
 
-// Verify returns the masterID that a token was signed for, and uses the token up.
+// Verify returns the ID of the master that a token was signed for, and marks the token as used.
 func (v *Verifier) Verify(token string, now time.Time) (masterID string, err error) {
 	if len(token) > maxToken {
-		return "", fmt.Errorf("%w: it has %d bytes, at most %d are read", ErrInvalid, len(token), maxToken)
+		return "", fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrInvalid, len(token), maxToken)
 	}
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
 	var c claims
@@ -84,9 +84,9 @@ func (v *Verifier) Verify(token string, now time.Time) (masterID string, err err
 		return "", fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if c.Subject == "" || len(c.Subject) > maxMasterID {
-		return "", fmt.Errorf("%w: its sub has %d bytes, not 1 to %d", ErrInvalid, len(c.Subject), maxMasterID)
+		return "", fmt.Errorf("%w: its sub has %d bytes, want 1 to %d", ErrInvalid, len(c.Subject), maxMasterID)
 	}
-	id, until, err := v.timely(&c, now)
+	id, until, err := v.checkClaims(&c, now)
 	if err != nil {
 		return "", err
 	}
@@ -104,18 +104,18 @@ func (v *Verifier) verificationKeys(*jwt.Token) (any, error) {
 	return set, nil
 }
 
-// timely checks for whom a token is, and its time or nonce. It returns by what the token is
-// remembered, and until when. A token for somebody else is never a matter of time.
-func (v *Verifier) timely(c *claims, now time.Time) (id string, until time.Time, err error) {
+// checkClaims checks the audience of a token and its time or nonce. It returns the ID to remember
+// the token by, and until when. A token for another cluster never results in a time error.
+func (v *Verifier) checkClaims(c *claims, now time.Time) (id string, until time.Time, err error) {
 	switch {
 	case slices.Equal(c.Audience, jwt.ClaimStrings{nonceAudience(v.cluster)}):
-		return v.nonceTimely(c.Nonce, now)
+		return v.checkNonce(c.Nonce, now)
 	case !slices.Equal(c.Audience, jwt.ClaimStrings{audience(v.cluster)}):
 		return "", time.Time{}, ErrWrongAudience
 	case c.ExpiresAt == nil:
 		return "", time.Time{}, fmt.Errorf("%w: it has no exp", ErrInvalid)
 	case c.ID == "" || len(c.ID) > maxID:
-		return "", time.Time{}, fmt.Errorf("%w: its jti has %d bytes, not 1 to %d", ErrInvalid, len(c.ID), maxID)
+		return "", time.Time{}, fmt.Errorf("%w: its jti has %d bytes, want 1 to %d", ErrInvalid, len(c.ID), maxID)
 	}
 	until = c.ExpiresAt.Add(Leeway)
 	switch {
@@ -127,12 +127,12 @@ func (v *Verifier) timely(c *claims, now time.Time) (id string, until time.Time,
 	return fmt.Sprintf("jti %d %q %q", c.ExpiresAt.UnixNano(), c.ID, c.Subject), until, nil
 }
 
-// nonceTimely checks a nonce. One that came too late is no matter of clocks.
-func (v *Verifier) nonceTimely(nonce string, now time.Time) (id string, until time.Time, err error) {
+// checkNonce checks a nonce. An expired nonce is not a time error.
+func (v *Verifier) checkNonce(nonce string, now time.Time) (id string, until time.Time, err error) {
 	until, ok := v.nonces.expires(nonce)
 	switch left := until.Sub(now); {
 	case !ok:
-		return "", time.Time{}, fmt.Errorf("%w: its nonce is not of this agent", ErrInvalid)
+		return "", time.Time{}, fmt.Errorf("%w: its nonce was not issued by this agent", ErrInvalid)
 	case left <= 0:
 		return "", time.Time{}, fmt.Errorf("%w: its nonce has expired", ErrInvalid)
 	}

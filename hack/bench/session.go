@@ -69,7 +69,7 @@ func dial(ctx context.Context, a *agent, through *forwarder, period time.Duratio
 	}
 	conn.SetReadLimit(wire.MaxFrame)
 	s := &session{forwarder: through, conn: conn, codec: newCodec(), ended: make(chan struct{}), news: make(chan struct{})}
-	sign := token.Statement{Domain: token.DomainReport, Cluster: a.Cluster, MasterID: holder, Session: rand.Text(), Channel: channel}
+	sign := token.Statement{Domain: token.DomainSubscribe, Cluster: a.Cluster, MasterID: holder, Session: rand.Text(), Channel: channel}
 	if err := s.begin(ctx, a.signer, sign, period, held); err != nil {
 		_ = conn.CloseNow()
 		return nil, fmt.Errorf("open a session with agent %s: %w", a.Cluster, err)

@@ -169,7 +169,7 @@ func (c call) report(h *wire.Hello, holder string, s *signing) *wire.SubscribeRe
 	}
 	m := &wire.SubscribeRequest{
 		Protocol: protocol, Session: c.session, MasterID: holder,
-		Period: c.cluster.RequestPeriod, Duration: c.cluster.SessionDuration, Signature: s.sign(token.DomainReport, h.Nonce),
+		Period: c.cluster.RequestPeriod, Duration: c.cluster.SessionDuration, Signature: s.sign(token.DomainSubscribe, h.Nonce),
 	}
 	if c.base != nil && c.base.Epoch == h.Epoch {
 		m.Base = &wire.Base{Epoch: c.base.Epoch, Seq: c.base.Seq}

@@ -129,7 +129,7 @@ func guarded(a *agent, verifier *token.Verifier, skew *time.Duration, tokens *[]
 		a.count(func() { *tokens = append(*tokens, bearer) })
 		w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 		if _, err := verifier.Verify(bearer, now); err != nil {
-			if token.TimeTrouble(err) {
+			if token.IsTimeError(err) {
 				w.Header().Set(wire.NonceHeader, verifier.Nonce(now))
 			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="rollcall"`)
