@@ -16,110 +16,107 @@ import (
 	"rollcall.dev/rollcall/master/sink"
 )
 
-// Ways to know who asks.
+// These are the values of Config.Auth.
 const (
 	AuthKubernetes = "kubernetes"
 	AuthNone       = "none"
 )
 
-// Bounds of Config.History: less holds too few readings for a rate, and more is a
-// database's work.
+// These constants limit Config.History. A shorter history has too few samples for a rate; a longer
+// one is a task for a time series database.
 const (
 	minHistory = time.Minute
 	maxHistory = 6 * time.Hour
 )
 
-// CacheMemory keeps clusters in this process only.
+// CacheMemory caches reports in this process only.
 const CacheMemory = "memory"
 
-// Config is what a master is told. Default has a value for everything.
+// Config configures a master. Default returns a value for each field.
 type Config struct {
-	// Kubeconfig is the hub's; empty: in-cluster, then $KUBECONFIG.
+	// Kubeconfig is the kubeconfig of the hub. If it is empty, the in-cluster configuration is
+	// used, then $KUBECONFIG.
 	Kubeconfig string
 
-	// Listen serves clients, health and metrics, as host:port. HealthListen serves health by
-	// plain HTTP, whatever is open at Listen; empty: nowhere.
+	// Listen is the host:port for clients, health and metrics. HealthListen additionally serves
+	// health over plain HTTP, without the connection limits of Listen; empty disables it.
 	Listen, HealthListen    string
 	TLSCertFile, TLSKeyFile string
-	// ServingCASecret and ServingCAConfigMap name objects in the master's namespace, by which
-	// all replicas share a CA that signs their serving certificates, where there are no
-	// files; see package servingcert. Empty: there is none. ServingCertNames are DNS names
-	// and IP addresses of these certificates, besides those of the Service and of localhost.
+	// ServingCASecret and ServingCAConfigMap name objects in the master's namespace, through
+	// which all replicas share a CA for their serving certificates if there are no certificate
+	// files; see package servingcert. Empty disables it. ServingCertNames are additional DNS
+	// names and IP addresses of these certificates.
 	ServingCASecret, ServingCAConfigMap string
 	ServingCertNames                    []string
-	// Auth is AuthKubernetes, by which the hub says who a client is and what it may see,
-	// or AuthNone.
+	// Auth is AuthKubernetes, which authenticates and authorizes clients by the hub, or AuthNone.
 	Auth string
-	// TokenAudiences are those of which a client's token must have one; empty: those of
-	// the hub's API server. AuthKubernetes only.
+	// TokenAudiences are the accepted audiences of tokens, by default those of the hub's API
+	// server. It requires AuthKubernetes.
 	TokenAudiences []string
-	// ClientCAFile has the authorities of client certificates; empty: the hub's own.
-	// AuthKubernetes only.
+	// ClientCAFile has the authorities of client certificates, by default those of the hub. It
+	// requires AuthKubernetes.
 	ClientCAFile string
-	// Insecure serves plain HTTP where no certificate is given, dials agents by plain
-	// ws where their endpoint says so, and allows AuthNone on any address. AuthKubernetes
-	// over plain HTTP is possible on a loopback address only: anyone on the network path could
-	// take a client's token and be that client, on the hub too.
+	// Insecure serves plain HTTP if there is no certificate, allows plain ws to agents whose
+	// endpoint has that scheme, and allows AuthNone on any address. AuthKubernetes over plain HTTP
+	// is allowed on loopback addresses only, as anyone on the network path could otherwise steal
+	// tokens of the hub.
 	Insecure bool
 
-	// MaxConnections limits the connections of clients open at once; 0: half of the
-	// files that the process may have open, and 20,000 at most. MaxConnectionsPerAddress is
-	// how many of them are of one address (IPv6: /64) whose clients are not authenticated;
-	// 0: 256, or with AuthNone no limit.
+	// MaxConnections limits open client connections. 0 means half of the process's limit of open
+	// files, at most 20,000. MaxConnectionsPerAddress limits the unauthenticated connections of one
+	// address (IPv6: /64). 0 means 256, or no limit with AuthNone.
 	MaxConnections, MaxConnectionsPerAddress int
-	// TrustedProxies lists CIDRs or addresses of proxies whose X-Forwarded-For is believed.
+	// TrustedProxies are CIDRs or addresses of proxies whose X-Forwarded-For header is trusted.
 	TrustedProxies []string
 
-	// Cache is CacheMemory, or the URL of Redis: redis://… or rediss://….
+	// Cache is CacheMemory or the URL of a Redis: redis://… or rediss://….
 	Cache string
-	// SigningKeyFile has the private key of the tokens that dials carry, and of what is
-	// written to Redis; empty: dials carry none, and what is in Redis proves nothing.
+	// SigningKeyFile has the private key that signs the tokens for agents and the entries in
+	// Redis. If it is empty, neither is signed.
 	SigningKeyFile string
-	// RotationSigningKeyFiles have further private keys, of masters that have not changed
-	// to SigningKeyFile yet, or have changed already: what those write to Redis is read
-	// too. They sign nothing.
+	// RotationSigningKeyFiles have the private keys of masters that use another SigningKeyFile
+	// during a rotation. Their entries in Redis are accepted. They sign nothing.
 	RotationSigningKeyFiles []string
-	// Which addresses of ClusterAgents are dialed: loopback addresses and the hub's API
-	// server only where said so; of the others those in DialAllow, where it is not empty,
-	// and none in DialDeny. Both are CIDRs or addresses. See package egress.
+	// DialLoopback and DialHubAPI allow agents at loopback addresses and at the hub's API server.
+	// DialAllow, if it is not empty, has the allowed addresses, DialDeny the denied ones, both as
+	// CIDRs or addresses. See package egress.
 	DialLoopback, DialHubAPI bool
 	DialAllow, DialDeny      []string
-	// DialProxy is the URL of the proxy that agents are dialed through, which then decides
-	// what addresses are reached; empty: none, whatever the environment says.
+	// DialProxy is the URL of the proxy for connections to agents. The proxy then decides which
+	// addresses are allowed. Proxies in the environment are ignored.
 	DialProxy string
-	// AllowedHosts are names that requests may be for with AuthNone, besides localhost.
+	// AllowedHosts are accepted values of the Host header with AuthNone, besides localhost.
 	AllowedHosts []string
-	// LeaderElect lets one of several masters reconcile, dial and answer, by a Lease in
-	// LeaderElectionNamespace; empty: the pod's namespace, else rollcall-system.
+	// LeaderElect makes only one of several masters reconcile, connect to agents and serve. The
+	// Lease is in LeaderElectionNamespace, by default the pod's namespace, else rollcall-system.
 	LeaderElect             bool
 	LeaderElectionNamespace string
 
-	// Profiling serves Go's profiles at /debug/pprof/, to who may get that path; with AuthNone
-	// on a loopback address only.
+	// Profiling serves Go profiles at /debug/pprof/ to clients with access to that path; with
+	// AuthNone on a loopback address only.
 	Profiling bool
 
-	// History is for how long each cluster's usage and counts are kept in memory; 0: not
-	// at all. HistoryMaxMemory bounds them, in bytes of all clusters together; 0: there is
-	// no bound.
+	// History is how long usage and counts are kept in memory; 0 disables the history.
+	// HistoryMaxMemory limits the memory of all clusters' history, in bytes; 0 means no limit.
 	History          time.Duration
 	HistoryMaxMemory int64
-	// StateMaxMemory bounds what the states of all clusters take together, as it is estimated,
-	// and ClusterMaxMemory what that of one takes, in bytes; 0: there is no bound.
+	// StateMaxMemory limits the estimated memory of the states of all clusters, ClusterMaxMemory
+	// that of one cluster, in bytes; 0 means no limit.
 	StateMaxMemory, ClusterMaxMemory int64
-	// QueryMaxSamples is how many samples one query of /prometheus may have in memory.
+	// QueryMaxSamples limits the samples in memory of one query of /prometheus.
 	QueryMaxSamples int
-	// Sinks are the URLs of what gets all readings; see docs/SINKS.md.
+	// Sinks are the URLs to which usage and counts are sent; see docs/SINKS.md.
 	Sinks []string
 
 	Version string
 	Log     *slog.Logger
 
-	// Listening is called with the address once it is open, for who listens on port 0, and
-	// HealthListening with that of health; may be nil.
+	// Listening and HealthListening are called with the address of each listener once it is open.
+	// They may be nil.
 	Listening, HealthListening func(net.Addr)
 }
 
-// Default is the Config of a master that is told nothing.
+// Default returns the default configuration.
 func Default() Config {
 	return Config{
 		Listen:      ":8443",
@@ -138,8 +135,7 @@ func Default() Config {
 	}
 }
 
-// Validate says everything that is wrong with a Config, in words for whoever wrote
-// the command line.
+// Validate returns an error that lists everything that is invalid, by the names of the flags.
 func (c *Config) Validate() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
@@ -182,12 +178,12 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// plainHTTP says that clients are served without TLS.
+// plainHTTP reports whether clients are served without TLS.
 func (c *Config) plainHTTP() bool {
 	return c.Insecure && c.TLSCertFile == "" && c.ServingCASecret == ""
 }
 
-// isLoopback says that an address to listen on can be reached from this machine only.
+// isLoopback reports whether a listen address is reachable from this machine only.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -201,7 +197,7 @@ func isRedis(cache string) bool {
 	return strings.HasPrefix(cache, "redis://") || strings.HasPrefix(cache, "rediss://")
 }
 
-// warn says loudly what a Config gives up.
+// warn logs the security risks of the configuration.
 func (c *Config) warn() {
 	if c.Auth == AuthNone {
 		c.Log.Warn("anyone who reaches this master can read every cluster (--auth none)", "address", c.Listen)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestValidateTellsWhatIsWrong(t *testing.T) {
+func TestValidate(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		change func(*Config)
@@ -67,7 +67,7 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestRunRefusesBeforeItDoesAnything(t *testing.T) {
+func TestRunValidates(t *testing.T) {
 	c := Default()
 	c.Auth = AuthNone
 	if err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "--auth none") {

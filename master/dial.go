@@ -18,8 +18,7 @@ import (
 // dialContext opens a connection.
 type dialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-// networkBounds are what the flags say of both sides: how agents are dialed, and how many
-// connections clients may have.
+// networkBounds has the dialer for agents and the limits of client connections.
 type networkBounds struct {
 	dial   dialContext
 	proxy  *url.URL
@@ -34,8 +33,8 @@ func (c *Config) networkBounds(hub *rest.Config) (b networkBounds, err error) {
 	return b, err
 }
 
-// agentDialer returns how agents are dialed: directly, to addresses that the policy allows,
-// or through a proxy, which is somebody's decision and needs no policy.
+// agentDialer returns the dialer for agents: either a direct one that is restricted by the egress
+// policy, or an unrestricted one and the URL of the proxy that it has to be used with.
 func (c *Config) agentDialer(hub *rest.Config) (dialContext, *url.URL, error) {
 	if c.DialProxy != "" {
 		proxy, err := parseProxy(c.DialProxy)
@@ -48,7 +47,7 @@ func (c *Config) agentDialer(hub *rest.Config) (dialContext, *url.URL, error) {
 	return (&net.Dialer{ControlContext: policy.Control}).DialContext, nil, nil
 }
 
-// egressPolicy returns what the flags say of addresses.
+// egressPolicy returns the policy that the flags describe.
 func (c *Config) egressPolicy(hub *rest.Config) (*egress.Policy, error) {
 	policy := &egress.Policy{Loopback: c.DialLoopback}
 	var allow, deny error
@@ -72,7 +71,7 @@ func (c *Config) egressPolicy(hub *rest.Config) (*egress.Policy, error) {
 	return policy, nil
 }
 
-// validateDials says what is wrong with the flags that are about dials.
+// validateDials validates the flags for connections to agents.
 func (c *Config) validateDials() error {
 	_, allow := connlimit.ParsePrefixes("--dial-allow", c.DialAllow)
 	_, deny := connlimit.ParsePrefixes("--dial-deny", c.DialDeny)
@@ -87,7 +86,7 @@ func (c *Config) validateDials() error {
 	return errors.Join(errs...)
 }
 
-// parseProxy reads the URL of a proxy. It repeats nothing of one that may hold a password.
+// parseProxy parses the URL of a proxy. Its errors do not contain the URL, which may have a password.
 func parseProxy(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -101,7 +100,7 @@ func parseProxy(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// hosts returns the hosts that are answered for where nobody says who they are; nil: any.
+// hosts returns the accepted Host headers with AuthNone, nil to accept all.
 func (c *Config) hosts() *httpapi.Hosts {
 	if c.Auth != AuthNone {
 		return nil

@@ -14,7 +14,7 @@ import (
 )
 
 // inside is a server on a loopback address, which counts who connects.
-func inside(t *testing.T) (address string, connected func() int) {
+func newInternalServer(t *testing.T) (address string, connected func() int) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,7 +35,7 @@ func inside(t *testing.T) (address string, connected func() int) {
 	}
 }
 
-func TestAgentsAreDialedWhereTheFlagsAllow(t *testing.T) {
+func TestAgentDialer(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	for name, tc := range map[string]struct {
 		edit func(c *Config, address string)
@@ -51,7 +51,7 @@ func TestAgentsAreDialedWhereTheFlagsAllow(t *testing.T) {
 		"denied":                 {edit: func(c *Config, _ string) { c.DialLoopback, c.DialDeny = true, []string{"127.0.0.1"} }, want: "--dial-deny"},
 		"a proxy, which decides": {edit: func(c *Config, a string) { c.DialProxy = "http://" + a }},
 	} {
-		address, connected := inside(t)
+		address, connected := newInternalServer(t)
 		c := Default()
 		if tc.edit != nil {
 			tc.edit(&c, address)
@@ -80,15 +80,15 @@ func TestAgentsAreDialedWhereTheFlagsAllow(t *testing.T) {
 
 // TestAClusterAgentIsNoProbeOfTheMastersNetwork is the attack of an endpoint that is a
 // service on the master's own machine.
-func TestAClusterAgentIsNoProbeOfTheMastersNetwork(t *testing.T) {
+func TestClusterAgentCannotScanTheMastersNetwork(t *testing.T) {
 	cluster := hub(t)
-	address, connected := inside(t)
+	address, connected := newInternalServer(t)
 	_, port, _ := net.SplitHostPort(address)
 	r := start(t, cluster, func(c *Config) { c.LeaderElect, c.DialLoopback = false, false })
-	r.becomes("/readyz", http.StatusOK)
+	r.waitForStatus("/readyz", http.StatusOK)
 	for name, host := range map[string]string{"probe-name": "localhost", "probe-address": "127.0.0.1", "probe-mapped": "[::ffff:127.0.0.1]"} {
 		register(t, cluster, name, `{endpoint: "wss://`+host+`:`+port+`"}`)
-		if words := r.becomes("/api/v1/clusters/"+name, http.StatusServiceUnavailable); !strings.Contains(words, "must not be dialed") {
+		if words := r.waitForStatus("/api/v1/clusters/"+name, http.StatusServiceUnavailable); !strings.Contains(words, "must not be dialed") {
 			t.Errorf("%s: %s, want that it must not be dialed", host, words)
 		}
 	}
@@ -99,9 +99,9 @@ func TestAClusterAgentIsNoProbeOfTheMastersNetwork(t *testing.T) {
 
 // TestAMasterWithoutAuthenticationAnswersForLoopbackOnly is the attack of a page whose name
 // resolves to 127.0.0.1.
-func TestAMasterWithoutAuthenticationAnswersForLoopbackOnly(t *testing.T) {
+func TestHostHeaderWithoutAuthentication(t *testing.T) {
 	r := start(t, hub(t), func(c *Config) { c.LeaderElect = false })
-	r.becomes("/readyz", http.StatusOK)
+	r.waitForStatus("/readyz", http.StatusOK)
 	for host, want := range map[string]int{"attacker.example": 421, "attacker.example:8443": 421, "localhost:1": 200, "127.0.0.9": 200, "[::1]:8443": 200, "10.0.0.1": 421} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/api/v1/clusters", nil)
 		if err != nil {

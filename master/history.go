@@ -13,20 +13,19 @@ import (
 )
 
 const (
-	// sweepEvery is how often what clusters left behind that report no more is looked at.
-	sweepEvery = time.Minute
-	// leastTrail is how far back it is known since when an object is as it is, where no
-	// history is kept.
-	leastTrail = 15 * time.Minute
+	// sweepPeriod is the time between two removals of old samples.
+	sweepPeriod = time.Minute
+	// minRevisionTimes is how long revision times are kept if there is no history.
+	minRevisionTimes = 15 * time.Minute
 )
 
-// newHistory is the last minutes of all clusters, nil where Config says none.
+// newHistory returns the history, nil if it is disabled.
 func (c *Config) newHistory(metrics prometheus.Registerer) *history.History {
 	if c.History == 0 {
 		return nil
 	}
 	h := history.New(history.Config{Window: c.History, MaxBytes: c.HistoryMaxMemory, Log: c.Log})
-	metrics.MustRegister(past{h})
+	metrics.MustRegister(historyCollector{h})
 	return h
 }
 
@@ -39,7 +38,7 @@ func followers(h *history.History, t *prom.RevisionTimes) []session.Follower {
 	return all
 }
 
-// namesOf are the registered clusters, by name.
+// namesOf returns a function that lists the names of the registered clusters.
 func namesOf(r *controllers.Registry) func() []string {
 	return func() []string {
 		var names []string
@@ -67,9 +66,9 @@ func reader(h *history.History) func(cluster string) *history.ClusterHistory {
 	return func(cluster string) *history.ClusterHistory { return h.Read(cluster, time.Now()) }
 }
 
-// sweep forgets what has grown too old, until ctx ends.
+// sweep removes old samples until ctx ends.
 func sweep(ctx context.Context, h *history.History) {
-	ticker := time.NewTicker(sweepEvery)
+	ticker := time.NewTicker(sweepPeriod)
 	defer ticker.Stop()
 	for {
 		select {
@@ -81,26 +80,26 @@ func sweep(ctx context.Context, h *history.History) {
 	}
 }
 
-// past are the metrics of a history.
-type past struct{ history *history.History }
+// historyCollector exports the metrics of a history.
+type historyCollector struct{ history *history.History }
 
 var (
-	historyBytes    = prometheus.NewDesc("rollcall_history_bytes", "Memory that the last minutes of all clusters take, with labels and times.", nil, nil)
-	historySamples  = prometheus.NewDesc("rollcall_history_samples", "Values that are kept of the last minutes; CPU and memory are one each.", nil, nil)
-	historyClusters = prometheus.NewDesc("rollcall_history_clusters", "Clusters of which there are last minutes.", nil, nil)
-	historySeries   = prometheus.NewDesc("rollcall_history_series", "Nodes and containers of which usage is kept.", nil, nil)
-	historyEvicted  = prometheus.NewDesc("rollcall_history_evicted_samples_total", "Values that were let go of before their time, for want of memory (--history-max-memory).", nil, nil)
+	historyBytes    = prometheus.NewDesc("rollcall_history_bytes", "Memory of the history of all clusters in bytes, including labels and timestamps.", nil, nil)
+	historySamples  = prometheus.NewDesc("rollcall_history_samples", "Samples in the history. A reading of CPU and memory counts as two.", nil, nil)
+	historyClusters = prometheus.NewDesc("rollcall_history_clusters", "Clusters with a history.", nil, nil)
+	historySeries   = prometheus.NewDesc("rollcall_history_series", "Nodes and containers with usage in the history.", nil, nil)
+	historyEvicted  = prometheus.NewDesc("rollcall_history_evicted_samples_total", "Samples evicted early due to the memory limit (--history-max-memory).", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
-func (p past) Describe(out chan<- *prometheus.Desc) {
+func (p historyCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{historyBytes, historySamples, historyClusters, historySeries, historyEvicted} {
 		out <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (p past) Collect(out chan<- prometheus.Metric) {
+func (p historyCollector) Collect(out chan<- prometheus.Metric) {
 	s := p.history.Stats()
 	gauge := func(d *prometheus.Desc, value int64) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value))

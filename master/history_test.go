@@ -17,13 +17,13 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-func TestWhatSessionsBringGoesIntoTheHistory(t *testing.T) {
+func TestReportsAreAddedToHistory(t *testing.T) {
 	c, metrics := Default(), prometheus.NewPedanticRegistry()
-	h, trail := c.newHistory(metrics), prom.NewRevisionTimes(time.Minute)
+	h, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(time.Minute)
 	world, now := statetest.New(1, 2, 10), time.Now()
 	world.Sample(state.TimeOf(now))
 	v := &session.Value{Cluster: "a", State: world.State, Summary: state.Summarize(world.State, now), ReceivedAt: now}
-	for _, f := range followers(h, trail) {
+	for _, f := range followers(h, revisionTimes) {
 		f.Reported(v, true)
 	}
 	held := 0
@@ -36,7 +36,7 @@ func TestWhatSessionsBringGoesIntoTheHistory(t *testing.T) {
 	if n, err := testutil.GatherAndCount(metrics); n != 5 || err != nil {
 		t.Errorf("%d metrics, %v; want 5", n, err)
 	}
-	for _, f := range followers(h, trail) {
+	for _, f := range followers(h, revisionTimes) {
 		f.Ended("a", now.Add(time.Second))
 		f.Forgotten("a")
 	}
@@ -45,7 +45,7 @@ func TestWhatSessionsBringGoesIntoTheHistory(t *testing.T) {
 	}
 }
 
-func TestNoHistoryIsKeptWhereNoneIsWanted(t *testing.T) {
+func TestHistoryDisabled(t *testing.T) {
 	c := Default()
 	c.History = 0
 	if err := c.Validate(); err != nil && strings.Contains(err.Error(), "--history") {
@@ -59,7 +59,7 @@ func TestNoHistoryIsKeptWhereNoneIsWanted(t *testing.T) {
 	}
 }
 
-func TestSweepEndsWithItsContext(t *testing.T) {
+func TestSweepEndsWithContext(t *testing.T) {
 	c := Default()
 	c.Log = slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -67,9 +67,9 @@ func TestSweepEndsWithItsContext(t *testing.T) {
 	sweep(ctx, c.newHistory(prometheus.NewPedanticRegistry()))
 }
 
-func TestAMasterAnswersPrometheus(t *testing.T) {
+func TestMasterServesPrometheusAPI(t *testing.T) {
 	m := start(t, hub(t), func(*Config) {})
-	m.becomes("/readyz", 200)
+	m.waitForStatus("/readyz", 200)
 	if _, words := m.get("/prometheus/api/v1/query?" + url.Values{"query": {"1+1"}, "time": {"4"}}.Encode()); words != `{"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}` {
 		t.Error(words)
 	}

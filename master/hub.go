@@ -23,24 +23,24 @@ import (
 )
 
 const (
-	// leaseName is the Lease by which masters agree on the one that leads.
+	// leaseName is the Lease of the leader election.
 	leaseName = "rollcall-master"
-	// defaultNamespace is where config/master puts masters.
+	// defaultNamespace is the namespace of masters in config/master.
 	defaultNamespace = "rollcall-system"
-	// stopTimeout is how long reconcilers and sessions may take to end.
+	// stopTimeout limits the shutdown of reconcilers and sessions.
 	stopTimeout = 8 * time.Second
-	// Requests to the hub a second, on average and at once: what writing the status of
-	// many clusters needs. The API server has its own fairness.
+	// hubQPS and hubBurst limit requests to the hub. They allow for writing the status of many
+	// clusters; the API server has priority and fairness of its own.
 	hubQPS, hubBurst = 50, 100
 )
 
-// namespaceFile is where a pod reads its namespace.
+// namespaceFile contains the namespace of a pod.
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-// restConfig is how the hub is reached: the kubeconfig that was named, else the pod's
-// service account, else $KUBECONFIG.
+// restConfig returns the client configuration for the hub: that of the kubeconfig, else of the pod's
+// service account, else of $KUBECONFIG.
 func (c *Config) restConfig() (*rest.Config, error) {
-	config, err := c.findHub()
+	config, err := c.loadHubConfig()
 	if err != nil {
 		return nil, fmt.Errorf("find the hub: %w", err)
 	}
@@ -49,7 +49,7 @@ func (c *Config) restConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-func (c *Config) findHub() (*rest.Config, error) {
+func (c *Config) loadHubConfig() (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	if c.Kubeconfig == "" {
 		if config, err := rest.InClusterConfig(); err == nil {
@@ -61,8 +61,8 @@ func (c *Config) findHub() (*rest.Config, error) {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
 }
 
-// newManager is controller-runtime's manager with nothing but its caches, its clients
-// and the election of a leader: HTTP is our own. The lease is nil where there is none.
+// newManager returns a manager with caches, clients and leader election, but without HTTP servers.
+// The lease is nil without leader election.
 func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Manager, *lease, error) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -106,8 +106,7 @@ func (c *Config) leaseNamespace() string {
 	return podNamespace()
 }
 
-// podNamespace returns the namespace of this pod, outside of a cluster the one where
-// config/master puts masters.
+// podNamespace returns the namespace of this pod, or defaultNamespace outside of a cluster.
 func podNamespace() string {
 	if namespace, err := os.ReadFile(namespaceFile); err == nil {
 		return string(bytes.TrimSpace(namespace))
@@ -115,14 +114,14 @@ func podNamespace() string {
 	return defaultNamespace
 }
 
-// kubernetesLog is the log of Kubernetes' libraries within ours, until ctx ends:
-// warnings and errors only, as they tell each of their steps.
+// kubernetesLog returns a logger for Kubernetes libraries. It passes on warnings and errors only,
+// until ctx ends, as these libraries log each of their steps.
 func kubernetesLog(ctx context.Context, log *slog.Logger) logr.Logger {
 	return logr.FromSlogHandler(quietHandler{log.Handler(), ctx})
 }
 
-// AdoptLogs makes the log the one of Kubernetes' libraries, which have one per process:
-// what they warn of goes there until ctx ends.
+// AdoptLogs sets the process-wide loggers of Kubernetes libraries. They log warnings and errors
+// until ctx ends.
 func AdoptLogs(ctx context.Context, log *slog.Logger) {
 	quiet := kubernetesLog(ctx, log)
 	ctrl.SetLogger(quiet)

@@ -7,8 +7,8 @@ import (
 	"rollcall.dev/rollcall/master/cache/rediscache"
 )
 
-// GenerateSigningKey writes a new signing key to path, and its public half, which
-// agents get, to path.pub. Files that are there are never overwritten.
+// GenerateSigningKey writes a new signing key to path and its public key, which agents need, to
+// path.pub. It does not overwrite files.
 func GenerateSigningKey(path string) error {
 	key, err := token.GenerateKey()
 	if err != nil {
@@ -17,11 +17,11 @@ func GenerateSigningKey(path string) error {
 	return token.WriteKeyPair(path, key)
 }
 
-// signingKeys are the keys of a master.
+// signingKeys has the keys of a master.
 type signingKeys struct {
-	// own is nil where there is none.
+	// own is nil if nothing is signed.
 	own ed25519.PrivateKey
-	// rotation are those that sign nothing.
+	// rotation has the keys of other masters, whose entries in Redis are accepted.
 	rotation []ed25519.PrivateKey
 }
 
@@ -42,13 +42,13 @@ func (c *Config) signingKeys() (keys signingKeys, err error) {
 	return keys, nil
 }
 
-// id returns the name of the own key, of which there must be one, in entries in Redis.
+// id returns the ID of the own key in Redis entries. There must be an own key.
 func (k signingKeys) id() string {
 	public, _ := k.own.Public().(ed25519.PublicKey)
 	return rediscache.KeyID(public)
 }
 
-// signer returns what signs the tokens of dials, nil where they carry none.
+// signer returns the signer of tokens for agents, nil if there is no key.
 func (k signingKeys) signer() *token.Signer {
 	if k.own == nil {
 		return nil

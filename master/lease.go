@@ -19,25 +19,24 @@ import (
 )
 
 const (
-	// renewDeadline is how long a leader may try to renew its Lease: controller-runtime's
-	// own default.
+	// renewDeadline is how long a leader tries to renew its Lease, as in controller-runtime.
 	renewDeadline = 10 * time.Second
-	// leaseTimeout bounds one request for it: one that hangs must not cost the lead.
+	// leaseTimeout limits one request, so that a hanging one does not cost the leadership.
 	leaseTimeout = renewDeadline / 2
 )
 
-// lease is the Lease by which masters agree on the one that leads, and remembers what came
-// of asking for it. No Events are written of it, for which a master has no right.
+// lease is the Lease of the leader election. It remembers the result of the last request. It
+// writes no Events, as a master has no permission for them.
 type lease struct {
 	resourcelock.Interface
 	namespace string
 	log       *slog.Logger
 
 	mu sync.Mutex
-	// holder is who has it as far as is known; asked says that it was asked for.
+	// holder is the last known holder. asked is true once the Lease was requested.
 	holder string
 	asked  bool
-	// err is why it could not be read or written the last time; nil: it could.
+	// err is the error of the last request.
 	err error
 }
 
@@ -60,15 +59,15 @@ func newLease(hub *rest.Config, namespace string, log *slog.Logger) (*lease, err
 	}}, nil
 }
 
-// Get implements resourcelock.Interface. That there is no Lease is no failure: it is
+// Get implements resourcelock.Interface. A missing Lease is not recorded as an error, as it is
 // created next.
 func (l *lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.Interface.Get(ctx)
 	switch {
 	case err == nil:
-		l.note(record.HolderIdentity, nil)
+		l.record(record.HolderIdentity, nil)
 	case !apierrors.IsNotFound(err):
-		l.note("", err)
+		l.record("", err)
 	}
 	return record, raw, err
 }
@@ -77,7 +76,7 @@ func (l *lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []
 func (l *lease) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Create(ctx, record)
 	if !apierrors.IsAlreadyExists(err) { // another replica was faster
-		l.note(record.HolderIdentity, err)
+		l.record(record.HolderIdentity, err)
 	}
 	return err
 }
@@ -86,13 +85,13 @@ func (l *lease) Create(ctx context.Context, record resourcelock.LeaderElectionRe
 func (l *lease) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Update(ctx, record)
 	if !apierrors.IsConflict(err) {
-		l.note(record.HolderIdentity, err)
+		l.record(record.HolderIdentity, err)
 	}
 	return err
 }
 
-// note takes in what came of a request, and logs a failure when it begins.
-func (l *lease) note(holder string, err error) {
+// record stores the result of a request, and logs the first of several errors.
+func (l *lease) record(holder string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil && l.err == nil && !errors.Is(err, context.Canceled) {
@@ -104,8 +103,8 @@ func (l *lease) note(holder string, err error) {
 	}
 }
 
-// leads returns why this replica does not lead, in words for the operator. They are told to
-// anybody who asks, so errors of the hub are not among them.
+// leads returns why this replica does not lead. Any client can read the error, so it does not
+// contain errors of the hub.
 func (l *lease) leads() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,8 +128,7 @@ func (l *lease) leads() error {
 	return fmt.Errorf("another replica leads, and is ready: %s has the Lease %s; where that one is gone, this one takes over within half a minute", l.holder, where)
 }
 
-// leads is the check that this replica is the one that dials and answers; l is nil where
-// it leads alone.
+// leads returns the readiness check that this replica leads. l is nil without leader election.
 func leads(hub manager.Manager, l *lease) func() error {
 	return func() error {
 		select {

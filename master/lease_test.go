@@ -37,11 +37,11 @@ func newHubLease() *hubLease {
 }
 
 // electing is a manager that has elected nobody.
-type electing struct{ manager.Manager }
+type notElected struct{ manager.Manager }
 
-func (electing) Elected() <-chan struct{} { return nil }
+func (notElected) Elected() <-chan struct{} { return nil }
 
-func TestWhyAReplicaDoesNotLead(t *testing.T) {
+func TestLeaseReadiness(t *testing.T) {
 	leases := schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 	none := apierrors.NewNotFound(leases, leaseName)
 	noNamespace := apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "rollcall-system")
@@ -64,7 +64,7 @@ func TestWhyAReplicaDoesNotLead(t *testing.T) {
 			h, log := newHubLease(), &bytes.Buffer{}
 			tc.hub(h)
 			l := &lease{Interface: h, namespace: "rollcall-system", log: slog.New(slog.NewTextHandler(log, nil))}
-			check := leads(electing{}, l)
+			check := leads(notElected{}, l)
 			if got := check().Error(); got != "this replica is starting, and has not asked for the Lease rollcall-system/rollcall-master yet" {
 				t.Errorf("before it asked: %s", got)
 			}
@@ -88,7 +88,7 @@ func TestWhyAReplicaDoesNotLead(t *testing.T) {
 	}
 }
 
-func TestTheLeaseIsTakenFromWhoIsGone(t *testing.T) {
+func TestLeaseTakeover(t *testing.T) {
 	h := newHubLease()
 	h.holder, h.put = "m-2", apierrors.NewConflict(schema.GroupResource{}, leaseName, nil)
 	l := &lease{Interface: h, log: slog.New(slog.DiscardHandler)}
@@ -106,8 +106,8 @@ func TestTheLeaseIsTakenFromWhoIsGone(t *testing.T) {
 	}
 }
 
-func TestAMasterThatLeadsAloneSaysThatItStarts(t *testing.T) {
-	got := leads(electing{}, nil)().Error()
+func TestReadinessWithoutLeaderElection(t *testing.T) {
+	got := leads(notElected{}, nil)().Error()
 	if !strings.Contains(got, "is starting") || !strings.Contains(got, "--leader-elect=false") || strings.Contains(got, "another") {
 		t.Errorf("it says %s", got)
 	}

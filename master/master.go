@@ -1,5 +1,5 @@
-// Package master puts a master together: clients of the hub, sessions with agents,
-// the cache, the reconcilers, and HTTP. It wires, and decides nothing.
+// Package master assembles a master from the hub's clients, sessions with agents, the cache, the
+// reconcilers and the HTTP API.
 package master
 
 import (
@@ -30,16 +30,16 @@ import (
 )
 
 const (
-	// maxDocuments is how many bytes of answers are kept for those who read the same.
+	// maxDocuments limits the cache of encoded responses, in bytes.
 	maxDocuments = 256 << 20
-	// probeTimeout is how long the start waits to tell whether Redis is there.
+	// probeTimeout limits the check of Redis at the start.
 	probeTimeout = time.Second
 )
 
-// Run is a master, until ctx ends or it cannot go on. When ctx ends it stops
-// accepting, tells every client that waits and every agent, and returns nil within
-// 10 s. A replica that does not lead answers nothing but /healthz, /readyz and
-// /metrics; one that loses the lead ends with an error, and is to be started again.
+// Run runs a master until ctx ends or an error occurs. When ctx ends, it stops accepting requests,
+// notifies waiting clients and agents, and returns nil within 10 s. A replica that does not lead
+// serves only /healthz, /readyz and /metrics. Run returns an error if the leadership is lost; the
+// process should then be restarted.
 func Run(ctx context.Context, c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -63,8 +63,7 @@ func Run(ctx context.Context, c Config) error {
 	return errors.Join(err, release())
 }
 
-// openStore is the cache, and how to let go of it. Redis that is away keeps nothing
-// from starting.
+// openStore returns the cache and a function that closes it. An unavailable Redis is not an error.
 func (c *Config) openStore(ctx context.Context, keys signingKeys, states *budget.Pool, metrics prometheus.Registerer) (cache.Store, func() error, error) {
 	if c.Cache == CacheMemory {
 		return cache.NewMemory(), func() error { return nil }, nil
@@ -81,24 +80,24 @@ func (c *Config) openStore(ctx context.Context, keys signingKeys, states *budget
 	}
 	probe, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	// The cache has logged it if Redis is away.
+	// The store logs the error.
 	_ = store.Probe(probe)
 	return store, store.Close, nil
 }
 
-// parts are what runs.
+// parts are the components of a master.
 type parts struct {
 	hub       manager.Manager
 	sessions  *session.Sessions
 	documents *view.DocumentCache
 	api       *httpapi.API
-	// history is nil with Config.History 0.
+	// history is nil if Config.History is 0.
 	history *history.History
-	// sinks are nil where there are none.
+	// sinks is nil if there are none.
 	sinks *sink.Sinks
 	// guard is nil with AuthNone.
-	guard *access.Authenticator
-	// certificate is nil where the serving certificate is not signed by the masters' CA.
+	authenticator *access.Authenticator
+	// certificate is nil if the serving certificate is not signed by the shared CA.
 	certificate *servingcert.Source
 }
 
@@ -115,7 +114,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	if err != nil {
 		return nil, err
 	}
-	past, trail := c.newHistory(metrics), prom.NewRevisionTimes(max(c.History, leastTrail))
+	past, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(max(c.History, minRevisionTimes))
 	sinks, err := c.newSinks(metrics)
 	if err != nil {
 		return nil, err
@@ -125,7 +124,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, trail), export(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, revisionTimes), export(sinks)...), Log: c.Log, Metrics: metrics,
 	})
 	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
@@ -134,7 +133,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
 		return nil, fmt.Errorf("add sessions: %w", err)
 	}
-	guard, certificate, err := c.newTrust(rest, bounds.limits.TrustedProxies, metrics)
+	authenticator, certificate, err := c.newTrust(rest, bounds.limits.TrustedProxies, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -146,21 +145,21 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Page:      web.Handler(),
 		Past:      reader(past),
 		Prometheus: prom.New(prom.Config{
-			Clusters: namesOf(registry), Lookup: sessions.Look, Demand: sessions.Want, History: past, RevisionTimes: trail,
+			Clusters: namesOf(registry), Lookup: sessions.Look, Demand: sessions.Want, History: past, RevisionTimes: revisionTimes,
 			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
 		}),
-		Identify: identify(guard),
-		SignIn:   signIn(guard),
+		Identify: identify(authenticator),
+		SignIn:   signIn(authenticator),
 		Ready:    checks(registry, certificate, leads(hub, lease)),
 		Hosts:    c.hosts(), Limits: bounds.limits, Profiling: c.Profiling,
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &parts{hub: hub, sessions: sessions, documents: documents, api: api, history: past, sinks: sinks, guard: guard, certificate: certificate}, nil
+	return &parts{hub: hub, sessions: sessions, documents: documents, api: api, history: past, sinks: sinks, authenticator: authenticator, certificate: certificate}, nil
 }
 
-// run runs all parts. The first that cannot go on ends the others.
+// run runs all components. If one fails, the others are stopped.
 func (m *parts) run(ctx context.Context, c Config) error {
 	tls, err := c.serverTLS(m.certificate)
 	if err != nil {
@@ -183,8 +182,8 @@ func (m *parts) run(ctx context.Context, c Config) error {
 	if m.sinks != nil {
 		all.Go(func() error { return m.sinks.Run(ctx) })
 	}
-	if m.guard != nil {
-		all.Go(func() error { return m.guard.Run(ctx) })
+	if m.authenticator != nil {
+		all.Go(func() error { return m.authenticator.Run(ctx) })
 	}
 	if m.certificate != nil {
 		all.Go(func() error { return m.certificate.Run(ctx) })
@@ -192,7 +191,7 @@ func (m *parts) run(ctx context.Context, c Config) error {
 	return all.Wait()
 }
 
-// checks returns what has to be well for a master to be ready.
+// checks returns the readiness checks.
 func checks(registry *controllers.Registry, certificate *servingcert.Source, leads func() error) []httpapi.Check {
 	all := []httpapi.Check{{Name: "registry", Ready: registry.Ready}}
 	if certificate != nil {
@@ -201,7 +200,7 @@ func checks(registry *controllers.Registry, certificate *servingcert.Source, lea
 	return append(all, httpapi.Check{Name: "leader", Ready: leads})
 }
 
-// registryOf is the registry as the API knows it.
+// registryOf adapts the registry to the API.
 func registryOf(r *controllers.Registry) httpapi.Registry {
 	return httpapi.Registry{
 		Resolve: r.Resolve,

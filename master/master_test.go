@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is for what takes as long as it takes on a busy machine.
-const patience = time.Minute
+const testTimeout = time.Minute
 
 // hub is an API server with the custom resources, and the namespace of the Lease.
 func hub(t *testing.T) *kube.Cluster {
@@ -53,7 +53,7 @@ func hub(t *testing.T) *kube.Cluster {
 }
 
 // running is a master that runs.
-type running struct {
+type testMaster struct {
 	t      *testing.T
 	url    string
 	log    *lockedBuffer
@@ -63,11 +63,11 @@ type running struct {
 }
 
 // start runs a master of the hub on a free port; it is stopped with the test.
-func start(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *running {
+func start(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *testMaster {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{t: t, log: &lockedBuffer{}, stop: cancel, result: make(chan error, 1)}
-	r.client = &http.Client{Timeout: patience, Transport: &http.Transport{
+	r := &testMaster{t: t, log: &lockedBuffer{}, stop: cancel, result: make(chan error, 1)}
+	r.client = &http.Client{Timeout: testTimeout, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
 	}}
 	c := Default()
@@ -86,12 +86,12 @@ func start(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *running {
 	case err := <-r.result:
 		t.Fatalf("Run: %v", err)
 	}
-	t.Cleanup(r.ended)
+	t.Cleanup(r.shutdown)
 	return r
 }
 
 // ended stops the master and waits for it; a second time does nothing.
-func (r *running) ended() {
+func (r *testMaster) shutdown() {
 	r.t.Helper()
 	r.stop()
 	if r.result == nil {
@@ -108,7 +108,7 @@ func (r *running) ended() {
 	r.result = nil
 }
 
-func (r *running) get(path string) (int, string) {
+func (r *testMaster) get(path string) (int, string) {
 	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+path, nil)
 	if err != nil {
@@ -127,9 +127,9 @@ func (r *running) get(path string) (int, string) {
 }
 
 // becomes waits until a path is answered with a status, and gives the words.
-func (r *running) becomes(path string, status int) string {
+func (r *testMaster) waitForStatus(path string, status int) string {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), testTimeout)
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -178,18 +178,18 @@ func register(t *testing.T, cluster *kube.Cluster, name, spec string) {
 	})
 }
 
-func TestMasterAnswersFromTheHubsRegistry(t *testing.T) {
+func TestMasterServesRegisteredClusters(t *testing.T) {
 	cluster := hub(t)
 	r := start(t, cluster, func(*Config) {})
-	if words := r.becomes("/readyz", http.StatusOK); words != "[+] registry: ok\n[+] leader: ok\n" {
+	if words := r.waitForStatus("/readyz", http.StatusOK); words != "[+] registry: ok\n[+] leader: ok\n" {
 		t.Errorf("readyz says %q", words)
 	}
 	if status, words := r.get("/api/v1/clusters/nowhere"); status != http.StatusNotFound || !strings.Contains(words, "kubectl get clusteragents") {
 		t.Errorf("a cluster that is not there: %d %s", status, words)
 	}
 	register(t, cluster, "dead-end", `{endpoint: "wss://127.0.0.1:1", clusterIPs: ["203.0.113.7"]}`)
-	r.becomes("/api/v1/clusters/dead-end", http.StatusServiceUnavailable)
-	words := r.becomes("/api/v1/clusters/203.0.113.7/ports", http.StatusServiceUnavailable)
+	r.waitForStatus("/api/v1/clusters/dead-end", http.StatusServiceUnavailable)
+	words := r.waitForStatus("/api/v1/clusters/203.0.113.7/ports", http.StatusServiceUnavailable)
 	var problem struct{ Reason, Cluster, LastError string }
 	if err := json.Unmarshal([]byte(words), &problem); err != nil || problem.Reason != "DialFailed" || problem.Cluster != "dead-end" || problem.LastError == "" {
 		t.Errorf("an agent that is not there: %s, %v; want DialFailed of dead-end", words, err)
@@ -206,7 +206,7 @@ func TestMasterAnswersFromTheHubsRegistry(t *testing.T) {
 	if strings.Contains(page, "dead-end") || strings.Contains(page, "203.0.113.7") {
 		t.Error("metrics name a cluster: who may read them may not see all of them")
 	}
-	r.ended()
+	r.shutdown()
 	for line := range strings.Lines(r.log.String()) {
 		if strings.Contains(line, "level=INFO") || strings.Contains(line, "level=ERROR") {
 			t.Errorf("not quiet: %s", line)
@@ -214,14 +214,14 @@ func TestMasterAnswersFromTheHubsRegistry(t *testing.T) {
 	}
 }
 
-func TestOneOfTwoMastersAnswersAndTheOtherTakesOver(t *testing.T) {
+func TestLeaderFailover(t *testing.T) {
 	cluster := hub(t)
 	first := start(t, cluster, func(*Config) {})
-	first.becomes("/readyz", http.StatusOK)
+	first.waitForStatus("/readyz", http.StatusOK)
 	second := start(t, cluster, func(*Config) {})
-	second.becomes("/healthz", http.StatusOK)
-	for until := time.Now().Add(patience); ; {
-		words := second.becomes("/readyz", http.StatusServiceUnavailable)
+	second.waitForStatus("/healthz", http.StatusOK)
+	for until := time.Now().Add(testTimeout); ; {
+		words := second.waitForStatus("/readyz", http.StatusServiceUnavailable)
 		if strings.Contains(words, "[-] leader: another replica leads") && strings.Contains(words, defaultNamespace+"/"+leaseName) {
 			break
 		}
@@ -233,16 +233,16 @@ func TestOneOfTwoMastersAnswersAndTheOtherTakesOver(t *testing.T) {
 		t.Errorf("the second answers %d %s", status, words)
 	}
 	alone := start(t, cluster, func(c *Config) { c.LeaderElect = false })
-	alone.becomes("/readyz", http.StatusOK)
-	first.ended()
-	second.becomes("/readyz", http.StatusOK)
+	alone.waitForStatus("/readyz", http.StatusOK)
+	first.shutdown()
+	second.waitForStatus("/readyz", http.StatusOK)
 }
 
-func TestAHubWithoutTheNamespaceOfTheLeaseIsNamed(t *testing.T) {
+func TestMissingLeaseNamespace(t *testing.T) {
 	cluster := hub(t)
 	r := start(t, cluster, func(c *Config) { c.LeaderElectionNamespace = "not-there" })
 	const want = "the Lease not-there/rollcall-master cannot be made, as the hub has no namespace not-there: create it"
-	for until := time.Now().Add(patience); ; {
+	for until := time.Now().Add(testTimeout); ; {
 		_, words := r.get("/api/v1/clusters")
 		if strings.Contains(words, want) {
 			break
@@ -255,12 +255,12 @@ func TestAHubWithoutTheNamespaceOfTheLeaseIsNamed(t *testing.T) {
 	if _, err := cluster.Client().CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	r.becomes("/readyz", http.StatusOK)
+	r.waitForStatus("/readyz", http.StatusOK)
 }
 
 func TestInsecureMasterServesPlainHTTP(t *testing.T) {
 	r := start(t, hub(t), func(c *Config) { c.Insecure, c.LeaderElect = true, false })
-	r.becomes("/readyz", http.StatusOK)
+	r.waitForStatus("/readyz", http.StatusOK)
 	for _, want := range []string{"INSECURE: serving plain HTTP", "INSECURE: agents may be dialed by plain ws", "--auth none", "dials carry no token"} {
 		if !strings.Contains(r.log.String(), want) {
 			t.Errorf("it does not warn of %q:\n%s", want, r.log)
@@ -268,7 +268,7 @@ func TestInsecureMasterServesPlainHTTP(t *testing.T) {
 	}
 }
 
-func TestARenewedCertificateIsServedWithoutARestart(t *testing.T) {
+func TestCertificateReload(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	write := func(name string) {
@@ -294,7 +294,7 @@ func TestARenewedCertificateIsServedWithoutARestart(t *testing.T) {
 		t.Fatalf("serves %q, want before", served)
 	}
 	write("renewed")
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	for served != "renewed" && time.Now().Before(deadline) {
 		r.get("/healthz")
 	}
@@ -303,9 +303,9 @@ func TestARenewedCertificateIsServedWithoutARestart(t *testing.T) {
 	}
 }
 
-func TestRedisThatIsAwayKeepsNobodyFromAnswers(t *testing.T) {
+func TestUnavailableRedis(t *testing.T) {
 	r := start(t, hub(t), func(c *Config) { c.Cache, c.LeaderElect = "redis://127.0.0.1:1", false })
-	r.becomes("/readyz", http.StatusOK)
+	r.waitForStatus("/readyz", http.StatusOK)
 	if status, _ := r.get("/api/v1/clusters"); status != http.StatusOK {
 		t.Errorf("the list: %d", status)
 	}
@@ -317,7 +317,7 @@ func TestRedisThatIsAwayKeepsNobodyFromAnswers(t *testing.T) {
 	}
 }
 
-func TestAHubWithoutTheCustomResourcesIsNamed(t *testing.T) {
+func TestMissingCustomResources(t *testing.T) {
 	cluster := kube.Shared(t, kube.Options{Name: "bare"})
 	c := Default()
 	c.Kubeconfig, c.Listen, c.Auth, c.LeaderElect = cluster.Kubeconfig, "127.0.0.1:0", AuthNone, false

@@ -15,11 +15,11 @@ import (
 	"rollcall.dev/rollcall/master/servingcert"
 )
 
-// certificateName is the name in certificates that the master makes, beside localhost.
+// certificateName is the DNS name in generated certificates, besides localhost.
 const certificateName = "rollcall-master"
 
-// listen opens the addresses, and tells them to who waits for them. health is nil where it
-// is not served apart.
+// listen opens the listeners and calls Config.Listening and Config.HealthListening. health is nil
+// if it is not served separately.
 func (c *Config) listen(ctx context.Context) (clients, health net.Listener, err error) {
 	clients, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -40,14 +40,14 @@ func (c *Config) listen(ctx context.Context) (clients, health net.Listener, err 
 	return clients, health, nil
 }
 
-// limits are those of connections of clients.
+// limits returns the limits of client connections.
 func (c *Config) limits() (connlimit.Config, error) {
 	proxies, err := connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
 	return connlimit.Config{Max: c.MaxConnections, MaxPerAddress: c.MaxConnectionsPerAddress, TrustedProxies: proxies}, err
 }
 
-// newServingCertificate returns what keeps the certificate that is signed by the masters'
-// CA; nil where the certificate is in files, or in memory.
+// newServingCertificate returns the source of a serving certificate signed by the shared CA, nil if
+// the certificate is in files or self-signed.
 func (c *Config) newServingCertificate(hub *rest.Config) (*servingcert.Source, error) {
 	if c.TLSCertFile != "" || c.ServingCASecret == "" {
 		return nil, nil
@@ -64,8 +64,8 @@ func (c *Config) newServingCertificate(hub *rest.Config) (*servingcert.Source, e
 	}), nil
 }
 
-// serverTLS returns how clients are served, nil for plain HTTP. made is nil where the
-// certificate is not signed by the masters' CA.
+// serverTLS returns the TLS configuration, nil for plain HTTP. made is nil if the certificate is not
+// signed by the shared CA.
 func (c *Config) serverTLS(made *servingcert.Source) (*tls.Config, error) {
 	if c.plainHTTP() {
 		c.Log.Warn("INSECURE: serving plain HTTP: anyone on the network path can read everything", "address", c.Listen)
@@ -76,14 +76,14 @@ func (c *Config) serverTLS(made *servingcert.Source) (*tls.Config, error) {
 		return nil, err
 	}
 	if c.Auth == AuthKubernetes {
-		// Who has a certificate may show it; it is verified with each request, as the
-		// authorities change while a connection lasts.
+		// Client certificates are optional. They are verified with each request, as the
+		// authorities can change during a connection.
 		config.ClientAuth = tls.RequestClientCert
 	}
 	return config, nil
 }
 
-// certificates returns a configuration with the certificate from wherever it comes.
+// certificates returns the TLS configuration with the serving certificate.
 func (c *Config) certificates(made *servingcert.Source) (*tls.Config, error) {
 	if made != nil {
 		return made.TLSConfig(), nil

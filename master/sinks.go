@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/master/sink"
 )
 
-// newSinks are the sinks of Config.Sinks, nil where there are none.
+// newSinks returns the sinks, nil if there are none.
 func (c *Config) newSinks(metrics prometheus.Registerer) (*sink.Sinks, error) {
 	if len(c.Sinks) == 0 {
 		return nil, nil

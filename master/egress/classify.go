@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// class is what an address is, as far as that decides whether it may be dialed.
+// class is the kind of an address.
 type class string
 
-// Classes. Only ordinary and loopback addresses can be dialed at all.
+// Only ordinary and loopback addresses can be allowed.
 const (
 	ordinary    class = "ordinary"
 	loopback    class = "a loopback address"
@@ -23,8 +23,7 @@ const (
 
 var zeroNetwork = netip.MustParsePrefix("0.0.0.0/8")
 
-// metadataServices are the addresses outside of the link-local ranges at which clouds tell
-// their machines secrets.
+// metadataServices are the addresses of cloud metadata services outside of link-local ranges.
 var metadataServices = []netip.Prefix{
 	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba Cloud
 	netip.MustParsePrefix("168.63.129.16/32"),   // Azure
@@ -35,7 +34,7 @@ var metadataServices = []netip.Prefix{
 	netip.MustParsePrefix("fd00:42::42/128"),    // Scaleway
 }
 
-// classify returns the class of one address, without what it may carry.
+// classify returns the class of an address. It ignores an embedded IPv4 address.
 func classify(a netip.Addr) class {
 	switch {
 	case a.IsUnspecified():
@@ -59,7 +58,7 @@ func classify(a netip.Addr) class {
 	return ordinary
 }
 
-// Prefixes of IPv6 addresses that carry an IPv4 address.
+// These are prefixes of IPv6 addresses that embed an IPv4 address.
 var (
 	compatible  = netip.MustParsePrefix("::/96")
 	translated  = netip.MustParsePrefix("::ffff:0:0:0/96") // SIIT, RFC 2765
@@ -70,7 +69,7 @@ var (
 	isatapGroup = []uint32{0x00005efe, 0x02005efe}
 )
 
-// carried returns the IPv4 addresses that packets to an IPv6 address may be sent on to.
+// carried returns the IPv4 addresses to which packets for an IPv6 address may be forwarded.
 func carried(a netip.Addr) []netip.Addr {
 	if !a.Is6() {
 		return nil

@@ -1,17 +1,16 @@
-// Package egress decides which addresses a master may dial. A user who may write
-// ClusterAgents chooses where the master connects to, and reads in their conditions what
-// came of it; without bounds that is a probe of the master's own network.
+// Package egress decides which addresses a master may connect to. A user who can write
+// ClusterAgents chooses where the master connects to, and can read the result in their
+// conditions. Without a policy this could be used to scan the master's network.
 //
-// The decision is made for each resolved address at the moment of connecting
-// (Policy.Control), so that a name which resolves to something else the second time
-// changes nothing. By class of address:
+// The decision is made for each resolved address when connecting (Policy.Control), so a name
+// that later resolves to another address does not bypass it. By class of address:
 //
-//	unspecified, "this network", broadcast, multicast   never: there is no agent
+//	unspecified, "this network", broadcast, multicast   never: cannot be an agent
 //	link-local, metadata services of clouds             never
 //	loopback                                            by Policy.Loopback
 //	the hub's API server                                by Policy.HubAPI
-//	all others, private ranges too                      yes, but for Policy.Deny and, where given, only in Policy.Allow
+//	all others, private ranges too                      unless in Policy.Deny; only in Policy.Allow if that is set
 //
-// An IPv6 address that carries an IPv4 address (IPv4-mapped and -compatible, NAT64, 6to4,
-// Teredo, ISATAP) has to pass by what it carries, too.
+// If an IPv6 address embeds an IPv4 address (IPv4-mapped and -compatible, NAT64, 6to4, Teredo,
+// ISATAP), both have to be allowed.
 package egress

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// hubLifetime is how long the addresses of the hub's API server are taken to stay.
-const hubLifetime = 30 * time.Second
+// hubTTL is how long resolved addresses of the hub's API server are cached.
+const hubTTL = 30 * time.Second
 
-// Hub knows the addresses of the hub's API server. It is safe for concurrent use.
+// Hub resolves the addresses of the hub's API server. It is safe for concurrent use.
 type Hub struct {
 	fixed []netip.AddrPort
 	names []hostPort
@@ -34,7 +34,7 @@ type hostPort struct {
 	port uint16
 }
 
-// NewHub returns the Hub whose API server is reached by those URLs, or host:port, as in
+// NewHub returns a Hub for an API server that has the given URLs or host:port pairs, as in
 // rest.Config.Host.
 func NewHub(servers ...string) (*Hub, error) {
 	h := &Hub{lookup: net.DefaultResolver.LookupNetIP}
@@ -60,7 +60,7 @@ func split(server string) (host string, port uint16, err error) {
 	}
 	u, err := url.Parse(whole)
 	if err != nil {
-		return "", 0, fmt.Errorf("the hub's API server is at %q, which is no URL and no host:port", server)
+		return "", 0, fmt.Errorf("the hub's API server has the address %q, want a URL or host:port", server)
 	}
 	text := u.Port()
 	switch {
@@ -71,13 +71,13 @@ func split(server string) (host string, port uint16, err error) {
 	}
 	number, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || u.Hostname() == "" {
-		return "", 0, fmt.Errorf("the hub's API server is at %q, which is no URL and no host:port", server)
+		return "", 0, fmt.Errorf("the hub's API server has the address %q, want a URL or host:port", server)
 	}
 	return u.Hostname(), uint16(number), nil
 }
 
-// Addresses returns where the hub's API server is. What was found counts for 30 s, and for
-// as long as names cannot be resolved.
+// Addresses returns the addresses of the hub's API server. They are cached for 30 s, and beyond that
+// while names cannot be resolved.
 func (h *Hub) Addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	if len(h.names) == 0 {
 		return h.fixed, nil
@@ -90,7 +90,7 @@ func (h *Hub) Addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	found, err := h.resolve(ctx)
 	switch {
 	case err == nil:
-		h.resolved, h.until = found, time.Now().Add(hubLifetime)
+		h.resolved, h.until = found, time.Now().Add(hubTTL)
 	case h.resolved == nil:
 		return nil, err
 	}

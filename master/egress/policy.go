@@ -11,18 +11,17 @@ import (
 // ErrRefused is wrapped by every error of a Policy.
 var ErrRefused = errors.New("the address must not be dialed")
 
-// Policy says which addresses may be dialed. The zero value refuses loopback addresses
-// and allows every other one that can be an agent's. It is safe for concurrent use.
+// Policy decides which addresses may be dialed. The zero value refuses loopback addresses and
+// allows all others that can be those of an agent. It is safe for concurrent use.
 type Policy struct {
 	// Loopback allows loopback addresses.
 	Loopback bool
-	// HubAPI returns the addresses of the hub's API server, which are refused; nil: there
-	// are none to refuse.
+	// HubAPI returns the addresses of the hub's API server, which are refused. It may be nil.
 	HubAPI func(context.Context) ([]netip.AddrPort, error)
-	// Allow has the only ranges that may be dialed; empty: all. It allows nothing that is
-	// refused for its class. Ranges of IPv4 are written as such, and not as IPv4-mapped.
+	// Allow has the only ranges that may be dialed; empty allows all. It does not allow addresses
+	// that are refused for their class. IPv4 ranges must not be written as IPv4-mapped.
 	Allow []netip.Prefix
-	// Deny has ranges that are refused, whatever Allow says.
+	// Deny has ranges that are refused. It takes precedence over Allow.
 	Deny []netip.Prefix
 }
 
@@ -36,8 +35,7 @@ func (p *Policy) Control(ctx context.Context, _, address string, _ syscall.RawCo
 	return p.Check(ctx, target)
 }
 
-// Check returns nil where an address may be dialed, or an error that says why not and
-// wraps ErrRefused.
+// Check returns nil if an address may be dialed, or an error that wraps ErrRefused.
 func (p *Policy) Check(ctx context.Context, target netip.AddrPort) error {
 	a := target.Addr().WithZone("").Unmap()
 	if err := p.checkAddr(a, a); err != nil {
@@ -55,7 +53,7 @@ func (p *Policy) Check(ctx context.Context, target netip.AddrPort) error {
 	return p.checkHub(ctx, netip.AddrPortFrom(a, target.Port()))
 }
 
-// checkAddr checks the class of an address, or of one that it carries, and Deny.
+// checkAddr checks the class of an address, or of one embedded in whole, and Deny.
 func (p *Policy) checkAddr(whole, a netip.Addr) error {
 	name := whole.String()
 	if whole != a {

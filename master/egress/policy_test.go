@@ -19,7 +19,7 @@ func prefixes(texts ...string) (all []netip.Prefix) {
 	return all
 }
 
-func TestAddressesAreRefusedByTheirClass(t *testing.T) {
+func TestCheckByClass(t *testing.T) {
 	for address, want := range map[string]string{ // a part of the error; empty: it may be dialed
 		"203.0.113.7": "", "10.0.0.1": "", "172.16.0.1": "", "192.168.0.1": "", "100.64.0.1": "", "2001:db8::7": "", "fd12::1": "",
 
@@ -72,7 +72,7 @@ func check(t *testing.T, p *Policy, target netip.AddrPort, want string) {
 	}
 }
 
-func TestFlagsAllowAndDenyRanges(t *testing.T) {
+func TestCheckAllowAndDeny(t *testing.T) {
 	const deny, allow, hub = "--dial-deny", "--dial-allow", "--dial-hub-api"
 	policy := &Policy{
 		Loopback: true,
@@ -96,7 +96,7 @@ func TestFlagsAllowAndDenyRanges(t *testing.T) {
 
 // TestANameThatRebindsIsRefusedWhenConnecting is the attack of a name that resolves to an
 // ordinary address when it is looked at, and to another when it is dialed.
-func TestANameThatRebindsIsRefusedWhenConnecting(t *testing.T) {
+func TestControlRefusesResolvedAddresses(t *testing.T) {
 	inside, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestANameThatRebindsIsRefusedWhenConnecting(t *testing.T) {
 	conn.Close()
 }
 
-func TestTheHubsAPIServerIsFoundByItsNames(t *testing.T) {
+func TestHubAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, err := NewHub("https://hub.example:6443", "https://10.96.0.1", "http://192.0.2.1/path", "kube.example", "[2001:db8::1]:6443", "198.51.100.7:8443")
 		if err != nil {
@@ -147,7 +147,7 @@ func TestTheHubsAPIServerIsFoundByItsNames(t *testing.T) {
 		first := "[" + fixed + " 203.0.113.7:6443 203.0.113.7:443]"
 		want(first, 2)
 		want(first, 2)
-		<-time.After(hubLifetime)
+		<-time.After(hubTTL)
 		address = ""
 		want(first, 3)
 		address = "203.0.113.8"

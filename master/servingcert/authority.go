@@ -18,23 +18,23 @@ import (
 )
 
 const (
-	// renewBefore is how long before the end of a CA the next one is made.
+	// renewBefore is how long before a CA expires the next one is created.
 	renewBefore = 365 * 24 * time.Hour
-	// signAfter is how long a CA that follows another one is published before it signs.
+	// signAfter is how long a new CA is published before it signs.
 	signAfter = renewBefore / 2
-	// clockSkew is how much earlier than now certificates begin to be valid.
+	// clockSkew is how far in the past the validity of certificates starts.
 	clockSkew = time.Hour
-	// maxAuthorities is how many CAs a Secret may hold. Two overlap while one is renewed.
+	// maxAuthorities limits the CAs in a Secret. Two overlap during a renewal.
 	maxAuthorities = 4
 )
 
-// Keys of the Secret, of which caKey is the one of the ConfigMap too.
+// These are the keys of the Secret. The ConfigMap has caKey only.
 const (
 	caKey        = "ca.crt"
 	privateCAKey = "ca.key"
 )
 
-// commonName is how the subject of each CA begins that was made here.
+// commonName is the prefix of the common name of all CAs that this package creates.
 const commonName = "rollcall-master-ca@"
 
 // authority is a certificate authority.
@@ -56,8 +56,7 @@ func newAuthority(now time.Time) (authority, error) {
 	return authority{made, key}, nil
 }
 
-// parse returns the CAs that a Secret's data holds, none for empty data. An error says what
-// is wrong with the data and shows none of it.
+// parse returns the CAs in the data of a Secret, none if it is empty. Errors do not contain the data.
 func parse(data map[string][]byte) ([]authority, error) {
 	for _, key := range slices.Sorted(maps.Keys(data)) {
 		if key != caKey && key != privateCAKey && len(data[key]) > 0 {
@@ -88,7 +87,7 @@ func parse(data map[string][]byte) ([]authority, error) {
 	return all, nil
 }
 
-// parseCertificates returns the certificates of CAs that were made here.
+// parseCertificates returns CA certificates. It rejects certificates that this package did not create.
 func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 	certs, err := cert.ParseCertsPEM(content)
 	if err != nil {
@@ -107,7 +106,7 @@ func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 
 func parseKeys(content []byte) (keys []*ecdsa.PrivateKey, err error) {
 	for block, rest := pem.Decode(content); block != nil; block, rest = pem.Decode(rest) {
-		// The errors of the parsers are not shown: what they tell of is a key.
+		// Errors of the parser are not passed on, as they could contain parts of a key.
 		parsed, err := keyutil.ParsePrivateKeyPEM(pem.EncodeToMemory(block))
 		if err != nil {
 			return nil, fmt.Errorf("key %d of %s cannot be read", len(keys)+1, privateCAKey)
@@ -124,7 +123,7 @@ func parseKeys(content []byte) (keys []*ecdsa.PrivateKey, err error) {
 	return keys, nil
 }
 
-// encode returns CAs as a Secret's data.
+// encode returns the data of a Secret with the given CAs.
 func encode(all []authority) (map[string][]byte, error) {
 	certs, err := bundle(all)
 	if err != nil {
@@ -141,7 +140,7 @@ func encode(all []authority) (map[string][]byte, error) {
 	return map[string][]byte{caKey: certs, privateCAKey: keys}, nil
 }
 
-// bundle returns the certificates of CAs in PEM, as clients want them.
+// bundle returns the certificates of the CAs in PEM.
 func bundle(all []authority) ([]byte, error) {
 	var certs []*x509.Certificate
 	for _, a := range all {
@@ -154,9 +153,8 @@ func bundle(all []authority) ([]byte, error) {
 	return content, nil
 }
 
-// plan returns which CAs there should be now, and whether these are others than held: one
-// that has expired goes, and a next one comes where there is none, or where the last one ends
-// within renewBefore.
+// plan returns the CAs that should exist now, and whether they differ from held: expired ones are
+// removed, and a new one is added if there is none, or if the last one expires within renewBefore.
 func plan(held []authority, now time.Time) (wanted []authority, changed bool, err error) {
 	wanted = slices.DeleteFunc(slices.Clone(held), func(a authority) bool { return !now.Before(a.cert.NotAfter) })
 	if len(wanted) > 0 && now.Before(wanted[len(wanted)-1].cert.NotAfter.Add(-renewBefore)) {
@@ -166,11 +164,11 @@ func plan(held []authority, now time.Time) (wanted []authority, changed bool, er
 	return append(wanted, next), true, err
 }
 
-// errNoAuthority is a bug: plan returns one CA at least.
+// errNoAuthority indicates a bug, as plan returns at least one CA.
 var errNoAuthority = errors.New("there is no CA")
 
-// signer returns the CA that signs at a time: the newest one that has been published for
-// signAfter, else the oldest one that lasts longer than what it signs.
+// signer returns the CA that signs now: the newest one that has been published for signAfter, else
+// the oldest one that outlives a new serving certificate.
 func signer(all []authority, now time.Time) (authority, error) {
 	if len(all) == 0 {
 		return authority{}, errNoAuthority

@@ -13,17 +13,17 @@ import (
 // TestACAIsRenewedWhileClientsKnowBoth goes through twenty-five years by weeks. A client that
 // read the ConfigMap within the last half a year, but for what a turn may be late,
 // accepts every certificate.
-func TestACAIsRenewedWhileClientsKnowBoth(t *testing.T) {
+func TestCARenewalOverlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFakeHub(t)
 		old, late := w.replica(), w.replica()
 		var bundles []string
 		signers := map[string]bool{}
 		const week = 7 * 24 * time.Hour
 		for n := range 25 * 52 {
-			old.turn(t.Context())
+			old.reconcile(t.Context())
 			if n%2 == 0 {
-				late.turn(t.Context()) // this one is cut off every other week
+				late.reconcile(t.Context()) // this one is cut off every other week
 			}
 			bundles = append(bundles, w.published())
 			if n := strings.Count(w.published(), "BEGIN CERTIFICATE"); n > 2 {
@@ -45,14 +45,14 @@ func TestACAIsRenewedWhileClientsKnowBoth(t *testing.T) {
 }
 
 // TestACAThatHasEndedIsReplacedAtOnce is of a hub whose masters were off for eleven years.
-func TestACAThatHasEndedIsReplacedAtOnce(t *testing.T) {
+func TestExpiredCAIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.replica().turn(t.Context())
+		w := newFakeHub(t)
+		w.replica().reconcile(t.Context())
 		for _, off := range []time.Duration{11 * 365 * 24 * time.Hour, 10*365*24*time.Hour - time.Hour, 20 * 24 * time.Hour} {
 			<-time.After(off)
 			s := w.replica()
-			s.turn(t.Context())
+			s.reconcile(t.Context())
 			if err := trusts(w.published(), served(t, s)); err != nil {
 				t.Errorf("after %s: %v", off, err)
 			}
@@ -60,14 +60,14 @@ func TestACAThatHasEndedIsReplacedAtOnce(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotAMastersCAIsLeftAlone(t *testing.T) {
+func TestForeignSecretIsNotOverwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.replica().turn(t.Context())
+		w := newFakeHub(t)
+		w.replica().reconcile(t.Context())
 		good := w.secret().Data
 		<-time.After(time.Hour)
 		w.put(nil)
-		w.replica().turn(t.Context())
+		w.replica().reconcile(t.Context())
 		other := w.secret().Data
 		foreign, err := foreignCA()
 		if err != nil {
@@ -88,7 +88,7 @@ func TestWhatIsNotAMastersCAIsLeftAlone(t *testing.T) {
 			w.put(data)
 			w.log.Reset()
 			s := w.replica()
-			s.turn(t.Context())
+			s.reconcile(t.Context())
 			if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "Secret rollcall-system/rollcall-master-ca") {
 				t.Errorf("%s: ready says %v", want, err)
 			}

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// leafLifetime is for how long a serving certificate is valid.
+// leafLifetime is the lifetime of a serving certificate.
 const leafLifetime = 30 * 24 * time.Hour
 
-// sign returns a serving certificate with a key of its own for names and IP addresses. It
-// ends with its CA at the latest.
+// sign returns a serving certificate with a new key for names and IP addresses. It expires no later
+// than the CA.
 func (a authority) sign(hosts []string, now time.Time) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -57,14 +57,13 @@ func (a authority) sign(hosts []string, now time.Time) (*tls.Certificate, error)
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// spent reports whether two thirds of a serving certificate's life are over.
-func spent(leaf *x509.Certificate, now time.Time) bool {
+// needsRenewal reports whether two thirds of a certificate's lifetime have passed.
+func needsRenewal(leaf *x509.Certificate, now time.Time) bool {
 	begin := leaf.NotBefore.Add(clockSkew)
 	return !now.Before(begin.Add(leaf.NotAfter.Sub(begin) * 2 / 3))
 }
 
-// Hosts returns the names and addresses by which a master is reached in its own cluster,
-// and more.
+// Hosts returns the names and addresses of a master in its own cluster, followed by more.
 func Hosts(service, namespace string, more ...string) []string {
 	qualified := service + "." + namespace
 	return append([]string{service, qualified, qualified + ".svc", qualified + ".svc.cluster.local", "localhost", "127.0.0.1", "::1"}, more...)

@@ -25,12 +25,12 @@ const (
 	syncTimeout = 15 * time.Second
 )
 
-// Config says where the CA is and what is signed with it.
+// Config configures a Source.
 type Config struct {
 	// Secrets and ConfigMaps are those of Namespace.
 	Secrets    typedcorev1.SecretInterface
 	ConfigMaps typedcorev1.ConfigMapInterface
-	// Namespace is for messages.
+	// Namespace is used in messages.
 	Namespace string
 	// Secret and ConfigMap name the objects; see the package's documentation.
 	Secret, ConfigMap string
@@ -39,8 +39,8 @@ type Config struct {
 	Log   *slog.Logger
 }
 
-// Source is a serving certificate that is kept up to date by Run. Its methods may be called
-// by several goroutines.
+// Source provides a serving certificate that Run keeps up to date. Its methods may be called
+// concurrently.
 type Source struct {
 	config Config
 
@@ -54,12 +54,11 @@ type Source struct {
 // New returns a Source that has no certificate until Run is called.
 func New(c Config) *Source { return &Source{config: c} }
 
-// Run keeps the CA, the ConfigMap and the certificate up to date until ctx ends. What fails
-// is logged and tried again; a certificate that was made stays in use, and is renewed,
-// meanwhile.
+// Run keeps the CA, the ConfigMap and the certificate up to date until ctx ends. It logs errors and
+// tries again. The current certificate stays in use, and is renewed, meanwhile.
 func (s *Source) Run(ctx context.Context) error {
 	for {
-		s.turn(ctx)
+		s.reconcile(ctx)
 		wait := syncPeriod
 		if s.Ready() != nil {
 			wait = retryPeriod
@@ -72,7 +71,7 @@ func (s *Source) Run(ctx context.Context) error {
 	}
 }
 
-// GetCertificate is for tls.Config.
+// GetCertificate implements tls.Config.GetCertificate.
 func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +81,8 @@ func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return s.pair, nil
 }
 
-// Ready returns why there is no serving certificate, in words for the operator; nil: there
-// is one. Anyone can read them, so they do not have errors of the hub.
+// Ready returns an error if there is no serving certificate. Anyone can read the error, so it does
+// not contain errors of the hub.
 func (s *Source) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,9 +95,8 @@ func (s *Source) Ready() error {
 	return fmt.Errorf("there is no serving certificate, for want of its CA in Secret %s/%s; this master's log says why", s.config.Namespace, s.config.Secret)
 }
 
-// turn reads or makes the CA, publishes it, and signs a certificate where there should be
-// another one.
-func (s *Source) turn(ctx context.Context) {
+// reconcile reads or creates the CA, publishes it, and renews the certificate if needed.
+func (s *Source) reconcile(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
 	all, err := s.sync(ctx)
@@ -116,14 +114,14 @@ func (s *Source) turn(ctx context.Context) {
 	s.err = err
 }
 
-// renewLocked signs a certificate where there is none, where two thirds of its life are over
-// and where another CA signs now.
+// renewLocked signs a certificate if there is none, if two thirds of its lifetime have passed, or if
+// the signing CA has changed.
 func (s *Source) renewLocked(now time.Time) error {
 	by, err := signer(s.held, now)
 	if err != nil {
 		return err
 	}
-	if s.pair != nil && by.cert.Equal(s.by.cert) && !spent(s.pair.Leaf, now) {
+	if s.pair != nil && by.cert.Equal(s.by.cert) && !needsRenewal(s.pair.Leaf, now) {
 		return nil
 	}
 	pair, err := by.sign(s.config.Hosts, now)
@@ -136,8 +134,8 @@ func (s *Source) renewLocked(now time.Time) error {
 	return nil
 }
 
-// sync returns the CAs as they are in the Secret and the ConfigMap afterwards. It begins
-// again where another replica wrote one of them meanwhile.
+// sync returns the CAs after it has updated the Secret and the ConfigMap. It retries if another
+// replica updated one of them concurrently.
 func (s *Source) sync(ctx context.Context) (all []authority, err error) {
 	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		all, err = s.syncOnce(ctx)
@@ -146,8 +144,8 @@ func (s *Source) sync(ctx context.Context) (all []authority, err error) {
 	return all, err
 }
 
-// syncOnce reads the ConfigMap before the Secret: what it writes there is then refused
-// where a replica that read a newer Secret was faster.
+// syncOnce reads the ConfigMap before the Secret. So its update of the ConfigMap conflicts if a
+// replica that read a newer Secret was faster.
 func (s *Source) syncOnce(ctx context.Context) ([]authority, error) {
 	published, err := s.config.ConfigMaps.Get(ctx, s.config.ConfigMap, metav1.GetOptions{})
 	if err != nil {
@@ -177,7 +175,7 @@ func (s *Source) syncOnce(ctx context.Context) ([]authority, error) {
 	return all, s.explain("ConfigMap", s.config.ConfigMap, err)
 }
 
-// fill returns the CAs of the Secret, and writes those that are missing into it.
+// fill returns the CAs of the Secret after adding missing ones.
 func (s *Source) fill(ctx context.Context, secret *corev1.Secret) ([]authority, error) {
 	held, err := parse(secret.Data)
 	if err != nil {
@@ -202,7 +200,7 @@ func (s *Source) fill(ctx context.Context, secret *corev1.Secret) ([]authority, 
 	return wanted, nil
 }
 
-// explain adds to an error of the hub what to do about it. Conflicts stay what they are.
+// explain adds to an error of the hub what to do about it. Conflicts stay detectable.
 func (s *Source) explain(kind, name string, err error) error {
 	object := fmt.Sprintf("the %s %s/%s", kind, s.config.Namespace, name)
 	switch {

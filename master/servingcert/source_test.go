@@ -30,26 +30,26 @@ const (
 )
 
 // world is a hub with the two objects as config/master brings them.
-type world struct {
+type fakeHub struct {
 	t   *testing.T
 	hub *fake.Clientset
 	log bytes.Buffer
 }
 
-func newWorld(t *testing.T) *world {
+func newFakeHub(t *testing.T) *fakeHub {
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: object}
-	return &world{t: t, hub: fake.NewClientset(&corev1.Secret{ObjectMeta: meta}, &corev1.ConfigMap{ObjectMeta: meta})}
+	return &fakeHub{t: t, hub: fake.NewClientset(&corev1.Secret{ObjectMeta: meta}, &corev1.ConfigMap{ObjectMeta: meta})}
 }
 
 // replica returns the Source of one more master.
-func (w *world) replica() *Source {
+func (w *fakeHub) replica() *Source {
 	return New(Config{
 		Secrets: w.hub.CoreV1().Secrets(namespace), ConfigMaps: w.hub.CoreV1().ConfigMaps(namespace), Namespace: namespace,
 		Secret: object, ConfigMap: object, Hosts: Hosts("rollcall-master", namespace, "203.0.113.9", "rollcall.example"), Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 }
 
-func (w *world) secret() *corev1.Secret {
+func (w *fakeHub) secret() *corev1.Secret {
 	w.t.Helper()
 	secret, err := w.hub.CoreV1().Secrets(namespace).Get(context.Background(), object, metav1.GetOptions{})
 	if err != nil {
@@ -59,7 +59,7 @@ func (w *world) secret() *corev1.Secret {
 }
 
 // put writes the Secret's data as somebody else would.
-func (w *world) put(data map[string][]byte) {
+func (w *fakeHub) put(data map[string][]byte) {
 	w.t.Helper()
 	secret := w.secret()
 	secret.Data = data
@@ -69,7 +69,7 @@ func (w *world) put(data map[string][]byte) {
 }
 
 // published returns what clients read from the ConfigMap now.
-func (w *world) published() string {
+func (w *fakeHub) published() string {
 	w.t.Helper()
 	published, err := w.hub.CoreV1().ConfigMaps(namespace).Get(context.Background(), object, metav1.GetOptions{})
 	if err != nil {
@@ -98,15 +98,15 @@ func trusts(bundle string, leaf *x509.Certificate) error {
 
 // fails makes requests of a verb for a resource fail with err until the returned function
 // is called.
-func (w *world) fails(verb, resource string, err error) (stop func()) {
+func (w *fakeHub) fails(verb, resource string, err error) (stop func()) {
 	var over atomic.Bool
 	w.hub.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return !over.Load(), nil, err })
 	return func() { over.Store(true) }
 }
 
-func TestAllReplicasServeByOneCAThatIsPublished(t *testing.T) {
+func TestReplicasShareOneCA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFakeHub(t)
 		var all []*Source
 		for range 3 {
 			all = append(all, w.replica())
@@ -118,7 +118,7 @@ func TestAllReplicasServeByOneCAThatIsPublished(t *testing.T) {
 			t.Error("there is a certificate before Run")
 		}
 		for _, s := range all {
-			s.turn(t.Context())
+			s.reconcile(t.Context())
 			if err := s.Ready(); err != nil {
 				t.Error(err)
 			}
@@ -149,12 +149,12 @@ func TestAllReplicasServeByOneCAThatIsPublished(t *testing.T) {
 }
 
 // raced is a Secret that another replica writes between one's first reading and writing it.
-type raced struct {
+type racingSecrets struct {
 	typedcorev1.SecretInterface
 	other func()
 }
 
-func (r *raced) Update(ctx context.Context, secret *corev1.Secret, options metav1.UpdateOptions) (*corev1.Secret, error) {
+func (r *racingSecrets) Update(ctx context.Context, secret *corev1.Secret, options metav1.UpdateOptions) (*corev1.Secret, error) {
 	if other := r.other; other != nil {
 		r.other = nil
 		other()
@@ -165,12 +165,12 @@ func (r *raced) Update(ctx context.Context, secret *corev1.Secret, options metav
 
 // TestTheFirstOfTwoReplicasWins has another replica write the Secret between one's reading
 // and writing it.
-func TestTheFirstOfTwoReplicasWins(t *testing.T) {
+func TestConcurrentReplicasAgreeOnOneCA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFakeHub(t)
 		first, second := w.replica(), w.replica()
-		second.config.Secrets = &raced{SecretInterface: second.config.Secrets, other: func() { first.turn(t.Context()) }}
-		second.turn(t.Context())
+		second.config.Secrets = &racingSecrets{SecretInterface: second.config.Secrets, other: func() { first.reconcile(t.Context()) }}
+		second.reconcile(t.Context())
 		if !first.by.cert.Equal(second.by.cert) {
 			t.Errorf("signed by %s and %s, want the same CA", first.by.cert.Subject, second.by.cert.Subject)
 		}
@@ -182,19 +182,19 @@ func TestTheFirstOfTwoReplicasWins(t *testing.T) {
 	})
 }
 
-func TestACertificateIsMadeAnewAfterTwoThirdsOfItsLife(t *testing.T) {
+func TestCertificateRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFakeHub(t)
 		s := w.replica()
-		s.turn(t.Context())
+		s.reconcile(t.Context())
 		first := served(t, s)
 		<-time.After(leafLifetime*2/3 - time.Second)
-		s.turn(t.Context())
+		s.reconcile(t.Context())
 		if !served(t, s).Equal(first) {
 			t.Error("made anew before two thirds of its life were over")
 		}
 		<-time.After(time.Second)
-		s.turn(t.Context())
+		s.reconcile(t.Context())
 		second := served(t, s)
 		if second.Equal(first) || second.NotAfter != first.NotAfter.Add(leafLifetime*2/3) {
 			t.Errorf("it ends at %s, want %s", second.NotAfter, first.NotAfter.Add(leafLifetime*2/3))
@@ -204,7 +204,7 @@ func TestACertificateIsMadeAnewAfterTwoThirdsOfItsLife(t *testing.T) {
 		w.fails("*", "*", away)
 		for range 21 {
 			<-time.After(24 * time.Hour)
-			s.turn(t.Context())
+			s.reconcile(t.Context())
 		}
 		if err := trusts(bundle, served(t, s)); err != nil || served(t, s).Equal(second) {
 			t.Errorf("while the hub was away: %v, renewed %v; want a new certificate", err, !served(t, s).Equal(second))
@@ -216,9 +216,9 @@ func TestACertificateIsMadeAnewAfterTwoThirdsOfItsLife(t *testing.T) {
 }
 
 // TestRunTurnsEachMinute has the ConfigMap changed while a master runs.
-func TestRunTurnsEachMinute(t *testing.T) {
+func TestRunReconcilesEachMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFakeHub(t)
 		s := w.replica()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -243,20 +243,20 @@ func TestRunTurnsEachMinute(t *testing.T) {
 	})
 }
 
-func TestAReplicaThatServesStaysSoWhateverTheSecretHolds(t *testing.T) {
+func TestCertificateSurvivesInvalidSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFakeHub(t)
 		s := w.replica()
-		s.turn(t.Context())
+		s.reconcile(t.Context())
 		before, bundle := served(t, s), w.published()
 		w.put(map[string][]byte{"x": {1}})
-		s.turn(t.Context())
+		s.reconcile(t.Context())
 		if !served(t, s).Equal(before) || w.published() != bundle || s.Ready() != nil {
 			t.Error("it serves another certificate, or none")
 		}
 		// Emptied, it is filled with another CA, which signs at once.
 		w.put(nil)
-		s.turn(t.Context())
+		s.reconcile(t.Context())
 		if w.published() == bundle {
 			t.Error("no other CA was made")
 		}
@@ -266,17 +266,17 @@ func TestAReplicaThatServesStaysSoWhateverTheSecretHolds(t *testing.T) {
 	})
 }
 
-func TestAConfigMapThatWasChangedIsPutRight(t *testing.T) {
+func TestChangedConfigMapIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFakeHub(t)
 		s := w.replica()
-		s.turn(t.Context())
+		s.reconcile(t.Context())
 		want := w.published()
 		changed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}, Data: map[string]string{caKey: "mine", "other": "stays"}}
 		if _, err := w.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		s.turn(t.Context())
+		s.reconcile(t.Context())
 		published, err := w.hub.CoreV1().ConfigMaps(namespace).Get(t.Context(), object, metav1.GetOptions{})
 		if err != nil || published.Data[caKey] != want || published.Data["other"] != "stays" {
 			t.Errorf("%v, %v; want ca.crt as it was, and what else is there", published.Data, err)
@@ -284,29 +284,29 @@ func TestAConfigMapThatWasChangedIsPutRight(t *testing.T) {
 	})
 }
 
-func TestFailuresOfTheHubSayWhatToDo(t *testing.T) {
+func TestHubErrorsSayWhatToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, object, nil)
-		for want, prepare := range map[string]func(w *world){
-			"the Secret rollcall-system/rollcall-master-ca is not there: apply config/master": func(w *world) {
+		for want, prepare := range map[string]func(w *fakeHub){
+			"the Secret rollcall-system/rollcall-master-ca is not there: apply config/master": func(w *fakeHub) {
 				_ = w.hub.CoreV1().Secrets(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
 			},
-			"the ConfigMap rollcall-system/rollcall-master-ca is not there": func(w *world) {
+			"the ConfigMap rollcall-system/rollcall-master-ca is not there": func(w *fakeHub) {
 				_ = w.hub.CoreV1().ConfigMaps(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
 			},
-			"needs get and update on the Secret rollcall-system/rollcall-master-ca, which the Role rollcall-master-serving-ca": func(w *world) {
+			"needs get and update on the Secret rollcall-system/rollcall-master-ca, which the Role rollcall-master-serving-ca": func(w *fakeHub) {
 				var err error = forbidden
 				w.fails("update", "secrets", err)
 			},
-			"needs get and update on the ConfigMap": func(w *world) {
+			"needs get and update on the ConfigMap": func(w *fakeHub) {
 				var err error = forbidden
 				w.fails("update", "configmaps", err)
 			},
 		} {
-			w := newWorld(t)
+			w := newFakeHub(t)
 			prepare(w)
 			s := w.replica()
-			s.turn(t.Context())
+			s.reconcile(t.Context())
 			if s.Ready() == nil || !strings.Contains(w.log.String(), want) {
 				t.Errorf("ready says %v, and the log\n%s\nwant %s", s.Ready(), &w.log, want)
 			}
@@ -315,9 +315,9 @@ func TestFailuresOfTheHubSayWhatToDo(t *testing.T) {
 }
 
 // TestANewReplicaWaitsForTheHub begins while the API server is away.
-func TestANewReplicaWaitsForTheHub(t *testing.T) {
+func TestReplicaWaitsForHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFakeHub(t)
 		away := errors.New("connection refused")
 		back := w.fails("*", "*", away)
 		s := w.replica()
@@ -342,9 +342,9 @@ func TestANewReplicaWaitsForTheHub(t *testing.T) {
 }
 
 func TestClientsVerifyTheServer(t *testing.T) {
-	w := newWorld(t)
+	w := newFakeHub(t)
 	s := w.replica()
-	s.turn(t.Context())
+	s.reconcile(t.Context())
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", s.TLSConfig())
 	if err != nil {
 		t.Fatal(err)

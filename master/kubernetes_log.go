@@ -5,18 +5,17 @@ import (
 	"log/slog"
 )
 
-// quietHandler passes on warnings and errors only, and nothing once its context has
-// ended: what is broken off then is no news.
+// quietHandler passes on warnings and errors only, and nothing after its context has ended.
 type quietHandler struct {
 	slog.Handler
-	until context.Context
+	ctx context.Context
 }
 
 func (h quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && h.until.Err() == nil && h.Handler.Enabled(ctx, level)
+	return level >= slog.LevelWarn && h.ctx.Err() == nil && h.Handler.Enabled(ctx, level)
 }
 
-// Handle asks once more: logr does not ask whether errors are wanted.
+// Handle checks the level again, as logr does not call Enabled for errors.
 func (h quietHandler) Handle(ctx context.Context, record slog.Record) error {
 	if !h.Enabled(ctx, record.Level) {
 		return nil
@@ -25,9 +24,9 @@ func (h quietHandler) Handle(ctx context.Context, record slog.Record) error {
 }
 
 func (h quietHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return quietHandler{h.Handler.WithAttrs(attrs), h.until}
+	return quietHandler{h.Handler.WithAttrs(attrs), h.ctx}
 }
 
 func (h quietHandler) WithGroup(name string) slog.Handler {
-	return quietHandler{h.Handler.WithGroup(name), h.until}
+	return quietHandler{h.Handler.WithGroup(name), h.ctx}
 }
