@@ -23,14 +23,15 @@ var kindNames = []string{"node", "nodeLoad", "pod", "container", "port", "target
 
 func (k Kind) String() string { return name(kindNames, k) }
 
-// Key identifies an object within a cluster. Which fields are set:
+// Key identifies an object within a cluster. Which fields are set depends on the kind:
 //
-//	node, nodeLoad  Name
-//	pod, service, claim  Namespace, Name
-//	persistentVolume  Name
-//	container       Namespace, Name (of the pod), Sub (of the container)
-//	port            Node, Address, Protocol, Port, PortKind, Namespace, Name (of the Service or pod), Sub (of the holder: "service", "pod" or empty)
-//	target          Namespace, Name (of the Service), Sub (of the service port), Protocol, Address (the pod's name, else the first address), Node ("pod" or "address"), Port (that it is reached at)
+//   - node, nodeLoad, persistentVolume: Name.
+//   - pod, service, claim: Namespace, Name.
+//   - container: Namespace, Name (of the pod), Sub (of the container).
+//   - port: Node, Address, Protocol, Port, PortKind, Namespace, Name (of the Service or pod), Sub
+//     (the kind of owner: "service", "pod" or empty).
+//   - target: Namespace, Name (of the Service), Sub (of the service port), Protocol, Address (the
+//     pod's name, else the first address), Node ("pod" or "address"), Port (of the endpoint).
 type Key struct {
 	Kind      Kind
 	Protocol  Protocol

@@ -88,10 +88,10 @@ func TestTokenForAnotherClusterIsRefused(t *testing.T) {
 // A client that has such a token learns the cluster's name.
 func TestWrongAudienceRequiresKnownKey(t *testing.T) {
 	key, public := newKey(t)
-	stranger, _ := newKey(t)
+	unknownKey, _ := newKey(t)
 	genuine := sign(t, key, "prod-us", "m", now)
 	signature := genuine[strings.LastIndex(genuine, "."):]
-	forged := sign(t, stranger, "prod-us", "m", now)
+	forged := sign(t, unknownKey, "prod-us", "m", now)
 	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, claimsOf(func(c *jwt.RegisteredClaims) { c.Audience = jwt.ClaimStrings{"rollcall-agent:prod-us"} })).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	if err != nil {
 		t.Fatal(err)
@@ -126,8 +126,8 @@ func TestTokenOfAnotherAlgorithmIsRefused(t *testing.T) {
 
 func TestTokenOfUnknownKeyIsRefused(t *testing.T) {
 	_, public := newKey(t)
-	stranger, _ := newKey(t)
-	forged := sign(t, stranger, "prod-eu", "m", now)
+	unknownKey, _ := newKey(t)
+	forged := sign(t, unknownKey, "prod-eu", "m", now)
 	if _, err := NewVerifier("prod-eu", public).Verify(forged, now.Add(time.Hour)); !errors.Is(err, ErrInvalid) || IsTimeError(err) {
 		t.Errorf("err = %v, want %v and no time trouble", err, ErrInvalid)
 	}

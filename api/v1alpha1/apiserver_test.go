@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(kube.Main(m))
 }
 
-// hub is a real API server that has the custom resources.
+// hub is a real API server with the custom resources.
 type hub struct {
 	*kube.Cluster
 	client client.Client
@@ -64,7 +64,7 @@ func (h *hub) kubectl(t *testing.T, args ...string) string {
 	return output
 }
 
-// create stores an object for as long as the test runs.
+// create creates an object and deletes it after the test.
 func (h *hub) create(t *testing.T, object client.Object) {
 	t.Helper()
 	if err := h.client.Create(t.Context(), object); err != nil {
@@ -73,7 +73,7 @@ func (h *hub) create(t *testing.T, object client.Object) {
 	h.forget(t, object)
 }
 
-// forget deletes an object, if it is there, when the test has ended.
+// forget deletes an object after the test, if it exists.
 func (h *hub) forget(t *testing.T, object client.Object) {
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
@@ -83,8 +83,8 @@ func (h *hub) forget(t *testing.T, object client.Object) {
 	})
 }
 
-// mustDecode lists both kinds as the informers do, into the Go types: one stored object that does not decode breaks
-// the list for all.
+// mustDecode lists both kinds into the Go types, as informers do. One stored object that does not
+// decode breaks the list for all.
 func (h *hub) mustDecode(t *testing.T) {
 	t.Helper()
 	for _, list := range []client.ObjectList{&v1alpha1.ClusterAgentList{}, &v1alpha1.ClusterStatusList{}} {
@@ -94,7 +94,7 @@ func (h *hub) mustDecode(t *testing.T) {
 	}
 }
 
-// object reads YAML.
+// object parses YAML.
 func object(t *testing.T, text string) *unstructured.Unstructured {
 	t.Helper()
 	u := &unstructured.Unstructured{}
@@ -115,7 +115,7 @@ func with(u *unstructured.Unstructured, path string, value any) *unstructured.Un
 	return u
 }
 
-// missing is the value of a field that is not there.
+// missing stands for a field that is not set.
 type missing struct{}
 
 func steps(path string) []string {

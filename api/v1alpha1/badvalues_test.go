@@ -8,7 +8,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// setting is one field set to a value; where that is a mistake, with the words that the API server has to find for it.
+// setting is one field set to a value, with the words that the API server's error must have if the
+// value is invalid.
 type setting struct {
 	field string
 	value any
@@ -35,7 +36,7 @@ func (s setting) mustBeTold(t *testing.T, err error) {
 	}
 }
 
-// Words that recur in what the API server says.
+// Words that recur in errors of the API server.
 const (
 	urlRule      = "must be a URL that begins with wss://"
 	hostPortRule = "must be host and port only"
@@ -153,7 +154,8 @@ func badReporting() []setting {
 		bad = append(bad,
 			setting{field, 5, []string{notAString}},
 			setting{field, "1000h1000m1000.5s", []string{"may not be more than 16"}},
-			// Within the pattern, and more than a time.Duration holds: what would break every informer.
+			// The value matches the pattern but overflows time.Duration, which would break every
+			// informer.
 			setting{field, "9999999999h", []string{"a duration from 100ms to 24h"}},
 			setting{field, "99999999999999ms", []string{"a duration from 100ms to 24h"}},
 		)

@@ -30,7 +30,7 @@ spec: {endpoint: "wss://10.20.0.7:7443"}
 `)
 }
 
-func TestABadValueIsRefusedAndTheListStillDecodes(t *testing.T) {
+func TestBadValueIsRejectedAndListDecodes(t *testing.T) {
 	h := newHub(t)
 	good := minimalAgent(t, "good")
 	h.create(t, good.DeepCopy())
@@ -67,7 +67,7 @@ func TestABadValueIsRefusedAndTheListStillDecodes(t *testing.T) {
 	}
 }
 
-// startInformer watches ClusterAgents as the master does, and gives the names that it hears of.
+// startInformer watches ClusterAgents like the master and returns the names it receives.
 func startInformer(t *testing.T, h *hub) <-chan string {
 	t.Helper()
 	agents, err := cache.New(h.Config(), cache.Options{Scheme: newScheme(t)})
@@ -101,7 +101,7 @@ func startInformer(t *testing.T, h *hub) <-chan string {
 	return names
 }
 
-func TestABadValueIsTriedForEveryField(t *testing.T) {
+func TestEveryFieldHasABadValue(t *testing.T) {
 	tried := map[string]bool{}
 	for _, bad := range badAgentValues() {
 		tried[bad.field] = true
@@ -113,7 +113,7 @@ func TestABadValueIsTriedForEveryField(t *testing.T) {
 	}
 }
 
-func TestValuesUpToTheirBoundsAreTaken(t *testing.T) {
+func TestLimitValuesAreAccepted(t *testing.T) {
 	h := newHub(t)
 	ips := []any{"203.0.113.7", "2001:db8::7", "::1", "2001:db8:1111:2222:3333:4444:5555:6666"}
 	for i := range 12 {
@@ -137,7 +137,7 @@ func TestValuesUpToTheirBoundsAreTaken(t *testing.T) {
 		{field: "spec.clusterUID", value: sampleUID},
 		{field: "spec.clusterUID", value: strings.Repeat("a", 64)},
 		{field: "spec.tls", value: map[string]any{}},
-		// All of the standard alphabet of base64.
+		// The value has all characters of the standard base64 alphabet.
 		{field: "spec.tls.caBundle", value: base64.StdEncoding.EncodeToString([]byte("?>~???>>>???~~~\xff\xfe\xfb"))},
 		{field: "spec.tls.caBundle", value: strings.Repeat("LS0t", 87384/4)},
 		{field: "spec.tls.serverName", value: "agent.prod-eu.example.com"},
@@ -160,14 +160,14 @@ func TestValuesUpToTheirBoundsAreTaken(t *testing.T) {
 	}
 }
 
-func TestTLSIsRefusedWhereNothingIsEncrypted(t *testing.T) {
+func TestTLSIsRejectedForPlainEndpoints(t *testing.T) {
 	h := newHub(t)
 	agent := with(minimalAgent(t, "plain"), "spec.endpoint", "ws://10.20.0.7:7443")
 	err := h.client.Create(t.Context(), with(agent, "spec.tls.pinnedSHA256[0]", samplePin))
 	setting{"spec.tls", nil, []string{"use wss://, or remove tls"}}.mustBeTold(t, err)
 }
 
-func TestPeriodsMustFitEachOther(t *testing.T) {
+func TestPeriodRules(t *testing.T) {
 	h := newHub(t)
 	for _, c := range []struct {
 		field, value string
@@ -186,7 +186,7 @@ func TestPeriodsMustFitEachOther(t *testing.T) {
 	}
 }
 
-func TestABadDurationIsToldOnce(t *testing.T) {
+func TestBadDurationIsReportedOnce(t *testing.T) {
 	h := newHub(t)
 	err := h.client.Create(t.Context(), with(minimalAgent(t, "bad"), "spec.reporting.requestPeriod", "1d"))
 	if err == nil || strings.Contains(err.Error(), "cacheTTL") {
@@ -194,7 +194,7 @@ func TestABadDurationIsToldOnce(t *testing.T) {
 	}
 }
 
-func TestDefaultsAreFilledIn(t *testing.T) {
+func TestDefaults(t *testing.T) {
 	h := newHub(t)
 	want := v1alpha1.ReportingSpec{
 		Mode:            v1alpha1.OnDemand,
@@ -217,7 +217,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 	}
 }
 
-func TestAGoProgramNeedNotSetWhatHasADefault(t *testing.T) {
+func TestDefaultsApplyToTypedClients(t *testing.T) {
 	h := newHub(t)
 	agent := &v1alpha1.ClusterAgent{
 		ObjectMeta: metav1.ObjectMeta{Name: "typed"},

@@ -10,7 +10,7 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-func TestKubectlShowsAClusterAgent(t *testing.T) {
+func TestClusterAgentColumns(t *testing.T) {
 	h := newHub(t)
 	expires := metav1.NewTime(time.Now().Add(time.Hour))
 	agent := &v1alpha1.ClusterAgent{ObjectMeta: metav1.ObjectMeta{Name: "columns"}, Spec: v1alpha1.ClusterAgentSpec{Endpoint: "wss://10.20.0.7:7443"}}
@@ -28,12 +28,12 @@ func TestKubectlShowsAClusterAgent(t *testing.T) {
 	for _, resource := range []string{"clusteragents", "clusteragent", "clag"} {
 		header, row := h.table(t, resource, "columns")
 		mustBe(t, header, "NAME ENDPOINT PHASE READY EXPIRES AGE")
-		// A time in the future: a date column would say <invalid>.
+		// The column is a string, since a date column prints <invalid> for a time in the future.
 		mustBe(t, row[:len(row)-1], "columns wss://10.20.0.7:7443 Reporting True "+expires.UTC().Format(time.RFC3339))
 	}
 }
 
-func TestKubectlShowsAClusterStatus(t *testing.T) {
+func TestClusterStatusColumns(t *testing.T) {
 	h := newHub(t)
 	observed := metav1.NewTime(time.Now().Add(-3 * 24 * time.Hour))
 	status := &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "columns"}}
@@ -55,7 +55,7 @@ func TestKubectlShowsAClusterStatus(t *testing.T) {
 	}
 }
 
-func TestKubectlShowsBothKindsByTheirCategory(t *testing.T) {
+func TestCategoryListsBothKinds(t *testing.T) {
 	h := newHub(t)
 	h.create(t, minimalAgent(t, "category"))
 	h.create(t, minimalStatus(t, "category"))
@@ -67,7 +67,7 @@ func TestKubectlShowsBothKindsByTheirCategory(t *testing.T) {
 	}
 }
 
-// table is what `kubectl get` prints of one object: the words of the header, and those of its row.
+// table returns what `kubectl get` prints for one object: the words of the header and of its row.
 func (h *hub) table(t *testing.T, resource, name string) (header, row []string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSpace(h.kubectl(t, "get", resource, name)), "\n")

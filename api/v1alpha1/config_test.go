@@ -12,7 +12,7 @@ import (
 
 const configDir = "../../config/"
 
-func TestEveryTreeBuilds(t *testing.T) {
+func TestKustomizationsBuild(t *testing.T) {
 	h := newHub(t)
 	for _, tree := range []string{"crd", "rbac", "rbac/master", "rbac/agent", "rbac/viewer", "master", "agent", "samples"} {
 		if h.kubectl(t, "kustomize", configDir+tree) == "" {
@@ -24,7 +24,7 @@ func TestEveryTreeBuilds(t *testing.T) {
 func TestMasterAndAgentInstall(t *testing.T) {
 	h := newHub(t)
 	for _, side := range []string{"master", "agent"} {
-		// Warnings would be of Pod Security, which the namespace enforces as restricted.
+		// Warnings would come from Pod Security, which the namespace enforces as restricted.
 		printed := h.kubectl(t, "apply", "--server-side", "--validate=strict", "--warnings-as-errors", "-k", configDir+side)
 		if !strings.Contains(printed, "deployment.apps/rollcall-"+side) {
 			t.Errorf("%s: no deployment among:\n%s", side, printed)
@@ -49,7 +49,7 @@ func TestSamplesApply(t *testing.T) {
 	}
 }
 
-func TestTheFullSampleShowsEveryField(t *testing.T) {
+func TestFullSampleSetsEveryField(t *testing.T) {
 	content, err := os.ReadFile(configDir + "samples/rollcall_v1alpha1_clusteragent_full.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func has(value any, steps []string) bool {
 	return ok && has(value, steps[1:])
 }
 
-func TestEachSideMayDoWhatItDoesAndNoMore(t *testing.T) {
+func TestRBAC(t *testing.T) {
 	h := newHub(t)
 	h.kubectl(t, "apply", "--server-side", "-k", configDir+"master")
 	h.kubectl(t, "apply", "--server-side", "-k", configDir+"agent")
@@ -124,7 +124,7 @@ func TestEachSideMayDoWhatItDoesAndNoMore(t *testing.T) {
 		{"master", "update configmaps/rollcall-master-ca -n rollcall-system", true},
 		{"master", "get configmaps -n rollcall-system", false},
 		{"master", "create configmaps -n rollcall-system", false},
-		// As anybody whom the hub knows.
+		// The agent has the rights of any authenticated user.
 		{"agent", "get configmaps/rollcall-master-ca -n rollcall-system", true},
 		{"agent", "get secrets/rollcall-master-ca -n rollcall-system", false},
 	} {
@@ -138,7 +138,7 @@ func TestEachSideMayDoWhatItDoesAndNoMore(t *testing.T) {
 	}
 }
 
-func TestProjectKnowsBothKinds(t *testing.T) {
+func TestProjectListsBothKinds(t *testing.T) {
 	content, err := os.ReadFile("../../PROJECT")
 	if err != nil {
 		t.Fatal(err)

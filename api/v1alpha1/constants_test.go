@@ -54,7 +54,7 @@ func constantsOf(t *testing.T, group *ast.GenDecl) []constant {
 	return found
 }
 
-func TestEveryConstantSaysWhatItMeans(t *testing.T) {
+func TestConstantsAreDocumented(t *testing.T) {
 	values := map[string]string{}
 	for _, c := range constants(t) {
 		if !strings.HasPrefix(c.doc, c.name+" ") && !strings.HasPrefix(c.doc, c.name+":") {
@@ -67,7 +67,7 @@ func TestEveryConstantSaysWhatItMeans(t *testing.T) {
 	}
 }
 
-func TestEveryReasonIsNamedAsItIsWritten(t *testing.T) {
+func TestReasonNamesMatchValues(t *testing.T) {
 	for _, c := range constants(t) {
 		if c.typeName == "" && c.name != "Reason"+c.value && c.name != "Condition"+c.value {
 			t.Errorf("%s is %q", c.name, c.value)
@@ -75,7 +75,7 @@ func TestEveryReasonIsNamedAsItIsWritten(t *testing.T) {
 	}
 }
 
-func TestEveryEnumTakesItsConstants(t *testing.T) {
+func TestEnumsAcceptTheirConstants(t *testing.T) {
 	for path, typeName := range map[string]string{"spec.reporting.mode": "ReportingMode", "status.session.phase": "SessionPhase"} {
 		top, _, _ := strings.Cut(path, ".")
 		fields := fieldsOf(t, "ClusterAgent", top)
@@ -100,7 +100,7 @@ func texts(enum []apiextensionsv1.JSON) []string {
 	return all
 }
 
-func TestTheSchemeKnowsEveryType(t *testing.T) {
+func TestSchemeHasEveryType(t *testing.T) {
 	scheme := newScheme(t)
 	for _, kind := range []string{"ClusterAgent", "ClusterAgentList", "ClusterStatus", "ClusterStatusList"} {
 		if !scheme.Recognizes(v1alpha1.GroupVersion.WithKind(kind)) {

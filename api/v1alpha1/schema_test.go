@@ -17,13 +17,13 @@ var crdFiles = map[string]string{
 	"ClusterStatus": "../../config/crd/bases/rollcall.dev_clusterstatuses.yaml",
 }
 
-// field is one field of a CRD's schema, [0] and .example standing for any item and any key.
+// field is one field of a CRD's schema. [0] and .example stand for any list item and any map key.
 type field struct {
 	path   string
 	schema apiextensionsv1.JSONSchemaProps
 }
 
-// fieldsOf gives a top-level field of a kind and everything below it.
+// fieldsOf returns a top-level field of a kind and all fields below it.
 func fieldsOf(t *testing.T, kind, top string) []field {
 	t.Helper()
 	content, err := os.ReadFile(crdFiles[kind])
@@ -51,13 +51,13 @@ func below(f field) []field {
 	return fields
 }
 
-// tooMuch are values just beyond what a field takes, by its schema. None for a field whose size has no bound.
+// tooMuch returns values just above the limit of a field, none for a field without a limit.
 func (f field) tooMuch() []any {
 	switch s := f.schema; {
 	case len(s.Enum) > 0:
 		return []any{"Other", 1}
 	case s.Format == "date-time":
-		// All but the first two pass OpenAPI's format, and break Go's time.
+		// All but the first two match OpenAPI's format and do not parse as a Go time.
 		return []any{"yesterday", 1, "2026-11-22t10:00:00z", "2026-11-22T10:00:00x5Z", "2026-11-22T10:00:00+99:99"}
 	case s.Type == "string" && s.MaxLength != nil:
 		return []any{strings.Repeat("a", int(*s.MaxLength)+1), 1}
@@ -79,7 +79,7 @@ func (f field) tooMuch() []any {
 	return nil
 }
 
-func TestEveryFieldIsBounded(t *testing.T) {
+func TestEveryFieldHasALimit(t *testing.T) {
 	for kind, tops := range map[string][]string{"ClusterAgent": {"spec", "status"}, "ClusterStatus": {"status"}} {
 		for _, top := range tops {
 			for _, f := range fieldsOf(t, kind, top) {
@@ -91,7 +91,7 @@ func TestEveryFieldIsBounded(t *testing.T) {
 	}
 }
 
-func TestEveryFieldThatPeopleSetIsDescribed(t *testing.T) {
+func TestSpecFieldsHaveDescriptions(t *testing.T) {
 	for _, f := range fieldsOf(t, "ClusterAgent", "spec") {
 		if f.schema.Description == "" && !strings.HasSuffix(f.path, "[0]") {
 			t.Errorf("kubectl explain says nothing of %s", f.path)

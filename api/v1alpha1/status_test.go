@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
-// Statuses in which every list has an item, so that every field of the schema has a place.
+// In these statuses every list has an item, so that every field of the schema is present.
 const agentStatus = `
 observedGeneration: 1
 session: {phase: Idle}
@@ -39,7 +39,7 @@ metadata: {name: `+name+`}
 `)
 }
 
-func TestABadStatusIsRefusedAndTheListStillDecodes(t *testing.T) {
+func TestBadStatusIsRejectedAndListDecodes(t *testing.T) {
 	h := newHub(t)
 	for kind, stored := range map[string]*unstructured.Unstructured{
 		"ClusterAgent":  with(minimalAgent(t, "bad-status"), "status", object(t, agentStatus).Object),
@@ -56,7 +56,7 @@ func TestABadStatusIsRefusedAndTheListStillDecodes(t *testing.T) {
 	}
 }
 
-// createWithStatus stores an object and then its status, and gives it back as it is stored.
+// createWithStatus creates an object, writes its status, and returns the stored object.
 func (h *hub) createWithStatus(t *testing.T, wanted *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
 	stored := wanted.DeepCopy()
@@ -74,14 +74,14 @@ func (h *hub) mustRefuseStatus(t *testing.T, stored *unstructured.Unstructured, 
 	if !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
 		t.Fatalf("%s = %.40v: got %v, want a refusal", path, value, err)
 	}
-	// A rule speaks for a whole list of conditions, but names the field too.
+	// A rule for the list of conditions names the field in its message.
 	if name := path[strings.LastIndex(path, ".")+1:]; !strings.Contains(err.Error(), name) {
 		t.Errorf("%s = %.40v: want %q in: %v", path, value, name, err)
 	}
 	h.mustDecode(t)
 }
 
-func TestAConditionTypeIsThereOnce(t *testing.T) {
+func TestConditionTypesAreUnique(t *testing.T) {
 	h := newHub(t)
 	stored := h.createWithStatus(t, with(minimalAgent(t, "twice"), "status", object(t, agentStatus).Object))
 	conditions := stored.Object["status"].(map[string]any)["conditions"].([]any)
@@ -89,7 +89,7 @@ func TestAConditionTypeIsThereOnce(t *testing.T) {
 	h.mustRefuseStatus(t, stored, "status.conditions", twice)
 }
 
-func TestAStatusUpToItsBoundsIsTakenAndReadBack(t *testing.T) {
+func TestLargestClusterStatusRoundTrip(t *testing.T) {
 	h := newHub(t)
 	full := fullStatus()
 	stored := &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "full"}}
@@ -107,7 +107,7 @@ func TestAStatusUpToItsBoundsIsTakenAndReadBack(t *testing.T) {
 	}
 }
 
-func TestAnAgentsStatusUpToItsBoundsIsTaken(t *testing.T) {
+func TestLargestClusterAgentStatusIsAccepted(t *testing.T) {
 	h := newHub(t)
 	word := strings.Repeat("ü", v1alpha1.MaxWord)
 	agent := &v1alpha1.ClusterAgent{ObjectMeta: metav1.ObjectMeta{Name: "full"}, Spec: v1alpha1.ClusterAgentSpec{Endpoint: "wss://10.20.0.7:7443"}}
@@ -121,7 +121,7 @@ func TestAnAgentsStatusUpToItsBoundsIsTaken(t *testing.T) {
 	}
 }
 
-// fullStatus is the largest status there can be.
+// fullStatus returns the largest possible status.
 func fullStatus() v1alpha1.ClusterStatusStatus {
 	at := metav1.NewTime(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
 	extended := map[string]int64{}
@@ -148,7 +148,7 @@ func fullStatus() v1alpha1.ClusterStatusStatus {
 	}
 }
 
-// utc puts times, which are read as local ones, into UTC.
+// utc converts times, which are decoded as local ones, to UTC.
 func utc(s v1alpha1.ClusterStatusStatus) v1alpha1.ClusterStatusStatus {
 	s = *s.DeepCopy()
 	times := []*metav1.Time{s.ObservedAt, s.Summary.Used.SampledAt, &s.Conditions[0].LastTransitionTime}
@@ -161,7 +161,7 @@ func utc(s v1alpha1.ClusterStatusStatus) v1alpha1.ClusterStatusStatus {
 	return s
 }
 
-func TestStatusIsNotWrittenWithTheSpec(t *testing.T) {
+func TestStatusIsASubresource(t *testing.T) {
 	h := newHub(t)
 	agent := &v1alpha1.ClusterAgent{ObjectMeta: metav1.ObjectMeta{Name: "by-hand"}, Spec: v1alpha1.ClusterAgentSpec{Endpoint: "wss://10.20.0.7:7443"}}
 	agent.Status.ClusterUID = sampleUID
