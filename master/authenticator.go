@@ -32,7 +32,7 @@ func (c *Config) newAuthenticator(hub *rest.Config, proxies []netip.Prefix, metr
 }
 
 // identify returns the Identify callback of the API, nil without an authenticator.
-func identify(authenticator *access.Authenticator) httpapi.Identify {
+func identify(authenticator *access.Authenticator) httpapi.Authenticate {
 	if authenticator == nil {
 		return nil
 	}

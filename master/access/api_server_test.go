@@ -155,7 +155,7 @@ func newAPIWith(auth *Authenticator, log *slog.Logger, clusters []httpapi.Regist
 			List:      func() []httpapi.Registered { return clusters },
 			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
 		},
-		Documents: view.NewDocumentCache(1 << 20), Identify: auth.Identify, SignIn: auth.SignIn(),
+		Documents: view.NewDocumentCache(1 << 20), Authenticate: auth.Identify, SignIn: auth.SignIn(),
 		Gatherer: metrics, Metrics: metrics, Log: log,
 	})
 }

@@ -173,7 +173,7 @@ func TestTokensCountForForwardedAddress(t *testing.T) {
 				if tc.forwarded != "" {
 					r.Header.Set("X-Forwarded-For", strings.Replace(tc.forwarded, "%d", strconv.Itoa(i), 1))
 				}
-				if _, err := auth.Identify(r); errors.Is(err, httpapi.ErrTooMany) {
+				if _, err := auth.Identify(r); errors.Is(err, httpapi.ErrTooManyRequests) {
 					refused++
 				}
 			}
@@ -375,7 +375,7 @@ func TestOneUserCannotEvictReviewsOfOthers(t *testing.T) {
 		hub := &fakeHub{may: func(authorizationv1.SubjectAccessReviewSpec) bool { return false }}
 		reviewer := hub.accessReviewer(t)
 		jane := caller{userOf("jane"), reviewer.authorize}
-		first := httpapi.Access{Verb: "get", Cluster: "first", Brief: true}
+		first := httpapi.Access{Verb: "get", Cluster: "first", ListOnly: true}
 		_ = jane.check(t.Context(), first)
 		for i := range maxReviewsPerUser + 1000 {
 			reviewer.cache.add("scanner", fmt.Sprint(i), false, deniedFor)

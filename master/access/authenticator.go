@@ -60,7 +60,7 @@ type clientCAs struct {
 
 // errHubUnavailable is the error that a client receives if the hub could not be asked. The cause
 // is in the log.
-var errHubUnavailable = fmt.Errorf("%w: the hub's API server could not be asked; try again, and see the master's log if it persists", httpapi.ErrUndecided)
+var errHubUnavailable = fmt.Errorf("%w: the hub's API server could not be asked; try again, and see the master's log if it persists", httpapi.ErrAuthorizerUnavailable)
 
 // New returns an Authenticator. Run has to be called for client certificates to be accepted.
 func New(c Config) (*Authenticator, error) {
@@ -122,8 +122,8 @@ func (a *Authenticator) Run(ctx context.Context) error {
 	return nil
 }
 
-// Identify authenticates a request; see httpapi.Identify.
-func (a *Authenticator) Identify(r *http.Request) (httpapi.Caller, error) {
+// Identify authenticates a request; see httpapi.Authenticate.
+func (a *Authenticator) Identify(r *http.Request) (httpapi.Authorizer, error) {
 	response, err := a.identify(r)
 	if err != nil {
 		return nil, err
@@ -140,9 +140,9 @@ func (a *Authenticator) identify(r *http.Request) (*authenticator.Response, erro
 	switch {
 	case ok:
 		return response, nil
-	case errors.Is(err, httpapi.ErrTooMany):
+	case errors.Is(err, httpapi.ErrTooManyRequests):
 		return nil, err
-	case errors.Is(err, httpapi.ErrUndecided):
+	case errors.Is(err, httpapi.ErrAuthorizerUnavailable):
 		return nil, errHubUnavailable
 	}
 	return nil, a.unauthenticatedError(r)

@@ -129,11 +129,11 @@ func TestRejectedTokenAndUnavailableHub(t *testing.T) {
 		{"refused", "garbage", func(*fakeHub) {}, httpapi.ErrUnauthenticated},
 		{"none", "", func(*fakeHub) {}, httpapi.ErrUnauthenticated},
 		{"none, hub fails", "", func(h *fakeHub) { h.status.Store(500) }, httpapi.ErrUnauthenticated},
-		{"hub fails", "jane", func(h *fakeHub) { h.status.Store(500) }, httpapi.ErrUndecided},
-		{"master has no access", "jane", func(h *fakeHub) { h.status.Store(403) }, httpapi.ErrUndecided},
-		{"master is not authenticated", "jane", func(h *fakeHub) { h.status.Store(401) }, httpapi.ErrUndecided},
-		{"hub busy", "jane", func(h *fakeHub) { h.status.Store(429) }, httpapi.ErrUndecided},
-		{"hub hangs", "jane", func(h *fakeHub) { h.hang.Store(true) }, httpapi.ErrUndecided},
+		{"hub fails", "jane", func(h *fakeHub) { h.status.Store(500) }, httpapi.ErrAuthorizerUnavailable},
+		{"master has no access", "jane", func(h *fakeHub) { h.status.Store(403) }, httpapi.ErrAuthorizerUnavailable},
+		{"master is not authenticated", "jane", func(h *fakeHub) { h.status.Store(401) }, httpapi.ErrAuthorizerUnavailable},
+		{"hub busy", "jane", func(h *fakeHub) { h.status.Store(429) }, httpapi.ErrAuthorizerUnavailable},
+		{"hub hangs", "jane", func(h *fakeHub) { h.hang.Store(true) }, httpapi.ErrAuthorizerUnavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -162,8 +162,8 @@ func TestAccessReviewTimeout(t *testing.T) {
 		hub.hang.Store(true)
 		start := time.Now()
 		err = caller(t.Context(), httpapi.Access{Verb: "list"})
-		if !errors.Is(err, httpapi.ErrUndecided) || time.Since(start) > reviewTimeout {
-			t.Errorf("got error %v after %s, want %v within %s", err, time.Since(start), httpapi.ErrUndecided, reviewTimeout)
+		if !errors.Is(err, httpapi.ErrAuthorizerUnavailable) || time.Since(start) > reviewTimeout {
+			t.Errorf("got error %v after %s, want %v within %s", err, time.Since(start), httpapi.ErrAuthorizerUnavailable, reviewTimeout)
 		}
 	})
 }

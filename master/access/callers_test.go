@@ -54,7 +54,7 @@ func TestReviewsAreNotSharedBetweenCallers(t *testing.T) {
 			for i := range callers {
 				for range 5 {
 					all.Go(func() {
-						err := (caller{&callers[i], reviewer.authorize}).check(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Brief: true})
+						err := (caller{&callers[i], reviewer.authorize}).check(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", ListOnly: true})
 						if (err == nil) != (i == 0) {
 							t.Errorf("%+v: got error %v, want access %t", callers[i], err, i == 0)
 						}
@@ -107,7 +107,7 @@ func TestHubRequestsUseOwnCredentials(t *testing.T) {
 	client := server.Client()
 	cookies := map[string]string{}
 	for _, name := range names {
-		if cookies[name], _, err = auth.SignIn().Begin(request(""), name); err != nil {
+		if cookies[name], _, err = auth.SignIn().Start(request(""), name); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -27,7 +27,7 @@ func (a *Authenticator) unauthenticatedError(r *http.Request) error {
 		return fmt.Errorf("%w: the hub does not accept this token: it may have expired, or be for another cluster or audience; "+
 			"send `Authorization: Bearer TOKEN` with a token of the hub, for example from `kubectl create token NAME`", httpapi.ErrUnauthenticated)
 	case certificates && a.clientCAs.pending() != nil:
-		return fmt.Errorf("%w: client certificates cannot be verified: %w", httpapi.ErrUndecided, a.clientCAs.pending())
+		return fmt.Errorf("%w: client certificates cannot be verified: %w", httpapi.ErrAuthorizerUnavailable, a.clientCAs.pending())
 	case certificates:
 		return fmt.Errorf("%w: this client certificate has expired, is not for client authentication, or is not signed by a trusted authority; "+
 			"send one that the hub accepts, or `Authorization: Bearer TOKEN`", httpapi.ErrUnauthenticated)

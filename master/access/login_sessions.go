@@ -135,16 +135,16 @@ func (s *loginSessions) AuthenticateRequest(r *http.Request) (*authenticator.Res
 
 // SignIn returns the callbacks for signing in and out.
 func (a *Authenticator) SignIn() httpapi.SignIn {
-	return httpapi.SignIn{Begin: a.signIn, End: a.logins.end, Who: a.userName}
+	return httpapi.SignIn{Start: a.signIn, End: a.logins.end, User: a.userName}
 }
 
 // signIn starts a login session for a token that the hub accepts.
 func (a *Authenticator) signIn(r *http.Request, token string) (secret, user string, err error) {
 	response, ok, err := a.logins.tokens.AuthenticateToken(a.withAddress(r), token)
 	switch {
-	case errors.Is(err, httpapi.ErrTooMany):
+	case errors.Is(err, httpapi.ErrTooManyRequests):
 		return "", "", err
-	case errors.Is(err, httpapi.ErrUndecided):
+	case errors.Is(err, httpapi.ErrAuthorizerUnavailable):
 		return "", "", errHubUnavailable
 	case err != nil || !ok:
 		return "", "", fmt.Errorf("%w: the hub does not accept this token: it may have expired, or be for another cluster or audience", httpapi.ErrUnauthenticated)

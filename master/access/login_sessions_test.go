@@ -20,7 +20,7 @@ func requestWithCookie(secret string) *http.Request {
 
 func signIn(t *testing.T, a *Authenticator) (secret string) {
 	t.Helper()
-	secret, user, err := a.SignIn().Begin(request(""), "jane")
+	secret, user, err := a.SignIn().Start(request(""), "jane")
 	if err != nil || user != "jane" {
 		t.Fatalf("sign in: got user %q and error %v, want jane", user, err)
 	}
@@ -32,7 +32,7 @@ func TestLoginSessionEndsWhenItsTokenIsRevoked(t *testing.T) {
 		hub := &fakeHub{}
 		auth := hub.authenticator(t)
 		secret := signIn(t, auth)
-		if user, err := auth.SignIn().Who(requestWithCookie(secret)); err != nil || user != "jane" {
+		if user, err := auth.SignIn().User(requestWithCookie(secret)); err != nil || user != "jane" {
 			t.Errorf("got user %q and error %v, want jane", user, err)
 		}
 		if _, err := auth.Identify(requestWithCookie("x" + secret)); !errors.Is(err, httpapi.ErrUnauthenticated) {
@@ -41,8 +41,8 @@ func TestLoginSessionEndsWhenItsTokenIsRevoked(t *testing.T) {
 		hub.revoked.Store(true)
 		<-time.After(acceptedFor + time.Second)
 		hub.status.Store(500)
-		if _, err := auth.Identify(requestWithCookie(secret)); !errors.Is(err, httpapi.ErrUndecided) {
-			t.Errorf("hub unavailable: got error %v, want %v", err, httpapi.ErrUndecided)
+		if _, err := auth.Identify(requestWithCookie(secret)); !errors.Is(err, httpapi.ErrAuthorizerUnavailable) {
+			t.Errorf("hub unavailable: got error %v, want %v", err, httpapi.ErrAuthorizerUnavailable)
 		}
 		hub.status.Store(0)
 		if _, err := auth.Identify(requestWithCookie(secret)); !errors.Is(err, httpapi.ErrUnauthenticated) {
@@ -124,12 +124,12 @@ func TestSignInRequiresAcceptedToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := &fakeHub{}
 		auth := hub.authenticator(t)
-		if secret, _, err := auth.SignIn().Begin(request(""), "garbage"); !errors.Is(err, httpapi.ErrUnauthenticated) || secret != "" {
+		if secret, _, err := auth.SignIn().Start(request(""), "garbage"); !errors.Is(err, httpapi.ErrUnauthenticated) || secret != "" {
 			t.Errorf("invalid token: got secret %q and error %v, want none and %v", secret, err, httpapi.ErrUnauthenticated)
 		}
 		hub.status.Store(500)
-		if secret, _, err := auth.SignIn().Begin(request(""), "jane"); !errors.Is(err, httpapi.ErrUndecided) || secret != "" {
-			t.Errorf("hub unavailable: got secret %q and error %v, want none and %v", secret, err, httpapi.ErrUndecided)
+		if secret, _, err := auth.SignIn().Start(request(""), "jane"); !errors.Is(err, httpapi.ErrAuthorizerUnavailable) || secret != "" {
+			t.Errorf("hub unavailable: got secret %q and error %v, want none and %v", secret, err, httpapi.ErrAuthorizerUnavailable)
 		}
 	})
 }

@@ -48,7 +48,7 @@ func newAccessReviewer(hub authorization.SubjectAccessReviewInterface, trouble f
 	}
 }
 
-// authorize implements authorizeFunc. It returns an error that wraps httpapi.ErrTooMany if the user
+// authorize implements authorizeFunc. It returns an error that wraps httpapi.ErrTooManyRequests if the user
 // has too many reviews waiting.
 func (r *accessReviewer) authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
 	spec := reviewSpec(a)
@@ -92,7 +92,7 @@ func (r *accessReviewer) reviewError(err error) error {
 	switch {
 	case errors.Is(err, errQueueFull):
 		r.metrics.limited.WithLabelValues("user").Inc()
-		return fmt.Errorf("%w: too many of your access reviews are waiting for the hub; send fewer requests at once", httpapi.ErrTooMany)
+		return fmt.Errorf("%w: too many of your access reviews are waiting for the hub; send fewer requests at once", httpapi.ErrTooManyRequests)
 	case errors.Is(err, errQueueTimeout):
 		r.metrics.limited.WithLabelValues("timeout").Inc()
 	}
@@ -133,7 +133,7 @@ type caller struct {
 	authorize authorizeFunc
 }
 
-// check implements httpapi.Caller.
+// check implements httpapi.Authorizer.
 func (c caller) check(ctx context.Context, access httpapi.Access) error {
 	if len(access.Cluster) > maxName {
 		return httpapi.ErrHidden
@@ -146,7 +146,7 @@ func (c caller) check(ctx context.Context, access httpapi.Access) error {
 		return nil
 	case access.Cluster == "":
 		return c.forbiddenError(access)
-	case access.Brief:
+	case access.ListOnly:
 		return httpapi.ErrHidden
 	}
 	known, err := c.mayKnow(ctx, access)
@@ -179,9 +179,9 @@ func (c caller) mayKnow(ctx context.Context, refused httpapi.Access) (bool, erro
 
 // allowed reviews access. It returns an error if the hub could not be asked.
 func (c caller) allowed(ctx context.Context, access httpapi.Access) (bool, error) {
-	decision, _, err := c.authorize(ctx, accessAttributes{c.attributes(access), access.Listed, access.Called})
+	decision, _, err := c.authorize(ctx, accessAttributes{c.attributes(access), access.Listed, access.RequestedAs})
 	switch {
-	case errors.Is(err, httpapi.ErrTooMany):
+	case errors.Is(err, httpapi.ErrTooManyRequests):
 		return false, err
 	case err != nil:
 		return false, errHubUnavailable

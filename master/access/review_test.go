@@ -83,7 +83,7 @@ func TestListOnlyNeedsOneReview(t *testing.T) {
 		asked = append(asked, accessString(a))
 		return granted{getDetail}.authorize(ctx, a)
 	}}
-	err := jane.check(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", Brief: true})
+	err := jane.check(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", ListOnly: true})
 	if !errors.Is(err, httpapi.ErrHidden) || len(asked) != 1 || asked[0] != getOne {
 		t.Errorf("got error %v after reviews %q, want %v after %q", err, asked, httpapi.ErrHidden, getOne)
 	}
@@ -115,8 +115,8 @@ func TestHubErrorDeniesAccess(t *testing.T) {
 		}}
 		for _, want := range []httpapi.Access{{Verb: "list"}, {Verb: "get", Cluster: "prod-eu"}, {Verb: "get", Path: "/metrics"}} {
 			err := broken.check(t.Context(), want)
-			if !errors.Is(err, httpapi.ErrUndecided) || strings.Contains(err.Error(), "10.0.0.1") {
-				t.Errorf("%v: got error %v, want %v without the hub's address", want, err, httpapi.ErrUndecided)
+			if !errors.Is(err, httpapi.ErrAuthorizerUnavailable) || strings.Contains(err.Error(), "10.0.0.1") {
+				t.Errorf("%v: got error %v, want %v without the hub's address", want, err, httpapi.ErrAuthorizerUnavailable)
 			}
 		}
 	}
@@ -148,7 +148,7 @@ func (h *fakeHub) accessReviewer(t *testing.T) *accessReviewer {
 func TestReviewsAreCachedByKindOfLookup(t *testing.T) {
 	hub := &fakeHub{}
 	jane := caller{&user.DefaultInfo{Name: "jane"}, hub.accessReviewer(t).authorize}
-	listed, named, called := httpapi.Access{Listed: true}, httpapi.Access{}, httpapi.Access{Called: "203.0.113.7"}
+	listed, named, called := httpapi.Access{Listed: true}, httpapi.Access{}, httpapi.Access{RequestedAs: "203.0.113.7"}
 	for i, want := range []httpapi.Access{listed, listed, named, named, called, called, listed} {
 		want.Verb, want.Cluster = "get", "prod-eu"
 		if err := jane.check(t.Context(), want); err != nil {

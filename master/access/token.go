@@ -53,8 +53,8 @@ func newTokenReviewer(hub authentication.TokenReviewInterface, audiences []strin
 	}
 }
 
-// AuthenticateToken implements authenticator.Token. Its errors wrap httpapi.ErrTooMany or
-// httpapi.ErrUndecided.
+// AuthenticateToken implements authenticator.Token. Its errors wrap httpapi.ErrTooManyRequests or
+// httpapi.ErrAuthorizerUnavailable.
 func (t *tokenReviewer) AuthenticateToken(ctx context.Context, token string) (*authenticator.Response, bool, error) {
 	key := t.hasher.key([]byte(token))
 	seen, known := t.known.get(key)
@@ -108,18 +108,18 @@ func (t *tokenReviewer) reviewError(err error, known bool) error {
 	switch {
 	case errors.Is(err, errAddressLimit):
 		t.metrics.limited.WithLabelValues("address").Inc()
-		return fmt.Errorf("%w: your address has sent more than %d unknown tokens per second; try again with a token that the hub accepts, which is not limited once it is known", httpapi.ErrTooMany, addressQPS)
+		return fmt.Errorf("%w: your address has sent more than %d unknown tokens per second; try again with a token that the hub accepts, which is not limited once it is known", httpapi.ErrTooManyRequests, addressQPS)
 	case !known && (full || late):
 		t.metrics.limited.WithLabelValues("tokens").Inc()
-		return fmt.Errorf("%w: this master receives too many unknown tokens; try again with a token that the hub accepts, which is not delayed once it is known", httpapi.ErrTooMany)
+		return fmt.Errorf("%w: this master receives too many unknown tokens; try again with a token that the hub accepts, which is not delayed once it is known", httpapi.ErrTooManyRequests)
 	case full:
 		t.metrics.limited.WithLabelValues("user").Inc()
-		return fmt.Errorf("%w: too many of your tokens are waiting for a review; use fewer at once and try again", httpapi.ErrTooMany)
+		return fmt.Errorf("%w: too many of your tokens are waiting for a review; use fewer at once and try again", httpapi.ErrTooManyRequests)
 	case late:
 		t.metrics.limited.WithLabelValues("timeout").Inc()
 	}
 	t.onError(err)
-	return fmt.Errorf("%w: review token: %w", httpapi.ErrUndecided, err)
+	return fmt.Errorf("%w: review token: %w", httpapi.ErrAuthorizerUnavailable, err)
 }
 
 // review reviews a token. It returns nil if the token is rejected. A hub that returns no audiences

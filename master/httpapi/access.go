@@ -11,135 +11,134 @@ import (
 	"rollcall.dev/rollcall/api/connlimit"
 )
 
-// Access is what a request wants to see.
+// Access describes what a request reads.
 type Access struct {
-	// Verb is get or watch, or list where all clusters are meant.
+	// Verb is get or watch, or list for all clusters.
 	Verb string
-	// Details tells everything of a cluster apart from its summary.
+	// Details is set if the request reads more of a cluster than its summary.
 	Details bool
-	// Cluster is a resolved name; empty for all.
+	// Cluster is a resolved name; empty for all clusters.
 	Cluster string
-	// Path is set, and Cluster and Details are not, for what is no cluster's: /metrics,
-	// and paths below /debug/pprof/.
+	// Path is set, and Cluster and Details are not, for requests that do not concern a cluster:
+	// /metrics and paths below /debug/pprof/.
 	Path string
-	// Brief says that a refusal need not tell whether the caller may know that the cluster
-	// is there: in a list it is left out either way, and to find out takes more questions.
-	Brief bool
-	// Listed says that it is asked for as one of all clusters that there are, and not
-	// because the caller named it. What is remembered of such answers must not make an answer
-	// about a name come sooner: that would tell that there is a cluster of that name.
+	// ListOnly is set if the error need not distinguish ErrForbidden from ErrHidden, because a list
+	// omits the cluster in both cases. It saves access reviews.
+	ListOnly bool
+	// Listed is set if the cluster is checked as one of all clusters, and not because the caller
+	// named it. Such reviews are cached separately: otherwise a faster response for a named cluster
+	// would reveal that it exists.
 	Listed bool
-	// Called is what the caller called the cluster, where that was not by its name but by one
-	// of its addresses: whose answers are remembered apart too, or one that comes at once would
-	// tell which address is of which cluster.
-	Called string
+	// RequestedAs is the address by which the caller named the cluster; empty if it used the name.
+	// Such reviews are cached separately: otherwise a fast response would reveal which address
+	// belongs to which cluster.
+	RequestedAs string
 }
 
-// Identify says who sends a request, once a request, or gives an error that wraps
-// ErrUnauthenticated, ErrTooMany or ErrUndecided.
-type Identify func(r *http.Request) (Caller, error)
+// Authenticate identifies the sender of a request. It is called once per request. Errors wrap
+// ErrUnauthenticated, ErrTooManyRequests or ErrAuthorizerUnavailable.
+type Authenticate func(r *http.Request) (Authorizer, error)
 
-// Caller says whether who asks may see something: nil, or an error that wraps one of
-// those below and tells the caller what is missing. It may be asked by several
-// goroutines at once.
-type Caller func(ctx context.Context, want Access) error
+// Authorizer reports whether its caller has the wanted access: it returns nil, or an error that
+// wraps one of the errors below and says what is missing. It is safe for concurrent use.
+type Authorizer func(ctx context.Context, want Access) error
 
 var (
-	// ErrUnauthenticated: it is not known who asks.
+	// ErrUnauthenticated is returned if the caller cannot be identified.
 	ErrUnauthenticated = errors.New("not authenticated")
-	// ErrForbidden: who asks may not see it, but may know that it is there.
+	// ErrForbidden is returned if the caller may not read an object, but may know that it exists.
 	ErrForbidden = errors.New("forbidden")
-	// ErrHidden: who asks may not even know whether it is there.
+	// ErrHidden is returned if the caller may not know whether an object exists.
 	ErrHidden = errors.New("hidden")
-	// ErrUndecided: nobody can be asked who may see what, so nobody sees anything.
-	ErrUndecided = errors.New("not decided")
-	// ErrTooMany: the caller, or another one at its address, makes too many requests.
-	ErrTooMany = errors.New("too many requests")
+	// ErrAuthorizerUnavailable is returned if the authorizer cannot be reached; access is denied then.
+	ErrAuthorizerUnavailable = errors.New("authorizer unavailable")
+	// ErrTooManyRequests is returned if the caller, or another client at its address, sends too many requests.
+	ErrTooManyRequests = errors.New("too many requests")
 )
 
-// maxQuestions is how many questions one list of clusters asks at the same time.
-const maxQuestions = 64
+// maxParallelReviews is the number of access reviews that one list of clusters runs in parallel.
+const maxParallelReviews = 64
 
-func (a *API) caller(r *http.Request) (Caller, error) {
-	if a.config.Identify == nil {
+// authenticate returns the authorizer of the request's sender.
+func (a *API) authenticate(r *http.Request) (Authorizer, error) {
+	if a.config.Authenticate == nil {
 		connlimit.Authenticated(r.Context())
 		return func(context.Context, Access) error { return nil }, nil
 	}
-	caller, err := a.config.Identify(r)
+	authorize, err := a.config.Authenticate(r)
 	if err == nil {
 		connlimit.Authenticated(r.Context())
 	}
-	return caller, err
+	return authorize, err
 }
 
 func (a *API) authorize(r *http.Request, want Access) error {
-	caller, err := a.caller(r)
+	authorize, err := a.authenticate(r)
 	if err != nil {
 		return err
 	}
-	return caller(r.Context(), want)
+	return authorize(r.Context(), want)
 }
 
-// held says that there is a fresh value of a cluster of that name: the Registry need not
-// be asked whether there is one. No cluster has an address for a name.
-func (a *API) held(name string) bool {
+// hasFreshValue reports whether there is a fresh value of a cluster with that name. In that case
+// the registry need not be consulted; an IP address is never the name of a cluster.
+func (a *API) hasFreshValue(name string) bool {
 	v, ok := a.config.Sessions.Peek(name)
 	return ok && v.Fresh(time.Now())
 }
 
-// resolve is the name of the cluster that a request is about, if its caller may see
-// what it wants of it. Who may not know of a cluster is told the same as of one that
-// is not there.
+// resolve returns the name of the requested cluster, if the caller has the wanted access to it. If
+// the caller may not know about the cluster, the error is the same as for a missing cluster.
 func (a *API) resolve(r *http.Request, verb string, details bool) (string, error) {
-	asked := askedCluster(r)
-	name, known := asked, a.held(asked)
+	requested := requestedCluster(r)
+	name, known := requested, a.hasFreshValue(requested)
 	if !known {
-		if name, known = a.config.Registry.Resolve(asked); !known {
-			name = asked
+		if name, known = a.config.Registry.Resolve(requested); !known {
+			name = requested
 		}
 	}
-	err := a.authorize(r, Access{Verb: verb, Details: details, Cluster: name, Called: calledBy(asked, name)})
+	err := a.authorize(r, Access{Verb: verb, Details: details, Cluster: name, RequestedAs: requestedAs(requested, name)})
 	switch {
 	case errors.Is(err, ErrHidden), err == nil && !known:
-		return "", unknownCluster(asked)
+		return "", unknownCluster(requested)
 	}
 	return name, err
 }
 
-// calledBy returns Access.Called.
-func calledBy(asked, name string) string {
-	if asked == name {
+// requestedAs returns the value for Access.RequestedAs.
+func requestedAs(requested, name string) string {
+	if requested == name {
 		return ""
 	}
-	return asked
+	return requested
 }
 
-// visible are the clusters that the caller may see: all, with one question, or else
-// those that they may see one by one.
+// visible returns the clusters that the caller may see. all is set if one review allowed all
+// clusters; otherwise each cluster is reviewed.
 func (a *API) visible(ctx context.Context, r *http.Request) (visible []Registered, all bool, err error) {
-	caller, err := a.caller(r)
+	authorize, err := a.authenticate(r)
 	if err != nil {
 		return nil, false, err
 	}
-	return a.visibleTo(ctx, caller)
+	return a.visibleTo(ctx, authorize)
 }
 
-func (a *API) visibleTo(ctx context.Context, caller Caller) (visible []Registered, all bool, err error) {
-	refused := caller(ctx, Access{Verb: "list"})
+func (a *API) visibleTo(ctx context.Context, authorize Authorizer) (visible []Registered, all bool, err error) {
+	listErr := authorize(ctx, Access{Verb: "list"})
 	switch {
-	case refused == nil:
+	case listErr == nil:
 		return a.config.Registry.List(), true, nil
-	case !errors.Is(refused, ErrForbidden):
-		return nil, false, refused
+	case !errors.Is(listErr, ErrForbidden):
+		return nil, false, listErr
 	}
-	visible, err = oneByOne(ctx, caller, a.config.Registry.List())
+	visible, err = filterVisible(ctx, authorize, a.config.Registry.List())
 	if err == nil && len(visible) == 0 {
-		return nil, false, refused
+		return nil, false, listErr
 	}
 	return visible, false, err
 }
 
-// visibleNames are the clusters that the caller may see, as a set; nil: all.
+// visibleNames returns the clusters that the caller may see as a set; nil means all.
 func (a *API) visibleNames(ctx context.Context, r *http.Request) (map[string]bool, error) {
 	visible, all, err := a.visible(ctx, r)
 	if err != nil {
@@ -148,7 +147,7 @@ func (a *API) visibleNames(ctx context.Context, r *http.Request) (map[string]boo
 	return namesOf(visible, all), nil
 }
 
-// namesOf are the clusters that visible gives, as a set; nil: all.
+// namesOf converts the result of visible into a set; nil means all.
 func namesOf(visible []Registered, all bool) map[string]bool {
 	if all {
 		return nil
@@ -160,43 +159,43 @@ func namesOf(visible []Registered, all bool) map[string]bool {
 	return names
 }
 
-// oneByOne are those of the clusters that a caller may see. A question that nobody
-// answers is no refusal: a list with less in it would look like one that is whole.
-func oneByOne(ctx context.Context, caller Caller, clusters []Registered) ([]Registered, error) {
+// filterVisible returns the clusters that a caller may see. If a review fails, it returns an error:
+// a list that silently omits clusters would look complete.
+func filterVisible(ctx context.Context, authorize Authorizer, clusters []Registered) ([]Registered, error) {
 	names := make([]string, len(clusters))
 	for i, c := range clusters {
 		names[i] = c.Name
 	}
-	may, err := allowedEach(ctx, caller, names, Access{Verb: "get", Brief: true, Listed: true})
+	allowed, err := allowedEach(ctx, authorize, names, Access{Verb: "get", ListOnly: true, Listed: true})
 	if err != nil {
 		return nil, err
 	}
 	var visible []Registered
 	for i, c := range clusters {
-		if may[i] {
+		if allowed[i] {
 			visible = append(visible, c)
 		}
 	}
 	return visible, nil
 }
 
-// allowedEach says of each of some clusters whether a caller is allowed what it wants.
-func allowedEach(ctx context.Context, caller Caller, clusters []string, want Access) ([]bool, error) {
-	may := make([]bool, len(clusters))
-	questions, ctx := errgroup.WithContext(ctx)
-	questions.SetLimit(maxQuestions)
+// allowedEach reports for each cluster whether a caller has the wanted access.
+func allowedEach(ctx context.Context, authorize Authorizer, clusters []string, want Access) ([]bool, error) {
+	allowed := make([]bool, len(clusters))
+	reviews, ctx := errgroup.WithContext(ctx)
+	reviews.SetLimit(maxParallelReviews)
 	for i, cluster := range clusters {
-		questions.Go(func() (err error) {
-			may[i], err = isAllowed(ctx, caller, cluster, want)
+		reviews.Go(func() (err error) {
+			allowed[i], err = isAllowed(ctx, authorize, cluster, want)
 			return err
 		})
 	}
-	return may, questions.Wait()
+	return allowed, reviews.Wait()
 }
 
-func isAllowed(ctx context.Context, caller Caller, cluster string, want Access) (bool, error) {
+func isAllowed(ctx context.Context, authorize Authorizer, cluster string, want Access) (bool, error) {
 	want.Cluster = cluster
-	err := caller(ctx, want)
+	err := authorize(ctx, want)
 	if errors.Is(err, ErrForbidden) || errors.Is(err, ErrHidden) {
 		return false, nil
 	}

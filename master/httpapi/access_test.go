@@ -12,14 +12,15 @@ import (
 	"testing"
 )
 
-// rules are what callers may see: nil where it is allowed.
+// rules maps each access to the result of its review: nil if it is allowed. Other accesses are
+// forbidden or hidden.
 type rules map[Access]error
 
-func (r rules) identify(*http.Request) (Caller, error) { return r.may, nil }
+func (r rules) authenticate(*http.Request) (Authorizer, error) { return r.authorize, nil }
 
-func (r rules) may(_ context.Context, want Access) error {
-	want.Brief, want.Listed, want.Called = false, false, ""
-	if err, told := r[want]; told {
+func (r rules) authorize(_ context.Context, want Access) error {
+	want.ListOnly, want.Listed, want.RequestedAs = false, false, ""
+	if err, ok := r[want]; ok {
 		return err
 	}
 	return ErrForbidden
@@ -27,10 +28,10 @@ func (r rules) may(_ context.Context, want Access) error {
 
 func (r rules) api(t *testing.T) (*API, *fake) {
 	f := shop(t)
-	return f.api(func(c *Config) { c.Identify, c.Profiling = r.identify, true }), f
+	return f.api(func(c *Config) { c.Authenticate, c.Profiling = r.authenticate, true }), f
 }
 
-func TestWhoMaySeeWhat(t *testing.T) {
+func TestAccessReviews(t *testing.T) {
 	get1 := func(cluster string, details bool) Access {
 		return Access{Verb: "get", Cluster: cluster, Details: details}
 	}
@@ -44,15 +45,15 @@ func TestWhoMaySeeWhat(t *testing.T) {
 		{"by IP, the name decides", "/api/v1/clusters/203.0.113.7/pods", rules{get1("prod-eu", true): nil}, 200, ""},
 		{"summary only", "/api/v1/clusters/prod-eu/summary", rules{get1("prod-eu", false): nil}, 200, ""},
 		{"summary only, asked for more", "/api/v1/clusters/prod-eu", rules{get1("prod-eu", false): nil}, 403, ReasonForbidden},
-		{"nobody known", "/api/v1/clusters/prod-eu", rules{get1("prod-eu", true): fmt.Errorf("%w: send a bearer token", ErrUnauthenticated)}, 401, ReasonUnauthorized},
+		{"not authenticated", "/api/v1/clusters/prod-eu", rules{get1("prod-eu", true): fmt.Errorf("%w: send a bearer token", ErrUnauthenticated)}, 401, ReasonUnauthorized},
 		{"hidden", "/api/v1/clusters/prod-eu", rules{get1("prod-eu", true): ErrHidden}, 404, ReasonNotFound},
 		{"not there, to who may not see it", "/api/v1/clusters/nowhere", rules{}, 403, ReasonForbidden},
 		{"not there, to who may know", "/api/v1/clusters/nowhere", rules{get1("nowhere", true): nil}, 404, ReasonNotFound},
 		{"bad query of who may not see it", "/api/v1/clusters/prod-eu?colour=red", rules{}, 403, ReasonForbidden},
-		{"undecided", "/api/v1/clusters/prod-eu", rules{get1("prod-eu", true): ErrUndecided}, 503, ReasonUndecided},
-		{"list undecided", "/api/v1/clusters", rules{{Verb: "list"}: ErrUndecided}, 503, ReasonUndecided},
-		{"list of some, undecided", "/api/v1/clusters", rules{get1("prod-eu", false): nil, get1("v1.24.lab", false): ErrUndecided}, 503, ReasonUndecided},
-		{"metrics undecided", "/metrics", rules{{Verb: "get", Path: "/metrics"}: ErrUndecided}, 503, ReasonUndecided},
+		{"undecided", "/api/v1/clusters/prod-eu", rules{get1("prod-eu", true): ErrAuthorizerUnavailable}, 503, ReasonAuthorizerUnavailable},
+		{"list undecided", "/api/v1/clusters", rules{{Verb: "list"}: ErrAuthorizerUnavailable}, 503, ReasonAuthorizerUnavailable},
+		{"list of some, undecided", "/api/v1/clusters", rules{get1("prod-eu", false): nil, get1("v1.24.lab", false): ErrAuthorizerUnavailable}, 503, ReasonAuthorizerUnavailable},
+		{"metrics undecided", "/metrics", rules{{Verb: "get", Path: "/metrics"}: ErrAuthorizerUnavailable}, 503, ReasonAuthorizerUnavailable},
 		{"list", "/api/v1/clusters", rules{{Verb: "list"}: nil}, 200, ""},
 		{"list of nothing", "/api/v1/clusters", rules{}, 403, ReasonForbidden},
 		{"list of who is not known", "/api/v1/clusters", rules{{Verb: "list"}: ErrUnauthenticated}, 401, ReasonUnauthorized},
@@ -73,46 +74,46 @@ func TestWhoMaySeeWhat(t *testing.T) {
 				t.Fatalf("got %d %s, want %d", w.Code, w.Body, tc.status)
 			}
 			if tc.reason != "" && string(fields(t, w.Body)["reason"]) != fmt.Sprintf("%q", tc.reason) {
-				t.Errorf("reason is %s, want %s", fields(t, w.Body)["reason"], tc.reason)
+				t.Errorf("got reason %s, want %s", fields(t, w.Body)["reason"], tc.reason)
 			}
 			if tc.status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
-				t.Error("401 without WWW-Authenticate")
+				t.Error("got a 401 without WWW-Authenticate")
 			}
 			if tc.status != http.StatusOK && len(f.awaited) > 0 {
-				t.Errorf("a refused request was demand for %v", f.awaited)
+				t.Errorf("a rejected request registered demand for %v", f.awaited)
 			}
 		})
 	}
 }
 
-func TestWhatIsHiddenLooksLikeWhatIsNotThere(t *testing.T) {
-	hide := func(*http.Request) (Caller, error) {
+func TestHiddenClusterLooksLikeMissingCluster(t *testing.T) {
+	hide := func(*http.Request) (Authorizer, error) {
 		return func(context.Context, Access) error { return ErrHidden }, nil
 	}
 	f := shop(t)
-	api := f.api(func(c *Config) { c.Identify = hide })
+	api := f.api(func(c *Config) { c.Authenticate = hide })
 	there, nowhere := get(api, "/api/v1/clusters/prod-eu"), get(api, "/api/v1/clusters/prod-xx")
 	if strings.ReplaceAll(nowhere.Body.String(), "prod-xx", "prod-eu") != there.Body.String() {
-		t.Errorf("told apart:\n%s%s", there.Body, nowhere.Body)
+		t.Errorf("responses for a hidden and a missing cluster differ:\n%s%s", there.Body, nowhere.Body)
 	}
 }
 
-func TestTheListHasWhatItsCallerMaySee(t *testing.T) {
+func TestListContainsVisibleClusters(t *testing.T) {
 	api, _ := rules{{Verb: "get", Cluster: "v1.24.lab"}: nil}.api(t)
 	if got := slices.Collect(maps.Keys(list(t, api))); !slices.Equal(got, []string{"v1.24.lab"}) {
-		t.Errorf("got %v, want v1.24.lab only", got)
+		t.Errorf("got %v, want only v1.24.lab", got)
 	}
 }
 
-func TestAListAsksOnceWhoAsksAndABoundedNumberOfQuestionsAtATime(t *testing.T) {
+func TestListAuthenticatesOnceAndLimitsParallelReviews(t *testing.T) {
 	f := shop(t)
 	f.clusters = nil
-	for i := range 10 * maxQuestions {
+	for i := range 10 * maxParallelReviews {
 		f.clusters = append(f.clusters, Registered{Name: fmt.Sprintf("c%03d", i)})
 	}
 	var identified, asking, most, asked atomic.Int64
 	api := f.api(func(c *Config) {
-		c.Identify = func(*http.Request) (Caller, error) {
+		c.Authenticate = func(*http.Request) (Authorizer, error) {
 			identified.Add(1)
 			return func(_ context.Context, want Access) error {
 				asked.Add(1)
@@ -129,19 +130,19 @@ func TestAListAsksOnceWhoAsksAndABoundedNumberOfQuestionsAtATime(t *testing.T) {
 		}
 	})
 	if got := len(list(t, api)); got != len(f.clusters) {
-		t.Errorf("%d clusters, want %d", got, len(f.clusters))
+		t.Errorf("got %d clusters, want %d", got, len(f.clusters))
 	}
-	if identified.Load() != 1 || asked.Load() != int64(len(f.clusters)+1) || most.Load() > maxQuestions {
-		t.Errorf("identified %d times, %d questions, %d at a time; want 1, %d and at most %d",
-			identified.Load(), asked.Load(), most.Load(), len(f.clusters)+1, maxQuestions)
+	if identified.Load() != 1 || asked.Load() != int64(len(f.clusters)+1) || most.Load() > maxParallelReviews {
+		t.Errorf("got %d authentications, %d reviews, %d in parallel; want 1, %d and at most %d",
+			identified.Load(), asked.Load(), most.Load(), len(f.clusters)+1, maxParallelReviews)
 	}
 }
 
-func TestProfilesAreNotThereUnlessTheyAreServed(t *testing.T) {
+func TestProfilesAreDisabledByDefault(t *testing.T) {
 	api := shop(t).api(func(*Config) {})
 	for _, path := range []string{"/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline"} {
 		if w := get(api, path); w.Code != http.StatusNotFound {
-			t.Errorf("%s: %d, want 404", path, w.Code)
+			t.Errorf("%s: got %d, want 404", path, w.Code)
 		}
 	}
 }

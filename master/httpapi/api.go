@@ -15,63 +15,65 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// Config is what an API is made of.
+// Config holds the dependencies and settings of an API.
 type Config struct {
 	Sessions Sessions
 	Registry Registry
-	// DocumentCache keeps the bytes of the reports that are read.
+	// Documents caches the encoded reports.
 	Documents *view.DocumentCache
-	// Prometheus answers Prometheus' clients; nil: nobody does.
+	// Prometheus serves Prometheus queries; nil disables them.
 	Prometheus *prom.API
-	// Past is a cluster's last minutes, for Heapster's routes; nil where there are none, as
-	// may be what it gives.
-	Past func(cluster string) *history.ClusterHistory
-	// Identify tells who asks, and what they may see. Nil: everybody may see everything.
-	Identify Identify
-	// Hosts are those that requests may be for; nil: any. It is for where Identify is nil.
+	// History returns the recent metrics of a cluster, for Heapster's routes. It may be nil, and
+	// may return nil if there is no history.
+	History func(cluster string) *history.ClusterHistory
+	// Authenticate identifies the sender of a request. If nil, everyone may see everything.
+	Authenticate Authenticate
+	// Hosts are the accepted values of the Host header; nil accepts any. It is meant for an API
+	// without Authenticate.
 	Hosts *Hosts
-	// SignIn goes with Identify.
+	// SignIn is used together with Authenticate.
 	SignIn SignIn
-	// Page is what browsers are shown outside of /api; nil: nothing. It is for everybody,
-	// so it holds no data.
+	// Page serves browsers outside of /api; nil for none. It is served without authentication, so
+	// it must not contain data.
 	Page http.Handler
-	// Ready are the checks of /readyz, in their order. While one fails nothing is
-	// answered under /api: a registry that is not read yet would not know a cluster
-	// that is there, and a replica that does not lead has no sessions.
+	// Ready holds the checks of /readyz, in order. While one fails, requests under /api are
+	// rejected: a registry that has not been read yet would report existing clusters as missing,
+	// and a replica that is not the leader has no sessions.
 	Ready []Check
-	// Gatherer is what /metrics shows; Metrics takes those of the API itself.
+	// Gatherer is the source of /metrics. Metrics registers the API's own metrics.
 	Gatherer prometheus.Gatherer
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger
-	// Profiling serves /debug/pprof to who may get it. Without Identify that is everybody.
+	// Profiling enables /debug/pprof for callers that are authorized for its paths; without
+	// Authenticate, for everyone.
 	Profiling bool
-	// Limits of connections; its zero value has defaults.
+	// Limits are the connection limits; the zero value uses defaults.
 	Limits connlimit.Config
 }
 
-// Sessions is what the API needs of session.Sessions.
+// Sessions holds the functions of session.Sessions that the API uses.
 type Sessions struct {
-	// Await registers demand for a cluster and waits for a value that is an answer.
+	// Await registers demand for a cluster and waits for a fresh value.
 	Await func(ctx context.Context, cluster string) (*session.Value, error)
-	// Peek is the last value, which may have expired, without demand.
+	// Peek returns the last value, which may have expired. It does not register demand.
 	Peek func(cluster string) (*session.Value, bool)
-	// Observe is how a cluster's session stands, without demand.
+	// Observe returns the status of a cluster's session. It does not register demand.
 	Observe func(cluster string) session.Observation
-	// Watch is demand for a cluster until release is called.
+	// Watch registers demand for a cluster until release is called.
 	Watch func(cluster string) (release func())
-	// Look is how a cluster stands, and how to hear of more, without demand; false where
-	// there is none of that name.
+	// Look returns the status of a cluster and a channel for its next change. It does not register
+	// demand. ok is false if the cluster does not exist.
 	Look func(cluster string) (session.Glance, bool)
 }
 
-// Registry is what the API needs to know of the registered clusters.
+// Registry holds the functions of the cluster registry that the API uses.
 type Registry struct {
-	// Resolve is the name of the cluster that is called by a name or a cluster IP.
+	// Resolve returns the name of the cluster with a name or cluster IP.
 	Resolve func(nameOrIP string) (cluster string, ok bool)
-	// List is all of them, by name.
+	// List returns all registered clusters, sorted by name.
 	List func() []Registered
-	// LastKnown is what another master may have left of a cluster that this one has
-	// not heard of yet.
+	// LastKnown returns what another master stored about a cluster that has not reported to this
+	// one yet.
 	LastKnown func(cluster string) (LastKnown, bool)
 }
 
@@ -82,46 +84,46 @@ type Registered struct {
 	Suspended  bool
 }
 
-// LastKnown is what was known of a cluster at some time.
+// LastKnown is the last stored knowledge about a cluster.
 type LastKnown struct {
 	session.Known
 	KubernetesVersion string
 }
 
-// API answers requests. Its zero value is not usable; New makes one.
+// API is the HTTP handler of a master. Create it with New.
 type API struct {
-	config  Config
-	mux     *http.ServeMux
-	nothing http.Handler // at a path that cannot be
-	foreign http.Handler // for a host that is not accepted
-	crowded http.Handler // of an address that has too many
-	whole   http.Handler // of wholePattern
-	metrics *metrics
-	limiter *connlimit.Limiter
-	fleet   *view.Fleet
-	// published is the OpenAPI document.
-	published func() (published, error)
+	config             Config
+	mux                *http.ServeMux
+	notFoundHandler    http.Handler // for paths that are not clean
+	misdirectedHandler http.Handler // for hosts that are not accepted
+	tooManyHandler     http.Handler // for addresses with too many open requests
+	clusterHandler     http.Handler // for wholePattern
+	metrics            *metrics
+	limiter            *connlimit.Limiter
+	clusterList        *view.ClusterListLog
+	// openAPIDocs returns the OpenAPI document in its served forms.
+	openAPI func() (openAPIDocs, error)
 
-	// streams are those that are open.
+	// streams counts the open streams.
 	streams sync.WaitGroup
-	// draining ends all waiting for reports.
+	// draining is done when the master shuts down. It ends all waiting for reports.
 	draining context.Context
 	drain    context.CancelFunc
 }
 
-// New is an API; it starts nothing.
+// New returns an API. It starts no goroutines.
 func New(c Config) *API {
-	a := &API{config: c, mux: http.NewServeMux(), fleet: view.NewFleet(), limiter: newLimiter(c)}
+	a := &API{config: c, mux: http.NewServeMux(), clusterList: view.NewClusterListLog(), limiter: newLimiter(c)}
 	a.metrics = newMetrics(c.Metrics, c.Documents, a.limiter)
 	a.draining, a.drain = context.WithCancel(context.Background())
-	a.published = sync.OnceValues(a.publish)
-	a.nothing = a.endpoint("other", withoutBody(noSuchPath))
-	a.crowded = a.endpoint("other", withoutBody(tooMany))
-	a.foreign = a.endpoint("other", withoutBody(a.misdirected))
+	a.openAPI = sync.OnceValues(a.renderOpenAPI)
+	a.notFoundHandler = a.handler("other", rejectBody(noSuchPath))
+	a.tooManyHandler = a.handler("other", rejectBody(tooManyRequests))
+	a.misdirectedHandler = a.handler("other", rejectBody(a.misdirected))
 	a.routes()
 	return a
 }
 
-// Drain ends all waiting for reports: such requests are told to come again. Those
-// that already have their answer are not disturbed.
+// Drain ends all waiting for reports and all streams; these clients are told to retry. Responses
+// that are being written are not interrupted.
 func (a *API) Drain() { a.drain() }

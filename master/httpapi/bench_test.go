@@ -21,8 +21,8 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// fixture is a fake whose cluster is of so many pods, with about twice the containers,
-// and whose reports stay fresh.
+// fixture returns a fake with one cluster of the given number of pods, about twice as many
+// containers, and reports that stay fresh.
 func fixture(b *testing.B, pods int) *fake {
 	b.Helper()
 	f := shop(b)
@@ -38,8 +38,8 @@ func fixture(b *testing.B, pods int) *fake {
 	return f
 }
 
-// bare is a handler that sends the very answer and does nothing else.
-func bare(answer *httptest.ResponseRecorder) http.Handler {
+// bareHandler returns a handler that only sends the given response.
+func bareHandler(answer *httptest.ResponseRecorder) http.Handler {
 	body := answer.Body.Bytes()
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for name, values := range answer.Header() {
@@ -49,8 +49,8 @@ func bare(answer *httptest.ResponseRecorder) http.Handler {
 	})
 }
 
-// BenchmarkCachedGet is the whole answer of a cluster, read again and again over kept
-// connections, against a bare net/http handler that sends the same bytes.
+// BenchmarkCachedGet measures repeated reads of a whole cluster over persistent connections,
+// compared with a bare net/http handler that sends the same bytes.
 func BenchmarkCachedGet(b *testing.B) {
 	for _, size := range []struct {
 		name string
@@ -59,11 +59,11 @@ func BenchmarkCachedGet(b *testing.B) {
 		f := fixture(b, size.pods)
 		api := f.api(func(c *Config) { c.Documents = view.NewDocumentCache(1 << 30) })
 		for _, encoding := range []string{"identity", "gzip"} {
-			answer := ask(api, asking(eu1, "Accept-Encoding", encoding))
+			answer := ask(api, newRequest(eu1, "Accept-Encoding", encoding))
 			for _, one := range []struct {
 				name    string
 				handler http.Handler
-			}{{"rollcall", api}, {"bare", bare(answer)}} {
+			}{{"rollcall", api}, {"bare", bareHandler(answer)}} {
 				b.Run(fmt.Sprintf("containers=%s/%s/%s", size.name, encoding, one.name), func(b *testing.B) {
 					fetch(b, one.handler, encoding)
 				})
@@ -72,25 +72,25 @@ func BenchmarkCachedGet(b *testing.B) {
 	}
 }
 
-// discard is a http.ResponseWriter for handlers alone.
+// discard is an http.ResponseWriter that discards everything.
 type discard struct{ header http.Header }
 
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(int)             {}
 
-// BenchmarkHandlerOfCachedGet is what the handlers alone take of the same: without what
-// net/http and the kernel do for both.
+// BenchmarkHandlerOfCachedGet measures the handlers of BenchmarkCachedGet alone, without net/http
+// and the kernel.
 func BenchmarkHandlerOfCachedGet(b *testing.B) {
 	f := fixture(b, 150)
 	api := f.api(func(c *Config) { c.Documents = view.NewDocumentCache(1 << 30) })
 	for _, encoding := range []string{"identity", "gzip"} {
-		asked := asking(eu1, "Accept-Encoding", encoding)
+		asked := newRequest(eu1, "Accept-Encoding", encoding)
 		answer := ask(api, asked)
 		for _, one := range []struct {
 			name    string
 			handler http.Handler
-		}{{"rollcall", api}, {"bare", bare(answer)}} {
+		}{{"rollcall", api}, {"bare", bareHandler(answer)}} {
 			b.Run(encoding+"/"+one.name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
@@ -123,8 +123,7 @@ func fetch(b *testing.B, handler http.Handler, encoding string) {
 	})
 }
 
-// fetchOnce is as little of a client as there can be, so that it is the server that is
-// measured.
+// fetchOnce is a minimal client, so that mostly the server is measured.
 func fetchOnce(c net.Conn, r *bufio.Reader, request string) error {
 	if _, err := io.WriteString(c, request); err != nil {
 		return err
@@ -148,8 +147,8 @@ func fetchOnce(c net.Conn, r *bufio.Reader, request string) error {
 	return err
 }
 
-// watchersOf opens streams and reads the beginning of each.
-func watchersOf(b *testing.B, url, path string, n int, header string) []net.Conn {
+// openWatches opens streams and reads the initial events of each.
+func openWatches(b *testing.B, url, path string, n int, header string) []net.Conn {
 	b.Helper()
 	all := make([]net.Conn, n)
 	buf := make([]byte, 64<<10)
@@ -172,7 +171,7 @@ func watchersOf(b *testing.B, url, path string, n int, header string) []net.Conn
 	return all
 }
 
-// streaming is a bare net/http handler that streams: the same beginning, then what is
+// streaming returns a bare net/http handler that sends the same initial events and then whatever is
 // broadcast.
 func streaming(begin []byte, next func() (<-chan struct{}, []byte)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -194,8 +193,8 @@ func streaming(begin []byte, next func() (<-chan struct{}, []byte)) http.Handler
 	})
 }
 
-// inUse is what the process's memory holds, after garbage is gone and stacks shrank.
-func inUse() (heap, stacks float64) {
+// memoryInUse returns the process's heap and stack bytes after garbage collection.
+func memoryInUse() (heap, stacks float64) {
 	for range 3 {
 		runtime.GC()
 	}
@@ -204,8 +203,8 @@ func inUse() (heap, stacks float64) {
 	return float64(m.HeapAlloc), float64(m.StackInuse)
 }
 
-// BenchmarkWatcherMemory is what one more watcher takes, the client's end of the
-// connection included, against a bare streaming handler.
+// BenchmarkWatcherMemory measures the memory of one more watcher, including the client's end of the
+// connection, compared with a bare streaming handler.
 func BenchmarkWatcherMemory(b *testing.B) {
 	const watchers = 4000
 	f := fixture(b, 150)
@@ -225,9 +224,9 @@ func BenchmarkWatcherMemory(b *testing.B) {
 		b.Run(one.name, func(b *testing.B) {
 			for b.Loop() {
 				server := httptest.NewServer(one.handler)
-				heapBefore, stacksBefore := inUse()
-				all := watchersOf(b, server.URL, path, watchers, one.header)
-				heap, stacks := inUse()
+				heapBefore, stacksBefore := memoryInUse()
+				all := openWatches(b, server.URL, path, watchers, one.header)
+				heap, stacks := memoryInUse()
 				heap, stacks = (heap-heapBefore)/watchers, (stacks-stacksBefore)/watchers
 				b.ReportMetric(heap+stacks, "B/watcher")
 				b.ReportMetric(stacks, "B-stack/watcher")
@@ -240,14 +239,14 @@ func BenchmarkWatcherMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkDeliveries is one change to so many watchers, each of which reads it; an
+// BenchmarkDeliveries measures the delivery of one change to many watchers that all read it. One
 // operation is one delivery.
 func BenchmarkDeliveries(b *testing.B) {
 	const watchers = 1000
 	f := fixture(b, 150)
 	server := httptest.NewServer(f.api(nil))
 	defer server.Close()
-	all := watchersOf(b, server.URL, eu1+"/nodes?watch=true&usage=none", watchers, "")
+	all := openWatches(b, server.URL, eu1+"/nodes?watch=true&usage=none", watchers, "")
 	heard := make(chan time.Time, watchers)
 	var readers sync.WaitGroup
 	for _, c := range all {
@@ -291,7 +290,7 @@ func BenchmarkDeliveries(b *testing.B) {
 	readers.Wait()
 }
 
-// reportIn has the fixture's cluster report one object.
+// reportIn makes the fixture's cluster report one object.
 func (f *fake) reportIn(b *testing.B, o state.Object) {
 	b.Helper()
 	before := f.values["prod-eu"]

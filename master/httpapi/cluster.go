@@ -11,10 +11,10 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// cluster answers with a part of one cluster.
-func (a *API) cluster(part view.Part) endpoint {
+// cluster handles requests for a part of one cluster.
+func (a *API) cluster(part view.Part) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p, invalid := parseParams(part, r.URL.RawQuery)
+		p, invalid := parseClusterParams(part, r.URL.RawQuery)
 		verb := "get"
 		if p.watch {
 			verb = "watch"
@@ -32,36 +32,36 @@ func (a *API) cluster(part view.Part) endpoint {
 		if err != nil {
 			return err
 		}
-		return a.answer(w, r, value, p.query)
+		return a.respond(w, r, value, p.query)
 	}
 }
 
-// answer writes what a query picks of a value, or that it is what the client has.
-func (a *API) answer(w http.ResponseWriter, r *http.Request, value *session.Value, q view.Query) error {
+// respond writes the result of a query, or 304 if the client already has it.
+func (a *API) respond(w http.ResponseWriter, r *http.Request, value *session.Value, q view.Query) error {
 	document, err := a.documentOf(value)
 	if err != nil {
 		return err
 	}
-	if matches(r, document.Stamps().Tag[0]) && document.Lasting() {
-		freshness(w.Header(), document)
+	if etagMatches(r, document.Headers().ETag[0]) && document.SupportsETag() {
+		setFreshnessHeaders(w.Header(), document)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	var answer *view.Answer
-	if q.Plain() {
-		answer, err = a.config.Documents.Answer(document, q.Part, encodingOf(r))
+	var answer *view.EncodedBody
+	if q.SelectsAll() {
+		answer, err = a.config.Documents.Encoded(document, q.Part, negotiateEncoding(r))
 	} else {
-		answer, err = a.config.Documents.Select(document, q, encodingOf(r))
+		answer, err = a.config.Documents.Select(document, q, negotiateEncoding(r))
 	}
 	if err != nil {
 		return err
 	}
-	freshness(w.Header(), document)
+	setFreshnessHeaders(w.Header(), document)
 	writeJSON(w, answer)
 	return nil
 }
 
-// documentOf is the document of a value, which all but its first reader find on the documents.
+// documentOf returns the document of a value. Only the first reader of a value has to create it.
 func (a *API) documentOf(value *session.Value) (*view.Document, error) {
 	if d := a.config.Documents.Find(value.Cluster, value); d != nil {
 		return d, nil
@@ -70,15 +70,14 @@ func (a *API) documentOf(value *session.Value) (*view.Document, error) {
 	return a.config.Documents.Document(&report)
 }
 
-// surely is for how long a value must still be fresh so that asking for it cannot come
-// too late.
-const surely = time.Second
+// freshMargin is how long a value must remain fresh to be returned without waiting.
+const freshMargin = time.Second
 
-// await waits for a value as the request wants it. The wait ends with the client, with
-// its timeout, and with the master.
+// await waits for a value as the request wants it. The wait ends when the client disconnects, at
+// the request's timeout, and when the master shuts down.
 func (a *API) await(ctx context.Context, cluster string, p params) (*session.Value, error) {
-	if v, ok := a.config.Sessions.Peek(cluster); ok && !p.awaitUsage && v.Fresh(time.Now().Add(surely)) {
-		// A hit does not wait, and needs nothing that ends its waiting.
+	if v, ok := a.config.Sessions.Peek(cluster); ok && !p.awaitUsage && v.Fresh(time.Now().Add(freshMargin)) {
+		// A fresh value needs no timeout and no cancellation.
 		if v, err := a.config.Sessions.Await(ctx, cluster); err == nil {
 			return v, nil
 		}
@@ -91,21 +90,20 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Val
 	value, err := a.config.Sessions.Await(ctx, cluster)
 	if err == nil && p.awaitUsage {
 		if value = a.awaitUsage(ctx, value); !value.Fresh(time.Now()) {
-			value, err = a.config.Sessions.Await(ctx, cluster) // the session broke meanwhile
+			value, err = a.config.Sessions.Await(ctx, cluster) // the session has ended in the meantime
 		}
 	}
 	if err != nil && errors.Is(context.Cause(ctx), errDraining) {
 		return nil, errDraining
 	}
 	if err != nil {
-		return nil, a.noAnswer(cluster, p.timeout, err)
+		return nil, a.awaitProblem(cluster, p.timeout, err)
 	}
 	return value, nil
 }
 
-// awaitUsage waits for the first usage of a cluster of which there is a value. Usage
-// that is not to come, or not in time, is none that a client need go without the rest
-// for.
+// awaitUsage waits until the value has its first usage. If usage is not available or does not
+// arrive in time, it returns the value without it.
 func (a *API) awaitUsage(ctx context.Context, value *session.Value) *session.Value {
 	for usagePending(value.State) {
 		glance, known := a.config.Sessions.Look(value.Cluster)
@@ -122,7 +120,7 @@ func (a *API) awaitUsage(ctx context.Context, value *session.Value) *session.Val
 	return value
 }
 
-// usagePending says that usage is not there yet and may come.
+// usagePending reports whether the first usage is still expected.
 func usagePending(s *state.State) bool {
 	e := s.Sections[state.SectionUsage].Error
 	return s.Usage == nil && (e == state.SectionError{} || e.Reason == "Pending")

@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestEveryRouteOfAClusterShowsItsPart(t *testing.T) {
+func TestClusterRoutesReturnTheirPart(t *testing.T) {
 	const head = "cluster observedAt receivedAt resourceVersion sections session stale uid"
 	for _, tc := range []struct{ path, parts string }{
 		{"", "containers nodes pods ports summary"},
@@ -37,7 +37,7 @@ func TestEveryRouteOfAClusterShowsItsPart(t *testing.T) {
 	}
 }
 
-func TestAClusterIsCalledByNameOrByIP(t *testing.T) {
+func TestClusterIsFoundByNameOrIP(t *testing.T) {
 	for _, tc := range []struct{ asked, cluster string }{
 		{"prod-eu", "prod-eu"},
 		{"203.0.113.7", "prod-eu"},
@@ -48,12 +48,12 @@ func TestAClusterIsCalledByNameOrByIP(t *testing.T) {
 	} {
 		w := get(shop(t).api(nil), "/api/v1/clusters/"+tc.asked+"/summary")
 		if got := string(fields(t, w.Body)["cluster"]); w.Code != http.StatusOK || got != fmt.Sprintf("%q", tc.cluster) {
-			t.Errorf("%s: %d, cluster %s; want %s", tc.asked, w.Code, got, tc.cluster)
+			t.Errorf("%s: got %d, cluster %s; want cluster %s", tc.asked, w.Code, got, tc.cluster)
 		}
 	}
 }
 
-func TestFiltersReachTheRows(t *testing.T) {
+func TestFiltersAreApplied(t *testing.T) {
 	api := shop(t).api(nil)
 	for _, tc := range []struct{ query, field, want string }{
 		{"/pods?owner=Deployment/web&state=running", "pods", `[{"namespace":"shop","name":"web-1"`},
@@ -67,12 +67,12 @@ func TestFiltersReachTheRows(t *testing.T) {
 	} {
 		w := get(api, "/api/v1/clusters/prod-eu"+tc.query)
 		if got := string(fields(t, w.Body)[tc.field]); !strings.HasPrefix(got, tc.want) {
-			t.Errorf("%s: %s is %s, want %s…", tc.query, tc.field, got, tc.want)
+			t.Errorf("%s: got %s %s, want %s…", tc.query, tc.field, got, tc.want)
 		}
 	}
 }
 
-func TestHeadersTellHowOldAnAnswerIs(t *testing.T) {
+func TestFreshnessHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
 		api := f.api(nil)
@@ -92,27 +92,27 @@ func TestHeadersTellHowOldAnAnswerIs(t *testing.T) {
 				"X-Content-Type-Options": "nosniff",
 			} {
 				if got := w.Header().Get(name); got != want {
-					t.Errorf("%q: %s is %q, want %q", query, name, got, want)
+					t.Errorf("%q: got %s %q, want %q", query, name, got, want)
 				}
 			}
 		}
 	})
 }
 
-func TestAStaleSectionIsToldInBodyAndHeader(t *testing.T) {
+func TestStaleSectionIsInBodyAndHeader(t *testing.T) {
 	f := shop(t)
 	v := f.values["prod-eu"]
 	v.State.Sections[state.SectionPods] = state.Section{ObservedAt: v.ReceivedAt.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
 	w := get(f.api(nil), "/api/v1/clusters/prod-eu/pods")
 	if got := w.Header().Get("Rollcall-Stale"); got != "true" {
-		t.Errorf("Rollcall-Stale is %q, want true", got)
+		t.Errorf("got Rollcall-Stale %q, want true", got)
 	}
 	if got := string(fields(t, w.Body)["stale"]); got != "true" {
-		t.Errorf("stale is %s, want true", got)
+		t.Errorf("got stale %s, want true", got)
 	}
 }
 
-func TestHeadIsGetWithoutTheBody(t *testing.T) {
+func TestHeadEqualsGetWithoutBody(t *testing.T) {
 	f := shop(t)
 	server := httptest.NewServer(f.api(nil))
 	defer server.Close()
@@ -129,13 +129,13 @@ func TestHeadIsGetWithoutTheBody(t *testing.T) {
 		}
 		head.Body.Close()
 		if head.StatusCode != http.StatusOK || head.ContentLength != full.ContentLength || head.Header.Get("Content-Type") != full.Header.Get("Content-Type") {
-			t.Errorf("%s: HEAD is %d with %d bytes of %s, GET %d with %d of %s", path, head.StatusCode, head.ContentLength, head.Header.Get("Content-Type"),
+			t.Errorf("%s: HEAD returned %d with %d bytes of %s, GET %d with %d bytes of %s; want them equal", path, head.StatusCode, head.ContentLength, head.Header.Get("Content-Type"),
 				full.StatusCode, full.ContentLength, full.Header.Get("Content-Type"))
 		}
 	}
 }
 
-func TestAWaitEndsWithItsTimeout(t *testing.T) {
+func TestWaitEndsAtTimeout(t *testing.T) {
 	for _, tc := range []struct {
 		query string
 		want  time.Duration
@@ -146,13 +146,13 @@ func TestAWaitEndsWithItsTimeout(t *testing.T) {
 			begin := time.Now()
 			w := get(f.api(nil), "/api/v1/clusters/prod-eu"+tc.query)
 			if took := time.Since(begin); w.Code != http.StatusGatewayTimeout || took != tc.want {
-				t.Errorf("%q: %d after %s, want 504 after %s", tc.query, w.Code, took, tc.want)
+				t.Errorf("%q: got %d after %s, want 504 after %s", tc.query, w.Code, took, tc.want)
 			}
 		})
 	}
 }
 
-func TestAWaitEndsWithTheMaster(t *testing.T) {
+func TestWaitEndsAtShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
 		delete(f.values, "prod-eu")
@@ -164,12 +164,12 @@ func TestAWaitEndsWithTheMaster(t *testing.T) {
 		begin := time.Now()
 		w := get(api, "/api/v1/clusters/prod-eu")
 		if took := time.Since(begin); w.Code != http.StatusServiceUnavailable || took != time.Second || w.Header().Get("Retry-After") != "1" {
-			t.Errorf("%d after %s, Retry-After %q; want 503 after 1s, Retry-After 1", w.Code, took, w.Header().Get("Retry-After"))
+			t.Errorf("got %d after %s, Retry-After %q; want 503 after 1s, Retry-After 1", w.Code, took, w.Header().Get("Retry-After"))
 		}
 	})
 }
 
-func TestWhoHasGoneIsToldNothing(t *testing.T) {
+func TestDisconnectedClientGetsNoResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
 		delete(f.values, "prod-eu")
@@ -178,10 +178,10 @@ func TestWhoHasGoneIsToldNothing(t *testing.T) {
 		api := f.api(nil)
 		w := ask(api, httptest.NewRequest(http.MethodGet, "/api/v1/clusters/prod-eu", nil).WithContext(ctx))
 		if w.Body.Len() != 0 {
-			t.Errorf("wrote %s", w.Body)
+			t.Errorf("got response %s, want none", w.Body)
 		}
 		if page := get(api, "/metrics").Body.String(); !strings.Contains(page, `rollcall_http_requests_total{code="499",route="/api/v1/clusters/{cluster}"} 1`) {
-			t.Errorf("metrics do not count the client that has gone:\n%s", page)
+			t.Errorf("metrics do not count the disconnected client:\n%s", page)
 		}
 	})
 }
@@ -218,14 +218,14 @@ func TestWaitForUsage(t *testing.T) {
 			w := get(f.api(nil), "/api/v1/clusters/prod-eu/nodes"+tc.query)
 			took := time.Since(begin)
 			if usage := !strings.Contains(w.Body.String(), tc.first.Reason); w.Code != http.StatusOK || took != tc.want || usage != tc.usage {
-				t.Errorf("%s: %d with usage %t after %s, want 200 with usage %t after %s", tc.name, w.Code, usage, took, tc.usage, tc.want)
+				t.Errorf("%s: got %d with usage %t after %s, want 200 with usage %t after %s", tc.name, w.Code, usage, took, tc.usage, tc.want)
 			}
 			<-time.After(5 * time.Second)
 		})
 	}
 }
 
-func TestWhatExpiresWhileUsageIsWaitedForIsNoAnswer(t *testing.T) {
+func TestValueThatExpiresDuringWaitForUsageIsNotReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
 		pending := *f.values["prod-eu"]
@@ -239,33 +239,33 @@ func TestWhatExpiresWhileUsageIsWaitedForIsNoAnswer(t *testing.T) {
 		}()
 		timeout := pending.TTL + 5*time.Second
 		if w := get(f.api(nil), fmt.Sprintf("%s?wait=usage&timeout=%s", eu1, timeout)); w.Code != http.StatusGatewayTimeout {
-			t.Errorf("%d %s; want 504 for what has expired", w.Code, w.Body)
+			t.Errorf("got %d %s, want 504 because the value has expired", w.Code, w.Body)
 		}
 	})
 }
 
-func TestAgeIsInWholeSeconds(t *testing.T) {
+func TestAgeHeaderIsInWholeSeconds(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "0", 999 * time.Millisecond: "0", 63 * time.Second: "63", 64 * time.Second: "64", time.Hour: "3600"} {
-		if got := age(d); len(got) != 1 || got[0] != want {
-			t.Errorf("%s is %q, want %s", d, got, want)
+		if got := ageHeader(d); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: got %q, want %s", d, got, want)
 		}
 	}
 }
 
-// TestTheShortWayLeadsWhereTheMuxDoes asks the mux alone what the API answers.
-func TestTheShortWayLeadsWhereTheMuxDoes(t *testing.T) {
+// TestFastPathEqualsMux compares the responses of the API with those of the mux alone.
+func TestFastPathEqualsMux(t *testing.T) {
 	api := shop(t).api(nil)
 	for _, path := range []string{eu1, eu1 + "?q=web", clustersPath, clustersPath + "nobody", clustersPath + "203.0.113.7", clustersPath + "prod%2Deu", clustersPath + "..", clustersPath + "a%2Fb", clustersPath + "prod-eu/", clustersPath + "prod-eu/nodes", clustersPath + "%2e%2e"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete} {
 			r := httptest.NewRequest(method, path, nil)
 			short, long := httptest.NewRecorder(), httptest.NewRecorder()
 			api.ServeHTTP(short, r)
-			if _, ok := wholeCluster(r); !ok {
+			if _, ok := fastClusterPath(r); !ok {
 				continue
 			}
 			api.mux.ServeHTTP(long, r.Clone(r.Context()))
 			if short.Code != long.Code || short.Body.String() != long.Body.String() {
-				t.Errorf("%s %s: %d %s, by the mux %d %s", method, path, short.Code, short.Body, long.Code, long.Body)
+				t.Errorf("%s %s: got %d %s, but the mux returned %d %s", method, path, short.Code, short.Body, long.Code, long.Body)
 			}
 		}
 	}

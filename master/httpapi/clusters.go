@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// listParams are the parameters of the list of clusters.
+// listParams holds the parameters of the list of clusters.
 type listParams struct {
 	words string
 	limit int
@@ -18,7 +18,7 @@ type listParams struct {
 
 var (
 	wordsParameter = parameter{
-		"q", "Words; each is found in a cluster's name, addresses, versions, session, or problems.",
+		"q", "Words that must all occur in a cluster's name, addresses, versions, session, or problems.",
 		schema{"type": "string"},
 		func(p *params, v string) (err error) {
 			p.list.words, err = view.ParseWords(v)
@@ -27,60 +27,60 @@ var (
 	}
 	listParameters = []parameter{
 		watchParameter, wordsParameter,
-		{"limit", "How many clusters a page has.", integer(1, view.MaxLimit), func(p *params, v string) (err error) {
+		{"limit", "Maximum number of clusters on a page.", integer(1, view.MaxLimit), func(p *params, v string) (err error) {
 			p.list.limit, err = view.ParseLimit(v)
 			return err
 		}},
-		{"continue", "The token of the page before, with the same other parameters.", schema{"type": "string"}, func(p *params, v string) (err error) {
+		{"continue", "Continue token of the previous page; the other parameters must be the same.", schema{"type": "string"}, func(p *params, v string) (err error) {
 			p.list.from, err = view.ParseListToken(v)
 			return err
 		}},
 	}
 )
 
-// clusters answers with all registered clusters that the caller may see. It is no
-// demand for any of them, but where a watch asks for that.
+// clusters handles requests for the list of clusters that the caller may see. Only a watch can
+// register demand for clusters, with the parameter demand.
 func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
-	caller, err := a.caller(r)
+	authorize, err := a.authenticate(r)
 	if err != nil {
 		return err
 	}
-	// Versions are taken before the clusters are: a watch from there tells again what
-	// came meanwhile, and would never tell of a cluster that the list was too early for.
-	a.fleet.Advance(time.Now(), a.listAll)
-	values, p, table, invalid := begin(r.URL.RawQuery, listParameters, fleetWatchParameters)
+	// The version is taken before the clusters are read. A watch from it may repeat changes that the
+	// list already contains, but never misses one.
+	a.clusterList.Refresh(time.Now(), a.listAll)
+	values, p, table, invalid := parseParams(r.URL.RawQuery, listParameters, listWatchParameters)
 	if invalid == nil {
-		invalid = onlyThese(values, table)
+		invalid = rejectUnknown(values, table)
 	}
 	if invalid == nil && !p.watch {
-		return a.list(w, r, caller, &p)
+		return a.list(w, r, authorize, &p)
 	}
-	visible, all, err := a.visibleTo(r.Context(), caller)
+	visible, all, err := a.visibleTo(r.Context(), authorize)
 	switch {
 	case err != nil:
 		return err
 	case invalid != nil:
 		return invalid
 	}
-	return a.watchFleet(w, r, &p, namesOf(visible, all))
+	return a.watchList(w, r, &p, namesOf(visible, all))
 }
 
-// listAll are all registered clusters, as the list shows them.
-func (a *API) listAll() []view.Cluster { return a.listed(a.config.Registry.List()) }
+// listAll returns all registered clusters, as the list shows them.
+func (a *API) listAll() []view.Cluster { return a.toClusters(a.config.Registry.List()) }
 
-func (a *API) listed(registered []Registered) []view.Cluster {
+func (a *API) toClusters(registered []Registered) []view.Cluster {
 	now := time.Now()
 	list := make([]view.Cluster, len(registered))
 	for i, r := range registered {
 		value, _ := a.config.Sessions.Peek(r.Name)
-		list[i] = listed(r, a.observe(r.Name), value, now)
+		list[i] = toCluster(r, a.status(r.Name), value, now)
 	}
 	return list
 }
 
-// observe is how a cluster stands, with what another master left where this one has
-// not heard of it yet.
-func (a *API) observe(cluster string) session.Observation {
+// observe returns the status of a cluster. If it has not reported to this master yet, the summary
+// that another master stored is filled in.
+func (a *API) status(cluster string) session.Observation {
 	o := a.config.Sessions.Observe(cluster)
 	if o.Summary != nil {
 		return o
@@ -92,22 +92,22 @@ func (a *API) observe(cluster string) session.Observation {
 	return o
 }
 
-// listed is a cluster as the list shows it: with the last report where there is one,
-// which may be old, else with the last summary that was asked for by itself.
-func listed(c Registered, o session.Observation, v *session.Value, now time.Time) view.Cluster {
-	shown := view.Cluster{
-		Name: c.Name, ClusterIPs: c.ClusterIPs, Suspended: c.Suspended,
+// listed returns a cluster as the list shows it: with the last report, which may be old, or
+// otherwise with the last summary that was requested on its own.
+func toCluster(registered Registered, o session.Observation, v *session.Value, now time.Time) view.Cluster {
+	c := view.Cluster{
+		Name: registered.Name, ClusterIPs: registered.ClusterIPs, Suspended: registered.Suspended,
 		UID: o.UID, KubernetesVersion: o.KubernetesVersion, AgentVersion: o.AgentVersion,
-		Session: sessionNow(o), Summary: o.Summary, ObservedAt: o.ObservedAt, Stale: true,
+		Session: currentSession(o), Summary: o.Summary, ObservedAt: o.ObservedAt, Stale: true,
 	}
 	if v == nil || !v.Fresh(now) && v.ObservedAt.Before(o.ObservedAt) {
-		return shown
+		return c
 	}
-	shown.ResourceVersion, shown.ReceivedAt, shown.ObservedAt = v.ResourceVersion(), v.ReceivedAt, v.ObservedAt
-	shown.Summary = &v.Summary
+	c.ResourceVersion, c.ReceivedAt, c.ObservedAt = v.ResourceVersion(), v.ReceivedAt, v.ObservedAt
+	c.Summary = &v.Summary
 	if v.Fresh(now) {
 		report := reportOf(v)
-		shown.Stale = report.Stale()
+		c.Stale = report.Stale()
 	}
-	return shown
+	return c
 }

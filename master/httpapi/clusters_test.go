@@ -46,7 +46,7 @@ func list(t *testing.T, api http.Handler) map[string]listedCluster {
 	return clusters
 }
 
-func TestTheListShowsTheBestThatIsKnownAndAsksNobody(t *testing.T) {
+func TestListShowsLastKnownStatusWithoutDemand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		f := shop(t)
@@ -78,31 +78,31 @@ func TestTheListShowsTheBestThatIsKnownAndAsksNobody(t *testing.T) {
 		} {
 			got := clusters[tc.name]
 			if got.Stale != tc.stale || got.Summary == nil || got.Summary.Nodes.Total != tc.nodes || !got.ReceivedAt.Equal(tc.received) || got.Display == nil {
-				t.Errorf("%s: %+v; want stale %t, %d nodes, received at %s, and a display", tc.name, got, tc.stale, tc.nodes, tc.received)
+				t.Errorf("%s: got %+v, want stale %t, %d nodes, received at %s, and a display", tc.name, got, tc.stale, tc.nodes, tc.received)
 			}
 		}
 		if got := clusters["new"]; got.Summary != nil || !got.Stale || got.Session.Phase != "Connecting" {
-			t.Errorf("new: %+v; want it stale, connecting, without a summary", got)
+			t.Errorf("new: got %+v, want it stale, connecting, without a summary", got)
 		}
 		if got := clusters["another master's"]; !got.Suspended || got.KubernetesVersion != "v1.35.0" {
-			t.Errorf("another master's: %+v; want it suspended, of v1.35.0", got)
+			t.Errorf("another master's: got %+v, want it suspended, of v1.35.0", got)
 		}
 		if got := clusters["v1.24.lab"].Session; got.Phase != "Backoff" || got.Reason != "DialFailed" || got.Message != "connection refused" {
-			t.Errorf("v1.24.lab: session %+v, want Backoff because of DialFailed, connection refused", got)
+			t.Errorf("v1.24.lab: got session %+v, want Backoff with reason DialFailed, connection refused", got)
 		}
 		if got := clusters["new"].Session; got.Reason != "" {
-			t.Errorf("new: session %+v, want no reason where nothing is wrong", got)
+			t.Errorf("new: got session %+v, want no reason", got)
 		}
 		if got := strings.Join(clusters["prod-eu"].ClusterIPs, " "); got != "203.0.113.7 2001:db8::7" {
-			t.Errorf("prod-eu: clusterIPs %s", got)
+			t.Errorf("prod-eu: unexpected clusterIPs %s", got)
 		}
 		if len(f.awaited) > 0 {
-			t.Errorf("listing was demand for %v", f.awaited)
+			t.Errorf("listing registered demand for %v", f.awaited)
 		}
 	})
 }
 
-func TestAnEmptyRegistryIsAnEmptyList(t *testing.T) {
+func TestEmptyRegistryReturnsEmptyList(t *testing.T) {
 	f := shop(t)
 	f.clusters = nil
 	if w := get(f.api(nil), "/api/v1/clusters"); w.Code != http.StatusOK || !strings.HasSuffix(w.Body.String(), ",\"clusters\":[]}\n") {
@@ -110,9 +110,9 @@ func TestAnEmptyRegistryIsAnEmptyList(t *testing.T) {
 	}
 }
 
-// TestCertificatesAreNotToldToCallers holds that what an endpoint shows goes to the
-// ClusterAgent's condition and the log only.
-func TestCertificatesAreNotToldToCallers(t *testing.T) {
+// TestCertificateDetailsAreNotExposed checks that details of an agent's certificate do not reach
+// callers.
+func TestCertificateDetailsAreNotExposed(t *testing.T) {
 	for reason, words := range map[session.Reason]string{
 		session.CertificateRefused: "the agent shows a key that is not pinned: its SHA-256 is 5ec2e7",
 		session.TLSInvalid:         "the pin 5ec2e7 is not 64 hex digits",
@@ -124,7 +124,7 @@ func TestCertificatesAreNotToldToCallers(t *testing.T) {
 		api := f.api(nil)
 		for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/prod-eu?watch=true"} {
 			if body := get(api, path).Body.String(); strings.Contains(body, "5ec2e7") || !strings.Contains(body, string(reason)) {
-				t.Errorf("%s: %s; want the reason %s alone", path, body, reason)
+				t.Errorf("%s: got %s, want only the reason %s", path, body, reason)
 			}
 		}
 	}

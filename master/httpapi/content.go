@@ -10,62 +10,63 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// preferred are the encodings, the smallest first: what a client gets that does not mind.
-var preferred = [...]view.Encoding{view.Zstd, view.Gzip, view.Identity}
+// preferred holds the encodings, best compression first. The first wins among equally acceptable
+// ones.
+var encodingsBySize = [...]view.Encoding{view.Zstd, view.Gzip, view.Identity}
 
-// encodingOf is the encoding that a client likes best among those there are.
-func encodingOf(r *http.Request) view.Encoding {
+// negotiateEncoding returns the encoding that the client's Accept-Encoding prefers.
+func negotiateEncoding(r *http.Request) view.Encoding {
 	header := r.Header["Accept-Encoding"]
 	if len(header) == 0 {
 		return view.Identity
 	}
 	const unnamed = -1
-	likes, others := [len(preferred)]float64{unnamed, unnamed, unnamed}, 0.0
+	weights, wildcard := [len(encodingsBySize)]float64{unnamed, unnamed, unnamed}, 0.0
 	for _, line := range header {
 		for one := range strings.SplitSeq(line, ",") {
-			name, q := quality(one)
+			name, q := parseQuality(one)
 			if name == "*" {
-				others = q
+				wildcard = q
 			}
-			for i, e := range preferred {
+			for i, e := range encodingsBySize {
 				if strings.EqualFold(name, e.String()) {
-					likes[i] = q
+					weights[i] = q
 				}
 			}
 		}
 	}
-	best, most := view.Identity, 0.0
-	for i, e := range preferred {
-		if likes[i] == unnamed && e != view.Identity {
-			likes[i] = others
+	best, bestWeight := view.Identity, 0.0
+	for i, e := range encodingsBySize {
+		if weights[i] == unnamed && e != view.Identity {
+			weights[i] = wildcard
 		}
-		if likes[i] > most {
-			best, most = e, likes[i]
+		if weights[i] > bestWeight {
+			best, bestWeight = e, weights[i]
 		}
 	}
 	return best
 }
 
-// quality is what a header's part such as `gzip;q=0.5` says of a name.
-func quality(one string) (name string, q float64) {
-	name, parameters, weighed := strings.Cut(one, ";")
+// parseQuality returns the name and the weight of an element such as `gzip;q=0.5`.
+func parseQuality(one string) (name string, q float64) {
+	name, parameters, hasParameters := strings.Cut(one, ";")
 	name = strings.TrimSpace(name)
-	if !weighed {
+	if !hasParameters {
 		return name, 1
 	}
-	of, text, _ := strings.Cut(parameters, "=")
-	if !strings.EqualFold(strings.TrimSpace(of), "q") {
+	key, value, _ := strings.Cut(parameters, "=")
+	if !strings.EqualFold(strings.TrimSpace(key), "q") {
 		return name, 1
 	}
-	q, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 	if err == nil && q >= 0 && q <= 1 {
 		return name, q
 	}
 	return name, 0
 }
 
-// matches says that If-None-Match names the tag, by the weak comparison.
-func matches(r *http.Request, tag string) bool {
+// etagMatches reports whether If-None-Match contains the tag, by weak comparison.
+func etagMatches(r *http.Request, tag string) bool {
 	for _, header := range r.Header["If-None-Match"] {
 		for one := range strings.SplitSeq(header, ",") {
 			one = strings.TrimSpace(one)
@@ -77,24 +78,24 @@ func matches(r *http.Request, tag string) bool {
 	return false
 }
 
-// writeTagged is writeBody for an answer of which nothing but its bytes tells whether it
-// is another: with an ETag made of them, and 304 for who has it.
-func (a *API) writeTagged(w http.ResponseWriter, r *http.Request, body view.Body) error {
+// writeWithETag writes a body with an ETag computed from its bytes, or 304 if the client already
+// has it.
+func (a *API) writeWithETag(w http.ResponseWriter, r *http.Request, body view.Body) error {
 	h := xxhash.New()
-	// A hash takes everything.
+	// Writing to a hash cannot fail.
 	_, _ = body.WriteTo(h)
 	tag := fmt.Sprintf(`W/"%x"`, h.Sum64())
 	w.Header()["Etag"] = []string{tag}
-	if matches(r, tag) {
+	if etagMatches(r, tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	return a.writeBody(w, r, body)
 }
 
-// writeBody writes an answer that nobody shares, packed as the client likes it.
+// writeBody writes a response that is not shared, in the encoding that the client prefers.
 func (a *API) writeBody(w http.ResponseWriter, r *http.Request, body view.Body) error {
-	answer, err := a.config.Documents.Pack(body, encodingOf(r))
+	answer, err := a.config.Documents.Encode(body, negotiateEncoding(r))
 	if err != nil {
 		return err
 	}
@@ -102,13 +103,13 @@ func (a *API) writeBody(w http.ResponseWriter, r *http.Request, body view.Body) 
 	return nil
 }
 
-func writeJSON(w http.ResponseWriter, a *view.Answer) {
+func writeJSON(w http.ResponseWriter, a *view.EncodedBody) {
 	h := w.Header()
-	h["Content-Type"], h["Content-Length"] = plainJSON, a.Length
+	h["Content-Type"], h["Content-Length"] = jsonContentType, a.Length
 	if a.Encoding != view.Identity {
-		h["Content-Encoding"] = packed[a.Encoding]
+		h["Content-Encoding"] = contentEncodings[a.Encoding]
 	}
 	w.WriteHeader(http.StatusOK)
-	// Nobody is left to tell of an error to write.
+	// A failed write means that the client has disconnected.
 	_, _ = a.Body.WriteTo(w)
 }

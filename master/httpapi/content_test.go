@@ -16,7 +16,7 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-func asking(target string, headers ...string) *http.Request {
+func newRequest(target string, headers ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
@@ -24,34 +24,34 @@ func asking(target string, headers ...string) *http.Request {
 	return r
 }
 
-func TestWhoHasAnAnswerIsToldSo(t *testing.T) {
+func TestIfNoneMatchReturns304(t *testing.T) {
 	f := shop(t)
 	api := f.api(nil)
 	for _, path := range []string{"", "/pods", "/pods?q=web", "/nodes?limit=1", "/summary"} {
 		full := get(api, eu1+path)
 		tag := full.Header().Get("ETag")
 		if tag != `W/"17.9f2c-4"` {
-			t.Errorf("%s: ETag %s", path, tag)
+			t.Errorf("%s: unexpected ETag %s", path, tag)
 		}
 		for header, want := range map[string]int{tag: 304, `"17.9f2c-4"`: 304, `W/"x", ` + tag: 304, "*": 304, `W/"17.9f2c-3"`: 200, "17.9f2c-4": 200, `"`: 200} {
-			w := ask(api, asking(eu1+path, "If-None-Match", header))
+			w := ask(api, newRequest(eu1+path, "If-None-Match", header))
 			if w.Code != want || w.Code == 304 && w.Body.Len() > 0 {
-				t.Errorf("%s, If-None-Match %s: %d with %d bytes, want %d", path, header, w.Code, w.Body.Len(), want)
+				t.Errorf("%s, If-None-Match %s: got %d with %d bytes, want %d", path, header, w.Code, w.Body.Len(), want)
 			}
 			for _, name := range []string{"ETag", "Age", "Rollcall-Observed-At", "Rollcall-Received-At", "Rollcall-Session", "Rollcall-Stale", "Vary", "Cache-Control"} {
 				if got := w.Header().Get(name); got == "" || got != full.Header().Get(name) {
-					t.Errorf("%s, %d: %s is %q, want %q", path, w.Code, name, got, full.Header().Get(name))
+					t.Errorf("%s, %d: got %s %q, want %q", path, w.Code, name, got, full.Header().Get(name))
 				}
 			}
 		}
 	}
 	f.report(t, "prod-eu", nil, node("n2", state.True))
-	if w := ask(api, asking(eu1, "If-None-Match", `W/"17.9f2c-4"`)); w.Code != 200 {
-		t.Errorf("after a change: %d, want 200", w.Code)
+	if w := ask(api, newRequest(eu1, "If-None-Match", `W/"17.9f2c-4"`)); w.Code != 200 {
+		t.Errorf("after a change: got %d, want 200", w.Code)
 	}
 }
 
-func TestASummaryThatGrewWorseWithTimeIsSentAnew(t *testing.T) {
+func TestSummaryThatAgedIsSentAgain(t *testing.T) {
 	f := shop(t)
 	api := f.api(nil)
 	tag := get(api, eu1).Header().Get("ETag")
@@ -59,34 +59,34 @@ func TestASummaryThatGrewWorseWithTimeIsSentAnew(t *testing.T) {
 	v.ReceivedAt, v.Summary.Healthy = v.ReceivedAt.Add(time.Second), false
 	f.values["prod-eu"] = &v
 	for range 2 {
-		if w := ask(api, asking(eu1, "If-None-Match", tag)); w.Code != 200 {
-			t.Errorf("%d, want the new summary", w.Code)
+		if w := ask(api, newRequest(eu1, "If-None-Match", tag)); w.Code != 200 {
+			t.Errorf("got %d, want 200 with the new summary", w.Code)
 		}
 	}
 }
 
-func TestAListThatIsTheSameIsNotSentAgain(t *testing.T) {
+func TestUnchangedListReturns304(t *testing.T) {
 	f := shop(t)
 	api := f.api(nil)
 	const list = "/api/v1/clusters"
 	first := get(api, list)
 	tag := first.Header().Get("ETag")
 	for _, path := range []string{list, list + "?limit=500"} {
-		w := ask(api, asking(path, "If-None-Match", tag, "Accept-Encoding", "gzip"))
+		w := ask(api, newRequest(path, "If-None-Match", tag, "Accept-Encoding", "gzip"))
 		if w.Code != http.StatusNotModified || w.Body.Len() > 0 || w.Header().Get("ETag") != tag || w.Header().Get("Vary") != first.Header().Get("Vary") {
-			t.Errorf("%s: %d with %d bytes, %v; want 304 with %s", path, w.Code, w.Body.Len(), w.Header(), tag)
+			t.Errorf("%s: got %d with %d bytes, %v; want 304 with %s", path, w.Code, w.Body.Len(), w.Header(), tag)
 		}
 	}
-	if w := ask(api, asking(list+"?q=prod", "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
-		t.Errorf("other words: %d, %s; want another list", w.Code, w.Header().Get("ETag"))
+	if w := ask(api, newRequest(list+"?q=prod", "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
+		t.Errorf("other words: got %d, ETag %s; want 200 and another ETag", w.Code, w.Header().Get("ETag"))
 	}
 	f.report(t, "prod-eu", nil, node("n2", state.True))
-	if w := ask(api, asking(list, "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
-		t.Errorf("after a report: %d, %s; want another list", w.Code, w.Header().Get("ETag"))
+	if w := ask(api, newRequest(list, "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
+		t.Errorf("after a report: got %d, ETag %s; want 200 and another ETag", w.Code, w.Header().Get("ETag"))
 	}
 }
 
-func TestAnswersArePackedAsTheClientLikes(t *testing.T) {
+func TestResponsesAreCompressedAsRequested(t *testing.T) {
 	api := shop(t).api(nil)
 	plain := get(api, eu1)
 	for header, want := range map[string]string{
@@ -94,20 +94,20 @@ func TestAnswersArePackedAsTheClientLikes(t *testing.T) {
 		"gzip;Q=0": "", "gzip;\tq=0": "", "gzip ; q = 0.5": "gzip", "gzip;q=NaN": "", "gzip;q=2": "", "gzip;q=x": "", "identity;q=1, gzip;q=0.5": "", "": "",
 	} {
 		for _, query := range []string{"", "?q=web"} {
-			w := ask(api, asking(eu1+query, "Accept-Encoding", header))
+			w := ask(api, newRequest(eu1+query, "Accept-Encoding", header))
 			if got := w.Header().Get("Content-Encoding"); got != want || w.Header().Get("Content-Length") != fmt.Sprint(w.Body.Len()) {
-				t.Errorf("Accept-Encoding %q: %q of %s bytes, want %q of %d", header, got, w.Header().Get("Content-Length"), want, w.Body.Len())
+				t.Errorf("Accept-Encoding %q: got %q with %s bytes, want %q with %d", header, got, w.Header().Get("Content-Length"), want, w.Body.Len())
 			}
 			if got := unpack(t, w.Body.Bytes(), want); query == "" && !bytes.Equal(got, plain.Body.Bytes()) {
-				t.Errorf("Accept-Encoding %q: unpacks to %d bytes, want %d", header, len(got), plain.Body.Len())
+				t.Errorf("Accept-Encoding %q: got %d bytes decompressed, want %d", header, len(got), plain.Body.Len())
 			}
 		}
 	}
-	if w := ask(api, asking("/api/v1/clusters", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "gzip" {
-		t.Error("the list is not packed")
+	if w := ask(api, newRequest("/api/v1/clusters", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "gzip" {
+		t.Error("the list is not compressed")
 	}
-	if w := ask(api, asking("/api/v1/clusters?q=nothing", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "" {
-		t.Error("a hundred bytes are packed")
+	if w := ask(api, newRequest("/api/v1/clusters?q=nothing", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "" {
+		t.Error("a response of a hundred bytes is compressed")
 	}
 }
 
@@ -134,16 +134,16 @@ func unpack(t *testing.T, body []byte, encoding string) []byte {
 	return plain
 }
 
-func TestPackedBytesAreSharedAndBounded(t *testing.T) {
+func TestCompressedBytesAreSharedAndBounded(t *testing.T) {
 	f := shop(t)
 	documents := view.NewDocumentCache(1 << 20)
 	api := f.api(func(c *Config) { c.Documents = documents })
-	ask(api, asking(eu1))
+	ask(api, newRequest(eu1))
 	plain := documents.Bytes()
-	ask(api, asking(eu1, "Accept-Encoding", "gzip"))
+	ask(api, newRequest(eu1, "Accept-Encoding", "gzip"))
 	packed := documents.Bytes()
-	ask(api, asking(eu1, "Accept-Encoding", "gzip"))
+	ask(api, newRequest(eu1, "Accept-Encoding", "gzip"))
 	if packed <= plain || documents.Bytes() != packed {
-		t.Errorf("the documents holds %d, then %d, then %d bytes; want packed ones once", plain, packed, documents.Bytes())
+		t.Errorf("got %d, then %d, then %d cached bytes; want the compressed bytes counted once", plain, packed, documents.Bytes())
 	}
 }

@@ -1,38 +1,36 @@
-// Package httpapi is what clients of a master see under /api/v1, with /healthz, /readyz
-// and /metrics beside it: routes, answers and errors. What an answer is made of comes
-// from master/session, how it reads from master/view.
+// Package httpapi serves the HTTP API of a master: /api/v1, /healthz, /readyz and /metrics. It
+// holds the routes, responses and errors. The data comes from master/session, its encoding from
+// master/view.
 //
 // Routes, each for GET and HEAD:
 //
-//	/api/v1/clusters                        all registered clusters; asks none of them for anything
-//	/api/v1/clusters/{cluster}              everything about one; by name or by one of its clusterIPs
-//	/api/v1/clusters/{cluster}/summary      a part of it, as are /nodes, /pods, /containers and /ports
-//	/api/openapi.json                       the OpenAPI document, made of the tables that requests are read by
-//	/api                                    the same as a page
-//	/api/v1/session                         signs browsers in (POST) and out (DELETE), and tells who asks
-//	/, /assets/… and what browsers ask for  Config.Page, which is of another package
+//	/api/v1/clusters                        all registered clusters; starts no session with any of them
+//	/api/v1/clusters/{cluster}              everything about one cluster; by name or by one of its clusterIPs
+//	/api/v1/clusters/{cluster}/summary      one part of it; also /nodes, /pods, /containers and /ports
+//	/api/openapi.json                       the OpenAPI document, generated from the tables that parse requests
+//	/api                                    the same document as an HTML page
+//	/api/v1/session                         signs a browser in (POST) and out (DELETE); GET returns the caller
+//	/, /assets/… and other page files       Config.Page, which another package implements
 //
-// With watch=true those of clusters answer with a stream of events: a stream is run by
-// the goroutine of its request, after all that led to it has returned, and waits for its
-// clusters' news, a timer, its client and the end of the master. docs/API.md tells what
-// clients see of it.
+// With watch=true the cluster routes respond with a stream of events. The goroutine of the request
+// runs the stream, after all functions that prepared it have returned. It waits for changes of its
+// clusters, a timer, the client and the shutdown of the master. docs/API.md describes streams from
+// the client's side.
 //
-// Parameters beside view's filters, on the routes of one cluster:
+// Parameters of the routes of one cluster, in addition to view's filters:
 //
-//	timeout    how long to wait for a report, 100ms to 60s, 10s where it is not given
-//	wait       `usage`: for the first usage too, as far as the timeout allows; where it
-//	           does not come in time the answer goes without it, and its section says why
+//	timeout    how long to wait for a report: 100ms to 60s, default 10s
+//	wait       `usage`: also wait for the first usage, within the timeout. If it does not arrive in time,
+//	           the response comes without it, and its section has an error.
 //
-// A parameter that is not known or has a wrong value is refused, as is a body where none
-// belongs: an
-// answer that leaves out what was asked for would be taken for one that does not.
-// Errors are application/problem+json (RFC 9457) with a `reason` for programs and
-// words that tell what to do.
+// Unknown parameters, invalid values and unexpected bodies are rejected: a client would take a
+// response that ignores part of the request for one that honors it. Errors are
+// application/problem+json (RFC 9457) with a machine-readable `reason` and a `detail` that says
+// what to do.
 //
-// On every answer about one cluster the headers tell what differs per request: Age
-// (whole seconds since the report was received), Rollcall-Observed-At,
-// Rollcall-Received-At, Rollcall-Session, Rollcall-Stale. A request that is refused,
-// whatever for, is no demand for the cluster.
+// Responses about one cluster carry their freshness in headers, because it differs per request: Age
+// (whole seconds since the report was received), Rollcall-Observed-At, Rollcall-Received-At,
+// Rollcall-Session, Rollcall-Stale. A rejected request never counts as demand for a cluster.
 //
-// The package knows nothing of Redis or of Kubernetes' clients.
+// The package does not depend on Redis or on Kubernetes clients.
 package httpapi

@@ -13,9 +13,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// TestEveryExampleFollowsAndGoesOnWhereItBrokeOff runs what docs/examples shows against
-// a server that breaks all connections in between.
-func TestEveryExampleFollowsAndGoesOnWhereItBrokeOff(t *testing.T) {
+// TestExamplesFollowAndResume runs the programs in docs/examples against a server that breaks all
+// connections in between.
+func TestExamplesFollowAndResume(t *testing.T) {
 	examples, err := filepath.Abs("../../docs/examples")
 	if err != nil {
 		t.Fatal(err)
@@ -40,10 +40,10 @@ func TestEveryExampleFollowsAndGoesOnWhereItBrokeOff(t *testing.T) {
 }
 
 func runExample(t *testing.T, command []string) {
-	f := live(t)
+	f := liveShop(t)
 	server := httptest.NewServer(f.api(nil))
 	defer server.Close()
-	lines := runs(t, server.URL, command)
+	lines := startProgram(t, server.URL, command)
 	waitFor(t, lines, "ADDED", "n1")
 	waitFor(t, lines, "BOOKMARK")
 	f.report(t, "prod-eu", nil, node("n2", state.True))
@@ -53,7 +53,7 @@ func runExample(t *testing.T, command []string) {
 	f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}}, node("n3", state.True))
 	for between, line := range waitFor(t, lines, "DELETED", "n1") {
 		if strings.Contains(line, "ADDED") && strings.Contains(line, "n2") {
-			t.Errorf("it began anew, and did not go on: %d: %s", between, line)
+			t.Errorf("it started again instead of resuming: %d: %s", between, line)
 		}
 	}
 	waitFor(t, lines, "ADDED", "n3")
@@ -61,8 +61,9 @@ func runExample(t *testing.T, command []string) {
 	waitFor(t, lines, "ERROR")
 }
 
-// runs starts a program, which ends with the test.
-func runs(t *testing.T, url string, command []string) <-chan string {
+// startProgram starts a program and returns its output line by line. The program is killed when the test
+// ends.
+func startProgram(t *testing.T, url string, command []string) <-chan string {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	c.Env = append(os.Environ(), "ROLLCALL_URL="+url, "ROLLCALL_TOKEN=secret")
@@ -95,7 +96,7 @@ func runs(t *testing.T, url string, command []string) <-chan string {
 	return lines
 }
 
-// waitFor reads lines until one has all the words, and gives those before it.
+// waitFor reads lines until one contains all words, and returns the lines before it.
 func waitFor(t *testing.T, lines <-chan string, words ...string) []string {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
@@ -104,7 +105,7 @@ func waitFor(t *testing.T, lines <-chan string, words ...string) []string {
 		select {
 		case line, open := <-lines:
 			if !open {
-				t.Fatalf("the program ended before it said %v; it said\n%s", words, strings.Join(before, "\n"))
+				t.Fatalf("the program ended before it printed %v; output:\n%s", words, strings.Join(before, "\n"))
 			}
 			found := 0
 			for _, word := range words {
@@ -117,7 +118,7 @@ func waitFor(t *testing.T, lines <-chan string, words ...string) []string {
 			}
 			before = append(before, line)
 		case <-deadline:
-			t.Fatalf("waited in vain for %v; it said\n%s", words, strings.Join(before, "\n"))
+			t.Fatalf("timeout waiting for %v; output:\n%s", words, strings.Join(before, "\n"))
 		}
 	}
 }

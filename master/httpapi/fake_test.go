@@ -19,8 +19,8 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// fake is the sessions and the registry of a test. Clusters are registered in their
-// order; a cluster without a value waits until it is given up.
+// fake implements the sessions and the registry of a test. A request for a cluster without a value
+// waits until its context is done.
 type fake struct {
 	clusters []Registered
 	byIP     map[string]string
@@ -39,7 +39,7 @@ type fake struct {
 	watches map[string]int
 }
 
-// change changes what there is to see, and has everybody look again.
+// change changes the state and notifies all watchers.
 func (f *fake) change(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,7 +144,7 @@ func (f *fake) List() []Registered {
 	return slices.Clone(f.clusters)
 }
 
-// api is an API over the fake; change, where given, changes its Config.
+// api returns an API that uses the fake. change modifies its Config and may be nil.
 func (f *fake) api(change func(*Config)) *API {
 	registry := prometheus.NewPedanticRegistry()
 	f.metrics = registry
@@ -161,8 +161,8 @@ func (f *fake) api(change func(*Config)) *API {
 	return New(c)
 }
 
-// gathered is what a metric of the last API is, as text.
-func (f *fake) gathered(t *testing.T, name string) (string, error) {
+// metric returns a metric of the last API as text.
+func (f *fake) metric(t *testing.T, name string) (string, error) {
 	t.Helper()
 	families, err := f.metrics.Gather()
 	for _, family := range families {
@@ -173,7 +173,7 @@ func (f *fake) gathered(t *testing.T, name string) (string, error) {
 	return "", err
 }
 
-// shop is a fake with one cluster, prod-eu, of which a report came just now.
+// shop returns a fake with the clusters prod-eu and v1.24.lab, which have just reported.
 func shop(t testing.TB) *fake {
 	t.Helper()
 	return &fake{
@@ -185,7 +185,7 @@ func shop(t testing.TB) *fake {
 	}
 }
 
-// valueOf is a report of a cluster with a node, a pod, its container and its port.
+// valueOf returns a report of a cluster with a node, a pod, a container and a port.
 func valueOf(t testing.TB, cluster string, received time.Time) *session.Value {
 	t.Helper()
 	sections := [state.NumSections]state.Section{}
@@ -213,7 +213,7 @@ func valueOf(t testing.TB, cluster string, received time.Time) *session.Value {
 	}
 }
 
-// get is the answer to a GET; body nothing but JSON.
+// get returns the response to a GET.
 func get(api http.Handler, target string) *httptest.ResponseRecorder {
 	return ask(api, httptest.NewRequest(http.MethodGet, target, nil))
 }
@@ -224,7 +224,7 @@ func ask(api http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// fields are the names in a JSON object, as a set.
+// fields returns the fields of a JSON object.
 func fields(t *testing.T, body *bytes.Buffer) map[string]json.RawMessage {
 	t.Helper()
 	var object map[string]json.RawMessage

@@ -12,19 +12,19 @@ import (
 	"rollcall.dev/rollcall/api/profiling"
 )
 
-// Check is one thing without which a master cannot answer.
+// Check is one condition of readiness.
 type Check struct {
 	Name string
-	// Ready is nil, or why not, in words for who looks at the Pod.
+	// Ready returns nil, or an error that says what is missing.
 	Ready func() error
 }
 
-// healthz says that the process answers at all.
+// healthz reports that the process is running.
 func (a *API) healthz(w http.ResponseWriter, r *http.Request) error {
 	return writeText(w, http.StatusOK, "ok\n")
 }
 
-// readyz says whether clients should be sent here, and what is missing.
+// readyz reports whether the master can serve clients, and which checks fail.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) error {
 	status := http.StatusOK
 	var lines strings.Builder
@@ -43,16 +43,16 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) error {
 	return writeText(w, status, lines.String())
 }
 
-// healthRoutes are those of ServeHealth.
+// healthRoutes returns the handler of ServeHealth.
 func (a *API) healthRoutes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", a.endpoint("/healthz", withoutBody(a.healthz)))
-	mux.Handle("GET /readyz", a.endpoint("/readyz", withoutBody(a.readyz)))
+	mux.Handle("GET /healthz", a.handler("/healthz", rejectBody(a.healthz)))
+	mux.Handle("GET /readyz", a.handler("/readyz", rejectBody(a.readyz)))
 	return mux
 }
 
-// whenReady answers only while all checks of /readyz pass.
-func (a *API) whenReady(e endpoint) endpoint {
+// whenReady rejects requests while a check of /readyz fails.
+func (a *API) whenReady(e handlerFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if a.draining.Err() != nil {
 			return errDraining
@@ -61,7 +61,7 @@ func (a *API) whenReady(e endpoint) endpoint {
 			if err := check.Ready(); err != nil {
 				return &Problem{
 					Status: http.StatusServiceUnavailable, Reason: ReasonNotReady, retryAfter: time.Second,
-					Detail: fmt.Sprintf("this master cannot answer yet: %s: %v", check.Name, err),
+					Detail: fmt.Sprintf("this master is not ready: %s: %v", check.Name, err),
 				}
 			}
 		}
@@ -74,13 +74,13 @@ func writeText(w http.ResponseWriter, status int, text string) error {
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// Nobody is left to tell of an error to write.
+	// A failed write means that the client has disconnected.
 	_, _ = w.Write([]byte(text))
 	return nil
 }
 
-// metricsPage is the process's metrics in Prometheus' formats.
-func (a *API) metricsPage() endpoint {
+// metricsHandler returns the handler of /metrics.
+func (a *API) metricsHandler() handlerFunc {
 	page := promhttp.HandlerFor(a.config.Gatherer, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := a.authorize(r, Access{Verb: "get", Path: "/metrics"}); err != nil {
@@ -91,8 +91,8 @@ func (a *API) metricsPage() endpoint {
 	}
 }
 
-// profiles serves Go's profiles of the process, each to who may get its path.
-func (a *API) profiles() endpoint {
+// profiles returns the handler of /debug/pprof; each profile path is authorized separately.
+func (a *API) profiles() handlerFunc {
 	handler := profiling.Handler()
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := a.authorize(r, Access{Verb: "get", Path: r.URL.Path}); err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestReadyzTellsWhatIsMissing(t *testing.T) {
+func TestReadyzListsFailingChecks(t *testing.T) {
 	var missing error
 	api := shop(t).api(func(c *Config) {
 		c.Ready = []Check{{"registry", func() error { return nil }}, {"leader", func() error { return missing }}}
@@ -15,10 +15,10 @@ func TestReadyzTellsWhatIsMissing(t *testing.T) {
 	ready := func(status int, want string) {
 		t.Helper()
 		if w := get(api, "/readyz"); w.Code != status || w.Body.String() != want {
-			t.Errorf("readyz is %d %s, want %d %s", w.Code, w.Body, status, want)
+			t.Errorf("readyz: got %d %s, want %d %s", w.Code, w.Body, status, want)
 		}
 		if w := get(api, "/healthz"); w.Code != http.StatusOK || w.Body.String() != "ok\n" {
-			t.Errorf("healthz is %d %s", w.Code, w.Body)
+			t.Errorf("healthz: got %d %s, want 200", w.Code, w.Body)
 		}
 	}
 	ready(200, "[+] registry: ok\n[+] leader: ok\n")
@@ -29,19 +29,19 @@ func TestReadyzTellsWhatIsMissing(t *testing.T) {
 	ready(503, "[+] registry: ok\n[+] leader: ok\n[-] serving: the master is shutting down\n")
 }
 
-func TestNothingIsAnsweredBeforeItCanBeTrue(t *testing.T) {
+func TestRequestsAreRejectedUntilReady(t *testing.T) {
 	f := shop(t)
 	api := f.api(func(c *Config) {
 		c.Ready = []Check{{"leader", func() error { return errors.New("another replica leads") }}}
 	})
-	const want = `{"title":"Service Unavailable","status":503,"reason":"NotReady","detail":"this master cannot answer yet: leader: another replica leads"}` + "\n"
+	const want = `{"title":"Service Unavailable","status":503,"reason":"NotReady","detail":"this master is not ready: leader: another replica leads"}` + "\n"
 	for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/nowhere/pods"} {
 		if w := get(api, path); w.Code != http.StatusServiceUnavailable || w.Body.String() != want || w.Header().Get("Retry-After") != "1" {
-			t.Errorf("%s: %d %s, want 503 %s", path, w.Code, w.Body, want)
+			t.Errorf("%s: got %d %s, want 503 %s", path, w.Code, w.Body, want)
 		}
 	}
 	if len(f.awaited) > 0 {
-		t.Errorf("it was demand for %v", f.awaited)
+		t.Errorf("rejected requests registered demand for %v", f.awaited)
 	}
 }
 

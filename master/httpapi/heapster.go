@@ -15,55 +15,56 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// heapsterPrefix is in front of a cluster's name and of Heapster's own paths.
+// heapsterPrefix precedes the cluster's name and Heapster's own paths.
 const heapsterPrefix = "/heapster/"
 
-// heapsterPattern is all of heapster.Paths.
+// heapsterPattern matches all of heapster.Paths.
 const heapsterPattern = heapsterPrefix + "{cluster}/api/v1/{path...}"
 
-// heapsterShapes are Heapster's JSON.
-var heapsterShapes = map[string]reflect.Type{
+// heapsterSchemas holds the types of Heapster's JSON.
+var heapsterSchemas = map[string]reflect.Type{
 	"HeapsterNames": reflect.TypeFor[[]string](), "HeapsterPoints": reflect.TypeFor[heapster.MetricResult](), "HeapsterPointsOfPods": reflect.TypeFor[heapster.MetricResultList](),
 	"HeapsterExport": reflect.TypeFor[[]heapster.Timeseries](), "HeapsterSchema": reflect.TypeFor[heapster.TimeseriesSchema](),
 }
 
-var heapsterTimes = []schema{
-	{"name": "start", "in": "query", "description": "Points from this time on, in RFC 3339.", "schema": instant()},
-	{"name": "end", "in": "query", "description": "Points until this time, in RFC 3339.", "schema": instant()},
+var heapsterTimeParameters = []schema{
+	{"name": "start", "in": "query", "description": "Start of the time range, in RFC 3339.", "schema": instant()},
+	{"name": "end", "in": "query", "description": "End of the time range, in RFC 3339.", "schema": instant()},
 }
 
-// heapsterOperations are for the OpenAPI document; they are served as one.
+// heapsterOperations returns the operations for the OpenAPI document. One handler serves all of
+// them.
 func heapsterOperations() []operation {
 	all := make([]operation, len(heapster.Paths))
 	for i, p := range heapster.Paths {
 		o := operation{
-			pattern: heapsterPrefix + "{cluster}/api/v1" + p.Pattern, id: idOf("heapster", p.Pattern), words: p.Description,
-			failure: "text/plain", statuses: []int{400, 401, 403, 404, 405, 409, 429, 500, 503, 504},
+			pattern: heapsterPrefix + "{cluster}/api/v1" + p.Pattern, id: idOf("heapster", p.Pattern), summary: p.Description,
+			errorFormat: "text/plain", statuses: []int{400, 401, 403, 404, 405, 409, 429, 500, 503, 504},
 		}
-		for name, shape := range heapsterShapes {
+		for name, shape := range heapsterSchemas {
 			if shape == reflect.TypeOf(p.Body) {
-				o.shape = name
+				o.schemaName = name
 			}
 		}
 		if p.Timed {
-			o.others = heapsterTimes
+			o.extraParameters = heapsterTimeParameters
 		}
 		all[i] = o
 	}
 	return all
 }
 
-// past is what is known of a cluster's last minutes, nil where nothing is.
-func (a *API) past(cluster string) *history.ClusterHistory {
-	if a.config.Past == nil {
+// clusterHistory returns the recent metrics of a cluster, or nil.
+func (a *API) clusterHistory(cluster string) *history.ClusterHistory {
+	if a.config.History == nil {
 		return nil
 	}
-	return a.config.Past(cluster)
+	return a.config.History(cluster)
 }
 
-// heapster answers as Heapster did of one cluster. To see anything takes what the
-// details of the cluster take. All but the schema is demand as GET of the cluster is,
-// and waits for a first report with usage.
+// heapster serves Heapster's API for one cluster. It requires access to the cluster's details. All
+// requests except those for the schema register demand, like GET of the cluster, and wait for a
+// first report with usage.
 func (a *API) heapster(w http.ResponseWriter, r *http.Request) error {
 	name, err := a.resolve(r, "get", true)
 	if err != nil {
@@ -73,7 +74,7 @@ func (a *API) heapster(w http.ResponseWriter, r *http.Request) error {
 	var bad *heapster.BadRequest
 	switch {
 	case errors.As(err, &bad):
-		return refuseAsHeapster(w, bad)
+		return writeHeapsterError(w, bad)
 	case err != nil:
 		return noSuchPath(w, r)
 	}
@@ -85,27 +86,27 @@ func (a *API) heapster(w http.ResponseWriter, r *http.Request) error {
 		}
 		source = a.heapsterSource(value)
 	}
-	return writeAsHeapster(w, query.Execute(source))
+	return writeHeapster(w, query.Execute(source))
 }
 
 func (a *API) heapsterSource(v *session.Value) *heapster.Source {
-	return &heapster.Source{State: v.State, History: a.past(v.Cluster), ReceivedAt: v.ReceivedAt, Since: v.Session.StartedAt}
+	return &heapster.Source{State: v.State, History: a.clusterHistory(v.Cluster), ReceivedAt: v.ReceivedAt, Since: v.Session.StartedAt}
 }
 
-// refuseAsHeapster answers 400 in plain text, as Heapster did.
-func refuseAsHeapster(w http.ResponseWriter, bad *heapster.BadRequest) error {
+// writeHeapsterError writes a 400 in plain text, as Heapster does.
+func writeHeapsterError(w http.ResponseWriter, bad *heapster.BadRequest) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusBadRequest)
-	// Nobody is left to tell of an error to write.
+	// A failed write means that the client has disconnected.
 	_, _ = io.WriteString(w, bad.Message)
 	return nil
 }
 
-func writeAsHeapster(w http.ResponseWriter, answer heapster.Response) error {
+func writeHeapster(w http.ResponseWriter, answer heapster.Response) error {
 	body, err := json.Marshal(answer.Body)
 	if err != nil {
-		return fmt.Errorf("encode an answer of Heapster's: %w", err)
+		return fmt.Errorf("encode Heapster response: %w", err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -117,7 +118,7 @@ func writeAsHeapster(w http.ResponseWriter, answer heapster.Response) error {
 	return nil
 }
 
-// plainASCII is what a header may have.
+// plainASCII replaces characters that a header must not contain.
 func plainASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -127,9 +128,9 @@ func plainASCII(s string) string {
 	}, s)
 }
 
-// misshapen says that the mux would redirect a path to where it leads. Heapster's paths
-// may end in a slash.
-func misshapen(p string) bool {
+// isUnclean reports whether the mux would redirect a path to its clean form. Heapster's paths may
+// end in a slash.
+func isUnclean(p string) bool {
 	if strings.HasPrefix(p, heapsterPrefix) {
 		p = strings.TrimSuffix(p, "/")
 	}

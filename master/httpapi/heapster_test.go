@@ -12,8 +12,8 @@ import (
 	"rollcall.dev/rollcall/master/history"
 )
 
-// measured is shop with a history of two readings, of which its value has the later.
-func measured(t *testing.T) (*fake, func(*Config)) {
+// shopWithHistory returns shop with a history of two readings. Its value has the second.
+func shopWithHistory(t *testing.T) (*fake, func(*Config)) {
 	t.Helper()
 	f := shop(t)
 	v := f.values["prod-eu"]
@@ -31,24 +31,24 @@ func measured(t *testing.T) (*fake, func(*Config)) {
 		h.Add("prod-eu", next, v.Summary, received)
 	}
 	return f, func(c *Config) {
-		c.Past = func(cluster string) *history.ClusterHistory { return h.Read(cluster, time.Now()) }
+		c.History = func(cluster string) *history.ClusterHistory { return h.Read(cluster, time.Now()) }
 	}
 }
 
-func TestHeapstersPathsAreAnswered(t *testing.T) {
-	f, past := measured(t)
+func TestHeapsterPaths(t *testing.T) {
+	f, past := shopWithHistory(t)
 	api := f.api(past)
 	for _, path := range []string{"metrics/cpu/usage_rate", "metrics/cpu%2Fusage_rate", "metrics/cpu-usage", "metrics/cpu/usage_rate/"} {
 		w := get(api, "/heapster/203.0.113.7/api/v1/model/nodes/n1/"+path)
 		if body := w.Body.String(); w.Code != http.StatusOK || strings.Count(body, `"timestamp"`) != 2 || !strings.Contains(body, `"value":30}]`) {
-			t.Errorf("%s: %d %s", path, w.Code, body)
+			t.Errorf("%s: unexpected response %d %s", path, w.Code, body)
 		}
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
-			t.Errorf("%s: Content-Type %s", path, got)
+			t.Errorf("%s: unexpected Content-Type %s", path, got)
 		}
 	}
 	if len(f.awaited) != 4 {
-		t.Errorf("asked the sessions %d times, want 4: to ask is demand", len(f.awaited))
+		t.Errorf("got demand %d times, want 4", len(f.awaited))
 	}
 	for path, want := range map[string]string{
 		"model/nodes/":         `["n1"]`,
@@ -61,12 +61,12 @@ func TestHeapstersPathsAreAnswered(t *testing.T) {
 		}
 	}
 	if f.awaited = nil; get(api, "/heapster/prod-eu/api/v1/metric-export-schema").Code != http.StatusOK || len(f.awaited) != 0 {
-		t.Errorf("the schema asked for %v, and is no demand", f.awaited)
+		t.Errorf("the schema registered demand for %v", f.awaited)
 	}
 }
 
-func TestHeapsterIsRefusedAsItDid(t *testing.T) {
-	f, past := measured(t)
+func TestHeapsterErrorsAreAsInHeapster(t *testing.T) {
+	f, past := shopWithHistory(t)
 	api := f.api(past)
 	for _, tc := range []struct {
 		path   string
@@ -81,27 +81,27 @@ func TestHeapsterIsRefusedAsItDid(t *testing.T) {
 	} {
 		w := get(api, "/heapster/"+tc.path)
 		if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.words) {
-			t.Errorf("%s: %d %s, want %d with %q", tc.path, w.Code, w.Body, tc.status, tc.words)
+			t.Errorf("%s: got %d %s, want %d with %q", tc.path, w.Code, w.Body, tc.status, tc.words)
 		}
 	}
 	if len(f.awaited) != 0 {
-		t.Errorf("what was refused asked for %v", f.awaited)
+		t.Errorf("rejected requests registered demand for %v", f.awaited)
 	}
 	w := get(api, "/heapster/prod-eu/api/v1/model/metrics/network/rx")
 	if want := `299 rollcall "unknown metric`; w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Warning"), want) {
-		t.Errorf("an unknown metric: %d, Warning %q, want 200 and %s…", w.Code, w.Header().Get("Warning"), want)
+		t.Errorf("unknown metric: got %d, Warning %q, want 200 and %s…", w.Code, w.Header().Get("Warning"), want)
 	}
 	if w := ask(api, httptest.NewRequest(http.MethodPost, "/heapster/prod-eu/api/v1/model/metrics", nil)); w.Code != http.StatusMethodNotAllowed {
-		t.Errorf("POST: %d, want 405", w.Code)
+		t.Errorf("POST: got %d, want 405", w.Code)
 	}
 }
 
-func TestHeapsterNeedsTheDetails(t *testing.T) {
-	f, past := measured(t)
+func TestHeapsterRequiresAccessToDetails(t *testing.T) {
+	f, past := shopWithHistory(t)
 	var asked []Access
 	api := f.api(func(c *Config) {
 		past(c)
-		c.Identify = func(*http.Request) (Caller, error) {
+		c.Authenticate = func(*http.Request) (Authorizer, error) {
 			return func(_ context.Context, want Access) error {
 				asked = append(asked, want)
 				return ErrForbidden
@@ -110,11 +110,11 @@ func TestHeapsterNeedsTheDetails(t *testing.T) {
 	})
 	for _, path := range []string{"model/nodes", "metric-export-schema", "model/metrics/cpu/usage_rate?start=now"} {
 		if w := get(api, "/heapster/prod-eu/api/v1/"+path); w.Code != http.StatusForbidden {
-			t.Errorf("%s: %d, want 403", path, w.Code)
+			t.Errorf("%s: got %d, want 403", path, w.Code)
 		}
 	}
 	want := Access{Verb: "get", Details: true, Cluster: "prod-eu"}
 	if len(asked) != 3 || asked[0] != want || len(f.awaited) != 0 {
-		t.Errorf("asked for %+v, want %+v, and awaited %v", asked, want, f.awaited)
+		t.Errorf("got reviews %+v, want %+v (demand for %v)", asked, want, f.awaited)
 	}
 }

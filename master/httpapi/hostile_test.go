@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestHostileRequestsAreRefusedInWords(t *testing.T) {
+func TestHostileRequestsGetProblems(t *testing.T) {
 	var filters strings.Builder
 	for i := range 10_000 {
 		fmt.Fprintf(&filters, "&f%d=1", i)
@@ -52,19 +52,19 @@ func TestHostileRequestsAreRefusedInWords(t *testing.T) {
 		r.URL = target
 		w := ask(f.api(nil), r)
 		if w.Code != tc.status || string(fields(t, w.Body)["reason"]) != fmt.Sprintf("%q", tc.reason) {
-			t.Errorf("%.80s: %d %s, want %d %s", tc.target, w.Code, w.Body, tc.status, tc.reason)
+			t.Errorf("%.80s: got %d %s, want %d %s", tc.target, w.Code, w.Body, tc.status, tc.reason)
 		}
 		if w.Body.Len() > 1024 {
-			t.Errorf("%.80s: %d bytes of words", tc.target, w.Body.Len())
+			t.Errorf("%.80s: the response is too long: %d bytes", tc.target, w.Body.Len())
 		}
 		if len(f.awaited) > 0 {
-			t.Errorf("%.80s: was demand for %v", tc.target, f.awaited)
+			t.Errorf("%.80s: registered demand for %v", tc.target, f.awaited)
 		}
 	}
 }
 
-// FuzzRequest holds that no request fails by a fault of ours, and that each answer
-// under /api is JSON.
+// FuzzRequest checks that no request causes an internal error, and that each response under /api is
+// JSON.
 func FuzzRequest(f *testing.F) {
 	for _, target := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/203.0.113.7/ports?port=80", "/api/v1/clusters/prod-eu/pods?limit=1&q=a", "/api/v1/clusters/..", "/api/v1/clusters/a%2Fb"} {
 		f.Add("GET", target)
@@ -95,7 +95,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		for line := range bytes.Lines(w.Body.Bytes()) {
 			if !json.Valid(line) {
-				t.Fatalf("%s %q: %s is no JSON", method, target, line)
+				t.Fatalf("%s %q: got %s, want JSON", method, target, line)
 			}
 		}
 	})

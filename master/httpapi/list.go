@@ -11,24 +11,25 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// listHold is for how long a list waits until it is whole, so that it has an ETag and may be
-// answered by 304. Then it is sent as the hub answers.
-const listHold = 250 * time.Millisecond
+// listBufferTime is how long a list is buffered, so that it can have an ETag and be answered with
+// 304. After that it is streamed as access reviews complete.
+const listBufferTime = 250 * time.Millisecond
 
-// errCutOff ends an answer in the middle, whose connection has to end with it: what was sent
-// must not look whole.
-var errCutOff = errors.New("the answer is cut off")
+// errTruncated aborts a response whose header has been sent, together with its connection: the
+// truncated body must not look complete.
+var errTruncated = errors.New("response truncated")
 
-// list answers with the list of clusters. One question decides for who may see all.
-func (a *API) list(w http.ResponseWriter, r *http.Request, caller Caller, p *params) error {
-	refused := caller(r.Context(), Access{Verb: "list"})
+// list writes the list of clusters. If the caller may list all clusters, one access review is
+// enough.
+func (a *API) list(w http.ResponseWriter, r *http.Request, authorize Authorizer, p *params) error {
+	listErr := authorize(r.Context(), Access{Verb: "list"})
 	switch {
-	case errors.Is(refused, ErrForbidden):
-		return a.listVisible(w, r, caller, p, refused)
-	case refused != nil:
-		return refused
+	case errors.Is(listErr, ErrForbidden):
+		return a.listVisible(w, r, authorize, p, listErr)
+	case listErr != nil:
+		return listErr
 	}
-	version := a.fleet.Version()
+	version := a.clusterList.Version()
 	body, err := view.EncodeClusters(a.listAll(), version, p.list.words, p.list.from, p.list.limit)
 	if err != nil {
 		return err
@@ -37,34 +38,34 @@ func (a *API) list(w http.ResponseWriter, r *http.Request, caller Caller, p *par
 }
 
 func (a *API) writeList(w http.ResponseWriter, r *http.Request, body view.Body) error {
-	w.Header()["Cache-Control"], w.Header()["Vary"] = noCache, varies
-	return a.writeTagged(w, r, body)
+	w.Header()["Cache-Control"], w.Header()["Vary"] = cacheControlHeader, varyHeader
+	return a.writeWithETag(w, r, body)
 }
 
-// visibleList is a list of which it is asked cluster by cluster whether the caller may see it.
-type visibleList struct {
-	api    *API
-	caller Caller
-	// left are those that nobody was asked about yet.
-	left []Registered
-	// visible are those that the caller may see, so far.
+// visibleList builds a list whose clusters are reviewed one by one.
+type visibleListBuilder struct {
+	api       *API
+	authorize Authorizer
+	// pending holds the clusters that have not been reviewed yet.
+	pending []Registered
+	// visible holds the clusters that the caller may see, among those reviewed.
 	visible  map[string]bool
 	versions *view.Versions
 	page     *view.ClusterPage
 }
 
-// more asks about the next clusters.
-func (l *visibleList) more(ctx context.Context) error {
-	n := min(len(l.left), maxQuestions)
-	some, err := oneByOne(ctx, l.caller, l.left[:n])
+// addNext reviews the next clusters and adds the visible ones to the page.
+func (l *visibleListBuilder) addNext(ctx context.Context) error {
+	n := min(len(l.pending), maxParallelReviews)
+	some, err := filterVisible(ctx, l.authorize, l.pending[:n])
 	if err != nil {
 		return err
 	}
-	l.left = l.left[n:]
+	l.pending = l.pending[n:]
 	for _, c := range some {
 		l.visible[c.Name] = true
 	}
-	for _, c := range l.api.listed(some) {
+	for _, c := range l.api.toClusters(some) {
 		if err := l.page.Add(c); err != nil {
 			return err
 		}
@@ -72,27 +73,27 @@ func (l *visibleList) more(ctx context.Context) error {
 	return nil
 }
 
-func (l *visibleList) version() string { return l.versions.Of(l.visible) }
+func (l *visibleListBuilder) version() string { return l.versions.Of(l.visible) }
 
-// listVisible answers with those clusters that the caller may see, who may not list all of
-// them. All are asked about, whatever the page has: its version is that of all clusters that
-// the caller may see, and neither words nor limit change how much the hub is asked.
-func (a *API) listVisible(w http.ResponseWriter, r *http.Request, caller Caller, p *params, refused error) error {
-	l := &visibleList{
-		api: a, caller: caller, versions: a.fleet.Versions(), left: slices.Clone(a.config.Registry.List()),
+// listVisible writes the list for a caller that may not list all clusters. It reviews all clusters,
+// whatever the page contains: the version covers all clusters that the caller may see, and neither
+// words nor limit change the number of reviews.
+func (a *API) listVisible(w http.ResponseWriter, r *http.Request, authorize Authorizer, p *params, listErr error) error {
+	l := &visibleListBuilder{
+		api: a, authorize: authorize, versions: a.clusterList.Versions(), pending: slices.Clone(a.config.Registry.List()),
 		visible: map[string]bool{}, page: view.NewClusterPage(p.list.words, p.list.from, p.list.limit),
 	}
-	begun := time.Now()
-	for len(l.left) > 0 {
-		if err := l.more(r.Context()); err != nil {
+	start := time.Now()
+	for len(l.pending) > 0 {
+		if err := l.addNext(r.Context()); err != nil {
 			return err
 		}
-		if time.Since(begun) >= listHold && len(l.visible) > 0 && len(l.left) > 0 && r.Method == http.MethodGet {
+		if time.Since(start) >= listBufferTime && len(l.visible) > 0 && len(l.pending) > 0 && r.Method == http.MethodGet {
 			return a.streamList(w, r, l)
 		}
 	}
 	if len(l.visible) == 0 {
-		return refused
+		return listErr
 	}
 	body, err := l.page.Body(l.version())
 	if err != nil {
@@ -101,51 +102,53 @@ func (a *API) listVisible(w http.ResponseWriter, r *http.Request, caller Caller,
 	return a.writeList(w, r, body)
 }
 
-// streamList sends a list as it is asked for. It has no ETag, which would come too late.
-func (a *API) streamList(w http.ResponseWriter, r *http.Request, l *visibleList) error {
-	encoding := encodingOf(r)
+// streamList writes a list while its clusters are reviewed. It has no ETag, which would have to
+// precede the body.
+func (a *API) streamList(w http.ResponseWriter, r *http.Request, l *visibleListBuilder) error {
+	encoding := negotiateEncoding(r)
 	h := w.Header()
-	h["Content-Type"], h["Cache-Control"], h["Vary"] = plainJSON, noCache, varies
+	h["Content-Type"], h["Cache-Control"], h["Vary"] = jsonContentType, cacheControlHeader, varyHeader
 	if encoding != view.Identity {
-		h["Content-Encoding"] = packed[encoding]
+		h["Content-Encoding"] = contentEncodings[encoding]
 	}
 	w.WriteHeader(http.StatusOK)
-	err := a.config.Documents.Stream(w, encoding, func(to io.Writer) error {
-		for len(l.left) > 0 {
-			if err := sendNow(w, to, l.page.Take()); err != nil {
+	err := a.config.Documents.EncodeStream(w, encoding, func(to io.Writer) error {
+		for len(l.pending) > 0 {
+			if err := writeAndFlush(w, to, l.page.Flush()); err != nil {
 				return err
 			}
-			if err := l.more(r.Context()); err != nil {
+			if err := l.addNext(r.Context()); err != nil {
 				return err
 			}
 		}
-		last, err := l.page.End(l.version())
+		last, err := l.page.Finish(l.version())
 		if err != nil {
 			return err
 		}
-		return sendNow(w, to, last)
+		return writeAndFlush(w, to, last)
 	})
 	if err != nil {
-		return errors.Join(errCutOff, err)
+		return errors.Join(errTruncated, err)
 	}
 	return nil
 }
 
-// sendNow writes some of an answer so that its reader has it at once; to packs what goes to w.
-func sendNow(w http.ResponseWriter, to io.Writer, some []byte) error {
-	if len(some) == 0 {
+// writeAndFlush writes part of a response so that the client gets it immediately. to encodes what
+// it writes to w.
+func writeAndFlush(w http.ResponseWriter, to io.Writer, data []byte) error {
+	if len(data) == 0 {
 		return nil
 	}
-	if _, err := to.Write(some); err != nil {
-		return errors.Join(errGone, err)
+	if _, err := to.Write(data); err != nil {
+		return errors.Join(errClientGone, err)
 	}
-	if packer, ok := to.(interface{ Flush() error }); ok {
-		if err := packer.Flush(); err != nil {
-			return errors.Join(errGone, err)
+	if flusher, ok := to.(interface{ Flush() error }); ok {
+		if err := flusher.Flush(); err != nil {
+			return errors.Join(errClientGone, err)
 		}
 	}
 	if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return errors.Join(errGone, err)
+		return errors.Join(errClientGone, err)
 	}
 	return nil
 }

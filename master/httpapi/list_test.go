@@ -17,14 +17,14 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// manyQuestions is a caller that may see some of many clusters, and of whom each question
-// takes some time.
-type manyQuestions struct {
+// slowReviews authenticates a caller that may see some of many clusters. Each review takes some
+// time.
+type slowReviews struct {
 	takes time.Duration
 	sees  func(cluster string) error
 }
 
-func (m manyQuestions) identify(*http.Request) (Caller, error) {
+func (m slowReviews) identify(*http.Request) (Authorizer, error) {
 	return func(ctx context.Context, want Access) error {
 		if want.Verb == "list" {
 			return ErrForbidden
@@ -33,21 +33,21 @@ func (m manyQuestions) identify(*http.Request) (Caller, error) {
 		case <-time.After(m.takes):
 			return m.sees(want.Cluster)
 		case <-ctx.Done():
-			return ErrUndecided
+			return ErrAuthorizerUnavailable
 		}
 	}, nil
 }
 
-// threeRounds is an API whose list takes three rounds of questions.
-func threeRounds(f *fake, m manyQuestions) *API {
-	for i := range 3*maxQuestions - 2 {
+// slowListAPI returns an API whose list takes three rounds of reviews.
+func slowListAPI(f *fake, m slowReviews) *API {
+	for i := range 3*maxParallelReviews - 2 {
 		f.clusters = append(f.clusters, Registered{Name: fmt.Sprintf("z%03d", i)})
 	}
-	return f.api(func(c *Config) { c.Identify = m.identify })
+	return f.api(func(c *Config) { c.Authenticate = m.identify })
 }
 
-// one says that clusters are seen whose names end in 1, and prod-eu.
-func one(cluster string) error {
+// reviewOne reviews access: allowed for prod-eu and for clusters whose names end in 1.
+func reviewOne(cluster string) error {
 	if strings.HasSuffix(cluster, "1") || cluster == "prod-eu" {
 		return nil
 	}
@@ -67,52 +67,52 @@ func decodeList(t *testing.T, text string) (d listDocument) {
 	return d
 }
 
-func TestAListThatTakesLongIsSentAsTheHubAnswers(t *testing.T) {
+func TestSlowListIsStreamed(t *testing.T) {
 	for _, limit := range []string{"", "?limit=7", "?q=z"} {
 		bubble(t, func(t *testing.T, f *fake) {
-			m := manyQuestions{200 * time.Millisecond, one}
-			api := threeRounds(f, m)
+			m := slowReviews{200 * time.Millisecond, reviewOne}
+			api := slowListAPI(f, m)
 			w := watching(t, api, "/api/v1/clusters"+limit, nil)
 			<-time.After(399 * time.Millisecond)
 			if early := w.text(); early != "" {
-				t.Errorf("%q after 399ms: %s", limit, early)
+				t.Errorf("%q: got %s after 399ms, want nothing yet", limit, early)
 			}
 			<-time.After(2 * time.Millisecond)
 			begins := w.text()
 			if !strings.HasPrefix(begins, `{"clusters":[{"name":"`) || w.status != http.StatusOK || w.flushed() == 0 {
-				t.Errorf("%q after two rounds: %d %.100s, %d flushes", limit, w.status, begins, w.flushed())
+				t.Errorf("%q: unexpected response after two rounds: %d %.100s, %d flushes", limit, w.status, begins, w.flushed())
 			}
 			<-time.After(time.Second)
 			slow := decodeList(t, begins+w.text())
 			if !w.ended() || w.header.Get("Etag") != "" || w.header.Get("Cache-Control") != "private, no-cache" {
-				t.Errorf("%q: the answer has the headers %v", limit, w.header)
+				t.Errorf("%q: unexpected headers %v", limit, w.header)
 			}
-			quick := f.api(func(c *Config) { c.Identify = manyQuestions{0, one}.identify })
+			quick := f.api(func(c *Config) { c.Authenticate = slowReviews{0, reviewOne}.identify })
 			q := get(quick, "/api/v1/clusters"+limit)
 			whole := decodeList(t, q.Body.String())
 			if fmt.Sprint(whole.Clusters) != fmt.Sprint(slow.Clusters) || (slow.Continue == "") != (whole.Continue == "") || slow.ResourceVersion == "" || q.Header().Get("Etag") == "" {
-				t.Errorf("%q: sent slowly it is\n%+v, and at once, with the ETag %s,\n%+v", limit, slow, q.Header().Get("Etag"), whole)
+				t.Errorf("%q: the streamed list is\n%+v\nwant as without streaming (ETag %s)\n%+v", limit, slow, q.Header().Get("Etag"), whole)
 			}
 			resumed := watching(t, api, fleetPath+"&resourceVersion="+slow.ResourceVersion, nil)
 			<-time.After(time.Second)
 			if synctest.Wait(); resumed.status != http.StatusOK {
-				t.Errorf("%q: a watch from the list's version: %d", limit, resumed.status)
+				t.Errorf("%q: watch from the list's version: got %d", limit, resumed.status)
 			}
 		})
 	}
 }
 
-func TestWhoSeesNothingIsRefusedAfterTheLastQuestion(t *testing.T) {
+func TestListIsForbiddenIfNoClusterIsVisible(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		api := threeRounds(f, manyQuestions{time.Second, func(string) error { return ErrHidden }})
+		api := slowListAPI(f, slowReviews{time.Second, func(string) error { return ErrHidden }})
 		if w := get(api, "/api/v1/clusters"); w.Code != http.StatusForbidden {
-			t.Errorf("%d %s", w.Code, w.Body)
+			t.Errorf("unexpected response %d %s", w.Code, w.Body)
 		}
 	})
 }
 
-// TestAListThatCannotBeFinishedDoesNotLookWhole has the hub go away in the middle.
-func TestAListThatCannotBeFinishedDoesNotLookWhole(t *testing.T) {
+// TestTruncatedListAbortsTheConnection makes the hub unavailable during a streamed list.
+func TestTruncatedListAbortsTheConnection(t *testing.T) {
 	unpack := map[string]func(io.Reader) (io.Reader, error){
 		"identity": func(r io.Reader) (io.Reader, error) { return r, nil },
 		"gzip":     func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
@@ -121,15 +121,15 @@ func TestAListThatCannotBeFinishedDoesNotLookWhole(t *testing.T) {
 	for encoding, unpacked := range unpack {
 		for _, away := range []bool{false, true} {
 			bubble(t, func(t *testing.T, f *fake) {
-				h := newHall()
-				api := threeRounds(f, manyQuestions{200 * time.Millisecond, func(cluster string) error {
+				h := newMemListener()
+				api := slowListAPI(f, slowReviews{200 * time.Millisecond, func(cluster string) error {
 					if away && cluster == "z180" {
-						return fmt.Errorf("%w: the hub is away", ErrUndecided)
+						return fmt.Errorf("%w: the hub is away", ErrAuthorizerUnavailable)
 					}
-					return one(cluster)
+					return reviewOne(cluster)
 				}})
-				h.open(t, api)
-				transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return h.enter(), nil }, DisableCompression: true}
+				h.serve(t, api)
+				transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return h.dial(), nil }, DisableCompression: true}
 				defer transport.CloseIdleConnections()
 				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x/api/v1/clusters", nil)
 				if err != nil {
@@ -147,11 +147,11 @@ func TestAListThatCannotBeFinishedDoesNotLookWhole(t *testing.T) {
 					text, err = io.ReadAll(body)
 				}
 				if away && (!errors.Is(err, io.ErrUnexpectedEOF) || json.Valid(text)) || !away && (err != nil || len(decodeList(t, string(text)).Clusters) != 20) {
-					t.Errorf("%s, the hub goes away: %t: %v, with %s", encoding, away, err, text)
+					t.Errorf("%s, hub unavailable %t: unexpected result %v, body %s", encoding, away, err, text)
 				}
-				codes, err := f.gathered(t, "rollcall_http_requests_total")
+				codes, err := f.metric(t, "rollcall_http_requests_total")
 				if want := map[bool]string{true: "503", false: "200"}[away]; err != nil || !strings.Contains(codes, want) {
-					t.Errorf("counted %s, %v; want a %s", codes, err, want)
+					t.Errorf("got metrics %s, error %v; want code %s", codes, err, want)
 				}
 			})
 		}

@@ -12,65 +12,65 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// metrics are the API's own. Routes are patterns and not paths, so that their number
+// metrics holds the API's own metrics. Routes are patterns, not paths, so that the number of series
 // is bounded.
 type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	inFlight prometheus.Gauge
-	watches  prometheus.Gauge
-	ends     *prometheus.CounterVec
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	inFlight  prometheus.Gauge
+	watches   prometheus.Gauge
+	watchEnds *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, documents *view.DocumentCache, limiter *connlimit.Limiter) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_http_requests_total",
-			Help: "Requests by route and status; 499 is a client that did not wait for its answer.",
+			Help: "Requests by route and status code; 499 means that the client disconnected before its response.",
 		}, []string{"route", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rollcall_http_request_duration_seconds",
-			Help:    "From a request's header to the end of its answer, waiting for a report included.",
+			Help:    "Time from the header of a request to the end of its response, including the wait for a report.",
 			Buckets: []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "rollcall_http_requests_in_flight",
-			Help: "Requests that are being answered, or wait for a report.",
+			Help: "Requests that are being handled, including those that wait for a report.",
 		}),
 	}
 	m.watches = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rollcall_http_watches",
-		Help: "Streams of events that are open.",
+		Help: "Open event streams.",
 	})
-	m.ends = prometheus.NewCounterVec(prometheus.CounterOpts{
+	m.watchEnds = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rollcall_http_watch_ends_total",
-		Help: "Streams of events that ended, by why: client, timeout, slow (a reader that was cut off), or the reason and code of the ERROR event.",
+		Help: "Event streams that ended, by reason: client (disconnected), timeout, slow (client did not read), or the reason and code of the ERROR event.",
 	}, []string{"reason", "code"})
 	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_http_documents_bytes",
-		Help: "Bytes of answers that are kept for all readers of a report.",
+		Help: "Bytes of encoded documents in the cache.",
 	}, func() float64 { return float64(documents.Bytes()) })
-	r.MustRegister(m.requests, m.duration, m.inFlight, m.watches, m.ends, held)
+	r.MustRegister(m.requests, m.duration, m.inFlight, m.watches, m.watchEnds, held)
 	r.MustRegister(limiter.Collectors("rollcall_http", "the address for clients")...)
 	return m
 }
 
-// gauge is what is counted of one route. What nearly all requests need of it is found
-// once and not with each.
-type gauge struct {
+// routeMetrics holds the metrics of one route. The frequent ones are looked up once, not per
+// request.
+type routeMetrics struct {
 	metrics  *metrics
 	route    string
 	duration prometheus.Observer
 	ok       func() prometheus.Counter
 }
 
-func (m *metrics) of(route string) *gauge {
-	return &gauge{m, route, m.duration.WithLabelValues(route), sync.OnceValue(func() prometheus.Counter {
+func (m *metrics) forRoute(route string) *routeMetrics {
+	return &routeMetrics{m, route, m.duration.WithLabelValues(route), sync.OnceValue(func() prometheus.Counter {
 		return m.requests.WithLabelValues(route, "200")
 	})}
 }
 
-func (g *gauge) observe(code int, took time.Duration) {
+func (g *routeMetrics) observe(code int, took time.Duration) {
 	g.duration.Observe(took.Seconds())
 	if code == http.StatusOK {
 		g.ok().Inc()
@@ -79,7 +79,7 @@ func (g *gauge) observe(code int, took time.Duration) {
 	g.metrics.requests.WithLabelValues(g.route, strconv.Itoa(code)).Inc()
 }
 
-// ended counts a stream's end; the code is 0 where no ERROR event told of it.
-func (m *metrics) ended(reason string, code int) {
-	m.ends.WithLabelValues(reason, strconv.Itoa(code)).Inc()
+// streamEnded counts the end of a stream. code is 0 if no ERROR event was sent.
+func (m *metrics) streamEnded(reason string, code int) {
+	m.watchEnds.WithLabelValues(reason, strconv.Itoa(code)).Inc()
 }

@@ -13,9 +13,9 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// document is the OpenAPI 3.1 document, made of the tables that requests are read by
-// and the types that answers are made of.
-func (a *API) document() schema {
+// openAPIDocument returns the OpenAPI 3.1 document. It is generated from the tables that parse
+// requests and the types that are encoded in responses.
+func (a *API) openAPIDocument() schema {
 	paths := schema{}
 	for _, o := range slices.Concat(a.operations(), a.prometheusOperations(), heapsterOperations()) {
 		methods, ok := paths[o.pattern].(schema)
@@ -23,22 +23,22 @@ func (a *API) document() schema {
 			methods = schema{}
 			paths[o.pattern] = methods
 		}
-		methods[strings.ToLower(o.verb())] = o.document()
+		methods[strings.ToLower(o.httpMethod())] = o.document()
 	}
 	return schema{
 		"openapi": "3.1.0",
 		"info": schema{
 			"title": "Rollcall master", "version": "v1",
-			"description": "The live state of many Kubernetes clusters. Everything but signing in is read only. Times are RFC 3339 in UTC, amounts are in millicores and bytes.",
+			"description": "The live state of many Kubernetes clusters. The API is read-only, except for signing in and out. Times are RFC 3339 in UTC, amounts are in millicores and bytes.",
 		},
 		"paths":    paths,
 		"security": []schema{{"bearer": []string{}}, {"certificate": []string{}}, {"cookie": []string{}}},
 		"components": schema{
 			"schemas": schemas(),
 			"securitySchemes": schema{
-				"bearer":      schema{"type": "http", "scheme": "bearer", "description": "A token of the hub."},
+				"bearer":      schema{"type": "http", "scheme": "bearer", "description": "A token for the hub cluster."},
 				"certificate": schema{"type": "mutualTLS", "description": "A client certificate that the hub accepts."},
-				"cookie":      schema{"type": "apiKey", "in": "cookie", "name": secureCookie, "description": "What `POST /api/v1/session` sets."},
+				"cookie":      schema{"type": "apiKey", "in": "cookie", "name": secureCookie, "description": "The cookie that `POST /api/v1/session` sets."},
 			},
 		},
 	}
@@ -47,18 +47,18 @@ func (a *API) document() schema {
 func schemas() schema {
 	all := schema{
 		"Problem": schemaOf(reflect.TypeFor[Problem]()), "Status": schemaOf(reflect.TypeFor[status]()),
-		"SignedIn": schemaOf(reflect.TypeFor[signedIn]()), "Credentials": schemaOf(reflect.TypeFor[credentials]()),
+		"SignedIn": schemaOf(reflect.TypeFor[sessionInfo]()), "Credentials": schemaOf(reflect.TypeFor[credentials]()),
 	}
-	for name, shape := range view.Shapes() {
+	for name, shape := range view.Schemas() {
 		all[name] = schemaOf(shape)
 	}
-	for name, shape := range heapsterShapes {
+	for name, shape := range heapsterSchemas {
 		all[name] = schemaOf(shape)
 	}
-	maps.Copy(all, prometheusShapes)
+	maps.Copy(all, prometheusSchemas)
 	objects := []schema{}
 	for _, name := range []string{"Node", "Pod", "Container", "Port", "Summary", "Usage", "Session", "Cluster", "Bookmark", "FleetBookmark", "Status"} {
-		objects = append(objects, refer(name))
+		objects = append(objects, ref(name))
 	}
 	all["Event"] = schema{
 		"type": "object", "required": []string{"type", "object"}, "additionalProperties": false,
@@ -66,7 +66,7 @@ func schemas() schema {
 			"type":            enum("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"),
 			"kind":            enum("Node", "Pod", "Container", "Port", "Summary", "Usage", "Session", "Cluster"),
 			"resourceVersion": schema{"type": "string", "description": "Where to resume after this event."},
-			"cluster":         schema{"type": "string", "description": "On the fleet's stream: whose event it is."},
+			"cluster":         schema{"type": "string", "description": "Name of the cluster, in streams of the list of clusters."},
 			"object":          schema{"anyOf": objects},
 		},
 	}
@@ -75,154 +75,155 @@ func schemas() schema {
 
 func (o *operation) document() schema {
 	responses := schema{"200": o.success()}
-	if o.shape == "" && o.media == "" {
-		responses = schema{"204": schema{"description": "It is done."}}
+	if o.schemaName == "" && o.mediaType == "" {
+		responses = schema{"204": schema{"description": "Success."}}
 	}
 	for _, code := range o.statuses {
-		answer := schema{"description": statusWords[code]}
+		answer := schema{"description": statusDescriptions[code]}
 		if code != http.StatusNotModified && o.pattern != "/readyz" || code == http.StatusMethodNotAllowed {
-			answer["content"] = o.failed(code)
+			answer["content"] = o.errorContent(code)
 		}
 		responses[strconv.Itoa(code)] = answer
 	}
-	d := schema{"operationId": o.id, "summary": o.words, "responses": responses}
+	d := schema{"operationId": o.id, "summary": o.summary, "responses": responses}
 	if parameters := o.parameters(); len(parameters) > 0 {
 		d["parameters"] = parameters
 	}
-	switch o.takes {
+	switch o.bodySchema {
 	case "":
-	case aForm:
-		d["requestBody"] = schema{"content": schema{"application/x-www-form-urlencoded": schema{"schema": o.form()}}}
+	case formBody:
+		d["requestBody"] = schema{"content": schema{"application/x-www-form-urlencoded": schema{"schema": o.formSchema()}}}
 	default:
-		d["requestBody"] = schema{"required": true, "content": schema{"application/json": schema{"schema": refer(o.takes)}}}
+		d["requestBody"] = schema{"required": true, "content": schema{"application/json": schema{"schema": ref(o.bodySchema)}}}
 	}
 	return d
 }
 
-// failed is how an error is told. Whoever's rules a route follows, what is no request of
-// its kind at all is a Problem.
-func (o *operation) failed(code int) schema {
+// errorContent returns the content of an error response. Operations of Prometheus and Heapster use
+// their own error formats, except for requests that are not valid HTTP requests of theirs.
+func (o *operation) errorContent(code int) schema {
 	problem, none := "application/problem+json", schema{}
-	content := schema{problem: schema{"schema": refer("Problem")}}
+	content := schema{problem: schema{"schema": ref("Problem")}}
 	switch {
-	case o.failure == "" || code == http.StatusMethodNotAllowed:
-	case !strings.Contains(o.failure, "/"):
+	case o.errorFormat == "" || code == http.StatusMethodNotAllowed:
+	case !strings.Contains(o.errorFormat, "/"):
 		if code != http.StatusBadRequest {
 			delete(content, problem)
 		}
-		content["application/json"] = schema{"schema": refer(o.failure)}
+		content["application/json"] = schema{"schema": ref(o.errorFormat)}
 	case code == http.StatusBadRequest:
-		content[o.failure] = none
+		content[o.errorFormat] = none
 	}
 	return content
 }
 
-// form is a body with the parameters that the query string may have.
-func (o *operation) form() schema {
+// formSchema returns the schema of a form with the parameters that the query string may have.
+func (o *operation) formSchema() schema {
 	properties := schema{}
-	for _, p := range o.others {
+	for _, p := range o.extraParameters {
 		properties[p["name"].(string)] = schema{"description": p["description"]}
 	}
 	return schema{"type": "object", "properties": properties}
 }
 
 func (o *operation) success() schema {
-	if o.shape == "" {
-		return schema{"description": o.words, "content": schema{o.media: schema{}}}
+	if o.schemaName == "" {
+		return schema{"description": o.summary, "content": schema{o.mediaType: schema{}}}
 	}
-	content := schema{"application/json": schema{"schema": refer(o.shape)}}
-	words := "The answer."
+	content := schema{"application/json": schema{"schema": ref(o.schemaName)}}
+	words := "Success."
 	if o.watchable() {
-		words = "The answer; with watch=true a stream of Events: JSON, one a line; as Server-Sent Events where Accept asks for text/event-stream; over a websocket, one a message, where Upgrade does."
+		words = "Success. With watch=true, a stream of Events: as JSON, one per line; as server-sent events if Accept prefers text/event-stream; over a websocket, one per message, if Upgrade requests it."
 		content["text/event-stream"] = schema{"schema": schema{"type": "string"}}
-		content["application/json"] = schema{"schema": schema{"anyOf": []schema{refer(o.shape), refer("Event")}}}
+		content["application/json"] = schema{"schema": schema{"anyOf": []schema{ref(o.schemaName), ref("Event")}}}
 	}
 	return schema{"description": words, "content": content}
 }
 
-// parameters are those of the path, the tables', and view's.
+// parameters returns all parameters: those of the path, of the tables, and of view.
 func (o *operation) parameters() []schema {
 	var all []schema
 	for part := range strings.SplitSeq(o.pattern, "/") {
 		if name := strings.Trim(part, "{}"); name != part {
 			all = append(all, schema{
-				"name": name, "in": "path", "required": true, "schema": schema{"type": "string"}, "description": pathWords[name],
+				"name": name, "in": "path", "required": true, "schema": schema{"type": "string"}, "description": pathDescriptions[name],
 			})
 		}
 	}
-	all = append(all, o.others...)
-	for _, p := range o.answer {
+	all = append(all, o.extraParameters...)
+	for _, p := range o.getParameters {
 		all = append(all, p.document(""))
 	}
 	for _, f := range o.filters {
 		all = append(all, filterDocument(f))
 	}
-	for _, p := range o.onlyWatch() {
+	for _, p := range o.watchOnly() {
 		all = append(all, p.document("With watch=true: "))
 	}
 	if o.watchable() {
 		all = append(all, schema{
-			"name": lastEvent, "in": "header", "schema": schema{"type": "string"},
-			"description": "With watch=true: the last id that an EventSource has seen; it goes before resourceVersion.",
+			"name": lastEventIDHeader, "in": "header", "schema": schema{"type": "string"},
+			"description": "With watch=true: the last event id that an EventSource received; overrides resourceVersion.",
 		})
 	}
 	return all
 }
 
-// pathWords are what the parts of a path mean.
-var pathWords = map[string]string{
-	"cluster": "The cluster's name, or one of its clusterIPs.", "node": "A node's name.", "namespace": "A namespace's name.",
-	"pod": "A pod's name.", "pods": "Names of pods, with commas between.", "container": "A container's name.",
-	"label": "A label's name.", "metric": "A metric's name, such as cpu/usage_rate: its slash may be sent as it is.",
+// pathDescriptions describes the path parameters.
+var pathDescriptions = map[string]string{
+	"cluster": "Name of the cluster, or one of its clusterIPs.", "node": "Name of the node.", "namespace": "Name of the namespace.",
+	"pod": "Name of the pod.", "pods": "Names of pods, separated by commas.", "container": "Name of the container.",
+	"label": "Name of the label.", "metric": "Name of the metric, such as cpu/usage_rate; the slash need not be escaped.",
 }
 
 func (p *parameter) document(when string) schema {
-	return schema{"name": p.name, "in": "query", "description": when + p.words, "schema": p.schema}
+	return schema{"name": p.name, "in": "query", "description": when + p.description, "schema": p.schema}
 }
 
 func filterDocument(f view.Parameter) schema {
 	s := schema{"type": "string"}
 	switch {
-	case f.Number:
-		s = integer(1, f.Most)
+	case f.IsNumber:
+		s = integer(1, f.Max)
 	case len(f.Values) > 0:
 		s = enum(f.Values...)
 	}
-	words := f.Words
+	words := f.Description
 	if f.Paging {
 		words = "Without watch: " + words
 	}
 	return schema{"name": f.Name, "in": "query", "description": words, "schema": s}
 }
 
-// published is the document as it is served, and as a page to read.
-type published struct{ json, page []byte }
+// openAPIDocs is the OpenAPI document as JSON and as an HTML page.
+type openAPIDocs struct{ json, page []byte }
 
-func (a *API) publish() (published, error) {
-	encoded, err := json.Marshal(a.document())
+func (a *API) renderOpenAPI() (openAPIDocs, error) {
+	encoded, err := json.Marshal(a.openAPIDocument())
 	if err != nil {
-		return published{}, fmt.Errorf("encode the OpenAPI document: %w", err)
+		return openAPIDocs{}, fmt.Errorf("encode the OpenAPI document: %w", err)
 	}
-	page, err := pageOf(encoded)
+	page, err := renderPage(encoded)
 	if err != nil {
-		return published{}, err
+		return openAPIDocs{}, err
 	}
-	return published{encoded, page}, nil
+	return openAPIDocs{encoded, page}, nil
 }
 
-func (a *API) openAPI(w http.ResponseWriter, r *http.Request) error {
-	p, err := a.published()
+func (a *API) serveOpenAPI(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.openAPI()
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("Vary", "Accept-Encoding")
-	return a.writeTagged(w, r, view.Body{p.json})
+	return a.writeWithETag(w, r, view.Body{p.json})
 }
 
-// openAPIPage asks nobody else for anything, and may not.
-func (a *API) openAPIPage(w http.ResponseWriter, r *http.Request) error {
-	p, err := a.published()
+// openAPIPage serves the OpenAPI document as an HTML page. Its Content-Security-Policy forbids the
+// page to load anything.
+func (a *API) serveOpenAPIPage(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.openAPI()
 	if err != nil {
 		return err
 	}
@@ -232,7 +233,7 @@ func (a *API) openAPIPage(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 	h.Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusOK)
-	// Nobody is left to tell of an error to write.
+	// A failed write means that the client has disconnected.
 	_, _ = w.Write(p.page)
 	return nil
 }

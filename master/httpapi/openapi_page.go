@@ -14,16 +14,16 @@ import (
 //go:embed openapi.html
 var pageTemplate string
 
-// described is the OpenAPI document as its page reads it.
-type described struct {
+// pageDocument is the part of the OpenAPI document that the page shows.
+type pageDocument struct {
 	OpenAPI string
 	Info    struct{ Title, Version, Description string }
-	Paths   map[string]map[string]describedOperation
+	Paths   map[string]map[string]pageOperation
 
 	Components struct{ Schemas map[string]json.RawMessage }
 }
 
-type describedOperation struct {
+type pageOperation struct {
 	OperationID, Summary string
 	Parameters           []struct {
 		Name, In, Description string
@@ -35,19 +35,18 @@ type describedOperation struct {
 	Responses map[string]struct{ Description string }
 }
 
-// pageOf is the document as a page to read. Templates would do it too, but they call
-// methods by name, for which the linker keeps all methods of all types: a third of the
-// binary.
-func pageOf(document []byte) ([]byte, error) {
-	var d described
+// renderPage returns the document as an HTML page. It does not use html/template, which calls
+// methods by name: the linker would then keep all exported methods, a third of the binary.
+func renderPage(document []byte) ([]byte, error) {
+	var d pageDocument
 	if err := json.Unmarshal(document, &d); err != nil {
-		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+		return nil, fmt.Errorf("decode the OpenAPI document: %w", err)
 	}
 	var routes, schemas strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
 		for _, method := range slices.Sorted(maps.Keys(d.Paths[path])) {
 			o := d.Paths[path][method]
-			o.writePage(&routes, strings.ToUpper(method)+" "+path)
+			o.writeTo(&routes, strings.ToUpper(method)+" "+path)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Components.Schemas)) {
@@ -64,7 +63,7 @@ func pageOf(document []byte) ([]byte, error) {
 	).Replace(pageTemplate)), nil
 }
 
-func (o *describedOperation) writePage(to *strings.Builder, route string) {
+func (o *pageOperation) writeTo(to *strings.Builder, route string) {
 	writef(to, "<section id=\"%s\">\n<h3><code>%s</code></h3>\n<p>%s</p>\n", o.OperationID, route, o.Summary)
 	if len(o.Parameters) > 0 {
 		to.WriteString("<details open><summary>Parameters</summary><table>\n")
@@ -80,14 +79,14 @@ func (o *describedOperation) writePage(to *strings.Builder, route string) {
 		}
 		to.WriteString("</table></details>\n")
 	}
-	to.WriteString("<details><summary>Answers</summary><table>\n")
+	to.WriteString("<details><summary>Responses</summary><table>\n")
 	for _, code := range slices.Sorted(maps.Keys(o.Responses)) {
 		writef(to, "<tr><td><code>%s</code></td><td>%s</td></tr>\n", code, o.Responses[code].Description)
 	}
 	to.WriteString("</table></details>\n</section>\n")
 }
 
-// writef writes markup with texts in it, which are escaped.
+// writef writes markup with texts in it. It escapes the texts.
 func writef(to *strings.Builder, markup string, texts ...string) {
 	escaped := make([]any, len(texts))
 	for i, text := range texts {

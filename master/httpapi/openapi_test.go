@@ -16,7 +16,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// contract is the OpenAPI document as a client reads it.
+// contract is the OpenAPI document as a client decodes it.
 type contract struct {
 	t          *testing.T
 	Paths      map[string]struct{ Get, Post, Delete *route }
@@ -44,13 +44,14 @@ func readContract(t *testing.T, api http.Handler) *contract {
 	return c
 }
 
-// check holds a value against a schema, as far as this document uses JSON Schema.
+// check validates a value against a schema. It supports the subset of JSON Schema that the document
+// uses.
 func (c *contract) check(s map[string]any, v any, where string) error {
 	if ref, ok := s["$ref"].(string); ok {
 		name := ref[strings.LastIndex(ref, "/")+1:]
 		target, ok := c.Components.Schemas[name]
 		if !ok {
-			return fmt.Errorf("%s: there is no schema %s", where, name)
+			return fmt.Errorf("%s: schema %s not found", where, name)
 		}
 		return c.check(target, v, where)
 	}
@@ -63,19 +64,19 @@ func (c *contract) check(s map[string]any, v any, where string) error {
 			}
 			errs = append(errs, err.Error())
 		}
-		return fmt.Errorf("%s: none of: %s", where, strings.Join(errs, "; "))
+		return fmt.Errorf("%s: no alternative matches: %s", where, strings.Join(errs, "; "))
 	}
 	if err := c.checkType(s, v, where); err != nil {
 		return err
 	}
 	if words, ok := s["enum"].([]any); ok && !slices.Contains(words, v) {
-		return fmt.Errorf("%s: %v is none of %v", where, v, words)
+		return fmt.Errorf("%s: got %v, want one of %v", where, v, words)
 	}
 	return nil
 }
 
 func (c *contract) checkType(s map[string]any, v any, where string) error {
-	wrong := fmt.Errorf("%s: %.100v is no %v", where, v, s["type"])
+	wrong := fmt.Errorf("%s: got %.100v, want type %v", where, v, s["type"])
 	switch s["type"] {
 	case "string":
 		if _, ok := v.(string); !ok {
@@ -135,17 +136,17 @@ func (c *contract) checkObject(s, object map[string]any, where string) error {
 	return nil
 }
 
-// holds checks an answer: its status is documented, and its body is as the schema says.
-func (c *contract) holds(path string, w *httptest.ResponseRecorder) {
+// checkResponse checks that the status of a response is documented and that its body matches the schema.
+func (c *contract) checkResponse(path string, w *httptest.ResponseRecorder) {
 	c.t.Helper()
-	c.holdsBy(path, c.Paths[path].Get, w)
+	c.checkRoute(path, c.Paths[path].Get, w)
 }
 
-func (c *contract) holdsBy(path string, r *route, w *httptest.ResponseRecorder) {
+func (c *contract) checkRoute(path string, r *route, w *httptest.ResponseRecorder) {
 	c.t.Helper()
 	response, ok := r.Responses[fmt.Sprint(w.Code)]
 	if !ok {
-		c.t.Errorf("%s answers %d, which is not documented", path, w.Code)
+		c.t.Errorf("%s: status %d is not documented", path, w.Code)
 		return
 	}
 	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
@@ -155,7 +156,7 @@ func (c *contract) holdsBy(path string, r *route, w *httptest.ResponseRecorder) 
 	}
 	var body any
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || !ok {
-		c.t.Errorf("%s, %d: %s, which is not documented (%v)", path, w.Code, media, err)
+		c.t.Errorf("%s, %d: content type %s is not documented (%v)", path, w.Code, media, err)
 		return
 	}
 	if err := c.check(content.Schema, body, "body"); err != nil {
@@ -163,7 +164,7 @@ func (c *contract) holdsBy(path string, r *route, w *httptest.ResponseRecorder) 
 	}
 }
 
-// example is a value that a parameter may have.
+// example returns a valid value of a parameter.
 func example(name string, s map[string]any) string {
 	if words, ok := s["enum"].([]any); ok {
 		return fmt.Sprint(words[len(words)-1])
@@ -177,13 +178,13 @@ func example(name string, s map[string]any) string {
 	return map[string]string{"timeout": "1s", "resourceVersion": "0", "continue": "cHJvZA", "demand": "prod-eu", "detail": "prod-eu"}[name]
 }
 
-func TestEveryParameterOfTheDocumentIsTaken(t *testing.T) {
+func TestDocumentedParametersAreAccepted(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		c := readContract(t, api)
 		for path, methods := range c.Paths {
 			for _, p := range methods.Get.Parameters {
-				if p.In != "query" || !isOurs(path) {
+				if p.In != "query" || !parsedHere(path) {
 					continue
 				}
 				value := example(p.Name, p.Schema)
@@ -191,7 +192,7 @@ func TestEveryParameterOfTheDocumentIsTaken(t *testing.T) {
 					value = "web"
 				}
 				query := url.Values{p.Name: {value}}
-				if watchOnly(p.Name) {
+				if isWatchOnly(p.Name) {
 					query.Set("watch", "true")
 				}
 				target := targetOf(path, "prod-eu") + "?" + query.Encode()
@@ -205,8 +206,8 @@ func TestEveryParameterOfTheDocumentIsTaken(t *testing.T) {
 	})
 }
 
-// watchOnly says that the document tells of a parameter that it is for watches.
-func watchOnly(name string) bool {
+// isWatchOnly reports whether the document describes a parameter as valid only with watch=true.
+func isWatchOnly(name string) bool {
 	for _, p := range commonWatchParameters {
 		if p.name == name && name != "watch" {
 			return true
@@ -215,16 +216,16 @@ func watchOnly(name string) bool {
 	return slices.Contains([]string{"resourceVersion", "demand", "detail"}, name)
 }
 
-func TestWhatIsNotInTheDocumentIsRefused(t *testing.T) {
-	c := readContract(t, shop(t).queried(nil))
+func TestUndocumentedParametersAreRejected(t *testing.T) {
+	c := readContract(t, shop(t).prometheusAPI(nil))
 	all := map[string]bool{}
 	for path, methods := range c.Paths {
 		for _, p := range methods.Get.Parameters {
-			all[p.Name] = isOurs(path) || all[p.Name]
+			all[p.Name] = parsedHere(path) || all[p.Name]
 		}
 	}
 	for path, methods := range c.Paths {
-		if !isOurs(path) || !strings.Contains(path, "/v1/") {
+		if !parsedHere(path) || !strings.Contains(path, "/v1/") {
 			continue
 		}
 		known := map[string]bool{}
@@ -236,47 +237,47 @@ func TestWhatIsNotInTheDocumentIsRefused(t *testing.T) {
 				continue
 			}
 			if w := get(shop(t).api(nil), targetOf(path, "prod-eu")+"?"+name+"=1"); w.Code != 400 {
-				t.Errorf("%s takes %s, which is not documented for it", path, name)
+				t.Errorf("%s accepts the undocumented parameter %s", path, name)
 			}
 		}
 	}
 }
 
-func TestAnswersAreAsTheDocumentSays(t *testing.T) {
+func TestResponsesMatchTheDocument(t *testing.T) {
 	f := shop(t)
 	broken := shop(t)
 	broken.failures["prod-eu"] = &session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused"), Known: session.Known{Summary: &state.Summary{Problems: []state.Problem{}}, ObservedAt: f.values["prod-eu"].ReceivedAt}}
-	api := f.queried(nil)
+	api := f.prometheusAPI(nil)
 	c := readContract(t, api)
 	for path := range c.Paths {
 		target := targetOf(path, "prod-eu")
-		c.holds(path, get(api, target))
-		c.holds(path, get(broken.queried(nil), target))
-		c.holds(path, ask(api, httptest.NewRequest(http.MethodPut, target, nil)))
-		if !isOurs(path) {
-			c.holds(path, ask(api, httptest.NewRequest(http.MethodGet, target, strings.NewReader("a body"))))
+		c.checkResponse(path, get(api, target))
+		c.checkResponse(path, get(broken.prometheusAPI(nil), target))
+		c.checkResponse(path, ask(api, httptest.NewRequest(http.MethodPut, target, nil)))
+		if !parsedHere(path) {
+			c.checkResponse(path, ask(api, httptest.NewRequest(http.MethodGet, target, strings.NewReader("a body"))))
 		}
 		if strings.Contains(path, "/v1/") {
-			c.holds(path, get(api, target+"?colour=red"))
-			c.holds(path, get(api, target+"?watch=true&resourceVersion="+map[bool]string{true: "1.1-1", false: "0123456789abcdef-7"}[strings.Contains(path, "{")]))
-			c.holds(path, get(refusing(t, ErrUnauthenticated), target))
-			c.holds(path, get(refusing(t, ErrForbidden), target))
-			c.holds(path, get(refusing(t, ErrUndecided), target))
+			c.checkResponse(path, get(api, target+"?colour=red"))
+			c.checkResponse(path, get(api, target+"?watch=true&resourceVersion="+map[bool]string{true: "1.1-1", false: "0123456789abcdef-7"}[strings.Contains(path, "{")]))
+			c.checkResponse(path, get(refusing(t, ErrUnauthenticated), target))
+			c.checkResponse(path, get(refusing(t, ErrForbidden), target))
+			c.checkResponse(path, get(refusing(t, ErrAuthorizerUnavailable), target))
 		}
 		if strings.Contains(path, "{") {
-			c.holds(path, ask(api, asking(target, "If-None-Match", "*")))
-			c.holds(path, get(api, targetOf(path, "nowhere")))
+			c.checkResponse(path, ask(api, newRequest(target, "If-None-Match", "*")))
+			c.checkResponse(path, get(api, targetOf(path, "nowhere")))
 		}
 	}
 }
 
 func refusing(t *testing.T, err error) *API {
-	return shop(t).queried(func(c *Config) {
-		c.Identify = func(*http.Request) (Caller, error) { return nil, err }
+	return shop(t).prometheusAPI(func(c *Config) {
+		c.Authenticate = func(*http.Request) (Authorizer, error) { return nil, err }
 		c.SignIn = SignIn{
-			Begin: func(*http.Request, string) (string, string, error) { return "", "", err },
+			Start: func(*http.Request, string) (string, string, error) { return "", "", err },
 			End:   func(string) {},
-			Who: func(*http.Request) (string, error) {
+			User: func(*http.Request) (string, error) {
 				if errors.Is(err, ErrForbidden) { // everybody may know who they are
 					return "", nil
 				}
@@ -286,7 +287,7 @@ func refusing(t *testing.T, err error) *API {
 	})
 }
 
-func TestEventsAreAsTheDocumentSays(t *testing.T) {
+func TestEventsMatchTheDocument(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		c := readContract(t, api)
@@ -300,21 +301,21 @@ func TestEventsAreAsTheDocumentSays(t *testing.T) {
 		f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}}, node("n2", state.False))
 		kinds := map[string]bool{}
 		for _, stream := range streams {
-			stream.heardInto(c, kinds)
+			stream.checkEvents(c, kinds)
 		}
 		f.change(func() { f.clusters = nil })
 		for _, stream := range streams {
-			stream.heardInto(c, kinds)
+			stream.checkEvents(c, kinds)
 		}
 		want := []string{"ADDED", "BOOKMARK", "Cluster", "Container", "DELETED", "ERROR", "MODIFIED", "Node", "Pod", "Port", "Session", "Summary", "Usage"}
 		if got := slices.Sorted(maps.Keys(kinds)); !slices.Equal(got, want) {
-			t.Errorf("events of %v, want all of %v", got, want)
+			t.Errorf("got events of %v, want all of %v", got, want)
 		}
 	})
 }
 
-// heardInto checks each event that came, and notes of which type and kind it was.
-func (w *watcher) heardInto(c *contract, kinds map[string]bool) {
+// checkEvents checks each received event, and adds its type and kind to kinds.
+func (w *watcher) checkEvents(c *contract, kinds map[string]bool) {
 	w.t.Helper()
 	for line := range strings.Lines(w.text()) {
 		var event map[string]any
@@ -345,8 +346,8 @@ func (w *watcher) heardInto(c *contract, kinds map[string]bool) {
 	}
 }
 
-func TestThePageAsksNobodyElseForAnything(t *testing.T) {
-	api := shop(t).queried(nil)
+func TestPageLoadsNothingElse(t *testing.T) {
+	api := shop(t).prometheusAPI(nil)
 	w := get(api, "/api")
 	page := w.Body.String()
 	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") || !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
@@ -354,16 +355,16 @@ func TestThePageAsksNobodyElseForAnything(t *testing.T) {
 	}
 	for _, bad := range []string{"<script", "http://", "https://", "src=", "@import", "<no value>", "ZgotmplZ"} {
 		if strings.Contains(page, bad) {
-			t.Errorf("the page has %s", bad)
+			t.Errorf("the page contains %s", bad)
 		}
 	}
 	for path, methods := range readContract(t, api).Paths {
 		if !strings.Contains(page, "GET "+path) {
-			t.Errorf("the page does not tell of %s", path)
+			t.Errorf("the page does not contain %s", path)
 		}
 		for _, p := range methods.Get.Parameters {
 			if !strings.Contains(page, "<code>"+p.Name+"</code>") {
-				t.Errorf("the page does not tell of %s", p.Name)
+				t.Errorf("the page does not contain %s", p.Name)
 			}
 		}
 	}

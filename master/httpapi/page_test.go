@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-func TestThePageIsServedOutsideOfTheAPIToWhoeverAsks(t *testing.T) {
+func TestPageIsServedWithoutAuthentication(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("page " + r.URL.Path)) })
 	f := shop(t)
 	api := f.api(func(c *Config) {
 		c.Page = page
-		c.Identify = func(*http.Request) (Caller, error) { return nil, ErrUnauthenticated }
+		c.Authenticate = func(*http.Request) (Authorizer, error) { return nil, ErrUnauthenticated }
 	})
 	const browser, program = "text/html,application/xhtml+xml,*/*;q=0.8", "application/json"
 	for _, tc := range []struct {
@@ -35,15 +35,15 @@ func TestThePageIsServedOutsideOfTheAPIToWhoeverAsks(t *testing.T) {
 		{"/assets/../api", browser, false},
 		{"/clusters/../x", browser, false},
 	} {
-		w := ask(api, asking(tc.path, "Accept", tc.accept))
+		w := ask(api, newRequest(tc.path, "Accept", tc.accept))
 		if got := strings.HasPrefix(w.Body.String(), "page "); got != tc.page {
-			t.Errorf("%s for %s: %d %.60s; the page: %t, want %t", tc.path, tc.accept, w.Code, w.Body, got, tc.page)
+			t.Errorf("%s, Accept %s: %d %.60s: got page %t, want %t", tc.path, tc.accept, w.Code, w.Body, got, tc.page)
 		}
 		if w.Header().Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: %v", tc.path, w.Header())
+			t.Errorf("%s: unexpected headers %v", tc.path, w.Header())
 		}
 	}
-	if w := ask(f.api(nil), asking("/", "Accept", browser)); w.Code != 404 {
-		t.Errorf("without a page: %d", w.Code)
+	if w := ask(f.api(nil), newRequest("/", "Accept", browser)); w.Code != 404 {
+		t.Errorf("without a page: got %d, want 404", w.Code)
 	}
 }

@@ -13,56 +13,55 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Reasons of a Problem that are not the session's own.
+// Reasons of a Problem, in addition to those of package session.
 const (
-	// ReasonBadRequest: the request cannot be read; `parameter` names what is to blame.
+	// ReasonBadRequest: the request is invalid; `parameter` names the invalid parameter.
 	ReasonBadRequest = "BadRequest"
-	// ReasonUnauthorized: the caller has to say who they are.
+	// ReasonUnauthorized: the caller is not authenticated.
 	ReasonUnauthorized = "Unauthorized"
-	// ReasonForbidden: the caller may not see this.
+	// ReasonForbidden: the caller is not authorized.
 	ReasonForbidden = "Forbidden"
-	// ReasonUndecided: the hub cannot be asked who may see what.
-	ReasonUndecided = "Undecided"
+	// ReasonAuthorizerUnavailable: the hub cannot be reached to authenticate or authorize the caller.
+	ReasonAuthorizerUnavailable = "Undecided"
 	// ReasonNoSuchPath: no route has this path.
 	ReasonNoSuchPath = "NoSuchPath"
 	// ReasonNotFound: no ClusterAgent has this name or cluster IP.
 	ReasonNotFound = "NotFound"
-	// ReasonMethodNotAllowed: everything here is read only.
+	// ReasonMethodNotAllowed: the path does not support the method.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
-	// ReasonTooManyRequests: the caller's address has too many requests open whose senders
-	// are not known, or sends too many tokens that are not; or too many questions about what
-	// the caller may see are waiting.
+	// ReasonTooManyRequests: the caller's address has too many open unauthenticated requests or
+	// sends too many invalid tokens, or the caller has too many pending access reviews.
 	ReasonTooManyRequests = "TooManyRequests"
-	// ReasonSuspended: the ClusterAgent says spec.suspend.
+	// ReasonSuspended: spec.suspend of the ClusterAgent is true.
 	ReasonSuspended = "Suspended"
-	// ReasonNoReport: no report came before the timeout.
+	// ReasonNoReport: no report arrived before the timeout.
 	ReasonNoReport = "NoReport"
-	// ReasonNotReady: this master cannot answer yet; /readyz says what is missing.
+	// ReasonNotReady: this master is not ready; /readyz lists the failing checks.
 	ReasonNotReady = "NotReady"
-	// ReasonShuttingDown: this master is ending; another will answer.
+	// ReasonShuttingDown: this master is shutting down; another one takes over.
 	ReasonShuttingDown = "ShuttingDown"
-	// ReasonInternal: a fault of the master's own, which its log tells of.
+	// ReasonInternal: an internal error, which is in the master's log.
 	ReasonInternal = "Internal"
 )
 
-// Problem is an error as clients see it: application/problem+json of RFC 9457.
+// Problem is an error response: application/problem+json of RFC 9457.
 type Problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
-	// Reason is a word for programs.
+	// Reason is machine-readable.
 	Reason string `json:"reason"`
-	// Detail is for people, and tells what to do.
+	// Detail is for people and says what to do.
 	Detail string `json:"detail"`
-	// Parameter is the one of the query that is to blame.
+	// Parameter is the invalid query parameter.
 	Parameter string `json:"parameter,omitempty"`
 	Cluster   string `json:"cluster,omitempty"`
 	// LastError is why the agent could not be reached.
 	LastError string `json:"lastError,omitempty"`
-	// LastKnown is the last summary that the agent gave, as of LastObservedAt.
+	// LastKnown is the last summary of the agent, as of LastObservedAt.
 	LastObservedAt time.Time      `json:"lastObservedAt,omitzero"`
 	LastKnown      *state.Summary `json:"lastKnown,omitempty"`
 
-	// retryAfter is when it makes sense to come again; zero: not said.
+	// retryAfter is the value of Retry-After; zero for none.
 	retryAfter time.Duration
 }
 
@@ -84,7 +83,7 @@ func (p *Problem) write(w http.ResponseWriter) {
 	h.Set("Cache-Control", "no-store")
 	p.setRetryAfter(h)
 	w.WriteHeader(p.Status)
-	// Nobody is left to tell of an error to write one.
+	// A failed write means that the client has disconnected.
 	_, _ = body.WriteTo(w)
 }
 
@@ -94,8 +93,8 @@ func (p *Problem) setRetryAfter(h http.Header) {
 	}
 }
 
-// shorten quotes what came from outside, so that it fits into a sentence.
-func shorten(s string) string {
+// quoteShort quotes a string from outside for use in a message, shortened to 80 bytes.
+func quoteShort(s string) string {
 	const shown = 80
 	if len(s) > shown {
 		return fmt.Sprintf("%q…", strings.ToValidUTF8(s[:shown], "\ufffd"))

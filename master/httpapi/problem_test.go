@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-func TestWhatAnotherMasterLeftIsStillKnown(t *testing.T) {
+func TestProblemContainsLastKnownFromAnotherMaster(t *testing.T) {
 	seen := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	for _, failure := range []error{&session.UnreachableError{Err: errors.New("refused")}, &session.NoReportError{}} {
 		f := shop(t)
@@ -22,7 +22,7 @@ func TestWhatAnotherMasterLeftIsStillKnown(t *testing.T) {
 		f.left = map[string]LastKnown{"prod-eu": {Known: session.Known{Summary: &state.Summary{}, ObservedAt: seen}}}
 		got := fields(t, get(f.api(nil), "/api/v1/clusters/prod-eu").Body)
 		if string(got["lastObservedAt"]) != `"2026-11-22T09:00:00Z"` || got["lastKnown"] == nil {
-			t.Errorf("%T: lastObservedAt is %s, lastKnown %s; want what was left", failure, got["lastObservedAt"], got["lastKnown"])
+			t.Errorf("%T: got lastObservedAt %s, lastKnown %s; want the stored values", failure, got["lastObservedAt"], got["lastKnown"])
 		}
 	}
 }
@@ -38,134 +38,134 @@ const (
 	empty = `"nodes":{"total":0`
 )
 
-// problems are requests, or what came of waiting for a cluster, and how they are told.
+// problems lists requests, or errors of Await, and their responses.
 var problems = []struct {
 	name, method, path string
 	body               string
 	failure            error
 	status             int
 	headers            map[string]string
-	want               string // the whole body, or how it begins where it ends in …
+	want               string // the whole body, or its beginning if it ends in …
 }{
 	{
 		name: "unknown parameter", path: eu + "/pods?colour=red", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"colour\" is not known; there are continue, limit, namespace, node, owner, pod, q, state, timeout, wait, watch","parameter":"colour"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"colour\": unknown parameter; supported: continue, limit, namespace, node, owner, pod, q, state, timeout, wait, watch","parameter":"colour"}`,
 	},
 	{
-		name: "filter without meaning", path: eu + "/summary?namespace=shop", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\" has no meaning for summary; there are timeout, wait, watch","parameter":"namespace"}`,
+		name: "unsupported filter", path: eu + "/summary?namespace=shop", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\": not supported for summary; supported: timeout, wait, watch","parameter":"namespace"}`,
 	},
 	{
 		name: "bad timeout", path: eu + "?timeout=10", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is \"10\", and may be a duration from 100ms to 1m0s such as 10s or 1m","parameter":"timeout"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\": must be a duration from 100ms to 1m0s such as 10s or 1m, got \"10\"","parameter":"timeout"}`,
 	},
 	{
 		name: "timeout too long", path: eu + "?timeout=61s", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is \"61s\", and may be a duration from 100ms to 1m0s such as 10s or 1m","parameter":"timeout"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\": must be a duration from 100ms to 1m0s such as 10s or 1m, got \"61s\"","parameter":"timeout"}`,
 	},
 	{
 		name: "two timeouts", path: eu + "?timeout=1s&timeout=2s", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\" is given 2 times, and may be given once","parameter":"timeout"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"timeout\": must be specified once, got 2","parameter":"timeout"}`,
 	},
 	{
 		name: "bad wait", path: eu + "?wait=forever", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"wait\" is \"forever\", and may be usage","parameter":"wait"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"wait\": must be usage, got \"forever\"","parameter":"wait"}`,
 	},
 	{
 		name: "bad token", path: eu + "/pods?continue=abc", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"continue\" is no token of ours; begin again without it","parameter":"continue"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"continue\": invalid continue token; start again without it","parameter":"continue"}`,
 	},
 	{
 		name: "parameters of the list", path: "/api/v1/clusters?namespace=shop", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\" is not known; there are continue, limit, q, watch","parameter":"namespace"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\": unknown parameter; supported: continue, limit, q, watch","parameter":"namespace"}`,
 	},
 	{
 		name: "bad escape", path: eu + "?q=%zz", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query cannot be read: it is name=value with & between, percent-encoded"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"invalid query string: it must be name=value pairs separated by &, percent-encoded"}`,
 	},
 	{
 		name: "semicolon", path: eu + "/pods?q=a;b", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query cannot be read: it is name=value with & between, percent-encoded"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"invalid query string: it must be name=value pairs separated by &, percent-encoded"}`,
 	},
 	{
-		name: "name that is no text", path: eu + "?%FF=1", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"a parameter's name is not UTF-8"}`,
+		name: "name that is not UTF-8", path: eu + "?%FF=1", status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"invalid query string: the name of a parameter is not UTF-8"}`,
 	},
 	{
-		name: "huge query", path: eu + "/pods?q=" + strings.Repeat("a", maxQuery), status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query has 8194 bytes, and may have 8192"}`,
+		name: "huge query", path: eu + "/pods?q=" + strings.Repeat("a", maxQueryBytes), status: 400,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the query string is too long: 8194 bytes, at most 8192 are allowed"}`,
 	},
 	{
 		name: "body", path: eu, body: "{}", status: 400, headers: map[string]string{"Connection": "close"},
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"the request has a body, and no request here takes one"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"this path does not accept a request body"}`,
 	},
 	{
-		name: "nothing there", path: "/api/v2/clusters", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NoSuchPath","detail":"there is nothing at \"/api/v2/clusters\"; begin at /api/v1/clusters"}`,
+		name: "unknown path", path: "/api/v2/clusters", status: 404,
+		want: `{"title":"Not Found","status":404,"reason":"NoSuchPath","detail":"no such path \"/api/v2/clusters\"; see /api/openapi.json"}`,
 	},
 	{
 		name: "no such part", path: eu + "/secrets", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NoSuchPath","detail":"there is nothing at \"/api/v1/clusters/prod-eu/secrets\"; begin at /api/v1/clusters"}`,
+		want: `{"title":"Not Found","status":404,"reason":"NoSuchPath","detail":"no such path \"/api/v1/clusters/prod-eu/secrets\"; see /api/openapi.json"}`,
 	},
 	{
 		name: "unknown cluster", path: "/api/v1/clusters/prod-asia", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"prod-asia\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"prod-asia\" not found by name or cluster IP, or you are not allowed to see it; ` + "`kubectl get clusteragents`" + ` lists the clusters"}`,
 	},
 	{
 		name: "unknown cluster IP", path: "/api/v1/clusters/198.51.100.1/nodes", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"198.51.100.1\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"198.51.100.1\" not found by name or cluster IP, or you are not allowed to see it; ` + "`kubectl get clusteragents`" + ` lists the clusters"}`,
 	},
 	{
-		name: "cluster gone while asked for", path: eu, failure: fmt.Errorf("await: %w", session.ErrUnknown), status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"no cluster that you may see is called \"prod-eu\", by name or by cluster IP; ` + "`kubectl get clusteragents`" + ` lists those there are"}`,
+		name: "cluster deleted while waiting", path: eu, failure: fmt.Errorf("await: %w", session.ErrUnknown), status: 404,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"prod-eu\" not found by name or cluster IP, or you are not allowed to see it; ` + "`kubectl get clusteragents`" + ` lists the clusters"}`,
 	},
 	{
 		name: "wrong method", method: http.MethodDelete, path: eu, status: 405, headers: map[string]string{"Allow": "GET, HEAD"},
-		want: `{"title":"Method Not Allowed","status":405,"reason":"MethodNotAllowed","detail":"\"DELETE\" is not allowed here; GET and HEAD are"}`,
+		want: `{"title":"Method Not Allowed","status":405,"reason":"MethodNotAllowed","detail":"method \"DELETE\" is not allowed; use GET or HEAD"}`,
 	},
 	{
 		name: "suspended", path: eu, failure: session.ErrSuspended, status: 409,
-		want: `{"title":"Conflict","status":409,"reason":"Suspended","detail":"cluster prod-eu is suspended; set spec.suspend of its ClusterAgent to false to hear of it","cluster":"prod-eu"}`,
+		want: `{"title":"Conflict","status":409,"reason":"Suspended","detail":"cluster prod-eu is suspended; set spec.suspend of its ClusterAgent to false to resume","cluster":"prod-eu"}`,
 	},
 	{
 		name: "unreachable for the first time", path: eu, failure: &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 200 * time.Millisecond},
 		status: 503, headers: map[string]string{"Retry-After": "1"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"the agent of cluster prod-eu cannot be reached: dial prod-eu: connection refused; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"dial prod-eu: connection refused"}`,
+		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"cannot reach the agent of cluster prod-eu: dial prod-eu: connection refused; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"dial prod-eu: connection refused"}`,
 	},
 	{
 		name: "unreachable", path: eu, failure: fmt.Errorf("await: %w", &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 4200 * time.Millisecond, Known: known}),
 		status: 503, headers: map[string]string{"Retry-After": "5", "Cache-Control": "no-store"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"the agent of cluster prod-eu cannot be reached: dial prod-eu: connection refused; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"dial prod-eu: connection refused","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
+		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"cannot reach the agent of cluster prod-eu: dial prod-eu: connection refused; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"dial prod-eu: connection refused","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
 	},
 	{
-		name: "not to be reached as it is written", path: eu, failure: &session.UnreachableError{Reason: session.TLSInvalid, Err: errors.New("caBundle holds no certificate: secret")},
+		name: "invalid spec", path: eu, failure: &session.UnreachableError{Reason: session.TLSInvalid, Err: errors.New("caBundle holds no certificate: secret")},
 		status: 503, headers: map[string]string{"Retry-After": "60"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"TLSInvalid","detail":"cluster prod-eu is not tried again before its ClusterAgent is changed: its certificate cannot be checked as spec.tls is written; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"its certificate cannot be checked as spec.tls is written"}`,
+		want: `{"title":"Service Unavailable","status":503,"reason":"TLSInvalid","detail":"cluster prod-eu is not retried until its ClusterAgent is changed: spec.tls is invalid, so its certificate cannot be verified; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"spec.tls is invalid, so its certificate cannot be verified"}`,
 	},
 	{
-		name: "another certificate", path: eu, failure: &session.UnreachableError{Reason: session.CertificateRefused, Err: errors.New("dial wss://10.0.0.1: the agent shows a key that is not pinned: its SHA-256 is abcd"), RetryAfter: time.Second},
+		name: "untrusted certificate", path: eu, failure: &session.UnreachableError{Reason: session.CertificateRefused, Err: errors.New("dial wss://10.0.0.1: the agent shows a key that is not pinned: its SHA-256 is abcd"), RetryAfter: time.Second},
 		status: 503, headers: map[string]string{"Retry-After": "1"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"CertificateRefused","detail":"the agent of cluster prod-eu cannot be reached: who answers at its endpoint shows a certificate that is not trusted; ` + "`kubectl describe clusteragent prod-eu`" + ` tells more","cluster":"prod-eu","lastError":"who answers at its endpoint shows a certificate that is not trusted"}`,
+		want: `{"title":"Service Unavailable","status":503,"reason":"CertificateRefused","detail":"cannot reach the agent of cluster prod-eu: its endpoint presents a certificate that is not trusted; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"its endpoint presents a certificate that is not trusted"}`,
 	},
 	{
 		name: "stopping", path: eu, failure: session.ErrStopping, status: 503, headers: map[string]string{"Retry-After": "1"},
-		want: `{"title":"Service Unavailable","status":503,"reason":"ShuttingDown","detail":"this master is shutting down; ask again"}`,
+		want: `{"title":"Service Unavailable","status":503,"reason":"ShuttingDown","detail":"this master is shutting down; retry"}`,
 	},
 	{
 		name: "late", path: eu + "?timeout=100ms", failure: &session.NoReportError{Phase: session.Connecting, Err: context.DeadlineExceeded, Known: known}, status: 504, headers: map[string]string{"Retry-After": "1"},
-		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"cluster prod-eu has not reported within 100ms, and is in phase Connecting; ask again, or with a longer timeout (at most 1m0s)","cluster":"prod-eu","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
+		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"no report from cluster prod-eu within 100ms (phase Connecting); retry, or use a longer timeout (at most 1m0s)","cluster":"prod-eu","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
 	},
 	{
 		name: "late and never seen", path: eu, failure: &session.NoReportError{Phase: session.Reporting, Err: context.DeadlineExceeded}, status: 504,
-		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"cluster prod-eu has not reported within 10s, and is in phase Reporting; ask again, or with a longer timeout (at most 1m0s)","cluster":"prod-eu"}`,
+		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"no report from cluster prod-eu within 10s (phase Reporting); retry, or use a longer timeout (at most 1m0s)","cluster":"prod-eu"}`,
 	},
 	{
-		name: "a fault of ours", path: eu, failure: errors.New("secret internals"), status: 500,
-		want: `{"title":"Internal Server Error","status":500,"reason":"Internal","detail":"the master failed to answer; its log says why"}`,
+		name: "internal error", path: eu, failure: errors.New("secret internals"), status: 500,
+		want: `{"title":"Internal Server Error","status":500,"reason":"Internal","detail":"internal error; see the master's log"}`,
 	},
 }
 
-func TestErrorsAreProblemsThatTellWhatToDo(t *testing.T) {
+func TestErrorsAreProblems(t *testing.T) {
 	for _, tc := range problems {
 		t.Run(tc.name, func(t *testing.T) {
 			f := shop(t)
@@ -184,11 +184,11 @@ func TestErrorsAreProblemsThatTellWhatToDo(t *testing.T) {
 			}
 			for name, want := range tc.headers {
 				if got := w.Header().Get(name); got != want {
-					t.Errorf("%s is %q, want %q", name, got, want)
+					t.Errorf("got %s %q, want %q", name, got, want)
 				}
 			}
 			if tc.failure == nil && len(f.awaited) > 0 {
-				t.Errorf("a refused request was demand for %v", f.awaited)
+				t.Errorf("a rejected request registered demand for %v", f.awaited)
 			}
 		})
 	}

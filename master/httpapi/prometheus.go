@@ -19,24 +19,25 @@ import (
 
 const (
 	prometheusPrefix = "/prometheus/api/v1"
-	// maxForm is the longest query of a Prometheus request, in its path or its body.
+	// maxForm is the maximum length in bytes of the parameters of a Prometheus request, in the URL
+	// or the body.
 	maxForm = 64 << 10
 )
 
-// prometheusOperations are what Prometheus' clients ask. Their specification is
-// Prometheus' own.
+// prometheusOperations returns the operations of the Prometheus HTTP API, which Prometheus
+// specifies.
 func (a *API) prometheusOperations() []operation {
 	if a.config.Prometheus == nil {
 		return nil
 	}
 	federation := a.prometheusOperation("", a.config.Prometheus.Federation())
-	federation.shape, federation.media = "", "text/plain"
+	federation.schemaName, federation.mediaType = "", "text/plain"
 	federation.statuses = append(federation.statuses, http.StatusNotFound)
 	all := []operation{federation}
 	for _, route := range a.config.Prometheus.Routes() {
 		o := a.prometheusOperation(prometheusPrefix, route)
 		all = append(all, o)
-		o.method, o.takes, o.id = http.MethodPost, aForm, o.id+"ByForm"
+		o.method, o.bodySchema, o.id = http.MethodPost, formBody, o.id+"ByForm"
 		all = append(all, o)
 	}
 	return all
@@ -44,20 +45,20 @@ func (a *API) prometheusOperations() []operation {
 
 func (a *API) prometheusOperation(prefix string, route prom.Route) operation {
 	o := operation{
-		pattern: prefix + route.Path, id: idOf("prometheus", route.Path), words: route.Description, serve: a.prometheus(route.Serve),
-		shape: "PrometheusAnswer", failure: "PrometheusError", statuses: []int{400, 401, 403, 405, 422, 429, 500, 503},
+		pattern: prefix + route.Path, id: idOf("prometheus", route.Path), summary: route.Description, serve: a.prometheus(route.Serve),
+		schemaName: "PrometheusAnswer", errorFormat: "PrometheusError", statuses: []int{400, 401, 403, 405, 422, 429, 500, 503},
 	}
 	for _, p := range route.Parameters {
 		kind := schema{"type": "string"}
 		if p.Repeated {
 			kind = schema{"type": "array", "items": kind}
 		}
-		o.others = append(o.others, schema{"name": p.Name, "in": "query", "required": p.Required, "description": p.Description, "schema": kind})
+		o.extraParameters = append(o.extraParameters, schema{"name": p.Name, "in": "query", "required": p.Required, "description": p.Description, "schema": kind})
 	}
 	return o
 }
 
-// idOf is an operation's name, of letters.
+// idOf returns an operation id that consists of letters.
 func idOf(prefix, path string) string {
 	for word := range strings.FieldsFuncSeq(path, func(r rune) bool { return !unicode.IsLetter(r) }) {
 		prefix += strings.ToUpper(word[:1]) + word[1:]
@@ -65,11 +66,11 @@ func idOf(prefix, path string) string {
 	return prefix
 }
 
-// prometheusShapes are Prometheus' JSON.
-var prometheusShapes = schema{
+// prometheusSchemas holds the schemas of Prometheus' JSON.
+var prometheusSchemas = schema{
 	"PrometheusAnswer": schema{
 		"type": "object", "required": []string{"status", "data"}, "additionalProperties": false,
-		"properties": schema{"status": enum("success"), "data": schema{}, "warnings": listOfWords, "infos": listOfWords},
+		"properties": schema{"status": enum("success"), "data": schema{}, "warnings": stringList, "infos": stringList},
 	},
 	"PrometheusError": schema{
 		"type": "object", "required": []string{"status", "errorType", "error"}, "additionalProperties": false,
@@ -77,111 +78,112 @@ var prometheusShapes = schema{
 	},
 }
 
-var listOfWords = schema{"type": "array", "items": schema{"type": "string"}}
+var stringList = schema{"type": "array", "items": schema{"type": "string"}}
 
-// prometheus answers, and fails, as Prometheus does.
-func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Response, error)) endpoint {
+// prometheus returns a handler that responds, also to errors, in Prometheus' formats.
+func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Response, error)) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		answer, err := a.askPrometheus(w, r, serve)
+		answer, err := a.queryPrometheus(w, r, serve)
 		defer func() { answer.Close() }()
 		var p *Problem
 		switch {
 		case errors.As(err, &p) && p.Status == http.StatusRequestTimeout:
-			// A body that does not come ends the request's context, as if nobody was there.
+			// A request body that times out also cancels the request's context.
 			w.Header().Set("Connection", "close")
-			a.failPrometheus(w, r, err)
+			a.writePrometheusError(w, r, err)
 			return nil
 		case err != nil && r.Context().Err() != nil:
 			return err
 		case err != nil:
-			a.failPrometheus(w, r, err)
+			a.writePrometheusError(w, r, err)
 			return nil
 		}
-		w.Header()["Cache-Control"], w.Header()["Vary"] = noCache, varies
+		w.Header()["Cache-Control"], w.Header()["Vary"] = cacheControlHeader, varyHeader
 		if answer.Stream != nil {
 			return a.streamPrometheus(w, r, &answer)
 		}
-		if answer.Type == plainJSON[0] {
+		if answer.Type == jsonContentType[0] {
 			return a.writeBody(w, r, view.Body{answer.Body})
 		}
-		writePlainly(w, http.StatusOK, answer.Type, answer.Body)
+		writeRaw(w, http.StatusOK, answer.Type, answer.Body)
 		return nil
 	}
 }
 
-// streamPrometheus writes an answer as it is encoded, packed as the client likes it. A client
-// that reads too slowly loses its connection, as the query holds its turn meanwhile.
+// streamPrometheus writes a response while it is encoded. A client that reads too slowly loses its
+// connection, because the query occupies a slot until the response is written.
 func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *prom.Response) error {
-	// What cannot have deadlines is a test's.
+	// Only writers in tests do not support deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(prom.StreamTimeout))
 	h := w.Header()
 	h["Content-Type"] = []string{answer.Type}
 	encoding := view.Identity
-	if answer.Type == plainJSON[0] {
-		encoding = encodingOf(r)
+	if answer.Type == jsonContentType[0] {
+		encoding = negotiateEncoding(r)
 	}
 	if encoding != view.Identity {
-		h["Content-Encoding"] = packed[encoding]
+		h["Content-Encoding"] = contentEncodings[encoding]
 	}
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := a.config.Documents.Stream(w, encoding, answer.Stream); err != nil {
-		// What was written would look whole where it happens to end well.
+	if err := a.config.Documents.EncodeStream(w, encoding, answer.Stream); err != nil {
+		// Abort the connection: the truncated body might look complete.
 		panic(http.ErrAbortHandler)
 	}
 	return nil
 }
 
-func (a *API) askPrometheus(w http.ResponseWriter, r *http.Request, serve func(context.Context, prom.Request) (prom.Response, error)) (prom.Response, error) {
+func (a *API) queryPrometheus(w http.ResponseWriter, r *http.Request, serve func(context.Context, prom.Request) (prom.Response, error)) (prom.Response, error) {
 	var answer prom.Response
 	err := a.whenReady(func(w http.ResponseWriter, r *http.Request) error {
-		caller, err := a.caller(r)
+		caller, err := a.authenticate(r)
 		if err != nil {
 			return err
 		}
-		form, err := formOf(w, r)
+		form, err := parseForm(w, r)
 		if err != nil {
 			return err
 		}
 		answer, err = serve(r.Context(), prom.Request{
-			Form: form, Label: r.PathValue("label"), Accept: r.Header.Get("Accept"), Authorize: sightOf(caller),
-			Forbidden: func(ctx context.Context) error { return refusal(caller(ctx, Access{Verb: "get"})) },
+			Form: form, Label: r.PathValue("label"), Accept: r.Header.Get("Accept"), Authorize: authorizeClusters(caller),
+			Forbidden: func(ctx context.Context) error { return forbiddenError(caller(ctx, Access{Verb: "get"})) },
 		})
 		return err
 	})(w, r)
 	return answer, err
 }
 
-// formOf are the parameters of a request, of its path and of its body.
-func formOf(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// formOf returns the parameters of the query string and of the body.
+func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if len(r.URL.RawQuery) > maxForm {
-		return nil, &prom.Error{Type: prom.ErrorBadData, Err: errors.New("the query is longer than 64 KiB")}
+		return nil, &prom.Error{Type: prom.ErrorBadData, Err: errors.New("the query string is longer than 64 KiB")}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, &Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the body did not come"}
+		return nil, &Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the request body did not arrive in time"}
 	} else if err != nil {
 		return nil, &prom.Error{Type: prom.ErrorBadData, Err: err}
 	}
 	return r.Form, nil
 }
 
-// errorTypes are Prometheus' words for statuses of ours; it has none for the first two.
+// errorTypes maps HTTP statuses to Prometheus' error types. Prometheus has no type for the first
+// two.
 var errorTypes = map[int]prom.ErrorType{
 	http.StatusUnauthorized: "unauthorized", http.StatusForbidden: prom.ErrorForbidden,
 	http.StatusRequestTimeout: prom.ErrorBadData, http.StatusTooManyRequests: prom.ErrorUnavailable, http.StatusServiceUnavailable: prom.ErrorUnavailable, http.StatusInternalServerError: prom.ErrorInternal,
 }
 
-// failPrometheus tells what went wrong in Prometheus' JSON.
-func (a *API) failPrometheus(w http.ResponseWriter, r *http.Request, err error) {
+// writePrometheusError writes an error in Prometheus' JSON.
+func (a *API) writePrometheusError(w http.ResponseWriter, r *http.Request, err error) {
 	var as *prom.Error
 	if errors.As(err, &as) {
 		if as.Type == prom.ErrorInternal {
 			a.config.Log.Error("request failed", "path", r.URL.Path, "error", err)
 		}
-		writePlainly(w, as.Status(), plainJSON[0], prom.ErrorBody(as.Type, as.Error()))
+		writeRaw(w, as.Status(), jsonContentType[0], prom.ErrorBody(as.Type, as.Error()))
 		return
 	}
 	p := a.problem(r, err)
@@ -189,35 +191,36 @@ func (a *API) failPrometheus(w http.ResponseWriter, r *http.Request, err error) 
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	p.setRetryAfter(w.Header())
-	writePlainly(w, p.Status, plainJSON[0], prom.ErrorBody(errorTypes[p.Status], p.Detail))
+	writeRaw(w, p.Status, jsonContentType[0], prom.ErrorBody(errorTypes[p.Status], p.Detail))
 }
 
-func writePlainly(w http.ResponseWriter, status int, media string, body []byte) {
+func writeRaw(w http.ResponseWriter, status int, media string, body []byte) {
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	// Nobody is left to tell of an error to write.
+	// A failed write means that the client has disconnected.
 	_, _ = w.Write(body)
 }
 
-// refusal returns what somebody lacks who may see no cluster, by what was said of all of them.
-func refusal(err error) error {
+// forbiddenError returns the error for a caller that may see no cluster, given the result of the
+// review for all clusters.
+func forbiddenError(err error) error {
 	switch {
-	case err == nil: // a right that was given just now
-		err = fmt.Errorf("%w: you may see no cluster yet; ask again", ErrForbidden)
+	case err == nil: // access was granted in the meantime
+		err = fmt.Errorf("%w: access was granted just now; retry", ErrForbidden)
 	case !errors.Is(err, ErrForbidden) && !errors.Is(err, ErrHidden):
 		return err
 	}
 	return &prom.Error{Type: prom.ErrorForbidden, Err: err}
 }
 
-// sightOf says how much of clusters a caller may see, by the same questions as the routes
-// of one cluster ask: first with one question for all of them, then one by one.
-func sightOf(caller Caller) prom.Authorizer {
+// authorizeClusters returns an authorizer for Prometheus queries. It uses the same access reviews
+// as the routes of one cluster: first one for all clusters, then one for each cluster.
+func authorizeClusters(caller Authorizer) prom.Authorizer {
 	return func(ctx context.Context, clusters []string, named bool) (map[string]prom.Level, error) {
 		levels, left := map[string]prom.Level{}, clusters
 		for _, level := range []prom.Level{prom.Details, prom.Summary} {
-			may, err := allowed(ctx, caller, left, Access{Verb: "get", Details: level == prom.Details, Brief: true, Listed: !named})
+			may, err := allowed(ctx, caller, left, Access{Verb: "get", Details: level == prom.Details, ListOnly: true, Listed: !named})
 			if err != nil {
 				return nil, err
 			}
@@ -235,8 +238,8 @@ func sightOf(caller Caller) prom.Authorizer {
 	}
 }
 
-// allowed says which of some clusters a caller may see.
-func allowed(ctx context.Context, caller Caller, clusters []string, want Access) ([]bool, error) {
+// allowed reports which of the clusters a caller may see.
+func allowed(ctx context.Context, caller Authorizer, clusters []string, want Access) ([]bool, error) {
 	if len(clusters) > 1 {
 		all, err := isAllowed(ctx, caller, "", want)
 		if err != nil {

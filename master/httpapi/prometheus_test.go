@@ -21,8 +21,8 @@ import (
 	"rollcall.dev/rollcall/master/prom"
 )
 
-// queried is an API over a fake that Prometheus' clients ask too.
-func (f *fake) queried(change func(*Config)) *API {
+// prometheusAPI returns an API over the fake with Prometheus' routes.
+func (f *fake) prometheusAPI(change func(*Config)) *API {
 	return f.api(func(c *Config) {
 		c.Prometheus = prom.New(prom.Config{
 			Clusters: func() []string {
@@ -41,7 +41,7 @@ func (f *fake) queried(change func(*Config)) *API {
 	})
 }
 
-// post is the answer to a form.
+// post returns the response to a form.
 func post(api http.Handler, path string, form url.Values) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -50,39 +50,39 @@ func post(api http.Handler, path string, form url.Values) *httptest.ResponseReco
 
 const promQuery = prometheusPrefix + "/query"
 
-func TestPrometheusIsAskedByGetAndByPost(t *testing.T) {
+func TestPrometheusSupportsGetAndPost(t *testing.T) {
 	f := shop(t)
-	api := f.queried(nil)
+	api := f.prometheusAPI(nil)
 	question := url.Values{"query": {`kube_node_info{cluster="prod-eu"}`}}
 	for how, w := range map[string]*httptest.ResponseRecorder{"GET": get(api, promQuery+"?"+question.Encode()), "POST": post(api, promQuery, question)} {
 		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"node":"n1"`) {
-			t.Errorf("%s: %d %v %s", how, w.Code, w.Header(), w.Body)
+			t.Errorf("%s: unexpected response %d %v %s", how, w.Code, w.Header(), w.Body)
 		}
 	}
 	if !slices.Equal(f.awaited, []string{"prod-eu", "prod-eu"}) {
-		t.Errorf("demand for %q", f.awaited)
+		t.Errorf("unexpected demand for %q", f.awaited)
 	}
 	for _, path := range []string{"/query_range", "/labels", "/label/node/values", "/series", "/metadata", "/query_exemplars", "/rules", "/status/buildinfo"} {
 		form := url.Values{"query": {"1"}, "start": {"0"}, "end": {"1"}, "step": {"1"}, "match[]": {"up"}}
 		for _, w := range []*httptest.ResponseRecorder{get(api, prometheusPrefix+path+"?"+form.Encode()), post(api, prometheusPrefix+path, form)} {
 			if w.Code != 200 || !strings.HasPrefix(w.Body.String(), `{"status":"success"`) {
-				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+				t.Errorf("%s: unexpected response %d %s", path, w.Code, w.Body)
 			}
 		}
 	}
 	if w := ask(api, httptest.NewRequest(http.MethodDelete, promQuery, nil)); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD, POST" {
-		t.Errorf("DELETE: %d %v", w.Code, w.Header())
+		t.Errorf("DELETE: unexpected response %d %v", w.Code, w.Header())
 	}
 }
 
-func TestPrometheusIsToldInItsOwnWordsWhatIsWrong(t *testing.T) {
-	bare := func(change func(*Config)) http.Handler { return shop(t).queried(change) }
+func TestPrometheusErrors(t *testing.T) {
+	bare := func(change func(*Config)) http.Handler { return shop(t).prometheusAPI(change) }
 	refuse := func(err error) http.Handler {
-		return bare(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return nil, err } })
+		return bare(func(c *Config) { c.Authenticate = func(*http.Request) (Authorizer, error) { return nil, err } })
 	}
 	undecided := bare(func(c *Config) {
-		c.Identify = func(*http.Request) (Caller, error) {
-			return func(context.Context, Access) error { return fmt.Errorf("the hub: %w", ErrUndecided) }, nil
+		c.Authenticate = func(*http.Request) (Authorizer, error) {
+			return func(context.Context, Access) error { return fmt.Errorf("the hub: %w", ErrAuthorizerUnavailable) }, nil
 		}
 	})
 	waiting := bare(func(c *Config) {
@@ -110,19 +110,18 @@ func TestPrometheusIsToldInItsOwnWordsWhatIsWrong(t *testing.T) {
 		}
 	}
 	if w := get(refuse(ErrUnauthenticated), promQuery); w.Header().Get("WWW-Authenticate") != "Bearer" {
-		t.Error("it is not said how to say who one is")
+		t.Error("got a 401 without WWW-Authenticate")
 	}
 }
 
-// rights let a caller see the details of some clusters and the summaries of others, and
-// count what was asked.
+// rights allows the details of some clusters and the summaries of others, and records the reviews.
 type rights struct {
 	details, summary []string
 	mu               sync.Mutex
 	asked            []Access
 }
 
-func (r *rights) may(_ context.Context, want Access) error {
+func (r *rights) authorize(_ context.Context, want Access) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked = append(r.asked, want)
@@ -139,7 +138,7 @@ func (r *rights) may(_ context.Context, want Access) error {
 	return ErrHidden
 }
 
-func TestPrometheusShowsWhatTheRoutesOfAClusterWouldShow(t *testing.T) {
+func TestPrometheusShowsOnlyAuthorizedClusters(t *testing.T) {
 	for _, tc := range []struct {
 		rights             *rights
 		nodes, ups, demand string
@@ -150,7 +149,9 @@ func TestPrometheusShowsWhatTheRoutesOfAClusterWouldShow(t *testing.T) {
 		{&rights{summary: []string{"prod-eu"}}, "", "prod-eu", ""},
 	} {
 		f := shop(t)
-		api := f.queried(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return tc.rights.may, nil } })
+		api := f.prometheusAPI(func(c *Config) {
+			c.Authenticate = func(*http.Request) (Authorizer, error) { return tc.rights.authorize, nil }
+		})
 		clusters := func(query string) string {
 			w := get(api, promQuery+"?query="+url.QueryEscape(query))
 			var body struct {
@@ -169,42 +170,44 @@ func TestPrometheusShowsWhatTheRoutesOfAClusterWouldShow(t *testing.T) {
 			return strings.Join(names, " ")
 		}
 		if got := clusters(`kube_node_info{cluster=~".+"}`); got != tc.nodes {
-			t.Errorf("%+v: nodes of %q, want %q", tc.rights.details, got, tc.nodes)
+			t.Errorf("%+v: got nodes of %q, want %q", tc.rights.details, got, tc.nodes)
 		}
 		if got := clusters(`up`); got != tc.ups {
-			t.Errorf("%+v: up of %q, want %q", tc.rights.details, got, tc.ups)
+			t.Errorf("%+v: got up of %q, want %q", tc.rights.details, got, tc.ups)
 		}
 		if got := strings.Join(f.awaited, " "); got != tc.demand {
-			t.Errorf("%+v: demand for %q, want %q", tc.rights.details, got, tc.demand)
+			t.Errorf("%+v: got demand for %q, want %q", tc.rights.details, got, tc.demand)
 		}
 	}
 }
 
-func TestOneQuestionIsEnoughForWhoMaySeeEverything(t *testing.T) {
+func TestOneReviewIsEnoughIfEverythingIsAllowed(t *testing.T) {
 	all := rights{details: []string{"*"}}
-	api := shop(t).queried(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return all.may, nil } })
+	api := shop(t).prometheusAPI(func(c *Config) {
+		c.Authenticate = func(*http.Request) (Authorizer, error) { return all.authorize, nil }
+	})
 	get(api, promQuery+"?query="+url.QueryEscape(`count({__name__=~"kube.+"})`))
 	if len(all.asked) != 1 {
-		t.Errorf("%d questions: %+v", len(all.asked), all.asked)
+		t.Errorf("got %d reviews, want 1: %+v", len(all.asked), all.asked)
 	}
 }
 
 func TestFederationIsText(t *testing.T) {
-	w := get(shop(t).queried(nil), "/federate?cluster=prod-eu&"+url.Values{"match[]": {"kube_node_info"}}.Encode())
+	w := get(shop(t).prometheusAPI(nil), "/federate?cluster=prod-eu&"+url.Values{"match[]": {"kube_node_info"}}.Encode())
 	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") || !strings.Contains(w.Body.String(), `kube_node_info{cluster="prod-eu",job="kube-state-metrics",kubeproxy_version="deprecated",node="n1"} 1 `) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }
 
-func TestWithoutPrometheusThereIsNothing(t *testing.T) {
+func TestPrometheusIsDisabledByDefault(t *testing.T) {
 	if w := get(shop(t).api(nil), promQuery+"?query=1"); w.Code != 404 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 
-// TestPromtoolFindsWhatItAsks has Prometheus' own client ask, as Debian has it.
-func TestPromtoolFindsWhatItAsks(t *testing.T) {
-	server := httptest.NewServer(shop(t).queried(nil))
+// TestPromtool runs queries with Prometheus' own client, the Debian package.
+func TestPromtool(t *testing.T) {
+	server := httptest.NewServer(shop(t).prometheusAPI(nil))
 	defer server.Close()
 	at := server.URL + "/prometheus"
 	now := time.Now()
@@ -222,32 +225,34 @@ func TestPromtoolFindsWhatItAsks(t *testing.T) {
 	}
 	out, err := exec.CommandContext(t.Context(), "promtool", "query", "instant", at, "sum(").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "bad_data") {
-		t.Errorf("broken PromQL: %v\n%s", err, out)
+		t.Errorf("invalid PromQL: unexpected result %v\n%s", err, out)
 	}
 }
 
-func TestPrometheusRefusesWhoMaySeeNoCluster(t *testing.T) {
+func TestPrometheusIsForbiddenIfNoClusterIsVisible(t *testing.T) {
 	none := &rights{}
-	api := shop(t).queried(func(c *Config) { c.Identify = func(*http.Request) (Caller, error) { return none.may, nil } })
+	api := shop(t).prometheusAPI(func(c *Config) {
+		c.Authenticate = func(*http.Request) (Authorizer, error) { return none.authorize, nil }
+	})
 	form := url.Values{"query": {"("}, "start": {"0"}, "end": {"1"}, "step": {"1"}, "match[]": {"("}}
 	for _, path := range []string{"/prometheus/api/v1/query", "/prometheus/api/v1/query_range", "/prometheus/api/v1/query_exemplars", "/prometheus/api/v1/series", "/prometheus/api/v1/labels", "/prometheus/api/v1/label/node/values", "/federate"} {
 		w := get(api, path+"?"+form.Encode())
 		if w.Code != 403 || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"errorType":"forbidden"`) {
-			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			t.Errorf("%s: unexpected response %d %s", path, w.Code, w.Body)
 		}
 	}
 }
 
-// TestHiddenClustersCostAsManyQuestionsAsUnknownOnes counts the reviews that the hub is asked
-// for, as the guard would remember them, whatever was asked before.
-func TestHiddenClustersCostAsManyQuestionsAsUnknownOnes(t *testing.T) {
+// TestHiddenAndUnknownClustersCauseTheSameReviews counts the reviews that reach the hub behind the
+// authorizer's cache, after different earlier queries.
+func TestHiddenAndUnknownClustersCauseTheSameReviews(t *testing.T) {
 	ask := func(before, cluster, path string) int {
 		mine := &rights{details: []string{"prod-eu"}}
 		asked := map[Access]bool{}
-		api := shop(t).queried(func(c *Config) {
-			c.Identify = func(*http.Request) (Caller, error) {
+		api := shop(t).prometheusAPI(func(c *Config) {
+			c.Authenticate = func(*http.Request) (Authorizer, error) {
 				return func(ctx context.Context, want Access) error {
-					err := mine.may(ctx, want)
+					err := mine.authorize(ctx, want)
 					mine.mu.Lock()
 					defer mine.mu.Unlock()
 					asked[want] = true
@@ -269,14 +274,14 @@ func TestHiddenClustersCostAsManyQuestionsAsUnknownOnes(t *testing.T) {
 		} {
 			hidden, unknown := ask(before, "v1.24.lab", path), ask(before, "v1.24.bar", path)
 			if hidden != unknown {
-				t.Errorf("after %q, %s: %d questions for a hidden cluster, %d for an unknown one", before, path, hidden, unknown)
+				t.Errorf("after %q, %s: got %d reviews for a hidden cluster, %d for an unknown one; want them equal", before, path, hidden, unknown)
 			}
 		}
 	}
 }
 
-func TestLongPrometheusAnswersAreStreamed(t *testing.T) {
-	server := httptest.NewServer(shop(t).queried(nil))
+func TestLongPrometheusResponsesAreStreamed(t *testing.T) {
+	server := httptest.NewServer(shop(t).prometheusAPI(nil))
 	defer server.Close()
 	var parts []string
 	for i := range 10 {

@@ -12,43 +12,43 @@ import (
 	"rollcall.dev/rollcall/api/profiling"
 )
 
-// endpoint answers a request, or says why not and has written nothing.
-type endpoint func(w http.ResponseWriter, r *http.Request) error
+// handlerFunc handles a request. If it returns an error, it has not written a response.
+type handlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// routes serves all operations, and tells what is none of them.
+// routes registers all operations, and handlers for wrong methods and unknown paths.
 func (a *API) routes() {
 	allowed := map[string][]string{}
 	for _, o := range append(a.operations(), a.prometheusOperations()...) {
 		serve := o.serve
-		if o.takes == "" {
-			serve = withoutBody(serve)
+		if o.bodySchema == "" {
+			serve = rejectBody(serve)
 		}
-		handler := a.endpoint(o.pattern, serve)
+		handler := a.handler(o.pattern, serve)
 		if o.pattern == wholePattern {
-			a.whole = handler
+			a.clusterHandler = handler
 		}
-		a.mux.Handle(o.verb()+" "+o.pattern, handler)
-		allowed[o.pattern] = append(allowed[o.pattern], o.verb())
-		if o.verb() == http.MethodGet {
+		a.mux.Handle(o.httpMethod()+" "+o.pattern, handler)
+		allowed[o.pattern] = append(allowed[o.pattern], o.httpMethod())
+		if o.httpMethod() == http.MethodGet {
 			allowed[o.pattern] = append(allowed[o.pattern], http.MethodHead)
 		}
 	}
 	for pattern, methods := range allowed {
-		a.mux.Handle(pattern, a.endpoint(pattern, withoutBody(wrongMethod(methods))))
+		a.mux.Handle(pattern, a.handler(pattern, rejectBody(methodNotAllowed(methods))))
 	}
-	a.mux.Handle("GET "+heapsterPattern, a.endpoint(heapsterPattern, withoutBody(a.whenReady(a.heapster))))
-	a.mux.Handle(heapsterPattern, a.endpoint(heapsterPattern, withoutBody(wrongMethod([]string{http.MethodGet, http.MethodHead}))))
+	a.mux.Handle("GET "+heapsterPattern, a.handler(heapsterPattern, rejectBody(a.whenReady(a.heapster))))
+	a.mux.Handle(heapsterPattern, a.handler(heapsterPattern, rejectBody(methodNotAllowed([]string{http.MethodGet, http.MethodHead}))))
 	if a.config.Profiling {
-		// All profiles are one route: it is no part of the API that the OpenAPI document tells of.
-		a.mux.Handle("GET "+profiling.Path, a.endpoint(profiling.Path, withoutBody(a.profiles())))
-		a.mux.Handle(profiling.Path, a.endpoint(profiling.Path, withoutBody(wrongMethod([]string{http.MethodGet, http.MethodHead}))))
+		// All profiles share one route. It is not part of the documented API.
+		a.mux.Handle("GET "+profiling.Path, a.handler(profiling.Path, rejectBody(a.profiles())))
+		a.mux.Handle(profiling.Path, a.handler(profiling.Path, rejectBody(methodNotAllowed([]string{http.MethodGet, http.MethodHead}))))
 	}
-	a.mux.Handle("/", a.endpoint("other", withoutBody(a.elsewhere)))
+	a.mux.Handle("/", a.handler("other", rejectBody(a.fallback)))
 }
 
-// elsewhere is what is asked for outside of all routes: the page, where there is one
-// and a browser may mean it, or nothing.
-func (a *API) elsewhere(w http.ResponseWriter, r *http.Request) error {
+// fallback handles all paths without a route: with the page, if the request may come from a
+// browser, or with an error.
+func (a *API) fallback(w http.ResponseWriter, r *http.Request) error {
 	if a.config.Page == nil || !wantsPage(r) {
 		return noSuchPath(w, r)
 	}
@@ -56,8 +56,8 @@ func (a *API) elsewhere(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// wantsPage says that a request is for the page or one of its files. Programs that
-// ask for a path that is not there are told so in their language.
+// wantsPage reports whether a request is for the page or one of its files. Other clients get a
+// Problem for an unknown path.
 func wantsPage(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -76,123 +76,126 @@ func wantsPage(r *http.Request) bool {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	connlimit.BoundBody(w, r)
 	if a.config.Hosts != nil && !a.config.Hosts.Accepts(r.Host) {
-		a.foreign.ServeHTTP(w, r)
+		a.misdirectedHandler.ServeHTTP(w, r)
 		return
 	}
-	if _, ok := wholeCluster(r); ok {
-		a.whole.ServeHTTP(w, r)
+	if _, ok := fastClusterPath(r); ok {
+		a.clusterHandler.ServeHTTP(w, r)
 		return
 	}
-	// The mux would redirect to where a path with dots leads; nobody means that.
-	if misshapen(r.URL.Path) && r.URL.Path != profiling.Path {
-		a.nothing.ServeHTTP(w, r)
+	// The mux would redirect an unclean path, which is never intended.
+	if isUnclean(r.URL.Path) && r.URL.Path != profiling.Path {
+		a.notFoundHandler.ServeHTTP(w, r)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
 }
 
-// endpoint does what all answers have in common.
-func (a *API) endpoint(route string, e endpoint) http.Handler {
-	counted := a.metrics.of(route)
+// handler wraps a handlerFunc with metrics, common headers and error responses.
+func (a *API) handler(route string, handle handlerFunc) http.Handler {
+	metrics := a.metrics.forRoute(route)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begin := time.Now()
+		start := time.Now()
 		a.metrics.inFlight.Inc()
 		defer a.metrics.inFlight.Dec()
-		watched := &recorder{ResponseWriter: w}
-		watched.Header()["X-Content-Type-Options"] = noSniff
-		err := e(watched, r)
-		if errors.Is(err, errCutOff) {
-			code := statusClientGone
-			if r.Context().Err() == nil && !errors.Is(err, errGone) {
+		recorder := &responseRecorder{ResponseWriter: w}
+		recorder.Header()["X-Content-Type-Options"] = noSniffHeader
+		err := handle(recorder, r)
+		if errors.Is(err, errTruncated) {
+			code := statusClientClosedRequest
+			if r.Context().Err() == nil && !errors.Is(err, errClientGone) {
 				code = a.problem(r, err).Status
 			}
-			counted.observe(code, time.Since(begin))
+			metrics.observe(code, time.Since(start))
 			panic(http.ErrAbortHandler)
 		}
 		if err != nil {
-			a.fail(watched, r, err)
+			a.writeError(recorder, r, err)
 		}
-		counted.observe(watched.code(r, err), time.Since(begin))
-		if watched.stream != nil {
-			watched.stream.run()
+		metrics.observe(recorder.code(r, err), time.Since(start))
+		if recorder.stream != nil {
+			recorder.stream.run()
 		}
 	})
 }
 
-// later runs a stream when all that led to it has returned: there are thousands of
-// them, and what waits on a deep stack keeps all of it.
-func later(w http.ResponseWriter, s *stream) { w.(*recorder).stream = s }
+// deferStream makes the handler run a stream after the handlerFunc has returned. There are
+// thousands of streams, and each would otherwise keep the deep stack of its preparation.
+func deferStream(w http.ResponseWriter, s *stream) { w.(*responseRecorder).stream = s }
 
-// withoutBody refuses requests with a body: there is none that would mean anything.
-// The connection ends, so that nobody has to read it.
-func withoutBody(e endpoint) endpoint {
+// rejectBody rejects requests with a body. It also closes the connection, so that the body need not
+// be read.
+func rejectBody(e handlerFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.ContentLength != 0 {
 			w.Header().Set("Connection", "close")
-			return &Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: "the request has a body, and no request here takes one"}
+			return &Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: "this path does not accept a request body"}
 		}
 		return e(w, r)
 	}
 }
 
-func wrongMethod(allowed []string) endpoint {
+func methodNotAllowed(allowed []string) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		return &Problem{
 			Status: http.StatusMethodNotAllowed, Reason: ReasonMethodNotAllowed,
-			Detail: fmt.Sprintf("%s is not allowed here; %s", shorten(r.Method), are(allowed)),
+			Detail: fmt.Sprintf("method %s is not allowed; use %s", quoteShort(r.Method), joinMethods(allowed)),
 		}
 	}
 }
 
-// are is a sentence's end such as «GET and HEAD are».
-func are(methods []string) string {
+// joinMethods returns a list such as "GET or HEAD".
+func joinMethods(methods []string) string {
 	last := len(methods) - 1
-	return strings.Join(methods[:last], ", ") + " and " + methods[last] + " are"
+	if last == 0 {
+		return methods[0]
+	}
+	return strings.Join(methods[:last], ", ") + " or " + methods[last]
 }
 
-// tooMany refuses a request that a proxy forwarded for an address of which too many are
-// open.
-func tooMany(http.ResponseWriter, *http.Request) error {
+// tooManyRequests rejects a request that a proxy forwarded for an address with too many open
+// requests.
+func tooManyRequests(http.ResponseWriter, *http.Request) error {
 	return &Problem{
 		Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, retryAfter: time.Second,
-		Detail: "too many requests of your address are open whose senders are not known; come again, or send a token with each",
+		Detail: "too many unauthenticated requests from your address are open; retry later, or send a token with each request",
 	}
 }
 
 func noSuchPath(_ http.ResponseWriter, r *http.Request) error {
 	return &Problem{
 		Status: http.StatusNotFound, Reason: ReasonNoSuchPath,
-		Detail: fmt.Sprintf("there is nothing at %s; begin at /api/v1/clusters", shorten(r.URL.Path)),
+		Detail: fmt.Sprintf("no such path %s; see /api/openapi.json", quoteShort(r.URL.Path)),
 	}
 }
 
-// recorder remembers how a request was answered.
-type recorder struct {
+// responseRecorder records the status of a response.
+type responseRecorder struct {
 	http.ResponseWriter
 	status int
-	// stream is what the answer goes on with, nil for most.
+	// stream continues the response after the handlerFunc has returned; nil for most requests.
 	stream *stream
 }
 
-func (w *recorder) WriteHeader(status int) {
+func (w *responseRecorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap is for http.ResponseController.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// Unwrap returns the wrapped writer for http.ResponseController.
+func (w *responseRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// statusClientGone is what metrics count for a client that did not wait for its
-// answer; nobody else sees it.
-const statusClientGone = 499
+// statusClientClosedRequest (499) is recorded in the metrics when the client disconnects before its
+// response. It is never sent.
+const statusClientClosedRequest = 499
 
-func (w *recorder) code(r *http.Request, err error) int {
+func (w *responseRecorder) code(r *http.Request, err error) int {
 	switch {
 	case err != nil && r.Context().Err() != nil:
-		return statusClientGone
+		return statusClientClosedRequest
 	case w.status == 0:
 		return http.StatusOK
 	}

@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// schema is a JSON Schema, as OpenAPI 3.1 has them.
+// schema is a JSON Schema as in OpenAPI 3.1.
 type schema map[string]any
 
 func boolean() schema { return schema{"type": "boolean"} }
@@ -22,12 +22,12 @@ func integer(least, most int) schema {
 
 func instant() schema { return schema{"type": "string", "format": "date-time"} }
 
-func refer(name string) schema { return schema{"$ref": "#/components/schemas/" + name} }
+func ref(name string) schema { return schema{"$ref": "#/components/schemas/" + name} }
 
-// optional are embedded structs that may be missing with all their fields.
+// optional holds the embedded structs whose fields may all be absent.
 var optional = map[reflect.Type]bool{reflect.TypeFor[*state.NodeLoad](): true}
 
-// schemaOf is the schema of what encoding/json makes of a type.
+// schemaOf returns the schema of the JSON that encoding/json produces for a type.
 func schemaOf(t reflect.Type) schema {
 	if t.Kind() == reflect.Pointer {
 		return schemaOf(t.Elem())
@@ -63,8 +63,8 @@ func schemaOf(t reflect.Type) schema {
 	return schema{"type": "integer"}
 }
 
-// enumOf reads the words of an enumeration from its values, which are numbered from 0;
-// what is none of them reads as the first.
+// enumOf returns the schema of an enumeration type, whose values are numbered from 0. Unknown
+// values must encode as value 0.
 func enumOf(t reflect.Type) schema {
 	var words []string
 	for i := range uint64(255) {

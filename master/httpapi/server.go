@@ -14,23 +14,22 @@ import (
 	"rollcall.dev/rollcall/api/connlimit"
 )
 
-// Limits of a connection. Reading a request is bounded by its header's limits, and by
-// connlimit.BoundBody; writing an answer begins after maxTimeout at the latest.
+// Limits of a connection. Reading a request is limited by the limits of its header and by
+// connlimit.BoundBody. Writing a response starts after maxTimeout at the latest.
 const (
 	headerTimeout = 5 * time.Second
 	writeTimeout  = maxTimeout + 30*time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
-	// maxConnections is how many connections are open at once, where the process may have
-	// as many files and nothing else is said. More are closed at once. Clients that send
-	// nothing lose theirs after headerTimeout or idleTimeout.
+	// maxConnections is the default limit of open connections, if the process may have enough open
+	// files. Connections beyond it are closed at once. Idle clients lose their connection after
+	// headerTimeout or idleTimeout.
 	maxConnections = 20_000
-	// drainTimeout is how long answers that are being written may take when the
-	// master ends.
+	// drainTimeout is how long responses may still be written during shutdown.
 	drainTimeout = 5 * time.Second
 )
 
-// Limits of the health listener: a probe sends one short request a connection.
+// Limits of the health listener. A probe sends one short request per connection.
 const (
 	healthTimeout             = 2 * time.Second
 	maxHealthHeader           = 8 << 10
@@ -38,21 +37,21 @@ const (
 	maxHealthConnectionsOfOne = 16
 )
 
-// newLimiter is what bounds the connections of Serve. Where nobody has to say who they
-// are, nobody can be told from others by it.
+// newLimiter returns the limiter of Serve's connections. Its limit per address is for
+// unauthenticated clients, so without authentication it is disabled by default.
 func newLimiter(c Config) *connlimit.Limiter {
 	limits := c.Limits
 	limits.Max = cmp.Or(limits.Max, connlimit.DefaultMax(maxConnections))
-	if c.Identify == nil && limits.MaxPerAddress == 0 {
+	if c.Authenticate == nil && limits.MaxPerAddress == 0 {
 		limits.MaxPerAddress = -1
 	}
 	limits.Log = c.Log
 	return connlimit.New(limits)
 }
 
-// ServeHealth answers /healthz and /readyz on a listener of its own, by plain HTTP, until
-// ctx ends. A client that takes all connections of Serve does not take these: of more than
-// there may be, the oldest is closed.
+// ServeHealth serves /healthz and /readyz over plain HTTP on a separate listener, until ctx is
+// done. A client that uses up all connections of Serve does not affect it. When it has too many
+// connections, it closes the oldest.
 func (a *API) ServeHealth(ctx context.Context, listener net.Listener) error {
 	limiter := connlimit.New(connlimit.Config{Max: maxHealthConnections, MaxPerAddress: maxHealthConnectionsOfOne})
 	server := &http.Server{
@@ -69,19 +68,19 @@ func (a *API) ServeHealth(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// Serve answers on a listener until ctx ends, in TLS unless config is nil. Then it
-// stops accepting, ends all waiting, lets answers be written for 5 s at most, and
-// returns nil.
+// Serve serves the API on a listener until ctx is done, with TLS unless config is nil. Then it
+// stops accepting connections, ends all streams and waiting requests, gives responses drainTimeout
+// to finish, and returns nil.
 func (a *API) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	server := &http.Server{
-		Handler:           a.limiter.Handler(a, a.crowded),
+		Handler:           a.limiter.Handler(a, a.tooManyHandler),
 		ConnContext:       a.limiter.ConnContext,
 		TLSConfig:         config,
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		// What clients do wrong with TLS is of no interest by default.
+		// TLS errors of clients are logged at debug level only.
 		ErrorLog: slog.NewLogLogger(a.config.Log.Handler(), slog.LevelDebug),
 	}
 	listener = a.limiter.Listener(listener)
@@ -96,7 +95,7 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, config *tls.Conf
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if err := server.Shutdown(draining); err != nil {
-		a.config.Log.Warn("some answers were cut off at the end", "error", errors.Join(err, server.Close()))
+		a.config.Log.Warn("shutdown cut off responses that were still being written", "error", errors.Join(err, server.Close()))
 	}
 	a.waitStreams()
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {

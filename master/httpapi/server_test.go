@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// serving is an API that answers on a port of its own until stop is called.
-func serving(t *testing.T, f *fake, config *tls.Config) (address string, stop func() error) {
+// startServer serves an API on its own port until stop is called.
+func startServer(t *testing.T, f *fake, config *tls.Config) (address string, stop func() error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,12 +38,12 @@ func serving(t *testing.T, f *fake, config *tls.Config) (address string, stop fu
 	}
 }
 
-func TestServeAnswersInTLSAndEndsWithItsContext(t *testing.T) {
+func TestServeUsesTLSAndEndsWithItsContext(t *testing.T) {
 	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), "rollcall-master", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, stop := serving(t, shop(t), config)
+	address, stop := startServer(t, shop(t), config)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 	client := &http.Client{Transport: transport}
 	answer, err := client.Get("https://" + address + "/api/v1/clusters/prod-eu")
@@ -59,11 +59,11 @@ func TestServeAnswersInTLSAndEndsWithItsContext(t *testing.T) {
 		t.Errorf("stop: %v", err)
 	}
 	if _, err := net.Dial("tcp", address); err == nil {
-		t.Error("it still accepts")
+		t.Error("the server still accepts connections")
 	}
 }
 
-func TestTheEndOfTheMasterIsToldToWhoWaits(t *testing.T) {
+func TestShutdownEndsWaitingRequests(t *testing.T) {
 	f := shop(t)
 	delete(f.values, "prod-eu")
 	waiting := make(chan struct{})
@@ -72,7 +72,7 @@ func TestTheEndOfTheMasterIsToldToWhoWaits(t *testing.T) {
 		<-ctx.Done()
 		return nil, session.ErrStopping
 	}
-	address, stop := serving(t, f, nil)
+	address, stop := startServer(t, f, nil)
 	answered := make(chan string, 1)
 	go func() {
 		answer, err := http.Get("http://" + address + "/api/v1/clusters/prod-eu")
@@ -89,13 +89,13 @@ func TestTheEndOfTheMasterIsToldToWhoWaits(t *testing.T) {
 		t.Errorf("stop: %v", err)
 	}
 	if got := <-answered; !strings.Contains(got, "503") || !strings.Contains(got, ReasonShuttingDown) {
-		t.Errorf("who waited was told %s", got)
+		t.Errorf("unexpected response to a waiting request: %s", got)
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
 
-func TestABodyThatNobodyWantsIsNotWaitedFor(t *testing.T) {
-	address, stop := serving(t, shop(t), nil)
+func TestUnexpectedBodyIsNotRead(t *testing.T) {
+	address, stop := startServer(t, shop(t), nil)
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -115,8 +115,8 @@ func TestABodyThatNobodyWantsIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-func TestHeadersAreBounded(t *testing.T) {
-	address, stop := serving(t, shop(t), nil)
+func TestHeaderSizeIsLimited(t *testing.T) {
+	address, stop := startServer(t, shop(t), nil)
 	r, err := http.NewRequest(http.MethodGet, "http://"+address+"/api/v1/clusters", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 }
 
-func TestAListenerThatBreaksIsAnError(t *testing.T) {
+func TestListenerErrorIsReturned(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +145,6 @@ func TestAListenerThatBreaksIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := shop(t).api(nil).Serve(t.Context(), listener, nil); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("got %v, want that the listener is closed", err)
+		t.Errorf("got error %v, want net.ErrClosed", err)
 	}
 }

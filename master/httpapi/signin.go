@@ -11,32 +11,32 @@ import (
 	"rollcall.dev/rollcall/api/connlimit"
 )
 
-// SignIn is how browsers, which cannot be told to send a token with each request, come
-// by a cookie that stands for one. The zero value: nobody has to sign in.
+// SignIn creates and ends browser sessions. Browsers cannot be made to send a token with each
+// request, so they get a cookie that stands for a token. The zero value disables signing in.
 type SignIn struct {
-	// Begin has a token verified and gives the secret that stands for it from now on, with
-	// whose token it is; or an error that wraps ErrUnauthenticated, ErrTooMany or
-	// ErrUndecided. The token is in none of its errors.
-	Begin func(r *http.Request, token string) (secret, user string, err error)
-	// End forgets a secret.
+	// Start verifies a token and returns the secret of a new session and the token's user. Errors
+	// wrap ErrUnauthenticated, ErrTooManyRequests or ErrAuthorizerUnavailable, and never contain the token.
+	Start func(r *http.Request, token string) (secret, user string, err error)
+	// End deletes a session.
 	End func(secret string)
-	// Who says who sends a request, in whichever way; its errors are those of Identify.
-	Who func(r *http.Request) (user string, err error)
+	// User returns the sender of a request, however it is authenticated. Its errors are those of
+	// Authenticate.
+	User func(r *http.Request) (user string, err error)
 }
 
 const (
-	// secureCookie is the cookie's name over TLS: by the prefix browsers take it from
-	// this very host only, and never without TLS.
+	// secureCookie is the name of the cookie over TLS. Because of its prefix, browsers accept it
+	// only from this host and only over TLS.
 	secureCookie = "__Host-rollcall-session"
-	// plainCookie is its name over plain HTTP, which is for loopback addresses, and where
-	// somebody else ends TLS.
+	// plainCookie is the name of the cookie over plain HTTP, for loopback addresses and behind a
+	// proxy that terminates TLS.
 	plainCookie = "rollcall-session"
 
-	// maxCredentials is the longest body that is read. Tokens are some KiB at most.
-	maxCredentials = 32 << 10
+	// maxCredentials is the maximum length of the body in bytes. Tokens have a few KiB at most.
+	maxCredentialsBytes = 32 << 10
 )
 
-// Secret is what the cookie of a request says, empty without one.
+// Secret returns the session secret from the cookie of a request, or "".
 func Secret(r *http.Request) string {
 	cookie, err := r.Cookie(cookieName(r))
 	if err != nil {
@@ -52,14 +52,14 @@ func cookieName(r *http.Request) string {
 	return secureCookie
 }
 
-// credentials are what is sent to sign in.
+// credentials is the request body for signing in.
 type credentials struct {
 	Token string `json:"token"`
 }
 
-// signedIn says who is.
-type signedIn struct {
-	// Required is false where nobody has to sign in.
+// signedIn is the response that describes the caller.
+type sessionInfo struct {
+	// Required is false if signing in is disabled.
 	Required bool   `json:"required"`
 	User     string `json:"user,omitempty"`
 }
@@ -68,56 +68,56 @@ func (a *API) sessionOperations() []operation {
 	const pattern = "/api/v1/session"
 	return []operation{
 		{
-			pattern: pattern, id: "getSession", serve: a.whenReady(a.session), shape: "SignedIn", statuses: []int{400, 401, 405, 429, 500, 503},
-			words: "Who the caller is, however they show it; `required` is false where nobody has to sign in.",
+			pattern: pattern, id: "getSession", serve: a.whenReady(a.getSession), schemaName: "SignedIn", statuses: []int{400, 401, 405, 429, 500, 503},
+			summary: "Get the authenticated user. `required` is false if this master does not require signing in.",
 		},
 		{
-			method: http.MethodPost, pattern: pattern, id: "signIn", serve: a.whenReady(a.signIn), takes: "Credentials", shape: "SignedIn",
+			method: http.MethodPost, pattern: pattern, id: "signIn", serve: a.whenReady(a.signIn), bodySchema: "Credentials", schemaName: "SignedIn",
 			statuses: []int{400, 401, 403, 405, 408, 413, 415, 429, 500, 503},
-			words:    "Signs a browser in: sets a cookie that stands for the token until it expires, for 12 hours at most. Pages of other sites are refused.",
+			summary:  "Sign a browser in: sets a session cookie that is valid until the token expires, at most 12 hours. Requests from pages of other sites are rejected.",
 		},
 		{
 			method: http.MethodDelete, pattern: pattern, id: "signOut", serve: a.whenReady(a.signOut), statuses: []int{400, 403, 405, 503},
-			words: "Signs a browser out. Pages of other sites are refused.",
+			summary: "Sign a browser out. Requests from pages of other sites are rejected.",
 		},
 	}
 }
 
-// session answers who asks.
-func (a *API) session(w http.ResponseWriter, r *http.Request) error {
-	if err := withoutQuery(r); err != nil {
+// session returns the authenticated user.
+func (a *API) getSession(w http.ResponseWriter, r *http.Request) error {
+	if err := rejectQuery(r); err != nil {
 		return err
 	}
-	if a.config.SignIn.Who == nil {
-		return writeSignedIn(w, signedIn{})
+	if a.config.SignIn.User == nil {
+		return writeSessionInfo(w, sessionInfo{})
 	}
-	user, err := a.config.SignIn.Who(r)
+	user, err := a.config.SignIn.User(r)
 	if err != nil {
 		return err
 	}
 	connlimit.Authenticated(r.Context())
-	return writeSignedIn(w, signedIn{Required: true, User: user})
+	return writeSessionInfo(w, sessionInfo{Required: true, User: user})
 }
 
-// signIn makes a cookie of a token.
+// signIn starts a session and sets its cookie.
 func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
-	if err := ourPage(r); err != nil {
+	if err := checkSameSite(r); err != nil {
 		return err
 	}
-	if err := withoutQuery(r); err != nil {
+	if err := rejectQuery(r); err != nil {
 		return err
 	}
-	if a.config.SignIn.Begin == nil {
-		return writeSignedIn(w, signedIn{})
+	if a.config.SignIn.Start == nil {
+		return writeSessionInfo(w, sessionInfo{})
 	}
 	token, err := readToken(w, r)
 	if err != nil {
-		// A body that does not come ends the request's context, as if nobody was there.
+		// A request body that times out also cancels the request's context, so the error is written here.
 		w.Header().Set("Connection", "close")
 		a.problem(r, err).write(w)
 		return nil
 	}
-	secret, user, err := a.config.SignIn.Begin(r, token)
+	secret, user, err := a.config.SignIn.Start(r, token)
 	if err != nil {
 		return err
 	}
@@ -126,15 +126,15 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 		a.config.SignIn.End(before)
 	}
 	setCookie(w, r, secret, 0)
-	return writeSignedIn(w, signedIn{Required: true, User: user})
+	return writeSessionInfo(w, sessionInfo{Required: true, User: user})
 }
 
-// signOut takes the cookie back.
+// signOut ends the session and deletes its cookie.
 func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
-	if err := ourPage(r); err != nil {
+	if err := checkSameSite(r); err != nil {
 		return err
 	}
-	if err := withoutQuery(r); err != nil {
+	if err := rejectQuery(r); err != nil {
 		return err
 	}
 	if secret := Secret(r); secret != "" && a.config.SignIn.End != nil {
@@ -146,7 +146,7 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// setCookie sets the cookie until the browser ends, or has it forgotten.
+// setCookie sets a session cookie, or deletes it if maxAge is negative.
 func setCookie(w http.ResponseWriter, r *http.Request, secret string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where there is TLS: without it (--insecure, loopback) the browser would not send it back
 		Name: cookieName(r), Value: secret, Path: "/", MaxAge: maxAge,
@@ -154,56 +154,57 @@ func setCookie(w http.ResponseWriter, r *http.Request, secret string, maxAge int
 	})
 }
 
-// ourPage refuses what pages of other sites, of sisters too, have a browser send.
-func ourPage(r *http.Request) error {
+// checkSameSite rejects requests that pages of other sites make a browser send, including those of
+// subdomains.
+func checkSameSite(r *http.Request) error {
 	if http.NewCrossOriginProtection().Check(r) != nil {
-		return crossOrigin(r, "sign anybody in or out here")
+		return crossOrigin(r, "sign in or out on this host")
 	}
-	return sameOrigin(r, "sign anybody in or out here")
+	return sameOrigin(r, "sign in or out on this host")
 }
 
-func withoutQuery(r *http.Request) error {
+func rejectQuery(r *http.Request) error {
 	values, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	return onlyThese(values, nil)
+	return rejectUnknown(values, nil)
 }
 
-// readToken reads the body. What is wrong with it is told without any of it: it may be
-// a token in the wrong place.
+// readToken reads the token from the body. Its errors never contain parts of the body, which may be
+// a misplaced token.
 func readToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
-		return "", &Problem{Status: http.StatusUnsupportedMediaType, Reason: ReasonBadRequest, Detail: `send {"token":"…"} with Content-Type: application/json`}
+		return "", &Problem{Status: http.StatusUnsupportedMediaType, Reason: ReasonBadRequest, Detail: `unsupported media type: send {"token":"…"} with Content-Type: application/json`}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCredentials))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCredentialsBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return "", &Problem{Status: http.StatusRequestEntityTooLarge, Reason: ReasonBadRequest, Detail: "the body is longer than a token can be"}
+		return "", &Problem{Status: http.StatusRequestEntityTooLarge, Reason: ReasonBadRequest, Detail: "the request body is longer than any token"}
 	case err != nil:
-		return "", &Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the body did not come"}
+		return "", &Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the request body did not arrive in time"}
 	}
 	var c credentials
 	if json.Unmarshal(body, &c) != nil {
-		return "", badQuery(`the body is no JSON of the form {"token":"…"}`)
+		return "", badRequest(`invalid request body: send JSON of the form {"token":"…"}`)
 	}
 	token := strings.TrimSpace(c.Token)
 	if token == "" {
-		return "", badQuery(`the body has no token: send {"token":"…"}, such as kubectl create token NAME prints`)
+		return "", badRequest(`the request body has no token: send {"token":"…"}; kubectl create token NAME prints a token`)
 	}
 	return token, nil
 }
 
-func writeSignedIn(w http.ResponseWriter, s signedIn) error {
+func writeSessionInfo(w http.ResponseWriter, s sessionInfo) error {
 	body, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header()["Content-Type"] = plainJSON
-	// Nobody is left to tell of an error to write.
+	w.Header()["Content-Type"] = jsonContentType
+	// A failed write means that the client has disconnected.
 	_, _ = w.Write(append(body, '\n'))
 	return nil
 }

@@ -15,34 +15,34 @@ import (
 	"rollcall.dev/rollcall/api/connlimit"
 )
 
-// desk signs in who has the token "good", with the secret "s3cret".
-type desk struct {
+// fakeSignIn accepts the token "good" and starts a session with the secret "s3cret".
+type fakeSignIn struct {
 	open bool
 	log  bytes.Buffer
 }
 
-func (d *desk) config(c *Config) {
+func (d *fakeSignIn) config(c *Config) {
 	c.Log = slog.New(slog.NewTextHandler(&d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c.Identify = func(r *http.Request) (Caller, error) {
-		if _, err := d.who(r); err != nil {
+	c.Authenticate = func(r *http.Request) (Authorizer, error) {
+		if _, err := d.user(r); err != nil {
 			return nil, err
 		}
 		return func(context.Context, Access) error { return nil }, nil
 	}
 	c.SignIn = SignIn{
-		Begin: func(_ *http.Request, token string) (string, string, error) {
+		Start: func(_ *http.Request, token string) (string, string, error) {
 			if token != "good" {
 				return "", "", fmt.Errorf("%w: refused", ErrUnauthenticated)
 			}
 			d.open = true
 			return "s3cret", "jane", nil
 		},
-		End: func(secret string) { d.open = d.open && secret != "s3cret" },
-		Who: d.who,
+		End:  func(secret string) { d.open = d.open && secret != "s3cret" },
+		User: d.user,
 	}
 }
 
-func (d *desk) who(r *http.Request) (string, error) {
+func (d *fakeSignIn) user(r *http.Request) (string, error) {
 	if Secret(r) != "s3cret" || !d.open {
 		return "", fmt.Errorf("%w: sign in", ErrUnauthenticated)
 	}
@@ -51,8 +51,8 @@ func (d *desk) who(r *http.Request) (string, error) {
 
 const sessionPath = "/api/v1/session"
 
-// posting is a request to sign in; headers are names and values.
-func posting(body string, headers ...string) *http.Request {
+// signInRequest returns a request to sign in. headers holds names and values.
+func signInRequest(body string, headers ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, sessionPath, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(headers); i += 2 {
@@ -61,9 +61,9 @@ func posting(body string, headers ...string) *http.Request {
 	return r
 }
 
-func TestABrowserSignsInIsKnownAndSignsOut(t *testing.T) {
+func TestSignInAndSignOut(t *testing.T) {
 	for name, over := range map[string]*tls.ConnectionState{secureCookie: {}, plainCookie: nil} {
-		d := &desk{}
+		d := &fakeSignIn{}
 		api := shop(t).api(d.config)
 		c := readContract(t, api)
 		session := c.Paths[sessionPath]
@@ -74,75 +74,75 @@ func TestABrowserSignsInIsKnownAndSignsOut(t *testing.T) {
 			}
 			return ask(api, r)
 		}
-		w := send(posting(`{"token":" good\n"}`), nil)
-		c.holdsBy(sessionPath, session.Post, w)
+		w := send(signInRequest(`{"token":" good\n"}`), nil)
+		c.checkRoute(sessionPath, session.Post, w)
 		cookies := w.Result().Cookies()
 		if w.Code != 200 || len(cookies) != 1 || w.Body.String() != `{"required":true,"user":"jane"}`+"\n" || w.Header().Get("Cache-Control") != "no-store" {
 			t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
 		}
 		cookie := cookies[0]
 		if cookie.Name != name || !cookie.HttpOnly || cookie.Secure != (over != nil) || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Domain != "" {
-			t.Errorf("the cookie is %s", cookie)
+			t.Errorf("unexpected cookie %s", cookie)
 		}
 		for _, path := range []string{sessionPath, "/api/v1/clusters", eu1} {
 			if w := send(httptest.NewRequest(http.MethodGet, path, nil), cookie); w.Code != 200 {
-				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+				t.Errorf("%s: unexpected response %d %s", path, w.Code, w.Body)
 			}
 			if w := send(httptest.NewRequest(http.MethodGet, path, nil), nil); w.Code != 401 {
-				t.Errorf("%s without the cookie: %d", path, w.Code)
+				t.Errorf("%s without the cookie: got %d, want 401", path, w.Code)
 			}
 		}
 		out := send(httptest.NewRequest(http.MethodDelete, sessionPath, nil), cookie)
-		c.holdsBy(sessionPath, session.Delete, out)
+		c.checkRoute(sessionPath, session.Delete, out)
 		if gone := out.Result().Cookies(); out.Code != 204 || len(gone) != 1 || gone[0].Name != name || gone[0].MaxAge >= 0 {
-			t.Errorf("signed out with %d %v", out.Code, out.Header())
+			t.Errorf("sign out: unexpected response %d %v", out.Code, out.Header())
 		}
 		w = send(httptest.NewRequest(http.MethodGet, sessionPath, nil), cookie)
-		c.holdsBy(sessionPath, session.Get, w)
+		c.checkRoute(sessionPath, session.Get, w)
 		if w.Code != 401 {
-			t.Errorf("after signing out: %d %s", w.Code, w.Body)
+			t.Errorf("after signing out: unexpected response %d %s", w.Code, w.Body)
 		}
 	}
 }
 
-func TestWhatIsNoWayToSignInIsRefusedAndTellsNoToken(t *testing.T) {
-	long := `{"token":"hunter2` + strings.Repeat("a", maxCredentials) + `"}`
+func TestInvalidSignInIsRejectedWithoutExposingTheToken(t *testing.T) {
+	long := `{"token":"hunter2` + strings.Repeat("a", maxCredentialsBytes) + `"}`
 	for name, tc := range map[string]struct {
 		request *http.Request
 		status  int
 	}{
-		"a token that the hub refuses": {posting(`{"token":"hunter2"}`), 401},
-		"no token":                     {posting(`{}`), 400},
-		"no JSON":                      {posting(`token=hunter2`), 400},
-		"JSON of another form":         {posting(`["hunter2"]`), 400},
-		"more than one":                {posting(`{"token":"good"} hunter2`), 400},
-		"too long":                     {posting(long), 413},
-		"a form":                       {posting(`{"token":"hunter2"}`, "Content-Type", "application/x-www-form-urlencoded"), 415},
-		"plain text":                   {posting(`{"token":"hunter2"}`, "Content-Type", "text/plain"), 415},
-		"of another site":              {posting(`{"token":"good"}`, "Origin", "https://evil.example"), 403},
-		"of a sister":                  {posting(`{"token":"good"}`, "Sec-Fetch-Site", "same-site"), 403},
-		"of nobody":                    {posting(`{"token":"good"}`, "Origin", "null"), 403},
-		"by two words":                 {posting(`{"token":"good"}`, "Origin", "https://evil.example", "Sec-Fetch-Site", "same-origin"), 403},
+		"a token that the hub refuses": {signInRequest(`{"token":"hunter2"}`), 401},
+		"no token":                     {signInRequest(`{}`), 400},
+		"no JSON":                      {signInRequest(`token=hunter2`), 400},
+		"JSON of another form":         {signInRequest(`["hunter2"]`), 400},
+		"more than one":                {signInRequest(`{"token":"good"} hunter2`), 400},
+		"too long":                     {signInRequest(long), 413},
+		"a form":                       {signInRequest(`{"token":"hunter2"}`, "Content-Type", "application/x-www-form-urlencoded"), 415},
+		"plain text":                   {signInRequest(`{"token":"hunter2"}`, "Content-Type", "text/plain"), 415},
+		"of another site":              {signInRequest(`{"token":"good"}`, "Origin", "https://evil.example"), 403},
+		"of a sister":                  {signInRequest(`{"token":"good"}`, "Sec-Fetch-Site", "same-site"), 403},
+		"of nobody":                    {signInRequest(`{"token":"good"}`, "Origin", "null"), 403},
+		"by two words":                 {signInRequest(`{"token":"good"}`, "Origin", "https://evil.example", "Sec-Fetch-Site", "same-origin"), 403},
 		"in the address":               {httptest.NewRequest(http.MethodPost, sessionPath+"?token=hunter2", nil), 400},
 	} {
-		d := &desk{}
+		d := &fakeSignIn{}
 		api := shop(t).api(d.config)
 		w := ask(api, tc.request)
-		readContract(t, api).holdsBy(sessionPath, readContract(t, api).Paths[sessionPath].Post, w)
+		readContract(t, api).checkRoute(sessionPath, readContract(t, api).Paths[sessionPath].Post, w)
 		if w.Code != tc.status || len(w.Result().Cookies()) > 0 || d.open {
-			t.Errorf("%s: %d %s %v, want %d", name, w.Code, w.Body, w.Header(), tc.status)
+			t.Errorf("%s: got %d %s %v, want %d", name, w.Code, w.Body, w.Header(), tc.status)
 		}
 		if strings.Contains(w.Body.String()+d.log.String()+get(api, "/metrics").Body.String(), "hunter2") {
-			t.Errorf("%s: the token is told:\n%s%s", name, w.Body, &d.log)
+			t.Errorf("%s: the token is exposed:\n%s%s", name, w.Body, &d.log)
 		}
 	}
 }
 
-func TestTheOwnPageSignsInAndOut(t *testing.T) {
-	d := &desk{}
+func TestSameOriginPageSignsInAndOut(t *testing.T) {
+	d := &fakeSignIn{}
 	api := shop(t).api(d.config)
 	for _, headers := range [][]string{{"Origin", "http://example.com"}, {"Sec-Fetch-Site", "same-origin", "Origin", "http://example.com"}, {"Sec-Fetch-Site", "none"}} {
-		if w := ask(api, posting(`{"token":"good"}`, headers...)); w.Code != 200 {
+		if w := ask(api, signInRequest(`{"token":"good"}`, headers...)); w.Code != 200 {
 			t.Errorf("%v: %d %s", headers, w.Code, w.Body)
 		}
 	}
@@ -150,48 +150,48 @@ func TestTheOwnPageSignsInAndOut(t *testing.T) {
 	out.Header.Set("Origin", "https://evil.example")
 	out.AddCookie(&http.Cookie{Name: plainCookie, Value: "s3cret"})
 	if w := ask(api, out); w.Code != 403 || !d.open {
-		t.Errorf("another site signs out: %d, still signed in %t", w.Code, d.open)
+		t.Errorf("sign out from another site: got %d, still signed in %t", w.Code, d.open)
 	}
 }
 
-func TestWithoutAuthenticationNobodyHasToSignIn(t *testing.T) {
+func TestSignInIsOptionalWithoutAuthentication(t *testing.T) {
 	api := shop(t).api(nil)
-	for _, r := range []*http.Request{httptest.NewRequest(http.MethodGet, sessionPath, nil), posting(`{"token":"any"}`)} {
+	for _, r := range []*http.Request{httptest.NewRequest(http.MethodGet, sessionPath, nil), signInRequest(`{"token":"any"}`)} {
 		w := ask(api, r)
 		if w.Code != 200 || w.Body.String() != `{"required":false}`+"\n" || len(w.Result().Cookies()) > 0 {
-			t.Errorf("%s: %d %s %v", r.Method, w.Code, w.Body, w.Header())
+			t.Errorf("%s: unexpected response %d %s %v", r.Method, w.Code, w.Body, w.Header())
 		}
 	}
 }
 
-func TestMethodsThatChangeSomethingAreAllowedOnTheSessionOnly(t *testing.T) {
-	api := shop(t).api((&desk{}).config)
+func TestOnlyTheSessionSupportsPostAndDelete(t *testing.T) {
+	api := shop(t).api((&fakeSignIn{}).config)
 	for path := range readContract(t, api).Paths {
 		for _, method := range []string{http.MethodPost, http.MethodDelete, http.MethodPut, http.MethodPatch} {
 			w := ask(api, httptest.NewRequest(method, targetOf(path, "prod-eu"), nil))
 			allowed := path == sessionPath && (method == http.MethodPost || method == http.MethodDelete)
 			if (w.Code == 405) == allowed {
-				t.Errorf("%s %s: %d", method, path, w.Code)
+				t.Errorf("%s %s: got %d, want 405", method, path, w.Code)
 			}
 			if want := map[bool]string{true: "GET, HEAD, POST, DELETE", false: "GET, HEAD"}[path == sessionPath]; !allowed && w.Header().Get("Allow") != want {
-				t.Errorf("%s %s: Allow is %s, want %s", method, path, w.Header().Get("Allow"), want)
+				t.Errorf("%s %s: got Allow %s, want %s", method, path, w.Header().Get("Allow"), want)
 			}
 		}
 	}
 }
 
-func TestATokenThatComesTooSlowlyIsNotWaitedFor(t *testing.T) {
+func TestSlowTokenTimesOut(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		h := newHall()
-		h.open(t, f.api((&desk{}).config))
-		c := h.enter()
+		h := newMemListener()
+		h.serve(t, f.api((&fakeSignIn{}).config))
+		c := h.dial()
 		defer c.Close()
 		begin := time.Now()
 		fmt.Fprint(c, "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 		var answer bytes.Buffer
 		_, _ = answer.ReadFrom(c)
 		if took := time.Since(begin); took != connlimit.BodyTimeout || !strings.HasPrefix(answer.String(), "HTTP/1.1 408") {
-			t.Errorf("ended after %s with %s", took, &answer)
+			t.Errorf("unexpected end after %s with %s", took, &answer)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// status is Kubernetes' metav1.Status, as the object of an ERROR event.
+// status is a metav1.Status of Kubernetes, the object of an ERROR event.
 type status struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
@@ -18,33 +18,33 @@ type status struct {
 	Message    string   `json:"message"`
 }
 
-// errorEvent is an ERROR event; it carries no version.
+// errorEvent is an ERROR event. It has no resourceVersion.
 type errorEvent struct {
 	Type   string `json:"type"`
 	Object status `json:"object"`
 }
 
-// errorLine is the ERROR event that tells of a problem.
+// errorLine returns the ERROR event for a problem.
 func errorLine(p *Problem, f view.Framing, cluster string) []byte {
 	e := errorEvent{Type: "ERROR", Object: status{APIVersion: "v1", Kind: "Status", Status: "Failure", Reason: p.Reason, Code: p.Status, Message: p.Detail}}
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	// A struct of strings is always JSON.
+	// Encoding a struct of strings cannot fail.
 	_ = enc.Encode(e)
 	if cluster == "" {
-		f = alone(f)
+		f = withoutCluster(f)
 	}
 	return view.Frame(line.Bytes(), f, cluster)
 }
 
-// alone is a framing without the name of a cluster.
-func alone(f view.Framing) view.Framing {
+// withoutCluster returns the corresponding framing without the name of a cluster.
+func withoutCluster(f view.Framing) view.Framing {
 	switch f {
-	case view.FleetLines:
-		return view.Lines
-	case view.FleetServerSent:
-		return view.ServerSent
+	case view.JSONLinesWithCluster:
+		return view.JSONLines
+	case view.SSEWithCluster:
+		return view.SSE
 	}
 	return f
 }

@@ -12,72 +12,72 @@ import (
 )
 
 const (
-	// reviewPeriod is about how often it is asked anew whether a client may watch.
-	reviewPeriod = 30 * time.Second
-	// undecidedGrace is for how long a stream goes on that nobody can be asked about.
-	undecidedGrace = time.Minute
-	// reviewTimeout bounds one such question.
-	reviewTimeout = 10 * time.Second
+	// recheckInterval is about how often the client's access is reviewed again.
+	recheckInterval = 30 * time.Second
+	// authorizerOutageTimeout is how long a stream continues while the authorizer is unavailable.
+	authorizerOutageTimeout = time.Minute
+	// recheckTimeout is the timeout of one review, and the interval of retries.
+	recheckTimeout = 10 * time.Second
 )
 
-// errOver ends a stream in good order.
-var errOver = errors.New("the stream is over")
+// errStreamTimeout ends a stream normally, after timeoutSeconds.
+var errStreamTimeout = errors.New("the stream has reached its timeout")
 
-// stream is one client that watches one cluster, or the fleet. All it does is done by
-// the goroutine of its request.
+// stream is one client that watches one cluster, or the list of clusters. Only the goroutine of its
+// request uses it.
 type stream struct {
 	api     *API
 	request *http.Request
-	outlet  outlet
-	// problem is why the stream ends at once, nil for most.
+	writer  streamWriter
+	// problem ends the stream as soon as it starts; nil for most.
 	problem error
 
-	details []*detail
-	// fleet is nil on the stream of one cluster.
-	fleet *fleetWatch
+	details []*clusterWatch
+	// list is nil in a stream of one cluster.
+	list *listWatch
 
-	ends      time.Time // zero: never
-	reviewed  time.Time // when it is time for a review
-	undecided time.Time // since when there was no answer; zero: there is one
-	beat      time.Time // when silence has lasted long enough
-	timer     *time.Timer
+	deadline            time.Time // zero: never
+	nextRecheck         time.Time // when access is reviewed next
+	authorizerDownSince time.Time // since when the authorizer is unavailable; zero: it is available
+	nextHeartbeat       time.Time // when the next heartbeat is due
+	timer               *time.Timer
 }
 
-// start begins the answer, and readies the stream to run.
+// start writes the header of the response and prepares the stream for run.
 func (s *stream) start(w http.ResponseWriter, f view.Framing, p *params) (err error) {
-	if s.outlet, err = newOutlet(w, s.request, f, p.bookmarks); err != nil {
+	if s.writer, err = newStreamWriter(w, s.request, f, p.bookmarks); err != nil {
 		return err
 	}
 	s.api.streams.Add(1)
 	now := time.Now()
-	s.timer = time.NewTimer(heartbeat)
-	s.reviewed, s.beat = now.Add(nextReview()), now.Add(heartbeat)
-	if p.lasts > 0 {
-		s.ends = now.Add(p.lasts)
+	s.timer = time.NewTimer(heartbeatInterval)
+	s.nextRecheck, s.nextHeartbeat = now.Add(nextRecheckIn()), now.Add(heartbeatInterval)
+	if p.streamTimeout > 0 {
+		s.deadline = now.Add(p.streamTimeout)
 	}
 	return nil
 }
 
-// nextReview scatters reviews, so that all that came at once are not asked about at
-// once.
-func nextReview() time.Duration {
-	return reviewPeriod - time.Duration(rand.Int64N(int64(reviewPeriod/4))) //nolint:gosec // jitter
+// nextRecheckIn returns a randomized interval, so that streams that started together are not
+// reviewed together.
+func nextRecheckIn() time.Duration {
+	return recheckInterval - time.Duration(rand.Int64N(int64(recheckInterval/4))) //nolint:gosec // jitter
 }
 
-// run serves the client until it goes, or the stream has to end.
+// run serves the client until it disconnects or the stream ends.
 func (s *stream) run() {
 	defer s.api.streams.Done()
-	defer s.shut()
+	defer s.close()
 	defer s.timer.Stop()
 	s.api.metrics.watches.Inc()
 	defer s.api.metrics.watches.Dec()
 	err := s.problem
 	for err == nil {
 		var wake time.Time
-		if wake, err = s.catchUp(time.Now()); err != nil {
+		if wake, err = s.step(time.Now()); err != nil {
 			break
 		}
-		if err = s.outlet.flush(); err != nil {
+		if err = s.writer.flush(); err != nil {
 			break
 		}
 		s.timer.Reset(time.Until(wake))
@@ -86,66 +86,66 @@ func (s *stream) run() {
 	s.end(err)
 }
 
-// end tells the client why, where it can still be told.
+// end records why the stream ends, and tells the client if possible.
 func (s *stream) end(err error) {
 	switch {
-	case errors.Is(err, errGone):
-		s.api.metrics.ended("client", 0)
-		s.outlet.close(nil)
-	case errors.Is(err, errSlow):
-		s.api.metrics.ended("slow", 0)
-		s.outlet.close(nil)
-	case errors.Is(err, errOver):
-		s.api.metrics.ended("timeout", 0)
-		s.outlet.close(nil)
+	case errors.Is(err, errClientGone):
+		s.api.metrics.streamEnded("client", 0)
+		s.writer.close(nil)
+	case errors.Is(err, errSlowClient):
+		s.api.metrics.streamEnded("slow", 0)
+		s.writer.close(nil)
+	case errors.Is(err, errStreamTimeout):
+		s.api.metrics.streamEnded("timeout", 0)
+		s.writer.close(nil)
 	default:
 		p := s.api.problem(s.request, err)
-		s.api.metrics.ended(p.Reason, p.Status)
-		s.outlet.close(p)
+		s.api.metrics.streamEnded(p.Reason, p.Status)
+		s.writer.close(p)
 	}
 }
 
-// catchUp does what is due, and says when something is next.
-func (s *stream) catchUp(now time.Time) (wake time.Time, err error) {
-	if !s.ends.IsZero() && !now.Before(s.ends) {
-		return now, errOver
+// step does everything that is due, and returns when something is due next.
+func (s *stream) step(now time.Time) (wake time.Time, err error) {
+	if !s.deadline.IsZero() && !now.Before(s.deadline) {
+		return now, errStreamTimeout
 	}
-	if !now.Before(s.reviewed) {
-		if err := s.ask(now); err != nil {
+	if !now.Before(s.nextRecheck) {
+		if err := s.recheckAccess(now); err != nil {
 			return now, err
 		}
 	}
-	if err := s.tell(now); err != nil {
+	if err := s.sendPending(now); err != nil {
 		return now, err
 	}
-	if !now.Before(s.beat) {
-		if err := s.outlet.beat(s.bookmark); err != nil {
+	if !now.Before(s.nextHeartbeat) {
+		if err := s.writer.heartbeat(s.bookmark); err != nil {
 			return now, err
 		}
-		s.beat = now.Add(heartbeat)
+		s.nextHeartbeat = now.Add(heartbeatInterval)
 	}
-	return s.next(), nil
+	return s.nextWake(), nil
 }
 
-// tell writes what the client lacks.
-func (s *stream) tell(now time.Time) error {
-	if s.fleet != nil {
-		if err := s.fleet.catchUp(s, now); err != nil {
+// sendPending writes the events that the client does not have yet.
+func (s *stream) sendPending(now time.Time) error {
+	if s.list != nil {
+		if err := s.list.sendPending(s, now); err != nil {
 			return err
 		}
 	}
 	for i := 0; i < len(s.details); i++ {
 		d := s.details[i]
-		err := d.catchUp(now, s.write)
+		err := d.sendPending(now, s.write)
 		var p *Problem
 		switch {
-		case s.fleet == nil || !errors.As(err, &p):
+		case s.list == nil || !errors.As(err, &p):
 		case p.Reason == ReasonExpired:
-			d.begun = false
-			err = d.catchUp(now, s.write)
-		default: // the others go on
+			d.started = false
+			err = d.sendPending(now, s.write)
+		default: // the other watches continue
 			err = s.write(errorLine(p, d.framing, d.cluster))
-			s.drop(i)
+			s.removeDetail(i)
 			i--
 		}
 		if err != nil {
@@ -155,8 +155,8 @@ func (s *stream) tell(now time.Time) error {
 	return nil
 }
 
-func (s *stream) drop(i int) {
-	s.details[i].shut()
+func (s *stream) removeDetail(i int) {
+	s.details[i].close()
 	s.details = append(s.details[:i:i], s.details[i+1:]...)
 }
 
@@ -164,87 +164,87 @@ func (s *stream) write(events []byte) error {
 	if len(events) == 0 {
 		return nil
 	}
-	s.beat = time.Now().Add(heartbeat)
-	return s.outlet.write(events)
+	s.nextHeartbeat = time.Now().Add(heartbeatInterval)
+	return s.writer.write(events)
 }
 
 func (s *stream) bookmark() ([]byte, error) {
-	if s.fleet != nil {
-		return s.fleet.bookmark()
+	if s.list != nil {
+		return s.list.bookmark()
 	}
-	return s.details[0].beat()
+	return s.details[0].heartbeat()
 }
 
-// next is when something is due though there is no news.
-func (s *stream) next() time.Time {
-	wake := s.reviewed
+// nextWake returns when something is due even if no cluster changes.
+func (s *stream) nextWake() time.Time {
+	wake := s.nextRecheck
 	sooner := func(t time.Time) {
 		if !t.IsZero() && t.Before(wake) {
 			wake = t
 		}
 	}
-	sooner(s.ends)
-	sooner(s.beat)
+	sooner(s.deadline)
+	sooner(s.nextHeartbeat)
 	for _, d := range s.details {
-		sooner(d.wake)
+		sooner(d.refreshAt)
 	}
-	if s.fleet != nil {
-		sooner(s.fleet.again)
+	if s.list != nil {
+		sooner(s.list.nextRefresh)
 	}
 	return wake
 }
 
-// ask asks whether the client may still watch. While nobody answers, the stream goes
-// on for some time only.
-func (s *stream) ask(now time.Time) error {
-	ctx, cancel := context.WithTimeout(s.request.Context(), reviewTimeout)
+// recheckAccess reviews whether the client may still watch. If the authorizer is unavailable, the
+// stream continues for authorizerOutageTimeout.
+func (s *stream) recheckAccess(now time.Time) error {
+	ctx, cancel := context.WithTimeout(s.request.Context(), recheckTimeout)
 	defer cancel()
-	err := s.review(ctx)
-	s.reviewed = now.Add(nextReview())
+	err := s.reviewAccess(ctx)
+	s.nextRecheck = now.Add(nextRecheckIn())
 	switch {
-	case !errors.Is(err, ErrUndecided) && !errors.Is(err, ErrTooMany):
-		s.undecided = time.Time{}
-	case s.undecided.IsZero():
-		s.undecided, err = now, nil
-		s.reviewed = now.Add(reviewTimeout)
-	case now.Sub(s.undecided) < undecidedGrace:
-		s.reviewed, err = now.Add(reviewTimeout), nil
+	case !errors.Is(err, ErrAuthorizerUnavailable) && !errors.Is(err, ErrTooManyRequests):
+		s.authorizerDownSince = time.Time{}
+	case s.authorizerDownSince.IsZero():
+		s.authorizerDownSince, err = now, nil
+		s.nextRecheck = now.Add(recheckTimeout)
+	case now.Sub(s.authorizerDownSince) < authorizerOutageTimeout:
+		s.nextRecheck, err = now.Add(recheckTimeout), nil
 	}
 	return err
 }
 
-// review asks whether the client may still watch.
-func (s *stream) review(ctx context.Context) error {
-	if s.fleet != nil {
-		return s.fleet.review(ctx, s)
+// reviewAccess returns an error if the client may not watch any more.
+func (s *stream) reviewAccess(ctx context.Context) error {
+	if s.list != nil {
+		return s.list.recheckAccess(ctx, s)
 	}
 	d := s.details[0]
-	return s.api.mayWatch(ctx, s.request, d.cluster, d.scope.Part != view.Summary)
+	return s.api.authorizeWatch(ctx, s.request, d.cluster, d.scope.Part != view.Summary)
 }
 
-// wait waits for news, the timer, what the client says, and the end. The stream of one
-// cluster waits for little enough for a plain select.
+// wait waits for a change, the timer, a message of the client, or the end. The common case of one
+// cluster avoids the slower reflect.Select.
 func (s *stream) wait() error {
-	if s.fleet != nil {
-		return s.waitForMany()
+	if s.list != nil {
+		return s.waitList()
 	}
 	select {
-	case <-s.details[0].news:
+	case <-s.details[0].changed:
 	case <-s.timer.C:
-	case <-s.outlet.gone():
-		return errGone
+	case <-s.writer.done():
+		return errClientGone
 	case <-s.api.draining.Done():
 		return errDraining
-	case <-s.outlet.messages():
-		return badQuery("this stream takes no messages; that of the fleet does")
+	case <-s.writer.messages():
+		return badRequest("this stream accepts no messages; only the stream of the list of clusters does")
 	}
 	return nil
 }
 
-func (s *stream) waitForMany() error {
-	channels := []any{s.outlet.gone(), s.api.draining.Done(), s.outlet.messages(), s.timer.C, s.fleet.news}
+func (s *stream) waitList() error {
+	channels := []any{s.writer.done(), s.api.draining.Done(), s.writer.messages(), s.timer.C, s.list.changed}
 	for _, d := range s.details {
-		channels = append(channels, d.news)
+		channels = append(channels, d.changed)
 	}
 	cases := make([]reflect.SelectCase, len(channels))
 	for i, c := range channels {
@@ -253,21 +253,21 @@ func (s *stream) waitForMany() error {
 	chosen, said, _ := reflect.Select(cases)
 	switch chosen {
 	case 0:
-		return errGone
+		return errClientGone
 	case 1:
 		return errDraining
 	case 2:
-		return s.fleet.hear(s, said.Bytes())
+		return s.list.handleMessage(s, said.Bytes())
 	}
 	return nil
 }
 
-// shut ends all watches of the stream.
-func (s *stream) shut() {
+// close ends all watches of the stream.
+func (s *stream) close() {
 	for _, d := range s.details {
-		d.shut()
+		d.close()
 	}
-	if s.fleet != nil {
-		s.fleet.shut()
+	if s.list != nil {
+		s.list.close()
 	}
 }

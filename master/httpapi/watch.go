@@ -11,147 +11,147 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// ReasonExpired: what changed since the version is not known any more.
+// ReasonExpired is the reason of a Problem for a resourceVersion that is too old or unknown.
 const ReasonExpired = "Expired"
 
-// expired is what it means to the client that a version cannot be resumed.
-func expired(err error) error {
+// expiredProblem converts view.ErrExpired into a Problem, and returns other errors unchanged.
+func expiredProblem(err error) error {
 	if !errors.Is(err, view.ErrExpired) {
 		return err
 	}
 	return &Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: err.Error()}
 }
 
-// watchCluster streams one cluster's events.
+// watchCluster streams the events of one cluster.
 func (a *API) watchCluster(w http.ResponseWriter, r *http.Request, cluster string, p *params) error {
-	framing, err := negotiate(r, p)
+	framing, err := negotiateFraming(r, p)
 	if err != nil {
 		return err
 	}
-	if err := takeLastEvent(r, p, view.ParseVersion); err != nil {
+	if err := applyLastEventID(r, p, view.ParseVersion); err != nil {
 		return err
 	}
 	scope := view.Scope{Part: p.query.Part, Filter: p.query.Filter, Usage: p.usage}
-	d := a.open(cluster, scope, framing, p.bookmarks)
-	s := &stream{api: a, request: r, details: []*detail{d}}
-	s.problem, err = a.meet(r.Context(), d, p, fromLastEvent(r) || wantsSocket(r))
+	d := a.newClusterWatch(cluster, scope, framing, p.bookmarks)
+	s := &stream{api: a, request: r, details: []*clusterWatch{d}}
+	s.problem, err = a.prepareStream(r.Context(), d, p, hasLastEventID(r) || isWebSocket(r))
 	if err == nil {
 		err = s.start(w, framing, p)
 	}
 	if err != nil {
-		s.shut()
+		s.close()
 		return err
 	}
-	later(w, s)
+	deferStream(w, s)
 	return nil
 }
 
-// meet gets a watch of one cluster to where its stream can begin: at a version, or at a
-// report that is fresh. An expired version is a problem apart where the client had
-// better be told by an event: what reconnects by itself would take an answer for the
-// end.
-func (a *API) meet(ctx context.Context, d *detail, p *params, byEvent bool) (problem, err error) {
-	m, err := d.look()
+// prepareStream finds where the stream of a cluster starts: at a version, or at a fresh report. It
+// returns an expired version as problem, not as err, if the client needs it as an event: clients
+// that reconnect automatically would treat an error response as final.
+func (a *API) prepareStream(ctx context.Context, d *clusterWatch, p *params, asEvent bool) (problem, err error) {
+	m, err := d.refresh()
 	if err != nil {
 		return nil, err
 	}
-	if p.anew() || m == nil {
+	if p.wantsInitial() || m == nil {
 		if _, err := a.await(ctx, d.cluster, *p); err != nil {
 			return nil, err
 		}
-		if _, err := d.look(); err != nil {
+		if _, err := d.refresh(); err != nil {
 			return nil, err
 		}
 	}
 	switch {
-	case p.anew():
+	case p.wantsInitial():
 		return nil, nil
 	case p.version == "":
-		_, d.cursor = d.log.Begin()
-		d.begun = true
+		_, d.cursor = d.log.Current()
+		d.started = true
 		return nil, nil
 	}
 	err = d.resume(p.version)
-	if byEvent {
+	if asEvent {
 		return err, nil
 	}
 	return nil, err
 }
 
-// negotiate is how the client wants its events, which also tells what it may ask for.
-func negotiate(r *http.Request, p *params) (view.Framing, error) {
+// negotiateFraming returns the framing that the client requests, and rejects requests that cannot
+// be streamed.
+func negotiateFraming(r *http.Request, p *params) (view.Framing, error) {
 	if r.Method != http.MethodGet {
-		return 0, &view.ParameterError{Name: watchParameter.name, Words: "has no meaning for " + r.Method + "; only GET can watch"}
+		return 0, &view.ParameterError{Name: watchParameter.name, Message: "not supported with method " + r.Method + "; use GET"}
 	}
 	switch {
-	case wantsSocket(r):
+	case isWebSocket(r):
 		p.bookmarks = true
-		if err := sameOrigin(r, "open a websocket here"); err != nil {
+		if err := sameOrigin(r, "open a websocket on this host"); err != nil {
 			return 0, err
 		}
-		return view.Lines, handshake(r)
-	case wantsServerSent(r):
+		return view.JSONLines, checkHandshake(r)
+	case acceptsSSE(r):
 		p.bookmarks = true
-		return view.ServerSent, nil
+		return view.SSE, nil
 	}
-	return view.Lines, nil
+	return view.JSONLines, nil
 }
 
-// wantsServerSent says that Accept asks for Server-Sent Events, and does not like JSON
-// better. Who takes anything gets JSON.
-func wantsServerSent(r *http.Request) bool {
-	likes := map[string]float64{}
+// acceptsSSE reports whether Accept names text/event-stream and does not prefer application/json. A
+// wildcard means JSON.
+func acceptsSSE(r *http.Request) bool {
+	weights := map[string]float64{}
 	for _, line := range r.Header["Accept"] {
 		for one := range strings.SplitSeq(line, ",") {
-			media, q := quality(one)
-			likes[strings.ToLower(media)] = q
+			media, q := parseQuality(one)
+			weights[strings.ToLower(media)] = q
 		}
 	}
-	events := likes["text/event-stream"]
-	return events > 0 && events >= likes["application/json"]
+	events := weights["text/event-stream"]
+	return events > 0 && events >= weights["application/json"]
 }
 
-const lastEvent = "Last-Event-ID"
+const lastEventIDHeader = "Last-Event-ID"
 
-// fromLastEvent says that an EventSource comes again.
-func fromLastEvent(r *http.Request) bool { return r.Header.Get(lastEvent) != "" }
+// hasLastEventID reports whether an EventSource reconnects.
+func hasLastEventID(r *http.Request) bool { return r.Header.Get(lastEventIDHeader) != "" }
 
-// takeLastEvent lets the last event that an EventSource has seen go before the version
-// of its address, which was there before any event.
-func takeLastEvent(r *http.Request, p *params, parse func(string) error) error {
-	id := r.Header.Get(lastEvent)
+// applyLastEventID replaces the version of the query string by that of the Last-Event-ID header,
+// which is newer.
+func applyLastEventID(r *http.Request, p *params, parse func(string) error) error {
+	id := r.Header.Get(lastEventIDHeader)
 	if id == "" {
 		return nil
 	}
-	if id == view.Beginning {
+	if id == view.InitialVersion {
 		p.version = ""
 		return nil
 	}
 	if err := parse(id); err != nil {
-		return badQuery(fmt.Sprintf("the header %s %v", lastEvent, err))
+		return badRequest(fmt.Sprintf("header %s: %v", lastEventIDHeader, err))
 	}
 	p.version, p.initial = id, nil
 	return nil
 }
 
-// newOutlet begins the answer.
-func newOutlet(w http.ResponseWriter, r *http.Request, f view.Framing, bookmarks bool) (outlet, error) {
-	if wantsSocket(r) {
-		return newSocket(w, r)
+// newStreamWriter writes the header of the response and returns the writer of its stream.
+func newStreamWriter(w http.ResponseWriter, r *http.Request, f view.Framing, bookmarks bool) (streamWriter, error) {
+	if isWebSocket(r) {
+		return newWSWriter(w, r)
 	}
-	return newResponse(w, r, f, bookmarks), nil
+	return newHTTPWriter(w, r, f, bookmarks), nil
 }
 
-// mayWatch asks anew whether the client may watch a cluster, which it may have called
-// by an address that by now is another's.
-func (a *API) mayWatch(ctx context.Context, r *http.Request, cluster string, details bool) error {
-	asked := askedCluster(r)
-	if name, known := a.config.Registry.Resolve(asked); known && name != cluster {
-		return &Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: fmt.Sprintf("%s is not cluster %s any more; begin again", shorten(asked), cluster)}
+// authorizeWatch reviews whether the client may still watch a cluster. If the client named it by an
+// address that now belongs to another cluster, the watch has expired.
+func (a *API) authorizeWatch(ctx context.Context, r *http.Request, cluster string, details bool) error {
+	requested := requestedCluster(r)
+	if name, known := a.config.Registry.Resolve(requested); known && name != cluster {
+		return &Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: fmt.Sprintf("%s does not belong to cluster %s any more; start a new watch", quoteShort(requested), cluster)}
 	}
-	caller, err := a.caller(r)
+	authorize, err := a.authenticate(r)
 	if err == nil {
-		err = caller(ctx, Access{Verb: "watch", Details: details, Cluster: cluster, Called: calledBy(asked, cluster)})
+		err = authorize(ctx, Access{Verb: "watch", Details: details, Cluster: cluster, RequestedAs: requestedAs(requested, cluster)})
 	}
 	if errors.Is(err, ErrHidden) {
 		return unknownCluster(cluster)
@@ -159,7 +159,7 @@ func (a *API) mayWatch(ctx context.Context, r *http.Request, cluster string, det
 	return err
 }
 
-// waitStreams waits until all streams have ended, which they do when the master drains.
+// waitStreams waits until all streams have ended after Drain, at most for closeTimeout.
 func (a *API) waitStreams() {
 	done := make(chan struct{})
 	go func() {
@@ -168,6 +168,6 @@ func (a *API) waitStreams() {
 	}()
 	select {
 	case <-done:
-	case <-time.After(closing):
+	case <-time.After(closeTimeout):
 	}
 }

@@ -11,73 +11,73 @@ import (
 )
 
 const (
-	// maxTimeoutSeconds is the longest that a watch can be told to last.
+	// maxTimeoutSeconds is the maximum value of timeoutSeconds: one day.
 	maxTimeoutSeconds = 24 * 60 * 60
-	// maxDetails is how many clusters' own events one stream carries at most.
-	maxDetails = 64
-	// maxDemands is how many clusters can be named in demand.
-	maxDemands  = 10_000
-	allClusters = "*"
+	// maxDetails is the maximum number of clusters in the parameter detail.
+	maxDetailClusters = 64
+	// maxDemands is the maximum number of clusters in the parameter demand.
+	maxDemandClusters = 10_000
+	allClusters       = "*"
 )
 
-// watchParams are the parameters of watches.
+// watchParams holds the parameters of watches.
 type watchParams struct {
-	// version is where to resume; empty: begin anew.
+	// version is where to resume; empty to start with the initial events.
 	version string
-	// initial says whether the present state is wanted first; nil: where there is no
+	// initial reports whether initial events are requested; nil means that they are if there is no
 	// version.
-	initial      *bool
-	notOlderThan bool
-	bookmarks    bool
-	lasts        time.Duration // 0: until the client goes
-	usage        view.UsageMode
-	wishes
+	initial       *bool
+	notOlderThan  bool
+	bookmarks     bool
+	streamTimeout time.Duration // 0: until the client disconnects
+	usage         view.UsageMode
+	subscriptions
 }
 
-// wishes are what a client of the fleet's stream wants of single clusters.
-type wishes struct {
+// subscriptions holds what a client of the list's stream wants from single clusters.
+type subscriptions struct {
 	demand map[string]bool
-	detail []wish
+	detail []detailRequest
 }
 
-// wish is a cluster whose own events are wanted.
-type wish struct{ cluster, version string }
+// detailRequest is a cluster whose own events are requested, and the version to resume from.
+type detailRequest struct{ cluster, version string }
 
 var (
 	versionParameter = parameter{
-		"resourceVersion", "Where to begin: what changed since this version. Absent or 0: the present state, then what changes.",
+		"resourceVersion", "Version to resume from: changes since then are sent. Absent or 0: the current state is sent first, then changes.",
 		schema{"type": "string"},
 		func(p *params, v string) error { p.version = v; return view.ParseVersion(v) },
 	}
-	fleetVersionParameter = parameter{
-		versionParameter.name, versionParameter.words, versionParameter.schema,
-		func(p *params, v string) error { p.version = v; return view.ParseFleetVersion(v) },
+	listVersionParameter = parameter{
+		versionParameter.name, versionParameter.description, versionParameter.schema,
+		func(p *params, v string) error { p.version = v; return view.ParseClusterListVersion(v) },
 	}
 	commonWatchParameters = []parameter{
 		watchParameter,
-		{"resourceVersionMatch", "Kubernetes' own; goes with sendInitialEvents.", enum("NotOlderThan"), func(p *params, v string) error {
+		{"resourceVersionMatch", "As in Kubernetes; required with sendInitialEvents if there is a resourceVersion.", enum("NotOlderThan"), func(p *params, v string) error {
 			p.notOlderThan = v == "NotOlderThan"
 			return oneOf(v, "NotOlderThan")
 		}},
-		{"sendInitialEvents", "Whether the present state comes first; by default where no resourceVersion is given.", boolean(), func(p *params, v string) error {
-			initial, err := truth(v)
+		{"sendInitialEvents", "Whether the current state is sent first. By default it is if there is no resourceVersion.", boolean(), func(p *params, v string) error {
+			initial, err := parseBool(v)
 			p.initial = &initial
 			return err
 		}},
-		{"allowWatchBookmarks", "BOOKMARK events, at most one a period, in a stream of JSON lines. Other streams always have them.", boolean(), func(p *params, v string) (err error) {
-			p.bookmarks, err = truth(v)
+		{"allowWatchBookmarks", "Send BOOKMARK events in a stream of JSON lines, at most one per interval. Other streams always have them.", boolean(), func(p *params, v string) (err error) {
+			p.bookmarks, err = parseBool(v)
 			return err
 		}},
-		{"timeoutSeconds", "After so many seconds the stream ends.", integer(1, maxTimeoutSeconds), func(p *params, v string) error {
+		{"timeoutSeconds", "The stream ends after this number of seconds.", integer(1, maxTimeoutSeconds), func(p *params, v string) error {
 			n, err := strconv.Atoi(v)
 			if err != nil || n < 1 || n > maxTimeoutSeconds {
-				return fmt.Errorf("is %s, and may be a number from 1 to %d", shorten(v), maxTimeoutSeconds)
+				return fmt.Errorf("must be a number from 1 to %d, got %s", maxTimeoutSeconds, quoteShort(v))
 			}
-			p.lasts = time.Duration(n) * time.Second
+			p.streamTimeout = time.Duration(n) * time.Second
 			return nil
 		}},
 		{
-			"usage", "How usage is told: a Usage event for each reading, MODIFIED nodes and containers, or not at all.",
+			"usage", "How usage is sent: as one Usage event for each reading, as MODIFIED events of nodes and containers, or not at all.",
 			schema{"type": "string", "enum": []string{"events", "objects", "none"}, "default": "events"},
 			func(p *params, v string) error {
 				p.usage = view.UsageModes[v]
@@ -85,25 +85,25 @@ var (
 			},
 		},
 	}
-	clusterWatchParameters = append([]parameter{timeoutParameter, orBeginning(versionParameter)}, commonWatchParameters...)
-	fleetWatchParameters   = append([]parameter{
-		orBeginning(fleetVersionParameter), wordsParameter,
-		{"demand", "Names of clusters, or `*`: the master keeps them reporting while the stream is open.", schema{"type": "string"}, func(p *params, v string) (err error) {
+	clusterWatchParameters = append([]parameter{timeoutParameter, orInitial(versionParameter)}, commonWatchParameters...)
+	listWatchParameters    = append([]parameter{
+		orInitial(listVersionParameter), wordsParameter,
+		{"demand", "Names of clusters separated by commas, or `*` for all: the master keeps them reporting while the stream is open.", schema{"type": "string"}, func(p *params, v string) (err error) {
 			p.demand, err = parseDemand(strings.Split(v, ","))
 			return err
 		}},
-		{"detail", "Names of clusters whose own events are wanted too, each with a `cluster` field; NAME@VERSION resumes.", schema{"type": "string"}, func(p *params, v string) (err error) {
+		{"detail", "Names of clusters separated by commas, whose own events are sent as well, with a `cluster` field. NAME@VERSION resumes from a version.", schema{"type": "string"}, func(p *params, v string) (err error) {
 			p.detail, err = parseDetail(strings.Split(v, ","))
 			return err
 		}},
 	}, commonWatchParameters...)
 )
 
-// orBeginning takes 0 and nothing for no version.
-func orBeginning(p parameter) parameter {
+// orInitial returns the parameter so that it also accepts 0 and an empty value, as no version.
+func orInitial(p parameter) parameter {
 	set := p.set
 	p.set = func(to *params, v string) error {
-		if v == "" || v == view.Beginning {
+		if v == "" || v == view.InitialVersion {
 			return nil
 		}
 		return set(to, v)
@@ -113,24 +113,24 @@ func orBeginning(p parameter) parameter {
 
 func oneOf(value string, known ...string) error {
 	if !slices.Contains(known, value) {
-		return fmt.Errorf("is %s, and may be %s", shorten(value), strings.Join(known, ", "))
+		return fmt.Errorf("must be one of %s, got %s", strings.Join(known, ", "), quoteShort(value))
 	}
 	return nil
 }
 
-// settle holds the parameters of a watch against each other, as Kubernetes does.
-func (p *params) settle() error {
+// validate checks the parameters of a watch against each other, with the rules of Kubernetes.
+func (p *params) validate() error {
 	switch {
 	case p.initial != nil && *p.initial && p.version != "" && !p.notOlderThan:
-		return &view.ParameterError{Name: "sendInitialEvents", Words: "goes with resourceVersionMatch=NotOlderThan where there is a resourceVersion"}
+		return &view.ParameterError{Name: "sendInitialEvents", Message: "requires resourceVersionMatch=NotOlderThan if there is a resourceVersion"}
 	case p.notOlderThan && p.initial == nil:
-		return &view.ParameterError{Name: "resourceVersionMatch", Words: "goes with sendInitialEvents"}
+		return &view.ParameterError{Name: "resourceVersionMatch", Message: "requires sendInitialEvents"}
 	}
 	return nil
 }
 
-// anew says that the present state is wanted first.
-func (w *watchParams) anew() bool {
+// wantsInitial reports whether the stream starts with the initial events.
+func (w *watchParams) wantsInitial() bool {
 	if w.initial != nil {
 		return *w.initial
 	}
@@ -138,12 +138,12 @@ func (w *watchParams) anew() bool {
 }
 
 func parseDemand(clusters []string) (map[string]bool, error) {
-	if len(clusters) > maxDemands {
-		return nil, fmt.Errorf("names %d clusters, and may name %d", len(clusters), maxDemands)
+	if len(clusters) > maxDemandClusters {
+		return nil, fmt.Errorf("must name at most %d clusters, got %d", maxDemandClusters, len(clusters))
 	}
 	demand := make(map[string]bool, len(clusters))
 	for _, name := range clusters {
-		if err := clusterName(name); err != nil && name != allClusters {
+		if err := validateName(name); err != nil && name != allClusters {
 			return nil, err
 		}
 		demand[name] = true
@@ -151,36 +151,36 @@ func parseDemand(clusters []string) (map[string]bool, error) {
 	return demand, nil
 }
 
-func parseDetail(clusters []string) ([]wish, error) {
-	if len(clusters) > maxDetails {
-		return nil, fmt.Errorf("names %d clusters, and may name %d", len(clusters), maxDetails)
+func parseDetail(clusters []string) ([]detailRequest, error) {
+	if len(clusters) > maxDetailClusters {
+		return nil, fmt.Errorf("must name at most %d clusters, got %d", maxDetailClusters, len(clusters))
 	}
-	var detail []wish
+	var detail []detailRequest
 	for _, text := range clusters {
 		name, version, resumes := strings.Cut(text, "@")
-		if err := clusterName(name); err != nil {
+		if err := validateName(name); err != nil {
 			return nil, err
 		}
-		if resumes && version != view.Beginning {
+		if resumes && version != view.InitialVersion {
 			if err := view.ParseVersion(version); err != nil {
-				return nil, fmt.Errorf("has a version that %w", err)
+				return nil, fmt.Errorf("version of cluster %s: %w", name, err)
 			}
 		} else {
 			version = ""
 		}
-		if !slices.ContainsFunc(detail, func(w wish) bool { return w.cluster == name }) {
-			detail = append(detail, wish{name, version})
+		if !slices.ContainsFunc(detail, func(w detailRequest) bool { return w.cluster == name }) {
+			detail = append(detail, detailRequest{name, version})
 		}
 	}
 	return detail, nil
 }
 
-// clusterName refuses what no cluster is called; names that no ClusterAgent has are
-// told apart later.
-func clusterName(name string) error {
+// validateName returns an error if no cluster can have that name. Names of clusters that do not
+// exist are rejected later.
+func validateName(name string) error {
 	const longest = 253
 	if name == "" || len(name) > longest || strings.ContainsAny(name, " \t\r\n*/") {
-		return fmt.Errorf("has %s, which is no cluster's name", shorten(name))
+		return fmt.Errorf("invalid name of a cluster: %s", quoteShort(name))
 	}
 	return nil
 }

@@ -27,71 +27,71 @@ func bubble(t *testing.T, test func(t *testing.T, f *fake)) {
 	})
 }
 
-func TestAWatchBeginsWithThePresentStateAndGoesOnWithChanges(t *testing.T) {
+func TestWatchSendsInitialEventsThenChanges(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"?watch=true", nil)
-		w.sees("ADDED Node n1", "ADDED Pod web-1", "ADDED Container app", "ADDED Port", "ADDED Summary", "ADDED Session Reporting", "BOOKMARK initial-events-end")
+		w.expect("ADDED Node n1", "ADDED Pod web-1", "ADDED Container app", "ADDED Port", "ADDED Summary", "ADDED Session Reporting", "BOOKMARK initial-events-end")
 		if w.header.Get("Content-Type") != "application/json" || w.header.Get("X-Accel-Buffering") != "no" {
-			t.Errorf("headers %v", w.header)
+			t.Errorf("unexpected headers %v", w.header)
 		}
 		f.report(t, "prod-eu", nil, node("n2", state.True))
-		w.sees("ADDED Node n2", "MODIFIED Summary")
+		w.expect("ADDED Node n2", "MODIFIED Summary")
 		f.report(t, "prod-eu", nil, node("n1", state.False))
-		w.sees("MODIFIED Node n1", "MODIFIED Summary")
+		w.expect("MODIFIED Node n1", "MODIFIED Summary")
 		f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}})
-		w.sees("DELETED Node n1", "MODIFIED Summary")
+		w.expect("DELETED Node n1", "MODIFIED Summary")
 		f.report(t, "prod-eu", nil)
-		w.sees()
+		w.expect()
 	})
 }
 
-func TestAPartIsWatchedByItself(t *testing.T) {
+func TestWatchOfAPart(t *testing.T) {
 	for part, want := range map[string]string{
 		"summary": "Summary", "nodes": "Node n1", "pods": "Pod web-1", "containers": "Container app", "ports": "Port",
 	} {
 		bubble(t, func(t *testing.T, f *fake) {
 			w := watching(t, f.api(nil), eu1+"/"+part+"?watch=1", nil)
-			w.sees("ADDED "+want, "ADDED Session Reporting", "BOOKMARK initial-events-end")
+			w.expect("ADDED "+want, "ADDED Session Reporting", "BOOKMARK initial-events-end")
 		})
 	}
 }
 
-func TestWhoLeavesAFilterIsDeleted(t *testing.T) {
+func TestObjectThatLeavesTheFilterIsDeleted(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"/nodes?watch=true&state=ready", nil)
-		w.sees("ADDED Node n1", "ADDED Session Reporting", "BOOKMARK initial-events-end")
+		w.expect("ADDED Node n1", "ADDED Session Reporting", "BOOKMARK initial-events-end")
 		f.report(t, "prod-eu", nil, node("n1", state.False))
-		w.sees("DELETED Node n1")
+		w.expect("DELETED Node n1")
 		f.report(t, "prod-eu", nil, node("n1", state.True))
-		w.sees("ADDED Node n1")
+		w.expect("ADDED Node n1")
 	})
 }
 
-func TestAWatchIsResumedWhereItEnded(t *testing.T) {
+func TestWatchResumes(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		w := watching(t, api, eu1+"/nodes?watch=true", nil)
-		first := happenings(t, w.text())
+		first := decodeEvents(t, w.text())
 		version := first[len(first)-1].ResourceVersion
 		w.cancel()
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		<-time.After(time.Minute)
 		f.report(t, "prod-eu", nil, node("n3", state.True))
 		again := watching(t, api, eu1+"/nodes?watch=true&resourceVersion="+version, nil)
-		again.sees("ADDED Node n2", "ADDED Node n3")
+		again.expect("ADDED Node n2", "ADDED Node n3")
 		<-time.After(10 * time.Minute)
 		synctest.Wait()
 	})
 }
 
-func TestAGetIsFollowedByAWatchFromItsVersion(t *testing.T) {
+func TestWatchFromTheVersionOfAGet(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		page := get(api, eu1+"/nodes?limit=1")
 		version := strings.Trim(string(fields(t, page.Body)["resourceVersion"]), `"`)
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}})
-		watching(t, api, eu1+"/nodes?watch=true&resourceVersion="+version, nil).sees("DELETED Node n1", "ADDED Node n2", "MODIFIED Session Reporting")
+		watching(t, api, eu1+"/nodes?watch=true&resourceVersion="+version, nil).expect("DELETED Node n1", "ADDED Node n2", "MODIFIED Session Reporting")
 	})
 }
 
@@ -114,10 +114,10 @@ func TestVersionsThatCannotBeResumed(t *testing.T) {
 		bubble(t, func(t *testing.T, f *fake) {
 			w := watching(t, f.api(nil), eu1+"?watch=true&resourceVersion="+tc.version, nil)
 			if w.status != tc.status || tc.reason != "" && !strings.Contains(w.text(), `"reason":"`+tc.reason) {
-				t.Errorf("%s: %d %s, want %d %s", tc.name, w.status, w.text(), tc.status, tc.reason)
+				t.Errorf("%s: got %d %s, want %d %s", tc.name, w.status, w.text(), tc.status, tc.reason)
 			}
 			if want := 1; tc.status == 200 && f.watching("prod-eu") != want || tc.status != 200 && f.watching("prod-eu") != 0 {
-				t.Errorf("%s: %d watches are demand", tc.name, f.watching("prod-eu"))
+				t.Errorf("%s: %d watches register demand, want 0", tc.name, f.watching("prod-eu"))
 			}
 		})
 	}
@@ -132,29 +132,29 @@ func TestSendInitialEvents(t *testing.T) {
 	} {
 		bubble(t, func(t *testing.T, f *fake) {
 			w := watching(t, f.api(nil), eu1+"/nodes?watch=true"+tc.query, nil)
-			if got := fmt.Sprint(w.heard()); got != tc.want {
-				t.Errorf("%q: %s, want %s", tc.query, got, tc.want)
+			if got := fmt.Sprint(w.received()); got != tc.want {
+				t.Errorf("%q: got %s, want %s", tc.query, got, tc.want)
 			}
 			f.report(t, "prod-eu", nil, node("n2", state.True))
-			w.sees("ADDED Node n2")
+			w.expect("ADDED Node n2")
 		})
 	}
 }
 
-func TestWatchingIsDemandWhileItLasts(t *testing.T) {
+func TestWatchRegistersDemand(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"?watch=true", nil)
 		if got := f.watching("prod-eu"); got != 1 {
-			t.Errorf("%d watches are demand, want 1", got)
+			t.Errorf("%d watches register demand, want 1", got)
 		}
 		w.cancel()
 		if !w.ended() || f.watching("prod-eu") != 0 {
-			t.Errorf("ended %t, %d watches are demand; want it over", w.ended(), f.watching("prod-eu"))
+			t.Errorf("ended %t, %d watches register demand; want the stream ended", w.ended(), f.watching("prod-eu"))
 		}
 	})
 }
 
-func TestAWatchOfAClusterThatDoesNotAnswerIsRefusedAsAGetIs(t *testing.T) {
+func TestWatchOfUnreachableClusterFailsLikeGet(t *testing.T) {
 	for failure, want := range map[error]int{
 		session.ErrSuspended: 409,
 		session.ErrUnknown:   404,
@@ -164,13 +164,13 @@ func TestAWatchOfAClusterThatDoesNotAnswerIsRefusedAsAGetIs(t *testing.T) {
 			delete(f.values, "prod-eu")
 			f.failures["prod-eu"] = failure
 			if w := watching(t, f.api(nil), eu1+"?watch=true", nil); w.status != want || f.watching("prod-eu") != 0 {
-				t.Errorf("%v: %d, want %d and no demand left", failure, w.status, want)
+				t.Errorf("%v: got %d, want %d and no demand", failure, w.status, want)
 			}
 		})
 	}
 }
 
-func TestASuspendedClusterIsToldAndTheWatchStays(t *testing.T) {
+func TestWatchSurvivesSuspension(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"/nodes?watch=true&allowWatchBookmarks=true", nil)
 		w.text()
@@ -178,36 +178,36 @@ func TestASuspendedClusterIsToldAndTheWatchStays(t *testing.T) {
 			f.clusters[0].Suspended = true
 			f.observed["prod-eu"] = session.Observation{Session: session.Info{Phase: session.Idle}}
 		})
-		events := happenings(t, w.text())
+		events := decodeEvents(t, w.text())
 		if got := briefs(events); fmt.Sprint(got) != "[MODIFIED Session Idle BOOKMARK]" || events[0].Object["suspended"] != true {
-			t.Errorf("heard %v, %v; want a Session that is suspended", got, events)
+			t.Errorf("got %v, %v; want a Session with suspended", got, events)
 		}
 		<-time.After(10 * time.Second)
-		events = happenings(t, w.text())
+		events = decodeEvents(t, w.text())
 		if len(events) != 2 || events[0].Object["stale"] != true || events[1].Object["stale"] != true {
-			t.Errorf("after its TTL: %v, want a Session and a BOOKMARK that say stale", events)
+			t.Errorf("after its TTL: got %v, want a Session and a BOOKMARK with stale", events)
 		}
 		f.change(func() { f.clusters[0].Suspended = false; f.observed["prod-eu"] = reporting })
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		w.text()
 		f.report(t, "prod-eu", nil, node("n3", state.True))
-		w.sees("ADDED Node n3")
+		w.expect("ADDED Node n3")
 	})
 }
 
-func TestADeletedClusterEndsItsWatches(t *testing.T) {
+func TestDeletedClusterEndsItsWatches(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"/nodes?watch=true", nil)
 		w.text()
 		f.change(func() { f.clusters = f.clusters[1:] })
-		w.sees("ERROR 404 NotFound")
+		w.expect("ERROR 404 NotFound")
 		if !w.ended() {
-			t.Error("the stream goes on")
+			t.Error("the stream continues, want it ended")
 		}
 	})
 }
 
-func TestARenamedClusterEndsWatchesByItsOldName(t *testing.T) {
+func TestRenamedClusterEndsWatchesOfItsOldName(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		byName := watching(t, api, eu1+"/nodes?watch=true", nil)
@@ -222,16 +222,16 @@ func TestARenamedClusterEndsWatchesByItsOldName(t *testing.T) {
 			delete(f.values, "prod-eu")
 		})
 		for _, w := range []*watcher{byName, byIP} {
-			w.sees("ERROR 404 NotFound")
+			w.expect("ERROR 404 NotFound")
 			if !w.ended() {
-				t.Error("a stream goes on")
+				t.Error("a stream continues, want it ended")
 			}
 		}
-		fleet.sees("prod-eu: ERROR 404 NotFound")
+		fleet.expect("prod-eu: ERROR 404 NotFound")
 		<-time.After(time.Second)
-		fleet.sees("DELETED Cluster prod-eu", "ADDED Cluster prod-europe")
+		fleet.expect("DELETED Cluster prod-eu", "ADDED Cluster prod-europe")
 		if fleet.ended() || f.watching("prod-eu") != 0 {
-			t.Errorf("the fleet's stream is over: %t; %d watches of the old name are demand", fleet.ended(), f.watching("prod-eu"))
+			t.Errorf("list stream ended: %t, want false; %d watches of the old name register demand, want 0", fleet.ended(), f.watching("prod-eu"))
 		}
 	})
 }
@@ -247,24 +247,24 @@ func TestBookmarks(t *testing.T) {
 			<-time.After(time.Second)
 			f.report(t, "prod-eu", nil)
 		}
-		without.sees()
-		with.sees("BOOKMARK", "BOOKMARK")
+		without.expect()
+		with.expect("BOOKMARK", "BOOKMARK")
 		f.observe("prod-eu", session.Observation{Session: session.Info{Phase: session.Backoff}, Message: "refused"})
-		with.sees("MODIFIED Session Backoff", "BOOKMARK")
-		without.sees("MODIFIED Session Backoff")
+		with.expect("MODIFIED Session Backoff", "BOOKMARK")
+		without.expect("MODIFIED Session Backoff")
 	})
 }
 
-func TestTimeoutSecondsEndsInGoodOrder(t *testing.T) {
+func TestTimeoutSecondsEndsTheStreamNormally(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		begin := time.Now()
 		w := watching(t, f.api(nil), eu1+"/nodes?watch=true&timeoutSeconds=7", nil)
 		w.text()
 		<-w.done
 		if took := time.Since(begin); took != 7*time.Second {
-			t.Errorf("ended after %s, want 7s", took)
+			t.Errorf("stream ended after %s, want 7s", took)
 		}
-		w.sees()
+		w.expect()
 	})
 }
 
@@ -284,14 +284,14 @@ func TestUsageModes(t *testing.T) {
 			s.Usage = &state.Usage{N: 2, BySlot: []state.Used{{CPUMillis: 7, MemoryBytes: 9, SampledAt: 1_790_000_000}}}
 			v.State, v.Summary = &s, state.Summarize(&s, time.Now())
 			f.change(func() { f.values["prod-eu"] = &v })
-			if got := fmt.Sprint(w.heard()); got != want {
-				t.Errorf("%q: %s, want %s", mode, got, want)
+			if got := fmt.Sprint(w.received()); got != want {
+				t.Errorf("%q: got %s, want %s", mode, got, want)
 			}
 		})
 	}
 }
 
-func TestASlowReaderIsCutOffAndNobodyElseNotices(t *testing.T) {
+func TestSlowReaderIsDisconnectedAndOthersAreNot(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		slow := watching(t, api, eu1+"/nodes?watch=true", nil)
@@ -301,28 +301,28 @@ func TestASlowReaderIsCutOffAndNobodyElseNotices(t *testing.T) {
 		slow.stuck = true
 		slow.mu.Unlock()
 		f.report(t, "prod-eu", nil, node("n2", state.True))
-		quick.sees("ADDED Node n2")
+		quick.expect("ADDED Node n2")
 		f.report(t, "prod-eu", nil, node("n3", state.True))
-		quick.sees("ADDED Node n3")
-		<-time.After(writeStall)
+		quick.expect("ADDED Node n3")
+		<-time.After(streamWriteTimeout)
 		if !slow.ended() || quick.ended() {
-			t.Errorf("the slow one ended: %t, the other: %t", slow.ended(), quick.ended())
+			t.Errorf("slow stream ended: %t, want true; fast stream ended: %t, want false", slow.ended(), quick.ended())
 		}
 		if page := get(api, "/metrics").Body.String(); !strings.Contains(page, `rollcall_http_watch_ends_total{code="0",reason="slow"} 1`) || !strings.Contains(page, "rollcall_http_watches 1") {
-			t.Error("metrics do not tell of the slow one")
+			t.Error("metrics do not count the slow client")
 		}
 	})
 }
 
-func TestTheEndOfTheMasterIsToldToWatchers(t *testing.T) {
+func TestShutdownEndsWatches(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		w := watching(t, api, eu1+"/nodes?watch=true", nil)
 		w.text()
 		api.Drain()
-		w.sees("ERROR 503 ShuttingDown")
+		w.expect("ERROR 503 ShuttingDown")
 		if !w.ended() {
-			t.Error("the stream goes on")
+			t.Error("the stream continues, want it ended")
 		}
 	})
 }
@@ -332,16 +332,16 @@ func TestOnlyGetCanWatch(t *testing.T) {
 		f := shop(t)
 		w := ask(f.api(nil), httptest.NewRequest(http.MethodHead, path+"?watch=true", nil))
 		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != `"watch"` || len(f.awaited)+f.watching("prod-eu") > 0 {
-			t.Errorf("HEAD %s: %d, parameter %s, demand %v; want 400 watch and none", path, w.Code, got, f.awaited)
+			t.Errorf("HEAD %s: got %d, parameter %s, demand %v; want 400, parameter watch, no demand", path, w.Code, got, f.awaited)
 		}
 	}
 }
 
-func TestAWatchIsNotPackedAndNotKeptBack(t *testing.T) {
+func TestWatchIsNotCompressedOrBuffered(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"?watch=true", func(r *http.Request) { r.Header.Set("Accept-Encoding", "gzip, zstd") })
-		if happenings(t, w.text()); w.header.Get("Content-Encoding") != "" || w.header.Get("X-Accel-Buffering") != "no" || w.flushes == 0 {
-			t.Errorf("headers %v, %d flushes", w.header, w.flushes)
+		if decodeEvents(t, w.text()); w.header.Get("Content-Encoding") != "" || w.header.Get("X-Accel-Buffering") != "no" || w.flushes == 0 {
+			t.Errorf("unexpected headers %v or %d flushes", w.header, w.flushes)
 		}
 	})
 }
@@ -357,10 +357,10 @@ func TestParametersOfWatches(t *testing.T) {
 		f := shop(t)
 		w := get(f.api(nil), eu1+"?"+query)
 		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != fmt.Sprintf("%q", parameter) {
-			t.Errorf("%s: %d, parameter %s; want 400 %q", query, w.Code, got, parameter)
+			t.Errorf("%s: got %d, parameter %s; want 400, parameter %q", query, w.Code, got, parameter)
 		}
 		if len(f.awaited) > 0 || f.watching("prod-eu") > 0 {
-			t.Errorf("%s: a refused request was demand", query)
+			t.Errorf("%s: a rejected request registered demand", query)
 		}
 	}
 }

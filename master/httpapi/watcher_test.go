@@ -18,7 +18,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// watcher is a client that watches, within a bubble of virtual time.
+// watcher is a client that watches, in a synctest bubble.
 type watcher struct {
 	t      *testing.T
 	cancel context.CancelFunc
@@ -29,14 +29,14 @@ type watcher struct {
 	status   int
 	written  bytes.Buffer
 	deadline time.Time
-	// stuck: the client does not read.
+	// stuck blocks writes, as if the client did not read.
 	stuck   bool
 	flushes int
-	// during is called within the next write, once: others do something meanwhile.
+	// during is called once, within the next write, to do something concurrently.
 	during func()
 }
 
-// watching begins a request; change, where given, changes it.
+// watching starts a request. change modifies the request and may be nil.
 func watching(t *testing.T, api http.Handler, target string, change func(*http.Request)) *watcher {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -97,7 +97,7 @@ func (w *watcher) flushed() int {
 	return w.flushes
 }
 
-// text is what came since it was last asked for.
+// text returns what was received since the last call.
 func (w *watcher) text() string {
 	synctest.Wait()
 	w.mu.Lock()
@@ -107,7 +107,7 @@ func (w *watcher) text() string {
 	return text
 }
 
-// ended says that the stream is over.
+// ended reports whether the stream has ended.
 func (w *watcher) ended() bool {
 	synctest.Wait()
 	select {
@@ -118,14 +118,14 @@ func (w *watcher) ended() bool {
 	}
 }
 
-// happening is an event as a client decodes it.
-type happening struct {
+// receivedEvent is an event as a client decodes it.
+type receivedEvent struct {
 	Cluster, Type, Kind, ResourceVersion string
 	Object                               map[string]any
 }
 
-// brief is an event in few words: type, kind, and what it is about.
-func (h happening) brief() string {
+// brief returns a short form of the event: type, kind, and identity.
+func (h receivedEvent) brief() string {
 	words := []string{h.Type, h.Kind}
 	if h.Cluster != "" {
 		words = append([]string{h.Cluster + ":"}, words...)
@@ -145,11 +145,11 @@ func (h happening) brief() string {
 	return strings.TrimSpace(strings.Join(words, " "))
 }
 
-func happenings(t *testing.T, lines string) []happening {
+func decodeEvents(t *testing.T, lines string) []receivedEvent {
 	t.Helper()
-	var all []happening
+	var all []receivedEvent
 	for line := range strings.Lines(lines) {
-		var h happening
+		var h receivedEvent
 		if err := json.Unmarshal([]byte(line), &h); err != nil {
 			t.Fatalf("decode %s: %v", line, err)
 		}
@@ -158,13 +158,13 @@ func happenings(t *testing.T, lines string) []happening {
 	return all
 }
 
-// heard are the events that came since it was last asked for, in few words.
-func (w *watcher) heard() []string {
+// received returns the events since the last call, in short form.
+func (w *watcher) received() []string {
 	w.t.Helper()
-	return briefs(happenings(w.t, w.text()))
+	return briefs(decodeEvents(w.t, w.text()))
 }
 
-func briefs(all []happening) []string {
+func briefs(all []receivedEvent) []string {
 	briefs := []string{}
 	for _, h := range all {
 		briefs = append(briefs, h.brief())
@@ -172,15 +172,15 @@ func briefs(all []happening) []string {
 	return briefs
 }
 
-// sees fails the test where something else came than wanted.
-func (w *watcher) sees(want ...string) {
+// expect fails the test if the events since the last call differ from want.
+func (w *watcher) expect(want ...string) {
 	w.t.Helper()
-	if got := w.heard(); fmt.Sprint(got) != fmt.Sprint(want) {
-		w.t.Errorf("heard\n     %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	if got := w.received(); fmt.Sprint(got) != fmt.Sprint(want) {
+		w.t.Errorf("got\n     %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 	}
 }
 
-// report has a cluster report changes of its objects.
+// report makes a cluster report changes of its objects.
 func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts ...state.Object) *session.Value {
 	t.Helper()
 	f.mu.Lock()
@@ -209,7 +209,7 @@ func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts
 	return &v
 }
 
-// observe changes how a cluster's session stands.
+// observe changes the status of a cluster's session.
 func (f *fake) observe(cluster string, o session.Observation) {
 	f.change(func() { f.observed[cluster] = o })
 }
@@ -218,7 +218,7 @@ func node(name string, ready state.Tristate) *state.Node {
 	return &state.Node{Name: name, Ready: ready, Schedulable: true}
 }
 
-// inNextWrite has others do something while the watcher is being told something.
+// inNextWrite calls during while the watcher receives its next events.
 func (w *watcher) inNextWrite(during func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// fleetOf is a cluster with so many containers: two to a pod, 30 pods to a node, a
-// NodePort to every 20 pods.
-func fleetOf(b *testing.B, containers int) *state.State {
+// largeCluster returns a cluster with the given number of containers: two per pod, 30 pods per
+// node, and a NodePort for every 20 pods.
+func largeCluster(b *testing.B, containers int) *state.State {
 	var objects []state.Object
 	for i := range containers / 2 {
 		node, pod, service := fmt.Sprintf("node-%04d", i/30), fmt.Sprintf("web-7d4b9c6f5-%05d", i), fmt.Sprintf("web-%04d", i/20)
@@ -45,11 +45,11 @@ func fleetOf(b *testing.B, containers int) *state.State {
 	return s
 }
 
-// BenchmarkFirstRead is what the first reader of a report pays, all after it nothing.
+// BenchmarkFirstRead measures the first read of a report, which encodes it.
 func BenchmarkFirstRead(b *testing.B) {
 	for _, containers := range []int{300, 10_000} {
 		b.Run(fmt.Sprintf("%d containers", containers), func(b *testing.B) {
-			r := reportOf(fleetOf(b, containers))
+			r := reportOf(largeCluster(b, containers))
 			b.ReportAllocs()
 			for b.Loop() {
 				body, err := NewDocument(r, nil).Body(Whole)
@@ -62,9 +62,9 @@ func BenchmarkFirstRead(b *testing.B) {
 	}
 }
 
-// BenchmarkSharedRead is what every later reader pays.
+// BenchmarkSharedRead measures each later read of a report.
 func BenchmarkSharedRead(b *testing.B) {
-	documents, r := NewDocumentCache(1<<30), reportOf(fleetOf(b, 10_000))
+	documents, r := NewDocumentCache(1<<30), reportOf(largeCluster(b, 10_000))
 	b.ReportAllocs()
 	for b.Loop() {
 		body, err := bodyOf(documents, r, Whole)
@@ -77,9 +77,10 @@ func BenchmarkSharedRead(b *testing.B) {
 	}
 }
 
-// BenchmarkFilteredRead looks for one pod's containers among all.
+// BenchmarkFilteredRead measures queries for one pod's containers among all, and for the first
+// page.
 func BenchmarkFilteredRead(b *testing.B) {
-	documents, r := NewDocumentCache(1<<30), reportOf(fleetOf(b, 10_000))
+	documents, r := NewDocumentCache(1<<30), reportOf(largeCluster(b, 10_000))
 	for name, ask := range map[string]params{"pod": {"pod": "web-7d4b9c6f5-00042"}, "words": {"q": "app 00042"}, "first page": {"limit": "100"}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -104,39 +105,39 @@ func BenchmarkFilteredRead(b *testing.B) {
 	}
 }
 
-// BenchmarkChangeThatIsWatched is what a report with five changed containers costs a
-// master for all who watch a large cluster together.
-func BenchmarkChangeThatIsWatched(b *testing.B) {
-	r := reportOf(fleetOf(b, 10_000))
-	log, scope := &Log{}, Scope{}
-	look := func(*Moment) (*Report, Standing, Until) { return &r, Standing{}, Until{} }
-	if _, _, err := log.Advance(r.ReceivedAt, look); err != nil {
+// BenchmarkWatchedChange measures a report with five changed containers of a large cluster, from
+// the report to the encoded events, which all watchers share.
+func BenchmarkWatchedChange(b *testing.B) {
+	r := reportOf(largeCluster(b, 10_000))
+	log, scope := &ChangeLog{}, Scope{}
+	look := func(*ClusterView) (*Report, ConnStatus, ValidUntil) { return &r, ConnStatus{}, ValidUntil{} }
+	if _, _, err := log.Refresh(r.ReceivedAt, look); err != nil {
 		b.Fatal(err)
 	}
-	_, cursor := log.Begin()
+	_, cursor := log.Current()
 	b.ReportAllocs()
 	for restarts := int32(1); b.Loop(); restarts++ {
 		r.State = restarted(b, r.State, restarts)
 		r.ResourceVersion = fmt.Sprintf("17.%x-%d", r.State.Epoch, r.State.Seq)
 		r.ReceivedAt = received.Add(time.Duration(restarts) * 100 * time.Millisecond)
-		if _, _, err := log.Advance(r.ReceivedAt, look); err != nil {
+		if _, _, err := log.Refresh(r.ReceivedAt, look); err != nil {
 			b.Fatal(err)
 		}
 		var err error
-		if _, cursor, _, err = log.Read(cursor, scope, Lines); err != nil {
+		if _, cursor, _, err = log.Read(cursor, scope, JSONLines); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// restarted is a State in which five containers have restarted so often.
+// restarted returns the state with five containers whose restart count is restarts.
 func restarted(b *testing.B, s *state.State, restarts int32) *state.State {
 	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq}
 	for i := range 5 {
 		key := state.Key{Kind: state.KindContainer, Namespace: "shop", Name: fmt.Sprintf("web-7d4b9c6f5-%05d", i*997), Sub: "app"}
 		held, ok := s.Get(key)
 		if !ok {
-			b.Fatalf("there is no %+v", key)
+			b.Fatalf("container %+v not found", key)
 		}
 		c := *held.Object.(*state.Container)
 		c.Restarts = restarts

@@ -9,11 +9,11 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Body is an answer in pieces, some of which other answers share. It is never
-// changed once it is made.
+// Body is a response in several slices, some of which are shared with other responses. It is
+// immutable.
 type Body [][]byte
 
-// Len is the answer's length in bytes.
+// Len returns the total length in bytes.
 func (b Body) Len() int {
 	n := 0
 	for _, piece := range b {
@@ -22,7 +22,7 @@ func (b Body) Len() int {
 	return n
 }
 
-// WriteTo writes the pieces one after another.
+// WriteTo implements io.WriterTo.
 func (b Body) WriteTo(w io.Writer) (int64, error) {
 	var written int64
 	for _, piece := range b {
@@ -37,63 +37,66 @@ func (b Body) WriteTo(w io.Writer) (int64, error) {
 
 // Document is one report of one cluster as clients see it.
 type Document struct {
-	report Report
-	rows   rows
-	head   *piece
-	parts  [numParts]*piece
-	packed [numParts][numEncodings]*piece
-	stamps Stamps
-	// answers are those that were asked for.
-	answers [numParts][numEncodings]atomic.Pointer[Answer]
-	// ripened: the summary has become another by time alone, though the version stands.
-	ripened bool
+	report     Report
+	rows       rowEncoder
+	head       *lazyBytes
+	parts      [numParts]*lazyBytes
+	compressed [numParts][numEncodings]*lazyBytes
+	headers    HeaderValues
+	// encodings holds the parts that were requested, by encoding.
+	encodings [numParts][numEncodings]atomic.Pointer[EncodedBody]
+	// summaryAged is set if the summary has changed with time alone, while the resourceVersion has
+	// not.
+	summaryAged bool
 }
 
-// piece is bytes that the first reader makes and all share.
-type piece struct {
-	once sync.Once
-	make func() ([]byte, error)
-	// size is 0 until the bytes are made; it is read without waiting for them.
+// lazyBytes is created by its first reader and shared by all.
+type lazyBytes struct {
+	once   sync.Once
+	encode func() ([]byte, error)
+	// size is 0 until the bytes exist. It can be read without blocking.
 	size atomic.Int64
 
 	bytes []byte
 	err   error
 }
 
-func (p *piece) get() ([]byte, error) { return p.from(func() ([]byte, error) { return p.make() }) }
+func (p *lazyBytes) get() ([]byte, error) {
+	return p.getFrom(func() ([]byte, error) { return p.encode() })
+}
 
-// from is get for a piece that the readers tell how to make.
-func (p *piece) from(source func() ([]byte, error)) ([]byte, error) {
+// getFrom is like get, with a function that the caller passes.
+func (p *lazyBytes) getFrom(source func() ([]byte, error)) ([]byte, error) {
 	p.once.Do(func() {
 		p.bytes, p.err = source()
-		p.make = nil
+		p.encode = nil
 		p.size.Store(int64(len(p.bytes)))
 	})
 	return p.bytes, p.err
 }
 
-// NewDocument is the document of a report. Where the one before it, which may be nil,
-// has the same resourceVersion, all rows are the same: their bytes are taken over.
-func NewDocument(r Report, before *Document) *Document {
-	d := &Document{report: r, stamps: stampsOf(&r)}
-	d.head = &piece{make: func() ([]byte, error) { return encodeHead(headOf(&d.report)) }}
-	d.parts[Summary] = &piece{make: func() ([]byte, error) { return encodeSummary(d.report.Summary) }}
-	for part := range d.packed {
+// NewDocument returns the document of a report. If the previous document, which may be nil, has the
+// same resourceVersion, the encoded rows are reused.
+func NewDocument(r Report, prev *Document) *Document {
+	d := &Document{report: r, headers: headerValuesOf(&r)}
+	d.head = &lazyBytes{encode: func() ([]byte, error) { return encodeHead(headOf(&d.report)) }}
+	d.parts[Summary] = &lazyBytes{encode: func() ([]byte, error) { return encodeSummary(d.report.Summary) }}
+	for part := range d.compressed {
 		for e := range numEncodings {
-			d.packed[part][e] = &piece{}
+			d.compressed[part][e] = &lazyBytes{}
 		}
 	}
-	if before != nil && before.report.Cluster == r.Cluster && before.report.ResourceVersion == r.ResourceVersion {
-		d.ripened = before.ripened || !sameSummary(&before.report.Summary, &r.Summary)
-		d.rows = before.rows
+	if prev != nil && prev.report.Cluster == r.Cluster && prev.report.ResourceVersion == r.ResourceVersion {
+		d.summaryAged = prev.summaryAged || !equalSummaries(&prev.report.Summary, &r.Summary)
+		d.rows = prev.rows
 		for _, p := range lists {
-			d.parts[p] = before.parts[p]
+			d.parts[p] = prev.parts[p]
 		}
 		return d
 	}
-	d.rows = rowsOf(r.State)
+	d.rows = newRowEncoder(r.State)
 	for _, p := range lists {
-		d.parts[p] = &piece{make: func() ([]byte, error) { return d.rows.all(p), nil }}
+		d.parts[p] = &lazyBytes{encode: func() ([]byte, error) { return d.rows.encodeList(p), nil }}
 	}
 	return d
 }
@@ -107,13 +110,13 @@ func encodeSummary(sum state.Summary) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// size is how many bytes of the document there are by now.
+// size returns how many bytes of the document exist so far.
 func (d *Document) size() int64 {
 	n := d.head.size.Load()
 	for _, p := range d.parts[Summary:] {
 		n += p.size.Load()
 	}
-	for _, part := range d.packed {
+	for _, part := range d.compressed {
 		for _, p := range part {
 			n += p.size.Load()
 		}
@@ -121,19 +124,19 @@ func (d *Document) size() int64 {
 	return n
 }
 
-// Body is the whole document, or the part of that name behind the same head.
+// Body returns the whole document, or the head followed by one part.
 func (d *Document) Body(part Part) (Body, error) {
-	shown := part.lists()
+	parts := part.lists()
 	if part == Whole || part == Summary {
-		shown = append([]Part{Summary}, shown...)
+		parts = append([]Part{Summary}, parts...)
 	}
-	d.makeAll(shown)
-	begin, err := d.head.get()
+	d.encodeAll(parts)
+	head, err := d.head.get()
 	if err != nil {
 		return nil, err
 	}
-	body := Body{begin}
-	for _, p := range shown {
+	body := Body{head}
+	for _, p := range parts {
 		b, err := d.parts[p].get()
 		if err != nil {
 			return nil, err
@@ -143,12 +146,12 @@ func (d *Document) Body(part Part) (Body, error) {
 	return append(body, end), nil
 }
 
-// makeAll makes lists at the same time: the first reader waits for all of them.
-func (d *Document) makeAll(parts []Part) {
+// encodeAll encodes several parts in parallel.
+func (d *Document) encodeAll(parts []Part) {
 	var lists sync.WaitGroup
 	for _, p := range parts {
 		if one := d.parts[p]; one.size.Load() == 0 {
-			// Who asks for the list is told of an error.
+			// The error is returned by the next get.
 			lists.Go(func() { _, _ = one.get() })
 		}
 	}
@@ -158,7 +161,7 @@ func (d *Document) makeAll(parts []Part) {
 // end closes a document.
 var end = []byte("}\n")
 
-// fields begin the parts within a document.
+// fields holds the name of each part as a JSON field.
 var fields = func() (f [numParts][]byte) {
 	for p := range f {
 		f[p] = []byte(`,"` + Part(p).String() + `":`)

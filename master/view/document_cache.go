@@ -8,105 +8,105 @@ import (
 	"time"
 )
 
-// sweepPeriod is how often a DocumentCache looks for reports that are no answer any more.
-const sweepPeriod = 10 * time.Second
+// sweepInterval is how often a DocumentCache drops expired reports.
+const sweepInterval = 10 * time.Second
 
-// DocumentCache keeps the last read Document of each cluster, so that all readers of one
-// report share its bytes. Documents that were read longest ago go when there are more
-// bytes than it may keep; whoever reads them goes on undisturbed.
+// DocumentCache holds the last read Document of each cluster, so that all readers of a report share
+// its bytes. Beyond its size limit it evicts the least recently read documents; readers that still
+// use one are not affected.
 type DocumentCache struct {
-	maxBytes int64
-	logs     logs
-	packer   packer
+	maxBytes   int64
+	logs       changeLogs
+	compressor compressor
 
-	clock atomic.Uint64 // counts reads
-	mu    sync.RWMutex
-	books map[string]*book // by cluster
+	clock   atomic.Uint64 // number of reads so far
+	mu      sync.RWMutex
+	entries map[string]*cacheEntry // by cluster
 }
 
-// book is a Document with when it was last read.
-type book struct {
+// cacheEntry is a Document and when it was last read.
+type cacheEntry struct {
 	document *Document
-	read     atomic.Uint64
+	lastRead atomic.Uint64
 }
 
-// NewDocumentCache is a DocumentCache for about maxBytes of documents.
+// NewDocumentCache returns a cache for about maxBytes of documents.
 func NewDocumentCache(maxBytes int64) *DocumentCache {
-	return &DocumentCache{maxBytes: maxBytes, books: map[string]*book{}}
+	return &DocumentCache{maxBytes: maxBytes, entries: map[string]*cacheEntry{}}
 }
 
-// Run drops reports that have expired, until ctx ends.
-func (s *DocumentCache) Run(ctx context.Context) {
-	tick := time.NewTicker(sweepPeriod)
+// Run drops expired reports periodically, until ctx is done.
+func (c *DocumentCache) Run(ctx context.Context) {
+	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			s.sweep(now)
+			c.sweep(now)
 		}
 	}
 }
 
-// Find is the Document of a cluster that is on the documents, if it is that of a report
-// made of source; else nil.
-func (s *DocumentCache) Find(cluster string, source any) *Document {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	b := s.books[cluster]
+// Find returns the cached Document of a cluster if its report has the given Source, or nil.
+func (c *DocumentCache) Find(cluster string, source any) *Document {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	b := c.entries[cluster]
 	if b == nil || b.document.report.Source != source {
 		return nil
 	}
-	b.read.Store(s.clock.Add(1))
+	b.lastRead.Store(c.clock.Add(1))
 	return b.document
 }
 
-// Document is that of a report. The first who reads a report leaves it in the cluster's
-// Log, so that it can be watched what changes after it.
-func (s *DocumentCache) Document(r *Report) (*Document, error) {
-	d, isNew := s.lookUp(r)
+// Document returns the Document of a report. The first reader of a report also records it in the
+// cluster's ChangeLog, so that a watch can start from it.
+func (c *DocumentCache) Document(r *Report) (*Document, error) {
+	d, isNew := c.getOrCreate(r)
 	if !isNew {
 		return d, nil
 	}
-	return d, s.Note(r)
+	return d, c.Record(r)
 }
 
-// Answer is a part of a Document, or the whole of it, unfiltered and shared. It is packed
-// as e says, unless that is not worth it.
-func (s *DocumentCache) Answer(d *Document, part Part, e Encoding) (*Answer, error) {
-	a, isNew, err := d.answer(part, e, &s.packer)
+// Encoded returns an unfiltered part of a Document, or the whole document, in the encoding e. The
+// result is shared. Its encoding is Identity if the part is too small to compress.
+func (c *DocumentCache) Encoded(d *Document, part Part, e Encoding) (*EncodedBody, error) {
+	a, isNew, err := d.encoded(part, e, &c.compressor)
 	if isNew {
-		s.trim()
+		c.trim()
 	}
 	return a, err
 }
 
-// Select is what a query picks from a Document, packed for this reader alone. Errors are
-// *ParameterError where the query is to blame.
-func (s *DocumentCache) Select(d *Document, q Query, e Encoding) (*Answer, error) {
+// Select returns the result of a query, encoded for this caller alone. The error is a
+// *ParameterError if the query is at fault.
+func (c *DocumentCache) Select(d *Document, q Query, e Encoding) (*EncodedBody, error) {
 	body, err := d.Select(q)
 	if err != nil {
 		return nil, err
 	}
-	return s.Pack(body, e)
+	return c.Encode(body, e)
 }
 
-// Pack is an answer that nobody shares.
-func (s *DocumentCache) Pack(b Body, e Encoding) (*Answer, error) {
-	b, e, err := s.packer.pack(b, e)
+// Encode returns a body in the encoding e. The result is not shared.
+func (c *DocumentCache) Encode(b Body, e Encoding) (*EncodedBody, error) {
+	b, e, err := c.compressor.compress(b, e)
 	if err != nil {
 		return nil, err
 	}
-	return answerOf(b, e), nil
+	return newEncodedBody(b, e), nil
 }
 
-// Stream packs what write writes, as it is written, for an answer that is too long to be held.
-func (s *DocumentCache) Stream(to io.Writer, e Encoding, write func(io.Writer) error) error {
+// EncodeStream calls write with a writer that encodes to the writer to. It is for responses that
+// are too long to hold in memory.
+func (c *DocumentCache) EncodeStream(to io.Writer, e Encoding, write func(io.Writer) error) error {
 	if e == Identity {
 		return write(to)
 	}
-	w, done, err := s.packer.writer(to, e)
+	w, done, err := c.compressor.writer(to, e)
 	if err != nil {
 		return err
 	}
@@ -117,67 +117,71 @@ func (s *DocumentCache) Stream(to io.Writer, e Encoding, write func(io.Writer) e
 	return w.Close()
 }
 
-// Bytes is how many bytes the Documents on the documents have.
-func (s *DocumentCache) Bytes() int64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.bytes()
+// Bytes returns the total size of the cached documents.
+func (c *DocumentCache) Bytes() int64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.bytes()
 }
 
-func (s *DocumentCache) lookUp(r *Report) (d *Document, isNew bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.books[r.Cluster]
+// getOrCreate returns the Document of a report. isNew reports whether the cache did not hold it
+// before.
+func (c *DocumentCache) getOrCreate(r *Report) (d *Document, isNew bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.entries[r.Cluster]
 	switch {
 	case b == nil:
-		b, isNew = &book{document: NewDocument(*r, nil)}, true
-		s.books[r.Cluster] = b
-	case b.document.report.same(r):
+		b, isNew = &cacheEntry{document: NewDocument(*r, nil)}, true
+		c.entries[r.Cluster] = b
+	case b.document.report.equal(r):
 	case r.ReceivedAt.Before(b.document.report.ReceivedAt):
-		// A reader that was overtaken must not throw away what is newer.
+		// A slow reader must not replace a newer document.
 		return NewDocument(*r, b.document), false
 	default:
 		b.document, isNew = NewDocument(*r, b.document), true
 	}
-	b.read.Store(s.clock.Add(1))
+	b.lastRead.Store(c.clock.Add(1))
 	return b.document, isNew
 }
 
-// trim drops what was read longest ago until the rest fits; a Document that does not
-// fit by itself is not kept at all.
-func (s *DocumentCache) trim() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.bytes() > s.maxBytes {
-		delete(s.books, s.longestUnread())
+// trim evicts the least recently read documents until the rest fits. A document that alone exceeds
+// the limit is not kept.
+func (c *DocumentCache) trim() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.bytes() > c.maxBytes {
+		delete(c.entries, c.leastRecentlyRead())
 	}
 }
 
-func (s *DocumentCache) longestUnread() string {
+// leastRecentlyRead returns the cluster whose document was least recently read.
+func (c *DocumentCache) leastRecentlyRead() string {
 	var oldest string
 	var read uint64
-	for name, b := range s.books {
-		if at := b.read.Load(); read == 0 || at < read {
+	for name, b := range c.entries {
+		if at := b.lastRead.Load(); read == 0 || at < read {
 			oldest, read = name, at
 		}
 	}
 	return oldest
 }
 
-func (s *DocumentCache) sweep(now time.Time) {
-	s.logs.sweep(now)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, b := range s.books {
+// sweep drops expired documents and unused logs.
+func (c *DocumentCache) sweep(now time.Time) {
+	c.logs.sweep(now)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, b := range c.entries {
 		if r := &b.document.report; now.After(r.ReceivedAt.Add(r.TTL)) {
-			delete(s.books, name)
+			delete(c.entries, name)
 		}
 	}
 }
 
-func (s *DocumentCache) bytes() int64 {
+func (c *DocumentCache) bytes() int64 {
 	var n int64
-	for _, b := range s.books {
+	for _, b := range c.entries {
 		n += b.document.size()
 	}
 	return n

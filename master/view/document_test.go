@@ -13,9 +13,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
-// golden compares a body, indented for people, with a file.
+// golden compares an indented body with a golden file.
 func golden(t *testing.T, file string, body Body) {
 	t.Helper()
 	var got bytes.Buffer
@@ -33,11 +33,11 @@ func golden(t *testing.T, file string, body Body) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("%s differs (see what changed with -update):\n%s", path, got.Bytes())
+		t.Errorf("%s differs (run with -update to see the difference):\n%s", path, got.Bytes())
 	}
 }
 
-func TestTheWholeDocumentIsTheContract(t *testing.T) {
+func TestWholeDocumentMatchesGoldenFile(t *testing.T) {
 	s := shop(t)
 	s.Sections[state.SectionUsage] = state.Section{ObservedAt: observed.Add(-14 * time.Second)}
 	s.Sections[state.SectionStorage] = state.Section{Error: state.SectionError{Reason: "Forbidden", Message: "persistentvolumeclaims is forbidden"}}
@@ -48,7 +48,7 @@ func TestTheWholeDocumentIsTheContract(t *testing.T) {
 	golden(t, "whole.json", body)
 }
 
-func TestAnEmptyClusterHasEmptyListsAndNoNulls(t *testing.T) {
+func TestEmptyClusterHasEmptyListsAndNoNulls(t *testing.T) {
 	body, err := NewDocument(Report{Cluster: "new", ReceivedAt: received, State: &state.State{}}, nil).Body(Whole)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestAnEmptyClusterHasEmptyListsAndNoNulls(t *testing.T) {
 	golden(t, "empty.json", body)
 }
 
-func TestAPartIsTheWholeWithoutTheOthers(t *testing.T) {
+func TestPartEqualsThatPartOfTheWholeDocument(t *testing.T) {
 	d := NewDocument(reportOf(shop(t)), nil)
 	whole, err := d.Body(Whole)
 	if err != nil {
@@ -81,7 +81,7 @@ func TestAPartIsTheWholeWithoutTheOthers(t *testing.T) {
 	}
 }
 
-func TestStaleIsASectionThatStaysBehindItsReports(t *testing.T) {
+func TestReportIsStaleIfASectionIsOutOfDate(t *testing.T) {
 	late := received.Add(-11 * time.Second)
 	failed := state.SectionError{Reason: "Disconnected", Message: "connection refused"}
 	for _, tc := range []struct {
@@ -92,8 +92,8 @@ func TestStaleIsASectionThatStaysBehindItsReports(t *testing.T) {
 		observed time.Time
 	}{
 		{"all fresh", state.SectionPods, state.Section{ObservedAt: observed}, false, observed},
-		{"pods broke off", state.SectionPods, state.Section{ObservedAt: late, Error: failed}, true, late},
-		{"pods broke off just now", state.SectionPods, state.Section{ObservedAt: received.Add(-9 * time.Second), Error: failed}, false, received.Add(-9 * time.Second)},
+		{"pods have failed", state.SectionPods, state.Section{ObservedAt: late, Error: failed}, true, late},
+		{"pods have failed just now", state.SectionPods, state.Section{ObservedAt: received.Add(-9 * time.Second), Error: failed}, false, received.Add(-9 * time.Second)},
 		{"storage was never seen", state.SectionStorage, state.Section{Error: failed}, false, observed},
 		{"usage has a longer period", state.SectionUsage, state.Section{ObservedAt: late}, false, observed},
 		{"usage fails", state.SectionUsage, state.Section{ObservedAt: late, Error: failed}, true, observed},
@@ -103,10 +103,10 @@ func TestStaleIsASectionThatStaysBehindItsReports(t *testing.T) {
 		r := reportOf(stateOf(t))
 		r.State.Sections[tc.section] = tc.is
 		if got := r.Stale(); got != tc.stale {
-			t.Errorf("%s: stale is %t, want %t", tc.name, got, tc.stale)
+			t.Errorf("%s: got stale %t, want %t", tc.name, got, tc.stale)
 		}
 		if got := r.ObservedAt(); !got.Equal(tc.observed) {
-			t.Errorf("%s: observed at %s, want %s", tc.name, got, tc.observed)
+			t.Errorf("%s: got observedAt %s, want %s", tc.name, got, tc.observed)
 		}
 	}
 }
@@ -121,12 +121,13 @@ func TestReadersOfOneReportShareItsBytes(t *testing.T) {
 	readers.Wait()
 	for _, b := range bodies {
 		if !sameBytes(b, bodies[0]) {
-			t.Fatal("two readers of one report have bytes of their own")
+			t.Fatal("two readers of one report got different copies of the bytes, want shared ones")
 		}
 	}
 }
 
-// sameBytes says that all pieces but the constant ones, or the one piece, are the same memory.
+// sameBytes reports whether two bodies share their memory. It ignores the constant slices in
+// between.
 func sameBytes(a, b Body) bool {
 	if len(a) != len(b) {
 		return false
@@ -139,7 +140,7 @@ func sameBytes(a, b Body) bool {
 	return true
 }
 
-func TestAReportWithoutChangesTakesOverTheRows(t *testing.T) {
+func TestReportWithoutChangesReusesRows(t *testing.T) {
 	r := reportOf(shop(t))
 	before := NewDocument(r, nil)
 	first, err := before.Body(Pods)
@@ -153,14 +154,14 @@ func TestAReportWithoutChangesTakesOverTheRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !sameBytes(first[2:], second[2:]) {
-		t.Error("rows were made anew though resourceVersion is the same")
+		t.Error("rows were encoded again, want them reused for the same resourceVersion")
 	}
 	if got := decode(t, second).ReceivedAt; !got.Equal(bookmark.ReceivedAt.Truncate(time.Millisecond)) {
-		t.Errorf("receivedAt is %s, want the second report's %s", got, bookmark.ReceivedAt)
+		t.Errorf("got receivedAt %s, want the second report's %s", got, bookmark.ReceivedAt)
 	}
 }
 
-func TestANewReportReplacesTheOneBefore(t *testing.T) {
+func TestNewReportReplacesPreviousReport(t *testing.T) {
 	documents, r := NewDocumentCache(1<<20), reportOf(shop(t))
 	if _, err := bodyOf(documents, r, Whole); err != nil {
 		t.Fatal(err)
@@ -172,28 +173,28 @@ func TestANewReportReplacesTheOneBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, most := documents.Bytes(), int64(2*body.Len()); got > most {
-		t.Errorf("the documents holds %d bytes, want no more than the new report's, in pieces and in one: %d", got, most)
+		t.Errorf("got %d cached bytes, want at most twice the new report: %d", got, most)
 	}
 	late, err := bodyOf(documents, r, Pods)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := decode(t, late).names(); len(got) != 3 {
-		t.Errorf("a reader that was overtaken got %v, want its own report", got)
+		t.Errorf("a slow reader got %v, want its own report", got)
 	}
 	again, err := bodyOf(documents, empty, Whole)
 	if err != nil || !sameBytes(body, again) {
-		t.Errorf("an overtaken reader threw away what is newer (%v)", err)
+		t.Errorf("a slow reader replaced the newer document (error: %v)", err)
 	}
 }
 
-func TestTheShelfStaysWithinItsBound(t *testing.T) {
+func TestDocumentCacheStaysWithinItsLimit(t *testing.T) {
 	r := reportOf(shop(t))
 	one, err := NewDocument(r, nil).Body(Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents := NewDocumentCache(int64(one.Len()) * 2 * 5 / 2) // each is kept in pieces and in one
+	documents := NewDocumentCache(int64(one.Len()) * 2 * 5 / 2) // each document is kept in slices and joined
 	read := func(cluster string) Body {
 		r := r
 		r.Cluster = cluster
@@ -207,53 +208,53 @@ func TestTheShelfStaysWithinItsBound(t *testing.T) {
 	read("a")
 	read("c")
 	if got := documents.Bytes(); got > documents.maxBytes {
-		t.Errorf("the documents holds %d bytes, want at most %d", got, documents.maxBytes)
+		t.Errorf("got %d cached bytes, want at most %d", got, documents.maxBytes)
 	}
 	if !sameBytes(read("a"), a) {
-		t.Error("a is gone though it was read after b")
+		t.Error("a was evicted, want it kept: it was read after b")
 	}
 	if sameBytes(read("b"), b) {
-		t.Error("b is still there though it was read longest ago")
+		t.Error("b is still cached, want it evicted: it was read least recently")
 	}
 	tiny := NewDocumentCache(10)
 	if body, err := bodyOf(tiny, r, Whole); err != nil || body.Len() != one.Len() || tiny.Bytes() != 0 {
-		t.Errorf("a document beyond the bound: %d bytes, %v, %d kept; want %d, none kept", body.Len(), err, tiny.Bytes(), one.Len())
+		t.Errorf("document larger than the limit: got %d bytes, error %v, %d bytes cached; want %d bytes, none cached", body.Len(), err, tiny.Bytes(), one.Len())
 	}
 }
 
-func TestWhoComesAgainFindsTheDocumentOfItsSource(t *testing.T) {
+func TestFindReturnsTheDocumentOfItsSource(t *testing.T) {
 	documents, r := NewDocumentCache(1<<20), reportOf(shop(t))
 	r.Source = &r
 	if d := documents.Find(r.Cluster, r.Source); d != nil {
-		t.Error("found before anybody has read it")
+		t.Error("found a document before the first read")
 	}
 	d, err := documents.Document(&r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if documents.Find(r.Cluster, r.Source) != d {
-		t.Error("not found though it is on the documents")
+		t.Error("cached document not found")
 	}
 	if documents.Find(r.Cluster, &Report{}) != nil || documents.Find("other", r.Source) != nil {
-		t.Error("found for another source, or another cluster")
+		t.Error("found a document for another source or cluster")
 	}
-	one, err := documents.Answer(d, Whole, Gzip)
+	one, err := documents.Encoded(d, Whole, Gzip)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := documents.Answer(d, Whole, Gzip); again != one || err != nil {
-		t.Errorf("an answer was made twice (%v)", err)
+	if again, err := documents.Encoded(d, Whole, Gzip); again != one || err != nil {
+		t.Errorf("the same part was encoded twice (error: %v)", err)
 	}
 }
 
-func TestToFindADocumentIsToReadIt(t *testing.T) {
+func TestFindCountsAsRead(t *testing.T) {
 	documents := NewDocumentCache(1 << 20)
 	put := func(cluster string) {
 		r := reportOf(shop(t))
 		r.Cluster, r.Source = cluster, cluster
 		d, err := documents.Document(&r)
 		if err == nil {
-			_, err = documents.Answer(d, Whole, Identity)
+			_, err = documents.Encoded(d, Whole, Identity)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -265,7 +266,7 @@ func TestToFindADocumentIsToReadIt(t *testing.T) {
 	documents.maxBytes = documents.Bytes()
 	put("c")
 	if documents.Find("a", "a") == nil || documents.Find("b", "b") != nil {
-		t.Error("a went, or b stayed; want that which was read longest ago to go")
+		t.Error("want a cached and b evicted, because b was read least recently")
 	}
 }
 
@@ -276,15 +277,15 @@ func TestExpiredReportsAreDropped(t *testing.T) {
 	}
 	documents.sweep(received.Add(r.TTL))
 	if documents.Bytes() == 0 {
-		t.Error("dropped while it was an answer")
+		t.Error("a fresh report was dropped")
 	}
 	documents.sweep(received.Add(r.TTL + 1))
 	if got := documents.Bytes(); got != 0 {
-		t.Errorf("holds %d bytes of an expired report", got)
+		t.Errorf("got %d cached bytes of an expired report, want 0", got)
 	}
 }
 
-func TestAllPagesOfTheListOfClustersTellTheFirstOnesVersion(t *testing.T) {
+func TestAllPagesOfTheClusterListHaveTheFirstVersion(t *testing.T) {
 	clusters := []Cluster{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	var from ListToken
 	for i, now := range []string{"0123456789abcdef-7", "0123456789abcdef-8", "fedcba9876543210-1"} {
@@ -302,10 +303,10 @@ func TestAllPagesOfTheListOfClustersTellTheFirstOnesVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		if page.ResourceVersion != "0123456789abcdef-7" || len(page.Clusters) != 1 || page.Clusters[0].Name != clusters[i].Name {
-			t.Errorf("page %d is %s", i+1, &text)
+			t.Errorf("unexpected page %d: %s", i+1, &text)
 		}
 		if (page.Continue == "") != (i == 2) {
-			t.Fatalf("page %d goes on at %q", i+1, page.Continue)
+			t.Fatalf("page %d: unexpected continue token %q", i+1, page.Continue)
 		}
 		if page.Continue != "" {
 			if from, err = ParseListToken(page.Continue); err != nil {
@@ -315,12 +316,12 @@ func TestAllPagesOfTheListOfClustersTellTheFirstOnesVersion(t *testing.T) {
 	}
 	for _, token := range []string{"YQ", "YSA", "IDAxMjM0NTY3ODlhYmNkZWYtNw"} {
 		if _, err := ParseListToken(token); err == nil {
-			t.Errorf("%q is no token, and is read as one", token)
+			t.Errorf("ParseListToken accepted the invalid token %q", token)
 		}
 	}
 }
 
-func TestTheListOfClustersIsTheContract(t *testing.T) {
+func TestClusterListMatchesGoldenFile(t *testing.T) {
 	sum := state.Summarize(shop(t), received)
 	body, err := EncodeClusters([]Cluster{
 		{
@@ -336,6 +337,6 @@ func TestTheListOfClustersIsTheContract(t *testing.T) {
 	golden(t, "clusters.json", body)
 	none, err := EncodeClusters(nil, "0123456789abcdef-1", "", ListToken{}, 0)
 	if err != nil || string(bytes.Join(none, nil)) != "{\"resourceVersion\":\"0123456789abcdef-1\",\"clusters\":[]}\n" {
-		t.Errorf("no clusters are %s, %v", bytes.Join(none, nil), err)
+		t.Errorf("empty list: got %s, error %v", bytes.Join(none, nil), err)
 	}
 }

@@ -6,107 +6,107 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Filter narrows lists; its zero value lets everything through. Package view's
-// comment tells where each field has a meaning.
+// Filter narrows lists; its zero value matches everything. The package comment lists which lists
+// support each field.
 type Filter struct {
 	Namespace string
 	Node      string
 	Pod       string
 	// OwnerKind is empty for an owner of any kind.
 	OwnerKind, OwnerName string
-	// State and Kind are in lower case.
+	// State and Kind are lower case.
 	State string
 	Kind  string
-	// Port is 0 for any.
+	// Port is 0 for any port.
 	Port     uint16
 	Protocol state.Protocol
-	// Words are in lower case, with a space between them.
+	// Words are lower case, separated by single spaces.
 	Words string
 }
 
-// match says whether an entry passes. Fields that have no meaning for its kind are
-// not looked at.
-func (r rows) match(f *Filter, e state.Entry) bool {
+// match reports whether the filter matches an entry. Fields that the entry's kind does not support
+// are ignored.
+func (r rowEncoder) match(f *Filter, e state.Entry) bool {
 	switch o := e.Object.(type) {
 	case *state.Node:
 		return f.node(o)
 	case *state.Pod:
 		return f.pod(o)
 	case *state.Container:
-		return f.container(o) && r.owned(f, o.Namespace, o.Pod)
+		return f.container(o) && r.podHasOwner(f, o.Namespace, o.Pod)
 	case *state.Port:
-		return f.port(o) && r.leads(f, o)
+		return f.port(o) && r.matchesTargets(f, o)
 	}
 	return false
 }
 
 func (f *Filter) node(n *state.Node) bool {
-	return is(f.Node, n.Name) &&
-		nodeState(f.State, n.Ready) &&
-		f.found(func(look func(...string)) {
-			look(n.Name)
+	return matches(f.Node, n.Name) &&
+		matchesNodeState(f.State, n.Ready) &&
+		f.containsWords(func(add func(...string)) {
+			add(n.Name)
 			for i := range n.Conditions {
 				if c := &n.Conditions[i]; c.Health() != state.ConditionGood {
-					look(c.Type, c.Reason, c.Message)
+					add(c.Type, c.Reason, c.Message)
 				}
 			}
 		})
 }
 
 func (f *Filter) pod(p *state.Pod) bool {
-	return is(f.Namespace, p.Namespace) && is(f.Node, p.Node) && is(f.Pod, p.Name) &&
-		is(f.State, strings.ToLower(p.Phase.String())) &&
+	return matches(f.Namespace, p.Namespace) && matches(f.Node, p.Node) && matches(f.Pod, p.Name) &&
+		matches(f.State, strings.ToLower(p.Phase.String())) &&
 		f.owner(p.Owner) &&
-		f.found(func(look func(...string)) {
-			look(p.Namespace, p.Name, p.Node, p.Owner.Name, p.Status, p.Reason, p.Message)
+		f.containsWords(func(add func(...string)) {
+			add(p.Namespace, p.Name, p.Node, p.Owner.Name, p.Status, p.Reason, p.Message)
 		})
 }
 
 func (f *Filter) container(c *state.Container) bool {
-	return is(f.Namespace, c.Namespace) && is(f.Node, c.Node) && is(f.Pod, c.Pod) &&
-		is(f.State, c.State.String()) && is(f.Kind, c.Kind.String()) &&
-		f.found(func(look func(...string)) {
-			look(c.Namespace, c.Pod, c.Name, c.Node, c.Image, c.Reason, c.Message)
+	return matches(f.Namespace, c.Namespace) && matches(f.Node, c.Node) && matches(f.Pod, c.Pod) &&
+		matches(f.State, c.State.String()) && matches(f.Kind, c.Kind.String()) &&
+		f.containsWords(func(add func(...string)) {
+			add(c.Namespace, c.Pod, c.Name, c.Node, c.Image, c.Reason, c.Message)
 			if c.Last != nil {
-				look(c.Last.Reason)
+				add(c.Last.Reason)
 			}
 		})
 }
 
-// port looks at what the row itself tells.
+// port matches the fields of the row itself.
 func (f *Filter) port(p *state.Port) bool {
-	return is(f.Namespace, p.Namespace) &&
-		(p.Node == state.AllNodes || is(f.Node, p.Node)) &&
-		is(f.Kind, strings.ToLower(p.Kind.String())) &&
+	return matches(f.Namespace, p.Namespace) &&
+		(p.Node == state.AllNodes || matches(f.Node, p.Node)) &&
+		matches(f.Kind, strings.ToLower(p.Kind.String())) &&
 		(f.Port == 0 || f.Port == p.Port) &&
 		(f.Protocol == state.ProtocolUnknown || f.Protocol == p.Protocol)
 }
 
-// leads looks at what a row leads to, as far as the filter asks for it.
-func (r rows) leads(f *Filter, p *state.Port) bool {
+// matchesTargets matches the pods and targets of a port, as far as the filter has fields for them.
+func (r rowEncoder) matchesTargets(f *Filter, p *state.Port) bool {
 	if f.Pod == "" && f.OwnerName == "" && f.Words == "" {
 		return true
 	}
 	targets := r.targets(p, f.Node)
-	return r.leadsToPod(f, p, targets) && f.found(func(look func(...string)) {
-		look(p.Namespace, p.Service, p.Pod, p.Node)
+	return r.matchesPod(f, p, targets) && f.containsWords(func(add func(...string)) {
+		add(p.Namespace, p.Service, p.Pod, p.Node)
 		if p.ServicePort != nil {
-			look(p.ServicePort.Name)
+			add(p.ServicePort.Name)
 		}
 		for _, t := range targets {
-			look(t.Pod, t.Container)
+			add(t.Pod, t.Container)
 		}
 	})
 }
 
-// leadsToPod says that the pod that holds the row, or one that it leads to, is the
-// one asked for, by name and by owner.
-func (r rows) leadsToPod(f *Filter, p *state.Port, targets []*state.Target) bool {
+// matchesPod reports whether the pod that owns the port, or the pod of one of the targets, has the
+// name and owner of the filter.
+func (r rowEncoder) matchesPod(f *Filter, p *state.Port, targets []*state.Target) bool {
 	if f.Pod == "" && f.OwnerName == "" {
 		return true
 	}
 	wanted := func(namespace, pod string) bool {
-		return pod != "" && is(f.Pod, pod) && r.owned(f, namespace, pod)
+		return pod != "" && matches(f.Pod, pod) && r.podHasOwner(f, namespace, pod)
 	}
 	if wanted(p.Namespace, p.Pod) {
 		return true
@@ -119,8 +119,8 @@ func (r rows) leadsToPod(f *Filter, p *state.Port, targets []*state.Target) bool
 	return false
 }
 
-// owned says that a pod is the wanted owner's. A pod that is not known is nobody's.
-func (r rows) owned(f *Filter, namespace, pod string) bool {
+// podHasOwner reports whether a pod has the owner of the filter. An unknown pod has none.
+func (r rowEncoder) podHasOwner(f *Filter, namespace, pod string) bool {
 	if f.OwnerName == "" {
 		return true
 	}
@@ -129,11 +129,12 @@ func (r rows) owned(f *Filter, namespace, pod string) bool {
 }
 
 func (f *Filter) owner(o state.Owner) bool {
-	return is(f.OwnerName, o.Name) && is(f.OwnerKind, o.Kind)
+	return matches(f.OwnerName, o.Name) && matches(f.OwnerKind, o.Kind)
 }
 
-// found says that each of the words is in one of the texts that look is given.
-func (f *Filter) found(tell func(look func(...string))) bool {
+// containsWords reports whether each word of the filter occurs in one of the texts that each passes
+// to add.
+func (f *Filter) containsWords(each func(add func(...string))) bool {
 	if f.Words == "" {
 		return true
 	}
@@ -142,7 +143,7 @@ func (f *Filter) found(tell func(look func(...string))) bool {
 	for i := range words {
 		all |= 1 << i
 	}
-	tell(func(texts ...string) {
+	each(func(texts ...string) {
 		for _, text := range texts {
 			text = strings.ToLower(text)
 			for i, word := range words {
@@ -155,10 +156,11 @@ func (f *Filter) found(tell func(look func(...string))) bool {
 	return found == all
 }
 
-// nodeState reports whether a node's Ready is the wanted one. A node of which Ready is
-// Unknown is not ready either: kubectl prints NotReady for it.
-func nodeState(wanted string, ready state.Tristate) bool {
-	return is(wanted, nodeStates[ready]) || wanted == nodeStates[state.False] && ready == state.Unknown
+// matchesNodeState reports whether a node's Ready condition matches the filter value. "notready"
+// includes Unknown, because kubectl prints NotReady for both.
+func matchesNodeState(wanted string, ready state.Tristate) bool {
+	return matches(wanted, nodeStates[ready]) || wanted == nodeStates[state.False] && ready == state.Unknown
 }
 
-func is(wanted, held string) bool { return wanted == "" || wanted == held }
+// matches reports whether a filter value is empty or equal to the given value.
+func matches(wanted, held string) bool { return wanted == "" || wanted == held }

@@ -16,7 +16,7 @@ var (
 	created  = state.TimeOf(time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC))
 )
 
-// stateOf is a State of these objects, with slots in their order from 1.
+// stateOf returns a State with the given objects. Slots are numbered from 1 in their order.
 func stateOf(t testing.TB, objects ...state.Object) *state.State {
 	t.Helper()
 	d := state.Delta{Epoch: 0x9f2c, To: uint64(len(objects)), Sections: &[state.NumSections]state.Section{}}
@@ -41,9 +41,9 @@ func reportOf(s *state.State) Report {
 	}
 }
 
-// shop is a cluster of two nodes with a shop on it: a NodePort that all can reach, a
-// LoadBalancer with policy Local, a crash loop, and an exporter on every node's 9100
-// that stands in the way of nothing but a NodePort of the same number.
+// shop returns a cluster of two nodes that runs a shop: a NodePort with policy Cluster, a
+// LoadBalancer with policy Local, a crash loop, and an exporter on host port 9100 that conflicts
+// with a NodePort of the same number.
 func shop(t testing.TB) *state.State {
 	t.Helper()
 	web := state.Owner{Kind: "Deployment", Name: "web"}
@@ -124,7 +124,7 @@ func decode(t testing.TB, b Body) document {
 	return d
 }
 
-// names are the rows of all lists in few words, in their order.
+// names returns short names of the rows of all lists, in order.
 func (d document) names() []string {
 	names := []string{}
 	for _, n := range d.Nodes {
@@ -142,7 +142,7 @@ func (d document) names() []string {
 	return names
 }
 
-// ask parses a query such as "node=n1&q=web" and puts it to the document.
+// ask runs a query such as node=n1&q=web on the document.
 func ask(t testing.TB, d *Document, part Part, params map[string]string) document {
 	t.Helper()
 	body, err := d.Select(queryOf(t, part, params))
@@ -165,13 +165,13 @@ func queryOf(t testing.TB, part Part, params map[string]string) Query {
 	return q
 }
 
-// bodyOf is a part of a report as it is on the documents, unpacked.
+// bodyOf returns a part of a report from the cache, uncompressed.
 func bodyOf(s *DocumentCache, r Report, p Part) (Body, error) {
 	d, err := s.Document(&r)
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.Answer(d, p, Identity)
+	a, err := s.Encoded(d, p, Identity)
 	if err != nil {
 		return nil, err
 	}

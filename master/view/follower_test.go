@@ -11,17 +11,17 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// heard is an event as a client decodes it.
-type heard struct {
+// receivedEvent is an event as a client decodes it.
+type receivedEvent struct {
 	Cluster, Type, Kind, ResourceVersion string
 	Object                               json.RawMessage
 }
 
-func hear(t testing.TB, lines []byte) []heard {
+func decodeEvents(t testing.TB, lines []byte) []receivedEvent {
 	t.Helper()
-	var events []heard
+	var events []receivedEvent
 	for line := range bytes.Lines(lines) {
-		var e heard
+		var e receivedEvent
 		if err := json.Unmarshal(line, &e); err != nil {
 			t.Fatalf("decode %s: %v", line, err)
 		}
@@ -30,35 +30,35 @@ func hear(t testing.TB, lines []byte) []heard {
 	return events
 }
 
-// follower is a client that applies what it hears.
+// follower is a client that applies the events it receives.
 type follower struct {
 	t       testing.TB
-	log     *Log
+	log     *ChangeLog
 	scope   Scope
 	cursor  Cursor
 	version string
 	rows    map[string]map[string]any // by kind and identity
 	summary string
-	seen    []string
+	events  []string
 }
 
-func follow(t testing.TB, log *Log, s Scope) *follower {
+func follow(t testing.TB, log *ChangeLog, s Scope) *follower {
 	t.Helper()
-	m, c := log.Begin()
+	m, c := log.Current()
 	f := &follower{t: t, log: log, scope: s, cursor: c, rows: map[string]map[string]any{}}
-	lines, err := m.Initial(s, Lines)
+	lines, err := m.Initial(s, JSONLines)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.take(lines)
+	f.apply(lines)
 	return f
 }
 
-// catchUp reads all there is.
+// catchUp reads and applies all pending events.
 func (f *follower) catchUp() {
 	f.t.Helper()
 	for {
-		lines, next, _, err := f.log.Read(f.cursor, f.scope, Lines)
+		lines, next, _, err := f.log.Read(f.cursor, f.scope, JSONLines)
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -66,28 +66,28 @@ func (f *follower) catchUp() {
 			return
 		}
 		f.cursor = next
-		f.take(lines)
+		f.apply(lines)
 	}
 }
 
-func (f *follower) take(lines []byte) {
+func (f *follower) apply(lines []byte) {
 	f.t.Helper()
-	for _, e := range hear(f.t, lines) {
+	for _, e := range decodeEvents(f.t, lines) {
 		f.version = e.ResourceVersion
-		f.seen = append(f.seen, e.Type+" "+e.Kind)
+		f.events = append(f.events, e.Type+" "+e.Kind)
 		switch e.Kind {
 		case "Summary":
 			f.summary = string(e.Object)
 		case "Session", "":
 		case "Usage":
-			f.takeUsage(e.Object)
+			f.applyUsage(e.Object)
 		default:
-			f.takeRow(e)
+			f.applyRow(e)
 		}
 	}
 }
 
-func (f *follower) takeRow(e heard) {
+func (f *follower) applyRow(e receivedEvent) {
 	f.t.Helper()
 	var row map[string]any
 	if err := json.Unmarshal(e.Object, &row); err != nil {
@@ -96,7 +96,7 @@ func (f *follower) takeRow(e heard) {
 	id := identity(e.Kind, row)
 	_, held := f.rows[id]
 	if held != (e.Type != added) {
-		f.t.Fatalf("%s of %s, which the client has: %t", e.Type, id, held)
+		f.t.Fatalf("got %s of %s, but the client has the object: %t", e.Type, id, held)
 	}
 	if e.Type == deleted {
 		delete(f.rows, id)
@@ -105,7 +105,7 @@ func (f *follower) takeRow(e heard) {
 	f.rows[id] = row
 }
 
-func (f *follower) takeUsage(object json.RawMessage) {
+func (f *follower) applyUsage(object json.RawMessage) {
 	var u struct{ Nodes, Containers map[string][2]float64 }
 	if err := json.Unmarshal(object, &u); err != nil {
 		f.t.Fatal(err)
@@ -137,8 +137,8 @@ func identity(kind string, row map[string]any) string {
 	return fmt.Sprint("Port ", row["node"], row["address"], row["protocol"], row["port"], row["kind"], row["namespace"], row["service"], row["pod"])
 }
 
-// shown are the rows of a GET, as the follower should have them.
-func shown(t testing.TB, r Report, s Scope) map[string]map[string]any {
+// rowsOf returns the rows of a GET in the form of follower.rows.
+func rowsOf(t testing.TB, r Report, s Scope) map[string]map[string]any {
 	t.Helper()
 	body, err := NewDocument(r, nil).Select(Query{Part: s.Part, Filter: s.Filter})
 	if err != nil {
@@ -161,8 +161,8 @@ func shown(t testing.TB, r Report, s Scope) map[string]map[string]any {
 	return rows
 }
 
-// plain drops what a usage mode does not tell.
-func plain(rows map[string]map[string]any, mode UsageMode) map[string]map[string]any {
+// comparableRows returns the rows without the fields that a usage mode does not send.
+func comparableRows(rows map[string]map[string]any, mode UsageMode) map[string]map[string]any {
 	all := map[string]map[string]any{}
 	for id, row := range rows {
 		row = maps.Clone(row)
@@ -179,7 +179,8 @@ func plain(rows map[string]map[string]any, mode UsageMode) map[string]map[string
 	return all
 }
 
-// scopes are watches of all parts, by all filters that a made-up cluster has a use for.
+// scopes returns watches of all parts, with all filters that match something in the generated
+// cluster.
 func scopes() []Scope {
 	all := []Scope{
 		{},

@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// head is what every answer about one cluster begins with.
+// head holds the first fields of every response about one cluster.
 type head struct {
 	Cluster         string    `json:"cluster"`
 	UID             string    `json:"uid"`
@@ -19,13 +19,13 @@ type head struct {
 	Stale           bool      `json:"stale"`
 	Session         Session   `json:"session"`
 	Sections        []section `json:"sections"`
-	// Continue is the token for the next page; there is none after the last.
+	// Continue is the token of the next page; empty on the last page.
 	Continue string `json:"continue,omitempty"`
-	// Note says what an empty list of ports means.
+	// Note explains an empty list of ports.
 	Note string `json:"note,omitempty"`
 }
 
-// section is how fresh one part of the facts is, as clients see it.
+// section is the freshness of one part of the state, as clients see it.
 type section struct {
 	Name       state.SectionName   `json:"name"`
 	ObservedAt time.Time           `json:"observedAt,omitzero"`
@@ -37,10 +37,10 @@ func headOf(r *Report) head {
 		Cluster:         r.Cluster,
 		UID:             r.UID,
 		ResourceVersion: r.ResourceVersion,
-		ObservedAt:      instant(r.ObservedAt()),
-		ReceivedAt:      instant(r.ReceivedAt),
+		ObservedAt:      roundTime(r.ObservedAt()),
+		ReceivedAt:      roundTime(r.ReceivedAt),
 		Stale:           r.Stale(),
-		Session:         r.Session.shown(),
+		Session:         r.Session.normalized(),
 		Sections:        sectionsOf(r.State),
 	}
 }
@@ -48,7 +48,7 @@ func headOf(r *Report) head {
 func sectionsOf(s *state.State) []section {
 	sections := make([]section, state.NumSections)
 	for i, held := range s.Sections {
-		sections[i] = section{Name: state.SectionName(i), ObservedAt: instant(held.ObservedAt)}
+		sections[i] = section{Name: state.SectionName(i), ObservedAt: roundTime(held.ObservedAt)}
 		if held.Error != (state.SectionError{}) {
 			sections[i].Error = &held.Error
 		}
@@ -56,7 +56,7 @@ func sectionsOf(s *state.State) []section {
 	return sections
 }
 
-// encodeHead leaves the object open, for the parts to follow.
+// encodeHead returns h as JSON without the closing brace; the parts follow.
 func encodeHead(h head) ([]byte, error) {
 	var buf bytes.Buffer
 	if err := appendJSON(&buf, h); err != nil {
@@ -66,8 +66,7 @@ func encodeHead(h head) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// appendJSON writes v without the newline and the escapes for HTML that the encoder
-// is fond of.
+// appendJSON appends v as JSON, without a trailing newline and without HTML escapes.
 func appendJSON(buf *bytes.Buffer, v any) error {
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)

@@ -2,61 +2,61 @@ package view
 
 import "rollcall.dev/rollcall/api/state"
 
-// port is a state.PortView.
-func (t *text) port(p *state.Port, targets []*state.Target, conflicts []state.PortKey) {
-	object := t.open()
-	t.string("node", p.Node)
-	t.given("address", p.Address)
-	t.string("protocol", p.Protocol.String())
-	t.int("port", int64(p.Port))
-	t.string("kind", p.Kind.String())
-	t.given("namespace", p.Namespace)
-	t.given("service", p.Service)
+// port writes a state.PortView.
+func (w *jsonWriter) port(p *state.Port, targets []*state.Target, conflicts []state.PortKey) {
+	object := w.begin()
+	w.string("node", p.Node)
+	w.optString("address", p.Address)
+	w.string("protocol", p.Protocol.String())
+	w.int("port", int64(p.Port))
+	w.string("kind", p.Kind.String())
+	w.optString("namespace", p.Namespace)
+	w.optString("service", p.Service)
 	if p.ServicePort != nil {
-		t.field("servicePort")
-		object := t.open()
-		t.given("name", p.ServicePort.Name)
-		t.int("port", int64(p.ServicePort.Port))
-		t.end(object, "{}")
+		w.field("servicePort")
+		object := w.begin()
+		w.optString("name", p.ServicePort.Name)
+		w.int("port", int64(p.ServicePort.Port))
+		w.close(object, "{}")
 	}
-	t.given("pod", p.Pod)
-	t.given("externalTrafficPolicy", p.ExternalTrafficPolicy.String())
-	t.field("targets")
-	list := t.open()
+	w.optString("pod", p.Pod)
+	w.optString("externalTrafficPolicy", p.ExternalTrafficPolicy.String())
+	w.field("targets")
+	list := w.begin()
 	for _, one := range targets {
-		t.element()
-		t.target(one)
+		w.element()
+		w.target(one)
 	}
-	t.end(list, "[]")
-	t.conflicts(conflicts)
-	t.end(object, "{}")
+	w.close(list, "[]")
+	w.conflicts(conflicts)
+	w.close(object, "{}")
 }
 
-func (t *text) target(to *state.Target) {
-	object := t.open()
-	t.strings("addresses", to.Addresses)
-	t.given("namespace", to.Namespace)
-	t.given("pod", to.Pod)
-	t.given("container", to.Container)
+func (w *jsonWriter) target(to *state.Target) {
+	object := w.begin()
+	w.strings("addresses", to.Addresses)
+	w.optString("namespace", to.Namespace)
+	w.optString("pod", to.Pod)
+	w.optString("container", to.Container)
 	if to.ContainerPort != 0 {
-		t.int("containerPort", int64(to.ContainerPort))
+		w.int("containerPort", int64(to.ContainerPort))
 	}
-	t.given("node", to.Node)
-	t.bool("ready", to.Ready)
-	t.bool("serving", to.Serving)
-	t.flag("terminating", to.Terminating)
-	t.end(object, "{}")
+	w.optString("node", to.Node)
+	w.bool("ready", to.Ready)
+	w.bool("serving", to.Serving)
+	w.optBool("terminating", to.Terminating)
+	w.close(object, "{}")
 }
 
-func (t *text) conflicts(all []state.PortKey) {
-	objects(t, "conflicts", all, func(k *state.PortKey) {
-		t.string("node", k.Node)
-		t.given("address", k.Address)
-		t.string("protocol", k.Protocol.String())
-		t.int("port", int64(k.Port))
-		t.string("kind", k.Kind.String())
-		t.given("namespace", k.Namespace)
-		t.given("service", k.Service)
-		t.given("pod", k.Pod)
+func (w *jsonWriter) conflicts(all []state.PortKey) {
+	objectList(w, "conflicts", all, func(k *state.PortKey) {
+		w.string("node", k.Node)
+		w.optString("address", k.Address)
+		w.string("protocol", k.Protocol.String())
+		w.int("port", int64(k.Port))
+		w.string("kind", k.Kind.String())
+		w.optString("namespace", k.Namespace)
+		w.optString("service", k.Service)
+		w.optString("pod", k.Pod)
 	})
 }

@@ -2,179 +2,179 @@ package view
 
 import "rollcall.dev/rollcall/api/state"
 
-// The rows as their tags in package state have them; a test compares each field.
+// The rows are written as the struct tags in package state declare them; a test compares each field.
 
-// node is a state.NodeView.
-func (t *text) node(n *state.Node, load *state.NodeLoad, used *state.Used) {
-	object := t.open()
-	t.string("name", n.Name)
-	t.string("ready", n.Ready.String())
-	t.bool("schedulable", n.Schedulable)
-	t.conditions(n.Conditions)
-	t.strings("roles", n.Roles)
-	t.addresses(n.Addresses)
-	t.given("zone", n.Zone)
-	t.given("region", n.Region)
-	t.given("instanceType", n.InstanceType)
-	t.taints(n.Taints)
-	t.given("kubeletVersion", n.KubeletVersion)
-	t.given("kubeProxyVersion", n.KubeProxyVersion)
-	t.given("kernelVersion", n.KernelVersion)
-	t.given("osImage", n.OSImage)
-	t.given("architecture", n.Architecture)
-	t.given("containerRuntime", n.ContainerRuntime)
-	t.given("systemUUID", n.SystemUUID)
-	t.given("providerID", n.ProviderID)
-	t.given("podCIDR", n.PodCIDR)
-	t.time("createdAt", n.CreatedAt)
-	t.resources("capacity", &n.Capacity)
-	t.resources("allocatable", &n.Allocatable)
-	t.time("notReadySince", n.NotReadySince)
-	t.time("flappingSince", n.FlappingSince)
-	t.given("mute", n.Mute)
+// node writes a state.NodeView.
+func (w *jsonWriter) node(n *state.Node, load *state.NodeLoad, used *state.Used) {
+	object := w.begin()
+	w.string("name", n.Name)
+	w.string("ready", n.Ready.String())
+	w.bool("schedulable", n.Schedulable)
+	w.conditions(n.Conditions)
+	w.strings("roles", n.Roles)
+	w.addresses(n.Addresses)
+	w.optString("zone", n.Zone)
+	w.optString("region", n.Region)
+	w.optString("instanceType", n.InstanceType)
+	w.taints(n.Taints)
+	w.optString("kubeletVersion", n.KubeletVersion)
+	w.optString("kubeProxyVersion", n.KubeProxyVersion)
+	w.optString("kernelVersion", n.KernelVersion)
+	w.optString("osImage", n.OSImage)
+	w.optString("architecture", n.Architecture)
+	w.optString("containerRuntime", n.ContainerRuntime)
+	w.optString("systemUUID", n.SystemUUID)
+	w.optString("providerID", n.ProviderID)
+	w.optString("podCIDR", n.PodCIDR)
+	w.time("createdAt", n.CreatedAt)
+	w.resources("capacity", &n.Capacity)
+	w.resources("allocatable", &n.Allocatable)
+	w.time("notReadySince", n.NotReadySince)
+	w.time("flappingSince", n.FlappingSince)
+	w.optString("mute", n.Mute)
 	if load != nil {
-		t.resources("requested", &load.Requested)
-		t.resources("limits", &load.Limits)
-		t.int("pods", load.Pods)
+		w.resources("requested", &load.Requested)
+		w.resources("limits", &load.Limits)
+		w.int("pods", load.Pods)
 	}
-	t.used(used)
-	t.end(object, "{}")
+	w.used(used)
+	w.close(object, "{}")
 }
 
-func (t *text) conditions(all []state.NodeCondition) {
-	objects(t, "conditions", all, func(c *state.NodeCondition) {
-		t.string("type", c.Type)
-		t.string("status", c.Status.String())
-		t.given("reason", c.Reason)
-		t.given("message", c.Message)
-		t.time("since", c.Since)
+func (w *jsonWriter) conditions(all []state.NodeCondition) {
+	objectList(w, "conditions", all, func(c *state.NodeCondition) {
+		w.string("type", c.Type)
+		w.string("status", c.Status.String())
+		w.optString("reason", c.Reason)
+		w.optString("message", c.Message)
+		w.time("since", c.Since)
 	})
 }
 
-func (t *text) addresses(all []state.NodeAddress) {
-	objects(t, "addresses", all, func(a *state.NodeAddress) {
-		t.string("type", a.Type)
-		t.string("address", a.Address)
+func (w *jsonWriter) addresses(all []state.NodeAddress) {
+	objectList(w, "addresses", all, func(a *state.NodeAddress) {
+		w.string("type", a.Type)
+		w.string("address", a.Address)
 	})
 }
 
-func (t *text) taints(all []state.Taint) {
-	objects(t, "taints", all, func(one *state.Taint) {
-		t.string("key", one.Key)
-		t.given("value", one.Value)
-		t.string("effect", one.Effect)
+func (w *jsonWriter) taints(all []state.Taint) {
+	objectList(w, "taints", all, func(one *state.Taint) {
+		w.string("key", one.Key)
+		w.optString("value", one.Value)
+		w.string("effect", one.Effect)
 	})
 }
 
-// used is left out where it is not known.
-func (t *text) used(u *state.Used) {
+// used writes the field used, and omits it if the usage is unknown.
+func (w *jsonWriter) used(u *state.Used) {
 	if u == nil {
 		return
 	}
-	t.field("used")
-	object := t.open()
-	t.int("cpuMillis", u.CPUMillis)
-	t.int("memoryBytes", u.MemoryBytes)
-	t.time("sampledAt", u.SampledAt)
-	t.end(object, "{}")
+	w.field("used")
+	object := w.begin()
+	w.int("cpuMillis", u.CPUMillis)
+	w.int("memoryBytes", u.MemoryBytes)
+	w.time("sampledAt", u.SampledAt)
+	w.close(object, "{}")
 }
 
-// pod is a state.PodView.
-func (t *text) pod(p *state.Pod) {
-	object := t.open()
-	t.string("namespace", p.Namespace)
-	t.string("name", p.Name)
-	t.uid(p.UID)
-	t.given("node", p.Node)
-	t.string("status", p.Status)
-	t.string("ready", p.Ready.String())
-	t.int("restarts", int64(p.Restarts))
-	t.time("lastRestartAt", p.LastRestartAt)
-	t.string("phase", p.Phase.String())
-	t.given("reason", p.Reason)
-	t.given("message", p.Message)
-	t.strings("podIPs", p.PodIPs)
-	t.given("hostIP", p.HostIP)
-	t.flag("hostNetwork", p.HostNetwork)
-	t.given("qosClass", p.QOSClass.String())
-	t.given("restartPolicy", p.RestartPolicy.String())
-	t.given("priorityClass", p.PriorityClass)
-	t.flag("terminating", p.Terminating)
-	t.time("createdAt", p.CreatedAt)
-	t.time("startedAt", p.StartedAt)
-	t.time("finishedAt", p.FinishedAt)
-	t.time("deletionAt", p.DeletionAt)
-	t.owner("owner", p.Owner)
+// pod writes a state.PodView.
+func (w *jsonWriter) pod(p *state.Pod) {
+	object := w.begin()
+	w.string("namespace", p.Namespace)
+	w.string("name", p.Name)
+	w.uid(p.UID)
+	w.optString("node", p.Node)
+	w.string("status", p.Status)
+	w.string("ready", p.Ready.String())
+	w.int("restarts", int64(p.Restarts))
+	w.time("lastRestartAt", p.LastRestartAt)
+	w.string("phase", p.Phase.String())
+	w.optString("reason", p.Reason)
+	w.optString("message", p.Message)
+	w.strings("podIPs", p.PodIPs)
+	w.optString("hostIP", p.HostIP)
+	w.optBool("hostNetwork", p.HostNetwork)
+	w.optString("qosClass", p.QOSClass.String())
+	w.optString("restartPolicy", p.RestartPolicy.String())
+	w.optString("priorityClass", p.PriorityClass)
+	w.optBool("terminating", p.Terminating)
+	w.time("createdAt", p.CreatedAt)
+	w.time("startedAt", p.StartedAt)
+	w.time("finishedAt", p.FinishedAt)
+	w.time("deletionAt", p.DeletionAt)
+	w.owner("owner", p.Owner)
 	if p.Controller != (state.Owner{}) {
-		t.owner("controller", p.Controller)
+		w.owner("controller", p.Controller)
 	}
-	t.resources("requested", &p.Requested)
-	t.resources("limits", &p.Limits)
-	t.volumes(p.Storage)
-	t.time("unschedulableSince", p.UnschedulableSince)
-	t.time("notReadySince", p.NotReadySince)
-	t.given("mute", p.Mute)
-	t.end(object, "{}")
+	w.resources("requested", &p.Requested)
+	w.resources("limits", &p.Limits)
+	w.volumes(p.Storage)
+	w.time("unschedulableSince", p.UnschedulableSince)
+	w.time("notReadySince", p.NotReadySince)
+	w.optString("mute", p.Mute)
+	w.close(object, "{}")
 }
 
-func (t *text) owner(name string, o state.Owner) {
-	t.field(name)
-	object := t.open()
-	t.string("kind", o.Kind)
-	t.string("name", o.Name)
-	t.end(object, "{}")
+func (w *jsonWriter) owner(name string, o state.Owner) {
+	w.field(name)
+	object := w.begin()
+	w.string("kind", o.Kind)
+	w.string("name", o.Name)
+	w.close(object, "{}")
 }
 
-func (t *text) uid(u state.UID) {
+func (w *jsonWriter) uid(u state.UID) {
 	if !u.IsZero() {
-		t.string("uid", u.String())
+		w.string("uid", u.String())
 	}
 }
 
-func (t *text) volumes(all []state.Volume) {
-	objects(t, "storage", all, func(v *state.Volume) {
-		t.given("name", v.Name)
-		t.string("claim", v.Claim)
+func (w *jsonWriter) volumes(all []state.Volume) {
+	objectList(w, "storage", all, func(v *state.Volume) {
+		w.optString("name", v.Name)
+		w.string("claim", v.Claim)
 		if v.CapacityBytes != 0 {
-			t.int("capacityBytes", v.CapacityBytes)
+			w.int("capacityBytes", v.CapacityBytes)
 		}
-		t.given("mountPath", v.MountPath)
-		t.flag("ephemeral", v.Ephemeral)
+		w.optString("mountPath", v.MountPath)
+		w.optBool("ephemeral", v.Ephemeral)
 	})
 }
 
-// container is a state.ContainerView.
-func (t *text) container(c *state.Container, used *state.Used) {
-	object := t.open()
-	t.string("namespace", c.Namespace)
-	t.string("pod", c.Pod)
-	t.string("name", c.Name)
-	t.given("node", c.Node)
-	t.string("image", c.Image)
-	t.given("imageID", c.ImageID)
-	t.string("kind", c.Kind.String())
-	t.string("state", c.State.String())
-	t.bool("ready", c.Ready)
-	t.int("restarts", int64(c.Restarts))
-	t.given("reason", c.Reason)
-	t.given("message", c.Message)
-	t.time("startedAt", c.StartedAt)
-	t.time("finishedAt", c.FinishedAt)
-	t.time("notReadySince", c.NotReadySince)
-	t.time("crashLoopSince", c.CrashLoopSince)
+// container writes a state.ContainerView.
+func (w *jsonWriter) container(c *state.Container, used *state.Used) {
+	object := w.begin()
+	w.string("namespace", c.Namespace)
+	w.string("pod", c.Pod)
+	w.string("name", c.Name)
+	w.optString("node", c.Node)
+	w.string("image", c.Image)
+	w.optString("imageID", c.ImageID)
+	w.string("kind", c.Kind.String())
+	w.string("state", c.State.String())
+	w.bool("ready", c.Ready)
+	w.int("restarts", int64(c.Restarts))
+	w.optString("reason", c.Reason)
+	w.optString("message", c.Message)
+	w.time("startedAt", c.StartedAt)
+	w.time("finishedAt", c.FinishedAt)
+	w.time("notReadySince", c.NotReadySince)
+	w.time("crashLoopSince", c.CrashLoopSince)
 	if last := c.Last; last != nil {
-		t.field("last")
-		object := t.open()
-		t.given("reason", last.Reason)
-		t.int("exitCode", int64(last.ExitCode))
-		t.time("finishedAt", last.FinishedAt)
-		t.end(object, "{}")
+		w.field("last")
+		object := w.begin()
+		w.optString("reason", last.Reason)
+		w.int("exitCode", int64(last.ExitCode))
+		w.time("finishedAt", last.FinishedAt)
+		w.close(object, "{}")
 	}
-	t.resources("requests", &c.Requests)
-	t.resources("limits", &c.Limits)
+	w.resources("requests", &c.Requests)
+	w.resources("limits", &c.Limits)
 	if c.State == state.Terminated {
-		t.int("exitCode", int64(c.ExitCode))
+		w.int("exitCode", int64(c.ExitCode))
 	}
-	t.used(used)
-	t.end(object, "{}")
+	w.used(used)
+	w.close(object, "{}")
 }

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,85 +10,87 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Bounds of a query.
+// Limits of a query.
 const (
-	// MaxLimit is how many rows a page has at most.
+	// MaxLimit is the maximum number of rows on a page.
 	MaxLimit = 10_000
 	maxPort  = 65535
-	// maxValue is the longest value, in bytes; names in Kubernetes have at most 253.
-	maxValue = 512
-	// maxWords is how many words q may have.
+	// maxValue is the maximum length of a parameter value in bytes. Names in Kubernetes have at
+	// most 253.
+	maxValueBytes = 512
+	// maxWords is the maximum number of words in q.
 	maxWords = 16
 )
 
-// Query is what a client asks of one part of a cluster's document.
+// Query is a request for one part of a cluster's document.
 type Query struct {
 	Part   Part
 	Filter Filter
-	// Limit is how many rows a page has; 0: all.
+	// Limit is the maximum number of rows on the page; 0 for no limit.
 	Limit int
-	// after is where the page before this one ended, nil for the first.
-	after *mark
+	// after is the continue token of the previous page; nil for the first page.
+	after *continueToken
 }
 
-// Plain says that the query picks everything, so that the shared Body answers it.
-func (q *Query) Plain() bool { return q.Filter == Filter{} && q.Limit == 0 && q.after == nil }
+// SelectsAll reports whether the query selects the whole part, so that the shared Body is the
+// response.
+func (q *Query) SelectsAll() bool { return q.Filter == Filter{} && q.Limit == 0 && q.after == nil }
 
-// ParameterError is a parameter that a query may not have, or that may not have this
-// value.
+// ParameterError is returned for a parameter that the part does not support, or whose value is
+// invalid.
 type ParameterError struct {
 	Name string
-	// Words say what would be right.
-	Words string
+	// Message says what is wrong and what would be valid.
+	Message string
 }
 
 func (e *ParameterError) Error() string {
-	return fmt.Sprintf("parameter %s %s", quote(e.Name), e.Words)
+	return fmt.Sprintf("parameter %s: %s", quote(e.Name), e.Message)
 }
 
-// parameter is one that a query may have: on which lists, and how it is taken in.
+// parameter describes a query parameter: the lists that support it, and how to parse it.
 type parameter struct {
-	lists []Part
-	words string
-	// values are those that it may have, by list; nil: any.
+	lists       []Part
+	description string
+	// values holds the valid values by list; nil if there is no fixed set.
 	values map[Part][]string
 	set    func(q *Query, value string) error
 }
 
 var parameters = map[string]parameter{
-	"namespace": {[]Part{Pods, Containers, Ports}, "The namespace of the object; of a port: of the Service or pod that holds it.", nil, setName(func(f *Filter) *string { return &f.Namespace })},
-	"node":      {[]Part{Nodes, Pods, Containers, Ports}, "The node's name. A port of all nodes is a port of this one.", nil, setName(func(f *Filter) *string { return &f.Node })},
-	"pod":       {[]Part{Pods, Containers, Ports}, "The pod's name; ports that it holds or that lead to it.", nil, setName(func(f *Filter) *string { return &f.Pod })},
-	"owner":     {[]Part{Pods, Containers, Ports}, "The pod's owner, as name or Kind/name such as Deployment/web.", nil, setOwner},
-	"state":     {[]Part{Nodes, Pods, Containers}, "A node's readiness, a pod's phase, or a container's state.", states, setState},
-	"kind":      {[]Part{Containers, Ports}, "The kind of container, or of listener behind a port.", kindsOf, setKind},
-	"port":      {[]Part{Ports}, "A port's number, 1 to 65535.", nil, setPort},
-	"protocol":  {[]Part{Ports}, "A port's protocol.", map[Part][]string{Ports: texts(state.TCP, state.UDP, state.SCTP)}, setProtocol},
-	"q":         {[]Part{Nodes, Pods, Containers, Ports}, "Words; each is found in a name, image, reason or message.", nil, setWords},
-	"limit":     {[]Part{Nodes, Pods, Containers, Ports}, "How many rows a page has.", nil, setLimit},
-	"continue":  {[]Part{Nodes, Pods, Containers, Ports}, "The token of the page before, with the same filters.", nil, setContinue},
+	"namespace": {[]Part{Pods, Containers, Ports}, "Namespace of the object; of a port: namespace of the Service or pod that owns it.", nil, setName(func(f *Filter) *string { return &f.Namespace })},
+	"node":      {[]Part{Nodes, Pods, Containers, Ports}, "Node name. A port on all nodes matches every node.", nil, setName(func(f *Filter) *string { return &f.Node })},
+	"pod":       {[]Part{Pods, Containers, Ports}, "Pod name. For ports: ports that the pod owns or receives traffic from.", nil, setName(func(f *Filter) *string { return &f.Pod })},
+	"owner":     {[]Part{Pods, Containers, Ports}, "Owner of the pod, as name or Kind/name such as Deployment/web.", nil, setOwner},
+	"state":     {[]Part{Nodes, Pods, Containers}, "Readiness of a node, phase of a pod, or state of a container.", states, setState},
+	"kind":      {[]Part{Containers, Ports}, "Kind of container, or kind of port.", kindsOf, setKind},
+	"port":      {[]Part{Ports}, "Port number, 1 to 65535.", nil, setPort},
+	"protocol":  {[]Part{Ports}, "Protocol of the port.", map[Part][]string{Ports: stringsOf(state.TCP, state.UDP, state.SCTP)}, setProtocol},
+	"q":         {[]Part{Nodes, Pods, Containers, Ports}, "Words that must all occur in a name, image, reason or message.", nil, setWords},
+	"limit":     {[]Part{Nodes, Pods, Containers, Ports}, "Maximum number of rows on a page.", nil, setLimit},
+	"continue":  {[]Part{Nodes, Pods, Containers, Ports}, "Continue token of the previous page; the filters must be the same.", nil, setContinue},
 }
 
-// Parameter is what a document can tell of a parameter.
+// Parameter describes a query parameter for the API's documentation.
 type Parameter struct {
-	Name, Words string
-	// Values are those that it may have, in any case of letters; nil: any.
+	Name, Description string
+	// Values holds the valid values, which ignore case; nil if there is no fixed set.
 	Values []string
-	// Number: it is a number, from 1 to Most.
-	Number bool
-	Most   int
-	// Paging: it cuts a list into pages, which a watch has none of.
+	// IsNumber is set if the value is a number from 1 to Max.
+	IsNumber bool
+	Max      int
+	// Paging is set if the parameter divides a list into pages. Watches do not support it.
 	Paging bool
 }
 
-// Parameters are those that queries of a part take, by name.
+// Parameters returns the parameters that queries of a part support, sorted by name.
 func Parameters(p Part) []Parameter {
 	var all []Parameter
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
-		if !p.takes(name) {
+		if !p.supports(name) {
 			continue
 		}
-		one := Parameter{Name: name, Words: parameters[name].words, Paging: slices.Contains(paging, name)}
+		one := Parameter{Name: name, Description: parameters[name].description, Paging: slices.Contains(pagingParameters, name)}
 		for _, list := range p.lists() {
 			one.Values = append(one.Values, parameters[name].values[list]...)
 		}
@@ -95,65 +98,65 @@ func Parameters(p Part) []Parameter {
 		one.Values = slices.Compact(one.Values)
 		switch name {
 		case "port":
-			one.Number, one.Most = true, maxPort
+			one.IsNumber, one.Max = true, maxPort
 		case "limit":
-			one.Number, one.Most = true, MaxLimit
+			one.IsNumber, one.Max = true, MaxLimit
 		}
 		all = append(all, one)
 	}
 	return all
 }
 
-// paging are the parameters that cut one list, and not a document of several.
-var paging = []string{"limit", "continue"}
+// paging holds the parameters that divide a list into pages. The whole document does not support
+// them.
+var pagingParameters = []string{"limit", "continue"}
 
-// ParseQuery reads the parameters of a query. It takes nothing that it does not
-// understand, because the answer to a misspelt filter would be taken for a filtered
-// one. Errors are *ParameterError; their words name the parameters that there are, with
-// those that the caller takes besides.
-func ParseQuery(part Part, params map[string][]string, besides ...string) (Query, error) {
+// ParseQuery parses the parameters of a query. It rejects unknown parameters, because a client
+// would take the response to a misspelled filter for a filtered one. Errors are *ParameterError;
+// they list the supported parameters, including extra, which the caller handles.
+func ParseQuery(part Part, params map[string][]string, extra ...string) (Query, error) {
 	q := Query{Part: part}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if !part.takes(name) {
-			return Query{}, &ParameterError{Name: name, Words: part.refuse(name, besides)}
+		if !part.supports(name) {
+			return Query{}, &ParameterError{Name: name, Message: part.unsupportedMessage(name, extra)}
 		}
-		if err := q.take(name, params[name]); err != nil {
-			return Query{}, &ParameterError{Name: name, Words: err.Error()}
+		if err := q.set(name, params[name]); err != nil {
+			return Query{}, &ParameterError{Name: name, Message: err.Error()}
 		}
 	}
 	return q, nil
 }
 
-func (q *Query) take(name string, values []string) error {
-	value, err := single(values)
+func (q *Query) set(name string, values []string) error {
+	value, err := singleValue(values)
 	if err != nil {
 		return err
 	}
 	return parameters[name].set(q, value)
 }
 
-// single is the one value that a parameter may have.
-func single(values []string) (string, error) {
+// singleValue returns the value of a parameter that must be specified once.
+func singleValue(values []string) (string, error) {
 	switch {
 	case len(values) != 1:
-		return "", fmt.Errorf("is given %d times, and may be given once", len(values))
+		return "", fmt.Errorf("must be specified once, got %d", len(values))
 	case values[0] == "":
-		return "", fmt.Errorf("has no value")
+		return "", errors.New("must not be empty")
 	}
 	return values[0], nil
 }
 
-// takes says that a parameter has a meaning for the part. The whole document takes
-// each filter that one of its lists does.
-func (p Part) takes(name string) bool {
+// supports reports whether the part supports a parameter. The whole document supports each filter
+// that one of its lists does.
+func (p Part) supports(name string) bool {
 	known, ok := parameters[name]
 	if p == Whole {
-		return ok && !slices.Contains(paging, name)
+		return ok && !slices.Contains(pagingParameters, name)
 	}
 	return slices.Contains(known.lists, p)
 }
 
-// lists are those that a query of the part narrows.
+// lists returns the lists that a query of the part returns.
 func (p Part) lists() []Part {
 	switch p {
 	case Whole:
@@ -164,26 +167,26 @@ func (p Part) lists() []Part {
 	return []Part{p}
 }
 
-// refuse is why the part does not take a parameter.
-func (p Part) refuse(name string, besides []string) string {
-	names := slices.Clone(besides)
+// unsupportedMessage says why the part does not support a parameter, and which ones it does.
+func (p Part) unsupportedMessage(name string, extra []string) string {
+	names := slices.Clone(extra)
 	for _, known := range slices.Sorted(maps.Keys(parameters)) {
-		if p.takes(known) {
+		if p.supports(known) {
 			names = append(names, known)
 		}
 	}
-	why := "is not known"
+	message := "unknown parameter"
 	if _, known := parameters[name]; known {
-		why = "has no meaning for " + p.words()
+		message = "not supported for " + p.description()
 	}
 	if names == nil {
-		return why + "; there are no parameters here"
+		return message + "; this path supports no parameters"
 	}
 	slices.Sort(names)
-	return why + "; there are " + strings.Join(names, ", ")
+	return message + "; supported: " + strings.Join(names, ", ")
 }
 
-func (p Part) words() string {
+func (p Part) description() string {
 	if p == Whole {
 		return "the whole document"
 	}

@@ -10,53 +10,53 @@ import (
 	"unicode/utf8"
 )
 
-func TestQueriesThatAreNotUnderstoodAreNamed(t *testing.T) {
+func TestInvalidQueriesAreRejected(t *testing.T) {
 	nodeToken := ask(t, NewDocument(reportOf(shop(t)), nil), Nodes, params{"limit": "1"}).Continue
 	for _, tc := range []struct {
 		part  Part
 		query string
 		want  string
 	}{
-		{Pods, "namspace=shop", `parameter "namspace" is not known; there are continue, limit, namespace, node, owner, pod, q, state`},
-		{Summary, "namespace=shop", `parameter "namespace" has no meaning for summary; there are no parameters here`},
-		{Summary, "nonsense=1", `parameter "nonsense" is not known; there are no parameters here`},
-		{Nodes, "namespace=shop", `parameter "namespace" has no meaning for nodes; there are continue, limit, node, q, state`},
-		{Pods, "port=80", `parameter "port" has no meaning for pods; there are continue, limit, namespace, node, owner, pod, q, state`},
-		{Containers, "protocol=TCP", `parameter "protocol" has no meaning for containers; there are continue, kind, limit, namespace, node, owner, pod, q, state`},
-		{Ports, "state=running", `parameter "state" has no meaning for ports; there are continue, kind, limit, namespace, node, owner, pod, port, protocol, q`},
-		{Whole, "limit=5", `parameter "limit" has no meaning for the whole document; there are kind, namespace, node, owner, pod, port, protocol, q, state`},
-		{Pods, "namespace=", `parameter "namespace" has no value`},
-		{Pods, "namespace=a&namespace=b", `parameter "namespace" is given 2 times, and may be given once`},
-		{Pods, "namespace=Shop", `parameter "namespace" is "Shop", and may be a name: lower case letters, digits, '-' and '.'`},
-		{Pods, "node=*", `parameter "node" is "*", and may be a name: lower case letters, digits, '-' and '.'`},
-		{Pods, "pod=%FF", `parameter "pod" is "\xff", and may be a name: lower case letters, digits, '-' and '.'`},
-		{Pods, "owner=Deployment/", `parameter "owner" is "Deployment/", and may be an owner's name, or its kind and name such as Deployment/web`},
-		{Pods, "owner=/web", `parameter "owner" is "/web", and may be an owner's name, or its kind and name such as Deployment/web`},
-		{Pods, "owner=a/b/c", `parameter "owner" is "a/b/c", and may be an owner's name, or its kind and name such as Deployment/web`},
-		{Pods, "state=waiting", `parameter "state" is "waiting", and may be Pending, Running, Succeeded, Failed, Unknown`},
-		{Nodes, "state=True", `parameter "state" is "True", and may be Ready, NotReady, Unknown`},
-		{Containers, "state=CrashLoopBackOff", `parameter "state" is "CrashLoopBackOff", and may be running, waiting, terminated, unknown`},
-		{Containers, "kind=NodePort", `parameter "kind" is "NodePort", and may be main, init, sidecar, ephemeral`},
-		{Ports, "kind=main", `parameter "kind" is "main", and may be NodePort, HealthCheckNodePort, HostPort, HostNetwork, LoadBalancer, ExternalIP, Kubelet`},
-		{Ports, "port=0", `parameter "port" is "0", and may be a number from 1 to 65535`},
-		{Ports, "port=65536", `parameter "port" is "65536", and may be a number from 1 to 65535`},
-		{Ports, "port=080", `parameter "port" is "080", and may be a number from 1 to 65535`},
-		{Ports, "port=%2B80", `parameter "port" is "+80", and may be a number from 1 to 65535`},
-		{Ports, "port=99999999999999999999", `parameter "port" is "99999999999999999999", and may be a number from 1 to 65535`},
-		{Ports, "protocol=ICMP", `parameter "protocol" is "ICMP", and may be TCP, UDP, SCTP`},
-		{Ports, "limit=0", `parameter "limit" is "0", and may be a number from 1 to 10000`},
-		{Ports, "limit=10001", `parameter "limit" is "10001", and may be a number from 1 to 10000`},
-		{Pods, "q=%20", `parameter "q" is " ", and may be 1 to 16 words of at most 512 bytes together, in UTF-8`},
-		{Pods, "q=%FFx", `parameter "q" is "\xffx", and may be 1 to 16 words of at most 512 bytes together, in UTF-8`},
-		{Pods, "q=" + strings.Repeat("a+", 17), `parameter "q" is "` + strings.Repeat("a ", 17) + `", and may be 1 to 16 words of at most 512 bytes together, in UTF-8`},
-		{Pods, "q=" + strings.Repeat("a", 513), `parameter "q" is "` + strings.Repeat("a", 64) + `"…, and may be 1 to 16 words of at most 512 bytes together, in UTF-8`},
-		{Pods, "continue=xyz", `parameter "continue" is no token of ours; begin again without it`},
-		{Pods, "continue=%21", `parameter "continue" is no token of ours; begin again without it`},
-		{Pods, "continue=" + nodeToken, `parameter "continue" is no token of ours; begin again without it`},
-		{Nodes, "continue=" + nodeToken + "A", `parameter "continue" is no token of ours; begin again without it`},
-		{Pods, "continue=" + base64.RawURLEncoding.EncodeToString([]byte(`{"key":{"Kind":2},"more":1}`)), `parameter "continue" is no token of ours; begin again without it`},
-		{Pods, "continue=" + base64.RawURLEncoding.EncodeToString([]byte(`{"key":{"Kind":2}}{}`)), `parameter "continue" is no token of ours; begin again without it`},
-		{Pods, "continue=" + strings.Repeat("A", 5000), `parameter "continue" is no token of ours; begin again without it`},
+		{Pods, "namspace=shop", `parameter "namspace": unknown parameter; supported: continue, limit, namespace, node, owner, pod, q, state`},
+		{Summary, "namespace=shop", `parameter "namespace": not supported for summary; this path supports no parameters`},
+		{Summary, "nonsense=1", `parameter "nonsense": unknown parameter; this path supports no parameters`},
+		{Nodes, "namespace=shop", `parameter "namespace": not supported for nodes; supported: continue, limit, node, q, state`},
+		{Pods, "port=80", `parameter "port": not supported for pods; supported: continue, limit, namespace, node, owner, pod, q, state`},
+		{Containers, "protocol=TCP", `parameter "protocol": not supported for containers; supported: continue, kind, limit, namespace, node, owner, pod, q, state`},
+		{Ports, "state=running", `parameter "state": not supported for ports; supported: continue, kind, limit, namespace, node, owner, pod, port, protocol, q`},
+		{Whole, "limit=5", `parameter "limit": not supported for the whole document; supported: kind, namespace, node, owner, pod, port, protocol, q, state`},
+		{Pods, "namespace=", `parameter "namespace": must not be empty`},
+		{Pods, "namespace=a&namespace=b", `parameter "namespace": must be specified once, got 2`},
+		{Pods, "namespace=Shop", `parameter "namespace": must be a name of lower-case letters, digits, '-' and '.', got "Shop"`},
+		{Pods, "node=*", `parameter "node": must be a name of lower-case letters, digits, '-' and '.', got "*"`},
+		{Pods, "pod=%FF", `parameter "pod": must be a name of lower-case letters, digits, '-' and '.', got "\xff"`},
+		{Pods, "owner=Deployment/", `parameter "owner": must be an owner's name, or kind and name such as Deployment/web, got "Deployment/"`},
+		{Pods, "owner=/web", `parameter "owner": must be an owner's name, or kind and name such as Deployment/web, got "/web"`},
+		{Pods, "owner=a/b/c", `parameter "owner": must be an owner's name, or kind and name such as Deployment/web, got "a/b/c"`},
+		{Pods, "state=waiting", `parameter "state": must be one of Pending, Running, Succeeded, Failed, Unknown, got "waiting"`},
+		{Nodes, "state=True", `parameter "state": must be one of Ready, NotReady, Unknown, got "True"`},
+		{Containers, "state=CrashLoopBackOff", `parameter "state": must be one of running, waiting, terminated, unknown, got "CrashLoopBackOff"`},
+		{Containers, "kind=NodePort", `parameter "kind": must be one of main, init, sidecar, ephemeral, got "NodePort"`},
+		{Ports, "kind=main", `parameter "kind": must be one of NodePort, HealthCheckNodePort, HostPort, HostNetwork, LoadBalancer, ExternalIP, Kubelet, got "main"`},
+		{Ports, "port=0", `parameter "port": must be a number from 1 to 65535, got "0"`},
+		{Ports, "port=65536", `parameter "port": must be a number from 1 to 65535, got "65536"`},
+		{Ports, "port=080", `parameter "port": must be a number from 1 to 65535, got "080"`},
+		{Ports, "port=%2B80", `parameter "port": must be a number from 1 to 65535, got "+80"`},
+		{Ports, "port=99999999999999999999", `parameter "port": must be a number from 1 to 65535, got "99999999999999999999"`},
+		{Ports, "protocol=ICMP", `parameter "protocol": must be one of TCP, UDP, SCTP, got "ICMP"`},
+		{Ports, "limit=0", `parameter "limit": must be a number from 1 to 10000, got "0"`},
+		{Ports, "limit=10001", `parameter "limit": must be a number from 1 to 10000, got "10001"`},
+		{Pods, "q=%20", `parameter "q": must be 1 to 16 words of at most 512 bytes in total, in UTF-8, got " "`},
+		{Pods, "q=%FFx", `parameter "q": must be 1 to 16 words of at most 512 bytes in total, in UTF-8, got "\xffx"`},
+		{Pods, "q=" + strings.Repeat("a+", 17), `parameter "q": must be 1 to 16 words of at most 512 bytes in total, in UTF-8, got "` + strings.Repeat("a ", 17) + `"`},
+		{Pods, "q=" + strings.Repeat("a", 513), `parameter "q": must be 1 to 16 words of at most 512 bytes in total, in UTF-8, got "` + strings.Repeat("a", 64) + `"…`},
+		{Pods, "continue=xyz", `parameter "continue": invalid continue token; start again without it`},
+		{Pods, "continue=%21", `parameter "continue": invalid continue token; start again without it`},
+		{Pods, "continue=" + nodeToken, `parameter "continue": invalid continue token; start again without it`},
+		{Nodes, "continue=" + nodeToken + "A", `parameter "continue": invalid continue token; start again without it`},
+		{Pods, "continue=" + base64.RawURLEncoding.EncodeToString([]byte(`{"key":{"Kind":2},"more":1}`)), `parameter "continue": invalid continue token; start again without it`},
+		{Pods, "continue=" + base64.RawURLEncoding.EncodeToString([]byte(`{"key":{"Kind":2}}{}`)), `parameter "continue": invalid continue token; start again without it`},
+		{Pods, "continue=" + strings.Repeat("A", 5000), `parameter "continue": invalid continue token; start again without it`},
 	} {
 		values, err := url.ParseQuery(tc.query)
 		if err != nil {
@@ -69,7 +69,7 @@ func TestQueriesThatAreNotUnderstoodAreNamed(t *testing.T) {
 	}
 }
 
-func TestManyWrongParametersAreOneError(t *testing.T) {
+func TestManyUnknownParametersAreOneError(t *testing.T) {
 	values := map[string][]string{}
 	for i := range 10_000 {
 		values[fmt.Sprintf("filter%05d", i)] = []string{"x"}
@@ -80,18 +80,18 @@ func TestManyWrongParametersAreOneError(t *testing.T) {
 	}
 }
 
-func TestAnEmptyQueryIsPlain(t *testing.T) {
+func TestEmptyQuerySelectsAll(t *testing.T) {
 	q, err := ParseQuery(Pods, nil)
-	if err != nil || !q.Plain() {
-		t.Errorf("got %+v, %v; want a plain query", q, err)
+	if err != nil || !q.SelectsAll() {
+		t.Errorf("got %+v, error %v; want a query that selects all", q, err)
 	}
-	if q := queryOf(t, Pods, params{"limit": "1"}); q.Plain() {
-		t.Error("a query with a limit is plain")
+	if q := queryOf(t, Pods, params{"limit": "1"}); q.SelectsAll() {
+		t.Error("a query with a limit selects all, want it not to")
 	}
 }
 
-// FuzzParseQuery holds that no query does worse than to be refused in words that can
-// be shown, and that whatever is taken can be asked.
+// FuzzParseQuery checks that every query is either rejected with a short, valid UTF-8 message, or
+// can be selected.
 func FuzzParseQuery(f *testing.F) {
 	d := NewDocument(reportOf(shop(f)), nil)
 	token := ask(f, d, Ports, params{"limit": "1"}).Continue
@@ -113,13 +113,13 @@ func FuzzParseQuery(f *testing.F) {
 				return
 			}
 		}
-		if bad := (*ParameterError)(nil); !errors.As(err, &bad) || !utf8.ValidString(bad.Words) || len(bad.Words) > 1024 {
+		if bad := (*ParameterError)(nil); !errors.As(err, &bad) || !utf8.ValidString(bad.Message) || len(bad.Message) > 1024 {
 			t.Fatalf("query %q: %v", query, err)
 		}
 	})
 }
 
-// FuzzContinue holds that a token that is taken gives a page behind its key.
+// FuzzContinue checks that every accepted token selects a tail of the list.
 func FuzzContinue(f *testing.F) {
 	d := NewDocument(reportOf(shop(f)), nil)
 	for _, part := range lists {
@@ -141,7 +141,7 @@ func FuzzContinue(f *testing.F) {
 			return
 		}
 		if page, whole := decode(t, body).names(), ask(t, d, p, nil).names(); len(page) > len(whole) || strings.Join(whole[len(whole)-len(page):], " ") != strings.Join(page, " ") {
-			t.Fatalf("%s: page %v is no tail of %v", raw, page, whole)
+			t.Fatalf("%s: got page %v, want a tail of %v", raw, page, whole)
 		}
 	})
 }

@@ -6,42 +6,42 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Report is what a master holds of one cluster after one report of its agent.
+// Report is one report of a cluster's agent, as the master holds it.
 type Report struct {
-	// Source is what the report was made of, a pointer: those of one Source are the same.
-	// Nil where it does not matter.
+	// Source is the pointer that the report was made from: two reports with the same Source are
+	// equal. Nil if that does not matter.
 	Source any
-	// Cluster is the resolved name, also where a client asked by IP.
+	// Cluster is the resolved name, even if the client asked by IP address.
 	Cluster string
 	UID     string
-	// ResourceVersion moves when objects, usage or section errors do.
+	// ResourceVersion changes with objects, usage and section errors.
 	ResourceVersion string
-	// ReceivedAt is the master's clock when the report was complete.
+	// ReceivedAt is when the master had received the complete report, by its own clock.
 	ReceivedAt time.Time
-	// TTL is for how long after ReceivedAt the report is an answer.
+	// TTL is how long after ReceivedAt the report is fresh.
 	TTL     time.Duration
 	Session Session
 	State   *state.State
 	Summary state.Summary
 }
 
-// Session is the session that a report came by, or that a cluster has now.
+// Session is the session that delivered a report, or the current session of a cluster.
 type Session struct {
 	ID string `json:"id,omitempty"`
 	// Phase is Idle, Connecting, Reporting or Backoff.
 	Phase     string    `json:"phase,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
-	// Reason is why the agent cannot be reached, or what else is the matter with it, as
-	// the condition Ready of its ClusterAgent has it; Message says it for people. Empty:
-	// nothing is.
+	// Reason says why the agent cannot be reached or what else is wrong, like the reason of the
+	// condition Ready of its ClusterAgent. Message is its human-readable form. Both are empty if
+	// nothing is wrong.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 }
 
-// ObservedAt is as of when all facts of the report are known to be true: the oldest
-// of the sections that have data. Usage is left out, as each of its samples has a
-// time of its own. Zero: no section has data.
+// ObservedAt returns the time at which all facts of the report were known to be true: the oldest
+// time of the sections that have data. Usage does not count, because each usage sample has its own
+// time. The result is zero if no section has data.
 func (r *Report) ObservedAt() time.Time {
 	var oldest time.Time
 	for name, s := range r.State.Sections {
@@ -55,11 +55,10 @@ func (r *Report) ObservedAt() time.Time {
 	return oldest
 }
 
-// Stale says that a section was observed longer than the TTL before the report came,
-// though reports come. Usage is read at a period of its own, which may be longer than
-// the TTL, so it is stale only where reading it fails; where a part of it could be read
-// ("Partial"), that part is fresh. A section that never had data shows no old data; its
-// error tells of it.
+// Stale reports whether a section is out of date although reports arrive: it was observed more than
+// the TTL before the report was received. Usage has its own period, which may be longer than the
+// TTL, so it is stale only if reading it fails. Usage that is only partly readable (reason
+// "Partial") is fresh. A section that never had data is not stale; its error describes it.
 func (r *Report) Stale() bool {
 	for name, s := range r.State.Sections {
 		usage := state.SectionName(name) == state.SectionUsage
@@ -73,24 +72,24 @@ func (r *Report) Stale() bool {
 	return false
 }
 
-// Fresh says that the report is an answer at an instant.
+// Fresh reports whether the report has not expired at now.
 func (r *Report) Fresh(now time.Time) bool { return now.Before(r.ReceivedAt.Add(r.TTL)) }
 
-// same says that o is the very report that r is.
-func (r *Report) same(o *Report) bool {
+// equal reports whether o is the same report as r.
+func (r *Report) equal(o *Report) bool {
 	return r.State == o.State && r.ReceivedAt.Equal(o.ReceivedAt) && r.ResourceVersion == o.ResourceVersion &&
 		r.Session == o.Session && r.Cluster == o.Cluster && r.UID == o.UID && r.TTL == o.TTL
 }
 
-// instant is t as bodies show it: UTC, whole milliseconds.
-func instant(t time.Time) time.Time {
+// roundTime returns t as bodies show it: UTC, whole milliseconds.
+func roundTime(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-func (s Session) shown() Session {
-	s.StartedAt, s.ExpiresAt = instant(s.StartedAt), instant(s.ExpiresAt)
+func (s Session) normalized() Session {
+	s.StartedAt, s.ExpiresAt = roundTime(s.StartedAt), roundTime(s.ExpiresAt)
 	return s
 }

@@ -6,43 +6,44 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// UsageMode is how a watch tells of usage.
+// UsageMode is how a watch reports usage.
 type UsageMode uint8
 
 const (
-	// UsageEvents: one Usage event a reading.
+	// UsageEvents sends one Usage event for each reading.
 	UsageEvents UsageMode = iota
-	// UsageObjects: a MODIFIED for each node and container whose usage changed.
+	// UsageObjects sends a MODIFIED event for each node and container whose usage changed.
 	UsageObjects
-	// UsageNone: not at all, nor in the objects.
+	// UsageNone omits usage, also from the objects.
 	UsageNone
 )
 
-// UsageModes are the modes by their names in queries.
+// UsageModes maps the values of the parameter usage to modes.
 var UsageModes = map[string]UsageMode{"events": UsageEvents, "objects": UsageObjects, "none": UsageNone}
 
-// Scope is what a watch sees of a cluster. Watches of one Scope share all bytes.
+// Scope is what a watch selects from a cluster. Watches with the same Scope share all bytes.
 type Scope struct {
 	Part   Part
 	Filter Filter
 	Usage  UsageMode
 }
 
-func (s *Scope) lists(p Part) bool { return slices.Contains(s.Part.lists(), p) }
+// includes reports whether the list p belongs to the scope.
+func (s *Scope) includes(p Part) bool { return slices.Contains(s.Part.lists(), p) }
 
-// summary says that Summary events belong to the scope.
-func (s *Scope) summary() bool { return s.Part == Whole || s.Part == Summary }
+// hasSummary reports whether Summary events belong to the scope.
+func (s *Scope) hasSummary() bool { return s.Part == Whole || s.Part == Summary }
 
-// rows are those of a State as the scope shows them.
-func (s *Scope) rows(r rows) rows {
+// rows returns the row encoder of a State, adjusted for the scope.
+func (s *Scope) rows(r rowEncoder) rowEncoder {
 	if s.Usage == UsageNone {
 		r.usage = nil
 	}
 	return r
 }
 
-// eventKinds are the kinds of events that tell of the rows of a list.
+// eventKinds holds the kind in the events of each kind of object.
 var eventKinds = [state.NumKinds]string{state.KindNode: "Node", state.KindPod: "Pod", state.KindContainer: "Container", state.KindPort: "Port"}
 
-// partOf is the list that rows of a kind are in.
-var partOf = [state.NumKinds]Part{state.KindNode: Nodes, state.KindPod: Pods, state.KindContainer: Containers, state.KindPort: Ports}
+// partOf holds the list that each kind of object belongs to.
+var partOfKind = [state.NumKinds]Part{state.KindNode: Nodes, state.KindPod: Pods, state.KindContainer: Containers, state.KindPort: Ports}

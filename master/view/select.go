@@ -2,18 +2,18 @@ package view
 
 import "rollcall.dev/rollcall/api/state"
 
-// picked is a list as a query picked it.
-type picked struct {
+// page is the part of a list that a query selects.
+type page struct {
 	rows  []byte
 	count int
-	// last is the key of the last row where more of them follow.
+	// last is the key of the last row if more rows follow; nil on the last page.
 	last *state.Key
 }
 
-// Select is what a query picks. Errors are *ParameterError where the query is to
-// blame: a continue token of another query.
+// Select returns the result of a query. The error is a *ParameterError if the query is at fault:
+// its continue token belongs to another query.
 func (d *Document) Select(q Query) (Body, error) {
-	if err := q.after.belongs(d.report.Cluster, q.Filter); err != nil {
+	if err := q.after.validate(d.report.Cluster, q.Filter); err != nil {
 		return nil, err
 	}
 	var body Body
@@ -26,7 +26,7 @@ func (d *Document) Select(q Query) (Body, error) {
 		body = append(body, fields[Summary], sum)
 	}
 	for _, p := range q.Part.lists() {
-		list := d.rows.pick(p, q)
+		list := d.rows.selectPage(p, q)
 		if err := d.annotate(&h, q, list); err != nil {
 			return nil, err
 		}
@@ -36,11 +36,11 @@ func (d *Document) Select(q Query) (Body, error) {
 	return append(append(Body{begin}, body...), end), err
 }
 
-// annotate tells in the head what a list cannot: how it goes on, and what it means
-// that it is empty.
-func (d *Document) annotate(h *head, q Query, list picked) error {
+// annotate sets the fields of the head that describe the page: the continue token, the version of
+// the first page, and the note on an empty list of ports.
+func (d *Document) annotate(h *head, q Query, list page) error {
 	if q.Part == Ports && list.count == 0 && q.after == nil {
-		h.Note = d.freePort(q.Filter)
+		h.Note = d.freePortNote(q.Filter)
 	}
 	if q.after != nil {
 		h.ResourceVersion = q.after.Version
@@ -49,14 +49,14 @@ func (d *Document) annotate(h *head, q Query, list picked) error {
 		return nil
 	}
 	var err error
-	h.Continue, err = mark{Cluster: d.report.Cluster, Version: h.ResourceVersion, Filter: q.Filter.fingerprint(), Key: *list.last}.token()
+	h.Continue, err = continueToken{Cluster: d.report.Cluster, Version: h.ResourceVersion, Filter: q.Filter.hash(), Key: *list.last}.encode()
 	return err
 }
 
-// pick writes the rows that match. It looks one row beyond the limit, so that a full
-// last page does not promise another.
-func (r rows) pick(p Part, q Query) picked {
-	var list picked
+// selectPage encodes the rows that match the query. It looks one match beyond the limit, so that a
+// full last page has no continue token.
+func (r rowEncoder) selectPage(p Part, q Query) page {
+	var list page
 	var last state.Key
 	start := state.Key{Kind: kinds[p]}
 	if q.after != nil {
@@ -71,7 +71,7 @@ func (r rows) pick(p Part, q Query) picked {
 			list.last = &last
 			break
 		}
-		list.rows = r.append(append(list.rows, ','), e, q.Filter.Node)
+		list.rows = r.appendRow(append(list.rows, ','), e, q.Filter.Node)
 		list.count++
 		last = key
 	}

@@ -13,7 +13,7 @@ import (
 
 type params = map[string]string
 
-func TestFiltersNarrowTheListsTheyHaveAMeaningFor(t *testing.T) {
+func TestFiltersNarrowTheListsThatSupportThem(t *testing.T) {
 	d := NewDocument(reportOf(shop(t)), nil)
 	for _, tc := range []struct {
 		part Part
@@ -69,7 +69,7 @@ func TestFiltersNarrowTheListsTheyHaveAMeaningFor(t *testing.T) {
 	}
 }
 
-func TestPolicyLocalIsReachedOnItsOwnNodeOnly(t *testing.T) {
+func TestPolicyLocalReachesOnlyTargetsOnTheNode(t *testing.T) {
 	d := NewDocument(reportOf(shop(t)), nil)
 	for _, tc := range []struct {
 		node string
@@ -81,24 +81,24 @@ func TestPolicyLocalIsReachedOnItsOwnNodeOnly(t *testing.T) {
 	} {
 		for _, row := range ask(t, d, Ports, params{"node": tc.node, "namespace": "shop"}).Ports {
 			if row.Targets == nil {
-				t.Errorf("from %s, %s: targets are null, want a list", tc.node, row.Service)
+				t.Errorf("from %s, %s: got null targets, want a list", tc.node, row.Service)
 			}
 			pods := []string{}
 			for _, target := range row.Targets {
 				pods = append(pods, target.Pod)
 			}
 			if got := strings.Join(pods, " "); got != tc.want[row.Service] {
-				t.Errorf("from %s, %s leads to %q, want %q", tc.node, row.Service, got, tc.want[row.Service])
+				t.Errorf("from %s, %s: got targets %q, want %q", tc.node, row.Service, got, tc.want[row.Service])
 			}
 		}
 	}
 }
 
-func TestAFreePortIsSaidToBeFreeAsFarAsItIsKnown(t *testing.T) {
+func TestEmptyPortQueryHasANoteAboutFreePorts(t *testing.T) {
 	s := shop(t)
 	blind := *s
 	blind.Sections[state.SectionNetwork].Error = state.SectionError{Reason: "Forbidden", Message: "services is forbidden"}
-	const may = " Processes of the node and undeclared ports of hostNetwork pods may still use it."
+	const may = " Host processes and undeclared ports of hostNetwork pods may still use it."
 	for _, tc := range []struct {
 		state *state.State
 		ask   params
@@ -107,8 +107,8 @@ func TestAFreePortIsSaidToBeFreeAsFarAsItIsKnown(t *testing.T) {
 		{s, params{"port": "31234"}, "port 31234 in cluster prod-eu: not allocated and not declared." + may},
 		{s, params{"port": "30080", "protocol": "udp"}, "port 30080/UDP in cluster prod-eu: not allocated and not declared." + may},
 		{s, params{"port": "10250", "node": "n1"}, "port 10250 on node n1: not allocated and not declared." + may},
-		{s, params{"port": "31234", "node": "n9"}, "port 31234 on node n9: not allocated and not declared." + may + " This is not certain: there is no node n9."},
-		{&blind, params{"port": "31234"}, "port 31234 in cluster prod-eu: not allocated and not declared." + may + " This is not certain: section network is not up to date (Forbidden: services is forbidden)."},
+		{s, params{"port": "31234", "node": "n9"}, "port 31234 on node n9: not allocated and not declared." + may + " This may be incomplete: node n9 does not exist."},
+		{&blind, params{"port": "31234"}, "port 31234 in cluster prod-eu: not allocated and not declared." + may + " This may be incomplete: section network is not up to date (Forbidden: services is forbidden)."},
 		{s, params{"port": "30080"}, ""},
 		{s, params{"port": "31234", "namespace": "shop"}, ""},
 		{s, params{"namespace": "nowhere"}, ""},
@@ -119,7 +119,7 @@ func TestAFreePortIsSaidToBeFreeAsFarAsItIsKnown(t *testing.T) {
 	}
 }
 
-func TestPagesShowEveryRowOnceAndEndInTime(t *testing.T) {
+func TestPagesContainEveryRowOnce(t *testing.T) {
 	d := NewDocument(reportOf(shop(t)), nil)
 	for _, tc := range []struct {
 		part Part
@@ -132,13 +132,13 @@ func TestPagesShowEveryRowOnceAndEndInTime(t *testing.T) {
 				t.Errorf("%s %v by %d:\n got %v\nwant %v", tc.part, tc.ask, limit, paged, whole)
 			}
 			if want := (len(whole) + limit - 1) / limit; pages != want {
-				t.Errorf("%s %v by %d: %d pages, want %d", tc.part, tc.ask, limit, pages, want)
+				t.Errorf("%s %v by %d: got %d pages, want %d", tc.part, tc.ask, limit, pages, want)
 			}
 		}
 	}
 }
 
-// pagesOf follows continue from a first page to the last.
+// pagesOf reads all pages of a query and returns the names of their rows and the number of pages.
 func pagesOf(t *testing.T, now func() *Document, part Part, filter params, limit int) (names []string, pages int) {
 	t.Helper()
 	query := params{"limit": fmt.Sprint(limit)}
@@ -156,7 +156,7 @@ func pagesOf(t *testing.T, now func() *Document, part Part, filter params, limit
 	}
 }
 
-func TestPagesReadThePresentStateAndNameTheFirstVersion(t *testing.T) {
+func TestPagesShowTheCurrentStateWithTheFirstVersion(t *testing.T) {
 	s := shop(t)
 	first := ask(t, NewDocument(reportOf(s), nil), Pods, params{"limit": "1"})
 	next, err := state.Apply(s, state.Delta{
@@ -168,14 +168,14 @@ func TestPagesReadThePresentStateAndNameTheFirstVersion(t *testing.T) {
 	}
 	second := ask(t, NewDocument(reportOf(next), nil), Pods, params{"limit": "1", "continue": first.Continue})
 	if got := second.names(); !slices.Equal(got, []string{"web-2"}) {
-		t.Errorf("second page has %v, want [web-2]: web-1 is gone", got)
+		t.Errorf("second page: got %v, want [web-2], because web-1 is deleted", got)
 	}
 	if second.ResourceVersion != first.ResourceVersion {
-		t.Errorf("second page has resourceVersion %s, want the first page's %s", second.ResourceVersion, first.ResourceVersion)
+		t.Errorf("second page: got resourceVersion %s, want the first page's %s", second.ResourceVersion, first.ResourceVersion)
 	}
 }
 
-func TestATokenContinuesItsOwnQueryOnly(t *testing.T) {
+func TestContinueTokenBelongsToItsQuery(t *testing.T) {
 	r := reportOf(shop(t))
 	token := ask(t, NewDocument(r, nil), Pods, params{"limit": "1", "namespace": "shop"}).Continue
 	other := r
@@ -185,8 +185,8 @@ func TestATokenContinuesItsOwnQueryOnly(t *testing.T) {
 		ask    params
 		want   string
 	}{
-		{r, params{"continue": token}, `parameter "continue" is of a query with other filters; repeat them, or begin again without it`},
-		{other, params{"continue": token, "namespace": "shop"}, `parameter "continue" is of cluster "prod-eu"; begin again without it`},
+		{r, params{"continue": token}, `parameter "continue": belongs to a query with other filters; repeat those filters, or start again without it`},
+		{other, params{"continue": token, "namespace": "shop"}, `parameter "continue": belongs to cluster "prod-eu"; start again without it`},
 	} {
 		_, err := NewDocument(tc.report, nil).Select(queryOf(t, Pods, tc.ask))
 		if bad := (*ParameterError)(nil); !errors.As(err, &bad) || err.Error() != tc.want {
@@ -195,7 +195,7 @@ func TestATokenContinuesItsOwnQueryOnly(t *testing.T) {
 	}
 }
 
-func TestAFilteredRowIsTheUnfilteredRow(t *testing.T) {
+func TestFilteredRowsEqualUnfilteredRows(t *testing.T) {
 	d := NewDocument(reportOf(shop(t)), nil)
 	for _, part := range lists {
 		shared, err := d.Body(part)
@@ -212,11 +212,11 @@ func TestAFilteredRowIsTheUnfilteredRow(t *testing.T) {
 	}
 }
 
-func TestANodeOfWhichReadyIsUnknownIsNotReady(t *testing.T) {
+func TestFilterNotReadyIncludesUnknown(t *testing.T) {
 	for wanted, want := range map[string][3]bool{"notready": {false, true, true}, "unknown": {false, false, true}, "ready": {true, false, false}, "": {true, true, true}} {
 		for i, ready := range []state.Tristate{state.True, state.False, state.Unknown} {
 			if got := (&Filter{State: wanted}).node(&state.Node{Name: "n", Ready: ready}); got != want[i] {
-				t.Errorf("state=%s of a node whose Ready is %s: %v, want %v", wanted, ready, got, want[i])
+				t.Errorf("state=%s, node with Ready %s: got match %v, want %v", wanted, ready, got, want[i])
 			}
 		}
 	}

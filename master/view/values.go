@@ -10,25 +10,25 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// nodeStates are the words for a node's Ready condition, as kubectl has them, in
-// lower case.
+// nodeStates holds the filter values for a node's Ready condition, as kubectl prints them, in lower
+// case.
 var nodeStates = map[state.Tristate]string{state.True: "ready", state.False: "notready", state.Unknown: "unknown"}
 
-// states and kindsOf are the values of `state` and `kind` by list, as they are shown.
+// states and kindsOf hold the values of the parameters state and kind, by list.
 var (
 	states = map[Part][]string{
 		Nodes:      {"Ready", "NotReady", "Unknown"},
-		Pods:       texts(state.PodPending, state.PodRunning, state.PodSucceeded, state.PodFailed, state.PodUnknown),
-		Containers: texts(state.Running, state.Waiting, state.Terminated, state.ContainerUnknown),
+		Pods:       stringsOf(state.PodPending, state.PodRunning, state.PodSucceeded, state.PodFailed, state.PodUnknown),
+		Containers: stringsOf(state.Running, state.Waiting, state.Terminated, state.ContainerUnknown),
 	}
 	kindsOf = map[Part][]string{
-		Containers: texts(state.Main, state.Init, state.Sidecar, state.Ephemeral),
-		Ports: texts(state.NodePort, state.HealthCheckNodePort, state.HostPort, state.HostNetwork,
+		Containers: stringsOf(state.Main, state.Init, state.Sidecar, state.Ephemeral),
+		Ports: stringsOf(state.NodePort, state.HealthCheckNodePort, state.HostPort, state.HostNetwork,
 			state.LoadBalancer, state.ExternalIP, state.Kubelet),
 	}
 )
 
-func texts[E fmt.Stringer](values ...E) []string {
+func stringsOf[E fmt.Stringer](values ...E) []string {
 	var all []string
 	for _, v := range values {
 		all = append(all, v.String())
@@ -46,14 +46,14 @@ func setKind(q *Query, value string) (err error) {
 	return err
 }
 
-// oneOf is value in lower case, where one of the part's lists knows it.
+// oneOf returns value in lower case if it is valid for one of the part's lists.
 func oneOf(p Part, byList map[Part][]string, value string) (string, error) {
 	var known []string
 	for _, list := range p.lists() {
 		known = append(known, byList[list]...)
 	}
 	if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, value) }) {
-		return "", fmt.Errorf("is %s, and may be %s", quote(value), strings.Join(known, ", "))
+		return "", fmt.Errorf("must be one of %s, got %s", strings.Join(known, ", "), quote(value))
 	}
 	return strings.ToLower(value), nil
 }
@@ -65,11 +65,11 @@ func setProtocol(q *Query, value string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("is %s, and may be TCP, UDP, SCTP", quote(value))
+	return fmt.Errorf("must be one of TCP, UDP, SCTP, got %s", quote(value))
 }
 
 func setPort(q *Query, value string) error {
-	n, err := number(value, 1, maxPort)
+	n, err := parseNumber(value, 1, maxPort)
 	q.Filter.Port = uint16(n) //nolint:gosec // number has bounded it
 	return err
 }
@@ -79,15 +79,14 @@ func setLimit(q *Query, value string) (err error) {
 	return err
 }
 
-// ParseLimit reads how many rows a page has.
-func ParseLimit(value string) (int, error) { return number(value, 1, MaxLimit) }
+// ParseLimit parses the parameter limit.
+func ParseLimit(value string) (int, error) { return parseNumber(value, 1, MaxLimit) }
 
-// number reads plain digits: what strconv takes beyond them is nothing that a
-// person means.
-func number(value string, least, most int) (int, error) {
+// number parses a decimal number without sign or leading zeros.
+func parseNumber(value string, min, max int) (int, error) {
 	n, err := strconv.Atoi(value)
-	if err != nil || n < least || n > most || strconv.Itoa(n) != value {
-		return 0, fmt.Errorf("is %s, and may be a number from %d to %d", quote(value), least, most)
+	if err != nil || n < min || n > max || strconv.Itoa(n) != value {
+		return 0, fmt.Errorf("must be a number from %d to %d, got %s", min, max, quote(value))
 	}
 	return n, nil
 }
@@ -95,17 +94,17 @@ func number(value string, least, most int) (int, error) {
 func setName(field func(*Filter) *string) func(*Query, string) error {
 	return func(q *Query, value string) error {
 		*field(&q.Filter) = value
-		return name(value)
+		return validateName(value)
 	}
 }
 
-// name refuses what no object in Kubernetes can be called: such a filter is a
-// mistake, and would always find nothing.
-func name(value string) error {
-	if len(value) > maxValue || strings.ContainsFunc(value, func(r rune) bool {
+// name returns an error if value cannot be the name of an object in Kubernetes. Such a filter is a
+// mistake and would never match.
+func validateName(value string) error {
+	if len(value) > maxValueBytes || strings.ContainsFunc(value, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.')
 	}) {
-		return fmt.Errorf("is %s, and may be a name: lower case letters, digits, '-' and '.'", quote(value))
+		return fmt.Errorf("must be a name of lower-case letters, digits, '-' and '.', got %s", quote(value))
 	}
 	return nil
 }
@@ -115,8 +114,8 @@ func setOwner(q *Query, value string) error {
 	if !qualified {
 		kind, owner = "", value
 	}
-	if qualified && kind == "" || owner == "" || name(strings.ToLower(kind)) != nil || name(owner) != nil {
-		return fmt.Errorf("is %s, and may be an owner's name, or its kind and name such as Deployment/web", quote(value))
+	if qualified && kind == "" || owner == "" || validateName(strings.ToLower(kind)) != nil || validateName(owner) != nil {
+		return fmt.Errorf("must be an owner's name, or kind and name such as Deployment/web, got %s", quote(value))
 	}
 	q.Filter.OwnerKind, q.Filter.OwnerName = kind, owner
 	return nil
@@ -127,16 +126,16 @@ func setWords(q *Query, value string) (err error) {
 	return err
 }
 
-// ParseWords reads the words of q, as a Filter has them.
+// ParseWords parses the parameter q into the form that Filter.Words has.
 func ParseWords(value string) (string, error) {
 	words := strings.Fields(strings.ToLower(value))
-	if len(value) > maxValue || len(words) == 0 || len(words) > maxWords || !utf8.ValidString(value) {
-		return "", fmt.Errorf("is %s, and may be 1 to %d words of at most %d bytes together, in UTF-8", quote(value), maxWords, maxValue)
+	if len(value) > maxValueBytes || len(words) == 0 || len(words) > maxWords || !utf8.ValidString(value) {
+		return "", fmt.Errorf("must be 1 to %d words of at most %d bytes in total, in UTF-8, got %s", maxWords, maxValueBytes, quote(value))
 	}
 	return strings.Join(words, " "), nil
 }
 
-// quote shows a value from outside within a sentence.
+// quote returns a value from outside for use in a message, shortened to 64 bytes.
 func quote(value string) string {
 	const shown = 64
 	if len(value) > shown {

@@ -176,7 +176,7 @@ func TestFleetIsFollowedWithOneClustersDetail(t *testing.T) {
 }
 
 func TestWatchOfWhomNobodyKnowsIsRefused(t *testing.T) {
-	w := shop(t, func(c *httpapi.Config) { c.Identify = unauthenticated })
+	w := shop(t, func(c *httpapi.Config) { c.Authenticate = unauthenticated })
 	for _, err := range w.Watch(t.Context(), "prod-eu", client.WatchOptions{}) {
 		var p *client.Problem
 		if !errors.As(err, &p) || p.Status != http.StatusUnauthorized {

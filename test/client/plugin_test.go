@@ -31,8 +31,8 @@ func rows(table string) []string {
 
 const (
 	suspended = "skipping suspended cluster lab"
-	lost      = "Error from server (DialFailed): lost: the agent of cluster lost cannot be reached: connection refused; `kubectl describe clusteragent lost` tells more"
-	caveat    = ": not allocated and not declared. Processes of the node and undeclared ports of hostNetwork pods may still use it."
+	lost      = "Error from server (DialFailed): lost: cannot reach the agent of cluster lost: connection refused; for details run `kubectl describe clusteragent lost`"
+	caveat    = ": not allocated and not declared. Host processes and undeclared ports of hostNetwork pods may still use it."
 )
 
 func TestTables(t *testing.T) {
@@ -144,10 +144,10 @@ func TestNumbersStayWholeInYAML(t *testing.T) {
 func TestErrorsReadAsKubectls(t *testing.T) {
 	w := shop(t, nil)
 	for args, want := range map[string]string{
-		"pods none":                   `Error from server (NotFound): no cluster that you may see is called "none"`,
-		"status lost":                 "Error from server (DialFailed): the agent of cluster lost cannot be reached",
-		"pods prod-eu --state asleep": `Error from server (BadRequest): parameter "state" is "asleep"`,
-		"pods --state asleep":         suspended + "\n" + `Error from server (BadRequest): parameter "state" is "asleep"`,
+		"pods none":                   `Error from server (NotFound): cluster "none" not found by name or cluster IP, or you are not allowed to see it`,
+		"status lost":                 "Error from server (DialFailed): cannot reach the agent of cluster lost",
+		"pods prod-eu --state asleep": `Error from server (BadRequest): parameter "state": must be one of`,
+		"pods --state asleep":         suspended + "\n" + `Error from server (BadRequest): parameter "state": must be one of`,
 		"pods prod-eu -w --owner /":   `Error from server (BadRequest): parameter "owner"`,
 		"ports --protocol icmp":       `error: invalid --protocol "icmp", want one of TCP, UDP, SCTP`,
 		"ports --port 70000":          `error: invalid argument "70000" for "--port"`,
@@ -158,7 +158,7 @@ func TestErrorsReadAsKubectls(t *testing.T) {
 			t.Errorf("%s: %d, %q, want %q", args, r.code, r.errOut, want)
 		}
 	}
-	closed := shop(t, func(c *httpapi.Config) { c.Identify = unauthenticated })
+	closed := shop(t, func(c *httpapi.Config) { c.Authenticate = unauthenticated })
 	if r := closed.kubectl(t, "pods", "prod-eu", "prod-us"); r.code != 1 || strings.Count(r.errOut, "Error") != 1 || !strings.Contains(r.errOut, "(Unauthorized)") || !strings.Contains(r.errOut, "check the credentials of your kubeconfig, or set --token") {
 		t.Errorf("of whom nobody knows: %d, %q", r.code, r.errOut)
 	}

@@ -160,7 +160,7 @@ type tokens struct {
 }
 
 func (s *tokens) watch(c *httpapi.Config) {
-	c.Identify = func(r *http.Request) (httpapi.Caller, error) {
+	c.Authenticate = func(r *http.Request) (httpapi.Authorizer, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.seen = append(s.seen, r.Header.Get("Authorization"))

@@ -229,6 +229,6 @@ func (w *world) getenv(name string) string {
 func everything(context.Context, httpapi.Access) error { return nil }
 
 // unauthenticated is an Identify that knows nobody.
-func unauthenticated(*http.Request) (httpapi.Caller, error) {
+func unauthenticated(*http.Request) (httpapi.Authorizer, error) {
 	return nil, httpapi.ErrUnauthenticated
 }

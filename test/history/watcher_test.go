@@ -50,7 +50,7 @@ func (w *watcher) Write(b []byte) (int, error) {
 }
 
 func (w *watcher) record(kind, of, version string, object json.RawMessage) {
-	if version == view.Beginning {
+	if version == view.InitialVersion {
 		version = ""
 	}
 	switch {

@@ -77,7 +77,7 @@ func newAPI(s *sessions, auth bool) *httpapi.API {
 		Documents: view.NewDocumentCache(64 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if auth {
-		c.Identify = identify
+		c.Authenticate = identify
 	}
 	return httpapi.New(c)
 }

@@ -13,7 +13,7 @@ import (
 const cookie = "rollcall-session"
 
 // tokens has the valid tokens, and what their users are allowed to see.
-var tokens = map[string]httpapi.Caller{
+var tokens = map[string]httpapi.Authorizer{
 	"admin":  func(context.Context, httpapi.Access) error { return nil },
 	"viewer": summariesOnly,
 	"nobody": func(context.Context, httpapi.Access) error {
@@ -30,7 +30,7 @@ func summariesOnly(_ context.Context, want httpapi.Access) error {
 }
 
 // identify returns the user of a request by its cookie.
-func identify(r *http.Request) (httpapi.Caller, error) {
+func identify(r *http.Request) (httpapi.Authorizer, error) {
 	c, err := r.Cookie(cookie)
 	if err != nil || tokens[c.Value] == nil {
 		return nil, fmt.Errorf("%w: sign in, or send a bearer token", httpapi.ErrUnauthenticated)

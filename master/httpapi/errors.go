@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/view"
+)
+
+// errDraining ends the waiting for a report during shutdown.
+var errDraining = errors.New("the master is shutting down")
+
+// authorizerRetryAfter is the Retry-After of ErrAuthorizerUnavailable.
+const authorizerRetryAfter = 2 * time.Second
+
+// tooManyRetryAfter is the Retry-After of ErrTooManyRequests.
+const tooManyRetryAfter = time.Second
+
+// writeError writes the error response for err. If the client has disconnected, it writes nothing.
+func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil || errors.Is(err, errClientGone) {
+		return
+	}
+	p := a.problem(r, err)
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	p.write(w)
+}
+
+// problem returns the Problem for an error, and logs internal errors.
+func (a *API) problem(r *http.Request, err error) *Problem {
+	p := problemOf(err)
+	if p.Status == http.StatusInternalServerError {
+		a.config.Log.Error("request failed", "path", r.URL.Path, "error", err)
+	}
+	return p
+}
+
+// problemOf returns the Problem for an error. The text of an internal error is only logged, not
+// returned to the client.
+func problemOf(err error) *Problem {
+	var problem *Problem
+	var parameter *view.ParameterError
+	switch {
+	case errors.As(err, &problem):
+		return problem
+	case errors.As(err, &parameter):
+		return &Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Parameter: shortenName(parameter.Name), Detail: parameter.Error()}
+	case errors.Is(err, ErrUnauthenticated):
+		return &Problem{Status: http.StatusUnauthorized, Reason: ReasonUnauthorized, Detail: err.Error()}
+	case errors.Is(err, ErrForbidden):
+		return &Problem{Status: http.StatusForbidden, Reason: ReasonForbidden, Detail: err.Error()}
+	case errors.Is(err, ErrTooManyRequests):
+		return &Problem{Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, Detail: err.Error(), retryAfter: tooManyRetryAfter}
+	case errors.Is(err, ErrAuthorizerUnavailable):
+		return &Problem{Status: http.StatusServiceUnavailable, Reason: ReasonAuthorizerUnavailable, Detail: err.Error(), retryAfter: authorizerRetryAfter}
+	case errors.Is(err, errDraining), errors.Is(err, session.ErrStopping):
+		return &Problem{Status: http.StatusServiceUnavailable, Reason: ReasonShuttingDown, Detail: "this master is shutting down; retry", retryAfter: time.Second}
+	}
+	return &Problem{Status: http.StatusInternalServerError, Reason: ReasonInternal, Detail: "internal error; see the master's log"}
+}
+
+// awaitProblem returns the error response for a cluster that gave no value.
+func (a *API) awaitProblem(cluster string, timeout time.Duration, err error) error {
+	var unreachable *session.UnreachableError
+	var noReport *session.NoReportError
+	switch {
+	case errors.Is(err, session.ErrUnknown):
+		return unknownCluster(cluster)
+	case errors.Is(err, session.ErrSuspended):
+		return &Problem{
+			Status: http.StatusConflict, Reason: ReasonSuspended, Cluster: cluster,
+			Detail: fmt.Sprintf("cluster %s is suspended; set spec.suspend of its ClusterAgent to false to resume", cluster),
+		}
+	case errors.As(err, &unreachable):
+		return unreachableProblem(cluster, unreachable, a.lastKnown(cluster, unreachable.Known))
+	case errors.As(err, &noReport):
+		return noReportProblem(cluster, timeout, noReport, a.lastKnown(cluster, noReport.Known))
+	}
+	return fmt.Errorf("await %s: %w", cluster, err)
+}
+
+// lastKnown returns the last known summary of a cluster, from this master or an earlier one.
+func (a *API) lastKnown(cluster string, k session.Known) session.Known {
+	if last, ok := a.config.Registry.LastKnown(cluster); ok && k.Summary == nil {
+		return last.Known
+	}
+	return k
+}
+
+func unknownCluster(requested string) *Problem {
+	return &Problem{
+		Status: http.StatusNotFound, Reason: ReasonNotFound,
+		Detail: fmt.Sprintf("cluster %s not found by name or cluster IP, or you are not allowed to see it; `kubectl get clusteragents` lists the clusters", quoteShort(requested)),
+	}
+}
+
+// invalidSpecRetryAfter is the Retry-After for a cluster that is not retried until its ClusterAgent
+// changes.
+const invalidSpecRetryAfter = time.Minute
+
+// publicMessage returns the text that clients get for a connection error. Details of certificates
+// and pins are only in the conditions of the ClusterAgent and in the master's log.
+func publicMessage(reason session.Reason, message string) string {
+	switch reason {
+	case session.CertificateRefused:
+		return "its endpoint presents a certificate that is not trusted"
+	case session.TLSInvalid:
+		return "spec.tls is invalid, so its certificate cannot be verified"
+	}
+	return message
+}
+
+func unreachableProblem(cluster string, e *session.UnreachableError, known session.Known) *Problem {
+	message := publicMessage(e.Reason, e.Err.Error())
+	p := &Problem{
+		Status: http.StatusServiceUnavailable, Reason: string(e.Reason), Cluster: cluster,
+		Detail:         fmt.Sprintf("cannot reach the agent of cluster %s: %s; for details run `kubectl describe clusteragent %s`", cluster, message, cluster),
+		LastError:      message,
+		LastObservedAt: known.ObservedAt, LastKnown: known.Summary,
+		retryAfter: max(e.RetryAfter, time.Second),
+	}
+	if e.Reason == session.EndpointInvalid || e.Reason == session.TLSInvalid {
+		p.Detail = fmt.Sprintf("cluster %s is not retried until its ClusterAgent is changed: %s; for details run `kubectl describe clusteragent %s`", cluster, message, cluster)
+		p.retryAfter = invalidSpecRetryAfter
+	}
+	return p
+}
+
+func noReportProblem(cluster string, timeout time.Duration, e *session.NoReportError, known session.Known) *Problem {
+	return &Problem{
+		Status: http.StatusGatewayTimeout, Reason: ReasonNoReport, Cluster: cluster,
+		Detail: fmt.Sprintf("no report from cluster %s within %s (phase %s); retry, or use a longer timeout (at most %s)",
+			cluster, timeout, e.Phase, maxTimeout),
+		LastObservedAt: known.ObservedAt, LastKnown: known.Summary,
+		retryAfter: time.Second,
+	}
+}
+
+// shortenName returns a parameter's name for use in a Problem.
+func shortenName(name string) string {
+	const shown = 64
+	return strings.ToValidUTF8(name[:min(len(name), shown)], "\ufffd")
+}

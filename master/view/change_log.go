@@ -1,0 +1,203 @@
+package view
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// unwatchedRetention is how long changes are kept for a cluster that is read but not watched. A
+// client that has just read a page may start a watch from there.
+const unwatchedRetention = time.Minute
+
+// ChangeLog holds the recent changes of one cluster for all its watchers. It has no goroutine:
+// callers pass in the current state, and a difference to the previous state becomes a change. The
+// diff of a change is computed and encoded by its first reader.
+type ChangeLog struct {
+	mu       sync.Mutex
+	current  *ClusterView
+	until    ValidUntil // of the last refresh
+	changes  ringBuffer[*changeSet]
+	watchers int
+	// watched is when the last watcher left, used is when a report was last recorded.
+	watched, used time.Time
+}
+
+// ValidUntil is how long a fetched state remains current.
+type ValidUntil struct {
+	// Changed is closed when there is a newer state. If it is nil, the state is already outdated.
+	Changed <-chan struct{}
+	// Time is when the state changes without a notification, for example by expiry. Zero: never.
+	Time time.Time
+}
+
+// valid reports whether the state is still current at now.
+func (u ValidUntil) valid(now time.Time) bool {
+	if u.Changed == nil || !u.Time.IsZero() && !now.Before(u.Time) {
+		return false
+	}
+	select {
+	case <-u.Changed:
+		return false
+	default:
+		return true
+	}
+}
+
+// Refresh brings the log up to date and returns the current view and how long it is valid. It calls
+// fetch with the lock held, so that an older state never follows a newer one. It does not call
+// fetch while the result of the last call is still valid: among many watchers only one fetches. If
+// the fetched report has no State, the last State is kept. The view is nil if there has never been
+// a report.
+func (l *ChangeLog) Refresh(now time.Time, fetch func(held *ClusterView) (*Report, ConnStatus, ValidUntil)) (*ClusterView, ValidUntil, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current != nil && l.until.valid(now) {
+		return l.current, l.until, nil
+	}
+	r, status, until := fetch(l.current)
+	m, err := l.apply(now, r, status)
+	if err == nil {
+		l.until = until
+	}
+	return m, until, err
+}
+
+// Record adds a report that a client has read, and keeps the connection status of the current view.
+func (l *ChangeLog) Record(now time.Time, r *Report) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.used = now
+	status := ConnStatus{Session: r.Session, Stale: r.Stale()}
+	if l.current != nil {
+		status = l.current.Status
+	}
+	_, err := l.apply(now, r, status)
+	return err
+}
+
+func (l *ChangeLog) apply(now time.Time, r *Report, status ConnStatus) (*ClusterView, error) {
+	prev := l.current
+	if prev != nil && (r == nil || r.State == nil || r.ReceivedAt.Before(prev.ReceivedAt)) {
+		r = &prev.Report
+	}
+	if r == nil || r.State == nil || prev != nil && status == prev.Status && r.equal(&prev.Report) {
+		return prev, nil
+	}
+	m, err := newClusterView(r, status, prev)
+	if err != nil {
+		return nil, err
+	}
+	l.current = m
+	if prev == nil {
+		return m, nil
+	}
+	prev.initial.drop()
+	if !m.equalIgnoringTimes(prev) {
+		l.changes.push(newChangeSet(prev, m), now)
+		l.trim(now)
+	}
+	return m, nil
+}
+
+func (l *ChangeLog) trim(now time.Time) {
+	age := changeRetention
+	if l.watchers == 0 && now.Sub(l.watched) > changeRetention {
+		age = unwatchedRetention
+	}
+	l.changes.trim(now, age)
+}
+
+// Current returns the current view and the cursor behind it.
+func (l *ChangeLog) Current() (*ClusterView, Cursor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current, l.changes.next
+}
+
+var versionPattern = regexp.MustCompile(`^([0-9]{1,20})\.([0-9a-f]{1,16}-[0-9]{1,20})$`)
+
+// ParseVersion returns an error if version does not have the form of a cluster's resourceVersion.
+func ParseVersion(version string) error {
+	if !versionPattern.MatchString(version) {
+		return fmt.Errorf("must be a resourceVersion from a response or an event of this cluster, got %s", quote(version))
+	}
+	return nil
+}
+
+// contentVersion returns the part of a version that identifies the content, without the term of the
+// connection that delivered it.
+func contentVersion(version string) string {
+	_, content, _ := strings.Cut(version, ".")
+	return content
+}
+
+// Resume returns the cursor behind a version, or ErrExpired if the log does not hold that version.
+// If several changes have the same version, it returns the first: events that are delivered twice
+// do no harm. A version with another term but the same content is accepted only if the exact
+// version is not found, because events that start at an older term would move the client back.
+func (l *ChangeLog) Resume(version string) (Cursor, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.find(func(v string) bool { return v == version }); ok {
+		return c, nil
+	}
+	if c, ok := l.find(func(v string) bool { return contentVersion(v) == contentVersion(version) }); ok {
+		return c, nil
+	}
+	return 0, ErrExpired
+}
+
+// find returns the cursor behind the first version for which match returns true. l.mu must be held.
+func (l *ChangeLog) find(match func(version string) bool) (Cursor, bool) {
+	for i, k := range l.changes.changes {
+		if match(k.change.from) {
+			return l.changes.first() + Cursor(i), true
+		}
+	}
+	return l.changes.next, l.current != nil && match(l.current.ResourceVersion)
+}
+
+// Read returns the events of the change at a cursor, and the next cursor. If there is no such
+// change yet, it returns the same cursor and the view that the changes so far lead to. Only that
+// view belongs to the cursor: other goroutines may add changes at any time. The events are empty if
+// the change has no effect in the scope. Read returns ErrExpired if the change has been evicted.
+func (l *ChangeLog) Read(c Cursor, s Scope, f Framing) (events []byte, next Cursor, at *ClusterView, err error) {
+	l.mu.Lock()
+	b, ok, err := l.changes.at(c)
+	at = l.current
+	l.mu.Unlock()
+	switch {
+	case err != nil:
+		return nil, c, nil, err
+	case !ok:
+		return nil, c, at, nil
+	}
+	events, err = b.get(s, f)
+	return events, c + 1, nil, err
+}
+
+// removeWatcher records the end of a watch.
+func (l *ChangeLog) removeWatcher(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers--
+	l.watched = now
+}
+
+// addWatcher records the start of a watch.
+func (l *ChangeLog) addWatcher() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers++
+}
+
+// evictIdle evicts old changes, and reports whether the log itself can be dropped.
+func (l *ChangeLog) evictIdle(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trim(now)
+	return l.watchers == 0 && now.Sub(l.watched) > changeRetention && now.Sub(l.used) > unwatchedRetention
+}

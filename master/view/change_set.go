@@ -1,0 +1,147 @@
+package view
+
+import (
+	"bytes"
+	"reflect"
+	"sync"
+
+	"rollcall.dev/rollcall/api/state"
+)
+
+// changeSet is the change from one ClusterView to the next. It is immutable. Its rows are computed
+// by the first reader, and encoded once for each scope.
+type changeSet struct {
+	before, after *ClusterView
+	scopedEvents
+	rows func() changedRows
+}
+
+func newChangeSet(before, after *ClusterView) *changeSet {
+	b := &changeSet{before: before, after: after}
+	b.scopedEvents = scopedEvents{cluster: after.Cluster, from: before.ResourceVersion, to: after.ResourceVersion, encode: b.encode}
+	b.rows = sync.OnceValue(func() changedRows { return diffRows(before.rows, after.rows) })
+	return b
+}
+
+// Estimates of the memory that a changeSet keeps alive. A State shares all unchanged chunks with the
+// next State, so only changed chunks count.
+const (
+	estimatedChunkBytes  = 8 << 10
+	estimatedObjectBytes = 512
+	estimatedUsageBytes  = 24
+)
+
+// size estimates how many bytes are kept for the change alone.
+func (s *changeSet) size() int64 {
+	n := s.bytes.Load()
+	before, after := s.before.State, s.after.State
+	if before.Usage != nil && before.Usage != after.Usage {
+		n += int64(len(before.Usage.BySlot)) * estimatedUsageBytes
+	}
+	all := int64(before.Count()) * estimatedObjectBytes
+	if before.Epoch != after.Epoch || after.Seq < before.Seq {
+		return n + all
+	}
+	// A report may claim any seq, so the estimate is capped by the size of the whole state.
+	return n + min(all, int64(min(after.Seq-before.Seq, uint64(all)))*estimatedChunkBytes) //nolint:gosec // all is a size of what is in memory, so both are far below MaxInt64
+}
+
+// encode returns the events of the change in a scope, as lines.
+func (b *changeSet) encode(s Scope) ([]byte, error) {
+	sides := [2]rowEncoder{s.rows(b.before.rows), s.rows(b.after.rows)}
+	var events []event
+	for _, c := range b.rows().inScope(&s, b.before.rows, b.after.rows) {
+		if e := c.event(&s, sides); e.eventType != "" {
+			events = append(events, e)
+		}
+	}
+	more, err := b.clusterEvents(&s)
+	if err != nil {
+		return nil, err
+	}
+	return encodeEvents(append(events, more...), b.from, b.to), nil
+}
+
+// clusterEvents returns the events about the cluster as a whole: Usage, Summary and Session.
+func (b *changeSet) clusterEvents(s *Scope) ([]event, error) {
+	var events []event
+	if usage := encodeUsage(s, b.before, b.after); usage != nil {
+		events = append(events, event{modified, "Usage", usage})
+	}
+	if s.hasSummary() && !equalSummaries(&b.before.Summary, &b.after.Summary) {
+		summary, err := b.after.summary.get()
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, event{modified, "Summary", summary})
+	}
+	if !bytes.Equal(b.before.session, b.after.session) {
+		events = append(events, event{modified, "Session", b.after.session})
+	}
+	return events, nil
+}
+
+// rowChange is a row that may have changed, before and after.
+type rowChange struct {
+	before, after state.Entry
+	row           *rowBytes
+}
+
+// rowBytes caches the encoded row before and after a change, each with and without usage.
+type rowBytes struct {
+	mu    sync.Mutex
+	bytes [2][2][]byte
+}
+
+// event returns the event of the change in a scope. Its kind is empty if the row does not change in
+// that scope: a row may be listed only because its neighbors changed.
+func (c *rowChange) event(s *Scope, sides [2]rowEncoder) event {
+	was := c.before.Object != nil && sides[0].match(&s.Filter, c.before)
+	is := c.after.Object != nil && sides[1].match(&s.Filter, c.after)
+	e := event{}
+	switch {
+	case was && is:
+		e.eventType = modified
+	case was:
+		e.eventType = deleted
+	case is:
+		e.eventType = added
+	default:
+		return e
+	}
+	e.object = c.encode(s, sides, is)
+	if was && is && bytes.Equal(c.encode(s, sides, false), e.object) {
+		return event{}
+	}
+	if is {
+		e.objectKind = eventKinds[c.after.Object.Key().Kind]
+	} else {
+		e.objectKind = eventKinds[c.before.Object.Key().Kind]
+	}
+	return e
+}
+
+// encode returns the row after the change, or before it. The bytes are the same in all scopes,
+// except for usage and for ports as seen from one node.
+func (c *rowChange) encode(s *Scope, sides [2]rowEncoder, after bool) []byte {
+	side, e := 0, c.before
+	if after {
+		side, e = 1, c.after
+	}
+	if p, ok := e.Object.(*state.Port); ok && s.Filter.Node != "" && p.ExternalTrafficPolicy == state.TrafficPolicyLocal {
+		return sides[side].appendRow(nil, e, s.Filter.Node)
+	}
+	usage := 0
+	if s.Usage == UsageNone {
+		usage = 1
+	}
+	c.row.mu.Lock()
+	defer c.row.mu.Unlock()
+	held := &c.row.bytes[side][usage]
+	if *held == nil {
+		*held = sides[side].appendRow(nil, e, "")
+	}
+	return *held
+}
+
+func equalSummaries(a, b *state.Summary) bool { return a == b || reflect.DeepEqual(a, b) }

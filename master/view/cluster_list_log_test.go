@@ -1,0 +1,68 @@
+package view
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// list returns a function that lists clusters with the given names.
+func list(names ...string) func() []Cluster {
+	return func() (all []Cluster) {
+		for _, name := range names {
+			all = append(all, Cluster{Name: name})
+		}
+		return all
+	}
+}
+
+// only returns a filter for a caller that may see only these clusters.
+func only(names ...string) ClusterFilter {
+	visible := map[string]bool{}
+	for _, name := range names {
+		visible[name] = true
+	}
+	return ClusterFilter{Visible: visible}
+}
+
+func TestSwitchFilterSendsPendingChangesFirst(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		now           []string
+		before, after ClusterFilter
+		want          string
+	}{
+		{"a cluster is deleted and becomes invisible", []string{"b"}, only("a", "b"), only("b"), "DELETED a"},
+		{"a cluster is added and all clusters become visible", []string{"a", "b", "c"}, only("b"), ClusterFilter{}, "ADDED a, ADDED c"},
+		{"a visible cluster is added", []string{"a", "b", "c"}, ClusterFilter{}, ClusterFilter{}, "ADDED c"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f, at := NewClusterListLog(), received
+			f.Refresh(at, list("a", "b"))
+			_, cursor, err := f.Initial(tc.before, JSONLinesWithCluster)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Refresh(at.Add(time.Minute), list(tc.now...)) // for another watcher
+			lines, next, err := f.SwitchFilter(cursor, tc.before, tc.after, JSONLinesWithCluster)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest, _, err := f.Read(next, tc.after, JSONLinesWithCluster)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range decodeEvents(t, append(lines, rest...)) {
+				_, name, _ := strings.Cut(string(e.Object), `"name":"`)
+				got = append(got, e.Type+" "+name[:1])
+			}
+			if got := strings.Join(got, ", "); got != tc.want {
+				t.Errorf("got  %s\nwant %s", got, tc.want)
+			}
+			if next.next != f.changes.next {
+				t.Errorf("got cursor %d, want %d", next.next, f.changes.next)
+			}
+		})
+	}
+}
