@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// challenge is what the signatures on one connection are checked against. It belongs to the
-// connection's goroutine. A nil challenge wants no signatures: anybody may dial.
+// challenge verifies the signatures on one connection. Only the connection's goroutine may use it. A nil challenge
+// requires no signatures, so any master may connect.
 type challenge struct {
 	verifier *token.Verifier
 	cluster  string
@@ -103,7 +103,7 @@ func (c *challenge) check(domain token.Domain, session string, signature []byte)
 // accepted reports whether the key that signed the Report is still one of the agent's.
 func (c *challenge) accepted() bool { return c == nil || c.verifier.Accepts(c.key) }
 
-// keyRemoved is the end of a session whose key is not accepted any more.
+// keyRemoved returns the error that ends a session whose key is no longer accepted.
 func keyRemoved() *ended {
 	return &ended{wire.EndUnauthorized, "the key that opened the session is not among the agent's --master-public-key-file any more"}
 }

@@ -25,16 +25,16 @@ type encodings struct {
 	latestSeq uint64
 }
 
-// span is from where to where frames lead: between two seqs, or between two readings
-// of usage by their numbers. From 0 is from nothing.
+// span identifies the two states between which frames lead: two seqs, or the numbers of two usage readings.
+// A from of 0 means that the frames need no earlier state.
 type span struct{ from, to uint64 }
 
 func newEncodings(encoding func() (done func())) *encodings {
 	return &encodings{codec: wire.NewCodec(), encoding: encoding}
 }
 
-// snapshot are the frames of everything, which are there one after the other. Its id is
-// its seq.
+// snapshot returns the frames of the whole state as a series, which grows while it is encoded. The id of the
+// snapshot is its seq.
 func (e *encodings) snapshot(s *state.State) *series {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -54,9 +54,9 @@ func (e *encodings) encode(s *state.State, to *series) {
 	to.end(e.codec.EncodeSnapshotFunc(s, s.Seq, to.add))
 }
 
-// delta is the frame of what changed since a seq: none for nothing. It is not ok
-// where no delta leads from there, or none that fits a frame. Held is the state at that
-// seq, nil where it is not there any more: the frame is larger then, and says the same.
+// delta returns the frame with the changes since the seq from, or no frame if nothing changed. ok is false if no
+// delta leads from that seq, or if the delta does not fit into a frame. held is the state at that seq. If held is
+// nil, the frame has the same meaning but is larger.
 func (e *encodings) delta(v *snapshot.Version, from uint64, held *state.State) (frames [][]byte, ok bool, err error) {
 	var d *wire.Delta
 	if d, ok = v.DeltaSince(from); !ok || len(d.Upserts)+len(d.Removes) == 0 {
@@ -67,7 +67,8 @@ func (e *encodings) delta(v *snapshot.Version, from uint64, held *state.State) (
 	return frames, true, err
 }
 
-// usage is the frame of a reading as differences to an earlier one, nil for none.
+// usage returns the frame of the reading next, encoded as differences from base. base is nil if there is no
+// earlier reading.
 func (e *encodings) usage(next, base *state.Usage) ([][]byte, error) {
 	leads := span{to: next.N}
 	if base != nil {
@@ -81,14 +82,14 @@ func (e *encodings) one(m wire.AgentMessage) ([][]byte, error) {
 	return [][]byte{frame}, err
 }
 
-// shared is the latest thing of its kind that was encoded.
+// shared caches the latest encoding of one kind.
 type shared struct {
 	mu     sync.Mutex
 	leads  span
 	frames weak.Pointer[[][]byte]
 }
 
-// get is what encode gives, made once for those who ask at about the same time.
+// get returns the cached frames for leads. If there are none, it calls encode and caches the result.
 func (s *shared) get(leads span, encode func() ([][]byte, error)) ([][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // to the master, errDone needs no more words, not even a close frame, and any other means that the
 // connection is lost.
 
-// ended is an end that the agent decides and says why.
+// ended is the error of a session that the agent ends. It carries the reason that is sent to the master.
 type ended struct {
 	reason wire.EndReason
 	words  string
@@ -20,8 +20,8 @@ type ended struct {
 
 func (e *ended) Error() string { return fmt.Sprintf("%s: %s", e.reason, e.words) }
 
-// violation is a master that breaks the protocol: the connection is closed with a
-// code, and nothing else is disturbed.
+// violation is the error of a master that breaks the protocol. The agent closes that connection with the code;
+// other connections are not affected.
 type violation struct {
 	code  websocket.StatusCode
 	words string
@@ -33,7 +33,7 @@ func protocolError(format string, args ...any) error {
 	return &violation{wire.CloseProtocol, fmt.Sprintf(format, args...)}
 }
 
-// unsupported is a Report in a protocol that this agent does not speak.
+// unsupported is the error of a subscribe request in a protocol version that this agent does not support.
 type unsupported struct{ wire.Unsupported }
 
 func (u *unsupported) Error() string { return u.Message }
@@ -41,7 +41,7 @@ func (u *unsupported) Error() string { return u.Message }
 // errDone: all that was asked for has been sent.
 var errDone = errors.New("done")
 
-// label is an end as a label of metrics.
+// label returns the metric label value for the error that ended a session.
 func label(err error) string {
 	if e := (*ended)(nil); errors.As(err, &e) {
 		return e.reason.String()

@@ -143,8 +143,8 @@ func (f *flusher) usageFrames(u *state.Usage) ([][]byte, error) {
 	return frames, nil
 }
 
-// news are the section errors that became others; the first time all of them, as a
-// master that resumes may hold any.
+// news returns messages for the section errors that changed since the last call. The first call returns all of
+// them, because a master that resumes may hold any earlier error.
 func (f *flusher) news(errs [state.NumSections]state.SectionError, ages [state.NumSections]time.Duration) (news []wire.AgentMessage) {
 	for name, e := range errs {
 		if f.toldOnce && f.told[name] == e {

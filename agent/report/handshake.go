@@ -8,7 +8,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// awaitReport is the master's first message, which must be its Report.
+// awaitReport waits for the first message of the master, which must be a SubscribeRequest, and returns it.
 func awaitReport(ctx context.Context, p *peer, c *caller) (*wire.SubscribeRequest, error) {
 	timer := time.NewTimer(reportTimeout)
 	defer timer.Stop()
@@ -48,8 +48,8 @@ func admissible(r *wire.SubscribeRequest, tokenHolder string) error {
 	return nil
 }
 
-// grant is what is granted of what a Report asks for: never a shorter period than
-// minPeriod, never a longer session than maxSession.
+// grant returns the response to a SubscribeRequest. The granted period is at least minPeriod, and the granted
+// duration is at most maxSession.
 func grant(r *wire.SubscribeRequest, minPeriod, maxSession time.Duration) (wire.SubscribeResponse, error) {
 	g := wire.SubscribeResponse{Session: r.Session, Period: max(r.Period, minPeriod)}
 	var err error
@@ -57,8 +57,8 @@ func grant(r *wire.SubscribeRequest, minPeriod, maxSession time.Duration) (wire.
 	return g, err
 }
 
-// grantDuration is what is granted of the duration that a Report or a Renew asks
-// for. A session in which no tick fits is none.
+// grantDuration returns the duration to grant to a SubscribeRequest or a renewal. It returns an error if the
+// duration is not longer than the period, because the session would end before its first tick.
 func grantDuration(asked, period, longest time.Duration) (time.Duration, error) {
 	if duration := min(asked, longest); duration > period {
 		return duration, nil

@@ -2,7 +2,7 @@ package report
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are the endpoint's own.
+// metrics holds the metrics of the endpoint.
 type metrics struct {
 	sent    prometheus.Counter
 	started prometheus.Counter

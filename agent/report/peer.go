@@ -11,10 +11,10 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// maxCloseReason is the longest text of a websocket's close frame, in bytes.
+// maxCloseReason is the maximum length, in bytes, of the reason in a websocket close frame.
 const maxCloseReason = 123
 
-// peer is a connected master: messages out of and into frames.
+// peer encodes and decodes the messages that are exchanged with one connected master.
 type peer struct {
 	conn *websocket.Conn
 	// in and out are the seals of the two directions.

@@ -12,7 +12,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// refusal is an answer before the upgrade.
+// refusal is an HTTP error response that is sent instead of the websocket upgrade.
 type refusal struct {
 	status int
 	// label is a word for metrics.

@@ -37,7 +37,7 @@ const (
 	summaryTimeout = 2 * time.Second
 )
 
-// Config is what a Handler needs to know and to reach.
+// Config holds the settings and dependencies of a Handler.
 type Config struct {
 	ClusterName, AgentVersion string
 	// Identity is the UID of the cluster and its version, once they are known.
@@ -80,7 +80,7 @@ type Handler struct {
 	kill context.CancelFunc
 }
 
-// New is a Handler. It has to be shut down.
+// New returns a Handler. The caller must call Shutdown.
 func New(cfg Config) *Handler {
 	h := &Handler{
 		cfg:          cfg,
@@ -149,7 +149,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// converse is everything between the upgrade and the end of the connection.
+// converse serves one connection from the upgrade until it ends.
 func (h *Handler) converse(conn *websocket.Conn, seat *caller, c *challenge, identity *wire.Identity) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// series are frames that become more while the first ones are sent already, to any number
-// of masters: who receives has something to do while the rest is made.
+// series is a list of frames that can be read while later frames are still encoded. Any number of masters can
+// read it, so that they process the first frames while the rest is encoded.
 type series struct {
 	mu     sync.Mutex
 	frames [][]byte
@@ -36,8 +36,8 @@ func (s *series) call() {
 	s.more = make(chan struct{})
 }
 
-// next is the frame of a number, nil behind the last one. It waits for those that are
-// still to come.
+// next returns the frame with the given number, or nil after the last frame. It waits for a frame that is not
+// encoded yet.
 func (s *series) next(ctx context.Context, number int) ([]byte, error) {
 	for {
 		s.mu.Lock()

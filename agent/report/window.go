@@ -2,7 +2,7 @@ package report
 
 import "rollcall.dev/rollcall/api/wire"
 
-// maxUnacked is how many flushes may be on their way.
+// maxUnacked is the maximum number of flushes that are sent but not acknowledged.
 const maxUnacked = 2
 
 // window bounds what the master has not taken in yet. While it is full nothing is
@@ -15,7 +15,7 @@ type window struct {
 	last    uint64
 }
 
-// flight is one flush: up to which seq it leads, and how large it is.
+// flight describes one unacknowledged flush: the seq it leads to and its size in bytes.
 type flight struct {
 	seq   uint64
 	bytes int
