@@ -41,7 +41,7 @@ func follow(ctx context.Context, address string, hand func(event)) {
 	version := "0"
 	for ctx.Err() == nil {
 		err := watch(ctx, address, version, func(e event) {
-			version = e.ResourceVersion // an ERROR has none: begin again
+			version = e.ResourceVersion // an ERROR event has none: start again without a version
 			hand(e)
 		})
 		if errors.Is(err, errTooOld) {
