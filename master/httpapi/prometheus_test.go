@@ -80,7 +80,7 @@ func TestPrometheusErrors(t *testing.T) {
 	refuse := func(err error) http.Handler {
 		return bare(func(c *Config) { c.Authenticate = func(*http.Request) (Authorizer, error) { return nil, err } })
 	}
-	undecided := bare(func(c *Config) {
+	unavailableHub := bare(func(c *Config) {
 		c.Authenticate = func(*http.Request) (Authorizer, error) {
 			return func(context.Context, Access) error { return fmt.Errorf("the hub: %w", ErrAuthorizerUnavailable) }, nil
 		}
@@ -99,8 +99,8 @@ func TestPrometheusErrors(t *testing.T) {
 		{"too long a form", post(bare(nil), promQuery, long), 400, "bad_data"},
 		{"a broken query string", get(bare(nil), promQuery+"?query=%zz"), 400, "bad_data"},
 		{"nobody known", get(refuse(ErrUnauthenticated), promQuery+"?query=1"), 401, "unauthorized"},
-		{"nobody to ask", get(undecided, promQuery+"?query=up"), 503, "unavailable"},
-		{"nobody to ask by name", get(undecided, promQuery+"?query="+url.QueryEscape(`up{cluster="prod-eu"}`)), 503, "unavailable"},
+		{"nobody to ask", get(unavailableHub, promQuery+"?query=up"), 503, "unavailable"},
+		{"nobody to ask by name", get(unavailableHub, promQuery+"?query="+url.QueryEscape(`up{cluster="prod-eu"}`)), 503, "unavailable"},
 		{"not ready", get(waiting, promQuery+"?query=1"), 503, "unavailable"},
 		{"an unknown cluster", get(bare(nil), "/federate?cluster=nowhere"), 404, "not_found"},
 	} {
