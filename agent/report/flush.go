@@ -28,9 +28,9 @@ type flusher struct {
 	sent *state.State
 	// usage is the reading that it holds, nil for none or for one that is not known.
 	usage *state.Usage
-	// told are the section errors as it was told them, if it was.
-	told     [state.NumSections]state.SectionError
-	toldOnce bool
+	// lastErrors holds the section errors that were last sent. It is valid if errorsSent is true.
+	lastErrors [state.NumSections]state.SectionError
+	errorsSent bool
 }
 
 // newFlusher begins at the base that the master says it holds. One of another
@@ -56,7 +56,7 @@ func (f *flusher) flush(ctx context.Context, v *snapshot.Version, now time.Time)
 	if err != nil {
 		return flight{}, err
 	}
-	rest, err := f.encode(append(f.news(v.Errors(), ages), &wire.Bookmark{
+	rest, err := f.encode(append(f.changedErrors(v.Errors(), ages), &wire.Bookmark{
 		Seq: v.State.Seq, Count: v.State.Count(), Hash: v.Hash, Ages: ages, Sent: now.Sub(f.began),
 	})...)
 	if err != nil {
@@ -143,15 +143,15 @@ func (f *flusher) usageFrames(u *state.Usage) ([][]byte, error) {
 	return frames, nil
 }
 
-// news returns messages for the section errors that changed since the last call. The first call returns all of
-// them, because a master that resumes may hold any earlier error.
-func (f *flusher) news(errs [state.NumSections]state.SectionError, ages [state.NumSections]time.Duration) (news []wire.AgentMessage) {
+// changedErrors returns messages for the section errors that changed since the last call. The first call returns all
+// of them, because a master that resumes may hold any earlier error.
+func (f *flusher) changedErrors(errs [state.NumSections]state.SectionError, ages [state.NumSections]time.Duration) (changed []wire.AgentMessage) {
 	for name, e := range errs {
-		if f.toldOnce && f.told[name] == e {
+		if f.errorsSent && f.lastErrors[name] == e {
 			continue
 		}
-		news = append(news, &wire.Status{Section: state.SectionName(name), Age: ages[name], Error: e})
+		changed = append(changed, &wire.Status{Section: state.SectionName(name), Age: ages[name], Error: e})
 	}
-	f.told, f.toldOnce = errs, true
-	return news
+	f.lastErrors, f.errorsSent = errs, true
+	return changed
 }
