@@ -21,7 +21,7 @@ type agentFacts struct {
 	fault *session.UnreachableError
 	// ipConflicts has the cluster IPs that the ClusterAgent lists but others own.
 	ipConflicts []ipConflict
-	seen        session.Observation
+	seen        session.Status
 }
 
 // reasonMasterGone is the end reason of a session whose master ended without reporting one.

@@ -17,20 +17,20 @@ import (
 )
 
 // answered is the observation of a cluster whose agent answered.
-var answered = session.Observation{
+var answered = session.Status{
 	Generation: 1, Ready: state.True, Reason: session.Succeeded, UID: "8a1f", AgentVersion: "v0.1.0", KubernetesVersion: "v1.36.3",
 	Session: session.Info{Phase: session.Idle},
 }
 
 // open is the observation while the agent reports.
-var open = func() session.Observation {
+var open = func() session.Status {
 	o := answered
 	o.Session = session.Info{ID: "s-1", Phase: session.Reporting, Holder: "m-1", StartedAt: noon, ExpiresAt: noon.Add(30 * time.Minute)}
 	return o
 }()
 
 // outdated is the observation if the agent cannot read its API server.
-var outdated = func() session.Observation {
+var outdated = func() session.Status {
 	o := open
 	away := state.SectionError{Reason: "Disconnected", Message: "the API server does not answer: connection refused"}
 	o.Stale[state.SectionNodes] = session.StaleSection{Since: noon.Add(time.Second), Error: away}
@@ -40,8 +40,8 @@ var outdated = func() session.Observation {
 }()
 
 // failing returns the observation of an unreachable cluster.
-func failing(reason session.Reason, text string) session.Observation {
-	return session.Observation{Generation: 1, Ready: state.False, Reason: reason, Message: text, Session: session.Info{Phase: session.Backoff}}
+func failing(reason session.Reason, text string) session.Status {
+	return session.Status{Generation: 1, Ready: state.False, Reason: reason, Message: text, Session: session.Info{Phase: session.Backoff}}
 }
 
 // stored returns a status that another master wrote.
@@ -134,7 +134,7 @@ func TestStaleSectionsAreDescribed(t *testing.T) {
 	}
 	for _, message := range []string{
 		decideAgent(agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: open}).Conditions[0].Message,
-		decideAgent(agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: func() session.Observation {
+		decideAgent(agentFacts{now: noon, agent: agentOf("prod-eu", 0), seen: func() session.Status {
 			o := failing(session.DialFailed, "refused")
 			o.Stale = outdated.Stale
 			return o
@@ -282,7 +282,7 @@ func TestChannelBoundCondition(t *testing.T) {
 		})
 		return s
 	}
-	seen := func(b session.Binding) session.Observation {
+	seen := func(b session.Binding) session.Status {
 		o := answered
 		o.Binding = b
 		return o

@@ -21,7 +21,7 @@ func named(name string, ips ...string) *v1alpha1.ClusterAgent {
 }
 
 // of returns an observation of a ClusterAgent's current generation.
-func of(agent *v1alpha1.ClusterAgent, o session.Observation) session.Observation {
+func of(agent *v1alpha1.ClusterAgent, o session.Status) session.Status {
 	o.Generation = agent.Generation
 	return o
 }

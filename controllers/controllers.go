@@ -45,7 +45,7 @@ type Sessions struct {
 	// Sync notifies about a created, changed or deleted ClusterAgent.
 	Sync func(cluster string)
 	// Observe returns what is known about a cluster.
-	Observe func(cluster string) session.Observation
+	Observe func(cluster string) session.Status
 	// Events has the names of clusters whose Observe result changed.
 	Events <-chan string
 }

@@ -13,7 +13,7 @@ type fakeSessions struct {
 	events chan string
 
 	mu       sync.Mutex
-	seen     map[string]session.Observation
+	seen     map[string]session.Status
 	observed map[string]int
 	// synced has the registry's cluster at each call of Sync; nil: it was not registered.
 	synced map[string][]*session.Cluster
@@ -24,7 +24,7 @@ type fakeSessions struct {
 func newFakeSessions() *fakeSessions {
 	return &fakeSessions{
 		events: make(chan string, 4096),
-		seen:   map[string]session.Observation{}, observed: map[string]int{}, synced: map[string][]*session.Cluster{},
+		seen:   map[string]session.Status{}, observed: map[string]int{}, synced: map[string][]*session.Cluster{},
 	}
 }
 
@@ -44,7 +44,7 @@ func (f *fakeSessions) Sync(name string) {
 	f.synced[name] = append(f.synced[name], &cluster)
 }
 
-func (f *fakeSessions) Observe(name string) session.Observation {
+func (f *fakeSessions) Observe(name string) session.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observed[name]++
@@ -52,7 +52,7 @@ func (f *fakeSessions) Observe(name string) session.Observation {
 }
 
 // see sets an observation and triggers the reconcilers.
-func (f *fakeSessions) see(name string, o session.Observation) {
+func (f *fakeSessions) see(name string, o session.Status) {
 	f.mu.Lock()
 	f.seen[name] = o
 	f.mu.Unlock()

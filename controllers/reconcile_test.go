@@ -321,7 +321,7 @@ func TestFailingClusterBecomesStale(t *testing.T) {
 func TestWritesAreCountedByReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newAgentHarness(t)
-		for _, seen := range []session.Observation{{}, answered, open, open} {
+		for _, seen := range []session.Status{{}, answered, open, open} {
 			d.sessions.see("prod-eu", seen)
 			d.reconcile()
 			d.pass(time.Second)

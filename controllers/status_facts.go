@@ -19,7 +19,7 @@ type statusFacts struct {
 	agent *v1alpha1.ClusterAgent
 	// stored is the current status.
 	stored v1alpha1.ClusterStatusStatus
-	seen   session.Observation
+	seen   session.Status
 	// interval is the age at which the stored summary is replaced by a newer one.
 	interval time.Duration
 }

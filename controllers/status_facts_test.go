@@ -13,7 +13,7 @@ import (
 )
 
 // summaryAt returns the observation of a small, healthy cluster, the given time after noon.
-func summaryAt(after time.Duration) session.Observation {
+func summaryAt(after time.Duration) session.Status {
 	o := open
 	o.ObservedAt = noon.Add(after)
 	o.Summary = &state.Summary{
@@ -29,7 +29,7 @@ func summaryAt(after time.Duration) session.Observation {
 }
 
 // with returns an observation with a changed summary.
-func with(o session.Observation, change func(*state.Summary)) session.Observation {
+func with(o session.Status, change func(*state.Summary)) session.Status {
 	summary := *o.Summary
 	change(&summary)
 	o.Summary = &summary
@@ -46,7 +46,7 @@ func mustDecide(t *testing.T, f statusFacts) v1alpha1.ClusterStatusStatus {
 }
 
 // factsAt returns the facts of a cluster whose summary of noon is stored.
-func factsAt(t *testing.T, after time.Duration, seen session.Observation) statusFacts {
+func factsAt(t *testing.T, after time.Duration, seen session.Status) statusFacts {
 	f := statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0), interval: time.Minute}
 	f.stored = mustDecide(t, f)
 	f.now, f.seen = noon.Add(after), seen
@@ -71,11 +71,11 @@ func TestDecideStatusHealthy(t *testing.T) {
 		{"just broken off", func(f *statusFacts) { f.seen, f.now = down, noon.Add(9*time.Second) }, "True/NoProblems"},
 		{"cannot be reached", func(f *statusFacts) { f.seen, f.now = down, noon.Add(10*time.Second) }, "Unknown/Stale"},
 		{"never reached", func(f *statusFacts) { f.seen, f.stored = down, v1alpha1.ClusterStatusStatus{} }, "Unknown/Stale"},
-		{"not called yet", func(f *statusFacts) { f.seen, f.stored = session.Observation{}, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
+		{"not called yet", func(f *statusFacts) { f.seen, f.stored = session.Status{}, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
 		{"called, no summary yet", func(f *statusFacts) { f.seen, f.stored = answered, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
-		{"after a restart", func(f *statusFacts) { f.seen = session.Observation{} }, "True/NoProblems"},
+		{"after a restart", func(f *statusFacts) { f.seen = session.Status{} }, "True/NoProblems"},
 		{"after a restart, unreachable before", func(f *statusFacts) {
-			f.seen = session.Observation{}
+			f.seen = session.Status{}
 			f.stored.Conditions[0] = f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, "DialFailed: refused")
 		}, "Unknown/Stale"},
 		{"after a restart, from the cache", func(f *statusFacts) { f.seen = ill; f.seen.Ready = state.Unknown }, "False/Problems"},
@@ -83,7 +83,7 @@ func TestDecideStatusHealthy(t *testing.T) {
 		{"an agent that cannot read usage", func(f *statusFacts) { f.seen.Stale[state.SectionUsage] = outdated.Stale[state.SectionUsage] }, "True/NoProblems"},
 		{"suspended", func(f *statusFacts) { f.agent.Spec.Suspend = true }, "Unknown/Suspended"},
 		{"resumed, not called yet", func(f *statusFacts) {
-			f.seen = session.Observation{}
+			f.seen = session.Status{}
 			f.stored.Conditions[0] = f.condition(metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "")
 		}, "Unknown/AwaitingFirstContact"},
 	} {
@@ -120,12 +120,12 @@ func TestDisplayColumns(t *testing.T) {
 }
 
 func TestSummaryIsKeptWithoutNewOne(t *testing.T) {
-	for name, seen := range map[string]session.Observation{
+	for name, seen := range map[string]session.Status{
 		"a master that starts":   {},
 		"an unreachable cluster": failing(session.DialFailed, "refused"),
 		"a session without data": open,
 		"an older summary":       with(summaryAt(-time.Minute), func(s *state.Summary) { s.Nodes = state.NodeCounts{} }),
-		"one without a time": func() session.Observation {
+		"one without a time": func() session.Status {
 			o := with(summaryAt(0), func(s *state.Summary) { s.Nodes = state.NodeCounts{} })
 			o.ObservedAt = time.Time{}
 			return o
@@ -215,7 +215,7 @@ func TestRequeueAfter(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		after time.Duration
-		seen  session.Observation
+		seen  session.Status
 		want  time.Duration
 	}{
 		{"until the interval is over", 20 * time.Second, summaryAt(20 * time.Second), 40 * time.Second},

@@ -30,8 +30,8 @@ func (c *Config) newHistory(metrics prometheus.Registerer) *history.History {
 }
 
 // followers are all that hear of each report.
-func followers(h *history.History, t *prom.RevisionTimes) []session.Follower {
-	all := []session.Follower{t.Follower()}
+func followers(h *history.History, t *prom.RevisionTimes) []session.EventHandler {
+	all := []session.EventHandler{t.Follower()}
 	if h != nil {
 		all = append(all, remember(h))
 	}
@@ -50,11 +50,11 @@ func namesOf(r *controllers.Registry) func() []string {
 }
 
 // remember has what sessions bring go into the history.
-func remember(h *history.History) session.Follower {
-	return session.Follower{
-		Reported:  func(v *session.Value, _ bool) { h.Add(v.Cluster, v.State, v.Summary, v.ReceivedAt) },
-		Ended:     h.End,
-		Forgotten: h.Forget,
+func remember(h *history.History) session.EventHandler {
+	return session.EventHandler{
+		OnReport:         func(v *session.Report, _ bool) { h.Add(v.Cluster, v.State, v.Summary, v.ReceivedAt) },
+		OnSessionEnd:     h.End,
+		OnClusterRemoved: h.Forget,
 	}
 }
 

@@ -22,9 +22,9 @@ func TestReportsAreAddedToHistory(t *testing.T) {
 	h, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(time.Minute)
 	world, now := statetest.New(1, 2, 10), time.Now()
 	world.Sample(state.TimeOf(now))
-	v := &session.Value{Cluster: "a", State: world.State, Summary: state.Summarize(world.State, now), ReceivedAt: now}
+	v := &session.Report{Cluster: "a", State: world.State, Summary: state.Summarize(world.State, now), ReceivedAt: now}
 	for _, f := range followers(h, revisionTimes) {
-		f.Reported(v, true)
+		f.OnReport(v, true)
 	}
 	held := 0
 	for range h.Read("a", now).Series(state.KindContainer) {
@@ -37,8 +37,8 @@ func TestReportsAreAddedToHistory(t *testing.T) {
 		t.Errorf("%d metrics, %v; want 5", n, err)
 	}
 	for _, f := range followers(h, revisionTimes) {
-		f.Ended("a", now.Add(time.Second))
-		f.Forgotten("a")
+		f.OnSessionEnd("a", now.Add(time.Second))
+		f.OnClusterRemoved("a")
 	}
 	if h.Read("a", now) != nil {
 		t.Error("a cluster that went is remembered")

@@ -124,9 +124,9 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, Followers: append(followers(past, revisionTimes), export(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, EventHandlers: append(followers(past, revisionTimes), export(sinks)...), Log: c.Log, Metrics: metrics,
 	})
-	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Observe, Events: sessions.Events()}
+	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Status, Events: sessions.Updates()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
 		return nil, err
 	}
@@ -139,13 +139,13 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	}
 	documents := view.NewDocumentCache(maxDocuments)
 	api := httpapi.New(httpapi.Config{
-		Sessions:  httpapi.Sessions{Await: sessions.Await, Peek: sessions.Peek, Observe: sessions.Observe, Watch: sessions.Watch, Look: sessions.Look},
+		Sessions:  httpapi.Sessions{Await: sessions.Await, Peek: sessions.LastReport, Observe: sessions.Status, Watch: sessions.Watch, Look: sessions.Current},
 		Registry:  registryOf(registry),
 		Documents: documents,
 		Page:      web.Handler(),
 		History:   reader(past),
 		Prometheus: prom.New(prom.Config{
-			Clusters: namesOf(registry), Lookup: sessions.Look, Demand: sessions.Want, History: past, RevisionTimes: revisionTimes,
+			Clusters: namesOf(registry), Lookup: sessions.Current, Demand: sessions.RegisterDemand, History: past, RevisionTimes: revisionTimes,
 			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
 		}),
 		Authenticate: identify(authenticator),
@@ -213,7 +213,7 @@ func registryOf(r *controllers.Registry) httpapi.Registry {
 		},
 		LastKnown: func(cluster string) (httpapi.LastKnown, bool) {
 			last, ok := r.LastKnown(cluster)
-			return httpapi.LastKnown{Known: session.Known{Summary: &last.Summary, ObservedAt: last.ObservedAt}, KubernetesVersion: last.KubernetesVersion}, ok
+			return httpapi.LastKnown{LastKnown: session.LastKnown{Summary: &last.Summary, ObservedAt: last.ObservedAt}, KubernetesVersion: last.KubernetesVersion}, ok
 		},
 	}
 }

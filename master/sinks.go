@@ -16,15 +16,15 @@ func (c *Config) newSinks(metrics prometheus.Registerer) (*sink.Sinks, error) {
 }
 
 // export has what sessions bring go to the sinks.
-func export(s *sink.Sinks) []session.Follower {
+func export(s *sink.Sinks) []session.EventHandler {
 	if s == nil {
 		return nil
 	}
-	return []session.Follower{{
-		Reported: func(v *session.Value, usage bool) {
+	return []session.EventHandler{{
+		OnReport: func(v *session.Report, usage bool) {
 			s.Reported(v.Cluster, v.State, v.Summary, v.ReceivedAt, usage)
 		},
-		Ended:     s.Ended,
-		Forgotten: s.Forgotten,
+		OnSessionEnd:     s.Ended,
+		OnClusterRemoved: s.Forgotten,
 	}}
 }

@@ -106,7 +106,7 @@ func serveHost(ctx context.Context, listener net.Listener, host hosted) error {
 type playedMaster struct {
 	*httpapi.API
 	mu    sync.Mutex
-	value *mastersession.Value
+	value *mastersession.Report
 	news  chan struct{}
 	began time.Time
 }
@@ -119,9 +119,9 @@ func newPlayedMaster() *playedMaster {
 	metrics := prometheus.NewRegistry()
 	m.API = httpapi.New(httpapi.Config{
 		Sessions: httpapi.Sessions{
-			Await:   func(context.Context, string) (*mastersession.Value, error) { v, _ := m.peek(""); return v, nil },
+			Await:   func(context.Context, string) (*mastersession.Report, error) { v, _ := m.peek(""); return v, nil },
 			Peek:    m.peek,
-			Observe: func(string) mastersession.Observation { return mastersession.Observation{Session: m.value.Session} },
+			Observe: func(string) mastersession.Status { return mastersession.Status{Session: m.value.Session} },
 			Watch:   func(string) func() { return func() {} },
 			Look:    m.look,
 		},
@@ -138,7 +138,7 @@ func newPlayedMaster() *playedMaster {
 // report publishes a state as the latest report and wakes all watchers.
 func (m *playedMaster) report(s *state.State) {
 	now := time.Now()
-	v := &mastersession.Value{
+	v := &mastersession.Report{
 		Cluster: served, UID: "played", Term: 1, State: s, Summary: state.Summarize(s, now),
 		ObservedAt: now, ReceivedAt: now, TTL: 24 * time.Hour, ExpiresAt: now.Add(24 * time.Hour),
 		Session: mastersession.Info{ID: "played", Phase: mastersession.Reporting, StartedAt: m.began, ExpiresAt: m.began.Add(24 * time.Hour)},
@@ -150,16 +150,16 @@ func (m *playedMaster) report(s *state.State) {
 	m.news = make(chan struct{})
 }
 
-func (m *playedMaster) peek(string) (*mastersession.Value, bool) {
+func (m *playedMaster) peek(string) (*mastersession.Report, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.value, true
 }
 
-func (m *playedMaster) look(name string) (mastersession.Glance, bool) {
+func (m *playedMaster) look(name string) (mastersession.Current, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return mastersession.Glance{Value: m.value, Observation: mastersession.Observation{Session: m.value.Session}, News: m.news}, name == served
+	return mastersession.Current{Report: m.value, Status: mastersession.Status{Session: m.value.Session}, Changed: m.news}, name == served
 }
 
 func (m *playedMaster) change() error {

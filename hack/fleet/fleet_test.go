@@ -84,7 +84,7 @@ func TestEveryAgentReportsItsContainersAndTheirUsage(t *testing.T) {
 		c.tls = tls
 		f, sessions := play(t, c)
 		for _, a := range f.agents {
-			v := await(t, sessions, a.name, func(v *session.Value) bool { return v.State.Usage != nil })
+			v := await(t, sessions, a.name, func(v *session.Report) bool { return v.State.Usage != nil })
 			if got := v.State.Len(state.KindContainer); got != 30 || v.Summary.Containers.Desired != 30 {
 				t.Errorf("%s reports %d containers, %d of them desired; want 30", a.name, got, v.Summary.Containers.Desired)
 			}
@@ -97,14 +97,14 @@ func TestEveryAgentReportsItsContainersAndTheirUsage(t *testing.T) {
 
 func TestUsageAndContainersMove(t *testing.T) {
 	_, sessions := play(t, small())
-	first := await(t, sessions, "fleet-00000", func(v *session.Value) bool { return v.State.Usage != nil })
-	await(t, sessions, "fleet-00000", func(v *session.Value) bool {
+	first := await(t, sessions, "fleet-00000", func(v *session.Report) bool { return v.State.Usage != nil })
+	await(t, sessions, "fleet-00000", func(v *session.Report) bool {
 		return v.State.Usage.N > first.State.Usage.N && v.Summary.Used.CPUMillis != first.Summary.Used.CPUMillis && !v.State.SameObjects(first.State)
 	})
 }
 
 // await reads a cluster until its value is as wanted.
-func await(t *testing.T, sessions *session.Sessions, name string, as func(*session.Value) bool) *session.Value {
+func await(t *testing.T, sessions *session.Sessions, name string, as func(*session.Report) bool) *session.Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -117,9 +117,9 @@ func await(t *testing.T, sessions *session.Sessions, name string, as func(*sessi
 		if as(v) {
 			return v
 		}
-		glance, _ := sessions.Look(name)
+		glance, _ := sessions.Current(name)
 		select {
-		case <-glance.News:
+		case <-glance.Changed:
 		case <-ctx.Done():
 			t.Fatalf("%s did not become as wanted", name)
 		}

@@ -30,7 +30,7 @@ func fixture(b *testing.B, pods int) *fake {
 	w.Sample(1_795_000_000)
 	now := time.Now()
 	v := f.values["prod-eu"]
-	f.values["prod-eu"] = &session.Value{
+	f.values["prod-eu"] = &session.Report{
 		Cluster: "prod-eu", UID: v.UID, Term: 1, State: w.State, Summary: state.Summarize(w.State, now), ObservedAt: now,
 		ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour), Session: v.Session,
 	}

@@ -37,7 +37,7 @@ func (a *API) cluster(part view.Part) handlerFunc {
 }
 
 // respond writes the result of a query, or 304 if the client already has it.
-func (a *API) respond(w http.ResponseWriter, r *http.Request, value *session.Value, q view.Query) error {
+func (a *API) respond(w http.ResponseWriter, r *http.Request, value *session.Report, q view.Query) error {
 	document, err := a.documentOf(value)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (a *API) respond(w http.ResponseWriter, r *http.Request, value *session.Val
 }
 
 // documentOf returns the document of a value. Only the first reader of a value has to create it.
-func (a *API) documentOf(value *session.Value) (*view.Document, error) {
+func (a *API) documentOf(value *session.Report) (*view.Document, error) {
 	if d := a.config.Documents.Find(value.Cluster, value); d != nil {
 		return d, nil
 	}
@@ -75,7 +75,7 @@ const freshMargin = time.Second
 
 // await waits for a value as the request wants it. The wait ends when the client disconnects, at
 // the request's timeout, and when the master shuts down.
-func (a *API) await(ctx context.Context, cluster string, p params) (*session.Value, error) {
+func (a *API) await(ctx context.Context, cluster string, p params) (*session.Report, error) {
 	if v, ok := a.config.Sessions.Peek(cluster); ok && !p.awaitUsage && v.Fresh(time.Now().Add(freshMargin)) {
 		// A fresh value needs no timeout and no cancellation.
 		if v, err := a.config.Sessions.Await(ctx, cluster); err == nil {
@@ -104,17 +104,17 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Val
 
 // awaitUsage waits until the value has its first usage. If usage is not available or does not
 // arrive in time, it returns the value without it.
-func (a *API) awaitUsage(ctx context.Context, value *session.Value) *session.Value {
+func (a *API) awaitUsage(ctx context.Context, value *session.Report) *session.Report {
 	for usagePending(value.State) {
 		glance, known := a.config.Sessions.Look(value.Cluster)
-		if next := glance.Value; known && next != nil && next != value && next.Fresh(time.Now()) {
+		if next := glance.Report; known && next != nil && next != value && next.Fresh(time.Now()) {
 			value = next
 			continue
 		}
 		select {
 		case <-ctx.Done():
 			return value
-		case <-glance.News:
+		case <-glance.Changed:
 		}
 	}
 	return value

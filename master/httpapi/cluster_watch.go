@@ -57,15 +57,15 @@ func (d *clusterWatch) close() {
 func (d *clusterWatch) refresh() (*view.ClusterView, error) {
 	known := true
 	m, until, err := d.log.Refresh(time.Now(), func(held *view.ClusterView) (*view.Report, view.ConnStatus, view.ValidUntil) {
-		var glance session.Glance
+		var glance session.Current
 		if glance, known = d.sessions.Look(d.cluster); !known {
 			return nil, view.ConnStatus{Stale: true}, view.ValidUntil{}
 		}
 		// The time is taken here, under the log's lock: taken earlier, a value could be seen to expire and
 		// then be fresh again.
 		now := time.Now()
-		until := view.ValidUntil{Changed: glance.News}
-		if v := glance.Value; v != nil && v.Fresh(now) {
+		until := view.ValidUntil{Changed: glance.Changed}
+		if v := glance.Report; v != nil && v.Fresh(now) {
 			until.Time = v.ExpiresAt
 		}
 		r, s := statusOf(glance, held, now)
@@ -80,9 +80,9 @@ func (d *clusterWatch) refresh() (*view.ClusterView, error) {
 
 // statusOf converts a session status into view's report and status. It reuses the report that the
 // log already holds.
-func statusOf(g session.Glance, held *view.ClusterView, now time.Time) (*view.Report, view.ConnStatus) {
-	s := view.ConnStatus{Session: currentSession(g.Observation), Suspended: g.Suspended, Stale: true}
-	v := g.Value
+func statusOf(g session.Current, held *view.ClusterView, now time.Time) (*view.Report, view.ConnStatus) {
+	s := view.ConnStatus{Session: currentSession(g.Status), Suspended: g.Suspended, Stale: true}
+	v := g.Report
 	if v == nil {
 		return nil, s
 	}

@@ -80,7 +80,7 @@ func (a *API) toClusters(registered []Registered) []view.Cluster {
 
 // observe returns the status of a cluster. If it has not reported to this master yet, the summary
 // that another master stored is filled in.
-func (a *API) status(cluster string) session.Observation {
+func (a *API) status(cluster string) session.Status {
 	o := a.config.Sessions.Observe(cluster)
 	if o.Summary != nil {
 		return o
@@ -94,7 +94,7 @@ func (a *API) status(cluster string) session.Observation {
 
 // listed returns a cluster as the list shows it: with the last report, which may be old, or
 // otherwise with the last summary that was requested on its own.
-func toCluster(registered Registered, o session.Observation, v *session.Value, now time.Time) view.Cluster {
+func toCluster(registered Registered, o session.Status, v *session.Report, now time.Time) view.Cluster {
 	c := view.Cluster{
 		Name: registered.Name, ClusterIPs: registered.ClusterIPs, Suspended: registered.Suspended,
 		UID: o.UID, KubernetesVersion: o.KubernetesVersion, AgentVersion: o.AgentVersion,

@@ -57,11 +57,11 @@ func TestListShowsLastKnownStatusWithoutDemand(t *testing.T) {
 		f.clusters = append(f.clusters, Registered{Name: "left"})
 		f.values["left"] = valueOf(t, "left", start.Add(-time.Hour))
 		f.values["left"].State = nil
-		f.observed["v1.24.lab"] = session.Observation{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: session.DialFailed, Message: "connection refused", Known: session.Known{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
-		f.observed["idle"] = session.Observation{Session: session.Info{Phase: session.Idle}, Known: session.Known{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
+		f.observed["v1.24.lab"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: session.DialFailed, Message: "connection refused", LastKnown: session.LastKnown{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
+		f.observed["idle"] = session.Status{Session: session.Info{Phase: session.Idle}, LastKnown: session.LastKnown{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
 		f.clusters = append(f.clusters, Registered{Name: "another master's", Suspended: true})
-		f.left = map[string]LastKnown{"another master's": {Known: session.Known{Summary: &state.Summary{Nodes: state.NodeCounts{Total: 5}}, ObservedAt: start.Add(-time.Hour)}, KubernetesVersion: "v1.35.0"}}
-		f.observed["new"] = session.Observation{Session: session.Info{Phase: session.Connecting}, Reason: session.AwaitingFirstContact}
+		f.left = map[string]LastKnown{"another master's": {LastKnown: session.LastKnown{Summary: &state.Summary{Nodes: state.NodeCounts{Total: 5}}, ObservedAt: start.Add(-time.Hour)}, KubernetesVersion: "v1.35.0"}}
+		f.observed["new"] = session.Status{Session: session.Info{Phase: session.Connecting}, Reason: session.AwaitingFirstContact}
 
 		clusters := list(t, f.api(nil))
 		for _, tc := range []struct {
@@ -118,7 +118,7 @@ func TestCertificateDetailsAreNotExposed(t *testing.T) {
 		session.TLSInvalid:         "the pin 5ec2e7 is not 64 hex digits",
 	} {
 		f := shop(t)
-		f.observed["prod-eu"] = session.Observation{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: reason, Message: words}
+		f.observed["prod-eu"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: reason, Message: words}
 		f.failures["prod-eu"] = &session.UnreachableError{Reason: reason, Err: errors.New(words)}
 		delete(f.values, "prod-eu")
 		api := f.api(nil)

@@ -70,7 +70,7 @@ func (a *API) awaitProblem(cluster string, timeout time.Duration, err error) err
 	var unreachable *session.UnreachableError
 	var noReport *session.NoReportError
 	switch {
-	case errors.Is(err, session.ErrUnknown):
+	case errors.Is(err, session.ErrNotFound):
 		return unknownCluster(cluster)
 	case errors.Is(err, session.ErrSuspended):
 		return &Problem{
@@ -78,17 +78,17 @@ func (a *API) awaitProblem(cluster string, timeout time.Duration, err error) err
 			Detail: fmt.Sprintf("cluster %s is suspended; set spec.suspend of its ClusterAgent to false to resume", cluster),
 		}
 	case errors.As(err, &unreachable):
-		return unreachableProblem(cluster, unreachable, a.lastKnown(cluster, unreachable.Known))
+		return unreachableProblem(cluster, unreachable, a.lastKnown(cluster, unreachable.LastKnown))
 	case errors.As(err, &noReport):
-		return noReportProblem(cluster, timeout, noReport, a.lastKnown(cluster, noReport.Known))
+		return noReportProblem(cluster, timeout, noReport, a.lastKnown(cluster, noReport.LastKnown))
 	}
 	return fmt.Errorf("await %s: %w", cluster, err)
 }
 
 // lastKnown returns the last known summary of a cluster, from this master or an earlier one.
-func (a *API) lastKnown(cluster string, k session.Known) session.Known {
+func (a *API) lastKnown(cluster string, k session.LastKnown) session.LastKnown {
 	if last, ok := a.config.Registry.LastKnown(cluster); ok && k.Summary == nil {
-		return last.Known
+		return last.LastKnown
 	}
 	return k
 }
@@ -116,7 +116,7 @@ func publicMessage(reason session.Reason, message string) string {
 	return message
 }
 
-func unreachableProblem(cluster string, e *session.UnreachableError, known session.Known) *Problem {
+func unreachableProblem(cluster string, e *session.UnreachableError, known session.LastKnown) *Problem {
 	message := publicMessage(e.Reason, e.Err.Error())
 	p := &Problem{
 		Status: http.StatusServiceUnavailable, Reason: string(e.Reason), Cluster: cluster,
@@ -132,7 +132,7 @@ func unreachableProblem(cluster string, e *session.UnreachableError, known sessi
 	return p
 }
 
-func noReportProblem(cluster string, timeout time.Duration, e *session.NoReportError, known session.Known) *Problem {
+func noReportProblem(cluster string, timeout time.Duration, e *session.NoReportError, known session.LastKnown) *Problem {
 	return &Problem{
 		Status: http.StatusGatewayTimeout, Reason: ReasonNoReport, Cluster: cluster,
 		Detail: fmt.Sprintf("no report from cluster %s within %s (phase %s); retry, or use a longer timeout (at most %s)",

@@ -24,11 +24,11 @@ import (
 type fake struct {
 	clusters []Registered
 	byIP     map[string]string
-	values   map[string]*session.Value
+	values   map[string]*session.Report
 	failures map[string]error
-	observed map[string]session.Observation
+	observed map[string]session.Status
 	left     map[string]LastKnown
-	await    func(ctx context.Context, cluster string) (*session.Value, error)
+	await    func(ctx context.Context, cluster string) (*session.Report, error)
 
 	awaited []string
 	looked  []string
@@ -70,7 +70,7 @@ func (f *fake) watching(cluster string) int {
 	return f.watches[cluster]
 }
 
-func (f *fake) Look(cluster string) (session.Glance, bool) {
+func (f *fake) Look(cluster string) (session.Current, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.looked = append(f.looked, cluster)
@@ -79,13 +79,13 @@ func (f *fake) Look(cluster string) (session.Glance, bool) {
 			if f.news == nil {
 				f.news = make(chan struct{})
 			}
-			return session.Glance{Value: f.values[cluster], Observation: f.observed[cluster], Suspended: c.Suspended, News: f.news}, true
+			return session.Current{Report: f.values[cluster], Status: f.observed[cluster], Suspended: c.Suspended, Changed: f.news}, true
 		}
 	}
-	return session.Glance{}, false
+	return session.Current{}, false
 }
 
-func (f *fake) Await(ctx context.Context, cluster string) (*session.Value, error) {
+func (f *fake) Await(ctx context.Context, cluster string) (*session.Report, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.awaited = append(f.awaited, cluster)
@@ -106,14 +106,14 @@ func (f *fake) Await(ctx context.Context, cluster string) (*session.Value, error
 	return nil, &session.NoReportError{Phase: session.Connecting, Err: ctx.Err()}
 }
 
-func (f *fake) Peek(cluster string) (*session.Value, bool) {
+func (f *fake) Peek(cluster string) (*session.Report, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v, ok := f.values[cluster]
 	return v, ok
 }
 
-func (f *fake) Observe(cluster string) session.Observation {
+func (f *fake) Observe(cluster string) session.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.observed[cluster]
@@ -179,14 +179,14 @@ func shop(t testing.TB) *fake {
 	return &fake{
 		clusters: []Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7", "2001:db8::7"}}, {Name: "v1.24.lab"}},
 		byIP:     map[string]string{"203.0.113.7": "prod-eu", "2001:db8::7": "prod-eu"},
-		values:   map[string]*session.Value{"prod-eu": valueOf(t, "prod-eu", time.Now()), "v1.24.lab": valueOf(t, "v1.24.lab", time.Now())},
+		values:   map[string]*session.Report{"prod-eu": valueOf(t, "prod-eu", time.Now()), "v1.24.lab": valueOf(t, "v1.24.lab", time.Now())},
 		failures: map[string]error{},
-		observed: map[string]session.Observation{},
+		observed: map[string]session.Status{},
 	}
 }
 
 // valueOf returns a report of a cluster with a node, a pod, a container and a port.
-func valueOf(t testing.TB, cluster string, received time.Time) *session.Value {
+func valueOf(t testing.TB, cluster string, received time.Time) *session.Report {
 	t.Helper()
 	sections := [state.NumSections]state.Section{}
 	for i := range sections {
@@ -206,7 +206,7 @@ func valueOf(t testing.TB, cluster string, received time.Time) *session.Value {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &session.Value{
+	return &session.Report{
 		Cluster: cluster, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 17,
 		State: s, Summary: state.Summarize(s, received), ObservedAt: received.Add(-250 * time.Millisecond), ReceivedAt: received, TTL: 10 * time.Second, ExpiresAt: received.Add(10 * time.Second),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},

@@ -49,7 +49,7 @@ var (
 )
 
 // reportOf converts a session's value into view's form.
-func reportOf(v *session.Value) view.Report {
+func reportOf(v *session.Report) view.Report {
 	return view.Report{
 		Source:          v,
 		Cluster:         v.Cluster,
@@ -68,7 +68,7 @@ func sessionOf(s session.Info) view.Session {
 }
 
 // currentSession returns the current session of a cluster, or why it has none.
-func currentSession(o session.Observation) view.Session {
+func currentSession(o session.Status) view.Session {
 	s := sessionOf(o.Session)
 	if s.Message = publicMessage(o.Reason, o.Message); s.Message != "" || o.Ready == state.False {
 		s.Reason = string(o.Reason)

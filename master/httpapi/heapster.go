@@ -89,7 +89,7 @@ func (a *API) heapster(w http.ResponseWriter, r *http.Request) error {
 	return writeHeapster(w, query.Execute(source))
 }
 
-func (a *API) heapsterSource(v *session.Value) *heapster.Source {
+func (a *API) heapsterSource(v *session.Report) *heapster.Source {
 	return &heapster.Source{State: v.State, History: a.clusterHistory(v.Cluster), ReceivedAt: v.ReceivedAt, Since: v.Session.StartedAt}
 }
 

@@ -33,7 +33,7 @@ func changeHiddenClusters(t *testing.T, f *fake) {
 	for i := range 3 {
 		f.change(func() { f.clusters = append(f.clusters, Registered{Name: fmt.Sprint("hidden", i)}) })
 		f.report(t, "v1.24.lab", nil, node(fmt.Sprint("n", i), state.False))
-		f.observe("v1.24.lab", session.Observation{Session: session.Info{Phase: session.Backoff}, Message: fmt.Sprint("refused ", i)})
+		f.observe("v1.24.lab", session.Status{Session: session.Info{Phase: session.Backoff}, Message: fmt.Sprint("refused ", i)})
 		<-time.After(1100 * time.Millisecond)
 	}
 	f.change(func() { f.clusters = f.clusters[:len(f.clusters)-1] })
@@ -114,7 +114,7 @@ func TestResumeWithPartialVisibility(t *testing.T) {
 		watching(t, api, fleetPath+"&demand=*", nil)
 		for range 100 {
 			f.report(t, "prod-eu", nil)
-			f.observe("v1.24.lab", session.Observation{Session: session.Info{Phase: session.Backoff}, Message: time.Now().String()})
+			f.observe("v1.24.lab", session.Status{Session: session.Info{Phase: session.Backoff}, Message: time.Now().String()})
 			<-time.After(5 * time.Second)
 		}
 		from := func() string {

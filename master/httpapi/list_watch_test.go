@@ -199,7 +199,7 @@ func TestListWatchFiltersByWords(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), fleetPath+"&q=Backoff", nil)
 		w.expect("BOOKMARK initial-events-end")
-		f.observe("prod-eu", session.Observation{Session: session.Info{Phase: session.Backoff}, Message: "refused"})
+		f.observe("prod-eu", session.Status{Session: session.Info{Phase: session.Backoff}, Message: "refused"})
 		<-time.After(time.Second)
 		w.expect("ADDED Cluster prod-eu")
 		f.observe("prod-eu", reporting)

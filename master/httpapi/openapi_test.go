@@ -246,7 +246,7 @@ func TestUndocumentedParametersAreRejected(t *testing.T) {
 func TestResponsesMatchTheDocument(t *testing.T) {
 	f := shop(t)
 	broken := shop(t)
-	broken.failures["prod-eu"] = &session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused"), Known: session.Known{Summary: &state.Summary{Problems: []state.Problem{}}, ObservedAt: f.values["prod-eu"].ReceivedAt}}
+	broken.failures["prod-eu"] = &session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused"), LastKnown: session.LastKnown{Summary: &state.Summary{Problems: []state.Problem{}}, ObservedAt: f.values["prod-eu"].ReceivedAt}}
 	api := f.prometheusAPI(nil)
 	c := readContract(t, api)
 	for path := range c.Paths {

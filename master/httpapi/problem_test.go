@@ -19,7 +19,7 @@ func TestProblemContainsLastKnownFromAnotherMaster(t *testing.T) {
 	for _, failure := range []error{&session.UnreachableError{Err: errors.New("refused")}, &session.NoReportError{}} {
 		f := shop(t)
 		f.failures["prod-eu"] = failure
-		f.left = map[string]LastKnown{"prod-eu": {Known: session.Known{Summary: &state.Summary{}, ObservedAt: seen}}}
+		f.left = map[string]LastKnown{"prod-eu": {LastKnown: session.LastKnown{Summary: &state.Summary{}, ObservedAt: seen}}}
 		got := fields(t, get(f.api(nil), "/api/v1/clusters/prod-eu").Body)
 		if string(got["lastObservedAt"]) != `"2026-11-22T09:00:00Z"` || got["lastKnown"] == nil {
 			t.Errorf("%T: got lastObservedAt %s, lastKnown %s; want the stored values", failure, got["lastObservedAt"], got["lastKnown"])
@@ -29,7 +29,7 @@ func TestProblemContainsLastKnownFromAnotherMaster(t *testing.T) {
 
 var (
 	seen    = time.Date(2026, 11, 22, 9, 0, 0, 123456789, time.FixedZone("CET", 3600))
-	known   = session.Known{Summary: &state.Summary{}, ObservedAt: seen}
+	known   = session.LastKnown{Summary: &state.Summary{}, ObservedAt: seen}
 	refused = errors.New("dial prod-eu: connection refused")
 )
 
@@ -116,7 +116,7 @@ var problems = []struct {
 		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"198.51.100.1\" not found by name or cluster IP, or you are not allowed to see it; ` + "`kubectl get clusteragents`" + ` lists the clusters"}`,
 	},
 	{
-		name: "cluster deleted while waiting", path: eu, failure: fmt.Errorf("await: %w", session.ErrUnknown), status: 404,
+		name: "cluster deleted while waiting", path: eu, failure: fmt.Errorf("await: %w", session.ErrNotFound), status: 404,
 		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"prod-eu\" not found by name or cluster IP, or you are not allowed to see it; ` + "`kubectl get clusteragents`" + ` lists the clusters"}`,
 	},
 	{
@@ -133,7 +133,7 @@ var problems = []struct {
 		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"cannot reach the agent of cluster prod-eu: dial prod-eu: connection refused; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"dial prod-eu: connection refused"}`,
 	},
 	{
-		name: "unreachable", path: eu, failure: fmt.Errorf("await: %w", &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 4200 * time.Millisecond, Known: known}),
+		name: "unreachable", path: eu, failure: fmt.Errorf("await: %w", &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 4200 * time.Millisecond, LastKnown: known}),
 		status: 503, headers: map[string]string{"Retry-After": "5", "Cache-Control": "no-store"},
 		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"cannot reach the agent of cluster prod-eu: dial prod-eu: connection refused; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"dial prod-eu: connection refused","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
 	},
@@ -152,7 +152,7 @@ var problems = []struct {
 		want: `{"title":"Service Unavailable","status":503,"reason":"ShuttingDown","detail":"this master is shutting down; retry"}`,
 	},
 	{
-		name: "late", path: eu + "?timeout=100ms", failure: &session.NoReportError{Phase: session.Connecting, Err: context.DeadlineExceeded, Known: known}, status: 504, headers: map[string]string{"Retry-After": "1"},
+		name: "late", path: eu + "?timeout=100ms", failure: &session.NoReportError{Phase: session.Connecting, Err: context.DeadlineExceeded, LastKnown: known}, status: 504, headers: map[string]string{"Retry-After": "1"},
 		want: `{"title":"Gateway Timeout","status":504,"reason":"NoReport","detail":"no report from cluster prod-eu within 100ms (phase Connecting); retry, or use a longer timeout (at most 1m0s)","cluster":"prod-eu","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
 	},
 	{

@@ -67,7 +67,7 @@ func TestShutdownEndsWaitingRequests(t *testing.T) {
 	f := shop(t)
 	delete(f.values, "prod-eu")
 	waiting := make(chan struct{})
-	f.await = func(ctx context.Context, _ string) (*session.Value, error) {
+	f.await = func(ctx context.Context, _ string) (*session.Report, error) {
 		close(waiting)
 		<-ctx.Done()
 		return nil, session.ErrStopping

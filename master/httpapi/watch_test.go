@@ -15,7 +15,7 @@ import (
 
 const eu1 = "/api/v1/clusters/prod-eu"
 
-var reporting = session.Observation{Session: session.Info{ID: "s-1", Phase: session.Reporting}}
+var reporting = session.Status{Session: session.Info{ID: "s-1", Phase: session.Reporting}}
 
 // bubble runs a test in virtual time on a shop whose cluster reports.
 func bubble(t *testing.T, test func(t *testing.T, f *fake)) {
@@ -157,7 +157,7 @@ func TestWatchRegistersDemand(t *testing.T) {
 func TestWatchOfUnreachableClusterFailsLikeGet(t *testing.T) {
 	for failure, want := range map[error]int{
 		session.ErrSuspended: 409,
-		session.ErrUnknown:   404,
+		session.ErrNotFound:  404,
 		&session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused")}: 503,
 	} {
 		bubble(t, func(t *testing.T, f *fake) {
@@ -176,7 +176,7 @@ func TestWatchSurvivesSuspension(t *testing.T) {
 		w.text()
 		f.change(func() {
 			f.clusters[0].Suspended = true
-			f.observed["prod-eu"] = session.Observation{Session: session.Info{Phase: session.Idle}}
+			f.observed["prod-eu"] = session.Status{Session: session.Info{Phase: session.Idle}}
 		})
 		events := decodeEvents(t, w.text())
 		if got := briefs(events); fmt.Sprint(got) != "[MODIFIED Session Idle BOOKMARK]" || events[0].Object["suspended"] != true {
@@ -249,7 +249,7 @@ func TestBookmarks(t *testing.T) {
 		}
 		without.expect()
 		with.expect("BOOKMARK", "BOOKMARK")
-		f.observe("prod-eu", session.Observation{Session: session.Info{Phase: session.Backoff}, Message: "refused"})
+		f.observe("prod-eu", session.Status{Session: session.Info{Phase: session.Backoff}, Message: "refused"})
 		with.expect("MODIFIED Session Backoff", "BOOKMARK")
 		without.expect("MODIFIED Session Backoff")
 	})

@@ -181,7 +181,7 @@ func (w *watcher) expect(want ...string) {
 }
 
 // report makes a cluster report changes of its objects.
-func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts ...state.Object) *session.Value {
+func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts ...state.Object) *session.Report {
 	t.Helper()
 	f.mu.Lock()
 	before := f.values[cluster]
@@ -210,7 +210,7 @@ func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts
 }
 
 // observe changes the status of a cluster's session.
-func (f *fake) observe(cluster string, o session.Observation) {
+func (f *fake) observe(cluster string, o session.Status) {
 	f.change(func() { f.observed[cluster] = o })
 }
 

@@ -197,7 +197,7 @@ func TestListWebsocketChangesSubscriptions(t *testing.T) {
 	f.report(t, "prod-eu", nil, node("n2", state.True))
 	f.report(t, "v1.24.lab", nil, node("n9", state.True))
 	c.waitFor("v1.24.lab: ADDED Node n9")
-	f.observe("prod-eu", session.Observation{Session: session.Info{Phase: session.Backoff}})
+	f.observe("prod-eu", session.Status{Session: session.Info{Phase: session.Backoff}})
 	c.waitFor("MODIFIED Cluster prod-eu")
 	if n := f.watching("v1.24.lab"); n != 2 {
 		t.Errorf("%d watches of v1.24.lab, want one for demand=* and one for detail", n)

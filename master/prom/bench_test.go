@@ -27,7 +27,7 @@ type benchFixture struct {
 }
 
 func newBenchFixture(b *testing.B, clusters int) *benchFixture {
-	values := map[string]*session.Value{}
+	values := map[string]*session.Report{}
 	var names []string
 	c := &benchFixture{end: time.Now().Truncate(time.Second)}
 	c.start = c.end.Add(-15 * time.Minute)
@@ -45,22 +45,22 @@ func newBenchFixture(b *testing.B, clusters int) *benchFixture {
 			at := c.start.Add(time.Duration(n) * 15 * time.Second)
 			values[name] = benchReport(name, worlds[i], usage, n, at)
 			h.Add(name, values[name].State, values[name].Summary, at)
-			revisionTimes.Follower().Reported(values[name], true)
+			revisionTimes.Follower().OnReport(values[name], true)
 		}
 	}
 	c.heapBytes = liveHeap() - before
 	c.api = New(Config{
 		Clusters: func() []string { return names },
-		Lookup: func(name string) (session.Glance, bool) {
+		Lookup: func(name string) (session.Current, bool) {
 			v := values[name]
-			return session.Glance{Value: v, Observation: session.Observation{Session: v.Session, ReceivedAt: v.ReceivedAt}}, true
+			return session.Current{Report: v, Status: session.Status{Session: v.Session, ReceivedAt: v.ReceivedAt}}, true
 		},
 		Demand: func(string) {}, History: h, RevisionTimes: revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 	})
 	return c
 }
 
-func benchReport(name string, w *statetest.Cluster, usage *load.Usage, n int, at time.Time) *session.Value {
+func benchReport(name string, w *statetest.Cluster, usage *load.Usage, n int, at time.Time) *session.Report {
 	s := *w.State
 	s.Seq += uint64(n)
 	u := &state.Usage{N: uint64(n + 1)}
@@ -73,7 +73,7 @@ func benchReport(name string, w *statetest.Cluster, usage *load.Usage, n int, at
 		}
 	}
 	s.Usage = u
-	return &session.Value{
+	return &session.Report{
 		Cluster: name, State: &s, Summary: state.Summarize(&s, at), ReceivedAt: at, ExpiresAt: at.Add(time.Hour), TTL: time.Hour,
 		Session: session.Info{Phase: session.Reporting, StartedAt: at.Add(-time.Hour), ExpiresAt: at.Add(time.Hour)},
 	}

@@ -31,8 +31,8 @@ type cluster struct {
 	name  string
 	level Level
 	// value is the last report, nil if there is none.
-	value  *session.Value
-	status session.Observation
+	value  *session.Report
+	status session.Status
 	// history is nil if there is none.
 	history   *history.ClusterHistory
 	revisions []revision
@@ -255,7 +255,7 @@ func (qc *queryContext) readCluster(name string) *cluster {
 	if !ok {
 		return nil
 	}
-	c := &cluster{name: name, level: qc.level(name), value: glance.Value, status: glance.Observation, now: qc.now.UnixMilli()}
+	c := &cluster{name: name, level: qc.level(name), value: glance.Report, status: glance.Status, now: qc.now.UnixMilli()}
 	if c.value != nil {
 		c.revisions = qc.api.config.RevisionTimes.revisions(c.value)
 	}

@@ -38,7 +38,7 @@ type harness struct {
 type fakeCluster struct {
 	state    *state.State
 	slots    uint32
-	value    *session.Value
+	value    *session.Report
 	session  session.Info
 	readings uint64
 }
@@ -67,16 +67,16 @@ func newHarness(t testing.TB, set ...func(*Config)) *harness {
 	return s
 }
 
-func (s *harness) lookup(name string) (session.Glance, bool) {
+func (s *harness) lookup(name string) (session.Current, bool) {
 	c := s.clusters[name]
 	if c == nil {
-		return session.Glance{}, false
+		return session.Current{}, false
 	}
-	o := session.Observation{Cluster: name, Session: c.session, UID: "uid-" + name, KubernetesVersion: "v1.36.3"}
+	o := session.Status{Cluster: name, Session: c.session, UID: "uid-" + name, KubernetesVersion: "v1.36.3"}
 	if c.value != nil {
 		o.ReceivedAt = c.value.ReceivedAt
 	}
-	return session.Glance{Value: c.value, Observation: o}, true
+	return session.Current{Report: c.value, Status: o}, true
 }
 
 func (s *harness) authorize(_ context.Context, clusters []string, _ bool) (map[string]Level, error) {
@@ -154,11 +154,11 @@ func (s *harness) report(name string) {
 	for i := range c.state.Sections {
 		c.state.Sections[i].ObservedAt = now
 	}
-	c.value = &session.Value{
+	c.value = &session.Report{
 		Cluster: name, UID: "uid-" + name, State: c.state, Summary: state.Summarize(c.state, now), ObservedAt: now,
 		ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), TTL: 10 * time.Second, Session: c.session,
 	}
-	s.revisionTimes.Follower().Reported(c.value, false)
+	s.revisionTimes.Follower().OnReport(c.value, false)
 	s.history.Add(name, c.value.State, c.value.Summary, now)
 }
 
@@ -179,7 +179,7 @@ func (s *harness) advance(d time.Duration, tick func(n int), names ...string) {
 func (s *harness) endSession(name string) {
 	s.clusters[name].session = session.Info{ID: "s-1", Phase: session.Idle}
 	s.history.End(name, time.Now())
-	s.revisionTimes.Follower().Ended(name, time.Now())
+	s.revisionTimes.Follower().OnSessionEnd(name, time.Now())
 }
 
 // apiResult is a decoded response.

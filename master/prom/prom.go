@@ -47,7 +47,7 @@ type Config struct {
 	Clusters func() []string
 	// Lookup returns the status and the last report of a cluster, without demanding a report. It
 	// returns false if there is no cluster of that name.
-	Lookup func(cluster string) (session.Glance, bool)
+	Lookup func(cluster string) (session.Current, bool)
 	// Demand asks a cluster to report. It does not wait for the report.
 	Demand func(cluster string)
 	// History is nil if no history is kept. RevisionTimes works with or without it.

@@ -40,11 +40,11 @@ func NewRevisionTimes(window time.Duration) *RevisionTimes {
 }
 
 // Follower returns the callbacks that record reports.
-func (r *RevisionTimes) Follower() session.Follower {
-	return session.Follower{Reported: func(v *session.Value, _ bool) { r.report(v) }, Ended: r.end, Forgotten: r.forget}
+func (r *RevisionTimes) Follower() session.EventHandler {
+	return session.EventHandler{OnReport: func(v *session.Report, _ bool) { r.report(v) }, OnSessionEnd: r.end, OnClusterRemoved: r.forget}
 }
 
-func (r *RevisionTimes) report(v *session.Value) {
+func (r *RevisionTimes) report(v *session.Report) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.clusters[v.Cluster]
@@ -81,7 +81,7 @@ func (r *RevisionTimes) forget(cluster string) {
 }
 
 // revisions returns a copy of the revisions of the session that v belongs to, the oldest first.
-func (r *RevisionTimes) revisions(v *session.Value) []revision {
+func (r *RevisionTimes) revisions(v *session.Report) []revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	s := r.clusters[v.Cluster]

@@ -10,14 +10,14 @@ import (
 // what the next report says. To ask is demand. The error is ErrUnknown,
 // ErrSuspended, ErrStopping, an *UnreachableError, or a *NoReportError when the
 // context ended first. Where a value is held, the Registry counts as Sync last read it.
-func (s *Sessions) Await(ctx context.Context, name string) (*Value, error) {
+func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	if v := s.hit(name, time.Now()); v != nil {
 		s.metrics.hits.Inc()
 		return v, nil
 	}
 	m := s.lookUp(name)
 	if m == nil {
-		return nil, ErrUnknown
+		return nil, ErrNotFound
 	}
 	v, news, err := m.ask(time.Now())
 	if news == nil {
@@ -43,7 +43,7 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Value, error) {
 // hit is the value that is held and may be served, for which it registers demand; nil:
 // there is more to it. It does not ask the Registry, whose changes Sync brings: next to
 // an answer that is held, even that takes long.
-func (s *Sessions) hit(name string, now time.Time) *Value {
+func (s *Sessions) hit(name string, now time.Time) *Report {
 	m := s.member(name)
 	if m == nil {
 		return nil
@@ -60,7 +60,7 @@ func (s *Sessions) hit(name string, now time.Time) *Value {
 }
 
 // Want is demand for a cluster as Await is, and does not wait for what comes of it.
-func (s *Sessions) Want(name string) {
+func (s *Sessions) RegisterDemand(name string) {
 	m := s.lookUp(name)
 	if m == nil {
 		return
@@ -85,7 +85,7 @@ func (s *Sessions) Watch(name string) (release func()) {
 
 // ask registers demand, unless the request has to be refused, and says what look says. Where there is something to wait
 // for, the caller counts as waiting until unask.
-func (m *member) ask(now time.Time) (*Value, <-chan struct{}, error) {
+func (m *member) ask(now time.Time) (*Report, <-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wanted := m.demand(now)
@@ -125,24 +125,24 @@ func (m *member) watch(n int) {
 
 // look is what a reader gets now: a value, or an error, or a channel that is closed
 // when it is time to look again.
-func (m *member) look(now time.Time) (*Value, <-chan struct{}, error) {
+func (m *member) look(now time.Time) (*Report, <-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.lookLocked(now)
 }
 
-func (m *member) lookLocked(now time.Time) (*Value, <-chan struct{}, error) {
+func (m *member) lookLocked(now time.Time) (*Report, <-chan struct{}, error) {
 	switch {
 	case m.gone:
-		return nil, nil, ErrUnknown
+		return nil, nil, ErrNotFound
 	case m.spec.Suspended:
 		return nil, nil, ErrSuspended
 	case m.fault != nil:
-		return nil, nil, &UnreachableError{Reason: m.fault.reason, Err: m.fault, Known: m.told.Known}
+		return nil, nil, &UnreachableError{Reason: m.fault.reason, Err: m.fault, LastKnown: m.told.LastKnown}
 	case m.value != nil && m.value.Fresh(now):
 		return m.value, nil, nil
 	case m.told.Session.Phase == Backoff:
-		return nil, nil, &UnreachableError{Reason: m.lastFault.reason, Err: m.lastFault, RetryAfter: max(m.retry.Sub(now), 0), Known: m.told.Known}
+		return nil, nil, &UnreachableError{Reason: m.lastFault.reason, Err: m.lastFault, RetryAfter: max(m.retry.Sub(now), 0), LastKnown: m.told.LastKnown}
 	}
 	return nil, m.news, nil
 }
@@ -151,5 +151,5 @@ func (m *member) lookLocked(now time.Time) (*Value, <-chan struct{}, error) {
 func (m *member) noReport(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &NoReportError{Phase: m.told.Session.Phase, Err: ctx.Err(), Known: m.told.Known}
+	return &NoReportError{Phase: m.told.Session.Phase, Err: ctx.Err(), LastKnown: m.told.LastKnown}
 }

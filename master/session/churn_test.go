@@ -129,8 +129,8 @@ func TestSyncAndAwaitFromManySidesAtOnce(t *testing.T) {
 					case 0:
 						s.sessions.Sync("a")
 					case 1:
-						s.sessions.Observe("a")
-						s.sessions.Peek("a")
+						s.sessions.Status("a")
+						s.sessions.LastReport("a")
 					case 2:
 						s.sessions.Watch("a")()
 					default:

@@ -19,7 +19,7 @@ func (w *worker) begin(ctx context.Context, p purpose) {
 		if w.value != nil && !w.past.noBase {
 			c.base, c.baseSize = w.value.State, w.value.size
 		}
-		w.tellLocked(func(o *Observation) { o.Session.Phase = Connecting })
+		w.tellLocked(func(o *Status) { o.Session.Phase = Connecting })
 	} else {
 		w.summaryDue = false
 		c.known, c.knownIdentity = w.told.Summary, w.told.identity(w.name)
@@ -65,7 +65,7 @@ func (w *worker) ended(a *attempt, outcome string) {
 func (w *worker) rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tellLocked(func(o *Observation) { o.Session.Phase = Idle })
+	w.tellLocked(func(o *Status) { o.Session.Phase = Idle })
 	w.callReaders()
 }
 
@@ -98,7 +98,7 @@ func (w *worker) takeReply(r reply) {
 // takeSummary takes in what an idle refresh brought.
 func (w *worker) takeSummary(a *attempt, r reply) {
 	if r.failure != nil {
-		w.tell(func(o *Observation) { o.fail(r.failure) })
+		w.tell(func(o *Status) { o.fail(r.failure) })
 		return
 	}
 	w.past.uid = cmp.Or(w.past.uid, r.identity.ClusterUID)
@@ -106,7 +106,7 @@ func (w *worker) takeSummary(a *attempt, r reply) {
 	for i := range sections {
 		sections[i] = wire.SectionFromAge(r.summary.Ages[i], r.summary.Errors[i], r.at)
 	}
-	w.tell(func(o *Observation) {
+	w.tell(func(o *Status) {
 		o.succeed(r.clock)
 		o.meet(r.hello, r.identity)
 		o.know(&r.summary.Summary, observedAt(sections), r.at)
@@ -115,12 +115,12 @@ func (w *worker) takeSummary(a *attempt, r reply) {
 }
 
 // fail is that the cluster could not be reached, or not kept.
-func (o *Observation) fail(f *failure) {
+func (o *Status) fail(f *failure) {
 	o.Ready, o.Reason, o.Message = state.False, f.reason, f.Error()
 }
 
 // succeed is that it could, and whether the clocks differ.
-func (o *Observation) succeed(k clock) {
+func (o *Status) succeed(k clock) {
 	o.Ready, o.Reason, o.Message = state.True, Succeeded, ""
 	if k.differs {
 		o.Reason = ClockSkew
@@ -129,11 +129,11 @@ func (o *Observation) succeed(k clock) {
 }
 
 // identity returns who answered last, for a cluster of that name.
-func (o *Observation) identity(name string) *wire.Identity {
+func (o *Status) identity(name string) *wire.Identity {
 	return &wire.Identity{AgentVersion: o.AgentVersion, ClusterName: name, ClusterUID: o.UID, KubernetesVersion: o.KubernetesVersion}
 }
 
 // meet takes in who answered.
-func (o *Observation) meet(h *wire.Hello, i *wire.Identity) {
+func (o *Status) meet(h *wire.Hello, i *wire.Identity) {
 	o.UID, o.AgentVersion, o.KubernetesVersion, o.Binding = i.ClusterUID, i.AgentVersion, i.KubernetesVersion, bindingOf(h)
 }

@@ -10,7 +10,7 @@ import (
 
 var (
 	// ErrUnknown says that the Registry has no such cluster.
-	ErrUnknown = errors.New("no such cluster")
+	ErrNotFound = errors.New("no such cluster")
 	// ErrSuspended says that the cluster must not be called for now.
 	ErrSuspended = errors.New("the cluster is suspended")
 	// ErrStopping says that the master's process is ending.
@@ -20,7 +20,7 @@ var (
 )
 
 // Known is what is still known of a cluster that cannot be asked now.
-type Known struct {
+type LastKnown struct {
 	// Summary is the last one, nil where there never was any.
 	Summary *state.Summary
 	// ObservedAt is until when it was known to be true.
@@ -36,7 +36,7 @@ type UnreachableError struct {
 	// RetryAfter is how long until the master tries again by itself; zero: not before
 	// the cluster's entry is changed.
 	RetryAfter time.Duration
-	Known
+	LastKnown
 }
 
 func (e *UnreachableError) Error() string { return e.Err.Error() }
@@ -48,7 +48,7 @@ type NoReportError struct {
 	// Phase is what the master was doing when the wait ended.
 	Phase Phase
 	Err   error
-	Known
+	LastKnown
 }
 
 func (e *NoReportError) Error() string {

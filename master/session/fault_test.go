@@ -165,7 +165,7 @@ func TestRenewalThatBreaksTheRulesEndsTheSession(t *testing.T) {
 		release := s.sessions.Watch("a")
 		s.pass(12500 * time.Millisecond)
 		s.wantReason("a", PeriodNotGranted)
-		want(t, "last end", s.sessions.Observe("a").LastEndReason, endRefused)
+		want(t, "last end", s.sessions.Status("a").LastEndReason, endRefused)
 		release()
 	})
 }
@@ -196,7 +196,7 @@ func TestLateFramesRenewNothing(t *testing.T) {
 		if got, err := s.await("a", 0); !errors.Is(err, ErrNoReport) {
 			t.Errorf("got %v, %v, although every report since came late", got, err)
 		}
-		if v, _ := s.sessions.Peek("a"); v.State.Seq != changed.Seq {
+		if v, _ := s.sessions.LastReport("a"); v.State.Seq != changed.Seq {
 			t.Error("what came late is not known either")
 		}
 		s.wantPhase("a", Reporting)
@@ -227,7 +227,7 @@ func TestBaseIsKeptForAMinuteWhileSomebodyWaits(t *testing.T) {
 				a.count(func() { a.admit = noGateway })
 				die <- struct{}{}
 				s.pass(tc.away)
-				v, _ := s.sessions.Peek("a")
+				v, _ := s.sessions.LastReport("a")
 				want(t, "held", v.State != nil, tc.based)
 				a.count(func() { a.admit = nil })
 				s.pass(31 * time.Second)

@@ -69,14 +69,14 @@ func TestSessionRunsOutAfterOneGet(t *testing.T) {
 		_, open, _, renewals := a.seen()
 		want(t, "connections", open, 0)
 		want(t, "renewals", renewals, 0)
-		want(t, "last end", s.sessions.Observe("a").LastEndReason, endExpired)
+		want(t, "last end", s.sessions.Status("a").LastEndReason, endExpired)
 		s.wantPhase("a", Idle)
-		if v, ok := s.sessions.Peek("a"); !ok || !v.Fresh(time.Now()) {
+		if v, ok := s.sessions.LastReport("a"); !ok || !v.Fresh(time.Now()) {
 			t.Error("the value is gone before its TTL")
 		}
 		s.pass(3 * time.Second)
 		s.wantIdle("a")
-		if v, ok := s.sessions.Peek("a"); !ok || v.State != nil || v.Fresh(time.Now()) || v.Summary.Nodes.Total == 0 {
+		if v, ok := s.sessions.LastReport("a"); !ok || v.State != nil || v.Fresh(time.Now()) || v.Summary.Nodes.Total == 0 {
 			t.Errorf("after its TTL the value is %+v", v)
 		}
 		s.get("a")
@@ -102,7 +102,7 @@ func TestSessionIsRenewedWhileReadAndNoGetWaits(t *testing.T) {
 		if renewals < 7 {
 			t.Errorf("%d renewals in two minutes", renewals)
 		}
-		o := s.sessions.Observe("a")
+		o := s.sessions.Status("a")
 		if left := time.Until(o.Session.ExpiresAt); left <= 0 || left > 15*time.Second {
 			t.Errorf("the session ends in %s", left)
 		}
@@ -146,7 +146,7 @@ func TestSessionThatRanOutWithDemandGoesOnUnderItsID(t *testing.T) {
 			}
 		})
 		s.get("a")
-		started := s.sessions.Observe("a").Session.StartedAt
+		started := s.sessions.Status("a").Session.StartedAt
 		s.pass(14 * time.Second)
 		for range 8 {
 			v := s.get("a")
@@ -230,13 +230,13 @@ func TestTimeoutOfACallerEndsItsOwnWaitOnly(t *testing.T) {
 
 func TestUnknownClusterIsRefused(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
-		if _, err := s.await("nobody", time.Second); !errors.Is(err, ErrUnknown) {
+		if _, err := s.await("nobody", time.Second); !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
-		if _, ok := s.sessions.Peek("nobody"); ok {
+		if _, ok := s.sessions.LastReport("nobody"); ok {
 			t.Error("there is a value")
 		}
-		want(t, "phase", s.sessions.Observe("nobody").Session.Phase, Idle)
+		want(t, "phase", s.sessions.Status("nobody").Session.Phase, Idle)
 		s.sessions.Watch("nobody")()
 	})
 }
@@ -280,7 +280,7 @@ func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
 			s.sessions.Sync(names[i])
 		}
 		idle := func() []string {
-			return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return s.sessions.Observe(name).Session.Phase == Reporting })
+			return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return s.sessions.Status(name).Session.Phase == Reporting })
 		}
 		reporting := func() int { return len(names) - len(idle()) }
 		s.pass(time.Millisecond)
@@ -288,7 +288,7 @@ func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
 		start, waiting := time.Now(), idle()
 		s.get(waiting[0])
 		defer s.sessions.Watch(waiting[1])()
-		s.sessions.Want(waiting[2])
+		s.sessions.RegisterDemand(waiting[2])
 		synctest.Wait()
 		want(t, "waited", time.Since(start), 0)
 		want(t, "with those that are asked for", reporting(), maxHandshakes+3)
@@ -328,6 +328,6 @@ func TestStopTellsAgentsAndReaders(t *testing.T) {
 		b.close()
 		want(t, "stops", len(a.stopped()), 1)
 		want(t, "words", a.stopped()[0], stopWords[endStopping])
-		want(t, "last end", s.sessions.Observe("a").LastEndReason, endStopping)
+		want(t, "last end", s.sessions.Status("a").LastEndReason, endStopping)
 	})
 }

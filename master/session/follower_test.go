@@ -24,15 +24,15 @@ func (n *notes) note(format string, args ...any) {
 }
 
 func (n *notes) follow(s *stage) {
-	s.config.Followers = []Follower{{}, {
-		Reported: func(v *Value, usage bool) {
+	s.config.EventHandlers = []EventHandler{{}, {
+		OnReport: func(v *Report, usage bool) {
 			if usage {
 				n.note("usage %d of %s", v.State.Usage.N, v.Cluster)
 			}
 			n.note("report of %s", v.Cluster)
 		},
-		Ended:     func(cluster string, at time.Time) { n.note("end of %s", cluster) },
-		Forgotten: func(cluster string) { n.note("%s is gone", cluster) },
+		OnSessionEnd:     func(cluster string, at time.Time) { n.note("end of %s", cluster) },
+		OnClusterRemoved: func(cluster string) { n.note("%s is gone", cluster) },
 	}}
 }
 
@@ -76,7 +76,7 @@ func TestFollowersFindTheObjectsOfASnapshotAtHand(t *testing.T) {
 			t.Errorf("at hand: %v; want the first report's, and no other's", atHand)
 		}
 	}, func(s *stage) {
-		s.config.Followers = []Follower{{Reported: func(v *Value, _ bool) {
+		s.config.EventHandlers = []EventHandler{{OnReport: func(v *Report, _ bool) {
 			mu.Lock()
 			defer mu.Unlock()
 			atHand = append(atHand, !v.State.ObjectsEvicted())

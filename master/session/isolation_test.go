@@ -45,10 +45,10 @@ func TestAnAgentWritesNothingOfAnotherCluster(t *testing.T) {
 					t.Errorf("a is answered with %v", err)
 				}
 				s.pass(5 * time.Second)
-				if v, ok := s.sessions.Peek("b"); ok {
+				if v, ok := s.sessions.LastReport("b"); ok {
 					t.Errorf("b has a report of %d objects", v.State.Count())
 				}
-				if o := s.sessions.Observe("b"); o.Summary != nil {
+				if o := s.sessions.Status("b"); o.Summary != nil {
 					t.Errorf("b has a summary: %+v", o.Summary)
 				}
 				if _, err := s.store.Load(t.Context(), "b", 10*time.Second); !errors.Is(err, cache.ErrMiss) {

@@ -63,7 +63,7 @@ func (w *worker) open(c call, r reply) {
 	w.past.resume = Info{}
 	w.live = l
 	w.children.Go(l.link.run)
-	w.tell(func(o *Observation) { o.Session = l.info })
+	w.tell(func(o *Status) { o.Session = l.info })
 }
 
 func (l *live) expires() time.Time { return l.granted.Add(l.duration) }
@@ -148,7 +148,7 @@ func (w *worker) follow(e ending) aftermath {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lastFault, w.retry = a.fault, w.retryAt
-	w.tellLocked(func(o *Observation) {
+	w.tellLocked(func(o *Status) {
 		o.Session.Phase = Idle
 		if a.fail {
 			o.Session.Phase = Backoff

@@ -44,9 +44,9 @@ type member struct {
 	running, stirred, buried bool
 
 	// Of what readers see.
-	value *Value
+	value *Report
 	news  chan struct{} // closed, and made anew, when readers have to look again
-	told  Observation
+	told  Status
 	// lastFault and retry are of the phase Backoff.
 	lastFault *failure
 	retry     time.Time
@@ -73,7 +73,7 @@ type past struct {
 func newMember(s *Sessions, name string) *member {
 	m := &member{
 		name: name, sessions: s, account: s.budget.Account(name), stir: make(chan struct{}, 1), news: make(chan struct{}),
-		told: Observation{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}},
+		told: Status{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}},
 	}
 	m.account.OnGiveWay(m.giveWay)
 	return m
@@ -181,13 +181,13 @@ func (m *member) scheduleLocked() {
 }
 
 // tell changes what there is to tell, and has it told if it differs.
-func (m *member) tell(change func(o *Observation)) {
+func (m *member) tell(change func(o *Status)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tellLocked(change)
 }
 
-func (m *member) tellLocked(change func(o *Observation)) {
+func (m *member) tellLocked(change func(o *Status)) {
 	before := m.told
 	change(&m.told)
 	if !m.told.tellsTheSame(before) {
@@ -199,7 +199,7 @@ func (m *member) tellLocked(change func(o *Observation)) {
 
 // logChange logs when a cluster can no longer be reached, or for another reason, and
 // when it can again. A person who suspends it knows.
-func (m *member) logChange(before Observation) {
+func (m *member) logChange(before Status) {
 	now, log := m.told, m.sessions.log
 	switch {
 	case now.Ready == state.False && now.Reason != before.Reason && now.Reason != Suspended:
@@ -216,15 +216,15 @@ func (m *member) callReaders() {
 }
 
 // publish makes a value the one that readers get.
-func (m *member) publish(v *Value) {
+func (m *member) publish(v *Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.publishLocked(v)
 }
 
-func (m *member) publishLocked(v *Value) {
+func (m *member) publishLocked(v *Report) {
 	m.value = v
-	m.tellLocked(func(o *Observation) {
+	m.tellLocked(func(o *Status) {
 		o.know(&v.Summary, v.ObservedAt, v.ReceivedAt)
 		o.age(v.State.Sections, v.ReceivedAt, v.TTL)
 		o.UID, o.AgentVersion, o.KubernetesVersion = v.UID, v.AgentVersion, v.KubernetesVersion
@@ -233,14 +233,14 @@ func (m *member) publishLocked(v *Value) {
 }
 
 // age takes in how old the sections of a report are.
-func (o *Observation) age(sections [state.NumSections]state.Section, received time.Time, ttl time.Duration) {
+func (o *Status) age(sections [state.NumSections]state.Section, received time.Time, ttl time.Duration) {
 	for i, s := range sections {
 		o.Stale[i] = staleSection(state.SectionName(i), s, received, ttl, o.Stale[i])
 	}
 }
 
 // know takes in a summary; the same one again is no news.
-func (o *Observation) know(s *state.Summary, observed, received time.Time) {
+func (o *Status) know(s *state.Summary, observed, received time.Time) {
 	if o.Summary == nil || !sameSummary(o.Summary, s) {
 		o.Summary = s
 	}

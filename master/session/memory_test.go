@@ -278,7 +278,7 @@ func TestAHostileClusterGivesWay(t *testing.T) {
 		if !strings.Contains(o.Message, budget.TotalFlag) {
 			t.Errorf("told %q", o.Message)
 		}
-		if v, ok := s.sessions.Peek("hostile"); ok && v.State != nil {
+		if v, ok := s.sessions.LastReport("hostile"); ok && v.State != nil {
 			t.Error("the hostile cluster's State is still there")
 		}
 		for range 60 {

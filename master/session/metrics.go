@@ -44,7 +44,7 @@ func (m *metrics) dialed(p purpose, outcome string) {
 }
 
 // asked counts a request by what it got, and whether it had to wait.
-func (m *metrics) asked(v *Value, waited bool) {
+func (m *metrics) asked(v *Report, waited bool) {
 	result := "hit"
 	switch {
 	case v == nil:

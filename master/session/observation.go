@@ -8,7 +8,7 @@ import (
 
 // Observation is what there is to tell of a cluster, apart from its Value: what
 // status and conditions are made of.
-type Observation struct {
+type Status struct {
 	Cluster string
 	// Generation is the one that the rest speaks of.
 	Generation int64
@@ -32,7 +32,7 @@ type Observation struct {
 	UID, AgentVersion, KubernetesVersion string
 
 	// Known is the last summary, of a session or of an idle refresh.
-	Known
+	LastKnown
 	// ReceivedAt is when that came.
 	ReceivedAt time.Time
 	// Stale are the sections that were older than the TTL when that came, though it came:
@@ -66,7 +66,7 @@ func staleSection(name state.SectionName, s state.Section, received time.Time, t
 
 // tellsTheSame says that nobody has to be woken by the difference: nothing but
 // times of receipt.
-func (o Observation) tellsTheSame(p Observation) bool {
+func (o Status) tellsTheSame(p Status) bool {
 	o.ReceivedAt, o.ObservedAt = p.ReceivedAt, p.ObservedAt
 	return o == p
 }

@@ -96,7 +96,7 @@ func earlier(a, b time.Time) time.Time {
 // is another's, the demand that there was for it comes with it.
 func (w *worker) adopt(e cache.Entry, term uint64) {
 	now := time.Now()
-	v := &Value{
+	v := &Report{
 		Cluster: w.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: term,
 		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), stored: true,
 		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionEnds},
@@ -140,7 +140,7 @@ func (w *worker) lacks(e cache.Entry, now time.Time) bool {
 }
 
 // entry is a value as the Store keeps it.
-func (v *Value) entry(demandUntil time.Time) cache.Entry {
+func (v *Report) entry(demandUntil time.Time) cache.Entry {
 	return cache.Entry{
 		Term: v.Term, State: v.State, Size: v.size, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion,
 		SessionID: v.Session.ID, StartedAt: v.Session.StartedAt, SessionEnds: v.Session.ExpiresAt,

@@ -64,7 +64,7 @@ func (w *worker) takeGrant(m *wire.SubscribeResponse, at time.Time) {
 	}
 	l.renewing, l.granted, l.period, l.duration, l.nonce = false, at, m.Period, m.Duration, m.Nonce
 	l.info.ExpiresAt = l.expires()
-	w.tell(func(o *Observation) { o.Session.ExpiresAt = l.info.ExpiresAt })
+	w.tell(func(o *Status) { o.Session.ExpiresAt = l.info.ExpiresAt })
 }
 
 // takeReport takes in a part of a report, and publishes it when a Bookmark has
@@ -111,11 +111,11 @@ func (w *worker) takeReport(f frame) {
 
 // valueOf is a report as a value. One that came late renews nothing: it counts for
 // as long as the one before it, and if there is none, not at all.
-func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Value {
+func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Report {
 	l := w.live
 	info := l.info
 	info.Phase = Reporting
-	v := &Value{
+	v := &Report{
 		Cluster: w.name, UID: l.identity.ClusterUID, KubernetesVersion: l.identity.KubernetesVersion, AgentVersion: l.identity.AgentVersion, Term: l.term,
 		ReceivedAt: at, ExpiresAt: at.Add(l.cluster.CacheTTL), TTL: l.cluster.CacheTTL, Session: info,
 	}
@@ -133,7 +133,7 @@ func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Value {
 }
 
 // applied publishes a report, and has it saved.
-func (w *worker) applied(v *Value) {
+func (w *worker) applied(v *Report) {
 	l := w.live
 	l.reports++
 	l.begun()
@@ -144,7 +144,7 @@ func (w *worker) applied(v *Value) {
 	w.failing = false
 	if l.info.Phase != Reporting {
 		l.info.Phase = Reporting
-		w.tell(func(o *Observation) {
+		w.tell(func(o *Status) {
 			o.Session = l.info
 			o.succeed(l.clock)
 			o.meet(l.hello, l.identity)

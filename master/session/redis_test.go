@@ -51,7 +51,7 @@ func startMaster(t *testing.T, r Registry, a *agent, url string) *master {
 	return m
 }
 
-func (m *master) get(t *testing.T) *Value {
+func (m *master) get(t *testing.T) *Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

@@ -19,7 +19,7 @@ func TestIdleClusterIsAskedForOneSummaryNowAndThen(t *testing.T) {
 		want(t, "nodes", o.Summary.Nodes.Total, 2)
 		want(t, "uid", o.UID, "uid-a")
 		want(t, "phase", o.Session.Phase, Idle)
-		if _, ok := s.sessions.Peek("a"); ok {
+		if _, ok := s.sessions.LastReport("a"); ok {
 			t.Error("a summary gave a value")
 		}
 		_, open, summaries, _ := a.seen()

@@ -181,7 +181,7 @@ func TestWhoIsNotTheAgentIsRefused(t *testing.T) {
 				}
 				s.wantUnreachable("a", tc.reason, tc.words...)
 				s.wantPhase("a", Backoff)
-				if v, ok := s.sessions.Peek("a"); ok {
+				if v, ok := s.sessions.LastReport("a"); ok {
 					t.Errorf("there is a value of it: %+v", v)
 				}
 				want(t, "dials of somebody else", s.dialsOf("elsewhere"), 0)

@@ -77,7 +77,7 @@ func TestSuspendingWhileAReaderWaitsTellsIt(t *testing.T) {
 				synctest.Wait()
 				select {
 				case err := <-got:
-					if !errors.Is(err, ErrSuspended) && !errors.Is(err, ErrUnknown) {
+					if !errors.Is(err, ErrSuspended) && !errors.Is(err, ErrNotFound) {
 						t.Errorf("got %v", err)
 					}
 				default:
@@ -99,10 +99,10 @@ func TestDeletedClusterEndsEverywhere(t *testing.T) {
 		s.registry.remove("a")
 		s.sessions.Sync("a")
 		synctest.Wait()
-		if _, err := s.await("a", time.Second); !errors.Is(err, ErrUnknown) {
+		if _, err := s.await("a", time.Second); !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
-		if _, ok := s.sessions.Peek("a"); ok {
+		if _, ok := s.sessions.LastReport("a"); ok {
 			t.Error("there is a value yet")
 		}
 		if _, err := s.store.Load(t.Context(), "a", time.Minute); !errors.Is(err, cache.ErrMiss) {
@@ -122,7 +122,7 @@ func TestClusterThatIsGoneIsUnknownWhereNothingIsHeldEvenBeforeAnybodySaysSo(t *
 	act(t, func(t *testing.T, s *stage) {
 		s.cluster("a")
 		s.registry.remove("a")
-		if _, err := s.await("a", time.Second); !errors.Is(err, ErrUnknown) {
+		if _, err := s.await("a", time.Second); !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -134,7 +134,7 @@ func TestChangedClusterGetsANewSessionFromWhatIsHeld(t *testing.T) {
 		v := s.get("a")
 		s.edit("a", func(c *Cluster) { c.RequestPeriod = 2 * time.Second })
 		synctest.Wait()
-		want(t, "last end", s.sessions.Observe("a").LastEndReason, endChanged)
+		want(t, "last end", s.sessions.Status("a").LastEndReason, endChanged)
 		want(t, "sessions", a.sessions(), 2)
 		want(t, "period", a.report(1).Period, 2*time.Second)
 		if b := a.report(1).Base; b == nil || b.Seq != v.State.Seq {
@@ -164,7 +164,7 @@ func TestAnotherExpectedUIDEndsTheSessionAndItsValue(t *testing.T) {
 		s.get("a")
 		s.edit("a", func(c *Cluster) { c.ExpectedUID = "uid-other" })
 		s.wantUnreachable("a", ClusterUIDMismatch, "uid-other", "uid-a")
-		if v, ok := s.sessions.Peek("a"); ok {
+		if v, ok := s.sessions.LastReport("a"); ok {
 			t.Errorf("what the other cluster said is still there: %+v", v)
 		}
 	})
@@ -178,9 +178,9 @@ func TestWhoAnsweredFirstMustAnswerFromThenOn(t *testing.T) {
 		a.count(func() { a.identity.ClusterUID = "uid-impostor" })
 		u := s.wantUnreachable("a", ClusterUIDMismatch, "uid-impostor", "uid-a")
 		if u.Summary == nil || u.ObservedAt.IsZero() {
-			t.Errorf("known: %+v", u.Known)
+			t.Errorf("known: %+v", u.LastKnown)
 		}
-		want(t, "uid", s.sessions.Observe("a").UID, "uid-a")
+		want(t, "uid", s.sessions.Status("a").UID, "uid-a")
 		s.edit("a", func(c *Cluster) { c.ExpectedUID = "uid-impostor" })
 		want(t, "uid", s.get("a").UID, "uid-impostor")
 	})
@@ -262,7 +262,7 @@ func TestEventsTellOfWhatIsNewOnceAndHoldNobodyUp(t *testing.T) {
 		for quiet := false; !quiet; {
 			synctest.Wait()
 			select {
-			case name := <-s.sessions.Events():
+			case name := <-s.sessions.Updates():
 				want(t, "name", name, "a")
 				heard++
 			default:
@@ -274,7 +274,7 @@ func TestEventsTellOfWhatIsNewOnceAndHoldNobodyUp(t *testing.T) {
 		}
 		s.pass(2 * time.Second)
 		select {
-		case <-s.sessions.Events():
+		case <-s.sessions.Updates():
 			t.Error("an event although nothing but times changed")
 		default:
 		}
@@ -290,8 +290,8 @@ func TestObservationTellsOfTheSession(t *testing.T) {
 				k.flushUntilEnd(k.grantTo(m))
 			}
 		})
-		o := s.sessions.Observe("a")
-		want(t, "before", o, Observation{Cluster: "a", Generation: 1, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}})
+		o := s.sessions.Status("a")
+		want(t, "before", o, Status{Cluster: "a", Generation: 1, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}})
 		go func() { _, _ = s.await("a", 5*time.Second) }()
 		s.wantPhase("a", Connecting)
 		s.pass(time.Second)

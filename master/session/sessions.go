@@ -35,7 +35,7 @@ type Config struct {
 	// Budget bounds the memory that clusters' states take; nil: nothing does.
 	Budget *budget.Pool
 	// Followers are told of all that sessions bring.
-	Followers []Follower
+	EventHandlers []EventHandler
 
 	// DialContext opens connections below TLS, to agents or to Proxy; nil: of the network,
 	// to any address.
@@ -196,7 +196,7 @@ func (s *Sessions) Sync(name string) { s.lookUp(name) }
 
 // Peek is the last value of a cluster, without any demand. It may have expired: see
 // Value.Fresh.
-func (s *Sessions) Peek(name string) (*Value, bool) {
+func (s *Sessions) LastReport(name string) (*Report, bool) {
 	m := s.member(name)
 	if m == nil {
 		return nil, false
@@ -207,10 +207,10 @@ func (s *Sessions) Peek(name string) (*Value, bool) {
 }
 
 // Observe is what there is to tell of a cluster.
-func (s *Sessions) Observe(name string) Observation {
+func (s *Sessions) Status(name string) Status {
 	m := s.member(name)
 	if m == nil {
-		return Observation{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}}
+		return Status{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -219,4 +219,4 @@ func (s *Sessions) Observe(name string) Observation {
 
 // Events are the names of clusters of which there is something new to tell. One
 // name stands for all that is new, and whoever does not take names holds nobody up.
-func (s *Sessions) Events() <-chan string { return s.events.out }
+func (s *Sessions) Updates() <-chan string { return s.events.out }

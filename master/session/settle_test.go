@@ -14,7 +14,7 @@ func continuous(c *Cluster) { c.Continuous = true }
 // resting says that the objects of a cluster's value are compacted and nobody looked.
 func (s *stage) resting(name string) bool {
 	s.t.Helper()
-	v, ok := s.sessions.Peek(name)
+	v, ok := s.sessions.LastReport(name)
 	if !ok || v.State == nil {
 		s.t.Fatalf("there is no value of %s", name)
 	}
@@ -29,7 +29,7 @@ func TestClusterThatNobodyReadsIsCompacted(t *testing.T) {
 		want(t, "resting", s.resting("a"), true)
 		seq := a.change(3).Seq
 		s.pass(time.Second)
-		v, _ := s.sessions.Peek("a")
+		v, _ := s.sessions.LastReport("a")
 		want(t, "seq", v.State.Seq, seq)
 		s.pass(2 * time.Second)
 		want(t, "resting when the change is over", s.resting("a"), true)

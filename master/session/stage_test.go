@@ -166,14 +166,14 @@ func (s *stage) edit(name string, change func(*Cluster)) {
 }
 
 // await is a GET that waits for so long.
-func (s *stage) await(name string, timeout time.Duration) (*Value, error) {
+func (s *stage) await(name string, timeout time.Duration) (*Report, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return s.sessions.Await(ctx, name)
 }
 
 // get is a GET that has to be answered at once, but for the dial.
-func (s *stage) get(name string) *Value {
+func (s *stage) get(name string) *Report {
 	s.t.Helper()
 	start := time.Now()
 	v, err := s.await(name, 10*time.Second)
@@ -195,15 +195,15 @@ func (s *stage) pass(d time.Duration) {
 func (s *stage) wantPhase(name string, want Phase) {
 	s.t.Helper()
 	synctest.Wait()
-	if o := s.sessions.Observe(name); o.Session.Phase != want {
+	if o := s.sessions.Status(name); o.Session.Phase != want {
 		s.t.Fatalf("%s is %s (%s: %s), want %s", name, o.Session.Phase, o.Reason, o.Message, want)
 	}
 }
 
-func (s *stage) wantReason(name string, want Reason) Observation {
+func (s *stage) wantReason(name string, want Reason) Status {
 	s.t.Helper()
 	synctest.Wait()
-	o := s.sessions.Observe(name)
+	o := s.sessions.Status(name)
 	if o.Reason != want {
 		s.t.Fatalf("%s has the reason %s (%s), want %s", name, o.Reason, o.Message, want)
 	}

@@ -47,12 +47,12 @@ func TestWhatAnAgentReportsOfOldIsObserved(t *testing.T) {
 		release := s.sessions.Watch("a")
 		defer release()
 		s.pass(5 * time.Second)
-		want(t, "stale while all is well", s.sessions.Observe("a").Stale, [state.NumSections]StaleSection{})
+		want(t, "stale while all is well", s.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
 
 		away := time.Now()
 		lose(away)
 		s.pass(2500 * time.Millisecond)
-		want(t, "stale within the TTL", s.sessions.Observe("a").Stale, [state.NumSections]StaleSection{})
+		want(t, "stale within the TTL", s.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
 		s.pass(2 * time.Second)
 		o := s.wantReason("a", Succeeded)
 		pods := o.Stale[state.SectionPods]
@@ -62,7 +62,7 @@ func TestWhatAnAgentReportsOfOldIsObserved(t *testing.T) {
 		// Health has an end too: the pods cannot be read for longer than a minute.
 		s.pass(time.Minute)
 		before := o
-		if o = s.sessions.Observe("a"); !before.Summary.Healthy || o.Summary.Healthy {
+		if o = s.sessions.Status("a"); !before.Summary.Healthy || o.Summary.Healthy {
 			t.Errorf("healthy: %v at first and %v after a minute, want true and false", before.Summary.Healthy, o.Summary.Healthy)
 		}
 		s.pass(time.Minute)
@@ -72,7 +72,7 @@ func TestWhatAnAgentReportsOfOldIsObserved(t *testing.T) {
 
 		lose(time.Time{})
 		s.pass(2 * time.Second)
-		want(t, "stale when all is well again", s.sessions.Observe("a").Stale, [state.NumSections]StaleSection{})
+		want(t, "stale when all is well again", s.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
 	})
 }
 

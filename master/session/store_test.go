@@ -181,7 +181,7 @@ func TestClusterThatWasWantedIsDialedAgainAfterARestart(t *testing.T) {
 		if a.sessions() < 2 || b.sessions() != 1 {
 			t.Errorf("%d and %d sessions", a.sessions(), b.sessions())
 		}
-		if v, ok := s.sessions.Peek("b"); !ok || !v.Fresh(time.Now()) {
+		if v, ok := s.sessions.LastReport("b"); !ok || !v.Fresh(time.Now()) {
 			t.Error("what the Store has of b is not there")
 		}
 	})
@@ -294,7 +294,7 @@ func TestStoreIsAskedOnlyWhenNothingIsHeld(t *testing.T) {
 
 // wantSameUnderANewTerm is about a value that came from the Store: its writer may have
 // shown newer ones, so what is told of it comes behind all of them.
-func wantSameUnderANewTerm(t *testing.T, got, before *Value) {
+func wantSameUnderANewTerm(t *testing.T, got, before *Report) {
 	t.Helper()
 	want(t, "epoch", got.State.Epoch, before.State.Epoch)
 	want(t, "seq", got.State.Seq, before.State.Seq)

@@ -27,7 +27,7 @@ func (m *member) update() bool {
 	}
 	before, barredBefore := m.spec, m.blockedReason()
 	m.spec, m.fault = c, c.fault(m.sessions.config.Insecure)
-	m.tellLocked(func(o *Observation) {
+	m.tellLocked(func(o *Status) {
 		m.refuseStranger(o)
 		m.tellSpec(o, before, barredBefore)
 	})
@@ -52,17 +52,17 @@ func (m *member) vanish() {
 }
 
 // refuseStranger drops what is held of another cluster than is expected by now.
-func (m *member) refuseStranger(o *Observation) {
+func (m *member) refuseStranger(o *Status) {
 	if m.spec.ExpectedUID == "" || o.UID == "" || o.UID == m.spec.ExpectedUID {
 		return
 	}
 	m.value = nil
 	m.account.Hold(0)
-	o.UID, o.Known, o.ReceivedAt, o.Stale = "", Known{}, time.Time{}, [state.NumSections]StaleSection{}
+	o.UID, o.LastKnown, o.ReceivedAt, o.Stale = "", LastKnown{}, time.Time{}, [state.NumSections]StaleSection{}
 }
 
 // tellSpec is what there is to tell of a spec by itself.
-func (m *member) tellSpec(o *Observation, before Cluster, barredBefore string) {
+func (m *member) tellSpec(o *Status, before Cluster, barredBefore string) {
 	if o.Session.Phase == Backoff && m.spec.Generation != o.Generation {
 		o.Session.Phase = Idle // what failed may be put right: nobody is refused because of it
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Value is what a cluster's last report said. It is never mutated.
-type Value struct {
+type Report struct {
 	Cluster, UID, KubernetesVersion, AgentVersion string
 	// Term numbers the connection that brought it; see cache.Version.
 	Term uint64
@@ -50,13 +50,13 @@ type Info struct {
 }
 
 // Fresh says that the value may be served at an instant.
-func (v *Value) Fresh(now time.Time) bool { return v.State != nil && now.Before(v.ExpiresAt) }
+func (v *Report) Fresh(now time.Time) bool { return v.State != nil && now.Before(v.ExpiresAt) }
 
 // ResourceVersion is <term>.<epoch>-<seq>. It moves when objects, usage or section
 // errors change, and is opaque to clients.
-func (v *Value) ResourceVersion() string { return v.version().String() }
+func (v *Report) ResourceVersion() string { return v.version().String() }
 
-func (v *Value) version() cache.Version {
+func (v *Report) version() cache.Version {
 	if v.State != nil {
 		return cache.Version{Term: v.Term, Epoch: v.State.Epoch, Seq: v.State.Seq}
 	}
@@ -65,7 +65,7 @@ func (v *Value) version() cache.Version {
 
 // of puts a State and all that is derived from it into the value. What prev already
 // has of the same objects is taken over: a Summary costs a walk over all of them.
-func (v *Value) of(s *state.State, prev *Value, ignore []state.Ignore, now time.Time) {
+func (v *Report) of(s *state.State, prev *Report, ignore []state.Ignore, now time.Time) {
 	v.State, v.epoch, v.seq, v.ignore = s, s.Epoch, s.Seq, ignore
 	v.ObservedAt = observedAt(s.Sections)
 	if prev != nil && prev.State != nil && slices.Equal(prev.ignore, ignore) {
@@ -76,7 +76,7 @@ func (v *Value) of(s *state.State, prev *Value, ignore []state.Ignore, now time.
 }
 
 // letGo is the value without its State.
-func (v *Value) letGo() *Value {
+func (v *Report) letGo() *Report {
 	light := *v
 	light.State, light.size = nil, 0
 	return &light

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a master's HTTP API over clusters with random states.
 type world struct {
 	names  []string
-	values map[string]*session.Value
+	values map[string]*session.Report
 	// evaluated is when each cluster's summary was made.
 	evaluated map[string]time.Time
 	server    *httptest.Server
@@ -48,13 +48,13 @@ type world struct {
 // newWorld returns one cluster per seed, with one of the given numbers of pods.
 func newWorld(t *testing.T, seeds int, pods ...int) *world {
 	t.Helper()
-	w := &world{values: map[string]*session.Value{}, evaluated: map[string]time.Time{}}
+	w := &world{values: map[string]*session.Report{}, evaluated: map[string]time.Time{}}
 	past, trail := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}), prom.NewRevisionTimes(15*time.Minute)
 	now := time.Now()
 	for seed := range uint64(seeds) {
 		name := fmt.Sprintf("seed-%03d", seed)
 		v := w.report(name, seed, pods[seed%uint64(len(pods))], now)
-		trail.Follower().Reported(v, false)
+		trail.Follower().OnReport(v, false)
 		past.Add(name, v.State, v.Summary, now)
 	}
 	registry := prometheus.NewRegistry()
@@ -78,7 +78,7 @@ func newWorld(t *testing.T, seeds int, pods ...int) *world {
 }
 
 // report publishes a random state and its summary at a random instant.
-func (w *world) report(name string, seed uint64, pods int, now time.Time) *session.Value {
+func (w *world) report(name string, seed uint64, pods int, now time.Time) *session.Report {
 	r := rand.New(rand.NewPCG(seed, 7))
 	made := statetest.New(seed, 1+r.IntN(5), pods)
 	made.Step(r.IntN(pods))
@@ -96,7 +96,7 @@ func (w *world) report(name string, seed uint64, pods int, now time.Time) *sessi
 	}
 	w.names = append(w.names, name)
 	w.evaluated[name] = at
-	w.values[name] = &session.Value{
+	w.values[name] = &session.Report{
 		Cluster: name, UID: "uid-" + name, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 1, State: observed,
 		Summary: state.Summarize(observed, at, ignore...), ObservedAt: now, ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(time.Hour)},
@@ -131,26 +131,26 @@ func instant(r *rand.Rand, s *state.State) time.Time {
 	return critical[r.IntN(min(len(critical), 2))].Add(time.Duration(r.IntN(400)-20) * time.Second)
 }
 
-func (w *world) await(_ context.Context, cluster string) (*session.Value, error) {
+func (w *world) await(_ context.Context, cluster string) (*session.Report, error) {
 	return w.values[cluster], nil
 }
 
-func (w *world) peek(cluster string) (*session.Value, bool) {
+func (w *world) peek(cluster string) (*session.Report, bool) {
 	v, ok := w.values[cluster]
 	return v, ok
 }
 
-func (w *world) observe(cluster string) session.Observation {
+func (w *world) observe(cluster string) session.Status {
 	v := w.values[cluster]
-	return session.Observation{Cluster: cluster, Session: v.Session, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion, ReceivedAt: v.ReceivedAt}
+	return session.Status{Cluster: cluster, Session: v.Session, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion, ReceivedAt: v.ReceivedAt}
 }
 
-func (w *world) look(cluster string) (session.Glance, bool) {
+func (w *world) look(cluster string) (session.Current, bool) {
 	v, ok := w.values[cluster]
 	if !ok {
-		return session.Glance{}, false
+		return session.Current{}, false
 	}
-	return session.Glance{Value: v, Observation: w.observe(cluster)}, true
+	return session.Current{Report: v, Status: w.observe(cluster)}, true
 }
 
 func (w *world) resolve(name string) (string, bool) {

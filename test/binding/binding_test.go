@@ -34,7 +34,7 @@ func TestSessionsAreOpenedAndRenewedBySignatures(t *testing.T) {
 		if err != nil || later.Session.ID != first.Session.ID || later.Term != first.Term {
 			t.Errorf("after eight durations: %+v, %v, want the session %s", later, err, first.Session.ID)
 		}
-		if o := w.sessions.Observe(name); o.Binding != session.BindingTLS || o.LastEndReason != "" {
+		if o := w.sessions.Status(name); o.Binding != session.BindingTLS || o.LastEndReason != "" {
 			t.Errorf("binding %q, last end %q; want TLS and none", o.Binding, o.LastEndReason)
 		}
 	})
@@ -68,7 +68,7 @@ func TestAProxyThatPassesTLSThroughIsNoHindrance(t *testing.T) {
 		if _, err := w.get(); err != nil {
 			t.Error(err)
 		}
-		if o := w.sessions.Observe(name); o.Binding != session.BindingTLS {
+		if o := w.sessions.Status(name); o.Binding != session.BindingTLS {
 			t.Errorf("binding %q, want TLS", o.Binding)
 		}
 		stop()
@@ -87,7 +87,7 @@ func TestAProxyThatEndsTLSIsRefused(t *testing.T) {
 		w.wantRefused("--channel-binding=off")
 		<-time.After(5 * time.Minute) // summaries are asked for
 		r.wantNothingTold(t)
-		if o := w.sessions.Observe(name); o.Summary != nil || o.UID != "" {
+		if o := w.sessions.Status(name); o.Summary != nil || o.UID != "" {
 			t.Errorf("the master learned %+v through it", o)
 		}
 	})
@@ -103,7 +103,7 @@ func TestBindingOffLetsAProxyThroughAndIsTold(t *testing.T) {
 			t.Errorf("got %+v, %v", v, err)
 		}
 		<-time.After(time.Minute) // renewals too
-		if o := w.sessions.Observe(name); o.Binding != session.BindingOff || o.Session.Phase != session.Reporting || o.LastEndReason != "" {
+		if o := w.sessions.Status(name); o.Binding != session.BindingOff || o.Session.Phase != session.Reporting || o.LastEndReason != "" {
 			t.Errorf("%+v, want a session of the binding Off", o)
 		}
 	})
@@ -201,7 +201,7 @@ func TestAnAgentWithOtherKeysEndsTheSession(t *testing.T) {
 		w.verifier.SetKeys(other.Public().(ed25519.PublicKey))
 		w.handler.KeysChanged()
 		synctest.Wait()
-		o := w.sessions.Observe(name)
+		o := w.sessions.Status(name)
 		if o.Reason != session.Unauthorized || o.LastEndReason != "unauthorized" || !strings.Contains(o.Message, "--master-public-key-file") {
 			t.Errorf("told %s, %q, ended by %q", o.Reason, o.Message, o.LastEndReason)
 		}

@@ -163,7 +163,7 @@ func (w *world) edit(change func(*session.Cluster)) {
 }
 
 // get asks the master for the cluster.
-func (w *world) get() (*session.Value, error) {
+func (w *world) get() (*session.Report, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return w.sessions.Await(ctx, name)

@@ -41,7 +41,7 @@ type world struct {
 
 	mu       sync.Mutex
 	names    []string
-	values   map[string]*session.Value
+	values   map[string]*session.Report
 	failures map[string]error
 	news     chan struct{}
 }
@@ -52,7 +52,7 @@ func shop(t *testing.T, change func(*httpapi.Config)) *world {
 	t.Helper()
 	w := &world{
 		names: []string{"lab", "lost", "prod-eu", "prod-us"}, news: make(chan struct{}),
-		values: map[string]*session.Value{}, failures: map[string]error{
+		values: map[string]*session.Report{}, failures: map[string]error{
 			"lab":  session.ErrSuspended,
 			"lost": &session.UnreachableError{Reason: session.DialFailed, Err: errors.New("connection refused"), RetryAfter: 3 * time.Second},
 		},
@@ -132,7 +132,7 @@ func (w *world) apply(t *testing.T, cluster string, held *state.State, d state.D
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.values[cluster] = &session.Value{
+	w.values[cluster] = &session.Report{
 		Cluster: cluster, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 17, State: s, Summary: state.Summarize(s, now),
 		ObservedAt: now, ReceivedAt: now, TTL: time.Minute, ExpiresAt: now.Add(time.Minute),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(30 * time.Minute)},
@@ -141,7 +141,7 @@ func (w *world) apply(t *testing.T, cluster string, held *state.State, d state.D
 	w.news = make(chan struct{})
 }
 
-func (w *world) await(_ context.Context, cluster string) (*session.Value, error) {
+func (w *world) await(_ context.Context, cluster string) (*session.Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.failures[cluster]; err != nil {
@@ -150,29 +150,29 @@ func (w *world) await(_ context.Context, cluster string) (*session.Value, error)
 	return w.values[cluster], nil
 }
 
-func (w *world) peek(cluster string) (*session.Value, bool) {
+func (w *world) peek(cluster string) (*session.Report, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	v, ok := w.values[cluster]
 	return v, ok
 }
 
-func (w *world) observe(cluster string) session.Observation {
+func (w *world) observe(cluster string) session.Status {
 	v, ok := w.peek(cluster)
 	if !ok {
-		return session.Observation{Session: session.Info{Phase: session.Backoff}, Message: "connection refused"}
+		return session.Status{Session: session.Info{Phase: session.Backoff}, Message: "connection refused"}
 	}
-	return session.Observation{Session: v.Session, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion}
+	return session.Status{Session: v.Session, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion}
 }
 
-func (w *world) look(cluster string) (session.Glance, bool) {
+func (w *world) look(cluster string) (session.Current, bool) {
 	if _, ok := w.resolve(cluster); !ok {
-		return session.Glance{}, false
+		return session.Current{}, false
 	}
 	o := w.observe(cluster)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return session.Glance{Value: w.values[cluster], Observation: o, News: w.news}, true
+	return session.Current{Report: w.values[cluster], Status: o, Changed: w.news}, true
 }
 
 func (w *world) resolve(name string) (string, bool) {

@@ -74,7 +74,7 @@ func (a *readers) watch() {
 		if m == nil {
 			continue
 		}
-		if v, ok := m.Peek(name); ok && v.State != nil {
+		if v, ok := m.LastReport(name); ok && v.State != nil {
 			r.Saw(name, v.Term, v.State, v.ReceivedAt)
 		}
 	}

@@ -300,7 +300,7 @@ func (s *harness) startMaster() {
 func (m *master) newAPI(r registry) *httpapi.API {
 	metrics := prometheus.NewRegistry()
 	return httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{Await: m.Await, Peek: m.Peek, Observe: m.Observe, Watch: m.Watch, Look: m.Look},
+		Sessions: httpapi.Sessions{Await: m.Await, Peek: m.LastReport, Observe: m.Status, Watch: m.Watch, Look: m.Current},
 		Registry: httpapi.Registry{
 			Resolve:   r.Resolve,
 			List:      func() []httpapi.Registered { return []httpapi.Registered{{Name: name}} },

@@ -30,7 +30,7 @@ func (c *cluster) observed(age time.Duration) *cluster {
 		c.world.sample()
 	}
 	sum := state.Summarize(c.world.State, at)
-	c.known = session.Known{Summary: &sum, ObservedAt: at}
+	c.known = session.LastKnown{Summary: &sum, ObservedAt: at}
 	return c
 }
 

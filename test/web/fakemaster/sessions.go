@@ -36,8 +36,8 @@ type cluster struct {
 	watches  int
 	demanded time.Time // when the session was requested; zero if there is none
 	info     session.Info
-	value    *session.Value
-	known    session.Known
+	value    *session.Report
+	known    session.LastKnown
 	reports  int
 	reported time.Time
 }
@@ -126,11 +126,11 @@ func (c *cluster) report(term uint64, now time.Time) {
 	c.reported = now
 	c.world.observe(now)
 	c.value = c.valueAt(term, now)
-	c.known = session.Known{Summary: &c.value.Summary, ObservedAt: now}
+	c.known = session.LastKnown{Summary: &c.value.Summary, ObservedAt: now}
 }
 
-func (c *cluster) valueAt(term uint64, now time.Time) *session.Value {
-	return &session.Value{
+func (c *cluster) valueAt(term uint64, now time.Time) *session.Report {
+	return &session.Report{
 		Cluster: c.Name, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: term, State: c.world.State, Summary: state.Summarize(c.world.State, now),
 		ObservedAt: now, ReceivedAt: now, TTL: ttl, ExpiresAt: now.Add(ttl), Session: c.info,
 	}
@@ -145,8 +145,8 @@ func (s *sessions) find(name string) *cluster {
 	return nil
 }
 
-func (c *cluster) observation() session.Observation {
-	return session.Observation{Session: c.info, Reason: c.reason(), Message: c.unreachable, Known: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
+func (c *cluster) observation() session.Status {
+	return session.Status{Session: c.info, Reason: c.reason(), Message: c.unreachable, LastKnown: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
 }
 
 // reason returns the result of the last attempt to reach the agent.
@@ -174,17 +174,17 @@ func (s *sessions) watch(name string) func() {
 	return sync.OnceFunc(func() { add(-1) })
 }
 
-func (s *sessions) look(name string) (session.Glance, bool) {
+func (s *sessions) look(name string) (session.Current, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.find(name)
 	if c == nil {
-		return session.Glance{}, false
+		return session.Current{}, false
 	}
-	return session.Glance{Value: c.value, Observation: c.observation(), Suspended: c.Suspended, News: s.changed}, true
+	return session.Current{Report: c.value, Status: c.observation(), Suspended: c.Suspended, Changed: s.changed}, true
 }
 
-func (s *sessions) peek(name string) (*session.Value, bool) {
+func (s *sessions) peek(name string) (*session.Report, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.find(name)
@@ -194,13 +194,13 @@ func (s *sessions) peek(name string) (*session.Value, bool) {
 	return c.value, true
 }
 
-func (s *sessions) observe(name string) session.Observation {
+func (s *sessions) observe(name string) session.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.find(name); c != nil {
 		return c.observation()
 	}
-	return session.Observation{}
+	return session.Status{}
 }
 
 func (s *sessions) list() []httpapi.Registered {
@@ -225,7 +225,7 @@ func (s *sessions) resolve(name string) (string, bool) {
 }
 
 // await fails, as the page only watches.
-func (s *sessions) await(context.Context, string) (*session.Value, error) {
+func (s *sessions) await(context.Context, string) (*session.Report, error) {
 	return nil, errors.New("the fake master supports watches only")
 }
 
