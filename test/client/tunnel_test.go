@@ -289,7 +289,7 @@ func TestCertificateAndCredentialsByServer(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	var errOut bytes.Buffer
 	code := plugin.Run(t.Context(), plugin.Config{IOStreams: genericiooptions.IOStreams{Out: &errOut, ErrOut: &errOut}}, []string{"status"})
-	if code != 1 || !strings.Contains(errOut.String(), "set --kubeconfig or $KUBECONFIG to that of the hub, or set --server") {
+	if code != 1 || !strings.Contains(errOut.String(), "set --kubeconfig or $KUBECONFIG to a kubeconfig of the hub, or set --server") {
 		t.Errorf("without anything: %d, %s", code, errOut.String())
 	}
 }
