@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// connRegistry is every open connection, and which master each one reports to.
+// connRegistry holds the open connections, and the master that each one reports to.
 type connRegistry struct {
 	maxHolders int
 	// empty is closed when the last has left after a shutdown.

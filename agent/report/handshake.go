@@ -58,7 +58,7 @@ func grant(r *wire.SubscribeRequest, minPeriod, maxSession time.Duration) (wire.
 }
 
 // grantDuration returns the duration to grant to a SubscribeRequest or a renewal. It returns an error if the
-// duration is not longer than the period, because the session would end before its first tick.
+// duration does not exceed the period, because the session would end before its first tick.
 func grantDuration(asked, period, longest time.Duration) (time.Duration, error) {
 	if duration := min(asked, longest); duration > period {
 		return duration, nil

@@ -11,7 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// maxCloseReason is the maximum length, in bytes, of the reason in a websocket close frame.
+// maxCloseReason limits the length, in bytes, of the reason in a websocket close frame.
 const maxCloseReason = 123
 
 // peer encodes and decodes the messages that are exchanged with one connected master.
