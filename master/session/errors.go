@@ -19,11 +19,11 @@ var (
 	ErrNoReport = errors.New("no report came in time")
 )
 
-// Known is what is still known of a cluster that cannot be asked now.
+// LastKnown is the last summary of a cluster, also while the cluster cannot be reached.
 type LastKnown struct {
-	// Summary is the last one, nil where there never was any.
+	// Summary is nil if there was none yet.
 	Summary *state.Summary
-	// ObservedAt is until when it was known to be true.
+	// ObservedAt is the last time at which the summary is known to have been true.
 	ObservedAt time.Time
 }
 

@@ -32,9 +32,9 @@ const (
 )
 
 // size estimates how many bytes are kept for the change alone.
-func (s *changeSet) size() int64 {
-	n := s.bytes.Load()
-	before, after := s.before.State, s.after.State
+func (b *changeSet) size() int64 {
+	n := b.bytes.Load()
+	before, after := b.before.State, b.after.State
 	if before.Usage != nil && before.Usage != after.Usage {
 		n += int64(len(before.Usage.BySlot)) * estimatedUsageBytes
 	}

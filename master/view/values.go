@@ -82,11 +82,11 @@ func setLimit(q *Query, value string) (err error) {
 // ParseLimit parses the parameter limit.
 func ParseLimit(value string) (int, error) { return parseNumber(value, 1, MaxLimit) }
 
-// number parses a decimal number without sign or leading zeros.
-func parseNumber(value string, min, max int) (int, error) {
+// parseNumber parses a decimal number in [lowest, highest], without sign or leading zeros.
+func parseNumber(value string, lowest, highest int) (int, error) {
 	n, err := strconv.Atoi(value)
-	if err != nil || n < min || n > max || strconv.Itoa(n) != value {
-		return 0, fmt.Errorf("must be a number from %d to %d, got %s", min, max, quote(value))
+	if err != nil || n < lowest || n > highest || strconv.Itoa(n) != value {
+		return 0, fmt.Errorf("must be a number from %d to %d, got %s", lowest, highest, quote(value))
 	}
 	return n, nil
 }
@@ -98,7 +98,7 @@ func setName(field func(*Filter) *string) func(*Query, string) error {
 	}
 }
 
-// name returns an error if value cannot be the name of an object in Kubernetes. Such a filter is a
+// validateName returns an error if value cannot be the name of an object in Kubernetes. Such a filter is a
 // mistake and would never match.
 func validateName(value string) error {
 	if len(value) > maxValueBytes || strings.ContainsFunc(value, func(r rune) bool {

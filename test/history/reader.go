@@ -33,7 +33,7 @@ type observation struct {
 func (s observation) version() string { return fmt.Sprintf("%d.%s", s.term, s.revision) }
 
 // Saw records a value that the reader saw, and when it was confirmed: when its report was
-// received (session.Value.ReceivedAt) or, if that is unknown, when it was seen.
+// received (session.Report.ReceivedAt) or, if that is unknown, when it was seen.
 func (r *Reader) Saw(cluster string, term uint64, s *state.State, at time.Time) {
 	r.add(cluster, observation{term: term, revision: revision{s.Epoch, s.Seq}, state: s, confirmed: []time.Time{at}})
 }

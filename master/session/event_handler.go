@@ -2,24 +2,25 @@ package session
 
 import "time"
 
-// Follower is told of all that sessions bring: of one cluster in order, on the
-// goroutine of its session, so it must neither wait nor take long. Funcs may be nil.
+// EventHandler has callbacks for reports and ends of sessions. The callbacks for one cluster are
+// called in order, on the goroutine of its session, so they must return quickly and not block. Any
+// of them may be nil.
 type EventHandler struct {
-	// Reported tells of a report when it has just been published. The value has its
-	// State, whose objects may be compacted: to look at them is not free. Usage says that it
-	// brought a reading of usage that no report before it had.
+	// OnReport is called right after a report was published. v.State is set, but its objects may be
+	// compacted, so reading them may decode them. usage reports whether the report has a new usage
+	// reading.
 	OnReport func(v *Report, usage bool)
-	// Ended tells that a session of which there were reports ended, for whatever reason.
+	// OnSessionEnd is called when a session with at least one report has ended.
 	OnSessionEnd func(cluster string, at time.Time)
-	// Forgotten tells that a cluster is not registered any more. One of the same name may
-	// have come meanwhile.
+	// OnClusterRemoved is called when a cluster is no longer registered. Another cluster may have
+	// been registered under the same name since.
 	OnClusterRemoved func(cluster string)
 }
 
 // reading names a reading of usage.
 type reading struct{ epoch, n uint64 }
 
-// tellReport tells the followers of a report.
+// tellReport calls OnReport of all event handlers.
 func (w *worker) tellReport(v *Report) {
 	r := reading{epoch: v.State.Epoch}
 	if v.State.Usage != nil {

@@ -8,52 +8,51 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// Value is what a cluster's last report said. It is never mutated.
+// Report is the content of a cluster's report. It is immutable.
 type Report struct {
 	Cluster, UID, KubernetesVersion, AgentVersion string
-	// Term numbers the connection that brought it; see cache.Version.
+	// Term is the number of the connection that delivered it; see cache.Version.
 	Term uint64
-	// State is nil in a Peek at a Value that expired and was let go; Await never gives
-	// such a one.
+	// State may be nil in the result of LastReport, if the report expired and was dropped. Await never
+	// returns such a report.
 	State   *state.State
 	Summary state.Summary
-	// ObservedAt is until when the Summary is known to be true: the older of its
-	// nodes' and its pods' times.
+	// ObservedAt is the last time at which the Summary is known to have been true: the older of the
+	// times of its nodes and its pods.
 	ObservedAt time.Time
-	// ReceivedAt is when the report came, on the master's clock.
+	// ReceivedAt is when the report was received, by the master's clock.
 	ReceivedAt time.Time
-	// ExpiresAt is ReceivedAt and TTL.
+	// ExpiresAt is ReceivedAt plus TTL.
 	ExpiresAt time.Time
 	TTL       time.Duration
-	// Session is the session that brought it, as it then was.
+	// Session is the session that delivered it, as it was then.
 	Session Info
 
 	epoch, seq uint64
-	// size is what the State takes in memory: see wire.Receiver.
+	// size is the estimated memory of the State in bytes; see wire.Receiver.
 	size int64
-	// ignore is what the Summary mutes.
+	// ignore has the rules by which the Summary mutes problems.
 	ignore []state.Ignore
-	// stored: it was another process's, and came out of the Store.
+	// stored reports whether it was loaded from the Store, where another process put it.
 	stored bool
 }
 
-// Info tells of a session.
+// Info describes a session.
 type Info struct {
-	// ID names it in the logs of master and agent; empty: there was none yet.
+	// ID identifies the session in the logs of master and agent. It is "" if there was no session yet.
 	ID    string
 	Phase Phase
-	// Holder is the master process that has it.
+	// Holder is the ID of the master process that owns the session.
 	Holder string
-	// StartedAt is when the agent granted it, ExpiresAt when it ends unless it is
-	// renewed.
+	// StartedAt is when the agent granted the session, ExpiresAt when it ends unless it is renewed.
 	StartedAt, ExpiresAt time.Time
 }
 
-// Fresh says that the value may be served at an instant.
+// Fresh reports whether the report may be served at a time.
 func (v *Report) Fresh(now time.Time) bool { return v.State != nil && now.Before(v.ExpiresAt) }
 
-// ResourceVersion is <term>.<epoch>-<seq>. It moves when objects, usage or section
-// errors change, and is opaque to clients.
+// ResourceVersion returns <term>.<epoch>-<seq>. It changes with objects, usage and section errors,
+// and is opaque to clients.
 func (v *Report) ResourceVersion() string { return v.version().String() }
 
 func (v *Report) version() cache.Version {

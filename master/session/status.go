@@ -6,37 +6,35 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Observation is what there is to tell of a cluster, apart from its Value: what
-// status and conditions are made of.
+// Status is everything but the report that is known of a cluster: the source of the status and
+// conditions of its ClusterAgent.
 type Status struct {
 	Cluster string
-	// Generation is the one that the rest speaks of.
+	// Generation is the generation of the ClusterAgent that the other fields are about.
 	Generation int64
 
-	// Ready is whether the cluster can be asked, as the last attempt found; Unknown
-	// before the first.
+	// Ready is True if the last attempt to reach the agent succeeded, and Unknown before the first one.
 	Ready  state.Tristate
 	Reason Reason
-	// Message says in words what was wrong, and what to do; empty where nothing was.
+	// Message says what is wrong and what to do, or "" if nothing is wrong.
 	Message string
-	// Binding is what signatures held for when the agent answered last.
+	// Binding is the channel binding of the last handshake.
 	Binding Binding
 
-	// Session is the session that runs, or what is left of the last one; its Phase is
-	// always the present one.
+	// Session is the present session, or the last one. Its Phase is the present phase.
 	Session Info
-	// LastEndReason is why the session before ended; empty: none did.
+	// LastEndReason is the reason for the end of the previous session, or "" if there was none.
 	LastEndReason string
 
-	// UID, AgentVersion and KubernetesVersion are of the agent that answered last.
+	// UID, AgentVersion and KubernetesVersion come from the last handshake.
 	UID, AgentVersion, KubernetesVersion string
 
-	// Known is the last summary, of a session or of an idle refresh.
+	// LastKnown is the last summary, of a session or of an idle refresh.
 	LastKnown
-	// ReceivedAt is when that came.
+	// ReceivedAt is when that summary was received.
 	ReceivedAt time.Time
-	// Stale are the sections that were older than the TTL when that came, though it came:
-	// the agent answers, and cannot read its cluster.
+	// Stale has the sections that were already older than the TTL in that summary: the agent responds
+	// but cannot read its cluster.
 	Stale [state.NumSections]StaleSection
 }
 
