@@ -24,8 +24,8 @@ type ending struct {
 	reports int
 }
 
-// aftermath is what follows an ending.
-type aftermath struct {
+// afterEnd is what follows an ending.
+type afterEnd struct {
 	// fail: the next attempt has to wait, and fault is why. Otherwise whoever wants the
 	// cluster dials at once.
 	fail  bool
@@ -38,22 +38,22 @@ type aftermath struct {
 
 // after is what follows an ending. Resyncs that are let pass are followed by a dial
 // at once, but without a base; so is a session that ran out, with it.
-func after(e ending, tooManyResyncs bool) aftermath {
+func after(e ending, tooManyResyncs bool) afterEnd {
 	switch {
 	case e.resync && tooManyResyncs:
 		f := failed(ProtocolError, "the agent's reports could not be followed %d times within %s: %w", maxResyncs+1, resyncWindow, e.fault.err)
-		return aftermath{fail: true, fault: f}
+		return afterEnd{fail: true, fault: f}
 	case e.resync:
-		return aftermath{}
+		return afterEnd{}
 	case e.word == endExpired && e.reports > 0 && 2*e.lived >= e.duration:
-		return aftermath{keepBase: true, keepSession: true}
+		return afterEnd{keepBase: true, keepSession: true}
 	case e.word == endExpired:
 		f := failed(ProtocolError, "the agent let a session of %s expire after %s and %d reports", e.duration, e.lived.Round(time.Millisecond), e.reports)
-		return aftermath{fail: true, fault: f, keepBase: true}
+		return afterEnd{fail: true, fault: f, keepBase: true}
 	case e.fault != nil:
-		return aftermath{fail: true, fault: e.fault, keepBase: true}
+		return afterEnd{fail: true, fault: e.fault, keepBase: true}
 	}
-	return aftermath{keepBase: true}
+	return afterEnd{keepBase: true}
 }
 
 // endOf is the ending that an agent's End stands for.

@@ -29,7 +29,7 @@ type agent struct {
 
 	// What is changed once it was called is changed under the lock: see play.
 
-	// script is what it does on each connection; nil: obey.
+	// script is what it does on each connection; nil: serve
 	script func(*talk)
 	// admit decides on an upgrade; nil: everybody. It writes its own answer.
 	admit    func(w http.ResponseWriter, r *http.Request) bool
@@ -99,7 +99,7 @@ func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		script(k)
 		return
 	}
-	k.obey()
+	k.serve()
 }
 
 // play has it follow another script from the next connection on.
@@ -210,8 +210,8 @@ func (k *talk) receive() wire.MasterMessage {
 	return m
 }
 
-// greet says Hello and hears the Report, which it notes.
-func (k *talk) greet() *wire.SubscribeRequest {
+// handshake sends Hello, and records and returns the SubscribeRequest.
+func (k *talk) handshake() *wire.SubscribeRequest {
 	var hello wire.Hello
 	k.agent.count(func() { hello = k.agent.hello })
 	if !k.send(&hello) {
@@ -249,9 +249,9 @@ func (k *talk) grantTo(m *wire.SubscribeRequest) *wire.SubscribeResponse {
 	return g
 }
 
-// obey keeps to the protocol until the session or the connection ends.
-func (k *talk) obey() {
-	m := k.greet()
+// serve follows the protocol until the session or the connection ends.
+func (k *talk) serve() {
+	m := k.handshake()
 	if m == nil {
 		return
 	}

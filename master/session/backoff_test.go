@@ -119,7 +119,7 @@ func TestLostSessionThatNobodyWantsIsNotDialedAgain(t *testing.T) {
 				<-time.After(12 * time.Second)
 				_ = k.conn.CloseNow()
 			}()
-			k.obey()
+			k.serve()
 		})
 		s.get("a")
 		s.pass(time.Minute)
@@ -133,7 +133,7 @@ func TestAgentThatEndsSessionsTooEarlyIsNotDialedInALoop(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
 		a.play(func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			k.end(wire.EndExpired, "")
 		})

@@ -86,7 +86,7 @@ func (s *Sessions) talk(ctx context.Context, c call) reply {
 	overslept := r.failure != nil && timed.Err() != nil && s.pauses.after(began, time.Now()) > 0
 	r.cancelled = ctx.Err() != nil || overslept
 	if r.link != nil && !r.open() {
-		r.hangUp()
+		r.abort()
 	}
 	return r
 }
@@ -234,9 +234,9 @@ func noAnswer(ctx context.Context, f frame, what string) *failure {
 // open says that a session was granted and its link is there to be used.
 func (r *reply) open() bool { return r.granted != nil && r.failure == nil && !r.cancelled }
 
-// hangUp ends a connection that is of no further use. Behind a summary there is
+// abort ends a connection that is of no further use. Behind a summary there is
 // nothing more to say.
-func (r *reply) hangUp() {
+func (r *reply) abort() {
 	if r.summary != nil {
 		r.link.drop()
 		return

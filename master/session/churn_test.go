@@ -114,7 +114,7 @@ func unsteady(random *rand.Rand) func(*talk) {
 		if kind == 2 {
 			<-time.After(after)
 		}
-		k.obey()
+		k.serve()
 	}
 }
 

@@ -51,9 +51,9 @@ type facts struct {
 	failing bool
 	// retry is when an attempt may be made; zero: at once.
 	retry time.Time
-	// held: there is a value, which may be let go at letGo.
+	// held: there is a value, which may be let go at evict.
 	held  bool
-	letGo time.Time
+	evict time.Time
 }
 
 // purpose is what a dial is for.
@@ -65,12 +65,12 @@ const (
 	forSummary
 )
 
-// deed is what to do next.
-type deed uint8
+// action is what to do next.
+type action uint8
 
 const (
 	// wait for something to happen, until decision.until at most.
-	wait deed = iota
+	wait action = iota
 	// dial for a session.
 	dial
 	// askSummary dials for one summary.
@@ -81,10 +81,10 @@ const (
 	renew
 	// stop the session: tell the agent, and close.
 	stop
-	// hangUp closes on an agent that does not keep to the protocol.
-	hangUp
-	// letGo of the value.
-	letGo
+	// abort closes on an agent that does not keep to the protocol.
+	abort
+	// evict of the value.
+	evict
 	// release all memory of the cluster, with its session if there is one.
 	release
 	// calm down: nobody wants what fails.
@@ -95,8 +95,8 @@ const (
 
 // decision is what to do next, and why where that is not plain.
 type decision struct {
-	do deed
-	// why is the end's word, with giveUp, stop and hangUp.
+	do action
+	// why is the end's word, with giveUp, stop and abort.
 	why string
 	// until is with wait; zero: without limit.
 	until time.Time
@@ -148,9 +148,9 @@ func (f facts) whileOpen() decision {
 	renewable := f.wanted && !f.renewing && f.now.Before(f.expires)
 	switch {
 	case !f.now.Before(silent):
-		return decision{do: hangUp, why: endSilent}
+		return decision{do: abort, why: endSilent}
 	case !f.now.Before(overrun):
-		return decision{do: hangUp, why: endOverrun}
+		return decision{do: abort, why: endOverrun}
 	case renewable && !f.now.Before(renewAt):
 		return decision{do: renew}
 	case renewable:
@@ -160,9 +160,9 @@ func (f facts) whileOpen() decision {
 }
 
 func (f facts) whileClosed() decision {
-	letGoAt := f.letGo
+	evictAt := f.evict
 	if !f.held {
-		letGoAt = time.Time{}
+		evictAt = time.Time{}
 	}
 	switch {
 	case f.stopping:
@@ -171,10 +171,10 @@ func (f facts) whileClosed() decision {
 		return decision{do: calm}
 	case f.blockedReason != "":
 		return decision{do: leave}
-	case f.held && !f.now.Before(f.letGo):
-		return decision{do: letGo}
+	case f.held && !f.now.Before(f.evict):
+		return decision{do: evict}
 	case f.wanted && f.now.Before(f.retry):
-		return waitUntil(f.retry, f.wantedUntil, letGoAt)
+		return waitUntil(f.retry, f.wantedUntil, evictAt)
 	case f.wanted:
 		return decision{do: dial}
 	case f.failing:
@@ -182,7 +182,7 @@ func (f facts) whileClosed() decision {
 	case f.summaryDue:
 		return decision{do: askSummary}
 	case f.held:
-		return waitUntil(letGoAt)
+		return waitUntil(evictAt)
 	}
 	return decision{do: leave}
 }

@@ -50,7 +50,7 @@ func wantedUntil(d time.Duration) func(*facts) {
 }
 
 func heldUntil(d time.Duration) func(*facts) {
-	return func(f *facts) { f.held, f.letGo = true, at(d) }
+	return func(f *facts) { f.held, f.evict = true, at(d) }
 }
 
 func heard(d time.Duration) func(*facts) {
@@ -74,8 +74,8 @@ var decisions = map[string]struct {
 	"a summary is due":                           {closed(due), decision{do: askSummary}},
 	"a summary is due though a value is held":    {closed(due, heldUntil(time.Second)), decision{do: askSummary}},
 	"a value is held until its time is over":     {closed(heldUntil(time.Second)), until(time.Second)},
-	"a value whose time is over is let go":       {closed(heldUntil(0)), decision{do: letGo}},
-	"also while backing off":                     {closed(wanted, failing, heldUntil(0)), decision{do: letGo}},
+	"a value whose time is over is let go":       {closed(heldUntil(0)), decision{do: evict}},
+	"also while backing off":                     {closed(wanted, failing, heldUntil(0)), decision{do: evict}},
 	"back-off waits for its time":                {closed(wanted, failing), until(8 * time.Second)},
 	"back-off waits for the end of demand":       {closed(wantedUntil(3*time.Second), failing), until(3 * time.Second)},
 	"back-off waits for the value's time":        {closed(wanted, failing, heldUntil(2*time.Second)), until(2 * time.Second)},
@@ -100,9 +100,9 @@ var decisions = map[string]struct {
 	"also later":                                 {reporting(59*time.Second, wanted), decision{do: renew}},
 	"but once":                                   {reporting(51*time.Second, wanted, renewing), until(66 * time.Second)},
 	"and not when its time is over":              {reporting(60*time.Second, wanted), until(75 * time.Second)},
-	"silence":                                    {reporting(15*time.Second, heard(0)), decision{do: hangUp, why: endSilent}},
-	"silence before renewal":                     {reporting(50*time.Second, wanted, heard(35*time.Second)), decision{do: hangUp, why: endSilent}},
-	"an agent that does not end it":              {reporting(75 * time.Second), decision{do: hangUp, why: endOverrun}},
+	"silence":                                    {reporting(15*time.Second, heard(0)), decision{do: abort, why: endSilent}},
+	"silence before renewal":                     {reporting(50*time.Second, wanted, heard(35*time.Second)), decision{do: abort, why: endSilent}},
+	"an agent that does not end it":              {reporting(75 * time.Second), decision{do: abort, why: endOverrun}},
 	"a session that is suspended":                {reporting(1, wanted, suspended), decision{do: stop, why: endSuspended}},
 	"a session that is outdated":                 {reporting(1, wanted, outdated), decision{do: stop, why: endChanged}},
 	"a session at the end":                       {reporting(1, wanted, outdated, suspended, stopping), decision{do: stop, why: endStopping}},
@@ -116,7 +116,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func TestAftermath(t *testing.T) {
+func TestNextAfterEnd(t *testing.T) {
 	fault := failed(DialFailed, "broken")
 	whole := ending{word: endExpired, lived: 10 * time.Second, duration: 10 * time.Second, reports: 3}
 	early, mute := whole, whole

@@ -66,7 +66,7 @@ func (w *worker) rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tellLocked(func(o *Status) { o.Session.Phase = Idle })
-	w.callReaders()
+	w.notifyWaiters()
 }
 
 // takeReply takes in what came of a dial.

@@ -4,7 +4,7 @@
 // this process, and a cache.Store keeps it for the next.
 //
 // One goroutine per wanted cluster (worker) owns dial and session. What it does next
-// is decided by pure functions over facts: decide for the present, aftermath for
+// is decided by pure functions over facts: decide for the present, afterEnd for
 // what follows an end. Everything that readers see is in the cluster's member, under
 // its lock.
 //

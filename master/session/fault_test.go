@@ -22,7 +22,7 @@ func TestAgentKilledInASessionIsDialedAgain(t *testing.T) {
 				<-kill
 				_ = k.conn.CloseNow()
 			}()
-			k.obey()
+			k.serve()
 		})
 		first := s.get("a")
 		s.pass(500 * time.Millisecond)
@@ -75,7 +75,7 @@ func TestWhatCannotBeFollowedBeginsAnewThreeTimesThenBacksOff(t *testing.T) {
 				a := s.cluster("a", func(c *Cluster) { c.SessionDuration = 10 * time.Minute })
 				var codes []websocket.StatusCode
 				a.play(func(k *talk) {
-					m := k.greet()
+					m := k.handshake()
 					k.begin(m)
 					k.grantTo(m)
 					k.flush()
@@ -125,7 +125,7 @@ func TestSilentAgentIsLeft(t *testing.T) {
 		a := s.cluster("a", func(c *Cluster) { c.SessionDuration = time.Minute })
 		hang := make(chan struct{})
 		a.play(func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			<-hang
 		})
@@ -143,7 +143,7 @@ func TestAgentThatDoesNotEndTheSessionIsLeft(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
 		a.play(func(k *talk) {
-			g := k.grantTo(k.greet())
+			g := k.grantTo(k.handshake())
 			g.Duration = time.Hour
 			k.flushUntilEnd(g)
 		})
@@ -174,7 +174,7 @@ func TestLateFramesRenewNothing(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a", func(c *Cluster) { c.SessionDuration = time.Minute })
 		a.play(func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			go func() {
 				for k.receive() != nil {
@@ -220,7 +220,7 @@ func TestBaseIsKeptForAMinuteWhileSomebodyWaits(t *testing.T) {
 						<-die
 						_ = k.conn.CloseNow()
 					}()
-					k.obey()
+					k.serve()
 				})
 				release := s.sessions.Watch("a")
 				s.pass(time.Second)

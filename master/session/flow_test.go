@@ -32,7 +32,7 @@ func TestTwoHundredClientsMakeOneDial(t *testing.T) {
 		release := make(chan struct{})
 		a.play(func(k *talk) {
 			<-release
-			k.obey()
+			k.serve()
 		})
 		var all sync.WaitGroup
 		for range 200 {
@@ -126,7 +126,7 @@ func TestSessionThatRanOutWithDemandGoesOnUnderItsID(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
 		a.play(func(k *talk) { // an agent that cannot renew
-			m := k.greet()
+			m := k.handshake()
 			k.begin(m)
 			g := k.grantTo(m)
 			end := time.After(g.Duration)
@@ -167,7 +167,7 @@ func TestValueCountsFromItsReceiptAndExpires(t *testing.T) {
 		a := s.cluster("a", func(c *Cluster) { c.SessionDuration = time.Hour })
 		silent := make(chan struct{})
 		a.play(func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			<-silent
 		})
@@ -213,7 +213,7 @@ func TestTimeoutOfACallerEndsItsOwnWaitOnly(t *testing.T) {
 		a := s.cluster("a")
 		a.play(func(k *talk) {
 			<-time.After(5 * time.Second)
-			k.obey()
+			k.serve()
 		})
 		start := time.Now()
 		_, err := s.await("a", time.Second)
@@ -273,7 +273,7 @@ func TestContinuousClusterIsDialedByItself(t *testing.T) {
 
 func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
-		names := make([]string, maxHandshakes+2*beginnings*toilers())
+		names := make([]string, maxHandshakes+2*startsPerSecond*maxCPUSlots())
 		for i := range names {
 			names[i] = fmt.Sprintf("c-%04d", i)
 			s.cluster(names[i], continuous)
@@ -293,7 +293,7 @@ func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
 		want(t, "waited", time.Since(start), 0)
 		want(t, "with those that are asked for", reporting(), maxHandshakes+3)
 		s.pass(time.Second)
-		if n, most := reporting(), maxHandshakes+beginnings*toilers()+4; n < most-4 || n > most {
+		if n, most := reporting(), maxHandshakes+startsPerSecond*maxCPUSlots()+4; n < most-4 || n > most {
 			t.Errorf("%d report after a second, want %d", n, most)
 		}
 		s.pass(time.Second)

@@ -86,7 +86,7 @@ func TestHandshakesAreBoundedAndReadersComeFirst(t *testing.T) {
 			mu.Lock()
 			now--
 			mu.Unlock()
-			k.obey()
+			k.serve()
 		}
 		for i := range 90 {
 			s.scripted(name(i), slow, func(c *Cluster) { c.Continuous = true })

@@ -18,8 +18,8 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// farewell is how long a connection that is closed may take to say good-bye.
-const farewell = time.Second
+// closeTimeout limits how long closing a connection may take.
+const closeTimeout = time.Second
 
 // link is one connection to an agent. Its reader goroutine takes every frame off it
 // as it comes, decoded, until the connection breaks.
@@ -206,7 +206,7 @@ func (l *link) tell(m wire.MasterMessage) { _ = l.write(m) }
 // delivered any more.
 func (l *link) close(code websocket.StatusCode, why string) {
 	l.leave.Do(func() { close(l.left) })
-	force := time.AfterFunc(farewell, func() { _ = l.raw.Close() })
+	force := time.AfterFunc(closeTimeout, func() { _ = l.raw.Close() })
 	defer force.Stop()
 	_ = l.conn.Close(code, strings.ToValidUTF8(why[:min(len(why), maxCloseReason)], ""))
 }

@@ -104,7 +104,7 @@ func (w *worker) end(e ending) {
 	w.live = nil
 	l.begun()
 	e.lived, e.duration, e.reports = time.Since(l.granted), l.duration, l.reports
-	w.children.Go(func() { l.link.close(e.farewell()) })
+	w.children.Go(func() { l.link.close(e.closeStatus()) })
 	w.settle()
 	w.sessions.log.Debug("session ended", "cluster", w.name, "session", l.info.ID, "reason", e.word)
 	if l.reports > 0 {
@@ -115,8 +115,8 @@ func (w *worker) end(e ending) {
 	}
 }
 
-// farewell is what the close frame says.
-func (e ending) farewell() (websocket.StatusCode, string) {
+// closeStatus returns the code and reason of the close frame.
+func (e ending) closeStatus() (websocket.StatusCode, string) {
 	switch {
 	case e.resync:
 		return wire.CloseResync, e.fault.Error()
@@ -130,7 +130,7 @@ func (e ending) farewell() (websocket.StatusCode, string) {
 
 // follow does what follows an ending: whoever waits looks again, and either back-off
 // begins or, if the cluster is wanted, the next dial at once.
-func (w *worker) follow(e ending) aftermath {
+func (w *worker) follow(e ending) afterEnd {
 	now := time.Now()
 	if e.resync {
 		w.past.resyncs.add(now)
@@ -158,6 +158,6 @@ func (w *worker) follow(e ending) aftermath {
 			o.LastEndReason = e.word
 		}
 	})
-	w.callReaders()
+	w.notifyWaiters()
 	return a
 }

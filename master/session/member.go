@@ -40,8 +40,8 @@ type member struct {
 	mustRelease error
 
 	// Of the goroutine: running says that it is there, stirred that it has not yet
-	// looked at what changed, buried that it ended for good because the cluster is gone.
-	running, stirred, buried bool
+	// looked at what changed, removed that it ended for good because the cluster is gone.
+	running, stirred, removed bool
 
 	// Of what readers see.
 	value *Report
@@ -123,7 +123,7 @@ func (m *member) expected() string { return cmp.Or(m.spec.ExpectedUID, m.past.ui
 func (m *member) stirLocked() {
 	m.stirred = true
 	switch {
-	case m.buried:
+	case m.removed:
 		return
 	case m.running:
 		signal(m.stir)
@@ -148,7 +148,7 @@ func (m *member) leave() bool {
 	if m.stirred && !m.gone {
 		return false
 	}
-	m.running, m.buried = false, m.gone
+	m.running, m.removed = false, m.gone
 	return true
 }
 
@@ -192,7 +192,7 @@ func (m *member) tellLocked(change func(o *Status)) {
 	change(&m.told)
 	if !m.told.tellsTheSame(before) {
 		m.sessions.events.add(m.name)
-		m.callReaders()
+		m.notifyWaiters()
 	}
 	m.logChange(before)
 }
@@ -209,8 +209,8 @@ func (m *member) logChange(before Status) {
 	}
 }
 
-// callReaders has all that wait look again. m.mu is held.
-func (m *member) callReaders() {
+// notifyWaiters has all that wait look again. m.mu is held.
+func (m *member) notifyWaiters() {
 	close(m.news)
 	m.news = make(chan struct{})
 }
@@ -229,7 +229,7 @@ func (m *member) publishLocked(v *Report) {
 		o.age(v.State.Sections, v.ReceivedAt, v.TTL)
 		o.UID, o.AgentVersion, o.KubernetesVersion = v.UID, v.AgentVersion, v.KubernetesVersion
 	})
-	m.callReaders()
+	m.notifyWaiters()
 }
 
 // age takes in how old the sections of a report are.

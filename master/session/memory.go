@@ -36,7 +36,7 @@ func (w *worker) release() {
 	e, blockedReason := refusedFor(w.mustRelease), w.blockedReason() != ""
 	w.mustRelease = nil
 	if w.value != nil {
-		w.value = w.value.letGo()
+		w.value = w.value.evict()
 	}
 	w.mu.Unlock()
 	switch {

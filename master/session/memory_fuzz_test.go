@@ -47,7 +47,7 @@ func FuzzConversationMemory(f *testing.F) {
 		runtime.ReadMemStats(&before)
 		act(t, func(t *testing.T, s *stage) {
 			s.scripted("a", func(k *talk) {
-				k.grantTo(k.greet())
+				k.grantTo(k.handshake())
 				for _, frame := range frames {
 					if !k.sendRaw(frame) {
 						break

@@ -141,7 +141,7 @@ func TestBombsOfAnAgentAreRefused(t *testing.T) {
 				s.get("honest")
 				var sent atomic.Int64
 				s.scripted("hostile", func(k *talk) {
-					k.grantTo(k.greet())
+					k.grantTo(k.handshake())
 					for _, f := range frames {
 						if !k.sendRaw(f) {
 							break
@@ -178,7 +178,7 @@ func TestBackOffOfARefusedClusterGrows(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		small := statetest.New(9, 1, 2).State
 		a := s.scripted("a", func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			// What it says at first is as it should be.
 			k.agent.count(func() { k.agent.world.State = small })
 			k.held = nil
@@ -220,7 +220,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		},
 		"a snapshot is cut short": func(s *stage, a *agent) {
 			a.play(func(k *talk) {
-				k.grantTo(k.greet())
+				k.grantTo(k.handshake())
 				k.sendRaw(emptyContainers(a.t)[0])
 				_ = k.conn.CloseNow()
 			})
@@ -229,7 +229,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		},
 		"a bookmark that does not fit": func(s *stage, a *agent) {
 			a.play(func(k *talk) {
-				k.grantTo(k.greet())
+				k.grantTo(k.handshake())
 				k.sendRaw(emptyDelta(a.t)[0])
 				k.send(&wire.Bookmark{Seq: 1 << 40})
 				for k.receive() != nil {

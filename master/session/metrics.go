@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what is counted as it happens; what stands is in census.
+// metrics has the counters, which are updated as events happen. collector reads the gauges.
 type metrics struct {
 	dials    *prometheus.CounterVec
 	received prometheus.Counter
@@ -57,25 +57,25 @@ func (m *metrics) asked(v *Report, waited bool) {
 	m.requests.WithLabelValues(result).Inc()
 }
 
-// census is what stands at the moment when it is asked for.
-type census struct{ s *Sessions }
+// collector is a prometheus.Collector that reads the gauges at each scrape.
+type collector struct{ s *Sessions }
 
 var (
 	phasesDesc  = prometheus.NewDesc("rollcall_sessions", "Clusters by the phase of their session.", []string{"phase"}, nil)
 	readersDesc = prometheus.NewDesc("rollcall_waiting_readers", "Requests that wait for a report.", nil, nil)
-	queuesDesc  = prometheus.NewDesc("rollcall_queue_length", "What waits: handshakes (sessions that may begin when others have), labour (snapshots, for a processor), recalls (looks into the cache), events (clusters of which there is something to reconcile).", []string{"queue"}, nil)
+	queuesDesc  = prometheus.NewDesc("rollcall_queue_length", "Waiting work: handshakes (session starts), decode (snapshots that wait for a processor), store_loads (lookups in the cache), events (clusters with a change to reconcile).", []string{"queue"}, nil)
 	ageDesc     = prometheus.NewDesc("rollcall_oldest_report_age_seconds", "Seconds since the last report of that cluster was received which was heard of longest ago, among those that may be served. It is not by cluster: who may see this may not see all of them.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
-func (c census) Describe(out chan<- *prometheus.Desc) {
+func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{phasesDesc, readersDesc, queuesDesc, ageDesc} {
 		out <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (c census) Collect(out chan<- prometheus.Metric) {
+func (c collector) Collect(out chan<- prometheus.Metric) {
 	phases := map[Phase]int{Idle: 0, Connecting: 0, Reporting: 0, Backoff: 0}
 	readers, oldest, now := 0, time.Duration(-1), time.Now()
 	for _, m := range c.s.all() {
@@ -91,7 +91,7 @@ func (c census) Collect(out chan<- prometheus.Metric) {
 	for phase, n := range phases {
 		out <- prometheus.MustNewConstMetric(phasesDesc, prometheus.GaugeValue, float64(n), string(phase))
 	}
-	for queue, n := range map[string]int{"handshakes": c.s.gate.waiting(), "labour": c.s.labour.waiting(), "recalls": c.s.recalls.waiting(), "events": c.s.events.len()} {
+	for queue, n := range map[string]int{"handshakes": c.s.gate.waiting(), "decode": c.s.cpuSlots.waiting(), "store_loads": c.s.storeSlots.waiting(), "events": c.s.events.len()} {
 		out <- prometheus.MustNewConstMetric(queuesDesc, prometheus.GaugeValue, float64(n), queue)
 	}
 	if oldest >= 0 {

@@ -34,12 +34,12 @@ rollcall_dials_total{outcome="succeeded",purpose="summary"} 1
 # HELP rollcall_oldest_report_age_seconds Seconds since the last report of that cluster was received which was heard of longest ago, among those that may be served. It is not by cluster: who may see this may not see all of them.
 # TYPE rollcall_oldest_report_age_seconds gauge
 rollcall_oldest_report_age_seconds 0.2
-# HELP rollcall_queue_length What waits: handshakes (sessions that may begin when others have), labour (snapshots, for a processor), recalls (looks into the cache), events (clusters of which there is something to reconcile).
+# HELP rollcall_queue_length Waiting work: handshakes (session starts), decode (snapshots that wait for a processor), store_loads (lookups in the cache), events (clusters with a change to reconcile).
 # TYPE rollcall_queue_length gauge
+rollcall_queue_length{queue="decode"} 0
 rollcall_queue_length{queue="events"} 4
 rollcall_queue_length{queue="handshakes"} 0
-rollcall_queue_length{queue="labour"} 0
-rollcall_queue_length{queue="recalls"} 0
+rollcall_queue_length{queue="store_loads"} 0
 # HELP rollcall_sessions Clusters by the phase of their session.
 # TYPE rollcall_sessions gauge
 rollcall_sessions{phase="Backoff"} 1

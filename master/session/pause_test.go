@@ -34,7 +34,7 @@ func TestThisMastersPauseIsNotTheAgentsSilence(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		resume := make(chan struct{})
 		a := s.scripted("a", func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			<-resume // what it sends meanwhile is not read
 			k.flush()
@@ -60,7 +60,7 @@ func TestAnAgentThatIsSilentAfterAPauseIsLeft(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		end := make(chan struct{})
 		s.scripted("a", func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			<-end
 		}, slow)
@@ -82,7 +82,7 @@ func TestASessionThatBrokeInAPauseBeginsAnewAndIsNotTheAgentsFault(t *testing.T)
 		a := s.cluster("a", slow)
 		thaw := make(chan struct{})
 		a.play(func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			<-thaw
 			a.play(nil)
@@ -109,7 +109,7 @@ func TestWhatBreaksAfterASessionThatAPauseBrokeIsTheAgentsFault(t *testing.T) {
 		a := s.cluster("a", slow)
 		thaw := make(chan struct{})
 		a.play(func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			<-thaw
 			_ = k.conn.Close(wire.CloseSilent, "no Ack for 15s")

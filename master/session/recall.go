@@ -7,9 +7,9 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// beginnings is how many clusters begin a second that nobody waits for, for each
+// startsPerSecond is how many clusters begin a second that nobody waits for, for each
 // processor there is for that: when a master starts, all of them would at once.
-const beginnings = 100
+const startsPerSecond = 100
 
 // prepare is what a worker does first: when it is its turn, it looks for a value that
 // another process, or this one earlier, has left in the Store.
@@ -31,13 +31,13 @@ func (w *worker) prepare(ctx context.Context) {
 
 // awaitTurn waits until it is the cluster's turn, or somebody is there who would wait.
 func (w *worker) awaitTurn(ctx context.Context) {
-	if w.hastens() {
+	if w.skipsStartupDelay() {
 		return
 	}
 	turn := w.sessions.turns.Reserve()
 	timer := time.NewTimer(turn.Delay())
 	defer timer.Stop()
-	for !w.hastens() {
+	for !w.skipsStartupDelay() {
 		select {
 		case <-timer.C:
 			return
@@ -49,16 +49,16 @@ func (w *worker) awaitTurn(ctx context.Context) {
 	turn.Cancel()
 }
 
-// hastens says that the cluster is not to wait for its turn: somebody asked for it, or
+// skipsStartupDelay says that the cluster is not to wait for its turn: somebody asked for it, or
 // there is nothing to do.
-func (w *worker) hastens() bool {
+func (w *worker) skipsStartupDelay() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.waiting > 0 || w.watches > 0 || time.Now().Before(w.demandUntil) || w.blockedReason() != ""
 }
 
 func (w *worker) recall(ctx context.Context) (cache.Entry, error) {
-	leave, err := w.sessions.recalls.enter(ctx, w.awaited)
+	leave, err := w.sessions.storeSlots.enter(ctx, w.awaited)
 	if err != nil {
 		return cache.Entry{}, err
 	}
@@ -120,7 +120,7 @@ func (w *worker) adopt(e cache.Entry, term uint64) {
 	}
 	if v.ObservedAt.Before(w.told.ObservedAt) { // a summary came later, by itself
 		w.value = v
-		w.callReaders()
+		w.notifyWaiters()
 		return
 	}
 	w.publishLocked(v)

@@ -77,8 +77,8 @@ func (w *worker) takeReport(f frame) {
 			return
 		}
 	}
-	if l.toils() {
-		defer w.toil()()
+	if l.isExpensive() {
+		defer w.acquireCPU()()
 	}
 	s, err := l.receiver.Receive(f.message, f.at)
 	switch {

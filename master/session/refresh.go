@@ -29,7 +29,7 @@ func newRefresher() *refresher {
 func (r *refresher) schedule(m *member, at time.Time) {
 	r.mu.Lock()
 	r.due[m] = at
-	heap.Push(&r.calendar, appointment{m, at})
+	heap.Push(&r.calendar, scheduledRefresh{m, at})
 	r.mu.Unlock()
 	signal(r.wake)
 }
@@ -74,7 +74,7 @@ func (r *refresher) take(now time.Time) (m *member, until time.Time) {
 }
 
 // run sees to it that every member that is due is asked, until the context ends. It
-// waits for: the next due time; a place or an appointment; the end.
+// waits for: the next due time; a place or a scheduledRefresh; the end.
 func (r *refresher) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -96,23 +96,23 @@ func (r *refresher) run(ctx context.Context) {
 	}
 }
 
-// appointment is when a member is due, unless that was changed since.
-type appointment struct {
+// scheduledRefresh is when a member is due, unless that was changed since.
+type scheduledRefresh struct {
 	member *member
 	at     time.Time
 }
 
-// calendar is a heap of appointments, the earliest first.
-type calendar []appointment
+// calendar is a heap of scheduledRefresh, the earliest first.
+type calendar []scheduledRefresh
 
 func (c calendar) Len() int           { return len(c) }
 func (c calendar) Less(i, j int) bool { return c[i].at.Before(c[j].at) }
 func (c calendar) Swap(i, j int)      { c[i], c[j] = c[j], c[i] }
-func (c *calendar) Push(a any)        { *c = append(*c, a.(appointment)) }
+func (c *calendar) Push(a any)        { *c = append(*c, a.(scheduledRefresh)) }
 
 func (c *calendar) Pop() any {
 	last := (*c)[len(*c)-1]
-	(*c)[len(*c)-1] = appointment{}
+	(*c)[len(*c)-1] = scheduledRefresh{}
 	*c = (*c)[:len(*c)-1]
 	return last
 }

@@ -40,7 +40,7 @@ func TestWhatDidNotChangeIsNotSentAgain(t *testing.T) {
 		left := 0
 		a := s.cluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
 		a.play(func(k *talk) {
-			m := k.greet()
+			m := k.handshake()
 			if m == nil {
 				return
 			}
@@ -122,7 +122,7 @@ func TestReaderDoesNotWaitForARefresh(t *testing.T) {
 		s.pass(0)
 		hang := make(chan struct{})
 		a.play(func(k *talk) {
-			if m := k.greet(); m != nil && m.SummaryOnly {
+			if m := k.handshake(); m != nil && m.SummaryOnly {
 				<-hang
 				return
 			} else if m != nil {
@@ -160,7 +160,7 @@ func TestRefreshesAreBoundedAndSpread(t *testing.T) {
 				most = max(most, now)
 				slots[time.Since(start).Truncate(time.Minute)]++
 				mu.Unlock()
-				if k.greet() != nil {
+				if k.handshake() != nil {
 					<-time.After(time.Second)
 					k.send(summaryOf(&state.State{}))
 				}
@@ -213,7 +213,7 @@ func TestSummarySaysUntilWhenItIsTrue(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := newAgent(t, "a")
 		a.play(func(k *talk) {
-			if k.greet() == nil {
+			if k.handshake() == nil {
 				return
 			}
 			m := summaryOf(&state.State{})

@@ -31,16 +31,16 @@ func (s *stage) wantUnreachable(name string, want Reason, words ...string) *Unre
 	return u
 }
 
-// stranger is somebody who answers in an agent's place, or an agent that does not
+// badAgent is somebody who answers in an agent's place, or an agent that does not
 // do as it should.
-type stranger struct {
+type badAgent struct {
 	spoil  func(*agent)
 	change func(*Cluster)
 	reason Reason
 	words  []string
 }
 
-var strangers = map[string]stranger{
+var badAgents = map[string]badAgent{
 	"another name": {
 		spoil:  func(a *agent) { a.identity.ClusterName = "b" },
 		reason: WrongCluster, words: []string{`"b"`, `"a"`, "--cluster-name"},
@@ -56,7 +56,7 @@ var strangers = map[string]stranger{
 	"a protocol that it does not want after all": {
 		spoil: func(a *agent) {
 			a.play(func(k *talk) {
-				k.greet()
+				k.handshake()
 				k.send(&wire.Unsupported{ProtocolMin: 4, ProtocolMax: 4, Message: "too old"})
 			})
 		},
@@ -65,7 +65,7 @@ var strangers = map[string]stranger{
 	"nobody": {
 		spoil: func(a *agent) {
 			a.play(func(k *talk) {
-				if m := k.greet(); m != nil {
+				if m := k.handshake(); m != nil {
 					k.send(&wire.SubscribeResponse{Session: m.Session, Period: m.Period, Duration: m.Duration})
 					k.receive()
 				}
@@ -74,7 +74,7 @@ var strangers = map[string]stranger{
 		reason: ProtocolError, words: []string{"which cluster"},
 	},
 	"an agent that wants another signature": {
-		spoil:  func(a *agent) { a.play(func(k *talk) { k.greet(); k.end(wire.EndUnauthorized, "not yours") }) },
+		spoil:  func(a *agent) { a.play(func(k *talk) { k.handshake(); k.end(wire.EndUnauthorized, "not yours") }) },
 		reason: Unauthorized, words: []string{"not yours"},
 	},
 	"a period that is the TTL": {
@@ -90,15 +90,15 @@ var strangers = map[string]stranger{
 		reason: PeriodNotGranted,
 	},
 	"busy": {
-		spoil:  func(a *agent) { a.play(func(k *talk) { k.greet(); k.end(wire.EndBusy, "8 masters") }) },
+		spoil:  func(a *agent) { a.play(func(k *talk) { k.handshake(); k.end(wire.EndBusy, "8 masters") }) },
 		reason: Busy, words: []string{"8 masters"},
 	},
 	"not ready": {
-		spoil:  func(a *agent) { a.play(func(k *talk) { k.greet(); k.end(wire.EndNotReady, "pods are forbidden") }) },
+		spoil:  func(a *agent) { a.play(func(k *talk) { k.handshake(); k.end(wire.EndNotReady, "pods are forbidden") }) },
 		reason: AgentNotReady, words: []string{"pods are forbidden"},
 	},
 	"shutting down": {
-		spoil:  func(a *agent) { a.play(func(k *talk) { k.greet(); k.end(wire.EndShuttingDown, "") }) },
+		spoil:  func(a *agent) { a.play(func(k *talk) { k.handshake(); k.end(wire.EndShuttingDown, "") }) },
 		reason: DialFailed, words: []string{"shutting down"},
 	},
 	"garbage instead of Hello": {
@@ -110,7 +110,7 @@ var strangers = map[string]stranger{
 		reason: ProtocolError, words: []string{"End", "Hello"},
 	},
 	"nothing after Hello": {
-		spoil:  func(a *agent) { a.play(func(k *talk) { k.greet(); k.receive() }) },
+		spoil:  func(a *agent) { a.play(func(k *talk) { k.handshake(); k.receive() }) },
 		reason: DialFailed, words: []string{"10s"},
 	},
 	"no Hello": {
@@ -118,7 +118,7 @@ var strangers = map[string]stranger{
 		reason: DialFailed, words: []string{"Hello", "10s"},
 	},
 	"gone behind Hello": {
-		spoil:  func(a *agent) { a.play(func(k *talk) { k.greet() }) },
+		spoil:  func(a *agent) { a.play(func(k *talk) { k.handshake() }) },
 		reason: DialFailed, words: []string{"broke"},
 	},
 	"a web server": {
@@ -167,7 +167,7 @@ var strangers = map[string]stranger{
 }
 
 func TestWhoIsNotTheAgentIsRefused(t *testing.T) {
-	for name, tc := range strangers {
+	for name, tc := range badAgents {
 		t.Run(name, func(t *testing.T) {
 			act(t, func(t *testing.T, s *stage) {
 				a := s.cluster("a", func(c *Cluster) {

@@ -285,7 +285,7 @@ func TestObservationTellsOfTheSession(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
 		a := s.cluster("a")
 		a.play(func(k *talk) {
-			if m := k.greet(); m != nil {
+			if m := k.handshake(); m != nil {
 				<-time.After(time.Second)
 				k.flushUntilEnd(k.grantTo(m))
 			}

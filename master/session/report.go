@@ -74,8 +74,8 @@ func (v *Report) of(s *state.State, prev *Report, ignore []state.Ignore, now tim
 	v.Summary = state.Summarize(s, now, ignore...)
 }
 
-// letGo is the value without its State.
-func (v *Report) letGo() *Report {
+// evict is the value without its State.
+func (v *Report) evict() *Report {
 	light := *v
 	light.State, light.size = nil, 0
 	return &light

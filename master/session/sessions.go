@@ -54,8 +54,8 @@ type Sessions struct {
 	terms     cache.Terms
 	dialer    *dialer
 	gate      *gate // of sessions that begin
-	labour    *gate // of what takes a processor for milliseconds
-	recalls   *gate // of looks into the Store
+	cpuSlots    *gate // of what takes a processor for milliseconds
+	storeSlots   *gate // of looks into the Store
 	turns     *rate.Limiter
 	refresher *refresher
 	events    *events
@@ -102,16 +102,16 @@ func New(c Config) *Sessions {
 		config: c, log: c.Log, store: c.Store, budget: c.Budget, intake: in,
 		dialer:    &dialer{network: c.DialContext, proxy: c.Proxy, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec(), intake: in},
 		gate:      newGate(maxHandshakes),
-		labour:    newGate(toilers()),
-		recalls:   newGate(toilers()),
-		turns:     rate.NewLimiter(rate.Limit(beginnings*toilers()), maxHandshakes),
+		cpuSlots:    newGate(maxCPUSlots()),
+		storeSlots:   newGate(maxCPUSlots()),
+		turns:     rate.NewLimiter(rate.Limit(startsPerSecond*maxCPUSlots()), maxHandshakes),
 		refresher: newRefresher(), events: newEvents(), metrics: newMetrics(),
 		pauses:  &pauses{log: c.Log},
 		stopped: make(chan struct{}), members: map[string]*member{},
 	}
 	if c.Metrics != nil {
 		c.Metrics.MustRegister(s.metrics.all()...)
-		c.Metrics.MustRegister(census{s})
+		c.Metrics.MustRegister(collector{s})
 	}
 	return s
 }

@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// warmth is for how long a cluster that somebody asked for is held ready to be read.
-const warmth = time.Minute
+// readyTTL is for how long a cluster that somebody asked for is held ready to be read.
+const readyTTL = time.Minute
 
 // compact returns a report's State with a compact form, for a cluster that has no readers
 // and whose objects did not change: it then takes some kilobytes instead of some hundreds.
@@ -22,8 +22,8 @@ func (w *worker) compact(s *state.State) *state.State {
 	if l.snapshot != nil {
 		return l.receiver.CompactAs(l.link.codec, l.snapshot)
 	}
-	if s.Compacted() == nil && !l.toils() {
-		defer w.toil()()
+	if s.Compacted() == nil && !l.isExpensive() {
+		defer w.acquireCPU()()
 	}
 	compacted, err := l.receiver.Compact(l.link.codec)
 	if err != nil {
@@ -39,15 +39,15 @@ func (w *worker) compact(s *state.State) *state.State {
 func (w *worker) rests(s *state.State, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.waiting > 0 || w.watches > 0 || now.Before(w.asked.Add(warmth)) {
+	if w.waiting > 0 || w.watches > 0 || now.Before(w.asked.Add(readyTTL)) {
 		return false
 	}
 	return w.live.reports == 0 || w.value != nil && w.value.State != nil && w.value.State.SameObjects(s)
 }
 
-// toils says that what comes takes milliseconds: a snapshot, or a session's first report,
+// isExpensive says that what comes takes milliseconds: a snapshot, or a session's first report,
 // which followers look at whole.
-func (l *live) toils() bool { return l.reports == 0 || l.snapshotSize > 0 }
+func (l *live) isExpensive() bool { return l.reports == 0 || l.snapshotSize > 0 }
 
 // maxKept is how many bytes of a snapshot are kept as they came; one of a hundred
 // thousand containers has two million.
@@ -70,12 +70,12 @@ func (l *live) keepFrame(data []byte, b wire.Budget) error {
 }
 
 // toilers are how many processors there are for what takes milliseconds.
-func toilers() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+func maxCPUSlots() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
-// toil waits until there is a processor for what takes milliseconds, and gives what has
+// acquireCPU waits until there is a processor for what takes milliseconds, and gives what has
 // to be called behind it. Some are left for those who read: at a master's start all
 // clusters come at once.
-func (w *worker) toil() (done func()) {
-	done, _ = w.sessions.labour.enter(context.Background(), w.awaited)
+func (w *worker) acquireCPU() (done func()) {
+	done, _ = w.sessions.cpuSlots.enter(context.Background(), w.awaited)
 	return done
 }

@@ -45,12 +45,12 @@ func TestClusterThatIsReadIsHeldReady(t *testing.T) {
 		s.get("a")
 		s.pass(10 * time.Second)
 		want(t, "resting soon after a GET", s.resting("a"), false)
-		s.pass(warmth)
+		s.pass(readyTTL)
 		want(t, "resting a while after it", s.resting("a"), true)
 		release := s.sessions.Watch("a")
 		for range s.get("a").State.Pods() {
 		}
-		s.pass(2 * warmth)
+		s.pass(2 * readyTTL)
 		want(t, "resting while it is watched", s.resting("a"), false)
 		release()
 		s.pass(2 * time.Second)

@@ -22,7 +22,7 @@ func TestWhatAnAgentReportsOfOldIsObserved(t *testing.T) {
 			lost = at
 		}
 		s.scripted("a", func(k *talk) {
-			k.grantTo(k.greet())
+			k.grantTo(k.handshake())
 			k.flush()
 			go func() {
 				for k.receive() != nil {

@@ -100,7 +100,7 @@ func TestRestartedMasterAnswersFromTheStoreAtOnceAndGoesOnFromIt(t *testing.T) {
 		hang := make(chan struct{})
 		a.play(func(k *talk) {
 			<-hang
-			k.obey()
+			k.serve()
 		})
 		s.restart()
 		start := time.Now()
@@ -207,7 +207,7 @@ func TestReportsAreSavedOnceAPeriodAndOneAtATime(t *testing.T) {
 		a := s.cluster("a")
 		w.set(func() { w.delay = 700 * time.Millisecond })
 		a.play(func(k *talk) { // ten flushes a second
-			g := k.grantTo(k.greet())
+			g := k.grantTo(k.handshake())
 			g.Period = 100 * time.Millisecond
 			k.flushUntilEnd(g)
 		})

@@ -25,19 +25,19 @@ func (m *member) update() bool {
 	if reflect.DeepEqual(c, m.spec) {
 		return true
 	}
-	before, barredBefore := m.spec, m.blockedReason()
+	before, blockedBefore := m.spec, m.blockedReason()
 	m.spec, m.fault = c, c.fault(m.sessions.config.Insecure)
 	m.tellLocked(func(o *Status) {
-		m.refuseStranger(o)
-		m.tellSpec(o, before, barredBefore)
+		m.dropOtherCluster(o)
+		m.tellSpec(o, before, blockedBefore)
 	})
-	switch firstSight := !c.reaches(before) || barredBefore != "" || !slices.Equal(c.Ignore, before.Ignore); {
+	switch firstSight := !c.reaches(before) || blockedBefore != "" || !slices.Equal(c.Ignore, before.Ignore); {
 	case firstSight && c.IdleRefresh > 0 && m.blockedReason() == "":
 		m.sessions.refresher.schedule(m, time.Now())
-	case firstSight || c.IdleRefresh != before.IdleRefresh || m.blockedReason() != barredBefore:
+	case firstSight || c.IdleRefresh != before.IdleRefresh || m.blockedReason() != blockedBefore:
 		m.scheduleLocked()
 	}
-	m.callReaders()
+	m.notifyWaiters()
 	m.stirLocked()
 	return true
 }
@@ -47,12 +47,12 @@ func (m *member) vanish() {
 	m.gone, m.value = true, nil
 	m.account.Close()
 	m.sessions.refresher.cancel(m)
-	m.callReaders()
+	m.notifyWaiters()
 	m.stirLocked()
 }
 
-// refuseStranger drops what is held of another cluster than is expected by now.
-func (m *member) refuseStranger(o *Status) {
+// dropOtherCluster drops what is held of another cluster than is expected by now.
+func (m *member) dropOtherCluster(o *Status) {
 	if m.spec.ExpectedUID == "" || o.UID == "" || o.UID == m.spec.ExpectedUID {
 		return
 	}
@@ -62,7 +62,7 @@ func (m *member) refuseStranger(o *Status) {
 }
 
 // tellSpec is what there is to tell of a spec by itself.
-func (m *member) tellSpec(o *Status, before Cluster, barredBefore string) {
+func (m *member) tellSpec(o *Status, before Cluster, blockedBefore string) {
 	if o.Session.Phase == Backoff && m.spec.Generation != o.Generation {
 		o.Session.Phase = Idle // what failed may be put right: nobody is refused because of it
 	}
@@ -72,7 +72,7 @@ func (m *member) tellSpec(o *Status, before Cluster, barredBefore string) {
 		o.Ready, o.Reason, o.Message = state.False, Suspended, ""
 	case m.fault != nil:
 		o.Ready, o.Reason, o.Message = state.False, m.fault.reason, m.fault.Error()
-	case barredBefore != "" || !m.spec.reaches(before) || m.spec.ExpectedUID != before.ExpectedUID && o.Ready == state.False:
+	case blockedBefore != "" || !m.spec.reaches(before) || m.spec.ExpectedUID != before.ExpectedUID && o.Ready == state.False:
 		o.Ready, o.Reason, o.Message, o.Binding = state.Unknown, AwaitingFirstContact, "", BindingUnknown
 	}
 }

@@ -102,9 +102,9 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 		w.live.facts(&f, w.spec, w.sessions.pauses.until(now))
 	}
 	if w.value != nil && w.value.State != nil {
-		f.held, f.letGo = true, w.value.ExpiresAt
+		f.held, f.evict = true, w.value.ExpiresAt
 		if f.wanted {
-			f.letGo = f.letGo.Add(cache.ResumeTime)
+			f.evict = f.evict.Add(cache.ResumeTime)
 		}
 	}
 	if w.summaryDue && (f.wanted || f.open || f.blockedReason != "") {
@@ -137,10 +137,10 @@ func (w *worker) do(ctx context.Context, d decision) {
 		w.renew()
 	case stop:
 		w.stop(d.why)
-	case hangUp:
-		w.hangUp(d.why)
-	case letGo:
-		w.letGo()
+	case abort:
+		w.abort(d.why)
+	case evict:
+		w.evict()
 	case release:
 		w.release()
 	case calm:
@@ -150,9 +150,9 @@ func (w *worker) do(ctx context.Context, d decision) {
 	}
 }
 
-// hangUp ends a session that went wrong, if nothing came after all while the
+// abort ends a session that went wrong, if nothing came after all while the
 // goroutine was busy.
-func (w *worker) hangUp(why string) {
+func (w *worker) abort(why string) {
 	select {
 	case f := <-w.frames():
 		w.takeFrame(f)
@@ -162,12 +162,12 @@ func (w *worker) hangUp(why string) {
 	}
 }
 
-// letGo keeps of the value what costs nothing.
-func (w *worker) letGo() {
+// evict keeps of the value what costs nothing.
+func (w *worker) evict() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.value != nil {
-		w.value = w.value.letGo()
+		w.value = w.value.evict()
 	}
 	w.account.Hold(0)
 }
