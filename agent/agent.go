@@ -181,7 +181,7 @@ func (a *agent) announce() {
 	}
 }
 
-// drain takes in nobody any more and tells every master.
+// drain refuses new connections and tells every master that the agent shuts down.
 func (a *agent) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()

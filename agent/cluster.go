@@ -8,8 +8,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// restConfig is how the member cluster is reached: the kubeconfig that was named,
-// else the pod's service account, else $KUBECONFIG.
+// restConfig returns the client configuration for the member cluster: the configured
+// kubeconfig, else the pod's service account, else $KUBECONFIG.
 func (c *Config) restConfig() (*rest.Config, error) {
 	config, err := c.findCluster()
 	if err != nil {

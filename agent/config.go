@@ -87,7 +87,7 @@ type Config struct {
 // served apart.
 type Addresses struct{ Masters, Metrics, Health net.Addr }
 
-// Default is the Config of an agent that is told nothing else.
+// Default returns the default Config of an agent.
 func Default() Config {
 	return Config{
 		Listen:           ":7443",
@@ -103,8 +103,7 @@ func Default() Config {
 	}
 }
 
-// Validate says everything that is wrong with a Config, in words for whoever wrote
-// the command line.
+// Validate returns all errors of a Config in terms of the command line's flags.
 func (c *Config) Validate() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
@@ -134,8 +133,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateClusterName says what is wrong with the name of the cluster. A reference to a
-// variable that is not set comes as it is written in the pod's manifest.
+// validateClusterName returns an error if the name of the cluster is invalid. An unset variable
+// arrives as it is written in the pod's manifest.
 func validateClusterName(name string) error {
 	if name == "" || strings.Contains(name, "$(") {
 		return errors.New("--cluster-name is missing, and has no default: it is the name of this cluster's ClusterAgent on the hub. " +
@@ -147,7 +146,7 @@ func validateClusterName(name string) error {
 	return nil
 }
 
-// isLoopback says that an address to listen on can be reached from this machine only.
+// isLoopback reports whether an address to listen on is reachable from this machine only.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

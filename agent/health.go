@@ -21,7 +21,8 @@ func (h *health) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", h.readyz)
 }
 
-// readyz tells whether the agent could report what is true now, and if not, why.
+// readyz serves the readiness check: whether the agent can report the present state, and if
+// not, why.
 func (h *health) readyz(w http.ResponseWriter, _ *http.Request) {
 	problems := h.problems(time.Now())
 	if len(problems) == 0 {
@@ -31,8 +32,8 @@ func (h *health) readyz(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, strings.Join(problems, "\n"), http.StatusServiceUnavailable)
 }
 
-// problems are what keeps the agent from being ready. Nodes and pods are what it is
-// there for; what else is missing is told in reports and keeps nothing from them.
+// problems returns what keeps the agent from being ready. Only nodes and pods are required;
+// other missing sections are part of reports.
 func (h *health) problems(now time.Time) []string {
 	var problems []string
 	if _, _, known := h.identity(); !known {
@@ -47,7 +48,7 @@ func (h *health) problems(now time.Time) []string {
 	return problems
 }
 
-// problem is what is wrong with a section, empty for one that is live.
+// problem returns what is wrong with a section, or "" if it is live.
 func problem(name state.SectionName, r state.SectionStatus, now time.Time) string {
 	if r.Live {
 		return ""

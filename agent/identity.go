@@ -48,7 +48,7 @@ func newIdentity(config *rest.Config, log *slog.Logger) (*identity, error) {
 	return &identity{base: base, client: client, log: log}, nil
 }
 
-// get is the identity once it is known.
+// get returns the identity if it is known.
 func (i *identity) get() (uid, version string, ok bool) {
 	known := i.known.Load()
 	if known == nil {

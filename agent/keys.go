@@ -37,9 +37,9 @@ func (k *masterKeys) run(ctx context.Context) error {
 	}
 }
 
-// read takes over the keys that are in the files now. Files that cannot be read are logged
-// once, and the keys before them stay: a Secret's volume is replaced in several steps, and
-// an agent that knows no key would be lost.
+// read replaces the keys by the present content of the files. If they cannot be read, it logs
+// this once and keeps the previous keys: a Secret's volume is replaced in several steps, and an
+// agent without keys would refuse every master.
 func (k *masterKeys) read() {
 	keys, err := token.ReadPublicKeys(k.files...)
 	switch {

@@ -34,7 +34,7 @@ func (a *agent) giveBack(ctx context.Context) error {
 	}
 }
 
-// snapshotSent tells giveBack, and never waits for it.
+// snapshotSent notifies giveBack without blocking.
 func (a *agent) snapshotSent() {
 	select {
 	case a.spent <- struct{}{}:

@@ -38,7 +38,7 @@ var (
 	healthLimits  = connlimit.Config{Max: 128, MaxPerAddress: 16}
 )
 
-// limits are those of connections to the address for masters.
+// limits returns the connection limits of the listener for masters.
 func (c *Config) limits() (connlimit.Config, error) {
 	proxies, err := connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
 	return connlimit.Config{
@@ -118,8 +118,8 @@ func onlyLoopbackHosts(handler http.Handler) http.Handler {
 	})
 }
 
-// serverTLS is how masters are served: by TLS 1.3, which their signatures are bound to; nil
-// for plain ws.
+// serverTLS returns the TLS configuration for masters, TLS 1.3 only, since signatures are bound
+// to it; nil for plain ws.
 func (c *Config) serverTLS() (*tls.Config, error) {
 	if c.servesPlain() {
 		c.Log.Warn("INSECURE: serving plain ws: anyone on the network path can read and change everything", "address", c.Listen)

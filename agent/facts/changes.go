@@ -11,10 +11,9 @@ import (
 // at most once a call, so no key is gathered twice.
 type changes state.Changes
 
-// replace puts fresh in the place of the objects that an owner held, gathers what
-// differs, and returns what the owner holds now: in key order, and with the very
-// objects as they were where they are equal, so that the facts in the Tracker and
-// in the State are the same memory.
+// replace replaces the objects of an owner by fresh, records the differences, and returns the
+// owner's objects in key order. Equal objects keep their identity, so that the facts in the
+// Tracker and in the State share memory.
 func (c *changes) replace(held, fresh []state.Object) []state.Object {
 	fresh = inKeyOrder(fresh)
 	for i, object := range fresh {

@@ -32,10 +32,10 @@ type crashSeries struct {
 	restarts int32
 }
 
-// observe takes in the status of a container, and returns the first crash of the loop
-// that it is in; zero while it is in none. looping says that it was in one before,
-// notReadySince since when it does not work. A container that was restarted more than
-// once without a stable run is in a loop too, since the kubelet backs off late.
+// observe processes the status of a container and returns the first crash of its crash loop, or
+// zero if it is not in one. looping reports whether it was in a loop before, and notReadySince
+// since when it has not worked. A container that restarted more than once without a stable run
+// is also in a loop, since the kubelet backs off late.
 func (c crashes) observe(status *ContainerStatus, policy state.RestartPolicy, looping bool, notReadySince, createdAt, now state.Time) state.Time {
 	if done(status, policy) || status.State == state.Running && status.StartedAt != 0 && now-status.StartedAt >= stableRun {
 		delete(c, status.Name)

@@ -13,7 +13,7 @@ type declaration struct {
 	port      uint16
 }
 
-// declarations are the ports that a pod's main containers and sidecars declare.
+// declarations returns the ports that a pod's main containers and sidecars declare.
 func declarations(in *PodInput) []declaration {
 	var all []declaration
 	for i := range in.Containers {
@@ -30,8 +30,8 @@ func declarations(in *PodInput) []declaration {
 	return slices.Clip(all)
 }
 
-// declarer is the container that declares a port; empty where none or several do.
-func declarer(all []declaration, protocol state.Protocol, port uint16) string {
+// declaringContainer returns the container that declares a port, or "" if none or several do.
+func declaringContainer(all []declaration, protocol state.Protocol, port uint16) string {
 	container := ""
 	for _, d := range all {
 		if d.protocol != protocol || d.port != port {

@@ -47,7 +47,7 @@ const (
 	roleLabel  = "kubernetes.io/role"
 )
 
-// roles are a node's roles as `kubectl get nodes` finds them.
+// roles returns a node's roles as in `kubectl get nodes`.
 func roles(labels map[string]string) []string {
 	var found []string
 	for label, value := range labels {

@@ -2,9 +2,9 @@ package facts
 
 import "net/netip"
 
-// hostAddress is the address of a port row in canonical form, so that one address
-// written in two ways is one address; a hostname stays as it is. The unspecified
-// addresses of both families are empty: all addresses.
+// hostAddress returns the address of a port row in canonical form, so that equal addresses
+// compare equal. A hostname is returned unchanged. The unspecified address of either family
+// gives "": all addresses.
 func hostAddress(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

@@ -2,7 +2,7 @@ package facts
 
 import "rollcall.dev/rollcall/api/state"
 
-// kubeletPort is the row of a node's kubelet, nil where it does not say its port.
+// kubeletPort returns the row of a node's kubelet, or nil if the node does not report the port.
 func kubeletPort(in *NodeInput) *state.Port {
 	if in.KubeletPort == 0 {
 		return nil

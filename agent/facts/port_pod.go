@@ -2,10 +2,10 @@ package facts
 
 import "rollcall.dev/rollcall/api/state"
 
-// podPorts are the ports of its node that a pod takes: the host ports of its main
-// containers and sidecars, or with hostNetwork all ports that they declare. (The
-// API server fills hostPort for hostNetwork pods; they listen by themselves, so
-// they have no HostPort rows.) A pod that has no node or is finished takes none.
+// podPorts returns the ports of its node that a pod takes: the host ports of its main
+// containers and sidecars, or with hostNetwork all declared ports. (The API server fills
+// hostPort for hostNetwork pods; they listen by themselves, so they have no HostPort rows.) A
+// pod that has no node or is finished takes none.
 func podPorts(in *PodInput) []*state.Port {
 	if in.Node == "" || in.Phase.Finished() {
 		return nil
@@ -25,7 +25,7 @@ func podPorts(in *PodInput) []*state.Port {
 	return rows
 }
 
-// listens says that containers of this kind run for as long as their pod does.
+// listens reports whether containers of this kind run as long as their pod.
 func listens(kind state.ContainerKind) bool { return kind == state.Main || kind == state.Sidecar }
 
 func podPort(in *PodInput, container string, port ContainerPort) *state.Port {
@@ -42,9 +42,8 @@ func podPort(in *PodInput, container string, port ContainerPort) *state.Port {
 	return row
 }
 
-// podTarget is the pod itself, in the words that an EndpointSlice would have for
-// it: it serves while its Ready condition is True, and is ready if it serves and
-// is not terminating.
+// podTarget returns the pod as a target with the conditions of an EndpointSlice: it serves
+// while its Ready condition is True, and is ready if it serves and is not terminating.
 func podTarget(in *PodInput, container string, port uint16) *state.Target {
 	ready := in.Ready.Type != "" && in.Ready.Status == state.True
 	return &state.Target{

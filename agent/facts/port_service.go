@@ -6,9 +6,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// servicePorts are the rows of a Service: its node ports, its health check's, and
-// its ports on each address of a load balancer and each external IP. Headless and
-// ExternalName Services have none.
+// servicePorts returns the rows of a Service: its node ports, its health check port, and its
+// ports on each load balancer address and external IP. Headless and ExternalName Services have
+// none.
 func servicePorts(in *ServiceInput) []*state.Port {
 	if in.Headless || in.Type == corev1.ServiceTypeExternalName {
 		return nil
@@ -24,11 +24,11 @@ func servicePorts(in *ServiceInput) []*state.Port {
 	return append(rows, healthCheckPort(in)...)
 }
 
-// nodePort is the row of an allocated node port, on all nodes. Allocation is what
-// counts: a load balancer that has allocateLoadBalancerNodePorts off gets none by
-// itself, yet keeps one that was asked for by number or was there before, and
-// kube-proxy serves it. On which of a node's addresses it does is its own setting
-// (--nodeport-addresses) and not in the API: the row says all.
+// nodePort returns the row of an allocated node port, on all nodes. Allocation counts: a load
+// balancer with allocateLoadBalancerNodePorts off gets no node port by default, but keeps one
+// that was requested by number or existed before, and kube-proxy serves it. The node addresses
+// that kube-proxy uses are its own setting (--nodeport-addresses) and not in the API, so the
+// row means all addresses.
 func nodePort(in *ServiceInput, port ServicePort) []*state.Port {
 	if port.NodePort == 0 || in.Type != corev1.ServiceTypeNodePort && in.Type != corev1.ServiceTypeLoadBalancer {
 		return nil
@@ -38,8 +38,8 @@ func nodePort(in *ServiceInput, port ServicePort) []*state.Port {
 	return []*state.Port{row}
 }
 
-// addressed are the rows of a service port on addresses that are not the nodes' own.
-// They are on all nodes too: kube-proxy takes what comes for them wherever it comes.
+// addressed returns the rows of a service port on addresses that do not belong to nodes. They
+// are on all nodes, since kube-proxy accepts traffic for them on every node.
 func addressed(in *ServiceInput, port ServicePort, kind state.PortKind, addresses []string) []*state.Port {
 	var rows []*state.Port
 	for _, address := range addresses {
@@ -60,9 +60,9 @@ func serviceRow(in *ServiceInput, port ServicePort) *state.Port {
 	}
 }
 
-// healthCheckPort is the row of the port on which every node says whether it has
-// endpoints of a load balancer with externalTrafficPolicy Local. It leads to
-// kube-proxy and not to a port of the Service.
+// healthCheckPort returns the row of the port on which every node reports whether it has
+// endpoints of a load balancer with externalTrafficPolicy Local. kube-proxy serves it, so it
+// leads to no port of the Service.
 func healthCheckPort(in *ServiceInput) []*state.Port {
 	if in.HealthCheckNodePort == 0 || in.Type != corev1.ServiceTypeLoadBalancer {
 		return nil

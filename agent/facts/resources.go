@@ -19,9 +19,9 @@ var asScheduled = resourcehelper.PodResourcesOptions{
 	UseDRANodeAllocatableResourceClaimStatus:       true,
 }
 
-// PodResources are what a pod as a whole requests and may use at most, as the
-// scheduler counts it: init containers, sidecars (KEP-753), pod-level resources
-// (KEP-2837), in-place resizes (KEP-1287) and overhead included.
+// PodResources returns the requests and limits of a pod as the scheduler counts them: with init
+// containers, sidecars (KEP-753), pod-level resources (KEP-2837), in-place resizes (KEP-1287)
+// and overhead.
 func PodResources(pod *corev1.Pod) (requested, limits state.Resources) {
 	return Resources(resourcehelper.PodRequests(pod, asScheduled)), Resources(resourcehelper.PodLimits(pod, asScheduled))
 }

@@ -8,8 +8,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// storage is where a pod mounts which claim, once per claim, path and volume, with the
-// claims' capacities as far as they are known.
+// storage returns which claims a pod mounts where, once per claim, path and volume, with the
+// claims' capacities if they are known.
 func storage(mounts []Mount, capacity func(claim string) int64) []state.Volume {
 	if len(mounts) == 0 {
 		return nil
@@ -24,7 +24,7 @@ func storage(mounts []Mount, capacity func(claim string) int64) []state.Volume {
 	return slices.Compact(volumes)
 }
 
-// remounted is a pod whose claims' capacities are looked up anew.
+// remounted returns a copy of the pod with the present capacities of its claims.
 func remounted(p *state.Pod, capacity func(claim string) int64) *state.Pod {
 	next := *p
 	next.Storage = slices.Clone(p.Storage)

@@ -27,7 +27,7 @@ func endpointOf(e *Endpoint) endpoint {
 	return endpoint{e.Address, false}
 }
 
-// exposures are the service ports that the rows of a Service belong to.
+// exposures returns the service ports that the rows of a Service belong to.
 func exposures(rows []*state.Port) []exposure {
 	var ports []exposure
 	for _, row := range rows {
@@ -41,10 +41,9 @@ func exposures(rows []*state.Port) []exposure {
 	return ports
 }
 
-// targets are where the exposed ports of a Service lead, by endpoint; those that
-// wanted refuses are passed over. Slices are joined by port name and protocol, and
-// a port for which a slice gives no number is skipped. The result does not depend
-// on the order of the slices.
+// targets returns the targets of the exposed ports of a Service by endpoint, without endpoints
+// for which wanted returns false. Slices are joined by port name and protocol. A port without a
+// number in a slice is skipped. The result does not depend on the order of the slices.
 func targets(service id, ports []exposure, inSlices []*SliceInput, wanted func(endpoint) bool) map[endpoint][]*state.Target {
 	found := map[endpoint][]*state.Target{}
 	for _, slice := range inSlices {

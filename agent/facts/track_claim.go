@@ -14,7 +14,7 @@ type claimRecord struct {
 	pods     []*podRecord
 }
 
-// SetClaim takes in PersistentVolumeClaims as they are now.
+// SetClaim adds or updates PersistentVolumeClaims.
 func (t *Tracker) SetClaim(all ...*ClaimInput) state.Changes {
 	for _, in := range all {
 		t.setClaim(in)
@@ -22,13 +22,13 @@ func (t *Tracker) SetClaim(all ...*ClaimInput) state.Changes {
 	return t.flush()
 }
 
-// DeleteClaim takes in that a PersistentVolumeClaim is gone.
+// DeleteClaim removes a PersistentVolumeClaim.
 func (t *Tracker) DeleteClaim(namespace, name string) state.Changes {
 	t.deleteClaim(id{namespace, name})
 	return t.flush()
 }
 
-// RetainClaims takes in that there are no PersistentVolumeClaims but these.
+// RetainClaims removes all PersistentVolumeClaims but these.
 func (t *Tracker) RetainClaims(these []Name) state.Changes {
 	retain(these, Name.id, t.claims, t.deleteClaim)
 	return t.flush()
@@ -49,7 +49,7 @@ func (t *Tracker) deleteClaim(name id) {
 	}
 }
 
-// claim is the record of a claim, made where there is none.
+// claim returns the record of a claim, creating it if necessary.
 func (t *Tracker) claim(name id) *claimRecord {
 	c := t.claims[name]
 	if c == nil {
@@ -89,7 +89,7 @@ func (t *Tracker) capacities(namespace string) func(claim string) int64 {
 	}
 }
 
-// remount tells a pod's claims' capacities anew.
+// remount updates the capacities of a pod's claims.
 func (t *Tracker) remount(p *podRecord) {
 	p.touched = false
 	fresh := slices.Clone(p.facts)
@@ -98,7 +98,7 @@ func (t *Tracker) remount(p *podRecord) {
 	p.facts = t.changes.replace(p.facts, fresh)
 }
 
-// moveMounts tells claims which pods mount them.
+// moveMounts updates the index of the pods that mount each claim.
 func (t *Tracker) moveMounts(p *podRecord, before, after *state.Pod) {
 	for name := range claimsOf(before) {
 		c := t.claims[name]

@@ -24,7 +24,7 @@ func (n *nodeRecord) node() *state.Node {
 	return n.facts[0].(*state.Node)
 }
 
-// SetNode takes in nodes as they are now.
+// SetNode adds or updates nodes.
 func (t *Tracker) SetNode(all ...*NodeInput) state.Changes {
 	for _, in := range all {
 		t.setNode(in)
@@ -32,13 +32,13 @@ func (t *Tracker) SetNode(all ...*NodeInput) state.Changes {
 	return t.flush()
 }
 
-// DeleteNode takes in that a node is gone.
+// DeleteNode removes a node.
 func (t *Tracker) DeleteNode(name string) state.Changes {
 	t.deleteNode(name)
 	return t.flush()
 }
 
-// RetainNodes takes in that there are no nodes but these.
+// RetainNodes removes all nodes but these.
 func (t *Tracker) RetainNodes(these []Name) state.Changes {
 	retain(these, Name.node, t.nodes, t.deleteNode)
 	return t.flush()
@@ -68,7 +68,7 @@ func (t *Tracker) deleteNode(name string) {
 	}
 }
 
-// node is the record of a node, made where there is none.
+// node returns the record of a node, creating it if necessary.
 func (t *Tracker) node(name string) *nodeRecord {
 	n := t.nodes[name]
 	if n == nil {
@@ -85,7 +85,8 @@ func (t *Tracker) touchNode(n *nodeRecord) {
 	}
 }
 
-// publishLoad tells the load of a node, and forgets a node that nothing is left of.
+// publishLoad updates the load of a node, and deletes the record of a node without node and
+// pods.
 func (t *Tracker) publishLoad(n *nodeRecord) {
 	n.touched = false
 	var held, fresh []state.Object

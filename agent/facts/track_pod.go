@@ -31,7 +31,7 @@ func (p *podRecord) containers() []*state.Container {
 	return all
 }
 
-// pod is the pod's own fact, nil before it is known.
+// pod returns the pod's own fact, or nil before it is known.
 func (p *podRecord) pod() *state.Pod {
 	if len(p.facts) == 0 {
 		return nil
@@ -39,8 +39,7 @@ func (p *podRecord) pod() *state.Pod {
 	return p.facts[0].(*state.Pod)
 }
 
-// SetPod takes in pods as they are now, whether or not they are the ones that were
-// known by their names.
+// SetPod adds or updates pods. A pod may have replaced another one with the same name.
 func (t *Tracker) SetPod(all ...*PodInput) state.Changes {
 	for _, in := range all {
 		t.setPod(in)
@@ -48,13 +47,13 @@ func (t *Tracker) SetPod(all ...*PodInput) state.Changes {
 	return t.flush()
 }
 
-// DeletePod takes in that a pod is gone.
+// DeletePod removes a pod.
 func (t *Tracker) DeletePod(namespace, name string) state.Changes {
 	t.deletePod(id{namespace, name})
 	return t.flush()
 }
 
-// RetainPods takes in that there are no pods but these.
+// RetainPods removes all pods but these.
 func (t *Tracker) RetainPods(these []Name) state.Changes {
 	retain(these, Name.id, t.pods, t.deletePod)
 	return t.flush()
@@ -76,8 +75,8 @@ func (t *Tracker) setPod(in *PodInput) {
 	t.changePod(p, t.podFacts(p, in))
 }
 
-// shared is what a pod declares, in the memory of the pod before where that declares
-// the same: in a list the pods of one workload follow each other.
+// shared returns the declarations of the previous pod if they are equal, to share memory: in a
+// list the pods of one workload follow each other.
 func (t *Tracker) shared(declared []declaration) []declaration {
 	if slices.Equal(declared, t.declared) {
 		return t.declared
@@ -156,7 +155,7 @@ func (t *Tracker) changePod(p *podRecord, fresh []state.Object) {
 	}
 }
 
-// moveLoad takes a pod's load from the node that carried it to the one that does.
+// moveLoad moves a pod's load from its previous to its present node.
 func (t *Tracker) moveLoad(before, after *state.Pod) {
 	if before != nil && loads(before) {
 		n := t.node(before.Node)
@@ -170,7 +169,7 @@ func (t *Tracker) moveLoad(before, after *state.Pod) {
 	}
 }
 
-// touchBackends has the targets made anew which name a pod.
+// touchBackends marks the targets that name a pod for recomputation.
 func (t *Tracker) touchBackends(name id) {
 	for _, s := range t.backends[name] {
 		t.touchEndpoint(s, endpoint{name.name, true})

@@ -28,7 +28,7 @@ type serviceRecord struct {
 	endpoints map[endpoint]struct{}
 }
 
-// SetService takes in Services as they are now.
+// SetService adds or updates Services.
 func (t *Tracker) SetService(all ...*ServiceInput) state.Changes {
 	for _, in := range all {
 		t.setService(in)
@@ -36,13 +36,13 @@ func (t *Tracker) SetService(all ...*ServiceInput) state.Changes {
 	return t.flush()
 }
 
-// DeleteService takes in that a Service is gone.
+// DeleteService removes a Service.
 func (t *Tracker) DeleteService(namespace, name string) state.Changes {
 	t.deleteService(id{namespace, name})
 	return t.flush()
 }
 
-// RetainServices takes in that there are no Services but these.
+// RetainServices removes all Services but these.
 func (t *Tracker) RetainServices(these []Name) state.Changes {
 	retain(these, Name.id, t.services, t.deleteService)
 	return t.flush()
@@ -83,7 +83,7 @@ func (t *Tracker) setSelector(s *serviceRecord, selects bool) {
 	}
 }
 
-// touchSelectors has the Services looked at anew whose selector matches some labels.
+// touchSelectors marks the Services whose selector matches the labels for recomputation.
 func (t *Tracker) touchSelectors(namespace string, labels LabelSet) {
 	for s := range t.selectors[namespace] {
 		if labels.Contains(s.in.Selector) {
@@ -102,7 +102,7 @@ func (t *Tracker) matches(s *serviceRecord) bool {
 	return false
 }
 
-// refresh makes the fact of a Service anew.
+// refresh recomputes the fact of a Service.
 func (t *Tracker) refresh(s *serviceRecord) {
 	if s.in == nil {
 		t.setFact(s, nil)
@@ -137,7 +137,7 @@ func (s *serviceRecord) hasReadyEndpoint() bool {
 	return false
 }
 
-// expose puts rows in the place of those a Service had.
+// expose replaces the rows of a Service.
 func (t *Tracker) expose(s *serviceRecord, rows []*state.Port) {
 	s.rows = t.changes.replace(s.rows, appendObjects(nil, rows...))
 	if exposed := exposures(rows); !slices.Equal(exposed, s.exposed) {
@@ -147,7 +147,7 @@ func (t *Tracker) expose(s *serviceRecord, rows []*state.Port) {
 	t.touchService(s)
 }
 
-// service is the record of a Service, made where there is none.
+// service returns the record of a Service, creating it if necessary.
 func (t *Tracker) service(name id) *serviceRecord {
 	s := t.services[name]
 	if s == nil {
@@ -172,8 +172,8 @@ func (t *Tracker) touchEndpoint(s *serviceRecord, e endpoint) {
 	t.touchService(s)
 }
 
-// retarget makes the touched targets of a Service anew, and forgets a Service that
-// nothing is left of.
+// retarget recomputes the marked targets of a Service, and deletes the record of a Service
+// without Service and slices.
 func (t *Tracker) retarget(s *serviceRecord) {
 	t.refresh(s)
 	fresh := targets(s.name, s.exposed, s.slices, s.wanted)
@@ -200,7 +200,7 @@ func (t *Tracker) dropTargets(s *serviceRecord, touched iter.Seq[endpoint], fres
 	}
 }
 
-// wanted says that an endpoint's targets are to be made anew.
+// wanted reports whether an endpoint's targets are marked for recomputation.
 func (s *serviceRecord) wanted(e endpoint) bool {
 	if s.all {
 		return true
@@ -209,7 +209,7 @@ func (s *serviceRecord) wanted(e endpoint) bool {
 	return ok
 }
 
-// setTargets puts an endpoint's targets in the place of those it had.
+// setTargets replaces the targets of an endpoint.
 func (t *Tracker) setTargets(s *serviceRecord, who endpoint, fresh []*state.Target) {
 	pod := id{s.name.namespace, who.name}
 	if who.isPod {
@@ -232,7 +232,7 @@ func (t *Tracker) nameContainers(pod id, targets []*state.Target) {
 		return
 	}
 	for _, target := range targets {
-		target.Container = declarer(p.declared, target.Protocol, target.ContainerPort)
+		target.Container = declaringContainer(p.declared, target.Protocol, target.ContainerPort)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// SetSlice takes in EndpointSlices as they are now.
+// SetSlice adds or updates EndpointSlices.
 func (t *Tracker) SetSlice(all ...*SliceInput) state.Changes {
 	for _, in := range all {
 		t.setSlice(in)
@@ -14,13 +14,13 @@ func (t *Tracker) SetSlice(all ...*SliceInput) state.Changes {
 	return t.flush()
 }
 
-// DeleteSlice takes in that an EndpointSlice is gone.
+// DeleteSlice removes an EndpointSlice.
 func (t *Tracker) DeleteSlice(namespace, name string) state.Changes {
 	t.deleteSlice(id{namespace, name})
 	return t.flush()
 }
 
-// RetainSlices takes in that there are no EndpointSlices but these.
+// RetainSlices removes all EndpointSlices but these.
 func (t *Tracker) RetainSlices(these []Name) state.Changes {
 	retain(these, Name.id, t.slices, t.deleteSlice)
 	return t.flush()
@@ -39,8 +39,8 @@ func (t *Tracker) deleteSlice(name id) {
 	t.moveSlice(before, nil)
 }
 
-// moveSlice takes a slice from the Service it was of to the one it is of; nil is
-// no slice at all. The targets are made anew of which it says something else now.
+// moveSlice moves a slice from its previous to its present Service, and marks the targets that
+// changed for recomputation. nil stands for no slice.
 func (t *Tracker) moveSlice(before, after *SliceInput) {
 	same := sameEndpoints(before, after)
 	if s := t.serviceOf(before); s != nil {
@@ -53,7 +53,7 @@ func (t *Tracker) moveSlice(before, after *SliceInput) {
 	}
 }
 
-// serviceOf is the record of the Service that a slice is of, nil where of none.
+// serviceOf returns the record of a slice's Service, or nil if it has none.
 func (t *Tracker) serviceOf(slice *SliceInput) *serviceRecord {
 	if slice == nil || slice.Service == "" {
 		return nil
@@ -61,7 +61,7 @@ func (t *Tracker) serviceOf(slice *SliceInput) *serviceRecord {
 	return t.service(id{slice.Namespace, slice.Service})
 }
 
-// sameEndpoints are the endpoints of which a slice says what it said before.
+// sameEndpoints returns the endpoints that did not change between two versions of a slice.
 func sameEndpoints(before, after *SliceInput) map[Endpoint]struct{} {
 	if before == nil || after == nil || before.Service != after.Service || !slices.Equal(before.Ports, after.Ports) {
 		return nil
@@ -79,8 +79,8 @@ func sameEndpoints(before, after *SliceInput) map[Endpoint]struct{} {
 	return same
 }
 
-// touchSlice has the targets made anew of which a slice speaks, but for some. A
-// Service that has no rows has no targets either.
+// touchSlice marks the targets of a slice's endpoints for recomputation, without those in same.
+// A Service without rows has no targets.
 func (t *Tracker) touchSlice(s *serviceRecord, slice *SliceInput, same map[Endpoint]struct{}) {
 	t.touchService(s)
 	if len(s.exposed) == 0 {

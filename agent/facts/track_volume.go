@@ -6,7 +6,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// SetVolume takes in PersistentVolumes as they are now.
+// SetVolume adds or updates PersistentVolumes.
 func (t *Tracker) SetVolume(all ...*VolumeInput) state.Changes {
 	for _, in := range all {
 		t.replaceVolume(in.Name, volumeFact(in))
@@ -14,13 +14,13 @@ func (t *Tracker) SetVolume(all ...*VolumeInput) state.Changes {
 	return t.flush()
 }
 
-// DeleteVolume takes in that a PersistentVolume is gone.
+// DeleteVolume removes a PersistentVolume.
 func (t *Tracker) DeleteVolume(name string) state.Changes {
 	t.deleteVolume(name)
 	return t.flush()
 }
 
-// RetainVolumes takes in that there are no PersistentVolumes but these.
+// RetainVolumes removes all PersistentVolumes but these.
 func (t *Tracker) RetainVolumes(these []Name) state.Changes {
 	retain(these, Name.node, t.volumes, t.deleteVolume)
 	return t.flush()
@@ -28,7 +28,7 @@ func (t *Tracker) RetainVolumes(these []Name) state.Changes {
 
 func (t *Tracker) deleteVolume(name string) { t.replaceVolume(name, nil) }
 
-// replaceVolume puts a fact, nil for none, in the place of the one a volume had.
+// replaceVolume replaces the fact of a volume; nil removes it.
 func (t *Tracker) replaceVolume(name string, fact *state.PersistentVolume) {
 	var held, fresh []state.Object
 	if before := t.volumes[name]; before != nil {

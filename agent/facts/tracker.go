@@ -65,7 +65,7 @@ func NewTracker(now func() state.Time) *Tracker {
 	}
 }
 
-// flush makes anew what was touched and returns all that changed.
+// flush recomputes everything that was marked and returns the changes.
 func (t *Tracker) flush() state.Changes {
 	for _, p := range t.touchedPods {
 		t.remount(p)
