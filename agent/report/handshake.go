@@ -41,9 +41,9 @@ func admissible(r *wire.SubscribeRequest, tokenHolder string) error {
 	case r.SummaryOnly:
 		return nil
 	case r.Session == "" || r.MasterID == "":
-		return protocolError("a Report without session or holder")
+		return protocolError("a SubscribeRequest without session or master ID")
 	case tokenHolder != "" && r.MasterID != tokenHolder:
-		return protocolError("a Report of another holder than the token's")
+		return protocolError("a SubscribeRequest with another master ID than the token")
 	}
 	return nil
 }

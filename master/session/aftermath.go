@@ -36,8 +36,8 @@ type afterEnd struct {
 	keepSession bool
 }
 
-// after is what follows an ending. Resyncs that are let pass are followed by a dial
-// at once, but without a base; so is a session that ran out, with it.
+// after returns what follows the end of a session. After a resync within the limit the master
+// dials again immediately without a base; after a session that ran out, with its base.
 func after(e ending, tooManyResyncs bool) afterEnd {
 	switch {
 	case e.resync && tooManyResyncs:
@@ -56,7 +56,7 @@ func after(e ending, tooManyResyncs bool) afterEnd {
 	return afterEnd{keepBase: true}
 }
 
-// endOf is the ending that an agent's End stands for.
+// endOf returns the ending for an agent's End.
 func endOf(m *wire.End) ending {
 	e := ending{word: m.Reason.String()}
 	words := m.Message
@@ -79,22 +79,22 @@ func endOf(m *wire.End) ending {
 	return e
 }
 
-// lost is the ending by a connection that broke.
+// lost returns the ending for a broken connection.
 func lost(err error) ending {
 	return ending{word: endLost, fault: failed(DialFailed, "the connection to the agent broke: %w", err)}
 }
 
-// unfollowable is the ending by what could not be followed.
+// unfollowable returns the ending for frames that cannot be applied.
 func unfollowable(err error) ending {
 	return ending{word: endResync, fault: failed(ProtocolError, "%w", err), resync: true}
 }
 
-// refusedFor is the ending by a cluster that takes too much memory.
+// refusedFor returns the ending for a cluster that exceeds its memory limit.
 func refusedFor(err error) ending {
 	return ending{word: endRefused, fault: failed(ProtocolError, "%w", err), overBudget: true}
 }
 
-// hungUp is the ending of a session on which the master hung up.
+// hungUp returns the ending of a session that the master aborted.
 func hungUp(why string, silence time.Duration) ending {
 	if why == endSilent {
 		return ending{word: why, fault: failed(DialFailed, "nothing came from the agent for %s", silence)}
@@ -102,5 +102,5 @@ func hungUp(why string, silence time.Duration) ending {
 	return ending{word: why, fault: failed(ProtocolError, "the agent did not end the session when its time was over")}
 }
 
-// isResync says that an error calls for a new beginning without a base.
+// isResync reports whether an error requires a new session without a base.
 func isResync(err error) bool { return errors.Is(err, wire.ErrResync) }

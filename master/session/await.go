@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Await is the cluster's value, fresh: what is held if its time is not over, else
-// what the next report says. To ask is demand. The error is ErrUnknown,
-// ErrSuspended, ErrStopping, an *UnreachableError, or a *NoReportError when the
-// context ended first. Where a value is held, the Registry counts as Sync last read it.
+// Await returns a fresh report of the cluster: the cached one if it is fresh, else the next
+// one. It registers demand. The error is ErrNotFound, ErrSuspended, ErrStopping, an
+// *UnreachableError, or a *NoReportError if the context ended first. If there is a cached
+// report, the Registry's entry is the one of the last Sync.
 func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	if v := s.hit(name, time.Now()); v != nil {
 		s.metrics.hits.Inc()
@@ -40,9 +40,9 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	return v, err
 }
 
-// hit is the value that is held and may be served, for which it registers demand; nil:
-// there is more to it. It does not ask the Registry, whose changes Sync brings: next to
-// an answer that is held, even that takes long.
+// hit registers demand and returns the cached report if it is fresh, else nil. It does not read
+// the Registry, whose changes arrive by Sync: even that would be slow compared with a cached
+// response.
 func (s *Sessions) hit(name string, now time.Time) *Report {
 	m := s.member(name)
 	if m == nil {
@@ -59,7 +59,7 @@ func (s *Sessions) hit(name string, now time.Time) *Report {
 	return m.value
 }
 
-// Want is demand for a cluster as Await is, and does not wait for what comes of it.
+// RegisterDemand registers demand for a cluster as Await does, without waiting for a report.
 func (s *Sessions) RegisterDemand(name string) {
 	m := s.lookUp(name)
 	if m == nil {
@@ -72,7 +72,7 @@ func (s *Sessions) RegisterDemand(name string) {
 	}
 }
 
-// Watch is demand for a cluster until release is called.
+// Watch registers demand for a cluster until release is called.
 func (s *Sessions) Watch(name string) (release func()) {
 	m := s.lookUp(name)
 	if m == nil {
@@ -123,8 +123,8 @@ func (m *member) watch(n int) {
 	m.stirLocked()
 }
 
-// look is what a reader gets now: a value, or an error, or a channel that is closed
-// when it is time to look again.
+// look returns what a reader gets now: a report, or an error, or a channel that is closed when
+// the reader has to look again.
 func (m *member) look(now time.Time) (*Report, <-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -147,7 +147,7 @@ func (m *member) lookLocked(now time.Time) (*Report, <-chan struct{}, error) {
 	return nil, m.news, nil
 }
 
-// noReport is the error of a wait that its context ended.
+// noReport returns the error of a wait whose context ended.
 func (m *member) noReport(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -68,7 +68,7 @@ func (s *Sessions) call(ctx context.Context, c call) reply {
 	return r
 }
 
-// talk is a call behind the gate.
+// talk dials and performs the handshake, after the limit of handshakes admitted it.
 func (s *Sessions) talk(ctx context.Context, c call) reply {
 	timed, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -91,7 +91,7 @@ func (s *Sessions) talk(ctx context.Context, c call) reply {
 	return r
 }
 
-// converse is the talk up to the agent's answer.
+// converse performs the handshake up to the agent's response.
 func (r *reply) converse(ctx context.Context, c call, d *dialer) *failure {
 	first := r.link.only(ctx)
 	hello, ok := first.message.(*wire.Hello)
@@ -180,7 +180,7 @@ func (c call) report(h *wire.Hello, holder string, s *signing) *wire.SubscribeRe
 	return m
 }
 
-// whole is a summary with what the agent did not send again.
+// whole returns a summary completed by the parts that the agent did not send again.
 func (c call) whole(m *wire.Summary) *wire.Summary {
 	if c.known == nil {
 		return m
@@ -205,7 +205,7 @@ func (c call) accept(g *wire.SubscribeResponse) *failure {
 	return c.cluster.accepts(g)
 }
 
-// accepts says whether a grant keeps period < TTL and period < duration.
+// accepts returns a failure unless a grant satisfies period < TTL and period < duration.
 func (c Cluster) accepts(g *wire.SubscribeResponse) *failure {
 	switch {
 	case g.Period <= 0 || g.Duration <= 0:
@@ -218,7 +218,7 @@ func (c Cluster) accepts(g *wire.SubscribeResponse) *failure {
 	return nil
 }
 
-// noAnswer is the failure of a frame that is not what had to come.
+// noAnswer returns the failure for an unexpected frame.
 func noAnswer(ctx context.Context, f frame, what string) *failure {
 	switch {
 	case f.message != nil:
@@ -231,7 +231,7 @@ func noAnswer(ctx context.Context, f frame, what string) *failure {
 	return failed(DialFailed, "the connection broke before the agent sent %s: %w", what, f.err)
 }
 
-// open says that a session was granted and its link is there to be used.
+// open reports whether a session was granted and its connection is usable.
 func (r *reply) open() bool { return r.granted != nil && r.failure == nil && !r.cancelled }
 
 // abort ends a connection that is of no further use. Behind a summary there is
@@ -254,7 +254,7 @@ func (r *reply) abort() {
 	r.link.dismiss(code, why)
 }
 
-// nextTerm is the number of a connection that was just granted.
+// nextTerm returns the number of a connection that was just granted.
 func (s *Sessions) nextTerm(ctx context.Context, cluster string) uint64 {
 	timed, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()

@@ -102,7 +102,7 @@ type decision struct {
 	until time.Time
 }
 
-// decide is what to do next, given how things are.
+// decide returns what to do next.
 func decide(f facts) decision {
 	switch {
 	case f.mustRelease:
@@ -115,7 +115,7 @@ func decide(f facts) decision {
 	return f.whileClosed()
 }
 
-// mustEnd is why a session, open or in the making, must end; empty: it need not.
+// mustEnd returns why a session, open or being opened, must end, or "" if it need not.
 func (f facts) mustEnd() string {
 	switch {
 	case f.stopping:

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// grace is for how long a GET counts as demand.
+// grace returns how long a GET counts as demand.
 func grace(c Cluster) time.Duration { return max(3*c.CacheTTL, c.SessionDuration/6) }
 
 // latest returns the later of two times.
@@ -22,9 +22,9 @@ const (
 	maxDelay   = 30 * time.Second
 )
 
-// backoff is the pause before the next attempt, after so many that failed in a row
-// (at least one): it doubles from firstDelay to maxDelay, with full jitter, which
-// random (0 ≤ random < 1) gives.
+// backoff returns the delay before the next attempt after a number of consecutive failures (at
+// least one). It doubles from firstDelay to maxDelay, with full jitter by random (0 ≤ random <
+// 1).
 func backoff(failures int, random float64) time.Duration {
 	ceiling := maxDelay
 	if shift := failures - 1; shift < 16 {
@@ -33,9 +33,8 @@ func backoff(failures int, random float64) time.Duration {
 	return time.Duration(random * float64(ceiling))
 }
 
-// nextSlot is when the cluster's next summary is due: the first instant after now
-// of a grid of that width, which a hash of the name shifts, so that clusters do not
-// all come at once.
+// nextSlot returns when the cluster's next summary is due: the first point after now of a grid
+// with the given period, shifted by a hash of the name, so that clusters are spread evenly.
 func nextSlot(name string, every time.Duration, now time.Time) time.Time {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
@@ -66,7 +65,7 @@ type resyncs struct{ times []time.Time }
 // add notes another one.
 func (r *resyncs) add(now time.Time) { r.times = append(r.times, now) }
 
-// tooMany says that more came lately than are let pass.
+// tooMany reports whether there were more recent resyncs than the limit.
 func (r *resyncs) tooMany(now time.Time) bool {
 	for len(r.times) > 0 && now.Sub(r.times[0]) >= resyncWindow {
 		r.times = r.times[1:]

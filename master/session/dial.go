@@ -101,8 +101,8 @@ func (d *dialer) attempt(ctx context.Context, c Cluster, sign func(cluster strin
 	return l, response, nil
 }
 
-// client makes one connection, which it leaves in raw, and follows no redirect: a
-// token is for the agent and nobody else.
+// client returns a client for one connection, which it stores in raw. It follows no redirect,
+// since the token is only for the agent.
 func (d *dialer) client(c Cluster) (client *http.Client, raw *net.Conn, err error) {
 	u, err := url.Parse(c.Endpoint)
 	if err != nil {
@@ -172,7 +172,7 @@ func wrongCluster(c Cluster, name string) *failure {
 		c.Endpoint, name, c.Name, c.Name, c.Name)
 }
 
-// words says how the clocks differ.
+// words returns the difference of the clocks in words, or "".
 func (k clock) words() string {
 	switch {
 	case k.ahead < 0:
@@ -183,7 +183,7 @@ func (k clock) words() string {
 	return "the clocks of agent and master differ"
 }
 
-// explain is why a dial failed, in words to act on.
+// explain returns why a dial failed, in words to act on.
 func explain(ctx context.Context, c Cluster, response *http.Response, err error) *failure {
 	var inner *url.Error
 	switch {
@@ -232,7 +232,7 @@ func refusesVersion(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "tls: ") && strings.Contains(err.Error(), "protocol version")
 }
 
-// root is the innermost error that says something of the certificate.
+// root returns the innermost error about the certificate.
 func root(err error) error {
 	var pin *errPin
 	if errors.As(err, &pin) {

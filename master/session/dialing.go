@@ -30,7 +30,8 @@ func (w *worker) begin(ctx context.Context, p purpose) {
 	w.children.Go(func() { a.done <- w.sessions.call(ctx, c) })
 }
 
-// outdatedBy says that the call is not what the registry asks for any more.
+// outdatedBy reports whether the Registry's entry has changed so that the dial does not serve
+// it.
 func (c call) outdatedBy(spec Cluster) bool {
 	return !c.cluster.dialsLike(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != c.uid
 }
@@ -51,7 +52,7 @@ func (w *worker) giveUp() {
 	}
 }
 
-// ended is the end of a dial, however it went.
+// ended records the end of a dial.
 func (w *worker) ended(a *attempt, outcome string) {
 	w.sessions.metrics.dialed(a.purpose, outcome)
 	if a.purpose == forSummary {
@@ -61,7 +62,7 @@ func (w *worker) ended(a *attempt, outcome string) {
 	}
 }
 
-// rest is the phase of a cluster that nothing goes on with. Readers look again.
+// rest sets the phase of a cluster without session or dial, and notifies readers.
 func (w *worker) rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -69,7 +70,7 @@ func (w *worker) rest() {
 	w.notifyWaiters()
 }
 
-// takeReply takes in what came of a dial.
+// takeReply processes the result of a dial.
 func (w *worker) takeReply(r reply) {
 	a := w.attempt
 	w.attempt = nil
@@ -95,7 +96,7 @@ func (w *worker) takeReply(r reply) {
 	}
 }
 
-// takeSummary takes in what an idle refresh brought.
+// takeSummary processes the result of an idle refresh.
 func (w *worker) takeSummary(a *attempt, r reply) {
 	if r.failure != nil {
 		w.tell(func(o *Status) { o.fail(r.failure) })
@@ -114,12 +115,12 @@ func (w *worker) takeSummary(a *attempt, r reply) {
 	})
 }
 
-// fail is that the cluster could not be reached, or not kept.
+// fail records that the cluster could not be reached, or that its session failed.
 func (o *Status) fail(f *failure) {
 	o.Ready, o.Reason, o.Message = state.False, f.reason, f.Error()
 }
 
-// succeed is that it could, and whether the clocks differ.
+// succeed records a successful attempt, and a difference of the clocks.
 func (o *Status) succeed(k clock) {
 	o.Ready, o.Reason, o.Message = state.True, Succeeded, ""
 	if k.differs {
@@ -133,7 +134,7 @@ func (o *Status) identity(name string) *wire.Identity {
 	return &wire.Identity{AgentVersion: o.AgentVersion, ClusterName: name, ClusterUID: o.UID, KubernetesVersion: o.KubernetesVersion}
 }
 
-// meet takes in who answered.
+// meet records the identity of the agent.
 func (o *Status) meet(h *wire.Hello, i *wire.Identity) {
 	o.UID, o.AgentVersion, o.KubernetesVersion, o.Binding = i.ClusterUID, i.AgentVersion, i.KubernetesVersion, bindingOf(h)
 }

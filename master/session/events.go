@@ -31,14 +31,14 @@ func (e *events) add(name string) {
 	signal(e.wake)
 }
 
-// len is how many names have not been taken yet.
+// len returns the number of queued names.
 func (e *events) len() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.queue)
 }
 
-// next is the first name, if there is one.
+// next removes and returns the first name, if there is one.
 func (e *events) next() (string, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

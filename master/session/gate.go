@@ -47,14 +47,14 @@ func (g *gate) enter(ctx context.Context, urgent func() bool) (leave func(), err
 	}
 }
 
-// waiting is how many wait for a place.
+// waiting returns the number of waiters.
 func (g *gate) waiting() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.queue)
 }
 
-// withdraw gives up a place in the queue, or behind the gate if it was just given.
+// withdraw removes a waiter from the queue, or releases its slot if it was just granted.
 func (g *gate) withdraw(t *ticket) {
 	g.mu.Lock()
 	i := slices.Index(g.queue, t)

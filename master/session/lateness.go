@@ -18,8 +18,8 @@ type lateness struct {
 
 func newLateness(hello time.Time) lateness { return lateness{hello: hello, since: hello} }
 
-// late says whether a frame that came at now, and was sent so long after the Hello,
-// came later than the connection's smallest delay by more than a period.
+// late reports whether a frame that arrived at now, sent at the given time after the Hello, was
+// delayed by more than a period beyond the connection's smallest delay.
 func (l *lateness) late(now time.Time, sent, period time.Duration) bool {
 	delay := now.Sub(l.hello) - sent
 	if now.Sub(l.since) >= driftWindow {

@@ -56,7 +56,7 @@ type frame struct {
 	done func()
 }
 
-// release is called once the message was taken in.
+// release must be called once the message was processed.
 func (f frame) release() {
 	if f.done != nil {
 		f.done()
@@ -110,7 +110,7 @@ func (l *link) readAll(ctx context.Context) (websocket.MessageType, []byte, erro
 	return kind, all.Bytes(), err
 }
 
-// lastCame is when a message last came.
+// lastCame returns when the last message arrived.
 func (l *link) lastCame() time.Time { return l.began.Add(time.Duration(l.came.Load())) }
 
 // only reads a frame with one message, as all are that open a session.
@@ -202,8 +202,8 @@ func (l *link) write(m wire.MasterMessage) error {
 // because nobody hears ours any more.
 func (l *link) tell(m wire.MasterMessage) { _ = l.write(m) }
 
-// close says why and closes; it returns when the connection is gone. No frame is
-// delivered any more.
+// close sends the close frame and returns when the connection is closed. No frame is delivered
+// afterwards.
 func (l *link) close(code websocket.StatusCode, why string) {
 	l.leave.Do(func() { close(l.left) })
 	force := time.AfterFunc(closeTimeout, func() { _ = l.raw.Close() })

@@ -44,7 +44,7 @@ type live struct {
 	snapshotSize int
 }
 
-// open begins the session that a reply brought.
+// open starts the session of a successful dial.
 func (w *worker) open(c call, r reply) {
 	l := &live{
 		link: r.link, cluster: c.cluster, hello: r.hello, identity: r.identity, term: r.term, clock: r.clock,
@@ -68,8 +68,8 @@ func (w *worker) open(c call, r reply) {
 
 func (l *live) expires() time.Time { return l.granted.Add(l.duration) }
 
-// facts are those of an open session. Paused is how long this process's pauses took
-// together: one since the last frame is no silence of the agent's.
+// facts adds the facts of an open session. paused is the total time for which this process was
+// paused: a pause since the last frame does not count as the agent's silence.
 func (l *live) facts(f *facts, spec Cluster, paused time.Duration) {
 	f.open, f.period, f.duration, f.expires, f.renewing = true, l.period, l.duration, l.expires(), l.renewing
 	f.heard = latest(l.heard, l.link.lastCame()).Add(paused - l.paused)
@@ -92,13 +92,13 @@ var stopWords = map[string]string{
 	endChanged:   "the cluster's ClusterAgent was changed",
 }
 
-// stop tells the agent to stop, and closes.
+// stop tells the agent to stop, and closes the connection.
 func (w *worker) stop(why string) {
 	w.live.link.tell(&wire.Stop{Message: stopWords[why]})
 	w.end(ending{word: why})
 }
 
-// end is the end of the open session, whoever ended it.
+// end records the end of the open session, by either side.
 func (w *worker) end(e ending) {
 	l := w.live
 	w.live = nil

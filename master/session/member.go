@@ -79,7 +79,7 @@ func newMember(s *Sessions, name string) *member {
 	return m
 }
 
-// wanted says whether there is demand, and until when if that ends by itself.
+// wanted reports whether there is demand, and until when if it expires.
 func (m *member) wanted(now time.Time) (bool, time.Time) {
 	if m.spec.Continuous || m.watches > 0 || m.waiting > 0 {
 		return true, time.Time{}
@@ -87,7 +87,7 @@ func (m *member) wanted(now time.Time) (bool, time.Time) {
 	return now.Before(m.demandUntil), m.demandUntil
 }
 
-// isWanted says whether there is demand now.
+// isWanted reports whether there is demand now.
 func (m *member) isWanted() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -95,14 +95,15 @@ func (m *member) isWanted() bool {
 	return wanted
 }
 
-// awaited says that somebody waits for a report.
+// awaited reports whether a reader waits for a report.
 func (m *member) awaited() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.waiting > 0
 }
 
-// blockedReason is why there must be no session, as an end's word; empty: there may be.
+// blockedReason returns why there must be no session, as the reason of an end, or "" if there
+// may be one.
 func (m *member) blockedReason() string {
 	switch {
 	case m.gone:
@@ -115,11 +116,10 @@ func (m *member) blockedReason() string {
 	return ""
 }
 
-// expected is the only cluster that may answer; empty: whichever does.
+// expected returns the UID of the only cluster that may answer, or "" for any.
 func (m *member) expected() string { return cmp.Or(m.spec.ExpectedUID, m.past.uid) }
 
-// stirLocked has the goroutine look at what changed, and starts it where it is not
-// there. m.mu is held.
+// stirLocked wakes the goroutine, or starts it if it does not run. m.mu must be held.
 func (m *member) stirLocked() {
 	m.stirred = true
 	switch {
@@ -141,7 +141,7 @@ func (m *member) wakeUp() {
 	}
 }
 
-// leave says whether the goroutine may end: nothing changed since it looked.
+// leave reports whether the goroutine may end because nothing changed since its last decision.
 func (m *member) leave() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,8 +152,8 @@ func (m *member) leave() bool {
 	return true
 }
 
-// askForSummary has the goroutine ask for a summary, if nothing better goes on. The
-// refresher's place is given back in any case, now or then.
+// askForSummary makes the goroutine request a summary unless a session is open or being opened.
+// The refresher's slot is released in any case, now or later.
 func (m *member) askForSummary() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -165,7 +165,7 @@ func (m *member) askForSummary() {
 	m.stirLocked()
 }
 
-// endTurnLocked gives back the refresher's place, and sets the next time.
+// endTurnLocked releases the refresher's slot and schedules the next refresh.
 func (m *member) endTurnLocked() {
 	m.sessions.refresher.release()
 	m.scheduleLocked()
@@ -209,13 +209,13 @@ func (m *member) logChange(before Status) {
 	}
 }
 
-// notifyWaiters has all that wait look again. m.mu is held.
+// notifyWaiters wakes all waiting readers. m.mu must be held.
 func (m *member) notifyWaiters() {
 	close(m.news)
 	m.news = make(chan struct{})
 }
 
-// publish makes a value the one that readers get.
+// publish makes a report the one that readers get.
 func (m *member) publish(v *Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -232,14 +232,14 @@ func (m *member) publishLocked(v *Report) {
 	m.notifyWaiters()
 }
 
-// age takes in how old the sections of a report are.
+// age records the sections that were already stale in a report.
 func (o *Status) age(sections [state.NumSections]state.Section, received time.Time, ttl time.Duration) {
 	for i, s := range sections {
 		o.Stale[i] = staleSection(state.SectionName(i), s, received, ttl, o.Stale[i])
 	}
 }
 
-// know takes in a summary; the same one again is no news.
+// know records a summary. An equal summary is not a change.
 func (o *Status) know(s *state.Summary, observed, received time.Time) {
 	if o.Summary == nil || !sameSummary(o.Summary, s) {
 		o.Summary = s

@@ -1,7 +1,7 @@
 package session
 
-// giveWay has the goroutine give back the cluster's memory: it took more than its share,
-// and others need theirs.
+// giveWay makes the goroutine release the cluster's memory, because it exceeds its share and
+// others need theirs.
 func (m *member) giveWay(why error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -27,7 +27,7 @@ func (w *worker) settle() {
 	w.account.Hold(size)
 }
 
-// release gives back all memory of the cluster, and begins back-off.
+// release releases all memory of the cluster and starts back-off.
 func (w *worker) release() {
 	if w.attempt != nil {
 		w.giveUp()

@@ -11,8 +11,8 @@ import (
 // processor there is for that: when a master starts, all of them would at once.
 const startsPerSecond = 100
 
-// prepare is what a worker does first: when it is its turn, it looks for a value that
-// another process, or this one earlier, has left in the Store.
+// prepare is the first step of a worker: when its startup slot is due, it loads the report that
+// another process, or this one earlier, left in the Store.
 func (w *worker) prepare(ctx context.Context) {
 	w.awaitTurn(ctx)
 	w.mu.Lock()
@@ -49,8 +49,8 @@ func (w *worker) awaitTurn(ctx context.Context) {
 	turn.Cancel()
 }
 
-// skipsStartupDelay says that the cluster is not to wait for its turn: somebody asked for it, or
-// there is nothing to do.
+// skipsStartupDelay reports whether the cluster does not wait for its startup slot, because of
+// a request or because there is nothing to do.
 func (w *worker) skipsStartupDelay() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,9 +91,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// adopt makes what the Store has this process's own: as an answer, or where it has
-// expired as the base of the next session. Where this process had none before, so that it
-// is another's, the demand that there was for it comes with it.
+// adopt takes over an entry of the Store: as the cached report, or if it has expired as the
+// base of the next session. If this process had no report before, it also takes over the
+// entry's demand.
 func (w *worker) adopt(e cache.Entry, term uint64) {
 	now := time.Now()
 	v := &Report{
@@ -126,8 +126,8 @@ func (w *worker) adopt(e cache.Entry, term uint64) {
 	w.publishLocked(v)
 }
 
-// lacks says that an Entry is of use: it is of the cluster that is expected, and newer
-// than what is held, or the same that was let go of and may be served again. w.mu is held.
+// lacks reports whether an Entry is useful: it is of the expected cluster, and newer than the
+// present report, or the same report that was dropped and is still fresh. w.mu must be held.
 func (w *worker) lacks(e cache.Entry, now time.Time) bool {
 	if expected := w.expected(); expected != "" && expected != e.UID {
 		return false
@@ -139,7 +139,7 @@ func (w *worker) lacks(e cache.Entry, now time.Time) bool {
 	return order > 0 || order == 0 && w.value.State == nil && now.Before(e.ExpiresAt)
 }
 
-// entry is a value as the Store keeps it.
+// entry returns the report as an entry of the Store.
 func (v *Report) entry(demandUntil time.Time) cache.Entry {
 	return cache.Entry{
 		Term: v.Term, State: v.State, Size: v.size, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion,

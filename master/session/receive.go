@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// takeFrame takes in what came on the open connection.
+// takeFrame processes a frame of the open connection.
 func (w *worker) takeFrame(f frame) {
 	defer f.release()
 	l := w.live
@@ -31,9 +31,8 @@ func (w *worker) takeFrame(f frame) {
 	}
 }
 
-// broken is the ending by an error of the connection, or of what came on it. An agent
-// ends a session on which this process acknowledges nothing: where that was because the
-// process did not run, the agent did what it should.
+// broken returns the ending for an error of the connection or of a frame. An agent ends a
+// session that is not acknowledged: if this process was paused, the agent did what it should.
 func (w *worker) broken(f frame) ending {
 	if isResync(f.err) {
 		return unfollowable(f.err)
@@ -50,7 +49,7 @@ func (w *worker) broken(f frame) ending {
 	return lost(f.err)
 }
 
-// takeGrant takes in the answer to a Renew.
+// takeGrant processes the response to a Renew.
 func (w *worker) takeGrant(m *wire.SubscribeResponse, at time.Time) {
 	l := w.live
 	if !l.renewing || m.Renewal != l.renewal {
@@ -67,8 +66,8 @@ func (w *worker) takeGrant(m *wire.SubscribeResponse, at time.Time) {
 	w.tell(func(o *Status) { o.Session.ExpiresAt = l.info.ExpiresAt })
 }
 
-// takeReport takes in a part of a report, and publishes it when a Bookmark has
-// proved it whole.
+// takeReport processes a part of a report, and publishes the report when a Bookmark has
+// verified it.
 func (w *worker) takeReport(f frame) {
 	l := w.live
 	if _, ok := f.message.(*wire.Snapshot); ok {
@@ -109,8 +108,8 @@ func (w *worker) takeReport(f frame) {
 	w.hold(l.receiver.Size())
 }
 
-// valueOf is a report as a value. One that came late renews nothing: it counts for
-// as long as the one before it, and if there is none, not at all.
+// valueOf returns the report for a State. A late report does not extend freshness: it expires
+// with the report before it, or immediately if there is none.
 func (w *worker) valueOf(s *state.State, at time.Time, late bool) *Report {
 	l := w.live
 	info := l.info
@@ -155,7 +154,7 @@ func (w *worker) applied(v *Report) {
 	w.saves().offer(v.entry(w.demandEnds(v.ReceivedAt)), l.period)
 }
 
-// demandEnds is until when there is demand, as far as is known at an instant.
+// demandEnds returns when the demand known at a time ends.
 func (w *worker) demandEnds(now time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -41,7 +41,7 @@ func (r *refresher) cancel(m *member) {
 	delete(r.due, m)
 }
 
-// release gives back a place that take gave.
+// release releases a slot that take returned.
 func (r *refresher) release() {
 	r.mu.Lock()
 	r.places++
@@ -49,8 +49,8 @@ func (r *refresher) release() {
 	signal(r.wake)
 }
 
-// take gives a member that is due and a place with it; else until when there is
-// nothing to do, zero: until something is released or scheduled.
+// take returns a member that is due, with a slot for it; else the time until which nothing is
+// due, or zero until a slot is released or a member is scheduled.
 func (r *refresher) take(now time.Time) (m *member, until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -53,9 +53,8 @@ type TLS struct {
 	PinnedSHA256 []string
 }
 
-// Check says what keeps a cluster from being dialed: nil, or an UnreachableError
-// with the reason EndpointInvalid or TLSInvalid. Plain ws is for masters that run
-// insecurely.
+// Check returns an UnreachableError with the reason EndpointInvalid or TLSInvalid if the
+// cluster cannot be dialed. insecure allows plain ws.
 func (c Cluster) Check(insecure bool) error {
 	if f := c.fault(insecure); f != nil {
 		return &UnreachableError{Reason: f.reason, Err: f}
@@ -85,13 +84,13 @@ func (c Cluster) fault(insecure bool) *failure {
 	return nil
 }
 
-// dialsLike says that a session with c serves o as well: what a session rests on
-// is the same.
+// dialsLike reports whether a session dialed with c also serves o, because everything that it
+// depends on is equal.
 func (c Cluster) dialsLike(o Cluster) bool {
 	return c.reaches(o) && c.RequestPeriod == o.RequestPeriod && c.SessionDuration == o.SessionDuration && c.CacheTTL == o.CacheTTL
 }
 
-// reaches says that both lead to the same agent, and are trusted for the same.
+// reaches reports whether both entries lead to the same agent with the same trust.
 func (c Cluster) reaches(o Cluster) bool {
 	return c.Endpoint == o.Endpoint && reflect.DeepEqual(c.TLS, o.TLS)
 }

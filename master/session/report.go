@@ -62,8 +62,8 @@ func (v *Report) version() cache.Version {
 	return cache.Version{Term: v.Term, Epoch: v.epoch, Seq: v.seq}
 }
 
-// of puts a State and all that is derived from it into the value. What prev already
-// has of the same objects is taken over: a Summary costs a walk over all of them.
+// of sets a State and everything derived from it. It reuses prev's Summary if the objects are
+// equal, since a Summary walks over all of them.
 func (v *Report) of(s *state.State, prev *Report, ignore []state.Ignore, now time.Time) {
 	v.State, v.epoch, v.seq, v.ignore = s, s.Epoch, s.Seq, ignore
 	v.ObservedAt = observedAt(s.Sections)
@@ -74,14 +74,14 @@ func (v *Report) of(s *state.State, prev *Report, ignore []state.Ignore, now tim
 	v.Summary = state.Summarize(s, now, ignore...)
 }
 
-// evict is the value without its State.
+// evict returns a copy of the report without its State.
 func (v *Report) evict() *Report {
 	light := *v
 	light.State, light.size = nil, 0
 	return &light
 }
 
-// observedAt is until when what a summary tells is known to be true.
+// observedAt returns the last time at which a summary is known to have been true.
 func observedAt(sections [state.NumSections]state.Section) time.Time {
 	nodes, pods := sections[state.SectionNodes].ObservedAt, sections[state.SectionPods].ObservedAt
 	if pods.Before(nodes) {

@@ -48,21 +48,21 @@ type Config struct {
 
 // Sessions are all sessions of this master. See Run.
 type Sessions struct {
-	config    Config
-	log       *slog.Logger
-	store     cache.Store
-	terms     cache.Terms
-	dialer    *dialer
-	gate      *gate // of sessions that begin
-	cpuSlots    *gate // of what takes a processor for milliseconds
-	storeSlots   *gate // of looks into the Store
-	turns     *rate.Limiter
-	refresher *refresher
-	events    *events
-	metrics   *metrics
-	pauses    *pauses
-	budget    *budget.Pool
-	intake    *intake
+	config     Config
+	log        *slog.Logger
+	store      cache.Store
+	terms      cache.Terms
+	dialer     *dialer
+	gate       *gate // of sessions that begin
+	cpuSlots   *gate // of what takes a processor for milliseconds
+	storeSlots *gate // of looks into the Store
+	turns      *rate.Limiter
+	refresher  *refresher
+	events     *events
+	metrics    *metrics
+	pauses     *pauses
+	budget     *budget.Pool
+	intake     *intake
 
 	// stopped is closed when Run is told to end.
 	stopped chan struct{}
@@ -100,12 +100,12 @@ func New(c Config) *Sessions {
 	in := newIntake()
 	s := &Sessions{
 		config: c, log: c.Log, store: c.Store, budget: c.Budget, intake: in,
-		dialer:    &dialer{network: c.DialContext, proxy: c.Proxy, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec(), intake: in},
-		gate:      newGate(maxHandshakes),
-		cpuSlots:    newGate(maxCPUSlots()),
-		storeSlots:   newGate(maxCPUSlots()),
-		turns:     rate.NewLimiter(rate.Limit(startsPerSecond*maxCPUSlots()), maxHandshakes),
-		refresher: newRefresher(), events: newEvents(), metrics: newMetrics(),
+		dialer:     &dialer{network: c.DialContext, proxy: c.Proxy, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec(), intake: in},
+		gate:       newGate(maxHandshakes),
+		cpuSlots:   newGate(maxCPUSlots()),
+		storeSlots: newGate(maxCPUSlots()),
+		turns:      rate.NewLimiter(rate.Limit(startsPerSecond*maxCPUSlots()), maxHandshakes),
+		refresher:  newRefresher(), events: newEvents(), metrics: newMetrics(),
 		pauses:  &pauses{log: c.Log},
 		stopped: make(chan struct{}), members: map[string]*member{},
 	}
