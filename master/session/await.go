@@ -11,145 +11,145 @@ import (
 // *UnreachableError, or a *NoReportError if the context ended first. If there is a cached
 // report, the Registry's entry is the one of the last Sync.
 func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
-	if v := s.hit(name, time.Now()); v != nil {
+	if r := s.cachedReport(name, time.Now()); r != nil {
 		s.metrics.hits.Inc()
-		return v, nil
+		return r, nil
 	}
-	m := s.lookUp(name)
-	if m == nil {
+	c := s.syncCluster(name)
+	if c == nil {
 		return nil, ErrNotFound
 	}
-	v, news, err := m.ask(time.Now())
-	if news == nil {
-		s.metrics.asked(v, false)
-		return v, err
+	r, changed, err := c.startWait(time.Now())
+	if changed == nil {
+		s.metrics.observeRequest(r, false)
+		return r, err
 	}
-	defer m.unask()
-	for news != nil {
+	defer c.endWait()
+	for changed != nil {
 		select {
-		case <-news:
-			v, news, err = m.look(time.Now())
+		case <-changed:
+			r, changed, err = c.read(time.Now())
 		case <-ctx.Done():
-			s.metrics.asked(nil, true)
-			return nil, m.noReport(ctx)
+			s.metrics.observeRequest(nil, true)
+			return nil, c.noReportError(ctx)
 		case <-s.stopped:
 			return nil, ErrStopping
 		}
 	}
-	s.metrics.asked(v, true)
-	return v, err
+	s.metrics.observeRequest(r, true)
+	return r, err
 }
 
-// hit registers demand and returns the cached report if it is fresh, else nil. It does not read
+// cachedReport registers demand and returns the cached report if it is fresh, else nil. It does not read
 // the Registry, whose changes arrive by Sync: even that would be slow compared with a cached
 // response.
-func (s *Sessions) hit(name string, now time.Time) *Report {
-	m := s.member(name)
-	if m == nil {
+func (s *Sessions) cachedReport(name string, now time.Time) *Report {
+	c := s.cluster(name)
+	if c == nil {
 		return nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.blockedReason() != "" || m.value == nil || !m.value.Fresh(now) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.blockedReason() != "" || c.report == nil || !c.report.Fresh(now) {
 		return nil
 	}
-	if wanted := m.demand(now); !wanted || !m.running {
-		m.stirLocked()
+	if hadDemand := c.registerDemand(now); !hadDemand || !c.running {
+		c.wakeLocked()
 	}
-	return m.value
+	return c.report
 }
 
 // RegisterDemand registers demand for a cluster as Await does, without waiting for a report.
 func (s *Sessions) RegisterDemand(name string) {
-	m := s.lookUp(name)
-	if m == nil {
+	c := s.syncCluster(name)
+	if c == nil {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if wanted := m.demand(time.Now()); !wanted || !m.running || m.value == nil {
-		m.stirLocked()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if hadDemand := c.registerDemand(time.Now()); !hadDemand || !c.running || c.report == nil {
+		c.wakeLocked()
 	}
 }
 
 // Watch registers demand for a cluster until release is called.
 func (s *Sessions) Watch(name string) (release func()) {
-	m := s.lookUp(name)
-	if m == nil {
+	c := s.syncCluster(name)
+	if c == nil {
 		return func() {}
 	}
-	m.watch(1)
+	c.addWatchers(1)
 	var once sync.Once
-	return func() { once.Do(func() { m.watch(-1) }) }
+	return func() { once.Do(func() { c.addWatchers(-1) }) }
 }
 
-// ask registers demand, unless the request has to be refused, and says what look says. Where there is something to wait
+// startWait registers demand, unless the request has to be refused, and says what look says. Where there is something to wait
 // for, the caller counts as waiting until unask.
-func (m *member) ask(now time.Time) (*Report, <-chan struct{}, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	wanted := m.demand(now)
-	v, news, err := m.lookLocked(now)
-	if news != nil {
-		m.waiting++
+func (c *clusterState) startWait(now time.Time) (*Report, <-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	hadDemand := c.registerDemand(now)
+	r, changed, err := c.readLocked(now)
+	if changed != nil {
+		c.waiters++
 	}
-	if news != nil || !wanted || !m.running {
-		m.stirLocked()
+	if changed != nil || !hadDemand || !c.running {
+		c.wakeLocked()
 	}
-	return v, news, err
+	return r, changed, err
 }
 
-// demand counts a request, and says whether the cluster was wanted before. m.mu is held.
-func (m *member) demand(now time.Time) (wanted bool) {
-	m.asked = now
-	wanted, _ = m.wanted(now)
-	if until := now.Add(grace(m.spec)); m.blockedReason() == "" && until.After(m.demandUntil) {
-		m.demandUntil = until
+// registerDemand counts a request, and says whether the cluster was wanted before. m.mu is held.
+func (c *clusterState) registerDemand(now time.Time) (hadDemand bool) {
+	c.lastRequest = now
+	hadDemand, _ = c.demand(now)
+	if until := now.Add(demandTTL(c.spec)); c.blockedReason() == "" && until.After(c.demandUntil) {
+		c.demandUntil = until
 	}
-	return wanted
+	return hadDemand
 }
 
-func (m *member) unask() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.waiting--
-	m.stirLocked()
+func (c *clusterState) endWait() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiters--
+	c.wakeLocked()
 }
 
-func (m *member) watch(n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.watches += n
-	m.stirLocked()
+func (c *clusterState) addWatchers(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers += n
+	c.wakeLocked()
 }
 
-// look returns what a reader gets now: a report, or an error, or a channel that is closed when
+// read returns what a reader gets now: a report, or an error, or a channel that is closed when
 // the reader has to look again.
-func (m *member) look(now time.Time) (*Report, <-chan struct{}, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.lookLocked(now)
+func (c *clusterState) read(now time.Time) (*Report, <-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.readLocked(now)
 }
 
-func (m *member) lookLocked(now time.Time) (*Report, <-chan struct{}, error) {
+func (c *clusterState) readLocked(now time.Time) (*Report, <-chan struct{}, error) {
 	switch {
-	case m.gone:
+	case c.deleted:
 		return nil, nil, ErrNotFound
-	case m.spec.Suspended:
+	case c.spec.Suspended:
 		return nil, nil, ErrSuspended
-	case m.fault != nil:
-		return nil, nil, &UnreachableError{Reason: m.fault.reason, Err: m.fault, LastKnown: m.told.LastKnown}
-	case m.value != nil && m.value.Fresh(now):
-		return m.value, nil, nil
-	case m.told.Session.Phase == Backoff:
-		return nil, nil, &UnreachableError{Reason: m.lastFault.reason, Err: m.lastFault, RetryAfter: max(m.retry.Sub(now), 0), LastKnown: m.told.LastKnown}
+	case c.specFailure != nil:
+		return nil, nil, &UnreachableError{Reason: c.specFailure.reason, Err: c.specFailure, LastKnown: c.status.LastKnown}
+	case c.report != nil && c.report.Fresh(now):
+		return c.report, nil, nil
+	case c.status.Session.Phase == Backoff:
+		return nil, nil, &UnreachableError{Reason: c.lastFailure.reason, Err: c.lastFailure, RetryAfter: max(c.backoffUntil.Sub(now), 0), LastKnown: c.status.LastKnown}
 	}
-	return nil, m.news, nil
+	return nil, c.changed, nil
 }
 
-// noReport returns the error of a wait whose context ended.
-func (m *member) noReport(ctx context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return &NoReportError{Phase: m.told.Session.Phase, Err: ctx.Err(), LastKnown: m.told.LastKnown}
+// noReportError returns the error of a wait whose context ended.
+func (c *clusterState) noReportError(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &NoReportError{Phase: c.status.Session.Phase, Err: ctx.Err(), LastKnown: c.status.LastKnown}
 }

@@ -107,7 +107,7 @@ func TestNewGenerationAndFirstReportEndBackoff(t *testing.T) {
 		s.mu.Unlock()
 		s.pass(10 * time.Second)
 		s.wantPhase("a", Reporting)
-		want(t, "failures", s.sessions.member("a").past.failures, 0)
+		want(t, "failures", s.sessions.cluster("a").retained.failures, 0)
 	})
 }
 

@@ -53,11 +53,11 @@ func TestNothingGoesBackOrIsLeftBehindWhateverHappens(t *testing.T) {
 				_, open, _, _ := a.seen()
 				want(t, "connections", open, 0)
 			}
-			s.sessions.refresher.mu.Lock()
-			places := s.sessions.refresher.places
-			s.sessions.refresher.mu.Unlock()
-			want(t, "refresh places", places, maxRefreshes)
-			want(t, "dial places", s.sessions.gate.free, maxHandshakes)
+			s.sessions.summaries.mu.Lock()
+			places := s.sessions.summaries.freeSlots
+			s.sessions.summaries.mu.Unlock()
+			want(t, "refresh places", places, maxSummaries)
+			want(t, "dial places", s.sessions.handshakeSlots.free, maxHandshakes)
 		})
 	}
 }

@@ -15,14 +15,14 @@ type Current struct {
 // Current returns the present report and status of a cluster, and false if the Registry has no
 // cluster of that name.
 func (s *Sessions) Current(name string) (Current, bool) {
-	m := s.member(name)
-	if m == nil {
-		m = s.lookUp(name)
+	c := s.cluster(name)
+	if c == nil {
+		c = s.syncCluster(name)
 	}
-	if m == nil {
+	if c == nil {
 		return Current{}, false
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return Current{Report: m.value, Status: m.told, Suspended: m.spec.Suspended, Changed: m.news}, !m.gone
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Current{Report: c.report, Status: c.status, Suspended: c.spec.Suspended, Changed: c.changed}, !c.deleted
 }

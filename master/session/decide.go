@@ -22,9 +22,9 @@ type facts struct {
 
 	// Of demand:
 
-	wanted bool
+	demand bool
 	// wantedUntil is when demand ends by itself; zero: it does not.
-	wantedUntil time.Time
+	demandUntil time.Time
 	// summaryDue: it is this cluster's turn to be asked for a summary.
 	summaryDue bool
 
@@ -39,9 +39,9 @@ type facts struct {
 	period   time.Duration
 	duration time.Duration
 	// expires is when the agent will end the session.
-	expires time.Time
+	expiresAt time.Time
 	// heard is when the last frame came, later by what this process paused since.
-	heard time.Time
+	lastReceived time.Time
 	// renewing: a Renew has not been answered.
 	renewing bool
 
@@ -50,19 +50,19 @@ type facts struct {
 	// failing: attempts fail, and the next is not before retry.
 	failing bool
 	// retry is when an attempt may be made; zero: at once.
-	retry time.Time
+	retryAt time.Time
 	// held: there is a value, which may be let go at evict.
-	held  bool
-	evict time.Time
+	hasReport bool
+	evictAt   time.Time
 }
 
 // purpose is what a dial is for.
 type purpose uint8
 
 const (
-	forNothing purpose = iota
-	forSession
-	forSummary
+	purposeNone purpose = iota
+	purposeSession
+	purposeSummary
 )
 
 // action is what to do next.
@@ -70,34 +70,34 @@ type action uint8
 
 const (
 	// wait for something to happen, until decision.until at most.
-	wait action = iota
+	actionWait action = iota
 	// dial for a session.
-	dial
+	actionDial
 	// askSummary dials for one summary.
-	askSummary
+	actionRequestSummary
 	// giveUp the dial.
-	giveUp
+	actionCancelDial
 	// renew the session.
-	renew
+	actionRenew
 	// stop the session: tell the agent, and close.
-	stop
+	actionStop
 	// abort closes on an agent that does not keep to the protocol.
-	abort
+	actionAbort
 	// evict of the value.
-	evict
+	actionEvict
 	// release all memory of the cluster, with its session if there is one.
-	release
+	actionReleaseMemory
 	// calm down: nobody wants what fails.
-	calm
+	actionClearBackoff
 	// leave: nothing is left to do.
-	leave
+	actionExit
 )
 
 // decision is what to do next, and why where that is not plain.
 type decision struct {
-	do action
+	action action
 	// why is the end's word, with giveUp, stop and abort.
-	why string
+	reason string
 	// until is with wait; zero: without limit.
 	until time.Time
 }
@@ -106,17 +106,17 @@ type decision struct {
 func decide(f facts) decision {
 	switch {
 	case f.mustRelease:
-		return decision{do: release}
-	case f.dialing != forNothing:
-		return f.whileDialing()
+		return decision{action: actionReleaseMemory}
+	case f.dialing != purposeNone:
+		return f.decideDialing()
 	case f.open:
-		return f.whileOpen()
+		return f.decideOpen()
 	}
-	return f.whileClosed()
+	return f.decideClosed()
 }
 
-// mustEnd returns why a session, open or being opened, must end, or "" if it need not.
-func (f facts) mustEnd() string {
+// endReason returns why a session, open or being opened, must end, or "" if it need not.
+func (f facts) endReason() string {
 	switch {
 	case f.stopping:
 		return endStopping
@@ -128,68 +128,68 @@ func (f facts) mustEnd() string {
 	return ""
 }
 
-func (f facts) whileDialing() decision {
-	if why := f.mustEnd(); why != "" {
-		return decision{do: giveUp, why: why}
+func (f facts) decideDialing() decision {
+	if reason := f.endReason(); reason != "" {
+		return decision{action: actionCancelDial, reason: reason}
 	}
-	if f.dialing == forSummary && f.wanted {
-		return decision{do: giveUp}
+	if f.dialing == purposeSummary && f.demand {
+		return decision{action: actionCancelDial}
 	}
-	return decision{do: wait}
+	return decision{action: actionWait}
 }
 
-func (f facts) whileOpen() decision {
-	if why := f.mustEnd(); why != "" {
-		return decision{do: stop, why: why}
+func (f facts) decideOpen() decision {
+	if reason := f.endReason(); reason != "" {
+		return decision{action: actionStop, reason: reason}
 	}
-	patience := wire.SilenceTimeout(f.period)
-	silent, overrun := f.heard.Add(patience), f.expires.Add(patience)
-	renewAt := f.expires.Add(-f.duration / 6)
-	renewable := f.wanted && !f.renewing && f.now.Before(f.expires)
+	timeout := wire.SilenceTimeout(f.period)
+	silentAt, overrunAt := f.lastReceived.Add(timeout), f.expiresAt.Add(timeout)
+	renewAt := f.expiresAt.Add(-f.duration / 6)
+	renewable := f.demand && !f.renewing && f.now.Before(f.expiresAt)
 	switch {
-	case !f.now.Before(silent):
-		return decision{do: abort, why: endSilent}
-	case !f.now.Before(overrun):
-		return decision{do: abort, why: endOverrun}
+	case !f.now.Before(silentAt):
+		return decision{action: actionAbort, reason: endSilent}
+	case !f.now.Before(overrunAt):
+		return decision{action: actionAbort, reason: endOverrun}
 	case renewable && !f.now.Before(renewAt):
-		return decision{do: renew}
+		return decision{action: actionRenew}
 	case renewable:
-		return waitUntil(silent, overrun, renewAt)
+		return waitUntil(silentAt, overrunAt, renewAt)
 	}
-	return waitUntil(silent, overrun)
+	return waitUntil(silentAt, overrunAt)
 }
 
-func (f facts) whileClosed() decision {
-	evictAt := f.evict
-	if !f.held {
+func (f facts) decideClosed() decision {
+	evictAt := f.evictAt
+	if !f.hasReport {
 		evictAt = time.Time{}
 	}
 	switch {
 	case f.stopping:
-		return decision{do: leave}
+		return decision{action: actionExit}
 	case f.blockedReason != "" && f.failing:
-		return decision{do: calm}
+		return decision{action: actionClearBackoff}
 	case f.blockedReason != "":
-		return decision{do: leave}
-	case f.held && !f.now.Before(f.evict):
-		return decision{do: evict}
-	case f.wanted && f.now.Before(f.retry):
-		return waitUntil(f.retry, f.wantedUntil, evictAt)
-	case f.wanted:
-		return decision{do: dial}
+		return decision{action: actionExit}
+	case f.hasReport && !f.now.Before(f.evictAt):
+		return decision{action: actionEvict}
+	case f.demand && f.now.Before(f.retryAt):
+		return waitUntil(f.retryAt, f.demandUntil, evictAt)
+	case f.demand:
+		return decision{action: actionDial}
 	case f.failing:
-		return decision{do: calm}
+		return decision{action: actionClearBackoff}
 	case f.summaryDue:
-		return decision{do: askSummary}
-	case f.held:
+		return decision{action: actionRequestSummary}
+	case f.hasReport:
 		return waitUntil(evictAt)
 	}
-	return decision{do: leave}
+	return decision{action: actionExit}
 }
 
 // waitUntil waits until the earliest of the times that are not zero.
 func waitUntil(times ...time.Time) decision {
-	d := decision{do: wait}
+	d := decision{action: actionWait}
 	for _, t := range times {
 		if !t.IsZero() && (d.until.IsZero() || t.Before(d.until)) {
 			d.until = t

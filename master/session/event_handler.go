@@ -17,38 +17,38 @@ type EventHandler struct {
 	OnClusterRemoved func(cluster string)
 }
 
-// reading names a reading of usage.
-type reading struct{ epoch, n uint64 }
+// usageReading names a reading of usage.
+type usageReading struct{ epoch, n uint64 }
 
-// tellReport calls OnReport of all event handlers.
-func (w *worker) tellReport(v *Report) {
-	r := reading{epoch: v.State.Epoch}
-	if v.State.Usage != nil {
-		r.n = v.State.Usage.N
+// notifyReport calls OnReport of all event handlers.
+func (w *worker) notifyReport(report *Report) {
+	r := usageReading{epoch: report.State.Epoch}
+	if report.State.Usage != nil {
+		r.n = report.State.Usage.N
 	}
-	usage := v.State.Usage != nil && r != w.past.reading
+	usage := report.State.Usage != nil && r != w.retained.usage
 	if usage {
-		w.past.reading = r
+		w.retained.usage = r
 	}
-	for _, f := range w.sessions.config.EventHandlers {
-		if f.OnReport != nil {
-			f.OnReport(v, usage)
+	for _, h := range w.sessions.config.EventHandlers {
+		if h.OnReport != nil {
+			h.OnReport(report, usage)
 		}
 	}
 }
 
-func (w *worker) tellEnd(at time.Time) {
-	for _, f := range w.sessions.config.EventHandlers {
-		if f.OnSessionEnd != nil {
-			f.OnSessionEnd(w.name, at)
+func (w *worker) notifySessionEnd(at time.Time) {
+	for _, h := range w.sessions.config.EventHandlers {
+		if h.OnSessionEnd != nil {
+			h.OnSessionEnd(w.name, at)
 		}
 	}
 }
 
-func (w *worker) tellForgotten() {
-	for _, f := range w.sessions.config.EventHandlers {
-		if f.OnClusterRemoved != nil {
-			f.OnClusterRemoved(w.name)
+func (w *worker) notifyClusterRemoved() {
+	for _, h := range w.sessions.config.EventHandlers {
+		if h.OnClusterRemoved != nil {
+			h.OnClusterRemoved(w.name)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func TestWhatCannotBeFollowedBeginsAnewThreeTimesThenBacksOff(t *testing.T) {
 				if n := a.sessions(); n < 10 || n > 20 {
 					t.Errorf("%d sessions: back-off does not grow", n)
 				}
-				if again := s.sessions.member("a").value; again.State != nil && again.State.Count() != v.State.Count() {
+				if again := s.sessions.cluster("a").report; again.State != nil && again.State.Count() != v.State.Count() {
 					t.Error("what could not be followed was published")
 				}
 				a.count(func() {

@@ -273,7 +273,7 @@ func TestContinuousClusterIsDialedByItself(t *testing.T) {
 
 func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
 	act(t, func(t *testing.T, s *stage) {
-		names := make([]string, maxHandshakes+2*startsPerSecond*maxCPUSlots())
+		names := make([]string, maxHandshakes+2*startupRate*maxCPUSlots())
 		for i := range names {
 			names[i] = fmt.Sprintf("c-%04d", i)
 			s.cluster(names[i], continuous)
@@ -293,7 +293,7 @@ func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
 		want(t, "waited", time.Since(start), 0)
 		want(t, "with those that are asked for", reporting(), maxHandshakes+3)
 		s.pass(time.Second)
-		if n, most := reporting(), maxHandshakes+startsPerSecond*maxCPUSlots()+4; n < most-4 || n > most {
+		if n, most := reporting(), maxHandshakes+startupRate*maxCPUSlots()+4; n < most-4 || n > most {
 			t.Errorf("%d report after a second, want %d", n, most)
 		}
 		s.pass(time.Second)
@@ -327,7 +327,7 @@ func TestStopTellsAgentsAndReaders(t *testing.T) {
 		a.close()
 		b.close()
 		want(t, "stops", len(a.stopped()), 1)
-		want(t, "words", a.stopped()[0], stopWords[endStopping])
+		want(t, "words", a.stopped()[0], stopMessages[endStopping])
 		want(t, "last end", s.sessions.Status("a").LastEndReason, endStopping)
 	})
 }

@@ -1,51 +1,51 @@
 package session
 
-// giveWay makes the goroutine release the cluster's memory, because it exceeds its share and
+// requestRelease makes the goroutine release the cluster's memory, because it exceeds its share and
 // others need theirs.
-func (m *member) giveWay(why error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.mustRelease = why
-	m.stirLocked()
+func (c *clusterState) requestRelease(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.releaseErr = err
+	c.wakeLocked()
 }
 
-// hold notes what the State takes that the open session has brought.
-func (w *worker) hold(size int64) {
+// holdSize notes what the State takes that the open session has brought.
+func (w *worker) holdSize(size int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.account.Hold(size)
 }
 
-// settle notes what the value takes that readers get, and that nothing is to come.
-func (w *worker) settle() {
+// holdReportSize notes what the value takes that readers get, and that nothing is to come.
+func (w *worker) holdReportSize() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var size int64
-	if w.value != nil {
-		size = w.value.size
+	if w.report != nil {
+		size = w.report.size
 	}
 	w.account.Hold(size)
 }
 
-// release releases all memory of the cluster and starts back-off.
-func (w *worker) release() {
-	if w.attempt != nil {
-		w.giveUp()
+// releaseMemory releases all memory of the cluster and starts back-off.
+func (w *worker) releaseMemory() {
+	if w.dialing != nil {
+		w.cancelDial()
 	}
 	w.mu.Lock()
-	e, blockedReason := refusedFor(w.mustRelease), w.blockedReason() != ""
-	w.mustRelease = nil
-	if w.value != nil {
-		w.value = w.value.evict()
+	e, blockedReason := overBudgetEnd(w.releaseErr), w.blockedReason() != ""
+	w.releaseErr = nil
+	if w.report != nil {
+		w.report = w.report.withoutState()
 	}
 	w.mu.Unlock()
 	switch {
-	case w.live != nil:
-		w.end(e)
+	case w.active != nil:
+		w.endSession(e)
 	case blockedReason:
-		w.settle()
+		w.holdReportSize()
 	default:
-		w.settle()
-		w.follow(e)
+		w.holdReportSize()
+		w.handleEnd(e)
 	}
 }

@@ -35,21 +35,21 @@ func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.dials, m.received, m.requests}
 }
 
-func (m *metrics) dialed(p purpose, outcome string) {
+func (m *metrics) observeDial(p purpose, outcome string) {
 	name := "session"
-	if p == forSummary {
+	if p == purposeSummary {
 		name = "summary"
 	}
 	m.dials.WithLabelValues(name, outcome).Inc()
 }
 
-// asked counts a request by what it got, and whether it had to wait.
-func (m *metrics) asked(v *Report, waited bool) {
+// observeRequest counts a request by what it got, and whether it had to wait.
+func (m *metrics) observeRequest(r *Report, waited bool) {
 	result := "hit"
 	switch {
-	case v == nil:
+	case r == nil:
 		result = "failed"
-	case v.stored && waited:
+	case r.stored && waited:
 		result = "stored"
 	case waited:
 		result = "miss"
@@ -78,20 +78,20 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	phases := map[Phase]int{Idle: 0, Connecting: 0, Reporting: 0, Backoff: 0}
 	readers, oldest, now := 0, time.Duration(-1), time.Now()
-	for _, m := range c.s.all() {
-		m.mu.Lock()
-		phase, waiting, v := m.told.Session.Phase, m.waiting, m.value
-		m.mu.Unlock()
+	for _, cluster := range c.s.allClusters() {
+		cluster.mu.Lock()
+		phase, waiting, r := cluster.status.Session.Phase, cluster.waiters, cluster.report
+		cluster.mu.Unlock()
 		phases[phase]++
 		readers += waiting
-		if v != nil && v.Fresh(now) {
-			oldest = max(oldest, now.Sub(v.ReceivedAt))
+		if r != nil && r.Fresh(now) {
+			oldest = max(oldest, now.Sub(r.ReceivedAt))
 		}
 	}
 	for phase, n := range phases {
 		out <- prometheus.MustNewConstMetric(phasesDesc, prometheus.GaugeValue, float64(n), string(phase))
 	}
-	for queue, n := range map[string]int{"handshakes": c.s.gate.waiting(), "decode": c.s.cpuSlots.waiting(), "store_loads": c.s.storeSlots.waiting(), "events": c.s.events.len()} {
+	for queue, n := range map[string]int{"handshakes": c.s.handshakeSlots.waiting(), "decode": c.s.cpuSlots.waiting(), "store_loads": c.s.storeSlots.waiting(), "events": c.s.updates.len()} {
 		out <- prometheus.MustNewConstMetric(queuesDesc, prometheus.GaugeValue, float64(n), queue)
 	}
 	if oldest >= 0 {

@@ -56,13 +56,13 @@ type TLS struct {
 // Check returns an UnreachableError with the reason EndpointInvalid or TLSInvalid if the
 // cluster cannot be dialed. insecure allows plain ws.
 func (c Cluster) Check(insecure bool) error {
-	if f := c.fault(insecure); f != nil {
+	if f := c.validate(insecure); f != nil {
 		return &UnreachableError{Reason: f.reason, Err: f}
 	}
 	return nil
 }
 
-func (c Cluster) fault(insecure bool) *failure {
+func (c Cluster) validate(insecure bool) *failure {
 	if c.Invalid != "" {
 		return failed(EndpointInvalid, "%s", c.Invalid)
 	}
@@ -77,20 +77,20 @@ func (c Cluster) fault(insecure bool) *failure {
 	case u.Scheme != "wss":
 		return failed(EndpointInvalid, "the endpoint %q must begin with wss://", c.Endpoint)
 	}
-	_, err = c.TLS.config(u.Hostname())
+	_, err = c.TLS.tlsConfig(u.Hostname())
 	if err != nil {
 		return failed(TLSInvalid, "%w", err)
 	}
 	return nil
 }
 
-// dialsLike reports whether a session dialed with c also serves o, because everything that it
+// sameSession reports whether a session dialed with c also serves o, because everything that it
 // depends on is equal.
-func (c Cluster) dialsLike(o Cluster) bool {
-	return c.reaches(o) && c.RequestPeriod == o.RequestPeriod && c.SessionDuration == o.SessionDuration && c.CacheTTL == o.CacheTTL
+func (c Cluster) sameSession(o Cluster) bool {
+	return c.sameEndpoint(o) && c.RequestPeriod == o.RequestPeriod && c.SessionDuration == o.SessionDuration && c.CacheTTL == o.CacheTTL
 }
 
-// reaches reports whether both entries lead to the same agent with the same trust.
-func (c Cluster) reaches(o Cluster) bool {
+// sameEndpoint reports whether both entries lead to the same agent with the same trust.
+func (c Cluster) sameEndpoint(o Cluster) bool {
 	return c.Endpoint == o.Endpoint && reflect.DeepEqual(c.TLS, o.TLS)
 }

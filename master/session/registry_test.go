@@ -29,7 +29,7 @@ func TestSuspendingEndsTheSessionAndRefusesReaders(t *testing.T) {
 		s.wantReason("a", Succeeded)
 		s.get("a")
 		s.stop()
-		want(t, "stops", a.stopped()[0], stopWords[endSuspended])
+		want(t, "stops", a.stopped()[0], stopMessages[endSuspended])
 		s.run()
 	}, func(s *stage) { s.config.Metrics = nil })
 }
@@ -111,7 +111,7 @@ func TestDeletedClusterEndsEverywhere(t *testing.T) {
 		s.pass(time.Second)
 		_, open, _, _ := a.seen()
 		want(t, "connections", open, 0)
-		want(t, "words", a.stopped()[0], stopWords[endDeleted])
+		want(t, "words", a.stopped()[0], stopMessages[endDeleted])
 		s.register("a")
 		s.get("a")
 		want(t, "sessions", a.sessions(), 2)

@@ -49,36 +49,36 @@ type Info struct {
 }
 
 // Fresh reports whether the report may be served at a time.
-func (v *Report) Fresh(now time.Time) bool { return v.State != nil && now.Before(v.ExpiresAt) }
+func (r *Report) Fresh(now time.Time) bool { return r.State != nil && now.Before(r.ExpiresAt) }
 
 // ResourceVersion returns <term>.<epoch>-<seq>. It changes with objects, usage and section errors,
 // and is opaque to clients.
-func (v *Report) ResourceVersion() string { return v.version().String() }
+func (r *Report) ResourceVersion() string { return r.version().String() }
 
-func (v *Report) version() cache.Version {
-	if v.State != nil {
-		return cache.Version{Term: v.Term, Epoch: v.State.Epoch, Seq: v.State.Seq}
+func (r *Report) version() cache.Version {
+	if r.State != nil {
+		return cache.Version{Term: r.Term, Epoch: r.State.Epoch, Seq: r.State.Seq}
 	}
-	return cache.Version{Term: v.Term, Epoch: v.epoch, Seq: v.seq}
+	return cache.Version{Term: r.Term, Epoch: r.epoch, Seq: r.seq}
 }
 
-// of sets a State and everything derived from it. It reuses prev's Summary if the objects are
+// setState sets a State and everything derived from it. It reuses prev's Summary if the objects are
 // equal, since a Summary walks over all of them.
-func (v *Report) of(s *state.State, prev *Report, ignore []state.Ignore, now time.Time) {
-	v.State, v.epoch, v.seq, v.ignore = s, s.Epoch, s.Seq, ignore
-	v.ObservedAt = observedAt(s.Sections)
+func (r *Report) setState(s *state.State, prev *Report, ignore []state.Ignore, now time.Time) {
+	r.State, r.epoch, r.seq, r.ignore = s, s.Epoch, s.Seq, ignore
+	r.ObservedAt = observedAt(s.Sections)
 	if prev != nil && prev.State != nil && slices.Equal(prev.ignore, ignore) {
-		v.Summary = state.Resummarize(prev.Summary, prev.State, s, now, ignore...)
+		r.Summary = state.Resummarize(prev.Summary, prev.State, s, now, ignore...)
 		return
 	}
-	v.Summary = state.Summarize(s, now, ignore...)
+	r.Summary = state.Summarize(s, now, ignore...)
 }
 
-// evict returns a copy of the report without its State.
-func (v *Report) evict() *Report {
-	light := *v
-	light.State, light.size = nil, 0
-	return &light
+// withoutState returns a copy of the report without its State.
+func (r *Report) withoutState() *Report {
+	c := *r
+	c.State, c.size = nil, 0
+	return &c
 }
 
 // observedAt returns the last time at which a summary is known to have been true.

@@ -48,21 +48,21 @@ type Config struct {
 
 // Sessions are all sessions of this master. See Run.
 type Sessions struct {
-	config     Config
-	log        *slog.Logger
-	store      cache.Store
-	terms      cache.Terms
-	dialer     *dialer
-	gate       *gate // of sessions that begin
-	cpuSlots   *gate // of what takes a processor for milliseconds
-	storeSlots *gate // of looks into the Store
-	turns      *rate.Limiter
-	refresher  *refresher
-	events     *events
-	metrics    *metrics
-	pauses     *pauses
-	budget     *budget.Pool
-	intake     *intake
+	config         Config
+	log            *slog.Logger
+	store          cache.Store
+	terms          cache.Terms
+	dialer         *dialer
+	handshakeSlots *prioritySemaphore // of sessions that begin
+	cpuSlots       *prioritySemaphore // of what takes a processor for milliseconds
+	storeSlots     *prioritySemaphore // of looks into the Store
+	startupLimiter *rate.Limiter
+	summaries      *summaryScheduler
+	updates        *dedupQueue
+	metrics        *metrics
+	pauses         *pauseDetector
+	budget         *budget.Pool
+	inflight       *inflightMemory
 
 	// stopped is closed when Run is told to end.
 	stopped chan struct{}
@@ -72,8 +72,8 @@ type Sessions struct {
 	ctx      context.Context // nil: Run was not called yet
 	stopping bool
 
-	mu      sync.RWMutex
-	members map[string]*member
+	mu       sync.RWMutex
+	clusters map[string]*clusterState
 }
 
 // holderLength is how much of a random text tells masters from each other: it is in
@@ -97,17 +97,17 @@ func New(c Config) *Sessions {
 	if c.Random == nil {
 		c.Random = randv2.Float64
 	}
-	in := newIntake()
+	inflight := newInflightMemory()
 	s := &Sessions{
-		config: c, log: c.Log, store: c.Store, budget: c.Budget, intake: in,
-		dialer:     &dialer{network: c.DialContext, proxy: c.Proxy, signer: c.Signer, holder: c.Holder, codec: wire.NewCodec(), intake: in},
-		gate:       newGate(maxHandshakes),
-		cpuSlots:   newGate(maxCPUSlots()),
-		storeSlots: newGate(maxCPUSlots()),
-		turns:      rate.NewLimiter(rate.Limit(startsPerSecond*maxCPUSlots()), maxHandshakes),
-		refresher:  newRefresher(), events: newEvents(), metrics: newMetrics(),
-		pauses:  &pauses{log: c.Log},
-		stopped: make(chan struct{}), members: map[string]*member{},
+		config: c, log: c.Log, store: c.Store, budget: c.Budget, inflight: inflight,
+		dialer:         &dialer{dialContext: c.DialContext, proxy: c.Proxy, signer: c.Signer, masterID: c.Holder, codec: wire.NewCodec(), inflight: inflight},
+		handshakeSlots: newPrioritySemaphore(maxHandshakes),
+		cpuSlots:       newPrioritySemaphore(maxCPUSlots()),
+		storeSlots:     newPrioritySemaphore(maxCPUSlots()),
+		startupLimiter: rate.NewLimiter(rate.Limit(startupRate*maxCPUSlots()), maxHandshakes),
+		summaries:      newSummaryScheduler(), updates: newDedupQueue(), metrics: newMetrics(),
+		pauses:  &pauseDetector{log: c.Log},
+		stopped: make(chan struct{}), clusters: map[string]*clusterState{},
 	}
 	if c.Metrics != nil {
 		c.Metrics.MustRegister(s.metrics.all()...)
@@ -122,11 +122,11 @@ func (s *Sessions) Run(ctx context.Context) error {
 	s.lifeMu.Lock()
 	s.ctx = ctx
 	s.lifeMu.Unlock()
-	for _, m := range s.all() {
-		m.wakeUp()
+	for _, c := range s.allClusters() {
+		c.startIfDirty()
 	}
-	s.group.Go(func() { s.refresher.run(ctx) })
-	s.group.Go(func() { s.events.run(ctx) })
+	s.group.Go(func() { s.summaries.run(ctx) })
+	s.group.Go(func() { s.updates.run(ctx) })
 	s.group.Go(func() { s.pauses.run(ctx) })
 	<-ctx.Done()
 	s.lifeMu.Lock()
@@ -148,75 +148,75 @@ func (s *Sessions) start(f func(ctx context.Context)) bool {
 	return true
 }
 
-// all are the members there are now.
-func (s *Sessions) all() []*member {
+// allClusters are the members there are now.
+func (s *Sessions) allClusters() []*clusterState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := make([]*member, 0, len(s.members))
-	for _, m := range s.members {
-		all = append(all, m)
+	all := make([]*clusterState, 0, len(s.clusters))
+	for _, c := range s.clusters {
+		all = append(all, c)
 	}
 	return all
 }
 
-func (s *Sessions) member(name string) *member {
+func (s *Sessions) cluster(name string) *clusterState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.members[name]
+	return s.clusters[name]
 }
 
-// lookUp is the member of that name as the Registry has it now, nil where it has
+// syncCluster is the member of that name as the Registry has it now, nil where it has
 // none.
-func (s *Sessions) lookUp(name string) *member {
-	m := s.member(name)
-	if m == nil {
+func (s *Sessions) syncCluster(name string) *clusterState {
+	c := s.cluster(name)
+	if c == nil {
 		if _, ok := s.config.Registry.Cluster(name); !ok {
 			return nil
 		}
 		s.mu.Lock()
-		if m = s.members[name]; m == nil {
-			m = newMember(s, name)
-			s.members[name] = m
+		if c = s.clusters[name]; c == nil {
+			c = newClusterState(s, name)
+			s.clusters[name] = c
 		}
 		s.mu.Unlock()
 	}
-	if m.update() {
-		return m
+	if c.syncSpec() {
+		return c
 	}
 	s.mu.Lock()
-	if s.members[name] == m {
-		delete(s.members, name)
+	if s.clusters[name] == c {
+		delete(s.clusters, name)
 	}
 	s.mu.Unlock()
 	return nil
 }
 
 // Sync reads a cluster from the Registry again: it is new, was changed, or is gone.
-func (s *Sessions) Sync(name string) { s.lookUp(name) }
+func (s *Sessions) Sync(name string) { s.syncCluster(name) }
 
 // Peek is the last value of a cluster, without any demand. It may have expired: see
 // Value.Fresh.
 func (s *Sessions) LastReport(name string) (*Report, bool) {
-	m := s.member(name)
-	if m == nil {
+	c := s.cluster(name)
+	if c == nil {
 		return nil, false
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.value, m.value != nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.report, c.report != nil
 }
 
 // Observe is what there is to tell of a cluster.
 func (s *Sessions) Status(name string) Status {
-	m := s.member(name)
-	if m == nil {
+	c := s.cluster(name)
+	if c == nil {
 		return Status{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.told
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
 }
 
 // Events are the names of clusters of which there is something new to tell. One
 // name stands for all that is new, and whoever does not take names holds nobody up.
-func (s *Sessions) Updates() <-chan string { return s.events.out }
+func (s *Sessions) Updates() <-chan string { return s.updates.out }

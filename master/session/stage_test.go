@@ -214,7 +214,7 @@ func (s *stage) wantReason(name string, want Reason) Status {
 func (s *stage) wantIdle(name string) {
 	s.t.Helper()
 	s.wantPhase(name, Idle)
-	m := s.sessions.member(name)
+	m := s.sessions.cluster(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.running {

@@ -66,7 +66,7 @@ func TestWhatAnAgentReportsOfOldIsObserved(t *testing.T) {
 			t.Errorf("healthy: %v at first and %v after a minute, want true and false", before.Summary.Healthy, o.Summary.Healthy)
 		}
 		s.pass(time.Minute)
-		if again := s.wantReason("a", Succeeded); !again.tellsTheSame(o) {
+		if again := s.wantReason("a", Succeeded); !again.equalIgnoringTimes(o) {
 			t.Errorf("it is news each time:\n got %+v\nwant %+v", again.Stale, o.Stale)
 		}
 

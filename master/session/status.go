@@ -52,9 +52,9 @@ type StaleSection struct {
 // taken over where it says the same.
 func staleSection(name state.SectionName, s state.Section, received time.Time, ttl time.Duration, before StaleSection) StaleSection {
 	// Usage is read at a period of its own, a part of it ("Partial") too.
-	readSeldom := name == state.SectionUsage && (s.Error.Reason == "" || s.Error.Reason == "Partial")
+	hasOwnPeriod := name == state.SectionUsage && (s.Error.Reason == "" || s.Error.Reason == "Partial")
 	switch {
-	case s.ObservedAt.IsZero() || readSeldom || received.Sub(s.ObservedAt) <= ttl:
+	case s.ObservedAt.IsZero() || hasOwnPeriod || received.Sub(s.ObservedAt) <= ttl:
 		return StaleSection{}
 	case s.Error.Reason == before.Error.Reason && s.ObservedAt.Sub(before.Since).Abs() < time.Second:
 		return before
@@ -62,9 +62,9 @@ func staleSection(name state.SectionName, s state.Section, received time.Time, t
 	return StaleSection{s.ObservedAt, s.Error}
 }
 
-// tellsTheSame says that nobody has to be woken by the difference: nothing but
+// equalIgnoringTimes says that nobody has to be woken by the difference: nothing but
 // times of receipt.
-func (o Status) tellsTheSame(p Status) bool {
-	o.ReceivedAt, o.ObservedAt = p.ReceivedAt, p.ObservedAt
-	return o == p
+func (s Status) equalIgnoringTimes(other Status) bool {
+	s.ReceivedAt, s.ObservedAt = other.ReceivedAt, other.ObservedAt
+	return s == other
 }

@@ -10,15 +10,15 @@ import (
 	"fmt"
 )
 
-// errPin says that an agent's key is none of those that are pinned.
-type errPin struct{ shown string }
+// pinError says that an agent's key is none of those that are pinned.
+type pinError struct{ shown string }
 
-func (e *errPin) Error() string {
+func (e *pinError) Error() string {
 	return fmt.Sprintf("the agent shows a key that is not pinned: its SHA-256 is %s", e.shown)
 }
 
-// config is how a certificate is held against t, for an endpoint of that host.
-func (t TLS) config(host string) (*tls.Config, error) {
+// tlsConfig is how a certificate is held against t, for an endpoint of that host.
+func (t TLS) tlsConfig(host string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host, NextProtos: []string{"http/1.1"}}
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName
@@ -58,7 +58,7 @@ func decodePins(hexes []string) ([][]byte, error) {
 // verifyPin looks at the certificate whose key the peer has proved to have.
 func verifyPin(s tls.ConnectionState, pins [][]byte) error {
 	if len(s.PeerCertificates) == 0 {
-		return &errPin{shown: "none"}
+		return &pinError{shown: "none"}
 	}
 	shown := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
 	matches := 0
@@ -66,14 +66,14 @@ func verifyPin(s tls.ConnectionState, pins [][]byte) error {
 		matches |= subtle.ConstantTimeCompare(pin, shown[:])
 	}
 	if matches == 0 {
-		return &errPin{shown: hex.EncodeToString(shown[:])}
+		return &pinError{shown: hex.EncodeToString(shown[:])}
 	}
 	return nil
 }
 
-// refusesCertificate says that an error of a dial is about the agent's certificate.
-func refusesCertificate(err error) bool {
-	var pin *errPin
+// isCertificateError says that an error of a dial is about the agent's certificate.
+func isCertificateError(err error) bool {
+	var pin *pinError
 	var verification *tls.CertificateVerificationError
 	return errors.As(err, &pin) || errors.As(err, &verification)
 }

@@ -165,8 +165,8 @@ func TestClocksMayDifferByAnyTime(t *testing.T) {
 			want(t, "tokens, the second of them for a nonce", len(tokens), 2)
 			o := s.wantReason("a", ClockSkew)
 			want(t, "ready", o.Ready.String(), "True")
-			if !strings.Contains(o.Message, clock{true, skew}.words()) {
-				t.Errorf("told %q, want it to say that %s", o.Message, clock{true, skew}.words())
+			if !strings.Contains(o.Message, clockSkew{true, skew}.describe()) {
+				t.Errorf("told %q, want it to say that %s", o.Message, clockSkew{true, skew}.describe())
 			}
 		}
 		skew, tokens = 0, nil

@@ -11,29 +11,29 @@ import (
 // worker is the goroutine of one wanted cluster. It owns dial and session, and ends
 // when there is nothing left to do: no demand, no session, no value.
 type worker struct {
-	*member
-	past *past
+	*clusterState
+	retained *retainedState
 
 	// children are the goroutines that it started; it outlives them all.
 	children sync.WaitGroup
-	saver    *saver   // nil: nothing was saved yet
-	attempt  *attempt // nil: no dial is under way
-	live     *live    // nil: no session is open
+	writer   *storeWriter   // nil: nothing was saved yet
+	dialing  *pendingDial   // nil: no dial is under way
+	active   *activeSession // nil: no session is open
 
 	// failing: the last attempt failed, and the next is at retryAt.
 	failing bool
 	retryAt time.Time
 }
 
-// attempt is a dial under way.
-type attempt struct {
+// pendingDial is a dial under way.
+type pendingDial struct {
 	purpose purpose
-	call    call
+	request dialRequest
 	cancel  context.CancelFunc
-	done    chan reply
+	result  chan dialResult
 }
 
-func newWorker(m *member) *worker { return &worker{member: m, past: &m.past} }
+func newWorker(c *clusterState) *worker { return &worker{clusterState: c, retained: &c.retained} }
 
 // run decides and does until there is nothing left. It waits for:
 //   - stir: demand, the registry's entry or its turn for a summary changed
@@ -50,10 +50,10 @@ func (w *worker) run(ctx context.Context) {
 	for {
 		d := decide(w.facts(ctx, time.Now()))
 		switch {
-		case d.do == leave && w.depart():
+		case d.action == actionExit && w.finish():
 			return
-		case d.do != wait:
-			w.do(ctx, d)
+		case d.action != actionWait:
+			w.perform(ctx, d)
 			continue
 		}
 		timer.Stop()
@@ -61,11 +61,11 @@ func (w *worker) run(ctx context.Context) {
 			timer.Reset(time.Until(d.until))
 		}
 		select {
-		case <-w.stir:
-		case r := <-w.replies():
-			w.takeReply(r)
-		case f := <-w.frames():
-			w.takeFrame(f)
+		case <-w.wake:
+		case r := <-w.dialResults():
+			w.handleDialResult(r)
+		case f := <-w.messages():
+			w.handleMessage(f)
 		case <-timer.C:
 		case <-done:
 			done = nil
@@ -73,126 +73,126 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-func (w *worker) replies() <-chan reply {
-	if w.attempt == nil {
+func (w *worker) dialResults() <-chan dialResult {
+	if w.dialing == nil {
 		return nil
 	}
-	return w.attempt.done
+	return w.dialing.result
 }
 
-func (w *worker) frames() <-chan frame {
-	if w.live == nil {
+func (w *worker) messages() <-chan inboundMessage {
+	if w.active == nil {
 		return nil
 	}
-	return w.live.link.frames
+	return w.active.conn.messages
 }
 
 // facts are how things are now.
 func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stirred = false
-	w.startAnew()
-	f := facts{now: now, stopping: ctx.Err() != nil, blockedReason: w.blockedReason(), failing: w.failing, retry: w.retryAt, mustRelease: w.mustRelease != nil}
-	f.wanted, f.wantedUntil = w.wanted(now)
-	if w.attempt != nil {
-		f.dialing, f.outdated = w.attempt.purpose, w.attempt.call.outdatedBy(w.spec)
+	w.dirty = false
+	w.resetOnNewGeneration()
+	f := facts{now: now, stopping: ctx.Err() != nil, blockedReason: w.blockedReason(), failing: w.failing, retryAt: w.retryAt, mustRelease: w.releaseErr != nil}
+	f.demand, f.demandUntil = w.demand(now)
+	if w.dialing != nil {
+		f.dialing, f.outdated = w.dialing.purpose, w.dialing.request.outdatedBy(w.spec)
 	}
-	if w.live != nil {
-		w.live.facts(&f, w.spec, w.sessions.pauses.until(now))
+	if w.active != nil {
+		w.active.addFacts(&f, w.spec, w.sessions.pauses.total(now))
 	}
-	if w.value != nil && w.value.State != nil {
-		f.held, f.evict = true, w.value.ExpiresAt
-		if f.wanted {
-			f.evict = f.evict.Add(cache.ResumeTime)
+	if w.report != nil && w.report.State != nil {
+		f.hasReport, f.evictAt = true, w.report.ExpiresAt
+		if f.demand {
+			f.evictAt = f.evictAt.Add(cache.ResumeTime)
 		}
 	}
-	if w.summaryDue && (f.wanted || f.open || f.blockedReason != "") {
+	if w.summaryDue && (f.demand || f.open || f.blockedReason != "") {
 		w.summaryDue = false
-		w.endTurnLocked()
+		w.finishSummaryLocked()
 	}
 	f.summaryDue = w.summaryDue
 	return f
 }
 
-// startAnew forgets failures when somebody has changed what they may come from.
-func (w *worker) startAnew() {
-	if w.past.generation == w.spec.Generation {
+// resetOnNewGeneration forgets failures when somebody has changed what they may come from.
+func (w *worker) resetOnNewGeneration() {
+	if w.retained.generation == w.spec.Generation {
 		return
 	}
-	w.past.generation, w.past.failures, w.past.resyncs, w.past.refused = w.spec.Generation, 0, resyncs{}, time.Time{}
+	w.retained.generation, w.retained.failures, w.retained.resyncs, w.retained.refusedAt = w.spec.Generation, 0, resyncCounter{}, time.Time{}
 	w.retryAt = time.Time{}
 }
 
-// do does what was decided, other than to wait or to leave.
-func (w *worker) do(ctx context.Context, d decision) {
-	switch d.do {
-	case dial:
-		w.begin(ctx, forSession)
-	case askSummary:
-		w.begin(ctx, forSummary)
-	case giveUp:
-		w.giveUp()
-	case renew:
+// perform does what was decided, other than to wait or to leave.
+func (w *worker) perform(ctx context.Context, d decision) {
+	switch d.action {
+	case actionDial:
+		w.startDial(ctx, purposeSession)
+	case actionRequestSummary:
+		w.startDial(ctx, purposeSummary)
+	case actionCancelDial:
+		w.cancelDial()
+	case actionRenew:
 		w.renew()
-	case stop:
-		w.stop(d.why)
-	case abort:
-		w.abort(d.why)
-	case evict:
-		w.evict()
-	case release:
-		w.release()
-	case calm:
+	case actionStop:
+		w.stopSession(d.reason)
+	case actionAbort:
+		w.abortSession(d.reason)
+	case actionEvict:
+		w.evictReport()
+	case actionReleaseMemory:
+		w.releaseMemory()
+	case actionClearBackoff:
 		w.failing, w.retryAt = false, time.Time{}
-		w.past.forgive(time.Now())
-		w.rest()
+		w.retained.resetFailures(time.Now())
+		w.setIdle()
 	}
 }
 
-// abort ends a session that went wrong, if nothing came after all while the
+// abortSession ends a session that went wrong, if nothing came after all while the
 // goroutine was busy.
-func (w *worker) abort(why string) {
+func (w *worker) abortSession(reason string) {
 	select {
-	case f := <-w.frames():
-		w.takeFrame(f)
+	case m := <-w.messages():
+		w.handleMessage(m)
 	default:
 		now := time.Now()
-		w.end(hungUp(why, now.Sub(w.live.heard)-(w.sessions.pauses.until(now)-w.live.paused)))
+		w.endSession(abortEnd(reason, now.Sub(w.active.lastReceived)-(w.sessions.pauses.total(now)-w.active.pausedBefore)))
 	}
 }
 
-// evict keeps of the value what costs nothing.
-func (w *worker) evict() {
+// evictReport keeps of the value what costs nothing.
+func (w *worker) evictReport() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.value != nil {
-		w.value = w.value.evict()
+	if w.report != nil {
+		w.report = w.report.withoutState()
 	}
 	w.account.Hold(0)
 }
 
-// depart saves what is left to save, and says whether the goroutine may end.
-func (w *worker) depart() bool {
+// finish saves what is left to save, and says whether the goroutine may end.
+func (w *worker) finish() bool {
 	w.mu.Lock()
-	gone := w.gone
+	gone := w.deleted
 	w.mu.Unlock()
 	if gone {
-		w.saves().forget()
-		w.tellForgotten()
+		w.storeWriter().drop()
+		w.notifyClusterRemoved()
 	}
-	if w.saver != nil {
-		w.saver.close()
-		w.saver = nil
+	if w.writer != nil {
+		w.writer.close()
+		w.writer = nil
 	}
-	return w.leave()
+	return w.tryExit()
 }
 
-// saves is the worker's saver, started when it is needed first.
-func (w *worker) saves() *saver {
-	if w.saver == nil {
-		w.saver = newSaver(w.sessions.store, w.name, w.sessions.log)
-		w.children.Go(w.saver.run)
+// storeWriter is the worker's saver, started when it is needed first.
+func (w *worker) storeWriter() *storeWriter {
+	if w.writer == nil {
+		w.writer = newStoreWriter(w.sessions.store, w.name, w.sessions.log)
+		w.children.Go(w.writer.run)
 	}
-	return w.saver
+	return w.writer
 }

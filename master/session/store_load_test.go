@@ -26,7 +26,7 @@ func TestTimesOfTheStoreAreBounded(t *testing.T) {
 		},
 		{"none", cache.Entry{}, cache.Entry{}},
 	} {
-		if got := bounded(tc.got, spec, now); got != tc.want {
+		if got := clampTimes(tc.got, spec, now); got != tc.want {
 			t.Errorf("%s: %+v, want %+v", tc.name, got, tc.want)
 		}
 	}

@@ -32,36 +32,36 @@ func bindingOf(h *wire.Hello) Binding {
 	return BindingTLS
 }
 
-// signing is what a master's signatures on one connection have in common. A nil signing is
+// connSigner is what a master's signatures on one connection have in common. A nil signing is
 // of an agent that checks none.
-type signing struct {
-	signer *token.Signer
-	common token.Statement
+type connSigner struct {
+	signer    *token.Signer
+	statement token.Statement
 }
 
-// newSigning returns the signing for a call that was answered by a Hello on a link.
-func (d *dialer) newSigning(c call, h *wire.Hello, l *link) (*signing, *failure) {
-	channel := l.channel
+// newConnSigner returns the signing for a call that was answered by a Hello on a link.
+func (d *dialer) newConnSigner(req dialRequest, h *wire.Hello, conn *conn) (*connSigner, *failure) {
+	channel := conn.channel
 	switch binding := bindingOf(h); {
 	case binding == BindingUnsigned:
 		return nil, nil
 	case d.signer == nil:
-		return nil, failed(Unauthorized, "dial %s: the agent wants what it is asked signed: start the master with --signing-key-file", c.cluster.Endpoint)
+		return nil, failed(Unauthorized, "dial %s: the agent wants what it is asked signed: start the master with --signing-key-file", req.cluster.Endpoint)
 	case binding == BindingOff:
 		channel = token.Unbound
-	case l.unbindable != nil:
+	case conn.channelErr != nil:
 		return nil, failed(Unauthorized, "dial %s: the agent wants signatures that are bound to its TLS connection, and the master has none: %w: use wss:// up to the agent itself, or start the agent with --channel-binding=off",
-			c.cluster.Endpoint, l.unbindable)
+			req.cluster.Endpoint, conn.channelErr)
 	}
-	return &signing{d.signer, token.Statement{Cluster: c.cluster.Name, MasterID: d.holder, Session: c.session, Channel: channel}}, nil
+	return &connSigner{d.signer, token.Statement{Cluster: req.cluster.Name, MasterID: d.masterID, Session: req.session, Channel: channel}}, nil
 }
 
 // sign returns the signature over a nonce; nil where the agent gave none.
-func (s *signing) sign(domain token.Domain, nonce []byte) []byte {
+func (s *connSigner) sign(domain token.Domain, nonce []byte) []byte {
 	if s == nil || nonce == nil {
 		return nil
 	}
-	statement := s.common
+	statement := s.statement
 	statement.Domain, statement.Nonce = domain, nonce
 	return s.signer.SignStatement(statement)
 }

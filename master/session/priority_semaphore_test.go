@@ -11,8 +11,8 @@ import (
 
 func TestGateLetsTheUrgentInFirstAndTheOthersInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1)
-		leave, err := g.enter(t.Context(), never)
+		g := newPrioritySemaphore(1)
+		leave, err := g.acquire(t.Context(), never)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -21,7 +21,7 @@ func TestGateLetsTheUrgentInFirstAndTheOthersInTheirOrder(t *testing.T) {
 		urgent := false
 		for _, who := range []string{"first", "second", "urgent"} {
 			go func() {
-				leave, err := g.enter(t.Context(), func() bool { return urgent && who == "urgent" })
+				leave, err := g.acquire(t.Context(), func() bool { return urgent && who == "urgent" })
 				if err != nil {
 					t.Error(err)
 				}
@@ -44,12 +44,12 @@ func TestGateLetsTheUrgentInFirstAndTheOthersInTheirOrder(t *testing.T) {
 
 func TestGateKeepsNoPlaceForWhoGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1)
-		leave, _ := g.enter(t.Context(), never)
+		g := newPrioritySemaphore(1)
+		leave, _ := g.acquire(t.Context(), never)
 		ctx, cancel := context.WithCancel(t.Context())
 		gaveUp := make(chan error)
 		go func() {
-			_, err := g.enter(ctx, never)
+			_, err := g.acquire(ctx, never)
 			gaveUp <- err
 		}()
 		synctest.Wait()
@@ -61,9 +61,9 @@ func TestGateKeepsNoPlaceForWhoGaveUp(t *testing.T) {
 		want(t, "free", g.free, 1)
 
 		// Called and cancelled at the same time: the place is handed on.
-		leave, _ = g.enter(t.Context(), never)
-		ticket := &ticket{urgent: never, called: make(chan struct{})}
-		g.queue = append(g.queue, ticket)
+		leave, _ = g.acquire(t.Context(), never)
+		ticket := &waiter{urgent: never, granted: make(chan struct{})}
+		g.waiters = append(g.waiters, ticket)
 		leave()
 		want(t, "free while somebody is called", g.free, 0)
 		g.withdraw(ticket)
@@ -107,10 +107,10 @@ func TestHandshakesAreBoundedAndReadersComeFirst(t *testing.T) {
 
 func TestGateTellsHowManyWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1)
-		leave, _ := g.enter(t.Context(), nil)
+		g := newPrioritySemaphore(1)
+		leave, _ := g.acquire(t.Context(), nil)
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _, _ = g.enter(ctx, nil) }()
+		go func() { _, _ = g.acquire(ctx, nil) }()
 		synctest.Wait()
 		want(t, "waiting", g.waiting(), 1)
 		cancel()

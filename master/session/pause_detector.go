@@ -14,65 +14,65 @@ const (
 	minPause = time.Second
 )
 
-// pauses notes when this process did not run: it was stopped (SIGSTOP, a frozen control
+// pauseDetector notes when this process did not run: it was stopped (SIGSTOP, a frozen control
 // group, a virtual machine that was moved), or got no processor. What an agent sent
 // meanwhile has not been read, so that its silence then is this process's own.
-type pauses struct {
+type pauseDetector struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
 	ticker *time.Ticker // nil before run
 	// seen is when this process was last seen to run.
-	seen time.Time
+	lastSeen time.Time
 	// total is of all pauses together, last is the length of the last one, ended its end.
-	total, last time.Duration
-	ended       time.Time
+	sum, last time.Duration
+	lastEnd   time.Time
 }
 
 // run notes that this process runs until the context ends.
-func (p *pauses) run(ctx context.Context) {
+func (p *pauseDetector) run(ctx context.Context) {
 	p.mu.Lock()
-	p.seen, p.ticker = time.Now(), time.NewTicker(pauseTick)
+	p.lastSeen, p.ticker = time.Now(), time.NewTicker(pauseTick)
 	ticks := p.ticker
 	p.mu.Unlock()
 	defer ticks.Stop()
 	for {
 		select {
 		case <-ticks.C:
-			p.until(time.Now())
+			p.total(time.Now())
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// until returns how long all pauses up to now took together. The first caller after a
+// total returns how long all pauses up to now took together. The first caller after a
 // pause finds it.
-func (p *pauses) until(now time.Time) time.Duration {
+func (p *pauseDetector) total(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.notice(now)
-	return p.total
+	p.observe(now)
+	return p.sum
 }
 
-// after returns the length of the last pause, if it ended after a time; else 0.
-func (p *pauses) after(t, now time.Time) time.Duration {
+// lastSince returns the length of the last pause, if it ended after a time; else 0.
+func (p *pauseDetector) lastSince(t, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.notice(now)
-	if p.ended.After(t) {
+	p.observe(now)
+	if p.lastEnd.After(t) {
 		return p.last
 	}
 	return 0
 }
 
-func (p *pauses) notice(now time.Time) {
-	if p.seen.IsZero() || !now.After(p.seen) {
+func (p *pauseDetector) observe(now time.Time) {
+	if p.lastSeen.IsZero() || !now.After(p.lastSeen) {
 		return
 	}
-	if pause := now.Sub(p.seen) - pauseTick; pause >= minPause {
-		p.total, p.last, p.ended = p.total+pause, pause, now
+	if pause := now.Sub(p.lastSeen) - pauseTick; pause >= minPause {
+		p.sum, p.last, p.lastEnd = p.sum+pause, pause, now
 		p.log.Warn("this master did not run for a while: it was stopped, or its machine is too busy; agents may have ended their sessions meanwhile", "for", pause.Round(time.Millisecond))
 	}
-	p.seen = now
+	p.lastSeen = now
 }

@@ -22,58 +22,58 @@ const dialTimeout = 10 * time.Second
 // dialer opens connections. It holds no state of any cluster.
 type dialer struct {
 	// network opens the connection below TLS.
-	network func(ctx context.Context, network, address string) (net.Conn, error)
-	proxy   *url.URL      // nil: none
-	signer  *token.Signer // nil: no token, and no signatures
-	holder  string
-	codec   *wire.Codec
-	intake  *intake
+	dialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	proxy       *url.URL      // nil: none
+	signer      *token.Signer // nil: no token, and no signatures
+	masterID    string
+	codec       *wire.Codec
+	inflight    *inflightMemory
 }
 
-// clock is what is known of an agent's clock.
-type clock struct {
+// clockSkew is what is known of an agent's clock.
+type clockSkew struct {
 	// differs says that the agent refuses tokens for their times.
-	differs bool
+	detected bool
 	// ahead is by how much the agent says that its clock is ahead of the master's. Nothing
 	// but words is made of it: it is what anybody says who answers.
 	ahead time.Duration
 }
 
-// dialed is what came of one dial.
-type dialed struct {
-	link  *link
-	clock clock
+// dialedConn is what came of one dial.
+type dialedConn struct {
+	conn *conn
+	skew clockSkew
 }
 
 // dial opens a websocket to the cluster's agent. An agent that refuses the token for its
 // times names a nonce; it is dialed once more, with a token that claims the nonce and no
 // time: who answers must not decide when a token is valid.
-func (d *dialer) dial(ctx context.Context, c Cluster) (dialed, *failure) {
-	l, response, err := d.attempt(ctx, c, d.timedToken)
-	nonce := nonceOf(response)
+func (d *dialer) dial(ctx context.Context, c Cluster) (dialedConn, *failure) {
+	conn, response, err := d.dialOnce(ctx, c, d.clockToken)
+	nonce := refusalNonce(response)
 	switch {
 	case err == nil:
-		return dialed{link: l}, nil
+		return dialedConn{conn: conn}, nil
 	case nonce == "" || d.signer == nil:
-		return dialed{}, explain(ctx, c, response, err)
+		return dialedConn{}, dialFailure(ctx, c, response, err)
 	}
-	k := clock{differs: true, ahead: aheadBy(response)}
-	l, response, err = d.attempt(ctx, c, func(cluster string) (string, error) {
-		return d.signer.SignNonce(cluster, d.holder, nonce)
+	skew := clockSkew{detected: true, ahead: clockAhead(response)}
+	conn, response, err = d.dialOnce(ctx, c, func(cluster string) (string, error) {
+		return d.signer.SignNonce(cluster, d.masterID, nonce)
 	})
 	if err != nil {
-		return dialed{clock: k}, explain(ctx, c, response, err)
+		return dialedConn{skew: skew}, dialFailure(ctx, c, response, err)
 	}
-	return dialed{link: l, clock: k}, nil
+	return dialedConn{conn: conn, skew: skew}, nil
 }
 
-// timedToken returns a token by the master's own clock.
-func (d *dialer) timedToken(cluster string) (string, error) {
-	return d.signer.Sign(cluster, d.holder, time.Now())
+// clockToken returns a token by the master's own clock.
+func (d *dialer) clockToken(cluster string) (string, error) {
+	return d.signer.Sign(cluster, d.masterID, time.Now())
 }
 
-// attempt dials once, with the token that sign returns; without a signer with none.
-func (d *dialer) attempt(ctx context.Context, c Cluster, sign func(cluster string) (string, error)) (*link, *http.Response, error) {
+// dialOnce dials once, with the token that sign returns; without a signer with none.
+func (d *dialer) dialOnce(ctx context.Context, c Cluster, sign func(cluster string) (string, error)) (*conn, *http.Response, error) {
 	header := http.Header{"User-Agent": {""}} // none
 	if d.signer != nil {
 		signed, err := sign(c.Name)
@@ -82,54 +82,54 @@ func (d *dialer) attempt(ctx context.Context, c Cluster, sign func(cluster strin
 		}
 		header.Set("Authorization", "Bearer "+signed)
 	}
-	client, raw, err := d.client(c)
+	client, netConn, err := d.client(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, response, err := websocket.Dial(ctx, strings.TrimSuffix(c.Endpoint, "/")+wire.Path, &websocket.DialOptions{
+	ws, response, err := websocket.Dial(ctx, strings.TrimSuffix(c.Endpoint, "/")+wire.Path, &websocket.DialOptions{
 		HTTPClient: client, HTTPHeader: header, Subprotocols: []string{wire.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		return nil, response, err
 	}
-	l := newLink(conn, *raw, d.codec, d.intake)
-	l.channel, l.unbindable = token.ChannelOf(response.TLS)
-	if conn.Subprotocol() != wire.Subprotocol {
-		_ = l.raw.Close()
+	conn := newConn(ws, *netConn, d.codec, d.inflight)
+	conn.channel, conn.channelErr = token.ChannelOf(response.TLS)
+	if ws.Subprotocol() != wire.Subprotocol {
+		_ = conn.netConn.Close()
 		return nil, response, fmt.Errorf("who answers does not speak %s", wire.Subprotocol)
 	}
-	return l, response, nil
+	return conn, response, nil
 }
 
 // client returns a client for one connection, which it stores in raw. It follows no redirect,
 // since the token is only for the agent.
-func (d *dialer) client(c Cluster) (client *http.Client, raw *net.Conn, err error) {
+func (d *dialer) client(c Cluster) (client *http.Client, netConn *net.Conn, err error) {
 	u, err := url.Parse(c.Endpoint)
 	if err != nil {
 		return nil, nil, fmt.Errorf("parse endpoint: %w", err)
 	}
-	trust, err := c.TLS.config(u.Hostname())
+	tlsConfig, err := c.TLS.tlsConfig(u.Hostname())
 	if err != nil {
 		return nil, nil, err
 	}
-	raw = new(net.Conn)
+	netConn = new(net.Conn)
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy: http.ProxyURL(d.proxy),
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				conn, err := d.network(ctx, network, address)
-				*raw = conn
+				conn, err := d.dialContext(ctx, network, address)
+				*netConn = conn
 				return conn, err
 			},
-			TLSClientConfig: trust, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
+			TLSClientConfig: tlsConfig, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
 		},
-	}, raw, nil
+	}, netConn, nil
 }
 
-// nonceOf returns the nonce of an agent that refuses a token for its times alone; empty
+// refusalNonce returns the nonce of an agent that refuses a token for its times alone; empty
 // where there is none that a token could claim.
-func nonceOf(response *http.Response) string {
+func refusalNonce(response *http.Response) string {
 	if response == nil || response.StatusCode != http.StatusUnauthorized {
 		return ""
 	}
@@ -140,9 +140,9 @@ func nonceOf(response *http.Response) string {
 	return nonce
 }
 
-// aheadBy returns by how much the clock of who refused a token is ahead; zero where it is
+// clockAhead returns by how much the clock of who refused a token is ahead; zero where it is
 // not told.
-func aheadBy(response *http.Response) time.Duration {
+func clockAhead(response *http.Response) time.Duration {
 	date, err := http.ParseTime(response.Header.Get("Date"))
 	if err != nil {
 		return 0
@@ -153,9 +153,9 @@ func aheadBy(response *http.Response) time.Duration {
 // maxClusterName bounds what is read of a name: anybody may answer a dial.
 const maxClusterName = 253
 
-// otherCluster returns the name of its own cluster that an agent gave when it refused a
+// refusingCluster returns the name of its own cluster that an agent gave when it refused a
 // token for another; empty where it gave none.
-func otherCluster(response *http.Response) string {
+func refusingCluster(response *http.Response) string {
 	if response == nil || response.StatusCode != http.StatusUnauthorized {
 		return ""
 	}
@@ -172,27 +172,27 @@ func wrongCluster(c Cluster, name string) *failure {
 		c.Endpoint, name, c.Name, c.Name, c.Name)
 }
 
-// words returns the difference of the clocks in words, or "".
-func (k clock) words() string {
+// describe returns the difference of the clocks in words, or "".
+func (s clockSkew) describe() string {
 	switch {
-	case k.ahead < 0:
-		return fmt.Sprintf("the agent's clock is %s behind the master's", k.ahead.Abs())
-	case k.ahead > 0:
-		return fmt.Sprintf("the agent's clock is %s ahead of the master's", k.ahead)
+	case s.ahead < 0:
+		return fmt.Sprintf("the agent's clock is %s behind the master's", s.ahead.Abs())
+	case s.ahead > 0:
+		return fmt.Sprintf("the agent's clock is %s ahead of the master's", s.ahead)
 	}
 	return "the clocks of agent and master differ"
 }
 
-// explain returns why a dial failed, in words to act on.
-func explain(ctx context.Context, c Cluster, response *http.Response, err error) *failure {
+// dialFailure returns why a dial failed, in words to act on.
+func dialFailure(ctx context.Context, c Cluster, response *http.Response, err error) *failure {
 	var inner *url.Error
 	switch {
-	case refusesCertificate(err):
-		return failed(CertificateRefused, "dial %s: %w", c.Endpoint, root(err))
+	case isCertificateError(err):
+		return failed(CertificateRefused, "dial %s: %w", c.Endpoint, certificateCause(err))
 	case response != nil && response.StatusCode == http.StatusUnauthorized:
-		return tokenRefused(c, response)
-	case refusesVersion(err):
-		return failed(DialFailed, "dial %s: who answers does not speak TLS 1.3, which is the only version that the master speaks to agents: %w", c.Endpoint, root(err))
+		return tokenFailure(c, response)
+	case isTLSVersionError(err):
+		return failed(DialFailed, "dial %s: who answers does not speak TLS 1.3, which is the only version that the master speaks to agents: %w", c.Endpoint, certificateCause(err))
 	case response != nil && response.StatusCode != http.StatusSwitchingProtocols:
 		return failed(DialFailed, "dial %s: who answers is no agent: it says %d %s", c.Endpoint, response.StatusCode, http.StatusText(response.StatusCode))
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
@@ -203,38 +203,38 @@ func explain(ctx context.Context, c Cluster, response *http.Response, err error)
 	return failed(DialFailed, "dial %s: %w", c.Endpoint, err)
 }
 
-// tokenRefused returns the failure of a dial that was answered by 401.
-func tokenRefused(c Cluster, response *http.Response) *failure {
-	if name := otherCluster(response); name != "" {
+// tokenFailure returns the failure of a dial that was answered by 401.
+func tokenFailure(c Cluster, response *http.Response) *failure {
+	if name := refusingCluster(response); name != "" {
 		return wrongCluster(c, name)
 	}
-	lowest, highest, told := protocolsOf(response)
+	lowest, highest, found := parseProtocols(response)
 	switch {
-	case told && !speaks(lowest, highest):
+	case found && !supportsProtocol(lowest, highest):
 		return failed(ProtocolUnsupported, "dial %s: the agent speaks the protocol %d to %d, the master %d to %d: update the older",
 			c.Endpoint, lowest, highest, wire.ProtocolMin, wire.ProtocolMax)
-	case !told && strings.Contains(response.Header.Get("WWW-Authenticate"), fmt.Sprintf("realm=%q", wire.Realm)):
+	case !found && strings.Contains(response.Header.Get("WWW-Authenticate"), fmt.Sprintf("realm=%q", wire.Realm)):
 		return failed(ProtocolUnsupported, "dial %s: the agent refuses the master's token, and is of a version before protocol 3, whose tokens were others: update the agent", c.Endpoint)
 	}
 	return failed(Unauthorized, "dial %s: the agent refuses the master's token: give it the public key of the master's --signing-key-file", c.Endpoint)
 }
 
-// protocolsOf returns which protocols an agent speaks that refuses a token; told is false
+// parseProtocols returns which protocols an agent speaks that refuses a token; told is false
 // where it does not say so.
-func protocolsOf(response *http.Response) (lowest, highest uint32, told bool) {
+func parseProtocols(response *http.Response) (lowest, highest uint32, ok bool) {
 	n, err := fmt.Sscanf(response.Header.Get(wire.ProtocolHeader), "%d-%d", &lowest, &highest)
 	return lowest, highest, err == nil && n == 2
 }
 
-// refusesVersion reports whether an error of a dial is that there is no version of TLS in
+// isTLSVersionError reports whether an error of a dial is that there is no version of TLS in
 // common, by either side's word. Package crypto/tls has no type for it.
-func refusesVersion(err error) bool {
+func isTLSVersionError(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "tls: ") && strings.Contains(err.Error(), "protocol version")
 }
 
-// root returns the innermost error about the certificate.
-func root(err error) error {
-	var pin *errPin
+// certificateCause returns the innermost error about the certificate.
+func certificateCause(err error) error {
+	var pin *pinError
 	if errors.As(err, &pin) {
 		return pin
 	}

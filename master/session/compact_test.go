@@ -60,20 +60,20 @@ func TestClusterThatIsReadIsHeldReady(t *testing.T) {
 }
 
 func TestFramesOfASnapshotAreKeptWithinBounds(t *testing.T) {
-	l, account := &live{}, budget.New(0, 0).Account("a")
+	l, account := &activeSession{}, budget.New(0, 0).Account("a")
 	frame := make([]byte, 1<<20)
-	for range maxKept>>20 - 1 {
-		_ = l.keepFrame(frame, account)
+	for range maxSnapshotFramesSize>>20 - 1 {
+		_ = l.keepSnapshotFrame(frame, account)
 	}
-	want(t, "kept", len(l.snapshot), maxKept>>20-1)
-	_ = l.keepFrame(frame, account)
-	want(t, "kept beyond the bound", len(l.snapshot), 0)
-	_ = l.keepFrame(nil, account)
-	want(t, "kept of what follows", len(l.snapshot), 0)
-	l = &live{}
-	for range maxKept {
-		_ = l.keepFrame(nil, account)
+	want(t, "kept", len(l.snapshotFrames), maxSnapshotFramesSize>>20-1)
+	_ = l.keepSnapshotFrame(frame, account)
+	want(t, "kept beyond the bound", len(l.snapshotFrames), 0)
+	_ = l.keepSnapshotFrame(nil, account)
+	want(t, "kept of what follows", len(l.snapshotFrames), 0)
+	l = &activeSession{}
+	for range maxSnapshotFramesSize {
+		_ = l.keepSnapshotFrame(nil, account)
 	}
-	want(t, "kept of many that are empty", len(l.snapshot), 0)
-	want(t, "a snapshot came", l.snapshotSize > 0, true)
+	want(t, "kept of many that are empty", len(l.snapshotFrames), 0)
+	want(t, "a snapshot came", l.snapshotFramesSize > 0, true)
 }

@@ -139,9 +139,9 @@ func TestReaderDoesNotWaitForARefresh(t *testing.T) {
 		want(t, "waited", time.Since(start), 0)
 		close(hang)
 		s.pass(time.Second)
-		places := s.sessions.refresher
+		places := s.sessions.summaries
 		places.mu.Lock()
-		want(t, "free places", places.places, maxRefreshes)
+		want(t, "free places", places.freeSlots, maxSummaries)
 		places.mu.Unlock()
 	})
 }
@@ -174,7 +174,7 @@ func TestRefreshesAreBoundedAndSpread(t *testing.T) {
 		mu.Lock()
 		atOnce, first := most, slots[0]
 		mu.Unlock()
-		want(t, "at once", atOnce, maxRefreshes)
+		want(t, "at once", atOnce, maxSummaries)
 		if first < clusters || first > clusters+2 {
 			t.Errorf("%d first sights, want %d", first, clusters)
 		}

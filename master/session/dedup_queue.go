@@ -1,0 +1,80 @@
+package session
+
+import (
+	"context"
+	"sync"
+)
+
+// dedupQueue hands on names, each once however often it was added meanwhile. Adding
+// never waits.
+type dedupQueue struct {
+	out  chan string
+	wake chan struct{}
+
+	mu     sync.Mutex
+	queue  []string
+	queued map[string]bool
+}
+
+func newDedupQueue() *dedupQueue {
+	return &dedupQueue{out: make(chan string), wake: make(chan struct{}, 1), queued: map[string]bool{}}
+}
+
+func (q *dedupQueue) add(name string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.queued[name] {
+		return
+	}
+	q.queued[name] = true
+	q.queue = append(q.queue, name)
+	signal(q.wake)
+}
+
+// len returns the number of queued names.
+func (q *dedupQueue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.queue)
+}
+
+// next removes and returns the first name, if there is one.
+func (q *dedupQueue) next() (string, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) == 0 {
+		return "", false
+	}
+	name := q.queue[0]
+	q.queue = q.queue[1:]
+	delete(q.queued, name)
+	return name, true
+}
+
+// run hands names on until the context ends.
+func (q *dedupQueue) run(ctx context.Context) {
+	for {
+		name, ok := q.next()
+		if !ok {
+			select {
+			case <-q.wake:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		select {
+		case q.out <- name:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// signal wakes who waits on a channel of capacity one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

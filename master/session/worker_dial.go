@@ -1,0 +1,140 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+
+	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
+)
+
+// startDial starts a dial.
+func (w *worker) startDial(ctx context.Context, p purpose) {
+	ctx, cancel := context.WithCancel(ctx)
+	w.mu.Lock()
+	req := dialRequest{cluster: w.spec, uid: w.expectedUID(), summaryOnly: p == purposeSummary, urgent: w.hasWaiters}
+	if p == purposeSession {
+		req.session = cmp.Or(w.retained.resume.ID, rand.Text())
+		if w.report != nil && !w.retained.noBase {
+			req.base, req.baseSize = w.report.State, w.report.size
+		}
+		w.updateStatusLocked(func(o *Status) { o.Session.Phase = Connecting })
+	} else {
+		w.summaryDue = false
+		req.lastSummary, req.lastIdentity = w.status.Summary, w.status.lastIdentity(w.name)
+	}
+	w.mu.Unlock()
+	a := &pendingDial{purpose: p, request: req, cancel: cancel, result: make(chan dialResult, 1)}
+	w.dialing = a
+	w.children.Go(func() { a.result <- w.sessions.dialAgent(ctx, req) })
+}
+
+// outdatedBy reports whether the Registry's entry has changed so that the dial does not serve
+// it.
+func (r dialRequest) outdatedBy(spec Cluster) bool {
+	return !r.cluster.sameSession(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != r.uid
+}
+
+// cancelDial ends the dial, and waits until it has ended.
+func (w *worker) cancelDial() {
+	d := w.dialing
+	w.dialing = nil
+	d.cancel()
+	if r := <-d.result; r.isOpen() {
+		r.releaseHandshake()
+		r.conn.tryWrite(&wire.Stop{Message: "nobody wants it any more"})
+		r.conn.closeUnread(closeNormal, "")
+	}
+	w.recordDial(d, "given up")
+	if d.purpose == purposeSession {
+		w.setIdle()
+	}
+}
+
+// recordDial records the end of a dial.
+func (w *worker) recordDial(d *pendingDial, outcome string) {
+	w.sessions.metrics.observeDial(d.purpose, outcome)
+	if d.purpose == purposeSummary {
+		w.mu.Lock()
+		w.finishSummaryLocked()
+		w.mu.Unlock()
+	}
+}
+
+// setIdle sets the phase of a cluster without session or dial, and notifies readers.
+func (w *worker) setIdle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.updateStatusLocked(func(o *Status) { o.Session.Phase = Idle })
+	w.notifyWaiters()
+}
+
+// handleDialResult processes the result of a dial.
+func (w *worker) handleDialResult(r dialResult) {
+	d := w.dialing
+	w.dialing = nil
+	d.cancel()
+	if r.cancelled {
+		w.recordDial(d, "given up")
+		w.setIdle()
+		return
+	}
+	outcome := "succeeded"
+	if r.failure != nil {
+		outcome = string(r.failure.reason)
+	}
+	w.recordDial(d, outcome)
+	switch {
+	case d.purpose == purposeSummary:
+		w.handleSummary(d, r)
+	case r.failure != nil:
+		w.handleEnd(sessionEnd{failure: r.failure})
+	default:
+		w.retained.uid = cmp.Or(w.retained.uid, r.identity.ClusterUID)
+		w.startSession(d.request, r)
+	}
+}
+
+// handleSummary processes the result of an idle refresh.
+func (w *worker) handleSummary(d *pendingDial, r dialResult) {
+	if r.failure != nil {
+		w.updateStatus(func(o *Status) { o.setFailed(r.failure) })
+		return
+	}
+	w.retained.uid = cmp.Or(w.retained.uid, r.identity.ClusterUID)
+	var sections [state.NumSections]state.Section
+	for i := range sections {
+		sections[i] = wire.SectionFromAge(r.summary.Ages[i], r.summary.Errors[i], r.receivedAt)
+	}
+	w.updateStatus(func(o *Status) {
+		o.setSucceeded(r.skew)
+		o.setIdentity(r.hello, r.identity)
+		o.setSummary(&r.summary.Summary, observedAt(sections), r.receivedAt)
+		o.setStale(sections, r.receivedAt, d.request.cluster.CacheTTL)
+	})
+}
+
+// setFailed records that the cluster could not be reached, or that its session failed.
+func (s *Status) setFailed(f *failure) {
+	s.Ready, s.Reason, s.Message = state.False, f.reason, f.Error()
+}
+
+// setSucceeded records a successful attempt, and a difference of the clocks.
+func (s *Status) setSucceeded(skew clockSkew) {
+	s.Ready, s.Reason, s.Message = state.True, Succeeded, ""
+	if skew.detected {
+		s.Reason = ClockSkew
+		s.Message = skew.describe() + ": set both right, as each dial takes a second connection, with a token for a nonce of the agent's"
+	}
+}
+
+// lastIdentity returns who answered last, for a cluster of that name.
+func (s *Status) lastIdentity(name string) *wire.Identity {
+	return &wire.Identity{AgentVersion: s.AgentVersion, ClusterName: name, ClusterUID: s.UID, KubernetesVersion: s.KubernetesVersion}
+}
+
+// setIdentity records the identity of the agent.
+func (s *Status) setIdentity(h *wire.Hello, i *wire.Identity) {
+	s.UID, s.AgentVersion, s.KubernetesVersion, s.Binding = i.ClusterUID, i.AgentVersion, i.KubernetesVersion, bindingOf(h)
+}
