@@ -44,7 +44,7 @@ func Run(ctx context.Context, cfg Config) error {
 // agent is everything that Run has built.
 type agent struct {
 	cfg      Config
-	snapshot *snapshot.Snapshot
+	snapshot *snapshot.Store
 	handler  *report.Handler
 	// spent says that memory was taken for a moment only.
 	spent chan struct{}
@@ -84,8 +84,8 @@ func assemble(ctx context.Context, cfg Config) (*agent, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newSnapshotMetrics(a.snapshot.Current, a.snapshot.Pending))
 	a.handler = report.New(report.Config{
 		ClusterName: cfg.ClusterName, AgentVersion: cfg.Version, Identity: identity.get,
-		Snapshot: a.snapshot, Verifier: verifier, Unbound: cfg.ChannelBinding == BindingOff, UseUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
-		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, SnapshotSent: a.snapshotSent, Encoding: cfg.Encoding,
+		Store: a.snapshot, Verifier: verifier, Unbound: cfg.ChannelBinding == BindingOff, SubscribeUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
+		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, OnSnapshotSent: a.snapshotSent, OnEncode: cfg.Encoding,
 		Log: cfg.Log, Metrics: registry,
 	})
 	health := &health{identity: identity.get, current: a.snapshot.Current}

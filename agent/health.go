@@ -41,7 +41,7 @@ func (h *health) problems(now time.Time) []string {
 	}
 	v := h.current()
 	for _, name := range []state.SectionName{state.SectionNodes, state.SectionPods} {
-		if p := problem(name, v.Reports[name], now); p != "" {
+		if p := problem(name, v.SectionStatuses[name], now); p != "" {
 			problems = append(problems, p)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 func versionWith(nodes, pods state.SectionStatus) *snapshot.Version {
 	v := &snapshot.Version{State: &state.State{}}
-	v.Reports[state.SectionNodes], v.Reports[state.SectionPods] = nodes, pods
+	v.SectionStatuses[state.SectionNodes], v.SectionStatuses[state.SectionPods] = nodes, pods
 	return v
 }
 

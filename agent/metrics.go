@@ -44,7 +44,7 @@ func (m *snapshotMetrics) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(m.seq, prometheus.CounterValue, float64(v.State.Seq))
 	metrics <- prometheus.MustNewConstMetric(m.inbox, prometheus.GaugeValue, float64(m.waiting()))
 	ages := v.Ages(time.Now())
-	for name, r := range v.Reports {
+	for name, r := range v.SectionStatuses {
 		section := state.SectionName(name).String()
 		gauge(m.live, one(r.Live), section)
 		if ages[name] >= 0 {

@@ -15,7 +15,7 @@ import (
 
 // watches keep the one Tracker up to date and hand what changes to the snapshot, in
 // the order in which it changed.
-func watches(cfg Config, cluster *rest.Config, to *snapshot.Snapshot) func(context.Context) error {
+func watches(cfg Config, cluster *rest.Config, to *snapshot.Store) func(context.Context) error {
 	var mu sync.Mutex
 	tracker := facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) })
 	sink := informer.Sink{
@@ -33,7 +33,7 @@ func watches(cfg Config, cluster *rest.Config, to *snapshot.Snapshot) func(conte
 
 // usageReader reads usage for the snapshot; where it is switched off it says so and
 // reads nothing.
-func usageReader(cfg Config, cluster *rest.Config, to *snapshot.Snapshot) (*usage.Reader, error) {
+func usageReader(cfg Config, cluster *rest.Config, to *snapshot.Store) (*usage.Reader, error) {
 	if cfg.UsageSource == UsageNone {
 		cluster = nil
 	}

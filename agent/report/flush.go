@@ -39,7 +39,7 @@ func newFlusher(p *peer, e *encodings, snapshotSent func(), began time.Time, bas
 	f := flusher{peer: p, encodings: e, snapshotSent: snapshotSent, began: began}
 	if base != nil && base.Epoch == v.State.Epoch {
 		f.seq, f.held = base.Seq, true
-		f.usage = v.Reading(base.Usage)
+		f.usage = v.UsageReading(base.Usage)
 	}
 	return f
 }

@@ -27,40 +27,47 @@ import (
 )
 
 const (
-	// DefaultMaxHolders is how many masters are reported to at once.
-	DefaultMaxHolders = 8
-	// maxConnections bounds everything that is open at once, handshakes included.
+	// DefaultMaxMasters is the default of Config.MaxMasters.
+	DefaultMaxMasters = 8
+	// maxConnections limits the open connections, including those without a session.
 	maxConnections = 64
-	// reportTimeout is for how long a master may stay silent before its Report.
+	// reportTimeout limits the time from Hello until the master's SubscribeRequest.
 	reportTimeout = 10 * time.Second
-	// summaryTimeout is what a reading of usage for one summary may take.
+	// summaryTimeout limits the time to read usage for one summary.
 	summaryTimeout = 2 * time.Second
 )
 
 // Config holds the settings and dependencies of a Handler.
 type Config struct {
 	ClusterName, AgentVersion string
-	// Identity is the UID of the cluster and its version, once they are known.
+	// Identity returns the UID and the Kubernetes version of the cluster. ok is false until
+	// they are known.
 	Identity func() (uid, kubernetesVersion string, ok bool)
-	Snapshot *snapshot.Snapshot
-	// Verifier checks who dials, and who opens and renews sessions; nil: anybody may.
+	// Store has the state that is reported.
+	Store *snapshot.Store
+	// Verifier verifies the tokens and signatures of masters. If it is nil, any client may read
+	// the cluster.
 	Verifier *token.Verifier
-	// Unbound accepts signatures that are not bound to the TLS connection, which the agent's
-	// own flag says and no peer.
+	// Unbound accepts signatures that do not cover the TLS connection. Only the agent's own
+	// configuration may set it, never a client.
 	Unbound bool
-	// UseUsage has usage read until release is called; nil: there is no usage.
-	UseUsage func() (release func())
-	// ReadNodes reads the nodes' usage once, for one summary; nil: there is none.
+	// SubscribeUsage keeps usage up to date until release is called. If it is nil, sessions
+	// have no usage.
+	SubscribeUsage func() (release func())
+	// ReadNodes reads the usage of nodes once, for a summary. If it is nil, summaries have the
+	// usage of the current state, if any.
 	ReadNodes func(context.Context) (state.Sample, error)
-	// MinRequestPeriod and MaxSession are what is granted at most.
+	// MinRequestPeriod is the shortest period and MaxSession the longest duration that a
+	// session is granted.
 	MinRequestPeriod, MaxSession time.Duration
-	// SnapshotSent is called after a whole snapshot was sent, which takes memory that is
-	// not needed again soon; nil: nothing is.
-	SnapshotSent func()
-	// Encoding is called when a snapshot is encoded, and done when it is; nil: nothing is.
-	Encoding func() (done func())
-	// MaxHolders is how many masters are reported to at once; 0: DefaultMaxHolders.
-	MaxHolders int
+	// OnSnapshotSent is called after a whole snapshot was sent. Sending it takes memory that
+	// can be returned to the operating system. It may be nil.
+	OnSnapshotSent func()
+	// OnEncode is called before a snapshot is encoded, and done afterwards. It may be nil.
+	OnEncode func() (done func())
+	// MaxMasters limits the masters that have a session at the same time. 0 means
+	// DefaultMaxMasters.
+	MaxMasters int
 	Log        *slog.Logger
 	Metrics    prometheus.Registerer
 }
@@ -72,10 +79,11 @@ type Handler struct {
 	conns   *connRegistry
 	// encodings are shared by all sessions.
 	encodings *encodings
-	// refusedDials keeps refused dials from filling the log.
+	// refusedDials limits the rate at which refused dials are logged.
 	refusedDials rate.Sometimes
 
-	// ctx ends what Shutdown could not end in time.
+	// ctx is the parent context of all connections. kill closes those that are still open when
+	// the context of Shutdown is done.
 	ctx  context.Context
 	kill context.CancelFunc
 }
@@ -84,8 +92,8 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	h := &Handler{
 		cfg:          cfg,
-		encodings:    newEncodings(cfg.Encoding),
-		conns:        newConnRegistry(cmp.Or(cfg.MaxHolders, DefaultMaxHolders)),
+		encodings:    newEncodings(cfg.OnEncode),
+		conns:        newConnRegistry(cmp.Or(cfg.MaxMasters, DefaultMaxMasters)),
 		refusedDials: rate.Sometimes{First: 1, Interval: 10 * time.Second},
 	}
 	h.metrics = newMetrics(cfg.Metrics, h.conns)
@@ -171,7 +179,7 @@ func (h *Handler) converse(conn *websocket.Conn, seat *caller, c *challenge, ide
 func (h *Handler) receive(ctx context.Context, p *peer, seat *caller, c *challenge, identity *wire.Identity) error {
 	began := time.Now()
 	hello := wire.Hello{
-		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: h.cfg.Snapshot.Current().State.Epoch,
+		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: h.cfg.Store.Current().State.Epoch,
 		Nonce: c.next(), Unbound: c != nil && h.cfg.Unbound,
 	}
 	if err := p.send(ctx, &hello); err != nil {
@@ -222,12 +230,12 @@ func (h *Handler) report(ctx context.Context, s *session) error {
 // ready says why there is nothing to report yet, nil if there is.
 func (h *Handler) ready() error {
 	select {
-	case <-h.cfg.Snapshot.Ready():
+	case <-h.cfg.Store.Ready():
 		return nil
 	default:
 	}
 	words := "nodes and pods have not been read yet"
-	errs := h.cfg.Snapshot.Current().Errors()
+	errs := h.cfg.Store.Current().Errors()
 	for _, name := range []state.SectionName{state.SectionNodes, state.SectionPods} {
 		if e := errs[name]; e.Reason != "" {
 			words = fmt.Sprintf("%s have not been read yet: %s: %s", name, e.Reason, e.Message)

@@ -15,7 +15,7 @@ type session struct {
 	peer      *peer
 	caller    *caller
 	challenge *challenge
-	snapshot  *snapshot.Snapshot
+	snapshot  *snapshot.Store
 	useUsage  func() (release func())
 
 	granted    wire.SubscribeResponse
@@ -28,9 +28,9 @@ type session struct {
 
 func newSession(h *Handler, p *peer, seat *caller, c *challenge, asked *wire.SubscribeRequest, granted wire.SubscribeResponse, began time.Time) *session {
 	return &session{
-		peer: p, caller: seat, challenge: c, snapshot: h.cfg.Snapshot, useUsage: h.cfg.UseUsage,
+		peer: p, caller: seat, challenge: c, snapshot: h.cfg.Store, useUsage: h.cfg.SubscribeUsage,
 		granted: granted, maxSession: h.cfg.MaxSession,
-		flusher: newFlusher(p, h.encodings, h.cfg.SnapshotSent, began, asked.Base, h.cfg.Snapshot.Current()),
+		flusher: newFlusher(p, h.encodings, h.cfg.OnSnapshotSent, began, asked.Base, h.cfg.Store.Current()),
 	}
 }
 

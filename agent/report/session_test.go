@@ -263,7 +263,7 @@ func TestNewerSessionOfTheSameMasterSupersedesTheOlder(t *testing.T) {
 func TestNinthMasterIsToldBusy(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		w.ready()
-		for i := range DefaultMaxHolders {
+		for i := range DefaultMaxMasters {
 			w.open(fmt.Sprint("m", i), 5*time.Second, time.Minute)
 		}
 		ninth := w.dial()

@@ -30,7 +30,7 @@ func (h *Handler) summarize(ctx context.Context, p *peer, asked *wire.SubscribeR
 // summary is the present state in numbers, with the nodes' usage of now if it can be
 // read in time.
 func (h *Handler) summary(ctx context.Context, ignore []state.Ignore) *wire.Summary {
-	v := h.cfg.Snapshot.Current()
+	v := h.cfg.Store.Current()
 	s := v.State
 	sample, usageErr := h.readNodes(ctx)
 	if sample != nil {

@@ -32,7 +32,7 @@ type world struct {
 	t        *testing.T
 	cfg      Config
 	handler  *Handler
-	snapshot *snapshot.Snapshot
+	snapshot *snapshot.Store
 	listener *memconn.Listener
 	usage    atomic.Int32 // how many sessions use usage now
 	// secured is the agent's TLS; nil: it serves plain ws.
@@ -54,9 +54,9 @@ func inSecuredWorld(t *testing.T, secured *tls.Config, edit func(*Config), f fun
 		stopped := make(chan error, 1)
 		go func() { stopped <- w.snapshot.Run(ctx) }()
 		w.cfg = Config{
-			ClusterName: "prod-eu", AgentVersion: "v1.2.3", Snapshot: w.snapshot,
+			ClusterName: "prod-eu", AgentVersion: "v1.2.3", Store: w.snapshot,
 			Identity:         func() (string, string, bool) { return "uid-1", "v1.36.3", true },
-			UseUsage:         func() func() { w.usage.Add(1); return func() { w.usage.Add(-1) } },
+			SubscribeUsage:         func() func() { w.usage.Add(1); return func() { w.usage.Add(-1) } },
 			MinRequestPeriod: time.Second, MaxSession: 30 * time.Minute,
 			Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		}

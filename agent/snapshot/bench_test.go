@@ -26,18 +26,18 @@ func BenchmarkFirstListOfALargeCluster(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		vs := newVersioner(7)
-		vs.take(batch{changes: changes})
+		vs.apply(batch{changes: changes})
 	}
 }
 
 func BenchmarkOnePodChangesInALargeCluster(b *testing.B) {
 	vs := newVersioner(7)
-	vs.take(batch{changes: largeCluster()})
+	vs.apply(batch{changes: largeCluster()})
 	b.ReportAllocs()
 	for restarts := int32(1); b.Loop(); restarts++ {
 		c := &state.Container{Namespace: "namespace-7", Pod: "pod-7", Name: "app", Restarts: restarts}
 		before := vs.version.State.Seq
-		v, _ := vs.take(batch{changes: changesOf(c)})
+		v, _ := vs.apply(batch{changes: changesOf(c)})
 		if _, ok := v.DeltaSince(before); !ok {
 			b.Fatal("no delta")
 		}

@@ -18,16 +18,16 @@ type coalescingQueue struct {
 
 // batch holds the updates since the last drain, the latest of each key.
 type batch struct {
-	// changes maps keys to their new objects; nil means removed.
+	// changes maps each key to its new object, or to nil if the object was removed.
 	changes map[state.Key]state.Object
-	// sample is nil if there was no reading of usage.
+	// sample is the latest reading of usage, or nil if there was none.
 	sample   state.Sample
 	sections map[state.SectionName]state.SectionStatus
 }
 
 // Update enqueues changed and removed objects. Objects that equal the current ones are
 // dropped later, by Run. The caller must not modify the objects afterwards.
-func (s *Snapshot) Update(c state.Changes) {
+func (s *Store) Update(c state.Changes) {
 	if len(c.Upserts)+len(c.Removes) == 0 {
 		return
 	}
@@ -46,7 +46,7 @@ func (s *Snapshot) Update(c state.Changes) {
 
 // SetUsage enqueues a reading of metrics.k8s.io. Usage of objects that are not in the
 // sample becomes unknown.
-func (s *Snapshot) SetUsage(sample state.Sample) {
+func (s *Store) SetUsage(sample state.Sample) {
 	s.queue.put(func(b *batch) {
 		if b.sample = sample; sample == nil {
 			b.sample = state.Sample{}
@@ -56,7 +56,7 @@ func (s *Snapshot) SetUsage(sample state.Sample) {
 
 // SetSection enqueues the status of a section. A source calls it after Update with the
 // objects that the status is about.
-func (s *Snapshot) SetSection(name state.SectionName, r state.SectionStatus) {
+func (s *Store) SetSection(name state.SectionName, r state.SectionStatus) {
 	s.queue.put(func(b *batch) {
 		if b.sections == nil {
 			b.sections = map[state.SectionName]state.SectionStatus{}
@@ -65,6 +65,7 @@ func (s *Snapshot) SetSection(name state.SectionName, r state.SectionStatus) {
 	})
 }
 
+// put applies edit to the pending batch and wakes Run.
 func (q *coalescingQueue) put(edit func(*batch)) {
 	q.mu.Lock()
 	edit(&q.batch)
@@ -77,7 +78,7 @@ func (q *coalescingQueue) put(edit func(*batch)) {
 
 // Pending returns the number of updates that are in no Version yet: objects by key,
 // sections, and one for a reading of usage.
-func (s *Snapshot) Pending() int {
+func (s *Store) Pending() int {
 	s.queue.mu.Lock()
 	defer s.queue.mu.Unlock()
 	b := &s.queue.batch

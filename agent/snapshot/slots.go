@@ -2,24 +2,24 @@ package snapshot
 
 import "rollcall.dev/rollcall/api/state"
 
-// slotAllocator allocates small numbers for nodes and containers. It reuses released
-// numbers first, so that columns indexed by slot stay as short as possible.
+// slotAllocator allocates slots for nodes and containers: numbers that count up from 0. It reuses
+// released slots first, so that columns that are indexed by slot stay short.
 type slotAllocator struct {
-	used uint32
-	free []uint32
+	next     uint32
+	released []uint32
 }
 
 func (s *slotAllocator) allocate() uint32 {
-	if n := len(s.free); n > 0 {
-		slot := s.free[n-1]
-		s.free = s.free[:n-1]
+	if n := len(s.released); n > 0 {
+		slot := s.released[n-1]
+		s.released = s.released[:n-1]
 		return slot
 	}
-	s.used++
-	return s.used - 1
+	s.next++
+	return s.next - 1
 }
 
-func (s *slotAllocator) release(slot uint32) { s.free = append(s.free, slot) }
+func (s *slotAllocator) release(slot uint32) { s.released = append(s.released, slot) }
 
 // hasSlot reports whether objects of the kind have usage, and therefore a slot.
 func hasSlot(kind state.Kind) bool { return kind == state.KindNode || kind == state.KindContainer }

@@ -14,25 +14,25 @@ type Version struct {
 	State *state.State
 	// Hash is the hash of State's objects.
 	Hash wire.Hash
-	// Removed holds the latest removals by ascending seq. A key may be in it several
+	// Tombstones holds the latest removals by ascending seq. A key may be in it several
 	// times, and also if the object exists again.
-	Removed []Tombstone
-	// Floor is the seq of the latest removal that is no longer in Removed. There is no
+	Tombstones []Tombstone
+	// Floor is the seq of the latest removal that is no longer in Tombstones. There is no
 	// Delta from a state before it.
 	Floor uint64
-	// Before is the reading of usage before State's. A master that reconnects after a
+	// PreviousUsage is the reading of usage before State.Usage. A master that reconnects after a
 	// short interruption resumes from it.
-	Before *state.Usage
-	// Reports holds the status of each section as its source reported it. ObservedAt in
-	// State.Sections is not kept up to date: see Ages.
-	Reports [state.NumSections]state.SectionStatus
+	PreviousUsage *state.Usage
+	// SectionStatuses holds the status of each section as its source reported it. ObservedAt in
+	// State.Sections is not kept up to date; Ages is.
+	SectionStatuses [state.NumSections]state.SectionStatus
 }
 
 // Tombstone records a removal.
 type Tombstone struct {
 	Key state.Key
 	Seq uint64
-	// slot is not given to another object before the tombstone is dropped.
+	// slot is not allocated to another object before the tombstone is dropped.
 	slot uint32
 }
 
@@ -50,9 +50,9 @@ func (v *Version) DeltaSince(seq uint64) (d *wire.Delta, ok bool) {
 	return d, true
 }
 
-// Reading returns the reading of usage number n if it is one of the last two, else nil.
-func (v *Version) Reading(n uint64) *state.Usage {
-	for _, u := range []*state.Usage{v.State.Usage, v.Before} {
+// UsageReading returns the reading of usage number n if it is one of the last two, else nil.
+func (v *Version) UsageReading(n uint64) *state.Usage {
+	for _, u := range []*state.Usage{v.State.Usage, v.PreviousUsage} {
 		if u != nil && u.N == n {
 			return u
 		}
@@ -65,9 +65,9 @@ func (v *Version) Reading(n uint64) *state.Usage {
 func (v *Version) removedSince(seq uint64) []state.Key {
 	var keys []state.Key
 	seen := map[state.Key]bool{}
-	first := sort.Search(len(v.Removed), func(i int) bool { return v.Removed[i].Seq > seq })
-	for _, t := range v.Removed[first:] {
-		if _, back := v.State.Get(t.Key); back || seen[t.Key] {
+	first := sort.Search(len(v.Tombstones), func(i int) bool { return v.Tombstones[i].Seq > seq })
+	for _, t := range v.Tombstones[first:] {
+		if _, exists := v.State.Get(t.Key); exists || seen[t.Key] {
 			continue
 		}
 		seen[t.Key] = true
@@ -80,7 +80,7 @@ func (v *Version) removedSince(seq uint64) []state.Key {
 // means that it never was.
 func (v *Version) Ages(now time.Time) [state.NumSections]time.Duration {
 	var ages [state.NumSections]time.Duration
-	for i, r := range v.Reports {
+	for i, r := range v.SectionStatuses {
 		ages[i] = -1
 		if at := r.At(now).ObservedAt; !at.IsZero() {
 			ages[i] = max(now.Sub(at), 0)
@@ -92,7 +92,7 @@ func (v *Version) Ages(now time.Time) [state.NumSections]time.Duration {
 // Errors returns the error of each section; the zero SectionError means none.
 func (v *Version) Errors() [state.NumSections]state.SectionError {
 	var errors [state.NumSections]state.SectionError
-	for i, r := range v.Reports {
+	for i, r := range v.SectionStatuses {
 		errors[i] = r.Error
 	}
 	return errors
@@ -101,18 +101,18 @@ func (v *Version) Errors() [state.NumSections]state.SectionError {
 // WithUsage returns a copy of v's State with the usage of sample.
 func (v *Version) WithUsage(sample state.Sample) *state.State {
 	s := *v.State
-	s.Usage = columns(&s, sample)
+	s.Usage = usageBySlot(&s, sample)
 	return &s
 }
 
 // synced reports whether the section has been listed at least once.
 func (v *Version) synced(name state.SectionName) bool {
-	r := v.Reports[name]
+	r := v.SectionStatuses[name]
 	return r.Live || !r.ObservedAt.IsZero()
 }
 
-// columns returns the sample as a column indexed by slot.
-func columns(s *state.State, sample state.Sample) *state.Usage {
+// usageBySlot returns the sample as a column that is indexed by slot.
+func usageBySlot(s *state.State, sample state.Sample) *state.Usage {
 	u := &state.Usage{}
 	for key, used := range sample {
 		e, ok := s.Get(key)

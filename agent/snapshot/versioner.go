@@ -12,7 +12,8 @@ import (
 // maxTombstones limits Version.Removed.
 const maxTombstones = 4096
 
-// versioner makes each Version from the one before. It uses neither goroutines nor clocks.
+// versioner computes each Version from the previous one and a batch of updates. It uses neither
+// goroutines nor clocks.
 type versioner struct {
 	version       *Version
 	slots         slotAllocator
@@ -25,13 +26,13 @@ func newVersioner(epoch uint64) versioner {
 
 // take applies a batch and returns the next Version. changed reports whether objects or
 // section errors differ; a new reading of usage or time of a section does not count.
-func (vs *versioner) take(b batch) (v *Version, changed bool) {
+func (vs *versioner) apply(b batch) (v *Version, changed bool) {
 	next := *vs.version
 	vs.applyChanges(&next, b.changes)
 	applySections(&next, b.sections)
 	changed = next.State.Seq != vs.version.State.Seq
 	if b.sample != nil {
-		applyUsage(&next, columns(next.State, b.sample))
+		applyUsage(&next, usageBySlot(next.State, b.sample))
 	}
 	vs.pruneTombstones(&next)
 	vs.version = &next
@@ -39,36 +40,37 @@ func (vs *versioner) take(b batch) (v *Version, changed bool) {
 }
 
 // applyChanges applies the objects that differ from the current ones, each with the next
-// seq. It goes by key order, so that the same batches always give the same Versions.
+// seq. It processes keys in ascending order, so that the same batches always result in the same
+// Versions.
 func (vs *versioner) applyChanges(v *Version, changes map[state.Key]state.Object) {
-	held := v.State
-	d := state.Delta{Epoch: held.Epoch, From: held.Seq, To: held.Seq}
+	current := v.State
+	d := state.Delta{Epoch: current.Epoch, From: current.Seq, To: current.Seq}
 	for _, key := range slices.SortedFunc(maps.Keys(changes), state.Key.Compare) {
 		object := changes[key]
-		before, known := held.Get(key)
+		old, exists := current.Get(key)
 		switch {
-		case object == nil && !known, object != nil && known && state.Equal(before.Object, object):
+		case object == nil && !exists, object != nil && exists && state.Equal(old.Object, object):
 			continue
 		case object == nil:
 			d.To++
 			d.Removes = append(d.Removes, key)
-			v.Removed = append(v.Removed, Tombstone{Key: key, Seq: d.To, slot: before.Slot})
+			v.Tombstones = append(v.Tombstones, Tombstone{Key: key, Seq: d.To, slot: old.Slot})
 		default:
 			d.To++
-			if !known && hasSlot(key.Kind) {
-				before.Slot = vs.slots.allocate()
+			if !exists && hasSlot(key.Kind) {
+				old.Slot = vs.slots.allocate()
 			}
-			d.Upserts = append(d.Upserts, state.Entry{Seq: d.To, Slot: before.Slot, Object: object})
+			d.Upserts = append(d.Upserts, state.Entry{Seq: d.To, Slot: old.Slot, Object: object})
 		}
 	}
 	if d.To == d.From {
 		return
 	}
-	next, err := state.Apply(held, d)
+	next, err := state.Apply(current, d)
 	if err != nil {
-		panic(fmt.Sprintf("a delta made from the state does not fit it: %v", err))
+		panic(fmt.Sprintf("apply a delta to the state it was computed from: %v", err))
 	}
-	v.Hash = v.Hash.Apply(held, d)
+	v.Hash = v.Hash.Apply(current, d)
 	v.State = next
 }
 
@@ -79,7 +81,7 @@ func applySections(v *Version, sections map[state.SectionName]state.SectionStatu
 	}
 	next := *v.State
 	for name, r := range sections {
-		v.Reports[name] = r
+		v.SectionStatuses[name] = r
 		if next.Sections[name].Error != r.Error {
 			next.Seq++
 		}
@@ -90,9 +92,9 @@ func applySections(v *Version, sections map[state.SectionName]state.SectionStatu
 
 func applyUsage(v *Version, u *state.Usage) {
 	u.N = 1
-	v.Before = v.State.Usage
-	if v.Before != nil {
-		u.N = v.Before.N + 1
+	v.PreviousUsage = v.State.Usage
+	if v.PreviousUsage != nil {
+		u.N = v.PreviousUsage.N + 1
 	}
 	u.Group(nodesOf(v.State, len(u.BySlot)))
 	next := *v.State
@@ -101,11 +103,11 @@ func applyUsage(v *Version, u *state.Usage) {
 	v.State = &next
 }
 
-// nodesOf returns a function from a slot to a number of its node, by which usage is
-// grouped: metrics-server samples everything on a node at the same time.
+// nodesOf returns a function that maps a slot to a number that identifies its node. Usage is grouped
+// by that number, because metrics-server samples everything on a node at the same time.
 func nodesOf(s *state.State, slots int) func(slot int) uint16 {
 	nodes, numbers := make([]uint16, slots), map[string]uint16{}
-	put := func(slot uint32, node uint16) {
+	set := func(slot uint32, node uint16) {
 		if int64(slot) < int64(slots) {
 			nodes[slot] = node
 		}
@@ -113,24 +115,24 @@ func nodesOf(s *state.State, slots int) func(slot int) uint16 {
 	for e := range s.Entries(state.KindNode) {
 		number := uint16(min(e.Slot+1, math.MaxUint16))
 		numbers[e.Object.(*state.Node).Name] = number
-		put(e.Slot, number)
+		set(e.Slot, number)
 	}
 	for e := range s.Entries(state.KindContainer) {
-		put(e.Slot, numbers[e.Object.(*state.Container).Node])
+		set(e.Slot, numbers[e.Object.(*state.Container).Node])
 	}
 	return func(slot int) uint16 { return nodes[slot] }
 }
 
 // pruneTombstones drops the oldest tombstones above maxTombstones and releases their slots.
-// It also removes usage that is left in those slots, so that the next object with the slot
-// does not get it.
+// It also removes the samples in those slots, so that the next object in a slot does not
+// inherit them.
 func (vs *versioner) pruneTombstones(v *Version) {
-	excess := len(v.Removed) - vs.maxTombstones
+	excess := len(v.Tombstones) - vs.maxTombstones
 	if excess <= 0 {
 		return
 	}
 	hasStaleSamples := false
-	for _, t := range v.Removed[:excess] {
+	for _, t := range v.Tombstones[:excess] {
 		if hasSlot(t.Key.Kind) {
 			vs.slots.release(t.slot)
 			hasStaleSamples = hasStaleSamples || v.State.Usage.Of(t.slot) != nil
@@ -139,8 +141,8 @@ func (vs *versioner) pruneTombstones(v *Version) {
 	if hasStaleSamples {
 		applyUsage(v, liveUsage(v.State))
 	}
-	v.Floor = v.Removed[excess-1].Seq
-	v.Removed = v.Removed[excess:]
+	v.Floor = v.Tombstones[excess-1].Seq
+	v.Tombstones = v.Tombstones[excess:]
 }
 
 // liveUsage returns the current reading without samples of removed objects.

@@ -31,6 +31,7 @@ func drawObject(t *rapid.T) state.Object {
 	}
 }
 
+// drawBatch draws a batch of updates.
 func drawBatch(t *rapid.T) batch {
 	b := batch{changes: map[state.Key]state.Object{}}
 	for range rapid.IntRange(0, 6).Draw(t, "changes") {
@@ -65,7 +66,7 @@ type model struct {
 	used    map[state.Key]state.Used
 }
 
-func (m *model) take(b batch) {
+func (m *model) apply(b batch) {
 	for key, object := range b.changes {
 		if object == nil {
 			delete(m.objects, key)
@@ -85,6 +86,7 @@ func (m *model) take(b batch) {
 	}
 }
 
+// entries returns all entries of a state by key.
 func entries(s *state.State) map[state.Key]state.Entry {
 	all := map[state.Key]state.Entry{}
 	for kind := range state.NumKinds {
@@ -103,59 +105,61 @@ func TestVersionerMatchesModelWithUniqueSlotsAndHash(t *testing.T) {
 		for range rapid.IntRange(1, 30).Draw(t, "batches") {
 			b := drawBatch(t)
 			before := vs.version
-			v, changed := vs.take(b)
-			m.take(b)
+			v, changed := vs.apply(b)
+			m.apply(b)
 			m.check(t, v)
 			checkSlots(t, v)
 			if changed && v.State.Seq == before.State.Seq {
-				t.Fatal("changed without a change of seq")
+				t.Fatal("changed = true, but seq did not change")
 			}
-			if v.State.Seq < before.State.Seq || v.Floor < before.Floor || len(v.Removed) > 4 {
-				t.Fatalf("seq %d after %d, floor %d after %d, %d tombstones", v.State.Seq, before.State.Seq, v.Floor, before.Floor, len(v.Removed))
+			if v.State.Seq < before.State.Seq || v.Floor < before.Floor || len(v.Tombstones) > 4 {
+				t.Fatalf("seq %d after %d, floor %d after %d, %d tombstones", v.State.Seq, before.State.Seq, v.Floor, before.Floor, len(v.Tombstones))
 			}
 		}
 	})
 }
 
+// check compares a Version with the model.
 func (m *model) check(t *rapid.T, v *Version) {
-	held := entries(v.State)
-	if len(held) != len(m.objects) {
-		t.Fatalf("%d objects, want %d", len(held), len(m.objects))
+	got := entries(v.State)
+	if len(got) != len(m.objects) {
+		t.Fatalf("got %d objects, want %d", len(got), len(m.objects))
 	}
 	for key, want := range m.objects {
-		e := held[key]
+		e := got[key]
 		if e.Object == nil || !state.Equal(e.Object, want) {
 			t.Fatalf("%+v is %+v, want %+v", key, e.Object, want)
 		}
 		if !hasSlot(key.Kind) {
 			continue
 		}
-		used, known := v.State.Usage.Of(e.Slot), m.used[key]
-		if (used != nil) != (known.SampledAt != 0) || used != nil && *used != known {
-			t.Fatalf("usage of %+v is %+v, want %+v", key, used, known)
+		used, want := v.State.Usage.Of(e.Slot), m.used[key]
+		if (used != nil) != (want.SampledAt != 0) || used != nil && *used != want {
+			t.Fatalf("usage of %+v is %+v, want %+v", key, used, want)
 		}
 	}
 	if want := wire.HashState(v.State); v.Hash != want {
-		t.Fatalf("hash %x, from scratch it is %x", v.Hash, want)
+		t.Fatalf("hash %x, want %x as computed from the whole state", v.Hash, want)
 	}
 }
 
+// checkSlots checks that no two objects and tombstones share a slot.
 func checkSlots(t *rapid.T, v *Version) {
-	taken := map[uint32]string{}
-	take := func(slot uint32, by string) {
-		if other := taken[slot]; other != "" {
-			t.Fatalf("slot %d is both %s's and %s's", slot, other, by)
+	owners := map[uint32]string{}
+	add := func(slot uint32, owner string) {
+		if other := owners[slot]; other != "" {
+			t.Fatalf("slot %d belongs to both %s and %s", slot, other, owner)
 		}
-		taken[slot] = by
+		owners[slot] = owner
 	}
 	for key, e := range entries(v.State) {
 		if hasSlot(key.Kind) {
-			take(e.Slot, key.Kind.String()+" "+key.Name+key.Sub)
+			add(e.Slot, key.Kind.String()+" "+key.Name+key.Sub)
 		}
 	}
-	for i, tomb := range v.Removed {
+	for i, tomb := range v.Tombstones {
 		if hasSlot(tomb.Key.Kind) {
-			take(tomb.slot, fmt.Sprintf("tombstone %d", i))
+			add(tomb.slot, fmt.Sprintf("tombstone %d", i))
 		}
 	}
 }
@@ -166,7 +170,7 @@ func TestDeltaSinceAnyVersionAboveFloorGivesCurrent(t *testing.T) {
 		vs.maxTombstones = 6
 		history := []*Version{vs.version}
 		for range rapid.IntRange(1, 20).Draw(t, "batches") {
-			v, _ := vs.take(drawBatch(t))
+			v, _ := vs.apply(drawBatch(t))
 			history = append(history, v)
 		}
 		now := vs.version
@@ -184,7 +188,7 @@ func TestDeltaSinceAnyVersionAboveFloorGivesCurrent(t *testing.T) {
 			}
 			got.Usage, got.Sections = now.State.Usage, now.State.Sections
 			if diff := state.Diff(got, now.State); len(diff.Upserts)+len(diff.Removes) != 0 || got.Seq != now.State.Seq {
-				t.Fatalf("from %d to %d something is missing: %+v", d.From, d.To, diff)
+				t.Fatalf("the delta from %d to %d does not lead to the current state; difference: %+v", d.From, d.To, diff)
 			}
 		}
 	})
@@ -192,12 +196,13 @@ func TestDeltaSinceAnyVersionAboveFloorGivesCurrent(t *testing.T) {
 
 func TestDeltaSinceAFutureSeqIsRefused(t *testing.T) {
 	vs := newVersioner(7)
-	v, _ := vs.take(batch{changes: changesOf(&state.Node{Name: "a"})})
+	v, _ := vs.apply(batch{changes: changesOf(&state.Node{Name: "a"})})
 	if _, ok := v.DeltaSince(v.State.Seq + 1); ok {
-		t.Error("a seq that never was got a delta")
+		t.Error("got a delta since a future seq, want none")
 	}
 }
 
+// changesOf returns the changes that upsert objects.
 func changesOf(objects ...state.Object) map[state.Key]state.Object {
 	changes := map[state.Key]state.Object{}
 	for _, o := range objects {
@@ -208,18 +213,18 @@ func changesOf(objects ...state.Object) map[state.Key]state.Object {
 
 func TestEqualObjectIsNoChange(t *testing.T) {
 	vs := newVersioner(7)
-	before, _ := vs.take(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
-	after, changed := vs.take(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
+	before, _ := vs.apply(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
+	after, changed := vs.apply(batch{changes: changesOf(&state.Node{Name: "a", Roles: []string{"worker"}})})
 	if changed || after.State != before.State {
-		t.Errorf("changed = %v, seq %d after %d; want nothing to have happened", changed, after.State.Seq, before.State.Seq)
+		t.Errorf("changed = %v, seq %d after %d; want no change", changed, after.State.Seq, before.State.Seq)
 	}
 }
 
 func TestRemovalOfUnknownKeyIsNoChange(t *testing.T) {
 	vs := newVersioner(7)
-	v, changed := vs.take(batch{changes: map[state.Key]state.Object{{Kind: state.KindNode, Name: "ghost"}: nil}})
-	if changed || v.State.Seq != 0 || len(v.Removed) != 0 {
-		t.Errorf("changed = %v, seq %d, %d tombstones; want none", changed, v.State.Seq, len(v.Removed))
+	v, changed := vs.apply(batch{changes: map[state.Key]state.Object{{Kind: state.KindNode, Name: "missing"}: nil}})
+	if changed || v.State.Seq != 0 || len(v.Tombstones) != 0 {
+		t.Errorf("changed = %v, seq %d, %d tombstones; want none", changed, v.State.Seq, len(v.Tombstones))
 	}
 }
 
@@ -238,16 +243,17 @@ func TestSeqRisesByOnePerKeyReadingAndSectionError(t *testing.T) {
 		{"a section's time", sectionBatch(state.SectionStatus{ObservedAt: time.Unix(9, 0), Error: state.SectionError{Reason: "Forbidden"}}), 5, false},
 		{"a section's recovery", sectionBatch(state.SectionStatus{Live: true}), 6, true},
 	} {
-		v, changed := vs.take(step.batch)
+		v, changed := vs.apply(step.batch)
 		if v.State.Seq != step.want || changed != step.changed {
 			t.Errorf("after %s: seq %d, changed %v; want %d, %v", step.name, v.State.Seq, changed, step.want, step.changed)
 		}
 	}
 	if n := vs.version.State.Usage.N; n != 2 {
-		t.Errorf("reading %d, want 2", n)
+		t.Errorf("got usage reading %d, want 2", n)
 	}
 }
 
+// sectionBatch returns a batch with one status of the storage section.
 func sectionBatch(r state.SectionStatus) batch {
 	return batch{sections: map[state.SectionName]state.SectionStatus{state.SectionStorage: r}}
 }
@@ -256,45 +262,45 @@ func TestReusedSlotHasNoSampleOfItsFormerOwner(t *testing.T) {
 	vs := newVersioner(7)
 	vs.maxTombstones = 0
 	old, newer := &state.Node{Name: "old"}, &state.Node{Name: "new"}
-	vs.take(batch{changes: changesOf(old), sample: state.Sample{old.Key(): {CPUMillis: 5, SampledAt: 1}}})
-	gone, _ := vs.take(batch{changes: map[state.Key]state.Object{old.Key(): nil}})
-	if gone.State.Usage.N != 2 {
-		t.Errorf("reading %d, want a second one without the sample", gone.State.Usage.N)
+	vs.apply(batch{changes: changesOf(old), sample: state.Sample{old.Key(): {CPUMillis: 5, SampledAt: 1}}})
+	afterRemoval, _ := vs.apply(batch{changes: map[state.Key]state.Object{old.Key(): nil}})
+	if afterRemoval.State.Usage.N != 2 {
+		t.Errorf("got usage reading %d, want 2: one without the sample of the removed node", afterRemoval.State.Usage.N)
 	}
-	v, _ := vs.take(batch{changes: changesOf(newer)})
+	v, _ := vs.apply(batch{changes: changesOf(newer)})
 	e, _ := v.State.Get(newer.Key())
 	if e.Slot != 0 {
-		t.Fatalf("slot %d, want the released one", e.Slot)
+		t.Fatalf("got slot %d, want the released slot 0", e.Slot)
 	}
 	if used := v.State.Usage.Of(e.Slot); used != nil {
-		t.Errorf("new node has the usage of the old one: %+v", used)
+		t.Errorf("the new node has the usage of the old one: %+v", used)
 	}
 }
 
-func TestVersionTellsAgesOfItsSections(t *testing.T) {
+func TestVersionAgesAndErrorsOfSections(t *testing.T) {
 	now := time.Unix(1000, 0)
 	v := &Version{State: &state.State{}}
-	v.Reports[state.SectionNodes] = state.SectionStatus{Live: true}
-	v.Reports[state.SectionPods] = state.SectionStatus{ObservedAt: now.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
-	v.Reports[state.SectionUsage] = state.SectionStatus{ObservedAt: now.Add(time.Second)}
+	v.SectionStatuses[state.SectionNodes] = state.SectionStatus{Live: true}
+	v.SectionStatuses[state.SectionPods] = state.SectionStatus{ObservedAt: now.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
+	v.SectionStatuses[state.SectionUsage] = state.SectionStatus{ObservedAt: now.Add(time.Second)}
 	ages := v.Ages(now)
 	if ages[state.SectionNodes] != 0 || ages[state.SectionPods] != time.Minute || ages[state.SectionStorage] >= 0 || ages[state.SectionUsage] != 0 {
-		t.Errorf("ages %v", ages)
+		t.Errorf("got ages %v, want nodes 0, pods 1m, storage negative, usage 0", ages)
 	}
 	if errs := v.Errors(); errs[state.SectionPods].Reason != "Disconnected" || errs[state.SectionNodes].Reason != "" {
-		t.Errorf("errors %v", errs)
+		t.Errorf("got errors %v, want Disconnected for pods only", errs)
 	}
 }
 
-func TestWithUsageLeavesTheVersionAsItWas(t *testing.T) {
+func TestWithUsageDoesNotModifyVersion(t *testing.T) {
 	vs := newVersioner(7)
 	node := &state.Node{Name: "a"}
-	v, _ := vs.take(batch{changes: changesOf(node)})
-	s := v.WithUsage(state.Sample{node.Key(): {CPUMillis: 5, SampledAt: 1}, {Kind: state.KindNode, Name: "ghost"}: {SampledAt: 1}})
+	v, _ := vs.apply(batch{changes: changesOf(node)})
+	s := v.WithUsage(state.Sample{node.Key(): {CPUMillis: 5, SampledAt: 1}, {Kind: state.KindNode, Name: "missing"}: {SampledAt: 1}})
 	if used := s.Usage.Of(0); used == nil || used.CPUMillis != 5 || len(s.Usage.BySlot) != 1 {
-		t.Errorf("usage %+v", s.Usage)
+		t.Errorf("got usage %+v, want one sample of 5 millicores", s.Usage)
 	}
 	if v.State.Usage != nil {
-		t.Error("the version itself was changed")
+		t.Error("WithUsage modified the version")
 	}
 }

@@ -100,7 +100,7 @@ func (w *world) startAgent(edit func(*report.Config)) (stop func()) {
 	var running sync.WaitGroup
 	running.Go(func() { _ = snap.Run(ctx) })
 	cfg := report.Config{
-		ClusterName: name, AgentVersion: "v0.1.0", Snapshot: snap, Verifier: w.verifier,
+		ClusterName: name, AgentVersion: "v0.1.0", Store: snap, Verifier: w.verifier,
 		Identity:         func() (string, string, bool) { return "uid-1", "v1.36.3", true },
 		MinRequestPeriod: time.Second, MaxSession: time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	}

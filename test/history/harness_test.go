@@ -113,7 +113,7 @@ func (s *harness) upTo(d time.Duration) time.Duration {
 
 // agent is a running agent.
 type agent struct {
-	snapshot    *snapshot.Snapshot
+	snapshot    *snapshot.Store
 	handler     *report.Handler
 	server      *http.Server
 	listener    *memconn.Listener
@@ -150,7 +150,7 @@ func (s *harness) startAgent() {
 	a.cancel = cancel
 	a.running.Go(func() { _ = a.snapshot.Run(ctx) })
 	a.handler = report.New(report.Config{
-		ClusterName: name, AgentVersion: "v0.1.0", Snapshot: a.snapshot,
+		ClusterName: name, AgentVersion: "v0.1.0", Store: a.snapshot,
 		Identity:         func() (string, string, bool) { return "uid-1", "v1.36.3", true },
 		MinRequestPeriod: period, MaxSession: time.Minute, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})

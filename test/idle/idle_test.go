@@ -88,7 +88,7 @@ func startAgent(t *testing.T, l net.Listener, public ed25519.PublicKey) (pin str
 	var running sync.WaitGroup
 	running.Go(func() { _ = snap.Run(ctx) })
 	handler := report.New(report.Config{
-		ClusterName: name, AgentVersion: "v0.1.0", Snapshot: snap, Verifier: token.NewVerifier(name, public),
+		ClusterName: name, AgentVersion: "v0.1.0", Store: snap, Verifier: token.NewVerifier(name, public),
 		Identity:         func() (string, string, bool) { return "0b6f4c5e-6f0e-4a38-9a53-5f1a3d9c7f11", "v1.36.3", true },
 		MinRequestPeriod: time.Second, MaxSession: time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})

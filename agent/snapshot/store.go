@@ -1,8 +1,8 @@
 // Package snapshot owns the agent's state of its cluster. One goroutine turns changes
 // into States: it numbers the changes, allocates slots, keeps tombstones of removed
-// objects, and wakes subscribers. All other goroutines read immutable Versions.
+// objects, and notifies subscribers. All other goroutines read immutable Versions.
 //
-// The package knows neither the sources of the facts nor the masters they are sent to.
+// The package depends neither on the sources of the facts nor on the sessions with masters.
 package snapshot
 
 import (
@@ -13,8 +13,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Snapshot holds the current state of a cluster. Its methods are safe for concurrent use.
-type Snapshot struct {
+// Store holds the current state of a cluster. Its methods are safe for concurrent use.
+type Store struct {
 	queue   coalescingQueue
 	current atomic.Pointer[Version]
 
@@ -28,10 +28,10 @@ type Snapshot struct {
 	subscribers map[*Subscription]bool
 }
 
-// New returns an empty Snapshot that is idle until Run is called. The epoch is 64 random
+// New returns an empty Store that is idle until Run is called. The epoch is 64 random
 // bits that distinguish this agent process from any other.
-func New(epoch uint64) *Snapshot {
-	s := &Snapshot{
+func New(epoch uint64) *Store {
+	s := &Store{
 		queue:       coalescingQueue{nonEmpty: make(chan struct{}, 1)},
 		versioner:   newVersioner(epoch),
 		ready:       make(chan struct{}),
@@ -44,49 +44,50 @@ func New(epoch uint64) *Snapshot {
 // Run owns the state until ctx is done. Its select has these cases:
 //   - the queue is not empty: everything in it becomes one Version
 //   - ctx is done
-func (s *Snapshot) Run(ctx context.Context) error {
+func (s *Store) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-s.queue.nonEmpty:
-			s.publish(s.versioner.take(s.queue.drain()))
+			s.publish(s.versioner.apply(s.queue.drain()))
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-func (s *Snapshot) publish(v *Version, changed bool) {
+func (s *Store) publish(v *Version, changed bool) {
 	s.current.Store(v)
 	if v.synced(state.SectionNodes) && v.synced(state.SectionPods) {
 		s.readyOnce.Do(func() { close(s.ready) })
 	}
 	if changed {
-		s.wake()
+		s.notify()
 	}
 }
 
 // Current returns the latest Version. It is never nil.
-func (s *Snapshot) Current() *Version { return s.current.Load() }
+func (s *Store) Current() *Version { return s.current.Load() }
 
 // Ready returns a channel that is closed once nodes and pods have been listed for the
 // first time. An earlier Version is incomplete and is not sent.
-func (s *Snapshot) Ready() <-chan struct{} { return s.ready }
+func (s *Store) Ready() <-chan struct{} { return s.ready }
 
 // Subscription notifies one reader of new Versions.
 type Subscription struct {
-	// C has a value when Current has changed since the last receive. Several changes give
+	// C has a value if Current has changed since the last receive. Several changes result in
 	// one value.
 	C <-chan struct{}
 
-	wake chan struct{}
-	from *Snapshot
+	notify chan struct{} // the same channel as C, for sending
+	store  *Store
 }
 
 // Subscribe returns a Subscription to Versions with changed objects or section errors. A
-// Version with only a new reading of usage does not notify: it is sent with the next tick.
-func (s *Snapshot) Subscribe() *Subscription {
-	wake := make(chan struct{}, 1)
-	sub := &Subscription{C: wake, wake: wake, from: s}
+// Version with only a new reading of usage does not notify, because sessions send usage once a
+// period.
+func (s *Store) Subscribe() *Subscription {
+	notify := make(chan struct{}, 1)
+	sub := &Subscription{C: notify, notify: notify, store: s}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subscribers[sub] = true
@@ -95,17 +96,17 @@ func (s *Snapshot) Subscribe() *Subscription {
 
 // Close ends the subscription.
 func (s *Subscription) Close() {
-	s.from.mu.Lock()
-	defer s.from.mu.Unlock()
-	delete(s.from.subscribers, s)
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	delete(s.store.subscribers, s)
 }
 
-func (s *Snapshot) wake() {
+func (s *Store) notify() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sub := range s.subscribers {
 		select {
-		case sub.wake <- struct{}{}:
+		case sub.notify <- struct{}{}:
 		default:
 		}
 	}

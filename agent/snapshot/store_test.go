@@ -12,8 +12,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// run calls f with a running Snapshot in a synctest bubble, and stops it afterwards.
-func run(t *testing.T, f func(t *testing.T, s *Snapshot)) {
+// run calls f with a running Store in a synctest bubble, and stops it afterwards.
+func run(t *testing.T, f func(t *testing.T, s *Store)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -36,7 +36,8 @@ func pods(n int) state.Changes {
 	return c
 }
 
-func woken(s *Subscription) bool {
+// notified reports whether s has a pending notification, and consumes it.
+func notified(s *Subscription) bool {
 	select {
 	case <-s.C:
 		return true
@@ -61,8 +62,8 @@ func TestChangesBeforeRunBecomeOneVersion(t *testing.T) {
 			t.Errorf("the first version has seq %d and %d pods, want 4999 of both", v.State.Seq, v.State.Len(state.KindPod))
 		}
 		synctest.Wait()
-		if woken(sub) {
-			t.Error("woken twice")
+		if notified(sub) {
+			t.Error("notified twice")
 		}
 		cancel()
 		<-done
@@ -78,14 +79,14 @@ func TestPendingCountsUpdatesThatAreInNoVersion(t *testing.T) {
 		s.SetSection(state.SectionPods, state.SectionStatus{Live: true})
 		s.SetUsage(nil)
 		if n := s.Pending(); n != 33 {
-			t.Errorf("%d wait, want 30 pods, a node, a section and a reading", n)
+			t.Errorf("got %d pending updates, want 33: 30 pods, a node, a section and a reading", n)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		synctest.Wait()
 		if n := s.Pending(); n != 0 {
-			t.Errorf("%d wait after all was taken in", n)
+			t.Errorf("got %d pending updates after Run took all of them, want 0", n)
 		}
 		cancel()
 		<-done
@@ -93,7 +94,7 @@ func TestPendingCountsUpdatesThatAreInNoVersion(t *testing.T) {
 }
 
 func TestReadyWaitsForNodesAndPods(t *testing.T) {
-	run(t, func(t *testing.T, s *Snapshot) {
+	run(t, func(t *testing.T, s *Store) {
 		ready := func() bool {
 			synctest.Wait()
 			select {
@@ -106,15 +107,15 @@ func TestReadyWaitsForNodesAndPods(t *testing.T) {
 		s.SetSection(state.SectionNodes, state.SectionStatus{Live: true})
 		s.SetSection(state.SectionPods, state.SectionStatus{Error: state.SectionError{Reason: "Forbidden"}})
 		if ready() {
-			t.Error("ready without pods")
+			t.Error("ready before pods were listed")
 		}
 		s.Update(pods(2))
 		s.SetSection(state.SectionPods, state.SectionStatus{Live: true})
 		if !ready() {
-			t.Error("not ready with both")
+			t.Error("not ready after nodes and pods were listed")
 		}
 		if s.Current().State.Len(state.KindPod) != 2 {
-			t.Error("ready before the pods that were read")
+			t.Error("ready before the listed pods are in the current version")
 		}
 		s.SetSection(state.SectionPods, state.SectionStatus{Error: state.SectionError{Reason: "Disconnected"}})
 		if !ready() {
@@ -124,7 +125,7 @@ func TestReadyWaitsForNodesAndPods(t *testing.T) {
 }
 
 func TestSubscriberIsNotifiedOfChangesOnly(t *testing.T) {
-	run(t, func(t *testing.T, s *Snapshot) {
+	run(t, func(t *testing.T, s *Store) {
 		sub, closed := s.Subscribe(), s.Subscribe()
 		closed.Close()
 		for _, step := range []struct {
@@ -146,26 +147,26 @@ func TestSubscriberIsNotifiedOfChangesOnly(t *testing.T) {
 		} {
 			step.do()
 			synctest.Wait()
-			if got := woken(sub); got != step.want {
-				t.Errorf("%s: woken = %v, want %v", step.name, got, step.want)
+			if got := notified(sub); got != step.want {
+				t.Errorf("%s: notified = %v, want %v", step.name, got, step.want)
 			}
 		}
-		if woken(closed) {
-			t.Error("a closed subscription was woken")
+		if notified(closed) {
+			t.Error("a closed subscription was notified")
 		}
 	})
 }
 
 func TestSlowSubscriberIsNotifiedOnce(t *testing.T) {
-	run(t, func(t *testing.T, s *Snapshot) {
+	run(t, func(t *testing.T, s *Store) {
 		sub := s.Subscribe()
 		defer sub.Close()
 		for i := range 10 {
 			s.Update(pods(i + 1))
 			synctest.Wait()
 		}
-		if !woken(sub) || woken(sub) {
-			t.Error("want exactly one wake-up for ten versions")
+		if !notified(sub) || notified(sub) {
+			t.Error("want exactly one notification for ten versions")
 		}
 		if n := s.Current().State.Len(state.KindPod); n != 10 {
 			t.Errorf("%d pods, want 10", n)
@@ -174,7 +175,7 @@ func TestSlowSubscriberIsNotifiedOnce(t *testing.T) {
 }
 
 func TestPublishedVersionIsNeverMutated(t *testing.T) {
-	run(t, func(t *testing.T, s *Snapshot) {
+	run(t, func(t *testing.T, s *Store) {
 		s.Update(pods(300))
 		synctest.Wait()
 		v := s.Current()
@@ -186,8 +187,8 @@ func TestPublishedVersionIsNeverMutated(t *testing.T) {
 			synctest.Wait()
 		}
 		after := entries(v.State)
-		if v.State.Seq != seq || v.Hash != hash || len(v.Removed) != 0 || v.State.Usage != nil || len(after) != len(before) {
-			t.Fatal("an old version changed")
+		if v.State.Seq != seq || v.Hash != hash || len(v.Tombstones) != 0 || v.State.Usage != nil || len(after) != len(before) {
+			t.Fatal("a published version changed")
 		}
 		for key, e := range before {
 			if after[key] != e {
