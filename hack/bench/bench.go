@@ -12,34 +12,35 @@ import (
 	"time"
 )
 
-// lastRun keeps the rows of the last run, for -keep.
+// lastRun is the file with the rows of the last run at full size. -keep reads it.
 const lastRun = "bin/bench.json"
 
-// scenario measures some rows. It gives those that it has, also where it fails.
+// scenario is a measurement that yields some rows of the table.
 type scenario struct {
 	name, about string
-	measure     func(ctx context.Context, w *world) ([]row, error)
-	// shares says that it looks at the session that several share. It is over for those
-	// that do not.
-	shares bool
+	// measure returns the rows that were measured, also if it returns an error.
+	measure func(ctx context.Context, env *environment) ([]row, error)
+	// usesShared says that the scenario measures the shared session. That session ends before
+	// scenarios that do not.
+	usesShared bool
 }
 
-// scenarios are in the order in which they are run: stream and resident share a session.
+// scenarios lists all scenarios in the order in which they run: stream, flip and resident share a session.
 var scenarios = []scenario{
 	{"stream", "what a session sends, against polling", measureStream, true},
 	{"flip", "one pod's readiness changes", measureFlip, true},
 	{"resident", "the agent's memory after ten minutes, its requests", measureResident, true},
-	{"idle", "nobody asks", measureIdle, false},
+	{"idle", "a cluster that no client requests", measureIdle, false},
 	{"latency", "from a change in the API server to the master", measureLatency, false},
-	{"miss", "a request for a cluster that nobody asked for before", measureMiss, false},
+	{"miss", "the first request for a cluster", measureMiss, false},
 	{"reconnect", "a connection that was cut", measureReconnect, false},
 	{"large", "irregular pods, and very many of them", measureLarge, false},
 	{"fleet", "one master and very many simulated clusters", measureFleet, false},
-	{"serve", "answers and watches of the master, against bare net/http", measureServe, false},
+	{"serve", "responses and watches of the master, against plain net/http", measureServe, false},
 }
 
-// chosen returns the scenarios with the given names, or all scenarios if there are no names.
-func chosen(names []string) ([]scenario, error) {
+// selectScenarios returns the scenarios with the given names, or all scenarios if there are no names.
+func selectScenarios(names []string) ([]scenario, error) {
 	if len(names) == 0 {
 		return scenarios, nil
 	}
@@ -51,57 +52,57 @@ func chosen(names []string) ([]scenario, error) {
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(s scenario) bool { return s.name == name }) {
-			return nil, fmt.Errorf("there is no scenario %q; see -list", name)
+			return nil, fmt.Errorf("unknown scenario %q; see -list", name)
 		}
 	}
 	return all, nil
 }
 
-// bench runs what was chosen and writes what came of it.
+// bench runs the selected scenarios and writes the results.
 func bench(ctx context.Context, o options) error {
 	began := time.Now()
-	say := func(format string, args ...any) {
+	log := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
-	list, err := chosen(o.only)
+	list, err := selectScenarios(o.only)
 	if err != nil {
 		return err
 	}
-	w, err := newWorld(ctx, o.sizes, say)
+	env, err := newEnvironment(ctx, o.sizes, log)
 	if err != nil {
 		return err
 	}
-	rows, err := measure(ctx, w, list, o.sizes == full)
-	err = errors.Join(err, w.close())
-	say("done in %.1f min", time.Since(began).Minutes())
+	rows, err := measure(ctx, env, list, o.sizes == full)
+	err = errors.Join(err, env.close())
+	log("done in %.1f min", time.Since(began).Minutes())
 	if ctx.Err() != nil {
 		return errors.Join(err, ctx.Err())
 	}
-	return errors.Join(err, o.write(w.root, rows))
+	return errors.Join(err, o.write(env.root, rows))
 }
 
 // measure runs the scenarios one after the other. If one fails, the others still run, unless
 // ctx ends.
-func measure(ctx context.Context, w *world, list []scenario, judge bool) (rows []row, err error) {
+func measure(ctx context.Context, env *environment, list []scenario, withVerdicts bool) (rows []row, err error) {
 	for _, s := range list {
-		w.say("%s: %s", s.name, s.about)
+		env.log("%s: %s", s.name, s.about)
 		began := time.Now()
-		if !s.shares {
-			err = errors.Join(err, w.endShared(ctx))
+		if !s.usesShared {
+			err = errors.Join(err, env.endShared(ctx))
 		}
-		found, failure := s.measure(ctx, w)
+		found, failure := s.measure(ctx, env)
 		if failure != nil {
-			failure = fmt.Errorf("scenario %s: %w", s.name, failure)
+			failure = fmt.Errorf("scenario %s: %env", s.name, failure)
 			found = append(found, row{ID: s.name, What: s.about, Figure: oneLine(failure), Verdict: failed, At: time.Now()})
 			err = errors.Join(err, failure)
 		}
 		for _, r := range found {
-			if !judge && r.Verdict != failed {
-				r.Verdict = shown
+			if !withVerdicts && r.Verdict != failed {
+				r.Verdict = noGoal
 			}
 			fmt.Println(r.line())
 		}
-		w.say("%s took %.0f s", s.name, time.Since(began).Seconds())
+		env.log("%s took %.0f s", s.name, time.Since(began).Seconds())
 		rows = append(rows, found...)
 		if ctx.Err() != nil {
 			return rows, err
@@ -110,6 +111,7 @@ func measure(ctx context.Context, w *world, list []scenario, judge bool) (rows [
 	return rows, err
 }
 
+// oneLine returns the first line of an error's text.
 func oneLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
@@ -152,16 +154,18 @@ func merge(before, now []row, run []string) []row {
 		if len(run) > 0 && !slices.Contains(run, s.name) {
 			from = before
 		}
-		all = append(all, only(from, func(r row) bool { return scenarioOf(r) == s.name })...)
+		all = append(all, filter(from, func(r row) bool { return scenarioOf(r) == s.name })...)
 	}
 	return all
 }
 
+// scenarioOf returns the name of the scenario that measured a row.
 func scenarioOf(r row) string {
 	name, _, _ := strings.Cut(r.ID, ".")
 	return name
 }
 
+// readRows returns the rows in a file, or nil if the file does not exist.
 func readRows(path string) (rows []row, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -171,11 +175,12 @@ func readRows(path string) (rows []row, err error) {
 		err = json.Unmarshal(data, &rows)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the rows of the last run: %w", err)
+		return nil, fmt.Errorf("read the rows of the last run: %env", err)
 	}
 	return rows, nil
 }
 
+// writeRows stores rows in a file as JSON.
 func writeRows(path string, rows []row) error {
 	data, err := json.MarshalIndent(rows, "", " ")
 	if err != nil {

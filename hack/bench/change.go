@@ -14,9 +14,9 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// change toggles the readiness of the pod's first container as its kubelet would write it. It
+// toggleReadiness writes the opposite readiness of the pod's first container to the pod's status, as a kubelet would. It
 // returns the container's key.
-func change(ctx context.Context, c *kube.Cluster, pod *corev1.Pod) (state.Key, error) {
+func toggleReadiness(ctx context.Context, c *kube.Cluster, pod *corev1.Pod) (state.Key, error) {
 	status := &pod.Status.ContainerStatuses[0]
 	status.Ready = !status.Ready
 	ready := corev1.ConditionFalse
@@ -28,13 +28,14 @@ func change(ctx context.Context, c *kube.Cluster, pod *corev1.Pod) (state.Key, e
 			k.Status, k.LastTransitionTime = ready, metav1.Now()
 		}
 	}
-	pod.ResourceVersion = "" // as it is, whoever else wrote to it
+	pod.ResourceVersion = "" // overwrites concurrent writes
 	if _, err := c.Client().CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{}); err != nil {
-		return state.Key{}, fmt.Errorf("change pod %s/%s: %w", pod.Namespace, pod.Name, err)
+		return state.Key{}, fmt.Errorf("change pod %s/%s: %env", pod.Namespace, pod.Name, err)
 	}
 	return containerKey(pod, status.Name), nil
 }
 
+// containerKey returns the key of one container of a pod.
 func containerKey(pod *corev1.Pod, container string) state.Key {
 	return state.Key{Kind: state.KindContainer, Namespace: pod.Namespace, Name: pod.Name, Sub: container}
 }
@@ -46,12 +47,12 @@ func shuffled(pods []corev1.Pod) []corev1.Pod {
 	return pods
 }
 
-// changeAll changes one pod after the other, so many a second. It gives when each write
-// was answered, by the container's key.
-func changeAll(ctx context.Context, c *kube.Cluster, pods []corev1.Pod, perSecond float64) (map[state.Key]time.Time, error) {
+// toggleAll changes one pod after the other, at the given rate per second. It returns the time of the API server's
+// response to each write, by the container's key.
+func toggleAll(ctx context.Context, c *kube.Cluster, pods []corev1.Pod, perSecond float64) (map[state.Key]time.Time, error) {
 	keys, times := make([]state.Key, len(pods)), make([]time.Time, len(pods))
-	err := paced(ctx, len(pods), perSecond, func(ctx context.Context, i int) (err error) {
-		keys[i], err = change(ctx, c, &pods[i])
+	err := runAtRate(ctx, len(pods), perSecond, func(ctx context.Context, i int) (err error) {
+		keys[i], err = toggleReadiness(ctx, c, &pods[i])
 		times[i] = time.Now()
 		return err
 	})
@@ -62,24 +63,24 @@ func changeAll(ctx context.Context, c *kube.Cluster, pods []corev1.Pod, perSecon
 	return written, err
 }
 
-// beat writes node status heartbeats, one node after the other, at the given rate per second.
-func beat(ctx context.Context, c *kube.Cluster, nodes []corev1.Node, perSecond float64) error {
-	return paced(ctx, len(nodes), perSecond, func(ctx context.Context, i int) error {
+// writeHeartbeats writes node status heartbeats, one node after the other, at the given rate per second.
+func writeHeartbeats(ctx context.Context, c *kube.Cluster, nodes []corev1.Node, perSecond float64) error {
+	return runAtRate(ctx, len(nodes), perSecond, func(ctx context.Context, i int) error {
 		node := &nodes[i]
 		for k := range node.Status.Conditions {
 			node.Status.Conditions[k].LastHeartbeatTime = metav1.Now()
 		}
 		node.ResourceVersion = ""
 		if _, err := c.Client().CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
-			return fmt.Errorf("write the heartbeat of node %s: %w", node.Name, err)
+			return fmt.Errorf("write the heartbeat of node %s: %env", node.Name, err)
 		}
 		return nil
 	})
 }
 
-// paced calls f that often, so many times a second, whether or not the call before is
-// done, and waits for all of them.
-func paced(ctx context.Context, count int, perSecond float64, f func(ctx context.Context, i int) error) error {
+// runAtRate calls f count times, at the given rate per second, and waits until all calls have returned. A call
+// does not wait for the one before it.
+func runAtRate(ctx context.Context, count int, perSecond float64, f func(ctx context.Context, i int) error) error {
 	ticker := time.NewTicker(time.Duration(float64(time.Second) / perSecond))
 	defer ticker.Stop()
 	group, ctx := errgroup.WithContext(ctx)

@@ -15,54 +15,54 @@ import (
 const (
 	masterMemoryGoal = 256 << 20
 	masterCPUGoal    = 0.5
-	backGoal         = 15 * time.Second
+	recoveryGoal     = 15 * time.Second
 	readGoal         = 50 * time.Millisecond
-	// readers ask, one after the other, while a master comes back.
+	// readers is the number of concurrent clients while a master recovers.
 	readers = 4
-	// readPause is between two requests of a reader.
+	// readPause is the time between two requests of one client.
 	readPause = 50 * time.Millisecond
 )
 
-// weight is a way to have all clusters report to one master that nobody reads.
-type weight struct {
+// masterLoad is a configuration of a master to which all clusters report and that no client reads.
+type masterLoad struct {
 	id, what string
 	tls      bool
 	flags    []string
-	// lasts is how long it goes on before it is looked at.
-	lasts time.Duration
-	// goals says that the goals of memory and CPU are for this one.
+	// warmup is the time from the last connected cluster to the measurement.
+	warmup time.Duration
+	// goals says that the goals of memory and CPU apply to this configuration.
 	goals bool
 }
 
-// loads returns the configurations to measure one after the other: first the sessions alone,
-// then with each further feature. receiver is the URL of the sink's receiver.
-func (z *sizes) loads(receiver string) []weight {
+// masterLoads returns the configurations to measure one after the other: first the sessions alone,
+// then with each further feature. receiver is the URL that the sink writes to.
+func (z *sizes) masterLoads(receiver string) []masterLoad {
 	alone := []string{"--history", "0s"}
-	return []weight{
-		{id: "fleet.ws", what: "ws, history off", flags: alone, lasts: z.warm, goals: true},
-		{id: "fleet.wss", what: "wss, history off", tls: true, flags: alone, lasts: z.warm},
-		{id: "fleet.sink", what: "ws, history off, all readings to one remote-write sink", flags: append(alone, "--sink", "prometheus+"+receiver+"?name=bench"), lasts: z.warm},
-		{id: "fleet.history", what: "ws, 15 min of history, full", flags: []string{"--history", "15m"}, lasts: z.history},
+	return []masterLoad{
+		{id: "fleet.ws", what: "ws, history off", flags: alone, warmup: z.warmup, goals: true},
+		{id: "fleet.wss", what: "wss, history off", tls: true, flags: alone, warmup: z.warmup},
+		{id: "fleet.sink", what: "ws, history off, all readings to one remote-write sink", flags: append(alone, "--sink", "prometheus+"+receiver+"?name=bench"), warmup: z.warmup},
+		{id: "fleet.history", what: "ws, 15 min of history, full", flags: []string{"--history", "15m"}, warmup: z.historyWarmup},
 	}
 }
 
-// measureFleet loads one master with simulated clusters, and kills it.
-func measureFleet(ctx context.Context, w *world) (rows []row, err error) {
-	f, err := newFleet(ctx, w)
+// measureFleet measures one master with simulated clusters, and its recovery after SIGKILL.
+func measureFleet(ctx context.Context, env *environment) (rows []row, err error) {
+	f, err := newFleet(ctx, env)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.close(ctx)) }()
 	receiver := httptest.NewServer(http.HandlerFunc(discard))
 	defer receiver.Close()
-	for _, l := range w.sizes.loads(receiver.URL) {
-		r, err := f.load(ctx, l)
+	for _, l := range env.sizes.masterLoads(receiver.URL) {
+		r, err := f.measureMaster(ctx, l)
 		if err != nil {
 			return rows, err
 		}
 		rows = append(rows, r)
 	}
-	found, err := f.killed(ctx)
+	found, err := f.measureRecovery(ctx)
 	return append(rows, found...), err
 }
 
@@ -72,57 +72,57 @@ func discard(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// load measures CPU and memory of a master that has sessions with all clusters and no reader.
-func (f *fleet) load(ctx context.Context, l weight) (r row, err error) {
-	if err := f.start(ctx, f.whole(l.tls)); err != nil {
+// measureMaster measures CPU and memory of a master that has sessions with all clusters and no reader.
+func (f *fleet) measureMaster(ctx context.Context, l masterLoad) (r row, err error) {
+	if err := f.start(ctx, f.fullSize(l.tls)); err != nil {
 		return r, err
 	}
 	if err := f.startMaster(ctx, l.flags...); err != nil {
 		return r, err
 	}
-	if err := f.awaitAll(ctx); err != nil {
+	if err := f.waitAllReporting(ctx); err != nil {
 		return r, err
 	}
-	if err := sleep(ctx, l.lasts); err != nil {
+	if err := sleep(ctx, l.warmup); err != nil {
 		return r, err
 	}
-	seen, err := f.world.watch(ctx, f.master.PID())
+	figures, err := f.env.measureProcess(ctx, f.master.PID())
 	if err != nil {
 		return r, err
 	}
-	more, err := f.counted(ctx)
+	more, err := f.featureFigures(ctx)
 	if err != nil {
 		return r, err
 	}
-	z := f.world.sizes
+	z := f.env.sizes
 	what := fmt.Sprintf("master, %s simulated clusters of %d containers, every %s, office, no reader, %s", thousands(z.fleet), z.fleetContainers, z.period, l.what)
-	figure := fmt.Sprintf("%s, peak %s, %s CPU%s", inMiB(seen.now.rss), inMiB(seen.now.peak), inPercent(seen.cpu), more)
+	figure := fmt.Sprintf("%s, peak %s, %s CPU%s", inMiB(figures.now.rss), inMiB(figures.now.peak), inPercent(figures.cpu), more)
 	if !l.goals {
-		return beside(l.id, what, "%s", figure), nil
+		return infoRow(l.id, what, "%s", figure), nil
 	}
-	return goal(l.id, what, "≤ 256 MiB, ≤ 50 % of a core", seen.now.rss <= masterMemoryGoal && seen.cpu <= masterCPUGoal, "%s", figure), nil
+	return goalRow(l.id, what, "≤ 256 MiB, ≤ 50 % of a core", figures.now.rss <= masterMemoryGoal && figures.cpu <= masterCPUGoal, "%s", figure), nil
 }
 
-// counted returns what the master's metrics say about its history and its sink, if they are on.
-func (f *fleet) counted(ctx context.Context) (string, error) {
+// featureFigures returns what the master's metrics say about its history and its sink, if they are on.
+func (f *fleet) featureFigures(ctx context.Context) (string, error) {
 	m, err := f.metrics(ctx)
 	if err != nil {
 		return "", err
 	}
 	text := ""
 	if samples := m["rollcall_history_samples"]; samples > 0 {
-		text += fmt.Sprintf("; %s of history: %s values, %.2f bytes each with all that belongs to them", inMiB(int64(m["rollcall_history_bytes"])), thousands(int(samples)), m["rollcall_history_bytes"]/samples)
+		text += fmt.Sprintf("; %s of history: %s values, %.2f bytes each, indexes included", inMiB(int64(m["rollcall_history_bytes"])), thousands(int(samples)), m["rollcall_history_bytes"]/samples)
 	}
 	const sink = `{sink="bench"}`
 	if sent := m["rollcall_sink_sent_sets_total"+sink]; sent > 0 {
-		text += fmt.Sprintf("; %s sets sent, %s wait", thousands(int(sent)), thousands(int(m["rollcall_sink_queued_sets"+sink])))
+		text += fmt.Sprintf("; %s sets sent, %s queued", thousands(int(sent)), thousands(int(m["rollcall_sink_queued_sets"+sink])))
 	}
 	return text, nil
 }
 
-// killed measures the recovery of a master with Redis after SIGKILL.
-func (f *fleet) killed(ctx context.Context) ([]row, error) {
-	if err := f.start(ctx, f.whole(false)); err != nil {
+// measureRecovery measures the recovery of a master with Redis after SIGKILL.
+func (f *fleet) measureRecovery(ctx context.Context) ([]row, error) {
+	if err := f.start(ctx, f.fullSize(false)); err != nil {
 		return nil, err
 	}
 	redis, err := f.startRedis(ctx)
@@ -132,10 +132,10 @@ func (f *fleet) killed(ctx context.Context) ([]row, error) {
 	if err := f.startMaster(ctx, "--cache", redis); err != nil {
 		return nil, err
 	}
-	if err := f.awaitAll(ctx); err != nil {
+	if err := f.waitAllReporting(ctx); err != nil {
 		return nil, err
 	}
-	if err := sleep(ctx, f.world.sizes.warm); err != nil {
+	if err := sleep(ctx, f.env.sizes.warmup); err != nil {
 		return nil, err
 	}
 	f.master.Kill()
@@ -145,49 +145,49 @@ func (f *fleet) killed(ctx context.Context) ([]row, error) {
 	ready := time.Now()
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	reads := f.read(reading)
-	if err := f.awaitAll(ctx); err != nil {
+	results := f.startReaders(reading)
+	if err := f.waitAllReporting(ctx); err != nil {
 		return nil, err
 	}
 	back := time.Since(ready)
 	stop()
-	answers := <-reads
-	if len(answers.took) == 0 && answers.err == nil {
-		answers.err = errors.New("no request was answered while the master came back")
+	stats := <-results
+	if len(stats.latencies) == 0 && stats.err == nil {
+		stats.err = errors.New("no request was answered while the master recovered")
 	}
-	p99 := percentile(answers.took, 99)
-	z := f.world.sizes
+	p99 := percentile(stats.latencies, 99)
+	z := f.env.sizes
 	return []row{
-		goal("fleet.back", fmt.Sprintf("%s Continuous clusters, Redis, master killed: all reporting again", thousands(z.fleet)), "≤ 15 s from the new one's ready", back <= backGoal, "%.1f s", back.Seconds()),
-		goal("fleet.reads", "GETs of what is cached or back meanwhile", "P99 ≤ 50 ms", p99 <= readGoal,
-			"P50 %s, P99 %s, of %d; of what was neither, %d waited and %d were refused", inMillis(median(answers.took)), inMillis(p99), len(answers.took), answers.waited, answers.refused),
-	}, answers.err
+		goalRow("fleet.back", fmt.Sprintf("%s Continuous clusters, Redis, master killed: time until all report again", thousands(z.fleet)), "≤ 15 s after the new master is ready", back <= recoveryGoal, "%.1f s", back.Seconds()),
+		goalRow("fleet.reads", "GETs of cached or reconnected clusters meanwhile", "P99 ≤ 50 ms", p99 <= readGoal,
+			"P50 %s, P99 %s, of %d; of the other clusters, %d GETs waited and %d were refused", inMillis(median(stats.latencies)), inMillis(p99), len(stats.latencies), stats.waited, stats.refused),
+	}, stats.err
 }
 
-// reads are what readers saw.
-type reads struct {
-	took []time.Duration // of those whose answer was there when they asked
-	// waited were answered by a report that came after they had asked, refused not at all.
+// readStats sums up the results of requests.
+type readStats struct {
+	latencies []time.Duration // of requests whose data the master had already
+	// waited counts requests that were answered with a report from after the request, refused those that failed.
 	waited, refused int
 	err             error
 }
 
-// read asks for clusters at random until the context ends.
-func (f *fleet) read(ctx context.Context) <-chan reads {
-	result := make(chan reads, 1)
+// startReaders gets random clusters until ctx ends, and sends the results then.
+func (f *fleet) startReaders(ctx context.Context) <-chan readStats {
+	result := make(chan readStats, 1)
 	var mu sync.Mutex
-	var all reads
+	var all readStats
 	var working sync.WaitGroup
 	for i := range readers {
 		random := rand.New(rand.NewPCG(1, uint64(i)))
 		working.Go(func() {
 			for sleep(ctx, readPause) == nil {
-				seen, err := f.ask(ctx, random.IntN(f.world.sizes.fleet))
+				result, err := f.getCluster(ctx, random.IntN(f.env.sizes.fleet))
 				if ctx.Err() != nil {
 					return
 				}
 				mu.Lock()
-				all.add(seen, err)
+				all.add(result, err)
 				mu.Unlock()
 			}
 		})
@@ -199,36 +199,38 @@ func (f *fleet) read(ctx context.Context) <-chan reads {
 	return result
 }
 
-func (r *reads) add(s seen, err error) {
+// add counts one result.
+func (r *readStats) add(s readResult, err error) {
 	switch {
 	case err != nil:
 		r.err = err
 	case s.status != http.StatusOK:
 		r.refused++
-	case s.received.After(s.asked):
+	case s.receivedAt.After(s.sentAt):
 		r.waited++
 	default:
-		r.took = append(r.took, s.took)
+		r.latencies = append(r.latencies, s.latency)
 	}
 }
 
-// seen is one answer: when it was asked for, and when the master had heard what it says.
-type seen struct {
-	status          int
-	asked, received time.Time
-	took            time.Duration
+// readResult is the result of one request. sentAt is the time of the request, receivedAt the time at which the master
+// received the data.
+type readResult struct {
+	status             int
+	sentAt, receivedAt time.Time
+	latency            time.Duration
 }
 
-// ask gets the whole of a cluster, for which it waits a second at most.
-func (f *fleet) ask(ctx context.Context, i int) (s seen, err error) {
-	s.asked = time.Now()
-	answer, err := f.master.Get(ctx, clusterPath(i)+"?timeout=1s")
+// getCluster gets a whole cluster, with a timeout of one second.
+func (f *fleet) getCluster(ctx context.Context, i int) (s readResult, err error) {
+	s.sentAt = time.Now()
+	response, err := f.master.Get(ctx, clusterPath(i)+"?timeout=1s")
 	if err != nil {
 		return s, err
 	}
-	s.status, s.took = answer.Status, time.Since(s.asked)
+	s.status, s.latency = response.Status, time.Since(s.sentAt)
 	if s.status == http.StatusOK {
-		s.received, err = time.Parse(time.RFC3339Nano, answer.Header.Get("Rollcall-Received-At"))
+		s.receivedAt, err = time.Parse(time.RFC3339Nano, response.Header.Get("Rollcall-Received-At"))
 	}
 	return s, err
 }

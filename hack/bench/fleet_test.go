@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-func TestReadsThatHadToWaitAreNoReadsOfWhatWasThere(t *testing.T) {
-	var r reads
-	asked := time.Now()
-	r.add(seen{status: http.StatusOK, asked: asked, received: asked.Add(-time.Second), took: time.Millisecond}, nil)
-	r.add(seen{status: http.StatusOK, asked: asked, received: asked.Add(time.Second), took: time.Second}, nil)
-	r.add(seen{status: http.StatusGatewayTimeout, asked: asked, took: time.Second}, nil)
-	r.add(seen{}, errors.New("broken"))
-	if len(r.took) != 1 || r.took[0] != time.Millisecond || r.waited != 1 || r.refused != 1 || r.err == nil {
-		t.Errorf("%+v", r)
+func TestReadStatsTellCachedFromWaitedAndRefused(t *testing.T) {
+	var r readStats
+	sentAt := time.Now()
+	r.add(readResult{status: http.StatusOK, sentAt: sentAt, receivedAt: sentAt.Add(-time.Second), latency: time.Millisecond}, nil)
+	r.add(readResult{status: http.StatusOK, sentAt: sentAt, receivedAt: sentAt.Add(time.Second), latency: time.Second}, nil)
+	r.add(readResult{status: http.StatusGatewayTimeout, sentAt: sentAt, latency: time.Second}, nil)
+	r.add(readResult{}, errors.New("broken"))
+	if len(r.latencies) != 1 || r.latencies[0] != time.Millisecond || r.waited != 1 || r.refused != 1 || r.err == nil {
+		t.Errorf("got %+v, want one latency of 1ms, one waited, one refused and an error", r)
 	}
 }

@@ -13,19 +13,19 @@ import (
 
 const (
 	flipGoal = 400 // bytes
-	// flipSettles is when all that follows from a flip has been sent: an EndpointSlice
+	// flipSettles is the time in which all changes after a flip are sent: an EndpointSlice
 	// changes some time after its pod.
 	flipSettles = 2 * time.Second
 )
 
-// measureFlip changes one pod at a time.
-func measureFlip(ctx context.Context, w *world) (rows []row, err error) {
-	p, s, err := w.sharedSession(ctx)
+// measureFlip toggles the readiness of one pod at a time, and measures the bytes of each change.
+func measureFlip(ctx context.Context, env *environment) (rows []row, err error) {
+	p, s, err := env.sharedSession(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.usage.play(load.Still)
-	served, err := p.servedPods(ctx)
+	p.usage.setLoad(load.Still)
+	served, err := p.servedApps(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -37,22 +37,22 @@ func measureFlip(ctx context.Context, w *world) (rows []row, err error) {
 		{"flip.wide", "one pod's readiness flips behind a NodePort", func(pod *corev1.Pod) bool { return pod.Labels["app"] == wideApp }},
 	} {
 		pods := shuffled(p.running(f.fits))
-		sizes, err := w.flips(ctx, p, s.session, pods)
+		sizes, err := env.flipSizes(ctx, p, s.session, pods)
 		if err != nil {
 			return rows, err
 		}
 		what := f.what
 		if f.id == "flip.wide" {
-			what += " with " + thousands(w.sizes.wide) + " endpoints"
+			what += " with " + thousands(env.sizes.wide) + " endpoints"
 		}
-		rows = append(rows, goal(f.id, what, "≤ 400 bytes", median(sizes) <= flipGoal,
+		rows = append(rows, goalRow(f.id, what, "≤ 400 bytes", median(sizes) <= flipGoal,
 			"%d bytes, at most %d, of %d flips", median(sizes), percentile(sizes, 100), len(sizes)))
 	}
 	return rows, nil
 }
 
-// servedPods returns the apps that Services select, as keys of namespace and label.
-func (p *played) servedPods(ctx context.Context) (map[string]bool, error) {
+// servedApps returns the apps that Services select, as "namespace/app".
+func (p *kwokCluster) servedApps(ctx context.Context) (map[string]bool, error) {
 	services, err := p.Client().CoreV1().Services("").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
@@ -64,23 +64,23 @@ func (p *played) servedPods(ctx context.Context) (map[string]bool, error) {
 	return served, nil
 }
 
-// flips returns the bytes that one change of each pod costs: all flushes with that change,
-// whole. If a change came in one flush with a usage reading it is discarded, and another pod is
+// flipSizes returns the bytes that one change of each pod costs: the size of all flushes with that change.
+// A change that shares a flush with a usage reading is discarded, and another pod is
 // measured instead.
-func (w *world) flips(ctx context.Context, p *played, s *session, pods []corev1.Pod) (sizes []int64, err error) {
-	for i := 0; len(sizes) < w.sizes.flips; i++ {
+func (env *environment) flipSizes(ctx context.Context, p *kwokCluster, s *session, pods []corev1.Pod) (sizes []int64, err error) {
+	for i := 0; len(sizes) < env.sizes.flips; i++ {
 		if i == len(pods) {
-			return nil, fmt.Errorf("%d of %d pods told what a flip costs, want %d", len(sizes), len(pods), w.sizes.flips)
+			return nil, fmt.Errorf("measured the flips of %d of %d pods, want %d", len(sizes), len(pods), env.sizes.flips)
 		}
-		from, _ := s.at()
-		if _, err := change(ctx, p.Cluster, &pods[i]); err != nil {
+		from, _ := s.progress()
+		if _, err := toggleReadiness(ctx, p.Cluster, &pods[i]); err != nil {
 			return nil, err
 		}
 		if err := sleep(ctx, flipSettles); err != nil {
 			return nil, err
 		}
-		to, _ := s.at()
-		changed := only(s.between(from, to), func(f flush) bool { return f.delta > 0 })
+		to, _ := s.progress()
+		changed := filter(s.flushRange(from, to), func(f flush) bool { return f.delta > 0 })
 		if len(changed) > 0 && !slices.ContainsFunc(changed, usageFlush) {
 			sizes = append(sizes, sum(changed, func(f flush) int64 { return f.down }))
 		}

@@ -13,33 +13,34 @@ import (
 
 // forwarder forwards TCP connections on loopback, counts their bytes, and can cut them.
 type forwarder struct {
-	// Address is where it listens.
+	// Address is the listen address.
 	Address string
 
 	target   string
 	listener net.Listener
 	work     sync.WaitGroup
-	// up goes to the target, down comes from it. A byte counts before it is passed on.
+	// up counts the bytes to the target, down those from it. A byte is counted before it is forwarded.
 	up, down atomic.Int64
-	// connections is how many were accepted.
+	// connections is the number of accepted connections.
 	connections atomic.Int64
 
-	mu    sync.Mutex
-	isCut bool
-	conns map[net.Conn]struct{}
+	mu      sync.Mutex
+	refuses bool
+	conns   map[net.Conn]struct{}
 }
 
-// forward starts a forwarder to an address.
-func forward(target string) (*forwarder, error) {
+// newForwarder starts a forwarder to an address. The caller closes it.
+func newForwarder(target string) (*forwarder, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("listen to forward to %s: %w", target, err)
+		return nil, fmt.Errorf("listen to forward to %s: %env", target, err)
 	}
 	f := &forwarder{Address: listener.Addr().String(), target: target, listener: listener, conns: map[net.Conn]struct{}{}}
 	f.work.Go(f.accept)
 	return f, nil
 }
 
+// accept serves connections until the listener is closed.
 func (f *forwarder) accept() {
 	for {
 		client, err := f.listener.Accept()
@@ -51,27 +52,28 @@ func (f *forwarder) accept() {
 	}
 }
 
+// serve forwards one connection until both directions have ended.
 func (f *forwarder) serve(client net.Conn) {
 	defer client.Close()
-	if !f.hold(client) {
+	if !f.track(client) {
 		return
 	}
-	defer f.release(client)
+	defer f.untrack(client)
 	server, err := net.Dial("tcp", f.target)
 	if err != nil {
 		return
 	}
 	defer server.Close()
 	var upwards sync.WaitGroup
-	upwards.Go(func() { pass(server, client, &f.up) })
-	pass(client, server, &f.down)
+	upwards.Go(func() { copyCounted(server, client, &f.up) })
+	copyCounted(client, server, &f.down)
 	client.Close() // ends the other direction too
 	upwards.Wait()
 }
 
-// pass copies until either end breaks, and passes an orderly end on.
-func pass(to, from net.Conn, count *atomic.Int64) {
-	_, err := io.Copy(counting{to, count}, from)
+// copyCounted copies until either end fails, and forwards a regular end of the stream with CloseWrite.
+func copyCounted(to, from net.Conn, count *atomic.Int64) {
+	_, err := io.Copy(countingConn{to, count}, from)
 	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
 		err = half.CloseWrite()
 	}
@@ -80,34 +82,36 @@ func pass(to, from net.Conn, count *atomic.Int64) {
 	}
 }
 
-// counting counts what is written to a connection.
-type counting struct {
+// countingConn is a connection that counts the bytes written to it.
+type countingConn struct {
 	net.Conn
 	count *atomic.Int64
 }
 
-func (c counting) Write(p []byte) (int, error) {
+func (c countingConn) Write(p []byte) (int, error) {
 	c.count.Add(int64(len(p)))
 	return c.Conn.Write(p)
 }
 
-func (f *forwarder) hold(client net.Conn) bool {
+// track registers a connection for cut. It returns false if the forwarder is cut.
+func (f *forwarder) track(client net.Conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.isCut {
+	if !f.refuses {
 		f.conns[client] = struct{}{}
 	}
-	return !f.isCut
+	return !f.refuses
 }
 
-func (f *forwarder) release(client net.Conn) {
+// untrack removes a connection from those that cut closes.
+func (f *forwarder) untrack(client net.Conn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.conns, client)
 }
 
-// awaitEnd waits until nothing is forwarded any more.
-func (f *forwarder) awaitEnd(ctx context.Context) error {
+// waitIdle waits until no connection is open.
+func (f *forwarder) waitIdle(ctx context.Context) error {
 	open := func() int {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -115,7 +119,7 @@ func (f *forwarder) awaitEnd(ctx context.Context) error {
 	}
 	for deadline := time.Now().Add(5 * time.Second); open() > 0; {
 		if time.Now().After(deadline) {
-			return errors.New("a connection that one end has closed does not end")
+			return errors.New("a connection is still open 5s after one end closed it")
 		}
 		if err := sleep(ctx, 10*time.Millisecond); err != nil {
 			return err
@@ -124,28 +128,29 @@ func (f *forwarder) awaitEnd(ctx context.Context) error {
 	return nil
 }
 
-// cut breaks every connection, and new ones until mend.
+// cut closes all connections, and refuses new ones until mend is called.
 func (f *forwarder) cut() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.isCut = true
+	f.refuses = true
 	for c := range f.conns {
 		c.Close()
 	}
 }
 
-func (f *forwarder) mend() {
+// restore accepts new connections again after cut.
+func (f *forwarder) restore() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.isCut = false
+	f.refuses = false
 }
 
-// traffic is bytes in both directions.
+// traffic holds the bytes of both directions.
 type traffic struct{ up, down int64 }
 
 func (f *forwarder) traffic() traffic { return traffic{up: f.up.Load(), down: f.down.Load()} }
 
-// close ends everything.
+// close closes the listener and all connections, and waits for their goroutines.
 func (f *forwarder) close() {
 	f.listener.Close()
 	f.cut()

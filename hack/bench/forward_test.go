@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo sends back what it gets until the other side has nothing more to say.
+// echo starts a server that sends back all bytes that it receives, and returns its address.
 func echo(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -33,8 +33,8 @@ func echo(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestForwarderCountsBothWays(t *testing.T) {
-	f, err := forward(echo(t))
+func TestForwarderCountsBothDirections(t *testing.T) {
+	f, err := newForwarder(echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,17 +51,17 @@ func TestForwarderCountsBothWays(t *testing.T) {
 			t.Fatal(err)
 		}
 		if back, err := io.ReadAll(conn); err != nil || len(back) != 100_000 {
-			t.Fatalf("%d bytes came back, %v", len(back), err)
+			t.Fatalf("got %d bytes, error %v; want 100000", len(back), err)
 		}
 		conn.Close()
 	}
 	if got := f.traffic(); got != (traffic{200_000, 200_000}) || f.connections.Load() != 2 {
-		t.Errorf("counted %+v in %d connections", got, f.connections.Load())
+		t.Errorf("got %+v in %d connections, want 200000 bytes each way in 2", got, f.connections.Load())
 	}
 }
 
-func TestCutForwarderTakesNobodyUntilItIsMended(t *testing.T) {
-	f, err := forward(echo(t))
+func TestCutForwarderRefusesConnectionsUntilMended(t *testing.T) {
+	f, err := newForwarder(echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,13 +87,13 @@ func TestCutForwarderTakesNobodyUntilItIsMended(t *testing.T) {
 	}
 	f.cut()
 	if err := speak(before); err == nil {
-		t.Error("a connection survives the cut")
+		t.Error("an open connection still works after cut")
 	}
 	if err := speak(dial()); err == nil {
-		t.Error("a connection is taken after the cut")
+		t.Error("a new connection works after cut")
 	}
-	f.mend()
+	f.restore()
 	if err := speak(dial()); err != nil {
-		t.Errorf("after it was mended: %v", err)
+		t.Errorf("after mend: %v", err)
 	}
 }

@@ -1,14 +1,14 @@
-// Bench measures what it costs to know a cluster: Rollcall side by side with pollers, on
-// real API servers, and writes docs/BENCHMARKS.md.
+// Bench measures what it costs to keep the state of a cluster up to date: Rollcall next to pollers, on
+// real API servers. It writes docs/BENCHMARKS.md.
 //
-//	go run ./hack/bench                          everything, an hour
+//	go run ./hack/bench                          everything; takes an hour
 //	go run ./hack/bench -only stream,latency     some scenarios; docs/BENCHMARKS.md stays
-//	go run ./hack/bench -quick                   a small cluster and short times: does it work?
-//	go run ./hack/bench -list                    what there is to measure
+//	go run ./hack/bench -quick                   a small cluster and short times, to test the program
+//	go run ./hack/bench -list                    lists the scenarios
 //
-// Bytes are those on the sockets, counted by forwarders on loopback: TLS records and all
-// that is in them, TCP and IP headers apart. Memory and CPU are what /proc says of each
-// process, requests what the API server's audit log says.
+// Bytes are counted on the sockets by forwarders on loopback: TLS records with their content, without the
+// headers of TCP and IP. Memory and CPU are read from /proc for each process, requests from the API server's
+// audit log.
 package main
 
 import (
@@ -34,6 +34,7 @@ func main() {
 	}
 }
 
+// run parses the command line and runs the program. The first argument can be a command of a child process.
 func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == pollCommand {
 		return pollMain(ctx, args[1:])
@@ -41,8 +42,8 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == serveCommand {
 		return serveMain(ctx, args[1:])
 	}
-	if len(args) > 0 && args[0] == askCommand {
-		return askMain(ctx, args[1:])
+	if len(args) > 0 && args[0] == clientCommand {
+		return clientMain(ctx, args[1:])
 	}
 	options, err := parse(args)
 	if errors.Is(err, version.ErrRequested) {
@@ -60,7 +61,7 @@ func run(ctx context.Context, args []string) error {
 	return bench(ctx, options)
 }
 
-// options are the command line.
+// options holds the command line.
 type options struct {
 	only  []string
 	list  bool
@@ -72,14 +73,15 @@ type options struct {
 // whole reports whether the run measures all scenarios at full size.
 func (o options) whole() bool { return len(o.only) == 0 && o.sizes == full }
 
+// parse parses the command line. It returns version.ErrRequested for -version.
 func parse(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := f.String("only", "", "scenarios, with commas between; default: all")
-	quick := f.Bool("quick", false, "small clusters and short times, to see that everything works; figures mean nothing")
-	f.BoolVar(&o.list, "list", false, "list the scenarios")
-	f.BoolVar(&o.keep, "keep", false, "take the rows of scenarios that are not run from the last run, "+lastRun)
-	f.StringVar(&o.out, "out", "", "file to write the table to; default: docs/BENCHMARKS.md if everything is run, or kept, at full size, else none")
+	only := f.String("only", "", "comma-separated scenarios to run; default: all")
+	quick := f.Bool("quick", false, "use small clusters and short times to test the program; the figures mean nothing")
+	f.BoolVar(&o.list, "list", false, "list the scenarios and exit")
+	f.BoolVar(&o.keep, "keep", false, "keep the rows of scenarios that are not run from the last run, "+lastRun)
+	f.StringVar(&o.out, "out", "", "file to write the table to; default: docs/BENCHMARKS.md if all scenarios are run, or kept, at full size, else none")
 	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -100,6 +102,6 @@ func parse(args []string) (options, error) {
 	if o.out == "" && (o.whole() || o.keep && !*quick) {
 		o.out = "docs/BENCHMARKS.md"
 	}
-	_, err := chosen(o.only)
+	_, err := selectScenarios(o.only)
 	return o, err
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// listed waits until the master's list of clusters has one, or has it no more. To list is
-// no demand.
-func (w *world) listed(ctx context.Context, cluster string, wanted bool) error {
+// waitListed waits until the master's list of clusters contains a cluster, or no longer does if wanted is false. Listing
+// clusters is no demand.
+func (env *environment) waitListed(ctx context.Context, cluster string, wanted bool) error {
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		there, err := w.isListed(ctx, cluster)
+		there, err := env.isListed(ctx, cluster)
 		if err != nil {
 			return err
 		}
@@ -22,19 +22,20 @@ func (w *world) listed(ctx context.Context, cluster string, wanted bool) error {
 			return err
 		}
 	}
-	return fmt.Errorf("the master lists cluster %s: %t, want %t", cluster, !wanted, wanted)
+	return fmt.Errorf("wait for the list of clusters: cluster %s is listed: %t, want %t", cluster, !wanted, wanted)
 }
 
-func (w *world) isListed(ctx context.Context, cluster string) (bool, error) {
-	answer, err := w.master.Get(ctx, "/api/v1/clusters")
+// isListed reports whether the master's list of clusters contains a cluster.
+func (env *environment) isListed(ctx context.Context, cluster string) (bool, error) {
+	response, err := env.master.Get(ctx, "/api/v1/clusters")
 	if err != nil {
 		return false, err
 	}
-	if answer.Status != http.StatusOK {
-		return false, fmt.Errorf("list clusters: %d %s", answer.Status, answer.Body)
+	if response.Status != http.StatusOK {
+		return false, fmt.Errorf("list clusters: %d %s", response.Status, response.Body)
 	}
 	var list struct{ Clusters []struct{ Name string } }
-	if err := answer.Decode(&list); err != nil {
+	if err := response.Decode(&list); err != nil {
 		return false, err
 	}
 	for _, c := range list.Clusters {

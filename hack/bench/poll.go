@@ -14,17 +14,17 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// pollCommand makes this program a poller: a process of its own, so that what it takes
-// of the machine is its own.
+// pollCommand is the first argument that makes this program a poller. A poller is a process of its own, so that
+// its CPU and memory can be measured.
 const pollCommand = "poll"
 
-// pollMain lists all that Rollcall knows, again and again, until the context ends. It
-// prints a line for each poll that is done.
+// pollMain lists all resources that Rollcall reports, again and again, until ctx ends. It
+// prints a line after each poll.
 func pollMain(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet(pollCommand, flag.ContinueOnError)
-	kubeconfig := f.String("kubeconfig", "", "the cluster")
+	kubeconfig := f.String("kubeconfig", "", "kubeconfig of the cluster")
 	every := f.Duration("every", 5*time.Second, "time from one poll to the next")
-	zipped := f.Bool("gzip", false, "have the API server compress")
+	zipped := f.Bool("gzip", false, "request compressed responses")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -48,19 +48,18 @@ func pollMain(ctx context.Context, args []string) error {
 	}
 }
 
-// poller is what most programs are that watch a cluster without watching: client-go's
-// typed clients, which ask for JSON unless told otherwise. It holds what it listed until
-// the next poll.
+// poller lists a cluster's resources as most programs that poll do: with client-go's typed clients, which request
+// JSON by default. It keeps the lists in memory until the next poll.
 type poller struct {
 	client kubernetes.Interface
 	counts []int
-	held   []any
+	lists  []any
 }
 
 func newPoller(kubeconfig string, zipped bool) (*poller, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("read kubeconfig: %w", err)
+		return nil, fmt.Errorf("read kubeconfig: %env", err)
 	}
 	config.DisableCompression = !zipped
 	config.ContentType = runtime.ContentTypeJSON
@@ -69,61 +68,65 @@ func newPoller(kubeconfig string, zipped bool) (*poller, error) {
 	config.WarningHandler = rest.NoWarnings{}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %env", err)
 	}
 	return &poller{client: client}, nil
 }
 
+// poll lists all resources once.
 func (p *poller) poll(ctx context.Context) error {
-	p.held, p.counts = nil, nil
+	p.lists, p.counts = nil, nil
 	everything := metav1.ListOptions{}
 	nodes, err := p.client.CoreV1().Nodes().List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list nodes: %w", err)
+		return fmt.Errorf("list nodes: %env", err)
 	}
 	pods, err := p.client.CoreV1().Pods("").List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list pods: %w", err)
+		return fmt.Errorf("list pods: %env", err)
 	}
 	services, err := p.client.CoreV1().Services("").List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list services: %w", err)
+		return fmt.Errorf("list services: %env", err)
 	}
 	claims, err := p.client.CoreV1().PersistentVolumeClaims("").List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list persistentvolumeclaims: %w", err)
+		return fmt.Errorf("list persistentvolumeclaims: %env", err)
 	}
 	slices, err := p.client.DiscoveryV1().EndpointSlices("").List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list endpointslices: %w", err)
+		return fmt.Errorf("list endpointslices: %env", err)
 	}
-	p.keep(nodes, len(nodes.Items))
-	p.keep(pods, len(pods.Items))
-	p.keep(services, len(services.Items))
-	p.keep(claims, len(claims.Items))
-	p.keep(slices, len(slices.Items))
+	p.add(nodes, len(nodes.Items))
+	p.add(pods, len(pods.Items))
+	p.add(services, len(services.Items))
+	p.add(claims, len(claims.Items))
+	p.add(slices, len(slices.Items))
 	return p.pollUsage(ctx)
 }
 
+// pollUsage lists the usage of nodes and pods.
 func (p *poller) pollUsage(ctx context.Context) error {
 	for _, resource := range []string{"nodes", "pods"} {
-		answer, err := p.client.Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1", resource).DoRaw(ctx)
+		response, err := p.client.Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1", resource).DoRaw(ctx)
 		if err != nil {
-			return fmt.Errorf("list %s of metrics.k8s.io: %w", resource, err)
+			return fmt.Errorf("list %s of metrics.k8s.io: %env", resource, err)
 		}
 		var list struct{ Items []metricsItem }
-		if err := json.Unmarshal(answer, &list); err != nil {
-			return fmt.Errorf("read the %s of metrics.k8s.io: %w", resource, err)
+		if err := json.Unmarshal(response, &list); err != nil {
+			return fmt.Errorf("read the %s of metrics.k8s.io: %env", resource, err)
 		}
-		p.keep(list, len(list.Items))
+		p.add(list, len(list.Items))
 	}
 	return nil
 }
 
-func (p *poller) keep(list any, count int) {
-	p.held, p.counts = append(p.held, list), append(p.counts, count)
+// add stores one list.
+func (p *poller) add(list any, count int) {
+	p.lists, p.counts = append(p.lists, list), append(p.counts, count)
 }
 
+// objects returns the number of objects in all lists.
 func (p *poller) objects() int {
 	sum := 0
 	for _, n := range p.counts {

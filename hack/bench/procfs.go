@@ -9,64 +9,64 @@ import (
 	"time"
 )
 
-// ticksPerSecond is the unit of CPU times in /proc, the same on every Linux.
+// ticksPerSecond is the unit of CPU times in /proc (USER_HZ), which is 100 on all Linux systems.
 const ticksPerSecond = 100
 
-// taken is what a process has taken of the machine so far.
-type taken struct {
+// procUsage is the resource usage of a process at a time.
+type procUsage struct {
 	at  time.Time
 	cpu time.Duration // user and system
-	// rss is resident now, peak what it was at most since the process began or
-	// forgetPeak.
+	// rss is the resident memory, peak its maximum since the process started or forgetPeak was
+	// called.
 	rss, peak int64 // bytes
 }
 
-// takenBy reads what a process has taken.
-func takenBy(pid int) (taken, error) {
-	t := taken{at: time.Now()}
+// readProcUsage reads the resource usage of a process from /proc.
+func readProcUsage(pid int) (procUsage, error) {
+	t := procUsage{at: time.Now()}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return t, fmt.Errorf("read the CPU time of a process: %w", err)
+		return t, fmt.Errorf("read the CPU time of a process: %env", err)
 	}
-	if t.cpu, err = cpuOf(string(stat)); err != nil {
+	if t.cpu, err = parseCPUTime(string(stat)); err != nil {
 		return t, err
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return t, fmt.Errorf("read the memory of a process: %w", err)
+		return t, fmt.Errorf("read the memory of a process: %env", err)
 	}
 	var errs [2]error
-	t.rss, errs[0] = statusBytes(string(status), "VmRSS")
-	t.peak, errs[1] = statusBytes(string(status), "VmHWM")
+	t.rss, errs[0] = parseStatusBytes(string(status), "VmRSS")
+	t.peak, errs[1] = parseStatusBytes(string(status), "VmHWM")
 	return t, errors.Join(errs[:]...)
 }
 
-// share returns the fraction of one core that a process used since before.
-func (t taken) share(before taken) float64 {
+// cpuShare returns the fraction of one core that a process used since before.
+func (t procUsage) cpuShare(before procUsage) float64 {
 	return float64(t.cpu-before.cpu) / float64(t.at.Sub(before.at))
 }
 
-// cpuOf reads utime and stime, fields 14 and 15 of /proc/PID/stat. The second field is a
-// name in brackets, with anything in it.
-func cpuOf(stat string) (time.Duration, error) {
+// parseCPUTime returns the sum of utime and stime, fields 14 and 15 of /proc/PID/stat. The second field is the
+// program's name in parentheses and can contain any character.
+func parseCPUTime(stat string) (time.Duration, error) {
 	_, rest, found := strings.Cut(stat[max(strings.LastIndexByte(stat, ')'), 0):], ") ")
 	fields := strings.Fields(rest)
 	if !found || len(fields) < 13 {
-		return 0, fmt.Errorf("parse /proc/PID/stat: it is %q", stat)
+		return 0, fmt.Errorf("parse /proc/PID/stat: unexpected format %q", stat)
 	}
 	user, err := strconv.ParseInt(fields[11], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("parse /proc/PID/stat: user time: %w", err)
+		return 0, fmt.Errorf("parse /proc/PID/stat: user time: %env", err)
 	}
 	system, err := strconv.ParseInt(fields[12], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("parse /proc/PID/stat: system time: %w", err)
+		return 0, fmt.Errorf("parse /proc/PID/stat: system time: %env", err)
 	}
 	return time.Duration(user+system) * time.Second / ticksPerSecond, nil
 }
 
-// statusBytes reads a line such as «VmRSS: 1234 kB».
-func statusBytes(status, name string) (int64, error) {
+// parseStatusBytes returns the bytes of a line such as "VmRSS: 1234 kB".
+func parseStatusBytes(status, name string) (int64, error) {
 	for line := range strings.Lines(status) {
 		value, found := strings.CutPrefix(line, name+":")
 		if !found {
@@ -74,17 +74,17 @@ func statusBytes(status, name string) (int64, error) {
 		}
 		kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("parse /proc/PID/status: %s: %w", name, err)
+			return 0, fmt.Errorf("parse /proc/PID/status: %s: %env", name, err)
 		}
 		return kib << 10, nil
 	}
-	return 0, fmt.Errorf("parse /proc/PID/status: there is no %s", name)
+	return 0, fmt.Errorf("parse /proc/PID/status: no line %s", name)
 }
 
-// forgetPeak resets the peak of a process to its present resident memory.
-func forgetPeak(pid int) error {
+// resetPeak resets the peak of a process to its present resident memory.
+func resetPeak(pid int) error {
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
-		return fmt.Errorf("begin the peak of a process anew: %w", err)
+		return fmt.Errorf("reset the peak memory of a process: %env", err)
 	}
 	return nil
 }

@@ -14,56 +14,56 @@ import (
 const (
 	steadyGoal, peakGoal         = 40 << 20, 55 << 20
 	manySteadyGoal, manyPeakGoal = 64 << 20, 96 << 20
-	// memoryLooks are taken over the last memoryWindow.
-	memoryLooks  = 30
-	memoryWindow = time.Minute
+	// memorySamples is the number of samples of the memory, taken over the last memoryWindow.
+	memorySamples = 30
+	memoryWindow  = time.Minute
 )
 
-// measureResident looks at the memory of an agent whose session is old enough.
-func measureResident(ctx context.Context, w *world) ([]row, error) {
-	p, s, err := w.sharedSession(ctx)
+// measureResident measures the memory of an agent whose session is old enough, and its API requests.
+func measureResident(ctx context.Context, env *environment) ([]row, error) {
+	p, s, err := env.sharedSession(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.usage.play(load.Office)
-	w.say("waiting until the session is %s old, which is in %s", w.sizes.resident, roughly(time.Until(s.began.Add(w.sizes.resident))))
-	steady, peak, err := w.residentAt(ctx, s.agent.PID(), s.began)
+	p.usage.setLoad(load.Office)
+	env.log("waiting until the session is %s old, which is in %s", env.sizes.resident, roundedSeconds(time.Until(s.began.Add(env.sizes.resident))))
+	steady, peak, err := env.waitResident(ctx, s.agent.PID(), s.began)
 	if err != nil {
 		return nil, err
 	}
 	rows := []row{
-		goal("resident.steady", fmt.Sprintf("agent resident, usage on, after %s, %s pods", w.sizes.resident, thousands(len(p.pods))), "≤ 40 MiB", steady <= steadyGoal, "%s", inMiB(steady)),
-		goal("resident.peak", "at its peak, the start included", "≤ 55 MiB", peak <= peakGoal, "%s", inMiB(peak)),
+		goalRow("resident.steady", fmt.Sprintf("agent resident, usage on, after %s, %s pods", env.sizes.resident, thousands(len(p.pods))), "≤ 40 MiB", steady <= steadyGoal, "%s", inMiB(steady)),
+		goalRow("resident.peak", "its peak, start included", "≤ 55 MiB", peak <= peakGoal, "%s", inMiB(peak)),
 	}
-	requests, err := p.requestsOf(s.agent, s.began)
+	requests, err := p.requestsRow(s.agent, s.began)
 	return append(rows, requests), err
 }
 
-// residentAt returns a process's memory when the session is old enough: the median over the
-// last part of that time, since the garbage collector makes it vary.
-func (w *world) residentAt(ctx context.Context, pid int, began time.Time) (steady, peak int64, err error) {
-	end := began.Add(w.sizes.resident)
-	window := min(memoryWindow, w.sizes.resident/4)
+// waitResident returns a process's memory in bytes when the session is old enough: the median over the
+// end of that time, since the garbage collector makes it vary, and the peak.
+func (env *environment) waitResident(ctx context.Context, pid int, began time.Time) (steady, peak int64, err error) {
+	end := began.Add(env.sizes.resident)
+	window := min(memoryWindow, env.sizes.resident/4)
 	if err := sleep(ctx, time.Until(end.Add(-window))); err != nil {
 		return 0, 0, err
 	}
-	var seen []int64
-	for range memoryLooks {
-		t, err := takenBy(pid)
+	var samples []int64
+	for range memorySamples {
+		t, err := readProcUsage(pid)
 		if err != nil {
 			return 0, 0, err
 		}
-		seen, peak = append(seen, t.rss), t.peak
-		if err := sleep(ctx, window/memoryLooks); err != nil {
+		samples, peak = append(samples, t.rss), t.peak
+		if err := sleep(ctx, window/memorySamples); err != nil {
 			return 0, 0, err
 		}
 	}
-	return median(seen), peak, nil
+	return median(samples), peak, nil
 }
 
-// requestsOf returns a row with the requests of an agent to its API server since a time,
+// requestsRow returns a row with the requests of an agent to its API server since a time,
 // without watches and usage.
-func (p *played) requestsOf(a *agent, since time.Time) (row, error) {
+func (p *kwokCluster) requestsRow(a *agent, since time.Time) (row, error) {
 	events, err := p.AuditFor(a.user, since)
 	if err != nil {
 		return row{}, err
@@ -84,6 +84,6 @@ func (p *played) requestsOf(a *agent, since time.Time) (row, error) {
 	if len(others) > 0 {
 		list = strings.Join(others, ", ")
 	}
-	return goal("resident.requests", "API requests of that agent since its session began, usage apart", "none but watches renewing", len(others) == 0,
-		"%s; %d events of watches, %d requests of usage", list, watches, usage), nil
+	return goalRow("resident.requests", "API requests of that agent since its session started, without usage", "only renewed watches", len(others) == 0,
+		"%s; %d watch events, %d usage requests", list, watches, usage), nil
 }

@@ -11,15 +11,15 @@ type verdict string
 const (
 	reached    verdict = "yes"
 	notReached verdict = "no"
-	// shown has no goal: it stands beside one that has.
-	shown verdict = ""
-	// failed was not measured.
+	// noGoal is the verdict of a row without a goal.
+	noGoal verdict = ""
+	// failed is the verdict of a scenario that failed.
 	failed verdict = "not measured"
 )
 
 // row is one line of the table.
 type row struct {
-	// ID is what remarks go by: scenario.what.
+	// ID is the key of the remark, in the form scenario.what.
 	ID      string    `json:"id"`
 	What    string    `json:"what"`
 	Goal    string    `json:"goal,omitempty"`
@@ -28,8 +28,8 @@ type row struct {
 	At      time.Time `json:"at"`
 }
 
-// goal returns a row with a verdict.
-func goal(id, what, goal string, ok bool, figure string, args ...any) row {
+// goalRow returns a row with a verdict.
+func goalRow(id, what, goal string, ok bool, figure string, args ...any) row {
 	r := row{ID: id, What: what, Goal: goal, Figure: fmt.Sprintf(figure, args...), Verdict: notReached, At: time.Now()}
 	if ok {
 		r.Verdict = reached
@@ -37,14 +37,14 @@ func goal(id, what, goal string, ok bool, figure string, args ...any) row {
 	return r
 }
 
-// beside returns a row without a goal.
-func beside(id, what, figure string, args ...any) row {
+// infoRow returns a row without a goal.
+func infoRow(id, what, figure string, args ...any) row {
 	return row{ID: id, What: what, Figure: fmt.Sprintf(figure, args...), At: time.Now()}
 }
 
 // line returns the row as it is printed on a terminal.
 func (r row) line() string {
-	mark := map[verdict]string{reached: "✓", notReached: "✗", failed: "!", shown: " "}[r.Verdict]
+	mark := map[verdict]string{reached: "✓", notReached: "✗", failed: "!", noGoal: " "}[r.Verdict]
 	wanted := ""
 	if r.Goal != "" {
 		wanted = "  (goal: " + r.Goal + ")"

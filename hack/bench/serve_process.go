@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// server is a process of serveCommand.
+// server is a child process that runs serveMain.
 type server struct {
 	command *exec.Cmd
 	in      io.WriteCloser
@@ -20,10 +20,11 @@ type server struct {
 	pid     int
 }
 
+// startServer starts a server process and waits until it listens.
 func startServer(ctx context.Context, flags ...string) (*server, error) {
 	executable, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
+		return nil, fmt.Errorf("find this program: %env", err)
 	}
 	s := &server{command: exec.CommandContext(ctx, executable, append([]string{serveCommand}, flags...)...)}
 	s.command.Stderr = os.Stderr
@@ -36,56 +37,59 @@ func startServer(ctx context.Context, flags ...string) (*server, error) {
 		return nil, err
 	}
 	if err := s.command.Start(); err != nil {
-		return nil, fmt.Errorf("start a server: %w", err)
+		return nil, fmt.Errorf("start a server: %env", err)
 	}
 	s.out = bufio.NewScanner(out)
 	if !s.out.Scan() {
-		return nil, errors.Join(errors.New("a server has ended before it served"), s.end())
+		return nil, errors.Join(errors.New("start a server: it exited before it served"), s.stop())
 	}
 	s.address, s.pid = s.out.Text(), s.command.Process.Pid
 	return s, nil
 }
 
 // pair is the master's server and a bare server that sends the same bytes.
-type pair struct{ ours, bare *server }
+type pair struct{ master, bare *server }
 
+// startPair starts both servers. The bare one sends the master's response to path.
 func startPair(ctx context.Context, path, encoding string) (p pair, err error) {
-	if p.ours, err = startServer(ctx); err != nil {
+	if p.master, err = startServer(ctx); err != nil {
 		return p, err
 	}
-	if p.bare, err = p.ours.imitate(ctx, path, encoding); err != nil {
-		err = errors.Join(err, p.ours.end())
+	if p.bare, err = p.master.startBareCopy(ctx, path, encoding); err != nil {
+		err = errors.Join(err, p.master.stop())
 	}
 	return p, err
 }
 
-// imitate starts a bare server that sends the same response as this one.
-func (s *server) imitate(ctx context.Context, path, encoding string) (*server, error) {
+// startBareCopy starts a bare server that sends the same response as this one.
+func (s *server) startBareCopy(ctx context.Context, path, encoding string) (*server, error) {
 	return startServer(ctx, "-from", "http://"+s.address+path, "-encoding", encoding)
 }
 
-func (p pair) end() error { return errors.Join(p.ours.end(), p.bare.end()) }
+// stop kills both servers.
+func (p pair) stop() error { return errors.Join(p.master.stop(), p.bare.stop()) }
 
-// say sends a command to the server and waits until it is done.
-func (s *server) say(word string) error {
+// send sends a command to the server and waits until it is done.
+func (s *server) send(word string) error {
 	if _, err := fmt.Fprintln(s.in, word); err != nil {
-		return fmt.Errorf("tell a server to %s: %w", word, err)
+		return fmt.Errorf("send command %s to a server: %env", word, err)
 	}
 	if !s.out.Scan() {
-		return fmt.Errorf("tell a server to %s: it has ended", word)
+		return fmt.Errorf("send command %s to a server: it exited", word)
 	}
 	return nil
 }
 
-func (s *server) taken() (taken, error) { return takenBy(s.pid) }
+// procUsage returns the process's resource usage.
+func (s *server) procUsage() (procUsage, error) { return readProcUsage(s.pid) }
 
-// end lets the server end, which drops whoever is still there.
-func (s *server) end() error {
+// stop kills the process, which closes the connections of its clients.
+func (s *server) stop() error {
 	_ = s.command.Process.Kill()
 	_ = s.in.Close()
 	var killed *exec.ExitError
 	if err := s.command.Wait(); err != nil && !errors.As(err, &killed) {
-		return fmt.Errorf("end a server: %w", err)
+		return fmt.Errorf("stop a server: %env", err)
 	}
 	return nil
 }

@@ -19,67 +19,67 @@ import (
 const (
 	// sessionDuration is longer than any scenario.
 	sessionDuration = 30 * time.Minute
-	// patience is longer than anything takes that an agent is to send.
-	patience = 2 * time.Minute
+	// flushTimeout is the timeout for a flush that a scenario waits for.
+	flushTimeout = 2 * time.Minute
 )
 
-// session is the master's end of one session, as plain as can be: it takes in and
-// acknowledges what the agent reports, and notes of each flush when it came and what it
-// was on the socket.
+// session is a minimal master's end of one session: it receives and
+// acknowledges the agent's reports, and records when each flush arrived and how many
+// bytes it took on the socket.
 type session struct {
 	forwarder *forwarder
 	conn      *websocket.Conn
 	in, out   wire.Checksum // of the two directions
-	unread    [][]byte      // the rest of the last frame
-	codec     codec
+	unread    [][]byte      // frames of the last message that are not processed yet
+	codec     *wire.Codec
 	ended     chan struct{}
 	closing   sync.Once
 
-	// Of the reading goroutine.
+	// Used only by the goroutine that reads.
 	receiver  *wire.Receiver
-	down, up  int64 // counted up to the last flush
+	down, up  int64 // forwarder's counts at the last flush
 	unflushed flush
 
 	mu      sync.Mutex
 	flushes []flush
 	state   *state.State
 	err     error
-	news    chan struct{} // closed at the next flush, and at the end
+	changed chan struct{} // closed at the next flush, and when the session ends
 }
 
-// flush is what came between two bookmarks, the second one included.
+// flush has the frames after one bookmark, up to and including the next.
 type flush struct {
 	at time.Time
-	// down and up are bytes on the socket; the first flush has those of the connection's
-	// beginning.
+	// down and up are bytes on the socket. Those of the first flush include opening
+	// the connection.
 	down, up int64
-	// Bytes of the frames, before TLS and the websocket's own.
+	// Bytes of the frames, without the overhead of TLS and websocket.
 	snapshot, delta, usage, other int
-	// changed are the keys of the delta.
+	// changed has the keys of the delta.
 	changed []state.Key
 }
 
-// dial opens a session with an agent through a forwarder. Held is what it resumes from,
-// nil for nothing.
-func dial(ctx context.Context, a *agent, through *forwarder, period time.Duration, held *state.State) (*session, error) {
-	holder := rand.Text()
-	conn, channel, err := connect(ctx, through.Address, a.Cluster, a.signer, holder)
+// dial opens a session with an agent through a forwarder. The session resumes from base unless it is nil.
+func dial(ctx context.Context, a *agent, via *forwarder, period time.Duration, base *state.State) (*session, error) {
+	masterID := rand.Text()
+	conn, channel, err := connect(ctx, via.Address, a.Cluster, a.signer, masterID)
 	if err != nil {
-		return nil, fmt.Errorf("dial agent %s: %w", a.Cluster, err)
+		return nil, fmt.Errorf("dial agent %s: %env", a.Cluster, err)
 	}
 	conn.SetReadLimit(wire.MaxFrame)
-	s := &session{forwarder: through, conn: conn, codec: newCodec(), ended: make(chan struct{}), news: make(chan struct{})}
-	sign := token.Statement{Domain: token.DomainSubscribe, Cluster: a.Cluster, MasterID: holder, Session: rand.Text(), Channel: channel}
-	if err := s.begin(ctx, a.signer, sign, period, held); err != nil {
+	s := &session{forwarder: via, conn: conn, codec: wire.NewCodec(), ended: make(chan struct{}), changed: make(chan struct{})}
+	sign := token.Statement{Domain: token.DomainSubscribe, Cluster: a.Cluster, MasterID: masterID, Session: rand.Text(), Channel: channel}
+	if err := s.subscribe(ctx, a.signer, sign, period, base); err != nil {
 		_ = conn.CloseNow()
-		return nil, fmt.Errorf("open a session with agent %s: %w", a.Cluster, err)
+		return nil, fmt.Errorf("open a session with agent %s: %env", a.Cluster, err)
 	}
 	go s.run()
 	return s, nil
 }
 
-func connect(ctx context.Context, address, cluster string, signer *token.Signer, holder string) (*websocket.Conn, token.Channel, error) {
-	signed, err := signer.Sign(cluster, holder, time.Now())
+// connect opens the websocket connection and returns the channel binding of its TLS connection.
+func connect(ctx context.Context, address, cluster string, signer *token.Signer, masterID string) (*websocket.Conn, token.Channel, error) {
+	signed, err := signer.Sign(cluster, masterID, time.Now())
 	if err != nil {
 		return nil, "", err
 	}
@@ -98,42 +98,43 @@ func connect(ctx context.Context, address, cluster string, signer *token.Signer,
 	return conn, channel, nil
 }
 
-// begin sends Report as the response to the agent's Hello.
-func (s *session) begin(ctx context.Context, signer *token.Signer, sign token.Statement, period time.Duration, held *state.State) error {
+// subscribe reads the agent's Hello and sends a SubscribeRequest.
+func (s *session) subscribe(ctx context.Context, signer *token.Signer, sign token.Statement, period time.Duration, base *state.State) error {
 	m, err := s.read(ctx)
 	if err != nil {
 		return err
 	}
 	hello, ok := m.(*wire.Hello)
 	if !ok {
-		return fmt.Errorf("the agent's first message is a %T", m)
+		return fmt.Errorf("got %T as the agent's first message, want Hello", m)
 	}
-	s.receiver = wire.NewReceiver(hello.Epoch, held)
+	s.receiver = wire.NewReceiver(hello.Epoch, base)
 	sign.Nonce = hello.Nonce
 	return s.write(ctx, &wire.SubscribeRequest{
-		Protocol: wire.ProtocolMax, Session: sign.Session, MasterID: sign.MasterID, Period: period, Duration: sessionDuration, Base: baseOf(held),
+		Protocol: wire.ProtocolMax, Session: sign.Session, MasterID: sign.MasterID, Period: period, Duration: sessionDuration, Base: baseOf(base),
 		Signature: signer.SignStatement(sign),
 	})
 }
 
+// run processes messages until the connection ends.
 func (s *session) run() {
 	defer close(s.ended)
 	for {
-		err := s.take(context.Background())
+		err := s.handleMessage(context.Background())
 		if err == nil {
 			continue
 		}
 		s.mu.Lock()
 		s.err = err
-		close(s.news)
+		close(s.changed)
 		s.mu.Unlock()
 		_ = s.conn.CloseNow()
 		return
 	}
 }
 
-// take processes one message.
-func (s *session) take(ctx context.Context) error {
+// handleMessage processes one message.
+func (s *session) handleMessage(ctx context.Context) error {
 	m, err := s.read(ctx)
 	if err != nil {
 		return err
@@ -150,12 +151,12 @@ func (s *session) take(ctx context.Context) error {
 	if err != nil || next == nil {
 		return err
 	}
-	s.flushed(next)
+	s.recordFlush(next)
 	return s.acknowledge(ctx, m)
 }
 
-// flushed notes that a bookmark has proved what came before it.
-func (s *session) flushed(next *state.State) {
+// recordFlush records a flush that a bookmark has completed.
+func (s *session) recordFlush(next *state.State) {
 	f := s.unflushed
 	f.at = time.Now()
 	down, up := s.forwarder.down.Load(), s.forwarder.up.Load()
@@ -164,8 +165,8 @@ func (s *session) flushed(next *state.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flushes, s.state = append(s.flushes, f), next
-	close(s.news)
-	s.news = make(chan struct{})
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // read returns the next message. One websocket message may contain several.
@@ -199,6 +200,7 @@ func (s *session) read(ctx context.Context) (wire.AgentMessage, error) {
 	return m, err
 }
 
+// write sends one message to the agent.
 func (s *session) write(ctx context.Context, m wire.MasterMessage) error {
 	frame, err := wire.EncodeMaster(m)
 	if err != nil {
@@ -207,28 +209,28 @@ func (s *session) write(ctx context.Context, m wire.MasterMessage) error {
 	return s.conn.Write(ctx, websocket.MessageBinary, s.out.Append(frame))
 }
 
-// at returns the number of flushes so far, and the state after the last one.
-func (s *session) at() (int, *state.State) {
+// progress returns the number of flushes so far, and the state after the last one.
+func (s *session) progress() (int, *state.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.flushes), s.state
 }
 
-// between returns the flushes with numbers in [from, to).
-func (s *session) between(from, to int) []flush {
+// flushRange returns the flushes with numbers in [from, to).
+func (s *session) flushRange(from, to int) []flush {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.flushes[from:to:to]
 }
 
-// await waits for the first flush from a number on that fits, and gives its number. It
-// gives up after patience.
-func (s *session) await(ctx context.Context, from int, fits func(flush) bool) (int, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no such flush within %s", patience))
+// waitFlush waits for the first flush with a number of at least from for which fits returns true, and returns its
+// number. It returns an error after flushTimeout.
+func (s *session) waitFlush(ctx context.Context, from int, fits func(flush) bool) (int, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, flushTimeout, fmt.Errorf("no such flush within %s", flushTimeout))
 	defer cancel()
 	for {
 		s.mu.Lock()
-		all, news, err := s.flushes, s.news, s.err
+		all, changed, err := s.flushes, s.changed, s.err
 		s.mu.Unlock()
 		for ; from < len(all); from++ {
 			if fits(all[from]) {
@@ -236,22 +238,27 @@ func (s *session) await(ctx context.Context, from int, fits func(flush) bool) (i
 			}
 		}
 		if err != nil {
-			return 0, fmt.Errorf("the session is over: %w", err)
+			return 0, fmt.Errorf("the session has ended: %env", err)
 		}
 		select {
-		case <-news:
+		case <-changed:
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
 	}
 }
 
-// close ends the session and waits until nothing of it runs.
+// close ends the session and waits for its goroutine.
 func (s *session) close() {
 	s.closing.Do(func() { _ = s.conn.Close(websocket.StatusNormalClosure, "measured") })
 	<-s.ended
 }
 
-func anyFlush(flush) bool     { return true }
+// anyFlush accepts every flush.
+func anyFlush(flush) bool { return true }
+
+// usageFlush reports whether a flush has a usage reading.
 func usageFlush(f flush) bool { return f.usage > 0 }
+
+// plainFlush reports whether a flush has nothing but its bookmark.
 func plainFlush(f flush) bool { return f.snapshot+f.delta+f.usage == 0 }

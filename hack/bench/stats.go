@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// number is what can be summed up and sorted.
+// number is a type that can be added and ordered.
 type number interface{ ~int | ~int64 | ~float64 }
 
 // percentile returns the p-th percentile by the nearest-rank method, or 0 for no values. It
@@ -23,8 +23,10 @@ func percentile[T cmp.Ordered](values []T, p float64) T {
 	return sorted[min(max(rank-1, 0), len(sorted)-1)]
 }
 
+// median returns the 50th percentile.
 func median[T cmp.Ordered](values []T) T { return percentile(values, 50) }
 
+// sum returns the sum of a property of all elements.
 func sum[E any, T number](all []E, of func(E) T) T {
 	var sum T
 	for _, e := range all {
@@ -33,7 +35,8 @@ func sum[E any, T number](all []E, of func(E) T) T {
 	return sum
 }
 
-func pick[E, T any](all []E, of func(E) T) []T {
+// collect returns a property of each element.
+func collect[E, T any](all []E, of func(E) T) []T {
 	picked := make([]T, 0, len(all))
 	for _, e := range all {
 		picked = append(picked, of(e))
@@ -41,13 +44,14 @@ func pick[E, T any](all []E, of func(E) T) []T {
 	return picked
 }
 
-func only[E any](all []E, fits func(E) bool) []E {
+// filter returns the elements for which fits returns true. It does not modify all.
+func filter[E any](all []E, fits func(E) bool) []E {
 	return slices.DeleteFunc(slices.Clone(all), func(e E) bool { return !fits(e) })
 }
 
-// Figures as people read them. Bytes on a network are counted in thousands, memory in
-// MiB.
+// The following functions format figures for the table.
 
+// inBytes formats a number of bytes in units of 1000.
 func inBytes(n float64) string {
 	switch {
 	case n < 10 && n != math.Trunc(n):
@@ -60,8 +64,10 @@ func inBytes(n float64) string {
 	return fmt.Sprintf("%.1f MB", n/1e6)
 }
 
+// inMiB formats a number of bytes in MiB.
 func inMiB(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }
 
+// inMillis formats a duration in milliseconds.
 func inMillis(d time.Duration) string {
 	if d < 10*time.Millisecond {
 		return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
@@ -69,9 +75,10 @@ func inMillis(d time.Duration) string {
 	return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
 }
 
+// inPercent formats a share, 1 being 100 %.
 func inPercent(share float64) string { return fmt.Sprintf("%.1f %%", share*100) }
 
-// thousands writes a whole number with commas.
+// thousands formats a whole number with commas between groups of three digits.
 func thousands[T ~int | ~int64](n T) string {
 	if n < 1000 {
 		return fmt.Sprint(n)

@@ -17,16 +17,16 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// usageSeed is of the usage that everybody who runs this measures with.
+// usageSeed makes the usage the same in all runs.
 const usageSeed = 1
 
-// scrapeSpread is over how long a metrics-server spreads its visits to the nodes of one
+// scrapeSpread is the time over which metrics-server spreads its scrapes of the nodes in one
 // round.
 const scrapeSpread = 4 * time.Second
 
-// usageServer serves metrics.k8s.io as metrics-server does, with usage that follows from
-// a seed. A round begins every sample; in it each node is visited at a time of its own,
-// and the round is served when it is over.
+// usageServer serves metrics.k8s.io as metrics-server does, with usage that is derived from
+// a seed. A round starts every sample. Each node is scraped at a different time of the round,
+// and the round is served when it is complete.
 type usageServer struct {
 	server     *http.Server
 	listener   net.Listener
@@ -38,36 +38,39 @@ type usageServer struct {
 
 	mu     sync.Mutex
 	usage  *load.Usage
-	bodies map[string]body // by resource; of round
+	bodies map[string]body // responses of round, by resource
 	round  int
 }
 
-// meteredNode is a node with what runs on it.
+// meteredNode is a node with its running pods.
 type meteredNode struct {
 	name string
 	base load.Used
 	pods []meteredPod
 }
 
+// meteredPod is a pod with its running containers.
 type meteredPod struct {
 	namespace, name string
 	labels          map[string]string
 	containers      []meteredContainer
 }
 
+// meteredContainer is a running container. key seeds its usage around base.
 type meteredContainer struct {
 	name, key string
 	base      load.Used
 }
 
+// serveUsage starts a server on a free port of 127.0.0.1. The caller closes it.
 func serveUsage(sample time.Duration, nodes []corev1.Node, pods []corev1.Pod) (*usageServer, error) {
 	trust, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), "usage", "localhost")
 	if err != nil {
-		return nil, fmt.Errorf("serve usage: %w", err)
+		return nil, fmt.Errorf("serve usage: %env", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("serve usage: %w", err)
+		return nil, fmt.Errorf("serve usage: %env", err)
 	}
 	u := &usageServer{
 		listener: listener, sample: sample, began: time.Now().Add(-2 * sample), usage: load.New(load.Still, usageSeed), round: -1,
@@ -79,27 +82,29 @@ func serveUsage(sample time.Duration, nodes []corev1.Node, pods []corev1.Pod) (*
 	u.server = &http.Server{Handler: mux, TLSConfig: trust, ReadHeaderTimeout: time.Minute}
 	u.work.Go(func() {
 		if err := u.server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
-			panic(fmt.Sprintf("serve usage: %v", err)) // nothing else can go on
+			panic(fmt.Sprintf("serve usage: %v", err)) // all measurements depend on it
 		}
 	})
 	return u, nil
 }
 
+// port returns the listening port.
 func (u *usageServer) port() int { return u.listener.Addr().(*net.TCPAddr).Port }
 
+// close stops the server.
 func (u *usageServer) close() {
 	_ = u.server.Close()
 	u.work.Wait()
 }
 
-// play changes the load from the next round on.
-func (u *usageServer) play(kind load.Kind) {
+// setLoad changes the load, starting with the next round.
+func (u *usageServer) setLoad(kind load.Kind) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.usage = load.New(kind, usageSeed)
 }
 
-// entropy returns the entropy of the differences between the present round and the one before,
+// entropy returns the entropy of the differences between the last round and the one before,
 // in bits per value.
 func (u *usageServer) entropy() float64 {
 	u.mu.Lock()
@@ -108,6 +113,7 @@ func (u *usageServer) entropy() float64 {
 	return load.Entropy(u.readings(n-1), u.readings(n))
 }
 
+// readings returns the usage of all nodes and containers in round n.
 func (u *usageServer) readings(n int) []load.Used {
 	var all []load.Used
 	for i := range u.nodes {
@@ -121,15 +127,16 @@ func (u *usageServer) readings(n int) []load.Used {
 	return all
 }
 
-// roundAt returns the last round that had ended at a time.
+// roundAt returns the number of the last round that was complete at a time.
 func (u *usageServer) roundAt(now time.Time) int {
 	return int(now.Sub(u.began.Add(u.spread())) / u.sample)
 }
 
+// spread returns the time over which the scrapes of a round are spread.
 func (u *usageServer) spread() time.Duration { return min(scrapeSpread, u.sample/3) }
 
-// visited returns when a node was sampled in a round.
-func (u *usageServer) visited(node string, n int) time.Time {
+// scrapedAt returns the time at which a node was scraped in round n.
+func (u *usageServer) scrapedAt(node string, n int) time.Time {
 	h := fnv.New64a()
 	fmt.Fprint(h, node, " ", n)
 	return u.began.Add(time.Duration(n)*u.sample + time.Duration(h.Sum64()%uint64(u.spread())))
@@ -166,8 +173,8 @@ func metered(usage *load.Usage, nodes []corev1.Node, pods []corev1.Pod) (all []m
 	return all, containers
 }
 
-// awaitRounds returns when so many more rounds are served.
-func (u *usageServer) awaitRounds(ctx context.Context, rounds int) error {
+// waitRounds waits until the given number of further rounds is served.
+func (u *usageServer) waitRounds(ctx context.Context, rounds int) error {
 	n := u.roundAt(time.Now()) + rounds
 	return sleep(ctx, time.Until(u.began.Add(u.spread()+time.Duration(n)*u.sample)))
 }

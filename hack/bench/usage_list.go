@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// body is an answer, plain and as Kubernetes' API servers compress: gzip at level 1.
+// body is a response, uncompressed and with gzip level 1, the level of Kubernetes' API servers.
 type body struct{ plain, zipped []byte }
 
 // metricsItem is a NodeMetrics or PodMetrics of metrics.k8s.io.
@@ -26,18 +26,20 @@ type metricsItem struct {
 	Containers []containerMetrics `json:"containers,omitempty"`
 }
 
+// containerMetrics is the usage of one container in a PodMetrics.
 type containerMetrics struct {
 	Name  string  `json:"name"`
 	Usage amounts `json:"usage"`
 }
 
+// amounts are quantities as metrics-server writes them.
 type amounts struct {
 	CPU    string `json:"cpu"`
 	Memory string `json:"memory"`
 }
 
 // amountsOf returns the usage of a key as metrics-server writes it: CPU in nanocores that are
-// never round. Rounded up to millicores, as clients read them, they are the original values.
+// never round numbers. Clients round them up to millicores, and get the original values.
 func amountsOf(key string, u load.Used) amounts {
 	h := fnv.New64a()
 	fmt.Fprint(h, key, u)
@@ -47,6 +49,7 @@ func amountsOf(key string, u load.Used) amounts {
 
 const nanosPerMilli = 1_000_000
 
+// serveResources serves the discovery document.
 func (u *usageServer) serveResources(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprint(w, `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"metrics.k8s.io/v1beta1","resources":[`+
@@ -54,6 +57,7 @@ func (u *usageServer) serveResources(w http.ResponseWriter, _ *http.Request) {
 		`{"name":"pods","singularName":"","namespaced":true,"kind":"PodMetrics","verbs":["get","list"]}]}`)
 }
 
+// serveList serves NodeMetricsList or PodMetricsList.
 func (u *usageServer) serveList(w http.ResponseWriter, r *http.Request) {
 	b, err := u.list(r.PathValue("resource"), time.Now())
 	if err != nil {
@@ -61,12 +65,12 @@ func (u *usageServer) serveList(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	answer := b.plain
+	response := b.plain
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		w.Header().Set("Content-Encoding", "gzip")
-		answer = b.zipped
+		response = b.zipped
 	}
-	_, _ = w.Write(answer)
+	_, _ = w.Write(response)
 }
 
 // list returns the list of the last complete round. It is built once per round.
@@ -82,16 +86,17 @@ func (u *usageServer) list(resource string, now time.Time) (body, error) {
 	}
 	b, ok := u.bodies[resource]
 	if !ok {
-		return body{}, fmt.Errorf("there are no %s in metrics.k8s.io", resource)
+		return body{}, fmt.Errorf("unknown resource %s of metrics.k8s.io", resource)
 	}
 	return b, nil
 }
 
+// encode encodes the lists of round n.
 func (u *usageServer) encode(n int) (nodes, pods body, err error) {
 	var nodeItems, podItems []metricsItem
 	for i := range u.nodes {
 		node := &u.nodes[i]
-		at := metav1.NewTime(u.visited(node.name, n))
+		at := metav1.NewTime(u.scrapedAt(node.name, n))
 		used := amountsOf(node.name, u.usage.At(node.name, node.base, n))
 		nodeItems = append(nodeItems, metricsItem{Metadata: metav1.ObjectMeta{Name: node.name, CreationTimestamp: at}, Timestamp: at, Window: "15.0s", Usage: &used})
 		for _, p := range node.pods {
@@ -109,6 +114,7 @@ func (u *usageServer) encode(n int) (nodes, pods body, err error) {
 	return nodes, pods, err
 }
 
+// encodeList encodes a list, uncompressed and compressed.
 func encodeList(kind string, items []metricsItem) (b body, err error) {
 	b.plain, err = json.Marshal(map[string]any{"kind": kind, "apiVersion": "metrics.k8s.io/v1beta1", "metadata": struct{}{}, "items": items})
 	if err != nil {

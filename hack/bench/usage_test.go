@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// somePods returns a node and pods of two containers, one of which runs.
+// somePods returns a node and pods with two containers, the first of which is running.
 func somePods(count int) ([]corev1.Node, []corev1.Pod) {
 	var pods []corev1.Pod
 	for i := range count {
@@ -39,57 +39,57 @@ func TestUsageIsServedAsMetricsServerDoes(t *testing.T) {
 	defer u.close()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	for resource, want := range map[string]int{"nodes": 1, "pods": 3} {
-		answer, err := client.Get(fmt.Sprintf("https://127.0.0.1:%d/apis/metrics.k8s.io/v1beta1/%s", u.port(), resource))
+		response, err := client.Get(fmt.Sprintf("https://127.0.0.1:%d/apis/metrics.k8s.io/v1beta1/%s", u.port(), resource))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var list struct{ Items []metricsItem }
-		if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
+		if err := json.NewDecoder(response.Body).Decode(&list); err != nil {
 			t.Fatal(err)
 		}
-		answer.Body.Close()
+		response.Body.Close()
 		if len(list.Items) != want || list.Items[0].Timestamp.After(time.Now()) {
-			t.Errorf("%s: %+v, want %d of the past", resource, list.Items, want)
+			t.Errorf("%s: got %+v, want %d items that are not in the future", resource, list.Items, want)
 		}
 	}
 }
 
-func TestNanocoresAreTheMillicoresTheyWereMadeFrom(t *testing.T) {
+func TestNanocoresRoundUpToTheOriginalMillicores(t *testing.T) {
 	for _, used := range []load.Used{{CPUMillis: 1, MemoryBytes: 1 << 20}, {CPUMillis: 499, MemoryBytes: 1 << 30}} {
 		a := amountsOf("shop/cart/app", used)
 		cpu, memory := resource.MustParse(a.CPU), resource.MustParse(a.Memory)
 		if cpu.MilliValue() != used.CPUMillis || memory.Value() != used.MemoryBytes {
-			t.Errorf("%+v is written as %+v", used, a)
+			t.Errorf("%+v: got %+v", used, a)
 		}
 		if again := amountsOf("shop/cart/app", used); again != a {
-			t.Errorf("what stays is written as %+v and as %+v", a, again)
+			t.Errorf("unchanged usage: got %+v, then %+v", a, again)
 		}
 	}
 }
 
-func TestRoundsAreServedWhenTheyAreOver(t *testing.T) {
+func TestRoundsAreServedWhenComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, pods := somePods(2)
 		u := &usageServer{began: time.Now(), sample: 15 * time.Second, usage: load.New(load.Storm, 1), round: -1}
 		u.nodes, u.containers = metered(u.usage, nodes, pods)
 		if u.containers != 2 {
-			t.Errorf("%d containers run, want 2", u.containers)
+			t.Errorf("got %d running containers, want 2", u.containers)
 		}
 		for range 3 {
-			if err := u.awaitRounds(t.Context(), 1); err != nil {
+			if err := u.waitRounds(t.Context(), 1); err != nil {
 				t.Fatal(err)
 			}
 			n := u.roundAt(time.Now())
-			if at := u.visited("n1", n); at.After(time.Now()) || time.Since(at) > u.sample {
-				t.Errorf("round %d is served %s after the node was visited", n, time.Since(at))
+			if at := u.scrapedAt("n1", n); at.After(time.Now()) || time.Since(at) > u.sample {
+				t.Errorf("round %d is served %s after its scrape, want at most one sample", n, time.Since(at))
 			}
 		}
 		if bits := u.entropy(); bits <= 0 {
-			t.Errorf("storm has %g bits a value", bits)
+			t.Errorf("storm: got %g bits a value, want more than 0", bits)
 		}
-		u.play(load.Still)
+		u.setLoad(load.Still)
 		if bits := u.entropy(); bits != 0 {
-			t.Errorf("still has %g bits a value", bits)
+			t.Errorf("still: got %g bits a value, want 0", bits)
 		}
 	})
 }

@@ -7,24 +7,19 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// codec decodes an agent's frames.
-type codec = *wire.Codec
-
-func newCodec() codec { return wire.NewCodec() }
-
-// baseOf returns the base that a master with a state sends.
-func baseOf(held *state.State) *wire.Base {
-	if held == nil {
+// baseOf returns the base that a master with the given state requests.
+func baseOf(s *state.State) *wire.Base {
+	if s == nil {
 		return nil
 	}
-	base := &wire.Base{Epoch: held.Epoch, Seq: held.Seq}
-	if held.Usage != nil {
-		base.Usage = held.Usage.N
+	base := &wire.Base{Epoch: s.Epoch, Seq: s.Seq}
+	if s.Usage != nil {
+		base.Usage = s.Usage.N
 	}
 	return base
 }
 
-// acknowledge does what flow control asks for after a bookmark.
+// acknowledge sends an Ack after a bookmark, as flow control requires.
 func (s *session) acknowledge(ctx context.Context, m wire.AgentMessage) error {
 	bookmark, ok := m.(*wire.Bookmark)
 	if !ok {

@@ -13,55 +13,56 @@ import (
 )
 
 const (
-	// oddPods are about how many there are in a scenario beside those that it asks for.
+	// oddPods is about the number of pods that a scenario adds to those that it is asked for.
 	oddPods = 60
-	// brokenNode is the one that a scenario has not ready. It gets well, or its pods
-	// would be evicted in the middle of a measurement.
+	// brokenNode is the node that a scenario creates as not ready. The benchmark makes it ready; otherwise its
+	// pods would be evicted in the middle of a measurement.
 	brokenNode = 3
-	// wideApp are the pods behind one NodePort.
+	// wideApp is the app label of the pods behind one NodePort.
 	wideApp = "wide"
 )
 
-// played is a cluster that kwok plays, with usage of our own making.
-type played struct {
+// kwokCluster is a cluster that kwok simulates, with generated usage.
+type kwokCluster struct {
 	*kube.Cluster
 	usage *usageServer
 	pods  []corev1.Pod
-	// containers are those that usage is reported of; values are CPU and memory of
-	// each of them and of each node.
+	// containers is the number of containers with usage. values counts CPU and memory of
+	// each container and each node.
 	nodes, containers, values int
 }
 
-// regular returns the cluster of most scenarios, with all controllers and with regular and
-// irregular pods.
-func (w *world) regular(ctx context.Context) (*played, error) {
-	if w.played != nil {
-		return w.played, nil
+// regular returns the cluster of most scenarios, with all controllers and with regular pods. The first call
+// starts it.
+func (env *environment) regular(ctx context.Context) (*kwokCluster, error) {
+	if env.regularCluster != nil {
+		return env.regularCluster, nil
 	}
-	cluster, err := kube.Start(ctx, kube.Options{Name: "played", Scheduler: true, ControllerManager: true, Kwok: true, Audit: true, Log: w.say})
+	cluster, err := kube.Start(ctx, kube.Options{Name: "played", Scheduler: true, ControllerManager: true, Kwok: true, Audit: true, Log: env.log})
 	if err != nil {
 		return nil, err
 	}
-	p := &played{Cluster: cluster}
-	if err := p.fill(ctx, w); err != nil {
+	p := &kwokCluster{Cluster: cluster}
+	if err := p.populate(ctx, env); err != nil {
 		p.close()
 		return nil, err
 	}
-	w.played = p
-	w.say("cluster played: %d nodes, %d pods, %d containers that run", p.nodes, len(p.pods), p.containers)
+	env.regularCluster = p
+	env.log("the regular cluster has %d nodes, %d pods and %d running containers", p.nodes, len(p.pods), p.containers)
 	return p, nil
 }
 
-func (p *played) fill(ctx context.Context, w *world) error {
-	scenario := kube.Scenario{Nodes: w.sizes.nodes, Pods: max(w.sizes.pods-w.sizes.wide-oddPods, 0), Seed: 1}
+// populate creates the nodes and pods, and starts the server of their usage.
+func (p *kwokCluster) populate(ctx context.Context, env *environment) error {
+	scenario := kube.Scenario{Nodes: env.sizes.nodes, Pods: max(env.sizes.pods-env.sizes.wide-oddPods, 0), Seed: 1}
 	if err := kube.Populate(ctx, p.Cluster, scenario); err != nil {
 		return err
 	}
 	if err := p.SetNodeReady(ctx, kube.NodeName(brokenNode), true); err != nil {
 		return err
 	}
-	if err := p.addWide(ctx, int32(w.sizes.wide)); err != nil {
-		return fmt.Errorf("put %d pods behind a NodePort: %w", w.sizes.wide, err)
+	if err := p.addWide(ctx, int32(env.sizes.wide)); err != nil {
+		return fmt.Errorf("put %d pods behind a NodePort: %env", env.sizes.wide, err)
 	}
 	if err := p.Settle(ctx); err != nil {
 		return err
@@ -71,10 +72,11 @@ func (p *played) fill(ctx context.Context, w *world) error {
 		return err
 	}
 	p.pods = list.Items
-	return p.meter(ctx, w)
+	return p.startUsageServer(ctx, env)
 }
 
-func (p *played) addWide(ctx context.Context, replicas int32) error {
+// addWide creates a Deployment with the given number of replicas and its NodePort Service.
+func (p *kwokCluster) addWide(ctx context.Context, replicas int32) error {
 	labels := map[string]string{"app": wideApp}
 	deployment := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: wideApp, Namespace: metav1.NamespaceDefault},
@@ -100,14 +102,14 @@ func (p *played) addWide(ctx context.Context, replicas int32) error {
 	return err
 }
 
-// meter serves usage of all that runs.
-func (p *played) meter(ctx context.Context, w *world) error {
+// startUsageServer serves metrics.k8s.io for all running containers, and waits until the API server has it.
+func (p *kwokCluster) startUsageServer(ctx context.Context, env *environment) error {
 	nodes, err := p.Client().CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
 	p.nodes = len(nodes.Items)
-	if p.usage, err = serveUsage(w.sizes.sample, nodes.Items, p.pods); err != nil {
+	if p.usage, err = serveUsage(env.sizes.sample, nodes.Items, p.pods); err != nil {
 		return err
 	}
 	p.containers = p.usage.containers
@@ -115,16 +117,16 @@ func (p *played) meter(ctx context.Context, w *world) error {
 	return errors.Join(p.RegisterMetricsServer(ctx, p.usage.port()), p.WaitForMetrics(ctx, p.nodes))
 }
 
-func (p *played) close() {
+// close stops the cluster and its usage server.
+func (p *kwokCluster) close() {
 	p.Cluster.Close()
 	if p.usage != nil {
 		p.usage.close()
 	}
 }
 
-// running returns the pods that run and are ready in ordinary namespaces and for which fits
-// returns true.
-func (p *played) running(fits func(*corev1.Pod) bool) []corev1.Pod {
+// running returns the running pods with started containers for which fits returns true.
+func (p *kwokCluster) running(fits func(*corev1.Pod) bool) []corev1.Pod {
 	var pods []corev1.Pod
 	for i := range p.pods {
 		pod := &p.pods[i]

@@ -19,40 +19,42 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// allBackWithin is the timeout for all clusters to report again.
-const allBackWithin = 3 * time.Minute
+// allReportingTimeout is the timeout for all clusters to report again.
+const allReportingTimeout = 3 * time.Minute
 
-// fleet runs hack/fleet with a hub and a master of its own.
+// fleet runs hack/fleet with its own hub and master.
 type fleet struct {
-	world  *world
+	env    *environment
 	hub    *kube.Cluster
 	master *stack.Master
 	agents *exec.Cmd
-	// started are those that agents play.
+	// started describes the running agents.
 	started clusters
 	redis   *proc.Process
 	ports   proc.Ports
 }
 
-func newFleet(ctx context.Context, w *world) (*fleet, error) {
-	hub, err := kube.Start(ctx, kube.Options{Name: "fleet-hub", Log: w.say})
+// newFleet starts the hub.
+func newFleet(ctx context.Context, env *environment) (*fleet, error) {
+	hub, err := kube.Start(ctx, kube.Options{Name: "fleet-hub", Log: env.log})
 	if err != nil {
 		return nil, err
 	}
-	return &fleet{world: w, hub: hub}, nil
+	return &fleet{env: env, hub: hub}, nil
 }
 
+// clusterPath returns the API's path of simulated cluster i.
 func clusterPath(i int) string { return fmt.Sprintf("/api/v1/clusters/fleet-%05d", i) }
 
-// clusters are the simulated ones of a fleet.
+// clusters describes the simulated clusters of a fleet.
 type clusters struct {
 	number, containers int
 	tls                bool
 }
 
-// whole returns the fleet of the configured size.
-func (f *fleet) whole(tls bool) clusters {
-	return clusters{f.world.sizes.fleet, f.world.sizes.fleetContainers, tls}
+// fullSize returns the fleet of the configured size.
+func (f *fleet) fullSize(tls bool) clusters {
+	return clusters{f.env.sizes.fleet, f.env.sizes.fleetContainers, tls}
 }
 
 // start stops the running fleet and master, starts a fleet and registers it on the hub.
@@ -60,14 +62,14 @@ func (f *fleet) start(ctx context.Context, c clusters) error {
 	if err := f.stop(ctx); err != nil {
 		return err
 	}
-	executable := filepath.Join(f.world.dir, "bin", "fleet")
+	executable := filepath.Join(f.env.dir, "bin", "fleet")
 	build := exec.CommandContext(ctx, "go", "build", "-o", executable, "./hack/fleet")
-	build.Dir = f.world.root
+	build.Dir = f.env.root
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build hack/fleet: %w\n%s", err, out)
+		return fmt.Errorf("build hack/fleet: %env\n%s", err, out)
 	}
-	registry := filepath.Join(f.world.dir, "fleet.yaml")
-	z := f.world.sizes
+	registry := filepath.Join(f.env.dir, "fleet.yaml")
+	z := f.env.sizes
 	f.agents = exec.CommandContext(ctx, executable, "--agents", strconv.Itoa(c.number), "--containers", strconv.Itoa(c.containers),
 		"--first-port", "0", "--tls="+strconv.FormatBool(c.tls), "--usage", "office", "--usage-period", z.sample.String(),
 		"--request-period", z.period.String(), "--cache-ttl", (2 * z.period).String(), "--write-registry", registry)
@@ -77,60 +79,61 @@ func (f *fleet) start(ctx context.Context, c clusters) error {
 	if err != nil {
 		return err
 	}
-	f.world.say("starting hack/fleet with %d agents, tls: %t", c.number, c.tls)
+	f.env.log("starting hack/fleet with %d agents, tls: %t", c.number, c.tls)
 	if err := f.agents.Start(); err != nil {
-		return fmt.Errorf("start hack/fleet: %w", err)
+		return fmt.Errorf("start hack/fleet: %env", err)
 	}
 	f.started = c
 	if line := bufio.NewScanner(out); !line.Scan() {
-		return errors.Join(errors.New("hack/fleet has ended before it served"), line.Err())
+		return errors.Join(errors.New("hack/fleet exited before it served"), line.Err())
 	}
 	return f.register(registry)
 }
 
-// register applies the fleet's ClusterAgents to the hub, over those of the previous fleet.
+// register applies the fleet's ClusterAgents to the hub. They replace those of the previous fleet.
 func (f *fleet) register(registry string) error {
 	if err := f.installHub(); err != nil {
 		return err
 	}
-	f.world.say("registering the fleet")
+	f.env.log("registering the fleet")
 	_, err := f.hub.Kubectl("apply", "--server-side", "--force-conflicts", "-f", registry)
 	return err
 }
 
+// installHub applies the custom resource definitions to the hub.
 func (f *fleet) installHub() error {
-	if _, err := f.hub.Kubectl("apply", "--server-side", "-k", filepath.Join(f.world.root, "config/crd")); err != nil {
+	if _, err := f.hub.Kubectl("apply", "--server-side", "-k", filepath.Join(f.env.root, "config/crd")); err != nil {
 		return err
 	}
 	_, err := f.hub.Kubectl("wait", "--for=condition=Established", "crd", "clusteragents.rollcall.dev", "clusterstatuses.rollcall.dev")
 	return err
 }
 
-// startPlainMaster starts a master that serves plain HTTP, and dials ws too.
+// startPlainMaster starts a master that serves plain HTTP and accepts agents without TLS.
 func (f *fleet) startPlainMaster(ctx context.Context) (err error) {
-	f.master, err = f.world.stack.StartMaster(ctx, f.hub, "--insecure")
+	f.master, err = f.env.stack.StartMaster(ctx, f.hub, "--insecure")
 	return err
 }
 
-// startMaster starts a master that dials ws too.
+// startMaster starts a master that accepts agents without TLS.
 func (f *fleet) startMaster(ctx context.Context, flags ...string) (err error) {
-	certificates, err := os.MkdirTemp(f.world.dir, "fleet-master-")
+	certificates, err := os.MkdirTemp(f.env.dir, "fleet-master-")
 	if err != nil {
 		return err
 	}
-	if _, err := f.world.stack.Run(ctx, "rollcall-agent", "certgen", certificates); err != nil {
+	if _, err := f.env.stack.Run(ctx, "rollcall-agent", "certgen", certificates); err != nil {
 		return err
 	}
-	f.master, err = f.world.stack.StartMaster(ctx, f.hub, append([]string{
+	f.master, err = f.env.stack.StartMaster(ctx, f.hub, append([]string{
 		"--insecure", "--tls-cert-file", filepath.Join(certificates, "tls.crt"), "--tls-key-file", filepath.Join(certificates, "tls.key"),
 	}, flags...)...)
 	return err
 }
 
-// awaitAll waits until all clusters report.
-func (f *fleet) awaitAll(ctx context.Context) error {
+// waitAllReporting waits until all clusters report.
+func (f *fleet) waitAllReporting(ctx context.Context) error {
 	reporting := 0
-	for deadline := time.Now().Add(allBackWithin); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(allReportingTimeout); time.Now().Before(deadline); {
 		var err error
 		if reporting, err = f.reporting(ctx); err != nil {
 			return err
@@ -142,7 +145,7 @@ func (f *fleet) awaitAll(ctx context.Context) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%d of %d simulated clusters report after %s", reporting, f.started.number, allBackWithin)
+	return fmt.Errorf("after %[3]s %[1]d of %[2]d simulated clusters report", reporting, f.started.number, allReportingTimeout)
 }
 
 // reporting returns the number of clusters with a session, from the master's metrics: its list
@@ -152,21 +155,21 @@ func (f *fleet) reporting(ctx context.Context) (int, error) {
 	return int(m[`rollcall_sessions{phase="Reporting"}`]), err
 }
 
-// metrics returns the master's metrics by name with labels.
+// metrics returns the master's metrics by name with labels, as in `name{label="value"}`.
 func (f *fleet) metrics(ctx context.Context) (map[string]float64, error) {
-	answer, err := f.master.Get(ctx, "/metrics")
+	response, err := f.master.Get(ctx, "/metrics")
 	if err != nil {
 		return nil, err
 	}
 	m := map[string]float64{}
-	for line := range strings.Lines(string(answer.Body)) {
+	for line := range strings.Lines(string(response.Body)) {
 		name, number, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if value, err := strconv.ParseFloat(number, 64); err == nil {
 			m[name] = value
 		}
 	}
 	if len(m) == 0 {
-		return nil, fmt.Errorf("the master tells no metrics: %d", answer.Status)
+		return nil, fmt.Errorf("read the master's metrics: no metrics in the response with status %d", response.Status)
 	}
 	return m, nil
 }
@@ -175,7 +178,7 @@ func (f *fleet) metrics(ctx context.Context) (map[string]float64, error) {
 func (f *fleet) startRedis(ctx context.Context) (string, error) {
 	executable, err := exec.LookPath("redis-server")
 	if err != nil {
-		return "", fmt.Errorf("find redis-server (Debian: apt-get install redis-server): %w", err)
+		return "", fmt.Errorf("find redis-server (Debian: apt-get install redis-server): %env", err)
 	}
 	port, err := f.ports.Of("redis")
 	if err != nil {
@@ -183,7 +186,7 @@ func (f *fleet) startRedis(ctx context.Context) (string, error) {
 	}
 	f.redis, err = proc.Start(proc.Command{
 		Executable: executable, Args: []string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly", "no"},
-		Home: f.world.dir, LogFile: filepath.Join(f.world.dir, "logs", "redis.log"),
+		Home: f.env.dir, LogFile: filepath.Join(f.env.dir, "logs", "redis.log"),
 	})
 	if err != nil {
 		return "", err
@@ -198,6 +201,7 @@ func (f *fleet) startRedis(ctx context.Context) (string, error) {
 	})
 }
 
+// stopAgents kills hack/fleet.
 func (f *fleet) stopAgents() {
 	if f.agents == nil || f.agents.Process == nil {
 		return
