@@ -68,11 +68,11 @@ type Account struct {
 	cluster string
 
 	// All below is under the pool's lock.
-	held, coming int64
+	committed, reserved int64
 	// leaving: it has to give way, and what it takes counts as free.
-	leaving *Error
+	evicted *Error
 	// giveWay is called once it has to; nil: nobody wants to know.
-	giveWay func(error)
+	onEvict func(error)
 	closed  bool
 }
 
@@ -98,7 +98,7 @@ func (e *Error) Unwrap() error { return wire.ErrBudget }
 
 func bytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-func (a *Account) taken() int64 { return a.held + a.coming }
+func (a *Account) total() int64 { return a.committed + a.reserved }
 
 // Reserve implements wire.Budget: n bytes more are taken until Hold. Where all clusters
 // would take too much the others that take more than their share have to give way, unless
@@ -106,9 +106,9 @@ func (a *Account) taken() int64 { return a.held + a.coming }
 func (a *Account) Reserve(n int64) error {
 	p := a.pool
 	p.mu.Lock()
-	err, notify := a.reserve(n)
+	err, callbacks := a.reserveLocked(n)
 	p.mu.Unlock()
-	for _, f := range notify {
+	for _, f := range callbacks {
 		f()
 	}
 	if err != nil {
@@ -118,83 +118,83 @@ func (a *Account) Reserve(n int64) error {
 }
 
 // reserve returns what has to be called once the lock is free, too.
-func (a *Account) reserve(n int64) (refusal *Error, notify []func()) {
+func (a *Account) reserveLocked(n int64) (refusal *Error, callbacks []func()) {
 	p := a.pool
-	needed := a.taken() + n
+	needed := a.total() + n
 	switch {
-	case a.leaving != nil:
-		return a.leaving, nil
+	case a.evicted != nil:
+		return a.evicted, nil
 	case p.cluster > 0 && needed > p.cluster:
 		p.refused.WithLabelValues("cluster").Inc()
 		return &Error{Needed: needed, Limit: p.cluster}, nil
 	}
-	refusal, notify = p.makeRoom(a, n)
+	refusal, callbacks = p.reclaim(a, n)
 	if refusal == nil {
-		a.coming += n
+		a.reserved += n
 		p.used += n
 	}
-	return refusal, notify
+	return refusal, callbacks
 }
 
 // makeRoom makes room for n more bytes of a: it refuses a, or makes other accounts give way.
-func (p *Pool) makeRoom(a *Account, n int64) (refusal *Error, notify []func()) {
+func (p *Pool) reclaim(a *Account, n int64) (refusal *Error, callbacks []func()) {
 	if p.total <= 0 || p.used+n <= p.total {
 		return nil, nil
 	}
 	all := []*Account{a}
-	claims := []int64{a.taken() + n}
+	claims := []int64{a.total() + n}
 	for _, other := range p.accounts {
-		if other != a && other.leaving == nil && other.taken() > 0 {
-			all, claims = append(all, other), append(claims, other.taken())
+		if other != a && other.evicted == nil && other.total() > 0 {
+			all, claims = append(all, other), append(claims, other.total())
 		}
 	}
-	share, refused, giveWay := decide(claims, 0, p.total)
+	share, refused, evict := planEviction(claims, 0, p.total)
 	if refused {
 		p.refused.WithLabelValues("total").Inc()
 		return &Error{Needed: claims[0], Limit: share, Total: true}, nil
 	}
-	for _, i := range giveWay {
+	for _, i := range evict {
 		other := all[i]
 		p.refused.WithLabelValues("total").Inc()
-		other.leaving = &Error{Needed: claims[i], Limit: share, Total: true}
-		if f := other.giveWay; f != nil {
-			notify = append(notify, func() { f(other.leaving) })
+		other.evicted = &Error{Needed: claims[i], Limit: share, Total: true}
+		if f := other.onEvict; f != nil {
+			callbacks = append(callbacks, func() { f(other.evicted) })
 		}
 	}
-	return nil, notify
+	return nil, callbacks
 }
 
 // Hold says what the cluster holds now: n bytes, with nothing to come.
-func (a *Account) Hold(n int64) {
+func (a *Account) Commit(n int64) {
 	p := a.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if a.closed {
 		n = 0
 	}
-	p.used += n - a.taken()
-	a.held, a.coming = n, 0
+	p.used += n - a.total()
+	a.committed, a.reserved = n, 0
 	if n == 0 {
-		a.leaving = nil
+		a.evicted = nil
 	}
 }
 
 // OnGiveWay has f called when the cluster has to give its memory back because others need
 // it: from then on it is refused, until it holds nothing. F must not wait. The error is an
 // *Error.
-func (a *Account) OnGiveWay(f func(error)) {
+func (a *Account) OnEvict(f func(error)) {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
-	a.giveWay = f
+	a.onEvict = f
 }
 
 // Close has the cluster take nothing from now on.
 func (a *Account) Close() {
-	a.Hold(0)
+	a.Commit(0)
 	p := a.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a.closed, a.giveWay = true, nil
+	a.closed, a.onEvict = true, nil
 	if p.accounts[a.cluster] == a {
 		delete(p.accounts, a.cluster)
 	}
@@ -219,7 +219,7 @@ func (p *Pool) Collect(out chan<- prometheus.Metric) {
 	p.mu.Lock()
 	taken := make([]int64, 0, len(p.accounts)+1)
 	for _, a := range p.accounts {
-		taken = append(taken, a.taken())
+		taken = append(taken, a.total())
 	}
 	used := p.used
 	p.mu.Unlock()

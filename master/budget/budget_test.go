@@ -36,7 +36,7 @@ func TestMemoryIsSharedFairly(t *testing.T) {
 			if share := fairShare(tc.claims, tc.total); share != tc.share {
 				t.Errorf("the fair share is %d, want %d", share, tc.share)
 			}
-			_, refused, giveWay := decide(tc.claims, 0, tc.total)
+			_, refused, giveWay := planEviction(tc.claims, 0, tc.total)
 			if refused != tc.refused || !reflect.DeepEqual(giveWay, tc.giveWay) {
 				t.Errorf("refused %v, %v give way, want %v, %v", refused, giveWay, tc.refused, tc.giveWay)
 			}
@@ -54,7 +54,7 @@ func TestNobodyWithinItsShareGivesWay(t *testing.T) {
 		}
 		total := 1 + random.Int64N(1<<16)
 		share := fairShare(claims, total)
-		_, refused, giveWay := decide(claims, 0, total)
+		_, refused, giveWay := planEviction(claims, 0, total)
 		left := claims[0]
 		if refused {
 			left = 0
@@ -80,7 +80,7 @@ func TestNobodyWithinItsShareGivesWay(t *testing.T) {
 // told notes who has to give way.
 func told(a *Account) *error {
 	var got error
-	a.OnGiveWay(func(err error) { got = err })
+	a.OnEvict(func(err error) { got = err })
 	return &got
 }
 
@@ -91,7 +91,7 @@ func TestAHostileClusterPushesNobodyOut(t *testing.T) {
 	if err := honest.Reserve(40 << 20); err != nil {
 		t.Fatal(err)
 	}
-	honest.Hold(30 << 20)
+	honest.Commit(30 << 20)
 	var err error
 	for err == nil {
 		err = hostile.Reserve(1 << 20)
@@ -115,7 +115,7 @@ func TestAHostileClusterPushesNobodyOut(t *testing.T) {
 	if err := hostile.Reserve(1); err == nil {
 		t.Error("a cluster that has to give way takes more")
 	}
-	hostile.Hold(0)
+	hostile.Commit(0)
 	if err := hostile.Reserve(1); err != nil {
 		t.Errorf("once it holds nothing: %v", err)
 	}
@@ -136,12 +136,12 @@ func TestOneClusterHasALimit(t *testing.T) {
 	if !errors.Is(err, wire.ErrBudget) || !strings.Contains(err.Error(), ClusterFlag) {
 		t.Errorf("got %v", err)
 	}
-	a.Hold(3)
+	a.Commit(3)
 	if err := a.Reserve(7); err != nil || p.Used() != 10 {
 		t.Errorf("after it holds less: %v, %d used", err, p.Used())
 	}
 	a.Close()
-	a.Hold(5)
+	a.Commit(5)
 	if p.Used() != 0 {
 		t.Errorf("%d used by who is gone", p.Used())
 	}

@@ -10,22 +10,22 @@ import (
 // Memory is the Store of a single process. It holds the very States that sessions
 // published, not copies, and each no longer than a Store has to.
 type Memory struct {
-	terms Terms
+	terms TermCounter
 
 	mu      sync.Mutex
-	entries map[string]*kept
+	entries map[string]*memoryEntry
 	changed chan struct{} // closed at the next Save that changes something
 }
 
 // kept is an Entry and the timer that lets go of it.
-type kept struct {
+type memoryEntry struct {
 	Entry
 	expiry *time.Timer
 }
 
 // NewMemory is an empty Store.
 func NewMemory() *Memory {
-	return &Memory{entries: map[string]*kept{}, changed: make(chan struct{})}
+	return &Memory{entries: map[string]*memoryEntry{}, changed: make(chan struct{})}
 }
 
 // Load implements Store.
@@ -36,8 +36,8 @@ func (m *Memory) Load(_ context.Context, cluster string, ttl time.Duration) (Ent
 	if k == nil {
 		return Entry{}, ErrMiss
 	}
-	e := k.Within(ttl)
-	if !time.Now().Before(e.KeptUntil()) {
+	e := k.CapTTL(ttl)
+	if !time.Now().Before(e.RetainUntil()) {
 		return Entry{}, ErrMiss
 	}
 	return e, nil
@@ -53,8 +53,8 @@ func (m *Memory) Save(_ context.Context, cluster string, e Entry) error {
 		return nil
 	}
 	m.remove(cluster)
-	next := &kept{Entry: e}
-	next.expiry = time.AfterFunc(time.Until(e.KeptUntil()), func() { m.expire(cluster, next) })
+	next := &memoryEntry{Entry: e}
+	next.expiry = time.AfterFunc(time.Until(e.RetainUntil()), func() { m.expire(cluster, next) })
 	m.entries[cluster] = next
 	close(m.changed)
 	m.changed = make(chan struct{})
@@ -62,7 +62,7 @@ func (m *Memory) Save(_ context.Context, cluster string, e Entry) error {
 }
 
 // Drop implements Store.
-func (m *Memory) Drop(_ context.Context, cluster string) error {
+func (m *Memory) Delete(_ context.Context, cluster string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.remove(cluster)
@@ -78,7 +78,7 @@ func (m *Memory) remove(cluster string) {
 }
 
 // expire takes an Entry out if it is still the one.
-func (m *Memory) expire(cluster string, k *kept) {
+func (m *Memory) expire(cluster string, k *memoryEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entries[cluster] == k {
@@ -87,15 +87,15 @@ func (m *Memory) expire(cluster string, k *kept) {
 }
 
 // Follow implements Store.
-func (m *Memory) Follow(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error] {
+func (m *Memory) Watch(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		var until time.Time
 		for ctx.Err() == nil {
 			m.mu.Lock()
 			k, changed := m.entries[cluster], m.changed
 			m.mu.Unlock()
-			if k != nil && k.Within(ttl).Replaces(after, until) {
-				e := k.Within(ttl)
+			if k != nil && k.CapTTL(ttl).Replaces(after, until) {
+				e := k.CapTTL(ttl)
 				after, until = e.Version(), e.ExpiresAt
 				if !yield(e, nil) {
 					return

@@ -22,7 +22,7 @@ func TestMemoryKeepsTheStateItselfUntilItsTimeIsOver(t *testing.T) {
 		if err := m.Save(t.Context(), "a", e); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(time.Until(e.KeptUntil()) - time.Nanosecond)
+		<-time.After(time.Until(e.RetainUntil()) - time.Nanosecond)
 		if got, err := m.Load(t.Context(), "a", time.Hour); err != nil || got.State != e.State {
 			t.Fatalf("just before its time is over: another State, or %v", err)
 		}
@@ -35,7 +35,7 @@ func TestMemoryKeepsTheStateItselfUntilItsTimeIsOver(t *testing.T) {
 
 func TestTermsBeginWithTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var terms cache.Terms
+		var terms cache.TermCounter
 		start := uint64(time.Now().UnixMilli())
 		if a, b := terms.Next("a"), terms.Next("a"); a != start || b != start+1 {
 			t.Errorf("got %d and %d, want %d and one more", a, b, start)
@@ -43,7 +43,7 @@ func TestTermsBeginWithTheTime(t *testing.T) {
 		if b := terms.Next("b"); b != start {
 			t.Errorf("another cluster begins at %d, want %d", b, start)
 		}
-		terms.Given("a", start+1_000_000)
+		terms.Observe("a", start+1_000_000)
 		if a := terms.Next("a"); a != start+1_000_001 {
 			t.Errorf("got %d after another's %d", a, start+1_000_000)
 		}

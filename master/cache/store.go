@@ -19,14 +19,14 @@ import (
 
 // ResumeTime is for how long after its expiry a value that is still wanted is kept: as
 // the base of the next session, never as an answer.
-const ResumeTime = 60 * time.Second
+const ResumeWindow = 60 * time.Second
 
 // ErrMiss says that a Store has nothing for a cluster.
 var ErrMiss = errors.New("not in the cache")
 
 // ErrAway says that a Store cannot be reached now. Nothing is lost by it but what
 // another process could have read.
-var ErrAway = errors.New("the cache is away")
+var ErrUnavailable = errors.New("the cache is away")
 
 // Store keeps one Entry per cluster. All methods are safe for concurrent use and
 // return when their context ends; none waits for long, or its caller sets a deadline.
@@ -41,11 +41,11 @@ type Store interface {
 	// version renews it.
 	Save(ctx context.Context, cluster string, e Entry) error
 	// Drop forgets the cluster's Entry.
-	Drop(ctx context.Context, cluster string) error
+	Delete(ctx context.Context, cluster string) error
 	// Follow yields the cluster's Entry as Load returns it, if it is not older than after,
 	// and again whenever a newer one is kept, or the same for longer. Only the latest
 	// counts: it may skip some. It ends with the context, or with an error.
-	Follow(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error]
+	Watch(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error]
 	// NextTerm is a number for a new connection, greater than all before it.
 	NextTerm(ctx context.Context, cluster string) (uint64, error)
 }
@@ -81,7 +81,7 @@ type Entry struct {
 
 	// SessionID, StartedAt and SessionEnds are the session's that brought the State.
 	SessionID              string
-	StartedAt, SessionEnds time.Time
+	StartedAt, SessionExpiresAt time.Time
 
 	// ReceivedAt is when the master received it.
 	ReceivedAt time.Time
@@ -93,16 +93,16 @@ type Entry struct {
 
 // KeptUntil is when a Store lets go of the Entry: when it expires, or when nobody wants
 // the cluster any more, but no later than ResumeTime after its expiry.
-func (e Entry) KeptUntil() time.Time {
+func (e Entry) RetainUntil() time.Time {
 	until := e.ExpiresAt
 	if e.DemandUntil.After(until) {
-		until = until.Add(min(e.DemandUntil.Sub(until), ResumeTime))
+		until = until.Add(min(e.DemandUntil.Sub(until), ResumeWindow))
 	}
 	return until
 }
 
 // Within returns the Entry with an expiry that is no later than ttl after its receipt.
-func (e Entry) Within(ttl time.Duration) Entry {
+func (e Entry) CapTTL(ttl time.Duration) Entry {
 	if until := e.ReceivedAt.Add(ttl); until.Before(e.ExpiresAt) {
 		e.ExpiresAt = until
 	}

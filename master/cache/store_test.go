@@ -8,14 +8,14 @@ import (
 func TestEntryIsKeptLongerWhereItIsWanted(t *testing.T) {
 	expires := time.Unix(1_800_000_000, 0)
 	for demand, want := range map[time.Duration]time.Duration{
-		-time.Hour: 0, 0: 0, 7 * time.Second: 7 * time.Second, ResumeTime: ResumeTime, time.Hour: ResumeTime,
+		-time.Hour: 0, 0: 0, 7 * time.Second: 7 * time.Second, ResumeWindow: ResumeWindow, time.Hour: ResumeWindow,
 	} {
 		e := Entry{ExpiresAt: expires, DemandUntil: expires.Add(demand)}
-		if got := e.KeptUntil().Sub(expires); got != want {
+		if got := e.RetainUntil().Sub(expires); got != want {
 			t.Errorf("wanted until %s after it expires: kept for %s, want %s", demand, got, want)
 		}
 	}
-	if got := (Entry{ExpiresAt: expires}).KeptUntil(); !got.Equal(expires) {
+	if got := (Entry{ExpiresAt: expires}).RetainUntil(); !got.Equal(expires) {
 		t.Errorf("wanted by nobody: kept until %s, want %s", got, expires)
 	}
 }

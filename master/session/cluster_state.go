@@ -48,8 +48,8 @@ type clusterState struct {
 	changed chan struct{} // closed, and made anew, when readers have to look again
 	status  Status
 	// lastFault and retry are of the phase Backoff.
-	lastFailure *failure
-	backoffUntil     time.Time
+	lastFailure  *failure
+	backoffUntil time.Time
 }
 
 // retainedState is what attempts leave for the next.
@@ -75,7 +75,7 @@ func newClusterState(s *Sessions, name string) *clusterState {
 		name: name, sessions: s, account: s.budget.Account(name), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 		status: Status{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}},
 	}
-	c.account.OnGiveWay(c.requestRelease)
+	c.account.OnEvict(c.requestRelease)
 	return c
 }
 

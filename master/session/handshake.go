@@ -263,6 +263,6 @@ func (s *Sessions) nextTerm(ctx context.Context, cluster string) uint64 {
 		s.log.Debug("the cache gave no term", "cluster", cluster, "error", err)
 		return s.terms.Next(cluster)
 	}
-	s.terms.Given(cluster, term)
+	s.terms.Observe(cluster, term)
 	return term
 }

@@ -13,7 +13,7 @@ func (c *clusterState) requestRelease(err error) {
 func (w *worker) holdSize(size int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.account.Hold(size)
+	w.account.Commit(size)
 }
 
 // holdReportSize notes what the value takes that readers get, and that nothing is to come.
@@ -24,7 +24,7 @@ func (w *worker) holdReportSize() {
 	if w.report != nil {
 		size = w.report.size
 	}
-	w.account.Hold(size)
+	w.account.Commit(size)
 }
 
 // releaseMemory releases all memory of the cluster and starts back-off.

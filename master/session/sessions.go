@@ -51,7 +51,7 @@ type Sessions struct {
 	config         Config
 	log            *slog.Logger
 	store          cache.Store
-	terms          cache.Terms
+	terms          cache.TermCounter
 	dialer         *dialer
 	handshakeSlots *prioritySemaphore // of sessions that begin
 	cpuSlots       *prioritySemaphore // of what takes a processor for milliseconds

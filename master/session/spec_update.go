@@ -57,7 +57,7 @@ func (c *clusterState) clearOtherCluster(s *Status) {
 		return
 	}
 	c.report = nil
-	c.account.Hold(0)
+	c.account.Commit(0)
 	s.UID, s.LastKnown, s.ReceivedAt, s.Stale = "", LastKnown{}, time.Time{}, [state.NumSections]StaleSection{}
 }
 

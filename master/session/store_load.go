@@ -79,7 +79,7 @@ func (w *worker) loadFromStore(ctx context.Context) (cache.Entry, error) {
 // left: who can write to Redis may otherwise have a cluster dialed for years.
 func clampTimes(e cache.Entry, spec Cluster, now time.Time) cache.Entry {
 	e.StartedAt = earlier(e.StartedAt, now)
-	e.SessionEnds = earlier(e.SessionEnds, now.Add(spec.SessionDuration))
+	e.SessionExpiresAt = earlier(e.SessionExpiresAt, now.Add(spec.SessionDuration))
 	e.DemandUntil = earlier(e.DemandUntil, now.Add(demandTTL(spec)))
 	return e
 }
@@ -99,7 +99,7 @@ func (w *worker) restore(e cache.Entry, term uint64) {
 	r := &Report{
 		Cluster: w.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: term,
 		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), stored: true,
-		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionEnds},
+		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionExpiresAt},
 		size:    e.Size,
 	}
 	w.mu.Lock()
@@ -143,7 +143,7 @@ func (w *worker) shouldRestore(e cache.Entry, now time.Time) bool {
 func (r *Report) storeEntry(demandUntil time.Time) cache.Entry {
 	return cache.Entry{
 		Term: r.Term, State: r.State, Size: r.size, UID: r.UID, KubernetesVersion: r.KubernetesVersion, AgentVersion: r.AgentVersion,
-		SessionID: r.Session.ID, StartedAt: r.Session.StartedAt, SessionEnds: r.Session.ExpiresAt,
+		SessionID: r.Session.ID, StartedAt: r.Session.StartedAt, SessionExpiresAt: r.Session.ExpiresAt,
 		ReceivedAt: r.ReceivedAt, ExpiresAt: r.ExpiresAt, DemandUntil: demandUntil,
 	}
 }

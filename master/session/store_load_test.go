@@ -16,13 +16,13 @@ func TestTimesOfTheStoreAreBounded(t *testing.T) {
 	}{
 		{
 			"a session of now",
-			cache.Entry{StartedAt: now.Add(-time.Minute), SessionEnds: now.Add(29 * time.Minute), DemandUntil: now.Add(4 * time.Minute)},
-			cache.Entry{StartedAt: now.Add(-time.Minute), SessionEnds: now.Add(29 * time.Minute), DemandUntil: now.Add(4 * time.Minute)},
+			cache.Entry{StartedAt: now.Add(-time.Minute), SessionExpiresAt: now.Add(29 * time.Minute), DemandUntil: now.Add(4 * time.Minute)},
+			cache.Entry{StartedAt: now.Add(-time.Minute), SessionExpiresAt: now.Add(29 * time.Minute), DemandUntil: now.Add(4 * time.Minute)},
 		},
 		{
 			"one that is wanted for years",
-			cache.Entry{StartedAt: now.Add(time.Hour), SessionEnds: now.AddDate(9, 0, 0), DemandUntil: now.AddDate(9, 0, 0)},
-			cache.Entry{StartedAt: now, SessionEnds: now.Add(30 * time.Minute), DemandUntil: now.Add(5 * time.Minute)},
+			cache.Entry{StartedAt: now.Add(time.Hour), SessionExpiresAt: now.AddDate(9, 0, 0), DemandUntil: now.AddDate(9, 0, 0)},
+			cache.Entry{StartedAt: now, SessionExpiresAt: now.Add(30 * time.Minute), DemandUntil: now.Add(5 * time.Minute)},
 		},
 		{"none", cache.Entry{}, cache.Entry{}},
 	} {

@@ -241,7 +241,7 @@ func TestReportsAreSavedOnceAPeriodAndOneAtATime(t *testing.T) {
 func TestStoreThatHangsOrFailsHoldsNobodyUp(t *testing.T) {
 	for name, spoil := range map[string]func(*watchedStore){
 		"hangs": func(w *watchedStore) { w.delay = time.Hour },
-		"fails": func(w *watchedStore) { w.broken = cache.ErrAway },
+		"fails": func(w *watchedStore) { w.broken = cache.ErrUnavailable },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var w *watchedStore

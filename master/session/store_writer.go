@@ -86,7 +86,7 @@ func (w *storeWriter) flush() time.Duration {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	if dropStored {
-		if err := w.store.Drop(ctx, w.cluster); err != nil {
+		if err := w.store.Delete(ctx, w.cluster); err != nil {
 			w.log.Debug("the cache was not told to forget", "cluster", w.cluster, "error", err)
 		}
 	}

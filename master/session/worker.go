@@ -104,7 +104,7 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	if w.report != nil && w.report.State != nil {
 		f.hasReport, f.evictAt = true, w.report.ExpiresAt
 		if f.demand {
-			f.evictAt = f.evictAt.Add(cache.ResumeTime)
+			f.evictAt = f.evictAt.Add(cache.ResumeWindow)
 		}
 	}
 	if w.summaryDue && (f.demand || f.open || f.blockedReason != "") {
@@ -169,7 +169,7 @@ func (w *worker) evictReport() {
 	if w.report != nil {
 		w.report = w.report.withoutState()
 	}
-	w.account.Hold(0)
+	w.account.Commit(0)
 }
 
 // finish saves what is left to save, and says whether the goroutine may end.

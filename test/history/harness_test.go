@@ -243,7 +243,7 @@ type fencedStore struct {
 
 func (f *fencedStore) Save(ctx context.Context, cluster string, e cache.Entry) error {
 	if f.dead.Load() {
-		return cache.ErrAway
+		return cache.ErrUnavailable
 	}
 	return f.Store.Save(ctx, cluster, e)
 }

@@ -51,7 +51,7 @@ func Entry(term uint64, s *state.State) cache.Entry {
 	now := time.Now()
 	return cache.Entry{
 		Term: term, State: s, UID: "uid-1", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0",
-		SessionID: "session-1", StartedAt: now.Add(-time.Minute).Truncate(time.Millisecond), SessionEnds: now.Add(time.Hour).Truncate(time.Millisecond),
+		SessionID: "session-1", StartedAt: now.Add(-time.Minute).Truncate(time.Millisecond), SessionExpiresAt: now.Add(time.Hour).Truncate(time.Millisecond),
 		ReceivedAt: now, ExpiresAt: now.Add(time.Minute), DemandUntil: now.Add(5 * time.Minute),
 	}
 }
@@ -118,7 +118,7 @@ func loadGivesSaved(t *testing.T, s cache.Store) {
 	}
 	for what, pair := range map[string][2]time.Time{
 		"ReceivedAt": {got.ReceivedAt, want.ReceivedAt}, "ExpiresAt": {got.ExpiresAt, want.ExpiresAt}, "DemandUntil": {got.DemandUntil, want.DemandUntil},
-		"StartedAt": {got.StartedAt, want.StartedAt}, "SessionEnds": {got.SessionEnds, want.SessionEnds},
+		"StartedAt": {got.StartedAt, want.StartedAt}, "SessionEnds": {got.SessionExpiresAt, want.SessionExpiresAt},
 	} {
 		if !near(pair[0], pair[1]) {
 			t.Errorf("%s is %s, want %s", what, pair[0], pair[1])
@@ -305,7 +305,7 @@ func loadChangesNothing(t *testing.T, s cache.Store) {
 func dropped(t *testing.T, s cache.Store) {
 	w := statetest.New(10, 1, 20)
 	save(t, s, "a", Entry(1, w.State))
-	if err := s.Drop(t.Context(), "a"); err != nil {
+	if err := s.Delete(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	wantMiss(t, s, "a")
@@ -320,7 +320,7 @@ func clustersDoNotMeet(t *testing.T, s cache.Store) {
 	save(t, s, "b", Entry(1, b.State))
 	WantState(t, load(t, s, "a").State, a.State)
 	WantState(t, load(t, s, "b").State, b.State)
-	if err := s.Drop(t.Context(), "a"); err != nil {
+	if err := s.Delete(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	WantState(t, load(t, s, "b").State, b.State)

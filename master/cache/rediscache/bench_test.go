@@ -50,7 +50,7 @@ func BenchmarkRedis(b *testing.B) {
 		c, metrics := open(b)
 		for term := uint64(2); b.Loop(); term++ {
 			b.StopTimer()
-			if err := c.Drop(b.Context(), "a"); err != nil {
+			if err := c.Delete(b.Context(), "a"); err != nil {
 				b.Fatal(err)
 			}
 			b.StartTimer()

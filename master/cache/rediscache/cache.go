@@ -66,7 +66,7 @@ type Cache struct {
 	outage           *outage
 	problems         *problems
 	seen             seenVersions
-	terms            cache.Terms
+	terms            cache.TermCounter
 	save, load, term *redis.Script
 	written          prometheus.Counter
 
@@ -128,7 +128,7 @@ func key(cluster, what string) string { return "rollcall:{" + cluster + "}:" + w
 // do does f, if Redis is there, and notes what it replies against a cluster.
 func (r *Cache) do(ctx context.Context, cluster string, f func() error) error {
 	err := r.outage.guard(ctx, f)
-	if err != nil && !errors.Is(err, cache.ErrAway) {
+	if err != nil && !errors.Is(err, cache.ErrUnavailable) {
 		r.problems.note(cluster, err)
 	}
 	return err
@@ -171,7 +171,7 @@ func (r *Cache) Save(ctx context.Context, cluster string, e cache.Entry) error {
 }
 
 // Drop implements cache.Store.
-func (r *Cache) Drop(ctx context.Context, cluster string) error {
+func (r *Cache) Delete(ctx context.Context, cluster string) error {
 	r.forget(cluster, nil)
 	err := r.do(ctx, cluster, func() error { return r.client.Unlink(ctx, keys(cluster)...).Err() })
 	if err != nil {
@@ -186,10 +186,10 @@ func (r *Cache) NextTerm(ctx context.Context, cluster string) (uint64, error) {
 	var reply *redis.Cmd
 	err := r.do(ctx, cluster, func() error {
 		most := time.Now().Add(termLead).UnixMilli()
-		reply = r.term.Run(ctx, r.client, []string{key(cluster, "term")}, r.terms.Floor(cluster), termLife.Milliseconds(), most)
+		reply = r.term.Run(ctx, r.client, []string{key(cluster, "term")}, r.terms.Min(cluster), termLife.Milliseconds(), most)
 		return reply.Err()
 	})
-	if errors.Is(err, cache.ErrAway) {
+	if errors.Is(err, cache.ErrUnavailable) {
 		return r.terms.Next(cluster), nil
 	}
 	if err != nil {
@@ -199,6 +199,6 @@ func (r *Cache) NextTerm(ctx context.Context, cluster string) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("next term of %s from redis: %w", cluster, err)
 	}
-	r.terms.Given(cluster, term)
+	r.terms.Observe(cluster, term)
 	return term, nil
 }

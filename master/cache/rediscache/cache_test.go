@@ -282,7 +282,7 @@ func TestGarbageInRedisIsRefusedAndWrittenAnew(t *testing.T) {
 			if reply, err := server.Do(spoil); err != nil || strings.HasPrefix(reply, "-") {
 				t.Fatalf("%s, %v", reply, err)
 			}
-			if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrMiss) || errors.Is(err, cache.ErrAway) || !strings.Contains(err.Error(), "refused: ") {
+			if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrMiss) || errors.Is(err, cache.ErrUnavailable) || !strings.Contains(err.Error(), "refused: ") {
 				t.Fatalf("got %v, want a miss with words about what is wrong", err)
 			}
 			if err := c.Save(t.Context(), "a", e); err != nil {

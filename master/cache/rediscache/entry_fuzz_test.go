@@ -106,7 +106,7 @@ func sealed(k macKey, base, log []byte, now time.Time) found {
 	w.Sample(1_800_000_015)
 	b, baseMAC := record(nil, 0, first, base)
 	l, chain := record(baseMAC, first, w.State.Seq, log)
-	e := cache.Entry{Term: 1, State: w.State, ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), DemandUntil: now.Add(time.Hour), StartedAt: now, SessionEnds: now}
+	e := cache.Entry{Term: 1, State: w.State, ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), DemandUntil: now.Add(time.Hour), StartedAt: now, SessionExpiresAt: now}
 	s := stored{base: baseMAC, chain: chain, baseLen: int64(len(b)), entries: 1}
 	return found{head: headOf(e, lifetimeOf(e, now), s, nil), left: 70 * time.Second, base: b, log: []logEntry{{"1-1", l}}}
 }

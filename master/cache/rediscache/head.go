@@ -54,7 +54,7 @@ type lifetime struct {
 
 func lifetimeOf(e cache.Entry, now time.Time) lifetime {
 	return lifetime{
-		received: e.ReceivedAt, ttl: e.ExpiresAt.Sub(e.ReceivedAt), life: e.ExpiresAt.Sub(now), keep: e.KeptUntil().Sub(e.ExpiresAt),
+		received: e.ReceivedAt, ttl: e.ExpiresAt.Sub(e.ReceivedAt), life: e.ExpiresAt.Sub(now), keep: e.RetainUntil().Sub(e.ExpiresAt),
 		demand: max(e.DemandUntil.Sub(e.ReceivedAt), -time.Millisecond),
 	}
 }
@@ -71,7 +71,7 @@ func headOf(e cache.Entry, t lifetime, s stored, bookmark []byte) head {
 		"base": string(s.base), "baseBytes": n(s.baseLen), "chain": string(s.chain), "entries": n(s.entries),
 		"received": n(t.received.UnixMilli()), "ttl": n(t.ttl.Milliseconds()), "keep": n(t.keep.Milliseconds()), "demand": n(t.demand.Milliseconds()),
 		"uid": e.UID, "kubernetes": e.KubernetesVersion, "agent": e.AgentVersion,
-		"session": e.SessionID, "started": n(e.StartedAt.UnixMilli()), "ends": n(e.SessionEnds.UnixMilli()),
+		"session": e.SessionID, "started": n(e.StartedAt.UnixMilli()), "ends": n(e.SessionExpiresAt.UnixMilli()),
 		"bookmark": string(bookmark),
 	}
 }
@@ -134,13 +134,13 @@ type claim struct {
 // time ahead, or has been of no use, as an answer or a base, for too long.
 func (h head) claim(now time.Time, left, ttl time.Duration) (claim, error) {
 	r := numbers{head: h}
-	received, said, keep, demand := time.UnixMilli(r.number("received")), r.millis("ttl"), min(max(r.millis("keep"), 0), cache.ResumeTime), r.millis("demand")
+	received, said, keep, demand := time.UnixMilli(r.number("received")), r.millis("ttl"), min(max(r.millis("keep"), 0), cache.ResumeWindow), r.millis("demand")
 	c := claim{
 		received: received, entries: r.number("entries"),
 		version: cache.Version{Term: uint64(r.number("term")), Epoch: r.hex("epoch"), Seq: uint64(max(r.number("seq"), 0))},
 		entry: cache.Entry{
 			UID: r.text("uid"), KubernetesVersion: r.text("kubernetes"), AgentVersion: r.text("agent"), SessionID: r.text("session"),
-			StartedAt: time.UnixMilli(r.number("started")), SessionEnds: time.UnixMilli(r.number("ends")),
+			StartedAt: time.UnixMilli(r.number("started")), SessionExpiresAt: time.UnixMilli(r.number("ends")),
 		},
 	}
 	if r.err != nil {

@@ -37,7 +37,7 @@ type outage struct {
 func (o *outage) guard(ctx context.Context, f func() error) error {
 	begun := time.Now()
 	if !o.allow(begun) {
-		return cache.ErrAway
+		return cache.ErrUnavailable
 	}
 	err := f()
 	if err == nil || replyOf(err) != nil {
@@ -48,7 +48,7 @@ func (o *outage) guard(ctx context.Context, f func() error) error {
 		return err
 	}
 	o.gone(time.Now(), err)
-	return fmt.Errorf("%w: %w", cache.ErrAway, err)
+	return fmt.Errorf("%w: %w", cache.ErrUnavailable, err)
 }
 
 func isTimeout(err error) bool {

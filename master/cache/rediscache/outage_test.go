@@ -20,10 +20,10 @@ func TestRedisMayBeAwayAtStartAndComeLater(t *testing.T) {
 	c, out, metrics := open(t, server.URL())
 	e := cachetest.Entry(1, statetest.New(1, 2, 10).State)
 	for range 20 {
-		if err := c.Save(t.Context(), "a", e); !errors.Is(err, cache.ErrAway) {
+		if err := c.Save(t.Context(), "a", e); !errors.Is(err, cache.ErrUnavailable) {
 			t.Fatalf("save: %v, want ErrAway", err)
 		}
-		if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrAway) {
+		if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrUnavailable) {
 			t.Fatalf("load: %v, want ErrAway", err)
 		}
 	}
@@ -67,7 +67,7 @@ func TestRedisMayDieAndComeBackEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Stop()
-	if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); !errors.Is(err, cache.ErrAway) {
+	if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); !errors.Is(err, cache.ErrUnavailable) {
 		t.Fatalf("save: %v, want ErrAway", err)
 	}
 	server.Start()
@@ -102,7 +102,7 @@ func TestWrongPasswordIsToldWithoutIt(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "right-secret")
 	c, out, _ := open(t, "redis://:wrong-secret@"+server.Addr)
 	err := c.Probe(t.Context())
-	if !errors.Is(err, cache.ErrAway) {
+	if !errors.Is(err, cache.ErrUnavailable) {
 		t.Fatalf("got %v, want ErrAway", err)
 	}
 	told := fmt.Sprint(err, out.lines())
@@ -121,7 +121,7 @@ func TestRedisThatHangsIsAnOutageAfterTheCallersDeadline(t *testing.T) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := c.Save(ctx, "a", cachetest.Entry(1, statetest.New(1, 1, 3).State)); !errors.Is(err, cache.ErrAway) {
+	if err := c.Save(ctx, "a", cachetest.Entry(1, statetest.New(1, 1, 3).State)); !errors.Is(err, cache.ErrUnavailable) {
 		t.Errorf("save: %v, want ErrAway", err)
 	}
 	if took := time.Since(start); took > 2*time.Second {
@@ -129,7 +129,7 @@ func TestRedisThatHangsIsAnOutageAfterTheCallersDeadline(t *testing.T) {
 	}
 	start = time.Now()
 	for range 100 {
-		if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrAway) {
+		if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrUnavailable) {
 			t.Fatalf("load: %v, want ErrAway", err)
 		}
 	}

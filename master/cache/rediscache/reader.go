@@ -34,7 +34,7 @@ func (r *Cache) reader(cluster string) *reader { return &reader{cache: r, cluste
 func channel(cluster string) string { return key(cluster, "saved") }
 
 // Follow implements cache.Store.
-func (r *Cache) Follow(ctx context.Context, cluster string, ttl time.Duration, after cache.Version) iter.Seq2[cache.Entry, error] {
+func (r *Cache) Watch(ctx context.Context, cluster string, ttl time.Duration, after cache.Version) iter.Seq2[cache.Entry, error] {
 	return func(yield func(cache.Entry, error) bool) {
 		told := r.client.Subscribe(ctx, channel(cluster))
 		defer told.Close()

@@ -46,7 +46,7 @@ func TestAKeyOfTheWrongTypeIsOneClustersProblemUntilItIsWritten(t *testing.T) {
 					before := dump(t, c, "a")
 					reader := master(t, server.URL(), 1)
 					_, err := reader.Load(t.Context(), "a", ttl)
-					if err == nil || errors.Is(err, cache.ErrAway) {
+					if err == nil || errors.Is(err, cache.ErrUnavailable) {
 						t.Fatalf("load: %v, want an error of this cluster", err)
 					}
 					if after := dump(t, c, "a"); after[spoilt] != before[spoilt] {
@@ -60,7 +60,7 @@ func TestAKeyOfTheWrongTypeIsOneClustersProblemUntilItIsWritten(t *testing.T) {
 					w.Step(1)
 					save(t, c, "a", entry(1, w))
 					wantLoad(t, reader, "a", w)
-					_ = c.Drop(t.Context(), "a")
+					_ = c.Delete(t.Context(), "a")
 					c.seen = seenVersions{}
 				})
 			}
@@ -111,12 +111,12 @@ func TestMemoryThatIsFullIsNoOutage(t *testing.T) {
 	}
 	changed := statetest.New(5, 1, 5)
 	for _, e := range []cache.Entry{entry(2, changed), entry(3, changed)} {
-		if err := c.Save(t.Context(), "a", e); err == nil || errors.Is(err, cache.ErrAway) || !strings.Contains(err.Error(), "OOM") {
+		if err := c.Save(t.Context(), "a", e); err == nil || errors.Is(err, cache.ErrUnavailable) || !strings.Contains(err.Error(), "OOM") {
 			t.Fatalf("save: %v, want that memory is full", err)
 		}
 	}
 	wantLoad(t, c, "a", w) // what is there can be read, and is whole
-	if _, err := c.NextTerm(t.Context(), "a"); err == nil || errors.Is(err, cache.ErrAway) {
+	if _, err := c.NextTerm(t.Context(), "a"); err == nil || errors.Is(err, cache.ErrUnavailable) {
 		t.Errorf("term: %v", err)
 	}
 	if up, n := testutil.ToFloat64(c.outage.up), testutil.ToFloat64(c.problems.errors.WithLabelValues("OOM")); up != 1 || n < 3 {
@@ -165,7 +165,7 @@ func TestOnlyWhatIsNoReplyIsAnOutage(t *testing.T) {
 		up := prometheus.NewGauge(prometheus.GaugeOpts{})
 		c := &Cache{outage: &outage{log: slog.New(slog.DiscardHandler), up: up}, problems: newProblems(slog.New(slog.DiscardHandler))}
 		err := c.do(t.Context(), "a", func() error { return tc.err })
-		if away := errors.Is(err, cache.ErrAway); away != (tc.code == "") || !errors.Is(err, tc.err) {
+		if away := errors.Is(err, cache.ErrUnavailable); away != (tc.code == "") || !errors.Is(err, tc.err) {
 			t.Errorf("%q: got %v", tc.err, err)
 		}
 		if tc.code != "" && (testutil.ToFloat64(c.problems.errors.WithLabelValues(tc.code)) != 1 || testutil.ToFloat64(up) != 1) {
@@ -195,10 +195,10 @@ func TestATimeoutWhileOthersAreAnsweredIsNoOutage(t *testing.T) {
 		if err := o.guard(t.Context(), func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-ended; errors.Is(err, cache.ErrAway) || !errors.Is(err, context.DeadlineExceeded) {
+		if err := <-ended; errors.Is(err, cache.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want a timeout of this cluster", err)
 		}
-		if err := o.guard(t.Context(), slow); !errors.Is(err, cache.ErrAway) {
+		if err := o.guard(t.Context(), slow); !errors.Is(err, cache.ErrUnavailable) {
 			t.Errorf("got %v while nobody is answered, want an outage", err)
 		}
 	})

@@ -20,7 +20,7 @@ type seen struct {
 
 // forgettable reports whether nothing older could be taken any more anyway.
 func (s seen) forgettable(now time.Time) bool {
-	return now.After(s.expires.Add(cache.ResumeTime + 2*clockTolerance))
+	return now.After(s.expires.Add(cache.ResumeWindow + 2*clockTolerance))
 }
 
 // allows reports whether an entry may follow the one seen: it is not older, or the one

@@ -253,7 +253,7 @@ func (w *writer) goOnFrom(e cache.Entry, r *reader) {
 	if w.last != nil || r.key.id != w.cache.keys.signing.id {
 		return
 	}
-	w.remember(e.State.WithoutObjects(), r.receiver.Hash(), r.stored, time.Until(e.KeptUntil()))
+	w.remember(e.State.WithoutObjects(), r.receiver.Hash(), r.stored, time.Until(e.RetainUntil()))
 }
 
 // remember is what Redis holds now, and for how long.

@@ -23,7 +23,7 @@ func fairShare(claims []int64, total int64) int64 {
 // decide returns the fair share of total, and what follows if the claim at index i grows to
 // claims[i]: it is refused if it is above the share. Otherwise the largest other claims give
 // way, as many as are needed; all of them are above the share.
-func decide(claims []int64, i int, total int64) (share int64, refused bool, giveWay []int) {
+func planEviction(claims []int64, i int, total int64) (share int64, refused bool, evict []int) {
 	var sum int64
 	for _, claim := range claims {
 		sum += claim
@@ -41,9 +41,9 @@ func decide(claims []int64, i int, total int64) (share int64, refused bool, give
 			break
 		}
 		if j != i {
-			giveWay = append(giveWay, j)
+			evict = append(evict, j)
 			sum -= claims[j]
 		}
 	}
-	return share, false, giveWay
+	return share, false, evict
 }

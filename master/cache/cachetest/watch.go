@@ -18,7 +18,7 @@ func followerSees(t *testing.T, s cache.Store) {
 	save(t, s, "a", Entry(1, w.State))
 	var last uint64
 	steps := 0
-	for e, err := range s.Follow(ctx, "a", LongTTL, cache.Version{}) {
+	for e, err := range s.Watch(ctx, "a", LongTTL, cache.Version{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func followerSkipsOlder(t *testing.T, s cache.Store) {
 	done := make(chan cache.Entry, 1)
 	go func() {
 		defer close(done)
-		for e, err := range s.Follow(ctx, "a", LongTTL, after) {
+		for e, err := range s.Watch(ctx, "a", LongTTL, after) {
 			if err == nil {
 				done <- e
 			}
@@ -65,7 +65,7 @@ func followEnds(t *testing.T, s cache.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		for _, err := range s.Follow(ctx, "a", LongTTL, cache.Version{}) {
+		for _, err := range s.Watch(ctx, "a", LongTTL, cache.Version{}) {
 			ended <- err
 			return
 		}

@@ -8,39 +8,39 @@ import (
 // Terms gives the terms of one process, and keeps those that a shared Store gives
 // in order with them. A cluster's first term is the time in Unix milliseconds, so
 // that terms grow across restarts without being stored. The zero value is ready.
-type Terms struct {
+type TermCounter struct {
 	mu   sync.Mutex
 	last map[string]uint64
 }
 
 // Next is the cluster's next term.
-func (t *Terms) Next(cluster string) uint64 {
+func (t *TermCounter) Next(cluster string) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	term := t.floor(cluster)
-	t.note(cluster, term)
+	term := t.min(cluster)
+	t.observe(cluster, term)
 	return term
 }
 
 // Floor is the least that the cluster's next term may be, whoever gives it.
-func (t *Terms) Floor(cluster string) uint64 {
+func (t *TermCounter) Min(cluster string) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.floor(cluster)
+	return t.min(cluster)
 }
 
 // Given notes a term that somebody else gave.
-func (t *Terms) Given(cluster string, term uint64) {
+func (t *TermCounter) Observe(cluster string, term uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.note(cluster, term)
+	t.observe(cluster, term)
 }
 
-func (t *Terms) floor(cluster string) uint64 {
+func (t *TermCounter) min(cluster string) uint64 {
 	return max(t.last[cluster]+1, uint64(max(time.Now().UnixMilli(), 1)))
 }
 
-func (t *Terms) note(cluster string, term uint64) {
+func (t *TermCounter) observe(cluster string, term uint64) {
 	if t.last == nil {
 		t.last = map[string]uint64{}
 	}
