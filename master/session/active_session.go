@@ -10,41 +10,41 @@ import (
 
 const closeNormal = websocket.StatusNormalClosure
 
-// activeSession is an open session, on one connection.
+// activeSession is an open session on one connection. It belongs to the worker.
 type activeSession struct {
 	conn *conn
-	// cluster is what it was dialed with, identity who answered.
+	// cluster is the Registry's entry for which it was opened.
 	cluster  Cluster
 	hello    *wire.Hello
 	identity *wire.Identity
 	term     uint64
 	info     Info
 	skew     clockSkew
-	// signing signs Renews; nonce is what the next one is over.
+	// signer signs each Renew, over nonce.
 	signer *connSigner
 	nonce  []byte
 
 	period, duration time.Duration
-	grantedAt        time.Time // when the last grant came
-	lastReceived     time.Time // when the last frame came
-	// paused is how long this process's pauses had taken together at heard.
+	grantedAt        time.Time // when the last grant was received
+	lastReceived     time.Time // when the last processed message was received
+	// pausedBefore is the total time for which this process was paused before lastReceived.
 	pausedBefore time.Duration
-	renewal      uint32 // of the last Renew
+	renewal      uint32 // the number of the last Renew
 	renewing     bool
 
 	receiver     *wire.Receiver
 	lateDetector lateDetector
-	// reports is how many were published.
+	// reports is the number of published reports.
 	reports int
-	// begun gives back the place at the gate. It may be called again.
+	// releaseHandshake releases the handshake slot. It may be called several times.
 	releaseHandshake func()
-	// snapshot are the frames of the one that came and that no Bookmark has ended yet,
-	// unless their size is too much; 0: none came.
+	// snapshotFrames has the encoded messages of the present snapshot, until a Bookmark ends it. It is nil if
+	// they are too large. snapshotFramesSize is their size, or 0 outside a snapshot.
 	snapshotFrames     [][]byte
 	snapshotFramesSize int
 }
 
-// startSession starts the session of a successful dial.
+// startSession starts the session that a dial has opened.
 func (w *worker) startSession(req dialRequest, r dialResult) {
 	active := &activeSession{
 		conn: r.conn, cluster: req.cluster, hello: r.hello, identity: r.identity, term: r.term, skew: r.skew,
@@ -63,42 +63,43 @@ func (w *worker) startSession(req dialRequest, r dialResult) {
 	w.retained.resume = Info{}
 	w.active = active
 	w.children.Go(active.conn.readLoop)
-	w.updateStatus(func(o *Status) { o.Session = active.info })
+	w.updateStatus(func(s *Status) { s.Session = active.info })
 }
 
 func (a *activeSession) expiresAt() time.Time { return a.grantedAt.Add(a.duration) }
 
-// addFacts adds the facts of an open session. paused is the total time for which this process was
-// paused: a pause since the last frame does not count as the agent's silence.
+// addFacts adds the facts of an open session. paused is the total time for which this process was paused: a
+// pause since the last message does not count as silence of the agent.
 func (a *activeSession) addFacts(f *facts, spec Cluster, paused time.Duration) {
 	f.open, f.period, f.duration, f.expiresAt, f.renewing = true, a.period, a.duration, a.expiresAt(), a.renewing
 	f.lastReceived = later(a.lastReceived, a.conn.lastReceivedAt()).Add(paused - a.pausedBefore)
 	f.outdated = !a.cluster.sameSession(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != a.identity.ClusterUID
 }
 
-// renew asks for another duration.
+// renew sends a Renew.
 func (w *worker) renew() {
 	active := w.active
 	active.renewal, active.renewing = active.renewal+1, true
 	active.conn.tryWrite(&wire.Renew{Renewal: active.renewal, Duration: active.cluster.SessionDuration, Signature: active.signer.sign(token.DomainRenew, active.nonce)})
 }
 
-// stopWords is what an agent is told when its session is stopped.
+// stopMessages has the messages of Stop by end reason.
 var stopMessages = map[string]string{
 	endStopping:  "the master is shutting down",
 	endSuspended: "the cluster is suspended",
-	endDeleted:   "the cluster's ClusterAgent is gone",
-	endInvalid:   "the cluster's ClusterAgent cannot be used",
+	endDeleted:   "the cluster's ClusterAgent was deleted",
+	endInvalid:   "the cluster's ClusterAgent is invalid",
 	endChanged:   "the cluster's ClusterAgent was changed",
 }
 
-// stopSession tells the agent to stop, and closes the connection.
+// stopSession sends Stop, and ends the session.
 func (w *worker) stopSession(reason string) {
 	w.active.conn.tryWrite(&wire.Stop{Message: stopMessages[reason]})
 	w.endSession(sessionEnd{reason: reason})
 }
 
-// endSession records the end of the open session, by either side.
+// endSession ends the open session, whichever side ended it: it closes the connection, updates the status and
+// calls the event handlers.
 func (w *worker) endSession(e sessionEnd) {
 	active := w.active
 	w.active = nil
@@ -128,8 +129,8 @@ func (e sessionEnd) closeStatus() (websocket.StatusCode, string) {
 	return closeNormal, e.reason
 }
 
-// handleEnd does what follows an ending: whoever waits looks again, and either back-off
-// begins or, if the cluster is wanted, the next dial at once.
+// handleEnd updates the status after the end of an attempt or session, starts back-off if it failed, and
+// wakes readers.
 func (w *worker) handleEnd(e sessionEnd) outcome {
 	now := time.Now()
 	if e.resync {
@@ -148,16 +149,24 @@ func (w *worker) handleEnd(e sessionEnd) outcome {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lastFailure, w.backoffUntil = next.failure, w.retryAt
-	w.updateStatusLocked(func(o *Status) {
-		o.Session.Phase = Idle
+	w.updateStatusLocked(func(s *Status) {
+		s.Session.Phase = Idle
 		if next.backOff {
-			o.Session.Phase = Backoff
-			o.setFailed(next.failure)
+			s.Session.Phase = Backoff
+			s.setFailed(next.failure)
 		}
 		if e.reason != "" {
-			o.LastEndReason = e.reason
+			s.LastEndReason = e.reason
 		}
 	})
 	w.notifyWaiters()
 	return next
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

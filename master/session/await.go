@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Await returns a fresh report of the cluster: the cached one if it is fresh, else the next
-// one. It registers demand. The error is ErrNotFound, ErrSuspended, ErrStopping, an
-// *UnreachableError, or a *NoReportError if the context ended first. If there is a cached
-// report, the Registry's entry is the one of the last Sync.
+// Await returns a fresh report of the cluster: the present one if it is fresh, or else the next one. It
+// registers demand. The error is ErrNotFound, ErrSuspended, ErrStopping, an *UnreachableError, or a
+// *NoReportError if the context ended first. While there is a fresh report, changes of the Registry have an
+// effect only after Sync.
 func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	if r := s.cachedReport(name, time.Now()); r != nil {
 		s.metrics.hits.Inc()
@@ -40,9 +40,8 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	return r, err
 }
 
-// cachedReport registers demand and returns the cached report if it is fresh, else nil. It does not read
-// the Registry, whose changes arrive by Sync: even that would be slow compared with a cached
-// response.
+// cachedReport returns the present report and registers demand, or returns nil if there is no fresh report.
+// It does not read the Registry, which would take long compared with a cached response.
 func (s *Sessions) cachedReport(name string, now time.Time) *Report {
 	c := s.cluster(name)
 	if c == nil {
@@ -83,8 +82,11 @@ func (s *Sessions) Watch(name string) (release func()) {
 	return func() { once.Do(func() { c.addWatchers(-1) }) }
 }
 
-// startWait registers demand, unless the request has to be refused, and says what look says. Where there is something to wait
-// for, the caller counts as waiting until unask.
+// demandTTL returns how long a cluster has demand after a request.
+func demandTTL(c Cluster) time.Duration { return max(3*c.CacheTTL, c.SessionDuration/6) }
+
+// startWait registers demand and returns the result of readLocked. If it returns a channel, the caller counts
+// as a waiter and must call endWait.
 func (c *clusterState) startWait(now time.Time) (*Report, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,7 +101,7 @@ func (c *clusterState) startWait(now time.Time) (*Report, <-chan struct{}, error
 	return r, changed, err
 }
 
-// registerDemand counts a request, and says whether the cluster was wanted before. m.mu is held.
+// registerDemand records a request, and reports whether the cluster had demand before. c.mu must be held.
 func (c *clusterState) registerDemand(now time.Time) (hadDemand bool) {
 	c.lastRequest = now
 	hadDemand, _ = c.demand(now)
@@ -123,8 +125,8 @@ func (c *clusterState) addWatchers(n int) {
 	c.wakeLocked()
 }
 
-// read returns what a reader gets now: a report, or an error, or a channel that is closed when
-// the reader has to look again.
+// read returns a fresh report, or an error. If both are nil, it returns a channel that is closed when the
+// caller has to read again.
 func (c *clusterState) read(now time.Time) (*Report, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

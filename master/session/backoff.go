@@ -1,30 +1,16 @@
 package session
 
-import (
-	"hash/fnv"
-	"time"
-)
+import "time"
 
-// demandTTL returns how long a GET counts as demand.
-func demandTTL(c Cluster) time.Duration { return max(3*c.CacheTTL, c.SessionDuration/6) }
-
-// later returns the later of two times.
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-// firstDelay and maxDelay bound the pauses between attempts.
+// minBackoff and maxBackoff are the limits of the delay before jitter.
 const (
 	minBackoff = 500 * time.Millisecond
 	maxBackoff = 30 * time.Second
 )
 
-// backoff returns the delay before the next attempt after a number of consecutive failures (at
-// least one). It doubles from firstDelay to maxDelay, with full jitter by random (0 ≤ random <
-// 1).
+// backoff returns the delay before the next attempt after a number of consecutive failures, which is at least
+// 1. The delay doubles from minBackoff to maxBackoff, and is multiplied by random (0 ≤ random < 1) as full
+// jitter.
 func backoff(failures int, random float64) time.Duration {
 	ceiling := maxBackoff
 	if shift := failures - 1; shift < 16 {
@@ -33,39 +19,32 @@ func backoff(failures int, random float64) time.Duration {
 	return time.Duration(random * float64(ceiling))
 }
 
-// nextSummaryTime returns when the cluster's next summary is due: the first point after now of a grid
-// with the given period, shifted by a hash of the name, so that clusters are spread evenly.
-func nextSummaryTime(name string, interval time.Duration, now time.Time) time.Time {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name))
-	shift := time.Duration(h.Sum64() % uint64(interval)) //nolint:gosec // every is above zero
-	elapsed := (time.Duration(now.UnixNano())%interval - shift + interval) % interval
-	return now.Add(interval - elapsed)
-}
-
-// Resyncs are let pass so often within so long; then it is the agent's fault.
+// More than maxResyncs within resyncWindow count as a failure of the agent.
 const (
 	maxResyncs   = 3
 	resyncWindow = 10 * time.Minute
-	// refusalWindow is for how long after a refusal back-off goes on to grow.
+	// refusalWindow is how long the failures of a cluster that exceeded its memory limit are counted on,
+	// although it sent valid reports.
 	refusalWindow = 10 * time.Minute
 )
 
-// resetFailures ends the counting of failures, unless the cluster was refused lately for the
-// memory that it takes: what it sends at first may be small.
+// resetFailures resets the number of failures. It does nothing if the cluster exceeded its memory limit
+// recently: the first report of such a cluster may be small and valid each time, and back-off has to grow all
+// the same.
 func (r *retainedState) resetFailures(now time.Time) {
 	if r.refusedAt.IsZero() || now.Sub(r.refusedAt) >= refusalWindow {
 		r.failures = 0
 	}
 }
 
-// resyncCounter remembers when reports could not be followed.
+// resyncCounter counts the sessions that ended with a resync within resyncWindow.
 type resyncCounter struct{ times []time.Time }
 
-// add notes another one.
+// add records a resync at a time.
 func (r *resyncCounter) add(now time.Time) { r.times = append(r.times, now) }
 
-// exceeded reports whether there were more recent resyncs than the limit.
+// exceeded reports whether there were more than maxResyncs within resyncWindow before now. It forgets older
+// ones.
 func (r *resyncCounter) exceeded(now time.Time) bool {
 	for len(r.times) > 0 && now.Sub(r.times[0]) >= resyncWindow {
 		r.times = r.times[1:]

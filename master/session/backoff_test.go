@@ -32,7 +32,7 @@ func TestOutageIsLoggedOnceAndItsEndToo(t *testing.T) {
 		s.pass(time.Minute)
 		s.wantPhase("a", Reporting)
 		lines := strings.Split(strings.TrimSpace(s.logged.String()), "\n")
-		if len(lines) != 2 || !strings.Contains(lines[0], "cannot be reached") || !strings.Contains(lines[0], "reason=DialFailed") || !strings.Contains(lines[1], "reached again") {
+		if len(lines) != 2 || !strings.Contains(lines[0], "cannot be reached") || !strings.Contains(lines[0], "reason=DialFailed") || !strings.Contains(lines[1], "can be reached again") {
 			t.Errorf("logged %q", lines)
 		}
 	})

@@ -10,63 +10,65 @@ import (
 	"rollcall.dev/rollcall/master/budget"
 )
 
-// clusterState is one cluster of the Registry: what is wanted of it, and what is known.
+// clusterState is the state of one cluster of the Registry. It exists while the Registry has the cluster; its
+// worker runs only while there is something to do.
 type clusterState struct {
 	name     string
 	sessions *Sessions
-	// account is what the cluster's state takes of the memory of all.
+	// account reserves the memory of the cluster's State from the budget.
 	account *budget.Account
-	// stir wakes the goroutine.
+	// wake has the capacity 1 and wakes the worker.
 	wake chan struct{}
 
-	// past is the goroutine's alone; it outlives it for the next.
+	// retained belongs to the worker. The next worker of the cluster continues with it.
 	retained retainedState
 
-	mu sync.Mutex // guards all below
+	mu sync.Mutex // guards the fields below
 
-	// Of the Registry.
+	// The entry of the Registry.
 	spec        Cluster
-	specFailure *failure // why spec cannot be dialed
+	specFailure *failure // says why spec cannot be dialed; nil if it can
 	deleted     bool
 
-	// Of demand.
+	// Demand.
 	demandUntil       time.Time
-	lastRequest       time.Time // when somebody asked last
+	lastRequest       time.Time // the time of the last request
 	waiters, watchers int
-	// summaryDue: a summary is to be asked for; a place of the refresher goes with it.
+	// summaryDue asks the worker to request a summary. A slot of the summaryScheduler is held until then.
 	summaryDue bool
 
-	// mustRelease is why the cluster has to give its memory back; nil: it need not.
+	// releaseErr asks the worker to release the cluster's memory, and says why. It is nil if the worker need
+	// not.
 	releaseErr error
 
-	// Of the goroutine: running says that it is there, stirred that it has not yet
-	// looked at what changed, removed that it ended for good because the cluster is gone.
+	// The worker. running reports whether there is one, dirty whether something changed since its last
+	// decision, and terminated whether no further one may start because the cluster was deleted.
 	running, dirty, terminated bool
 
-	// Of what readers see.
+	// What readers see.
 	report  *Report
-	changed chan struct{} // closed, and made anew, when readers have to look again
+	changed chan struct{} // closed and replaced when readers have to read again
 	status  Status
-	// lastFault and retry are of the phase Backoff.
+	// lastFailure and backoffUntil are set in the phase Backoff.
 	lastFailure  *failure
 	backoffUntil time.Time
 }
 
-// retainedState is what attempts leave for the next.
+// retainedState is what one attempt leaves for the next.
 type retainedState struct {
-	// generation is that of the attempts which failures counts.
+	// generation is the generation of the spec that failures, resyncs and refusedAt belong to.
 	generation int64
 	failures   int
 	resyncs    resyncCounter
-	// uid is of the cluster that answered first.
+	// uid is the UID of the cluster whose agent answered first.
 	uid string
-	// reading is the last one of usage.
+	// usage identifies the last usage reading that event handlers received.
 	usage usageReading
-	// noBase: the next report must not rest on what is held.
+	// noBase reports whether the next session must start with a complete snapshot.
 	noBase bool
-	// refused is when the cluster was last refused because it takes too much memory.
+	// refusedAt is when the cluster last exceeded its memory limit.
 	refusedAt time.Time
-	// resume is the session that the next one goes on with, under its id.
+	// resume is the session whose ID and start the next session takes over, if it has an ID.
 	resume Info
 }
 
@@ -79,7 +81,8 @@ func newClusterState(s *Sessions, name string) *clusterState {
 	return c
 }
 
-// demand reports whether there is demand, and until when if it expires.
+// demand reports whether there is demand, and returns when it ends. The time is zero if it does not end by
+// itself. c.mu must be held.
 func (c *clusterState) demand(now time.Time) (bool, time.Time) {
 	if c.spec.Continuous || c.watchers > 0 || c.waiters > 0 {
 		return true, time.Time{}
@@ -95,15 +98,15 @@ func (c *clusterState) hasDemand() bool {
 	return demand
 }
 
-// hasWaiters reports whether a reader waits for a report.
+// hasWaiters reports whether a request waits for a report.
 func (c *clusterState) hasWaiters() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.waiters > 0
 }
 
-// blockedReason returns why there must be no session, as the reason of an end, or "" if there
-// may be one.
+// blockedReason returns why the cluster must not have a session, as an end reason, or "" if it may. c.mu must
+// be held.
 func (c *clusterState) blockedReason() string {
 	switch {
 	case c.deleted:
@@ -116,10 +119,10 @@ func (c *clusterState) blockedReason() string {
 	return ""
 }
 
-// expectedUID returns the UID of the only cluster that may answer, or "" for any.
+// expectedUID returns the UID of the cluster whose agent must answer, or "" if any may.
 func (c *clusterState) expectedUID() string { return cmp.Or(c.spec.ExpectedUID, c.retained.uid) }
 
-// wakeLocked wakes the goroutine, or starts it if it does not run. m.mu must be held.
+// wakeLocked wakes the worker, or starts one if none runs. c.mu must be held.
 func (c *clusterState) wakeLocked() {
 	c.dirty = true
 	switch {
@@ -132,7 +135,7 @@ func (c *clusterState) wakeLocked() {
 	c.running = c.sessions.start(func(ctx context.Context) { newWorker(c).run(ctx) })
 }
 
-// startIfDirty starts the goroutine if there is something that it should look at.
+// startIfDirty starts a worker if something changed before Run was called.
 func (c *clusterState) startIfDirty() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +144,8 @@ func (c *clusterState) startIfDirty() {
 	}
 }
 
-// tryExit reports whether the goroutine may end because nothing changed since its last decision.
+// tryExit reports whether the worker may end, because nothing has changed since its last decision or because
+// the cluster was deleted. If it returns true, the worker counts as ended.
 func (c *clusterState) tryExit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,8 +156,8 @@ func (c *clusterState) tryExit() bool {
 	return true
 }
 
-// requestSummary makes the goroutine request a summary unless a session is open or being opened.
-// The refresher's slot is released in any case, now or later.
+// requestSummary makes the worker request a summary, unless a session is open or wanted. The caller holds a
+// slot of the summaryScheduler, which is released now or when the summary has come.
 func (c *clusterState) requestSummary() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,13 +169,15 @@ func (c *clusterState) requestSummary() {
 	c.wakeLocked()
 }
 
-// finishSummaryLocked releases the refresher's slot and schedules the next refresh.
+// finishSummaryLocked releases the slot of the summaryScheduler, and schedules the next summary. c.mu must be
+// held.
 func (c *clusterState) finishSummaryLocked() {
 	c.sessions.summaries.release()
 	c.scheduleSummaryLocked()
 }
 
-// scheduleSummaryLocked sets when the next summary is due.
+// scheduleSummaryLocked schedules the next summary, or none if the cluster must not have any. c.mu must be
+// held.
 func (c *clusterState) scheduleSummaryLocked() {
 	if c.spec.IdleRefresh <= 0 || c.blockedReason() != "" {
 		c.sessions.summaries.cancel(c)
@@ -180,7 +186,8 @@ func (c *clusterState) scheduleSummaryLocked() {
 	c.sessions.summaries.schedule(c, nextSummaryTime(c.name, c.spec.IdleRefresh, time.Now()))
 }
 
-// updateStatus changes what there is to tell, and has it told if it differs.
+// updateStatus changes the status. If more than times has changed, it queues the cluster's name for Updates
+// and wakes readers.
 func (c *clusterState) updateStatus(change func(s *Status)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,25 +204,25 @@ func (c *clusterState) updateStatusLocked(change func(s *Status)) {
 	c.logChange(before)
 }
 
-// logChange logs when a cluster can no longer be reached, or for another reason, and
-// when it can again. A person who suspends it knows.
+// logChange logs a cluster that became unreachable, or is so for another reason, and one that became
+// reachable again. It does not log a suspension, since somebody requested that.
 func (c *clusterState) logChange(before Status) {
 	now, log := c.status, c.sessions.log
 	switch {
 	case now.Ready == state.False && now.Reason != before.Reason && now.Reason != Suspended:
 		log.Warn("cluster cannot be reached", "cluster", c.name, "reason", now.Reason, "message", now.Message)
 	case now.Ready == state.True && before.Ready == state.False:
-		log.Info("cluster is reached again", "cluster", c.name)
+		log.Info("cluster can be reached again", "cluster", c.name)
 	}
 }
 
-// notifyWaiters wakes all waiting readers. m.mu must be held.
+// notifyWaiters wakes all waiting readers. c.mu must be held.
 func (c *clusterState) notifyWaiters() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// publish makes a report the one that readers get.
+// publish makes a report the present one, and wakes readers.
 func (c *clusterState) publish(r *Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -232,14 +239,14 @@ func (c *clusterState) publishLocked(r *Report) {
 	c.notifyWaiters()
 }
 
-// setStale records the sections that were already stale in a report.
+// setStale records which sections were older than the TTL when a report was received.
 func (s *Status) setStale(sections [state.NumSections]state.Section, received time.Time, ttl time.Duration) {
 	for i, section := range sections {
 		s.Stale[i] = staleSection(state.SectionName(i), section, received, ttl, s.Stale[i])
 	}
 }
 
-// setSummary records a summary. An equal summary is not a change.
+// setSummary records a summary. It keeps the pointer of an equal one, so that Status values compare equal.
 func (s *Status) setSummary(summary *state.Summary, observed, received time.Time) {
 	if s.Summary == nil || !equalSummaries(s.Summary, summary) {
 		s.Summary = summary

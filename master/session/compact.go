@@ -10,13 +10,12 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// readyTTL is for how long a cluster that somebody asked for is held ready to be read.
+// readyTTL is how long the objects of a cluster stay decoded after a request.
 const readyTTL = time.Minute
 
-// compact returns a report's State with a compact form, for a cluster that has no readers
-// and whose objects did not change: it then takes some kilobytes instead of some hundreds.
-// Decoding 300 containers again takes about a millisecond. A snapshot that has just been
-// received is kept as its frames.
+// compact returns a copy of s that also has its objects in compact form, some kilobytes instead of some
+// hundred. Decoding 300 containers again takes about a millisecond. A snapshot that was just received is kept
+// as its encoded messages. On an error compact returns s.
 func (w *worker) compact(s *state.State) *state.State {
 	active := w.active
 	if active.snapshotFrames != nil {
@@ -27,15 +26,15 @@ func (w *worker) compact(s *state.State) *state.State {
 	}
 	compacted, err := active.receiver.Compact(active.conn.codec)
 	if err != nil {
-		w.sessions.log.Debug("objects stay as they are", "cluster", w.name, "error", err)
+		w.sessions.log.Debug("cannot compact the objects", "cluster", w.name, "error", err)
 		return s
 	}
 	return compacted
 }
 
-// shouldCompact reports whether the cluster's State is to be compacted: it has no readers, and the
-// report changed no object or is the session's first. A cluster that changes with every
-// report would be compacted and decoded over and over.
+// shouldCompact reports whether the objects of s are to be compacted: the cluster has no readers, and the
+// report changed no object or is the first of the session. A cluster that changes with every report would
+// otherwise be compacted and decoded each time.
 func (w *worker) shouldCompact(s *state.State, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -45,18 +44,18 @@ func (w *worker) shouldCompact(s *state.State, now time.Time) bool {
 	return w.active.reports == 0 || w.report != nil && w.report.State != nil && w.report.State.SameObjects(s)
 }
 
-// isExpensive says that what comes takes milliseconds: a snapshot, or a session's first report,
-// which followers look at whole.
+// isExpensive reports whether the next message may take milliseconds: it is part of a snapshot or of the
+// session's first report, in which event handlers read all objects.
 func (a *activeSession) isExpensive() bool { return a.reports == 0 || a.snapshotFramesSize > 0 }
 
-// maxKept is how many bytes of a snapshot are kept as they came; one of a hundred
-// thousand containers has two million.
+// maxSnapshotFramesSize is the maximum size of a snapshot that is kept encoded, in bytes. A cluster with
+// 100,000 containers has two million.
 const maxSnapshotFramesSize = 16 << 20
 
-// keepSnapshotFrame keeps a frame of a snapshot as it came, unless all of them become too many:
-// an agent may send any number of frames in which there is next to nothing.
+// keepSnapshotFrame keeps an encoded message of a snapshot. It drops all of them when they become too large:
+// an agent may send any number of messages that are almost empty.
 func (a *activeSession) keepSnapshotFrame(data []byte, b wire.Budget) error {
-	const overhead = 64 // bytes that a frame takes with nothing in it
+	const overhead = 64 // memory of an empty message in bytes
 	size := len(data) + overhead
 	if a.snapshotFramesSize += size; a.snapshotFramesSize > maxSnapshotFramesSize {
 		a.snapshotFrames = nil
@@ -69,12 +68,12 @@ func (a *activeSession) keepSnapshotFrame(data []byte, b wire.Budget) error {
 	return nil
 }
 
-// toilers are how many processors there are for what takes milliseconds.
+// maxCPUSlots returns how many processors may do expensive work at a time. The others are reserved for
+// readers.
 func maxCPUSlots() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
-// acquireCPU waits until there is a processor for what takes milliseconds, and gives what has
-// to be called behind it. Some are left for those who read: at a master's start all
-// clusters come at once.
+// acquireCPU waits for a slot of Sessions.cpuSlots, and returns a function that releases it. Clusters with
+// waiting readers come first.
 func (w *worker) acquireCPU() (release func()) {
 	release, _ = w.sessions.cpuSlots.acquire(context.Background(), w.hasWaiters)
 	return release

@@ -21,42 +21,43 @@ import (
 // closeTimeout limits how long closing a connection may take.
 const closeTimeout = time.Second
 
-// conn is one connection to an agent. Its reader goroutine takes every frame off it
-// as it comes, decoded, until the connection breaks.
+// conn is a connection to an agent. Before a session is granted the handshake reads from it. Then readLoop
+// receives and decodes all messages until the connection breaks.
 type conn struct {
 	ws *websocket.Conn
-	// in and out are the seals of the two directions.
+	// inChecksum and outChecksum are the running checksums of both directions.
 	inChecksum, outChecksum wire.Checksum
 	codec                   *wire.Codec
 	inflight                *inflightMemory
-	// raw is what the websocket rests on: to close it ends everything at once.
+	// netConn is the TCP connection below TLS. Closing it ends all reads and writes immediately.
 	netConn net.Conn
-	// channel is the connection's, unless unbindable says why there is none.
+	// channel binds signatures to the TLS connection. If that is impossible, channelErr says why.
 	channel    token.Channel
 	channelErr error
 
-	// frames are what came, in order; the last one has an err and nothing else.
+	// messages has the received messages in order, and the errors of reading and decoding them.
 	messages chan inboundMessage
-	// left is closed when nobody takes frames any more.
+	// closing is closed when messages are no longer received from the channel.
 	closing   chan struct{}
 	closeOnce sync.Once
-	// came is how long after began a message last came, whether or not it was taken in.
+	// lastReceived is the time from openedAt to the last received part of a message, also of one that was not
+	// decoded yet.
 	openedAt     time.Time
 	lastReceived atomic.Int64
 }
 
-// inboundMessage is one message with the time when it came.
+// inboundMessage is a message of the agent, or an error.
 type inboundMessage struct {
 	message wire.AgentMessage
-	// data is the message as it came.
+	// data is the encoded message.
 	data       []byte
 	receivedAt time.Time
 	err        error
-	// done gives back the memory that the message was decoded in; nil: nothing.
+	// releaseMemory releases the memory that was acquired for decoding, if it is not nil.
 	releaseMemory func()
 }
 
-// release must be called once the message was processed.
+// release must be called when the message was processed.
 func (m inboundMessage) release() {
 	if m.releaseMemory != nil {
 		m.releaseMemory()
@@ -68,7 +69,8 @@ func newConn(ws *websocket.Conn, netConn net.Conn, codec *wire.Codec, inflight *
 	return &conn{ws: ws, codec: codec, inflight: inflight, netConn: netConn, openedAt: time.Now(), messages: make(chan inboundMessage), closing: make(chan struct{})}
 }
 
-// read reads one frame and opens it.
+// read reads one websocket message and verifies its checksum. The error is an ErrResync if the message is
+// invalid.
 func (c *conn) read(ctx context.Context) (data []byte, err error) {
 	kind, data, err := c.readMessage(ctx)
 	switch {
@@ -77,14 +79,14 @@ func (c *conn) read(ctx context.Context) (data []byte, err error) {
 	case err != nil:
 		return nil, err
 	case kind != websocket.MessageBinary:
-		return nil, fmt.Errorf("%w: a frame of text", wire.ErrResync)
+		return nil, fmt.Errorf("%w: a text message", wire.ErrResync)
 	}
 	c.lastReceived.Store(int64(time.Since(c.openedAt)))
 	return c.inChecksum.Verify(data)
 }
 
-// readMessage reads one websocket message. Of what is large it reads the rest once there is
-// room, and not for longer than an agent may take to write it.
+// readMessage reads one websocket message. It reads the rest of a large one when inflightMemory allows it,
+// and then for wire.WriteTimeout at most.
 func (c *conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, error) {
 	kind, r, err := c.ws.Reader(ctx)
 	if err != nil {
@@ -105,32 +107,32 @@ func (c *conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, 
 	all := bytes.NewBuffer(first)
 	_, err = all.ReadFrom(r)
 	if err != nil && !tooSlow.Stop() {
-		err = fmt.Errorf("a message took longer than %s to come: %w", wire.WriteTimeout, err)
+		err = fmt.Errorf("reading a message took longer than %s: %w", wire.WriteTimeout, err)
 	}
 	return kind, all.Bytes(), err
 }
 
-// lastReceivedAt returns when the last message arrived.
+// lastReceivedAt returns when a part of a message was last received.
 func (c *conn) lastReceivedAt() time.Time {
 	return c.openedAt.Add(time.Duration(c.lastReceived.Load()))
 }
 
-// readSingle reads a frame with one message, as all are that open a session.
+// readSingle reads a websocket message that has exactly one message, as required in the handshake.
 func (c *conn) readSingle(ctx context.Context) (first inboundMessage) {
 	n := 0
 	data, err := c.read(ctx)
 	for m := range c.decode(ctx, data, err) {
 		m.release()
 		if n++; n > 1 {
-			return inboundMessage{receivedAt: m.receivedAt, err: fmt.Errorf("%w: several messages where one opens a session", wire.ErrResync)}
+			return inboundMessage{receivedAt: m.receivedAt, err: fmt.Errorf("%w: several messages where the handshake allows one", wire.ErrResync)}
 		}
 		first = m
 	}
 	return first
 }
 
-// decode yields what is in a frame that was read, each decoded when the one before
-// was taken; or why nothing more is.
+// decode yields the messages in a websocket message, and decodes each one when the one before it was
+// processed. It ends with the first error.
 func (c *conn) decode(ctx context.Context, data []byte, err error) iter.Seq[inboundMessage] {
 	return func(yield func(inboundMessage) bool) {
 		at := time.Now()
@@ -158,8 +160,8 @@ func (c *conn) decode(ctx context.Context, data []byte, err error) iter.Seq[inbo
 	}
 }
 
-// readLoop reads until the connection breaks. When nobody takes frames any more they are
-// thrown away, so that the good-byes can come through.
+// readLoop reads until the connection breaks. While the connection is being closed it discards what it reads,
+// so that the close handshake can complete.
 func (c *conn) readLoop() {
 	for delivering := true; ; {
 		data, err := c.read(context.Background())
@@ -172,7 +174,8 @@ func (c *conn) readLoop() {
 	}
 }
 
-// deliver hands on what was read; it says no when nobody takes it any more.
+// deliver sends the messages in data, or err, to the messages channel. It returns false when the connection
+// is being closed.
 func (c *conn) deliver(data []byte, err error) bool {
 	for m := range c.decode(context.Background(), data, err) {
 		select {
@@ -185,7 +188,7 @@ func (c *conn) deliver(data []byte, err error) bool {
 	return true
 }
 
-// write sends one message.
+// write sends a message, within wire.WriteTimeout.
 func (c *conn) write(m wire.MasterMessage) error {
 	data, err := wire.EncodeMaster(m)
 	if err != nil {
@@ -199,13 +202,11 @@ func (c *conn) write(m wire.MasterMessage) error {
 	return nil
 }
 
-// tryWrite sends one message, if it can be sent. A connection that broke shows itself
-// to the reader, behind all that came before: an agent's last words are not lost
-// because nobody hears ours any more.
+// tryWrite sends a message and ignores the error. If the connection is broken, readLoop reports it after all
+// messages that were received before, so that an End of the agent is not lost.
 func (c *conn) tryWrite(m wire.MasterMessage) { _ = c.write(m) }
 
-// close sends the close frame and returns when the connection is closed. No frame is delivered
-// afterwards.
+// close sends the close frame and returns when the connection is closed. No message is delivered afterwards.
 func (c *conn) close(code websocket.StatusCode, reason string) {
 	c.closeOnce.Do(func() { close(c.closing) })
 	force := time.AfterFunc(closeTimeout, func() { _ = c.netConn.Close() })
@@ -213,7 +214,7 @@ func (c *conn) close(code websocket.StatusCode, reason string) {
 	_ = c.ws.Close(code, strings.ToValidUTF8(reason[:min(len(reason), maxCloseReason)], ""))
 }
 
-// closeUnread closes a link whose frames nobody ever took.
+// closeUnread closes a connection for which readLoop was not started.
 func (c *conn) closeUnread(code websocket.StatusCode, reason string) {
 	var reading sync.WaitGroup
 	reading.Go(c.readLoop)
@@ -221,8 +222,8 @@ func (c *conn) closeUnread(code websocket.StatusCode, reason string) {
 	reading.Wait()
 }
 
-// closeNow ends a link without a word.
+// closeNow closes the connection without a close frame.
 func (c *conn) closeNow() { _ = c.ws.CloseNow() }
 
-// maxCloseReason is what fits a close frame, in bytes.
+// maxCloseReason is the maximum size of the reason in a close frame, in bytes.
 const maxCloseReason = 123

@@ -6,57 +6,57 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// facts are all that a cluster's goroutine goes by when it decides what to do next.
+// facts is the input of decide: everything that determines the next action of a worker.
 type facts struct {
 	now time.Time
 
-	// Of the process and the registry:
+	// Of the process and the Registry:
 
-	// stopping: the master is shutting down.
+	// stopping reports whether the master is shutting down.
 	stopping bool
-	// blockedReason is why there must be no session at all, as an end's word; empty: fine.
+	// blockedReason is why the cluster must not have a session, as an end reason, or "" if it may.
 	blockedReason string
-	// outdated: the session that is open, or being opened, is not what the registry
-	// now asks for.
+	// outdated reports whether the open session or the pending dial no longer fits the Registry's entry.
 	outdated bool
 
 	// Of demand:
 
 	demand bool
-	// wantedUntil is when demand ends by itself; zero: it does not.
+	// demandUntil is when demand ends by itself, or zero if it does not.
 	demandUntil time.Time
-	// summaryDue: it is this cluster's turn to be asked for a summary.
+	// summaryDue reports whether a summary is to be requested.
 	summaryDue bool
 
-	// mustRelease: the cluster has to give its memory back.
+	// mustRelease reports whether the cluster has to release its memory.
 	mustRelease bool
 
-	// Of what goes on:
+	// Of the dial or session:
 
 	dialing purpose
-	// open: a session was granted, and the rest of this block is about it.
+	// open reports whether a session is open. The next fields are only set if it is.
 	open     bool
 	period   time.Duration
 	duration time.Duration
-	// expires is when the agent will end the session.
+	// expiresAt is when the agent ends the session.
 	expiresAt time.Time
-	// heard is when the last frame came, later by what this process paused since.
+	// lastReceived is when the last message was received, plus the time for which this process was paused
+	// since.
 	lastReceived time.Time
-	// renewing: a Renew has not been answered.
+	// renewing reports whether a Renew has not been answered yet.
 	renewing bool
 
-	// Of what was:
+	// Of earlier attempts:
 
-	// failing: attempts fail, and the next is not before retry.
+	// failing reports whether the last attempt failed.
 	failing bool
-	// retry is when an attempt may be made; zero: at once.
+	// retryAt is the earliest time of the next attempt, or zero.
 	retryAt time.Time
-	// held: there is a value, which may be let go at evict.
+	// hasReport reports whether there is a report with a State, which may be evicted at evictAt.
 	hasReport bool
 	evictAt   time.Time
 }
 
-// purpose is what a dial is for.
+// purpose is the reason for a dial.
 type purpose uint8
 
 const (
@@ -65,44 +65,44 @@ const (
 	purposeSummary
 )
 
-// action is what to do next.
+// action is what a worker does next.
 type action uint8
 
 const (
-	// wait for something to happen, until decision.until at most.
+	// actionWait waits until decision.until, or until something happens.
 	actionWait action = iota
-	// dial for a session.
+	// actionDial dials for a session.
 	actionDial
-	// askSummary dials for one summary.
+	// actionRequestSummary dials for a summary.
 	actionRequestSummary
-	// giveUp the dial.
+	// actionCancelDial cancels the pending dial.
 	actionCancelDial
-	// renew the session.
+	// actionRenew requests a renewal of the session.
 	actionRenew
-	// stop the session: tell the agent, and close.
+	// actionStop sends Stop and closes the session.
 	actionStop
-	// abort closes on an agent that does not keep to the protocol.
+	// actionAbort closes the session of an agent that violates the protocol.
 	actionAbort
-	// evict of the value.
+	// actionEvict drops the State of the report.
 	actionEvict
-	// release all memory of the cluster, with its session if there is one.
+	// actionReleaseMemory ends the dial or session, and releases all memory of the cluster.
 	actionReleaseMemory
-	// calm down: nobody wants what fails.
+	// actionClearBackoff ends back-off, since there is no demand.
 	actionClearBackoff
-	// leave: nothing is left to do.
+	// actionExit ends the worker.
 	actionExit
 )
 
-// decision is what to do next, and why where that is not plain.
+// decision is the result of decide.
 type decision struct {
 	action action
-	// why is the end's word, with giveUp, stop and abort.
+	// reason is the end reason of actionStop and actionAbort, and the reason of actionCancelDial.
 	reason string
-	// until is with wait; zero: without limit.
+	// until is the end of actionWait, or zero for no end.
 	until time.Time
 }
 
-// decide returns what to do next.
+// decide returns the next action of a worker.
 func decide(f facts) decision {
 	switch {
 	case f.mustRelease:
@@ -115,7 +115,7 @@ func decide(f facts) decision {
 	return f.decideClosed()
 }
 
-// endReason returns why a session, open or being opened, must end, or "" if it need not.
+// endReason returns why the session or dial must end, or "" if it may continue.
 func (f facts) endReason() string {
 	switch {
 	case f.stopping:
@@ -187,7 +187,7 @@ func (f facts) decideClosed() decision {
 	return decision{action: actionExit}
 }
 
-// waitUntil waits until the earliest of the times that are not zero.
+// waitUntil returns actionWait until the earliest of the times that are not zero.
 func waitUntil(times ...time.Time) decision {
 	d := decision{action: actionWait}
 	for _, t := range times {

@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// dedupQueue hands on names, each once however often it was added meanwhile. Adding
-// never waits.
+// dedupQueue is a queue of names without duplicates, which are received from out. Adding never blocks.
 type dedupQueue struct {
 	out  chan string
 	wake chan struct{}
@@ -51,7 +50,7 @@ func (q *dedupQueue) next() (string, bool) {
 	return name, true
 }
 
-// run hands names on until the context ends.
+// run sends the names to out until the context ends.
 func (q *dedupQueue) run(ctx context.Context) {
 	for {
 		name, ok := q.next()
@@ -71,7 +70,7 @@ func (q *dedupQueue) run(ctx context.Context) {
 	}
 }
 
-// signal wakes who waits on a channel of capacity one.
+// signal sends to a channel with the capacity 1, unless it is full.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -15,39 +15,39 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// dialTimeout bounds a dial, TLS, upgrade and Hello and the answer to the Report
-// included.
+// dialTimeout limits a dial with the handshake: TCP, TLS, the upgrade, Hello, and the agent's answer to the
+// request.
 const dialTimeout = 10 * time.Second
 
-// dialer opens connections. It holds no state of any cluster.
+// dialer opens websockets to agents. It has no state of clusters.
 type dialer struct {
-	// network opens the connection below TLS.
+	// dialContext opens the TCP connection below TLS.
 	dialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	proxy       *url.URL      // nil: none
-	signer      *token.Signer // nil: no token, and no signatures
+	proxy       *url.URL      // nil for none
+	signer      *token.Signer // nil for no tokens and no signatures
 	masterID    string
 	codec       *wire.Codec
 	inflight    *inflightMemory
 }
 
-// clockSkew is what is known of an agent's clock.
+// clockSkew describes a difference between the clocks of agent and master.
 type clockSkew struct {
-	// differs says that the agent refuses tokens for their times.
+	// detected reports whether the agent refused a token because of its times.
 	detected bool
-	// ahead is by how much the agent says that its clock is ahead of the master's. Nothing
-	// but words is made of it: it is what anybody says who answers.
+	// ahead is how much the agent's clock is ahead of the master's, according to an unauthenticated response.
+	// It is used only in messages.
 	ahead time.Duration
 }
 
-// dialedConn is what came of one dial.
+// dialedConn is the result of a dial.
 type dialedConn struct {
 	conn *conn
 	skew clockSkew
 }
 
-// dial opens a websocket to the cluster's agent. An agent that refuses the token for its
-// times names a nonce; it is dialed once more, with a token that claims the nonce and no
-// time: who answers must not decide when a token is valid.
+// dial opens a websocket to the cluster's agent. An agent that refuses the token because of its times sends a
+// nonce. It is dialed once more, with a token that has the nonce instead of times: an unauthenticated peer
+// must not determine when a token is valid.
 func (d *dialer) dial(ctx context.Context, c Cluster) (dialedConn, *failure) {
 	conn, response, err := d.dialOnce(ctx, c, d.clockToken)
 	nonce := refusalNonce(response)
@@ -67,14 +67,15 @@ func (d *dialer) dial(ctx context.Context, c Cluster) (dialedConn, *failure) {
 	return dialedConn{conn: conn, skew: skew}, nil
 }
 
-// clockToken returns a token by the master's own clock.
+// clockToken returns a token that is valid by the master's clock.
 func (d *dialer) clockToken(cluster string) (string, error) {
 	return d.signer.Sign(cluster, d.masterID, time.Now())
 }
 
-// dialOnce dials once, with the token that sign returns; without a signer with none.
+// dialOnce dials once, with the token that sign returns, or without a token if there is no signer. The
+// response is nil unless the peer answered the upgrade.
 func (d *dialer) dialOnce(ctx context.Context, c Cluster, sign func(cluster string) (string, error)) (*conn, *http.Response, error) {
-	header := http.Header{"User-Agent": {""}} // none
+	header := http.Header{"User-Agent": {""}} // no User-Agent
 	if d.signer != nil {
 		signed, err := sign(c.Name)
 		if err != nil {
@@ -96,13 +97,13 @@ func (d *dialer) dialOnce(ctx context.Context, c Cluster, sign func(cluster stri
 	conn.channel, conn.channelErr = token.ChannelOf(response.TLS)
 	if ws.Subprotocol() != wire.Subprotocol {
 		_ = conn.netConn.Close()
-		return nil, response, fmt.Errorf("who answers does not speak %s", wire.Subprotocol)
+		return nil, response, fmt.Errorf("the server does not support the subprotocol %s", wire.Subprotocol)
 	}
 	return conn, response, nil
 }
 
-// client returns a client for one connection, which it stores in raw. It follows no redirect,
-// since the token is only for the agent.
+// client returns an HTTP client for one connection. The client stores the TCP connection in netConn when it
+// dials. It follows no redirect, since the token is only for the agent.
 func (d *dialer) client(c Cluster) (client *http.Client, netConn *net.Conn, err error) {
 	u, err := url.Parse(c.Endpoint)
 	if err != nil {
@@ -127,8 +128,8 @@ func (d *dialer) client(c Cluster) (client *http.Client, netConn *net.Conn, err 
 	}, netConn, nil
 }
 
-// refusalNonce returns the nonce of an agent that refuses a token for its times alone; empty
-// where there is none that a token could claim.
+// refusalNonce returns the nonce of an agent that refused a token because of its times, or "" if there is
+// none or it is too long for a token.
 func refusalNonce(response *http.Response) string {
 	if response == nil || response.StatusCode != http.StatusUnauthorized {
 		return ""
@@ -140,8 +141,8 @@ func refusalNonce(response *http.Response) string {
 	return nonce
 }
 
-// clockAhead returns by how much the clock of who refused a token is ahead; zero where it is
-// not told.
+// clockAhead returns how much the clock of the peer that refused a token is ahead, or 0 if the response has
+// no date.
 func clockAhead(response *http.Response) time.Duration {
 	date, err := http.ParseTime(response.Header.Get("Date"))
 	if err != nil {
@@ -150,11 +151,11 @@ func clockAhead(response *http.Response) time.Duration {
 	return time.Until(date).Round(time.Second)
 }
 
-// maxClusterName bounds what is read of a name: anybody may answer a dial.
+// maxClusterName limits the length of a name in a response, which anybody may have sent.
 const maxClusterName = 253
 
-// refusingCluster returns the name of its own cluster that an agent gave when it refused a
-// token for another; empty where it gave none.
+// refusingCluster returns the cluster name of an agent that refused a token for another cluster, or "" if the
+// response has none.
 func refusingCluster(response *http.Response) string {
 	if response == nil || response.StatusCode != http.StatusUnauthorized {
 		return ""
@@ -166,13 +167,13 @@ func refusingCluster(response *http.Response) string {
 	return name
 }
 
-// wrongCluster returns the failure of a call that an agent of another cluster answers.
+// wrongCluster returns the failure of a dial that was answered by the agent of the named cluster.
 func wrongCluster(c Cluster, name string) *failure {
 	return failed(WrongCluster, "the agent at %s belongs to the cluster %q, and this ClusterAgent is named %q: start the agent with --cluster-name %s, or set spec.endpoint to the agent of %s",
 		c.Endpoint, name, c.Name, c.Name, c.Name)
 }
 
-// describe returns the difference of the clocks in words, or "".
+// describe returns a text about the difference of the clocks.
 func (s clockSkew) describe() string {
 	switch {
 	case s.ahead < 0:
@@ -183,7 +184,7 @@ func (s clockSkew) describe() string {
 	return "the clocks of agent and master differ"
 }
 
-// dialFailure returns why a dial failed, in words to act on.
+// dialFailure returns the failure for an error of a dial, with what to do about it.
 func dialFailure(ctx context.Context, c Cluster, response *http.Response, err error) *failure {
 	var inner *url.Error
 	switch {
@@ -192,9 +193,9 @@ func dialFailure(ctx context.Context, c Cluster, response *http.Response, err er
 	case response != nil && response.StatusCode == http.StatusUnauthorized:
 		return tokenFailure(c, response)
 	case isTLSVersionError(err):
-		return failed(DialFailed, "dial %s: who answers does not speak TLS 1.3, which is the only version that the master speaks to agents: %w", c.Endpoint, certificateCause(err))
+		return failed(DialFailed, "dial %s: the server does not support TLS 1.3, the only version that the master accepts from agents: %w", c.Endpoint, certificateCause(err))
 	case response != nil && response.StatusCode != http.StatusSwitchingProtocols:
-		return failed(DialFailed, "dial %s: who answers is no agent: it says %d %s", c.Endpoint, response.StatusCode, http.StatusText(response.StatusCode))
+		return failed(DialFailed, "dial %s: the server is not an agent: it answered %d %s", c.Endpoint, response.StatusCode, http.StatusText(response.StatusCode))
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return failed(DialFailed, "dial %s: no answer within %s", c.Endpoint, dialTimeout)
 	case errors.As(err, &inner):
@@ -203,7 +204,7 @@ func dialFailure(ctx context.Context, c Cluster, response *http.Response, err er
 	return failed(DialFailed, "dial %s: %w", c.Endpoint, err)
 }
 
-// tokenFailure returns the failure of a dial that was answered by 401.
+// tokenFailure returns the failure for a dial that was answered by the status 401.
 func tokenFailure(c Cluster, response *http.Response) *failure {
 	if name := refusingCluster(response); name != "" {
 		return wrongCluster(c, name)
@@ -211,28 +212,28 @@ func tokenFailure(c Cluster, response *http.Response) *failure {
 	lowest, highest, found := parseProtocols(response)
 	switch {
 	case found && !supportsProtocol(lowest, highest):
-		return failed(ProtocolUnsupported, "dial %s: the agent speaks the protocol %d to %d, the master %d to %d: update the older",
+		return failed(ProtocolUnsupported, "dial %s: the agent supports the protocol versions %d to %d, the master %d to %d: update the older one",
 			c.Endpoint, lowest, highest, wire.ProtocolMin, wire.ProtocolMax)
 	case !found && strings.Contains(response.Header.Get("WWW-Authenticate"), fmt.Sprintf("realm=%q", wire.Realm)):
-		return failed(ProtocolUnsupported, "dial %s: the agent refuses the master's token, and is of a version before protocol 3, whose tokens were others: update the agent", c.Endpoint)
+		return failed(ProtocolUnsupported, "dial %s: the agent refused the master's token, since it is older than protocol 3 and expects other tokens: update the agent", c.Endpoint)
 	}
-	return failed(Unauthorized, "dial %s: the agent refuses the master's token: give it the public key of the master's --signing-key-file", c.Endpoint)
+	return failed(Unauthorized, "dial %s: the agent refused the master's token: give it the public key of the master's --signing-key-file", c.Endpoint)
 }
 
-// parseProtocols returns which protocols an agent speaks that refuses a token; told is false
-// where it does not say so.
+// parseProtocols returns the protocol versions of an agent that refused a token. ok is false if the response
+// has none.
 func parseProtocols(response *http.Response) (lowest, highest uint32, ok bool) {
 	n, err := fmt.Sscanf(response.Header.Get(wire.ProtocolHeader), "%d-%d", &lowest, &highest)
 	return lowest, highest, err == nil && n == 2
 }
 
-// isTLSVersionError reports whether an error of a dial is that there is no version of TLS in
-// common, by either side's word. Package crypto/tls has no type for it.
+// isTLSVersionError reports whether either side refused the other's TLS versions. Package crypto/tls has no
+// type for this error.
 func isTLSVersionError(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "tls: ") && strings.Contains(err.Error(), "protocol version")
 }
 
-// certificateCause returns the innermost error about the certificate.
+// certificateCause returns the part of an error that describes the certificate.
 func certificateCause(err error) error {
 	var pin *pinError
 	if errors.As(err, &pin) {

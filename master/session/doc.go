@@ -1,28 +1,28 @@
-// Package session is the master's side of the sessions with agents: who is wanted,
-// when to dial, renew, stop and try again, and the value that each cluster's last
-// report gave. The published value is the cache: there is no second copy of it in
-// this process, and a cache.Store keeps it for the next.
+// Package session runs the master's sessions with the agents of all registered clusters. It decides when to
+// dial an agent, when to renew or stop its session and when to try again, and it keeps the last report of
+// each cluster. The published Report is the cache: a process has no second copy of it. A cache.Store keeps it
+// for the next process.
 //
-// One goroutine per wanted cluster (worker) owns dial and session. What it does next
-// is decided by pure functions over facts: decide for the present, afterEnd for
-// what follows an end. Everything that readers see is in the cluster's member, under
-// its lock.
+// Each cluster has a clusterState, which holds everything that readers see, under its lock. A cluster with
+// work to do also has a goroutine, the worker, which owns its dial and its session. The worker collects
+// facts, and pure functions decide what it does next: decide for its next action, outcomeOf for what follows
+// the end of a session.
 //
 // The rules, each of which has a test:
 //
-//   - A hit is a value whose time is not over, in this process, else in the Store. A
-//     miss with a session open waits for its next report; any other miss dials, once
-//     however many wait. A caller's timeout ends its own wait and nothing else.
-//   - Demand is an open watch, a Continuous cluster, or a GET for the time that grace
-//     gives. Where there is demand and no session, one is dialed, though the value may
-//     still be fresh.
-//   - From five sixths of its duration on, a session for which there is demand is
-//     renewed; any other runs out. When it ran out and somebody wants it after all it
-//     is dialed again at once, from what is held, under the same id.
-//   - What fails is tried again with back-off. Until then whoever asks is told so at
-//     once. Without demand back-off ends in idleness.
-//   - While no session is open, one summary is asked for at first sight, and then
-//     every idleRefresh.
+//   - A request is a hit if there is a fresh report in this process, or else in the Store. If there is none,
+//     the request waits for the next report of the open session. If no session is open either, the agent is
+//     dialed, once for all waiting requests. A timeout of a caller ends only that caller's wait.
+//   - A cluster has demand while it is watched, while it is configured as Continuous, and for demandTTL
+//     after a request. A cluster with demand and without a session is dialed even if its report is still
+//     fresh.
+//   - A session with demand is renewed after five sixths of its duration. A session without demand expires.
+//     If there is demand when a session has expired, the agent is dialed immediately, with the present State
+//     as its base and under the same session ID.
+//   - A failed attempt is repeated with exponential back-off. Requests during back-off fail immediately with
+//     the last failure. Back-off without demand ends, and the cluster becomes idle.
+//   - A cluster without a session is asked for a summary when it is registered or changed, and then every
+//     IdleRefresh.
 //
-// The package knows a registry of clusters, but nothing of Kubernetes or of HTTP.
+// The package reads clusters from a Registry. It does not depend on Kubernetes or HTTP routes.
 package session

@@ -9,17 +9,17 @@ import (
 )
 
 var (
-	// ErrUnknown says that the Registry has no such cluster.
+	// ErrNotFound is the error for a cluster that the Registry does not have.
 	ErrNotFound = errors.New("no such cluster")
-	// ErrSuspended says that the cluster must not be called for now.
+	// ErrSuspended is the error for a cluster that is suspended.
 	ErrSuspended = errors.New("the cluster is suspended")
-	// ErrStopping says that the master's process is ending.
+	// ErrStopping is the error of requests while the master shuts down.
 	ErrStopping = errors.New("the master is shutting down")
-	// ErrNoReport says that no report came while the caller waited.
-	ErrNoReport = errors.New("no report came in time")
+	// ErrNoReport is the error of a request whose context ended before a report was received.
+	ErrNoReport = errors.New("no report was received in time")
 )
 
-// LastKnown is the last summary of a cluster, also while the cluster cannot be reached.
+// LastKnown has the last summary of a cluster. It is kept while the cluster cannot be reached.
 type LastKnown struct {
 	// Summary is nil if there was none yet.
 	Summary *state.Summary
@@ -27,14 +27,14 @@ type LastKnown struct {
 	ObservedAt time.Time
 }
 
-// UnreachableError says that the last attempt to reach a cluster failed, and that
-// the next one is not due yet.
+// UnreachableError is the error of requests for a cluster whose last attempt failed and whose next attempt is
+// not due yet.
 type UnreachableError struct {
 	Reason Reason
-	// Err is what went wrong, in words to act on.
+	// Err is the cause, with what to do about it.
 	Err error
-	// RetryAfter is how long until the master tries again by itself; zero: not before
-	// the cluster's entry is changed.
+	// RetryAfter is the time until the next attempt. 0 means that the cluster's entry has to be changed
+	// first.
 	RetryAfter time.Duration
 	LastKnown
 }
@@ -42,10 +42,9 @@ type UnreachableError struct {
 func (e *UnreachableError) Error() string { return e.Err.Error() }
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// NoReportError is ErrNoReport with what is known. It wraps the error of the
-// context that ended the wait.
+// NoReportError wraps ErrNoReport and the error of the context that ended the wait.
 type NoReportError struct {
-	// Phase is what the master was doing when the wait ended.
+	// Phase is the phase of the session when the wait ended.
 	Phase Phase
 	Err   error
 	LastKnown
@@ -56,7 +55,7 @@ func (e *NoReportError) Error() string {
 }
 func (e *NoReportError) Unwrap() []error { return []error{ErrNoReport, e.Err} }
 
-// failure is why an attempt or a session failed: for programs and in words.
+// failure is the cause of a failed attempt or session, with its condition reason.
 type failure struct {
 	reason Reason
 	err    error

@@ -6,10 +6,9 @@ import "time"
 // called in order, on the goroutine of its session, so they must return quickly and not block. Any
 // of them may be nil.
 type EventHandler struct {
-	// OnReport is called right after a report was published. v.State is set, but its objects may be
-	// compacted, so reading them may decode them. usage reports whether the report has a new usage
-	// reading.
-	OnReport func(v *Report, usage bool)
+	// OnReport is called right after a report was published. r.State is set, but its objects may be
+	// compacted, so reading them may decode them. usage reports whether the report has a new usage reading.
+	OnReport func(r *Report, usage bool)
 	// OnSessionEnd is called when a session with at least one report has ended.
 	OnSessionEnd func(cluster string, at time.Time)
 	// OnClusterRemoved is called when a cluster is no longer registered. Another cluster may have
@@ -17,7 +16,7 @@ type EventHandler struct {
 	OnClusterRemoved func(cluster string)
 }
 
-// usageReading names a reading of usage.
+// usageReading identifies a usage reading of a cluster.
 type usageReading struct{ epoch, n uint64 }
 
 // notifyReport calls OnReport of all event handlers.

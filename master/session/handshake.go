@@ -11,28 +11,28 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// dialRequest is what a cluster's goroutine wants of an agent.
+// dialRequest is what a worker requests from an agent: a session, or a summary.
 type dialRequest struct {
 	cluster Cluster
-	// uid is the only cluster that may answer; empty: any.
+	// uid is the UID of the cluster whose agent must answer, or "" if any may.
 	uid     string
 	session string
-	// base is what is held; nil: nothing.
+	// base is the present State, on which the first report may be based, or nil.
 	base *state.State
-	// baseSize is what it takes in memory.
+	// baseSize is the memory of base in bytes.
 	baseSize    int64
 	summaryOnly bool
-	// known is the last summary, where another is asked for; nil: there was none.
+	// lastSummary is the last summary, of which the agent need not send equal parts again, or nil.
 	lastSummary *state.Summary
-	// knownIdentity is who gave it.
+	// lastIdentity is the identity of the agent that sent lastSummary.
 	lastIdentity *wire.Identity
-	// urgent says that somebody waits for it.
+	// urgent reports whether a reader waits for the result.
 	urgent func() bool
 }
 
-// dialResult is what came of a call: a granted session on a link, or a summary, or a
-// failure. What Hello said is there in any case that it came, and who answered with a
-// session or a summary.
+// dialResult is the result of a dialRequest: a granted session on an open connection, a summary, or a
+// failure. hello is set once the agent has sent it, and identity once the agent has answered with a session
+// or a summary.
 type dialResult struct {
 	conn     *conn
 	hello    *wire.Hello
@@ -41,19 +41,19 @@ type dialResult struct {
 	signer   *connSigner
 	response *wire.SubscribeResponse
 	summary  *wire.Summary
-	// begun gives back the place at the gate, with an open link.
+	// releaseHandshake releases the slot of Sessions.handshakeSlots. It is set if the session is open.
 	releaseHandshake func()
-	receivedAt       time.Time // when the answer came
+	receivedAt       time.Time // when the agent's answer was received
 	term             uint64
 	skew             clockSkew
 	failure          *failure
-	// cancelled: the call was given up, and the failure means nothing.
+	// cancelled reports whether the dial was cancelled or has to be repeated. The failure has no meaning
+	// then.
 	cancelled bool
 }
 
-// dialAgent dials the agent, hears who it is, asks it to report, and hears the answer.
-// All of that has dialTimeout, from when the gate lets it through. The place at the
-// gate stays taken until the first report of the session that it granted.
+// dialAgent dials the agent, performs the handshake and returns the result. It waits for a handshake slot
+// first; the rest is limited by dialTimeout. The slot of a granted session is held until its first report.
 func (s *Sessions) dialAgent(ctx context.Context, req dialRequest) dialResult {
 	release, err := s.handshakeSlots.acquire(ctx, req.urgent)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Sessions) dialAgent(ctx context.Context, req dialRequest) dialResult {
 	return r
 }
 
-// dialAndHandshake dials and performs the handshake, after the limit of handshakes admitted it.
+// dialAndHandshake dials and performs the handshake. The caller holds a handshake slot.
 func (s *Sessions) dialAndHandshake(ctx context.Context, req dialRequest) dialResult {
 	timed, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -81,17 +81,17 @@ func (s *Sessions) dialAndHandshake(ctx context.Context, req dialRequest) dialRe
 	if r.failure == nil && r.response != nil {
 		r.term = s.nextTerm(ctx, req.cluster.Name)
 	}
-	// A call that took too long because this process did not run tells nothing of the
-	// agent: it is made again.
-	overslept := r.failure != nil && timed.Err() != nil && s.pauses.lastSince(start, time.Now()) > 0
-	r.cancelled = ctx.Err() != nil || overslept
+	// If this process was paused during the dial, its timeout says nothing about the agent, and the dial is
+	// repeated.
+	paused := r.failure != nil && timed.Err() != nil && s.pauses.lastSince(start, time.Now()) > 0
+	r.cancelled = ctx.Err() != nil || paused
 	if r.conn != nil && !r.isOpen() {
 		r.close()
 	}
 	return r
 }
 
-// handshake performs the handshake up to the agent's response.
+// handshake receives Hello, sends the request and receives the agent's answer.
 func (r *dialResult) handshake(ctx context.Context, req dialRequest, d *dialer) *failure {
 	first := r.conn.readSingle(ctx)
 	hello, ok := first.message.(*wire.Hello)
@@ -100,7 +100,7 @@ func (r *dialResult) handshake(ctx context.Context, req dialRequest, d *dialer) 
 	}
 	r.hello, r.helloAt = hello, first.receivedAt
 	if !supportsProtocol(hello.ProtocolMin, hello.ProtocolMax) {
-		return failed(ProtocolUnsupported, "the agent speaks the protocol %d to %d, the master %d to %d: update the older",
+		return failed(ProtocolUnsupported, "the agent supports the protocol versions %d to %d, the master %d to %d: update the older one",
 			hello.ProtocolMin, hello.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)
 	}
 	var f *failure
@@ -132,28 +132,28 @@ func (r *dialResult) handshake(ctx context.Context, req dialRequest, d *dialer) 
 		if e := agentEnd(m); e.failure != nil {
 			return e.failure
 		}
-		return failed(ProtocolError, "the agent ended the session before it began: %s", m.Reason)
+		return failed(ProtocolError, "the agent ended the session during the handshake: %s", m.Reason)
 	case *wire.Unsupported:
-		return failed(ProtocolUnsupported, "the agent speaks the protocol %d to %d, the master %d to %d: update the older: %s",
+		return failed(ProtocolUnsupported, "the agent supports the protocol versions %d to %d, the master %d to %d: update the older one: %s",
 			m.ProtocolMin, m.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax, m.Message)
 	}
 	return unexpectedMessage(ctx, answer, "its answer")
 }
 
-// supportsProtocol reports whether this code speaks one of an agent's protocols.
+// supportsProtocol reports whether the master supports a protocol version between lowest and highest.
 func supportsProtocol(lowest, highest uint32) bool {
 	return lowest <= wire.ProtocolMax && highest >= wire.ProtocolMin
 }
 
-// checkIdentity compares who answered with who was called.
+// checkIdentity returns a failure unless the agent is in the requested cluster.
 func (r dialRequest) checkIdentity(i *wire.Identity) *failure {
 	switch {
 	case i == nil:
-		return failed(ProtocolError, "the agent answered without saying which cluster it is in")
+		return failed(ProtocolError, "the agent's answer does not name its cluster")
 	case i.ClusterName != r.cluster.Name:
 		return wrongCluster(r.cluster, i.ClusterName)
 	case r.uid != "" && i.ClusterUID != r.uid:
-		return failed(ClusterUIDMismatch, "the agent at %s is in the cluster %s, expected is %s: set spec.clusterUID to accept it", r.cluster.Endpoint, i.ClusterUID, r.uid)
+		return failed(ClusterUIDMismatch, "the agent at %s is in the cluster with the UID %s, expected %s: set spec.clusterUID to accept it", r.cluster.Endpoint, i.ClusterUID, r.uid)
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (r dialRequest) subscribeRequest(h *wire.Hello, masterID string, s *connSig
 	return m
 }
 
-// completeSummary returns a summary completed by the parts that the agent did not send again.
+// completeSummary adds the parts that the agent left out because they equal the last summary.
 func (r dialRequest) completeSummary(m *wire.Summary) *wire.Summary {
 	if r.lastSummary == nil {
 		return m
@@ -197,45 +197,46 @@ func (r dialRequest) completeSummary(m *wire.Summary) *wire.Summary {
 	return m
 }
 
-// checkGrant holds a grant against the rules.
+// checkGrant returns a failure unless the agent may answer with this grant.
 func (r dialRequest) checkGrant(g *wire.SubscribeResponse) *failure {
 	if r.summaryOnly {
-		return failed(ProtocolError, "the agent granted a session although only a summary was asked for")
+		return failed(ProtocolError, "the agent granted a session although only a summary was requested")
 	}
 	return r.cluster.checkGrant(g)
 }
 
-// checkGrant returns a failure unless a grant satisfies period < TTL and period < duration.
+// checkGrant returns a failure unless period < CacheTTL and period < duration.
 func (c Cluster) checkGrant(g *wire.SubscribeResponse) *failure {
 	switch {
 	case g.Period <= 0 || g.Duration <= 0:
-		return failed(PeriodNotGranted, "the agent grants a report every %s for %s, which is no session", g.Period, g.Duration)
+		return failed(PeriodNotGranted, "the agent granted a period of %s and a duration of %s: both must be positive", g.Period, g.Duration)
 	case g.Period >= c.CacheTTL:
-		return failed(PeriodNotGranted, "the agent grants a report every %s, but answers are kept for %s: raise cacheTTL, or lower the agent's --min-request-period", g.Period, c.CacheTTL)
+		return failed(PeriodNotGranted, "the agent granted a period of %s, which is not less than the cacheTTL of %s: raise cacheTTL, or lower the agent's --min-request-period", g.Period, c.CacheTTL)
 	case g.Period >= g.Duration:
-		return failed(PeriodNotGranted, "the agent grants a report every %s for %s: raise sessionDuration and the agent's --max-session, or lower its --min-request-period", g.Period, g.Duration)
+		return failed(PeriodNotGranted, "the agent granted a period of %s, which is not less than the duration of %s: raise sessionDuration and the agent's --max-session, or lower its --min-request-period", g.Period, g.Duration)
 	}
 	return nil
 }
 
-// unexpectedMessage returns the failure for an unexpected frame.
+// unexpectedMessage returns the failure for a missing or unexpected message. what is the message that was
+// expected.
 func unexpectedMessage(ctx context.Context, m inboundMessage, what string) *failure {
 	switch {
 	case m.message != nil:
 		return failed(ProtocolError, "the agent sent %T instead of %s", m.message, what)
 	case requiresResync(m.err):
-		return failed(ProtocolError, "the agent sent something else instead of %s: %w", what, m.err)
+		return failed(ProtocolError, "the agent sent an invalid message instead of %s: %w", what, m.err)
 	case ctx.Err() != nil:
 		return failed(DialFailed, "the agent did not send %s within %s", what, dialTimeout)
 	}
 	return failed(DialFailed, "the connection broke before the agent sent %s: %w", what, m.err)
 }
 
-// isOpen reports whether a session was granted and its connection is usable.
+// isOpen reports whether a session was granted and its connection is open.
 func (r *dialResult) isOpen() bool { return r.response != nil && r.failure == nil && !r.cancelled }
 
-// close ends a connection that is of no further use. Behind a summary there is
-// nothing more to say.
+// close closes a connection without an open session. After a summary the agent closes it too, so no close
+// frame is sent.
 func (r *dialResult) close() {
 	if r.summary != nil {
 		r.conn.closeNow()
@@ -254,13 +255,13 @@ func (r *dialResult) close() {
 	r.conn.closeUnread(code, reason)
 }
 
-// nextTerm returns the number of a connection that was just granted.
+// nextTerm returns the term of a new session: from the Store, or if that fails from a local counter.
 func (s *Sessions) nextTerm(ctx context.Context, cluster string) uint64 {
 	timed, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	term, err := s.store.NextTerm(timed, cluster)
 	if err != nil {
-		s.log.Debug("the cache gave no term", "cluster", cluster, "error", err)
+		s.log.Debug("cannot get a term from the store; using a local one", "cluster", cluster, "error", err)
 		return s.terms.Next(cluster)
 	}
 	s.terms.Observe(cluster, term)

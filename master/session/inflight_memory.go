@@ -7,31 +7,33 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// Memory of messages between their connection and the Receiver that takes them in, in
-// bytes, of all agents together. Small ones do not wait for it.
+// Limits of the memory of messages that are being read or decoded, in bytes, for all agents together. Small
+// messages are not limited.
 const (
-	// maxReading is of messages that are being read, beside freeReading of each connection.
+	// maxReadMemory limits the messages that are being read, apart from the first freeReadSize bytes of each.
 	maxReadMemory = 64 << 20
 	freeReadSize  = 64 << 10
-	// maxDecoding is of what messages are decoded to, beside freeDecoding of each
-	// connection. It has room for two of the largest.
+	// maxDecodeMemory limits what messages are decoded to, apart from messages of up to freeDecodeSize. It
+	// allows two of the largest messages at the same time.
 	maxDecodeMemory = 2 * wire.MaxDecodeSize
 	freeDecodeSize  = 64 << 10
 )
 
-// inflightMemory bounds the memory of messages that were not taken in yet.
+// inflightMemory limits the memory of messages that a Receiver has not processed yet.
 type inflightMemory struct{ reads, decodes *semaphore.Weighted }
 
 func newInflightMemory() *inflightMemory {
 	return &inflightMemory{reads: semaphore.NewWeighted(maxReadMemory), decodes: semaphore.NewWeighted(maxDecodeMemory)}
 }
 
-// acquireRead waits for room to read the rest of a large message, and returns what gives it back.
+// acquireRead waits until the rest of a large message may be read, and returns a function that releases its
+// memory.
 func (m *inflightMemory) acquireRead(ctx context.Context) (release func(), err error) {
 	return acquire(ctx, m.reads, 2*wire.MaxFrame)
 }
 
-// acquireDecode waits for room to decode a frame, and returns what gives it back; nil: nothing.
+// acquireDecode waits until a message may be decoded, and returns a function that releases its memory, or nil
+// for a small message.
 func (m *inflightMemory) acquireDecode(ctx context.Context, frame []byte) (release func(), err error) {
 	size := wire.DecodeSize(frame)
 	if size <= freeDecodeSize {

@@ -2,26 +2,25 @@ package session
 
 import "time"
 
-// driftWindow is for how long a connection's smallest delay counts, so that two
-// clocks that do not run quite alike do not make every frame late after some days.
+// driftWindow is how long the smallest delay of a connection counts. The two clocks drift apart, so an
+// unlimited minimum would make every message late after some days.
 const driftWindow = 10 * time.Minute
 
-// lateDetector tells which frames of a connection came late: were on their way for much
-// longer than the quickest. The sender's clock counts from its Hello, which itself
-// came with a delay of zero by that measure.
+// lateDetector detects messages of a connection that were delayed much longer than the fastest one. Delays
+// are relative to that of Hello, from which the sender counts its times.
 type lateDetector struct {
-	helloAt time.Time // when the Hello came
-	// least and before are the smallest delays of this window and the one before it.
+	helloAt time.Time // when Hello was received
+	// minDelay is the smallest delay in this window, prevMinDelay in the one before it.
 	minDelay, prevMinDelay time.Duration
-	windowStart            time.Time // when this window began
+	windowStart            time.Time // the start of this window
 }
 
 func newLateDetector(hello time.Time) lateDetector {
 	return lateDetector{helloAt: hello, windowStart: hello}
 }
 
-// isLate reports whether a frame that arrived at now, sent at the given time after the Hello, was
-// delayed by more than a period beyond the connection's smallest delay.
+// isLate reports whether a message that was received now, and sent at sentAt after Hello, was delayed by more
+// than a period longer than the fastest message.
 func (d *lateDetector) isLate(now time.Time, sentAt, period time.Duration) bool {
 	delay := now.Sub(d.helloAt) - sentAt
 	if now.Sub(d.windowStart) >= driftWindow {

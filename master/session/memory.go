@@ -1,6 +1,6 @@
 package session
 
-// requestRelease makes the goroutine release the cluster's memory, because it exceeds its share and
+// requestRelease makes the worker release the cluster's memory, because the cluster exceeds its share and
 // others need theirs.
 func (c *clusterState) requestRelease(err error) {
 	c.mu.Lock()
@@ -9,14 +9,14 @@ func (c *clusterState) requestRelease(err error) {
 	c.wakeLocked()
 }
 
-// holdSize notes what the State takes that the open session has brought.
+// holdSize sets the reserved memory to the size of the session's State.
 func (w *worker) holdSize(size int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.account.Commit(size)
 }
 
-// holdReportSize notes what the value takes that readers get, and that nothing is to come.
+// holdReportSize sets the reserved memory to the size of the present report, when no session is open.
 func (w *worker) holdReportSize() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -33,7 +33,7 @@ func (w *worker) releaseMemory() {
 		w.cancelDial()
 	}
 	w.mu.Lock()
-	e, blockedReason := overBudgetEnd(w.releaseErr), w.blockedReason() != ""
+	e, blocked := overBudgetEnd(w.releaseErr), w.blockedReason() != ""
 	w.releaseErr = nil
 	if w.report != nil {
 		w.report = w.report.withoutState()
@@ -42,7 +42,7 @@ func (w *worker) releaseMemory() {
 	switch {
 	case w.active != nil:
 		w.endSession(e)
-	case blockedReason:
+	case blocked:
 		w.holdReportSize()
 	default:
 		w.holdReportSize()

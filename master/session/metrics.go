@@ -6,25 +6,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics has the counters, which are updated as events happen. collector reads the gauges.
+// metrics has the counters, which are updated as events happen. The collector has the gauges.
 type metrics struct {
 	dials    *prometheus.CounterVec
 	received prometheus.Counter
 	requests *prometheus.CounterVec
-	// hits is the one of requests that is counted most.
+	// hits is the counter of requests with the result "hit".
 	hits prometheus.Counter
 }
 
 func newMetrics() *metrics {
 	m := &metrics{
 		dials: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_dials_total", Help: "Dials of agents, for a session or for one summary, by outcome: succeeded, given up, or the reason of the failure.",
+			Name: "rollcall_dials_total", Help: "Dials of agents, by purpose (session or summary) and outcome: succeeded, given up, or the reason of the failure.",
 		}, []string{"purpose", "outcome"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rollcall_received_bytes_total", Help: "Bytes of reports received from agents.",
 		}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_cache_requests_total", Help: "Requests for a cluster's value: hit (in this process), stored (in the cache that outlives it), miss (waited for a report), or failed.",
+			Name: "rollcall_cache_requests_total", Help: "Requests for a cluster's report by result: hit (in memory), stored (loaded from the store), miss (waited for a report), or failed.",
 		}, []string{"result"}),
 	}
 	m.hits = m.requests.WithLabelValues("hit")
@@ -43,7 +43,7 @@ func (m *metrics) observeDial(p purpose, outcome string) {
 	m.dials.WithLabelValues(name, outcome).Inc()
 }
 
-// observeRequest counts a request by what it got, and whether it had to wait.
+// observeRequest counts a request. r is its report, or nil if it failed.
 func (m *metrics) observeRequest(r *Report, waited bool) {
 	result := "hit"
 	switch {
@@ -64,7 +64,7 @@ var (
 	phasesDesc  = prometheus.NewDesc("rollcall_sessions", "Clusters by the phase of their session.", []string{"phase"}, nil)
 	readersDesc = prometheus.NewDesc("rollcall_waiting_readers", "Requests that wait for a report.", nil, nil)
 	queuesDesc  = prometheus.NewDesc("rollcall_queue_length", "Waiting work: handshakes (session starts), decode (snapshots that wait for a processor), store_loads (lookups in the cache), events (clusters with a change to reconcile).", []string{"queue"}, nil)
-	ageDesc     = prometheus.NewDesc("rollcall_oldest_report_age_seconds", "Seconds since the last report of that cluster was received which was heard of longest ago, among those that may be served. It is not by cluster: who may see this may not see all of them.", nil, nil)
+	ageDesc     = prometheus.NewDesc("rollcall_oldest_report_age_seconds", "Age of the oldest report that may still be served, across all clusters. It has no label for the cluster, since readers of metrics may not have access to every cluster.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

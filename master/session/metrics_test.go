@@ -21,17 +21,17 @@ func TestMetricsTellWhatHappensAndWhatStands(t *testing.T) {
 		s.pass(0)
 		s.pass(200 * time.Millisecond)
 		if err := testutil.GatherAndCompare(s.metrics, strings.NewReader(`
-# HELP rollcall_cache_requests_total Requests for a cluster's value: hit (in this process), stored (in the cache that outlives it), miss (waited for a report), or failed.
+# HELP rollcall_cache_requests_total Requests for a cluster's report by result: hit (in memory), stored (loaded from the store), miss (waited for a report), or failed.
 # TYPE rollcall_cache_requests_total counter
 rollcall_cache_requests_total{result="failed"} 1
 rollcall_cache_requests_total{result="hit"} 1
 rollcall_cache_requests_total{result="miss"} 1
-# HELP rollcall_dials_total Dials of agents, for a session or for one summary, by outcome: succeeded, given up, or the reason of the failure.
+# HELP rollcall_dials_total Dials of agents, by purpose (session or summary) and outcome: succeeded, given up, or the reason of the failure.
 # TYPE rollcall_dials_total counter
 rollcall_dials_total{outcome="DialFailed",purpose="session"} 1
 rollcall_dials_total{outcome="succeeded",purpose="session"} 1
 rollcall_dials_total{outcome="succeeded",purpose="summary"} 1
-# HELP rollcall_oldest_report_age_seconds Seconds since the last report of that cluster was received which was heard of longest ago, among those that may be served. It is not by cluster: who may see this may not see all of them.
+# HELP rollcall_oldest_report_age_seconds Age of the oldest report that may still be served, across all clusters. It has no label for the cluster, since readers of metrics may not have access to every cluster.
 # TYPE rollcall_oldest_report_age_seconds gauge
 rollcall_oldest_report_age_seconds 0.2
 # HELP rollcall_queue_length Waiting work: handshakes (session starts), decode (snapshots that wait for a processor), store_loads (lookups in the cache), events (clusters with a change to reconcile).

@@ -8,28 +8,28 @@ import (
 )
 
 const (
-	// pauseTick is how often this process notes that it runs.
+	// pauseTick is how often the detector runs.
 	pauseTick = time.Second
-	// minPause is the shortest time that counts as a pause: less is a busy machine.
+	// minPause is the shortest delay that counts as a pause. Shorter ones are normal on a busy machine.
 	minPause = time.Second
 )
 
-// pauseDetector notes when this process did not run: it was stopped (SIGSTOP, a frozen control
-// group, a virtual machine that was moved), or got no processor. What an agent sent
-// meanwhile has not been read, so that its silence then is this process's own.
+// pauseDetector detects times in which this process did not run: it was stopped (SIGSTOP, a frozen cgroup, a
+// migrated virtual machine) or got no processor. Messages of agents were not read in these times, so they do
+// not count as silence of the agent.
 type pauseDetector struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
 	ticker *time.Ticker // nil before run
-	// seen is when this process was last seen to run.
+	// lastSeen is when this process last ran.
 	lastSeen time.Time
-	// total is of all pauses together, last is the length of the last one, ended its end.
+	// sum is the total of all pauses, last the length of the last one, and lastEnd its end.
 	sum, last time.Duration
 	lastEnd   time.Time
 }
 
-// run notes that this process runs until the context ends.
+// run observes the time every pauseTick until the context ends.
 func (p *pauseDetector) run(ctx context.Context) {
 	p.mu.Lock()
 	p.lastSeen, p.ticker = time.Now(), time.NewTicker(pauseTick)
@@ -46,8 +46,7 @@ func (p *pauseDetector) run(ctx context.Context) {
 	}
 }
 
-// total returns how long all pauses up to now took together. The first caller after a
-// pause finds it.
+// total returns the total of all pauses before now. The first call after a pause detects it.
 func (p *pauseDetector) total(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +54,7 @@ func (p *pauseDetector) total(now time.Time) time.Duration {
 	return p.sum
 }
 
-// lastSince returns the length of the last pause, if it ended after a time; else 0.
+// lastSince returns the length of the last pause if it ended after t, or else 0.
 func (p *pauseDetector) lastSince(t, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +71,7 @@ func (p *pauseDetector) observe(now time.Time) {
 	}
 	if pause := now.Sub(p.lastSeen) - pauseTick; pause >= minPause {
 		p.sum, p.last, p.lastEnd = p.sum+pause, pause, now
-		p.log.Warn("this master did not run for a while: it was stopped, or its machine is too busy; agents may have ended their sessions meanwhile", "for", pause.Round(time.Millisecond))
+		p.log.Warn("this process was paused: it was stopped, or its machine is overloaded; agents may have ended their sessions", "duration", pause.Round(time.Millisecond))
 	}
 	p.lastSeen = now
 }

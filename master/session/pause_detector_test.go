@@ -50,7 +50,7 @@ func TestThisMastersPauseIsNotTheAgentsSilence(t *testing.T) {
 		synctest.Wait()
 		s.get("a")
 		want(t, "sessions", a.sessions(), 1)
-		if !strings.Contains(s.logged.String(), "did not run") {
+		if !strings.Contains(s.logged.String(), "was paused") {
 			t.Errorf("logged: %s", s.logged)
 		}
 	})
@@ -70,7 +70,7 @@ func TestAnAgentThatIsSilentAfterAPauseIsLeft(t *testing.T) {
 		s.pass(wire.SilenceTimeout(5*time.Second) - time.Second)
 		o := s.wantReason("a", DialFailed)
 		want(t, "last end", o.LastEndReason, endSilent)
-		if want := "nothing came from the agent for 15s"; o.Message != want {
+		if want := "no message from the agent for 15s"; o.Message != want {
 			t.Errorf("told: %s; want: %s", o.Message, want)
 		}
 		close(end)

@@ -6,28 +6,28 @@ import (
 	"sync"
 )
 
-// maxHandshakes is how many sessions begin at once: from the dial to the first report,
-// so that what 1,000 agents send first does not lie in wait at the same time.
+// maxHandshakes is how many sessions may be between their dial and their first report. Otherwise the first
+// snapshots of 1,000 agents would be in memory at the same time.
 const maxHandshakes = 64
 
-// prioritySemaphore lets so many through at once; the others wait, those first that somebody
-// waits for.
+// prioritySemaphore is a semaphore with a queue. Waiters that are urgent come before others, and otherwise
+// the first comes first.
 type prioritySemaphore struct {
 	mu      sync.Mutex
 	free    int
 	waiters []*waiter
 }
 
-// waiter is a place in the queue.
+// waiter is a call of acquire that waits for a slot.
 type waiter struct {
 	urgent  func() bool
-	granted chan struct{} // closed when it is its turn
+	granted chan struct{} // closed when it has a slot
 }
 
 func newPrioritySemaphore(slots int) *prioritySemaphore { return &prioritySemaphore{free: slots} }
 
-// acquire waits for a place, and gives what has to be called to leave it. Urgent is
-// asked whenever a place becomes free.
+// acquire waits for a slot, and returns a function that releases it. The error is that of the context. urgent
+// is called, with the semaphore's lock held, whenever a slot becomes free.
 func (s *prioritySemaphore) acquire(ctx context.Context, urgent func() bool) (release func(), err error) {
 	s.mu.Lock()
 	if s.free > 0 {
@@ -54,7 +54,7 @@ func (s *prioritySemaphore) waiting() int {
 	return len(s.waiters)
 }
 
-// withdraw removes a waiter from the queue, or releases its slot if it was just granted.
+// withdraw removes a waiter whose context has ended. If it has a slot already, withdraw releases the slot.
 func (s *prioritySemaphore) withdraw(w *waiter) {
 	s.mu.Lock()
 	i := slices.Index(s.waiters, w)
@@ -67,7 +67,7 @@ func (s *prioritySemaphore) withdraw(w *waiter) {
 	}
 }
 
-// release hands a place to the first who is urgent, else to the first.
+// release passes the slot to the first urgent waiter, or else to the first waiter, or frees it.
 func (s *prioritySemaphore) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,72 +1,72 @@
 package session
 
-// Reason says how the last attempt to reach a cluster went. Each equals the
-// condition reason of that name of package api/v1alpha1.
+// Reason is the result of the last attempt to reach a cluster. The values equal condition reasons of package
+// api/v1alpha1.
 type Reason string
 
-// Reasons that need nobody to do anything.
+// Reasons that require no action.
 const (
-	// Succeeded: the agent answered the last time it was called.
+	// Succeeded means that the last attempt succeeded.
 	Succeeded Reason = "Succeeded"
-	// AwaitingFirstContact: it has not been called since it was made or changed.
+	// AwaitingFirstContact means that there was no attempt since the cluster was created or its endpoint
+	// changed.
 	AwaitingFirstContact Reason = "AwaitingFirstContact"
-	// Suspended: it must not be called.
+	// Suspended means that the cluster must not be dialed.
 	Suspended Reason = "Suspended"
 )
 
-// Reasons that a change of the ClusterAgent ends.
+// Reasons that are resolved by a change of the ClusterAgent.
 const (
-	// EndpointInvalid: the endpoint cannot be dialed as it is written.
+	// EndpointInvalid means that the endpoint cannot be dialed.
 	EndpointInvalid Reason = "EndpointInvalid"
-	// TLSInvalid: what the certificate is to be held against cannot be used.
+	// TLSInvalid means that the TLS settings cannot be used.
 	TLSInvalid Reason = "TLSInvalid"
-	// ClusterUIDMismatch: another cluster than expected answers.
+	// ClusterUIDMismatch means that the agent is in a cluster with another UID than expected.
 	ClusterUIDMismatch Reason = "ClusterUIDMismatch"
-	// WrongCluster: the agent answers for another name.
+	// WrongCluster means that the agent has another cluster name.
 	WrongCluster Reason = "WrongCluster"
-	// PeriodNotGranted: what the agent granted breaks period < TTL, or < duration.
+	// PeriodNotGranted means that the granted period is not less than the TTL and the duration.
 	PeriodNotGranted Reason = "PeriodNotGranted"
 )
 
-// Reasons that have to be looked for at the agent, or on the way to it.
+// Reasons whose cause is at the agent or in the network.
 const (
-	// DialFailed: nobody answers, or somebody who is no agent, or who went away.
+	// DialFailed means that no agent answered, or that the connection broke.
 	DialFailed Reason = "DialFailed"
-	// CertificateRefused: who answers shows a certificate that is not trusted.
+	// CertificateRefused means that the endpoint's certificate is not trusted.
 	CertificateRefused Reason = "CertificateRefused"
-	// Unauthorized: the agent refuses the token, or the signature on its connection.
+	// Unauthorized means that the agent refused the token or the signature.
 	Unauthorized Reason = "Unauthorized"
-	// ClockSkew (Ready=True): the clocks differ by more than a token allows, and dials go by
-	// nonces of the agent's.
+	// ClockSkew means that the last attempt succeeded, but that the clocks differ by more than a token
+	// allows, so each dial needs a nonce of the agent.
 	ClockSkew Reason = "ClockSkew"
-	// ProtocolUnsupported: there is no protocol version in common.
+	// ProtocolUnsupported means that master and agent have no protocol version in common.
 	ProtocolUnsupported Reason = "ProtocolUnsupported"
-	// ProtocolError: the agent's messages cannot be followed, or become more than the
-	// master's memory has room for.
+	// ProtocolError means that the agent's messages are invalid, or exceed the memory limit.
 	ProtocolError Reason = "ProtocolError"
-	// Busy: the agent reports to as many masters as it can.
+	// Busy means that the agent has as many sessions as it allows.
 	Busy Reason = "Busy"
-	// AgentNotReady: the agent cannot read its cluster.
+	// AgentNotReady means that the agent cannot read its cluster.
 	AgentNotReady Reason = "AgentNotReady"
 )
 
-// Phase says what goes on between master and agent.
+// Phase is the phase of a cluster's session.
 type Phase string
 
-// Phases, as status.session.phase has them.
+// Values of status.session.phase.
 const (
-	// Idle: nobody asks, so nothing is open.
+	// Idle means that there is no session, since there is no demand.
 	Idle Phase = "Idle"
-	// Connecting: the master dials, or waits for the first report.
+	// Connecting means that the master dials, or waits for the first report.
 	Connecting Phase = "Connecting"
-	// Reporting: reports arrive.
+	// Reporting means that reports arrive.
 	Reporting Phase = "Reporting"
-	// Backoff: the last attempt failed, and the master waits before the next.
+	// Backoff means that the last attempt failed, and that the next one is not due yet.
 	Backoff Phase = "Backoff"
 )
 
-// How a session came to its end, as status.session.lastEndReason has it. What an
-// agent says of it is wire.EndReason's text.
+// End reasons of sessions: values of status.session.lastEndReason. If the agent ends a session, the value is
+// the text of its wire.EndReason.
 const (
 	endExpired   = "expired"
 	endSuspended = "suspended"
@@ -79,6 +79,6 @@ const (
 	endLost      = "connection lost"
 	endResync    = "resync"
 	endRefused   = "refused"
-	// endPaused: this process did not run, and the connection broke meanwhile.
+	// endPaused means that the connection broke while this process was paused.
 	endPaused = "master paused"
 )

@@ -71,7 +71,7 @@ var badAgents = map[string]badAgent{
 				}
 			})
 		},
-		reason: ProtocolError, words: []string{"which cluster"},
+		reason: ProtocolError, words: []string{"does not name its cluster"},
 	},
 	"an agent that wants another signature": {
 		spoil:  func(a *agent) { a.play(func(k *talk) { k.handshake(); k.end(wire.EndUnauthorized, "not yours") }) },
@@ -125,7 +125,7 @@ var badAgents = map[string]badAgent{
 		spoil: func(a *agent) {
 			a.admit = func(w http.ResponseWriter, _ *http.Request) bool { http.NotFound(w, nil); return false }
 		},
-		reason: DialFailed, words: []string{"404", "no agent"},
+		reason: DialFailed, words: []string{"404", "not an agent"},
 	},
 	"a redirect": {
 		spoil: func(a *agent) {

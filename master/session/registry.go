@@ -8,53 +8,52 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Registry knows the clusters that there are. It is read often and answers from
-// memory.
+// Registry has the registered clusters. Its methods are called often, from any goroutine, and must not block.
 type Registry interface {
-	// Resolve is the name of the cluster that a client means by its name or one of
-	// its addresses.
+	// Resolve returns the name of the cluster that has the given name or node address.
 	Resolve(nameOrIP string) (name string, ok bool)
-	// Cluster is the cluster of that name.
+	// Cluster returns the cluster of a name, and false if there is none.
 	Cluster(name string) (Cluster, bool)
 }
 
-// Cluster is what the Registry knows of one member cluster.
+// Cluster is the Registry's entry of one member cluster.
 type Cluster struct {
 	Name string
-	// Generation grows with every change of what a person says about the cluster.
+	// Generation increases with every change of the cluster's spec.
 	Generation int64
-	// Endpoint is ws:// or wss://, host and port.
+	// Endpoint is the agent's URL, with the scheme wss or ws, a host and a port.
 	Endpoint string
-	// ExpectedUID is the only cluster that may answer; empty: whichever answers first.
+	// ExpectedUID is the UID of the cluster whose agent must answer. If it is "", the first agent that
+	// answers determines it.
 	ExpectedUID string
 	TLS         TLS
-	// Continuous wants the cluster always, whether or not anybody asks.
+	// Continuous keeps a session open without any reader.
 	Continuous bool
-	// RequestPeriod is shorter than CacheTTL and than SessionDuration.
+	// RequestPeriod is the requested time between reports, SessionDuration the requested length of a session,
+	// and CacheTTL how long a report may be served. RequestPeriod is shorter than the other two.
 	RequestPeriod, SessionDuration, CacheTTL time.Duration
-	// IdleRefresh is how often a summary is asked for while no session is open; zero:
-	// never.
+	// IdleRefresh is the time between summaries while no session is open. 0 disables summaries.
 	IdleRefresh time.Duration
-	// Ignore is what does not count for the cluster's health.
+	// Ignore has the rules for problems that do not count for the cluster's health.
 	Ignore    []state.Ignore
 	Suspended bool
-	// Invalid says in words why the cluster cannot be dialed at all; empty: it can.
+	// Invalid is a message that says why the cluster cannot be dialed, or "" if it can.
 	Invalid string
 }
 
-// TLS is what an agent's certificate is held against.
+// TLS has the settings by which an agent's certificate is verified.
 type TLS struct {
-	// CABundle is PEM; empty: the authorities that the host trusts.
+	// CABundle has the trusted CA certificates in PEM. If it is empty, the system's CAs are trusted.
 	CABundle []byte
-	// ServerName is the name that the certificate must be for; empty: the endpoint's host.
+	// ServerName is the name in the certificate. The default is the host of the endpoint.
 	ServerName string
-	// PinnedSHA256 are keys that the agent may show, as SHA-256 of the certificate's
-	// SubjectPublicKeyInfo in hex. With a pin and no CABundle the pin alone is the trust.
+	// PinnedSHA256 has the accepted keys, each as the SHA-256 of the certificate's SubjectPublicKeyInfo in
+	// hex. With a pin and without a CABundle only the key is verified.
 	PinnedSHA256 []string
 }
 
-// Check returns an UnreachableError with the reason EndpointInvalid or TLSInvalid if the
-// cluster cannot be dialed. insecure allows plain ws.
+// Check returns an UnreachableError with the reason EndpointInvalid or TLSInvalid if the cluster cannot be
+// dialed. insecure allows the scheme ws.
 func (c Cluster) Check(insecure bool) error {
 	if f := c.validate(insecure); f != nil {
 		return &UnreachableError{Reason: f.reason, Err: f}
@@ -84,13 +83,13 @@ func (c Cluster) validate(insecure bool) *failure {
 	return nil
 }
 
-// sameSession reports whether a session dialed with c also serves o, because everything that it
-// depends on is equal.
+// sameSession reports whether a session that was opened for c also fits o: endpoint, trust, period, duration
+// and TTL are equal.
 func (c Cluster) sameSession(o Cluster) bool {
 	return c.sameEndpoint(o) && c.RequestPeriod == o.RequestPeriod && c.SessionDuration == o.SessionDuration && c.CacheTTL == o.CacheTTL
 }
 
-// sameEndpoint reports whether both entries lead to the same agent with the same trust.
+// sameEndpoint reports whether c and o have the same endpoint and TLS settings.
 func (c Cluster) sameEndpoint(o Cluster) bool {
 	return c.Endpoint == o.Endpoint && reflect.DeepEqual(c.TLS, o.TLS)
 }

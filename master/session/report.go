@@ -11,14 +11,14 @@ import (
 // Report is the content of a cluster's report. It is immutable.
 type Report struct {
 	Cluster, UID, KubernetesVersion, AgentVersion string
-	// Term is the number of the connection that delivered it; see cache.Version.
+	// Term is the number of the session that delivered it; see cache.Version.
 	Term uint64
 	// State may be nil in the result of LastReport, if the report expired and was dropped. Await never
 	// returns such a report.
 	State   *state.State
 	Summary state.Summary
-	// ObservedAt is the last time at which the Summary is known to have been true: the older of the
-	// times of its nodes and its pods.
+	// ObservedAt is the last time at which the Summary is known to have been true: the older of the times of
+	// its nodes and pods.
 	ObservedAt time.Time
 	// ReceivedAt is when the report was received, by the master's clock.
 	ReceivedAt time.Time
@@ -33,7 +33,7 @@ type Report struct {
 	size int64
 	// ignore has the rules by which the Summary mutes problems.
 	ignore []state.Ignore
-	// stored reports whether it was loaded from the Store, where another process put it.
+	// stored reports whether it was loaded from the Store.
 	stored bool
 }
 

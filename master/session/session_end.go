@@ -7,48 +7,49 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// sessionEnd is how an attempt or a session came to its end.
+// sessionEnd describes how an attempt or a session ended.
 type sessionEnd struct {
-	// word is the session's last end reason; empty: there was no session to end.
+	// reason is the end reason of the session, or "" if no session was open.
 	reason string
-	// fault is what went wrong; nil: nothing.
+	// failure is nil if nothing failed.
 	failure *failure
-	// resync: what came could not be followed.
+	// resync reports whether the agent's messages could not be applied.
 	resync bool
-	// overBudget: the cluster takes too much memory.
+	// overBudget reports whether the cluster exceeded its memory limit.
 	overBudget bool
 
-	// lived is for how long the session was granted before it ended, of duration.
+	// age is the time since the last grant, and duration what was granted.
 	age, duration time.Duration
-	// reports is how many of its reports were applied.
+	// reports is the number of reports that were applied.
 	reports int
 }
 
-// outcome is what follows an ending.
+// outcome is what follows a sessionEnd.
 type outcome struct {
-	// fail: the next attempt has to wait, and fault is why. Otherwise whoever wants the
-	// cluster dials at once.
+	// backOff reports whether the next attempt has to wait, because of failure. Otherwise a cluster with
+	// demand is dialed immediately.
 	backOff bool
 	failure *failure
-	// keepBase: what is held may be the base of the next report.
+	// keepBase reports whether the present State may be the base of the next session.
 	keepBase bool
-	// keepSession: the next session goes on under the same id.
+	// keepSession reports whether the next session has the same ID.
 	keepSession bool
 }
 
-// outcomeOf returns what follows the end of a session. After a resync within the limit the master
-// dials again immediately without a base; after a session that ran out, with its base.
+// outcomeOf returns what follows the end of a session. After a resync the agent is dialed immediately and
+// without a base, unless there were too many resyncs. After a session that expired it is dialed immediately,
+// with its base.
 func outcomeOf(e sessionEnd, tooManyResyncs bool) outcome {
 	switch {
 	case e.resync && tooManyResyncs:
-		f := failed(ProtocolError, "the agent's reports could not be followed %d times within %s: %w", maxResyncs+1, resyncWindow, e.failure.err)
+		f := failed(ProtocolError, "the agent's messages could not be applied %d times within %s: %w", maxResyncs+1, resyncWindow, e.failure.err)
 		return outcome{backOff: true, failure: f}
 	case e.resync:
 		return outcome{}
 	case e.reason == endExpired && e.reports > 0 && 2*e.age >= e.duration:
 		return outcome{keepBase: true, keepSession: true}
 	case e.reason == endExpired:
-		f := failed(ProtocolError, "the agent let a session of %s expire after %s and %d reports", e.duration, e.age.Round(time.Millisecond), e.reports)
+		f := failed(ProtocolError, "the agent ended a session of %s as expired after %s and %d reports", e.duration, e.age.Round(time.Millisecond), e.reports)
 		return outcome{backOff: true, failure: f, keepBase: true}
 	case e.failure != nil:
 		return outcome{backOff: true, failure: e.failure, keepBase: true}
@@ -56,7 +57,7 @@ func outcomeOf(e sessionEnd, tooManyResyncs bool) outcome {
 	return outcome{keepBase: true}
 }
 
-// agentEnd returns the ending for an agent's End.
+// agentEnd returns the sessionEnd for an End of the agent.
 func agentEnd(m *wire.End) sessionEnd {
 	e := sessionEnd{reason: m.Reason.String()}
 	message := m.Message
@@ -66,9 +67,9 @@ func agentEnd(m *wire.End) sessionEnd {
 	switch m.Reason {
 	case wire.EndExpired, wire.EndStopped:
 	case wire.EndBusy:
-		e.failure = failed(Busy, "the agent takes no further session: %s", message)
+		e.failure = failed(Busy, "the agent has as many sessions as it allows: %s", message)
 	case wire.EndUnauthorized:
-		e.failure = failed(Unauthorized, "the agent refuses what the master signed: %s", message)
+		e.failure = failed(Unauthorized, "the agent refused the master's signature: %s", message)
 	case wire.EndNotReady:
 		e.failure = failed(AgentNotReady, "the agent is not ready: %s", message)
 	case wire.EndError:
@@ -79,27 +80,28 @@ func agentEnd(m *wire.End) sessionEnd {
 	return e
 }
 
-// lostEnd returns the ending for a broken connection.
+// lostEnd returns the sessionEnd for a broken connection.
 func lostEnd(err error) sessionEnd {
 	return sessionEnd{reason: endLost, failure: failed(DialFailed, "the connection to the agent broke: %w", err)}
 }
 
-// resyncEnd returns the ending for frames that cannot be applied.
+// resyncEnd returns the sessionEnd for messages that cannot be applied.
 func resyncEnd(err error) sessionEnd {
 	return sessionEnd{reason: endResync, failure: failed(ProtocolError, "%w", err), resync: true}
 }
 
-// overBudgetEnd returns the ending for a cluster that exceeds its memory limit.
+// overBudgetEnd returns the sessionEnd for a cluster that exceeds its memory limit.
 func overBudgetEnd(err error) sessionEnd {
 	return sessionEnd{reason: endRefused, failure: failed(ProtocolError, "%w", err), overBudget: true}
 }
 
-// abortEnd returns the ending of a session that the master aborted.
+// abortEnd returns the sessionEnd of a session that the master aborts, with the reason endSilent or
+// endOverrun. silence is the time since the last message.
 func abortEnd(reason string, silence time.Duration) sessionEnd {
 	if reason == endSilent {
-		return sessionEnd{reason: reason, failure: failed(DialFailed, "nothing came from the agent for %s", silence)}
+		return sessionEnd{reason: reason, failure: failed(DialFailed, "no message from the agent for %s", silence)}
 	}
-	return sessionEnd{reason: reason, failure: failed(ProtocolError, "the agent did not end the session when its time was over")}
+	return sessionEnd{reason: reason, failure: failed(ProtocolError, "the agent did not end the session when it expired")}
 }
 
 // requiresResync reports whether an error requires a new session without a base.

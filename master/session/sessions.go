@@ -17,45 +17,47 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// Config is what Sessions need.
+// Config has the settings and dependencies of Sessions.
 type Config struct {
 	Registry Registry
-	// Store keeps values for the next process; nil: cache.Memory.
+	// Store keeps reports for the next process. The default is cache.NewMemory.
 	Store cache.Store
-	// Signer makes the token of each dial, and signs Reports and Renews; nil: dials carry
-	// no token, and nothing is signed.
+	// Signer signs the token of each dial, and each SubscribeRequest and Renew. If it is nil, nothing is
+	// signed and dials have no token.
 	Signer *token.Signer
-	// Insecure allows plain ws.
+	// Insecure allows endpoints with the scheme ws.
 	Insecure bool
-	// Holder names this process to agents; empty: drawn at random, as it should be.
+	// Holder is the ID of this process, which agents and readers see. The default is a random text.
 	Holder string
 	Log    *slog.Logger
-	// Metrics takes the metrics; nil: none.
+	// Metrics registers the metrics, unless it is nil.
 	Metrics prometheus.Registerer
-	// Budget bounds the memory that clusters' states take; nil: nothing does.
+	// Budget limits the memory of the States of all clusters. The default has no limit.
 	Budget *budget.Pool
-	// Followers are told of all that sessions bring.
+	// EventHandlers are called for reports and ends of sessions.
 	EventHandlers []EventHandler
 
-	// DialContext opens connections below TLS, to agents or to Proxy; nil: of the network,
-	// to any address.
+	// DialContext opens the TCP connections to agents or to Proxy. The default is a net.Dialer, which dials
+	// any address.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	// Proxy is what agents are dialed through; nil: none, whatever the environment says.
+	// Proxy is the proxy for all connections to agents. If it is nil, no proxy is used, not even one of the
+	// environment.
 	Proxy *url.URL
-	// Random gives numbers in [0, 1) for jitter; nil: at random.
+	// Random returns a number in [0, 1) for the jitter of back-off. The default is math/rand/v2.Float64.
 	Random func() float64
 }
 
-// Sessions are all sessions of this master. See Run.
+// Sessions has the sessions with all agents of this master. Its methods may be called by any goroutine, also
+// before Run.
 type Sessions struct {
 	config         Config
 	log            *slog.Logger
 	store          cache.Store
 	terms          cache.TermCounter
 	dialer         *dialer
-	handshakeSlots *prioritySemaphore // of sessions that begin
-	cpuSlots       *prioritySemaphore // of what takes a processor for milliseconds
-	storeSlots     *prioritySemaphore // of looks into the Store
+	handshakeSlots *prioritySemaphore // limits sessions from the dial to the first report
+	cpuSlots       *prioritySemaphore // limits work that uses a processor for milliseconds
+	storeSlots     *prioritySemaphore // limits loads from the Store
 	startupLimiter *rate.Limiter
 	summaries      *summaryScheduler
 	updates        *dedupQueue
@@ -64,23 +66,22 @@ type Sessions struct {
 	budget         *budget.Pool
 	inflight       *inflightMemory
 
-	// stopped is closed when Run is told to end.
+	// stopped is closed when the context of Run has ended.
 	stopped chan struct{}
 	group   sync.WaitGroup
 
 	lifeMu   sync.Mutex
-	ctx      context.Context // nil: Run was not called yet
+	ctx      context.Context // the context of Run, or nil before Run
 	stopping bool
 
 	mu       sync.RWMutex
 	clusters map[string]*clusterState
 }
 
-// holderLength is how much of a random text tells masters from each other: it is in
-// every token.
+// holderLength is the length of a random Holder. It is short because every token has it.
 const holderLength = 16
 
-// New are Sessions that nothing happens in before Run.
+// New returns Sessions that start no goroutine until Run is called.
 func New(c Config) *Sessions {
 	if c.Store == nil {
 		c.Store = cache.NewMemory()
@@ -116,8 +117,8 @@ func New(c Config) *Sessions {
 	return s
 }
 
-// Run does all the work until the context ends. Then it tells every agent, and
-// returns when all is closed and saved, within some seconds.
+// Run dials agents and processes their reports until the context ends. Then it stops all sessions and writes
+// the last reports to the Store, and returns nil after some seconds at most. It must be called once.
 func (s *Sessions) Run(ctx context.Context) error {
 	s.lifeMu.Lock()
 	s.ctx = ctx
@@ -137,7 +138,8 @@ func (s *Sessions) Run(ctx context.Context) error {
 	return nil
 }
 
-// start runs f under Run. It says no before Run and after its end.
+// start runs f in a goroutine that Run waits for. It returns false, and does not call f, before Run and after
+// its context has ended.
 func (s *Sessions) start(f func(ctx context.Context)) bool {
 	s.lifeMu.Lock()
 	defer s.lifeMu.Unlock()
@@ -148,7 +150,7 @@ func (s *Sessions) start(f func(ctx context.Context)) bool {
 	return true
 }
 
-// allClusters are the members there are now.
+// allClusters returns the states of all clusters at this moment, in no order.
 func (s *Sessions) allClusters() []*clusterState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -165,8 +167,9 @@ func (s *Sessions) cluster(name string) *clusterState {
 	return s.clusters[name]
 }
 
-// syncCluster is the member of that name as the Registry has it now, nil where it has
-// none.
+// syncCluster returns the state of a cluster after it has read the cluster's entry from the Registry again.
+// It creates the state of a new cluster, and removes that of a deleted one. It returns nil if the Registry
+// has no such cluster.
 func (s *Sessions) syncCluster(name string) *clusterState {
 	c := s.cluster(name)
 	if c == nil {
@@ -191,11 +194,12 @@ func (s *Sessions) syncCluster(name string) *clusterState {
 	return nil
 }
 
-// Sync reads a cluster from the Registry again: it is new, was changed, or is gone.
+// Sync reads the entry of a cluster from the Registry again. It must be called when the entry was created,
+// changed or deleted.
 func (s *Sessions) Sync(name string) { s.syncCluster(name) }
 
-// Peek is the last value of a cluster, without any demand. It may have expired: see
-// Value.Fresh.
+// LastReport returns the last report of a cluster, and false if there is none. It does not register demand.
+// The report may have expired: see Report.Fresh.
 func (s *Sessions) LastReport(name string) (*Report, bool) {
 	c := s.cluster(name)
 	if c == nil {
@@ -206,7 +210,8 @@ func (s *Sessions) LastReport(name string) (*Report, bool) {
 	return c.report, c.report != nil
 }
 
-// Observe is what there is to tell of a cluster.
+// Status returns the status of a cluster. For an unknown cluster it returns the status of a cluster that was
+// never dialed.
 func (s *Sessions) Status(name string) Status {
 	c := s.cluster(name)
 	if c == nil {
@@ -217,6 +222,6 @@ func (s *Sessions) Status(name string) Status {
 	return c.status
 }
 
-// Events are the names of clusters of which there is something new to tell. One
-// name stands for all that is new, and whoever does not take names holds nobody up.
+// Updates returns a channel of the names of clusters whose Status has changed. A name that is queued already
+// is not queued again, so a slow receiver does not block sessions.
 func (s *Sessions) Updates() <-chan string { return s.updates.out }

@@ -5,23 +5,23 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// Binding says what a master's signatures hold for on the connection to a cluster's agent.
+// Binding says to which connections a master's signatures are bound.
 type Binding string
 
-// Bindings, as an agent said in its last Hello.
+// Bindings, according to the agent's last Hello.
 const (
-	// BindingUnknown: no agent has said Hello yet.
+	// BindingUnknown means that no agent has sent Hello yet.
 	BindingUnknown Binding = ""
-	// BindingTLS: for the TLS connection alone.
+	// BindingTLS means that signatures are bound to the TLS connection.
 	BindingTLS Binding = "TLS"
-	// BindingOff: for any connection, as the agent runs with --channel-binding=off.
+	// BindingOff means that signatures are not bound, since the agent runs with --channel-binding=off.
 	BindingOff Binding = "Off"
-	// BindingUnsigned: there are none, as the agent runs with --auth none.
+	// BindingUnsigned means that there are no signatures, since the agent runs with --auth none.
 	BindingUnsigned Binding = "Unsigned"
 )
 
-// bindingOf returns what a Hello says. It is the agent's own decision, and what a false one
-// says gains nothing: an agent that wants its connection signed refuses the rest.
+// bindingOf returns the binding that a Hello requests. An attacker gains nothing from a false Hello: an agent
+// that requires a bound signature refuses all others.
 func bindingOf(h *wire.Hello) Binding {
 	switch {
 	case h.Nonce == nil:
@@ -32,31 +32,31 @@ func bindingOf(h *wire.Hello) Binding {
 	return BindingTLS
 }
 
-// connSigner is what a master's signatures on one connection have in common. A nil signing is
-// of an agent that checks none.
+// connSigner signs the statements of one connection. A nil connSigner signs nothing, for an agent that
+// verifies no signatures.
 type connSigner struct {
 	signer    *token.Signer
 	statement token.Statement
 }
 
-// newConnSigner returns the signing for a call that was answered by a Hello on a link.
-func (d *dialer) newConnSigner(req dialRequest, h *wire.Hello, conn *conn) (*connSigner, *failure) {
-	channel := conn.channel
+// newConnSigner returns the signer for a connection whose agent has sent Hello.
+func (d *dialer) newConnSigner(req dialRequest, h *wire.Hello, c *conn) (*connSigner, *failure) {
+	channel := c.channel
 	switch binding := bindingOf(h); {
 	case binding == BindingUnsigned:
 		return nil, nil
 	case d.signer == nil:
-		return nil, failed(Unauthorized, "dial %s: the agent wants what it is asked signed: start the master with --signing-key-file", req.cluster.Endpoint)
+		return nil, failed(Unauthorized, "dial %s: the agent requires signed requests: start the master with --signing-key-file", req.cluster.Endpoint)
 	case binding == BindingOff:
 		channel = token.Unbound
-	case conn.channelErr != nil:
-		return nil, failed(Unauthorized, "dial %s: the agent wants signatures that are bound to its TLS connection, and the master has none: %w: use wss:// up to the agent itself, or start the agent with --channel-binding=off",
-			req.cluster.Endpoint, conn.channelErr)
+	case c.channelErr != nil:
+		return nil, failed(Unauthorized, "dial %s: the agent requires signatures that are bound to its TLS connection, which is impossible: %w: use wss:// up to the agent itself, or start the agent with --channel-binding=off",
+			req.cluster.Endpoint, c.channelErr)
 	}
 	return &connSigner{d.signer, token.Statement{Cluster: req.cluster.Name, MasterID: d.masterID, Session: req.session, Channel: channel}}, nil
 }
 
-// sign returns the signature over a nonce; nil where the agent gave none.
+// sign returns the signature over a nonce, or nil if the agent sent no nonce.
 func (s *connSigner) sign(domain token.Domain, nonce []byte) []byte {
 	if s == nil || nonce == nil {
 		return nil

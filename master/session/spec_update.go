@@ -8,9 +8,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// syncSpec reads the cluster from the Registry and acts on what changed: sessions end,
-// readers are told, a summary becomes due. It says whether there is such a cluster.
-// The Registry is read under the lock, so that nothing older follows something newer.
+// syncSpec reads the cluster's entry from the Registry and applies changes: the worker ends sessions that do
+// not fit any more, readers read again, and a summary becomes due. It returns false if the Registry has no
+// such cluster. It reads the Registry with c.mu held, so that an older entry cannot replace a newer one.
 func (c *clusterState) syncSpec() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,7 +42,7 @@ func (c *clusterState) syncSpec() bool {
 	return true
 }
 
-// markDeleted ends all that there was.
+// markDeleted drops the report, and makes the worker end the session.
 func (c *clusterState) markDeleted() {
 	c.deleted, c.report = true, nil
 	c.account.Close()
@@ -51,7 +51,7 @@ func (c *clusterState) markDeleted() {
 	c.wakeLocked()
 }
 
-// clearOtherCluster drops what is held of another cluster than is expected by now.
+// clearOtherCluster drops the report and status of a cluster that is no longer the expected one.
 func (c *clusterState) clearOtherCluster(s *Status) {
 	if c.spec.ExpectedUID == "" || s.UID == "" || s.UID == c.spec.ExpectedUID {
 		return
@@ -61,10 +61,10 @@ func (c *clusterState) clearOtherCluster(s *Status) {
 	s.UID, s.LastKnown, s.ReceivedAt, s.Stale = "", LastKnown{}, time.Time{}, [state.NumSections]StaleSection{}
 }
 
-// setSpecStatus is what there is to tell of a spec by itself.
+// setSpecStatus sets the parts of the status that follow from the entry alone.
 func (c *clusterState) setSpecStatus(s *Status, before Cluster, blockedBefore string) {
 	if s.Session.Phase == Backoff && c.spec.Generation != s.Generation {
-		s.Session.Phase = Idle // what failed may be put right: nobody is refused because of it
+		s.Session.Phase = Idle // the change may have fixed the failure, so requests must not fail with it
 	}
 	s.Generation = c.spec.Generation
 	switch {

@@ -6,8 +6,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Status is everything but the report that is known of a cluster: the source of the status and
-// conditions of its ClusterAgent.
+// Status has everything that is known of a cluster except its report. It is the source of the status and
+// conditions of the ClusterAgent.
 type Status struct {
 	Cluster string
 	// Generation is the generation of the ClusterAgent that the other fields are about.
@@ -38,20 +38,20 @@ type Status struct {
 	Stale [state.NumSections]StaleSection
 }
 
-// StaleSection is a section of which an agent reports what is old. Its zero value is a
-// section that is fresh, or that there never was anything of.
+// StaleSection describes a section that was older than the TTL when its report was received. The zero value
+// means that the section is fresh, or was never read.
 type StaleSection struct {
-	// Since is until when the section was known to be true.
+	// Since is the last time at which the section is known to have been true.
 	Since time.Time
-	// Error is why it is not any more.
+	// Error is why the agent cannot read the section.
 	Error state.SectionError
 }
 
-// staleSection returns a section as of a report. The times of one that stays old differ
-// by some milliseconds from report to report, and words by a port number, so before is
-// taken over where it says the same.
+// staleSection returns the StaleSection of a section in a report. From report to report the age of a stale
+// section differs by some milliseconds, and its message by a port number. To keep Status equal, staleSection
+// returns before if the reason is the same and the time about the same.
 func staleSection(name state.SectionName, s state.Section, received time.Time, ttl time.Duration, before StaleSection) StaleSection {
-	// Usage is read at a period of its own, a part of it ("Partial") too.
+	// Usage has a period of its own, also if it is incomplete (Partial).
 	hasOwnPeriod := name == state.SectionUsage && (s.Error.Reason == "" || s.Error.Reason == "Partial")
 	switch {
 	case s.ObservedAt.IsZero() || hasOwnPeriod || received.Sub(s.ObservedAt) <= ttl:
@@ -62,8 +62,8 @@ func staleSection(name state.SectionName, s state.Section, received time.Time, t
 	return StaleSection{s.ObservedAt, s.Error}
 }
 
-// equalIgnoringTimes says that nobody has to be woken by the difference: nothing but
-// times of receipt.
+// equalIgnoringTimes reports whether two Status values differ at most in their times of receipt and
+// observation.
 func (s Status) equalIgnoringTimes(other Status) bool {
 	s.ReceivedAt, s.ObservedAt = other.ReceivedAt, other.ObservedAt
 	return s == other

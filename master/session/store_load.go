@@ -7,12 +7,12 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// startsPerSecond is how many clusters begin a second that nobody waits for, for each
-// processor there is for that: when a master starts, all of them would at once.
+// startupRate is how many clusters without requests start per second, for each slot of Sessions.cpuSlots.
+// Otherwise all would start at once when the master starts.
 const startupRate = 100
 
-// prepare is the first step of a worker: when its startup slot is due, it loads the report that
-// another process, or this one earlier, left in the Store.
+// prepare is the first step of a worker. It waits for its turn at a master's start, and loads the report that
+// another process, or this one earlier, saved in the Store.
 func (w *worker) prepare(ctx context.Context) {
 	w.waitStartup(ctx)
 	w.mu.Lock()
@@ -23,13 +23,13 @@ func (w *worker) prepare(ctx context.Context) {
 	}
 	defer w.holdReportSize()
 	if e, err := w.loadFromStore(ctx); err == nil {
-		// The process that wrote it may have shown its readers more than it had saved when
-		// it was killed. Under a term of its own what is old comes behind that all the same.
+		// The process that wrote the entry may have shown later reports to its readers before it was killed.
+		// With a new term this older report counts as newer than those.
 		w.restore(e, w.sessions.nextTerm(ctx, w.name))
 	}
 }
 
-// waitStartup waits until it is the cluster's turn, or somebody is there who would wait.
+// waitStartup waits until the startupLimiter admits the cluster, or until skipStartupDelay is true.
 func (w *worker) waitStartup(ctx context.Context) {
 	if w.skipStartupDelay() {
 		return
@@ -49,8 +49,7 @@ func (w *worker) waitStartup(ctx context.Context) {
 	reservation.Cancel()
 }
 
-// skipStartupDelay reports whether the cluster does not wait for its startup slot, because of
-// a request or because there is nothing to do.
+// skipStartupDelay reports whether the cluster need not wait, because it has readers or must not be dialed.
 func (w *worker) skipStartupDelay() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -75,8 +74,8 @@ func (w *worker) loadFromStore(ctx context.Context) (cache.Entry, error) {
 	return clampTimes(e, spec, time.Now()), nil
 }
 
-// clampTimes returns an Entry of the Store with times that a session of this spec can have
-// left: who can write to Redis may otherwise have a cluster dialed for years.
+// clampTimes limits the times of an entry to what a session with this spec can have. Anybody with write
+// access to Redis could otherwise have a cluster dialed for years.
 func clampTimes(e cache.Entry, spec Cluster, now time.Time) cache.Entry {
 	e.StartedAt = earlier(e.StartedAt, now)
 	e.SessionExpiresAt = earlier(e.SessionExpiresAt, now.Add(spec.SessionDuration))
@@ -91,9 +90,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// restore takes over an entry of the Store: as the cached report, or if it has expired as the
-// base of the next session. If this process had no report before, it also takes over the
-// entry's demand.
+// restore publishes an entry of the Store. If it has expired, it is only the base of the next session. If
+// this process had no report before, restore also takes over the entry's demand.
 func (w *worker) restore(e cache.Entry, term uint64) {
 	now := time.Now()
 	r := &Report{
@@ -118,7 +116,7 @@ func (w *worker) restore(e cache.Entry, term uint64) {
 	if w.waiters == 0 {
 		r.State = r.State.WithoutObjects()
 	}
-	if r.ObservedAt.Before(w.status.ObservedAt) { // a summary came later, by itself
+	if r.ObservedAt.Before(w.status.ObservedAt) { // there was a summary since
 		w.report = r
 		w.notifyWaiters()
 		return
@@ -126,8 +124,9 @@ func (w *worker) restore(e cache.Entry, term uint64) {
 	w.publishLocked(r)
 }
 
-// shouldRestore reports whether an Entry is useful: it is of the expected cluster, and newer than the
-// present report, or the same report that was dropped and is still fresh. w.mu must be held.
+// shouldRestore reports whether an entry is of the expected cluster, and newer than the present report. An
+// entry of the same version is restored if the State of the present report was dropped and the entry is
+// fresh. w.mu must be held.
 func (w *worker) shouldRestore(e cache.Entry, now time.Time) bool {
 	if expected := w.expectedUID(); expected != "" && expected != e.UID {
 		return false

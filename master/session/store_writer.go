@@ -9,11 +9,11 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// storeTimeout is how long the Store may take for anything.
+// storeTimeout limits each call of the Store.
 const storeTimeout = time.Second
 
-// storeWriter writes one cluster's values to the Store behind the sessions' backs: the
-// latest only, one at a time, and not more often than once a period.
+// storeWriter writes a cluster's reports to the Store, in a goroutine of its own. It writes the latest report
+// only, at most once in each interval.
 type storeWriter struct {
 	store   cache.Store
 	cluster string
@@ -24,8 +24,8 @@ type storeWriter struct {
 	done chan struct{}
 
 	mu         sync.Mutex
-	next       *cache.Entry // nil: nothing to save
-	dropStored bool         // what is stored has to go, before next
+	next       *cache.Entry // nil if there is nothing to write
+	dropStored bool         // the stored entry has to be removed
 	interval   time.Duration
 }
 
@@ -33,7 +33,7 @@ func newStoreWriter(store cache.Store, cluster string, log *slog.Logger) *storeW
 	return &storeWriter{store: store, cluster: cluster, log: log, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 }
 
-// enqueue gives an Entry to save in place of any that was not saved yet.
+// enqueue sets the entry that is written next. It replaces an entry that was not written yet.
 func (w *storeWriter) enqueue(e cache.Entry, interval time.Duration) {
 	w.mu.Lock()
 	w.next, w.interval = &e, interval
@@ -41,7 +41,7 @@ func (w *storeWriter) enqueue(e cache.Entry, interval time.Duration) {
 	signal(w.wake)
 }
 
-// drop has what is stored dropped.
+// drop removes the stored entry, and the one that was not written yet.
 func (w *storeWriter) drop() {
 	w.mu.Lock()
 	w.next, w.dropStored = nil, true
@@ -49,13 +49,13 @@ func (w *storeWriter) drop() {
 	signal(w.wake)
 }
 
-// close saves what is left to save, and ends the saver.
+// close writes the last entry and ends the goroutine.
 func (w *storeWriter) close() {
 	close(w.quit)
 	<-w.done
 }
 
-// run saves until close.
+// run writes entries until close is called.
 func (w *storeWriter) run() {
 	defer close(w.done)
 	for {
@@ -76,8 +76,8 @@ func (w *storeWriter) run() {
 	}
 }
 
-// flush saves what there is, and gives how long to wait before the next time. A
-// Store that fails has said so itself.
+// flush writes what is enqueued, and returns how long to wait before the next call. Errors are logged at the
+// debug level, since the Store logs an outage once itself.
 func (w *storeWriter) flush() time.Duration {
 	w.mu.Lock()
 	next, dropStored, interval := w.next, w.dropStored, w.interval
@@ -87,12 +87,12 @@ func (w *storeWriter) flush() time.Duration {
 	defer cancel()
 	if dropStored {
 		if err := w.store.Delete(ctx, w.cluster); err != nil {
-			w.log.Debug("the cache was not told to forget", "cluster", w.cluster, "error", err)
+			w.log.Debug("cannot remove the report from the store", "cluster", w.cluster, "error", err)
 		}
 	}
 	if next != nil {
 		if err := w.store.Save(ctx, w.cluster, *next); err != nil {
-			w.log.Debug("the cache took no report", "cluster", w.cluster, "error", err)
+			w.log.Debug("cannot write the report to the store", "cluster", w.cluster, "error", err)
 		}
 	}
 	return interval

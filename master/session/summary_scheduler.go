@@ -3,15 +3,16 @@ package session
 import (
 	"container/heap"
 	"context"
+	"hash/fnv"
 	"sync"
 	"time"
 )
 
-// maxRefreshes is how many summaries of idle clusters are asked for at once.
+// maxSummaries is how many summaries are requested at a time.
 const maxSummaries = 20
 
-// summaryScheduler knows when each cluster's next summary is due, and lets so many of them
-// be asked for at once. Asking is done by the clusters' own goroutines.
+// summaryScheduler schedules the summaries of clusters without a session, and limits how many are requested
+// at a time. The clusters' workers request them.
 type summaryScheduler struct {
 	wake chan struct{}
 
@@ -25,7 +26,7 @@ func newSummaryScheduler() *summaryScheduler {
 	return &summaryScheduler{wake: make(chan struct{}, 1), freeSlots: maxSummaries, due: map[*clusterState]time.Time{}}
 }
 
-// schedule sets when the member's next summary is due, in place of when it was.
+// schedule sets when the cluster's next summary is due. It replaces an earlier time.
 func (s *summaryScheduler) schedule(c *clusterState, at time.Time) {
 	s.mu.Lock()
 	s.due[c] = at
@@ -34,14 +35,14 @@ func (s *summaryScheduler) schedule(c *clusterState, at time.Time) {
 	signal(s.wake)
 }
 
-// cancel lets no further summary be due.
+// cancel removes the cluster's next summary from the schedule.
 func (s *summaryScheduler) cancel(c *clusterState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.due, c)
 }
 
-// release releases a slot that take returned.
+// release releases a slot that next has returned with a cluster.
 func (s *summaryScheduler) release() {
 	s.mu.Lock()
 	s.freeSlots++
@@ -49,15 +50,15 @@ func (s *summaryScheduler) release() {
 	signal(s.wake)
 }
 
-// next returns a member that is due, with a slot for it; else the time until which nothing is
-// due, or zero until a slot is released or a member is scheduled.
+// next returns a cluster whose summary is due, and takes a slot for it. If there is none, it returns when the
+// next summary is due, or zero if run has to wait until wake.
 func (s *summaryScheduler) next(now time.Time) (c *clusterState, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 {
 		first := s.queue[0]
 		switch {
-		case !s.due[first.cluster].Equal(first.at): // it was moved since
+		case !s.due[first.cluster].Equal(first.at): // rescheduled or cancelled
 			heap.Pop(&s.queue)
 		case now.Before(first.at):
 			return nil, first.at
@@ -73,8 +74,8 @@ func (s *summaryScheduler) next(now time.Time) (c *clusterState, until time.Time
 	return nil, time.Time{}
 }
 
-// run sees to it that every member that is due is asked, until the context ends. It
-// waits for: the next due time; a place or a scheduledRefresh; the end.
+// run requests due summaries until the context ends. It waits for the next due time, for a released slot or a
+// new time (wake), and for the end of the context.
 func (s *summaryScheduler) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -96,13 +97,23 @@ func (s *summaryScheduler) run(ctx context.Context) {
 	}
 }
 
-// delayedItem is when a member is due, unless that was changed since.
+// nextSummaryTime returns when the next summary of a cluster is due. The times repeat with the interval and
+// are shifted by a hash of the name, so that the clusters are spread evenly. The result is after now.
+func nextSummaryTime(name string, interval time.Duration, now time.Time) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	shift := time.Duration(h.Sum64() % uint64(interval)) //nolint:gosec // interval is above zero
+	elapsed := (time.Duration(now.UnixNano())%interval - shift + interval) % interval
+	return now.Add(interval - elapsed)
+}
+
+// delayedItem is a time in the delayQueue. It is void if the cluster's time in summaryScheduler.due differs.
 type delayedItem struct {
 	cluster *clusterState
 	at      time.Time
 }
 
-// delayQueue is a heap of scheduledRefresh, the earliest first.
+// delayQueue is a heap by time. It implements heap.Interface.
 type delayQueue []delayedItem
 
 func (q delayQueue) Len() int           { return len(q) }

@@ -10,14 +10,14 @@ import (
 	"fmt"
 )
 
-// pinError says that an agent's key is none of those that are pinned.
+// pinError is the error for an agent whose key is not pinned.
 type pinError struct{ shown string }
 
 func (e *pinError) Error() string {
-	return fmt.Sprintf("the agent shows a key that is not pinned: its SHA-256 is %s", e.shown)
+	return fmt.Sprintf("the agent's key is not pinned: its SHA-256 is %s", e.shown)
 }
 
-// tlsConfig is how a certificate is held against t, for an endpoint of that host.
+// tlsConfig returns the client configuration for an endpoint with the given host.
 func (t TLS) tlsConfig(host string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host, NextProtos: []string{"http/1.1"}}
 	if t.ServerName != "" {
@@ -26,7 +26,7 @@ func (t TLS) tlsConfig(host string) (*tls.Config, error) {
 	if len(t.CABundle) > 0 {
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(t.CABundle) {
-			return nil, errors.New("caBundle holds no PEM certificate")
+			return nil, errors.New("caBundle has no PEM certificate")
 		}
 	}
 	if len(t.PinnedSHA256) == 0 {
@@ -36,8 +36,8 @@ func (t TLS) tlsConfig(host string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// With a pin alone the key is the identity, whoever signed it and for what name.
-	// VerifyConnection is called for resumed connections too.
+	// With a pin and without a CABundle the key alone identifies the agent. VerifyConnection also verifies
+	// resumed connections.
 	c.InsecureSkipVerify = len(t.CABundle) == 0
 	c.VerifyConnection = func(s tls.ConnectionState) error { return verifyPin(s, pins) }
 	return c, nil
@@ -48,14 +48,15 @@ func decodePins(hexes []string) ([][]byte, error) {
 	for _, h := range hexes {
 		pin, err := hex.DecodeString(h)
 		if err != nil || len(pin) != sha256.Size {
-			return nil, fmt.Errorf("the pin %q is not 64 hex digits, the SHA-256 of a SubjectPublicKeyInfo", h)
+			return nil, fmt.Errorf("invalid pin %q: want 64 hex digits, the SHA-256 of a SubjectPublicKeyInfo", h)
 		}
 		pins = append(pins, pin)
 	}
 	return pins, nil
 }
 
-// verifyPin looks at the certificate whose key the peer has proved to have.
+// verifyPin verifies the key of the peer's certificate. The TLS handshake has proven that the peer has the
+// private key.
 func verifyPin(s tls.ConnectionState, pins [][]byte) error {
 	if len(s.PeerCertificates) == 0 {
 		return &pinError{shown: "none"}
@@ -71,7 +72,7 @@ func verifyPin(s tls.ConnectionState, pins [][]byte) error {
 	return nil
 }
 
-// isCertificateError says that an error of a dial is about the agent's certificate.
+// isCertificateError reports whether a dial failed because of the agent's certificate.
 func isCertificateError(err error) bool {
 	var pin *pinError
 	var verification *tls.CertificateVerificationError

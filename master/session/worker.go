@@ -8,24 +8,24 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// worker is the goroutine of one wanted cluster. It owns dial and session, and ends
-// when there is nothing left to do: no demand, no session, no value.
+// worker is the goroutine of a cluster with work to do. It owns the dial and the session, and ends when there
+// is no demand, no session and no report with a State.
 type worker struct {
 	*clusterState
 	retained *retainedState
 
-	// children are the goroutines that it started; it outlives them all.
+	// children are goroutines that the worker has started. It waits for them before it ends.
 	children sync.WaitGroup
-	writer   *storeWriter   // nil: nothing was saved yet
-	dialing  *pendingDial   // nil: no dial is under way
-	active   *activeSession // nil: no session is open
+	writer   *storeWriter   // nil until the first report is written
+	dialing  *pendingDial   // nil if there is no pending dial
+	active   *activeSession // nil if no session is open
 
-	// failing: the last attempt failed, and the next is at retryAt.
+	// failing reports whether the last attempt failed. The next one is due at retryAt.
 	failing bool
 	retryAt time.Time
 }
 
-// pendingDial is a dial under way.
+// pendingDial is a dial whose result was not handled yet.
 type pendingDial struct {
 	purpose purpose
 	request dialRequest
@@ -35,11 +35,11 @@ type pendingDial struct {
 
 func newWorker(c *clusterState) *worker { return &worker{clusterState: c, retained: &c.retained} }
 
-// run decides and does until there is nothing left. It waits for:
-//   - stir: demand, the registry's entry or its turn for a summary changed
-//   - replies: a dial came to its end
-//   - frames: the agent sent something, or the connection broke
-//   - the timer: an instant that the decision named
+// run decides and acts until nothing is left to do. It waits for:
+//   - wake: demand, the Registry's entry, or the schedule of summaries changed
+//   - a dial result
+//   - a message of the agent, or an error of the connection
+//   - the timer: the time in the decision
 //   - the context: the master is shutting down
 func (w *worker) run(ctx context.Context) {
 	defer w.children.Wait()
@@ -64,8 +64,8 @@ func (w *worker) run(ctx context.Context) {
 		case <-w.wake:
 		case r := <-w.dialResults():
 			w.handleDialResult(r)
-		case f := <-w.messages():
-			w.handleMessage(f)
+		case m := <-w.messages():
+			w.handleMessage(m)
 		case <-timer.C:
 		case <-done:
 			done = nil
@@ -87,7 +87,7 @@ func (w *worker) messages() <-chan inboundMessage {
 	return w.active.conn.messages
 }
 
-// facts are how things are now.
+// facts returns the present facts.
 func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -115,7 +115,8 @@ func (w *worker) facts(ctx context.Context, now time.Time) facts {
 	return f
 }
 
-// resetOnNewGeneration forgets failures when somebody has changed what they may come from.
+// resetOnNewGeneration resets the failures when the cluster's spec was changed, since that may have fixed
+// their cause.
 func (w *worker) resetOnNewGeneration() {
 	if w.retained.generation == w.spec.Generation {
 		return
@@ -124,7 +125,7 @@ func (w *worker) resetOnNewGeneration() {
 	w.retryAt = time.Time{}
 }
 
-// perform does what was decided, other than to wait or to leave.
+// perform performs an action other than actionWait and actionExit.
 func (w *worker) perform(ctx context.Context, d decision) {
 	switch d.action {
 	case actionDial:
@@ -150,8 +151,8 @@ func (w *worker) perform(ctx context.Context, d decision) {
 	}
 }
 
-// abortSession ends a session that went wrong, if nothing came after all while the
-// goroutine was busy.
+// abortSession ends the session of a silent agent, or one that outlived its duration. If a message is
+// waiting, since the worker was busy, it processes the message instead.
 func (w *worker) abortSession(reason string) {
 	select {
 	case m := <-w.messages():
@@ -162,7 +163,7 @@ func (w *worker) abortSession(reason string) {
 	}
 }
 
-// evictReport keeps of the value what costs nothing.
+// evictReport drops the State of the report, and keeps its summary.
 func (w *worker) evictReport() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -172,12 +173,12 @@ func (w *worker) evictReport() {
 	w.account.Commit(0)
 }
 
-// finish saves what is left to save, and says whether the goroutine may end.
+// finish writes the last report, and reports whether the worker may end.
 func (w *worker) finish() bool {
 	w.mu.Lock()
-	gone := w.deleted
+	deleted := w.deleted
 	w.mu.Unlock()
-	if gone {
+	if deleted {
 		w.storeWriter().drop()
 		w.notifyClusterRemoved()
 	}
@@ -188,7 +189,7 @@ func (w *worker) finish() bool {
 	return w.tryExit()
 }
 
-// storeWriter is the worker's saver, started when it is needed first.
+// storeWriter returns the worker's storeWriter. The first call starts it.
 func (w *worker) storeWriter() *storeWriter {
 	if w.writer == nil {
 		w.writer = newStoreWriter(w.sessions.store, w.name, w.sessions.log)

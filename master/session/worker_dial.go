@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// startDial starts a dial.
+// startDial starts a goroutine that dials the agent.
 func (w *worker) startDial(ctx context.Context, p purpose) {
 	ctx, cancel := context.WithCancel(ctx)
 	w.mu.Lock()
@@ -19,7 +19,7 @@ func (w *worker) startDial(ctx context.Context, p purpose) {
 		if w.report != nil && !w.retained.noBase {
 			req.base, req.baseSize = w.report.State, w.report.size
 		}
-		w.updateStatusLocked(func(o *Status) { o.Session.Phase = Connecting })
+		w.updateStatusLocked(func(s *Status) { s.Session.Phase = Connecting })
 	} else {
 		w.summaryDue = false
 		req.lastSummary, req.lastIdentity = w.status.Summary, w.status.lastIdentity(w.name)
@@ -30,20 +30,19 @@ func (w *worker) startDial(ctx context.Context, p purpose) {
 	w.children.Go(func() { a.result <- w.sessions.dialAgent(ctx, req) })
 }
 
-// outdatedBy reports whether the Registry's entry has changed so that the dial does not serve
-// it.
+// outdatedBy reports whether the Registry's entry has changed so much that the dial has to be cancelled.
 func (r dialRequest) outdatedBy(spec Cluster) bool {
 	return !r.cluster.sameSession(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != r.uid
 }
 
-// cancelDial ends the dial, and waits until it has ended.
+// cancelDial cancels the pending dial, and waits until it has ended.
 func (w *worker) cancelDial() {
 	d := w.dialing
 	w.dialing = nil
 	d.cancel()
 	if r := <-d.result; r.isOpen() {
 		r.releaseHandshake()
-		r.conn.tryWrite(&wire.Stop{Message: "nobody wants it any more"})
+		r.conn.tryWrite(&wire.Stop{Message: "the session is no longer needed"})
 		r.conn.closeUnread(closeNormal, "")
 	}
 	w.recordDial(d, "given up")
@@ -52,7 +51,7 @@ func (w *worker) cancelDial() {
 	}
 }
 
-// recordDial records the end of a dial.
+// recordDial counts a dial, and releases the scheduler's slot of a summary.
 func (w *worker) recordDial(d *pendingDial, outcome string) {
 	w.sessions.metrics.observeDial(d.purpose, outcome)
 	if d.purpose == purposeSummary {
@@ -62,15 +61,15 @@ func (w *worker) recordDial(d *pendingDial, outcome string) {
 	}
 }
 
-// setIdle sets the phase of a cluster without session or dial, and notifies readers.
+// setIdle sets the phase of a cluster without a session or dial to Idle, and wakes readers.
 func (w *worker) setIdle() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.updateStatusLocked(func(o *Status) { o.Session.Phase = Idle })
+	w.updateStatusLocked(func(s *Status) { s.Session.Phase = Idle })
 	w.notifyWaiters()
 }
 
-// handleDialResult processes the result of a dial.
+// handleDialResult processes the result of the pending dial.
 func (w *worker) handleDialResult(r dialResult) {
 	d := w.dialing
 	w.dialing = nil
@@ -96,10 +95,10 @@ func (w *worker) handleDialResult(r dialResult) {
 	}
 }
 
-// handleSummary processes the result of an idle refresh.
+// handleSummary processes the result of a dial for a summary.
 func (w *worker) handleSummary(d *pendingDial, r dialResult) {
 	if r.failure != nil {
-		w.updateStatus(func(o *Status) { o.setFailed(r.failure) })
+		w.updateStatus(func(s *Status) { s.setFailed(r.failure) })
 		return
 	}
 	w.retained.uid = cmp.Or(w.retained.uid, r.identity.ClusterUID)
@@ -107,15 +106,15 @@ func (w *worker) handleSummary(d *pendingDial, r dialResult) {
 	for i := range sections {
 		sections[i] = wire.SectionFromAge(r.summary.Ages[i], r.summary.Errors[i], r.receivedAt)
 	}
-	w.updateStatus(func(o *Status) {
-		o.setSucceeded(r.skew)
-		o.setIdentity(r.hello, r.identity)
-		o.setSummary(&r.summary.Summary, observedAt(sections), r.receivedAt)
-		o.setStale(sections, r.receivedAt, d.request.cluster.CacheTTL)
+	w.updateStatus(func(s *Status) {
+		s.setSucceeded(r.skew)
+		s.setIdentity(r.hello, r.identity)
+		s.setSummary(&r.summary.Summary, observedAt(sections), r.receivedAt)
+		s.setStale(sections, r.receivedAt, d.request.cluster.CacheTTL)
 	})
 }
 
-// setFailed records that the cluster could not be reached, or that its session failed.
+// setFailed records a failed attempt or session.
 func (s *Status) setFailed(f *failure) {
 	s.Ready, s.Reason, s.Message = state.False, f.reason, f.Error()
 }
@@ -125,11 +124,11 @@ func (s *Status) setSucceeded(skew clockSkew) {
 	s.Ready, s.Reason, s.Message = state.True, Succeeded, ""
 	if skew.detected {
 		s.Reason = ClockSkew
-		s.Message = skew.describe() + ": set both right, as each dial takes a second connection, with a token for a nonce of the agent's"
+		s.Message = skew.describe() + ": correct them; until then each dial needs a second connection, with a token for a nonce of the agent"
 	}
 }
 
-// lastIdentity returns who answered last, for a cluster of that name.
+// lastIdentity returns the identity of the agent that answered last, with the given cluster name.
 func (s *Status) lastIdentity(name string) *wire.Identity {
 	return &wire.Identity{AgentVersion: s.AgentVersion, ClusterName: name, ClusterUID: s.UID, KubernetesVersion: s.KubernetesVersion}
 }

@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// handleMessage processes a frame of the open connection.
+// handleMessage processes a message of the open session, or the error that ends it.
 func (w *worker) handleMessage(in inboundMessage) {
 	defer in.release()
 	active := w.active
@@ -27,12 +27,13 @@ func (w *worker) handleMessage(in inboundMessage) {
 	case *wire.Snapshot, *wire.Delta, *wire.Usage, *wire.Status, *wire.Bookmark:
 		w.handleReport(in)
 	default:
-		w.endSession(resyncEnd(fmt.Errorf("%T has no place in a session", m)))
+		w.endSession(resyncEnd(fmt.Errorf("the agent sent %T, which is not allowed in a session", m)))
 	}
 }
 
-// readErrorEnd returns the ending for an error of the connection or of a frame. An agent ends a
-// session that is not acknowledged: if this process was paused, the agent did what it should.
+// readErrorEnd returns the sessionEnd for an error of the connection or of a message. An agent ends a session
+// whose reports are not acknowledged. If that happened while this process was paused, it is not a failure of
+// the agent.
 func (w *worker) readErrorEnd(m inboundMessage) sessionEnd {
 	if requiresResync(m.err) {
 		return resyncEnd(m.err)
@@ -43,17 +44,17 @@ func (w *worker) readErrorEnd(m inboundMessage) sessionEnd {
 		since = active.grantedAt
 	}
 	if pause := sessions.pauses.lastSince(since, m.receivedAt); pause > 0 {
-		sessions.log.Info("a session broke while this master did not run, and begins anew", "cluster", w.name, "session", active.info.ID, "pause", pause.Round(time.Millisecond))
+		sessions.log.Info("the connection broke while this process was paused; dialing again", "cluster", w.name, "session", active.info.ID, "pause", pause.Round(time.Millisecond))
 		return sessionEnd{reason: endPaused}
 	}
 	return lostEnd(m.err)
 }
 
-// handleGrant processes the response to a Renew.
+// handleGrant processes the answer to a Renew.
 func (w *worker) handleGrant(m *wire.SubscribeResponse, at time.Time) {
 	active := w.active
 	if !active.renewing || m.Renewal != active.renewal {
-		w.endSession(resyncEnd(fmt.Errorf("a grant with the number %d, which nobody asked for", m.Renewal)))
+		w.endSession(resyncEnd(fmt.Errorf("the agent sent a grant for renewal %d, which was not requested", m.Renewal)))
 		return
 	}
 	if f := active.cluster.checkGrant(m); f != nil {
@@ -63,11 +64,11 @@ func (w *worker) handleGrant(m *wire.SubscribeResponse, at time.Time) {
 	}
 	active.renewing, active.grantedAt, active.period, active.duration, active.nonce = false, at, m.Period, m.Duration, m.Nonce
 	active.info.ExpiresAt = active.expiresAt()
-	w.updateStatus(func(o *Status) { o.Session.ExpiresAt = active.info.ExpiresAt })
+	w.updateStatus(func(s *Status) { s.Session.ExpiresAt = active.info.ExpiresAt })
 }
 
-// handleReport processes a part of a report, and publishes the report when a Bookmark has
-// verified it.
+// handleReport processes a part of a report. When a Bookmark has verified the report, it acknowledges and
+// publishes it.
 func (w *worker) handleReport(m inboundMessage) {
 	active := w.active
 	if _, ok := m.message.(*wire.Snapshot); ok {
@@ -108,8 +109,8 @@ func (w *worker) handleReport(m inboundMessage) {
 	w.holdSize(active.receiver.Size())
 }
 
-// newReport returns the report for a State. A late report does not extend freshness: it expires
-// with the report before it, or immediately if there is none.
+// newReport returns the report for a State. A late report does not extend freshness: it expires with the
+// report before it. If there is none, newReport returns nil.
 func (w *worker) newReport(s *state.State, at time.Time, late bool) *Report {
 	active := w.active
 	info := active.info
@@ -131,7 +132,7 @@ func (w *worker) newReport(s *state.State, at time.Time, late bool) *Report {
 	return r
 }
 
-// reportApplied publishes a report, and has it saved.
+// reportApplied publishes a report, calls the event handlers and enqueues it for the Store.
 func (w *worker) reportApplied(r *Report) {
 	active := w.active
 	active.reports++
@@ -143,10 +144,10 @@ func (w *worker) reportApplied(r *Report) {
 	w.failing = false
 	if active.info.Phase != Reporting {
 		active.info.Phase = Reporting
-		w.updateStatus(func(o *Status) {
-			o.Session = active.info
-			o.setSucceeded(active.skew)
-			o.setIdentity(active.hello, active.identity)
+		w.updateStatus(func(s *Status) {
+			s.Session = active.info
+			s.setSucceeded(active.skew)
+			s.setIdentity(active.hello, active.identity)
 		})
 	}
 	w.publish(r)
@@ -154,7 +155,7 @@ func (w *worker) reportApplied(r *Report) {
 	w.storeWriter().enqueue(r.storeEntry(w.demandEnd(r.ReceivedAt)), active.period)
 }
 
-// demandEnd returns when the demand known at a time ends.
+// demandEnd returns when the present demand ends.
 func (w *worker) demandEnd(now time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
