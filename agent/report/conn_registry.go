@@ -9,135 +9,138 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// connRegistry holds the open connections, and the master that each one reports to.
+// connRegistry holds the open connections and the sessions on them. A master has at most one session.
 type connRegistry struct {
-	maxHolders int
-	// empty is closed when the last has left after a shutdown.
+	maxMasters int
+	// empty is closed when no connection is open after shutDown was called.
 	empty chan struct{}
 
 	mu sync.Mutex
-	// callers have a holder once they are seated.
-	callers map[*caller]string
+	// conns maps each open connection to the ID of the master that has a session on it, or to "" if it has no
+	// session.
+	conns   map[*conn]string
 	closing bool
 }
 
-// caller is one connection as others see it.
-type caller struct {
-	// orders has the end that somebody else decided: a newer session, a shutdown.
-	orders chan *ended
-	// challenge is that of a caller with a session; nil: it has none, or wants no
-	// signatures. The connRegistry's lock is for it.
+// conn is the registry's handle of one connection.
+type conn struct {
+	// terminated receives the reason if another goroutine ends the connection.
+	terminated chan *endError
+	// challenge has the key that opened the session. It is nil if there is no session, or if no signatures are
+	// required. connRegistry.mu guards it.
 	challenge *challenge
 }
 
-// order ends a caller; the first reason counts.
-func (c *caller) order(e *ended) {
+// terminate ends a connection. Only the first reason has an effect.
+func (c *conn) terminate(reason *endError) {
 	select {
-	case c.orders <- e:
+	case c.terminated <- reason:
 	default:
 	}
 }
 
-func newConnRegistry(maxHolders int) *connRegistry {
-	return &connRegistry{maxHolders: maxHolders, empty: make(chan struct{}), callers: map[*caller]string{}}
+func newConnRegistry(maxMasters int) *connRegistry {
+	return &connRegistry{maxMasters: maxMasters, empty: make(chan struct{}), conns: map[*conn]string{}}
 }
 
-// enter takes in a new connection.
-func (r *connRegistry) enter() (*caller, error) {
+// add registers a new connection. It returns a refusal if maxConnections are open or the agent shuts down.
+func (r *connRegistry) add() (*conn, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.closing:
-		return nil, &refusal{http.StatusServiceUnavailable, "shutting down", "the agent's process is ending"}
-	case len(r.callers) >= maxConnections:
-		return nil, &refusal{http.StatusServiceUnavailable, "crowded", fmt.Sprintf("%d connections are open, which is all that the agent takes", maxConnections)}
+		return nil, &refusal{http.StatusServiceUnavailable, "shutting down", "the agent is shutting down"}
+	case len(r.conns) >= maxConnections:
+		return nil, &refusal{http.StatusServiceUnavailable, "too many connections", fmt.Sprintf("the agent has %d open connections, which is its limit", maxConnections)}
 	}
-	c := &caller{orders: make(chan *ended, 1)}
-	r.callers[c] = ""
+	c := &conn{terminated: make(chan *endError, 1)}
+	r.conns[c] = ""
 	return c, nil
 }
 
-// seat gives a caller a session for its holder, and ends an older one of the same.
-func (r *connRegistry) seat(c *caller, holder string, signed *challenge) error {
+// acquireSession gives a connection the session of a master, and ends the master's older session on another
+// connection. It returns an endError if maxMasters other masters have sessions.
+func (r *connRegistry) acquireSession(c *conn, masterID string, ch *challenge) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var older *caller
+	var older *conn
 	others := map[string]bool{}
-	for other, h := range r.callers {
-		switch h {
+	for other, id := range r.conns {
+		switch id {
 		case "":
-		case holder:
+		case masterID:
 			older = other
 		default:
-			others[h] = true
+			others[id] = true
 		}
 	}
-	if len(others) >= r.maxHolders {
-		return &ended{wire.EndBusy, fmt.Sprintf("%d masters are reported to, which is all that the agent takes", len(others))}
+	if len(others) >= r.maxMasters {
+		return &endError{wire.EndBusy, fmt.Sprintf("the agent reports to %d other masters, which is its limit", len(others))}
 	}
 	if older != nil {
-		older.order(&ended{wire.EndSuperseded, "the same master opened a newer session"})
-		r.callers[older] = ""
+		older.terminate(&endError{wire.EndSuperseded, "the same master opened a newer session"})
+		r.conns[older] = ""
 	}
-	r.callers[c], c.challenge = holder, signed
+	r.conns[c], c.challenge = masterID, ch
 	return nil
 }
 
-// endUnless ends the sessions that were opened by a key which is not accepted.
-func (r *connRegistry) endUnless(accepted func(ed25519.PublicKey) bool, e func() *ended) {
+// endSessionsUnless ends the sessions whose key is not accepted.
+func (r *connRegistry) endSessionsUnless(accepted func(ed25519.PublicKey) bool, reason func() *endError) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for c := range r.callers {
+	for c := range r.conns {
 		if c.challenge != nil && !accepted(c.challenge.key) {
-			c.order(e())
+			c.terminate(reason())
 		}
 	}
 }
 
-func (r *connRegistry) leave(c *caller) {
+// remove unregisters a closed connection.
+func (r *connRegistry) remove(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.callers, c)
-	r.tellEmpty()
+	delete(r.conns, c)
+	r.closeIfEmpty()
 }
 
-// shutDown takes in nobody any more and ends everybody; the channel is closed when
-// all have left.
-func (r *connRegistry) shutDown(e *ended) <-chan struct{} {
+// shutDown ends all connections and refuses new ones. The returned channel is closed when all are closed.
+func (r *connRegistry) shutDown(reason *endError) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closing {
 		return r.empty
 	}
 	r.closing = true
-	for c := range r.callers {
-		c.order(e)
+	for c := range r.conns {
+		c.terminate(reason)
 	}
-	r.tellEmpty()
+	r.closeIfEmpty()
 	return r.empty
 }
 
-// tellEmpty is called once with nobody left after a shutdown: nobody enters then.
-func (r *connRegistry) tellEmpty() {
-	if r.closing && len(r.callers) == 0 {
+// closeIfEmpty closes r.empty when the last connection is closed after shutDown. That happens once, because add
+// registers no more connections then. The caller holds r.mu.
+func (r *connRegistry) closeIfEmpty() {
+	if r.closing && len(r.conns) == 0 {
 		close(r.empty)
 	}
 }
 
-// holder is whom a caller reports to, empty if it is not seated.
-func (r *connRegistry) holder(c *caller) string {
+// masterID returns the ID of the master that has a session on the connection, or "" if it has no session.
+func (r *connRegistry) masterID(c *conn) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.callers[c]
+	return r.conns[c]
 }
 
-// seated is how many have a session.
-func (r *connRegistry) seated() int {
+// sessionCount returns the number of open sessions.
+func (r *connRegistry) sessionCount() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 0
-	for _, holder := range r.callers {
-		if holder != "" {
+	for _, masterID := range r.conns {
+		if masterID != "" {
 			n++
 		}
 	}

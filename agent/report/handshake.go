@@ -8,60 +8,62 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// awaitReport waits for the first message of the master, which must be a SubscribeRequest, and returns it.
-func awaitReport(ctx context.Context, p *peer, c *caller) (*wire.SubscribeRequest, error) {
-	timer := time.NewTimer(reportTimeout)
+// awaitSubscribe waits for the first message of the master, which must be a SubscribeRequest, and returns it.
+func awaitSubscribe(ctx context.Context, p *peer, c *conn) (*wire.SubscribeRequest, error) {
+	timer := time.NewTimer(subscribeTimeout)
 	defer timer.Stop()
 	select {
 	case m := <-p.messages:
-		if asked, ok := m.(*wire.SubscribeRequest); ok {
-			return asked, nil
+		if req, ok := m.(*wire.SubscribeRequest); ok {
+			return req, nil
 		}
-		return nil, protocolError("the first message is a %T, not a Report", m)
-	case end := <-c.orders:
+		return nil, protocolViolation("the first message is a %T, want a SubscribeRequest", m)
+	case end := <-c.terminated:
 		return nil, end
 	case <-timer.C:
-		return nil, &violation{wire.CloseSilent, fmt.Sprintf("no Report within %s", reportTimeout)}
-	case <-p.gone:
-		return nil, p.lost
+		return nil, &violationError{wire.CloseSilent, fmt.Sprintf("no SubscribeRequest within %s", subscribeTimeout)}
+	case <-p.closed:
+		return nil, p.readErr
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// admissible says whether a Report can be answered at all. Who dials with a token
-// speaks for the holder in it, and for no other; who asks for a summary needs none.
-func admissible(r *wire.SubscribeRequest, tokenHolder string) error {
+// validateSubscribe checks the protocol version and the IDs of a request. If the master authenticated with a token,
+// the request must have the master ID for which the token was signed. A request for a summary has no IDs.
+func validateSubscribe(req *wire.SubscribeRequest, tokenMasterID string) error {
 	switch {
-	case r.Protocol < wire.ProtocolMin || r.Protocol > wire.ProtocolMax:
-		return &unsupported{wire.Unsupported{
+	case req.Protocol < wire.ProtocolMin || req.Protocol > wire.ProtocolMax:
+		return &unsupportedError{wire.Unsupported{
 			ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax,
-			Message: fmt.Sprintf("the agent speaks protocol %d to %d, not %d", wire.ProtocolMin, wire.ProtocolMax, r.Protocol),
+			Message: fmt.Sprintf("the agent supports protocol versions %d to %d, got %d", wire.ProtocolMin, wire.ProtocolMax, req.Protocol),
 		}}
-	case r.SummaryOnly:
+	case req.SummaryOnly:
 		return nil
-	case r.Session == "" || r.MasterID == "":
-		return protocolError("a SubscribeRequest without session or master ID")
-	case tokenHolder != "" && r.MasterID != tokenHolder:
-		return protocolError("a SubscribeRequest with another master ID than the token")
+	case req.Session == "" || req.MasterID == "":
+		return protocolViolation("the SubscribeRequest has no session or no master ID")
+	case tokenMasterID != "" && req.MasterID != tokenMasterID:
+		return protocolViolation("the SubscribeRequest has a different master ID than the token")
 	}
 	return nil
 }
 
-// grant returns the response to a SubscribeRequest. The granted period is at least minPeriod, and the granted
+// grant returns the response to a request for a session. The granted period is at least minPeriod, and the granted
 // duration is at most maxSession.
-func grant(r *wire.SubscribeRequest, minPeriod, maxSession time.Duration) (wire.SubscribeResponse, error) {
-	g := wire.SubscribeResponse{Session: r.Session, Period: max(r.Period, minPeriod)}
+func grant(req *wire.SubscribeRequest, minPeriod, maxSession time.Duration) (wire.SubscribeResponse, error) {
+	granted := wire.SubscribeResponse{Session: req.Session, Period: max(req.Period, minPeriod)}
 	var err error
-	g.Duration, err = grantDuration(r.Duration, g.Period, maxSession)
-	return g, err
+	granted.Duration, err = grantDuration(req.Duration, granted.Period, maxSession)
+	return granted, err
 }
 
-// grantDuration returns the duration to grant to a SubscribeRequest or a renewal. It returns an error if the
+// grantDuration returns the duration to grant for a SubscribeRequest or a Renew. It returns an error if the
 // duration does not exceed the period, because the session would end before its first tick.
-func grantDuration(asked, period, longest time.Duration) (time.Duration, error) {
-	if duration := min(asked, longest); duration > period {
+func grantDuration(requested, period, maxSession time.Duration) (time.Duration, error) {
+	if duration := min(requested, maxSession); duration > period {
 		return duration, nil
 	}
-	return 0, &ended{wire.EndError, fmt.Sprintf("%s of at most %s leave no room for a report every %s", asked, longest, period)}
+	return 0, &endError{wire.EndError, fmt.Sprintf(
+		"no report fits into a session of %s with a period of %s (requested: %s; the agent's --max-session: %s); request a longer session or a shorter period",
+		min(requested, maxSession), period, requested, maxSession)}
 }

@@ -14,68 +14,68 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-func TestAgentThatHasReadNothingIsNotReady(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		ask := func() error {
-			m := w.dial()
-			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute})
-			_, err := m.untilEnd()
+func TestNotReadyBeforeNodesAndPodsAreListed(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		subscribe := func() error {
+			m := h.dial()
+			m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute})
+			_, err := m.readUntilEnd()
 			_, _ = m.tryRead()
 			return err
 		}
-		var e *ended
-		if err := ask(); !errors.As(err, &e) || e.reason != wire.EndNotReady {
-			t.Errorf("ended with %v, want not ready", err)
+		var e *endError
+		if err := subscribe(); !errors.As(err, &e) || e.reason != wire.EndNotReady {
+			t.Errorf("got %v, want an End with not ready", err)
 		}
-		w.snapshot.SetSection(state.SectionPods, state.SectionStatus{Error: state.SectionError{Reason: "Forbidden", Message: "pods is forbidden"}})
+		h.snapshot.SetSection(state.SectionPods, state.SectionStatus{Error: state.SectionError{Reason: "Forbidden", Message: "pods is forbidden"}})
 		synctest.Wait()
-		if err := ask(); !errors.As(err, &e) || !strings.Contains(e.words, "pods is forbidden") {
-			t.Errorf("ended with %v, want the reason", err)
+		if err := subscribe(); !errors.As(err, &e) || !strings.Contains(e.message, "pods is forbidden") {
+			t.Errorf("got %v, want an End with the error of the section", err)
 		}
 	})
 }
 
-func TestReportOfAnotherProtocolIsUnsupported(t *testing.T) {
+func TestSubscribeWithOtherProtocolIsUnsupported(t *testing.T) {
 	for _, protocol := range []uint32{0, 1, wire.ProtocolMax + 1} {
-		inWorld(t, nil, func(t *testing.T, w *world) {
-			w.ready()
-			m := w.dial()
-			m.say(&wire.SubscribeRequest{Protocol: protocol, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute})
+		runTest(t, nil, func(t *testing.T, h *harness) {
+			h.makeReady()
+			m := h.dial()
+			m.send(&wire.SubscribeRequest{Protocol: protocol, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute})
 			if u, ok := m.read().(*wire.Unsupported); !ok || u.ProtocolMin != wire.ProtocolMin || u.ProtocolMax != wire.ProtocolMax || u.Message == "" {
-				t.Errorf("got %+v, want Unsupported", u)
+				t.Errorf("got %+v, want Unsupported with the protocols of the agent", u)
 			}
 			if _, err := m.tryRead(); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
-				t.Errorf("then %v, want a normal close", err)
+				t.Errorf("after Unsupported: got %v, want a normal close", err)
 			}
 		})
 	}
 }
 
-func TestMasterThatSaysNothingIsClosed(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.dial()
-		began := time.Now()
+func TestConnectionWithoutSubscribeIsClosed(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.dial()
+		start := time.Now()
 		m.wantClose(wire.CloseSilent)
-		if waited := time.Since(began); waited != reportTimeout {
-			t.Errorf("closed after %s, want %s", waited, reportTimeout)
+		if waited := time.Since(start); waited != subscribeTimeout {
+			t.Errorf("connection closed after %s, want %s", waited, subscribeTimeout)
 		}
 	})
 }
 
-// Each of these must end its own connection, with a code and words, and nothing
-// else: a second session goes on.
-func TestBrokenProtocolIsClosedAndDisturbsNobody(t *testing.T) {
-	report := &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "bad", Period: time.Second, Duration: time.Minute}
-	say := func(msg wire.MasterMessage) func(*master) { return func(m *master) { m.say(msg) } }
+// TestProtocolViolationClosesOnlyItsConnection checks that each violation closes its connection with a code and a reason,
+// and that a session of another master continues.
+func TestProtocolViolationClosesOnlyItsConnection(t *testing.T) {
+	subscribe := &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "bad", Period: time.Second, Duration: time.Minute}
+	send := func(msg wire.MasterMessage) func(*master) { return func(m *master) { m.send(msg) } }
 	raw := func(kind websocket.MessageType, frame string) func(*master) {
-		return func(m *master) { m.raw(kind, []byte(frame)) }
+		return func(m *master) { m.sendRaw(kind, []byte(frame)) }
 	}
-	within := func(then func(*master)) func(*master) {
+	inSession := func(then func(*master)) func(*master) {
 		return func(m *master) {
-			m.say(report)
-			m.granted()
-			m.mustNext()
+			m.send(subscribe)
+			m.readGrant()
+			m.mustNextFlush()
 			then(m)
 		}
 	}
@@ -84,39 +84,39 @@ func TestBrokenProtocolIsClosedAndDisturbsNobody(t *testing.T) {
 		do   func(*master)
 		code websocket.StatusCode
 	}{
-		"first frame is text":        {raw(websocket.MessageText, "hello"), websocket.StatusUnsupportedData},
-		"first frame is garbage":     {raw(websocket.MessageBinary, "\xff\xff\xff"), wire.CloseProtocol},
-		"first frame is empty":       {raw(websocket.MessageBinary, ""), wire.CloseProtocol},
-		"first frame is too large":   {raw(websocket.MessageBinary, tooLarge), websocket.StatusMessageTooBig},
-		"first message is an Ack":    {say(&wire.Ack{Seq: 1}), wire.CloseProtocol},
-		"first message is a Renew":   {say(&wire.Renew{Renewal: 1, Duration: time.Minute}), wire.CloseProtocol},
-		"Report without session":     {say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, MasterID: "bad", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
-		"Report without holder":      {say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
-		"text within a session":      {within(raw(websocket.MessageText, "hello")), websocket.StatusUnsupportedData},
-		"garbage within a session":   {within(raw(websocket.MessageBinary, "\x00garbage")), wire.CloseProtocol},
-		"too large within a session": {within(raw(websocket.MessageBinary, tooLarge)), websocket.StatusMessageTooBig},
-		"second Report":              {within(say(report)), wire.CloseProtocol},
-		"Ack of the future":          {within(say(&wire.Ack{Seq: 1 << 40})), wire.CloseProtocol},
+		"first frame is text":      {raw(websocket.MessageText, "hello"), websocket.StatusUnsupportedData},
+		"first frame is garbage":   {raw(websocket.MessageBinary, "\xff\xff\xff"), wire.CloseProtocol},
+		"first frame is empty":     {raw(websocket.MessageBinary, ""), wire.CloseProtocol},
+		"first frame is too large": {raw(websocket.MessageBinary, tooLarge), websocket.StatusMessageTooBig},
+		"first message is an Ack":  {send(&wire.Ack{Seq: 1}), wire.CloseProtocol},
+		"first message is a Renew": {send(&wire.Renew{Renewal: 1, Duration: time.Minute}), wire.CloseProtocol},
+		"no session":               {send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, MasterID: "bad", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
+		"no master ID":             {send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", Period: time.Second, Duration: time.Minute}), wire.CloseProtocol},
+		"text in a session":        {inSession(raw(websocket.MessageText, "hello")), websocket.StatusUnsupportedData},
+		"garbage in a session":     {inSession(raw(websocket.MessageBinary, "\x00garbage")), wire.CloseProtocol},
+		"too large in a session":   {inSession(raw(websocket.MessageBinary, tooLarge)), websocket.StatusMessageTooBig},
+		"second SubscribeRequest":  {inSession(send(subscribe)), wire.CloseProtocol},
+		"Ack of a future seq":      {inSession(send(&wire.Ack{Seq: 1 << 40})), wire.CloseProtocol},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, nil, func(t *testing.T, w *world) {
-				w.ready()
-				good := w.open("good", time.Second, time.Minute)
-				good.mustNext()
-				bad := w.dial()
+			runTest(t, nil, func(t *testing.T, h *harness) {
+				h.makeReady()
+				good := h.openSession("good", time.Second, time.Minute)
+				good.mustNextFlush()
+				bad := h.dial()
 				tc.do(bad)
 				bad.wantClose(tc.code)
-				good.mustNext()
-				good.mustNext()
-				if w.openSessions() != 1 {
-					t.Errorf("%d sessions open, want the good one", w.openSessions())
+				good.mustNextFlush()
+				good.mustNextFlush()
+				if h.sessionCount() != 1 {
+					t.Errorf("got %d open sessions, want 1", h.sessionCount())
 				}
 			})
 		})
 	}
 }
 
-func TestOneSummaryIsAnsweredWithNodeUsageAndClosed(t *testing.T) {
+func TestSummaryHasNodeUsageAndEndsConnection(t *testing.T) {
 	node := (&state.Node{Name: "n1"}).Key()
 	for name, tc := range map[string]struct {
 		read      func(context.Context) (state.Sample, error)
@@ -134,40 +134,40 @@ func TestOneSummaryIsAnsweredWithNodeUsageAndClosed(t *testing.T) {
 		"switched off": {wantError: "Pending"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(cfg *Config) { cfg.ReadNodes = tc.read }, func(t *testing.T, w *world) {
-				w.ready()
-				m := w.dial()
-				began := time.Now()
-				m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true})
+			runTest(t, func(cfg *Config) { cfg.ReadNodes = tc.read }, func(t *testing.T, h *harness) {
+				h.makeReady()
+				m := h.dial()
+				start := time.Now()
+				m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true})
 				got, ok := m.read().(*wire.Summary)
-				if !ok || got.Summary.Nodes.Total != 1 || got.Summary.Pods.Running != 2 || time.Since(began) != tc.wantAfter {
-					t.Fatalf("got %+v after %s", got, time.Since(began))
+				if !ok || got.Summary.Nodes.Total != 1 || got.Summary.Pods.Running != 2 || time.Since(start) != tc.wantAfter {
+					t.Fatalf("got %+v after %s, want a summary of one node and two running pods after %s", got, time.Since(start), tc.wantAfter)
 				}
 				if used := got.Summary.Used; (used != nil) != (tc.wantCPU != 0) || used != nil && used.CPUMillis != tc.wantCPU {
-					t.Errorf("used %+v, want %d", used, tc.wantCPU)
+					t.Errorf("got usage %+v, want %d millicores", used, tc.wantCPU)
 				}
 				if e := got.Errors[state.SectionUsage]; e.Reason != tc.wantError || (got.Ages[state.SectionUsage] == 0) != (tc.wantError == "") {
-					t.Errorf("usage: %+v, %s ago; want %q", e, got.Ages[state.SectionUsage], tc.wantError)
+					t.Errorf("got usage section %+v of %s ago, want reason %q", e, got.Ages[state.SectionUsage], tc.wantError)
 				}
 				if msg, err := m.tryRead(); err == nil || websocket.CloseStatus(err) != -1 {
-					t.Errorf("then %T, %v, want an end without a word", msg, err)
+					t.Errorf("after the summary: got %T, %v, want the connection to end without a close frame", msg, err)
 				}
-				if w.snapshot.Current().State.Usage != nil || w.usage.Load() != 0 {
-					t.Error("a summary left usage behind")
+				if h.snapshot.Current().State.Usage != nil || h.usageSubscribers.Load() != 0 {
+					t.Error("the summary changed the usage in the store, or still subscribes to usage")
 				}
 			})
 		})
 	}
 }
 
-func TestProblemsThatTheMasterHasAreNotSentAgain(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		w.change(&state.Node{Name: "n2", Ready: state.False})
+func TestSummaryOmitsProblemsThatTheMasterHas(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		h.change(&state.Node{Name: "n2", Ready: state.False})
 		synctest.Wait()
 		summaryFor := func(known uint64) *wire.Summary {
-			m := w.dial()
-			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true, ProblemsHash: known})
+			m := h.dial()
+			m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true, ProblemsHash: known})
 			return m.read().(*wire.Summary)
 		}
 		first := summaryFor(0)
@@ -176,9 +176,9 @@ func TestProblemsThatTheMasterHasAreNotSentAgain(t *testing.T) {
 		}
 		known := wire.HashProblems(first.Summary.Problems)
 		if same := summaryFor(known); !same.SameProblems || len(same.Summary.Problems) != 0 || same.Summary.ProblemCount != 1 {
-			t.Errorf("got %+v, want the same problem left out", same)
+			t.Errorf("got %+v, want SameProblems and no list of problems", same)
 		}
-		w.change(&state.Node{Name: "n3", Ready: state.False})
+		h.change(&state.Node{Name: "n3", Ready: state.False})
 		synctest.Wait()
 		if other := summaryFor(known); other.SameProblems || len(other.Summary.Problems) != 2 {
 			t.Errorf("got %+v, want both problems", other)
@@ -186,14 +186,14 @@ func TestProblemsThatTheMasterHasAreNotSentAgain(t *testing.T) {
 	})
 }
 
-func TestResourcesThatTheMasterHasAreNotSentAgain(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		w.change(&state.Node{Name: "n2", Ready: state.True, Schedulable: true, Allocatable: state.Resources{CPUMillis: 4000, Pods: 110, Extended: map[string]int64{"nvidia.com/gpu": 4}}})
+func TestSummaryOmitsResourcesThatTheMasterHas(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		h.change(&state.Node{Name: "n2", Ready: state.True, Schedulable: true, Allocatable: state.Resources{CPUMillis: 4000, Pods: 110, Extended: map[string]int64{"nvidia.com/gpu": 4}}})
 		synctest.Wait()
 		summaryFor := func(known uint64) *wire.Summary {
-			m := w.dial()
-			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true, ResourcesHash: known})
+			m := h.dial()
+			m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true, ResourcesHash: known})
 			return m.read().(*wire.Summary)
 		}
 		first := summaryFor(0)
@@ -202,132 +202,132 @@ func TestResourcesThatTheMasterHasAreNotSentAgain(t *testing.T) {
 		}
 		known := wire.HashResources(first.Identity, &first.Summary)
 		if same := summaryFor(known); !same.SameResources || same.Summary.Allocatable.CPUMillis != 0 || same.Summary.Nodes != first.Summary.Nodes {
-			t.Errorf("got %+v, want the same resources left out", same)
+			t.Errorf("got %+v, want SameResources and no resources", same)
 		}
-		w.change(&state.Node{Name: "n3", Ready: state.True, Schedulable: true, Allocatable: state.Resources{CPUMillis: 1000}})
+		h.change(&state.Node{Name: "n3", Ready: state.True, Schedulable: true, Allocatable: state.Resources{CPUMillis: 1000}})
 		synctest.Wait()
 		if other := summaryFor(known); other.SameResources || other.Summary.Allocatable.CPUMillis != first.Summary.Allocatable.CPUMillis+1000 {
-			t.Errorf("got %+v, want one node more", other)
+			t.Errorf("got %+v, want the resources with one node more", other)
 		}
 	})
 }
 
-func TestSummaryDoesNotEndTheMastersSession(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		session := w.open("m1", time.Second, time.Minute)
-		m := w.dial()
-		m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true})
+func TestSummaryDoesNotEndSession(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		session := h.openSession("m1", time.Second, time.Minute)
+		m := h.dial()
+		m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, SummaryOnly: true})
 		if _, ok := m.read().(*wire.Summary); !ok {
-			t.Error("no summary")
+			t.Error("got no summary")
 		}
 		_, _ = m.tryRead()
 		for range 3 {
-			session.mustNext()
+			session.mustNextFlush()
 		}
 	})
 }
 
-func TestMasterThatResumesGetsADeltaFromItsBase(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", time.Second, time.Minute)
-		held := m.mustNext()
-		m.say(&wire.Stop{})
+func TestResumedSessionStartsWithDeltaFromBase(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", time.Second, time.Minute)
+		held := m.mustNextFlush()
+		m.send(&wire.Stop{})
 		m.wantEnd(wire.EndStopped)
 
-		w.change(pod("c"))
-		w.snapshot.Update(state.Changes{Removes: []state.Key{pod("a").Key()}})
-		w.snapshot.SetSection(state.SectionUsage, state.SectionStatus{Live: true})
+		h.change(pod("c"))
+		h.snapshot.Update(state.Changes{Removes: []state.Key{pod("a").Key()}})
+		h.snapshot.SetSection(state.SectionUsage, state.SectionStatus{Live: true})
 		synctest.Wait()
 		for _, tc := range []struct {
 			name  string
 			base  wire.Base
 			delta bool
 		}{
-			{"its own", wire.Base{Epoch: epoch, Seq: held.Seq}, true},
-			{"another epoch's", wire.Base{Epoch: epoch + 1, Seq: held.Seq}, false},
-			{"one of the future", wire.Base{Epoch: epoch, Seq: held.Seq + 100}, false},
+			{"its own base", wire.Base{Epoch: epoch, Seq: held.Seq}, true},
+			{"a base of another epoch", wire.Base{Epoch: epoch + 1, Seq: held.Seq}, false},
+			{"a base with a future seq", wire.Base{Epoch: epoch, Seq: held.Seq + 100}, false},
 		} {
-			m = w.dial()
+			m = h.dial()
 			base := held
 			if !tc.delta {
 				base = nil
 			}
 			m.receiver = wire.NewReceiver(m.hello.Epoch, base)
-			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &tc.base})
-			m.granted()
-			s := m.mustNext()
-			if _, delta := m.heard[0].(*wire.Delta); delta != tc.delta {
-				t.Errorf("%s: first message is a %T", tc.name, m.heard[0])
+			m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &tc.base})
+			m.readGrant()
+			s := m.mustNextFlush()
+			if _, delta := m.received[0].(*wire.Delta); delta != tc.delta {
+				t.Errorf("%s: the first message is a %T, want a Delta: %v", tc.name, m.received[0], tc.delta)
 			}
-			if want := w.snapshot.Current().State; len(state.Diff(s, want).Upserts)+len(state.Diff(s, want).Removes) != 0 || s.Sections[state.SectionUsage].Error.Reason != "" {
-				t.Errorf("%s: what came is not the present state", tc.name)
+			if want := h.snapshot.Current().State; len(state.Diff(s, want).Upserts)+len(state.Diff(s, want).Removes) != 0 || s.Sections[state.SectionUsage].Error.Reason != "" {
+				t.Errorf("%s: the received state differs from the current one", tc.name)
 			}
 		}
 	})
 }
 
-func TestMasterThatResumesGetsUsageAsDifferencesToItsReading(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
+func TestResumedSessionGetsUsageRelativeToItsReading(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
 		read := func(cpu int64) {
-			w.snapshot.SetUsage(state.Sample{(&state.Node{Name: "n1"}).Key(): {CPUMillis: cpu, SampledAt: state.Time(cpu)}})
+			h.snapshot.SetUsage(state.Sample{(&state.Node{Name: "n1"}).Key(): {CPUMillis: cpu, SampledAt: state.Time(cpu)}})
 			synctest.Wait()
 		}
 		read(1)
-		m := w.open("m1", time.Second, time.Minute)
-		held := m.mustNext()
-		m.say(&wire.Stop{})
+		m := h.openSession("m1", time.Second, time.Minute)
+		held := m.mustNextFlush()
+		m.send(&wire.Stop{})
 		m.wantEnd(wire.EndStopped)
 
 		for _, tc := range []struct {
 			name string
-			base uint64 // of the Usage that comes; 0: absolute
+			base uint64 // Base of the received Usage; 0: absolute
 			sent bool
 		}{{"the same reading", 0, false}, {"one reading later", 1, true}, {"two readings later", 0, true}} {
-			m = w.dial()
+			m = h.dial()
 			m.receiver = wire.NewReceiver(m.hello.Epoch, held)
-			m.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
-			m.granted()
-			s := m.mustNext()
+			m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
+			m.readGrant()
+			s := m.mustNextFlush()
 			var sent *wire.Usage
-			for _, h := range m.heard {
-				if u, ok := h.(*wire.Usage); ok {
+			for _, msg := range m.received {
+				if u, ok := msg.(*wire.Usage); ok {
 					sent = u
 				}
 			}
 			if (sent != nil) != tc.sent || sent != nil && sent.Base != tc.base {
-				t.Errorf("%s: sent was %+v", tc.name, sent)
+				t.Errorf("%s: got Usage %+v; want one: %v, with base %d", tc.name, sent, tc.sent, tc.base)
 			}
-			if got, want := *s.Usage.Of(0), *w.snapshot.Current().State.Usage.Of(0); got != want {
-				t.Errorf("%s: usage is %+v, want %+v", tc.name, got, want)
+			if got, want := *s.Usage.Of(0), *h.snapshot.Current().State.Usage.Of(0); got != want {
+				t.Errorf("%s: got usage %+v, want %+v", tc.name, got, want)
 			}
 			read(int64(s.Usage.N) + 1)
 		}
 	})
 }
 
-func TestDeltaThatDoesNotFitAFrameBecomesASnapshot(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		w.snapshot.SetUsage(state.Sample{(&state.Node{Name: "n1"}).Key(): {CPUMillis: 5, SampledAt: 1}})
+func TestTooLargeDeltaIsReplacedBySnapshot(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		h.snapshot.SetUsage(state.Sample{(&state.Node{Name: "n1"}).Key(): {CPUMillis: 5, SampledAt: 1}})
 		synctest.Wait()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		m.mustNext()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		m.mustNextFlush()
 		large := make([]state.Object, 3000)
 		for i := range large {
 			p := pod(fmt.Sprint("large-", i))
 			p.Message = strings.Repeat(fmt.Sprintf("%04d", i), 500)
 			large[i] = p
 		}
-		w.change(large...)
-		s := m.mustNext()
-		if _, ok := m.heard[0].(*wire.Snapshot); !ok || s.Len(state.KindPod) != 3002 {
-			t.Errorf("a %T with %d pods, want a snapshot with 3002", m.heard[0], s.Len(state.KindPod))
+		h.change(large...)
+		s := m.mustNextFlush()
+		if _, ok := m.received[0].(*wire.Snapshot); !ok || s.Len(state.KindPod) != 3002 {
+			t.Errorf("got a %T and %d pods, want a Snapshot and 3002 pods", m.received[0], s.Len(state.KindPod))
 		}
 		if used := s.Usage.Of(0); used == nil || used.CPUMillis != 5 {
-			t.Errorf("usage is %+v after the snapshot, want what it was", used)
+			t.Errorf("got usage %+v after the snapshot, want the same as before", used)
 		}
 	})
 }

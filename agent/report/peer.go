@@ -14,75 +14,76 @@ import (
 // maxCloseReason limits the length, in bytes, of the reason in a websocket close frame.
 const maxCloseReason = 123
 
-// peer encodes and decodes the messages that are exchanged with one connected master.
+// peer exchanges messages with one connected master.
 type peer struct {
-	conn *websocket.Conn
-	// in and out are the seals of the two directions.
+	ws *websocket.Conn
+	// in and out compute the checksums of received and sent frames.
 	in, out wire.Checksum
 	codec   *wire.Codec
 	sent    prometheus.Counter
-	// written is how many bytes of frames were sent.
+	// written is the total size of the frames that were sent, in bytes.
 	written int
 
-	// messages are what the master said. The channel is short: a master that says
-	// more than the session takes in waits.
+	// messages has the received messages. Its capacity is small: if the session does not receive them, reading from
+	// the connection stops, and the master blocks when it writes.
 	messages chan wire.MasterMessage
-	// over is closed when nobody takes messages any more: what comes then is ignored.
-	over chan struct{}
-	// gone is closed when nothing more will come, for the reason in lost.
-	gone chan struct{}
-	lost error
+	// discard is closed when received messages are to be ignored.
+	discard chan struct{}
+	// closed is closed when reading from the connection failed. readErr is the reason, and may be read afterwards.
+	closed  chan struct{}
+	readErr error
 }
 
-func newPeer(conn *websocket.Conn, codec *wire.Codec, sent prometheus.Counter) *peer {
-	conn.SetReadLimit(wire.MaxMasterFrame)
+func newPeer(ws *websocket.Conn, codec *wire.Codec, sent prometheus.Counter) *peer {
+	ws.SetReadLimit(wire.MaxMasterFrame)
 	return &peer{
-		conn: conn, codec: codec, sent: sent,
-		messages: make(chan wire.MasterMessage, 4), over: make(chan struct{}), gone: make(chan struct{}),
+		ws: ws, codec: codec, sent: sent,
+		messages: make(chan wire.MasterMessage, 4), discard: make(chan struct{}), closed: make(chan struct{}),
 	}
 }
 
-// listen reads until the connection ends: a websocket must always be read. dismiss
-// waits for it.
-func (p *peer) listen(ctx context.Context) {
+// startReading starts a goroutine that reads messages until the connection ends. A websocket must always be read,
+// because reading also handles control frames. close waits for the goroutine.
+func (p *peer) startReading(ctx context.Context) {
 	go func() {
-		defer close(p.gone)
+		defer close(p.closed)
 		for {
-			m, err := p.receive(ctx)
+			m, err := p.read(ctx)
 			if err != nil {
-				p.lost = err
+				p.readErr = err
 				return
 			}
 			select {
 			case p.messages <- m:
-			case <-p.over:
+			case <-p.discard:
 			}
 		}
 	}()
 }
 
-func (p *peer) receive(ctx context.Context) (wire.MasterMessage, error) {
-	kind, frame, err := p.conn.Read(ctx)
+// read reads, verifies and decodes one message.
+func (p *peer) read(ctx context.Context) (wire.MasterMessage, error) {
+	kind, frame, err := p.ws.Read(ctx)
 	switch {
 	case errors.Is(err, websocket.ErrMessageTooBig):
-		return nil, &violation{websocket.StatusMessageTooBig, fmt.Sprintf("a frame of more than %d bytes", wire.MaxMasterFrame)}
+		return nil, &violationError{websocket.StatusMessageTooBig, fmt.Sprintf("the frame is larger than %d bytes", wire.MaxMasterFrame)}
 	case err != nil:
-		return nil, fmt.Errorf("read from master: %w", err)
+		return nil, fmt.Errorf("read from the master: %w", err)
 	case kind != websocket.MessageBinary:
-		return nil, &violation{websocket.StatusUnsupportedData, "frames are binary"}
+		return nil, &violationError{websocket.StatusUnsupportedData, "got a text frame, want a binary frame"}
 	}
 	frame, err = p.in.Verify(frame)
 	if err != nil {
-		return nil, protocolError("%v", err)
+		return nil, protocolViolation("verify a frame: %v", err)
 	}
 	m, err := wire.DecodeMaster(frame)
 	if err != nil {
-		return nil, protocolError("%v", err)
+		return nil, protocolViolation("decode a frame: %v", err)
 	}
 	return m, nil
 }
 
-// send writes one message.
+// send encodes and writes one message.
 func (p *peer) send(ctx context.Context, m wire.AgentMessage) error {
 	frame, err := p.codec.EncodeAgent(m)
 	if err != nil {
@@ -91,7 +92,7 @@ func (p *peer) send(ctx context.Context, m wire.AgentMessage) error {
 	return p.write(ctx, frame)
 }
 
-// writeAll writes frames, in order.
+// writeAll writes frames in order.
 func (p *peer) writeAll(ctx context.Context, frames [][]byte) error {
 	for _, frame := range frames {
 		if err := p.write(ctx, frame); err != nil {
@@ -101,44 +102,44 @@ func (p *peer) writeAll(ctx context.Context, frames [][]byte) error {
 	return nil
 }
 
-// write writes one frame. A master that does not take it in time is lost.
+// write writes one frame. If that takes longer than wire.WriteTimeout, the connection is closed.
 func (p *peer) write(ctx context.Context, frame []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, wire.WriteTimeout)
 	defer cancel()
-	if err := p.conn.Write(ctx, websocket.MessageBinary, p.out.Append(frame)); err != nil {
-		return fmt.Errorf("write to master: %w", err)
+	if err := p.ws.Write(ctx, websocket.MessageBinary, p.out.Append(frame)); err != nil {
+		return fmt.Errorf("write to the master: %w", err)
 	}
 	p.written += len(frame)
 	p.sent.Add(float64(len(frame)))
 	return nil
 }
 
-// dismiss ends the connection as err says, and waits until it is gone.
-func (p *peer) dismiss(ctx context.Context, err error) {
-	close(p.over)
+// close closes the connection in the way that err requires (see errors.go), and waits until it is closed.
+func (p *peer) close(ctx context.Context, err error) {
+	close(p.discard)
 	code, reason := websocket.StatusNormalClosure, ""
-	var end *ended
-	var broken *violation
-	var foreign *unsupported
+	var end *endError
+	var violation *violationError
+	var unsupported *unsupportedError
 	switch {
 	case errors.As(err, &end):
 		reason = end.reason.String()
-		err = p.send(ctx, &wire.End{Reason: end.reason, Message: end.words})
-	case errors.As(err, &broken):
-		code, reason, err = broken.code, broken.words, nil
-	case errors.As(err, &foreign):
-		err = p.send(ctx, &foreign.Unsupported)
+		err = p.send(ctx, &wire.End{Reason: end.reason, Message: end.message})
+	case errors.As(err, &violation):
+		code, reason, err = violation.code, violation.message, nil
+	case errors.As(err, &unsupported):
+		err = p.send(ctx, &unsupported.Unsupported)
 	}
 	if err != nil {
-		_ = p.conn.CloseNow()
+		_ = p.ws.CloseNow()
 	} else {
-		_ = p.conn.Close(code, shorten(reason))
+		_ = p.ws.Close(code, truncateReason(reason))
 	}
-	<-p.gone
+	<-p.closed
 }
 
-// shorten cuts a text to what a close frame holds, at the boundary of a character.
-func shorten(s string) string {
+// truncateReason truncates s to maxCloseReason bytes, at the boundary of a character.
+func truncateReason(s string) string {
 	if len(s) <= maxCloseReason {
 		return s
 	}

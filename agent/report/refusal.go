@@ -15,18 +15,18 @@ import (
 // refusal is an HTTP error response that is sent instead of the websocket upgrade.
 type refusal struct {
 	status int
-	// label is a word for metrics.
-	label string
-	words string
+	// reason is a metric label value.
+	reason  string
+	message string
 }
 
-func (r *refusal) Error() string { return r.words }
+func (r *refusal) Error() string { return r.message }
 
-// refuse answers a dial that gets no websocket.
+// refuse responds to a dial with an HTTP error. An error that is not a refusal results in status 401.
 func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	r := refusal{http.StatusUnauthorized, "unauthorized", err.Error()}
-	if answer := (*refusal)(nil); errors.As(err, &answer) {
-		r = *answer
+	if specific := (*refusal)(nil); errors.As(err, &specific) {
+		r = *specific
 	}
 	switch {
 	case r.status == http.StatusUnauthorized:
@@ -36,8 +36,7 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", "1")
 	}
 	if token.IsTimeError(err) {
-		// The master tries once more, with a token that claims the nonce and no time. The date
-		// is for its condition's words.
+		// The master retries with a token that has the nonce instead of times. It shows the Date in its condition.
 		now := time.Now()
 		w.Header().Set(wire.NonceHeader, h.cfg.Verifier.Nonce(now))
 		w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
@@ -45,13 +44,13 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	if errors.Is(err, token.ErrWrongAudience) {
 		w.Header().Set(wire.ClusterNameHeader, h.cfg.ClusterName)
 	}
-	h.metrics.refused.WithLabelValues(r.label).Inc()
-	h.refusedDials.Do(func() { h.cfg.Log.Warn("refused a dial", "status", r.status, "error", err) })
-	http.Error(w, r.words, r.status)
+	h.metrics.refused.WithLabelValues(r.reason).Inc()
+	h.refusedDials.Do(func() { h.cfg.Log.Warn("refused a connection", "status", r.status, "error", err) })
+	http.Error(w, r.message, r.status)
 }
 
-// offers says whether a dial names a subprotocol.
-func offers(r *http.Request, subprotocol string) bool {
+// offersSubprotocol reports whether a request offers a websocket subprotocol.
+func offersSubprotocol(r *http.Request, subprotocol string) bool {
 	return slices.ContainsFunc(r.Header.Values("Sec-WebSocket-Protocol"), func(list string) bool {
 		return slices.ContainsFunc(strings.Split(list, ","), func(name string) bool { return strings.TrimSpace(name) == subprotocol })
 	})

@@ -1,10 +1,10 @@
-// Package report answers masters: it serves the websocket endpoint, checks who
-// dials, and gives each session one goroutine and one timer that send what the
-// snapshot has, every period and on each change, until the session's time is over.
+// Package report serves masters. It provides the websocket endpoint, authenticates masters, and
+// runs one goroutine with one timer per session. The goroutine sends the contents of the
+// snapshot.Store every period and after each change, until the session ends.
 //
-// What is sent and in which order: package wire. The package reads Versions of a
-// snapshot and nothing else, so a tick costs the cluster's API nothing; it knows
-// neither Kubernetes nor where facts come from.
+// Package wire specifies the messages and their order. This package reads only Versions of the
+// Store, so a session causes no requests to the cluster's API server. It does not depend on
+// Kubernetes or on the sources of the facts.
 package report
 
 import (
@@ -31,8 +31,8 @@ const (
 	DefaultMaxMasters = 8
 	// maxConnections limits the open connections, including those without a session.
 	maxConnections = 64
-	// reportTimeout limits the time from Hello until the master's SubscribeRequest.
-	reportTimeout = 10 * time.Second
+	// subscribeTimeout limits the time from Hello until the master's SubscribeRequest.
+	subscribeTimeout = 10 * time.Second
 	// summaryTimeout limits the time to read usage for one summary.
 	summaryTimeout = 2 * time.Second
 )
@@ -77,48 +77,48 @@ type Handler struct {
 	cfg     Config
 	metrics *metrics
 	conns   *connRegistry
-	// encodings are shared by all sessions.
-	encodings *encodings
+	// frames is shared by all sessions.
+	frames *frameCache
 	// refusedDials limits the rate at which refused dials are logged.
 	refusedDials rate.Sometimes
 
-	// ctx is the parent context of all connections. kill closes those that are still open when
+	// ctx is the parent context of all connections. cancel closes those that are still open when
 	// the context of Shutdown is done.
-	ctx  context.Context
-	kill context.CancelFunc
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
 // New returns a Handler. The caller must call Shutdown.
 func New(cfg Config) *Handler {
 	h := &Handler{
 		cfg:          cfg,
-		encodings:    newEncodings(cfg.OnEncode),
+		frames:       newFrameCache(cfg.OnEncode),
 		conns:        newConnRegistry(cmp.Or(cfg.MaxMasters, DefaultMaxMasters)),
 		refusedDials: rate.Sometimes{First: 1, Interval: 10 * time.Second},
 	}
 	h.metrics = newMetrics(cfg.Metrics, h.conns)
-	h.ctx, h.kill = context.WithCancel(context.Background())
+	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
 
-// Shutdown tells every master that the agent goes, and waits until they are told.
-// What is still open when ctx is done is cut.
+// Shutdown ends all connections with wire.EndShuttingDown, refuses new ones, and waits until they are
+// closed. If ctx is done before, it closes the remaining connections and returns an error.
 func (h *Handler) Shutdown(ctx context.Context) error {
-	defer h.kill()
+	defer h.cancel()
 	select {
-	case <-h.conns.shutDown(&ended{reason: wire.EndShuttingDown, words: "the agent's process is ending"}):
+	case <-h.conns.shutDown(&endError{reason: wire.EndShuttingDown, message: "the agent is shutting down"}):
 		return nil
 	case <-ctx.Done():
-		h.kill()
+		h.cancel()
 		<-h.conns.empty
-		return fmt.Errorf("tell every master: %w", ctx.Err())
+		return fmt.Errorf("notify all masters of the shutdown: %w", ctx.Err())
 	}
 }
 
-// ServeHTTP answers one dial. What is wrong with it is said before the upgrade,
-// where HTTP has words for it.
+// ServeHTTP serves one connection of a master until it ends. It refuses invalid dials with an HTTP error before
+// the upgrade to a websocket.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, err := h.authenticate(r)
+	ch, err := h.authenticate(r)
 	if err != nil {
 		h.refuse(w, err)
 		return
@@ -129,117 +129,118 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	uid, version, known := h.cfg.Identity()
 	switch {
 	case r.Header.Get("Origin") != "":
-		// With --auth none a page whose name resolves to the agent could read everything.
-		err = &refusal{http.StatusForbidden, "origin", "pages in a browser may not dial an agent: masters send no Origin"}
-	case !offers(r, wire.Subprotocol):
-		err = &refusal{http.StatusBadRequest, "subprotocol", "this is for masters of Rollcall: a websocket of subprotocol " + wire.Subprotocol}
+		// With --auth none, a page whose name resolves to the agent's address could otherwise read the cluster
+		// (DNS rebinding).
+		err = &refusal{http.StatusForbidden, "origin", "requests with an Origin header are refused: a browser may not connect to an agent, and masters send no Origin"}
+	case !offersSubprotocol(r, wire.Subprotocol):
+		err = &refusal{http.StatusBadRequest, "subprotocol", "this endpoint serves masters of Rollcall only: connect a websocket with the subprotocol " + wire.Subprotocol}
 	case !known:
-		err = &refusal{http.StatusServiceUnavailable, "not ready", "the agent has not reached its cluster's API server yet"}
+		err = &refusal{http.StatusServiceUnavailable, "not ready", "the agent has not reached the API server of its cluster yet"}
 	}
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
-	seat, err := h.conns.enter()
+	c, err := h.conns.add()
 	if err != nil {
 		h.refuse(w, err)
 		return
 	}
-	defer h.conns.leave(seat)
-	w.Header()["Date"] = nil // nobody needs it; a refusal for reasons of time sets its own
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	defer h.conns.remove(c)
+	w.Header()["Date"] = nil // saves bytes: masters use the Date of a refusal only, which sets its own
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		h.metrics.refused.WithLabelValues("upgrade").Inc()
 		return
 	}
-	h.converse(conn, seat, c, &wire.Identity{
+	h.serveConn(ws, c, ch, &wire.Identity{
 		AgentVersion: h.cfg.AgentVersion, ClusterName: h.cfg.ClusterName, ClusterUID: uid, KubernetesVersion: version,
 	})
 }
 
-// converse serves one connection from the upgrade until it ends.
-func (h *Handler) converse(conn *websocket.Conn, seat *caller, c *challenge, identity *wire.Identity) {
+// serveConn serves one connection from the upgrade until it is closed.
+func (h *Handler) serveConn(ws *websocket.Conn, c *conn, ch *challenge, identity *wire.Identity) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
-	p := newPeer(conn, h.encodings.codec, h.metrics.sent)
-	p.listen(ctx)
-	err := h.receive(ctx, p, seat, c, identity)
-	if v := (*violation)(nil); errors.As(err, &v) {
-		h.cfg.Log.Warn("a master broke the protocol", "holder", h.conns.holder(seat), "error", v)
+	p := newPeer(ws, h.frames.codec, h.metrics.sent)
+	p.startReading(ctx)
+	err := h.handleConn(ctx, p, c, ch, identity)
+	if v := (*violationError)(nil); errors.As(err, &v) {
+		h.cfg.Log.Warn("a master violated the protocol; closing its connection", "master", h.conns.masterID(c), "error", v)
 	}
-	if e := (*ended)(nil); errors.As(err, &e) && e.reason == wire.EndUnauthorized {
-		h.refusedDials.Do(func() { h.cfg.Log.Warn("refused a master", "holder", c.tokenHolder(), "error", e.words) })
+	if e := (*endError)(nil); errors.As(err, &e) && e.reason == wire.EndUnauthorized {
+		h.refusedDials.Do(func() { h.cfg.Log.Warn("refused a master", "master", ch.tokenMasterID(), "error", e.message) })
 	}
-	p.dismiss(ctx, err)
+	p.close(ctx, err)
 }
 
-// receive greets, reads the Report, and does what it asks for. The error that it
-// gives says how the connection is to end. Nothing of the cluster is told before the
-// Report's signature is checked.
-func (h *Handler) receive(ctx context.Context, p *peer, seat *caller, c *challenge, identity *wire.Identity) error {
-	began := time.Now()
+// handleConn sends Hello, receives the SubscribeRequest, and sends the summary or runs the session that it requests.
+// The returned error is never nil and says how to close the connection. Nothing about the cluster is sent
+// before the signature of the SubscribeRequest is verified.
+func (h *Handler) handleConn(ctx context.Context, p *peer, c *conn, ch *challenge, identity *wire.Identity) error {
+	start := time.Now()
 	hello := wire.Hello{
 		ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: h.cfg.Store.Current().State.Epoch,
-		Nonce: c.next(), Unbound: c != nil && h.cfg.Unbound,
+		Nonce: ch.nextNonce(), Unbound: ch != nil && h.cfg.Unbound,
 	}
 	if err := p.send(ctx, &hello); err != nil {
 		return err
 	}
-	asked, err := awaitReport(ctx, p, seat)
+	req, err := awaitSubscribe(ctx, p, c)
 	if err != nil {
 		return err
 	}
-	if err := admissible(asked, c.tokenHolder()); err != nil {
+	if err := validateSubscribe(req, ch.tokenMasterID()); err != nil {
 		return err
 	}
-	if err := c.checkReport(asked); err != nil {
+	if err := ch.verifySubscribe(req); err != nil {
 		h.metrics.refused.WithLabelValues("signature").Inc()
 		return err
 	}
-	if err := h.ready(); err != nil {
+	if err := h.checkReady(); err != nil {
 		return err
 	}
-	if asked.SummaryOnly {
-		return h.summarize(ctx, p, asked, identity)
+	if req.SummaryOnly {
+		return h.sendSummary(ctx, p, req, identity)
 	}
-	granted, err := grant(asked, h.cfg.MinRequestPeriod, h.cfg.MaxSession)
+	granted, err := grant(req, h.cfg.MinRequestPeriod, h.cfg.MaxSession)
 	if err != nil {
 		return err
 	}
-	if err := h.conns.seat(seat, asked.MasterID, c); err != nil {
+	if err := h.conns.acquireSession(c, req.MasterID, ch); err != nil {
 		return err
 	}
-	if !c.accepted() {
-		return keyRemoved() // the keys changed after the check, and before the session had its seat
+	if !ch.keyAccepted() {
+		return errKeyRemoved() // the keys changed after verifySubscribe and before acquireSession
 	}
-	granted.Nonce, granted.Identity = c.next(), identity
-	return h.report(ctx, newSession(h, p, seat, c, asked, granted, began))
+	granted.Nonce, granted.Identity = ch.nextNonce(), identity
+	return h.runSession(ctx, newSession(h, p, c, ch, req, granted, start))
 }
 
-// report runs a session and tells metrics and log how it went.
-func (h *Handler) report(ctx context.Context, s *session) error {
+// runSession runs a session, counts it in the metrics and logs its start and end.
+func (h *Handler) runSession(ctx context.Context, s *session) error {
 	log := h.cfg.Log.With("session", s.granted.Session)
-	log.Debug("session begins", "period", s.granted.Period, "duration", s.granted.Duration)
+	log.Debug("session started", "period", s.granted.Period, "duration", s.granted.Duration)
 	h.metrics.started.Inc()
 	err := s.run(ctx)
-	h.metrics.ended.WithLabelValues(label(err)).Inc()
+	h.metrics.ended.WithLabelValues(reasonLabel(err)).Inc()
 	log.Debug("session ended", "reason", err)
 	return err
 }
 
-// ready says why there is nothing to report yet, nil if there is.
-func (h *Handler) ready() error {
+// checkReady returns an endError with wire.EndNotReady if nodes and pods have not been listed yet, else nil.
+func (h *Handler) checkReady() error {
 	select {
 	case <-h.cfg.Store.Ready():
 		return nil
 	default:
 	}
-	words := "nodes and pods have not been read yet"
+	message := "the agent has not listed nodes and pods yet"
 	errs := h.cfg.Store.Current().Errors()
 	for _, name := range []state.SectionName{state.SectionNodes, state.SectionPods} {
 		if e := errs[name]; e.Reason != "" {
-			words = fmt.Sprintf("%s have not been read yet: %s: %s", name, e.Reason, e.Message)
+			message = fmt.Sprintf("the agent has not listed %s yet: %s: %s", name, e.Reason, e.Message)
 		}
 	}
-	return &ended{wire.EndNotReady, words}
+	return &endError{wire.EndNotReady, message}
 }

@@ -6,74 +6,76 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// schedule says when a session has something to do. It is pure: the clock is
-// whoever calls it.
+// schedule decides when a session sends a flush and when it ends. It has no clock of its own: the caller passes the
+// current time.
 type schedule struct {
 	period  time.Duration
 	expires time.Time
-	// tick is when the next one is due.
-	tick time.Time
-	// changed says that there is something new; it waits until gathered.
-	changed  bool
-	gathered time.Time
-	// heard is when the master last acknowledged something, later by the agent's own
-	// pauses since.
-	heard time.Time
-	// awoke is when the session last looked at the clock.
-	awoke time.Time
+	// nextTick is when the next flush is due even if nothing has changed.
+	nextTick time.Time
+	// changed is true while there are changes that were not sent. They are sent at gatherUntil or later.
+	changed     bool
+	gatherUntil time.Time
+	// lastAck is when the master last acknowledged a flush. It is moved forward by the time in which the agent
+	// itself did not run or was busy writing.
+	lastAck time.Time
+	// lastWake is when wake was last called.
+	lastWake time.Time
 }
 
-// maxSleep is how long a session sleeps at most, though nothing is due: one that wakes up
-// much later did not run.
+// maxSleep limits for how long a session sleeps. If it wakes up much later, then the process did not run.
 const maxSleep = time.Second
 
-// newSchedule begins with a flush at once.
+// newSchedule returns a schedule with a tick that is due immediately.
 func newSchedule(now time.Time, granted wire.SubscribeResponse) schedule {
-	return schedule{period: granted.Period, expires: now.Add(granted.Duration), tick: now, heard: now, awoke: now}
+	return schedule{period: granted.Period, expires: now.Add(granted.Duration), nextTick: now, lastAck: now, lastWake: now}
 }
 
-// wake notes that the session looks at the clock. Where it should have done so long ago
-// the process did not run (it was stopped, or got no processor), and the silence since is
-// not the master's: its Acks may be there, unread.
+// wake must be called each time the session wakes up. If that is much later than maxSleep after the last call, the
+// process was stopped or got no CPU time. That pause does not count as silence of the master, because its Acks may
+// have arrived without having been read.
 func (s *schedule) wake(now time.Time) {
-	if pause := now.Sub(s.awoke) - maxSleep; pause >= maxSleep {
-		s.heard = s.heard.Add(pause)
+	if pause := now.Sub(s.lastWake) - maxSleep; pause >= maxSleep {
+		s.lastAck = s.lastAck.Add(pause)
 	}
-	s.awoke = now
+	s.lastWake = now
 }
 
-// due says whether to flush: a period has passed, or there is a change and the
-// gathering since the one before is over.
+// due reports whether to send a flush: at a tick, or if there is a change and gatherUntil has passed.
 func (s *schedule) due(now time.Time) bool {
-	return !now.Before(s.tick) || s.changed && !now.Before(s.gathered)
+	return !now.Before(s.nextTick) || s.changed && !now.Before(s.gatherUntil)
 }
 
-// flushed notes that everything up to now was sent, which took until done. While
-// the agent itself was busy writing, nobody was silent.
-func (s *schedule) flushed(now, done time.Time) {
-	s.heard = s.heard.Add(done.Sub(now))
-	s.awoke = done
+// flushed records a flush of all changes up to start. done is when it was written. The time that writing took does
+// not count as silence of the master.
+func (s *schedule) flushed(start, done time.Time) {
+	s.lastAck = s.lastAck.Add(done.Sub(start))
+	s.lastWake = done
 	if s.changed {
-		s.changed, s.gathered = false, now.Add(wire.FlushDelay)
+		s.changed, s.gatherUntil = false, start.Add(wire.FlushDelay)
 	}
-	if !now.Before(s.tick) {
-		s.tick = now.Add(s.period)
+	if !start.Before(s.nextTick) {
+		s.nextTick = start.Add(s.period)
 	}
 }
 
+// expired reports whether the granted duration has passed.
 func (s *schedule) expired(now time.Time) bool { return !now.Before(s.expires) }
 
-func (s *schedule) silent(now time.Time) bool { return !now.Before(s.silence()) }
+// silent reports whether the master has acknowledged nothing for wire.SilenceTimeout.
+func (s *schedule) silent(now time.Time) bool { return !now.Before(s.silentAt()) }
 
-func (s *schedule) silence() time.Time { return s.heard.Add(wire.SilenceTimeout(s.period)) }
+// silentAt returns when the master counts as silent if it acknowledges nothing before.
+func (s *schedule) silentAt() time.Time { return s.lastAck.Add(wire.SilenceTimeout(s.period)) }
 
-// next is when to look again. While nothing may be sent, only ends count.
-func (s *schedule) next(maySend bool) time.Time {
-	next := earliest(s.expires, s.silence())
-	if maySend {
-		next = earliest(next, s.tick)
+// nextWake returns when the session has to wake up next. If canSend is false, ticks and changes are left out, because
+// no flush may be sent.
+func (s *schedule) nextWake(canSend bool) time.Time {
+	next := earliest(s.expires, s.silentAt())
+	if canSend {
+		next = earliest(next, s.nextTick)
 		if s.changed {
-			next = earliest(next, s.gathered)
+			next = earliest(next, s.gatherUntil)
 		}
 	}
 	return next

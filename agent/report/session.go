@@ -10,42 +10,43 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// session reports to one master. All of it belongs to the goroutine of run.
+// session reports to one master. Only the goroutine of run may use it.
 type session struct {
-	peer      *peer
-	caller    *caller
-	challenge *challenge
-	snapshot  *snapshot.Store
-	useUsage  func() (release func())
+	peer           *peer
+	conn           *conn
+	challenge      *challenge
+	store          *snapshot.Store
+	subscribeUsage func() (release func())
 
 	granted    wire.SubscribeResponse
 	maxSession time.Duration
 
-	schedule schedule
-	window   window
-	flusher  flusher
+	schedule  schedule
+	ackWindow ackWindow
+	flusher   flusher
 }
 
-func newSession(h *Handler, p *peer, seat *caller, c *challenge, asked *wire.SubscribeRequest, granted wire.SubscribeResponse, began time.Time) *session {
+// newSession returns the session that req requests and granted answers. start is when the connection was opened.
+func newSession(h *Handler, p *peer, c *conn, ch *challenge, req *wire.SubscribeRequest, granted wire.SubscribeResponse, start time.Time) *session {
 	return &session{
-		peer: p, caller: seat, challenge: c, snapshot: h.cfg.Store, useUsage: h.cfg.SubscribeUsage,
+		peer: p, conn: c, challenge: ch, store: h.cfg.Store, subscribeUsage: h.cfg.SubscribeUsage,
 		granted: granted, maxSession: h.cfg.MaxSession,
-		flusher: newFlusher(p, h.encodings, h.cfg.OnSnapshotSent, began, asked.Base, h.cfg.Store.Current()),
+		flusher: newFlusher(p, h.frames, h.cfg.OnSnapshotSent, start, req.Base, h.cfg.Store.Current()),
 	}
 }
 
-// run reports until something ends it, and says what. It wakes for:
-//   - its timer: a tick, the end of gathering, of the session, of patience, of maxSleep
+// run reports until the session ends, and returns the reason as an error. Its select has these cases:
+//   - the timer: a tick, the end of gathering changes, the end of the session, the silence timeout, or maxSleep
 //   - a new Version
-//   - a message: Ack, Renew, Stop
-//   - an order: superseded, shutting down, its key was removed
-//   - a connection that is gone
+//   - a message of the master: Ack, Renew or Stop
+//   - another goroutine ended the session: it was superseded, the agent shuts down, or its key was removed
+//   - the connection is closed
 func (s *session) run(ctx context.Context) error {
-	if s.useUsage != nil {
-		defer s.useUsage()()
+	if s.subscribeUsage != nil {
+		defer s.subscribeUsage()()
 	}
-	news := s.snapshot.Subscribe()
-	defer news.Close()
+	versions := s.store.Subscribe()
+	defer versions.Close()
 	if err := s.peer.send(ctx, &s.granted); err != nil {
 		return err
 	}
@@ -53,66 +54,68 @@ func (s *session) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if err := s.act(ctx); err != nil {
+		if err := s.runDue(ctx); err != nil {
 			return err
 		}
-		timer.Reset(min(time.Until(s.schedule.next(s.window.open())), maxSleep))
+		timer.Reset(min(time.Until(s.schedule.nextWake(s.ackWindow.open())), maxSleep))
 		select {
 		case <-timer.C:
-		case <-news.C:
-			s.schedule.changed = s.flusher.seq != s.snapshot.Current().State.Seq
+		case <-versions.C:
+			s.schedule.changed = s.flusher.seq != s.store.Current().State.Seq
 		case m := <-s.peer.messages:
-			if err := s.hear(ctx, m); err != nil {
+			if err := s.handleMessage(ctx, m); err != nil {
 				return err
 			}
-		case end := <-s.caller.orders:
+		case end := <-s.conn.terminated:
 			return end
-		case <-s.peer.gone:
-			return s.peer.lost
+		case <-s.peer.closed:
+			return s.peer.readErr
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// act does what is due.
-func (s *session) act(ctx context.Context) error {
+// runDue sends a flush if one is due and the window is open. It returns an error if the session has expired or the
+// master is silent.
+func (s *session) runDue(ctx context.Context) error {
 	now := time.Now()
 	s.schedule.wake(now)
 	switch {
 	case s.schedule.expired(now):
-		return &ended{wire.EndExpired, fmt.Sprintf("the session's %s are over", s.granted.Duration)}
+		return &endError{wire.EndExpired, fmt.Sprintf("the session's duration of %s is over", s.granted.Duration)}
 	case s.schedule.silent(now):
-		return &violation{wire.CloseSilent, fmt.Sprintf("no Ack for %s", now.Sub(s.schedule.heard))}
-	case !s.window.open() || !s.schedule.due(now):
+		return &violationError{wire.CloseSilent, fmt.Sprintf("no Ack for %s", now.Sub(s.schedule.lastAck))}
+	case !s.ackWindow.open() || !s.schedule.due(now):
 		return nil
 	}
-	sent, err := s.flusher.flush(ctx, s.snapshot.Current(), now)
+	sent, err := s.flusher.flush(ctx, s.store.Current(), now)
 	if err != nil {
 		return err
 	}
-	s.window.sent(sent)
+	s.ackWindow.add(sent)
 	s.schedule.flushed(now, time.Now())
 	return nil
 }
 
-// hear takes in what the master says.
-func (s *session) hear(ctx context.Context, m wire.MasterMessage) error {
+// handleMessage handles one message of the master.
+func (s *session) handleMessage(ctx context.Context, m wire.MasterMessage) error {
 	switch m := m.(type) {
 	case *wire.Ack:
-		s.schedule.heard = time.Now()
-		return s.window.acked(m.Seq)
+		s.schedule.lastAck = time.Now()
+		return s.ackWindow.ack(m.Seq)
 	case *wire.Renew:
 		return s.renew(ctx, m)
 	case *wire.Stop:
-		return &ended{wire.EndStopped, "the master said stop"}
+		return &endError{wire.EndStopped, "the master sent Stop"}
 	}
-	return protocolError("a %T within a session", m)
+	return protocolViolation("got a %T within a session, want Ack, Renew or Stop", m)
 }
 
-// renew begins the session's time anew, for the master that opened it and still may.
+// renew verifies a Renew, which the key that opened the session must have signed, and grants the session another
+// duration from now.
 func (s *session) renew(ctx context.Context, m *wire.Renew) error {
-	if err := s.challenge.check(token.DomainRenew, s.granted.Session, m.Signature); err != nil {
+	if err := s.challenge.verify(token.DomainRenew, s.granted.Session, m.Signature); err != nil {
 		return err
 	}
 	duration, err := grantDuration(m.Duration, s.granted.Period, s.maxSession)
@@ -120,7 +123,7 @@ func (s *session) renew(ctx context.Context, m *wire.Renew) error {
 		return err
 	}
 	s.granted.Duration, s.granted.Renewal = duration, m.Renewal
-	s.granted.Nonce, s.granted.Identity = s.challenge.next(), nil
+	s.granted.Nonce, s.granted.Identity = s.challenge.nextNonce(), nil
 	s.schedule.expires = time.Now().Add(duration)
 	return s.peer.send(ctx, &s.granted)
 }

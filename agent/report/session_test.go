@@ -15,35 +15,35 @@ import (
 )
 
 func TestSessionReportsEveryPeriodUntilItExpires(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, 30*time.Minute)
-		began := time.Now()
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, 30*time.Minute)
+		start := time.Now()
 		if want := (wire.Identity{AgentVersion: "v1.2.3", ClusterName: "prod-eu", ClusterUID: "uid-1", KubernetesVersion: "v1.36.3"}); m.hello.Epoch != epoch || *m.grant.Identity != want {
-			t.Errorf("hello %+v, identity %+v, want %+v", m.hello, m.grant.Identity, want)
+			t.Errorf("got hello %+v and identity %+v, want epoch %d and %+v", m.hello, m.grant.Identity, epoch, want)
 		}
-		s := m.mustNext()
-		if waited := time.Since(began); waited != 0 || s.Len(state.KindPod) != 2 {
-			t.Errorf("first report after %s with %d pods, want at once with 2", waited, s.Len(state.KindPod))
+		s := m.mustNextFlush()
+		if waited := time.Since(start); waited != 0 || s.Len(state.KindPod) != 2 {
+			t.Errorf("got the first flush after %s with %d pods, want it immediately with 2", waited, s.Len(state.KindPod))
 		}
-		flushes, err := m.untilEnd()
-		if e := (*ended)(nil); !errors.As(err, &e) || e.reason != wire.EndExpired {
-			t.Fatalf("ended with %v, want expired", err)
+		flushes, err := m.readUntilEnd()
+		if e := (*endError)(nil); !errors.As(err, &e) || e.reason != wire.EndExpired {
+			t.Fatalf("session ended with %v, want expired", err)
 		}
-		if took := time.Since(began); flushes != 359 || took != 30*time.Minute {
-			t.Errorf("%d further reports in %s, want 359 in 30m", flushes, took)
+		if duration := time.Since(start); flushes != 359 || duration != 30*time.Minute {
+			t.Errorf("got %d more flushes in %s, want 359 in 30m", flushes, duration)
 		}
 		if _, err := m.tryRead(); err == nil {
 			t.Error("the connection is still open")
 		}
 		synctest.Wait()
-		if w.openSessions() != 0 || w.usage.Load() != 0 || w.counted("rollcall_agent_sessions_ended_total", "expired") != 1 || w.counted("rollcall_agent_sessions_started_total", "") != 1 || w.counted("rollcall_agent_sent_bytes_total", "") == 0 {
-			t.Errorf("%d sessions open, usage used by %d", w.openSessions(), w.usage.Load())
+		if h.sessionCount() != 0 || h.usageSubscribers.Load() != 0 || h.counter("rollcall_agent_sessions_ended_total", "expired") != 1 || h.counter("rollcall_agent_sessions_started_total", "") != 1 || h.counter("rollcall_agent_sent_bytes_total", "") == 0 {
+			t.Errorf("got %d open sessions and %d subscribers of usage, want 0; or the metrics are wrong", h.sessionCount(), h.usageSubscribers.Load())
 		}
 	})
 }
 
-func TestGrantIsBoundedByTheAgent(t *testing.T) {
+func TestGrantIsLimitedByAgent(t *testing.T) {
 	for _, tc := range []struct {
 		period, duration         time.Duration
 		wantPeriod, wantDuration time.Duration
@@ -55,74 +55,74 @@ func TestGrantIsBoundedByTheAgent(t *testing.T) {
 	} {
 		g, err := grant(&wire.SubscribeRequest{Session: "s", Period: tc.period, Duration: tc.duration}, time.Second, 30*time.Minute)
 		if err != nil || g.Period != tc.wantPeriod || g.Duration != tc.wantDuration || g.Session != "s" || g.Renewal != 0 {
-			t.Errorf("asked for %s and %s: granted %+v, %v", tc.period, tc.duration, g, err)
+			t.Errorf("request period %s, duration %s: got %+v, %v; want period %s, duration %s", tc.period, tc.duration, g, err, tc.wantPeriod, tc.wantDuration)
 		}
 	}
 	for _, duration := range []time.Duration{0, time.Second, 5 * time.Second} {
 		_, err := grant(&wire.SubscribeRequest{Session: "s", Period: 5 * time.Second, Duration: duration}, time.Second, time.Hour)
-		if e := (*ended)(nil); !errors.As(err, &e) || e.reason != wire.EndError {
-			t.Errorf("asked for 5s within %s: %v, want an end", duration, err)
+		if e := (*endError)(nil); !errors.As(err, &e) || e.reason != wire.EndError {
+			t.Errorf("request period 5s, duration %s: got %v, want an endError", duration, err)
 		}
 	}
 }
 
-func TestSessionRenewsWhileItRuns(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		began := time.Now()
+func TestRenewExtendsSession(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		start := time.Now()
 		for range 11 {
-			m.mustNext()
+			m.mustNextFlush()
 		}
-		m.say(&wire.Renew{Renewal: 3, Duration: time.Minute})
+		m.send(&wire.Renew{Renewal: 3, Duration: time.Minute})
 		renewed := time.Now()
-		if g := m.granted(); g.Renewal != 3 || g.Duration != time.Minute || g.Session != "s-m1" || g.Period != 5*time.Second {
-			t.Fatalf("granted %+v", g)
+		if g := m.readGrant(); g.Renewal != 3 || g.Duration != time.Minute || g.Session != "s-m1" || g.Period != 5*time.Second {
+			t.Fatalf("got %+v, want renewal 3 with a duration of 1m", g)
 		}
 		m.wantEnd(wire.EndExpired)
-		if took := time.Since(began); took != renewed.Sub(began)+time.Minute {
-			t.Errorf("ended after %s, want a minute after the renewal at %s", took, renewed.Sub(began))
+		if got, want := time.Since(start), renewed.Sub(start)+time.Minute; got != want {
+			t.Errorf("session ended after %s, want %s", got, want)
 		}
 	})
 }
 
-func TestRenewalWithoutRoomForAReportEndsTheSession(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		m.say(&wire.Renew{Renewal: 1, Duration: time.Second})
+func TestRenewalShorterThanPeriodEndsSession(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		m.send(&wire.Renew{Renewal: 1, Duration: time.Second})
 		m.wantEnd(wire.EndError)
 	})
 }
 
-func TestWhatTheMasterHoldsIsNotSentAgain(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		m.mustNext()
-		ended := pod("a")
-		ended.Phase = state.PodSucceeded
-		w.change(ended)
-		s := m.mustNext()
-		if e, _ := s.Get(ended.Key()); !reflect.DeepEqual(e.Object, ended) {
-			t.Errorf("got %+v, want %+v", e.Object, ended)
+func TestFlushHasOnlyChangedFields(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		m.mustNextFlush()
+		changed := pod("a")
+		changed.Phase = state.PodSucceeded
+		h.change(changed)
+		s := m.mustNextFlush()
+		if e, _ := s.Get(changed.Key()); !reflect.DeepEqual(e.Object, changed) {
+			t.Errorf("got %+v, want %+v", e.Object, changed)
 		}
-		if d, ok := m.heard[0].(*wire.Delta); !ok || len(d.Keys()) != 1 || len(d.Upserts) != 0 {
-			t.Errorf("it came as %T %+v, want a delta of one object that is not sent whole", m.heard[0], m.heard[0])
+		if d, ok := m.received[0].(*wire.Delta); !ok || len(d.Keys()) != 1 || len(d.Upserts) != 0 {
+			t.Errorf("got %T %+v, want a Delta with a patch of one object", m.received[0], m.received[0])
 		}
 	})
 }
 
-func TestFirstChangeIsSentAtOnceAndFurtherOnesAreGathered(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		m.mustNext()
-		began := time.Now()
+func TestFirstChangeIsSentImmediatelyAndLaterOnesAreGathered(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		m.mustNextFlush()
+		start := time.Now()
 		go func() {
 			for i := range 25 {
 				<-time.After(10 * time.Millisecond)
-				w.change(pod(fmt.Sprint("new-", i)))
+				h.change(pod(fmt.Sprint("new-", i)))
 			}
 		}()
 		for _, want := range []struct {
@@ -135,109 +135,109 @@ func TestFirstChangeIsSentAtOnceAndFurtherOnesAreGathered(t *testing.T) {
 			{310 * time.Millisecond, 27},
 			{5 * time.Second, 27},
 		} {
-			s := m.mustNext()
-			// At 110 and 210 ms a change and the end of gathering fall together.
-			if after, pods := time.Since(began), s.Len(state.KindPod); after != want.after || pods != want.pods && pods != want.pods-1 {
-				t.Errorf("after %s: %d pods; want %d after %s", after, pods, want.pods, want.after)
+			s := m.mustNextFlush()
+			// At 110 and 210 ms, a change and the end of gathering are at the same time.
+			if after, pods := time.Since(start), s.Len(state.KindPod); after != want.after || pods != want.pods && pods != want.pods-1 {
+				t.Errorf("got a flush after %s with %d pods, want after %s with %d", after, pods, want.after, want.pods)
 			}
 		}
 	})
 }
 
-func TestTickWithoutChangeSendsABookmarkOnly(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		m.mustNext()
-		m.mustNext()
-		if len(m.heard) != 1 {
-			t.Errorf("a tick sent %d messages, want the bookmark alone", len(m.heard))
+func TestTickWithoutChangesSendsOnlyBookmark(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		m.mustNextFlush()
+		m.mustNextFlush()
+		if len(m.received) != 1 {
+			t.Errorf("got %d messages at the tick, want the Bookmark only", len(m.received))
 		}
 		if m.last.Ages[state.SectionNodes] != 0 || m.last.Ages[state.SectionUsage] >= 0 || m.last.Sent != 5*time.Second {
-			t.Errorf("bookmark %+v; want nodes of now, usage never, sent after 5s", m.last)
+			t.Errorf("got %+v; want age 0 for nodes, a negative one for usage, and sent after 5s", m.last)
 		}
 	})
 }
 
-func TestUsageGoesWithTheTickAndItsSectionAtOnce(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		if s := m.mustNext(); s.Usage != nil || s.Sections[state.SectionUsage].Error.Reason != "Pending" {
-			t.Fatalf("first report: usage %v, section %+v; want none, pending", s.Usage, s.Sections[state.SectionUsage])
+func TestUsageIsSentAtTickAndSectionErrorImmediately(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		if s := m.mustNextFlush(); s.Usage != nil || s.Sections[state.SectionUsage].Error.Reason != "Pending" {
+			t.Fatalf("first flush: got usage %v, section %+v; want no usage and reason Pending", s.Usage, s.Sections[state.SectionUsage])
 		}
-		if w.usage.Load() != 1 {
-			t.Errorf("usage is used by %d, want 1", w.usage.Load())
+		if h.usageSubscribers.Load() != 1 {
+			t.Errorf("got %d subscribers of usage, want 1", h.usageSubscribers.Load())
 		}
-		began := time.Now()
+		start := time.Now()
 		node := (&state.Node{Name: "n1"}).Key()
 		reading := func(cpu int64) {
-			w.snapshot.SetUsage(state.Sample{node: {CPUMillis: cpu, MemoryBytes: 1 << 20, SampledAt: state.TimeOf(time.Now())}})
-			w.snapshot.SetSection(state.SectionUsage, state.SectionStatus{ObservedAt: time.Now()})
+			h.snapshot.SetUsage(state.Sample{node: {CPUMillis: cpu, MemoryBytes: 1 << 20, SampledAt: state.TimeOf(time.Now())}})
+			h.snapshot.SetSection(state.SectionUsage, state.SectionStatus{ObservedAt: time.Now()})
 		}
 		reading(7)
-		s := m.mustNext()
-		if u := s.Usage.Of(0); time.Since(began) != 0 || u == nil || u.CPUMillis != 7 || s.Sections[state.SectionUsage].Error.Reason != "" {
-			t.Errorf("after %s: usage %+v, section %+v; want it at once", time.Since(began), u, s.Sections[state.SectionUsage])
+		s := m.mustNextFlush()
+		if u := s.Usage.Of(0); time.Since(start) != 0 || u == nil || u.CPUMillis != 7 || s.Sections[state.SectionUsage].Error.Reason != "" {
+			t.Errorf("after %s: got usage %+v, section %+v; want usage immediately and no error", time.Since(start), u, s.Sections[state.SectionUsage])
 		}
 		<-time.After(time.Second)
 		reading(9)
-		s = m.mustNext()
-		if u := s.Usage.Of(0); time.Since(began) != 5*time.Second || u == nil || u.CPUMillis != 9 || m.last.Ages[state.SectionUsage] != 4*time.Second {
-			t.Errorf("after %s: usage %+v of %s ago; want it with the tick", time.Since(began), u, m.last.Ages[state.SectionUsage])
+		s = m.mustNextFlush()
+		if u := s.Usage.Of(0); time.Since(start) != 5*time.Second || u == nil || u.CPUMillis != 9 || m.last.Ages[state.SectionUsage] != 4*time.Second {
+			t.Errorf("after %s: got usage %+v of %s ago; want it at the tick, of 4s ago", time.Since(start), u, m.last.Ages[state.SectionUsage])
 		}
 	})
 }
 
-func TestBrokenSectionAgesWhileItsFactsStay(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		m.mustNext()
-		broke := time.Now()
-		w.snapshot.SetSection(state.SectionPods, state.SectionStatus{ObservedAt: broke, Error: state.SectionError{Reason: "Disconnected", Message: "connection refused"}})
-		s := m.mustNext()
-		if got := s.Sections[state.SectionPods]; got.Error.Reason != "Disconnected" || !got.ObservedAt.Equal(broke) || s.Len(state.KindPod) != 2 {
-			t.Errorf("pods: %+v with %d pods; want the error, its time, and what was known", got, s.Len(state.KindPod))
+func TestSectionWithErrorAgesAndKeepsObjects(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		m.mustNextFlush()
+		failedAt := time.Now()
+		h.snapshot.SetSection(state.SectionPods, state.SectionStatus{ObservedAt: failedAt, Error: state.SectionError{Reason: "Disconnected", Message: "connection refused"}})
+		s := m.mustNextFlush()
+		if got := s.Sections[state.SectionPods]; got.Error.Reason != "Disconnected" || !got.ObservedAt.Equal(failedAt) || s.Len(state.KindPod) != 2 {
+			t.Errorf("got section %+v with %d pods; want the error, its time and the 2 known pods", got, s.Len(state.KindPod))
 		}
-		s = m.mustNext()
-		if got := s.Sections[state.SectionPods]; !got.ObservedAt.Equal(broke) || time.Since(broke) != 5*time.Second {
-			t.Errorf("at the next tick pods are of %s, want %s", got.ObservedAt, broke)
+		s = m.mustNextFlush()
+		if got := s.Sections[state.SectionPods]; !got.ObservedAt.Equal(failedAt) || time.Since(failedAt) != 5*time.Second {
+			t.Errorf("at the next tick: section pods was observed at %s, want %s", got.ObservedAt, failedAt)
 		}
 	})
 }
 
-func TestStopEndsTheSession(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		m.say(&wire.Stop{Message: "suspended"})
+func TestStopEndsSession(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		m.send(&wire.Stop{Message: "suspended"})
 		m.wantEnd(wire.EndStopped)
 	})
 }
 
-func TestAgentIgnoresWhatComesAfterItsEnd(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		w.change(manyPods()...)
+func TestMessagesAfterEndAreIgnored(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		h.change(manyPods()...)
 		synctest.Wait()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		// The agent is busy writing what nobody reads, while all this arrives.
-		m.say(&wire.Stop{})
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		// The agent is blocked writing the snapshot, which the master does not read, while these messages arrive.
+		m.send(&wire.Stop{})
 		for range 20 {
-			m.say(&wire.Ack{Seq: 1 << 40})
-			m.say(&wire.Renew{Renewal: 1, Duration: time.Minute})
+			m.send(&wire.Ack{Seq: 1 << 40})
+			m.send(&wire.Renew{Renewal: 1, Duration: time.Minute})
 		}
 		synctest.Wait()
-		began := time.Now()
+		start := time.Now()
 		m.wantEnd(wire.EndStopped)
-		if err := w.handler.Shutdown(t.Context()); err != nil || time.Since(began) != 0 {
-			t.Errorf("the connection was gone after %s: %v; want at once", time.Since(began), err)
+		if err := h.handler.Shutdown(t.Context()); err != nil || time.Since(start) != 0 {
+			t.Errorf("Shutdown returned after %s: %v; want nil immediately", time.Since(start), err)
 		}
 	})
 }
 
-// manyPods are more than the connections of tests buffer.
+// manyPods returns pods whose encoding is larger than the buffer of the harness's connections.
 func manyPods() []state.Object {
 	pods := make([]state.Object, 4000)
 	for i := range pods {
@@ -246,145 +246,145 @@ func manyPods() []state.Object {
 	return pods
 }
 
-func TestNewerSessionOfTheSameMasterSupersedesTheOlder(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		older := w.open("m1", 5*time.Second, time.Minute)
-		newer := w.open("m1", 5*time.Second, time.Minute)
+func TestNewerSessionSupersedesOlderOfSameMaster(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		older := h.openSession("m1", 5*time.Second, time.Minute)
+		newer := h.openSession("m1", 5*time.Second, time.Minute)
 		older.wantEnd(wire.EndSuperseded)
-		newer.mustNext()
-		newer.mustNext()
-		if w.openSessions() != 1 {
-			t.Errorf("%d sessions open, want 1", w.openSessions())
+		newer.mustNextFlush()
+		newer.mustNextFlush()
+		if h.sessionCount() != 1 {
+			t.Errorf("got %d open sessions, want 1", h.sessionCount())
 		}
 	})
 }
 
-func TestNinthMasterIsToldBusy(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
+func TestNinthMasterIsRefusedAsBusy(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
 		for i := range DefaultMaxMasters {
-			w.open(fmt.Sprint("m", i), 5*time.Second, time.Minute)
+			h.openSession(fmt.Sprint("m", i), 5*time.Second, time.Minute)
 		}
-		ninth := w.dial()
-		ninth.say(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m9", Period: time.Second, Duration: time.Minute})
+		ninth := h.dial()
+		ninth.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m9", Period: time.Second, Duration: time.Minute})
 		ninth.wantEnd(wire.EndBusy)
-		again := w.open("m3", 5*time.Second, time.Minute)
-		again.mustNext()
+		again := h.openSession("m3", 5*time.Second, time.Minute)
+		again.mustNextFlush()
 	})
 }
 
-func TestTwoMastersAreIndependent(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		fast := w.open("fast", time.Second, time.Minute)
-		slow := w.open("slow", 10*time.Second, 20*time.Second)
+func TestSessionsOfTwoMastersAreIndependent(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		fast := h.openSession("fast", time.Second, time.Minute)
+		slow := h.openSession("slow", 10*time.Second, 20*time.Second)
 		done := make(chan int)
 		for _, m := range []*master{fast, slow} {
 			go func() {
-				flushes, _ := m.untilEnd()
+				flushes, _ := m.readUntilEnd()
 				done <- flushes
 			}()
 		}
 		if first, second := <-done, <-done; first != 2 || second != 60 {
-			t.Errorf("%d and %d reports, want 2 and 60", first, second)
+			t.Errorf("got %d and %d flushes, want 2 and 60", first, second)
 		}
 	})
 }
 
 func TestSilentMasterIsClosedAfterThreePeriods(t *testing.T) {
 	for period, want := range map[time.Duration]time.Duration{time.Second: 3 * time.Second, 5 * time.Second: 15 * time.Second, time.Millisecond: 3 * time.Second} {
-		inWorld(t, nil, func(t *testing.T, w *world) {
-			w.ready()
-			m := w.open("m1", period, time.Minute)
-			m.silent = true
-			began := time.Now()
+		runTest(t, nil, func(t *testing.T, h *harness) {
+			h.makeReady()
+			m := h.openSession("m1", period, time.Minute)
+			m.noAcks = true
+			start := time.Now()
 			m.wantClose(wire.CloseSilent)
-			if waited := time.Since(began); waited != want {
-				t.Errorf("period %s: closed after %s, want %s", period, waited, want)
+			if waited := time.Since(start); waited != want {
+				t.Errorf("period %s: connection closed after %s, want %s", period, waited, want)
 			}
 			synctest.Wait()
-			if w.counted("rollcall_agent_sessions_ended_total", "silent") != 1 {
-				t.Error("not counted as silent")
+			if h.counter("rollcall_agent_sessions_ended_total", "silent") != 1 {
+				t.Error("the session was not counted with reason silent")
 			}
 		})
 	}
 }
 
-func TestSlowMasterGetsOneStateAndNeverAQueue(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
-		m.silent = true
-		m.mustNext()
+func TestSlowMasterGetsLatestStateOnly(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
+		m.noAcks = true
+		m.mustNextFlush()
 		for i := range 50 {
-			w.change(pod(fmt.Sprint("new-", i)))
+			h.change(pod(fmt.Sprint("new-", i)))
 			<-time.After(200 * time.Millisecond)
 		}
-		if s := m.mustNext(); s.Len(state.KindPod) != 3 {
-			t.Fatalf("%d pods in the second unacknowledged report, want 3", s.Len(state.KindPod))
+		if s := m.mustNextFlush(); s.Len(state.KindPod) != 3 {
+			t.Fatalf("got %d pods in the second unacknowledged flush, want 3", s.Len(state.KindPod))
 		}
-		before := time.Now()
-		m.silent = false
-		m.say(&wire.Ack{Seq: m.last.Seq})
-		if s := m.mustNext(); s.Len(state.KindPod) != 52 || time.Since(before) != 0 {
-			t.Errorf("%d pods after %s; want all 52 at once", s.Len(state.KindPod), time.Since(before))
+		acked := time.Now()
+		m.noAcks = false
+		m.send(&wire.Ack{Seq: m.last.Seq})
+		if s := m.mustNextFlush(); s.Len(state.KindPod) != 52 || time.Since(acked) != 0 {
+			t.Errorf("got %d pods %s after the Ack; want 52 immediately", s.Len(state.KindPod), time.Since(acked))
 		}
 	})
 }
 
-func TestMasterThatReadsNothingIsCut(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		w.change(manyPods()...)
+func TestMasterThatDoesNotReadIsDisconnected(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		h.change(manyPods()...)
 		synctest.Wait()
-		w.open("m1", time.Second, time.Minute)
-		other := w.open("m2", time.Second, time.Minute)
+		h.openSession("m1", time.Second, time.Minute)
+		other := h.openSession("m2", time.Second, time.Minute)
 		for range 10 {
-			other.mustNext()
+			other.mustNextFlush()
 		}
 		synctest.Wait()
-		if w.openSessions() != 1 || w.counted("rollcall_agent_sessions_ended_total", "lost") != 1 {
-			t.Errorf("%d sessions open, want the other master's alone", w.openSessions())
+		if h.sessionCount() != 1 || h.counter("rollcall_agent_sessions_ended_total", "lost") != 1 {
+			t.Errorf("got %d open sessions, want only the one of the other master, and one counted as lost", h.sessionCount())
 		}
 	})
 }
 
-func TestMasterThatGoesAwayEndsItsSession(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		m := w.open("m1", 5*time.Second, time.Minute)
+func TestLostConnectionEndsSession(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		m := h.openSession("m1", 5*time.Second, time.Minute)
 		_ = m.conn.CloseNow()
 		synctest.Wait()
-		if w.openSessions() != 0 || w.usage.Load() != 0 {
-			t.Errorf("%d sessions open, usage used by %d", w.openSessions(), w.usage.Load())
+		if h.sessionCount() != 0 || h.usageSubscribers.Load() != 0 {
+			t.Errorf("got %d open sessions and %d subscribers of usage, want 0; or the metrics are wrong", h.sessionCount(), h.usageSubscribers.Load())
 		}
 	})
 }
 
-func TestShutdownTellsEveryMaster(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.ready()
-		masters := []*master{w.open("m1", 5*time.Second, time.Minute), w.open("m2", 5*time.Second, time.Minute), w.dial()}
-		told := make(chan error)
+func TestShutdownEndsAllConnections(t *testing.T) {
+	runTest(t, nil, func(t *testing.T, h *harness) {
+		h.makeReady()
+		masters := []*master{h.openSession("m1", 5*time.Second, time.Minute), h.openSession("m2", 5*time.Second, time.Minute), h.dial()}
+		ends := make(chan error)
 		for _, m := range masters {
 			go func() {
-				_, err := m.untilEnd()
+				_, err := m.readUntilEnd()
 				_, _ = m.tryRead()
-				told <- err
+				ends <- err
 			}()
 		}
-		if err := w.handler.Shutdown(t.Context()); err != nil {
+		if err := h.handler.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for range masters {
-			err := <-told
-			if e := (*ended)(nil); !errors.As(err, &e) || e.reason != wire.EndShuttingDown {
-				t.Errorf("told %v, want shutting down", err)
+			err := <-ends
+			if e := (*endError)(nil); !errors.As(err, &e) || e.reason != wire.EndShuttingDown {
+				t.Errorf("connection ended with %v, want shutting down", err)
 			}
 		}
-		if _, answer, err := w.get(nil, wire.Subprotocol); err == nil || answer.StatusCode != http.StatusServiceUnavailable {
-			t.Errorf("a dial after shutdown: %v", err)
+		if _, response, err := h.dialHTTP(nil, wire.Subprotocol); err == nil || response.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("dial after Shutdown: got %v, %v; want status 503", response, err)
 		}
 	})
 }

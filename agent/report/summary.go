@@ -8,28 +8,28 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// Reasons of the section usage that matter here.
+// Reasons of errors of the usage section.
 const (
 	reasonPending     = "Pending"
 	reasonUnavailable = "Unavailable"
 )
 
-// summarize answers a Report that asks for one summary only. Problems and resources that
-// the master has are not sent again: they seldom change, and take more than all the rest.
-func (h *Handler) summarize(ctx context.Context, p *peer, asked *wire.SubscribeRequest, identity *wire.Identity) error {
-	m := h.summary(ctx, asked.Ignore)
+// sendSummary responds to a request for one summary. It leaves out problems and resources that the master has
+// already. They rarely change and are larger than the rest of a summary.
+func (h *Handler) sendSummary(ctx context.Context, p *peer, req *wire.SubscribeRequest, identity *wire.Identity) error {
+	m := h.buildSummary(ctx, req.Ignore)
 	m.Identity = identity
-	m.SameProblems = asked.ProblemsHash != 0 && asked.ProblemsHash == wire.HashProblems(m.Summary.Problems)
-	m.SameResources = asked.ResourcesHash != 0 && asked.ResourcesHash == wire.HashResources(identity, &m.Summary)
+	m.SameProblems = req.ProblemsHash != 0 && req.ProblemsHash == wire.HashProblems(m.Summary.Problems)
+	m.SameResources = req.ResourcesHash != 0 && req.ResourcesHash == wire.HashResources(identity, &m.Summary)
 	if err := p.send(ctx, m); err != nil {
 		return err
 	}
-	return errDone
+	return errSummarySent
 }
 
-// summary is the present state in numbers, with the nodes' usage of now if it can be
-// read in time.
-func (h *Handler) summary(ctx context.Context, ignore []state.Ignore) *wire.Summary {
+// buildSummary returns the summary of the current state. It contains the usage of nodes as read now if that succeeds
+// within summaryTimeout.
+func (h *Handler) buildSummary(ctx context.Context, ignore []state.Ignore) *wire.Summary {
 	v := h.cfg.Store.Current()
 	s := v.State
 	sample, usageErr := h.readNodes(ctx)
@@ -38,17 +38,17 @@ func (h *Handler) summary(ctx context.Context, ignore []state.Ignore) *wire.Summ
 	}
 	now := time.Now()
 	m := &wire.Summary{Summary: state.Summarize(s, now, ignore...), Ages: v.Ages(now), Errors: v.Errors()}
-	age, problem := &m.Ages[state.SectionUsage], &m.Errors[state.SectionUsage]
+	age, sectionErr := &m.Ages[state.SectionUsage], &m.Errors[state.SectionUsage]
 	switch {
 	case sample != nil:
-		*age, *problem = 0, state.SectionError{}
-	case usageErr != nil && (problem.Reason == "" || problem.Reason == reasonPending):
-		*problem = state.SectionError{Reason: reasonUnavailable, Message: usageErr.Error()}
+		*age, *sectionErr = 0, state.SectionError{}
+	case usageErr != nil && (sectionErr.Reason == "" || sectionErr.Reason == reasonPending):
+		*sectionErr = state.SectionError{Reason: reasonUnavailable, Message: usageErr.Error()}
 	}
 	return m
 }
 
-// readNodes is nil without an error where there is no usage.
+// readNodes reads the usage of nodes. It returns a nil sample and no error if usage is switched off.
 func (h *Handler) readNodes(ctx context.Context) (state.Sample, error) {
 	if h.cfg.ReadNodes == nil {
 		return nil, nil

@@ -47,7 +47,7 @@ func newAgent(name string, c *cluster, usage *load.Usage) *agent {
 	a.handler = report.New(report.Config{
 		ClusterName: name, AgentVersion: "fleet",
 		Identity: func() (string, string, bool) { return "uid-of-" + name, kubernetesVersion, true },
-		Store: a.snapshot, SubscribeUsage: a.useUsage, ReadNodes: a.readNodes,
+		Store:    a.snapshot, SubscribeUsage: a.useUsage, ReadNodes: a.readNodes,
 		MinRequestPeriod: time.Millisecond, MaxSession: 24 * time.Hour,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
