@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the binaries with the version of the file VERSION: hack/build.sh [DIRECTORY] (default: bin)
+# Builds the binaries, with the version in the file VERSION: hack/build.sh [DIRECTORY] (default: bin)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what is generated: deepcopy and custom resource definitions, the Go code of the protocol and of the slim Kubernetes objects, and the picture of the
-# protocol that later changes are held against.
+# Generates deepcopy functions and custom resource definitions, the Go code of the wire protocol and of the slim
+# Kubernetes objects, and the description of the published protocol, with which later changes must be compatible.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,7 +10,7 @@ PATH=$(hack/tool.sh --path protoc-gen-go):$PATH
 hack/tool.sh buf generate
 hack/tool.sh buf generate agent/informer/slimpb --template agent/informer/slimpb/buf.gen.yaml
 
-# Agents and masters of all versions meet: what is published is only added to.
+# Agents and masters of different versions talk to each other: a change may only add to the published protocol.
 published=api/wire/wirepb/published.binpb
 if [[ -f $published ]]; then
 	hack/tool.sh buf breaking --against "$published"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the container images for all platforms, with the version of the file VERSION, which config/components/version has
-# too: hack/images.sh [REGISTRY/PREFIX] (default: rollcall, kept by the builder)
+# Builds the container images for all platforms, with the version in the file VERSION, which config/components/version
+# also has: hack/images.sh [REGISTRY/PREFIX]. It pushes the images if a prefix is given; otherwise they stay in the
+# builder's cache.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Builds everything a real Kubernetes cluster for tests and demos consists of, once per user, and prints the folder
-# that holds the binaries on stdout. Progress goes to stderr. The first run takes some ten minutes on two cores, every
-# later one (from any clone) a few milliseconds.
+# Builds all binaries of a real Kubernetes cluster for tests and demos, once per user, and prints their folder
+# to stdout. Progress goes to stderr. The first run takes some ten minutes on two cores, later ones (from any clone) a
+# few milliseconds.
 #
 #   kube-binaries.sh        kube-apiserver kube-controller-manager kube-scheduler kubectl etcd kwok metrics-server
 #   kube-binaries.sh node   kubelet kube-proxy
 #
-#   kube-binaries.sh sums   writes hack/kube-binaries/kubernetes/node.sum anew, after a change of versions
+#   kube-binaries.sh sums   updates hack/kube-binaries/kubernetes/node.sum, after a change of versions
 #
-# Two Go modules under hack/kube-binaries/ pin the versions: etcd's, and one for all that is Kubernetes. node.sum has the checksums
-# of what only the node's binaries need: were they in go.sum, a change of theirs would have all others built anew. Where KUBEBUILDER_ASSETS has kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
+# Two Go modules under hack/kube-binaries/ pin the versions: etcd's, and one for everything from Kubernetes. node.sum has
+# the checksums of modules that only the node's binaries need: in go.sum, their changes would rebuild all other binaries.
+# If $KUBEBUILDER_ASSETS has kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 modules=$here/kube-binaries
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rollcall/kube
-recipe=2 # raise it when the way of building changes, not only the versions
-node_recipe=1 # the same for the node's binaries, which are in a folder of their own
+recipe=2 # increment it if the build changes without a change of versions
+node_recipe=1 # the same for the node's binaries, which are in a separate folder
 
 kubernetes=$(awk '$1 == "k8s.io/kubernetes" {print $2}' "$modules/kubernetes/go.mod")
 kubernetes_version="-X k8s.io/component-base/version.gitVersion=$kubernetes"
@@ -24,8 +25,9 @@ node_binaries=(k8s.io/kubernetes/cmd/kubelet k8s.io/kubernetes/cmd/kube-proxy)
 control_plane=(kube-controller-manager kube-scheduler)
 from_assets=(kube-apiserver kubectl etcd)
 
-say() { printf 'kube-binaries: %s\n' "$*" >&2; }
+log() { printf 'kube-binaries: %s\n' "$*" >&2; }
 
+# have_assets succeeds if KUBEBUILDER_ASSETS has all binaries of from_assets.
 have_assets() {
 	[[ -n ${KUBEBUILDER_ASSETS:-} ]] || return 1
 	local binary
@@ -34,7 +36,7 @@ have_assets() {
 	done
 }
 
-# The key names what is in the folder: another version, another folder; nothing in it is ever replaced.
+# The key depends on all versions, so that each combination has its own folder. Binaries in a folder are never replaced.
 version_key() {
 	local assets=none
 	if have_assets; then assets=$KUBEBUILDER_ASSETS; fi
@@ -49,9 +51,9 @@ node_version_key() {
 	echo "$kubernetes-$(go env GOOS)-$(go env GOARCH)-node-$digest"
 }
 
-# Turns the package names that `go build -v` prints into a line of progress every few seconds.
+# show_progress MODULE reads the package names that `go build -v` prints, and prints a line of progress every ten seconds.
 show_progress() {
-	local module=$1 line downloaded=0 compiled=0 began=$SECONDS shown=$SECONDS status
+	local module=$1 line downloaded=0 compiled=0 start=$SECONDS shown=$SECONDS status
 	while true; do
 		if IFS= read -r -t 5 line; then
 			case $line in
@@ -61,32 +63,33 @@ show_progress() {
 			esac
 		else
 			status=$?
-			((status > 128)) || break # over 128 the read timed out, else the build has ended
+			((status > 128)) || break # above 128: the read timed out; otherwise the build has ended
 		fi
 		if ((SECONDS - shown >= 10)); then
 			shown=$SECONDS
-			say "$module: $((SECONDS - began)) s, $downloaded modules downloaded, $compiled packages compiled"
+			log "$module: $((SECONDS - start)) s, $downloaded modules downloaded, $compiled packages compiled"
 		fi
 	done
-	say "$module: done in $((SECONDS - began)) s"
+	log "$module: done in $((SECONDS - start)) s"
 }
 
-# build MODULE VARIABLE OUTPUT [FLAG…] PACKAGE… builds commands of one module, with the module's version set in VARIABLE.
+# build MODULE FLAGS OUTPUT [FLAG…] PACKAGE… builds commands of one module, with linker flags FLAGS.
 build() {
 	local module=$1 flags=$2 output=$3
 	shift 3
-	say "$module: building"
+	log "$module: building"
 	(
 		cd "$modules/$module"
 		GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0 go build -v -trimpath -ldflags "-s -w $flags" -o "$output" "$@"
 	) 2>&1 | show_progress "$module"
 }
 
+# build_all BIN builds the binaries of the control plane, kwok and metrics-server.
 build_all() {
 	local bin=$1
 	local -a commands=("${control_plane[@]}")
 	if have_assets; then
-		say "kube-apiserver, kubectl and etcd come from $KUBEBUILDER_ASSETS"
+		log "kube-apiserver, kubectl and etcd come from $KUBEBUILDER_ASSETS"
 		local binary
 		for binary in "${from_assets[@]}"; do ln -s "$KUBEBUILDER_ASSETS/$binary" "$bin/$binary"; done
 	else
@@ -97,7 +100,8 @@ build_all() {
 		"${commands[@]/#/k8s.io/kubernetes/cmd/}" sigs.k8s.io/kwok/cmd/kwok sigs.k8s.io/metrics-server/cmd/metrics-server
 }
 
-# With the requirements of the module unchanged, nearly all packages are in Go's build cache after the other binaries.
+# build_node BIN builds the node's binaries. The module's requirements are the same as for the other binaries, so that
+# nearly all packages come from Go's build cache.
 build_node() {
 	local mod=$1/../mod
 	merge_sums "$mod"
@@ -105,13 +109,14 @@ build_node() {
 	rm -r "$mod"
 }
 
-# merge_sums FOLDER makes a go.mod in FOLDER whose go.sum has the checksums of the node's binaries, too.
+# merge_sums FOLDER writes a go.mod and go.sum to FOLDER, with the checksums for the node's binaries.
 merge_sums() {
 	mkdir -p "$1"
 	cp "$modules/kubernetes/go.mod" "$1/go.mod"
 	cat "$modules/kubernetes/"{go,node}.sum >"$1/go.sum"
 }
 
+# write_sums updates node.sum.
 write_sums() {
 	local mod
 	mod=$(mktemp -d)
@@ -122,25 +127,26 @@ write_sums() {
 	rm -r "$mod"
 }
 
-# provide KEY BUILD DURATION prints the folder of that key, in which the function BUILD builds unless it is there.
+# provide KEY BUILD DURATION prints the folder of that key. If it does not exist, the function BUILD builds its binaries;
+# DURATION is printed as the expected time.
 provide() {
 	local folder=$cache/$1 build=$2 duration=$3
 	if [[ ! -d $folder/bin ]]; then
 		mkdir -p "$cache"
 		exec 9>"$cache/lock"
 		if ! flock --nonblock 9; then
-			say "another build is running, waiting for it"
+			log "another build is running, waiting for it"
 			flock 9
 		fi
 	fi
 	if [[ ! -d $folder/bin ]]; then
-		say "building Kubernetes $kubernetes into $folder (once; $duration)"
+		log "building Kubernetes $kubernetes into $folder (once; $duration)"
 		local building=$folder.building
 		rm -rf "$building"
 		mkdir -p "$building/bin"
 		"$build" "$building/bin"
 		mv "$building" "$folder"
-		say "ready in $SECONDS s"
+		log "ready in $SECONDS s"
 	fi
 	echo "$folder/bin"
 }

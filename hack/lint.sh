@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Everything that is checked without running the code.
+# Runs all checks that do not execute the code: format, linters, generated files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# As hack/build.sh builds, so that what others wrote is compiled once for both.
+# The flags of hack/build.sh, so that dependencies are compiled once for both.
 export CGO_ENABLED=0 GOFLAGS=-trimpath
 
 step() { printf '\n== %s\n' "$*"; }

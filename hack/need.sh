@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# need.sh COMMAND PACKAGE sees to it that a command is there: it installs Debian's package where it may, and says what
-# to install where it may not.
+# need.sh COMMAND PACKAGE installs Debian's PACKAGE unless COMMAND exists. Without the permission to install it, the script
+# prints what to install and fails.
 set -euo pipefail
 
 command=$1 package=$2
@@ -12,7 +12,7 @@ if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
 	echo "need: installing $package" >&2
 	"${as_root[@]}" apt-get update -qq >&2
 	DEBIAN_FRONTEND=noninteractive "${as_root[@]}" "${install[@]}" >&2
-	# Debian starts a server when it installs one; ours are started by those who need them.
+	# Debian starts a server when it is installed. Tests start their own servers.
 	case $package in
 		redis-server | prometheus | influxdb | containerd) "${as_root[@]}" service "$package" stop >&2 || true ;;
 	esac

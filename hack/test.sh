@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Sets up what the tests need, and runs all of them. Arguments are flags of go test: hack/test.sh -run Facts
+# Installs and builds the programs that the tests need, and runs all tests. Arguments are passed to go test, and then the
+# page's tests are left out: hack/test.sh -run Facts
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 hack/need.sh gcc build-essential # for the race detector
 hack/need.sh redis-server redis-server
-# For the sinks, and for what asks as Prometheus does (promtool comes with it).
+# For the sinks and for queries in PromQL; the package includes promtool.
 hack/need.sh prometheus prometheus
 hack/need.sh influxd influxdb
 # For the examples of docs/API.md.
@@ -25,13 +26,13 @@ ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
 ROLLCALL_KUBE_NODE_BINARIES=$(hack/kube-binaries.sh node)
 ROLLCALL_KUBE_STATE_METRICS=$(hack/tool.sh --path kube-state-metrics)/kube-state-metrics
 export ROLLCALL_KUBE_BINARIES ROLLCALL_KUBE_NODE_BINARIES ROLLCALL_KUBE_STATE_METRICS
-# The tests of processes start binaries, which are not built with the race detector, and mostly wait for them: two
-# packages at once, or the API servers that they start are too slow. Vetting is hack/lint.sh's.
+# Process tests start binaries that are built without the race detector, and spend most of their time waiting. No more
+# than two packages run at once: with more, the API servers become too slow. hack/lint.sh runs go vet.
 processes='/test/(e2e|flood|idle|kube|manifests|oracle|realnode)$'
 go list ./... | grep -Ev "$processes" | xargs go test -race -vet=off -timeout 30m -p 3 "$@"
 go list ./... | grep -E "$processes" | xargs go test -vet=off -timeout 30m -p 2 "$@"
 if (($# == 0)); then
 	hack/need.sh npm npm
 	hack/web.sh test
-	hack/web.sh browser # which sees to chromium itself
+	hack/web.sh browser # installs Chromium itself
 fi

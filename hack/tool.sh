@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Runs a development tool at the version that hack/tools/ pins, and builds it first where this user does not have it yet.
+# Runs a development tool at the version that hack/tools/ pins. The first use builds the tool, once per user.
 #
 #   hack/tool.sh NAME [ARGUMENT…]      buf, protoc-gen-go, controller-gen, golangci-lint, benchstat, kube-state-metrics
-#   hack/tool.sh --path NAME…          prints the folder of the tools (one module's), once they are built
+#   hack/tool.sh --path NAME…          builds tools of one module and prints their folder
 #
-# Tools are in Go modules of their own, so that their dependencies stay out of the main one.
+# Tools have separate Go modules, so that their dependencies stay out of the main module.
 set -euo pipefail
 shopt -s inherit_errexit
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/tools
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rollcall/tools
 
-# module_of NAME prints the module that has a tool, and the package to build. As with `go build`, a tool's name is the
+# module_of NAME prints the module of a tool, and the package to build. As with `go build`, a tool's name is the
 # last element of its package's path that is not a major version.
 module_of() {
 	local module package path
@@ -29,8 +29,8 @@ module_of() {
 	return 1
 }
 
-# tool NAME prints the path of a tool, built where it was missing. The folder's name tells the versions of all it was
-# built from; another version, another folder.
+# tool NAME prints the path of a tool, and builds it if it is missing. The folder's name depends on the versions of all
+# modules in the build, so that different versions have different folders.
 tool() {
 	local name=$1 module package digest folder
 	read -r module package < <(module_of "$name")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails when a generated file is not what its source gives.
+# Fails if a generated file is out of date. It leaves the new version in place.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,7 +10,7 @@ cp -r --parents "${generated[@]}" "$kept"
 hack/generate.sh
 for path in "${generated[@]}"; do
 	if ! diff -ru "$kept/$path" "$path"; then
-		echo "verify-generated: $path was out of date; it is made anew, commit it" >&2
+		echo "verify-generated: $path was out of date; the new version is in place: commit it" >&2
 		exit 1
 	fi
 done

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # web.sh build builds the page into web/dist, which the Go package web embeds. The other commands:
-#   check    fails if web/dist is not what the source builds to
+#   check    fails if web/dist is out of date
 #   lint     runs Biome on the source, and checks the length of lines
 #   format   formats the source
 #   test     runs the unit tests
 #   browser  runs the tests in Chromium against a fake master
 #   real     runs the tests in Chromium against a real master, agents and API servers
 #   frames   measures how smoothly large lists scroll and filter; needs an otherwise idle machine
-#   images   takes the screenshots in docs/images again
+#   images   renews the screenshots in docs/images
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -90,7 +90,7 @@ check)
 	trap 'rm -rf "$fresh"' EXIT
 	build "$fresh"
 	if ! diff -rq "$fresh" web/dist; then
-		echo "web: web/dist is not what its source builds to; run hack/web.sh and commit web/dist" >&2
+		echo "web: web/dist is out of date; run hack/web.sh and commit web/dist" >&2
 		exit 1
 	fi
 	check_size

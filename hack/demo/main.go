@@ -1,7 +1,7 @@
 // Demo runs a hub and two member clusters on this machine, each a real kube-apiserver
-// and etcd with scheduler, controller-manager, kwok and metrics-server; a master and
-// two agents as the real binaries; and shows what comes out. Ctrl-C ends all of it and
-// leaves nothing behind. With -once it checks what it shows and ends by itself.
+// and etcd with scheduler, controller-manager, kwok and metrics-server. It runs a master and
+// two agents from the real binaries, and prints what they report. Ctrl-C stops all processes and
+// removes all files. With -once it checks the output and exits.
 package main
 
 import (
@@ -20,11 +20,11 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// startTimeout is for everything but building.
+// startTimeout is the timeout for starting everything, after the binaries are built.
 const startTimeout = 5 * time.Minute
 
 func main() {
-	once := flag.Bool("once", false, "check what is shown, and end")
+	once := flag.Bool("once", false, "check the output and exit")
 	showVersion := flag.Bool("version", false, version.Usage)
 	flag.Parse()
 	if *showVersion {
@@ -40,6 +40,8 @@ func main() {
 	}
 }
 
+// run starts everything, prints the state of the clusters, and waits for Ctrl-C. With once it checks the output
+// instead of waiting.
 func run(ctx context.Context, once bool) (err error) {
 	dir, err := os.MkdirTemp("", "rollcall-demo-")
 	if err != nil {
@@ -57,23 +59,23 @@ func run(ctx context.Context, once bool) (err error) {
 	if err := d.start(starting); err != nil {
 		return err
 	}
-	shown, err := d.show(starting)
+	printed, err := d.show(starting)
 	if err != nil {
 		return err
 	}
 	if once {
-		return shown.check()
+		return printed.check()
 	}
-	d.invite()
+	d.printCommands()
 	<-ctx.Done()
-	d.say("stopping")
+	d.log("stopping")
 	return nil
 }
 
-// members are the names of the member clusters.
+// members has the names of the member clusters.
 var members = []string{"prod-eu", "prod-us"}
 
-// demo is everything that runs.
+// demo has all running processes.
 type demo struct {
 	dir      string
 	began    time.Time
@@ -86,21 +88,22 @@ type demo struct {
 	agent  [2]*stack.Agent
 }
 
-func (d *demo) say(format string, args ...any) {
+// log prints a line with the seconds since the start to stderr.
+func (d *demo) log(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// build builds Kubernetes' binaries and Rollcall's own, which takes long the first time.
+// build builds the binaries of Kubernetes and Rollcall. The first build takes some ten minutes.
 func (d *demo) build(ctx context.Context) (err error) {
-	d.say("Kubernetes' binaries (built once, some ten minutes the first time)")
+	d.log("building Kubernetes' binaries (once; the first time takes some ten minutes)")
 	if d.binaries, err = kube.Binaries(); err != nil {
 		return err
 	}
-	d.stack, err = stack.New(ctx, stack.Options{Dir: d.dir, Log: d.say})
+	d.stack, err = stack.New(ctx, stack.Options{Dir: d.dir, Log: d.log})
 	return err
 }
 
-// start starts hub and members side by side, each with what belongs to it, and
+// start starts hub and members at the same time, each with its master or agent, and
 // registers the members.
 func (d *demo) start(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -129,9 +132,10 @@ func (d *demo) start(ctx context.Context) error {
 	return d.register()
 }
 
+// cluster starts a cluster with all components.
 func (d *demo) cluster(ctx context.Context, name string) (*kube.Cluster, error) {
 	return kube.Start(ctx, kube.Options{
-		Name: name, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Binaries: d.binaries, Log: d.say,
+		Name: name, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Binaries: d.binaries, Log: d.log,
 	})
 }
 
@@ -139,7 +143,7 @@ func (d *demo) cluster(ctx context.Context, name string) (*kube.Cluster, error) 
 func (d *demo) register() error {
 	for i, a := range d.agent {
 		manifest := a.Manifest("") + fmt.Sprintf("  clusterIPs: [203.0.113.%d]\n", i+1)
-		d.say("kubectl apply ClusterAgent %s", a.Cluster)
+		d.log("kubectl apply ClusterAgent %s", a.Cluster)
 		if _, err := d.hub.KubectlInput(manifest, "apply", "-f", "-"); err != nil {
 			return err
 		}
@@ -147,6 +151,7 @@ func (d *demo) register() error {
 	return nil
 }
 
+// close stops all processes that have started.
 func (d *demo) close() error {
 	var err error
 	if d.stack != nil {

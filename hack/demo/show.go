@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// shown is what was printed, for the check.
-type shown struct {
+// output has the printed texts, for the check.
+type output struct {
 	clusterAgents, clusterStatus string
-	answers                      [2]answer
+	responses                    [2]response
 }
 
-// answer is an excerpt of one HTTP answer.
-type answer struct {
+// response has some fields of a response with a cluster.
+type response struct {
 	Cluster         string          `json:"cluster"`
 	ResourceVersion string          `json:"resourceVersion"`
 	ObservedAt      time.Time       `json:"observedAt"`
@@ -24,6 +24,7 @@ type answer struct {
 	Ports           []port          `json:"ports"`
 }
 
+// port is a row of the port map.
 type port struct {
 	Node      string            `json:"node"`
 	Address   string            `json:"address,omitempty"`
@@ -36,11 +37,11 @@ type port struct {
 	Targets   []json.RawMessage `json:"targets"`
 }
 
-// show asks each cluster once and prints what a person would look at.
-func (d *demo) show(ctx context.Context) (*shown, error) {
-	var s shown
+// show gets each cluster once and prints the output for people.
+func (d *demo) show(ctx context.Context) (*output, error) {
+	var s output
 	for i, name := range members {
-		if err := d.ask(ctx, name, &s.answers[i]); err != nil {
+		if err := d.getCluster(ctx, name, &s.responses[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -51,14 +52,14 @@ func (d *demo) show(ctx context.Context) (*shown, error) {
 	if s.clusterStatus, err = d.kubectl(ctx, "clusterstatus", "True", "False"); err != nil {
 		return nil, err
 	}
-	d.say("up in %.1f s", time.Since(d.began).Seconds())
+	d.log("up in %.1f s", time.Since(d.began).Seconds())
 	fmt.Printf("\n$ kubectl get clusteragents\n%s\n$ kubectl get clusterstatus\n%s", s.clusterAgents, s.clusterStatus)
-	fmt.Printf("\n$ curl -sk %s/api/v1/clusters/%s        (an excerpt)\n%s\n", d.master.URL, members[0], excerpt(s.answers[0]))
+	fmt.Printf("\n$ curl -sk %s/api/v1/clusters/%s        (an excerpt)\n%s\n", d.master.URL, members[0], excerpt(s.responses[0]))
 	return &s, nil
 }
 
-// ask gets a cluster until it is there: its ClusterAgent was applied a moment ago.
-func (d *demo) ask(ctx context.Context, name string, into *answer) error {
+// getCluster gets a cluster. It retries until ctx ends, since the ClusterAgent was applied a moment ago.
+func (d *demo) getCluster(ctx context.Context, name string, into *response) error {
 	return retry(ctx, func() error {
 		got, err := d.master.Get(ctx, "/api/v1/clusters/"+name)
 		if err != nil {
@@ -71,7 +72,7 @@ func (d *demo) ask(ctx context.Context, name string, into *answer) error {
 	})
 }
 
-// kubectl lists a kind until every member has one of the words in its row.
+// kubectl lists a kind until the row of every member contains one of the words, and returns the table.
 func (d *demo) kubectl(ctx context.Context, kind string, words ...string) (out string, err error) {
 	err = retry(ctx, func() (err error) {
 		if out, err = d.hub.Kubectl("get", kind); err != nil {
@@ -79,7 +80,7 @@ func (d *demo) kubectl(ctx context.Context, kind string, words ...string) (out s
 		}
 		for _, name := range members {
 			if !hasRow(out, name, words) {
-				return fmt.Errorf("kubectl get %s has no row of %s with any of %q:\n%s", kind, name, words, out)
+				return fmt.Errorf("kubectl get %s: no row of %s with any of %q:\n%s", kind, name, words, out)
 			}
 		}
 		return nil
@@ -87,6 +88,7 @@ func (d *demo) kubectl(ctx context.Context, kind string, words ...string) (out s
 	return out, err
 }
 
+// hasRow reports whether a row of the table starts with name and contains one of the words.
 func hasRow(table, name string, words []string) bool {
 	for row := range strings.Lines(table) {
 		if !strings.HasPrefix(row, name+" ") {
@@ -101,6 +103,7 @@ func hasRow(table, name string, words []string) bool {
 	return false
 }
 
+// retry calls f until it returns nil or ctx ends.
 func retry(ctx context.Context, f func() error) error {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
@@ -118,7 +121,7 @@ func retry(ctx context.Context, f func() error) error {
 }
 
 // excerpt returns a response with one row of the port map for each kind.
-func excerpt(a answer) string {
+func excerpt(a response) string {
 	kinds := map[string]bool{}
 	all := a.Ports
 	a.Ports = nil
@@ -134,7 +137,7 @@ func excerpt(a answer) string {
 }
 
 // String returns the response as JSON, with one line for each row of the port map.
-func (a answer) String() string {
+func (a response) String() string {
 	var rows []string
 	for _, p := range a.Ports {
 		row, err := json.Marshal(p)
@@ -147,8 +150,8 @@ func (a answer) String() string {
 		a.Cluster, a.ResourceVersion, a.ObservedAt.Format(time.RFC3339), a.Session, strings.Join(rows, ",\n  "))
 }
 
-// invite prints commands to try.
-func (d *demo) invite() {
+// printCommands prints commands to try.
+func (d *demo) printCommands() {
 	kubectl := filepath.Join(d.binaries, "kubectl")
 	fmt.Printf(`
 Everything runs until you press Ctrl-C.
@@ -171,12 +174,12 @@ Try
 `, d.master.URL, members[0], d.member[0].Kubeconfig)
 }
 
-// check looks at what was shown.
-func (s *shown) check() error {
+// check returns an error unless the output is as expected.
+func (s *output) check() error {
 	for i, name := range members {
-		a := s.answers[i]
+		a := s.responses[i]
 		if a.Cluster != name || a.ResourceVersion == "" || a.ObservedAt.IsZero() {
-			return fmt.Errorf("the answer of %s is of %q, version %q, observed at %s", name, a.Cluster, a.ResourceVersion, a.ObservedAt)
+			return fmt.Errorf("the response for %s has cluster %q, resourceVersion %q, observedAt %s; want this cluster and no empty value", name, a.Cluster, a.ResourceVersion, a.ObservedAt)
 		}
 		kinds := map[string]int{}
 		for _, p := range a.Ports {
@@ -184,14 +187,14 @@ func (s *shown) check() error {
 		}
 		for _, kind := range []string{"NodePort", "HealthCheckNodePort", "LoadBalancer", "ExternalIP", "HostPort", "HostNetwork", "Kubelet"} {
 			if kinds[kind] == 0 {
-				return fmt.Errorf("the port map of %s has no %s", name, kind)
+				return fmt.Errorf("the port map of %s has no port of kind %s", name, kind)
 			}
 		}
 		if !hasRow(s.clusterAgents, name, []string{"True"}) {
 			return fmt.Errorf("%s is not Ready:\n%s", name, s.clusterAgents)
 		}
 		if !hasRow(s.clusterStatus, name, []string{"3/5", "4/5"}) {
-			return fmt.Errorf("%s has not some of 5 nodes ready:\n%s", name, s.clusterStatus)
+			return fmt.Errorf("%s: want 3/5 or 4/5 ready nodes, got\n%s", name, s.clusterStatus)
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// agent is one simulated agent: the real session and snapshot, over a made-up cluster.
+// agent is one simulated agent: the agent's real session and snapshot code, over a generated cluster.
 type agent struct {
 	name     string
 	cluster  *cluster
@@ -33,11 +33,11 @@ type agent struct {
 	listener net.Listener
 	server   *http.Server
 
-	// wanted is how many sessions want usage.
-	wanted atomic.Int64
+	// usageSessions is the number of sessions that request usage.
+	usageSessions atomic.Int64
 }
 
-// newAgent returns an agent that has listed its cluster already.
+// newAgent returns an agent that has all objects of its cluster.
 func newAgent(name string, c *cluster, usage *load.Usage) *agent {
 	a := &agent{name: name, cluster: c, usage: usage, snapshot: snapshot.New(rand.Uint64())}
 	a.snapshot.Update(state.Changes{Upserts: c.objects()})
@@ -54,11 +54,11 @@ func newAgent(name string, c *cluster, usage *load.Usage) *agent {
 	return a
 }
 
-// listen opens the agent's port.
+// listen opens the agent's port. certificate is nil for ws.
 func (a *agent) listen(ctx context.Context, port int, certificate *tls.Config) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return fmt.Errorf("open the port of %s: %w", a.name, err)
+		return fmt.Errorf("listen for agent %s: %w", a.name, err)
 	}
 	a.scheme, a.listener = "ws", listener
 	if certificate != nil {
@@ -70,8 +70,10 @@ func (a *agent) listen(ctx context.Context, port int, certificate *tls.Config) e
 	return nil
 }
 
+// endpoint returns the agent's ws or wss URL.
 func (a *agent) endpoint() string { return a.scheme + "://" + a.listener.Addr().String() }
 
+// serve serves sessions until close is called.
 func (a *agent) serve() error {
 	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", a.name, err)
@@ -84,13 +86,14 @@ func (a *agent) close(ctx context.Context) error {
 	return errors.Join(a.handler.Shutdown(ctx), a.server.Shutdown(ctx))
 }
 
+// useUsage registers a session that requests usage, until release is called.
 func (a *agent) useUsage() (release func()) {
-	a.wanted.Add(1)
-	return func() { a.wanted.Add(-1) }
+	a.usageSessions.Add(1)
+	return func() { a.usageSessions.Add(-1) }
 }
 
-// sample reads the cluster's usage once a period while it is wanted, with the first
-// reading at a phase of its own, as no two clusters keep time.
+// sample reads the cluster's usage once a period while a session requests it. The first reading
+// is after phase, so that clusters are not sampled at the same time.
 func (a *agent) sample(ctx context.Context, period, phase time.Duration) error {
 	timer := time.NewTimer(phase)
 	defer timer.Stop()
@@ -98,7 +101,7 @@ func (a *agent) sample(ctx context.Context, period, phase time.Duration) error {
 		select {
 		case <-timer.C:
 			timer.Reset(period)
-			if a.wanted.Load() > 0 {
+			if a.usageSessions.Load() > 0 {
 				a.snapshot.SetUsage(a.cluster.sample(a.name, a.usage, n, time.Now()))
 			}
 		case <-ctx.Done():
@@ -118,7 +121,7 @@ func (a *agent) readNodes(context.Context) (state.Sample, error) {
 	return nodes, nil
 }
 
-// change toggles the readiness of one container.
-func (a *agent) change(random *rand.Rand) {
-	a.snapshot.Update(state.Changes{Upserts: []state.Object{a.cluster.flip(random)}})
+// toggleReadiness toggles the readiness of one container.
+func (a *agent) toggleReadiness(random *rand.Rand) {
+	a.snapshot.Update(state.Changes{Upserts: []state.Object{a.cluster.toggleReadiness(random)}})
 }

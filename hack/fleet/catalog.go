@@ -9,21 +9,21 @@ import (
 
 const (
 	kubernetesVersion = "v1.36.3"
-	// apps is how many different applications the whole fleet runs.
+	// apps is the number of different applications in the whole fleet.
 	apps = 200
 )
 
-// catalog is what the fleet's clusters have in common: one company's applications,
+// catalog has the applications that all clusters of the fleet run,
 // each with the same images everywhere.
 type catalog struct{ apps []app }
 
-// app is an application: its pods are alike.
+// app is an application, of which all pods have the same containers.
 type app struct {
 	namespace, name string
 	containers      []template
-	// port is where its pods listen, 0 for nowhere.
+	// port is the port of its pods, 0 for none.
 	port uint16
-	// nodePort is of its Service, 0 for none.
+	// nodePort is the port of its NodePort Service, 0 for none.
 	nodePort uint16
 }
 
@@ -34,6 +34,7 @@ type template struct {
 	requests, limits     state.Resources
 }
 
+// newCatalog returns a catalog derived from a seed.
 func newCatalog(seed uint64) *catalog {
 	random := rand.New(rand.NewPCG(seed, 1<<63))
 	proxy := newTemplate(random, "proxy", state.Sidecar)
@@ -58,6 +59,7 @@ func newCatalog(seed uint64) *catalog {
 	return c
 }
 
+// newTemplate returns a container with a random image and random resources.
 func newTemplate(random *rand.Rand, name string, kind state.ContainerKind) template {
 	memory := int64(64<<20) << random.IntN(4)
 	return template{

@@ -13,13 +13,13 @@ import (
 	"rollcall.dev/rollcall/test/load"
 )
 
-// founded is when the first of the clusters' objects were made.
-const founded state.Time = 1_790_000_000
+// oldestCreation is the creation time of the oldest objects.
+const oldestCreation state.Time = 1_790_000_000
 
-// cluster is what one agent knows.
+// cluster has the objects of one simulated cluster.
 type cluster struct {
 	mu sync.Mutex
-	// Under mu: flip changes it.
+	// Under mu: toggleReadiness replaces elements.
 	containers []*state.Container
 
 	nodes  []*state.Node
@@ -28,7 +28,7 @@ type cluster struct {
 	others []state.Object
 }
 
-// newCluster returns a healthy cluster of applications of the catalog.
+// newCluster returns a cluster with applications of the catalog, all of them ready.
 func newCluster(from *catalog, random *rand.Rand, nodes, containers int) *cluster {
 	c := &cluster{loads: map[string]*state.NodeLoad{}}
 	for i := range nodes {
@@ -43,6 +43,7 @@ func newCluster(from *catalog, random *rand.Rand, nodes, containers int) *cluste
 	return c
 }
 
+// addNode adds a ready node with its kubelet's port.
 func (c *cluster) addNode(random *rand.Rand, name string) {
 	has := state.Resources{CPUMillis: 64_000, MemoryBytes: 256 << 30, EphemeralStorageBytes: 500 << 30, Pods: 250}
 	c.nodes = append(c.nodes, &state.Node{
@@ -50,13 +51,13 @@ func (c *cluster) addNode(random *rand.Rand, name string) {
 		Addresses: []state.NodeAddress{{Type: "InternalIP", Address: address(random, 10)}, {Type: "Hostname", Address: name}},
 		Zone:      "zone-a", Region: "region-1", InstanceType: "m6.16xlarge",
 		KubeletVersion: kubernetesVersion, KernelVersion: "6.12.9", OSImage: "Debian GNU/Linux 13", Architecture: "amd64", ContainerRuntime: "containerd://2.1.4",
-		CreatedAt: past(random), Capacity: has, Allocatable: has,
+		CreatedAt: creationTime(random), Capacity: has, Allocatable: has,
 	})
 	c.loads[name] = &state.NodeLoad{Node: name}
 	c.others = append(c.others, &state.Port{Node: name, Protocol: state.TCP, Port: 10250, Kind: state.Kubelet})
 }
 
-// deploy adds some pods of an app, with its Service, until there are so many
+// deploy adds one to five pods of an app, with its Service. It stops when the cluster has the given number of
 // containers.
 func (c *cluster) deploy(random *rand.Rand, a *app, containers int) {
 	replicaSet := fmt.Sprintf("%s-%09x", a.name, random.Uint64N(1<<36))
@@ -74,11 +75,12 @@ func (c *cluster) deploy(random *rand.Rand, a *app, containers int) {
 	}
 }
 
+// addPod adds a ready pod of an app. It leaves out containers beyond the given number of containers in the cluster.
 func (c *cluster) addPod(random *rand.Rand, a *app, name string, containers int) {
 	node := c.nodes[random.IntN(len(c.nodes))].Name
 	p := &state.Pod{
 		Namespace: a.namespace, Name: name, Node: node, Phase: state.PodRunning, PodIPs: []string{address(random, 172)},
-		QOSClass: state.Burstable, CreatedAt: past(random), Owner: state.Owner{Kind: "Deployment", Name: a.name},
+		QOSClass: state.Burstable, CreatedAt: creationTime(random), Owner: state.Owner{Kind: "Deployment", Name: a.name},
 		Controller: state.Owner{Kind: "ReplicaSet", Name: name[:strings.LastIndexByte(name, '-')]}, UID: uid(random), Status: "Running", RestartPolicy: state.RestartAlways,
 		ReadyCondition: state.ConditionTrue, ScheduledCondition: state.ConditionTrue,
 	}
@@ -108,6 +110,7 @@ func (c *cluster) addPod(random *rand.Rand, a *app, name string, containers int)
 	}
 }
 
+// uid returns a random UID.
 func uid(random *rand.Rand) state.UID {
 	var u state.UID
 	binary.LittleEndian.PutUint64(u[:], random.Uint64())
@@ -130,7 +133,7 @@ func (c *cluster) objects() []state.Object {
 	return all
 }
 
-// sample returns usage reading n of the cluster. A node uses the sum of its containers, which
+// sample returns usage reading n of the cluster. A node's usage is the sum of its containers, which
 // are sampled at the same time.
 func (c *cluster) sample(name string, u *load.Usage, n int, now time.Time) state.Sample {
 	at, sums := map[string]state.Time{}, map[string]state.Used{}
@@ -156,8 +159,8 @@ func (c *cluster) sample(name string, u *load.Usage, n int, now time.Time) state
 	return sample
 }
 
-// flip returns a container as it became: ready where it was not, and the other way.
-func (c *cluster) flip(random *rand.Rand) *state.Container {
+// toggleReadiness toggles the readiness of a random container and returns the container.
+func (c *cluster) toggleReadiness(random *rand.Rand) *state.Container {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := random.IntN(len(c.containers))
@@ -170,8 +173,12 @@ func (c *cluster) flip(random *rand.Rand) *state.Container {
 	return &flipped
 }
 
+// address returns a random IPv4 address with the given first byte.
 func address(random *rand.Rand, first int) string {
 	return fmt.Sprintf("%d.%d.%d.%d", first, random.IntN(256), random.IntN(256), 1+random.IntN(254))
 }
 
-func past(random *rand.Rand) state.Time { return founded + state.Time(random.IntN(1_000_000)) }
+// creationTime returns a random time at or after oldestCreation.
+func creationTime(random *rand.Rand) state.Time {
+	return oldestCreation + state.Time(random.IntN(1_000_000))
+}

@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// lastPort is below the ports that the kernel gives to outgoing connections.
+	// lastPort is the highest port below those that the kernel uses for outgoing connections.
 	lastPort = 32767
-	// drainTime is what saying good-bye to the masters may take.
+	// drainTime is the timeout for ending all sessions.
 	drainTime = 5 * time.Second
 )
 
-// fleet is all agents.
+// fleet has all agents.
 type fleet struct {
 	config config
 	agents []*agent
-	// certificate is shared by all; nil: plain ws.
+	// certificate is the certificate of all agents; nil means plain ws.
 	certificate *tls.Config
 	pin         string
 }
 
-// run plays a fleet until ctx is done.
+// run creates a fleet and serves it until ctx ends.
 func run(ctx context.Context, c config, out io.Writer) error {
 	if err := c.validate(); err != nil {
 		return err
@@ -47,22 +47,23 @@ func run(ctx context.Context, c config, out io.Writer) error {
 		}
 	}
 	fmt.Fprintf(out, "serving %d agents of %d containers at %s to %s\n", len(f.agents), c.containers, f.agents[0].endpoint(), f.agents[len(f.agents)-1].endpoint())
-	return f.play(ctx)
+	return f.serve(ctx)
 }
 
+// validate returns an error that names the invalid flag.
 func (c config) validate() error {
 	switch {
 	case c.agents < 1 || c.containers < 1 || c.nodes < 1:
 		return errors.New("--agents, --containers and --nodes must be at least 1")
 	case c.firstPort < 0 || c.firstPort > 0 && c.firstPort+c.agents-1 > lastPort:
-		return fmt.Errorf("--first-port %d with %d agents is beyond %d", c.firstPort, c.agents, lastPort)
+		return fmt.Errorf("--first-port %d with %d agents needs ports above %d", c.firstPort, c.agents, lastPort)
 	case c.usagePeriod <= 0 || c.changes < 0:
 		return errors.New("--usage-period must be positive, and --changes-per-second not negative")
 	}
 	return c.reporting.validate()
 }
 
-// newFleet creates all agents. Their ports are open when it returns.
+// newFleet creates all agents and opens their ports.
 func newFleet(ctx context.Context, c config) (*fleet, error) {
 	f := &fleet{config: c}
 	if c.tls {
@@ -91,6 +92,7 @@ func (c config) port(i int) int {
 	return c.firstPort + i
 }
 
+// certify creates the self-signed certificate of all agents.
 func (f *fleet) certify() error {
 	pair, err := tlsfiles.SelfSigned("fleet", []string{"127.0.0.1"}, 365*24*time.Hour)
 	if err != nil {
@@ -98,16 +100,16 @@ func (f *fleet) certify() error {
 	}
 	certificate, err := tls.X509KeyPair(pair.Cert, pair.Key)
 	if err != nil {
-		return fmt.Errorf("use the fleet's certificate: %w", err)
+		return fmt.Errorf("load the fleet's certificate: %w", err)
 	}
 	f.pin = tlsfiles.Pin(certificate.Leaf)
 	f.certificate = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}}
 	return nil
 }
 
-// play lets all agents work until ctx is done, then tells the masters.
-func (f *fleet) play(ctx context.Context) error {
-	// What the agents do outlives the sessions that it is for.
+// serve runs all agents until ctx ends. It ends all sessions before it returns.
+func (f *fleet) serve(ctx context.Context) error {
+	// The agents' work continues until their sessions have ended.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
@@ -118,7 +120,7 @@ func (f *fleet) play(ctx context.Context) error {
 		group.Go(a.serve)
 	}
 	if f.config.changes > 0 {
-		group.Go(func() error { return f.change(working) })
+		group.Go(func() error { return f.changeContainers(working) })
 	}
 	select {
 	case <-ctx.Done():
@@ -129,21 +131,22 @@ func (f *fleet) play(ctx context.Context) error {
 	return errors.Join(err, group.Wait())
 }
 
-// change changes containers anywhere in the fleet until ctx ends.
-func (f *fleet) change(ctx context.Context) error {
+// changeContainers toggles the readiness of containers of random agents until ctx ends.
+func (f *fleet) changeContainers(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(f.config.seed, ^uint64(0)))
 	tick := time.NewTicker(time.Duration(float64(time.Second) / f.config.changes))
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			f.agents[random.IntN(len(f.agents))].change(random)
+			f.agents[random.IntN(len(f.agents))].toggleReadiness(random)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
+// close ends all sessions and closes all ports, within drainTime.
 func (f *fleet) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()

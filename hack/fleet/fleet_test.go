@@ -31,12 +31,13 @@ func small() config {
 	}
 }
 
-// registry is a fleet as a master's registry.
+// registry is a master's registry with the clusters of a fleet.
 type registry map[string]session.Cluster
 
 func (r registry) Resolve(name string) (string, bool)          { return name, r[name].Name != "" }
 func (r registry) Cluster(name string) (session.Cluster, bool) { c, ok := r[name]; return c, ok }
 
+// registryOf returns the registry of a fleet.
 func registryOf(f *fleet) registry {
 	r := registry{}
 	for _, a := range f.agents {
@@ -48,6 +49,7 @@ func registryOf(f *fleet) registry {
 	return r
 }
 
+// pins returns the fleet's pinned certificate, or nil for plain ws.
 func pins(f *fleet) []string {
 	if f.pin == "" {
 		return nil
@@ -55,8 +57,8 @@ func pins(f *fleet) []string {
 	return []string{f.pin}
 }
 
-// play runs a fleet and a master's sessions with it until the test ends.
-func play(t *testing.T, c config) (*fleet, *session.Sessions) {
+// serve runs a fleet and a master's sessions with it until the test ends.
+func serve(t *testing.T, c config) (*fleet, *session.Sessions) {
 	t.Helper()
 	f, err := newFleet(t.Context(), c)
 	if err != nil {
@@ -65,7 +67,7 @@ func play(t *testing.T, c config) (*fleet, *session.Sessions) {
 	sessions := session.New(session.Config{Registry: registryOf(f), Insecure: true, Log: slog.New(slog.DiscardHandler)})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
-	go func() { ended <- f.play(ctx) }()
+	go func() { ended <- f.serve(ctx) }()
 	go func() { ended <- sessions.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
@@ -82,29 +84,29 @@ func TestEveryAgentReportsItsContainersAndTheirUsage(t *testing.T) {
 	for _, tls := range []bool{false, true} {
 		c := small()
 		c.tls = tls
-		f, sessions := play(t, c)
+		f, sessions := serve(t, c)
 		for _, a := range f.agents {
-			v := await(t, sessions, a.name, func(v *session.Report) bool { return v.State.Usage != nil })
+			v := waitReport(t, sessions, a.name, func(v *session.Report) bool { return v.State.Usage != nil })
 			if got := v.State.Len(state.KindContainer); got != 30 || v.Summary.Containers.Desired != 30 {
-				t.Errorf("%s reports %d containers, %d of them desired; want 30", a.name, got, v.Summary.Containers.Desired)
+				t.Errorf("%s: got %d containers, %d of them desired; want 30", a.name, got, v.Summary.Containers.Desired)
 			}
 			if v.Summary.Used == nil || v.Summary.Used.Nodes != 2 {
-				t.Errorf("%s reports usage %+v, want that of two nodes", a.name, v.Summary.Used)
+				t.Errorf("%s: got usage %+v, want that of two nodes", a.name, v.Summary.Used)
 			}
 		}
 	}
 }
 
-func TestUsageAndContainersMove(t *testing.T) {
-	_, sessions := play(t, small())
-	first := await(t, sessions, "fleet-00000", func(v *session.Report) bool { return v.State.Usage != nil })
-	await(t, sessions, "fleet-00000", func(v *session.Report) bool {
+func TestUsageAndContainersChange(t *testing.T) {
+	_, sessions := serve(t, small())
+	first := waitReport(t, sessions, "fleet-00000", func(v *session.Report) bool { return v.State.Usage != nil })
+	waitReport(t, sessions, "fleet-00000", func(v *session.Report) bool {
 		return v.State.Usage.N > first.State.Usage.N && v.Summary.Used.CPUMillis != first.Summary.Used.CPUMillis && !v.State.SameObjects(first.State)
 	})
 }
 
-// await reads a cluster until its value is as wanted.
-func await(t *testing.T, sessions *session.Sessions, name string, as func(*session.Report) bool) *session.Report {
+// waitReport reads a cluster until a report satisfies the condition, and returns that report.
+func waitReport(t *testing.T, sessions *session.Sessions, name string, satisfied func(*session.Report) bool) *session.Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -114,38 +116,38 @@ func await(t *testing.T, sessions *session.Sessions, name string, as func(*sessi
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if as(v) {
+		if satisfied(v) {
 			return v
 		}
-		glance, _ := sessions.Current(name)
+		current, _ := sessions.Current(name)
 		select {
-		case <-glance.Changed:
+		case <-current.Changed:
 		case <-ctx.Done():
-			t.Fatalf("%s did not become as wanted", name)
+			t.Fatalf("%s: no report satisfied the condition within a minute", name)
 		}
 	}
 }
 
-func TestClustersAreOfTheirSeed(t *testing.T) {
+func TestClustersDependOnTheSeedOnly(t *testing.T) {
 	of := func(seed uint64) []state.Object {
 		return newCluster(newCatalog(seed), rand.New(rand.NewPCG(seed, 5)), 3, 50).objects()
 	}
 	if !reflect.DeepEqual(of(1), of(1)) {
-		t.Error("one seed gives two clusters")
+		t.Error("got two different clusters for one seed")
 	}
 	if reflect.DeepEqual(of(1), of(2)) {
-		t.Error("two seeds give one cluster")
+		t.Error("got the same cluster for two seeds")
 	}
 }
 
-func TestRegistryIsWhatTheSchemaTakes(t *testing.T) {
+func TestWrittenRegistryMatchesTheSchema(t *testing.T) {
 	c := small()
 	c.tls, c.registry = true, filepath.Join(t.TempDir(), "fleet.yaml")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out bytes.Buffer
 	if err := run(ctx, c, &out); err != nil || !strings.HasPrefix(out.String(), "serving 3 agents of 30 containers at wss://127.0.0.1:") {
-		t.Fatalf("%v, %q", err, out.String())
+		t.Fatalf("got error %v, output %q", err, out.String())
 	}
 	written, err := os.ReadFile(c.registry)
 	if err != nil {
@@ -158,15 +160,15 @@ func TestRegistryIsWhatTheSchemaTakes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if agent.Kind != "ClusterAgent" || len(agent.Spec.TLS.PinnedSHA256) != 1 || agent.Spec.Reporting.RequestPeriod.Duration != 50*time.Millisecond {
-			t.Errorf("%+v", agent)
+			t.Errorf("got %+v", agent)
 		}
 	}
 	if len(documents) != 3 {
-		t.Errorf("%d documents, want 3", len(documents))
+		t.Errorf("got %d documents, want 3", len(documents))
 	}
 }
 
-func TestConfigThatCannotBePlayedIsRefused(t *testing.T) {
+func TestInvalidConfigIsRefused(t *testing.T) {
 	for want, spoil := range map[string]func(*config){
 		"--agents":         func(c *config) { c.agents = 0 },
 		"--first-port":     func(c *config) { c.firstPort = lastPort },
@@ -177,7 +179,7 @@ func TestConfigThatCannotBePlayedIsRefused(t *testing.T) {
 		c := small()
 		spoil(&c)
 		if err := run(t.Context(), c, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", want, err)
+			t.Errorf("got error %v, want one that names %s", err, want)
 		}
 	}
 }

@@ -1,11 +1,11 @@
-// Fleet plays many agents on this machine, to load one master: each answers on a port
-// of 127.0.0.1 of its own, by the agent's real wire code, for a made-up cluster whose
-// usage moves as it is told. No Kubernetes is needed but the master's hub:
+// Fleet runs many simulated agents on this machine, to load one master. Each listens on its own port
+// of 127.0.0.1 and uses the agent's real code of the wire protocol, for a generated cluster whose
+// usage changes as --usage says. Kubernetes is needed only for the master's hub:
 //
 //	go run ./hack/fleet --agents 1000 --write-registry /tmp/fleet.yaml &
 //	kubectl apply --server-side -f /tmp/fleet.yaml
 //
-// It says on stdout when it serves, and ends after --for or on SIGTERM.
+// It prints a line to stdout when it serves, and exits after --for or on SIGTERM.
 package main
 
 import (
@@ -36,10 +36,10 @@ func main() {
 	}
 }
 
-// config is what a fleet is told.
+// config holds the command line.
 type config struct {
 	agents, containers, nodes int
-	// prefix begins the clusters' names.
+	// prefix starts the clusters' names.
 	prefix    string
 	firstPort int
 	tls       bool
@@ -47,7 +47,7 @@ type config struct {
 
 	usage       load.Kind
 	usagePeriod time.Duration
-	// changes are so many a second over the whole fleet.
+	// changes is the number of changed containers per second in the whole fleet.
 	changes float64
 
 	registry  string
@@ -55,25 +55,26 @@ type config struct {
 	lifetime  time.Duration
 }
 
+// parseFlags parses the command line. It prints the version and exits for --version.
 func parseFlags() config {
 	var c config
-	flag.IntVar(&c.agents, "agents", 100, "how many clusters there are")
-	flag.IntVar(&c.containers, "containers", 300, "containers of each, in pods of two on average")
-	flag.IntVar(&c.nodes, "nodes", 5, "nodes of each")
-	flag.StringVar(&c.prefix, "name-prefix", "fleet-", "what the clusters' names begin with, before a number of five digits")
-	flag.IntVar(&c.firstPort, "first-port", 10000, "port of the first agent on 127.0.0.1; the others follow; 0: any free ports")
+	flag.IntVar(&c.agents, "agents", 100, "number of clusters")
+	flag.IntVar(&c.containers, "containers", 300, "number of containers in each cluster, about two in each pod")
+	flag.IntVar(&c.nodes, "nodes", 5, "number of nodes in each cluster")
+	flag.StringVar(&c.prefix, "name-prefix", "fleet-", "prefix of the clusters' names, before a number of five digits")
+	flag.IntVar(&c.firstPort, "first-port", 10000, "port of the first agent on 127.0.0.1; the others use the next ports; 0 uses any free ports")
 	flag.BoolVar(&c.tls, "tls", false, "serve wss, with one pinned certificate for all; otherwise ws, for a master with --insecure")
-	flag.Uint64Var(&c.seed, "seed", 1, "the same seed gives the same clusters and the same usage")
-	flag.TextVar(&c.usage, "usage", load.Office, "how usage moves: still, office or storm")
-	flag.DurationVar(&c.usagePeriod, "usage-period", 15*time.Second, "between two samples of a cluster, taken while it is reported")
-	flag.Float64Var(&c.changes, "changes-per-second", 0, "containers of the whole fleet that turn ready or unready each second")
-	flag.StringVar(&c.registry, "write-registry", "", "write a ClusterAgent for each cluster to this file, for kubectl apply")
+	flag.Uint64Var(&c.seed, "seed", 1, "seed of clusters and usage; the same seed gives the same clusters and usage")
+	flag.TextVar(&c.usage, "usage", load.Office, "how usage changes: still, office or storm")
+	flag.DurationVar(&c.usagePeriod, "usage-period", 15*time.Second, "time between two samples of a cluster's usage, while a session requests usage")
+	flag.Float64Var(&c.changes, "changes-per-second", 0, "number of containers in the whole fleet whose readiness changes each second")
+	flag.StringVar(&c.registry, "write-registry", "", "file to write a ClusterAgent for each cluster to, for kubectl apply")
 	flag.StringVar(&c.reporting.mode, "mode", "Continuous", "spec.reporting.mode of the ClusterAgents: Continuous or OnDemand")
-	flag.DurationVar(&c.reporting.requestPeriod, "request-period", 5*time.Second, "their requestPeriod")
-	flag.DurationVar(&c.reporting.cacheTTL, "cache-ttl", 10*time.Second, "their cacheTTL")
-	flag.DurationVar(&c.reporting.sessionDuration, "session-duration", 30*time.Minute, "their sessionDuration")
-	flag.DurationVar(&c.reporting.idleRefresh, "idle-refresh", 5*time.Minute, "their idleRefresh")
-	flag.DurationVar(&c.lifetime, "for", 0, "end by itself after so long; 0: on SIGTERM or Ctrl-C only")
+	flag.DurationVar(&c.reporting.requestPeriod, "request-period", 5*time.Second, "spec.reporting.requestPeriod of the ClusterAgents")
+	flag.DurationVar(&c.reporting.cacheTTL, "cache-ttl", 10*time.Second, "spec.reporting.cacheTTL of the ClusterAgents")
+	flag.DurationVar(&c.reporting.sessionDuration, "session-duration", 30*time.Minute, "spec.reporting.sessionDuration of the ClusterAgents")
+	flag.DurationVar(&c.reporting.idleRefresh, "idle-refresh", 5*time.Minute, "spec.reporting.idleRefresh of the ClusterAgents")
+	flag.DurationVar(&c.lifetime, "for", 0, "exit after this time; 0 runs until SIGTERM or Ctrl-C")
 	showVersion := flag.Bool("version", false, version.Usage)
 	flag.Parse()
 	if *showVersion {

@@ -13,10 +13,11 @@ type reporting struct {
 	requestPeriod, cacheTTL, sessionDuration, idleRefresh time.Duration
 }
 
+// validate returns an error that names the invalid flag.
 func (r reporting) validate() error {
 	switch {
 	case r.mode != "Continuous" && r.mode != "OnDemand":
-		return fmt.Errorf("--mode %q is neither Continuous nor OnDemand", r.mode)
+		return fmt.Errorf("--mode must be Continuous or OnDemand, got %q", r.mode)
 	case r.requestPeriod >= r.cacheTTL || r.requestPeriod >= r.sessionDuration:
 		return errors.New("--request-period must be shorter than --cache-ttl and --session-duration")
 	}
@@ -40,9 +41,10 @@ spec:
 `, name, endpoint, tls, r.mode, seconds(r.requestPeriod), seconds(r.cacheTTL), seconds(r.sessionDuration), seconds(r.idleRefresh))
 }
 
-// seconds returns a duration in the form of the schema.
+// seconds formats a duration as the schema requires it.
 func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }
 
+// writeRegistry writes the ClusterAgents of the fleet to a file.
 func (f *fleet) writeRegistry(path string) error {
 	if err := os.WriteFile(path, []byte(f.manifests()), 0o600); err != nil {
 		return fmt.Errorf("write --write-registry: %w", err)
