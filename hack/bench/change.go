@@ -14,8 +14,8 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// toggleReadiness writes the opposite readiness of the pod's first container to the pod's status, as a kubelet would. It
-// returns the container's key.
+// toggleReadiness writes the opposite readiness of the pod's first container to the pod's status, as a kubelet would.
+// It returns the container's key.
 func toggleReadiness(ctx context.Context, c *kube.Cluster, pod *corev1.Pod) (state.Key, error) {
 	status := &pod.Status.ContainerStatuses[0]
 	status.Ready = !status.Ready

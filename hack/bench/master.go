@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// waitListed waits until the master's list of clusters contains a cluster, or no longer does if wanted is false. Listing
-// clusters is no demand.
+// waitListed waits until the master's list of clusters contains a cluster, or no longer does if wanted is false.
+// Listing clusters is no demand.
 func (env *environment) waitListed(ctx context.Context, cluster string, wanted bool) error {
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		there, err := env.isListed(ctx, cluster)

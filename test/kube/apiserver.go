@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Files of the API server in the cluster's folder.
+// Paths of the API server's files in the cluster's folder, names of users, and address ranges.
 const (
 	caFile              = "pki/ca.crt"
 	serverPairFile      = "pki/apiserver"
@@ -27,7 +27,7 @@ const (
 	serviceClusterCIDRs = "10.96.0.0/16,fd00:96::/112"
 )
 
-// prepareFiles writes what the API server and its clients read.
+// prepareFiles writes the files that the API server and its clients read.
 func (c *Cluster) prepareFiles() error {
 	address, err := c.address(apiServerUse)
 	if err != nil {
@@ -45,19 +45,20 @@ func (c *Cluster) prepareFiles() error {
 	return c.prepareAdministrator()
 }
 
+// prepareAdministrator creates the administrator's kubeconfig and clients.
 func (c *Cluster) prepareAdministrator() error {
 	config, path, err := c.User(adminUser, administrators)
 	if err != nil {
 		return err
 	}
-	config.QPS = -1 // no limit on the client's side
+	config.QPS = -1 // no client-side rate limit
 	config.WarningHandler = rest.NoWarnings{}
 	c.admin, c.Kubeconfig = config, path
 	if c.client, err = kubernetes.NewForConfig(inProtobuf(config)); err != nil {
-		return fmt.Errorf("make the administrator's client: %w", err)
+		return fmt.Errorf("create the administrator's client: %w", err)
 	}
 	if c.metadata, err = metadata.NewForConfig(config); err != nil {
-		return fmt.Errorf("make the administrator's metadata client: %w", err)
+		return fmt.Errorf("create the administrator's metadata client: %w", err)
 	}
 	return nil
 }
@@ -71,6 +72,7 @@ func inProtobuf(config *rest.Config) *rest.Config {
 	return config
 }
 
+// writeCertificates creates the certificate authority and all certificates and keys of the API server.
 func (c *Cluster) writeCertificates() (err error) {
 	if c.ca, err = newAuthority("rollcall-test-" + c.Name); err != nil {
 		return err
@@ -84,7 +86,7 @@ func (c *Cluster) writeCertificates() (err error) {
 	if err != nil {
 		return err
 	}
-	kubeletClient, err := c.ca.user(apiServerAtKubelet, administrators)
+	kubeletClient, err := c.ca.user(kubeletClientUser, administrators)
 	if err != nil {
 		return err
 	}
@@ -109,8 +111,8 @@ func (c *Cluster) writeCertificates() (err error) {
 	return nil
 }
 
-// StartAPIServer starts the API server again after [Cluster.StopAPIServer], on the same port and with the same data, and
-// returns when it is ready.
+// StartAPIServer starts the API server again after [Cluster.StopAPIServer], on the same port and with the same data. It
+// returns when the API server is ready.
 func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	if c.apiServer != nil {
 		return errors.New("the API server is running")
@@ -132,8 +134,8 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	})
 }
 
-// APIServerPID returns the process ID of the API server, to measure its use of the machine, or
-// 0 while it is stopped.
+// APIServerPID returns the process ID of the API server, for measurements of CPU and memory. It returns
+// 0 while the API server is stopped.
 func (c *Cluster) APIServerPID() int {
 	if c.apiServer == nil {
 		return 0
@@ -141,7 +143,7 @@ func (c *Cluster) APIServerPID() int {
 	return c.apiServer.PID()
 }
 
-// StopAPIServer kills the API server: connections break at once, and new ones are refused.
+// StopAPIServer kills the API server: connections break immediately, and new ones are refused.
 func (c *Cluster) StopAPIServer() {
 	if c.apiServer != nil {
 		c.apiServer.Kill()
@@ -149,16 +151,17 @@ func (c *Cluster) StopAPIServer() {
 	}
 }
 
-// FreezeAPIServer halts the API server as a cut cable would: connections stay open and nothing answers.
+// FreezeAPIServer suspends the API server with SIGSTOP, like a cut cable: connections stay open without a response.
 func (c *Cluster) FreezeAPIServer() {
 	c.apiServer.Freeze()
 }
 
-// ThawAPIServer ends what [Cluster.FreezeAPIServer] began.
+// ThawAPIServer resumes the API server after [Cluster.FreezeAPIServer].
 func (c *Cluster) ThawAPIServer() {
 	c.apiServer.Signal(syscall.SIGCONT)
 }
 
+// apiServerArguments returns the arguments that do not depend on ports.
 func (c *Cluster) apiServerArguments() []string {
 	arguments := []string{
 		"--bind-address=" + c.host,
@@ -179,7 +182,7 @@ func (c *Cluster) apiServerArguments() []string {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file=" + c.dir.file(aggregatorPairFile+".crt"),
 		"--proxy-client-key-file=" + c.dir.file(aggregatorPairFile+".key"),
-		// One machine plays a whole cluster at once: nothing here shall wait for its turn.
+		// No queues: one client creates the objects of a whole cluster at once.
 		"--enable-priority-and-fairness=false",
 		"--max-requests-inflight=0",
 		"--max-mutating-requests-inflight=0",
@@ -192,10 +195,10 @@ func (c *Cluster) apiServerArguments() []string {
 			"--kubelet-preferred-address-types=InternalIP",
 		)
 	} else {
-		arguments = append(arguments, "--endpoint-reconciler-type=none") // a loopback address makes no valid endpoint
+		arguments = append(arguments, "--endpoint-reconciler-type=none") // a loopback address is no valid endpoint
 	}
 	if !c.options.ControllerManager {
-		// Nobody makes the service accounts that this plugin asks of each pod.
+		// Without the controller-manager there are no service accounts, which this plugin requires for each pod.
 		arguments = append(arguments, "--disable-admission-plugins=ServiceAccount")
 	}
 	if c.options.Audit {

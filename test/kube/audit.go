@@ -15,28 +15,28 @@ import (
 //go:embed audit-policy.yaml
 var auditPolicy []byte
 
-// Stages of a request in the audit log. A watch has both, anything else only the second.
+// Stages of a request in the audit log. A watch has both, other requests only ResponseComplete.
 const (
 	ResponseStarted  = "ResponseStarted"
 	ResponseComplete = "ResponseComplete"
 )
 
-// AuditEvent is one line of the audit log: a request that the API server answered.
+// AuditEvent is one line of the audit log: a request that the API server answered or, for a watch, is answering.
 type AuditEvent struct {
 	Stage string
 	User  string
-	Verb  string // get, list, watch, create, update, patch, delete, deletecollection; of other paths the method, lower case
+	Verb  string // get, list, watch, create, update, patch, delete, deletecollection; for other paths the lower-case HTTP method
 	URI   string // path and query
 
-	// Of the object, all empty for paths that name none.
+	// Of the requested object; all empty for paths without an object.
 	Group, Resource, Subresource, Namespace, Name string
 
-	Code      int       // HTTP status
-	UserAgent string    //
-	Received  time.Time // by the API server, microseconds
+	Code      int // HTTP status
+	UserAgent string
+	Received  time.Time // by the API server, in microseconds
 }
 
-// auditLine is the part that matters here of audit.k8s.io/v1 Event.
+// auditLine has the fields of an audit.k8s.io/v1 Event that AuditEvent needs.
 type auditLine struct {
 	Stage                    string
 	RequestURI               string
@@ -50,16 +50,13 @@ type auditLine struct {
 	}
 }
 
-// Audit returns the whole audit log, in the order of the answers. Options.Audit must be set.
-func (c *Cluster) Audit() ([]AuditEvent, error) {
-	return c.readAudit(func(AuditEvent) bool { return true })
-}
-
-// AuditFor returns what one user asked since a time, by the API server's receive time; a zero time means from the start.
+// AuditFor returns the requests of one user since a time, by the API server's receive time, in the order of the log. A
+// zero time means from the start. It requires Options.Audit.
 func (c *Cluster) AuditFor(user string, since time.Time) ([]AuditEvent, error) {
 	return c.readAudit(func(e AuditEvent) bool { return e.User == user && !e.Received.Before(since) })
 }
 
+// readAudit returns the events for which wanted returns true.
 func (c *Cluster) readAudit(wanted func(AuditEvent) bool) ([]AuditEvent, error) {
 	if !c.options.Audit {
 		return nil, errors.New("read the audit log: the cluster was started without Options.Audit")
@@ -74,7 +71,7 @@ func (c *Cluster) readAudit(wanted func(AuditEvent) bool) ([]AuditEvent, error) 
 	for reader := bufio.NewReader(file); ; {
 		line, err := reader.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return events, nil // a line without its end is still being written
+			return events, nil // a line without a newline is incomplete
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read the audit log: %w", err)
@@ -89,6 +86,7 @@ func (c *Cluster) readAudit(wanted func(AuditEvent) bool) ([]AuditEvent, error) 
 	}
 }
 
+// parseAudit parses one line of the audit log.
 func parseAudit(line []byte) (AuditEvent, error) {
 	var l auditLine
 	if err := json.Unmarshal(line, &l); err != nil {

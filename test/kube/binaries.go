@@ -9,10 +9,11 @@ import (
 	"path/filepath"
 )
 
+// binariesScript builds the binaries. Its path is relative to the root of the repository.
 const binariesScript = "hack/kube-binaries.sh"
 
-// Binaries returns the folder with the executables of a cluster: $ROLLCALL_KUBE_BINARIES where set, else what
-// hack/kube-binaries.sh says, which builds them at its first run and shows its progress on stderr.
+// Binaries returns the folder with the executables of a cluster: $ROLLCALL_KUBE_BINARIES if it is set, otherwise the
+// output of hack/kube-binaries.sh. The first run of that script builds them and prints its progress to stderr.
 func Binaries() (string, error) {
 	return binaries("ROLLCALL_KUBE_BINARIES")
 }
@@ -23,6 +24,7 @@ func NodeBinaries() (string, error) {
 	return binaries("ROLLCALL_KUBE_NODE_BINARIES", "node")
 }
 
+// binaries returns the value of an environment variable or, if it is not set, the output of the script.
 func binaries(variable string, args ...string) (string, error) {
 	if dir := os.Getenv(variable); dir != "" {
 		return dir, nil
@@ -40,7 +42,7 @@ func binaries(variable string, args ...string) (string, error) {
 	return string(bytes.TrimSpace(output)), nil
 }
 
-// findUpwards finds a file of the repository from any folder in it.
+// findUpwards returns the path of a file of the repository. The working directory must be in the repository.
 func findUpwards(file string) (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -55,7 +57,7 @@ func findUpwards(file string) (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("find %s: it is in no folder above the working folder; set ROLLCALL_KUBE_BINARIES", file)
+			return "", fmt.Errorf("find %s: not found in the working directory or above; set ROLLCALL_KUBE_BINARIES", file)
 		}
 		dir = parent
 	}

@@ -15,36 +15,38 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-// Options say what a cluster consists of. The zero value is etcd and kube-apiserver, up in about three seconds.
+// Options selects the components of a cluster. The zero value is etcd and kube-apiserver, which start in about three
+// seconds.
 type Options struct {
-	// Name tells clusters that run side by side apart, in messages and folder names. Default "kube".
+	// Name distinguishes clusters in log lines and folder names. Default: "kube".
 	Name string
 
 	Scheduler         bool
 	ControllerManager bool
-	// Kwok plays the kubelet of every node that has [KwokAnnotation].
+	// Kwok simulates the kubelet of every node that has [KwokAnnotation].
 	Kwok bool
-	// MetricsServer serves metrics.k8s.io from what kwok and kubelets report; it needs Kwok or RealNode.
+	// MetricsServer serves metrics.k8s.io from the metrics of kwok and kubelets; it needs Kwok or RealNode.
 	MetricsServer bool
-	// RealNode runs the whole cluster in a network namespace of its own, with a node that [Cluster.Node] returns, and with
-	// Scheduler and ControllerManager. It needs root and what [NeedRealNode] checks.
+	// RealNode runs the whole cluster in a separate network namespace, with Scheduler and ControllerManager and a node
+	// that [Cluster.Node] returns. It requires root and the programs that [NeedRealNode] checks for.
 	RealNode bool
-	// Audit keeps the audit log that [Cluster.Audit] reads.
+	// Audit writes the audit log that [Cluster.AuditFor] reads.
 	Audit bool
 
-	// APIServerFlags are further flags of kube-apiserver, as --oidc-issuer-url=….
+	// APIServerFlags are additional flags of kube-apiserver, for example --oidc-issuer-url=….
 	APIServerFlags []string
 
-	// Dir takes everything the cluster writes, and is left as it is by Close. Default: a temporary folder that Close removes.
+	// Dir is the folder for all files of the cluster. Close does not remove it. Default: a temporary folder that Close
+	// removes.
 	Dir string
-	// Binaries is the folder with the executables. Default: what [Binaries] finds.
+	// Binaries is the folder with the executables. Default: the result of [Binaries].
 	Binaries string
-	// Log receives a line per step. Default: none.
+	// Log receives a line for each step. Default: no log.
 	Log func(format string, args ...any)
 }
 
-// Cluster is a running cluster. Its methods may be called from several goroutines, but Close, StopAPIServer and
-// StartAPIServer only from one at a time.
+// Cluster is a running cluster. Its methods are safe for concurrent use, except Close, StopAPIServer and
+// StartAPIServer, which must not be called at the same time.
 type Cluster struct {
 	// Name is Options.Name.
 	Name string
@@ -55,13 +57,13 @@ type Cluster struct {
 	dir     *workdir
 	ports   proc.Ports
 	ca      *authority
-	// host is the address that all servers listen on.
+	// host is the listen address of all servers.
 	host string
 	node *Node // nil without Options.RealNode
 
 	// server is the API server's URL.
 	server string
-	// The administrator's.
+	// Configuration and clients of the administrator.
 	admin    *rest.Config
 	client   kubernetes.Interface
 	metadata metadata.Interface
@@ -71,8 +73,8 @@ type Cluster struct {
 	others    []*proc.Process
 }
 
-// Start starts a cluster and returns when its API server is ready to serve, and with a controller-manager when pods can
-// be created. What it has started is stopped when it fails; the error then ends with the last lines of the log at fault.
+// Start starts a cluster and returns when its API server is ready and, with a controller-manager, when pods can
+// be created. If it fails, it stops all processes, and the error ends with the last lines of the failed process's log.
 func Start(ctx context.Context, options Options) (*Cluster, error) {
 	c, err := newCluster(options)
 	if err != nil {
@@ -85,6 +87,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	return c, nil
 }
 
+// newCluster applies the defaults and creates the cluster's folder.
 func newCluster(options Options) (*Cluster, error) {
 	if options.Name == "" {
 		options.Name = "kube"
@@ -93,7 +96,7 @@ func newCluster(options Options) (*Cluster, error) {
 		options.Log = func(string, ...any) {}
 	}
 	if options.MetricsServer && !options.Kwok && !options.RealNode {
-		return nil, errors.New("MetricsServer needs Kwok or RealNode, which serve the metrics that it reads")
+		return nil, errors.New("Options.MetricsServer needs Kwok or RealNode, which serve the metrics that it reads")
 	}
 	if options.RealNode {
 		options.Scheduler, options.ControllerManager = true, true
@@ -112,6 +115,7 @@ func newCluster(options Options) (*Cluster, error) {
 	return &Cluster{Name: options.Name, options: options, dir: dir, host: "127.0.0.1"}, nil
 }
 
+// start starts all selected components.
 func (c *Cluster) start(ctx context.Context) error {
 	began := time.Now()
 	if c.options.RealNode {
@@ -136,6 +140,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	return nil
 }
 
+// startControlPlane starts etcd and the API server.
 func (c *Cluster) startControlPlane(ctx context.Context) error {
 	if err := c.startEtcd(ctx); err != nil {
 		return err
@@ -143,6 +148,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	return c.StartAPIServer(ctx)
 }
 
+// startOthers starts the selected components that are clients of the API server.
 func (c *Cluster) startOthers(ctx context.Context) error {
 	steps := []struct {
 		wanted bool
@@ -166,7 +172,7 @@ func (c *Cluster) startOthers(ctx context.Context) error {
 	return nil
 }
 
-// Close stops every process, frees the ports and removes the temporary folder. It may be called more than once.
+// Close stops all processes, releases the ports and removes the temporary folder. It may be called more than once.
 func (c *Cluster) Close() {
 	for _, p := range c.others {
 		p.Kill()
@@ -182,7 +188,7 @@ func (c *Cluster) Close() {
 	c.dir.remove()
 }
 
-// Config returns a client configuration of the cluster's administrator that is not slowed down on the client's side.
+// Config returns a client configuration of the cluster's administrator, without a client-side rate limit.
 func (c *Cluster) Config() *rest.Config {
 	return rest.CopyConfig(c.admin)
 }
@@ -192,7 +198,7 @@ func (c *Cluster) Client() kubernetes.Interface {
 	return c.client
 }
 
-// UID returns the UID of the kube-system namespace, by which clusters are told apart.
+// UID returns the UID of the kube-system namespace, which identifies a cluster.
 func (c *Cluster) UID(ctx context.Context) (string, error) {
 	namespace, err := c.client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
@@ -201,27 +207,28 @@ func (c *Cluster) UID(ctx context.Context) (string, error) {
 	return string(namespace.UID), nil
 }
 
-// LogFile returns the path of a process's log, by the name of its executable.
+// LogFile returns the path of the log of a process, given the name of its executable.
 func (c *Cluster) LogFile(executable string) string {
 	return c.dir.file("logs", executable+".log")
 }
 
+// executable returns the path of one of the cluster's executables.
 func (c *Cluster) executable(name string) string {
 	return filepath.Join(c.options.Binaries, name)
 }
 
-// run starts one executable of the cluster, with its log in the cluster's folder.
+// run starts one of the cluster's executables. Its log is in the cluster's folder.
 func (c *Cluster) run(name string, args ...string) (*proc.Process, error) {
 	return c.runFile(c.executable(name), args...)
 }
 
-// runFile is like run, with the path of the executable.
+// runFile is like run, but takes the path of the executable.
 func (c *Cluster) runFile(path string, args ...string) (*proc.Process, error) {
 	name := filepath.Base(path)
 	c.options.Log("cluster %s: starting %s", c.Name, name)
 	command := proc.Command{Executable: path, Args: args, LogFile: c.LogFile(name), Home: c.dir.path}
 	if c.node != nil {
-		command.Enter = c.node.machine.enter
+		command.JoinNamespaces = c.node.machine.joinNamespaces
 	}
 	return proc.Start(command)
 }

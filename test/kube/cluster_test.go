@@ -16,10 +16,10 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// small is the cluster that most tests here share.
+// small is the shared cluster of most tests.
 var small = Options{Name: "small", Audit: true}
 
-func TestUsersAreKnownByTheirOwnNameAndRights(t *testing.T) {
+func TestUsersHaveTheirOwnNameAndRights(t *testing.T) {
 	cluster := Shared(t, small)
 	config, kubeconfig, err := cluster.User("reader", "readers")
 	if err != nil {
@@ -27,7 +27,7 @@ func TestUsersAreKnownByTheirOwnNameAndRights(t *testing.T) {
 	}
 	reader := clientFor(t, config)
 	if _, err := reader.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
-		t.Errorf("a user without rights lists nodes: got %v, want forbidden", err)
+		t.Errorf("list nodes as a user without rights: got %v, want forbidden", err)
 	}
 
 	kubectl(t, cluster, "create", "clusterrole", "readers", "--verb=list", "--resource=configmaps")
@@ -37,10 +37,10 @@ func TestUsersAreKnownByTheirOwnNameAndRights(t *testing.T) {
 		return err
 	})
 	if err != nil {
-		t.Errorf("a user whose group may list ConfigMaps lists them: %v", err)
+		t.Errorf("list ConfigMaps as a user whose group may: %v", err)
 	}
 	if who := whoami(t, cluster, kubeconfig); who != "reader" {
-		t.Errorf("kubectl with the user's kubeconfig is %q, want reader", who)
+		t.Errorf("kubectl with the user's kubeconfig: got user %q, want reader", who)
 	}
 }
 
@@ -52,11 +52,11 @@ func TestServiceAccountTokensWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	if who, want := whoami(t, cluster, kubeconfig), "system:serviceaccount:default:robot"; who != want {
-		t.Errorf("kubectl with the service account's kubeconfig is %q, want %s", who, want)
+		t.Errorf("kubectl with the service account's kubeconfig: got user %q, want %s", who, want)
 	}
 }
 
-func TestAuditTellsWhoAskedWhat(t *testing.T) {
+func TestAuditLogHasUserAndRequest(t *testing.T) {
 	cluster := Shared(t, small)
 	config, _, err := cluster.User("watcher", administrators)
 	if err != nil {
@@ -64,7 +64,7 @@ func TestAuditTellsWhoAskedWhat(t *testing.T) {
 	}
 	watcher := clientFor(t, config)
 	if _, err := watcher.CoreV1().ConfigMaps("default").Get(t.Context(), "none", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-		t.Fatalf("get a ConfigMap that is not there: got %v, want not found", err)
+		t.Fatalf("get a ConfigMap that does not exist: got %v, want not found", err)
 	}
 	middle := time.Now()
 	watch, err := watcher.CoreV1().Nodes().Watch(t.Context(), metav1.ListOptions{})
@@ -76,17 +76,17 @@ func TestAuditTellsWhoAskedWhat(t *testing.T) {
 	events := auditFor(t, cluster, "watcher", time.Time{}, 2)
 	get, began := events[0], events[1]
 	if get.Verb != "get" || get.Resource != "configmaps" || get.Namespace != "default" || get.Name != "none" || get.Code != 404 || get.Stage != ResponseComplete {
-		t.Errorf("the event of a GET of default/none: got %+v", get)
+		t.Errorf("event of a GET of default/none: got %+v", get)
 	}
 	if began.Verb != "watch" || began.Resource != "nodes" || began.Stage != ResponseStarted {
-		t.Errorf("the event of a watch that runs: got %+v", began)
+		t.Errorf("event of a running watch: got %+v", began)
 	}
 	if later := auditFor(t, cluster, "watcher", middle, 1); len(later) != 1 || later[0].Verb != "watch" {
-		t.Errorf("events since the watch: got %v, want the watch only", later)
+		t.Errorf("events since the watch: got %v, want only the watch", later)
 	}
 }
 
-func TestAPIServerComesBackOnItsPortWithItsData(t *testing.T) {
+func TestAPIServerRestartsWithSamePortAndData(t *testing.T) {
 	cluster := Fresh(t, Options{Name: "restart"})
 	before, err := cluster.UID(t.Context())
 	if err != nil {
@@ -94,7 +94,7 @@ func TestAPIServerComesBackOnItsPortWithItsData(t *testing.T) {
 	}
 	cluster.StopAPIServer()
 	if _, err := cluster.UID(t.Context()); err == nil {
-		t.Error("the API server was stopped and still answers")
+		t.Error("read the UID from a stopped API server: got no error")
 	}
 	if err := cluster.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
@@ -105,28 +105,28 @@ func TestAPIServerComesBackOnItsPortWithItsData(t *testing.T) {
 	}
 }
 
-func TestFrozenAPIServerKeepsConnectionsAndAnswersNothing(t *testing.T) {
+func TestFrozenAPIServerKeepsConnectionsWithoutResponse(t *testing.T) {
 	cluster := Fresh(t, Options{Name: "frozen"})
 	cluster.FreezeAPIServer()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if _, err := cluster.UID(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a frozen API server: got %v, want no answer in time", err)
+		t.Errorf("frozen API server: got %v, want a timeout", err)
 	}
 	cluster.ThawAPIServer()
 	if _, err := cluster.UID(t.Context()); err != nil {
-		t.Errorf("after the thaw: %v", err)
+		t.Errorf("after ThawAPIServer: %v", err)
 	}
 }
 
-func TestCloseLeavesNothingBehind(t *testing.T) {
+func TestCloseRemovesEverything(t *testing.T) {
 	cluster, err := Start(t.Context(), Options{Name: "gone"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir, address := cluster.dir.path, strings.TrimPrefix(cluster.Config().Host, "https://")
 	cluster.Close()
-	cluster.Close() // harmless
+	cluster.Close() // a second call does nothing
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the cluster's folder %s: got %v, want that it does not exist", dir, err)
 	}
@@ -136,11 +136,11 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	}
 	listener.Close()
 	if processes := processesIn(t, dir); len(processes) > 0 {
-		t.Errorf("processes of the cluster still run: %v", processes)
+		t.Errorf("processes of the cluster are still running: %v", processes)
 	}
 }
 
-func TestFailedStartShowsTheLogAndLeavesNothing(t *testing.T) {
+func TestFailedStartReturnsTheLogAndCleansUp(t *testing.T) {
 	binaries := t.TempDir()
 	script := "#!/bin/sh\necho no more room >&2\nexit 3\n"
 	if err := os.WriteFile(filepath.Join(binaries, "etcd"), []byte(script), 0o700); err != nil {
@@ -148,14 +148,14 @@ func TestFailedStartShowsTheLogAndLeavesNothing(t *testing.T) {
 	}
 	_, err := Start(t.Context(), Options{Name: "broken", Binaries: binaries})
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no more room") {
-		t.Errorf("start with an etcd that fails: got %v, want its exit status and its words", err)
+		t.Errorf("start with an etcd that fails: got %v, want its exit status and its output", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), workdirPrefix+"broken-*")); len(left) > 0 {
-		t.Errorf("the failed cluster left %v", left)
+		t.Errorf("folders of the failed cluster still exist: %v", left)
 	}
 }
 
-func TestAbandonedFoldersGoWhenTheNextClusterStarts(t *testing.T) {
+func TestNewClusterRemovesAbandonedFolders(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	held, err := newWorkdir("", "held")
 	if err != nil {
@@ -174,7 +174,7 @@ func TestAbandonedFoldersGoWhenTheNextClusterStarts(t *testing.T) {
 	}
 	defer next.remove()
 	if _, err := os.Stat(abandoned.path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the abandoned folder: got %v, want that it is gone", err)
+		t.Errorf("the abandoned folder: got %v, want that it does not exist", err)
 	}
 	if _, err := os.Stat(held.path); err != nil {
 		t.Errorf("the folder in use: %v", err)
@@ -210,7 +210,7 @@ func whoami(t *testing.T, cluster *Cluster, kubeconfig string) string {
 	return kubectl(t, cluster, "--kubeconfig", kubeconfig, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
 }
 
-// auditFor waits until the audit log has that many events of a user: the answer may be there before its line.
+// auditFor waits until the audit log has count events of a user. A response can arrive before its line in the log.
 func auditFor(t *testing.T, cluster *Cluster, user string, since time.Time, count int) []AuditEvent {
 	t.Helper()
 	var events []AuditEvent
@@ -226,7 +226,7 @@ func auditFor(t *testing.T, cluster *Cluster, user string, since time.Time, coun
 	return events
 }
 
-// processesIn finds the processes whose working folder is dir.
+// processesIn returns the processes whose working directory is in dir.
 func processesIn(t *testing.T, dir string) []string {
 	t.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/cwd")

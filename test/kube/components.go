@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// startComponent starts a process that is a client of the API server, with a user of its own. It may do everything, as
-// the roles that Kubernetes ships for these users would need more set-up than they are worth here.
+// startComponent starts a process that is a client of the API server, with its own user. The user has all rights, since
+// the roles that Kubernetes ships for components need too much set-up.
 func (c *Cluster) startComponent(executable, user string, arguments func(kubeconfig string) []string) error {
 	_, kubeconfig, err := c.User(user, administrators)
 	if err != nil {
@@ -68,8 +68,8 @@ func (c *Cluster) startScheduler(context.Context) error {
 	})
 }
 
-// waitForServiceAccount returns when the controller-manager works: without the default service account no pod can be
-// made in a namespace.
+// waitForServiceAccount waits until the controller-manager works: pods cannot be created in a namespace without its
+// default service account.
 func (c *Cluster) waitForServiceAccount(ctx context.Context) error {
 	controllerManager := c.others[0]
 	return controllerManager.WaitReady(ctx, func(ctx context.Context) error {

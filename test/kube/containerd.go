@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// The folder is in the memory of each machine, so that all have the same, short path.
+	// The path is in /run, which each machine mounts separately, so that all machines have the same short path.
 	containerdSocket = "/run/containerd/containerd.sock"
-	// Copies an image's files for each container: slower than overlayfs with large images, and works on any file system,
-	// overlayfs among them.
+	// The native snapshotter copies an image's files for each container. It is slower than overlayfs for large images, but
+	// works on any file system, including overlayfs.
 	snapshotter = "native"
 )
 
-// containerdConfiguration has, in this order, the folders of its data and its state, the socket, the image of the pause
-// container, the snapshotter, and the folders of the CNI plugins and their configuration.
+// containerdConfiguration is a format with these arguments, in this order: the folders of data and state, the socket,
+// the image of the pause container, the snapshotter, and the folders of the CNI plugins and of their configuration.
 const containerdConfiguration = `version = 2
 root = %q
 state = %q
@@ -42,6 +42,7 @@ disabled_plugins = [
     conf_dir = %q
 `
 
+// startContainerd starts containerd and waits until it is ready.
 func (n *Node) startContainerd(ctx context.Context) error {
 	dir := n.Cluster.dir
 	network, err := n.networkConfiguration()
@@ -74,7 +75,7 @@ func (n *Node) startContainerd(ctx context.Context) error {
 	})
 }
 
-// networkConfiguration returns the CNI configuration: a bridge with the addresses of podCIDR,
+// networkConfiguration returns the CNI configuration: a bridge with addresses of podCIDR,
 // and host ports.
 func (n *Node) networkConfiguration() ([]byte, error) {
 	return json.Marshal(map[string]any{
@@ -95,7 +96,7 @@ func (n *Node) networkConfiguration() ([]byte, error) {
 	})
 }
 
-// Import brings an image to the node. Containers that shall use it do not ask for imagePullPolicy Always.
+// Import loads an image onto the node. Containers that use it must not set imagePullPolicy: Always.
 func (n *Node) Import(ctx context.Context, image Image) error {
 	archive, err := image.archive()
 	if err != nil {
@@ -108,7 +109,7 @@ func (n *Node) Import(ctx context.Context, image Image) error {
 	if _, err := n.ctr("images", "import", "--snapshotter="+snapshotter, path); err != nil {
 		return fmt.Errorf("import image %s: %w", image.Name, err)
 	}
-	// containerd's CRI plugin takes note of an image a moment later, and then gives it a label.
+	// containerd's CRI plugin discovers and labels an image some time after the import.
 	return n.containerd.WaitReady(ctx, func(context.Context) error {
 		listed, err := n.ctr("images", "list", "--quiet", `labels."io.cri-containerd.image"==managed`)
 		if err != nil {

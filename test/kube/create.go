@@ -13,9 +13,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// createWorkers is the number of concurrent requests of create.
 const createWorkers = 16
 
-// create creates the objects of a scenario, of any kind, in no particular order.
+// create creates objects of any of a scenario's kinds, concurrently and in no particular order.
 func (c *Cluster) create(ctx context.Context, objects []any) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(createWorkers)
@@ -30,6 +31,7 @@ func (c *Cluster) create(ctx context.Context, objects []any) error {
 	return group.Wait()
 }
 
+// createOne creates one object.
 func (c *Cluster) createOne(ctx context.Context, object any) (err error) {
 	options := metav1.CreateOptions{}
 	switch o := object.(type) {
@@ -60,12 +62,12 @@ func (c *Cluster) createOne(ctx context.Context, object any) (err error) {
 	case *nodev1.RuntimeClass:
 		_, err = c.client.NodeV1().RuntimeClasses().Create(ctx, o, options)
 	default:
-		err = fmt.Errorf("scenarios have no such kind")
+		err = fmt.Errorf("kind is not supported by createOne")
 	}
 	return err
 }
 
-// createNamespaces creates the namespaces and waits until pods can be created in them.
+// createNamespaces creates the namespaces of a scenario and waits until pods can be created in them.
 func (c *Cluster) createNamespaces(ctx context.Context, s Scenario) error {
 	names := append([]string{NamespaceShop, NamespaceData, NamespaceBatch, NamespaceOdd}, LoadNamespaces(s)...)
 	var objects []any

@@ -1,12 +1,14 @@
-// Package kube runs real Kubernetes clusters for tests, benchmarks and the demo: etcd and kube-apiserver, and on request
-// scheduler, controller-manager, kwok (which plays the kubelets), metrics-server, and a node with a real kubelet. All of
-// them are child processes that end with the cluster, and with this process whatever way it ends. They listen on
-// 127.0.0.1; a cluster with a real node is in namespaces of its own, on an address that only this host reaches. Linux only.
+// Package kube runs real Kubernetes clusters for tests, benchmarks and the demo: etcd and kube-apiserver, and
+// optionally scheduler, controller-manager, kwok (which simulates kubelets), metrics-server, and a node with a real
+// kubelet. All are child processes. They end when the cluster is closed, and also when this process exits or is killed.
+// They listen on 127.0.0.1; a cluster with a real node runs in separate namespaces, at an address that only this host
+// can reach. The package works on Linux only.
 //
-// The package owns processes, certificates, kubeconfigs, the audit log and scenarios of odd workloads. It knows nothing
-// of Rollcall, so that what it says of a cluster is an independent witness.
+// The package manages processes, certificates, kubeconfigs, the audit log and scenarios of unusual workloads. It does
+// not import other packages of Rollcall except test/proc, so that tests can compare Rollcall with an independent
+// source.
 //
-// A test takes the cluster that its package shares:
+// A test uses the cluster that its package shares:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(kube.Main(m)) }
 //
@@ -15,7 +17,7 @@
 //		…
 //	}
 //
-// One that needs a real kubelet takes a node, and may stop its kubelet, kill it and start it again:
+// A test that needs a real kubelet starts a node, and may stop, kill and restart its kubelet:
 //
 //	func TestSomething(t *testing.T) {
 //		node := kube.StartRealNode(t, kube.Options{Name: "member"})

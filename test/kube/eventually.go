@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Eventually calls f every 100 ms until it returns nil. It ends the test with f's last error after within.
+// Eventually calls f every 100 ms until it returns nil. After the timeout it fails the test with f's last error.
 func Eventually(t testing.TB, within time.Duration, f func() error) {
 	t.Helper()
 	deadline := time.After(within)
@@ -19,7 +19,7 @@ func Eventually(t testing.TB, within time.Duration, f func() error) {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("not within %s: %v", within, err)
+			t.Fatalf("no success within %s: %v", within, err)
 		}
 	}
 }

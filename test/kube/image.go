@@ -15,26 +15,26 @@ import (
 	"time"
 )
 
-// ProgramImage is on every real node: the image of ./program, whose arguments say what it does, see there.
+// ProgramImage is the image of ./program, available on every real node. A container's arguments select what it does.
 const ProgramImage = "rollcall.test/program:1"
 
-// pauseImage is the image of the containers that hold the namespaces of pods.
+// pauseImage is the image of the pause containers, which hold the namespaces of pods.
 const pauseImage = "rollcall.test/pause:1"
 
-// Image is a container image of one static executable, made without a container engine.
+// Image is a container image with one static executable, built without a container engine.
 type Image struct {
-	// Name is what containers call it, as registry.example/name:tag.
+	// Name is the name for containers, for example registry.example/name:tag.
 	Name string
 	// Program is the path of the executable, which becomes the entry point.
 	Program string
-	// Args are its arguments where a container has none.
+	// Args are the default arguments.
 	Args []string
-	// User runs it. Default: root.
+	// User is the user that runs the executable. Default: root.
 	User string
 }
 
-// archive returns the image as `docker save` writes it: a tar of one layer, the image's configuration, and a manifest
-// that names both.
+// archive returns the image in the format of `docker save`: a tar with one layer, the image's configuration, and a
+// manifest that names both.
 func (i Image) archive() ([]byte, error) {
 	program, err := os.ReadFile(i.Program)
 	if err != nil {
@@ -69,12 +69,14 @@ func (i Image) archive() ([]byte, error) {
 	)
 }
 
+// tarFile is a file of an archive.
 type tarFile struct {
 	name    string
 	mode    int64
 	content []byte
 }
 
+// tarOf returns a tar archive of files.
 func tarOf(files ...tarFile) ([]byte, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
@@ -88,17 +90,18 @@ func tarOf(files ...tarFile) ([]byte, error) {
 		}
 	}
 	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("end an archive: %w", err)
+		return nil, fmt.Errorf("finish an archive: %w", err)
 	}
 	return archive.Bytes(), nil
 }
 
+// digest returns the SHA-256 of content in hexadecimal.
 func digest(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
 }
 
-// buildProgram builds ./program and returns its path. It needs a second once its packages are in Go's build cache.
+// buildProgram builds ./program and returns its path. With a warm build cache that takes a second.
 func (c *Cluster) buildProgram() (string, error) {
 	source, err := findUpwards("test/kube/program")
 	if err != nil {

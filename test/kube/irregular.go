@@ -13,34 +13,35 @@ import (
 const (
 	irregularWorkers    = 48
 	irregularNamespaces = 40
-	// maxReplicas of a workload; it has half as many on average.
+	// maxReplicas is the maximum number of a workload's pods; the average is half of it.
 	maxReplicas = 23
 )
 
-// Irregular fills a cluster that has neither controllers nor kwok with nodes and pods that are as different as those of
-// a grown cluster: names, images, digests, times, sizes and addresses at random, and in every object all that a real one
-// carries along, though nobody may need it. Objects and their status are written straight into the API.
+// Irregular fills a cluster without controllers and kwok with nodes and pods that differ as much as those of
+// a real cluster: names, images, digests, times, sizes and addresses are random, and objects have all the fields that
+// real ones have, also those that Rollcall does not use. It writes objects and their status directly to the API.
 type Irregular struct {
 	cluster *Cluster
 	random  *rand.Rand
 	nodes   []*corev1.Node
-	// workload is whose pods come next, as many as replicas says.
+	// workload is the workload of the next pods, replicas the number of its pods that are still to be created.
 	workload workload
 	replicas int
 }
 
-// NewIrregular creates the namespaces. Equal seeds give equal objects.
+// NewIrregular creates the namespaces. Equal seeds give equal objects, except for times.
 func NewIrregular(ctx context.Context, c *Cluster, seed uint64) (*Irregular, error) {
 	var objects []any
 	for i := range irregularNamespaces {
 		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: irregularNamespace(i)}})
 	}
 	if err := c.create(ctx, objects); err != nil {
-		return nil, fmt.Errorf("make the namespaces of an irregular cluster: %w", err)
+		return nil, fmt.Errorf("create the namespaces of an irregular cluster: %w", err)
 	}
 	return &Irregular{cluster: c, random: rand.New(rand.NewPCG(seed, 2))}, nil
 }
 
+// irregularNamespace returns the name of namespace i.
 func irregularNamespace(i int) string { return fmt.Sprintf("team-%c%d", 'a'+i%26, i) }
 
 // Add creates more nodes and pods. The pods run on the nodes of the last Add that created
@@ -52,16 +53,17 @@ func (r *Irregular) Add(ctx context.Context, nodes, pods int) error {
 		for i := range nodes {
 			r.nodes = append(r.nodes, r.node(first+i))
 		}
-		if err := each(ctx, r.nodes, r.cluster.writeNode); err != nil {
+		if err := forEach(ctx, r.nodes, r.cluster.writeNode); err != nil {
 			return fmt.Errorf("write irregular nodes: %w", err)
 		}
 	}
-	if err := each(ctx, r.newPods(pods), r.cluster.writePod); err != nil {
+	if err := forEach(ctx, r.newPods(pods), r.cluster.writePod); err != nil {
 		return fmt.Errorf("write irregular pods: %w", err)
 	}
 	return nil
 }
 
+// newPods returns count pods on random nodes, in workloads of random size.
 func (r *Irregular) newPods(count int) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for range count {
@@ -74,8 +76,8 @@ func (r *Irregular) newPods(count int) []*corev1.Pod {
 	return pods
 }
 
-// each calls f with every object, many at a time.
-func each[T any](ctx context.Context, objects []T, f func(context.Context, T) error) error {
+// forEach calls f for every object, in up to irregularWorkers goroutines.
+func forEach[T any](ctx context.Context, objects []T, f func(context.Context, T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(irregularWorkers)
 	for _, o := range objects {
@@ -84,7 +86,7 @@ func each[T any](ctx context.Context, objects []T, f func(context.Context, T) er
 	return group.Wait()
 }
 
-// writeNode creates a node. The API server accepts its status with it.
+// writeNode creates a node with its status. For nodes the API server accepts the status at creation.
 func (c *Cluster) writeNode(ctx context.Context, node *corev1.Node) error {
 	_, err := c.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
 	return err

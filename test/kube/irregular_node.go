@@ -10,8 +10,7 @@ import (
 
 const imagesPerNode = 40
 
-// node returns the i-th node, ready, with everything that a cloud provider and a kubelet write
-// into it.
+// node returns node i, ready, with all fields that a cloud provider and a kubelet write.
 func (r *Irregular) node(i int) *corev1.Node {
 	zone := fmt.Sprintf("eu-west-1%c", 'a'+r.random.IntN(3))
 	ip := fmt.Sprintf("10.%d.%d.%d", 16+i/50000, i/250%200, i%250+1)
@@ -45,10 +44,11 @@ func (r *Irregular) node(i int) *corev1.Node {
 	}
 }
 
+// nodeConditions returns the conditions of a ready node.
 func (r *Irregular) nodeConditions() []corev1.NodeCondition {
-	heard, since := metav1.Now(), r.past()
+	heartbeat, since := metav1.Now(), r.pastTime()
 	condition := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason, message string) corev1.NodeCondition {
-		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: heard, LastTransitionTime: since}
+		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: heartbeat, LastTransitionTime: since}
 	}
 	return []corev1.NodeCondition{
 		condition(corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -70,7 +70,7 @@ func (r *Irregular) images() []corev1.ContainerImage {
 	return images
 }
 
-// past returns a random second of the last thirty days.
-func (r *Irregular) past() metav1.Time {
+// pastTime returns a random time in the last thirty days, in whole seconds.
+func (r *Irregular) pastTime() metav1.Time {
 	return metav1.NewTime(time.Now().Add(-time.Duration(r.random.Int64N(int64(30 * 24 * time.Hour)))).Truncate(time.Second))
 }

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// workload is what pods of one ReplicaSet have in common.
+// workload has the properties that all pods of one ReplicaSet share.
 type workload struct {
 	namespace, name, hash string
 	replicaSet            types.UID
@@ -19,8 +19,8 @@ type workload struct {
 	imageIDs              []string
 }
 
-// newWorkload returns a workload of one to three containers, two on average, with an image each
-// that no other workload uses.
+// newWorkload returns a workload of one to three containers, two on average, each with a random
+// image.
 func (r *Irregular) newWorkload() workload {
 	w := workload{
 		namespace: irregularNamespace(r.random.IntN(irregularNamespaces)), name: r.word() + "-" + r.word(), hash: r.suffix(10),
@@ -38,6 +38,7 @@ func (r *Irregular) newWorkload() workload {
 	return w
 }
 
+// container returns a container with random resources and environment.
 func (r *Irregular) container(name, image string) corev1.Container {
 	cpu, memory := fmt.Sprintf("%dm", 5+r.random.IntN(495)), fmt.Sprintf("%dMi", 16+r.random.IntN(1008))
 	c := container(name, image, cpu, memory, limits("", memory), port("http", 8000+r.random.Int32N(1000)), mount("config", "/etc/"+name))
@@ -52,7 +53,7 @@ func (r *Irregular) container(name, image string) corev1.Container {
 	return c
 }
 
-// pod returns a pod that runs on a node, with its status.
+// pod returns a running pod of a workload on a node, with its status.
 func (r *Irregular) pod(w workload, node *corev1.Node) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -77,8 +78,9 @@ func (r *Irregular) pod(w workload, node *corev1.Node) *corev1.Pod {
 	}
 }
 
+// podStatus returns the status of a ready pod.
 func (r *Irregular) podStatus(w workload, node *corev1.Node) corev1.PodStatus {
-	since, ip := r.past(), fmt.Sprintf("100.%d.%d.%d", 64+r.random.IntN(64), r.random.IntN(256), 1+r.random.IntN(254))
+	since, ip := r.pastTime(), fmt.Sprintf("100.%d.%d.%d", 64+r.random.IntN(64), r.random.IntN(256), 1+r.random.IntN(254))
 	status := corev1.PodStatus{
 		Phase: corev1.PodRunning, HostIP: node.Status.Addresses[0].Address, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}},
 		StartTime: &since, QOSClass: corev1.PodQOSBurstable,
@@ -92,9 +94,9 @@ func (r *Irregular) podStatus(w workload, node *corev1.Node) corev1.PodStatus {
 	return status
 }
 
-// containerStatus returns the status of a running container. One in ten has ended before.
+// containerStatus returns the status of a running container. One in ten has a previous termination.
 func (r *Irregular) containerStatus(c *corev1.Container, imageID string) corev1.ContainerStatus {
-	began := r.past()
+	began := r.pastTime()
 	status := corev1.ContainerStatus{
 		Name: c.Name, Image: c.Image, ImageID: imageID, ContainerID: "containerd://" + r.hex(32), Ready: true, Started: new(true),
 		State:              corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: began}},
@@ -103,7 +105,7 @@ func (r *Irregular) containerStatus(c *corev1.Container, imageID string) corev1.
 	if r.random.IntN(10) == 0 {
 		status.RestartCount = 1 + r.random.Int32N(20)
 		status.LastTerminationState = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-			ExitCode: 137, Reason: "OOMKilled", StartedAt: r.past(), FinishedAt: began, ContainerID: "containerd://" + r.hex(32),
+			ExitCode: 137, Reason: "OOMKilled", StartedAt: r.pastTime(), FinishedAt: began, ContainerID: "containerd://" + r.hex(32),
 		}}
 	}
 	return status

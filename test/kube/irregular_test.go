@@ -26,19 +26,19 @@ func TestIrregularPodsRunOnTheirNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(nodes.Items) != 7 || len(pods.Items) != 60 {
-		t.Errorf("%d nodes and %d pods, want 7 and 60", len(nodes.Items), len(pods.Items))
+		t.Errorf("got %d nodes and %d pods, want 7 and 60", len(nodes.Items), len(pods.Items))
 	}
 	images := map[string]bool{}
 	for _, pod := range pods.Items {
 		status := pod.Status
 		if pod.Spec.NodeName == "" || status.Phase != "Running" || status.PodIP == "" || len(status.ContainerStatuses) != len(pod.Spec.Containers) {
-			t.Fatalf("pod %s on %q is %s with the IP %q and %d container statuses, want it to run whole", pod.Name, pod.Spec.NodeName, status.Phase, status.PodIP, len(status.ContainerStatuses))
+			t.Fatalf("pod %s: got node %q, phase %s, IP %q and %d container statuses, want a running pod with all of them", pod.Name, pod.Spec.NodeName, status.Phase, status.PodIP, len(status.ContainerStatuses))
 		}
 		for _, c := range status.ContainerStatuses {
 			images[c.ImageID] = true
 		}
 	}
 	if len(images) < 5 {
-		t.Errorf("%d different images in 60 pods, want more", len(images))
+		t.Errorf("got %d different images in 60 pods, want at least 5", len(images))
 	}
 }

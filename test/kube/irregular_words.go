@@ -5,15 +5,16 @@ import (
 	"fmt"
 )
 
-// Letters of generated names, as Kubernetes chooses them: no vowels, so no words.
+// nameLetters are the letters of generated names. As in Kubernetes they have no vowels, so that they form no words.
 const nameLetters = "bcdfghjklmnpqrstvwxz2456789"
 
-// Halves of the words of names; together some two thousand words.
+// wordHeads and wordTails are the halves of random words; together they form some two thousand words.
 var (
 	wordHeads = []string{"al", "bar", "cor", "dax", "el", "fen", "gal", "hes", "in", "jor", "kal", "lum", "mar", "nor", "or", "pel", "quin", "ras", "sol", "tam", "ul", "ver", "wex", "yor", "zan", "brin", "chro", "dra", "fla", "gri", "plo", "ste"}
 	wordTails = []string{"a", "bex", "cade", "dor", "en", "fix", "gate", "hub", "ix", "jet", "ka", "line", "mint", "net", "on", "pad", "que", "ro", "sys", "tron", "us", "vault", "wire", "x", "yard", "zone", "bit", "core", "desk", "edge", "flow", "graph", "hook", "index", "job", "kit", "log", "mesh", "node", "ops", "pipe", "queue", "relay", "store", "task", "unit", "view", "work", "sync", "stream", "search", "render", "proxy", "pay", "order", "mail", "ledger", "ingest", "image", "feed", "cart", "bill", "auth", "audit"}
 )
 
+// word returns a random word.
 func (r *Irregular) word() string {
 	return wordHeads[r.random.IntN(len(wordHeads))] + wordTails[r.random.IntN(len(wordTails))]
 }
@@ -36,6 +37,7 @@ func (r *Irregular) hex(bytes int) string {
 	return hex.EncodeToString(random)
 }
 
+// uid returns a random UID.
 func (r *Irregular) uid() string {
 	return fmt.Sprintf("%s-%s-%s-%s-%s", r.hex(4), r.hex(2), r.hex(2), r.hex(2), r.hex(6))
 }

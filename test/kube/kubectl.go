@@ -10,12 +10,12 @@ import (
 
 const kubectlTimeout = 2 * time.Minute
 
-// Kubectl runs kubectl as the administrator and returns what it printed.
+// Kubectl runs kubectl as the administrator and returns its standard output.
 func (c *Cluster) Kubectl(args ...string) (string, error) {
 	return c.KubectlInput("", args...)
 }
 
-// KubectlInput is like [Cluster.Kubectl] with input on standard input, as for `apply -f -`.
+// KubectlInput is like [Cluster.Kubectl], with input on standard input, for example for `apply -f -`.
 func (c *Cluster) KubectlInput(input string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), kubectlTimeout)
 	defer cancel()

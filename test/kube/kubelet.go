@@ -22,13 +22,13 @@ const (
 	nodeUserPrefix      = "system:node:"
 	nodeGroup           = "system:nodes"
 	kubeProxyUser       = "system:kube-proxy"
-	apiServerAtKubelet  = "kube-apiserver-kubelet-client"
+	kubeletClientUser   = "kube-apiserver-kubelet-client"
 	serviceIPOfTheAPI   = "10.96.0.1"
 	clusterDNSServiceIP = "10.96.0.10"
 )
 
-// StartKubelet starts the kubelet again after [Node.StopKubelet] or [Node.KillKubelet], and returns when it says that it
-// is healthy; the Node object may need some time more, see [Node.WaitReady].
+// StartKubelet starts the kubelet again after [Node.StopKubelet] or [Node.KillKubelet]. It returns when the kubelet's
+// health check succeeds; the Node object can become ready later, see [Node.WaitReady].
 func (n *Node) StartKubelet(ctx context.Context) error {
 	if n.kubelet != nil {
 		return errors.New("the kubelet is running")
@@ -57,7 +57,7 @@ func (n *Node) StartKubelet(ctx context.Context) error {
 	return n.kubelet.WaitReady(ctx, func(ctx context.Context) error { return probeHTTP(ctx, health) })
 }
 
-// StopKubelet ends the kubelet as a service manager does. Containers run on, as they do on a node whose kubelet is down.
+// StopKubelet stops the kubelet with SIGTERM, as a service manager does. Containers keep running.
 func (n *Node) StopKubelet(ctx context.Context) error {
 	if n.kubelet == nil {
 		return errors.New("the kubelet is not running")
@@ -69,7 +69,7 @@ func (n *Node) StopKubelet(ctx context.Context) error {
 	return err
 }
 
-// KillKubelet kills the kubelet, as if it had crashed. Containers run on.
+// KillKubelet kills the kubelet with SIGKILL, like a crash. Containers keep running.
 func (n *Node) KillKubelet() {
 	if n.kubelet != nil {
 		n.kubelet.Kill()
@@ -77,13 +77,14 @@ func (n *Node) KillKubelet() {
 	}
 }
 
+// kubeletConfiguration writes the kubelet's configuration and returns its path.
 func (n *Node) kubeletConfiguration() (string, error) {
 	c := n.Cluster
 	staticPods := c.dir.file(staticPodsFolder)
 	if err := os.MkdirAll(staticPods, 0o700); err != nil {
-		return "", fmt.Errorf("make the folder of static pods: %w", err)
+		return "", fmt.Errorf("create the folder of static pods: %w", err)
 	}
-	resolver, err := c.dir.write(nil, "resolv.conf") // no name server: nothing shall be asked outside
+	resolver, err := c.dir.write(nil, "resolv.conf") // without a name server, so that no query leaves the machine
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +104,7 @@ func (n *Node) kubeletConfiguration() (string, error) {
 		"cgroupRoot":                  n.machine.cgroup(),
 		"failCgroupV1":                false,
 		"failSwapOn":                  false,
-		"oomScoreAdj":                 0, // a lower one needs CAP_SYS_RESOURCE
+		"oomScoreAdj":                 0, // a negative value needs CAP_SYS_RESOURCE
 		"containerRuntimeEndpoint":    "unix://" + containerdSocket,
 		"staticPodPath":               staticPods,
 		"podLogsDir":                  c.dir.file("pod-logs"),
@@ -115,6 +116,7 @@ func (n *Node) kubeletConfiguration() (string, error) {
 	})
 }
 
+// startKubeProxy starts kube-proxy with nftables.
 func (n *Node) startKubeProxy() error {
 	_, kubeconfig, err := n.Cluster.User(kubeProxyUser)
 	if err != nil {
@@ -128,7 +130,7 @@ func (n *Node) startKubeProxy() error {
 		"clusterCIDR":        podCIDR,
 		"hostnameOverride":   n.Name,
 		"oomScoreAdj":        0,
-		"conntrack":          map[string]any{"maxPerCore": 0, "min": 0}, // the limit is the host's
+		"conntrack":          map[string]any{"maxPerCore": 0, "min": 0}, // keeps the host's limit
 		"healthzBindAddress": n.Address + ":10256",
 		"metricsBindAddress": n.Address + ":10249",
 	})
@@ -139,11 +141,12 @@ func (n *Node) startKubeProxy() error {
 	return err
 }
 
-// run starts a process of the node.
+// run starts a process in the node's machine.
 func (n *Node) run(executable string, args ...string) (*proc.Process, error) {
 	return n.Cluster.runFile(executable, args...)
 }
 
+// writeYAML writes a YAML file into the cluster's folder and returns its path.
 func (n *Node) writeYAML(file string, content any) (string, error) {
 	encoded, err := yaml.Marshal(content)
 	if err != nil {

@@ -8,25 +8,27 @@ import (
 	"path"
 )
 
-// KwokAnnotation has kwok play the kubelet of a node, if its value is "fake". [FateLabel] changes how it plays it.
+// KwokAnnotation makes kwok simulate the kubelet of a node, if its value is "fake". [BehaviorLabel] changes the
+// simulation.
 const KwokAnnotation = "kwok.x-k8s.io/node"
 
-// FateLabel on a node or pod has kwok give it another fate than to be well, see the Fate constants.
-const FateLabel = "fate"
+// BehaviorLabel on a node or pod selects how kwok simulates it, see the Behavior constants. Without it the object is
+// healthy.
+const BehaviorLabel = "behavior"
 
-// Fates of nodes and pods, as the stages in stages/ play them.
+// Behaviors of nodes and pods, defined by the kwok stages in stages/.
 const (
-	FateNotReady  = "not-ready"  // a node that reports so; a pod that runs but whose first container is not ready
-	FateCrashLoop = "crash-loop" // the first container is killed for its memory again and again
-	FateImagePull = "image-pull" // ImagePullBackOff
-	FateInit      = "init"       // its init containers never end
-	FateCreating  = "creating"   // bound to a node that never says anything of it
-	FateFailed    = "failed"     // ends with an error
-	FateEvicted   = "evicted"    // evicted by its node
-	FateEndless   = "endless"    // a Job's pod that does not complete
+	BehaviorNotReady  = "not-ready"  // a node that is not ready; a running pod whose first container is not ready
+	BehaviorCrashLoop = "crash-loop" // the first container is OOM-killed again and again
+	BehaviorImagePull = "image-pull" // ImagePullBackOff
+	BehaviorInit      = "init"       // the init containers do not end
+	BehaviorCreating  = "creating"   // bound to a node, without a container status
+	BehaviorFailed    = "failed"     // ends with an error
+	BehaviorEvicted   = "evicted"    // evicted by its node
+	BehaviorEndless   = "endless"    // a Job's pod that does not complete
 )
 
-// kwokOptions has kwok play more at once than its defaults.
+// kwokOptions raises kwok's default parallelism.
 const kwokOptions = `apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokConfiguration
 options:
@@ -38,6 +40,7 @@ options:
 //go:embed stages
 var stages embed.FS
 
+// startKwok starts kwok and waits until it is healthy.
 func (c *Cluster) startKwok(ctx context.Context) error {
 	configuration, err := kwokConfiguration()
 	if err != nil {

@@ -25,25 +25,25 @@ const (
 	cgroupPrefix        = "rollcall-machine-"
 )
 
-// machine is what a cluster with a real node runs in: a PID, a mount and a network namespace, and cgroups. Its first
-// process dies with this process, whatever way it ends; the kernel then ends everything else in the machine: containers,
-// mounts, network. Empty cgroups are all that can be left, and go when the next machine starts.
+// machine isolates a cluster with a real node: it has a PID, a mount and a network namespace, and cgroups. Its first
+// process dies with this process, also if this process is killed. The kernel then ends everything else in the machine:
+// containers, mounts, network. Only empty cgroups can remain; the next machine removes them.
 //
-// A pair of virtual network devices connects the machine with this host, and nothing connects it further.
+// A pair of virtual network devices connects the machine with this host. It has no other network.
 type machine struct {
-	// index is reserved in the whole host; network devices and cgroups are named by it.
+	// index is unique on the host while reserved is open; it is part of the names of network devices and cgroups.
 	index    int
 	reserved net.Listener
-	// address is the machine's, host is ours.
+	// address is the machine's IP address, host the address of this host on the same link.
 	address, host string
 
 	init *proc.Process
-	// Of init: joined by the processes that run in the machine.
+	// Namespaces of init. Processes in the machine join them.
 	pid, mount, network *os.File
 	cgroups             []string // folders
 }
 
-// startMachine starts a machine; program is the executable of ./program.
+// startMachine starts a machine; program is the path of the executable built from ./program.
 func startMachine(ctx context.Context, program string, dir *workdir) (*machine, error) {
 	m, err := reserveMachine()
 	if err != nil {
@@ -64,27 +64,27 @@ func startMachine(ctx context.Context, program string, dir *workdir) (*machine, 
 	return m, nil
 }
 
-// reserveMachine finds an index that is free, and removes what machines that were killed left.
+// reserveMachine reserves a free index, and removes the cgroups of killed machines.
 func reserveMachine() (*machine, error) {
 	var m *machine
 	for index := range maxMachines {
 		reserved, err := net.Listen("unix", fmt.Sprintf("@rollcall/machine/%d", index))
 		if err != nil {
-			continue // somebody has it
+			continue // in use
 		}
 		removeCgroups(cgroupsOf(fmt.Sprintf("%s%d-*", cgroupPrefix, index)))
 		if m != nil {
 			reserved.Close()
 			continue
 		}
-		// 198.18.0.0/15 is set aside for tests of network devices (RFC 2544): nobody's network has it.
+		// 198.18.0.0/15 is reserved for benchmarks of network devices (RFC 2544), so no real network uses it.
 		m = &machine{
 			index: index, reserved: reserved,
 			address: fmt.Sprintf("198.18.%d.2", index), host: fmt.Sprintf("198.18.%d.1", index),
 		}
 	}
 	if m == nil {
-		return nil, fmt.Errorf("start a machine: %d are running", maxMachines)
+		return nil, fmt.Errorf("start a machine: all %d indices are in use", maxMachines)
 	}
 	return m, nil
 }
@@ -99,7 +99,7 @@ func (m *machine) cgroup() string {
 }
 
 // makeCgroups creates the machine's cgroup in every hierarchy. A kubelet kills processes in
-// cgroups of pods that it does not know, so each kubelet needs its own.
+// unknown cgroups of pods, so each kubelet needs a separate cgroup.
 func (m *machine) makeCgroups() error {
 	hierarchies := []string{cgroupMount}
 	if !cgroupV2() {
@@ -108,18 +108,18 @@ func (m *machine) makeCgroups() error {
 		return err
 	}
 	if len(hierarchies) == 0 {
-		return fmt.Errorf("make a cgroup: no cgroups are mounted below %s", cgroupMount)
+		return fmt.Errorf("create a cgroup: no cgroups are mounted below %s", cgroupMount)
 	}
 	for _, hierarchy := range hierarchies {
 		folder := hierarchy + m.cgroup()
 		if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("make a cgroup: %w", err)
+			return fmt.Errorf("create a cgroup: %w", err)
 		}
 		m.cgroups = append(m.cgroups, folder)
 		if filepath.Base(hierarchy) != "cpuset" {
 			continue
 		}
-		// In version 1 a new cpuset is empty, and refuses processes.
+		// In version 1 a new cpuset is empty and accepts no processes.
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 			parent, err := os.ReadFile(filepath.Join(hierarchy, file))
 			if err != nil {
@@ -134,7 +134,7 @@ func (m *machine) makeCgroups() error {
 }
 
 // enableControllers enables the controllers that a kubelet needs for the children of the root
-// cgroup (version 2).
+// cgroup, in version 2.
 func enableControllers() error {
 	available, err := os.ReadFile(filepath.Join(cgroupMount, "cgroup.controllers"))
 	if err != nil {
@@ -151,13 +151,14 @@ func enableControllers() error {
 	return nil
 }
 
-// cgroupV2 reports whether the host has the one hierarchy of cgroups version 2.
+// cgroupV2 reports whether the host uses cgroups version 2.
 func cgroupV2() bool {
 	_, err := os.Stat(filepath.Join(cgroupMount, "cgroup.controllers"))
 	return err == nil
 }
 
-// cgroupsOf returns the folders of the cgroups that match a pattern, of the hierarchies themselves when it is empty.
+// cgroupsOf returns the folders of the cgroups that match a pattern. An empty pattern matches the hierarchies
+// themselves.
 func cgroupsOf(pattern string) []string {
 	folders, _ := filepath.Glob(filepath.Join(cgroupMount, "*", pattern, "cgroup.procs"))
 	if cgroupV2() {
@@ -169,7 +170,7 @@ func cgroupsOf(pattern string) []string {
 	return folders
 }
 
-// removeCgroups removes cgroups that have no process any more, with those below them.
+// removeCgroups removes cgroups without processes, including their children.
 func removeCgroups(folders []string) {
 	for _, folder := range folders {
 		var below []string
@@ -185,6 +186,7 @@ func removeCgroups(folders []string) {
 	}
 }
 
+// startInit starts the machine's first process and waits until it has prepared the mounts.
 func (m *machine) startInit(ctx context.Context, program string, dir *workdir) error {
 	var err error
 	m.init, err = proc.Start(proc.Command{
@@ -195,14 +197,15 @@ func (m *machine) startInit(ctx context.Context, program string, dir *workdir) e
 		return err
 	}
 	return m.init.WaitReady(ctx, func(context.Context) error {
-		said, err := os.ReadFile(m.init.LogFile)
-		if err == nil && !strings.HasPrefix(string(said), "ready") {
-			err = errors.New("it is not ready")
+		output, err := os.ReadFile(m.init.LogFile)
+		if err == nil && !strings.HasPrefix(string(output), "ready") {
+			err = errors.New("node-init is not ready")
 		}
 		return err
 	})
 }
 
+// openNamespaces opens the namespaces of the first process.
 func (m *machine) openNamespaces() (err error) {
 	for name, file := range map[string]**os.File{"pid": &m.pid, "mnt": &m.mount, "net": &m.network} {
 		if *file, err = os.Open(fmt.Sprintf("/proc/%d/ns/%s", m.init.PID(), name)); err != nil {
@@ -212,9 +215,9 @@ func (m *machine) openNamespaces() (err error) {
 	return nil
 }
 
-// enter moves the calling thread into the machine, for good.
-func (m *machine) enter() error {
-	if err := unix.Unshare(unix.CLONE_FS); err != nil { // threads share their root, which depends on the mounts
+// joinNamespaces moves the calling thread into the machine, permanently.
+func (m *machine) joinNamespaces() error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil { // a thread that shares its root cannot change its mount namespace
 		return err
 	}
 	for _, join := range []struct {
@@ -228,10 +231,10 @@ func (m *machine) enter() error {
 	return nil
 }
 
-// connect creates the network devices of both sides.
+// connect creates the network devices of machine and host.
 func (m *machine) connect() error {
 	device := m.device()
-	_, _ = output("ip", "link", "delete", device) // of a machine that was killed, unless the kernel was faster
+	_, _ = output("ip", "link", "delete", device) // of a killed machine, unless the kernel has removed it
 	pid := fmt.Sprint(m.init.PID())
 	for _, line := range []string{
 		"link add " + device + " type veth peer name eth0 netns " + pid,
@@ -254,10 +257,10 @@ func (m *machine) connect() error {
 	return nil
 }
 
-// output runs a command in the machine and returns what it printed.
+// output runs a command in the machine and returns its standard output.
 func (m *machine) output(name string, args ...string) (printed string, err error) {
 	proc.OnThread(func() bool {
-		if err = m.enter(); err == nil {
+		if err = m.joinNamespaces(); err == nil {
 			printed, err = output(name, args...)
 		}
 		return false
@@ -265,7 +268,7 @@ func (m *machine) output(name string, args ...string) (printed string, err error
 	return printed, err
 }
 
-// output runs a command and returns what it printed; an error has what it complained of.
+// output runs a command and returns its standard output. Errors include its standard error.
 func output(name string, args ...string) (string, error) {
 	printed, err := exec.Command(name, args...).Output()
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -277,18 +280,18 @@ func output(name string, args ...string) (string, error) {
 	return string(printed), nil
 }
 
-// dial connects from inside the machine, where pods, ClusterIPs and loopback addresses are its own, by TCP from a source
-// address, or from any where it is nil. The address has no name in it.
+// dial connects from inside the machine, where pods, ClusterIPs and the machine's loopback addresses are reachable. The
+// source address is optional and only for TCP. The address must not contain a name.
 func (m *machine) dial(ctx context.Context, source net.IP, network, address string) (conn net.Conn, err error) {
 	host, _, err := net.SplitHostPort(address)
 	if err == nil && net.ParseIP(host) == nil {
-		err = fmt.Errorf("%s is no IP address", host)
+		err = fmt.Errorf("%s is not an IP address", host)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	failed := m.inNetwork(func() {
-		// With an IP address the socket is made on this thread.
+		// For an IP address, net creates the socket on this thread.
 		dialer := &net.Dialer{}
 		if source != nil {
 			dialer.LocalAddr = &net.TCPAddr{IP: source}
@@ -298,34 +301,34 @@ func (m *machine) dial(ctx context.Context, source net.IP, network, address stri
 	return conn, errors.Join(failed, err)
 }
 
-// listen listens inside the machine, by TCP at an IP address of it.
+// listen listens inside the machine, on TCP at one of its IP addresses.
 func (m *machine) listen(ctx context.Context, address string) (listener net.Listener, err error) {
 	failed := m.inNetwork(func() { listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address) })
 	return listener, errors.Join(failed, err)
 }
 
-// inNetwork calls f on a thread that is in the machine's network namespace. Sockets that f makes stay there.
+// inNetwork calls f on a thread in the machine's network namespace. Sockets that f creates stay in that namespace.
 func (m *machine) inNetwork(f func()) (err error) {
 	proc.OnThread(func() bool {
-		ours, failed := os.Open("/proc/thread-self/ns/net")
+		own, failed := os.Open("/proc/thread-self/ns/net")
 		if err = failed; err != nil {
 			return true
 		}
-		defer ours.Close()
+		defer own.Close()
 		if err = unix.Setns(int(m.network.Fd()), unix.CLONE_NEWNET); err != nil {
 			return true
 		}
 		f()
-		return unix.Setns(int(ours.Fd()), unix.CLONE_NEWNET) == nil
+		return unix.Setns(int(own.Fd()), unix.CLONE_NEWNET) == nil
 	})
 	runtime.KeepAlive(m.network)
 	return err
 }
 
-// close ends every process of the machine and removes what it had. It returns when they are gone.
+// close ends all processes of the machine, and removes its network device and cgroups. It returns when they are gone.
 func (m *machine) close() {
 	if m.init != nil {
-		m.init.Kill() // it ends when all others in its PID namespace have ended
+		m.init.Kill() // ends after all other processes of its PID namespace
 	}
 	for _, file := range []*os.File{m.pid, m.mount, m.network} {
 		if file != nil {

@@ -17,7 +17,7 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-func TestMachineEndsWithAllThatIsInIt(t *testing.T) {
+func TestMachineEndsWithAllItsProcesses(t *testing.T) {
 	NeedRealNode(t)
 	cluster, err := newCluster(Options{Name: "machine", Binaries: t.TempDir()})
 	if err != nil {
@@ -42,32 +42,32 @@ func TestMachineEndsWithAllThatIsInIt(t *testing.T) {
 			return err
 		})
 		if err != nil {
-			t.Errorf("a server in the machine, asked from %s: %v", who, err)
+			t.Errorf("get from a server in the machine, from %s: %v", who, err)
 		}
 	}
 	if conn, err := m.dial(t.Context(), nil, "tcp", "192.0.2.1:80"); err == nil {
 		conn.Close()
-		t.Error("the machine reaches an address outside")
+		t.Error("dial an address outside of the machine: got no error")
 	}
 	if _, err := m.output("mount", "-t", "tmpfs", "tmpfs", cluster.dir.path); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(program); err != nil {
-		t.Errorf("a mount in the machine is seen outside: %v", err)
+		t.Errorf("a mount in the machine is visible on the host: %v", err)
 	}
 
 	m.init.Kill()
 	<-server.Ended()
 	cluster.Close()
 	if left := cgroupsOf(strings.TrimPrefix(m.cgroup(), "/")); len(left) > 0 {
-		t.Errorf("cgroups are left: %v", left)
+		t.Errorf("cgroups still exist: %v", left)
 	}
 	if _, err := net.InterfaceByName(m.device()); err == nil {
-		t.Error("the network device is left")
+		t.Error("the network device still exists")
 	}
 }
 
-func TestTheNextMachineRemovesWhatAKilledOneLeft(t *testing.T) {
+func TestNextMachineCleansUpAfterAKilledOne(t *testing.T) {
 	NeedRealNode(t)
 	killed, err := reserveMachine()
 	if err != nil {
@@ -89,12 +89,12 @@ func TestTheNextMachineRemovesWhatAKilledOneLeft(t *testing.T) {
 	defer next.close()
 	for _, folder := range killed.cgroups {
 		if _, err := os.Stat(folder); err == nil {
-			t.Errorf("cgroup %s is left", folder)
+			t.Errorf("cgroup %s still exists", folder)
 		}
 	}
 }
 
-func TestARunningMachineIsLeftAlone(t *testing.T) {
+func TestNextMachineDoesNotTouchARunningOne(t *testing.T) {
 	NeedRealNode(t)
 	running, err := reserveMachine()
 	if err != nil {
@@ -110,7 +110,7 @@ func TestARunningMachineIsLeftAlone(t *testing.T) {
 	}
 	defer next.close()
 	if next.index == running.index {
-		t.Errorf("two machines have index %d", next.index)
+		t.Errorf("got index %d for two machines", next.index)
 	}
 	for _, folder := range running.cgroups {
 		if _, err := os.Stat(folder); err != nil {
@@ -119,11 +119,11 @@ func TestARunningMachineIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestMachineEndsWithItsProcess kills a process that has a machine, and looks at what is left.
+// TestMachineEndsWithItsProcess kills a process that has a machine, and checks that nothing remains.
 func TestMachineEndsWithItsProcess(t *testing.T) {
 	NeedRealNode(t)
 	if os.Getenv(machineHelper) != "" {
-		haveMachine(t)
+		runMachineHelper(t)
 		return
 	}
 	helper := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
@@ -139,7 +139,7 @@ func TestMachineEndsWithItsProcess(t *testing.T) {
 	defer helper.Process.Kill()
 	var address, pid, device string
 	if _, err := fmt.Fscanln(stdout, &address, &pid, &device); err != nil {
-		t.Fatalf("read what the helper says: %v", err)
+		t.Fatalf("read the helper's output: %v", err)
 	}
 	if err := probeHTTP(t.Context(), "http://"+address+":8080/"); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestMachineEndsWithItsProcess(t *testing.T) {
 	}
 	_ = helper.Wait()
 
-	dir := newTestWorkdir(t) // removes what the killed process left
+	dir := newTestWorkdir(t) // removes the folder of the killed process
 	defer dir.remove()
 	m, err := reserveMachine()
 	if err != nil {
@@ -166,15 +166,16 @@ func TestMachineEndsWithItsProcess(t *testing.T) {
 		},
 	} {
 		if err := waitFor(t, func() bool { return !left() }); err != nil {
-			t.Errorf("the killed process left %s: %v", what, err)
+			t.Errorf("the killed process: %s still exists: %v", what, err)
 		}
 	}
 }
 
+// machineHelper is the environment variable that makes a test process start a machine and wait.
 const machineHelper = "ROLLCALL_TEST_MACHINE_HELPER"
 
-// serveOn starts a machine as the cluster's node, and a server in it on port 8080. It
-// returns the path of the server's program too.
+// serveOn starts a machine as the cluster's node, and a server on port 8080 in it. It
+// also returns the path of the server's program.
 func serveOn(t *testing.T, cluster *Cluster) (program string, m *machine, server *proc.Process) {
 	t.Helper()
 	program, err := cluster.buildProgram()
@@ -193,8 +194,8 @@ func serveOn(t *testing.T, cluster *Cluster) (program string, m *machine, server
 	return program, m, server
 }
 
-// haveMachine starts a machine with a server in it, says where, and waits to be killed.
-func haveMachine(t *testing.T) {
+// runMachineHelper starts a machine with a server, prints its address, and waits to be killed.
+func runMachineHelper(t *testing.T) {
 	cluster, err := newCluster(Options{Name: "killed", Binaries: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -217,15 +218,15 @@ func newTestWorkdir(t *testing.T) *workdir {
 	return dir
 }
 
-// waitFor waits a moment until something is so: the kernel ends what belonged to a killed process on its own time.
-func waitFor(t *testing.T, so func() bool) error {
+// waitFor waits up to 10 s for a condition: the kernel cleans up after a killed process asynchronously.
+func waitFor(t *testing.T, condition func() bool) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	return wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) { return so(), nil })
+	return wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) { return condition(), nil })
 }
 
-// outcome is a test that keeps how it was ended.
+// outcome is a testing.TB that records how a test was ended.
 type outcome struct {
 	testing.TB
 	skipped, failed string
@@ -235,18 +236,18 @@ func (o *outcome) Helper()                           {}
 func (o *outcome) Skipf(format string, args ...any)  { o.skipped = fmt.Sprintf(format, args...) }
 func (o *outcome) Fatalf(format string, args ...any) { o.failed = fmt.Sprintf(format, args...) }
 
-func TestWithoutWhatARealNodeNeedsTestsAreSkippedButFailInCI(t *testing.T) {
+func TestMissingRequirementsSkipTestsButFailInCI(t *testing.T) {
 	t.Setenv("PATH", "")
 	t.Setenv("CI", "")
 	var here outcome
 	NeedRealNode(&here)
 	if here.failed != "" || !strings.Contains(here.skipped, "root") && !strings.Contains(here.skipped, "apt-get install containerd") {
-		t.Errorf("skipped with %q, failed with %q; want it skipped, and why", here.skipped, here.failed)
+		t.Errorf("got skipped with %q, failed with %q; want skipped, with the reason", here.skipped, here.failed)
 	}
 	t.Setenv("CI", "true")
 	var ci outcome
 	NeedRealNode(&ci)
 	if ci.skipped != "" || ci.failed != here.skipped {
-		t.Errorf("in CI skipped with %q, failed with %q; want it failed with %q", ci.skipped, ci.failed, here.skipped)
+		t.Errorf("in CI: got skipped with %q, failed with %q; want failed with %q", ci.skipped, ci.failed, here.skipped)
 	}
 }

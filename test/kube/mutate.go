@@ -17,14 +17,14 @@ import (
 type mutator struct {
 	*Cluster
 	random *rand.Rand
-	count  int // changes made so far, for names
+	count  int // changes made so far; part of names
 }
 
-// errInapplicable says that there was nothing that a change could be made to.
+// errInapplicable is the error of a change for which there is no object.
 var errInapplicable = errors.New("nothing to change")
 
-// changes are all kinds of change; each is as likely as any other. The ones for workloads, pods, nodes and Services are
-// in files of their own.
+// changes has all kinds of change, which are equally likely. Those of workloads and pods, nodes, and Services are
+// in separate files.
 var changes = map[string]func(*mutator, context.Context) error{
 	"scale a Deployment":               (*mutator).scale,
 	"change an image":                  (*mutator).changeImage,
@@ -44,22 +44,22 @@ var changes = map[string]func(*mutator, context.Context) error{
 	"change a load balancer's address": (*mutator).changeIngress,
 }
 
-// Mutate makes n random changes to the objects of [Populate], as people, controllers and
-// kubelets make them in a day. It returns immediately after the last change; see
+// Mutate makes n random changes to the objects of [Populate], like those that people, controllers and
+// kubelets make. It returns immediately after the last change; see
 // [Cluster.Settle]. Equal seeds choose the same changes for equal clusters.
 func Mutate(ctx context.Context, c *Cluster, n int, seed uint64) error {
 	m := &mutator{Cluster: c, random: rand.New(rand.NewPCG(seed, 2))}
 	kinds := slices.Sorted(maps.Keys(changes))
 	for tries := 0; m.count < n; tries++ {
 		if tries > 10*n {
-			return fmt.Errorf("change cluster %s: only %d changes of %d could be made", c.Name, m.count, n)
+			return fmt.Errorf("change cluster %s: %d of %d changes were applicable", c.Name, m.count, n)
 		}
 		kind := kinds[m.random.IntN(len(kinds))]
 		switch err := changes[kind](m, ctx); {
 		case err == nil:
 			m.count++
 		case errors.Is(err, errInapplicable), apierrors.IsConflict(err), apierrors.IsNotFound(err):
-			// Controllers were faster, or there is nothing of that kind left: choose again.
+			// A controller changed the object at the same time, or there is no object of that kind: choose again.
 		default:
 			return fmt.Errorf("change cluster %s: %s: %w", c.Name, kind, err)
 		}
@@ -67,7 +67,7 @@ func Mutate(ctx context.Context, c *Cluster, n int, seed uint64) error {
 	return nil
 }
 
-// pick chooses one of a list's items that fits.
+// pick returns a random item for which fits returns true, or errInapplicable.
 func pick[T any](m *mutator, items []T, fits func(*T) bool) (*T, error) {
 	var fitting []*T
 	for i := range items {

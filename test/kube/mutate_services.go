@@ -10,12 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// The range that node ports are taken from.
+// The range of node ports.
 const (
 	firstNodePort = 30000
 	lastNodePort  = 32767
 )
 
+// addService creates a Service of a random type.
 func (m *mutator) addService(ctx context.Context) error {
 	name := fmt.Sprintf("added-%d-%d", m.count, m.random.IntN(1000))
 	kind := []corev1.ServiceType{corev1.ServiceTypeNodePort, corev1.ServiceTypeClusterIP, corev1.ServiceTypeLoadBalancer}[m.random.IntN(3)]
@@ -25,6 +26,7 @@ func (m *mutator) addService(ctx context.Context) error {
 	return err
 }
 
+// removeService deletes a Service.
 func (m *mutator) removeService(ctx context.Context) error {
 	s, err := m.pickService(ctx, func(*corev1.Service) bool { return true })
 	if err != nil {
@@ -33,6 +35,7 @@ func (m *mutator) removeService(ctx context.Context) error {
 	return m.client.CoreV1().Services(s.Namespace).Delete(ctx, s.Name, metav1.DeleteOptions{})
 }
 
+// changeNodePort changes the node port of a Service.
 func (m *mutator) changeNodePort(ctx context.Context) error {
 	s, err := m.pickService(ctx, func(s *corev1.Service) bool { return len(s.Spec.Ports) > 0 && s.Spec.Ports[0].NodePort != 0 })
 	if err != nil {
@@ -42,11 +45,12 @@ func (m *mutator) changeNodePort(ctx context.Context) error {
 	patch := fmt.Sprintf(`[{"op":"replace","path":"/spec/ports/0/nodePort","value":%d}]`, number)
 	err = m.patchService(ctx, s, types.JSONPatchType, patch)
 	if apierrors.IsInvalid(err) {
-		return errInapplicable // somebody else has the port
+		return errInapplicable // another Service has the port
 	}
 	return err
 }
 
+// flipTrafficPolicy changes a Service's externalTrafficPolicy.
 func (m *mutator) flipTrafficPolicy(ctx context.Context) error {
 	s, err := m.pickService(ctx, func(s *corev1.Service) bool {
 		return s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer
@@ -61,6 +65,7 @@ func (m *mutator) flipTrafficPolicy(ctx context.Context) error {
 	return m.patchService(ctx, s, types.MergePatchType, fmt.Sprintf(`{"spec":{"externalTrafficPolicy":%q}}`, policy))
 }
 
+// changeExternalIPs changes the external IPs of a Service.
 func (m *mutator) changeExternalIPs(ctx context.Context) error {
 	s, err := m.pickService(ctx, func(s *corev1.Service) bool {
 		return s.Spec.Type == corev1.ServiceTypeClusterIP && s.Spec.ClusterIP != corev1.ClusterIPNone
@@ -72,6 +77,7 @@ func (m *mutator) changeExternalIPs(ctx context.Context) error {
 		fmt.Sprintf(`{"spec":{"externalIPs":["198.51.100.%d"]}}`, 10+m.random.IntN(200)))
 }
 
+// changeIngress changes the address of a load balancer.
 func (m *mutator) changeIngress(ctx context.Context) error {
 	s, err := m.pickService(ctx, func(s *corev1.Service) bool { return s.Spec.Type == corev1.ServiceTypeLoadBalancer })
 	if err != nil {
@@ -81,6 +87,7 @@ func (m *mutator) changeIngress(ctx context.Context) error {
 	return m.patchService(ctx, s, types.MergePatchType, patch, "status")
 }
 
+// pickService returns a random Service of the scenario for which fits returns true.
 func (m *mutator) pickService(ctx context.Context, fits func(*corev1.Service) bool) (*corev1.Service, error) {
 	list, err := m.client.CoreV1().Services("").List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -89,6 +96,7 @@ func (m *mutator) pickService(ctx context.Context, fits func(*corev1.Service) bo
 	return pick(m, list.Items, func(s *corev1.Service) bool { return populated(s.Namespace) && fits(s) })
 }
 
+// patchService patches a Service or one of its subresources.
 func (m *mutator) patchService(ctx context.Context, s *corev1.Service, kind types.PatchType, patch string, subresources ...string) error {
 	_, err := m.client.CoreV1().Services(s.Namespace).
 		Patch(ctx, s.Name, kind, []byte(patch), metav1.PatchOptions{}, subresources...)

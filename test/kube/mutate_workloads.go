@@ -11,22 +11,27 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// maxScale is above the highest number of replicas that scale sets.
 const maxScale = 8
 
+// scale changes a Deployment's replicas.
 func (m *mutator) scale(ctx context.Context) error {
 	return m.patchDeployment(ctx, func(*appsv1.Deployment) string {
 		return fmt.Sprintf(`{"spec":{"replicas":%d}}`, m.random.IntN(maxScale))
 	})
 }
 
+// changeImage changes the image of a Deployment.
 func (m *mutator) changeImage(ctx context.Context) error {
 	return m.patchFirstContainer(ctx, fmt.Sprintf(`"image":"registry.example/changed:%d"`, m.random.IntN(1000)))
 }
 
+// changeRequests changes the CPU request of a Deployment.
 func (m *mutator) changeRequests(ctx context.Context) error {
 	return m.patchFirstContainer(ctx, fmt.Sprintf(`"resources":{"requests":{"cpu":"%dm"}}`, 10+m.random.IntN(90)))
 }
 
+// patchFirstContainer patches the first container of a Deployment; change is JSON fields of the container.
 func (m *mutator) patchFirstContainer(ctx context.Context, change string) error {
 	return m.patchDeployment(ctx, func(d *appsv1.Deployment) string {
 		name := d.Spec.Template.Spec.Containers[0].Name
@@ -34,6 +39,7 @@ func (m *mutator) patchFirstContainer(ctx context.Context, change string) error 
 	})
 }
 
+// patchDeployment patches a random Deployment of the scenario.
 func (m *mutator) patchDeployment(ctx context.Context, patch func(*appsv1.Deployment) string) error {
 	list, err := m.client.AppsV1().Deployments("").List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -48,7 +54,7 @@ func (m *mutator) patchDeployment(ctx context.Context, patch func(*appsv1.Deploy
 	return err
 }
 
-// deletePod deletes a pod that its controller will replace.
+// deletePod deletes a pod that its controller replaces.
 func (m *mutator) deletePod(ctx context.Context) error {
 	pod, err := m.pickPod(ctx, func(pod *corev1.Pod) bool { return metav1.GetControllerOf(pod) != nil })
 	if err != nil {
@@ -57,6 +63,7 @@ func (m *mutator) deletePod(ctx context.Context) error {
 	return m.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{})
 }
 
+// addPod creates a pod with a host port.
 func (m *mutator) addPod(ctx context.Context) error {
 	port := corev1.ContainerPort{ContainerPort: 80, HostPort: int32(20000 + m.random.IntN(1000))}
 	name := fmt.Sprintf("added-%d-%d", m.count, m.random.IntN(1000))
@@ -64,7 +71,7 @@ func (m *mutator) addPod(ctx context.Context) error {
 	return err
 }
 
-// flipPodReady does what a kubelet does when a readiness probe fails or succeeds again.
+// flipPodReady writes the status that a kubelet writes when a readiness probe fails or succeeds again.
 func (m *mutator) flipPodReady(ctx context.Context) error {
 	return m.updateRunningPod(ctx, func(pod *corev1.Pod) {
 		first := &pod.Status.ContainerStatuses[0]
@@ -82,7 +89,7 @@ func (m *mutator) flipPodReady(ctx context.Context) error {
 	})
 }
 
-// restartContainer does what a kubelet does when a container ended and was started again.
+// restartContainer writes the status that a kubelet writes when a container has been restarted.
 func (m *mutator) restartContainer(ctx context.Context) error {
 	return m.updateRunningPod(ctx, func(pod *corev1.Pod) {
 		first, now := &pod.Status.ContainerStatuses[0], metav1.Now()
@@ -94,6 +101,7 @@ func (m *mutator) restartContainer(ctx context.Context) error {
 	})
 }
 
+// updateRunningPod changes the status of a random running pod.
 func (m *mutator) updateRunningPod(ctx context.Context, change func(*corev1.Pod)) error {
 	pod, err := m.pickPod(ctx, func(pod *corev1.Pod) bool {
 		return pod.Status.Phase == corev1.PodRunning && len(pod.Status.ContainerStatuses) > 0
@@ -106,7 +114,8 @@ func (m *mutator) updateRunningPod(ctx context.Context, change func(*corev1.Pod)
 	return err
 }
 
-// pickPod chooses a namespace first: listing all pods of a large cluster for each change would take most of the time.
+// pickPod returns a random pod for which fits returns true. It chooses a namespace first, since listing all pods of a
+// large cluster for each change would take most of the time.
 func (m *mutator) pickPod(ctx context.Context, fits func(*corev1.Pod) bool) (*corev1.Pod, error) {
 	namespaces, err := m.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -19,16 +19,16 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-// Node is the real node of a cluster with Options.RealNode: a kubelet, containerd and kube-proxy. Its containers run, its
-// probes fail, its NodePorts answer. All of the cluster is in a network namespace of its own with [Node.Address] as the
-// only address that this host can reach, and no way to any other host. Its methods may be called from several goroutines, but those that
-// stop, kill and start the kubelet only from one at a time.
+// Node is the real node of a cluster with Options.RealNode: a kubelet, containerd and kube-proxy. Containers run,
+// probes are executed, and NodePorts accept connections. The whole cluster is in a separate network namespace. This
+// host can reach it only at [Node.Address], and it cannot reach other hosts. The methods are safe for concurrent use,
+// except those that stop, kill and start the kubelet, which must not be called at the same time.
 type Node struct {
 	// Cluster is the cluster that the node belongs to.
 	Cluster *Cluster
 	// Name is the name of the Node object, Address its InternalIP.
 	Name, Address string
-	// Program is the path of the executable that [ProgramImage] has, for more images of it.
+	// Program is the path of the executable in [ProgramImage], to build further images with it.
 	Program string
 
 	machine    *machine
@@ -38,8 +38,8 @@ type Node struct {
 	kubeProxy  *proc.Process
 }
 
-// StartRealNode starts a cluster of this test's own with a real node, which is ready when this returns. Where the machine
-// cannot run one, the test is skipped, see [NeedRealNode].
+// StartRealNode starts a cluster with a real node for this test only, and returns when the node is ready. It skips the
+// test if the machine cannot run a real node, see [NeedRealNode].
 func StartRealNode(t testing.TB, options Options) *Node {
 	t.Helper()
 	NeedRealNode(t)
@@ -47,20 +47,21 @@ func StartRealNode(t testing.TB, options Options) *Node {
 	return Fresh(t, options).Node()
 }
 
-// NeedRealNode skips a test where the machine cannot run a real node, and says why. Under CI it fails the test instead.
+// NeedRealNode skips the test, with the reason, if this machine cannot run a real node. In CI it fails the test
+// instead.
 func NeedRealNode(t testing.TB) {
 	t.Helper()
 	err := canRunRealNode()
 	switch {
 	case err == nil:
 	case os.Getenv("CI") == "true":
-		t.Fatalf("no real node can run here: %v", err)
+		t.Fatalf("cannot run a real node on this machine: %v", err)
 	default:
-		t.Skipf("no real node can run here: %v", err) //nolint:forbidigo // depends on the machine; CI fails instead
+		t.Skipf("cannot run a real node on this machine: %v", err) //nolint:forbidigo // depends on the machine; CI fails instead
 	}
 }
 
-// canRunRealNode returns an error that names what this machine lacks for a real node.
+// canRunRealNode returns an error that names the requirements of a real node that this machine does not meet.
 func canRunRealNode() error {
 	if os.Geteuid() != 0 {
 		return errors.New("it needs root, for namespaces, cgroups and network devices; run the tests as root")
@@ -100,10 +101,10 @@ func networkPlugins() (string, error) {
 	return "", errors.New("the CNI plugins are missing: apt-get install containernetworking-plugins")
 }
 
-// Node returns the real node of a cluster with Options.RealNode, nil of others.
+// Node returns the real node of a cluster with Options.RealNode, or nil for other clusters.
 func (c *Cluster) Node() *Node { return c.node }
 
-// prepareNode starts the machine that the cluster will run in.
+// prepareNode starts the machine in which the cluster will run.
 func (c *Cluster) prepareNode(ctx context.Context) error {
 	binaries, err := NodeBinaries()
 	if err != nil {
@@ -125,7 +126,7 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 	return nil
 }
 
-// start starts the node's processes, of which the kubelet and kube-proxy wait for the API server.
+// start starts the node's processes. Kubelet and kube-proxy start after the API server.
 func (n *Node) start(ctx context.Context, apiServer func(context.Context) error) error {
 	group, starting := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -147,7 +148,7 @@ func (n *Node) start(ctx context.Context, apiServer func(context.Context) error)
 	return n.StartKubelet(ctx)
 }
 
-// WaitReady returns when the node is ready and takes pods.
+// WaitReady waits until the node is ready and accepts pods.
 func (n *Node) WaitReady(ctx context.Context) error {
 	if n.kubelet == nil {
 		return errors.New("the kubelet is not running")
@@ -166,22 +167,22 @@ func (n *Node) WaitReady(ctx context.Context) error {
 	})
 }
 
-// Dial connects from inside the node, where pods and ClusterIPs are reachable and loopback is the node's own. The address
-// is an IP address and a port.
+// Dial connects from inside the node, where pods, ClusterIPs and the node's loopback addresses are reachable. The
+// address consists of an IP address and a port.
 func (n *Node) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return n.machine.dial(ctx, nil, network, address)
 }
 
-// DialFrom is like Dial, by TCP from a source address of [Node.AddAddresses].
+// DialFrom is like Dial, on TCP from a source address that [Node.AddAddresses] has added.
 func (n *Node) DialFrom(ctx context.Context, source, address string) (net.Conn, error) {
 	ip := net.ParseIP(source)
 	if ip == nil {
-		return nil, fmt.Errorf("dial %s: the source %q is no IP address", address, source)
+		return nil, fmt.Errorf("dial %s: the source %q is not an IP address", address, source)
 	}
 	return n.machine.dial(ctx, ip, "tcp", address)
 }
 
-// Listen listens on the node, by TCP at one of its addresses: pods and the node reach it, this host does not.
+// Listen listens on TCP at one of the node's addresses. Pods and the node can connect, this host cannot.
 func (n *Node) Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := n.machine.listen(ctx, address)
 	if err != nil {
@@ -210,7 +211,7 @@ func (n *Node) PutStaticPod(pod *corev1.Pod) error {
 	if err != nil {
 		return fmt.Errorf("encode static pod %s: %w", pod.Name, err)
 	}
-	// The kubelet reads whatever appears, so the file appears with its content.
+	// The kubelet reads files as soon as they exist, so the file is renamed when it is complete.
 	path, err := n.Cluster.dir.write(manifest, "static-pod-"+pod.Name+".new")
 	if err != nil {
 		return err
@@ -218,16 +219,17 @@ func (n *Node) PutStaticPod(pod *corev1.Pod) error {
 	return os.Rename(path, n.staticPod(pod.Name))
 }
 
-// RemoveStaticPod ends a static pod.
+// RemoveStaticPod removes a static pod.
 func (n *Node) RemoveStaticPod(name string) error {
 	return os.Remove(n.staticPod(name))
 }
 
+// staticPod returns the path of a static pod's manifest.
 func (n *Node) staticPod(name string) string {
 	return n.Cluster.dir.file(staticPodsFolder, name+".yaml")
 }
 
-// close ends all that runs on the node, and the machine with it.
+// close ends all processes on the node, and the machine.
 func (n *Node) close() {
 	n.machine.close()
 }

@@ -15,7 +15,7 @@ import (
 
 const certificateLifetime = 7 * 24 * time.Hour
 
-// authority is a cluster's only certificate authority: of its API server, of its users and of the aggregation layer.
+// authority is the only certificate authority of a cluster: for its API server, its users and the aggregation layer.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -27,26 +27,27 @@ type keyPair struct {
 	certificate, key []byte
 }
 
+// newAuthority creates a self-signed certificate authority.
 func newAuthority(name string) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make the key of the certificate authority: %w", err)
+		return nil, fmt.Errorf("create the key of the certificate authority: %w", err)
 	}
 	template := certificateTemplate(pkix.Name{CommonName: name})
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return nil, fmt.Errorf("make the certificate authority: %w", err)
+		return nil, fmt.Errorf("create the certificate authority: %w", err)
 	}
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("read the certificate authority back: %w", err)
+		return nil, fmt.Errorf("parse the certificate authority: %w", err)
 	}
 	return &authority{certificate: certificate, key: key, PEM: encodePEM("CERTIFICATE", der)}, nil
 }
 
-// server issues the pair of a server with these addresses.
+// server issues a certificate for a server with the given addresses and names.
 func (a *authority) server(addresses []net.IP, names ...string) (keyPair, error) {
 	template := certificateTemplate(pkix.Name{CommonName: names[0]})
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
@@ -55,22 +56,23 @@ func (a *authority) server(addresses []net.IP, names ...string) (keyPair, error)
 	return a.issue(template)
 }
 
-// user issues the pair of a client, which the API server takes as the user of that name in those groups.
+// user issues a client certificate. The API server identifies its holder by the user name and the groups.
 func (a *authority) user(name string, groups ...string) (keyPair, error) {
 	template := certificateTemplate(pkix.Name{CommonName: name, Organization: groups})
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return a.issue(template)
 }
 
+// issue creates a key and signs a certificate for it.
 func (a *authority) issue(template *x509.Certificate) (keyPair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return keyPair{}, fmt.Errorf("make the key of %s: %w", template.Subject.CommonName, err)
+		return keyPair{}, fmt.Errorf("create the key of %s: %w", template.Subject.CommonName, err)
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
 	if err != nil {
-		return keyPair{}, fmt.Errorf("make the certificate of %s: %w", template.Subject.CommonName, err)
+		return keyPair{}, fmt.Errorf("create the certificate of %s: %w", template.Subject.CommonName, err)
 	}
 	encodedKey, err := encodeKey(key)
 	if err != nil {
@@ -79,6 +81,7 @@ func (a *authority) issue(template *x509.Certificate) (keyPair, error) {
 	return keyPair{certificate: encodePEM("CERTIFICATE", der), key: encodedKey}, nil
 }
 
+// certificateTemplate returns a template with a random serial number, valid for certificateLifetime.
 func certificateTemplate(subject pkix.Name) *x509.Certificate {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
@@ -93,7 +96,7 @@ func certificateTemplate(subject pkix.Name) *x509.Certificate {
 	}
 }
 
-// encodeKey uses the one format that Kubernetes also takes for the public half.
+// encodeKey encodes a private key as SEC 1 PEM. Kubernetes accepts that format also as a source of the public key.
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
@@ -102,6 +105,7 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	return encodePEM("EC PRIVATE KEY", der), nil
 }
 
+// encodePEM returns a PEM block.
 func encodePEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }

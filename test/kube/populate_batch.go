@@ -10,11 +10,12 @@ import (
 func batchObjects() []any {
 	parallel := job("import")
 	parallel.Spec.Completions, parallel.Spec.Parallelism = new(int32(4)), new(int32(2))
-	failing := job("broken", withFate(FateFailed))
+	failing := job("broken", withBehavior(BehaviorFailed))
 	failing.Spec.BackoffLimit = new(int32(0))
-	return []any{parallel, failing, job("endless", withFate(FateEndless)), nightlyCron()}
+	return []any{parallel, failing, job("endless", withBehavior(BehaviorEndless)), nightlyCron()}
 }
 
+// job returns a Job with one container.
 func job(name string, options ...podOption) *batchv1.Job {
 	t := template(name, []corev1.Container{container("work", "registry.example/batch:2", "100m", "64Mi")}, options...)
 	t.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -24,6 +25,7 @@ func job(name string, options ...podOption) *batchv1.Job {
 	}
 }
 
+// nightlyCron returns a suspended CronJob.
 func nightlyCron() *batchv1.CronJob {
 	return &batchv1.CronJob{
 		ObjectMeta: metav1.ObjectMeta{Namespace: NamespaceBatch, Name: "nightly"},

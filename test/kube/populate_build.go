@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// containerOption changes a container that [container] makes.
+// containerOption changes a container that [container] returns.
 type containerOption func(*corev1.Container)
 
 // container returns a container with requests of CPU and memory as quantities; "" requests
@@ -31,7 +31,7 @@ func limits(cpu, memory string) containerOption {
 	}
 }
 
-// request requests another resource, with the limit that extended ones need.
+// request requests another resource, with the equal limit that extended resources require.
 func request(name corev1.ResourceName, quantity string) containerOption {
 	return func(c *corev1.Container) {
 		if c.Resources.Limits == nil {
@@ -50,10 +50,12 @@ func port(name string, number int32) containerOption {
 	return declare(corev1.ContainerPort{Name: name, ContainerPort: number})
 }
 
+// declare adds a port.
 func declare(port corev1.ContainerPort) containerOption {
 	return func(c *corev1.Container) { c.Ports = append(c.Ports, port) }
 }
 
+// mount mounts a volume at a path.
 func mount(volume, path string) containerOption {
 	return func(c *corev1.Container) {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: volume, MountPath: path})
@@ -65,10 +67,10 @@ func sidecar(c *corev1.Container) {
 	c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 }
 
-// podOption changes a pod's template.
+// podOption changes a pod template.
 type podOption func(*corev1.PodTemplateSpec)
 
-// template returns a template of pods with the label app=APP.
+// template returns a template for pods with the label app=APP.
 func template(app string, containers []corev1.Container, options ...podOption) corev1.PodTemplateSpec {
 	t := corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": app}},
@@ -80,15 +82,17 @@ func template(app string, containers []corev1.Container, options ...podOption) c
 	return t
 }
 
+// withInit sets the init containers.
 func withInit(containers ...corev1.Container) podOption {
 	return func(t *corev1.PodTemplateSpec) { t.Spec.InitContainers = containers }
 }
 
-func withFate(fate string) podOption {
-	return func(t *corev1.PodTemplateSpec) { t.Labels[FateLabel] = fate }
+// withBehavior sets the label that selects kwok's behavior.
+func withBehavior(behavior string) podOption {
+	return func(t *corev1.PodTemplateSpec) { t.Labels[BehaviorLabel] = behavior }
 }
 
-// withSpec changes what no other option does.
+// withSpec changes the pod's spec.
 func withSpec(change func(*corev1.PodSpec)) podOption {
 	return func(t *corev1.PodTemplateSpec) { change(&t.Spec) }
 }
@@ -101,6 +105,7 @@ func bare(namespace, name string, containers []corev1.Container, options ...podO
 	return pod
 }
 
+// deployment returns a Deployment with the label app=NAME.
 func deployment(namespace, name string, replicas int, containers []corev1.Container, options ...podOption) *appsv1.Deployment {
 	t := template(name, containers, options...)
 	return &appsv1.Deployment{
@@ -127,7 +132,7 @@ func service(namespace, name, app string, change func(*corev1.ServiceSpec), port
 }
 
 // servicePort returns a TCP port of a Service. The target is a number or the name of a
-// container's port.
+// container port.
 func servicePort(name string, number int32, target string, nodePort int32) corev1.ServicePort {
 	p := corev1.ServicePort{Name: name, Port: number, NodePort: nodePort, TargetPort: intstr.FromString(target)}
 	if n, err := strconv.Atoi(target); err == nil {
@@ -136,7 +141,7 @@ func servicePort(name string, number int32, target string, nodePort int32) corev
 	return p
 }
 
-// quantities returns a list of resources from pairs of name and quantity, without empty
+// quantities returns a resource list from pairs of name and quantity. It leaves out empty
 // quantities.
 func quantities(pairs ...any) corev1.ResourceList {
 	list := corev1.ResourceList{}

@@ -11,7 +11,7 @@ import (
 
 const databaseReplicas = 3
 
-// dataObjects returns pods with storage, and pods that take node ports without a Service.
+// dataObjects returns pods with storage, and pods that use ports of their nodes without a Service.
 func dataObjects() []any {
 	objects := []any{
 		database(), agents(),
@@ -21,7 +21,7 @@ func dataObjects() []any {
 		deployment(NamespaceData, "reports", 1, []corev1.Container{
 			container("reports", "registry.example/reports:3", "250m", "1Gi", mount("files", "/var/reports")),
 		}, withClaim("files", "reports")),
-		// On a node's network: the API server fills in hostPort for its ports.
+		// With host network the API server sets hostPort of all ports.
 		deployment(NamespaceData, "host-network", 2, []corev1.Container{
 			container("node-local", "registry.example/node-local:1", "50m", "32Mi", port("http", 9200),
 				declare(corev1.ContainerPort{Name: "gossip", ContainerPort: 7946, Protocol: corev1.ProtocolUDP})),
@@ -33,6 +33,7 @@ func dataObjects() []any {
 	return objects
 }
 
+// database returns a StatefulSet with a volume for each replica.
 func database() *appsv1.StatefulSet {
 	t := template("db", []corev1.Container{
 		container("postgres", "registry.example/postgres:18", "1", "4Gi", limits("2", "4Gi"), port("sql", 5432),
@@ -50,8 +51,8 @@ func database() *appsv1.StatefulSet {
 	}
 }
 
-// waitForDatabase returns when every replica has its volume. Until then they cannot be scheduled, which [Cluster.Settle]
-// would take for their fate.
+// waitForDatabase waits until every replica has its volume. Before that they are unschedulable, and [Cluster.Settle]
+// would consider that their final state.
 func (c *Cluster) waitForDatabase(ctx context.Context) error {
 	return c.poll(ctx, "the database", func(ctx context.Context) error {
 		db, err := c.client.AppsV1().StatefulSets(NamespaceData).Get(ctx, "db", metav1.GetOptions{})
@@ -62,7 +63,7 @@ func (c *Cluster) waitForDatabase(ctx context.Context) error {
 	})
 }
 
-// agents take a port of every node, all addresses and one of them.
+// agents returns a DaemonSet that uses host ports on all addresses of a node, and one on a single address.
 func agents() *appsv1.DaemonSet {
 	t := template("node-agent", []corev1.Container{
 		container("agent", "registry.example/node-agent:1.9", "20m", "50Mi",
@@ -104,6 +105,7 @@ func claim(name, size string) *corev1.PersistentVolumeClaim {
 	}
 }
 
+// withClaim adds a volume from a claim.
 func withClaim(volume, claim string) podOption {
 	source := corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}
 	return withSpec(func(s *corev1.PodSpec) {

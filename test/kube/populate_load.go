@@ -9,7 +9,7 @@ import (
 
 const podsPerNamespace = 250
 
-// LoadNamespaces returns the namespaces of a scenario's ordinary pods.
+// LoadNamespaces returns the namespaces of a scenario's regular pods.
 func LoadNamespaces(s Scenario) []string {
 	var names []string
 	for i := range (s.Pods + podsPerNamespace - 1) / podsPerNamespace {
@@ -18,7 +18,7 @@ func LoadNamespaces(s Scenario) []string {
 	return names
 }
 
-// loadObjects returns random Deployments and Services with the scenario's number of pods in
+// loadObjects returns random Deployments and Services. The Deployments have the scenario's number of pods in
 // total.
 func loadObjects(s Scenario) []any {
 	random := rand.New(rand.NewPCG(s.Seed, 1))
@@ -34,6 +34,7 @@ func loadObjects(s Scenario) []any {
 	return objects
 }
 
+// loadApp returns a Deployment with random containers and, for some, its Service.
 func loadApp(random *rand.Rand, namespace, name string, replicas int) []any {
 	cpu, memory := fmt.Sprintf("%dm", 10*(1+random.IntN(20))), fmt.Sprintf("%dMi", 16*(1+random.IntN(16)))
 	image := fmt.Sprintf("registry.example/team-%d/%s:1.%d", random.IntN(5), name, random.IntN(40))
@@ -55,8 +56,7 @@ func loadApp(random *rand.Rand, namespace, name string, replicas int) []any {
 	return objects
 }
 
-// loadServiceType returns a Service type for two thirds of the apps, NodePort for a third of
-// those.
+// loadServiceType returns a Service type for two thirds of the apps; a third of those is NodePort.
 func loadServiceType(random *rand.Rand) (corev1.ServiceType, bool) {
 	switch random.IntN(9) {
 	case 0, 1:

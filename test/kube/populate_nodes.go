@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Nodes in trouble, and where, of n nodes that count from 0. They are well at first, so that there are pods on them.
+// Indices of the nodes with a peculiarity. They are healthy at first, so that pods are scheduled on them.
 const (
 	gpuNode      = 1
 	cordonedNode = 2
@@ -28,6 +28,7 @@ func NodeName(i int) string {
 	return fmt.Sprintf("node-%03d", i)
 }
 
+// nodes returns the nodes of a scenario.
 func nodes(count int) []any {
 	var objects []any
 	for i := range count {
@@ -37,14 +38,15 @@ func nodes(count int) []any {
 	return objects
 }
 
+// addGPUs taints a node and gives it GPUs.
 func addGPUs(node *corev1.Node) {
 	node.Spec.Taints = []corev1.Taint{dedicated}
 	node.Status.Capacity[GPU] = resource.MustParse("4")
 	node.Status.Allocatable[GPU] = resource.MustParse("4")
 }
 
-// node returns a node for kwok. Nodes differ as real ones do: role, zone, size, kernel,
-// addresses.
+// node returns node i for kwok. Nodes differ in role, zone, size, kernel and
+// addresses, as in real clusters.
 func node(i int) *corev1.Node {
 	name, role, zone := NodeName(i), "worker", fmt.Sprintf("eu-west-1%c", 'a'+i%3)
 	if i == 0 {
@@ -86,7 +88,7 @@ func node(i int) *corev1.Node {
 	}
 }
 
-// addresses returns a node's own addresses, and the one at which metrics-server reaches its
+// addresses returns a node's addresses. The last type is the address at which metrics-server reaches
 // kwok.
 func addresses(i int) []corev1.NodeAddress {
 	list := []corev1.NodeAddress{
@@ -108,13 +110,14 @@ func (c *Cluster) Cordon(ctx context.Context, node string, unschedulable bool) e
 
 // SetNodeReady makes kwok report a node as ready or not ready.
 func (c *Cluster) SetNodeReady(ctx context.Context, node string, ready bool) error {
-	fate := "null"
+	behavior := "null"
 	if !ready {
-		fate = `"` + FateNotReady + `"`
+		behavior = `"` + BehaviorNotReady + `"`
 	}
-	return c.patchNode(ctx, node, fmt.Sprintf(`{"metadata":{"labels":{%q:%s}}}`, FateLabel, fate))
+	return c.patchNode(ctx, node, fmt.Sprintf(`{"metadata":{"labels":{%q:%s}}}`, BehaviorLabel, behavior))
 }
 
+// patchNode applies a merge patch to a node.
 func (c *Cluster) patchNode(ctx context.Context, node, patch string) error {
 	_, err := c.client.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	if err != nil {

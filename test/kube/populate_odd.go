@@ -11,7 +11,7 @@ const (
 	holdFinalizer  = "kube.test/hold"
 )
 
-// oddObjects returns pods that are in trouble or count in an unusual way, each named after its
+// oddObjects returns pods with problems or with unusual resources or ports, each named after its
 // peculiarity.
 func oddObjects() []any {
 	main := container("main", "registry.example/app:1", "100m", "128Mi")
@@ -20,17 +20,17 @@ func oddObjects() []any {
 	held.Finalizers, held.Labels["app"] = []string{holdFinalizer}, "half-gone"
 
 	return append([]any{
-		deployment(NamespaceOdd, "crash-loop", 2, []corev1.Container{main, helper}, withFate(FateCrashLoop)),
-		deployment(NamespaceOdd, "image-pull", 1, []corev1.Container{main}, withFate(FateImagePull)),
+		deployment(NamespaceOdd, "crash-loop", 2, []corev1.Container{main, helper}, withBehavior(BehaviorCrashLoop)),
+		deployment(NamespaceOdd, "image-pull", 1, []corev1.Container{main}, withBehavior(BehaviorImagePull)),
 		deployment(NamespaceOdd, "not-ready", 2, []corev1.Container{
 			container("main", "registry.example/app:1", "100m", "128Mi", port("http", 8080)), helper,
-		}, withFate(FateNotReady)),
+		}, withBehavior(BehaviorNotReady)),
 		service(NamespaceOdd, "not-ready", "not-ready", asType(corev1.ServiceTypeNodePort), servicePort("http", 80, "http", 0)),
-		bare(NamespaceOdd, "init", []corev1.Container{main}, withFate(FateInit), withInit(
+		bare(NamespaceOdd, "init", []corev1.Container{main}, withBehavior(BehaviorInit), withInit(
 			container("wait", "registry.example/wait:1", "2", "64Mi"), container("proxy", "registry.example/envoy:1.35", "100m", "64Mi", sidecar))),
-		bare(NamespaceOdd, "creating", []corev1.Container{main}, withFate(FateCreating)),
-		bare(NamespaceOdd, "evicted", []corev1.Container{main}, withFate(FateEvicted)),
-		bare(NamespaceOdd, "failed", []corev1.Container{main, helper}, withFate(FateFailed)),
+		bare(NamespaceOdd, "creating", []corev1.Container{main}, withBehavior(BehaviorCreating)),
+		bare(NamespaceOdd, "evicted", []corev1.Container{main}, withBehavior(BehaviorEvicted)),
+		bare(NamespaceOdd, "failed", []corev1.Container{main, helper}, withBehavior(BehaviorFailed)),
 		bare(NamespaceOdd, "unschedulable", []corev1.Container{container("main", "registry.example/app:1", "1k", "1Gi")}),
 		bare(NamespaceOdd, "no-such-node", []corev1.Container{main}, withSpec(func(s *corev1.PodSpec) {
 			s.NodeSelector = map[string]string{"disk": "fast"}
@@ -84,7 +84,8 @@ func accountingObjects() []any {
 	}
 }
 
-// hostPortObjects take ports of node 0 past the scheduler, which would not let the first two meet.
+// hostPortObjects returns pods with host ports of node 0. They bypass the scheduler, which would not place the first
+// two on one node.
 func hostPortObjects() []any {
 	return []any{
 		onFirstNode("port-any", corev1.ContainerPort{ContainerPort: 80, HostPort: 18080}),
@@ -96,6 +97,7 @@ func hostPortObjects() []any {
 	}
 }
 
+// onFirstNode returns a pod with a port that is bound to node 0.
 func onFirstNode(name string, port corev1.ContainerPort) *corev1.Pod {
 	return bare(NamespaceOdd, name, []corev1.Container{
 		container("main", "registry.example/app:1", "10m", "16Mi", declare(port)),

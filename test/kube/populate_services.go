@@ -10,15 +10,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Node ports that the scenario asks for by number; others are chosen by the API server.
+// Node ports that the scenario sets; the API server chooses all others.
 const (
 	WebNodePort      = 30080
 	DNSNodePort      = 30053
-	ConflictNodePort = 31234 // also the hostPort of a pod: the scheduler does not check that
+	ConflictNodePort = 31234 // also the hostPort of a pod, which the scheduler does not check
 )
 
-// serviceObjects returns Services of every type and with every kind of port, and the slices of
-// those without a selector.
+// serviceObjects returns Services of every type and with every kind of port, and EndpointSlices for
+// the one without a selector.
 func serviceObjects() []any {
 	udp := withProtocol(corev1.ProtocolUDP, servicePort("dns", 53, "dns", DNSNodePort))
 	tcp := servicePort("dns-tcp", 53, "dns-tcp", DNSNodePort)
@@ -52,8 +52,8 @@ func serviceObjects() []any {
 	}, outsideObjects()...)
 }
 
-// outsideObjects returns a Service without a selector and slices written by hand: external
-// addresses, one of them draining, and a slice whose port has no number.
+// outsideObjects returns a Service without a selector and its EndpointSlices: external
+// addresses, one of which is terminating, and a slice whose port has no number.
 func outsideObjects() []any {
 	outside := service(NamespaceShop, "outside", "", func(s *corev1.ServiceSpec) {
 		s.Type, s.Selector = corev1.ServiceTypeNodePort, nil
@@ -73,6 +73,7 @@ func outsideObjects() []any {
 	}
 }
 
+// slice returns an EndpointSlice of the Service outside.
 func slice(name string, port discoveryv1.EndpointPort, endpoints ...discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
@@ -85,32 +86,35 @@ func slice(name string, port discoveryv1.EndpointPort, endpoints ...discoveryv1.
 	}
 }
 
+// withProtocol returns the port with a protocol.
 func withProtocol(protocol corev1.Protocol, port corev1.ServicePort) corev1.ServicePort {
 	port.Protocol = protocol
 	return port
 }
 
+// asType sets the type of a Service.
 func asType(kind corev1.ServiceType) func(*corev1.ServiceSpec) {
 	return func(s *corev1.ServiceSpec) { s.Type = kind }
 }
 
+// dualStack sets the type of a Service and requires both IP families.
 func dualStack(kind corev1.ServiceType) func(*corev1.ServiceSpec) {
 	return func(s *corev1.ServiceSpec) {
 		s.Type, s.IPFamilyPolicy = kind, new(corev1.IPFamilyPolicyRequireDualStack)
 	}
 }
 
-// localLoadBalancer gets a health check node port beside the node port of each of its ports.
+// localLoadBalancer configures a load balancer with node ports and a health check node port.
 func localLoadBalancer(s *corev1.ServiceSpec) {
 	s.Type, s.ExternalTrafficPolicy = corev1.ServiceTypeLoadBalancer, corev1.ServiceExternalTrafficPolicyLocal
 }
 
-// directLoadBalancer gets no node ports.
+// directLoadBalancer configures a load balancer without node ports.
 func directLoadBalancer(s *corev1.ServiceSpec) {
 	s.Type, s.AllocateLoadBalancerNodePorts = corev1.ServiceTypeLoadBalancer, new(false)
 }
 
-// provideLoadBalancers does what a cloud would: it gives Services of type LoadBalancer their addresses.
+// provideLoadBalancers writes addresses to the status of Services of type LoadBalancer, as a cloud provider does.
 func (c *Cluster) provideLoadBalancers(ctx context.Context) error {
 	for name, ingress := range map[string]string{
 		"public":        `[{"ip":"203.0.113.10"},{"hostname":"lb-10.example.com"}]`,
@@ -121,7 +125,7 @@ func (c *Cluster) provideLoadBalancers(ctx context.Context) error {
 		_, err := c.client.CoreV1().Services(NamespaceShop).
 			Patch(ctx, name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
 		if err != nil {
-			return fmt.Errorf("give %s an address: %w", name, err)
+			return fmt.Errorf("set the address of Service %s: %w", name, err)
 		}
 	}
 	return nil

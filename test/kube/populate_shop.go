@@ -14,7 +14,7 @@ func shopObjects() []any {
 			container("migrate", "registry.example/migrate:4.2", "500m", "128Mi"),
 			container("proxy", "registry.example/envoy:1.35", "100m", "64Mi", limits("", "128Mi"), sidecar, port("metrics", 9901)),
 		)),
-		// Two versions of one app that name the same port differently numbered: one Service port, two slices.
+		// Two versions of one app use different numbers for the same port name: one Service port, two EndpointSlices.
 		deployment(NamespaceShop, "cart-blue", 3, []corev1.Container{
 			container("cart", "registry.example/cart:1.0", "100m", "128Mi", port("api", 9000)),
 		}, withCartLabel),
@@ -28,7 +28,7 @@ func shopObjects() []any {
 				declare(corev1.ContainerPort{Name: "dns-tcp", ContainerPort: 5353}),
 				declare(corev1.ContainerPort{Name: "assoc", ContainerPort: 3868, Protocol: corev1.ProtocolSCTP})),
 		}),
-		// No container declares the port that its Service leads to, and one port is declared twice.
+		// No container declares the target port of the Service, and both declare the same port.
 		deployment(NamespaceShop, "legacy", 2, []corev1.Container{
 			container("one", "registry.example/legacy:7", "", "", port("", 7000)),
 			container("two", "registry.example/legacy:7", "", "", port("", 7000)),
@@ -36,6 +36,7 @@ func shopObjects() []any {
 	}
 }
 
+// withCartLabel adds the label that the Service cart selects.
 func withCartLabel(t *corev1.PodTemplateSpec) {
 	t.Labels["part-of"] = "cart"
 }

@@ -9,10 +9,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// whole is a cluster with everything in it.
+// whole has all components.
 var whole = Options{Name: "whole", Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true}
 
-func TestPopulatedClusterHoldsEveryOddKindAndChanges(t *testing.T) {
+func TestPopulateCreatesEveryKindAndMutateChangesIt(t *testing.T) {
 	t.Parallel()
 	cluster := Fresh(t, whole)
 	scenario := Scenario{Pods: 40, Seed: 3}
@@ -53,11 +53,11 @@ func TestPopulatedClusterHoldsEveryOddKindAndChanges(t *testing.T) {
 		{"db", func(p *corev1.Pod) bool { return p.Spec.Volumes[0].PersistentVolumeClaim != nil }},
 	} {
 		if len(pods[want.app]) == 0 {
-			t.Errorf("there is no pod of %s", want.app)
+			t.Errorf("got no pod of %s", want.app)
 		}
 		for _, pod := range pods[want.app] {
 			if !want.is(&pod) {
-				t.Errorf("a pod of %s is not what it should be: %+v", want.app, pod.Status)
+				t.Errorf("a pod of %s has an unexpected state: %+v", want.app, pod.Status)
 			}
 		}
 	}
@@ -69,7 +69,7 @@ func TestPopulatedClusterHoldsEveryOddKindAndChanges(t *testing.T) {
 	checkMutate(t, cluster)
 }
 
-// checkMutate changes what was populated: each kind moves, and it settles.
+// checkMutate makes changes and checks that each kind has changed and that the cluster settles.
 func checkMutate(t *testing.T, cluster *Cluster) {
 	t.Helper()
 	before := versionsOfAll(t, cluster)
@@ -82,7 +82,7 @@ func checkMutate(t *testing.T, cluster *Cluster) {
 	after := versionsOfAll(t, cluster)
 	for kind := range after {
 		if slices.Equal(before[kind], after[kind]) {
-			t.Errorf("60 changes changed no %s", kind)
+			t.Errorf("after 60 changes: no %s has changed", kind)
 		}
 	}
 }
@@ -97,17 +97,19 @@ func TestEqualSeedsGiveEqualObjects(t *testing.T) {
 	}
 	one, again, two := describe(1), describe(1), describe(2)
 	if one != again {
-		t.Error("one seed gave two scenarios")
+		t.Error("got two different scenarios for one seed")
 	}
 	if one == two {
-		t.Error("two seeds gave one scenario")
+		t.Error("got the same scenario for two seeds")
 	}
 }
 
+// waits returns a condition: the first container waits with the reason.
 func waits(reason string) func(*corev1.Pod) bool {
 	return func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].State.Waiting.Reason == reason }
 }
 
+// ended returns a condition: the pod is in the phase.
 func ended(phase corev1.PodPhase) func(*corev1.Pod) bool {
 	return func(p *corev1.Pod) bool { return p.Status.Phase == phase }
 }
@@ -130,11 +132,11 @@ func checkNodes(t *testing.T, cluster *Cluster) {
 			want = corev1.ConditionFalse
 		}
 		if got := readyOf(&list.Items[i]); got != want {
-			t.Errorf("node %s has Ready=%s, want %s", list.Items[i].Name, got, want)
+			t.Errorf("node %s: got Ready=%s, want %s", list.Items[i].Name, got, want)
 		}
 	}
 	if gpus := list.Items[gpuNode].Status.Allocatable[GPU]; gpus.Value() != 4 {
-		t.Errorf("node %s has %s GPUs, want 4", list.Items[gpuNode].Name, &gpus)
+		t.Errorf("node %s: got %s GPUs, want 4", list.Items[gpuNode].Name, &gpus)
 	}
 }
 
@@ -149,7 +151,7 @@ func checkLoad(t *testing.T, cluster *Cluster, scenario Scenario) {
 		pods += len(list.Items)
 	}
 	if pods != scenario.Pods {
-		t.Errorf("got %d ordinary pods, want %d", pods, scenario.Pods)
+		t.Errorf("got %d regular pods, want %d", pods, scenario.Pods)
 	}
 }
 
@@ -166,7 +168,7 @@ func podsByApp(t *testing.T, cluster *Cluster) map[string][]corev1.Pod {
 	return byApp
 }
 
-// versionsOfAll lists the versions of the objects that [Mutate] changes.
+// versionsOfAll returns the versions of some kinds of objects that [Mutate] changes, by resource.
 func versionsOfAll(t *testing.T, cluster *Cluster) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}

@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	settleInterval = 500 * time.Millisecond
-	settleTimeout  = 5 * time.Minute
-	quietRounds    = 4 // settled is what did not change for so many intervals
+	settleInterval  = 500 * time.Millisecond
+	settleTimeout   = 5 * time.Minute
+	unchangedRounds = 4 // number of intervals without a change after which a cluster is settled
 )
 
-// settlingKinds are what must have stopped changing, beside nodes.
+// settlingKinds are the kinds whose objects must not change, in addition to nodes.
 var settlingKinds = []schema.GroupVersionResource{
 	{Version: "v1", Resource: "pods"},
 	{Version: "v1", Resource: "services"},
@@ -32,13 +32,13 @@ var settlingKinds = []schema.GroupVersionResource{
 	{Group: "batch", Version: "v1", Resource: "jobs"},
 }
 
-// Settle returns when the cluster has come to rest: every pod is where it will stay, and pods, services, endpoints,
-// claims, jobs and nodes have not changed for two seconds. Heartbeats and leases do not count.
+// Settle waits until the cluster no longer changes: every pod is where it will stay, and pods, services, endpoints,
+// claims, jobs and nodes have not changed for two seconds. Heartbeats and leases do not count as changes.
 func (c *Cluster) Settle(ctx context.Context) error {
 	var before [sha256.Size]byte
 	rounds := 0
 	return c.poll(ctx, "the cluster to settle", func(ctx context.Context) error {
-		now, err := c.fingerprint(ctx)
+		now, err := c.hashVersions(ctx)
 		if err != nil {
 			return err
 		}
@@ -46,14 +46,14 @@ func (c *Cluster) Settle(ctx context.Context) error {
 			before, rounds = now, 0
 			return errors.New("objects are changing")
 		}
-		if rounds++; rounds < quietRounds {
+		if rounds++; rounds < unchangedRounds {
 			return errors.New("objects changed a moment ago")
 		}
 		return nil
 	})
 }
 
-// poll calls check until it succeeds, for at most settleTimeout.
+// poll calls check until it returns nil, for at most settleTimeout.
 func (c *Cluster) poll(ctx context.Context, what string, check func(context.Context) error) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, settleInterval, settleTimeout, true, func(ctx context.Context) (bool, error) {
@@ -61,15 +61,15 @@ func (c *Cluster) poll(ctx context.Context, what string, check func(context.Cont
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("wait for %s in cluster %s: %w (last try: %w)", what, c.Name, err, last)
+		return fmt.Errorf("wait for %s in cluster %s: %w (last attempt: %w)", what, c.Name, err, last)
 	}
 	return nil
 }
 
-// fingerprint returns a digest of the versions of all relevant objects, or an error while a pod
-// is being started or deleted.
-func (c *Cluster) fingerprint(ctx context.Context) (sum [sha256.Size]byte, err error) {
-	if err := c.nonePending(ctx); err != nil {
+// hashVersions returns a hash of the versions of all relevant objects, or an error while a pod
+// is starting or being deleted.
+func (c *Cluster) hashVersions(ctx context.Context) (sum [sha256.Size]byte, err error) {
+	if err := c.checkPending(ctx); err != nil {
 		return sum, err
 	}
 	digest := sha256.New()
@@ -90,7 +90,7 @@ func (c *Cluster) fingerprint(ctx context.Context) (sum [sha256.Size]byte, err e
 	return [sha256.Size]byte(digest.Sum(nil)), nil
 }
 
-// versions lists the UIDs and resource versions of all objects of one kind, or fails while one is being deleted.
+// versions returns the UIDs and resource versions of all objects of one kind, or an error while one is being deleted.
 func (c *Cluster) versions(ctx context.Context, kind schema.GroupVersionResource) ([]string, error) {
 	list, err := c.metadata.Resource(kind).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 	if err != nil {
@@ -107,8 +107,8 @@ func (c *Cluster) versions(ctx context.Context, kind schema.GroupVersionResource
 	return versions, nil
 }
 
-// nonePending fails while a pod is pending that will not stay so.
-func (c *Cluster) nonePending(ctx context.Context) error {
+// checkPending returns an error while a pod is pending that is expected to start.
+func (c *Cluster) checkPending(ctx context.Context) error {
 	pending, err := c.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{
 		ResourceVersion: "0", FieldSelector: "status.phase=" + string(corev1.PodPending),
 	})
@@ -117,7 +117,7 @@ func (c *Cluster) nonePending(ctx context.Context) error {
 	}
 	for i := range pending.Items {
 		pod := &pending.Items[i]
-		stays := slices.Contains([]string{FateImagePull, FateInit, FateCreating}, pod.Labels[FateLabel])
+		stays := slices.Contains([]string{BehaviorImagePull, BehaviorInit, BehaviorCreating}, pod.Labels[BehaviorLabel])
 		if !stays && !unschedulable(pod) {
 			return fmt.Errorf("pod %s/%s is pending", pod.Namespace, pod.Name)
 		}
@@ -125,6 +125,7 @@ func (c *Cluster) nonePending(ctx context.Context) error {
 	return nil
 }
 
+// unschedulable reports whether the scheduler found no node for the pod.
 func unschedulable(pod *corev1.Pod) bool {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled {
@@ -134,6 +135,7 @@ func unschedulable(pod *corev1.Pod) bool {
 	return false
 }
 
+// readyOf returns the status of a node's Ready condition.
 func readyOf(node *corev1.Node) corev1.ConditionStatus {
 	for _, condition := range node.Status.Conditions {
 		if condition.Type == corev1.NodeReady {

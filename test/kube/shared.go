@@ -7,14 +7,15 @@ import (
 	"testing"
 )
 
-// sharing holds the clusters that the tests of one package share: a cluster takes seconds, a namespace milliseconds.
+// sharing has the clusters that the tests of one package share: starting a cluster takes seconds, creating a namespace
+// milliseconds.
 var sharing struct {
 	sync.Mutex
 	clusters map[string]*Cluster
 }
 
-// Shared returns the cluster with these options that the tests of a package share, starting it at its first mention.
-// Tests put their objects into namespaces of their own, with names of their own. [Main] closes it.
+// Shared returns the cluster with these options that the tests of a package share. The first call starts it.
+// Each test uses its own namespaces and unique names. [Main] closes the cluster.
 func Shared(t testing.TB, options Options) *Cluster {
 	t.Helper()
 	sharing.Lock()
@@ -23,7 +24,7 @@ func Shared(t testing.TB, options Options) *Cluster {
 	if c, ok := sharing.clusters[key]; ok {
 		return c
 	}
-	c, err := Start(context.Background(), options) // outlives the test that comes first
+	c, err := Start(context.Background(), options) // runs longer than the first test
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +35,7 @@ func Shared(t testing.TB, options Options) *Cluster {
 	return c
 }
 
-// Fresh returns a cluster of this test's own, for tests that stop its API server or count what is in it.
+// Fresh returns a new cluster for this test only, for tests that stop the API server or count objects.
 func Fresh(t testing.TB, options Options) *Cluster {
 	t.Helper()
 	c, err := Start(t.Context(), options)
@@ -45,22 +46,23 @@ func Fresh(t testing.TB, options Options) *Cluster {
 	return c
 }
 
-// Main wraps a package's tests so that the clusters they share are closed at the end, before goroutines are counted:
+// Main wraps a package's tests to close shared clusters at the end, before goleak checks for goroutines:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(kube.Main(m)) }
 func Main(m *testing.M) *Tests {
 	return &Tests{m}
 }
 
-// Tests are the tests of a package, see [Main].
+// Tests are the tests of a package; see [Main].
 type Tests struct{ m *testing.M }
 
-// Run runs them and returns the exit code.
+// Run runs the tests, closes shared clusters and returns the exit code.
 func (t *Tests) Run() int {
 	defer closeShared()
 	return t.m.Run()
 }
 
+// closeShared closes all shared clusters.
 func closeShared() {
 	sharing.Lock()
 	defer sharing.Unlock()
@@ -70,7 +72,7 @@ func closeShared() {
 	sharing.clusters = nil
 }
 
-// shareable leaves out what does not make another cluster.
+// shareable returns the options without those that do not affect the cluster.
 func shareable(options Options) Options {
 	options.Log = nil
 	return options

@@ -12,25 +12,26 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// administrators is the group that RBAC lets do everything.
+// administrators is the group that has all rights.
 const administrators = "system:masters"
 
-// tokenLifetimeSeconds outlasts every test and demo.
+// tokenLifetimeSeconds is longer than any test or demo runs.
 const tokenLifetimeSeconds = 24 * 60 * 60
 
-// User creates a user with a client certificate, so that RBAC and the audit log can distinguish
-// it from others. It returns a client configuration and the path of a kubeconfig. A user has
-// only the rights of its groups and those bound to it by RBAC.
+// User creates a user with a client certificate. RBAC and the audit log identify the user by its
+// name. It returns a client configuration and the path of a kubeconfig. The user has
+// only the rights that RBAC grants to it and its groups.
 func (c *Cluster) User(name string, groups ...string) (*rest.Config, string, error) {
 	pair, err := c.ca.user(name, groups...)
 	if err != nil {
 		return nil, "", err
 	}
 	credentials := &clientcmdapi.AuthInfo{ClientCertificateData: pair.certificate, ClientKeyData: pair.key}
-	return c.credentialsFor(name, credentials)
+	return c.writeKubeconfig(name, credentials)
 }
 
-// ServiceAccount returns a client configuration and the path of a kubeconfig with a token of an existing service account.
+// ServiceAccount returns a client configuration and the path of a kubeconfig with a token of an existing service
+// account.
 func (c *Cluster) ServiceAccount(ctx context.Context, namespace, name string) (*rest.Config, string, error) {
 	request := &authenticationv1.TokenRequest{
 		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(tokenLifetimeSeconds))},
@@ -39,11 +40,11 @@ func (c *Cluster) ServiceAccount(ctx context.Context, namespace, name string) (*
 	if err != nil {
 		return nil, "", fmt.Errorf("request a token of service account %s/%s: %w", namespace, name, err)
 	}
-	return c.credentialsFor(namespace+"."+name, &clientcmdapi.AuthInfo{Token: token.Status.Token})
+	return c.writeKubeconfig(namespace+"."+name, &clientcmdapi.AuthInfo{Token: token.Status.Token})
 }
 
-// credentialsFor writes a kubeconfig with these credentials, with everything in it rather than beside it.
-func (c *Cluster) credentialsFor(name string, credentials *clientcmdapi.AuthInfo) (*rest.Config, string, error) {
+// writeKubeconfig writes a kubeconfig with embedded credentials. It returns a client configuration and the path.
+func (c *Cluster) writeKubeconfig(name string, credentials *clientcmdapi.AuthInfo) (*rest.Config, string, error) {
 	kubeconfig := clientcmdapi.NewConfig()
 	kubeconfig.Clusters[c.Name] = &clientcmdapi.Cluster{Server: c.server, CertificateAuthorityData: c.ca.PEM}
 	kubeconfig.AuthInfos[name] = credentials

@@ -13,35 +13,36 @@ const (
 	workdirLock   = "in-use"
 )
 
-// workdir is the folder of one cluster. A temporary one is held by a lock, which ends with its process: folders that
-// nobody holds were left by a process that was killed, and go when the next cluster starts.
+// workdir is the folder of one cluster. A temporary folder is locked while its process runs. A folder that is not
+// locked was left by a killed process; the next cluster removes it.
 type workdir struct {
 	path string
-	lock *os.File // nil in a folder of the caller's, which stays
+	lock *os.File // nil for a folder of the caller, which is not removed
 }
 
-func newWorkdir(wanted, name string) (*workdir, error) {
-	if wanted != "" {
-		path, err := filepath.Abs(wanted)
+// newWorkdir returns the wanted folder or, if wanted is empty, a new temporary folder.
+func newWorkdir(dir, name string) (*workdir, error) {
+	if dir != "" {
+		path, err := filepath.Abs(dir)
 		if err != nil {
-			return nil, fmt.Errorf("find the cluster's folder: %w", err)
+			return nil, fmt.Errorf("resolve the cluster's folder: %w", err)
 		}
 		return &workdir{path: path}, os.MkdirAll(path, 0o700)
 	}
 	removeAbandoned()
 	path, err := os.MkdirTemp("", workdirPrefix+name+"-")
 	if err != nil {
-		return nil, fmt.Errorf("make the cluster's folder: %w", err)
+		return nil, fmt.Errorf("create the cluster's folder: %w", err)
 	}
-	lock, err := holdWorkdir(path)
+	lock, err := lockWorkdir(path)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(path))
 	}
 	return &workdir{path: path, lock: lock}, nil
 }
 
-// holdWorkdir locks a folder, or fails if another process has locked it.
-func holdWorkdir(path string) (*os.File, error) {
+// lockWorkdir locks a folder. It returns an error if another process has locked it.
+func lockWorkdir(path string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(path, workdirLock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of %s: %w", path, err)
@@ -52,7 +53,7 @@ func holdWorkdir(path string) (*os.File, error) {
 	return lock, nil
 }
 
-// removeAbandoned removes what killed processes left. A folder without its lock file is just being made.
+// removeAbandoned removes the folders of killed processes. A folder without a lock file is just being created.
 func removeAbandoned() {
 	locks, err := filepath.Glob(filepath.Join(os.TempDir(), workdirPrefix+"*", workdirLock))
 	if err != nil {
@@ -60,13 +61,13 @@ func removeAbandoned() {
 	}
 	for _, path := range locks {
 		abandoned := workdir{path: filepath.Dir(path)}
-		if abandoned.lock, err = holdWorkdir(abandoned.path); err == nil {
+		if abandoned.lock, err = lockWorkdir(abandoned.path); err == nil {
 			abandoned.remove()
 		}
 	}
 }
 
-// remove deletes a temporary folder; ROLLCALL_KEEP keeps it, to look at its logs.
+// remove deletes a temporary folder, unless ROLLCALL_KEEP is set, which keeps its logs.
 func (d *workdir) remove() {
 	if d.lock == nil {
 		return
@@ -85,11 +86,11 @@ func (d *workdir) file(elements ...string) string {
 	return filepath.Join(append([]string{d.path}, elements...)...)
 }
 
-// write writes a file that only this user may read, with the folders above it.
+// write writes a file with mode 0600, and creates its parent folders. It returns the file's path.
 func (d *workdir) write(content []byte, elements ...string) (string, error) {
 	path := d.file(elements...)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", fmt.Errorf("make the folder of %s: %w", path, err)
+		return "", fmt.Errorf("create the folder of %s: %w", path, err)
 	}
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		return "", fmt.Errorf("write %s: %w", path, err)

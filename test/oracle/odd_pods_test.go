@@ -75,7 +75,7 @@ func (p *oddPod) write(ctx context.Context, client kubernetes.Interface, node st
 // spec returns the pod's object, which kwok does not touch.
 func (p *oddPod) spec(node string) *corev1.Pod {
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: p.name, Labels: map[string]string{kube.FateLabel: kube.FateCreating}},
+		ObjectMeta: metav1.ObjectMeta{Name: p.name, Labels: map[string]string{kube.BehaviorLabel: kube.BehaviorCreating}},
 		Spec:       corev1.PodSpec{NodeName: node, RestartPolicy: p.restarts, PriorityClassName: p.priority},
 	}
 	if p.gated {

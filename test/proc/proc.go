@@ -46,9 +46,9 @@ type Command struct {
 	// Home is the working directory and $HOME.
 	Home string
 	Env  []string
-	// Enter, if it is not nil, is called on the thread that starts the process, so that the process runs in the
+	// JoinNamespaces, if it is not nil, is called on the thread that starts the process, so that the process runs in the
 	// namespaces that Enter joins. The caller must make sure that these namespaces end with this process.
-	Enter func() error
+	JoinNamespaces func() error
 	// Namespaces are new namespaces for the process: flags of clone(2) such as CLONE_NEWNET.
 	Namespaces uintptr
 }
@@ -69,20 +69,20 @@ func Start(c Command) (*Process, error) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.Home, log, log
 	cmd.Env = append([]string{"HOME=" + c.Home, "PATH=" + os.Getenv("PATH")}, c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Cloneflags: c.Namespaces}
-	if c.Enter == nil {
+	if c.JoinNamespaces == nil {
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // in another PID namespace the process would find its parent dead
 	}
 	p := &Process{Name: name, LogFile: c.LogFile, cmd: cmd, ended: make(chan struct{})}
 	started := make(chan error)
 	go OnThread(func() (unchanged bool) {
-		err := enterAndStart(c.Enter, cmd)
+		err := joinAndStart(c.JoinNamespaces, cmd)
 		started <- err
 		if err == nil {
 			// Pdeathsig is sent when this thread ends, so it has to wait.
 			p.result = cmd.Wait()
 			close(p.ended)
 		}
-		return c.Enter == nil
+		return c.JoinNamespaces == nil
 	})
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -90,9 +90,9 @@ func Start(c Command) (*Process, error) {
 	return p, nil
 }
 
-func enterAndStart(enter func() error, cmd *exec.Cmd) error {
-	if enter != nil {
-		if err := enter(); err != nil {
+func joinAndStart(join func() error, cmd *exec.Cmd) error {
+	if join != nil {
+		if err := join(); err != nil {
 			return fmt.Errorf("enter its namespaces: %w", err)
 		}
 	}

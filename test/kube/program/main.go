@@ -1,12 +1,12 @@
-// Command program is all that runs on a real node of package kube besides Kubernetes: the first process of the node, the
-// pause container, and in the containers of tests a program that behaves as its arguments say. It is one static file
-// which needs nothing else in its image.
+// Command program is the only executable on a real node of package kube that is not part of Kubernetes or containerd.
+// Its arguments select what it does: be the first process of the node, the pause container, or a container of a test.
+// It is one static file, so that its image needs no other file.
 //
-//	program node-init    the first process of a node, see node.go
-//	program pause        wait for SIGTERM
-//	program exit N D     wait for the duration D, then end with exit code N
-//	program allocate N   take N MiB of memory, then wait for SIGTERM
-//	program serve P...   answer on ports, as 8080/tcp (HTTP) or 53/udp, until SIGTERM
+//	program node-init    runs as the first process of a node, see node.go
+//	program pause        waits for SIGTERM
+//	program exit N D     waits for the duration D, then exits with code N
+//	program allocate N   allocates N MiB of memory, then waits for SIGTERM
+//	program serve P...   serves ports, for example 8080/tcp (HTTP) or 53/udp, until SIGTERM
 package main
 
 import (
@@ -47,7 +47,7 @@ func run(args []string) error {
 	}
 }
 
-// pause waits for SIGTERM. As the first process of a PID namespace it reaps the processes that lost their parent.
+// pause waits for SIGTERM. As the first process of a PID namespace it reaps orphaned processes.
 func pause() {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD)
@@ -69,6 +69,7 @@ func reap() {
 	}
 }
 
+// exit waits, then exits with a code.
 func exit(args []string) error {
 	if len(args) != 2 {
 		return fmt.Errorf("usage: exit CODE DURATION")
@@ -81,12 +82,13 @@ func exit(args []string) error {
 	if err != nil {
 		return fmt.Errorf("read the duration: %w", err)
 	}
-	fmt.Println("ends with exit code", code, "after", duration)
+	fmt.Println("exits with code", code, "after", duration)
 	<-time.After(duration)
 	os.Exit(code)
 	return nil
 }
 
+// allocate keeps an amount of memory resident until SIGTERM.
 func allocate(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: allocate MEBIBYTES")
@@ -99,10 +101,10 @@ func allocate(args []string) error {
 	for i := range blocks {
 		blocks[i] = make([]byte, 1<<20)
 		for at := 0; at < len(blocks[i]); at += os.Getpagesize() {
-			blocks[i][at] = 1 // memory is taken when it is written
+			blocks[i][at] = 1 // a page is resident only after it is written
 		}
 	}
-	fmt.Println("holds", size, "MiB")
+	fmt.Println("allocated", size, "MiB")
 	pause()
 	runtime.KeepAlive(blocks)
 	return nil

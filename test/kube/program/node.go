@@ -7,11 +7,12 @@ import (
 	"syscall"
 )
 
-// private are the folders that the programs of a node write to at fixed paths: each node has its own, in memory.
+// private lists the folders to which the programs of a node write at fixed paths. Each node mounts them separately, in
+// memory.
 var private = []string{"/run", "/var/log", "/var/lib/kubelet", "/var/lib/cni"}
 
-// tunables are settings of the whole machine that the kubelet writes unless it finds these values. It finds them in
-// files of the node's, and the machine keeps its own.
+// tunables are kernel settings of the whole host that the kubelet writes unless they have these values. The node sees
+// files with these values in their place, so that the host's settings do not change.
 var tunables = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
@@ -21,14 +22,14 @@ var tunables = map[string]string{
 	"kernel/keys/root_maxbytes": "25000000",
 }
 
-// nodeInit is the first process of a node, in a PID, a mount and a network namespace of its
-// own. It prepares the mounts, writes "ready" to standard output, and reaps children. Killing
-// it ends the node: all other processes, the mounts and the network end with it.
+// nodeInit is the first process of a node, in separate PID, mount and network
+// namespaces. It prepares the mounts, writes "ready" to standard output, and reaps children. Killing
+// it ends all other processes, the mounts and the network of the node.
 func nodeInit() error {
 	if os.Getpid() != 1 {
 		return fmt.Errorf("node-init must be the first process of a PID namespace")
 	}
-	// First private, so that nothing mounted here appears outside; then shared, as the volumes of pods need it.
+	// First private, so that mounts do not propagate to the host; then shared, as the volumes of pods require.
 	for _, propagation := range []uintptr{syscall.MS_PRIVATE, syscall.MS_SHARED} {
 		if err := syscall.Mount("", "/", "", syscall.MS_REC|propagation, ""); err != nil {
 			return fmt.Errorf("change the propagation of mounts: %w", err)
@@ -39,7 +40,7 @@ func nodeInit() error {
 	}
 	for _, folder := range private {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return fmt.Errorf("make a mount point: %w", err)
+			return fmt.Errorf("create a mount point: %w", err)
 		}
 		if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "mode=0755"); err != nil {
 			return fmt.Errorf("mount %s: %w", folder, err)
@@ -53,10 +54,11 @@ func nodeInit() error {
 	return nil
 }
 
+// hideTunables mounts files with the values of tunables over those in /proc/sys.
 func hideTunables() error {
 	folder := "/run/tunables"
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("make the folder of tunables: %w", err)
+		return fmt.Errorf("create the folder of tunables: %w", err)
 	}
 	for name, value := range tunables {
 		file := filepath.Join(folder, filepath.Base(name))

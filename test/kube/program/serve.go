@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// serve answers on every port with $NAME, else the name of the host, which is that of the pod unless it is in the node's
-// network. Over HTTP /fail answers 503.
+// serve responds on every port with $NAME or, if it is not set, with the host name, which is the pod's name unless the
+// pod uses the host network. Over HTTP, /fail responds with status 503.
 func serve(ports []string) error {
 	name, err := os.Hostname()
 	if err != nil {
@@ -43,16 +43,18 @@ func serve(ports []string) error {
 	}
 }
 
+// serveHTTP serves HTTP on an address.
 func serveHTTP(name, address string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, name) })
 	mux.HandleFunc("/fail", func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "fails as it was asked to", http.StatusServiceUnavailable)
+		http.Error(w, "fails as requested", http.StatusServiceUnavailable)
 	})
 	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	return server.ListenAndServe()
 }
 
+// serveUDP responds to UDP packets on an address.
 func serveUDP(name, address string) error {
 	conn, err := net.ListenPacket("udp", address)
 	if err != nil {

@@ -1,8 +1,9 @@
-// Package recording keeps what a real kubelet said of a pod over time, so that tests can replay it without a kubelet.
+// Package recording records the status that a real kubelet reports for a pod over time, so that tests can replay it
+// without a kubelet.
 //
-// A recording is a YAML file: the pod, and then a line for each change of its status with the time since the pod's
-// creation and the fields of the status that changed, null for those that went. What differs from one run to the next has
-// stand-ins: times count from [Created], and UIDs, digests and addresses of the machine are replaced.
+// A recording is a YAML file: the pod, and then a line for each change of its status. A line has the time since the
+// pod's creation and the changed fields of the status, with null for removed fields. Values that differ between runs
+// are replaced: times are relative to [Created], and UIDs, digests and addresses have placeholders.
 package recording
 
 import (
@@ -30,12 +31,12 @@ const (
 	hostAddress = "198.51.100.1"
 )
 
-// Recording is what became of one pod.
+// Recording has the status changes of one pod.
 type Recording struct {
-	// Kubelet and Runtime are the versions that the node told.
+	// Kubelet and Runtime are the versions that the node reports.
 	Kubelet string `json:"kubelet"`
 	Runtime string `json:"runtime"`
-	// Pod is the pod with the status of its creation left out.
+	// Pod is the pod without its status.
 	Pod     *corev1.Pod `json:"pod"`
 	Changes []Change    `json:"changes"`
 }
@@ -44,7 +45,7 @@ type Recording struct {
 type Change struct {
 	// After is the time since the pod's creation, in whole milliseconds.
 	After metav1.Duration `json:"after"`
-	// Status has the fields of the status that changed.
+	// Status has the changed fields of the status.
 	Status map[string]json.RawMessage `json:"status"`
 }
 
@@ -59,12 +60,12 @@ func Read(path string) (*Recording, error) {
 		return nil, fmt.Errorf("read recording %s: %w", path, err)
 	}
 	if r.Pod == nil {
-		return nil, fmt.Errorf("read recording %s: it has no pod", path)
+		return nil, fmt.Errorf("read recording %s: missing pod", path)
 	}
 	return &r, nil
 }
 
-// Pods returns the pod as it was after each change, with the time since its creation.
+// Pods returns the pod after each change, with the time since its creation.
 func (r *Recording) Pods() iter.Seq2[time.Duration, *corev1.Pod] {
 	return func(yield func(time.Duration, *corev1.Pod) bool) {
 		status := map[string]json.RawMessage{}
@@ -87,7 +88,7 @@ func (r *Recording) Pods() iter.Seq2[time.Duration, *corev1.Pod] {
 	}
 }
 
-// Recorder makes a recording of one pod.
+// Recorder creates a recording of one pod.
 type Recorder struct {
 	recording Recording
 	created   time.Time
@@ -103,11 +104,11 @@ func NewRecorder(node *corev1.Node) *Recorder {
 	}
 }
 
-// Observe records the pod at a time. It adds nothing if the pod's status did not change.
+// Observe records the pod's status at a time. It adds nothing if the status did not change.
 func (r *Recorder) Observe(at time.Time, pod *corev1.Pod) error {
 	if r.recording.Pod == nil {
 		r.created = pod.CreationTimestamp.Time
-		if err := r.begin(pod); err != nil {
+		if err := r.recordPod(pod); err != nil {
 			return err
 		}
 	}
@@ -116,7 +117,7 @@ func (r *Recorder) Observe(at time.Time, pod *corev1.Pod) error {
 		return fmt.Errorf("encode the status of pod %s: %w", pod.Name, err)
 	}
 	var status map[string]json.RawMessage
-	if err := json.Unmarshal(r.neutral(encoded, pod), &status); err != nil {
+	if err := json.Unmarshal(r.replaceRunValues(encoded, pod), &status); err != nil {
 		return fmt.Errorf("decode the status of pod %s: %w", pod.Name, err)
 	}
 	changed := maps.Clone(status)
@@ -134,8 +135,8 @@ func (r *Recorder) Observe(at time.Time, pod *corev1.Pod) error {
 	return nil
 }
 
-// begin keeps what the pod was created with.
-func (r *Recorder) begin(pod *corev1.Pod) error {
+// recordPod records the pod without its status.
+func (r *Recorder) recordPod(pod *corev1.Pod) error {
 	kept := &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -144,7 +145,7 @@ func (r *Recorder) begin(pod *corev1.Pod) error {
 		},
 		Spec: *pod.Spec.DeepCopy(),
 	}
-	// The volume of the token is long, and tells nothing of the pod.
+	// The token's volume is long and irrelevant.
 	kept.Spec.Volumes = without(kept.Spec.Volumes, func(v corev1.Volume) bool { return tokens.MatchString(v.Name) })
 	for _, containers := range [][]corev1.Container{kept.Spec.Containers, kept.Spec.InitContainers} {
 		for i := range containers {
@@ -156,9 +157,10 @@ func (r *Recorder) begin(pod *corev1.Pod) error {
 		return fmt.Errorf("encode pod %s: %w", pod.Name, err)
 	}
 	r.recording.Pod = &corev1.Pod{}
-	return json.Unmarshal(r.neutral(encoded, pod), r.recording.Pod)
+	return json.Unmarshal(r.replaceRunValues(encoded, pod), r.recording.Pod)
 }
 
+// without returns the items for which drop returns false.
 func without[T any](list []T, drop func(T) bool) (kept []T) {
 	for _, item := range list {
 		if !drop(item) {
@@ -174,8 +176,8 @@ var (
 	digests    = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 )
 
-// neutral replaces what differs between runs, in JSON.
-func (r *Recorder) neutral(encoded []byte, pod *corev1.Pod) []byte {
+// replaceRunValues replaces values that differ between runs, in JSON.
+func (r *Recorder) replaceRunValues(encoded []byte, pod *corev1.Pod) []byte {
 	encoded = timestamps.ReplaceAllFunc(encoded, func(quoted []byte) []byte {
 		at, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(quoted))
 		if err != nil {
@@ -197,10 +199,10 @@ func (r *Recorder) neutral(encoded []byte, pod *corev1.Pod) []byte {
 	return encoded
 }
 
-// Write writes the recording into a file: what it is as a comment, the pod in many lines, and each change in one.
+// Write writes the recording to a file. The file starts with what as a comment and has one line for each change.
 func (r *Recorder) Write(path, what string) error {
 	if r.recording.Pod == nil {
-		return errors.New("the pod was never seen")
+		return errors.New("write a recording: Observe was not called")
 	}
 	head := r.recording
 	head.Changes = nil
@@ -228,7 +230,7 @@ func (r *Recorder) Write(path, what string) error {
 	return os.WriteFile(path, content.Bytes(), 0o644)
 }
 
-// convert turns one form of the same JSON into another.
+// convert converts a value to another type by way of JSON.
 func convert(from, to any) error {
 	encoded, err := json.Marshal(from)
 	if err != nil {

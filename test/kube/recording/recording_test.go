@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/test/kube/recording"
 )
 
-func TestARecordingIsReadAsItWasWritten(t *testing.T) {
+func TestARecordingIsReadAsWritten(t *testing.T) {
 	created := time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "n", UID: "abc-def", CreationTimestamp: metav1.NewTime(created)},
@@ -53,7 +53,7 @@ func TestARecordingIsReadAsItWasWritten(t *testing.T) {
 	}
 	for _, unwanted := range []string{"2030", id, "abc-def", "198.18.7.2", "x1y2z"} {
 		if strings.Contains(string(content), unwanted) {
-			t.Errorf("the file has %q of this run:\n%s", unwanted, content)
+			t.Errorf("the file contains %q, which differs between runs:\n%s", unwanted, content)
 		}
 	}
 	read, err := recording.Read(path)
@@ -78,9 +78,9 @@ func TestARecordingIsReadAsItWasWritten(t *testing.T) {
 		t.Errorf("created %v, started %v; want %v and a second later", last.CreationTimestamp, last.Status.StartTime, recording.Created)
 	}
 	if id := last.Status.ContainerStatuses[0].ContainerID; id != "containerd://01" {
-		t.Errorf("container ID %q, want a stand-in", id)
+		t.Errorf("container ID: got %q, want a placeholder", id)
 	}
 	if len(last.Spec.Volumes) != 1 || len(last.Spec.Containers[0].VolumeMounts) != 1 || read.Kubelet != "v1" || read.Runtime != "r2" {
-		t.Errorf("pod %+v of kubelet %s, runtime %s; want the volume data alone, of v1 and r2", last.Spec, read.Kubelet, read.Runtime)
+		t.Errorf("got pod %+v of kubelet %s, runtime %s; want only the volume data, of v1 and r2", last.Spec, read.Kubelet, read.Runtime)
 	}
 }

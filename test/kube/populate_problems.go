@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// createOwned creates the objects whose owner must exist first: a static pod's mirror, owned by
+// createOwned creates objects whose owner must exist first: the mirror of a static pod, owned by
 // its node, and a Job of a CronJob.
 func (c *Cluster) createOwned(ctx context.Context) error {
 	node, err := c.client.CoreV1().Nodes().Get(ctx, NodeName(0), metav1.GetOptions{})
@@ -25,7 +25,7 @@ func (c *Cluster) createOwned(ctx context.Context) error {
 	return c.create(ctx, []any{nightly, mirror(node)})
 }
 
-// mirror returns the API object of a pod that a kubelet read from a file.
+// mirror returns the mirror pod that a kubelet creates for a static pod.
 func mirror(node *corev1.Node) *corev1.Pod {
 	pod := bare(metav1.NamespaceSystem, "kube-proxy-"+node.Name, []corev1.Container{
 		container("kube-proxy", "registry.k8s.io/kube-proxy:v1.36.3", "100m", "", port("healthz", 10256)),
@@ -35,14 +35,15 @@ func mirror(node *corev1.Node) *corev1.Pod {
 	return pod
 }
 
+// owner returns an owner reference to a controller.
 func owner(version, kind string, object metav1.Object) metav1.OwnerReference {
 	return metav1.OwnerReference{
 		APIVersion: version, Kind: kind, Name: object.GetName(), UID: object.GetUID(), Controller: new(true),
 	}
 }
 
-// trouble does to a running cluster what cannot be asked for when objects are made.
-func (c *Cluster) trouble(ctx context.Context) error {
+// addProblems makes the changes to a running cluster that cannot be part of objects at their creation.
+func (c *Cluster) addProblems(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		func(ctx context.Context) error { return c.Cordon(ctx, NodeName(cordonedNode), true) },
 		func(ctx context.Context) error { return c.SetNodeReady(ctx, NodeName(notReadyNode), false) },
@@ -60,8 +61,8 @@ func (c *Cluster) trouble(ctx context.Context) error {
 	return nil
 }
 
-// resizePods changes the resources of two running pods in place. One node has done it, the other is still at it: its
-// status shows the old resources.
+// resizePods changes the resources of two running pods in place. For one the status shows that the kubelet has applied
+// them; for the other it still shows the old resources.
 func (c *Cluster) resizePods(ctx context.Context) error {
 	const wanted, before = `{"cpu":"400m","memory":"256Mi"}`, `{"cpu":"100m","memory":"128Mi"}`
 	for name, actual := range map[string]string{"resized": wanted, "resizing": before} {
@@ -79,7 +80,7 @@ func (c *Cluster) resizePods(ctx context.Context) error {
 	return nil
 }
 
-// debugPod attaches an ephemeral container, as `kubectl debug` does, and reports it running.
+// debugPod adds an ephemeral container, as `kubectl debug` does, and reports it as running.
 func (c *Cluster) debugPod(ctx context.Context) error {
 	attach := `{"spec":{"ephemeralContainers":[
 		{"name":"debugger","image":"registry.example/busybox:1","targetContainerName":"main"}]}}`
@@ -91,7 +92,7 @@ func (c *Cluster) debugPod(ctx context.Context) error {
 	return c.patchPod(ctx, types.MergePatchType, "debugged", status, "status")
 }
 
-// patchPod changes a subresource of one of the odd pods.
+// patchPod patches a subresource of a pod in NamespaceOdd.
 func (c *Cluster) patchPod(ctx context.Context, kind types.PatchType, name, patch, subresource string) error {
 	_, err := c.client.CoreV1().Pods(NamespaceOdd).Patch(ctx, name, kind, []byte(patch), metav1.PatchOptions{}, subresource)
 	if err != nil {
