@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// Memory is the Store of a single process. It holds the very States that sessions
-// published, not copies, and each no longer than a Store has to.
+// Memory is a Store in the memory of this process. It holds the States of the saved Entries
+// themselves, not copies, and removes each at its RetainUntil.
 type Memory struct {
 	terms TermCounter
 
 	mu      sync.Mutex
 	entries map[string]*memoryEntry
-	changed chan struct{} // closed at the next Save that changes something
+	changed chan struct{} // closed by the next Save that stores an Entry
 }
 
-// kept is an Entry and the timer that lets go of it.
+// memoryEntry is an Entry with the timer that removes it.
 type memoryEntry struct {
 	Entry
 	expiry *time.Timer
 }
 
-// NewMemory is an empty Store.
+// NewMemory returns an empty Memory.
 func NewMemory() *Memory {
 	return &Memory{entries: map[string]*memoryEntry{}, changed: make(chan struct{})}
 }
@@ -61,7 +61,7 @@ func (m *Memory) Save(_ context.Context, cluster string, e Entry) error {
 	return nil
 }
 
-// Drop implements Store.
+// Delete implements Store.
 func (m *Memory) Delete(_ context.Context, cluster string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,7 +69,7 @@ func (m *Memory) Delete(_ context.Context, cluster string) error {
 	return nil
 }
 
-// remove takes the cluster out; m.mu is held.
+// remove removes the cluster's Entry. The caller holds m.mu.
 func (m *Memory) remove(cluster string) {
 	if k := m.entries[cluster]; k != nil {
 		k.expiry.Stop()
@@ -77,7 +77,7 @@ func (m *Memory) remove(cluster string) {
 	}
 }
 
-// expire takes an Entry out if it is still the one.
+// expire removes an Entry unless it has been replaced.
 func (m *Memory) expire(cluster string, k *memoryEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,7 +86,7 @@ func (m *Memory) expire(cluster string, k *memoryEntry) {
 	}
 }
 
-// Follow implements Store.
+// Watch implements Store.
 func (m *Memory) Watch(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		var until time.Time

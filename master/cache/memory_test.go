@@ -15,7 +15,7 @@ func TestMemory(t *testing.T) {
 	cachetest.Run(t, func(*testing.T) cache.Store { return cache.NewMemory() })
 }
 
-func TestMemoryKeepsTheStateItselfUntilItsTimeIsOver(t *testing.T) {
+func TestMemoryKeepsTheStateItselfUntilRetainUntil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := cache.NewMemory()
 		e := cachetest.Entry(1, statetest.New(1, 1, 3).State)
@@ -24,28 +24,28 @@ func TestMemoryKeepsTheStateItselfUntilItsTimeIsOver(t *testing.T) {
 		}
 		<-time.After(time.Until(e.RetainUntil()) - time.Nanosecond)
 		if got, err := m.Load(t.Context(), "a", time.Hour); err != nil || got.State != e.State {
-			t.Fatalf("just before its time is over: another State, or %v", err)
+			t.Fatalf("just before RetainUntil: got another State or error %v, want the saved State", err)
 		}
 		<-time.After(time.Nanosecond)
 		if _, err := m.Load(t.Context(), "a", time.Hour); !errors.Is(err, cache.ErrMiss) {
-			t.Fatalf("when its time is over: %v, want a miss", err)
+			t.Fatalf("at RetainUntil: got %v, want a miss", err)
 		}
 	})
 }
 
-func TestTermsBeginWithTheTime(t *testing.T) {
+func TestFirstTermIsTheCurrentTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var terms cache.TermCounter
 		start := uint64(time.Now().UnixMilli())
 		if a, b := terms.Next("a"), terms.Next("a"); a != start || b != start+1 {
-			t.Errorf("got %d and %d, want %d and one more", a, b, start)
+			t.Errorf("got %d and %d, want %d and the next number", a, b, start)
 		}
 		if b := terms.Next("b"); b != start {
-			t.Errorf("another cluster begins at %d, want %d", b, start)
+			t.Errorf("first term of another cluster: got %d, want %d", b, start)
 		}
 		terms.Observe("a", start+1_000_000)
 		if a := terms.Next("a"); a != start+1_000_001 {
-			t.Errorf("got %d after another's %d", a, start+1_000_000)
+			t.Errorf("got %d after %d was observed, want the next number", a, start+1_000_000)
 		}
 	})
 }

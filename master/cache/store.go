@@ -1,9 +1,12 @@
-// Package cache keeps the last value of each cluster for as long as it may be
-// served, and somewhat longer where the next session can begin with it: in this process
-// (Memory), or in Redis (rediscache) for a master that starts later. What a value is, when it was received and until when it counts is
-// decided by master/session; a Store only keeps it, in order and in time.
+// Package cache stores the latest report of each cluster: in this process (Memory) or in
+// Redis (package rediscache), from which a master that starts later can load it.
 //
-// The package knows nothing of connections to agents, of HTTP or of Kubernetes.
+// A report is kept while it may be served. While the cluster has demand it is kept for
+// another ResumeWindow, in which the next session can resume from it instead of
+// transferring everything again. Package master/session decides what a report contains and
+// how long it is valid; a Store only keeps the reports, in the order of their versions.
+//
+// The package does not depend on connections to agents, HTTP or Kubernetes.
 package cache
 
 import (
@@ -17,82 +20,86 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// ResumeTime is for how long after its expiry a value that is still wanted is kept: as
-// the base of the next session, never as an answer.
+// ResumeWindow is how long after its expiry the Entry of a cluster with demand is kept.
+// During that time it is not served. It is only the base from which the next session resumes.
 const ResumeWindow = 60 * time.Second
 
-// ErrMiss says that a Store has nothing for a cluster.
+// ErrMiss is returned if a Store has no Entry of a cluster.
 var ErrMiss = errors.New("not in the cache")
 
-// ErrAway says that a Store cannot be reached now. Nothing is lost by it but what
-// another process could have read.
-var ErrUnavailable = errors.New("the cache is away")
+// ErrUnavailable is returned while a Store cannot be reached. Masters go on without it; only
+// other processes miss what was not stored.
+var ErrUnavailable = errors.New("the cache is unavailable")
 
-// Store keeps one Entry per cluster. All methods are safe for concurrent use and
-// return when their context ends; none waits for long, or its caller sets a deadline.
+// Store keeps one Entry per cluster. All methods are safe for concurrent use and return when
+// their context ends. The caller limits how long they may block by the context's deadline.
 type Store interface {
-	// Load returns the cluster's Entry, an ErrMiss where there is none. It expires no later
-	// than the ttl after its receipt, whatever was saved, and none of its times is ahead
-	// but ExpiresAt, DemandUntil and SessionEnds. It may have expired: see
-	// Entry.KeptUntil. A Load changes nothing in the Store.
+	// Load returns the Entry of a cluster, or ErrMiss if there is none. Its ExpiresAt is at
+	// most ttl after its ReceivedAt, whatever was saved. Only ExpiresAt, DemandUntil and
+	// SessionExpiresAt can be in the future. The Entry may have expired already; see
+	// Entry.RetainUntil. Load changes nothing in the Store.
 	Load(ctx context.Context, cluster string, ttl time.Duration) (Entry, error)
-	// Save keeps the Entry until its KeptUntil, if it has not expired. One of an older
-	// version than what is kept and has not expired changes nothing; one of the same
-	// version renews it.
+	// Save stores an Entry until its RetainUntil. It does nothing if the Entry has expired, or
+	// if a newer one is stored and has not expired. An Entry of the stored version extends the
+	// lifetime of the stored one.
 	Save(ctx context.Context, cluster string, e Entry) error
-	// Drop forgets the cluster's Entry.
+	// Delete removes the Entry of a cluster.
 	Delete(ctx context.Context, cluster string) error
-	// Follow yields the cluster's Entry as Load returns it, if it is not older than after,
-	// and again whenever a newer one is kept, or the same for longer. Only the latest
-	// counts: it may skip some. It ends with the context, or with an error.
+	// Watch yields the Entry of a cluster, as Load returns it, unless it is older than the
+	// version after. It yields again when a newer version is stored, or when the lifetime of
+	// the same version is extended. It may skip versions, but not the latest. It ends with the
+	// context, or after it yielded an error.
 	Watch(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error]
-	// NextTerm is a number for a new connection, greater than all before it.
+	// NextTerm returns the number for a new connection. It is greater than all numbers that
+	// were returned before for the cluster.
 	NextTerm(ctx context.Context, cluster string) (uint64, error)
 }
 
-// Version says which of two Entries is the later: by term, then by seq. Within a
-// term there is one epoch.
+// Version orders the Entries of a cluster: by Term, then by Seq. All Entries of a term have
+// the same Epoch.
 type Version struct {
-	// Term is the master's number of the connection.
+	// Term is the number of the connection; see Store.NextTerm.
 	Term uint64
-	// Epoch is the agent process that Seq counts in.
+	// Epoch identifies the agent process in which Seq counts.
 	Epoch uint64
 	// Seq counts the changes within the epoch.
 	Seq uint64
 }
 
-// Compare is negative where v is older than o, zero where they are the same.
+// Compare returns a negative number if v is older than o, 0 if both are the same version, and
+// a positive number if v is newer.
 func (v Version) Compare(o Version) int {
 	return cmp.Or(cmp.Compare(v.Term, o.Term), cmp.Compare(v.Seq, o.Seq))
 }
 
-// String is the version as clients see it: <term>.<epoch>-<seq>, opaque to them.
+// String returns the version in the form that clients receive, <term>.<epoch>-<seq>. It is
+// opaque to clients.
 func (v Version) String() string { return fmt.Sprintf("%d.%x-%d", v.Term, v.Epoch, v.Seq) }
 
-// Entry is what is known of one cluster, and until when it may be served. All
-// times are of this process's clock. An Entry's State is never mutated.
+// Entry is the stored report of one cluster. All times are by the clock of this process. The
+// State of an Entry is never modified.
 type Entry struct {
 	Term  uint64
 	State *state.State
-	// Size is what State takes in memory, as a wire.Receiver estimates it, in bytes.
+	// Size is the memory that State takes in bytes, as estimated by wire.Receiver.
 	Size int64
 
 	UID, KubernetesVersion, AgentVersion string
 
-	// SessionID, StartedAt and SessionEnds are the session's that brought the State.
-	SessionID              string
+	// SessionID, StartedAt and SessionExpiresAt describe the session that received the State.
+	SessionID                   string
 	StartedAt, SessionExpiresAt time.Time
 
-	// ReceivedAt is when the master received it.
+	// ReceivedAt is when the master received the report.
 	ReceivedAt time.Time
-	// ExpiresAt is ReceivedAt and the cluster's TTL.
+	// ExpiresAt is ReceivedAt plus the cluster's TTL.
 	ExpiresAt time.Time
-	// DemandUntil is until when somebody wants the cluster, as far as was known.
+	// DemandUntil is the end of the cluster's demand, as known when the Entry was saved.
 	DemandUntil time.Time
 }
 
-// KeptUntil is when a Store lets go of the Entry: when it expires, or when nobody wants
-// the cluster any more, but no later than ResumeTime after its expiry.
+// RetainUntil returns when a Store removes the Entry: at the end of the demand, but neither
+// before ExpiresAt nor later than ResumeWindow after it.
 func (e Entry) RetainUntil() time.Time {
 	until := e.ExpiresAt
 	if e.DemandUntil.After(until) {
@@ -101,7 +108,7 @@ func (e Entry) RetainUntil() time.Time {
 	return until
 }
 
-// Within returns the Entry with an expiry that is no later than ttl after its receipt.
+// CapTTL returns the Entry with ExpiresAt at most ttl after ReceivedAt.
 func (e Entry) CapTTL(ttl time.Duration) Entry {
 	if until := e.ReceivedAt.Add(ttl); until.Before(e.ExpiresAt) {
 		e.ExpiresAt = until
@@ -109,13 +116,13 @@ func (e Entry) CapTTL(ttl time.Duration) Entry {
 	return e
 }
 
-// Version is where the Entry stands in the order of all.
+// Version returns the version of the Entry.
 func (e Entry) Version() Version {
 	return Version{Term: e.Term, Epoch: e.State.Epoch, Seq: e.State.Seq}
 }
 
-// Replaces says whether e takes the place of an Entry of version v that expires at
-// the given time: it is newer, or the same and lives longer.
+// Replaces reports whether a Store replaces an Entry of version v that expires at expiresAt
+// by e: e is newer, or it has the same version and expires later.
 func (e Entry) Replaces(v Version, expiresAt time.Time) bool {
 	order := e.Version().Compare(v)
 	return order > 0 || order == 0 && e.ExpiresAt.After(expiresAt)

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-func TestEntryIsKeptLongerWhereItIsWanted(t *testing.T) {
+func TestEntryIsRetainedLongerWithDemand(t *testing.T) {
 	expires := time.Unix(1_800_000_000, 0)
 	for demand, want := range map[time.Duration]time.Duration{
 		-time.Hour: 0, 0: 0, 7 * time.Second: 7 * time.Second, ResumeWindow: ResumeWindow, time.Hour: ResumeWindow,
 	} {
 		e := Entry{ExpiresAt: expires, DemandUntil: expires.Add(demand)}
 		if got := e.RetainUntil().Sub(expires); got != want {
-			t.Errorf("wanted until %s after it expires: kept for %s, want %s", demand, got, want)
+			t.Errorf("demand until %s after expiry: got %s of retention, want %s", demand, got, want)
 		}
 	}
 	if got := (Entry{ExpiresAt: expires}).RetainUntil(); !got.Equal(expires) {
-		t.Errorf("wanted by nobody: kept until %s, want %s", got, expires)
+		t.Errorf("without demand: retained until %s, want %s", got, expires)
 	}
 }

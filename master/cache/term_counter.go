@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// Terms gives the terms of one process, and keeps those that a shared Store gives
-// in order with them. A cluster's first term is the time in Unix milliseconds, so
-// that terms grow across restarts without being stored. The zero value is ready.
+// TermCounter counts the terms of each cluster in one process. It also keeps its own terms
+// above those that a shared Store returned; see Observe. The first term of a cluster is the
+// current Unix time in milliseconds, so that terms grow across restarts without being stored.
+// The zero value is ready to use.
 type TermCounter struct {
 	mu   sync.Mutex
 	last map[string]uint64
 }
 
-// Next is the cluster's next term.
+// Next returns the next term of the cluster.
 func (t *TermCounter) Next(cluster string) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -22,14 +23,15 @@ func (t *TermCounter) Next(cluster string) uint64 {
 	return term
 }
 
-// Floor is the least that the cluster's next term may be, whoever gives it.
+// Min returns the smallest valid next term of the cluster, for a shared Store that counts terms.
 func (t *TermCounter) Min(cluster string) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.min(cluster)
 }
 
-// Given notes a term that somebody else gave.
+// Observe records a term that another process or a shared Store has used, so that Next and Min
+// return greater ones.
 func (t *TermCounter) Observe(cluster string, term uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package cachetest is what every cache.Store must do, as tests.
+// Package cachetest contains the tests that every cache.Store has to pass.
 package cachetest
 
 import (
@@ -15,38 +15,38 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// Run runs all tests, each on a Store of its own.
+// Run runs all tests, each with its own Store from open.
 func Run(t *testing.T, open func(t *testing.T) cache.Store) {
 	for name, test := range map[string]func(*testing.T, cache.Store){
-		"UnknownClusterIsAMiss":               unknownIsMiss,
-		"LoadGivesWhatWasSaved":               loadGivesSaved,
-		"EveryStepOfAClusterArrives":          everyStepArrives,
-		"OlderUpdateChangesNothing":           olderChangesNothing,
-		"SameVersionRenewsTheEntry":           sameVersionRenews,
-		"HigherTermReplacesWhateverItsSeq":    higherTermReplaces,
-		"EntryIsGoneWhenItExpires":            expires,
-		"EntryThatIsWantedOutlivesItsExpiry":  outlivesItsExpiry,
-		"ExpiredEntryGivesWayToAnOlderTerm":   expiredGivesWay,
-		"EntryThatHasExpiredIsNotKept":        expiredIsNotKept,
-		"DroppedEntryIsGone":                  dropped,
-		"ClustersDoNotMeet":                   clustersDoNotMeet,
-		"TermsGrow":                           termsGrow,
-		"FollowerSeesUpdatesInOrder":          followerSees,
-		"FollowerIsNotShownWhatItHas":         followerSkipsOlder,
-		"FollowEndsWithItsContext":            followEnds,
-		"SectionsAndUsageAreKept":             sectionsAndUsage,
-		"EntryOfAnotherEpochReplacesTheState": otherEpoch,
-		"EntryLivesNoLongerThanTheReadersTTL": livesNoLonger,
-		"LoadChangesNothing":                  loadChangesNothing,
+		"UnknownClusterIsAMiss":               testUnknownCluster,
+		"LoadReturnsWhatWasSaved":             testLoadAfterSave,
+		"EverySavedVersionIsLoaded":           testEveryVersion,
+		"OlderVersionIsIgnored":               testOlderVersion,
+		"SameVersionExtendsTheLifetime":       testSameVersion,
+		"HigherTermReplacesAnySeq":            testHigherTerm,
+		"EntryIsRemovedWhenItExpires":         testExpiry,
+		"EntryWithDemandOutlivesItsExpiry":    testRetention,
+		"OlderTermReplacesAnExpiredEntry":     testOlderTermAfterExpiry,
+		"ExpiredEntryIsNotSaved":              testSaveExpired,
+		"DeleteRemovesTheEntry":               testDelete,
+		"ClustersAreIndependent":              testClustersAreIndependent,
+		"TermsGrow":                           testTermsGrow,
+		"WatchYieldsUpdatesInOrder":           testWatchOrder,
+		"WatchSkipsOlderVersions":             testWatchSkipsOlder,
+		"WatchEndsWithItsContext":             testWatchEnds,
+		"SectionsAndUsageAreKept":             testSectionsAndUsage,
+		"EntryOfAnotherEpochReplacesTheState": testOtherEpoch,
+		"EntryLivesAtMostForTheReadersTTL":    testReadersTTL,
+		"LoadChangesNothing":                  testLoadChangesNothing,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
 }
 
-// LongTTL is longer than any Entry of these tests lives.
+// LongTTL is longer than the lifetime of any Entry in these tests.
 const LongTTL = 3 * time.Hour
 
-// Entry is an Entry of a State that was received just now and lives for long.
+// Entry returns an Entry that was received now, expires in a minute and has demand for five.
 func Entry(term uint64, s *state.State) cache.Entry {
 	now := time.Now()
 	return cache.Entry{
@@ -75,11 +75,11 @@ func load(t *testing.T, s cache.Store, cluster string) cache.Entry {
 func wantMiss(t *testing.T, s cache.Store, cluster string) {
 	t.Helper()
 	if e, err := s.Load(t.Context(), cluster, LongTTL); !errors.Is(err, cache.ErrMiss) {
-		t.Fatalf("got %s, %v; want a miss", e.SessionID, err)
+		t.Fatalf("got session %q, error %v; want a miss", e.SessionID, err)
 	}
 }
 
-// WantState fails unless both States have the same content.
+// WantState fails the test unless both States have the same content.
 func WantState(t *testing.T, got, want *state.State) {
 	t.Helper()
 	if got.Epoch != want.Epoch || got.Seq != want.Seq {
@@ -88,27 +88,28 @@ func WantState(t *testing.T, got, want *state.State) {
 	for kind := range state.NumKinds {
 		a, b := slices.Collect(got.Entries(kind)), slices.Collect(want.Entries(kind))
 		if !reflect.DeepEqual(a, b) {
-			t.Fatalf("%d objects of kind %s differ from the %d wanted", len(a), kind, len(b))
+			t.Fatalf("got %d objects of kind %s that differ from the %d wanted", len(a), kind, len(b))
 		}
 	}
 	if !reflect.DeepEqual(got.Usage, want.Usage) {
-		t.Fatal("usage differs")
+		t.Fatal("got another usage than wanted")
 	}
 	for i, s := range got.Sections {
 		if s.Error != want.Sections[i].Error || !near(s.ObservedAt, want.Sections[i].ObservedAt) {
-			t.Fatalf("section %s is %+v, want %+v", state.SectionName(i), s, want.Sections[i])
+			t.Fatalf("section %s: got %+v, want %+v", state.SectionName(i), s, want.Sections[i])
 		}
 	}
 }
 
-// near allows for what is told in milliseconds and takes time to come.
+// near reports whether two times differ by less than a second. Stores round times to milliseconds,
+// and compute some from an age.
 func near(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && a.Sub(b).Abs() < time.Second
 }
 
-func unknownIsMiss(t *testing.T, s cache.Store) { wantMiss(t, s, "nobody") }
+func testUnknownCluster(t *testing.T, s cache.Store) { wantMiss(t, s, "unknown") }
 
-func loadGivesSaved(t *testing.T, s cache.Store) {
+func testLoadAfterSave(t *testing.T, s cache.Store) {
 	want := Entry(7, statetest.New(1, 3, 40).State)
 	save(t, s, "a", want)
 	got := load(t, s, "a")
@@ -116,23 +117,23 @@ func loadGivesSaved(t *testing.T, s cache.Store) {
 	if got.Term != 7 || got.UID != want.UID || got.KubernetesVersion != want.KubernetesVersion || got.AgentVersion != want.AgentVersion || got.SessionID != want.SessionID {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	for what, pair := range map[string][2]time.Time{
+	for field, pair := range map[string][2]time.Time{
 		"ReceivedAt": {got.ReceivedAt, want.ReceivedAt}, "ExpiresAt": {got.ExpiresAt, want.ExpiresAt}, "DemandUntil": {got.DemandUntil, want.DemandUntil},
-		"StartedAt": {got.StartedAt, want.StartedAt}, "SessionEnds": {got.SessionExpiresAt, want.SessionExpiresAt},
+		"StartedAt": {got.StartedAt, want.StartedAt}, "SessionExpiresAt": {got.SessionExpiresAt, want.SessionExpiresAt},
 	} {
 		if !near(pair[0], pair[1]) {
-			t.Errorf("%s is %s, want %s", what, pair[0], pair[1])
+			t.Errorf("%s: got %s, want %s", field, pair[0], pair[1])
 		}
 	}
 }
 
-func everyStepArrives(t *testing.T, s cache.Store) {
+func testEveryVersion(t *testing.T, s cache.Store) {
 	w := statetest.New(2, 4, 60)
 	for step := range 60 {
 		switch {
 		case step%7 == 3:
 			w.Sample(1_800_000_000 + state.Time(step))
-		case step%5 != 4: // else nothing but the receipt is new
+		case step%5 != 4: // otherwise only ReceivedAt changes
 			w.Step(step % 4)
 		}
 		save(t, s, "a", Entry(1, w.State))
@@ -142,7 +143,7 @@ func everyStepArrives(t *testing.T, s cache.Store) {
 	}
 }
 
-func olderChangesNothing(t *testing.T, s cache.Store) {
+func testOlderVersion(t *testing.T, s cache.Store) {
 	w := statetest.New(3, 2, 20)
 	older := w.State
 	w.Step(5)
@@ -151,7 +152,7 @@ func olderChangesNothing(t *testing.T, s cache.Store) {
 	save(t, s, "a", Entry(4, w.State))
 	got := load(t, s, "a")
 	if got.Term != 5 {
-		t.Errorf("term %d, want 5", got.Term)
+		t.Errorf("got term %d, want 5", got.Term)
 	}
 	WantState(t, got.State, w.State)
 	w.Step(5)
@@ -159,7 +160,7 @@ func olderChangesNothing(t *testing.T, s cache.Store) {
 	WantState(t, load(t, s, "a").State, w.State)
 }
 
-func sameVersionRenews(t *testing.T, s cache.Store) {
+func testSameVersion(t *testing.T, s cache.Store) {
 	e := Entry(1, statetest.New(4, 1, 5).State)
 	save(t, s, "a", e)
 	longer, shorter := e, e
@@ -168,11 +169,11 @@ func sameVersionRenews(t *testing.T, s cache.Store) {
 	save(t, s, "a", longer)
 	save(t, s, "a", shorter)
 	if got := load(t, s, "a"); !near(got.ExpiresAt, longer.ExpiresAt) {
-		t.Errorf("expires at %s, want %s", got.ExpiresAt, longer.ExpiresAt)
+		t.Errorf("got ExpiresAt %s, want %s", got.ExpiresAt, longer.ExpiresAt)
 	}
 }
 
-func higherTermReplaces(t *testing.T, s cache.Store) {
+func testHigherTerm(t *testing.T, s cache.Store) {
 	w := statetest.New(5, 2, 20)
 	first := w.State
 	w.Step(9)
@@ -180,12 +181,12 @@ func higherTermReplaces(t *testing.T, s cache.Store) {
 	save(t, s, "a", Entry(2, first))
 	got := load(t, s, "a")
 	if got.Term != 2 {
-		t.Errorf("term %d, want 2", got.Term)
+		t.Errorf("got term %d, want 2", got.Term)
 	}
 	WantState(t, got.State, first)
 }
 
-func otherEpoch(t *testing.T, s cache.Store) {
+func testOtherEpoch(t *testing.T, s cache.Store) {
 	save(t, s, "a", Entry(1, statetest.New(6, 2, 30).State))
 	other := statetest.New(7, 2, 10)
 	save(t, s, "a", Entry(2, other.State))
@@ -195,7 +196,7 @@ func otherEpoch(t *testing.T, s cache.Store) {
 	WantState(t, load(t, s, "a").State, other.State)
 }
 
-func sectionsAndUsage(t *testing.T, s cache.Store) {
+func testSectionsAndUsage(t *testing.T, s cache.Store) {
 	w := statetest.New(8, 2, 10)
 	w.Sample(1_800_000_000)
 	with := *w.State
@@ -205,31 +206,31 @@ func sectionsAndUsage(t *testing.T, s cache.Store) {
 	save(t, s, "a", Entry(1, &with))
 	WantState(t, load(t, s, "a").State, &with)
 
-	well := with
-	well.Seq++
-	well.Sections[state.SectionUsage] = state.Section{ObservedAt: now}
-	save(t, s, "a", Entry(1, &well))
-	WantState(t, load(t, s, "a").State, &well)
+	recovered := with
+	recovered.Seq++
+	recovered.Sections[state.SectionUsage] = state.Section{ObservedAt: now}
+	save(t, s, "a", Entry(1, &recovered))
+	WantState(t, load(t, s, "a").State, &recovered)
 }
 
-func expires(t *testing.T, s cache.Store) {
+func testExpiry(t *testing.T, s cache.Store) {
 	e := Entry(1, statetest.New(9, 1, 5).State)
 	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
 	e.DemandUntil = e.ExpiresAt.Add(-50 * time.Millisecond)
 	save(t, s, "a", e)
-	Eventually(t, "the entry is gone", func() bool {
+	Eventually(t, "the entry is removed", func() bool {
 		_, err := s.Load(t.Context(), "a", LongTTL)
 		return errors.Is(err, cache.ErrMiss)
 	})
 	if early := time.Until(e.ExpiresAt); early > 0 {
-		t.Errorf("gone %s too early", early)
+		t.Errorf("removed %s before it expired", early)
 	}
 	e.ExpiresAt = time.Now().Add(time.Minute)
 	save(t, s, "a", e)
 	WantState(t, load(t, s, "a").State, e.State)
 }
 
-func outlivesItsExpiry(t *testing.T, s cache.Store) {
+func testRetention(t *testing.T, s cache.Store) {
 	w := statetest.New(9, 1, 5)
 	e := Entry(1, w.State)
 	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
@@ -244,14 +245,14 @@ func outlivesItsExpiry(t *testing.T, s cache.Store) {
 	later.ExpiresAt, later.DemandUntil = time.Now().Add(time.Minute), time.Time{}
 	save(t, s, "a", later)
 	if got := load(t, s, "a"); !near(got.ExpiresAt, later.ExpiresAt) {
-		t.Errorf("renewed, it expires at %s, want %s", got.ExpiresAt, later.ExpiresAt)
+		t.Errorf("after it was extended: got ExpiresAt %s, want %s", got.ExpiresAt, later.ExpiresAt)
 	}
 	w.Step(1)
 	save(t, s, "a", Entry(1, w.State))
 	WantState(t, load(t, s, "a").State, w.State)
 }
 
-func expiredGivesWay(t *testing.T, s cache.Store) {
+func testOlderTermAfterExpiry(t *testing.T, s cache.Store) {
 	w := statetest.New(9, 1, 5)
 	e := Entry(5, w.State)
 	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
@@ -259,23 +260,23 @@ func expiredGivesWay(t *testing.T, s cache.Store) {
 	w.Step(1)
 	save(t, s, "a", Entry(4, w.State))
 	if got := load(t, s, "a"); got.Term != 5 {
-		t.Errorf("term %d while it may be served, want 5", got.Term)
+		t.Errorf("got term %d before the entry expired, want 5", got.Term)
 	}
-	Eventually(t, "who still reports is kept", func() bool {
+	Eventually(t, "the older term replaces the expired entry", func() bool {
 		save(t, s, "a", Entry(4, w.State))
 		return load(t, s, "a").Term == 4
 	})
 	WantState(t, load(t, s, "a").State, w.State)
 }
 
-func expiredIsNotKept(t *testing.T, s cache.Store) {
+func testSaveExpired(t *testing.T, s cache.Store) {
 	e := Entry(1, statetest.New(9, 1, 5).State)
 	e.ExpiresAt = time.Now().Add(-time.Second)
 	save(t, s, "a", e)
 	wantMiss(t, s, "a")
 }
 
-func livesNoLonger(t *testing.T, s cache.Store) {
+func testReadersTTL(t *testing.T, s cache.Store) {
 	e := Entry(1, statetest.New(15, 1, 5).State)
 	e.ReceivedAt = time.Now().Add(-5 * time.Second)
 	save(t, s, "a", e)
@@ -285,15 +286,15 @@ func livesNoLonger(t *testing.T, s cache.Store) {
 			t.Fatal(err)
 		}
 		if now := time.Until(got.ExpiresAt); (now - left).Abs() > time.Second {
-			t.Errorf("with a TTL of %s it has %s left, want %s", ttl, now, left)
+			t.Errorf("with a TTL of %s: got %s until expiry, want %s", ttl, now, left)
 		}
 		if !near(got.ReceivedAt, e.ReceivedAt) {
-			t.Errorf("with a TTL of %s it was received at %s, want %s", ttl, got.ReceivedAt, e.ReceivedAt)
+			t.Errorf("with a TTL of %s: got ReceivedAt %s, want %s", ttl, got.ReceivedAt, e.ReceivedAt)
 		}
 	}
 }
 
-func loadChangesNothing(t *testing.T, s cache.Store) {
+func testLoadChangesNothing(t *testing.T, s cache.Store) {
 	want := Entry(1, statetest.New(16, 1, 5).State)
 	save(t, s, "a", want)
 	for _, ttl := range []time.Duration{0, -time.Hour, LongTTL} {
@@ -302,7 +303,7 @@ func loadChangesNothing(t *testing.T, s cache.Store) {
 	WantState(t, load(t, s, "a").State, want.State)
 }
 
-func dropped(t *testing.T, s cache.Store) {
+func testDelete(t *testing.T, s cache.Store) {
 	w := statetest.New(10, 1, 20)
 	save(t, s, "a", Entry(1, w.State))
 	if err := s.Delete(t.Context(), "a"); err != nil {
@@ -314,7 +315,7 @@ func dropped(t *testing.T, s cache.Store) {
 	WantState(t, load(t, s, "a").State, w.State)
 }
 
-func clustersDoNotMeet(t *testing.T, s cache.Store) {
+func testClustersAreIndependent(t *testing.T, s cache.Store) {
 	a, b := statetest.New(11, 1, 5), statetest.New(12, 2, 9)
 	save(t, s, "a", Entry(2, a.State))
 	save(t, s, "b", Entry(1, b.State))
@@ -326,7 +327,7 @@ func clustersDoNotMeet(t *testing.T, s cache.Store) {
 	WantState(t, load(t, s, "b").State, b.State)
 }
 
-func termsGrow(t *testing.T, s cache.Store) {
+func testTermsGrow(t *testing.T, s cache.Store) {
 	var mu sync.Mutex
 	seen := map[uint64]bool{}
 	var all sync.WaitGroup
@@ -337,7 +338,7 @@ func termsGrow(t *testing.T, s cache.Store) {
 				term, err := s.NextTerm(context.Background(), "a")
 				mu.Lock()
 				if err != nil || term <= last || seen[term] {
-					t.Errorf("term %d after %d (given before: %t), %v", term, last, seen[term], err)
+					t.Errorf("got term %d after %d (returned before: %t), error %v", term, last, seen[term], err)
 				}
 				seen[term], last = true, term
 				mu.Unlock()
@@ -347,8 +348,8 @@ func termsGrow(t *testing.T, s cache.Store) {
 	all.Wait()
 }
 
-// Eventually fails unless the condition comes true within ten seconds.
-func Eventually(t *testing.T, what string, condition func() bool) {
+// Eventually fails the test unless the condition becomes true within ten seconds.
+func Eventually(t *testing.T, description string, condition func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(10 * time.Second)
 	defer deadline.Stop()
@@ -358,7 +359,7 @@ func Eventually(t *testing.T, what string, condition func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not true within 10 s: %s", description)
 		}
 	}
 }

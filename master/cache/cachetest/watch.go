@@ -10,7 +10,7 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-func followerSees(t *testing.T, s cache.Store) {
+func testWatchOrder(t *testing.T, s cache.Store) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	w := statetest.New(13, 2, 20)
@@ -23,7 +23,7 @@ func followerSees(t *testing.T, s cache.Store) {
 			t.Fatal(err)
 		}
 		if e.State.Seq <= last {
-			t.Fatalf("seq %d after %d", e.State.Seq, last)
+			t.Fatalf("got seq %d after %d, want a greater one", e.State.Seq, last)
 		}
 		last = e.State.Seq
 		WantState(t, e.State, states[last])
@@ -34,10 +34,10 @@ func followerSees(t *testing.T, s cache.Store) {
 		states[w.State.Seq] = w.State
 		save(t, s, "a", Entry(1, w.State))
 	}
-	t.Fatalf("the follower stopped after %d steps: %v", steps, ctx.Err())
+	t.Fatalf("the watch ended after %d updates: %v", steps, ctx.Err())
 }
 
-func followerSkipsOlder(t *testing.T, s cache.Store) {
+func testWatchSkipsOlder(t *testing.T, s cache.Store) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	w := statetest.New(14, 2, 20)
@@ -61,7 +61,7 @@ func followerSkipsOlder(t *testing.T, s cache.Store) {
 	}
 }
 
-func followEnds(t *testing.T, s cache.Store) {
+func testWatchEnds(t *testing.T, s cache.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -73,6 +73,6 @@ func followEnds(t *testing.T, s cache.Store) {
 	}()
 	cancel()
 	if err := <-ended; err != nil {
-		t.Errorf("ended with %v", err)
+		t.Errorf("the watch ended with %v, want no error", err)
 	}
 }
