@@ -312,7 +312,7 @@ func TestUnavailableRedis(t *testing.T) {
 	if _, page := r.get("/metrics"); !strings.Contains(page, "\nrollcall_redis_up 0\n") {
 		t.Error("metrics do not say that Redis is away")
 	}
-	if got := strings.Count(r.log.String(), "redis cannot be used"); got != 1 {
+	if got := strings.Count(r.log.String(), "redis is unavailable"); got != 1 {
 		t.Errorf("%d lines of it in the log, want one:\n%s", got, r.log)
 	}
 }

@@ -18,18 +18,19 @@ import (
 	"rollcall.dev/rollcall/test/redistest"
 )
 
-// ttl is what these readers keep an answer for.
+// ttl is the TTL of the readers in these tests.
 const ttl = 10 * time.Second
 
-// signingKey returns one of several keys.
+// signingKey returns the signing key with number i.
 func signingKey(i byte) ed25519.PrivateKey {
 	seed := make([]byte, ed25519.SeedSize)
 	seed[0] = i
 	return ed25519.NewKeyFromSeed(seed)
 }
 
-// master returns a Cache with the first of the keys as its own; none: it has no signing key.
-func master(t *testing.T, url string, keys ...byte) *Cache {
+// newCache returns a Cache with the first of the keys as its signing key, and the others as accepted
+// keys. Without keys it has no signing key.
+func newCache(t *testing.T, url string, keys ...byte) *Cache {
 	t.Helper()
 	config := Config{URL: url, Log: slog.New(slog.DiscardHandler)}
 	for i, k := range keys {
@@ -47,8 +48,8 @@ func master(t *testing.T, url string, keys ...byte) *Cache {
 	return c
 }
 
-// entry returns one that was received just now.
-func entry(term uint64, w *statetest.Cluster) cache.Entry {
+// newEntry returns an Entry that was received now and expires after ttl.
+func newEntry(term uint64, w *statetest.Cluster) cache.Entry {
 	e := cachetest.Entry(term, w.State)
 	e.ExpiresAt = e.ReceivedAt.Add(ttl)
 	return e
@@ -71,40 +72,39 @@ func wantLoad(t *testing.T, c *Cache, cluster string, w *statetest.Cluster) cach
 	return e
 }
 
-// wantRefused fails unless a load is a miss for this cause, which the metric counts and
-// which changes nothing in Redis.
+// wantRefused fails the test unless a load is refused with this cause, is counted by the metric, and
+// changes nothing in Redis.
 func wantRefused(t *testing.T, c *Cache, cluster string, want cause) {
 	t.Helper()
-	before, counted := contents(t, c, cluster), testutil.ToFloat64(c.problems.refusals.WithLabelValues(string(want)))
+	before, counted := contents(t, c, cluster), testutil.ToFloat64(c.recorder.refusals.WithLabelValues(string(want)))
 	_, err := c.Load(t.Context(), cluster, ttl)
 	var r *refusal
 	if !errors.As(err, &r) || r.cause != want || !errors.Is(err, cache.ErrMiss) {
-		t.Fatalf("got %v, want a miss for the cause %s", err, want)
+		t.Fatalf("got %v, want a refusal with the cause %s", err, want)
 	}
-	if n := testutil.ToFloat64(c.problems.refusals.WithLabelValues(string(want))); n != counted+1 {
-		t.Errorf("the metric is at %v after %v", n, counted)
+	if n := testutil.ToFloat64(c.recorder.refusals.WithLabelValues(string(want))); n != counted+1 {
+		t.Errorf("got the metric at %v after %v, want one more", n, counted)
 	}
 	if after := contents(t, c, cluster); !maps.Equal(before, after) {
-		t.Error("the reader changed what is in Redis")
+		t.Error("the load changed the keys in Redis")
 	}
 }
 
-// contents returns what Redis holds of a cluster, as key → text that is the same for the same
-// values.
+// contents returns the values of a cluster's keys as text, by key. Equal values have equal texts.
 func contents(t *testing.T, c *Cache, cluster string) map[string]string {
 	t.Helper()
 	values := dump(t, c, cluster)
-	if kind := c.client.Type(t.Context(), keys(cluster)[0]).Val(); kind == "hash" { // which is dumped in any order
-		values[keys(cluster)[0]] = fmt.Sprint(c.client.HGetAll(t.Context(), keys(cluster)[0]).Val())
+	if kind := c.client.Type(t.Context(), redisKeys(cluster)[0]).Val(); kind == "hash" { // DUMP has the fields in any order
+		values[redisKeys(cluster)[0]] = fmt.Sprint(c.client.HGetAll(t.Context(), redisKeys(cluster)[0]).Val())
 	}
 	return values
 }
 
-// dump returns what Redis holds of a cluster, as key → serialized value.
+// dump returns the serialized values of a cluster's keys, by key.
 func dump(t *testing.T, c *Cache, cluster string) map[string]string {
 	t.Helper()
 	values := map[string]string{}
-	for _, key := range keys(cluster) {
+	for _, key := range redisKeys(cluster) {
 		value, err := c.client.Dump(t.Context(), key).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			t.Fatal(err)
@@ -114,8 +114,8 @@ func dump(t *testing.T, c *Cache, cluster string) map[string]string {
 	return values
 }
 
-// put replaces keys by what dump gave, with an hour to live; "": the key is deleted.
-func put(t *testing.T, c *Cache, values map[string]string) {
+// restore sets keys to serialized values with a TTL of an hour. It deletes those with an empty value.
+func restore(t *testing.T, c *Cache, values map[string]string) {
 	t.Helper()
 	for key, value := range values {
 		err := c.client.Del(t.Context(), key).Err()
@@ -128,15 +128,16 @@ func put(t *testing.T, c *Cache, values map[string]string) {
 	}
 }
 
-// forge puts an entry into Redis as somebody does who knows the format and has this key.
+// forge writes an entry to Redis like an attacker who knows the format and has the key k. change
+// changes the head before it is signed.
 func forge(t *testing.T, c *Cache, k macKey, cluster string, e cache.Entry, change func(head)) {
 	t.Helper()
 	snapshot, hash, err := c.codec.SnapshotFrames(e.State)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := report{codec: c.codec, state: e.State, hash: hash, at: e.ReceivedAt}
-	frames, err := r.whole(snapshot)
+	r := flushEncoder{codec: c.codec, state: e.State, hash: hash, at: e.ReceivedAt}
+	frames, err := r.snapshotFlush(snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,13 +146,13 @@ func forge(t *testing.T, c *Cache, k macKey, cluster string, e cache.Entry, chan
 		t.Fatal(err)
 	}
 	record, times := pack(frames), lifetimeOf(e, time.Now())
-	mac := k.sealRecord(cluster, nil, recordNumbers{term: e.Term, epoch: e.State.Epoch, to: e.State.Seq, ttl: times.ttl, received: times.received}, record)
-	h := headOf(e, times, stored{base: mac, chain: mac, baseLen: int64(len(record))}, bookmark)
+	mac := k.signRecord(cluster, nil, recordNumbers{term: e.Term, epoch: e.State.Epoch, to: e.State.Seq, ttl: times.ttl, received: times.received}, record)
+	h := newHead(e, times, recordChain{baseMAC: mac, lastMAC: mac, baseLen: int64(len(record))}, bookmark)
 	if change != nil {
 		change(h)
 	}
 	h.sign(k, cluster)
-	ks := keys(cluster)
+	ks := redisKeys(cluster)
 	_, err = c.client.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 		p.Del(t.Context(), ks...)
 		p.Set(t.Context(), ks[1], record, 24*time.Hour)
@@ -164,33 +165,33 @@ func forge(t *testing.T, c *Cache, k macKey, cluster string, e cache.Entry, chan
 	}
 }
 
-func TestForgedEntriesWithAnHourToLiveAreRefused(t *testing.T) {
+func TestForgedEntriesAreRefused(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
+	c := newCache(t, server.URL(), 1)
 	w := statetest.New(1, 2, 10)
 	hour := cachetest.Entry(1, w.State)
 	hour.ExpiresAt = hour.ReceivedAt.Add(time.Hour)
-	claimed := noKey()
-	claimed.id = c.keys.signing.id // but not its secret
+	claimed := wellKnownKey()
+	claimed.id = c.keys.signing.id // with another secret
 	for _, tc := range []struct {
 		name string
 		key  macKey
 		want cause
 	}{
-		{"without a key", noKey(), causeKey},
-		{"with a key of somebody's own", must(deriveKey(signingKey(9))), causeKey},
+		{"with the well-known key", wellKnownKey(), causeKey},
+		{"with another key", must(deriveKey(signingKey(9))), causeKey},
 		{"under the ID of the master's key", claimed, causeMAC},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			forge(t, c, tc.key, "a", hour, nil)
 			wantRefused(t, c, "a", tc.want)
-			save(t, c, "a", entry(1, w))
+			save(t, c, "a", newEntry(1, w))
 			wantLoad(t, c, "a", w)
 		})
 	}
-	t.Run("of an earlier version, without a MAC", func(t *testing.T) {
-		forge(t, c, noKey(), "a", hour, nil)
-		if err := c.client.HDel(t.Context(), keys("a")[0], macField).Err(); err != nil {
+	t.Run("without a MAC, by an old version", func(t *testing.T) {
+		forge(t, c, wellKnownKey(), "a", hour, nil)
+		if err := c.client.HDel(t.Context(), redisKeys("a")[0], macField).Err(); err != nil {
 			t.Fatal(err)
 		}
 		wantRefused(t, c, "a", causeFormat)
@@ -204,12 +205,12 @@ func must(k macKey, err error) macKey {
 	return k
 }
 
-// A writer with the key may have a wrong clock, and one without may claim any time.
-func TestNoEntryLivesLongerThanTheReadersTTLOrIsFromATimeAhead(t *testing.T) {
+// A writer with the key can have a wrong clock. Without a signing key, a writer can claim any time.
+func TestStoredTimesAreLimited(t *testing.T) {
 	server := redistest.Start(t)
 	for name, keys := range map[string][]byte{"with a signing key": {1}, "without": nil} {
 		t.Run(name, func(t *testing.T) {
-			c := master(t, server.URL(), keys...)
+			c := newCache(t, server.URL(), keys...)
 			w := statetest.New(1, 2, 10)
 			at := func(received time.Duration) cache.Entry {
 				e := cachetest.Entry(1, w.State)
@@ -221,25 +222,25 @@ func TestNoEntryLivesLongerThanTheReadersTTLOrIsFromATimeAhead(t *testing.T) {
 				name     string
 				received time.Duration
 				change   func(head)
-				want     cause // "": it is taken
+				want     cause // empty if accepted
 				fresh    bool
 			}{
-				{"an hour to live", 0, nil, "", true},
-				{"somewhat ahead", 4 * time.Second, nil, "", true},
+				{"TTL of an hour", 0, nil, "", true},
+				{"ahead within the tolerance", 4 * time.Second, nil, "", true},
 				{"ahead", 30 * time.Second, nil, causeTime, false},
 				{"a year ahead", 365 * 24 * time.Hour, nil, causeTime, false},
-				{"of a clock that is behind", -4 * time.Second, nil, "", true},
-				{"as old as the TTL and the tolerance", -ttl - clockTolerance - 100*time.Millisecond, nil, "", false},
+				{"behind within the tolerance", -4 * time.Second, nil, "", true},
+				{"older than TTL and tolerance", -ttl - clockTolerance - 100*time.Millisecond, nil, "", false},
 				{"an hour old", -time.Hour, nil, causeTime, false},
 				{"kept for a day", -10 * time.Minute, func(h head) { h["keep"] = "86400000" }, causeTime, false},
-				{"a term ahead", 0, func(h head) { h["term"] = fmt.Sprint(time.Now().Add(48 * time.Hour).UnixMilli()) }, causeTime, false},
-				{"a term below zero", 0, func(h head) { h["term"] = "-1" }, causeTime, false},
-				{"a session that ends when no calendar goes", 0, func(h head) { h["ends"] = "9223372036854775807" }, causeFormat, false},
-				{"a TTL that overflows", 0, func(h head) { h["ttl"] = "9223372036854775807" }, causeFormat, false},
-				{"a long text", 0, func(h head) { h["agent"] = strings.Repeat("x", maxText+1) }, causeFormat, false},
+				{"term ahead", 0, func(h head) { h["term"] = fmt.Sprint(time.Now().Add(48 * time.Hour).UnixMilli()) }, causeTime, false},
+				{"negative term", 0, func(h head) { h["term"] = "-1" }, causeTime, false},
+				{"end of session out of range", 0, func(h head) { h["ends"] = "9223372036854775807" }, causeFormat, false},
+				{"TTL overflows", 0, func(h head) { h["ttl"] = "9223372036854775807" }, causeFormat, false},
+				{"long text", 0, func(h head) { h["agent"] = strings.Repeat("x", maxTextLen+1) }, causeFormat, false},
 			} {
 				t.Run(tc.name, func(t *testing.T) {
-					c.seen = seenVersions{}
+					c.rollback = rollbackGuard{}
 					forge(t, c, c.keys.signing, "a", at(tc.received), tc.change)
 					if tc.want != "" {
 						wantRefused(t, c, "a", tc.want)
@@ -249,14 +250,14 @@ func TestNoEntryLivesLongerThanTheReadersTTLOrIsFromATimeAhead(t *testing.T) {
 					e := wantLoad(t, c, "a", w)
 					now := time.Now()
 					if e.ReceivedAt.After(now) || e.ExpiresAt.After(e.ReceivedAt.Add(ttl)) || now.Before(e.ExpiresAt) != tc.fresh {
-						t.Errorf("received %s ago, expires in %s", now.Sub(e.ReceivedAt), e.ExpiresAt.Sub(now))
+						t.Errorf("got an entry received %s ago that expires in %s", now.Sub(e.ReceivedAt), e.ExpiresAt.Sub(now))
 					}
 					if fresher := e.ReceivedAt.Sub(before.Add(tc.received).Add(clockTolerance)); fresher > time.Since(before) {
-						t.Errorf("it is %s fresher than its receipt allows", fresher)
+						t.Errorf("got an entry %s fresher than its receipt allows", fresher)
 					}
 					for _, s := range e.State.Sections {
 						if s.ObservedAt.After(now) {
-							t.Errorf("a section is observed at %s", s.ObservedAt)
+							t.Errorf("got a section observed at %s, in the future", s.ObservedAt)
 						}
 					}
 				})
@@ -265,119 +266,115 @@ func TestNoEntryLivesLongerThanTheReadersTTLOrIsFromATimeAhead(t *testing.T) {
 	}
 }
 
-// What Redis says is left of an entry makes it older, and never fresher than its receipt
-// allows.
-func TestWhatRedisKeepsForLongerIsNoFresher(t *testing.T) {
+// The remaining TTL in Redis can make an entry older, but never fresher than its receipt allows.
+func TestLongerTTLInRedisMakesNoEntryFresher(t *testing.T) {
 	w := statetest.New(1, 2, 10)
 	received := time.UnixMilli(1_800_000_000_000)
-	e := entry(1, w)
+	e := newEntry(1, w)
 	e.ReceivedAt, e.ExpiresAt, e.DemandUntil = received, received.Add(ttl), received.Add(time.Hour)
-	h := headOf(e, lifetimeOf(e, received), stored{}, nil)
+	h := newHead(e, lifetimeOf(e, received), recordChain{}, nil)
 	for _, tc := range []struct {
-		after, left  time.Duration // by the clock since receipt, and what Redis says is left
-		age          time.Duration
-		fresh, taken bool
+		after, left     time.Duration // time since receipt by the clock, and remaining TTL in Redis
+		age             time.Duration
+		fresh, accepted bool
 	}{
 		{0, 70 * time.Second, 0, true, true},
 		{3 * time.Second, 67 * time.Second, 3 * time.Second, true, true},
 		{3 * time.Second, time.Hour, 0, true, true},
 		{3 * time.Second, 62 * time.Second, 8 * time.Second, true, true},
-		{-4 * time.Second, 68 * time.Second, 2 * time.Second, true, true}, // a clock that is behind the writer's
+		{-4 * time.Second, 68 * time.Second, 2 * time.Second, true, true}, // the reader's clock is behind
 		{-5001 * time.Millisecond, 70 * time.Second, 0, false, false},
 		{14 * time.Second, time.Hour, 9 * time.Second, true, true},
-		{15 * time.Second, time.Hour, 10 * time.Second, false, true}, // as a base only
+		{15 * time.Second, time.Hour, 10 * time.Second, false, true}, // only as a base
 		{15 * time.Second, 55 * time.Second, 15 * time.Second, false, true},
 		{74 * time.Second, time.Hour, 69 * time.Second, false, true},
 		{75 * time.Second, time.Hour, 0, false, false},
 		{20 * time.Second, time.Millisecond, 70 * time.Second, false, true},
 	} {
 		now := received.Add(tc.after)
-		got, err := h.claim(now, tc.left, ttl)
-		if err != nil || !tc.taken {
-			if tc.taken || err == nil {
-				t.Errorf("%s after receipt, with %s left: %v", tc.after, tc.left, err)
+		got, err := h.parse(now, tc.left, ttl)
+		if err != nil || !tc.accepted {
+			if tc.accepted || err == nil {
+				t.Errorf("%s after receipt, %s left: got %v", tc.after, tc.left, err)
 			}
 			continue
 		}
 		if age := now.Sub(got.entry.ReceivedAt); (age-tc.age).Abs() > time.Millisecond || now.Before(got.entry.ExpiresAt) != tc.fresh {
-			t.Errorf("%s after receipt, with %s left: %s old, expires in %s; want %s old", tc.after, tc.left, age, got.entry.ExpiresAt.Sub(now), tc.age)
+			t.Errorf("%s after receipt, %s left: got age %s and expiry in %s, want age %s", tc.after, tc.left, age, got.entry.ExpiresAt.Sub(now), tc.age)
 		}
 	}
 }
 
-// written saves a cluster four times, as a base and three entries of its log, and
-// returns what Redis held after each.
-func written(t *testing.T, c *Cache, cluster string) (w *statetest.Cluster, past []map[string]string) {
+// saveVersions saves a cluster four times, as a base and three entries of the log. It returns a dump
+// of its keys after each save.
+func saveVersions(t *testing.T, c *Cache, cluster string) (w *statetest.Cluster, dumps []map[string]string) {
 	t.Helper()
 	w = statetest.New(1, 3, 60)
 	for i := range 4 {
 		if i > 0 {
 			w.Step(1)
 		}
-		save(t, c, cluster, entry(1, w))
-		past = append(past, dump(t, c, cluster))
+		save(t, c, cluster, newEntry(1, w))
+		dumps = append(dumps, dump(t, c, cluster))
 	}
-	return w, past
+	return w, dumps
 }
 
-func TestAnotherClustersEntryIsRefused(t *testing.T) {
+func TestEntryOfAnotherClusterIsRefused(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
-	w, _ := written(t, c, "a")
-	stolen := map[string]string{}
+	c := newCache(t, server.URL(), 1)
+	w, _ := saveVersions(t, c, "a")
+	copied := map[string]string{}
 	for key, value := range dump(t, c, "a") {
-		stolen[strings.Replace(key, "{a}", "{b}", 1)] = value
+		copied[strings.Replace(key, "{a}", "{b}", 1)] = value
 	}
-	put(t, c, stolen)
+	restore(t, c, copied)
 	wantRefused(t, c, "b", causeMAC)
 	wantLoad(t, c, "a", w)
 
-	// Parts of it within b's own.
-	written(t, c, "b")
+	// Single parts of it among the parts of b.
+	saveVersions(t, c, "b")
 	own := dump(t, c, "b")
-	for _, part := range keys("b") {
-		put(t, c, own)
-		put(t, c, map[string]string{part: stolen[part]})
+	for _, part := range redisKeys("b") {
+		restore(t, c, own)
+		restore(t, c, map[string]string{part: copied[part]})
 		wantRefused(t, c, "b", causeMAC)
 	}
 }
 
-func TestOlderPartsAreRefused(t *testing.T) {
+func TestRestoredOlderPartsAreRefused(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
-	w, past := written(t, c, "a")
-	now := past[3]
-	// A base of another time, at the same seq as the first one.
-	other := master(t, server.URL(), 1)
-	save(t, other, "b", entry(1, statetest.New(1, 3, 60)))
-	ks := keys("a")
+	c := newCache(t, server.URL(), 1)
+	w, dumps := saveVersions(t, c, "a")
+	latest := dumps[3]
+	ks := redisKeys("a")
 	for name, values := range map[string]map[string]string{
-		"the log of before": {ks[2]: past[2][ks[2]]}, "no log": {ks[2]: ""},
-		"the head of before": {ks[0]: past[2][ks[0]]}, "the first head": {ks[0]: past[0][ks[0]]},
-		"log and head crossed": {ks[2]: past[1][ks[2]], ks[0]: past[2][ks[0]]},
+		"previous log": {ks[2]: dumps[2][ks[2]]}, "no log": {ks[2]: ""},
+		"previous head": {ks[0]: dumps[2][ks[0]]}, "first head": {ks[0]: dumps[0][ks[0]]},
+		"log and head of different saves": {ks[2]: dumps[1][ks[2]], ks[0]: dumps[2][ks[0]]},
 	} {
 		t.Run(name, func(t *testing.T) {
-			put(t, c, now)
-			put(t, c, values)
-			fresh := master(t, server.URL(), 1)
+			restore(t, c, latest)
+			restore(t, c, values)
+			fresh := newCache(t, server.URL(), 1)
 			wantRefused(t, fresh, "a", causeMAC)
 		})
 	}
 
-	// All of it as it was: a reader that has seen a newer one refuses it; one that starts cannot
-	// know, and takes it for as long as it may be served by its receipt.
-	put(t, c, past[1])
+	// All keys of an earlier save: a reader that has seen a newer version refuses it. A new reader
+	// accepts it, but only until its expiry by the receipt.
+	restore(t, c, dumps[1])
 	wantRefused(t, c, "a", causeOlder)
-	fresh := master(t, server.URL(), 1)
+	fresh := newCache(t, server.URL(), 1)
 	e, err := fresh.Load(t.Context(), "a", ttl)
 	if err != nil || time.Until(e.ExpiresAt) > ttl {
-		t.Errorf("got %v, which expires in %s", err, time.Until(e.ExpiresAt))
+		t.Errorf("got error %v, expiry in %s, want at most %s", err, time.Until(e.ExpiresAt), ttl)
 	}
-	put(t, c, now)
+	restore(t, c, latest)
 	wantLoad(t, fresh, "a", w)
-	put(t, c, past[1])
+	restore(t, c, dumps[1])
 	wantRefused(t, fresh, "a", causeOlder)
 	w.Step(1)
-	save(t, c, "a", entry(1, w))
+	save(t, c, "a", newEntry(1, w))
 	wantLoad(t, fresh, "a", w)
 }

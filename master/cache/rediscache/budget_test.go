@@ -8,23 +8,23 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// full is a Budget without room.
-type full struct{}
+// exhaustedBudget is a wire.Budget that rejects every reservation.
+type exhaustedBudget struct{}
 
-func (full) Reserve(int64) error { return wire.ErrBudget }
+func (exhaustedBudget) Reserve(int64) error { return wire.ErrBudget }
 
-func TestWhatIsReadCountsForTheBudget(t *testing.T) {
+func TestLoadReservesMemory(t *testing.T) {
 	c, now := offline(t, nil), time.Now()
 	base, log, bookmark := storedFrames(t, c.codec)
-	found := sealed(c.keys.signing, base, log, now)
-	found.head["bookmark"] = string(bookmark)
-	found.head.sign(c.keys.signing, "prod-eu")
-	e, err := c.reader("prod-eu").takeIn(found, now, time.Minute)
+	reply := signedReply(c.keys.signing, base, log, now)
+	reply.head["bookmark"] = string(bookmark)
+	reply.head.sign(c.keys.signing, "prod-eu")
+	e, err := c.reader("prod-eu").apply(reply, now, time.Minute)
 	if err != nil || e.Size == 0 {
-		t.Fatalf("without a budget: %d bytes, %v", e.Size, err)
+		t.Fatalf("without a budget: got %d bytes, error %v", e.Size, err)
 	}
-	c.budget = func(string) wire.Budget { return full{} }
-	if _, err := c.reader("prod-eu").takeIn(found, now, time.Minute); !errors.Is(err, wire.ErrBudget) {
-		t.Errorf("with a budget without room: %v, want ErrBudget", err)
+	c.budget = func(string) wire.Budget { return exhaustedBudget{} }
+	if _, err := c.reader("prod-eu").apply(reply, now, time.Minute); !errors.Is(err, wire.ErrBudget) {
+		t.Errorf("with an exhausted budget: got %v, want ErrBudget", err)
 	}
 }

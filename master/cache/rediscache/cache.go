@@ -17,16 +17,16 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// maxBytes limits the bytes of one cluster that are read from Redis: a cluster takes some 20
-// to 40 bytes a container. maxEntries limits the entries of its log.
+// maxBytes limits the bytes that are read from Redis for one cluster, which takes about 20 to 40
+// bytes per container. maxEntries limits the entries of its log.
 const (
 	maxBytes   = 32 << 20
 	maxEntries = 1 << 14
 )
 
-// termLife is for how long Redis remembers a term that nobody asks for. Terms grow
-// all the same after that: see cache.Terms.
-const termLife = 7 * 24 * time.Hour
+// termTTL is how long Redis keeps the last term of a cluster. Terms grow after that, too, as they
+// follow the time; see cache.TermCounter.
+const termTTL = 7 * 24 * time.Hour
 
 var (
 	//go:embed save.lua
@@ -37,35 +37,35 @@ var (
 	termSource string
 )
 
-// Config is what a Cache needs.
+// Config configures a Cache.
 type Config struct {
-	// URL of Redis: redis://…, rediss://…; for Sentinel with ?master_name=, for a
-	// Redis Cluster with ?cluster=true, further addresses with &addr=host:port.
+	// URL is the URL of Redis, redis://… or rediss://…. The parameter master_name selects
+	// Sentinel, cluster=true a Redis Cluster, and addr=host:port adds addresses; see newClient.
 	URL string
-	// SigningKey is the master's: what is written carries MACs of a key that is derived
-	// from it. nil: of a key that everybody knows, which stops no forgery.
+	// SigningKey is the signing key of the master, from which the key of the MACs is derived. If it
+	// is nil, a well-known key is used, which does not prevent forgery.
 	SigningKey ed25519.PrivateKey
-	// OtherKeys are further signing keys of masters, whose entries are read as well, for
-	// the time in which they change from one key to another.
+	// OtherKeys are signing keys of other masters, whose entries are also accepted during a
+	// rotation of keys.
 	OtherKeys []ed25519.PrivateKey
-	// Log takes one line when Redis goes away and one when it is back, and now and then
-	// one on what is wrong with an entry.
+	// Log receives one line when Redis becomes unavailable, one when it is available again, and
+	// at most one per minute for each cause of refused entries and code of errors.
 	Log *slog.Logger
-	// Metrics takes the Cache's metrics; nil: none.
+	// Metrics registers the metrics of the Cache, unless it is nil.
 	Metrics prometheus.Registerer
-	// Budget is what a cluster's State may take in memory when it is read; nil: anything.
+	// Budget returns the memory limit for decoding a cluster's State. If it is nil there is none.
 	Budget func(cluster string) wire.Budget
 }
 
-// Cache is the Store in Redis. It starts no goroutine of its own.
+// Cache is a cache.Store in Redis. It starts no goroutines.
 type Cache struct {
 	client           redis.UniversalClient
 	codec            *wire.Codec
 	keys             keyring
-	budget           func(cluster string) wire.Budget // nil: there is none
-	outage           *outage
-	problems         *problems
-	seen             seenVersions
+	budget           func(cluster string) wire.Budget // may be nil
+	breaker          *circuitBreaker
+	recorder         *errorRecorder
+	rollback         rollbackGuard
 	terms            cache.TermCounter
 	save, load, term *redis.Script
 	written          prometheus.Counter
@@ -76,27 +76,27 @@ type Cache struct {
 
 var _ cache.Store = (*Cache)(nil)
 
-// New is the Cache at a URL. It does not connect, and so does not fail where Redis
-// is away: see Probe. No error shows a password or a key.
+// New returns a Cache. It does not connect to Redis, and so does not fail while Redis is
+// unavailable; see Probe. Its errors contain no password and no key.
 func New(c Config) (*Cache, error) {
 	keys, err := newKeyring(c.SigningKey, c.OtherKeys)
 	if err != nil {
 		return nil, err
 	}
-	client, address, err := connect(c.URL)
+	client, address, err := newClient(c.URL)
 	if err != nil {
 		return nil, err
 	}
-	// The library would log every failed connection; the outage's line says it once.
+	// The library would log every failed connection. The circuit breaker logs once.
 	redis.SetLogger(&logging.VoidLogger{})
 	r := &Cache{
-		client: client, codec: wire.NewCodec(), keys: keys, budget: c.Budget, problems: newProblems(c.Log), writers: map[string]*writer{},
+		client: client, codec: wire.NewCodec(), keys: keys, budget: c.Budget, recorder: newErrorRecorder(c.Log), writers: map[string]*writer{},
 		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
-		outage:  &outage{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis could be used the last time (1) or not (0)."})},
-		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of clusters' states written to Redis."}),
+		breaker: &circuitBreaker{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis is available (1) or not (0), as of the last call."})},
+		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of records written to Redis."}),
 	}
 	if c.Metrics != nil {
-		for _, m := range []prometheus.Collector{r.outage.up, r.written, r.problems.refusals, r.problems.errors} {
+		for _, m := range []prometheus.Collector{r.breaker.up, r.written, r.recorder.refusals, r.recorder.errors} {
 			if err := c.Metrics.Register(m); err != nil {
 				return nil, errors.Join(fmt.Errorf("register metrics of redis: %w", err), client.Close())
 			}
@@ -105,7 +105,7 @@ func New(c Config) (*Cache, error) {
 	return r, nil
 }
 
-// Close lets go of the connections.
+// Close closes the connections to Redis.
 func (r *Cache) Close() error {
 	if err := r.client.Close(); err != nil {
 		return fmt.Errorf("close redis: %w", err)
@@ -113,28 +113,29 @@ func (r *Cache) Close() error {
 	return nil
 }
 
-// Probe says whether Redis is there, and logs it if it is not.
+// Probe returns an error if Redis is unavailable, and logs it.
 func (r *Cache) Probe(ctx context.Context) error {
-	return r.outage.guard(ctx, func() error { return r.client.Ping(ctx).Err() })
+	return r.breaker.call(ctx, func() error { return r.client.Ping(ctx).Err() })
 }
 
-// keys of a cluster; the braces put them all into one slot.
-func keys(cluster string) []string {
-	return []string{key(cluster, "head"), key(cluster, "base"), key(cluster, "log")}
+// redisKeys returns the keys of head, base and log of a cluster. The braces put all keys of a
+// cluster into the same slot of a Redis Cluster.
+func redisKeys(cluster string) []string {
+	return []string{redisKey(cluster, "head"), redisKey(cluster, "base"), redisKey(cluster, "log")}
 }
 
-func key(cluster, what string) string { return "rollcall:{" + cluster + "}:" + what }
+func redisKey(cluster, part string) string { return "rollcall:{" + cluster + "}:" + part }
 
-// do does f, if Redis is there, and notes what it replies against a cluster.
+// do calls f by the circuit breaker, and records an error that concerns only this cluster.
 func (r *Cache) do(ctx context.Context, cluster string, f func() error) error {
-	err := r.outage.guard(ctx, f)
+	err := r.breaker.call(ctx, f)
 	if err != nil && !errors.Is(err, cache.ErrUnavailable) {
-		r.problems.note(cluster, err)
+		r.recorder.record(cluster, err)
 	}
 	return err
 }
 
-// runScript runs a script of which the reply is a list with at least one element.
+// runScript runs a script and returns its reply, a list with at least one element.
 func (r *Cache) runScript(ctx context.Context, cluster string, s *redis.Script, keys []string, args ...any) ([]any, error) {
 	var reply *redis.Cmd
 	err := r.do(ctx, cluster, func() error {
@@ -151,12 +152,12 @@ func (r *Cache) runScript(ctx context.Context, cluster string, s *redis.Script, 
 	return list, err
 }
 
-// Load implements cache.Store. An entry that is refused is a cache.ErrMiss that says why.
+// Load implements cache.Store. If it refuses an entry, it returns a cache.ErrMiss with the reason.
 func (r *Cache) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
 	reader := r.reader(cluster)
-	e, err := reader.catchUp(ctx, ttl)
+	e, err := reader.load(ctx, ttl)
 	if err == nil {
-		r.writer(cluster).goOnFrom(e, reader)
+		r.writer(cluster).resumeFrom(e, reader)
 		return e, nil
 	}
 	return cache.Entry{}, fmt.Errorf("load %s from redis: %w", cluster, err)
@@ -170,34 +171,34 @@ func (r *Cache) Save(ctx context.Context, cluster string, e cache.Entry) error {
 	return nil
 }
 
-// Drop implements cache.Store.
+// Delete implements cache.Store.
 func (r *Cache) Delete(ctx context.Context, cluster string) error {
-	r.forget(cluster, nil)
-	err := r.do(ctx, cluster, func() error { return r.client.Unlink(ctx, keys(cluster)...).Err() })
+	r.dropWriter(cluster, nil)
+	err := r.do(ctx, cluster, func() error { return r.client.Unlink(ctx, redisKeys(cluster)...).Err() })
 	if err != nil {
-		return fmt.Errorf("drop %s from redis: %w", cluster, err)
+		return fmt.Errorf("delete %s from redis: %w", cluster, err)
 	}
 	return nil
 }
 
-// NextTerm implements cache.Store. While Redis is away the terms of this process go
-// on, and Redis takes them over when it is back.
+// NextTerm implements cache.Store. While Redis is unavailable this process counts on by itself.
+// Redis continues from there when it is available again.
 func (r *Cache) NextTerm(ctx context.Context, cluster string) (uint64, error) {
 	var reply *redis.Cmd
 	err := r.do(ctx, cluster, func() error {
-		most := time.Now().Add(termLead).UnixMilli()
-		reply = r.term.Run(ctx, r.client, []string{key(cluster, "term")}, r.terms.Min(cluster), termLife.Milliseconds(), most)
+		maxTerm := time.Now().Add(maxTermLead).UnixMilli()
+		reply = r.term.Run(ctx, r.client, []string{redisKey(cluster, "term")}, r.terms.Min(cluster), termTTL.Milliseconds(), maxTerm)
 		return reply.Err()
 	})
 	if errors.Is(err, cache.ErrUnavailable) {
 		return r.terms.Next(cluster), nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("next term of %s from redis: %w", cluster, err)
+		return 0, fmt.Errorf("get the next term of %s from redis: %w", cluster, err)
 	}
 	term, err := reply.Uint64()
 	if err != nil {
-		return 0, fmt.Errorf("next term of %s from redis: %w", cluster, err)
+		return 0, fmt.Errorf("get the next term of %s from redis: %w", cluster, err)
 	}
 	r.terms.Observe(cluster, term)
 	return term, nil

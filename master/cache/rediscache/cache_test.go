@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// logs gathers what is logged.
+// logs is a log output that is safe for concurrent use.
 type logs struct {
 	mu  sync.Mutex
 	all bytes.Buffer
@@ -55,10 +55,10 @@ func open(t *testing.T, url string) (*rediscache.Cache, *logs, *prometheus.Regis
 	return c, out, metrics
 }
 
-// wantUp fails unless the metric says that Redis is there, or not.
+// wantUp fails the test unless rollcall_redis_up has the wanted value.
 func wantUp(t *testing.T, metrics *prometheus.Registry, up int) {
 	t.Helper()
-	want := fmt.Sprintf("# HELP rollcall_redis_up Whether Redis could be used the last time (1) or not (0).\n# TYPE rollcall_redis_up gauge\nrollcall_redis_up %d\n", up)
+	want := fmt.Sprintf("# HELP rollcall_redis_up Whether Redis is available (1) or not (0), as of the last call.\n# TYPE rollcall_redis_up gauge\nrollcall_redis_up %d\n", up)
 	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want), "rollcall_redis_up"); err != nil {
 		t.Error(err)
 	}
@@ -81,7 +81,7 @@ func TestRedisCluster(t *testing.T) {
 	if reply, err := server.Do("CLUSTER ADDSLOTSRANGE 0 16383"); err != nil || reply != "+OK" {
 		t.Fatalf("add slots: %s, %v", reply, err)
 	}
-	cachetest.Eventually(t, "the cluster takes keys", func() bool {
+	cachetest.Eventually(t, "the Redis Cluster accepts writes", func() bool {
 		reply, err := server.Do("SET ready yes")
 		return err == nil && reply == "+OK"
 	})
@@ -96,7 +96,7 @@ func TestRedisCluster(t *testing.T) {
 		slot, err := server.Do("CLUSTER KEYSLOT rollcall:{prod-eu}:" + key)
 		want, _ := server.Do("CLUSTER KEYSLOT prod-eu")
 		if err != nil || slot != want {
-			t.Errorf("%s is in slot %s, want that of the cluster's name, %s (%v)", key, slot, want, err)
+			t.Errorf("%s: got slot %s, want that of the cluster's name, %s (%v)", key, slot, want, err)
 		}
 	}
 }
@@ -115,16 +115,16 @@ func TestRedisSentinel(t *testing.T) {
 	}
 	cachetest.WantState(t, got.State, e.State)
 	if lines := out.lines(); len(lines) > 0 {
-		t.Errorf("all is well, but it logged %q", lines)
+		t.Errorf("got log lines %q, want none", lines)
 	}
 }
 
-func TestRestartedMasterFindsWhatTheOtherLeft(t *testing.T) {
+func TestNewMasterContinuesFromStoredEntries(t *testing.T) {
 	server := redistest.Start(t)
-	before, _, _ := open(t, server.URL())
+	first, _, _ := open(t, server.URL())
 	w := statetest.New(1, 3, 60)
 	for range 10 {
-		if err := before.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+		if err := first.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
 			t.Fatal(err)
 		}
 		w.Step(2)
@@ -133,44 +133,44 @@ func TestRestartedMasterFindsWhatTheOtherLeft(t *testing.T) {
 	e.ReceivedAt = time.Now().Add(-30 * time.Second)
 	e.ExpiresAt = time.Now().Add(30 * time.Second)
 	e.DemandUntil = time.Now().Add(time.Hour)
-	if err := before.Save(t.Context(), "a", e); err != nil {
+	if err := first.Save(t.Context(), "a", e); err != nil {
 		t.Fatal(err)
 	}
 
-	after, _, _ := open(t, server.URL())
-	got, err := after.Load(t.Context(), "a", cachetest.LongTTL)
+	second, _, _ := open(t, server.URL())
+	got, err := second.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cachetest.WantState(t, got.State, w.State)
-	for what, pair := range map[string][2]time.Time{
-		"received": {got.ReceivedAt, e.ReceivedAt}, "expires": {got.ExpiresAt, e.ExpiresAt}, "demand ends": {got.DemandUntil, e.DemandUntil},
+	for field, pair := range map[string][2]time.Time{
+		"ReceivedAt": {got.ReceivedAt, e.ReceivedAt}, "ExpiresAt": {got.ExpiresAt, e.ExpiresAt}, "DemandUntil": {got.DemandUntil, e.DemandUntil},
 	} {
 		if off := pair[0].Sub(pair[1]).Abs(); off > time.Second {
-			t.Errorf("%s %s off", what, off)
+			t.Errorf("%s: got a difference of %s, want at most 1 s", field, off)
 		}
 	}
 	if got.Version() != e.Version() {
-		t.Errorf("version %s, want %s", got.Version(), e.Version())
+		t.Errorf("got version %s, want %s", got.Version(), e.Version())
 	}
 
-	// It goes on from there.
+	// Its first save appends to the stored base.
 	base, err := server.Do("GET rollcall:{a}:base")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Step(2)
-	if err := after.Save(t.Context(), "a", cachetest.Entry(2, w.State)); err != nil {
+	if err := second.Save(t.Context(), "a", cachetest.Entry(2, w.State)); err != nil {
 		t.Fatal(err)
 	}
 	w.Step(2)
-	if err := after.Save(t.Context(), "a", cachetest.Entry(2, w.State)); err != nil {
+	if err := second.Save(t.Context(), "a", cachetest.Entry(2, w.State)); err != nil {
 		t.Fatal(err)
 	}
 	if now, err := server.Do("GET rollcall:{a}:base"); err != nil || now != base {
-		t.Errorf("the base is written anew, %v", err)
+		t.Errorf("the base was written again, %v", err)
 	}
-	again, err := after.Load(t.Context(), "a", cachetest.LongTTL)
+	again, err := second.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestAllKeysOfAClusterExpire(t *testing.T) {
 		reply, err := server.Do("PTTL rollcall:{a}:" + key)
 		var left int
 		if _, scanned := fmt.Sscanf(reply, ":%d", &left); err != nil || scanned != nil || left <= 60_000 || left > 120_000 {
-			t.Errorf("%s has %s ms left, want a minute until it expires and one for the next session, %v", key, reply, err)
+			t.Errorf("%s: got a TTL of %s ms, want one minute until expiry and one for the next session, %v", key, reply, err)
 		}
 	}
 }
@@ -214,11 +214,11 @@ func TestLogStaysShorterThanItsBase(t *testing.T) {
 		t.Fatalf("base: %s", reply)
 	}
 	if log > base {
-		t.Errorf("log of %d bytes behind a base of %d", log, base)
+		t.Errorf("got a log of %d bytes after a base of %d, want a shorter one", log, base)
 	}
 	written, err := testutil.GatherAndCount(metrics, "rollcall_redis_written_bytes_total")
 	if err != nil || written != 1 {
-		t.Errorf("%d, %v", written, err)
+		t.Errorf("got %d metrics of written bytes, error %v, want 1", written, err)
 	}
 	got, err := c.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {
@@ -232,7 +232,7 @@ func scan(reply string, n *int) bool {
 	return err == nil
 }
 
-func TestLostPartsAreWrittenAnew(t *testing.T) {
+func TestLostPartsAreReplaced(t *testing.T) {
 	for _, lost := range []string{"head", "base", "log"} {
 		t.Run(lost, func(t *testing.T) {
 			server := redistest.Start(t)
@@ -248,7 +248,7 @@ func TestLostPartsAreWrittenAnew(t *testing.T) {
 				t.Fatalf("%s, %v", reply, err)
 			}
 			if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); err == nil {
-				t.Fatal("loaded although a part is gone")
+				t.Fatal("got an entry although a part is missing, want an error")
 			}
 			if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
 				t.Fatal(err)
@@ -262,8 +262,8 @@ func TestLostPartsAreWrittenAnew(t *testing.T) {
 	}
 }
 
-func TestGarbageInRedisIsRefusedAndWrittenAnew(t *testing.T) {
-	for name, spoil := range map[string]string{
+func TestGarbageIsRefusedAndReplaced(t *testing.T) {
+	for name, command := range map[string]string{
 		"base":        "SET rollcall:{a}:base garbage KEEPTTL",
 		"base cut":    "SETRANGE rollcall:{a}:base 0 \"\\xff\\xff\\xff\\xff\\x0f\"",
 		"log":         "XADD rollcall:{a}:log * frames garbage",
@@ -279,11 +279,11 @@ func TestGarbageInRedisIsRefusedAndWrittenAnew(t *testing.T) {
 			if err := c.Save(t.Context(), "a", e); err != nil {
 				t.Fatal(err)
 			}
-			if reply, err := server.Do(spoil); err != nil || strings.HasPrefix(reply, "-") {
+			if reply, err := server.Do(command); err != nil || strings.HasPrefix(reply, "-") {
 				t.Fatalf("%s, %v", reply, err)
 			}
 			if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrMiss) || errors.Is(err, cache.ErrUnavailable) || !strings.Contains(err.Error(), "refused: ") {
-				t.Fatalf("got %v, want a miss with words about what is wrong", err)
+				t.Fatalf("got %v, want a miss with the reason", err)
 			}
 			if err := c.Save(t.Context(), "a", e); err != nil {
 				t.Fatal(err)

@@ -1,81 +1,84 @@
-// Package rediscache is the cache.Store in Redis: a master that starts answers from
-// what the one before it left there.
+// Package rediscache implements cache.Store in Redis. A master that starts answers from what
+// the previous one stored there.
 //
-// Three keys a cluster, and a fourth for its terms, with one hash tag, so that they
-// share a slot of a Redis Cluster:
+// Each cluster has four keys. They share a hash tag, so that they are in the same slot of a
+// Redis Cluster:
 //
-//	rollcall:{prod-eu}:head  hash: version, whose it is, times, the newest bookmark, a MAC
+//	rollcall:{prod-eu}:head  hash: version, identity, times, the latest bookmark, and a MAC
 //	rollcall:{prod-eu}:base  record: the frames of a snapshot at some seq
-//	rollcall:{prod-eu}:log   stream: a record for each delta after it
-//	rollcall:{prod-eu}:term  the last term given
+//	rollcall:{prod-eu}:log   stream: one record for each later delta
+//	rollcall:{prod-eu}:term  the last term that was returned
 //
-// A record is 32 bytes of MAC; six numbers of 8 bytes, big-endian: term, epoch, the seqs
-// that it leads from and to, and TTL and receipt in (Unix) milliseconds; and frames of
-// api/wire, each behind its length as a uvarint. They are taken in by wire's Receiver,
-// which proves count and hash. Each save is one script: it refuses what is older,
-// appends, and sets the expiry of all three. The base is written anew when the log grows
-// beyond half of it or has 16,384 entries, or when Redis has lost a part.
+// A record has a prefix and frames. The prefix is a MAC of 32 bytes and six numbers of 8 bytes,
+// big-endian: term, epoch, the first and the last seq of the change, TTL in milliseconds, and
+// receipt in Unix milliseconds. The frames are those of api/wire, each with its length as a
+// uvarint before it. A reader applies them with wire.Receiver, which verifies count and hash.
 //
-// # Who else can write to Redis
+// A save runs one script. It rejects older versions, appends the record and sets the expiry of
+// head, base and log. The base is written again when the log exceeds half of its size or has
+// 16,384 entries, or when Redis has lost a part.
 //
-// With a signing key, the MACs are HMAC-SHA256 under a key that HKDF-SHA256 derives from
-// the signing key's seed; the head names it by KeyID. A record's MAC covers the kind of
-// key (base or log), the cluster, the MAC of the record before it, the numbers and the
-// frames. The head's covers the cluster and all of its fields, with the MACs of the base
-// and of the last record, and how many entries there are. So no part can be made up,
-// changed, dropped, doubled, moved or put into another cluster's or another time's keys.
-// All of it is verified before any of it is decoded. Config.OtherKeys verify and sign
-// nothing, so that masters can change their key one after another: first all are told
-// the next key as another one, then each signs with it and has the one before as another,
-// and then that one is taken away. A chain is of one key: who signs with another writes
-// the base anew.
+// # Other writers in Redis
 //
-// A record by itself says where it belongs, so that one that is sent to a follower which
-// holds what it goes on from can be verified together with its head.
+// With a signing key, the MACs are HMAC-SHA256. Their key is derived from the seed of the
+// signing key by HKDF-SHA256, and the head names it by its KeyID. The MAC of a record covers
+// the type of key (base or log), the cluster, the MAC of the previous record, the numbers and
+// the frames. The MAC of the head covers the cluster, all fields of the head, the MACs of the
+// base and of the last record, and the number of entries. So nobody without the signing key can
+// invent, change, remove, repeat or move a part, or combine parts of different clusters or
+// times. Everything is verified before anything is decoded.
 //
-// Without a signing key the MACs are of a key that everybody knows, and find accidents
-// only. Who can write to Redis can then make up a cluster's state, again and again. What
-// still holds: the bounds of times and terms below, that no reader goes back, that no
-// key stops other clusters, and the bounds of what is read. A master with a signing key
-// takes nothing of one without.
+// Config.OtherKeys verify but do not sign, so that masters can change keys one after another:
+// first every master gets the next key as another key; then each signs with the next key and
+// keeps the previous one as another key; finally the previous key is removed. All records of a
+// cluster are signed with the same key. A master with another signing key writes the base again.
+//
+// The numbers of a record say where it belongs, so that a single record can be verified with
+// its head by a reader that has all records before it.
+//
+// Without a signing key, the MACs use a well-known key. They detect accidents but no forgery:
+// anyone who can write to Redis can then forge the state of a cluster. Some guarantees remain:
+// the limits of times and terms below, that no reader goes back to an older version, that the
+// keys of one cluster do not affect other clusters, and the limits of what is read. A master
+// with a signing key accepts nothing that was written without one.
 //
 // # Times
 //
-// An entry's age is what Redis says of it, by the time that its head has left; but never
-// less than the reader's wall clock says of its receipt, which its writer's wall clock
-// told, by more than 5 s. It is served for the reader's TTL or the writer's, whichever is
-// shorter, and can be the base of the next session for up to ResumeTime after that. What
-// is older is refused. So is what was received more than 5 s ahead of the reader's clock,
-// and what has a term more than a day ahead.
+// The age of an entry is computed from the remaining time to live of its head in Redis. It is
+// at least the age by the wall clocks, the reader's time minus the receipt that the writer
+// stored, less a tolerance of 5 s. An entry is served for the reader's TTL or the writer's,
+// whichever is shorter. For up to ResumeWindow after that it can be the base of the next
+// session. Older entries are refused. So are entries that were received more than 5 s ahead of
+// the reader's clock, and entries with a term more than a day ahead.
 //
-// Masters whose clocks are up to 5 s apart do not notice. Of two that are further apart,
-// the one that is behind refuses what the other has just written and logs it; the one
-// that is ahead serves it for less time.
+// Masters whose clocks differ by up to 5 s do not notice it. If they differ by more, the master
+// that is behind refuses what the other one has just written, and logs it. The one that is
+// ahead serves it for less time.
 //
-// A reader also refuses an entry of an older version than its process has read or
-// written. Once that one has expired, an older version is read if its receipt is later:
-// its master still reports.
+// A reader also refuses an entry that is older than a version that its process has read or
+// written. Once that version has expired, an older version is accepted if it was received
+// later, as the master that wrote it still receives reports.
 //
-// # What is left to who can write to Redis
+// # What writers in Redis can still do
 //
-// They can delete, and so have every master begin anew: an entry that is not taken is a
-// miss, and the agent is dialed. They can put back what a master wrote before: for the
-// cluster that it was written for, to a reader that has not seen newer (one that
-// starts), as an answer until TTL + 5 s after its receipt, and as the base of a session
-// until ResumeTime later, which the agent then brings up to date. They can read it all:
-// the frames are not encrypted. They cannot forge.
+// They can delete entries. A missing entry is a miss, so that every master connects to the
+// agent again. They can restore what a master wrote before. Only a reader that has not seen a
+// newer version, such as a master that starts, accepts it, only for the cluster that it was
+// written for, until TTL + 5 s after its receipt as an answer, and until ResumeWindow later as
+// the base of a session, which the agent then updates. They can read everything: the frames are
+// not encrypted. They cannot forge.
 //
-// A reader deletes nothing and changes nothing: what it refuses is a miss of that
-// cluster, counted by cause, and the next save of its process replaces it. The save
-// script replaces keys of a wrong type, a log that takes no entry, and a head that seems
-// newer but does not verify or has expired by its receipt.
+// A reader deletes and changes nothing. An entry that it refuses is a miss of that cluster,
+// counted by cause, and the next save of its process replaces it. The save script replaces keys
+// of a wrong type, a log to which no entry can be added, and a head that seems newer but fails
+// verification or has expired by its receipt.
 //
 // # Errors
 //
-// When Redis is away every call fails soon, and masters serve from memory. Away it is by
-// errors of connections, and by refused passwords, too many clients, and a server that
-// loads its data or has lost its master. Errors that it replies to a command (WRONGTYPE,
-// NOSCRIPT, OOM and others) are that cluster's, and counted by code. With a memory that
-// is full and not evicted, saves fail so and loads go on. A timeout is that cluster's
-// too, while others are answered.
+// While Redis is unavailable every call fails fast, and masters serve from memory. Redis is
+// considered unavailable after errors of connections, a rejected password, too many clients, or
+// while the server loads its data or has lost its master. Errors that Redis replies to a command
+// (WRONGTYPE, NOSCRIPT, OOM and others) concern only that cluster, and are counted by code. If
+// the memory of Redis is full and it does not evict, saves fail this way and loads go on. A
+// timeout concerns only that cluster, too, if Redis replies to other calls at the same time.
 package rediscache

@@ -13,9 +13,9 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// FuzzEntry gives what Redis may hold, as it is and broken, to a reader without a
-// signing key, to whom everybody can show a MAC that fits: it must take it as a whole
-// State or refuse it, in memory that is bounded.
+// FuzzEntry gives valid and corrupted contents of Redis to a reader without a signing key, for which
+// anyone can compute the MACs. The reader has to return a complete State or refuse the entry, and
+// its memory is limited.
 func FuzzEntry(f *testing.F) {
 	c := offline(f, nil)
 	base, log, bookmark := storedFrames(f, c.codec)
@@ -30,36 +30,36 @@ func FuzzEntry(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, []byte{0x80}, []byte{}, "1", "1")
 	f.Fuzz(func(t *testing.T, base, log, bookmark []byte, epoch, ttl string) {
 		now := time.Now()
-		found := sealed(c.keys.signing, base, log, now)
-		found.head["epoch"], found.head["ttl"], found.head["bookmark"] = epoch, ttl, string(bookmark)
-		found.head.sign(c.keys.signing, "prod-eu")
+		reply := signedReply(c.keys.signing, base, log, now)
+		reply.head["epoch"], reply.head["ttl"], reply.head["bookmark"] = epoch, ttl, string(bookmark)
+		reply.head.sign(c.keys.signing, "prod-eu")
 		before := allocated()
-		e, err := c.reader("prod-eu").takeIn(found, now, time.Minute)
+		e, err := c.reader("prod-eu").apply(reply, now, time.Minute)
 		if err == nil && (e.State == nil || e.ReceivedAt.After(now) || e.ExpiresAt.After(now.Add(time.Minute))) {
-			t.Errorf("taken with times %s and %s", e.ReceivedAt, e.ExpiresAt)
+			t.Errorf("got an entry received at %s that expires at %s", e.ReceivedAt, e.ExpiresAt)
 		}
-		if took, size := allocated()-before, len(base)+len(log)+len(bookmark); took > uint64(fixedMemory+memoryPerByte*size) {
-			t.Errorf("%d bytes took %d bytes of memory", size, took)
+		if used, size := allocated()-before, len(base)+len(log)+len(bookmark); used > uint64(fixedMemory+memoryPerByte*size) {
+			t.Errorf("%d bytes of input used %d bytes of memory", size, used)
 		}
 	})
 }
 
-// FuzzLoad gives harmed keys of Redis to a reader with a signing key: it must refuse all
-// but what was written.
+// FuzzLoad gives corrupted contents of Redis to a reader with a signing key. The reader has to refuse
+// everything except for what was saved.
 func FuzzLoad(f *testing.F) {
 	c := offline(f, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
 	base, log, bookmark := storedFrames(f, c.codec)
 	now := time.UnixMilli(1_800_000_020_000)
-	want := sealed(c.keys.signing, base, log, now)
+	want := signedReply(c.keys.signing, base, log, now)
 	want.head["bookmark"] = string(bookmark)
 	want.head.sign(c.keys.signing, "prod-eu")
 	h := want.head
 	f.Add("prod-eu", want.base, want.log[0].record, h["mac"], h["key"], h["seq"], h["received"], h["ttl"], h["chain"], h["bookmark"], int64(10_000))
 	f.Add("prod-us", want.base, want.log[0].record, h["mac"], h["key"], h["seq"], h["received"], h["ttl"], h["chain"], h["bookmark"], int64(3_600_000))
-	f.Add("prod-eu", want.log[0].record, want.base, h["mac"], noKeyID, h["seq"], "1e9", "3600000", h["base"], "", int64(-1))
+	f.Add("prod-eu", want.log[0].record, want.base, h["mac"], wellKnownKeyID, h["seq"], "1e9", "3600000", h["base"], "", int64(-1))
 	f.Add("", []byte{}, []byte{1}, "", "", "-1", "9223372036854775807", "9223372036854775807", "", "", int64(1)<<62)
 	f.Fuzz(func(t *testing.T, cluster string, base, log []byte, mac, key, seq, received, ttl, chain, bookmark string, left int64) {
-		got := found{head: head{}, left: time.Duration(left) * time.Millisecond, base: base, log: []logEntry{{"1-1", log}}}
+		got := loadReply{head: head{}, left: time.Duration(left) * time.Millisecond, base: base, log: []logEntry{{"1-1", log}}}
 		for field, value := range h {
 			got.head[field] = value
 		}
@@ -68,22 +68,22 @@ func FuzzLoad(f *testing.F) {
 		for field, value := range h {
 			same = same && got.head[field] == value
 		}
-		c.seen = seenVersions{}
-		e, err := c.reader(cluster).takeIn(got, now, time.Minute)
+		c.rollback = rollbackGuard{}
+		e, err := c.reader(cluster).apply(got, now, time.Minute)
 		switch {
 		case err == nil && !same:
-			t.Errorf("took what was not written: %+v", e)
+			t.Errorf("got an entry that was not saved: %+v", e)
 		case err == nil && (e.ReceivedAt.After(now) || e.ExpiresAt.After(now.Add(10*time.Second))):
-			t.Errorf("received at %s, expires at %s; it is %s", e.ReceivedAt, e.ExpiresAt, now)
+			t.Errorf("got an entry received at %s that expires at %s; it is %s", e.ReceivedAt, e.ExpiresAt, now)
 		case err != nil && same && left > 0 && left < 1<<40:
-			t.Errorf("what was written is refused: %v", err)
+			t.Errorf("the saved entry is refused: %v", err)
 		case err != nil && !errors.Is(err, cache.ErrMiss):
-			t.Errorf("got %v, which is no miss", err)
+			t.Errorf("got %v, want a miss", err)
 		}
 	})
 }
 
-// offline returns a Cache that reads what it is given.
+// offline returns a Cache without a connection, for applying replies.
 func offline(t testing.TB, signing ed25519.PrivateKey) *Cache {
 	keys, err := newKeyring(signing, nil)
 	if err != nil {
@@ -92,12 +92,12 @@ func offline(t testing.TB, signing ed25519.PrivateKey) *Cache {
 	return &Cache{codec: wire.NewCodec(), keys: keys}
 }
 
-// sealed returns what Redis holds of prod-eu with a base and a log of these frames, but for
-// the bookmark and the MAC of its head.
-func sealed(k macKey, base, log []byte, now time.Time) found {
+// signedReply returns the reply of the load script for prod-eu with a base and one entry of the log
+// with these frames. The head has no bookmark and no MAC.
+func signedReply(k macKey, base, log []byte, now time.Time) loadReply {
 	record := func(previous []byte, from, to uint64, frames []byte) ([]byte, []byte) {
-		r := append(make([]byte, recordLen), frames...)
-		return r, k.sealRecord("prod-eu", previous, recordNumbers{term: 1, epoch: 1, from: from, to: to, ttl: 10 * time.Second, received: now}, r)
+		r := append(make([]byte, recordPrefixLen), frames...)
+		return r, k.signRecord("prod-eu", previous, recordNumbers{term: 1, epoch: 1, from: from, to: to, ttl: 10 * time.Second, received: now}, r)
 	}
 	w := statetest.New(1, 2, 10)
 	w.Sample(1_800_000_000)
@@ -107,8 +107,8 @@ func sealed(k macKey, base, log []byte, now time.Time) found {
 	b, baseMAC := record(nil, 0, first, base)
 	l, chain := record(baseMAC, first, w.State.Seq, log)
 	e := cache.Entry{Term: 1, State: w.State, ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), DemandUntil: now.Add(time.Hour), StartedAt: now, SessionExpiresAt: now}
-	s := stored{base: baseMAC, chain: chain, baseLen: int64(len(b)), entries: 1}
-	return found{head: headOf(e, lifetimeOf(e, now), s, nil), left: 70 * time.Second, base: b, log: []logEntry{{"1-1", l}}}
+	s := recordChain{baseMAC: baseMAC, lastMAC: chain, baseLen: int64(len(b)), entries: 1}
+	return loadReply{head: newHead(e, lifetimeOf(e, now), s, nil), left: 70 * time.Second, base: b, log: []logEntry{{"1-1", l}}}
 }
 
 func allocated() uint64 {
@@ -117,15 +117,15 @@ func allocated() uint64 {
 	return m.TotalAlloc
 }
 
-// What reading may take in all: decoders and buffers, and what a byte becomes, which
-// compression and columns multiply.
+// These constants limit the memory for reading an entry: that of decoders and buffers, and that of
+// each byte, which compression and columns multiply.
 const (
 	fixedMemory   = 64 << 20
 	memoryPerByte = 4 << 10
 )
 
-// storedFrames returns what a cluster looks like in Redis: a base, one entry of the log, and
-// the head's bookmark.
+// storedFrames returns the packed frames of a base and of one entry of the log, and the bookmark of
+// the head.
 func storedFrames(f testing.TB, codec *wire.Codec) (base, log, bookmark []byte) {
 	w := statetest.New(1, 2, 10)
 	w.Sample(1_800_000_000)
@@ -137,12 +137,12 @@ func storedFrames(f testing.TB, codec *wire.Codec) (base, log, bookmark []byte) 
 	if err != nil {
 		f.Fatal(err)
 	}
-	whole, err := report{codec, first, wire.HashState(first), now}.whole(frames)
+	baseFrames, err := flushEncoder{codec, first, wire.HashState(first), now}.snapshotFlush(frames)
 	if err != nil {
 		f.Fatal(err)
 	}
-	latest := report{codec, w.State, wire.HashState(w.State), now}
-	since, err := latest.since(first, state.Diff(first, w.State))
+	latest := flushEncoder{codec, w.State, wire.HashState(w.State), now}
+	logFrames, err := latest.deltaFlush(first, state.Diff(first, w.State))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -150,5 +150,5 @@ func storedFrames(f testing.TB, codec *wire.Codec) (base, log, bookmark []byte) 
 	if err != nil {
 		f.Fatal(err)
 	}
-	return pack(whole)[recordLen:], pack(since)[recordLen:], bookmark
+	return pack(baseFrames)[recordPrefixLen:], pack(logFrames)[recordPrefixLen:], bookmark
 }

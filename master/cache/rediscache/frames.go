@@ -10,14 +10,14 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// pack returns a record with room for its MAC and numbers, and behind that the frames,
-// each behind its length as a uvarint.
+// pack returns a record with an empty prefix, and the frames after it, each with its length as a
+// uvarint before it. signRecord fills in the prefix.
 func pack(frames [][]byte) []byte {
-	size := recordLen
+	size := recordPrefixLen
 	for _, f := range frames {
 		size += len(f) + binary.MaxVarintLen32
 	}
-	packed := make([]byte, recordLen, size)
+	packed := make([]byte, recordPrefixLen, size)
 	for _, f := range frames {
 		packed = binary.AppendUvarint(packed, uint64(len(f)))
 		packed = append(packed, f...)
@@ -25,16 +25,16 @@ func pack(frames [][]byte) []byte {
 	return packed
 }
 
-var errPacked = errors.New("frames are cut short")
+var errTruncated = errors.New("frames are cut short")
 
-// unpack calls take with each frame of a record; they share the memory of b.
-func unpack(b []byte, take func(frame []byte) error) error {
+// unpack calls f with each frame in b. The frames share the memory of b.
+func unpack(b []byte, f func(frame []byte) error) error {
 	for len(b) > 0 {
 		size, n := binary.Uvarint(b)
 		if n <= 0 || size > uint64(len(b)-n) {
-			return errPacked
+			return errTruncated
 		}
-		if err := take(b[n : n+int(size)]); err != nil {
+		if err := f(b[n : n+int(size)]); err != nil {
 			return err
 		}
 		b = b[n+int(size):]
@@ -42,40 +42,41 @@ func unpack(b []byte, take func(frame []byte) error) error {
 	return nil
 }
 
-// report is a State with its hash, as it was at an instant.
-type report struct {
+// flushEncoder encodes a State, as of a time, as the frames of a flush.
+type flushEncoder struct {
 	codec *wire.Codec
 	state *state.State
-	hash  wire.Hash
+	hash  wire.Hash // of state
 	at    time.Time
 }
 
-// whole is a report as a flush that begins at nothing, behind the frames of a snapshot.
-func (r report) whole(snapshot [][]byte) ([][]byte, error) {
-	return r.end(slices.Clone(snapshot), &state.State{Epoch: r.state.Epoch})
+// snapshotFlush returns the frames of a flush that transfers the whole State. snapshot has the
+// frames of its objects.
+func (f flushEncoder) snapshotFlush(snapshot [][]byte) ([][]byte, error) {
+	return f.finish(slices.Clone(snapshot), &state.State{Epoch: f.state.Epoch})
 }
 
-// since is a report as a flush that begins at prev; nil where nothing but times
-// differ.
-func (r report) since(prev *state.State, delta state.Delta) ([][]byte, error) {
-	if prev.Seq == r.state.Seq {
+// deltaFlush returns the frames of a flush from prev to the State, nil if only times differ.
+func (f flushEncoder) deltaFlush(prev *state.State, delta state.Delta) ([][]byte, error) {
+	if prev.Seq == f.state.Seq {
 		return nil, nil
 	}
-	frame, err := r.codec.EncodeAgent(&wire.Delta{From: delta.From, To: delta.To, Upserts: delta.Upserts, Removes: delta.Removes})
+	frame, err := f.codec.EncodeAgent(&wire.Delta{From: delta.From, To: delta.To, Upserts: delta.Upserts, Removes: delta.Removes})
 	if err != nil {
 		return nil, err
 	}
-	return r.end([][]byte{frame}, prev)
+	return f.finish([][]byte{frame}, prev)
 }
 
-// end appends to a flush what comes behind the objects.
-func (r report) end(frames [][]byte, prev *state.State) ([][]byte, error) {
-	messages := r.status(prev)
-	if u := r.state.Usage; u != nil && u != prev.Usage {
+// finish appends the frames that follow the objects in a flush: statuses of sections, usage and
+// the bookmark.
+func (f flushEncoder) finish(frames [][]byte, prev *state.State) ([][]byte, error) {
+	messages := f.statusMessages(prev)
+	if u := f.state.Usage; u != nil && u != prev.Usage {
 		messages = append(messages, wire.NewUsage(u, prev.Usage))
 	}
-	for _, m := range append(messages, r.bookmark()) {
-		frame, err := r.codec.EncodeAgent(m)
+	for _, m := range append(messages, f.bookmark()) {
+		frame, err := f.codec.EncodeAgent(m)
 		if err != nil {
 			return nil, err
 		}
@@ -84,27 +85,29 @@ func (r report) end(frames [][]byte, prev *state.State) ([][]byte, error) {
 	return frames, nil
 }
 
-func (r report) status(prev *state.State) (messages []wire.AgentMessage) {
-	for i, s := range r.state.Sections {
+// statusMessages returns a message for each section whose error differs from that in prev.
+func (f flushEncoder) statusMessages(prev *state.State) (messages []wire.AgentMessage) {
+	for i, s := range f.state.Sections {
 		if s.Error != prev.Sections[i].Error {
-			messages = append(messages, &wire.Status{Section: state.SectionName(i), Age: r.age(s), Error: s.Error})
+			messages = append(messages, &wire.Status{Section: state.SectionName(i), Age: f.age(s), Error: s.Error})
 		}
 	}
 	return messages
 }
 
-func (r report) bookmark() *wire.Bookmark {
-	b := &wire.Bookmark{Seq: r.state.Seq, Count: r.state.Count(), Hash: r.hash}
-	for i, s := range r.state.Sections {
-		b.Ages[i] = r.age(s)
+func (f flushEncoder) bookmark() *wire.Bookmark {
+	b := &wire.Bookmark{Seq: f.state.Seq, Count: f.state.Count(), Hash: f.hash}
+	for i, s := range f.state.Sections {
+		b.Ages[i] = f.age(s)
 	}
 	return b
 }
 
-// age is how long before the report a section was observed; negative: never.
-func (r report) age(s state.Section) time.Duration {
+// age returns how long before f.at a section was observed. It is negative if the section was
+// never observed.
+func (f flushEncoder) age(s state.Section) time.Duration {
 	if s.ObservedAt.IsZero() {
 		return -1
 	}
-	return max(r.at.Sub(s.ObservedAt), 0)
+	return max(f.at.Sub(s.ObservedAt), 0)
 }

@@ -1,13 +1,13 @@
--- Reads one cluster. KEYS: head, base, log. ARGV:
---   1 the MAC of the base that the reader has taken in already, or ''
---   2 the last entry of the log that it has taken in
---   3 how many bytes it takes at most   4 how many entries of the log
---   5… the fields of the head
--- Gives 'none' where there is nothing; 'large' and a number of bytes or entries where it
--- is too much; else 'found', the head's fields, the ms that it has left, whether the
--- reader has the base (1) or not (0), the base where it has not, and the entries of the
--- log that it lacks. It writes nothing.
-local most = tonumber(ARGV[3])
+-- Loads one cluster. KEYS: head, base, log. ARGV:
+--   1 the MAC of the base that the reader has applied, '' if none
+--   2 the ID of the last entry of the log that it has applied
+--   3 the maximum number of bytes   4 the maximum number of entries of the log
+--   5… the names of the head's fields
+-- Returns 'none' if there is no head; 'large' and the number of bytes or entries if a maximum is
+-- exceeded; otherwise 'found', the values of the head's fields, its remaining time to live in ms,
+-- 1 if the reader has the base and else 0, the base unless the reader has it, and the entries of
+-- the log after the last applied one. It writes nothing.
+local max_bytes = tonumber(ARGV[3])
 local left = redis.call('PTTL', KEYS[1])
 if left <= 0 then
   return {'none'}
@@ -19,15 +19,15 @@ for i, value in ipairs(head) do
     mac = value
   end
 end
-local had = mac and mac == ARGV[1]
-if not had then
+local has_base = mac and mac == ARGV[1]
+if not has_base then
   bytes = bytes + redis.call('STRLEN', KEYS[2])
 end
-if bytes > most then
+if bytes > max_bytes then
   return {'large', bytes}
 end
 local from = '-'
-if had and ARGV[2] ~= '' then
+if has_base and ARGV[2] ~= '' then
   from = '(' .. ARGV[2]
 end
 local log = redis.call('XRANGE', KEYS[3], from, '+', 'COUNT', tonumber(ARGV[4]) + 1)
@@ -39,10 +39,10 @@ for _, entry in ipairs(log) do
     bytes = bytes + #value
   end
 end
-if bytes > most then
+if bytes > max_bytes then
   return {'large', bytes}
 end
-if had then
+if has_base then
   return {'found', head, left, 1, '', log}
 end
 return {'found', head, left, 0, redis.call('GET', KEYS[2]), log}

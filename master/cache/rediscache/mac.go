@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What a MAC is over begins with macDomain and one of these kinds.
+// The input of each MAC starts with macDomain and one of these kinds.
 const (
 	macDomain = "rollcall.dev/redis/v1"
 	kindHead  = "head"
@@ -21,49 +21,49 @@ const (
 )
 
 const (
-	// hkdfInfo separates the MAC's key from whatever else is derived from a signing key.
+	// hkdfInfo separates the key of the MACs from other keys derived from the same signing key.
 	hkdfInfo = "rollcall.dev/redis/v1 HMAC-SHA256 key"
-	// keyIDLen is how many bytes of the public key's hash name a key.
+	// keyIDLen is the length of a key ID in bytes, a prefix of the public key's hash.
 	keyIDLen = 8
-	// noKeyID names the key that everybody knows.
-	noKeyID = "none"
+	// wellKnownKeyID is the ID of the wellKnownKey.
+	wellKnownKeyID = "none"
 )
 
-// macKey makes and verifies MACs.
+// macKey computes and verifies MACs.
 type macKey struct {
 	id     string
 	secret []byte
 }
 
-// noKey returns the key of masters without a signing key. Everybody knows it, so that it
-// finds what was harmed by accident and no forgery.
-func noKey() macKey {
+// wellKnownKey returns the key that masters without a signing key use. It is public, so that its
+// MACs detect accidental corruption but not forgery.
+func wellKnownKey() macKey {
 	secret := sha256.Sum256([]byte(hkdfInfo))
-	return macKey{id: noKeyID, secret: secret[:]}
+	return macKey{id: wellKnownKeyID, secret: secret[:]}
 }
 
-// KeyID returns the name by which entries in Redis say which signing key they were
-// written with: the first 8 bytes of the SHA-256 of its public half, in hex.
+// KeyID returns the ID of a signing key in the entries in Redis: the first 8 bytes of the
+// SHA-256 of its public key, in hex.
 func KeyID(public ed25519.PublicKey) string {
 	sum := sha256.Sum256(public)
 	return hex.EncodeToString(sum[:keyIDLen])
 }
 
-// deriveKey derives the MAC's key from a signing key by HKDF-SHA256.
+// deriveKey derives the key of the MACs from a signing key by HKDF-SHA256.
 func deriveKey(signing ed25519.PrivateKey) (macKey, error) {
 	if len(signing) != ed25519.PrivateKeySize {
-		return macKey{}, fmt.Errorf("a signing key has %d bytes, want %d", len(signing), ed25519.PrivateKeySize)
+		return macKey{}, fmt.Errorf("the signing key has %d bytes, want %d", len(signing), ed25519.PrivateKeySize)
 	}
 	public := ed25519.PublicKey(signing[ed25519.PrivateKeySize-ed25519.PublicKeySize:])
 	secret, err := hkdf.Key(sha256.New, signing.Seed(), nil, hkdfInfo, sha256.Size)
 	if err != nil {
-		return macKey{}, fmt.Errorf("derive the key of the MAC: %w", err)
+		return macKey{}, fmt.Errorf("derive the key of the MACs: %w", err)
 	}
 	return macKey{id: KeyID(public), secret: secret}, nil
 }
 
-// mac returns the HMAC-SHA256 of the domain and the parts, each behind its length, so
-// that no two lists of parts are the same bytes.
+// mac returns the HMAC-SHA256 of the domain and the parts. The length of each is written before
+// it, so that different lists of parts are different inputs.
 func (k macKey) mac(parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, k.secret)
 	var size [8]byte
@@ -79,19 +79,19 @@ func (k macKey) mac(parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// keyring has the keys of a master.
+// keyring holds the keys of a master.
 type keyring struct {
-	// signing makes MACs.
+	// signing computes MACs.
 	signing macKey
-	// accepted verifies them, by key ID; signing is one of them.
+	// accepted has the keys that verify MACs, by ID. signing is one of them.
 	accepted map[string]macKey
 }
 
-// newKeyring derives the keys. Without a signing key the only one is noKey, which a
-// master with a signing key never accepts.
+// newKeyring returns the keyring with the keys that are derived from signing and others. If
+// signing is nil, it has only the wellKnownKey, which a master with a signing key does not accept.
 func newKeyring(signing ed25519.PrivateKey, others []ed25519.PrivateKey) (keyring, error) {
 	if signing == nil {
-		k := noKey()
+		k := wellKnownKey()
 		return keyring{signing: k, accepted: map[string]macKey{k.id: k}}, nil
 	}
 	first, err := deriveKey(signing)
@@ -109,16 +109,16 @@ func newKeyring(signing ed25519.PrivateKey, others []ed25519.PrivateKey) (keyrin
 	return ring, nil
 }
 
-// A record is what is stored of one base or one update: its MAC, its numbers, and frames.
+// A record is a base or one entry of the log: a prefix of its MAC and its numbers, and frames.
 const (
-	numbersLen = 6 * 8
-	recordLen  = sha256.Size + numbersLen
+	numbersLen      = 6 * 8
+	recordPrefixLen = sha256.Size + numbersLen
 )
 
-// recordNumbers say which record it is, so that one that comes by itself has a place.
+// recordNumbers identify a record.
 type recordNumbers struct {
 	term, epoch uint64
-	// from and to are the seqs that the frames lead from and to; a base begins at 0.
+	// from and to are the seqs before and after the change in the frames. from is 0 for a base.
 	from, to uint64
 	ttl      time.Duration
 	received time.Time
@@ -137,25 +137,25 @@ func readNumbers(b []byte) (n recordNumbers) {
 	return n
 }
 
-// sealRecord fills in the first recordLen bytes of a record, behind which its frames
-// are, and returns its MAC. previous is the MAC of the record before it, nil for a base.
-func (k macKey) sealRecord(cluster string, previous []byte, n recordNumbers, record []byte) []byte {
-	n.put(record[sha256.Size:recordLen])
+// signRecord fills in the first recordPrefixLen bytes of a record and returns its MAC. previous is
+// the MAC of the record before it, nil for a base.
+func (k macKey) signRecord(cluster string, previous []byte, n recordNumbers, record []byte) []byte {
+	n.put(record[sha256.Size:recordPrefixLen])
 	mac := k.recordMAC(cluster, previous, record)
 	copy(record, mac)
 	return mac
 }
 
-// openRecord verifies a record, and returns its MAC, numbers and frames.
-func (k macKey) openRecord(cluster string, previous, record []byte) (mac []byte, n recordNumbers, frames []byte, err error) {
-	if len(record) < recordLen {
+// verifyRecord verifies a record and returns its MAC, numbers and frames. The error is a refusal.
+func (k macKey) verifyRecord(cluster string, previous, record []byte) (mac []byte, n recordNumbers, frames []byte, err error) {
+	if len(record) < recordPrefixLen {
 		return nil, n, nil, refused(causeFormat, "a record is cut short")
 	}
 	mac = record[:sha256.Size]
 	if !hmac.Equal(mac, k.recordMAC(cluster, previous, record)) {
-		return nil, n, nil, refused(causeMAC, "the MAC of a record does not fit: it was changed, moved or copied")
+		return nil, n, nil, refused(causeMAC, "the MAC of a record is wrong: the record was changed, moved or copied")
 	}
-	return bytes.Clone(mac), readNumbers(record[sha256.Size:recordLen]), record[recordLen:], nil
+	return bytes.Clone(mac), readNumbers(record[sha256.Size:recordPrefixLen]), record[recordPrefixLen:], nil
 }
 
 func (k macKey) recordMAC(cluster string, previous, record []byte) []byte {

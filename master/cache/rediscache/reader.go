@@ -12,90 +12,95 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// lookEvery is how often a follower looks even if nobody told it of an update:
-// Redis forgets what it tells while a connection is down.
-const lookEvery = 5 * time.Second
+// pollInterval is how often Watch loads an entry even without a notification. Notifications are
+// lost while the connection is down.
+const pollInterval = 5 * time.Second
 
-// reader reads one cluster, and remembers how far it got.
+// reader loads the entry of one cluster. It keeps what it has applied, so that the next load
+// transfers only later records.
 type reader struct {
 	cache   *Cache
 	cluster string
 
-	// key is the one that what was taken in is signed with.
+	// key is the key with which the applied records are signed.
 	key macKey
-	// stored is what was taken in, and last the ID of the log's last entry of it.
-	stored   stored
-	last     string
+	// chain describes the applied records. lastID is the ID of the last applied entry of the log.
+	chain    recordChain
+	lastID   string
 	receiver *wire.Receiver
 }
 
 func (r *Cache) reader(cluster string) *reader { return &reader{cache: r, cluster: cluster} }
 
-func channel(cluster string) string { return key(cluster, "saved") }
+// channel returns the name of the channel that announces each save of a cluster.
+func channel(cluster string) string { return redisKey(cluster, "saved") }
 
-// Follow implements cache.Store.
+// Watch implements cache.Store.
 func (r *Cache) Watch(ctx context.Context, cluster string, ttl time.Duration, after cache.Version) iter.Seq2[cache.Entry, error] {
 	return func(yield func(cache.Entry, error) bool) {
-		told := r.client.Subscribe(ctx, channel(cluster))
-		defer told.Close()
-		news := told.Channel()
-		look := time.NewTicker(lookEvery)
-		defer look.Stop()
+		subscription := r.client.Subscribe(ctx, channel(cluster))
+		defer subscription.Close()
+		saved := subscription.Channel()
+		poll := time.NewTicker(pollInterval)
+		defer poll.Stop()
 		reader := r.reader(cluster)
 		var until time.Time
 		for ctx.Err() == nil {
-			e, err := reader.catchUp(ctx, ttl)
+			e, err := reader.load(ctx, ttl)
 			switch {
 			case ctx.Err() != nil:
 				return
 			case err != nil && !errors.Is(err, cache.ErrMiss):
-				yield(cache.Entry{}, fmt.Errorf("follow %s in redis: %w", cluster, err))
+				yield(cache.Entry{}, fmt.Errorf("watch %s in redis: %w", cluster, err))
 				return
-			case err == nil && e.Replaces(after, until.Add(rounding)):
+			case err == nil && e.Replaces(after, until.Add(expiryTolerance)):
 				after, until = e.Version(), e.ExpiresAt
 				if !yield(e, nil) {
 					return
 				}
 			}
 			select {
-			case <-news:
-			case <-look.C:
+			case <-saved:
+			case <-poll.C:
 			case <-ctx.Done():
 			}
 		}
 	}
 }
 
-// rounding is by how much the expiry of one and the same Entry may differ between
-// two looks at it: what is left of it is told in milliseconds and takes time to come.
-const rounding = 20 * time.Millisecond
+// expiryTolerance is how much the expiry of the same Entry may differ between two loads. It is
+// computed from the remaining time to live, which is rounded to milliseconds and takes time to
+// arrive.
+const expiryTolerance = 20 * time.Millisecond
 
-// catchUp returns the Entry as it stands now, an ErrMiss where there is none. What is
-// refused stays in Redis, for the next save to replace: a reader deletes nothing.
-func (r *reader) catchUp(ctx context.Context, ttl time.Duration) (cache.Entry, error) {
-	found, err := r.fetch(ctx)
+// load returns the current Entry, or ErrMiss if there is none. It does not delete an entry that it
+// refuses, but lets the next save of this process replace it.
+func (r *reader) load(ctx context.Context, ttl time.Duration) (cache.Entry, error) {
+	reply, err := r.fetch(ctx)
 	if err == nil {
 		var e cache.Entry
-		if e, err = r.takeIn(found, time.Now(), ttl); err == nil {
+		if e, err = r.apply(reply, time.Now(), ttl); err == nil {
 			return e, nil
 		}
 	}
-	r.key, r.stored, r.last, r.receiver = macKey{}, stored{}, "", nil
-	var why *refusal
-	if errors.As(err, &why) {
-		r.cache.problems.note(r.cluster, err)
-		r.cache.writer(r.cluster).replaceRefused(found.head)
+	r.key, r.chain, r.lastID, r.receiver = macKey{}, recordChain{}, "", nil
+	var refusedErr *refusal
+	if errors.As(err, &refusedErr) {
+		r.cache.recorder.record(r.cluster, err)
+		r.cache.writer(r.cluster).replaceRefused(reply.head)
 	}
 	return cache.Entry{}, err
 }
 
-// found is what the load script gives.
-type found struct {
+// loadReply is the reply of the load script.
+type loadReply struct {
 	head head
-	left time.Duration
-	had  bool   // the reader has the base
-	base []byte // empty: the reader has it, or it was evicted
-	log  []logEntry
+	left time.Duration // until Redis removes the head
+	// hasBase is set if the reader has applied the base. base is empty then, or if Redis has
+	// evicted it.
+	hasBase bool
+	base    []byte
+	log     []logEntry
 }
 
 type logEntry struct {
@@ -103,138 +108,140 @@ type logEntry struct {
 	record []byte
 }
 
-func (r *reader) fetch(ctx context.Context) (found, error) {
+// fetch runs the load script.
+func (r *reader) fetch(ctx context.Context) (loadReply, error) {
 	args := make([]any, 0, 4+len(headFields))
-	args = append(args, r.stored.base, r.last, maxBytes, maxEntries)
+	args = append(args, r.chain.baseMAC, r.lastID, maxBytes, maxEntries)
 	for _, f := range headFields {
 		args = append(args, f)
 	}
-	reply, err := r.cache.runScript(ctx, r.cluster, r.cache.load, keys(r.cluster), args...)
+	reply, err := r.cache.runScript(ctx, r.cluster, r.cache.load, redisKeys(r.cluster), args...)
 	if err != nil {
-		return found{}, err
+		return loadReply{}, err
 	}
-	switch word := text(reply[0]); {
-	case word == "found" && len(reply) == 6:
-	case word == "large" && len(reply) == 2:
-		return found{}, refused(causeSize, "it has %v bytes, or more entries than %d in its log; at most %d bytes are read", reply[1], maxEntries, maxBytes)
+	switch status := asString(reply[0]); {
+	case status == "found" && len(reply) == 6:
+	case status == "large" && len(reply) == 2:
+		return loadReply{}, refused(causeSize, "the entry is too large: %v bytes or log entries; the limits are %d bytes and %d entries", reply[1], maxBytes, maxEntries)
 	default:
-		return found{}, cache.ErrMiss
+		return loadReply{}, cache.ErrMiss
 	}
 	left, _ := reply[2].(int64)
-	had, _ := reply[3].(int64)
-	f := found{head: headFrom(reply[1]), left: time.Duration(left) * time.Millisecond, had: had == 1, base: []byte(text(reply[4]))}
+	hasBase, _ := reply[3].(int64)
+	f := loadReply{head: parseHeadReply(reply[1]), left: time.Duration(left) * time.Millisecond, hasBase: hasBase == 1, base: []byte(asString(reply[4]))}
 	entries, _ := reply[5].([]any)
 	for _, e := range entries {
-		f.log = append(f.log, logEntryOf(e))
+		f.log = append(f.log, parseLogEntry(e))
 	}
 	return f, nil
 }
 
-// headFrom reads the values of headFields.
-func headFrom(reply any) head {
+// parseHeadReply returns the head whose values, in the order of headFields, are in a reply.
+func parseHeadReply(reply any) head {
 	h := head{}
 	values, _ := reply.([]any)
 	for i, v := range values {
 		if i < len(headFields) {
-			h[headFields[i]] = text(v)
+			h[headFields[i]] = asString(v)
 		}
 	}
 	return h
 }
 
-// logEntryOf reads a stream's entry: its id, and its field and value.
-func logEntryOf(e any) (l logEntry) {
+// parseLogEntry parses an entry of a stream: its ID, and the name and value of its only field.
+func parseLogEntry(e any) (l logEntry) {
 	pair, _ := e.([]any)
 	if len(pair) != 2 {
 		return l
 	}
-	l.id = text(pair[0])
+	l.id = asString(pair[0])
 	if fields, _ := pair[1].([]any); len(fields) == 2 {
-		l.record = []byte(text(fields[1]))
+		l.record = []byte(asString(fields[1]))
 	}
 	return l
 }
 
-func text(v any) string {
+// asString returns v, or "" if it is not a string.
+func asString(v any) string {
 	s, _ := v.(string)
 	return s
 }
 
-// takeIn returns the Entry that what was found leads to. Nothing is decoded before all
-// of it was verified.
-func (r *reader) takeIn(f found, now time.Time, ttl time.Duration) (cache.Entry, error) {
-	key, err := r.cache.keys.verify(r.cluster, f.head)
+// apply applies the records of a reply and returns the resulting Entry. It verifies all records
+// before it decodes any.
+func (r *reader) apply(reply loadReply, now time.Time, ttl time.Duration) (cache.Entry, error) {
+	key, err := r.cache.keys.verify(r.cluster, reply.head)
 	if err != nil {
 		return cache.Entry{}, err
 	}
-	c, err := f.head.claim(now, f.left, ttl)
+	p, err := reply.head.parse(now, reply.left, ttl)
 	if err != nil {
 		return cache.Entry{}, err
 	}
-	if !r.cache.seen.allow(r.cluster, c.version, c.received, now) {
-		return cache.Entry{}, refused(causeOlder, "version %s is older than one that was seen here: somebody set it back", c.version)
+	if !r.cache.rollback.allow(r.cluster, p.version, p.received, now) {
+		return cache.Entry{}, refused(causeOlder, "version %s is older than a version that this master has seen: something restored it in Redis", p.version)
 	}
-	if !f.had && len(f.base) == 0 {
-		return cache.Entry{}, cache.ErrMiss // a part of it was evicted
+	if !reply.hasBase && len(reply.base) == 0 {
+		return cache.Entry{}, cache.ErrMiss // Redis has evicted the base
 	}
-	records, err := r.verify(key, f, c)
+	records, err := r.verify(key, reply, p)
 	if err != nil {
 		return cache.Entry{}, err
 	}
-	e := c.entry
-	e.State, err = r.decode(f, records, c)
+	e := p.entry
+	e.State, err = r.decode(reply, records, p)
 	switch {
 	case errors.Is(err, wire.ErrBudget):
-		return cache.Entry{}, err // there may be room later
+		return cache.Entry{}, err // memory may become available
 	case err != nil:
 		return cache.Entry{}, refused(causeFormat, "%w", err)
 	}
 	e.Size = r.receiver.EvictedSize()
-	r.cache.seen.note(r.cluster, seen{version: c.version, received: c.received, expires: e.ExpiresAt}, now)
+	r.cache.rollback.record(r.cluster, seenEntry{version: p.version, received: p.received, expires: e.ExpiresAt}, now)
 	return e, nil
 }
 
-// verify returns the frames of the records that were found, if they are a chain that
-// goes on from what was taken in and ends where the head says.
-func (r *reader) verify(key macKey, f found, c claim) (frames [][]byte, err error) {
-	to, previous := uint64(0), r.stored.chain
-	take := func(record []byte) error {
-		mac, n, inside, err := key.openRecord(r.cluster, previous, record)
+// verify returns the frames of the records in a reply. It verifies that they follow the applied
+// records without a gap and end with the last record of the head.
+func (r *reader) verify(key macKey, reply loadReply, p parsedHead) (frames [][]byte, err error) {
+	to, previous := uint64(0), r.chain.lastMAC
+	add := func(record []byte) error {
+		mac, n, f, err := key.verifyRecord(r.cluster, previous, record)
 		if err != nil {
 			return err
 		}
-		if n.epoch != c.version.Epoch || n.to < n.from || len(frames) > 0 && n.from != to {
-			return refused(causeFormat, "a record leads from %d to %d in epoch %x, which is not what comes next", n.from, n.to, n.epoch)
+		if n.epoch != p.version.Epoch || n.to < n.from || len(frames) > 0 && n.from != to {
+			return refused(causeFormat, "a record has the change from seq %d to %d in epoch %x, which does not follow the record before it", n.from, n.to, n.epoch)
 		}
-		to, previous, frames = n.to, mac, append(frames, inside)
+		to, previous, frames = n.to, mac, append(frames, f)
 		return nil
 	}
-	if !f.had {
+	if !reply.hasBase {
 		previous = nil
-		if err := take(f.base); err != nil {
+		if err := add(reply.base); err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
-		r.key, r.last, r.stored = key, "", stored{base: previous, baseLen: int64(len(f.base))}
+		r.key, r.lastID, r.chain = key, "", recordChain{baseMAC: previous, baseLen: int64(len(reply.base))}
 	}
-	for _, l := range f.log {
-		if err := take(l.record); err != nil {
+	for _, l := range reply.log {
+		if err := add(l.record); err != nil {
 			return nil, fmt.Errorf("entry %.40q of the log: %w", l.id, err)
 		}
-		r.last = l.id
-		r.stored.entries++
-		r.stored.logLen += int64(len(l.record))
+		r.lastID = l.id
+		r.chain.entries++
+		r.chain.logLen += int64(len(l.record))
 	}
-	r.stored.chain = previous
-	if string(r.stored.base) != f.head["base"] || string(previous) != f.head["chain"] || r.stored.entries != c.entries {
-		return nil, refused(causeMAC, "it has not the records that its head is for: some were left out, or are of another time")
+	r.chain.lastMAC = previous
+	if string(r.chain.baseMAC) != reply.head["base"] || string(previous) != reply.head["chain"] || r.chain.entries != p.entries {
+		return nil, refused(causeMAC, "the records are not those of the head: some are missing, or from another time")
 	}
 	return frames, nil
 }
 
-// decode returns the State that verified records and the head's bookmark lead to.
-func (r *reader) decode(f found, records [][]byte, c claim) (s *state.State, err error) {
-	if !f.had {
-		r.receiver = wire.NewReceiver(c.version.Epoch, nil)
+// decode applies verified records and the bookmark of the head, and returns the resulting State.
+func (r *reader) decode(reply loadReply, records [][]byte, p parsedHead) (s *state.State, err error) {
+	if !reply.hasBase {
+		r.receiver = wire.NewReceiver(p.version.Epoch, nil)
 		if r.cache.budget != nil {
 			r.receiver.SetBudget(r.cache.budget(r.cluster), 0)
 		}
@@ -243,8 +250,8 @@ func (r *reader) decode(f found, records [][]byte, c claim) (s *state.State, err
 		return nil, errors.New("the reader has no base")
 	}
 	var snapshot [][]byte
-	changed := f.had
-	take := func(frame []byte) error {
+	changed := reply.hasBase
+	receive := func(frame []byte) error {
 		m, err := r.cache.codec.DecodeAgent(frame)
 		if err != nil {
 			return err
@@ -255,23 +262,23 @@ func (r *reader) decode(f found, records [][]byte, c claim) (s *state.State, err
 		case *wire.Delta:
 			changed = changed || !m.Empty()
 		}
-		s, err = r.receiver.Receive(m, c.entry.ReceivedAt)
+		s, err = r.receiver.Receive(m, p.entry.ReceivedAt)
 		return err
 	}
 	for i, frames := range records {
-		if err := unpack(frames, take); err != nil {
-			return nil, fmt.Errorf("take in record %d of %d: %w", i+1, len(records), err)
+		if err := unpack(frames, receive); err != nil {
+			return nil, fmt.Errorf("decode record %d of %d: %w", i+1, len(records), err)
 		}
 	}
-	if err := take([]byte(f.head["bookmark"])); err != nil {
-		return nil, fmt.Errorf("take in the bookmark: %w", err)
+	if err := receive([]byte(reply.head["bookmark"])); err != nil {
+		return nil, fmt.Errorf("decode the bookmark: %w", err)
 	}
-	if s == nil || s.Seq != c.version.Seq {
-		return nil, errors.New("take in the bookmark: it is none, or of another seq than its head")
+	if s == nil || s.Seq != p.version.Seq {
+		return nil, errors.New("decode the bookmark: it is missing, or has another seq than the head")
 	}
 	if !changed {
-		// Whoever reads it makes objects of the frames anew; a master that starts reads
-		// a thousand clusters which nobody may look at.
+		// Keep the encoded frames and decode the objects when they are read. A master that starts
+		// loads all clusters, and many of them may have no demand.
 		s = r.receiver.CompactAs(r.cache.codec, snapshot)
 	}
 	return s, nil

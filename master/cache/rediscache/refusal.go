@@ -14,25 +14,25 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// cause says why an entry in Redis is refused; a label of a metric.
+// cause is the reason why an entry in Redis is refused, and the label of a metric.
 type cause string
 
 const (
-	// causeKey: it was signed with a key that this master does not have.
+	// causeKey means that the entry is signed with a key that this master does not accept.
 	causeKey cause = "unknown_key"
-	// causeMAC: a MAC does not fit.
+	// causeMAC means that a MAC is wrong.
 	causeMAC cause = "mac"
-	// causeTime: it is older than it may be, or from a time ahead.
+	// causeTime means that the entry is too old, or from the future.
 	causeTime cause = "time"
-	// causeOlder: this process has seen a newer one, which may still be served.
+	// causeOlder means that this process has seen a newer entry that has not expired.
 	causeOlder cause = "older"
-	// causeFormat: it cannot be read.
+	// causeFormat means that the entry cannot be parsed.
 	causeFormat cause = "format"
-	// causeSize: it is too large to be read.
+	// causeSize means that the entry is too large.
 	causeSize cause = "size"
 )
 
-// refusal is the error of an entry in Redis that is not taken. It is a cache.ErrMiss.
+// refusal is the error for an entry in Redis that is not accepted. It wraps cache.ErrMiss.
 type refusal struct {
 	cause cause
 	err   error
@@ -45,15 +45,14 @@ func refused(c cause, format string, args ...any) error {
 // Error implements error.
 func (r *refusal) Error() string { return "refused: " + r.err.Error() }
 
-// Unwrap lets errors.Is find cache.ErrMiss and what was wrong.
+// Unwrap returns cache.ErrMiss and the reason.
 func (r *refusal) Unwrap() []error { return []error{cache.ErrMiss, r.err} }
 
-// logEvery is how often one cause, or one code of replies, is logged at most.
-const logEvery = time.Minute
+// logInterval is the minimum time between two log lines for one cause or one code of errors.
+const logInterval = time.Minute
 
-// problems counts what is wrong with single clusters' entries, and logs it, each cause
-// once a minute.
-type problems struct {
+// errorRecorder counts and logs errors that concern the entry of one cluster.
+type errorRecorder struct {
 	log              *slog.Logger
 	refusals, errors *prometheus.CounterVec
 
@@ -61,52 +60,52 @@ type problems struct {
 	logs map[string]*rate.Sometimes
 }
 
-func newProblems(log *slog.Logger) *problems {
-	p := &problems{
+func newErrorRecorder(log *slog.Logger) *errorRecorder {
+	e := &errorRecorder{
 		log: log, logs: map[string]*rate.Sometimes{},
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_redis_refused_total", Help: "Entries of clusters in Redis that were refused, by cause: unknown_key, mac, time, older, format, size."}, []string{"cause"}),
-		errors:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_redis_reply_errors_total", Help: "Errors that Redis replied for single clusters, by code: WRONGTYPE, NOSCRIPT, OOM and others."}, []string{"code"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_redis_refused_total", Help: "Entries in Redis that were refused, by cause: unknown_key, mac, time, older, format, size."}, []string{"cause"}),
+		errors:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_redis_reply_errors_total", Help: "Error replies of Redis to commands for one cluster, by code: WRONGTYPE, NOSCRIPT, OOM and others."}, []string{"code"}),
 	}
 	for _, c := range []cause{causeKey, causeMAC, causeTime, causeOlder, causeFormat, causeSize} {
-		p.refusals.WithLabelValues(string(c))
+		e.refusals.WithLabelValues(string(c))
 	}
-	return p
+	return e
 }
 
-// note counts and logs an error of one cluster; of errors that are neither refusals nor
-// replies it does nothing.
-func (p *problems) note(cluster string, err error) {
+// record counts and logs an error of a cluster if it is a refusal or an error reply of Redis.
+func (e *errorRecorder) record(cluster string, err error) {
 	var r *refusal
 	if errors.As(err, &r) {
-		p.refusals.WithLabelValues(string(r.cause)).Inc()
-		p.sometimes("refused "+string(r.cause), func() {
-			p.log.Warn("an entry in redis is refused, as if it were not there; a master that has the cluster's report writes it anew", "cluster", cluster, "cause", string(r.cause), "error", err)
+		e.refusals.WithLabelValues(string(r.cause)).Inc()
+		e.logSometimes("refused "+string(r.cause), func() {
+			e.log.Warn("refused an entry in redis; it counts as missing, and the next save of the cluster replaces it", "cluster", cluster, "cause", string(r.cause), "error", err)
 		})
 		return
 	}
-	if reply := replyOf(err); reply != nil {
-		code := codeOf(reply)
-		p.errors.WithLabelValues(code).Inc()
-		p.sometimes("reply "+code, func() {
-			p.log.Warn("redis refuses a command for a cluster; the others go on", "cluster", cluster, "error", reply)
+	if reply := asReplyError(err); reply != nil {
+		code := replyCode(reply)
+		e.errors.WithLabelValues(code).Inc()
+		e.logSometimes("reply "+code, func() {
+			e.log.Warn("redis replied an error to a command for one cluster; other clusters are not affected", "cluster", cluster, "error", reply)
 		})
 	}
 }
 
-func (p *problems) sometimes(what string, f func()) {
-	p.mu.Lock()
-	s := p.logs[what]
+// logSometimes calls log unless it was called for the same key in the last logInterval.
+func (e *errorRecorder) logSometimes(key string, log func()) {
+	e.mu.Lock()
+	s := e.logs[key]
 	if s == nil {
-		s = &rate.Sometimes{First: 1, Interval: logEvery}
-		p.logs[what] = s
+		s = &rate.Sometimes{First: 1, Interval: logInterval}
+		e.logs[key] = s
 	}
-	p.mu.Unlock()
-	s.Do(f)
+	e.mu.Unlock()
+	s.Do(log)
 }
 
-// replyOf returns the error that Redis replied to a command, nil where err is none, or
-// says that the server cannot be used at all.
-func replyOf(err error) error {
+// asReplyError returns the error reply of Redis in err. It returns nil if there is none, or if the
+// reply says that the server cannot be used at all.
+func asReplyError(err error) error {
 	var reply redis.Error
 	if !errors.As(err, &reply) || redis.IsAuthError(reply) || redis.IsLoadingError(reply) || redis.IsMasterDownError(reply) || redis.IsMaxClientsError(reply) {
 		return nil
@@ -114,13 +113,14 @@ func replyOf(err error) error {
 	return reply
 }
 
-// codes are the errors of Redis that have a label of their own.
-var codes = []string{"WRONGTYPE", "NOSCRIPT", "OOM", "MISCONF", "READONLY", "NOPERM", "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "BUSY", "NOREPLICAS"}
+// labelledCodes are the codes of errors that have their own label value.
+var labelledCodes = []string{"WRONGTYPE", "NOSCRIPT", "OOM", "MISCONF", "READONLY", "NOPERM", "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "BUSY", "NOREPLICAS"}
 
-func codeOf(reply error) string {
+// replyCode returns the code of an error reply, "other" if it is not one of labelledCodes.
+func replyCode(reply error) string {
 	words := " " + reply.Error() + " "
-	for _, code := range codes {
-		// Behind "ERR Error running script …" the code is somewhere within.
+	for _, code := range labelledCodes {
+		// In an error of a script the code is somewhere after "ERR Error running script …".
 		if strings.Contains(words, " "+code+" ") || strings.Contains(words, "-"+code+" ") {
 			return code
 		}

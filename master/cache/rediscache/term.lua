@@ -1,6 +1,7 @@
--- Gives the next term. KEYS: the last one. ARGV: 1 the least that it may be (terms
--- go on growing where Redis lost its memory), 2 for how many ms to remember it, 3 the
--- most that the last may be: what is beyond that, or no number, no master wrote.
+-- Returns the next term. KEYS: the last term. ARGV: 1 the minimum of the next term, so that terms
+-- grow even if Redis lost the last one; 2 the time to live of the last term in ms; 3 the maximum of
+-- the last term. A last term that is greater, or not a number, was not written by a master and is
+-- ignored.
 local last = 0
 if redis.call('TYPE', KEYS[1]).ok == 'string' then
   last = tonumber(redis.call('GET', KEYS[1])) or 0

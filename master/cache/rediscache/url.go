@@ -10,23 +10,22 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// errURL is all that is said of a URL that cannot be read: what the parser stumbled
-// over may be a part of the password.
-var errURL = errors.New("the redis URL cannot be read: it is redis://[user:password@]host:port[/db] or rediss://…, with every special character of the password percent-encoded")
+// errURL is returned for any invalid URL. The error of the parser could contain a part of the
+// password.
+var errURL = errors.New("invalid redis URL: use redis://[user:password@]host:port[/db] or rediss://…, and percent-encode special characters in the password")
 
-// connect is the client that a URL describes, and the address for logs. It opens no
-// connection.
+// newClient returns the client for a URL, and its address for logs. It does not connect.
 //
 //	redis://[user:password@]host:port[/db]           one server
 //	rediss://…                                       the same, over TLS
-//	redis://host:port?master_name=NAME[&addr=h:p]    Sentinel: host and addr are sentinels; user and
-//	                                                 password are theirs, &username= and &password= the server's
+//	redis://host:port?master_name=NAME[&addr=h:p]    Sentinel: host and addr are sentinels, with their user
+//	                                                 and password; &username= and &password= are the server's
 //	redis://host:port?cluster=true[&addr=h:p]        Redis Cluster: host and addr are any of its nodes
 //
 // Further options are go-redis' own (pool_size, dial_timeout, …).
-func connect(raw string) (redis.UniversalClient, string, error) {
+func newClient(raw string) (redis.UniversalClient, string, error) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || misread(raw, u) {
+	if err != nil || u.Host == "" || ambiguousPassword(raw, u) {
 		return nil, "", errURL
 	}
 	query := u.Query()
@@ -36,29 +35,28 @@ func connect(raw string) (redis.UniversalClient, string, error) {
 	var client redis.UniversalClient
 	switch {
 	case query.Has("master_name"):
-		client, err = sentinel(u.String())
+		client, err = newSentinelClient(u.String())
 	case clustered || query.Has("addr"):
-		client, err = clusterOf(u.String())
+		client, err = newClusterClient(u.String())
 	default:
-		client, err = single(u.String())
+		client, err = newSingleClient(u.String())
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("read the redis URL: %w", err)
+		return nil, "", fmt.Errorf("parse the redis URL: %w", err)
 	}
 	return client, u.Host, nil
 }
 
-// misread says that a special character of the password was probably taken for the
-// end of it: an @ is left where none belongs.
-func misread(raw string, u *url.URL) bool {
+// ambiguousPassword reports whether a special character in the password was probably parsed as its
+// end: an @ is left in another part of the URL.
+func ambiguousPassword(raw string, u *url.URL) bool {
 	ats := strings.Count(raw, "@")
 	return ats > 1 || ats == 1 && u.User == nil
 }
 
-// Every call has a deadline of its own, which the client has to keep; what it fails
-// at is tried again by who called.
-
-func single(raw string) (redis.UniversalClient, error) {
+// newSingleClient returns the client for one server. Calls end at the deadline of their context,
+// and the caller retries.
+func newSingleClient(raw string) (redis.UniversalClient, error) {
 	o, err := redis.ParseURL(raw)
 	if err != nil {
 		return nil, err
@@ -68,7 +66,8 @@ func single(raw string) (redis.UniversalClient, error) {
 	return redis.NewClient(o), nil
 }
 
-func sentinel(raw string) (redis.UniversalClient, error) {
+// newSentinelClient returns the client for a server that sentinels name.
+func newSentinelClient(raw string) (redis.UniversalClient, error) {
 	o, err := redis.ParseFailoverURL(raw)
 	if err != nil {
 		return nil, err
@@ -77,7 +76,8 @@ func sentinel(raw string) (redis.UniversalClient, error) {
 	return redis.NewFailoverClient(o), nil
 }
 
-func clusterOf(raw string) (redis.UniversalClient, error) {
+// newClusterClient returns the client for a Redis Cluster.
+func newClusterClient(raw string) (redis.UniversalClient, error) {
 	o, err := redis.ParseClusterURL(raw)
 	if err != nil {
 		return nil, err

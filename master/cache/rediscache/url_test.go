@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-func TestURLsAreUnderstood(t *testing.T) {
+func TestURLs(t *testing.T) {
 	for _, tc := range []struct {
 		url, address string
 		check        func(redis.UniversalClient) bool
@@ -32,27 +32,27 @@ func TestURLsAreUnderstood(t *testing.T) {
 			return len(o.Addrs) == 3 && o.Password == "x" && o.TLSConfig != nil
 		}},
 	} {
-		c, address, err := connect(tc.url)
+		c, address, err := newClient(tc.url)
 		if err != nil {
 			t.Errorf("%s: %v", tc.url, err)
 			continue
 		}
 		if address != tc.address || !tc.check(c) {
-			t.Errorf("%s: address %s, client %+v", tc.url, address, c)
+			t.Errorf("%s: got address %s, client %+v", tc.url, address, c)
 		}
 		_ = c.Close()
 	}
 }
 
-func TestURLsThatCannotBeReadDoNotShowTheirPassword(t *testing.T) {
+func TestInvalidURLErrorsHideThePassword(t *testing.T) {
 	for _, url := range []string{
 		"", "redis", "http://h:1", "redis://h:6379/first", "redis://h:6379/1/2", "redis://h:6379?poolsize=3", "redis://h?master_name=m&addr=nowhere",
 		"redis://:secret@h:port", "redis://:se/cret@h:1", "redis://:1/secret@h:1", "redis://:1?secret@h:1", "redis://:1#secret@h:1", "redis://:%zzsecret@h:1",
 		"redis://u:se@cret/@h:1", "rediss://u:a@h/secret@h:1", "redis://:secret@h:1/first", "redis://:secret@h:1?what=1",
 	} {
-		c, _, err := connect(url)
+		c, _, err := newClient(url)
 		if err == nil {
-			t.Errorf("%s: understood as %+v", url, c)
+			t.Errorf("%s: got client %+v, want an error", url, c)
 			_ = c.Close()
 			continue
 		}

@@ -12,33 +12,34 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// stored is what Redis holds of a cluster behind its head.
-type stored struct {
-	// base and chain are the MACs of the base, and of the last record, which is the base
-	// where no entry of the log follows it.
-	base, chain []byte
-	// baseLen and logLen are in bytes, with each record's MAC and numbers.
+// recordChain describes the base of a cluster and the records after it.
+type recordChain struct {
+	// baseMAC and lastMAC are the MACs of the base and of the last record. They are equal if the
+	// log is empty.
+	baseMAC, lastMAC []byte
+	// baseLen and logLen are lengths in bytes, including the prefixes of the records.
 	baseLen, logLen int64
-	// entries of the log.
+	// entries is the number of records in the log.
 	entries int64
 }
 
-// writer writes one cluster. It remembers what it wrote or read last, so that it can
-// write what changed; where Redis says that it holds something else, it writes all.
+// writer saves one cluster. It keeps what it wrote or read last, so that it can append a delta.
+// It writes the base if Redis holds something else.
 type writer struct {
 	cache   *Cache
 	cluster string
 
 	mu     sync.Mutex
-	last   *state.State // nil: nothing that could be gone on from
+	last   *state.State // nil if the next save has to write the base
 	hash   wire.Hash    // of last
-	stored stored
+	chain  recordChain
 	expiry *time.Timer
-	// refused is the MAC of a head that this process refused, as the save script takes it;
-	// empty: none. It may be replaced, whatever its version.
+	// refused is the replace argument of the save script for a head that this process refused,
+	// empty if there is none. The next save replaces that head, whatever its version.
 	refused string
 }
 
+// writer returns the writer of a cluster.
 func (r *Cache) writer(cluster string) *writer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,9 +51,9 @@ func (r *Cache) writer(cluster string) *writer {
 	return w
 }
 
-// forget drops the cluster's writer, if it is still the one; nil: whichever it is. The
-// next save then writes all.
-func (r *Cache) forget(cluster string, w *writer) {
+// dropWriter removes the writer of a cluster if it is w, or any if w is nil. The next save then
+// writes the base.
+func (r *Cache) dropWriter(cluster string, w *writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w == nil || r.writers[cluster] == w {
@@ -60,6 +61,7 @@ func (r *Cache) forget(cluster string, w *writer) {
 	}
 }
 
+// save saves an Entry. It appends a delta if it can, and writes the base otherwise.
 func (w *writer) save(ctx context.Context, e cache.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,200 +69,207 @@ func (w *writer) save(ctx context.Context, e cache.Entry) error {
 	if t.life < time.Millisecond {
 		return nil
 	}
-	if w.continues(e.State) {
-		done, err := w.append(ctx, e, t)
+	if w.canAppend(e.State) {
+		done, err := w.appendDelta(ctx, e, t)
 		if done || err != nil {
 			return err
 		}
 	}
-	return w.rewrite(ctx, e, t)
+	return w.writeBase(ctx, e, t)
 }
 
-// continues reports whether a delta from what was written last will do: it is of the
-// same epoch, and the log is not longer than half of the base.
-func (w *writer) continues(s *state.State) bool {
-	return w.last != nil && w.last.Epoch == s.Epoch && w.last.Seq <= s.Seq && 2*w.stored.logLen <= w.stored.baseLen && w.stored.entries < maxEntries
+// canAppend reports whether a delta from the last State is sufficient: it has the same epoch, and
+// the log does not exceed half of the base.
+func (w *writer) canAppend(s *state.State) bool {
+	return w.last != nil && w.last.Epoch == s.Epoch && w.last.Seq <= s.Seq && 2*w.chain.logLen <= w.chain.baseLen && w.chain.entries < maxEntries
 }
 
-// append writes what changed; it is not done where only the whole will do.
-func (w *writer) append(ctx context.Context, e cache.Entry, t lifetime) (done bool, err error) {
+// appendDelta appends the changes since the last State to the log. done is false if the base has
+// to be written instead.
+func (w *writer) appendDelta(ctx context.Context, e cache.Entry, t lifetime) (done bool, err error) {
 	delta := state.Diff(w.last, e.State)
-	r := report{codec: w.cache.codec, state: e.State, hash: w.hash.Apply(w.last, delta), at: e.ReceivedAt}
-	frames, err := r.since(w.last, delta)
+	f := flushEncoder{codec: w.cache.codec, state: e.State, hash: w.hash.Apply(w.last, delta), at: e.ReceivedAt}
+	frames, err := f.deltaFlush(w.last, delta)
 	if errors.Is(err, wire.ErrTooLarge) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	s, goesOnFrom := w.stored, w.stored.chain
+	next, previous := w.chain, w.chain.lastMAC
 	var record []byte
 	if len(frames) > 0 {
 		record = pack(frames)
-		s.chain = w.seal(e, t, s.chain, w.last.Seq, record)
-		s.entries++
-		s.logLen += int64(len(record))
+		next.lastMAC = w.sign(e, t, previous, w.last.Seq, record)
+		next.entries++
+		next.logLen += int64(len(record))
 	}
-	word, err := w.run(ctx, e, t, r, update{from: goesOnFrom, record: record, leadsTo: s})
-	if replyOf(err) != nil {
-		// Somebody may have spoilt the log so that nothing can be added to it.
-		return false, nil //nolint:nilerr // the caller writes all of it anew
+	status, err := w.execute(ctx, e, t, f, saveRequest{previous: previous, record: record, chain: next})
+	if asReplyError(err) != nil {
+		// The log may be corrupted so that nothing can be appended to it.
+		return false, nil //nolint:nilerr // the caller writes the base
 	}
-	if err != nil || word == needsBase {
+	if err != nil || status == statusNeedsBase {
 		return false, err
 	}
-	w.wrote(e, r, s, word, t)
+	w.saved(e, f, next, status, t)
 	return true, nil
 }
 
-// rewrite writes all.
-func (w *writer) rewrite(ctx context.Context, e cache.Entry, t lifetime) error {
+// writeBase writes the whole State as a new base.
+func (w *writer) writeBase(ctx context.Context, e cache.Entry, t lifetime) error {
 	snapshot, hash, err := w.cache.codec.SnapshotFrames(e.State)
 	if err != nil {
 		return fmt.Errorf("encode base: %w", err)
 	}
-	r := report{codec: w.cache.codec, state: e.State, hash: hash, at: e.ReceivedAt}
-	frames, err := r.whole(snapshot)
+	f := flushEncoder{codec: w.cache.codec, state: e.State, hash: hash, at: e.ReceivedAt}
+	frames, err := f.snapshotFlush(snapshot)
 	if err != nil {
 		return err
 	}
 	record := pack(frames)
-	mac := w.seal(e, t, nil, 0, record)
-	s := stored{base: mac, chain: mac, baseLen: int64(len(record))}
-	word, err := w.run(ctx, e, t, r, update{record: record, leadsTo: s})
+	mac := w.sign(e, t, nil, 0, record)
+	next := recordChain{baseMAC: mac, lastMAC: mac, baseLen: int64(len(record))}
+	status, err := w.execute(ctx, e, t, f, saveRequest{record: record, chain: next})
 	if err != nil {
 		return err
 	}
-	w.wrote(e, r, s, word, t)
+	w.saved(e, f, next, status, t)
 	return nil
 }
 
-func (w *writer) seal(e cache.Entry, t lifetime, previous []byte, from uint64, record []byte) []byte {
+// sign fills in the prefix of a record and returns its MAC.
+func (w *writer) sign(e cache.Entry, t lifetime, previous []byte, from uint64, record []byte) []byte {
 	v := e.Version()
 	n := recordNumbers{term: v.Term, epoch: v.Epoch, from: from, to: v.Seq, ttl: t.ttl, received: t.received}
-	return w.cache.keys.signing.sealRecord(w.cluster, previous, n, record)
+	return w.cache.keys.signing.signRecord(w.cluster, previous, n, record)
 }
 
-// What the save script answers.
+// The statuses in the reply of the save script.
 const (
-	kept      = "kept"
-	older     = "older"
-	needsBase = "base"
+	statusSaved     = "kept"
+	statusOlder     = "older"
+	statusNeedsBase = "base"
 )
 
-// update is one run of the save script.
-type update struct {
-	// from is the chain that the record goes on from; empty: it is a base.
-	from    []byte
-	record  []byte
-	leadsTo stored
+// saveRequest has the arguments of the save script that depend on the record.
+type saveRequest struct {
+	// previous is the MAC of the record before it, empty if record is a base.
+	previous []byte
+	record   []byte
+	// chain is the chain after the save.
+	chain recordChain
 }
 
-// run runs the save script, and once more where what Redis holds only seems to be newer.
-func (w *writer) run(ctx context.Context, e cache.Entry, t lifetime, r report, u update) (word string, err error) {
-	bookmark, err := w.cache.codec.EncodeAgent(r.bookmark())
+// execute runs the save script. If Redis holds a newer head that is invalid, it runs the script
+// again to replace it.
+func (w *writer) execute(ctx context.Context, e cache.Entry, t lifetime, f flushEncoder, request saveRequest) (status string, err error) {
+	bookmark, err := w.cache.codec.EncodeAgent(f.bookmark())
 	if err != nil {
 		return "", err
 	}
-	h := headOf(e, t, u.leadsTo, bookmark)
+	h := newHead(e, t, request.chain, bookmark)
 	h.sign(w.cache.keys.signing, w.cluster)
-	a, err := w.script(ctx, e, t, u, h, w.refused)
-	if err != nil || a.word != older {
-		return a.word, err
+	reply, err := w.runSave(ctx, e, t, request, h, w.refused)
+	if err != nil || reply.status != statusOlder {
+		return reply.status, err
 	}
-	refusal := w.stands(a, t.ttl)
-	if refusal == nil {
-		return older, nil
+	invalid := w.checkNewer(reply, t.ttl)
+	if invalid == nil {
+		return statusOlder, nil
 	}
-	w.cache.problems.note(w.cluster, refusal)
-	if len(u.from) > 0 {
-		return needsBase, nil
+	w.cache.recorder.record(w.cluster, invalid)
+	if len(request.previous) > 0 {
+		return statusNeedsBase, nil
 	}
-	a, err = w.script(ctx, e, t, u, h, replacing(a.head))
-	return a.word, err
+	reply, err = w.runSave(ctx, e, t, request, h, replaceArg(reply.head))
+	return reply.status, err
 }
 
-// replacing lets the save script replace a head whatever it says.
-func replacing(h head) string { return "mac:" + h[macField] }
+// replaceArg returns the argument of the save script to replace a head whatever its version.
+func replaceArg(h head) string { return "mac:" + h[macField] }
 
-// replaceRefused has the next save write all, in place of what a reader of this process
-// refused.
+// replaceRefused makes the next save write the base and replace a head that a reader of this
+// process has refused.
 func (w *writer) replaceRefused(h head) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.last, w.refused = nil, replacing(h)
+	w.last, w.refused = nil, replaceArg(h)
 }
 
-// stands returns nil where the newer head that Redis holds is a master's and has not
-// expired, or else why it may be replaced.
-func (w *writer) stands(a answer, ttl time.Duration) error {
-	if _, err := w.cache.keys.verify(w.cluster, a.head); err != nil {
+// checkNewer returns nil if the newer head in a reply is valid and has not expired, and otherwise
+// the reason why it may be replaced.
+func (w *writer) checkNewer(reply saveReply, ttl time.Duration) error {
+	if _, err := w.cache.keys.verify(w.cluster, reply.head); err != nil {
 		return err
 	}
 	now := time.Now()
-	c, err := a.head.claim(now, a.left, ttl)
+	p, err := reply.head.parse(now, reply.left, ttl)
 	if err != nil {
 		return err
 	}
-	if !now.Before(c.entry.ExpiresAt) {
-		return refused(causeTime, "it has expired, though Redis keeps it")
+	if !now.Before(p.entry.ExpiresAt) {
+		return refused(causeTime, "the entry has expired, though Redis keeps it")
 	}
 	return nil
 }
 
-// answer is what the save script gives.
-type answer struct {
-	word string
-	// left and head are of an entry that is newer.
+// saveReply is the reply of the save script.
+type saveReply struct {
+	status string
+	// left and head describe the newer entry in Redis, if the status is statusOlder. left is the
+	// time until Redis removes it.
 	left time.Duration
 	head head
 }
 
-func (w *writer) script(ctx context.Context, e cache.Entry, t lifetime, u update, h head, replace string) (a answer, err error) {
+// runSave runs the save script once.
+func (w *writer) runSave(ctx context.Context, e cache.Entry, t lifetime, request saveRequest, h head, replace string) (r saveReply, err error) {
 	args := make([]any, 0, 10+2*len(headFields))
-	args = append(args, e.Term, e.State.Seq, u.from, u.record, t.life.Milliseconds(), t.keep.Milliseconds(), t.expires(), replace, channel(w.cluster), e.Version().String())
+	args = append(args, e.Term, e.State.Seq, request.previous, request.record, t.life.Milliseconds(), t.keep.Milliseconds(), t.expires(), replace, channel(w.cluster), e.Version().String())
 	for _, f := range headFields {
 		args = append(args, f, h[f])
 	}
-	reply, err := w.cache.runScript(ctx, w.cluster, w.cache.save, keys(w.cluster), args...)
-	w.cache.written.Add(float64(len(u.record)))
+	reply, err := w.cache.runScript(ctx, w.cluster, w.cache.save, redisKeys(w.cluster), args...)
+	w.cache.written.Add(float64(len(request.record)))
 	if err != nil {
-		return a, err
+		return r, err
 	}
-	a.word = text(reply[0])
-	if a.word == older && len(reply) == 3 {
+	r.status = asString(reply[0])
+	if r.status == statusOlder && len(reply) == 3 {
 		left, _ := reply[1].(int64)
-		a.left, a.head = time.Duration(left)*time.Millisecond, headFrom(reply[2])
+		r.left, r.head = time.Duration(left)*time.Millisecond, parseHeadReply(reply[2])
 	}
-	return a, nil
+	return r, nil
 }
 
-// wrote remembers what Redis holds now, until it has expired there. An update that
-// was older than what is there leaves nothing to go on from.
-func (w *writer) wrote(e cache.Entry, r report, s stored, word string, t lifetime) {
+// saved keeps what Redis holds after a save. If Redis holds a newer version, the next save writes
+// the base.
+func (w *writer) saved(e cache.Entry, f flushEncoder, c recordChain, status string, t lifetime) {
 	w.last, w.refused = nil, ""
-	if word == kept {
-		w.cache.seen.note(w.cluster, seen{version: e.Version(), received: time.UnixMilli(t.received.UnixMilli()), expires: e.ExpiresAt}, time.Now())
-		w.remember(r.state, r.hash, s, t.life+t.keep)
+	if status == statusSaved {
+		w.cache.rollback.record(w.cluster, seenEntry{version: e.Version(), received: time.UnixMilli(t.received.UnixMilli()), expires: e.ExpiresAt}, time.Now())
+		w.keep(f.state, f.hash, c, t.life+t.keep)
 	}
 }
 
-// goOnFrom has the next save add to what a master left that was before this one, so
-// that a thousand clusters are not all written anew when it starts.
-func (w *writer) goOnFrom(e cache.Entry, r *reader) {
+// resumeFrom makes the next save append to what the previous master stored. Otherwise a master
+// that starts would write the bases of all clusters again.
+func (w *writer) resumeFrom(e cache.Entry, r *reader) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.last != nil || r.key.id != w.cache.keys.signing.id {
 		return
 	}
-	w.remember(e.State.WithoutObjects(), r.receiver.Hash(), r.stored, time.Until(e.RetainUntil()))
+	w.keep(e.State.WithoutObjects(), r.receiver.Hash(), r.chain, time.Until(e.RetainUntil()))
 }
 
-// remember is what Redis holds now, and for how long.
-func (w *writer) remember(last *state.State, hash wire.Hash, s stored, kept time.Duration) {
+// keep sets the State and the records from which the next save continues, and drops the writer
+// when Redis removes them after d.
+func (w *writer) keep(last *state.State, hash wire.Hash, c recordChain, d time.Duration) {
 	if w.expiry != nil {
 		w.expiry.Stop()
 	}
-	w.last, w.hash, w.stored = last, hash, s
-	w.expiry = time.AfterFunc(kept, func() { w.cache.forget(w.cluster, w) })
+	w.last, w.hash, w.chain = last, hash, c
+	w.expiry = time.AfterFunc(d, func() { w.cache.dropWriter(w.cluster, w) })
 }

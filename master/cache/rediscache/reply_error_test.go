@@ -20,9 +20,9 @@ import (
 	"rollcall.dev/rollcall/test/redistest"
 )
 
-func TestAKeyOfTheWrongTypeIsOneClustersProblemUntilItIsWritten(t *testing.T) {
+func TestKeyOfTheWrongTypeAffectsOneClusterUntilTheNextSave(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
+	c := newCache(t, server.URL(), 1)
 	other := statetest.New(2, 1, 5)
 	for _, what := range []string{"head", "base", "log"} {
 		for kind, plant := range map[string]func(context.Context, string) error{
@@ -33,49 +33,49 @@ func TestAKeyOfTheWrongTypeIsOneClustersProblemUntilItIsWritten(t *testing.T) {
 				return c.client.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []string{"x", "y"}}).Err()
 			},
 		} {
-			for _, begins := range []bool{false, true} {
+			for _, newWriter := range []bool{false, true} {
 				t.Run(what+" as "+kind, func(t *testing.T) {
-					w, _ := written(t, c, "a")
-					if begins {
-						c.forget("a", nil)
+					w, _ := saveVersions(t, c, "a")
+					if newWriter {
+						c.dropWriter("a", nil)
 					}
-					spoilt := key("a", what)
-					if err := errors.Join(c.client.Del(t.Context(), spoilt).Err(), plant(t.Context(), spoilt), c.client.Expire(t.Context(), spoilt, time.Hour).Err()); err != nil {
+					corrupted := redisKey("a", what)
+					if err := errors.Join(c.client.Del(t.Context(), corrupted).Err(), plant(t.Context(), corrupted), c.client.Expire(t.Context(), corrupted, time.Hour).Err()); err != nil {
 						t.Fatal(err)
 					}
 					before := dump(t, c, "a")
-					reader := master(t, server.URL(), 1)
+					reader := newCache(t, server.URL(), 1)
 					_, err := reader.Load(t.Context(), "a", ttl)
 					if err == nil || errors.Is(err, cache.ErrUnavailable) {
-						t.Fatalf("load: %v, want an error of this cluster", err)
+						t.Fatalf("load: got %v, want an error that concerns this cluster", err)
 					}
-					if after := dump(t, c, "a"); after[spoilt] != before[spoilt] {
-						t.Error("the reader changed it")
+					if after := dump(t, c, "a"); after[corrupted] != before[corrupted] {
+						t.Error("the reader changed the key")
 					}
-					save(t, reader, "b", entry(1, other))
+					save(t, reader, "b", newEntry(1, other))
 					wantLoad(t, reader, "b", other)
-					if up := testutil.ToFloat64(reader.outage.up); up != 1 {
-						t.Errorf("rollcall_redis_up is %v", up)
+					if up := testutil.ToFloat64(reader.breaker.up); up != 1 {
+						t.Errorf("got rollcall_redis_up %v, want 1", up)
 					}
 					w.Step(1)
-					save(t, c, "a", entry(1, w))
+					save(t, c, "a", newEntry(1, w))
 					wantLoad(t, reader, "a", w)
 					_ = c.Delete(t.Context(), "a")
-					c.seen = seenVersions{}
+					c.rollback = rollbackGuard{}
 				})
 			}
 		}
 	}
 }
 
-func TestAPlantedTermNeitherStopsTermsNorHoldsThem(t *testing.T) {
+func TestForgedTermIsIgnored(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
+	c := newCache(t, server.URL(), 1)
 	plants := map[string]func(context.Context, string) error{
 		"list": func(ctx context.Context, key string) error { return c.client.LPush(ctx, key, "x").Err() },
 		"hash": func(ctx context.Context, key string) error { return c.client.HSet(ctx, key, "x", "y").Err() },
 	}
-	// From 2^53 on, one more is the same in a script.
+	// From 2^53 on, adding one changes nothing in a script.
 	for _, text := range []string{"", "x", "inf", "-inf", "nan", "1e300", "-5", "0x10", "1.5", "9007199254740992", "9007199254740991"} {
 		plants["text "+text] = func(ctx context.Context, key string) error { return c.client.Set(ctx, key, text, 0).Err() }
 	}
@@ -85,68 +85,68 @@ func TestAPlantedTermNeitherStopsTermsNorHoldsThem(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(c.client.Del(t.Context(), key("a", "term")).Err(), plant(t.Context(), key("a", "term"))); err != nil {
+			if err := errors.Join(c.client.Del(t.Context(), redisKey("a", "term")).Err(), plant(t.Context(), redisKey("a", "term"))); err != nil {
 				t.Fatal(err)
 			}
 			for range 3 {
 				term, err := c.NextTerm(t.Context(), "a")
 				if err != nil || term <= last || term > uint64(time.Now().Add(time.Minute).UnixMilli()) {
-					t.Fatalf("term %d after %d, %v", term, last, err)
+					t.Fatalf("got term %d after %d, error %v", term, last, err)
 				}
 				last = term
 			}
 		})
 	}
-	if up := testutil.ToFloat64(c.outage.up); up != 1 {
-		t.Errorf("rollcall_redis_up is %v", up)
+	if up := testutil.ToFloat64(c.breaker.up); up != 1 {
+		t.Errorf("got rollcall_redis_up %v, want 1", up)
 	}
 }
 
-func TestMemoryThatIsFullIsNoOutage(t *testing.T) {
+func TestFullMemoryIsNoOutage(t *testing.T) {
 	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
-	c := master(t, server.URL(), 1)
-	w, _ := written(t, c, "a")
+	c := newCache(t, server.URL(), 1)
+	w, _ := saveVersions(t, c, "a")
 	if err := c.client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	changed := statetest.New(5, 1, 5)
-	for _, e := range []cache.Entry{entry(2, changed), entry(3, changed)} {
+	for _, e := range []cache.Entry{newEntry(2, changed), newEntry(3, changed)} {
 		if err := c.Save(t.Context(), "a", e); err == nil || errors.Is(err, cache.ErrUnavailable) || !strings.Contains(err.Error(), "OOM") {
-			t.Fatalf("save: %v, want that memory is full", err)
+			t.Fatalf("save: got %v, want an OOM error", err)
 		}
 	}
-	wantLoad(t, c, "a", w) // what is there can be read, and is whole
+	wantLoad(t, c, "a", w) // stored entries can be loaded and are complete
 	if _, err := c.NextTerm(t.Context(), "a"); err == nil || errors.Is(err, cache.ErrUnavailable) {
-		t.Errorf("term: %v", err)
+		t.Errorf("next term: got %v, want an OOM error", err)
 	}
-	if up, n := testutil.ToFloat64(c.outage.up), testutil.ToFloat64(c.problems.errors.WithLabelValues("OOM")); up != 1 || n < 3 {
-		t.Errorf("rollcall_redis_up is %v, %v errors were counted", up, n)
+	if up, n := testutil.ToFloat64(c.breaker.up), testutil.ToFloat64(c.recorder.errors.WithLabelValues("OOM")); up != 1 || n < 3 {
+		t.Errorf("got rollcall_redis_up %v and %v OOM errors, want 1 and at least 3", up, n)
 	}
 	if err := c.client.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
-	save(t, c, "a", entry(4, changed))
+	save(t, c, "a", newEntry(4, changed))
 	wantLoad(t, c, "a", changed)
 }
 
-func TestScriptsThatRedisForgotAreSentAgain(t *testing.T) {
+func TestFlushedScriptsAreSentAgain(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
-	w, _ := written(t, c, "a")
+	c := newCache(t, server.URL(), 1)
+	w, _ := saveVersions(t, c, "a")
 	if err := c.client.ScriptFlush(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	wantLoad(t, c, "a", w)
 	w.Step(1)
-	save(t, c, "a", entry(1, w))
+	save(t, c, "a", newEntry(1, w))
 	wantLoad(t, c, "a", w)
 }
 
-func TestOnlyWhatIsNoReplyIsAnOutage(t *testing.T) {
-	reply := func(text string) error { return replyError(text) }
+func TestErrorRepliesAreNoOutage(t *testing.T) {
+	reply := func(text string) error { return fakeReplyError(text) }
 	for _, tc := range []struct {
 		err  error
-		code string // "": it is an outage
+		code string // empty for an outage
 	}{
 		{reply("WRONGTYPE Operation against a key holding the wrong kind of value"), "WRONGTYPE"},
 		{reply("WRONGTYPE Operation against a key holding the wrong kind of value script: 1f, on @user_script:10."), "WRONGTYPE"},
@@ -163,111 +163,111 @@ func TestOnlyWhatIsNoReplyIsAnOutage(t *testing.T) {
 		{errors.New("dial tcp 127.0.0.1:6379: connection refused"), ""},
 	} {
 		up := prometheus.NewGauge(prometheus.GaugeOpts{})
-		c := &Cache{outage: &outage{log: slog.New(slog.DiscardHandler), up: up}, problems: newProblems(slog.New(slog.DiscardHandler))}
+		c := &Cache{breaker: &circuitBreaker{log: slog.New(slog.DiscardHandler), up: up}, recorder: newErrorRecorder(slog.New(slog.DiscardHandler))}
 		err := c.do(t.Context(), "a", func() error { return tc.err })
-		if away := errors.Is(err, cache.ErrUnavailable); away != (tc.code == "") || !errors.Is(err, tc.err) {
-			t.Errorf("%q: got %v", tc.err, err)
+		if outage := errors.Is(err, cache.ErrUnavailable); outage != (tc.code == "") || !errors.Is(err, tc.err) {
+			t.Errorf("%q: got %v, want it wrapped, and ErrUnavailable only for outages", tc.err, err)
 		}
-		if tc.code != "" && (testutil.ToFloat64(c.problems.errors.WithLabelValues(tc.code)) != 1 || testutil.ToFloat64(up) != 1) {
-			t.Errorf("%q is not counted as %s, or Redis is said to be away", tc.err, tc.code)
+		if tc.code != "" && (testutil.ToFloat64(c.recorder.errors.WithLabelValues(tc.code)) != 1 || testutil.ToFloat64(up) != 1) {
+			t.Errorf("%q is not counted as %s, or Redis is considered unavailable", tc.err, tc.code)
 		}
 	}
 }
 
-// replyError is an error that Redis replied.
-type replyError string
+// fakeReplyError is an error reply of Redis.
+type fakeReplyError string
 
-func (e replyError) Error() string { return string(e) }
+func (e fakeReplyError) Error() string { return string(e) }
 
 // RedisError implements redis.Error.
-func (replyError) RedisError() {}
+func (fakeReplyError) RedisError() {}
 
-func TestATimeoutWhileOthersAreAnsweredIsNoOutage(t *testing.T) {
+func TestTimeoutDuringOtherRepliesIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &outage{log: slog.New(slog.DiscardHandler), up: prometheus.NewGauge(prometheus.GaugeOpts{})}
+		b := &circuitBreaker{log: slog.New(slog.DiscardHandler), up: prometheus.NewGauge(prometheus.GaugeOpts{})}
 		slow := func() error {
 			<-time.After(time.Second)
 			return context.DeadlineExceeded
 		}
 		ended := make(chan error)
-		go func() { ended <- o.guard(t.Context(), slow) }()
+		go func() { ended <- b.call(t.Context(), slow) }()
 		<-time.After(500 * time.Millisecond)
-		if err := o.guard(t.Context(), func() error { return nil }); err != nil {
+		if err := b.call(t.Context(), func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-ended; errors.Is(err, cache.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v, want a timeout of this cluster", err)
+			t.Errorf("got %v, want a timeout that concerns this cluster", err)
 		}
-		if err := o.guard(t.Context(), slow); !errors.Is(err, cache.ErrUnavailable) {
-			t.Errorf("got %v while nobody is answered, want an outage", err)
+		if err := b.call(t.Context(), slow); !errors.Is(err, cache.ErrUnavailable) {
+			t.Errorf("got %v without other replies, want an outage", err)
 		}
 	})
 }
 
-func TestSigningKeysAreRotated(t *testing.T) {
+func TestSigningKeyRotation(t *testing.T) {
 	server := redistest.Start(t)
-	const before, after = 1, 2
+	const oldKey, newKey = 1, 2
 	w := statetest.New(1, 3, 60)
 	term := uint64(0)
-	// Each saves, all others read; the next goes on.
-	round := func(t *testing.T, masters ...*Cache) {
+	// saveAndLoad lets each master save in turn, and all others load.
+	saveAndLoad := func(t *testing.T, masters ...*Cache) {
 		for _, writer := range masters {
 			term++
 			w.Step(1)
-			save(t, writer, "a", entry(term, w))
+			save(t, writer, "a", newEntry(term, w))
 			for _, reader := range masters {
 				wantLoad(t, reader, "a", w)
 			}
 		}
 	}
-	onlyBefore, both, bothAfter, onlyAfter := master(t, server.URL(), before), master(t, server.URL(), before, after), master(t, server.URL(), after, before), master(t, server.URL(), after)
+	onlyOld, acceptsNew, acceptsOld, onlyNew := newCache(t, server.URL(), oldKey), newCache(t, server.URL(), oldKey, newKey), newCache(t, server.URL(), newKey, oldKey), newCache(t, server.URL(), newKey)
 	for _, step := range []struct {
 		name    string
 		masters []*Cache
 	}{
-		{"all have the key of before", []*Cache{onlyBefore, both}},
-		{"some sign with the next", []*Cache{both, bothAfter}},
-		{"all have the next", []*Cache{bothAfter, onlyAfter}},
+		{"all accept the old key", []*Cache{onlyOld, acceptsNew}},
+		{"some sign with the new key", []*Cache{acceptsNew, acceptsOld}},
+		{"all sign with the new key", []*Cache{acceptsOld, onlyNew}},
 	} {
-		t.Run(step.name, func(t *testing.T) { round(t, step.masters...) })
+		t.Run(step.name, func(t *testing.T) { saveAndLoad(t, step.masters...) })
 	}
-	// A master that was not told of the other key takes nothing for an answer.
-	wantRefused(t, onlyBefore, "a", causeKey)
-	// It writes anew, and the others refuse that.
+	// A master without the new key refuses entries that are signed with it.
+	wantRefused(t, onlyOld, "a", causeKey)
+	// Its next save replaces the entry, which masters without the old key refuse.
 	w.Step(1)
-	save(t, onlyBefore, "a", entry(term+1, w))
-	wantRefused(t, onlyAfter, "a", causeKey)
-	wantLoad(t, bothAfter, "a", w)
+	save(t, onlyOld, "a", newEntry(term+1, w))
+	wantRefused(t, onlyNew, "a", causeKey)
+	wantLoad(t, acceptsOld, "a", w)
 }
 
-func TestAMasterGoesOnFromABaseOfItsOwnKeyOnly(t *testing.T) {
+func TestMasterAppendsOnlyToABaseOfItsOwnKey(t *testing.T) {
 	server := redistest.Start(t)
-	first, second := master(t, server.URL(), 1), master(t, server.URL(), 2, 1)
+	first, second := newCache(t, server.URL(), 1), newCache(t, server.URL(), 2, 1)
 	w := statetest.New(1, 3, 60)
-	save(t, first, "a", entry(1, w))
-	base := dump(t, first, "a")[keys("a")[1]]
+	save(t, first, "a", newEntry(1, w))
+	base := dump(t, first, "a")[redisKeys("a")[1]]
 	wantLoad(t, second, "a", w)
 	w.Step(1)
-	save(t, second, "a", entry(2, w))
-	if dump(t, first, "a")[keys("a")[1]] == base {
-		t.Error("it added to a base that is signed with another key")
+	save(t, second, "a", newEntry(2, w))
+	if dump(t, first, "a")[redisKeys("a")[1]] == base {
+		t.Error("the master appended to a base that is signed with another key")
 	}
 	wantLoad(t, second, "a", w)
 }
 
-func TestKeysAreDerivedAndNoSecretIsShown(t *testing.T) {
+func TestKeysAreDerivedAndNotPrinted(t *testing.T) {
 	k := must(deriveKey(signingKey(1)))
 	if string(k.secret) == string(signingKey(1).Seed()) || k.id == "" || k.id == must(deriveKey(signingKey(2))).id || len(k.secret) != 32 {
-		t.Errorf("key %s", k.id)
+		t.Errorf("got key %s, want a derived secret of 32 bytes and an ID of its own", k.id)
 	}
 	if public, _ := signingKey(1).Public().(ed25519.PublicKey); KeyID(public) != k.id {
-		t.Errorf("the ID is %s, and for the public key %s", k.id, KeyID(public))
+		t.Errorf("got ID %s, but %s for the public key", k.id, KeyID(public))
 	}
 	ring, err := newKeyring(signingKey(1), []ed25519.PrivateKey{signingKey(2)})
 	if err != nil || ring.String() != k.id+", "+must(deriveKey(signingKey(2))).id {
-		t.Errorf("shown as %s, %v", ring, err)
+		t.Errorf("got %s, error %v, want the IDs of both keys", ring, err)
 	}
 	if _, err := deriveKey(signingKey(1)[:5]); err == nil {
-		t.Error("a part of a key was taken")
+		t.Error("a truncated key was accepted")
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"rollcall.dev/rollcall/test/redistest"
 )
 
-func TestHarmedEntriesAreRefusedAndWrittenAnew(t *testing.T) {
+func TestCorruptedEntriesAreRefusedAndReplaced(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
-	w, _ := written(t, c, "a")
-	whole, ks := dump(t, c, "a"), keys("a")
+	c := newCache(t, server.URL(), 1)
+	w, _ := saveVersions(t, c, "a")
+	intact, ks := dump(t, c, "a"), redisKeys("a")
 	head, err := c.client.HGetAll(t.Context(), ks[0]).Result()
 	if err != nil {
 		t.Fatal(err)
@@ -27,23 +27,23 @@ func TestHarmedEntriesAreRefusedAndWrittenAnew(t *testing.T) {
 	}
 	log, err := c.client.XRange(t.Context(), ks[2], "-", "+").Result()
 	if err != nil || len(log) != 3 {
-		t.Fatalf("%d entries of the log, %v", len(log), err)
+		t.Fatalf("got %d entries in the log, error %v, want 3", len(log), err)
 	}
-	try := func(name string, want cause, harm func(ctx context.Context, p redis.Pipeliner)) {
+	try := func(name string, want cause, corrupt func(ctx context.Context, p redis.Pipeliner)) {
 		t.Run(name, func(t *testing.T) {
-			put(t, c, whole)
+			restore(t, c, intact)
 			_, err := c.client.TxPipelined(t.Context(), func(p redis.Pipeliner) error {
-				harm(t.Context(), p)
+				corrupt(t.Context(), p)
 				return nil
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			reader := master(t, server.URL(), 1)
+			reader := newCache(t, server.URL(), 1)
 			wantRefused(t, reader, "a", want)
-			// The next who has the report writes it, be it one that had nothing to do with it.
+			// The next save of any master replaces the entry.
 			w.Step(1)
-			save(t, reader, "a", entry(1, w))
+			save(t, reader, "a", newEntry(1, w))
 			wantLoad(t, reader, "a", w)
 		})
 	}
@@ -76,7 +76,7 @@ func TestHarmedEntriesAreRefusedAndWrittenAnew(t *testing.T) {
 	bit := []byte(second)
 	bit[len(bit)-1] ^= 1
 	for name, change := range map[string]func(context.Context, redis.Pipeliner){
-		"first entry left out": rewrite(second, third), "second entry left out": rewrite(first, third), "last entry left out": rewrite(first, second),
+		"first entry missing": rewrite(second, third), "second entry missing": rewrite(first, third), "last entry missing": rewrite(first, second),
 		"entries in another order": rewrite(second, first, third), "entry doubled": rewrite(first, second, second, third), "last entry doubled": rewrite(first, second, third, third),
 		"bit of an entry": rewrite(first, string(bit), third), "the base as an entry": rewrite(first, second, third, base), "no entries": rewrite(),
 	} {
@@ -86,13 +86,13 @@ func TestHarmedEntriesAreRefusedAndWrittenAnew(t *testing.T) {
 	try("empty entry", causeFormat, rewrite(first, second, third, ""))
 }
 
-func TestALogOfTooManyEntriesIsNotRead(t *testing.T) {
+func TestLogWithTooManyEntriesIsRefused(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
-	w, _ := written(t, c, "a")
+	c := newCache(t, server.URL(), 1)
+	w, _ := saveVersions(t, c, "a")
 	_, err := c.client.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 		for range maxEntries {
-			p.XAdd(t.Context(), &redis.XAddArgs{Stream: keys("a")[2], Values: []string{"record", ""}})
+			p.XAdd(t.Context(), &redis.XAddArgs{Stream: redisKeys("a")[2], Values: []string{"record", ""}})
 		}
 		return nil
 	})
@@ -100,16 +100,16 @@ func TestALogOfTooManyEntriesIsNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRefused(t, c, "a", causeSize)
-	save(t, c, "a", entry(2, w))
+	save(t, c, "a", newEntry(2, w))
 	wantLoad(t, c, "a", w)
 }
 
-func TestASpoiltLogIsWrittenAnew(t *testing.T) {
+func TestLogThatTakesNoEntryIsReplaced(t *testing.T) {
 	server := redistest.Start(t)
-	c := master(t, server.URL(), 1)
-	w, _ := written(t, c, "a")
-	log := keys("a")[2]
-	// A stream that has given its last ID takes no entry any more.
+	c := newCache(t, server.URL(), 1)
+	w, _ := saveVersions(t, c, "a")
+	log := redisKeys("a")[2]
+	// After the greatest possible ID no entry can be added to a stream.
 	if err := c.client.XAdd(t.Context(), &redis.XAddArgs{Stream: log, ID: "18446744073709551615-18446744073709551615", Values: []string{"record", ""}}).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -117,21 +117,21 @@ func TestASpoiltLogIsWrittenAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Step(1)
-	save(t, c, "a", entry(1, w))
-	wantLoad(t, master(t, server.URL(), 1), "a", w)
+	save(t, c, "a", newEntry(1, w))
+	wantLoad(t, newCache(t, server.URL(), 1), "a", w)
 }
 
-func TestAPlantedHeadThatSeemsNewerIsReplaced(t *testing.T) {
+func TestForgedNewerHeadIsReplaced(t *testing.T) {
 	server := redistest.Start(t)
 	for name, plant := range map[string]func(*testing.T, *Cache, *statetest.Cluster){
 		"forged": func(t *testing.T, c *Cache, w *statetest.Cluster) {
-			forge(t, c, noKey(), "a", cachetest.Entry(1<<50, w.State), nil)
+			forge(t, c, wellKnownKey(), "a", cachetest.Entry(1<<50, w.State), nil)
 		},
 		"bare": func(t *testing.T, c *Cache, _ *statetest.Cluster) {
-			if err := c.client.HSet(t.Context(), keys("a")[0], "term", "1e300", "seq", "inf", "keep", "nan").Err(); err != nil {
+			if err := c.client.HSet(t.Context(), redisKeys("a")[0], "term", "1e300", "seq", "inf", "keep", "nan").Err(); err != nil {
 				t.Fatal(err)
 			}
-			c.client.Expire(t.Context(), keys("a")[0], time.Hour)
+			c.client.Expire(t.Context(), redisKeys("a")[0], time.Hour)
 		},
 		"expired, but kept by Redis": func(t *testing.T, c *Cache, w *statetest.Cluster) {
 			e := cachetest.Entry(50, w.State)
@@ -140,24 +140,24 @@ func TestAPlantedHeadThatSeemsNewerIsReplaced(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := master(t, server.URL(), 1)
-			w, _ := written(t, c, "a")
-			for range 2 { // once where it adds to what it wrote, once where it begins
+			c := newCache(t, server.URL(), 1)
+			w, _ := saveVersions(t, c, "a")
+			for range 2 { // first appending a delta, then writing the base
 				plant(t, c, statetest.New(2, 1, 3))
 				w.Step(1)
-				save(t, c, "a", entry(1, w))
+				save(t, c, "a", newEntry(1, w))
 				wantLoad(t, c, "a", w)
-				c.forget("a", nil)
+				c.dropWriter("a", nil)
 			}
 		})
 	}
-	t.Run("a master's that is newer stays", func(t *testing.T) {
-		c, newer := master(t, server.URL(), 1), master(t, server.URL(), 1)
+	t.Run("valid newer head is kept", func(t *testing.T) {
+		c, newer := newCache(t, server.URL(), 1), newCache(t, server.URL(), 1)
 		w := statetest.New(3, 1, 3)
-		save(t, newer, "c", entry(7, w))
-		save(t, c, "c", entry(6, statetest.New(4, 1, 3)))
+		save(t, newer, "c", newEntry(7, w))
+		save(t, c, "c", newEntry(6, statetest.New(4, 1, 3)))
 		if e := wantLoad(t, c, "c", w); e.Term != 7 {
-			t.Errorf("term %d, want 7", e.Term)
+			t.Errorf("got term %d, want 7", e.Term)
 		}
 	})
 }
