@@ -1,9 +1,8 @@
-// Package budget bounds the memory that the states of all clusters take together, and
-// shares it fairly between them: a cluster that needs more than its share is refused, and
-// cannot push out one that does not.
+// Package budget limits the memory for the states of all clusters and shares it fairly between
+// them. A cluster that needs more than its share is refused. It cannot evict a cluster that stays
+// within its share.
 //
-// What is counted is what clusters' objects are estimated to take once they are decoded,
-// from the moment before they are.
+// The memory is estimated and reserved before objects are decoded.
 package budget
 
 import (
@@ -15,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// Names of the flags that set the limits, for error messages.
+// The flags that set the limits, for error messages.
 const (
 	TotalFlag   = "--state-max-memory"
 	ClusterFlag = "--cluster-max-memory"
@@ -31,25 +30,25 @@ type Pool struct {
 	accounts map[string]*Account
 }
 
-// New returns a Pool of so many bytes for all clusters together, of which one may have
-// at most so many; 0 or less is no limit.
+// New returns a Pool with limits in bytes: total for all clusters together and cluster for each one.
+// 0 or less means no limit.
 func New(total, cluster int64) *Pool {
 	return &Pool{
 		total: total, cluster: cluster, accounts: map[string]*Account{},
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_state_refusals_total", Help: "States of clusters that were refused because they take too much memory, by the limit that they exceed: cluster (of one), or total (of all together, of which the cluster took more than its share).",
+			Name: "rollcall_state_refusals_total", Help: "Cluster states refused because they need too much memory, by the exceeded limit: cluster, the limit of one cluster; total, the share of the limit of all clusters.",
 		}, []string{"limit"}),
 	}
 }
 
-// Used returns the bytes that all clusters take.
+// Used returns the memory of all clusters in bytes, including reservations.
 func (p *Pool) Used() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.used
 }
 
-// Account returns the cluster's Account, which is made where there is none.
+// Account returns the Account of a cluster. It creates one if there is none.
 func (p *Pool) Account(cluster string) *Account {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,48 +60,52 @@ func (p *Pool) Account(cluster string) *Account {
 	return a
 }
 
-// Account is what one cluster takes: what it holds, and what was reserved for what is
-// about to be decoded. Its methods are safe for concurrent use.
+// Account counts the memory of one cluster: that of its current state, and reservations for objects
+// that are about to be decoded. Its methods are safe for concurrent use.
 type Account struct {
 	pool    *Pool
 	cluster string
 
-	// All below is under the pool's lock.
+	// The fields below are guarded by pool.mu.
+
 	committed, reserved int64
-	// leaving: it has to give way, and what it takes counts as free.
+	// evicted is set while the cluster has to release its memory, which counts as free already.
 	evicted *Error
-	// giveWay is called once it has to; nil: nobody wants to know.
+	// onEvict is called when evicted is set. It may be nil.
 	onEvict func(error)
 	closed  bool
 }
 
-// Error says why a cluster is refused, and what would make room. It is a wire.ErrBudget.
+// Error is returned if a cluster is refused. It names the flag with the exceeded limit, and wraps
+// wire.ErrBudget.
 type Error struct {
-	// Needed is what the cluster would take, Limit what it may, in bytes.
+	// Needed is the memory that the cluster would have, Limit the limit or its share, in bytes.
 	Needed, Limit int64
-	// Total says that the limit is the cluster's share of what all take together, and not
-	// that of one cluster.
+	// Total is set if Limit is the cluster's share of the limit of all clusters. Otherwise it is
+	// the limit of one cluster.
 	Total bool
 }
 
 // Error implements error.
 func (e *Error) Error() string {
 	if e.Total {
-		return fmt.Sprintf("%v: it needs %s or more, and all clusters together have no room for that: its share is %s; see %s", wire.ErrBudget, bytes(e.Needed), bytes(e.Limit), TotalFlag)
+		return fmt.Sprintf("%v: it needs at least %s, and its share of the memory for all clusters is %s; see %s", wire.ErrBudget, bytes(e.Needed), bytes(e.Limit), TotalFlag)
 	}
-	return fmt.Sprintf("%v: it needs %s or more, and one cluster may have %s; see %s", wire.ErrBudget, bytes(e.Needed), bytes(e.Limit), ClusterFlag)
+	return fmt.Sprintf("%v: it needs at least %s, and the limit of one cluster is %s; see %s", wire.ErrBudget, bytes(e.Needed), bytes(e.Limit), ClusterFlag)
 }
 
 // Unwrap returns wire.ErrBudget.
 func (e *Error) Unwrap() error { return wire.ErrBudget }
 
+// bytes formats a number of bytes.
 func bytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
+// total returns the memory of the cluster, including reservations.
 func (a *Account) total() int64 { return a.committed + a.reserved }
 
-// Reserve implements wire.Budget: n bytes more are taken until Hold. Where all clusters
-// would take too much the others that take more than their share have to give way, unless
-// this one does. An error is an *Error.
+// Reserve implements wire.Budget. It reserves n more bytes until the next Commit. If the limit of all
+// clusters is exceeded, it evicts clusters that exceed their share. If this cluster exceeds a limit
+// or its share, or is being evicted, it returns an *Error.
 func (a *Account) Reserve(n int64) error {
 	p := a.pool
 	p.mu.Lock()
@@ -117,7 +120,8 @@ func (a *Account) Reserve(n int64) error {
 	return nil
 }
 
-// reserve returns what has to be called once the lock is free, too.
+// reserveLocked implements Reserve. The caller holds pool.mu, and runs the callbacks after it has
+// released it.
 func (a *Account) reserveLocked(n int64) (refusal *Error, callbacks []func()) {
 	p := a.pool
 	needed := a.total() + n
@@ -136,27 +140,27 @@ func (a *Account) reserveLocked(n int64) (refusal *Error, callbacks []func()) {
 	return refusal, callbacks
 }
 
-// makeRoom makes room for n more bytes of a: it refuses a, or makes other accounts give way.
+// reclaim makes n more bytes available to a by evicting other accounts, unless a exceeds its share.
 func (p *Pool) reclaim(a *Account, n int64) (refusal *Error, callbacks []func()) {
 	if p.total <= 0 || p.used+n <= p.total {
 		return nil, nil
 	}
-	all := []*Account{a}
-	claims := []int64{a.total() + n}
+	accounts := []*Account{a}
+	needs := []int64{a.total() + n}
 	for _, other := range p.accounts {
 		if other != a && other.evicted == nil && other.total() > 0 {
-			all, claims = append(all, other), append(claims, other.total())
+			accounts, needs = append(accounts, other), append(needs, other.total())
 		}
 	}
-	share, refused, evict := planEviction(claims, 0, p.total)
+	share, refused, evict := planEviction(needs, 0, p.total)
 	if refused {
 		p.refused.WithLabelValues("total").Inc()
-		return &Error{Needed: claims[0], Limit: share, Total: true}, nil
+		return &Error{Needed: needs[0], Limit: share, Total: true}, nil
 	}
 	for _, i := range evict {
-		other := all[i]
+		other := accounts[i]
 		p.refused.WithLabelValues("total").Inc()
-		other.evicted = &Error{Needed: claims[i], Limit: share, Total: true}
+		other.evicted = &Error{Needed: needs[i], Limit: share, Total: true}
 		if f := other.onEvict; f != nil {
 			callbacks = append(callbacks, func() { f(other.evicted) })
 		}
@@ -164,7 +168,8 @@ func (p *Pool) reclaim(a *Account, n int64) (refusal *Error, callbacks []func())
 	return nil, callbacks
 }
 
-// Hold says what the cluster holds now: n bytes, with nothing to come.
+// Commit sets the memory of the cluster to n bytes and releases its reservations. With 0 an eviction
+// is completed, and the cluster may reserve memory again.
 func (a *Account) Commit(n int64) {
 	p := a.pool
 	p.mu.Lock()
@@ -179,16 +184,16 @@ func (a *Account) Commit(n int64) {
 	}
 }
 
-// OnGiveWay has f called when the cluster has to give its memory back because others need
-// it: from then on it is refused, until it holds nothing. F must not wait. The error is an
-// *Error.
+// OnEvict registers a function that is called with an *Error when the cluster is evicted, because
+// others need its memory. From then on the cluster is refused until it calls Commit(0). f must not
+// block.
 func (a *Account) OnEvict(f func(error)) {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
 	a.onEvict = f
 }
 
-// Close has the cluster take nothing from now on.
+// Close releases the memory of the cluster. Later commits have no effect.
 func (a *Account) Close() {
 	a.Commit(0)
 	p := a.pool
@@ -201,9 +206,9 @@ func (a *Account) Close() {
 }
 
 var (
-	usedDesc    = prometheus.NewDesc("rollcall_state_memory_bytes", "Memory that the states of all clusters are estimated to take, with what is being received.", nil, nil)
-	largestDesc = prometheus.NewDesc("rollcall_state_memory_largest_bytes", "Memory that the state of the largest cluster is estimated to take. It is not by cluster: who may see this may not see all of them.", nil, nil)
-	limitDesc   = prometheus.NewDesc("rollcall_state_memory_limit_bytes", "Limits of the memory of states, of one cluster and of all in total; 0: none.", []string{"limit"}, nil)
+	usedDesc    = prometheus.NewDesc("rollcall_state_memory_bytes", "Estimated memory of the states of all clusters, including states that are being received.", nil, nil)
+	largestDesc = prometheus.NewDesc("rollcall_state_memory_largest_bytes", "Estimated memory of the state of the largest cluster. There is no metric by cluster, as clients that may read metrics may not be allowed to read all clusters.", nil, nil)
+	limitDesc   = prometheus.NewDesc("rollcall_state_memory_limit_bytes", "Limits of the memory of states, by limit: cluster, for one cluster; total, for all clusters. 0 means no limit.", []string{"limit"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -217,9 +222,9 @@ func (p *Pool) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (p *Pool) Collect(out chan<- prometheus.Metric) {
 	p.mu.Lock()
-	taken := make([]int64, 0, len(p.accounts)+1)
+	totals := make([]int64, 0, len(p.accounts)+1)
 	for _, a := range p.accounts {
-		taken = append(taken, a.total())
+		totals = append(totals, a.total())
 	}
 	used := p.used
 	p.mu.Unlock()
@@ -227,7 +232,7 @@ func (p *Pool) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
 	}
 	gauge(usedDesc, used)
-	gauge(largestDesc, slices.Max(append(taken, 0)))
+	gauge(largestDesc, slices.Max(append(totals, 0)))
 	gauge(limitDesc, max(p.total, 0), "total")
 	gauge(limitDesc, max(p.cluster, 0), "cluster")
 	p.refused.Collect(out)

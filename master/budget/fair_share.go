@@ -5,44 +5,45 @@ import (
 	"slices"
 )
 
-// fairShare returns the max-min fair share of total: the largest level at which the claims,
-// each cut to it, fit into total. It is total if all claims fit.
-func fairShare(claims []int64, total int64) int64 {
-	sorted := slices.Sorted(slices.Values(claims))
+// fairShare returns the max-min fair share of total: the largest limit such that the sum of the
+// needs, each reduced to at most this limit, does not exceed total. It returns total if the
+// needs do not exceed it.
+func fairShare(needs []int64, total int64) int64 {
+	sorted := slices.Sorted(slices.Values(needs))
 	left := total
-	for i, claim := range sorted {
+	for i, need := range sorted {
 		level := left / int64(len(sorted)-i)
-		if claim > level {
+		if need > level {
 			return level
 		}
-		left -= claim
+		left -= need
 	}
 	return total
 }
 
-// decide returns the fair share of total, and what follows if the claim at index i grows to
-// claims[i]: it is refused if it is above the share. Otherwise the largest other claims give
-// way, as many as are needed; all of them are above the share.
-func planEviction(claims []int64, i int, total int64) (share int64, refused bool, evict []int) {
+// planEviction decides what happens if the need at index i grows to needs[i] and the sum exceeds
+// total. It returns the fair share. refused is set if needs[i] exceeds the share. Otherwise evict
+// has the indexes of the largest other needs, as many as necessary. All of them exceed the share.
+func planEviction(needs []int64, i int, total int64) (share int64, refused bool, evict []int) {
 	var sum int64
-	for _, claim := range claims {
-		sum += claim
+	for _, need := range needs {
+		sum += need
 	}
-	if share = fairShare(claims, total); sum <= total || claims[i] > share {
+	if share = fairShare(needs, total); sum <= total || needs[i] > share {
 		return share, sum > total, nil
 	}
-	order := make([]int, len(claims))
+	order := make([]int, len(needs))
 	for j := range order {
 		order[j] = j
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(claims[b], claims[a]), cmp.Compare(a, b)) })
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(needs[b], needs[a]), cmp.Compare(a, b)) })
 	for _, j := range order {
 		if sum <= total {
 			break
 		}
 		if j != i {
 			evict = append(evict, j)
-			sum -= claims[j]
+			sum -= needs[j]
 		}
 	}
 	return share, false, evict

@@ -1,5 +1,5 @@
-// Package redistest runs real Redis servers for tests: on ports of the loopback
-// interface that no other test takes, without a trace on disk, ended with the test.
+// Package redistest runs real Redis servers for tests. They listen on free loopback ports, store
+// nothing on disk and are killed at the end of the test.
 package redistest
 
 import (
@@ -16,18 +16,18 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-// Server is one redis-server.
+// Server is a redis-server process.
 type Server struct {
-	// Addr is where it listens, host:port.
+	// Addr is the host:port on which it listens.
 	Addr string
 
 	t       testing.TB
 	dir     string
 	args    []string
-	process *proc.Process // nil while it does not run
+	process *proc.Process // nil while it is not running
 }
 
-// Start runs a server until the test ends. Further arguments are redis-server's.
+// Start starts a server that runs until the test ends. args are further arguments of redis-server.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := Prepare(t, args...)
@@ -35,7 +35,7 @@ func Start(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// Prepare is a server that does not run yet.
+// Prepare returns a server that is not running; see Server.Start.
 func Prepare(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t)
@@ -50,10 +50,10 @@ func newServer(t testing.TB) *Server {
 	return s
 }
 
-// URL is what reaches the server.
+// URL returns the URL of the server.
 func (s *Server) URL() string { return "redis://" + s.Addr }
 
-// Sentinel runs a sentinel that watches the server under a name.
+// Sentinel starts a sentinel that monitors the server under a name.
 func (s *Server) Sentinel(name string) *Server {
 	s.t.Helper()
 	sentinel := newServer(s.t)
@@ -69,7 +69,7 @@ func (s *Server) Sentinel(name string) *Server {
 	return sentinel
 }
 
-// Stop kills the server; what it held is lost.
+// Stop kills the server, which loses its data.
 func (s *Server) Stop() {
 	if s.process != nil {
 		s.process.Kill()
@@ -77,7 +77,7 @@ func (s *Server) Stop() {
 	}
 }
 
-// Start runs the server, again too, and waits until it answers.
+// Start starts the server, also after Stop, and waits until it accepts commands.
 func (s *Server) Start() {
 	s.t.Helper()
 	executable, err := exec.LookPath("redis-server")
@@ -88,21 +88,21 @@ func (s *Server) Start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.process.WaitReady(s.t.Context(), s.answers); err != nil {
+	if err := s.process.WaitReady(s.t.Context(), s.ping); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// answers is an error until the server takes commands.
-func (s *Server) answers(context.Context) error {
+// ping returns an error unless the server accepts commands.
+func (s *Server) ping(context.Context) error {
 	reply, err := s.Do("PING")
 	if err == nil && reply != "+PONG" && !strings.HasPrefix(reply, "-NOAUTH") {
-		err = fmt.Errorf("redis-server says %q", reply)
+		err = fmt.Errorf("redis-server replied %q to PING", reply)
 	}
 	return err
 }
 
-// Do sends one command as a line and gives the first line of the answer.
+// Do sends a command, as one line, and returns the first line of the reply.
 func (s *Server) Do(command string) (string, error) {
 	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
 	if err != nil {
@@ -119,8 +119,7 @@ func (s *Server) Do(command string) (string, error) {
 	return line, err
 }
 
-// FreeAddr is an address of the loopback interface on which nothing listens, and that
-// no other test takes while this one runs.
+// FreeAddr returns a free loopback address as host:port, reserved for this test until it ends.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	var ports proc.Ports
