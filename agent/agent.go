@@ -1,6 +1,6 @@
-// Package agent wires what runs in a member cluster: watches feed facts, facts feed
-// the snapshot, and the snapshot is reported to the masters that dial. It decides
-// nothing itself.
+// Package agent assembles and runs the agent of a member cluster. Watches of the API server
+// (informer) update the facts, changed facts go to the snapshot.Store, and package report sends
+// the contents of the Store to the masters that connect.
 package agent
 
 import (
@@ -24,40 +24,40 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// drainTime is what saying good-bye may take; a process has ten seconds.
-const drainTime = 8 * time.Second
+// drainTimeout limits the time to end all sessions at shutdown.
+const drainTimeout = 8 * time.Second
 
-// Run runs an agent until ctx is done, then tells every master and returns nil. An
-// error is one that keeps it from working at all: a bad Config, an address that is
-// taken. A cluster that cannot be reached is none: the agent waits for it.
+// Run runs an agent until ctx is done. It then ends all sessions and returns nil. It returns an error
+// if the agent cannot work at all, for example if the Config is invalid or an address is in use. An
+// unreachable API server is not an error: the agent retries until it is reachable.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	a, err := assemble(ctx, cfg)
+	a, err := newAgent(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	return a.run(ctx)
 }
 
-// agent is everything that Run has built.
+// agent holds the parts of an agent.
 type agent struct {
-	cfg      Config
-	snapshot *snapshot.Store
-	handler  *report.Handler
-	// spent says that memory was taken for a moment only.
-	spent chan struct{}
-	// workers feed the snapshot.
+	cfg     Config
+	store   *snapshot.Store
+	handler *report.Handler
+	// freeMemory has a value if runMemoryReleaser should return memory to the operating system.
+	freeMemory chan struct{}
+	// workers keep the store up to date. Each runs until its context is done.
 	workers []func(context.Context) error
-	// servers listen already, at addresses.
+	// servers are listening at addresses.
 	servers   []*server
 	addresses Addresses
 }
 
-// assemble builds an agent. Nothing runs yet, but its addresses are open.
-func assemble(ctx context.Context, cfg Config) (*agent, error) {
-	a := &agent{cfg: cfg, snapshot: snapshot.New(rand.Uint64()), spent: make(chan struct{}, 1)} //nolint:gosec // an epoch has to differ, not to be secret
+// newAgent returns an agent whose addresses are open. Nothing else runs yet.
+func newAgent(ctx context.Context, cfg Config) (*agent, error) {
+	a := &agent{cfg: cfg, store: snapshot.New(rand.Uint64()), freeMemory: make(chan struct{}, 1)} //nolint:gosec // an epoch has to be unique, not secret
 	cluster, err := cfg.restConfig()
 	if err != nil {
 		return nil, err
@@ -70,29 +70,29 @@ func assemble(ctx context.Context, cfg Config) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	usage, err := usageReader(cfg, cluster, a.snapshot)
+	usage, err := newUsageReader(cfg, cluster, a.store)
 	if err != nil {
 		return nil, err
 	}
-	a.workers = []func(context.Context) error{a.snapshot.Run, identity.run, watches(cfg, cluster, a.snapshot), usage.Run, a.giveBack}
+	a.workers = []func(context.Context) error{a.store.Run, identity.run, newInformer(cfg, cluster, a.store), usage.Run, a.runMemoryReleaser}
 	if verifier != nil {
-		keys := &masterKeys{files: cfg.MasterPublicKeyFiles, verifier: verifier, changed: func() { a.handler.KeysChanged() }, log: cfg.Log}
+		keys := &masterKeys{files: cfg.MasterPublicKeyFiles, verifier: verifier, onChange: func() { a.handler.KeysChanged() }, log: cfg.Log}
 		a.workers = append(a.workers, keys.run)
 	}
 
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newSnapshotMetrics(a.snapshot.Current, a.snapshot.Pending))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newSnapshotMetrics(a.store.Current, a.store.Pending))
 	a.handler = report.New(report.Config{
 		ClusterName: cfg.ClusterName, AgentVersion: cfg.Version, Identity: identity.get,
-		Store: a.snapshot, Verifier: verifier, Unbound: cfg.ChannelBinding == BindingOff, SubscribeUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
-		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, OnSnapshotSent: a.snapshotSent, OnEncode: cfg.Encoding,
+		Store: a.store, Verifier: verifier, Unbound: cfg.ChannelBinding == BindingOff, SubscribeUsage: usage.Subscribe, ReadNodes: usage.ReadNodes,
+		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, OnSnapshotSent: a.requestMemoryRelease, OnEncode: cfg.OnEncode,
 		Log: cfg.Log, Metrics: registry,
 	})
-	health := &health{identity: identity.get, current: a.snapshot.Current}
+	health := &health{identity: identity.get, current: a.store.Current}
 	return a, a.listen(ctx, health, registry)
 }
 
-// listen opens all addresses, or none.
+// listen opens all addresses. If one of them fails, it closes the others and returns an error.
 func (a *agent) listen(ctx context.Context, health *health, registry *prometheus.Registry) error {
 	tlsConfig, err := a.cfg.serverTLS()
 	if err != nil {
@@ -115,11 +115,11 @@ func (a *agent) listen(ctx context.Context, health *health, registry *prometheus
 	limiter := connlimit.New(limits)
 	registry.MustRegister(limiter.Collectors("rollcall_agent", "the address for masters")...)
 	for _, l := range []struct {
-		what, address string
+		name, address string
 		limiter       *connlimit.Limiter
 		handler       http.Handler
 		tls           *tls.Config
-		opened        *net.Addr
+		actual        *net.Addr
 	}{
 		{"masters", a.cfg.Listen, limiter, masters, tlsConfig, &a.addresses.Masters},
 		{"metrics", a.cfg.MetricsListen, connlimit.New(metricsLimits), metrics, nil, &a.addresses.Metrics},
@@ -130,15 +130,15 @@ func (a *agent) listen(ctx context.Context, health *health, registry *prometheus
 		}
 		s, err := listen(ctx, l.address, l.limiter, l.handler, l.tls, a.cfg.Log)
 		if err != nil {
-			return errors.Join(fmt.Errorf("serve %s: %w", l.what, err), a.closeListeners())
+			return errors.Join(fmt.Errorf("serve %s: %w", l.name, err), a.closeListeners())
 		}
-		*l.opened = s.listener.Addr()
+		*l.actual = s.listener.Addr()
 		a.servers = append(a.servers, s)
 	}
 	return nil
 }
 
-// closeListeners closes what listens, and is not served yet.
+// closeListeners closes the listeners of servers that are not running.
 func (a *agent) closeListeners() error {
 	var errs []error
 	for _, s := range a.servers {
@@ -147,43 +147,44 @@ func (a *agent) closeListeners() error {
 	return errors.Join(errs...)
 }
 
-// run lets everything work until ctx is done or a part of it fails. What feeds the
-// snapshot outlives the sessions.
+// run runs the workers and servers until ctx is done or one of them fails. It ends the sessions before it
+// stops the workers, so that the last reports are up to date.
 func (a *agent) run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	group, working := errgroup.WithContext(background)
+	group, groupCtx := errgroup.WithContext(background)
 	for _, work := range a.workers {
-		group.Go(func() error { return work(working) })
+		group.Go(func() error { return work(groupCtx) })
 	}
 	for _, s := range a.servers {
 		group.Go(s.serve)
 	}
-	a.announce()
+	a.announceListening()
 	select {
 	case <-ctx.Done():
-	case <-working.Done():
+	case <-groupCtx.Done():
 	}
 	a.drain(background)
 	stop()
 	return group.Wait()
 }
 
-func (a *agent) announce() {
+// announceListening logs insecure settings and calls Config.OnListening.
+func (a *agent) announceListening() {
 	if a.cfg.Auth == AuthNone {
-		a.cfg.Log.Warn("INSECURE: --auth none: anyone who reaches the address can read the cluster", "address", a.cfg.Listen)
+		a.cfg.Log.Warn("INSECURE: --auth none: any client that can connect to the address can read the cluster", "address", a.cfg.Listen)
 	}
 	if a.cfg.Auth == AuthToken && a.cfg.ChannelBinding == BindingOff {
-		a.cfg.Log.Warn("INSECURE: --channel-binding=off: a master's signature holds for any connection, so anyone on the network path can read and use it", "address", a.cfg.Listen)
+		a.cfg.Log.Warn("INSECURE: --channel-binding=off: a master's signature is valid on any connection, so anyone on the network path can read the reports and use the session", "address", a.cfg.Listen)
 	}
-	if a.cfg.Listening != nil {
-		a.cfg.Listening(a.addresses)
+	if a.cfg.OnListening != nil {
+		a.cfg.OnListening(a.addresses)
 	}
 }
 
-// drain refuses new connections and tells every master that the agent shuts down.
+// drain refuses new connections and ends the session of every master.
 func (a *agent) drain(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 	var group errgroup.Group
 	group.Go(func() error { return a.handler.Shutdown(ctx) })
@@ -191,6 +192,6 @@ func (a *agent) drain(ctx context.Context) {
 		group.Go(func() error { return s.close(ctx) })
 	}
 	if err := group.Wait(); err != nil {
-		a.cfg.Log.Warn("not everybody could be told of the end", "error", err)
+		a.cfg.Log.Warn("shutdown took too long; some connections were closed without notifying the master", "error", err)
 	}
 }

@@ -9,18 +9,19 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// certificateName is the name in certificates that the agent makes: the serverName
-// to expect where one is given as a caBundle. A pin needs no name.
+// certificateName is the DNS name in certificates that the agent generates. A ClusterAgent with such a
+// certificate as caBundle needs it as serverName. With a pin the name is not checked.
 const certificateName = "rollcall-agent"
 
-// certificateLifetime is that of a lasting pair: who pins a key wants it to stay.
-const certificateLifetime = 10 * 365 * 24 * time.Hour
+// certificateDuration is the validity of certificates that GenerateCertificate writes. It is long, because
+// a ClusterAgent pins the key.
+const certificateDuration = 10 * 365 * 24 * time.Hour
 
-// GenerateCertificate writes a lasting self-signed pair into dir, as tls.crt and
-// tls.key, and its pin for a ClusterAgent's spec.tls.pinnedSHA256 as tls.pin, and
-// gives the pin. A pair that is there is never overwritten.
+// GenerateCertificate writes a self-signed certificate and its key to tls.crt and tls.key in dir. It
+// returns the pin for a ClusterAgent's spec.tls.pinnedSHA256, and writes it to tls.pin. It returns an
+// error if the files exist.
 func GenerateCertificate(dir string) (pin string, err error) {
-	pair, err := tlsfiles.SelfSigned(certificateName, []string{certificateName}, certificateLifetime)
+	pair, err := tlsfiles.SelfSigned(certificateName, []string{certificateName}, certificateDuration)
 	if err != nil {
 		return "", err
 	}
@@ -29,14 +30,14 @@ func GenerateCertificate(dir string) (pin string, err error) {
 		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make folder: %w", err)
+		return "", fmt.Errorf("create the directory: %w", err)
 	}
 	if err := pair.Write(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")); err != nil {
 		return "", err
 	}
 	pin = tlsfiles.Pin(certificate.Leaf)
 	if err := os.WriteFile(filepath.Join(dir, "tls.pin"), []byte(pin+"\n"), 0o644); err != nil { //nolint:gosec // a pin is public
-		return "", fmt.Errorf("write pin: %w", err)
+		return "", fmt.Errorf("write the pin: %w", err)
 	}
 	return pin, nil
 }

@@ -15,76 +15,81 @@ import (
 	"rollcall.dev/rollcall/api/token"
 )
 
-// Ways to know who dials, whether signatures are bound to the connection, and where usage
-// comes from.
+// Values of Config.Auth, Config.ChannelBinding and Config.UsageSource.
 const (
+	// AuthToken authenticates masters by tokens and signatures.
 	AuthToken = "token"
-	AuthNone  = "none"
+	// AuthNone accepts any client.
+	AuthNone = "none"
 
+	// BindingRequired requires signatures to cover the TLS connection.
 	BindingRequired = "required"
-	BindingOff      = "off"
+	// BindingOff accepts signatures that do not cover the TLS connection.
+	BindingOff = "off"
 
+	// UsageMetricsAPI reads usage from metrics.k8s.io.
 	UsageMetricsAPI = "metrics-api"
-	UsageNone       = "none"
+	// UsageNone reads no usage.
+	UsageNone = "none"
 )
 
-// Config is what an agent is told. Default has every value but ClusterName.
+// Config holds the settings of an agent. Default returns one in which only ClusterName and, with AuthToken,
+// MasterPublicKeyFiles are missing.
 type Config struct {
-	// Kubeconfig is the member cluster's; empty: in-cluster, then $KUBECONFIG.
-	Kubeconfig  string
+	// Kubeconfig is the path of the kubeconfig of the member cluster. If it is empty, the pod's service account
+	// is used, else $KUBECONFIG.
+	Kubeconfig string
+	// ClusterName is the name of the cluster's ClusterAgent on the hub.
 	ClusterName string
 
-	// Listen serves masters and health, MetricsListen the agent's own metrics, and
-	// HealthListen health by plain HTTP, whatever is open at Listen (empty: nowhere). All are
-	// host:port.
+	// Listen is the address for masters and health checks. MetricsListen is the address for the agent's own
+	// metrics. HealthListen is the address for health checks by plain HTTP, which work even if Listen has reached its
+	// connection limit. The format is host:port. The last two may be empty.
 	Listen, MetricsListen, HealthListen string
-	// MaxConnections limits the connections open at once at Listen; 0: half of the files
-	// that the process may have open, and 512 at most. MaxConnectionsPerAddress is how many
-	// of them are of one address (IPv6: /64) whose callers are not authenticated; 0: 64.
+	// MaxConnections limits the open connections at Listen. 0 means half of the process's limit of open files, at
+	// most 512. MaxConnectionsPerAddress limits the unauthenticated ones of one address (IPv6: /64). 0 means 64.
 	MaxConnections, MaxConnectionsPerAddress int
-	// TrustedProxies lists CIDRs or addresses of proxies between masters and the agent, whose
-	// X-Forwarded-For is believed.
-	TrustedProxies          []string
+	// TrustedProxies lists CIDRs or addresses of proxies between masters and the agent whose X-Forwarded-For header
+	// is trusted.
+	TrustedProxies []string
+	// TLSCertFile and TLSKeyFile are the paths of the certificate and its key at Listen. If they are empty, the
+	// agent uses a self-signed certificate in memory, or plain ws if Insecure is set.
 	TLSCertFile, TLSKeyFile string
-	// Profiling serves Go's profiles at MetricsListen, which must be a loopback address then,
-	// since callers are not authenticated there.
+	// Profiling serves Go profiles at MetricsListen. MetricsListen must then be a loopback address, because it has no
+	// authentication.
 	Profiling bool
 	// Auth selects how masters authenticate: AuthToken, with the keys in MasterPublicKeyFiles,
-	// or AuthNone. The files are read again every few seconds; sessions of a removed key end.
+	// or AuthNone. The files are reloaded every keysPeriod. The sessions of a removed key end.
 	Auth                 string
 	MasterPublicKeyFiles []string
-	// ChannelBinding selects whether a master's signatures have to cover the TLS connection
-	// that ends here (BindingRequired), or not (BindingOff: for plain ws, or where a proxy
-	// before the agent ends TLS). Anyone on the network path can then use the connection.
+	// ChannelBinding selects whether a master's signatures must cover the TLS connection to this agent
+	// (BindingRequired) or not (BindingOff). BindingOff is for plain ws, or if a proxy terminates TLS. Anyone on the
+	// network path can then use the connection.
 	ChannelBinding string
-	// Insecure serves plain ws where no certificate is given, and allows AuthNone on
-	// any address.
+	// Insecure serves plain ws if no certificate is set, and allows AuthNone on any address.
 	Insecure bool
 
-	// UsageSource is UsageMetricsAPI, read every UsagePeriod while anybody wants it, or
-	// UsageNone.
+	// UsageSource is UsageMetricsAPI, which is read every UsagePeriod while a session is open, or UsageNone.
 	UsageSource string
 	UsagePeriod time.Duration
-	// MinRequestPeriod and MaxSession are what is granted at most, whatever a master
-	// asks for.
+	// MinRequestPeriod is the shortest period and MaxSession the longest duration that a session is granted.
 	MinRequestPeriod, MaxSession time.Duration
 
+	// Version is the version of the agent that masters see.
 	Version string
 	Log     *slog.Logger
-	// Settled is called once the whole cluster has been read, before the memory that this
-	// took is given back; nil: nobody waits for it.
-	Settled func()
-	// Encoding is called when a snapshot is encoded, and done when it is; nil: nobody is
-	// told.
-	Encoding func() (done func())
 
-	// Listening is told the addresses once they are open, for who listens on port 0;
-	// may be nil.
-	Listening func(Addresses)
+	// OnSynced is called once, after nodes and pods have been listed for the first time. It may be nil.
+	OnSynced func()
+	// OnEncode is called before a snapshot is encoded, and done afterwards. It may be nil.
+	OnEncode func() (done func())
+	// OnListening is called with the addresses after they are open. With it, tests can listen on port 0. It may be
+	// nil.
+	OnListening func(Addresses)
 }
 
-// Addresses lists where an agent listens. Metrics and Health are nil where they are not
-// served apart.
+// Addresses lists the addresses on which an agent listens. Metrics and Health are nil if they have no address of their
+// own.
 type Addresses struct{ Masters, Metrics, Health net.Addr }
 
 // Default returns the default Config of an agent.
@@ -103,7 +108,7 @@ func Default() Config {
 	}
 }
 
-// Validate returns all errors of a Config in terms of the command line's flags.
+// Validate returns all errors of a Config, in terms of the command line's flags.
 func (c *Config) Validate() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
@@ -115,38 +120,38 @@ func (c *Config) Validate() error {
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
 	check(slices.Contains([]string{AuthToken, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthToken, AuthNone)
 	check(c.Auth != AuthToken || len(c.MasterPublicKeyFiles) > 0,
-		"--auth %s needs --master-public-key-file: the .pub file that `rollcall-master keygen` writes", AuthToken)
+		"--auth %s needs --master-public-key-file: set it to the .pub file that `rollcall-master keygen` writes", AuthToken)
 	check(slices.Contains([]string{BindingRequired, BindingOff}, c.ChannelBinding), "--channel-binding %q is neither %s nor %s", c.ChannelBinding, BindingRequired, BindingOff)
 	check(c.Auth != AuthToken || c.ChannelBinding != BindingRequired || !c.servesPlain(),
-		"--insecure without --tls-cert-file serves plain ws, and a master's signature cannot be bound to that: give a certificate, or say --channel-binding=%s, by which anyone on the network path can read and use each connection", BindingOff)
+		"--insecure without --tls-cert-file serves plain ws, and a master's signature cannot be bound to a connection without TLS: set --tls-cert-file and --tls-key-file, or set --channel-binding=%s, with which anyone on the network path can read and use each connection", BindingOff)
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
-		"--auth %s on %s lets anybody read the cluster: listen on a loopback address, or say --insecure", AuthNone, c.Listen)
-	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections and --max-connections-per-address are not below 0, which is the default")
+		"--auth %s on %s lets any client read the cluster: listen on a loopback address, or set --insecure", AuthNone, c.Listen)
+	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections %d and --max-connections-per-address %d must not be negative; 0 selects the default", c.MaxConnections, c.MaxConnectionsPerAddress)
 	_, err := connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
 	errs = append(errs, err)
 	check(!c.Profiling || isLoopback(c.MetricsListen),
-		"--profiling with --metrics-listen %q would let anybody read profiles, which hold secrets: give a loopback address such as 127.0.0.1:7444, and reach it by `kubectl port-forward`", c.MetricsListen)
+		"--profiling with --metrics-listen %q would let any client read profiles, which contain secrets: set a loopback address such as 127.0.0.1:7444, and connect with `kubectl port-forward`", c.MetricsListen)
 	check(slices.Contains([]string{UsageMetricsAPI, UsageNone}, c.UsageSource), "--usage-source %q is neither %s nor %s", c.UsageSource, UsageMetricsAPI, UsageNone)
-	check(c.UsagePeriod >= time.Second, "--usage-period %s is below 1s", c.UsagePeriod)
-	check(c.MinRequestPeriod > 0, "--min-request-period %s is not above zero", c.MinRequestPeriod)
-	check(c.MaxSession > c.MinRequestPeriod, "--max-session %s is not above --min-request-period %s", c.MaxSession, c.MinRequestPeriod)
+	check(c.UsagePeriod >= time.Second, "--usage-period %s must be at least 1s", c.UsagePeriod)
+	check(c.MinRequestPeriod > 0, "--min-request-period %s must be greater than 0", c.MinRequestPeriod)
+	check(c.MaxSession > c.MinRequestPeriod, "--max-session %s must be greater than --min-request-period %s", c.MaxSession, c.MinRequestPeriod)
 	return errors.Join(errs...)
 }
 
-// validateClusterName returns an error if the name of the cluster is invalid. An unset variable
-// arrives as it is written in the pod's manifest.
+// validateClusterName returns an error if the name of the cluster is missing or invalid. If the variable in the pod's
+// manifest is not set, the name is the unexpanded "$(CLUSTER_NAME)".
 func validateClusterName(name string) error {
 	if name == "" || strings.Contains(name, "$(") {
-		return errors.New("--cluster-name is missing, and has no default: it is the name of this cluster's ClusterAgent on the hub. " +
+		return errors.New("--cluster-name is required: set it to the name of this cluster's ClusterAgent on the hub. " +
 			"For the agent of config/agent: kubectl -n rollcall-system create configmap rollcall-agent --from-literal=cluster-name=NAME")
 	}
-	if wrong := validation.IsDNS1123Subdomain(name); len(wrong) > 0 {
-		return fmt.Errorf("--cluster-name %q cannot be the name of a ClusterAgent: %s", name, strings.Join(wrong, "; "))
+	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+		return fmt.Errorf("--cluster-name %q is not a valid name of a ClusterAgent: %s", name, strings.Join(problems, "; "))
 	}
 	return nil
 }
 
-// isLoopback reports whether an address to listen on is reachable from this machine only.
+// isLoopback reports whether a listen address is reachable from this machine only.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -156,10 +161,10 @@ func isLoopback(address string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// servesPlain reports whether masters are served by plain ws.
+// servesPlain reports whether the agent serves plain ws.
 func (c *Config) servesPlain() bool { return c.TLSCertFile == "" && c.Insecure }
 
-// verifier checks the tokens of dials; nil where anybody may dial.
+// verifier returns the verifier of tokens and signatures, or nil for AuthNone.
 func (c *Config) verifier() (*token.Verifier, error) {
 	if c.Auth == AuthNone {
 		return nil, nil

@@ -10,33 +10,33 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// floodMemory is what an agent takes for 3,000 connections that never end, at most.
-const floodMemory = 48 << 20
+// maxFloodMemory limits the memory that an agent needs for 3,000 connections that never end.
+const maxFloodMemory = 48 << 20
 
-// TestConnectionsThatNeverEndKeepNoMasterOut is the attack of 3,000 connections: some send
-// nothing, some announce a body, and some ask and stay.
-func TestConnectionsThatNeverEndKeepNoMasterOut(t *testing.T) {
+// TestConnectionFloodDoesNotBlockMasters opens 3,000 connections. Some send nothing, some send the header of a request
+// without its body, and some send requests and stay open.
+func TestConnectionFloodDoesNotBlockMasters(t *testing.T) {
 	cluster := kube.Shared(t, kube.Options{Name: "member"})
-	a, signer := startTrusted(t, func(c *Config) {
+	a, signer := startSecureAgent(t, func(c *Config) {
 		c.Kubeconfig, c.UsageSource, c.HealthListen = cluster.Kubeconfig, UsageNone, "127.0.0.1:0"
 	})
-	a.becomes("https", http.StatusOK)
-	dial := func(holder string) *master {
+	a.waitReadyz("https", http.StatusOK)
+	dial := func(masterID string) *master {
 		t.Helper()
-		signed, err := signer.Sign("member", holder, time.Now())
+		signed, err := signer.Sign("member", masterID, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a.dialAs(holder, "wss", http.Header{"Authorization": {"Bearer " + signed}}, time.Second, time.Hour)
+		return a.dialAs(masterID, "wss", http.Header{"Authorization": {"Bearer " + signed}}, time.Second, time.Hour)
 	}
 	before := dial("m1")
-	before.until("usage switched off", usageReason("Disabled"))
-	flood.HTTP(t, a.addresses.Masters.String(), 20, 4, 3000, floodMemory)
+	before.waitState("usage switched off", usageReason("Disabled"))
+	flood.HTTP(t, a.addresses.Masters.String(), 20, 4, 3000, maxFloodMemory)
 	for _, path := range []string{"/healthz", "/readyz"} {
-		if status, words := a.get("http://" + a.addresses.Health.String() + path); status != http.StatusOK {
-			t.Errorf("health during the attack: %d %s, want 200", status, words)
+		if status, body := a.get("http://" + a.addresses.Health.String() + path); status != http.StatusOK {
+			t.Errorf("%s during the flood: got status %d and %q, want 200", path, status, body)
 		}
 	}
-	before.until("anything", func(*state.State) bool { return true })
-	dial("m2").until("usage switched off", usageReason("Disabled"))
+	before.waitState("any content", func(*state.State) bool { return true })
+	dial("m2").waitState("usage switched off", usageReason("Disabled"))
 }

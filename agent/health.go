@@ -10,19 +10,19 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// health answers /healthz and /readyz.
+// health serves /healthz and /readyz.
 type health struct {
 	identity func() (uid, version string, ok bool)
 	current  func() *snapshot.Version
 }
 
+// register adds the handlers to mux.
 func (h *health) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", h.readyz)
 }
 
-// readyz serves the readiness check: whether the agent can report the present state, and if
-// not, why.
+// readyz responds with 200 if the agent can report the current state, else with 503 and one line per problem.
 func (h *health) readyz(w http.ResponseWriter, _ *http.Request) {
 	problems := h.problems(time.Now())
 	if len(problems) == 0 {
@@ -32,33 +32,33 @@ func (h *health) readyz(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, strings.Join(problems, "\n"), http.StatusServiceUnavailable)
 }
 
-// problems returns what keeps the agent from being ready. Only nodes and pods are required;
-// other missing sections are part of reports.
+// problems returns the reasons why the agent is not ready. Only nodes and pods are required. Masters see the errors of
+// other sections in the reports.
 func (h *health) problems(now time.Time) []string {
 	var problems []string
 	if _, _, known := h.identity(); !known {
-		problems = append(problems, "identity: the API server has not told the cluster's UID yet")
+		problems = append(problems, "identity: the UID of the cluster has not been read from its API server yet")
 	}
 	v := h.current()
 	for _, name := range []state.SectionName{state.SectionNodes, state.SectionPods} {
-		if p := problem(name, v.SectionStatuses[name], now); p != "" {
+		if p := sectionProblem(name, v.SectionStatuses[name], now); p != "" {
 			problems = append(problems, p)
 		}
 	}
 	return problems
 }
 
-// problem returns what is wrong with a section, or "" if it is live.
-func problem(name state.SectionName, r state.SectionStatus, now time.Time) string {
-	if r.Live {
+// sectionProblem returns why a section is not live, or "" if it is.
+func sectionProblem(name state.SectionName, status state.SectionStatus, now time.Time) string {
+	if status.Live {
 		return ""
 	}
-	words := "not read yet"
-	if !r.ObservedAt.IsZero() {
-		words = fmt.Sprintf("last seen %s ago", now.Sub(r.ObservedAt).Round(time.Second))
+	text := "not read yet"
+	if !status.ObservedAt.IsZero() {
+		text = fmt.Sprintf("last seen %s ago", now.Sub(status.ObservedAt).Round(time.Second))
 	}
-	if r.Error.Reason != "" {
-		words += fmt.Sprintf(": %s: %s", r.Error.Reason, r.Error.Message)
+	if status.Error.Reason != "" {
+		text += fmt.Sprintf(": %s: %s", status.Error.Reason, status.Error.Message)
 	}
-	return fmt.Sprintf("%s: %s", name, words)
+	return fmt.Sprintf("%s: %s", name, text)
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// closedPort is an address where nobody listens.
-func closedPort(t *testing.T) string {
+// unusedAddress returns an address on which no process listens.
+func unusedAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -18,6 +18,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// writeKubeconfig writes a kubeconfig for a server to path.
 func writeKubeconfig(t *testing.T, path, server string) {
 	t.Helper()
 	content := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c,

@@ -16,22 +16,23 @@ import (
 )
 
 const (
-	// firstRetry and lastRetry are between attempts to read the cluster's identity.
-	firstRetry = 500 * time.Millisecond
-	lastRetry  = 10 * time.Second
-	// readTimeout is what one attempt may take.
+	// minBackoff and maxBackoff limit the time between two attempts to read the cluster's identity.
+	minBackoff = 500 * time.Millisecond
+	maxBackoff = 10 * time.Second
+	// readTimeout limits the duration of one attempt.
 	readTimeout = 10 * time.Second
-	// maxIdentity bounds what is read of an answer.
-	maxIdentity = 1 << 20
+	// maxResponseBytes limits the size of a response.
+	maxResponseBytes = 1 << 20
 )
 
-// identity is who the cluster is: the UID of the namespace kube-system, which stands
-// for the cluster, and the version of its API server. It is read once.
+// identity reads the identity of the cluster once: the UID of the namespace kube-system, by which clusters are
+// distinguished, and the version of the API server.
 type identity struct {
-	base   *url.URL
-	client *http.Client
-	log    *slog.Logger
-	known  atomic.Pointer[clusterIdentity]
+	baseURL *url.URL
+	client  *http.Client
+	log     *slog.Logger
+	// value is nil until the identity has been read.
+	value atomic.Pointer[clusterIdentity]
 }
 
 type clusterIdentity struct{ uid, version string }
@@ -39,46 +40,47 @@ type clusterIdentity struct{ uid, version string }
 func newIdentity(config *rest.Config, log *slog.Logger) (*identity, error) {
 	base, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
-		return nil, fmt.Errorf("find the API server: %w", err)
+		return nil, fmt.Errorf("parse the URL of the API server: %w", err)
 	}
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
-		return nil, fmt.Errorf("make client: %w", err)
+		return nil, fmt.Errorf("create the client for the API server: %w", err)
 	}
-	return &identity{base: base, client: client, log: log}, nil
+	return &identity{baseURL: base, client: client, log: log}, nil
 }
 
-// get returns the identity if it is known.
+// get returns the identity. ok is false if it has not been read yet.
 func (i *identity) get() (uid, version string, ok bool) {
-	known := i.known.Load()
-	if known == nil {
+	v := i.value.Load()
+	if v == nil {
 		return "", "", false
 	}
-	return known.uid, known.version, true
+	return v.uid, v.version, true
 }
 
-// run reads the identity, again and again until it has it.
+// run tries to read the identity until it succeeds or ctx is done.
 func (i *identity) run(ctx context.Context) error {
 	defer i.client.CloseIdleConnections()
-	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		known, err := i.read(ctx)
+	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+		v, err := i.read(ctx)
 		switch {
 		case err == nil:
-			i.known.Store(known)
+			i.value.Store(v)
 			return nil
 		case ctx.Err() != nil:
 			return nil
-		case wait == firstRetry:
-			i.log.Warn("cannot read the cluster's identity yet, trying on", "error", err)
+		case backoff == minBackoff:
+			i.log.Warn("cannot read the cluster's identity; retrying", "error", err)
 		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(backoff):
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
+// read reads the identity.
 func (i *identity) read(ctx context.Context) (*clusterIdentity, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -96,25 +98,26 @@ func (i *identity) read(ctx context.Context) (*clusterIdentity, error) {
 	return &clusterIdentity{namespace.Metadata.UID, version.GitVersion}, nil
 }
 
-func (i *identity) getJSON(ctx context.Context, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.base.JoinPath(path).String(), nil)
+// getJSON decodes the response to a GET request into v.
+func (i *identity) getJSON(ctx context.Context, path string, v any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.baseURL.JoinPath(path).String(), nil)
 	if err != nil {
 		return fmt.Errorf("get %s: %w", path, err)
 	}
 	request.Header.Set("Accept", "application/json")
-	answer, err := i.client.Do(request)
+	response, err := i.client.Do(request)
 	if err != nil {
 		return fmt.Errorf("get %s: %w", path, err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxIdentity))
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes))
 	switch {
 	case err != nil:
 		return fmt.Errorf("get %s: %w", path, err)
-	case answer.StatusCode != http.StatusOK:
-		return fmt.Errorf("get %s: %s: %.256s", path, answer.Status, body)
+	case response.StatusCode != http.StatusOK:
+		return fmt.Errorf("get %s: %s: %.256s", path, response.Status, body)
 	}
-	if err := json.Unmarshal(body, into); err != nil {
+	if err := json.Unmarshal(body, v); err != nil {
 		return fmt.Errorf("get %s: %w", path, err)
 	}
 	return nil

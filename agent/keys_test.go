@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/api/token"
 )
 
-// newMasterKey writes a key pair into dir and returns its public half.
+// newMasterKey writes a key pair into dir and returns the public key and its path.
 func newMasterKey(t *testing.T, dir, name string) (ed25519.PublicKey, string) {
 	t.Helper()
 	key, err := token.GenerateKey()
@@ -29,14 +29,14 @@ func newMasterKey(t *testing.T, dir, name string) (ed25519.PublicKey, string) {
 	return key.Public().(ed25519.PublicKey), path + ".pub"
 }
 
-// TestKeysOfMastersAreReadAgain: what was opened by a key that is gone ends within 10 s of the
-// change, and files that cannot be read change nothing.
-func TestKeysOfMastersAreReadAgain(t *testing.T) {
+// TestMasterKeysAreReloaded checks that changed keys have an effect within 10 s, and that files which cannot be read have
+// none.
+func TestMasterKeysAreReloaded(t *testing.T) {
 	dir := t.TempDir()
 	older, olderFile := newMasterKey(t, dir, "older")
 	newer, newerFile := newMasterKey(t, dir, "newer")
 	file := filepath.Join(dir, "in-use.pub")
-	put := func(from ...string) {
+	write := func(from ...string) {
 		t.Helper()
 		var all []byte
 		for _, f := range from {
@@ -51,39 +51,39 @@ func TestKeysOfMastersAreReadAgain(t *testing.T) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		put(olderFile)
+		write(olderFile)
 		v := token.NewVerifier("member", older)
 		var log bytes.Buffer
 		changes := 0
-		k := &masterKeys{files: []string{file}, verifier: v, changed: func() { changes++ }, log: slog.New(slog.NewTextHandler(&log, nil))}
+		k := &masterKeys{files: []string{file}, verifier: v, onChange: func() { changes++ }, log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- k.run(ctx) }()
+		done := make(chan error, 1)
+		go func() { done <- k.run(ctx) }()
 		for _, step := range []struct {
-			what         string
+			name         string
 			do           func()
 			changes      int
 			older, newer bool
 		}{
 			{"nothing changed", func() {}, 0, true, false},
-			{"both", func() { put(olderFile, newerFile) }, 1, true, true},
+			{"both keys", func() { write(olderFile, newerFile) }, 1, true, true},
 			{"garbage", func() { _ = os.WriteFile(file, []byte("garbage"), 0o600) }, 1, true, true},
-			{"gone", func() { _ = os.Remove(file) }, 1, true, true},
-			{"the newer alone", func() { put(newerFile) }, 2, false, true},
+			{"removed file", func() { _ = os.Remove(file) }, 1, true, true},
+			{"only the newer key", func() { write(newerFile) }, 2, false, true},
 		} {
 			step.do()
 			<-time.After(10 * time.Second)
 			synctest.Wait()
 			if changes != step.changes || v.Accepts(older) != step.older || v.Accepts(newer) != step.newer {
-				t.Errorf("%s: %d changes, older %v, newer %v; want %d, %v, %v", step.what, changes, v.Accepts(older), v.Accepts(newer), step.changes, step.older, step.newer)
+				t.Errorf("%s: got %d changes, accepts older %v, newer %v; want %d, %v, %v", step.name, changes, v.Accepts(older), v.Accepts(newer), step.changes, step.older, step.newer)
 			}
 		}
 		cancel()
-		if err := <-ended; err != nil {
+		if err := <-done; err != nil {
 			t.Error(err)
 		}
 		if n := strings.Count(log.String(), "level=WARN"); n != 2 {
-			t.Errorf("%d warnings, want one of the garbage and one of the missing file:\n%s", n, &log)
+			t.Errorf("got %d warnings, want one for the garbage and one for the removed file:\n%s", n, &log)
 		}
 	})
 }

@@ -8,27 +8,26 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// snapshotMetrics are read off the present Version, and what waits to be in the next one,
-// at each scrape.
+// snapshotMetrics collects the metrics of the current Version, and the number of pending updates, at each scrape.
 type snapshotMetrics struct {
-	current                       func() *snapshot.Version
-	waiting                       func() int
-	objects, seq, live, at, inbox *prometheus.Desc
+	current                              func() *snapshot.Version
+	pending                              func() int
+	objects, seq, live, age, inboxLength *prometheus.Desc
 }
 
-func newSnapshotMetrics(current func() *snapshot.Version, waiting func() int) *snapshotMetrics {
+func newSnapshotMetrics(current func() *snapshot.Version, pending func() int) *snapshotMetrics {
 	return &snapshotMetrics{
-		current: current, waiting: waiting,
-		objects: prometheus.NewDesc("rollcall_agent_snapshot_objects", "Objects in the snapshot, by kind.", []string{"kind"}, nil),
-		seq:     prometheus.NewDesc("rollcall_agent_snapshot_changes_total", "Changes of the snapshot since the agent began.", nil, nil),
-		live:    prometheus.NewDesc("rollcall_agent_section_live", "1 where all of a section is watched right now.", []string{"section"}, nil),
-		at:      prometheus.NewDesc("rollcall_agent_section_age_seconds", "How long ago a section was last known to be true; absent: never.", []string{"section"}, nil),
-		inbox:   prometheus.NewDesc("rollcall_agent_inbox_length", "Objects, sections and readings of usage that came in and are not in the snapshot yet, the latest of each.", nil, nil),
+		current: current, pending: pending,
+		objects:     prometheus.NewDesc("rollcall_agent_snapshot_objects", "Objects in the snapshot, by kind.", []string{"kind"}, nil),
+		seq:         prometheus.NewDesc("rollcall_agent_snapshot_changes_total", "Changes of the snapshot since the agent started.", nil, nil),
+		live:        prometheus.NewDesc("rollcall_agent_section_live", "1 if all watches of a section are established, else 0.", []string{"section"}, nil),
+		age:         prometheus.NewDesc("rollcall_agent_section_age_seconds", "Seconds since a section was last confirmed to be up to date; absent if it never was.", []string{"section"}, nil),
+		inboxLength: prometheus.NewDesc("rollcall_agent_inbox_length", "Updates that are not in the snapshot yet: objects, sections and readings of usage, the latest of each.", nil, nil),
 	}
 }
 
 func (m *snapshotMetrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.objects, m.seq, m.live, m.at, m.inbox} {
+	for _, d := range []*prometheus.Desc{m.objects, m.seq, m.live, m.age, m.inboxLength} {
 		descs <- d
 	}
 }
@@ -42,19 +41,20 @@ func (m *snapshotMetrics) Collect(metrics chan<- prometheus.Metric) {
 		gauge(m.objects, float64(v.State.Len(kind)), kind.String())
 	}
 	metrics <- prometheus.MustNewConstMetric(m.seq, prometheus.CounterValue, float64(v.State.Seq))
-	metrics <- prometheus.MustNewConstMetric(m.inbox, prometheus.GaugeValue, float64(m.waiting()))
+	metrics <- prometheus.MustNewConstMetric(m.inboxLength, prometheus.GaugeValue, float64(m.pending()))
 	ages := v.Ages(time.Now())
 	for name, r := range v.SectionStatuses {
 		section := state.SectionName(name).String()
-		gauge(m.live, one(r.Live), section)
+		gauge(m.live, boolValue(r.Live), section)
 		if ages[name] >= 0 {
-			gauge(m.at, ages[name].Seconds(), section)
+			gauge(m.age, ages[name].Seconds(), section)
 		}
 	}
 }
 
-func one(yes bool) float64 {
-	if yes {
+// boolValue returns 1 for true and 0 for false.
+func boolValue(b bool) float64 {
+	if b {
 		return 1
 	}
 	return 0

@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-func TestProfilesAreServedWhereSaidAndForLoopbackNamesOnly(t *testing.T) {
+func TestProfilesOnlyIfEnabledAndForLoopbackHosts(t *testing.T) {
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	writeKubeconfig(t, kubeconfig, "http://"+closedPort(t))
-	for _, on := range []bool{false, true} {
-		a := start(t, func(c *Config) { c.Kubeconfig, c.Profiling = kubeconfig, on })
+	writeKubeconfig(t, kubeconfig, "http://"+unusedAddress(t))
+	for _, enabled := range []bool{false, true} {
+		a := startAgent(t, func(c *Config) { c.Kubeconfig, c.Profiling = kubeconfig, enabled })
 		want := map[string]int{"": http.StatusOK, "localhost:7444": http.StatusOK, "[::1]:7444": http.StatusOK, "attacker.example": http.StatusMisdirectedRequest, "169.254.0.1": http.StatusMisdirectedRequest}
 		for host, status := range want {
-			if !on {
+			if !enabled {
 				status = http.StatusNotFound
 			}
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.addresses.Metrics.String()+"/debug/pprof/goroutine", nil)
@@ -21,18 +21,18 @@ func TestProfilesAreServedWhereSaidAndForLoopbackNamesOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 			request.Host = host
-			answer, err := a.client.Do(request)
+			response, err := a.client.Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer.Body.Close()
-			if answer.StatusCode != status {
-				t.Errorf("profiling %t, host %q: %d, want %d", on, host, answer.StatusCode, status)
+			response.Body.Close()
+			if response.StatusCode != status {
+				t.Errorf("profiling %t, host %q: got status %d, want %d", enabled, host, response.StatusCode, status)
 			}
 		}
 		if status, _ := a.get("https://" + a.addresses.Masters.String() + "/debug/pprof/goroutine"); status != http.StatusNotFound {
-			t.Errorf("profiling %t, at the address for masters: %d, want 404", on, status)
+			t.Errorf("profiling %t, address for masters: got status %d, want 404", enabled, status)
 		}
-		a.ended()
+		a.stopAndWait()
 	}
 }

@@ -17,22 +17,21 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// Bounds of HTTP; a websocket is bounded by its session. A master dials anew each time, so
-// a connection that was answered and is idle is of no use to it.
+// Limits of HTTP connections. They do not apply to websockets, which end with their session. idleTimeout is short,
+// because masters do not reuse connections.
 const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 5 * time.Second
 	writeTimeout   = 30 * time.Second
 	maxHeaderBytes = 16 << 10
 
-	// maxConnections is how many connections are open at once at the address for masters,
-	// where the process may have as many files and nothing else is said; maxPerAddress of
-	// one address, whose callers are not authenticated.
+	// maxConnections is the ceiling of the default limit of open connections at the address for masters; see
+	// connlimit.DefaultMax. maxPerAddress is the default limit of unauthenticated connections from one address.
 	maxConnections = 512
 	maxPerAddress  = 64
 )
 
-// Limits of connections to the other addresses, where nobody is authenticated.
+// Connection limits of the other addresses, which have no authentication.
 var (
 	metricsLimits = connlimit.Config{Max: 64, MaxPerAddress: 16}
 	healthLimits  = connlimit.Config{Max: 128, MaxPerAddress: 16}
@@ -48,37 +47,37 @@ func (c *Config) limits() (connlimit.Config, error) {
 	}, err
 }
 
-// server is one HTTP server that listens already.
+// server is an HTTP server with an open listener.
 type server struct {
 	http     *http.Server
 	listener net.Listener
 }
 
-// listen opens an address for HTTP/1.1, which is what a websocket is made of; with
-// TLS where tlsConfig is not nil.
+// listen opens an address and returns its server. The server supports HTTP/1.1 only, which websockets need, and uses
+// TLS if tlsConfig is not nil.
 func listen(ctx context.Context, address string, limiter *connlimit.Limiter, handler http.Handler, tlsConfig *tls.Config, log *slog.Logger) (*server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	bounded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connlimit.BoundBody(w, r)
 		handler.ServeHTTP(w, r)
 	})
-	crowded := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "too many requests of your address are open", http.StatusTooManyRequests)
+	refused := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "too many open requests from your address", http.StatusTooManyRequests)
 	})
 	s := &server{listener: limiter.Listener(listener), http: &http.Server{
-		Handler: limiter.Handler(bounded, crowded), ConnContext: limiter.ConnContext, TLSConfig: tlsConfig, Protocols: new(http.Protocols),
+		Handler: limiter.Handler(limited, refused), ConnContext: limiter.ConnContext, TLSConfig: tlsConfig, Protocols: new(http.Protocols),
 		ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		// What strangers do wrong is no news.
+		// Errors of unauthenticated clients, such as failed TLS handshakes, are logged at debug level only.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 	s.http.Protocols.SetHTTP1(true)
 	return s, nil
 }
 
-// serve answers until close.
+// serve serves requests until close is called.
 func (s *server) serve() error {
 	var err error
 	if s.http.TLSConfig != nil {
@@ -92,8 +91,8 @@ func (s *server) serve() error {
 	return fmt.Errorf("serve %s: %w", s.listener.Addr(), err)
 }
 
-// close stops accepting and waits for requests, but not for websockets, until ctx is
-// done.
+// close stops accepting connections and waits until requests are finished, or ctx is done. It does not wait for
+// websockets.
 func (s *server) close(ctx context.Context) error {
 	if err := s.http.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("close %s: %w", s.listener.Addr(), err), s.http.Close())
@@ -101,9 +100,8 @@ func (s *server) close(ctx context.Context) error {
 	return nil
 }
 
-// onlyLoopbackHosts answers requests for localhost and loopback addresses only: nobody is
-// authenticated, and a browser would fetch for a page of any other name that resolves to this
-// address (DNS rebinding).
+// onlyLoopbackHosts refuses requests whose Host is not localhost or a loopback address. The handler has no
+// authentication: otherwise a web page whose name resolves to this address could read it in a browser (DNS rebinding).
 func onlyLoopbackHosts(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
@@ -111,18 +109,18 @@ func onlyLoopbackHosts(handler http.Handler) http.Handler {
 			host = strings.Trim(r.Host, "[]")
 		}
 		if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			http.Error(w, "ask for localhost", http.StatusMisdirectedRequest)
+			http.Error(w, "the Host header must be localhost or a loopback address", http.StatusMisdirectedRequest)
 			return
 		}
 		handler.ServeHTTP(w, r)
 	})
 }
 
-// serverTLS returns the TLS configuration for masters, TLS 1.3 only, since signatures are bound
-// to it; nil for plain ws.
+// serverTLS returns the TLS configuration for masters, or nil for plain ws. It requires TLS 1.3, to which signatures can
+// be bound.
 func (c *Config) serverTLS() (*tls.Config, error) {
 	if c.servesPlain() {
-		c.Log.Warn("INSECURE: serving plain ws: anyone on the network path can read and change everything", "address", c.Listen)
+		c.Log.Warn("INSECURE: serving plain ws: anyone on the network path can read and change all messages", "address", c.Listen)
 		return nil, nil
 	}
 	config, err := tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName)
@@ -130,12 +128,11 @@ func (c *Config) serverTLS() (*tls.Config, error) {
 		return nil, err
 	}
 	if len(config.Certificates) > 0 {
-		c.Log.Warn("serving with a certificate made in memory: a pin of it will not survive a restart; `rollcall-agent certgen DIR` writes a lasting one",
+		c.Log.Warn("serving with a self-signed certificate in memory, whose pin changes with each restart; to keep the pin, write a certificate with `rollcall-agent certgen DIR` and set --tls-cert-file and --tls-key-file",
 			"pin", tlsfiles.Pin(config.Certificates[0].Leaf))
 	}
 	config.MinVersion = tls.VersionTLS13
-	// A master never resumes, as it must see the certificate each time: tickets would
-	// be bytes for nobody.
+	// Masters never resume TLS sessions, because they must verify the certificate each time.
 	config.SessionTicketsDisabled = true
 	return config, nil
 }

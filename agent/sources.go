@@ -13,30 +13,30 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// watches keep the one Tracker up to date and hand what changes to the snapshot, in
-// the order in which it changed.
-func watches(cfg Config, cluster *rest.Config, to *snapshot.Store) func(context.Context) error {
+// newInformer returns a function that watches the cluster until its context is done. It passes each change to the
+// facts.Tracker, and the facts that change to the store, in the same order.
+func newInformer(cfg Config, cluster *rest.Config, store *snapshot.Store) func(context.Context) error {
 	var mu sync.Mutex
 	tracker := facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) })
 	sink := informer.Sink{
 		Apply: func(change func(*facts.Tracker) state.Changes) {
 			mu.Lock()
 			defer mu.Unlock()
-			to.Update(change(tracker))
+			store.Update(change(tracker))
 		},
-		Section: to.SetSection,
+		Section: store.SetSection,
 	}
 	return func(ctx context.Context) error {
 		return informer.Run(ctx, informer.Config{REST: cluster, Sink: sink, Log: cfg.Log})
 	}
 }
 
-// usageReader reads usage for the snapshot; where it is switched off it says so and
-// reads nothing.
-func usageReader(cfg Config, cluster *rest.Config, to *snapshot.Store) (*usage.Reader, error) {
+// newUsageReader returns the Reader that writes usage to the store. With UsageNone it only sets the section's error to
+// Disabled.
+func newUsageReader(cfg Config, cluster *rest.Config, store *snapshot.Store) (*usage.Reader, error) {
 	if cfg.UsageSource == UsageNone {
 		cluster = nil
 	}
-	report := func(r state.SectionStatus) { to.SetSection(state.SectionUsage, r) }
-	return usage.New(usage.Config{REST: cluster, Period: cfg.UsagePeriod, Sink: to.SetUsage, Report: report, Log: cfg.Log})
+	setStatus := func(s state.SectionStatus) { store.SetSection(state.SectionUsage, s) }
+	return usage.New(usage.Config{REST: cluster, Period: cfg.UsagePeriod, Sink: store.SetUsage, Report: setStatus, Log: cfg.Log})
 }

@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	klog.SetSlogLogger(cfg.Log)
 	memory := tuneGC()
-	cfg.Settled, cfg.Encoding = memory.Settled, memory.Encoding
+	cfg.OnSynced, cfg.OnEncode = memory.Settled, memory.Encoding
 	setHTTP2Keepalives()
 	return agent.Run(ctx, cfg)
 }
