@@ -92,7 +92,7 @@ func (r *agentReconciler) remove(name string) {
 }
 
 func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) agentFacts {
-	f := agentFacts{now: time.Now(), agent: agent, ipConflicts: r.registry.ipConflicts(agent), seen: r.sessions.Observe(agent.Name)}
+	f := agentFacts{now: time.Now(), agent: agent, ipConflicts: r.registry.ipConflicts(agent), seen: r.sessions.Status(agent.Name)}
 	errors.As(clusterOf(agent).Check(r.insecure), &f.fault)
 	return f
 }

@@ -44,9 +44,9 @@ const (
 type Sessions struct {
 	// Sync notifies about a created, changed or deleted ClusterAgent.
 	Sync func(cluster string)
-	// Observe returns what is known about a cluster.
-	Observe func(cluster string) session.Status
-	// Events has the names of clusters whose Observe result changed.
+	// Status returns the status of a cluster's session.
+	Status func(cluster string) session.Status
+	// Events has the names of clusters whose Status changed.
 	Events <-chan string
 }
 

@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// fakeSessions returns observations set by a test. It counts the calls of Observe, one per
+// fakeSessions returns observations set by a test. It counts the calls of Status, one per
 // reconcile.
 type fakeSessions struct {
 	events chan string
@@ -29,7 +29,7 @@ func newFakeSessions() *fakeSessions {
 }
 
 func (f *fakeSessions) sessions() Sessions {
-	return Sessions{Sync: f.Sync, Observe: f.Observe, Events: f.events}
+	return Sessions{Sync: f.Sync, Status: f.Status, Events: f.events}
 }
 
 func (f *fakeSessions) Sync(name string) {
@@ -44,7 +44,7 @@ func (f *fakeSessions) Sync(name string) {
 	f.synced[name] = append(f.synced[name], &cluster)
 }
 
-func (f *fakeSessions) Observe(name string) session.Status {
+func (f *fakeSessions) Status(name string) session.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observed[name]++

@@ -50,7 +50,7 @@ func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	seen := r.sessions.Observe(agent.Name)
+	seen := r.sessions.Status(agent.Name)
 	r.reporting.set(agent.Name, seen.Session.Phase == session.Reporting)
 	return r.write(ctx, status, statusFacts{now: time.Now(), agent: agent, stored: status.Status, seen: seen, interval: r.reporting.interval()})
 }

@@ -31,7 +31,7 @@ func (c *Config) newHistory(metrics prometheus.Registerer) *history.History {
 
 // followers are all that hear of each report.
 func followers(h *history.History, t *prom.RevisionTimes) []session.EventHandler {
-	all := []session.EventHandler{t.Follower()}
+	all := []session.EventHandler{t.EventHandler()}
 	if h != nil {
 		all = append(all, remember(h))
 	}

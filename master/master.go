@@ -126,7 +126,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	sessions := session.New(session.Config{
 		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, EventHandlers: append(followers(past, revisionTimes), export(sinks)...), Log: c.Log, Metrics: metrics,
 	})
-	reconciled := controllers.Sessions{Sync: sessions.Sync, Observe: sessions.Status, Events: sessions.Updates()}
+	reconciled := controllers.Sessions{Sync: sessions.Sync, Status: sessions.Status, Events: sessions.Updates()}
 	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	}
 	documents := view.NewDocumentCache(maxDocuments)
 	api := httpapi.New(httpapi.Config{
-		Sessions:  httpapi.Sessions{Await: sessions.Await, Peek: sessions.LastReport, Observe: sessions.Status, Watch: sessions.Watch, Look: sessions.Current},
+		Sessions:  httpapi.Sessions{Await: sessions.Await, LastReport: sessions.LastReport, Status: sessions.Status, Watch: sessions.Watch, Current: sessions.Current},
 		Registry:  registryOf(registry),
 		Documents: documents,
 		Page:      web.Handler(),

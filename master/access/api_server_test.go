@@ -139,9 +139,9 @@ func newAPIWith(auth *Authenticator, log *slog.Logger, clusters []httpapi.Regist
 	return httpapi.New(httpapi.Config{
 		Profiling: true,
 		Sessions: httpapi.Sessions{
-			Await:   func(context.Context, string) (*session.Report, error) { return nil, session.ErrSuspended },
-			Peek:    func(string) (*session.Report, bool) { return nil, false },
-			Observe: func(string) session.Status { return session.Status{} },
+			Await:      func(context.Context, string) (*session.Report, error) { return nil, session.ErrSuspended },
+			LastReport: func(string) (*session.Report, bool) { return nil, false },
+			Status:     func(string) session.Status { return session.Status{} },
 		},
 		Registry: httpapi.Registry{
 			Resolve: func(asked string) (string, bool) {

@@ -83,7 +83,7 @@ func (a *API) authorize(r *http.Request, want Access) error {
 // hasFreshValue reports whether there is a fresh value of a cluster with that name. In that case
 // the registry need not be consulted; an IP address is never the name of a cluster.
 func (a *API) hasFreshValue(name string) bool {
-	v, ok := a.config.Sessions.Peek(name)
+	v, ok := a.config.Sessions.LastReport(name)
 	return ok && v.Fresh(time.Now())
 }
 

@@ -55,15 +55,15 @@ type Config struct {
 type Sessions struct {
 	// Await registers demand for a cluster and waits for a fresh value.
 	Await func(ctx context.Context, cluster string) (*session.Report, error)
-	// Peek returns the last value, which may have expired. It does not register demand.
-	Peek func(cluster string) (*session.Report, bool)
-	// Observe returns the status of a cluster's session. It does not register demand.
-	Observe func(cluster string) session.Status
+	// LastReport returns the last report, which may have expired. It does not register demand.
+	LastReport func(cluster string) (*session.Report, bool)
+	// Status returns the status of a cluster's session. It does not register demand.
+	Status func(cluster string) session.Status
 	// Watch registers demand for a cluster until release is called.
 	Watch func(cluster string) (release func())
-	// Look returns the status of a cluster and a channel for its next change. It does not register
+	// Current returns the status of a cluster and a channel for its next change. It does not register
 	// demand. ok is false if the cluster does not exist.
-	Look func(cluster string) (session.Current, bool)
+	Current func(cluster string) (session.Current, bool)
 }
 
 // Registry holds the functions of the cluster registry that the API uses.

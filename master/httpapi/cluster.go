@@ -76,7 +76,7 @@ const freshMargin = time.Second
 // await waits for a value as the request wants it. The wait ends when the client disconnects, at
 // the request's timeout, and when the master shuts down.
 func (a *API) await(ctx context.Context, cluster string, p params) (*session.Report, error) {
-	if v, ok := a.config.Sessions.Peek(cluster); ok && !p.awaitUsage && v.Fresh(time.Now().Add(freshMargin)) {
+	if v, ok := a.config.Sessions.LastReport(cluster); ok && !p.awaitUsage && v.Fresh(time.Now().Add(freshMargin)) {
 		// A fresh value needs no timeout and no cancellation.
 		if v, err := a.config.Sessions.Await(ctx, cluster); err == nil {
 			return v, nil
@@ -106,15 +106,15 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Rep
 // arrive in time, it returns the value without it.
 func (a *API) awaitUsage(ctx context.Context, value *session.Report) *session.Report {
 	for usagePending(value.State) {
-		glance, known := a.config.Sessions.Look(value.Cluster)
-		if next := glance.Report; known && next != nil && next != value && next.Fresh(time.Now()) {
+		current, known := a.config.Sessions.Current(value.Cluster)
+		if next := current.Report; known && next != nil && next != value && next.Fresh(time.Now()) {
 			value = next
 			continue
 		}
 		select {
 		case <-ctx.Done():
 			return value
-		case <-glance.Changed:
+		case <-current.Changed:
 		}
 	}
 	return value

@@ -57,18 +57,18 @@ func (d *clusterWatch) close() {
 func (d *clusterWatch) refresh() (*view.ClusterView, error) {
 	known := true
 	m, until, err := d.log.Refresh(time.Now(), func(held *view.ClusterView) (*view.Report, view.ConnStatus, view.ValidUntil) {
-		var glance session.Current
-		if glance, known = d.sessions.Look(d.cluster); !known {
+		var current session.Current
+		if current, known = d.sessions.Current(d.cluster); !known {
 			return nil, view.ConnStatus{Stale: true}, view.ValidUntil{}
 		}
 		// The time is taken here, under the log's lock: taken earlier, a value could be seen to expire and
 		// then be fresh again.
 		now := time.Now()
-		until := view.ValidUntil{Changed: glance.Changed}
-		if v := glance.Report; v != nil && v.Fresh(now) {
+		until := view.ValidUntil{Changed: current.Changed}
+		if v := current.Report; v != nil && v.Fresh(now) {
 			until.Time = v.ExpiresAt
 		}
-		r, s := statusOf(glance, held, now)
+		r, s := statusOf(current, held, now)
 		return r, s, until
 	})
 	d.changed, d.refreshAt = until.Changed, until.Time

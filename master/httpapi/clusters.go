@@ -72,7 +72,7 @@ func (a *API) toClusters(registered []Registered) []view.Cluster {
 	now := time.Now()
 	list := make([]view.Cluster, len(registered))
 	for i, r := range registered {
-		value, _ := a.config.Sessions.Peek(r.Name)
+		value, _ := a.config.Sessions.LastReport(r.Name)
 		list[i] = toCluster(r, a.status(r.Name), value, now)
 	}
 	return list
@@ -81,7 +81,7 @@ func (a *API) toClusters(registered []Registered) []view.Cluster {
 // observe returns the status of a cluster. If it has not reported to this master yet, the summary
 // that another master stored is filled in.
 func (a *API) status(cluster string) session.Status {
-	o := a.config.Sessions.Observe(cluster)
+	o := a.config.Sessions.Status(cluster)
 	if o.Summary != nil {
 		return o
 	}

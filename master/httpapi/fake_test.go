@@ -70,7 +70,7 @@ func (f *fake) watching(cluster string) int {
 	return f.watches[cluster]
 }
 
-func (f *fake) Look(cluster string) (session.Current, bool) {
+func (f *fake) Current(cluster string) (session.Current, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.looked = append(f.looked, cluster)
@@ -106,14 +106,14 @@ func (f *fake) Await(ctx context.Context, cluster string) (*session.Report, erro
 	return nil, &session.NoReportError{Phase: session.Connecting, Err: ctx.Err()}
 }
 
-func (f *fake) Peek(cluster string) (*session.Report, bool) {
+func (f *fake) LastReport(cluster string) (*session.Report, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v, ok := f.values[cluster]
 	return v, ok
 }
 
-func (f *fake) Observe(cluster string) session.Status {
+func (f *fake) Status(cluster string) session.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.observed[cluster]
@@ -149,7 +149,7 @@ func (f *fake) api(change func(*Config)) *API {
 	registry := prometheus.NewPedanticRegistry()
 	f.metrics = registry
 	c := Config{
-		Sessions:  Sessions{Await: f.Await, Peek: f.Peek, Observe: f.Observe, Watch: f.Watch, Look: f.Look},
+		Sessions:  Sessions{Await: f.Await, LastReport: f.LastReport, Status: f.Status, Watch: f.Watch, Current: f.Current},
 		Registry:  Registry{Resolve: f.Resolve, List: f.List, LastKnown: f.LastKnown},
 		Documents: view.NewDocumentCache(1 << 20),
 		Gatherer:  registry, Metrics: registry,

@@ -32,7 +32,7 @@ func (f *fake) prometheusAPI(change func(*Config)) *API {
 				}
 				return names
 			},
-			Lookup: f.Look, Demand: func(cluster string) { f.mu.Lock(); defer f.mu.Unlock(); f.awaited = append(f.awaited, cluster) },
+			Lookup: f.Current, Demand: func(cluster string) { f.mu.Lock(); defer f.mu.Unlock(); f.awaited = append(f.awaited, cluster) },
 			Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 		})
 		if change != nil {

@@ -45,7 +45,7 @@ func newBenchFixture(b *testing.B, clusters int) *benchFixture {
 			at := c.start.Add(time.Duration(n) * 15 * time.Second)
 			values[name] = benchReport(name, worlds[i], usage, n, at)
 			h.Add(name, values[name].State, values[name].Summary, at)
-			revisionTimes.Follower().OnReport(values[name], true)
+			revisionTimes.EventHandler().OnReport(values[name], true)
 		}
 	}
 	c.heapBytes = liveHeap() - before

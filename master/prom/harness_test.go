@@ -158,7 +158,7 @@ func (s *harness) report(name string) {
 		Cluster: name, UID: "uid-" + name, State: c.state, Summary: state.Summarize(c.state, now), ObservedAt: now,
 		ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), TTL: 10 * time.Second, Session: c.session,
 	}
-	s.revisionTimes.Follower().OnReport(c.value, false)
+	s.revisionTimes.EventHandler().OnReport(c.value, false)
 	s.history.Add(name, c.value.State, c.value.Summary, now)
 }
 
@@ -179,7 +179,7 @@ func (s *harness) advance(d time.Duration, tick func(n int), names ...string) {
 func (s *harness) endSession(name string) {
 	s.clusters[name].session = session.Info{ID: "s-1", Phase: session.Idle}
 	s.history.End(name, time.Now())
-	s.revisionTimes.Follower().OnSessionEnd(name, time.Now())
+	s.revisionTimes.EventHandler().OnSessionEnd(name, time.Now())
 }
 
 // apiResult is a decoded response.

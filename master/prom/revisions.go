@@ -39,8 +39,8 @@ func NewRevisionTimes(window time.Duration) *RevisionTimes {
 	return &RevisionTimes{window: window, clusters: map[string]*clusterRevisions{}}
 }
 
-// Follower returns the callbacks that record reports.
-func (r *RevisionTimes) Follower() session.EventHandler {
+// EventHandler returns the callbacks that record reports.
+func (r *RevisionTimes) EventHandler() session.EventHandler {
 	return session.EventHandler{OnReport: func(v *session.Report, _ bool) { r.report(v) }, OnSessionEnd: r.end, OnClusterRemoved: r.forget}
 }
 

@@ -12,7 +12,7 @@ func TestRevisionTimesByReport(t *testing.T) {
 	revisionTimes, start := NewRevisionTimes(time.Minute), time.UnixMilli(1_000_000)
 	report := func(after time.Duration, epoch, seq uint64) []revision {
 		v := &session.Report{Cluster: "a", State: &state.State{Epoch: epoch, Seq: seq}, ReceivedAt: start.Add(after)}
-		revisionTimes.Follower().OnReport(v, false)
+		revisionTimes.EventHandler().OnReport(v, false)
 		return revisionTimes.revisions(v)
 	}
 	report(0, 1, 10)
@@ -23,16 +23,16 @@ func TestRevisionTimesByReport(t *testing.T) {
 	}
 	checkEqual(t, "what is kept", len(report(2*time.Minute, 1, 16)), 2)
 	checkEqual(t, "after a change of epoch", len(report(2*time.Minute, 2, 16)), 1)
-	revisionTimes.Follower().OnSessionEnd("a", start)
+	revisionTimes.EventHandler().OnSessionEnd("a", start)
 	checkEqual(t, "of the next session", len(report(3*time.Minute, 2, 17)), 1)
-	revisionTimes.Follower().OnClusterRemoved("a")
+	revisionTimes.EventHandler().OnClusterRemoved("a")
 	checkEqual(t, "after the cluster was removed", revisionTimes.revisions(&session.Report{Cluster: "a", State: &state.State{Epoch: 2}}), nil)
 }
 
 func TestRevisionTimesAreBounded(t *testing.T) {
 	revisionTimes := NewRevisionTimes(time.Hour)
 	for i := range 3 * maxRevisions {
-		revisionTimes.Follower().OnReport(&session.Report{Cluster: "a", State: &state.State{Seq: uint64(i)}, ReceivedAt: time.Unix(int64(i), 0)}, false)
+		revisionTimes.EventHandler().OnReport(&session.Report{Cluster: "a", State: &state.State{Seq: uint64(i)}, ReceivedAt: time.Unix(int64(i), 0)}, false)
 	}
 	if n := len(revisionTimes.clusters["a"].revisions); n > maxRevisions {
 		t.Errorf("got %d revisions, want at most %d", n, maxRevisions)

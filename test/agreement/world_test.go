@@ -54,13 +54,13 @@ func newWorld(t *testing.T, seeds int, pods ...int) *world {
 	for seed := range uint64(seeds) {
 		name := fmt.Sprintf("seed-%03d", seed)
 		v := w.report(name, seed, pods[seed%uint64(len(pods))], now)
-		trail.Follower().OnReport(v, false)
+		trail.EventHandler().OnReport(v, false)
 		past.Add(name, v.State, v.Summary, now)
 	}
 	registry := prometheus.NewRegistry()
 	log := slog.New(slog.DiscardHandler)
 	w.server = httptest.NewServer(httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{Await: w.await, Peek: w.peek, Observe: w.observe, Watch: func(string) func() { return func() {} }, Look: w.look},
+		Sessions: httpapi.Sessions{Await: w.await, LastReport: w.peek, Status: w.observe, Watch: func(string) func() { return func() {} }, Current: w.look},
 		Registry: httpapi.Registry{Resolve: w.resolve, List: w.list, LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }},
 		Prometheus: prom.New(prom.Config{
 			Clusters: func() []string { return w.names }, Lookup: w.look, Demand: func(string) {},
