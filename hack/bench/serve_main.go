@@ -123,10 +123,10 @@ func newFakeMaster() *fakeMaster {
 				v, _ := m.latestReport("")
 				return v, nil
 			},
-			Peek:    m.latestReport,
-			Observe: func(string) mastersession.Status { return mastersession.Status{Session: m.latest.Session} },
-			Watch:   func(string) func() { return func() {} },
-			Look:    m.current,
+			LastReport: m.latestReport,
+			Status:     func(string) mastersession.Status { return mastersession.Status{Session: m.latest.Session} },
+			Watch:      func(string) func() { return func() {} },
+			Current:    m.current,
 		},
 		Registry: httpapi.Registry{
 			Resolve:   func(name string) (string, bool) { return name, name == sampleCluster },

@@ -61,7 +61,7 @@ func shop(t *testing.T, change func(*httpapi.Config)) *world {
 	w.report(t, "prod-us", objects()[:2]...)
 	registry := prometheus.NewRegistry()
 	c := httpapi.Config{
-		Sessions:  httpapi.Sessions{Await: w.await, Peek: w.peek, Observe: w.observe, Watch: func(string) func() { return func() {} }, Look: w.look},
+		Sessions:  httpapi.Sessions{Await: w.await, LastReport: w.peek, Status: w.observe, Watch: func(string) func() { return func() {} }, Current: w.look},
 		Registry:  httpapi.Registry{Resolve: w.resolve, List: w.list, LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }},
 		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.DiscardHandler),
 	}

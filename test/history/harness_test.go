@@ -300,7 +300,7 @@ func (s *harness) startMaster() {
 func (m *master) newAPI(r registry) *httpapi.API {
 	metrics := prometheus.NewRegistry()
 	return httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{Await: m.Await, Peek: m.LastReport, Observe: m.Status, Watch: m.Watch, Look: m.Current},
+		Sessions: httpapi.Sessions{Await: m.Await, LastReport: m.LastReport, Status: m.Status, Watch: m.Watch, Current: m.Current},
 		Registry: httpapi.Registry{
 			Resolve:   r.Resolve,
 			List:      func() []httpapi.Registered { return []httpapi.Registered{{Name: name}} },
