@@ -117,7 +117,7 @@ func (env *environment) startAgent(ctx context.Context, cluster *kube.Cluster, n
 	if kubeconfig, err = writeForwardedKubeconfig(api, kubeconfig); err != nil {
 		return nil, errors.Join(fmt.Errorf("start agent %s: %env", name, err), a.close(ctx))
 	}
-	if a.Agent, err = env.stack.StartAgentAs(ctx, kubeconfig, name, flags...); err != nil {
+	if a.Agent, err = env.stack.StartAgentWithKubeconfig(ctx, kubeconfig, name, flags...); err != nil {
 		return nil, errors.Join(err, a.close(ctx))
 	}
 	a.address = strings.TrimPrefix(a.Endpoint, "wss://")

@@ -59,7 +59,7 @@ func (env *environment) miss(ctx context.Context, a *agent, headers http.Header)
 		return 0, 0, err
 	}
 	began := time.Now()
-	response, err := env.master.GetAs(ctx, "/api/v1/clusters/"+a.Cluster, headers)
+	response, err := env.master.GetWithHeader(ctx, "/api/v1/clusters/"+a.Cluster, headers)
 	latency = time.Since(began)
 	if err != nil {
 		return 0, 0, err

@@ -1,4 +1,4 @@
-// Package docs tests that the names in the documents exist in the code.
+// Package docs tests that names and paths in the documents exist in the repository.
 package docs
 
 import (
@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// root is the folder of the repository.
+// root is the root folder of the repository.
 const root = "../.."
 
+// named matches a test's name in a document, declared its declaration.
 var (
 	named    = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)`")
 	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)\(`)
@@ -39,7 +40,7 @@ func TestTestsInThreatModelExist(t *testing.T) {
 	}
 	for _, match := range named.FindAllSubmatch(text, -1) {
 		if name := string(match[1]); !exists[name] {
-			t.Errorf("SECURITY.md names %s, and there is no such test", name)
+			t.Errorf("SECURITY.md names %s, which does not exist", name)
 		}
 	}
 }

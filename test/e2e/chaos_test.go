@@ -44,7 +44,7 @@ func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
 	c := newChaos(t)
 	defer c.working.Wait()
 	defer c.end()
-	c.history.Heals("chaos", chaosHeals)
+	c.history.RequireHealing("chaos", chaosHeals)
 	for _, pace := range []time.Duration{300 * time.Millisecond, 700 * time.Millisecond} {
 		c.working.Go(func() { c.read(fmt.Sprintf("GET every %s", pace), pace) })
 	}
@@ -88,7 +88,7 @@ func newChaos(t *testing.T) *chaos {
 	c := &chaos{t: t, history: history.New(t), agent: a, master: master}
 	c.done, c.end = context.WithCancel(context.Background())
 	c.relay, err = fault.New(fault.Config{Agent: a.Endpoint, TLS: true, OnInjected: func(f fault.Injected) {
-		c.history.Note("chaos", f.String(), f.At)
+		c.history.Annotate("chaos", f.String(), f.At)
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -150,12 +150,12 @@ func (c *chaos) read(who string, pace time.Duration) {
 			c.t.Error(err)
 			return
 		}
-		r.SawDocument("chaos", d.ResourceVersion, c.content(answer), d.ReceivedAt)
+		r.RecordDocument("chaos", d.ResourceVersion, c.content(answer), d.ReceivedAt)
 	}
 }
 
 // content returns the part of a body that must not change under one resourceVersion.
-func (c *chaos) content(answer *stack.Answer) string {
+func (c *chaos) content(answer *stack.Response) string {
 	var all struct {
 		Nodes, Pods, Containers, Ports json.RawMessage
 		Sections                       []section

@@ -80,7 +80,7 @@ func shell(t *testing.T, dir string, cluster *kube.Cluster, commands string) {
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-exc", commands)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + world.stack.Bin() + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + cluster.Kubeconfig, "HOME=" + dir}
+	cmd.Env = []string{"PATH=" + world.stack.BinDir() + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + cluster.Kubeconfig, "HOME=" + dir}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -352,7 +352,7 @@ roleRef: {kind: ClusterRole, name: blind-agent, apiGroup: rbac.authorization.k8s
 	if _, err := world.member.KubectlInput(role, "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	a, err := world.stack.StartAgentAs(t.Context(), kubeconfig, "blind")
+	a, err := world.stack.StartAgentWithKubeconfig(t.Context(), kubeconfig, "blind")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,7 @@ scrape_configs:
   static_configs: [{targets: [%q]}]
 - job_name: rollcall-agent
   static_configs: [{targets: [%q]}]
-`, host(m.URL), host(a.Metrics))
+`, host(m.URL), host(a.MetricsURL))
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

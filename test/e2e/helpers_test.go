@@ -187,7 +187,7 @@ func condition(t *testing.T, name, kind string, status metav1.ConditionStatus, r
 
 // metric reads one of an agent's metrics, summed over its labels.
 func metric(ctx context.Context, a *stack.Agent, name string) (sum float64, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.Metrics+"/metrics", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.MetricsURL+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}

@@ -15,7 +15,7 @@ import (
 
 func TestFirstGETDialsAndTheSecondIsAnsweredFromTheCache(t *testing.T) {
 	t.Parallel()
-	a, err := world.stack.StartAgentAs(t.Context(), agentUser(t, world.member, "cached-agent"), "cached", "--usage-source", "none")
+	a, err := world.stack.StartAgentWithKubeconfig(t.Context(), agentUser(t, world.member, "cached-agent"), "cached", "--usage-source", "none")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestTwoHundredClientsOnAColdClusterMakeOneDial(t *testing.T) {
 
 func TestTicksCostNoAPICall(t *testing.T) {
 	t.Parallel()
-	a, err := world.stack.StartAgentAs(t.Context(), agentUser(t, world.member, "ticking-agent"), "ticking")
+	a, err := world.stack.StartAgentWithKubeconfig(t.Context(), agentUser(t, world.member, "ticking-agent"), "ticking")
 	if err != nil {
 		t.Fatal(err)
 	}

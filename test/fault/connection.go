@@ -21,6 +21,7 @@ type side struct {
 	masked bool
 }
 
+// close closes the connection without a close frame.
 func (s side) close() { _ = s.ws.CloseNow() }
 
 // connection is a relayed connection of a master to the agent.
@@ -32,10 +33,10 @@ type connection struct {
 	ctx context.Context
 	// cut cancels ctx, which ends the connection.
 	cut context.CancelFunc
-	// ending is set by the goroutine that ends the connection; others wait for ctx. (A
+	// closing is set by the goroutine that ends the connection; others wait for ctx. (A
 	// sync.Once does not work: in a synctest bubble, time does not advance while a goroutine
 	// waits for a mutex.)
-	ending atomic.Bool
+	closing atomic.Bool
 }
 
 // message is a websocket message.
@@ -106,6 +107,7 @@ func (c *connection) release(h *heldBack) {
 	}
 }
 
+// report calls OnInjected for a fault that is over.
 func (c *connection) report(info Message, f Fault) {
 	c.relay.config.OnInjected(Injected{Message: info, Fault: f, At: time.Now()})
 }
@@ -128,10 +130,10 @@ func (c *connection) inject(f Fault, m message, to side) bool {
 		c.wait(f.For)
 		return false
 	case CutMaster:
-		c.cutOff(c.master, f.For)
+		c.closeOneSide(c.master, f.For)
 		return false
 	case CutAgent:
-		c.cutOff(c.agent, f.For)
+		c.closeOneSide(c.agent, f.For)
 		return false
 	case CutHalfway:
 		c.sendHalf(m, to)
@@ -140,6 +142,7 @@ func (c *connection) inject(f Fault, m message, to side) bool {
 	return c.send(m, to)
 }
 
+// send sends a message and reports whether it was written.
 func (c *connection) send(m message, to side) bool {
 	return to.ws.Write(c.ctx, m.kind, m.data) == nil
 }
@@ -173,17 +176,18 @@ func header(m message, masked bool) []byte {
 	return h
 }
 
-// cutOff closes one side, and the other after hang.
-func (c *connection) cutOff(s side, hang time.Duration) {
-	if c.ending.Swap(true) {
+// closeOneSide closes one side, and the other side after the given delay.
+func (c *connection) closeOneSide(s side, delay time.Duration) {
+	if c.closing.Swap(true) {
 		<-c.ctx.Done()
 		return
 	}
 	_ = s.raw.Close()
-	c.wait(hang)
+	c.wait(delay)
 	c.cut()
 }
 
+// wait waits for a duration or until the connection ends.
 func (c *connection) wait(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -195,7 +199,7 @@ func (c *connection) wait(d time.Duration) {
 
 // finish ends the connection. If err is a close frame, it is forwarded with code and reason.
 func (c *connection) finish(err error, to side) {
-	if c.ending.Swap(true) {
+	if c.closing.Swap(true) {
 		<-c.ctx.Done()
 		return
 	}

@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// TestOverLoopbackWithTLSOnBothSides uses the relay as real binaries do.
+// TestOverLoopbackWithTLSOnBothSides uses the relay in the same way as tests with real binaries.
 func TestOverLoopbackWithTLSOnBothSides(t *testing.T) {
 	agent := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"rollcall.v1"}})
@@ -40,7 +40,7 @@ func TestOverLoopbackWithTLSOnBothSides(t *testing.T) {
 	for kind, ticks := range map[Kind]int{None: 3, CutHalfway: 2, CutAgent: 2} {
 		relay.SetPlan(Once(ToMaster, 2, Fault{Kind: kind}))
 		if got := countTicks(t, relay); got != ticks {
-			t.Errorf("%s: %d ticks, want %d", kind, got, ticks)
+			t.Errorf("%s: got %d messages, want %d", kind, got, ticks)
 		}
 	}
 	relay.Close()
@@ -48,7 +48,7 @@ func TestOverLoopbackWithTLSOnBothSides(t *testing.T) {
 		t.Error(err)
 	}
 	if _, _, err := websocket.Dial(t.Context(), relay.Endpoint(), nil); err == nil {
-		t.Error("the relay accepts connections after Close")
+		t.Error("dial after Close: got no error")
 	}
 }
 
@@ -58,7 +58,7 @@ func countTicks(t *testing.T, relay *Relay) (ticks int) {
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
 		c, err := x509.ParseCertificate(raw[0])
 		if err == nil && tlsfiles.Pin(c) != relay.Pin() {
-			err = errors.New("another pin")
+			err = errors.New("the certificate has a different pin")
 		}
 		return err
 	}}}
@@ -78,7 +78,7 @@ func countTicks(t *testing.T, relay *Relay) (ticks int) {
 
 func TestInvalidEndpointIsRejected(t *testing.T) {
 	if _, err := New(Config{Agent: "ws://%"}); err == nil {
-		t.Error("New accepted an invalid endpoint")
+		t.Error("New with an invalid endpoint: got no error")
 	}
 }
 
@@ -89,6 +89,6 @@ func TestRelayCanBeClosedBeforeRun(t *testing.T) {
 	}
 	relay.Close()
 	if err := relay.Run(t.Context()); err != nil {
-		t.Errorf("run after close: %v", err)
+		t.Errorf("Run after Close: %v", err)
 	}
 }

@@ -12,11 +12,11 @@ type Kind uint8
 const (
 	// None forwards the message.
 	None Kind = iota
-	// Drop loses the message, but not the next one.
+	// Drop drops the message.
 	Drop
 	// Duplicate sends the message twice.
 	Duplicate
-	// Reorder sends the message after the next one. It is lost if there is none.
+	// Reorder sends the message after the next one. If there is no next one, the message is lost.
 	Reorder
 	// Flip flips some bits of the message.
 	Flip
@@ -36,8 +36,10 @@ const (
 	numKinds
 )
 
+// kindNames has the names of the kinds, by kind.
 var kindNames = [numKinds]string{"none", "drop", "duplicate", "reorder", "flip", "truncate", "delay", "stall", "cut off the master", "cut off the agent", "cut halfway"}
 
+// String returns the name of the kind, for messages.
 func (k Kind) String() string { return kindNames[k] }
 
 // Direction is the direction of a message.
@@ -48,6 +50,7 @@ const (
 	ToAgent
 )
 
+// String returns "to the master" or "to the agent".
 func (d Direction) String() string {
 	if d == ToMaster {
 		return "to the master"
@@ -119,6 +122,7 @@ type Injected struct {
 	At      time.Time
 }
 
+// String returns the fault and its message in one line.
 func (h Injected) String() string {
 	return fmt.Sprintf("%s: message %d %s of connection %d (%d bytes)", h.Fault.Kind, h.Message.Number, h.Message.Direction, h.Message.Connection, h.Message.Size)
 }

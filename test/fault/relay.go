@@ -28,7 +28,7 @@ type Config struct {
 	TLS bool
 	// Dial connects to the agent, without TLS. Nil means TCP to the host of Agent.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// OnInjected, if it is not nil, is called after each fault, when it is over.
+	// OnInjected, if it is not nil, is called when a fault is over.
 	OnInjected func(Injected)
 }
 
@@ -162,8 +162,8 @@ func (r *Relay) Close() {
 // connKey is the context key of a request's connection.
 type connKey struct{}
 
-// enter registers a handler that Run waits for. It returns false if Run has ended.
-func (r *Relay) enter() bool {
+// register registers a request, for which Run waits. It returns false if Run has ended.
+func (r *Relay) register() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.ended {
@@ -184,6 +184,7 @@ func (r *Relay) add(c *connection) {
 	}
 }
 
+// remove removes a connection that has ended.
 func (r *Relay) remove(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

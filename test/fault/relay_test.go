@@ -27,14 +27,14 @@ type harness struct {
 	relay *Relay
 	front *memconn.Listener
 
-	mu       sync.Mutex
-	injected []Injected
-	received [][]byte // messages that the agent received
-	ends     []error  // how its connections ended
+	mu          sync.Mutex
+	injected    []Injected
+	received    [][]byte // messages that the agent received
+	closeErrors []error  // errors with which its connections ended
 }
 
 // run runs f in a synctest bubble. The agent runs script on each connection, and then reads
-// messages until the connection ends.
+// messages until the connection ends. At the end all connections must be closed.
 func run(t *testing.T, script func(*websocket.Conn), f func(*harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,16 +62,17 @@ func run(t *testing.T, script func(*websocket.Conn), f func(*harness)) {
 		_ = agent.Close()
 		synctest.Wait()
 		if n := relay.Connections(); n > 0 {
-			t.Errorf("%d connections are left open", n)
+			t.Errorf("got %d open connections at the end, want 0", n)
 		}
 	})
 }
 
+// serveAgent is the handler of the fake agent. Without the right token and path it responds with 401.
 func (s *harness) serveAgent(w http.ResponseWriter, r *http.Request, script func(*websocket.Conn)) {
 	if r.Header.Get("Authorization") != "Bearer token" || r.URL.Path != "/v1/report" {
 		w.Header().Set("Date", "Sat, 01 Jan 2000 00:00:00 GMT")
 		w.Header().Set("Retry-After", "7")
-		http.Error(w, "who are you", http.StatusUnauthorized)
+		http.Error(w, "unknown master", http.StatusUnauthorized)
 		return
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"rollcall.v1"}})
@@ -87,7 +88,7 @@ func (s *harness) serveAgent(w http.ResponseWriter, r *http.Request, script func
 		_, data, err := conn.Read(context.Background())
 		s.mu.Lock()
 		if err != nil {
-			s.ends = append(s.ends, err)
+			s.closeErrors = append(s.closeErrors, err)
 			s.mu.Unlock()
 			return
 		}
@@ -96,6 +97,7 @@ func (s *harness) serveAgent(w http.ResponseWriter, r *http.Request, script func
 	}
 }
 
+// dial opens a connection through the relay.
 func (s *harness) dial(authorization string) (*websocket.Conn, *http.Response, error) {
 	transport := &http.Transport{DialContext: s.front.DialContext, DisableKeepAlives: true}
 	return websocket.Dial(context.Background(), s.relay.Endpoint()+"/v1/report", &websocket.DialOptions{
@@ -103,6 +105,7 @@ func (s *harness) dial(authorization string) (*websocket.Conn, *http.Response, e
 	})
 }
 
+// mustDial opens a connection with the right token.
 func (s *harness) mustDial() *websocket.Conn {
 	s.t.Helper()
 	conn, _, err := s.dial("Bearer token")
@@ -135,6 +138,7 @@ func sendAndClose(conn *websocket.Conn) {
 	_ = conn.Close(4002, "resync")
 }
 
+// asStrings returns the messages as strings.
 func asStrings(all [][]byte) (list []string) {
 	for _, m := range all {
 		list = append(list, string(m))
@@ -146,18 +150,18 @@ func TestMessagesAndCloseAreForwarded(t *testing.T) {
 	run(t, sendAndClose, func(s *harness) {
 		conn := s.mustDial()
 		if conn.Subprotocol() != "rollcall.v1" {
-			t.Errorf("subprotocol %q", conn.Subprotocol())
+			t.Errorf("got subprotocol %q, want rollcall.v1", conn.Subprotocol())
 		}
 		for _, m := range []string{"", "one", "two"} {
 			_ = conn.Write(s.t.Context(), websocket.MessageBinary, []byte(m))
 		}
 		got, err := read(conn)
 		if want := []string{"message 0", "message 1", "message 2", "message 3", "message 4", "message 5"}; !slices.Equal(asStrings(got), want) {
-			t.Errorf("got %q", asStrings(got))
+			t.Errorf("got %q, want %q", asStrings(got), want)
 		}
 		var closed websocket.CloseError
 		if !errors.As(err, &closed) || closed.Code != 4002 || closed.Reason != "resync" {
-			t.Errorf("ended with %v, want 4002 resync", err)
+			t.Errorf("got error %v, want close frame 4002 resync", err)
 		}
 	})
 }
@@ -173,10 +177,10 @@ func TestCloseOfMasterIsForwarded(t *testing.T) {
 		}
 		synctest.Wait()
 		if got := asStrings(s.received); !slices.Equal(got, []string{"", "one", "two"}) {
-			t.Errorf("the agent received %q", got)
+			t.Errorf("agent: got %q, want \"\", one and two", got)
 		}
-		if len(s.ends) != 1 || websocket.CloseStatus(s.ends[0]) != 4003 {
-			t.Errorf("it ended with %v", s.ends)
+		if len(s.closeErrors) != 1 || websocket.CloseStatus(s.closeErrors[0]) != 4003 {
+			t.Errorf("agent: got ends %v, want one close frame 4003", s.closeErrors)
 		}
 	})
 }
@@ -188,17 +192,17 @@ func TestRefusalIsForwarded(t *testing.T) {
 			t.Fatal("dial succeeded, want 401")
 		}
 		body, _ := io.ReadAll(response.Body)
-		if response.StatusCode != http.StatusUnauthorized || response.Header.Get("Retry-After") != "7" || response.Header.Get("Date") != "Sat, 01 Jan 2000 00:00:00 GMT" || string(body) != "who are you\n" {
-			t.Errorf("%d %v %q", response.StatusCode, response.Header, body)
+		if response.StatusCode != http.StatusUnauthorized || response.Header.Get("Retry-After") != "7" || response.Header.Get("Date") != "Sat, 01 Jan 2000 00:00:00 GMT" || string(body) != "unknown master\n" {
+			t.Errorf("got %d %v %q, want the agent's 401 with its headers", response.StatusCode, response.Header, body)
 		}
 	})
 }
 
 func TestUnreachableAgentHasNoResponse(t *testing.T) {
 	run(t, nil, func(s *harness) {
-		s.relay.config.Dial = func(context.Context) (net.Conn, error) { return nil, errors.New("away") }
+		s.relay.config.Dial = func(context.Context) (net.Conn, error) { return nil, errors.New("unreachable") }
 		if _, response, err := s.dial("Bearer token"); err == nil || response != nil {
-			t.Errorf("got %v, %v", response, err)
+			t.Errorf("got response %v, error %v; want an error only", response, err)
 		}
 	})
 }
@@ -223,22 +227,22 @@ func TestFaultsToMaster(t *testing.T) {
 				start := time.Now()
 				got, err := read(s.mustDial())
 				if took := time.Since(start); took != tc.took {
-					t.Errorf("it took %s, want %s", took, tc.took)
+					t.Errorf("got the end after %s, want %s", took, tc.took)
 				}
 				if !slices.Equal(asStrings(got), tc.want) {
 					t.Errorf("got %q, want %q", asStrings(got), tc.want)
 				}
 				if whole := len(got) >= numMessages-1; whole != (websocket.CloseStatus(err) == 4002) {
-					t.Errorf("ended with %v", err)
+					t.Errorf("got error %v after %d messages; want close frame 4002 only after all messages", err, len(got))
 				}
 				<-time.After(20 * time.Second)
 				synctest.Wait()
 				if len(s.injected) != 1 || s.injected[0].Fault.Kind != kind || s.injected[0].Message.Number != 2 {
-					t.Errorf("injected faults are %v", s.injected)
+					t.Errorf("got injected faults %v, want %s in message 2", s.injected, kind)
 				}
 				got, _ = read(s.mustDial())
 				if len(got) != numMessages {
-					t.Errorf("the next connection received %q", asStrings(got))
+					t.Errorf("next connection: got %q, want %d messages", asStrings(got), numMessages)
 				}
 			})
 		})
@@ -260,7 +264,7 @@ func TestFaultsToAgent(t *testing.T) {
 					synctest.Wait()
 				}
 				if got := asStrings(s.received); !slices.Equal(got, want) {
-					t.Errorf("the agent received %q, want %q", got, want)
+					t.Errorf("agent: got %q, want %q", got, want)
 				}
 			})
 		})
@@ -279,15 +283,15 @@ func TestCutHalfwayForAllFrameSizes(t *testing.T) {
 			conn := s.mustDial()
 			conn.SetReadLimit(-1)
 			if _, got, err := conn.Read(s.t.Context()); err != nil || len(got) != size {
-				t.Fatalf("%d bytes, %v", len(got), err)
+				t.Fatalf("got %d bytes, %v; want %d", len(got), err, size)
 			}
 			_ = conn.Write(s.t.Context(), m.kind, m.data)
 			if _, err := read(conn); websocket.CloseStatus(err) != -1 {
-				t.Errorf("the master's connection ended with %v, want no close frame", err)
+				t.Errorf("master: got %v, want an end without a close frame", err)
 			}
 			synctest.Wait()
-			if len(s.received) > 0 || len(s.ends) != 1 || websocket.CloseStatus(s.ends[0]) != -1 {
-				t.Errorf("the agent received %d messages and then %v, want no message and no close frame", len(s.received), s.ends)
+			if len(s.received) > 0 || len(s.closeErrors) != 1 || websocket.CloseStatus(s.closeErrors[0]) != -1 {
+				t.Errorf("agent: got %d messages and then %v, want no message and no close frame", len(s.received), s.closeErrors)
 			}
 		})
 	}
@@ -302,38 +306,38 @@ func TestCutEndsAllConnections(t *testing.T) {
 			_ = conn.Write(s.t.Context(), websocket.MessageBinary, []byte("x"))
 			all.Go(func() {
 				if _, err := read(conn); websocket.CloseStatus(err) != -1 {
-					t.Errorf("ended with %v", err)
+					t.Errorf("got %v, want an end without a close frame", err)
 				}
 			})
 		}
 		synctest.Wait()
 		if n := s.relay.Cut(); n != 3 {
-			t.Errorf("Cut returned %d, want 3", n)
+			t.Errorf("Cut: got %d, want 3", n)
 		}
 		all.Wait()
 		synctest.Wait()
-		if s.relay.Connections() != 0 || len(s.ends) != 3 {
-			t.Errorf("%d connections are open and %d of the agent's have ended, want 0 and 3", s.relay.Connections(), len(s.ends))
+		if s.relay.Connections() != 0 || len(s.closeErrors) != 3 {
+			t.Errorf("got %d open connections and %d ended at the agent, want 0 and 3", s.relay.Connections(), len(s.closeErrors))
 		}
 	})
 }
 
 func TestCorruptIsDeterministic(t *testing.T) {
-	whole := []byte("a message that is whole")
+	whole := []byte("a complete message")
 	for seed := range uint64(200) {
 		for _, kind := range []Kind{Flip, Truncate} {
 			f := Fault{Kind: kind, Seed: seed}
 			got := f.corrupt(bytes.Clone(whole))
 			if bytes.Equal(got, whole) || kind == Flip && len(got) != len(whole) {
-				t.Errorf("%s with seed %d returned %q", kind, seed, got)
+				t.Errorf("%s with seed %d: got %q, want a change", kind, seed, got)
 			}
 			if second := f.corrupt(bytes.Clone(whole)); !bytes.Equal(second, got) {
-				t.Errorf("%s with seed %d returned %q and %q", kind, seed, got, second)
+				t.Errorf("%s with seed %d: got %q, then %q", kind, seed, got, second)
 			}
 		}
 	}
 	if got := (Fault{Kind: Flip}).corrupt(nil); len(got) > 0 {
-		t.Errorf("an empty message became %q", got)
+		t.Errorf("empty message: got %q, want it unchanged", got)
 	}
 }
 
@@ -347,13 +351,13 @@ func TestRandomIsDeterministic(t *testing.T) {
 		f := plan(m)
 		counts[f.Kind]++
 		if same(m) != f {
-			t.Fatalf("two faults for %+v", m)
+			t.Fatalf("%+v: got two different faults for one seed", m)
 		}
 		if other(m) != f {
 			differ++
 		}
 	}
 	if broken := n - counts[None]; broken < n/12 || broken > n/8 || counts[Drop] < broken/3 || counts[Stall] < broken/3 || differ < n/10 {
-		t.Errorf("%v; %d differ with another seed", counts, differ)
+		t.Errorf("got counts %v, want a tenth of %d with both kinds; %d differ with another seed, want at least a tenth", counts, n, differ)
 	}
 }

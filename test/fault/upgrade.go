@@ -22,7 +22,7 @@ const (
 // the handshake. If the agent cannot be reached, it closes the connection without a
 // response.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	if !r.enter() {
+	if !r.register() {
 		panic(http.ErrAbortHandler)
 	}
 	defer r.handlers.Done()

@@ -31,29 +31,29 @@ func sample(s *state.State) state.Sample {
 	return all
 }
 
-// maxPods is the approximate maximum number of pods in the cluster.
+// maxPods is the maximum number of pods after a change.
 const maxPods = 10
 
-// change changes the cluster.
+// change makes one or two random changes to the cluster, and updates the agent.
 func (s *harness) change() {
-	before := s.world.State
-	s.world.Step(1 + s.random.IntN(2))
-	for s.world.State.Len(state.KindPod) > maxPods {
-		s.world.Apply(state.Changes{Removes: s.randomPod()})
+	before := s.cluster.State
+	s.cluster.Step(1 + s.random.IntN(2))
+	for s.cluster.State.Len(state.KindPod) > maxPods {
+		s.cluster.Apply(state.Changes{Removes: s.randomPod()})
 	}
 	if s.agent != nil {
-		s.feed(func() { s.agent.snapshot.Update(changes(before, s.world.State)) })
-		s.compare()
+		s.updateAgent(func() { s.agent.snapshot.Update(changes(before, s.cluster.State)) })
+		s.compareWithAgent()
 	}
 }
 
 // randomPod returns the keys of a random pod and its containers.
 func (s *harness) randomPod() (keys []state.Key) {
-	skip := s.random.IntN(s.world.State.Len(state.KindPod))
-	for p := range s.world.State.Pods() {
+	skip := s.random.IntN(s.cluster.State.Len(state.KindPod))
+	for p := range s.cluster.State.Pods() {
 		if skip--; skip < 0 {
 			keys = append(keys, p.Key())
-			for c := range s.world.State.ContainersOf(p.Namespace, p.Name) {
+			for c := range s.cluster.State.ContainersOf(p.Namespace, p.Name) {
 				keys = append(keys, c.Key())
 			}
 			return keys
@@ -64,10 +64,10 @@ func (s *harness) randomPod() (keys []state.Key) {
 
 // readUsage adds a reading of usage.
 func (s *harness) readUsage() {
-	s.world.Sample(state.TimeOf(time.Now()))
+	s.cluster.Sample(state.TimeOf(time.Now()))
 	if s.agent != nil {
-		s.feed(func() { s.agent.snapshot.SetUsage(sample(s.world.State)) })
-		s.compare()
+		s.updateAgent(func() { s.agent.snapshot.SetUsage(sample(s.cluster.State)) })
+		s.compareWithAgent()
 	}
 }
 
@@ -80,7 +80,7 @@ func (s *harness) toggleSection() {
 		s.sections[i] = state.SectionError{}
 	}
 	if s.agent != nil {
-		s.feed(func() {
+		s.updateAgent(func() {
 			s.agent.snapshot.SetSection(state.SectionName(i), state.SectionStatus{Live: s.sections[i].Reason == "", ObservedAt: time.Now(), Error: s.sections[i]})
 		})
 	}

@@ -11,17 +11,17 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// describe describes the violation of an observation: what the reader saw before, the
-// faults, what it saw, and what was wanted.
-func (h *History) describe(r *Reader, c *cluster, seen []observation, i int, wrong, wanted string) string {
+// describe describes a violation: the reader's observations before, the
+// faults, the observation, and what was wanted.
+func (h *History) describe(r *Reader, c *cluster, observations []observation, i int, wrong, wanted string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "reader %s of cluster %s: %s", r.name, c.name, wrong)
-	for _, s := range seen[max(i-3, 0):i] {
+	for _, s := range observations[max(i-3, 0):i] {
 		fmt.Fprintf(&b, "\n  before: %s from %s to %s", s.version(), h.clock(s.confirmed[0]), h.clock(s.confirmed[len(s.confirmed)-1]))
 	}
-	fmt.Fprintf(&b, "\n  got:    %s at %s", seen[i].version(), h.clock(seen[i].confirmed[0]))
+	fmt.Fprintf(&b, "\n  got:    %s at %s", observations[i].version(), h.clock(observations[i].confirmed[0]))
 	fmt.Fprintf(&b, "\n  wanted: %s", wanted)
-	h.writeFaults(&b, c, seen[i].confirmed[0])
+	h.writeFaults(&b, c, observations[i].confirmed[0])
 	return b.String()
 }
 
@@ -40,11 +40,11 @@ func (h *History) writeFaults(b *strings.Builder, c *cluster, until time.Time) {
 
 // clock formats an instant as the time since the first record.
 func (h *History) clock(at time.Time) string {
-	return "+" + at.Sub(h.began).Round(time.Microsecond).String()
+	return "+" + at.Sub(h.start).Round(time.Microsecond).String()
 }
 
-// near returns the states of the cluster around a revision that it never had.
-func (c *cluster) near(s revision) string {
+// nearestRevisions returns the revisions next to a revision that the cluster never had.
+func (c *cluster) nearestRevisions(s revision) string {
 	var before, after string
 	for _, t := range c.states {
 		switch {
@@ -57,7 +57,7 @@ func (c *cluster) near(s revision) string {
 	}
 	switch {
 	case before == "" && after == "":
-		return "an epoch that the cluster had"
+		return "an epoch of the cluster"
 	case after == "":
 		return before + " at most"
 	case before == "":
@@ -66,10 +66,10 @@ func (c *cluster) near(s revision) string {
 	return before + " or " + after
 }
 
-// origin returns where the first object of seen that differs from want comes from.
-func (c *cluster) origin(seen, want *state.State) string {
+// origin returns where the first object of got that differs from want comes from.
+func (c *cluster) origin(got, want *state.State) string {
 	var first state.Object
-	state.EachChange(want, seen, func(_, got state.Object) {
+	state.EachChange(want, got, func(_, got state.Object) {
 		if first == nil {
 			first = got
 		}
@@ -92,7 +92,7 @@ func (c *cluster) origin(seen, want *state.State) string {
 	return ""
 }
 
-// parseVersion parses a resourceVersion, <term>.<epoch>-<seq>. Clients must treat it as
+// parseVersion parses a resourceVersion, <term>.<epoch>-<seq>. Only this checker may parse it; clients must treat it as
 // opaque.
 func parseVersion(v string) (term uint64, s revision, err error) {
 	first, rest, ok := strings.Cut(v, ".")
@@ -111,6 +111,7 @@ func parseVersion(v string) (term uint64, s revision, err error) {
 	return term, s, nil
 }
 
+// indented returns the lines with an indent, each after a newline.
 func indented(lines []string) string { return "\n    " + strings.Join(lines, "\n    ") }
 
 // firstDifference returns the offset at which two texts differ.
@@ -126,8 +127,10 @@ func firstDifference(a, b string) int {
 // around returns the part of a text around an offset.
 func around(s string, at int) string { return s[min(max(at-60, 0), len(s)):min(at+60, len(s))] }
 
+// sortedKeys returns the keys of a map in order.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
+// sorted returns the clusters ordered by name.
 func sorted(clusters map[string]*cluster) []*cluster {
 	all := make([]*cluster, 0, len(clusters))
 	for _, name := range sortedKeys(clusters) {

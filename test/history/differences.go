@@ -21,24 +21,24 @@ func Differences(got, want *state.State) (lines []string) {
 			lines = append(lines, fmt.Sprintf(format, args...))
 		}
 	}
-	state.EachChange(want, got, func(wanted, came state.Object) {
+	state.EachChange(want, got, func(wanted, actual state.Object) {
 		switch {
 		case wanted == nil:
-			add("%s is unexpected", keyText(came.Key()))
-		case came == nil:
+			add("%s is unexpected", keyText(actual.Key()))
+		case actual == nil:
 			add("%s is missing", keyText(wanted.Key()))
 		default:
-			add("%s: %s", keyText(came.Key()), fieldsText(came, wanted))
+			add("%s: %s", keyText(actual.Key()), fieldsText(actual, wanted))
 		}
 	})
 	if got.Usage != want.Usage {
-		eachUsage(got, want, func(k state.Key, came, wanted *state.Used) {
-			add("usage of %s: %s, wanted %s", keyText(k), usedText(came), usedText(wanted))
+		eachUsage(got, want, func(k state.Key, actual, wanted *state.Used) {
+			add("usage of %s: %s, wanted %s", keyText(k), usedText(actual), usedText(wanted))
 		})
 	}
 	for i := range want.Sections {
-		if came, wanted := got.Sections[i].Error, want.Sections[i].Error; came != wanted {
-			add("section %s has the error %+v, wanted %+v", state.SectionName(i), came, wanted)
+		if actual, wanted := got.Sections[i].Error, want.Sections[i].Error; actual != wanted {
+			add("section %s has the error %+v, wanted %+v", state.SectionName(i), actual, wanted)
 		}
 	}
 	if more := count - maxDifferences; more > 0 {
@@ -48,22 +48,23 @@ func Differences(got, want *state.State) (lines []string) {
 }
 
 // eachUsage calls f for each object in both States whose usage differs.
-func eachUsage(got, want *state.State, f func(k state.Key, came, wanted *state.Used)) {
+func eachUsage(got, want *state.State, f func(k state.Key, actual, wanted *state.Used)) {
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
 		for e := range want.Entries(kind) {
 			k := e.Object.Key()
-			held, ok := got.Get(k)
+			entry, ok := got.Get(k)
 			if !ok {
 				continue
 			}
-			came, wanted := got.Usage.Of(held.Slot), want.Usage.Of(e.Slot)
-			if (came == nil) != (wanted == nil) || came != nil && *came != *wanted {
-				f(k, came, wanted)
+			actual, wanted := got.Usage.Of(entry.Slot), want.Usage.Of(e.Slot)
+			if (actual == nil) != (wanted == nil) || actual != nil && *actual != *wanted {
+				f(k, actual, wanted)
 			}
 		}
 	}
 }
 
+// usedText formats a usage value.
 func usedText(u *state.Used) string {
 	if u == nil {
 		return "none"
@@ -71,6 +72,7 @@ func usedText(u *state.Used) string {
 	return fmt.Sprintf("%+v", *u)
 }
 
+// keyText formats a key as its kind and all parts that are set.
 func keyText(k state.Key) string {
 	text := k.Kind.String()
 	for _, part := range []string{k.Namespace, k.Name, k.Sub, k.Node, k.Address} {
@@ -84,9 +86,9 @@ func keyText(k state.Key) string {
 	return text
 }
 
-// fieldsText returns the fields of an object that differ.
-func fieldsText(came, wanted state.Object) string {
-	a, b := reflect.ValueOf(came).Elem(), reflect.ValueOf(wanted).Elem()
+// fieldsText returns the fields of an object that differ, with both values.
+func fieldsText(got, want state.Object) string {
+	a, b := reflect.ValueOf(got).Elem(), reflect.ValueOf(want).Elem()
 	var parts []string
 	for i := range a.NumField() {
 		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {

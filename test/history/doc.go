@@ -1,16 +1,16 @@
-// Package history checks the record of a test run: whether every reader saw only what each
-// cluster really was. A test records the state of each cluster at each revision (epoch and
-// seq), what the readers saw, and the faults. Check then fails the test for each violation.
+// Package history checks the record of a test run: whether every reader saw only states that each
+// cluster really had. A test records the state of each cluster at each revision (epoch and
+// seq), the values that readers saw, and the faults. Check then fails the test for each violation.
 //
 //	h := history.New(t)
-//	h.RecordState("prod-eu", snapshot.Current().State, time.Now()) // after every change, by the agent
+//	h.RecordState("prod-eu", store.Current().State, time.Now())      // after every change, by the agent
 //	r := h.Reader("a GET every second")
-//	r.Saw("prod-eu", v.Term, v.State, v.ReceivedAt)                // each response
+//	r.RecordValue("prod-eu", v.Term, v.State, v.ReceivedAt)           // each response
 //	h.Fault("prod-eu", "connection cut", time.Now())
-//	r.SawFreshness("prod-eu", stale, time.Now())
-//	h.Heals("prod-eu", period)
-//	h.Ordered("prod-eu")
-//	h.Fresh("prod-eu", ttl+period)
+//	r.RecordFreshness("prod-eu", stale, time.Now())
+//	h.RequireHealing("prod-eu", period)
+//	h.RequireOrder("prod-eu")
+//	h.RequireFreshness("prod-eu", ttl+period)
 //	h.Check()
 //
 // The checks:
@@ -20,12 +20,12 @@
 //   - Content: a value equals the state of the cluster at its revision: objects, usage and
 //     section errors. The objects of a reader of events equal that state whenever its
 //     version changes, and no event repeats a change.
-//   - Content order: a newer version never has older content (Ordered), and a value that is
-//     reported as fresh is fresh (Fresh).
-//   - Origin: for a value that differs, the message says in which other epoch, or at which
-//     other seq, the cluster had that content.
-//   - Healing: after each fault that no other fault follows too soon, a reader sees in time
-//     a value that was confirmed after the fault and not outdated before it.
+//   - Content order: a newer version never has older content (RequireOrder).
+//   - Freshness: a value that is reported as fresh is not older than allowed (RequireFreshness).
+//   - Healing: after each fault, unless another fault follows too soon, a reader sees in time
+//     a value that was confirmed after the fault and was not outdated before it (RequireHealing).
 //
-// The package uses package state only. It does not depend on the protocol or the master.
+// For a value that differs, the message says in which other epoch, or at which other seq, the cluster had that content.
+//
+// The package imports package state only. It does not depend on the protocol or the master.
 package history

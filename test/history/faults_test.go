@@ -24,13 +24,14 @@ var allKinds = []fault.Kind{
 	fault.Drop, fault.Duplicate, fault.Reorder, fault.Flip, fault.Truncate, fault.Delay, fault.Stall, fault.CutMaster, fault.CutAgent, fault.CutHalfway,
 }
 
-// readers are concurrent readers that run until end is closed.
+// readers runs concurrent readers until end is closed.
 type readers struct {
 	harness *harness
 	end     chan struct{}
 	all     sync.WaitGroup
 }
 
+// startReaders starts readers of all kinds: of the API of package session, of GET and of watches.
 func (s *harness) startReaders(seed uint64) *readers {
 	a := &readers{harness: s, end: make(chan struct{})}
 	a.all.Go(a.watch)
@@ -46,12 +47,13 @@ func (s *harness) startReaders(seed uint64) *readers {
 	return a
 }
 
+// stop ends the readers and waits for them.
 func (a *readers) stop() {
 	close(a.end)
 	a.all.Wait()
 }
 
-// watch reads all the time, from the current master.
+// watch reads the last report every 100 ms, from the running master.
 func (a *readers) watch() {
 	r := a.harness.history.Reader("watch")
 	var at *master
@@ -75,7 +77,7 @@ func (a *readers) watch() {
 			continue
 		}
 		if v, ok := m.LastReport(name); ok && v.State != nil {
-			r.Saw(name, v.Term, v.State, v.ReceivedAt)
+			r.RecordValue(name, v.Term, v.State, v.ReceivedAt)
 		}
 	}
 }
@@ -91,7 +93,7 @@ func (a *readers) getHTTP() {
 		w := httptest.NewRecorder()
 		m.api.ServeHTTP(w, httptest.NewRequestWithContext(m.ctx, http.MethodGet, "/api/v1/clusters/"+name+"?timeout=1s", nil))
 		if w.Code != http.StatusOK || m.ctx.Err() != nil {
-			continue // the request was canceled
+			continue // the master has stopped
 		}
 		var d struct {
 			ResourceVersion string
@@ -103,12 +105,12 @@ func (a *readers) getHTTP() {
 			a.harness.t.Errorf("decode: %v", err)
 			return
 		}
-		r.SawDocument(name, d.ResourceVersion, string(d.Nodes)+string(d.Pods), d.ReceivedAt)
-		r.SawFreshness(name, d.Stale, time.Now())
+		r.RecordDocument(name, d.ResourceVersion, string(d.Nodes)+string(d.Pods), d.ReceivedAt)
+		r.RecordFreshness(name, d.Stale, time.Now())
 	}
 }
 
-// wait waits for a while. It returns false if the readers have to end.
+// wait waits for a while. It returns false if the readers are to end.
 func (a *readers) wait(pause time.Duration) bool {
 	select {
 	case <-a.end:
@@ -118,8 +120,8 @@ func (a *readers) wait(pause time.Duration) bool {
 	}
 }
 
-// stream watches the HTTP API. When the stream ends, it starts another: with the last
-// version, or without one.
+// stream watches the HTTP API. When the stream ends, it starts another one, either from the last
+// version or with a new list.
 func (a *readers) stream(reader string, random *rand.Rand) {
 	w := &watcher{t: a.harness.t, stream: a.harness.history.Stream(reader, name, nil), objects: map[string]string{}}
 	for a.wait(200 * time.Millisecond) {
@@ -151,7 +153,7 @@ func (a *readers) stream(reader string, random *rand.Rand) {
 	}
 }
 
-// get reads at intervals, with pauses of up to a minute.
+// get reads at an interval, with some pauses of up to a minute.
 func (a *readers) get(reader string, random *rand.Rand) {
 	r := a.harness.history.Reader(reader)
 	upTo := func(d time.Duration) time.Duration { return time.Duration(random.Int64N(int64(d))) }
@@ -177,25 +179,25 @@ func (a *readers) get(reader string, random *rand.Rand) {
 		switch {
 		case err == nil:
 			if now := time.Now(); !v.Fresh(now) {
-				a.harness.t.Errorf("%s got a value that expired %s ago", reader, now.Sub(v.ExpiresAt))
+				a.harness.t.Errorf("%s: got a value that expired %s ago", reader, now.Sub(v.ExpiresAt))
 			}
-			r.Saw(name, v.Term, v.State, v.ReceivedAt)
-			r.SawFreshness(name, false, time.Now())
+			r.RecordValue(name, v.Term, v.State, v.ReceivedAt)
+			r.RecordFreshness(name, false, time.Now())
 		case !errors.Is(err, session.ErrNoReport) && !errors.Is(err, session.ErrStopping) && !errors.As(err, &unreachable):
 			a.harness.t.Errorf("%s: %v", reader, err)
 		}
 	}
 }
 
-// changeFor changes the cluster for a while.
-func (s *harness) changeFor(d time.Duration, also func()) {
+// changeFor changes the cluster for a while, and calls also in a tenth of the steps.
+func (s *harness) changeFor(d time.Duration, rare func()) {
 	end := time.NewTimer(d)
 	defer end.Stop()
-	changeUntil(s, end.C, also)
+	changeUntil(s, end.C, rare)
 }
 
-// changeUntil changes the cluster until end is closed or has a value.
-func changeUntil[T any](s *harness, end <-chan T, also func()) {
+// changeUntil is like changeFor, until end is closed or has a value.
+func changeUntil[T any](s *harness, end <-chan T, rare func()) {
 	for {
 		select {
 		case <-end:
@@ -209,14 +211,14 @@ func changeUntil[T any](s *harness, end <-chan T, also func()) {
 		case 1:
 			s.toggleSection()
 		case 2:
-			also()
+			rare()
 		default:
 			s.change()
 		}
 	}
 }
 
-// disrupt restarts a process or cuts all connections, sometimes.
+// disrupt restarts a process or cuts all connections in half of its calls.
 func (s *harness) disrupt() {
 	switch s.random.IntN(8) {
 	case 0:
@@ -233,13 +235,13 @@ func (s *harness) disrupt() {
 		s.startMaster()
 	case 3:
 		s.relay.Cut()
-		s.history.Note(name, "all connections cut", time.Now())
+		s.history.Annotate(name, "all connections cut", time.Now())
 	}
 }
 
-// seeds is the number of runs of TestReadersUnderFaults. In each, the cluster changes, readers
-// start and stop, messages and connections fail, and agents and masters are killed. At the
-// end of each series of faults everything recovers within a period.
+// seeds is the number of runs of TestReadersUnderFaults. In each run, the cluster changes, readers
+// start and stop, faults hit messages and connections, and agents and masters are killed. After
+// each series of faults all readers must recover within a period.
 var seeds = flag.Uint64("seeds", 40, "number of runs of TestReadersUnderFaults")
 
 func TestReadersUnderFaults(t *testing.T) {
@@ -247,14 +249,14 @@ func TestReadersUnderFaults(t *testing.T) {
 	defer func() {
 		for _, kind := range allKinds {
 			if total[kind] < 10 {
-				t.Errorf("only %d faults of the kind %q, want at least 10", total[kind], kind)
+				t.Errorf("got %d faults of the kind %q, want at least 10", total[kind], kind)
 			}
 		}
 	}()
 	for seed := range *seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			run(t, seed, func(s *harness) {
-				s.history.Heals(name, period)
+				s.history.RequireHealing(name, period)
 				a := s.startReaders(seed)
 				for round := range uint64(2) {
 					s.relay.SetPlan(fault.Random(seed<<8|round, 12, allKinds...))
@@ -275,8 +277,8 @@ func TestReadersUnderFaults(t *testing.T) {
 	}
 }
 
-// TestHourOfFaults has long sessions, renewals, summaries without demand, and continuous
-// faults.
+// TestHourOfFaults runs an hour of virtual time with long sessions, renewals, summaries without demand, and faults
+// all the time.
 func TestHourOfFaults(t *testing.T) {
 	run(t, 7, func(s *harness) {
 		s.relay.SetPlan(fault.Random(7, 200, allKinds...))
@@ -287,15 +289,15 @@ func TestHourOfFaults(t *testing.T) {
 	})
 }
 
-// TestEachFaultHealsInTime injects one fault at a time into a healthy session. It requires
-// recovery within a period if the fault is detected at once, and otherwise after the
+// TestEachFaultHealsInTime injects one fault at a time into a healthy session. Faults that are detected immediately
+// must heal within a period, the others within a period after the
 // timeout of the protocol.
 func TestEachFaultHealsInTime(t *testing.T) {
 	timeout := wire.SilenceTimeout(period)
 	for kind, within := range map[fault.Kind]time.Duration{
 		fault.Duplicate: period, fault.Truncate: period, fault.CutHalfway: period, fault.CutMaster: period,
-		// The agent sees the cut at once; the master sees it, and dials, after hang.
-		fault.CutAgent: period + hang, fault.Delay: period,
+		// The agent detects the cut immediately; the master detects it, and redials, after faultDuration.
+		fault.CutAgent: period + faultDuration, fault.Delay: period,
 		fault.Stall: timeout + period,
 		fault.Flip:  period,
 		// A lost message is detected by the next one or, if there is none, by the timeout.
@@ -307,19 +309,19 @@ func TestEachFaultHealsInTime(t *testing.T) {
 	}
 }
 
-// hang is Fault.For: the duration of a delay, or the time between the cuts of both sides.
-const hang = time.Second
+// faultDuration is Fault.For: the duration of a delay, or the time between closing both sides.
+const faultDuration = time.Second
 
 // healOnce injects a fault into each of the first eight messages, each in a healthy session.
 func healOnce(t *testing.T, kind fault.Kind, d fault.Direction, within time.Duration) {
 	run(t, 3, func(s *harness) {
-		s.history.Heals(name, within)
+		s.history.RequireHealing(name, within)
 		a := s.startReaders(3)
 		for number := range 8 {
 			// A new process has no failures and no backoff, and opens a new connection.
 			s.stopMaster()
 			done := make(chan struct{})
-			plan := fault.Once(d, number, fault.Fault{Kind: kind, For: hang, Seed: uint64(number)})
+			plan := fault.Once(d, number, fault.Fault{Kind: kind, For: faultDuration, Seed: uint64(number)})
 			s.relay.SetPlan(func(m fault.Message) fault.Fault {
 				f := plan(m)
 				if f.Kind != fault.None {

@@ -38,7 +38,7 @@ const (
 	buffer = 64 << 10
 )
 
-// masterKilled is the fault of a master that ended without saving its state.
+// masterKilled is the name of the fault of a master that ended without saving its state.
 const masterKilled = "a master was killed"
 
 // harness is one cluster with an agent, a relay that injects faults, a master, and the
@@ -51,7 +51,7 @@ type harness struct {
 	pause time.Duration
 
 	// The state of the cluster.
-	world    *statetest.Cluster
+	cluster  *statetest.Cluster
 	sections [state.NumSections]state.SectionError
 	epoch    uint64
 
@@ -65,20 +65,20 @@ type harness struct {
 	injectedKinds map[fault.Kind]int
 }
 
-// run runs a script in a synctest bubble, and checks the record.
+// run runs a script in a synctest bubble, and then checks the record.
 func run(t *testing.T, seed uint64, script func(*harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &harness{
-			t: t, history: history.New(t), random: rand.New(rand.NewPCG(seed, 1)), world: statetest.New(seed+1, 2, 6), epoch: seed << 8,
+			t: t, history: history.New(t), random: rand.New(rand.NewPCG(seed, 1)), cluster: statetest.New(seed+1, 2, 6), epoch: seed << 8,
 			front: memconn.Listen(buffer), store: cache.NewMemory(), injectedKinds: map[fault.Kind]int{},
 			pause: 600 * time.Millisecond,
 		}
-		// A killed master may have shown its readers more than it has saved, and the next one
-		// shows the saved state under a term of its own. Only a save before each response could
+		// A master can have served newer states than it has saved when it is killed. The next master serves the saved
+		// state under a higher term. Only saving before each response would
 		// prevent that.
-		s.history.Ordered(name, masterKilled)
-		s.history.Fresh(name, ttl+period)
+		s.history.RequireOrder(name, masterKilled)
+		s.history.RequireFreshness(name, ttl+period)
 		relay, err := fault.New(fault.Config{Agent: "ws://agent", Listener: s.front, Dial: s.dialAgent, OnInjected: s.injected})
 		if err != nil {
 			t.Fatal(err)
@@ -99,8 +99,9 @@ func run(t *testing.T, seed uint64, script func(*harness)) {
 	})
 }
 
+// injected records an injected fault.
 func (s *harness) injected(f fault.Injected) {
-	s.history.Note(name, f.String(), f.At)
+	s.history.Annotate(name, f.String(), f.At)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.injectedKinds[f.Fault.Kind]++
@@ -122,7 +123,7 @@ type agent struct {
 	running     sync.WaitGroup
 }
 
-// connections are closed when their process is killed.
+// connections has the open connections of a process, which are closed when the process is killed.
 type connections struct {
 	mu   sync.Mutex
 	open []net.Conn
@@ -142,7 +143,7 @@ func (p *connections) cut() {
 	}
 }
 
-// startAgent starts an agent.
+// startAgent starts an agent with a new epoch and the current state of the cluster.
 func (s *harness) startAgent() {
 	s.epoch++
 	a := &agent{snapshot: snapshot.New(s.epoch), listener: memconn.Listen(buffer)}
@@ -159,14 +160,14 @@ func (s *harness) startAgent() {
 	s.mu.Lock()
 	s.agent = a
 	s.mu.Unlock()
-	s.feed(func() { a.snapshot.Update(changes(&state.State{}, s.world.State)) })
-	if s.world.State.Usage != nil {
-		s.feed(func() { a.snapshot.SetUsage(sample(s.world.State)) })
+	s.updateAgent(func() { a.snapshot.Update(changes(&state.State{}, s.cluster.State)) })
+	if s.cluster.State.Usage != nil {
+		s.updateAgent(func() { a.snapshot.SetUsage(sample(s.cluster.State)) })
 	}
 	for i, e := range s.sections {
-		s.feed(func() { a.snapshot.SetSection(state.SectionName(i), state.SectionStatus{Live: true, Error: e}) })
+		s.updateAgent(func() { a.snapshot.SetSection(state.SectionName(i), state.SectionStatus{Live: true, Error: e}) })
 	}
-	s.history.Note(name, "an agent started", time.Now())
+	s.history.Annotate(name, "an agent started", time.Now())
 }
 
 // killAgent ends the agent without closing its sessions.
@@ -203,23 +204,23 @@ func (s *harness) dialAgent(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-// feed updates the agent, and records the state of the cluster.
-func (s *harness) feed(update func()) {
+// updateAgent calls update, which updates the agent, and records the agent's state.
+func (s *harness) updateAgent(update func()) {
 	update()
 	synctest.Wait()
 	s.history.RecordState(name, s.agent.snapshot.Current().State, time.Now())
 }
 
-// compare fails the test unless the agent's state equals that of the cluster, so that the
+// compareWithAgent fails the test unless the agent's state equals that of the cluster. It makes sure that the
 // recorded states are correct.
-func (s *harness) compare() {
+func (s *harness) compareWithAgent() {
 	s.t.Helper()
-	want := *s.world.State
+	want := *s.cluster.State
 	for i, e := range s.sections {
 		want.Sections[i].Error = e
 	}
 	if d := history.Differences(s.agent.snapshot.Current().State, &want); len(d) > 0 {
-		s.t.Fatalf("the agent's state differs from that of the cluster: %q", d)
+		s.t.Fatalf("the agent's state differs from the cluster's: %q", d)
 	}
 }
 
@@ -238,17 +239,18 @@ type master struct {
 // fencedStore is a Store that fails once its process has been killed.
 type fencedStore struct {
 	cache.Store
-	dead atomic.Bool
+	killed atomic.Bool
 }
 
+// Save returns cache.ErrUnavailable once the process has been killed.
 func (f *fencedStore) Save(ctx context.Context, cluster string, e cache.Entry) error {
-	if f.dead.Load() {
+	if f.killed.Load() {
 		return cache.ErrUnavailable
 	}
 	return f.Store.Save(ctx, cluster, e)
 }
 
-// registry has the one cluster.
+// registry is a master's registry with the only cluster.
 type registry struct{ endpoint string }
 
 func (r registry) Resolve(n string) (string, bool) { return n, n == name }
@@ -275,7 +277,7 @@ func (s *harness) startMaster() {
 			}
 			return conn, err
 		},
-		// Backoff is a fiftieth of the usual one, less than a period.
+		// The backoff is a fiftieth of the usual one, which is less than a period.
 		Random: func() float64 {
 			mu.Lock()
 			defer mu.Unlock()
@@ -293,7 +295,7 @@ func (s *harness) startMaster() {
 	s.mu.Lock()
 	s.master = m
 	s.mu.Unlock()
-	s.history.Note(name, "a master started", time.Now())
+	s.history.Annotate(name, "a master started", time.Now())
 }
 
 // newAPI returns the HTTP API of a master.
@@ -311,26 +313,27 @@ func (m *master) newAPI(r registry) *httpapi.API {
 	})
 }
 
-// stopMaster stops the master as SIGTERM does.
+// stopMaster stops the master in the same way as SIGTERM.
 func (s *harness) stopMaster() {
-	if m := s.takeMaster(); m != nil {
+	if m := s.removeMaster(); m != nil {
 		m.cancel()
 		<-m.ended
 	}
 }
 
-// killMaster kills the master as SIGKILL does: it can neither send nor save anything more.
+// killMaster stops the master in the same way as SIGKILL: it neither sends nor saves anything more.
 func (s *harness) killMaster() {
-	if m := s.takeMaster(); m != nil {
-		s.history.Note(name, masterKilled, time.Now())
-		m.store.dead.Store(true)
+	if m := s.removeMaster(); m != nil {
+		s.history.Annotate(name, masterKilled, time.Now())
+		m.store.killed.Store(true)
 		m.connections.cut()
 		m.cancel()
 		<-m.ended
 	}
 }
 
-func (s *harness) takeMaster() *master {
+// removeMaster returns the running master or nil, and marks it as not running.
+func (s *harness) removeMaster() *master {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.master

@@ -9,28 +9,29 @@ import (
 // unhealed returns the faults after which no reader saw a confirmed value in time. The
 // caller must hold h.mu.
 func (h *History) unhealed(c *cluster) (found []string) {
-	if c.within == 0 {
+	if c.healingTimeout == 0 {
 		return nil
 	}
 	proofs := h.proofs(c)
 	for i, f := range c.faults {
-		if f.noted || i+1 < len(c.faults) && !c.faults[i+1].at.After(f.at.Add(c.within)) {
+		if f.annotation || i+1 < len(c.faults) && !c.faults[i+1].at.After(f.at.Add(c.healingTimeout)) {
 			continue
 		}
-		if first := healedAt(proofs, f.at); first.IsZero() || first.After(f.at.Add(c.within)) {
+		if first := healedAt(proofs, f.at); first.IsZero() || first.After(f.at.Add(c.healingTimeout)) {
 			found = append(found, h.describeUnhealed(c, f, first))
 		}
 	}
 	return found
 }
 
-// proof is a value that a reader saw: when it was confirmed, and when the cluster changed
+// proof is an observation of a value: the times at which it was confirmed, and the time at which the cluster changed
 // afterwards (zero if it did not, or if that is unknown).
 type proof struct {
 	at       []time.Time
 	outdated time.Time
 }
 
+// proof returns the proof of an observed revision.
 func (c *cluster) proof(s revision, at []time.Time) proof {
 	p := proof{at: at}
 	if i, known := c.byRevision[s]; known && i+1 < len(c.states) {
@@ -39,9 +40,10 @@ func (c *cluster) proof(s revision, at []time.Time) proof {
 	return p
 }
 
+// proofs returns all observations of a cluster. The caller must hold h.mu.
 func (h *History) proofs(c *cluster) (all []proof) {
 	for _, r := range h.readers {
-		for _, s := range r.seen[c.name] {
+		for _, s := range r.observations[c.name] {
 			all = append(all, c.proof(s.revision, s.confirmed))
 		}
 	}
@@ -71,13 +73,14 @@ func healedAt(proofs []proof, at time.Time) (first time.Time) {
 	return first
 }
 
+// describeUnhealed describes a fault that did not heal in time.
 func (h *History) describeUnhealed(c *cluster, f fault, first time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cluster %s: not healed within %s", c.name, c.within)
+	fmt.Fprintf(&b, "cluster %s: not healed within %s", c.name, c.healingTimeout)
 	h.writeFaults(&b, c, f.at)
-	fmt.Fprintf(&b, "\n  wanted: a current value that was confirmed between %s and %s", h.clock(f.at), h.clock(f.at.Add(c.within)))
+	fmt.Fprintf(&b, "\n  wanted: a current value that was confirmed between %s and %s", h.clock(f.at), h.clock(f.at.Add(c.healingTimeout)))
 	if first.IsZero() {
-		b.WriteString("\n  got:    none until the end")
+		b.WriteString("\n  got:    none")
 	} else {
 		fmt.Fprintf(&b, "\n  got:    the first at %s, %s later", h.clock(first), first.Sub(f.at))
 	}

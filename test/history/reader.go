@@ -12,66 +12,68 @@ import (
 type Reader struct {
 	name    string
 	history *History
-	// seen are the observations by cluster, in order. history.mu guards it.
-	seen map[string][]observation
+	// observations has the observations by cluster, in order. history.mu guards it.
+	observations map[string][]observation
 }
 
 // observation is a value that a reader saw, once or several times in a row.
 type observation struct {
 	term     uint64
 	revision revision
-	// state is nil if content was seen.
+	// state is nil if content is set.
 	state   *state.State
 	content string
-	by      string
-	// confirmed are the times at which the value was confirmed, in the order of the reader.
+	reader  string // name of the reader
+	// confirmed has the times at which the value was confirmed, in the order of the reader.
 	confirmed []time.Time
-	// reportedFresh are the times at which the value was reported as not stale.
+	// reportedFresh has the times at which the value was reported as not stale.
 	reportedFresh []time.Time
 }
 
+// version returns the resourceVersion.
 func (s observation) version() string { return fmt.Sprintf("%d.%s", s.term, s.revision) }
 
-// Saw records a value that the reader saw, and when it was confirmed: when its report was
-// received (session.Report.ReceivedAt) or, if that is unknown, when it was seen.
-func (r *Reader) Saw(cluster string, term uint64, s *state.State, at time.Time) {
+// RecordValue records a value that the reader saw, and the time at which it was confirmed: when its report was
+// received (session.Report.ReceivedAt) or, if that is unknown, when the reader saw it.
+func (r *Reader) RecordValue(cluster string, term uint64, s *state.State, at time.Time) {
 	r.add(cluster, observation{term: term, revision: revision{s.Epoch, s.Seq}, state: s, confirmed: []time.Time{at}})
 }
 
-// SawDocument records a document that a reader of text saw. content is everything that must
+// RecordDocument records a document that a reader of text saw. content is the part of the document that must
 // not change under one resourceVersion.
-func (r *Reader) SawDocument(cluster, resourceVersion, content string, at time.Time) {
+func (r *Reader) RecordDocument(cluster, resourceVersion, content string, at time.Time) {
 	term, revision, err := parseVersion(resourceVersion)
 	if err != nil {
 		r.history.mu.Lock()
 		defer r.history.mu.Unlock()
-		c := r.history.of(cluster)
-		c.wrong = append(c.wrong, fmt.Sprintf("reader %s of cluster %s: %v", r.name, cluster, err))
+		c := r.history.clusterRecord(cluster)
+		c.violations = append(c.violations, fmt.Sprintf("reader %s of cluster %s: %v", r.name, cluster, err))
 		return
 	}
 	r.add(cluster, observation{term: term, revision: revision, content: content, confirmed: []time.Time{at}})
 }
 
-// SawFreshness records whether the value that the reader saw last was reported as stale.
-func (r *Reader) SawFreshness(cluster string, stale bool, at time.Time) {
+// RecordFreshness records whether the reader's last value was reported as stale.
+func (r *Reader) RecordFreshness(cluster string, stale bool, at time.Time) {
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
-	seen := r.seen[cluster]
-	if n := len(seen); n > 0 && !stale {
-		seen[n-1].reportedFresh = append(seen[n-1].reportedFresh, at)
+	observations := r.observations[cluster]
+	if n := len(observations); n > 0 && !stale {
+		observations[n-1].reportedFresh = append(observations[n-1].reportedFresh, at)
 	}
 }
 
+// add appends an observation, or adds its time to the last one if that is equal.
 func (r *Reader) add(cluster string, s observation) {
 	h := r.history
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := s.confirmed[0]
-	h.note(at)
-	s.by = r.name
-	seen := r.seen[cluster]
-	if n := len(seen); n > 0 {
-		last := &seen[n-1]
+	h.updateStart(at)
+	s.reader = r.name
+	observations := r.observations[cluster]
+	if n := len(observations); n > 0 {
+		last := &observations[n-1]
 		if last.term == s.term && last.revision == s.revision && last.state == s.state && last.content == s.content {
 			if at.After(last.confirmed[len(last.confirmed)-1]) {
 				last.confirmed = append(last.confirmed, at)
@@ -79,19 +81,19 @@ func (r *Reader) add(cluster string, s observation) {
 			return
 		}
 	}
-	r.seen[cluster] = append(seen, s)
+	r.observations[cluster] = append(observations, s)
 }
 
-// checkReader checks what one reader saw of one cluster. The caller must hold h.mu.
+// checkReader checks the observations of one cluster by one reader. The caller must hold h.mu.
 func (h *History) checkReader(r *Reader, c *cluster) (found []string) {
-	seen := r.seen[c.name]
-	for i, s := range seen {
+	observations := r.observations[c.name]
+	for i, s := range observations {
 		var wrong, wanted string
 		if i > 0 {
-			wrong, wanted = checkOrder(seen[i-1], s)
+			wrong, wanted = checkOrder(observations[i-1], s)
 		}
 		if wrong == "" && i > 0 {
-			wrong, wanted = c.checkContentOrder(seen[i-1], s)
+			wrong, wanted = c.checkContentOrder(observations[i-1], s)
 		}
 		if wrong == "" {
 			wrong, wanted = c.checkContent(s)
@@ -100,7 +102,7 @@ func (h *History) checkReader(r *Reader, c *cluster) (found []string) {
 			wrong, wanted = c.checkFreshness(s)
 		}
 		if wrong != "" {
-			found = append(found, h.describe(r, c, seen, i, wrong, wanted))
+			found = append(found, h.describe(r, c, observations, i, wrong, wanted))
 		}
 	}
 	return found
@@ -122,31 +124,31 @@ func checkOrder(prev, next observation) (wrong, wanted string) {
 func (c *cluster) checkContentOrder(prev, next observation) (wrong, wanted string) {
 	before, known := c.byRevision[prev.revision]
 	now, alsoKnown := c.byRevision[next.revision]
-	if !c.ordered || !known || !alsoKnown || now >= before || c.excuses(prev, next) {
+	if !c.ordered || !known || !alsoKnown || now >= before || c.permitsOlderContent(prev, next) {
 		return "", ""
 	}
 	return fmt.Sprintf("a newer version has older content: the cluster was at %s before it was at %s", next.revision, prev.revision),
 		prev.revision.String() + " or later"
 }
 
-// excuses reports whether there was a fault between two observations after which older
-// content is expected. A fault that excuses it causes a new term. The time at which next was
-// seen is not known, as it may have been confirmed long before.
-func (c *cluster) excuses(prev, next observation) bool {
+// permitsOlderContent reports whether there was a fault between two observations after which older
+// content is permitted. Such a fault causes a new term. It does not compare with the time of next, which
+// is the time of confirmation and can be long before.
+func (c *cluster) permitsOlderContent(prev, next observation) bool {
 	return next.term > prev.term && slices.ContainsFunc(c.faults, func(f fault) bool {
-		return !f.at.Before(prev.confirmed[len(prev.confirmed)-1]) && slices.Contains(c.excused, f.what)
+		return !f.at.Before(prev.confirmed[len(prev.confirmed)-1]) && slices.Contains(c.permittedAfter, f.what)
 	})
 }
 
 // checkFreshness checks the freshness that was reported for a value.
 func (c *cluster) checkFreshness(s observation) (wrong, wanted string) {
 	i, known := c.byRevision[s.revision]
-	if c.fresh == 0 || !known || i+1 >= len(c.states) {
+	if c.maxFreshAge == 0 || !known || i+1 >= len(c.states) {
 		return "", ""
 	}
 	next := c.states[i+1]
 	for _, at := range s.reportedFresh {
-		if age := at.Sub(next.at); age > c.fresh {
+		if age := at.Sub(next.at); age > c.maxFreshAge {
 			return fmt.Sprintf("it was reported as fresh %s after the cluster had changed", age), fmt.Sprintf("stale, or %s or later", next.revision())
 		}
 	}
@@ -163,9 +165,9 @@ func (c *cluster) checkContent(s observation) (wrong, wanted string) {
 	}
 	i, known := c.byRevision[s.revision]
 	if !known {
-		return "the cluster never had this revision", c.near(s.revision)
+		return "the cluster never had this revision", c.nearestRevisions(s.revision)
 	}
-	// Values of one revision share most of their memory, so comparing them is cheap.
+	// Values of one revision share most of their memory, so that comparing them is cheap.
 	if p := c.verified[s.revision]; p != nil && (p == s.state || len(Differences(s.state, p)) == 0) {
 		return "", ""
 	}
@@ -190,5 +192,5 @@ func (c *cluster) checkDocument(s observation) (wrong, wanted string) {
 	}
 	at := firstDifference(first.content, s.content)
 	return fmt.Sprintf("version %s has two contents, here …%s…", s.revision, around(s.content, at)),
-		fmt.Sprintf("…%s…, as reader %s saw it", around(first.content, at), first.by)
+		fmt.Sprintf("…%s…, seen by reader %s", around(first.content, at), first.reader)
 }

@@ -24,7 +24,7 @@ type Stream struct {
 	name, cluster string
 	history       *History
 	render        func(*state.State) map[string]string
-	// events are all events, in order. history.mu guards it.
+	// events has all events, in order. history.mu guards it.
 	events []event
 }
 
@@ -60,14 +60,15 @@ func (s *Stream) Version(resourceVersion string, at time.Time) {
 	s.add(event{version: resourceVersion, at: at})
 }
 
+// add appends an event.
 func (s *Stream) add(e event) {
 	s.history.mu.Lock()
 	defer s.history.mu.Unlock()
-	s.history.note(e.at)
+	s.history.updateStart(e.at)
 	s.events = append(s.events, e)
 }
 
-// streamState is the state of the check of a stream.
+// streamState is the state of the check of a stream: the reader's objects and version.
 type streamState struct {
 	objects    map[string]any
 	listing    bool
@@ -78,7 +79,7 @@ type streamState struct {
 // checkStream checks the events of a stream. The caller must hold h.mu.
 func (h *History) checkStream(s *Stream) (found []string) {
 	at := streamState{objects: map[string]any{}, listing: true}
-	c := h.of(s.cluster)
+	c := h.clusterRecord(s.cluster)
 	for i, e := range s.events {
 		wrong, wanted := at.handle(e, s, c)
 		if wrong != "" {
@@ -88,7 +89,7 @@ func (h *History) checkStream(s *Stream) (found []string) {
 	return found
 }
 
-// handle applies an event and checks it.
+// handle applies an event and checks the result.
 func (at *streamState) handle(e event, s *Stream, c *cluster) (wrong, wanted string) {
 	if e.initial != nil {
 		at.objects, at.listing = map[string]any{}, e.listing
@@ -104,7 +105,7 @@ func (at *streamState) handle(e event, s *Stream, c *cluster) (wrong, wanted str
 	if e.version == "" && at.listing {
 		return "", ""
 	}
-	changed, wrong, wanted := at.move(e.version)
+	changed, wrong, wanted := at.setVersion(e.version)
 	if wrong != "" {
 		return wrong, wanted
 	}
@@ -140,8 +141,8 @@ func (at *streamState) apply(e event) (wrong, wanted string) {
 	return "", ""
 }
 
-// move checks a version, and reports whether it differs from the last one.
-func (at *streamState) move(version string) (changed bool, wrong, wanted string) {
+// setVersion checks a version, and reports whether it differs from the last one.
+func (at *streamState) setVersion(version string) (changed bool, wrong, wanted string) {
 	term, revision, err := parseVersion(version)
 	if err != nil {
 		return false, err.Error(), "<term>.<epoch>-<seq>"
@@ -161,7 +162,7 @@ func (at *streamState) move(version string) (changed bool, wrong, wanted string)
 func (at *streamState) compare(s *Stream, c *cluster) (wrong, wanted string) {
 	i, known := c.byRevision[at.last.revision]
 	if !known {
-		return "the cluster never had this revision", c.near(at.last.revision)
+		return "the cluster never had this revision", c.nearestRevisions(at.last.revision)
 	}
 	want := map[string]any{}
 	for key, object := range s.render(c.states[i].state) {
@@ -172,7 +173,7 @@ func (at *streamState) compare(s *Stream, c *cluster) (wrong, wanted string) {
 		if objects, ok := at.objects[key]; !ok {
 			lines = append(lines, "lost: "+key+" is missing")
 		} else if !reflect.DeepEqual(objects, want[key]) {
-			lines = append(lines, fmt.Sprintf("lost: the last change of %s: held is %s, wanted %s", key, encoded(objects), encoded(want[key])))
+			lines = append(lines, fmt.Sprintf("lost: the last change of %s: got %s, wanted %s", key, encoded(objects), encoded(want[key])))
 		}
 	}
 	for _, key := range sortedKeys(at.objects) {
@@ -180,7 +181,7 @@ func (at *streamState) compare(s *Stream, c *cluster) (wrong, wanted string) {
 			lines = append(lines, "lost: the DELETED of "+key)
 		}
 	}
-	at.objects = want // so that further violations are new ones
+	at.objects = want // so that a difference is reported once
 	if len(lines) == 0 {
 		return "", ""
 	}
@@ -190,6 +191,7 @@ func (at *streamState) compare(s *Stream, c *cluster) (wrong, wanted string) {
 	return "the reader's objects differ from the state of the cluster:" + indented(lines), "the state at " + at.last.revision.String()
 }
 
+// describeStream describes a violation of event i.
 func (h *History) describeStream(s *Stream, c *cluster, i int, wrong, wanted string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "stream %s of cluster %s: %s", s.name, s.cluster, wrong)
@@ -201,6 +203,7 @@ func (h *History) describeStream(s *Stream, c *cluster, i int, wrong, wanted str
 	return b.String()
 }
 
+// eventText formats an event in one line.
 func (h *History) eventText(e event) string {
 	switch {
 	case e.listing:
@@ -220,6 +223,7 @@ func decoded(text string) any {
 	return v
 }
 
+// encoded returns the first 300 bytes of a value as JSON.
 func encoded(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

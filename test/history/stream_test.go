@@ -16,19 +16,22 @@ type script struct {
 	clock int
 }
 
+// newScript returns a script with a new record.
 func newScript(t *testing.T) *script {
 	r := newRecord(t)
 	return &script{record: r, Stream: r.Stream("a watch", cluster1, pods)}
 }
 
+// now returns the time of the next event, a second after the last one.
 func (s *script) now() time.Time { s.clock++; return s.at(s.clock) }
 
+// version returns the resourceVersion of a state.
 func version(term uint64, s *state.State) string {
 	return observation{term: term, revision: revision{s.Epoch, s.Seq}}.version()
 }
 
-// list records all events of a list of a state.
-func (s *script) list(term uint64, of *state.State) {
+// recordList records all events of a list of a state.
+func (s *script) recordList(term uint64, of *state.State) {
 	s.List(s.now())
 	for _, key := range sortedKeys(pods(of)) {
 		s.Event(Added, key, pods(of)[key], "", s.now())
@@ -36,8 +39,8 @@ func (s *script) list(term uint64, of *state.State) {
 	s.Event(Bookmark, "", "", version(term, of), s.now())
 }
 
-// lead records the events from one state to another; edit may modify them.
-func (s *script) lead(from, to *state.State, before, after string, edit func([]event) []event) {
+// recordChange records the events from one state to another; edit may modify them.
+func (s *script) recordChange(from, to *state.State, before, after string, edit func([]event) []event) {
 	var events []event
 	old, next := pods(from), pods(to)
 	for _, key := range sortedKeys(old) {
@@ -67,17 +70,17 @@ func (s *script) lead(from, to *state.State, before, after string, edit func([]e
 	}
 }
 
-// follow records the events of all states of both epochs.
-func (s *script) follow(edit func([]event) []event) {
-	s.list(1, s.first[0])
+// recordAllChanges records the events of all states of both epochs.
+func (s *script) recordAllChanges(edit func([]event) []event) {
+	s.recordList(1, s.first[0])
 	at, last := s.first[0], version(1, s.first[0])
 	for i, next := range append(s.first[1:len(s.first):len(s.first)], s.second...) {
 		term := uint64(1 + i/4)
 		v := version(term, next)
 		if next == s.second[4] {
-			s.lead(at, next, last, v, edit)
+			s.recordChange(at, next, last, v, edit)
 		} else {
-			s.lead(at, next, last, v, nil)
+			s.recordChange(at, next, last, v, nil)
 		}
 		at, last = next, v
 	}
@@ -85,10 +88,10 @@ func (s *script) follow(edit func([]event) []event) {
 
 func TestCorrectStreamPasses(t *testing.T) {
 	s := newScript(t)
-	s.follow(nil)
-	s.list(9, s.second[4])
+	s.recordAllChanges(nil)
+	s.recordList(9, s.second[4])
 	s.From(pods(s.second[3]), version(9, s.second[4]), s.now())
-	s.want(t)
+	s.wantViolation(t)
 }
 
 func TestLostAndRepeatedEventsAreFound(t *testing.T) {
@@ -123,7 +126,7 @@ func TestLostAndRepeatedEventsAreFound(t *testing.T) {
 				e[len(e)-1].object = strings.Replace(e[len(e)-1].object, `"phase":"`, `"phase":"X`, 1)
 				return e
 			},
-			[]string{"lost: the last change of", "held is", "wanted"},
+			[]string{"lost: the last change of", "got", "wanted"},
 		},
 		"surplus": {
 			func(e []event) []event { return append([]event{{kind: Added, key: "a/b", object: "{}"}}, e...) },
@@ -132,32 +135,32 @@ func TestLostAndRepeatedEventsAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t)
-			s.follow(tc.edit)
-			s.want(t, tc.parts...)
+			s.recordAllChanges(tc.edit)
+			s.wantViolation(t, tc.parts...)
 		})
 	}
 }
 
 func TestStreamWithDecreasingVersionIsFound(t *testing.T) {
 	s := newScript(t)
-	s.list(3, s.second[4])
+	s.recordList(3, s.second[4])
 	s.Event(Bookmark, "", "", version(2, s.second[4]), s.now())
-	s.want(t, "the version goes back", "got:    BOOKMARK", "wanted: 3.2-")
+	s.wantViolation(t, "the version goes back", "got:    BOOKMARK", "wanted: 3.2-")
 }
 
 func TestStreamWithUnknownRevisionIsFound(t *testing.T) {
 	s := newScript(t)
-	s.list(3, s.second[4])
+	s.recordList(3, s.second[4])
 	s.Event(Bookmark, "", "", fmt.Sprintf("3.2-%d", s.second[4].Seq+1), s.now())
-	s.want(t, "the cluster never had this revision")
+	s.wantViolation(t, "the cluster never had this revision")
 }
 
 func TestStreamHeals(t *testing.T) {
 	s := newScript(t)
-	s.Heals(cluster1, 30*time.Second)
+	s.RequireHealing(cluster1, 30*time.Second)
 	s.Fault(cluster1, "a cut", s.at(-1))
-	s.follow(nil)
-	s.want(t)
+	s.recordAllChanges(nil)
+	s.wantViolation(t)
 	s.Fault(cluster1, "a cut", s.now())
-	s.want(t, "not healed within 30s", "none until the end")
+	s.wantViolation(t, "not healed within 30s", "got:    none")
 }

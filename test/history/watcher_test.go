@@ -22,15 +22,19 @@ type watcher struct {
 	refused bool
 }
 
+// Header returns an empty header.
 func (w *watcher) Header() http.Header { return http.Header{} }
 
+// WriteHeader records whether the request was refused.
 func (w *watcher) WriteHeader(status int) { w.refused = status != http.StatusOK }
 
+// FlushError does nothing. Streams require it.
 func (w *watcher) FlushError() error { return nil }
 
 // SetWriteDeadline does nothing. Streams require it.
 func (w *watcher) SetWriteDeadline(time.Time) error { return nil }
 
+// Write records the events in b, which are whole lines.
 func (w *watcher) Write(b []byte) (int, error) {
 	if w.refused {
 		w.version = "" // the version is too old
@@ -49,6 +53,7 @@ func (w *watcher) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// record records one event. of is the kind of its object.
 func (w *watcher) record(kind, of, version string, object json.RawMessage) {
 	if version == view.InitialVersion {
 		version = ""

@@ -30,8 +30,10 @@ const (
 	memorySwing = 0.01
 )
 
+// kinds has the names of the kinds, by kind.
 var kinds = []string{"still", "office", "storm"}
 
+// String returns the name of the kind.
 func (k Kind) String() string { return kinds[k] }
 
 // ParseKind returns the Kind of a name: still, office or storm.
@@ -100,6 +102,7 @@ func swing(base int64, share, by float64) int64 {
 // spread maps a number from 0 to 1 to low to high, on a logarithmic scale.
 func spread(by, low, high float64) float64 { return low * math.Pow(high/low, by) }
 
+// kibibytes rounds down to a multiple of 1,024 bytes.
 func kibibytes(bytes float64) int64 { return int64(bytes) >> 10 << 10 }
 
 // MarshalText returns the name of the kind. It implements encoding.TextMarshaler, for flags.

@@ -7,8 +7,8 @@ const (
 	drawSample
 )
 
-// random is a SplitMix64 generator. It can be seeded at no cost, which matters since each
-// sample of each of 300,000 keys has a generator of its own.
+// random is a SplitMix64 generator. Seeding it costs nothing, which matters since each
+// sample of each of 300,000 keys uses a separate generator.
 type random uint64
 
 // draw returns a generator for a key and a purpose.
@@ -27,6 +27,7 @@ func (r *random) next() float64 {
 	return float64(mix(uint64(*r))>>11) / (1 << 53)
 }
 
+// mix is the output function of SplitMix64.
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb

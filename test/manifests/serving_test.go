@@ -89,7 +89,7 @@ func (w *world) start(name string, flags ...string) *replica {
 	}
 	args = append(args, flags...)
 	r.Process, err = proc.Start(proc.Command{
-		Executable: filepath.Join(w.stack.Bin(), "rollcall-master"), Args: args, Home: w.dir, LogFile: filepath.Join(w.dir, "logs", name+".log"),
+		Executable: filepath.Join(w.stack.BinDir(), "rollcall-master"), Args: args, Home: w.dir, LogFile: filepath.Join(w.dir, "logs", name+".log"),
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -14,6 +14,7 @@ type conn struct{ in, out *stream }
 func (c *conn) Read(p []byte) (int, error)  { return c.in.read(p) }
 func (c *conn) Write(p []byte) (int, error) { return c.out.write(p) }
 
+// Close closes both directions at this end.
 func (c *conn) Close() error {
 	c.in.update(func() { c.in.readerClosed = true })
 	c.out.update(func() { c.out.writerClosed = true })
@@ -60,11 +61,13 @@ func (s *stream) update(f func()) {
 	s.wake()
 }
 
+// wake wakes waiting readers and writers. The caller must hold s.mu.
 func (s *stream) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
+// read waits for data and reads it. After the writer has closed the stream it returns io.EOF.
 func (s *stream) read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,6 +89,7 @@ func (s *stream) read(p []byte) (int, error) {
 	}
 }
 
+// write writes p, and waits while the buffer is full.
 func (s *stream) write(p []byte) (written int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,4 +132,5 @@ func (s *stream) wait(deadline time.Time) {
 	}
 }
 
+// passed reports whether a deadline is set and has passed.
 func passed(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }

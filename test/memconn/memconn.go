@@ -64,9 +64,10 @@ func (l *Listener) Close() error {
 	return nil
 }
 
-// Addr returns an address without a meaning.
+// Addr returns a placeholder address.
 func (l *Listener) Addr() net.Addr { return addr{} }
 
+// addr is the address of all connections.
 type addr struct{}
 
 func (addr) Network() string { return "memory" }

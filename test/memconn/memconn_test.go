@@ -22,7 +22,7 @@ func TestBothEndsCanWriteBeforeReading(t *testing.T) {
 	for _, end := range []net.Conn{a, b} {
 		got := make([]byte, 5)
 		if _, err := io.ReadFull(end, got); err != nil || string(got) != "hello" {
-			t.Fatalf("read %q, %v", got, err)
+			t.Fatalf("got %q, %v; want hello", got, err)
 		}
 	}
 }
@@ -43,7 +43,7 @@ func TestWriteBlocksWhileBufferIsFull(t *testing.T) {
 		}
 		got, err := io.ReadAll(b)
 		if err != nil || !bytes.Equal(got, sent) {
-			t.Fatalf("read %q, %v", got, err)
+			t.Fatalf("got %q, %v; want %q", got, err, sent)
 		}
 	})
 }
@@ -54,10 +54,10 @@ func TestDeadlinesUnblockReadAndWrite(t *testing.T) {
 		start := time.Now()
 		_ = a.SetDeadline(start.Add(time.Minute))
 		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("read: %v", err)
+			t.Errorf("read: got %v, want os.ErrDeadlineExceeded", err)
 		}
 		if n, err := a.Write([]byte("ab")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("write: %d, %v", n, err)
+			t.Errorf("write: got %d, %v; want 0, os.ErrDeadlineExceeded", n, err)
 		}
 		if waited := time.Since(start); waited != time.Minute {
 			t.Errorf("waited %s, want a minute", waited)
@@ -65,7 +65,7 @@ func TestDeadlinesUnblockReadAndWrite(t *testing.T) {
 		_ = a.SetDeadline(time.Time{})
 		go func() { _ = a.SetReadDeadline(time.Unix(1, 0)) }()
 		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("read with a deadline set meanwhile: %v", err)
+			t.Errorf("read with a deadline set meanwhile: got %v, want os.ErrDeadlineExceeded", err)
 		}
 	})
 }
@@ -75,16 +75,16 @@ func TestCloseAffectsBothEnds(t *testing.T) {
 	_, _ = a.Write([]byte("last"))
 	_ = a.Close()
 	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("own read: %v", err)
+		t.Errorf("own read: got %v, want net.ErrClosed", err)
 	}
 	if _, err := a.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("own write: %v", err)
+		t.Errorf("own write: got %v, want net.ErrClosed", err)
 	}
 	if got, err := io.ReadAll(b); err != nil || string(got) != "last" {
-		t.Errorf("the other end read %q, %v; want \"last\"", got, err)
+		t.Errorf("read at the other end: got %q, %v; want \"last\"", got, err)
 	}
 	if _, err := b.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("the other end's write: %v", err)
+		t.Errorf("write at the other end: got %v, want io.ErrClosedPipe", err)
 	}
 }
 
@@ -102,18 +102,18 @@ func TestListenerConnectsUntilClosed(t *testing.T) {
 	_, _ = c.Write([]byte("hi"))
 	got := make([]byte, 2)
 	if _, err := io.ReadFull(<-accepted, got); err != nil || string(got) != "hi" {
-		t.Errorf("read %q, %v", got, err)
+		t.Errorf("got %q, %v; want hi", got, err)
 	}
 	_ = l.Close()
 	if _, err := l.DialContext(context.Background(), "tcp", "ignored"); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("dial after close: %v", err)
+		t.Errorf("dial after close: got %v, want net.ErrClosed", err)
 	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("accept after close: %v", err)
+		t.Errorf("accept after close: got %v, want net.ErrClosed", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := Listen(1).Dial(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("dial without accept: %v", err)
+		t.Errorf("dial without accept: got %v, want context.Canceled", err)
 	}
 }

@@ -1,6 +1,6 @@
 // Package realnode tests with a real kubelet what only a real kubelet shows: how the status of pods changes while their
-// containers crash, wait and end, and which ports of a node answer. Its cluster is shared by all tests; those that stop the
-// kubelet are not parallel, and the others are.
+// containers crash, wait and end, and which ports of a node answer. Its cluster is shared by all tests; those that stop
+// the kubelet are not parallel, and the others are.
 //
 // To record anew what the kubelet says of pods over five minutes, in agent/facts/testdata/kubelet:
 //

@@ -21,8 +21,8 @@ import (
 	"rollcall.dev/rollcall/test/kube/recording"
 )
 
-// TestScenarios brings pods into every state there is a scenario of, and compares what the agent's pipeline makes of them
-// with what the kubelet says. With -watch it goes on watching them.
+// TestScenarios brings pods into every state there is a scenario of, and compares what the agent's pipeline makes of
+// them with what the kubelet says. With -watch it goes on watching them.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	node := sharedNode(t)
@@ -75,8 +75,8 @@ func (s scenario) create(t *testing.T, node *kube.Node) {
 	}
 }
 
-// TestKubeletIsKilledAndStartedAgain looks at a pod that is well meanwhile, and at one whose container ends meanwhile. With
-// -watch the kubelet is gone until its node is not ready.
+// TestKubeletIsKilledAndStartedAgain looks at a pod that is well meanwhile, and at one whose container ends meanwhile.
+// With -watch the kubelet is gone until its node is not ready.
 func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "kubelet-killed")

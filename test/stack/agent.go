@@ -12,36 +12,36 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-// User is an agent's name in its cluster's audit log.
+// User is the user of an agent in the audit log of its cluster.
 const User = "system:serviceaccount:" + Namespace + ":rollcall-agent"
 
 // Agent is a running rollcall-agent.
 type Agent struct {
 	*proc.Process
-	// Cluster is the name that it answers for.
+	// Cluster is the value of its --cluster-name.
 	Cluster string
-	// Endpoint is where a master dials it; Pin is of its certificate.
+	// Endpoint is the wss URL for masters, Pin the pin of its certificate.
 	Endpoint, Pin string
-	// URL is of its health endpoints, Metrics of its metrics.
-	URL, Metrics string
-	HTTP         *http.Client
+	// URL is the base URL of its health endpoints, Metrics that of its metrics.
+	URL, MetricsURL string
+	HTTP            *http.Client
 
 	stack *Stack
 	args  []string
 }
 
-// StartAgent installs a service account in the cluster, makes a certificate and
-// starts an agent that answers for name; it is ready when this returns.
+// StartAgent installs a service account in the cluster, creates a certificate and
+// starts an agent with name as its cluster name. It returns when the agent is ready.
 func (s *Stack) StartAgent(ctx context.Context, cluster *kube.Cluster, name string, flags ...string) (*Agent, error) {
 	kubeconfig, err := s.install(ctx, cluster, "agent")
 	if err != nil {
 		return nil, err
 	}
-	return s.StartAgentAs(ctx, kubeconfig, name, flags...)
+	return s.StartAgentWithKubeconfig(ctx, kubeconfig, name, flags...)
 }
 
-// StartAgentAs is like StartAgent with the given kubeconfig.
-func (s *Stack) StartAgentAs(ctx context.Context, kubeconfig, name string, flags ...string) (*Agent, error) {
+// StartAgentWithKubeconfig is like StartAgent with the given kubeconfig.
+func (s *Stack) StartAgentWithKubeconfig(ctx context.Context, kubeconfig, name string, flags ...string) (*Agent, error) {
 	a, err := s.prepareAgent(ctx, kubeconfig, name, flags)
 	if err != nil {
 		return nil, err
@@ -49,6 +49,7 @@ func (s *Stack) StartAgentAs(ctx context.Context, kubeconfig, name string, flags
 	return a, a.Start(ctx)
 }
 
+// prepareAgent creates a certificate, unless the name has one, and the arguments of an agent.
 func (s *Stack) prepareAgent(ctx context.Context, kubeconfig, name string, flags []string) (*Agent, error) {
 	certificates := filepath.Join(s.options.Dir, "certificates", name)
 	if _, err := os.Stat(certificates); err != nil {
@@ -66,10 +67,10 @@ func (s *Stack) prepareAgent(ctx context.Context, kubeconfig, name string, flags
 	}
 	pin, err := os.ReadFile(filepath.Join(certificates, "tls.pin"))
 	if err != nil {
-		return nil, fmt.Errorf("read the pin that certgen wrote: %w", err)
+		return nil, fmt.Errorf("read the pin of the agent's certificate: %w", err)
 	}
 	return &Agent{
-		Cluster: name, Endpoint: "wss://" + listen, Pin: strings.TrimSpace(string(pin)), URL: "https://" + listen, Metrics: "http://" + metrics, HTTP: client(),
+		Cluster: name, Endpoint: "wss://" + listen, Pin: strings.TrimSpace(string(pin)), URL: "https://" + listen, MetricsURL: "http://" + metrics, HTTP: client(),
 		stack: s, args: append([]string{
 			"--kubeconfig", kubeconfig, "--cluster-name", name, "--listen", listen, "--metrics-listen", metrics,
 			"--tls-cert-file", filepath.Join(certificates, "tls.crt"), "--tls-key-file", filepath.Join(certificates, "tls.key"),
@@ -78,7 +79,7 @@ func (s *Stack) prepareAgent(ctx context.Context, kubeconfig, name string, flags
 	}, nil
 }
 
-// Start starts it again after it ended, on the same address.
+// Start starts the agent again after it has ended, with the same address.
 func (a *Agent) Start(ctx context.Context) error {
 	p, err := a.stack.start("rollcall-agent", "agent-"+a.Cluster, a.args)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // Master is a running rollcall-master.
 type Master struct {
 	*proc.Process
-	// URL is of its HTTP API, without a path.
+	// URL is the base URL of its HTTP API.
 	URL  string
 	HTTP *http.Client
 
@@ -21,7 +21,7 @@ type Master struct {
 }
 
 // StartMaster installs the custom resources and a service account in the hub and
-// starts a master; it is ready when this returns. Further flags come last.
+// starts a master. It returns when the master is ready. flags come after the default flags.
 func (s *Stack) StartMaster(ctx context.Context, hub *kube.Cluster, flags ...string) (*Master, error) {
 	kubeconfig, err := s.install(ctx, hub, "master", "crd")
 	if err != nil {
@@ -48,7 +48,7 @@ func scheme(flags []string) string {
 	return "https://"
 }
 
-// Start starts it again after it ended, on the same address.
+// Start starts the master again after it has ended, with the same address.
 func (m *Master) Start(ctx context.Context) error {
 	p, err := m.stack.start("rollcall-master", "master", m.args)
 	if err != nil {
@@ -59,19 +59,19 @@ func (m *Master) Start(ctx context.Context) error {
 	return p.WaitReady(ctx, healthy(m.HTTP, m.URL+"/readyz"))
 }
 
-// Restart starts it again with other flags behind those it had.
+// Restart starts the master again after it has ended, with additional flags.
 func (m *Master) Restart(ctx context.Context, flags ...string) error {
 	m.args = append(slices.Clip(m.args), flags...)
 	return m.Start(ctx)
 }
 
-// Get sends a GET to the master's HTTP API. path begins with a slash.
-func (m *Master) Get(ctx context.Context, path string) (*Answer, error) {
-	return m.GetAs(ctx, path, nil)
+// Get sends a GET to the master's HTTP API. path starts with a slash.
+func (m *Master) Get(ctx context.Context, path string) (*Response, error) {
+	return m.GetWithHeader(ctx, path, nil)
 }
 
-// GetAs is like Get with headers. If they have Accept-Encoding, the body is returned as it was
-// sent.
-func (m *Master) GetAs(ctx context.Context, path string, header http.Header) (*Answer, error) {
-	return get(ctx, m.HTTP, m.URL+path, header)
+// GetWithHeader is like Get, with request headers. If they include Accept-Encoding, the body is not
+// decompressed.
+func (m *Master) GetWithHeader(ctx context.Context, path string, header http.Header) (*Response, error) {
+	return getResponse(ctx, m.HTTP, m.URL+path, header)
 }

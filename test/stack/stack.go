@@ -1,6 +1,6 @@
 // Package stack runs Rollcall's own binaries, with tokens and pinned certificates,
-// against the clusters of package kube: for the end-to-end tests, the benchmarks and
-// the demo.
+// against the clusters of package kube. The end-to-end tests, the benchmarks and
+// the demo use it.
 package stack
 
 import (
@@ -23,23 +23,23 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-// Namespace is where the trees under config/ put master and agent.
+// Namespace is the namespace of master and agent in the trees under config/.
 const Namespace = "rollcall-system"
 
-// stopTimeout is more than the 10 s within which master and agent promise to end.
+// stopTimeout is more than the 10 s within which master and agent must end after SIGTERM.
 const stopTimeout = 15 * time.Second
 
-// Options say how a Stack is made.
+// Options configures a Stack.
 type Options struct {
-	// Dir takes everything that is written.
+	// Dir is the folder for all files.
 	Dir string
-	// Race builds the binaries with the race detector; what it finds is in their logs.
+	// Race builds the binaries with the race detector; Close returns the races that it reports.
 	Race bool
-	// Log receives a line per step. Default: none.
+	// Log receives a line for each step. Default: no log.
 	Log func(format string, args ...any)
 }
 
-// Stack is the built binaries, a signing key, and what was started of them.
+// Stack has the built binaries, a signing key, and the started processes.
 type Stack struct {
 	options Options
 	root    string // of the repository
@@ -50,13 +50,13 @@ type Stack struct {
 	installed map[installation]func() (string, error)
 }
 
-// installation is a process's role in a cluster.
+// installation identifies a role in a cluster. The role is master or agent.
 type installation struct {
 	cluster *kube.Cluster
 	role    string
 }
 
-// New builds the binaries and makes a signing key.
+// New builds the binaries and creates a signing key.
 func New(ctx context.Context, options Options) (*Stack, error) {
 	if options.Log == nil {
 		options.Log = func(string, ...any) {}
@@ -77,6 +77,7 @@ func New(ctx context.Context, options Options) (*Stack, error) {
 	return s, nil
 }
 
+// repository returns the root directory of the repository.
 func repository(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
@@ -85,6 +86,7 @@ func repository(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// build builds one of the binaries.
 func (s *Stack) build(ctx context.Context, name string) error {
 	s.options.Log("building %s", name)
 	args := []string{"build", "-o", s.executable(name)}
@@ -99,16 +101,17 @@ func (s *Stack) build(ctx context.Context, name string) error {
 	return nil
 }
 
-// Bin returns the folder of the built binaries.
-func (s *Stack) Bin() string { return filepath.Join(s.options.Dir, "bin") }
+// BinDir returns the folder of the built binaries.
+func (s *Stack) BinDir() string { return filepath.Join(s.options.Dir, "bin") }
 
-func (s *Stack) executable(name string) string { return filepath.Join(s.Bin(), name) }
+// executable returns the path of one of the binaries.
+func (s *Stack) executable(name string) string { return filepath.Join(s.BinDir(), name) }
 
 // SigningKey returns the path of the master's private key. The public key has the same path
 // with the suffix .pub.
 func (s *Stack) SigningKey() string { return filepath.Join(s.options.Dir, "signing.key") }
 
-// Run runs one of the binaries to its end and gives what it printed.
+// Run runs one of the binaries until it exits and returns its standard output.
 func (s *Stack) Run(ctx context.Context, name string, args ...string) (string, error) {
 	var stdout, stderr strings.Builder
 	cmd := exec.CommandContext(ctx, s.executable(name), args...)
@@ -119,23 +122,23 @@ func (s *Stack) Run(ctx context.Context, name string, args ...string) (string, e
 	return stdout.String(), nil
 }
 
-// Close stops what is still running, and says what did not end well or what a race
-// detector found.
+// Close stops all running processes. It returns an error for each process that did not stop cleanly or in whose log the
+// race detector reported a race.
 func (s *Stack) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	errs := make([]error, len(s.running))
 	var stopping sync.WaitGroup
 	for i, p := range s.running {
-		stopping.Go(func() { errs[i] = errors.Join(end(ctx, p), racesIn(p.LogFile)) })
+		stopping.Go(func() { errs[i] = errors.Join(stopIfRunning(ctx, p), racesIn(p.LogFile)) })
 	}
 	stopping.Wait()
 	s.ports.Release()
 	return errors.Join(errs...)
 }
 
-// end stops a process that has not ended by itself.
-func end(ctx context.Context, p *proc.Process) error {
+// stopIfRunning stops a process, unless it has ended.
+func stopIfRunning(ctx context.Context, p *proc.Process) error {
 	select {
 	case <-p.Ended():
 		return nil
@@ -144,6 +147,7 @@ func end(ctx context.Context, p *proc.Process) error {
 	}
 }
 
+// racesIn returns an error if a log has a report of the race detector.
 func racesIn(logFile string) error {
 	content, err := os.ReadFile(logFile)
 	if err != nil {
@@ -155,7 +159,7 @@ func racesIn(logFile string) error {
 	return nil
 }
 
-// start starts one of the binaries, with a log of its own.
+// start starts one of the binaries, with a separate log file.
 func (s *Stack) start(name, title string, args []string) (*proc.Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,6 +174,7 @@ func (s *Stack) start(name, title string, args []string) (*proc.Process, error) 
 	return p, nil
 }
 
+// address returns the address reserved for a use.
 func (s *Stack) address(use string) (string, error) {
 	port, err := s.ports.Of(use)
 	if err != nil {
@@ -178,9 +183,9 @@ func (s *Stack) address(use string) (string, error) {
 	return fmt.Sprintf("127.0.0.1:%d", port), nil
 }
 
-// install applies the trees that a process needs in its cluster, and gives the
-// kubeconfig of its service account. It does so once: tests start many agents of one
-// cluster at the same time, and of two kubectl that create a namespace one fails.
+// install applies the trees that a role needs in its cluster, and returns the path of the
+// kubeconfig of its service account. It applies them once, since tests start many agents of one
+// cluster at the same time, and concurrent kubectl processes that create the same namespace can fail.
 func (s *Stack) install(ctx context.Context, cluster *kube.Cluster, role string, trees ...string) (string, error) {
 	key := installation{cluster, role}
 	s.mu.Lock()
@@ -193,6 +198,7 @@ func (s *Stack) install(ctx context.Context, cluster *kube.Cluster, role string,
 	return once()
 }
 
+// apply applies the namespace, the trees and the RBAC of a role.
 func (s *Stack) apply(ctx context.Context, cluster *kube.Cluster, role string, trees []string) (string, error) {
 	if _, err := cluster.Kubectl("apply", "-f", filepath.Join(s.root, "config", role, "namespace.yaml")); err != nil {
 		return "", err
@@ -206,7 +212,7 @@ func (s *Stack) apply(ctx context.Context, cluster *kube.Cluster, role string, t
 	return path, err
 }
 
-// client talks to servers whose certificates nobody signed.
+// client returns a client that does not verify certificates.
 func client() *http.Client {
 	return &http.Client{
 		Timeout:   time.Minute,
@@ -214,22 +220,23 @@ func client() *http.Client {
 	}
 }
 
-// Answer is an HTTP answer, read whole.
-type Answer struct {
+// Response is an HTTP response with its body.
+type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Decode reads the body as JSON.
-func (a *Answer) Decode(into any) error {
+// Decode decodes the body as JSON.
+func (a *Response) Decode(into any) error {
 	if err := json.Unmarshal(a.Body, into); err != nil {
 		return fmt.Errorf("decode %q: %w", a.Body[:min(len(a.Body), 200)], err)
 	}
 	return nil
 }
 
-func get(ctx context.Context, c *http.Client, url string, header http.Header) (*Answer, error) {
+// getResponse sends a GET and reads the response.
+func getResponse(ctx context.Context, c *http.Client, url string, header http.Header) (*Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
@@ -242,20 +249,20 @@ func get(ctx context.Context, c *http.Client, url string, header http.Header) (*
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", url, err)
+		return nil, fmt.Errorf("read the response of %s: %w", url, err)
 	}
-	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+	return &Response{Status: response.StatusCode, Header: response.Header, Body: body}, nil
 }
 
-// healthy probes a health endpoint.
+// healthy returns a probe that succeeds if the URL responds with status 200.
 func healthy(c *http.Client, url string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		answer, err := get(ctx, c, url, nil)
+		response, err := getResponse(ctx, c, url, nil)
 		if err != nil {
 			return err
 		}
-		if answer.Status != http.StatusOK {
-			return fmt.Errorf("%s: %d %s", url, answer.Status, strings.TrimSpace(string(answer.Body)))
+		if response.Status != http.StatusOK {
+			return fmt.Errorf("%s: %d %s", url, response.Status, strings.TrimSpace(string(response.Body)))
 		}
 		return nil
 	}

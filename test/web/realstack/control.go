@@ -140,7 +140,7 @@ func (w *world) unprivilegedToken() (result, error) {
 
 // sessions returns how many sessions the agent has started, from its metrics.
 func (w *world) sessions(ctx context.Context) (result, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.agent.Metrics+"/metrics", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.agent.MetricsURL+"/metrics", nil)
 	if err != nil {
 		return result{}, err
 	}

@@ -54,7 +54,7 @@ func startDelayedAgent(ctx context.Context, s *stack.Stack, cluster *kube.Cluste
 	if err != nil {
 		return nil, err
 	}
-	if a.agent, err = s.StartAgentAs(ctx, kubeconfig, delayedName); err != nil {
+	if a.agent, err = s.StartAgentWithKubeconfig(ctx, kubeconfig, delayedName); err != nil {
 		return nil, err
 	}
 	if a.tcpProxy, err = startTCPProxy(strings.TrimPrefix(a.agent.Endpoint, "wss://")); err != nil {
