@@ -11,8 +11,9 @@ import (
 	"rollcall.dev/rollcall/master/servingcert"
 )
 
-// newTrust returns the authenticator of clients and the source of the serving certificate.
-func (c *Config) newTrust(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Authenticator, *servingcert.Source, error) {
+// newAuthenticatorAndCertificate returns the authenticator of clients and the source of the serving
+// certificate. Both may be nil.
+func (c *Config) newAuthenticatorAndCertificate(hub *rest.Config, proxies []netip.Prefix, metrics prometheus.Registerer) (*access.Authenticator, *servingcert.Source, error) {
 	authenticator, err := c.newAuthenticator(hub, proxies, metrics)
 	if err != nil {
 		return nil, nil, err
@@ -31,7 +32,7 @@ func (c *Config) newAuthenticator(hub *rest.Config, proxies []netip.Prefix, metr
 	})
 }
 
-// identify returns the Identify callback of the API, nil without an authenticator.
+// identify returns the callback of the API that authenticates requests, nil without an authenticator.
 func identify(authenticator *access.Authenticator) httpapi.Authenticate {
 	if authenticator == nil {
 		return nil

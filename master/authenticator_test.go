@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// as makes a client with a certificate of the hub's.
+// as makes the client authenticate with a certificate for a user of the hub.
 func (r *testMaster) as(cluster *kube.Cluster, user string, groups ...string) {
 	r.t.Helper()
 	config, _, err := cluster.User(user, groups...)
@@ -28,20 +28,20 @@ func TestHubAuthorizesClients(t *testing.T) {
 	r := start(t, cluster, func(c *Config) { c.Auth, c.LeaderElect = AuthKubernetes, false })
 	r.waitForStatus("/readyz", http.StatusOK)
 	for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/nowhere", "/metrics"} {
-		if status, words := r.get(path); status != http.StatusUnauthorized {
-			t.Errorf("%s without credentials: %d %s; want 401", path, status, words)
+		if status, body := r.get(path); status != http.StatusUnauthorized {
+			t.Errorf("%s without credentials: got %d %s, want 401", path, status, body)
 		}
 	}
 	r.as(cluster, "nobody")
-	if words := r.waitForStatus("/api/v1/clusters", http.StatusForbidden); !strings.Contains(words, "rollcall-viewer") {
-		t.Errorf("refused with %s, want what allows it", words)
+	if body := r.waitForStatus("/api/v1/clusters", http.StatusForbidden); !strings.Contains(body, "rollcall-viewer") {
+		t.Errorf("got %s, want the role that allows it", body)
 	}
 	r.as(cluster, "admin", "system:masters")
 	r.waitForStatus("/api/v1/clusters", http.StatusOK)
 	r.waitForStatus("/metrics", http.StatusOK)
 	r.waitForStatus("/api/v1/clusters/nowhere", http.StatusNotFound)
 	if strings.Contains(r.log.String(), "anyone who reaches this master") {
-		t.Errorf("it warns of --auth none:\n%s", r.log)
+		t.Errorf("got a warning about --auth none, want none:\n%s", r.log)
 	}
 }
 
@@ -49,6 +49,6 @@ func TestUnreadableClientCA(t *testing.T) {
 	c := Default()
 	c.Kubeconfig, c.Listen, c.ClientCAFile = hub(t).Kubeconfig, "127.0.0.1:0", "/nonexistent/ca.crt"
 	if err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "/nonexistent/ca.crt") {
-		t.Errorf("got %v, want the file that cannot be read", err)
+		t.Errorf("got %v, want an error with the path of the file", err)
 	}
 }

@@ -147,33 +147,33 @@ func (c *Config) Validate() error {
 	check(err == nil, "--listen %q is not host:port, such as :8443 or 127.0.0.1:8443", c.Listen)
 	_, _, err = net.SplitHostPort(c.HealthListen)
 	check(c.HealthListen == "" || err == nil, "--health-listen %q is not host:port, such as :8081", c.HealthListen)
-	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections and --max-connections-per-address are not below 0, which is the default")
+	check(c.MaxConnections >= 0 && c.MaxConnectionsPerAddress >= 0, "--max-connections and --max-connections-per-address must not be negative; 0 means the default")
 	_, err = connlimit.ParsePrefixes("--trusted-proxies", c.TrustedProxies)
 	errs = append(errs, err)
-	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
-	check((c.ServingCASecret == "") == (c.ServingCAConfigMap == ""), "--serving-ca-secret and --serving-ca-configmap go together")
-	check(c.ServingCASecret != "" || len(c.ServingCertNames) == 0, "--serving-cert-names means nothing without --serving-ca-secret: a certificate in files has its names")
-	check(slices.Contains([]string{AuthKubernetes, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthKubernetes, AuthNone)
+	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file must be set together")
+	check((c.ServingCASecret == "") == (c.ServingCAConfigMap == ""), "--serving-ca-secret and --serving-ca-configmap must be set together")
+	check(c.ServingCASecret != "" || len(c.ServingCertNames) == 0, "--serving-cert-names requires --serving-ca-secret: a certificate in files has its own names")
+	check(slices.Contains([]string{AuthKubernetes, AuthNone}, c.Auth), "--auth %q must be %s or %s", c.Auth, AuthKubernetes, AuthNone)
 	check(c.Auth != AuthKubernetes || !c.plainHTTP() || isLoopback(c.Listen),
-		"--auth %s by plain HTTP on %s gives the tokens of clients to anyone on the network path: give --tls-cert-file and --tls-key-file, leave out --insecure, or listen on a loopback address", AuthKubernetes, c.Listen)
+		"--auth %s over plain HTTP on %s exposes the tokens of clients to anyone on the network path: set --tls-cert-file and --tls-key-file, remove --insecure, or listen on a loopback address", AuthKubernetes, c.Listen)
 	check(c.Auth == AuthKubernetes || len(c.TokenAudiences) == 0 && c.ClientCAFile == "",
-		"--token-audiences and --client-ca-file mean nothing with --auth %s", c.Auth)
-	check(!slices.Contains(c.TokenAudiences, ""), "--token-audiences has an empty one")
-	check(c.ClientCAFile == "" || !c.plainHTTP(), "--client-ca-file means nothing by plain HTTP: there are no client certificates without TLS")
+		"--token-audiences and --client-ca-file require --auth %s", AuthKubernetes)
+	check(!slices.Contains(c.TokenAudiences, ""), "--token-audiences contains an empty audience")
+	check(c.ClientCAFile == "" || !c.plainHTTP(), "--client-ca-file requires TLS: there are no client certificates over plain HTTP")
 	check(c.Auth != AuthNone || c.Insecure || isLoopback(c.Listen),
-		"--auth %s on %s lets anybody read every cluster: listen on a loopback address such as 127.0.0.1:8443, or say --insecure", AuthNone, c.Listen)
+		"--auth %s on %s lets anyone read every cluster: listen on a loopback address such as 127.0.0.1:8443, or set --insecure", AuthNone, c.Listen)
 	check(!c.Profiling || c.Auth != AuthNone || isLoopback(c.Listen),
-		"--profiling with --auth %s on %s lets anybody read profiles, which hold secrets: listen on a loopback address", AuthNone, c.Listen)
-	check(c.Auth == AuthNone || len(c.AllowedHosts) == 0, "--allowed-hosts means nothing with --auth %s", c.Auth)
+		"--profiling with --auth %s on %s lets anyone read profiles, which can contain secrets: listen on a loopback address", AuthNone, c.Listen)
+	check(c.Auth == AuthNone || len(c.AllowedHosts) == 0, "--allowed-hosts requires --auth %s", AuthNone)
 	errs = append(errs, c.validateDials())
-	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache is neither %s nor a URL that begins with redis:// or rediss://", CacheMemory)
-	check(c.SigningKeyFile != "" || len(c.RotationSigningKeyFiles) == 0, "--rotation-signing-key-file is for a key besides that of --signing-key-file, which is missing")
+	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache must be %s or a URL that starts with redis:// or rediss://", CacheMemory)
+	check(c.SigningKeyFile != "" || len(c.RotationSigningKeyFiles) == 0, "--rotation-signing-key-file requires --signing-key-file: it adds accepted keys but does not sign")
 	check(c.History == 0 || c.History >= minHistory && c.History <= maxHistory,
-		"--history %s is neither 0, which is off, nor from %s to %s", c.History, minHistory, maxHistory)
-	check(c.QueryMaxSamples > 0, "--query-max-samples %d leaves no room for an answer", c.QueryMaxSamples)
-	check(c.HistoryMaxMemory >= 0, "--history-max-memory %d is less than nothing; 0 is no bound", c.HistoryMaxMemory)
-	check(c.StateMaxMemory >= 0, "%s %d is less than nothing; 0 is no bound", budget.TotalFlag, c.StateMaxMemory)
-	check(c.ClusterMaxMemory >= 0, "%s %d is less than nothing; 0 is no bound", budget.ClusterFlag, c.ClusterMaxMemory)
+		"--history %s must be 0, which disables it, or from %s to %s", c.History, minHistory, maxHistory)
+	check(c.QueryMaxSamples > 0, "--query-max-samples %d must be greater than 0", c.QueryMaxSamples)
+	check(c.HistoryMaxMemory >= 0, "--history-max-memory %d must not be negative; 0 means no limit", c.HistoryMaxMemory)
+	check(c.StateMaxMemory >= 0, "%s %d must not be negative; 0 means no limit", budget.TotalFlag, c.StateMaxMemory)
+	check(c.ClusterMaxMemory >= 0, "%s %d must not be negative; 0 means no limit", budget.ClusterFlag, c.ClusterMaxMemory)
 	errs = append(errs, sink.Validate(c.Sinks))
 	return errors.Join(errs...)
 }
@@ -193,6 +193,7 @@ func isLoopback(address string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
+// isRedis reports whether a value of --cache is the URL of a Redis.
 func isRedis(cache string) bool {
 	return strings.HasPrefix(cache, "redis://") || strings.HasPrefix(cache, "rediss://")
 }
@@ -203,15 +204,15 @@ func (c *Config) warn() {
 		c.Log.Warn("anyone who reaches this master can read every cluster (--auth none)", "address", c.Listen)
 	}
 	if c.Insecure {
-		c.Log.Warn("INSECURE: agents may be dialed by plain ws: anyone on the network path can read and change everything")
+		c.Log.Warn("INSECURE: agents may be dialed over plain ws: anyone on the network path can read and modify everything")
 	}
 	if c.DialProxy != "" {
-		c.Log.Warn("agents are dialed through a proxy, which decides what addresses are reached: link-local and metadata addresses are for it to refuse (--dial-proxy)", "proxy", c.DialProxy)
+		c.Log.Warn("agents are dialed through a proxy (--dial-proxy), which decides which addresses can be reached: it has to refuse link-local addresses and metadata services", "proxy", c.DialProxy)
 	}
 	if c.SigningKeyFile == "" {
-		c.Log.Warn("dials carry no token, so only agents with --auth none answer; `rollcall-master keygen PATH` makes a key for --signing-key-file")
+		c.Log.Warn("agents are dialed without a token, so only those with --auth none accept: run `rollcall-master keygen PATH` and set --signing-key-file")
 	}
 	if c.SigningKeyFile == "" && isRedis(c.Cache) {
-		c.Log.Warn("who can write to Redis can make up what clusters report, for up to their TTL: without --signing-key-file nothing in Redis proves who wrote it")
+		c.Log.Warn("anyone who can write to Redis can forge the state of clusters, for up to their TTL: set --signing-key-file to sign what is stored in Redis")
 	}
 }

@@ -18,19 +18,20 @@ import (
 // dialContext opens a connection.
 type dialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-// networkBounds has the dialer for agents and the limits of client connections.
-type networkBounds struct {
-	dial   dialContext
+// networkConfig has the dialer for agents and the limits of client connections.
+type networkConfig struct {
+	dial dialContext
+	// proxy is nil if agents are dialed directly.
 	proxy  *url.URL
 	limits connlimit.Config
 }
 
-func (c *Config) networkBounds(hub *rest.Config) (b networkBounds, err error) {
-	if b.dial, b.proxy, err = c.agentDialer(hub); err != nil {
-		return b, err
+func (c *Config) networkConfig(hub *rest.Config) (n networkConfig, err error) {
+	if n.dial, n.proxy, err = c.agentDialer(hub); err != nil {
+		return n, err
 	}
-	b.limits, err = c.limits()
-	return b, err
+	n.limits, err = c.limits()
+	return n, err
 }
 
 // agentDialer returns the dialer for agents: either a direct one that is restricted by the egress
@@ -63,11 +64,11 @@ func (c *Config) egressPolicy(hub *rest.Config) (*egress.Policy, error) {
 	if host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT"); host != "" && port != "" {
 		servers = append(servers, net.JoinHostPort(host, port))
 	}
-	known, err := egress.NewHub(servers...)
+	apiServer, err := egress.NewHub(servers...)
 	if err != nil {
 		return nil, err
 	}
-	policy.HubAPI = known.Addresses
+	policy.HubAPI = apiServer.Addresses
 	return policy, nil
 }
 
@@ -80,7 +81,7 @@ func (c *Config) validateDials() error {
 		_, err := parseProxy(c.DialProxy)
 		errs = append(errs, err)
 		if len(c.DialAllow)+len(c.DialDeny) > 0 {
-			errs = append(errs, errors.New("--dial-allow and --dial-deny mean nothing with --dial-proxy: the proxy decides what addresses are reached"))
+			errs = append(errs, errors.New("--dial-allow and --dial-deny cannot be used with --dial-proxy: the proxy decides which addresses can be reached"))
 		}
 	}
 	return errors.Join(errs...)
@@ -91,11 +92,11 @@ func parseProxy(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
-		return nil, errors.New("--dial-proxy is no URL of a proxy: give http://, https:// or socks5:// and host:port")
+		return nil, errors.New("--dial-proxy is not the URL of a proxy: use http://, https:// or socks5:// and host:port")
 	case u.User != nil:
-		return nil, errors.New("--dial-proxy has a user or password in it, which everybody could read in the list of processes: let the proxy know the master by its address")
+		return nil, errors.New("--dial-proxy must not contain a user or password, which anyone could read in the list of processes: let the proxy identify the master by its address")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("--dial-proxy has more in it than scheme, host and port")
+		return nil, errors.New("--dial-proxy must contain only scheme, host and port")
 	}
 	return u, nil
 }

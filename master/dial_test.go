@@ -13,7 +13,8 @@ import (
 	"rollcall.dev/rollcall/master/egress"
 )
 
-// inside is a server on a loopback address, which counts who connects.
+// newInternalServer starts a server on a loopback address. connected returns the number of connections
+// since its last call.
 func newInternalServer(t *testing.T) (address string, connected func() int) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,16 +41,16 @@ func TestAgentDialer(t *testing.T) {
 	for name, tc := range map[string]struct {
 		edit func(c *Config, address string)
 		hub  func(address string) string
-		want string // a part of the error; empty: it is dialed
+		want string // a part of the error, empty if the connection is allowed
 	}{
-		"no flag":                {want: "takes --dial-loopback"},
-		"loopback":               {edit: func(c *Config, _ string) { c.DialLoopback = true }},
-		"the hub":                {edit: func(c *Config, _ string) { c.DialLoopback = true }, hub: func(a string) string { return "https://" + a }, want: "takes --dial-hub-api"},
-		"the hub, allowed":       {edit: func(c *Config, _ string) { c.DialLoopback, c.DialHubAPI = true, true }, hub: func(a string) string { return "https://" + a }},
-		"a range without it":     {edit: func(c *Config, _ string) { c.DialLoopback, c.DialAllow = true, []string{"10.0.0.0/8"} }, want: "--dial-allow"},
-		"a range with it":        {edit: func(c *Config, _ string) { c.DialLoopback, c.DialAllow = true, []string{"127.0.0.0/8"} }},
-		"denied":                 {edit: func(c *Config, _ string) { c.DialLoopback, c.DialDeny = true, []string{"127.0.0.1"} }, want: "--dial-deny"},
-		"a proxy, which decides": {edit: func(c *Config, a string) { c.DialProxy = "http://" + a }},
+		"no flag":                       {want: "requires --dial-loopback"},
+		"loopback":                      {edit: func(c *Config, _ string) { c.DialLoopback = true }},
+		"the hub":                       {edit: func(c *Config, _ string) { c.DialLoopback = true }, hub: func(a string) string { return "https://" + a }, want: "requires --dial-hub-api"},
+		"the hub, allowed":              {edit: func(c *Config, _ string) { c.DialLoopback, c.DialHubAPI = true, true }, hub: func(a string) string { return "https://" + a }},
+		"outside of the allowed ranges": {edit: func(c *Config, _ string) { c.DialLoopback, c.DialAllow = true, []string{"10.0.0.0/8"} }, want: "--dial-allow"},
+		"inside of the allowed ranges":  {edit: func(c *Config, _ string) { c.DialLoopback, c.DialAllow = true, []string{"127.0.0.0/8"} }},
+		"denied":                        {edit: func(c *Config, _ string) { c.DialLoopback, c.DialDeny = true, []string{"127.0.0.1"} }, want: "--dial-deny"},
+		"proxy":                         {edit: func(c *Config, a string) { c.DialProxy = "http://" + a }},
 	} {
 		address, connected := newInternalServer(t)
 		c := Default()
@@ -65,7 +66,7 @@ func TestAgentDialer(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if (proxy != nil) != (c.DialProxy != "") {
-			t.Errorf("%s: the proxy is %v", name, proxy)
+			t.Errorf("%s: got proxy %v", name, proxy)
 		}
 		conn, err := dial(t.Context(), "tcp", address)
 		if err == nil {
@@ -73,13 +74,13 @@ func TestAgentDialer(t *testing.T) {
 		}
 		n := connected()
 		if tc.want == "" && (err != nil || n != 1) || tc.want != "" && (!errors.Is(err, egress.ErrRefused) || !strings.Contains(err.Error(), tc.want) || n != 0) {
-			t.Errorf("%s: %v, and %d connections; want %q", name, err, n, tc.want)
+			t.Errorf("%s: got %v and %d connections, want %q", name, err, n, tc.want)
 		}
 	}
 }
 
-// TestAClusterAgentIsNoProbeOfTheMastersNetwork is the attack of an endpoint that is a
-// service on the master's own machine.
+// TestClusterAgentCannotScanTheMastersNetwork registers endpoints that are a service on the machine of
+// the master.
 func TestClusterAgentCannotScanTheMastersNetwork(t *testing.T) {
 	cluster := hub(t)
 	address, connected := newInternalServer(t)
@@ -88,17 +89,17 @@ func TestClusterAgentCannotScanTheMastersNetwork(t *testing.T) {
 	r.waitForStatus("/readyz", http.StatusOK)
 	for name, host := range map[string]string{"probe-name": "localhost", "probe-address": "127.0.0.1", "probe-mapped": "[::ffff:127.0.0.1]"} {
 		register(t, cluster, name, `{endpoint: "wss://`+host+`:`+port+`"}`)
-		if words := r.waitForStatus("/api/v1/clusters/"+name, http.StatusServiceUnavailable); !strings.Contains(words, "must not be dialed") {
-			t.Errorf("%s: %s, want that it must not be dialed", host, words)
+		if body := r.waitForStatus("/api/v1/clusters/"+name, http.StatusServiceUnavailable); !strings.Contains(body, "must not be dialed") {
+			t.Errorf("%s: got %s, want that the address must not be dialed", host, body)
 		}
 	}
 	if n := connected(); n != 0 {
-		t.Errorf("the master connected %d times", n)
+		t.Errorf("got %d connections of the master, want none", n)
 	}
 }
 
-// TestAMasterWithoutAuthenticationAnswersForLoopbackOnly is the attack of a page whose name
-// resolves to 127.0.0.1.
+// TestHostHeaderWithoutAuthentication sends the Host header of a web page whose name resolves to
+// 127.0.0.1 (DNS rebinding).
 func TestHostHeaderWithoutAuthentication(t *testing.T) {
 	r := start(t, hub(t), func(c *Config) { c.LeaderElect = false })
 	r.waitForStatus("/readyz", http.StatusOK)
@@ -108,13 +109,13 @@ func TestHostHeaderWithoutAuthentication(t *testing.T) {
 			t.Fatal(err)
 		}
 		request.Host = host
-		answer, err := r.client.Do(request)
+		response, err := r.client.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer.Body.Close()
-		if answer.StatusCode != want {
-			t.Errorf("Host: %s: %d, want %d", host, answer.StatusCode, want)
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("Host: %s: got %d, want %d", host, response.StatusCode, want)
 		}
 	}
 }

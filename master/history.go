@@ -29,11 +29,12 @@ func (c *Config) newHistory(metrics prometheus.Registerer) *history.History {
 	return h
 }
 
-// followers are all that hear of each report.
-func followers(h *history.History, t *prom.RevisionTimes) []session.EventHandler {
+// historyHandlers returns the event handlers that record reports in the history, unless it is nil,
+// and in the revision times.
+func historyHandlers(h *history.History, t *prom.RevisionTimes) []session.EventHandler {
 	all := []session.EventHandler{t.EventHandler()}
 	if h != nil {
-		all = append(all, remember(h))
+		all = append(all, historyHandler(h))
 	}
 	return all
 }
@@ -49,8 +50,8 @@ func namesOf(r *controllers.Registry) func() []string {
 	}
 }
 
-// remember has what sessions bring go into the history.
-func remember(h *history.History) session.EventHandler {
+// historyHandler returns the event handler that adds reports to the history.
+func historyHandler(h *history.History) session.EventHandler {
 	return session.EventHandler{
 		OnReport:         func(v *session.Report, _ bool) { h.Add(v.Cluster, v.State, v.Summary, v.ReceivedAt) },
 		OnSessionEnd:     h.End,
@@ -58,8 +59,8 @@ func remember(h *history.History) session.EventHandler {
 	}
 }
 
-// reader gives a cluster's last minutes, nil where there is no history.
-func reader(h *history.History) func(cluster string) *history.ClusterHistory {
+// historyReader returns a function that reads the history of a cluster, nil if history is disabled.
+func historyReader(h *history.History) func(cluster string) *history.ClusterHistory {
 	if h == nil {
 		return nil
 	}

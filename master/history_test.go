@@ -20,28 +20,28 @@ import (
 func TestReportsAreAddedToHistory(t *testing.T) {
 	c, metrics := Default(), prometheus.NewPedanticRegistry()
 	h, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(time.Minute)
-	world, now := statetest.New(1, 2, 10), time.Now()
-	world.Sample(state.TimeOf(now))
-	v := &session.Report{Cluster: "a", State: world.State, Summary: state.Summarize(world.State, now), ReceivedAt: now}
-	for _, f := range followers(h, revisionTimes) {
+	cluster, now := statetest.New(1, 2, 10), time.Now()
+	cluster.Sample(state.TimeOf(now))
+	v := &session.Report{Cluster: "a", State: cluster.State, Summary: state.Summarize(cluster.State, now), ReceivedAt: now}
+	for _, f := range historyHandlers(h, revisionTimes) {
 		f.OnReport(v, true)
 	}
-	held := 0
+	count := 0
 	for range h.Read("a", now).Series(state.KindContainer) {
-		held++
+		count++
 	}
-	if held == 0 {
-		t.Error("no container's usage is kept")
+	if count == 0 {
+		t.Error("got no usage of containers in the history")
 	}
 	if n, err := testutil.GatherAndCount(metrics); n != 5 || err != nil {
-		t.Errorf("%d metrics, %v; want 5", n, err)
+		t.Errorf("got %d metrics, error %v; want 5", n, err)
 	}
-	for _, f := range followers(h, revisionTimes) {
+	for _, f := range historyHandlers(h, revisionTimes) {
 		f.OnSessionEnd("a", now.Add(time.Second))
 		f.OnClusterRemoved("a")
 	}
 	if h.Read("a", now) != nil {
-		t.Error("a cluster that went is remembered")
+		t.Error("got the history of a removed cluster, want none")
 	}
 }
 
@@ -52,10 +52,10 @@ func TestHistoryDisabled(t *testing.T) {
 		t.Error(err)
 	}
 	if h := c.newHistory(prometheus.NewPedanticRegistry()); h != nil {
-		t.Error("there is one")
+		t.Error("got a history, want none")
 	}
-	if n := len(followers(nil, prom.NewRevisionTimes(0))); n != 1 {
-		t.Errorf("%d follow reports, want the trail only", n)
+	if n := len(historyHandlers(nil, prom.NewRevisionTimes(0))); n != 1 {
+		t.Errorf("got %d event handlers, want only that of the revision times", n)
 	}
 }
 
@@ -70,13 +70,13 @@ func TestSweepEndsWithContext(t *testing.T) {
 func TestMasterServesPrometheusAPI(t *testing.T) {
 	m := start(t, hub(t), func(*Config) {})
 	m.waitForStatus("/readyz", 200)
-	if _, words := m.get("/prometheus/api/v1/query?" + url.Values{"query": {"1+1"}, "time": {"4"}}.Encode()); words != `{"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}` {
-		t.Error(words)
+	if _, body := m.get("/prometheus/api/v1/query?" + url.Values{"query": {"1+1"}, "time": {"4"}}.Encode()); body != `{"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}` {
+		t.Error(body)
 	}
-	if code, words := m.get("/federate"); code != 200 {
-		t.Errorf("%d %s", code, words)
+	if status, body := m.get("/federate"); status != 200 {
+		t.Errorf("got %d %s, want 200", status, body)
 	}
-	if _, words := m.get("/metrics"); !strings.Contains(words, "\nrollcall_history_bytes 0") || !strings.Contains(words, `rollcall_prometheus_queries_total{kind="query",outcome="success"} 1`) {
-		t.Error(words)
+	if _, body := m.get("/metrics"); !strings.Contains(body, "\nrollcall_history_bytes 0") || !strings.Contains(body, `rollcall_prometheus_queries_total{kind="query",outcome="success"} 1`) {
+		t.Error(body)
 	}
 }

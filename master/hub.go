@@ -29,8 +29,8 @@ const (
 	defaultNamespace = "rollcall-system"
 	// stopTimeout limits the shutdown of reconcilers and sessions.
 	stopTimeout = 8 * time.Second
-	// hubQPS and hubBurst limit requests to the hub. They allow for writing the status of many
-	// clusters; the API server has priority and fairness of its own.
+	// hubQPS and hubBurst limit requests to the hub. They are high enough to write the status of many
+	// clusters. The API server limits requests by its own priority and fairness.
 	hubQPS, hubBurst = 50, 100
 )
 
@@ -42,7 +42,7 @@ const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 func (c *Config) restConfig() (*rest.Config, error) {
 	config, err := c.loadHubConfig()
 	if err != nil {
-		return nil, fmt.Errorf("find the hub: %w", err)
+		return nil, fmt.Errorf("load the configuration of the hub: %w", err)
 	}
 	config.UserAgent = "rollcall-master/" + c.Version
 	config.QPS, config.Burst = hubQPS, hubBurst
@@ -66,7 +66,7 @@ func (c *Config) loadHubConfig() (*rest.Config, error) {
 func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Manager, *lease, error) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return nil, nil, fmt.Errorf("register types: %w", err)
+		return nil, nil, fmt.Errorf("register API types: %w", err)
 	}
 	timeout, deadline := stopTimeout, renewDeadline
 	options := manager.Options{
@@ -74,13 +74,13 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 		Logger:  kubernetesLog(ctx, c.Log),
 		Cache:   cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
 		Metrics: server.Options{BindAddress: "0"},
-		// The names of controllers tell metrics of one process apart; two masters in one
-		// are a test.
+		// Controller names have to be unique in a process only for metrics. Tests run two masters
+		// in one process.
 		Controller:       config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:   c.LeaderElect,
 		LeaderElectionID: leaseName,
 		RenewDeadline:    &deadline,
-		// The process ends right after the manager, so the next may lead at once.
+		// The process exits right after the manager, so that another replica can lead at once.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &timeout,
 	}
@@ -94,7 +94,7 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 	}
 	mgr, err := ctrl.NewManager(hub, options)
 	if err != nil {
-		return nil, nil, fmt.Errorf("prepare the hub's clients: %w", err)
+		return nil, nil, fmt.Errorf("create the manager for the hub: %w", err)
 	}
 	return mgr, l, nil
 }

@@ -16,16 +16,16 @@ func TestKubernetesLog(t *testing.T) {
 	log.Info("starting")
 	log.V(4).Info("listing")
 	if out.Len() > 0 {
-		t.Errorf("it told %s", &out)
+		t.Errorf("got %s, want nothing below a warning", &out)
 	}
 	log.Error(errors.New("refused"), "failed to watch")
 	if !strings.Contains(out.String(), "refused") || !strings.Contains(out.String(), "ClusterAgent") {
-		t.Errorf("it told %q, want the error and what it is of", &out)
+		t.Errorf("got %q, want the error and its values", &out)
 	}
 	out.Reset()
 	end()
 	log.Error(errors.New("leader election lost"), "error received after stop sequence was engaged")
 	if out.Len() > 0 {
-		t.Errorf("at the end it told %s", &out)
+		t.Errorf("after the end of the context: got %s, want nothing", &out)
 	}
 }

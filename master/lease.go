@@ -21,7 +21,7 @@ import (
 const (
 	// renewDeadline is how long a leader tries to renew its Lease, as in controller-runtime.
 	renewDeadline = 10 * time.Second
-	// leaseTimeout limits one request, so that a hanging one does not cost the leadership.
+	// leaseTimeout limits one request, so that a request that hangs does not lose the leadership.
 	leaseTimeout = renewDeadline / 2
 )
 
@@ -33,9 +33,9 @@ type lease struct {
 	log       *slog.Logger
 
 	mu sync.Mutex
-	// holder is the last known holder. asked is true once the Lease was requested.
-	holder string
-	asked  bool
+	// holder is the last known holder. requested is set after the first request.
+	holder    string
+	requested bool
 	// err is the error of the last request.
 	err error
 }
@@ -44,13 +44,13 @@ type lease struct {
 func newLease(hub *rest.Config, namespace string, log *slog.Logger) (*lease, error) {
 	host, err := os.Hostname()
 	if err != nil {
-		return nil, fmt.Errorf("name this process in the Lease: %w", err)
+		return nil, fmt.Errorf("get the host name for the Lease: %w", err)
 	}
 	config := rest.AddUserAgent(hub, "leader-election")
 	config.Timeout = leaseTimeout
 	client, err := coordinationv1.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("make the Lease's client: %w", err)
+		return nil, fmt.Errorf("create the client for the Lease: %w", err)
 	}
 	return &lease{namespace: namespace, log: log, Interface: &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
@@ -75,7 +75,7 @@ func (l *lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []
 // Create implements resourcelock.Interface.
 func (l *lease) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Create(ctx, record)
-	if !apierrors.IsAlreadyExists(err) { // another replica was faster
+	if !apierrors.IsAlreadyExists(err) { // otherwise another replica was faster
 		l.record(record.HolderIdentity, err)
 	}
 	return err
@@ -90,14 +90,14 @@ func (l *lease) Update(ctx context.Context, record resourcelock.LeaderElectionRe
 	return err
 }
 
-// record stores the result of a request, and logs the first of several errors.
+// record stores the result of a request. It logs the first of consecutive errors.
 func (l *lease) record(holder string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil && l.err == nil && !errors.Is(err, context.Canceled) {
-		l.log.Warn("the Lease by which masters agree on the one that leads cannot be had", "lease", l.Describe(), "error", err)
+		l.log.Warn("cannot read or write the Lease for leader election", "lease", l.Describe(), "error", err)
 	}
-	l.asked, l.err = true, err
+	l.requested, l.err = true, err
 	if err == nil {
 		l.holder = holder
 	}
@@ -108,27 +108,28 @@ func (l *lease) record(holder string, err error) {
 func (l *lease) leads() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	where := l.Describe()
+	name := l.Describe()
 	switch {
 	case apierrors.IsNotFound(l.err):
-		return fmt.Errorf("no replica can lead: the Lease %s cannot be made, as the hub has no namespace %s: create it, or name another by --leader-elect-namespace", where, l.namespace)
+		return fmt.Errorf("no replica can lead: the Lease %s cannot be created, as the hub has no namespace %s: create it, or set --leader-elect-namespace to another one", name, l.namespace)
 	case apierrors.IsForbidden(l.err):
-		return fmt.Errorf("this replica cannot lead: it may not have the Lease %s: grant it get, create and update on leases of coordination.k8s.io in the namespace %s", where, l.namespace)
+		return fmt.Errorf("this replica cannot lead: it is not allowed to use the Lease %s: grant it get, create and update on leases of coordination.k8s.io in the namespace %s", name, l.namespace)
 	case apierrors.IsUnauthorized(l.err):
-		return fmt.Errorf("this replica cannot lead: the hub does not accept its credentials, so it cannot have the Lease %s: give it others", where)
+		return fmt.Errorf("this replica cannot lead: the hub does not accept its credentials for the Lease %s: check its service account or kubeconfig", name)
 	case l.err != nil:
-		return fmt.Errorf("this replica cannot lead: the Lease %s cannot be read or written: see whether the hub's API server answers; this master's log has the error", where)
-	case !l.asked:
-		return fmt.Errorf("this replica is starting, and has not asked for the Lease %s yet", where)
+		return fmt.Errorf("this replica cannot lead: the Lease %s cannot be read or written: check whether the hub's API server responds; the log of this master has the error", name)
+	case !l.requested:
+		return fmt.Errorf("this replica is starting and has not requested the Lease %s yet", name)
 	case l.holder == l.Identity():
-		return fmt.Errorf("this replica has the Lease %s, and is starting", where)
+		return fmt.Errorf("this replica holds the Lease %s and is starting", name)
 	case l.holder == "":
-		return fmt.Errorf("no replica leads: the Lease %s is nobody's", where)
+		return fmt.Errorf("no replica leads: the Lease %s has no holder", name)
 	}
-	return fmt.Errorf("another replica leads, and is ready: %s has the Lease %s; where that one is gone, this one takes over within half a minute", l.holder, where)
+	return fmt.Errorf("another replica leads: %s holds the Lease %s; if it stops, this replica takes over within 30 s", l.holder, name)
 }
 
-// leads returns the readiness check that this replica leads. l is nil without leader election.
+// leads returns the readiness check for the leadership of this replica. l is nil without leader
+// election.
 func leads(hub manager.Manager, l *lease) func() error {
 	return func() error {
 		select {
@@ -137,7 +138,7 @@ func leads(hub manager.Manager, l *lease) func() error {
 		default:
 		}
 		if l == nil {
-			return errors.New("this master is starting, and has not begun to dial agents yet; there is no election of a leader (--leader-elect=false)")
+			return errors.New("this master is starting and does not dial agents yet; leader election is disabled (--leader-elect=false)")
 		}
 		return l.leads()
 	}

@@ -76,7 +76,7 @@ func (c *Config) openStore(ctx context.Context, keys signingKeys, states *budget
 		return nil, nil, fmt.Errorf("open --cache: %w", err)
 	}
 	if keys.own != nil {
-		c.Log.Info("what is written to redis is signed", "key", keys.id())
+		c.Log.Info("entries in redis are signed", "key", keys.id())
 	}
 	probe, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -85,8 +85,8 @@ func (c *Config) openStore(ctx context.Context, keys signingKeys, states *budget
 	return store, store.Close, nil
 }
 
-// parts are the components of a master.
-type parts struct {
+// components are the components of a master.
+type components struct {
 	hub       manager.Manager
 	sessions  *session.Sessions
 	documents *view.DocumentCache
@@ -95,18 +95,19 @@ type parts struct {
 	history *history.History
 	// sinks is nil if there are none.
 	sinks *sink.Sinks
-	// guard is nil with AuthNone.
+	// authenticator is nil with AuthNone.
 	authenticator *access.Authenticator
 	// certificate is nil if the serving certificate is not signed by the shared CA.
 	certificate *servingcert.Source
 }
 
-func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, states *budget.Pool, metrics *prometheus.Registry) (*parts, error) {
-	rest, err := c.restConfig()
+// assemble creates the components of a master. It does not start them.
+func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, states *budget.Pool, metrics *prometheus.Registry) (*components, error) {
+	hubConfig, err := c.restConfig()
 	if err != nil {
 		return nil, err
 	}
-	hub, lease, err := c.newManager(ctx, rest)
+	hub, lease, err := c.newManager(ctx, hubConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -114,26 +115,27 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	if err != nil {
 		return nil, err
 	}
-	past, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(max(c.History, minRevisionTimes))
+	samples, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(max(c.History, minRevisionTimes))
 	sinks, err := c.newSinks(metrics)
 	if err != nil {
 		return nil, err
 	}
-	bounds, err := c.networkBounds(rest)
+	network, err := c.networkConfig(hubConfig)
 	if err != nil {
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure, DialContext: bounds.dial, Proxy: bounds.proxy, EventHandlers: append(followers(past, revisionTimes), export(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure,
+		DialContext: network.dial, Proxy: network.proxy, EventHandlers: append(historyHandlers(samples, revisionTimes), sinkHandlers(sinks)...), Log: c.Log, Metrics: metrics,
 	})
-	reconciled := controllers.Sessions{Sync: sessions.Sync, Status: sessions.Status, Events: sessions.Updates()}
-	if err := controllers.Add(hub, registry, reconciled, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
+	sessionAccess := controllers.Sessions{Sync: sessions.Sync, Status: sessions.Status, Events: sessions.Updates()}
+	if err := controllers.Add(hub, registry, sessionAccess, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
 		return nil, err
 	}
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
 		return nil, fmt.Errorf("add sessions: %w", err)
 	}
-	authenticator, certificate, err := c.newTrust(rest, bounds.limits.TrustedProxies, metrics)
+	authenticator, certificate, err := c.newAuthenticatorAndCertificate(hubConfig, network.limits.TrustedProxies, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -143,24 +145,24 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Registry:  registryOf(registry),
 		Documents: documents,
 		Page:      web.Handler(),
-		History:   reader(past),
+		History:   historyReader(samples),
 		Prometheus: prom.New(prom.Config{
-			Clusters: namesOf(registry), Lookup: sessions.Current, Demand: sessions.RegisterDemand, History: past, RevisionTimes: revisionTimes,
+			Clusters: namesOf(registry), Lookup: sessions.Current, Demand: sessions.RegisterDemand, History: samples, RevisionTimes: revisionTimes,
 			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
 		}),
 		Authenticate: identify(authenticator),
 		SignIn:       signIn(authenticator),
 		Ready:        checks(registry, certificate, leads(hub, lease)),
-		Hosts:        c.hosts(), Limits: bounds.limits, Profiling: c.Profiling,
+		Hosts:        c.hosts(), Limits: network.limits, Profiling: c.Profiling,
 		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &parts{hub: hub, sessions: sessions, documents: documents, api: api, history: past, sinks: sinks, authenticator: authenticator, certificate: certificate}, nil
+	return &components{hub: hub, sessions: sessions, documents: documents, api: api, history: samples, sinks: sinks, authenticator: authenticator, certificate: certificate}, nil
 }
 
 // run runs all components. If one fails, the others are stopped.
-func (m *parts) run(ctx context.Context, c Config) error {
+func (m *components) run(ctx context.Context, c Config) error {
 	tls, err := c.serverTLS(m.certificate)
 	if err != nil {
 		return err

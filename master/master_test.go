@@ -32,10 +32,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(kube.Main(m))
 }
 
-// patience is for what takes as long as it takes on a busy machine.
+// testTimeout limits waiting for conditions, also on a busy machine.
 const testTimeout = time.Minute
 
-// hub is an API server with the custom resources, and the namespace of the Lease.
+// hub returns an API server with the custom resources and the namespace of the Lease.
 func hub(t *testing.T) *kube.Cluster {
 	t.Helper()
 	cluster := kube.Shared(t, kube.Options{Name: "hub"})
@@ -52,7 +52,7 @@ func hub(t *testing.T) *kube.Cluster {
 	return cluster
 }
 
-// running is a master that runs.
+// testMaster is a running master.
 type testMaster struct {
 	t      *testing.T
 	url    string
@@ -62,7 +62,7 @@ type testMaster struct {
 	client *http.Client
 }
 
-// start runs a master of the hub on a free port; it is stopped with the test.
+// start starts a master of the hub on a free port. It is stopped at the end of the test.
 func start(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *testMaster {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -90,7 +90,7 @@ func start(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *testMaster 
 	return r
 }
 
-// ended stops the master and waits for it; a second time does nothing.
+// shutdown stops the master and waits until it has ended. A second call does nothing.
 func (r *testMaster) shutdown() {
 	r.t.Helper()
 	r.stop()
@@ -103,7 +103,7 @@ func (r *testMaster) shutdown() {
 			r.t.Errorf("Run: %v", err)
 		}
 	case <-time.After(10 * time.Second):
-		r.t.Error("the master did not end within 10s")
+		r.t.Error("the master did not end within 10 s")
 	}
 	r.result = nil
 }
@@ -114,19 +114,19 @@ func (r *testMaster) get(path string) (int, string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	answer, err := r.client.Do(request)
+	response, err := r.client.Do(request)
 	if err != nil {
 		r.t.Fatalf("get %s: %v", path, err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return answer.StatusCode, string(body)
+	return response.StatusCode, string(body)
 }
 
-// becomes waits until a path is answered with a status, and gives the words.
+// waitForStatus requests a path until the response has the status, and returns its body.
 func (r *testMaster) waitForStatus(path string, status int) string {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), testTimeout)
@@ -134,19 +134,19 @@ func (r *testMaster) waitForStatus(path string, status int) string {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		got, words := r.get(path)
+		got, body := r.get(path)
 		if got == status {
-			return words
+			return body
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			r.t.Fatalf("%s: %d %s; want %d\n%s", path, got, words, status, r.log)
+			r.t.Fatalf("%s: got %d %s, want %d\n%s", path, got, body, status, r.log)
 		}
 	}
 }
 
-// lockedBuffer is a log that is read while it is written.
+// lockedBuffer is a buffer that is safe for concurrent use.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -164,7 +164,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// register makes a ClusterAgent that lasts as long as the test.
+// register creates a ClusterAgent and deletes it at the end of the test.
 func register(t *testing.T, cluster *kube.Cluster, name, spec string) {
 	t.Helper()
 	manifest := fmt.Sprintf("apiVersion: rollcall.dev/v1alpha1\nkind: ClusterAgent\nmetadata: {name: %s}\nspec: %s\n", name, spec)
@@ -181,35 +181,35 @@ func register(t *testing.T, cluster *kube.Cluster, name, spec string) {
 func TestMasterServesRegisteredClusters(t *testing.T) {
 	cluster := hub(t)
 	r := start(t, cluster, func(*Config) {})
-	if words := r.waitForStatus("/readyz", http.StatusOK); words != "[+] registry: ok\n[+] leader: ok\n" {
-		t.Errorf("readyz says %q", words)
+	if body := r.waitForStatus("/readyz", http.StatusOK); body != "[+] registry: ok\n[+] leader: ok\n" {
+		t.Errorf("got %q from readyz", body)
 	}
-	if status, words := r.get("/api/v1/clusters/nowhere"); status != http.StatusNotFound || !strings.Contains(words, "kubectl get clusteragents") {
-		t.Errorf("a cluster that is not there: %d %s", status, words)
+	if status, body := r.get("/api/v1/clusters/nowhere"); status != http.StatusNotFound || !strings.Contains(body, "kubectl get clusteragents") {
+		t.Errorf("unknown cluster: got %d %s", status, body)
 	}
 	register(t, cluster, "dead-end", `{endpoint: "wss://127.0.0.1:1", clusterIPs: ["203.0.113.7"]}`)
 	r.waitForStatus("/api/v1/clusters/dead-end", http.StatusServiceUnavailable)
-	words := r.waitForStatus("/api/v1/clusters/203.0.113.7/ports", http.StatusServiceUnavailable)
+	body := r.waitForStatus("/api/v1/clusters/203.0.113.7/ports", http.StatusServiceUnavailable)
 	var problem struct{ Reason, Cluster, LastError string }
-	if err := json.Unmarshal([]byte(words), &problem); err != nil || problem.Reason != "DialFailed" || problem.Cluster != "dead-end" || problem.LastError == "" {
-		t.Errorf("an agent that is not there: %s, %v; want DialFailed of dead-end", words, err)
+	if err := json.Unmarshal([]byte(body), &problem); err != nil || problem.Reason != "DialFailed" || problem.Cluster != "dead-end" || problem.LastError == "" {
+		t.Errorf("agent that does not run: got %s, error %v; want DialFailed of dead-end", body, err)
 	}
-	if status, words := r.get("/api/v1/clusters"); status != http.StatusOK || !strings.Contains(words, `"name":"dead-end","clusterIPs":["203.0.113.7"]`) {
-		t.Errorf("the list: %d %s", status, words)
+	if status, body := r.get("/api/v1/clusters"); status != http.StatusOK || !strings.Contains(body, `"name":"dead-end","clusterIPs":["203.0.113.7"]`) {
+		t.Errorf("list of clusters: got %d %s", status, body)
 	}
 	_, page := r.get("/metrics")
 	for _, want := range []string{"\nrollcall_http_requests_total{", "\ngo_goroutines ", "\ncontroller_runtime_reconcile_total{"} {
 		if !strings.Contains(page, want) {
-			t.Errorf("metrics lack %s", want)
+			t.Errorf("metrics do not contain %s", want)
 		}
 	}
 	if strings.Contains(page, "dead-end") || strings.Contains(page, "203.0.113.7") {
-		t.Error("metrics name a cluster: who may read them may not see all of them")
+		t.Error("metrics contain the name of a cluster: clients that may read metrics may not be allowed to see all clusters")
 	}
 	r.shutdown()
 	for line := range strings.Lines(r.log.String()) {
 		if strings.Contains(line, "level=INFO") || strings.Contains(line, "level=ERROR") {
-			t.Errorf("not quiet: %s", line)
+			t.Errorf("got log line %s, want only warnings", line)
 		}
 	}
 }
@@ -221,16 +221,16 @@ func TestLeaderFailover(t *testing.T) {
 	second := start(t, cluster, func(*Config) {})
 	second.waitForStatus("/healthz", http.StatusOK)
 	for until := time.Now().Add(testTimeout); ; {
-		words := second.waitForStatus("/readyz", http.StatusServiceUnavailable)
-		if strings.Contains(words, "[-] leader: another replica leads") && strings.Contains(words, defaultNamespace+"/"+leaseName) {
+		body := second.waitForStatus("/readyz", http.StatusServiceUnavailable)
+		if strings.Contains(body, "[-] leader: another replica leads") && strings.Contains(body, defaultNamespace+"/"+leaseName) {
 			break
 		}
 		if time.Now().After(until) {
-			t.Fatalf("the second is not ready for %s", words)
+			t.Fatalf("readiness of the second replica: got %s", body)
 		}
 	}
-	if status, words := second.get("/api/v1/clusters"); status != http.StatusServiceUnavailable || !strings.Contains(words, `"reason":"NotReady"`) {
-		t.Errorf("the second answers %d %s", status, words)
+	if status, body := second.get("/api/v1/clusters"); status != http.StatusServiceUnavailable || !strings.Contains(body, `"reason":"NotReady"`) {
+		t.Errorf("second replica: got %d %s", status, body)
 	}
 	alone := start(t, cluster, func(c *Config) { c.LeaderElect = false })
 	alone.waitForStatus("/readyz", http.StatusOK)
@@ -241,14 +241,14 @@ func TestLeaderFailover(t *testing.T) {
 func TestMissingLeaseNamespace(t *testing.T) {
 	cluster := hub(t)
 	r := start(t, cluster, func(c *Config) { c.LeaderElectionNamespace = "not-there" })
-	const want = "the Lease not-there/rollcall-master cannot be made, as the hub has no namespace not-there: create it"
+	const want = "the Lease not-there/rollcall-master cannot be created, as the hub has no namespace not-there: create it"
 	for until := time.Now().Add(testTimeout); ; {
-		_, words := r.get("/api/v1/clusters")
-		if strings.Contains(words, want) {
+		_, body := r.get("/api/v1/clusters")
+		if strings.Contains(body, want) {
 			break
 		}
 		if time.Now().After(until) {
-			t.Fatalf("it answers %s; want: %s", words, want)
+			t.Fatalf("got %s, want %s", body, want)
 		}
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "not-there"}}
@@ -261,9 +261,9 @@ func TestMissingLeaseNamespace(t *testing.T) {
 func TestInsecureMasterServesPlainHTTP(t *testing.T) {
 	r := start(t, hub(t), func(c *Config) { c.Insecure, c.LeaderElect = true, false })
 	r.waitForStatus("/readyz", http.StatusOK)
-	for _, want := range []string{"INSECURE: serving plain HTTP", "INSECURE: agents may be dialed by plain ws", "--auth none", "dials carry no token"} {
+	for _, want := range []string{"INSECURE: serving plain HTTP", "INSECURE: agents may be dialed over plain ws", "--auth none", "agents are dialed without a token"} {
 		if !strings.Contains(r.log.String(), want) {
-			t.Errorf("it does not warn of %q:\n%s", want, r.log)
+			t.Errorf("got no warning %q:\n%s", want, r.log)
 		}
 	}
 }
@@ -291,7 +291,7 @@ func TestCertificateReload(t *testing.T) {
 		return nil
 	}
 	if r.get("/healthz"); served != "before" {
-		t.Fatalf("serves %q, want before", served)
+		t.Fatalf("got certificate %q, want before", served)
 	}
 	write("renewed")
 	deadline := time.Now().Add(testTimeout)
@@ -299,7 +299,7 @@ func TestCertificateReload(t *testing.T) {
 		r.get("/healthz")
 	}
 	if served != "renewed" {
-		t.Errorf("serves %q after the files changed, want renewed", served)
+		t.Errorf("got certificate %q after the files changed, want renewed", served)
 	}
 }
 
@@ -307,13 +307,13 @@ func TestUnavailableRedis(t *testing.T) {
 	r := start(t, hub(t), func(c *Config) { c.Cache, c.LeaderElect = "redis://127.0.0.1:1", false })
 	r.waitForStatus("/readyz", http.StatusOK)
 	if status, _ := r.get("/api/v1/clusters"); status != http.StatusOK {
-		t.Errorf("the list: %d", status)
+		t.Errorf("list of clusters: got %d, want 200", status)
 	}
 	if _, page := r.get("/metrics"); !strings.Contains(page, "\nrollcall_redis_up 0\n") {
-		t.Error("metrics do not say that Redis is away")
+		t.Error("metrics do not report that Redis is unavailable")
 	}
 	if got := strings.Count(r.log.String(), "redis is unavailable"); got != 1 {
-		t.Errorf("%d lines of it in the log, want one:\n%s", got, r.log)
+		t.Errorf("got %d log lines about Redis, want one:\n%s", got, r.log)
 	}
 }
 
@@ -322,6 +322,6 @@ func TestMissingCustomResources(t *testing.T) {
 	c := Default()
 	c.Kubeconfig, c.Listen, c.Auth, c.LeaderElect = cluster.Kubeconfig, "127.0.0.1:0", AuthNone, false
 	if err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "ClusterAgent") {
-		t.Errorf("got %v, want that there are no ClusterAgents", err)
+		t.Errorf("got %v, want an error about the missing ClusterAgent", err)
 	}
 }

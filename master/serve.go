@@ -54,7 +54,7 @@ func (c *Config) newServingCertificate(hub *rest.Config) (*servingcert.Source, e
 	}
 	core, err := typedcorev1.NewForConfig(rest.AddUserAgent(hub, "serving-certificate"))
 	if err != nil {
-		return nil, fmt.Errorf("make the client for the serving certificate's CA: %w", err)
+		return nil, fmt.Errorf("create the client for the CA of the serving certificate: %w", err)
 	}
 	namespace := podNamespace()
 	return servingcert.New(servingcert.Config{
@@ -64,14 +64,14 @@ func (c *Config) newServingCertificate(hub *rest.Config) (*servingcert.Source, e
 	}), nil
 }
 
-// serverTLS returns the TLS configuration, nil for plain HTTP. made is nil if the certificate is not
+// serverTLS returns the TLS configuration, nil for plain HTTP. source is nil if the certificate is not
 // signed by the shared CA.
-func (c *Config) serverTLS(made *servingcert.Source) (*tls.Config, error) {
+func (c *Config) serverTLS(source *servingcert.Source) (*tls.Config, error) {
 	if c.plainHTTP() {
 		c.Log.Warn("INSECURE: serving plain HTTP: anyone on the network path can read everything", "address", c.Listen)
 		return nil, nil
 	}
-	config, err := c.certificates(made)
+	config, err := c.certificates(source)
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +84,12 @@ func (c *Config) serverTLS(made *servingcert.Source) (*tls.Config, error) {
 }
 
 // certificates returns the TLS configuration with the serving certificate.
-func (c *Config) certificates(made *servingcert.Source) (*tls.Config, error) {
-	if made != nil {
-		return made.TLSConfig(), nil
+func (c *Config) certificates(source *servingcert.Source) (*tls.Config, error) {
+	if source != nil {
+		return source.TLSConfig(), nil
 	}
 	if c.TLSCertFile == "" {
-		c.Log.Warn("serving with a certificate made in memory, which no client can know: give --tls-cert-file and --tls-key-file, or in a cluster --serving-ca-secret and --serving-ca-configmap")
+		c.Log.Warn("serving with a self-signed certificate, which clients cannot verify: set --tls-cert-file and --tls-key-file, or in a cluster --serving-ca-secret and --serving-ca-configmap")
 	}
 	return tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName, "localhost", "127.0.0.1", "::1")
 }

@@ -15,8 +15,8 @@ func (c *Config) newSinks(metrics prometheus.Registerer) (*sink.Sinks, error) {
 	return sink.New(sink.Config{URLs: c.Sinks, Log: c.Log, Metrics: metrics})
 }
 
-// export has what sessions bring go to the sinks.
-func export(s *sink.Sinks) []session.EventHandler {
+// sinkHandlers returns the event handler that sends reports to the sinks, none if there are none.
+func sinkHandlers(s *sink.Sinks) []session.EventHandler {
 	if s == nil {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 // class is the kind of an address.
 type class string
 
-// Only ordinary and loopback addresses can be allowed.
+// The classes of addresses. Only ordinary and loopback addresses can be allowed.
 const (
 	ordinary    class = "ordinary"
 	loopback    class = "a loopback address"
@@ -69,8 +69,8 @@ var (
 	isatapGroup = []uint32{0x00005efe, 0x02005efe}
 )
 
-// carried returns the IPv4 addresses to which packets for an IPv6 address may be forwarded.
-func carried(a netip.Addr) []netip.Addr {
+// embeddedIPv4 returns the IPv4 addresses to which packets for an IPv6 address may be forwarded.
+func embeddedIPv4(a netip.Addr) []netip.Addr {
 	if !a.Is6() {
 		return nil
 	}
@@ -84,7 +84,7 @@ func carried(a netip.Addr) []netip.Addr {
 	case sixToFour.Contains(a):
 		return []netip.Addr{netip.AddrFrom4([4]byte(b[2:6]))}
 	case teredo.Contains(a):
-		// The server, and the client, whose bits are inverted.
+		// The address of the Teredo server, and that of the client, whose bits are inverted.
 		client := ^binary.BigEndian.Uint32(b[12:16])
 		return []netip.Addr{netip.AddrFrom4([4]byte(b[4:8])), netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, client)))}
 	}
@@ -96,16 +96,16 @@ func carried(a netip.Addr) []netip.Addr {
 	return nil
 }
 
-// localNAT64 returns what an address of 64:ff9b:1::/48 carries for each length of prefix
-// that a network may have chosen within it (RFC 6052, section 2.2); bits 64 to 71 are none
-// of the address. A reading within 0.0.0.0/8 is left out: it shows that another length is
-// meant, or leads nowhere.
+// localNAT64 returns the IPv4 addresses that an address in 64:ff9b:1::/48 embeds for each possible
+// length of the prefix (RFC 6052, section 2.2). Bits 64 to 71 are not part of the IPv4 address.
+// Addresses in 0.0.0.0/8 are omitted: the prefix has another length then, or the address is not
+// reachable.
 func localNAT64(b [16]byte) []netip.Addr {
-	readings := []netip.Addr{
+	candidates := []netip.Addr{
 		netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]}),   // /48
 		netip.AddrFrom4([4]byte{b[7], b[9], b[10], b[11]}),  // /56
 		netip.AddrFrom4([4]byte{b[9], b[10], b[11], b[12]}), // /64
 		netip.AddrFrom4([4]byte(b[12:16])),                  // /96
 	}
-	return slices.DeleteFunc(readings, zeroNetwork.Contains)
+	return slices.DeleteFunc(candidates, zeroNetwork.Contains)
 }

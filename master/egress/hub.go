@@ -24,9 +24,9 @@ type Hub struct {
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 	mu sync.Mutex
-	// Under mu:
+	// The fields below are guarded by mu. resolved is valid until expires.
 	resolved []netip.AddrPort
-	until    time.Time
+	expires  time.Time
 }
 
 type hostPort struct {
@@ -54,13 +54,13 @@ func NewHub(servers ...string) (*Hub, error) {
 
 // split returns host and port of a URL, or of host[:port].
 func split(server string) (host string, port uint16, err error) {
-	whole := server
+	rawURL := server
 	if !strings.Contains(server, "://") {
-		whole = "https://" + server
+		rawURL = "https://" + server
 	}
-	u, err := url.Parse(whole)
+	u, err := url.Parse(rawURL)
 	if err != nil {
-		return "", 0, fmt.Errorf("the hub's API server has the address %q, want a URL or host:port", server)
+		return "", 0, fmt.Errorf("invalid address %q of the hub's API server: want a URL or host:port", server)
 	}
 	text := u.Port()
 	switch {
@@ -71,7 +71,7 @@ func split(server string) (host string, port uint16, err error) {
 	}
 	number, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || u.Hostname() == "" {
-		return "", 0, fmt.Errorf("the hub's API server has the address %q, want a URL or host:port", server)
+		return "", 0, fmt.Errorf("invalid address %q of the hub's API server: want a URL or host:port", server)
 	}
 	return u.Hostname(), uint16(number), nil
 }
@@ -84,29 +84,30 @@ func (h *Hub) Addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Now().Before(h.until) {
+	if time.Now().Before(h.expires) {
 		return h.resolved, nil
 	}
-	found, err := h.resolve(ctx)
+	addresses, err := h.resolve(ctx)
 	switch {
 	case err == nil:
-		h.resolved, h.until = found, time.Now().Add(hubTTL)
+		h.resolved, h.expires = addresses, time.Now().Add(hubTTL)
 	case h.resolved == nil:
 		return nil, err
 	}
 	return h.resolved, nil
 }
 
+// resolve returns the fixed addresses and those of all names.
 func (h *Hub) resolve(ctx context.Context) ([]netip.AddrPort, error) {
-	found := slices.Clone(h.fixed)
+	all := slices.Clone(h.fixed)
 	for _, name := range h.names {
 		addresses, err := h.lookup(ctx, "ip", name.host)
 		if err != nil {
 			return nil, fmt.Errorf("resolve the hub's API server: %w", err)
 		}
 		for _, a := range addresses {
-			found = append(found, netip.AddrPortFrom(a, name.port))
+			all = append(all, netip.AddrPortFrom(a, name.port))
 		}
 	}
-	return found, nil
+	return all, nil
 }

@@ -30,7 +30,7 @@ type Policy struct {
 func (p *Policy) Control(ctx context.Context, _, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("%w: %q is no address and port", ErrRefused, address)
+		return fmt.Errorf("%w: %q is not an IP address and port", ErrRefused, address)
 	}
 	return p.Check(ctx, target)
 }
@@ -41,28 +41,27 @@ func (p *Policy) Check(ctx context.Context, target netip.AddrPort) error {
 	if err := p.checkAddr(a, a); err != nil {
 		return err
 	}
-	forms := carried(a)
-	for _, inner := range forms {
-		if err := p.checkAddr(a, inner); err != nil {
+	for _, embedded := range embeddedIPv4(a) {
+		if err := p.checkAddr(a, embedded); err != nil {
 			return err
 		}
 	}
 	if len(p.Allow) > 0 && !within(p.Allow, a) {
-		return fmt.Errorf("%w: %s is in no range of --dial-allow", ErrRefused, a)
+		return fmt.Errorf("%w: %s is not in a range of --dial-allow", ErrRefused, a)
 	}
 	return p.checkHub(ctx, netip.AddrPortFrom(a, target.Port()))
 }
 
-// checkAddr checks the class of an address, or of one embedded in whole, and Deny.
+// checkAddr checks the class of a and Deny. a is whole, or an address that is embedded in it.
 func (p *Policy) checkAddr(whole, a netip.Addr) error {
 	name := whole.String()
 	if whole != a {
-		name += ", which carries " + a.String() + ","
+		name += ", which embeds " + a.String() + ","
 	}
 	switch c := classify(a); {
 	case c == loopback && p.Loopback:
 	case c == loopback:
-		return fmt.Errorf("%w: %s is %s, which takes --dial-loopback", ErrRefused, name, c)
+		return fmt.Errorf("%w: %s is %s, which requires --dial-loopback", ErrRefused, name, c)
 	case c != ordinary:
 		return fmt.Errorf("%w: %s is %s", ErrRefused, name, c)
 	}
@@ -72,17 +71,18 @@ func (p *Policy) checkAddr(whole, a netip.Addr) error {
 	return nil
 }
 
+// checkHub checks whether target is the hub's API server.
 func (p *Policy) checkHub(ctx context.Context, target netip.AddrPort) error {
 	if p.HubAPI == nil {
 		return nil
 	}
 	hub, err := p.HubAPI(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: whether %s is the hub's API server cannot be told: %w", ErrRefused, target, err)
+		return fmt.Errorf("%w: cannot check whether %s is the hub's API server: %w", ErrRefused, target, err)
 	}
 	for _, h := range hub {
 		if netip.AddrPortFrom(h.Addr().WithZone("").Unmap(), h.Port()) == target {
-			return fmt.Errorf("%w: %s is the hub's API server, which takes --dial-hub-api", ErrRefused, target)
+			return fmt.Errorf("%w: %s is the hub's API server, which requires --dial-hub-api", ErrRefused, target)
 		}
 	}
 	return nil

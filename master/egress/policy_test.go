@@ -20,10 +20,10 @@ func prefixes(texts ...string) (all []netip.Prefix) {
 }
 
 func TestCheckByClass(t *testing.T) {
-	for address, want := range map[string]string{ // a part of the error; empty: it may be dialed
+	for address, want := range map[string]string{ // a part of the error, empty if allowed
 		"203.0.113.7": "", "10.0.0.1": "", "172.16.0.1": "", "192.168.0.1": "", "100.64.0.1": "", "2001:db8::7": "", "fd12::1": "",
 
-		"127.0.0.1": "takes --dial-loopback", "127.8.8.8": "takes --dial-loopback", "::1": "takes --dial-loopback", "::ffff:127.0.0.1": "takes --dial-loopback",
+		"127.0.0.1": "requires --dial-loopback", "127.8.8.8": "requires --dial-loopback", "::1": "requires --dial-loopback", "::ffff:127.0.0.1": "requires --dial-loopback",
 		"0.0.0.0": "unspecified", "::": "unspecified", "0.1.2.3": "this network", "255.255.255.255": "broadcast",
 		"224.0.0.1": "multicast", "239.1.1.1": "multicast", "ff02::1": "multicast", "ff05::2": "multicast",
 		"169.254.0.1": "link-local", "169.254.169.254": "link-local", "169.254.170.2": "link-local", "fe80::1": "link-local", "fe80::1%eth0": "link-local",
@@ -32,9 +32,9 @@ func TestCheckByClass(t *testing.T) {
 		"fd00:ec2::254": "metadata", "fd00:ec2::23": "metadata", "fd20:ce::254": "metadata", "fd00:c1::a9fe:a9fe": "metadata", "fd00:42::42": "metadata",
 		"::ffff:168.63.129.16": "metadata",
 
-		"64:ff9b::169.254.169.254":           "which carries 169.254.169.254,",
+		"64:ff9b::169.254.169.254":           "which embeds 169.254.169.254,",
 		"64:ff9b::168.63.129.16":             "metadata",
-		"64:ff9b::127.0.0.1":                 "takes --dial-loopback",
+		"64:ff9b::127.0.0.1":                 "requires --dial-loopback",
 		"64:ff9b::203.0.113.7":               "",
 		"64:ff9b:1::203.0.113.7":             "",
 		"64:ff9b:1::a9fe:a9fe":               "link-local", // /96
@@ -44,7 +44,7 @@ func TestCheckByClass(t *testing.T) {
 		"2002:a9fe:a9fe::1":                  "link-local",
 		"2002:643f:6464::1":                  "",
 		"2002:6464:64c8::1":                  "metadata",
-		"2002:7f00:1::":                      "takes --dial-loopback",
+		"2002:7f00:1::":                      "requires --dial-loopback",
 		"::169.254.169.254":                  "link-local",
 		"::ffff:0:169.254.169.254":           "link-local",
 		"2001:0:a9fe:a9fe::1":                "link-local",
@@ -66,9 +66,9 @@ func check(t *testing.T, p *Policy, target netip.AddrPort, want string) {
 	err := p.Check(t.Context(), target)
 	switch {
 	case want == "" && err != nil:
-		t.Errorf("%s: got %v, want that it may be dialed", target, err)
+		t.Errorf("%s: got %v, want no error", target, err)
 	case want != "" && (!errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), want)):
-		t.Errorf("%s: got %v, want that it is refused: %s", target, err, want)
+		t.Errorf("%s: got %v, want ErrRefused: %s", target, err, want)
 	}
 }
 
@@ -91,19 +91,19 @@ func TestCheckAllowAndDeny(t *testing.T) {
 		check(t, policy, netip.MustParseAddrPort(target), want)
 	}
 	unknown := &Policy{HubAPI: func(context.Context) ([]netip.AddrPort, error) { return nil, errors.New("no such host") }}
-	check(t, unknown, netip.MustParseAddrPort("10.0.0.1:443"), "cannot be told: no such host")
+	check(t, unknown, netip.MustParseAddrPort("10.0.0.1:443"), "is the hub's API server: no such host")
 }
 
-// TestANameThatRebindsIsRefusedWhenConnecting is the attack of a name that resolves to an
-// ordinary address when it is looked at, and to another when it is dialed.
+// TestControlRefusesResolvedAddresses dials names, as a name could resolve to an allowed address when
+// it is checked and to another one when it is dialed (DNS rebinding).
 func TestControlRefusesResolvedAddresses(t *testing.T) {
-	inside, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer inside.Close()
-	inside.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute))
-	_, port, _ := net.SplitHostPort(inside.Addr().String())
+	defer listener.Close()
+	listener.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute))
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	for _, host := range []string{"localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"} {
 		dialer := &net.Dialer{ControlContext: (&Policy{}).Control, Timeout: time.Minute}
 		conn, err := dialer.DialContext(t.Context(), "tcp", host+":"+port)
@@ -111,11 +111,11 @@ func TestControlRefusesResolvedAddresses(t *testing.T) {
 			conn.Close()
 		}
 		if !errors.Is(err, ErrRefused) {
-			t.Errorf("%s: got %v, want that it is refused", host, err)
+			t.Errorf("%s: got %v, want ErrRefused", host, err)
 		}
 	}
 	dialer := &net.Dialer{ControlContext: (&Policy{Loopback: true}).Control}
-	conn, err := dialer.DialContext(t.Context(), "tcp", inside.Addr().String())
+	conn, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatalf("with --dial-loopback: %v", err)
 	}
@@ -128,9 +128,9 @@ func TestHubAddresses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		address, asked := "203.0.113.7", 0
+		address, lookups := "203.0.113.7", 0
 		h.lookup = func(_ context.Context, _, host string) ([]netip.Addr, error) {
-			asked++
+			lookups++
 			if address == "" {
 				return nil, fmt.Errorf("no such host %s", host)
 			}
@@ -139,8 +139,8 @@ func TestHubAddresses(t *testing.T) {
 		want := func(want string, times int) {
 			t.Helper()
 			got, err := h.Addresses(t.Context())
-			if err != nil || fmt.Sprint(got) != want || asked != times {
-				t.Errorf("got %v, %v, asked %d times; want %s, %d times", got, err, asked, want, times)
+			if err != nil || fmt.Sprint(got) != want || lookups != times {
+				t.Errorf("got %v, error %v, %d lookups; want %s, %d lookups", got, err, lookups, want, times)
 			}
 		}
 		fixed := "10.96.0.1:443 192.0.2.1:80 [2001:db8::1]:6443 198.51.100.7:8443"
@@ -153,9 +153,9 @@ func TestHubAddresses(t *testing.T) {
 		address = "203.0.113.8"
 		want("["+fixed+" 203.0.113.8:6443 203.0.113.8:443]", 5)
 	})
-	for _, bad := range []string{"", "https://", "https://h:x", "https://h:70000"} {
-		if _, err := NewHub(bad); err == nil {
-			t.Errorf("%q is taken", bad)
+	for _, invalid := range []string{"", "https://", "https://h:x", "https://h:70000"} {
+		if _, err := NewHub(invalid); err == nil {
+			t.Errorf("%q: got no error, want one", invalid)
 		}
 	}
 }

@@ -49,18 +49,18 @@ func newAuthority(now time.Time) (authority, error) {
 	if err != nil {
 		return authority{}, fmt.Errorf("generate the key of a CA: %w", err)
 	}
-	made, err := cert.NewSelfSignedCACert(cert.Config{CommonName: fmt.Sprintf("%s%d", commonName, now.Unix()), NotBefore: now.Add(-clockSkew)}, key)
+	certificate, err := cert.NewSelfSignedCACert(cert.Config{CommonName: fmt.Sprintf("%s%d", commonName, now.Unix()), NotBefore: now.Add(-clockSkew)}, key)
 	if err != nil {
 		return authority{}, fmt.Errorf("sign the certificate of a CA: %w", err)
 	}
-	return authority{made, key}, nil
+	return authority{certificate, key}, nil
 }
 
 // parse returns the CAs in the data of a Secret, none if it is empty. Errors do not contain the data.
 func parse(data map[string][]byte) ([]authority, error) {
 	for _, key := range slices.Sorted(maps.Keys(data)) {
 		if key != caKey && key != privateCAKey && len(data[key]) > 0 {
-			return nil, fmt.Errorf("it has the key %q, and should have %s and %s only", key, caKey, privateCAKey)
+			return nil, fmt.Errorf("unexpected key %q: want only %s and %s", key, caKey, privateCAKey)
 		}
 	}
 	if len(data[caKey]) == 0 && len(data[privateCAKey]) == 0 {
@@ -75,7 +75,7 @@ func parse(data map[string][]byte) ([]authority, error) {
 		return nil, err
 	}
 	if len(certs) != len(keys) || len(certs) > maxAuthorities {
-		return nil, fmt.Errorf("%s has %d certificates and %s has %d keys; want as many of both, and %d at most", caKey, len(certs), privateCAKey, len(keys), maxAuthorities)
+		return nil, fmt.Errorf("%s has %d certificates and %s has %d keys; want the same number, at most %d", caKey, len(certs), privateCAKey, len(keys), maxAuthorities)
 	}
 	var all []authority
 	for i, c := range certs {
@@ -91,29 +91,30 @@ func parse(data map[string][]byte) ([]authority, error) {
 func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 	certs, err := cert.ParseCertsPEM(content)
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", caKey, err)
+		return nil, fmt.Errorf("parse %s: %w", caKey, err)
 	}
 	for _, c := range certs {
 		if !c.IsCA || !strings.HasPrefix(c.Subject.CommonName, commonName) {
-			return nil, fmt.Errorf("%s has the certificate of %q, which is no CA that a master made", caKey, c.Subject.CommonName)
+			return nil, fmt.Errorf("%s has the certificate of %q, which is not a CA created by a master", caKey, c.Subject.CommonName)
 		}
 		if err := c.CheckSignatureFrom(c); err != nil {
-			return nil, fmt.Errorf("%s has a certificate of %q that did not sign itself: %w", caKey, c.Subject.CommonName, err)
+			return nil, fmt.Errorf("%s has a certificate of %q that is not self-signed: %w", caKey, c.Subject.CommonName, err)
 		}
 	}
 	return certs, nil
 }
 
+// parseKeys returns the private keys in PEM.
 func parseKeys(content []byte) (keys []*ecdsa.PrivateKey, err error) {
 	for block, rest := pem.Decode(content); block != nil; block, rest = pem.Decode(rest) {
 		// Errors of the parser are not passed on, as they could contain parts of a key.
 		parsed, err := keyutil.ParsePrivateKeyPEM(pem.EncodeToMemory(block))
 		if err != nil {
-			return nil, fmt.Errorf("key %d of %s cannot be read", len(keys)+1, privateCAKey)
+			return nil, fmt.Errorf("parse key %d of %s: invalid private key", len(keys)+1, privateCAKey)
 		}
 		key, ok := parsed.(*ecdsa.PrivateKey)
 		if !ok {
-			return nil, fmt.Errorf("key %d of %s is no ECDSA key", len(keys)+1, privateCAKey)
+			return nil, fmt.Errorf("key %d of %s is not an ECDSA key", len(keys)+1, privateCAKey)
 		}
 		keys = append(keys, key)
 	}
@@ -153,15 +154,16 @@ func bundle(all []authority) ([]byte, error) {
 	return content, nil
 }
 
-// plan returns the CAs that should exist now, and whether they differ from held: expired ones are
-// removed, and a new one is added if there is none, or if the last one expires within renewBefore.
-func plan(held []authority, now time.Time) (wanted []authority, changed bool, err error) {
-	wanted = slices.DeleteFunc(slices.Clone(held), func(a authority) bool { return !now.Before(a.cert.NotAfter) })
-	if len(wanted) > 0 && now.Before(wanted[len(wanted)-1].cert.NotAfter.Add(-renewBefore)) {
-		return wanted, len(wanted) < len(held), nil
+// plan returns the CAs that should exist now, and whether they differ from the existing ones. Expired
+// CAs are removed. A new one is added if there is none, or if the last one expires within
+// renewBefore.
+func plan(existing []authority, now time.Time) (desired []authority, changed bool, err error) {
+	desired = slices.DeleteFunc(slices.Clone(existing), func(a authority) bool { return !now.Before(a.cert.NotAfter) })
+	if len(desired) > 0 && now.Before(desired[len(desired)-1].cert.NotAfter.Add(-renewBefore)) {
+		return desired, len(desired) < len(existing), nil
 	}
 	next, err := newAuthority(now)
-	return append(wanted, next), true, err
+	return append(desired, next), true, err
 }
 
 // errNoAuthority indicates a bug, as plan returns at least one CA.

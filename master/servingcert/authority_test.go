@@ -10,50 +10,49 @@ import (
 	"time"
 )
 
-// TestACAIsRenewedWhileClientsKnowBoth goes through twenty-five years by weeks. A client that
-// read the ConfigMap within the last half a year, but for what a turn may be late,
-// accepts every certificate.
+// TestCARenewalOverlaps runs 25 years in steps of a week. Every certificate is trusted by a client
+// that has read the ConfigMap within the last half year, less two weeks for a late reconciliation.
 func TestCARenewalOverlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		old, late := w.replica(), w.replica()
+		h := newFakeHub(t)
+		regular, late := h.replica(), h.replica()
 		var bundles []string
 		signers := map[string]bool{}
 		const week = 7 * 24 * time.Hour
 		for n := range 25 * 52 {
-			old.reconcile(t.Context())
+			regular.reconcile(t.Context())
 			if n%2 == 0 {
-				late.reconcile(t.Context()) // this one is cut off every other week
+				late.reconcile(t.Context()) // the hub is not reachable for it every other week
 			}
-			bundles = append(bundles, w.published())
-			if n := strings.Count(w.published(), "BEGIN CERTIFICATE"); n > 2 {
-				t.Fatalf("%d certificates are published, want 2 at most", n)
+			bundles = append(bundles, h.published())
+			if n := strings.Count(h.published(), "BEGIN CERTIFICATE"); n > 2 {
+				t.Fatalf("got %d published certificates, want at most 2", n)
 			}
-			known := bundles[max(0, len(bundles)-int(signAfter/week)+2)]
-			for _, s := range []*Source{old, late} {
-				if err := trusts(known, served(t, s)); err != nil {
+			trusted := bundles[max(0, len(bundles)-int(signAfter/week)+2)]
+			for _, s := range []*Source{regular, late} {
+				if err := trusts(trusted, served(t, s)); err != nil {
 					t.Fatalf("week %d: %v", n, err)
 				}
-				signers[s.by.cert.Subject.CommonName] = true
+				signers[s.issuer.cert.Subject.CommonName] = true
 			}
 			<-time.After(week)
 		}
 		if len(signers) != 3 {
-			t.Errorf("%d CAs signed in 25 years, want 3", len(signers))
+			t.Errorf("got %d signing CAs in 25 years, want 3", len(signers))
 		}
 	})
 }
 
-// TestACAThatHasEndedIsReplacedAtOnce is of a hub whose masters were off for eleven years.
+// TestExpiredCAIsReplaced starts masters after an outage in which the CA has expired.
 func TestExpiredCAIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		w.replica().reconcile(t.Context())
+		h := newFakeHub(t)
+		h.replica().reconcile(t.Context())
 		for _, off := range []time.Duration{11 * 365 * 24 * time.Hour, 10*365*24*time.Hour - time.Hour, 20 * 24 * time.Hour} {
 			<-time.After(off)
-			s := w.replica()
+			s := h.replica()
 			s.reconcile(t.Context())
-			if err := trusts(w.published(), served(t, s)); err != nil {
+			if err := trusts(h.published(), served(t, s)); err != nil {
 				t.Errorf("after %s: %v", off, err)
 			}
 		}
@@ -62,58 +61,58 @@ func TestExpiredCAIsReplaced(t *testing.T) {
 
 func TestForeignSecretIsNotOverwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		w.replica().reconcile(t.Context())
-		good := w.secret().Data
+		h := newFakeHub(t)
+		h.replica().reconcile(t.Context())
+		good := h.secret().Data
 		<-time.After(time.Hour)
-		w.put(nil)
-		w.replica().reconcile(t.Context())
-		other := w.secret().Data
+		h.put(nil)
+		h.replica().reconcile(t.Context())
+		other := h.secret().Data
 		foreign, err := foreignCA()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for want, data := range map[string]map[string][]byte{
-			`has the key "tls.crt"`:             {"tls.crt": good[caKey], "tls.key": good[privateCAKey]},
-			"ca.crt cannot be read":             {caKey: []byte("nonsense"), privateCAKey: good[privateCAKey]},
-			"ca.crt cannot be read: data":       {privateCAKey: good[privateCAKey]},
-			"ca.key has no private key":         {caKey: good[caKey]},
-			"key 1 of ca.key cannot be read":    {caKey: good[caKey], privateCAKey: []byte("-----BEGIN EC PRIVATE KEY-----\nbm9uc2Vuc2U=\n-----END EC PRIVATE KEY-----\n")},
-			"key 1 of ca.key does not belong":   {caKey: good[caKey], privateCAKey: other[privateCAKey]},
-			"2 certificates and ca.key has 1":   {caKey: append(bytes.Clone(good[caKey]), other[caKey]...), privateCAKey: good[privateCAKey]},
-			"8 certificates and ca.key has 8":   {caKey: bytes.Repeat(good[caKey], 8), privateCAKey: bytes.Repeat(good[privateCAKey], 8)},
-			`"somebody's", which is no CA that`: foreign,
-			"and should have ca.crt and ca.key": {caKey: good[caKey], privateCAKey: good[privateCAKey], "more": []byte("x")},
+			`unexpected key "tls.crt"`:                {"tls.crt": good[caKey], "tls.key": good[privateCAKey]},
+			"parse ca.crt: ":                          {caKey: []byte("nonsense"), privateCAKey: good[privateCAKey]},
+			"parse ca.crt: data":                      {privateCAKey: good[privateCAKey]},
+			"ca.key has no private key":               {caKey: good[caKey]},
+			"parse key 1 of ca.key":                   {caKey: good[caKey], privateCAKey: []byte("-----BEGIN EC PRIVATE KEY-----\nbm9uc2Vuc2U=\n-----END EC PRIVATE KEY-----\n")},
+			"key 1 of ca.key does not belong":         {caKey: good[caKey], privateCAKey: other[privateCAKey]},
+			"2 certificates and ca.key has 1":         {caKey: append(bytes.Clone(good[caKey]), other[caKey]...), privateCAKey: good[privateCAKey]},
+			"8 certificates and ca.key has 8":         {caKey: bytes.Repeat(good[caKey], 8), privateCAKey: bytes.Repeat(good[privateCAKey], 8)},
+			`"foreign", which is not a CA created by`: foreign,
+			"want only ca.crt and ca.key":             {caKey: good[caKey], privateCAKey: good[privateCAKey], "more": []byte("x")},
 		} {
-			w.put(data)
-			w.log.Reset()
-			s := w.replica()
+			h.put(data)
+			h.log.Reset()
+			s := h.replica()
 			s.reconcile(t.Context())
 			if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "Secret rollcall-system/rollcall-master-ca") {
-				t.Errorf("%s: ready says %v", want, err)
+				t.Errorf("%s: got readiness %v, want an error with the Secret", want, err)
 			}
-			log := strings.ReplaceAll(w.log.String(), `\"`, `"`)
+			log := strings.ReplaceAll(h.log.String(), `\"`, `"`)
 			if !strings.Contains(log, want) || !strings.Contains(log, "kubectl -n rollcall-system patch secret rollcall-master-ca") {
-				t.Errorf("%s: the log says %s", want, log)
+				t.Errorf("%s: got log %s", want, log)
 			}
 			if strings.Contains(log, "PRIVATE KEY") || strings.Contains(log, "bm9uc2Vuc2U") {
-				t.Errorf("%s: a key is shown: %s", want, log)
+				t.Errorf("%s: the log contains a key: %s", want, log)
 			}
-			if got := w.secret().Data; len(got) != len(data) || !bytes.Equal(got[caKey], data[caKey]) {
-				t.Errorf("%s: it was overwritten", want)
+			if got := h.secret().Data; len(got) != len(data) || !bytes.Equal(got[caKey], data[caKey]) {
+				t.Errorf("%s: the Secret was overwritten", want)
 			}
 		}
 	})
 }
 
-// foreignCA returns a CA that somebody else made, and its key.
+// foreignCA returns the data of a Secret with a CA that this package did not create.
 func foreignCA() (map[string][]byte, error) {
 	a, err := newAuthority(time.Now())
 	if err != nil {
 		return nil, err
 	}
 	template := *a.cert
-	template.Subject.CommonName, template.RawSubject = "somebody's", nil
+	template.Subject.CommonName, template.RawSubject = "foreign", nil
 	der, err := x509.CreateCertificate(rand.Reader, &template, &template, a.key.Public(), a.key)
 	if err != nil {
 		return nil, err
@@ -124,8 +123,7 @@ func foreignCA() (map[string][]byte, error) {
 	return encode([]authority{a})
 }
 
-// FuzzParse parses arbitrary content of the Secret: it is a CA that can sign, nothing, or an
-// error.
+// FuzzParse parses arbitrary content of the Secret. Every CA that is returned can sign.
 func FuzzParse(f *testing.F) {
 	a, err := newAuthority(time.Now())
 	if err != nil {
@@ -145,7 +143,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, a := range all {
 			if _, err := a.sign([]string{service}, time.Now()); err != nil {
-				t.Errorf("it was read, and does not sign: %v", err)
+				t.Errorf("a parsed CA cannot sign: %v", err)
 			}
 		}
 	})

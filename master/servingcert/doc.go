@@ -1,23 +1,23 @@
-// Package servingcert makes the serving certificate of a master that is given none. All
-// replicas share one certificate authority (CA), and each of them signs a certificate of
-// its own with it, in memory.
+// Package servingcert creates the serving certificate of a master without certificate files. All
+// replicas share one certificate authority (CA). Each replica signs its own certificate with it and
+// keeps the certificate in memory.
 //
-// The CA is in a Secret that is installed empty. The replica that reads it empty first
-// makes the CA and writes it by an update with the resource version that it read, so of
-// several replicas one succeeds and the others read what it wrote. The certificates of the
-// CA are published in a ConfigMap, for clients. Neither object is ever created here, since
-// RBAC cannot limit create to a name: get and update on the two objects are enough.
+// The CA is stored in a Secret, which is installed empty. The first replica that finds it empty
+// creates the CA and updates the Secret with the resource version that it has read. If several
+// replicas try this, one succeeds, and the others read its CA. The certificates of the CA are
+// published in a ConfigMap for clients. This package creates neither object, as RBAC cannot limit
+// create to a name. It needs only get and update on the two objects.
 //
-// The Secret holds one CA, or two while it is renewed, oldest first:
+// The Secret has one CA, or two during a renewal, the oldest first:
 //
 //	ca.crt  the certificates, PEM
 //	ca.key  their private keys, PEM (ECDSA P-256), in the same order
 //
-// A CA lasts ten years. A year before its end the next one is made and published beside it,
-// and half a year later certificates are signed by the next one. So a client that reads the
-// ConfigMap twice a year always knows the CA. A serving certificate lasts 30 days and is
-// made anew after 20, or when the CA that signs changes.
+// A CA is valid for ten years. One year before it expires, the next one is created and published in
+// addition. Half a year later the next one starts to sign certificates. So a client that reads the
+// ConfigMap twice a year always trusts the CA in use. A serving certificate is valid for 30 days. It
+// is renewed after 20, or when another CA starts to sign.
 //
-// A Secret that holds something else is never overwritten. An empty one is filled at any
-// time: to have a new CA at once, remove the Secret's data.
+// A Secret with other content is never overwritten. An empty Secret is filled at any time: to
+// replace the CA at once, remove the data of the Secret.
 package servingcert

@@ -25,7 +25,7 @@ func (a authority) sign(hosts []string, now time.Time) (*tls.Certificate, error)
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
-		return nil, fmt.Errorf("draw a serial number: %w", err)
+		return nil, fmt.Errorf("generate a serial number: %w", err)
 	}
 	template := &x509.Certificate{
 		SerialNumber:          serial,
@@ -52,18 +52,19 @@ func (a authority) sign(hosts []string, now time.Time) (*tls.Certificate, error)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("read the serving certificate: %w", err)
+		return nil, fmt.Errorf("parse the serving certificate: %w", err)
 	}
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 // needsRenewal reports whether two thirds of a certificate's lifetime have passed.
 func needsRenewal(leaf *x509.Certificate, now time.Time) bool {
-	begin := leaf.NotBefore.Add(clockSkew)
-	return !now.Before(begin.Add(leaf.NotAfter.Sub(begin) * 2 / 3))
+	issued := leaf.NotBefore.Add(clockSkew)
+	return !now.Before(issued.Add(leaf.NotAfter.Sub(issued) * 2 / 3))
 }
 
-// Hosts returns the names and addresses of a master in its own cluster, followed by more.
+// Hosts returns the DNS names and addresses of a Service in its own cluster and on this machine,
+// followed by more.
 func Hosts(service, namespace string, more ...string) []string {
 	qualified := service + "." + namespace
 	return append([]string{service, qualified, qualified + ".svc", qualified + ".svc.cluster.local", "localhost", "127.0.0.1", "::1"}, more...)

@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// syncPeriod is how often the two objects are read, retryPeriod how often while there is
-	// no certificate yet.
+	// syncPeriod is the time between two reconciliations. retryPeriod replaces it until there is a
+	// certificate.
 	syncPeriod  = time.Minute
 	retryPeriod = 2 * time.Second
-	// syncTimeout bounds the requests of one turn.
+	// syncTimeout limits the requests of one reconciliation.
 	syncTimeout = 15 * time.Second
 )
 
 // Config configures a Source.
 type Config struct {
-	// Secrets and ConfigMaps are those of Namespace.
+	// Secrets and ConfigMaps are clients for the objects in Namespace.
 	Secrets    typedcorev1.SecretInterface
 	ConfigMaps typedcorev1.ConfigMapInterface
 	// Namespace is used in messages.
@@ -44,11 +44,11 @@ type Config struct {
 type Source struct {
 	config Config
 
-	mu   sync.Mutex
-	held []authority      // as read last
-	pair *tls.Certificate // nil until the CA was read or made
-	by   authority        // who signed pair
-	err  error            // why the last turn failed; nil: it did not
+	mu          sync.Mutex
+	authorities []authority      // as last read or created
+	pair        *tls.Certificate // nil until the first certificate is signed
+	issuer      authority        // the CA that signed pair
+	err         error            // the error of the last reconciliation
 }
 
 // New returns a Source that has no certificate until Run is called.
@@ -90,9 +90,9 @@ func (s *Source) Ready() error {
 	case s.pair != nil:
 		return nil
 	case s.err == nil:
-		return errors.New("the serving certificate is being made")
+		return errors.New("the serving certificate is being created")
 	}
-	return fmt.Errorf("there is no serving certificate, for want of its CA in Secret %s/%s; this master's log says why", s.config.Namespace, s.config.Secret)
+	return fmt.Errorf("there is no serving certificate, as its CA in the Secret %s/%s is not available; the log of this master has the reason", s.config.Namespace, s.config.Secret)
 }
 
 // reconcile reads or creates the CA, publishes it, and renews the certificate if needed.
@@ -103,13 +103,13 @@ func (s *Source) reconcile(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
-		s.held = all
+		s.authorities = all
 	}
-	if len(s.held) > 0 {
+	if len(s.authorities) > 0 {
 		err = errors.Join(err, s.renewLocked(time.Now()))
 	}
 	if err != nil && (s.err == nil || s.err.Error() != err.Error()) && !errors.Is(err, context.Canceled) {
-		s.config.Log.Error("the serving certificate cannot be kept up to date", "error", err)
+		s.config.Log.Error("cannot update the serving certificate or its CA", "error", err)
 	}
 	s.err = err
 }
@@ -117,19 +117,19 @@ func (s *Source) reconcile(ctx context.Context) {
 // renewLocked signs a certificate if there is none, if two thirds of its lifetime have passed, or if
 // the signing CA has changed.
 func (s *Source) renewLocked(now time.Time) error {
-	by, err := signer(s.held, now)
+	issuer, err := signer(s.authorities, now)
 	if err != nil {
 		return err
 	}
-	if s.pair != nil && by.cert.Equal(s.by.cert) && !needsRenewal(s.pair.Leaf, now) {
+	if s.pair != nil && issuer.cert.Equal(s.issuer.cert) && !needsRenewal(s.pair.Leaf, now) {
 		return nil
 	}
-	pair, err := by.sign(s.config.Hosts, now)
+	pair, err := issuer.sign(s.config.Hosts, now)
 	if err != nil {
 		return err
 	}
-	s.pair, s.by = pair, by
-	s.config.Log.Info("serving with a certificate signed by the masters' CA", "ca", by.cert.Subject.CommonName, "until", pair.Leaf.NotAfter,
+	s.pair, s.issuer = pair, issuer
+	s.config.Log.Info("serving with a certificate signed by the masters' CA", "ca", issuer.cert.Subject.CommonName, "until", pair.Leaf.NotAfter,
 		"published", s.config.Namespace+"/"+s.config.ConfigMap)
 	return nil
 }
@@ -144,8 +144,8 @@ func (s *Source) sync(ctx context.Context) (all []authority, err error) {
 	return all, err
 }
 
-// syncOnce reads the ConfigMap before the Secret. So its update of the ConfigMap conflicts if a
-// replica that read a newer Secret was faster.
+// syncOnce creates missing CAs in the Secret and publishes all CAs in the ConfigMap. It reads the
+// ConfigMap first, so that its update conflicts if a replica that has read a newer Secret was faster.
 func (s *Source) syncOnce(ctx context.Context) ([]authority, error) {
 	published, err := s.config.ConfigMaps.Get(ctx, s.config.ConfigMap, metav1.GetOptions{})
 	if err != nil {
@@ -175,18 +175,18 @@ func (s *Source) syncOnce(ctx context.Context) ([]authority, error) {
 	return all, s.explain("ConfigMap", s.config.ConfigMap, err)
 }
 
-// fill returns the CAs of the Secret after adding missing ones.
+// fill returns the CAs of the Secret. It updates the Secret if a CA is missing or has expired.
 func (s *Source) fill(ctx context.Context, secret *corev1.Secret) ([]authority, error) {
-	held, err := parse(secret.Data)
+	existing, err := parse(secret.Data)
 	if err != nil {
-		return nil, fmt.Errorf("the Secret %[1]s/%[2]s holds no CA of the masters: %[3]w. It is left as it is: if nobody needs what it holds, have a new CA made by `kubectl -n %[1]s patch secret %[2]s --type=merge -p '{\"data\":null}'`",
+		return nil, fmt.Errorf("the Secret %[1]s/%[2]s does not contain a CA of the masters: %[3]w. It is not overwritten: if its content is not needed, have a new CA created by `kubectl -n %[1]s patch secret %[2]s --type=merge -p '{\"data\":null}'`",
 			s.config.Namespace, s.config.Secret, err)
 	}
-	wanted, changed, err := plan(held, time.Now())
+	desired, changed, err := plan(existing, time.Now())
 	if err != nil || !changed {
-		return wanted, err
+		return desired, err
 	}
-	data, err := encode(wanted)
+	data, err := encode(desired)
 	if err != nil {
 		return nil, err
 	}
@@ -195,9 +195,9 @@ func (s *Source) fill(ctx context.Context, secret *corev1.Secret) ([]authority, 
 	if _, err := s.config.Secrets.Update(ctx, secret, metav1.UpdateOptions{}); err != nil {
 		return nil, s.explain("Secret", s.config.Secret, err)
 	}
-	s.config.Log.Info("made a CA for the serving certificates of all masters", "secret", s.config.Namespace+"/"+s.config.Secret,
-		"ca", wanted[len(wanted)-1].cert.Subject.CommonName, "until", wanted[len(wanted)-1].cert.NotAfter)
-	return wanted, nil
+	s.config.Log.Info("created a CA for the serving certificates of all masters", "secret", s.config.Namespace+"/"+s.config.Secret,
+		"ca", desired[len(desired)-1].cert.Subject.CommonName, "until", desired[len(desired)-1].cert.NotAfter)
+	return desired, nil
 }
 
 // explain adds to an error of the hub what to do about it. Conflicts stay detectable.
@@ -207,7 +207,7 @@ func (s *Source) explain(kind, name string, err error) error {
 	case err == nil:
 		return nil
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("%s is not there: apply config/master, which brings it empty, or give --tls-cert-file and --tls-key-file: %w", object, err)
+		return fmt.Errorf("%s does not exist: apply config/master, which creates it empty, or set --tls-cert-file and --tls-key-file: %w", object, err)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("the master needs get and update on %s, which the Role rollcall-master-serving-ca of config/rbac/master grants: %w", object, err)
 	}

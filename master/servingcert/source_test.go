@@ -29,7 +29,7 @@ const (
 	service   = "rollcall-master.rollcall-system.svc"
 )
 
-// world is a hub with the two objects as config/master brings them.
+// fakeHub is a hub with the two objects as config/master installs them.
 type fakeHub struct {
 	t   *testing.T
 	hub *fake.Clientset
@@ -42,43 +42,43 @@ func newFakeHub(t *testing.T) *fakeHub {
 }
 
 // replica returns the Source of one more master.
-func (w *fakeHub) replica() *Source {
+func (h *fakeHub) replica() *Source {
 	return New(Config{
-		Secrets: w.hub.CoreV1().Secrets(namespace), ConfigMaps: w.hub.CoreV1().ConfigMaps(namespace), Namespace: namespace,
-		Secret: object, ConfigMap: object, Hosts: Hosts("rollcall-master", namespace, "203.0.113.9", "rollcall.example"), Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Secrets: h.hub.CoreV1().Secrets(namespace), ConfigMaps: h.hub.CoreV1().ConfigMaps(namespace), Namespace: namespace,
+		Secret: object, ConfigMap: object, Hosts: Hosts("rollcall-master", namespace, "203.0.113.9", "rollcall.example"), Log: slog.New(slog.NewTextHandler(&h.log, nil)),
 	})
 }
 
-func (w *fakeHub) secret() *corev1.Secret {
-	w.t.Helper()
-	secret, err := w.hub.CoreV1().Secrets(namespace).Get(context.Background(), object, metav1.GetOptions{})
+func (h *fakeHub) secret() *corev1.Secret {
+	h.t.Helper()
+	secret, err := h.hub.CoreV1().Secrets(namespace).Get(context.Background(), object, metav1.GetOptions{})
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return secret
 }
 
-// put writes the Secret's data as somebody else would.
-func (w *fakeHub) put(data map[string][]byte) {
-	w.t.Helper()
-	secret := w.secret()
+// put replaces the data of the Secret.
+func (h *fakeHub) put(data map[string][]byte) {
+	h.t.Helper()
+	secret := h.secret()
 	secret.Data = data
-	if _, err := w.hub.CoreV1().Secrets(namespace).Update(context.Background(), secret, metav1.UpdateOptions{}); err != nil {
-		w.t.Fatal(err)
+	if _, err := h.hub.CoreV1().Secrets(namespace).Update(context.Background(), secret, metav1.UpdateOptions{}); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
-// published returns what clients read from the ConfigMap now.
-func (w *fakeHub) published() string {
-	w.t.Helper()
-	published, err := w.hub.CoreV1().ConfigMaps(namespace).Get(context.Background(), object, metav1.GetOptions{})
+// published returns the certificates in the ConfigMap.
+func (h *fakeHub) published() string {
+	h.t.Helper()
+	published, err := h.hub.CoreV1().ConfigMaps(namespace).Get(context.Background(), object, metav1.GetOptions{})
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return published.Data[caKey]
 }
 
-// served returns the certificate that a replica shows.
+// served returns the certificate that a replica serves.
 func served(t *testing.T, s *Source) *x509.Certificate {
 	t.Helper()
 	pair, err := s.GetCertificate(nil)
@@ -88,7 +88,7 @@ func served(t *testing.T, s *Source) *x509.Certificate {
 	return pair.Leaf
 }
 
-// trusts says whether a client that has read the ConfigMap accepts a certificate now.
+// trusts returns an error if a client with the bundle of the ConfigMap rejects a certificate now.
 func trusts(bundle string, leaf *x509.Certificate) error {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM([]byte(bundle))
@@ -96,26 +96,25 @@ func trusts(bundle string, leaf *x509.Certificate) error {
 	return err
 }
 
-// fails makes requests of a verb for a resource fail with err until the returned function
-// is called.
-func (w *fakeHub) fails(verb, resource string, err error) (stop func()) {
-	var over atomic.Bool
-	w.hub.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return !over.Load(), nil, err })
-	return func() { over.Store(true) }
+// failRequests makes requests with a verb for a resource fail with err until stop is called.
+func (h *fakeHub) failRequests(verb, resource string, err error) (stop func()) {
+	var stopped atomic.Bool
+	h.hub.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return !stopped.Load(), nil, err })
+	return func() { stopped.Store(true) }
 }
 
 func TestReplicasShareOneCA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
+		h := newFakeHub(t)
 		var all []*Source
 		for range 3 {
-			all = append(all, w.replica())
+			all = append(all, h.replica())
 		}
 		if err := all[0].Ready(); err == nil {
-			t.Error("ready before there is a certificate")
+			t.Error("got readiness before Run, want an error")
 		}
 		if _, err := all[0].GetCertificate(nil); err == nil {
-			t.Error("there is a certificate before Run")
+			t.Error("got a certificate before Run, want an error")
 		}
 		for _, s := range all {
 			s.reconcile(t.Context())
@@ -126,7 +125,7 @@ func TestReplicasShareOneCA(t *testing.T) {
 		keys := map[string]bool{}
 		for _, s := range all {
 			leaf := served(t, s)
-			if err := trusts(w.published(), leaf); err != nil {
+			if err := trusts(h.published(), leaf); err != nil {
 				t.Error(err)
 			}
 			for _, host := range []string{"rollcall-master", service, service + ".cluster.local", "localhost", "127.0.0.1", "::1", "203.0.113.9", "rollcall.example"} {
@@ -137,18 +136,18 @@ func TestReplicasShareOneCA(t *testing.T) {
 			keys[string(leaf.RawSubjectPublicKeyInfo)] = true
 		}
 		if len(keys) != 3 {
-			t.Errorf("%d keys of three replicas, want one each", len(keys))
+			t.Errorf("got %d keys of three replicas, want 3", len(keys))
 		}
-		if got := strings.Count(w.published(), "BEGIN CERTIFICATE"); got != 1 {
-			t.Errorf("%d certificates are published, want 1", got)
+		if got := strings.Count(h.published(), "BEGIN CERTIFICATE"); got != 1 {
+			t.Errorf("got %d published certificates, want 1", got)
 		}
-		if strings.Contains(w.published(), "PRIVATE KEY") || strings.Contains(w.log.String(), "PRIVATE KEY") {
-			t.Error("a private key is shown")
+		if strings.Contains(h.published(), "PRIVATE KEY") || strings.Contains(h.log.String(), "PRIVATE KEY") {
+			t.Error("the ConfigMap or the log contains a private key")
 		}
 	})
 }
 
-// raced is a Secret that another replica writes between one's first reading and writing it.
+// racingSecrets lets another replica update the Secret before the first update, which then conflicts.
 type racingSecrets struct {
 	typedcorev1.SecretInterface
 	other func()
@@ -158,24 +157,24 @@ func (r *racingSecrets) Update(ctx context.Context, secret *corev1.Secret, optio
 	if other := r.other; other != nil {
 		r.other = nil
 		other()
-		return nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, secret.Name, errors.New("somebody was faster"))
+		return nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, secret.Name, errors.New("another replica was faster"))
 	}
 	return r.SecretInterface.Update(ctx, secret, options)
 }
 
-// TestTheFirstOfTwoReplicasWins has another replica write the Secret between one's reading
-// and writing it.
+// TestConcurrentReplicasAgreeOnOneCA lets another replica update the Secret between the read and the
+// update of a replica.
 func TestConcurrentReplicasAgreeOnOneCA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		first, second := w.replica(), w.replica()
+		h := newFakeHub(t)
+		first, second := h.replica(), h.replica()
 		second.config.Secrets = &racingSecrets{SecretInterface: second.config.Secrets, other: func() { first.reconcile(t.Context()) }}
 		second.reconcile(t.Context())
-		if !first.by.cert.Equal(second.by.cert) {
-			t.Errorf("signed by %s and %s, want the same CA", first.by.cert.Subject, second.by.cert.Subject)
+		if !first.issuer.cert.Equal(second.issuer.cert) {
+			t.Errorf("got the CAs %s and %s, want the same", first.issuer.cert.Subject, second.issuer.cert.Subject)
 		}
 		for _, s := range []*Source{first, second} {
-			if err := trusts(w.published(), served(t, s)); err != nil {
+			if err := trusts(h.published(), served(t, s)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -184,57 +183,57 @@ func TestConcurrentReplicasAgreeOnOneCA(t *testing.T) {
 
 func TestCertificateRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		s := w.replica()
+		h := newFakeHub(t)
+		s := h.replica()
 		s.reconcile(t.Context())
 		first := served(t, s)
 		<-time.After(leafLifetime*2/3 - time.Second)
 		s.reconcile(t.Context())
 		if !served(t, s).Equal(first) {
-			t.Error("made anew before two thirds of its life were over")
+			t.Error("got a new certificate before two thirds of its lifetime")
 		}
 		<-time.After(time.Second)
 		s.reconcile(t.Context())
 		second := served(t, s)
 		if second.Equal(first) || second.NotAfter != first.NotAfter.Add(leafLifetime*2/3) {
-			t.Errorf("it ends at %s, want %s", second.NotAfter, first.NotAfter.Add(leafLifetime*2/3))
+			t.Errorf("got NotAfter %s, want %s", second.NotAfter, first.NotAfter.Add(leafLifetime*2/3))
 		}
-		// An API server that is away keeps no certificate from being renewed.
-		bundle, away := w.published(), errors.New("connection refused")
-		w.fails("*", "*", away)
+		// The certificate is renewed while the hub is unavailable.
+		bundle, unavailable := h.published(), errors.New("connection refused")
+		h.failRequests("*", "*", unavailable)
 		for range 21 {
 			<-time.After(24 * time.Hour)
 			s.reconcile(t.Context())
 		}
 		if err := trusts(bundle, served(t, s)); err != nil || served(t, s).Equal(second) {
-			t.Errorf("while the hub was away: %v, renewed %v; want a new certificate", err, !served(t, s).Equal(second))
+			t.Errorf("while the hub was unavailable: got error %v, renewed %v; want a new certificate", err, !served(t, s).Equal(second))
 		}
-		if got := strings.Count(w.log.String(), "cannot be kept up to date"); got != 1 {
-			t.Errorf("logged the same failure %d times, want once", got)
+		if got := strings.Count(h.log.String(), "cannot update the serving certificate"); got != 1 {
+			t.Errorf("got %d log lines for the same error, want 1", got)
 		}
 	})
 }
 
-// TestRunTurnsEachMinute has the ConfigMap changed while a master runs.
+// TestRunReconcilesEachMinute changes the ConfigMap while a master runs.
 func TestRunReconcilesEachMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		s := w.replica()
+		h := newFakeHub(t)
+		s := h.replica()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- s.Run(ctx) }()
 		synctest.Wait()
-		want := w.published()
+		want := h.published()
 		if want == "" {
-			t.Error("nothing is published")
+			t.Error("got no published certificate")
 		}
-		if _, err := w.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}}, metav1.UpdateOptions{}); err != nil {
+		if _, err := h.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}}, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(syncPeriod)
 		synctest.Wait()
-		if got := w.published(); got != want {
-			t.Errorf("published is %q, want what was", got)
+		if got := h.published(); got != want {
+			t.Errorf("got %q published, want the certificates of before", got)
 		}
 		cancel()
 		if err := <-done; err != nil {
@@ -245,22 +244,22 @@ func TestRunReconcilesEachMinute(t *testing.T) {
 
 func TestCertificateSurvivesInvalidSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		s := w.replica()
+		h := newFakeHub(t)
+		s := h.replica()
 		s.reconcile(t.Context())
-		before, bundle := served(t, s), w.published()
-		w.put(map[string][]byte{"x": {1}})
+		before, bundle := served(t, s), h.published()
+		h.put(map[string][]byte{"x": {1}})
 		s.reconcile(t.Context())
-		if !served(t, s).Equal(before) || w.published() != bundle || s.Ready() != nil {
-			t.Error("it serves another certificate, or none")
+		if !served(t, s).Equal(before) || h.published() != bundle || s.Ready() != nil {
+			t.Error("got another certificate, or none, want the same")
 		}
-		// Emptied, it is filled with another CA, which signs at once.
-		w.put(nil)
+		// An emptied Secret is filled with another CA, which signs at once.
+		h.put(nil)
 		s.reconcile(t.Context())
-		if w.published() == bundle {
-			t.Error("no other CA was made")
+		if h.published() == bundle {
+			t.Error("got the same CA, want another one")
 		}
-		if err := trusts(w.published(), served(t, s)); err != nil {
+		if err := trusts(h.published(), served(t, s)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -268,18 +267,18 @@ func TestCertificateSurvivesInvalidSecret(t *testing.T) {
 
 func TestChangedConfigMapIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		s := w.replica()
+		h := newFakeHub(t)
+		s := h.replica()
 		s.reconcile(t.Context())
-		want := w.published()
+		want := h.published()
 		changed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}, Data: map[string]string{caKey: "mine", "other": "stays"}}
-		if _, err := w.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
+		if _, err := h.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		s.reconcile(t.Context())
-		published, err := w.hub.CoreV1().ConfigMaps(namespace).Get(t.Context(), object, metav1.GetOptions{})
+		published, err := h.hub.CoreV1().ConfigMaps(namespace).Get(t.Context(), object, metav1.GetOptions{})
 		if err != nil || published.Data[caKey] != want || published.Data["other"] != "stays" {
-			t.Errorf("%v, %v; want ca.crt as it was, and what else is there", published.Data, err)
+			t.Errorf("got %v, error %v; want ca.crt restored and the other key kept", published.Data, err)
 		}
 	})
 }
@@ -287,51 +286,50 @@ func TestChangedConfigMapIsRestored(t *testing.T) {
 func TestHubErrorsSayWhatToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, object, nil)
-		for want, prepare := range map[string]func(w *fakeHub){
-			"the Secret rollcall-system/rollcall-master-ca is not there: apply config/master": func(w *fakeHub) {
-				_ = w.hub.CoreV1().Secrets(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
+		for want, prepare := range map[string]func(h *fakeHub){
+			"the Secret rollcall-system/rollcall-master-ca does not exist: apply config/master": func(h *fakeHub) {
+				_ = h.hub.CoreV1().Secrets(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
 			},
-			"the ConfigMap rollcall-system/rollcall-master-ca is not there": func(w *fakeHub) {
-				_ = w.hub.CoreV1().ConfigMaps(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
+			"the ConfigMap rollcall-system/rollcall-master-ca does not exist": func(h *fakeHub) {
+				_ = h.hub.CoreV1().ConfigMaps(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
 			},
-			"needs get and update on the Secret rollcall-system/rollcall-master-ca, which the Role rollcall-master-serving-ca": func(w *fakeHub) {
+			"needs get and update on the Secret rollcall-system/rollcall-master-ca, which the Role rollcall-master-serving-ca": func(h *fakeHub) {
 				var err error = forbidden
-				w.fails("update", "secrets", err)
+				h.failRequests("update", "secrets", err)
 			},
-			"needs get and update on the ConfigMap": func(w *fakeHub) {
+			"needs get and update on the ConfigMap": func(h *fakeHub) {
 				var err error = forbidden
-				w.fails("update", "configmaps", err)
+				h.failRequests("update", "configmaps", err)
 			},
 		} {
-			w := newFakeHub(t)
-			prepare(w)
-			s := w.replica()
+			h := newFakeHub(t)
+			prepare(h)
+			s := h.replica()
 			s.reconcile(t.Context())
-			if s.Ready() == nil || !strings.Contains(w.log.String(), want) {
-				t.Errorf("ready says %v, and the log\n%s\nwant %s", s.Ready(), &w.log, want)
+			if s.Ready() == nil || !strings.Contains(h.log.String(), want) {
+				t.Errorf("got readiness %v and log\n%s\nwant %s", s.Ready(), &h.log, want)
 			}
 		}
 	})
 }
 
-// TestANewReplicaWaitsForTheHub begins while the API server is away.
+// TestReplicaWaitsForHub starts a replica while the hub is unavailable.
 func TestReplicaWaitsForHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFakeHub(t)
-		away := errors.New("connection refused")
-		back := w.fails("*", "*", away)
-		s := w.replica()
+		h := newFakeHub(t)
+		available := h.failRequests("*", "*", errors.New("connection refused"))
+		s := h.replica()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- s.Run(ctx) }()
 		<-time.After(time.Hour)
 		if err := s.Ready(); err == nil || strings.Contains(err.Error(), "connection refused") {
-			t.Errorf("ready says %v, want that there is none, without the hub's error", err)
+			t.Errorf("got readiness %v, want an error without that of the hub", err)
 		}
-		back()
+		available()
 		<-time.After(retryPeriod)
 		synctest.Wait()
-		if err := trusts(w.published(), served(t, s)); err != nil {
+		if err := trusts(h.published(), served(t, s)); err != nil {
 			t.Error(err)
 		}
 		cancel()
@@ -342,8 +340,8 @@ func TestReplicaWaitsForHub(t *testing.T) {
 }
 
 func TestClientsVerifyTheServer(t *testing.T) {
-	w := newFakeHub(t)
-	s := w.replica()
+	h := newFakeHub(t)
+	s := h.replica()
 	s.reconcile(t.Context())
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", s.TLSConfig())
 	if err != nil {
@@ -359,7 +357,7 @@ func TestClientsVerifyTheServer(t *testing.T) {
 		}
 	}()
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(w.published()))
+	pool.AppendCertsFromPEM([]byte(h.published()))
 	c, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{RootCAs: pool})
 	if err != nil {
 		t.Fatal(err)
