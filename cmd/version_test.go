@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestEveryProgramTellsItsVersion builds all programs as hack/build.sh does.
+// TestVersionFlag builds all programs as hack/build.sh does.
 func TestVersionFlag(t *testing.T) {
 	dir := t.TempDir()
 	run(t, "..", "hack/build.sh", dir)

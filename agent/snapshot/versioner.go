@@ -24,7 +24,7 @@ func newVersioner(epoch uint64) versioner {
 	return versioner{version: &Version{State: &state.State{Epoch: epoch}}, maxTombstones: maxTombstones}
 }
 
-// take applies a batch and returns the next Version. changed reports whether objects or
+// apply applies a batch and returns the next Version. changed reports whether objects or
 // section errors differ; a new reading of usage or time of a section does not count.
 func (vs *versioner) apply(b batch) (v *Version, changed bool) {
 	next := *vs.version

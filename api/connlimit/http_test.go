@@ -54,8 +54,8 @@ func serve(t *testing.T, handler http.HandlerFunc, play func(connect func() net.
 	})
 }
 
-// TestABodyThatNeverComesEnds is the attack of a request that announces a body and sends
-// none, to a handler that reads it and to one that does not.
+// TestMissingBodyTimesOut sends requests that announce a body but send none, to a handler that reads
+// it and to one that does not.
 func TestMissingBodyTimesOut(t *testing.T) {
 	for _, announced := range []string{"Content-Length: 10", "Transfer-Encoding: chunked"} {
 		for _, reads := range []bool{true, false} {

@@ -89,7 +89,7 @@ func newPrinter[T any](p *plugin, k *kind[T], o *output, hidden hiddenColumns) (
 	return &printer[T]{k, hidden, o.human(), o.watch && o.events, p.now, p.Out, printers.GetNewTabWriter(p.Out), delegate}, nil
 }
 
-// print prints items. If single is true, a single item is printed as an object and not as a
+// write prints items. If single is true, a single item is printed as an object and not as a
 // list.
 func (p *printer[T]) write(items []item[T], single bool) error {
 	var object runtime.Object

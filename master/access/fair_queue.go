@@ -58,7 +58,7 @@ func newFairQueue(c queueConfig) *fairQueue {
 	return &fairQueue{config: c, rate: rate.NewLimiter(c.qps, c.burst), keys: map[string]*queueKey{}}
 }
 
-// waitingNow returns the number of waiting callers.
+// waitingCallers returns the number of waiting callers.
 func (q *fairQueue) waitingCallers() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -116,7 +116,7 @@ func (q *fairQueue) releaseLocked(k *queueKey) {
 	q.dispatchLocked()
 }
 
-// leave removes a caller that gives up, and releases it if it was admitted meanwhile.
+// abandon removes a caller that gives up, and releases it if it was admitted meanwhile.
 func (q *fairQueue) abandon(k *queueKey, element *list.Element, admitted chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

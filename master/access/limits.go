@@ -19,7 +19,7 @@ import (
 const (
 	// acceptedFor applies to accepted tokens and granted access.
 	acceptedFor = 10 * time.Second
-	// refusedFor applies to rejected tokens.
+	// rejectedFor applies to rejected tokens.
 	rejectedFor = 10 * time.Second
 	// deniedFor, less up to deniedJitter, applies to denied access. The jitter keeps the reviews
 	// for a list of clusters from expiring at the same time.

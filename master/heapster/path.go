@@ -87,7 +87,7 @@ func match(parts, pattern []string) bool {
 	return true
 }
 
-// name sets the fields of q from the path parameters.
+// setParameters sets the fields of q from the path parameters.
 func (q *Query) setParameters(parts, pattern []string) {
 	for i, p := range pattern {
 		switch p {

@@ -89,8 +89,8 @@ func suffix(want, got []Sample) []Sample {
 	return want[max(i, 0):]
 }
 
-// since returns the samples from an instant on.
-func remove(samples []Sample, before int64) []Sample {
+// samplesSince returns the samples at or after a time.
+func samplesSince(samples []Sample, before int64) []Sample {
 	return slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Time < before })
 }
 
@@ -229,7 +229,7 @@ func (p *scenario) check() {
 		}
 	}
 	for labels, k := range p.model.series {
-		if n := len(samplesOnly(remove(k.cpu, cutoff))); n > 0 && !seen[labels] {
+		if n := len(samplesOnly(samplesSince(k.cpu, cutoff))); n > 0 && !seen[labels] {
 			p.t.Fatalf("no series of %+v, want %d samples", labels, n)
 		}
 	}
@@ -244,7 +244,7 @@ func (p *scenario) compare(s Series, m Metric, want []Sample, cutoff int64) {
 	if w := suffix(want, got); !slices.Equal(got, w) {
 		p.t.Fatalf("metric %d of %+v is\n%v\nwant\n%v", m, s.Labels, got, w)
 	}
-	if g, w := samplesOnly(remove(got, cutoff)), samplesOnly(remove(want, cutoff)); !slices.Equal(g, w) {
+	if g, w := samplesOnly(samplesSince(got, cutoff)), samplesOnly(samplesSince(want, cutoff)); !slices.Equal(g, w) {
 		p.t.Fatalf("metric %d of %+v within the window is\n%v\nwant\n%v", m, s.Labels, g, w)
 	}
 }

@@ -78,7 +78,7 @@ func (a *API) toClusters(registered []Registered) []view.Cluster {
 	return list
 }
 
-// observe returns the status of a cluster. If it has not reported to this master yet, the summary
+// status returns the status of a cluster. If it has not reported to this master yet, the summary
 // that another master stored is filled in.
 func (a *API) status(cluster string) session.Status {
 	o := a.config.Sessions.Status(cluster)
@@ -92,7 +92,7 @@ func (a *API) status(cluster string) session.Status {
 	return o
 }
 
-// listed returns a cluster as the list shows it: with the last report, which may be old, or
+// toCluster returns a cluster as the list shows it: with the last report, which may be old, or
 // otherwise with the last summary that was requested on its own.
 func toCluster(registered Registered, o session.Status, v *session.Report, now time.Time) view.Cluster {
 	c := view.Cluster{

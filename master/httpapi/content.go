@@ -10,7 +10,7 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// preferred holds the encodings, best compression first. The first wins among equally acceptable
+// encodingsBySize holds the encodings, best compression first. The first wins among equally acceptable
 // ones.
 var encodingsBySize = [...]view.Encoding{view.Zstd, view.Gzip, view.Identity}
 

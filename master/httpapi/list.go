@@ -42,7 +42,7 @@ func (a *API) writeList(w http.ResponseWriter, r *http.Request, body view.Body) 
 	return a.writeWithETag(w, r, body)
 }
 
-// visibleList builds a list whose clusters are reviewed one by one.
+// visibleListBuilder builds a list whose clusters are reviewed one by one.
 type visibleListBuilder struct {
 	api       *API
 	authorize Authorizer

@@ -220,7 +220,7 @@ func (a *API) serveOpenAPI(w http.ResponseWriter, r *http.Request) error {
 	return a.writeWithETag(w, r, view.Body{p.json})
 }
 
-// openAPIPage serves the OpenAPI document as an HTML page. Its Content-Security-Policy forbids the
+// serveOpenAPIPage serves the OpenAPI document as an HTML page. Its Content-Security-Policy forbids the
 // page to load anything.
 func (a *API) serveOpenAPIPage(w http.ResponseWriter, r *http.Request) error {
 	p, err := a.openAPI()

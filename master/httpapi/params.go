@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxQuery is the maximum length of a query string in bytes.
+	// maxQueryBytes is the maximum length of a query string in bytes.
 	maxQueryBytes = 8 << 10
 
 	// Limits of the parameter timeout.

@@ -155,7 +155,7 @@ func (a *API) queryPrometheus(w http.ResponseWriter, r *http.Request, serve func
 	return answer, err
 }
 
-// formOf returns the parameters of the query string and of the body.
+// parseForm returns the parameters of the query string and of the body.
 func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if len(r.URL.RawQuery) > maxForm {
 		return nil, &prom.Error{Type: prom.ErrorBadData, Err: errors.New("the query string is longer than 64 KiB")}

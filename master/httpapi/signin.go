@@ -32,7 +32,7 @@ const (
 	// proxy that terminates TLS.
 	plainCookie = "rollcall-session"
 
-	// maxCredentials is the maximum length of the body in bytes. Tokens have a few KiB at most.
+	// maxCredentialsBytes is the maximum length of the body in bytes. Tokens have a few KiB at most.
 	maxCredentialsBytes = 32 << 10
 )
 
@@ -57,7 +57,7 @@ type credentials struct {
 	Token string `json:"token"`
 }
 
-// signedIn is the response that describes the caller.
+// sessionInfo is the response that describes the caller.
 type sessionInfo struct {
 	// Required is false if signing in is disabled.
 	Required bool   `json:"required"`
@@ -83,7 +83,7 @@ func (a *API) sessionOperations() []operation {
 	}
 }
 
-// session returns the authenticated user.
+// getSession returns the authenticated user.
 func (a *API) getSession(w http.ResponseWriter, r *http.Request) error {
 	if err := rejectQuery(r); err != nil {
 		return err

@@ -21,9 +21,9 @@ const (
 )
 
 var (
-	// errSlow ends the stream of a client that does not read.
+	// errSlowClient ends the stream of a client that does not read.
 	errSlowClient = errors.New("the client does not read the stream")
-	// errGone ends the stream of a client that has disconnected.
+	// errClientGone ends the stream of a client that has disconnected.
 	errClientGone = errors.New("the client has disconnected")
 )
 

@@ -13,9 +13,9 @@ import (
 const (
 	// maxTimeoutSeconds is the maximum value of timeoutSeconds: one day.
 	maxTimeoutSeconds = 24 * 60 * 60
-	// maxDetails is the maximum number of clusters in the parameter detail.
+	// maxDetailClusters is the maximum number of clusters in the parameter detail.
 	maxDetailClusters = 64
-	// maxDemands is the maximum number of clusters in the parameter demand.
+	// maxDemandClusters is the maximum number of clusters in the parameter demand.
 	maxDemandClusters = 10_000
 	allClusters       = "*"
 )

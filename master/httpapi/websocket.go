@@ -17,7 +17,7 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// maxMessage is the maximum length of a client's message in bytes.
+// maxMessageBytes is the maximum length of a client's message in bytes.
 const maxMessageBytes = 64 << 10
 
 // ReasonCrossOrigin is the reason of a Problem for a page of another site that opens a websocket,

@@ -47,7 +47,7 @@ func sortFamilies(parts ...[]family) []family {
 	return all
 }
 
-// collector collects the series that match. It works on one family of one cluster at a time.
+// seriesCollector collects the series that match. It works on one family of one cluster at a time.
 type seriesCollector struct {
 	// matchers are those on labels other than the metric name and the cluster.
 	matchers []*labels.Matcher

@@ -11,7 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// maxToken is the maximum length of a continue token in bytes.
+// maxTokenBytes is the maximum length of a continue token in bytes.
 const maxTokenBytes = 4 << 10
 
 // continueToken is the position behind a page. The next page shows the current rows behind Key. A

@@ -95,6 +95,6 @@ func (d *Document) encode(part Part, e Encoding, c *compressor) (*EncodedBody, e
 	return newEncodedBody(Body{compressed}, e), err
 }
 
-// maxJoined is the size in bytes up to which an uncompressed response is also kept as one slice.
+// maxJoinedBytes is the size in bytes up to which an uncompressed response is also kept as one slice.
 // For small responses, one write is cheaper than several.
 const maxJoinedBytes = 512 << 10

@@ -15,7 +15,7 @@ const (
 	// MaxLimit is the maximum number of rows on a page.
 	MaxLimit = 10_000
 	maxPort  = 65535
-	// maxValue is the maximum length of a parameter value in bytes. Names in Kubernetes have at
+	// maxValueBytes is the maximum length of a parameter value in bytes. Names in Kubernetes have at
 	// most 253.
 	maxValueBytes = 512
 	// maxWords is the maximum number of words in q.
@@ -107,7 +107,7 @@ func Parameters(p Part) []Parameter {
 	return all
 }
 
-// paging holds the parameters that divide a list into pages. The whole document does not support
+// pagingParameters holds the parameters that divide a list into pages. The whole document does not support
 // them.
 var pagingParameters = []string{"limit", "continue"}
 

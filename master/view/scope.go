@@ -45,5 +45,5 @@ func (s *Scope) rows(r rowEncoder) rowEncoder {
 // eventKinds holds the kind in the events of each kind of object.
 var eventKinds = [state.NumKinds]string{state.KindNode: "Node", state.KindPod: "Pod", state.KindContainer: "Container", state.KindPort: "Port"}
 
-// partOf holds the list that each kind of object belongs to.
+// partOfKind holds the list that each kind of object belongs to.
 var partOfKind = [state.NumKinds]Part{state.KindNode: Nodes, state.KindPod: Pods, state.KindContainer: Containers, state.KindPort: Ports}

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// maxShared is the number of scopes for which the bytes of one change are kept. Further scopes are
+// maxCachedScopes is the number of scopes for which the bytes of one change are kept. Further scopes are
 // encoded for each reader.
 const maxCachedScopes = 64
 

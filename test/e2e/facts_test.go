@@ -18,7 +18,7 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// reported is what Rollcall says of the cluster, as lines that can be compared.
+// facts has the facts that Rollcall reports about the cluster, as comparable lines.
 type facts struct {
 	// requested by node: cpu and memory requests and limits, as kubectl describes them.
 	requested map[string]string
@@ -119,7 +119,7 @@ var (
 	allocated = regexp.MustCompile(`(?m)^\s+(cpu|memory)\s+(\S+) \(\d+%\)\s+(\S+) \(\d+%\)$`)
 )
 
-// describeNodes reads «Allocated resources» of kubectl describe node.
+// describeNodes parses "Allocated resources" in the output of kubectl describe node.
 func (f facts) describeNodes() error {
 	out, err := world.large.Kubectl("describe", "nodes")
 	if err != nil {

@@ -143,7 +143,7 @@ func TestDashboardsShowData(t *testing.T) {
 	s := source{world.master.HTTP, world.master.URL + "/prometheus"}
 	var sum struct{ Result []json.RawMessage }
 	if err := s.ask(t, "/api/v1/query", url.Values{"query": {"1+1"}, "time": {"4"}}, &sum); err != nil {
-		t.Errorf("«Save & test»: %v", err)
+		t.Errorf("Save & test: %v", err)
 	}
 	// The dashboard of one cluster has it report; the others show what there is by then.
 	for _, name := range []string{"rollcall-cluster", "rollcall-ports", "rollcall-fleet"} {

@@ -66,7 +66,7 @@ func (w *Cluster) pod(nodes int) []state.Object {
 	p.Controller = state.Owner{Kind: "ReplicaSet", Name: app + "-5d4f"}
 	switch w.rand.IntN(20) {
 	case 0:
-		p.Phase, p.Node, p.Reason, p.Message, p.UnschedulableSince = state.PodPending, "", "Unschedulable", "0/3 nodes are available: «Insufficient cpu».", w.randomTime()
+		p.Phase, p.Node, p.Reason, p.Message, p.UnschedulableSince = state.PodPending, "", "Unschedulable", "0/3 nodes are available: 3 × Insufficient cpu.", w.randomTime()
 	case 1:
 		p.Storage = []state.Volume{{Name: "data", Claim: "data-" + p.Name, CapacityBytes: 10 << 30, MountPath: "/data"}, {Name: "scratch", Claim: p.Name + "-scratch", MountPath: "/scratch", Ephemeral: true}}
 	case 2:
