@@ -48,7 +48,7 @@ type agent struct {
 	handler *report.Handler
 	// freeMemory has a value if runMemoryReleaser should return memory to the operating system.
 	freeMemory chan struct{}
-	// workers keep the store up to date. Each runs until its context is done.
+	// workers keep the store up to date. Each returns when its context is done.
 	workers []func(context.Context) error
 	// servers are listening at addresses.
 	servers   []*server

@@ -29,8 +29,8 @@ func newMasterKey(t *testing.T, dir, name string) (ed25519.PublicKey, string) {
 	return key.Public().(ed25519.PublicKey), path + ".pub"
 }
 
-// TestMasterKeysAreReloaded checks that changed keys have an effect within 10 s, and that files which cannot be read have
-// none.
+// TestMasterKeysAreReloaded checks that changed keys have an effect within 10 s, and that files which cannot be read
+// have none.
 func TestMasterKeysAreReloaded(t *testing.T) {
 	dir := t.TempDir()
 	older, olderFile := newMasterKey(t, dir, "older")

@@ -116,8 +116,8 @@ func onlyLoopbackHosts(handler http.Handler) http.Handler {
 	})
 }
 
-// serverTLS returns the TLS configuration for masters, or nil for plain ws. It requires TLS 1.3, to which signatures can
-// be bound.
+// serverTLS returns the TLS configuration for masters, or nil for plain ws. It requires TLS 1.3, to which signatures
+// can be bound.
 func (c *Config) serverTLS() (*tls.Config, error) {
 	if c.servesPlain() {
 		c.Log.Warn("INSECURE: serving plain ws: anyone on the network path can read and change all messages", "address", c.Listen)
