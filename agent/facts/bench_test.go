@@ -13,10 +13,10 @@ import (
 
 var isReady = facts.Condition{Type: "Ready", Status: state.True}
 
-func atNoon() state.Time { return noon }
+func clockAtNoon() state.Time { return noon }
 
-// benchPod is a pod as most are: one main container and, for every other, a
-// sidecar; resources, a claim for one in ten.
+// benchPod returns a typical pod: one main container with resources, a sidecar in every second pod, a claim in every
+// tenth.
 func benchPod(i int) *facts.PodInput {
 	started := state.Time(1_767_261_600 + i)
 	pod := &facts.PodInput{
@@ -50,9 +50,9 @@ func benchPods(n int) []*facts.PodInput {
 	return pods
 }
 
-// benchTracker knows of 500 nodes and n pods.
+// benchTracker returns a Tracker with 500 nodes and n pods.
 func benchTracker(n int) *facts.Tracker {
-	t := facts.NewTracker(atNoon)
+	t := facts.NewTracker(clockAtNoon)
 	for i := range 500 {
 		t.SetNode(&facts.NodeInput{Name: fmt.Sprintf("node-%d", i), KubeletPort: 10250})
 	}
@@ -60,7 +60,7 @@ func benchTracker(n int) *facts.Tracker {
 	return t
 }
 
-// benchSlices are the slices of one Service with n pods, 100 in each.
+// benchSlices returns the slices of one Service with n pods, 100 pods per slice.
 func benchSlices(n int) []*facts.SliceInput {
 	var all []*facts.SliceInput
 	for i := range n {
@@ -85,33 +85,33 @@ func BenchmarkFirstListOf5000Pods(b *testing.B) {
 	pods := benchPods(5000)
 	b.ReportAllocs()
 	for b.Loop() {
-		facts.NewTracker(atNoon).SetPod(pods...)
+		facts.NewTracker(clockAtNoon).SetPod(pods...)
 	}
 }
 
-func BenchmarkRelistOf5000PodsThatDidNotChange(b *testing.B) {
+func BenchmarkRelistOf5000UnchangedPods(b *testing.B) {
 	t, pods := benchTracker(5000), benchPods(5000)
 	b.ReportAllocs()
 	for b.Loop() {
 		if c := t.SetPod(pods...); len(c.Upserts) > 0 {
-			b.Fatalf("%d facts changed", len(c.Upserts))
+			b.Fatalf("got %d changed facts", len(c.Upserts))
 		}
 	}
 }
 
-// A pod of 20,000 restarts: its container's fact changes, its node's load does not.
+// BenchmarkPodEventAmong20000Pods measures the restart of a container, which changes one fact.
 func BenchmarkPodEventAmong20000Pods(b *testing.B) {
 	t, pod := benchTracker(20_000), benchPod(4711)
 	b.ReportAllocs()
 	for b.Loop() {
 		pod.Containers[0].Status.Restarts++
 		if c := t.SetPod(pod); len(c.Upserts) != 1 {
-			b.Fatalf("%d facts changed", len(c.Upserts))
+			b.Fatalf("got %d changed facts", len(c.Upserts))
 		}
 	}
 }
 
-func BenchmarkPodComesAndGoesAmong20000Pods(b *testing.B) {
+func BenchmarkAddAndDeletePodAmong20000Pods(b *testing.B) {
 	t, pod := benchTracker(20_000), benchPod(20_001)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -120,25 +120,25 @@ func BenchmarkPodComesAndGoesAmong20000Pods(b *testing.B) {
 	}
 }
 
-// One of 500 endpoints of a Service turns ready or not.
+// BenchmarkSliceEventOf500Endpoints measures a change of the readiness of one endpoint.
 func BenchmarkSliceEventOf500Endpoints(b *testing.B) {
 	t, all := benchTracker(20_000), benchSlices(500)
 	t.SetService(&benchService)
 	t.SetSlice(all...)
 	b.ReportAllocs()
 	for b.Loop() {
-		turned := *all[2]
-		turned.Endpoints = slices.Clone(turned.Endpoints)
-		turned.Endpoints[42].Ready = !turned.Endpoints[42].Ready
-		all[2] = &turned
-		if c := t.SetSlice(&turned); len(c.Upserts) != 1 {
-			b.Fatalf("%d facts changed", len(c.Upserts))
+		changed := *all[2]
+		changed.Endpoints = slices.Clone(changed.Endpoints)
+		changed.Endpoints[42].Ready = !changed.Endpoints[42].Ready
+		all[2] = &changed
+		if c := t.SetSlice(&changed); len(c.Upserts) != 1 {
+			b.Fatalf("got %d changed facts", len(c.Upserts))
 		}
 	}
 }
 
-// A pod behind a Service of 500 endpoints comes and goes.
-func BenchmarkPodOf500EndpointsComesAndGoes(b *testing.B) {
+// BenchmarkDeleteAndAddPodOf500Endpoints measures the deletion and addition of a pod of a Service with 500 endpoints.
+func BenchmarkDeleteAndAddPodOf500Endpoints(b *testing.B) {
 	t, pod := benchTracker(20_000), benchPod(40)
 	t.SetService(&benchService)
 	t.SetSlice(benchSlices(500)...)
@@ -153,10 +153,10 @@ func BenchmarkPortMapOf500Endpoints(b *testing.B) {
 	all := benchSlices(500)
 	b.ReportAllocs()
 	for b.Loop() {
-		t := facts.NewTracker(atNoon)
+		t := facts.NewTracker(clockAtNoon)
 		t.SetSlice(all...)
 		if c := t.SetService(&benchService); len(c.Upserts) != 501 {
-			b.Fatalf("%d facts", len(c.Upserts))
+			b.Fatalf("got %d facts, want 501", len(c.Upserts))
 		}
 	}
 }

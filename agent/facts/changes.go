@@ -6,46 +6,45 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// changes gathers what a call of the Tracker changed. Every object belongs to one
-// owner (a node, a pod, a Service, an endpoint of one), whose objects are replaced
-// at most once a call, so no key is gathered twice.
+// changes collects the changes of one call of the Tracker. Every fact belongs to one owner: a node, a pod, a Service,
+// or an endpoint of a Service. The facts of an owner are replaced at most once per call, so no key occurs twice.
 type changes state.Changes
 
-// replace replaces the objects of an owner by fresh, records the differences, and returns the
-// owner's objects in key order. Equal objects keep their identity, so that the facts in the
-// Tracker and in the State share memory.
-func (c *changes) replace(held, fresh []state.Object) []state.Object {
-	fresh = inKeyOrder(fresh)
-	for i, object := range fresh {
+// replace replaces the facts of an owner, which are sorted by key, and records the differences. It returns the next
+// facts sorted by key. A fact that is equal to an old one is replaced by the old one, so that the Tracker and the
+// State share its memory.
+func (c *changes) replace(old, next []state.Object) []state.Object {
+	next = sortByKey(next)
+	for i, object := range next {
 		key := object.Key()
-		for len(held) > 0 && held[0].Key().Compare(key) < 0 {
-			c.Removes = append(c.Removes, held[0].Key())
-			held = held[1:]
+		for len(old) > 0 && old[0].Key().Compare(key) < 0 {
+			c.Removes = append(c.Removes, old[0].Key())
+			old = old[1:]
 		}
-		if len(held) > 0 && held[0].Key() == key {
-			if state.Equal(held[0], object) {
-				fresh[i] = held[0]
+		if len(old) > 0 && old[0].Key() == key {
+			if state.Equal(old[0], object) {
+				next[i] = old[0]
 			} else {
 				c.Upserts = append(c.Upserts, object)
 			}
-			held = held[1:]
+			old = old[1:]
 			continue
 		}
 		c.Upserts = append(c.Upserts, object)
 	}
-	for _, gone := range held {
-		c.Removes = append(c.Removes, gone.Key())
+	for _, object := range old {
+		c.Removes = append(c.Removes, object.Key())
 	}
-	return fresh
+	return next
 }
 
-// inKeyOrder sorts objects in place; of several under one key the first stays.
-func inKeyOrder(objects []state.Object) []state.Object {
+// sortByKey sorts objects in place. If several have the same key, it keeps the first one.
+func sortByKey(objects []state.Object) []state.Object {
 	slices.SortStableFunc(objects, func(a, b state.Object) int { return a.Key().Compare(b.Key()) })
 	return slices.CompactFunc(objects, func(a, b state.Object) bool { return a.Key() == b.Key() })
 }
 
-// appendObjects adds facts of one type to a list of facts of any.
+// appendObjects appends facts of one type to a list of facts of any type.
 func appendObjects[T state.Object](to []state.Object, facts ...T) []state.Object {
 	for _, fact := range facts {
 		to = append(to, fact)

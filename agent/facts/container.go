@@ -6,13 +6,12 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// containerCreating is what the kubelet says of a container that it has not come
-// to yet, and what is said of one before the kubelet says anything.
+// containerCreating is the reason that the kubelet sets for a container that it has not started yet. It is also used
+// for a container without a status.
 const containerCreating = "ContainerCreating"
 
-// container returns the fact of a container of a pod, but for since when it does not
-// work.
-func container(pod *PodInput, in *ContainerInput) *state.Container {
+// newContainer returns the fact of a container of a pod without NotReadySince and CrashLoopSince.
+func newContainer(pod *PodInput, in *ContainerInput) *state.Container {
 	c := &state.Container{
 		Namespace:     pod.Namespace,
 		Pod:           pod.Name,
@@ -28,23 +27,23 @@ func container(pod *PodInput, in *ContainerInput) *state.Container {
 	}
 	if in.Status == nil {
 		c.NoStatus = true
-		c.State, c.Reason = withoutStatus(pod)
+		c.State, c.Reason = stateWithoutStatus(pod)
 	} else {
 		addStatus(c, in.Status)
 	}
 	return c
 }
 
-// addStatus adds what the kubelet says. Resources in force win over the spec's,
-// which they follow once an in-place resize is done (KEP-1287).
+// addStatus adds the status that the kubelet reports. The actual resources replace those of the spec, from which they
+// differ during an in-place resize (KEP-1287).
 func addStatus(c *state.Container, status *ContainerStatus) {
 	if status.Image != c.Image {
 		c.StatusImage = status.Image
 	}
 	c.ImageID = status.ImageID
 	c.State = status.State
-	c.Reason = text(status.Reason)
-	c.Message = text(status.Message)
+	c.Reason = truncateText(status.Reason)
+	c.Message = truncateText(status.Message)
 	c.ExitCode = status.ExitCode
 	c.Ready = status.Ready
 	c.Restarts = status.Restarts
@@ -61,17 +60,16 @@ func addStatus(c *state.Container, status *ContainerStatus) {
 	c.Requests, c.Limits = r.Requests, r.Limits
 }
 
-// withoutStatus returns the state of a container of which the kubelet has not said
-// anything: its pod has ended without it, has no node, or the kubelet has not come to
-// it.
-func withoutStatus(pod *PodInput) (state.ContainerState, string) {
+// stateWithoutStatus returns the state and reason of a container without a status: its pod is finished, has no node,
+// or the kubelet has not started the container yet.
+func stateWithoutStatus(pod *PodInput) (state.ContainerState, string) {
 	switch {
 	case pod.Phase == state.PodSucceeded:
 		return state.Terminated, completed
 	case pod.Phase == state.PodFailed:
-		return state.Terminated, text(pod.Reason)
+		return state.Terminated, truncateText(pod.Reason)
 	case pod.Scheduled.Status == state.False && pod.Scheduled.Reason != "":
-		return state.Waiting, text(pod.Scheduled.Reason)
+		return state.Waiting, truncateText(pod.Scheduled.Reason)
 	case pod.Node == "":
 		return state.Waiting, string(corev1.PodPending)
 	}

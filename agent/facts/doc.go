@@ -1,12 +1,10 @@
-// Package facts turns what Kubernetes says of a cluster into what Rollcall says
-// of it: slim inputs in, state.Objects out.
+// Package facts derives Rollcall's facts (state.Objects) about a cluster from slim copies of its Kubernetes
+// objects (inputs).
 //
-// Each fact is a pure function in a file of its own: what a node is, what its pods
-// take of it, who owns a pod, why a container waits, which port of which node is
-// taken and where it leads. A Tracker keeps what the joins between objects need
-// and recomputes, for each event, only the facts which that event touches.
+// Most facts are computed by pure functions, one file per fact: a node's conditions, the load of a node, the owner of a
+// pod, why a container waits, which port of which node is in use and where it leads. A Tracker holds what the joins
+// between objects need. For each event it recomputes only the facts that depend on the changed object.
 //
-// The package knows Kubernetes' types only where a rule is Kubernetes' own (what
-// a pod requests); it knows nothing of clients, watches or the wire, starts no
-// goroutine and reads no clock.
+// The package uses Kubernetes' own types and code only for rules that Kubernetes defines, such as the resources that
+// a pod requests. It has no clients or watches and does no I/O. It starts no goroutines and reads no clock.
 package facts

@@ -6,12 +6,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Inputs hold what the facts need of a Kubernetes object and nothing else. They
-// belong to whoever made them until they are handed to a Tracker, and to the facts
-// from then on: strings and slices are shared, not copied, and the elements of a
-// list are taken out of it.
+// Inputs have only the fields of a Kubernetes object that facts need. A caller that passes an input to a Tracker must
+// not modify it afterwards, because facts share its strings and slices.
 
-// NodeInput is a Node.
+// NodeInput has the fields of a Node.
 type NodeInput struct {
 	Name          string
 	Labels        map[string]string
@@ -22,10 +20,10 @@ type NodeInput struct {
 	Addresses     []state.NodeAddress
 	Capacity      state.Resources
 	Allocatable   state.Resources
-	// CapacityZeros and AllocatableZeros tell which amounts are set to zero.
+	// CapacityZeros and AllocatableZeros are the amounts that are explicitly set to zero.
 	CapacityZeros    state.Zeros
 	AllocatableZeros state.Zeros
-	// KubeletPort is status.daemonEndpoints.kubeletEndpoint; 0 where there is none.
+	// KubeletPort is status.daemonEndpoints.kubeletEndpoint, or 0 if there is none.
 	KubeletPort uint16
 	ProviderID  string
 	PodCIDR     string
@@ -41,7 +39,7 @@ type NodeInput struct {
 	ContainerRuntime string
 }
 
-// Condition is one condition of a node or pod. Its zero value is none at all.
+// Condition is one condition of a node or pod. The zero value is a missing condition.
 type Condition struct {
 	Type    string
 	Status  state.Tristate
@@ -51,12 +49,12 @@ type Condition struct {
 	Since state.Time
 }
 
-// PodInput is a Pod.
+// PodInput has the fields of a Pod.
 type PodInput struct {
 	Namespace string
 	Name      string
 	UID       state.UID
-	// Node is spec.nodeName: empty until the pod is bound.
+	// Node is spec.nodeName. It is empty until the pod is bound.
 	Node          string
 	CreatedAt     state.Time
 	StartedAt     state.Time
@@ -72,58 +70,55 @@ type PodInput struct {
 	Message       string
 	PodIPs        []string
 	HostIP        string
-	// Controller is the owner with controller: true; its zero value: none.
+	// Controller is the owner with controller=true. The zero value means none.
 	Controller state.Owner
-	// TemplateHash is the label pod-template-hash, RolloutHash the label
-	// rollouts-pod-template-hash.
+	// TemplateHash is the label pod-template-hash. RolloutHash is the label rollouts-pod-template-hash.
 	TemplateHash string
 	RolloutHash  string
-	// Labels are the pod's labels: see LabelSet.
-	Labels LabelSet
+	Labels       LabelSet
 	// Mute is the annotation rollcall.dev/mute.
 	Mute string
-	// Requested and Limits are those of the whole pod: see PodResources.
+	// Requested and Limits are the results of PodResources.
 	Requested state.Resources
 	Limits    state.Resources
-	// Scheduled, Initialized, ContainersReady and Ready are the pod's conditions of
-	// those names; a condition without a type is missing.
+	// Scheduled, Initialized, ContainersReady and Ready are the pod's conditions of these types.
 	Scheduled       Condition
 	Initialized     Condition
 	ContainersReady Condition
 	Ready           Condition
 	Mounts          []Mount
 	Containers      []ContainerInput
-	// InitStatuses and Statuses are the statuses of init containers and of main
-	// containers in the API's order, also those of containers that the spec has not.
+	// InitStatuses and Statuses are the statuses of init containers and main containers in the order of the API, including
+	// those of containers that are not in the spec.
 	InitStatuses []*ContainerStatus
 	Statuses     []*ContainerStatus
 }
 
-// Mount is where a container of a pod has a PersistentVolumeClaim.
+// Mount is a mount of a PersistentVolumeClaim in a container of a pod.
 type Mount struct {
 	// Volume is the name of the pod's volume.
 	Volume string
 	Claim  string
-	// Path is empty where no container mounts the claim.
+	// Path is empty if no container mounts the claim.
 	Path string
 	// Ephemeral reports that the volume is a generic ephemeral one.
 	Ephemeral bool
 }
 
-// ContainerInput is a container of a pod, of any kind, with its status.
+// ContainerInput has the fields of a container of any kind, with its status.
 type ContainerInput struct {
 	Name     string
 	Kind     state.ContainerKind
 	Image    string
 	Requests state.Resources
 	Limits   state.Resources
-	// RequestZeros and LimitZeros tell which requests and limits the spec sets to zero.
+	// RequestZeros and LimitZeros are the requests and limits that the spec explicitly sets to zero.
 	RequestZeros state.Zeros
 	LimitZeros   state.Zeros
 	Ports        []ContainerPort
-	// RestartPolicy is the container's own; RestartPolicyNone where it has none.
+	// RestartPolicy is the container's own policy, or RestartPolicyNone if it has none.
 	RestartPolicy state.RestartPolicy
-	// Status is nil until the kubelet has said something of the container.
+	// Status is nil until the kubelet reports a status of the container.
 	Status *ContainerStatus
 }
 
@@ -131,22 +126,22 @@ type ContainerInput struct {
 type ContainerPort struct {
 	Protocol state.Protocol
 	Port     uint16
-	// HostPort is 0 where none is asked for.
+	// HostPort is 0 if none is requested.
 	HostPort uint16
 	HostIP   string
 }
 
-// ContainerStatus is what the kubelet says of a container.
+// ContainerStatus is the status of a container that the kubelet reports.
 type ContainerStatus struct {
 	Name    string
 	Image   string
 	ImageID string
 	State   state.ContainerState
 	Ready   bool
-	// Started reports that the startup probe has succeeded, or that there is none.
+	// Started reports whether the startup probe has succeeded or there is none.
 	Started  bool
 	ExitCode int32
-	// Signal is the signal that ended the container, where the runtime says so.
+	// Signal is the signal that terminated the container, if the runtime reports it.
 	Signal     int32
 	Restarts   int32
 	Reason     string
@@ -154,32 +149,32 @@ type ContainerStatus struct {
 	StartedAt  state.Time
 	FinishedAt state.Time
 	Last       *state.LastTermination
-	// LastStartedAt is when the run that Last is about began.
+	// LastStartedAt is when the run described by Last started.
 	LastStartedAt state.Time
-	// Resources are the ones in force, which an in-place resize may have made
-	// differ from the spec; nil where the kubelet does not say.
+	// Resources are the actual resources, which differ from the spec during an in-place resize. It is nil if the
+	// kubelet does not report them.
 	Resources *ContainerResources
 }
 
-// ContainerResources are what a container asks for and may have at most.
+// ContainerResources holds the requests and limits of a container.
 type ContainerResources struct {
 	Requests state.Resources
 	Limits   state.Resources
 }
 
-// ServiceInput is a Service.
+// ServiceInput has the fields of a Service.
 type ServiceInput struct {
 	Namespace string
 	Name      string
 	UID       state.UID
 	CreatedAt state.Time
 	Type      corev1.ServiceType
-	// Selector is empty where the Service has none.
+	// Selector is empty if the Service has none.
 	Selector       LabelSet
 	ClusterIP      string
 	ExternalName   string
 	LoadBalancerIP string
-	// Headless says that clusterIP is None.
+	// Headless reports whether clusterIP is None.
 	Headless              bool
 	Ports                 []ServicePort
 	ExternalIPs           []string
@@ -193,16 +188,16 @@ type ServicePort struct {
 	Name     string
 	Protocol state.Protocol
 	Port     uint16
-	// NodePort is 0 where none is allocated.
+	// NodePort is 0 if none is allocated.
 	NodePort uint16
 }
 
-// SliceInput is an EndpointSlice. Every slice is kept for as long as it exists,
-// because any Service may become reachable from outside.
+// SliceInput has the fields of an EndpointSlice. A Tracker keeps all slices, because any Service may later get a row
+// in the port map.
 type SliceInput struct {
 	Namespace string
 	Name      string
-	// Service is the label kubernetes.io/service-name; empty where it is missing.
+	// Service is the label kubernetes.io/service-name, or empty if it is missing.
 	Service   string
 	Ports     []SlicePort
 	Endpoints []Endpoint
@@ -212,14 +207,14 @@ type SliceInput struct {
 type SlicePort struct {
 	Name     string
 	Protocol state.Protocol
-	// Port is 0 where the slice gives no number.
+	// Port is 0 if the slice has no port number.
 	Port uint16
 }
 
 // Endpoint is one address of an endpoint of an EndpointSlice.
 type Endpoint struct {
 	Address string
-	// Pod is the targetRef's name where that is a pod of the slice's namespace.
+	// Pod is the name in targetRef if that is a pod in the slice's namespace.
 	Pod         string
 	Node        string
 	Ready       bool
@@ -227,7 +222,7 @@ type Endpoint struct {
 	Terminating bool
 }
 
-// ClaimInput is a PersistentVolumeClaim.
+// ClaimInput has the fields of a PersistentVolumeClaim.
 type ClaimInput struct {
 	Namespace      string
 	Name           string
@@ -236,12 +231,12 @@ type ClaimInput struct {
 	VolumeMode     string
 	Volume         string
 	RequestedBytes int64
-	// CapacityBytes is status.capacity; 0 until the claim is bound.
+	// CapacityBytes is status.capacity, or 0 until the claim is bound.
 	CapacityBytes int64
 	CreatedAt     state.Time
 }
 
-// VolumeInput is a PersistentVolume.
+// VolumeInput has the fields of a PersistentVolume.
 type VolumeInput struct {
 	Name           string
 	Phase          state.VolumePhase

@@ -15,9 +15,8 @@ import (
 	"rollcall.dev/rollcall/test/kube/recording"
 )
 
-// kubeletProblems are the problems that the recordings of a real kubelet end with; none
-// where it is empty.
-var kubeletProblems = map[string]string{
+// recordedProblems maps each recording of a real kubelet to the problem at its end, or to "" if it has none.
+var recordedProblems = map[string]string{
 	"crash-loop":             "CrashLoopBackOff",
 	"crash-loop-completed":   "CrashLoopBackOff",
 	"crash-loop-slow":        "CrashLoopBackOff",
@@ -37,13 +36,13 @@ var kubeletProblems = map[string]string{
 	"job":                    "",
 }
 
-// TestProblemsOfARealKubeletStandFromBeginningToEnd replays what a real kubelet said of
-// pods over minutes. From when a problem is listed first it is listed at every second
-// until the end, since the same time, and the cluster stays unhealthy once it is.
-func TestProblemsOfARealKubeletStandFromBeginningToEnd(t *testing.T) {
+// TestProblemsInKubeletRecordingsPersist replays recordings of pods over some minutes. After a problem is first
+// listed, it must be listed at every second until the end, since the same time. A cluster that became unhealthy must
+// stay unhealthy.
+func TestProblemsInKubeletRecordingsPersist(t *testing.T) {
 	files, err := filepath.Glob("testdata/kubelet/*.yaml")
-	if err != nil || len(files) != len(kubeletProblems) {
-		t.Fatalf("%d recordings of %d, %v", len(files), len(kubeletProblems), err)
+	if err != nil || len(files) != len(recordedProblems) {
+		t.Fatalf("got %d recordings, %v; want %d", len(files), err, len(recordedProblems))
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
@@ -52,106 +51,108 @@ func TestProblemsOfARealKubeletStandFromBeginningToEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, known := kubeletProblems[name]
+			want, known := recordedProblems[name]
 			if !known {
-				t.Fatal("no problem is expected of this recording")
+				t.Fatal("recordedProblems has no entry for this recording")
 			}
 			replay(t, r, want)
 		})
 	}
 }
 
-// beyond is for how long a recording's last status is looked at.
-const beyond = 2 * time.Minute
+// tailDuration is how long the last status of a recording is checked.
+const tailDuration = 2 * time.Minute
 
+// replay replays a recording and checks the problem want at every second.
 func replay(t *testing.T, r *recording.Recording, want string) {
-	w := newWorld()
-	begun := state.TimeOf(recording.Created)
+	h := newHarness()
+	start := state.TimeOf(recording.Created)
 	var now time.Duration
 	var first state.Problem
 	unhealthy := false
-	look := func() {
-		w.now = begun + state.Time(now/time.Second)
-		sum := state.Summarize(w.state, w.now.Time())
+	check := func() {
+		h.now = start + state.Time(now/time.Second)
+		sum := state.Summarize(h.state, h.now.Time())
 		p := problemOf(sum, want)
 		switch {
 		case p == nil && first.What != "":
-			t.Fatalf("after %v %s is not listed any more: %+v", now, want, sum.Problems)
+			t.Fatalf("after %v: %s is no longer listed: %+v", now, want, sum.Problems)
 		case p == nil:
 			return
 		case first.What == "":
 			first = *p
 		case p.Since < first.Since-1 || p.Since > first.Since+1:
-			t.Fatalf("after %v it is since %s, and was since %s", now, when(p.Since), when(first.Since))
+			t.Fatalf("after %v: problem is since %s, want since %s as before", now, formatTime(p.Since), formatTime(first.Since))
 		}
 		if unhealthy && sum.Healthy {
-			t.Fatalf("after %v the cluster is healthy again: %+v", now, sum.Problems)
+			t.Fatalf("after %v: the cluster is healthy again: %+v", now, sum.Problems)
 		}
 		unhealthy = !sum.Healthy
 	}
 	var last *corev1.Pod
 	for at, pod := range r.Pods() {
 		for ; now < at; now = min(at, now+time.Second) {
-			look()
+			check()
 		}
 		now = at
-		w.now = begun + state.Time(now/time.Second)
+		h.now = start + state.Time(now/time.Second)
 		if slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue
 		}) {
 			pod.Spec.NodeName = "node"
 		}
-		if err := w.set(informer.PodInput(pod)); err != nil {
+		if err := h.set(informer.PodInput(pod)); err != nil {
 			t.Fatal(err)
 		}
-		look()
+		check()
 		last = pod
-		afterRestart(t, w, pod, want, first)
+		checkRestartedAgent(t, h, pod, want, first)
 	}
-	for end := now + beyond; now < end; now += time.Second {
-		look()
+	for end := now + tailDuration; now < end; now += time.Second {
+		check()
 	}
 	if want == "" {
-		if sum := state.Summarize(w.state, w.now.Time()); len(sum.Problems) != 0 || !sum.Healthy {
-			t.Errorf("at the end: %+v, want no problem", sum.Problems)
+		if sum := state.Summarize(h.state, h.now.Time()); len(sum.Problems) != 0 || !sum.Healthy {
+			t.Errorf("at the end: got problems %+v, want none", sum.Problems)
 		}
 		return
 	}
 	if first.What == "" {
-		t.Errorf("%s was never listed; at the end: %+v", want, state.Summarize(w.state, w.now.Time()).Problems)
+		t.Errorf("%s was never listed; problems at the end: %+v", want, state.Summarize(h.state, h.now.Time()).Problems)
 	}
 	if now > 6*time.Minute && !unhealthy {
-		t.Errorf("%s (%s) never made the cluster unhealthy", want, last.Status.Phase)
+		t.Errorf("the cluster never became unhealthy by %s (%s)", want, last.Status.Phase)
 	}
 }
 
-// afterRestart compares what an agent says that starts now: nothing later than the last
-// crash that the API tells of, and whatever the API tells of is a problem for it too.
-func afterRestart(t *testing.T, w *world, pod *corev1.Pod, want string, known state.Problem) {
+// checkRestartedAgent checks the problem want as listed by an agent that starts now. It must be listed, if the API
+// has enough information, and not since a later time than the end of the last run.
+func checkRestartedAgent(t *testing.T, h *harness, pod *corev1.Pod, want string, known state.Problem) {
 	t.Helper()
 	if known.What == "" {
 		return
 	}
-	fresh := newWorld()
-	fresh.now = w.now
+	fresh := newHarness()
+	fresh.now = h.now
 	fresh.tracker = facts.NewTracker(func() state.Time { return fresh.now })
 	if err := fresh.set(informer.PodInput(pod)); err != nil {
 		t.Fatal(err)
 	}
 	p := problemOf(state.Summarize(fresh.state, fresh.now.Time()), want)
 	if p == nil {
-		if restarts(onlyPod(w)) >= "2" || pod.Status.Phase == corev1.PodPending {
-			t.Fatalf("at %s an agent that starts does not list %s", when(w.now), want)
+		if restarts(onlyPod(h)) >= "2" || pod.Status.Phase == corev1.PodPending {
+			t.Fatalf("at %s: an agent that starts now does not list %s", formatTime(h.now), want)
 		}
 		return
 	}
 	if ended := lastEnd(pod); ended != 0 && p.Since > ended {
-		t.Fatalf("at %s an agent that starts says since %s, and the last run ended at %s", when(w.now), when(p.Since), when(ended))
+		t.Fatalf("at %s: an agent that starts now lists it since %s, want at most %s, when the last run ended", formatTime(h.now), formatTime(p.Since), formatTime(ended))
 	}
 }
 
-func onlyPod(w *world) *state.Pod {
-	for p := range w.state.Pods() {
+// onlyPod returns the only pod of the cluster.
+func onlyPod(h *harness) *state.Pod {
+	for p := range h.state.Pods() {
 		return p
 	}
 	return nil
@@ -172,6 +173,7 @@ func lastEnd(pod *corev1.Pod) state.Time {
 	return last
 }
 
+// problemOf returns the problem named what in a summary, or nil.
 func problemOf(sum state.Summary, what string) *state.Problem {
 	for i := range sum.Problems {
 		if sum.Problems[i].What == what {

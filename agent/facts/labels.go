@@ -5,29 +5,28 @@ import (
 	"strings"
 )
 
-// LabelSet is a set of labels in one string, the same for equal sets: key=value lines,
-// sorted. Pods of one workload share it, and a set costs one string, not a map.
+// LabelSet is a set of labels as one string of sorted lines key=value. Equal sets are equal strings. A string takes
+// less memory than a map, and the pods of a workload can share it.
 type LabelSet string
 
-// NewLabelSet returns the LabelSet of labels in the form key=value. Neither keys nor
-// values of Kubernetes' labels have line breaks.
+// NewLabelSet returns the LabelSet of labels in the form key=value. It sorts pairs. Keys and values of Kubernetes
+// labels have no line breaks.
 func NewLabelSet(pairs []string) LabelSet {
 	slices.Sort(pairs)
 	return LabelSet(strings.Join(pairs, "\n"))
 }
 
-// Contains reports whether all labels of other are in s, as a Service's selector needs
-// it of its pods.
+// Contains reports whether s has all labels of other. A Service selects a pod if the pod's labels contain its selector.
 func (s LabelSet) Contains(other LabelSet) bool {
 	rest := string(s)
 	for pair := range strings.SplitSeq(string(other), "\n") {
 		for {
-			var have string
-			have, rest, _ = strings.Cut(rest, "\n")
-			if have == pair {
+			var label string
+			label, rest, _ = strings.Cut(rest, "\n")
+			if label == pair {
 				break
 			}
-			if rest == "" || have > pair {
+			if rest == "" || label > pair {
 				return false
 			}
 		}

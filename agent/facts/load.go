@@ -7,75 +7,77 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// loads reports whether a pod counts for the node it is bound to. It is the rule of the
-// scheduler and of `kubectl describe node`: a terminating pod still does, a finished
-// one does not.
-func loads(p *state.Pod) bool { return p.Node != "" && !p.Phase.Finished() }
+// countsForNode reports whether a pod is part of the load of its node. Like for the scheduler and `kubectl describe
+// node`, a terminating pod is and a finished pod is not.
+func countsForNode(p *state.Pod) bool { return p.Node != "" && !p.Phase.Finished() }
 
-// loadSum is the running sum of what pods take of a node. It is exact whatever is added
-// and taken away again; what is published saturates.
+// loadSum is the sum of the requests and limits of the pods on a node. It is exact for any sequence of additions and
+// subtractions. Only the results of nodeLoad saturate.
 type loadSum struct {
-	requested, limits amountSums
+	requested, limits resourceSums
 	pods              int64
 }
 
-// amountSums are the sums of Resources.
-type amountSums struct {
-	cpu, memory, storage wide
-	extended             map[string]wide
+// resourceSums holds sums of Resources.
+type resourceSums struct {
+	cpu, memory, storage uint128
+	extended             map[string]uint128
 }
 
-// wide is an unsigned sum of 128 bits.
-type wide struct{ hi, lo uint64 }
+// uint128 is an unsigned integer of 128 bits.
+type uint128 struct{ hi, lo uint64 }
 
-func (w *wide) add(n int64, sign int64) {
+// add adds n if sign is 1, or subtracts it if sign is -1.
+func (w *uint128) add(n int64, sign int64) {
 	var carry uint64
 	if sign > 0 {
-		w.lo, carry = bits.Add64(w.lo, uint64(n), 0) //nolint:gosec // two's complement is meant
+		w.lo, carry = bits.Add64(w.lo, uint64(n), 0) //nolint:gosec // two's complement is intended
 		w.hi += carry
 		return
 	}
-	w.lo, carry = bits.Sub64(w.lo, uint64(n), 0) //nolint:gosec // two's complement is meant
+	w.lo, carry = bits.Sub64(w.lo, uint64(n), 0) //nolint:gosec // two's complement is intended
 	w.hi -= carry
 }
 
-// value returns the sum, and the largest int64 where it does not fit.
-func (w wide) value() int64 {
+// value returns the value, or the largest int64 if it does not fit.
+func (w uint128) value() int64 {
 	if w.hi != 0 || w.lo > math.MaxInt64 {
 		return math.MaxInt64
 	}
 	return int64(w.lo)
 }
 
-// addPod adds a pod to what its node carries, or with sign -1 takes it away.
+// addPod adds a pod if sign is 1, or subtracts it if sign is -1.
 func (s *loadSum) addPod(p *state.Pod, sign int64) {
 	s.requested.add(p.Requested, sign)
 	s.limits.add(p.Limits, sign)
 	s.pods += sign
 }
 
-func (s *amountSums) add(r state.Resources, sign int64) {
+// add adds r if sign is 1, or subtracts it if sign is -1. An extended resource with the sum 0 is removed.
+func (s *resourceSums) add(r state.Resources, sign int64) {
 	s.cpu.add(r.CPUMillis, sign)
 	s.memory.add(r.MemoryBytes, sign)
 	s.storage.add(r.EphemeralStorageBytes, sign)
 	for name, n := range r.Extended {
 		if s.extended == nil {
-			s.extended = map[string]wide{}
+			s.extended = map[string]uint128{}
 		}
 		sum := s.extended[name]
 		sum.add(n, sign)
-		if s.extended[name] = sum; sum == (wide{}) {
+		if s.extended[name] = sum; sum == (uint128{}) {
 			delete(s.extended, name)
 		}
 	}
 }
 
-// published returns the sums as an object that no later sum changes.
-func (s *loadSum) published(node string) *state.NodeLoad {
-	return &state.NodeLoad{Node: node, Requested: s.requested.published(), Limits: s.limits.published(), Pods: s.pods}
+// nodeLoad returns the sums as a fact.
+func (s *loadSum) nodeLoad(node string) *state.NodeLoad {
+	return &state.NodeLoad{Node: node, Requested: s.requested.resources(), Limits: s.limits.resources(), Pods: s.pods}
 }
 
-func (s *amountSums) published() state.Resources {
+// resources returns the sums as Resources.
+func (s *resourceSums) resources() state.Resources {
 	r := state.Resources{CPUMillis: s.cpu.value(), MemoryBytes: s.memory.value(), EphemeralStorageBytes: s.storage.value()}
 	for name, sum := range s.extended {
 		if r.Extended == nil {

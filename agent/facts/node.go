@@ -10,12 +10,11 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Node returns the fact of a node, apart from what its pods take of it, since when it is
-// not ready and whether it flaps.
-func Node(in *NodeInput) *state.Node {
+// NewNode returns the fact of a node without NotReadySince, FlappingSince and FlappingUntil.
+func NewNode(in *NodeInput) *state.Node {
 	return &state.Node{
 		Name:             in.Name,
-		Ready:            readiness(in.Conditions),
+		Ready:            readyStatus(in.Conditions),
 		Schedulable:      !in.Unschedulable,
 		Conditions:       nodeConditions(in.Conditions),
 		Roles:            roles(in.Labels),
@@ -33,7 +32,7 @@ func Node(in *NodeInput) *state.Node {
 		SystemUUID:       in.SystemUUID,
 		ProviderID:       in.ProviderID,
 		PodCIDR:          in.PodCIDR,
-		Mute:             text(in.Mute),
+		Mute:             truncateText(in.Mute),
 		CreatedAt:        in.CreatedAt,
 		Capacity:         in.Capacity,
 		Allocatable:      in.Allocatable,
@@ -47,7 +46,7 @@ const (
 	roleLabel  = "kubernetes.io/role"
 )
 
-// roles returns a node's roles as in `kubectl get nodes`.
+// roles returns the roles of a node as `kubectl get nodes` does, in ascending order.
 func roles(labels map[string]string) []string {
 	var found []string
 	for label, value := range labels {
@@ -62,6 +61,7 @@ func roles(labels map[string]string) []string {
 	return slices.Compact(found)
 }
 
+// sortedTaints returns the taints sorted by key, effect and value.
 func sortedTaints(taints []state.Taint) []state.Taint {
 	sorted := append([]state.Taint(nil), taints...)
 	slices.SortFunc(sorted, func(a, b state.Taint) int {

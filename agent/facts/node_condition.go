@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// readiness returns the status of the Ready condition; Unknown while there is none.
-func readiness(conditions []Condition) state.Tristate {
+// readyStatus returns the status of the Ready condition, or Unknown if there is none.
+func readyStatus(conditions []Condition) state.Tristate {
 	for _, c := range conditions {
 		if c.Type == string(corev1.NodeReady) {
 			return c.Status
@@ -20,10 +20,10 @@ func readiness(conditions []Condition) state.Tristate {
 	return state.Unknown
 }
 
-// notReadySince returns since when a node has not been ready; zero while it is. The
-// condition's time moves when it goes from False to Unknown, so what was returned
-// before stays. held is the fact that was returned last, nil for none.
-func notReadySince(in *NodeInput, held *state.Node, now state.Time) state.Time {
+// notReadySince returns since when a node has not been ready, or 0 if it is ready. The time of the condition also
+// changes when its status changes from False to Unknown, so an earlier time in old is kept. old is the previous fact
+// of the node, or nil.
+func notReadySince(in *NodeInput, old *state.Node, now state.Time) state.Time {
 	since := in.CreatedAt
 	for _, c := range in.Conditions {
 		if c.Type != string(corev1.NodeReady) {
@@ -36,23 +36,23 @@ func notReadySince(in *NodeInput, held *state.Node, now state.Time) state.Time {
 		break
 	}
 	since = min(cmp.Or(since, now), now)
-	if held != nil && held.NotReadySince != 0 {
-		return min(held.NotReadySince, since)
+	if old != nil && old.NotReadySince != 0 {
+		return min(old.NotReadySince, since)
 	}
 	return since
 }
 
-// nodeConditions returns all conditions of a node, sorted by type. Of one that is as it
-// should be the message is left out: nobody reads it, and 5,000 nodes have some.
+// nodeConditions returns all conditions of a node, sorted by type. The message of a good condition is left out, which
+// saves memory in clusters with thousands of nodes.
 func nodeConditions(conditions []Condition) []state.NodeCondition {
 	if len(conditions) == 0 {
 		return nil
 	}
 	all := make([]state.NodeCondition, 0, len(conditions))
 	for _, c := range conditions {
-		condition := state.NodeCondition{Type: text(c.Type), Status: c.Status, Reason: text(c.Reason), Since: c.Since}
+		condition := state.NodeCondition{Type: truncateText(c.Type), Status: c.Status, Reason: truncateText(c.Reason), Since: c.Since}
 		if condition.Health() != state.ConditionGood {
-			condition.Message = text(c.Message)
+			condition.Message = truncateText(c.Message)
 		}
 		all = append(all, condition)
 	}
@@ -60,41 +60,41 @@ func nodeConditions(conditions []Condition) []state.NodeCondition {
 	return slices.CompactFunc(all, func(a, b state.NodeCondition) bool { return a.Type == b.Type })
 }
 
-// A node flaps when Ready changes more than flapChanges times within flapWindow:
+// A node is flapping if Ready changes more than maxReadyChanges times within flapWindow, as in the alert
 // KubeNodeReadinessFlapping of kubernetes-mixin.
 const (
-	flapWindow  = 15 * time.Minute
-	flapChanges = 2
+	flapWindow      = 15 * time.Minute
+	maxReadyChanges = 2
 )
 
-// readyChanges are the latest changes of a node's Ready, the oldest first.
+// readyChanges holds the times of the latest changes of a node's Ready condition, the oldest first.
 type readyChanges struct {
-	at   [flapChanges + 1]state.Time
-	seen state.Tristate
+	times [maxReadyChanges + 1]state.Time
+	last  state.Tristate
 }
 
-// observe records a change of Ready at an instant, where there is one.
-func (r *readyChanges) observe(ready state.Tristate, known bool, now state.Time) {
-	if known && ready != r.seen {
-		copy(r.at[:], r.at[1:])
-		r.at[flapChanges] = now
+// record records the status of Ready at now. known reports whether the node was seen before, so that last is valid.
+func (r *readyChanges) record(ready state.Tristate, known bool, now state.Time) {
+	if known && ready != r.last {
+		copy(r.times[:], r.times[1:])
+		r.times[maxReadyChanges] = now
 	}
-	r.seen = ready
+	r.last = ready
 }
 
-// flapping returns since when a node flaps and until when that counts; zero where it
-// does not. held is what was returned last.
-func (r *readyChanges) flapping(held *state.Node) (since, until state.Time) {
-	first, last := r.at[0], r.at[flapChanges]
+// flapping returns since when a node has been flapping and until when it counts as such, or zeros if it is not. old
+// is the previous fact of the node, or nil.
+func (r *readyChanges) flapping(old *state.Node) (since, until state.Time) {
+	first, last := r.times[0], r.times[maxReadyChanges]
 	window := state.Time(flapWindow / time.Second)
 	if first == 0 || last-first > window {
-		if held != nil && last < held.FlappingUntil {
-			return held.FlappingSince, held.FlappingUntil
+		if old != nil && last < old.FlappingUntil {
+			return old.FlappingSince, old.FlappingUntil
 		}
 		return 0, 0
 	}
-	if held != nil && held.FlappingSince != 0 && first <= held.FlappingUntil {
-		first = held.FlappingSince
+	if old != nil && old.FlappingSince != 0 && first <= old.FlappingUntil {
+		first = old.FlappingSince
 	}
-	return first, r.at[0] + window
+	return first, r.times[0] + window
 }

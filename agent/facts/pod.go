@@ -10,11 +10,11 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Pod returns the fact of a pod, but for the capacity of its claims. held is the fact
-// that was returned for the pod before, nil for none; now is the present time.
-func Pod(in *PodInput, held *state.Pod, now state.Time) *state.Pod {
+// NewPod returns the fact of a pod without Storage and NotReadySince. old is the previous fact of the pod, or nil.
+// now is the current time.
+func NewPod(in *PodInput, old *state.Pod, now state.Time) *state.Pod {
 	reason, message := podReason(in)
-	columns := printPod(in)
+	columns := newPodColumns(in)
 	p := &state.Pod{
 		Namespace:          in.Namespace,
 		Name:               in.Name,
@@ -25,9 +25,9 @@ func Pod(in *PodInput, held *state.Pod, now state.Time) *state.Pod {
 		Restarts:           columns.restarts,
 		LastRestartAt:      columns.lastRestartAt,
 		Phase:              in.Phase,
-		Reason:             text(reason),
-		Message:            text(message),
-		PodIPs:             distinct(in.PodIPs),
+		Reason:             truncateText(reason),
+		Message:            truncateText(message),
+		PodIPs:             deduplicate(in.PodIPs),
 		HostIP:             in.HostIP,
 		HostNetwork:        in.HostNetwork,
 		QOSClass:           in.QOSClass,
@@ -37,21 +37,22 @@ func Pod(in *PodInput, held *state.Pod, now state.Time) *state.Pod {
 		CreatedAt:          in.CreatedAt,
 		StartedAt:          in.StartedAt,
 		DeletionAt:         in.DeletionAt,
-		Owner:              owner(in),
+		Owner:              podOwner(in),
 		Controller:         in.Controller,
 		Requested:          in.Requested,
 		Limits:             in.Limits,
 		ReadyCondition:     conditionStatus(in.Ready),
 		ScheduledCondition: conditionStatus(in.Scheduled),
-		Mute:               text(in.Mute),
+		Mute:               truncateText(in.Mute),
 	}
-	p.UnschedulableSince = unschedulableSince(in, held, now)
+	p.UnschedulableSince = unschedulableSince(in, old, now)
 	if in.Phase.Finished() {
-		p.FinishedAt = finishedAt(in, held, now)
+		p.FinishedAt = finishedAt(in, old, now)
 	}
 	return p
 }
 
+// conditionStatus returns the status of a condition that may be missing.
 func conditionStatus(c Condition) state.ConditionStatus {
 	switch {
 	case c.Type == "":
@@ -64,50 +65,48 @@ func conditionStatus(c Condition) state.ConditionStatus {
 	return state.ConditionUnknown
 }
 
-// podReason returns status.reason (Evicted, NodeLost) with its message, else why the
-// pod has no node, else why it is not ready although its containers are.
+// podReason returns status.reason (such as Evicted or NodeLost) with its message, else why the pod has no node, else
+// why it is not ready although its containers are.
 func podReason(in *PodInput) (reason, message string) {
 	switch {
 	case in.Reason != "":
 		return in.Reason, in.Message
 	case in.Scheduled.Status == state.False:
 		return in.Scheduled.Reason, in.Scheduled.Message
-	case unseen(in):
-		return "", fmt.Sprintf("no scheduler has looked at the pod: is %q, its spec.schedulerName, running?", cmp.Or(in.SchedulerName, corev1.DefaultSchedulerName))
+	case awaitsScheduler(in):
+		return "", fmt.Sprintf("no scheduler has processed the pod; check that the scheduler %q (spec.schedulerName) is running", cmp.Or(in.SchedulerName, corev1.DefaultSchedulerName))
 	case in.Phase == state.PodRunning && in.Ready.Status == state.False && in.ContainersReady.Status == state.True:
 		return in.Ready.Reason, in.Ready.Message
 	}
 	return in.Reason, in.Message
 }
 
-// unseen reports whether a pod waits for a node and no scheduler has said why.
-func unseen(in *PodInput) bool {
+// awaitsScheduler reports whether a pod waits for a node and no scheduler has set a condition.
+func awaitsScheduler(in *PodInput) bool {
 	return in.Node == "" && !in.Phase.Finished() && in.Scheduled.Type == ""
 }
 
-// gated reports whether a pod has scheduling gates (KEP-3521): it waits because somebody
-// wants it to.
-func gated(in *PodInput) bool { return in.Scheduled.Reason == corev1.PodReasonSchedulingGated }
+// isGated reports whether a pod has scheduling gates (KEP-3521), so that it waits on purpose.
+func isGated(in *PodInput) bool { return in.Scheduled.Reason == corev1.PodReasonSchedulingGated }
 
-// unschedulableSince returns since when a pod has waited for a node; zero while it has
-// one or is gated. The condition's time stays that of the gate when the gate goes, so a
-// pod that was seen gated waits from now on.
-func unschedulableSince(in *PodInput, held *state.Pod, now state.Time) state.Time {
-	if in.Node != "" || in.Phase.Finished() || gated(in) || in.Scheduled.Status == state.True {
+// unschedulableSince returns since when a pod has waited for a node, or 0 if it has one or is gated. When the gates are
+// removed, the condition keeps its time. A pod that was gated before therefore counts as waiting since now.
+func unschedulableSince(in *PodInput, old *state.Pod, now state.Time) state.Time {
+	if in.Node != "" || in.Phase.Finished() || isGated(in) || in.Scheduled.Status == state.True {
 		return 0
 	}
 	switch {
-	case held != nil && held.UnschedulableSince != 0:
-		return held.UnschedulableSince
-	case held != nil && held.Reason == corev1.PodReasonSchedulingGated:
+	case old != nil && old.UnschedulableSince != 0:
+		return old.UnschedulableSince
+	case old != nil && old.Reason == corev1.PodReasonSchedulingGated:
 		return now
 	}
 	return min(cmp.Or(in.Scheduled.Since, in.CreatedAt, now), now)
 }
 
-// finishedAt returns when a finished pod ended: its last container, else the last of its
-// conditions to change.
-func finishedAt(in *PodInput, held *state.Pod, now state.Time) state.Time {
+// finishedAt returns when a finished pod ended: when its last container terminated, else when its conditions became
+// False, else when that was seen.
+func finishedAt(in *PodInput, old *state.Pod, now state.Time) state.Time {
 	var ended state.Time
 	for _, s := range slices.Concat(in.InitStatuses, in.Statuses) {
 		ended = max(ended, s.FinishedAt)
@@ -117,25 +116,25 @@ func finishedAt(in *PodInput, held *state.Pod, now state.Time) state.Time {
 			ended = c.Since
 		}
 	}
-	if held != nil && (ended == 0 || ended > now) {
-		ended = cmp.Or(held.FinishedAt, now)
+	if old != nil && (ended == 0 || ended > now) {
+		ended = cmp.Or(old.FinishedAt, now)
 	}
 	ended = min(ended, now)
 	return cmp.Or(ended, in.StartedAt, in.CreatedAt)
 }
 
-// distinct returns the distinct strings of s in their order, nil where there are none.
-func distinct(s []string) []string {
+// deduplicate returns the distinct strings of s in their order, or nil if s is empty.
+func deduplicate(s []string) []string {
 	var out []string
-	for _, one := range s {
-		if !slices.Contains(out, one) {
-			out = append(out, one)
+	for _, v := range s {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
 		}
 	}
 	return out
 }
 
-// sortedSet returns the distinct strings of s in order, nil where there are none.
-func sortedSet(s []string) []string {
+// sortAndDeduplicate returns the distinct strings of s in ascending order, or nil if s is empty.
+func sortAndDeduplicate(s []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(s)))
 }

@@ -2,46 +2,46 @@ package facts
 
 import "rollcall.dev/rollcall/api/state"
 
-// podFacts returns the facts of a pod and of its containers, but for the capacity of
-// its claims. held and heldContainers are those that were returned for the pod before,
-// as far as they are of the same pod: what they say of since when something is wrong
-// stays while it is wrong. A time that is still to come, by the clock of a node that is
-// ahead, is taken to be now. seen holds what is known of the crashes of its containers.
-func podFacts(in *PodInput, held *state.Pod, heldContainers []*state.Container, seen crashes, now state.Time) (*state.Pod, []*state.Container) {
-	pod := Pod(in, held, now)
-	bad := blamed(in)
-	alone := count(bad) == 1
+// podFacts returns the facts of a pod and its containers without the pod's Storage. old and oldContainers are the
+// previous facts of the same pod, if any. The times since when something is wrong are kept from them while it stays
+// wrong. A time in the future, which the clock of a node may set, is replaced by now. crashed holds the known crashes
+// of the containers and is updated.
+func podFacts(in *PodInput, old *state.Pod, oldContainers []*state.Container, crashed crashes, now state.Time) (*state.Pod, []*state.Container) {
+	pod := NewPod(in, old, now)
+	blocking := blockingContainers(in)
+	only := countTrue(blocking) == 1
 	containers := make([]*state.Container, len(in.Containers))
 	for i := range in.Containers {
 		spec := &in.Containers[i]
-		c, before := container(in, spec), containerNamed(heldContainers, spec.Name)
-		if bad[i] {
-			wasWorking := before != nil && before.NotReadySince == 0 && before.Ready
-			c.NotReadySince = min(containerNotReadySince(in, spec, alone, wasWorking, now), now)
-			if before != nil && before.NotReadySince != 0 {
-				c.NotReadySince = min(before.NotReadySince, c.NotReadySince)
+		c, previous := newContainer(in, spec), findContainer(oldContainers, spec.Name)
+		if blocking[i] {
+			wasWorking := previous != nil && previous.NotReadySince == 0 && previous.Ready
+			c.NotReadySince = min(containerNotReadySince(in, spec, only, wasWorking, now), now)
+			if previous != nil && previous.NotReadySince != 0 {
+				c.NotReadySince = min(previous.NotReadySince, c.NotReadySince)
 			}
 		}
-		if mayLoop(in, spec, bad[i]) {
-			c.CrashLoopSince = seen.observe(spec.Status, policyOf(in, spec), before != nil && before.CrashLoopSince != 0, c.NotReadySince, in.CreatedAt, now)
+		if canCrashLoop(in, spec, blocking[i]) {
+			c.CrashLoopSince = crashed.observe(spec.Status, restartPolicyOf(in, spec), previous != nil && previous.CrashLoopSince != 0, c.NotReadySince, in.CreatedAt, now)
 		}
 		containers[i] = c
 	}
-	if !workingPod(in, bad) {
+	if !isWorkingPod(in, blocking) {
 		pod.NotReadySince = min(podNotReadySince(in, containers, now), now)
-		if held != nil && held.NotReadySince != 0 {
-			pod.NotReadySince = min(held.NotReadySince, pod.NotReadySince)
+		if old != nil && old.NotReadySince != 0 {
+			pod.NotReadySince = min(old.NotReadySince, pod.NotReadySince)
 		}
 	}
 	return pod, containers
 }
 
-// mayLoop reports whether a container can be in a crash loop.
-func mayLoop(pod *PodInput, c *ContainerInput, bad bool) bool {
-	return c.Status != nil && !pod.Phase.Finished() && c.Kind != state.Ephemeral && (c.Kind != state.Init || bad)
+// canCrashLoop reports whether a container can be in a crash loop. blocking reports whether it keeps the pod from
+// working.
+func canCrashLoop(pod *PodInput, c *ContainerInput, blocking bool) bool {
+	return c.Status != nil && !pod.Phase.Finished() && c.Kind != state.Ephemeral && (c.Kind != state.Init || blocking)
 }
 
-func count(flags []bool) int {
+func countTrue(flags []bool) int {
 	n := 0
 	for _, set := range flags {
 		if set {
@@ -51,7 +51,8 @@ func count(flags []bool) int {
 	return n
 }
 
-func containerNamed(all []*state.Container, name string) *state.Container {
+// findContainer returns the container with a name, or nil.
+func findContainer(all []*state.Container, name string) *state.Container {
 	for _, c := range all {
 		if c.Name == name {
 			return c
@@ -60,7 +61,7 @@ func containerNamed(all []*state.Container, name string) *state.Container {
 	return nil
 }
 
-// sameAmounts reports whether two amounts are equal.
+// sameAmounts reports whether two Resources are equal.
 func sameAmounts(a, b state.Resources) bool {
 	if len(a.Extended) != len(b.Extended) {
 		return false

@@ -2,9 +2,8 @@ package facts
 
 import "net/netip"
 
-// hostAddress returns the address of a port row in canonical form, so that equal addresses
-// compare equal. A hostname is returned unchanged. The unspecified address of either family
-// gives "": all addresses.
+// hostAddress returns the address of a row in canonical form, so that equal addresses are equal strings. It returns a
+// hostname unchanged, and "" for the unspecified address of either IP family. In a row, "" means all addresses.
 func hostAddress(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

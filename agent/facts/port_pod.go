@@ -2,22 +2,21 @@ package facts
 
 import "rollcall.dev/rollcall/api/state"
 
-// podPorts returns the ports of its node that a pod takes: the host ports of its main
-// containers and sidecars, or with hostNetwork all declared ports. (The API server fills
-// hostPort for hostNetwork pods; they listen by themselves, so they have no HostPort rows.) A
-// pod that has no node or is finished takes none.
-func podPorts(in *PodInput) []*state.Port {
+// podPortRows returns the rows of the ports that a pod uses on its node: the host ports of its main containers and
+// sidecars, or with hostNetwork all declared ports. A pod with hostNetwork has no HostPort rows, although the API
+// server fills hostPort. A pod that has no node or is finished has no rows.
+func podPortRows(in *PodInput) []*state.Port {
 	if in.Node == "" || in.Phase.Finished() {
 		return nil
 	}
 	var rows []*state.Port
 	for i := range in.Containers {
 		c := &in.Containers[i]
-		if !listens(c.Kind) {
+		if !isLongRunning(c.Kind) {
 			continue
 		}
 		for _, port := range c.Ports {
-			if row := podPort(in, c.Name, port); row != nil {
+			if row := podPortRow(in, c.Name, port); row != nil {
 				rows = addPodPort(rows, row)
 			}
 		}
@@ -25,10 +24,11 @@ func podPorts(in *PodInput) []*state.Port {
 	return rows
 }
 
-// listens reports whether containers of this kind run as long as their pod.
-func listens(kind state.ContainerKind) bool { return kind == state.Main || kind == state.Sidecar }
+// isLongRunning reports whether containers of this kind run as long as their pod.
+func isLongRunning(kind state.ContainerKind) bool { return kind == state.Main || kind == state.Sidecar }
 
-func podPort(in *PodInput, container string, port ContainerPort) *state.Port {
+// podPortRow returns the row of a port that a container declares, or nil if the port is not used on the node.
+func podPortRow(in *PodInput, container string, port ContainerPort) *state.Port {
 	row := &state.Port{Node: in.Node, Address: hostAddress(port.HostIP), Protocol: port.Protocol, Namespace: in.Namespace, Pod: in.Name}
 	switch {
 	case in.HostNetwork:
@@ -42,12 +42,12 @@ func podPort(in *PodInput, container string, port ContainerPort) *state.Port {
 	return row
 }
 
-// podTarget returns the pod as a target with the conditions of an EndpointSlice: it serves
-// while its Ready condition is True, and is ready if it serves and is not terminating.
+// podTarget returns a port of a pod as a target, with the conditions that an EndpointSlice would have: it is serving
+// if the pod's Ready condition is True, and ready if it is also not terminating.
 func podTarget(in *PodInput, container string, port uint16) *state.Target {
 	ready := in.Ready.Type != "" && in.Ready.Status == state.True
 	return &state.Target{
-		Addresses:     distinct(in.PodIPs),
+		Addresses:     deduplicate(in.PodIPs),
 		Namespace:     in.Namespace,
 		Pod:           in.Name,
 		Container:     container,
@@ -59,8 +59,8 @@ func podTarget(in *PodInput, container string, port uint16) *state.Target {
 	}
 }
 
-// addPodPort adds a row, or where there is one for the same port (0.0.0.0 and ::
-// are both all addresses) sees to it that only one container is named if it is one.
+// addPodPort appends a row. If there is already one for the same port, as with 0.0.0.0 and :: which both mean all
+// addresses, it only clears the container's name if the containers differ.
 func addPodPort(rows []*state.Port, row *state.Port) []*state.Port {
 	for _, r := range rows {
 		if r.Address == row.Address && r.Protocol == row.Protocol && r.Port == row.Port {

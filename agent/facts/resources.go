@@ -10,10 +10,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// asScheduled are the options with which the scheduler counts pods on a node.
-// The feature gates behind the last two leave their fields in the pod's status
-// empty where they are off, so counting what is there is right either way.
-var asScheduled = resourcehelper.PodResourcesOptions{
+// schedulerOptions are the options with which the scheduler sums up pods on a node. The last two belong to feature
+// gates. If a gate is off, its fields in the pod's status are empty, so the options can always be set.
+var schedulerOptions = resourcehelper.PodResourcesOptions{
 	UseStatusResources: true,
 	InPlacePodLevelResourcesVerticalScalingEnabled: true,
 	UseDRANodeAllocatableResourceClaimStatus:       true,
@@ -23,11 +22,11 @@ var asScheduled = resourcehelper.PodResourcesOptions{
 // containers, sidecars (KEP-753), pod-level resources (KEP-2837), in-place resizes (KEP-1287)
 // and overhead.
 func PodResources(pod *corev1.Pod) (requested, limits state.Resources) {
-	return Resources(resourcehelper.PodRequests(pod, asScheduled)), Resources(resourcehelper.PodLimits(pod, asScheduled))
+	return Resources(resourcehelper.PodRequests(pod, schedulerOptions)), Resources(resourcehelper.PodLimits(pod, schedulerOptions))
 }
 
-// Resources returns a ResourceList in base units. What does not fit saturates. An
-// extended resource of which there is none is kept: a node without a GPU left says so.
+// Resources converts a ResourceList to millicores and bytes. Values that do not fit saturate. Extended resources with
+// the value 0 are kept.
 func Resources(list corev1.ResourceList) state.Resources {
 	var r state.Resources
 	for name, amount := range list {
@@ -36,25 +35,26 @@ func Resources(list corev1.ResourceList) state.Resources {
 	return r
 }
 
+// addAmount sets the field of r for one resource.
 func addAmount(r *state.Resources, name corev1.ResourceName, amount resource.Quantity) {
 	switch name {
 	case corev1.ResourceCPU:
-		r.CPUMillis = scaled(amount, resource.Milli)
+		r.CPUMillis = scaledValue(amount, resource.Milli)
 	case corev1.ResourceMemory:
-		r.MemoryBytes = scaled(amount, 0)
+		r.MemoryBytes = scaledValue(amount, 0)
 	case corev1.ResourceEphemeralStorage:
-		r.EphemeralStorageBytes = scaled(amount, 0)
+		r.EphemeralStorageBytes = scaledValue(amount, 0)
 	case corev1.ResourcePods:
-		r.Pods = scaled(amount, 0)
+		r.Pods = scaledValue(amount, 0)
 	default:
 		if r.Extended == nil {
 			r.Extended = map[string]int64{}
 		}
-		r.Extended[string(name)] = scaled(amount, 0)
+		r.Extended[string(name)] = scaledValue(amount, 0)
 	}
 }
 
-// Zeros returns which resources a ResourceList sets to zero.
+// Zeros returns which resources a ResourceList explicitly sets to zero.
 func Zeros(list corev1.ResourceList) state.Zeros {
 	var zeros state.Zeros
 	for name, bit := range map[corev1.ResourceName]state.Zeros{
@@ -67,10 +67,10 @@ func Zeros(list corev1.ResourceList) state.Zeros {
 	return zeros
 }
 
-// scaled returns an amount in units of a scale, rounded up, and the largest int64 where
-// it does not fit; Quantity's own functions wrap or are undefined there. An amount below
-// zero is none: nobody validates the resources of a container's status.
-func scaled(amount resource.Quantity, scale resource.Scale) int64 {
+// scaledValue returns an amount in units of a scale, rounded up. It returns the largest int64 if the amount does not
+// fit, where the methods of Quantity overflow. It returns 0 for a negative amount, which is possible because the API
+// server does not validate the resources in the status of a container.
+func scaledValue(amount resource.Quantity, scale resource.Scale) int64 {
 	if amount.Sign() < 0 {
 		return 0
 	}

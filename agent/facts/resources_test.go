@@ -11,7 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestZerosAreKeptApartFromWhatIsNotSet(t *testing.T) {
+func TestZeros(t *testing.T) {
 	zero := resource.MustParse("0")
 	for name, want := range map[corev1.ResourceName]state.Zeros{
 		corev1.ResourceCPU:              state.ZeroCPU,
@@ -20,15 +20,15 @@ func TestZerosAreKeptApartFromWhatIsNotSet(t *testing.T) {
 		corev1.ResourcePods:             state.ZeroPods,
 	} {
 		if got := facts.Zeros(corev1.ResourceList{name: zero}); got != want {
-			t.Errorf("%s of 0: zeros are %b, want %b", name, got, want)
+			t.Errorf("%s of 0: got zeros %b, want %b", name, got, want)
 		}
 		if got := facts.Zeros(corev1.ResourceList{name: resource.MustParse("1")}); got != 0 {
-			t.Errorf("%s of 1: zeros are %b, want none", name, got)
+			t.Errorf("%s of 1: got zeros %b, want none", name, got)
 		}
 	}
 }
 
-func TestAmountsAreReadAsKubectlReadsThem(t *testing.T) {
+func TestResourcesConvertQuantities(t *testing.T) {
 	for text, want := range map[string]struct{ cpuMillis, memoryBytes int64 }{
 		"0":            {0, 0},
 		"0.5":          {500, 1},
@@ -47,7 +47,7 @@ func TestAmountsAreReadAsKubectlReadsThem(t *testing.T) {
 		amount := resource.MustParse(text)
 		got := facts.Resources(corev1.ResourceList{corev1.ResourceCPU: amount, corev1.ResourceMemory: amount})
 		if got.CPUMillis != want.cpuMillis || got.MemoryBytes != want.memoryBytes {
-			t.Errorf("%s is %d millicores and %d bytes, want %d and %d", text, got.CPUMillis, got.MemoryBytes, want.cpuMillis, want.memoryBytes)
+			t.Errorf("%s: got %d millicores and %d bytes, want %d and %d", text, got.CPUMillis, got.MemoryBytes, want.cpuMillis, want.memoryBytes)
 		}
 	}
 }

@@ -18,23 +18,23 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected tables in testdata")
 
-// TestScripts runs testdata/*.txtar: objects in, tables out. Their commands are
+// TestScripts runs testdata/*.txtar: objects in, tables out. The commands are
 //
-//	apply FILE...      tell that the objects of these files are there
-//	delete KIND NAME   tell that one is gone; NAME is namespace/name, or a node's name
-//	relist FILE...     tell that these are there and no others
-//	at TIME            tell the time of day, as in 12:04:30; it is 12:00:00 at first
-//	restart            forget what was seen, as an agent does that starts anew
+//	apply FILE...      add or update the objects in these files
+//	delete KIND NAME   delete an object; NAME is namespace/name, or the name of a node
+//	relist FILE...     replace all objects by those in these files
+//	at TIME            set the time of day, as in 12:04:30; initially it is 12:00:00
+//	restart            restart the agent
 //	nodes, addresses, pods, containers, ports, services, volumes, problems
-//	                   print a table, to be compared with: cmp stdout FILE
+//	                   print a table; compare it with: cmp stdout FILE
 //
-// After each step the facts are compared with those made from scratch.
+// After each step the facts are compared with those of a new Tracker.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
-			env.Values["world"] = newWorld()
+			env.Values["harness"] = newHarness()
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -56,10 +56,10 @@ func TestScripts(t *testing.T) {
 }
 
 func applyCmd(ts *testscript.TestScript, _ bool, files []string) {
-	w := ts.Value("world").(*world)
+	h := ts.Value("harness").(*harness)
 	for _, in := range readInputs(ts, files) {
-		ts.Check(w.set(in))
-		ts.Check(w.check())
+		ts.Check(h.set(in))
+		ts.Check(h.check())
 	}
 }
 
@@ -69,42 +69,42 @@ func atCmd(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	at, err := time.Parse(time.TimeOnly, args[0])
 	ts.Check(err)
-	ts.Value("world").(*world).now = noon - 12*60*60 + state.Time(at.Hour()*3600+at.Minute()*60+at.Second())
+	ts.Value("harness").(*harness).now = noon - 12*60*60 + state.Time(at.Hour()*3600+at.Minute()*60+at.Second())
 }
 
 func restartCmd(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Check(ts.Value("world").(*world).restart())
+	ts.Check(ts.Value("harness").(*harness).restart())
 }
 
 func relistCmd(ts *testscript.TestScript, _ bool, files []string) {
-	w := ts.Value("world").(*world)
-	ts.Check(w.relist(readInputs(ts, files)))
-	ts.Check(w.check())
+	h := ts.Value("harness").(*harness)
+	ts.Check(h.relist(readInputs(ts, files)))
+	ts.Check(h.check())
 }
 
 func deleteCmd(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: delete KIND NAME")
 	}
-	n := name{kind: args[0], name: args[1]}
+	n := objectName{kind: args[0], name: args[1]}
 	if namespace, rest, ok := strings.Cut(args[1], "/"); ok {
 		n.namespace, n.name = namespace, rest
 	}
-	w := ts.Value("world").(*world)
-	if _, ok := w.exists[n]; !ok {
-		ts.Fatalf("there is no %s %s", n.kind, args[1])
+	h := ts.Value("harness").(*harness)
+	if _, ok := h.objects[n]; !ok {
+		ts.Fatalf("no %s %s exists", n.kind, args[1])
 	}
-	ts.Check(w.remove(n))
-	ts.Check(w.check())
+	ts.Check(h.remove(n))
+	ts.Check(h.check())
 }
 
-func tableCmd(table func(*world) string) func(*testscript.TestScript, bool, []string) {
+func tableCmd(table func(*harness) string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, _ bool, _ []string) {
-		fmt.Fprint(ts.Stdout(), table(ts.Value("world").(*world)))
+		fmt.Fprint(ts.Stdout(), table(ts.Value("harness").(*harness)))
 	}
 }
 
-// readInputs reads objects in YAML, without apiVersion, as slim inputs.
+// readInputs reads files of YAML objects without apiVersion, and returns their inputs.
 func readInputs(ts *testscript.TestScript, files []string) []any {
 	var inputs []any
 	for _, file := range files {
@@ -119,6 +119,7 @@ func readInputs(ts *testscript.TestScript, files []string) []any {
 	return inputs
 }
 
+// inputOf returns the input of one YAML object.
 func inputOf(document []byte) (any, error) {
 	var kind struct{ Kind string }
 	if err := yaml.Unmarshal(document, &kind); err != nil {
@@ -138,13 +139,14 @@ func inputOf(document []byte) (any, error) {
 	case "PersistentVolume":
 		return decode(document, informer.VolumeInput)
 	}
-	return nil, fmt.Errorf("no objects of kind %q here", kind.Kind)
+	return nil, fmt.Errorf("unexpected kind %q", kind.Kind)
 }
 
 type kubernetesObject interface {
 	corev1.Node | corev1.Pod | corev1.Service | discoveryv1.EndpointSlice | corev1.PersistentVolumeClaim | corev1.PersistentVolume
 }
 
+// decode decodes a YAML object and converts it to its input.
 func decode[O kubernetesObject, I any](document []byte, input func(*O) *I) (*I, error) {
 	var object O
 	if err := yaml.UnmarshalStrict(document, &object); err != nil {

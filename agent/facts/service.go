@@ -8,10 +8,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// serviceFact returns the fact of a Service. held is the one returned before, nil for
-// none. matches reports whether its selector matches a pod, or that it has no
-// selector; ready whether one of its endpoints is ready.
-func serviceFact(in *ServiceInput, held *state.Service, matches, ready bool, now state.Time) *state.Service {
+// newService returns the fact of a Service. old is the previous fact, or nil. matches reports whether the selector
+// matches a pod or there is no selector. ready reports whether one of the endpoints is ready.
+func newService(in *ServiceInput, old *state.Service, matches, ready bool, now state.Time) *state.Service {
 	s := &state.Service{
 		Namespace:      in.Namespace,
 		Name:           in.Name,
@@ -29,17 +28,18 @@ func serviceFact(in *ServiceInput, held *state.Service, matches, ready bool, now
 		return s
 	}
 	noAddressSince := now
-	if held == nil { // it may well have been so from the beginning
-		held, noAddressSince = &state.Service{}, cmp.Or(in.CreatedAt, now)
+	if old == nil {
+		// The Service was not seen before. It is assumed that it never had an address.
+		old, noAddressSince = &state.Service{}, cmp.Or(in.CreatedAt, now)
 	}
 	if !matches {
-		s.NoPodsSince = cmp.Or(held.NoPodsSince, now)
+		s.NoPodsSince = cmp.Or(old.NoPodsSince, now)
 	}
 	if matches && in.Selector != "" && !ready {
-		s.NoEndpointsSince = cmp.Or(held.NoEndpointsSince, now)
+		s.NoEndpointsSince = cmp.Or(old.NoEndpointsSince, now)
 	}
 	if s.Type == state.ServiceLoadBalancer && len(in.Ingress) == 0 {
-		s.NoAddressSince = cmp.Or(held.NoAddressSince, noAddressSince)
+		s.NoAddressSince = cmp.Or(old.NoAddressSince, noAddressSince)
 	}
 	return s
 }

@@ -8,9 +8,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// storage returns which claims a pod mounts where, once per claim, path and volume, with the
-// claims' capacities if they are known.
-func storage(mounts []Mount, capacity func(claim string) int64) []state.Volume {
+// newStorage returns the volumes of claims that a pod mounts, once per claim, path and volume name. capacity returns
+// the capacity of a claim in bytes, or 0 if it is unknown.
+func newStorage(mounts []Mount, capacity func(claim string) int64) []state.Volume {
 	if len(mounts) == 0 {
 		return nil
 	}
@@ -24,8 +24,8 @@ func storage(mounts []Mount, capacity func(claim string) int64) []state.Volume {
 	return slices.Compact(volumes)
 }
 
-// remounted returns a copy of the pod with the present capacities of its claims.
-func remounted(p *state.Pod, capacity func(claim string) int64) *state.Pod {
+// withCapacities returns a copy of the pod with the current capacities of its claims.
+func withCapacities(p *state.Pod, capacity func(claim string) int64) *state.Pod {
 	next := *p
 	next.Storage = slices.Clone(p.Storage)
 	for i := range next.Storage {
@@ -34,9 +34,9 @@ func remounted(p *state.Pod, capacity func(claim string) int64) *state.Pod {
 	return &next
 }
 
-// claimsOf yields the claims that a pod mounts, each once.
-func claimsOf(p *state.Pod) iter.Seq[id] {
-	return func(yield func(id) bool) {
+// claimsOf returns the claims that a pod mounts, each once. p may be nil.
+func claimsOf(p *state.Pod) iter.Seq[NamespacedName] {
+	return func(yield func(NamespacedName) bool) {
 		if p == nil {
 			return
 		}
@@ -44,7 +44,7 @@ func claimsOf(p *state.Pod) iter.Seq[id] {
 			if i > 0 && volume.Claim == p.Storage[i-1].Claim {
 				continue
 			}
-			if !yield(id{p.Namespace, volume.Claim}) {
+			if !yield(NamespacedName{p.Namespace, volume.Claim}) {
 				return
 			}
 		}

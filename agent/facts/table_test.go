@@ -10,10 +10,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// table aligns rows of cells; an empty cell is a dash. A row of one cell is a line
-// of its own, under the row before it.
+// table is a list of rows of cells. A row with one cell is printed as an indented line.
 type table [][]string
 
+// String formats the table with aligned columns. An empty cell is printed as a dash.
 func (t table) String() string {
 	var widths [16]int
 	for _, row := range t {
@@ -27,14 +27,14 @@ func (t table) String() string {
 	for _, row := range t {
 		line := "    " + row[0]
 		if len(row) > 1 {
-			line = aligned(row, widths[:])
+			line = alignRow(row, widths[:])
 		}
 		fmt.Fprintln(&b, strings.TrimRight(line, " "))
 	}
 	return b.String()
 }
 
-func aligned(row []string, widths []int) string {
+func alignRow(row []string, widths []int) string {
 	line := ""
 	for i, cell := range row {
 		line += fmt.Sprintf("%-*s  ", widths[i], cmp.Or(cell, "-"))
@@ -42,13 +42,13 @@ func aligned(row []string, widths []int) string {
 	return line
 }
 
-// portsTable has a line under each row for each target and each conflict.
-func portsTable(w *world) string {
+// portsTable returns the port map, with a line per target and conflict under each row.
+func portsTable(h *harness) string {
 	t := table{{"NODE", "ADDRESS", "PORT", "KIND", "HOLDER", "SERVICEPORT", "POLICY"}}
-	conflicts := state.Conflicts(w.state)
-	for p := range w.state.Ports() {
-		t = append(t, []string{p.Node, p.Address, fmt.Sprintf("%d/%s", p.Port, p.Protocol), p.Kind.String(), holder(p), servicePort(p), p.ExternalTrafficPolicy.String()})
-		for target := range w.state.TargetsOf(p) {
+	conflicts := state.Conflicts(h.state)
+	for p := range h.state.Ports() {
+		t = append(t, []string{p.Node, p.Address, fmt.Sprintf("%d/%s", p.Port, p.Protocol), p.Kind.String(), portHolder(p), servicePort(p), p.ExternalTrafficPolicy.String()})
+		for target := range h.state.TargetsOf(p) {
 			t = append(t, []string{"-> " + targetLine(target)})
 		}
 		for _, other := range conflicts[p] {
@@ -58,7 +58,8 @@ func portsTable(w *world) string {
 	return t.String()
 }
 
-func holder(p *state.Port) string {
+// portHolder returns the Service or pod of a row.
+func portHolder(p *state.Port) string {
 	switch {
 	case p.Service != "":
 		return "service " + p.Namespace + "/" + p.Service
@@ -76,15 +77,15 @@ func servicePort(p *state.Port) string {
 }
 
 func targetLine(t *state.Target) string {
-	who := "outside"
+	pod := "outside"
 	if t.Pod != "" {
-		who = t.Namespace + "/" + t.Pod
+		pod = t.Namespace + "/" + t.Pod
 	}
-	line := fmt.Sprintf("%s %s:%d [%s] on %s", who, cmp.Or(t.Container, "?"), t.ContainerPort, strings.Join(t.Addresses, ","), cmp.Or(t.Node, "?"))
+	line := fmt.Sprintf("%s %s:%d [%s] on %s", pod, cmp.Or(t.Container, "?"), t.ContainerPort, strings.Join(t.Addresses, ","), cmp.Or(t.Node, "?"))
 	return line + flags("ready", t.Ready, "serving", t.Serving, "terminating", t.Terminating)
 }
 
-// flags are the names of those that are set.
+// flags returns the names of the flags that are true. pairs alternates names and values.
 func flags(pairs ...any) string {
 	line := ""
 	for pair := range slices.Chunk(pairs, 2) {
@@ -95,28 +96,28 @@ func flags(pairs ...any) string {
 	return line
 }
 
-// nodesTable has a line under each node for each condition.
-func nodesTable(w *world) string {
+// nodesTable returns the nodes, with a line per condition under each.
+func nodesTable(h *harness) string {
 	t := table{{"NODE", "READY", "SCHEDULABLE", "ROLES", "ALLOCATABLE", "REQUESTED", "LIMITS", "PODS"}}
-	for n := range w.state.Nodes() {
-		load := w.state.Load(n.Name)
+	for n := range h.state.Nodes() {
+		load := h.state.Load(n.Name)
 		t = append(t, []string{n.Name, n.Ready.String(), fmt.Sprint(n.Schedulable), strings.Join(n.Roles, ","), amounts(n.Allocatable), amounts(load.Requested), amounts(load.Limits), fmt.Sprint(load.Pods)})
 		for _, c := range n.Conditions {
-			t = append(t, []string{fmt.Sprintf("%s=%s %s %q since %s", c.Type, c.Status, c.Reason, c.Message, when(c.Since))})
+			t = append(t, []string{fmt.Sprintf("%s=%s %s %q since %s", c.Type, c.Status, c.Reason, c.Message, formatTime(c.Since))})
 		}
 		if n.NotReadySince != 0 {
-			t = append(t, []string{"not ready since " + when(n.NotReadySince)})
+			t = append(t, []string{"not ready since " + formatTime(n.NotReadySince)})
 		}
 		if n.FlappingSince != 0 {
-			t = append(t, []string{fmt.Sprintf("flapping since %s until %s", when(n.FlappingSince), when(n.FlappingUntil))})
+			t = append(t, []string{fmt.Sprintf("flapping since %s until %s", formatTime(n.FlappingSince), formatTime(n.FlappingUntil))})
 		}
 	}
 	return t.String()
 }
 
-func addressesTable(w *world) string {
+func addressesTable(h *harness) string {
 	t := table{{"NODE", "TYPE", "ADDRESS"}}
-	for n := range w.state.Nodes() {
+	for n := range h.state.Nodes() {
 		for _, a := range n.Addresses {
 			t = append(t, []string{n.Name, a.Type, a.Address})
 		}
@@ -124,9 +125,9 @@ func addressesTable(w *world) string {
 	return t.String()
 }
 
-func podsTable(w *world) string {
+func podsTable(h *harness) string {
 	t := table{{"POD", "READY", "STATUS", "RESTARTS", "NODE", "PHASE", "REASON", "IPS", "QOS", "OWNER", "REQUESTED", "LIMITS", "FLAGS"}}
-	for p := range w.state.Pods() {
+	for p := range h.state.Pods() {
 		t = append(t, []string{
 			p.Namespace + "/" + p.Name, p.Ready.String(), p.Status, restarts(p), p.Node, p.Phase.String(), p.Reason, strings.Join(p.PodIPs, ","), p.QOSClass.String(), p.Owner.Kind + " " + p.Owner.Name,
 			amounts(p.Requested), amounts(p.Limits), strings.TrimSpace(flags("terminating", p.Terminating, "hostNetwork", p.HostNetwork)),
@@ -135,13 +136,13 @@ func podsTable(w *world) string {
 			t = append(t, []string{fmt.Sprintf("message %q", p.Message)})
 		}
 		if p.UnschedulableSince != 0 {
-			t = append(t, []string{"unschedulable since " + when(p.UnschedulableSince)})
+			t = append(t, []string{"unschedulable since " + formatTime(p.UnschedulableSince)})
 		}
 		if p.NotReadySince != 0 {
-			t = append(t, []string{"not ready since " + when(p.NotReadySince)})
+			t = append(t, []string{"not ready since " + formatTime(p.NotReadySince)})
 		}
 		if p.FinishedAt != 0 {
-			t = append(t, []string{"finished at " + when(p.FinishedAt)})
+			t = append(t, []string{"finished at " + formatTime(p.FinishedAt)})
 		}
 		for _, v := range p.Storage {
 			kind := ""
@@ -158,36 +159,35 @@ func restarts(p *state.Pod) string {
 	if p.LastRestartAt == 0 {
 		return fmt.Sprint(p.Restarts)
 	}
-	return fmt.Sprintf("%d at %s", p.Restarts, when(p.LastRestartAt))
+	return fmt.Sprintf("%d at %s", p.Restarts, formatTime(p.LastRestartAt))
 }
 
-func servicesTable(w *world) string {
+func servicesTable(h *harness) string {
 	t := table{{"SERVICE", "TYPE", "CLUSTERIP", "NOPODS", "NOENDPOINTS", "NOADDRESS"}}
-	for s := range w.state.Services() {
-		t = append(t, []string{s.Namespace + "/" + s.Name, s.Type.String(), s.ClusterIP, when(s.NoPodsSince), when(s.NoEndpointsSince), when(s.NoAddressSince)})
+	for s := range h.state.Services() {
+		t = append(t, []string{s.Namespace + "/" + s.Name, s.Type.String(), s.ClusterIP, formatTime(s.NoPodsSince), formatTime(s.NoEndpointsSince), formatTime(s.NoAddressSince)})
 	}
 	return t.String()
 }
 
-// volumesTable has claims and PersistentVolumes.
-func volumesTable(w *world) string {
+// volumesTable returns the claims and PersistentVolumes.
+func volumesTable(h *harness) string {
 	t := table{{"NAME", "PHASE", "CLASS", "BOUND TO", "CAPACITY", "SINCE"}}
-	for c := range w.state.Claims() {
-		t = append(t, []string{c.Namespace + "/" + c.Name, c.Phase.String(), c.StorageClass, c.Volume, fmt.Sprint(c.CapacityBytes), when(c.CreatedAt)})
+	for c := range h.state.Claims() {
+		t = append(t, []string{c.Namespace + "/" + c.Name, c.Phase.String(), c.StorageClass, c.Volume, fmt.Sprint(c.CapacityBytes), formatTime(c.CreatedAt)})
 	}
-	for v := range w.state.PersistentVolumes() {
-		t = append(t, []string{v.Name, v.Phase.String(), v.StorageClass, v.ClaimNamespace + "/" + v.Claim, fmt.Sprint(v.CapacityBytes), when(v.PhaseSince)})
+	for v := range h.state.PersistentVolumes() {
+		t = append(t, []string{v.Name, v.Phase.String(), v.StorageClass, v.ClaimNamespace + "/" + v.Claim, fmt.Sprint(v.CapacityBytes), formatTime(v.PhaseSince)})
 	}
 	return t.String()
 }
 
-// problemsTable has the rows of the summary at the world's time, a line for the message
-// under each.
-func problemsTable(w *world) string {
-	sum := state.Summarize(w.state, w.now.Time())
+// problemsTable returns the problems in the summary at the current time, with a line for the message under each.
+func problemsTable(h *harness) string {
+	sum := state.Summarize(h.state, h.now.Time())
 	t := table{{"SEVERITY", "KIND", "WHAT", "WHERE", "OWNER", "SINCE", "COUNT"}}
 	for _, p := range sum.Problems {
-		t = append(t, []string{p.Severity.String(), p.Kind, p.What, p.Where, strings.TrimSpace(p.Owner.Kind + " " + p.Owner.Name), when(p.Since), fmt.Sprint(p.Count)})
+		t = append(t, []string{p.Severity.String(), p.Kind, p.What, p.Where, strings.TrimSpace(p.Owner.Kind + " " + p.Owner.Name), formatTime(p.Since), fmt.Sprint(p.Count)})
 		if p.Message != "" {
 			t = append(t, []string{p.Message})
 		}
@@ -195,27 +195,27 @@ func problemsTable(w *world) string {
 	return t.String() + fmt.Sprintf("healthy %v\n", sum.Healthy)
 }
 
-func containersTable(w *world) string {
+func containersTable(h *harness) string {
 	t := table{{"CONTAINER", "KIND", "STATE", "REASON", "READY", "RESTARTS", "EXIT", "REQUESTS", "LIMITS"}}
-	for c := range w.state.Containers() {
+	for c := range h.state.Containers() {
 		t = append(t, []string{c.Namespace + "/" + c.Pod + "/" + c.Name, c.Kind.String(), c.State.String(), c.Reason, fmt.Sprint(c.Ready), fmt.Sprint(c.Restarts), fmt.Sprint(c.ExitCode), amounts(c.Requests), amounts(c.Limits)})
 		if c.StartedAt != 0 || c.FinishedAt != 0 {
-			t = append(t, []string{fmt.Sprintf("from %s to %s", when(c.StartedAt), when(c.FinishedAt))})
+			t = append(t, []string{fmt.Sprintf("from %s to %s", formatTime(c.StartedAt), formatTime(c.FinishedAt))})
 		}
 		if c.NotReadySince != 0 {
-			t = append(t, []string{fmt.Sprintf("not ready since %s %q", when(c.NotReadySince), c.Message)})
+			t = append(t, []string{fmt.Sprintf("not ready since %s %q", formatTime(c.NotReadySince), c.Message)})
 		}
 		if c.CrashLoopSince != 0 {
-			t = append(t, []string{"crash loop since " + when(c.CrashLoopSince)})
+			t = append(t, []string{"crash loop since " + formatTime(c.CrashLoopSince)})
 		}
 		if c.Last != nil {
-			t = append(t, []string{fmt.Sprintf("last %s exit %d at %s", c.Last.Reason, c.Last.ExitCode, when(c.Last.FinishedAt))})
+			t = append(t, []string{fmt.Sprintf("last %s exit %d at %s", c.Last.Reason, c.Last.ExitCode, formatTime(c.Last.FinishedAt))})
 		}
 	}
 	return t.String()
 }
 
-// amounts leaves out what there is none of, but for extended resources that are there.
+// amounts formats Resources. It leaves out zeros, except those of extended resources.
 func amounts(r state.Resources) string {
 	var parts []string
 	add := func(n int64, unit string) {
@@ -233,8 +233,8 @@ func amounts(r state.Resources) string {
 	return strings.Join(parts, ",")
 }
 
-// when is the time of day.
-func when(t state.Time) string {
+// formatTime returns the time of day.
+func formatTime(t state.Time) string {
 	if t == 0 {
 		return "-"
 	}

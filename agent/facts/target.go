@@ -7,16 +7,16 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// exposure is a port of a Service that has a row in the port map.
-type exposure struct {
+// exposedPort is a port of a Service that has a row in the port map.
+type exposedPort struct {
 	name     string
 	protocol state.Protocol
 }
 
-// endpoint is who is behind a Service: a pod, or an address behind which there is
-// none. A pod is one endpoint, however many slices and IP families name it.
+// endpoint is an endpoint of a Service: a pod, or an address that does not belong to a pod. A pod is one endpoint
+// even if several slices or IP families have it.
 type endpoint struct {
-	name  string
+	name  string // the name of the pod, or the address
 	isPod bool
 }
 
@@ -27,34 +27,34 @@ func endpointOf(e *Endpoint) endpoint {
 	return endpoint{e.Address, false}
 }
 
-// exposures returns the service ports that the rows of a Service belong to.
-func exposures(rows []*state.Port) []exposure {
-	var ports []exposure
+// exposedPorts returns the service ports of the rows of a Service.
+func exposedPorts(rows []*state.Port) []exposedPort {
+	var ports []exposedPort
 	for _, row := range rows {
 		if row.ServicePort == nil {
 			continue
 		}
-		if port := (exposure{row.ServicePort.Name, row.Protocol}); !slices.Contains(ports, port) {
+		if port := (exposedPort{row.ServicePort.Name, row.Protocol}); !slices.Contains(ports, port) {
 			ports = append(ports, port)
 		}
 	}
 	return ports
 }
 
-// targets returns the targets of the exposed ports of a Service by endpoint, without endpoints
-// for which wanted returns false. Slices are joined by port name and protocol. A port without a
-// number in a slice is skipped. The result does not depend on the order of the slices.
-func targets(service id, ports []exposure, inSlices []*SliceInput, wanted func(endpoint) bool) map[endpoint][]*state.Target {
+// targets returns the targets of the exposed ports of a Service by endpoint. It leaves out endpoints for which
+// include returns false. Slices are joined by port name and protocol. A slice port without a number is skipped. The
+// result does not depend on the order of the slices.
+func targets(service NamespacedName, ports []exposedPort, inSlices []*SliceInput, include func(endpoint) bool) map[endpoint][]*state.Target {
 	found := map[endpoint][]*state.Target{}
 	for _, slice := range inSlices {
 		for _, port := range slice.Ports {
-			if port.Port == 0 || !slices.Contains(ports, exposure{port.Name, port.Protocol}) {
+			if port.Port == 0 || !slices.Contains(ports, exposedPort{port.Name, port.Protocol}) {
 				continue
 			}
 			for i := range slice.Endpoints {
-				who := endpointOf(&slice.Endpoints[i])
-				if wanted(who) {
-					found[who] = addTarget(found[who], newTarget(service, port, &slice.Endpoints[i]))
+				e := endpointOf(&slice.Endpoints[i])
+				if include(e) {
+					found[e] = addTarget(found[e], newTarget(service, port, &slice.Endpoints[i]))
 				}
 			}
 		}
@@ -62,10 +62,10 @@ func targets(service id, ports []exposure, inSlices []*SliceInput, wanted func(e
 	return found
 }
 
-func newTarget(service id, port SlicePort, e *Endpoint) *state.Target {
+func newTarget(service NamespacedName, port SlicePort, e *Endpoint) *state.Target {
 	t := &state.Target{
-		ServiceNamespace: service.namespace,
-		Service:          service.name,
+		ServiceNamespace: service.Namespace,
+		Service:          service.Name,
 		ServicePort:      port.Name,
 		Protocol:         port.Protocol,
 		Addresses:        []string{e.Address},
@@ -77,22 +77,21 @@ func newTarget(service id, port SlicePort, e *Endpoint) *state.Target {
 		Terminating:      e.Terminating,
 	}
 	if e.Pod != "" {
-		t.Namespace = service.namespace
+		t.Namespace = service.Namespace
 	}
 	return t
 }
 
-// addTarget adds a target to those of its endpoint. Where there is one for the same
-// service port and number already, they are merged: all addresses, and the rest as the
-// better one has it, since slices of two IP families or a slice and the one that
-// replaces it are not written at one instant.
+// addTarget adds a target to those of its endpoint. Slices of two IP families, or a slice and its replacement, are not
+// written at the same time. Two targets with the same service port and number are therefore merged: the result has the
+// addresses of both, and the other fields of the one that compareTargets orders first.
 func addTarget(all []*state.Target, t *state.Target) []*state.Target {
 	for i, other := range all {
 		if other.ServicePort != t.ServicePort || other.Protocol != t.Protocol || other.ContainerPort != t.ContainerPort {
 			continue
 		}
-		addresses := sortedSet(append(slices.Clone(other.Addresses), t.Addresses...))
-		if better(t, other) < 0 {
+		addresses := sortAndDeduplicate(append(slices.Clone(other.Addresses), t.Addresses...))
+		if compareTargets(t, other) < 0 {
 			all[i] = t
 		}
 		all[i].Addresses = addresses
@@ -101,18 +100,19 @@ func addTarget(all []*state.Target, t *state.Target) []*state.Target {
 	return append(all, t)
 }
 
-// better orders targets of one endpoint: ready, serving, not terminating first.
-func better(a, b *state.Target) int {
+// compareTargets orders targets of one endpoint: ready before not ready, serving before not serving, not terminating
+// before terminating.
+func compareTargets(a, b *state.Target) int {
 	return cmp.Or(
-		first(a.Ready, b.Ready),
-		first(a.Serving, b.Serving),
-		first(!a.Terminating, !b.Terminating),
+		compareBool(a.Ready, b.Ready),
+		compareBool(a.Serving, b.Serving),
+		compareBool(!a.Terminating, !b.Terminating),
 		cmp.Compare(b.Node, a.Node),
 	)
 }
 
-// first orders a before b if a alone is true.
-func first(a, b bool) int {
+// compareBool orders true before false.
+func compareBool(a, b bool) int {
 	switch {
 	case a == b:
 		return 0

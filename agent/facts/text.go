@@ -7,18 +7,18 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// maxText is how many bytes of a reason or message are kept.
-const maxText = 256
+// maxTextBytes is the maximum length of a reason or message in bytes.
+const maxTextBytes = 256
 
-// text cuts what a component wrote, at a character's boundary, and cleans it: a
-// container's termination message is whatever the container left in a file.
-func text(s string) string {
-	if len(s) > maxText {
-		end := maxText
-		for end > maxText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+// truncateText truncates the text of a component to maxTextBytes at the boundary of a character, and replaces harmful
+// characters (see state.CleanText). A termination message can be any bytes that a container wrote to a file.
+func truncateText(s string) string {
+	if len(s) > maxTextBytes {
+		end := maxTextBytes
+		for end > maxTextBytes-utf8.UTFMax && !utf8.RuneStart(s[end]) {
 			end--
 		}
-		s = strings.Clone(s[:end]) // not the whole of a long message
+		s = strings.Clone(s[:end]) // does not keep the long message in memory
 	}
 	return state.CleanText(s)
 }

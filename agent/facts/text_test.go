@@ -8,7 +8,7 @@ import (
 	"rollcall.dev/rollcall/agent/facts"
 )
 
-func TestMessagesAreCutAtACharactersBoundary(t *testing.T) {
+func TestMessagesAreTruncatedAtCharacterBoundary(t *testing.T) {
 	for _, message := range []string{
 		strings.Repeat("a", 256),
 		strings.Repeat("a", 300),
@@ -16,17 +16,17 @@ func TestMessagesAreCutAtACharactersBoundary(t *testing.T) {
 		strings.Repeat("a", 253) + "🙂🙂",
 		strings.Repeat("é", 300),
 	} {
-		got := facts.Pod(&facts.PodInput{Message: message, Reason: "Evicted"}, nil, noon).Message
+		got := facts.NewPod(&facts.PodInput{Message: message, Reason: "Evicted"}, nil, noon).Message
 		if len(got) > 256 || len(got) < min(len(message), 253) || !strings.HasPrefix(message, got) || !utf8.ValidString(got) {
-			t.Errorf("%q is cut to %q of %d bytes", message, got, len(got))
+			t.Errorf("%q: got %q of %d bytes, want a prefix of 253 to 256 bytes", message, got, len(got))
 		}
 	}
 }
 
-func TestMessagesThatAreNoTextBecomeText(t *testing.T) {
+func TestInvalidUTF8InMessagesIsReplaced(t *testing.T) {
 	for _, message := range []string{"\xff\xfe", "ok\x80", strings.Repeat("\x80", 300), strings.Repeat("a", 255) + "\xf0\x9f"} {
-		if got := facts.Pod(&facts.PodInput{Message: message, Reason: "Evicted"}, nil, noon).Message; !utf8.ValidString(got) || got == "" || len(got) > 256 {
-			t.Errorf("%q became %q, want text", message, got)
+		if got := facts.NewPod(&facts.PodInput{Message: message, Reason: "Evicted"}, nil, noon).Message; !utf8.ValidString(got) || got == "" || len(got) > 256 {
+			t.Errorf("%q: got %q, want valid UTF-8 of at most 256 bytes", message, got)
 		}
 	}
 }

@@ -2,54 +2,51 @@ package facts
 
 import "rollcall.dev/rollcall/api/state"
 
-// Name names an object of a kind; a node has no namespace.
-type Name struct{ Namespace, Name string }
+// NamespacedName is the namespace and name of an object of a known kind. Nodes and PersistentVolumes have no namespace.
+type NamespacedName struct{ Namespace, Name string }
 
-func (n Name) id() id       { return id{n.Namespace, n.Name} }
-func (n Name) node() string { return n.Name }
+func byName(n NamespacedName) string                   { return n.Name }
+func byNamespacedName(n NamespacedName) NamespacedName { return n }
 
-// id names a namespaced object.
-type id struct{ namespace, name string }
-
-// Tracker holds what is known of a cluster's objects as far as the joins between
-// them need it: pod → node, pod → claims, slice → Service, Service → pods. Each
-// call takes in what became of some objects of a kind, each given once, or which of
-// them are left, and returns the facts that changed by it; facts that became what
-// they were are not among them, and no key is among them twice. All calls together
-// lead to the same facts in whatever order they come.
+// Tracker holds what is known about the objects of a cluster, as far as the joins between them need it:
+// pod → node, pod → claims, slice → Service, Service → pods. The methods of a kind are:
 //
-// What no object tells, since when something has been wrong, it remembers by the facts
-// that it returned before, so it depends on what was seen when.
+//   - Set adds or updates objects; each object may be given once per call
+//   - Delete removes an object
+//   - Retain removes all objects except the given ones
 //
-// The facts that it returns are shared with the caller, so they must not be changed. It
-// is not safe for concurrent use and starts nothing.
+// Each call returns the facts that it changed, each key at most once. Facts that are recomputed with an equal result
+// are not returned. The facts do not depend on the order of the calls, except for the times since when something has
+// been wrong. The API does not have these, so the Tracker keeps them from the facts that it returned before.
+//
+// The caller must not modify returned facts. A Tracker is not safe for concurrent use.
 type Tracker struct {
 	nodes    map[string]*nodeRecord
-	pods     map[id]*podRecord
-	services map[id]*serviceRecord
-	slices   map[id]*SliceInput
-	claims   map[id]*claimRecord
+	pods     map[NamespacedName]*podRecord
+	services map[NamespacedName]*serviceRecord
+	slices   map[NamespacedName]*SliceInput
+	claims   map[NamespacedName]*claimRecord
 	volumes  map[string]state.Object
-	// labels counts the unfinished pods of each namespace by their labels, selectors
-	// holds the Services of a namespace that select pods.
-	labels    map[string]map[LabelSet]int
+	// labels counts the unfinished pods of each namespace by their labels.
+	labels map[string]map[LabelSet]int
+	// selectors holds the Services of each namespace that select pods.
 	selectors map[string]map[*serviceRecord]struct{}
-	// now returns the present time, for what the API gives no time of.
+	// backends maps pods to the Services that have targets in them.
+	backends map[NamespacedName][]*serviceRecord
+	// lastDeclared is the declared ports of the pod that was set last.
+	lastDeclared []declaredPort
+	// now returns the current time.
 	now func() state.Time
-	// backends are the Services with targets that a pod is an endpoint of.
-	backends map[id][]*serviceRecord
-	// declared is what the pod that was set last declares.
-	declared []declaration
 
-	// Gathered during a call, empty between calls. What several steps of a call
-	// touch is made anew once, at its end.
-	changes         changes
-	touchedNodes    []*nodeRecord
-	touchedServices []*serviceRecord
-	touchedPods     []*podRecord
+	// The fields below are filled during a call and empty between calls. Records that several steps of a call mark as
+	// dirty are recomputed once, by flush.
+	changes       changes
+	dirtyNodes    []*nodeRecord
+	dirtyServices []*serviceRecord
+	dirtyPods     []*podRecord
 }
 
-// NewTracker returns a Tracker without any object. now returns the present time.
+// NewTracker returns an empty Tracker. now returns the current time.
 func NewTracker(now func() state.Time) *Tracker {
 	return &Tracker{
 		now:       now,
@@ -57,39 +54,39 @@ func NewTracker(now func() state.Time) *Tracker {
 		labels:    map[string]map[LabelSet]int{},
 		selectors: map[string]map[*serviceRecord]struct{}{},
 		nodes:     map[string]*nodeRecord{},
-		pods:      map[id]*podRecord{},
-		services:  map[id]*serviceRecord{},
-		slices:    map[id]*SliceInput{},
-		claims:    map[id]*claimRecord{},
-		backends:  map[id][]*serviceRecord{},
+		pods:      map[NamespacedName]*podRecord{},
+		services:  map[NamespacedName]*serviceRecord{},
+		slices:    map[NamespacedName]*SliceInput{},
+		claims:    map[NamespacedName]*claimRecord{},
+		backends:  map[NamespacedName][]*serviceRecord{},
 	}
 }
 
-// flush recomputes everything that was marked and returns the changes.
+// flush recomputes all dirty records and returns the changes of the call.
 func (t *Tracker) flush() state.Changes {
-	for _, p := range t.touchedPods {
-		t.remount(p)
+	for _, p := range t.dirtyPods {
+		t.recomputeMounts(p)
 	}
-	for _, n := range t.touchedNodes {
-		t.publishLoad(n)
+	for _, n := range t.dirtyNodes {
+		t.recomputeLoad(n)
 	}
-	for _, s := range t.touchedServices {
-		t.retarget(s)
+	for _, s := range t.dirtyServices {
+		t.recomputeTargets(s)
 	}
-	t.touchedPods, t.touchedNodes, t.touchedServices = t.touchedPods[:0], t.touchedNodes[:0], t.touchedServices[:0]
-	gathered := t.changes
+	t.dirtyPods, t.dirtyNodes, t.dirtyServices = t.dirtyPods[:0], t.dirtyNodes[:0], t.dirtyServices[:0]
+	all := t.changes
 	t.changes = changes{}
-	return state.Changes(gathered)
+	return state.Changes(all)
 }
 
-// retain deletes what held has and these do not name.
-func retain[K comparable, R any](these []Name, key func(Name) K, held map[K]R, remove func(K)) {
-	stay := make(map[K]struct{}, len(these))
-	for _, name := range these {
-		stay[key(name)] = struct{}{}
+// retain calls remove for each key of records that is not the key of one of the names.
+func retain[K comparable, R any](names []NamespacedName, key func(NamespacedName) K, records map[K]R, remove func(K)) {
+	keep := make(map[K]struct{}, len(names))
+	for _, name := range names {
+		keep[key(name)] = struct{}{}
 	}
-	for k := range held {
-		if _, ok := stay[k]; !ok {
+	for k := range records {
+		if _, ok := keep[k]; !ok {
 			remove(k)
 		}
 	}

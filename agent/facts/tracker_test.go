@@ -14,9 +14,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Any objects of a few names that collide a lot: pods of one name on several nodes
-// with several containers, slices that change hands, claims before and after their
-// pods.
+// The generators use few names, so that objects collide often: pods with the same name on several nodes, slices that
+// move between Services, claims that are created before and after their pods.
 var (
 	namespaces = rapid.SampledFrom([]string{"a", "a", "a", "b"})
 	nodeNames  = rapid.SampledFrom([]string{"n1", "n2", ""})
@@ -29,7 +28,7 @@ var (
 	claims     = rapid.SampledFrom([]string{"c1", "c2"})
 )
 
-func anyResources(t *rapid.T) state.Resources {
+func drawResources(t *rapid.T) state.Resources {
 	r := state.Resources{CPUMillis: rapid.Int64Range(0, 3).Draw(t, "cpu")}
 	if n := rapid.Int64Range(0, 2).Draw(t, "gpus"); n > 0 {
 		r.Extended = map[string]int64{"gpu": n}
@@ -37,15 +36,15 @@ func anyResources(t *rapid.T) state.Resources {
 	return r
 }
 
-func anyNode(t *rapid.T) any {
+func drawNode(t *rapid.T) any {
 	return &facts.NodeInput{
 		Name:        rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"),
 		KubeletPort: rapid.SampledFrom([]uint16{0, 80}).Draw(t, "kubelet"),
-		Allocatable: anyResources(t),
+		Allocatable: drawResources(t),
 	}
 }
 
-func anyPod(t *rapid.T) any {
+func drawPod(t *rapid.T) any {
 	in := &facts.PodInput{
 		Namespace:   namespaces.Draw(t, "namespace"),
 		Name:        podNames.Draw(t, "pod"),
@@ -55,12 +54,12 @@ func anyPod(t *rapid.T) any {
 		CreatedAt:   noon - 3600,
 		Labels:      labels.Draw(t, "labels"),
 		Ready:       rapid.SampledFrom([]facts.Condition{{}, {Type: "Ready", Status: state.True}, {Type: "Ready", Status: state.False, Since: noon - 60}}).Draw(t, "ready"),
-		Requested:   anyResources(t),
-		Limits:      anyResources(t),
+		Requested:   drawResources(t),
+		Limits:      drawResources(t),
 		Mounts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.Mount {
-			return facts.Mount{Volume: rapid.SampledFrom([]string{"v", "w"}).Draw(t, "volume"), Claim: claims.Draw(t, "claim"), Path: rapid.SampledFrom([]string{"", "/a"}).Draw(t, "path")}
+			return facts.Mount{Volume: rapid.SampledFrom([]string{"v", "h"}).Draw(t, "volume"), Claim: claims.Draw(t, "claim"), Path: rapid.SampledFrom([]string{"", "/a"}).Draw(t, "path")}
 		}), 0, 3).Draw(t, "mounts"),
-		Containers: rapid.SliceOfNDistinct(rapid.Custom(anyContainer), 0, 3, func(c facts.ContainerInput) string { return c.Name }).Draw(t, "containers"),
+		Containers: rapid.SliceOfNDistinct(rapid.Custom(drawContainer), 0, 3, func(c facts.ContainerInput) string { return c.Name }).Draw(t, "containers"),
 	}
 	for i := range in.Containers {
 		if s := in.Containers[i].Status; s != nil {
@@ -70,8 +69,8 @@ func anyPod(t *rapid.T) any {
 	return in
 }
 
-// anyStatus returns a status of a container, or none.
-func anyStatus(t *rapid.T, container string) *facts.ContainerStatus {
+// drawStatus draws the status of a container, or nil.
+func drawStatus(t *rapid.T, container string) *facts.ContainerStatus {
 	s := &facts.ContainerStatus{Name: container, Restarts: rapid.Int32Range(0, 3).Draw(t, "restarts")}
 	switch rapid.IntRange(0, 4).Draw(t, "state") {
 	case 0:
@@ -89,10 +88,10 @@ func anyStatus(t *rapid.T, container string) *facts.ContainerStatus {
 	return s
 }
 
-func anyContainer(t *rapid.T) facts.ContainerInput {
+func drawContainer(t *rapid.T) facts.ContainerInput {
 	name := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "container")
 	return facts.ContainerInput{
-		Name: name, Status: anyStatus(t, name),
+		Name: name, Status: drawStatus(t, name),
 		Kind: rapid.SampledFrom([]state.ContainerKind{state.Main, state.Init, state.Sidecar}).Draw(t, "kind"),
 		Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.ContainerPort {
 			return facts.ContainerPort{
@@ -105,7 +104,7 @@ func anyContainer(t *rapid.T) facts.ContainerInput {
 	}
 }
 
-func anyService(t *rapid.T) any {
+func drawService(t *rapid.T) any {
 	return &facts.ServiceInput{
 		Namespace: namespaces.Draw(t, "namespace"),
 		Name:      rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "service"),
@@ -125,7 +124,7 @@ func anyService(t *rapid.T) any {
 	}
 }
 
-func anySlice(t *rapid.T) any {
+func drawSlice(t *rapid.T) any {
 	return &facts.SliceInput{
 		Namespace: namespaces.Draw(t, "namespace"),
 		Name:      rapid.SampledFrom([]string{"e1", "e2", "e3"}).Draw(t, "slice"),
@@ -133,11 +132,11 @@ func anySlice(t *rapid.T) any {
 		Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) facts.SlicePort {
 			return facts.SlicePort{Name: portNames.Draw(t, "name"), Protocol: protocols.Draw(t, "protocol"), Port: rapid.SampledFrom([]uint16{0, 80, 81}).Draw(t, "port")}
 		}), 0, 3).Draw(t, "ports"),
-		Endpoints: rapid.SliceOfN(rapid.Custom(anyEndpoint), 0, 4).Draw(t, "endpoints"),
+		Endpoints: rapid.SliceOfN(rapid.Custom(drawEndpoint), 0, 4).Draw(t, "endpoints"),
 	}
 }
 
-func anyEndpoint(t *rapid.T) facts.Endpoint {
+func drawEndpoint(t *rapid.T) facts.Endpoint {
 	ready := rapid.Bool().Draw(t, "ready")
 	return facts.Endpoint{
 		Address:     addresses.Draw(t, "address"),
@@ -149,124 +148,126 @@ func anyEndpoint(t *rapid.T) facts.Endpoint {
 	}
 }
 
-func anyClaim(t *rapid.T) any {
+func drawClaim(t *rapid.T) any {
 	return &facts.ClaimInput{Namespace: namespaces.Draw(t, "namespace"), Name: claims.Draw(t, "claim"), CapacityBytes: rapid.Int64Range(0, 2).Draw(t, "capacity")}
 }
 
-func anyVolume(t *rapid.T) any {
+func drawVolume(t *rapid.T) any {
 	return &facts.VolumeInput{Name: rapid.SampledFrom([]string{"v1", "v2"}).Draw(t, "volume"), Phase: rapid.SampledFrom([]state.VolumePhase{state.VolumeBound, state.VolumeFailed}).Draw(t, "phase")}
 }
 
-func anyInput(t *rapid.T) any {
-	kinds := []func(*rapid.T) any{anyNode, anyPod, anyPod, anyService, anySlice, anySlice, anyClaim, anyVolume}
+func drawInput(t *rapid.T) any {
+	kinds := []func(*rapid.T) any{drawNode, drawPod, drawPod, drawService, drawSlice, drawSlice, drawClaim, drawVolume}
 	return rapid.SampledFrom(kinds).Draw(t, "kind")(t)
 }
 
-// existing draws the name of something that is there.
-func existing(t *rapid.T, w *world) (name, bool) {
-	if len(w.exists) == 0 {
-		return name{}, false
+// drawExisting draws the name of an existing object. It returns false if there is none.
+func drawExisting(t *rapid.T, h *harness) (objectName, bool) {
+	if len(h.objects) == 0 {
+		return objectName{}, false
 	}
-	return rapid.SampledFrom(sortedNames(w)).Draw(t, "name"), true
+	return rapid.SampledFrom(sortedNames(h)).Draw(t, "name"), true
 }
 
-func sortedNames(w *world) []name {
-	return slices.SortedFunc(maps.Keys(w.exists), func(a, b name) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+// sortedNames returns the names of all objects in ascending order.
+func sortedNames(h *harness) []objectName {
+	return slices.SortedFunc(maps.Keys(h.objects), func(a, b objectName) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 }
 
-// step lets one thing happen.
-func step(t *rapid.T, w *world) {
+// drawStep draws and performs one step: a relist, a removal, or an added or updated object.
+func drawStep(t *rapid.T, h *harness) {
 	switch rapid.IntRange(0, 9).Draw(t, "step") {
 	case 0:
 		var all []any
-		all = append(all, rapid.SliceOfNDistinct(rapid.Custom(anyInput), 0, 12, nameOf).Draw(t, "relist")...)
-		agree(t, w.relist(all))
+		all = append(all, rapid.SliceOfNDistinct(rapid.Custom(drawInput), 0, 12, objectNameOf).Draw(t, "relist")...)
+		must(t, h.relist(all))
 	case 1, 2, 3:
-		if n, ok := existing(t, w); ok {
-			agree(t, w.remove(n))
+		if n, ok := drawExisting(t, h); ok {
+			must(t, h.remove(n))
 		}
 	default:
-		agree(t, w.set(anyInput(t)))
+		must(t, h.set(drawInput(t)))
 	}
 }
 
-func agree(t *rapid.T, err error) {
+// must fails the test if err is not nil.
+func must(t *rapid.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestFactsAfterAnyEventsEqualThoseFromScratch(t *testing.T) {
+func TestFactsAfterEventsEqualFactsFromScratch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld()
+		h := newHarness()
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
-			step(t, w)
-			agree(t, w.check())
+			drawStep(t, h)
+			must(t, h.check())
 		}
 	})
 }
 
-func TestOrderOfEventsDoesNotMatter(t *testing.T) {
+func TestFactsDoNotDependOnOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld()
-		for _, in := range rapid.SliceOfNDistinct(rapid.Custom(anyInput), 0, 20, nameOf).Draw(t, "objects") {
-			agree(t, w.set(in))
+		h := newHarness()
+		for _, in := range rapid.SliceOfNDistinct(rapid.Custom(drawInput), 0, 20, objectNameOf).Draw(t, "objects") {
+			must(t, h.set(in))
 		}
-		agree(t, w.checkAgainst(rapid.Permutation(sortedNames(w)).Draw(t, "order")))
+		must(t, h.checkOrder(rapid.Permutation(sortedNames(h)).Draw(t, "order")))
 	})
 }
 
-func TestNothingIsLeftOfAClusterThatIsGone(t *testing.T) {
+func TestTrackerIsEmptyAfterAllObjectsAreRemoved(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld()
+		h := newHarness()
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
-			step(t, w)
+			drawStep(t, h)
 		}
-		for _, n := range rapid.Permutation(sortedNames(w)).Draw(t, "order") {
-			agree(t, w.remove(n))
+		for _, n := range rapid.Permutation(sortedNames(h)).Draw(t, "order") {
+			must(t, h.remove(n))
 		}
-		if n := w.state.Count(); n != 0 {
-			t.Fatalf("%d facts are left of a cluster without objects", n)
+		if n := h.state.Count(); n != 0 {
+			t.Fatalf("got %d facts of a cluster without objects, want 0", n)
 		}
-		if left := w.tracker.Held(); left != 0 {
-			t.Fatalf("the tracker still holds %d records of a cluster without objects", left)
+		if n := h.tracker.RecordCount(); n != 0 {
+			t.Fatalf("got %d records in the tracker of a cluster without objects, want 0", n)
 		}
 	})
 }
 
-// port draws a number of a port and notes it.
-func port(t *rapid.T, seen map[uint16]bool) uint16 {
+// drawPort draws a port number and adds it to drawn.
+func drawPort(t *rapid.T, drawn map[uint16]bool) uint16 {
 	n := numbers.Draw(t, "port")
-	seen[n] = true
+	drawn[n] = true
 	return n
 }
 
-func TestDisagreeingSlicesLeadToOneTargetANumberInAnyOrder(t *testing.T) {
+func TestDifferentSlicesOfAPodHaveOneTargetPerPortNumber(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld()
-		agree(t, w.set(&facts.ServiceInput{Namespace: "a", Name: "s", Type: corev1.ServiceTypeNodePort, Ports: []facts.ServicePort{{Protocol: state.TCP, NodePort: 30080}}}))
-		agree(t, w.set(&facts.PodInput{Namespace: "a", Name: "p", Containers: []facts.ContainerInput{
+		h := newHarness()
+		must(t, h.set(&facts.ServiceInput{Namespace: "a", Name: "s", Type: corev1.ServiceTypeNodePort, Ports: []facts.ServicePort{{Protocol: state.TCP, NodePort: 30080}}}))
+		must(t, h.set(&facts.PodInput{Namespace: "a", Name: "p", Containers: []facts.ContainerInput{
 			{Name: "x", Kind: state.Main, Ports: []facts.ContainerPort{{Protocol: state.TCP, Port: 80}}},
 		}}))
-		seen := map[uint16]bool{}
+		drawn := map[uint16]bool{}
 		for i := range rapid.IntRange(2, 4).Draw(t, "slices") {
-			agree(t, w.set(&facts.SliceInput{
+			must(t, h.set(&facts.SliceInput{
 				Namespace: "a", Name: fmt.Sprint(i), Service: "s",
-				Ports: []facts.SlicePort{{Protocol: state.TCP, Port: port(t, seen)}},
+				Ports: []facts.SlicePort{{Protocol: state.TCP, Port: drawPort(t, drawn)}},
 				Endpoints: []facts.Endpoint{{
 					Address: addresses.Draw(t, "address"), Pod: "p", Node: rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"),
 					Ready: rapid.Bool().Draw(t, "ready"), Serving: rapid.Bool().Draw(t, "serving"), Terminating: rapid.Bool().Draw(t, "terminating"),
 				}},
 			}))
 		}
-		if n := w.state.Len(state.KindTarget); n != len(seen) {
-			t.Fatalf("%d targets for one pod, want one for each of %d numbers", n, len(seen))
+		if n := h.state.Len(state.KindTarget); n != len(drawn) {
+			t.Fatalf("got %d targets of one pod, want one for each of %d port numbers", n, len(drawn))
 		}
 		for range 3 {
-			agree(t, w.checkAgainst(rapid.Permutation(sortedNames(w)).Draw(t, "order")))
+			must(t, h.checkOrder(rapid.Permutation(sortedNames(h)).Draw(t, "order")))
 		}
-		agree(t, w.remove(name{"Pod", "a", "p"}))
-		agree(t, w.check())
+		must(t, h.remove(objectName{"Pod", "a", "p"}))
+		must(t, h.check())
 	})
 }

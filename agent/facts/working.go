@@ -6,22 +6,20 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// A pod works when it does what it is there for. The rule says what a working pod is,
-// so that what nobody thought of is not silently fine:
+// This file defines which pods are working. Every other pod is not working, so that unexpected conditions count as a
+// problem:
 //
-//   - an init container works once it has ended with exit code 0, or the pod is
-//     initialized;
-//   - a sidecar and a main container work while they run and are ready;
-//   - a main container also works once it has ended with exit code 0, unless it is to be
-//     started again;
-//   - an ephemeral container does not matter;
-//   - a pod works while all of its containers do and its condition Ready is not False.
-//     Pods of Jobs that have an ended container are never ready, and work.
+//   - An init container is working if it has terminated with exit code 0, or the pod is initialized.
+//   - A sidecar or main container is working if it is running and ready.
+//   - A main container is also working if it has terminated with exit code 0 and will not be restarted.
+//   - Ephemeral containers are always working.
+//   - A pod is working if all of its containers are working and its condition Ready is not False. A pod of a Job with a
+//     terminated container is working although it is not Ready.
 //
-// Containers that wait for an init container or for a node are not blamed.
+// Containers that wait for a node or for an init container do not keep a pod from working themselves.
 
-// workingContainer reports whether a container works.
-func workingContainer(pod *PodInput, c *ContainerInput) bool {
+// isWorkingContainer reports whether a container is working.
+func isWorkingContainer(pod *PodInput, c *ContainerInput) bool {
 	if c.Kind == state.Ephemeral {
 		return true
 	}
@@ -33,14 +31,14 @@ func workingContainer(pod *PodInput, c *ContainerInput) bool {
 	case s == nil:
 		return false
 	case s.State == state.Terminated:
-		return s.ExitCode == 0 && policyOf(pod, c) != state.RestartAlways
+		return s.ExitCode == 0 && restartPolicyOf(pod, c) != state.RestartAlways
 	}
 	return c.Kind != state.Init && s.State == state.Running && s.Ready
 }
 
-// policyOf returns the restart policy that holds for a container. Init containers of a
-// pod that is to run for ever are started again only when they fail.
-func policyOf(pod *PodInput, c *ContainerInput) state.RestartPolicy {
+// restartPolicyOf returns the effective restart policy of a container. With the policy Always of the pod, init
+// containers are restarted only if they fail.
+func restartPolicyOf(pod *PodInput, c *ContainerInput) state.RestartPolicy {
 	policy := cmp.Or(c.RestartPolicy, pod.RestartPolicy, state.RestartAlways)
 	switch {
 	case c.Kind == state.Sidecar:
@@ -51,49 +49,49 @@ func policyOf(pod *PodInput, c *ContainerInput) state.RestartPolicy {
 	return policy
 }
 
-// blamed returns the containers of a pod that keep it from working, by index: the first
-// init container or sidecar that does not work, while the pod initializes, else all
-// that do not work.
-func blamed(pod *PodInput) []bool {
-	bad := make([]bool, len(pod.Containers))
+// blockingContainers reports for each container of a pod whether it keeps the pod from working. While the pod
+// initializes, this is the first init container or sidecar that is not working, else all containers that are not
+// working.
+func blockingContainers(pod *PodInput) []bool {
+	blocking := make([]bool, len(pod.Containers))
 	if pod.Phase.Finished() || pod.Node == "" {
-		return bad
+		return blocking
 	}
 	initializing := pod.Initialized.Status != state.True
 	for i := range pod.Containers {
 		c := &pod.Containers[i]
-		bad[i] = !workingContainer(pod, c)
-		if bad[i] && initializing && (c.Kind == state.Init || c.Kind == state.Sidecar && (c.Status == nil || !c.Status.Started)) {
-			return bad
+		blocking[i] = !isWorkingContainer(pod, c)
+		if blocking[i] && initializing && (c.Kind == state.Init || c.Kind == state.Sidecar && (c.Status == nil || !c.Status.Started)) {
+			return blocking
 		}
 	}
-	return bad
+	return blocking
 }
 
-// workingPod reports whether a pod works, given which containers do not.
-func workingPod(pod *PodInput, bad []bool) bool {
+// isWorkingPod reports whether a pod is working. blocking is the result of blockingContainers.
+func isWorkingPod(pod *PodInput, blocking []bool) bool {
 	if pod.Phase.Finished() {
 		return true
 	}
 	if pod.Phase != state.PodRunning {
 		return false
 	}
-	ended := false
-	for i := range bad {
-		if bad[i] {
+	terminated := false
+	for i := range blocking {
+		if blocking[i] {
 			return false
 		}
 		c := &pod.Containers[i]
-		ended = ended || c.Kind == state.Main && c.Status != nil && c.Status.State == state.Terminated
+		terminated = terminated || c.Kind == state.Main && c.Status != nil && c.Status.State == state.Terminated
 	}
-	return ended && pod.Controller.Kind == "Job" || pod.Ready.Type == "" || pod.Ready.Status == state.True
+	return terminated && pod.Controller.Kind == "Job" || pod.Ready.Type == "" || pod.Ready.Status == state.True
 }
 
-// containerNotReadySince returns since when a container that does not work has not, by
-// what the API tells. alone says that it is the only one of its pod; wasWorking that it
-// was seen working before. ContainersReady tells of all containers of the pod
-// together, so its time is that of this one only where it is alone.
-func containerNotReadySince(pod *PodInput, c *ContainerInput, alone, wasWorking bool, now state.Time) state.Time {
+// containerNotReadySince returns since when a container has not been working, according to the API. only reports
+// whether it is the only container of its pod that is not working. wasWorking reports whether it was seen working
+// before. The condition ContainersReady is about all containers of the pod, so its time is used for this one only if
+// it is the only one.
+func containerNotReadySince(pod *PodInput, c *ContainerInput, only, wasWorking bool, now state.Time) state.Time {
 	var all, own state.Time
 	if pod.ContainersReady.Type != "" && pod.ContainersReady.Status != state.True {
 		all = pod.ContainersReady.Since
@@ -101,7 +99,7 @@ func containerNotReadySince(pod *PodInput, c *ContainerInput, alone, wasWorking 
 	s := c.Status
 	switch {
 	case s == nil || s.State != state.Terminated && s.Last == nil && s.StartedAt == 0:
-		own = neverStartedSince(pod, c.Kind)
+		own = startableSince(pod, c.Kind)
 	case s.State == state.Terminated:
 		own = s.FinishedAt
 	case s.State == state.Running && wasWorking:
@@ -113,14 +111,14 @@ func containerNotReadySince(pod *PodInput, c *ContainerInput, alone, wasWorking 
 	default:
 		own = s.StartedAt
 	}
-	if alone && !wasWorking && own != 0 && all != 0 {
+	if only && !wasWorking && own != 0 && all != 0 {
 		return max(min(own, all), pod.CreatedAt)
 	}
 	return cmp.Or(own, all, now)
 }
 
-// neverStartedSince returns since when a container could have been started.
-func neverStartedSince(pod *PodInput, kind state.ContainerKind) state.Time {
+// startableSince returns since when a container that never started could have been started.
+func startableSince(pod *PodInput, kind state.ContainerKind) state.Time {
 	since := pod.CreatedAt
 	if pod.Scheduled.Status == state.True {
 		since = max(since, pod.Scheduled.Since)
@@ -131,8 +129,7 @@ func neverStartedSince(pod *PodInput, kind state.ContainerKind) state.Time {
 	return since
 }
 
-// podNotReadySince returns since when a pod that does not work has not, by what the API
-// tells.
+// podNotReadySince returns since when a pod has not been working, according to the API.
 func podNotReadySince(pod *PodInput, containers []*state.Container, now state.Time) state.Time {
 	if pod.Ready.Type != "" && pod.Ready.Status != state.True && pod.Ready.Since != 0 {
 		return pod.Ready.Since

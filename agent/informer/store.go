@@ -16,7 +16,7 @@ type kindSpec[O, I any] struct {
 	input  func(*O) *I
 	set    func(*facts.Tracker, ...*I) state.Changes
 	remove func(t *facts.Tracker, namespace, name string) state.Changes
-	retain func(*facts.Tracker, []facts.Name) state.Changes
+	retain func(*facts.Tracker, []facts.NamespacedName) state.Changes
 
 	// after is closed when the kind may start; nil means at once. synced, if not nil, is
 	// closed by the store after the first list.
@@ -54,7 +54,7 @@ type store[O, I any] struct {
 	// batch holds listed inputs that are not applied yet, in the order of the list. at maps
 	// names to indexes of it.
 	batch []*I
-	at    map[facts.Name]int
+	at    map[facts.NamespacedName]int
 }
 
 var _ cache.TransformingStore = (*store[any, any])(nil)
@@ -92,10 +92,10 @@ func (s *store[O, I]) Transformer() cache.TransformFunc {
 // Replace is called at the end of a list: with names if the list was streamed, else with
 // objects.
 func (s *store[O, I]) Replace(list []any, _ string) error {
-	names := make([]facts.Name, 0, len(list))
+	names := make([]facts.NamespacedName, 0, len(list))
 	for i, item := range list {
 		list[i] = nil // lets the collector free objects that are applied
-		name, ok := item.(facts.Name)
+		name, ok := item.(facts.NamespacedName)
 		if !ok {
 			var err error
 			if name, err = s.gather(item); err != nil {
@@ -119,7 +119,7 @@ func (s *store[O, I]) Resync() error { return nil }
 
 // gather adds a listed object to the batch and returns its name. An object that changes
 // while the list is streamed comes twice; the later one counts.
-func (s *store[O, I]) gather(object any) (facts.Name, error) {
+func (s *store[O, I]) gather(object any) (facts.NamespacedName, error) {
 	in, name, err := s.input(object)
 	if err != nil {
 		return name, err
@@ -129,7 +129,7 @@ func (s *store[O, I]) gather(object any) (facts.Name, error) {
 		return name, nil
 	}
 	if s.batch == nil {
-		s.batch, s.at = make([]*I, 0, batchSize), make(map[facts.Name]int, batchSize)
+		s.batch, s.at = make([]*I, 0, batchSize), make(map[facts.NamespacedName]int, batchSize)
 	}
 	s.at[name] = len(s.batch)
 	s.batch = append(s.batch, in)
@@ -147,20 +147,20 @@ func (s *store[O, I]) flushBatch() {
 }
 
 // input converts an object and returns its name.
-func (s *store[O, I]) input(object any) (*I, facts.Name, error) {
+func (s *store[O, I]) input(object any) (*I, facts.NamespacedName, error) {
 	o, ok := object.(*O)
 	if !ok {
-		return nil, facts.Name{}, fmt.Errorf("apply a %T: want a %T", object, new(O))
+		return nil, facts.NamespacedName{}, fmt.Errorf("apply a %T: want a %T", object, new(O))
 	}
 	name, err := nameOf(object)
 	return s.spec.input(o), name, err
 }
 
 // nameOf returns the namespace and name of an object.
-func nameOf(object any) (facts.Name, error) {
+func nameOf(object any) (facts.NamespacedName, error) {
 	meta, ok := object.(metav1.Object)
 	if !ok {
-		return facts.Name{}, fmt.Errorf("apply a %T: it has no metadata", object)
+		return facts.NamespacedName{}, fmt.Errorf("apply a %T: it has no metadata", object)
 	}
-	return facts.Name{Namespace: meta.GetNamespace(), Name: meta.GetName()}, nil
+	return facts.NamespacedName{Namespace: meta.GetNamespace(), Name: meta.GetName()}, nil
 }

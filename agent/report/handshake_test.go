@@ -63,8 +63,8 @@ func TestConnectionWithoutSubscribeIsClosed(t *testing.T) {
 	})
 }
 
-// TestProtocolViolationClosesOnlyItsConnection checks that each violation closes its connection with a code and a reason,
-// and that a session of another master continues.
+// TestProtocolViolationClosesOnlyItsConnection checks that each violation closes its connection with a code and a
+// reason, and that a session of another master continues.
 func TestProtocolViolationClosesOnlyItsConnection(t *testing.T) {
 	subscribe := &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "bad", Period: time.Second, Duration: time.Minute}
 	send := func(msg wire.MasterMessage) func(*master) { return func(m *master) { m.send(msg) } }

@@ -9,7 +9,7 @@ import (
 // SetVolume adds or updates PersistentVolumes.
 func (t *Tracker) SetVolume(all ...*VolumeInput) state.Changes {
 	for _, in := range all {
-		t.replaceVolume(in.Name, volumeFact(in))
+		t.replaceVolume(in.Name, newVolume(in))
 	}
 	return t.flush()
 }
@@ -20,32 +20,33 @@ func (t *Tracker) DeleteVolume(name string) state.Changes {
 	return t.flush()
 }
 
-// RetainVolumes removes all PersistentVolumes but these.
-func (t *Tracker) RetainVolumes(these []Name) state.Changes {
-	retain(these, Name.node, t.volumes, t.deleteVolume)
+// RetainVolumes removes all PersistentVolumes except the named ones.
+func (t *Tracker) RetainVolumes(names []NamespacedName) state.Changes {
+	retain(names, byName, t.volumes, t.deleteVolume)
 	return t.flush()
 }
 
 func (t *Tracker) deleteVolume(name string) { t.replaceVolume(name, nil) }
 
-// replaceVolume replaces the fact of a volume; nil removes it.
+// replaceVolume replaces the fact of a volume, or removes it if fact is nil.
 func (t *Tracker) replaceVolume(name string, fact *state.PersistentVolume) {
-	var held, fresh []state.Object
-	if before := t.volumes[name]; before != nil {
-		held = []state.Object{before}
+	var old, next []state.Object
+	if volume := t.volumes[name]; volume != nil {
+		old = []state.Object{volume}
 	}
 	if fact != nil {
-		fresh = []state.Object{fact}
+		next = []state.Object{fact}
 	}
 	delete(t.volumes, name)
-	for _, o := range t.changes.replace(held, fresh) {
-		t.volumes[name] = o
+	for _, volume := range t.changes.replace(old, next) {
+		t.volumes[name] = volume
 	}
 }
 
-func volumeFact(in *VolumeInput) *state.PersistentVolume {
+// newVolume returns the fact of a PersistentVolume.
+func newVolume(in *VolumeInput) *state.PersistentVolume {
 	return &state.PersistentVolume{
-		Name: in.Name, Phase: in.Phase, Reason: text(in.Reason), Message: text(in.Message), StorageClass: in.StorageClass,
+		Name: in.Name, Phase: in.Phase, Reason: truncateText(in.Reason), Message: truncateText(in.Message), StorageClass: in.StorageClass,
 		ClaimNamespace: in.ClaimNamespace, Claim: in.Claim, CapacityBytes: in.CapacityBytes, CreatedAt: in.CreatedAt,
 		PhaseSince: cmp.Or(in.PhaseSince, in.CreatedAt),
 	}

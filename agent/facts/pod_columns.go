@@ -11,22 +11,22 @@ import (
 const (
 	podInitializing = "PodInitializing"
 	completed       = "Completed"
-	// nodeLost is status.reason of a pod whose node cannot be reached.
+	// nodeLost is status.reason of a pod whose node is unreachable.
 	nodeLost = "NodeLost"
 )
 
-// printed is what `kubectl get pods` prints of a pod in its columns.
-type printed struct {
+// podColumns holds the values of a pod's columns in `kubectl get pods`.
+type podColumns struct {
 	status        string
 	ready         state.Fraction
 	restarts      int32
 	lastRestartAt state.Time
 }
 
-// printPod follows printPod of the API server
-// (k8s.io/kubernetes/pkg/printers/internalversion), which makes these columns.
-func printPod(in *PodInput) printed {
-	p := printed{status: in.Phase.String()}
+// newPodColumns returns the columns of a pod. It follows printPod of the API server
+// (k8s.io/kubernetes/pkg/printers/internalversion).
+func newPodColumns(in *PodInput) podColumns {
+	p := podColumns{status: in.Phase.String()}
 	if in.Reason != "" {
 		p.status = in.Reason
 	}
@@ -48,10 +48,10 @@ func printPod(in *PodInput) printed {
 			inits++
 		}
 	}
-	sidecars, initializing := p.printInit(in.InitStatuses, kinds, inits)
+	sidecars, initializing := p.addInitContainers(in.InitStatuses, kinds, inits)
 	if !initializing || in.Initialized.Status == state.True {
 		p.restarts, p.lastRestartAt = sidecars.restarts, sidecars.lastRestartAt
-		p.printMain(in)
+		p.addMainContainers(in)
 	}
 	switch {
 	case in.Terminating && in.Reason == nodeLost:
@@ -59,20 +59,22 @@ func printPod(in *PodInput) printed {
 	case in.Terminating && !in.Phase.Finished():
 		p.status = "Terminating"
 	}
-	p.status = text(p.status)
+	p.status = truncateText(p.status)
 	return p
 }
 
-func (p *printed) addRestarts(s *ContainerStatus) {
+// addRestarts adds the restarts of one container.
+func (p *podColumns) addRestarts(s *ContainerStatus) {
 	p.restarts += s.Restarts
 	if s.Last != nil {
 		p.lastRestartAt = max(p.lastRestartAt, s.Last.FinishedAt)
 	}
 }
 
-// printInit goes through init containers up to the first one that is not done, and
-// returns the restarts of sidecars and whether there is one that is not done.
-func (p *printed) printInit(statuses []*ContainerStatus, kinds map[string]state.ContainerKind, inits int) (sidecars printed, initializing bool) {
+// addInitContainers processes the statuses of init containers up to the first one that is not done. It returns the
+// restarts of sidecars, and whether there is an init container that is not done. inits is the number of init
+// containers in the spec.
+func (p *podColumns) addInitContainers(statuses []*ContainerStatus, kinds map[string]state.ContainerKind, inits int) (sidecars podColumns, initializing bool) {
 	for i, s := range statuses {
 		p.addRestarts(s)
 		sidecar := kinds[s.Name] == state.Sidecar
@@ -99,8 +101,8 @@ func (p *printed) printInit(statuses []*ContainerStatus, kinds map[string]state.
 	return sidecars, false
 }
 
-// printMain goes through main containers, the last first.
-func (p *printed) printMain(in *PodInput) {
+// addMainContainers processes the statuses of main containers in reverse order.
+func (p *podColumns) addMainContainers(in *PodInput) {
 	running, failed := false, ""
 	for i := len(in.Statuses) - 1; i >= 0; i-- {
 		s := in.Statuses[i]
@@ -131,7 +133,7 @@ func (p *printed) printMain(in *PodInput) {
 	}
 }
 
-// exitReason returns how a terminated container ended, in a word.
+// exitReason returns the reason of a terminated container, else its signal or exit code.
 func exitReason(s *ContainerStatus) string {
 	switch {
 	case s.Reason != "":
