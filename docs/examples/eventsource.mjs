@@ -1,6 +1,6 @@
-// Follows a cluster as Server-Sent Events. A browser does all this by itself:
+// Watches a cluster as Server-Sent Events. In a browser this is built in:
 //   new EventSource("/api/v1/clusters/prod-eu?watch=true").onmessage = (m) => show(JSON.parse(m.data));
-// Elsewhere it is a few lines:
+// In Node.js:
 //   ROLLCALL_URL=https://rollcall.example:8443 ROLLCALL_TOKEN=… node eventsource.mjs prod-eu
 
 async function* messages(address, token) {
@@ -10,16 +10,16 @@ async function* messages(address, token) {
       const headers = { Accept: "text/event-stream" };
       if (token) headers.Authorization = `Bearer ${token}`;
       if (last) headers["Last-Event-ID"] = last;
-      const answer = await fetch(address, { headers });
-      if (!answer.ok) throw new Error(await answer.text());
+      const response = await fetch(address, { headers });
+      if (!response.ok) throw new Error(await response.text());
       let rest = "";
-      for await (const text of answer.body.pipeThrough(new TextDecoderStream())) {
+      for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
         const blocks = (rest + text).split("\n\n");
         rest = blocks.pop();
         for (const block of blocks) {
           const field = (name) => block.split("\n").find((l) => l.startsWith(`${name}: `))?.slice(name.length + 2);
           last = field("id") ?? last;
-          const data = field("data"); // a heartbeat has none
+          const data = field("data"); // a heartbeat has no data
           if (data !== undefined) yield JSON.parse(data);
         }
       }

@@ -1,4 +1,4 @@
-// Follows a cluster with fetch, in Node.js or a browser:
+// Watches a cluster with fetch, in Node.js or a browser:
 //   ROLLCALL_URL=https://rollcall.example:8443 ROLLCALL_TOKEN=… node follow.mjs prod-eu
 
 async function* lines(stream) {
@@ -10,23 +10,23 @@ async function* lines(stream) {
   }
 }
 
-// Yields events for ever: it goes on where a connection broke.
+// Yields events without end. After an interruption it resumes from the last event.
 async function* events(url, token, cluster) {
   let version = "0";
   for (;;) {
     try {
       const query = new URLSearchParams({ watch: "true", allowWatchBookmarks: "true", resourceVersion: version });
-      const answer = await fetch(`${url}/api/v1/clusters/${cluster}?${query}`, {
+      const response = await fetch(`${url}/api/v1/clusters/${cluster}?${query}`, {
         headers: token ? { Authorization: `Bearer ${token}` } : {},
       });
-      if (answer.status === 410) {
-        version = "0"; // the version is too old: begin again
+      if (response.status === 410) {
+        version = "0"; // the resourceVersion is too old: start again
         continue;
       }
-      if (!answer.ok) throw new Error(await answer.text());
-      for await (const line of lines(answer.body)) {
+      if (!response.ok) throw new Error(await response.text());
+      for await (const line of lines(response.body)) {
         const event = JSON.parse(line);
-        version = event.resourceVersion ?? "0"; // an ERROR has none: begin again
+        version = event.resourceVersion ?? "0"; // an ERROR event has none: start again
         yield event;
       }
     } catch (error) {

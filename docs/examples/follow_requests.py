@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Follows a cluster with requests (Debian: python3-requests):
+"""Watches a cluster with requests (Debian: python3-requests):
 
     ROLLCALL_URL=https://rollcall.example:8443 ROLLCALL_TOKEN=… follow_requests.py prod-eu
 """
@@ -13,7 +13,7 @@ import requests
 
 
 def events(url, token, cluster):
-    """Yields events for ever: it goes on where a connection broke."""
+    """Yields events without end. After an interruption it resumes from the last event."""
     session = requests.Session()
     if token:
         session.headers["Authorization"] = f"Bearer {token}"
@@ -21,14 +21,14 @@ def events(url, token, cluster):
     while True:
         parameters = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
         try:
-            with session.get(f"{url}/api/v1/clusters/{cluster}", params=parameters, stream=True, timeout=(5, 300)) as answer:
-                if answer.status_code == 410:  # the version is too old: begin again
+            with session.get(f"{url}/api/v1/clusters/{cluster}", params=parameters, stream=True, timeout=(5, 300)) as response:
+                if response.status_code == 410:  # the resourceVersion is too old: start again
                     version = "0"
                     continue
-                answer.raise_for_status()
-                for line in answer.iter_lines(chunk_size=None):
+                response.raise_for_status()
+                for line in response.iter_lines(chunk_size=None):
                     event = json.loads(line)
-                    version = event.get("resourceVersion", "0")  # an ERROR has none: begin again
+                    version = event.get("resourceVersion", "0")  # an ERROR event has none: start again
                     yield event
         except (requests.RequestException, ValueError) as error:
             print(error, file=sys.stderr)

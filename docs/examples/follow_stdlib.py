@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Follows a cluster with Python's standard library alone:
+"""Watches a cluster with only the standard library of Python:
 
     ROLLCALL_URL=https://rollcall.example:8443 ROLLCALL_TOKEN=… follow_stdlib.py prod-eu
 """
@@ -14,7 +14,7 @@ import urllib.request
 
 
 def events(url, token, cluster):
-    """Yields events for ever: it goes on where a connection broke."""
+    """Yields events without end. After an interruption it resumes from the last event."""
     version = "0"
     while True:
         query = urllib.parse.urlencode({"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version})
@@ -22,14 +22,14 @@ def events(url, token, cluster):
         if token:
             request.add_header("Authorization", f"Bearer {token}")
         try:
-            # Bookmarks come at least every few seconds while the cluster reports.
-            with urllib.request.urlopen(request, timeout=300) as answer:
-                for line in answer:
+            # Bookmarks arrive at least every few seconds while the cluster reports.
+            with urllib.request.urlopen(request, timeout=300) as response:
+                for line in response:
                     event = json.loads(line)
-                    version = event.get("resourceVersion", "0")  # an ERROR has none: begin again
+                    version = event.get("resourceVersion", "0")  # an ERROR event has none: start again
                     yield event
         except urllib.error.HTTPError as error:
-            if error.code == 410:  # the version is too old: begin again
+            if error.code == 410:  # the resourceVersion is too old: start again
                 version = "0"
                 continue
             print(error.read().decode(), file=sys.stderr)

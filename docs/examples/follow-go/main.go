@@ -1,4 +1,4 @@
-// Command follow-go follows a cluster with nothing but net/http:
+// Command follow-go watches a cluster with only net/http:
 //
 //	ROLLCALL_URL=https://rollcall.example:8443 ROLLCALL_TOKEN=… follow-go prod-eu
 package main
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// event is what each line of a watch holds.
+// event is one line of a watch.
 type event struct {
 	Type            string          `json:"type"`
 	Kind            string          `json:"kind"`
@@ -24,7 +24,7 @@ type event struct {
 	Object          json.RawMessage `json:"object"`
 }
 
-var errTooOld = errors.New("the version is too old")
+var errTooOld = errors.New("the resourceVersion is too old")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -36,13 +36,14 @@ func main() {
 	follow(ctx, os.Getenv("ROLLCALL_URL")+"/api/v1/clusters/"+url.PathEscape(os.Args[1]), show)
 }
 
-// follow hands on events until ctx ends: it goes on where a connection broke.
-func follow(ctx context.Context, address string, hand func(event)) {
+// follow calls handle with each event until ctx ends. After an interruption it resumes from the last
+// event.
+func follow(ctx context.Context, address string, handle func(event)) {
 	version := "0"
 	for ctx.Err() == nil {
 		err := watch(ctx, address, version, func(e event) {
 			version = e.ResourceVersion // an ERROR event has none: start again without a version
-			hand(e)
+			handle(e)
 		})
 		if errors.Is(err, errTooOld) {
 			version = "0"
@@ -56,8 +57,8 @@ func follow(ctx context.Context, address string, hand func(event)) {
 	}
 }
 
-// watch hands on events until the connection breaks.
-func watch(ctx context.Context, address, version string, hand func(event)) error {
+// watch calls handle with each event until the connection breaks.
+func watch(ctx context.Context, address, version string, handle func(event)) error {
 	query := url.Values{"watch": {"true"}, "allowWatchBookmarks": {"true"}, "resourceVersion": {version}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"?"+query.Encode(), nil)
 	if err != nil {
@@ -66,33 +67,34 @@ func watch(ctx context.Context, address, version string, hand func(event)) error
 	if token := os.Getenv("ROLLCALL_TOKEN"); token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	answer, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	switch answer.StatusCode {
+	defer response.Body.Close()
+	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusGone:
 		return errTooOld
 	default:
-		problem, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
-		return errors.Join(fmt.Errorf("%s: %s", answer.Status, problem), err)
+		problem, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+		return errors.Join(fmt.Errorf("%s: %s", response.Status, problem), err)
 	}
-	for events := json.NewDecoder(answer.Body); ; {
+	for events := json.NewDecoder(response.Body); ; {
 		var e event
 		if err := events.Decode(&e); err != nil {
 			return err
 		}
-		hand(e)
+		handle(e)
 	}
 }
 
+// show prints an event.
 func show(e event) {
 	var named struct {
 		Name string `json:"name"`
 	}
-	// What has no name is shown without.
+	// Objects without a name are printed without one.
 	_ = json.Unmarshal(e.Object, &named)
 	fmt.Println(e.Type, e.Kind, named.Name)
 }
