@@ -17,13 +17,14 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
+// seeds is the number of random states.
 const seeds = 30
 
-// sizes are numbers of pods: few, and so many that there are more problems than a summary
+// sizes has numbers of pods: small ones, and one with more problems than a summary
 // lists.
 var sizes = []int{3, 20, 250}
 
-// document is an answer about one cluster.
+// document has the fields of a response for one cluster.
 type document struct {
 	Summary    state.Summary         `json:"summary"`
 	Nodes      []state.NodeView      `json:"nodes"`
@@ -32,7 +33,7 @@ type document struct {
 	Ports      []state.PortView      `json:"ports"`
 }
 
-// equal fails where two things that should be the same are not.
+// equal fails the test unless two values are deeply equal.
 func equal(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
@@ -40,6 +41,7 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
+// text formats a value as JSON.
 func text(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -48,39 +50,39 @@ func text(v any) string {
 	return string(b)
 }
 
-func TestSummariesAreTheSameEverywhere(t *testing.T) {
-	w := newWorld(t, seeds, sizes...)
+func TestSummariesAgree(t *testing.T) {
+	env := newEnvironment(t, seeds, sizes...)
 	listed := map[string]state.Summary{}
-	for c, err := range w.client.AllClusters(t.Context(), client.ClusterOptions{}) {
+	for c, err := range env.client.AllClusters(t.Context(), client.ClusterOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		listed[c.Name] = *c.Summary
 	}
-	watched := watchedSummaries(t, w)
+	watched := watchedSummaries(t, env)
 	unlisted := 0
-	for _, name := range w.names {
+	for _, name := range env.names {
 		var whole, part document
-		w.get(t, "/api/v1/clusters/"+name, nil, &whole)
-		w.get(t, "/api/v1/clusters/"+name+"/summary", nil, &part)
-		equal(t, name+": the summary of the whole document and that of /summary", whole.Summary, part.Summary)
-		equal(t, name+": the summaries of /clusters and /summary", listed[name], part.Summary)
-		equal(t, name+": the summaries of the watch of /clusters and /summary", watched[name], part.Summary)
-		equal(t, name+": what kubectl rollcall problems prints, and the problems of /summary", printedProblems(t, w, name), problemCells(part.Summary.Problems))
+		env.get(t, "/api/v1/clusters/"+name, nil, &whole)
+		env.get(t, "/api/v1/clusters/"+name+"/summary", nil, &part)
+		equal(t, name+": summaries of the whole document and of /summary", whole.Summary, part.Summary)
+		equal(t, name+": summaries of /clusters and /summary", listed[name], part.Summary)
+		equal(t, name+": summaries of the watch of /clusters and /summary", watched[name], part.Summary)
+		equal(t, name+": output of kubectl rollcall problems, and the problems of /summary", printedProblems(t, env, name), problemCells(part.Summary.Problems))
 		unlisted += part.Summary.More.Critical + part.Summary.More.Warning + part.Summary.More.Info
 	}
 	if unlisted == 0 {
-		t.Error("no cluster has more problems than a summary lists")
+		t.Error("no cluster has more problems than a summary lists, want some")
 	}
 }
 
-// watchedSummaries returns the first summaries that the page receives.
-func watchedSummaries(t *testing.T, w *world) map[string]state.Summary {
+// watchedSummaries returns the summaries in the initial events of the watch of clusters.
+func watchedSummaries(t *testing.T, env *environment) map[string]state.Summary {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	watched := map[string]state.Summary{}
-	for e, err := range w.client.WatchClusters(ctx, client.WatchClustersOptions{}) {
+	for e, err := range env.client.WatchClusters(ctx, client.WatchClustersOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,16 +97,16 @@ func watchedSummaries(t *testing.T, w *world) map[string]state.Summary {
 }
 
 // printedProblems returns the rows of kubectl's table without ages.
-func printedProblems(t *testing.T, w *world, name string) [][]string {
+func printedProblems(t *testing.T, env *environment, name string) [][]string {
 	t.Helper()
 	var rows [][]string
-	for line := range strings.Lines(w.kubectl(t, "problems", name, "--no-headers")) {
+	for line := range strings.Lines(env.kubectl(t, "problems", name, "--no-headers")) {
 		rows = append(rows, strings.Fields(line)[:5])
 	}
 	return rows
 }
 
-// problemCells returns SEVERITY, KIND, WHAT, WHERE and COUNT of problems.
+// problemCells returns the columns SEVERITY, KIND, WHAT, WHERE and COUNT of problems.
 func problemCells(problems []state.Problem) [][]string {
 	var rows [][]string
 	for _, p := range problems {
@@ -117,28 +119,28 @@ func problemCells(problems []state.Problem) [][]string {
 	return rows
 }
 
-func TestSummariesCountWhatListsHave(t *testing.T) {
-	w := newWorld(t, seeds, sizes...)
-	for _, name := range w.names {
+func TestSummaryCountsMatchTheLists(t *testing.T) {
+	env := newEnvironment(t, seeds, sizes...)
+	for _, name := range env.names {
 		var d, nodes, pods, containers, ports document
-		w.get(t, "/api/v1/clusters/"+name, nil, &d)
+		env.get(t, "/api/v1/clusters/"+name, nil, &d)
 		for part, into := range map[string]*document{"nodes": &nodes, "pods": &pods, "containers": &containers, "ports": &ports} {
-			w.get(t, "/api/v1/clusters/"+name+"/"+part, nil, into)
+			env.get(t, "/api/v1/clusters/"+name+"/"+part, nil, into)
 		}
 		equal(t, name+": /nodes and the whole document", nodes.Nodes, d.Nodes)
 		equal(t, name+": /pods and the whole document", pods.Pods, d.Pods)
 		equal(t, name+": /containers and the whole document", containers.Containers, d.Containers)
 		equal(t, name+": /ports and the whole document", ports.Ports, d.Ports)
-		got, want := d.Summary, counted(&d)
+		got, want := d.Summary, countLists(&d)
 		want.Healthy, want.Problems = got.Healthy, got.Problems
 		want.ProblemCount, want.ProblemCounts, want.More, want.Muted = got.ProblemCount, got.ProblemCounts, got.More, got.Muted
-		equal(t, name+": the summary, and what the lists have", got, want)
+		equal(t, name+": the summary, and the counts of the lists", got, want)
 		checkProblemCounts(t, name, &got)
 	}
 }
 
-// counted returns a summary's counts, computed from lists.
-func counted(d *document) state.Summary {
+// countLists returns a summary's counts, computed from lists.
+func countLists(d *document) state.Summary {
 	var sum state.Summary
 	for _, n := range d.Nodes {
 		sum.Nodes.Total++
@@ -175,6 +177,7 @@ func counted(d *document) state.Summary {
 	return sum
 }
 
+// countPods adds the counts of pods and containers.
 func countPods(d *document, sum *state.Summary) {
 	finished := map[string]bool{}
 	for _, p := range d.Pods {
@@ -204,7 +207,7 @@ func countPods(d *document, sum *state.Summary) {
 	}
 }
 
-// checkProblemCounts compares the numbers of problems with the rows.
+// checkProblemCounts compares the counts of problems with the listed problems.
 func checkProblemCounts(t *testing.T, name string, sum *state.Summary) {
 	t.Helper()
 	var rows, counts state.ProblemCounts
@@ -226,9 +229,9 @@ func checkProblemCounts(t *testing.T, name string, sum *state.Summary) {
 	counts.Warning -= sum.More.Warning
 	counts.Info -= sum.More.Info
 	equal(t, name+": problemCounts without more, and the rows", counts, rows)
-	equal(t, name+": problemCount, and what is critical or a warning", sum.ProblemCount, sum.ProblemCounts.Critical+sum.ProblemCounts.Warning)
+	equal(t, name+": problemCount, and the sum of critical and warning", sum.ProblemCount, sum.ProblemCounts.Critical+sum.ProblemCounts.Warning)
 	if muted > sum.Muted || len(sum.Problems) < state.MaxProblems && (muted != sum.Muted || sum.More != state.ProblemCounts{}) {
-		t.Errorf("%s: %d muted problems are listed of %d, and %+v are not listed, in %d rows", name, muted, sum.Muted, sum.More, len(sum.Problems))
+		t.Errorf("%s: got %d of %d muted problems and %+v unlisted problems in %d rows", name, muted, sum.Muted, sum.More, len(sum.Problems))
 	}
 	if !slices.IsSortedFunc(sum.Problems, func(a, b state.Problem) int {
 		if (a.Muted != "") != (b.Muted != "") {
@@ -236,10 +239,11 @@ func checkProblemCounts(t *testing.T, name string, sum *state.Summary) {
 		}
 		return int(a.Severity) - int(b.Severity)
 	}) {
-		t.Errorf("%s: the worst problems do not come first", name)
+		t.Errorf("%s: problems are not sorted by severity", name)
 	}
 }
 
+// count returns 1 for true and 0 for false.
 func count(yes bool) int {
 	if yes {
 		return 1
@@ -247,15 +251,15 @@ func count(yes bool) int {
 	return 0
 }
 
-func TestSeriesAreTheSummary(t *testing.T) {
-	w := newWorld(t, seeds, sizes...)
-	for _, name := range w.names {
+func TestSeriesMatchTheSummary(t *testing.T) {
+	env := newEnvironment(t, seeds, sizes...)
+	for _, name := range env.names {
 		var d document
-		w.get(t, "/api/v1/clusters/"+name+"/summary", nil, &d)
-		var answer struct{ Data struct{ Result model.Vector } }
-		w.get(t, "/prometheus/api/v1/query", map[string][]string{"query": {fmt.Sprintf(`{__name__=~"rollcall_cluster_.+",__name__!="rollcall_cluster_info",cluster=%q}`, name)}}, &answer)
+		env.get(t, "/api/v1/clusters/"+name+"/summary", nil, &d)
+		var response struct{ Data struct{ Result model.Vector } }
+		env.get(t, "/prometheus/api/v1/query", map[string][]string{"query": {fmt.Sprintf(`{__name__=~"rollcall_cluster_.+",__name__!="rollcall_cluster_info",cluster=%q}`, name)}}, &response)
 		got := map[string]float64{}
-		for _, s := range answer.Data.Result {
+		for _, s := range response.Data.Result {
 			key := strings.TrimPrefix(string(s.Metric[model.MetricNameLabel]), "rollcall_cluster_")
 			for _, label := range []model.LabelName{"phase", "state", "severity", "resource"} {
 				if value := s.Metric[label]; value != "" {
@@ -264,7 +268,7 @@ func TestSeriesAreTheSummary(t *testing.T) {
 			}
 			got[key] = float64(s.Value)
 		}
-		equal(t, name+": the series, and the summary", got, seriesOf(&d.Summary))
+		equal(t, name+": the series and the summary", got, seriesOf(&d.Summary))
 	}
 }
 

@@ -22,34 +22,34 @@ import (
 	"rollcall.dev/rollcall/test/memconn"
 )
 
-func TestSessionsAreOpenedAndRenewedBySignatures(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.register(w.listener, w.pin, func(c *session.Cluster) { c.Continuous = true })
-		first, err := w.get()
+func TestSessionsAreOpenedAndRenewedWithSignatures(t *testing.T) {
+	runEnvironment(t, nil, func(t *testing.T, env *environment) {
+		env.register(env.listener, env.pin, func(c *session.Cluster) { c.Continuous = true })
+		first, err := env.get()
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(2 * time.Minute)
-		later, err := w.get()
+		later, err := env.get()
 		if err != nil || later.Session.ID != first.Session.ID || later.Term != first.Term {
-			t.Errorf("after eight durations: %+v, %v, want the session %s", later, err, first.Session.ID)
+			t.Errorf("after eight durations: got %+v, %v; want the session %s", later, err, first.Session.ID)
 		}
-		if o := w.sessions.Status(name); o.Binding != session.BindingTLS || o.LastEndReason != "" {
-			t.Errorf("binding %q, last end %q; want TLS and none", o.Binding, o.LastEndReason)
+		if o := env.sessions.Status(name); o.Binding != session.BindingTLS || o.LastEndReason != "" {
+			t.Errorf("got binding %q, last end %q; want TLS and none", o.Binding, o.LastEndReason)
 		}
 	})
 }
 
-// TestAProxyThatPassesTLSThroughIsNoHindrance uses a CONNECT proxy, through which both ends
+// TestTLSPassthroughProxyIsAccepted uses a CONNECT proxy, through which both ends
 // share one TLS connection.
-func TestAProxyThatPassesTLSThroughIsNoHindrance(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
+func TestTLSPassthroughProxyIsAccepted(t *testing.T) {
+	runEnvironment(t, nil, func(t *testing.T, env *environment) {
 		front := memconn.Listen(buffer)
 		var copying sync.WaitGroup
 		proxy := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			agent, err := w.listener.Dial(r.Context())
+			agent, err := env.listener.Dial(r.Context())
 			if r.Method != http.MethodConnect || err != nil {
-				t.Errorf("the proxy is asked to %s: %v", r.Method, err)
+				t.Errorf("proxy: got method %s, error %v; want CONNECT", r.Method, err)
 				return
 			}
 			master, _, err := http.NewResponseController(rw).Hijack()
@@ -63,13 +63,13 @@ func TestAProxyThatPassesTLSThroughIsNoHindrance(t *testing.T) {
 			copying.Go(func() { pass(master, agent) })
 		})}
 		copying.Go(func() { _ = proxy.Serve(front) })
-		stop := w.startMaster(&url.URL{Scheme: "http", Host: "proxy:3128"})
-		w.register(front, w.pin)
-		if _, err := w.get(); err != nil {
+		stop := env.startMaster(&url.URL{Scheme: "http", Host: "proxy:3128"})
+		env.register(front, env.pin)
+		if _, err := env.get(); err != nil {
 			t.Error(err)
 		}
-		if o := w.sessions.Status(name); o.Binding != session.BindingTLS {
-			t.Errorf("binding %q, want TLS", o.Binding)
+		if o := env.sessions.Status(name); o.Binding != session.BindingTLS {
+			t.Errorf("got binding %q, want TLS", o.Binding)
 		}
 		stop()
 		_ = proxy.Close()
@@ -77,48 +77,48 @@ func TestAProxyThatPassesTLSThroughIsNoHindrance(t *testing.T) {
 	})
 }
 
-// TestAProxyThatEndsTLSIsRefused is a man in the middle with a certificate that the master
-// accepts, who passes every message on unchanged.
+// TestAProxyThatEndsTLSIsRefused uses a man in the middle with a certificate that the master
+// accepts. It forwards every message unchanged.
 func TestAProxyThatEndsTLSIsRefused(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		r, stop := w.startRelay()
+	runEnvironment(t, nil, func(t *testing.T, env *environment) {
+		r, stop := env.startRelay()
 		defer stop()
-		w.register(r.front, r.Pin(), func(c *session.Cluster) { c.IdleRefresh = time.Minute })
-		w.wantRefused("--channel-binding=off")
-		<-time.After(5 * time.Minute) // summaries are asked for
-		r.wantNothingTold(t)
-		if o := w.sessions.Status(name); o.Summary != nil || o.UID != "" {
-			t.Errorf("the master learned %+v through it", o)
+		env.register(r.front, r.Pin(), func(c *session.Cluster) { c.IdleRefresh = time.Minute })
+		env.wantRefused("--channel-binding=off")
+		<-time.After(5 * time.Minute) // summaries are requested, too
+		r.wantNoReport(t)
+		if o := env.sessions.Status(name); o.Summary != nil || o.UID != "" {
+			t.Errorf("through the proxy the master received %+v, want nothing", o)
 		}
 	})
 }
 
-// TestBindingOffLetsAProxyThroughAndIsTold uses the agent's flag --channel-binding=off.
-func TestBindingOffLetsAProxyThroughAndIsTold(t *testing.T) {
-	inWorld(t, func(c *report.Config) { c.Unbound = true }, func(t *testing.T, w *world) {
-		r, stop := w.startRelay()
+// TestBindingOffAcceptsAProxyAndIsReported uses the agent's flag --channel-binding=off.
+func TestBindingOffAcceptsAProxyAndIsReported(t *testing.T) {
+	runEnvironment(t, func(c *report.Config) { c.Unbound = true }, func(t *testing.T, env *environment) {
+		r, stop := env.startRelay()
 		defer stop()
-		w.register(r.front, r.Pin(), func(c *session.Cluster) { c.Continuous = true })
-		if v, err := w.get(); err != nil || v.State.Len(state.KindPod) != 1 {
-			t.Errorf("got %+v, %v", v, err)
+		env.register(r.front, r.Pin(), func(c *session.Cluster) { c.Continuous = true })
+		if v, err := env.get(); err != nil || v.State.Len(state.KindPod) != 1 {
+			t.Errorf("got %+v, %v; want a report with one pod", v, err)
 		}
-		<-time.After(time.Minute) // renewals too
-		if o := w.sessions.Status(name); o.Binding != session.BindingOff || o.Session.Phase != session.Reporting || o.LastEndReason != "" {
-			t.Errorf("%+v, want a session of the binding Off", o)
+		<-time.After(time.Minute) // the session is renewed, too
+		if o := env.sessions.Status(name); o.Binding != session.BindingOff || o.Session.Phase != session.Reporting || o.LastEndReason != "" {
+			t.Errorf("got %+v, want a reporting session with binding Off", o)
 		}
 	})
 }
 
-// TestARelayedTokenGetsNothing is the attack of a user who edits an endpoint: the master's
-// tokens reach a server that uses them at the real agent.
+// TestARelayedTokenGetsNothing simulates a user who edits an endpoint: the master sends its
+// tokens to a server, which uses them to connect to the real agent.
 func TestARelayedTokenGetsNothing(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		h, stop := w.startThief(nil)
+	runEnvironment(t, nil, func(t *testing.T, env *environment) {
+		h, stop := env.startAttacker(nil)
 		defer stop()
-		w.register(h.listener, h.pin)
+		env.register(h.listener, h.pin)
 		for range 2 {
-			if v, err := w.get(); err == nil {
-				t.Fatalf("the thief was believed: %+v", v)
+			if v, err := env.get(); err == nil {
+				t.Fatalf("the master accepted a report of the attacker: %+v", v)
 			}
 			<-time.After(10 * time.Second)
 		}
@@ -126,101 +126,101 @@ func TestARelayedTokenGetsNothing(t *testing.T) {
 		tokens := h.tokens
 		h.mu.Unlock()
 		if len(tokens) < 2 {
-			t.Fatalf("%d tokens came to the thief, want two", len(tokens))
+			t.Fatalf("the attacker got %d tokens, want 2", len(tokens))
 		}
 		for i, m := range []*wire.SubscribeRequest{
 			{Protocol: wire.ProtocolMax, Session: "s", Period: time.Second, Duration: time.Hour},
 			{Protocol: wire.ProtocolMax, SummaryOnly: true},
 		} {
-			e := w.dialAgent(tokens[i])
-			hello, ok := e.hearAgent().(*wire.Hello)
+			e := env.dialAgent(tokens[i])
+			hello, ok := e.receiveFromAgent().(*wire.Hello)
 			if !ok || hello.Nonce == nil {
-				t.Fatalf("hello %+v", hello)
+				t.Fatalf("got hello %+v, want one with a nonce", hello)
 			}
-			m.MasterID = holderOf(t, tokens[i])
-			e.sayMaster(m)
-			e.wantUnauthorized(t, "an unsigned Report")
+			m.MasterID = subjectOf(t, tokens[i])
+			e.sendAsMaster(m)
+			e.wantUnauthorized(t, "an unsigned SubscribeRequest")
 		}
 	})
 }
 
-// TestARelayedSignatureGetsNothing is the same attack by a server that dials the agent first
-// and gives the agent's nonce to the master to sign, unchanged and as an agent with
-// --channel-binding=off would.
+// TestARelayedSignatureGetsNothing simulates a server that dials the agent first
+// and has the master sign the agent's nonce: once unchanged, once in the same way as an agent with
+// --channel-binding=off.
 func TestARelayedSignatureGetsNothing(t *testing.T) {
 	for _, unbound := range []bool{false, true} {
 		for _, summary := range []bool{false, true} {
-			inWorld(t, nil, func(t *testing.T, w *world) {
-				first, stopFirst := w.startThief(nil)
+			runEnvironment(t, nil, func(t *testing.T, env *environment) {
+				first, stopFirst := env.startAttacker(nil)
 				defer stopFirst()
-				w.register(first.listener, first.pin)
-				_, _ = w.get()
+				env.register(first.listener, first.pin)
+				_, _ = env.get()
 				first.mu.Lock()
 				stolen := first.tokens[0]
 				first.mu.Unlock()
-				<-time.After(20 * time.Second) // nobody asks any more
-				e := w.dialAgent(stolen)
-				hello := e.hearAgent().(*wire.Hello)
+				<-time.After(20 * time.Second) // until the demand has ended
+				e := env.dialAgent(stolen)
+				hello := e.receiveFromAgent().(*wire.Hello)
 				hello.Unbound = unbound
-				h, stop := w.startThief(hello)
+				h, stop := env.startAttacker(hello)
 				defer stop()
-				w.register(h.listener, h.pin, func(c *session.Cluster) {
+				env.register(h.listener, h.pin, func(c *session.Cluster) {
 					if summary {
 						c.IdleRefresh = time.Hour
 					}
 				})
 				if !summary {
-					_, _ = w.get()
+					_, _ = env.get()
 				}
 				synctest.Wait()
 				h.mu.Lock()
-				reports := h.reports
+				reports := h.requests
 				h.mu.Unlock()
 				if len(reports) == 0 || len(reports[0].Signature) != token.SignatureSize || reports[0].SummaryOnly != summary {
-					t.Fatalf("the thief got %+v, want a signed Report", reports)
+					t.Fatalf("the attacker got %+v, want a signed SubscribeRequest", reports)
 				}
-				e.sayMaster(reports[0])
-				e.wantUnauthorized(t, "a relayed Report")
+				e.sendAsMaster(reports[0])
+				e.wantUnauthorized(t, "a relayed SubscribeRequest")
 			})
 		}
 	}
 }
 
-// TestAnAgentWithOtherKeysEndsTheSession: the master is told why, and what it signs is not
-// accepted any more.
+// TestAnAgentWithOtherKeysEndsTheSession checks that the master gets the reason, and that the agent no longer accepts
+// its signatures.
 func TestAnAgentWithOtherKeysEndsTheSession(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		w.register(w.listener, w.pin, func(c *session.Cluster) { c.Continuous = true })
-		if _, err := w.get(); err != nil {
+	runEnvironment(t, nil, func(t *testing.T, env *environment) {
+		env.register(env.listener, env.pin, func(c *session.Cluster) { c.Continuous = true })
+		if _, err := env.get(); err != nil {
 			t.Fatal(err)
 		}
 		other, err := token.GenerateKey()
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.verifier.SetKeys(other.Public().(ed25519.PublicKey))
-		w.handler.KeysChanged()
+		env.verifier.SetKeys(other.Public().(ed25519.PublicKey))
+		env.handler.KeysChanged()
 		synctest.Wait()
-		o := w.sessions.Status(name)
+		o := env.sessions.Status(name)
 		if o.Reason != session.Unauthorized || o.LastEndReason != "unauthorized" || !strings.Contains(o.Message, "--master-public-key-file") {
-			t.Errorf("told %s, %q, ended by %q", o.Reason, o.Message, o.LastEndReason)
+			t.Errorf("got %s, %q, ended by %q; want unauthorized with the flag in the message", o.Reason, o.Message, o.LastEndReason)
 		}
 		<-time.After(time.Minute)
-		w.wantRefused("--signing-key-file")
+		env.wantRefused("--signing-key-file")
 	})
 }
 
-// TestASuspendedClusterIsNotRenewed: the master stops the session, signs nothing more, and
-// the agent tells nobody.
+// TestASuspendedClusterIsNotRenewed checks that the master stops the session and signs no further request, so that
+// the agent stops reporting even if it does not receive the Stop.
 func TestASuspendedClusterIsNotRenewed(t *testing.T) {
-	inWorld(t, func(c *report.Config) { c.Unbound = true }, func(t *testing.T, w *world) {
-		r, stop := w.startRelay()
+	runEnvironment(t, func(c *report.Config) { c.Unbound = true }, func(t *testing.T, env *environment) {
+		r, stop := env.startRelay()
 		defer stop()
-		w.register(r.front, r.Pin(), func(c *session.Cluster) { c.Continuous = true })
-		if _, err := w.get(); err != nil {
+		env.register(r.front, r.Pin(), func(c *session.Cluster) { c.Continuous = true })
+		if _, err := env.get(); err != nil {
 			t.Fatal(err)
 		}
-		// From now on the relay keeps what the master says from the agent: no Stop comes.
+		// From now on the relay drops the master's messages, including Stop.
 		r.SetPlan(func(p fault.Message) fault.Fault {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -230,7 +230,7 @@ func TestASuspendedClusterIsNotRenewed(t *testing.T) {
 			}
 			return fault.Fault{Kind: fault.Drop}
 		})
-		w.edit(func(c *session.Cluster) { c.Suspended = true })
+		env.edit(func(c *session.Cluster) { c.Suspended = true })
 		<-time.After(20 * time.Second)
 		synctest.Wait()
 		r.mu.Lock()
@@ -240,25 +240,25 @@ func TestASuspendedClusterIsNotRenewed(t *testing.T) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if len(r.sent) != 1 || len(r.sent[0]) != before {
-			t.Errorf("the agent goes on: %d messages, then %d, on %d connections", before, len(r.sent[0]), len(r.sent))
+			t.Errorf("the agent continues to report: %d messages, then %d, on %d connections", before, len(r.sent[0]), len(r.sent))
 		}
 	})
 }
 
-// TestPlainEndpointsAreToldWhatToSet checks the message for ws:// endpoints of agents that
+// TestPlainEndpointMessageNamesTheRemedy checks the message for ws:// endpoints of agents that
 // require binding.
-func TestPlainEndpointsAreToldWhatToSet(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		// Something before the agent speaks TLS with it, and plain ws with the master.
+func TestPlainEndpointMessageNamesTheRemedy(t *testing.T) {
+	runEnvironment(t, nil, func(t *testing.T, env *environment) {
+		// The relay uses TLS with the agent, and plain ws with the master.
 		front := memconn.Listen(buffer)
-		r, err := fault.New(fault.Config{Agent: "wss://agent", Listener: front, Dial: w.listener.Dial})
+		r, err := fault.New(fault.Config{Agent: "wss://agent", Listener: front, Dial: env.listener.Dial})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(context.Background()) }()
-		w.register(front, w.pin, func(c *session.Cluster) { c.Endpoint = "ws://10.20.0.7:7443" })
-		w.wantRefused("use wss:// up to the agent itself, or start the agent with --channel-binding=off")
+		env.register(front, env.pin, func(c *session.Cluster) { c.Endpoint = "ws://10.20.0.7:7443" })
+		env.wantRefused("use wss:// up to the agent itself, or start the agent with --channel-binding=off")
 		r.Close()
 		if err := <-ended; err != nil {
 			t.Error(err)

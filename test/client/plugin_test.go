@@ -17,10 +17,10 @@ import (
 	"rollcall.dev/rollcall/master/httpapi"
 )
 
-// spaces are those between columns.
+// spaces matches the space between columns.
 var spaces = regexp.MustCompile(` {2,}`)
 
-// rows are the lines of a table, with | between columns.
+// rows returns the lines of a table, with | between columns.
 func rows(table string) []string {
 	var all []string
 	for line := range strings.Lines(table) {
@@ -36,7 +36,7 @@ const (
 )
 
 func TestTables(t *testing.T) {
-	w := shop(t, nil)
+	m := newShop(t, nil)
 	for _, tc := range []struct {
 		args   string
 		code   int
@@ -82,67 +82,67 @@ func TestTables(t *testing.T) {
 		}, nil},
 		{"ports prod-us -n shop --port 1", 0, nil, []string{"No ports found."}},
 	} {
-		r := w.kubectl(t, strings.Fields(tc.args)...)
+		r := m.kubectl(t, strings.Fields(tc.args)...)
 		if r.code != tc.code || !slices.Equal(rows(r.out), tc.out) || !slices.Equal(rows(r.errOut), tc.errOut) {
-			t.Errorf("%s: exit code %d\n%s\n--- %s", tc.args, r.code, strings.Join(rows(r.out), "\n"), r.errOut)
+			t.Errorf("%s: got exit code %d\n%s\n--- %s\nwant %d\n%s\n--- %s", tc.args, r.code, strings.Join(rows(r.out), "\n"), r.errOut, tc.code, strings.Join(tc.out, "\n"), strings.Join(tc.errOut, "\n"))
 		}
 	}
 }
 
-func TestWhoHasThisPort(t *testing.T) {
-	w := shop(t, nil)
-	taken := []string{"PORT|KIND|NODE|ADDRESS|NAMESPACE|USED-BY|READY|TARGETS", "31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
+func TestOwnerOfAPort(t *testing.T) {
+	m := newShop(t, nil)
+	owned := []string{"PORT|KIND|NODE|ADDRESS|NAMESPACE|USED-BY|READY|TARGETS", "31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
 	for _, tc := range []struct {
 		args string
 		code int
 		out  []string
 	}{
-		{"ports prod-eu --port 31234", 0, taken},
+		{"ports prod-eu --port 31234", 0, owned},
 		{"ports prod-eu --port 31235 --protocol tcp", 0, []string{"31235/TCP is free on prod-eu" + caveat}},
 		{"ports prod-eu --port 9100 --node n1 --protocol UDP", 0, []string{"9100/UDP is free on n1 of prod-eu" + caveat}},
-		{"ports --port 31234 --protocol TCP", 1, []string{"CLUSTER|" + taken[0], "prod-eu|" + taken[1], "31234/TCP is free on prod-us" + caveat}},
+		{"ports --port 31234 --protocol TCP", 1, []string{"CLUSTER|" + owned[0], "prod-eu|" + owned[1], "31234/TCP is free on prod-us" + caveat}},
 	} {
-		if r := w.kubectl(t, strings.Fields(tc.args)...); r.code != tc.code || !slices.Equal(rows(r.out), tc.out) {
-			t.Errorf("%s: exit code %d\n%s", tc.args, r.code, strings.Join(rows(r.out), "\n"))
+		if r := m.kubectl(t, strings.Fields(tc.args)...); r.code != tc.code || !slices.Equal(rows(r.out), tc.out) {
+			t.Errorf("%s: got exit code %d\n%s\nwant %d\n%s", tc.args, r.code, strings.Join(rows(r.out), "\n"), tc.code, strings.Join(tc.out, "\n"))
 		}
 	}
-	r := w.kubectl(t, "ports", "prod-us", "--port", "31234", "-o", "json")
+	r := m.kubectl(t, "ports", "prod-us", "--port", "31234", "-o", "json")
 	var list struct{ Items []any }
 	if err := json.Unmarshal([]byte(r.out), &list); err != nil || list.Items == nil || len(list.Items) > 0 || r.errOut != "31234 is free on prod-us"+caveat+"\n" {
-		t.Errorf("a program is told %s and on stderr %s, %v", r.out, r.errOut, err)
+		t.Errorf("got JSON %s and stderr %s, %v; want an empty list and the message on stderr", r.out, r.errOut, err)
 	}
 }
 
 func TestStatusOfAllAndOfOne(t *testing.T) {
-	w := shop(t, nil)
-	all := rows(w.kubectl(t, "status").out)
+	m := newShop(t, nil)
+	all := rows(m.kubectl(t, "status").out)
 	if len(all) != 5 || all[1] != "lab|Suspended|<none>|<none>|<none>|<none>|<unknown>|<unknown>|Unknown|<none>|<none>" || !strings.HasPrefix(all[3], "prod-eu|Reporting|1/1|1/2|25%|12%|<unknown>|<unknown>|False|1|") {
-		t.Errorf("all:\n%s", strings.Join(all, "\n"))
+		t.Errorf("all: got\n%s", strings.Join(all, "\n"))
 	}
-	one := rows(w.kubectl(t, "status", "prod-eu", "-o", "wide").out)
+	one := rows(m.kubectl(t, "status", "prod-eu", "-o", "wide").out)
 	if len(one) != 2 || !strings.HasPrefix(one[1], "prod-eu|Reporting|1/1|") || !strings.Contains(one[1], "|v1.36.3|v0.1.0|") {
-		t.Errorf("one:\n%s", strings.Join(one, "\n"))
+		t.Errorf("one: got\n%s", strings.Join(one, "\n"))
 	}
 	var object struct {
 		APIVersion, Kind, Cluster string
 		Status                    struct{ Summary state.Summary }
 	}
-	if err := json.Unmarshal([]byte(w.kubectl(t, "status", "prod-eu", "-o", "json").out), &object); err != nil || object.Kind != "Cluster" || object.Cluster != "prod-eu" || object.Status.Summary.ProblemCount != 1 {
-		t.Errorf("as JSON %+v, %v", object, err)
+	if err := json.Unmarshal([]byte(m.kubectl(t, "status", "prod-eu", "-o", "json").out), &object); err != nil || object.Kind != "Cluster" || object.Cluster != "prod-eu" || object.Status.Summary.ProblemCount != 1 {
+		t.Errorf("as JSON: got %+v, %v", object, err)
 	}
 }
 
 func TestNumbersStayWholeInYAML(t *testing.T) {
-	out := shop(t, nil).kubectl(t, "nodes", "prod-eu", "-o", "yaml").out
+	out := newShop(t, nil).kubectl(t, "nodes", "prod-eu", "-o", "yaml").out
 	for _, want := range []string{"kind: List", "apiVersion: rollcall.dev/v1", "cluster: prod-eu", "memoryBytes: 8589934592", "\n  status:"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("no %q in\n%s", want, out)
+			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
 }
 
-func TestErrorsReadAsKubectls(t *testing.T) {
-	w := shop(t, nil)
+func TestErrorsHaveKubectlsFormat(t *testing.T) {
+	m := newShop(t, nil)
 	for args, want := range map[string]string{
 		"pods none":                   `Error from server (NotFound): cluster "none" not found by name or cluster IP, or you are not allowed to see it`,
 		"status lost":                 "Error from server (DialFailed): cannot reach the agent of cluster lost",
@@ -154,18 +154,18 @@ func TestErrorsReadAsKubectls(t *testing.T) {
 		"pods prod-eu -o moon":        `error: unable to match a printer suitable for the output format "moon"`,
 		"moons":                       `error: unknown command "moons"`,
 	} {
-		if r := w.kubectl(t, strings.Fields(args)...); r.code != 1 || !strings.HasPrefix(r.errOut, want) || r.out != "" {
-			t.Errorf("%s: %d, %q, want %q", args, r.code, r.errOut, want)
+		if r := m.kubectl(t, strings.Fields(args)...); r.code != 1 || !strings.HasPrefix(r.errOut, want) || r.out != "" {
+			t.Errorf("%s: got %d, %q; want 1, %q", args, r.code, r.errOut, want)
 		}
 	}
-	closed := shop(t, func(c *httpapi.Config) { c.Authenticate = unauthenticated })
+	closed := newShop(t, func(c *httpapi.Config) { c.Authenticate = unauthenticated })
 	if r := closed.kubectl(t, "pods", "prod-eu", "prod-us"); r.code != 1 || strings.Count(r.errOut, "Error") != 1 || !strings.Contains(r.errOut, "(Unauthorized)") || !strings.Contains(r.errOut, "check the credentials of your kubeconfig, or set --token") {
-		t.Errorf("of whom nobody knows: %d, %q", r.code, r.errOut)
+		t.Errorf("unauthenticated: got %d, %q; want one error that names the remedy", r.code, r.errOut)
 	}
 }
 
 func TestCompletion(t *testing.T) {
-	w := shop(t, nil)
+	m := newShop(t, nil)
 	for args, want := range map[string]string{
 		"pods|prod":            "prod-eu\nprod-us\n:4\n",
 		"pods|prod-eu|":        "lab\nlost\nprod-us\n:4\n",
@@ -175,24 +175,25 @@ func TestCompletion(t *testing.T) {
 		"ports|--kind|Host":    "HostPort\nHostNetwork\n:4\n",
 		"nodes|-o|custom":      "custom-columns\ncustom-columns-file\n:4\n",
 	} {
-		if r := w.kubectl(t, append([]string{"__complete"}, strings.Split(args, "|")...)...); r.out != want {
-			t.Errorf("%s: %q, want %q", args, r.out, want)
+		if r := m.kubectl(t, append([]string{"__complete"}, strings.Split(args, "|")...)...); r.out != want {
+			t.Errorf("%s: got %q, want %q", args, r.out, want)
 		}
 	}
-	w.server.Close()
-	if r := w.kubectl(t, "__complete", "pods", ""); r.code != 0 || r.out != ":4\n" {
-		t.Errorf("without a master: %d, %q", r.code, r.out)
+	m.server.Close()
+	if r := m.kubectl(t, "__complete", "pods", ""); r.code != 0 || r.out != ":4\n" {
+		t.Errorf("without a master: got %d, %q; want 0 and no completion", r.code, r.out)
 	}
 }
 
-// watching runs a command with -w against the world.
-func (w *world) watching(t *testing.T, args ...string) (lines func(n int) []string, stop func() int) {
+// startWatch runs a command with -w against the master of the test.
+func (m *masterAPI) startWatch(t *testing.T, args ...string) (lines func(n int) []string, stop func() int) {
 	t.Helper()
-	return watching(t, w.getenv, args...)
+	return startWatch(t, m.getenv, args...)
 }
 
-// watching runs a command with -w; lines are what it prints.
-func watching(t *testing.T, getenv func(string) string, args ...string) (lines func(n int) []string, stop func() int) {
+// startWatch runs a command with -w. lines returns the rows printed since its last call, at least n. stop interrupts
+// the command and returns its exit code.
+func startWatch(t *testing.T, getenv func(string) string, args ...string) (lines func(n int) []string, stop func() int) {
 	t.Helper()
 	var errOut bytes.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
@@ -202,18 +203,18 @@ func watching(t *testing.T, getenv func(string) string, args ...string) (lines f
 		ended <- plugin.Run(ctx, plugin.Config{IOStreams: genericiooptions.IOStreams{Out: writer, ErrOut: &errOut}, Getenv: getenv}, append(args, "-w"))
 		_ = writer.Close()
 	}()
-	var held []byte
+	var printed []byte
 	lines = func(n int) []string {
 		buf := make([]byte, 4096)
-		for bytes.Count(held, []byte("\n")) < n {
+		for bytes.Count(printed, []byte("\n")) < n {
 			got, err := reader.Read(buf)
-			held = append(held, buf[:got]...)
+			printed = append(printed, buf[:got]...)
 			if err != nil {
 				break
 			}
 		}
-		all := rows(string(held))
-		held = nil
+		all := rows(string(printed))
+		printed = nil
 		return all
 	}
 	stop = func() int {
@@ -221,139 +222,139 @@ func watching(t *testing.T, getenv func(string) string, args ...string) (lines f
 		_, _ = io.Copy(io.Discard, reader)
 		code := <-ended
 		if strings.Contains(errOut.String(), "signal") || strings.Contains(errOut.String(), "context") {
-			t.Errorf("of its end it tells %q", errOut.String())
+			t.Errorf("interrupted: got stderr %q, want no mention of the signal", errOut.String())
 		}
 		return code
 	}
 	return lines, stop
 }
 
-func TestWatchPrintsWhatThereIsAndThenWhatChanges(t *testing.T) {
-	w := shop(t, nil)
-	lines, stop := w.watching(t, "pods", "prod-eu", "--output-watch-events")
+func TestWatchPrintsTheListAndThenChanges(t *testing.T) {
+	m := newShop(t, nil)
+	lines, stop := m.startWatch(t, "pods", "prod-eu", "--output-watch-events")
 	want := []string{
 		"EVENT|NAMESPACE|NAME|READY|STATUS|RESTARTS|OWNER|NODE|AGE",
 		"ADDED|kube-system|dns|1/1|Running|0|Pod/dns|n1|3d1h",
 		"ADDED|shop|web-1|1/2|CrashLoopBackOff|5 (11m ago)|Deployment/web|n1|3d1h",
 	}
 	if got := lines(3); !slices.Equal(got, want) {
-		t.Errorf("first %q, want %q", got, want)
+		t.Errorf("first: got %q, want %q", got, want)
 	}
-	web := *objects()[3].(*state.Pod)
+	web := *shopObjects()[3].(*state.Pod)
 	web.Phase, web.Status = state.PodFailed, "Error"
-	w.change(t, "prod-eu", []state.Key{{Kind: state.KindPod, Namespace: "kube-system", Name: "dns"}}, &web)
+	m.change(t, "prod-eu", []state.Key{{Kind: state.KindPod, Namespace: "kube-system", Name: "dns"}}, &web)
 	got := lines(2)
 	slices.Sort(got)
 	if want := []string{"DELETED|kube-system|dns|1/1|Running|0|Pod/dns|n1|3d1h", "MODIFIED|shop|web-1|1/2|Error|5 (11m ago)|Deployment/web|n1|3d1h"}; !slices.Equal(got, want) {
-		t.Errorf("then %q, want %q", got, want)
+		t.Errorf("then: got %q, want %q", got, want)
 	}
 	if code := stop(); code != 130 {
-		t.Errorf("Ctrl-C ends it with %d, want 130", code)
+		t.Errorf("Ctrl-C: got exit code %d, want 130", code)
 	}
 }
 
-func TestWatchOfProblemsTellsThoseThatComeAndGo(t *testing.T) {
-	w := shop(t, nil)
-	lines, stop := w.watching(t, "problems", "prod-us", "--output-watch-events")
-	node := *objects()[0].(*state.Node)
+func TestWatchOfProblemsShowsNewAndSolvedOnes(t *testing.T) {
+	m := newShop(t, nil)
+	lines, stop := m.startWatch(t, "problems", "prod-us", "--output-watch-events")
+	node := *shopObjects()[0].(*state.Node)
 	node.Ready = state.False
-	w.change(t, "prod-us", nil, &node)
+	m.change(t, "prod-us", nil, &node)
 	if got := lines(2); len(got) != 2 || !strings.HasPrefix(got[1], "ADDED|critical|Node|NotReady|n1|") {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want NotReady added", got)
 	}
 	node.Ready = state.True
-	w.change(t, "prod-us", nil, &node)
+	m.change(t, "prod-us", nil, &node)
 	if got := lines(1); len(got) != 1 || !strings.HasPrefix(got[0], "DELETED|critical|Node|NotReady|n1|") {
-		t.Errorf("then %q", got)
+		t.Errorf("got %q, want NotReady deleted", got)
 	}
 	stop()
 }
 
 func TestWatchOfPortsAcrossClusters(t *testing.T) {
-	w := shop(t, nil)
-	lines, stop := w.watching(t, "ports", "prod-eu", "prod-us", "--port", "31234")
+	m := newShop(t, nil)
+	lines, stop := m.startWatch(t, "ports", "prod-eu", "prod-us", "--port", "31234")
 	got := lines(3)
 	slices.Sort(got)
 	want := []string{"31234 is free on prod-us: not allocated and not declared.", "CLUSTER|PORT|KIND|NODE|ADDRESS|NAMESPACE|USED-BY|READY|TARGETS", "prod-eu|31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	w.change(t, "prod-us", nil, &state.Port{Node: "*", Protocol: state.TCP, Port: 31234, Kind: state.NodePort, Namespace: "x", Service: "y"})
+	m.change(t, "prod-us", nil, &state.Port{Node: "*", Protocol: state.TCP, Port: 31234, Kind: state.NodePort, Namespace: "x", Service: "y"})
 	if got := lines(1); !slices.Equal(got, []string{"prod-us|31234/TCP|NodePort|*|*|x|service/y|<none>|<none>"}) {
-		t.Errorf("then %q", got)
+		t.Errorf("got %q, want the port of prod-us", got)
 	}
 	stop()
 }
 
-func TestWatchWithoutANameFollowsClustersAsTheyComeAndGo(t *testing.T) {
-	w := shop(t, nil)
-	w.register("prod-us")
-	lines, stop := w.watching(t, "nodes", "--output-watch-events", "-o", "custom-columns=EVENT:.type,CLUSTER:.object.cluster,NAME:.object.metadata.name")
+func TestWatchOfAllFollowsTheListOfClusters(t *testing.T) {
+	m := newShop(t, nil)
+	m.register("prod-us")
+	lines, stop := m.startWatch(t, "nodes", "--output-watch-events", "-o", "custom-columns=EVENT:.type,CLUSTER:.object.cluster,NAME:.object.metadata.name")
 	if got, want := lines(2), []string{"EVENT|CLUSTER|NAME", "ADDED|prod-us|n1"}; !slices.Equal(got, want) {
-		t.Errorf("first %q, want %q", got, want)
+		t.Errorf("first: got %q, want %q", got, want)
 	}
-	w.register("prod-us", "prod-eu")
+	m.register("prod-us", "prod-eu")
 	if got, want := lines(1), []string{"ADDED|prod-eu|n1"}; !slices.Equal(got, want) {
-		t.Errorf("of the cluster that came it tells %q, want %q", got, want)
+		t.Errorf("after a cluster was added: got %q, want %q", got, want)
 	}
-	w.report(t, "prod-ap", objects()[:1]...)
-	w.register("prod-eu", "prod-ap")
+	m.report(t, "prod-ap", shopObjects()[:1]...)
+	m.register("prod-eu", "prod-ap")
 	if got, want := lines(1), []string{"ADDED|prod-ap|n1"}; !slices.Equal(got, want) {
-		t.Errorf("when one went and another came it tells %q, want %q", got, want)
+		t.Errorf("after one was removed and one added: got %q, want %q", got, want)
 	}
-	w.register("prod-us", "prod-eu")
+	m.register("prod-us", "prod-eu")
 	if got, want := lines(1), []string{"ADDED|prod-us|n1"}; !slices.Equal(got, want) {
-		t.Errorf("of the cluster that came back it tells %q, want %q", got, want)
+		t.Errorf("after a cluster was added again: got %q, want %q", got, want)
 	}
 	if code := stop(); code != 130 {
-		t.Errorf("Ctrl-C ends it with %d, want 130", code)
+		t.Errorf("Ctrl-C: got exit code %d, want 130", code)
 	}
 }
 
 func TestWatchOfStatus(t *testing.T) {
-	w := shop(t, nil)
-	lines, stop := w.watching(t, "status", "prod-us", "-o", "name")
+	m := newShop(t, nil)
+	lines, stop := m.startWatch(t, "status", "prod-us", "-o", "name")
 	if got := lines(1); !slices.Equal(got, []string{"cluster.rollcall.dev/prod-us"}) {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want cluster prod-us", got)
 	}
-	w.change(t, "prod-us", []state.Key{{Kind: state.KindNode, Name: "n1"}})
+	m.change(t, "prod-us", []state.Key{{Kind: state.KindNode, Name: "n1"}})
 	if got := lines(1); !slices.Equal(got, []string{"cluster.rollcall.dev/prod-us"}) {
-		t.Errorf("then %q", got)
+		t.Errorf("after a change: got %q, want cluster prod-us", got)
 	}
 	stop()
 }
 
 func TestWatchOfStatusByAddress(t *testing.T) {
-	w := shop(t, nil)
+	m := newShop(t, nil)
 	for _, address := range []string{"203.0.113.7", "::ffff:203.0.113.7"} {
-		lines, stop := w.watching(t, "status", address, "-o", "name")
+		lines, stop := m.startWatch(t, "status", address, "-o", "name")
 		if got := lines(1); !slices.Equal(got, []string{"cluster.rollcall.dev/prod-eu"}) {
-			t.Errorf("%s: got %q", address, got)
+			t.Errorf("%s: got %q, want cluster prod-eu", address, got)
 		}
 		stop()
 	}
-	if r := w.kubectl(t, "status", "198.51.100.1", "-w"); r.code != 1 || !strings.HasPrefix(r.errOut, "Error from server (NotFound): ") {
-		t.Errorf("an address of nobody: %d, %q", r.code, r.errOut)
+	if r := m.kubectl(t, "status", "198.51.100.1", "-w"); r.code != 1 || !strings.HasPrefix(r.errOut, "Error from server (NotFound): ") {
+		t.Errorf("unknown address: got %d, %q; want 1, NotFound", r.code, r.errOut)
 	}
 }
 
-func TestWatchOfAClusterThatCannotBeReachedEnds(t *testing.T) {
-	w := shop(t, nil)
-	if r := w.kubectl(t, "pods", "lost", "-w"); r.code != 1 || !strings.HasPrefix(r.errOut, "Error from server (DialFailed): ") {
-		t.Errorf("%d, %q", r.code, r.errOut)
+func TestWatchOfAnUnreachableClusterEnds(t *testing.T) {
+	m := newShop(t, nil)
+	if r := m.kubectl(t, "pods", "lost", "-w"); r.code != 1 || !strings.HasPrefix(r.errOut, "Error from server (DialFailed): ") {
+		t.Errorf("got %d, %q; want 1, DialFailed", r.code, r.errOut)
 	}
 }
 
-// full is a disk without room.
-type full struct{}
+// fullDisk is a writer that always fails, like a full disk.
+type fullDisk struct{}
 
-func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-func TestWatchEndsWhereItCannotPrint(t *testing.T) {
-	w := shop(t, nil)
+func TestWatchEndsIfItCannotWrite(t *testing.T) {
+	m := newShop(t, nil)
 	var errOut bytes.Buffer
-	code := plugin.Run(t.Context(), plugin.Config{IOStreams: genericiooptions.IOStreams{Out: full{}, ErrOut: &errOut}, Getenv: w.getenv}, []string{"pods", "prod-eu", "prod-us", "-w"})
+	code := plugin.Run(t.Context(), plugin.Config{IOStreams: genericiooptions.IOStreams{Out: fullDisk{}, ErrOut: &errOut}, Getenv: m.getenv}, []string{"pods", "prod-eu", "prod-us", "-w"})
 	if code != 1 || errOut.String() != "error: no space left on device\n" {
-		t.Errorf("%d, %q", code, errOut.String())
+		t.Errorf("got %d, %q; want 1 and the error", code, errOut.String())
 	}
 }

@@ -30,23 +30,24 @@ import (
 	"rollcall.dev/rollcall/test/client/kubelet"
 )
 
-// hub is an API server with pods of the master, whose port leads to a world.
+// hub is a fake API server with pods of the master, whose port is forwarded to the master of the test.
 type hub struct {
 	*httptest.Server
 	master *httptest.Server
-	// kubelet forwards to the master, as that of the node which it runs on.
+	// kubelet is the fake kubelet of the master's node.
 	kubelet *httptest.Server
 	pods    []corev1.Pod
-	// websockets says that it takes port-forward over websockets, as API servers do
-	// since Kubernetes 1.31; others take SPDY alone.
-	websockets bool
-	forwards   atomic.Int32
-	asked      atomic.Pointer[http.Request]
+	// websockets enables port-forward over websockets, which API servers support
+	// since Kubernetes 1.31; others support only SPDY.
+	websockets  bool
+	forwards    atomic.Int32
+	podsRequest atomic.Pointer[http.Request]
 }
 
-func newHub(t *testing.T, w *world) *hub {
+// newHub starts a hub, a kubelet and a TLS server for the master.
+func newHub(t *testing.T, m *masterAPI) *hub {
 	t.Helper()
-	h := &hub{master: httptest.NewTLSServer(w.api), websockets: true, pods: []corev1.Pod{pod("starting", corev1.ConditionFalse), pod("running", corev1.ConditionTrue)}}
+	h := &hub{master: httptest.NewTLSServer(m.api), websockets: true, pods: []corev1.Pod{pod("starting", corev1.ConditionFalse), pod("running", corev1.ConditionTrue)}}
 	h.Server = httptest.NewTLSServer(h)
 	h.kubelet = httptest.NewUnstartedServer(kubelet.Forward(h.master.Listener.Addr().String(), 9443))
 	h.kubelet.Listener = &listener{Listener: h.kubelet.Listener}
@@ -63,6 +64,7 @@ func newHub(t *testing.T, w *world) *hub {
 	return h
 }
 
+// pod returns a pod of the master.
 func pod(name string, ready corev1.ConditionStatus) corev1.Pod {
 	return corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "rollcall-system"},
@@ -71,10 +73,11 @@ func pod(name string, ready corev1.ConditionStatus) corev1.Pod {
 	}
 }
 
+// ServeHTTP serves the list of pods, and port-forward to the pod "running".
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/api/v1/namespaces/rollcall-system/pods":
-		h.asked.Store(r)
+		h.podsRequest.Store(r)
 		list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: h.pods}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(list)
@@ -91,13 +94,14 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// listener keeps what it accepted, as a server lets go of what is upgraded.
+// listener records accepted connections, since a server does not close upgraded ones.
 type listener struct {
 	net.Listener
 	mu       sync.Mutex
 	accepted []net.Conn
 }
 
+// Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	l.mu.Lock()
@@ -108,7 +112,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// breakForwards cuts all port-forwards, as the end of a pod does.
+// breakForwards closes all port-forwards, like the end of a pod.
 func (h *hub) breakForwards() {
 	l := h.kubelet.Listener.(*listener)
 	l.mu.Lock()
@@ -118,19 +122,19 @@ func (h *hub) breakForwards() {
 	}
 }
 
-// Error is told of what cannot be forwarded.
+// Error implements proxyutil.ErrorResponder.
 func (h *hub) Error(w http.ResponseWriter, _ *http.Request, err error) {
 	http.Error(w, err.Error(), http.StatusBadGateway)
 }
 
-// kubeconfig is one for the hub, with a token.
+// kubeconfig returns the path of a kubeconfig for the hub, with a token.
 func (h *hub) kubeconfig(t *testing.T) string {
 	t.Helper()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw})
 	config := map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "hub",
 		"clusters": []any{map[string]any{"name": "hub", "cluster": map[string]any{"server": h.URL, "certificate-authority-data": ca}}},
-		"users":    []any{map[string]any{"name": "me", "user": map[string]any{"token": "of-the-kubeconfig"}}, map[string]any{"name": "other", "user": map[string]any{"as": "somebody"}}},
+		"users":    []any{map[string]any{"name": "me", "user": map[string]any{"token": "of-the-kubeconfig"}}, map[string]any{"name": "other", "user": map[string]any{"as": "another"}}},
 		"contexts": []any{map[string]any{"name": "hub", "context": map[string]any{"cluster": "hub", "user": "me"}}},
 	}
 	text, err := json.Marshal(config)
@@ -153,126 +157,127 @@ func (h *hub) kubectl(t *testing.T, args ...string) result {
 	return result{code, out.String(), errOut.String()}
 }
 
-// tokens are those with which a master is asked.
-type tokens struct {
-	mu   sync.Mutex
-	seen []string
+// tokenRecorder records the Authorization headers of requests to a master.
+type tokenRecorder struct {
+	mu      sync.Mutex
+	headers []string
 }
 
-func (s *tokens) watch(c *httpapi.Config) {
+// record makes a master record the headers.
+func (s *tokenRecorder) record(c *httpapi.Config) {
 	c.Authenticate = func(r *http.Request) (httpapi.Authorizer, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.seen = append(s.seen, r.Header.Get("Authorization"))
+		s.headers = append(s.headers, r.Header.Get("Authorization"))
 		return everything, nil
 	}
 }
 
-// take gives the tokens since the last time.
-func (s *tokens) take() []string {
+// drain returns and clears the recorded headers.
+func (s *tokenRecorder) drain() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seen := s.seen
-	s.seen = nil
-	return seen
+	headers := s.headers
+	s.headers = nil
+	return headers
 }
 
-func TestPortForwardReachesAReadyMasterWithTheKubeconfigsToken(t *testing.T) {
+func TestPortForwardUsesAReadyMasterAndTheKubeconfigsToken(t *testing.T) {
 	for _, websockets := range []bool{true, false} {
 		t.Run(fmt.Sprint("websockets ", websockets), func(t *testing.T) {
-			var asked tokens
-			h := newHub(t, shop(t, asked.watch))
+			var recorder tokenRecorder
+			h := newHub(t, newShop(t, recorder.record))
 			h.websockets = websockets
 			r := h.kubectl(t, "nodes", "prod-eu", "-o", "name")
 			if r.code != 0 || r.out != "node.rollcall.dev/n1\n" {
-				t.Fatalf("%d, %q, %q", r.code, r.out, r.errOut)
+				t.Fatalf("got %d, %q, %q", r.code, r.out, r.errOut)
 			}
-			if seen := asked.take(); !slices.Equal(seen, []string{"Bearer of-the-kubeconfig"}) || h.asked.Load().URL.Query().Get("labelSelector") != "app.kubernetes.io/name=rollcall-master" {
-				t.Errorf("the master saw %q, the hub was asked for %s", seen, h.asked.Load().URL)
+			if headers := recorder.drain(); !slices.Equal(headers, []string{"Bearer of-the-kubeconfig"}) || h.podsRequest.Load().URL.Query().Get("labelSelector") != "app.kubernetes.io/name=rollcall-master" {
+				t.Errorf("got tokens %q and the request %s to the hub", headers, h.podsRequest.Load().URL)
 			}
 			r = h.kubectl(t, "nodes", "prod-eu", "prod-us", "-o", "name", "--token", "own")
-			if seen := asked.take(); r.code != 0 || !slices.Equal(seen, []string{"Bearer own", "Bearer own"}) {
-				t.Errorf("with --token the master saw %q: %q", seen, r.errOut)
+			if headers := recorder.drain(); r.code != 0 || !slices.Equal(headers, []string{"Bearer own", "Bearer own"}) {
+				t.Errorf("with --token: got tokens %q, stderr %q", headers, r.errOut)
 			}
 			if want := map[bool]int32{true: 2, false: 4}[websockets]; h.forwards.Load() != want {
-				t.Errorf("%d port-forwards were asked for, want %d", h.forwards.Load(), want)
+				t.Errorf("got %d port-forwards, want %d", h.forwards.Load(), want)
 			}
 		})
 	}
 }
 
-func TestPortForwardThatBreaksIsMadeAnew(t *testing.T) {
-	w := shop(t, nil)
-	h := newHub(t, w)
-	h.websockets = false // over these it is noticed by the next ping only, after 10 s
-	lines, stop := watching(t, func(string) string { return "" }, "pods", "prod-us", "-o", "name", "--kubeconfig", h.kubeconfig(t))
+func TestBrokenPortForwardIsReplaced(t *testing.T) {
+	m := newShop(t, nil)
+	h := newHub(t, m)
+	h.websockets = false // with websockets the break is detected by the next ping, after up to 10 s
+	lines, stop := startWatch(t, func(string) string { return "" }, "pods", "prod-us", "-o", "name", "--kubeconfig", h.kubeconfig(t))
 	if got := lines(1); !slices.Equal(got, []string{"pod.rollcall.dev/dns"}) {
-		t.Fatalf("first %q", got)
+		t.Fatalf("first: got %q", got)
 	}
 	h.breakForwards()
-	w.change(t, "prod-us", nil, &state.Pod{Namespace: "shop", Name: "web-2", Phase: state.PodPending})
+	m.change(t, "prod-us", nil, &state.Pod{Namespace: "shop", Name: "web-2", Phase: state.PodPending})
 	if got := lines(1); !slices.Equal(got, []string{"pod.rollcall.dev/web-2"}) || h.forwards.Load() < 2 {
-		t.Errorf("after %d port-forwards %q", h.forwards.Load(), got)
+		t.Errorf("after %d port-forwards: got %q, want the new pod", h.forwards.Load(), got)
 	}
 	stop()
 }
 
-func TestPortForwardThatCannotBeIsExplained(t *testing.T) {
-	w := shop(t, nil)
+func TestFailedPortForwardIsExplained(t *testing.T) {
+	m := newShop(t, nil)
 	for want, change := range map[string]func(*hub){
 		"namespace rollcall-system (or set --server): no pods found":                           func(h *hub) { h.pods = nil },
 		"namespace rollcall-system (or set --server): none of 1 pods is ready":                 func(h *hub) { h.pods = h.pods[:1] },
 		"port-forward to port 9443 of pod rollcall-system/elsewhere: error upgrading connecti": func(h *hub) { h.pods = []corev1.Pod{pod("elsewhere", corev1.ConditionTrue)} },
 	} {
-		h := newHub(t, w)
+		h := newHub(t, m)
 		change(h)
 		if r := h.kubectl(t, "status"); r.code != 1 || !strings.Contains(r.errOut, want) {
-			t.Errorf("%q, want %q", r.errOut, want)
+			t.Errorf("got %q, want %q", r.errOut, want)
 		}
 	}
-	h := newHub(t, w)
+	h := newHub(t, m)
 	if r := h.kubectl(t, "status", "--master-namespace", "other"); !strings.Contains(r.errOut, "find a master in the hub (or set --server)") {
-		t.Errorf("in a namespace that is not there: %q", r.errOut)
+		t.Errorf("missing namespace: got %q", r.errOut)
 	}
-	if r := h.kubectl(t, "status", "--user", "other"); !strings.Contains(r.errOut, "impersonates somebody, which a Rollcall master does not support") {
-		t.Errorf("as another: %q", r.errOut)
+	if r := h.kubectl(t, "status", "--user", "other"); !strings.Contains(r.errOut, "impersonates another, which a Rollcall master does not support") {
+		t.Errorf("impersonation: got %q", r.errOut)
 	}
 }
 
-func TestMastersCertificateIsCheckedThroughAPortForwardWhereItIsSaidHow(t *testing.T) {
-	h := newHub(t, shop(t, nil))
+func TestMastersCertificateIsVerifiedThroughPortForwardIfRequested(t *testing.T) {
+	h := newHub(t, newShop(t, nil))
 	ca := filepath.Join(t.TempDir(), "ca.crt")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.master.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if r := h.kubectl(t, "nodes", "prod-eu", "-o", "name", "--certificate-authority", ca); r.code != 1 || !strings.Contains(r.errOut, "rollcall-master.rollcall-system.svc") {
-		t.Errorf("a certificate of another name: %d, %q", r.code, r.errOut)
+		t.Errorf("certificate with another name: got %d, %q", r.code, r.errOut)
 	}
 	if r := h.kubectl(t, "nodes", "prod-eu", "-o", "name", "--certificate-authority", ca, "--tls-server-name", "example.com"); r.code != 0 {
-		t.Errorf("the right name: %d, %q", r.code, r.errOut)
+		t.Errorf("right name: got %d, %q; want 0", r.code, r.errOut)
 	}
 }
 
 func TestCertificateAndCredentialsByServer(t *testing.T) {
-	var asked tokens
-	w := shop(t, asked.watch)
-	h := newHub(t, w)
+	var recorder tokenRecorder
+	m := newShop(t, recorder.record)
+	h := newHub(t, m)
 	ca := filepath.Join(t.TempDir(), "ca.crt")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.master.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// The server of httptest has one certificate, so that the hub's authority is the master's too.
+	// All servers of httptest have the same certificate, so that the hub's CA is also the master's.
 	for _, how := range [][]string{nil, {"--certificate-authority", ca}, {"--insecure-skip-tls-verify"}} {
 		r := h.kubectl(t, append([]string{"nodes", "prod-eu", "-o", "name", "--server", h.master.URL}, how...)...)
-		if seen := asked.take(); r.code != 0 || !slices.Equal(seen, []string{"Bearer of-the-kubeconfig"}) {
-			t.Errorf("%q: %d, %q, saw %q", how, r.code, r.errOut, seen)
+		if headers := recorder.drain(); r.code != 0 || !slices.Equal(headers, []string{"Bearer of-the-kubeconfig"}) {
+			t.Errorf("%q: got %d, %q, tokens %q", how, r.code, r.errOut, headers)
 		}
 	}
-	if seen := asked.take(); seen != nil {
-		t.Errorf("the master saw %q", seen)
+	if headers := recorder.drain(); headers != nil {
+		t.Errorf("got further tokens %q", headers)
 	}
 	if h.forwards.Load() != 0 {
-		t.Errorf("%d port-forwards", h.forwards.Load())
+		t.Errorf("got %d port-forwards, want none", h.forwards.Load())
 	}
 	for want, args := range map[string][]string{
 		"certificate":                 {"--server", h.master.URL, "--tls-server-name", "other.example"},
@@ -282,7 +287,7 @@ func TestCertificateAndCredentialsByServer(t *testing.T) {
 		"no such file":                {"--server", h.master.URL, "--certificate-authority", "/nonexistent"},
 	} {
 		if r := h.kubectl(t, append([]string{"nodes", "prod-eu"}, args...)...); r.code != 1 || !strings.Contains(r.errOut, want) {
-			t.Errorf("%q: %d, %q, want %q", args, r.code, r.errOut, want)
+			t.Errorf("%q: got %d, %q; want 1, %q", args, r.code, r.errOut, want)
 		}
 	}
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
@@ -290,6 +295,6 @@ func TestCertificateAndCredentialsByServer(t *testing.T) {
 	var errOut bytes.Buffer
 	code := plugin.Run(t.Context(), plugin.Config{IOStreams: genericiooptions.IOStreams{Out: &errOut, ErrOut: &errOut}}, []string{"status"})
 	if code != 1 || !strings.Contains(errOut.String(), "set --kubeconfig or $KUBECONFIG to a kubeconfig of the hub, or set --server") {
-		t.Errorf("without anything: %d, %s", code, errOut.String())
+		t.Errorf("without kubeconfig and server: got %d, %s", code, errOut.String())
 	}
 }

@@ -18,38 +18,38 @@ import (
 const (
 	// chaosPeriod is the request period.
 	chaosPeriod = 2 * time.Second
-	// chaosHeals is how long healing may take. It takes one period, which the tests in
-	// virtual time hold it to (test/history); here the machine may be busy.
+	// chaosHeals is the timeout for healing. Healing takes one period, which the tests in
+	// virtual time verify (test/history); here the machine may be busy.
 	chaosHeals = 30 * time.Second
 )
 
-// chaos is a cluster behind a relay that breaks things, and the record of what its
-// readers saw.
+// chaos is a cluster behind a relay that injects faults, with the record of its
+// readers.
 type chaos struct {
 	t       *testing.T
 	history *history.History
 	agent   *stack.Agent
 	master  *stack.Master
 	relay   *fault.Relay
-	working sync.WaitGroup
+	readers sync.WaitGroup
 	done    context.Context
 	end     context.CancelFunc
 }
 
-// TestReadersSeeOrderAndTheTruthThroughChaos changes a large cluster, breaks messages, cuts
+// TestReadersSeeConsistentDataDuringFaults changes a large cluster, injects faults into messages, cuts
 // connections and kills agent and master while clients poll.
-func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
+func TestReadersSeeConsistentDataDuringFaults(t *testing.T) {
 	t.Parallel()
-	changesLarge(t)
+	lockLarge(t)
 	c := newChaos(t)
-	defer c.working.Wait()
+	defer c.readers.Wait()
 	defer c.end()
 	c.history.RequireHealing("chaos", chaosHeals)
 	for _, pace := range []time.Duration{300 * time.Millisecond, 700 * time.Millisecond} {
-		c.working.Go(func() { c.read(fmt.Sprintf("GET every %s", pace), pace) })
+		c.readers.Go(func() { c.read(fmt.Sprintf("GET every %s", pace), pace) })
 	}
-	c.working.Go(c.mutate)
-	kube.Eventually(t, 20*time.Second, c.answers(time.Time{}))
+	c.readers.Go(c.mutate)
+	kube.Eventually(t, 20*time.Second, c.servesReportAfter(time.Time{}))
 
 	c.relay.SetPlan(fault.Random(1, 8, fault.Duplicate, fault.Truncate, fault.Delay, fault.CutMaster, fault.CutAgent, fault.CutHalfway))
 	c.wait(3 * time.Second)
@@ -59,29 +59,30 @@ func TestReadersSeeOrderAndTheTruthThroughChaos(t *testing.T) {
 	c.wait(4 * time.Second)
 	c.relay.SetPlan(nil)
 
-	// A new process knows nothing of the failures, and so waits for nothing.
+	// A new master has no backoff from earlier failures.
 	c.master.Kill()
 	c.must(c.master.Start(t.Context()))
-	kube.Eventually(t, 20*time.Second, c.answers(time.Now()))
+	kube.Eventually(t, 20*time.Second, c.servesReportAfter(time.Now()))
 	c.wait(chaosPeriod)
 	if n := c.relay.Cut(); n != 1 {
-		t.Errorf("%d connections were open, want one", n)
+		t.Errorf("Cut: got %d open connections, want 1", n)
 	}
 	cut := time.Now()
 	c.history.Fault("chaos", "the last cut", cut)
-	kube.Eventually(t, chaosHeals, c.answers(cut))
-	c.wait(chaosPeriod) // so that each reader comes to see it
+	kube.Eventually(t, chaosHeals, c.servesReportAfter(cut))
+	c.wait(chaosPeriod) // until each reader has polled again
 
 	c.end()
-	c.working.Wait()
-	kube.Eventually(t, 2*time.Minute, c.equalsTheCluster)
+	c.readers.Wait()
+	kube.Eventually(t, 2*time.Minute, c.equalsCluster)
 	c.history.Check()
 }
 
+// newChaos starts a hub, a master, an agent and a relay between them.
 func newChaos(t *testing.T) *chaos {
 	t.Helper()
-	hub, master := ownHub(t)
-	a, err := world.stack.StartAgent(t.Context(), world.large, "chaos", "--channel-binding=off")
+	hub, master := startHub(t)
+	a, err := env.stack.StartAgent(t.Context(), env.large, "chaos", "--channel-binding=off")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +109,7 @@ func newChaos(t *testing.T) *chaos {
 	return c
 }
 
+// must fails the test if err is not nil.
 func (c *chaos) must(err error) {
 	c.t.Helper()
 	if err != nil {
@@ -115,6 +117,7 @@ func (c *chaos) must(err error) {
 	}
 }
 
+// wait waits for a duration, or until the test is stopped.
 func (c *chaos) wait(d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -122,17 +125,17 @@ func (c *chaos) wait(d time.Duration) {
 	}
 }
 
-// mutate changes the cluster until the end.
+// mutate makes changes to the cluster until end is called.
 func (c *chaos) mutate() {
 	for seed := uint64(100); c.done.Err() == nil; seed++ {
-		if err := kube.Mutate(c.done, world.large, 3, seed); err != nil && c.done.Err() == nil {
+		if err := kube.Mutate(c.done, env.large, 3, seed); err != nil && c.done.Err() == nil {
 			c.t.Error(err)
 			return
 		}
 	}
 }
 
-// read polls until the end. That nobody answers now and then is expected.
+// read polls until end is called. Failed requests are expected.
 func (c *chaos) read(who string, pace time.Duration) {
 	r := c.history.Reader(who)
 	for {
@@ -141,26 +144,26 @@ func (c *chaos) read(who string, pace time.Duration) {
 			return
 		case <-time.After(pace):
 		}
-		answer, err := c.master.Get(c.done, "/api/v1/clusters/chaos?timeout=1s")
-		if err != nil || answer.Status != http.StatusOK {
+		response, err := c.master.Get(c.done, "/api/v1/clusters/chaos?timeout=1s")
+		if err != nil || response.Status != http.StatusOK {
 			continue
 		}
 		var d document
-		if err := answer.Decode(&d); err != nil {
+		if err := response.Decode(&d); err != nil {
 			c.t.Error(err)
 			return
 		}
-		r.RecordDocument("chaos", d.ResourceVersion, c.content(answer), d.ReceivedAt)
+		r.RecordDocument("chaos", d.ResourceVersion, c.content(response), d.ReceivedAt)
 	}
 }
 
 // content returns the part of a body that must not change under one resourceVersion.
-func (c *chaos) content(answer *stack.Response) string {
+func (c *chaos) content(response *stack.Response) string {
 	var all struct {
 		Nodes, Pods, Containers, Ports json.RawMessage
 		Sections                       []section
 	}
-	if err := answer.Decode(&all); err != nil {
+	if err := response.Decode(&all); err != nil {
 		c.t.Error(err)
 	}
 	var errs string
@@ -170,23 +173,24 @@ func (c *chaos) content(answer *stack.Response) string {
 	return errs + string(all.Nodes) + string(all.Pods) + string(all.Containers) + string(all.Ports)
 }
 
-// answers returns a check that fails until there is a response received after a time.
-func (c *chaos) answers(after time.Time) func() error {
+// servesReportAfter returns a check that fails until the master serves a report that it received after the given time.
+func (c *chaos) servesReportAfter(after time.Time) func() error {
 	return func() error {
-		d, err := tryAsk(c.t.Context(), c.master, "/api/v1/clusters/chaos?timeout=1s")
+		d, err := tryGetCluster(c.t.Context(), c.master, "/api/v1/clusters/chaos?timeout=1s")
 		if err == nil && !d.ReceivedAt.After(after) {
-			err = fmt.Errorf("the last report came at %s", d.ReceivedAt)
+			err = fmt.Errorf("the last report was received at %s", d.ReceivedAt)
 		}
 		return err
 	}
 }
 
-func (c *chaos) equalsTheCluster() error {
+// equalsCluster returns an error unless the master serves the present state of the cluster.
+func (c *chaos) equalsCluster() error {
 	want, err := clusterFacts(c.t.Context())
 	if err != nil {
 		return err
 	}
-	d, err := tryAsk(c.t.Context(), c.master, "/api/v1/clusters/chaos")
+	d, err := tryGetCluster(c.t.Context(), c.master, "/api/v1/clusters/chaos")
 	if err != nil {
 		return err
 	}

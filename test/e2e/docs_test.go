@@ -11,8 +11,10 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
+// repository is the root folder of the repository.
 const repository = "../.."
 
+// readDoc returns the text of a document.
 func readDoc(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, name))
@@ -35,7 +37,7 @@ func blocks(text, section string) []string {
 	return found
 }
 
-// withConfig returns a folder that contains only config, as a reader of the documents has it.
+// withConfig returns a folder with a link to config/ and nothing else, as users of the documents have it.
 func withConfig(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -71,7 +73,7 @@ func TestREADMEInstallsOnRealClusters(t *testing.T) {
 	}
 }
 
-// shell runs commands as a person would who has the binaries and a kubeconfig.
+// shell runs commands in a shell with the binaries in PATH and a kubeconfig.
 func shell(t *testing.T, dir string, cluster *kube.Cluster, commands string) {
 	t.Helper()
 	binaries, err := kube.Binaries()
@@ -80,7 +82,7 @@ func shell(t *testing.T, dir string, cluster *kube.Cluster, commands string) {
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-exc", commands)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + world.stack.BinDir() + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + cluster.Kubeconfig, "HOME=" + dir}
+	cmd.Env = []string{"PATH=" + env.stack.BinDir() + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + cluster.Kubeconfig, "HOME=" + dir}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -100,19 +102,19 @@ func documents(t *testing.T) []string {
 	return names
 }
 
-func TestDocumentsNameTargetsThatExist(t *testing.T) {
+func TestDocumentsNameExistingMakeTargets(t *testing.T) {
 	t.Parallel()
 	target := regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)")
 	for _, doc := range documents(t) {
 		for _, m := range target.FindAllStringSubmatch(readDoc(t, doc), -1) {
 			if out, err := exec.CommandContext(t.Context(), "make", "-n", "-C", repository, m[1]).CombinedOutput(); err != nil {
-				t.Errorf("%s says make %s: %v\n%s", doc, m[1], err, out)
+				t.Errorf("%s: make %s: %v\n%s", doc, m[1], err, out)
 			}
 		}
 	}
 }
 
-func TestDocumentsNameFilesThatExist(t *testing.T) {
+func TestDocumentsLinkToExistingFiles(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
 	for _, doc := range documents(t) {

@@ -18,15 +18,15 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// facts has the facts that Rollcall reports about the cluster, as comparable lines.
+// facts has some facts of a cluster in a form that can be compared.
 type facts struct {
-	// requested by node: cpu and memory requests and limits, as kubectl describes them.
+	// requested has CPU and memory requests and limits by node, as kubectl describe prints them.
 	requested map[string]string
-	// pods by namespace/name: their phase.
+	// pods has the phases by namespace/name.
 	pods map[string]string
-	// containers by namespace/pod/name: their state.
+	// containers has the states by namespace/pod/name.
 	containers map[string]string
-	// targets by namespace/service/port name/protocol: addresses with their conditions.
+	// targets has the addresses and conditions by namespace/service/port name/protocol.
 	targets map[string][]string
 }
 
@@ -43,6 +43,7 @@ func (f facts) difference(o facts) error {
 	return fmt.Errorf("%d differences:%s", len(found), lines(found[:min(len(found), 12)]))
 }
 
+// appendDifferences appends a line for each key with different values.
 func appendDifferences(found []string, what string, got, want map[string]string) []string {
 	keys := slices.Sorted(maps.Keys(want))
 	for k := range got {
@@ -52,12 +53,13 @@ func appendDifferences(found []string, what string, got, want map[string]string)
 	}
 	for _, k := range keys {
 		if got[k] != want[k] {
-			found = append(found, fmt.Sprintf("%s %s: Rollcall says %q, the cluster %q", what, k, got[k], want[k]))
+			found = append(found, fmt.Sprintf("%s %s: Rollcall reports %q, the cluster %q", what, k, got[k], want[k]))
 		}
 	}
 	return found
 }
 
+// joined returns the lists sorted, without duplicates, as texts.
 func joined(lists map[string][]string) map[string]string {
 	texts := map[string]string{}
 	for k, list := range lists {
@@ -72,6 +74,7 @@ func amounts(cpuRequests, cpuLimits, memoryRequests, memoryLimits int64) string 
 	return fmt.Sprintf("cpu %dm of %dm, memory %d of %d", cpuRequests, cpuLimits, memoryRequests, memoryLimits)
 }
 
+// reportedFacts returns the facts in a document of the master.
 func reportedFacts(d document) facts {
 	f := facts{map[string]string{}, map[string]string{}, map[string]string{}, map[string][]string{}}
 	for _, n := range d.Nodes {
@@ -98,11 +101,12 @@ func reportedFacts(d document) facts {
 	return f
 }
 
+// endpoint formats an address with its conditions.
 func endpoint(address string, port uint16, ready, serving, terminating bool) string {
 	return fmt.Sprintf("%s:%d(%v,%v,%v)", address, port, ready, serving, terminating)
 }
 
-// clusterFacts computes the same from what kubectl says.
+// clusterFacts returns the facts that kubectl prints.
 func clusterFacts(ctx context.Context) (facts, error) {
 	f := facts{map[string]string{}, map[string]string{}, map[string]string{}, map[string][]string{}}
 	if err := f.describeNodes(); err != nil {
@@ -119,9 +123,9 @@ var (
 	allocated = regexp.MustCompile(`(?m)^\s+(cpu|memory)\s+(\S+) \(\d+%\)\s+(\S+) \(\d+%\)$`)
 )
 
-// describeNodes parses "Allocated resources" in the output of kubectl describe node.
+// describeNodes reads the section "Allocated resources" of kubectl describe node.
 func (f facts) describeNodes() error {
-	out, err := world.large.Kubectl("describe", "nodes")
+	out, err := env.large.Kubectl("describe", "nodes")
 	if err != nil {
 		return err
 	}
@@ -130,7 +134,7 @@ func (f facts) describeNodes() error {
 		_, table, found := strings.Cut(text, "Allocated resources:")
 		rows := allocated.FindAllStringSubmatch(table, -1)
 		if name == nil || !found || len(rows) < 2 {
-			return fmt.Errorf("kubectl describe node: cannot read %q", text)
+			return fmt.Errorf("kubectl describe node: cannot parse %q", text)
 		}
 		q := map[string]int64{}
 		for _, row := range rows {
@@ -146,8 +150,9 @@ func (f facts) describeNodes() error {
 	return nil
 }
 
+// kubectlList returns the objects of kubectl get.
 func kubectlList[T any](args ...string) ([]T, error) {
-	out, err := world.large.Kubectl(append(append([]string{"get"}, args...), "-A", "-o", "json")...)
+	out, err := env.large.Kubectl(append(append([]string{"get"}, args...), "-A", "-o", "json")...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +163,7 @@ func kubectlList[T any](args ...string) ([]T, error) {
 	return list.Items, nil
 }
 
+// readPods reads the phases of pods and the states of containers.
 func (f facts) readPods() error {
 	pods, err := kubectlList[corev1.Pod]("pods")
 	if err != nil {
@@ -165,30 +171,30 @@ func (f facts) readPods() error {
 	}
 	for _, p := range pods {
 		f.pods[p.Namespace+"/"+p.Name] = string(p.Status.Phase)
-		declare := func(name string) { f.containers[p.Namespace+"/"+p.Name+"/"+name] = "waiting" }
+		setWaiting := func(name string) { f.containers[p.Namespace+"/"+p.Name+"/"+name] = "waiting" }
 		for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
-			declare(c.Name)
+			setWaiting(c.Name)
 		}
 		for _, c := range p.Spec.EphemeralContainers {
-			declare(c.Name)
+			setWaiting(c.Name)
 		}
 		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses) {
-			said := "unknown"
+			current := "unknown"
 			switch {
 			case c.State.Running != nil:
-				said = "running"
+				current = "running"
 			case c.State.Waiting != nil:
-				said = "waiting"
+				current = "waiting"
 			case c.State.Terminated != nil:
-				said = "terminated"
+				current = "terminated"
 			}
-			f.containers[p.Namespace+"/"+p.Name+"/"+c.Name] = said
+			f.containers[p.Namespace+"/"+p.Name+"/"+c.Name] = current
 		}
 	}
 	return nil
 }
 
-// readServices joins Services that take a port with their EndpointSlices.
+// readServices reads the endpoints of Services that use a port of nodes or an external address.
 func (f facts) readServices() error {
 	services, err := kubectlList[corev1.Service]("services")
 	if err != nil {
@@ -229,7 +235,7 @@ func (f facts) readServices() error {
 	return nil
 }
 
-// equalFacts waits until both tell the same: a cluster is never quite at rest.
+// equalFacts waits until Rollcall and the cluster have equal facts, since a cluster always changes a little.
 func equalFacts(t *testing.T, cluster string) document {
 	t.Helper()
 	var d document
@@ -238,7 +244,7 @@ func equalFacts(t *testing.T, cluster string) document {
 		if err != nil {
 			return err
 		}
-		if d, err = tryAsk(t.Context(), world.master, "/api/v1/clusters/"+cluster); err != nil {
+		if d, err = tryGetCluster(t.Context(), env.master, "/api/v1/clusters/"+cluster); err != nil {
 			return err
 		}
 		return reportedFacts(d).difference(want)
@@ -248,15 +254,15 @@ func equalFacts(t *testing.T, cluster string) document {
 
 func TestFactsEqualTheCluster(t *testing.T) {
 	t.Parallel()
-	changesLarge(t)
-	a, err := world.stack.StartAgent(t.Context(), world.large, "facts")
+	lockLarge(t)
+	a, err := env.stack.StartAgent(t.Context(), env.large, "facts")
 	if err != nil {
 		t.Fatal(err)
 	}
 	register(t, a.Manifest("mode: Continuous"))
 	d := equalFacts(t, "facts")
 	if len(d.Nodes) < 25 || len(d.Pods) < 1000 {
-		t.Errorf("compared %d nodes and %d pods, want at least 25 and 1000", len(d.Nodes), len(d.Pods))
+		t.Errorf("got %d nodes and %d pods, want at least 25 and 1000", len(d.Nodes), len(d.Pods))
 	}
 	kinds := map[state.PortKind]int{}
 	for _, p := range d.Ports {
@@ -267,7 +273,7 @@ func TestFactsEqualTheCluster(t *testing.T) {
 			t.Errorf("the cluster has no port of kind %s", kind)
 		}
 	}
-	if err := kube.Mutate(t.Context(), world.large, 200, 1); err != nil {
+	if err := kube.Mutate(t.Context(), env.large, 200, 1); err != nil {
 		t.Fatal(err)
 	}
 	equalFacts(t, "facts")

@@ -16,34 +16,35 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
+// manifest returns a ClusterAgent; more is appended to its spec.
 func manifest(name, endpoint, more string) string {
 	return fmt.Sprintf("apiVersion: rollcall.dev/v1alpha1\nkind: ClusterAgent\nmetadata: {name: %s}\nspec:\n  endpoint: %s\n%s", name, endpoint, more)
 }
 
 func TestUnknownClusterIsNamed(t *testing.T) {
 	t.Parallel()
-	p := refused(t, world.master, "/api/v1/clusters/nobody", http.StatusNotFound, "NotFound")
+	p := waitProblem(t, env.master, "/api/v1/clusters/nobody", http.StatusNotFound, "NotFound")
 	if !strings.Contains(p.Detail, "nobody") {
-		t.Errorf("it does not name the cluster: %q", p.Detail)
+		t.Errorf("got detail %q, want the name of the cluster in it", p.Detail)
 	}
 }
 
-func TestEndpointWithNobodyThere(t *testing.T) {
+func TestEndpointWithoutAServer(t *testing.T) {
 	t.Parallel()
-	register(t, manifest("nobody-there", "wss://127.0.0.1:1", ""))
-	refused(t, world.master, "/api/v1/clusters/nobody-there", http.StatusServiceUnavailable, "DialFailed")
-	if message := condition(t, "nobody-there", "Ready", metav1.ConditionFalse, "DialFailed"); !strings.Contains(message, "127.0.0.1:1") {
-		t.Errorf("the condition does not name the endpoint: %q", message)
+	register(t, manifest("no-server", "wss://127.0.0.1:1", ""))
+	waitProblem(t, env.master, "/api/v1/clusters/no-server", http.StatusServiceUnavailable, "DialFailed")
+	if message := waitCondition(t, "no-server", "Ready", metav1.ConditionFalse, "DialFailed"); !strings.Contains(message, "127.0.0.1:1") {
+		t.Errorf("got condition message %q, want the endpoint in it", message)
 	}
 }
 
-func TestEndpointWithSomebodyElseThere(t *testing.T) {
+func TestEndpointWithAnotherServer(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
 	endpoint := strings.Replace(server.URL, "https", "wss", 1)
-	register(t, manifest("somebody-else", endpoint, "  tls: {pinnedSHA256: [\""+strings.Repeat("00", 32)+"\"]}\n"))
-	refused(t, world.master, "/api/v1/clusters/somebody-else", http.StatusServiceUnavailable, "CertificateRefused")
+	register(t, manifest("other-server", endpoint, "  tls: {pinnedSHA256: [\""+strings.Repeat("00", 32)+"\"]}\n"))
+	waitProblem(t, env.master, "/api/v1/clusters/other-server", http.StatusServiceUnavailable, "CertificateRefused")
 }
 
 func TestEndpointThatSendsGarbage(t *testing.T) {
@@ -59,15 +60,15 @@ func TestEndpointThatSendsGarbage(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	register(t, manifest("garbage", strings.Replace(server.URL, "https", "wss", 1), fmt.Sprintf("  tls: {pinnedSHA256: [%s]}\n", pinOf(server))))
-	refused(t, world.master, "/api/v1/clusters/garbage", http.StatusServiceUnavailable, "ProtocolError")
+	waitProblem(t, env.master, "/api/v1/clusters/garbage", http.StatusServiceUnavailable, "ProtocolError")
 }
 
-func TestGarbageFromAMasterDisturbsNobody(t *testing.T) {
+func TestGarbageFromAMasterDoesNotDisturbOthers(t *testing.T) {
 	t.Parallel()
-	a := agent(t, "disturbed", "mode: Continuous")
-	before := ask(t, world.master, "disturbed")
+	a := startAgent(t, "disturbed", "mode: Continuous")
+	before := getCluster(t, env.master, "disturbed")
 	if _, status, err := dialAsMaster(t, a, "nonsense"); err == nil || status != http.StatusUnauthorized {
-		t.Errorf("a dial without a valid token: %d, %v", status, err)
+		t.Errorf("dial without a valid token: got %d, %v; want 401", status, err)
 	}
 	conn, _, err := dialAsMaster(t, a, signed(t, "disturbed"))
 	if err != nil {
@@ -81,14 +82,14 @@ func TestGarbageFromAMasterDisturbsNobody(t *testing.T) {
 		_, _, err = conn.Read(t.Context())
 	}
 	if code := websocket.CloseStatus(err); code != 4003 {
-		t.Errorf("the agent closed with %d (%v), want 4003", code, err)
+		t.Errorf("got close code %d (%v), want 4003", code, err)
 	}
-	if after := ask(t, world.master, "disturbed"); after.Session.ID != before.Session.ID {
-		t.Errorf("session %s became %s", before.Session.ID, after.Session.ID)
+	if after := getCluster(t, env.master, "disturbed"); after.Session.ID != before.Session.ID {
+		t.Errorf("got session %s, want %s", after.Session.ID, before.Session.ID)
 	}
 }
 
-// dialAsMaster opens a websocket to an agent as a master would, with that token.
+// dialAsMaster opens a websocket to an agent with the given token. status is that of the response.
 func dialAsMaster(t *testing.T, a *stack.Agent, bearer string) (conn *websocket.Conn, status int, err error) {
 	t.Helper()
 	conn, response, err := websocket.Dial(t.Context(), a.Endpoint+"/v1/report", &websocket.DialOptions{
@@ -100,10 +101,10 @@ func dialAsMaster(t *testing.T, a *stack.Agent, bearer string) (conn *websocket.
 	return conn, status, err
 }
 
-// signed returns a token signed with the shared master's key.
+// signed returns a token for an agent, signed with the key of the shared master.
 func signed(t *testing.T, cluster string) string {
 	t.Helper()
-	key, err := token.ReadPrivateKey(world.stack.SigningKey())
+	key, err := token.ReadPrivateKey(env.stack.SigningKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,47 +115,47 @@ func signed(t *testing.T, cluster string) string {
 	return bearer
 }
 
-func TestAgentOfAnotherNameIsRefused(t *testing.T) {
+func TestAgentWithAnotherNameIsRefused(t *testing.T) {
 	t.Parallel()
-	a, err := world.stack.StartAgent(t.Context(), world.member, "really-this")
+	a, err := env.stack.StartAgent(t.Context(), env.member, "really-this")
 	if err != nil {
 		t.Fatal(err)
 	}
 	register(t, strings.Replace(a.Manifest(""), "name: really-this", "name: not-that", 1))
-	// The token is for another cluster, and signed by the hub's key: so the agent says its name.
-	refused(t, world.master, "/api/v1/clusters/not-that", http.StatusServiceUnavailable, "WrongCluster")
-	message := condition(t, "not-that", "Ready", metav1.ConditionFalse, "WrongCluster")
+	// The token is signed by the hub's key, although for another cluster, so the agent may reveal its name.
+	waitProblem(t, env.master, "/api/v1/clusters/not-that", http.StatusServiceUnavailable, "WrongCluster")
+	message := waitCondition(t, "not-that", "Ready", metav1.ConditionFalse, "WrongCluster")
 	if !strings.Contains(message, "really-this") || !strings.Contains(message, "not-that") {
-		t.Errorf("the condition does not name both: %q", message)
+		t.Errorf("got condition message %q, want both names in it", message)
 	}
 }
 
-func TestAnotherClusterThanExpectedIsRefusedAndNamed(t *testing.T) {
+func TestUnexpectedClusterIsRefusedAndNamed(t *testing.T) {
 	t.Parallel()
 	const expected = "00000000-0000-0000-0000-000000000000"
-	a := agentWith(t, "other-uid", "  clusterUID: "+expected+"\n")
-	refused(t, world.master, "/api/v1/clusters/other-uid", http.StatusServiceUnavailable, "ClusterUIDMismatch")
-	uid, err := world.member.UID(t.Context())
+	a := startAgentWith(t, "other-uid", "  clusterUID: "+expected+"\n")
+	waitProblem(t, env.master, "/api/v1/clusters/other-uid", http.StatusServiceUnavailable, "ClusterUIDMismatch")
+	uid, err := env.member.UID(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	message := condition(t, "other-uid", "Ready", metav1.ConditionFalse, "ClusterUIDMismatch")
+	message := waitCondition(t, "other-uid", "Ready", metav1.ConditionFalse, "ClusterUIDMismatch")
 	if !strings.Contains(message, expected) || !strings.Contains(message, uid) {
-		t.Errorf("the condition does not name both: %q", message)
+		t.Errorf("got condition message %q, want both UIDs in it", message)
 	}
-	if _, err := world.hub.Kubectl("patch", "clusteragent", a.Cluster, "--type=merge", "-p", `{"spec":{"clusterUID":"`+uid+`"}}`); err != nil {
+	if _, err := env.hub.Kubectl("patch", "clusteragent", a.Cluster, "--type=merge", "-p", `{"spec":{"clusterUID":"`+uid+`"}}`); err != nil {
 		t.Fatal(err)
 	}
 	kube.Eventually(t, 20*time.Second, func() error {
-		_, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/other-uid")
+		_, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/other-uid")
 		return err
 	})
 }
 
-// agentWith is like agent with more fields in the ClusterAgent's spec.
-func agentWith(t *testing.T, name, spec string) *stack.Agent {
+// startAgentWith is like agent, with additional lines for the ClusterAgent's spec.
+func startAgentWith(t *testing.T, name, spec string) *stack.Agent {
 	t.Helper()
-	a, err := world.stack.StartAgent(t.Context(), world.member, name)
+	a, err := env.stack.StartAgent(t.Context(), env.member, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,82 +163,82 @@ func agentWith(t *testing.T, name, spec string) *stack.Agent {
 	return a
 }
 
-func TestClusterIsNamedByItsIPAndTheOlderKeepsIt(t *testing.T) {
+func TestIPConflictIsDecidedForTheOlderCluster(t *testing.T) {
 	t.Parallel()
-	agentWith(t, "older", "  clusterIPs: [203.0.113.7, \"2001:db8::7\"]\n")
-	condition(t, "older", "Ready", metav1.ConditionTrue, "Succeeded")
+	startAgentWith(t, "older", "  clusterIPs: [203.0.113.7, \"2001:db8::7\"]\n")
+	waitCondition(t, "older", "Ready", metav1.ConditionTrue, "Succeeded")
 	for _, ip := range []string{"203.0.113.7", "2001:db8::7"} {
-		if d := ask(t, world.master, ip); d.Cluster != "older" {
-			t.Errorf("%s is %q, want older", ip, d.Cluster)
+		if d := getCluster(t, env.master, ip); d.Cluster != "older" {
+			t.Errorf("%s: got cluster %q, want older", ip, d.Cluster)
 		}
 	}
-	<-time.After(1100 * time.Millisecond) // creationTimestamp counts in seconds
-	agentWith(t, "younger", "  clusterIPs: [203.0.113.7]\n")
-	if message := condition(t, "younger", "Ready", metav1.ConditionFalse, "ClusterIPConflict"); !strings.Contains(message, "older") || !strings.Contains(message, "203.0.113.7") {
-		t.Errorf("the condition does not say who has what: %q", message)
+	<-time.After(1100 * time.Millisecond) // creationTimestamp has a resolution of one second
+	startAgentWith(t, "younger", "  clusterIPs: [203.0.113.7]\n")
+	if message := waitCondition(t, "younger", "Ready", metav1.ConditionFalse, "ClusterIPConflict"); !strings.Contains(message, "older") || !strings.Contains(message, "203.0.113.7") {
+		t.Errorf("got condition message %q, want the other cluster and the address in it", message)
 	}
-	if d := ask(t, world.master, "younger"); d.Cluster != "younger" {
-		t.Errorf("by its name it is %q", d.Cluster)
+	if d := getCluster(t, env.master, "younger"); d.Cluster != "younger" {
+		t.Errorf("by name: got cluster %q, want younger", d.Cluster)
 	}
-	if d := ask(t, world.master, "203.0.113.7"); d.Cluster != "older" {
-		t.Errorf("the address went to %q", d.Cluster)
+	if d := getCluster(t, env.master, "203.0.113.7"); d.Cluster != "older" {
+		t.Errorf("by address: got cluster %q, want older", d.Cluster)
 	}
-	if _, err := world.hub.Kubectl("delete", "clusteragent", "older"); err != nil {
+	if _, err := env.hub.Kubectl("delete", "clusteragent", "older"); err != nil {
 		t.Fatal(err)
 	}
 	kube.Eventually(t, 20*time.Second, func() error {
-		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/203.0.113.7")
+		d, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/203.0.113.7")
 		if err == nil && d.Cluster != "younger" {
-			err = fmt.Errorf("the address is with %q", d.Cluster)
+			err = fmt.Errorf("by address: got cluster %q, want younger", d.Cluster)
 		}
 		return err
 	})
-	condition(t, "younger", "Ready", metav1.ConditionTrue, "Succeeded")
+	waitCondition(t, "younger", "Ready", metav1.ConditionTrue, "Succeeded")
 }
 
-func TestSuspendedClusterIsRefusedAndComesBack(t *testing.T) {
+func TestSuspendedClusterIsRefusedUntilResumed(t *testing.T) {
 	t.Parallel()
-	a := agent(t, "suspended", "mode: Continuous")
-	ask(t, world.master, "suspended")
+	a := startAgent(t, "suspended", "mode: Continuous")
+	getCluster(t, env.master, "suspended")
 	patch := func(suspend bool) {
-		if _, err := world.hub.Kubectl("patch", "clusteragent", "suspended", "--type=merge", "-p", fmt.Sprintf(`{"spec":{"suspend":%v}}`, suspend)); err != nil {
+		if _, err := env.hub.Kubectl("patch", "clusteragent", "suspended", "--type=merge", "-p", fmt.Sprintf(`{"spec":{"suspend":%v}}`, suspend)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	patch(true)
-	refused(t, world.master, "/api/v1/clusters/suspended", http.StatusConflict, "Suspended")
-	holds(t, a, "rollcall_agent_sessions", 0)
+	waitProblem(t, env.master, "/api/v1/clusters/suspended", http.StatusConflict, "Suspended")
+	waitMetric(t, a, "rollcall_agent_sessions", 0)
 	patch(false)
 	kube.Eventually(t, 20*time.Second, func() error {
-		_, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/suspended")
+		_, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/suspended")
 		return err
 	})
 }
 
 func TestDeletedClusterIsForgotten(t *testing.T) {
 	t.Parallel()
-	a := agent(t, "deleted", "mode: Continuous")
-	ask(t, world.master, "deleted")
-	if _, err := world.hub.Kubectl("delete", "clusteragent", "deleted"); err != nil {
+	a := startAgent(t, "deleted", "mode: Continuous")
+	getCluster(t, env.master, "deleted")
+	if _, err := env.hub.Kubectl("delete", "clusteragent", "deleted"); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, world.master, "/api/v1/clusters/deleted", http.StatusNotFound, "NotFound")
-	holds(t, a, "rollcall_agent_sessions", 0)
+	waitProblem(t, env.master, "/api/v1/clusters/deleted", http.StatusNotFound, "NotFound")
+	waitMetric(t, a, "rollcall_agent_sessions", 0)
 }
 
 func TestAgentKilledInASession(t *testing.T) {
 	t.Parallel()
-	a := agent(t, "killed", "requestPeriod: 1s, cacheTTL: 3s")
-	before := ask(t, world.master, "killed")
+	a := startAgent(t, "killed", "requestPeriod: 1s, cacheTTL: 3s")
+	before := getCluster(t, env.master, "killed")
 	a.Kill()
-	refused(t, world.master, "/api/v1/clusters/killed?timeout=1s", http.StatusServiceUnavailable, "DialFailed")
+	waitProblem(t, env.master, "/api/v1/clusters/killed?timeout=1s", http.StatusServiceUnavailable, "DialFailed")
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	kube.Eventually(t, time.Minute, func() error {
-		after, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/killed")
+		after, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/killed")
 		if err == nil && after.ResourceVersion == before.ResourceVersion {
-			err = fmt.Errorf("still %s", after.ResourceVersion)
+			err = fmt.Errorf("resourceVersion is still %s", after.ResourceVersion)
 		}
 		return err
 	})
@@ -250,24 +251,24 @@ func TestMetricsAPIMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(bare.Close)
-	a, err := world.stack.StartAgent(t.Context(), bare, "bare")
+	a, err := env.stack.StartAgent(t.Context(), bare, "bare")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Kill() })
 	register(t, a.Manifest(""))
 	kube.Eventually(t, 20*time.Second, func() error {
-		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
+		d, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/bare")
 		if usage := d.section(state.SectionUsage); err == nil && usage.Error.Reason != "Unavailable" {
 			err = fmt.Errorf("usage: %+v", usage)
 		}
 		return err
 	})
-	t.Run("API server away and back", func(t *testing.T) { serverAwayAndBack(t, bare, a) })
+	t.Run("API server stops and starts again", func(t *testing.T) { testAPIServerOutage(t, bare, a) })
 }
 
-// serverAwayAndBack stops a member's API server for a minute.
-func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
+// testAPIServerOutage stops a member's API server for a minute and checks what is reported meanwhile and afterwards.
+func testAPIServerOutage(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 	if _, err := member.Kubectl("create", "service", "nodeport", "kept", "--tcp=80:80", "--node-port=31234"); err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +281,7 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 		return fmt.Errorf("port 31234 is not in the port map: %v", d.Ports)
 	}
 	kube.Eventually(t, 10*time.Second, func() error {
-		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
+		d, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/bare")
 		if err == nil {
 			err = portKept(d)
 		}
@@ -289,7 +290,7 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 	member.StopAPIServer()
 	stopped := time.Now()
 	kube.Eventually(t, 40*time.Second, func() error {
-		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
+		d, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/bare")
 		if err != nil {
 			return err
 		}
@@ -299,20 +300,20 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 		return portKept(d)
 	})
 	kube.Eventually(t, 10*time.Second, func() error {
-		answer, err := a.HTTP.Get(a.URL + "/readyz")
+		response, err := a.HTTP.Get(a.URL + "/readyz")
 		if err != nil {
 			return err
 		}
-		defer answer.Body.Close()
-		if answer.StatusCode == http.StatusOK {
-			return fmt.Errorf("the agent says it is ready")
+		defer response.Body.Close()
+		if response.StatusCode == http.StatusOK {
+			return fmt.Errorf("the agent is ready")
 		}
 		return nil
 	})
 	<-time.After(time.Until(stopped.Add(time.Minute)))
-	d := ask(t, world.master, "bare")
+	d := getCluster(t, env.master, "bare")
 	if age := time.Since(d.section(state.SectionNetwork).ObservedAt); age < 45*time.Second {
-		t.Errorf("after a minute the network section calls itself %s old", age)
+		t.Errorf("network section after a minute: got an age of %s, want at least 45s", age)
 	}
 	if err := portKept(d); err != nil {
 		t.Error(err)
@@ -321,7 +322,7 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 		t.Fatal(err)
 	}
 	kube.Eventually(t, 30*time.Second, func() error {
-		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/bare")
+		d, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/bare")
 		if network := d.section(state.SectionNetwork); err == nil && (network.Error.Reason != "" || d.Stale) {
 			err = fmt.Errorf("network: %+v, stale %v", network, d.Stale)
 		}
@@ -329,15 +330,15 @@ func serverAwayAndBack(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 	})
 }
 
-func TestClaimsForbiddenToTheAgent(t *testing.T) {
+func TestAgentWithoutRightsToClaims(t *testing.T) {
 	t.Parallel()
-	_, kubeconfig, err := world.member.User("blind-agent")
+	_, kubeconfig, err := env.member.User("limited-agent")
 	if err != nil {
 		t.Fatal(err)
 	}
 	role := `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {name: blind-agent}
+metadata: {name: limited-agent}
 rules:
 - {apiGroups: [""], resources: [nodes, pods, services], verbs: [list, watch]}
 - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
@@ -345,20 +346,20 @@ rules:
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {name: blind-agent}
-subjects: [{kind: User, name: blind-agent, apiGroup: rbac.authorization.k8s.io}]
-roleRef: {kind: ClusterRole, name: blind-agent, apiGroup: rbac.authorization.k8s.io}
+metadata: {name: limited-agent}
+subjects: [{kind: User, name: limited-agent, apiGroup: rbac.authorization.k8s.io}]
+roleRef: {kind: ClusterRole, name: limited-agent, apiGroup: rbac.authorization.k8s.io}
 `
-	if _, err := world.member.KubectlInput(role, "apply", "-f", "-"); err != nil {
+	if _, err := env.member.KubectlInput(role, "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	a, err := world.stack.StartAgentWithKubeconfig(t.Context(), kubeconfig, "blind")
+	a, err := env.stack.StartAgentWithKubeconfig(t.Context(), kubeconfig, "limited")
 	if err != nil {
 		t.Fatal(err)
 	}
 	register(t, a.Manifest(""))
 	kube.Eventually(t, 20*time.Second, func() error {
-		d, err := tryAsk(t.Context(), world.master, "/api/v1/clusters/blind")
+		d, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/limited")
 		if err != nil {
 			return err
 		}
@@ -374,10 +375,10 @@ roleRef: {kind: ClusterRole, name: blind-agent, apiGroup: rbac.authorization.k8s
 	})
 }
 
-func TestBadClusterAgentLosesNothing(t *testing.T) {
+func TestInvalidClusterAgentIsRejected(t *testing.T) {
 	t.Parallel()
-	agent(t, "before-bad", "")
-	ask(t, world.master, "before-bad")
+	startAgent(t, "before-bad", "")
+	getCluster(t, env.master, "before-bad")
 	for _, bad := range []string{
 		manifest("10.0.0.1", "wss://10.0.0.1:7443", ""),
 		manifest("bad-endpoint", "https://10.0.0.1:7443", ""),
@@ -385,9 +386,9 @@ func TestBadClusterAgentLosesNothing(t *testing.T) {
 		manifest("bad-period", "wss://10.0.0.1:7443", "  reporting: {requestPeriod: 10s, cacheTTL: 10s}\n"),
 		manifest("bad-duration", "wss://10.0.0.1:7443", "  reporting: {sessionDuration: soon}\n"),
 	} {
-		if out, err := world.hub.KubectlInput(bad, "apply", "-f", "-"); err == nil {
-			t.Errorf("the API server took\n%s\n%s", bad, out)
+		if out, err := env.hub.KubectlInput(bad, "apply", "-f", "-"); err == nil {
+			t.Errorf("the API server accepted\n%s\n%s", bad, out)
 		}
 	}
-	ask(t, world.master, "before-bad")
+	getCluster(t, env.master, "before-bad")
 }

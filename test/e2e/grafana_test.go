@@ -20,8 +20,8 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// board is as much of a Grafana dashboard as asks.
-type board struct {
+// dashboard has the queries of a Grafana dashboard.
+type dashboard struct {
 	UID        string
 	Templating struct {
 		List []struct{ Name, Type, Query string }
@@ -32,7 +32,8 @@ type board struct {
 	}
 }
 
-func readBoard(t *testing.T, name string) (b board) {
+// readDashboard reads a dashboard.
+func readDashboard(t *testing.T, name string) (b dashboard) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, "config/grafana/dashboards", name+".json"))
 	if err != nil {
@@ -42,19 +43,19 @@ func readBoard(t *testing.T, name string) (b board) {
 		t.Fatalf("%s: %v", name, err)
 	}
 	if b.UID != name || len(b.Panels) == 0 {
-		t.Errorf("%s has the uid %q and %d panels", name, b.UID, len(b.Panels))
+		t.Errorf("%s: got uid %q and %d panels, want the file's name and at least one", name, b.UID, len(b.Panels))
 	}
 	return b
 }
 
-// source answers as a Prometheus does.
-type source struct {
+// promServer is a server with Prometheus' HTTP API.
+type promServer struct {
 	http *http.Client
 	url  string
 }
 
-// ask gets the data of an answer.
-func (s source) ask(t *testing.T, path string, query url.Values, into any) error {
+// getData gets the data of a response.
+func (s promServer) getData(t *testing.T, path string, query url.Values, into any) error {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(query.Encode()))
 	if strings.Contains(path, "/label/") {
@@ -73,39 +74,39 @@ func (s source) ask(t *testing.T, path string, query url.Values, into any) error
 	if err != nil {
 		return err
 	}
-	var answer struct {
+	var reply struct {
 		Status, Error string
 		Data          json.RawMessage
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Status != "success" {
+	if err := json.Unmarshal(body, &reply); err != nil || reply.Status != "success" {
 		return fmt.Errorf("%d %s", response.StatusCode, body)
 	}
-	return json.Unmarshal(answer.Data, into)
+	return json.Unmarshal(reply.Data, into)
 }
 
-// hasData wants a query, an instant one and one over a range, to find something.
-func (s source) hasData(t *testing.T, expr string) error {
+// hasData returns an error unless an instant query has a result and a range query succeeds.
+func (s promServer) hasData(t *testing.T, expr string) error {
 	t.Helper()
 	var found struct{ Result []json.RawMessage }
-	if err := s.ask(t, "/api/v1/query", url.Values{"query": {expr}}, &found); err != nil {
+	if err := s.getData(t, "/api/v1/query", url.Values{"query": {expr}}, &found); err != nil {
 		return err
 	}
 	if len(found.Result) == 0 {
-		return fmt.Errorf("nothing is found by %s", expr)
+		return fmt.Errorf("no data for %s", expr)
 	}
 	now := time.Now().Unix()
 	over := url.Values{"query": {expr}, "start": {fmt.Sprint(now - 60)}, "end": {fmt.Sprint(now)}, "step": {"15"}}
-	return s.ask(t, "/api/v1/query_range", over, &found)
+	return s.getData(t, "/api/v1/query_range", over, &found)
 }
 
 var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
 
-// show asks what a dashboard asks, and wants data in every panel and a
-// value in every variable. In is what Grafana replaces.
-func (s source) show(t *testing.T, name string, in *strings.Replacer) {
+// checkDashboard sends the queries of a dashboard, and fails the test unless every panel has data and every variable a
+// value. in replaces the variables as Grafana does.
+func (s promServer) checkDashboard(t *testing.T, name string, in *strings.Replacer) {
 	t.Helper()
-	b := readBoard(t, name)
-	// What has the cluster report is the panels, not the variables.
+	b := readDashboard(t, name)
+	// The queries of the panels make the cluster report, those of the variables do not.
 	for _, panel := range b.Panels {
 		for _, target := range panel.Targets {
 			kube.Eventually(t, 90*time.Second, func() error {
@@ -122,12 +123,12 @@ func (s source) show(t *testing.T, name string, in *strings.Replacer) {
 			continue
 		}
 		if m == nil {
-			t.Errorf("%s: the variable %s asks %s", name, v.Name, v.Query)
+			t.Errorf("%s: variable %s: got query %s, want label_values(…)", name, v.Name, v.Query)
 			continue
 		}
 		kube.Eventually(t, time.Minute, func() error {
 			var values []string
-			err := s.ask(t, "/api/v1/label/"+m[2]+"/values", url.Values{"match[]": {in.Replace(m[1])}}, &values)
+			err := s.getData(t, "/api/v1/label/"+m[2]+"/values", url.Values{"match[]": {in.Replace(m[1])}}, &values)
 			if err == nil && len(values) == 0 {
 				err = fmt.Errorf("%s: the variable %s has no values", name, v.Name)
 			}
@@ -138,24 +139,24 @@ func (s source) show(t *testing.T, name string, in *strings.Replacer) {
 
 func TestDashboardsShowData(t *testing.T) {
 	t.Parallel()
-	a := agent(t, "grafana", "")
+	a := startAgent(t, "grafana", "")
 	variables := strings.NewReplacer("$cluster", "grafana", "$namespace", ".*", "$port", ".*", "$__rate_interval", "2m")
-	s := source{world.master.HTTP, world.master.URL + "/prometheus"}
+	s := promServer{env.master.HTTP, env.master.URL + "/prometheus"}
 	var sum struct{ Result []json.RawMessage }
-	if err := s.ask(t, "/api/v1/query", url.Values{"query": {"1+1"}, "time": {"4"}}, &sum); err != nil {
-		t.Errorf("Save & test: %v", err)
+	if err := s.getData(t, "/api/v1/query", url.Values{"query": {"1+1"}, "time": {"4"}}, &sum); err != nil {
+		t.Errorf("the query of \"Save & test\": %v", err)
 	}
-	// The dashboard of one cluster has it report; the others show what there is by then.
+	// The dashboard of one cluster makes it report; the others show the data of reporting clusters.
 	for _, name := range []string{"rollcall-cluster", "rollcall-ports", "rollcall-fleet"} {
-		s.show(t, name, variables)
+		s.checkDashboard(t, name, variables)
 	}
-	ask(t, world.master, "grafana") // what was never asked for is not counted
-	scraped := scrape(t, world.master, a)
-	scraped.show(t, "rollcall-itself", strings.NewReplacer("$__rate_interval", "30s"))
+	getCluster(t, env.master, "grafana") // some metrics exist only after the first request
+	scraped := scrape(t, env.master, a)
+	scraped.checkDashboard(t, "rollcall-itself", strings.NewReplacer("$__rate_interval", "30s"))
 }
 
 // scrape starts a Prometheus that scrapes the master and an agent.
-func scrape(t *testing.T, m *stack.Master, a *stack.Agent) source {
+func scrape(t *testing.T, m *stack.Master, a *stack.Agent) promServer {
 	t.Helper()
 	dir := t.TempDir()
 	host := func(address string) string { return address[strings.LastIndex(address, "/")+1:] }
@@ -192,21 +193,21 @@ scrape_configs:
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	s := source{&http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}}, "http://" + address}
+	s := promServer{&http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}}, "http://" + address}
 	kube.Eventually(t, 30*time.Second, func() error { return s.hasData(t, `up == 1`) })
 	return s
 }
 
-func TestGrafanaIsInstalledAsItsDocumentSays(t *testing.T) {
+func TestGrafanaInstallationFollowsItsDocument(t *testing.T) {
 	t.Parallel()
 	dir := withConfig(t)
 	for _, section := range []string{"Dashboards and data source", "Credentials of Grafana"} {
 		for _, block := range blocks(readDoc(t, "docs/GRAFANA.md"), section) {
-			shell(t, dir, world.hub, strings.TrimPrefix(block, "sh\n"))
+			shell(t, dir, env.hub, strings.TrimPrefix(block, "sh\n"))
 		}
 	}
 	for label, file := range map[string]string{"grafana_dashboard=1": "rollcall-fleet.json", "grafana_datasource=1": "datasource.yaml"} {
-		out, err := world.hub.Kubectl("get", "configmaps", "-n", "monitoring", "-l", label, "-o", "json")
+		out, err := env.hub.Kubectl("get", "configmaps", "-n", "monitoring", "-l", label, "-o", "json")
 		if err != nil || !strings.Contains(out, file) {
 			t.Errorf("%s: %v\n%s", label, err, out)
 		}

@@ -17,7 +17,7 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// document is an answer about one cluster, as far as the tests read it.
+// document has the fields of a response for one cluster that the tests read.
 type document struct {
 	Cluster         string    `json:"cluster"`
 	UID             string    `json:"uid"`
@@ -38,12 +38,14 @@ type document struct {
 	Ports      []state.PortView      `json:"ports"`
 }
 
+// section is the status of a section.
 type section struct {
 	Name       string             `json:"name"`
 	ObservedAt time.Time          `json:"observedAt"`
 	Error      state.SectionError `json:"error"`
 }
 
+// section returns the status of a section, or the zero value.
 func (d document) section(name state.SectionName) section {
 	for _, s := range d.Sections {
 		if s.Name == name.String() {
@@ -53,49 +55,50 @@ func (d document) section(name state.SectionName) section {
 	return section{}
 }
 
-// problem is an application/problem+json answer.
+// problem is an application/problem+json response.
 type problem struct {
 	Status int    `json:"status"`
 	Reason string `json:"reason"`
 	Detail string `json:"detail"`
 }
 
-// ask gets the whole of a cluster and wants it to be there.
-func ask(t *testing.T, m *stack.Master, cluster string) document {
+// getCluster gets the document of a cluster, and fails the test if that fails.
+func getCluster(t *testing.T, m *stack.Master, cluster string) document {
 	t.Helper()
-	d, err := tryAsk(t.Context(), m, "/api/v1/clusters/"+cluster)
+	d, err := tryGetCluster(t.Context(), m, "/api/v1/clusters/"+cluster)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-func tryAsk(ctx context.Context, m *stack.Master, path string) (d document, err error) {
-	answer, err := m.Get(ctx, path)
+// tryGetCluster gets a document, or returns an error unless the status is 200.
+func tryGetCluster(ctx context.Context, m *stack.Master, path string) (d document, err error) {
+	response, err := m.Get(ctx, path)
 	if err != nil {
 		return d, err
 	}
-	if answer.Status != http.StatusOK {
-		return d, fmt.Errorf("GET %s: %d %s", path, answer.Status, answer.Body)
+	if response.Status != http.StatusOK {
+		return d, fmt.Errorf("GET %s: %d %s", path, response.Status, response.Body)
 	}
-	return d, answer.Decode(&d)
+	return d, response.Decode(&d)
 }
 
-// refused gets a path and wants the problem with that status and reason.
-func refused(t *testing.T, m *stack.Master, path string, status int, reason string) problem {
+// waitProblem waits until a GET has the given status and reason, and returns the problem.
+func waitProblem(t *testing.T, m *stack.Master, path string, status int, reason string) problem {
 	t.Helper()
 	var p problem
 	kube.Eventually(t, 20*time.Second, func() error {
-		answer, err := m.Get(t.Context(), path)
+		response, err := m.Get(t.Context(), path)
 		if err != nil {
 			return err
 		}
 		p = problem{}
-		if err := answer.Decode(&p); err != nil {
+		if err := response.Decode(&p); err != nil {
 			return err
 		}
-		if answer.Status != status || p.Reason != reason {
-			return fmt.Errorf("GET %s: %d %s, want %d %s", path, answer.Status, answer.Body, status, reason)
+		if response.Status != status || p.Reason != reason {
+			return fmt.Errorf("GET %s: %d %s, want %d %s", path, response.Status, response.Body, status, reason)
 		}
 		return nil
 	})
@@ -121,11 +124,11 @@ func agentUser(t *testing.T, cluster *kube.Cluster, name string) string {
 	return kubeconfig
 }
 
-// agent starts an agent of this test's own in the shared member cluster, and registers
+// startAgent starts an agent for this test in the shared member cluster, and registers
 // it with the shared master.
-func agent(t *testing.T, name, reporting string, flags ...string) *stack.Agent {
+func startAgent(t *testing.T, name, reporting string, flags ...string) *stack.Agent {
 	t.Helper()
-	a, err := world.stack.StartAgent(t.Context(), world.member, name, flags...)
+	a, err := env.stack.StartAgent(t.Context(), env.member, name, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,27 +136,27 @@ func agent(t *testing.T, name, reporting string, flags ...string) *stack.Agent {
 	return a
 }
 
-// register applies a ClusterAgent to the hub, waits until the master has heard of it,
-// and takes it away after the test.
+// register applies a ClusterAgent to the hub, waits until the master lists it,
+// and deletes it after the test.
 func register(t *testing.T, manifest string) {
 	t.Helper()
-	out, err := world.hub.KubectlInput(manifest, "apply", "-f", "-", "-o", "name")
+	out, err := env.hub.KubectlInput(manifest, "apply", "-f", "-", "-o", "name")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	_, name, _ := strings.Cut(strings.TrimSpace(out), "/")
 	kube.Eventually(t, 10*time.Second, func() error {
-		_, err := freshInList(t.Context(), world.master, name)
+		_, err := freshInList(t.Context(), env.master, name)
 		return err
 	})
 	t.Cleanup(func() {
-		if _, err := world.hub.KubectlInput(manifest, "delete", "--ignore-not-found", "--wait=false", "-f", "-"); err != nil {
+		if _, err := env.hub.KubectlInput(manifest, "delete", "--ignore-not-found", "--wait=false", "-f", "-"); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// clusterAgent reads a ClusterAgent of the hub.
+// clusterAgent returns a ClusterAgent of the hub.
 func clusterAgent(t *testing.T, hub *kube.Cluster, name string) *v1alpha1.ClusterAgent {
 	t.Helper()
 	out, err := hub.Kubectl("get", "clusteragent", name, "-o", "json")
@@ -167,25 +170,25 @@ func clusterAgent(t *testing.T, hub *kube.Cluster, name string) *v1alpha1.Cluste
 	return &ca
 }
 
-// condition waits until a ClusterAgent's condition has that status and reason, and
-// gives its message.
-func condition(t *testing.T, name, kind string, status metav1.ConditionStatus, reason string) string {
+// waitCondition waits until a ClusterAgent's condition has the given status and reason, and
+// returns its message.
+func waitCondition(t *testing.T, name, kind string, status metav1.ConditionStatus, reason string) string {
 	t.Helper()
 	var message string
 	kube.Eventually(t, 30*time.Second, func() error {
-		ca := clusterAgent(t, world.hub, name)
+		ca := clusterAgent(t, env.hub, name)
 		for _, c := range ca.Status.Conditions {
 			if c.Type == kind && c.Status == status && c.Reason == reason {
 				message = c.Message
 				return nil
 			}
 		}
-		return fmt.Errorf("ClusterAgent %s: want %s=%s/%s, has %+v", name, kind, status, reason, ca.Status.Conditions)
+		return fmt.Errorf("ClusterAgent %s: want %s=%s/%s, got %+v", name, kind, status, reason, ca.Status.Conditions)
 	})
 	return message
 }
 
-// metric reads one of an agent's metrics, summed over its labels.
+// metric returns the value of an agent's metric, summed over its labels.
 func metric(ctx context.Context, a *stack.Agent, name string) (sum float64, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.MetricsURL+"/metrics", nil)
 	if err != nil {
@@ -199,8 +202,8 @@ func metric(ctx context.Context, a *stack.Agent, name string) (sum float64, err 
 	return sumOf(response.Body, name)
 }
 
-// holds waits until an agent's metric has a value.
-func holds(t *testing.T, a *stack.Agent, name string, want float64) {
+// waitMetric waits until an agent's metric has the wanted value.
+func waitMetric(t *testing.T, a *stack.Agent, name string, want float64) {
 	t.Helper()
 	kube.Eventually(t, 10*time.Second, func() error {
 		got, err := metric(t.Context(), a, name)
@@ -215,7 +218,7 @@ func holds(t *testing.T, a *stack.Agent, name string, want float64) {
 // without renewed watches.
 func requests(t *testing.T, user string, since time.Time) []string {
 	t.Helper()
-	events, err := world.member.AuditFor(user, since)
+	events, err := env.member.AuditFor(user, since)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,11 +231,13 @@ func requests(t *testing.T, user string, since time.Time) []string {
 	return lines
 }
 
+// lines returns the lines with an indent, each after a newline.
 func lines(list []string) string { return "\n  " + strings.Join(list, "\n  ") }
 
-func mustAudit(t *testing.T, user string, since time.Time) []kube.AuditEvent {
+// auditEvents returns a user's requests to the member's API server since a time.
+func auditEvents(t *testing.T, user string, since time.Time) []kube.AuditEvent {
 	t.Helper()
-	events, err := world.member.AuditFor(user, since)
+	events, err := env.member.AuditFor(user, since)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
-// Package e2e tests what only the whole shows: the real binaries, with tokens and
-// pinned certificates, against real API servers and a real Redis. Tests run side by
-// side; each has agents and ClusterAgents of its own.
+// Package e2e tests the whole system: the real binaries, with tokens and
+// pinned certificates, against real API servers and a real Redis. Tests run in
+// parallel; each has its own agents and ClusterAgents.
 package e2e
 
 import (
@@ -19,18 +19,18 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// world is what all tests share: a hub with a master, and two member clusters with
-// everything that a cluster has. One is small, so that a dozen agents cost little; the
+// env has the processes that all tests share: a hub with a master, and two member clusters with
+// all components. One is small, so that a dozen agents need few resources; the
 // other is large and changes.
-var world struct {
+var env struct {
 	stack  *stack.Stack
 	hub    *kube.Cluster
 	member *kube.Cluster
 	large  *kube.Cluster
 	master *stack.Master
 
-	// changing is held by a test that changes the large cluster, and then compares it:
-	// what another changes meanwhile is no difference.
+	// changing is locked by a test that changes the large cluster and compares it with Rollcall, since
+	// changes by another test at the same time would be differences.
 	changing sync.Mutex
 }
 
@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// run starts the shared processes, runs the tests, and stops the processes.
 func run(m *testing.M) (code int, err error) {
 	dir, err := os.MkdirTemp("", "rollcall-e2e-")
 	if err != nil {
@@ -53,67 +54,70 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer os.RemoveAll(dir)
 	defer func() {
-		for _, c := range []*kube.Cluster{world.hub, world.member, world.large} {
+		for _, c := range []*kube.Cluster{env.hub, env.member, env.large} {
 			if c != nil {
 				c.Close()
 			}
 		}
 	}()
 	defer func() {
-		if world.stack != nil {
-			err = errors.Join(err, world.stack.Close())
+		if env.stack != nil {
+			err = errors.Join(err, env.stack.Close())
 		}
 	}()
 	if err := start(dir); err != nil {
 		return 1, err
 	}
-	// The tests wait more than they work.
+	// The tests spend most of their time waiting.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
 }
 
+// start starts the shared processes; dir is for their files.
 func start(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	var g errgroup.Group
 	g.Go(func() (err error) {
-		world.stack, err = stack.New(ctx, stack.Options{Dir: dir, Race: true, Log: say})
+		env.stack, err = stack.New(ctx, stack.Options{Dir: dir, Race: true, Log: logf})
 		return err
 	})
 	g.Go(func() (err error) {
-		world.hub, err = kube.Start(ctx, kube.Options{Name: "hub", Log: say})
+		env.hub, err = kube.Start(ctx, kube.Options{Name: "hub", Log: logf})
 		return err
 	})
 	g.Go(func() (err error) {
-		world.member, err = member(ctx, "member", kube.Scenario{Seed: 2})
+		env.member, err = member(ctx, "member", kube.Scenario{Seed: 2})
 		return err
 	})
 	g.Go(func() (err error) {
-		world.large, err = member(ctx, "large", kube.Scenario{Nodes: 25, Pods: 1000, Seed: 1})
+		env.large, err = member(ctx, "large", kube.Scenario{Nodes: 25, Pods: 1000, Seed: 1})
 		return err
 	})
 	if err := g.Wait(); err != nil {
 		return err
 	}
 	var err error
-	world.master, err = world.stack.StartMaster(ctx, world.hub)
+	env.master, err = env.stack.StartMaster(ctx, env.hub)
 	return err
 }
 
+// member starts a member cluster and creates a scenario in it.
 func member(ctx context.Context, name string, s kube.Scenario) (*kube.Cluster, error) {
-	c, err := kube.Start(ctx, kube.Options{Name: name, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Audit: true, Log: say})
+	c, err := kube.Start(ctx, kube.Options{Name: name, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Audit: true, Log: logf})
 	if err != nil {
 		return nil, err
 	}
 	return c, kube.Populate(ctx, c, s)
 }
 
-// changesLarge reserves the large cluster for this test until it ends.
-func changesLarge(t *testing.T) {
-	world.changing.Lock()
-	t.Cleanup(world.changing.Unlock)
+// lockLarge reserves the large cluster for this test until it ends.
+func lockLarge(t *testing.T) {
+	env.changing.Lock()
+	t.Cleanup(env.changing.Unlock)
 }
 
-func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+// logf logs a line to stderr.
+func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

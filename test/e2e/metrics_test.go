@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// sumOf reads a metric in Prometheus' text format, summed over its labels.
+// sumOf returns the value of a metric in Prometheus' text format, summed over its labels.
 func sumOf(text io.Reader, name string) (sum float64, err error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(text)
@@ -18,7 +18,7 @@ func sumOf(text io.Reader, name string) (sum float64, err error) {
 	}
 	family, ok := families[name]
 	if !ok {
-		return 0, fmt.Errorf("there is no metric %s", name)
+		return 0, fmt.Errorf("no metric %s", name)
 	}
 	for _, m := range family.Metric {
 		sum += value(m)
@@ -26,6 +26,7 @@ func sumOf(text io.Reader, name string) (sum float64, err error) {
 	return sum, nil
 }
 
+// value returns the value of a metric of any type but histogram and summary.
 func value(m *dto.Metric) float64 {
 	return m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()
 }

@@ -26,23 +26,23 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// person is somebody who has kubectl, the plugin and a kubeconfig of the hub, but for
-// the environment that a test adds.
-type person struct {
+// kubectlUser runs commands as a user who has kubectl, the plugin and a kubeconfig of the hub. env is the whole
+// environment.
+type kubectlUser struct {
 	t    *testing.T
 	home string
 	env  []string
 }
 
-// installs builds the plugin, and installs it as docs/KUBECTL.md says.
-func installs(t *testing.T, hub *kube.Cluster) *person {
+// installPlugin builds the plugin, and installs it with the commands of docs/KUBECTL.md.
+func installPlugin(t *testing.T, hub *kube.Cluster) *kubectlUser {
 	t.Helper()
 	binaries, err := kube.Binaries()
 	if err != nil {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	p := &person{t: t, home: home, env: []string{"HOME=" + home, "KUBECONFIG=" + hub.Kubeconfig, "PATH=" + home + "/.local/bin:" + binaries + ":" + os.Getenv("PATH")}}
+	p := &kubectlUser{t: t, home: home, env: []string{"HOME=" + home, "KUBECONFIG=" + hub.Kubeconfig, "PATH=" + home + "/.local/bin:" + binaries + ":" + os.Getenv("PATH")}}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(home, "bin")+"/", "./cmd/kubectl-rollcall")
 	build.Dir = repository
 	if out, err := build.CombinedOutput(); err != nil {
@@ -57,7 +57,7 @@ func installs(t *testing.T, hub *kube.Cluster) *person {
 	}
 	for _, command := range commands(t, "Installation") {
 		if command == "make build" {
-			continue // done already, of this tree
+			continue // the plugin is built already
 		}
 		if out, err := p.run(command); err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)
@@ -76,14 +76,14 @@ func commands(t *testing.T, section string) []string {
 		}
 	}
 	if len(all) == 0 {
-		t.Fatalf("docs/KUBECTL.md has no commands in the section %s", section)
+		t.Fatalf("docs/KUBECTL.md: no commands in section %q", section)
 	}
 	return all
 }
 
-// run runs a command in a shell. What watches is ended by Ctrl-C after it has shown what
-// there is.
-func (p *person) run(command string) (string, error) {
+// run runs a command in a shell and returns its output. A command with -w is interrupted with SIGINT after three
+// seconds.
+func (p *kubectlUser) run(command string) (string, error) {
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	watches := strings.Contains(command, " -w")
@@ -102,8 +102,8 @@ func (p *person) run(command string) (string, error) {
 	return string(out), err
 }
 
-// must is like run for commands that have to succeed.
-func (p *person) must(command string) string {
+// must is like run, and fails the test if the command fails.
+func (p *kubectlUser) must(command string) string {
 	p.t.Helper()
 	out, err := p.run(command)
 	if err != nil {
@@ -114,9 +114,9 @@ func (p *person) must(command string) string {
 
 func TestKubectlRollcall(t *testing.T) {
 	t.Parallel()
-	hub, master := ownHub(t, "--auth", "kubernetes")
+	hub, master := startHub(t, "--auth", "kubernetes")
 	for _, name := range []string{"prod-eu", "prod-us"} {
-		a, err := world.stack.StartAgent(t.Context(), world.member, name)
+		a, err := env.stack.StartAgent(t.Context(), env.member, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,17 +124,17 @@ func TestKubectlRollcall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := installs(t, hub)
-	playKubelet(t, hub, master)
+	p := installPlugin(t, hub)
+	registerMasterPod(t, hub, master)
 	kube.Eventually(t, 20*time.Second, func() error {
 		out, err := p.run("kubectl rollcall nodes --no-headers")
 		if err == nil && !strings.Contains(out, "prod-us") {
-			err = fmt.Errorf("prod-us is not there yet:\n%s", out)
+			err = fmt.Errorf("no nodes of prod-us yet:\n%s", out)
 		}
 		return err
 	})
-	t.Run("by port-forward and by --server it shows what kubectl shows", func(t *testing.T) {
-		want, err := world.member.Kubectl("get", "pods", "-n", "shop", "-o", "custom-columns=:.metadata.name,:.spec.nodeName", "--no-headers")
+	t.Run("port-forward and --server show the same pods as kubectl", func(t *testing.T) {
+		want, err := env.member.Kubectl("get", "pods", "-n", "shop", "-o", "custom-columns=:.metadata.name,:.spec.nodeName", "--no-headers")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,48 +142,48 @@ func TestKubectlRollcall(t *testing.T) {
 			kube.Eventually(t, 20*time.Second, func() error {
 				got := p.must("kubectl rollcall pods prod-eu -n shop --no-headers -o custom-columns=:.metadata.name,:.status.node" + how)
 				if got != want {
-					return fmt.Errorf("how%s:\n%swant\n%s", how, got, want)
+					return fmt.Errorf("with%q: got\n%swant\n%s", how, got, want)
 				}
 				return nil
 			})
 		}
 	})
-	t.Run("it says who has a port", func(t *testing.T) {
-		out, err := world.member.Kubectl("get", "service", "-n", "shop", "web", "-o", "jsonpath={.spec.ports[0].nodePort}/{.spec.ports[0].protocol}")
+	t.Run("ports shows the owner of a port", func(t *testing.T) {
+		out, err := env.member.Kubectl("get", "service", "-n", "shop", "web", "-o", "jsonpath={.spec.ports[0].nodePort}/{.spec.ports[0].protocol}")
 		if err != nil {
 			t.Fatal(err)
 		}
 		port, protocol, _ := strings.Cut(out, "/")
 		if got := p.must("kubectl rollcall ports prod-eu --port " + port + " --protocol " + protocol); !strings.Contains(got, "service/web") || !strings.Contains(got, out) {
-			t.Errorf("port %s: %s", out, got)
+			t.Errorf("port %s: got %s, want service/web", out, got)
 		}
 		if got := p.must("kubectl rollcall ports --port 32767 --protocol SCTP"); strings.Count(got, "32767/SCTP is free on prod-") != 2 {
-			t.Errorf("a free port: %s", got)
+			t.Errorf("a free port: got %s, want it free on both clusters", got)
 		}
 	})
-	t.Run("every command of its document works", func(t *testing.T) {
+	t.Run("every command of docs/KUBECTL.md works", func(t *testing.T) {
 		for _, section := range []string{"List", "Find out what uses a port", "Watch", "Output for programs"} {
 			for _, command := range commands(t, section) {
 				out := p.must(command)
 				t.Logf("$ %s\n%s", command, out)
 				if strings.TrimSpace(out) == "" {
-					t.Errorf("%s prints nothing", command)
+					t.Errorf("%s: got no output", command)
 				}
 			}
 		}
 	})
 	t.Run("kubectl completes the names of clusters", func(t *testing.T) {
 		if out := p.must("kubectl __complete rollcall pods prod"); !strings.Contains(out, "\nprod-eu\nprod-us\n:4\n") {
-			t.Error(out)
+			t.Errorf("got %s", out)
 		}
 	})
-	t.Run("credentials that a program gives are the master's too", func(t *testing.T) {
-		kubeconfig := credentialsByProgram(t, hub)
-		// The hub takes a moment to know of the rights.
+	t.Run("credentials of an exec plugin work for the master", func(t *testing.T) {
+		kubeconfig := execKubeconfig(t, hub)
+		// RBAC changes take a moment to become effective.
 		kube.Eventually(t, 30*time.Second, func() error {
 			out, err := p.run("kubectl rollcall nodes prod-eu --kubeconfig " + kubeconfig + " --server " + master.URL + " --insecure-skip-tls-verify")
 			if err == nil && !strings.Contains(out, "node-") {
-				err = errors.New("there is no node")
+				err = errors.New("no nodes")
 			}
 			if err != nil {
 				err = fmt.Errorf("%w: %s", err, out)
@@ -191,21 +191,21 @@ func TestKubectlRollcall(t *testing.T) {
 			return err
 		})
 	})
-	t.Run("who may see nothing sees nothing", func(t *testing.T) {
-		_, kubeconfig, err := hub.User("stranger")
+	t.Run("a user without rights sees nothing", func(t *testing.T) {
+		_, kubeconfig, err := hub.User("nobody")
 		if err != nil {
 			t.Fatal(err)
 		}
 		out, err := p.run("kubectl rollcall nodes prod-eu --kubeconfig " + kubeconfig + " --server " + master.URL + " --insecure-skip-tls-verify")
 		if err == nil || !strings.Contains(out, "Error from server (") || strings.Contains(out, "node-") {
-			t.Errorf("%v\n%s", err, out)
+			t.Errorf("got %v\n%s\nwant an error from the server and no node", err, out)
 		}
 	})
 }
 
-// credentialsByProgram returns a kubeconfig with all rights whose token an exec plugin prints,
-// as for clouds.
-func credentialsByProgram(t *testing.T, hub *kube.Cluster) string {
+// execKubeconfig returns a kubeconfig with the rights of a viewer, whose token an exec plugin prints,
+// as in clusters of cloud providers.
+func execKubeconfig(t *testing.T, hub *kube.Cluster) string {
 	t.Helper()
 	for _, command := range []string{
 		"apply -k " + filepath.Join(repository, "config/rbac/viewer"),
@@ -238,9 +238,9 @@ func credentialsByProgram(t *testing.T, hub *kube.Cluster) string {
 	return path
 }
 
-// playKubelet registers the master as a pod of the hub, on a node whose kubelet can only
-// forward its port. Everything between kubectl and that kubelet is real.
-func playKubelet(t *testing.T, hub *kube.Cluster, master *stack.Master) {
+// registerMasterPod registers the master as a pod of the hub, on a node whose fake kubelet can only
+// forward the pod's port. Everything between kubectl and that kubelet is real.
+func registerMasterPod(t *testing.T, hub *kube.Cluster, master *stack.Master) {
 	t.Helper()
 	at, err := url.Parse(master.URL)
 	if err != nil {

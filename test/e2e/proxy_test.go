@@ -10,12 +10,12 @@ import (
 	"rollcall.dev/rollcall/test/fault"
 )
 
-// TestAProxyThatEndsTLSIsToldInTheCondition places a proxy before the agent whose certificate
-// the master accepts. No report passes until the agent is started with --channel-binding=off.
-func TestAProxyThatEndsTLSIsToldInTheCondition(t *testing.T) {
+// TestTLSTerminatingProxyIsReportedInTheCondition places a proxy before the agent whose certificate
+// the master accepts. The agent reports only if it is started with --channel-binding=off.
+func TestTLSTerminatingProxyIsReportedInTheCondition(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string][]string{"behind-a-proxy": nil, "unbound-behind-a-proxy": {"--channel-binding=off"}} {
-		a, err := world.stack.StartAgent(t.Context(), world.member, name, flags...)
+		a, err := env.stack.StartAgent(t.Context(), env.member, name, flags...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,16 +35,16 @@ func TestAProxyThatEndsTLSIsToldInTheCondition(t *testing.T) {
 		behind.Endpoint, behind.Pin = relay.Endpoint(), relay.Pin()
 		register(t, behind.Manifest(""))
 		if flags != nil {
-			ask(t, world.master, name)
-			condition(t, name, "ChannelBound", metav1.ConditionFalse, "BindingOff")
+			getCluster(t, env.master, name)
+			waitCondition(t, name, "ChannelBound", metav1.ConditionFalse, "BindingOff")
 			continue
 		}
-		refused(t, world.master, "/api/v1/clusters/"+name, http.StatusServiceUnavailable, "Unauthorized")
-		if message := condition(t, name, "Ready", metav1.ConditionFalse, "Unauthorized"); !strings.Contains(message, "--channel-binding=off") {
-			t.Errorf("the condition does not say what to do: %q", message)
+		waitProblem(t, env.master, "/api/v1/clusters/"+name, http.StatusServiceUnavailable, "Unauthorized")
+		if message := waitCondition(t, name, "Ready", metav1.ConditionFalse, "Unauthorized"); !strings.Contains(message, "--channel-binding=off") {
+			t.Errorf("got condition message %q, want the flag in it", message)
 		}
 	}
-	agent(t, "bound", "")
-	ask(t, world.master, "bound")
-	condition(t, "bound", "ChannelBound", metav1.ConditionTrue, "TLSBound")
+	startAgent(t, "bound", "")
+	getCluster(t, env.master, "bound")
+	waitCondition(t, "bound", "ChannelBound", metav1.ConditionTrue, "TLSBound")
 }

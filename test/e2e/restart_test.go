@@ -16,8 +16,8 @@ import (
 func TestMasterKilledInASession(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
-	hub, master := ownHub(t, "--cache", redis.URL())
-	a, err := world.stack.StartAgent(t.Context(), world.member, "survivor")
+	hub, master := startHub(t, "--cache", redis.URL())
+	a, err := env.stack.StartAgent(t.Context(), env.member, "survivor")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,26 +26,26 @@ func TestMasterKilledInASession(t *testing.T) {
 	}
 	var before document
 	kube.Eventually(t, 20*time.Second, func() (err error) {
-		before, err = tryAsk(t.Context(), master, "/api/v1/clusters/survivor")
+		before, err = tryGetCluster(t.Context(), master, "/api/v1/clusters/survivor")
 		return err
 	})
-	kube.Eventually(t, 20*time.Second, func() error { return holdsCluster(redis, "survivor") })
+	kube.Eventually(t, 20*time.Second, func() error { return checkRedisKey(redis, "survivor") })
 	master.Kill()
-	a.Kill() // so that only Redis can answer
+	a.Kill() // so that only Redis has the state
 	if err := master.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	after, err := tryAsk(t.Context(), master, "/api/v1/clusters/survivor?timeout=1s")
+	after, err := tryGetCluster(t.Context(), master, "/api/v1/clusters/survivor?timeout=1s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if after.UID != before.UID || len(after.Pods) != len(before.Pods) || !sameEpoch(after, before) {
-		t.Errorf("before %s with %d pods, after %s with %d", before.ResourceVersion, len(before.Pods), after.ResourceVersion, len(after.Pods))
+		t.Errorf("got %s with %d pods before and %s with %d pods after, want the same", before.ResourceVersion, len(before.Pods), after.ResourceVersion, len(after.Pods))
 	}
 	kube.Eventually(t, 20*time.Second, func() error {
 		ca := clusterAgent(t, hub, "survivor")
 		if ca.Status.Session.Phase == "Reporting" {
-			return fmt.Errorf("status.session still says what the killed master left: %+v", ca.Status.Session)
+			return fmt.Errorf("status.session is still that of the killed master: %+v", ca.Status.Session)
 		}
 		return nil
 	})
@@ -54,18 +54,18 @@ func TestMasterKilledInASession(t *testing.T) {
 // sameEpoch reports whether both documents come from one run of the agent.
 func sameEpoch(a, b document) bool { return epoch(a) == epoch(b) }
 
-// epoch returns the middle part of <term>.<epoch>-<seq>.
+// epoch returns the epoch in a resourceVersion, <term>.<epoch>-<seq>.
 func epoch(d document) string {
 	_, behind, _ := strings.Cut(d.ResourceVersion, ".")
 	epoch, _, _ := strings.Cut(behind, "-")
 	return epoch
 }
 
-func TestRedisAwayAtStartAndLater(t *testing.T) {
+func TestRedisUnavailableAtStartAndLater(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Prepare(t)
-	hub, master := ownHub(t, "--cache", redis.URL())
-	a, err := world.stack.StartAgent(t.Context(), world.member, "uncached")
+	hub, master := startHub(t, "--cache", redis.URL())
+	a, err := env.stack.StartAgent(t.Context(), env.member, "uncached")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestRedisAwayAtStartAndLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers := func() error {
-		_, err := tryAsk(t.Context(), master, "/api/v1/clusters/uncached")
+		_, err := tryGetCluster(t.Context(), master, "/api/v1/clusters/uncached")
 		return err
 	}
 	kube.Eventually(t, 20*time.Second, answers)
@@ -82,7 +82,7 @@ func TestRedisAwayAtStartAndLater(t *testing.T) {
 		if err := answers(); err != nil {
 			return err
 		}
-		return holdsCluster(redis, "uncached")
+		return checkRedisKey(redis, "uncached")
 	})
 	redis.Stop()
 	if err := answers(); err != nil {
@@ -93,28 +93,28 @@ func TestRedisAwayAtStartAndLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := strings.Count(string(log), "\n"); n > 60 {
-		t.Errorf("the master logged %d lines:\n%s", n, log)
+		t.Errorf("got %d log lines of the master, want at most 60:\n%s", n, log)
 	}
 }
 
-// holdsCluster returns an error unless Redis has a key of the cluster.
-func holdsCluster(redis *redistest.Server, cluster string) error {
+// checkRedisKey returns an error unless Redis has a key of the cluster.
+func checkRedisKey(redis *redistest.Server, cluster string) error {
 	reply, err := redis.Do("KEYS *{" + cluster + "}*")
 	if err == nil && reply == "*0" {
-		err = fmt.Errorf("Redis holds nothing of %s", cluster)
+		err = fmt.Errorf("Redis has no key of %s", cluster)
 	}
 	return err
 }
 
-// ownHub starts a hub and a master for this test only.
-func ownHub(t *testing.T, flags ...string) (*kube.Cluster, *stack.Master) {
+// startHub starts a hub and a master for this test only.
+func startHub(t *testing.T, flags ...string) (*kube.Cluster, *stack.Master) {
 	t.Helper()
 	hub, err := kube.Start(t.Context(), kube.Options{Name: t.Name()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(hub.Close)
-	master, err := world.stack.StartMaster(t.Context(), hub, flags...)
+	master, err := env.stack.StartMaster(t.Context(), hub, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

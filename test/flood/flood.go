@@ -1,7 +1,6 @@
-// Package flood has processes that open many connections to a server and leave them open,
-// for tests of what is left for others then. They are the test's own executable, started
-// again, so its TestMain has to call Main. They connect from and to loopback addresses
-// only. Linux only.
+// Package flood starts processes that open many connections to a server and keep them open, for tests of memory and of
+// connection limits. The processes run the test's own executable, so its TestMain has to call Main. They connect from
+// and to loopback addresses only. The package works on Linux only.
 package flood
 
 import (
@@ -24,42 +23,41 @@ import (
 	"time"
 )
 
-// variable names the Attack that a process is to make.
-const variable = "ROLLCALL_TEST_FLOOD"
+// attackVariable is the environment variable with the Attack of a process, as JSON.
+const attackVariable = "ROLLCALL_TEST_FLOOD"
 
-// timeout bounds each step of one connection, and attackTimeout a whole attack.
 const (
-	timeout       = 10 * time.Second
+	// timeout is the timeout of each step of one connection.
+	timeout = 10 * time.Second
+	// attackTimeout is the timeout of a whole attack.
 	attackTimeout = 5 * time.Minute
-	// workers is how many connections a process opens at the same time.
+	// workers is the number of connections that a process opens at the same time.
 	workers = 64
 )
 
-// Attack is what one process does.
+// Attack describes the connections of one process.
 type Attack struct {
-	// Address is attacked, from Sources in turn. All are loopback addresses.
+	// Address is the target, Sources the source addresses, used in turn. All are loopback addresses.
 	Address string
 	Sources []string
-	// Connections is how many are opened, and left open as far as the server leaves them.
+	// Connections is the number of connections. They stay open unless the server closes them.
 	Connections int
-	// TLS has each connection make its handshake; Send is sent on it then.
+	// TLS makes each connection start with a handshake. Send is then sent on it.
 	TLS  bool
 	Send string
-	// Answered has each connection wait for the first bytes of an answer.
-	Answered bool
+	// AwaitResponse makes each connection wait for the first bytes of a response.
+	AwaitResponse bool
 }
 
-// Made is what came of an Attack.
-type Made struct {
-	// Opened connections got through to the end of what an Attack does with each; Refused
-	// were closed before.
+// Result is the result of an Attack.
+type Result struct {
+	// Opened counts the connections on which all steps succeeded, Refused the others.
 	Opened, Refused int
 }
 
-// Main makes the Attack that this process was started for, and ends it; in any other
-// process it returns at once.
+// Main runs the Attack of this process and exits. In a process without an Attack it returns immediately.
 func Main() {
-	text, ok := os.LookupEnv(variable)
+	text, ok := os.LookupEnv(attackVariable)
 	if !ok {
 		return
 	}
@@ -70,19 +68,20 @@ func Main() {
 	os.Exit(0)
 }
 
+// attack runs an Attack, prints its result, and keeps the connections open until standard input is closed.
 func attack(text string) error {
 	var a Attack
 	if err := json.Unmarshal([]byte(text), &a); err != nil {
-		return fmt.Errorf("read %s: %w", variable, err)
+		return fmt.Errorf("read %s: %w", attackVariable, err)
 	}
-	if err := a.onLoopback(); err != nil {
+	if err := a.checkLoopback(); err != nil {
 		return err
 	}
-	made, open := a.make()
-	if err := json.NewEncoder(os.Stdout).Encode(made); err != nil {
+	result, open := a.run()
+	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 		return err
 	}
-	// They stay open until the test ends.
+	// Keep the connections open until the test ends.
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	for _, c := range open {
 		_ = c.Close()
@@ -90,21 +89,22 @@ func attack(text string) error {
 	return nil
 }
 
-// onLoopback says whether an Attack leaves this machine.
-func (a *Attack) onLoopback() error {
+// checkLoopback returns an error if the Attack would use the network.
+func (a *Attack) checkLoopback() error {
 	target, err := netip.ParseAddrPort(a.Address)
 	if err != nil || !target.Addr().IsLoopback() {
-		return fmt.Errorf("%q is no loopback address and port", a.Address)
+		return fmt.Errorf("%q is not a loopback address with a port", a.Address)
 	}
 	for _, source := range a.Sources {
 		if s, err := netip.ParseAddr(source); err != nil || !s.IsLoopback() {
-			return fmt.Errorf("%q is no loopback address", source)
+			return fmt.Errorf("%q is not a loopback address", source)
 		}
 	}
 	return nil
 }
 
-func (a *Attack) make() (made Made, open []net.Conn) {
+// run opens all connections and returns those that may still be open.
+func (a *Attack) run() (result Result, open []net.Conn) {
 	var next, opened atomic.Int64
 	conns := make([]net.Conn, a.Connections)
 	var all sync.WaitGroup
@@ -126,11 +126,11 @@ func (a *Attack) make() (made Made, open []net.Conn) {
 		}
 	}
 	n := int(opened.Load())
-	return Made{Opened: n, Refused: a.Connections - n}, open
+	return Result{Opened: n, Refused: a.Connections - n}, open
 }
 
-// open opens one connection. One that fails after it was connected is returned with the
-// error: it may be open still.
+// open opens one connection. A connection that fails after it was established is returned with the
+// error, since it may still be open.
 func (a *Attack) open(source string) (net.Conn, error) {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: timeout}
 	c, err := dialer.DialContext(context.Background(), "tcp", a.Address)
@@ -151,7 +151,7 @@ func (a *Attack) open(source string) (net.Conn, error) {
 	if _, err := io.WriteString(speaks, a.Send); err != nil {
 		return c, err
 	}
-	if a.Answered {
+	if a.AwaitResponse {
 		if _, err := speaks.Read(make([]byte, 512)); err != nil {
 			return c, err
 		}
@@ -159,15 +159,16 @@ func (a *Attack) open(source string) (net.Conn, error) {
 	return speaks, nil
 }
 
-// Attackers are processes that hold connections until the test ends.
+// Attackers are processes that keep connections open until the test ends.
 type Attackers struct {
 	t       testing.TB
 	results []chan result
 }
 
+// result is the result of one process.
 type result struct {
-	made Made
-	err  error
+	result Result
+	err    error
 }
 
 // Start starts a process for each Attack, all at the same time.
@@ -180,6 +181,7 @@ func Start(t testing.TB, attacks ...Attack) *Attackers {
 	return all
 }
 
+// start starts a process for one Attack.
 func start(t testing.TB, a Attack) chan result {
 	t.Helper()
 	text, err := json.Marshal(a)
@@ -187,7 +189,7 @@ func start(t testing.TB, a Attack) chan result {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = []string{variable + "=" + string(text)}
+	cmd.Env = []string{attackVariable + "=" + string(text)}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
@@ -207,7 +209,7 @@ func start(t testing.TB, a Attack) chan result {
 		var r result
 		line, err := bufio.NewReader(out).ReadBytes('\n')
 		if r.err = err; err == nil {
-			r.err = json.Unmarshal(line, &r.made)
+			r.err = json.Unmarshal(line, &r.result)
 		}
 		done <- r
 	})
@@ -215,33 +217,33 @@ func start(t testing.TB, a Attack) chan result {
 		_ = in.Close()
 		reading.Wait()
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("an attacker: %v", err)
+			t.Errorf("attacker: %v", err)
 		}
 	})
 	return done
 }
 
-// Wait waits until all connections were tried, and returns what came of them.
-func (a *Attackers) Wait() Made {
+// Wait waits until all connections have been tried, and returns the sum of the results.
+func (a *Attackers) Wait() Result {
 	a.t.Helper()
-	var all Made
-	over := time.After(attackTimeout)
+	var all Result
+	deadline := time.After(attackTimeout)
 	for _, r := range a.results {
 		select {
 		case got := <-r:
 			if got.err != nil {
-				a.t.Fatalf("an attacker: %v", got.err)
+				a.t.Fatalf("attacker: %v", got.err)
 			}
-			all.Opened += got.made.Opened
-			all.Refused += got.made.Refused
-		case <-over:
-			a.t.Fatalf("the attackers were not done within %s", attackTimeout)
+			all.Opened += got.result.Opened
+			all.Refused += got.result.Refused
+		case <-deadline:
+			a.t.Fatalf("the attackers did not finish within %s", attackTimeout)
 		}
 	}
 	return all
 }
 
-// Sources returns n addresses of 127.0.0.0/8, of which the first is 127.0.first.1.
+// Sources returns n addresses of 127.0.0.0/8, starting with 127.0.first.1.
 func Sources(first, n int) []string {
 	var all []string
 	for i := range n {
@@ -250,31 +252,30 @@ func Sources(first, n int) []string {
 	return all
 }
 
-// HTTP opens connections to a server of HTTP over TLS at an address, a third of them in
-// each of three ways: without a handshake, with a body that never comes, and idle after
-// one answer. It checks that they take no more memory of this process than most, in bytes.
-// Each third comes from as many addresses as hosts says; see Sources. They are
-// left open until the test ends.
-func HTTP(t testing.TB, address string, first, hosts, connections int, most int64) {
+// HTTP opens connections to a server of HTTP over TLS. A third of them are without a handshake, a third send a request
+// without its body, and a third are idle after one response. Each third uses as many source addresses as hosts says;
+// see Sources. They stay open until the test ends. HTTP fails the test if they increase the memory of this process by
+// more than maxGrowth bytes.
+func HTTP(t testing.TB, address string, first, hosts, connections int, maxGrowth int64) {
 	t.Helper()
 	before := Memory()
 	var attacks []Attack
 	for i, send := range []string{"", "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"} {
 		attacks = append(attacks, Attack{Address: address, Sources: Sources(first+i, hosts), Connections: connections / 3, TLS: i > 0, Send: send})
 	}
-	made := Start(t, attacks...).Wait()
-	taken := Memory() - before
-	t.Logf("%+v, %d MiB taken", made, taken>>20)
-	if made.Opened == 0 {
-		t.Errorf("%+v: there was no attack", made)
+	result := Start(t, attacks...).Wait()
+	growth := Memory() - before
+	t.Logf("%+v, memory grew by %d MiB", result, growth>>20)
+	if result.Opened == 0 {
+		t.Errorf("got %+v, want some open connections", result)
 	}
-	if taken > most {
-		t.Errorf("%d MiB taken, want %d at most", taken>>20, most>>20)
+	if growth > maxGrowth {
+		t.Errorf("memory grew by %d MiB, want at most %d", growth>>20, maxGrowth>>20)
 	}
 }
 
-// Memory returns how much memory this process has of the system by way of Go: what is
-// resident, but for the program itself and what a race detector takes besides.
+// Memory returns the memory in bytes that Go's runtime has from the system. It does not count the
+// program itself and the memory of the race detector.
 func Memory() int64 {
 	runtime.GC()
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// maxGrowth is how much more memory a master has than before, at most, once settleTimeout
-	// is over after a storm of connections.
+	// maxGrowth is the maximum growth of a master's resident memory in bytes, settleTimeout
+	// after a storm of connections.
 	maxGrowth     = 15 << 20
 	settleTimeout = time.Minute
 	pollInterval  = 2 * time.Second
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestMemoryIsGivenBackAfterAStorm has many clients connect, be answered and drop, three
+// TestMemoryIsGivenBackAfterAStorm opens many connections, waits for responses and closes them, three
 // times: at a master 1,000, with watches as JSON lines, watches by websocket, and plain GETs.
 func TestMemoryIsGivenBackAfterAStorm(t *testing.T) {
 	s, hub := start(t)
@@ -39,6 +39,7 @@ func TestMemoryIsGivenBackAfterAStorm(t *testing.T) {
 	t.Run("an agent", func(t *testing.T) { stormAtAgent(t, s, hub) })
 }
 
+// stormAtMaster runs a storm at a master with the given flags.
 func stormAtMaster(t *testing.T, s *stack.Stack, hub *kube.Cluster, flags ...string) {
 	m, err := s.StartMaster(t.Context(), hub, flags...)
 	if err != nil {
@@ -53,7 +54,7 @@ func stormAtMaster(t *testing.T, s *stack.Stack, hub *kube.Cluster, flags ...str
 	if _, err := hub.KubectlInput(agent.Manifest(""), "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	answered(t, m, "/api/v1/clusters/storm")
+	waitOK(t, m, "/api/v1/clusters/storm")
 	storm(t, m.PID(), func(t *testing.T) { connect(t, m.URL) }, func(ctx context.Context) error {
 		a, err := m.Get(ctx, "/api/v1/clusters/storm")
 		if err == nil && a.Status != http.StatusOK {
@@ -63,19 +64,19 @@ func stormAtMaster(t *testing.T, s *stack.Stack, hub *kube.Cluster, flags ...str
 	})
 }
 
-// stormAtAgent has as many clients as an agent takes.
+// stormAtAgent runs a storm at an agent, with more connections than it accepts.
 func stormAtAgent(t *testing.T, s *stack.Stack, hub *kube.Cluster) {
 	agent, err := s.StartAgent(t.Context(), hub, "storm")
 	if err != nil {
 		t.Fatal(err)
 	}
 	storm(t, agent.PID(), func(t *testing.T) {
-		made := flood.Start(t, flood.Attack{
-			Address: strings.TrimPrefix(agent.URL, "https://"), Sources: flood.Sources(10, 8), Connections: 500, TLS: true, Answered: true,
+		result := flood.Start(t, flood.Attack{
+			Address: strings.TrimPrefix(agent.URL, "https://"), Sources: flood.Sources(10, 8), Connections: 500, TLS: true, AwaitResponse: true,
 			Send: "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
 		}).Wait()
-		if made.Opened < 200 {
-			t.Errorf("%+v, want 200 answered at least", made)
+		if result.Opened < 200 {
+			t.Errorf("got %+v, want at least 200 responses", result)
 		}
 	}, func(ctx context.Context) error {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, agent.URL+"/healthz", nil)
@@ -95,8 +96,8 @@ func stormAtAgent(t *testing.T, s *stack.Stack, hub *kube.Cluster) {
 	})
 }
 
-// storm calls connect three times while another client sends get requests, none of which
-// may fail, and checks the resident memory of the process afterwards.
+// storm calls connect three times while another client sends requests with get, all of which
+// must succeed, and checks the resident memory of the process afterwards.
 func storm(t *testing.T, pid int, connect func(t *testing.T), get func(context.Context) error) {
 	t.Helper()
 	before := resident(t, pid)
@@ -110,7 +111,7 @@ func storm(t *testing.T, pid int, connect func(t *testing.T), get func(context.C
 	}
 	t.Log("another client meanwhile:", stop())
 	began := time.Now()
-	after := awaitResident(t, pid, before+maxGrowth)
+	after := waitResident(t, pid, before+maxGrowth)
 	t.Logf("%d KiB before, %d KiB at most, %d KiB %s after", before>>10, peak>>10, after>>10, time.Since(began).Round(time.Second))
 }
 
@@ -172,7 +173,7 @@ func start(t *testing.T) (*stack.Stack, *kube.Cluster) {
 	return s, hub
 }
 
-// stop ends a master before the next one takes its address.
+// stop stops a master, so that the next one can use its address.
 func stop(t *testing.T, m *stack.Master) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
@@ -182,8 +183,8 @@ func stop(t *testing.T, m *stack.Master) {
 	}
 }
 
-// answered asks until a path is answered with 200.
-func answered(t *testing.T, m *stack.Master, path string) {
+// waitOK waits until a GET has status 200.
+func waitOK(t *testing.T, m *stack.Master, path string) {
 	t.Helper()
 	err := m.WaitReady(t.Context(), func(ctx context.Context) error {
 		a, err := m.Get(ctx, path)
@@ -197,7 +198,7 @@ func answered(t *testing.T, m *stack.Master, path string) {
 	}
 }
 
-// connect opens 1,000 connections, has a first answer on each, and drops them when t ends.
+// connect opens 1,000 connections, waits for a first response on each, and closes them when t ends.
 func connect(t *testing.T, url string) {
 	t.Helper()
 	const (
@@ -212,33 +213,33 @@ func connect(t *testing.T, url string) {
 		"GET /api/v1/clusters/storm?watch=true" + head + upward + "\r\n",
 		"GET /api/v1/clusters/storm" + head + "\r\n",
 	} {
-		attacks = append(attacks, flood.Attack{Address: address, Sources: []string{"127.0.0.1"}, Connections: 250, TLS: scheme == "https", Send: send, Answered: true})
+		attacks = append(attacks, flood.Attack{Address: address, Sources: []string{"127.0.0.1"}, Connections: 250, TLS: scheme == "https", Send: send, AwaitResponse: true})
 	}
-	if made := flood.Start(t, attacks...).Wait(); made.Opened < 900 { // a busy machine keeps some waiting for too long
-		t.Errorf("%+v, want 900 answered at least", made)
+	if result := flood.Start(t, attacks...).Wait(); result.Opened < 900 { // some can time out on a busy machine
+		t.Errorf("got %+v, want at least 900 responses", result)
 	}
 }
 
-// awaitResident waits until a process has most bytes of memory or less.
-func awaitResident(t *testing.T, pid int, most int64) int64 {
+// waitResident waits until a process has at most limit bytes of resident memory.
+func waitResident(t *testing.T, pid int, limit int64) int64 {
 	t.Helper()
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	deadline := time.Now().Add(settleTimeout)
 	for {
 		is := resident(t, pid)
-		if is <= most {
+		if is <= limit {
 			return is
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("%d MiB are resident after %s, want %d at most", is>>20, settleTimeout, most>>20)
+			t.Errorf("got %d MiB resident after %s, want at most %d", is>>20, settleTimeout, limit>>20)
 			return is
 		}
 		<-ticker.C
 	}
 }
 
-// resident returns how much memory a process has, in bytes.
+// resident returns the resident memory of a process in bytes.
 func resident(t *testing.T, pid int) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

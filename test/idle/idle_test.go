@@ -1,4 +1,4 @@
-// Package idle_test measures what a cluster costs that nobody asks for: a real master
+// Package idle_test measures the traffic of a cluster without demand: a real master
 // and a real agent, over TLS, in memory and in virtual time.
 package idle_test
 
@@ -29,53 +29,57 @@ const (
 	refresh = 5 * time.Minute
 )
 
-// tally has the sizes of what one side wrote on each connection, record by record.
-type tally struct {
+// writeCounter records the sizes of the writes of one side, by connection.
+type writeCounter struct {
 	mu    sync.Mutex
 	conns [][]int
 }
 
-func (l *tally) wrap(c net.Conn) net.Conn {
+// wrap returns a connection whose writes are recorded.
+func (l *writeCounter) wrap(c net.Conn) net.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns = append(l.conns, nil)
-	return &counted{Conn: c, tally: l, number: len(l.conns) - 1}
+	return &countedConn{Conn: c, counter: l, number: len(l.conns) - 1}
 }
 
-type counted struct {
+// countedConn is a connection whose writes are recorded.
+type countedConn struct {
 	net.Conn
-	tally  *tally
-	number int
+	counter *writeCounter
+	number  int
 }
 
-func (c *counted) Write(p []byte) (int, error) {
-	c.tally.mu.Lock()
-	c.tally.conns[c.number] = append(c.tally.conns[c.number], len(p))
-	c.tally.mu.Unlock()
+// Write implements net.Conn.
+func (c *countedConn) Write(p []byte) (int, error) {
+	c.counter.mu.Lock()
+	c.counter.conns[c.number] = append(c.counter.conns[c.number], len(p))
+	c.counter.mu.Unlock()
 	return c.Conn.Write(p)
 }
 
-// listener counts what the agent writes.
+// listener accepts connections whose writes are recorded.
 type listener struct {
 	*memconn.Listener
-	tally *tally
+	counter *writeCounter
 }
 
+// Accept implements net.Listener.
 func (l listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return l.tally.wrap(c), nil
+	return l.counter.wrap(c), nil
 }
 
-// registry knows the one cluster.
+// registry is a master's registry with the only cluster.
 type registry struct{ cluster session.Cluster }
 
 func (r registry) Resolve(n string) (string, bool)          { return n, n == name }
 func (r registry) Cluster(n string) (session.Cluster, bool) { return r.cluster, n == name }
 
-// startAgent serves a cluster of five nodes with some problems; stop ends all of it.
+// startAgent starts an agent with the objects of cluster. stop ends it.
 func startAgent(t *testing.T, l net.Listener, public ed25519.PublicKey) (pin string, stop func()) {
 	t.Helper()
 	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), name, name)
@@ -132,7 +136,7 @@ func TestRefreshOfAnIdleClusterIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		var up, down tally
+		var up, down writeCounter
 		front := memconn.Listen(64 << 10)
 		pin, stop := startAgent(t, listener{front, &down}, key.Public().(ed25519.PublicKey))
 		synctest.Wait()
@@ -163,27 +167,28 @@ func TestRefreshOfAnIdleClusterIsSmall(t *testing.T) {
 	})
 }
 
-// check looks at the first refresh, which has to bring problems and resources, and at a later one.
-func check(t *testing.T, up, down *tally) {
+// check checks the sizes of the first refresh, which includes problems and resources, and of a later one.
+func check(t *testing.T, up, down *writeCounter) {
 	t.Helper()
 	if len(up.conns) < 3 || len(down.conns) != len(up.conns) {
-		t.Fatalf("%d refreshes, %d answers, want three at least", len(up.conns), len(down.conns))
+		t.Fatalf("got %d refreshes and %d responses, want at least three", len(up.conns), len(down.conns))
 	}
 	for i, most := range map[int]struct{ up, down, both int }{0: {640, 900, 1500}, 2: {640, 400, 1000}} {
-		asked, answered := up.conns[i], down.conns[i]
-		t.Logf("refresh %d: handshake %d and %d; to the agent %d, to the master %d", i+1, asked[:2], answered[:1], asked[2:], answered[1:])
-		if n := sum(asked[2:]); n > most.up {
-			t.Errorf("refresh %d: %d bytes to the agent, want at most %d", i+1, n, most.up)
+		toAgent, toMaster := up.conns[i], down.conns[i]
+		t.Logf("refresh %d: handshake %d and %d; to the agent %d, to the master %d", i+1, toAgent[:2], toMaster[:1], toAgent[2:], toMaster[1:])
+		if n := sum(toAgent[2:]); n > most.up {
+			t.Errorf("refresh %d: got %d bytes to the agent, want at most %d", i+1, n, most.up)
 		}
-		if n := sum(answered[1:]); n > most.down {
-			t.Errorf("refresh %d: %d bytes to the master, want at most %d", i+1, n, most.down)
+		if n := sum(toMaster[1:]); n > most.down {
+			t.Errorf("refresh %d: got %d bytes to the master, want at most %d", i+1, n, most.down)
 		}
-		if n := sum(asked[2:]) + sum(answered[1:]); n > most.both {
-			t.Errorf("refresh %d: %d bytes both ways, want at most %d", i+1, n, most.both)
+		if n := sum(toAgent[2:]) + sum(toMaster[1:]); n > most.both {
+			t.Errorf("refresh %d: got %d bytes both ways, want at most %d", i+1, n, most.both)
 		}
 	}
 }
 
+// sum returns the sum of the sizes.
 func sum(sizes []int) (n int) {
 	for _, size := range sizes {
 		n += size

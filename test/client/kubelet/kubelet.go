@@ -1,4 +1,4 @@
-// Package kubelet is as much of a kubelet as port-forward needs, for tests without one.
+// Package kubelet implements the part of a kubelet that port-forward needs, for tests without a kubelet.
 package kubelet
 
 import (
@@ -14,7 +14,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// Headers of a stream, and the types of the two that carry one connection.
+// Headers of a stream, and the stream type of data.
 const (
 	portHeader      = "port"
 	requestIDHeader = "requestID"
@@ -27,7 +27,7 @@ const (
 func Forward(target string, port int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := httpstream.Handshake(r, w, []string{portforward.PortForwardProtocolV1Name}); err != nil {
-			return // the answer was written
+			return // Handshake has written the response
 		}
 		f := &forwarding{target: target, port: fmt.Sprint(port), errors: map[string]httpstream.Stream{}}
 		streams := make(chan httpstream.Stream, 16)
@@ -42,13 +42,14 @@ func Forward(target string, port int) http.Handler {
 	})
 }
 
-// forwarding is one connection, over which several are forwarded.
+// forwarding is one SPDY connection, which carries several forwarded connections.
 type forwarding struct {
 	target, port string
-	// errors are the streams that tell why a connection ended, by the request.
+	// errors has the error stream of each forwarded connection, by request ID.
 	errors map[string]httpstream.Stream
 }
 
+// run forwards connections until the SPDY connection is closed.
 func (f *forwarding) run(connection httpstream.Connection, streams <-chan httpstream.Stream) {
 	var forwarding sync.WaitGroup
 	defer forwarding.Wait()
@@ -65,30 +66,30 @@ func (f *forwarding) run(connection httpstream.Connection, streams <-chan httpst
 				f.errors[id] = s
 				continue
 			}
-			told := f.errors[id]
-			forwarding.Go(func() { f.forward(ctx, s, told) })
+			errorStream := f.errors[id]
+			forwarding.Go(func() { f.forward(ctx, s, errorStream) })
 		}
 	}
 }
 
-// forward copies both ways until one side has enough. The client opens the stream for
-// errors first.
-func (f *forwarding) forward(ctx context.Context, data, told httpstream.Stream) {
-	defer told.Close()
+// forward copies in both directions until one side ends. Errors go to the error stream, which the client has opened
+// before the data stream.
+func (f *forwarding) forward(ctx context.Context, data, errorStream httpstream.Stream) {
+	defer errorStream.Close()
 	defer data.Close()
 	if got := data.Headers().Get(portHeader); got != f.port {
-		fmt.Fprintf(told, "nothing listens on port %s", got)
+		fmt.Fprintf(errorStream, "nothing listens on port %s", got)
 		return
 	}
 	to, err := (&net.Dialer{}).DialContext(ctx, "tcp", f.target)
 	if err != nil {
-		fmt.Fprint(told, err)
+		fmt.Fprint(errorStream, err)
 		return
 	}
 	defer context.AfterFunc(ctx, func() { to.Close() })()
 	defer to.Close()
 	go func() {
-		// Who has gone is told nothing.
+		// A failed copy means that the client is gone.
 		_, _ = io.Copy(to, data)
 		to.Close()
 	}()

@@ -17,24 +17,24 @@ import (
 	"rollcall.dev/rollcall/test/memconn"
 )
 
-// thief is an endpoint in the agent's place that collects tokens and signatures.
-type thief struct {
+// attacker is a server in the agent's place that collects tokens and signed requests.
+type attacker struct {
 	listener *memconn.Listener
 	pin      string
 
 	mu     sync.Mutex
 	tokens []string
-	// hello is what it says to the master; nil: it says nothing.
-	hello   *wire.Hello
-	reports []*wire.SubscribeRequest
+	// hello is the message to the master; if it is nil, the server refuses the upgrade.
+	hello    *wire.Hello
+	requests []*wire.SubscribeRequest
 }
 
-// startThief serves TLS with a certificate that the master accepts.
-func (w *world) startThief(hello *wire.Hello) (h *thief, stop func()) {
-	h = &thief{listener: memconn.Listen(buffer), hello: hello}
-	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), "thief", "thief")
+// startAttacker serves TLS with a certificate that the master accepts.
+func (env *environment) startAttacker(hello *wire.Hello) (h *attacker, stop func()) {
+	h = &attacker{listener: memconn.Listen(buffer), hello: hello}
+	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), "attacker", "attacker")
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	h.pin = tlsfiles.Pin(config.Certificates[0].Leaf)
 	server := &http.Server{Handler: h, TLSConfig: config, Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
@@ -47,7 +47,8 @@ func (w *world) startThief(hello *wire.Hello) (h *thief, stop func()) {
 	}
 }
 
-func (h *thief) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+// ServeHTTP collects the token and, if hello is set, the master's request.
+func (h *attacker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	h.tokens = append(h.tokens, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 	hello := h.hello
@@ -61,35 +62,38 @@ func (h *thief) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.CloseNow()
-	e := &end{conn: conn}
-	e.sayAgent(hello)
-	if m, ok := e.hearMaster().(*wire.SubscribeRequest); ok {
+	e := &wsConn{conn: conn}
+	e.sendAsAgent(hello)
+	if m, ok := e.receiveFromMaster().(*wire.SubscribeRequest); ok {
 		h.mu.Lock()
-		h.reports = append(h.reports, m)
+		h.requests = append(h.requests, m)
 		h.mu.Unlock()
 	}
 }
 
-// end is one end of a connection, as plain as can be.
-type end struct {
+// wsConn is a minimal end of a connection.
+type wsConn struct {
 	conn    *websocket.Conn
 	in, out wire.Checksum
 	channel token.Channel
 }
 
-func (e *end) sayAgent(m wire.AgentMessage) {
+// sendAsAgent sends a message of an agent.
+func (e *wsConn) sendAsAgent(m wire.AgentMessage) {
 	if frame, err := wire.NewCodec().EncodeAgent(m); err == nil {
 		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Append(frame))
 	}
 }
 
-func (e *end) sayMaster(m wire.MasterMessage) {
+// sendAsMaster sends a message of a master.
+func (e *wsConn) sendAsMaster(m wire.MasterMessage) {
 	if frame, err := wire.EncodeMaster(m); err == nil {
 		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Append(frame))
 	}
 }
 
-func (e *end) read() []byte {
+// read returns the next frame, or nil at the end.
+func (e *wsConn) read() []byte {
 	_, frame, err := e.conn.Read(context.Background())
 	if err != nil {
 		return nil
@@ -98,48 +102,50 @@ func (e *end) read() []byte {
 	return frame
 }
 
-func (e *end) hearMaster() wire.MasterMessage {
+// receiveFromMaster returns the next message of a master, or nil at the end.
+func (e *wsConn) receiveFromMaster() wire.MasterMessage {
 	m, _ := wire.DecodeMaster(e.read())
 	return m
 }
 
-func (e *end) hearAgent() wire.AgentMessage {
+// receiveFromAgent returns the next message of an agent, or nil at the end.
+func (e *wsConn) receiveFromAgent() wire.AgentMessage {
 	m, _ := wire.NewCodec().DecodeAgent(e.read())
 	return m
 }
 
 // dialAgent dials the agent with a token.
-func (w *world) dialAgent(bearer string) *end {
-	w.t.Helper()
-	transport := &http.Transport{DialContext: w.listener.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	conn, response, err := websocket.Dial(w.t.Context(), "wss://agent"+wire.Path, &websocket.DialOptions{
+func (env *environment) dialAgent(bearer string) *wsConn {
+	env.t.Helper()
+	transport := &http.Transport{DialContext: env.listener.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	conn, response, err := websocket.Dial(env.t.Context(), "wss://agent"+wire.Path, &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{wire.Subprotocol}, HTTPHeader: http.Header{"Authorization": {"Bearer " + bearer}},
 	})
 	if err != nil {
-		w.t.Fatalf("dial with the token: %v", err)
+		env.t.Fatalf("dial with the token: %v", err)
 	}
 	channel, err := token.ChannelOf(response.TLS)
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
-	return &end{conn: conn, channel: channel}
+	return &wsConn{conn: conn, channel: channel}
 }
 
-// wantUnauthorized fails if the agent says anything but that.
-func (e *end) wantUnauthorized(t *testing.T, what string) {
+// wantUnauthorized fails the test unless the agent sends End(unauthorized) and nothing else.
+func (e *wsConn) wantUnauthorized(t *testing.T, what string) {
 	t.Helper()
-	m := e.hearAgent()
+	m := e.receiveFromAgent()
 	if ended, ok := m.(*wire.End); !ok || ended.Reason != wire.EndUnauthorized {
-		t.Errorf("%s: the agent says %T %+v, want End(unauthorized)", what, m, m)
+		t.Errorf("%s: got %T %+v, want End(unauthorized)", what, m, m)
 	}
-	if rest := e.hearAgent(); rest != nil {
-		t.Errorf("%s: then it says %T", what, rest)
+	if rest := e.receiveFromAgent(); rest != nil {
+		t.Errorf("%s: got another message: %T", what, rest)
 	}
 	_ = e.conn.CloseNow()
 }
 
-// holderOf returns the holder of a token.
-func holderOf(t *testing.T, bearer string) string {
+// subjectOf returns the subject of a token, which is the master's ID.
+func subjectOf(t *testing.T, bearer string) string {
 	t.Helper()
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(bearer, &claims); err != nil {

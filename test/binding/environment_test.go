@@ -1,5 +1,5 @@
 // Package binding_test attacks the connection between a real master and a real agent, over
-// TLS, in memory and in virtual time: by relays, stolen tokens and endpoints that lie.
+// TLS, in memory and in virtual time: with relays, stolen tokens and malicious endpoints.
 package binding_test
 
 import (
@@ -36,8 +36,8 @@ const (
 	buffer = 64 << 10
 )
 
-// world is a master and an agent, and somebody between them.
-type world struct {
+// environment is a master and an agent, with an attacker or proxy between them.
+type environment struct {
 	t      *testing.T
 	signer *token.Signer
 
@@ -48,11 +48,11 @@ type world struct {
 
 	registry *registry
 	sessions *session.Sessions
-	// dialed is where the master's dials lead to.
-	dialed *memconn.Listener
+	// dialTarget is the listener that the master's dials connect to.
+	dialTarget *memconn.Listener
 }
 
-// registry knows the one cluster.
+// registry is a master's registry with the only cluster.
 type registry struct {
 	mu      sync.Mutex
 	cluster session.Cluster
@@ -66,72 +66,73 @@ func (r *registry) Cluster(n string) (session.Cluster, bool) {
 	return r.cluster, n == name
 }
 
-// inWorld runs f with an agent that knows the master's key. The master has no cluster yet:
-// see register.
-func inWorld(t *testing.T, edit func(*report.Config), f func(t *testing.T, w *world)) {
+// runEnvironment runs f with a master and an agent that has the master's key. The master has no cluster yet:
+// see register. edit may change the agent's configuration.
+func runEnvironment(t *testing.T, edit func(*report.Config), f func(t *testing.T, env *environment)) {
 	t.Helper()
 	key, err := token.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{
+		env := &environment{
 			t: t, signer: token.NewSigner(key), verifier: token.NewVerifier(name, key.Public().(ed25519.PublicKey)),
 			listener: memconn.Listen(buffer), registry: &registry{},
 		}
-		stopAgent := w.startAgent(edit)
-		stopMaster := w.startMaster(nil)
-		f(t, w)
+		stopAgent := env.startAgent(edit)
+		stopMaster := env.startMaster(nil)
+		f(t, env)
 		stopMaster()
 		stopAgent()
 	})
 }
 
-// startAgent serves one pod over TLS.
-func (w *world) startAgent(edit func(*report.Config)) (stop func()) {
+// startAgent starts an agent with one pod, over TLS.
+func (env *environment) startAgent(edit func(*report.Config)) (stop func()) {
 	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), name, name)
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	config.MinVersion, config.SessionTicketsDisabled = tls.VersionTLS13, true
-	w.pin = tlsfiles.Pin(config.Certificates[0].Leaf)
+	env.pin = tlsfiles.Pin(config.Certificates[0].Leaf)
 	snap := snapshot.New(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = snap.Run(ctx) })
 	cfg := report.Config{
-		ClusterName: name, AgentVersion: "v0.1.0", Store: snap, Verifier: w.verifier,
+		ClusterName: name, AgentVersion: "v0.1.0", Store: snap, Verifier: env.verifier,
 		Identity:         func() (string, string, bool) { return "uid-1", "v1.36.3", true },
 		MinRequestPeriod: time.Second, MaxSession: time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	}
 	if edit != nil {
 		edit(&cfg)
 	}
-	w.handler = report.New(cfg)
-	server := &http.Server{Handler: w.handler, TLSConfig: config, Protocols: new(http.Protocols)}
+	env.handler = report.New(cfg)
+	server := &http.Server{Handler: env.handler, TLSConfig: config, Protocols: new(http.Protocols)}
 	server.Protocols.SetHTTP1(true)
-	running.Go(func() { _ = server.ServeTLS(w.listener, "", "") })
+	running.Go(func() { _ = server.ServeTLS(env.listener, "", "") })
 	snap.Update(state.Changes{Upserts: []state.Object{&state.Pod{Namespace: "secret", Name: "pod", Phase: state.PodRunning}}})
 	for i := range state.NumSections {
 		snap.SetSection(i, state.SectionStatus{Live: true})
 	}
 	synctest.Wait()
 	return func() {
-		_ = w.handler.Shutdown(ctx)
+		_ = env.handler.Shutdown(ctx)
 		_ = server.Close()
 		cancel()
 		running.Wait()
 	}
 }
 
-func (w *world) startMaster(through *url.URL) (stop func()) {
-	w.sessions = session.New(session.Config{
-		Registry: w.registry, Signer: w.signer, Log: slog.New(slog.DiscardHandler), Insecure: true, Proxy: through,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dialed.Dial(ctx) },
+// startMaster starts a master that dials through the given proxy, if it is not nil.
+func (env *environment) startMaster(proxy *url.URL) (stop func()) {
+	env.sessions = session.New(session.Config{
+		Registry: env.registry, Signer: env.signer, Log: slog.New(slog.DiscardHandler), Insecure: true, Proxy: proxy,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return env.dialTarget.Dial(ctx) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- w.sessions.Run(ctx) }()
+	go func() { ended <- env.sessions.Run(ctx) }()
 	synctest.Wait()
 	return func() {
 		cancel()
@@ -140,9 +141,9 @@ func (w *world) startMaster(through *url.URL) (stop func()) {
 }
 
 // register makes the master dial a listener and pin its certificate.
-func (w *world) register(l *memconn.Listener, pin string, change ...func(*session.Cluster)) {
-	w.dialed = l
-	w.edit(func(c *session.Cluster) {
+func (env *environment) register(l *memconn.Listener, pin string, change ...func(*session.Cluster)) {
+	env.dialTarget = l
+	env.edit(func(c *session.Cluster) {
 		*c = session.Cluster{
 			Name: name, Endpoint: "wss://10.20.0.7:7443", TLS: session.TLS{PinnedSHA256: []string{pin}},
 			RequestPeriod: time.Second, SessionDuration: 15 * time.Second, CacheTTL: 5 * time.Second,
@@ -153,49 +154,51 @@ func (w *world) register(l *memconn.Listener, pin string, change ...func(*sessio
 	})
 }
 
-func (w *world) edit(change func(*session.Cluster)) {
-	w.registry.mu.Lock()
-	generation := w.registry.cluster.Generation + 1
-	change(&w.registry.cluster)
-	w.registry.cluster.Generation = generation
-	w.registry.mu.Unlock()
-	w.sessions.Sync(name)
+// edit changes the registered cluster.
+func (env *environment) edit(change func(*session.Cluster)) {
+	env.registry.mu.Lock()
+	generation := env.registry.cluster.Generation + 1
+	change(&env.registry.cluster)
+	env.registry.cluster.Generation = generation
+	env.registry.mu.Unlock()
+	env.sessions.Sync(name)
 }
 
-// get asks the master for the cluster.
-func (w *world) get() (*session.Report, error) {
+// get waits for a report of the cluster.
+func (env *environment) get() (*session.Report, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return w.sessions.Await(ctx, name)
+	return env.sessions.Await(ctx, name)
 }
 
-// wantRefused fails unless the cluster cannot be reached as the agent refuses the master.
-func (w *world) wantRefused(words string) {
-	w.t.Helper()
-	v, err := w.get()
+// wantRefused fails the test unless the agent refuses the master with a message that contains words.
+func (env *environment) wantRefused(words string) {
+	env.t.Helper()
+	v, err := env.get()
 	var u *session.UnreachableError
 	if !errors.As(err, &u) || u.Reason != session.Unauthorized || !strings.Contains(u.Error(), words) {
-		w.t.Fatalf("got %v, %v, want %s with %q", v, err, session.Unauthorized, words)
+		env.t.Fatalf("got %v, %v, want %s with %q", v, err, session.Unauthorized, words)
 	}
 }
 
-// relay stands between master and agent, with a certificate of its own that the master
-// accepts, and passes every message on as it is. It notes what the agent sends.
+// relay is a man in the middle with its own certificate, which the master
+// accepts. It forwards every message unchanged and records the sizes of the agent's messages.
 type relay struct {
 	*fault.Relay
 	front *memconn.Listener
 
 	mu sync.Mutex
-	// sent are the sizes of what the agent sent, by connection.
+	// sent has the sizes of the agent's messages, by connection.
 	sent map[int][]int
 }
 
-func (w *world) startRelay() (r *relay, stop func()) {
+// startRelay starts a relay to the agent.
+func (env *environment) startRelay() (r *relay, stop func()) {
 	r = &relay{front: memconn.Listen(buffer), sent: map[int][]int{}}
 	var err error
-	r.Relay, err = fault.New(fault.Config{Agent: "wss://agent", Listener: r.front, TLS: true, Dial: w.listener.Dial})
+	r.Relay, err = fault.New(fault.Config{Agent: "wss://agent", Listener: r.front, TLS: true, Dial: env.listener.Dial})
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	r.SetPlan(func(p fault.Message) fault.Fault {
 		r.mu.Lock()
@@ -210,22 +213,22 @@ func (w *world) startRelay() (r *relay, stop func()) {
 	return r, func() {
 		r.Close()
 		if err := <-ended; err != nil {
-			w.t.Error(err)
+			env.t.Error(err)
 		}
 	}
 }
 
-// wantNothingTold fails if the agent sent anything but its Hello and its End.
-func (r *relay) wantNothingTold(t *testing.T) {
+// wantNoReport fails the test if the agent sent anything but Hello and End.
+func (r *relay) wantNoReport(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.sent) == 0 {
-		t.Error("nobody came by the relay")
+		t.Error("got no connection through the relay")
 	}
 	for n, sizes := range r.sent {
 		if len(sizes) != 2 || sizes[0] > 64 {
-			t.Errorf("connection %d: the agent sent messages of %v bytes, want a Hello and an End", n, sizes)
+			t.Errorf("connection %d: got messages of %v bytes, want a Hello and an End", n, sizes)
 		}
 	}
 }
