@@ -106,7 +106,7 @@ func (w *worker) endSession(e sessionEnd) {
 	active.releaseHandshake()
 	e.age, e.duration, e.reports = time.Since(active.grantedAt), active.duration, active.reports
 	w.children.Go(func() { active.conn.close(e.closeStatus()) })
-	w.holdReportSize()
+	w.commitReportSize()
 	w.sessions.log.Debug("session ended", "cluster", w.name, "session", active.info.ID, "reason", e.reason)
 	if active.reports > 0 {
 		w.notifySessionEnd(time.Now())

@@ -9,61 +9,61 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-func TestNobodyThereIsToldAtOnceWhileBackingOff(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.register("a")
-		u := s.wantUnreachable("a", DialFailed, "connection refused", "ws://a:7443")
-		want(t, "retry after", u.RetryAfter, 250*time.Millisecond)
+func TestUnreachableAgentFailsImmediatelyDuringBackoff(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.register("a")
+		u := m.wantUnreachable("a", DialFailed, "connection refused", "ws://a:7443")
+		wantEqual(t, "retry after", u.RetryAfter, 250*time.Millisecond)
 		for range 100 {
-			s.wantUnreachable("a", DialFailed)
+			m.wantUnreachable("a", DialFailed)
 		}
-		want(t, "dials", s.dialsOf("a"), 1)
+		wantEqual(t, "dials", m.dials("a"), 1)
 	})
 }
 
-func TestOutageIsLoggedOnceAndItsEndToo(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.register("a", func(c *Cluster) { c.Continuous = true })
-		s.pass(10 * time.Minute)
-		a := newAgent(t, "a")
-		s.mu.Lock()
-		s.agents["a"] = a
-		s.mu.Unlock()
-		s.pass(time.Minute)
-		s.wantPhase("a", Reporting)
-		lines := strings.Split(strings.TrimSpace(s.logged.String()), "\n")
+func TestOutageAndItsEndAreLoggedOnce(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.register("a", func(c *Cluster) { c.Continuous = true })
+		m.advance(10 * time.Minute)
+		a := newFakeAgent(t, "a")
+		m.mu.Lock()
+		m.agents["a"] = a
+		m.mu.Unlock()
+		m.advance(time.Minute)
+		m.wantPhase("a", Reporting)
+		lines := strings.Split(strings.TrimSpace(m.logs.String()), "\n")
 		if len(lines) != 2 || !strings.Contains(lines[0], "cannot be reached") || !strings.Contains(lines[0], "reason=DialFailed") || !strings.Contains(lines[1], "can be reached again") {
-			t.Errorf("logged %q", lines)
+			t.Errorf("log is %q, want one line for the outage and one for its end", lines)
 		}
 	})
 }
 
-func TestAllIsQuietWhenAllIsWell(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a", func(c *Cluster) { c.IdleRefresh = time.Minute })
+func TestNothingIsLoggedInNormalOperation(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a", func(c *Cluster) { c.IdleRefresh = time.Minute })
 		for range 50 {
-			s.pass(7 * time.Second)
-			s.get("a")
-			s.pass(20 * time.Second)
+			m.advance(7 * time.Second)
+			m.get("a")
+			m.advance(20 * time.Second)
 		}
-		s.stop()
-		want(t, "log", s.logged.String(), "")
-		s.config.Metrics = nil
-		s.run()
+		m.stop()
+		wantEqual(t, "log", m.logs.String(), "")
+		m.config.Metrics = nil
+		m.start()
 	})
 }
 
-func TestBackoffDoublesUntilItsCeilingAndDecaysWithoutDemand(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.register("a", func(c *Cluster) { c.CacheTTL = time.Minute }) // demand lasts 3 min
+func TestBackoffDoublesUpToItsMaximumAndEndsWithoutDemand(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.register("a", func(c *Cluster) { c.CacheTTL = time.Minute }) // demand lasts for 3 min
 		start := time.Now()
 		var at []time.Duration
-		s.config.DialContext = nil
-		_, _ = s.await("a", time.Second)
-		for n := s.dialsOf("a"); time.Since(start) < 4*time.Minute; {
+		m.config.DialContext = nil
+		_, _ = m.await("a", time.Second)
+		for n := m.dials("a"); time.Since(start) < 4*time.Minute; {
 			<-time.After(125 * time.Millisecond)
 			synctest.Wait()
-			if dials := s.dialsOf("a"); dials != n {
+			if dials := m.dials("a"); dials != n {
 				n = dials
 				at = append(at, time.Since(start))
 			}
@@ -76,72 +76,72 @@ func TestBackoffDoublesUntilItsCeilingAndDecaysWithoutDemand(t *testing.T) {
 		}
 		for i, want := range []time.Duration{250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000} {
 			if i >= len(gaps) || gaps[i] != want*time.Millisecond {
-				t.Fatalf("the pauses were %v; number %d should be %d ms", gaps, i, want)
+				t.Fatalf("delays are %v, want delay %d to be %d ms", gaps, i, want)
 			}
 		}
 		if last > 3*time.Minute {
-			t.Errorf("the last dial was %s after the only GET", last)
+			t.Errorf("the last dial was %s after the only request, want at most 3 min", last)
 		}
-		s.wantIdle("a")
-		_, _ = s.await("a", time.Second)
-		want(t, "dials after it was idle", s.dialsOf("a"), len(at)+2)
-		u := s.wantUnreachable("a", DialFailed)
-		want(t, "retry after", u.RetryAfter, 250*time.Millisecond)
+		m.wantIdle("a")
+		_, _ = m.await("a", time.Second)
+		wantEqual(t, "dials after another request", m.dials("a"), len(at)+2)
+		u := m.wantUnreachable("a", DialFailed)
+		wantEqual(t, "retry after", u.RetryAfter, 250*time.Millisecond)
 	})
 }
 
-func TestNewGenerationAndFirstReportEndBackoff(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.register("a")
-		s.wantUnreachable("a", DialFailed)
-		s.pass(4 * time.Second) // some more failures
-		s.edit("a", func(c *Cluster) { c.Endpoint = "ws://other:7443" })
+func TestBackoffEndsWithANewGenerationOrAReport(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.register("a")
+		m.wantUnreachable("a", DialFailed)
+		m.advance(4 * time.Second) // more failures
+		m.edit("a", func(c *Cluster) { c.Endpoint = "ws://other:7443" })
 		synctest.Wait()
-		want(t, "dials at once", s.dialsOf("other"), 1)
-		u := s.wantUnreachable("a", DialFailed)
-		want(t, "retry after", u.RetryAfter, 250*time.Millisecond)
-		s.pass(4 * time.Second)
-		b := newAgent(t, "a")
-		s.mu.Lock()
-		s.agents["other"] = b
-		s.mu.Unlock()
-		s.pass(10 * time.Second)
-		s.wantPhase("a", Reporting)
-		want(t, "failures", s.sessions.cluster("a").retained.failures, 0)
+		wantEqual(t, "dials of the new endpoint", m.dials("other"), 1)
+		u := m.wantUnreachable("a", DialFailed)
+		wantEqual(t, "retry after", u.RetryAfter, 250*time.Millisecond)
+		m.advance(4 * time.Second)
+		b := newFakeAgent(t, "a")
+		m.mu.Lock()
+		m.agents["other"] = b
+		m.mu.Unlock()
+		m.advance(10 * time.Second)
+		m.wantPhase("a", Reporting)
+		wantEqual(t, "failures", m.sessions.cluster("a").retained.failures, 0)
 	})
 }
 
-func TestLostSessionThatNobodyWantsIsNotDialedAgain(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		a.play(func(k *talk) {
+func TestLostSessionWithoutDemandIsNotDialedAgain(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		a.setHandler(func(c *agentConn) {
 			go func() {
 				<-time.After(12 * time.Second)
-				_ = k.conn.CloseNow()
+				_ = c.conn.CloseNow()
 			}()
-			k.serve()
+			c.serve()
 		})
-		s.get("a")
-		s.pass(time.Minute)
-		want(t, "dials", s.dialsOf("a"), 1)
-		s.wantIdle("a")
-		s.wantReason("a", DialFailed)
+		m.get("a")
+		m.advance(time.Minute)
+		wantEqual(t, "dials", m.dials("a"), 1)
+		m.wantIdle("a")
+		m.wantReason("a", DialFailed)
 	})
 }
 
 func TestAgentThatEndsSessionsTooEarlyIsNotDialedInALoop(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		a.play(func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
-			k.end(wire.EndExpired, "")
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		a.setHandler(func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
+			c.end(wire.EndExpired, "")
 		})
-		s.get("a")
-		s.wantReason("a", ProtocolError)
-		s.pass(5 * time.Second)
-		if n := a.sessions(); n > 25 {
-			t.Errorf("%d sessions in 5 s", n)
+		m.get("a")
+		m.wantReason("a", ProtocolError)
+		m.advance(5 * time.Second)
+		if n := a.sessionCount(); n > 25 {
+			t.Errorf("got %d sessions in 5 s, want at most 25", n)
 		}
 	})
 }

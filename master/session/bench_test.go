@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// BenchmarkHitsFromManyReaders reads a cluster that reports.
-func BenchmarkHitsFromManyReaders(b *testing.B) {
-	a := newAgent(b, "a")
+// BenchmarkParallelHits measures requests for a fresh report by many goroutines.
+func BenchmarkParallelHits(b *testing.B) {
+	a := newFakeAgent(b, "a")
 	defer a.close()
-	r := &registry{clusters: map[string]Cluster{"a": {
+	r := &fakeRegistry{clusters: map[string]Cluster{"a": {
 		Name: "a", Endpoint: "ws://a:1", RequestPeriod: time.Second, SessionDuration: time.Hour, CacheTTL: time.Minute,
 	}}}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return a.listener.Dial(ctx) }

@@ -11,88 +11,88 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// TestNothingGoesBackOrIsLeftBehindWhateverHappens has readers, a registry and
-// agents do as they like for some minutes.
-func TestNothingGoesBackOrIsLeftBehindWhateverHappens(t *testing.T) {
+// TestVersionsGrowAndNothingLeaksUnderRandomChanges runs readers against agents that fail at random, and
+// changes the clusters at random for some minutes.
+func TestVersionsGrowAndNothingLeaksUnderRandomChanges(t *testing.T) {
 	for seed := range uint64(4) {
-		act(t, func(t *testing.T, s *stage) {
+		withMaster(t, func(t *testing.T, m *testMaster) {
 			random := rand.New(rand.NewPCG(seed, 1))
-			agents := map[string]*agent{}
+			agents := map[string]*fakeAgent{}
 			for i := range 4 {
-				script := unsteady(rand.New(rand.NewPCG(seed, uint64(i))))
-				agents[name(i)] = s.scripted(name(i), script, func(c *Cluster) { c.IdleRefresh = 20 * time.Second })
+				handle := unreliable(rand.New(rand.NewPCG(seed, uint64(i))))
+				agents[clusterName(i)] = m.addClusterWithHandler(clusterName(i), handle, func(c *Cluster) { c.IdleRefresh = 20 * time.Second })
 			}
-			end := make(chan struct{})
+			done := make(chan struct{})
 			var readers sync.WaitGroup
 			for i := range 12 {
-				pace := time.Duration(1+random.IntN(9_000)) * time.Millisecond
-				readers.Go(func() { s.readAndCompare(name(i%4), pace, end) })
+				interval := time.Duration(1+random.IntN(9_000)) * time.Millisecond
+				readers.Go(func() { m.readAndCheck(clusterName(i%4), interval, done) })
 			}
 			for range 150 {
-				s.pass(time.Duration(random.IntN(3000)) * time.Millisecond)
-				n := name(random.IntN(4))
+				m.advance(time.Duration(random.IntN(3000)) * time.Millisecond)
+				n := clusterName(random.IntN(4))
 				switch random.IntN(6) {
 				case 0:
-					s.edit(n, func(c *Cluster) { c.Suspended = !c.Suspended })
+					m.edit(n, func(c *Cluster) { c.Suspended = !c.Suspended })
 				case 1:
-					s.edit(n, func(c *Cluster) { c.Continuous = !c.Continuous })
+					m.edit(n, func(c *Cluster) { c.Continuous = !c.Continuous })
 				case 2:
-					s.edit(n, func(c *Cluster) { c.SessionDuration = time.Duration(5+random.IntN(20)) * time.Second })
+					m.edit(n, func(c *Cluster) { c.SessionDuration = time.Duration(5+random.IntN(20)) * time.Second })
 				default:
 					agents[n].change(3)
 				}
 			}
-			close(end)
+			close(done)
 			readers.Wait()
 			for n := range agents {
-				s.edit(n, func(c *Cluster) { c.Suspended = true })
+				m.edit(n, func(c *Cluster) { c.Suspended = true })
 			}
-			s.pass(time.Minute)
+			m.advance(time.Minute)
 			for n, a := range agents {
-				s.wantIdle(n)
-				_, open, _, _ := a.seen()
-				want(t, "connections", open, 0)
+				m.wantIdle(n)
+				_, open, _, _ := a.counts()
+				wantEqual(t, "connections", open, 0)
 			}
-			s.sessions.summaries.mu.Lock()
-			places := s.sessions.summaries.freeSlots
-			s.sessions.summaries.mu.Unlock()
-			want(t, "refresh places", places, maxSummaries)
-			want(t, "dial places", s.sessions.handshakeSlots.free, maxHandshakes)
+			m.sessions.summaries.mu.Lock()
+			freeSlots := m.sessions.summaries.freeSlots
+			m.sessions.summaries.mu.Unlock()
+			wantEqual(t, "free summary slots", freeSlots, maxSummaries)
+			wantEqual(t, "free handshake slots", m.sessions.handshakeSlots.free, maxHandshakes)
 		})
 	}
 }
 
-// readAndCompare reads now and then, and fails if a value is not fresh or a version
-// goes back.
-func (s *stage) readAndCompare(name string, pace time.Duration, end <-chan struct{}) {
+// readAndCheck requests a report after each interval, and fails the test if it is not fresh or its version is
+// older than that of the one before.
+func (m *testMaster) readAndCheck(name string, interval time.Duration, done <-chan struct{}) {
 	var last cache.Version
 	for {
 		select {
-		case <-end:
+		case <-done:
 			return
-		case <-time.After(pace):
+		case <-time.After(interval):
 		}
-		v, err := s.await(name, pace)
+		r, err := m.await(name, interval)
 		var unreachable *UnreachableError
 		switch {
 		case err == nil:
-			if !v.Fresh(time.Now()) {
-				s.t.Errorf("%s: what was given expired %s ago", name, time.Since(v.ExpiresAt))
+			if !r.Fresh(time.Now()) {
+				m.t.Errorf("%s: got a report that expired %s ago", name, time.Since(r.ExpiresAt))
 			}
-			if v.version().Compare(last) < 0 {
-				s.t.Errorf("%s: %s after %s", name, v.version(), last)
+			if r.version().Compare(last) < 0 {
+				m.t.Errorf("%s: got version %s after %s", name, r.version(), last)
 			}
-			last = v.version()
+			last = r.version()
 		case !errors.Is(err, ErrSuspended) && !errors.Is(err, ErrNoReport) && !errors.As(err, &unreachable):
-			s.t.Errorf("%s: %v", name, err)
+			m.t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// unsteady is an agent that obeys, but not for long.
-func unsteady(random *rand.Rand) func(*talk) {
+// unreliable returns a handler that follows the protocol until it fails in one of several ways.
+func unreliable(random *rand.Rand) func(*agentConn) {
 	var mu sync.Mutex
-	return func(k *talk) {
+	return func(c *agentConn) {
 		mu.Lock()
 		kind, after := random.IntN(5), time.Duration(random.IntN(12_000))*time.Millisecond
 		mu.Unlock()
@@ -106,35 +106,35 @@ func unsteady(random *rand.Rand) func(*talk) {
 			}
 			switch kind {
 			case 0:
-				_ = k.conn.CloseNow()
+				_ = c.conn.CloseNow()
 			case 1:
-				k.sendRaw([]byte("garbage"))
+				c.sendRaw([]byte("garbage"))
 			}
 		}()
 		if kind == 2 {
 			<-time.After(after)
 		}
-		k.serve()
+		c.serve()
 	}
 }
 
-func TestSyncAndAwaitFromManySidesAtOnce(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a")
+func TestConcurrentCalls(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a")
 		var all sync.WaitGroup
 		for i := range 50 {
 			all.Go(func() {
 				for range 20 {
 					switch i % 5 {
 					case 0:
-						s.sessions.Sync("a")
+						m.sessions.Sync("a")
 					case 1:
-						s.sessions.Status("a")
-						s.sessions.LastReport("a")
+						m.sessions.Status("a")
+						m.sessions.LastReport("a")
 					case 2:
-						s.sessions.Watch("a")()
+						m.sessions.Watch("a")()
 					default:
-						if _, err := s.await("a", 9*time.Second); err != nil {
+						if _, err := m.await("a", 9*time.Second); err != nil {
 							t.Error(err)
 						}
 					}
@@ -143,6 +143,6 @@ func TestSyncAndAwaitFromManySidesAtOnce(t *testing.T) {
 		}
 		all.Wait()
 		synctest.Wait()
-		want(t, "dials", s.dialsOf("a"), 1)
+		wantEqual(t, "dials", m.dials("a"), 1)
 	})
 }

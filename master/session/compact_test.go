@@ -8,72 +8,72 @@ import (
 	"rollcall.dev/rollcall/master/budget"
 )
 
-// continuous has the cluster reported always, whether or not anybody asks.
+// continuous makes a cluster Continuous.
 func continuous(c *Cluster) { c.Continuous = true }
 
-// resting says that the objects of a cluster's value are compacted and nobody looked.
-func (s *stage) resting(name string) bool {
-	s.t.Helper()
-	v, ok := s.sessions.LastReport(name)
-	if !ok || v.State == nil {
-		s.t.Fatalf("there is no value of %s", name)
+// objectsEvicted reports whether the objects of the cluster's report are compacted and not decoded.
+func (m *testMaster) objectsEvicted(name string) bool {
+	m.t.Helper()
+	r, ok := m.sessions.LastReport(name)
+	if !ok || r.State == nil {
+		m.t.Fatalf("%s has no report with a State", name)
 	}
-	return v.State.ObjectsEvicted()
+	return r.State.ObjectsEvicted()
 }
 
-func TestClusterThatNobodyReadsIsCompacted(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", continuous)
-		s.sessions.Sync("a")
-		s.pass(5 * time.Second)
-		want(t, "resting", s.resting("a"), true)
+func TestClusterWithoutReadersIsCompacted(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", continuous)
+		m.sessions.Sync("a")
+		m.advance(5 * time.Second)
+		wantEqual(t, "objects evicted", m.objectsEvicted("a"), true)
 		seq := a.change(3).Seq
-		s.pass(time.Second)
-		v, _ := s.sessions.LastReport("a")
-		want(t, "seq", v.State.Seq, seq)
-		s.pass(2 * time.Second)
-		want(t, "resting when the change is over", s.resting("a"), true)
-		if d := state.Diff(a.state(), s.get("a").State); len(d.Upserts)+len(d.Removes) > 0 {
-			t.Errorf("what is read differs by %d upserts and %d removes", len(d.Upserts), len(d.Removes))
+		m.advance(time.Second)
+		r, _ := m.sessions.LastReport("a")
+		wantEqual(t, "seq", r.State.Seq, seq)
+		m.advance(2 * time.Second)
+		wantEqual(t, "objects evicted after the change", m.objectsEvicted("a"), true)
+		if d := state.Diff(a.state(), m.get("a").State); len(d.Upserts)+len(d.Removes) > 0 {
+			t.Errorf("the decoded State differs by %d upserts and %d removes", len(d.Upserts), len(d.Removes))
 		}
 	})
 }
 
-func TestClusterThatIsReadIsHeldReady(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", continuous)
-		s.get("a")
-		s.pass(10 * time.Second)
-		want(t, "resting soon after a GET", s.resting("a"), false)
-		s.pass(readyTTL)
-		want(t, "resting a while after it", s.resting("a"), true)
-		release := s.sessions.Watch("a")
-		for range s.get("a").State.Pods() {
+func TestClusterWithReadersStaysDecoded(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", continuous)
+		m.get("a")
+		m.advance(10 * time.Second)
+		wantEqual(t, "objects evicted soon after a request", m.objectsEvicted("a"), false)
+		m.advance(readyTTL)
+		wantEqual(t, "objects evicted after readyTTL", m.objectsEvicted("a"), true)
+		release := m.sessions.Watch("a")
+		for range m.get("a").State.Pods() {
 		}
-		s.pass(2 * readyTTL)
-		want(t, "resting while it is watched", s.resting("a"), false)
+		m.advance(2 * readyTTL)
+		wantEqual(t, "objects evicted while watched", m.objectsEvicted("a"), false)
 		release()
-		s.pass(2 * time.Second)
-		want(t, "resting afterwards", s.resting("a"), true)
-		want(t, "sessions", a.sessions() > 0, true)
+		m.advance(2 * time.Second)
+		wantEqual(t, "objects evicted after the watch", m.objectsEvicted("a"), true)
+		wantEqual(t, "sessions", a.sessionCount() > 0, true)
 	})
 }
 
-func TestFramesOfASnapshotAreKeptWithinBounds(t *testing.T) {
+func TestKeptSnapshotFramesAreLimited(t *testing.T) {
 	l, account := &activeSession{}, budget.New(0, 0).Account("a")
 	frame := make([]byte, 1<<20)
 	for range maxSnapshotFramesSize>>20 - 1 {
 		_ = l.keepSnapshotFrame(frame, account)
 	}
-	want(t, "kept", len(l.snapshotFrames), maxSnapshotFramesSize>>20-1)
+	wantEqual(t, "frames kept", len(l.snapshotFrames), maxSnapshotFramesSize>>20-1)
 	_ = l.keepSnapshotFrame(frame, account)
-	want(t, "kept beyond the bound", len(l.snapshotFrames), 0)
+	wantEqual(t, "frames kept beyond the limit", len(l.snapshotFrames), 0)
 	_ = l.keepSnapshotFrame(nil, account)
-	want(t, "kept of what follows", len(l.snapshotFrames), 0)
+	wantEqual(t, "frames kept after that", len(l.snapshotFrames), 0)
 	l = &activeSession{}
 	for range maxSnapshotFramesSize {
 		_ = l.keepSnapshotFrame(nil, account)
 	}
-	want(t, "kept of many that are empty", len(l.snapshotFrames), 0)
-	want(t, "a snapshot came", l.snapshotFramesSize > 0, true)
+	wantEqual(t, "frames kept of many empty ones", len(l.snapshotFrames), 0)
+	wantEqual(t, "snapshotFramesSize is set", l.snapshotFramesSize > 0, true)
 }

@@ -6,67 +6,67 @@ import (
 	"time"
 )
 
-func TestALookIsNoDemandAndTellsWhenToLookAgain(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		if _, known := s.sessions.Current("nowhere"); known {
-			t.Error("a cluster that nobody registered is known")
+func TestCurrentIsNoDemandAndSignalsChanges(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		if _, known := m.sessions.Current("nowhere"); known {
+			t.Error("Current returned true for an unregistered cluster")
 		}
-		s.cluster("a")
-		before, known := s.sessions.Current("a")
+		m.addCluster("a")
+		before, known := m.sessions.Current("a")
 		if !known || before.Report != nil {
-			t.Fatalf("before the first report: known %t, %v", known, before.Report)
+			t.Fatalf("before the first report: got known %t, report %v", known, before.Report)
 		}
 		synctest.Wait()
-		want(t, "dials", s.dialsOf("a"), 0)
-		v := s.get("a")
+		wantEqual(t, "dials", m.dials("a"), 0)
+		r := m.get("a")
 		<-before.Changed
-		after, _ := s.sessions.Current("a")
-		if after.Report != v || after.Status.Session.Phase != Reporting {
-			t.Errorf("after the first report: %v, %s", after.Report, after.Status.Session.Phase)
+		after, _ := m.sessions.Current("a")
+		if after.Report != r || after.Status.Session.Phase != Reporting {
+			t.Errorf("after the first report: got %v in phase %s", after.Report, after.Status.Session.Phase)
 		}
 	})
 }
 
-func TestWhoLooksHearsOfADialBeforeItHasAnEnd(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+func TestCurrentSignalsTheStartOfADial(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		answer := make(chan struct{})
-		s.scripted("a", func(*talk) { <-answer })
-		before, _ := s.sessions.Current("a")
-		release := s.sessions.Watch("a")
+		m.addClusterWithHandler("a", func(*agentConn) { <-answer })
+		before, _ := m.sessions.Current("a")
+		release := m.sessions.Watch("a")
 		defer release()
 		defer close(answer)
 		<-before.Changed
-		now, _ := s.sessions.Current("a")
+		now, _ := m.sessions.Current("a")
 		for now.Status.Session.Phase == Idle || now.Status.Session.Phase == "" {
 			<-now.Changed
-			now, _ = s.sessions.Current("a")
+			now, _ = m.sessions.Current("a")
 		}
-		want(t, "phase", now.Status.Session.Phase, Connecting)
+		wantEqual(t, "phase", now.Status.Session.Phase, Connecting)
 	})
 }
 
-func TestWantIsDemandAndDoesNotWait(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a")
-		s.sessions.RegisterDemand("nowhere")
+func TestRegisterDemandDialsWithoutWaiting(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a")
+		m.sessions.RegisterDemand("nowhere")
 		begin := time.Now()
-		s.sessions.RegisterDemand("a")
-		want(t, "time that it took", time.Since(begin), 0)
-		s.pass(time.Second)
-		s.wantPhase("a", Reporting)
-		if v, ok := s.sessions.LastReport("a"); !ok || !v.Fresh(time.Now()) {
-			t.Error("no fresh value came")
+		m.sessions.RegisterDemand("a")
+		wantEqual(t, "waited", time.Since(begin), 0)
+		m.advance(time.Second)
+		m.wantPhase("a", Reporting)
+		if r, ok := m.sessions.LastReport("a"); !ok || !r.Fresh(time.Now()) {
+			t.Error("got no fresh report")
 		}
-		s.pass(time.Minute)
-		s.wantIdle("a")
+		m.advance(time.Minute)
+		m.wantIdle("a")
 	})
 }
 
-func TestWantOfASuspendedClusterDialsNobody(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a", func(c *Cluster) { c.Suspended = true })
-		s.sessions.RegisterDemand("a")
-		s.pass(time.Second)
-		want(t, "dials", s.dialsOf("a"), 0)
+func TestRegisterDemandDoesNotDialASuspendedCluster(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a", func(c *Cluster) { c.Suspended = true })
+		m.sessions.RegisterDemand("a")
+		m.advance(time.Second)
+		wantEqual(t, "dials", m.dials("a"), 0)
 	})
 }

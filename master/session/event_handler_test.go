@@ -11,87 +11,87 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// notes are what a follower was told, in order.
-type notes struct {
-	mu  sync.Mutex
-	all []string
+// eventLog records the calls of an EventHandler in order.
+type eventLog struct {
+	mu     sync.Mutex
+	events []string
 }
 
-func (n *notes) note(format string, args ...any) {
+func (n *eventLog) record(format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.all = append(n.all, fmt.Sprintf(format, args...))
+	n.events = append(n.events, fmt.Sprintf(format, args...))
 }
 
-func (n *notes) follow(s *stage) {
-	s.config.EventHandlers = []EventHandler{{}, {
-		OnReport: func(v *Report, usage bool) {
+func (n *eventLog) install(m *testMaster) {
+	m.config.EventHandlers = []EventHandler{{}, {
+		OnReport: func(r *Report, usage bool) {
 			if usage {
-				n.note("usage %d of %s", v.State.Usage.N, v.Cluster)
+				n.record("usage %d of %s", r.State.Usage.N, r.Cluster)
 			}
-			n.note("report of %s", v.Cluster)
+			n.record("report of %s", r.Cluster)
 		},
-		OnSessionEnd:     func(cluster string, at time.Time) { n.note("end of %s", cluster) },
-		OnClusterRemoved: func(cluster string) { n.note("%s is gone", cluster) },
+		OnSessionEnd:     func(cluster string, at time.Time) { n.record("end of %s", cluster) },
+		OnClusterRemoved: func(cluster string) { n.record("%s was removed", cluster) },
 	}}
 }
 
-// heard are the notes, with what is the same several times in a row once.
-func (n *notes) heard() string {
+// String returns the events, without repetitions.
+func (n *eventLog) String() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return strings.Join(slices.Compact(slices.Clone(n.all)), ", ")
+	return strings.Join(slices.Compact(slices.Clone(n.events)), ", ")
 }
 
-func TestFollowersHearOfReportsEndsAndGoneClustersInOrder(t *testing.T) {
-	var n notes
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		s.get("a")
-		s.pass(3 * time.Second)
-		want(t, "while it reports", n.heard(), "report of a")
-		a.count(func() { a.world.Sample(state.TimeOf(time.Now())) })
-		s.pass(3 * time.Second)
-		want(t, "with usage", n.heard(), "report of a, usage 1 of a, report of a")
-		s.pass(time.Minute)
-		want(t, "after it ran out", n.heard(), "report of a, usage 1 of a, report of a, end of a")
-		s.registry.remove("a")
-		s.sessions.Sync("a")
-		s.pass(time.Second)
-		want(t, "without its ClusterAgent", n.heard(), "report of a, usage 1 of a, report of a, end of a, a is gone")
-	}, n.follow)
+func TestEventHandlersAreCalledInOrder(t *testing.T) {
+	var log eventLog
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		m.get("a")
+		m.advance(3 * time.Second)
+		wantEqual(t, "events of a session", log.String(), "report of a")
+		a.update(func() { a.cluster.Sample(state.TimeOf(time.Now())) })
+		m.advance(3 * time.Second)
+		wantEqual(t, "events with usage", log.String(), "report of a, usage 1 of a, report of a")
+		m.advance(time.Minute)
+		wantEqual(t, "events after the session expired", log.String(), "report of a, usage 1 of a, report of a, end of a")
+		m.registry.remove("a")
+		m.sessions.Sync("a")
+		m.advance(time.Second)
+		wantEqual(t, "events after removal", log.String(), "report of a, usage 1 of a, report of a, end of a, a was removed")
+	}, log.install)
 }
 
-func TestFollowersFindTheObjectsOfASnapshotAtHand(t *testing.T) {
+func TestEventHandlersGetDecodedObjectsOfASnapshot(t *testing.T) {
 	var mu sync.Mutex
-	var atHand []bool
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a", continuous)
-		s.sessions.Sync("a")
-		s.pass(3 * time.Second)
-		want(t, "resting", s.resting("a"), true)
+	var decoded []bool
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a", continuous)
+		m.sessions.Sync("a")
+		m.advance(3 * time.Second)
+		wantEqual(t, "objects evicted", m.objectsEvicted("a"), true)
 		mu.Lock()
 		defer mu.Unlock()
-		if len(atHand) < 2 || !atHand[0] || atHand[1] {
-			t.Errorf("at hand: %v; want the first report's, and no other's", atHand)
+		if len(decoded) < 2 || !decoded[0] || decoded[1] {
+			t.Errorf("decoded: got %v, want true for the first report only", decoded)
 		}
-	}, func(s *stage) {
-		s.config.EventHandlers = []EventHandler{{OnReport: func(v *Report, _ bool) {
+	}, func(m *testMaster) {
+		m.config.EventHandlers = []EventHandler{{OnReport: func(r *Report, _ bool) {
 			mu.Lock()
 			defer mu.Unlock()
-			atHand = append(atHand, !v.State.ObjectsEvicted())
+			decoded = append(decoded, !r.State.ObjectsEvicted())
 		}}}
 	})
 }
 
-func TestASessionThatBroughtNothingIsNoEnd(t *testing.T) {
-	var n notes
-	act(t, func(t *testing.T, s *stage) {
-		s.register("nobody")
-		_, err := s.await("nobody", time.Second)
+func TestFailedDialIsNoSessionEndEvent(t *testing.T) {
+	var log eventLog
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.register("unreachable")
+		_, err := m.await("unreachable", time.Second)
 		if err == nil {
-			t.Fatal("got a value of nobody")
+			t.Fatal("got a report of an unreachable cluster")
 		}
-		want(t, "told", n.heard(), "")
-	}, n.follow)
+		wantEqual(t, "events", log.String(), "")
+	}, log.install)
 }

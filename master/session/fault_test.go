@@ -14,104 +14,104 @@ import (
 )
 
 func TestAgentKilledInASessionIsDialedAgain(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
 		kill := make(chan struct{})
-		a.play(func(k *talk) {
+		a.setHandler(func(c *agentConn) {
 			go func() {
 				<-kill
-				_ = k.conn.CloseNow()
+				_ = c.conn.CloseNow()
 			}()
-			k.serve()
+			c.serve()
 		})
-		first := s.get("a")
-		s.pass(500 * time.Millisecond)
+		first := m.get("a")
+		m.advance(500 * time.Millisecond)
 		kill <- struct{}{}
 		synctest.Wait()
-		o := s.wantReason("a", DialFailed)
-		want(t, "phase", o.Session.Phase, Backoff)
-		want(t, "last end", o.LastEndReason, endLost)
-		if s.get("a") != first {
-			t.Error("the value is gone before its TTL")
+		o := m.wantReason("a", DialFailed)
+		wantEqual(t, "phase", o.Session.Phase, Backoff)
+		wantEqual(t, "last end reason", o.LastEndReason, endLost)
+		if m.get("a") != first {
+			t.Error("there is no fresh report before the TTL has passed")
 		}
-		s.pass(time.Second)
-		v := s.get("a")
-		if v.Term <= first.Term || v.Session.ID == first.Session.ID {
-			t.Errorf("term %d after %d, session %s after %s", v.Term, first.Term, v.Session.ID, first.Session.ID)
+		m.advance(time.Second)
+		r := m.get("a")
+		if r.Term <= first.Term || r.Session.ID == first.Session.ID {
+			t.Errorf("got term %d after %d and session %s after %s, want new ones", r.Term, first.Term, r.Session.ID, first.Session.ID)
 		}
-		want(t, "sessions", a.sessions(), 2)
-		if base := a.report(1).Base; base == nil || base.Seq != first.State.Seq {
-			t.Errorf("the base was %+v", base)
+		wantEqual(t, "sessions", a.sessionCount(), 2)
+		if base := a.request(1).Base; base == nil || base.Seq != first.State.Seq {
+			t.Errorf("base is %+v, want the last report", base)
 		}
-		s.wantReason("a", Succeeded)
+		m.wantReason("a", Succeeded)
 		close(kill)
 	})
 }
 
-// unfollowables are what an agent sends that cannot be followed.
-var unfollowables = map[string]func(*talk){
-	"garbage":              func(k *talk) { k.sendRaw([]byte("garbage")) },
-	"text":                 func(k *talk) { _ = k.conn.Write(context.Background(), websocket.MessageText, []byte("{}")) },
-	"a delta from nowhere": func(k *talk) { k.send(&wire.Delta{From: 1, To: 2}) },
-	"a wrong hash": func(k *talk) {
-		b := k.bookmark(k.held)
+// invalidMessages send something that the master cannot apply.
+var invalidMessages = map[string]func(*agentConn){
+	"garbage":                     func(c *agentConn) { c.sendRaw([]byte("garbage")) },
+	"text":                        func(c *agentConn) { _ = c.conn.Write(context.Background(), websocket.MessageText, []byte("{}")) },
+	"a delta from an unknown seq": func(c *agentConn) { c.send(&wire.Delta{From: 1, To: 2}) },
+	"a wrong hash": func(c *agentConn) {
+		b := c.bookmark(c.sent)
 		b.Hash++
-		k.send(b)
+		c.send(b)
 	},
-	"a wrong count": func(k *talk) {
-		b := k.bookmark(k.held)
+	"a wrong count": func(c *agentConn) {
+		b := c.bookmark(c.sent)
 		b.Count++
-		k.send(b)
+		c.send(b)
 	},
-	"a second Hello":          func(k *talk) { k.send(&k.agent.hello) },
-	"a grant out of the blue": func(k *talk) { k.send(&wire.SubscribeResponse{Period: 1, Duration: 2, Renewal: 7}) },
-	"a frame without end":     func(k *talk) { k.sendRaw(make([]byte, wire.MaxFrame+1)) },
+	"a second Hello":            func(c *agentConn) { c.send(&c.agent.hello) },
+	"an unexpected grant":       func(c *agentConn) { c.send(&wire.SubscribeResponse{Period: 1, Duration: 2, Renewal: 7}) },
+	"a frame that is too large": func(c *agentConn) { c.sendRaw(make([]byte, wire.MaxFrame+1)) },
 }
 
-func TestWhatCannotBeFollowedBeginsAnewThreeTimesThenBacksOff(t *testing.T) {
-	for name, spoil := range unfollowables {
+func TestInvalidMessagesResyncThreeTimesThenBackOff(t *testing.T) {
+	for name, sendInvalid := range invalidMessages {
 		t.Run(name, func(t *testing.T) {
-			act(t, func(t *testing.T, s *stage) {
-				a := s.cluster("a", func(c *Cluster) { c.SessionDuration = 10 * time.Minute })
+			withMaster(t, func(t *testing.T, m *testMaster) {
+				a := m.addCluster("a", func(c *Cluster) { c.SessionDuration = 10 * time.Minute })
 				var codes []websocket.StatusCode
-				a.play(func(k *talk) {
-					m := k.handshake()
-					k.begin(m)
-					k.grantTo(m)
-					k.flush()
+				a.setHandler(func(c *agentConn) {
+					m := c.handshake()
+					c.useBase(m)
+					c.grantTo(m)
+					c.flush()
 					<-time.After(time.Second)
-					spoil(k)
+					sendInvalid(c)
 					for {
-						if _, _, err := k.conn.Read(context.Background()); err != nil {
-							a.count(func() { codes = append(codes, websocket.CloseStatus(err)) })
+						if _, _, err := c.conn.Read(context.Background()); err != nil {
+							a.update(func() { codes = append(codes, websocket.CloseStatus(err)) })
 							return
 						}
 					}
 				})
-				v := s.get("a")
-				s.pass(4100 * time.Millisecond)
-				want(t, "sessions", a.sessions(), 4)
+				r := m.get("a")
+				m.advance(4100 * time.Millisecond)
+				wantEqual(t, "sessions", a.sessionCount(), 4)
 				for i := range 4 {
-					if i > 0 && a.report(i).Base != nil {
-						t.Errorf("report %d had a base", i)
+					if i > 0 && a.request(i).Base != nil {
+						t.Errorf("request %d has a base, want none", i)
 					}
 				}
-				o := s.wantReason("a", ProtocolError)
-				want(t, "last end", o.LastEndReason, endResync)
+				o := m.wantReason("a", ProtocolError)
+				wantEqual(t, "last end reason", o.LastEndReason, endResync)
 				if !strings.Contains(o.Message, "4 times within 10m") {
-					t.Errorf("told: %s", o.Message)
+					t.Errorf("message is %q, want the number of resyncs", o.Message)
 				}
-				s.pass(2 * time.Minute)
-				if n := a.sessions(); n < 10 || n > 20 {
-					t.Errorf("%d sessions: back-off does not grow", n)
+				m.advance(2 * time.Minute)
+				if n := a.sessionCount(); n < 10 || n > 20 {
+					t.Errorf("got %d sessions in 2 min, want 10 to 20 with a growing back-off", n)
 				}
-				if again := s.sessions.cluster("a").report; again.State != nil && again.State.Count() != v.State.Count() {
-					t.Error("what could not be followed was published")
+				if again := m.sessions.cluster("a").report; again.State != nil && again.State.Count() != r.State.Count() {
+					t.Error("an invalid message changed the report")
 				}
-				a.count(func() {
+				a.update(func() {
 					for _, c := range codes {
-						if c != wire.CloseResync && name != "a frame without end" {
-							t.Errorf("closed with %d", c)
+						if c != wire.CloseResync && name != "a frame that is too large" {
+							t.Errorf("close code is %d, want CloseResync", c)
 						}
 					}
 				})
@@ -120,90 +120,90 @@ func TestWhatCannotBeFollowedBeginsAnewThreeTimesThenBacksOff(t *testing.T) {
 	}
 }
 
-func TestSilentAgentIsLeft(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.SessionDuration = time.Minute })
+func TestSessionOfASilentAgentIsAborted(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.SessionDuration = time.Minute })
 		hang := make(chan struct{})
-		a.play(func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
+		a.setHandler(func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
 			<-hang
 		})
-		s.get("a")
-		s.pass(3*time.Second - time.Millisecond)
-		s.wantPhase("a", Reporting)
-		s.pass(time.Millisecond)
-		o := s.wantReason("a", DialFailed)
-		want(t, "last end", o.LastEndReason, endSilent)
+		m.get("a")
+		m.advance(3*time.Second - time.Millisecond)
+		m.wantPhase("a", Reporting)
+		m.advance(time.Millisecond)
+		o := m.wantReason("a", DialFailed)
+		wantEqual(t, "last end reason", o.LastEndReason, endSilent)
 		close(hang)
 	})
 }
 
-func TestAgentThatDoesNotEndTheSessionIsLeft(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		a.play(func(k *talk) {
-			g := k.grantTo(k.handshake())
+func TestOverrunSessionIsAborted(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		a.setHandler(func(c *agentConn) {
+			g := c.grantTo(c.handshake())
 			g.Duration = time.Hour
-			k.flushUntilEnd(g)
+			c.serveSession(g)
 		})
-		s.get("a")
-		s.pass(18 * time.Second)
-		o := s.wantReason("a", ProtocolError)
-		want(t, "last end", o.LastEndReason, endOverrun)
+		m.get("a")
+		m.advance(18 * time.Second)
+		o := m.wantReason("a", ProtocolError)
+		wantEqual(t, "last end reason", o.LastEndReason, endOverrun)
 	})
 }
 
-func TestRenewalThatBreaksTheRulesEndsTheSession(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
+func TestInvalidRenewalEndsTheSession(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
 		a.grant = func(g *wire.SubscribeResponse) {
 			if g.Renewal > 0 {
 				g.Period = 5 * time.Second
 			}
 		}
-		release := s.sessions.Watch("a")
-		s.pass(12500 * time.Millisecond)
-		s.wantReason("a", PeriodNotGranted)
-		want(t, "last end", s.sessions.Status("a").LastEndReason, endRefused)
+		release := m.sessions.Watch("a")
+		m.advance(12500 * time.Millisecond)
+		m.wantReason("a", PeriodNotGranted)
+		wantEqual(t, "last end reason", m.sessions.Status("a").LastEndReason, endRefused)
 		release()
 	})
 }
 
-func TestLateFramesRenewNothing(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.SessionDuration = time.Minute })
-		a.play(func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
+func TestLateReportsDoNotExtendFreshness(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.SessionDuration = time.Minute })
+		a.setHandler(func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
 			go func() {
-				for k.receive() != nil {
+				for c.receive() != nil {
 				}
 			}()
-			k.delay = 1500 * time.Millisecond
+			c.delay = 1500 * time.Millisecond
 			<-time.After(time.Second)
-			for alive := true; alive; alive = k.flush() {
+			for alive := true; alive; alive = c.flush() {
 				<-time.After(time.Second)
 			}
 		})
-		v := s.get("a")
-		s.pass(2 * time.Second)
+		r := m.get("a")
+		m.advance(2 * time.Second)
 		changed := a.change(2)
-		s.pass(999 * time.Millisecond)
-		late := s.get("a")
-		want(t, "received", late.ReceivedAt, v.ReceivedAt)
-		s.pass(time.Second)
-		if got, err := s.await("a", 0); !errors.Is(err, ErrNoReport) {
-			t.Errorf("got %v, %v, although every report since came late", got, err)
+		m.advance(999 * time.Millisecond)
+		late := m.get("a")
+		wantEqual(t, "received", late.ReceivedAt, r.ReceivedAt)
+		m.advance(time.Second)
+		if got, err := m.await("a", 0); !errors.Is(err, ErrNoReport) {
+			t.Errorf("got %v, %v, want ErrNoReport since all reports are late", got, err)
 		}
-		if v, _ := s.sessions.LastReport("a"); v.State.Seq != changed.Seq {
-			t.Error("what came late is not known either")
+		if r, _ := m.sessions.LastReport("a"); r.State.Seq != changed.Seq {
+			t.Error("the late report was not published")
 		}
-		s.wantPhase("a", Reporting)
+		m.wantPhase("a", Reporting)
 	})
 }
 
-func TestBaseIsKeptForAMinuteWhileSomebodyWaits(t *testing.T) {
+func TestBaseIsKeptForAMinuteWhileThereIsDemand(t *testing.T) {
 	for name, tc := range map[string]struct {
 		away  time.Duration
 		based bool
@@ -212,27 +212,27 @@ func TestBaseIsKeptForAMinuteWhileSomebodyWaits(t *testing.T) {
 		"two minutes":   {away: 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			act(t, func(t *testing.T, s *stage) {
-				a := s.cluster("a", func(c *Cluster) { c.SessionDuration = time.Hour })
+			withMaster(t, func(t *testing.T, m *testMaster) {
+				a := m.addCluster("a", func(c *Cluster) { c.SessionDuration = time.Hour })
 				die := make(chan struct{})
-				a.play(func(k *talk) {
+				a.setHandler(func(c *agentConn) {
 					go func() {
 						<-die
-						_ = k.conn.CloseNow()
+						_ = c.conn.CloseNow()
 					}()
-					k.serve()
+					c.serve()
 				})
-				release := s.sessions.Watch("a")
-				s.pass(time.Second)
-				a.count(func() { a.admit = noGateway })
+				release := m.sessions.Watch("a")
+				m.advance(time.Second)
+				a.update(func() { a.admit = refuseWithBadGateway })
 				die <- struct{}{}
-				s.pass(tc.away)
-				v, _ := s.sessions.LastReport("a")
-				want(t, "held", v.State != nil, tc.based)
-				a.count(func() { a.admit = nil })
-				s.pass(31 * time.Second)
-				s.wantPhase("a", Reporting)
-				want(t, "base", a.report(1).Base != nil, tc.based)
+				m.advance(tc.away)
+				r, _ := m.sessions.LastReport("a")
+				wantEqual(t, "State is kept", r.State != nil, tc.based)
+				a.update(func() { a.admit = nil })
+				m.advance(31 * time.Second)
+				m.wantPhase("a", Reporting)
+				wantEqual(t, "base", a.request(1).Base != nil, tc.based)
 				release()
 				close(die)
 			})
@@ -240,7 +240,7 @@ func TestBaseIsKeptForAMinuteWhileSomebodyWaits(t *testing.T) {
 	}
 }
 
-func noGateway(w http.ResponseWriter, _ *http.Request) bool {
+func refuseWithBadGateway(w http.ResponseWriter, _ *http.Request) bool {
 	w.WriteHeader(http.StatusBadGateway)
 	return false
 }

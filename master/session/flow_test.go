@@ -11,323 +11,323 @@ import (
 	"time"
 )
 
-func TestFirstGetDialsAndTheNextIsAHit(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		v := s.get("a")
-		want(t, "seq", v.State.Seq, a.state().Seq)
-		want(t, "uid", v.UID, "uid-a")
-		want(t, "phase", v.Session.Phase, Reporting)
-		if again := s.get("a"); again != v {
-			t.Error("the second GET got another value")
+func TestFirstRequestDialsAndTheNextIsAHit(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		r := m.get("a")
+		wantEqual(t, "seq", r.State.Seq, a.state().Seq)
+		wantEqual(t, "uid", r.UID, "uid-a")
+		wantEqual(t, "phase", r.Session.Phase, Reporting)
+		if again := m.get("a"); again != r {
+			t.Error("the second request got another report")
 		}
-		want(t, "dials", s.dialsOf("a"), 1)
-		s.wantReason("a", Succeeded)
+		wantEqual(t, "dials", m.dials("a"), 1)
+		m.wantReason("a", Succeeded)
 	})
 }
 
-func TestTwoHundredClientsMakeOneDial(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
+func TestConcurrentRequestsShareOneDial(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
 		release := make(chan struct{})
-		a.play(func(k *talk) {
+		a.setHandler(func(c *agentConn) {
 			<-release
-			k.serve()
+			c.serve()
 		})
 		var all sync.WaitGroup
 		for range 200 {
 			all.Go(func() {
-				if _, err := s.await("a", 9*time.Second); err != nil {
+				if _, err := m.await("a", 9*time.Second); err != nil {
 					t.Errorf("await: %v", err)
 				}
 			})
 		}
-		gone, leave := context.WithCancel(context.Background())
-		left := make(chan error, 1)
+		ctx, cancel := context.WithCancel(context.Background())
+		result := make(chan error, 1)
 		go func() {
-			_, err := s.sessions.Await(gone, "a")
-			left <- err
+			_, err := m.sessions.Await(ctx, "a")
+			result <- err
 		}()
-		s.pass(time.Second)
-		leave()
-		if err := <-left; !errors.Is(err, ErrNoReport) || !errors.Is(err, context.Canceled) {
-			t.Errorf("the one who left got %v", err)
+		m.advance(time.Second)
+		cancel()
+		if err := <-result; !errors.Is(err, ErrNoReport) || !errors.Is(err, context.Canceled) {
+			t.Errorf("the cancelled request got %v, want ErrNoReport and context.Canceled", err)
 		}
 		close(release)
 		all.Wait()
-		want(t, "dials", s.dialsOf("a"), 1)
-		want(t, "sessions", a.sessions(), 1)
+		wantEqual(t, "dials", m.dials("a"), 1)
+		wantEqual(t, "sessions", a.sessionCount(), 1)
 	})
 }
 
-func TestSessionRunsOutAfterOneGet(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		s.get("a")
-		first := a.report(0).Session
-		s.pass(15*time.Second + time.Millisecond)
-		_, open, _, renewals := a.seen()
-		want(t, "connections", open, 0)
-		want(t, "renewals", renewals, 0)
-		want(t, "last end", s.sessions.Status("a").LastEndReason, endExpired)
-		s.wantPhase("a", Idle)
-		if v, ok := s.sessions.LastReport("a"); !ok || !v.Fresh(time.Now()) {
-			t.Error("the value is gone before its TTL")
+func TestSessionExpiresAfterOneRequest(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		m.get("a")
+		first := a.request(0).Session
+		m.advance(15*time.Second + time.Millisecond)
+		_, open, _, renewals := a.counts()
+		wantEqual(t, "connections", open, 0)
+		wantEqual(t, "renewals", renewals, 0)
+		wantEqual(t, "last end reason", m.sessions.Status("a").LastEndReason, endExpired)
+		m.wantPhase("a", Idle)
+		if r, ok := m.sessions.LastReport("a"); !ok || !r.Fresh(time.Now()) {
+			t.Error("there is no fresh report before the TTL has passed")
 		}
-		s.pass(3 * time.Second)
-		s.wantIdle("a")
-		if v, ok := s.sessions.LastReport("a"); !ok || v.State != nil || v.Fresh(time.Now()) || v.Summary.Nodes.Total == 0 {
-			t.Errorf("after its TTL the value is %+v", v)
+		m.advance(3 * time.Second)
+		m.wantIdle("a")
+		if r, ok := m.sessions.LastReport("a"); !ok || r.State != nil || r.Fresh(time.Now()) || r.Summary.Nodes.Total == 0 {
+			t.Errorf("after the TTL the report is %+v, want its summary only", r)
 		}
-		s.get("a")
-		want(t, "sessions", a.sessions(), 2)
-		if a.report(1).Session == first {
-			t.Error("the next session has the id of the first")
+		m.get("a")
+		wantEqual(t, "sessions", a.sessionCount(), 2)
+		if a.request(1).Session == first {
+			t.Error("the next session has the ID of the first")
 		}
 	})
 }
 
-func TestSessionIsRenewedWhileReadAndNoGetWaits(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		s.get("a")
+func TestSessionWithReadersIsRenewedAndNoRequestWaits(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		m.get("a")
 		for range 30 {
-			s.pass(4 * time.Second)
+			m.advance(4 * time.Second)
 			start := time.Now()
-			s.get("a")
-			want(t, "waited", time.Since(start), 0)
+			m.get("a")
+			wantEqual(t, "waited", time.Since(start), 0)
 		}
-		upgrades, _, _, renewals := a.seen()
-		want(t, "connections", upgrades, 1)
+		upgrades, _, _, renewals := a.counts()
+		wantEqual(t, "connections", upgrades, 1)
 		if renewals < 7 {
-			t.Errorf("%d renewals in two minutes", renewals)
+			t.Errorf("got %d renewals in two minutes, want at least 7", renewals)
 		}
-		o := s.sessions.Status("a")
+		o := m.sessions.Status("a")
 		if left := time.Until(o.Session.ExpiresAt); left <= 0 || left > 15*time.Second {
-			t.Errorf("the session ends in %s", left)
+			t.Errorf("the session ends in %s, want at most 15 s", left)
 		}
 	})
 }
 
-func TestDemandBehindFiveSixthsRenewsToo(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		s.get("a")
-		s.pass(14 * time.Second)
-		s.get("a")
-		s.pass(3 * time.Second)
-		_, open, _, renewals := a.seen()
-		want(t, "connections", open, 1)
-		want(t, "renewals", renewals, 1)
+func TestDemandInTheLastSixthRenews(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		m.get("a")
+		m.advance(14 * time.Second)
+		m.get("a")
+		m.advance(3 * time.Second)
+		_, open, _, renewals := a.counts()
+		wantEqual(t, "connections", open, 1)
+		wantEqual(t, "renewals", renewals, 1)
 	})
 }
 
-func TestSessionThatRanOutWithDemandGoesOnUnderItsID(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		a.play(func(k *talk) { // an agent that cannot renew
-			m := k.handshake()
-			k.begin(m)
-			g := k.grantTo(m)
+func TestExpiredSessionWithDemandContinuesUnderItsID(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		a.setHandler(func(c *agentConn) { // an agent that ignores renewals
+			m := c.handshake()
+			c.useBase(m)
+			g := c.grantTo(m)
 			end := time.After(g.Duration)
 			go func() {
-				for k.receive() != nil {
+				for c.receive() != nil {
 				}
 			}()
 			for {
-				k.flush()
+				c.flush()
 				select {
 				case <-time.After(g.Period):
 				case <-end:
-					k.send(k.agent.endMessage())
-					_ = k.conn.CloseNow()
+					c.send(c.agent.expiredMessage())
+					_ = c.conn.CloseNow()
 					return
 				}
 			}
 		})
-		s.get("a")
-		started := s.sessions.Status("a").Session.StartedAt
-		s.pass(14 * time.Second)
+		m.get("a")
+		started := m.sessions.Status("a").Session.StartedAt
+		m.advance(14 * time.Second)
 		for range 8 {
-			v := s.get("a")
-			want(t, "started", v.Session.StartedAt, started)
-			s.pass(time.Second)
+			r := m.get("a")
+			wantEqual(t, "started", r.Session.StartedAt, started)
+			m.advance(time.Second)
 		}
-		want(t, "sessions", a.sessions(), 2)
-		want(t, "id", a.report(1).Session, a.report(0).Session)
-		if a.report(1).Base == nil || a.report(1).Base.Seq != a.state().Seq {
-			t.Errorf("the second Report has the base %+v", a.report(1).Base)
+		wantEqual(t, "sessions", a.sessionCount(), 2)
+		wantEqual(t, "id", a.request(1).Session, a.request(0).Session)
+		if a.request(1).Base == nil || a.request(1).Base.Seq != a.state().Seq {
+			t.Errorf("the base of the second session is %+v, want the last report", a.request(1).Base)
 		}
-		want(t, "redialed after", a.called(1).Sub(a.called(0)), 15*time.Second)
+		wantEqual(t, "redialed after", a.requestedAt(1).Sub(a.requestedAt(0)), 15*time.Second)
 	})
 }
 
-func TestValueCountsFromItsReceiptAndExpires(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.SessionDuration = time.Hour })
+func TestReportExpiresAfterItsTTL(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.SessionDuration = time.Hour })
 		silent := make(chan struct{})
-		a.play(func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
+		a.setHandler(func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
 			<-silent
 		})
-		v := s.get("a")
-		want(t, "expires", v.ExpiresAt, v.ReceivedAt.Add(3*time.Second))
-		s.pass(3*time.Second - time.Nanosecond)
-		s.get("a")
+		r := m.get("a")
+		wantEqual(t, "expires", r.ExpiresAt, r.ReceivedAt.Add(3*time.Second))
+		m.advance(3*time.Second - time.Nanosecond)
+		m.get("a")
 		<-time.After(time.Nanosecond)
-		if got, err := s.await("a", 0); err == nil {
-			t.Errorf("an expired value was given, %s old", time.Since(got.ReceivedAt))
+		if got, err := m.await("a", 0); err == nil {
+			t.Errorf("got an expired report, %s old", time.Since(got.ReceivedAt))
 		}
 		close(silent)
 	})
 }
 
-func TestEveryReportRenewsTheValue(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		first := s.get("a")
-		s.pass(5 * time.Second)
-		second := s.get("a")
-		want(t, "version", second.ResourceVersion(), first.ResourceVersion())
-		want(t, "received", second.ReceivedAt.Sub(first.ReceivedAt), 5*time.Second)
+func TestEveryReportIsPublished(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		first := m.get("a")
+		m.advance(5 * time.Second)
+		second := m.get("a")
+		wantEqual(t, "version", second.ResourceVersion(), first.ResourceVersion())
+		wantEqual(t, "received", second.ReceivedAt.Sub(first.ReceivedAt), 5*time.Second)
 		changed := a.change(3)
-		s.pass(time.Second)
-		third := s.get("a")
-		want(t, "seq", third.State.Seq, changed.Seq)
-		want(t, "count", third.State.Count(), changed.Count())
+		m.advance(time.Second)
+		third := m.get("a")
+		wantEqual(t, "seq", third.State.Seq, changed.Seq)
+		wantEqual(t, "count", third.State.Count(), changed.Count())
 		if third.ResourceVersion() == first.ResourceVersion() {
-			t.Error("the version did not move")
+			t.Error("the version did not change")
 		}
-		s.pass(time.Second)
+		m.advance(time.Second)
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if n := len(a.acks); n < 6 || a.acks[n-1] != changed.Seq {
-			t.Errorf("acks: %v", a.acks)
+			t.Errorf("got acks %v, want at least 6, up to the last seq", a.acks)
 		}
 	})
 }
 
-func TestTimeoutOfACallerEndsItsOwnWaitOnly(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		a.play(func(k *talk) {
+func TestTimeoutEndsOnlyTheCallersWait(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		a.setHandler(func(c *agentConn) {
 			<-time.After(5 * time.Second)
-			k.serve()
+			c.serve()
 		})
 		start := time.Now()
-		_, err := s.await("a", time.Second)
+		_, err := m.await("a", time.Second)
 		var late *NoReportError
 		if !errors.As(err, &late) || late.Phase != Connecting || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		want(t, "waited", time.Since(start), time.Second)
-		s.get("a")
-		want(t, "waited", time.Since(start), 5*time.Second)
-		want(t, "dials", s.dialsOf("a"), 1)
+		wantEqual(t, "waited", time.Since(start), time.Second)
+		m.get("a")
+		wantEqual(t, "waited", time.Since(start), 5*time.Second)
+		wantEqual(t, "dials", m.dials("a"), 1)
 	})
 }
 
-func TestUnknownClusterIsRefused(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		if _, err := s.await("nobody", time.Second); !errors.Is(err, ErrNotFound) {
+func TestUnknownClusterIsNotFound(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		if _, err := m.await("unknown", time.Second); !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
-		if _, ok := s.sessions.LastReport("nobody"); ok {
-			t.Error("there is a value")
+		if _, ok := m.sessions.LastReport("unknown"); ok {
+			t.Error("got a report of an unknown cluster")
 		}
-		want(t, "phase", s.sessions.Status("nobody").Session.Phase, Idle)
-		s.sessions.Watch("nobody")()
+		wantEqual(t, "phase", m.sessions.Status("unknown").Session.Phase, Idle)
+		m.sessions.Watch("unknown")()
 	})
 }
 
 func TestWatchIsDemand(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		release := s.sessions.Watch("a")
-		s.pass(2 * time.Minute)
-		upgrades, open, _, _ := a.seen()
-		want(t, "connections", upgrades, 1)
-		want(t, "open", open, 1)
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		release := m.sessions.Watch("a")
+		m.advance(2 * time.Minute)
+		upgrades, open, _, _ := a.counts()
+		wantEqual(t, "connections", upgrades, 1)
+		wantEqual(t, "open", open, 1)
 		release()
 		release()
-		s.pass(20 * time.Second)
-		s.wantIdle("a")
+		m.advance(20 * time.Second)
+		m.wantIdle("a")
 	})
 }
 
-func TestContinuousClusterIsDialedByItself(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.Continuous = true })
+func TestContinuousClusterIsDialedWithoutRequests(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.Continuous = true })
 		start := time.Now()
-		s.pass(10 * time.Minute)
-		upgrades, open, _, _ := a.seen()
-		want(t, "connections", upgrades, 1)
-		want(t, "open", open, 1)
-		want(t, "dialed after", a.called(0).Sub(start), 0)
-		s.edit("a", func(c *Cluster) { c.Continuous = false })
-		s.pass(20 * time.Second)
-		s.wantIdle("a")
+		m.advance(10 * time.Minute)
+		upgrades, open, _, _ := a.counts()
+		wantEqual(t, "connections", upgrades, 1)
+		wantEqual(t, "open", open, 1)
+		wantEqual(t, "dialed after", a.requestedAt(0).Sub(start), 0)
+		m.edit("a", func(c *Cluster) { c.Continuous = false })
+		m.advance(20 * time.Second)
+		m.wantIdle("a")
 	})
 }
 
-func TestManyClustersDoNotBeginAtOnceUnlessSomebodyWaits(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+func TestStartupIsLimitedExceptForClustersWithReaders(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		names := make([]string, maxHandshakes+2*startupRate*maxCPUSlots())
 		for i := range names {
 			names[i] = fmt.Sprintf("c-%04d", i)
-			s.cluster(names[i], continuous)
-			s.sessions.Sync(names[i])
+			m.addCluster(names[i], continuous)
+			m.sessions.Sync(names[i])
 		}
 		idle := func() []string {
-			return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return s.sessions.Status(name).Session.Phase == Reporting })
+			return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return m.sessions.Status(name).Session.Phase == Reporting })
 		}
 		reporting := func() int { return len(names) - len(idle()) }
-		s.pass(time.Millisecond)
-		want(t, "at once", reporting(), maxHandshakes)
+		m.advance(time.Millisecond)
+		wantEqual(t, "reporting immediately", reporting(), maxHandshakes)
 		start, waiting := time.Now(), idle()
-		s.get(waiting[0])
-		defer s.sessions.Watch(waiting[1])()
-		s.sessions.RegisterDemand(waiting[2])
+		m.get(waiting[0])
+		defer m.sessions.Watch(waiting[1])()
+		m.sessions.RegisterDemand(waiting[2])
 		synctest.Wait()
-		want(t, "waited", time.Since(start), 0)
-		want(t, "with those that are asked for", reporting(), maxHandshakes+3)
-		s.pass(time.Second)
+		wantEqual(t, "waited", time.Since(start), 0)
+		wantEqual(t, "reporting with the requested clusters", reporting(), maxHandshakes+3)
+		m.advance(time.Second)
 		if n, most := reporting(), maxHandshakes+startupRate*maxCPUSlots()+4; n < most-4 || n > most {
-			t.Errorf("%d report after a second, want %d", n, most)
+			t.Errorf("%d clusters report after a second, want %d", n, most)
 		}
-		s.pass(time.Second)
-		want(t, "after all turns", reporting(), len(names))
+		m.advance(time.Second)
+		wantEqual(t, "reporting after two seconds", reporting(), len(names))
 	})
 }
 
-func TestStopTellsAgentsAndReaders(t *testing.T) {
+func TestShutdownStopsSessionsAndFailsRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		a, b := s.cluster("a"), s.cluster("b")
-		b.script = func(k *talk) { k.receive() }
-		s.get("a")
+		m := newTestMaster(t)
+		a, b := m.addCluster("a"), m.addCluster("b")
+		b.handle = func(c *agentConn) { c.receive() }
+		m.get("a")
 		waits := make(chan error, 1)
 		go func() {
-			_, err := s.await("b", time.Minute)
+			_, err := m.await("b", time.Minute)
 			waits <- err
 		}()
 		synctest.Wait()
 		start := time.Now()
-		s.stop()
+		m.stop()
 		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("the shutdown took %s, want at most 2 s", took)
 		}
 		if err := <-waits; !errors.Is(err, ErrStopping) {
-			t.Errorf("the reader got %v", err)
+			t.Errorf("the waiting request got %v, want ErrStopping", err)
 		}
-		if _, err := s.await("b", time.Minute); !errors.Is(err, ErrStopping) {
-			t.Errorf("a late reader got %v", err)
+		if _, err := m.await("b", time.Minute); !errors.Is(err, ErrStopping) {
+			t.Errorf("a request after the shutdown got %v, want ErrStopping", err)
 		}
 		a.close()
 		b.close()
-		want(t, "stops", len(a.stopped()), 1)
-		want(t, "words", a.stopped()[0], stopMessages[endStopping])
-		want(t, "last end", s.sessions.Status("a").LastEndReason, endStopping)
+		wantEqual(t, "stops", len(a.stops()), 1)
+		wantEqual(t, "message", a.stops()[0], stopMessages[endStopping])
+		wantEqual(t, "last end reason", m.sessions.Status("a").LastEndReason, endStopping)
 	})
 }

@@ -15,61 +15,61 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// TestAnAgentWritesNothingOfAnotherCluster has the agent of one cluster claim to be another,
-// by its name, its UID, and its objects. Nothing of it is seen under the other's name: by
-// readers, in the Store, or by followers, which are the history, PromQL and the sinks.
-func TestAnAgentWritesNothingOfAnotherCluster(t *testing.T) {
+// TestAgentCannotReportForAnotherCluster has the agent of one cluster claim another cluster's name, UID or
+// objects. Nothing of it must appear under the other's name: not for readers, in the Store, or for event
+// handlers, which are the history, PromQL and the sinks.
+func TestAgentCannotReportForAnotherCluster(t *testing.T) {
 	for _, tc := range []struct {
-		name  string
-		claim func(*wire.Identity)
-		taken bool // as a report of its own cluster
+		name     string
+		claim    func(*wire.Identity)
+		accepted bool // as a report of its own cluster
 	}{
 		{"the other's name", func(i *wire.Identity) { i.ClusterName = "b" }, false},
 		{"the other's name and UID", func(i *wire.Identity) { i.ClusterName, i.ClusterUID = "b", "uid-b" }, false},
-		{"a name that leads to the other's key", func(i *wire.Identity) { i.ClusterName = "a}:../{b" }, false},
+		{"a name that contains the other's key in Redis", func(i *wire.Identity) { i.ClusterName = "a}:../{b" }, false},
 		{"the other's UID", func(i *wire.Identity) { i.ClusterUID = "uid-b" }, true},
 		{"the other's objects", func(*wire.Identity) {}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var n notes
-			act(t, func(t *testing.T, s *stage) {
-				// b is known, and nobody asks for it.
-				s.cluster("b")
-				a := s.cluster("a")
-				a.count(func() {
+			var log eventLog
+			withMaster(t, func(t *testing.T, m *testMaster) {
+				// b is registered, without any request.
+				m.addCluster("b")
+				a := m.addCluster("a")
+				a.update(func() {
 					tc.claim(&a.identity)
-					a.world.Apply(state.Changes{Upserts: []state.Object{&state.Node{Name: "b"}, &state.Pod{Namespace: "b", Name: "b", Node: "b", Phase: state.PodRunning}}})
+					a.cluster.Apply(state.Changes{Upserts: []state.Object{&state.Node{Name: "b"}, &state.Pod{Namespace: "b", Name: "b", Node: "b", Phase: state.PodRunning}}})
 				})
-				_, err := s.await("a", 10*time.Second)
-				if (err == nil) != tc.taken {
-					t.Errorf("a is answered with %v", err)
+				_, err := m.await("a", 10*time.Second)
+				if (err == nil) != tc.accepted {
+					t.Errorf("await a: got error %v", err)
 				}
-				s.pass(5 * time.Second)
-				if v, ok := s.sessions.LastReport("b"); ok {
-					t.Errorf("b has a report of %d objects", v.State.Count())
+				m.advance(5 * time.Second)
+				if r, ok := m.sessions.LastReport("b"); ok {
+					t.Errorf("b has a report of %d objects, want none", r.State.Count())
 				}
-				if o := s.sessions.Status("b"); o.Summary != nil {
-					t.Errorf("b has a summary: %+v", o.Summary)
+				if o := m.sessions.Status("b"); o.Summary != nil {
+					t.Errorf("b has the summary %+v, want none", o.Summary)
 				}
-				if _, err := s.store.Load(t.Context(), "b", 10*time.Second); !errors.Is(err, cache.ErrMiss) {
-					t.Errorf("the Store has b: %v", err)
+				if _, err := m.store.Load(t.Context(), "b", 10*time.Second); !errors.Is(err, cache.ErrMiss) {
+					t.Errorf("load b from the Store: got %v, want ErrMiss", err)
 				}
-				if heard := n.heard(); strings.Contains(heard, "of b") || strings.Contains(heard, "of a") != tc.taken {
-					t.Errorf("followers heard %q", heard)
+				if events := log.String(); strings.Contains(events, "of b") || strings.Contains(events, "of a") != tc.accepted {
+					t.Errorf("event handlers got %q", events)
 				}
-			}, n.follow)
+			}, log.install)
 		})
 	}
 }
 
-// TestADialCarriesNothingOfWhoAsks looks at what an agent is sent before it has said who it is:
-// the headers of a websocket, and with a signing key the master's own token.
-func TestADialCarriesNothingOfWhoAsks(t *testing.T) {
+// TestDialSendsNothingAboutTheReader checks the headers that an unauthenticated peer receives. They are those
+// of a websocket, and with a signing key the master's own token.
+func TestDialSendsNothingAboutTheReader(t *testing.T) {
 	var mu sync.Mutex
 	var sent []string
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		a.count(func() {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		a.update(func() {
 			a.admit = func(_ http.ResponseWriter, r *http.Request) bool {
 				mu.Lock()
 				defer mu.Unlock()
@@ -77,16 +77,16 @@ func TestADialCarriesNothingOfWhoAsks(t *testing.T) {
 				return true
 			}
 		})
-		s.get("a")
+		m.get("a")
 		mu.Lock()
 		defer mu.Unlock()
 		for _, name := range sent {
 			if !strings.HasPrefix(name, "Sec-Websocket-") && !slices.Contains([]string{"Connection", "Upgrade", "User-Agent"}, name) {
-				t.Errorf("an agent is sent %v, want the headers of a websocket only", sent)
+				t.Errorf("the dial has the headers %v, want those of a websocket only", sent)
 			}
 		}
 		if len(sent) == 0 {
-			t.Error("nothing was sent")
+			t.Error("the dial has no headers")
 		}
 	})
 }

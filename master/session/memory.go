@@ -9,15 +9,15 @@ func (c *clusterState) requestRelease(err error) {
 	c.wakeLocked()
 }
 
-// holdSize sets the reserved memory to the size of the session's State.
-func (w *worker) holdSize(size int64) {
+// commitSize sets the reserved memory to the size of the session's State.
+func (w *worker) commitSize(size int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.account.Commit(size)
 }
 
-// holdReportSize sets the reserved memory to the size of the present report, when no session is open.
-func (w *worker) holdReportSize() {
+// commitReportSize sets the reserved memory to the size of the present report, when no session is open.
+func (w *worker) commitReportSize() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var size int64
@@ -43,9 +43,9 @@ func (w *worker) releaseMemory() {
 	case w.active != nil:
 		w.endSession(e)
 	case blocked:
-		w.holdReportSize()
+		w.commitReportSize()
 	default:
-		w.holdReportSize()
+		w.commitReportSize()
 		w.handleEnd(e)
 	}
 }

@@ -9,18 +9,18 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// What a conversation may take in all, garbage included: what the stage and codecs take,
-// some times the budget of the cluster, and what its frames are decoded to.
+// The limit of all allocations for one input: a fixed amount for the harness and codecs, a multiple of the
+// cluster's budget, and four times what the messages are decoded to.
 const (
-	fuzzBudget = 4 << 20
-	fuzzFixed  = 64 << 20
-	fuzzTimes  = 16
+	fuzzBudget       = 4 << 20
+	fuzzFixedMemory  = 64 << 20
+	fuzzBudgetFactor = 16
 )
 
-// FuzzConversationMemory has an agent say anything behind its grant, frame after frame:
-// the memory that all of it takes is bounded by the budget.
-func FuzzConversationMemory(f *testing.F) {
-	a := newAgent(f, "a")
+// FuzzAgentMessagesMemory sends arbitrary messages in a session. The memory that is allocated for them must
+// be limited by the budget.
+func FuzzAgentMessagesMemory(f *testing.F) {
+	a := newFakeAgent(f, "a")
 	defer a.close()
 	join := func(frames ...[]byte) (all []byte) {
 		for _, frame := range frames {
@@ -32,44 +32,44 @@ func FuzzConversationMemory(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	mark, err := a.codec.EncodeAgent(&wire.Bookmark{Seq: a.state().Seq, Count: a.state().Count(), Hash: wire.HashState(a.state())})
+	bookmark, err := a.codec.EncodeAgent(&wire.Bookmark{Seq: a.state().Seq, Count: a.state().Count(), Hash: wire.HashState(a.state())})
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(join(append(snapshot, mark, mark)...))
-	for _, frames := range bombs(f) {
+	f.Add(join(append(snapshot, bookmark, bookmark)...))
+	for _, frames := range decompressionBombs(f) {
 		f.Add(join(frames...))
 	}
-	f.Add(join(append(emptyDelta(f), mark)...))
+	f.Add(join(append(emptyDelta(f), bookmark)...))
 	f.Fuzz(func(t *testing.T, all []byte) {
 		frames, decoded := split(all)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		act(t, func(t *testing.T, s *stage) {
-			s.scripted("a", func(k *talk) {
-				k.grantTo(k.handshake())
+		withMaster(t, func(t *testing.T, m *testMaster) {
+			m.addClusterWithHandler("a", func(c *agentConn) {
+				c.grantTo(c.handshake())
 				for _, frame := range frames {
-					if !k.sendRaw(frame) {
+					if !c.sendRaw(frame) {
 						break
 					}
 				}
-				for k.receive() != nil {
+				for c.receive() != nil {
 				}
 			})
-			_, _ = s.await("a", 15*time.Second)
-			s.registry.remove("a")
-			s.sessions.Sync("a")
-			s.pass(time.Minute)
-			s.wantMemory(0)
-		}, withMemory(fuzzBudget, fuzzBudget))
+			_, _ = m.await("a", 15*time.Second)
+			m.registry.remove("a")
+			m.sessions.Sync("a")
+			m.advance(time.Minute)
+			m.wantUsedMemory(0)
+		}, withBudget(fuzzBudget, fuzzBudget))
 		runtime.ReadMemStats(&after)
-		if took, most := int64(after.TotalAlloc-before.TotalAlloc), fuzzFixed+fuzzTimes*fuzzBudget+4*decoded; took > most {
-			t.Errorf("%d bytes took %d bytes of memory, of at most %d", len(all), took, most)
+		if allocated, limit := int64(after.TotalAlloc-before.TotalAlloc), fuzzFixedMemory+fuzzBudgetFactor*fuzzBudget+4*decoded; allocated > limit {
+			t.Errorf("%d bytes of messages allocated %d bytes, want at most %d", len(all), allocated, limit)
 		}
 	})
 }
 
-// split takes apart what join made one, and says what the frames are decoded to at most.
+// split reverses join. decoded is the maximum size of the decoded messages.
 func split(all []byte) (frames [][]byte, decoded int64) {
 	for len(all) > 0 {
 		size, n := binary.Uvarint(all)

@@ -17,29 +17,29 @@ import (
 	"rollcall.dev/rollcall/master/budget"
 )
 
-// The budget of these tests, and what the heap may grow by at most while an agent attacks:
-// the budget, what Go leaves as garbage beside it, and what is decoded at a time.
+// totalBudget and clusterBudget are the limits of the budget in bytes. maxHeapGrowth limits the growth of the
+// heap during an attack: the budget, garbage, and what is decoded at a time.
 const (
-	testTotal   = 32 << 20
-	testCluster = 16 << 20
-	mostGrowth  = 64 << 20
+	totalBudget   = 32 << 20
+	clusterBudget = 16 << 20
+	maxHeapGrowth = 64 << 20
 )
 
-// withMemory sets the budgets of a stage.s master, in bytes.
-func withMemory(total, cluster int64) func(*stage) {
-	return func(s *stage) { s.config.Budget = budget.New(total, cluster) }
+// withBudget sets the limits of the master's budget for all clusters and for each cluster, in bytes.
+func withBudget(total, cluster int64) func(*testMaster) {
+	return func(m *testMaster) { m.config.Budget = budget.New(total, cluster) }
 }
 
-// wantMemory fails unless the states of all clusters take so much.
-func (s *stage) wantMemory(want int64) {
-	s.t.Helper()
-	if used := s.config.Budget.Used(); used != want {
-		s.t.Fatalf("the states of all clusters take %d bytes, want %d", used, want)
+// wantUsedMemory fails the test unless the budget has want bytes in use.
+func (m *testMaster) wantUsedMemory(want int64) {
+	m.t.Helper()
+	if used := m.config.Budget.Used(); used != want {
+		m.t.Fatalf("the budget has %d bytes in use, want %d", used, want)
 	}
 }
 
-// packed is the frame of a message, compressed however small that makes it.
-func packed(t testing.TB, m *wirepb.AgentMessage) []byte {
+// compressedMessage returns an encoded message that is compressed, however small.
+func compressedMessage(t testing.TB, m *wirepb.AgentMessage) []byte {
 	plain, err := proto.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
@@ -55,256 +55,255 @@ func packed(t testing.TB, m *wirepb.AgentMessage) []byte {
 	return frame
 }
 
-func chunkOf(i int, o *wirepb.Objects) *wirepb.AgentMessage {
+func snapshotChunk(i int, o *wirepb.Objects) *wirepb.AgentMessage {
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Snapshot{Snapshot: &wirepb.Snapshot{Id: 1, Chunk: uint32(i), Objects: o}}}
 }
 
-// emptyContainers are 64 chunks of 65,535 containers with nothing in them: a few kB.
+// emptyContainers returns 64 chunks of a snapshot, each with 65,535 containers without content. Together they
+// have a few kB.
 func emptyContainers(t testing.TB) (frames [][]byte) {
 	for i := range 64 {
-		frames = append(frames, packed(t, chunkOf(i, &wirepb.Objects{Containers: &wirepb.Containers{Back: make([]int64, 1<<16-1)}})))
+		frames = append(frames, compressedMessage(t, snapshotChunk(i, &wirepb.Objects{Containers: &wirepb.Containers{Back: make([]int64, 1<<16-1)}})))
 	}
 	return frames
 }
 
-// longStrings are 100 chunks of strings as long as they may be, 4 MB each.
+// longStrings returns 100 chunks of a snapshot, each with 4 MB of strings of the maximum length.
 func longStrings(t testing.TB) (frames [][]byte) {
 	for i := range 100 {
 		text := strings.Repeat(string(rune('a'+i%26)), 4<<10)
-		frames = append(frames, packed(t, chunkOf(i, &wirepb.Objects{Strings: slices.Repeat([]string{text}, 1000)})))
+		frames = append(frames, compressedMessage(t, snapshotChunk(i, &wirepb.Objects{Strings: slices.Repeat([]string{text}, 1000)})))
 	}
 	return frames
 }
 
-// manyShortStrings are 8 chunks of strings of one character, a million each.
+// manyShortStrings returns 8 chunks of a snapshot, each with a million strings of one character.
 func manyShortStrings(t testing.TB) (frames [][]byte) {
 	for i := range 8 {
-		frames = append(frames, packed(t, chunkOf(i, &wirepb.Objects{Strings: slices.Repeat([]string{"a"}, 1<<20)})))
+		frames = append(frames, compressedMessage(t, snapshotChunk(i, &wirepb.Objects{Strings: slices.Repeat([]string{"a"}, 1<<20)})))
 	}
 	return frames
 }
 
-// emptyDelta is a Delta of 65,535 pods that takes some hundred bytes.
+// emptyDelta returns a Delta with 65,535 pods without content, which has some hundred bytes.
 func emptyDelta(t testing.TB) [][]byte {
-	return [][]byte{packed(t, &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: &wirepb.Delta{Upserts: &wirepb.Objects{Pods: &wirepb.Pods{Back: make([]int64, 1<<16-1)}}}}})}
+	return [][]byte{compressedMessage(t, &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: &wirepb.Delta{Upserts: &wirepb.Objects{Pods: &wirepb.Pods{Back: make([]int64, 1<<16-1)}}}}})}
 }
 
-// bombs are what a hostile agent says behind its grant.
-func bombs(t testing.TB) map[string][][]byte {
+// decompressionBombs returns messages that are small but decode to a lot of memory, by name.
+func decompressionBombs(t testing.TB) map[string][][]byte {
 	return map[string][][]byte{
 		"empty containers": emptyContainers(t), "long strings": longStrings(t), "short strings": manyShortStrings(t), "a delta of empty pods": emptyDelta(t),
 	}
 }
 
-// growth notes by how much more the heap is than at first, at most. It is begun outside of
-// a stage: time does not pass there while anything runs.
-func growth() (stop func() int64) {
+// measureHeapGrowth starts to measure the heap. stop returns the maximum growth since then in bytes. It must
+// be called outside of withMaster: virtual time stands still while any goroutine runs.
+func measureHeapGrowth() (stop func() int64) {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	before, most := int64(m.HeapAlloc), int64(0)
+	start, maximum := int64(m.HeapAlloc), int64(0)
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		look := time.NewTicker(time.Millisecond)
-		defer look.Stop()
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
 		for {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
-			most = max(most, int64(m.HeapAlloc)-before)
+			maximum = max(maximum, int64(m.HeapAlloc)-start)
 			select {
 			case <-done:
 				return
-			case <-look.C:
+			case <-ticker.C:
 			}
 		}
 	}()
 	return func() int64 {
 		close(done)
 		<-ended
-		return most
+		return maximum
 	}
 }
 
-// TestBombsOfAnAgentAreRefused lets an agent send each bomb, beside another cluster that
-// is reported all the time.
-func TestBombsOfAnAgentAreRefused(t *testing.T) {
-	for name, frames := range bombs(t) {
+// TestDecompressionBombsAreRefused sends each bomb from one agent while another cluster reports.
+func TestDecompressionBombsAreRefused(t *testing.T) {
+	for name, frames := range decompressionBombs(t) {
 		t.Run(name, func(t *testing.T) {
 			var size int
 			for _, f := range frames {
 				size += len(f)
 			}
-			stop := growth()
-			act(t, func(t *testing.T, s *stage) {
-				s.cluster("honest", continuous)
-				s.get("honest")
+			stop := measureHeapGrowth()
+			withMaster(t, func(t *testing.T, m *testMaster) {
+				m.addCluster("honest", continuous)
+				m.get("honest")
 				var sent atomic.Int64
-				s.scripted("hostile", func(k *talk) {
-					k.grantTo(k.handshake())
+				m.addClusterWithHandler("hostile", func(c *agentConn) {
+					c.grantTo(c.handshake())
 					for _, f := range frames {
-						if !k.sendRaw(f) {
+						if !c.sendRaw(f) {
 							break
 						}
 						sent.Add(1)
 					}
-					for k.receive() != nil {
+					for c.receive() != nil {
 					}
 				})
-				u := s.wantUnreachable("hostile", ProtocolError, "MiB", budget.ClusterFlag)
-				most := stop()
-				t.Logf("%d bytes in %d frames, %d of which were sent: the heap grew by %d MiB; %v", size, len(frames), sent.Load(), most>>20, u)
-				limit := int64(mostGrowth)
-				if name == "short strings" { // two messages that take the most while they are decoded
+				u := m.wantUnreachable("hostile", ProtocolError, "MiB", budget.ClusterFlag)
+				growth := stop()
+				t.Logf("%d bytes in %d frames, %d of which were sent: the heap grew by %d MiB; %v", size, len(frames), sent.Load(), growth>>20, u)
+				limit := int64(maxHeapGrowth)
+				if name == "short strings" { // two messages that need the most memory for decoding
 					limit += wire.MaxDecodeSize
 				}
-				if most > limit {
-					t.Errorf("the heap grew by %d MiB, want at most %d", most>>20, limit>>20)
+				if growth > limit {
+					t.Errorf("the heap grew by %d MiB, want at most %d", growth>>20, limit>>20)
 				}
-				s.pass(10 * time.Second)
-				s.get("honest")
+				m.advance(10 * time.Second)
+				m.get("honest")
 				for _, name := range []string{"hostile", "honest"} {
-					s.registry.remove(name)
-					s.sessions.Sync(name)
+					m.registry.remove(name)
+					m.sessions.Sync(name)
 				}
-				s.pass(time.Minute)
-				s.wantMemory(0)
-			}, withMemory(testTotal, testCluster))
+				m.advance(time.Minute)
+				m.wantUsedMemory(0)
+			}, withBudget(totalBudget, clusterBudget))
 		})
 	}
 }
 
-func TestBackOffOfARefusedClusterGrows(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+func TestBackoffOfARefusedClusterGrows(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		small := statetest.New(9, 1, 2).State
-		a := s.scripted("a", func(k *talk) {
-			k.grantTo(k.handshake())
-			// What it says at first is as it should be.
-			k.agent.count(func() { k.agent.world.State = small })
-			k.held = nil
-			k.flush()
-			for _, f := range emptyDelta(k.agent.t) {
-				k.sendRaw(f)
+		a := m.addClusterWithHandler("a", func(c *agentConn) {
+			c.grantTo(c.handshake())
+			// The first report is valid and small.
+			c.agent.update(func() { c.agent.cluster.State = small })
+			c.sent = nil
+			c.flush()
+			for _, f := range emptyDelta(c.agent.t) {
+				c.sendRaw(f)
 			}
-			for k.receive() != nil {
+			for c.receive() != nil {
 			}
 		}, continuous)
-		a.count(func() { a.hello.Epoch = small.Epoch })
-		s.pass(5 * time.Minute)
-		// Without growth it would be called some four times a second.
-		if n := s.dialsOf("a"); n < 8 || n > 40 {
-			t.Errorf("it was called %d times in 5 minutes, want some 20", n)
+		a.update(func() { a.hello.Epoch = small.Epoch })
+		m.advance(5 * time.Minute)
+		// With a constant delay there would be about four dials per second.
+		if n := m.dials("a"); n < 8 || n > 40 {
+			t.Errorf("got %d dials in 5 min, want about 20", n)
 		}
-		s.wantReason("a", ProtocolError)
-	}, withMemory(1<<30, 1<<20))
+		m.wantReason("a", ProtocolError)
+	}, withBudget(1<<30, 1<<20))
 }
 
-// TestMemoryIsGivenBack follows a cluster to its end in all ways that there are.
-func TestMemoryIsGivenBack(t *testing.T) {
-	for name, end := range map[string]func(s *stage, a *agent){
-		"nobody asks any more": func(s *stage, _ *agent) { s.pass(10 * time.Minute) },
-		"it is suspended": func(s *stage, _ *agent) {
-			s.edit("a", func(c *Cluster) { c.Suspended = true })
-			s.pass(10 * time.Minute)
-			s.edit("a", func(c *Cluster) { c.Suspended = false })
-			s.pass(10 * time.Minute)
+// TestMemoryIsReleased ends sessions in several ways, after which no memory may be in use.
+func TestMemoryIsReleased(t *testing.T) {
+	for name, end := range map[string]func(m *testMaster, a *fakeAgent){
+		"no more requests": func(m *testMaster, _ *fakeAgent) { m.advance(10 * time.Minute) },
+		"suspended": func(m *testMaster, _ *fakeAgent) {
+			m.edit("a", func(c *Cluster) { c.Suspended = true })
+			m.advance(10 * time.Minute)
+			m.edit("a", func(c *Cluster) { c.Suspended = false })
+			m.advance(10 * time.Minute)
 		},
-		"it is removed": func(s *stage, _ *agent) {
-			s.registry.remove("a")
-			s.sessions.Sync("a")
-			s.pass(time.Second)
+		"removed": func(m *testMaster, _ *fakeAgent) {
+			m.registry.remove("a")
+			m.sessions.Sync("a")
+			m.advance(time.Second)
 		},
-		"another cluster is expected": func(s *stage, _ *agent) {
-			s.edit("a", func(c *Cluster) { c.ExpectedUID = "another" })
-			s.pass(time.Second)
+		"another expected UID": func(m *testMaster, _ *fakeAgent) {
+			m.edit("a", func(c *Cluster) { c.ExpectedUID = "another" })
+			m.advance(time.Second)
 		},
-		"a snapshot is cut short": func(s *stage, a *agent) {
-			a.play(func(k *talk) {
-				k.grantTo(k.handshake())
-				k.sendRaw(emptyContainers(a.t)[0])
-				_ = k.conn.CloseNow()
+		"an incomplete snapshot": func(m *testMaster, a *fakeAgent) {
+			a.setHandler(func(c *agentConn) {
+				c.grantTo(c.handshake())
+				c.sendRaw(emptyContainers(a.t)[0])
+				_ = c.conn.CloseNow()
 			})
-			s.edit("a", func(c *Cluster) { c.RequestPeriod = 2 * time.Second })
-			s.pass(10 * time.Minute)
+			m.edit("a", func(c *Cluster) { c.RequestPeriod = 2 * time.Second })
+			m.advance(10 * time.Minute)
 		},
-		"a bookmark that does not fit": func(s *stage, a *agent) {
-			a.play(func(k *talk) {
-				k.grantTo(k.handshake())
-				k.sendRaw(emptyDelta(a.t)[0])
-				k.send(&wire.Bookmark{Seq: 1 << 40})
-				for k.receive() != nil {
+		"a wrong bookmark": func(m *testMaster, a *fakeAgent) {
+			a.setHandler(func(c *agentConn) {
+				c.grantTo(c.handshake())
+				c.sendRaw(emptyDelta(a.t)[0])
+				c.send(&wire.Bookmark{Seq: 1 << 40})
+				for c.receive() != nil {
 				}
 			})
-			s.edit("a", func(c *Cluster) { c.RequestPeriod = 2 * time.Second })
-			s.pass(10 * time.Minute)
+			m.edit("a", func(c *Cluster) { c.RequestPeriod = 2 * time.Second })
+			m.advance(10 * time.Minute)
 		},
-		"changes": func(s *stage, a *agent) {
+		"changes": func(m *testMaster, a *fakeAgent) {
 			for range 20 {
 				a.change(10)
-				s.pass(time.Second)
-				s.get("a")
+				m.advance(time.Second)
+				m.get("a")
 			}
-			s.pass(10 * time.Minute)
+			m.advance(10 * time.Minute)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			act(t, func(t *testing.T, s *stage) {
-				a := s.cluster("a")
-				s.get("a")
-				if s.config.Budget.Used() == 0 {
-					t.Error("a cluster takes nothing")
+			withMaster(t, func(t *testing.T, m *testMaster) {
+				a := m.addCluster("a")
+				m.get("a")
+				if m.config.Budget.Used() == 0 {
+					t.Error("no memory is reserved for a cluster with a report")
 				}
-				end(s, a)
-				s.wantMemory(0)
-			}, withMemory(1<<30, 1<<30))
+				end(m, a)
+				m.wantUsedMemory(0)
+			}, withBudget(1<<30, 1<<30))
 		})
 	}
 }
 
-// TestAHostileClusterGivesWay has an honest cluster come when a hostile one has taken
-// everything.
-func TestAHostileClusterGivesWay(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("hostile", continuous)
-		s.pass(5 * time.Second)
-		// More of its report is about to be decoded, and takes all that is free.
-		account := s.config.Budget.Account("hostile")
-		if err := account.Reserve(4<<20 - s.config.Budget.Used()); err != nil {
+// TestClusterAboveItsShareIsEvicted registers a second cluster when the first one has used up the budget.
+func TestClusterAboveItsShareIsEvicted(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("hostile", continuous)
+		m.advance(5 * time.Second)
+		// The first cluster reserves the rest for a message.
+		account := m.config.Budget.Account("hostile")
+		if err := account.Reserve(4<<20 - m.config.Budget.Used()); err != nil {
 			t.Fatal(err)
 		}
-		s.cluster("honest", continuous, func(c *Cluster) { c.SessionDuration = time.Hour })
-		v := s.get("honest")
-		o := s.wantReason("hostile", ProtocolError)
+		m.addCluster("honest", continuous, func(c *Cluster) { c.SessionDuration = time.Hour })
+		r := m.get("honest")
+		o := m.wantReason("hostile", ProtocolError)
 		if !strings.Contains(o.Message, budget.TotalFlag) {
-			t.Errorf("told %q", o.Message)
+			t.Errorf("message is %q, want it to name the flag", o.Message)
 		}
-		if v, ok := s.sessions.LastReport("hostile"); ok && v.State != nil {
-			t.Error("the hostile cluster's State is still there")
+		if r, ok := m.sessions.LastReport("hostile"); ok && r.State != nil {
+			t.Error("the State of the cluster above its share was not dropped")
 		}
 		for range 60 {
-			s.pass(5 * time.Second)
-			if got := s.get("honest"); got.Term != v.Term {
-				t.Fatal("the honest cluster lost its session")
+			m.advance(5 * time.Second)
+			if got := m.get("honest"); got.Term != r.Term {
+				t.Fatal("the session of the cluster within its share ended")
 			}
 		}
-	}, withMemory(4<<20, 0))
+	}, withBudget(4<<20, 0))
 }
 
 func TestStatesOfTheSameSizeAllFit(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		for i := range 5 {
-			a := s.cluster(name(i), continuous)
-			a.count(func() {
-				a.world = statetest.New(uint64(i), 20, 200)
-				a.hello.Epoch = a.world.State.Epoch
+			a := m.addCluster(clusterName(i), continuous)
+			a.update(func() {
+				a.cluster = statetest.New(uint64(i), 20, 200)
+				a.hello.Epoch = a.cluster.State.Epoch
 			})
 		}
-		s.pass(20 * time.Second)
+		m.advance(20 * time.Second)
 		for i := range 5 {
-			if v := s.get(name(i)); v.State.Len(state.KindPod) != 200 {
-				t.Errorf("%s has %d pods", name(i), v.State.Len(state.KindPod))
+			if r := m.get(clusterName(i)); r.State.Len(state.KindPod) != 200 {
+				t.Errorf("%s has %d pods, want 200", clusterName(i), r.State.Len(state.KindPod))
 			}
 		}
-		t.Logf("5 clusters take %d KiB", s.config.Budget.Used()>>10)
-	}, withMemory(4<<20, 2<<20))
+		t.Logf("5 clusters take %d KiB", m.config.Budget.Used()>>10)
+	}, withBudget(4<<20, 2<<20))
 }

@@ -8,19 +8,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-func TestMetricsTellWhatHappensAndWhatStands(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a")
-		s.register("b")
-		s.scripted("c", func(k *talk) { k.receive() })
-		s.cluster("d", func(c *Cluster) { c.IdleRefresh = time.Hour })
-		s.get("a")
-		s.get("a")
-		s.wantUnreachable("b", DialFailed)
-		go func() { _, _ = s.await("c", time.Second) }()
-		s.pass(0)
-		s.pass(200 * time.Millisecond)
-		if err := testutil.GatherAndCompare(s.metrics, strings.NewReader(`
+func TestMetrics(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a")
+		m.register("b")
+		m.addClusterWithHandler("c", func(c *agentConn) { c.receive() })
+		m.addCluster("d", func(c *Cluster) { c.IdleRefresh = time.Hour })
+		m.get("a")
+		m.get("a")
+		m.wantUnreachable("b", DialFailed)
+		go func() { _, _ = m.await("c", time.Second) }()
+		m.advance(0)
+		m.advance(200 * time.Millisecond)
+		if err := testutil.GatherAndCompare(m.metrics, strings.NewReader(`
 # HELP rollcall_cache_requests_total Requests for a cluster's report by result: hit (in memory), stored (loaded from the store), miss (waited for a report), or failed.
 # TYPE rollcall_cache_requests_total counter
 rollcall_cache_requests_total{result="failed"} 1
@@ -52,7 +52,7 @@ rollcall_waiting_readers 1
 `), "rollcall_cache_requests_total", "rollcall_dials_total", "rollcall_queue_length", "rollcall_oldest_report_age_seconds", "rollcall_sessions", "rollcall_waiting_readers"); err != nil {
 			t.Error(err)
 		}
-		if received := testutil.ToFloat64(s.sessions.metrics.received); received == 0 {
+		if received := testutil.ToFloat64(m.sessions.metrics.received); received == 0 {
 			t.Error("no bytes were counted")
 		}
 	})

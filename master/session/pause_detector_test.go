@@ -10,11 +10,11 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// freeze has this master not run for so long: it notes nothing meanwhile, and what wakes
-// it is the end. It is to be called when an agent's silence would be over at that end.
-func (s *stage) freeze(d time.Duration) {
-	s.t.Helper()
-	p := s.sessions.pauses
+// pauseProcess simulates that this process does not run for d: the detector's timer does not fire. It is
+// called when the agent's timeout ends with the pause.
+func (m *testMaster) pauseProcess(d time.Duration) {
+	m.t.Helper()
+	p := m.sessions.pauses
 	p.mu.Lock()
 	p.ticker.Reset(24 * time.Hour)
 	p.mu.Unlock()
@@ -25,119 +25,119 @@ func (s *stage) freeze(d time.Duration) {
 	synctest.Wait()
 }
 
-// slow is a cluster of which a report comes every 5 s.
-func slow(c *Cluster) {
+// slowReports sets a period of 5 s.
+func slowReports(c *Cluster) {
 	c.RequestPeriod, c.CacheTTL, c.SessionDuration = 5*time.Second, 12*time.Second, 10*time.Minute
 }
 
-func TestThisMastersPauseIsNotTheAgentsSilence(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+func TestPauseOfTheMasterIsNotSilenceOfTheAgent(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		resume := make(chan struct{})
-		a := s.scripted("a", func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
-			<-resume // what it sends meanwhile is not read
-			k.flush()
-			for k.receive() != nil {
+		a := m.addClusterWithHandler("a", func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
+			<-resume // what it would send during the pause is not read
+			c.flush()
+			for c.receive() != nil {
 			}
-		}, slow)
-		s.get("a")
-		s.freeze(15 * time.Second)
-		s.wantPhase("a", Reporting)
-		o := s.wantReason("a", Succeeded)
-		want(t, "last end", o.LastEndReason, "")
+		}, slowReports)
+		m.get("a")
+		m.pauseProcess(15 * time.Second)
+		m.wantPhase("a", Reporting)
+		o := m.wantReason("a", Succeeded)
+		wantEqual(t, "last end reason", o.LastEndReason, "")
 		close(resume)
 		synctest.Wait()
-		s.get("a")
-		want(t, "sessions", a.sessions(), 1)
-		if !strings.Contains(s.logged.String(), "was paused") {
-			t.Errorf("logged: %s", s.logged)
+		m.get("a")
+		wantEqual(t, "sessions", a.sessionCount(), 1)
+		if !strings.Contains(m.logs.String(), "was paused") {
+			t.Errorf("log is %q, want it to mention the pause", m.logs)
 		}
 	})
 }
 
-func TestAnAgentThatIsSilentAfterAPauseIsLeft(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+func TestAgentThatIsSilentAfterAPauseIsAborted(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		end := make(chan struct{})
-		s.scripted("a", func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
+		m.addClusterWithHandler("a", func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
 			<-end
-		}, slow)
-		s.get("a")
-		s.freeze(15 * time.Second)
-		s.wantPhase("a", Reporting)
-		s.pass(wire.SilenceTimeout(5*time.Second) - time.Second)
-		o := s.wantReason("a", DialFailed)
-		want(t, "last end", o.LastEndReason, endSilent)
+		}, slowReports)
+		m.get("a")
+		m.pauseProcess(15 * time.Second)
+		m.wantPhase("a", Reporting)
+		m.advance(wire.SilenceTimeout(5*time.Second) - time.Second)
+		o := m.wantReason("a", DialFailed)
+		wantEqual(t, "last end reason", o.LastEndReason, endSilent)
 		if want := "no message from the agent for 15s"; o.Message != want {
-			t.Errorf("told: %s; want: %s", o.Message, want)
+			t.Errorf("message is %q, want %q", o.Message, want)
 		}
 		close(end)
 	})
 }
 
-func TestASessionThatBrokeInAPauseBeginsAnewAndIsNotTheAgentsFault(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", slow)
+func TestConnectionThatBreaksDuringAPauseIsNoFailure(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", slowReports)
 		thaw := make(chan struct{})
-		a.play(func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
+		a.setHandler(func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
 			<-thaw
-			a.play(nil)
-			_ = k.conn.Close(wire.CloseSilent, "no Ack for 15s")
+			a.setHandler(nil)
+			_ = c.conn.Close(wire.CloseSilent, "no Ack for 15s")
 		})
-		s.get("a")
-		s.freeze(14 * time.Second)
+		m.get("a")
+		m.pauseProcess(14 * time.Second)
 		close(thaw)
-		s.pass(time.Millisecond)
-		o := s.wantReason("a", Succeeded)
-		want(t, "ready", o.Ready.String(), "True")
-		want(t, "message", o.Message, "")
-		want(t, "last end", o.LastEndReason, endPaused)
-		s.get("a")
-		want(t, "sessions", a.sessions(), 2)
-		if a.report(1).Base == nil {
+		m.advance(time.Millisecond)
+		o := m.wantReason("a", Succeeded)
+		wantEqual(t, "ready", o.Ready.String(), "True")
+		wantEqual(t, "message", o.Message, "")
+		wantEqual(t, "last end reason", o.LastEndReason, endPaused)
+		m.get("a")
+		wantEqual(t, "sessions", a.sessionCount(), 2)
+		if a.request(1).Base == nil {
 			t.Error("the second session has no base")
 		}
 	})
 }
 
-func TestWhatBreaksAfterASessionThatAPauseBrokeIsTheAgentsFault(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", slow)
+func TestConnectionThatBreaksAfterAPauseIsAFailure(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", slowReports)
 		thaw := make(chan struct{})
-		a.play(func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
+		a.setHandler(func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
 			<-thaw
-			_ = k.conn.Close(wire.CloseSilent, "no Ack for 15s")
+			_ = c.conn.Close(wire.CloseSilent, "no Ack for 15s")
 		})
-		s.get("a")
-		s.freeze(14 * time.Second)
+		m.get("a")
+		m.pauseProcess(14 * time.Second)
 		close(thaw)
-		s.pass(time.Millisecond)
-		s.wantPhase("a", Backoff)
-		want(t, "sessions", a.sessions(), 2)
+		m.advance(time.Millisecond)
+		m.wantPhase("a", Backoff)
+		wantEqual(t, "sessions", a.sessionCount(), 2)
 	})
 }
 
-func TestACallThatAPauseMadeTooLongIsMadeAgain(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", slow)
-		a.play(func(k *talk) {
-			a.play(nil)
-			<-time.After(12 * time.Second) // its Hello waits to be read
-			_ = k.conn.Close(websocket.StatusNormalClosure, "")
+func TestDialThatTimesOutDuringAPauseIsRepeated(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", slowReports)
+		a.setHandler(func(c *agentConn) {
+			a.setHandler(nil)
+			<-time.After(12 * time.Second) // its Hello comes after the timeout
+			_ = c.conn.Close(websocket.StatusNormalClosure, "")
 		})
-		release := s.sessions.Watch("a")
+		release := m.sessions.Watch("a")
 		defer release()
-		s.pass(100 * time.Millisecond)
-		s.freeze(dialTimeout)
-		s.pass(3 * time.Second)
-		o := s.wantReason("a", Succeeded)
-		want(t, "dials", s.dialsOf("a"), 2)
-		want(t, "last end", o.LastEndReason, "")
+		m.advance(100 * time.Millisecond)
+		m.pauseProcess(dialTimeout)
+		m.advance(3 * time.Second)
+		o := m.wantReason("a", Succeeded)
+		wantEqual(t, "dials", m.dials("a"), 2)
+		wantEqual(t, "last end reason", o.LastEndReason, "")
 	})
 }

@@ -9,113 +9,113 @@ import (
 	"time"
 )
 
-func TestGateLetsTheUrgentInFirstAndTheOthersInTheirOrder(t *testing.T) {
+func TestPrioritySemaphoreServesUrgentWaitersFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newPrioritySemaphore(1)
-		leave, err := g.acquire(t.Context(), never)
+		s := newPrioritySemaphore(1)
+		release, err := s.acquire(t.Context(), never)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var mu sync.Mutex
 		var order []string
 		urgent := false
-		for _, who := range []string{"first", "second", "urgent"} {
+		for _, waiterName := range []string{"first", "second", "urgent"} {
 			go func() {
-				leave, err := g.acquire(t.Context(), func() bool { return urgent && who == "urgent" })
+				release, err := s.acquire(t.Context(), func() bool { return urgent && waiterName == "urgent" })
 				if err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
-				order = append(order, who)
+				order = append(order, waiterName)
 				mu.Unlock()
-				leave()
+				release()
 			}()
 			synctest.Wait()
 		}
-		urgent = true // as when a reader comes while it queues
-		leave()
+		urgent = true // a reader arrives while it waits
+		release()
 		synctest.Wait()
 		if len(order) != 3 || order[0] != "urgent" || order[1] != "first" {
-			t.Errorf("the order was %v", order)
+			t.Errorf("order is %v, want the urgent waiter first", order)
 		}
-		want(t, "free", g.free, 1)
+		wantEqual(t, "free slots", s.free, 1)
 	})
 }
 
-func TestGateKeepsNoPlaceForWhoGaveUp(t *testing.T) {
+func TestPrioritySemaphoreReleasesSlotsOfCancelledWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newPrioritySemaphore(1)
-		leave, _ := g.acquire(t.Context(), never)
+		s := newPrioritySemaphore(1)
+		release, _ := s.acquire(t.Context(), never)
 		ctx, cancel := context.WithCancel(t.Context())
-		gaveUp := make(chan error)
+		result := make(chan error)
 		go func() {
-			_, err := g.acquire(ctx, never)
-			gaveUp <- err
+			_, err := s.acquire(ctx, never)
+			result <- err
 		}()
 		synctest.Wait()
 		cancel()
-		if err := <-gaveUp; !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
+		if err := <-result; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want context.Canceled", err)
 		}
-		leave()
-		want(t, "free", g.free, 1)
+		release()
+		wantEqual(t, "free slots", s.free, 1)
 
-		// Called and cancelled at the same time: the place is handed on.
-		leave, _ = g.acquire(t.Context(), never)
-		ticket := &waiter{urgent: never, granted: make(chan struct{})}
-		g.waiters = append(g.waiters, ticket)
-		leave()
-		want(t, "free while somebody is called", g.free, 0)
-		g.withdraw(ticket)
-		want(t, "free", g.free, 1)
+		// If a waiter is granted a slot and cancelled at the same time, the slot is released.
+		release, _ = s.acquire(t.Context(), never)
+		w := &waiter{urgent: never, granted: make(chan struct{})}
+		s.waiters = append(s.waiters, w)
+		release()
+		wantEqual(t, "free slots while a waiter has one", s.free, 0)
+		s.withdraw(w)
+		wantEqual(t, "free slots", s.free, 1)
 	})
 }
 
 func never() bool { return false }
 
-func TestHandshakesAreBoundedAndReadersComeFirst(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+func TestHandshakesAreLimitedAndReadersComeFirst(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		var mu sync.Mutex
-		now, most := 0, 0
-		slow := func(k *talk) {
+		active, maximum := 0, 0
+		slow := func(c *agentConn) {
 			mu.Lock()
-			now++
-			most = max(most, now)
+			active++
+			maximum = max(maximum, active)
 			mu.Unlock()
 			<-time.After(5 * time.Second)
 			mu.Lock()
-			now--
+			active--
 			mu.Unlock()
-			k.serve()
+			c.serve()
 		}
 		for i := range 90 {
-			s.scripted(name(i), slow, func(c *Cluster) { c.Continuous = true })
+			m.addClusterWithHandler(clusterName(i), slow, func(c *Cluster) { c.Continuous = true })
 		}
-		s.scripted("read", slow)
-		s.pass(time.Second)
+		m.addClusterWithHandler("read", slow)
+		m.advance(time.Second)
 		start := time.Now()
-		s.get("read")
+		m.get("read")
 		if waited := time.Since(start); waited > 10*time.Second {
-			t.Errorf("the reader waited %s behind clusters that nobody reads", waited)
+			t.Errorf("the request waited %s, want at most 10 s", waited)
 		}
 		mu.Lock()
-		n := most
+		n := maximum
 		mu.Unlock()
-		want(t, "at once", n, maxHandshakes)
+		wantEqual(t, "handshakes at a time", n, maxHandshakes)
 	})
 }
 
-func TestGateTellsHowManyWait(t *testing.T) {
+func TestPrioritySemaphoreCountsWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newPrioritySemaphore(1)
-		leave, _ := g.acquire(t.Context(), nil)
+		s := newPrioritySemaphore(1)
+		release, _ := s.acquire(t.Context(), nil)
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _, _ = g.acquire(ctx, nil) }()
+		go func() { _, _ = s.acquire(ctx, nil) }()
 		synctest.Wait()
-		want(t, "waiting", g.waiting(), 1)
+		wantEqual(t, "waiting", s.waiting(), 1)
 		cancel()
 		synctest.Wait()
-		want(t, "waiting, after it gave up", g.waiting(), 0)
-		leave()
+		wantEqual(t, "waiting after the cancellation", s.waiting(), 0)
+		release()
 	})
 }

@@ -16,17 +16,17 @@ import (
 	"rollcall.dev/rollcall/test/redistest"
 )
 
-// master is a process with a real Redis behind it, in real time.
-type master struct {
+// redisMaster is a master with a real Redis, in real time.
+type redisMaster struct {
 	*Sessions
 	store *rediscache.Cache
 	log   *bytes.Buffer
 	stop  func()
 }
 
-func startMaster(t *testing.T, r Registry, a *agent, url string) *master {
+func startRedisMaster(t *testing.T, r Registry, a *fakeAgent, url string) *redisMaster {
 	t.Helper()
-	m := &master{log: &bytes.Buffer{}}
+	m := &redisMaster{log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(m.log, nil))
 	store, err := rediscache.New(rediscache.Config{URL: url, Log: log})
 	if err != nil {
@@ -51,23 +51,23 @@ func startMaster(t *testing.T, r Registry, a *agent, url string) *master {
 	return m
 }
 
-func (m *master) get(t *testing.T) *Report {
+func (m *redisMaster) get(t *testing.T) *Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	v, err := m.Await(ctx, "a")
+	r, err := m.Await(ctx, "a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v
+	return r
 }
 
-func TestMasterRestartsOnRedisAndOutlivesIt(t *testing.T) {
+func TestMasterRestartsFromRedisAndRunsWithoutIt(t *testing.T) {
 	server := redistest.Start(t)
-	r := &registry{clusters: map[string]Cluster{"a": {
+	r := &fakeRegistry{clusters: map[string]Cluster{"a": {
 		Name: "a", Endpoint: "ws://a:1", RequestPeriod: 100 * time.Millisecond, SessionDuration: time.Minute, CacheTTL: 30 * time.Second,
 	}}}
-	a := newAgent(t, "a")
+	a := newFakeAgent(t, "a")
 	defer a.close()
 	var closed atomic.Bool
 	a.admit = func(w http.ResponseWriter, _ *http.Request) bool {
@@ -77,36 +77,36 @@ func TestMasterRestartsOnRedisAndOutlivesIt(t *testing.T) {
 		return !closed.Load()
 	}
 
-	first := startMaster(t, r, a, server.URL())
+	first := startRedisMaster(t, r, a, server.URL())
 	first.get(t)
 	a.change(5)
-	cachetest.Eventually(t, "a change arrives", func() bool { return first.get(t).State.Seq == a.state().Seq })
+	cachetest.Eventually(t, "the change is reported", func() bool { return first.get(t).State.Seq == a.state().Seq })
 	before := first.get(t)
 	first.stop()
 
 	closed.Store(true)
-	second := startMaster(t, r, a, server.URL())
+	second := startRedisMaster(t, r, a, server.URL())
 	defer func() { second.stop() }()
-	v := second.get(t)
-	wantSameUnderANewTerm(t, v, before)
-	cachetest.WantState(t, v.State, before.State)
-	if off := v.ExpiresAt.Sub(before.ExpiresAt).Abs(); off > 2*time.Second {
-		t.Errorf("its time ends %s off", off)
+	restored := second.get(t)
+	wantSameUnderANewTerm(t, restored, before)
+	cachetest.WantState(t, restored.State, before.State)
+	if off := restored.ExpiresAt.Sub(before.ExpiresAt).Abs(); off > 2*time.Second {
+		t.Errorf("the restored report expires %s off", off)
 	}
 
 	server.Stop()
 	closed.Store(false)
 	cachetest.Eventually(t, "reports arrive without Redis", func() bool { return second.get(t).Term > before.Term })
 	a.change(5)
-	cachetest.Eventually(t, "changes too", func() bool { return second.get(t).State.Seq == a.state().Seq })
+	cachetest.Eventually(t, "the change is reported without Redis", func() bool { return second.get(t).State.Seq == a.state().Seq })
 	server.Start()
-	cachetest.Eventually(t, "Redis has the latest again", func() bool {
+	cachetest.Eventually(t, "Redis has the last report again", func() bool {
 		e, err := second.store.Load(t.Context(), "a", time.Minute)
 		return err == nil && e.State.Seq == a.state().Seq
 	})
 	second.stop()
 	if n := strings.Count(second.log.String(), "redis"); n < 2 {
-		t.Errorf("logged %q", second.log)
+		t.Errorf("log is %q, want two lines about redis", second.log)
 	}
 	second.stop = func() {}
 }

@@ -10,73 +10,73 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// TestWhatAnAgentReportsOfOldIsObserved has an agent lose its API server for a minute,
-// and go on reporting.
-func TestWhatAnAgentReportsOfOldIsObserved(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+// TestStaleSectionsAreInTheStatus runs an agent that loses its API server for two minutes, and continues to
+// report.
+func TestStaleSectionsAreInTheStatus(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		var mu sync.Mutex
-		var lost time.Time // since when the API server is away; zero: it is there
-		lose := func(at time.Time) {
+		var lostAt time.Time // when the API server was lost, or zero
+		setLostAt := func(at time.Time) {
 			mu.Lock()
 			defer mu.Unlock()
-			lost = at
+			lostAt = at
 		}
-		s.scripted("a", func(k *talk) {
-			k.grantTo(k.handshake())
-			k.flush()
+		m.addClusterWithHandler("a", func(c *agentConn) {
+			c.grantTo(c.handshake())
+			c.flush()
 			go func() {
-				for k.receive() != nil {
+				for c.receive() != nil {
 				}
 			}()
 			for n := 0; ; n++ {
 				<-time.After(time.Second)
-				b, e, age := k.bookmark(k.held), state.SectionError{}, time.Duration(0)
+				b, e, age := c.bookmark(c.sent), state.SectionError{}, time.Duration(0)
 				mu.Lock()
-				since := lost
+				since := lostAt
 				mu.Unlock()
 				if !since.IsZero() {
-					age = time.Since(since) + time.Duration(n)*time.Millisecond // clocks are never exact
+					age = time.Since(since) + time.Duration(n)*time.Millisecond // ages are never exact
 					e = state.SectionError{Reason: "Disconnected", Message: fmt.Sprintf("dial from port %d: refused", n)}
 				}
 				b.Ages[state.SectionPods] = age
-				if !k.send(&wire.Status{Section: state.SectionPods, Age: age, Error: e}) || !k.send(b) {
+				if !c.send(&wire.Status{Section: state.SectionPods, Age: age, Error: e}) || !c.send(b) {
 					return
 				}
 			}
 		}, func(c *Cluster) { c.SessionDuration = time.Hour })
-		release := s.sessions.Watch("a")
+		release := m.sessions.Watch("a")
 		defer release()
-		s.pass(5 * time.Second)
-		want(t, "stale while all is well", s.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
+		m.advance(5 * time.Second)
+		wantEqual(t, "stale before the outage", m.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
 
-		away := time.Now()
-		lose(away)
-		s.pass(2500 * time.Millisecond)
-		want(t, "stale within the TTL", s.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
-		s.pass(2 * time.Second)
-		o := s.wantReason("a", Succeeded)
+		lost := time.Now()
+		setLostAt(lost)
+		m.advance(2500 * time.Millisecond)
+		wantEqual(t, "stale within the TTL", m.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
+		m.advance(2 * time.Second)
+		o := m.wantReason("a", Succeeded)
 		pods := o.Stale[state.SectionPods]
-		if pods.Error.Reason != "Disconnected" || pods.Since.Sub(away).Abs() > 50*time.Millisecond || o.Stale[state.SectionNodes] != (StaleSection{}) {
-			t.Errorf("stale: %+v, want pods since %s alone", o.Stale, away)
+		if pods.Error.Reason != "Disconnected" || pods.Since.Sub(lost).Abs() > 50*time.Millisecond || o.Stale[state.SectionNodes] != (StaleSection{}) {
+			t.Errorf("stale is %+v, want only pods, since %s", o.Stale, lost)
 		}
-		// Health has an end too: the pods cannot be read for longer than a minute.
-		s.pass(time.Minute)
+		// The cluster becomes unhealthy when its pods could not be read for a minute.
+		m.advance(time.Minute)
 		before := o
-		if o = s.sessions.Status("a"); !before.Summary.Healthy || o.Summary.Healthy {
+		if o = m.sessions.Status("a"); !before.Summary.Healthy || o.Summary.Healthy {
 			t.Errorf("healthy: %v at first and %v after a minute, want true and false", before.Summary.Healthy, o.Summary.Healthy)
 		}
-		s.pass(time.Minute)
-		if again := s.wantReason("a", Succeeded); !again.equalIgnoringTimes(o) {
-			t.Errorf("it is news each time:\n got %+v\nwant %+v", again.Stale, o.Stale)
+		m.advance(time.Minute)
+		if again := m.wantReason("a", Succeeded); !again.equalIgnoringTimes(o) {
+			t.Errorf("the status changed while nothing but times did:\n got %+v\nwant %+v", again.Stale, o.Stale)
 		}
 
-		lose(time.Time{})
-		s.pass(2 * time.Second)
-		want(t, "stale when all is well again", s.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
+		setLostAt(time.Time{})
+		m.advance(2 * time.Second)
+		wantEqual(t, "stale after the recovery", m.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
 	})
 }
 
-func TestASectionIsStaleOnceItIsOlderThanTheTTL(t *testing.T) {
+func TestStaleSection(t *testing.T) {
 	now := time.Now()
 	e := state.SectionError{Reason: "Disconnected", Message: "refused"}
 	for name, tc := range map[string]struct {
@@ -84,19 +84,19 @@ func TestASectionIsStaleOnceItIsOlderThanTheTTL(t *testing.T) {
 		is      state.Section
 		stale   bool
 	}{
-		"fresh":                            {state.SectionPods, state.Section{ObservedAt: now}, false},
-		"with an error, within the TTL":    {state.SectionPods, state.Section{ObservedAt: now.Add(-10 * time.Second), Error: e}, false},
-		"with an error, older":             {state.SectionPods, state.Section{ObservedAt: now.Add(-11 * time.Second), Error: e}, true},
-		"without a word, older":            {state.SectionPods, state.Section{ObservedAt: now.Add(-11 * time.Second)}, true},
-		"never there":                      {state.SectionStorage, state.Section{Error: e}, false},
-		"usage, which is read seldom":      {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second)}, false},
-		"usage, of which a part is read":   {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second), Error: state.SectionError{Reason: "Partial"}}, false},
-		"usage, which cannot be read":      {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second), Error: e}, true},
-		"usage, which could never be read": {state.SectionUsage, state.Section{Error: e}, false},
+		"fresh":                         {state.SectionPods, state.Section{ObservedAt: now}, false},
+		"with an error, within the TTL": {state.SectionPods, state.Section{ObservedAt: now.Add(-10 * time.Second), Error: e}, false},
+		"with an error, older":          {state.SectionPods, state.Section{ObservedAt: now.Add(-11 * time.Second), Error: e}, true},
+		"without an error, older":       {state.SectionPods, state.Section{ObservedAt: now.Add(-11 * time.Second)}, true},
+		"never read":                    {state.SectionStorage, state.Section{Error: e}, false},
+		"usage, older than the TTL":     {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second)}, false},
+		"usage, partial":                {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second), Error: state.SectionError{Reason: "Partial"}}, false},
+		"usage, with an error":          {state.SectionUsage, state.Section{ObservedAt: now.Add(-14 * time.Second), Error: e}, true},
+		"usage, never read":             {state.SectionUsage, state.Section{Error: e}, false},
 	} {
 		got := staleSection(tc.section, tc.is, now, 10*time.Second, StaleSection{})
 		if got != (StaleSection{}) != tc.stale {
-			t.Errorf("%s: %+v", name, got)
+			t.Errorf("%s: got %+v, want stale %t", name, got, tc.stale)
 		}
 	}
 }

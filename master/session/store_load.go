@@ -21,7 +21,7 @@ func (w *worker) prepare(ctx context.Context) {
 	if fresh || blockedReason != "" || ctx.Err() != nil {
 		return
 	}
-	defer w.holdReportSize()
+	defer w.commitReportSize()
 	if e, err := w.loadFromStore(ctx); err == nil {
 		// The process that wrote the entry may have shown later reports to its readers before it was killed.
 		// With a new term this older report counts as newer than those.

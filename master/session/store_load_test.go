@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-func TestTimesOfTheStoreAreBounded(t *testing.T) {
+func TestTimesFromTheStoreAreClamped(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	spec := Cluster{CacheTTL: 10 * time.Second, SessionDuration: 30 * time.Minute}
 	for _, tc := range []struct {

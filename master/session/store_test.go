@@ -10,31 +10,31 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// watchedStore notes what is done to a Store, and can be slow or away.
-type watchedStore struct {
+// recordingStore records calls, and can be slow or fail.
+type recordingStore struct {
 	cache.Store
-	mu     sync.Mutex
-	saves  []time.Time
-	now    int // saves under way
-	most   int
-	loads  int
-	delay  time.Duration
-	broken error
+	mu        sync.Mutex
+	saves     []time.Time
+	active    int // saves in progress
+	maxActive int
+	loads     int
+	delay     time.Duration
+	err       error
 }
 
-func (w *watchedStore) Save(ctx context.Context, cluster string, e cache.Entry) error {
+func (w *recordingStore) Save(ctx context.Context, cluster string, e cache.Entry) error {
 	w.mu.Lock()
 	w.saves = append(w.saves, time.Now())
-	w.now++
-	w.most = max(w.most, w.now)
-	delay, broken := w.delay, w.broken
+	w.active++
+	w.maxActive = max(w.maxActive, w.active)
+	delay, broken := w.delay, w.err
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
-		w.now--
+		w.active--
 		w.mu.Unlock()
 	}()
-	if err := pause(ctx, delay); err != nil {
+	if err := sleep(ctx, delay); err != nil {
 		return err
 	}
 	if broken != nil {
@@ -43,12 +43,12 @@ func (w *watchedStore) Save(ctx context.Context, cluster string, e cache.Entry) 
 	return w.Store.Save(ctx, cluster, e)
 }
 
-func (w *watchedStore) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
+func (w *recordingStore) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
 	w.mu.Lock()
 	w.loads++
-	delay, broken := w.delay, w.broken
+	delay, broken := w.delay, w.err
 	w.mu.Unlock()
-	if err := pause(ctx, delay); err != nil {
+	if err := sleep(ctx, delay); err != nil {
 		return cache.Entry{}, err
 	}
 	if broken != nil {
@@ -57,9 +57,9 @@ func (w *watchedStore) Load(ctx context.Context, cluster string, ttl time.Durati
 	return w.Store.Load(ctx, cluster, ttl)
 }
 
-func (w *watchedStore) NextTerm(ctx context.Context, cluster string) (uint64, error) {
+func (w *recordingStore) NextTerm(ctx context.Context, cluster string) (uint64, error) {
 	w.mu.Lock()
-	broken := w.broken
+	broken := w.err
 	w.mu.Unlock()
 	if broken != nil {
 		return 0, broken
@@ -67,13 +67,13 @@ func (w *watchedStore) NextTerm(ctx context.Context, cluster string) (uint64, er
 	return w.Store.NextTerm(ctx, cluster)
 }
 
-func (w *watchedStore) set(f func()) {
+func (w *recordingStore) update(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f()
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error {
 	if d == 0 {
 		return nil
 	}
@@ -85,219 +85,219 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func watched(s *stage) *watchedStore {
-	w := &watchedStore{Store: s.store}
-	s.store = w
+func withRecordingStore(m *testMaster) *recordingStore {
+	w := &recordingStore{Store: m.store}
+	m.store = w
 	return w
 }
 
-func TestRestartedMasterAnswersFromTheStoreAtOnceAndGoesOnFromIt(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
-		s.get("a")
-		s.pass(2 * time.Second)
-		before := s.get("a")
+func TestRestartedMasterServesFromTheStoreAndResumes(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
+		m.get("a")
+		m.advance(2 * time.Second)
+		before := m.get("a")
 		hang := make(chan struct{})
-		a.play(func(k *talk) {
+		a.setHandler(func(c *agentConn) {
 			<-hang
-			k.serve()
+			c.serve()
 		})
-		s.restart()
+		m.restart()
 		start := time.Now()
-		v := s.get("a")
-		want(t, "waited", time.Since(start), 0)
-		wantSameUnderANewTerm(t, v, before)
-		want(t, "received", v.ReceivedAt, before.ReceivedAt)
-		want(t, "expires", v.ExpiresAt, before.ExpiresAt)
-		want(t, "uid", v.UID, before.UID)
-		want(t, "session", v.Session.ID, before.Session.ID)
-		want(t, "phase", v.Session.Phase, Idle)
-		want(t, "nodes", v.Summary.Nodes.Total, before.Summary.Nodes.Total)
+		r := m.get("a")
+		wantEqual(t, "waited", time.Since(start), 0)
+		wantSameUnderANewTerm(t, r, before)
+		wantEqual(t, "received", r.ReceivedAt, before.ReceivedAt)
+		wantEqual(t, "expires", r.ExpiresAt, before.ExpiresAt)
+		wantEqual(t, "uid", r.UID, before.UID)
+		wantEqual(t, "session", r.Session.ID, before.Session.ID)
+		wantEqual(t, "phase", r.Session.Phase, Idle)
+		wantEqual(t, "nodes", r.Summary.Nodes.Total, before.Summary.Nodes.Total)
 		close(hang)
-		s.pass(time.Second)
-		after := s.get("a")
-		if b := a.report(1).Base; b == nil || b.Seq != before.State.Seq {
-			t.Errorf("the new session's base is %+v", b)
+		m.advance(time.Second)
+		after := m.get("a")
+		if b := a.request(1).Base; b == nil || b.Seq != before.State.Seq {
+			t.Errorf("the new session's base is %+v, want the stored report", b)
 		}
 		if after.Term <= before.Term {
-			t.Errorf("term %d after %d", after.Term, before.Term)
+			t.Errorf("got term %d after %d, want a higher one", after.Term, before.Term)
 		}
 	})
 }
 
-func TestRestartedMasterResumesFromWhatHasExpired(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
-		s.get("a")
-		s.pass(2 * time.Second)
-		before := s.get("a")
-		s.stop()
+func TestRestartedMasterResumesFromAnExpiredReport(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
+		m.get("a")
+		m.advance(2 * time.Second)
+		before := m.get("a")
+		m.stop()
 		a.change(1)
-		s.pass(20 * time.Second)
-		s.config.Metrics = nil
-		s.run()
-		after := s.get("a")
-		if b := a.report(1).Base; b == nil || b.Seq != before.State.Seq {
+		m.advance(20 * time.Second)
+		m.config.Metrics = nil
+		m.start()
+		after := m.get("a")
+		if b := a.request(1).Base; b == nil || b.Seq != before.State.Seq {
 			t.Errorf("the new session's base is %+v, want seq %d", b, before.State.Seq)
 		}
-		want(t, "seq", after.State.Seq, a.state().Seq)
+		wantEqual(t, "seq", after.State.Seq, a.state().Seq)
 		if !after.ReceivedAt.After(before.ExpiresAt) || after.Session.Phase != Reporting {
-			t.Errorf("received at %s in the phase %s; what expired at %s is no answer", after.ReceivedAt, after.Session.Phase, before.ExpiresAt)
+			t.Errorf("got a report received at %s in the phase %s, want one received after %s", after.ReceivedAt, after.Session.Phase, before.ExpiresAt)
 		}
 	})
 }
 
-func TestDemandThatEndedDoesNotComeBackFromTheStore(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.CacheTTL, c.SessionDuration = 10*time.Second, 30*time.Minute })
-		release := s.sessions.Watch("a")
-		s.pass(5 * time.Second)
-		s.edit("a", func(c *Cluster) { c.Suspended = true })
+func TestEndedDemandIsNotRestored(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.CacheTTL, c.SessionDuration = 10*time.Second, 30*time.Minute })
+		release := m.sessions.Watch("a")
+		m.advance(5 * time.Second)
+		m.edit("a", func(c *Cluster) { c.Suspended = true })
 		release()
-		s.pass(30 * time.Second)
-		before := a.sessions()
-		s.edit("a", func(c *Cluster) { c.Suspended = false })
-		s.pass(30 * time.Second)
-		want(t, "sessions", a.sessions(), before)
-		s.wantIdle("a")
+		m.advance(30 * time.Second)
+		before := a.sessionCount()
+		m.edit("a", func(c *Cluster) { c.Suspended = false })
+		m.advance(30 * time.Second)
+		wantEqual(t, "sessions", a.sessionCount(), before)
+		m.wantIdle("a")
 	})
 }
 
-func TestClusterThatWasWantedIsDialedAgainAfterARestart(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
-		b := s.cluster("b", func(c *Cluster) { c.CacheTTL, c.SessionDuration = 10*time.Second, 2*time.Minute })
-		s.get("a")
-		s.get("b")
-		s.pass(25 * time.Second)
-		s.get("a")
-		s.pass(10 * time.Second) // b is still reporting, but nobody wants it any more
-		s.restart()
-		s.sessions.Sync("a")
-		s.sessions.Sync("b")
-		s.pass(time.Second)
-		s.wantPhase("a", Reporting)
-		s.wantPhase("b", Idle)
-		if a.sessions() < 2 || b.sessions() != 1 {
-			t.Errorf("%d and %d sessions", a.sessions(), b.sessions())
+func TestDemandIsRestoredAfterARestart(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
+		b := m.addCluster("b", func(c *Cluster) { c.CacheTTL, c.SessionDuration = 10*time.Second, 2*time.Minute })
+		m.get("a")
+		m.get("b")
+		m.advance(25 * time.Second)
+		m.get("a")
+		m.advance(10 * time.Second) // b still reports, but has no demand
+		m.restart()
+		m.sessions.Sync("a")
+		m.sessions.Sync("b")
+		m.advance(time.Second)
+		m.wantPhase("a", Reporting)
+		m.wantPhase("b", Idle)
+		if a.sessionCount() < 2 || b.sessionCount() != 1 {
+			t.Errorf("got %d and %d sessions, want at least 2 and 1", a.sessionCount(), b.sessionCount())
 		}
-		if v, ok := s.sessions.LastReport("b"); !ok || !v.Fresh(time.Now()) {
-			t.Error("what the Store has of b is not there")
+		if r, ok := m.sessions.LastReport("b"); !ok || !r.Fresh(time.Now()) {
+			t.Error("the stored report of b was not restored")
 		}
 	})
 }
 
-func TestWhatTheStoreHasOfAnotherClusterIsLeftAlone(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
-		s.get("a")
-		s.stop()
-		c, _ := s.registry.Cluster("a")
+func TestStoredReportOfAnotherClusterIsIgnored(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a", func(c *Cluster) { c.CacheTTL = 10 * time.Second })
+		m.get("a")
+		m.stop()
+		c, _ := m.registry.Cluster("a")
 		c.ExpectedUID = "uid-other"
-		s.registry.set(c)
-		s.config.Metrics = nil
-		s.run()
-		s.wantUnreachable("a", ClusterUIDMismatch)
+		m.registry.set(c)
+		m.config.Metrics = nil
+		m.start()
+		m.wantUnreachable("a", ClusterUIDMismatch)
 	})
 }
 
-func TestReportsAreSavedOnceAPeriodAndOneAtATime(t *testing.T) {
-	var w *watchedStore
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		w.set(func() { w.delay = 700 * time.Millisecond })
-		a.play(func(k *talk) { // ten flushes a second
-			g := k.grantTo(k.handshake())
+func TestReportsAreSavedOncePerPeriodAndOneAtATime(t *testing.T) {
+	var store *recordingStore
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		store.update(func() { store.delay = 700 * time.Millisecond })
+		a.setHandler(func(c *agentConn) { // ten reports per second
+			g := c.grantTo(c.handshake())
 			g.Period = 100 * time.Millisecond
-			k.flushUntilEnd(g)
+			c.serveSession(g)
 		})
-		s.get("a")
+		m.get("a")
 		for range 100 {
 			a.change(1)
-			s.pass(100 * time.Millisecond)
+			m.advance(100 * time.Millisecond)
 		}
-		w.mu.Lock()
-		saves, most := w.saves, w.most
-		w.mu.Unlock()
-		want(t, "at once", most, 1)
+		store.mu.Lock()
+		saves, maxActive := store.saves, store.maxActive
+		store.mu.Unlock()
+		wantEqual(t, "saves at a time", maxActive, 1)
 		if n := len(saves); n < 5 || n > 11 {
-			t.Errorf("%d saves in 10 s", n)
+			t.Errorf("got %d saves in 10 s, want 5 to 11", n)
 		}
 		for i := 1; i < len(saves); i++ {
 			if gap := saves[i].Sub(saves[i-1]); gap < time.Second {
-				t.Errorf("save %d came %s after the one before", i, gap)
+				t.Errorf("save %d came %s after the one before, want at least 1 s", i, gap)
 			}
 		}
-		s.stop()
-		e, err := w.Store.Load(context.Background(), "a", time.Hour)
+		m.stop()
+		e, err := store.Store.Load(context.Background(), "a", time.Hour)
 		if err != nil || e.State.Seq != a.state().Seq {
-			t.Errorf("what is left is %v, want seq %d: %v", e.State, a.state().Seq, err)
+			t.Errorf("the stored State is %v, want seq %d; error: %v", e.State, a.state().Seq, err)
 		}
-		s.config.Metrics = nil
-		s.run()
-	}, func(s *stage) { w = watched(s) })
+		m.config.Metrics = nil
+		m.start()
+	}, func(m *testMaster) { store = withRecordingStore(m) })
 }
 
-func TestStoreThatHangsOrFailsHoldsNobodyUp(t *testing.T) {
-	for name, spoil := range map[string]func(*watchedStore){
-		"hangs": func(w *watchedStore) { w.delay = time.Hour },
-		"fails": func(w *watchedStore) { w.broken = cache.ErrUnavailable },
+func TestSlowOrFailingStoreDoesNotDelayRequests(t *testing.T) {
+	for name, breakStore := range map[string]func(*recordingStore){
+		"hangs": func(store *recordingStore) { store.delay = time.Hour },
+		"fails": func(store *recordingStore) { store.err = cache.ErrUnavailable },
 	} {
 		t.Run(name, func(t *testing.T) {
-			var w *watchedStore
-			act(t, func(t *testing.T, s *stage) {
-				spoil(w)
-				s.cluster("a")
-				s.pass(time.Second)
+			var store *recordingStore
+			withMaster(t, func(t *testing.T, m *testMaster) {
+				breakStore(store)
+				m.addCluster("a")
+				m.advance(time.Second)
 				start := time.Now()
-				first := s.get("a")
+				first := m.get("a")
 				if waited := time.Since(start); waited > storeTimeout {
-					t.Errorf("the first GET waited %s", waited)
+					t.Errorf("the first request waited %s", waited)
 				}
 				for range 20 {
-					s.pass(time.Second)
-					s.get("a")
+					m.advance(time.Second)
+					m.get("a")
 				}
 				if first.Term == 0 {
-					t.Error("there was no term")
+					t.Error("the report has no term")
 				}
 				start = time.Now()
-				s.stop()
+				m.stop()
 				if took := time.Since(start); took > 3*time.Second {
-					t.Errorf("the end took %s", took)
+					t.Errorf("the shutdown took %s, want at most 3 s", took)
 				}
-				s.config.Metrics = nil
-				s.run()
-			}, func(s *stage) { w = watched(s) })
+				m.config.Metrics = nil
+				m.start()
+			}, func(m *testMaster) { store = withRecordingStore(m) })
 		})
 	}
 }
 
-func TestStoreIsAskedOnlyWhenNothingIsHeld(t *testing.T) {
-	var w *watchedStore
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a")
-		s.get("a")
+func TestStoreIsLoadedOnlyWithoutAReport(t *testing.T) {
+	var store *recordingStore
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a")
+		m.get("a")
 		for range 50 {
-			s.pass(time.Second)
-			s.get("a")
+			m.advance(time.Second)
+			m.get("a")
 		}
 		synctest.Wait()
-		w.mu.Lock()
-		loads := w.loads
-		w.mu.Unlock()
+		store.mu.Lock()
+		loads := store.loads
+		store.mu.Unlock()
 		if loads > 2 {
-			t.Errorf("%d loads", loads)
+			t.Errorf("got %d loads, want at most 2", loads)
 		}
-	}, func(s *stage) { w = watched(s) })
+	}, func(m *testMaster) { store = withRecordingStore(m) })
 }
 
-// wantSameUnderANewTerm is about a value that came from the Store: its writer may have
-// shown newer ones, so what is told of it comes behind all of them.
+// wantSameUnderANewTerm fails the test unless got has the state of before and a higher term. The process that
+// saved the report may have shown newer ones, so the restored report must count as newer than those.
 func wantSameUnderANewTerm(t *testing.T, got, before *Report) {
 	t.Helper()
-	want(t, "epoch", got.State.Epoch, before.State.Epoch)
-	want(t, "seq", got.State.Seq, before.State.Seq)
+	wantEqual(t, "epoch", got.State.Epoch, before.State.Epoch)
+	wantEqual(t, "seq", got.State.Seq, before.State.Seq)
 	if got.Term <= before.Term {
 		t.Errorf("term %d is not above %d", got.Term, before.Term)
 	}

@@ -11,219 +11,219 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-func TestIdleClusterIsAskedForOneSummaryNowAndThen(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
+func TestIdleClusterIsAskedForSummaries(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
 		synctest.Wait()
-		o := s.wantReason("a", Succeeded)
-		want(t, "nodes", o.Summary.Nodes.Total, 2)
-		want(t, "uid", o.UID, "uid-a")
-		want(t, "phase", o.Session.Phase, Idle)
-		if _, ok := s.sessions.LastReport("a"); ok {
-			t.Error("a summary gave a value")
+		o := m.wantReason("a", Succeeded)
+		wantEqual(t, "nodes", o.Summary.Nodes.Total, 2)
+		wantEqual(t, "uid", o.UID, "uid-a")
+		wantEqual(t, "phase", o.Session.Phase, Idle)
+		if _, ok := m.sessions.LastReport("a"); ok {
+			t.Error("got a report from a summary")
 		}
-		_, open, summaries, _ := a.seen()
-		want(t, "summaries at first sight", summaries, 1)
-		want(t, "connections", open, 0)
-		s.pass(time.Hour)
-		_, _, summaries, _ = a.seen()
-		want(t, "summaries after an hour", summaries, 13)
-		want(t, "sessions", a.sessions(), 0)
-		s.wantIdle("a")
+		_, open, summaries, _ := a.counts()
+		wantEqual(t, "summaries after the registration", summaries, 1)
+		wantEqual(t, "connections", open, 0)
+		m.advance(time.Hour)
+		_, _, summaries, _ = a.counts()
+		wantEqual(t, "summaries after an hour", summaries, 13)
+		wantEqual(t, "sessions", a.sessionCount(), 0)
+		m.wantIdle("a")
 	})
 }
 
-func TestWhatDidNotChangeIsNotSentAgain(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+func TestUnchangedPartsOfASummaryAreReused(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		problems := []state.Problem{{Kind: "NodeNotReady", What: "n1", Since: 7}}
 		requested := state.Resources{CPUMillis: 1500, MemoryBytes: 3 << 30, Extended: map[string]int64{"nvidia.com/gpu": 2, "hugepages-2Mi": 1 << 20}}
-		left := 0
-		a := s.cluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
-		a.play(func(k *talk) {
-			m := k.handshake()
+		reused := 0
+		a := m.addCluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
+		a.setHandler(func(c *agentConn) {
+			m := c.handshake()
 			if m == nil {
 				return
 			}
-			answer := summaryOf(k.agent.state())
+			answer := summaryOf(c.agent.state())
 			answer.Summary.Problems, answer.Summary.ProblemCount = problems, 1
 			answer.Summary.Requested = requested
 			answer.SameProblems = m.ProblemsHash == wire.HashProblems(problems)
-			answer.SameResources = m.ResourcesHash == wire.HashResources(k.identity(), &answer.Summary)
+			answer.SameResources = m.ResourcesHash == wire.HashResources(c.identity(), &answer.Summary)
 			if answer.SameProblems && answer.SameResources {
-				k.agent.count(func() { left++ })
+				c.agent.update(func() { reused++ })
 			}
-			k.send(answer)
-			_ = k.conn.CloseNow()
+			c.send(answer)
+			_ = c.conn.CloseNow()
 		})
-		s.pass(time.Hour)
-		o := s.wantReason("a", Succeeded)
+		m.advance(time.Hour)
+		o := m.wantReason("a", Succeeded)
 		if !reflect.DeepEqual(o.Summary.Problems, problems) {
 			t.Errorf("problems %+v, want %+v", o.Summary.Problems, problems)
 		}
 		if !reflect.DeepEqual(o.Summary.Requested, requested) {
 			t.Errorf("requested %+v, want %+v", o.Summary.Requested, requested)
 		}
-		if left < 10 {
-			t.Errorf("they were left out %d times", left)
+		if reused < 10 {
+			t.Errorf("parts were reused %d times, want at least 10", reused)
 		}
 	})
 }
 
-func TestIdleRefreshOfZeroIsNever(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.cluster("a")
-		s.pass(time.Hour)
-		want(t, "dials", s.dialsOf("a"), 0)
-		s.wantReason("a", AwaitingFirstContact)
-		s.edit("a", func(c *Cluster) { c.IdleRefresh = time.Minute })
-		s.pass(time.Hour)
-		want(t, "dials", s.dialsOf("a"), 60)
-		s.edit("a", func(c *Cluster) { c.IdleRefresh = 0 })
-		s.pass(time.Hour)
-		want(t, "dials", s.dialsOf("a"), 60)
+func TestIdleRefreshOfZeroDisablesSummaries(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.addCluster("a")
+		m.advance(time.Hour)
+		wantEqual(t, "dials", m.dials("a"), 0)
+		m.wantReason("a", AwaitingFirstContact)
+		m.edit("a", func(c *Cluster) { c.IdleRefresh = time.Minute })
+		m.advance(time.Hour)
+		wantEqual(t, "dials", m.dials("a"), 60)
+		m.edit("a", func(c *Cluster) { c.IdleRefresh = 0 })
+		m.advance(time.Hour)
+		wantEqual(t, "dials", m.dials("a"), 60)
 	})
 }
 
-func TestNoSummaryIsAskedForWhileASessionIsOpen(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.IdleRefresh = time.Minute })
-		release := s.sessions.Watch("a")
-		s.pass(time.Hour)
-		_, _, summaries, _ := a.seen()
+func TestNoSummaryIsRequestedDuringASession(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.IdleRefresh = time.Minute })
+		release := m.sessions.Watch("a")
+		m.advance(time.Hour)
+		_, _, summaries, _ := a.counts()
 		if summaries > 1 {
-			t.Errorf("%d summaries beside a session", summaries)
+			t.Errorf("got %d summaries during a session, want at most 1", summaries)
 		}
 		release()
-		s.pass(15*time.Second + time.Minute)
-		_, _, after, _ := a.seen()
-		want(t, "summaries after the session", after, summaries+1)
+		m.advance(15*time.Second + time.Minute)
+		_, _, after, _ := a.counts()
+		wantEqual(t, "summaries after the session", after, summaries+1)
 	})
 }
 
-func TestFailedRefreshIsToldButDelaysNobody(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		s.register("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
-		o := s.wantReason("a", DialFailed)
-		want(t, "ready", o.Ready, state.False)
-		want(t, "phase", o.Session.Phase, Idle)
-		a := newAgent(t, "a")
-		s.mu.Lock()
-		s.agents["a"] = a
-		s.mu.Unlock()
+func TestFailedSummaryDoesNotDelayRequests(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		m.register("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
+		o := m.wantReason("a", DialFailed)
+		wantEqual(t, "ready", o.Ready, state.False)
+		wantEqual(t, "phase", o.Session.Phase, Idle)
+		a := newFakeAgent(t, "a")
+		m.mu.Lock()
+		m.agents["a"] = a
+		m.mu.Unlock()
 		start := time.Now()
-		s.get("a")
-		want(t, "waited", time.Since(start), 0)
+		m.get("a")
+		wantEqual(t, "waited", time.Since(start), 0)
 	})
 }
 
-func TestReaderDoesNotWaitForARefresh(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a", func(c *Cluster) { c.IdleRefresh = time.Hour })
-		s.pass(0)
+func TestRequestDoesNotWaitForASummary(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a", func(c *Cluster) { c.IdleRefresh = time.Hour })
+		m.advance(0)
 		hang := make(chan struct{})
-		a.play(func(k *talk) {
-			if m := k.handshake(); m != nil && m.SummaryOnly {
+		a.setHandler(func(c *agentConn) {
+			if m := c.handshake(); m != nil && m.SummaryOnly {
 				<-hang
 				return
 			} else if m != nil {
-				k.flushUntilEnd(k.grantTo(m))
+				c.serveSession(c.grantTo(m))
 			}
 		})
-		s.edit("a", func(c *Cluster) { c.Endpoint = "ws://a:8443" }) // which makes a summary due
-		s.pass(time.Second)
-		_, open, summaries, _ := a.seen()
-		want(t, "refreshes under way", open, 1)
-		want(t, "summaries", summaries, 2)
+		m.edit("a", func(c *Cluster) { c.Endpoint = "ws://a:8443" }) // makes a summary due
+		m.advance(time.Second)
+		_, open, summaries, _ := a.counts()
+		wantEqual(t, "open connections", open, 1)
+		wantEqual(t, "summaries", summaries, 2)
 		start := time.Now()
-		s.get("a")
-		want(t, "waited", time.Since(start), 0)
+		m.get("a")
+		wantEqual(t, "waited", time.Since(start), 0)
 		close(hang)
-		s.pass(time.Second)
-		places := s.sessions.summaries
-		places.mu.Lock()
-		want(t, "free places", places.freeSlots, maxSummaries)
-		places.mu.Unlock()
+		m.advance(time.Second)
+		scheduler := m.sessions.summaries
+		scheduler.mu.Lock()
+		wantEqual(t, "free slots", scheduler.freeSlots, maxSummaries)
+		scheduler.mu.Unlock()
 	})
 }
 
-func TestRefreshesAreBoundedAndSpread(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
+func TestSummariesAreLimitedAndSpread(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
 		const clusters = 100
 		var mu sync.Mutex
-		now, most := 0, 0
+		active, maximum := 0, 0
 		slots := map[time.Duration]int{}
 		start := time.Now()
 		for i := range clusters {
-			script := func(k *talk) {
+			handle := func(c *agentConn) {
 				mu.Lock()
-				now++
-				most = max(most, now)
+				active++
+				maximum = max(maximum, active)
 				slots[time.Since(start).Truncate(time.Minute)]++
 				mu.Unlock()
-				if k.handshake() != nil {
+				if c.handshake() != nil {
 					<-time.After(time.Second)
-					k.send(summaryOf(&state.State{}))
+					c.send(summaryOf(&state.State{}))
 				}
 				mu.Lock()
-				now--
+				active--
 				mu.Unlock()
 			}
-			s.scripted(name(i), script, func(c *Cluster) { c.IdleRefresh = 10 * time.Minute })
+			m.addClusterWithHandler(clusterName(i), handle, func(c *Cluster) { c.IdleRefresh = 10 * time.Minute })
 		}
-		s.pass(5*time.Second + time.Millisecond) // 100 clusters, 20 at a time, a second each
+		m.advance(5*time.Second + time.Millisecond) // 100 clusters, 20 at a time, 1 s each
 		mu.Lock()
-		atOnce, first := most, slots[0]
+		atOnce, first := maximum, slots[0]
 		mu.Unlock()
-		want(t, "at once", atOnce, maxSummaries)
+		wantEqual(t, "summaries at a time", atOnce, maxSummaries)
 		if first < clusters || first > clusters+2 {
-			t.Errorf("%d first sights, want %d", first, clusters)
+			t.Errorf("got %d summaries in the first minute, want %d", first, clusters)
 		}
-		s.pass(10 * time.Minute)
+		m.advance(10 * time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
 		total := 0
 		for minute, n := range slots {
 			total += n
 			if minute > 0 && n > clusters/4 {
-				t.Errorf("%d in minute %s: %v", n, minute, slots)
+				t.Errorf("got %d summaries in minute %s, want at most a quarter: %v", n, minute, slots)
 			}
 		}
 		if total < 2*clusters || total > 2*clusters+2 {
-			t.Errorf("%d summaries in ten minutes, want each twice", total)
+			t.Errorf("got %d summaries in ten minutes, want two per cluster", total)
 		}
 	})
 }
 
 func TestGrantInsteadOfASummaryIsAnError(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := s.cluster("a")
-		a.play(func(k *talk) {
-			k.send(&k.agent.hello)
-			if m, ok := k.receive().(*wire.SubscribeRequest); ok {
-				k.grantTo(m)
-				k.receive()
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		a.setHandler(func(c *agentConn) {
+			c.send(&c.agent.hello)
+			if m, ok := c.receive().(*wire.SubscribeRequest); ok {
+				c.grantTo(m)
+				c.receive()
 			}
 		})
-		s.edit("a", func(c *Cluster) { c.IdleRefresh = time.Hour; c.Endpoint = "ws://a:1" })
-		s.wantReason("a", ProtocolError)
+		m.edit("a", func(c *Cluster) { c.IdleRefresh = time.Hour; c.Endpoint = "ws://a:1" })
+		m.wantReason("a", ProtocolError)
 	})
 }
 
-func TestSummarySaysUntilWhenItIsTrue(t *testing.T) {
-	act(t, func(t *testing.T, s *stage) {
-		a := newAgent(t, "a")
-		a.play(func(k *talk) {
-			if k.handshake() == nil {
+func TestSummaryHasItsObservationTime(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := newFakeAgent(t, "a")
+		a.setHandler(func(c *agentConn) {
+			if c.handshake() == nil {
 				return
 			}
 			m := summaryOf(&state.State{})
 			m.Ages[state.SectionNodes], m.Ages[state.SectionPods] = time.Second, 7*time.Second
-			k.send(m)
+			c.send(m)
 		})
-		s.agents["a"] = a
-		s.register("a", func(c *Cluster) { c.IdleRefresh = time.Hour })
-		o := s.wantReason("a", Succeeded)
-		want(t, "observed", time.Since(o.ObservedAt), 7*time.Second)
-		want(t, "received", time.Since(o.ReceivedAt), 0)
+		m.agents["a"] = a
+		m.register("a", func(c *Cluster) { c.IdleRefresh = time.Hour })
+		o := m.wantReason("a", Succeeded)
+		wantEqual(t, "observed", time.Since(o.ObservedAt), 7*time.Second)
+		wantEqual(t, "received", time.Since(o.ReceivedAt), 0)
 	})
 }

@@ -106,7 +106,7 @@ func (w *worker) handleReport(m inboundMessage) {
 		}
 	}
 	active.snapshotFrames, active.snapshotFramesSize = nil, 0
-	w.holdSize(active.receiver.Size())
+	w.commitSize(active.receiver.Size())
 }
 
 // newReport returns the report for a State. A late report does not extend freshness: it expires with the
