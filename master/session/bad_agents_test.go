@@ -26,8 +26,8 @@ func (m *testMaster) wantUnreachable(name string, want Reason, texts ...string) 
 			m.t.Errorf("error is %q, want it to contain %q", u, text)
 		}
 	}
-	if o := m.wantReason(name, want); o.Ready != state.False || o.Message != u.Error() {
-		m.t.Errorf("status is %s with message %q, want False with the error's message", o.Ready, o.Message)
+	if status := m.wantReason(name, want); status.Ready != state.False || status.Message != u.Error() {
+		m.t.Errorf("status is %s with message %q, want False with the error's message", status.Ready, status.Message)
 	}
 	return u
 }
@@ -65,8 +65,8 @@ var badAgents = map[string]badAgent{
 	"no identity": {
 		setup: func(a *fakeAgent) {
 			a.setHandler(func(c *agentConn) {
-				if m := c.handshake(); m != nil {
-					c.send(&wire.SubscribeResponse{Session: m.Session, Period: m.Period, Duration: m.Duration})
+				if req := c.handshake(); req != nil {
+					c.send(&wire.SubscribeResponse{Session: req.Session, Period: req.Period, Duration: req.Duration})
 					c.receive()
 				}
 			})

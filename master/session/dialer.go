@@ -215,7 +215,7 @@ func tokenFailure(c Cluster, response *http.Response) *failure {
 		return failed(ProtocolUnsupported, "dial %s: the agent supports the protocol versions %d to %d, the master %d to %d: update the older one",
 			c.Endpoint, lowest, highest, wire.ProtocolMin, wire.ProtocolMax)
 	case !found && strings.Contains(response.Header.Get("WWW-Authenticate"), fmt.Sprintf("realm=%q", wire.Realm)):
-		return failed(ProtocolUnsupported, "dial %s: the agent refused the master's token, since it is older than protocol 3 and expects other tokens: update the agent", c.Endpoint)
+		return failed(ProtocolUnsupported, "dial %s: the agent is older than protocol 3 and does not accept the master's token: update the agent", c.Endpoint)
 	}
 	return failed(Unauthorized, "dial %s: the agent refused the master's token: give it the public key of the master's --signing-key-file", c.Endpoint)
 }

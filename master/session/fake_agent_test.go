@@ -26,7 +26,7 @@ type fakeAgent struct {
 	codec    *wire.Codec
 	server   *http.Server
 
-	// After the agent was dialed, the fields below are changed by update.
+	// Once the agent may be dialed, the fields below must only be changed in update.
 
 	// handle handles a connection. The default is agentConn.serve.
 	handle func(*agentConn)
@@ -217,19 +217,19 @@ func (c *agentConn) handshake() *wire.SubscribeRequest {
 	if !c.send(&hello) {
 		return nil
 	}
-	m, ok := c.receive().(*wire.SubscribeRequest)
+	req, ok := c.receive().(*wire.SubscribeRequest)
 	if !ok {
 		return nil
 	}
 	c.agent.update(func() {
-		if m.SummaryOnly {
+		if req.SummaryOnly {
 			c.agent.summaries++
 			return
 		}
-		c.agent.requests = append(c.agent.requests, m)
+		c.agent.requests = append(c.agent.requests, req)
 		c.agent.requestTimes = append(c.agent.requestTimes, time.Now())
 	})
-	return m
+	return req
 }
 
 // identity returns the agent's identity.
@@ -240,8 +240,8 @@ func (c *agentConn) identity() *wire.Identity {
 }
 
 // grantTo sends and returns the answer to a SubscribeRequest.
-func (c *agentConn) grantTo(m *wire.SubscribeRequest) *wire.SubscribeResponse {
-	g := &wire.SubscribeResponse{Session: m.Session, Period: m.Period, Duration: m.Duration, Identity: c.identity()}
+func (c *agentConn) grantTo(req *wire.SubscribeRequest) *wire.SubscribeResponse {
+	g := &wire.SubscribeResponse{Session: req.Session, Period: req.Period, Duration: req.Duration, Identity: c.identity()}
 	if c.agent.grant != nil {
 		c.agent.grant(g)
 	}
@@ -251,22 +251,22 @@ func (c *agentConn) grantTo(m *wire.SubscribeRequest) *wire.SubscribeResponse {
 
 // serve follows the protocol until the session or the connection ends.
 func (c *agentConn) serve() {
-	m := c.handshake()
-	if m == nil {
+	req := c.handshake()
+	if req == nil {
 		return
 	}
-	if m.SummaryOnly {
+	if req.SummaryOnly {
 		c.send(summaryOf(c.agent.state()))
 		_ = c.conn.CloseNow()
 		return
 	}
-	c.useBase(m)
-	c.serveSession(c.grantTo(m))
+	c.useBase(req)
+	c.serveSession(c.grantTo(req))
 }
 
 // useBase sets the state that the master has, if the request has it as its base.
-func (c *agentConn) useBase(m *wire.SubscribeRequest) {
-	if s := c.agent.state(); m.Base != nil && m.Base.Epoch == s.Epoch && m.Base.Seq == s.Seq {
+func (c *agentConn) useBase(req *wire.SubscribeRequest) {
+	if s := c.agent.state(); req.Base != nil && req.Base.Epoch == s.Epoch && req.Base.Seq == s.Seq {
 		c.sent = s
 	}
 }

@@ -28,9 +28,9 @@ func TestAgentKilledInASessionIsDialedAgain(t *testing.T) {
 		m.advance(500 * time.Millisecond)
 		kill <- struct{}{}
 		synctest.Wait()
-		o := m.wantReason("a", DialFailed)
-		wantEqual(t, "phase", o.Session.Phase, Backoff)
-		wantEqual(t, "last end reason", o.LastEndReason, endLost)
+		status := m.wantReason("a", DialFailed)
+		wantEqual(t, "phase", status.Session.Phase, Backoff)
+		wantEqual(t, "last end reason", status.LastEndReason, endLost)
 		if m.get("a") != first {
 			t.Error("there is no fresh report before the TTL has passed")
 		}
@@ -48,7 +48,7 @@ func TestAgentKilledInASessionIsDialedAgain(t *testing.T) {
 	})
 }
 
-// invalidMessages send something that the master cannot apply.
+// invalidMessages has functions that send a message which the master cannot apply.
 var invalidMessages = map[string]func(*agentConn){
 	"garbage":                     func(c *agentConn) { c.sendRaw([]byte("garbage")) },
 	"text":                        func(c *agentConn) { _ = c.conn.Write(context.Background(), websocket.MessageText, []byte("{}")) },
@@ -75,9 +75,9 @@ func TestInvalidMessagesResyncThreeTimesThenBackOff(t *testing.T) {
 				a := m.addCluster("a", func(c *Cluster) { c.SessionDuration = 10 * time.Minute })
 				var codes []websocket.StatusCode
 				a.setHandler(func(c *agentConn) {
-					m := c.handshake()
-					c.useBase(m)
-					c.grantTo(m)
+					req := c.handshake()
+					c.useBase(req)
+					c.grantTo(req)
 					c.flush()
 					<-time.After(time.Second)
 					sendInvalid(c)
@@ -96,10 +96,10 @@ func TestInvalidMessagesResyncThreeTimesThenBackOff(t *testing.T) {
 						t.Errorf("request %d has a base, want none", i)
 					}
 				}
-				o := m.wantReason("a", ProtocolError)
-				wantEqual(t, "last end reason", o.LastEndReason, endResync)
-				if !strings.Contains(o.Message, "4 times within 10m") {
-					t.Errorf("message is %q, want the number of resyncs", o.Message)
+				status := m.wantReason("a", ProtocolError)
+				wantEqual(t, "last end reason", status.LastEndReason, endResync)
+				if !strings.Contains(status.Message, "4 times within 10m") {
+					t.Errorf("message is %q, want the number of resyncs", status.Message)
 				}
 				m.advance(2 * time.Minute)
 				if n := a.sessionCount(); n < 10 || n > 20 {
@@ -133,8 +133,8 @@ func TestSessionOfASilentAgentIsAborted(t *testing.T) {
 		m.advance(3*time.Second - time.Millisecond)
 		m.wantPhase("a", Reporting)
 		m.advance(time.Millisecond)
-		o := m.wantReason("a", DialFailed)
-		wantEqual(t, "last end reason", o.LastEndReason, endSilent)
+		status := m.wantReason("a", DialFailed)
+		wantEqual(t, "last end reason", status.LastEndReason, endSilent)
 		close(hang)
 	})
 }
@@ -149,8 +149,8 @@ func TestOverrunSessionIsAborted(t *testing.T) {
 		})
 		m.get("a")
 		m.advance(18 * time.Second)
-		o := m.wantReason("a", ProtocolError)
-		wantEqual(t, "last end reason", o.LastEndReason, endOverrun)
+		status := m.wantReason("a", ProtocolError)
+		wantEqual(t, "last end reason", status.LastEndReason, endOverrun)
 	})
 }
 
@@ -182,7 +182,7 @@ func TestLateReportsDoNotExtendFreshness(t *testing.T) {
 			}()
 			c.delay = 1500 * time.Millisecond
 			<-time.After(time.Second)
-			for alive := true; alive; alive = c.flush() {
+			for open := true; open; open = c.flush() {
 				<-time.After(time.Second)
 			}
 		})

@@ -102,8 +102,8 @@ func TestSessionWithReadersIsRenewedAndNoRequestWaits(t *testing.T) {
 		if renewals < 7 {
 			t.Errorf("got %d renewals in two minutes, want at least 7", renewals)
 		}
-		o := m.sessions.Status("a")
-		if left := time.Until(o.Session.ExpiresAt); left <= 0 || left > 15*time.Second {
+		status := m.sessions.Status("a")
+		if left := time.Until(status.Session.ExpiresAt); left <= 0 || left > 15*time.Second {
 			t.Errorf("the session ends in %s, want at most 15 s", left)
 		}
 	})
@@ -126,9 +126,9 @@ func TestExpiredSessionWithDemandContinuesUnderItsID(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a")
 		a.setHandler(func(c *agentConn) { // an agent that ignores renewals
-			m := c.handshake()
-			c.useBase(m)
-			g := c.grantTo(m)
+			req := c.handshake()
+			c.useBase(req)
+			g := c.grantTo(req)
 			end := time.After(g.Duration)
 			go func() {
 				for c.receive() != nil {

@@ -48,8 +48,8 @@ func TestAgentCannotReportForAnotherCluster(t *testing.T) {
 				if r, ok := m.sessions.LastReport("b"); ok {
 					t.Errorf("b has a report of %d objects, want none", r.State.Count())
 				}
-				if o := m.sessions.Status("b"); o.Summary != nil {
-					t.Errorf("b has the summary %+v, want none", o.Summary)
+				if status := m.sessions.Status("b"); status.Summary != nil {
+					t.Errorf("b has the summary %+v, want none", status.Summary)
 				}
 				if _, err := m.store.Load(t.Context(), "b", 10*time.Second); !errors.Is(err, cache.ErrMiss) {
 					t.Errorf("load b from the Store: got %v, want ErrMiss", err)

@@ -273,9 +273,9 @@ func TestClusterAboveItsShareIsEvicted(t *testing.T) {
 		}
 		m.addCluster("honest", continuous, func(c *Cluster) { c.SessionDuration = time.Hour })
 		r := m.get("honest")
-		o := m.wantReason("hostile", ProtocolError)
-		if !strings.Contains(o.Message, budget.TotalFlag) {
-			t.Errorf("message is %q, want it to name the flag", o.Message)
+		status := m.wantReason("hostile", ProtocolError)
+		if !strings.Contains(status.Message, budget.TotalFlag) {
+			t.Errorf("message is %q, want it to name the flag", status.Message)
 		}
 		if r, ok := m.sessions.LastReport("hostile"); ok && r.State != nil {
 			t.Error("the State of the cluster above its share was not dropped")

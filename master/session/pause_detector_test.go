@@ -44,8 +44,8 @@ func TestPauseOfTheMasterIsNotSilenceOfTheAgent(t *testing.T) {
 		m.get("a")
 		m.pauseProcess(15 * time.Second)
 		m.wantPhase("a", Reporting)
-		o := m.wantReason("a", Succeeded)
-		wantEqual(t, "last end reason", o.LastEndReason, "")
+		status := m.wantReason("a", Succeeded)
+		wantEqual(t, "last end reason", status.LastEndReason, "")
 		close(resume)
 		synctest.Wait()
 		m.get("a")
@@ -68,10 +68,10 @@ func TestAgentThatIsSilentAfterAPauseIsAborted(t *testing.T) {
 		m.pauseProcess(15 * time.Second)
 		m.wantPhase("a", Reporting)
 		m.advance(wire.SilenceTimeout(5*time.Second) - time.Second)
-		o := m.wantReason("a", DialFailed)
-		wantEqual(t, "last end reason", o.LastEndReason, endSilent)
-		if want := "no message from the agent for 15s"; o.Message != want {
-			t.Errorf("message is %q, want %q", o.Message, want)
+		status := m.wantReason("a", DialFailed)
+		wantEqual(t, "last end reason", status.LastEndReason, endSilent)
+		if want := "no message from the agent for 15s"; status.Message != want {
+			t.Errorf("message is %q, want %q", status.Message, want)
 		}
 		close(end)
 	})
@@ -80,22 +80,22 @@ func TestAgentThatIsSilentAfterAPauseIsAborted(t *testing.T) {
 func TestConnectionThatBreaksDuringAPauseIsNoFailure(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a", slowReports)
-		thaw := make(chan struct{})
+		resume := make(chan struct{})
 		a.setHandler(func(c *agentConn) {
 			c.grantTo(c.handshake())
 			c.flush()
-			<-thaw
+			<-resume
 			a.setHandler(nil)
 			_ = c.conn.Close(wire.CloseSilent, "no Ack for 15s")
 		})
 		m.get("a")
 		m.pauseProcess(14 * time.Second)
-		close(thaw)
+		close(resume)
 		m.advance(time.Millisecond)
-		o := m.wantReason("a", Succeeded)
-		wantEqual(t, "ready", o.Ready.String(), "True")
-		wantEqual(t, "message", o.Message, "")
-		wantEqual(t, "last end reason", o.LastEndReason, endPaused)
+		status := m.wantReason("a", Succeeded)
+		wantEqual(t, "ready", status.Ready.String(), "True")
+		wantEqual(t, "message", status.Message, "")
+		wantEqual(t, "last end reason", status.LastEndReason, endPaused)
 		m.get("a")
 		wantEqual(t, "sessions", a.sessionCount(), 2)
 		if a.request(1).Base == nil {
@@ -107,16 +107,16 @@ func TestConnectionThatBreaksDuringAPauseIsNoFailure(t *testing.T) {
 func TestConnectionThatBreaksAfterAPauseIsAFailure(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a", slowReports)
-		thaw := make(chan struct{})
+		resume := make(chan struct{})
 		a.setHandler(func(c *agentConn) {
 			c.grantTo(c.handshake())
 			c.flush()
-			<-thaw
+			<-resume
 			_ = c.conn.Close(wire.CloseSilent, "no Ack for 15s")
 		})
 		m.get("a")
 		m.pauseProcess(14 * time.Second)
-		close(thaw)
+		close(resume)
 		m.advance(time.Millisecond)
 		m.wantPhase("a", Backoff)
 		wantEqual(t, "sessions", a.sessionCount(), 2)
@@ -136,8 +136,8 @@ func TestDialThatTimesOutDuringAPauseIsRepeated(t *testing.T) {
 		m.advance(100 * time.Millisecond)
 		m.pauseProcess(dialTimeout)
 		m.advance(3 * time.Second)
-		o := m.wantReason("a", Succeeded)
+		status := m.wantReason("a", Succeeded)
 		wantEqual(t, "dials", m.dials("a"), 2)
-		wantEqual(t, "last end reason", o.LastEndReason, "")
+		wantEqual(t, "last end reason", status.LastEndReason, "")
 	})
 }

@@ -17,10 +17,10 @@ func TestSuspensionEndsTheSessionAndFailsRequests(t *testing.T) {
 		a := m.addCluster("a")
 		m.get("a")
 		m.edit("a", func(c *Cluster) { c.Suspended = true })
-		o := m.wantReason("a", Suspended)
-		wantEqual(t, "last end reason", o.LastEndReason, endSuspended)
-		wantEqual(t, "ready", o.Ready, state.False)
-		wantEqual(t, "generation", o.Generation, 2)
+		status := m.wantReason("a", Suspended)
+		wantEqual(t, "last end reason", status.LastEndReason, endSuspended)
+		wantEqual(t, "ready", status.Ready, state.False)
+		wantEqual(t, "generation", status.Generation, 2)
 		if _, err := m.await("a", time.Second); !errors.Is(err, ErrSuspended) {
 			t.Errorf("got %v", err)
 		}
@@ -285,27 +285,27 @@ func TestStatusDescribesTheSession(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a")
 		a.setHandler(func(c *agentConn) {
-			if m := c.handshake(); m != nil {
+			if req := c.handshake(); req != nil {
 				<-time.After(time.Second)
-				c.serveSession(c.grantTo(m))
+				c.serveSession(c.grantTo(req))
 			}
 		})
-		o := m.sessions.Status("a")
-		wantEqual(t, "before", o, Status{Cluster: "a", Generation: 1, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}})
+		status := m.sessions.Status("a")
+		wantEqual(t, "before", status, Status{Cluster: "a", Generation: 1, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}})
 		go func() { _, _ = m.await("a", 5*time.Second) }()
 		m.wantPhase("a", Connecting)
 		m.advance(time.Second)
-		o = m.wantReason("a", Succeeded)
-		wantEqual(t, "phase", o.Session.Phase, Reporting)
-		wantEqual(t, "id", o.Session.ID, a.request(0).Session)
-		wantEqual(t, "holder", o.Session.Holder, a.request(0).MasterID)
-		wantEqual(t, "started", o.Session.StartedAt, time.Now())
-		wantEqual(t, "expires", o.Session.ExpiresAt, time.Now().Add(15*time.Second))
-		wantEqual(t, "uid", o.UID, "uid-a")
-		wantEqual(t, "agent", o.AgentVersion, "v0.1.0")
-		wantEqual(t, "kubernetes", o.KubernetesVersion, "v1.36.3")
-		wantEqual(t, "nodes", o.Summary.Nodes.Total, a.state().Len(state.KindNode))
-		wantEqual(t, "ready", o.Ready, state.True)
+		status = m.wantReason("a", Succeeded)
+		wantEqual(t, "phase", status.Session.Phase, Reporting)
+		wantEqual(t, "id", status.Session.ID, a.request(0).Session)
+		wantEqual(t, "holder", status.Session.Holder, a.request(0).MasterID)
+		wantEqual(t, "started", status.Session.StartedAt, time.Now())
+		wantEqual(t, "expires", status.Session.ExpiresAt, time.Now().Add(15*time.Second))
+		wantEqual(t, "uid", status.UID, "uid-a")
+		wantEqual(t, "agent", status.AgentVersion, "v0.1.0")
+		wantEqual(t, "kubernetes", status.KubernetesVersion, "v1.36.3")
+		wantEqual(t, "nodes", status.Summary.Nodes.Total, a.state().Len(state.KindNode))
+		wantEqual(t, "ready", status.Ready, state.True)
 	})
 }
 

@@ -54,20 +54,20 @@ func TestStaleSectionsAreInTheStatus(t *testing.T) {
 		m.advance(2500 * time.Millisecond)
 		wantEqual(t, "stale within the TTL", m.sessions.Status("a").Stale, [state.NumSections]StaleSection{})
 		m.advance(2 * time.Second)
-		o := m.wantReason("a", Succeeded)
-		pods := o.Stale[state.SectionPods]
-		if pods.Error.Reason != "Disconnected" || pods.Since.Sub(lost).Abs() > 50*time.Millisecond || o.Stale[state.SectionNodes] != (StaleSection{}) {
-			t.Errorf("stale is %+v, want only pods, since %s", o.Stale, lost)
+		status := m.wantReason("a", Succeeded)
+		pods := status.Stale[state.SectionPods]
+		if pods.Error.Reason != "Disconnected" || pods.Since.Sub(lost).Abs() > 50*time.Millisecond || status.Stale[state.SectionNodes] != (StaleSection{}) {
+			t.Errorf("stale is %+v, want only pods, since %s", status.Stale, lost)
 		}
 		// The cluster becomes unhealthy when its pods could not be read for a minute.
 		m.advance(time.Minute)
-		before := o
-		if o = m.sessions.Status("a"); !before.Summary.Healthy || o.Summary.Healthy {
-			t.Errorf("healthy: %v at first and %v after a minute, want true and false", before.Summary.Healthy, o.Summary.Healthy)
+		before := status
+		if status = m.sessions.Status("a"); !before.Summary.Healthy || status.Summary.Healthy {
+			t.Errorf("healthy: %v at first and %v after a minute, want true and false", before.Summary.Healthy, status.Summary.Healthy)
 		}
 		m.advance(time.Minute)
-		if again := m.wantReason("a", Succeeded); !again.equalIgnoringTimes(o) {
-			t.Errorf("the status changed while nothing but times did:\n got %+v\nwant %+v", again.Stale, o.Stale)
+		if again := m.wantReason("a", Succeeded); !again.equalIgnoringTimes(status) {
+			t.Errorf("the status changed while nothing but times did:\n got %+v\nwant %+v", again.Stale, status.Stale)
 		}
 
 		setLostAt(time.Time{})

@@ -23,10 +23,10 @@ type storeWriter struct {
 	quit chan struct{}
 	done chan struct{}
 
-	mu         sync.Mutex
-	next       *cache.Entry // nil if there is nothing to write
-	dropStored bool         // the stored entry has to be removed
-	interval   time.Duration
+	mu           sync.Mutex
+	next         *cache.Entry // nil if there is nothing to write
+	deleteStored bool         // the stored entry has to be removed
+	interval     time.Duration
 }
 
 func newStoreWriter(store cache.Store, cluster string, log *slog.Logger) *storeWriter {
@@ -41,10 +41,10 @@ func (w *storeWriter) enqueue(e cache.Entry, interval time.Duration) {
 	signal(w.wake)
 }
 
-// drop removes the stored entry, and the one that was not written yet.
-func (w *storeWriter) drop() {
+// enqueueDelete discards the entry that was not written yet, and makes the goroutine delete the stored one.
+func (w *storeWriter) enqueueDelete() {
 	w.mu.Lock()
-	w.next, w.dropStored = nil, true
+	w.next, w.deleteStored = nil, true
 	w.mu.Unlock()
 	signal(w.wake)
 }
@@ -80,14 +80,14 @@ func (w *storeWriter) run() {
 // debug level, since the Store logs an outage once itself.
 func (w *storeWriter) flush() time.Duration {
 	w.mu.Lock()
-	next, dropStored, interval := w.next, w.dropStored, w.interval
-	w.next, w.dropStored = nil, false
+	next, deleteStored, interval := w.next, w.deleteStored, w.interval
+	w.next, w.deleteStored = nil, false
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	if dropStored {
+	if deleteStored {
 		if err := w.store.Delete(ctx, w.cluster); err != nil {
-			w.log.Debug("cannot remove the report from the store", "cluster", w.cluster, "error", err)
+			w.log.Debug("cannot delete the report from the store", "cluster", w.cluster, "error", err)
 		}
 	}
 	if next != nil {

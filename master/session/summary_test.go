@@ -15,10 +15,10 @@ func TestIdleClusterIsAskedForSummaries(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
 		synctest.Wait()
-		o := m.wantReason("a", Succeeded)
-		wantEqual(t, "nodes", o.Summary.Nodes.Total, 2)
-		wantEqual(t, "uid", o.UID, "uid-a")
-		wantEqual(t, "phase", o.Session.Phase, Idle)
+		status := m.wantReason("a", Succeeded)
+		wantEqual(t, "nodes", status.Summary.Nodes.Total, 2)
+		wantEqual(t, "uid", status.UID, "uid-a")
+		wantEqual(t, "phase", status.Session.Phase, Idle)
 		if _, ok := m.sessions.LastReport("a"); ok {
 			t.Error("got a report from a summary")
 		}
@@ -40,15 +40,15 @@ func TestUnchangedPartsOfASummaryAreReused(t *testing.T) {
 		reused := 0
 		a := m.addCluster("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
 		a.setHandler(func(c *agentConn) {
-			m := c.handshake()
-			if m == nil {
+			req := c.handshake()
+			if req == nil {
 				return
 			}
 			answer := summaryOf(c.agent.state())
 			answer.Summary.Problems, answer.Summary.ProblemCount = problems, 1
 			answer.Summary.Requested = requested
-			answer.SameProblems = m.ProblemsHash == wire.HashProblems(problems)
-			answer.SameResources = m.ResourcesHash == wire.HashResources(c.identity(), &answer.Summary)
+			answer.SameProblems = req.ProblemsHash == wire.HashProblems(problems)
+			answer.SameResources = req.ResourcesHash == wire.HashResources(c.identity(), &answer.Summary)
 			if answer.SameProblems && answer.SameResources {
 				c.agent.update(func() { reused++ })
 			}
@@ -56,12 +56,12 @@ func TestUnchangedPartsOfASummaryAreReused(t *testing.T) {
 			_ = c.conn.CloseNow()
 		})
 		m.advance(time.Hour)
-		o := m.wantReason("a", Succeeded)
-		if !reflect.DeepEqual(o.Summary.Problems, problems) {
-			t.Errorf("problems %+v, want %+v", o.Summary.Problems, problems)
+		status := m.wantReason("a", Succeeded)
+		if !reflect.DeepEqual(status.Summary.Problems, problems) {
+			t.Errorf("problems %+v, want %+v", status.Summary.Problems, problems)
 		}
-		if !reflect.DeepEqual(o.Summary.Requested, requested) {
-			t.Errorf("requested %+v, want %+v", o.Summary.Requested, requested)
+		if !reflect.DeepEqual(status.Summary.Requested, requested) {
+			t.Errorf("requested %+v, want %+v", status.Summary.Requested, requested)
 		}
 		if reused < 10 {
 			t.Errorf("parts were reused %d times, want at least 10", reused)
@@ -103,9 +103,9 @@ func TestNoSummaryIsRequestedDuringASession(t *testing.T) {
 func TestFailedSummaryDoesNotDelayRequests(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.register("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
-		o := m.wantReason("a", DialFailed)
-		wantEqual(t, "ready", o.Ready, state.False)
-		wantEqual(t, "phase", o.Session.Phase, Idle)
+		status := m.wantReason("a", DialFailed)
+		wantEqual(t, "ready", status.Ready, state.False)
+		wantEqual(t, "phase", status.Session.Phase, Idle)
 		a := newFakeAgent(t, "a")
 		m.mu.Lock()
 		m.agents["a"] = a
@@ -122,11 +122,11 @@ func TestRequestDoesNotWaitForASummary(t *testing.T) {
 		m.advance(0)
 		hang := make(chan struct{})
 		a.setHandler(func(c *agentConn) {
-			if m := c.handshake(); m != nil && m.SummaryOnly {
+			if req := c.handshake(); req != nil && req.SummaryOnly {
 				<-hang
 				return
-			} else if m != nil {
-				c.serveSession(c.grantTo(m))
+			} else if req != nil {
+				c.serveSession(c.grantTo(req))
 			}
 		})
 		m.edit("a", func(c *Cluster) { c.Endpoint = "ws://a:8443" }) // makes a summary due
@@ -199,8 +199,8 @@ func TestGrantInsteadOfASummaryIsAnError(t *testing.T) {
 		a := m.addCluster("a")
 		a.setHandler(func(c *agentConn) {
 			c.send(&c.agent.hello)
-			if m, ok := c.receive().(*wire.SubscribeRequest); ok {
-				c.grantTo(m)
+			if req, ok := c.receive().(*wire.SubscribeRequest); ok {
+				c.grantTo(req)
 				c.receive()
 			}
 		})
@@ -222,8 +222,8 @@ func TestSummaryHasItsObservationTime(t *testing.T) {
 		})
 		m.agents["a"] = a
 		m.register("a", func(c *Cluster) { c.IdleRefresh = time.Hour })
-		o := m.wantReason("a", Succeeded)
-		wantEqual(t, "observed", time.Since(o.ObservedAt), 7*time.Second)
-		wantEqual(t, "received", time.Since(o.ReceivedAt), 0)
+		status := m.wantReason("a", Succeeded)
+		wantEqual(t, "observed", time.Since(status.ObservedAt), 7*time.Second)
+		wantEqual(t, "received", time.Since(status.ReceivedAt), 0)
 	})
 }

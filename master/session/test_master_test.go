@@ -195,19 +195,19 @@ func (m *testMaster) advance(d time.Duration) {
 func (m *testMaster) wantPhase(name string, want Phase) {
 	m.t.Helper()
 	synctest.Wait()
-	if o := m.sessions.Status(name); o.Session.Phase != want {
-		m.t.Fatalf("%s is %s (%s: %s), want %s", name, o.Session.Phase, o.Reason, o.Message, want)
+	if status := m.sessions.Status(name); status.Session.Phase != want {
+		m.t.Fatalf("%s is %s (%s: %s), want %s", name, status.Session.Phase, status.Reason, status.Message, want)
 	}
 }
 
 func (m *testMaster) wantReason(name string, want Reason) Status {
 	m.t.Helper()
 	synctest.Wait()
-	o := m.sessions.Status(name)
-	if o.Reason != want {
-		m.t.Fatalf("%s has the reason %s (%s), want %s", name, o.Reason, o.Message, want)
+	status := m.sessions.Status(name)
+	if status.Reason != want {
+		m.t.Fatalf("%s has the reason %s (%s), want %s", name, status.Reason, status.Message, want)
 	}
-	return o
+	return status
 }
 
 // wantIdle fails the test unless the cluster is idle and has no worker.

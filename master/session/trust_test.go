@@ -163,10 +163,10 @@ func TestClocksMayDiffer(t *testing.T) {
 			m.advance(20 * time.Second)
 			m.get("a")
 			wantEqual(t, "tokens, the second one with a nonce", len(tokens), 2)
-			o := m.wantReason("a", ClockSkew)
-			wantEqual(t, "ready", o.Ready.String(), "True")
-			if !strings.Contains(o.Message, clockSkew{true, skew}.describe()) {
-				t.Errorf("message is %q, want it to contain %q", o.Message, clockSkew{true, skew}.describe())
+			status := m.wantReason("a", ClockSkew)
+			wantEqual(t, "ready", status.Ready.String(), "True")
+			if !strings.Contains(status.Message, clockSkew{true, skew}.describe()) {
+				t.Errorf("message is %q, want it to contain %q", status.Message, clockSkew{true, skew}.describe())
 			}
 		}
 		skew, tokens = 0, nil

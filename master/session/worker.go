@@ -179,7 +179,7 @@ func (w *worker) finish() bool {
 	deleted := w.deleted
 	w.mu.Unlock()
 	if deleted {
-		w.storeWriter().drop()
+		w.storeWriter().enqueueDelete()
 		w.notifyClusterRemoved()
 	}
 	if w.writer != nil {

@@ -25,9 +25,9 @@ func (w *worker) startDial(ctx context.Context, p purpose) {
 		req.lastSummary, req.lastIdentity = w.status.Summary, w.status.lastIdentity(w.name)
 	}
 	w.mu.Unlock()
-	a := &pendingDial{purpose: p, request: req, cancel: cancel, result: make(chan dialResult, 1)}
-	w.dialing = a
-	w.children.Go(func() { a.result <- w.sessions.dialAgent(ctx, req) })
+	d := &pendingDial{purpose: p, request: req, cancel: cancel, result: make(chan dialResult, 1)}
+	w.dialing = d
+	w.children.Go(func() { d.result <- w.sessions.dialAgent(ctx, req) })
 }
 
 // outdatedBy reports whether the Registry's entry has changed so much that the dial has to be cancelled.
@@ -124,7 +124,7 @@ func (s *Status) setSucceeded(skew clockSkew) {
 	s.Ready, s.Reason, s.Message = state.True, Succeeded, ""
 	if skew.detected {
 		s.Reason = ClockSkew
-		s.Message = skew.describe() + ": correct them; until then each dial needs a second connection, with a token for a nonce of the agent"
+		s.Message = skew.describe() + ": correct the clocks; until then each dial needs a second connection"
 	}
 }
 
