@@ -222,7 +222,7 @@ func (c *clusterState) notifyWaiters() {
 	c.changed = make(chan struct{})
 }
 
-// publish makes a report the present one, and wakes readers.
+// publish sets the present report, and wakes readers.
 func (c *clusterState) publish(r *Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

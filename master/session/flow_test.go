@@ -219,7 +219,7 @@ func TestTimeoutEndsOnlyTheCallersWait(t *testing.T) {
 		_, err := m.await("a", time.Second)
 		var late *NoReportError
 		if !errors.As(err, &late) || late.Phase != Connecting || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want context.DeadlineExceeded", err)
 		}
 		wantEqual(t, "waited", time.Since(start), time.Second)
 		m.get("a")
@@ -231,7 +231,7 @@ func TestTimeoutEndsOnlyTheCallersWait(t *testing.T) {
 func TestUnknownClusterIsNotFound(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		if _, err := m.await("unknown", time.Second); !errors.Is(err, ErrNotFound) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want ErrNotFound", err)
 		}
 		if _, ok := m.sessions.LastReport("unknown"); ok {
 			t.Error("got a report of an unknown cluster")

@@ -15,7 +15,7 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// TestAgentCannotReportForAnotherCluster has the agent of one cluster claim another cluster's name, UID or
+// TestAgentCannotReportForAnotherCluster makes the agent of one cluster claim another cluster's name, UID or
 // objects. Nothing of it must appear under the other's name: not for readers, in the Store, or for event
 // handlers, which are the history, PromQL and the sinks.
 func TestAgentCannotReportForAnotherCluster(t *testing.T) {

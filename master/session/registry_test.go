@@ -22,7 +22,7 @@ func TestSuspensionEndsTheSessionAndFailsRequests(t *testing.T) {
 		wantEqual(t, "ready", status.Ready, state.False)
 		wantEqual(t, "generation", status.Generation, 2)
 		if _, err := m.await("a", time.Second); !errors.Is(err, ErrSuspended) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want ErrSuspended", err)
 		}
 		m.wantIdle("a")
 		m.edit("a", func(c *Cluster) { c.Suspended = false })
@@ -50,7 +50,7 @@ func TestRequestForASuspendedClusterIsNoDemand(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.addCluster("a", func(c *Cluster) { c.Suspended = true })
 		if _, err := m.await("a", time.Second); !errors.Is(err, ErrSuspended) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want ErrSuspended", err)
 		}
 		m.edit("a", func(c *Cluster) { c.Suspended = false })
 		m.advance(time.Minute)
@@ -78,7 +78,7 @@ func TestSuspensionOrDeletionFailsWaitingRequests(t *testing.T) {
 				select {
 				case err := <-got:
 					if !errors.Is(err, ErrSuspended) && !errors.Is(err, ErrNotFound) {
-						t.Errorf("got %v", err)
+						t.Errorf("got %v, want ErrNotFound", err)
 					}
 				default:
 					t.Error("the request still waits")
@@ -100,7 +100,7 @@ func TestDeletionRemovesEverythingOfACluster(t *testing.T) {
 		m.sessions.Sync("a")
 		synctest.Wait()
 		if _, err := m.await("a", time.Second); !errors.Is(err, ErrNotFound) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want ErrNotFound", err)
 		}
 		if _, ok := m.sessions.LastReport("a"); ok {
 			t.Error("got a report of a deleted cluster")
@@ -123,7 +123,7 @@ func TestDeletedClusterWithoutAReportIsNotFoundBeforeSync(t *testing.T) {
 		m.addCluster("a")
 		m.registry.remove("a")
 		if _, err := m.await("a", time.Second); !errors.Is(err, ErrNotFound) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want ErrNotFound", err)
 		}
 	})
 }
