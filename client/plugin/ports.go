@@ -20,13 +20,13 @@ func (p *plugin) ports() *cobra.Command {
 		emptyText: freePortText,
 	}, &cobra.Command{
 		Use:   "ports [cluster...]",
-		Short: "List taken ports of nodes and load balancers, their holders and their targets",
-		Long: `List taken ports of nodes and load balancers, their holders and their targets.
+		Short: "List used ports of nodes and load balancers, their users and their targets",
+		Long: `List used ports of nodes and load balancers, their users and their targets.
 
-A port with node * is taken on every node. With --port, and no other filter than
+A port with node * is used on every node. With --port, and no other filter than
 --protocol and --node, a cluster without a row is reported to have the port free: it is
-neither allocated nor declared. Processes of the node and undeclared ports of hostNetwork
-pods may still use it.`,
+not allocated and not declared. Host processes and undeclared ports of hostNetwork pods
+may still use it.`,
 		Example: `  # Find out what uses a port
   kubectl rollcall ports prod-eu --port 31234
 
@@ -133,8 +133,8 @@ func conflicts(p *state.PortView) string {
 	return strings.Join(with, ",")
 }
 
-// freePortText says that a port is free. note is the note of the master, which is empty if
-// the query had other filters.
+// freePortText returns the text that a port is free, with the reason in the master's note. It
+// returns "" if note is empty, as it is if the query had other filters.
 func freePortText(f client.Filter, cluster, note string) string {
 	if note == "" {
 		return ""

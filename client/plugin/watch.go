@@ -64,8 +64,8 @@ func (s *listCommand[T]) watch(ctx context.Context, clusters []string) error {
 	return err
 }
 
-// watchCluster sends the events of one cluster. A cluster that was named must be reachable
-// at first. Later, and if it was not named, its errors are reported and the watch goes on.
+// watchCluster sends the events of one cluster. A named cluster must be reachable at the start.
+// Later errors, and all errors of a cluster that was not named, are printed and the watch continues.
 func (s *listCommand[T]) watchCluster(ctx context.Context, cluster string, events chan<- clusterEvent[T]) error {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
@@ -110,11 +110,11 @@ func (s *listCommand[T]) printRows(e clusterEvent[T]) error {
 	return s.printer.printEvent(e.eventType, items...)
 }
 
-// assumedNote returns the note that a list of free ports would have, since a watch has none.
+// assumedNote returns the note of the master about a free port, since a watch has no note.
 func (s *listCommand[T]) assumedNote() string {
 	f := s.filter
 	if supported := (client.Filter{Port: f.Port, Protocol: f.Protocol, Node: f.Node}); f.Port == 0 || f != supported {
 		return ""
 	}
-	return ": not allocated and not declared."
+	return ": not allocated and not declared. Host processes and undeclared ports of hostNetwork pods may still use it."
 }

@@ -15,7 +15,7 @@ const otherAddressKinds = new Set(['LoadBalancer', 'ExternalIP'])
 /** The sections that the port map is built from. */
 const sourceSections = new Set(['nodes', 'pods', 'network'])
 
-const undeclared = 'Processes of the node and undeclared ports of hostNetwork pods may still use it.'
+const undeclared = 'Host processes and undeclared ports of hostNetwork pods may still use it.'
 
 /** Checks whether a port is free on the nodes of a cluster. */
 export function checkPort(
