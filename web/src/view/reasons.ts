@@ -25,7 +25,7 @@ const adviceByReason: { [reason: string]: Advice } = {
     action:
       'The message names the cause. If the key is refused, add the public key of the master to the ' +
       '--master-public-key-file of the agent. If the token or a signature is missing, start the master with ' +
-      '--signing-key-file. If a proxy between the two ends TLS, let it pass TLS through, or start the agent with ' +
+      '--signing-key-file. If a proxy in between terminates TLS, let it pass TLS through, or start the agent with ' +
       '--channel-binding=off.',
   },
   ClockSkew: {
@@ -40,7 +40,7 @@ const adviceByReason: { [reason: string]: Advice } = {
     title: 'The reports of the agent cannot be processed',
     action:
       'If the message names a memory limit, raise --cluster-max-memory or --state-max-memory of the master. ' +
-      `Otherwise check whether a proxy between the two changes messages. ${agentLog}`,
+      `Otherwise check whether a proxy in between modifies messages. ${agentLog}`,
   },
   Busy: {
     title: 'The agent has no free session',
@@ -59,7 +59,7 @@ const adviceByReason: { [reason: string]: Advice } = {
   },
   TLSInvalid: {
     title: 'The TLS settings are invalid',
-    action: 'Correct spec.tls of the ClusterAgent: caBundle has to contain a PEM certificate.',
+    action: 'Correct spec.tls of the ClusterAgent: caBundle must contain a PEM certificate.',
   },
   ClusterUIDMismatch: {
     title: 'The agent belongs to another cluster',
