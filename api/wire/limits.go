@@ -74,6 +74,9 @@ const (
 	// is the resulting largest DecodeSize, in bytes.
 	decodeFactor  = 16
 	MaxDecodeSize = decodeFactor*MaxMessage + 2*MaxFrame
+	// ChunkDecodeSize is a DecodeSize that the chunks of an agent's snapshot do not exceed, in
+	// bytes: an agent starts the next chunk with the object that reaches chunkTarget.
+	ChunkDecodeSize = 2 * decodeFactor * chunkTarget
 	// maxSmallFields is the largest number of fields, repeated ones counted individually, of a
 	// message that has no Snapshot, Delta or Usage.
 	maxSmallFields = 1 << 10

@@ -187,6 +187,14 @@ func TestSizeOfLargestBenchmarkCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var largest int64
+	for _, f := range frames {
+		largest = max(largest, DecodeSize(f))
+	}
+	t.Logf("%d chunks, DecodeSize at most %d KiB", len(frames), largest>>10)
+	if largest > ChunkDecodeSize {
+		t.Errorf("a chunk has a DecodeSize of %d bytes, want at most %d", largest, ChunkDecodeSize)
+	}
 	var b counter
 	began, before := time.Now(), heap()
 	r := receiveAll(t, frames, bookmarkOf(w.State), &b)

@@ -13,17 +13,23 @@ const (
 	// maxReadMemory limits the messages that are being read, apart from the first freeReadSize bytes of each.
 	maxReadMemory = 64 << 20
 	freeReadSize  = 64 << 10
-	// maxDecodeMemory limits what messages are decoded to, apart from messages of up to freeDecodeSize. It
-	// allows two of the largest messages at the same time.
-	maxDecodeMemory = 2 * wire.MaxDecodeSize
+	// maxDecodeMemory limits what large messages are decoded to: one of the largest, or several smaller ones at
+	// the same time. maxChunkMemory limits messages of up to the size of a snapshot's chunk, which do not wait
+	// behind large ones. Messages of up to freeDecodeSize are not limited.
+	maxDecodeMemory = wire.MaxDecodeSize
+	maxChunkMemory  = 8 * wire.ChunkDecodeSize
 	freeDecodeSize  = 64 << 10
 )
 
 // inflightMemory limits the memory of messages that a Receiver has not processed yet.
-type inflightMemory struct{ reads, decodes *semaphore.Weighted }
+type inflightMemory struct{ reads, decodes, chunks *semaphore.Weighted }
 
 func newInflightMemory() *inflightMemory {
-	return &inflightMemory{reads: semaphore.NewWeighted(maxReadMemory), decodes: semaphore.NewWeighted(maxDecodeMemory)}
+	return &inflightMemory{
+		reads:   semaphore.NewWeighted(maxReadMemory),
+		decodes: semaphore.NewWeighted(maxDecodeMemory),
+		chunks:  semaphore.NewWeighted(maxChunkMemory),
+	}
 }
 
 // acquireRead waits until the rest of a large message may be read, and returns a function that releases its
@@ -36,8 +42,11 @@ func (m *inflightMemory) acquireRead(ctx context.Context) (release func(), err e
 // for a small message.
 func (m *inflightMemory) acquireDecode(ctx context.Context, frame []byte) (release func(), err error) {
 	size := wire.DecodeSize(frame)
-	if size <= freeDecodeSize {
+	switch {
+	case size <= freeDecodeSize:
 		return nil, nil
+	case size <= wire.ChunkDecodeSize:
+		return acquire(ctx, m.chunks, size)
 	}
 	return acquire(ctx, m.decodes, size)
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -97,36 +96,6 @@ func decompressionBombs(t testing.TB) map[string][][]byte {
 	}
 }
 
-// measureHeapGrowth starts to measure the heap. stop returns the maximum growth since then in bytes. It must
-// be called outside of withMaster: virtual time stands still while any goroutine runs.
-func measureHeapGrowth() (stop func() int64) {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	start, maximum := int64(m.HeapAlloc), int64(0)
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(time.Millisecond)
-		defer ticker.Stop()
-		for {
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			maximum = max(maximum, int64(m.HeapAlloc)-start)
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-			}
-		}
-	}()
-	return func() int64 {
-		close(done)
-		<-ended
-		return maximum
-	}
-}
-
 // TestDecompressionBombsAreRefused sends each bomb from one agent while another cluster reports.
 func TestDecompressionBombsAreRefused(t *testing.T) {
 	for name, frames := range decompressionBombs(t) {
@@ -135,7 +104,7 @@ func TestDecompressionBombsAreRefused(t *testing.T) {
 			for _, f := range frames {
 				size += len(f)
 			}
-			stop := measureHeapGrowth()
+			meter := newHeapMeter()
 			withMaster(t, func(t *testing.T, m *testMaster) {
 				m.addCluster("honest", continuous)
 				m.get("honest")
@@ -152,10 +121,10 @@ func TestDecompressionBombsAreRefused(t *testing.T) {
 					}
 				})
 				u := m.wantUnreachable("hostile", ProtocolError, "MiB", budget.ClusterFlag)
-				growth := stop()
+				growth := meter.stop()
 				t.Logf("%d bytes in %d frames, %d of which were sent: the heap grew by %d MiB; %v", size, len(frames), sent.Load(), growth>>20, u)
 				limit := int64(maxHeapGrowth)
-				if name == "short strings" { // two messages that need the most memory for decoding
+				if name == "short strings" { // a message that needs the most memory for decoding
 					limit += wire.MaxDecodeSize
 				}
 				if growth > limit {
