@@ -101,7 +101,8 @@ func (c *clusterState) startWait(now time.Time) (*Report, <-chan struct{}, error
 	return r, changed, err
 }
 
-// registerDemand records a request, and reports whether the cluster had demand before. c.mu must be held.
+// registerDemand records a request, and reports whether the cluster had demand before. A cluster that must not
+// be dialed gets no demand. c.mu must be held.
 func (c *clusterState) registerDemand(now time.Time) (hadDemand bool) {
 	c.lastRequest = now
 	hadDemand, _ = c.demand(now)

@@ -205,7 +205,7 @@ func (c *clusterState) updateStatusLocked(change func(s *Status)) {
 }
 
 // logChange logs a cluster that became unreachable, or is so for another reason, and one that became
-// reachable again. It does not log a suspension, since somebody requested that.
+// reachable again. It does not log a suspension, which is intended.
 func (c *clusterState) logChange(before Status) {
 	now, log := c.status, c.sessions.log
 	switch {
