@@ -9,8 +9,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// amounts returns the list as a ResourceList, nil if it is empty. Quantities that cannot
-// be parsed, which no API server accepts, are left out.
+// amounts converts a list to a ResourceList, or nil if it is empty. It leaves out quantities that
+// cannot be parsed. No API server accepts these.
 func amounts(list []*slimpb.Amount) corev1.ResourceList {
 	if len(list) == 0 {
 		return nil
@@ -24,7 +24,7 @@ func amounts(list []*slimpb.Amount) corev1.ResourceList {
 	return out
 }
 
-// resources returns the list as facts have it.
+// resources converts a list to Resources.
 func resources(list []*slimpb.Amount) state.Resources { return facts.Resources(amounts(list)) }
 
 // unmarshaler is a type of k8s.io/api.
@@ -33,9 +33,9 @@ type unmarshaler[T any] interface {
 	Unmarshal([]byte) error
 }
 
-// decoded returns a part of an object as Kubernetes' own type T, or nil if the part is
-// absent or cannot be decoded.
-func decoded[T any, P unmarshaler[T]](part []byte) P {
+// decode decodes a part of an object as Kubernetes' own type T. It returns nil if the part is missing
+// or cannot be decoded.
+func decode[T any, P unmarshaler[T]](part []byte) P {
 	if part == nil {
 		return nil
 	}

@@ -16,43 +16,44 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// audited is a cluster with an audit log that most tests here share.
-var audited = kube.Options{Name: "watched", Audit: true}
+// auditedCluster is the cluster with an audit log that most tests in this file share.
+var auditedCluster = kube.Options{Name: "watched", Audit: true}
 
-// follow runs the informer on a real cluster for as long as the test.
-func follow(t *testing.T, config *rest.Config) *recorder {
+// startInformer starts an informer of a real cluster, and stops it at the end of the test.
+func startInformer(t *testing.T, config *rest.Config) *recorder {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	seen, ended := newRecorder(), make(chan error, 1)
-	go func() { ended <- Run(ctx, Config{REST: config, Sink: seen.sink(), Log: slog.New(slog.DiscardHandler)}) }()
+	rec, done := newRecorder(), make(chan error, 1)
+	go func() { done <- Run(ctx, Config{REST: config, Sink: rec.sink(), Log: slog.New(slog.DiscardHandler)}) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run ended with %v", err)
+		if err := <-done; err != nil {
+			t.Errorf("Run: got %v, want nil", err)
 		}
 	})
-	return seen
+	return rec
 }
 
-// await waits until so returns true, and returns how long that took.
-func (r *recorder) await(t *testing.T, what string, atMost time.Duration, so func() bool) time.Duration {
+// waitFor waits until condition returns true, and returns how long that took.
+func (r *recorder) waitFor(t *testing.T, what string, timeout time.Duration, condition func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
-	deadline := time.After(atMost)
-	for !so() {
+	deadline := time.After(timeout)
+	for !condition() {
 		select {
 		case <-r.changed:
 		case <-deadline:
-			t.Fatalf("waited %v for %s; storage: %+v, pods: %+v", atMost, what, r.all(state.SectionStorage), r.all(state.SectionPods))
+			t.Fatalf("no %s within %v; storage: %+v, pods: %+v", what, timeout, r.statuses(state.SectionStorage), r.statuses(state.SectionPods))
 		}
 	}
 	return time.Since(start)
 }
 
-func (r *recorder) live(sections ...state.SectionName) func() bool {
+// isLive returns a condition for waitFor: all sections are live.
+func (r *recorder) isLive(sections ...state.SectionName) func() bool {
 	return func() bool {
 		for _, name := range sections {
-			if report, _ := r.last(name); !report.Live {
+			if status, _ := r.lastStatus(name); !status.Live {
 				return false
 			}
 		}
@@ -60,10 +61,11 @@ func (r *recorder) live(sections ...state.SectionName) func() bool {
 	}
 }
 
-func (r *recorder) staleFor(reason string, sections ...state.SectionName) func() bool {
+// isStale returns a condition for waitFor: all sections have an error with the reason.
+func (r *recorder) isStale(reason string, sections ...state.SectionName) func() bool {
 	return func() bool {
 		for _, name := range sections {
-			if report, _ := r.last(name); report.Live || report.Error.Reason != reason {
+			if status, _ := r.lastStatus(name); status.Live || status.Error.Reason != reason {
 				return false
 			}
 		}
@@ -71,8 +73,8 @@ func (r *recorder) staleFor(reason string, sections ...state.SectionName) func()
 	}
 }
 
-// readerOf creates a user that may list and watch the resources.
-func readerOf(t *testing.T, c *kube.Cluster, name string, resources ...string) *rest.Config {
+// createReader creates a user that may list and watch the resources.
+func createReader(t *testing.T, c *kube.Cluster, name string, resources ...string) *rest.Config {
 	t.Helper()
 	config, _, err := c.User(name)
 	if err != nil {
@@ -97,8 +99,8 @@ func readerOf(t *testing.T, c *kube.Cluster, name string, resources ...string) *
 	return config
 }
 
-// createAll creates a namespace with one object of each kind.
-func createAll(t *testing.T, c *kube.Cluster, namespace string) {
+// createObjects creates a namespace with one object of each kind.
+func createObjects(t *testing.T, c *kube.Cluster, namespace string) {
 	t.Helper()
 	if out, err := c.KubectlInput(strings.ReplaceAll(oneOfEach, "NAMESPACE", namespace), "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -135,6 +137,7 @@ ports: [{name: "", port: 8080, protocol: TCP}]
 endpoints: [{addresses: [10.1.0.1]}]
 `
 
+// has reports whether a fact exists.
 func (r *recorder) has(k state.Key) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -142,38 +145,38 @@ func (r *recorder) has(k state.Key) bool {
 	return ok
 }
 
-func TestRealServerIsOnlyWatched(t *testing.T) {
-	cluster := kube.Shared(t, audited)
-	config := readerOf(t, cluster, "watcher", "nodes", "pods", "services", "endpointslices", "persistentvolumeclaims", "persistentvolumes")
-	createAll(t, cluster, "only-watched")
+func TestOnlyWatchRequestsToRealServer(t *testing.T) {
+	cluster := kube.Shared(t, auditedCluster)
+	config := createReader(t, cluster, "watcher", "nodes", "pods", "services", "endpointslices", "persistentvolumeclaims", "persistentvolumes")
+	createObjects(t, cluster, "only-watched")
 	start := time.Now()
-	seen := follow(t, config)
-	seen.await(t, "the first lists", 20*time.Second, seen.live(allSections...))
+	rec := startInformer(t, config)
+	rec.waitFor(t, "first lists", 20*time.Second, rec.isLive(allSections...))
 
 	pod := state.Key{Kind: state.KindPod, Namespace: "only-watched", Name: "web-1"}
 	target := state.Key{Kind: state.KindTarget, Namespace: "only-watched", Name: "web", Protocol: state.TCP, Port: 8080, Address: "10.1.0.1", Node: "address"}
-	if !seen.has(pod) || !seen.has(target) {
-		t.Error("the first lists lack the pod or the target")
+	if !rec.has(pod) || !rec.has(target) {
+		t.Error("the pod or the target is missing after the first lists")
 	}
 
 	client := cluster.Client().CoreV1()
 	if _, err := client.Pods("only-watched").Patch(t.Context(), "web-1", types.MergePatchType, []byte(`{"status":{"phase":"Running","reason":"Evicted"}}`), metav1.PatchOptions{}, "status"); err != nil {
 		t.Fatal(err)
 	}
-	seen.await(t, "the pod's new status", 5*time.Second, func() bool { return seen.pod("only-watched", "web-1").Reason == "Evicted" })
+	rec.waitFor(t, "new status of the pod", 5*time.Second, func() bool { return rec.pod("only-watched", "web-1").Reason == "Evicted" })
 	_, err := client.PersistentVolumeClaims("only-watched").Patch(t.Context(), "data", types.MergePatchType, []byte(`{"status":{"phase":"Bound","capacity":{"storage":"1Gi"}}}`), metav1.PatchOptions{}, "status")
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen.await(t, "the claim's capacity", 5*time.Second, func() bool { return seen.pod("only-watched", "web-1").Storage[0].CapacityBytes == 1<<30 })
+	rec.waitFor(t, "capacity of the claim", 5*time.Second, func() bool { return rec.pod("only-watched", "web-1").Storage[0].CapacityBytes == 1<<30 })
 	if err := client.Services("only-watched").Delete(t.Context(), "web", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	seen.await(t, "the Service's end", 5*time.Second, func() bool { return !seen.has(target) })
+	rec.waitFor(t, "removal of the Service", 5*time.Second, func() bool { return !rec.has(target) })
 	if err := client.Pods("only-watched").Delete(t.Context(), "web-1", *metav1.NewDeleteOptions(0)); err != nil {
 		t.Fatal(err)
 	}
-	seen.await(t, "the pod's end", 5*time.Second, func() bool { return !seen.has(pod) })
+	rec.waitFor(t, "removal of the pod", 5*time.Second, func() bool { return !rec.has(pod) })
 
 	events, err := cluster.AuditFor("watcher", start)
 	if err != nil {
@@ -181,67 +184,67 @@ func TestRealServerIsOnlyWatched(t *testing.T) {
 	}
 	for _, e := range events {
 		if e.Verb != "watch" {
-			t.Errorf("the informer asked for more than watches: %v", e)
+			t.Errorf("got a request other than a watch: %v", e)
 		}
 	}
 	if len(events) == 0 {
-		t.Error("the audit log has nothing of the informer")
+		t.Error("the audit log has no request of the informer")
 	}
 }
 
-func TestMissingRightsAreReportedAndTakeEffectWhenGranted(t *testing.T) {
-	cluster := kube.Shared(t, audited)
-	config := readerOf(t, cluster, "without-claims", "nodes", "pods", "services", "endpointslices", "persistentvolumes")
-	seen := follow(t, config)
-	seen.await(t, "what may be read", 20*time.Second, seen.live(state.SectionNodes, state.SectionPods, state.SectionNetwork))
-	seen.await(t, "the refusal", 20*time.Second, seen.staleFor(ReasonForbidden, state.SectionStorage))
-	report, _ := seen.last(state.SectionStorage)
-	if !report.ObservedAt.IsZero() || !strings.Contains(report.Error.Message, `"without-claims"`) {
-		t.Errorf("storage: %+v, want it never observed and the user named", report)
+func TestMissingPermissionsAreReportedUntilGranted(t *testing.T) {
+	cluster := kube.Shared(t, auditedCluster)
+	config := createReader(t, cluster, "without-claims", "nodes", "pods", "services", "endpointslices", "persistentvolumes")
+	rec := startInformer(t, config)
+	rec.waitFor(t, "permitted sections", 20*time.Second, rec.isLive(state.SectionNodes, state.SectionPods, state.SectionNetwork))
+	rec.waitFor(t, "Forbidden error", 20*time.Second, rec.isStale(ReasonForbidden, state.SectionStorage))
+	status, _ := rec.lastStatus(state.SectionStorage)
+	if !status.ObservedAt.IsZero() || !strings.Contains(status.Error.Message, `"without-claims"`) {
+		t.Errorf("got storage %+v, want it never observed and an error with the user name", status)
 	}
 
 	patch := []byte(`[{"op":"add","path":"/rules/0/resources/-","value":"persistentvolumeclaims"}]`)
 	if _, err := cluster.Client().RbacV1().ClusterRoles().Patch(t.Context(), "without-claims", types.JSONPatchType, patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	seen.await(t, "the claims", refusalMax+10*time.Second, seen.live(state.SectionStorage))
+	rec.waitFor(t, "storage section", forbiddenWaitMax+10*time.Second, rec.isLive(state.SectionStorage))
 }
 
-// TestLostRealServerMakesSectionsStale kills an API server and starts it again, and then
-// stops its process with SIGSTOP, which only HTTP/2's pings detect.
-func TestLostRealServerMakesSectionsStale(t *testing.T) {
+// TestSectionsAreStaleWhileRealServerIsDown kills an API server and starts it again. Then it stops the process with
+// SIGSTOP, which only HTTP/2 pings detect.
+func TestSectionsAreStaleWhileRealServerIsDown(t *testing.T) {
 	t.Setenv("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "1")
 	t.Setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")
-	cluster := kube.Fresh(t, kube.Options{Name: "away"})
-	createAll(t, cluster, "away")
-	seen := follow(t, cluster.Config())
-	seen.await(t, "the first lists", 20*time.Second, seen.live(allSections...))
-	facts := seen.count(state.KindPod) + seen.count(state.KindPort)
+	cluster := kube.Fresh(t, kube.Options{Name: "unavailable"})
+	createObjects(t, cluster, "unavailable")
+	rec := startInformer(t, cluster.Config())
+	rec.waitFor(t, "first lists", 20*time.Second, rec.isLive(allSections...))
+	facts := rec.count(state.KindPod) + rec.count(state.KindPort)
 
 	killed := time.Now()
 	cluster.StopAPIServer()
-	seen.await(t, "the loss", 10*time.Second, seen.staleFor(ReasonDisconnected, allSections...))
+	rec.waitFor(t, "error of the lost connection", 10*time.Second, rec.isStale(ReasonDisconnected, allSections...))
 	for _, name := range allSections {
-		report, _ := seen.last(name)
-		if late := report.ObservedAt.Sub(killed); late < 0 || late > 5*time.Second {
-			t.Errorf("section %s was observed %v after the kill", name, late)
+		status, _ := rec.lastStatus(name)
+		if delay := status.ObservedAt.Sub(killed); delay < 0 || delay > 5*time.Second {
+			t.Errorf("section %s was last observed %v after the kill, want 0 to 5s", name, delay)
 		}
 	}
-	if now := seen.count(state.KindPod) + seen.count(state.KindPort); now != facts {
-		t.Errorf("%d facts while the server is away, want the %d from before", now, facts)
+	if now := rec.count(state.KindPod) + rec.count(state.KindPort); now != facts {
+		t.Errorf("got %d facts while the server is down, want %d as before", now, facts)
 	}
 	if err := cluster.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	took := seen.await(t, "the return", 15*time.Second, seen.live(allSections...))
-	t.Logf("all sections were live again %v after the server was ready", took)
+	elapsed := rec.waitFor(t, "reconnect", 15*time.Second, rec.isLive(allSections...))
+	t.Logf("all sections were live again %v after the server was ready", elapsed)
 
 	frozen := time.Now()
 	cluster.FreezeAPIServer()
-	took = seen.await(t, "the silence to be noticed", 15*time.Second, seen.staleFor(ReasonDisconnected, allSections...))
-	report, _ := seen.last(state.SectionPods)
-	t.Logf("the silence was noticed after %v; pods were observed %v after it began: %s", took, report.ObservedAt.Sub(frozen), report.Error.Message)
+	elapsed = rec.waitFor(t, "error of the frozen server", 15*time.Second, rec.isStale(ReasonDisconnected, allSections...))
+	status, _ := rec.lastStatus(state.SectionPods)
+	t.Logf("the frozen server was detected after %v; pods were last observed %v after the freeze: %s", elapsed, status.ObservedAt.Sub(frozen), status.Error.Message)
 	cluster.ThawAPIServer()
-	took = seen.await(t, "the return", 15*time.Second, seen.live(allSections...))
-	t.Logf("all sections were live again %v after the thaw", took)
+	elapsed = rec.waitFor(t, "reconnect", 15*time.Second, rec.isLive(allSections...))
+	t.Logf("all sections were live again %v after the server continued", elapsed)
 }

@@ -56,8 +56,8 @@ func benchPod(i int) *corev1.Pod {
 	return pod
 }
 
-// grownPod returns benchPod with more fields that no fact needs.
-func grownPod(i int) *corev1.Pod {
+// largePod returns benchPod with more fields that no fact needs.
+func largePod(i int) *corev1.Pod {
 	pod := benchPod(i)
 	for n := range 3 {
 		fields := metav1.NewFieldsV1(strings.Repeat(fmt.Sprintf(`{"f:field-%d":{}}`, n), 80))
@@ -72,10 +72,10 @@ func grownPod(i int) *corev1.Pod {
 	return pod
 }
 
-// BenchmarkDecodePod measures the decoding of one watch event: from the API server's bytes
-// to an input of the facts.
+// BenchmarkDecodePod measures the decoding of one watch event from the bytes of the API server to an input of
+// the facts.
 func BenchmarkDecodePod(b *testing.B) {
-	data, err := grownPod(1).Marshal()
+	data, err := largePod(1).Marshal()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -90,34 +90,35 @@ func BenchmarkDecodePod(b *testing.B) {
 	}
 }
 
-// BenchmarkHeapPerPod reports the heap of one pod of 20,000, half of them with a sidecar:
-// as inputs, as they are batched while the first list is streamed, and as facts with
-// their Tracker. Each pod is decoded from its own bytes, as from a watch.
+// BenchmarkHeapPerPod reports the heap size per pod of 20,000 pods, half of them with a sidecar: first as inputs, as
+// in the batches of a streamed list, and then as facts with their Tracker. Each pod is decoded from its own bytes, as
+// from a watch.
 func BenchmarkHeapPerPod(b *testing.B) {
 	const pods = 20_000
 	for b.Loop() {
-		before := heap()
+		before := heapBytes()
 		c := podConverter{newInterner()}
 		inputs := make([]*facts.PodInput, pods)
 		for i := range inputs {
-			inputs[i] = c.input(slim(benchPod(i), &podObject{}))
+			inputs[i] = c.input(convert(benchPod(i), &podObject{}))
 		}
-		c.shared.known = nil
-		b.ReportMetric(float64(heap()-before)/pods, "input-bytes/pod")
+		c.interner.strings = nil
+		b.ReportMetric(float64(heapBytes()-before)/pods, "input-bytes/pod")
 
 		tracker := facts.NewTracker(func() state.Time { return 1 })
 		changes := tracker.SetPod(inputs...)
-		held := make([]state.Entry, 0, len(changes.Upserts))
+		entries := make([]state.Entry, 0, len(changes.Upserts))
 		for _, o := range changes.Upserts {
-			held = append(held, state.Entry{Object: o})
+			entries = append(entries, state.Entry{Object: o})
 		}
-		b.ReportMetric(float64(heap()-before)/pods, "facts-bytes/pod")
+		b.ReportMetric(float64(heapBytes()-before)/pods, "facts-bytes/pod")
 		runtime.KeepAlive(tracker)
-		runtime.KeepAlive(held)
+		runtime.KeepAlive(entries)
 	}
 }
 
-func heap() uint64 {
+// heapBytes returns the size of the live heap.
+func heapBytes() uint64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats

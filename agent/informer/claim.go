@@ -9,21 +9,22 @@ import (
 )
 
 // claimConverter converts PersistentVolumeClaims to inputs of the facts.
-type claimConverter struct{ shared *interner }
+type claimConverter struct{ interner *interner }
 
+// input converts a PersistentVolumeClaim to an input of the facts.
 func (c claimConverter) input(claim *claimObject) *facts.ClaimInput {
 	spec, status := claim.Slim.GetSpec(), claim.Slim.GetStatus()
 	capacity, requests := amounts(status.GetCapacity()), amounts(spec.GetResources().GetRequests())
 	return &facts.ClaimInput{
-		Namespace:      c.shared.of(claim.Namespace),
+		Namespace:      c.interner.intern(claim.Namespace),
 		Name:           claim.Name,
 		Phase:          claimPhase(status.GetPhase()),
-		StorageClass:   c.shared.of(claimClass(claim.Slim.GetMetadata(), spec.GetStorageClassName())),
-		VolumeMode:     c.shared.of(spec.GetVolumeMode()),
-		Volume:         c.shared.of(spec.GetVolumeName()),
+		StorageClass:   c.interner.intern(claimClass(claim.Slim.GetMetadata(), spec.GetStorageClassName())),
+		VolumeMode:     c.interner.intern(spec.GetVolumeMode()),
+		Volume:         c.interner.intern(spec.GetVolumeName()),
 		RequestedBytes: requests.Storage().Value(),
 		CapacityBytes:  capacity.Storage().Value(),
-		CreatedAt:      instant(claim.Slim.GetMetadata().GetCreationTimestamp()),
+		CreatedAt:      stateTime(claim.Slim.GetMetadata().GetCreationTimestamp()),
 	}
 }
 
@@ -39,26 +40,27 @@ func claimClass(meta *slimpb.ObjectMeta, class string) string {
 }
 
 // volumeConverter converts PersistentVolumes to inputs of the facts.
-type volumeConverter struct{ shared *interner }
+type volumeConverter struct{ interner *interner }
 
+// input converts a PersistentVolume to an input of the facts.
 func (c volumeConverter) input(volume *volumeObject) *facts.VolumeInput {
 	spec, status := volume.Slim.GetSpec(), volume.Slim.GetStatus()
 	capacity := amounts(spec.GetCapacity())
 	return &facts.VolumeInput{
-		Name:           c.shared.of(volume.Name),
+		Name:           c.interner.intern(volume.Name),
 		Phase:          volumePhase(status.GetPhase()),
-		Reason:         c.shared.of(status.GetReason()),
+		Reason:         c.interner.intern(status.GetReason()),
 		Message:        status.GetMessage(),
-		StorageClass:   c.shared.of(spec.GetStorageClassName()),
-		ClaimNamespace: c.shared.of(spec.GetClaimRef().GetNamespace()),
-		Claim:          c.shared.of(spec.GetClaimRef().GetName()),
+		StorageClass:   c.interner.intern(spec.GetStorageClassName()),
+		ClaimNamespace: c.interner.intern(spec.GetClaimRef().GetNamespace()),
+		Claim:          c.interner.intern(spec.GetClaimRef().GetName()),
 		CapacityBytes:  capacity.Storage().Value(),
-		CreatedAt:      instant(volume.Slim.GetMetadata().GetCreationTimestamp()),
-		PhaseSince:     instant(status.GetLastPhaseTransitionTime()),
+		CreatedAt:      stateTime(volume.Slim.GetMetadata().GetCreationTimestamp()),
+		PhaseSince:     stateTime(status.GetLastPhaseTransitionTime()),
 	}
 }
 
-// claimPhase returns the phase as facts have it.
+// claimPhase converts a phase.
 func claimPhase(p string) state.ClaimPhase {
 	switch corev1.PersistentVolumeClaimPhase(p) {
 	case corev1.ClaimPending:
@@ -71,7 +73,7 @@ func claimPhase(p string) state.ClaimPhase {
 	return state.ClaimPhaseUnknown
 }
 
-// volumePhase returns the phase as facts have it.
+// volumePhase converts a phase.
 func volumePhase(p string) state.VolumePhase {
 	switch corev1.PersistentVolumePhase(p) {
 	case corev1.VolumePending:

@@ -18,14 +18,15 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// dialTimeout limits connecting. Without it an attempt that began while the API server
-// was down could delay the next one after it is back.
+// dialTimeout limits the time to connect. Without it, an attempt that started while the API server was
+// down could delay the next one after it is up again.
 const dialTimeout = 5 * time.Second
 
+// protobuf is the content type of all requests.
 const protobuf = "application/vnd.kubernetes.protobuf"
 
-// streamBuffer is HTTP/2's receive window of a stream, in bytes. The default of 4 MiB for
-// each list that is streamed at the start would take as much memory as thousands of pods.
+// streamBuffer is the receive window of an HTTP/2 stream in bytes. The default of 4 MiB for each list
+// that is streamed at the start would take as much memory as thousands of pods.
 const streamBuffer = 256 << 10
 
 // clients holds the clients of the watched API groups.
@@ -78,7 +79,7 @@ func clientFor(cfg *rest.Config, path string, version schema.GroupVersion) (rest
 	cfg.GroupVersion = &version
 	client, err := rest.RESTClientFor(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("make a client for %s: %w", version, err)
+		return nil, fmt.Errorf("create a client for %s: %w", version, err)
 	}
 	return client, nil
 }

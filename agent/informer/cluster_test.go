@@ -21,18 +21,18 @@ import (
 // fakeCluster is a fake API server with a recorder of what the informer reports.
 type fakeCluster struct {
 	nodes, pods, slices, services, claims, volumes *fakeResource
-	seen                                           *recorder
+	recorder                                       *recorder
 }
 
 func newFakeCluster() *fakeCluster {
 	return &fakeCluster{
-		nodes:    fake("nodes", &nodeObject{}, &nodeList{}),
-		pods:     fake("pods", &podObject{}, &podList{}),
-		slices:   fake("endpointslices", &sliceObject{}, &sliceList{}),
-		services: fake("services", &serviceObject{}, &serviceList{}),
-		claims:   fake("persistentvolumeclaims", &claimObject{}, &claimList{}),
-		volumes:  fake("persistentvolumes", &volumeObject{}, &volumeList{}),
-		seen:     newRecorder(),
+		nodes:    newFakeResource("nodes", &nodeObject{}, &nodeList{}),
+		pods:     newFakeResource("pods", &podObject{}, &podList{}),
+		slices:   newFakeResource("endpointslices", &sliceObject{}, &sliceList{}),
+		services: newFakeResource("services", &serviceObject{}, &serviceList{}),
+		claims:   newFakeResource("persistentvolumeclaims", &claimObject{}, &claimList{}),
+		volumes:  newFakeResource("persistentvolumes", &volumeObject{}, &volumeList{}),
+		recorder: newRecorder(),
 	}
 }
 
@@ -40,60 +40,63 @@ func (c *fakeCluster) all() []*fakeResource {
 	return []*fakeResource{c.nodes, c.pods, c.slices, c.services, c.claims, c.volumes}
 }
 
-// goAway closes all watches and refuses requests until comeBack is called.
-func (c *fakeCluster) goAway() {
+// disconnect closes all watches and refuses connections until reconnect is called.
+func (c *fakeCluster) disconnect() {
 	for _, r := range c.all() {
-		r.answer(syscall.ECONNREFUSED)
+		r.setError(syscall.ECONNREFUSED)
 		r.closeWatches()
 	}
 }
 
-func (c *fakeCluster) comeBack() {
+// reconnect makes requests succeed again.
+func (c *fakeCluster) reconnect() {
 	for _, r := range c.all() {
-		r.answer(nil)
+		r.setError(nil)
 	}
 }
 
-// watched runs test with an informer of a fake cluster in a synctest bubble.
-func watched(t *testing.T, prepare func(*fakeCluster), test func(*fakeCluster)) {
+// runInformer calls test with a fake cluster and a running informer in a synctest bubble. prepare is called before the
+// informer starts.
+func runInformer(t *testing.T, prepare func(*fakeCluster), test func(*fakeCluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCluster()
 		prepare(c)
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
+		done := make(chan struct{})
 		go func() {
-			run(ctx, Config{Sink: c.seen.sink(), Log: slog.New(slog.DiscardHandler)}, c.kinds())
-			close(ended)
+			run(ctx, Config{Sink: c.recorder.sink(), Log: slog.New(slog.DiscardHandler)}, c.kinds())
+			close(done)
 		}()
 		synctest.Wait()
 		test(c)
 		cancel()
-		<-ended
+		<-done
 	})
 }
 
+// kinds returns the watched kinds of the fake cluster, as kindsOf does.
 func (c *fakeCluster) kinds() []kind {
-	synced, shared := make(chan struct{}), newInterner()
+	synced, interner := make(chan struct{}), newInterner()
 	return []kind{
-		nodeKind(c.nodes.endpoint(), shared), podKind(c.pods.endpoint(), shared), sliceKind(c.slices.endpoint(), shared, synced),
-		serviceKind(c.services.endpoint(), shared, synced), claimKind(c.claims.endpoint(), shared), volumeKind(c.volumes.endpoint(), shared),
+		nodeKind(c.nodes.endpoint(), interner), podKind(c.pods.endpoint(), interner), sliceKind(c.slices.endpoint(), interner, synced),
+		serviceKind(c.services.endpoint(), interner, synced), claimKind(c.claims.endpoint(), interner), volumeKind(c.volumes.endpoint(), interner),
 	}
 }
 
-// after advances virtual time.
-func after(d time.Duration) {
+// advance advances virtual time.
+func advance(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
 
-// recorder is a Sink that records facts and reports.
+// recorder has a Sink that records facts and section statuses.
 type recorder struct {
 	mu      sync.Mutex
 	tracker *facts.Tracker
 	facts   map[state.Key]state.Object
-	reports map[state.SectionName][]state.SectionStatus
-	// changed has an element if a call came since the last receive.
+	history map[state.SectionName][]state.SectionStatus // statuses by section
+	// changed has a value if the Sink was called since the last receive.
 	changed chan struct{}
 }
 
@@ -101,7 +104,7 @@ func newRecorder() *recorder {
 	return &recorder{
 		tracker: facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) }),
 		facts:   map[state.Key]state.Object{},
-		reports: map[state.SectionName][]state.SectionStatus{},
+		history: map[state.SectionName][]state.SectionStatus{},
 		changed: make(chan struct{}, 1),
 	}
 }
@@ -128,23 +131,23 @@ func (r *recorder) notifyChanged() {
 	}
 }
 
-func (r *recorder) section(name state.SectionName, report state.SectionStatus) {
+func (r *recorder) section(name state.SectionName, status state.SectionStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reports[name] = append(r.reports[name], report)
+	r.history[name] = append(r.history[name], status)
 	r.notifyChanged()
 }
 
-// all returns the reports of a section.
-func (r *recorder) all(name state.SectionName) []state.SectionStatus {
+// statuses returns the statuses of a section so far.
+func (r *recorder) statuses(name state.SectionName) []state.SectionStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.reports[name])
+	return slices.Clone(r.history[name])
 }
 
-// last returns the last report of a section, and the number of reports.
-func (r *recorder) last(name state.SectionName) (report state.SectionStatus, of int) {
-	all := r.all(name)
+// lastStatus returns the last status of a section and the number of its statuses.
+func (r *recorder) lastStatus(name state.SectionName) (status state.SectionStatus, n int) {
+	all := r.statuses(name)
 	if len(all) == 0 {
 		return state.SectionStatus{}, 0
 	}
@@ -164,6 +167,7 @@ func (r *recorder) count(kind state.Kind) int {
 	return n
 }
 
+// pod returns the fact of a pod, or nil.
 func (r *recorder) pod(namespace, name string) *state.Pod {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,19 +15,19 @@ func (c podConverter) containers(pod *slimpb.Pod, amounts *corev1.Pod, in *facts
 	all := make([]facts.ContainerInput, 0, len(spec.GetInitContainers())+len(spec.GetContainers())+len(spec.GetEphemeralContainers()))
 	for i, container := range spec.GetInitContainers() {
 		one := c.container(container, initKind(container), &amounts.Spec.InitContainers[i].Resources)
-		one.Status = statusOf(one.Name, in.InitStatuses)
+		one.Status = findStatus(one.Name, in.InitStatuses)
 		all = append(all, one)
 	}
 	for i, container := range spec.GetContainers() {
 		one := c.container(container, state.Main, &amounts.Spec.Containers[i].Resources)
-		one.Status = statusOf(one.Name, in.Statuses)
+		one.Status = findStatus(one.Name, in.Statuses)
 		all = append(all, one)
 	}
 	ephemeral := c.statuses(status.GetEphemeralContainerStatuses(), statusAmounts(status.GetEphemeralContainerStatuses()))
 	for _, e := range spec.GetEphemeralContainers() {
 		container := e.GetEphemeralContainerCommon()
-		one := c.container(container, state.Ephemeral, decoded[corev1.ResourceRequirements](container.GetResources()))
-		one.Status = statusOf(one.Name, ephemeral)
+		one := c.container(container, state.Ephemeral, decode[corev1.ResourceRequirements](container.GetResources()))
+		one.Status = findStatus(one.Name, ephemeral)
 		all = append(all, one)
 	}
 	return all
@@ -44,9 +44,9 @@ func initKind(container *slimpb.Container) state.ContainerKind {
 // container returns a container without its status. resources may be nil.
 func (c podConverter) container(container *slimpb.Container, kind state.ContainerKind, resources *corev1.ResourceRequirements) facts.ContainerInput {
 	in := facts.ContainerInput{
-		Name:  c.shared.of(container.GetName()),
+		Name:  c.interner.intern(container.GetName()),
 		Kind:  kind,
-		Image: c.shared.of(container.GetImage()),
+		Image: c.interner.intern(container.GetImage()),
 		Ports: c.ports(container.GetPorts()),
 
 		RestartPolicy: restartPolicy(container.GetRestartPolicy()),
@@ -66,14 +66,14 @@ func (c podConverter) ports(list []*slimpb.ContainerPort) []facts.ContainerPort 
 			Protocol: protocol(p.GetProtocol()),
 			Port:     port(p.GetContainerPort()),
 			HostPort: port(p.GetHostPort()),
-			HostIP:   c.shared.of(p.GetHostIp()),
+			HostIP:   c.interner.intern(p.GetHostIp()),
 		})
 	}
 	return out
 }
 
 // statusOf returns the status of the named container, or nil if it has none yet.
-func statusOf(name string, statuses []*facts.ContainerStatus) *facts.ContainerStatus {
+func findStatus(name string, statuses []*facts.ContainerStatus) *facts.ContainerStatus {
 	for _, s := range statuses {
 		if s.Name == name {
 			return s
@@ -95,14 +95,14 @@ func (c podConverter) statuses(list []*slimpb.ContainerStatus, amounts []corev1.
 func (c podConverter) status(status *slimpb.ContainerStatus, resources *corev1.ResourceRequirements) *facts.ContainerStatus {
 	last := status.GetLastState().GetTerminated()
 	out := &facts.ContainerStatus{
-		Name:          c.shared.of(status.GetName()),
-		Image:         c.shared.of(status.GetImage()),
-		ImageID:       c.shared.of(status.GetImageId()),
+		Name:          c.interner.intern(status.GetName()),
+		Image:         c.interner.intern(status.GetImage()),
+		ImageID:       c.interner.intern(status.GetImageId()),
 		Ready:         status.GetReady(),
 		Started:       status.GetStarted(),
 		Restarts:      status.GetRestartCount(),
 		Last:          c.last(last),
-		LastStartedAt: instant(last.GetStartedAt()),
+		LastStartedAt: stateTime(last.GetStartedAt()),
 	}
 	c.addState(out, status.GetState())
 	if resources != nil {
@@ -117,16 +117,16 @@ func (c podConverter) addState(out *facts.ContainerStatus, in *slimpb.ContainerS
 	switch {
 	case running != nil:
 		out.State = state.Running
-		out.StartedAt = instant(running.GetStartedAt())
+		out.StartedAt = stateTime(running.GetStartedAt())
 	case terminated != nil:
 		out.State = state.Terminated
-		out.Reason, out.Message = c.shared.of(terminated.GetReason()), terminated.GetMessage()
+		out.Reason, out.Message = c.interner.intern(terminated.GetReason()), terminated.GetMessage()
 		out.ExitCode, out.Signal = terminated.GetExitCode(), terminated.GetSignal()
-		out.StartedAt = instant(terminated.GetStartedAt())
-		out.FinishedAt = instant(terminated.GetFinishedAt())
+		out.StartedAt = stateTime(terminated.GetStartedAt())
+		out.FinishedAt = stateTime(terminated.GetFinishedAt())
 	case waiting != nil:
 		out.State = state.Waiting
-		out.Reason, out.Message = c.shared.of(waiting.GetReason()), waiting.GetMessage()
+		out.Reason, out.Message = c.interner.intern(waiting.GetReason()), waiting.GetMessage()
 	}
 }
 
@@ -135,5 +135,5 @@ func (c podConverter) last(t *slimpb.ContainerStateTerminated) *state.LastTermin
 	if t == nil {
 		return nil
 	}
-	return &state.LastTermination{Reason: c.shared.of(t.GetReason()), ExitCode: t.GetExitCode(), FinishedAt: instant(t.GetFinishedAt())}
+	return &state.LastTermination{Reason: c.interner.intern(t.GetReason()), ExitCode: t.GetExitCode(), FinishedAt: stateTime(t.GetFinishedAt())}
 }

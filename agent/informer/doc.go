@@ -3,8 +3,8 @@
 // an input of the facts as it is decoded, applies it to a facts.Tracker, and reports how
 // fresh each section of the facts is.
 //
-// The package knows Kubernetes' clients but not the readers of the facts: it does not
-// import the wire protocol. It uses plain REST clients with protobuf, since a clientset
-// would double the binary and take some 9 MiB of memory for types that are not used.
-// Only the fields that the facts need are decoded: see slimpb.
+// The package depends on Kubernetes' clients but not on the wire protocol or on the readers
+// of the facts. It uses plain REST clients with protobuf, because a clientset would double
+// the size of the binary and take about 9 MiB of memory for unused types. It decodes only
+// the fields that facts need; see slimpb.
 package informer

@@ -6,7 +6,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// tristate returns the status of a condition as facts have it.
+// tristate converts the status of a condition.
 func tristate(s string) state.Tristate {
 	switch corev1.ConditionStatus(s) {
 	case corev1.ConditionTrue:
@@ -17,7 +17,7 @@ func tristate(s string) state.Tristate {
 	return state.Unknown
 }
 
-// protocol returns the transport protocol as facts have it. The API's default is TCP.
+// protocol converts a transport protocol. The API's default is TCP.
 func protocol(p string) state.Protocol {
 	switch corev1.Protocol(p) {
 	case "", corev1.ProtocolTCP:
@@ -38,7 +38,7 @@ func port(n int32) uint16 {
 	return uint16(n)
 }
 
-// phase returns the pod phase as facts have it.
+// phase converts the phase of a pod.
 func phase(p string) state.PodPhase {
 	switch corev1.PodPhase(p) {
 	case corev1.PodPending:
@@ -53,7 +53,7 @@ func phase(p string) state.PodPhase {
 	return state.PodUnknown
 }
 
-// restartPolicy returns the policy as facts have it.
+// restartPolicy converts a restart policy.
 func restartPolicy(p string) state.RestartPolicy {
 	switch corev1.RestartPolicy(p) {
 	case corev1.RestartPolicyAlways:
@@ -66,7 +66,7 @@ func restartPolicy(p string) state.RestartPolicy {
 	return state.RestartPolicyNone
 }
 
-// qosClass returns the QoS class as facts have it.
+// qosClass converts a QoS class.
 func qosClass(c string) state.QOSClass {
 	switch corev1.PodQOSClass(c) {
 	case corev1.PodQOSGuaranteed:
@@ -79,7 +79,7 @@ func qosClass(c string) state.QOSClass {
 	return state.QOSUnknown
 }
 
-// trafficPolicy returns the policy as facts have it.
+// trafficPolicy converts an external traffic policy.
 func trafficPolicy(p string) state.TrafficPolicy {
 	switch corev1.ServiceExternalTrafficPolicy(p) {
 	case corev1.ServiceExternalTrafficPolicyCluster:

@@ -21,17 +21,17 @@ type fakeResource struct {
 	empty   func() runtime.Object
 	newList func() runtime.Object
 
-	mu      sync.Mutex
-	err     error // what lists and watches are answered
-	noLists bool  // it cannot stream lists
-	drops   bool  // watches are opened, and closed at once
-	expired bool  // it no longer knows what happened before
-	version int
-	objects map[string]runtime.Object
-	history []fakeEvent
-	streams []*watch.FakeWatcher
-	lists   int
-	stalled chan struct{} // watches wait for it
+	mu          sync.Mutex
+	err         error // the error of lists and watches, or nil
+	noStreaming bool  // streamed lists are not supported
+	dropWatches bool  // new watches are closed immediately
+	expired     bool  // the next watch without a list fails with Expired
+	version     int
+	objects     map[string]runtime.Object
+	history     []fakeEvent
+	streams     []*watch.FakeWatcher
+	lists       int
+	stalled     chan struct{} // new watches wait until it is closed; may be nil
 }
 
 type fakeEvent struct {
@@ -39,16 +39,16 @@ type fakeEvent struct {
 	event   watch.Event
 }
 
-// fake returns a resource of objects with example's type.
-func fake(name string, example, list runtime.Object) *fakeResource {
+// newFakeResource returns a resource of objects with the type of example.
+func newFakeResource(name string, example, list runtime.Object) *fakeResource {
 	return &fakeResource{name: name, empty: example.DeepCopyObject, newList: list.DeepCopyObject, objects: map[string]runtime.Object{}, version: 1}
 }
 
 func (r *fakeResource) endpoint() endpoint { return endpoint{list: r.list, watch: r.watch} }
 
-// slim returns an object as the informer's client decodes it.
+// slim returns an object as the informer decodes it.
 func (r *fakeResource) slim(object wholeObject) runtime.Object {
-	return slim(object, r.empty().(slimObject)).(runtime.Object)
+	return convert(object, r.empty().(slimObject)).(runtime.Object)
 }
 
 type (
@@ -56,8 +56,8 @@ type (
 	slimObject  interface{ Unmarshal([]byte) error }
 )
 
-// put creates or updates an object; remove deletes it. Open watches receive the event.
-func (r *fakeResource) put(whole wholeObject) {
+// set creates or updates an object. Open watches receive the event.
+func (r *fakeResource) set(whole wholeObject) {
 	object := r.slim(whole)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,19 +65,21 @@ func (r *fakeResource) put(whole wholeObject) {
 	if _, ok := r.objects[key(object)]; ok {
 		kind = watch.Modified
 	}
-	r.happen(kind, object)
+	r.emit(kind, object)
 	r.objects[key(object)] = object
 }
 
+// remove deletes an object. Open watches receive the event.
 func (r *fakeResource) remove(whole wholeObject) {
 	object := r.slim(whole)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.happen(watch.Deleted, object)
+	r.emit(watch.Deleted, object)
 	delete(r.objects, key(object))
 }
 
-func (r *fakeResource) happen(kind watch.EventType, object runtime.Object) {
+// emit records an event and sends it to open watches. The caller holds r.mu.
+func (r *fakeResource) emit(kind watch.EventType, object runtime.Object) {
 	r.version++
 	accessor(object).SetResourceVersion(strconv.Itoa(r.version))
 	r.history = append(r.history, fakeEvent{r.version, watch.Event{Type: kind, Object: object}})
@@ -88,21 +90,21 @@ func (r *fakeResource) happen(kind watch.EventType, object runtime.Object) {
 	}
 }
 
-// with calls f under the resource's lock.
-func (r *fakeResource) with(f func()) {
+// withLock calls f while it holds r.mu.
+func (r *fakeResource) withLock(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f()
 }
 
-// asked returns how often it was listed.
-func (r *fakeResource) asked() (lists int) {
-	r.with(func() { lists = r.lists })
-	return lists
+// listCount returns the number of list requests.
+func (r *fakeResource) listCount() (n int) {
+	r.withLock(func() { n = r.lists })
+	return n
 }
 
-// answer makes all further lists and watches fail with err; nil makes them succeed.
-func (r *fakeResource) answer(err error) { r.with(func() { r.err = err }) }
+// setError makes further lists and watches fail with err, or succeed if err is nil.
+func (r *fakeResource) setError(err error) { r.withLock(func() { r.err = err }) }
 
 // closeWatches ends all open watches.
 func (r *fakeResource) closeWatches() {
@@ -133,8 +135,8 @@ func (r *fakeResource) list(context.Context, metav1.ListOptions) (runtime.Object
 	return list, nil
 }
 
-// stall makes new watches wait until the returned function is called.
-func (r *fakeResource) stall() (answer func()) {
+// stall makes new watches wait until resume is called.
+func (r *fakeResource) stall() (resume func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	stalled := make(chan struct{})
@@ -147,7 +149,7 @@ func (r *fakeResource) stall() (answer func()) {
 	}
 }
 
-func (r *fakeResource) waitForAnswer(ctx context.Context) {
+func (r *fakeResource) waitIfStalled(ctx context.Context) {
 	r.mu.Lock()
 	stalled := r.stalled
 	r.mu.Unlock()
@@ -160,14 +162,14 @@ func (r *fakeResource) waitForAnswer(ctx context.Context) {
 }
 
 func (r *fakeResource) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	r.waitForAnswer(ctx)
+	r.waitIfStalled(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil {
 		return nil, r.err
 	}
 	withList := options.SendInitialEvents != nil && *options.SendInitialEvents
-	if withList && r.noLists {
+	if withList && r.noStreaming {
 		return nil, apierrors.NewInvalid(schema.GroupKind{}, "", nil)
 	}
 	from, _ := strconv.Atoi(options.ResourceVersion)
@@ -175,22 +177,23 @@ func (r *fakeResource) watch(ctx context.Context, options metav1.ListOptions) (w
 		r.expired = false
 		return nil, apierrors.NewResourceExpired("too old")
 	}
-	events := r.since(from)
+	events := r.eventsSince(from)
 	if withList {
-		events = r.asEvents()
+		events = r.initialEvents()
 	}
 	w := watch.NewFakeWithChanSize(1000, false)
 	for _, e := range events {
 		w.Action(e.Type, e.Object)
 	}
-	if r.drops {
+	if r.dropWatches {
 		w.Stop()
 	}
 	r.streams = append(r.streams, w)
 	return w, nil
 }
 
-func (r *fakeResource) since(version int) []watch.Event {
+// eventsSince returns the events after a resource version.
+func (r *fakeResource) eventsSince(version int) []watch.Event {
 	var events []watch.Event
 	for _, e := range r.history {
 		if e.version > version {
@@ -200,8 +203,8 @@ func (r *fakeResource) since(version int) []watch.Event {
 	return events
 }
 
-// asEvents returns the whole list as events, and the bookmark at its end.
-func (r *fakeResource) asEvents() []watch.Event {
+// initialEvents returns the events of a streamed list, and the bookmark at its end.
+func (r *fakeResource) initialEvents() []watch.Event {
 	var events []watch.Event
 	for object := range maps.Values(r.objects) {
 		events = append(events, watch.Event{Type: watch.Added, Object: object.DeepCopyObject()})
@@ -218,7 +221,7 @@ func key(object runtime.Object) string {
 	return accessor(object).GetNamespace() + "/" + accessor(object).GetName()
 }
 
-// refusal returns the Forbidden error of a resource.
-func refusal(resource string) error {
+// forbiddenError returns the error of a request without permission.
+func forbiddenError(resource string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", fmt.Errorf("User %q cannot watch resource %q", "agent", resource))
 }

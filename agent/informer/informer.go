@@ -23,7 +23,7 @@ type Config struct {
 
 // Sink receives changes of the cluster. Its functions are called on several goroutines.
 type Sink struct {
-	// Apply calls a function with the Tracker and takes over the returned changes. It must
+	// Apply calls a function with the Tracker and applies the returned changes. It must
 	// serialize calls. Watches wait while it blocks.
 	Apply func(func(*facts.Tracker) state.Changes)
 	// Section receives the status of a section: once at the start, and at each change. It is
@@ -32,7 +32,7 @@ type Sink struct {
 }
 
 // Run watches the cluster until ctx is done, and returns when all watches have ended. It
-// fails only if no client can be made of cfg.REST.
+// returns an error only if no client can be created from cfg.REST.
 func Run(ctx context.Context, cfg Config) error {
 	c, err := clientsFor(cfg.REST)
 	if err != nil {
@@ -43,6 +43,7 @@ func Run(ctx context.Context, cfg Config) error {
 	return nil
 }
 
+// run starts the watches of kinds and their monitor, and waits until they have ended.
 func run(ctx context.Context, cfg Config, kinds []kind) {
 	m := newMonitor(cfg)
 	var running sync.WaitGroup

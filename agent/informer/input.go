@@ -9,47 +9,47 @@ import (
 	"rollcall.dev/rollcall/agent/facts"
 )
 
-// The functions below convert whole objects, for tests and tools. They go through the bytes
-// that an API server would send, like the watches.
+// The functions below convert whole objects for tests and tools. They encode an object to the
+// bytes that an API server would send and decode these, like the watches.
 
-// NodeInput returns what the facts need of a Node.
+// NodeInput converts a Node to an input of the facts.
 func NodeInput(node *corev1.Node) *facts.NodeInput {
-	return nodeConverter{newInterner()}.input(slim(node, &nodeObject{}))
+	return nodeConverter{newInterner()}.input(convert(node, &nodeObject{}))
 }
 
-// PodInput returns what the facts need of a Pod.
+// PodInput converts a Pod to an input of the facts.
 func PodInput(pod *corev1.Pod) *facts.PodInput {
-	return podConverter{newInterner()}.input(slim(pod, &podObject{}))
+	return podConverter{newInterner()}.input(convert(pod, &podObject{}))
 }
 
-// ServiceInput returns what the facts need of a Service.
+// ServiceInput converts a Service to an input of the facts.
 func ServiceInput(service *corev1.Service) *facts.ServiceInput {
-	return serviceConverter{newInterner()}.input(slim(service, &serviceObject{}))
+	return serviceConverter{newInterner()}.input(convert(service, &serviceObject{}))
 }
 
-// SliceInput returns what the facts need of an EndpointSlice.
+// SliceInput converts an EndpointSlice to an input of the facts.
 func SliceInput(slice *discoveryv1.EndpointSlice) *facts.SliceInput {
-	return sliceConverter{newInterner()}.input(slim(slice, &sliceObject{}))
+	return sliceConverter{newInterner()}.input(convert(slice, &sliceObject{}))
 }
 
-// ClaimInput returns what the facts need of a PersistentVolumeClaim.
+// ClaimInput converts a PersistentVolumeClaim to an input of the facts.
 func ClaimInput(claim *corev1.PersistentVolumeClaim) *facts.ClaimInput {
-	return claimConverter{newInterner()}.input(slim(claim, &claimObject{}))
+	return claimConverter{newInterner()}.input(convert(claim, &claimObject{}))
 }
 
-// VolumeInput returns what the facts need of a PersistentVolume.
+// VolumeInput converts a PersistentVolume to an input of the facts.
 func VolumeInput(volume *corev1.PersistentVolume) *facts.VolumeInput {
-	return volumeConverter{newInterner()}.input(slim(volume, &volumeObject{}))
+	return volumeConverter{newInterner()}.input(convert(volume, &volumeObject{}))
 }
 
-// slim decodes a whole object into a slim one and returns it.
-func slim[O interface{ Unmarshal([]byte) error }](whole interface{ Marshal() ([]byte, error) }, into O) O {
+// convert converts a whole object to a slim one, and returns the latter.
+func convert[O interface{ Unmarshal([]byte) error }](whole interface{ Marshal() ([]byte, error) }, into O) O {
 	data, err := whole.Marshal()
 	if err == nil {
 		err = into.Unmarshal(data)
 	}
 	if err != nil {
-		panic(fmt.Sprintf("an object of Kubernetes' own does not survive its own encoding: %v", err))
+		panic(fmt.Sprintf("encode and decode a %T: %v", whole, err))
 	}
 	return into
 }

@@ -11,21 +11,21 @@ import (
 // maxInterned limits the strings of an interner.
 const maxInterned = 32768
 
-// interner deduplicates strings: every pod brings copies of the same few namespaces, node
-// names, images and reasons. When it is full it is cleared, so that names that are no
-// longer used do not stay. (Package unique releases unused strings by itself, but takes
-// about 100 bytes a string; this takes 40.)
+// interner deduplicates strings, because every decoded pod has copies of the same few namespaces,
+// node names, images and reasons. It is cleared when it is full, so that it does not keep names
+// that are no longer used. Package unique releases unused strings by itself, but takes about 100
+// bytes per string, while interner takes 40.
 //
-// All kinds share one interner, since three of them have node names.
+// All kinds share one interner, because several kinds have node names.
 type interner struct {
-	mu    sync.Mutex
-	known map[string]string
+	mu      sync.Mutex
+	strings map[string]string
 }
 
 // newInterner returns an empty interner.
-func newInterner() *interner { return &interner{known: map[string]string{}} }
+func newInterner() *interner { return &interner{strings: map[string]string{}} }
 
-// labels returns the labels as a string that the pods of a workload share.
+// labels converts labels to an interned LabelSet, which the pods of a workload share.
 func (i *interner) labels(list []*slimpb.Entry) facts.LabelSet {
 	if len(list) == 0 {
 		return ""
@@ -34,24 +34,24 @@ func (i *interner) labels(list []*slimpb.Entry) facts.LabelSet {
 	for _, l := range list {
 		pairs = append(pairs, l.GetKey()+"="+l.GetValue())
 	}
-	return facts.LabelSet(i.of(string(facts.NewLabelSet(pairs))))
+	return facts.LabelSet(i.intern(string(facts.NewLabelSet(pairs))))
 }
 
-// of returns s, cleaned by state.CleanText, sharing memory with an equal string from
-// before. Most strings come from users of the cluster, and may contain anything.
-func (i *interner) of(s string) string {
+// intern returns s, cleaned by state.CleanText, as a string that shares memory with equal strings. Most
+// strings come from users of the cluster and may contain any characters.
+func (i *interner) intern(s string) string {
 	if s == "" {
 		return ""
 	}
 	s = state.CleanText(s)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if known, ok := i.known[s]; ok {
+	if known, ok := i.strings[s]; ok {
 		return known
 	}
-	if len(i.known) >= maxInterned {
-		clear(i.known)
+	if len(i.strings) >= maxInterned {
+		clear(i.strings)
 	}
-	i.known[s] = s
+	i.strings[s] = s
 	return s
 }

@@ -6,22 +6,22 @@ import (
 	"unsafe"
 )
 
-func TestEqualStringsShareMemory(t *testing.T) {
-	shared := newInterner()
-	a, b := shared.of(fmt.Sprint("node-", 1)), shared.of(fmt.Sprint("node-", 1))
+func TestInternedStringsShareMemory(t *testing.T) {
+	interner := newInterner()
+	a, b := interner.intern(fmt.Sprint("node-", 1)), interner.intern(fmt.Sprint("node-", 1))
 	if unsafe.StringData(a) != unsafe.StringData(b) {
-		t.Error("two equal strings do not share memory")
+		t.Error("equal strings do not share memory")
 	}
 }
 
-func TestInternerIsBounded(t *testing.T) {
-	shared := newInterner()
+func TestInternerIsLimited(t *testing.T) {
+	interner := newInterner()
 	for i := range 3 * maxInterned {
-		if s := fmt.Sprint(i); shared.of(s) != s {
-			t.Fatalf("%q became %q", s, shared.of(s))
+		if s := fmt.Sprint(i); interner.intern(s) != s {
+			t.Fatalf("intern(%q) = %q, want the same string", s, interner.intern(s))
 		}
 	}
-	if len(shared.known) > maxInterned {
-		t.Errorf("it holds %d strings, want at most %d", len(shared.known), maxInterned)
+	if len(interner.strings) > maxInterned {
+		t.Errorf("got %d strings, want at most %d", len(interner.strings), maxInterned)
 	}
 }

@@ -21,24 +21,24 @@ type kind struct {
 	start func(Config, *watchHealth) func(context.Context)
 }
 
-// kindsOf returns all watched kinds. Services are watched after the first list of
+// kindsOf returns all watched kinds. The watch of Services starts after the first list of
 // EndpointSlices, so that no port is reported without its targets.
 func kindsOf(c clients) []kind {
-	slicesSynced, shared := make(chan struct{}), newInterner()
+	slicesSynced, interner := make(chan struct{}), newInterner()
 	return []kind{
-		nodeKind(endpointOf(c.core, "nodes"), shared),
-		podKind(endpointOf(c.core, "pods"), shared),
-		sliceKind(endpointOf(c.discovery, "endpointslices"), shared, slicesSynced),
-		serviceKind(endpointOf(c.core, "services"), shared, slicesSynced),
-		claimKind(endpointOf(c.core, "persistentvolumeclaims"), shared),
-		volumeKind(endpointOf(c.core, "persistentvolumes"), shared),
+		nodeKind(endpointOf(c.core, "nodes"), interner),
+		podKind(endpointOf(c.core, "pods"), interner),
+		sliceKind(endpointOf(c.discovery, "endpointslices"), interner, slicesSynced),
+		serviceKind(endpointOf(c.core, "services"), interner, slicesSynced),
+		claimKind(endpointOf(c.core, "persistentvolumeclaims"), interner),
+		volumeKind(endpointOf(c.core, "persistentvolumes"), interner),
 	}
 }
 
 // nodeKind returns the kind of nodes.
-func nodeKind(from endpoint, shared *interner) kind {
+func nodeKind(from endpoint, interner *interner) kind {
 	return newKind("nodes", state.SectionNodes, from, &nodeObject{}, kindSpec[nodeObject, facts.NodeInput]{
-		input:  nodeConverter{shared}.input,
+		input:  nodeConverter{interner}.input,
 		set:    (*facts.Tracker).SetNode,
 		remove: func(t *facts.Tracker, _, name string) state.Changes { return t.DeleteNode(name) },
 		retain: (*facts.Tracker).RetainNodes,
@@ -46,9 +46,9 @@ func nodeKind(from endpoint, shared *interner) kind {
 }
 
 // podKind returns the kind of pods.
-func podKind(from endpoint, shared *interner) kind {
+func podKind(from endpoint, interner *interner) kind {
 	return newKind("pods", state.SectionPods, from, &podObject{}, kindSpec[podObject, facts.PodInput]{
-		input:  podConverter{shared}.input,
+		input:  podConverter{interner}.input,
 		set:    (*facts.Tracker).SetPod,
 		remove: (*facts.Tracker).DeletePod,
 		retain: (*facts.Tracker).RetainPods,
@@ -56,9 +56,9 @@ func podKind(from endpoint, shared *interner) kind {
 }
 
 // sliceKind returns the kind of EndpointSlices. synced is closed after the first list.
-func sliceKind(from endpoint, shared *interner, synced chan<- struct{}) kind {
+func sliceKind(from endpoint, interner *interner, synced chan<- struct{}) kind {
 	return newKind("endpointslices", state.SectionNetwork, from, &sliceObject{}, kindSpec[sliceObject, facts.SliceInput]{
-		input:  sliceConverter{shared}.input,
+		input:  sliceConverter{interner}.input,
 		set:    (*facts.Tracker).SetSlice,
 		remove: (*facts.Tracker).DeleteSlice,
 		retain: (*facts.Tracker).RetainSlices,
@@ -67,9 +67,9 @@ func sliceKind(from endpoint, shared *interner, synced chan<- struct{}) kind {
 }
 
 // serviceKind returns the kind of Services. Its watch starts when slicesSynced is closed.
-func serviceKind(from endpoint, shared *interner, slicesSynced <-chan struct{}) kind {
+func serviceKind(from endpoint, interner *interner, slicesSynced <-chan struct{}) kind {
 	return newKind("services", state.SectionNetwork, from, &serviceObject{}, kindSpec[serviceObject, facts.ServiceInput]{
-		input:  serviceConverter{shared}.input,
+		input:  serviceConverter{interner}.input,
 		set:    (*facts.Tracker).SetService,
 		remove: (*facts.Tracker).DeleteService,
 		retain: (*facts.Tracker).RetainServices,
@@ -78,9 +78,9 @@ func serviceKind(from endpoint, shared *interner, slicesSynced <-chan struct{}) 
 }
 
 // claimKind returns the kind of PersistentVolumeClaims.
-func claimKind(from endpoint, shared *interner) kind {
+func claimKind(from endpoint, interner *interner) kind {
 	return newKind("persistentvolumeclaims", state.SectionStorage, from, &claimObject{}, kindSpec[claimObject, facts.ClaimInput]{
-		input:  claimConverter{shared}.input,
+		input:  claimConverter{interner}.input,
 		set:    (*facts.Tracker).SetClaim,
 		remove: (*facts.Tracker).DeleteClaim,
 		retain: (*facts.Tracker).RetainClaims,
@@ -88,9 +88,9 @@ func claimKind(from endpoint, shared *interner) kind {
 }
 
 // volumeKind returns the kind of PersistentVolumes.
-func volumeKind(from endpoint, shared *interner) kind {
+func volumeKind(from endpoint, interner *interner) kind {
 	return newKind("persistentvolumes", state.SectionStorage, from, &volumeObject{}, kindSpec[volumeObject, facts.VolumeInput]{
-		input:  volumeConverter{shared}.input,
+		input:  volumeConverter{interner}.input,
 		set:    (*facts.Tracker).SetVolume,
 		remove: func(t *facts.Tracker, _, name string) state.Changes { return t.DeleteVolume(name) },
 		retain: (*facts.Tracker).RetainVolumes,
@@ -101,7 +101,7 @@ func volumeKind(from endpoint, shared *interner) kind {
 func newKind[O, I any](resource string, section state.SectionName, from endpoint, example runtime.Object, spec kindSpec[O, I]) kind {
 	return kind{resource: resource, section: section, start: func(cfg Config, health *watchHealth) func(context.Context) {
 		log := clientLog(cfg.Log)
-		reflector := cache.NewReflectorWithOptions(&lister{from: from, health: health}, example, &store[O, I]{spec: spec, sink: cfg.Sink, health: health}, cache.ReflectorOptions{
+		reflector := cache.NewReflectorWithOptions(&lister{endpoint: from, health: health}, example, &store[O, I]{spec: spec, sink: cfg.Sink, health: health}, cache.ReflectorOptions{
 			Logger: &log, Name: resource, TypeDescription: resource, Backoff: &backOff,
 		})
 		reflector.WatchListPageSize = pageSize
@@ -113,6 +113,6 @@ func newKind[O, I any](resource string, section state.SectionName, from endpoint
 	}}
 }
 
-// backOff is the reflectors' back-off. With it an API server that is back is found within
-// five seconds; client-go's default grows to a minute.
+// backOff is the reflectors' back-off. With it, a reflector reconnects at most five seconds after the API
+// server is reachable again. client-go's default grows to a minute.
 var backOff = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 10, Cap: 2500 * time.Millisecond}

@@ -11,21 +11,21 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// After a Forbidden answer the next attempt waits for a time that grows by refusalStep up
-// to refusalMax. Rights change rarely, but an API server that has just started refuses
-// everything until it has read its roles.
+// After a Forbidden response the lister waits for a time that grows by forbiddenWaitStep with each
+// such response, up to forbiddenWaitMax. Permissions rarely change, but an API server that has just
+// started refuses everything until it has read its roles.
 const (
-	refusalStep = 2 * time.Second
-	refusalMax  = 20 * time.Second
+	forbiddenWaitStep = 2 * time.Second
+	forbiddenWaitMax  = 20 * time.Second
 )
 
-// lister lists and watches for a reflector and records the outcome in health, since a
-// reflector itself does not report that its API server is gone.
+// lister lists and watches for a reflector and records the results in health, because a reflector
+// does not report that its API server is unreachable.
 type lister struct {
-	from   endpoint
-	health *watchHealth
-	// refused counts consecutive Forbidden answers; owned by the reflector's goroutine.
-	refused int
+	endpoint endpoint
+	health   *watchHealth
+	// forbiddenCount counts consecutive Forbidden responses. Only the reflector's goroutine uses it.
+	forbiddenCount int
 }
 
 // List implements cache.ListerWatcher; reflectors call ListWithContext.
@@ -38,39 +38,39 @@ func (l *lister) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return l.WatchWithContext(context.Background(), options)
 }
 
-// pageSize is the number of objects a page, where lists cannot be streamed.
+// pageSize is the number of objects per page if lists cannot be streamed.
 const pageSize = 500
 
-// ListWithContext is called only for API servers that cannot stream lists, and after a
-// watch was refused. It lists without a resource version: from its watch cache an API
-// server returns the whole list at once, whatever the limit, and it would be held twice
-// here.
+// ListWithContext lists objects. A reflector calls it only if the API server cannot stream lists, or
+// after a watch was refused. It removes the resource version from options: with one, the API server
+// would ignore the page size and return the whole list at once from its watch cache, which would then
+// be in memory twice.
 func (l *lister) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.ResourceVersion, options.ResourceVersionMatch = "", ""
-	list, err := l.from.list(ctx, options)
+	list, err := l.endpoint.list(ctx, options)
 	if err != nil {
 		l.health.failed(err)
 	}
-	l.waitAfterRefusal(ctx, err)
+	l.waitIfForbidden(ctx, err)
 	return list, err
 }
 
-// waitAfterRefusal waits if err is Forbidden.
-func (l *lister) waitAfterRefusal(ctx context.Context, err error) {
+// waitIfForbidden waits if err is Forbidden.
+func (l *lister) waitIfForbidden(ctx context.Context, err error) {
 	if !apierrors.IsForbidden(err) {
-		l.refused = 0
+		l.forbiddenCount = 0
 		return
 	}
-	l.refused++
+	l.forbiddenCount++
 	select {
 	case <-ctx.Done():
-	case <-time.After(min(time.Duration(l.refused)*refusalStep, refusalMax)):
+	case <-time.After(min(time.Duration(l.forbiddenCount)*forbiddenWaitStep, forbiddenWaitMax)):
 	}
 }
 
 // WatchWithContext starts a watch, with an initial list if options ask for one.
 func (l *lister) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	w, err := l.from.watch(ctx, options)
+	w, err := l.endpoint.watch(ctx, options)
 	if err != nil {
 		if !mustRelist(err) {
 			l.health.failed(err)
@@ -81,12 +81,12 @@ func (l *lister) WatchWithContext(ctx context.Context, options metav1.ListOption
 	return &stream{Interface: w, ended: sync.OnceFunc(l.health.ended)}, nil
 }
 
-// mustRelist reports whether err means only that the resource version is too old. The
-// reflector then lists again at once.
+// mustRelist reports whether err only means that the resource version is too old, so that the reflector
+// lists again immediately.
 func mustRelist(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
-// stream is a watch that calls ended when it is stopped. A reflector stops every watch,
-// also one that the API server has ended.
+// stream is a watch that calls ended when it is stopped. A reflector also stops watches that the API
+// server has ended.
 type stream struct {
 	watch.Interface
 	ended func()

@@ -8,8 +8,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// clientLog returns a logger for client-go that logs everything at debug level, errors
-// too: client-go logs each failed attempt, while the monitor logs each change of a section.
+// clientLog returns a logger for client-go that logs everything at debug level, including errors.
+// client-go logs every failed attempt, while the monitor logs only changes of a section.
 func clientLog(log *slog.Logger) klog.Logger {
 	return logr.FromSlogHandler(debugHandler{log.Handler()})
 }

@@ -10,8 +10,8 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// TestMain removes client-go's second error handler, which limits a process's errors to one
-// a millisecond by the clock; synctest bubbles have clocks of their own.
+// TestMain removes client-go's second error handler. It limits the errors of the process to one per millisecond,
+// which does not work with the clocks of synctest bubbles.
 func TestMain(m *testing.M) {
 	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
 	goleak.VerifyTestMain(kube.Main(m))

@@ -10,16 +10,16 @@ import (
 
 // monitor owns the health of all watches and reports sections when their status changes.
 type monitor struct {
-	report   func(state.SectionName, state.SectionStatus)
-	log      *slog.Logger
-	events   chan func()
-	done     chan struct{}
-	sections []*section
+	setStatus func(state.SectionName, state.SectionStatus)
+	log       *slog.Logger
+	events    chan func()
+	done      chan struct{}
+	sections  []*section
 }
 
 // newMonitor returns a monitor that is idle until run is called.
 func newMonitor(cfg Config) *monitor {
-	return &monitor{report: cfg.Sink.Section, log: cfg.Log, events: make(chan func()), done: make(chan struct{})}
+	return &monitor{setStatus: cfg.Sink.Section, log: cfg.Log, events: make(chan func()), done: make(chan struct{})}
 }
 
 // watch adds the watch of a resource to a section. It must not be called after run.
@@ -45,7 +45,7 @@ func (m *monitor) enqueue(event func()) {
 
 // run owns all watches and sections until ctx is done. Its select has these cases:
 //   - an event of a watch
-//   - the timer: reconnectGrace is over, or a watch has become stable
+//   - the timer: reconnectGrace or stableTime of a watch has passed
 //   - ctx is done
 func (m *monitor) run(ctx context.Context) {
 	defer close(m.done)
@@ -66,28 +66,28 @@ func (m *monitor) run(ctx context.Context) {
 	}
 }
 
-// update reports changed sections. It returns the time of the next change without an event;
-// zero means never.
+// update reports changed sections. It returns the time of the next change without an event, or the
+// zero time if there is none.
 func (m *monitor) update(now time.Time) time.Time {
 	var next time.Time
 	for _, s := range m.sections {
-		if r := s.report(now); r != s.last {
-			m.logChange(s.name, s.last, r)
-			s.last = r
-			m.report(s.name, r)
+		if status := s.status(now); status != s.last {
+			m.logChange(s.name, s.last, status)
+			s.last = status
+			m.setStatus(s.name, status)
 		}
-		if at := s.changesAt(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		if at := s.nextChange(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
 	return next
 }
 
-// logChange logs sections that become stale or fresh.
+// logChange logs that a section becomes stale or fresh.
 func (m *monitor) logChange(name state.SectionName, before, after state.SectionStatus) {
 	switch {
 	case after.Error.Reason != before.Error.Reason && after.Error.Reason != "" && after.Error.Reason != ReasonPending:
-		m.log.Warn("section is not fresh", "section", name, "reason", after.Error.Reason, "message", after.Error.Message)
+		m.log.Warn("section is stale", "section", name, "reason", after.Error.Reason, "message", after.Error.Message)
 	case after.Live && before.Error.Reason != "" && before.Error.Reason != ReasonPending:
 		m.log.Info("section is fresh again", "section", name)
 	}

@@ -6,12 +6,12 @@ import (
 )
 
 // mounts returns the claims of a pod's volumes with the paths at which its containers
-// mount them. A claim that no container mounts has an empty path; a block device has the
-// device's path.
+// mount them. A claim that no container mounts has an empty path. A block device has the path of
+// the device.
 func (c podConverter) mounts(pod string, spec *slimpb.PodSpec) []facts.Mount {
 	var all []facts.Mount
 	for _, volume := range spec.GetVolumes() {
-		claim := c.shared.of(claimName(pod, volume))
+		claim := c.interner.intern(claimName(pod, volume))
 		if claim == "" {
 			continue
 		}
@@ -21,7 +21,7 @@ func (c podConverter) mounts(pod string, spec *slimpb.PodSpec) []facts.Mount {
 		}
 		for _, path := range paths {
 			all = append(all, facts.Mount{
-				Volume: c.shared.of(volume.GetName()), Claim: claim, Path: c.shared.of(path),
+				Volume: c.interner.intern(volume.GetName()), Claim: claim, Path: c.interner.intern(path),
 				Ephemeral: volume.GetVolumeSource().GetPersistentVolumeClaim() == nil,
 			})
 		}
@@ -29,8 +29,8 @@ func (c podConverter) mounts(pod string, spec *slimpb.PodSpec) []facts.Mount {
 	return all
 }
 
-// claimName returns the claim of a volume, empty for other kinds of volumes. The claim of
-// a generic ephemeral volume is named after pod and volume (KEP-1698).
+// claimName returns the name of the claim of a volume, or "" for other kinds of volumes. The name of a
+// generic ephemeral volume's claim consists of the names of pod and volume (KEP-1698).
 func claimName(pod string, volume *slimpb.Volume) string {
 	source := volume.GetVolumeSource()
 	switch {

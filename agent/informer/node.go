@@ -7,16 +7,16 @@ import (
 )
 
 // nodeConverter converts nodes to inputs of the facts.
-type nodeConverter struct{ shared *interner }
+type nodeConverter struct{ interner *interner }
 
-// input returns what the facts need of a node.
+// input converts a node to an input of the facts.
 func (c nodeConverter) input(node *nodeObject) *facts.NodeInput {
 	meta, spec, status := node.Slim.GetMetadata(), node.Slim.GetSpec(), node.Slim.GetStatus()
 	info := status.GetNodeInfo()
 	return &facts.NodeInput{
 		Name:             node.Name,
 		Labels:           c.labels(meta.GetLabels()),
-		CreatedAt:        instant(meta.GetCreationTimestamp()),
+		CreatedAt:        stateTime(meta.GetCreationTimestamp()),
 		Unschedulable:    spec.GetUnschedulable(),
 		Taints:           c.taints(spec.GetTaints()),
 		Conditions:       c.conditions(status.GetConditions()),
@@ -30,22 +30,22 @@ func (c nodeConverter) input(node *nodeObject) *facts.NodeInput {
 		PodCIDR:          spec.GetPodCidr(),
 		Mute:             mute(meta),
 		SystemUUID:       info.GetSystemUuid(),
-		KubeProxyVersion: c.shared.of(info.GetKubeProxyVersion()),
-		KubeletVersion:   c.shared.of(info.GetKubeletVersion()),
-		KernelVersion:    c.shared.of(info.GetKernelVersion()),
-		OSImage:          c.shared.of(info.GetOsImage()),
-		Architecture:     c.shared.of(info.GetArchitecture()),
-		ContainerRuntime: c.shared.of(info.GetContainerRuntimeVersion()),
+		KubeProxyVersion: c.interner.intern(info.GetKubeProxyVersion()),
+		KubeletVersion:   c.interner.intern(info.GetKubeletVersion()),
+		KernelVersion:    c.interner.intern(info.GetKernelVersion()),
+		OSImage:          c.interner.intern(info.GetOsImage()),
+		Architecture:     c.interner.intern(info.GetArchitecture()),
+		ContainerRuntime: c.interner.intern(info.GetContainerRuntimeVersion()),
 	}
 }
 
-// labels returns a node's labels without the host name, which no fact needs and which
-// would fill the interner.
+// labels returns the labels of a node without the host name, which no fact needs and which would fill
+// the interner.
 func (c nodeConverter) labels(list []*slimpb.Entry) map[string]string {
 	out := make(map[string]string, len(list))
 	for _, e := range list {
 		if e.GetKey() != hostnameLabel {
-			out[e.GetKey()] = c.shared.of(e.GetValue())
+			out[e.GetKey()] = c.interner.intern(e.GetValue())
 		}
 	}
 	return out
@@ -55,7 +55,7 @@ func (c nodeConverter) labels(list []*slimpb.Entry) map[string]string {
 func (c nodeConverter) taints(list []*slimpb.Taint) []state.Taint {
 	out := make([]state.Taint, 0, len(list))
 	for _, t := range list {
-		out = append(out, state.Taint{Key: c.shared.of(t.GetKey()), Value: c.shared.of(t.GetValue()), Effect: c.shared.of(t.GetEffect())})
+		out = append(out, state.Taint{Key: c.interner.intern(t.GetKey()), Value: c.interner.intern(t.GetValue()), Effect: c.interner.intern(t.GetEffect())})
 	}
 	return out
 }
@@ -65,11 +65,11 @@ func (c nodeConverter) conditions(list []*slimpb.Condition) []facts.Condition {
 	out := make([]facts.Condition, 0, len(list))
 	for _, condition := range list {
 		out = append(out, facts.Condition{
-			Type:    c.shared.of(condition.GetType()),
+			Type:    c.interner.intern(condition.GetType()),
 			Status:  tristate(condition.GetStatus()),
-			Reason:  c.shared.of(condition.GetReason()),
+			Reason:  c.interner.intern(condition.GetReason()),
 			Message: condition.GetMessage(),
-			Since:   instant(condition.GetLastTransitionTime()),
+			Since:   stateTime(condition.GetLastTransitionTime()),
 		})
 	}
 	return out
@@ -83,7 +83,7 @@ func (c nodeConverter) addresses(name string, list []*slimpb.NodeAddress) []stat
 		if address == name {
 			address = name
 		}
-		out = append(out, state.NodeAddress{Type: c.shared.of(a.GetType()), Address: address})
+		out = append(out, state.NodeAddress{Type: c.interner.intern(a.GetType()), Address: address})
 	}
 	return out
 }

@@ -17,9 +17,8 @@ type message[M any] interface {
 	GetMetadata() *slimpb.ObjectMeta
 }
 
-// object is a Kubernetes object of which only the slim message is kept. It implements
-// runtime.Object for client-go: it decodes itself from protobuf, and has the metadata that
-// a reflector needs.
+// object is a Kubernetes object that consists of its slim message and the metadata that a reflector
+// needs. It implements runtime.Object for client-go and decodes itself from protobuf.
 type object[M any, P message[M]] struct {
 	metav1.TypeMeta
 	metav1.ObjectMeta
@@ -44,8 +43,8 @@ func (o *object[M, P]) Unmarshal(data []byte) error {
 	return nil
 }
 
-// bookmarkOf returns the annotation that marks the end of a streamed list, nil if there is
-// none.
+// bookmarkOf returns the annotation that marks the end of a streamed list, or nil if the object does not have
+// it.
 func bookmarkOf(meta *slimpb.ObjectMeta) map[string]string {
 	for _, a := range meta.GetAnnotations() {
 		if a.GetKey() == metav1.InitialEventsAnnotationKey {

@@ -13,8 +13,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// FuzzObjects holds that whatever an API server sends for an object is refused, or becomes
-// facts, and that facts of it can be removed again.
+// FuzzObjects decodes arbitrary bytes as an object. That must fail, or result in facts that can be removed again.
 func FuzzObjects(f *testing.F) {
 	meta := metav1.ObjectMeta{Name: "a", Namespace: "b", UID: "c", ResourceVersion: "1"}
 	port := int32(math.MaxInt32)
@@ -30,26 +29,26 @@ func FuzzObjects(f *testing.F) {
 		f.Add(uint8(i), data)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
-		shared, tracker := newInterner(), facts.NewTracker(func() state.Time { return 1_800_000_000 })
+		interner, tracker := newInterner(), facts.NewTracker(func() state.Time { return 1_800_000_000 })
 		switch kind % 6 {
 		case 0:
-			take(data, nodeConverter{shared}.input, func(in *facts.NodeInput) { tracker.SetNode(in); tracker.RetainNodes(nil) })
+			decodeAndSet(data, nodeConverter{interner}.input, func(in *facts.NodeInput) { tracker.SetNode(in); tracker.RetainNodes(nil) })
 		case 1:
-			take(data, podConverter{shared}.input, func(in *facts.PodInput) { tracker.SetPod(in); tracker.RetainPods(nil) })
+			decodeAndSet(data, podConverter{interner}.input, func(in *facts.PodInput) { tracker.SetPod(in); tracker.RetainPods(nil) })
 		case 2:
-			take(data, sliceConverter{shared}.input, func(in *facts.SliceInput) { tracker.SetSlice(in); tracker.RetainSlices(nil) })
+			decodeAndSet(data, sliceConverter{interner}.input, func(in *facts.SliceInput) { tracker.SetSlice(in); tracker.RetainSlices(nil) })
 		case 3:
-			take(data, serviceConverter{shared}.input, func(in *facts.ServiceInput) { tracker.SetService(in); tracker.RetainServices(nil) })
+			decodeAndSet(data, serviceConverter{interner}.input, func(in *facts.ServiceInput) { tracker.SetService(in); tracker.RetainServices(nil) })
 		case 4:
-			take(data, claimConverter{shared}.input, func(in *facts.ClaimInput) { tracker.SetClaim(in); tracker.RetainClaims(nil) })
+			decodeAndSet(data, claimConverter{interner}.input, func(in *facts.ClaimInput) { tracker.SetClaim(in); tracker.RetainClaims(nil) })
 		case 5:
-			take(data, volumeConverter{shared}.input, func(in *facts.VolumeInput) { tracker.SetVolume(in); tracker.RetainVolumes(nil) })
+			decodeAndSet(data, volumeConverter{interner}.input, func(in *facts.VolumeInput) { tracker.SetVolume(in); tracker.RetainVolumes(nil) })
 		}
 	})
 }
 
-// take reads an object, and has its facts taken if it can be read.
-func take[M any, P message[M], I any](data []byte, input func(*object[M, P]) *I, set func(*I)) {
+// decodeAndSet decodes an object and calls set with its input, if it can be decoded.
+func decodeAndSet[M any, P message[M], I any](data []byte, input func(*object[M, P]) *I, set func(*I)) {
 	var o object[M, P]
 	if o.Unmarshal(data) == nil {
 		set(input(&o))

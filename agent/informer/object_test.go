@@ -15,8 +15,8 @@ import (
 	"rollcall.dev/rollcall/agent/informer/slimpb"
 )
 
-// TestSlimMessagesAreSubsetsOfKubernetes compares every field of the slim messages
-// with the one of Kubernetes' own type that has its number.
+// TestSlimMessagesAreSubsetsOfKubernetes compares every field of the slim messages with the field of Kubernetes' own
+// type that has the same number.
 func TestSlimMessagesAreSubsetsOfKubernetes(t *testing.T) {
 	for _, c := range []struct {
 		slim  proto.Message
@@ -33,13 +33,14 @@ func TestSlimMessagesAreSubsetsOfKubernetes(t *testing.T) {
 	}
 }
 
+// compareFields compares the fields of a message, recursively.
 func compareFields(t *testing.T, slim protoreflect.MessageDescriptor, whole reflect.Type) {
 	t.Helper()
 	for i := range slim.Fields().Len() {
 		field := slim.Fields().Get(i)
 		own, ok := fieldOf(whole, int(field.Number()))
 		if !ok || !strings.EqualFold(strings.ReplaceAll(string(field.Name()), "_", ""), own.Name) {
-			t.Errorf("%s = %d is %q in %s", field.FullName(), field.Number(), own.Name, whole)
+			t.Errorf("%s = %d: got field %q in %s, want the same name", field.FullName(), field.Number(), own.Name, whole)
 			continue
 		}
 		if part := elem(own.Type); field.Message() != nil && part.Kind() == reflect.Struct && !opaque[part] {
@@ -68,6 +69,7 @@ func fieldOf(whole reflect.Type, number int) (reflect.StructField, bool) {
 	return reflect.StructField{}, false
 }
 
+// elem returns the element type of pointers and slices.
 func elem(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
@@ -75,29 +77,29 @@ func elem(t reflect.Type) reflect.Type {
 	return t
 }
 
-// API servers that cannot stream lists answer with a whole list.
-func TestListIsReadWithItsVersionAndItems(t *testing.T) {
+// TestListUnmarshal tests lists of API servers that cannot stream them.
+func TestListUnmarshal(t *testing.T) {
 	whole := &corev1.PodList{
 		ListMeta: metav1.ListMeta{ResourceVersion: "7", Continue: "next"},
 		Items:    []corev1.Pod{*testPod("web-1", "n1"), *testPod("web-2", "n1")},
 	}
-	got := slim(whole, &podList{})
+	got := convert(whole, &podList{})
 	if got.ResourceVersion != "7" || got.Continue != "next" || len(got.Items) != 2 || got.Items[1].Name != "web-2" {
-		t.Errorf("read %+v", got)
+		t.Errorf("got %+v, want version 7, continue next and two items", got)
 	}
 }
 
-func TestObjectKeepsWhatReflectorsLookAt(t *testing.T) {
+func TestObjectHasMetadataForReflectors(t *testing.T) {
 	whole := testPod("web-1", "n1")
 	whole.ResourceVersion, whole.Annotations = "7", map[string]string{metav1.InitialEventsAnnotationKey: "true", "other": "x"}
-	got := slim(whole, &podObject{})
+	got := convert(whole, &podObject{})
 	if got.Namespace != "default" || got.Name != "web-1" || got.ResourceVersion != "7" || len(got.Annotations) != 1 || got.Annotations[metav1.InitialEventsAnnotationKey] != "true" {
-		t.Errorf("kept %+v", got.ObjectMeta)
+		t.Errorf("got %+v, want namespace, name, version and the bookmark annotation", got.ObjectMeta)
 	}
 	if c := got.DeepCopyObject().(*podObject); c.Name != got.Name || c.Slim == got.Slim || !proto.Equal(c.Slim, got.Slim) {
-		t.Errorf("copied as %+v", c)
+		t.Errorf("got copy %+v, want an equal object with its own message", c)
 	}
 	if err := got.Unmarshal([]byte{0xff}); err == nil {
-		t.Error("garbage was read")
+		t.Error("Unmarshal of garbage: got nil, want an error")
 	}
 }

@@ -13,39 +13,39 @@ import (
 const (
 	templateHashLabel = "pod-template-hash"
 	rolloutHashLabel  = "rollouts-pod-template-hash"
-	// muteAnnotation mutes the problems of a pod or node; its value is the reason.
+	// muteAnnotation mutes the problems of a pod or node. Its value is the reason.
 	muteAnnotation = "rollcall.dev/mute"
 	hostnameLabel  = corev1.LabelHostname
 )
 
 // podConverter converts pods to inputs of the facts.
-type podConverter struct{ shared *interner }
+type podConverter struct{ interner *interner }
 
-// input returns what the facts need of a pod.
+// input converts a pod to an input of the facts.
 func (c podConverter) input(pod *podObject) *facts.PodInput {
 	meta, spec, status := pod.Slim.GetMetadata(), pod.Slim.GetSpec(), pod.Slim.GetStatus()
 	amounts := podAmounts(spec, status)
 	requested, limits := facts.PodResources(amounts)
 	in := &facts.PodInput{
-		Namespace:       c.shared.of(pod.Namespace),
+		Namespace:       c.interner.intern(pod.Namespace),
 		Name:            pod.Name,
 		UID:             state.ParseUID(meta.GetUid()),
-		Node:            c.shared.of(spec.GetNodeName()),
-		CreatedAt:       instant(meta.GetCreationTimestamp()),
-		StartedAt:       instant(status.GetStartTime()),
+		Node:            c.interner.intern(spec.GetNodeName()),
+		CreatedAt:       stateTime(meta.GetCreationTimestamp()),
+		StartedAt:       stateTime(status.GetStartTime()),
 		Terminating:     meta.GetDeletionTimestamp() != nil,
-		DeletionAt:      instant(meta.GetDeletionTimestamp()),
+		DeletionAt:      stateTime(meta.GetDeletionTimestamp()),
 		HostNetwork:     spec.GetHostNetwork(),
 		RestartPolicy:   restartPolicy(spec.GetRestartPolicy()),
-		PriorityClass:   c.shared.of(spec.GetPriorityClassName()),
-		SchedulerName:   c.shared.of(spec.GetSchedulerName()),
-		HostIP:          c.shared.of(status.GetHostIp()),
+		PriorityClass:   c.interner.intern(spec.GetPriorityClassName()),
+		SchedulerName:   c.interner.intern(spec.GetSchedulerName()),
+		HostIP:          c.interner.intern(status.GetHostIp()),
 		RolloutHash:     label(meta, rolloutHashLabel),
-		Labels:          c.shared.labels(meta.GetLabels()),
+		Labels:          c.interner.labels(meta.GetLabels()),
 		Mute:            mute(meta),
 		Phase:           phase(status.GetPhase()),
 		QOSClass:        qosClass(status.GetQosClass()),
-		Reason:          c.shared.of(status.GetReason()),
+		Reason:          c.interner.intern(status.GetReason()),
 		Message:         status.GetMessage(),
 		PodIPs:          podIPs(status),
 		Controller:      c.controller(meta),
@@ -64,8 +64,8 @@ func (c podConverter) input(pod *podObject) *facts.PodInput {
 	return in
 }
 
-// mute returns the value of the mute annotation, "muted" if it is empty, and nothing
-// without the annotation.
+// mute returns the value of the mute annotation, or "muted" if the value is empty. Without the annotation
+// it returns "".
 func mute(meta *slimpb.ObjectMeta) string {
 	for _, a := range meta.GetAnnotations() {
 		if a.GetKey() == muteAnnotation {
@@ -75,17 +75,17 @@ func mute(meta *slimpb.ObjectMeta) string {
 	return ""
 }
 
-// controller returns the controlling owner, the zero Owner if there is none.
+// controller returns the controlling owner, or the zero Owner if there is none.
 func (c podConverter) controller(meta *slimpb.ObjectMeta) state.Owner {
 	for _, ref := range meta.GetOwnerReferences() {
 		if ref.GetController() {
-			return state.Owner{Kind: c.shared.of(ref.GetKind()), Name: c.shared.of(ref.GetName())}
+			return state.Owner{Kind: c.interner.intern(ref.GetKind()), Name: c.interner.intern(ref.GetName())}
 		}
 	}
 	return state.Owner{}
 }
 
-// podIPs returns the IPs of all families, or podIP for kubelets that do not set podIPs.
+// podIPs returns the IPs of all families, or podIP if the kubelet does not set podIPs.
 func podIPs(status *slimpb.PodStatus) []string {
 	if len(status.GetPodIps()) == 0 && status.GetPodIp() != "" {
 		return []string{status.GetPodIp()}
@@ -97,7 +97,7 @@ func podIPs(status *slimpb.PodStatus) []string {
 	return ips
 }
 
-// condition returns the condition of a type, the zero Condition if the pod has none.
+// condition returns the condition of a type, or the zero Condition if the pod has none.
 func (c podConverter) condition(status *slimpb.PodStatus, kind corev1.PodConditionType) facts.Condition {
 	condition := podCondition(status, kind)
 	if condition == nil {
@@ -106,13 +106,13 @@ func (c podConverter) condition(status *slimpb.PodStatus, kind corev1.PodConditi
 	return facts.Condition{
 		Type:    string(kind),
 		Status:  tristate(condition.GetStatus()),
-		Reason:  c.shared.of(condition.GetReason()),
+		Reason:  c.interner.intern(condition.GetReason()),
 		Message: condition.GetMessage(),
-		Since:   instant(condition.GetLastTransitionTime()),
+		Since:   stateTime(condition.GetLastTransitionTime()),
 	}
 }
 
-// podCondition returns the condition of a type, nil if the pod has none.
+// podCondition returns the condition of a type, or nil if the pod has none.
 func podCondition(status *slimpb.PodStatus, kind corev1.PodConditionType) *slimpb.Condition {
 	for _, condition := range status.GetConditions() {
 		if condition.GetType() == string(kind) {
@@ -122,7 +122,7 @@ func podCondition(status *slimpb.PodStatus, kind corev1.PodConditionType) *slimp
 	return nil
 }
 
-// label returns the value of a label, empty if the object does not have it.
+// label returns the value of a label, or "" if the object does not have it.
 func label(meta *slimpb.ObjectMeta, key string) string {
 	for _, l := range meta.GetLabels() {
 		if l.GetKey() == key {

@@ -6,15 +6,15 @@ import (
 	"rollcall.dev/rollcall/agent/informer/slimpb"
 )
 
-// podAmounts returns a pod in Kubernetes' own type with only the fields from which the
-// scheduler computes its requests.
+// podAmounts returns a pod in Kubernetes' own type with only the fields from which the scheduler computes
+// its requests.
 func podAmounts(spec *slimpb.PodSpec, status *slimpb.PodStatus) *corev1.Pod {
 	pod := &corev1.Pod{
 		Spec: corev1.PodSpec{
 			InitContainers: containerAmounts(spec.GetInitContainers()),
 			Containers:     containerAmounts(spec.GetContainers()),
 			Overhead:       amounts(spec.GetOverhead()),
-			Resources:      decoded[corev1.ResourceRequirements](spec.GetResources()),
+			Resources:      decode[corev1.ResourceRequirements](spec.GetResources()),
 		},
 		Status: corev1.PodStatus{
 			InitContainerStatuses: statusAmounts(status.GetInitContainerStatuses()),
@@ -24,7 +24,7 @@ func podAmounts(spec *slimpb.PodSpec, status *slimpb.PodStatus) *corev1.Pod {
 		},
 	}
 	for _, part := range status.GetNodeAllocatableResourceClaimStatuses() {
-		if claim := decoded[corev1.NodeAllocatableResourceClaimStatus](part); claim != nil {
+		if claim := decode[corev1.NodeAllocatableResourceClaimStatus](part); claim != nil {
 			pod.Status.NodeAllocatableResourceClaimStatuses = append(pod.Status.NodeAllocatableResourceClaimStatuses, *claim)
 		}
 	}
@@ -39,7 +39,7 @@ func containerAmounts(list []*slimpb.Container) []corev1.Container {
 	out := make([]corev1.Container, len(list))
 	for i, c := range list {
 		out[i].Name = c.GetName()
-		if r := decoded[corev1.ResourceRequirements](c.GetResources()); r != nil {
+		if r := decode[corev1.ResourceRequirements](c.GetResources()); r != nil {
 			out[i].Resources = *r
 		}
 		if policy := corev1.ContainerRestartPolicy(c.GetRestartPolicy()); policy != "" {
@@ -63,7 +63,7 @@ func statusAmounts(list []*slimpb.ContainerStatus) []corev1.ContainerStatus {
 // actualResources returns the resources of a status, without a memory limit that means
 // unlimited.
 func actualResources(part []byte) *corev1.ResourceRequirements {
-	r := decoded[corev1.ResourceRequirements](part)
+	r := decode[corev1.ResourceRequirements](part)
 	if r == nil {
 		return nil
 	}

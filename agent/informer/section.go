@@ -12,40 +12,40 @@ import (
 
 // Reasons of sections that come from watches.
 const (
-	// ReasonPending: the first list is not complete yet.
+	// ReasonPending means that the first list is not complete yet.
 	ReasonPending = "Pending"
-	// ReasonForbidden: the agent lacks rights; the message says which.
+	// ReasonForbidden means that the agent lacks permissions, which the message names.
 	ReasonForbidden = "Forbidden"
-	// ReasonUnauthorized: the API server does not accept the agent's credentials.
+	// ReasonUnauthorized means that the API server does not accept the agent's credentials.
 	ReasonUnauthorized = "Unauthorized"
-	// ReasonUnavailable: the API server does not serve the resource.
+	// ReasonUnavailable means that the API server does not serve the resource.
 	ReasonUnavailable = "Unavailable"
-	// ReasonDisconnected: a watch broke and cannot be established again.
+	// ReasonDisconnected means that a watch ended and cannot be established again.
 	ReasonDisconnected = "Disconnected"
 )
 
-// section is a section of the facts and the watches it depends on. It belongs to the
-// monitor's goroutine.
+// section is a section of the facts with the watches on which it depends. Only the monitor's goroutine
+// uses it.
 type section struct {
 	name    state.SectionName
 	watches []*watchHealth
 	last    state.SectionStatus
 }
 
-// report returns the status of the section: live while all its watches are fresh, else
-// observed when the first of them broke. Until all have been listed it was never observed.
-func (s *section) report(now time.Time) state.SectionStatus {
+// status returns the status of the section. It is live if all watches are fresh. Else ObservedAt is the
+// time when the first of them broke, or the zero time if they have not all been listed yet.
+func (s *section) status(now time.Time) state.SectionStatus {
 	r := state.SectionStatus{Live: true}
 	listed := true
 	for _, h := range s.watches {
-		h.heal(now)
+		h.clearIfStable(now)
 		listed = listed && h.listed
 		if h.fresh(now) {
 			continue
 		}
 		r.Live = false
-		if r.ObservedAt.IsZero() || h.brokeAt.Before(r.ObservedAt) {
-			r.ObservedAt = h.brokeAt
+		if r.ObservedAt.IsZero() || h.brokenSince.Before(r.ObservedAt) {
+			r.ObservedAt = h.brokenSince
 		}
 		if r.Error.Reason == "" || r.Error.Reason == ReasonPending {
 			r.Error = h.sectionError()
@@ -70,12 +70,12 @@ func (s *section) resources() string {
 	return strings.Join(names, " and ")
 }
 
-// changesAt returns the time at which the report may change without an event; zero means
-// never.
-func (s *section) changesAt(now time.Time) time.Time {
+// nextChange returns the next time at which the status may change without an event, or the zero time if
+// there is none.
+func (s *section) nextChange(now time.Time) time.Time {
 	var at time.Time
 	for _, h := range s.watches {
-		if next := h.changesAt(now); !next.IsZero() && (at.IsZero() || next.Before(at)) {
+		if next := h.nextChange(now); !next.IsZero() && (at.IsZero() || next.Before(at)) {
 			at = next
 		}
 	}
@@ -109,7 +109,7 @@ func (h *watchHealth) waitingError() state.SectionError {
 	return state.SectionError{Reason: ReasonDisconnected, Message: "the watch of " + h.resource + " ended and is being established again"}
 }
 
-// reasonOf returns the reason of an error, empty for nil.
+// reasonOf returns the reason of an error, or "" for nil.
 func reasonOf(err error) string {
 	switch {
 	case err == nil:

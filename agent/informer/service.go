@@ -9,17 +9,17 @@ import (
 )
 
 // serviceConverter converts Services to inputs of the facts.
-type serviceConverter struct{ shared *interner }
+type serviceConverter struct{ interner *interner }
 
-// input returns what the facts need of a Service.
+// input converts a Service to an input of the facts.
 func (c serviceConverter) input(service *serviceObject) *facts.ServiceInput {
 	meta, spec := service.Slim.GetMetadata(), service.Slim.GetSpec()
 	return &facts.ServiceInput{
-		Namespace:             c.shared.of(service.Namespace),
-		Name:                  c.shared.of(service.Name),
+		Namespace:             c.interner.intern(service.Namespace),
+		Name:                  c.interner.intern(service.Name),
 		UID:                   state.ParseUID(meta.GetUid()),
-		CreatedAt:             instant(meta.GetCreationTimestamp()),
-		Selector:              c.shared.labels(spec.GetSelector()),
+		CreatedAt:             stateTime(meta.GetCreationTimestamp()),
+		Selector:              c.interner.labels(spec.GetSelector()),
 		ClusterIP:             spec.GetClusterIp(),
 		ExternalName:          spec.GetExternalName(),
 		LoadBalancerIP:        spec.GetLoadBalancerIp(),
@@ -47,7 +47,8 @@ func servicePorts(list []*slimpb.ServicePort) []facts.ServicePort {
 	return out
 }
 
-// ingress returns the addresses of a load balancer: IPs, or hostnames of points without IP.
+// ingress returns the addresses of a load balancer: the IP of each ingress point, or its hostname if it has no
+// IP.
 func ingress(list []*slimpb.LoadBalancerIngress) []string {
 	var out []string
 	for _, i := range list {

@@ -8,14 +8,14 @@ import (
 )
 
 // sliceConverter converts EndpointSlices to inputs of the facts.
-type sliceConverter struct{ shared *interner }
+type sliceConverter struct{ interner *interner }
 
-// input returns what the facts need of an EndpointSlice.
+// input converts an EndpointSlice to an input of the facts.
 func (c sliceConverter) input(slice *sliceObject) *facts.SliceInput {
 	return &facts.SliceInput{
-		Namespace: c.shared.of(slice.Namespace),
+		Namespace: c.interner.intern(slice.Namespace),
 		Name:      slice.Name,
-		Service:   c.shared.of(label(slice.Slim.GetMetadata(), discoveryv1.LabelServiceName)),
+		Service:   c.interner.intern(label(slice.Slim.GetMetadata(), discoveryv1.LabelServiceName)),
 		Ports:     c.ports(slice.Slim.GetPorts()),
 		Endpoints: c.endpoints(slice),
 	}
@@ -25,20 +25,20 @@ func (c sliceConverter) input(slice *sliceObject) *facts.SliceInput {
 func (c sliceConverter) ports(list []*slimpb.EndpointPort) []facts.SlicePort {
 	out := make([]facts.SlicePort, 0, len(list))
 	for _, p := range list {
-		out = append(out, facts.SlicePort{Name: c.shared.of(p.GetName()), Protocol: protocol(p.GetProtocol()), Port: port(p.GetPort())})
+		out = append(out, facts.SlicePort{Name: c.interner.intern(p.GetName()), Protocol: protocol(p.GetProtocol()), Port: port(p.GetPort())})
 	}
 	return out
 }
 
-// endpoints returns one endpoint for each address. The API defines no meaning for further
-// addresses of an endpoint; they are reported all the same.
+// endpoints returns one endpoint for each address. The API defines no meaning for further addresses of an
+// endpoint, but facts have them as well.
 func (c sliceConverter) endpoints(slice *sliceObject) []facts.Endpoint {
 	out := make([]facts.Endpoint, 0, len(slice.Slim.GetEndpoints()))
 	for _, e := range slice.Slim.GetEndpoints() {
 		conditions := e.GetConditions()
 		in := facts.Endpoint{
 			Pod:         targetPod(slice.Namespace, e.GetTargetRef()),
-			Node:        c.shared.of(e.GetNodeName()),
+			Node:        c.interner.intern(e.GetNodeName()),
 			Ready:       conditions.GetReady(),
 			Serving:     conditions.GetServing(),
 			Terminating: conditions.GetTerminating(),
@@ -50,8 +50,8 @@ func (c sliceConverter) endpoints(slice *sliceObject) []facts.Endpoint {
 	return out
 }
 
-// targetPod returns the pod that an endpoint refers to, empty if it is not a pod of the
-// slice's namespace: Services select pods of their own namespace only.
+// targetPod returns the name of the pod that an endpoint refers to, or "" if that is not a pod in the slice's
+// namespace. Services only select pods in their own namespace.
 func targetPod(namespace string, ref *slimpb.ObjectReference) string {
 	if ref.GetKind() != "Pod" || ref.GetNamespace() != "" && ref.GetNamespace() != namespace {
 		return ""

@@ -18,43 +18,41 @@ type kindSpec[O, I any] struct {
 	remove func(t *facts.Tracker, namespace, name string) state.Changes
 	retain func(*facts.Tracker, []facts.NamespacedName) state.Changes
 
-	// after is closed when the kind may start; nil means at once. synced, if not nil, is
-	// closed by the store after the first list.
+	// after is closed when the watch may start. nil means immediately. The store closes synced, if
+	// it is not nil, after the first list.
 	after  <-chan struct{}
 	synced chan<- struct{}
 }
 
-// wait waits until the kind may start. It reports false if ctx is done first.
-func (r *kindSpec[O, I]) wait(ctx context.Context) bool {
-	if r.after == nil {
+// wait waits until the watch may start. It returns false if ctx is done first.
+func (s *kindSpec[O, I]) wait(ctx context.Context) bool {
+	if s.after == nil {
 		return true
 	}
 	select {
 	case <-ctx.Done():
 		return false
-	case <-r.after:
+	case <-s.after:
 		return true
 	}
 }
 
-// batchSize is the number of listed objects that are applied at once. A larger batch takes
-// more memory; a smaller one makes more versions of the state, each of which copies what
-// it changes.
+// batchSize is the number of listed objects that are applied together. A larger batch takes more
+// memory. A smaller one causes more Versions of the state, each of which copies what it changes.
 const batchSize = 256
 
-// store is the store of a reflector. It keeps no objects: they are applied to the Tracker.
-// A list is applied in batches while it is read; only names are kept until its end, by
-// which the Tracker finds removed objects. All methods are called on the reflector's
-// goroutine.
+// store implements the store of a reflector. It keeps no objects but applies them to the Tracker. A
+// list is applied in batches while it is read. Only the names are kept until its end, when the Tracker
+// removes all other objects. The reflector calls all methods on one goroutine.
 type store[O, I any] struct {
 	spec   kindSpec[O, I]
 	sink   Sink
 	health *watchHealth
 	listed bool
-	// batch holds listed inputs that are not applied yet, in the order of the list. at maps
-	// names to indexes of it.
-	batch []*I
-	at    map[facts.NamespacedName]int
+	// batch holds the listed inputs that are not applied yet, in the order of the list. batchIndex maps
+	// names to indexes in batch.
+	batch      []*I
+	batchIndex map[facts.NamespacedName]int
 }
 
 var _ cache.TransformingStore = (*store[any, any])(nil)
@@ -86,19 +84,19 @@ func (s *store[O, I]) Delete(object any) error {
 // list. It adds the object to the batch and returns its name, so that the reflector keeps
 // names only.
 func (s *store[O, I]) Transformer() cache.TransformFunc {
-	return func(object any) (any, error) { return s.gather(object) }
+	return func(object any) (any, error) { return s.addToBatch(object) }
 }
 
-// Replace is called at the end of a list: with names if the list was streamed, else with
-// objects.
+// Replace applies a complete list. The reflector calls it with the names that Transformer returned if
+// the list was streamed, else with objects.
 func (s *store[O, I]) Replace(list []any, _ string) error {
 	names := make([]facts.NamespacedName, 0, len(list))
 	for i, item := range list {
-		list[i] = nil // lets the collector free objects that are applied
+		list[i] = nil // so that applied objects can be garbage collected
 		name, ok := item.(facts.NamespacedName)
 		if !ok {
 			var err error
-			if name, err = s.gather(item); err != nil {
+			if name, err = s.addToBatch(item); err != nil {
 				return err
 			}
 		}
@@ -117,21 +115,21 @@ func (s *store[O, I]) Replace(list []any, _ string) error {
 // Resync does nothing: the reflectors have no resync period.
 func (s *store[O, I]) Resync() error { return nil }
 
-// gather adds a listed object to the batch and returns its name. An object that changes
-// while the list is streamed comes twice; the later one counts.
-func (s *store[O, I]) gather(object any) (facts.NamespacedName, error) {
+// addToBatch adds a listed object to the batch and returns its name. If an object changes while the list
+// is streamed, it is added twice, and the second one replaces the first.
+func (s *store[O, I]) addToBatch(object any) (facts.NamespacedName, error) {
 	in, name, err := s.input(object)
 	if err != nil {
 		return name, err
 	}
-	if i, ok := s.at[name]; ok {
+	if i, ok := s.batchIndex[name]; ok {
 		s.batch[i] = in
 		return name, nil
 	}
 	if s.batch == nil {
-		s.batch, s.at = make([]*I, 0, batchSize), make(map[facts.NamespacedName]int, batchSize)
+		s.batch, s.batchIndex = make([]*I, 0, batchSize), make(map[facts.NamespacedName]int, batchSize)
 	}
-	s.at[name] = len(s.batch)
+	s.batchIndex[name] = len(s.batch)
 	s.batch = append(s.batch, in)
 	if len(s.batch) == batchSize {
 		s.flushBatch()
@@ -142,7 +140,7 @@ func (s *store[O, I]) gather(object any) (facts.NamespacedName, error) {
 // flushBatch applies the batch to the Tracker.
 func (s *store[O, I]) flushBatch() {
 	batch := s.batch
-	s.batch, s.at = nil, nil
+	s.batch, s.batchIndex = nil, nil
 	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.spec.set(t, batch...) })
 }
 

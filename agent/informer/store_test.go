@@ -8,20 +8,20 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// podStore is a store of pods, what it is told, and what that leads to.
-func podStore() (*store[podObject, facts.PodInput], *recorder) {
-	seen := newRecorder()
+// newPodStore returns a store of pods and the recorder of its changes.
+func newPodStore() (*store[podObject, facts.PodInput], *recorder) {
+	rec := newRecorder()
 	return &store[podObject, facts.PodInput]{
 		spec: kindSpec[podObject, facts.PodInput]{
 			input: podConverter{newInterner()}.input, set: (*facts.Tracker).SetPod,
 			remove: (*facts.Tracker).DeletePod, retain: (*facts.Tracker).RetainPods,
 		},
-		sink: seen.sink(), health: &watchHealth{enqueue: func(event func()) { event() }},
-	}, seen
+		sink: rec.sink(), health: &watchHealth{enqueue: func(event func()) { event() }},
+	}, rec
 }
 
-// streamed gives a list as a reflector does, but for its end.
-func streamed(t *testing.T, s *store[podObject, facts.PodInput], pods ...*podObject) []any {
+// streamList passes pods to the store like a streamed list without its end, and returns the names for Replace.
+func streamList(t *testing.T, s *store[podObject, facts.PodInput], pods ...*podObject) []any {
 	t.Helper()
 	var names []any
 	for _, pod := range pods {
@@ -37,51 +37,51 @@ func streamed(t *testing.T, s *store[podObject, facts.PodInput], pods ...*podObj
 func manyPods(n int) []*podObject {
 	pods := make([]*podObject, n)
 	for i := range pods {
-		pods[i] = slim(testPod(fmt.Sprint("web-", i), "n1"), &podObject{})
+		pods[i] = convert(testPod(fmt.Sprint("web-", i), "n1"), &podObject{})
 	}
 	return pods
 }
 
-func TestListIsTakenInWhileItIsBeingRead(t *testing.T) {
-	s, seen := podStore()
-	names := streamed(t, s, manyPods(batchSize+10)...)
-	if got := seen.count(state.KindPod); got != batchSize {
-		t.Errorf("%d pods are known before the end of the list, want %d", got, batchSize)
+func TestListIsAppliedInBatches(t *testing.T) {
+	s, rec := newPodStore()
+	names := streamList(t, s, manyPods(batchSize+10)...)
+	if got := rec.count(state.KindPod); got != batchSize {
+		t.Errorf("before the end of the list: got %d pods, want %d", got, batchSize)
 	}
 	if err := s.Replace(names, "1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := seen.count(state.KindPod); got != batchSize+10 {
-		t.Errorf("%d pods are known at the end of the list, want %d", got, batchSize+10)
+	if got := rec.count(state.KindPod); got != batchSize+10 {
+		t.Errorf("at the end of the list: got %d pods, want %d", got, batchSize+10)
 	}
-	if err := s.Replace(streamed(t, s, manyPods(3)...), "2"); err != nil {
+	if err := s.Replace(streamList(t, s, manyPods(3)...), "2"); err != nil {
 		t.Fatal(err)
 	}
-	if got := seen.count(state.KindPod); got != 3 {
-		t.Errorf("%d pods are known after a list of 3", got)
+	if got := rec.count(state.KindPod); got != 3 {
+		t.Errorf("after another list: got %d pods, want 3", got)
 	}
 }
 
-func TestObjectThatChangesWhileItsListIsReadIsTakenAsItBecame(t *testing.T) {
-	s, seen := podStore()
+func TestObjectChangedDuringListIsAppliedOnce(t *testing.T) {
+	s, rec := newPodStore()
 	evicted := testPod("web-0", "n1")
 	evicted.Status.Reason = "Evicted"
-	pods := append(manyPods(2), slim(evicted, &podObject{}))
-	if err := s.Replace(streamed(t, s, pods...)[:2], "1"); err != nil {
+	pods := append(manyPods(2), convert(evicted, &podObject{}))
+	if err := s.Replace(streamList(t, s, pods...)[:2], "1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := seen.pod("default", "web-0"); got == nil || got.Reason != "Evicted" {
-		t.Errorf("pod web-0 is %+v, want it Evicted", got)
+	if got := rec.pod("default", "web-0"); got == nil || got.Reason != "Evicted" {
+		t.Errorf("got pod web-0 %+v, want reason Evicted", got)
 	}
 }
 
-func TestListThatIsBrokenOffIsForgottenByTheNext(t *testing.T) {
-	s, seen := podStore()
-	streamed(t, s, manyPods(5)...)
-	if err := s.Replace(streamed(t, s, manyPods(2)...), "1"); err != nil {
+func TestInterruptedListIsDroppedByNextList(t *testing.T) {
+	s, rec := newPodStore()
+	streamList(t, s, manyPods(5)...)
+	if err := s.Replace(streamList(t, s, manyPods(2)...), "1"); err != nil {
 		t.Fatal(err)
 	}
-	if got := seen.count(state.KindPod); got != 2 {
-		t.Errorf("%d pods are known, want the 2 of the whole list", got)
+	if got := rec.count(state.KindPod); got != 2 {
+		t.Errorf("got %d pods, want the 2 of the complete list", got)
 	}
 }

@@ -3,17 +3,17 @@ package informer
 import "time"
 
 const (
-	// reconnectGrace is for how long a section stays fresh without a watch, if nothing fails
-	// meanwhile: API servers end every watch after some minutes, and the next one is
-	// normally established at once.
+	// reconnectGrace is how long a section stays fresh without a watch if no request fails in that
+	// time. API servers end every watch after some minutes, and the next one is normally established
+	// immediately.
 	reconnectGrace = 2 * time.Second
-	// stableTime is for how long a watch must be open again after a break to count as
-	// established. A proxy without an API server behind it may open and drop watches.
+	// stableTime is how long a watch must be open after a break to count as established. A proxy whose
+	// API server is down may open watches and drop them.
 	stableTime = time.Second
 )
 
 // watchHealth tracks the watch of one resource. opened, replaced, ended and failed may be
-// called on any goroutine; the fields and other methods belong to the monitor's goroutine.
+// called on any goroutine. Only the monitor's goroutine uses the fields and other methods.
 type watchHealth struct {
 	resource string
 	enqueue  func(event func())
@@ -24,27 +24,27 @@ type watchHealth struct {
 	open       bool
 	catchingUp bool
 	openedAt   time.Time
-	// brokeAt is the time at which the watch ended or failed; zero while it is established.
-	brokeAt time.Time
-	// err is the error of reconnecting; nil if nothing has failed since brokeAt.
+	// brokenSince is when the watch ended or failed, or the zero time while it is established.
+	brokenSince time.Time
+	// err is the error of the attempts since brokenSince, or nil if none has failed.
 	err error
 }
 
-// opened records an open watch, and whether it begins with an initial list.
+// opened records that a watch was opened, and whether it starts with an initial list.
 func (h *watchHealth) opened(withList bool) {
 	now := time.Now()
 	h.enqueue(func() { h.open, h.catchingUp, h.openedAt = true, withList, now })
 }
 
-// replaced records a complete list: the state is known as of now, even if no watch follows.
+// replaced records a complete list. The state is current as of now, even if no watch follows.
 func (h *watchHealth) replaced() {
 	now := time.Now()
 	h.enqueue(func() {
 		switch {
 		case !h.listed:
-			h.brokeAt, h.err = time.Time{}, nil
-		case !h.brokeAt.IsZero():
-			h.brokeAt = now
+			h.brokenSince, h.err = time.Time{}, nil
+		case !h.brokenSince.IsZero():
+			h.brokenSince = now
 		}
 		h.listed, h.catchingUp = true, false
 	})
@@ -55,33 +55,33 @@ func (h *watchHealth) ended() {
 	now := time.Now()
 	h.enqueue(func() {
 		h.open, h.catchingUp = false, false
-		h.breakAt(now)
+		h.markBroken(now)
 	})
 }
 
-// failed records a failed list or watch. The first error of a reason is kept: later ones
-// differ in a port number only.
+// failed records a failed list or watch. The first error with a reason is kept, because later ones
+// differ only in details such as a port number.
 func (h *watchHealth) failed(err error) {
 	now := time.Now()
 	h.enqueue(func() {
-		h.breakAt(now)
+		h.markBroken(now)
 		if h.err == nil || reasonOf(h.err) != reasonOf(err) {
 			h.err = err
 		}
 	})
 }
 
-// breakAt sets brokeAt, unless the watch is broken already.
-func (h *watchHealth) breakAt(now time.Time) {
-	if h.brokeAt.IsZero() {
-		h.brokeAt = now
+// markBroken sets brokenSince unless the watch is broken already.
+func (h *watchHealth) markBroken(now time.Time) {
+	if h.brokenSince.IsZero() {
+		h.brokenSince = now
 	}
 }
 
-// heal clears the break once the watch is established and stable.
-func (h *watchHealth) heal(now time.Time) {
+// clearIfStable clears brokenSince and err if the watch is established and stable.
+func (h *watchHealth) clearIfStable(now time.Time) {
 	if h.established() && !now.Before(h.stableAt()) {
-		h.brokeAt, h.err = time.Time{}, nil
+		h.brokenSince, h.err = time.Time{}, nil
 	}
 }
 
@@ -90,33 +90,34 @@ func (h *watchHealth) established() bool { return h.listed && h.open && !h.catch
 
 // stableAt returns the time from which the open watch counts as stable.
 func (h *watchHealth) stableAt() time.Time {
-	if h.brokeAt.IsZero() {
+	if h.brokenSince.IsZero() {
 		return h.openedAt
 	}
 	return h.openedAt.Add(stableTime)
 }
 
-// fresh reports whether the resource's state counts as current at now.
+// fresh reports whether the state of the resource counts as current.
 func (h *watchHealth) fresh(now time.Time) bool {
 	if !h.listed {
 		return false
 	}
-	if h.brokeAt.IsZero() {
+	if h.brokenSince.IsZero() {
 		return true
 	}
-	inTime := h.brokeAt.Add(reconnectGrace)
-	return h.err == nil && (now.Before(inTime) || h.established() && h.openedAt.Before(inTime))
+	graceEnd := h.brokenSince.Add(reconnectGrace)
+	return h.err == nil && (now.Before(graceEnd) || h.established() && h.openedAt.Before(graceEnd))
 }
 
-// changesAt returns the time at which fresh may change without an event; zero means never.
-func (h *watchHealth) changesAt(now time.Time) time.Time {
+// nextChange returns the next time at which fresh may change without an event, or the zero time if
+// there is none.
+func (h *watchHealth) nextChange(now time.Time) time.Time {
 	switch {
-	case h.brokeAt.IsZero():
+	case h.brokenSince.IsZero():
 		return time.Time{}
 	case h.established():
 		return h.stableAt()
-	case h.err == nil && now.Before(h.brokeAt.Add(reconnectGrace)):
-		return h.brokeAt.Add(reconnectGrace)
+	case h.err == nil && now.Before(h.brokenSince.Add(reconnectGrace)):
+		return h.brokenSince.Add(reconnectGrace)
 	}
 	return time.Time{}
 }

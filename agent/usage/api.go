@@ -29,7 +29,7 @@ func listerFor(cfg *rest.Config) (list lister, closeIdle func(), err error) {
 	cfg.WarningHandlerWithContext = rest.NoWarnings{}
 	client, err := rest.RESTClientFor(cfg)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a client for metrics.k8s.io: %w", err)
+		return nil, nil, fmt.Errorf("create a client for metrics.k8s.io: %w", err)
 	}
 	list = func(ctx context.Context, resource string) (io.ReadCloser, error) {
 		return client.Get().Resource(resource).MaxRetries(0).Stream(ctx)
@@ -37,7 +37,7 @@ func listerFor(cfg *rest.Config) (list lister, closeIdle func(), err error) {
 	return list, func() { utilnet.CloseIdleConnectionsFor(client.Client.Transport) }, nil
 }
 
-// statusScheme returns a scheme with metav1.Status, of which the API server's errors are.
+// statusScheme returns a scheme with metav1.Status, the type of the API server's errors.
 func statusScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})

@@ -9,15 +9,15 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// A real API server without metrics-server answers 404 to a user with rights, and 403 to
-// any other.
+// TestRealServerWithoutMetricsServer tests that a real API server without metrics-server responds with 404 to a user
+// with permissions, and with 403 to any other.
 func TestRealServerWithoutMetricsServer(t *testing.T) {
 	cluster := kube.Shared(t, kube.Options{Name: "without-metrics"})
-	norights, _, err := cluster.User("norights")
+	unprivileged, _, err := cluster.User("unprivileged")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for reason, config := range map[string]*rest.Config{reasonUnavailable: cluster.Config(), reasonForbidden: norights} {
+	for reason, config := range map[string]*rest.Config{reasonUnavailable: cluster.Config(), reasonForbidden: unprivileged} {
 		r, err := New(Config{REST: config, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
@@ -25,7 +25,7 @@ func TestRealServerWithoutMetricsServer(t *testing.T) {
 		defer r.closeIdle()
 		_, err = r.ReadNodes(t.Context())
 		if err == nil || sectionError(err).Reason != reason {
-			t.Errorf("read nodes: %v, want trouble of reason %s", err, reason)
+			t.Errorf("ReadNodes: got %v, want an error with reason %s", err, reason)
 		}
 	}
 }

@@ -12,26 +12,26 @@ import (
 
 // Reasons of the usage section's error.
 const (
-	// reasonPending: nothing has been read yet.
+	// reasonPending means that nothing has been read yet.
 	reasonPending = "Pending"
-	// reasonDisabled: usage is off by flag.
+	// reasonDisabled means that usage is switched off by a flag.
 	reasonDisabled = "Disabled"
-	// reasonUnavailable: metrics.k8s.io is not served, or does not answer.
+	// reasonUnavailable means that metrics.k8s.io is not served or does not respond.
 	reasonUnavailable = "Unavailable"
-	// reasonForbidden: the agent lacks rights; the message says which.
+	// reasonForbidden means that the agent lacks permissions, which the message names.
 	reasonForbidden = "Forbidden"
-	// reasonUnauthorized: the API server does not accept the agent's credentials.
+	// reasonUnauthorized means that the API server does not accept the agent's credentials.
 	reasonUnauthorized = "Unauthorized"
-	// reasonDisconnected: the API server cannot be reached.
+	// reasonDisconnected means that the API server is unreachable.
 	reasonDisconnected = "Disconnected"
-	// reasonPartial: only nodes or only containers were read; the message says which are
-	// missing. What was read is current: a master treats usage with this error as fresh.
+	// reasonPartial means that only nodes or only containers were read. The message says which are
+	// missing. A master treats usage with this error as fresh, because the rest is current.
 	reasonPartial = "Partial"
 )
 
 var (
 	pending  = state.SectionError{Reason: reasonPending, Message: "usage has not been read yet"}
-	disabled = state.SectionError{Reason: reasonDisabled, Message: "usage is off: the agent runs with --usage-source none"}
+	disabled = state.SectionError{Reason: reasonDisabled, Message: "usage is switched off: the agent runs with --usage-source none"}
 )
 
 // sectionError returns the section's error for a failed reading, with what to do about it.
@@ -40,7 +40,7 @@ func sectionError(err error) state.SectionError {
 	case apierrors.IsNotFound(err):
 		return state.SectionError{Reason: reasonUnavailable, Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}
 	case apierrors.IsServiceUnavailable(err):
-		return state.SectionError{Reason: reasonUnavailable, Message: fmt.Sprintf("metrics.k8s.io does not answer: check metrics-server (%v)", err)}
+		return state.SectionError{Reason: reasonUnavailable, Message: fmt.Sprintf("metrics.k8s.io does not respond: check metrics-server (%v)", err)}
 	case apierrors.IsForbidden(err):
 		return state.SectionError{Reason: reasonForbidden, Message: fmt.Sprintf("the agent may not read usage: grant its user the verb list on nodes and pods of metrics.k8s.io (%v)", err)}
 	case apierrors.IsUnauthorized(err):
@@ -49,20 +49,20 @@ func sectionError(err error) state.SectionError {
 	return state.SectionError{Reason: reasonDisconnected, Message: fmt.Sprintf("cannot reach the API server to read usage: %v", err)}
 }
 
-// missing is a part of usage that the API server refuses, and its reason.
+// missing identifies a part of usage that cannot be read, and the reason.
 type missing struct {
 	resource string
 	reason   metav1.StatusReason
 }
 
-// refusal is an error answer of the API server to a list request for one part of usage.
+// refusal is an error response of the API server to a list request for one part of usage.
 type refusal struct {
 	missing
 	err error
 }
 
-// refusalOf returns the refusal in err, or nil if err is none: the connection broke, or no
-// answer came in time.
+// refusalOf returns the refusal in err. It returns nil if err is not a response of the API server but, for
+// example, a broken connection or a timeout.
 func refusalOf(resource string, err error) *refusal {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -73,20 +73,20 @@ func refusalOf(resource string, err error) *refusal {
 
 // sectionError returns the section's error: which part is missing, and what to do about it.
 func (r *refusal) sectionError() state.SectionError {
-	lost, there := "containers", "nodes"
+	absent, present := "containers", "nodes"
 	if r.resource == resourceNodes {
-		lost, there = there, lost
+		absent, present = present, absent
 	}
-	what := fmt.Sprintf("the usage of %s is missing (that of %s was read): ", lost, there)
+	message := fmt.Sprintf("the usage of %s is missing (that of %s was read): ", absent, present)
 	switch {
 	case apierrors.IsNotFound(r.err):
-		what += fmt.Sprintf("metrics.k8s.io does not serve %s: check what serves it (kubectl get --raw /apis/metrics.k8s.io/v1beta1/%s); metrics-server serves both", r.resource, r.resource)
+		message += fmt.Sprintf("metrics.k8s.io does not serve %s: check what serves it (kubectl get --raw /apis/metrics.k8s.io/v1beta1/%s); metrics-server serves both", r.resource, r.resource)
 	case apierrors.IsServiceUnavailable(r.err):
-		what += fmt.Sprintf("metrics.k8s.io does not answer for %s: check metrics-server (%v)", r.resource, r.err)
+		message += fmt.Sprintf("metrics.k8s.io does not respond for %s: check metrics-server (%v)", r.resource, r.err)
 	case apierrors.IsForbidden(r.err):
-		what += fmt.Sprintf("the agent may not read it: grant its user the verb list on %s of metrics.k8s.io (%v)", r.resource, r.err)
+		message += fmt.Sprintf("the agent may not read it: grant its user the verb list on %s of metrics.k8s.io (%v)", r.resource, r.err)
 	default:
-		what += fmt.Sprintf("check what serves metrics.k8s.io (%v)", r.err)
+		message += fmt.Sprintf("check what serves metrics.k8s.io (%v)", r.err)
 	}
-	return state.SectionError{Reason: reasonPartial, Message: what}
+	return state.SectionError{Reason: reasonPartial, Message: message}
 }

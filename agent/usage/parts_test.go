@@ -13,84 +13,84 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func TestRefusedPartDoesNotHideTheOther(t *testing.T) {
+func TestOnePartIsUsedIfTheOtherFails(t *testing.T) {
 	kind := func(resource string) schema.GroupResource {
 		return schema.GroupResource{Group: "metrics.k8s.io", Resource: resource}
 	}
 	for name, tc := range map[string]struct {
 		refused string
 		err     error
-		words   []string
+		texts   []string
 	}{
-		"pods are not served":  {"pods", apierrors.NewNotFound(kind("pods"), ""), []string{"the usage of containers is missing (that of nodes was read)", "does not serve pods", "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods"}},
-		"pods do not answer":   {"pods", apierrors.NewServiceUnavailable("no endpoints"), []string{"the usage of containers is missing (that of nodes was read)", "does not answer for pods", "no endpoints"}},
-		"pods are forbidden":   {"pods", apierrors.NewForbidden(kind("pods"), "", errors.New(`User "agent" cannot list`)), []string{"the usage of containers is missing (that of nodes was read)", "the verb list on pods of metrics.k8s.io", `User "agent"`}},
-		"pods fail":            {"pods", apierrors.NewInternalError(errors.New("panic")), []string{"the usage of containers is missing (that of nodes was read)", "panic"}},
-		"nodes are not served": {"nodes", apierrors.NewNotFound(kind("nodes"), ""), []string{"the usage of nodes is missing (that of containers was read)", "does not serve nodes"}},
-		"nodes do not answer":  {"nodes", apierrors.NewServiceUnavailable("no endpoints"), []string{"the usage of nodes is missing (that of containers was read)", "does not answer for nodes"}},
-		"nodes are forbidden":  {"nodes", apierrors.NewForbidden(kind("nodes"), "", errors.New("no")), []string{"the usage of nodes is missing (that of containers was read)", "the verb list on nodes of metrics.k8s.io"}},
+		"pods are not served":   {"pods", apierrors.NewNotFound(kind("pods"), ""), []string{"the usage of containers is missing (that of nodes was read)", "does not serve pods", "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods"}},
+		"pods are unavailable":  {"pods", apierrors.NewServiceUnavailable("no endpoints"), []string{"the usage of containers is missing (that of nodes was read)", "does not respond for pods", "no endpoints"}},
+		"pods are forbidden":    {"pods", apierrors.NewForbidden(kind("pods"), "", errors.New(`User "agent" cannot list`)), []string{"the usage of containers is missing (that of nodes was read)", "the verb list on pods of metrics.k8s.io", `User "agent"`}},
+		"pods fail":             {"pods", apierrors.NewInternalError(errors.New("panic")), []string{"the usage of containers is missing (that of nodes was read)", "panic"}},
+		"nodes are not served":  {"nodes", apierrors.NewNotFound(kind("nodes"), ""), []string{"the usage of nodes is missing (that of containers was read)", "does not serve nodes"}},
+		"nodes are unavailable": {"nodes", apierrors.NewServiceUnavailable("no endpoints"), []string{"the usage of nodes is missing (that of containers was read)", "does not respond for nodes"}},
+		"nodes are forbidden":   {"nodes", apierrors.NewForbidden(kind("nodes"), "", errors.New("no")), []string{"the usage of nodes is missing (that of containers was read)", "the verb list on nodes of metrics.k8s.io"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
-				f.refusals = map[string]error{tc.refused: tc.err}
+			runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+				f.errors = map[string]error{tc.refused: tc.err}
 				defer r.Subscribe()()
-				saw := f.after(0)
+				calls := f.advance(0)
 				want := wantNodes
 				if tc.refused == "nodes" {
 					want = wantContainers
 				}
-				if len(saw.samples) != 1 || !maps.Equal(saw.samples[0], want) {
-					t.Errorf("samples %v, want %v", saw.samples, want)
+				if len(calls.samples) != 1 || !maps.Equal(calls.samples[0], want) {
+					t.Errorf("got samples %v, want %v", calls.samples, want)
 				}
-				got := saw.last()
+				got := calls.lastStatus()
 				if !got.ObservedAt.Equal(time.Now()) || got.Error.Reason != reasonPartial {
-					t.Errorf("report %+v, want a partial one of now", got)
+					t.Errorf("got status %+v, want Partial, observed now", got)
 				}
 				rest := got.Error.Message
-				for _, words := range tc.words {
-					_, after, found := strings.Cut(rest, words)
+				for _, text := range tc.texts {
+					_, after, found := strings.Cut(rest, text)
 					if !found || strings.Contains(rest, "install") {
-						t.Fatalf("it says %q, want %q", got.Error.Message, words)
+						t.Fatalf("got message %q, want it to contain %q", got.Error.Message, text)
 					}
 					rest = after
 				}
-				if again := f.after(15 * time.Second); again.last().Error != got.Error || !again.last().ObservedAt.Equal(time.Now()) {
-					t.Errorf("a period later: %+v", again.last())
+				if next := f.advance(15 * time.Second); next.lastStatus().Error != got.Error || !next.lastStatus().ObservedAt.Equal(time.Now()) {
+					t.Errorf("a period later: got %+v, want the same error, observed now", next.lastStatus())
 				}
 
 				f.mu.Lock()
-				f.refusals = nil
+				f.errors = nil
 				f.mu.Unlock()
-				saw = f.after(15 * time.Second)
-				if saw.last().Error != (state.SectionError{}) || len(saw.samples[len(saw.samples)-1]) != len(wantNodes)+len(wantContainers) {
-					t.Errorf("report %+v once all is there", saw.last())
+				calls = f.advance(15 * time.Second)
+				if calls.lastStatus().Error != (state.SectionError{}) || len(calls.samples[len(calls.samples)-1]) != len(wantNodes)+len(wantContainers) {
+					t.Errorf("got status %+v after both can be read, want no error and a full sample", calls.lastStatus())
 				}
 			})
 		})
 	}
 }
 
-func TestChangeOfTheMissingPartIsReported(t *testing.T) {
-	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+func TestChangedErrorIsReported(t *testing.T) {
+	runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		none := apierrors.NewNotFound(schema.GroupResource{}, "")
 		defer r.Subscribe()()
 		for _, tc := range []struct {
-			refusals      map[string]error
-			reason, words string
+			refusals     map[string]error
+			reason, text string
 		}{
 			{map[string]error{"pods": none}, reasonPartial, "usage of containers is missing"},
 			{map[string]error{"nodes": none}, reasonPartial, "usage of nodes is missing"},
-			{map[string]error{"nodes": apierrors.NewServiceUnavailable("away")}, reasonPartial, "does not answer for nodes"},
+			{map[string]error{"nodes": apierrors.NewServiceUnavailable("away")}, reasonPartial, "does not respond for nodes"},
 			{map[string]error{"nodes": none, "pods": none}, reasonUnavailable, "install metrics-server"},
 			{map[string]error{"nodes": none, "pods": errors.New("connection refused")}, reasonDisconnected, "connection refused"},
 			{nil, "", ""},
 			{map[string]error{"nodes": errors.New("connection refused")}, reasonDisconnected, "connection refused"},
 		} {
 			f.mu.Lock()
-			f.refusals = tc.refusals
+			f.errors = tc.refusals
 			f.mu.Unlock()
-			if got := f.after(15 * time.Second).last().Error; got.Reason != tc.reason || !strings.Contains(got.Message, tc.words) {
-				t.Errorf("with %v: %+v, want %s and %q", tc.refusals, got, tc.reason, tc.words)
+			if got := f.advance(15 * time.Second).lastStatus().Error; got.Reason != tc.reason || !strings.Contains(got.Message, tc.text) {
+				t.Errorf("errors %v: got %+v, want reason %s and a message with %q", tc.refusals, got, tc.reason, tc.text)
 			}
 		}
 	})

@@ -24,38 +24,38 @@ const (
 
 // Config configures a Reader.
 type Config struct {
-	// REST connects to the API server; nil means that usage is off (--usage-source none).
+	// REST connects to the API server. nil means that usage is switched off (--usage-source none).
 	REST *rest.Config
-	// Period is the time between readings; 0 means 15 s.
+	// Period is the time between readings. 0 means 15 s.
 	Period time.Duration
-	// Sink receives each reading, then Report the status of the usage section. Both are
-	// called on Run's goroutine.
-	Sink   func(state.Sample)
-	Report func(state.SectionStatus)
-	Log    *slog.Logger
+	// SetSample is called with each reading, and then SetStatus with the status of the usage
+	// section. Both are called on Run's goroutine.
+	SetSample func(state.Sample)
+	SetStatus func(state.SectionStatus)
+	Log       *slog.Logger
 }
 
 // Reader reads usage while it has subscribers.
 type Reader struct {
 	cfg Config
-	// list is nil if usage is off.
+	// list is nil if usage is switched off.
 	list      lister
 	closeIdle func()
-	// wake notifies Run of a first subscriber.
+	// wake notifies Run that there is a first subscriber.
 	wake chan struct{}
 
 	mu          sync.Mutex
 	subscribers int
 
-	// Owned by Run: the start of the last reading, the last reported status, and the part
-	// that was missing then.
-	readAt  time.Time
-	last    state.SectionStatus
-	missing missing
+	// The fields below belong to Run: the start of the last reading, the last reported status, and
+	// the part that was missing then.
+	lastReadAt  time.Time
+	lastStatus  state.SectionStatus
+	lastMissing missing
 }
 
-// New returns a Reader that is idle until Run is called. It fails if no client can be made
-// of cfg.REST.
+// New returns a Reader that is idle until Run is called. It returns an error if no client can be
+// created from cfg.REST.
 func New(cfg Config) (*Reader, error) {
 	if cfg.Period == 0 {
 		cfg.Period = defaultPeriod
@@ -69,9 +69,8 @@ func New(cfg Config) (*Reader, error) {
 	return r, err
 }
 
-// Subscribe keeps usage being read once a period until release is called. The first
-// reading starts at once, unless the last one is younger than a period. Calling release
-// again has no effect.
+// Subscribe makes Run read usage once per period until release is called. The first reading starts
+// immediately, unless the last one is younger than a period. Calling release again has no effect.
 func (r *Reader) Subscribe() (release func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,7 +107,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	defer r.closeIdle()
 	r.setStatus(state.SectionStatus{Error: pending})
 	for ctx.Err() == nil {
-		if r.subscribed() && time.Since(r.readAt) >= r.cfg.Period {
+		if r.subscribed() && time.Since(r.lastReadAt) >= r.cfg.Period {
 			r.read(ctx)
 		}
 		r.sleep(ctx)
@@ -116,11 +115,11 @@ func (r *Reader) Run(ctx context.Context) error {
 	return nil
 }
 
-// sleep waits until the next reading is due, a subscriber comes, or ctx is done.
+// sleep waits until the next reading is due, there is a first subscriber, or ctx is done.
 func (r *Reader) sleep(ctx context.Context) {
 	var due <-chan time.Time
 	if r.subscribed() {
-		due = time.After(time.Until(r.readAt.Add(r.cfg.Period)))
+		due = time.After(time.Until(r.lastReadAt.Add(r.cfg.Period)))
 	}
 	select {
 	case <-ctx.Done():
@@ -129,11 +128,11 @@ func (r *Reader) sleep(ctx context.Context) {
 	}
 }
 
-// read reads once. A reading that fails changes no usage: the last one stays and its age
-// grows. If the API server refuses one of nodes and pods, the other is used, and the
-// section's error tells which is missing.
+// read reads once. A failed reading does not change usage: the last one is kept and its age grows. If
+// the API server refuses either nodes or pods, the other is used, and the section's error names the
+// missing part.
 func (r *Reader) read(ctx context.Context) {
-	r.readAt = time.Now()
+	r.lastReadAt = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	sample, refused, err := r.sample(ctx)
@@ -141,11 +140,11 @@ func (r *Reader) read(ctx context.Context) {
 		return // Run ends
 	}
 	if err != nil {
-		r.fail(err)
+		r.setReadError(err)
 		return
 	}
-	r.cfg.Sink(sample)
-	r.setStatus(state.SectionStatus{ObservedAt: r.readAt, Error: r.partialError(refused)})
+	r.cfg.SetSample(sample)
+	r.setStatus(state.SectionStatus{ObservedAt: r.lastReadAt, Error: r.partialError(refused)})
 }
 
 // sample reads nodes and containers. If the API server refuses one of them only, sample
@@ -172,23 +171,23 @@ func (r *Reader) sample(ctx context.Context) (sample state.Sample, refused *refu
 	return nil, nil, err
 }
 
-// partialError returns the section's error for a reading without one part, and none for a
-// full one. The message of the first such reading is kept, as later ones differ in details
-// only.
+// partialError returns the section's error for a reading without one part, or no error if refused is
+// nil. The first message is kept while the part and reason are the same, because later ones differ only
+// in details.
 func (r *Reader) partialError(refused *refusal) state.SectionError {
 	if refused == nil {
-		r.missing = missing{}
+		r.lastMissing = missing{}
 		return state.SectionError{}
 	}
-	if r.last.Error.Reason == reasonPartial && r.missing == refused.missing {
-		return r.last.Error
+	if r.lastStatus.Error.Reason == reasonPartial && r.lastMissing == refused.missing {
+		return r.lastStatus.Error
 	}
-	r.missing = refused.missing
+	r.lastMissing = refused.missing
 	return refused.sectionError()
 }
 
-// ReadNodes reads the usage of nodes once, within 2 s. It is safe for concurrent use, also
-// without Run.
+// ReadNodes reads the usage of nodes once, within 2 s. It is safe for concurrent use and does not need
+// Run.
 func (r *Reader) ReadNodes(ctx context.Context) (state.Sample, error) {
 	if r.list == nil {
 		return nil, errors.New(disabled.Message)
@@ -198,27 +197,27 @@ func (r *Reader) ReadNodes(ctx context.Context) (state.Sample, error) {
 	return nodeSample(ctx, r.list)
 }
 
-// fail sets the section's error for a failed reading. While the reason stays, so does the
-// first message: later ones differ in a port number only.
-func (r *Reader) fail(err error) {
-	failed := sectionError(err)
-	if failed.Reason == r.last.Error.Reason {
-		failed = r.last.Error
+// setReadError sets the section's error for a failed reading. The first message is kept while the reason is
+// the same, because later ones differ only in details such as a port number.
+func (r *Reader) setReadError(err error) {
+	sectionErr := sectionError(err)
+	if sectionErr.Reason == r.lastStatus.Error.Reason {
+		sectionErr = r.lastStatus.Error
 	}
-	r.setStatus(state.SectionStatus{ObservedAt: r.last.ObservedAt, Error: failed})
+	r.setStatus(state.SectionStatus{ObservedAt: r.lastStatus.ObservedAt, Error: sectionErr})
 }
 
-// setStatus logs a change of the section's status and passes it to Config.Report.
-func (r *Reader) setStatus(report state.SectionStatus) {
-	switch before := r.last.Error.Reason; {
-	case report.Error.Reason == before:
-	case report.Error.Reason == "" && before != reasonPending:
-		r.cfg.Log.Info("usage is read again")
-	case report.Error.Reason == reasonPartial:
-		r.cfg.Log.Warn("a part of usage cannot be read", "message", report.Error.Message)
-	case report.Error.Reason != "" && report.Error != pending && report.Error != disabled:
-		r.cfg.Log.Warn("usage cannot be read", "reason", report.Error.Reason, "message", report.Error.Message)
+// setStatus logs a change of the section's error and calls Config.SetStatus.
+func (r *Reader) setStatus(status state.SectionStatus) {
+	switch before := r.lastStatus.Error.Reason; {
+	case status.Error.Reason == before:
+	case status.Error.Reason == "" && before != reasonPending:
+		r.cfg.Log.Info("usage can be read again")
+	case status.Error.Reason == reasonPartial:
+		r.cfg.Log.Warn("cannot read a part of usage", "message", status.Error.Message)
+	case status.Error.Reason != "" && status.Error != pending && status.Error != disabled:
+		r.cfg.Log.Warn("cannot read usage", "reason", status.Error.Reason, "message", status.Error.Message)
 	}
-	r.last = report
-	r.cfg.Report(report)
+	r.lastStatus = status
+	r.cfg.SetStatus(status)
 }

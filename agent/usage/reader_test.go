@@ -34,7 +34,7 @@ const (
 			{"name":"silent","usage":{"memory":"1Mi"}}]}],"kind":"PodMetricsList"}`
 )
 
-func at(clock string) state.Time {
+func timeAt(clock string) state.Time {
 	t, err := time.Parse(time.RFC3339, "2026-01-01T"+clock+"Z")
 	if err != nil {
 		panic(err)
@@ -44,211 +44,211 @@ func at(clock string) state.Time {
 
 var (
 	wantNodes = state.Sample{
-		{Kind: state.KindNode, Name: "n1"}: {CPUMillis: 2, MemoryBytes: 1 << 20, SampledAt: at("10:00:00")},
-		{Kind: state.KindNode, Name: "n2"}: {CPUMillis: 2000, MemoryBytes: 1 << 30, SampledAt: at("10:00:05")},
+		{Kind: state.KindNode, Name: "n1"}: {CPUMillis: 2, MemoryBytes: 1 << 20, SampledAt: timeAt("10:00:00")},
+		{Kind: state.KindNode, Name: "n2"}: {CPUMillis: 2000, MemoryBytes: 1 << 30, SampledAt: timeAt("10:00:05")},
 	}
 	wantContainers = state.Sample{
-		{Kind: state.KindContainer, Namespace: "default", Name: "web-1", Sub: "app"}:  {SampledAt: at("10:00:07")},
-		{Kind: state.KindContainer, Namespace: "default", Name: "web-1", Sub: "mesh"}: {CPUMillis: 1, MemoryBytes: 128974848, SampledAt: at("10:00:07")},
+		{Kind: state.KindContainer, Namespace: "default", Name: "web-1", Sub: "app"}:  {SampledAt: timeAt("10:00:07")},
+		{Kind: state.KindContainer, Namespace: "default", Name: "web-1", Sub: "mesh"}: {CPUMillis: 1, MemoryBytes: 128974848, SampledAt: timeAt("10:00:07")},
 	}
 )
 
-// fakeMetrics is a fake metrics.k8s.io that records requests and what a Reader passes on.
+// fakeMetrics is a fake metrics.k8s.io that records requests and the calls of a Reader's Config.
 type fakeMetrics struct {
-	mu      sync.Mutex
-	answers map[string]string
-	err     error
-	// refusals maps resources to errors.
-	refusals map[string]error
-	seen     seen
+	mu        sync.Mutex
+	responses map[string]string
+	err       error
+	// errors maps resources to errors.
+	errors   map[string]error
+	recorded recordedCalls
 }
 
-// seen records the requests and calls so far.
-type seen struct {
-	asked   []string
-	samples []state.Sample
-	reports []state.SectionStatus
+// recordedCalls holds the requests and calls so far.
+type recordedCalls struct {
+	requests []string
+	samples  []state.Sample
+	statuses []state.SectionStatus
 }
 
-func (s seen) last() state.SectionStatus { return s.reports[len(s.reports)-1] }
+func (s recordedCalls) lastStatus() state.SectionStatus { return s.statuses[len(s.statuses)-1] }
 
 func newFakeMetrics() *fakeMetrics {
-	return &fakeMetrics{answers: map[string]string{"nodes": nodesJSON, "pods": podsJSON}}
+	return &fakeMetrics{responses: map[string]string{"nodes": nodesJSON, "pods": podsJSON}}
 }
 
 func (f *fakeMetrics) list(ctx context.Context, resource string) (io.ReadCloser, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen.asked = append(f.seen.asked, resource)
+	f.recorded.requests = append(f.recorded.requests, resource)
 	if f.err != nil {
 		return nil, f.err
 	}
-	if err := f.refusals[resource]; err != nil {
+	if err := f.errors[resource]; err != nil {
 		return nil, err
 	}
-	return io.NopCloser(strings.NewReader(f.answers[resource])), ctx.Err()
+	return io.NopCloser(strings.NewReader(f.responses[resource])), ctx.Err()
 }
 
-func (f *fakeMetrics) sink(s state.Sample) {
+func (f *fakeMetrics) setSample(s state.Sample) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen.samples = append(f.seen.samples, s)
+	f.recorded.samples = append(f.recorded.samples, s)
 }
 
-func (f *fakeMetrics) report(r state.SectionStatus) {
+func (f *fakeMetrics) setStatus(r state.SectionStatus) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen.reports = append(f.seen.reports, r)
+	f.recorded.statuses = append(f.recorded.statuses, r)
 }
 
-// answer makes the server fail with err; nil makes it answer.
-func (f *fakeMetrics) answer(err error) {
+// setError makes all requests fail with err, or succeed if err is nil.
+func (f *fakeMetrics) setError(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
 }
 
-// after advances virtual time and returns what was seen until then.
-func (f *fakeMetrics) after(d time.Duration) seen {
+// advance advances virtual time and returns the calls until then.
+func (f *fakeMetrics) advance(d time.Duration) recordedCalls {
 	<-time.After(d)
 	synctest.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.seen
+	return f.recorded
 }
 
-// reading runs test with a Reader of fake metrics in a synctest bubble.
-func reading(t *testing.T, test func(t *testing.T, r *Reader, f *fakeMetrics)) {
+// runReader calls test with a running Reader of fake metrics in a synctest bubble.
+func runReader(t *testing.T, test func(t *testing.T, r *Reader, f *fakeMetrics)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMetrics()
 		r := &Reader{list: f.list, closeIdle: func() {}, wake: make(chan struct{}, 1), cfg: Config{
-			Period: 15 * time.Second,
-			Sink:   f.sink,
-			Report: f.report,
-			Log:    slog.New(slog.DiscardHandler),
+			Period:    15 * time.Second,
+			SetSample: f.setSample,
+			SetStatus: f.setStatus,
+			Log:       slog.New(slog.DiscardHandler),
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- r.Run(ctx) }()
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
 		synctest.Wait()
 		test(t, r, f)
 		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run ended with %v", err)
+		if err := <-done; err != nil {
+			t.Errorf("Run: got %v, want nil", err)
 		}
 	})
 }
 
-func TestNothingIsReadWithoutSubscribers(t *testing.T) {
-	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
-		saw := f.after(time.Hour)
-		if len(saw.asked) > 0 {
-			t.Errorf("asked for %q", saw.asked)
+func TestNoRequestsWithoutSubscribers(t *testing.T) {
+	runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+		calls := f.advance(time.Hour)
+		if len(calls.requests) > 0 {
+			t.Errorf("got requests of %q, want none", calls.requests)
 		}
-		if len(saw.reports) != 1 || saw.last().Error != pending {
-			t.Errorf("reports %+v, want one that says pending", saw.reports)
+		if len(calls.statuses) != 1 || calls.lastStatus().Error != pending {
+			t.Errorf("got statuses %+v, want one with Pending", calls.statuses)
 		}
 	})
 }
 
-func TestSubscribedReaderReadsAtOnceAndEveryPeriod(t *testing.T) {
-	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+func TestReaderReadsImmediatelyAndEveryPeriod(t *testing.T) {
+	runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		release := r.Subscribe()
-		saw := f.after(0)
+		calls := f.advance(0)
 		want := maps.Clone(wantNodes)
 		maps.Copy(want, wantContainers)
-		if len(saw.samples) != 1 || !maps.Equal(saw.samples[0], want) {
-			t.Fatalf("samples %v, want %v at once", saw.samples, want)
+		if len(calls.samples) != 1 || !maps.Equal(calls.samples[0], want) {
+			t.Fatalf("got samples %v, want %v immediately", calls.samples, want)
 		}
-		if got, want := saw.last(), (state.SectionStatus{ObservedAt: time.Now()}); got != want {
-			t.Errorf("report %+v, want %+v", got, want)
+		if got, want := calls.lastStatus(), (state.SectionStatus{ObservedAt: time.Now()}); got != want {
+			t.Errorf("got status %+v, want %+v", got, want)
 		}
 
-		alsoRelease := r.Subscribe()
-		saw = f.after(time.Minute)
-		if got, want := fmt.Sprint(saw.asked), "[nodes pods nodes pods nodes pods nodes pods nodes pods]"; got != want {
-			t.Errorf("asked for %s in a minute, want %s", got, want)
+		releaseSecond := r.Subscribe()
+		calls = f.advance(time.Minute)
+		if got, want := fmt.Sprint(calls.requests), "[nodes pods nodes pods nodes pods nodes pods nodes pods]"; got != want {
+			t.Errorf("got requests of %s within a minute, want %s", got, want)
 		}
 		release()
 		release()
-		saw = f.after(15 * time.Second)
-		if len(saw.samples) != 6 {
-			t.Errorf("%d samples after one of two released, want 6", len(saw.samples))
+		calls = f.advance(15 * time.Second)
+		if len(calls.samples) != 6 {
+			t.Errorf("got %d samples after one of two subscribers released, want 6", len(calls.samples))
 		}
-		alsoRelease()
-		saw = f.after(time.Hour)
-		if len(saw.samples) != 6 {
-			t.Errorf("%d samples after all released, want 6", len(saw.samples))
+		releaseSecond()
+		calls = f.advance(time.Hour)
+		if len(calls.samples) != 6 {
+			t.Errorf("got %d samples after all subscribers released, want 6", len(calls.samples))
 		}
 	})
 }
 
 func TestNewSubscriberUsesReadingYoungerThanPeriod(t *testing.T) {
-	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+	runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		r.Subscribe()()
-		saw := f.after(0)
-		if len(saw.samples) != 0 {
-			t.Fatalf("%d samples though the subscriber was gone at once", len(saw.samples))
+		calls := f.advance(0)
+		if len(calls.samples) != 0 {
+			t.Fatalf("got %d samples for a subscriber that released immediately, want 0", len(calls.samples))
 		}
 		release := r.Subscribe()
-		f.after(5 * time.Second)
+		f.advance(5 * time.Second)
 		release()
 		release = r.Subscribe()
-		saw = f.after(10*time.Second - 1)
-		if len(saw.samples) != 1 {
-			t.Errorf("%d samples within a period, want 1", len(saw.samples))
+		calls = f.advance(10*time.Second - 1)
+		if len(calls.samples) != 1 {
+			t.Errorf("got %d samples within a period, want 1", len(calls.samples))
 		}
-		saw = f.after(1)
-		if len(saw.samples) != 2 {
-			t.Errorf("%d samples after a period, want 2", len(saw.samples))
+		calls = f.advance(1)
+		if len(calls.samples) != 2 {
+			t.Errorf("got %d samples after a period, want 2", len(calls.samples))
 		}
 		release()
-		f.after(time.Hour)
+		f.advance(time.Hour)
 		defer r.Subscribe()()
-		saw = f.after(0)
-		if len(saw.samples) != 3 {
-			t.Errorf("%d samples after a pause, want one at once", len(saw.samples))
+		calls = f.advance(0)
+		if len(calls.samples) != 3 {
+			t.Errorf("got %d samples after a pause, want a third one immediately", len(calls.samples))
 		}
 	})
 }
 
 func TestFailedReadingKeepsLastReadingAndItsAge(t *testing.T) {
-	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+	runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		defer r.Subscribe()()
-		f.after(0)
+		f.advance(0)
 		read := time.Now()
-		f.answer(apierrors.NewServiceUnavailable("the server is currently unable to handle the request"))
-		saw := f.after(31 * time.Second)
-		if len(saw.samples) != 1 {
-			t.Errorf("%d samples, want only the one that was read", len(saw.samples))
+		f.setError(apierrors.NewServiceUnavailable("the server is currently unable to handle the request"))
+		calls := f.advance(31 * time.Second)
+		if len(calls.samples) != 1 {
+			t.Errorf("got %d samples, want only the successful one", len(calls.samples))
 		}
-		if got := saw.last(); got.Live || !got.ObservedAt.Equal(read) || got.Error.Reason != reasonUnavailable {
-			t.Errorf("report %+v, want unavailable, observed %v", got, read)
+		if got := calls.lastStatus(); got.Live || !got.ObservedAt.Equal(read) || got.Error.Reason != reasonUnavailable {
+			t.Errorf("got status %+v, want Unavailable, observed at %v", got, read)
 		}
-		f.answer(nil)
-		saw = f.after(15 * time.Second)
-		if got := saw.last(); got.Error != (state.SectionError{}) || len(saw.samples) != 2 {
-			t.Errorf("report %+v and %d samples once it is back", got, len(saw.samples))
+		f.setError(nil)
+		calls = f.advance(15 * time.Second)
+		if got := calls.lastStatus(); got.Error != (state.SectionError{}) || len(calls.samples) != 2 {
+			t.Errorf("got status %+v and %d samples after the recovery, want no error and 2", got, len(calls.samples))
 		}
 	})
 }
 
 func TestTruncatedReadingIsDropped(t *testing.T) {
 	for name, pods := range map[string]string{
-		"cut off":      podsJSON[:200],
-		"not a list":   `{"items":{}}`,
-		"not JSON":     `<html>`,
-		"wrong type":   `{"items":[{"timestamp":3}]}`,
-		"empty answer": ``,
+		"truncated":      podsJSON[:200],
+		"not a list":     `{"items":{}}`,
+		"not JSON":       `<html>`,
+		"wrong type":     `{"items":[{"timestamp":3}]}`,
+		"empty response": ``,
 	} {
 		t.Run(name, func(t *testing.T) {
-			reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
-				f.answers["pods"] = pods
+			runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+				f.responses["pods"] = pods
 				defer r.Subscribe()()
-				saw := f.after(0)
-				if len(saw.samples) != 0 || saw.last().Error.Reason != reasonDisconnected {
-					t.Errorf("samples %v, report %+v; want none and an error", saw.samples, saw.last())
+				calls := f.advance(0)
+				if len(calls.samples) != 0 || calls.lastStatus().Error.Reason != reasonDisconnected {
+					t.Errorf("got samples %v, status %+v; want none and Disconnected", calls.samples, calls.lastStatus())
 				}
 			})
 		})
@@ -256,21 +256,21 @@ func TestTruncatedReadingIsDropped(t *testing.T) {
 }
 
 func TestClusterWithoutPodsHasNoContainerSamples(t *testing.T) {
-	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
-		f.answers["pods"] = `{"items":null}`
+	runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+		f.responses["pods"] = `{"items":null}`
 		defer r.Subscribe()()
-		saw := f.after(0)
-		if len(saw.samples) != 1 || !maps.Equal(saw.samples[0], wantNodes) {
-			t.Errorf("samples %v, want %v", saw.samples, wantNodes)
+		calls := f.advance(0)
+		if len(calls.samples) != 1 || !maps.Equal(calls.samples[0], wantNodes) {
+			t.Errorf("got samples %v, want %v", calls.samples, wantNodes)
 		}
 	})
 }
 
-func TestErrorsSayWhatToDo(t *testing.T) {
+func TestSectionError(t *testing.T) {
 	pods := schema.GroupResource{Group: "metrics.k8s.io", Resource: "pods"}
 	for _, c := range []struct {
-		err           error
-		reason, words string
+		err          error
+		reason, text string
 	}{
 		{apierrors.NewNotFound(pods, ""), reasonUnavailable, "metrics.k8s.io is not served"},
 		{apierrors.NewServiceUnavailable("no endpoints"), reasonUnavailable, "metrics-server"},
@@ -280,55 +280,55 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{context.DeadlineExceeded, reasonDisconnected, "deadline"},
 	} {
 		got := sectionError(fmt.Errorf("list pods of metrics.k8s.io: %w", c.err))
-		if got.Reason != c.reason || !strings.Contains(got.Message, c.words) {
-			t.Errorf("%v is told as %+v, want reason %s and the words %q", c.err, got, c.reason, c.words)
+		if got.Reason != c.reason || !strings.Contains(got.Message, c.text) {
+			t.Errorf("%v: got %+v, want reason %s and a message with %q", c.err, got, c.reason, c.text)
 		}
 	}
 }
 
 func TestReadNodesReadsNodesOnly(t *testing.T) {
-	reading(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
+	runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		got, err := r.ReadNodes(t.Context())
 		if err != nil || !maps.Equal(got, wantNodes) {
-			t.Errorf("read %v, %v; want %v", got, err, wantNodes)
+			t.Errorf("ReadNodes: got %v, %v; want %v", got, err, wantNodes)
 		}
-		if saw := f.after(0); len(saw.asked) != 1 || len(saw.samples) != 0 {
-			t.Errorf("asked for %q and told %d samples, want one question and nothing told", saw.asked, len(saw.samples))
+		if calls := f.advance(0); len(calls.requests) != 1 || len(calls.samples) != 0 {
+			t.Errorf("got requests of %q and %d samples, want one request and no sample", calls.requests, len(calls.samples))
 		}
 	})
 }
 
 func TestReadNodesDoesNotWaitForHangingMetrics(t *testing.T) {
-	reading(t, func(t *testing.T, r *Reader, _ *fakeMetrics) {
+	runReader(t, func(t *testing.T, r *Reader, _ *fakeMetrics) {
 		r.list = func(ctx context.Context, _ string) (io.ReadCloser, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 		start := time.Now()
 		if _, err := r.ReadNodes(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != nodesTimeout {
-			t.Errorf("ended after %v with %v, want %v and a deadline", time.Since(start), err, nodesTimeout)
+			t.Errorf("ReadNodes returned after %v with %v, want %v and DeadlineExceeded", time.Since(start), err, nodesTimeout)
 		}
 	})
 }
 
 func TestDisabledUsageIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var reports []state.SectionStatus
-		r, err := New(Config{Report: func(s state.SectionStatus) { reports = append(reports, s) }, Log: slog.New(slog.DiscardHandler)})
+		var statuses []state.SectionStatus
+		r, err := New(Config{SetStatus: func(s state.SectionStatus) { statuses = append(statuses, s) }, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer r.Subscribe()()
 		if _, err := r.ReadNodes(t.Context()); err == nil {
-			t.Error("ReadNodes succeeded")
+			t.Error("ReadNodes: got nil, want an error")
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		if err := r.Run(ctx); err != nil {
 			t.Error(err)
 		}
-		if len(reports) != 1 || reports[0].Error != disabled {
-			t.Errorf("reports %+v, want one that says disabled", reports)
+		if len(statuses) != 1 || statuses[0].Error != disabled {
+			t.Errorf("got statuses %+v, want one with Disabled", statuses)
 		}
 	})
 }

@@ -12,9 +12,9 @@ import (
 )
 
 // nodeMetrics and podMetrics have the fields of NodeMetrics and PodMetrics of
-// metrics.k8s.io that are used. Lists are decoded item by item, since the whole list of a
-// large cluster, with a map of quantities per container, would take more memory than the
-// rest of the agent's state.
+// metrics.k8s.io that are used. Lists are decoded item by item, because the whole list of a large
+// cluster, with a map of quantities per container, would take more memory than the rest of the
+// agent's state.
 type nodeMetrics struct {
 	Metadata  struct{ Name string }
 	Timestamp state.Time
@@ -33,8 +33,8 @@ type podMetrics struct {
 type amounts struct{ CPU, Memory string }
 
 // used returns the sample in millicores and bytes. CPU is rounded up to a millicore, as
-// `kubectl top` does. known is false if a quantity or the time cannot be parsed: unknown
-// usage differs from a usage of 0.
+// `kubectl top` does. known is false if a quantity or the time cannot be parsed, because unknown usage
+// is not the same as a usage of 0.
 func (a amounts) used(at state.Time) (used state.Used, known bool) {
 	cpu, err := resource.ParseQuantity(a.CPU)
 	if err != nil {
@@ -120,7 +120,7 @@ func decodeArray[T any](d *json.Decoder, f func(*T)) error {
 	case start == nil:
 		return nil
 	case start != json.Delim('['):
-		return fmt.Errorf("found %v, want a list of items", start)
+		return fmt.Errorf("got %v, want a list of items", start)
 	}
 	for d.More() {
 		var item T
@@ -132,14 +132,14 @@ func decodeArray[T any](d *json.Decoder, f func(*T)) error {
 	return expect(d, json.Delim(']'))
 }
 
-// expect reads the next token, and fails if it is not want.
+// expect reads the next token. It returns an error if it is not want.
 func expect(d *json.Decoder, want json.Delim) error {
 	got, err := d.Token()
 	if err != nil {
 		return err
 	}
 	if got != want {
-		return fmt.Errorf("found %v, want %v", got, want)
+		return fmt.Errorf("got %v, want %v", got, want)
 	}
 	return nil
 }
