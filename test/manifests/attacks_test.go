@@ -16,22 +16,22 @@ import (
 	"time"
 )
 
-// attack is what somebody does to master or agent while a caller wants answers. A further one
-// is a further line of attacks.
+// attack is an attack on master or agent, during which a caller must get responses.
 type attack struct {
 	name string
 	run  func(*limited)
 }
 
+// attacks lists all attacks. Further attacks are added here.
 var attacks = []attack{
-	{"connections that never end, at the master", func(w *limited) { w.flood(w.master, size(6000)) }},
-	{"connections that never end, at the agent", func(w *limited) { w.flood(w.agent, size(3000)) }},
-	{"tokens that nobody gave", func(w *limited) { w.garbageTokens(size(5000)) }},
-	{"PromQL bombs", func(w *limited) { w.bombs(size(400)) }},
-	{"an agent whose snapshot is a bomb", (*limited).snapshotBombs},
+	{"open connections, at the master", func(w *limited) { w.flood(w.master, size(6000)) }},
+	{"open connections, at the agent", func(w *limited) { w.flood(w.agent, size(3000)) }},
+	{"invalid tokens", func(w *limited) { w.garbageTokens(size(5000)) }},
+	{"expensive PromQL queries", func(w *limited) { w.bombs(size(400)) }},
+	{"an agent whose snapshot is a decompression bomb", (*limited).snapshotBombs},
 }
 
-// size returns how large an attack is: a tenth with -short, to see that all of it works.
+// size returns the size of an attack: n, or a tenth of it with -short, to test the test itself.
 func size(n int) int {
 	if testing.Short() {
 		return n / 10
@@ -40,16 +40,16 @@ func size(n int) int {
 }
 
 const (
-	// sources is how many addresses an attack comes from.
+	// sources is the number of source addresses of an attack.
 	sources = 48
-	// hold is for how long connections stay open once all were tried.
+	// hold is the time for which connections stay open after all have been tried.
 	hold = 10 * time.Second
 )
 
-// source returns one of the addresses that attacks come from (TEST-NET-3).
+// source returns source address i of an attack (from TEST-NET-3).
 func source(i int) string { return fmt.Sprintf("203.0.113.%d", 1+i%sources) }
 
-// each calls f for 0 to n-1, some at the same time.
+// each calls f for 0 to n-1, in 32 goroutines.
 func each(n int, f func(i int)) {
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -63,8 +63,8 @@ func each(n int, f func(i int)) {
 	all.Wait()
 }
 
-// flood opens connections from all sources and leaves them open: a third says nothing, a third
-// announces a body that never comes, a third asks and stays.
+// flood opens connections from all sources and keeps them open. A third of them send nothing, a third send a request
+// without its body, and a third are idle after a request.
 func (w *limited) flood(address string, connections int) {
 	w.t.Helper()
 	conns := make([]net.Conn, connections)
@@ -95,18 +95,19 @@ func (w *limited) flood(address string, connections int) {
 			_ = c.Close()
 		}
 	}
-	w.t.Logf("%d of %d connections were opened", opened.Load(), connections)
+	w.t.Logf("opened %d of %d connections", opened.Load(), connections)
 	if opened.Load() < int64(connections)/10 {
-		w.t.Errorf("%d of %d connections were opened: there was no attack", opened.Load(), connections)
+		w.t.Errorf("got %d of %d connections, want at least a tenth, or there is no attack", opened.Load(), connections)
 	}
 }
 
-// statuses counts answers.
+// statuses counts responses by status.
 type statuses struct {
 	mu    sync.Mutex
 	count map[int]int
 }
 
+// add counts a response.
 func (s *statuses) add(status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +118,7 @@ func (s *statuses) add(status int) {
 }
 
 // many sends requests from all sources at the same time, and returns the number of responses by
-// status; 0 stands for no response.
+// status; status 0 means no response.
 func (w *limited) many(n int, request func(i int, client *http.Client) (int, error)) map[int]int {
 	w.t.Helper()
 	clients := make([]*http.Client, sources)
@@ -133,22 +134,22 @@ func (w *limited) many(n int, request func(i int, client *http.Client) (int, err
 		}
 		got.add(status)
 	})
-	w.t.Logf("answered by status: %v", got.count)
+	w.t.Logf("responses by status: %v", got.count)
 	return got.count
 }
 
-// garbageTokens asks with tokens that the hub never gave, each another one.
+// garbageTokens sends requests with random tokens.
 func (w *limited) garbageTokens(n int) {
 	w.t.Helper()
 	got := w.many(n, func(_ int, client *http.Client) (int, error) {
 		return w.request(client, http.MethodGet, "/api/v1/clusters", rand.Text(), nil)
 	})
 	if got[http.StatusOK] > 0 || got[http.StatusUnauthorized] == 0 {
-		w.t.Errorf("answered by status: %v; want 401 and never 200", got)
+		w.t.Errorf("got responses by status %v, want 401 and never 200", got)
 	}
 }
 
-// bombs asks for what is expensive to parse or to evaluate, with all rights.
+// bombs sends queries that are expensive to parse or to evaluate, with the rights of a viewer.
 func (w *limited) bombs(n int) {
 	w.t.Helper()
 	replaced := "vector(1)"
@@ -161,6 +162,6 @@ func (w *limited) bombs(n int) {
 		return w.request(client, http.MethodPost, "/prometheus/api/v1/query", w.token, url.Values{"query": {queries[i%len(queries)]}})
 	})
 	if got[http.StatusOK] > 0 || got[http.StatusBadRequest]+got[http.StatusUnprocessableEntity] == 0 {
-		w.t.Errorf("answered by status: %v; want 400 or 422 and never 200", got)
+		w.t.Errorf("got responses by status %v, want 400 or 422 and never 200", got)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// block returns the first block of commands of a document behind some words.
+// block returns the first block of shell commands after some words in a document.
 func block(t *testing.T, document, words string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, document))
@@ -31,12 +31,12 @@ func block(t *testing.T, document, words string) string {
 	_, rest, opened := strings.Cut(rest, "```sh\n")
 	commands, _, closed := strings.Cut(rest, "```")
 	if !found || !opened || !closed {
-		t.Fatalf("%s has no commands behind %q", document, words)
+		t.Fatalf("%s: no commands after %q", document, words)
 	}
 	return commands
 }
 
-// shell runs commands as a person would who has kubectl and a kubeconfig of the hub.
+// shell runs commands in a shell with kubectl and a kubeconfig of the hub, and returns the output.
 func (w *world) shell(commands string) string {
 	w.t.Helper()
 	binaries, err := kube.Binaries()
@@ -53,18 +53,18 @@ func (w *world) shell(commands string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// pluginVerifies runs the commands of docs/KUBECTL.md by which the plugin verifies a master at
+// pluginVerifies checks the commands in docs/KUBECTL.md for verifying a master at
 // --server.
 func (w *world) pluginVerifies(r *replica) {
 	w.t.Helper()
 	read, status, found := strings.Cut(block(w.t, "docs/KUBECTL.md", "For `--server`, get the same CA"), "\n")
 	if !found {
-		w.t.Fatalf("%q: want two commands", read)
+		w.t.Fatalf("got %q, want two commands", read)
 	}
 	w.shell(read)
 	args := strings.Fields(strings.NewReplacer("https://rollcall.example:8443", "https://"+r.address, "ca.crt", filepath.Join(w.dir, "ca.crt")).Replace(status))
 	if len(args) < 3 || args[1] != "rollcall" {
-		w.t.Fatalf("%q: want a command of the plugin", status)
+		w.t.Fatalf("got %q, want a command of the plugin", status)
 	}
 	var out, told bytes.Buffer
 	streams := genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &told}
@@ -75,16 +75,16 @@ func (w *world) pluginVerifies(r *replica) {
 	}
 	kube.Eventually(w.t, patience, func() error {
 		if code := ask(args[2:]...); code != 0 {
-			return fmt.Errorf("%s ends with %d: %s", status, code, &told)
+			return fmt.Errorf("%s: exit code %d: %s", status, code, &told)
 		}
 		return nil
 	})
 	if code := ask("status", "--server", "https://"+r.address); code == 0 || !strings.Contains(told.String(), "certificate") {
-		w.t.Errorf("without the CA it ends with %d: %s; want that the certificate is not known", code, &told)
+		w.t.Errorf("without the CA: got exit code %d: %s; want an error about the certificate", code, &told)
 	}
 }
 
-// tokensAreForTheMasterOnly runs the command of docs/API.md for a narrow token.
+// tokensAreForTheMasterOnly checks the command in docs/API.md for a token that only the master accepts.
 func (w *world) tokensAreForTheMasterOnly(bundle string) {
 	w.t.Helper()
 	w.shell("kubectl create serviceaccount viewer && kubectl create clusterrolebinding viewer --clusterrole rollcall-viewer --serviceaccount default:viewer")
@@ -94,8 +94,8 @@ func (w *world) tokensAreForTheMasterOnly(bundle string) {
 		whose, token string
 		want         int
 	}{
-		{"of the master's audience", narrow, http.StatusOK},
-		{"of the API server's audience", wide, http.StatusUnauthorized},
+		{"with the master's audience", narrow, http.StatusOK},
+		{"with the API server's audience", wide, http.StatusUnauthorized},
 	} {
 		kube.Eventually(w.t, patience, func() error {
 			if _, err := verified(bundle, r); err != nil {
@@ -103,7 +103,7 @@ func (w *world) tokensAreForTheMasterOnly(bundle string) {
 			}
 			status, err := ask(bundle, r, tc.token)
 			if err == nil && status != tc.want {
-				err = fmt.Errorf("a token %s is answered %d, want %d", tc.whose, status, tc.want)
+				err = fmt.Errorf("token %s: got status %d, want %d", tc.whose, status, tc.want)
 			}
 			return err
 		})
@@ -115,6 +115,6 @@ func (w *world) tokensAreForTheMasterOnly(bundle string) {
 		w.t.Fatal(err)
 	}
 	if _, err := api.CoreV1().Namespaces().List(w.t.Context(), metav1.ListOptions{}); !apierrors.IsUnauthorized(err) {
-		w.t.Errorf("the API server answers a token that is for the master only by %v, want that it knows nobody", err)
+		w.t.Errorf("API server with a token for the master: got %v, want Unauthorized", err)
 	}
 }

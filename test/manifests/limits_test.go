@@ -28,26 +28,26 @@ import (
 )
 
 const (
-	// cluster is the one that the agent reports.
+	// cluster is the name of the agent's cluster.
 	cluster = "limits"
-	// callerTimeout is within what time the caller has to be answered during an attack, with
-	// a new connection after each that was closed.
+	// callerTimeout is the time in which a caller must get a response during an attack. A request that fails is
+	// retried on a new connection.
 	callerTimeout = 15 * time.Second
 )
 
-// limited is a cluster with a real node, on which master and agent run as config/ has them.
+// limited is a cluster with a real node, on which master and agent run as pods of config/.
 type limited struct {
 	t     *testing.T
 	node  *kube.Node
 	dir   string
 	token string
 	roots *x509.CertPool
-	// master and agent are where their pods serve, reached from the node.
+	// master and agent are the addresses of their pods, reachable from the node.
 	master, agent string
 }
 
 // TestMasterAndAgentSurviveAttacksWithinTheirLimits runs both as pods of the shipped
-// manifests, so the limits are those of real cgroups: what takes more memory is killed.
+// manifests, so that the kernel enforces the memory limits and kills a process that exceeds them.
 func TestMasterAndAgentSurviveAttacksWithinTheirLimits(t *testing.T) {
 	w := &limited{t: t, node: kube.StartRealNode(t, kube.Options{Name: "limits"}), dir: t.TempDir()}
 	for i := range sources {
@@ -70,6 +70,7 @@ func TestMasterAndAgentSurviveAttacksWithinTheirLimits(t *testing.T) {
 	}
 }
 
+// kubectl runs kubectl as the administrator and returns its output.
 func (w *limited) kubectl(args ...string) string {
 	w.t.Helper()
 	out, err := w.node.Cluster.Kubectl(args...)
@@ -79,12 +80,13 @@ func (w *limited) kubectl(args ...string) string {
 	return out
 }
 
+// kubectlInNamespace is like kubectl, in the namespace of master and agent.
 func (w *limited) kubectlInNamespace(args ...string) string {
 	w.t.Helper()
 	return w.kubectl(append([]string{"-n", stack.Namespace}, args...)...)
 }
 
-// build builds a static binary with the version of the file VERSION, and its image.
+// build builds a static binary with the version in the file VERSION, and imports an image with it.
 func (w *limited) build(name string) (path string) {
 	w.t.Helper()
 	path = filepath.Join(w.dir, name)
@@ -100,6 +102,7 @@ func (w *limited) build(name string) (path string) {
 	return path
 }
 
+// run runs a program and returns its output.
 func (w *limited) run(program string, args ...string) string {
 	w.t.Helper()
 	cmd := exec.Command(program, args...)
@@ -111,8 +114,8 @@ func (w *limited) run(program string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// install follows the README, but says the name of the cluster only once the agent has asked
-// for it.
+// install follows the README, except that it sets the name of the cluster only after the agent has failed
+// without it.
 func (w *limited) install() {
 	w.t.Helper()
 	master, agent := w.build("rollcall-master"), w.build("rollcall-agent")
@@ -142,35 +145,35 @@ func (w *limited) install() {
 	w.token = strings.TrimSpace(w.kubectl("-n", "default", "create", "token", "viewer"))
 	w.roots = x509.NewCertPool()
 	if !w.roots.AppendCertsFromPEM([]byte(w.kubectlInNamespace("get", "configmap", ca, "-o", `jsonpath={.data.ca\.crt}`))) {
-		w.t.Fatal("the master that is ready has published no CA")
+		w.t.Fatal("the master is ready, but has not published a CA")
 	}
 }
 
-// agentAsksForItsName wants the agent to have ended with what to do about its name.
+// agentAsksForItsName waits until the agent has logged how to set the missing name.
 func (w *limited) agentAsksForItsName() {
 	w.t.Helper()
 	kube.Eventually(w.t, patience, func() error {
 		log, err := w.node.Cluster.Kubectl("-n", stack.Namespace, "logs", "deployment/rollcall-agent")
 		if err == nil && !strings.Contains(log, "create configmap rollcall-agent --from-literal=cluster-name=NAME") {
-			err = fmt.Errorf("an agent without a name says %q, want what to do", log)
+			err = fmt.Errorf("agent without a name: got log %q, want the command that sets it", log)
 		}
 		return err
 	})
 }
 
-// pod returns the one pod of a Deployment.
+// pod returns the only pod of a Deployment.
 func (w *limited) pod(name string) (*corev1.Pod, error) {
 	pods, err := w.node.Cluster.Client().CoreV1().Pods(stack.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name})
 	if err != nil {
 		return nil, err
 	}
 	if len(pods.Items) != 1 || len(pods.Items[0].Status.ContainerStatuses) != 1 {
-		return nil, fmt.Errorf("%d pods of %s, want one that runs", len(pods.Items), name)
+		return nil, fmt.Errorf("got %d pods of %s, want one with a container status", len(pods.Items), name)
 	}
 	return &pods.Items[0], nil
 }
 
-// ready returns an error that says why the pod of a Deployment is not ready.
+// ready returns an error with the reason unless the pod of a Deployment is ready.
 func (w *limited) ready(name string) error {
 	pod, err := w.pod(name)
 	if err != nil {
@@ -185,7 +188,7 @@ func (w *limited) ready(name string) error {
 	return fmt.Errorf("%s is not ready: %+v\n%s", name, pod.Status.ContainerStatuses[0], log)
 }
 
-// address returns where the pod of a Deployment is reached from its node.
+// address returns the address of the pod of a Deployment.
 func (w *limited) address(name string, port int) string {
 	w.t.Helper()
 	pod, err := w.pod(name)
@@ -195,8 +198,8 @@ func (w *limited) address(name string, port int) string {
 	return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port))
 }
 
-// client returns an HTTP client that connects from a source address, or the node's own where
-// it is empty, and verifies the master's pod by the CA that is published.
+// client returns an HTTP client that connects from a source address, or from the node's own if from
+// is empty, and verifies the master's certificate with the published CA.
 func (w *limited) client(from string, keep bool) *http.Client {
 	return &http.Client{Timeout: callerTimeout, Transport: &http.Transport{
 		DisableKeepAlives: !keep, TLSClientConfig: &tls.Config{RootCAs: w.roots},
@@ -209,7 +212,7 @@ func (w *limited) client(from string, keep bool) *http.Client {
 	}}
 }
 
-// request asks the master with a token, and returns the status.
+// request sends a request to the master with a token, and returns the status.
 func (w *limited) request(client *http.Client, method, path, token string, form url.Values) (int, error) {
 	request, err := http.NewRequest(method, "https://"+w.master+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -219,26 +222,26 @@ func (w *limited) request(client *http.Client, method, path, token string, form 
 	if method == http.MethodPost {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	answer, err := client.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, err
 	}
-	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode, err
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
 }
 
-// ask wants the live state of the cluster.
+// ask returns an error unless the master serves the nodes of the cluster.
 func (w *limited) ask() error {
 	status, err := w.request(w.client("", false), http.MethodGet, "/api/v1/clusters/"+cluster+"/nodes", w.token, nil)
 	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("the caller was answered %d, want 200", status)
+		err = fmt.Errorf("caller: got status %d, want 200", status)
 	}
 	return err
 }
 
-// caller asks over and over, each time by a new connection, until stop is called, and five
-// times at least. It fails the test where it is not answered within callerTimeout.
+// caller sends requests one after the other, each on a new connection, until stop is called, and at least
+// five. It fails the test if a request gets no response within callerTimeout, retries included.
 func (w *limited) caller() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var asking sync.WaitGroup
@@ -254,7 +257,7 @@ func (w *limited) caller() (stop func()) {
 				err = w.ask()
 			}
 			if err != nil {
-				w.t.Errorf("a caller was not answered within %s: %v", callerTimeout, err)
+				w.t.Errorf("caller: got no response within %s: %v", callerTimeout, err)
 			}
 			answered, longest = answered+1, max(longest, time.Since(began))
 			<-ticker.C
@@ -264,11 +267,11 @@ func (w *limited) caller() (stop func()) {
 		w.t.Helper()
 		cancel()
 		asking.Wait()
-		w.t.Logf("a caller was answered %d times, at most after %s", answered, longest.Round(time.Millisecond))
+		w.t.Logf("caller: %d responses, the slowest after %s", answered, longest.Round(time.Millisecond))
 	}
 }
 
-// limitsAreReal compares the limits of the kernel with those of the manifests.
+// limitsAreReal checks that the kernel's memory limits are those of the manifests.
 func (w *limited) limitsAreReal() {
 	w.t.Helper()
 	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
@@ -279,16 +282,16 @@ func (w *limited) limitsAreReal() {
 		want := pod.Spec.Containers[0].Resources.Limits.Memory().Value()
 		got, err := memoryOf(pod, "memory.limit_in_bytes", "memory.max")
 		if err != nil || got != want || want == 0 {
-			w.t.Fatalf("the kernel lets %s have %d bytes, %v; want %d, as the manifest says", name, got, err, want)
+			w.t.Fatalf("memory limit of %s: got %d bytes, %v; want %d, as in the manifest", name, got, err, want)
 		}
 	}
 }
 
-// memoryOf reads a file of the cgroup of a pod's container, by its name in version 1 or 2.
+// memoryOf returns the number in a file of the cgroup of a pod's container. names are its names in version 1 and 2.
 func memoryOf(pod *corev1.Pod, names ...string) (int64, error) {
 	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
 	var found string
-	// A cgroup may go while the folders are read.
+	// A cgroup can disappear during the walk.
 	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, _ error) error {
 		if entry == nil || !entry.IsDir() || entry.Name() != id {
 			return nil
@@ -302,7 +305,7 @@ func memoryOf(pod *corev1.Pod, names ...string) (int64, error) {
 		return nil
 	})
 	if err == nil && found == "" {
-		err = errors.New("its container has no cgroup with a limit of memory")
+		err = errors.New("no cgroup of the container has any of the files")
 	}
 	if err != nil {
 		return 0, err
@@ -314,8 +317,8 @@ func memoryOf(pod *corev1.Pod, names ...string) (int64, error) {
 	return strconv.ParseInt(strings.TrimSpace(string(content)), 10, 64)
 }
 
-// survived wants both pods to be ready, never to have been started again, and to be those that
-// the kernel killed nothing of.
+// survived fails the test unless both pods become ready and no container has ever been
+// restarted.
 func (w *limited) survived() {
 	w.t.Helper()
 	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
@@ -325,11 +328,11 @@ func (w *limited) survived() {
 			continue
 		}
 		if c := pod.Status.ContainerStatuses[0]; c.RestartCount > 0 || c.LastTerminationState.Terminated != nil {
-			w.t.Errorf("%s was started again %d times, after %+v; want never", name, c.RestartCount, c.LastTerminationState.Terminated)
+			w.t.Errorf("%s: got %d restarts, the last after %+v; want none", name, c.RestartCount, c.LastTerminationState.Terminated)
 		}
 		kube.Eventually(w.t, patience, func() error { return w.ready(name) })
 		peak, err := memoryOf(pod, "memory.max_usage_in_bytes", "memory.peak")
-		w.t.Logf("%s: %d MiB of memory at most so far, of %d MiB (%v)", name, peak>>20, pod.Spec.Containers[0].Resources.Limits.Memory().Value()>>20, err)
+		w.t.Logf("%s: peak memory so far %d MiB, limit %d MiB (%v)", name, peak>>20, pod.Spec.Containers[0].Resources.Limits.Memory().Value()>>20, err)
 	}
 	kube.Eventually(w.t, patience, w.ask)
 }

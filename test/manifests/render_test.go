@@ -1,5 +1,5 @@
-// Package manifests tests the kustomize trees under config/: what they render to, and that a
-// master with exactly what they grant does its work.
+// Package manifests tests the kustomize trees under config/: what they render to, that a
+// master works with exactly the rights that they grant, and that pods survive attacks within their limits.
 package manifests
 
 import (
@@ -23,9 +23,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// repository is the root folder of the repository.
 const repository = "../.."
 
-// render builds a tree as `kubectl kustomize` does.
+// render renders a tree, as `kubectl kustomize` does.
 func render(t *testing.T, tree string) resmap.ResMap {
 	t.Helper()
 	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), tree)
@@ -35,7 +36,7 @@ func render(t *testing.T, tree string) resmap.ResMap {
 	return rendered
 }
 
-// overlay renders a user's tree over config/.
+// overlay renders a kustomization in which CONFIG is replaced by the path of config/.
 func overlay(t *testing.T, kustomization string) resmap.ResMap {
 	t.Helper()
 	dir := t.TempDir()
@@ -53,7 +54,7 @@ func overlay(t *testing.T, kustomization string) resmap.ResMap {
 	return render(t, dir)
 }
 
-// objects returns what a tree has of a kind.
+// objects returns the objects of a kind in a rendered tree.
 func objects[T any](t *testing.T, rendered resmap.ResMap, kind string) (all []T) {
 	t.Helper()
 	for _, r := range rendered.Resources() {
@@ -73,7 +74,7 @@ func objects[T any](t *testing.T, rendered resmap.ResMap, kind string) (all []T)
 	return all
 }
 
-// trees returns every tree under config/, which are folders with a Kustomization.
+// trees returns the folders under config/ with a Kustomization.
 func trees(t *testing.T) (all []string) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(repository, "config"), func(path string, entry fs.DirEntry, err error) error {
@@ -92,7 +93,7 @@ func trees(t *testing.T) (all []string) {
 	return all
 }
 
-// rendered returns all trees, and those that components make of them.
+// rendered returns all rendered trees by name, and the master's with cert-manager.
 func rendered(t *testing.T) map[string]resmap.ResMap {
 	t.Helper()
 	all := map[string]resmap.ResMap{"cert-manager": overlay(t, certManager)}
@@ -100,18 +101,18 @@ func rendered(t *testing.T) map[string]resmap.ResMap {
 		all[tree] = render(t, tree)
 	}
 	if len(all) < 8 {
-		t.Fatalf("%d trees were found, want crd, grafana, samples, master, agent and those of rbac", len(all))
+		t.Fatalf("got %d trees, want crd, grafana, samples, master, agent and those of rbac", len(all))
 	}
 	return all
 }
 
-// certManager is an overlay as the component describes it.
+// certManager is an overlay with the component cert-manager, as the component's comment describes it.
 const certManager = `
 resources: [CONFIG/master]
 components: [CONFIG/components/cert-manager]
 `
 
-// deployments returns the Deployments of all trees by the tree and their name.
+// deployments returns the Deployments of all trees, by tree and name.
 func deployments(t *testing.T) map[string]appsv1.Deployment {
 	t.Helper()
 	all := map[string]appsv1.Deployment{}
@@ -121,11 +122,12 @@ func deployments(t *testing.T) map[string]appsv1.Deployment {
 		}
 	}
 	if len(all) != 3 {
-		t.Fatalf("%d Deployments, want those of master and agent, and of the master with cert-manager", len(all))
+		t.Fatalf("got %d Deployments, want those of master and agent, and of the master with cert-manager", len(all))
 	}
 	return all
 }
 
+// version returns the content of the file VERSION.
 func version(t *testing.T) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(repository, "VERSION"))
@@ -135,15 +137,15 @@ func version(t *testing.T) string {
 	return strings.TrimSpace(string(content))
 }
 
-func TestEveryImageHasTheVersionThatIsBuilt(t *testing.T) {
+func TestImagesHaveTheBuiltVersion(t *testing.T) {
 	want := version(t)
 	if !regexp.MustCompile(`^v\d+\.\d+\.\d+$`).MatchString(want) {
-		t.Errorf("VERSION is %q, want one such as v0.1.0", want)
+		t.Errorf("VERSION: got %q, want a version such as v0.1.0", want)
 	}
 	for name, d := range deployments(t) {
 		for _, c := range append(d.Spec.Template.Spec.InitContainers, d.Spec.Template.Spec.Containers...) {
 			if got := d.Name + ":" + want; c.Image != got {
-				t.Errorf("%s: image %s, want %s, of VERSION and config/components/version", name, c.Image, got)
+				t.Errorf("%s: got image %s, want %s, as in VERSION and config/components/version", name, c.Image, got)
 			}
 		}
 	}
@@ -152,7 +154,7 @@ func TestEveryImageHasTheVersionThatIsBuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(script), "$(<VERSION)") || strings.Contains(string(script), "latest") {
-		t.Error("hack/images.sh does not build the version of the file VERSION")
+		t.Error("hack/images.sh does not use the version in the file VERSION")
 	}
 }
 
@@ -160,38 +162,38 @@ func TestPodsAreConfinedAndBounded(t *testing.T) {
 	for name, d := range deployments(t) {
 		pod := d.Spec.Template.Spec
 		if s := pod.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
-			t.Errorf("%s: pod security context %+v, want no root and the runtime's seccomp profile", name, s)
+			t.Errorf("%s: got pod security context %+v, want non-root and the runtime's seccomp profile", name, s)
 		}
 		if pod.HostNetwork || pod.HostPID || pod.HostIPC {
-			t.Errorf("%s: it shares something with its node", name)
+			t.Errorf("%s: got a host namespace, want none", name)
 		}
 		for _, v := range pod.Volumes {
 			if v.HostPath != nil {
-				t.Errorf("%s: volume %s is a path of the node", name, v.Name)
+				t.Errorf("%s: got hostPath in volume %s, want none", name, v.Name)
 			}
 		}
 		for _, c := range pod.Containers {
 			s := c.SecurityContext
 			if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem ||
 				s.Capabilities == nil || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) || len(s.Capabilities.Add) > 0 {
-				t.Errorf("%s: security context %+v, want no escalation, a root that is read only, no capabilities", name, s)
+				t.Errorf("%s: got security context %+v, want no escalation, a read-only root file system and no capabilities", name, s)
 			}
 			if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
-				t.Errorf("%s: resources %+v, want requests of both and a limit of memory", name, c.Resources)
+				t.Errorf("%s: got resources %+v, want requests of CPU and memory and a memory limit", name, c.Resources)
 			}
 			soft := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == "GOMEMLIMIT" })
 			if soft < 0 || c.Env[soft].Value != fmt.Sprintf("%dMiB", c.Resources.Limits.Memory().Value()*9/10>>20) {
-				t.Errorf("%s: environment %+v, want GOMEMLIMIT to be nine tenths of %s", name, c.Env, c.Resources.Limits.Memory())
+				t.Errorf("%s: got environment %+v, want GOMEMLIMIT at nine tenths of %s", name, c.Env, c.Resources.Limits.Memory())
 			}
 			if c.LivenessProbe == nil || c.ReadinessProbe == nil || c.LivenessProbe.HTTPGet.Port.StrVal != "health" || c.ReadinessProbe.HTTPGet.Port.StrVal != "health" {
-				t.Errorf("%s: want both probes at the port health, which answers when all connections are taken", name)
+				t.Errorf("%s: want both probes at the port health, which responds when all other connections are in use", name)
 			}
 		}
 	}
 }
 
-// TestPodsAreReachedAtTheirServicesPortOnly compares what NetworkPolicies let in with where
-// the Service leads.
+// TestPodsAreReachedAtTheirServicesPortOnly compares the ports in NetworkPolicies with the target ports of
+// the Services.
 func TestPodsAreReachedAtTheirServicesPortOnly(t *testing.T) {
 	for tree, r := range rendered(t) {
 		policies := objects[networkingv1.NetworkPolicy](t, r, "NetworkPolicy")
@@ -207,7 +209,7 @@ func TestPodsAreReachedAtTheirServicesPortOnly(t *testing.T) {
 				limited = limited || slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeIngress)
 				for _, rule := range p.Spec.Ingress {
 					if len(rule.Ports) == 0 {
-						t.Errorf("%s: policy %s lets in at all ports", tree, p.Name)
+						t.Errorf("%s: policy %s allows all ports", tree, p.Name)
 					}
 					for _, port := range rule.Ports {
 						allowed = append(allowed, port.Port.String())
@@ -223,11 +225,11 @@ func TestPodsAreReachedAtTheirServicesPortOnly(t *testing.T) {
 				}
 			}
 			if !limited || !slices.Equal(allowed, served) || len(served) != 1 {
-				t.Errorf("%s: %s is let in at %q (limited: %v), want the ports of its Service, %q", tree, d.Name, allowed, limited, served)
+				t.Errorf("%s: %s: got ingress at %q (with a policy: %v), want the ports of its Service, %q", tree, d.Name, allowed, limited, served)
 			}
 			for _, c := range d.Spec.Template.Spec.Containers {
 				if !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == served[0] }) {
-					t.Errorf("%s: no container port is called %s", tree, served[0])
+					t.Errorf("%s: no container port is named %s", tree, served[0])
 				}
 			}
 		}
@@ -254,7 +256,7 @@ func TestRightsAreNarrow(t *testing.T) {
 		for _, rule := range all {
 			for _, words := range [][]string{rule.Verbs, rule.APIGroups, rule.Resources, rule.NonResourceURLs} {
 				if slices.Contains(words, "*") {
-					t.Errorf("%s grants everything of something: %v", name, rule)
+					t.Errorf("%s has a wildcard: %v", name, rule)
 				}
 			}
 			for _, never := range []string{"escalate", "bind", "impersonate", "deletecollection"} {
@@ -267,28 +269,28 @@ func TestRightsAreNarrow(t *testing.T) {
 			}
 			verbs := map[string][]string{"rollcall-master-serving-ca": {"get", "update"}, "rollcall-master-ca-reader": {"get"}}[name]
 			if !slices.Equal(rule.Verbs, verbs) || !slices.Equal(rule.ResourceNames, []string{"rollcall-master-ca"}) {
-				t.Errorf("%s grants %v on %v %v, want %v on rollcall-master-ca", name, rule.Verbs, rule.Resources, rule.ResourceNames, verbs)
+				t.Errorf("%s: got %v on %v %v, want %v on rollcall-master-ca", name, rule.Verbs, rule.Resources, rule.ResourceNames, verbs)
 			}
 			if name == "rollcall-master-ca-reader" && !slices.Equal(rule.Resources, []string{"configmaps"}) {
-				t.Errorf("everybody may read %v, want the ConfigMap only", rule.Resources)
+				t.Errorf("all users may read %v, want the ConfigMap only", rule.Resources)
 			}
 		}
 	}
 }
 
-func TestTheCAComesEmpty(t *testing.T) {
+func TestTheCAIsShippedEmpty(t *testing.T) {
 	master := render(t, filepath.Join(repository, "config/master"))
 	secrets, maps := objects[corev1.Secret](t, master, "Secret"), objects[corev1.ConfigMap](t, master, "ConfigMap")
 	if len(secrets) != 1 || secrets[0].Name != "rollcall-master-ca" || secrets[0].Data != nil || secrets[0].StringData != nil {
-		t.Errorf("Secrets %+v, want rollcall-master-ca without data", secrets)
+		t.Errorf("got Secrets %+v, want rollcall-master-ca without data", secrets)
 	}
 	if len(maps) != 1 || maps[0].Name != "rollcall-master-ca" || maps[0].Data != nil {
-		t.Errorf("ConfigMaps %+v, want rollcall-master-ca without data", maps)
+		t.Errorf("got ConfigMaps %+v, want rollcall-master-ca without data", maps)
 	}
 	args := masterArgs(t)
 	for _, want := range []string{"--serving-ca-secret=rollcall-master-ca", "--serving-ca-configmap=rollcall-master-ca", "--serving-cert-names=$(POD_IPS)"} {
 		if !slices.Contains(args, want) {
-			t.Errorf("args %q, want %s", args, want)
+			t.Errorf("got args %q, want %s", args, want)
 		}
 	}
 }
@@ -299,23 +301,23 @@ func masterArgs(t *testing.T) []string {
 	return objects[appsv1.Deployment](t, render(t, filepath.Join(repository, "config/master")), "Deployment")[0].Spec.Template.Spec.Containers[0].Args
 }
 
-func TestNoClusterHasANameByDefault(t *testing.T) {
+func TestClusterHasNoNameByDefault(t *testing.T) {
 	agent := render(t, filepath.Join(repository, "config/agent"))
 	if maps := objects[corev1.ConfigMap](t, agent, "ConfigMap"); len(maps) != 0 {
-		t.Errorf("ConfigMaps %+v, want none: the name is for the installer to say", maps)
+		t.Errorf("got ConfigMaps %+v, want none, since the installer sets the name", maps)
 	}
 	container := objects[appsv1.Deployment](t, agent, "Deployment")[0].Spec.Template.Spec.Containers[0]
 	if !slices.Contains(container.Args, "--cluster-name=$(CLUSTER_NAME)") || container.Env[0].Name != "CLUSTER_NAME" || container.Env[0].Value != "" {
-		t.Fatalf("args %q and environment %+v, want the name from a ConfigMap", container.Args, container.Env)
+		t.Fatalf("got args %q and environment %+v, want the name from a ConfigMap", container.Args, container.Env)
 	}
-	// Optional, so that it is the agent who says what to do.
+	// Optional, so that the agent starts without it and logs what to do.
 	from := container.Env[0].ValueFrom.ConfigMapKeyRef
 	if from.Name != "rollcall-agent" || from.Key != "cluster-name" || from.Optional == nil || !*from.Optional {
-		t.Errorf("the name comes from %+v, want key cluster-name of the optional ConfigMap rollcall-agent", from)
+		t.Errorf("got the name from %+v, want key cluster-name of the optional ConfigMap rollcall-agent", from)
 	}
 }
 
-// TestAnOverlayNamesTheCluster follows the comment in config/agent that describes overlays.
+// TestAnOverlayNamesTheCluster uses an overlay as the comment in config/agent describes it.
 func TestAnOverlayNamesTheCluster(t *testing.T) {
 	agent := overlay(t, `
 resources: [CONFIG/agent]
@@ -324,15 +326,15 @@ configMapGenerator:
 `)
 	maps := objects[corev1.ConfigMap](t, agent, "ConfigMap")
 	if len(maps) != 1 || maps[0].Data["cluster-name"] != "prod-eu" {
-		t.Fatalf("ConfigMaps %+v, want one with the name", maps)
+		t.Fatalf("got ConfigMaps %+v, want one with the name", maps)
 	}
 	from := objects[appsv1.Deployment](t, agent, "Deployment")[0].Spec.Template.Spec.Containers[0].Env[0].ValueFrom.ConfigMapKeyRef
 	if from.Name != maps[0].Name {
-		t.Errorf("the name comes from %s, want %s", from.Name, maps[0].Name)
+		t.Errorf("got the name from %s, want %s", from.Name, maps[0].Name)
 	}
 }
 
-func TestCertManagerMakesTheCertificateInstead(t *testing.T) {
+func TestCertManagerReplacesTheMastersCA(t *testing.T) {
 	r := overlay(t, certManager)
 	certificates := objects[struct {
 		APIVersion, Kind string
@@ -348,14 +350,14 @@ func TestCertManagerMakesTheCertificateInstead(t *testing.T) {
 		}
 	}](t, r, "Certificate")
 	if len(certificates) != 1 {
-		t.Fatalf("%d Certificates, want one", len(certificates))
+		t.Fatalf("got %d Certificates, want 1", len(certificates))
 	}
 	made := certificates[0].Spec
 	if !slices.Contains(made.DNSNames, "rollcall-master.rollcall-system.svc") || !slices.Contains(made.Usages, "server auth") {
-		t.Errorf("Certificate %+v, want one for a server with the name of the Service", made)
+		t.Errorf("got Certificate %+v, want one for a server with the name of the Service", made)
 	}
 	if secrets, maps := objects[corev1.Secret](t, r, "Secret"), objects[corev1.ConfigMap](t, r, "ConfigMap"); len(secrets)+len(maps) > 0 {
-		t.Errorf("%v and %v are left, want no CA of the masters", secrets, maps)
+		t.Errorf("got %v and %v, want no CA of the masters", secrets, maps)
 	}
 	for _, role := range objects[rbacv1.Role](t, r, "Role") {
 		for _, rule := range role.Rules {
@@ -367,12 +369,12 @@ func TestCertManagerMakesTheCertificateInstead(t *testing.T) {
 	pod := objects[appsv1.Deployment](t, r, "Deployment")[0].Spec.Template.Spec
 	for _, want := range []string{"--tls-cert-file=/etc/rollcall/tls/tls.crt", "--tls-key-file=/etc/rollcall/tls/tls.key"} {
 		if !slices.Contains(pod.Containers[0].Args, want) {
-			t.Errorf("args %q, want %s", pod.Containers[0].Args, want)
+			t.Errorf("got args %q, want %s", pod.Containers[0].Args, want)
 		}
 	}
 	mount := slices.IndexFunc(pod.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/etc/rollcall/tls" })
 	volume := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == made.SecretName })
 	if mount < 0 || volume < 0 || pod.Volumes[volume].Name != pod.Containers[0].VolumeMounts[mount].Name {
-		t.Errorf("mounts %+v of %+v, want the Certificate's Secret at /etc/rollcall/tls", pod.Containers[0].VolumeMounts, pod.Volumes)
+		t.Errorf("got mounts %+v of %+v, want the Certificate's Secret at /etc/rollcall/tls", pod.Containers[0].VolumeMounts, pod.Volumes)
 	}
 }

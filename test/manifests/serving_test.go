@@ -26,7 +26,7 @@ const (
 	masterAs = "system:serviceaccount:" + stack.Namespace + ":rollcall-master"
 )
 
-// world is a hub where config/master was applied, and nothing runs its Deployment.
+// world is a hub with the objects of config/master. No controller runs its Deployment.
 type world struct {
 	t          *testing.T
 	hub        *kube.Cluster
@@ -36,6 +36,7 @@ type world struct {
 	ports      proc.Ports
 }
 
+// newWorld starts a hub and applies config/master.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), hub: kube.Fresh(t, kube.Options{Name: "manifests", Audit: true})}
@@ -51,6 +52,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// apply applies config/master.
 func (w *world) apply(flags ...string) {
 	w.t.Helper()
 	if out, err := w.hub.Kubectl(append([]string{"apply", "--validate=strict", "-k", filepath.Join(repository, "config/master")}, flags...)...); err != nil {
@@ -64,8 +66,8 @@ type replica struct {
 	address string
 }
 
-// start starts a master with the arguments of the manifest, and with the rights of its
-// service account. Only what the node gives to a pod is another: addresses and files.
+// start starts a master with the arguments of the manifest and the rights of its
+// service account. Only the values that depend on the node differ: addresses and paths.
 func (w *world) start(name string, flags ...string) *replica {
 	w.t.Helper()
 	port, err := w.ports.Of(name)
@@ -98,10 +100,10 @@ func (w *world) start(name string, flags ...string) *replica {
 	return r
 }
 
-// published returns the CA as people are told to read it, who have no rights but to be known.
+// published returns the published CA, read by a user who is authenticated and has no other rights.
 func (w *world) published() string {
 	w.t.Helper()
-	_, kubeconfig, err := w.hub.User("somebody")
+	_, kubeconfig, err := w.hub.User("reader")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -112,11 +114,11 @@ func (w *world) published() string {
 	return out
 }
 
-// verified connects to a replica as a client does that knows the CA and the Service's name.
+// verified connects to a replica and verifies it with the CA and the Service's name. It returns the certificate.
 func verified(bundle string, r *replica) (*x509.Certificate, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(bundle)) {
-		return nil, fmt.Errorf("no CA is published yet: %q", bundle)
+		return nil, fmt.Errorf("no published CA: %q", bundle)
 	}
 	c, err := tls.Dial("tcp", r.address, &tls.Config{RootCAs: roots, ServerName: service})
 	if err != nil {
@@ -126,8 +128,8 @@ func verified(bundle string, r *replica) (*x509.Certificate, error) {
 	return c.ConnectionState().PeerCertificates[0], nil
 }
 
-// TestReplicasRaceToMakeOneCAWithTheShippedRights starts masters at one time in a hub where
-// nobody has made a CA.
+// TestReplicasRaceToMakeOneCAWithTheShippedRights starts several masters at the same time in a hub without
+// a CA.
 func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
 	w := newWorld(t)
 	replicas := make([]*replica, 3)
@@ -146,14 +148,14 @@ func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
 	}
 	bundle := w.published()
 	if len(keys) != len(replicas) || strings.Count(bundle, "BEGIN CERTIFICATE") != 1 {
-		t.Errorf("%d keys of %d masters, want one each; and published is\n%s\nwant one certificate", len(keys), len(replicas), bundle)
+		t.Errorf("got %d keys of %d masters and the published CA\n%s\nwant one key each and one certificate", len(keys), len(replicas), bundle)
 	}
 	secret, err := w.hub.Client().CoreV1().Secrets(stack.Namespace).Get(t.Context(), ca, metav1.GetOptions{})
 	if err != nil || string(secret.Data["ca.crt"]) != bundle || len(secret.Data["ca.key"]) == 0 {
-		t.Errorf("the Secret has other certificates than are published: %v", err)
+		t.Errorf("the Secret's certificate differs from the published one: %v", err)
 	}
 
-	t.Run("one that starts again is known by the same CA", func(t *testing.T) {
+	t.Run("a restarted master uses the same CA", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		if err := replicas[1].Stop(ctx); err != nil {
@@ -162,26 +164,26 @@ func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
 		replicas[1] = w.start("master-1")
 		kube.Eventually(t, patience, func() error { _, err := verified(bundle, replicas[1]); return err })
 	})
-	t.Run("to apply the tree again leaves the CA alone", func(t *testing.T) {
+	t.Run("applying the tree again keeps the CA", func(t *testing.T) {
 		w.apply()
 		w.apply("--server-side", "--force-conflicts")
 		if got := w.published(); got != bundle {
-			t.Errorf("published is\n%s\nwant\n%s", got, bundle)
+			t.Errorf("published CA: got\n%s\nwant\n%s", got, bundle)
 		}
 		again, err := w.hub.Client().CoreV1().Secrets(stack.Namespace).Get(t.Context(), ca, metav1.GetOptions{})
 		if err != nil || string(again.Data["ca.key"]) != string(secret.Data["ca.key"]) {
-			t.Errorf("the Secret has another key: %v", err)
+			t.Errorf("the key in the Secret has changed: %v", err)
 		}
 	})
-	t.Run("a caller shows its token to a master that it has verified", func(t *testing.T) {
+	t.Run("a caller with a token gets a response from a verified master", func(t *testing.T) {
 		kube.Eventually(t, patience, func() error { return w.asksOneOf(replicas, bundle) })
 	})
-	t.Run("the plugin verifies a master as its document says", func(t *testing.T) { w.pluginVerifies(w.start("plain", "--leader-elect=false")) })
-	t.Run("tokens can be for the master only", func(t *testing.T) { w.tokensAreForTheMasterOnly(bundle) })
-	t.Run("the shipped rights are enough, and nothing else is asked for", func(t *testing.T) { w.onlyShippedRights(replicas) })
+	t.Run("the plugin verifies a master with the commands of docs/KUBECTL.md", func(t *testing.T) { w.pluginVerifies(w.start("plain", "--leader-elect=false")) })
+	t.Run("tokens can be limited to the master", func(t *testing.T) { w.tokensAreForTheMasterOnly(bundle) })
+	t.Run("the shipped rights suffice, and masters request nothing else", func(t *testing.T) { w.onlyShippedRights(replicas) })
 }
 
-// ask lists the clusters of a replica that is verified, and returns the status of the answer.
+// ask requests the list of clusters from a replica, verifies its certificate, and returns the status.
 func ask(bundle string, r *replica, token string) (int, error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(bundle))
@@ -193,15 +195,15 @@ func ask(bundle string, r *replica, token string) (int, error) {
 		return 0, err
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	answer, err := client.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, err
 	}
-	answer.Body.Close()
-	return answer.StatusCode, nil
+	response.Body.Close()
+	return response.StatusCode, nil
 }
 
-// asksOneOf lists the clusters from the replica that leads.
+// asksOneOf returns an error unless one of the replicas, the leader, responds with 200.
 func (w *world) asksOneOf(replicas []*replica, bundle string) error {
 	account, _, err := w.hub.ServiceAccount(w.t.Context(), stack.Namespace, "caller")
 	if err != nil {
@@ -209,7 +211,7 @@ func (w *world) asksOneOf(replicas []*replica, bundle string) error {
 			return err
 		}
 		_, err = w.hub.Kubectl("create", "clusterrolebinding", "viewers", "--clusterrole", "rollcall-viewer", "--serviceaccount", stack.Namespace+":caller")
-		return fmt.Errorf("the caller was just made: %w", err)
+		return fmt.Errorf("created the caller, retry: %w", err)
 	}
 	var statuses []int
 	for _, r := range replicas {
@@ -220,12 +222,12 @@ func (w *world) asksOneOf(replicas []*replica, bundle string) error {
 		statuses = append(statuses, status)
 	}
 	if !slices.Contains(statuses, http.StatusOK) {
-		return fmt.Errorf("the masters answer %v, want 200 of the one that leads", statuses)
+		return fmt.Errorf("got statuses %v, want 200 from the leader", statuses)
 	}
 	return nil
 }
 
-// onlyShippedRights reads from the audit log what the masters asked the hub for.
+// onlyShippedRights checks the masters' requests in the hub's audit log.
 func (w *world) onlyShippedRights(replicas []*replica) {
 	w.t.Helper()
 	events, err := w.hub.AuditFor(masterAs, time.Time{})
@@ -241,13 +243,13 @@ func (w *world) onlyShippedRights(replicas []*replica) {
 			continue
 		}
 		if e.Name != ca || e.Verb != "get" && e.Verb != "update" {
-			w.t.Errorf("asked for more than its own CA: %s", e)
+			w.t.Errorf("got a request for more than the master's own CA: %s", e)
 		}
 		if e.Resource == "secrets" && e.Verb == "update" && e.Code == http.StatusOK {
 			made++
 		}
 	}
 	if made != 1 {
-		w.t.Errorf("the CA was written %d times by %d masters, want once", made, len(replicas))
+		w.t.Errorf("got %d updates of the CA by %d masters, want 1", made, len(replicas))
 	}
 }

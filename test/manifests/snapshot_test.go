@@ -21,20 +21,20 @@ import (
 )
 
 const (
-	// hostile is the cluster whose agent attacks.
+	// hostile is the cluster of the malicious agent.
 	hostile = "hostile"
-	// attackTime is for how long the hostile cluster is asked for.
+	// attackTime is the duration of requests for the hostile cluster.
 	attackTime = 30 * time.Second
 )
 
-// hostileAgent answers each dial of a master with a snapshot of a few kB that would become
+// hostileAgent responds to each dial of a master with a snapshot of a few kB that decompresses to
 // gigabytes.
 type hostileAgent struct {
 	frames [][]byte
 	dials  atomic.Int64
 }
 
-// snapshotBombs registers a hostile agent and asks for its cluster over and over.
+// snapshotBombs registers a hostile agent and requests its cluster again and again.
 func (w *limited) snapshotBombs() {
 	w.t.Helper()
 	listener, err := w.node.Listen(w.t.Context(), net.JoinHostPort(source(0), "0"))
@@ -70,20 +70,20 @@ func (w *limited) snapshotBombs() {
 		got.add(status)
 		<-time.After(100 * time.Millisecond)
 	}
-	w.t.Logf("dialed %d times, answered by status: %v", agent.dials.Load(), got.count)
+	w.t.Logf("%d dials, responses by status: %v", agent.dials.Load(), got.count)
 	if agent.dials.Load() == 0 || got.count[http.StatusOK] > 0 {
-		w.t.Errorf("dialed %d times, answered by status: %v; want a dial and never 200", agent.dials.Load(), got.count)
+		w.t.Errorf("got %d dials and responses by status %v, want a dial and never 200", agent.dials.Load(), got.count)
 	}
 	reason := w.kubectl("get", "clusteragent", hostile, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].reason}`)
 	if reason != "ProtocolError" {
-		w.t.Errorf("Ready has the reason %q, want ProtocolError", reason)
+		w.t.Errorf("Ready: got reason %q, want ProtocolError", reason)
 	}
 	if out := w.kubectl("delete", "clusteragent", hostile); !strings.Contains(out, "deleted") {
-		w.t.Error(out)
+		w.t.Errorf("delete the ClusterAgent: got %s", out)
 	}
 }
 
-// emptyContainers returns 64 chunks of 65,535 containers without content, compressed.
+// emptyContainers returns 64 chunks of a snapshot with 65,535 containers without content each, compressed.
 func emptyContainers(w *limited) (frames [][]byte) {
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	if err != nil {
@@ -106,7 +106,7 @@ func emptyContainers(w *limited) (frames [][]byte) {
 	return frames
 }
 
-// ServeHTTP grants whatever is asked for and sends the bombs.
+// ServeHTTP accepts every request of a master and sends the snapshot.
 func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
@@ -119,13 +119,13 @@ func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var in, out wire.Checksum
 	codec := wire.NewCodec()
 	write := func(frame []byte) bool { return conn.Write(ctx, websocket.MessageBinary, out.Append(frame)) == nil }
-	say := func(m wire.AgentMessage) bool {
+	send := func(m wire.AgentMessage) bool {
 		frame, err := codec.EncodeAgent(m)
 		return err == nil && write(frame)
 	}
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce)
-	if !say(&wire.Hello{ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: 1, Nonce: nonce}) {
+	if !send(&wire.Hello{ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: 1, Nonce: nonce}) {
 		return
 	}
 	_, frame, err := conn.Read(ctx)
@@ -143,7 +143,7 @@ func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	granted := &wire.SubscribeResponse{Session: asked.Session, Period: asked.Period, Duration: asked.Duration, Nonce: nonce, Identity: &wire.Identity{
 		AgentVersion: "v0.1.0", ClusterName: hostile, ClusterUID: "00000000-0000-4000-8000-000000000001", KubernetesVersion: "v1.36.3",
 	}}
-	if !say(granted) {
+	if !send(granted) {
 		return
 	}
 	for _, bomb := range a.frames {

@@ -14,8 +14,8 @@ import (
 	"rollcall.dev/rollcall/test/proc"
 )
 
-// ksmResources are the kinds of which kube-state-metrics makes series. It cannot be asked
-// for EndpointSlices: it panics where a port of one has no number, as it may.
+// ksmResources are the resources for which kube-state-metrics has series. EndpointSlices are left out, since
+// kube-state-metrics panics if one has a port without a number.
 const ksmResources = "nodes,pods,services,persistentvolumeclaims,persistentvolumes"
 
 // kubeStateMetrics is a running kube-state-metrics.
@@ -26,7 +26,7 @@ type kubeStateMetrics struct {
 	http    http.Client
 }
 
-// startKubeStateMetrics starts one over the cluster; it answers when this returns.
+// startKubeStateMetrics starts kube-state-metrics for the cluster and waits until it is healthy.
 func startKubeStateMetrics(ctx context.Context, dir string) (*kubeStateMetrics, error) {
 	executable, err := ksmExecutable(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func startKubeStateMetrics(ctx context.Context, dir string) (*kubeStateMetrics, 
 	return k, nil
 }
 
-// ksmExecutable returns the binary built by hack/test.sh, or builds it once with hack/tool.sh.
+// ksmExecutable returns the binary that hack/test.sh has built, or builds it with hack/tool.sh.
 func ksmExecutable(ctx context.Context) (string, error) {
 	if path := os.Getenv("ROLLCALL_KUBE_STATE_METRICS"); path != "" {
 		return path, nil
@@ -78,17 +78,19 @@ func ksmExecutable(ctx context.Context) (string, error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("build kube-state-metrics by hack/tool.sh: %w", err)
+		return "", fmt.Errorf("build kube-state-metrics with hack/tool.sh: %w", err)
 	}
 	return filepath.Join(string(bytes.TrimSpace(out)), "kube-state-metrics"), nil
 }
 
+// close stops kube-state-metrics.
 func (k *kubeStateMetrics) close() {
 	k.process.Kill()
 	k.http.CloseIdleConnections()
 	k.ports.Release()
 }
 
+// get returns the body of a response with status 200.
 func (k *kubeStateMetrics) get(ctx context.Context, path string) (body []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url+path, nil)
 	if err != nil {
@@ -100,7 +102,7 @@ func (k *kubeStateMetrics) get(ctx context.Context, path string) (body []byte, e
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	if body, err = io.ReadAll(response.Body); err != nil {
-		return nil, fmt.Errorf("read the answer of kube-state-metrics: %w", err)
+		return nil, fmt.Errorf("read the response of kube-state-metrics: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("kube-state-metrics: GET %s: %d %.200s", path, response.StatusCode, body)

@@ -1,6 +1,6 @@
-// Package oracle compares what Rollcall says of a cluster with what Kubernetes' own
-// programs say of it: the API server's table of pods, kubectl describe node, kubectl top
-// and kube-state-metrics. Differences that are meant are listed in meant_test.go.
+// Package oracle compares what Rollcall reports about a cluster with the output of Kubernetes' own
+// programs: the API server's table of pods, kubectl describe node, kubectl top
+// and kube-state-metrics. Intended differences are listed in intended_test.go.
 package oracle
 
 import (
@@ -18,10 +18,10 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// clusterName is what Rollcall calls the cluster.
+// clusterName is the name of the cluster in Rollcall.
 const clusterName = "oracle"
 
-// world is one cluster, which is its own hub, and all that says something of it.
+// world has the cluster, which is also the hub, and all programs that report about it.
 var world struct {
 	cluster *kube.Cluster
 	stack   *stack.Stack
@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// run starts everything, runs the tests, and stops everything.
 func run(m *testing.M) (code int, err error) {
 	dir, err := os.MkdirTemp("", "rollcall-oracle-")
 	if err != nil {
@@ -64,6 +65,7 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// start starts the cluster, kube-state-metrics, master and agent; dir is for their files.
 func start(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -92,7 +94,7 @@ func start(dir string) error {
 	return startRollcall(ctx)
 }
 
-// startRollcall starts a master and an agent that reports without end.
+// startRollcall starts a master and an agent with mode Continuous.
 func startRollcall(ctx context.Context) (err error) {
 	if world.master, err = world.stack.StartMaster(ctx, world.cluster); err != nil {
 		return err
@@ -107,4 +109,5 @@ func startRollcall(ctx context.Context) (err error) {
 	return nil
 }
 
+// say logs a line to stderr.
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

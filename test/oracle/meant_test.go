@@ -7,31 +7,31 @@ import (
 	"sync"
 )
 
-// meantDifference is a difference from kube-state-metrics that is meant, and why.
+// meantDifference is an intended difference from kube-state-metrics, with its reason.
 type meantDifference struct {
-	// family is a regular expression of names of series, all of a name.
+	// family is a regular expression that must match the whole name of a series.
 	family string
-	// label is left out of the comparison where it is set. Else lines are differences that
-	// do not count: a regular expression, found in the line that tells of one; all if empty.
+	// label, if it is set, is left out of the comparison. Otherwise differences whose text matches the regular expression
+	// line are ignored; an empty one matches all.
 	label, line string
 	reason      string
 }
 
-// Reasons of several entries.
+// Reasons of more than one entry.
 const (
 	notKept   = "Rollcall does not keep it"
 	ownSeries = "kube-state-metrics has no such series"
-	byDesign  = "docs/PROMETHEUS.md says why, in \"Differences from the originals\""
+	byDesign  = "see docs/PROMETHEUS.md, \"Differences from the originals\""
 )
 
-// meant are all differences that are meant. One that there is no more fails the test.
+// meant lists all intended differences. The test fails if an entry no longer applies.
 var meant = []meantDifference{
-	{family: "kube_pod_(init_)?container_.*", line: `container="stranger"`, reason: "containers are those of the spec; the API server's table counts others too"},
+	{family: "kube_pod_(init_)?container_.*", line: `container="unlisted"`, reason: "Rollcall lists the containers of the spec; the API server's table also counts others"},
 	{family: "(cluster|namespace):.*|namespace_.*", line: "^only Rollcall", reason: "rules of kubernetes-mixin record them"},
 	{family: "kube_persistentvolume_info", reason: byDesign},
 	{family: "kube_persistentvolume_volume_mode", reason: notKept},
-	{family: "kube_service_(spec_external_ip|status_load_balancer_ingress)", reason: "they are in rollcall_port_info, with each port"},
-	{family: "kube_pod_(init_)?container_info", line: `pod="(init-)?stateless"`, reason: "a status without an image is taken to have that of the spec"},
+	{family: "kube_service_(spec_external_ip|status_load_balancer_ingress)", reason: "rollcall_port_info has them, for each port"},
+	{family: "kube_pod_(init_)?container_info", line: `pod="(init-)?stateless"`, reason: "Rollcall uses the image of the spec if the status has none"},
 	{family: "kube_node_info", label: "architecture", reason: byDesign},
 	{family: "kube_node_info", label: "instance_type", reason: byDesign},
 	{family: "kube_node_info", label: "region", reason: byDesign},
@@ -44,19 +44,20 @@ var meant = []meantDifference{
 	{family: "kube_pod_(init_)?container_info", label: "container_id", reason: notKept},
 }
 
-// meantDifferences knows which of the list have been seen.
+// meantDifferences records which intended differences were found in a comparison.
 type meantDifferences struct {
 	rules []rule
 	mu    sync.Mutex
 	seen  map[int]bool
 }
 
-// rule is a meantDifference that can be matched.
+// rule is a compiled meantDifference.
 type rule struct {
 	family, line *regexp.Regexp
 	label        string
 }
 
+// newMeantDifferences compiles all intended differences.
 func newMeantDifferences() *meantDifferences {
 	m := &meantDifferences{seen: map[int]bool{}}
 	for _, d := range meant {
@@ -65,7 +66,7 @@ func newMeantDifferences() *meantDifferences {
 	return m
 }
 
-// unused lists what was not seen in any comparison.
+// unused describes the entries that were not found in any comparison.
 func (m *meantDifferences) unused() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,17 +79,19 @@ func (m *meantDifferences) unused() []string {
 	return lines
 }
 
-// begin starts one comparison. Its differences count once it is committed, since differences
+// begin starts a comparison. Its differences are recorded when it is committed, since differences
 // are meaningless while the cluster changes.
 func (m *meantDifferences) begin() *comparison {
 	return &comparison{m, map[int]bool{}}
 }
 
+// comparison records the intended differences of one comparison.
 type comparison struct {
 	meant *meantDifferences
 	seen  map[int]bool
 }
 
+// commit records the differences that were found.
 func (c *comparison) commit() {
 	c.meant.mu.Lock()
 	defer c.meant.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
+// Patterns in the output of kubectl describe node.
 var (
 	describedNode      = regexp.MustCompile(`(?m)^Name:\s+(\S+)$`)
 	describedPods      = regexp.MustCompile(`(?m)^Non-terminated Pods:\s+\((\d+) in total\)$`)
@@ -32,7 +33,7 @@ func describedNodes() (map[string]string, error) {
 		pods := describedPods.FindStringSubmatch(text)
 		_, table, found := strings.Cut(text, "Allocated resources:")
 		if name == nil || pods == nil || !found {
-			return nil, fmt.Errorf("kubectl describe node: cannot read %q", text)
+			return nil, fmt.Errorf("kubectl describe node: cannot parse %q", text)
 		}
 		amounts[name[1]+" pods"] = pods[1]
 		table, _, _ = strings.Cut(table, "\nEvents:")
@@ -54,11 +55,11 @@ func describedNodes() (map[string]string, error) {
 	return amounts, nil
 }
 
-// amountOf reads an amount that kubectl prints, in base units: millicores of CPU.
+// amountOf parses an amount that kubectl prints. It returns base units: millicores for CPU.
 func amountOf(name, text string) (int64, error) {
 	q, err := resource.ParseQuantity(text)
 	if err != nil {
-		return 0, fmt.Errorf("kubectl describe node: %s is %q: %w", name, text, err)
+		return 0, fmt.Errorf("kubectl describe node: parse %s %q: %w", name, text, err)
 	}
 	if name == "cpu" {
 		return q.MilliValue(), nil
@@ -66,14 +67,15 @@ func amountOf(name, text string) (int64, error) {
 	return q.Value(), nil
 }
 
-// addAmount leaves out a resource of which nothing is requested: kubectl lists those that
-// the node has, Rollcall those that pods ask for.
+// addAmount adds an amount unless it is zero: kubectl lists the resources of
+// the node, Rollcall those that pods request.
 func addAmount(amounts map[string]string, node, name string, requests, limits int64) {
 	if requests != 0 || limits != 0 {
 		amounts[node+" "+name] = fmt.Sprintf("requests %d, limits %d", requests, limits)
 	}
 }
 
+// compareNodes compares the requests, limits and numbers of pods of all nodes.
 func compareNodes(ctx context.Context) ([]string, error) {
 	want, err := describedNodes()
 	if err != nil {

@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// oddNamespace is one in which kube.Mutate changes nothing.
+	// oddNamespace is a namespace that kube.Mutate does not change.
 	oddNamespace = metav1.NamespaceDefault
 	randomPods   = 150
 	writers      = 16
 )
 
-// oddPod is a pod whose status is written as if by a kubelet, for a branch of the API
+// oddPod is a pod with a status in place of a kubelet's, for a branch of the API
 // server's printPod (k8s.io/kubernetes/pkg/printers/internalversion/printers.go).
 type oddPod struct {
 	name string
-	// inits, sidecars among them, and mains are the names of containers. A sidecar's name
-	// begins with sidecar.
+	// inits, including sidecars, and mains are the names of containers. The name of a sidecar
+	// starts with sidecar.
 	inits, mains []string
 	gated        bool
 	restarts     corev1.RestartPolicy
@@ -34,8 +34,8 @@ type oddPod struct {
 	priority string
 	status   corev1.PodStatus
 	deleted  bool
-	// want is STATUS, READY and RESTARTS, by which the test knows that the pod is what its
-	// name says; an empty one is not checked.
+	// want has STATUS, READY and RESTARTS, to check that the pod is in the state that its
+	// name describes. Empty values are not checked.
 	want [3]string
 }
 
@@ -54,6 +54,7 @@ func writeOddPods(ctx context.Context, client kubernetes.Interface) error {
 	return g.Wait()
 }
 
+// write creates the pod and writes its status.
 func (p *oddPod) write(ctx context.Context, client kubernetes.Interface, node string) error {
 	pods := client.CoreV1().Pods(oddNamespace)
 	made, err := pods.Create(ctx, p.spec(node), metav1.CreateOptions{})
@@ -72,7 +73,7 @@ func (p *oddPod) write(ctx context.Context, client kubernetes.Interface, node st
 	return nil
 }
 
-// spec returns the pod's object, which kwok does not touch.
+// spec returns the pod without its status. Its label keeps kwok from changing it.
 func (p *oddPod) spec(node string) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: p.name, Labels: map[string]string{kube.BehaviorLabel: kube.BehaviorCreating}},
@@ -97,20 +98,24 @@ func (p *oddPod) spec(node string) *corev1.Pod {
 	return pod
 }
 
+// isSidecar reports whether a container is a sidecar, by its name.
 func isSidecar(name string) bool { return len(name) >= 7 && name[:7] == "sidecar" }
 
-// The parts of a status.
+// containerOption changes a container status.
 type containerOption func(*corev1.ContainerStatus)
 
+// running returns the status of a running container that is ready.
 func running(name string, options ...containerOption) corev1.ContainerStatus {
 	s := corev1.ContainerStatus{Name: name, Ready: true, Started: new(true), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(time.Hour)}}}
 	return with(s, options)
 }
 
+// waiting returns the status of a waiting container.
 func waiting(name, reason string, options ...containerOption) corev1.ContainerStatus {
 	return with(corev1.ContainerStatus{Name: name, Started: new(false), State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}, options)
 }
 
+// ended returns the status of a terminated container.
 func ended(name string, exitCode, signal int32, reason string, options ...containerOption) corev1.ContainerStatus {
 	s := corev1.ContainerStatus{Name: name, Started: new(false), State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 		ExitCode: exitCode, Signal: signal, Reason: reason, StartedAt: ago(time.Hour), FinishedAt: ago(30 * time.Minute),
@@ -118,6 +123,7 @@ func ended(name string, exitCode, signal int32, reason string, options ...contai
 	return with(s, options)
 }
 
+// with sets the image and applies the options.
 func with(s corev1.ContainerStatus, options []containerOption) corev1.ContainerStatus {
 	s.Image = "registry.example/app:1"
 	for _, set := range options {
@@ -126,10 +132,13 @@ func with(s corev1.ContainerStatus, options []containerOption) corev1.ContainerS
 	return s
 }
 
-func unready(s *corev1.ContainerStatus)  { s.Ready = false }
+// unready makes a container not ready.
+func unready(s *corev1.ContainerStatus) { s.Ready = false }
+
+// starting makes a container not ready and not started.
 func starting(s *corev1.ContainerStatus) { s.Ready, s.Started = false, new(false) }
 
-// restarted so often, the last time long ago.
+// restarted sets the number of restarts, and the last termination to some time ago.
 func restarted(times int32, since time.Duration) containerOption {
 	return func(s *corev1.ContainerStatus) {
 		s.RestartCount = times
@@ -137,18 +146,20 @@ func restarted(times int32, since time.Duration) containerOption {
 	}
 }
 
-// forgotten restarts: the kubelet does not know the last end.
+// forgotten sets the number of restarts without a last termination.
 func forgotten(times int32) containerOption {
 	return func(s *corev1.ContainerStatus) { s.RestartCount = times }
 }
 
+// ago returns the time d ago, in whole seconds.
 func ago(d time.Duration) metav1.Time {
 	return metav1.NewTime(time.Now().Add(-d).Truncate(time.Second))
 }
 
+// containers returns its arguments.
 func containers(statuses ...corev1.ContainerStatus) []corev1.ContainerStatus { return statuses }
 
-// conditions returns conditions that are True, or False for types that begin with an
+// conditions returns conditions with the status True, or False for types with a leading
 // exclamation mark.
 func conditions(types ...string) []corev1.PodCondition {
 	var all []corev1.PodCondition
@@ -162,7 +173,7 @@ func conditions(types ...string) []corev1.PodCondition {
 	return all
 }
 
-func TestOddPodsAreWhatTheirNamesSay(t *testing.T) {
+func TestOddPodsAreInTheStateOfTheirName(t *testing.T) {
 	table, err := podColumns(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +183,7 @@ func TestOddPodsAreWhatTheirNamesSay(t *testing.T) {
 		got := [3]string{cells[1], cells[0], cells[2]}
 		for i, want := range p.want {
 			if want != "" && got[i] != want {
-				t.Errorf("pod %s: STATUS, READY and RESTARTS are %q, want %q", p.name, got, p.want)
+				t.Errorf("pod %s: got STATUS, READY and RESTARTS %q, want %q", p.name, got, p.want)
 				break
 			}
 		}

@@ -19,7 +19,7 @@ func oddPods() []oddPod {
 	return pods
 }
 
-// initializingPods returns pods with an init container that is not done.
+// initializingPods returns pods with an init container that has not completed.
 func initializingPods() []oddPod {
 	pending := func(inits ...corev1.ContainerStatus) corev1.PodStatus {
 		return corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: inits, ContainerStatuses: containers(waiting("main", "PodInitializing")), Conditions: conditions("PodScheduled", "!Initialized", "!ContainersReady", "!Ready")}
@@ -29,7 +29,7 @@ func initializingPods() []oddPod {
 	}
 	two := []string{"first", "second"}
 	return []oddPod{
-		{name: "init-unheard-of", inits: two, status: corev1.PodStatus{Phase: corev1.PodPending}, want: [3]string{"Pending", "0/1", "0"}},
+		{name: "init-without-status", inits: two, status: corev1.PodStatus{Phase: corev1.PodPending}, want: [3]string{"Pending", "0/1", "0"}},
 		{name: "init-crash-loop", inits: two, status: pending(waiting("first", "CrashLoopBackOff", restarted(5, 3*time.Hour)), waiting("second", "PodInitializing")), want: [3]string{"Init:CrashLoopBackOff", "0/1", "5 (3h ago)"}},
 		{name: "init-image-pull", inits: two, status: pending(ended("first", 0, 0, "Completed", restarted(1, 26*time.Hour)), waiting("second", "ImagePullBackOff")), want: [3]string{"Init:ImagePullBackOff", "0/1", "1 (26h ago)"}},
 		{name: "init-0-2", inits: two, status: pending(running("first", unready), waiting("second", "PodInitializing")), want: [3]string{"Init:0/2", "0/1", "0"}},
@@ -41,7 +41,7 @@ func initializingPods() []oddPod {
 		{name: "init-stateless", inits: two, status: pending(corev1.ContainerStatus{Name: "first"}, corev1.ContainerStatus{Name: "second"}), want: [3]string{"Init:0/2", "0/1", "0"}},
 		{name: "init-failed-though-initialized", inits: two, status: initialized(waiting("main", "PodInitializing"), ended("first", 1, 0, "Error", forgotten(3)), waiting("second", "PodInitializing")), want: [3]string{"PodInitializing", "0/1", "0"}},
 		{name: "sidecar-starting", inits: []string{"sidecar", "second"}, status: pending(running("sidecar", starting), waiting("second", "PodInitializing")), want: [3]string{"Init:0/2", "0/2", "0"}},
-		{name: "sidecar-unsaid", inits: []string{"sidecar"}, status: pending(running("sidecar", func(s *corev1.ContainerStatus) { s.Started = nil })), want: [3]string{"Init:0/1", "0/2", "0"}},
+		{name: "sidecar-without-started", inits: []string{"sidecar"}, status: pending(running("sidecar", func(s *corev1.ContainerStatus) { s.Started = nil })), want: [3]string{"Init:0/1", "0/2", "0"}},
 		{name: "sidecar-started-then-init", inits: []string{"sidecar", "second"}, status: pending(running("sidecar"), running("second", unready)), want: [3]string{"Init:1/2", "1/2", "0"}},
 		{name: "sidecar-crash-loop", inits: []string{"sidecar"}, status: pending(waiting("sidecar", "CrashLoopBackOff", restarted(4, 5*time.Hour))), want: [3]string{"Init:CrashLoopBackOff", "0/2", "4 (5h ago)"}},
 		{name: "sidecar-failed", inits: []string{"sidecar"}, status: pending(ended("sidecar", 2, 0, "")), want: [3]string{"Init:ExitCode:2", "0/2", "0"}},
@@ -83,13 +83,13 @@ func runningPods() []oddPod {
 		{name: "one-completed-last", mains: two, status: of(corev1.PodRunning, "!Ready", running("main"), ended("other", 0, 0, "Completed")), want: [3]string{"NotReady", "1/2", "0"}},
 		{name: "one-completed-one-unready", mains: two, status: of(corev1.PodRunning, "!Ready", ended("main", 0, 0, "Completed"), running("other", unready)), want: [3]string{"Completed", "0/2", "0"}},
 		{name: "one-failed", mains: two, status: of(corev1.PodRunning, "!Ready", ended("main", 1, 0, "Error"), running("other")), want: [3]string{"Error", "1/2", "0"}},
-		{name: "unknown-container", mains: two, status: of(corev1.PodRunning, "Ready", running("main"), running("stranger", forgotten(2))), want: [3]string{"Running", "2/2", "2"}},
+		{name: "unknown-container", mains: two, status: of(corev1.PodRunning, "Ready", running("main"), running("unlisted", forgotten(2))), want: [3]string{"Running", "2/2", "2"}},
 		{name: "phase-unknown", status: corev1.PodStatus{Phase: corev1.PodUnknown}, want: [3]string{"Unknown", "0/1", "0"}},
 		{name: "gated", gated: true, want: [3]string{"SchedulingGated", "0/1", "0"}},
 	}
 }
 
-// endedPods returns pods that have ended.
+// endedPods returns pods that have succeeded or failed.
 func endedPods() []oddPod {
 	of := func(phase corev1.PodPhase, reason string, mains ...corev1.ContainerStatus) corev1.PodStatus {
 		return corev1.PodStatus{Phase: phase, Reason: reason, ContainerStatuses: mains, Conditions: conditions("PodScheduled", "Initialized", "!Ready")}
@@ -112,7 +112,7 @@ func endedPods() []oddPod {
 	}
 }
 
-// goingPods returns pods that are being deleted, or lost with their nodes.
+// goingPods returns pods that are being deleted, or whose node is lost.
 func goingPods() []oddPod {
 	of := func(phase corev1.PodPhase, reason string, mains ...corev1.ContainerStatus) corev1.PodStatus {
 		return corev1.PodStatus{Phase: phase, Reason: reason, ContainerStatuses: mains, Conditions: conditions("PodScheduled", "Initialized", "Ready")}

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// patience is how long Rollcall and the others may differ: controllers are at work,
-	// kwok's kubelets answer late, and usage is read every 15 s.
+	// patience is the time in which the differences must disappear: controllers are working,
+	// kwok's kubelets respond late, and usage is read every 15 s.
 	patience = 2 * time.Minute
 	interval = time.Second
-	// shown is how many differences a failure lists at most.
+	// shown is the approximate maximum number of differences in a failure message.
 	shown = 40
 )
 
-// document is Rollcall's answer about the cluster.
+// document has the fields of Rollcall's response for the cluster.
 type document struct {
 	Sections []struct {
 		Name       string             `json:"name"`
@@ -57,12 +57,12 @@ func TestRollcallAgreesWithKubernetes(t *testing.T) {
 	}
 	t.Run("after 200 changes", agree)
 	if unused := differences.unused(); len(unused) > 0 && !t.Failed() {
-		t.Errorf("delete what is in meant_test.go and differs no more:\n%s", strings.Join(unused, "\n"))
+		t.Errorf("delete these entries of intended_test.go, which no longer differ:\n%s", strings.Join(unused, "\n"))
 	}
 }
 
-// eventuallyEqual waits until a comparison finds no differences: a cluster is never quite
-// at rest.
+// eventuallyEqual waits until a comparison finds no differences, since a cluster always changes a
+// little.
 func eventuallyEqual(t *testing.T, compare func(context.Context) ([]string, error)) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -77,13 +77,13 @@ func eventuallyEqual(t *testing.T, compare func(context.Context) ([]string, erro
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Fatalf("%d differences after %s, such as:\n%s", len(differences), patience, strings.Join(sample(differences), "\n"))
+			t.Fatalf("got %d differences after %s, for example:\n%s", len(differences), patience, strings.Join(sample(differences), "\n"))
 		}
 		<-ticker.C
 	}
 }
 
-// sample returns some of many lines, from all parts of the list.
+// sample returns some of the lines, from all parts of the list.
 func sample(lines []string) []string {
 	var some []string
 	for i := 0; i < len(lines); i += 1 + len(lines)/shown {
@@ -92,7 +92,7 @@ func sample(lines []string) []string {
 	return some
 }
 
-// ask returns all that Rollcall says of the cluster.
+// ask returns the whole document of the cluster.
 func ask(ctx context.Context) (d document, err error) {
 	body, err := get(ctx, "/api/v1/clusters/"+clusterName)
 	if err != nil {
@@ -101,19 +101,19 @@ func ask(ctx context.Context) (d document, err error) {
 	return d, decode(body, &d)
 }
 
-// get returns the body of one of the master's answers.
+// get returns the body of a response of the master with status 200.
 func get(ctx context.Context, path string) ([]byte, error) {
-	answer, err := world.master.Get(ctx, path)
+	response, err := world.master.Get(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	if answer.Status != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: %d %.500s", path, answer.Status, answer.Body)
+	if response.Status != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %d %.500s", path, response.Status, response.Body)
 	}
-	return answer.Body, nil
+	return response.Body, nil
 }
 
-// differencesOf returns a line for each key with another value, or with none on one side.
+// differencesOf returns a line for each key whose values differ or that is on one side only.
 func differencesOf(what, oracle string, got, want map[string]string) []string {
 	keys := slices.Collect(maps.Keys(want))
 	for key := range got {
@@ -127,11 +127,11 @@ func differencesOf(what, oracle string, got, want map[string]string) []string {
 		should, wanted := want[key]
 		switch {
 		case !known:
-			found = append(found, fmt.Sprintf("%s %s: Rollcall has none, %s says %q", what, key, oracle, should))
+			found = append(found, fmt.Sprintf("%s %s: Rollcall has none, %s has %q", what, key, oracle, should))
 		case !wanted:
-			found = append(found, fmt.Sprintf("%s %s: Rollcall says %q, %s has none", what, key, is, oracle))
+			found = append(found, fmt.Sprintf("%s %s: Rollcall has %q, %s has none", what, key, is, oracle))
 		case is != should:
-			found = append(found, fmt.Sprintf("%s %s: Rollcall says %q, %s says %q", what, key, is, oracle, should))
+			found = append(found, fmt.Sprintf("%s %s: Rollcall has %q, %s has %q", what, key, is, oracle, should))
 		}
 	}
 	return found

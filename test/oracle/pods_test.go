@@ -12,6 +12,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
+// asTable is the media type of the API server's tables.
 const asTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 // podColumns returns READY, STATUS and RESTARTS of `kubectl get pods`, computed by the API
@@ -48,6 +49,7 @@ func podColumns(ctx context.Context) (map[string][3]string, error) {
 	return columns, nil
 }
 
+// comparePods compares READY, STATUS and RESTARTS of all pods.
 func comparePods(ctx context.Context) ([]string, error) {
 	began := time.Now()
 	table, err := podColumns(ctx)
@@ -66,7 +68,7 @@ func comparePods(ctx context.Context) ([]string, error) {
 	for _, p := range d.Pods {
 		key := p.Namespace + "/" + p.Name
 		restarts := restartsColumn(p.Pod, ended)
-		// The age of a restart is what it was at some instant while the API server answered.
+		// The age in RESTARTS is that at some instant between the request and the response.
 		for at := began; at.Before(ended) && restarts != table[key][2]; at = at.Add(10 * time.Millisecond) {
 			restarts = restartsColumn(p.Pod, at)
 		}
@@ -75,7 +77,7 @@ func comparePods(ctx context.Context) ([]string, error) {
 	return differencesOf("READY, STATUS and RESTARTS of pod", "the API server", got, want), nil
 }
 
-// restartsColumn writes a pod's restarts as the API server does.
+// restartsColumn formats a pod's restarts as the API server does.
 func restartsColumn(p *state.Pod, now time.Time) string {
 	if p.Restarts == 0 || p.LastRestartAt == 0 {
 		return fmt.Sprint(p.Restarts)
@@ -83,6 +85,7 @@ func restartsColumn(p *state.Pod, now time.Time) string {
 	return fmt.Sprintf("%d (%s ago)", p.Restarts, duration.HumanDuration(now.Sub(p.LastRestartAt.Time())))
 }
 
+// decode decodes JSON.
 func decode(text []byte, into any) error {
 	if err := json.Unmarshal(text, into); err != nil {
 		return fmt.Errorf("decode %.200q as %T: %w", text, into, err)

@@ -18,10 +18,13 @@ func randomOddPods(n int, seed uint64) []oddPod {
 	return pods
 }
 
+// random generates random statuses.
 type random struct{ *rand.Rand }
 
+// one returns one of its arguments.
 func one[T any](r random, of ...T) T { return of[r.IntN(len(of))] }
 
+// pod returns a random pod.
 func (r random) pod(name string) oddPod {
 	p := oddPod{name: name, restarts: one(r, corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever), deleted: r.IntN(6) == 0}
 	for i := range r.IntN(4) {
@@ -40,8 +43,8 @@ func (r random) pod(name string) oddPod {
 	return p
 }
 
-// statuses returns statuses of most of the containers. Most init containers are done, or pods
-// would hardly ever be initialized.
+// statuses returns statuses of most of the containers. undone is the reciprocal of the share of completed
+// containers; most init containers have to be completed, or few pods would be initialized.
 func (r random) statuses(names []string, undone int) []corev1.ContainerStatus {
 	var all []corev1.ContainerStatus
 	for _, name := range names {
@@ -58,6 +61,7 @@ func (r random) statuses(names []string, undone int) []corev1.ContainerStatus {
 	return all
 }
 
+// status returns a random status.
 func (r random) status(name string) corev1.ContainerStatus {
 	var s corev1.ContainerStatus
 	switch r.IntN(7) {
@@ -80,6 +84,7 @@ func (r random) status(name string) corev1.ContainerStatus {
 	return s
 }
 
+// conditions returns most of a pod's conditions, with random statuses.
 func (r random) conditions() []corev1.PodCondition {
 	var all []corev1.PodCondition
 	for _, kind := range []corev1.PodConditionType{corev1.PodScheduled, corev1.PodInitialized, corev1.ContainersReady, corev1.PodReady} {

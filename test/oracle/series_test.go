@@ -15,20 +15,20 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// ksmJob is the label job of what Rollcall shows as kube-state-metrics would.
+// ksmJob is the label job of Rollcall's series that correspond to those of kube-state-metrics.
 const ksmJob = "kube-state-metrics"
 
-// series is one with its newest value.
+// series is a series with its latest value.
 type series struct {
 	labels map[string]string
 	value  float64
 }
 
-// family are all series of one name.
+// family has all series with one name.
 type family []series
 
-// compareSeries compares kube-state-metrics' series with Rollcall's as read returns them:
-// their labels and their values.
+// compareSeries compares the labels and values of kube-state-metrics' series with those of Rollcall, which read
+// returns.
 func compareSeries(ctx context.Context, read func(context.Context) (map[string]family, error), meant *meantDifferences) ([]string, error) {
 	text, err := world.ksm.get(ctx, "/metrics")
 	if err != nil {
@@ -44,7 +44,7 @@ func compareSeries(ctx context.Context, read func(context.Context) (map[string]f
 	}
 	for _, must := range []string{"kube_pod_info", "kube_node_info"} {
 		if len(want[must]) == 0 || len(got[must]) == 0 {
-			return nil, fmt.Errorf("kube-state-metrics has %d series of %s, Rollcall %d", len(want[must]), must, len(got[must]))
+			return nil, fmt.Errorf("got no series: kube-state-metrics has %d of %s, Rollcall %d", len(want[must]), must, len(got[must]))
 		}
 	}
 	names := slices.Collect(maps.Keys(want))
@@ -65,8 +65,8 @@ func compareSeries(ctx context.Context, read func(context.Context) (map[string]f
 	return found, nil
 }
 
-// familyDifferences returns a line for each series that is only on one side or has another
-// value, without the labels of which it is known that they differ.
+// familyDifferences returns a line for each series that is on one side only or whose values
+// differ. It ignores the dropped labels.
 func familyDifferences(name string, got, want family, dropped []string) []string {
 	is, should := got.byLabels(dropped), want.byLabels(dropped)
 	var found []string
@@ -75,7 +75,7 @@ func familyDifferences(name string, got, want family, dropped []string) []string
 		case !ok:
 			found = append(found, fmt.Sprintf("only kube-state-metrics: %s{%s} %s", name, key, should[key]))
 		case values != should[key]:
-			found = append(found, fmt.Sprintf("another value: %s{%s} %s, kube-state-metrics says %s", name, key, values, should[key]))
+			found = append(found, fmt.Sprintf("value differs: %s{%s} %s, kube-state-metrics has %s", name, key, values, should[key]))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(is)) {
@@ -118,7 +118,7 @@ func (f family) valuesOf(label string) []string {
 	return values
 }
 
-// parseSeries reads Prometheus' text format.
+// parseSeries parses Prometheus' text format.
 func parseSeries(text []byte) (map[string]family, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	parsed, err := parser.TextToMetricFamilies(bytes.NewReader(text))
@@ -134,6 +134,7 @@ func parseSeries(text []byte) (map[string]family, error) {
 	return families, nil
 }
 
+// labelsOf returns the labels of a metric.
 func labelsOf(m *dto.Metric) map[string]string {
 	labels := map[string]string{}
 	for _, l := range m.Label {
@@ -142,7 +143,7 @@ func labelsOf(m *dto.Metric) map[string]string {
 	return labels
 }
 
-// federated returns Rollcall's series as a Prometheus scrapes them.
+// federated returns Rollcall's series from /federate.
 func federated(ctx context.Context) (map[string]family, error) {
 	body, err := get(ctx, "/federate?cluster="+clusterName)
 	if err != nil {
@@ -155,19 +156,19 @@ func federated(ctx context.Context) (map[string]family, error) {
 	return withoutScrape(families), nil
 }
 
-// queried returns Rollcall's series as PromQL returns them.
+// queried returns Rollcall's series from a PromQL query.
 func queried(ctx context.Context) (map[string]family, error) {
 	form := url.Values{"query": {fmt.Sprintf(`{job=%q,cluster=%q}`, ksmJob, clusterName)}}
 	body, err := get(ctx, "/prometheus/api/v1/query?"+form.Encode())
 	if err != nil {
 		return nil, err
 	}
-	var answer struct{ Data struct{ Result model.Vector } }
-	if err := decode(body, &answer); err != nil {
+	var response struct{ Data struct{ Result model.Vector } }
+	if err := decode(body, &response); err != nil {
 		return nil, err
 	}
 	families := map[string]family{}
-	for _, sample := range answer.Data.Result {
+	for _, sample := range response.Data.Result {
 		labels := map[string]string{}
 		for name, value := range sample.Metric {
 			labels[string(name)] = string(value)
@@ -179,8 +180,8 @@ func queried(ctx context.Context) (map[string]family, error) {
 	return withoutScrape(families), nil
 }
 
-// withoutScrape keeps what kube-state-metrics is the original of, without the labels that a
-// scrape of it gives.
+// withoutScrape returns the series that correspond to those of kube-state-metrics, without the labels that a
+// scrape adds.
 func withoutScrape(all map[string]family) map[string]family {
 	kept := map[string]family{}
 	for name, f := range all {

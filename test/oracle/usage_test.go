@@ -8,13 +8,14 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// maxTops is how many answers of kubectl top are remembered.
+// maxTops is the number of recent outputs of kubectl top that are kept.
 const maxTops = 60
 
-// usageComparison compares usage with what kubectl top says or said a moment ago: Rollcall
-// reads the metrics API every 15 s, and metrics-server takes new samples in between.
+// usageComparison compares usage with recent outputs of kubectl top: Rollcall
+// reads the metrics API every 15 s, and metrics-server takes samples at other times.
 type usageComparison struct{ tops []map[string]string }
 
+// compare returns the differences from the most similar output.
 func (u *usageComparison) compare(ctx context.Context) ([]string, error) {
 	top, err := topOf()
 	if err != nil {
@@ -50,17 +51,17 @@ func (u *usageComparison) compare(ctx context.Context) ([]string, error) {
 		}
 	}
 	if len(fewest) == 0 && len(got) < 50 {
-		return nil, fmt.Errorf("usage of only %d nodes and containers is known", len(got))
+		return nil, fmt.Errorf("got usage of %d nodes and containers, want at least 50", len(got))
 	}
 	return fewest, nil
 }
 
-// usageText writes usage as kubectl top does: memory in whole Mi.
+// usageText formats usage as kubectl top does, with memory in whole MiB.
 func usageText(cpuMillis, memoryBytes int64) string {
 	return fmt.Sprintf("%dm %dMi", cpuMillis, memoryBytes>>20)
 }
 
-// topOf reads `kubectl top nodes` and `kubectl top pods`.
+// topOf returns the output of `kubectl top nodes` and `kubectl top pods`, by object.
 func topOf() (map[string]string, error) {
 	top := map[string]string{}
 	nodes, err := world.cluster.Kubectl("top", "nodes", "--no-headers")
@@ -71,7 +72,7 @@ func topOf() (map[string]string, error) {
 		// NAME CPU(cores) CPU(%) MEMORY(bytes) MEMORY(%)
 		f := strings.Fields(line)
 		if len(f) != 5 {
-			return nil, fmt.Errorf("kubectl top nodes: cannot read %q", line)
+			return nil, fmt.Errorf("kubectl top nodes: cannot parse %q", line)
 		}
 		if f[1] != "<unknown>" {
 			top["node "+f[0]] = f[1] + " " + f[3]
@@ -85,7 +86,7 @@ func topOf() (map[string]string, error) {
 		// NAMESPACE POD NAME CPU(cores) MEMORY(bytes)
 		f := strings.Fields(line)
 		if len(f) != 5 {
-			return nil, fmt.Errorf("kubectl top pods: cannot read %q", line)
+			return nil, fmt.Errorf("kubectl top pods: cannot parse %q", line)
 		}
 		top["container "+f[0]+"/"+f[1]+"/"+f[2]] = f[3] + " " + f[4]
 	}

@@ -17,7 +17,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// agent is the pipeline of an agent from watches to facts.
+// agent is an agent's pipeline from watches to facts.
 type agent struct {
 	mu      sync.Mutex
 	tracker *facts.Tracker
@@ -25,6 +25,7 @@ type agent struct {
 	failed  error
 }
 
+// newAgent returns an agent without objects.
 func newAgent() *agent {
 	return &agent{tracker: facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) }), state: &state.State{}}
 }
@@ -42,7 +43,7 @@ func runAgent(t *testing.T, config *rest.Config) *agent {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("the informer ended: %v", err)
+			t.Errorf("informer.Run: %v", err)
 		}
 		if a.failed != nil {
 			t.Error(a.failed)
@@ -51,6 +52,7 @@ func runAgent(t *testing.T, config *rest.Config) *agent {
 	return a
 }
 
+// apply applies a change to the agent's state.
 func (a *agent) apply(change func(*facts.Tracker) state.Changes) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,39 +70,39 @@ func (a *agent) apply(change func(*facts.Tracker) state.Changes) {
 	a.state = next
 }
 
-// current returns what the agent knows now.
+// current returns the agent's present state.
 func (a *agent) current() *state.State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.state
 }
 
-// sameAs compares what the agent knows of a pod with what the kubelet says of it.
+// sameAs returns an error unless the agent's facts about a pod match the status from the kubelet.
 func (a *agent) sameAs(pod *corev1.Pod) error {
 	now := a.current()
 	known := find(now.Pods(), func(p *state.Pod) bool { return p.Namespace == pod.Namespace && p.Name == pod.Name })
 	if known == nil {
-		return fmt.Errorf("the agent does not know pod %s", pod.Name)
+		return fmt.Errorf("the agent has no pod %s", pod.Name)
 	}
 	if got, want := known.Phase.String(), string(pod.Status.Phase); got != want {
-		return fmt.Errorf("phase of pod %s: %s, want %s", pod.Name, got, want)
+		return fmt.Errorf("phase of pod %s: got %s, want %s", pod.Name, got, want)
 	}
 	for _, status := range allContainers(pod) {
 		c := find(now.Containers(), func(c *state.Container) bool {
 			return c.Namespace == pod.Namespace && c.Pod == pod.Name && c.Name == status.Name
 		})
 		if c == nil {
-			return fmt.Errorf("the agent does not know container %s of pod %s", status.Name, pod.Name)
+			return fmt.Errorf("the agent has no container %s of pod %s", status.Name, pod.Name)
 		}
 		want := describe(status)
 		if got := fmt.Sprintf("%s %s ready=%v restarts=%d", c.State, c.Reason, c.Ready, c.Restarts); got != want {
-			return fmt.Errorf("container %s of pod %s: %s, want %s", status.Name, pod.Name, got, want)
+			return fmt.Errorf("container %s of pod %s: got %s, want %s", status.Name, pod.Name, got, want)
 		}
 	}
 	return nil
 }
 
-// find returns the first that is so, nil where there is none.
+// find returns the first element for which is returns true, or nil.
 func find[T any](all iter.Seq[*T], is func(*T) bool) *T {
 	for one := range all {
 		if is(one) {
@@ -110,7 +112,7 @@ func find[T any](all iter.Seq[*T], is func(*T) bool) *T {
 	return nil
 }
 
-// describe returns a container's state in words.
+// describe returns a container's state as text.
 func describe(s corev1.ContainerStatus) string {
 	name, reason := "running", ""
 	switch {

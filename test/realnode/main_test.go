@@ -1,8 +1,8 @@
-// Package realnode tests with a real kubelet what only a real kubelet shows: how the status of pods changes while their
-// containers crash, wait and end, and which ports of a node answer. Its cluster is shared by all tests; those that stop
-// the kubelet are not parallel, and the others are.
+// Package realnode tests the behavior that only a real kubelet shows: how the status of pods changes while their
+// containers crash, wait and end, and which ports of a node accept connections. All tests share one cluster. Tests that
+// stop the kubelet are not parallel, the others are.
 //
-// To record anew what the kubelet says of pods over five minutes, in agent/facts/testdata/kubelet:
+// To renew the recordings in agent/facts/testdata/kubelet, with five minutes of each pod:
 //
 //	go test ./test/realnode -run 'Scenarios|Killed' -watch 5m -update -timeout 20m
 package realnode
@@ -21,12 +21,12 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// timeout is far more than anything here takes on a machine that is not overloaded.
+// timeout is much longer than any step takes on a machine that is not overloaded.
 const timeout = 3 * time.Minute
 
 var (
-	watchFor = flag.Duration("watch", 0, "how long the scenarios are watched after all of them were reached")
-	update   = flag.Bool("update", false, "write the recordings in agent/facts/testdata/kubelet anew")
+	watchFor = flag.Duration("watch", 0, "time to keep watching the scenarios after all have been reached")
+	update   = flag.Bool("update", false, "write the recordings to agent/facts/testdata/kubelet; needs -watch")
 )
 
 func TestMain(m *testing.M) {
@@ -60,7 +60,7 @@ func newNamespace(t *testing.T, node *kube.Node, name string) string {
 	return name
 }
 
-// newPod returns a pod of one container that runs the program with these arguments.
+// newPod returns a pod with one container that runs ../kube/program with the given arguments.
 func newPod(namespace, name string, args ...string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -71,6 +71,7 @@ func newPod(namespace, name string, args ...string) *corev1.Pod {
 	}
 }
 
+// createPod creates a pod.
 func createPod(t *testing.T, node *kube.Node, pod *corev1.Pod) {
 	t.Helper()
 	if _, err := node.Cluster.Client().CoreV1().Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
@@ -78,6 +79,7 @@ func createPod(t *testing.T, node *kube.Node, pod *corev1.Pod) {
 	}
 }
 
+// getPod returns a pod.
 func getPod(t *testing.T, node *kube.Node, namespace, name string) *corev1.Pod {
 	t.Helper()
 	pod, err := node.Cluster.Client().CoreV1().Pods(namespace).Get(t.Context(), name, metav1.GetOptions{})
@@ -87,7 +89,7 @@ func getPod(t *testing.T, node *kube.Node, namespace, name string) *corev1.Pod {
 	return pod
 }
 
-// awaitPod waits until a pod is as a condition wants it, and returns it.
+// awaitPod waits until check returns true for a pod, and returns the pod.
 func awaitPod(t *testing.T, node *kube.Node, namespace, name string, check func(*corev1.Pod) bool) *corev1.Pod {
 	t.Helper()
 	var pod *corev1.Pod
@@ -101,8 +103,10 @@ func awaitPod(t *testing.T, node *kube.Node, namespace, name string, check func(
 	return pod
 }
 
+// podReady reports whether a pod is ready.
 func podReady(pod *corev1.Pod) bool { return conditionOf(pod, corev1.PodReady) == corev1.ConditionTrue }
 
+// conditionOf returns the status of a pod's condition, or "".
 func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) corev1.ConditionStatus {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == kind {

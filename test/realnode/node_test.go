@@ -17,7 +17,7 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-func TestNodeReportsWhatAKubeletReports(t *testing.T) {
+func TestNodeHasAKubeletsStatus(t *testing.T) {
 	t.Parallel()
 	node := sharedNode(t)
 	object, err := node.Cluster.Client().CoreV1().Nodes().Get(t.Context(), node.Name, metav1.GetOptions{})
@@ -26,15 +26,15 @@ func TestNodeReportsWhatAKubeletReports(t *testing.T) {
 	}
 	info := object.Status.NodeInfo
 	if info.KubeletVersion == "" || !strings.HasPrefix(info.ContainerRuntimeVersion, "containerd://") {
-		t.Errorf("node info %+v: want the versions of kubelet and containerd", info)
+		t.Errorf("got node info %+v, want the versions of kubelet and containerd", info)
 	}
 	if len(object.Spec.Taints) > 0 {
-		t.Errorf("taints %v: want none", object.Spec.Taints)
+		t.Errorf("got taints %v, want none", object.Spec.Taints)
 	}
 	summary, err := node.Cluster.Client().CoreV1().RESTClient().Get().Resource("nodes").Name(node.Name).
 		SubResource("proxy", "stats", "summary").DoRaw(t.Context())
 	if err != nil || !strings.Contains(string(summary), `"workingSetBytes"`) {
-		t.Errorf("the kubelet's statistics through the API server: %v, %.200s", err, summary)
+		t.Errorf("kubelet's statistics through the API server: got %v, %.200s", err, summary)
 	}
 }
 
@@ -47,8 +47,8 @@ func TestPodRunsAndItsLogIsRead(t *testing.T) {
 	createPod(t, node, pod)
 	awaitPod(t, node, namespace, pod.Name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
 	log, err := node.Cluster.Client().CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
-	if err != nil || !strings.Contains(string(log), "ends with exit code 0") {
-		t.Errorf("log %q, %v; want what the program printed", log, err)
+	if err != nil || !strings.Contains(string(log), "exits with code 0") {
+		t.Errorf("got log %q, %v; want the program's output", log, err)
 	}
 }
 
@@ -67,11 +67,11 @@ func TestImportedImageRuns(t *testing.T) {
 	createPod(t, node, pod)
 	ended := awaitPod(t, node, namespace, pod.Name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
 	if got := ended.Status.ContainerStatuses[0]; got.Image != image.Name || got.State.Terminated.ExitCode != 7 {
-		t.Errorf("container %+v: want image %s to end with exit code 7, by its own arguments", got, image.Name)
+		t.Errorf("got container %+v, want image %s with exit code 7 from its default arguments", got, image.Name)
 	}
 }
 
-func TestStaticPodRunsWhileItsFileIsThere(t *testing.T) {
+func TestStaticPodRunsWhileItsFileExists(t *testing.T) {
 	t.Parallel()
 	node := sharedNode(t)
 	pod := newPod(metav1.NamespaceDefault, "put", "pause")
@@ -88,11 +88,11 @@ func TestStaticPodRunsWhileItsFileIsThere(t *testing.T) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return errors.Join(err, errors.New("the pod is there"))
+		return errors.Join(err, errors.New("the mirror pod still exists"))
 	})
 }
 
-func TestContainersOutliveTheirKubelet(t *testing.T) {
+func TestContainersRunWithoutTheirKubelet(t *testing.T) {
 	node := sharedNode(t)
 	for name, end := range map[string]func(context.Context) error{
 		"stopped": node.StopKubelet,
@@ -106,7 +106,7 @@ func TestContainersOutliveTheirKubelet(t *testing.T) {
 				t.Error(err)
 			}
 			if got, err := ask(t.Context(), node, before.Status.PodIP+":8080"); got != "stays" {
-				t.Errorf("the pod while the kubelet is down: %q, %v", got, err)
+				t.Errorf("pod while the kubelet is down: got %q, %v; want stays", got, err)
 			}
 			if err := node.StartKubelet(t.Context()); err != nil {
 				t.Fatal(err)
@@ -118,13 +118,13 @@ func TestContainersOutliveTheirKubelet(t *testing.T) {
 			awaitPod(t, node, namespace, "next", podReady)
 			after := getPod(t, node, namespace, "stays").Status.ContainerStatuses[0]
 			if was := before.Status.ContainerStatuses[0]; after.ContainerID != was.ContainerID || after.RestartCount != 0 {
-				t.Errorf("container %s, restarted %d times; want %s, as before", after.ContainerID, after.RestartCount, was.ContainerID)
+				t.Errorf("got container %s with %d restarts, want %s with none", after.ContainerID, after.RestartCount, was.ContainerID)
 			}
 		})
 	}
 }
 
-// ask asks a program that serves, from inside the node, and returns the pod that answers.
+// ask sends a GET to the program "serve" from inside the node, and returns the name of the pod that responds.
 func ask(ctx context.Context, node *kube.Node, address string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -140,7 +140,7 @@ func ask(ctx context.Context, node *kube.Node, address string) (string, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s answers %s", address, response.Status)
+		err = fmt.Errorf("GET %s: status %s", address, response.Status)
 	}
 	return strings.TrimSpace(string(body)), err
 }

@@ -17,9 +17,9 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// TestPortMapNamesWhoAnswers dials every row of the port map that a pod holds and compares who answers with the targets
-// that the map has: NodePorts by kube-proxy, hostPorts by the CNI plugin, and pods in the node's network.
-func TestPortMapNamesWhoAnswers(t *testing.T) {
+// TestPortMapNamesTheRespondingPods dials every row of the port map of a namespace and compares the pods that respond with
+// the row's targets: NodePorts by kube-proxy, hostPorts by the CNI plugin, and pods in the node's network.
+func TestPortMapNamesTheRespondingPods(t *testing.T) {
 	t.Parallel()
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "ports")
@@ -45,7 +45,7 @@ func TestPortMapNamesWhoAnswers(t *testing.T) {
 	for _, service := range []*corev1.Service{
 		nodePortService(namespace, "web", map[string]string{"app": "web"}, corev1.ServiceExternalTrafficPolicyCluster),
 		nodePortService(namespace, "web-local", map[string]string{"app": "web"}, corev1.ServiceExternalTrafficPolicyLocal),
-		nodePortService(namespace, "nobody", map[string]string{"app": "nobody"}, corev1.ServiceExternalTrafficPolicyCluster),
+		nodePortService(namespace, "empty", map[string]string{"app": "none"}, corev1.ServiceExternalTrafficPolicyCluster),
 	} {
 		if _, err := client.Services(namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
@@ -69,12 +69,13 @@ func TestPortMapNamesWhoAnswers(t *testing.T) {
 			}
 		}
 		if seen != rows {
-			return fmt.Errorf("the port map has %d rows of namespace %s, want %d", seen, namespace, rows)
+			return fmt.Errorf("port map: got %d rows of namespace %s, want %d", seen, namespace, rows)
 		}
 		return nil
 	})
 }
 
+// nodePortService returns a Service with a TCP and a UDP port.
 func nodePortService(namespace, name string, selector map[string]string, policy corev1.ServiceExternalTrafficPolicy) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -88,14 +89,14 @@ func nodePortService(namespace, name string, selector map[string]string, policy 
 	}
 }
 
-// answersAsMapped dials a row of the port map some times, and wants each target to answer, and nobody else.
+// answersAsMapped dials a row of the port map repeatedly. It returns an error unless exactly the row's targets respond.
 func answersAsMapped(ctx context.Context, node *kube.Node, now *state.State, row *state.Port) error {
 	var want []string
 	for target := range now.TargetsOf(row) {
 		want = append(want, target.Pod)
 	}
 	slices.Sort(want)
-	const attempts = 24 // of two targets one is missed once in eight million times
+	const attempts = 24 // with two targets, one is missed once in eight million times
 	var got []string
 	var last error
 	for range attempts {
@@ -105,17 +106,17 @@ func answersAsMapped(ctx context.Context, node *kube.Node, now *state.State, row
 			got = append(got, pod)
 		}
 		if err != nil && len(want) == 0 {
-			break // nobody is expected, and waiting for it again would tell nothing more
+			break // no response is expected, and further attempts would only wait again
 		}
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		return errors.Join(fmt.Errorf("%s %d/%s of %s%s: %v answer, want %v", row.Kind, row.Port, row.Protocol, row.Service, row.Pod, got, want), last)
+		return errors.Join(fmt.Errorf("%s %d/%s of %s%s: got responses from %v, want %v", row.Kind, row.Port, row.Protocol, row.Service, row.Pod, got, want), last)
 	}
 	return nil
 }
 
-// answer returns the name that the server at an address gives.
+// answer returns the name that the server at an address responds with.
 func answer(ctx context.Context, node *kube.Node, protocol state.Protocol, address string) (string, error) {
 	if protocol.String() != string(corev1.ProtocolUDP) {
 		return ask(ctx, node, address)
@@ -128,7 +129,7 @@ func answer(ctx context.Context, node *kube.Node, protocol state.Protocol, addre
 	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
 		return "", err
 	}
-	if _, err := conn.Write([]byte("who?")); err != nil {
+	if _, err := conn.Write([]byte("name?")); err != nil {
 		return "", err
 	}
 	var name [256]byte

@@ -21,8 +21,8 @@ import (
 	"rollcall.dev/rollcall/test/kube/recording"
 )
 
-// TestScenarios brings pods into every state there is a scenario of, and compares what the agent's pipeline makes of
-// them with what the kubelet says. With -watch it goes on watching them.
+// TestScenarios brings pods into the state of every scenario, and compares the facts of the agent's pipeline with the
+// status from the kubelet. With -watch it continues to watch the pods.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	node := sharedNode(t)
@@ -37,7 +37,7 @@ func TestScenarios(t *testing.T) {
 		t.Run(s.pod.Name, func(t *testing.T) {
 			kube.Eventually(t, timeout, func() error {
 				if !pods.reached(s) {
-					return fmt.Errorf("not reached: %s %+v", s.what, pods.podOf(s))
+					return fmt.Errorf("state not reached: %s %+v", s.what, pods.podOf(s))
 				}
 				return agent.sameAs(pods.podOf(s))
 			})
@@ -53,7 +53,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// create creates the scenario's pod, or who makes it.
+// create creates the scenario's pod, static pod or Job.
 func (s scenario) create(t *testing.T, node *kube.Node) {
 	t.Helper()
 	switch {
@@ -75,8 +75,8 @@ func (s scenario) create(t *testing.T, node *kube.Node) {
 	}
 }
 
-// TestKubeletIsKilledAndStartedAgain looks at a pod that is well meanwhile, and at one whose container ends meanwhile.
-// With -watch the kubelet is gone until its node is not ready.
+// TestKubeletIsKilledAndStartedAgain observes a healthy pod and one whose container ends while the kubelet is down.
+// With -watch the kubelet is down until its node is not ready.
 func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "kubelet-killed")
@@ -99,7 +99,7 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 		kube.Eventually(t, timeout, func() error {
 			pod := pods.podOf(s)
 			if !s.reached(pod) {
-				return fmt.Errorf("not reached: %s %+v", s.what, pod.Status)
+				return fmt.Errorf("state not reached: %s %+v", s.what, pod.Status)
 			}
 			return agent.sameAs(pod)
 		})
@@ -109,6 +109,7 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	}
 }
 
+// awaitNode waits until the node's Ready condition has the wanted status.
 func awaitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
 	t.Helper()
 	kube.Eventually(t, timeout, func() error {
@@ -121,11 +122,11 @@ func awaitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
 				return nil
 			}
 		}
-		return fmt.Errorf("node %s: %+v, want Ready=%s", node.Name, object.Status.Conditions, want)
+		return fmt.Errorf("node %s: got %+v, want Ready=%s", node.Name, object.Status.Conditions, want)
 	})
 }
 
-// TestRecordingsReplay replays what a kubelet once said, and compares what the agent's pipeline makes of each change.
+// TestRecordingsReplay replays recordings of a kubelet, and compares the facts of the agent's pipeline after each change.
 func TestRecordingsReplay(t *testing.T) {
 	want := map[string]bool{}
 	for _, s := range append(scenarios("any"), killedScenarios("any")...) {
@@ -138,7 +139,7 @@ func TestRecordingsReplay(t *testing.T) {
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		if !want[name] {
-			t.Errorf("%s: there is no such scenario", file)
+			t.Errorf("%s: no scenario with this name", file)
 		}
 		delete(want, name)
 		t.Run(name, func(t *testing.T) {
@@ -156,6 +157,6 @@ func TestRecordingsReplay(t *testing.T) {
 		})
 	}
 	if len(want) > 0 {
-		t.Errorf("scenarios without a recording in %s: %v; see the comment of the package", recordings, slices.Sorted(maps.Keys(want)))
+		t.Errorf("scenarios without a recording in %s: %v; the package comment says how to record them", recordings, slices.Sorted(maps.Keys(want)))
 	}
 }

@@ -19,10 +19,10 @@ import (
 	"rollcall.dev/rollcall/test/kube/recording"
 )
 
-// recordings is where unit tests find what a real kubelet said.
+// recordings is the folder of recordings, which unit tests replay.
 const recordings = "../../agent/facts/testdata/kubelet"
 
-// observed is one pod at one time, as a line of JSON.
+// observed is an event of a pod, written as a line of JSON.
 type observed struct {
 	// After is the time since the pod was created, in seconds.
 	After  float64          `json:"after"`
@@ -31,20 +31,20 @@ type observed struct {
 	Status corev1.PodStatus `json:"status"`
 }
 
-// observer watches the pods of a namespace, and keeps what each was like at every change.
+// observer watches the pods of a namespace, and records each change.
 type observer struct {
 	node  *corev1.Node
 	lines *json.Encoder
 
 	mu        sync.Mutex
 	pods      map[string]*corev1.Pod
-	were      map[string][]*corev1.Pod // as pods, at every change
+	were      map[string][]*corev1.Pod // all states of each pod, in order
 	recorders map[string]*recording.Recorder
 	failed    error
 }
 
-// observe watches the pods of a namespace until the test ends. With go test -artifacts the lines stay in a file of that
-// name.
+// observe watches the pods of a namespace until the test ends. It writes all events to a file in the test's artifact
+// folder, which go test -artifacts keeps.
 func observe(t *testing.T, node *kube.Node, namespace, file string) *observer {
 	t.Helper()
 	client := node.Cluster.Client().CoreV1()
@@ -87,6 +87,7 @@ func observe(t *testing.T, node *kube.Node, namespace, file string) *observer {
 	return o
 }
 
+// take records an event.
 func (o *observer) take(event watch.EventType, pod *corev1.Pod, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -104,7 +105,7 @@ func (o *observer) take(event watch.EventType, pod *corev1.Pod, now time.Time) {
 	}
 }
 
-// podOf returns the pod of a scenario as it was last, nil while there is none.
+// podOf returns the last state of a scenario's pod, or nil if it does not exist yet.
 func (o *observer) podOf(s scenario) *corev1.Pod {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -116,7 +117,7 @@ func (o *observer) podOf(s scenario) *corev1.Pod {
 	return nil
 }
 
-// reached reports whether the pod of a scenario was in its state at some time.
+// reached reports whether a scenario's pod has been in the scenario's state at any time.
 func (o *observer) reached(s scenario) bool {
 	pod := o.podOf(s)
 	if pod == nil {
@@ -127,7 +128,7 @@ func (o *observer) reached(s scenario) bool {
 	return slices.ContainsFunc(o.were[pod.Name], s.reached)
 }
 
-// write writes the recording of a scenario's pod into the folder of the unit tests.
+// write writes the recording of a scenario's pod to the folder of recordings.
 func (o *observer) write(t *testing.T, s scenario) {
 	t.Helper()
 	pod := o.podOf(s)

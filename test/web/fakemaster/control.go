@@ -10,7 +10,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// actions are the changes of a cluster that tests can make, by name. Some use the number n.
+// actions has the changes of a cluster that tests can make, by name. Some use the number n.
 var actions = map[string]func(c *cluster, n int){
 	"crash":           func(c *cluster, _ int) { c.world.crash("web", 10*time.Minute); c.reported = time.Time{} },
 	"heal":            func(c *cluster, _ int) { c.world.heal("web"); c.reported = time.Time{} },
@@ -32,7 +32,7 @@ var actions = map[string]func(c *cluster, n int){
 		c.world.sections[state.SectionUsage] = state.SectionStatus{Live: true}
 		c.reported = time.Time{}
 	},
-	// The restarted agent finds one node more.
+	// A restarted agent has a new epoch. Here it also finds one more node.
 	"restart-agent": func(c *cluster, _ int) {
 		usage := c.usage
 		c.world = newWorld(c.Name, c.world.nodes+1, 1)
@@ -42,7 +42,7 @@ var actions = map[string]func(c *cluster, n int){
 }
 
 // control serves the control API of tests: POST /fake?action=…&cluster=…&n=… runs an action,
-// and GET /fake returns the names of the clusters that are watched.
+// and GET /fake returns the names of watched clusters.
 func (s *sessions) control(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		w.Header().Set("Content-Type", "application/json")
@@ -55,6 +55,7 @@ func (s *sessions) control(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// runAction runs an action on a cluster. It returns an error if either is unknown.
 func (s *sessions) runAction(name, clusterName, number string) error {
 	n, _ := strconv.Atoi(number)
 	action := actions[name]

@@ -1,5 +1,5 @@
-// Fakemaster serves the page to browser tests. Its API is that of the master (package
-// httpapi with its streams). Its clusters and sessions are fake, so that tests can produce
+// Fakemaster serves the page to browser tests. Its API is the master's (package
+// httpapi with its streams). Its clusters and sessions are simulated, so that tests can produce
 // every state.
 package main
 
@@ -39,6 +39,7 @@ func main() {
 	}
 }
 
+// run serves a scenario until ctx ends. It prints the URL when it listens.
 func run(ctx context.Context, listen, scenario string, auth, nosockets bool) error {
 	if scenarios[scenario] == nil {
 		return fmt.Errorf("unknown scenario %q", scenario)
@@ -69,6 +70,7 @@ func run(ctx context.Context, listen, scenario string, auth, nosockets bool) err
 	return nil
 }
 
+// newAPI returns the master's API over simulated sessions.
 func newAPI(s *sessions, auth bool) *httpapi.API {
 	registry := prometheus.NewRegistry()
 	c := httpapi.Config{
@@ -82,6 +84,7 @@ func newAPI(s *sessions, auth bool) *httpapi.API {
 	return httpapi.New(c)
 }
 
+// routes returns the handler of the page, the API and the control API.
 func routes(s *sessions, api *httpapi.API, nosockets bool) http.Handler {
 	page := web.Handler()
 	mux := http.NewServeMux()

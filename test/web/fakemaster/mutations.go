@@ -8,7 +8,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// updateContainers changes at most n containers, of pods whose name has a prefix.
+// updateContainers changes at most n containers of pods with a name prefix.
 func (w *world) updateContainers(prefix string, n int, change func(c *state.Container)) {
 	var c state.Changes
 	for o := range w.State.Containers() {
@@ -21,7 +21,7 @@ func (w *world) updateContainers(prefix string, n int, change func(c *state.Cont
 	w.Apply(c)
 }
 
-// updatePods changes the first container of at most n pods whose name has a prefix. status is
+// updatePods changes the first container of at most n pods with a name prefix. status is
 // the new STATUS of the pods, as kubectl prints it.
 func (w *world) updatePods(prefix string, n int, status string, change func(c *state.Container)) {
 	var c state.Changes
@@ -226,6 +226,7 @@ func conditions(replacement state.NodeCondition) []state.NodeCondition {
 	return all
 }
 
+// cordon makes node i unschedulable.
 func (w *world) cordon(i int) { w.updateNode(i, func(n *state.Node) { n.Schedulable = false }) }
 
 // addConflict adds a NodePort and a HostPort that conflict.
@@ -268,7 +269,7 @@ var hostile = []string{
 	`{{constructor.constructor('window.pwned=5')()}}`, "${window.pwned=6}", "\u202etxt.exe\u202c", "a\u0000b\u001b[31mred", "line\nbreak\ttab", `'; DROP TABLE nodes; --`,
 }
 
-// addHostile adds objects with hostile texts, and with the longest names that Kubernetes allows.
+// addHostile adds objects with hostile texts, and with the longest names that Kubernetes accepts.
 func (w *world) addHostile() {
 	long := strings.Repeat("a23456789.", 25) + "xyz" // 253
 	label := strings.Repeat("b", 63)
@@ -287,7 +288,7 @@ func (w *world) addHostile() {
 	w.Apply(c)
 }
 
-// changeToHostile changes containers to have hostile texts, so that the timeline has them.
+// changeToHostile gives containers hostile texts, so that the timeline shows them.
 func (w *world) changeToHostile() {
 	w.updateContainers("cart", 3, func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince = state.Waiting, false, hostile[0], hostile[1], ago(0)

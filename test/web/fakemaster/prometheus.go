@@ -17,6 +17,7 @@ type series struct {
 	Values [][2]any          `json:"values"`
 }
 
+// matcher matches the label matchers of a query.
 var matcher = regexp.MustCompile(`(\w+)=~?"([^"]*)"`)
 
 // queryRange serves range queries of the page. Usage is a wave that ends with the current value.
@@ -41,6 +42,7 @@ func (s *sessions) queryRange(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"resultType": "matrix", "result": result}})
 }
 
+// number returns a number of the form, or 0.
 func number(r *http.Request, name string) float64 {
 	n, _ := strconv.ParseFloat(r.FormValue(name), 64)
 	return n
@@ -68,7 +70,7 @@ func wave(m metric, value, start, end, step float64) series {
 // varying matches the metrics that are waves; the others are constant.
 var varying = regexp.MustCompile("_used$|_cores$|_working_set_")
 
-// currentValues returns the metrics of the cluster, node or container that labels name.
+// currentValues returns the metrics of the cluster, node or container that the labels select.
 func (s *sessions) currentValues(labels map[string]string) map[metric]float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// scenarios returns the clusters of each scenario by its name.
+// scenarios has a function for each scenario, which returns its clusters.
 var scenarios = map[string]func() []*cluster{
 	"empty":     func() []*cluster { return nil },
 	"fleet":     fleet,
@@ -19,11 +19,12 @@ var scenarios = map[string]func() []*cluster{
 	"broken":    broken,
 }
 
+// newCluster returns a cluster that reports usage and is idle.
 func newCluster(name string, nodes, times int) *cluster {
 	return &cluster{Registered: httpapi.Registered{Name: name}, world: newWorld(name, nodes, times), usage: true, info: session.Info{Phase: session.Idle}}
 }
 
-// observed sets that the cluster last reported some time ago, and returns it.
+// observed sets the last report to some time ago, and returns the cluster.
 func (c *cluster) observed(age time.Duration) *cluster {
 	at := time.Now().Add(-age)
 	if c.usage {
@@ -34,7 +35,7 @@ func (c *cluster) observed(age time.Duration) *cluster {
 	return c
 }
 
-// fleet returns a cluster in each state.
+// fleet returns clusters in many different states.
 func fleet() []*cluster {
 	eu := newCluster("prod-eu", 9, 1)
 	eu.ClusterIPs = []string{"203.0.113.7"}

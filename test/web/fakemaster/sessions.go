@@ -17,7 +17,7 @@ const (
 	period   = time.Second
 	ttl      = 3 * time.Second
 	duration = 30 * time.Minute
-	// connecting is how long a dial and the first report take.
+	// connecting is the time of a dial and the first report.
 	connecting = 150 * time.Millisecond
 	sampling   = 3 // in periods
 )
@@ -26,9 +26,9 @@ const (
 type cluster struct {
 	httpapi.Registered
 	world *world
-	// unreachable is why the agent cannot be reached; empty if it can.
+	// unreachable is the reason why the agent cannot be reached; empty if it can.
 	unreachable string
-	// silent means that the agent has stopped reporting; neverReports, that it never starts to.
+	// silent means that the agent has stopped reporting, neverReports that it never sends a report.
 	silent, neverReports bool
 	// usage means that usage is reported.
 	usage bool
@@ -42,8 +42,8 @@ type cluster struct {
 	reported time.Time
 }
 
-// sessions simulates the sessions of a master: a cluster that is watched connects and
-// reports; one that is not watched is idle.
+// sessions simulates the sessions of a master: a watched cluster connects and
+// reports; a cluster that is not watched is idle.
 type sessions struct {
 	mu       sync.Mutex
 	term     uint64
@@ -51,11 +51,12 @@ type sessions struct {
 	changed  chan struct{}
 }
 
+// newSessions returns sessions without clusters.
 func newSessions() *sessions {
 	return &sessions{term: uint64(time.Now().UnixMilli()), changed: make(chan struct{})}
 }
 
-// change calls a function that changes clusters, and notifies watchers.
+// change calls change, which may modify clusters, and wakes watchers.
 func (s *sessions) change(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,6 +79,7 @@ func (s *sessions) run(ctx context.Context) {
 	}
 }
 
+// advance advances all sessions.
 func (s *sessions) advance(now time.Time) {
 	s.mu.Lock()
 	anyChanged := false
@@ -129,6 +131,7 @@ func (c *cluster) report(term uint64, now time.Time) {
 	c.known = session.LastKnown{Summary: &c.value.Summary, ObservedAt: now}
 }
 
+// valueAt returns the report of the present state.
 func (c *cluster) valueAt(term uint64, now time.Time) *session.Report {
 	return &session.Report{
 		Cluster: c.Name, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: term, State: c.world.State, Summary: state.Summarize(c.world.State, now),
@@ -136,6 +139,7 @@ func (c *cluster) valueAt(term uint64, now time.Time) *session.Report {
 	}
 }
 
+// find returns a cluster by its name, or nil. The caller must hold s.mu.
 func (s *sessions) find(name string) *cluster {
 	for _, c := range s.clusters {
 		if c.Name == name {
@@ -145,6 +149,7 @@ func (s *sessions) find(name string) *cluster {
 	return nil
 }
 
+// observation returns the status of the session. The caller must hold the lock of sessions.
 func (c *cluster) observation() session.Status {
 	return session.Status{Session: c.info, Reason: c.reason(), Message: c.unreachable, LastKnown: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
 }
@@ -162,6 +167,7 @@ func (c *cluster) reason() session.Reason {
 	return session.Succeeded
 }
 
+// watch implements httpapi.Sessions.
 func (s *sessions) watch(name string) func() {
 	add := func(n int) {
 		s.mu.Lock()
@@ -174,6 +180,7 @@ func (s *sessions) watch(name string) func() {
 	return sync.OnceFunc(func() { add(-1) })
 }
 
+// look implements httpapi.Sessions.
 func (s *sessions) look(name string) (session.Current, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,6 +191,7 @@ func (s *sessions) look(name string) (session.Current, bool) {
 	return session.Current{Report: c.value, Status: c.observation(), Suspended: c.Suspended, Changed: s.changed}, true
 }
 
+// peek implements httpapi.Sessions.
 func (s *sessions) peek(name string) (*session.Report, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,6 +202,7 @@ func (s *sessions) peek(name string) (*session.Report, bool) {
 	return c.value, true
 }
 
+// observe implements httpapi.Sessions.
 func (s *sessions) observe(name string) session.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,6 +212,7 @@ func (s *sessions) observe(name string) session.Status {
 	return session.Status{}
 }
 
+// list implements httpapi.Registry.
 func (s *sessions) list() []httpapi.Registered {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,6 +223,7 @@ func (s *sessions) list() []httpapi.Registered {
 	return all
 }
 
+// resolve implements httpapi.Registry.
 func (s *sessions) resolve(name string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,14 +235,15 @@ func (s *sessions) resolve(name string) (string, bool) {
 	return "", false
 }
 
-// await fails, as the page only watches.
+// await returns an error, since the page only watches.
 func (s *sessions) await(context.Context, string) (*session.Report, error) {
 	return nil, errors.New("the fake master supports watches only")
 }
 
+// lastKnown implements httpapi.Registry.
 func (s *sessions) lastKnown(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }
 
-// watched returns the names of the clusters that are watched, sorted.
+// watched returns the sorted names of watched clusters.
 func (s *sessions) watched() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // cookie is the name of the cookie with the user's token.
 const cookie = "rollcall-session"
 
-// tokens has the valid tokens, and what their users are allowed to see.
+// tokens has the valid tokens with the authorizers of their users.
 var tokens = map[string]httpapi.Authorizer{
 	"admin":  func(context.Context, httpapi.Access) error { return nil },
 	"viewer": summariesOnly,
@@ -38,7 +38,7 @@ func identify(r *http.Request) (httpapi.Authorizer, error) {
 	return tokens[c.Value], nil
 }
 
-// signIn serves /api/v1/session as far as the page uses it.
+// signIn serves the parts of /api/v1/session that the page uses.
 func signIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodDelete {
 		http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", MaxAge: -1})

@@ -26,12 +26,13 @@ type app struct {
 	nodePort        uint16
 	loadBalancer    bool
 	hostPort        uint16 // on every node
-	// image is the image of all containers; if it is empty, each container has another.
+	// image is the image of all containers; if it is empty, each container has a different one.
 	image string
 	// mute is the annotation rollcall.dev/mute of the pods.
 	mute string
 }
 
+// apps has the workloads of every cluster.
 var apps = []app{
 	{namespace: "shop", name: "web", replicas: 6, cpu: 250, memory: 256 * mib, sidecar: "envoy", nodePort: 30080, loadBalancer: true},
 	{namespace: "shop", name: "cart", replicas: 4, cpu: 200, memory: 384 * mib, sidecar: "envoy"},
@@ -46,18 +47,18 @@ var apps = []app{
 	{namespace: "kube-system", name: "coredns", replicas: 2, cpu: 100, memory: 128 * mib},
 }
 
-// world is the state of one fake cluster.
+// world has the objects and usage of one simulated cluster.
 type world struct {
 	*statetest.Cluster
 	rand     *rand.Rand
 	nodes    int
 	sections [state.NumSections]state.SectionStatus
 	load     map[string]*state.NodeLoad
-	placed   int // how many pods were assigned to nodes in turn
+	placed   int // number of pods that were assigned to nodes in turn
 }
 
-// newWorld returns a cluster with some nodes, and with all apps several times. The same name
-// gives the same cluster.
+// newWorld returns a cluster with the given number of nodes, and with all apps the given number of times. Equal names
+// give equal clusters.
 func newWorld(name string, nodes, times int) *world {
 	h := fnv.New64a()
 	h.Write([]byte(name))
@@ -88,6 +89,7 @@ func newWorld(name string, nodes, times int) *world {
 	return w
 }
 
+// nodeName returns the name of node i.
 func nodeName(i int) string { return fmt.Sprintf("worker-%c%02d", 'a'+i%3, i/3+1) }
 
 // node returns the objects of the i-th node.
@@ -109,7 +111,7 @@ func (w *world) node(i int) []state.Object {
 	}
 }
 
-// ago returns the time some time ago.
+// ago returns the time d ago.
 func ago(d time.Duration) state.Time { return state.TimeOf(time.Now().Add(-d)) }
 
 // app returns the objects of an app: its pods, and the ports of its Service.

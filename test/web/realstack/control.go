@@ -18,7 +18,7 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// result is the result of an action. Time is when the action was done, in milliseconds
+// result is the result of an action. Time is the time at which the action was done, in milliseconds
 // since 1970.
 type result struct {
 	Time  int64   `json:"time"`
@@ -26,7 +26,7 @@ type result struct {
 	Text  string  `json:"text,omitempty"`
 }
 
-// actions returns the actions that tests can run, by name. Some have an argument.
+// actions returns the actions of the control API, by name. Some have an argument.
 func (w *world) actions() map[string]func(ctx context.Context, argument string) (result, error) {
 	return map[string]func(context.Context, string) (result, error){
 		"scale":              w.scale,
@@ -77,8 +77,8 @@ func (w *world) scale(_ context.Context, replicas string) (result, error) {
 	return result{}, err
 }
 
-// addPod creates a pod that is already assigned to a node, so that a test measures the
-// latency of Rollcall only.
+// addPod creates a pod that is already assigned to a node, so that a test measures only the
+// latency of Rollcall.
 func (w *world) addPod(ctx context.Context, name string) (result, error) {
 	return w.createPod(ctx, name, "registry.example/app:1")
 }
@@ -89,6 +89,7 @@ func (w *world) addHostilePod(ctx context.Context, _ string) (result, error) {
 	return w.createPod(ctx, strings.Repeat("a23456789.", 25)+"xyz", `<img src=x onerror="window.pwned=1">`)
 }
 
+// createPod creates a pod on the first node.
 func (w *world) createPod(ctx context.Context, name, image string) (result, error) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: kube.NamespaceShop, Name: name},
@@ -138,7 +139,7 @@ func (w *world) unprivilegedToken() (result, error) {
 	return result{Text: strings.TrimSpace(token)}, err
 }
 
-// sessions returns how many sessions the agent has started, from its metrics.
+// sessions returns the number of sessions that the agent has started, from its metrics.
 func (w *world) sessions(ctx context.Context) (result, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.agent.MetricsURL+"/metrics", nil)
 	if err != nil {
@@ -156,7 +157,7 @@ func (w *world) sessions(ctx context.Context) (result, error) {
 	return metric(page, "rollcall_agent_sessions_started_total")
 }
 
-// reporting returns how many clusters report to the master, from its metrics.
+// reporting returns the number of clusters that report to the master, from its metrics.
 func (w *world) reporting(ctx context.Context) (result, error) {
 	response, err := w.master.Get(ctx, "/metrics")
 	if err != nil {
@@ -177,7 +178,7 @@ func metric(page []byte, name string) (result, error) {
 }
 
 // requireAuth restarts the master with --auth kubernetes, and returns a token of a service
-// account that may read everything.
+// account that may read all clusters.
 func (w *world) requireAuth(ctx context.Context) (result, error) {
 	const account = "page"
 	for _, args := range [][]string{

@@ -29,6 +29,7 @@ type gate struct {
 	open   func()
 }
 
+// newGate returns a closed gate.
 func newGate() gate {
 	opened := make(chan struct{})
 	return gate{opened, sync.OnceFunc(func() { close(opened) })}
@@ -69,6 +70,7 @@ func (a *delayedAgent) manifest() string {
 	return proxied.Manifest("idleRefresh: 0s")
 }
 
+// close opens the gates and closes the proxies.
 func (a *delayedAgent) close() error {
 	a.tcpProxy.listener.Close()
 	a.tcpProxy.open()
@@ -83,6 +85,7 @@ type tcpProxy struct {
 	target   string
 }
 
+// startTCPProxy starts a proxy to an address.
 func startTCPProxy(target string) (*tcpProxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -93,6 +96,7 @@ func startTCPProxy(target string) (*tcpProxy, error) {
 	return p, nil
 }
 
+// serve accepts connections until the listener is closed.
 func (p *tcpProxy) serve() {
 	for {
 		client, err := p.listener.Accept()
@@ -103,6 +107,7 @@ func (p *tcpProxy) serve() {
 	}
 }
 
+// forward forwards one connection.
 func (p *tcpProxy) forward(client net.Conn) {
 	defer client.Close()
 	<-p.opened
@@ -125,6 +130,7 @@ type apiProxy struct {
 	url    string
 }
 
+// startAPIProxy starts a proxy to an API server.
 func startAPIProxy(cluster *rest.Config) (*apiProxy, error) {
 	forward, err := reverseProxy(cluster)
 	if err != nil {

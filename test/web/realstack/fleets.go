@@ -22,11 +22,13 @@ const (
 	largeContainers, largeNodes  = 10_000, 100
 )
 
+// clusterAgents is the path of ClusterAgents in the hub's API.
 const clusterAgents = "/apis/rollcall.dev/v1alpha1/clusteragents"
 
-// maxRequests is how many ClusterAgents are created concurrently.
+// maxRequests is the number of concurrent requests that create ClusterAgents.
 const maxRequests = 8
 
+// buildFleet builds hack/fleet.
 func (w *world) buildFleet(ctx context.Context) error {
 	w.logf("building hack/fleet")
 	out, err := exec.CommandContext(ctx, "go", "build", "-o", w.fleetBinary(), "rollcall.dev/rollcall/hack/fleet").CombinedOutput()
@@ -36,6 +38,7 @@ func (w *world) buildFleet(ctx context.Context) error {
 	return nil
 }
 
+// fleetBinary returns the path of the binary of hack/fleet.
 func (w *world) fleetBinary() string { return filepath.Join(w.dir, "fleet") }
 
 // startFleets starts both fleets, and registers their clusters.
@@ -68,7 +71,7 @@ func (w *world) startFleet(ctx context.Context, prefix string, flags ...string) 
 	return w.register(ctx, registry)
 }
 
-// serving returns a check of whether a fleet has logged that it serves.
+// serving returns a check that fails until a fleet has logged that it serves.
 func serving(p *proc.Process) func(context.Context) error {
 	return func(context.Context) error {
 		log, err := os.ReadFile(p.LogFile)
@@ -79,7 +82,7 @@ func serving(p *proc.Process) func(context.Context) error {
 	}
 }
 
-// register creates the ClusterAgents of a file.
+// register creates the ClusterAgents in a file.
 func (w *world) register(ctx context.Context, file string) error {
 	manifests, err := os.ReadFile(file)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// startTimeout limits the start of everything, except the build of Kubernetes' binaries.
+// startTimeout is the timeout for starting everything, after Kubernetes' binaries are built.
 const startTimeout = 3 * time.Minute
 
 func main() {
@@ -32,6 +32,7 @@ func main() {
 	}
 }
 
+// run starts all components and serves the control API until ctx ends.
 func run(ctx context.Context, stop func()) (err error) {
 	dir, err := os.MkdirTemp("", "rollcall-realstack-")
 	if err != nil {
@@ -40,7 +41,7 @@ func run(ctx context.Context, stop func()) (err error) {
 	defer os.RemoveAll(dir)
 	w := &world{dir: dir, started: time.Now()}
 	defer func() { err = errors.Join(err, w.close()) }()
-	// If the parent process has died, it cannot send a signal, but standard input is closed.
+	// Standard input is closed even if the parent process was killed and could not send a signal.
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()

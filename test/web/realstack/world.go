@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-// memberName is the cluster with an agent. unreachableName has no agent at its endpoint.
+// memberName is the cluster with an agent. The endpoint of unreachableName has no listener.
 // delayedName is a second agent of the member, which responds late.
 const (
 	memberName      = "prod-eu"
@@ -22,7 +22,7 @@ const (
 	delayedName     = "prod-us"
 )
 
-// closedEndpoint is an endpoint where nothing listens.
+// closedEndpoint is an endpoint without a listener.
 const closedEndpoint = "wss://127.0.0.1:9"
 
 // world has all running components.
@@ -35,7 +35,7 @@ type world struct {
 	master      *stack.Master
 	agent       *stack.Agent
 	delayed     *delayedAgent
-	// fleets are the processes of hack/fleet.
+	// fleets has the processes of hack/fleet.
 	fleets []*proc.Process
 }
 
@@ -44,6 +44,7 @@ func (w *world) logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(w.started).Seconds(), fmt.Sprintf(format, args...))
 }
 
+// start starts all components.
 func (w *world) start(ctx context.Context) error {
 	if _, err := kube.Binaries(); err != nil {
 		return err
@@ -65,6 +66,7 @@ func (w *world) start(ctx context.Context) error {
 	return w.startRollcall(ctx)
 }
 
+// startMember starts the member cluster and creates a scenario in it.
 func (w *world) startMember(ctx context.Context) (err error) {
 	w.member, err = kube.Start(ctx, kube.Options{
 		Name: memberName, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Log: w.logf,
@@ -92,6 +94,7 @@ func (w *world) startRollcall(ctx context.Context) (err error) {
 	return err
 }
 
+// close stops all components.
 func (w *world) close() error {
 	var err error
 	if w.stack != nil {
