@@ -19,16 +19,16 @@ import (
 // attack is an attack on master or agent, during which a caller must get responses.
 type attack struct {
 	name string
-	run  func(*limited)
+	run  func(*nodeEnvironment)
 }
 
 // attacks lists all attacks. Further attacks are added here.
 var attacks = []attack{
-	{"open connections, at the master", func(w *limited) { w.flood(w.master, size(6000)) }},
-	{"open connections, at the agent", func(w *limited) { w.flood(w.agent, size(3000)) }},
-	{"invalid tokens", func(w *limited) { w.garbageTokens(size(5000)) }},
-	{"expensive PromQL queries", func(w *limited) { w.bombs(size(400)) }},
-	{"an agent whose snapshot is a decompression bomb", (*limited).snapshotBombs},
+	{"open connections, at the master", func(env *nodeEnvironment) { env.flood(env.master, size(6000)) }},
+	{"open connections, at the agent", func(env *nodeEnvironment) { env.flood(env.agent, size(3000)) }},
+	{"invalid tokens", func(env *nodeEnvironment) { env.sendInvalidTokens(size(5000)) }},
+	{"expensive PromQL queries", func(env *nodeEnvironment) { env.sendExpensiveQueries(size(400)) }},
+	{"an agent whose snapshot is a decompression bomb", (*nodeEnvironment).sendSnapshotBombs},
 }
 
 // size returns the size of an attack: n, or a tenth of it with -short, to test the test itself.
@@ -42,15 +42,15 @@ func size(n int) int {
 const (
 	// sources is the number of source addresses of an attack.
 	sources = 48
-	// hold is the time for which connections stay open after all have been tried.
-	hold = 10 * time.Second
+	// holdTime is the time for which connections stay open after all have been tried.
+	holdTime = 10 * time.Second
 )
 
 // source returns source address i of an attack (from TEST-NET-3).
 func source(i int) string { return fmt.Sprintf("203.0.113.%d", 1+i%sources) }
 
-// each calls f for 0 to n-1, in 32 goroutines.
-func each(n int, f func(i int)) {
+// concurrently calls f for 0 to n-1, in 32 goroutines.
+func concurrently(n int, f func(i int)) {
 	var next atomic.Int64
 	var all sync.WaitGroup
 	for range 32 {
@@ -65,14 +65,14 @@ func each(n int, f func(i int)) {
 
 // flood opens connections from all sources and keeps them open. A third of them send nothing, a third send a request
 // without its body, and a third are idle after a request.
-func (w *limited) flood(address string, connections int) {
-	w.t.Helper()
+func (env *nodeEnvironment) flood(address string, connections int) {
+	env.t.Helper()
 	conns := make([]net.Conn, connections)
 	var opened atomic.Int64
-	each(connections, func(i int) {
+	concurrently(connections, func(i int) {
 		ctx, cancel := context.WithTimeout(context.Background(), callerTimeout)
 		defer cancel()
-		c, err := w.node.DialFrom(ctx, source(i), address)
+		c, err := env.node.DialFrom(ctx, source(i), address)
 		if err != nil {
 			return
 		}
@@ -89,79 +89,79 @@ func (w *limited) flood(address string, connections int) {
 		}
 		opened.Add(1)
 	})
-	<-time.After(hold)
+	<-time.After(holdTime)
 	for _, c := range conns {
 		if c != nil {
 			_ = c.Close()
 		}
 	}
-	w.t.Logf("opened %d of %d connections", opened.Load(), connections)
+	env.t.Logf("opened %d of %d connections", opened.Load(), connections)
 	if opened.Load() < int64(connections)/10 {
-		w.t.Errorf("got %d of %d connections, want at least a tenth, or there is no attack", opened.Load(), connections)
+		env.t.Errorf("got %d of %d connections, want at least a tenth, or there is no attack", opened.Load(), connections)
 	}
 }
 
 // statuses counts responses by status.
 type statuses struct {
-	mu    sync.Mutex
-	count map[int]int
+	mu       sync.Mutex
+	byStatus map[int]int
 }
 
 // add counts a response.
 func (s *statuses) add(status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.count == nil {
-		s.count = map[int]int{}
+	if s.byStatus == nil {
+		s.byStatus = map[int]int{}
 	}
-	s.count[status]++
+	s.byStatus[status]++
 }
 
-// many sends requests from all sources at the same time, and returns the number of responses by
+// sendMany sends requests from all sources at the same time, and returns the number of responses by
 // status; status 0 means no response.
-func (w *limited) many(n int, request func(i int, client *http.Client) (int, error)) map[int]int {
-	w.t.Helper()
+func (env *nodeEnvironment) sendMany(n int, request func(i int, client *http.Client) (int, error)) map[int]int {
+	env.t.Helper()
 	clients := make([]*http.Client, sources)
 	for i := range clients {
-		clients[i] = w.client(source(i), true)
+		clients[i] = env.client(source(i), true)
 		defer clients[i].CloseIdleConnections()
 	}
 	var got statuses
-	each(n, func(i int) {
+	concurrently(n, func(i int) {
 		status, err := request(i, clients[i%sources])
 		if err != nil {
 			status = 0
 		}
 		got.add(status)
 	})
-	w.t.Logf("responses by status: %v", got.count)
-	return got.count
+	env.t.Logf("responses by status: %v", got.byStatus)
+	return got.byStatus
 }
 
-// garbageTokens sends requests with random tokens.
-func (w *limited) garbageTokens(n int) {
-	w.t.Helper()
-	got := w.many(n, func(_ int, client *http.Client) (int, error) {
-		return w.request(client, http.MethodGet, "/api/v1/clusters", rand.Text(), nil)
+// sendInvalidTokens sends requests with random tokens.
+func (env *nodeEnvironment) sendInvalidTokens(n int) {
+	env.t.Helper()
+	got := env.sendMany(n, func(_ int, client *http.Client) (int, error) {
+		return env.request(client, http.MethodGet, "/api/v1/clusters", rand.Text(), nil)
 	})
 	if got[http.StatusOK] > 0 || got[http.StatusUnauthorized] == 0 {
-		w.t.Errorf("got responses by status %v, want 401 and never 200", got)
+		env.t.Errorf("got responses by status %v, want 401 and never 200", got)
 	}
 }
 
-// bombs sends queries that are expensive to parse or to evaluate, with the rights of a viewer.
-func (w *limited) bombs(n int) {
-	w.t.Helper()
+// sendExpensiveQueries sends queries that are expensive to parse or to evaluate, with the rights of a viewer.
+func (env *nodeEnvironment) sendExpensiveQueries(n int) {
+	env.t.Helper()
 	replaced := "vector(1)"
 	for range 26 {
 		replaced = "label_replace(" + replaced + `,"a","` + strings.Repeat("$1", 400) + `","a","(.*)")`
 	}
 	classes := strings.Repeat(`up{a=~"(?:`+strings.Repeat(`\\pL`, 1000)+`){1000}"} or `, 8)
 	queries := []string{replaced, classes + "up", "sum_over_time(up[10y:])", strings.Repeat("(", 9000) + "1" + strings.Repeat(")", 9000)}
-	got := w.many(n, func(i int, client *http.Client) (int, error) {
-		return w.request(client, http.MethodPost, "/prometheus/api/v1/query", w.token, url.Values{"query": {queries[i%len(queries)]}})
+	got := env.sendMany(n, func(i int, client *http.Client) (int, error) {
+		return env.request(client, http.MethodPost, "/prometheus/api/v1/query", env.token, url.Values{"query": {queries[i%len(queries)]}})
 	})
 	if got[http.StatusOK] > 0 || got[http.StatusBadRequest]+got[http.StatusUnprocessableEntity] == 0 {
-		w.t.Errorf("got responses by status %v, want 400 or 422 and never 200", got)
+		env.t.Errorf("got responses by status %v, want 400 or 422 and never 200", got)
 	}
 }

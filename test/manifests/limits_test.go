@@ -35,8 +35,8 @@ const (
 	callerTimeout = 15 * time.Second
 )
 
-// limited is a cluster with a real node, on which master and agent run as pods of config/.
-type limited struct {
+// nodeEnvironment is a cluster with a real node, on which master and agent run as pods of config/.
+type nodeEnvironment struct {
 	t     *testing.T
 	node  *kube.Node
 	dir   string
@@ -49,111 +49,111 @@ type limited struct {
 // TestMasterAndAgentSurviveAttacksWithinTheirLimits runs both as pods of the shipped
 // manifests, so that the kernel enforces the memory limits and kills a process that exceeds them.
 func TestMasterAndAgentSurviveAttacksWithinTheirLimits(t *testing.T) {
-	w := &limited{t: t, node: kube.StartRealNode(t, kube.Options{Name: "limits"}), dir: t.TempDir()}
+	env := &nodeEnvironment{t: t, node: kube.StartRealNode(t, kube.Options{Name: "limits"}), dir: t.TempDir()}
 	for i := range sources {
-		if err := w.node.AddAddresses(source(i) + "/32"); err != nil {
+		if err := env.node.AddAddresses(source(i) + "/32"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.install()
-	w.limitsAreReal()
-	kube.Eventually(t, patience, w.ask)
+	env.install()
+	env.checkCgroupLimits()
+	kube.Eventually(t, timeout, env.checkNodes)
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
-			during := *w
+			during := *env
 			during.t = t
-			stop := during.caller()
+			stop := during.startCaller()
 			a.run(&during)
 			stop()
-			during.survived()
+			during.checkSurvival()
 		})
 	}
 }
 
 // kubectl runs kubectl as the administrator and returns its output.
-func (w *limited) kubectl(args ...string) string {
-	w.t.Helper()
-	out, err := w.node.Cluster.Kubectl(args...)
+func (env *nodeEnvironment) kubectl(args ...string) string {
+	env.t.Helper()
+	out, err := env.node.Cluster.Kubectl(args...)
 	if err != nil {
-		w.t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+		env.t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return out
 }
 
 // kubectlInNamespace is like kubectl, in the namespace of master and agent.
-func (w *limited) kubectlInNamespace(args ...string) string {
-	w.t.Helper()
-	return w.kubectl(append([]string{"-n", stack.Namespace}, args...)...)
+func (env *nodeEnvironment) kubectlInNamespace(args ...string) string {
+	env.t.Helper()
+	return env.kubectl(append([]string{"-n", stack.Namespace}, args...)...)
 }
 
 // build builds a static binary with the version in the file VERSION, and imports an image with it.
-func (w *limited) build(name string) (path string) {
-	w.t.Helper()
-	path = filepath.Join(w.dir, name)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X rollcall.dev/rollcall/api/version.stamped="+version(w.t), "-o", path, "./cmd/"+name)
+func (env *nodeEnvironment) build(name string) (path string) {
+	env.t.Helper()
+	path = filepath.Join(env.dir, name)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X rollcall.dev/rollcall/api/version.stamped="+version(env.t), "-o", path, "./cmd/"+name)
 	cmd.Dir = repository
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		w.t.Fatalf("build %s: %v\n%s", name, err, out)
+		env.t.Fatalf("build %s: %v\n%s", name, err, out)
 	}
-	if err := w.node.Import(w.t.Context(), kube.Image{Name: "docker.io/library/" + name + ":" + version(w.t), Program: path, User: "65532"}); err != nil {
-		w.t.Fatal(err)
+	if err := env.node.Import(env.t.Context(), kube.Image{Name: "docker.io/library/" + name + ":" + version(env.t), Program: path, User: "65532"}); err != nil {
+		env.t.Fatal(err)
 	}
 	return path
 }
 
 // run runs a program and returns its output.
-func (w *limited) run(program string, args ...string) string {
-	w.t.Helper()
+func (env *nodeEnvironment) run(program string, args ...string) string {
+	env.t.Helper()
 	cmd := exec.Command(program, args...)
-	cmd.Dir = w.dir
+	cmd.Dir = env.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		w.t.Fatalf("%s: %v\n%s", program, err, out)
+		env.t.Fatalf("%s: %v\n%s", program, err, out)
 	}
 	return strings.TrimSpace(string(out))
 }
 
 // install follows the README, except that it sets the name of the cluster only after the agent has failed
 // without it.
-func (w *limited) install() {
-	w.t.Helper()
-	master, agent := w.build("rollcall-master"), w.build("rollcall-agent")
-	file := func(name string) string { return filepath.Join(w.dir, name) }
-	w.run(master, "keygen", "signing.key")
-	pin := w.run(agent, "certgen", "tls")
-	w.kubectl("apply", "-f", filepath.Join(repository, "config/master/namespace.yaml"))
-	w.kubectlInNamespace("create", "secret", "generic", "rollcall-master-signing-key", "--from-file="+file("signing.key"))
-	w.kubectlInNamespace("create", "secret", "tls", "rollcall-agent-tls", "--cert="+file("tls/tls.crt"), "--key="+file("tls/tls.key"))
-	w.kubectlInNamespace("create", "configmap", "rollcall-master-public-key", "--from-file="+file("signing.key.pub"))
-	w.kubectl("apply", "-k", filepath.Join(repository, "config/master"))
-	w.kubectl("apply", "-k", filepath.Join(repository, "config/agent"))
-	w.agentAsksForItsName()
-	w.kubectlInNamespace("create", "configmap", "rollcall-agent", "--from-literal=cluster-name="+cluster)
-	w.kubectlInNamespace("delete", "pod", "-l", "app.kubernetes.io/name=rollcall-agent")
+func (env *nodeEnvironment) install() {
+	env.t.Helper()
+	master, agent := env.build("rollcall-master"), env.build("rollcall-agent")
+	file := func(name string) string { return filepath.Join(env.dir, name) }
+	env.run(master, "keygen", "signing.key")
+	pin := env.run(agent, "certgen", "tls")
+	env.kubectl("apply", "-f", filepath.Join(repository, "config/master/namespace.yaml"))
+	env.kubectlInNamespace("create", "secret", "generic", "rollcall-master-signing-key", "--from-file="+file("signing.key"))
+	env.kubectlInNamespace("create", "secret", "tls", "rollcall-agent-tls", "--cert="+file("tls/tls.crt"), "--key="+file("tls/tls.key"))
+	env.kubectlInNamespace("create", "configmap", "rollcall-master-public-key", "--from-file="+file("signing.key.pub"))
+	env.kubectl("apply", "-k", filepath.Join(repository, "config/master"))
+	env.kubectl("apply", "-k", filepath.Join(repository, "config/agent"))
+	env.waitNameError()
+	env.kubectlInNamespace("create", "configmap", "rollcall-agent", "--from-literal=cluster-name="+cluster)
+	env.kubectlInNamespace("delete", "pod", "-l", "app.kubernetes.io/name=rollcall-agent")
 	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
-		kube.Eventually(w.t, patience, func() error { return w.ready(name) })
+		kube.Eventually(env.t, timeout, func() error { return env.ready(name) })
 	}
-	w.master, w.agent = w.address("rollcall-master", 8443), w.address("rollcall-agent", 7443)
-	address := w.kubectlInNamespace("get", "service", "rollcall-agent", "-o", "jsonpath={.spec.clusterIP}")
+	env.master, env.agent = env.address("rollcall-master", 8443), env.address("rollcall-agent", 7443)
+	address := env.kubectlInNamespace("get", "service", "rollcall-agent", "-o", "jsonpath={.spec.clusterIP}")
 	registration := fmt.Sprintf("apiVersion: rollcall.dev/v1alpha1\nkind: ClusterAgent\nmetadata: {name: %s}\nspec: {endpoint: 'wss://%s:7443', tls: {pinnedSHA256: [%s]}}\n", cluster, address, pin)
-	if out, err := w.node.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
-		w.t.Fatalf("%v\n%s", err, out)
+	if out, err := env.node.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
+		env.t.Fatalf("%v\n%s", err, out)
 	}
-	w.kubectl("-n", "default", "create", "serviceaccount", "viewer")
-	w.kubectl("create", "clusterrolebinding", "viewer", "--clusterrole", "rollcall-viewer", "--serviceaccount", "default:viewer")
-	w.token = strings.TrimSpace(w.kubectl("-n", "default", "create", "token", "viewer"))
-	w.roots = x509.NewCertPool()
-	if !w.roots.AppendCertsFromPEM([]byte(w.kubectlInNamespace("get", "configmap", ca, "-o", `jsonpath={.data.ca\.crt}`))) {
-		w.t.Fatal("the master is ready, but has not published a CA")
+	env.kubectl("-n", "default", "create", "serviceaccount", "viewer")
+	env.kubectl("create", "clusterrolebinding", "viewer", "--clusterrole", "rollcall-viewer", "--serviceaccount", "default:viewer")
+	env.token = strings.TrimSpace(env.kubectl("-n", "default", "create", "token", "viewer"))
+	env.roots = x509.NewCertPool()
+	if !env.roots.AppendCertsFromPEM([]byte(env.kubectlInNamespace("get", "configmap", ca, "-o", `jsonpath={.data.ca\.crt}`))) {
+		env.t.Fatal("the master is ready, but has not published a CA")
 	}
 }
 
-// agentAsksForItsName waits until the agent has logged how to set the missing name.
-func (w *limited) agentAsksForItsName() {
-	w.t.Helper()
-	kube.Eventually(w.t, patience, func() error {
-		log, err := w.node.Cluster.Kubectl("-n", stack.Namespace, "logs", "deployment/rollcall-agent")
+// waitNameError waits until the agent has logged how to set the missing name.
+func (env *nodeEnvironment) waitNameError() {
+	env.t.Helper()
+	kube.Eventually(env.t, timeout, func() error {
+		log, err := env.node.Cluster.Kubectl("-n", stack.Namespace, "logs", "deployment/rollcall-agent")
 		if err == nil && !strings.Contains(log, "create configmap rollcall-agent --from-literal=cluster-name=NAME") {
 			err = fmt.Errorf("agent without a name: got log %q, want the command that sets it", log)
 		}
@@ -162,8 +162,8 @@ func (w *limited) agentAsksForItsName() {
 }
 
 // pod returns the only pod of a Deployment.
-func (w *limited) pod(name string) (*corev1.Pod, error) {
-	pods, err := w.node.Cluster.Client().CoreV1().Pods(stack.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name})
+func (env *nodeEnvironment) pod(name string) (*corev1.Pod, error) {
+	pods, err := env.node.Cluster.Client().CoreV1().Pods(stack.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name})
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +174,8 @@ func (w *limited) pod(name string) (*corev1.Pod, error) {
 }
 
 // ready returns an error with the reason unless the pod of a Deployment is ready.
-func (w *limited) ready(name string) error {
-	pod, err := w.pod(name)
+func (env *nodeEnvironment) ready(name string) error {
+	pod, err := env.pod(name)
 	if err != nil {
 		return err
 	}
@@ -184,37 +184,37 @@ func (w *limited) ready(name string) error {
 			return nil
 		}
 	}
-	log, _ := w.node.Cluster.Kubectl("-n", stack.Namespace, "logs", "--tail=5", "deployment/"+name)
+	log, _ := env.node.Cluster.Kubectl("-n", stack.Namespace, "logs", "--tail=5", "deployment/"+name)
 	return fmt.Errorf("%s is not ready: %+v\n%s", name, pod.Status.ContainerStatuses[0], log)
 }
 
 // address returns the address of the pod of a Deployment.
-func (w *limited) address(name string, port int) string {
-	w.t.Helper()
-	pod, err := w.pod(name)
+func (env *nodeEnvironment) address(name string, port int) string {
+	env.t.Helper()
+	pod, err := env.pod(name)
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port))
 }
 
 // client returns an HTTP client that connects from a source address, or from the node's own if from
 // is empty, and verifies the master's certificate with the published CA.
-func (w *limited) client(from string, keep bool) *http.Client {
+func (env *nodeEnvironment) client(from string, keep bool) *http.Client {
 	return &http.Client{Timeout: callerTimeout, Transport: &http.Transport{
-		DisableKeepAlives: !keep, TLSClientConfig: &tls.Config{RootCAs: w.roots},
+		DisableKeepAlives: !keep, TLSClientConfig: &tls.Config{RootCAs: env.roots},
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if from == "" {
-				return w.node.Dial(ctx, network, address)
+				return env.node.Dial(ctx, network, address)
 			}
-			return w.node.DialFrom(ctx, from, address)
+			return env.node.DialFrom(ctx, from, address)
 		},
 	}}
 }
 
 // request sends a request to the master with a token, and returns the status.
-func (w *limited) request(client *http.Client, method, path, token string, form url.Values) (int, error) {
-	request, err := http.NewRequest(method, "https://"+w.master+path, strings.NewReader(form.Encode()))
+func (env *nodeEnvironment) request(client *http.Client, method, path, token string, form url.Values) (int, error) {
+	request, err := http.NewRequest(method, "https://"+env.master+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, err
 	}
@@ -231,18 +231,18 @@ func (w *limited) request(client *http.Client, method, path, token string, form 
 	return response.StatusCode, err
 }
 
-// ask returns an error unless the master serves the nodes of the cluster.
-func (w *limited) ask() error {
-	status, err := w.request(w.client("", false), http.MethodGet, "/api/v1/clusters/"+cluster+"/nodes", w.token, nil)
+// checkNodes returns an error unless the master serves the nodes of the cluster.
+func (env *nodeEnvironment) checkNodes() error {
+	status, err := env.request(env.client("", false), http.MethodGet, "/api/v1/clusters/"+cluster+"/nodes", env.token, nil)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("caller: got status %d, want 200", status)
 	}
 	return err
 }
 
-// caller sends requests one after the other, each on a new connection, until stop is called, and at least
+// startCaller sends requests one after the other, each on a new connection, until stop is called, and at least
 // five. It fails the test if a request gets no response within callerTimeout, retries included.
-func (w *limited) caller() (stop func()) {
+func (env *nodeEnvironment) startCaller() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var asking sync.WaitGroup
 	answered, longest := 0, time.Duration(0)
@@ -251,38 +251,38 @@ func (w *limited) caller() (stop func()) {
 		defer ticker.Stop()
 		for ctx.Err() == nil || answered < 5 {
 			began := time.Now()
-			err := w.ask()
+			err := env.checkNodes()
 			for err != nil && time.Since(began) < callerTimeout {
 				<-ticker.C
-				err = w.ask()
+				err = env.checkNodes()
 			}
 			if err != nil {
-				w.t.Errorf("caller: got no response within %s: %v", callerTimeout, err)
+				env.t.Errorf("caller: got no response within %s: %v", callerTimeout, err)
 			}
 			answered, longest = answered+1, max(longest, time.Since(began))
 			<-ticker.C
 		}
 	})
 	return func() {
-		w.t.Helper()
+		env.t.Helper()
 		cancel()
 		asking.Wait()
-		w.t.Logf("caller: %d responses, the slowest after %s", answered, longest.Round(time.Millisecond))
+		env.t.Logf("caller: %d responses, the slowest after %s", answered, longest.Round(time.Millisecond))
 	}
 }
 
-// limitsAreReal checks that the kernel's memory limits are those of the manifests.
-func (w *limited) limitsAreReal() {
-	w.t.Helper()
+// checkCgroupLimits checks that the kernel's memory limits are those of the manifests.
+func (env *nodeEnvironment) checkCgroupLimits() {
+	env.t.Helper()
 	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
-		pod, err := w.pod(name)
+		pod, err := env.pod(name)
 		if err != nil {
-			w.t.Fatal(err)
+			env.t.Fatal(err)
 		}
 		want := pod.Spec.Containers[0].Resources.Limits.Memory().Value()
 		got, err := memoryOf(pod, "memory.limit_in_bytes", "memory.max")
 		if err != nil || got != want || want == 0 {
-			w.t.Fatalf("memory limit of %s: got %d bytes, %v; want %d, as in the manifest", name, got, err, want)
+			env.t.Fatalf("memory limit of %s: got %d bytes, %v; want %d, as in the manifest", name, got, err, want)
 		}
 	}
 }
@@ -317,22 +317,22 @@ func memoryOf(pod *corev1.Pod, names ...string) (int64, error) {
 	return strconv.ParseInt(strings.TrimSpace(string(content)), 10, 64)
 }
 
-// survived fails the test unless both pods become ready and no container has ever been
+// checkSurvival fails the test unless both pods become ready and no container has ever been
 // restarted.
-func (w *limited) survived() {
-	w.t.Helper()
+func (env *nodeEnvironment) checkSurvival() {
+	env.t.Helper()
 	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
-		pod, err := w.pod(name)
+		pod, err := env.pod(name)
 		if err != nil {
-			w.t.Error(err)
+			env.t.Error(err)
 			continue
 		}
 		if c := pod.Status.ContainerStatuses[0]; c.RestartCount > 0 || c.LastTerminationState.Terminated != nil {
-			w.t.Errorf("%s: got %d restarts, the last after %+v; want none", name, c.RestartCount, c.LastTerminationState.Terminated)
+			env.t.Errorf("%s: got %d restarts, the last after %+v; want none", name, c.RestartCount, c.LastTerminationState.Terminated)
 		}
-		kube.Eventually(w.t, patience, func() error { return w.ready(name) })
+		kube.Eventually(env.t, timeout, func() error { return env.ready(name) })
 		peak, err := memoryOf(pod, "memory.max_usage_in_bytes", "memory.peak")
-		w.t.Logf("%s: peak memory so far %d MiB, limit %d MiB (%v)", name, peak>>20, pod.Spec.Containers[0].Resources.Limits.Memory().Value()>>20, err)
+		env.t.Logf("%s: peak memory so far %d MiB, limit %d MiB (%v)", name, peak>>20, pod.Spec.Containers[0].Resources.Limits.Memory().Value()>>20, err)
 	}
-	kube.Eventually(w.t, patience, w.ask)
+	kube.Eventually(env.t, timeout, env.checkNodes)
 }

@@ -352,9 +352,9 @@ func TestCertManagerReplacesTheMastersCA(t *testing.T) {
 	if len(certificates) != 1 {
 		t.Fatalf("got %d Certificates, want 1", len(certificates))
 	}
-	made := certificates[0].Spec
-	if !slices.Contains(made.DNSNames, "rollcall-master.rollcall-system.svc") || !slices.Contains(made.Usages, "server auth") {
-		t.Errorf("got Certificate %+v, want one for a server with the name of the Service", made)
+	spec := certificates[0].Spec
+	if !slices.Contains(spec.DNSNames, "rollcall-master.rollcall-system.svc") || !slices.Contains(spec.Usages, "server auth") {
+		t.Errorf("got Certificate %+v, want one for a server with the name of the Service", spec)
 	}
 	if secrets, maps := objects[corev1.Secret](t, r, "Secret"), objects[corev1.ConfigMap](t, r, "ConfigMap"); len(secrets)+len(maps) > 0 {
 		t.Errorf("got %v and %v, want no CA of the masters", secrets, maps)
@@ -373,7 +373,7 @@ func TestCertManagerReplacesTheMastersCA(t *testing.T) {
 		}
 	}
 	mount := slices.IndexFunc(pod.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/etc/rollcall/tls" })
-	volume := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == made.SecretName })
+	volume := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == spec.SecretName })
 	if mount < 0 || volume < 0 || pod.Volumes[volume].Name != pod.Containers[0].VolumeMounts[mount].Name {
 		t.Errorf("got mounts %+v of %+v, want the Certificate's Secret at /etc/rollcall/tls", pod.Containers[0].VolumeMounts, pod.Volumes)
 	}

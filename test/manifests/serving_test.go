@@ -20,14 +20,14 @@ import (
 )
 
 const (
-	patience = 2 * time.Minute
-	ca       = "rollcall-master-ca"
-	service  = "rollcall-master.rollcall-system.svc"
-	masterAs = "system:serviceaccount:" + stack.Namespace + ":rollcall-master"
+	timeout    = 2 * time.Minute
+	ca         = "rollcall-master-ca"
+	service    = "rollcall-master.rollcall-system.svc"
+	masterUser = "system:serviceaccount:" + stack.Namespace + ":rollcall-master"
 )
 
-// world is a hub with the objects of config/master. No controller runs its Deployment.
-type world struct {
+// environment is a hub with the objects of config/master. No controller runs its Deployment.
+type environment struct {
 	t          *testing.T
 	hub        *kube.Cluster
 	stack      *stack.Stack
@@ -36,27 +36,27 @@ type world struct {
 	ports      proc.Ports
 }
 
-// newWorld starts a hub and applies config/master.
-func newWorld(t *testing.T) *world {
+// newEnvironment starts a hub and applies config/master.
+func newEnvironment(t *testing.T) *environment {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), hub: kube.Fresh(t, kube.Options{Name: "manifests", Audit: true})}
-	w.apply()
+	env := &environment{t: t, dir: t.TempDir(), hub: kube.Fresh(t, kube.Options{Name: "manifests", Audit: true})}
+	env.apply()
 	var err error
-	if w.stack, err = stack.New(t.Context(), stack.Options{Dir: w.dir}); err != nil {
+	if env.stack, err = stack.New(t.Context(), stack.Options{Dir: env.dir}); err != nil {
 		t.Fatal(err)
 	}
-	if _, w.kubeconfig, err = w.hub.ServiceAccount(t.Context(), stack.Namespace, "rollcall-master"); err != nil {
+	if _, env.kubeconfig, err = env.hub.ServiceAccount(t.Context(), stack.Namespace, "rollcall-master"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.ports.Release)
-	return w
+	t.Cleanup(env.ports.Release)
+	return env
 }
 
 // apply applies config/master.
-func (w *world) apply(flags ...string) {
-	w.t.Helper()
-	if out, err := w.hub.Kubectl(append([]string{"apply", "--validate=strict", "-k", filepath.Join(repository, "config/master")}, flags...)...); err != nil {
-		w.t.Fatalf("%v\n%s", err, out)
+func (env *environment) apply(flags ...string) {
+	env.t.Helper()
+	if out, err := env.hub.Kubectl(append([]string{"apply", "--validate=strict", "-k", filepath.Join(repository, "config/master")}, flags...)...); err != nil {
+		env.t.Fatalf("%v\n%s", err, out)
 	}
 }
 
@@ -68,22 +68,22 @@ type replica struct {
 
 // start starts a master with the arguments of the manifest and the rights of its
 // service account. Only the values that depend on the node differ: addresses and paths.
-func (w *world) start(name string, flags ...string) *replica {
-	w.t.Helper()
-	port, err := w.ports.Of(name)
+func (env *environment) start(name string, flags ...string) *replica {
+	env.t.Helper()
+	port, err := env.ports.Of(name)
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	r := &replica{address: fmt.Sprintf("127.0.0.1:%d", port)}
-	args := []string{"--kubeconfig", w.kubeconfig}
-	for _, arg := range masterArgs(w.t) {
+	args := []string{"--kubeconfig", env.kubeconfig}
+	for _, arg := range masterArgs(env.t) {
 		switch flag, _, _ := strings.Cut(arg, "="); flag {
 		case "--listen":
 			arg = "--listen=" + r.address
 		case "--health-listen":
 			arg = "--health-listen=127.0.0.1:0"
 		case "--signing-key-file":
-			arg = "--signing-key-file=" + w.stack.SigningKey()
+			arg = "--signing-key-file=" + env.stack.SigningKey()
 		case "--serving-cert-names":
 			arg = "--serving-cert-names=203.0.113.9,2001:db8::9"
 		}
@@ -91,31 +91,31 @@ func (w *world) start(name string, flags ...string) *replica {
 	}
 	args = append(args, flags...)
 	r.Process, err = proc.Start(proc.Command{
-		Executable: filepath.Join(w.stack.BinDir(), "rollcall-master"), Args: args, Home: w.dir, LogFile: filepath.Join(w.dir, "logs", name+".log"),
+		Executable: filepath.Join(env.stack.BinDir(), "rollcall-master"), Args: args, Home: env.dir, LogFile: filepath.Join(env.dir, "logs", name+".log"),
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
-	w.t.Cleanup(r.Kill)
+	env.t.Cleanup(r.Kill)
 	return r
 }
 
-// published returns the published CA, read by a user who is authenticated and has no other rights.
-func (w *world) published() string {
-	w.t.Helper()
-	_, kubeconfig, err := w.hub.User("reader")
+// publishedCA returns the published CA, read by a user who is authenticated and has no other rights.
+func (env *environment) publishedCA() string {
+	env.t.Helper()
+	_, kubeconfig, err := env.hub.User("reader")
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
-	out, err := w.hub.Kubectl("--kubeconfig", kubeconfig, "-n", stack.Namespace, "get", "configmap", ca, "-o", `jsonpath={.data.ca\.crt}`)
+	out, err := env.hub.Kubectl("--kubeconfig", kubeconfig, "-n", stack.Namespace, "get", "configmap", ca, "-o", `jsonpath={.data.ca\.crt}`)
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	return out
 }
 
-// verified connects to a replica and verifies it with the CA and the Service's name. It returns the certificate.
-func verified(bundle string, r *replica) (*x509.Certificate, error) {
+// verify connects to a replica and verifies it with the CA and the Service's name. It returns the certificate.
+func verify(bundle string, r *replica) (*x509.Certificate, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(bundle)) {
 		return nil, fmt.Errorf("no published CA: %q", bundle)
@@ -131,60 +131,60 @@ func verified(bundle string, r *replica) (*x509.Certificate, error) {
 // TestReplicasRaceToMakeOneCAWithTheShippedRights starts several masters at the same time in a hub without
 // a CA.
 func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
-	w := newWorld(t)
+	env := newEnvironment(t)
 	replicas := make([]*replica, 3)
 	for i := range replicas {
-		replicas[i] = w.start(fmt.Sprintf("master-%d", i))
+		replicas[i] = env.start(fmt.Sprintf("master-%d", i))
 	}
 	keys := map[string]bool{}
 	for _, r := range replicas {
-		kube.Eventually(t, patience, func() error {
-			leaf, err := verified(w.published(), r)
+		kube.Eventually(t, timeout, func() error {
+			leaf, err := verify(env.publishedCA(), r)
 			if err == nil {
 				keys[string(leaf.RawSubjectPublicKeyInfo)] = true
 			}
 			return err
 		})
 	}
-	bundle := w.published()
+	bundle := env.publishedCA()
 	if len(keys) != len(replicas) || strings.Count(bundle, "BEGIN CERTIFICATE") != 1 {
 		t.Errorf("got %d keys of %d masters and the published CA\n%s\nwant one key each and one certificate", len(keys), len(replicas), bundle)
 	}
-	secret, err := w.hub.Client().CoreV1().Secrets(stack.Namespace).Get(t.Context(), ca, metav1.GetOptions{})
+	secret, err := env.hub.Client().CoreV1().Secrets(stack.Namespace).Get(t.Context(), ca, metav1.GetOptions{})
 	if err != nil || string(secret.Data["ca.crt"]) != bundle || len(secret.Data["ca.key"]) == 0 {
 		t.Errorf("the Secret's certificate differs from the published one: %v", err)
 	}
 
 	t.Run("a restarted master uses the same CA", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		if err := replicas[1].Stop(ctx); err != nil {
 			t.Fatal(err)
 		}
-		replicas[1] = w.start("master-1")
-		kube.Eventually(t, patience, func() error { _, err := verified(bundle, replicas[1]); return err })
+		replicas[1] = env.start("master-1")
+		kube.Eventually(t, timeout, func() error { _, err := verify(bundle, replicas[1]); return err })
 	})
 	t.Run("applying the tree again keeps the CA", func(t *testing.T) {
-		w.apply()
-		w.apply("--server-side", "--force-conflicts")
-		if got := w.published(); got != bundle {
+		env.apply()
+		env.apply("--server-side", "--force-conflicts")
+		if got := env.publishedCA(); got != bundle {
 			t.Errorf("published CA: got\n%s\nwant\n%s", got, bundle)
 		}
-		again, err := w.hub.Client().CoreV1().Secrets(stack.Namespace).Get(t.Context(), ca, metav1.GetOptions{})
+		again, err := env.hub.Client().CoreV1().Secrets(stack.Namespace).Get(t.Context(), ca, metav1.GetOptions{})
 		if err != nil || string(again.Data["ca.key"]) != string(secret.Data["ca.key"]) {
 			t.Errorf("the key in the Secret has changed: %v", err)
 		}
 	})
 	t.Run("a caller with a token gets a response from a verified master", func(t *testing.T) {
-		kube.Eventually(t, patience, func() error { return w.asksOneOf(replicas, bundle) })
+		kube.Eventually(t, timeout, func() error { return env.checkLeader(replicas, bundle) })
 	})
-	t.Run("the plugin verifies a master with the commands of docs/KUBECTL.md", func(t *testing.T) { w.pluginVerifies(w.start("plain", "--leader-elect=false")) })
-	t.Run("tokens can be limited to the master", func(t *testing.T) { w.tokensAreForTheMasterOnly(bundle) })
-	t.Run("the shipped rights suffice, and masters request nothing else", func(t *testing.T) { w.onlyShippedRights(replicas) })
+	t.Run("the plugin verifies a master with the commands of docs/KUBECTL.md", func(t *testing.T) { env.checkPlugin(env.start("plain", "--leader-elect=false")) })
+	t.Run("tokens can be limited to the master", func(t *testing.T) { env.checkNarrowToken(bundle) })
+	t.Run("the shipped rights suffice, and masters request nothing else", func(t *testing.T) { env.checkAuditLog(replicas) })
 }
 
-// ask requests the list of clusters from a replica, verifies its certificate, and returns the status.
-func ask(bundle string, r *replica, token string) (int, error) {
+// listClusters requests the list of clusters from a replica, verifies its certificate, and returns the status.
+func listClusters(bundle string, r *replica, token string) (int, error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(bundle))
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
@@ -203,19 +203,19 @@ func ask(bundle string, r *replica, token string) (int, error) {
 	return response.StatusCode, nil
 }
 
-// asksOneOf returns an error unless one of the replicas, the leader, responds with 200.
-func (w *world) asksOneOf(replicas []*replica, bundle string) error {
-	account, _, err := w.hub.ServiceAccount(w.t.Context(), stack.Namespace, "caller")
+// checkLeader returns an error unless one of the replicas, the leader, responds with 200.
+func (env *environment) checkLeader(replicas []*replica, bundle string) error {
+	account, _, err := env.hub.ServiceAccount(env.t.Context(), stack.Namespace, "caller")
 	if err != nil {
-		if _, err := w.hub.Kubectl("-n", stack.Namespace, "create", "serviceaccount", "caller"); err != nil {
+		if _, err := env.hub.Kubectl("-n", stack.Namespace, "create", "serviceaccount", "caller"); err != nil {
 			return err
 		}
-		_, err = w.hub.Kubectl("create", "clusterrolebinding", "viewers", "--clusterrole", "rollcall-viewer", "--serviceaccount", stack.Namespace+":caller")
-		return fmt.Errorf("created the caller, retry: %w", err)
+		_, err = env.hub.Kubectl("create", "clusterrolebinding", "viewers", "--clusterrole", "rollcall-viewer", "--serviceaccount", stack.Namespace+":caller")
+		return fmt.Errorf("created the caller, retry: %env", err)
 	}
 	var statuses []int
 	for _, r := range replicas {
-		status, err := ask(bundle, r, account.BearerToken)
+		status, err := listClusters(bundle, r, account.BearerToken)
 		if err != nil {
 			return err
 		}
@@ -227,29 +227,29 @@ func (w *world) asksOneOf(replicas []*replica, bundle string) error {
 	return nil
 }
 
-// onlyShippedRights checks the masters' requests in the hub's audit log.
-func (w *world) onlyShippedRights(replicas []*replica) {
-	w.t.Helper()
-	events, err := w.hub.AuditFor(masterAs, time.Time{})
+// checkAuditLog checks the masters' requests in the hub's audit log.
+func (env *environment) checkAuditLog(replicas []*replica) {
+	env.t.Helper()
+	events, err := env.hub.AuditFor(masterUser, time.Time{})
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
-	made := 0
+	updates := 0
 	for _, e := range events {
 		if e.Code == http.StatusForbidden {
-			w.t.Errorf("forbidden: %s", e)
+			env.t.Errorf("forbidden: %s", e)
 		}
 		if e.Resource != "secrets" && (e.Resource != "configmaps" || e.Namespace != stack.Namespace) {
 			continue
 		}
 		if e.Name != ca || e.Verb != "get" && e.Verb != "update" {
-			w.t.Errorf("got a request for more than the master's own CA: %s", e)
+			env.t.Errorf("got a request for more than the master's own CA: %s", e)
 		}
 		if e.Resource == "secrets" && e.Verb == "update" && e.Code == http.StatusOK {
-			made++
+			updates++
 		}
 	}
-	if made != 1 {
-		w.t.Errorf("got %d updates of the CA by %d masters, want 1", made, len(replicas))
+	if updates != 1 {
+		env.t.Errorf("got %d updates of the CA by %d masters, want 1", updates, len(replicas))
 	}
 }

@@ -34,18 +34,18 @@ type hostileAgent struct {
 	dials  atomic.Int64
 }
 
-// snapshotBombs registers a hostile agent and requests its cluster again and again.
-func (w *limited) snapshotBombs() {
-	w.t.Helper()
-	listener, err := w.node.Listen(w.t.Context(), net.JoinHostPort(source(0), "0"))
+// sendSnapshotBombs registers a hostile agent and requests its cluster again and again.
+func (env *nodeEnvironment) sendSnapshotBombs() {
+	env.t.Helper()
+	listener, err := env.node.Listen(env.t.Context(), net.JoinHostPort(source(0), "0"))
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	config, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), hostile, hostile)
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
-	agent := &hostileAgent{frames: emptyContainers(w)}
+	agent := &hostileAgent{frames: emptyContainers(env)}
 	server := &http.Server{Handler: agent, TLSConfig: config, Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	server.Protocols.SetHTTP1(true)
 	served := make(chan struct{})
@@ -59,35 +59,35 @@ func (w *limited) snapshotBombs() {
 	}()
 	registration := fmt.Sprintf("apiVersion: rollcall.dev/v1alpha1\nkind: ClusterAgent\nmetadata: {name: %s}\nspec: {endpoint: 'wss://%s', tls: {pinnedSHA256: [%s]}}\n",
 		hostile, listener.Addr(), tlsfiles.Pin(config.Certificates[0].Leaf))
-	if out, err := w.node.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
-		w.t.Fatalf("%v\n%s", err, out)
+	if out, err := env.node.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
+		env.t.Fatalf("%v\n%s", err, out)
 	}
-	client := w.client("", true)
+	client := env.client("", true)
 	defer client.CloseIdleConnections()
 	var got statuses
 	for began := time.Now(); time.Since(began) < attackTime; {
-		status, _ := w.request(client, http.MethodGet, "/api/v1/clusters/"+hostile+"/nodes?timeout=2s", w.token, nil)
+		status, _ := env.request(client, http.MethodGet, "/api/v1/clusters/"+hostile+"/nodes?timeout=2s", env.token, nil)
 		got.add(status)
 		<-time.After(100 * time.Millisecond)
 	}
-	w.t.Logf("%d dials, responses by status: %v", agent.dials.Load(), got.count)
-	if agent.dials.Load() == 0 || got.count[http.StatusOK] > 0 {
-		w.t.Errorf("got %d dials and responses by status %v, want a dial and never 200", agent.dials.Load(), got.count)
+	env.t.Logf("%d dials, responses by status: %v", agent.dials.Load(), got.byStatus)
+	if agent.dials.Load() == 0 || got.byStatus[http.StatusOK] > 0 {
+		env.t.Errorf("got %d dials and responses by status %v, want a dial and never 200", agent.dials.Load(), got.byStatus)
 	}
-	reason := w.kubectl("get", "clusteragent", hostile, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].reason}`)
+	reason := env.kubectl("get", "clusteragent", hostile, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].reason}`)
 	if reason != "ProtocolError" {
-		w.t.Errorf("Ready: got reason %q, want ProtocolError", reason)
+		env.t.Errorf("Ready: got reason %q, want ProtocolError", reason)
 	}
-	if out := w.kubectl("delete", "clusteragent", hostile); !strings.Contains(out, "deleted") {
-		w.t.Errorf("delete the ClusterAgent: got %s", out)
+	if out := env.kubectl("delete", "clusteragent", hostile); !strings.Contains(out, "deleted") {
+		env.t.Errorf("delete the ClusterAgent: got %s", out)
 	}
 }
 
 // emptyContainers returns 64 chunks of a snapshot with 65,535 containers without content each, compressed.
-func emptyContainers(w *limited) (frames [][]byte) {
+func emptyContainers(env *nodeEnvironment) (frames [][]byte) {
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	defer encoder.Close()
 	for i := range uint32(64) {
@@ -95,11 +95,11 @@ func emptyContainers(w *limited) (frames [][]byte) {
 			Id: 1, Chunk: i, Objects: &wirepb.Objects{Containers: &wirepb.Containers{Back: make([]int64, 1<<16-1)}},
 		}}})
 		if err != nil {
-			w.t.Fatal(err)
+			env.t.Fatal(err)
 		}
 		frame, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Zstd{Zstd: encoder.EncodeAll(plain, nil)}})
 		if err != nil {
-			w.t.Fatal(err)
+			env.t.Fatal(err)
 		}
 		frames = append(frames, frame)
 	}
@@ -136,14 +136,14 @@ func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m, err := wire.DecodeMaster(frame)
-	asked, ok := m.(*wire.SubscribeRequest)
-	if err != nil || !ok || asked.SummaryOnly {
+	request, ok := m.(*wire.SubscribeRequest)
+	if err != nil || !ok || request.SummaryOnly {
 		return
 	}
-	granted := &wire.SubscribeResponse{Session: asked.Session, Period: asked.Period, Duration: asked.Duration, Nonce: nonce, Identity: &wire.Identity{
+	response := &wire.SubscribeResponse{Session: request.Session, Period: request.Period, Duration: request.Duration, Nonce: nonce, Identity: &wire.Identity{
 		AgentVersion: "v0.1.0", ClusterName: hostile, ClusterUID: "00000000-0000-4000-8000-000000000001", KubernetesVersion: "v1.36.3",
 	}}
-	if !send(granted) {
+	if !send(response) {
 		return
 	}
 	for _, bomb := range a.frames {

@@ -32,7 +32,7 @@ func startKubeStateMetrics(ctx context.Context, dir string) (*kubeStateMetrics, 
 	if err != nil {
 		return nil, err
 	}
-	_, kubeconfig, err := world.cluster.User("kube-state-metrics", "system:masters")
+	_, kubeconfig, err := env.cluster.User("kube-state-metrics", "system:masters")
 	if err != nil {
 		return nil, err
 	}

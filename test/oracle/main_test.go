@@ -21,8 +21,8 @@ import (
 // clusterName is the name of the cluster in Rollcall.
 const clusterName = "oracle"
 
-// world has the cluster, which is also the hub, and all programs that report about it.
-var world struct {
+// env has the cluster, which is also the hub, and all programs that report about it.
+var env struct {
 	cluster *kube.Cluster
 	stack   *stack.Stack
 	master  *stack.Master
@@ -49,14 +49,14 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer os.RemoveAll(dir)
 	defer func() {
-		if world.ksm != nil {
-			world.ksm.close()
+		if env.ksm != nil {
+			env.ksm.close()
 		}
-		if world.stack != nil {
-			err = errors.Join(err, world.stack.Close())
+		if env.stack != nil {
+			err = errors.Join(err, env.stack.Close())
 		}
-		if world.cluster != nil {
-			world.cluster.Close()
+		if env.cluster != nil {
+			env.cluster.Close()
 		}
 	}()
 	if err := start(dir); err != nil {
@@ -71,21 +71,21 @@ func start(dir string) error {
 	defer cancel()
 	var g errgroup.Group
 	g.Go(func() (err error) {
-		world.stack, err = stack.New(ctx, stack.Options{Dir: dir, Race: true, Log: say})
+		env.stack, err = stack.New(ctx, stack.Options{Dir: dir, Race: true, Log: logf})
 		return err
 	})
 	g.Go(func() (err error) {
-		world.cluster, err = kube.Start(ctx, kube.Options{Name: clusterName, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Log: say})
+		env.cluster, err = kube.Start(ctx, kube.Options{Name: clusterName, Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true, Log: logf})
 		if err != nil {
 			return err
 		}
-		if err := kube.Populate(ctx, world.cluster, kube.Scenario{Seed: 3}); err != nil {
+		if err := kube.Populate(ctx, env.cluster, kube.Scenario{Seed: 3}); err != nil {
 			return err
 		}
-		if err := writeOddPods(ctx, world.cluster.Client()); err != nil {
+		if err := writeOddPods(ctx, env.cluster.Client()); err != nil {
 			return err
 		}
-		world.ksm, err = startKubeStateMetrics(ctx, dir)
+		env.ksm, err = startKubeStateMetrics(ctx, dir)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -96,18 +96,18 @@ func start(dir string) error {
 
 // startRollcall starts a master and an agent with mode Continuous.
 func startRollcall(ctx context.Context) (err error) {
-	if world.master, err = world.stack.StartMaster(ctx, world.cluster); err != nil {
+	if env.master, err = env.stack.StartMaster(ctx, env.cluster); err != nil {
 		return err
 	}
-	agent, err := world.stack.StartAgent(ctx, world.cluster, clusterName)
+	agent, err := env.stack.StartAgent(ctx, env.cluster, clusterName)
 	if err != nil {
 		return err
 	}
-	if out, err := world.cluster.KubectlInput(agent.Manifest("mode: Continuous"), "apply", "-f", "-"); err != nil {
+	if out, err := env.cluster.KubectlInput(agent.Manifest("mode: Continuous"), "apply", "-f", "-"); err != nil {
 		return fmt.Errorf("register the cluster: %w: %s", err, out)
 	}
 	return nil
 }
 
-// say logs a line to stderr.
-func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+// logf logs a line to stderr.
+func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -23,7 +23,7 @@ var (
 // describedNodes returns requests and limits of each resource and the number of pods of each
 // node as in `kubectl describe node`, by node and resource, in base units.
 func describedNodes() (map[string]string, error) {
-	out, err := world.cluster.Kubectl("describe", "nodes")
+	out, err := env.cluster.Kubectl("describe", "nodes")
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func compareNodes(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := ask(ctx)
+	d, err := getDocument(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func writeOddPods(ctx context.Context, client kubernetes.Interface) error {
 	g.SetLimit(writers)
 	for i, p := range append(oddPods(), randomOddPods(randomPods, 1)...) {
 		g.Go(func() error {
-			if err := p.write(ctx, client, kube.NodeName(i%2)); err != nil {
+			if err := p.create(ctx, client, kube.NodeName(i%2)); err != nil {
 				return fmt.Errorf("write pod %s: %w", p.name, err)
 			}
 			return nil
@@ -54,17 +54,17 @@ func writeOddPods(ctx context.Context, client kubernetes.Interface) error {
 	return g.Wait()
 }
 
-// write creates the pod and writes its status.
-func (p *oddPod) write(ctx context.Context, client kubernetes.Interface, node string) error {
+// create creates the pod and writes its status.
+func (p *oddPod) create(ctx context.Context, client kubernetes.Interface, node string) error {
 	pods := client.CoreV1().Pods(oddNamespace)
-	made, err := pods.Create(ctx, p.spec(node), metav1.CreateOptions{})
+	created, err := pods.Create(ctx, p.spec(node), metav1.CreateOptions{})
 	if err != nil || p.gated {
 		return err
 	}
-	qosClass := made.Status.QOSClass
-	made.Status = p.status
-	made.Status.QOSClass = qosClass
-	if _, err := pods.UpdateStatus(ctx, made, metav1.UpdateOptions{}); err != nil {
+	qosClass := created.Status.QOSClass
+	created.Status = p.status
+	created.Status.QOSClass = qosClass
+	if _, err := pods.UpdateStatus(ctx, created, metav1.UpdateOptions{}); err != nil {
 		return err
 	}
 	if p.deleted {
@@ -146,8 +146,8 @@ func restarted(times int32, since time.Duration) containerOption {
 	}
 }
 
-// forgotten sets the number of restarts without a last termination.
-func forgotten(times int32) containerOption {
+// restartedWithoutRecord sets the number of restarts without a last termination.
+func restartedWithoutRecord(times int32) containerOption {
 	return func(s *corev1.ContainerStatus) { s.RestartCount = times }
 }
 

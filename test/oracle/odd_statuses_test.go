@@ -10,7 +10,7 @@ import (
 func oddPods() []oddPod {
 	pods := append(initializingPods(), runningPods()...)
 	pods = append(pods, endedPods()...)
-	pods = append(pods, goingPods()...)
+	pods = append(pods, deletedPods()...)
 	for i := range pods {
 		if len(pods[i].mains) == 0 {
 			pods[i].mains = []string{"main"}
@@ -36,10 +36,10 @@ func initializingPods() []oddPod {
 		{name: "init-1-2", inits: two, status: pending(ended("first", 0, 0, "Completed"), waiting("second", "PodInitializing")), want: [3]string{"Init:1/2", "0/1", "0"}},
 		{name: "init-waiting", inits: two, status: pending(waiting("first", ""), waiting("second", "")), want: [3]string{"Init:0/2", "0/1", "0"}},
 		{name: "init-signal", inits: two, status: pending(ended("first", 137, 9, ""), waiting("second", "PodInitializing")), want: [3]string{"Init:Signal:9", "0/1", "0"}},
-		{name: "init-exit-code", inits: two, status: pending(ended("first", 1, 0, "", forgotten(2)), waiting("second", "PodInitializing")), want: [3]string{"Init:ExitCode:1", "0/1", "2"}},
+		{name: "init-exit-code", inits: two, status: pending(ended("first", 1, 0, "", restartedWithoutRecord(2)), waiting("second", "PodInitializing")), want: [3]string{"Init:ExitCode:1", "0/1", "2"}},
 		{name: "init-error", inits: two, status: pending(ended("first", 1, 0, "Error"), waiting("second", "PodInitializing")), want: [3]string{"Init:Error", "0/1", "0"}},
 		{name: "init-stateless", inits: two, status: pending(corev1.ContainerStatus{Name: "first"}, corev1.ContainerStatus{Name: "second"}), want: [3]string{"Init:0/2", "0/1", "0"}},
-		{name: "init-failed-though-initialized", inits: two, status: initialized(waiting("main", "PodInitializing"), ended("first", 1, 0, "Error", forgotten(3)), waiting("second", "PodInitializing")), want: [3]string{"PodInitializing", "0/1", "0"}},
+		{name: "init-failed-though-initialized", inits: two, status: initialized(waiting("main", "PodInitializing"), ended("first", 1, 0, "Error", restartedWithoutRecord(3)), waiting("second", "PodInitializing")), want: [3]string{"PodInitializing", "0/1", "0"}},
 		{name: "sidecar-starting", inits: []string{"sidecar", "second"}, status: pending(running("sidecar", starting), waiting("second", "PodInitializing")), want: [3]string{"Init:0/2", "0/2", "0"}},
 		{name: "sidecar-without-started", inits: []string{"sidecar"}, status: pending(running("sidecar", func(s *corev1.ContainerStatus) { s.Started = nil })), want: [3]string{"Init:0/1", "0/2", "0"}},
 		{name: "sidecar-started-then-init", inits: []string{"sidecar", "second"}, status: pending(running("sidecar"), running("second", unready)), want: [3]string{"Init:1/2", "1/2", "0"}},
@@ -61,7 +61,7 @@ func runningPods() []oddPod {
 	unreadySidecar := of(corev1.PodRunning, "!Ready", running("main"))
 	unreadySidecar.InitContainerStatuses = containers(running("sidecar", unready))
 	endedSidecar := of(corev1.PodRunning, "!Ready", running("main"))
-	endedSidecar.InitContainerStatuses = containers(ended("sidecar", 0, 0, "Completed", forgotten(1)))
+	endedSidecar.InitContainerStatuses = containers(ended("sidecar", 0, 0, "Completed", restartedWithoutRecord(1)))
 	return []oddPod{
 		{name: "running", mains: two, priority: "system-node-critical", status: of(corev1.PodRunning, "Ready", running("main"), running("other")), want: [3]string{"Running", "2/2", "0"}},
 		{name: "running-unready", mains: two, status: of(corev1.PodRunning, "!Ready", running("main"), running("other", unready)), want: [3]string{"Running", "1/2", "0"}},
@@ -72,7 +72,7 @@ func runningPods() []oddPod {
 		{name: "two-waiting", mains: two, status: of(corev1.PodPending, "!Ready", waiting("main", "ErrImagePull"), waiting("other", "ImagePullBackOff")), want: [3]string{"ErrImagePull", "0/2", "0"}},
 		{name: "crash-loop", status: of(corev1.PodRunning, "!Ready", waiting("main", "CrashLoopBackOff", restarted(5, 3*time.Minute))), want: [3]string{"CrashLoopBackOff", "0/1", ""}},
 		{name: "restarts-of-two", mains: two, status: of(corev1.PodRunning, "Ready", running("main", restarted(2, 40*time.Hour)), running("other", restarted(3, 30*time.Hour))), want: [3]string{"Running", "2/2", "5 (30h ago)"}},
-		{name: "restarts-forgotten", status: of(corev1.PodRunning, "Ready", running("main", forgotten(4))), want: [3]string{"Running", "1/1", "4"}},
+		{name: "restarts-forgotten", status: of(corev1.PodRunning, "Ready", running("main", restartedWithoutRecord(4))), want: [3]string{"Running", "1/1", "4"}},
 		{name: "ended-before-without-restart", status: of(corev1.PodRunning, "Ready", running("main", restarted(0, time.Hour))), want: [3]string{"Running", "1/1", "0"}},
 		{name: "restarts-of-days", status: of(corev1.PodRunning, "Ready", running("main", restarted(12, 30*24*time.Hour))), want: [3]string{"Running", "1/1", "12 (30d ago)"}},
 		{name: "sidecar-started", inits: []string{"first", "sidecar"}, status: withSidecar, want: [3]string{"Running", "2/2", "3 (3h ago)"}},
@@ -83,7 +83,7 @@ func runningPods() []oddPod {
 		{name: "one-completed-last", mains: two, status: of(corev1.PodRunning, "!Ready", running("main"), ended("other", 0, 0, "Completed")), want: [3]string{"NotReady", "1/2", "0"}},
 		{name: "one-completed-one-unready", mains: two, status: of(corev1.PodRunning, "!Ready", ended("main", 0, 0, "Completed"), running("other", unready)), want: [3]string{"Completed", "0/2", "0"}},
 		{name: "one-failed", mains: two, status: of(corev1.PodRunning, "!Ready", ended("main", 1, 0, "Error"), running("other")), want: [3]string{"Error", "1/2", "0"}},
-		{name: "unknown-container", mains: two, status: of(corev1.PodRunning, "Ready", running("main"), running("unlisted", forgotten(2))), want: [3]string{"Running", "2/2", "2"}},
+		{name: "unknown-container", mains: two, status: of(corev1.PodRunning, "Ready", running("main"), running("unlisted", restartedWithoutRecord(2))), want: [3]string{"Running", "2/2", "2"}},
 		{name: "phase-unknown", status: corev1.PodStatus{Phase: corev1.PodUnknown}, want: [3]string{"Unknown", "0/1", "0"}},
 		{name: "gated", gated: true, want: [3]string{"SchedulingGated", "0/1", "0"}},
 	}
@@ -107,13 +107,13 @@ func endedPods() []oddPod {
 		{name: "exit-code", restarts: never, status: of(corev1.PodFailed, "", ended("main", 3, 0, "")), want: [3]string{"ExitCode:3", "0/1", "0"}},
 		{name: "exit-code-0", restarts: never, status: of(corev1.PodSucceeded, "", ended("main", 0, 0, "")), want: [3]string{"ExitCode:0", "0/1", "0"}},
 		{name: "evicted", status: of(corev1.PodFailed, "Evicted"), want: [3]string{"Evicted", "0/1", "0"}},
-		{name: "evicted-with-containers", status: of(corev1.PodFailed, "Evicted", ended("main", 137, 0, "ContainerStatusUnknown", forgotten(1))), want: [3]string{"ContainerStatusUnknown", "0/1", "1"}},
+		{name: "evicted-with-containers", status: of(corev1.PodFailed, "Evicted", ended("main", 137, 0, "ContainerStatusUnknown", restartedWithoutRecord(1))), want: [3]string{"ContainerStatusUnknown", "0/1", "1"}},
 		{name: "preempted", status: of(corev1.PodFailed, "Preempting", waiting("main", "")), want: [3]string{"Preempting", "0/1", "0"}},
 	}
 }
 
-// goingPods returns pods that are being deleted, or whose node is lost.
-func goingPods() []oddPod {
+// deletedPods returns pods that are being deleted, or whose node is lost.
+func deletedPods() []oddPod {
 	of := func(phase corev1.PodPhase, reason string, mains ...corev1.ContainerStatus) corev1.PodStatus {
 		return corev1.PodStatus{Phase: phase, Reason: reason, ContainerStatuses: mains, Conditions: conditions("PodScheduled", "Initialized", "Ready")}
 	}

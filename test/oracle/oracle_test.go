@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// patience is the time in which the differences must disappear: controllers are working,
+	// timeout is the time in which the differences must disappear: controllers are working,
 	// kwok's kubelets respond late, and usage is read every 15 s.
-	patience = 2 * time.Minute
+	timeout  = 2 * time.Minute
 	interval = time.Second
-	// shown is the approximate maximum number of differences in a failure message.
-	shown = 40
+	// maxShown is the approximate maximum number of differences in a failure message.
+	maxShown = 40
 )
 
 // document has the fields of Rollcall's response for the cluster.
@@ -36,7 +36,7 @@ type document struct {
 }
 
 func TestRollcallAgreesWithKubernetes(t *testing.T) {
-	differences := newMeantDifferences()
+	differences := newIntendedDifferences()
 	agree := func(t *testing.T) {
 		for name, compare := range map[string]func(context.Context) ([]string, error){
 			"kubectl get pods":               comparePods,
@@ -52,7 +52,7 @@ func TestRollcallAgreesWithKubernetes(t *testing.T) {
 		}
 	}
 	t.Run("populated", agree)
-	if err := kube.Mutate(t.Context(), world.cluster, 200, 1); err != nil {
+	if err := kube.Mutate(t.Context(), env.cluster, 200, 1); err != nil {
 		t.Fatal(err)
 	}
 	t.Run("after 200 changes", agree)
@@ -65,7 +65,7 @@ func TestRollcallAgreesWithKubernetes(t *testing.T) {
 // little.
 func eventuallyEqual(t *testing.T, compare func(context.Context) ([]string, error)) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(timeout)
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -77,7 +77,7 @@ func eventuallyEqual(t *testing.T, compare func(context.Context) ([]string, erro
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Fatalf("got %d differences after %s, for example:\n%s", len(differences), patience, strings.Join(sample(differences), "\n"))
+			t.Fatalf("got %d differences after %s, for example:\n%s", len(differences), timeout, strings.Join(sample(differences), "\n"))
 		}
 		<-ticker.C
 	}
@@ -86,24 +86,24 @@ func eventuallyEqual(t *testing.T, compare func(context.Context) ([]string, erro
 // sample returns some of the lines, from all parts of the list.
 func sample(lines []string) []string {
 	var some []string
-	for i := 0; i < len(lines); i += 1 + len(lines)/shown {
+	for i := 0; i < len(lines); i += 1 + len(lines)/maxShown {
 		some = append(some, lines[i])
 	}
 	return some
 }
 
-// ask returns the whole document of the cluster.
-func ask(ctx context.Context) (d document, err error) {
-	body, err := get(ctx, "/api/v1/clusters/"+clusterName)
+// getDocument returns the whole document of the cluster.
+func getDocument(ctx context.Context) (d document, err error) {
+	body, err := getBody(ctx, "/api/v1/clusters/"+clusterName)
 	if err != nil {
 		return d, err
 	}
 	return d, decode(body, &d)
 }
 
-// get returns the body of a response of the master with status 200.
-func get(ctx context.Context, path string) ([]byte, error) {
-	response, err := world.master.Get(ctx, path)
+// getBody returns the body of a response of the master with status 200.
+func getBody(ctx context.Context, path string) ([]byte, error) {
+	response, err := env.master.Get(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -123,15 +123,15 @@ func differencesOf(what, oracle string, got, want map[string]string) []string {
 	}
 	var found []string
 	for _, key := range slices.Sorted(slices.Values(keys)) {
-		is, known := got[key]
-		should, wanted := want[key]
+		actual, known := got[key]
+		expected, wanted := want[key]
 		switch {
 		case !known:
-			found = append(found, fmt.Sprintf("%s %s: Rollcall has none, %s has %q", what, key, oracle, should))
+			found = append(found, fmt.Sprintf("%s %s: Rollcall has none, %s has %q", what, key, oracle, expected))
 		case !wanted:
-			found = append(found, fmt.Sprintf("%s %s: Rollcall has %q, %s has none", what, key, is, oracle))
-		case is != should:
-			found = append(found, fmt.Sprintf("%s %s: Rollcall has %q, %s has %q", what, key, is, oracle, should))
+			found = append(found, fmt.Sprintf("%s %s: Rollcall has %q, %s has none", what, key, actual, oracle))
+		case actual != expected:
+			found = append(found, fmt.Sprintf("%s %s: Rollcall has %q, %s has %q", what, key, actual, oracle, expected))
 		}
 	}
 	return found

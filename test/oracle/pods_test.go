@@ -18,7 +18,7 @@ const asTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
 // podColumns returns READY, STATUS and RESTARTS of `kubectl get pods`, computed by the API
 // server, by namespace/name.
 func podColumns(ctx context.Context) (map[string][3]string, error) {
-	body, err := world.cluster.Client().Discovery().RESTClient().Get().AbsPath("/api/v1/pods").SetHeader("Accept", asTable).DoRaw(ctx)
+	body, err := env.cluster.Client().Discovery().RESTClient().Get().AbsPath("/api/v1/pods").SetHeader("Accept", asTable).DoRaw(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("get the table of pods: %w", err)
 	}
@@ -57,7 +57,7 @@ func comparePods(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	ended := time.Now()
-	d, err := ask(ctx)
+	d, err := getDocument(ctx)
 	if err != nil {
 		return nil, err
 	}

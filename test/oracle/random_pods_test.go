@@ -79,7 +79,7 @@ func (r random) status(name string) corev1.ContainerStatus {
 	case 0:
 		restarted(r.Int32N(5), time.Duration(3+r.IntN(100))*time.Hour)(&s)
 	case 1:
-		forgotten(r.Int32N(3))(&s)
+		restartedWithoutRecord(r.Int32N(3))(&s)
 	}
 	return s
 }

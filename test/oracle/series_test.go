@@ -29,8 +29,8 @@ type family []series
 
 // compareSeries compares the labels and values of kube-state-metrics' series with those of Rollcall, which read
 // returns.
-func compareSeries(ctx context.Context, read func(context.Context) (map[string]family, error), meant *meantDifferences) ([]string, error) {
-	text, err := world.ksm.get(ctx, "/metrics")
+func compareSeries(ctx context.Context, read func(context.Context) (map[string]family, error), intended *intendedDifferences) ([]string, error) {
+	text, err := env.ksm.get(ctx, "/metrics")
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +54,13 @@ func compareSeries(ctx context.Context, read func(context.Context) (map[string]f
 		}
 	}
 	var found []string
-	tried := meant.begin()
+	comparison := intended.begin()
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		dropped := tried.labels(name, got[name], want[name])
-		found = append(found, tried.unmeant(name, familyDifferences(name, got[name], want[name], dropped))...)
+		dropped := comparison.labels(name, got[name], want[name])
+		found = append(found, comparison.unintended(name, familyDifferences(name, got[name], want[name], dropped))...)
 	}
 	if len(found) == 0 {
-		tried.commit()
+		comparison.commit()
 	}
 	return found, nil
 }
@@ -68,19 +68,19 @@ func compareSeries(ctx context.Context, read func(context.Context) (map[string]f
 // familyDifferences returns a line for each series that is on one side only or whose values
 // differ. It ignores the dropped labels.
 func familyDifferences(name string, got, want family, dropped []string) []string {
-	is, should := got.byLabels(dropped), want.byLabels(dropped)
+	actual, expected := got.byLabels(dropped), want.byLabels(dropped)
 	var found []string
-	for _, key := range slices.Sorted(maps.Keys(should)) {
-		switch values, ok := is[key]; {
+	for _, key := range slices.Sorted(maps.Keys(expected)) {
+		switch values, ok := actual[key]; {
 		case !ok:
-			found = append(found, fmt.Sprintf("only kube-state-metrics: %s{%s} %s", name, key, should[key]))
-		case values != should[key]:
-			found = append(found, fmt.Sprintf("value differs: %s{%s} %s, kube-state-metrics has %s", name, key, values, should[key]))
+			found = append(found, fmt.Sprintf("only kube-state-metrics: %s{%s} %s", name, key, expected[key]))
+		case values != expected[key]:
+			found = append(found, fmt.Sprintf("value differs: %s{%s} %s, kube-state-metrics has %s", name, key, values, expected[key]))
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(is)) {
-		if _, ok := should[key]; !ok {
-			found = append(found, fmt.Sprintf("only Rollcall: %s{%s} %s", name, key, is[key]))
+	for _, key := range slices.Sorted(maps.Keys(actual)) {
+		if _, ok := expected[key]; !ok {
+			found = append(found, fmt.Sprintf("only Rollcall: %s{%s} %s", name, key, actual[key]))
 		}
 	}
 	return found
@@ -145,7 +145,7 @@ func labelsOf(m *dto.Metric) map[string]string {
 
 // federated returns Rollcall's series from /federate.
 func federated(ctx context.Context) (map[string]family, error) {
-	body, err := get(ctx, "/federate?cluster="+clusterName)
+	body, err := getBody(ctx, "/federate?cluster="+clusterName)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func federated(ctx context.Context) (map[string]family, error) {
 // queried returns Rollcall's series from a PromQL query.
 func queried(ctx context.Context) (map[string]family, error) {
 	form := url.Values{"query": {fmt.Sprintf(`{job=%q,cluster=%q}`, ksmJob, clusterName)}}
-	body, err := get(ctx, "/prometheus/api/v1/query?"+form.Encode())
+	body, err := getBody(ctx, "/prometheus/api/v1/query?"+form.Encode())
 	if err != nil {
 		return nil, err
 	}

@@ -8,22 +8,22 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// maxTops is the number of recent outputs of kubectl top that are kept.
-const maxTops = 60
+// maxOutputs is the number of recent outputs of kubectl top that are kept.
+const maxOutputs = 60
 
 // usageComparison compares usage with recent outputs of kubectl top: Rollcall
 // reads the metrics API every 15 s, and metrics-server takes samples at other times.
-type usageComparison struct{ tops []map[string]string }
+type usageComparison struct{ outputs []map[string]string }
 
 // compare returns the differences from the most similar output.
 func (u *usageComparison) compare(ctx context.Context) ([]string, error) {
-	top, err := topOf()
+	top, err := kubectlTop()
 	if err != nil {
 		return nil, err
 	}
-	u.tops = append(u.tops, top)
-	u.tops = u.tops[max(0, len(u.tops)-maxTops):]
-	d, err := ask(ctx)
+	u.outputs = append(u.outputs, top)
+	u.outputs = u.outputs[max(0, len(u.outputs)-maxOutputs):]
+	d, err := getDocument(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (u *usageComparison) compare(ctx context.Context) ([]string, error) {
 		}
 	}
 	var fewest []string
-	for i, top := range u.tops {
+	for i, top := range u.outputs {
 		differences := differencesOf("usage of", "kubectl top", got, top)
 		if i == 0 || len(differences) < len(fewest) {
 			fewest = differences
@@ -61,10 +61,10 @@ func usageText(cpuMillis, memoryBytes int64) string {
 	return fmt.Sprintf("%dm %dMi", cpuMillis, memoryBytes>>20)
 }
 
-// topOf returns the output of `kubectl top nodes` and `kubectl top pods`, by object.
-func topOf() (map[string]string, error) {
+// kubectlTop returns the output of `kubectl top nodes` and `kubectl top pods`, by object.
+func kubectlTop() (map[string]string, error) {
 	top := map[string]string{}
-	nodes, err := world.cluster.Kubectl("top", "nodes", "--no-headers")
+	nodes, err := env.cluster.Kubectl("top", "nodes", "--no-headers")
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func topOf() (map[string]string, error) {
 			top["node "+f[0]] = f[1] + " " + f[3]
 		}
 	}
-	containers, err := world.cluster.Kubectl("top", "pods", "-A", "--containers", "--no-headers")
+	containers, err := env.cluster.Kubectl("top", "pods", "-A", "--containers", "--no-headers")
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ type agent struct {
 	mu      sync.Mutex
 	tracker *facts.Tracker
 	state   *state.State
-	failed  error
+	err     error
 }
 
 // newAgent returns an agent without objects.
@@ -45,8 +45,8 @@ func runAgent(t *testing.T, config *rest.Config) *agent {
 		if err := <-ended; err != nil {
 			t.Errorf("informer.Run: %v", err)
 		}
-		if a.failed != nil {
-			t.Error(a.failed)
+		if a.err != nil {
+			t.Error(a.err)
 		}
 	})
 	return a
@@ -64,7 +64,7 @@ func (a *agent) apply(change func(*facts.Tracker) state.Changes) {
 	}
 	next, err := state.Apply(a.state, delta)
 	if err != nil {
-		a.failed = err
+		a.err = err
 		return
 	}
 	a.state = next
@@ -77,10 +77,10 @@ func (a *agent) current() *state.State {
 	return a.state
 }
 
-// sameAs returns an error unless the agent's facts about a pod match the status from the kubelet.
-func (a *agent) sameAs(pod *corev1.Pod) error {
+// compareWith returns an error unless the agent's facts about a pod match the status from the kubelet.
+func (a *agent) compareWith(pod *corev1.Pod) error {
 	now := a.current()
-	known := find(now.Pods(), func(p *state.Pod) bool { return p.Namespace == pod.Namespace && p.Name == pod.Name })
+	known := first(now.Pods(), func(p *state.Pod) bool { return p.Namespace == pod.Namespace && p.Name == pod.Name })
 	if known == nil {
 		return fmt.Errorf("the agent has no pod %s", pod.Name)
 	}
@@ -88,7 +88,7 @@ func (a *agent) sameAs(pod *corev1.Pod) error {
 		return fmt.Errorf("phase of pod %s: got %s, want %s", pod.Name, got, want)
 	}
 	for _, status := range allContainers(pod) {
-		c := find(now.Containers(), func(c *state.Container) bool {
+		c := first(now.Containers(), func(c *state.Container) bool {
 			return c.Namespace == pod.Namespace && c.Pod == pod.Name && c.Name == status.Name
 		})
 		if c == nil {
@@ -102,10 +102,10 @@ func (a *agent) sameAs(pod *corev1.Pod) error {
 	return nil
 }
 
-// find returns the first element for which is returns true, or nil.
-func find[T any](all iter.Seq[*T], is func(*T) bool) *T {
+// first returns the first element for which is returns true, or nil.
+func first[T any](all iter.Seq[*T], matches func(*T) bool) *T {
 	for one := range all {
-		if is(one) {
+		if matches(one) {
 			return one
 		}
 	}

@@ -89,8 +89,8 @@ func getPod(t *testing.T, node *kube.Node, namespace, name string) *corev1.Pod {
 	return pod
 }
 
-// awaitPod waits until check returns true for a pod, and returns the pod.
-func awaitPod(t *testing.T, node *kube.Node, namespace, name string, check func(*corev1.Pod) bool) *corev1.Pod {
+// waitPod waits until check returns true for a pod, and returns the pod.
+func waitPod(t *testing.T, node *kube.Node, namespace, name string, check func(*corev1.Pod) bool) *corev1.Pod {
 	t.Helper()
 	var pod *corev1.Pod
 	kube.Eventually(t, timeout, func() (err error) {

@@ -45,7 +45,7 @@ func TestPodRunsAndItsLogIsRead(t *testing.T) {
 	pod := newPod(namespace, "talks", "exit", "0", "0s")
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
 	createPod(t, node, pod)
-	awaitPod(t, node, namespace, pod.Name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
+	waitPod(t, node, namespace, pod.Name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
 	log, err := node.Cluster.Client().CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
 	if err != nil || !strings.Contains(string(log), "exits with code 0") {
 		t.Errorf("got log %q, %v; want the program's output", log, err)
@@ -65,7 +65,7 @@ func TestImportedImageRuns(t *testing.T) {
 	pod.Spec.Containers[0].Image = image.Name
 	pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: new(true)}
 	createPod(t, node, pod)
-	ended := awaitPod(t, node, namespace, pod.Name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
+	ended := waitPod(t, node, namespace, pod.Name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
 	if got := ended.Status.ContainerStatuses[0]; got.Image != image.Name || got.State.Terminated.ExitCode != 7 {
 		t.Errorf("got container %+v, want image %s with exit code 7 from its default arguments", got, image.Name)
 	}
@@ -79,7 +79,7 @@ func TestStaticPodRunsWhileItsFileExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	mirror := "put-" + node.Name
-	awaitPod(t, node, metav1.NamespaceDefault, mirror, podReady)
+	waitPod(t, node, metav1.NamespaceDefault, mirror, podReady)
 	if err := node.RemoveStaticPod(pod.Name); err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +101,11 @@ func TestContainersRunWithoutTheirKubelet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			namespace := newNamespace(t, node, name)
 			createPod(t, node, newPod(namespace, "stays", "serve", "8080/tcp"))
-			before := awaitPod(t, node, namespace, "stays", podReady)
+			before := waitPod(t, node, namespace, "stays", podReady)
 			if err := end(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if got, err := ask(t.Context(), node, before.Status.PodIP+":8080"); got != "stays" {
+			if got, err := getFrom(t.Context(), node, before.Status.PodIP+":8080"); got != "stays" {
 				t.Errorf("pod while the kubelet is down: got %q, %v; want stays", got, err)
 			}
 			if err := node.StartKubelet(t.Context()); err != nil {
@@ -115,7 +115,7 @@ func TestContainersRunWithoutTheirKubelet(t *testing.T) {
 				t.Fatal(err)
 			}
 			createPod(t, node, newPod(namespace, "next", "pause"))
-			awaitPod(t, node, namespace, "next", podReady)
+			waitPod(t, node, namespace, "next", podReady)
 			after := getPod(t, node, namespace, "stays").Status.ContainerStatuses[0]
 			if was := before.Status.ContainerStatuses[0]; after.ContainerID != was.ContainerID || after.RestartCount != 0 {
 				t.Errorf("got container %s with %d restarts, want %s with none", after.ContainerID, after.RestartCount, was.ContainerID)
@@ -124,8 +124,8 @@ func TestContainersRunWithoutTheirKubelet(t *testing.T) {
 	}
 }
 
-// ask sends a GET to the program "serve" from inside the node, and returns the name of the pod that responds.
-func ask(ctx context.Context, node *kube.Node, address string) (string, error) {
+// getFrom sends a GET to the program "serve" from inside the node, and returns the name of the pod that responds.
+func getFrom(ctx context.Context, node *kube.Node, address string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)

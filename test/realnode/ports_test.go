@@ -17,8 +17,8 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// TestPortMapNamesTheRespondingPods dials every row of the port map of a namespace and compares the pods that respond with
-// the row's targets: NodePorts by kube-proxy, hostPorts by the CNI plugin, and pods in the node's network.
+// TestPortMapNamesTheRespondingPods dials every row of the port map of a namespace and compares the pods that respond
+// with the row's targets: NodePorts by kube-proxy, hostPorts by the CNI plugin, and pods in the node's network.
 func TestPortMapNamesTheRespondingPods(t *testing.T) {
 	t.Parallel()
 	node := sharedNode(t)
@@ -52,24 +52,24 @@ func TestPortMapNamesTheRespondingPods(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"web-1", "web-2", "host-port", "host-network"} {
-		awaitPod(t, node, namespace, name, podReady)
+		waitPod(t, node, namespace, name, podReady)
 	}
 
 	const rows = 2 + 1 + 3*2 // hostPorts, a port in the node's network, and two ports of each Service
 	kube.Eventually(t, timeout, func() error {
 		now := agent.current()
-		seen := 0
+		found := 0
 		for row := range now.Ports() {
 			if row.Namespace != namespace {
 				continue
 			}
-			seen++
-			if err := answersAsMapped(t.Context(), node, now, row); err != nil {
+			found++
+			if err := checkTargets(t.Context(), node, now, row); err != nil {
 				return err
 			}
 		}
-		if seen != rows {
-			return fmt.Errorf("port map: got %d rows of namespace %s, want %d", seen, namespace, rows)
+		if found != rows {
+			return fmt.Errorf("port map: got %d rows of namespace %s, want %d", found, namespace, rows)
 		}
 		return nil
 	})
@@ -89,8 +89,8 @@ func nodePortService(namespace, name string, selector map[string]string, policy 
 	}
 }
 
-// answersAsMapped dials a row of the port map repeatedly. It returns an error unless exactly the row's targets respond.
-func answersAsMapped(ctx context.Context, node *kube.Node, now *state.State, row *state.Port) error {
+// checkTargets dials a row of the port map repeatedly. It returns an error unless exactly the row's targets respond.
+func checkTargets(ctx context.Context, node *kube.Node, now *state.State, row *state.Port) error {
 	var want []string
 	for target := range now.TargetsOf(row) {
 		want = append(want, target.Pod)
@@ -101,7 +101,7 @@ func answersAsMapped(ctx context.Context, node *kube.Node, now *state.State, row
 	var last error
 	for range attempts {
 		address := fmt.Sprintf("%s:%d", node.Address, row.Port)
-		pod, err := answer(ctx, node, row.Protocol, address)
+		pod, err := respondent(ctx, node, row.Protocol, address)
 		if last = err; err == nil && !slices.Contains(got, pod) {
 			got = append(got, pod)
 		}
@@ -116,10 +116,10 @@ func answersAsMapped(ctx context.Context, node *kube.Node, now *state.State, row
 	return nil
 }
 
-// answer returns the name that the server at an address responds with.
-func answer(ctx context.Context, node *kube.Node, protocol state.Protocol, address string) (string, error) {
+// respondent returns the name that the server at an address responds with.
+func respondent(ctx context.Context, node *kube.Node, protocol state.Protocol, address string) (string, error) {
 	if protocol.String() != string(corev1.ProtocolUDP) {
-		return ask(ctx, node, address)
+		return getFrom(ctx, node, address)
 	}
 	conn, err := node.Dial(ctx, "udp", address)
 	if err != nil {

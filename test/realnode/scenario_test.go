@@ -13,23 +13,23 @@ import (
 // scenario is a pod whose containers bring it into a state.
 type scenario struct {
 	what string
-	// pod is the pod to create. With static it is created as a static pod, with job as the pod of a Job; then its name in the
-	// API differs.
+	// pod is the pod to create. With static it is created as a static pod, with job as the pod of a Job; then its name in
+	// the API differs.
 	pod         *corev1.Pod
 	static, job bool
 	// reached reports whether the pod is in the state. Pods in a crash loop leave the state and return to it.
 	reached func(*corev1.Pod) bool
 }
 
-// scenarios returns every scenario, with its pods in a namespace.
-func scenarios(namespace string) []scenario {
+// allScenarios returns every scenario, with its pods in a namespace.
+func allScenarios(namespace string) []scenario {
 	pod := func(name string, args ...string) *corev1.Pod { return newPod(namespace, name, args...) }
-	list := append(crashes(pod), waits(pod)...)
+	list := append(crashScenarios(pod), waitingScenarios(pod)...)
 	return append(list,
 		scenario{what: "A healthy pod.", pod: pod("running", "serve", "8080/tcp"), reached: podReady},
 		scenario{what: "A pod whose readiness probe fails.", pod: unready(pod("not-ready", "serve", "8080/tcp")), reached: runsUnready},
-		scenario{what: "The pod of a Job that completes.", pod: never(pod("job", "exit", "0", "1s")), job: true, reached: phase(corev1.PodSucceeded)},
-		scenario{what: "A pod that fails and is not restarted.", pod: never(pod("failed", "exit", "4", "1s")), reached: phase(corev1.PodFailed)},
+		scenario{what: "The pod of a Job that completes.", pod: withoutRestart(pod("job", "exit", "0", "1s")), job: true, reached: phase(corev1.PodSucceeded)},
+		scenario{what: "A pod that fails and is not restarted.", pod: withoutRestart(pod("failed", "exit", "4", "1s")), reached: phase(corev1.PodFailed)},
 		scenario{what: "A static pod.", pod: pod("static", "pause"), static: true, reached: podReady},
 	)
 }
@@ -50,8 +50,8 @@ func killedScenarios(namespace string) []scenario {
 	}
 }
 
-// crashes returns the scenarios in which a container restarts again and again.
-func crashes(pod func(string, ...string) *corev1.Pod) []scenario {
+// crashScenarios returns the scenarios in which a container restarts again and again.
+func crashScenarios(pod func(string, ...string) *corev1.Pod) []scenario {
 	crashesAtInit := pod("init-crash-loop", "pause")
 	crashesAtInit.Spec.InitContainers = []corev1.Container{{Name: "init", Image: kube.ProgramImage, Args: []string{"exit", "5", "0s"}}}
 	outOfMemory := pod("oom-killed", "allocate", "64")
@@ -68,8 +68,8 @@ func crashes(pod func(string, ...string) *corev1.Pod) []scenario {
 	}
 }
 
-// waits returns the scenarios in which a container never starts.
-func waits(pod func(string, ...string) *corev1.Pod) []scenario {
+// waitingScenarios returns the scenarios in which a container never starts.
+func waitingScenarios(pod func(string, ...string) *corev1.Pod) []scenario {
 	never := pod("image-never")
 	never.Spec.Containers[0].Image = "rollcall.test/missing:1"
 	never.Spec.Containers[0].ImagePullPolicy = corev1.PullNever
@@ -93,8 +93,8 @@ func waits(pod func(string, ...string) *corev1.Pod) []scenario {
 	}
 }
 
-// never sets the restart policy Never.
-func never(pod *corev1.Pod) *corev1.Pod {
+// withoutRestart sets the restart policy Never.
+func withoutRestart(pod *corev1.Pod) *corev1.Pod {
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
 	return pod
 }

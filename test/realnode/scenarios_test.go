@@ -27,9 +27,9 @@ func TestScenarios(t *testing.T) {
 	t.Parallel()
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "scenarios")
-	pods := observe(t, node, namespace, "pods.jsonl")
+	pods := startObserver(t, node, namespace, "pods.jsonl")
 	agent := runAgent(t, node.Cluster.Config())
-	list := scenarios(namespace)
+	list := allScenarios(namespace)
 	for _, s := range list {
 		s.create(t, node)
 	}
@@ -39,7 +39,7 @@ func TestScenarios(t *testing.T) {
 				if !pods.reached(s) {
 					return fmt.Errorf("state not reached: %s %+v", s.what, pods.podOf(s))
 				}
-				return agent.sameAs(pods.podOf(s))
+				return agent.compareWith(pods.podOf(s))
 			})
 		})
 	}
@@ -80,28 +80,28 @@ func (s scenario) create(t *testing.T, node *kube.Node) {
 func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "kubelet-killed")
-	pods := observe(t, node, namespace, "pods.jsonl")
+	pods := startObserver(t, node, namespace, "pods.jsonl")
 	agent := runAgent(t, node.Cluster.Config())
 	list := killedScenarios(namespace)
 	for _, s := range list {
 		s.create(t, node)
-		awaitPod(t, node, namespace, s.pod.Name, podReady)
+		waitPod(t, node, namespace, s.pod.Name, podReady)
 	}
 	node.KillKubelet()
 	if *watchFor > 0 {
-		awaitNode(t, node, corev1.ConditionUnknown)
+		waitNode(t, node, corev1.ConditionUnknown)
 	}
 	if err := node.StartKubelet(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	awaitNode(t, node, corev1.ConditionTrue)
+	waitNode(t, node, corev1.ConditionTrue)
 	for _, s := range list {
 		kube.Eventually(t, timeout, func() error {
 			pod := pods.podOf(s)
 			if !s.reached(pod) {
 				return fmt.Errorf("state not reached: %s %+v", s.what, pod.Status)
 			}
-			return agent.sameAs(pod)
+			return agent.compareWith(pod)
 		})
 		if *update && *watchFor > 0 {
 			pods.write(t, s)
@@ -109,8 +109,8 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	}
 }
 
-// awaitNode waits until the node's Ready condition has the wanted status.
-func awaitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
+// waitNode waits until the node's Ready condition has the wanted status.
+func waitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
 	t.Helper()
 	kube.Eventually(t, timeout, func() error {
 		object, err := node.Cluster.Client().CoreV1().Nodes().Get(context.WithoutCancel(t.Context()), node.Name, metav1.GetOptions{})
@@ -126,10 +126,11 @@ func awaitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
 	})
 }
 
-// TestRecordingsReplay replays recordings of a kubelet, and compares the facts of the agent's pipeline after each change.
+// TestRecordingsReplay replays recordings of a kubelet, and compares the facts of the agent's pipeline after each
+// change.
 func TestRecordingsReplay(t *testing.T) {
 	want := map[string]bool{}
-	for _, s := range append(scenarios("any"), killedScenarios("any")...) {
+	for _, s := range append(allScenarios("any"), killedScenarios("any")...) {
 		want[s.pod.Name] = true
 	}
 	files, err := filepath.Glob(filepath.Join(recordings, "*.yaml"))
@@ -150,7 +151,7 @@ func TestRecordingsReplay(t *testing.T) {
 			a := newAgent()
 			for after, pod := range r.Pods() {
 				a.apply(func(tracker *facts.Tracker) state.Changes { return tracker.SetPod(informer.PodInput(pod)) })
-				if err := errors.Join(a.failed, a.sameAs(pod)); err != nil {
+				if err := errors.Join(a.err, a.compareWith(pod)); err != nil {
 					t.Errorf("after %v: %v", after, err)
 				}
 			}

@@ -22,8 +22,8 @@ import (
 // recordings is the folder of recordings, which unit tests replay.
 const recordings = "../../agent/facts/testdata/kubelet"
 
-// observed is an event of a pod, written as a line of JSON.
-type observed struct {
+// podEvent is an event of a pod, written as a line of JSON.
+type podEvent struct {
 	// After is the time since the pod was created, in seconds.
 	After  float64          `json:"after"`
 	Event  watch.EventType  `json:"event"`
@@ -38,14 +38,14 @@ type observer struct {
 
 	mu        sync.Mutex
 	pods      map[string]*corev1.Pod
-	were      map[string][]*corev1.Pod // all states of each pod, in order
+	history   map[string][]*corev1.Pod // all states of each pod, in order
 	recorders map[string]*recording.Recorder
-	failed    error
+	err       error
 }
 
-// observe watches the pods of a namespace until the test ends. It writes all events to a file in the test's artifact
-// folder, which go test -artifacts keeps.
-func observe(t *testing.T, node *kube.Node, namespace, file string) *observer {
+// startObserver watches the pods of a namespace until the test ends. It writes all events to a file in the test's
+// artifact folder, which go test -artifacts keeps.
+func startObserver(t *testing.T, node *kube.Node, namespace, file string) *observer {
 	t.Helper()
 	client := node.Cluster.Client().CoreV1()
 	object, err := client.Nodes().Get(t.Context(), node.Name, metav1.GetOptions{})
@@ -62,20 +62,20 @@ func observe(t *testing.T, node *kube.Node, namespace, file string) *observer {
 		cancel()
 		t.Fatal(err)
 	}
-	o := &observer{node: object, lines: json.NewEncoder(lines), pods: map[string]*corev1.Pod{}, were: map[string][]*corev1.Pod{}, recorders: map[string]*recording.Recorder{}}
+	o := &observer{node: object, lines: json.NewEncoder(lines), pods: map[string]*corev1.Pod{}, history: map[string][]*corev1.Pod{}, recorders: map[string]*recording.Recorder{}}
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		for event := range events.ResultChan() {
 			if pod, ok := event.Object.(*corev1.Pod); ok {
-				o.take(event.Type, pod, time.Now())
+				o.record(event.Type, pod, time.Now())
 			}
 		}
 	})
 	t.Cleanup(func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		if o.failed != nil {
-			t.Error(o.failed)
+		if o.err != nil {
+			t.Error(o.err)
 		}
 	})
 	t.Cleanup(func() {
@@ -87,21 +87,21 @@ func observe(t *testing.T, node *kube.Node, namespace, file string) *observer {
 	return o
 }
 
-// take records an event.
-func (o *observer) take(event watch.EventType, pod *corev1.Pod, now time.Time) {
+// record records an event.
+func (o *observer) record(event watch.EventType, pod *corev1.Pod, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.pods[pod.Name] = pod
-	o.were[pod.Name] = append(o.were[pod.Name], pod)
+	o.history[pod.Name] = append(o.history[pod.Name], pod)
 	if o.recorders[pod.Name] == nil {
 		o.recorders[pod.Name] = recording.NewRecorder(o.node)
 	}
 	err := o.recorders[pod.Name].Observe(now, pod)
 	if err == nil {
-		err = o.lines.Encode(observed{now.Sub(pod.CreationTimestamp.Time).Seconds(), event, pod.Name, pod.Status})
+		err = o.lines.Encode(podEvent{now.Sub(pod.CreationTimestamp.Time).Seconds(), event, pod.Name, pod.Status})
 	}
-	if o.failed == nil {
-		o.failed = err
+	if o.err == nil {
+		o.err = err
 	}
 }
 
@@ -125,7 +125,7 @@ func (o *observer) reached(s scenario) bool {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return slices.ContainsFunc(o.were[pod.Name], s.reached)
+	return slices.ContainsFunc(o.history[pod.Name], s.reached)
 }
 
 // write writes the recording of a scenario's pod to the folder of recordings.

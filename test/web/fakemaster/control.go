@@ -12,12 +12,12 @@ import (
 
 // actions has the changes of a cluster that tests can make, by name. Some use the number n.
 var actions = map[string]func(c *cluster, n int){
-	"crash":           func(c *cluster, _ int) { c.world.crash("web", 10*time.Minute); c.reported = time.Time{} },
-	"heal":            func(c *cluster, _ int) { c.world.heal("web"); c.reported = time.Time{} },
-	"add-pods":        func(c *cluster, n int) { c.world.addFirstPods(n); c.reported = time.Time{} },
-	"add-node-port":   func(c *cluster, n int) { c.world.addNodePort(uint16(n)); c.reported = time.Time{} },
-	"lose-node":       func(c *cluster, n int) { c.world.loseNode(n); c.reported = time.Time{} },
-	"hostile-changes": func(c *cluster, _ int) { c.world.changeToHostile(); c.reported = time.Time{} },
+	"crash":           func(c *cluster, _ int) { c.state.crash("web", 10*time.Minute); c.reported = time.Time{} },
+	"heal":            func(c *cluster, _ int) { c.state.endCrash("web"); c.reported = time.Time{} },
+	"add-pods":        func(c *cluster, n int) { c.state.addFirstPods(n); c.reported = time.Time{} },
+	"add-node-port":   func(c *cluster, n int) { c.state.addNodePort(uint16(n)); c.reported = time.Time{} },
+	"lose-node":       func(c *cluster, n int) { c.state.loseNode(n); c.reported = time.Time{} },
+	"hostile-changes": func(c *cluster, _ int) { c.state.changeToHostile(); c.reported = time.Time{} },
 	"stop-reports":    func(c *cluster, _ int) { c.silent = true },
 	"start-reports":   func(c *cluster, _ int) { c.silent = false },
 	"fail": func(c *cluster, _ int) {
@@ -29,14 +29,14 @@ var actions = map[string]func(c *cluster, n int){
 	"answer":  func(c *cluster, _ int) { c.neverReports = false },
 	"usage": func(c *cluster, _ int) {
 		c.usage, c.reports = true, 0
-		c.world.sections[state.SectionUsage] = state.SectionStatus{Live: true}
+		c.state.sections[state.SectionUsage] = state.SectionStatus{Live: true}
 		c.reported = time.Time{}
 	},
 	// A restarted agent has a new epoch. Here it also finds one more node.
 	"restart-agent": func(c *cluster, _ int) {
 		usage := c.usage
-		c.world = newWorld(c.Name, c.world.nodes+1, 1)
-		c.world.State.Epoch++
+		c.state = newClusterState(c.Name, c.state.nodes+1, 1)
+		c.state.State.Epoch++
 		c.usage, c.reported = usage, time.Time{}
 	},
 }

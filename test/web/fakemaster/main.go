@@ -74,12 +74,12 @@ func run(ctx context.Context, listen, scenario string, auth, nosockets bool) err
 func newAPI(s *sessions, auth bool) *httpapi.API {
 	registry := prometheus.NewRegistry()
 	c := httpapi.Config{
-		Sessions:  httpapi.Sessions{Await: s.await, LastReport: s.peek, Status: s.observe, Watch: s.watch, Current: s.look},
+		Sessions:  httpapi.Sessions{Await: s.await, LastReport: s.lastReport, Status: s.status, Watch: s.watch, Current: s.current},
 		Registry:  httpapi.Registry{Resolve: s.resolve, List: s.list, LastKnown: s.lastKnown},
 		Documents: view.NewDocumentCache(64 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if auth {
-		c.Authenticate = identify
+		c.Authenticate = authenticate
 	}
 	return httpapi.New(c)
 }

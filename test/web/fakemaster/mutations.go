@@ -9,38 +9,38 @@ import (
 )
 
 // updateContainers changes at most n containers of pods with a name prefix.
-func (w *world) updateContainers(prefix string, n int, change func(c *state.Container)) {
+func (cs *clusterState) updateContainers(prefix string, n int, change func(c *state.Container)) {
 	var c state.Changes
-	for o := range w.State.Containers() {
+	for o := range cs.State.Containers() {
 		if len(c.Upserts) < n && strings.HasPrefix(o.Pod, prefix) {
 			updated := *o
 			change(&updated)
 			c.Upserts = append(c.Upserts, &updated)
 		}
 	}
-	w.Apply(c)
+	cs.Apply(c)
 }
 
 // updatePods changes the first container of at most n pods with a name prefix. status is
 // the new STATUS of the pods, as kubectl prints it.
-func (w *world) updatePods(prefix string, n int, status string, change func(c *state.Container)) {
+func (cs *clusterState) updatePods(prefix string, n int, status string, change func(c *state.Container)) {
 	var c state.Changes
-	for p := range w.State.Pods() {
+	for p := range cs.State.Pods() {
 		if n > 0 && strings.HasPrefix(p.Name, prefix) {
 			n--
-			c.Upserts = append(c.Upserts, w.updatedPod(p, status, change)...)
+			c.Upserts = append(c.Upserts, cs.updatedPod(p, status, change)...)
 		}
 	}
-	w.Apply(c)
+	cs.Apply(c)
 }
 
 // updatedPod returns copies of a pod and its first container after a change of the container.
-func (w *world) updatedPod(p *state.Pod, status string, change func(c *state.Container)) []state.Object {
+func (cs *clusterState) updatedPod(p *state.Pod, status string, change func(c *state.Container)) []state.Object {
 	updated := *p
 	updated.Status, updated.Ready, updated.Restarts, updated.NotReadySince = status, state.Fraction{}, 0, 0
 	updated.ReadyCondition = state.ConditionTrue
 	var objects []state.Object
-	for c := range w.State.ContainersOf(p.Namespace, p.Name) {
+	for c := range cs.State.ContainersOf(p.Namespace, p.Name) {
 		if len(objects) == 0 {
 			first := *c
 			change(&first)
@@ -80,50 +80,50 @@ func setWaiting(since time.Duration, reason, message string) func(c *state.Conta
 }
 
 // crash puts one container of an app in a crash loop.
-func (w *world) crash(app string, since time.Duration) {
-	w.updatePods(app, 1, "CrashLoopBackOff", setCrashLoop(since))
-	w.setTargetReady(app, false)
+func (cs *clusterState) crash(app string, since time.Duration) {
+	cs.updatePods(app, 1, "CrashLoopBackOff", setCrashLoop(since))
+	cs.setTargetReady(app, false)
 }
 
-// heal undoes crash.
-func (w *world) heal(app string) {
-	w.updatePods(app, 1, "Running", func(c *state.Container) {
+// endCrash undoes crash.
+func (cs *clusterState) endCrash(app string) {
+	cs.updatePods(app, 1, "Running", func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince, c.CrashLoopSince, c.StartedAt = state.Running, true, "", "", 0, 0, ago(0)
 	})
-	w.setTargetReady(app, true)
+	cs.setTargetReady(app, true)
 }
 
 // deploy adds an app, with its pods spread over the nodes.
-func (w *world) deploy(a app) {
-	c := state.Changes{Upserts: w.app(a)}
-	for _, l := range w.load {
+func (cs *clusterState) deploy(a app) {
+	c := state.Changes{Upserts: cs.app(a)}
+	for _, l := range cs.load {
 		load := *l
 		c.Upserts = append(c.Upserts, &load)
 	}
-	w.Apply(c)
+	cs.Apply(c)
 }
 
 // addMissingConfigMap adds a workload with 14 pods, 12 of which lack their ConfigMap.
-func (w *world) addMissingConfigMap() {
-	w.deploy(app{namespace: "batch", name: "importer", replicas: 14, cpu: 50, memory: 64 * mib})
-	w.updatePods("importer-", 12, "CreateContainerConfigError", setWaiting(25*time.Minute, "CreateContainerConfigError", `configmap "importer-settings" not found`))
+func (cs *clusterState) addMissingConfigMap() {
+	cs.deploy(app{namespace: "batch", name: "importer", replicas: 14, cpu: 50, memory: 64 * mib})
+	cs.updatePods("importer-", 12, "CreateContainerConfigError", setWaiting(25*time.Minute, "CreateContainerConfigError", `configmap "importer-settings" not found`))
 }
 
 // addMissingImage adds two workloads whose image cannot be pulled.
-func (w *world) addMissingImage() {
+func (cs *clusterState) addMissingImage() {
 	for i, name := range []string{"mailer", "notifier"} {
-		w.deploy(app{namespace: "office", name: name, image: "registry.example/office:9.0.0", replicas: 1, cpu: 50, memory: 64 * mib})
-		w.updatePods(name+"-", 1, "ImagePullBackOff", setWaiting(time.Duration(40-i)*time.Minute, "ImagePullBackOff", `Back-off pulling image "registry.example/office:9.0.0": not found`))
+		cs.deploy(app{namespace: "office", name: name, image: "registry.example/office:9.0.0", replicas: 1, cpu: 50, memory: 64 * mib})
+		cs.updatePods(name+"-", 1, "ImagePullBackOff", setWaiting(time.Duration(40-i)*time.Minute, "ImagePullBackOff", `Back-off pulling image "registry.example/office:9.0.0": not found`))
 	}
 }
 
 // addCrashingInit adds a pod whose init container is in a crash loop.
-func (w *world) addCrashingInit() {
+func (cs *clusterState) addCrashingInit() {
 	const pod = "migrator-6d4f9c7b8-q7z2m"
 	failing := &state.Container{Namespace: "payments", Pod: pod, Name: "await-database", Kind: state.Init, Node: nodeName(3), Image: "registry.example/await:1.0.2"}
 	setCrashLoop(18 * time.Minute)(failing)
 	failing.Last.Reason, failing.Last.ExitCode = "Error", 1
-	w.Apply(state.Changes{Upserts: []state.Object{
+	cs.Apply(state.Changes{Upserts: []state.Object{
 		&state.Pod{
 			Namespace: "payments", Name: pod, Node: failing.Node, Phase: state.PodPending, Status: "Init:CrashLoopBackOff", Ready: state.Fraction{Total: 1}, Restarts: failing.Restarts, LastRestartAt: failing.Last.FinishedAt,
 			Reason: "ContainersNotInitialized", Message: "containers with incomplete status: [await-database]", ReadyCondition: state.ConditionFalse, ScheduledCondition: state.ConditionTrue, NotReadySince: failing.NotReadySince,
@@ -135,15 +135,15 @@ func (w *world) addCrashingInit() {
 }
 
 // addMuted adds a crashing workload that is muted by an annotation of its pod.
-func (w *world) addMuted() {
-	w.deploy(app{namespace: "sandbox", name: "experiment", replicas: 1, cpu: 50, memory: 64 * mib, mute: "nobody is on call for it"})
-	w.updatePods("experiment-", 1, "CrashLoopBackOff", setCrashLoop(3*time.Hour))
+func (cs *clusterState) addMuted() {
+	cs.deploy(app{namespace: "sandbox", name: "experiment", replicas: 1, cpu: 50, memory: 64 * mib, mute: "nobody is on call for it"})
+	cs.updatePods("experiment-", 1, "CrashLoopBackOff", setCrashLoop(3*time.Hour))
 }
 
 // addInfo adds problems of the severity info: a pod with scheduling gates, and a Service
 // without pods.
-func (w *world) addInfo() {
-	w.Apply(state.Changes{Upserts: []state.Object{
+func (cs *clusterState) addInfo() {
+	cs.Apply(state.Changes{Upserts: []state.Object{
 		&state.Pod{
 			Namespace: "batch", Name: "train-nightly-0", Phase: state.PodPending, Status: "SchedulingGated", Ready: state.Fraction{Total: 1}, Reason: "SchedulingGated", Message: "Scheduling is blocked due to non-empty scheduling gates",
 			NotReadySince: ago(50 * time.Minute), CreatedAt: ago(50 * time.Minute), Owner: state.Owner{Kind: "Job", Name: "train-nightly"}, Controller: state.Owner{Kind: "Job", Name: "train-nightly"},
@@ -155,56 +155,56 @@ func (w *world) addInfo() {
 }
 
 // addCrashing adds n crashing workloads.
-func (w *world) addCrashing(n int) {
+func (cs *clusterState) addCrashing(n int) {
 	for i := range n {
 		name := fmt.Sprintf("job-%02d", i)
-		w.deploy(app{namespace: "batch", name: name, replicas: 1, cpu: 10, memory: mib})
-		w.updatePods(name+"-", 1, "CrashLoopBackOff", setCrashLoop(time.Duration(i+10)*time.Minute))
+		cs.deploy(app{namespace: "batch", name: name, replicas: 1, cpu: 10, memory: mib})
+		cs.updatePods(name+"-", 1, "CrashLoopBackOff", setCrashLoop(time.Duration(i+10)*time.Minute))
 	}
 }
 
 // setTargetReady sets whether the first target of an app's Service is ready.
-func (w *world) setTargetReady(app string, ready bool) {
-	for e := range w.State.Entries(state.KindTarget) {
+func (cs *clusterState) setTargetReady(app string, ready bool) {
+	for e := range cs.State.Entries(state.KindTarget) {
 		if t := e.Object.(*state.Target); t.Service == app {
 			updated := *t
 			updated.Ready = ready
-			w.Apply(state.Changes{Upserts: []state.Object{&updated}})
+			cs.Apply(state.Changes{Upserts: []state.Object{&updated}})
 			return
 		}
 	}
 }
 
 // updateNode changes the i-th node.
-func (w *world) updateNode(i int, change func(n *state.Node)) {
-	e, _ := w.State.Get(state.Key{Kind: state.KindNode, Name: nodeName(i)})
+func (cs *clusterState) updateNode(i int, change func(n *state.Node)) {
+	e, _ := cs.State.Get(state.Key{Kind: state.KindNode, Name: nodeName(i)})
 	n := *e.Object.(*state.Node)
 	change(&n)
-	w.Apply(state.Changes{Upserts: []state.Object{&n}})
+	cs.Apply(state.Changes{Upserts: []state.Object{&n}})
 }
 
 // loseNode makes the kubelet of a node stop reporting. The control plane marks its pods as not
 // ready; their containers keep their last state.
-func (w *world) loseNode(i int) {
+func (cs *clusterState) loseNode(i int) {
 	since := ago(6 * time.Minute)
-	w.updateNode(i, func(n *state.Node) {
+	cs.updateNode(i, func(n *state.Node) {
 		n.Ready = state.Unknown
 		n.Conditions = conditions(state.NodeCondition{Type: "Ready", Status: state.Unknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: since})
 	})
 	var c state.Changes
-	for p := range w.State.Pods() {
+	for p := range cs.State.Pods() {
 		if p.Node == nodeName(i) {
 			lost := *p
 			lost.ReadyCondition, lost.NotReadySince = state.ConditionFalse, since
 			c.Upserts = append(c.Upserts, &lost)
 		}
 	}
-	w.Apply(c)
+	cs.Apply(c)
 }
 
 // setMemoryPressure sets the condition MemoryPressure of a node.
-func (w *world) setMemoryPressure(i int) {
-	w.updateNode(i, func(n *state.Node) {
+func (cs *clusterState) setMemoryPressure(i int) {
+	cs.updateNode(i, func(n *state.Node) {
 		n.Conditions = conditions(state.NodeCondition{Type: "MemoryPressure", Status: state.True, Reason: "KubeletHasInsufficientMemory", Message: "kubelet has insufficient memory available", Since: ago(2 * time.Minute)})
 	})
 }
@@ -227,34 +227,36 @@ func conditions(replacement state.NodeCondition) []state.NodeCondition {
 }
 
 // cordon makes node i unschedulable.
-func (w *world) cordon(i int) { w.updateNode(i, func(n *state.Node) { n.Schedulable = false }) }
+func (cs *clusterState) cordon(i int) {
+	cs.updateNode(i, func(n *state.Node) { n.Schedulable = false })
+}
 
 // addConflict adds a NodePort and a HostPort that conflict.
-func (w *world) addConflict() {
-	w.Apply(state.Changes{Upserts: []state.Object{
+func (cs *clusterState) addConflict() {
+	cs.Apply(state.Changes{Upserts: []state.Object{
 		&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: 31500, Kind: state.NodePort, Namespace: "shop", Service: "debug", ServicePort: &state.ServicePort{Port: 80}},
 		&state.Port{Node: nodeName(1), Protocol: state.TCP, Port: 31500, Kind: state.HostPort, Namespace: "media", Pod: "probe-7f", Target: &state.Target{Addresses: []string{"10.244.9.9"}, Namespace: "media", Pod: "probe-7f", ContainerPort: 31500, Node: nodeName(1), Ready: true, Serving: true}},
 	}})
 }
 
 // addNodePort adds a Service with a node port.
-func (w *world) addNodePort(port uint16) {
-	w.Apply(state.Changes{Upserts: []state.Object{&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: port, Kind: state.NodePort, Namespace: "shop", Service: fmt.Sprintf("web-%d", port), ServicePort: &state.ServicePort{Port: 80}}}})
+func (cs *clusterState) addNodePort(port uint16) {
+	cs.Apply(state.Changes{Upserts: []state.Object{&state.Port{Node: state.AllNodes, Protocol: state.TCP, Port: port, Kind: state.NodePort, Namespace: "shop", Service: fmt.Sprintf("web-%d", port), ServicePort: &state.ServicePort{Port: 80}}}})
 }
 
 // addFirstPods adds n pods that are first in the order by name.
-func (w *world) addFirstPods(n int) {
+func (cs *clusterState) addFirstPods(n int) {
 	var c state.Changes
 	for range n {
-		c.Upserts = append(c.Upserts, w.pod(app{namespace: "shop", name: "aaa", cpu: 10, memory: mib}, nodeName(0))...)
+		c.Upserts = append(c.Upserts, cs.pod(app{namespace: "shop", name: "aaa", cpu: 10, memory: mib}, nodeName(0))...)
 	}
-	w.Apply(c)
+	cs.Apply(c)
 }
 
 // addUnschedulable adds a pod that has been unschedulable since some time ago.
-func (w *world) addUnschedulable(since time.Duration) {
+func (cs *clusterState) addUnschedulable(since time.Duration) {
 	const message = "0/9 nodes are available: 9 Insufficient nvidia.com/gpu."
-	w.Apply(state.Changes{Upserts: []state.Object{
+	cs.Apply(state.Changes{Upserts: []state.Object{
 		&state.Pod{
 			Namespace: "media", Name: "upscaler-5c9f7d-x2x8q", Phase: state.PodPending, Reason: "Unschedulable", Message: message, Status: "Pending", Ready: state.Fraction{Total: 1}, ScheduledCondition: state.ConditionFalse,
 			NotReadySince: ago(since), UnschedulableSince: ago(since), CreatedAt: ago(since), Owner: state.Owner{Kind: "Deployment", Name: "upscaler"}, RestartPolicy: state.RestartAlways,
@@ -270,7 +272,7 @@ var hostile = []string{
 }
 
 // addHostile adds objects with hostile texts, and with the longest names that Kubernetes accepts.
-func (w *world) addHostile() {
+func (cs *clusterState) addHostile() {
 	long := strings.Repeat("a23456789.", 25) + "xyz" // 253
 	label := strings.Repeat("b", 63)
 	c := state.Changes{Upserts: []state.Object{
@@ -285,13 +287,13 @@ func (w *world) addHostile() {
 			NotReadySince: ago(time.Hour), Last: &state.LastTermination{Reason: text, ExitCode: 1},
 		})
 	}
-	w.Apply(c)
+	cs.Apply(c)
 }
 
 // changeToHostile gives containers hostile texts, so that the timeline shows them.
-func (w *world) changeToHostile() {
-	w.updateContainers("cart", 3, func(c *state.Container) {
+func (cs *clusterState) changeToHostile() {
+	cs.updateContainers("cart", 3, func(c *state.Container) {
 		c.State, c.Ready, c.Reason, c.Message, c.NotReadySince = state.Waiting, false, hostile[0], hostile[1], ago(0)
 	})
-	w.updateContainers("search", 1, func(c *state.Container) { c.Image = hostile[6] })
+	cs.updateContainers("search", 1, func(c *state.Container) { c.Image = hostile[6] })
 }

@@ -102,11 +102,11 @@ func (s *sessions) currentValues(labels map[string]string) map[metric]float64 {
 
 // usageOf returns the usage metrics of a node or container.
 func (c *cluster) usageOf(kind string, key state.Key) map[metric]float64 {
-	e, ok := c.world.State.Get(key)
-	if !ok || c.world.State.Usage == nil {
+	e, ok := c.state.State.Get(key)
+	if !ok || c.state.State.Usage == nil {
 		return nil
 	}
-	u := c.world.State.Usage.Of(e.Slot)
+	u := c.state.State.Usage.Of(e.Slot)
 	if u == nil {
 		return nil
 	}

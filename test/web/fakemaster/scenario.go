@@ -21,16 +21,16 @@ var scenarios = map[string]func() []*cluster{
 
 // newCluster returns a cluster that reports usage and is idle.
 func newCluster(name string, nodes, times int) *cluster {
-	return &cluster{Registered: httpapi.Registered{Name: name}, world: newWorld(name, nodes, times), usage: true, info: session.Info{Phase: session.Idle}}
+	return &cluster{Registered: httpapi.Registered{Name: name}, state: newClusterState(name, nodes, times), usage: true, info: session.Info{Phase: session.Idle}}
 }
 
 // observed sets the last report to some time ago, and returns the cluster.
 func (c *cluster) observed(age time.Duration) *cluster {
 	at := time.Now().Add(-age)
 	if c.usage {
-		c.world.sample()
+		c.state.sample()
 	}
-	sum := state.Summarize(c.world.State, at)
+	sum := state.Summarize(c.state.State, at)
 	c.known = session.LastKnown{Summary: &sum, ObservedAt: at}
 	return c
 }
@@ -39,31 +39,31 @@ func (c *cluster) observed(age time.Duration) *cluster {
 func fleet() []*cluster {
 	eu := newCluster("prod-eu", 9, 1)
 	eu.ClusterIPs = []string{"203.0.113.7"}
-	eu.world.crash("ledger", 8*time.Minute)
-	eu.world.addConflict()
-	eu.world.addUnschedulable(12 * time.Minute)
-	eu.world.setMemoryPressure(4)
-	eu.world.addMissingConfigMap()
-	eu.world.addMissingImage()
-	eu.world.addCrashingInit()
-	eu.world.addMuted()
-	eu.world.addInfo()
+	eu.state.crash("ledger", 8*time.Minute)
+	eu.state.addConflict()
+	eu.state.addUnschedulable(12 * time.Minute)
+	eu.state.setMemoryPressure(4)
+	eu.state.addMissingConfigMap()
+	eu.state.addMissingImage()
+	eu.state.addCrashingInit()
+	eu.state.addMuted()
+	eu.state.addInfo()
 	us := newCluster("prod-us", 12, 2)
 	ap := newCluster("prod-ap", 6, 1)
-	ap.world.loseNode(2)
+	ap.state.loseNode(2)
 	edge := newCluster("edge-oslo", 3, 1)
 	edge.unreachable = "dial wss://10.20.0.7:7443: dial tcp 10.20.0.7:7443: connect: connection refused"
 	staging := newCluster("staging", 4, 1)
 	staging.usage = false
-	staging.world.sections[state.SectionUsage] = state.SectionStatus{Error: state.SectionError{Reason: "Unavailable", Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}}
+	staging.state.sections[state.SectionUsage] = state.SectionStatus{Error: state.SectionError{Reason: "Unavailable", Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}}
 	old := newCluster("legacy", 3, 1)
 	old.Suspended = true
 	lab := newCluster("lab", 3, 1)
 	lab.neverReports = true
 	qa := newCluster("qa", 3, 1)
-	qa.world.cordon(1)
+	qa.state.cordon(1)
 	qa.usage = false
-	qa.world.sections[state.SectionUsage] = state.SectionStatus{Error: state.SectionError{Reason: "Pending", Message: "usage has not been read yet"}}
+	qa.state.sections[state.SectionUsage] = state.SectionStatus{Error: state.SectionError{Reason: "Pending", Message: "usage has not been read yet"}}
 	return []*cluster{
 		edge.observed(3 * time.Hour), lab, old.observed(40 * 24 * time.Hour), ap.observed(4 * time.Minute), eu.observed(2 * time.Minute), us.observed(time.Minute), qa.observed(3 * time.Minute), staging.observed(5 * time.Minute),
 	}
@@ -78,7 +78,7 @@ func thousands() []*cluster {
 		case i%97 == 5:
 			c.unreachable = "dial wss://10.20.0.7:7443: no answer within 10s"
 		case i%83 == 7:
-			c.world.crash("web", time.Hour)
+			c.state.crash("web", time.Hour)
 		case i%211 == 9:
 			c.Suspended = true
 		}
@@ -90,15 +90,15 @@ func thousands() []*cluster {
 // large returns one cluster with more than 10,000 containers.
 func large() []*cluster {
 	c := newCluster("large", 300, 240)
-	c.world.crash("search-77", time.Hour)
+	c.state.crash("search-77", time.Hour)
 	return []*cluster{c.observed(time.Minute)}
 }
 
 // broken returns one cluster with two nodes and more problems than a summary lists.
 func broken() []*cluster {
 	c := newCluster("broken", 2, 1)
-	c.world.addCrashing(60)
-	c.world.setMemoryPressure(1)
+	c.state.addCrashing(60)
+	c.state.setMemoryPressure(1)
 	return []*cluster{c.observed(time.Minute)}
 }
 
@@ -106,7 +106,7 @@ func broken() []*cluster {
 // hostile message.
 func hostileTexts() []*cluster {
 	c := newCluster("hostile", 3, 1)
-	c.world.addHostile()
+	c.state.addHostile()
 	bad := newCluster("unreachable", 3, 1)
 	bad.unreachable = hostile[1] + " " + hostile[6]
 	return []*cluster{c.observed(time.Minute), bad}

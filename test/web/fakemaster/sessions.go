@@ -25,7 +25,7 @@ const (
 // cluster is a fake cluster with its session.
 type cluster struct {
 	httpapi.Registered
-	world *world
+	state *clusterState
 	// unreachable is the reason why the agent cannot be reached; empty if it can.
 	unreachable string
 	// silent means that the agent has stopped reporting, neverReports that it never sends a report.
@@ -33,13 +33,13 @@ type cluster struct {
 	// usage means that usage is reported.
 	usage bool
 
-	watches  int
-	demanded time.Time // when the session was requested; zero if there is none
-	info     session.Info
-	value    *session.Report
-	known    session.LastKnown
-	reports  int
-	reported time.Time
+	watches     int
+	connectedAt time.Time // when the session was requested; zero if there is none
+	info        session.Info
+	latest      *session.Report
+	known       session.LastKnown
+	reports     int
+	reported    time.Time
 }
 
 // sessions simulates the sessions of a master: a watched cluster connects and
@@ -100,15 +100,15 @@ func (c *cluster) advance(term uint64, now time.Time) bool {
 	before := c.info
 	switch {
 	case c.Suspended || c.watches == 0:
-		c.demanded, c.info = time.Time{}, session.Info{Phase: session.Idle}
+		c.connectedAt, c.info = time.Time{}, session.Info{Phase: session.Idle}
 	case c.unreachable != "":
 		c.info = session.Info{Phase: session.Backoff}
-	case c.demanded.IsZero():
-		c.demanded = now
+	case c.connectedAt.IsZero():
+		c.connectedAt = now
 		c.info = session.Info{Phase: session.Connecting}
 	case c.info.Phase == session.Backoff:
-		c.demanded = time.Time{}
-	case c.neverReports || now.Sub(c.demanded) < connecting:
+		c.connectedAt = time.Time{}
+	case c.neverReports || now.Sub(c.connectedAt) < connecting:
 	case !c.silent && now.Sub(c.reported) >= period:
 		c.report(term, now)
 		return true
@@ -122,19 +122,19 @@ func (c *cluster) report(term uint64, now time.Time) {
 		c.info = session.Info{ID: fmt.Sprintf("s-%x", now.UnixMilli()), Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(duration)}
 	}
 	if c.usage && c.reports%sampling == 0 {
-		c.world.sample()
+		c.state.sample()
 	}
 	c.reports++
 	c.reported = now
-	c.world.observe(now)
-	c.value = c.valueAt(term, now)
-	c.known = session.LastKnown{Summary: &c.value.Summary, ObservedAt: now}
+	c.state.updateSections(now)
+	c.latest = c.reportAt(term, now)
+	c.known = session.LastKnown{Summary: &c.latest.Summary, ObservedAt: now}
 }
 
-// valueAt returns the report of the present state.
-func (c *cluster) valueAt(term uint64, now time.Time) *session.Report {
+// reportAt returns the report of the present state.
+func (c *cluster) reportAt(term uint64, now time.Time) *session.Report {
 	return &session.Report{
-		Cluster: c.Name, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: term, State: c.world.State, Summary: state.Summarize(c.world.State, now),
+		Cluster: c.Name, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: term, State: c.state.State, Summary: state.Summarize(c.state.State, now),
 		ObservedAt: now, ReceivedAt: now, TTL: ttl, ExpiresAt: now.Add(ttl), Session: c.info,
 	}
 }
@@ -149,8 +149,8 @@ func (s *sessions) find(name string) *cluster {
 	return nil
 }
 
-// observation returns the status of the session. The caller must hold the lock of sessions.
-func (c *cluster) observation() session.Status {
+// status returns the status of the session. The caller must hold the lock of sessions.
+func (c *cluster) status() session.Status {
 	return session.Status{Session: c.info, Reason: c.reason(), Message: c.unreachable, LastKnown: c.known, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", UID: "8a1f"}
 }
 
@@ -180,34 +180,34 @@ func (s *sessions) watch(name string) func() {
 	return sync.OnceFunc(func() { add(-1) })
 }
 
-// look implements httpapi.Sessions.
-func (s *sessions) look(name string) (session.Current, bool) {
+// current implements httpapi.Sessions.
+func (s *sessions) current(name string) (session.Current, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.find(name)
 	if c == nil {
 		return session.Current{}, false
 	}
-	return session.Current{Report: c.value, Status: c.observation(), Suspended: c.Suspended, Changed: s.changed}, true
+	return session.Current{Report: c.latest, Status: c.status(), Suspended: c.Suspended, Changed: s.changed}, true
 }
 
-// peek implements httpapi.Sessions.
-func (s *sessions) peek(name string) (*session.Report, bool) {
+// lastReport implements httpapi.Sessions.
+func (s *sessions) lastReport(name string) (*session.Report, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.find(name)
-	if c == nil || c.value == nil {
+	if c == nil || c.latest == nil {
 		return nil, false
 	}
-	return c.value, true
+	return c.latest, true
 }
 
-// observe implements httpapi.Sessions.
-func (s *sessions) observe(name string) session.Status {
+// status implements httpapi.Sessions.
+func (s *sessions) status(name string) session.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.find(name); c != nil {
-		return c.observation()
+		return c.status()
 	}
 	return session.Status{}
 }

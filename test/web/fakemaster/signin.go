@@ -29,8 +29,8 @@ func summariesOnly(_ context.Context, want httpapi.Access) error {
 	return nil
 }
 
-// identify returns the user of a request by its cookie.
-func identify(r *http.Request) (httpapi.Authorizer, error) {
+// authenticate returns the user of a request by its cookie.
+func authenticate(r *http.Request) (httpapi.Authorizer, error) {
 	c, err := r.Cookie(cookie)
 	if err != nil || tokens[c.Value] == nil {
 		return nil, fmt.Errorf("%w: sign in, or send a bearer token", httpapi.ErrUnauthenticated)

@@ -27,35 +27,35 @@ type result struct {
 }
 
 // actions returns the actions of the control API, by name. Some have an argument.
-func (w *world) actions() map[string]func(ctx context.Context, argument string) (result, error) {
+func (env *environment) actions() map[string]func(ctx context.Context, argument string) (result, error) {
 	return map[string]func(context.Context, string) (result, error){
-		"scale":              w.scale,
-		"pod":                w.addPod,
-		"hostile-pod":        w.addHostilePod,
-		"hostile-message":    w.addHostileMessage,
-		"kill-agent":         func(context.Context, string) (result, error) { w.agent.Kill(); return result{}, nil },
-		"start-agent":        func(ctx context.Context, _ string) (result, error) { return result{}, w.agent.Start(ctx) },
-		"freeze-agent":       func(context.Context, string) (result, error) { w.agent.Freeze(); return result{}, nil },
-		"thaw-agent":         func(context.Context, string) (result, error) { w.agent.Signal(syscall.SIGCONT); return result{}, nil },
-		"kill-master":        func(context.Context, string) (result, error) { w.master.Kill(); return result{}, nil },
-		"start-master":       func(ctx context.Context, _ string) (result, error) { return result{}, w.master.Start(ctx) },
-		"suspend":            w.suspend,
-		"unregister":         w.unregister,
-		"sessions":           func(ctx context.Context, _ string) (result, error) { return w.sessions(ctx) },
-		"reporting":          func(ctx context.Context, _ string) (result, error) { return w.reporting(ctx) },
-		"accept-connections": func(context.Context, string) (result, error) { w.delayed.tcpProxy.open(); return result{}, nil },
-		"serve-usage":        func(context.Context, string) (result, error) { w.delayed.apiProxy.open(); return result{}, nil },
-		"start-fleets":       func(ctx context.Context, _ string) (result, error) { return result{}, w.startFleets(ctx) },
-		"unprivileged-token": func(context.Context, string) (result, error) { return w.unprivilegedToken() },
-		"require-auth":       func(ctx context.Context, _ string) (result, error) { return w.requireAuth(ctx) },
+		"scale":              env.scale,
+		"pod":                env.addPod,
+		"hostile-pod":        env.addHostilePod,
+		"hostile-message":    env.addHostileMessage,
+		"kill-agent":         func(context.Context, string) (result, error) { env.agent.Kill(); return result{}, nil },
+		"start-agent":        func(ctx context.Context, _ string) (result, error) { return result{}, env.agent.Start(ctx) },
+		"freeze-agent":       func(context.Context, string) (result, error) { env.agent.Freeze(); return result{}, nil },
+		"thaw-agent":         func(context.Context, string) (result, error) { env.agent.Signal(syscall.SIGCONT); return result{}, nil },
+		"kill-master":        func(context.Context, string) (result, error) { env.master.Kill(); return result{}, nil },
+		"start-master":       func(ctx context.Context, _ string) (result, error) { return result{}, env.master.Start(ctx) },
+		"suspend":            env.suspend,
+		"unregister":         env.unregister,
+		"sessions":           func(ctx context.Context, _ string) (result, error) { return env.startedSessions(ctx) },
+		"reporting":          func(ctx context.Context, _ string) (result, error) { return env.reportingClusters(ctx) },
+		"accept-connections": func(context.Context, string) (result, error) { env.delayed.tcpProxy.open(); return result{}, nil },
+		"serve-usage":        func(context.Context, string) (result, error) { env.delayed.apiProxy.open(); return result{}, nil },
+		"start-fleets":       func(ctx context.Context, _ string) (result, error) { return result{}, env.startFleets(ctx) },
+		"unprivileged-token": func(context.Context, string) (result, error) { return env.unprivilegedToken() },
+		"require-auth":       func(ctx context.Context, _ string) (result, error) { return env.requireAuth(ctx) },
 	}
 }
 
 // control returns the handler of the control API: POST /ACTION?argument=… runs an action and
 // responds with its result.
-func (w *world) control() http.Handler {
+func (env *environment) control() http.Handler {
 	mux := http.NewServeMux()
-	for name, action := range w.actions() {
+	for name, action := range env.actions() {
 		mux.HandleFunc("POST /"+name, func(rw http.ResponseWriter, r *http.Request) {
 			res, err := action(r.Context(), r.FormValue("argument"))
 			if err != nil {
@@ -72,37 +72,37 @@ func (w *world) control() http.Handler {
 }
 
 // scale runs kubectl scale on the Deployment web.
-func (w *world) scale(_ context.Context, replicas string) (result, error) {
-	_, err := w.member.Kubectl("scale", "deployment", "web", "--namespace", kube.NamespaceShop, "--replicas", replicas)
+func (env *environment) scale(_ context.Context, replicas string) (result, error) {
+	_, err := env.member.Kubectl("scale", "deployment", "web", "--namespace", kube.NamespaceShop, "--replicas", replicas)
 	return result{}, err
 }
 
 // addPod creates a pod that is already assigned to a node, so that a test measures only the
 // latency of Rollcall.
-func (w *world) addPod(ctx context.Context, name string) (result, error) {
-	return w.createPod(ctx, name, "registry.example/app:1")
+func (env *environment) addPod(ctx context.Context, name string) (result, error) {
+	return env.createPod(ctx, name, "registry.example/app:1")
 }
 
 // addHostilePod creates a pod with the longest name that the API server accepts, and an
 // image that is a script if it becomes markup.
-func (w *world) addHostilePod(ctx context.Context, _ string) (result, error) {
-	return w.createPod(ctx, strings.Repeat("a23456789.", 25)+"xyz", `<img src=x onerror="window.pwned=1">`)
+func (env *environment) addHostilePod(ctx context.Context, _ string) (result, error) {
+	return env.createPod(ctx, strings.Repeat("a23456789.", 25)+"xyz", `<img src=x onerror="window.pwned=1">`)
 }
 
 // createPod creates a pod on the first node.
-func (w *world) createPod(ctx context.Context, name, image string) (result, error) {
+func (env *environment) createPod(ctx context.Context, name, image string) (result, error) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: kube.NamespaceShop, Name: name},
 		Spec:       corev1.PodSpec{NodeName: kube.NodeName(0), Containers: []corev1.Container{{Name: "main", Image: image}}},
 	}
-	_, err := w.member.Client().CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
+	_, err := env.member.Client().CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
 	return result{}, err
 }
 
 // addHostileMessage creates an unschedulable pod, with a message that is a script if it
 // becomes markup.
-func (w *world) addHostileMessage(ctx context.Context, _ string) (result, error) {
-	pods := w.member.Client().CoreV1().Pods(kube.NamespaceShop)
+func (env *environment) addHostileMessage(ctx context.Context, _ string) (result, error) {
+	pods := env.member.Client().CoreV1().Pods(kube.NamespaceShop)
 	pod, err := pods.Create(ctx, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "zz-nowhere"},
 		Spec:       corev1.PodSpec{SchedulerName: "none", Containers: []corev1.Container{{Name: "main", Image: "registry.example/app:1"}}},
@@ -119,33 +119,33 @@ func (w *world) addHostileMessage(ctx context.Context, _ string) (result, error)
 }
 
 // suspend sets spec.suspend of the member's ClusterAgent to "true" or "false".
-func (w *world) suspend(_ context.Context, to string) (result, error) {
-	_, err := w.hub.Kubectl("patch", "clusteragent", memberName, "--type=merge", "--patch", `{"spec":{"suspend":`+to+`}}`)
+func (env *environment) suspend(_ context.Context, to string) (result, error) {
+	_, err := env.hub.Kubectl("patch", "clusteragent", memberName, "--type=merge", "--patch", `{"spec":{"suspend":`+to+`}}`)
 	return result{}, err
 }
 
 // unregister deletes all ClusterAgents.
-func (w *world) unregister(ctx context.Context, _ string) (result, error) {
-	return result{}, w.hub.Client().Discovery().RESTClient().Delete().AbsPath(clusterAgents).Do(ctx).Error()
+func (env *environment) unregister(ctx context.Context, _ string) (result, error) {
+	return result{}, env.hub.Client().Discovery().RESTClient().Delete().AbsPath(clusterAgents).Do(ctx).Error()
 }
 
 // unprivilegedToken returns a token of a new service account without permissions.
-func (w *world) unprivilegedToken() (result, error) {
+func (env *environment) unprivilegedToken() (result, error) {
 	const account = "unprivileged"
-	if _, err := w.hub.Kubectl("create", "serviceaccount", account, "--namespace", stack.Namespace); err != nil {
+	if _, err := env.hub.Kubectl("create", "serviceaccount", account, "--namespace", stack.Namespace); err != nil {
 		return result{}, err
 	}
-	token, err := w.hub.Kubectl("create", "token", account, "--namespace", stack.Namespace)
+	token, err := env.hub.Kubectl("create", "token", account, "--namespace", stack.Namespace)
 	return result{Text: strings.TrimSpace(token)}, err
 }
 
-// sessions returns the number of sessions that the agent has started, from its metrics.
-func (w *world) sessions(ctx context.Context) (result, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.agent.MetricsURL+"/metrics", nil)
+// startedSessions returns the number of sessions that the agent has started, from its metrics.
+func (env *environment) startedSessions(ctx context.Context) (result, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, env.agent.MetricsURL+"/metrics", nil)
 	if err != nil {
 		return result{}, err
 	}
-	response, err := w.agent.HTTP.Do(request)
+	response, err := env.agent.HTTP.Do(request)
 	if err != nil {
 		return result{}, err
 	}
@@ -157,9 +157,9 @@ func (w *world) sessions(ctx context.Context) (result, error) {
 	return metric(page, "rollcall_agent_sessions_started_total")
 }
 
-// reporting returns the number of clusters that report to the master, from its metrics.
-func (w *world) reporting(ctx context.Context) (result, error) {
-	response, err := w.master.Get(ctx, "/metrics")
+// reportingClusters returns the number of clusters that report to the master, from its metrics.
+func (env *environment) reportingClusters(ctx context.Context) (result, error) {
+	response, err := env.master.Get(ctx, "/metrics")
 	if err != nil {
 		return result{}, err
 	}
@@ -179,23 +179,23 @@ func metric(page []byte, name string) (result, error) {
 
 // requireAuth restarts the master with --auth kubernetes, and returns a token of a service
 // account that may read all clusters.
-func (w *world) requireAuth(ctx context.Context) (result, error) {
+func (env *environment) requireAuth(ctx context.Context) (result, error) {
 	const account = "page"
 	for _, args := range [][]string{
 		{"create", "serviceaccount", account, "--namespace", stack.Namespace},
 		{"create", "clusterrole", account, "--verb=get,list,watch", "--resource=clusterstatuses.rollcall.dev,clusterstatuses.rollcall.dev/details"},
 		{"create", "clusterrolebinding", account, "--clusterrole=" + account, "--serviceaccount=" + stack.Namespace + ":" + account},
 	} {
-		if _, err := w.hub.Kubectl(args...); err != nil {
+		if _, err := env.hub.Kubectl(args...); err != nil {
 			return result{}, err
 		}
 	}
-	token, err := w.hub.Kubectl("create", "token", account, "--namespace", stack.Namespace)
+	token, err := env.hub.Kubectl("create", "token", account, "--namespace", stack.Namespace)
 	if err != nil {
 		return result{}, err
 	}
-	if err := w.master.Stop(ctx); err != nil {
+	if err := env.master.Stop(ctx); err != nil {
 		return result{}, err
 	}
-	return result{Text: strings.TrimSpace(token)}, w.master.Restart(ctx, "--auth", "kubernetes")
+	return result{Text: strings.TrimSpace(token)}, env.master.Restart(ctx, "--auth", "kubernetes")
 }

@@ -29,32 +29,32 @@ const clusterAgents = "/apis/rollcall.dev/v1alpha1/clusteragents"
 const maxRequests = 8
 
 // buildFleet builds hack/fleet.
-func (w *world) buildFleet(ctx context.Context) error {
-	w.logf("building hack/fleet")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", w.fleetBinary(), "rollcall.dev/rollcall/hack/fleet").CombinedOutput()
+func (env *environment) buildFleet(ctx context.Context) error {
+	env.logf("building hack/fleet")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", env.fleetBinary(), "rollcall.dev/rollcall/hack/fleet").CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("build hack/fleet: %w\n%s", err, out)
+		return fmt.Errorf("build hack/fleet: %env\n%s", err, out)
 	}
 	return nil
 }
 
 // fleetBinary returns the path of the binary of hack/fleet.
-func (w *world) fleetBinary() string { return filepath.Join(w.dir, "fleet") }
+func (env *environment) fleetBinary() string { return filepath.Join(env.dir, "fleet") }
 
 // startFleets starts both fleets, and registers their clusters.
-func (w *world) startFleets(ctx context.Context) error {
+func (env *environment) startFleets(ctx context.Context) error {
 	return errors.Join(
-		w.startFleet(ctx, "large-", "--agents", "1", "--containers", strconv.Itoa(largeContainers), "--nodes", strconv.Itoa(largeNodes), "--changes-per-second", "2"),
-		w.startFleet(ctx, "shop-", "--agents", strconv.Itoa(manyClusters), "--containers", strconv.Itoa(manyContainers), "--nodes", "1"),
+		env.startFleet(ctx, "large-", "--agents", "1", "--containers", strconv.Itoa(largeContainers), "--nodes", strconv.Itoa(largeNodes), "--changes-per-second", "2"),
+		env.startFleet(ctx, "shop-", "--agents", strconv.Itoa(manyClusters), "--containers", strconv.Itoa(manyContainers), "--nodes", "1"),
 	)
 }
 
 // startFleet starts a fleet whose clusters have a name prefix, and registers them. The master
 // connects to its agents only on demand. The fleet exits with this process.
-func (w *world) startFleet(ctx context.Context, prefix string, flags ...string) error {
-	registry := filepath.Join(w.dir, prefix+"fleet.yaml")
+func (env *environment) startFleet(ctx context.Context, prefix string, flags ...string) error {
+	registry := filepath.Join(env.dir, prefix+"fleet.yaml")
 	p, err := proc.Start(proc.Command{
-		Executable: w.fleetBinary(), Home: w.dir, LogFile: filepath.Join(w.dir, "logs", prefix+"fleet.log"),
+		Executable: env.fleetBinary(), Home: env.dir, LogFile: filepath.Join(env.dir, "logs", prefix+"fleet.log"),
 		Args: append([]string{
 			"--name-prefix", prefix, "--first-port", "0", "--tls", "--write-registry", registry,
 			"--mode", "OnDemand", "--request-period", "10s", "--cache-ttl", "1m", "--idle-refresh", "0s",
@@ -63,12 +63,12 @@ func (w *world) startFleet(ctx context.Context, prefix string, flags ...string) 
 	if err != nil {
 		return err
 	}
-	w.fleets = append(w.fleets, p)
+	env.fleets = append(env.fleets, p)
 	if err := p.WaitReady(ctx, serving(p)); err != nil {
 		return err
 	}
-	w.logf("fleet %s: registering clusters", prefix)
-	return w.register(ctx, registry)
+	env.logf("fleet %s: registering clusters", prefix)
+	return env.register(ctx, registry)
 }
 
 // serving returns a check that fails until a fleet has logged that it serves.
@@ -83,7 +83,7 @@ func serving(p *proc.Process) func(context.Context) error {
 }
 
 // register creates the ClusterAgents in a file.
-func (w *world) register(ctx context.Context, file string) error {
+func (env *environment) register(ctx context.Context, file string) error {
 	manifests, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (w *world) register(ctx context.Context, file string) error {
 	group.SetLimit(maxRequests)
 	for manifest := range strings.SplitSeq(strings.TrimPrefix(string(manifests), "---\n"), "---\n") {
 		group.Go(func() error {
-			return w.hub.Client().Discovery().RESTClient().Post().AbsPath(clusterAgents).
+			return env.hub.Client().Discovery().RESTClient().Post().AbsPath(clusterAgents).
 				SetHeader("Content-Type", "application/yaml").Body([]byte(manifest)).Do(ctx).Error()
 		})
 	}

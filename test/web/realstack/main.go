@@ -39,8 +39,8 @@ func run(ctx context.Context, stop func()) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	w := &world{dir: dir, started: time.Now()}
-	defer func() { err = errors.Join(err, w.close()) }()
+	env := &environment{dir: dir, started: time.Now()}
+	defer func() { err = errors.Join(err, env.close()) }()
 	// Standard input is closed even if the parent process was killed and could not send a signal.
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -48,25 +48,25 @@ func run(ctx context.Context, stop func()) (err error) {
 	}()
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := w.start(starting); err != nil {
+	if err := env.start(starting); err != nil {
 		return err
 	}
-	return w.serve(ctx)
+	return env.serve(ctx)
 }
 
 // serve serves the control API until ctx ends.
-func (w *world) serve(ctx context.Context) error {
+func (env *environment) serve(ctx context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: w.control(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: env.control(), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = server.Close()
 	}()
-	w.logf("started")
-	line := map[string]string{"page": w.master.URL, "control": "http://" + listener.Addr().String()}
+	env.logf("started")
+	line := map[string]string{"page": env.master.URL, "control": "http://" + listener.Addr().String()}
 	if err := json.NewEncoder(os.Stdout).Encode(line); err != nil {
 		return err
 	}

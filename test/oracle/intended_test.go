@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// meantDifference is an intended difference from kube-state-metrics, with its reason.
-type meantDifference struct {
+// intendedDifference is an intended difference from kube-state-metrics, with its reason.
+type intendedDifference struct {
 	// family is a regular expression that must match the whole name of a series.
 	family string
 	// label, if it is set, is left out of the comparison. Otherwise differences whose text matches the regular expression
@@ -24,8 +24,8 @@ const (
 	byDesign  = "see docs/PROMETHEUS.md, \"Differences from the originals\""
 )
 
-// meant lists all intended differences. The test fails if an entry no longer applies.
-var meant = []meantDifference{
+// intended lists all intended differences. The test fails if an entry no longer applies.
+var intended = []intendedDifference{
 	{family: "kube_pod_(init_)?container_.*", line: `container="unlisted"`, reason: "Rollcall lists the containers of the spec; the API server's table also counts others"},
 	{family: "(cluster|namespace):.*|namespace_.*", line: "^only Rollcall", reason: "rules of kubernetes-mixin record them"},
 	{family: "kube_persistentvolume_info", reason: byDesign},
@@ -44,11 +44,11 @@ var meant = []meantDifference{
 	{family: "kube_pod_(init_)?container_info", label: "container_id", reason: notKept},
 }
 
-// meantDifferences records which intended differences were found in a comparison.
-type meantDifferences struct {
+// intendedDifferences records which intended differences were found in a comparison.
+type intendedDifferences struct {
 	rules []rule
 	mu    sync.Mutex
-	seen  map[int]bool
+	found map[int]bool
 }
 
 // rule is a compiled meantDifference.
@@ -57,22 +57,22 @@ type rule struct {
 	label        string
 }
 
-// newMeantDifferences compiles all intended differences.
-func newMeantDifferences() *meantDifferences {
-	m := &meantDifferences{seen: map[int]bool{}}
-	for _, d := range meant {
+// newIntendedDifferences compiles all intended differences.
+func newIntendedDifferences() *intendedDifferences {
+	m := &intendedDifferences{found: map[int]bool{}}
+	for _, d := range intended {
 		m.rules = append(m.rules, rule{regexp.MustCompile("^(?:" + d.family + ")$"), regexp.MustCompile(d.line), d.label})
 	}
 	return m
 }
 
 // unused describes the entries that were not found in any comparison.
-func (m *meantDifferences) unused() []string {
+func (m *intendedDifferences) unused() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var lines []string
-	for i, d := range meant {
-		if !m.seen[i] {
+	for i, d := range intended {
+		if !m.found[i] {
 			lines = append(lines, fmt.Sprintf("family %s, label %q, line %q: %s", d.family, d.label, d.line, d.reason))
 		}
 	}
@@ -81,52 +81,52 @@ func (m *meantDifferences) unused() []string {
 
 // begin starts a comparison. Its differences are recorded when it is committed, since differences
 // are meaningless while the cluster changes.
-func (m *meantDifferences) begin() *comparison {
+func (m *intendedDifferences) begin() *comparison {
 	return &comparison{m, map[int]bool{}}
 }
 
 // comparison records the intended differences of one comparison.
 type comparison struct {
-	meant *meantDifferences
-	seen  map[int]bool
+	intended *intendedDifferences
+	found    map[int]bool
 }
 
 // commit records the differences that were found.
 func (c *comparison) commit() {
-	c.meant.mu.Lock()
-	defer c.meant.mu.Unlock()
-	for i := range c.seen {
-		c.meant.seen[i] = true
+	c.intended.mu.Lock()
+	defer c.intended.mu.Unlock()
+	for i := range c.found {
+		c.intended.found[i] = true
 	}
 }
 
 // labels returns the labels of a family that may differ.
 func (c *comparison) labels(name string, got, want family) []string {
 	var labels []string
-	for i, r := range c.meant.rules {
+	for i, r := range c.intended.rules {
 		if r.label == "" || !r.family.MatchString(name) {
 			continue
 		}
 		labels = append(labels, r.label)
 		if !slices.Equal(got.valuesOf(r.label), want.valuesOf(r.label)) {
-			c.seen[i] = true
+			c.found[i] = true
 		}
 	}
 	return labels
 }
 
-// unmeant returns the differences of a family that are not listed as intended.
-func (c *comparison) unmeant(name string, lines []string) []string {
+// unintended returns the differences of a family that are not listed as intended.
+func (c *comparison) unintended(name string, lines []string) []string {
 	var of []int
-	for i, r := range c.meant.rules {
+	for i, r := range c.intended.rules {
 		if r.label == "" && r.family.MatchString(name) {
 			of = append(of, i)
 		}
 	}
 	return slices.DeleteFunc(lines, func(line string) bool {
-		at := slices.IndexFunc(of, func(i int) bool { return c.meant.rules[i].line.MatchString(line) })
+		at := slices.IndexFunc(of, func(i int) bool { return c.intended.rules[i].line.MatchString(line) })
 		if at >= 0 {
-			c.seen[of[at]] = true
+			c.found[of[at]] = true
 		}
 		return at >= 0
 	})

@@ -47,8 +47,8 @@ var apps = []app{
 	{namespace: "kube-system", name: "coredns", replicas: 2, cpu: 100, memory: 128 * mib},
 }
 
-// world has the objects and usage of one simulated cluster.
-type world struct {
+// clusterState has the objects and usage of one simulated cluster.
+type clusterState struct {
 	*statetest.Cluster
 	rand     *rand.Rand
 	nodes    int
@@ -57,19 +57,19 @@ type world struct {
 	placed   int // number of pods that were assigned to nodes in turn
 }
 
-// newWorld returns a cluster with the given number of nodes, and with all apps the given number of times. Equal names
-// give equal clusters.
-func newWorld(name string, nodes, times int) *world {
+// newClusterState returns a cluster with the given number of nodes, and with all apps the given number of times. Equal
+// names give equal clusters.
+func newClusterState(name string, nodes, times int) *clusterState {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	seed := h.Sum64()
-	w := &world{Cluster: &statetest.Cluster{State: &state.State{Epoch: seed}}, rand: rand.New(rand.NewPCG(seed, 1)), nodes: nodes, load: map[string]*state.NodeLoad{}}
-	for i := range w.sections {
-		w.sections[i] = state.SectionStatus{Live: true}
+	cs := &clusterState{Cluster: &statetest.Cluster{State: &state.State{Epoch: seed}}, rand: rand.New(rand.NewPCG(seed, 1)), nodes: nodes, load: map[string]*state.NodeLoad{}}
+	for i := range cs.sections {
+		cs.sections[i] = state.SectionStatus{Live: true}
 	}
 	var c state.Changes
 	for i := range nodes {
-		c.Upserts = append(c.Upserts, w.node(i)...)
+		c.Upserts = append(c.Upserts, cs.node(i)...)
 	}
 	for i := range times {
 		for _, a := range apps {
@@ -79,26 +79,26 @@ func newWorld(name string, nodes, times int) *world {
 				}
 				a.name, a.nodePort, a.loadBalancer = fmt.Sprintf("%s-%d", a.name, i), 0, false
 			}
-			c.Upserts = append(c.Upserts, w.app(a)...)
+			c.Upserts = append(c.Upserts, cs.app(a)...)
 		}
 	}
-	for _, l := range w.load {
+	for _, l := range cs.load {
 		c.Upserts = append(c.Upserts, l)
 	}
-	w.Apply(c)
-	return w
+	cs.Apply(c)
+	return cs
 }
 
 // nodeName returns the name of node i.
 func nodeName(i int) string { return fmt.Sprintf("worker-%c%02d", 'a'+i%3, i/3+1) }
 
 // node returns the objects of the i-th node.
-func (w *world) node(i int) []state.Object {
+func (cs *clusterState) node(i int) []state.Object {
 	name := nodeName(i)
 	size := state.Resources{CPUMillis: 10000, MemoryBytes: 32 * gib, EphemeralStorageBytes: 100 * gib, Pods: 110}
 	allocatable := size
 	allocatable.CPUMillis, allocatable.MemoryBytes = 9800, 30*gib
-	w.load[name] = &state.NodeLoad{Node: name}
+	cs.load[name] = &state.NodeLoad{Node: name}
 	return []state.Object{
 		&state.Node{
 			Name: name, Ready: state.True, Schedulable: true, Roles: []string{"worker"}, Zone: "zone-" + string(rune('a'+i%3)), Region: "eu-1", InstanceType: "m8.2xlarge",
@@ -115,20 +115,20 @@ func (w *world) node(i int) []state.Object {
 func ago(d time.Duration) state.Time { return state.TimeOf(time.Now().Add(-d)) }
 
 // app returns the objects of an app: its pods, and the ports of its Service.
-func (w *world) app(a app) []state.Object {
+func (cs *clusterState) app(a app) []state.Object {
 	replicas := a.replicas
 	if replicas < 0 {
-		replicas = w.nodes
+		replicas = cs.nodes
 	}
 	var objects []state.Object
 	for i := range replicas {
-		node := nodeName(w.placed % w.nodes)
+		node := nodeName(cs.placed % cs.nodes)
 		if a.replicas < 0 {
 			node = nodeName(i)
 		} else {
-			w.placed++
+			cs.placed++
 		}
-		objects = append(objects, w.pod(a, node)...)
+		objects = append(objects, cs.pod(a, node)...)
 	}
 	port := &state.ServicePort{Name: "http", Port: 80}
 	if a.nodePort > 0 {
@@ -141,12 +141,12 @@ func (w *world) app(a app) []state.Object {
 }
 
 // pod returns the objects of one pod of an app.
-func (w *world) pod(a app, node string) []state.Object {
+func (cs *clusterState) pod(a app, node string) []state.Object {
 	requests := state.Resources{CPUMillis: a.cpu, MemoryBytes: a.memory}
-	ip := fmt.Sprintf("10.244.%d.%d", w.rand.IntN(256), w.rand.IntN(256))
-	started := ago(time.Duration(w.rand.IntN(20*24)) * time.Hour)
+	ip := fmt.Sprintf("10.244.%d.%d", cs.rand.IntN(256), cs.rand.IntN(256))
+	started := ago(time.Duration(cs.rand.IntN(20*24)) * time.Hour)
 	p := &state.Pod{
-		Namespace: a.namespace, Name: fmt.Sprintf("%s-%08x-%05x", a.name, w.rand.Uint32(), w.rand.IntN(1<<20)), Node: node, Phase: state.PodRunning,
+		Namespace: a.namespace, Name: fmt.Sprintf("%s-%08x-%05x", a.name, cs.rand.Uint32(), cs.rand.IntN(1<<20)), Node: node, Phase: state.PodRunning,
 		Owner: state.Owner{Kind: "Deployment", Name: a.name}, QOSClass: state.Burstable, PodIPs: []string{ip}, CreatedAt: started, StartedAt: started, Requested: requests,
 		Status: "Running", ReadyCondition: state.ConditionTrue, ScheduledCondition: state.ConditionTrue, RestartPolicy: state.RestartAlways, Mute: a.mute,
 	}
@@ -159,16 +159,16 @@ func (w *world) pod(a app, node string) []state.Object {
 	p.Ready = state.Fraction{Of: int32(len(names)), Total: int32(len(names))}
 	for i, name := range names {
 		c := &state.Container{
-			Namespace: p.Namespace, Pod: p.Name, Name: name, Kind: state.Main, Node: node, Image: cmp.Or(a.image, "registry.example/"+name+":1.4."+fmt.Sprint(w.rand.IntN(9))),
+			Namespace: p.Namespace, Pod: p.Name, Name: name, Kind: state.Main, Node: node, Image: cmp.Or(a.image, "registry.example/"+name+":1.4."+fmt.Sprint(cs.rand.IntN(9))),
 			State: state.Running, Ready: true, StartedAt: started, Requests: requests,
 		}
 		if i > 0 {
 			c.Kind, c.Requests = state.Sidecar, state.Resources{CPUMillis: 50, MemoryBytes: 64 * mib}
 		}
-		w.load[node].Requested.Add(c.Requests)
+		cs.load[node].Requested.Add(c.Requests)
 		objects = append(objects, c)
 	}
-	w.load[node].Pods++
+	cs.load[node].Pods++
 	target := &state.Target{Addresses: p.PodIPs, Namespace: p.Namespace, Pod: p.Name, Container: a.name, ContainerPort: 8080, Node: node, Ready: true, Serving: true}
 	if a.hostPort > 0 {
 		objects = append(objects, &state.Port{Node: node, Protocol: state.TCP, Port: a.hostPort, Kind: state.HostPort, Namespace: p.Namespace, Pod: p.Name, Target: target})
@@ -182,10 +182,10 @@ func (w *world) pod(a app, node string) []state.Object {
 }
 
 // sample sets the usage of every node and running container to a random value below its requests.
-func (w *world) sample() {
+func (cs *clusterState) sample() {
 	u := &state.Usage{N: 1}
-	if w.State.Usage != nil {
-		u.N = w.State.Usage.N + 1
+	if cs.State.Usage != nil {
+		u.N = cs.State.Usage.N + 1
 	}
 	now := state.TimeOf(time.Now())
 	nodes := map[string]*state.Used{}
@@ -196,12 +196,12 @@ func (w *world) sample() {
 		}
 		u.BySlot[slot] = used
 	}
-	for e := range w.State.Entries(state.KindContainer) {
+	for e := range cs.State.Entries(state.KindContainer) {
 		c := e.Object.(*state.Container)
 		if c.State != state.Running {
 			continue
 		}
-		used := state.Used{CPUMillis: c.Requests.CPUMillis * int64(20+w.rand.IntN(50)) / 100, MemoryBytes: c.Requests.MemoryBytes * int64(55+w.rand.IntN(15)) / 100}
+		used := state.Used{CPUMillis: c.Requests.CPUMillis * int64(20+cs.rand.IntN(50)) / 100, MemoryBytes: c.Requests.MemoryBytes * int64(55+cs.rand.IntN(15)) / 100}
 		set(e.Slot, used)
 		if nodes[c.Node] == nil {
 			nodes[c.Node] = &state.Used{CPUMillis: 150, MemoryBytes: gib}
@@ -209,33 +209,33 @@ func (w *world) sample() {
 		nodes[c.Node].CPUMillis += used.CPUMillis
 		nodes[c.Node].MemoryBytes += used.MemoryBytes
 	}
-	for e := range w.State.Entries(state.KindNode) {
+	for e := range cs.State.Entries(state.KindNode) {
 		if used := nodes[e.Object.(*state.Node).Name]; used != nil {
 			set(e.Slot, *used)
 		}
 	}
-	w.delta(state.Delta{To: 1, Usage: u})
+	cs.applyDelta(state.Delta{To: 1, Usage: u})
 }
 
-// observe updates the times and errors of the sections.
-func (w *world) observe(now time.Time) {
+// updateSections updates the times and errors of the sections.
+func (cs *clusterState) updateSections(now time.Time) {
 	var sections [state.NumSections]state.Section
 	steps := uint64(0)
-	for i, r := range w.sections {
+	for i, r := range cs.sections {
 		sections[i] = r.At(now)
-		if sections[i].Error != w.State.Sections[i].Error {
+		if sections[i].Error != cs.State.Sections[i].Error {
 			steps = 1
 		}
 	}
-	w.delta(state.Delta{To: steps, Sections: &sections})
+	cs.applyDelta(state.Delta{To: steps, Sections: &sections})
 }
 
-// delta applies a delta without objects. d.To is the number of steps.
-func (w *world) delta(d state.Delta) {
-	d.Epoch, d.From, d.To = w.State.Epoch, w.State.Seq, w.State.Seq+d.To
-	next, err := state.Apply(w.State, d)
+// applyDelta applies a delta without objects. d.To is the number of steps.
+func (cs *clusterState) applyDelta(d state.Delta) {
+	d.Epoch, d.From, d.To = cs.State.Epoch, cs.State.Seq, cs.State.Seq+d.To
+	next, err := state.Apply(cs.State, d)
 	if err != nil {
 		panic(err)
 	}
-	w.State = next
+	cs.State = next
 }
