@@ -53,7 +53,7 @@ type plugin struct {
 	now        func() time.Time
 }
 
-const long = `Show the current nodes, pods, containers, taken ports and problems of the clusters of a
+const long = `Show the current nodes, pods, containers, used ports and problems of the clusters of a
 Rollcall master.
 
 Without --server, the plugin finds a ready master in the cluster of the current context, the

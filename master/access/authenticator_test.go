@@ -122,7 +122,7 @@ func request(token string) *http.Request {
 func TestRejectedTokenAndUnavailableHub(t *testing.T) {
 	for _, tc := range []struct {
 		name, token string
-		spoil       func(*fakeHub)
+		configure   func(*fakeHub)
 		want        error
 	}{
 		{"good", "jane", func(*fakeHub) {}, nil},
@@ -138,7 +138,7 @@ func TestRejectedTokenAndUnavailableHub(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hub := &fakeHub{}
-				tc.spoil(hub)
+				tc.configure(hub)
 				start := time.Now()
 				caller, err := hub.authenticator(t).Identify(request(tc.token))
 				if !errors.Is(err, tc.want) || (caller != nil) != (tc.want == nil) {

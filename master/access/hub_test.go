@@ -200,7 +200,7 @@ func TestMasterWithoutPermissionsDeniesAccess(t *testing.T) {
 	for name, who := range map[string]client{"token": token(t, cluster), "certificate": person(t, cluster, "viewer")} {
 		got := api.get(who, "/api/v1/clusters")
 		if got.status != 503 || got.problem(t).Reason != httpapi.ReasonAuthorizerUnavailable || got.header.Get("Retry-After") == "" {
-			t.Errorf("%s: got %d %s, want 503 Undecided", name, got.status, got.body)
+			t.Errorf("%s: got %d %s, want 503 with the reason Undecided", name, got.status, got.body)
 		}
 	}
 }
@@ -216,7 +216,7 @@ func TestHubOutageDeniesAccess(t *testing.T) {
 		for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu"} {
 			got := api.get(who, path)
 			if got.status != 503 || got.problem(t).Reason != httpapi.ReasonAuthorizerUnavailable || !strings.Contains(got.body, "the hub's API server") {
-				t.Errorf("%s, %s: got %d %s, want 503 Undecided that names the hub", name, path, got.status, got.body)
+				t.Errorf("%s, %s: got %d %s, want 503 with the reason Undecided and a detail about the hub", name, path, got.status, got.body)
 			}
 		}
 	}
