@@ -47,10 +47,10 @@ type latencies struct {
 	all []time.Duration
 }
 
-func (l *latencies) add(took time.Duration) {
+func (l *latencies) add(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all = append(l.all, took)
+	l.all = append(l.all, d)
 }
 
 func (l *latencies) p99() time.Duration {
@@ -115,14 +115,14 @@ func TestInvalidTokensDelayNobody(t *testing.T) {
 						}
 					})
 				})
-				var took latencies
+				var others latencies
 				for who, address := range map[string]string{"jane": "198.51.100.1:2", "joe": "203.0.113.7:2"} {
 					all.Go(func() {
 						every(100*time.Millisecond, int(lasts/(100*time.Millisecond)), func(int) {
 							start := time.Now()
 							w := httptest.NewRecorder()
 							api.ServeHTTP(w, requestFrom(address, who))
-							if took.add(time.Since(start)); w.Code != http.StatusOK {
+							if others.add(time.Since(start)); w.Code != http.StatusOK {
 								t.Errorf("%s: got %d %s, want 200", who, w.Code, w.Body)
 							}
 						})
@@ -136,14 +136,14 @@ func TestInvalidTokensDelayNobody(t *testing.T) {
 					}
 				}
 				all.Wait()
-				asked, most := int(hub.tokenReviews.Load()), addressBurst+unknownQueue.burst+tc.perSecond*int((lasts+unknownQueue.timeout)/time.Second)+20
-				if asked > most || refused.Load() == 0 || unauthorized.Load() == 0 {
-					t.Errorf("got %d token reviews, %d responses 429 and %d responses 401, want at most %d reviews and some of both responses", asked, refused.Load(), unauthorized.Load(), most)
+				reviews, maxReviews := int(hub.tokenReviews.Load()), addressBurst+unknownQueue.burst+tc.perSecond*int((lasts+unknownQueue.timeout)/time.Second)+20
+				if reviews > maxReviews || refused.Load() == 0 || unauthorized.Load() == 0 {
+					t.Errorf("got %d token reviews, %d responses 429 and %d responses 401, want at most %d reviews and some of both responses", reviews, refused.Load(), unauthorized.Load(), maxReviews)
 				}
-				if p99 := took.p99(); p99 > 100*time.Millisecond {
+				if p99 := others.p99(); p99 > 100*time.Millisecond {
 					t.Errorf("other users: got a P99 of %s, want at most 100ms", p99)
 				}
-				t.Logf("%d TokenReviews in %s, others' P99 %s", asked, lasts, took.p99())
+				t.Logf("%d TokenReviews in %s, others' P99 %s", reviews, lasts, others.p99())
 			})
 		})
 	}
@@ -266,44 +266,44 @@ func TestListOfManyClustersWithFewVisible(t *testing.T) {
 		}
 		api := newLargeAPI(hub.authenticator(t), clusters)
 		var all sync.WaitGroup
-		var took latencies
-		all.Go(func() { runOtherUsers(t, api, &took) })
+		var others latencies
+		all.Go(func() { runOtherUsers(t, api, &others) })
 		<-time.After(100 * time.Millisecond)
 		first := listAs(api, "ten")
-		whole := time.Since(first.startedAt)
-		asked := hub.accessReviews.Load()
+		total := time.Since(first.startedAt)
+		reviewsBefore := hub.accessReviews.Load()
 		again := listAs(api, "ten")
 		names := clustersIn(t, first)
 		if len(names) != 11 || !slices.Equal(names, clustersIn(t, again)) || !slices.IsSorted(names) {
 			t.Errorf("got lists %v and %v, want the same 11 sorted clusters", names, clustersIn(t, again))
 		}
-		if begins := first.firstWrite.Sub(first.startedAt); whole > 12*time.Second || begins > time.Second || first.Header().Get("Etag") != "" {
-			t.Errorf("first list: got %s, first write after %s, ETag %q, want at most 12s and 1s, and no ETag", whole, begins, first.Header().Get("Etag"))
+		if firstByte := first.firstWrite.Sub(first.startedAt); total > 12*time.Second || firstByte > time.Second || first.Header().Get("Etag") != "" {
+			t.Errorf("first list: got %s, first write after %s, ETag %q, want at most 12s and 1s, and no ETag", total, firstByte, first.Header().Get("Etag"))
 		}
-		if again := time.Since(again.startedAt) - whole; again > 200*time.Millisecond || hub.accessReviews.Load() > asked+500 {
-			t.Errorf("second list: got %s and %d reviews, want at most 200ms and 500", again, hub.accessReviews.Load()-asked)
+		if again := time.Since(again.startedAt) - total; again > 200*time.Millisecond || hub.accessReviews.Load() > reviewsBefore+500 {
+			t.Errorf("second list: got %s and %d reviews, want at most 200ms and 500", again, hub.accessReviews.Load()-reviewsBefore)
 		}
 		if again.Header().Get("Etag") == "" {
 			t.Error("got no ETag of a list whose reviews are cached, want one")
 		}
 		all.Wait()
-		if p99 := took.p99(); p99 > 100*time.Millisecond {
+		if p99 := others.p99(); p99 > 100*time.Millisecond {
 			t.Errorf("other users: got a P99 of %s, want at most 100ms", p99)
 		}
-		t.Logf("first %s, its first bytes after %s, others' P99 %s", whole, first.firstWrite.Sub(first.startedAt), took.p99())
+		t.Logf("first %s, its first bytes after %s, others' P99 %s", total, first.firstWrite.Sub(first.startedAt), others.p99())
 	})
 }
 
 // runOtherUsers sends 100 requests a second for five seconds, from 20 users for different clusters,
-// and adds the duration of each to took.
-func runOtherUsers(t *testing.T, api http.Handler, took *latencies) {
+// and adds the duration of each to others.
+func runOtherUsers(t *testing.T, api http.Handler, others *latencies) {
 	every(10*time.Millisecond, 500, func(i int) {
 		r := request(fmt.Sprint("other", i%20))
 		r.URL.Path = fmt.Sprintf("/api/v1/clusters/c%04d", i)
 		start := time.Now()
 		w := httptest.NewRecorder()
 		api.ServeHTTP(w, r)
-		if took.add(time.Since(start)); w.Code != statusVisible {
+		if others.add(time.Since(start)); w.Code != statusVisible {
 			t.Errorf("%s: got %d %s, want %d", r.URL.Path, w.Code, w.Body, statusVisible)
 		}
 	})
@@ -317,7 +317,7 @@ func TestListsWithoutAccessDelayNobody(t *testing.T) {
 		hub.may = func(s authorizationv1.SubjectAccessReviewSpec) bool { return strings.HasPrefix(s.User, "other") }
 		api := newLargeAPI(hub.authenticator(t), 800)
 		var all sync.WaitGroup
-		var lists, took latencies
+		var lists, others latencies
 		for i := range 6 {
 			all.Go(func() {
 				w := listAs(api, fmt.Sprint("nobody", i))
@@ -326,17 +326,17 @@ func TestListsWithoutAccessDelayNobody(t *testing.T) {
 				}
 			})
 		}
-		all.Go(func() { runOtherUsers(t, api, &took) })
+		all.Go(func() { runOtherUsers(t, api, &others) })
 		all.Wait()
-		if p99 := took.p99(); p99 > 100*time.Millisecond {
+		if p99 := others.p99(); p99 > 100*time.Millisecond {
 			t.Errorf("other users: got a P99 of %s, want at most 100ms", p99)
 		}
-		asked := hub.accessReviews.Load()
+		reviewsBefore := hub.accessReviews.Load()
 		again := listAs(api, "nobody0")
-		if again.Code != http.StatusForbidden || hub.accessReviews.Load() != asked {
-			t.Errorf("got %d after %d reviews, want 403 from the cache", again.Code, hub.accessReviews.Load()-asked)
+		if again.Code != http.StatusForbidden || hub.accessReviews.Load() != reviewsBefore {
+			t.Errorf("got %d after %d reviews, want 403 from the cache", again.Code, hub.accessReviews.Load()-reviewsBefore)
 		}
-		t.Logf("the lists' P99 %s, others' P99 %s, the hub answered %d at once at most", lists.p99(), took.p99(), hub.maxInFlight.Load())
+		t.Logf("the lists' P99 %s, others' P99 %s, the hub answered %d at once at most", lists.p99(), others.p99(), hub.maxInFlight.Load())
 	})
 }
 
@@ -359,12 +359,12 @@ func TestAccessReviewTTL(t *testing.T) {
 			t.Fatal("got access, want none")
 		}
 		allowed.Store(true)
-		if took := until(true); took < deniedFor-deniedJitter || took > deniedFor+time.Second {
-			t.Errorf("granted access took effect after %s, want %s to %s", took, deniedFor-deniedJitter, deniedFor)
+		if elapsed := until(true); elapsed < deniedFor-deniedJitter || elapsed > deniedFor+time.Second {
+			t.Errorf("granted access took effect after %s, want %s to %s", elapsed, deniedFor-deniedJitter, deniedFor)
 		}
 		allowed.Store(false)
-		if took := until(false); took < acceptedFor-time.Second || took > acceptedFor+time.Second {
-			t.Errorf("revoked access took effect after %s, want %s", took, acceptedFor)
+		if elapsed := until(false); elapsed < acceptedFor-time.Second || elapsed > acceptedFor+time.Second {
+			t.Errorf("revoked access took effect after %s, want %s", elapsed, acceptedFor)
 		}
 	})
 }

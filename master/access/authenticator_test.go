@@ -144,8 +144,8 @@ func TestRejectedTokenAndUnavailableHub(t *testing.T) {
 				if !errors.Is(err, tc.want) || (caller != nil) != (tc.want == nil) {
 					t.Errorf("got %v, want %v", err, tc.want)
 				}
-				if took := time.Since(start); took > reviewTimeout {
-					t.Errorf("got a response after %s, want at most %s", took, reviewTimeout)
+				if elapsed := time.Since(start); elapsed > reviewTimeout {
+					t.Errorf("got a response after %s, want at most %s", elapsed, reviewTimeout)
 				}
 			})
 		})

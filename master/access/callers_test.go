@@ -130,15 +130,15 @@ func TestHubRequestsUseOwnCredentials(t *testing.T) {
 				default:
 					r.AddCookie(&http.Cookie{Name: "rollcall-session", Value: cookies[name]})
 				}
-				answer, err := client.Do(r)
+				response, err := client.Do(r)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				_, _ = io.Copy(io.Discard, answer.Body)
-				_ = answer.Body.Close()
-				if want := map[bool]int{true: statusVisible, false: http.StatusNotFound}[cluster == "of-"+name]; answer.StatusCode != want {
-					t.Errorf("%s, cluster %s: got %d, want %d", name, cluster, answer.StatusCode, want)
+				_, _ = io.Copy(io.Discard, response.Body)
+				_ = response.Body.Close()
+				if want := map[bool]int{true: statusVisible, false: http.StatusNotFound}[cluster == "of-"+name]; response.StatusCode != want {
+					t.Errorf("%s, cluster %s: got %d, want %d", name, cluster, response.StatusCode, want)
 				}
 			}
 		})
@@ -177,11 +177,11 @@ func TestReviewsOfHiddenAndUnknownClustersAreTheSame(t *testing.T) {
 					w := httptest.NewRecorder()
 					before := hub.accessReviews.Load()
 					api.ServeHTTP(w, r)
-					answer := strings.NewReplacer(name, "NAME", address, "ADDRESS").Replace(fmt.Sprint(w.Code, w.Header(), w.Body))
+					response := strings.NewReplacer(name, "NAME", address, "ADDRESS").Replace(fmt.Sprint(w.Code, w.Header(), w.Body))
 					if strings.HasSuffix(path, "clusters") {
-						answer = "" // it contains times
+						response = "" // it contains times
 					}
-					text += fmt.Sprintf("%s: %d reviews, %s\n", path, hub.accessReviews.Load()-before, answer)
+					text += fmt.Sprintf("%s: %d reviews, %s\n", path, hub.accessReviews.Load()-before, response)
 				}
 				return text
 			}

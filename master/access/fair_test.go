@@ -78,15 +78,15 @@ func TestBusyKeyDelaysOnlyItself(t *testing.T) {
 		for range 5 {
 			start := time.Now()
 			release, err := q.acquire(t.Context(), "little")
-			if took := time.Since(start); err != nil || took > 201*time.Millisecond {
-				t.Errorf("got error %v after %s, want admission within 201ms", err, took)
+			if elapsed := time.Since(start); err != nil || elapsed > 201*time.Millisecond {
+				t.Errorf("got error %v after %s, want admission within 201ms", err, elapsed)
 			}
 			release()
 		}
 		start := time.Now()
 		all.Wait()
-		if took := time.Since(start); took < 2*time.Second {
-			t.Errorf("the others were admitted after %s, want at least 2s", took)
+		if elapsed := time.Since(start); elapsed < 2*time.Second {
+			t.Errorf("the others were admitted after %s, want at least 2s", elapsed)
 		}
 		if len(q.keys) != 0 || q.ready.Len() != 0 || q.waiting != 0 || q.inFlight != 0 {
 			t.Errorf("got %d keys, %d ready, %d waiting, %d in flight, want none", len(q.keys), q.ready.Len(), q.waiting, q.inFlight)

@@ -102,7 +102,7 @@ func TestCredentials(t *testing.T) {
 	for name, tc := range map[string]struct {
 		who    client
 		status int
-		words  string
+		detail string
 	}{
 		"nothing":                               {client{}, 401, "send `Authorization: Bearer TOKEN`"},
 		"garbage":                               {client{token: "garbage"}, 401, "does not accept this token"},
@@ -119,8 +119,8 @@ func TestCredentials(t *testing.T) {
 			if tc.status == 200 && got.status == 401 || tc.status == 401 && got.status != 401 {
 				t.Errorf("%s, %s: got %d %s, want %d", name, path, got.status, got.body, tc.status)
 			}
-			if tc.status == 401 && (got.header.Get("WWW-Authenticate") != "Bearer" || !strings.Contains(got.problem(t).Detail, tc.words)) {
-				t.Errorf("%s: got %v %s, want WWW-Authenticate: Bearer and %q", name, got.header, got.body, tc.words)
+			if tc.status == 401 && (got.header.Get("WWW-Authenticate") != "Bearer" || !strings.Contains(got.problem(t).Detail, tc.detail)) {
+				t.Errorf("%s: got %v %s, want WWW-Authenticate: Bearer and %q", name, got.header, got.body, tc.detail)
 			}
 		}
 	}

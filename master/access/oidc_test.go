@@ -37,17 +37,17 @@ func newIssuer(t *testing.T) *issuer {
 	}
 	encoded := base64.RawURLEncoding.EncodeToString
 	i := &issuer{key: key}
-	answer := func(value func() any) http.HandlerFunc {
+	serveJSON := func(value func() any) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(value())
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/.well-known/openid-configuration", answer(func() any {
+	mux.Handle("/.well-known/openid-configuration", serveJSON(func() any {
 		return map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256"}}
 	}))
-	mux.Handle("/keys", answer(func() any {
+	mux.Handle("/keys", serveJSON(func() any {
 		return map[string]any{"keys": []map[string]string{{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "1", "x": encoded(point[1:33]), "y": encoded(point[33:])}}}
 	}))
 	i.Server = httptest.NewTLSServer(mux)

@@ -79,7 +79,7 @@ func TestErrorsAreNotCached(t *testing.T) {
 		put++
 		return map[bool]string{true: "yes"}[put > 1], map[bool]error{true: errors.New("away")}[put == 1]
 	})
-	what.store = func(answer string) { remembered = answer }
+	what.store = func(result string) { remembered = result }
 	if _, err := q.do(t.Context(), what); err == nil || remembered != "" {
 		t.Fatalf("got error %v and stored %q, want an error and nothing stored", err, remembered)
 	}
@@ -92,17 +92,17 @@ func TestErrorsAreNotCached(t *testing.T) {
 func TestEachAttemptIsAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q reviewGroup[string]
-		turns, held := 0, 0
+		admissions, held := 0, 0
 		what := uncachedCall(func(context.Context) (string, error) {
 			return "", apierrors.NewTooManyRequests("busy", 0)
 		})
 		what.acquire = func(context.Context) (func(), error) {
-			turns++
+			admissions++
 			held++
 			return func() { held-- }, nil
 		}
-		if _, err := q.do(t.Context(), what); err == nil || turns != retryBackoff().Steps || held != 0 {
-			t.Errorf("got error %v after %d admissions, %d not released, want an error after %d, all released", err, turns, held, retryBackoff().Steps)
+		if _, err := q.do(t.Context(), what); err == nil || admissions != retryBackoff().Steps || held != 0 {
+			t.Errorf("got error %v after %d admissions, %d not released, want an error after %d, all released", err, admissions, held, retryBackoff().Steps)
 		}
 	})
 }

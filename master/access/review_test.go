@@ -78,21 +78,21 @@ func TestAccessByGrant(t *testing.T) {
 }
 
 func TestListOnlyNeedsOneReview(t *testing.T) {
-	var asked []string
+	var reviewed []string
 	jane := caller{&user.DefaultInfo{Name: "jane"}, func(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-		asked = append(asked, accessString(a))
+		reviewed = append(reviewed, accessString(a))
 		return granted{getDetail}.authorize(ctx, a)
 	}}
 	err := jane.check(t.Context(), httpapi.Access{Verb: "get", Cluster: "prod-eu", ListOnly: true})
-	if !errors.Is(err, httpapi.ErrHidden) || len(asked) != 1 || asked[0] != getOne {
-		t.Errorf("got error %v after reviews %q, want %v after %q", err, asked, httpapi.ErrHidden, getOne)
+	if !errors.Is(err, httpapi.ErrHidden) || len(reviewed) != 1 || reviewed[0] != getOne {
+		t.Errorf("got error %v after reviews %q, want %v after %q", err, reviewed, httpapi.ErrHidden, getOne)
 	}
 }
 
 func TestForbiddenErrorNamesUserAndRole(t *testing.T) {
 	for _, tc := range []struct {
 		want  httpapi.Access
-		words []string
+		texts []string
 	}{
 		{httpapi.Access{Verb: "list"}, []string{`user "jane" may not list clusterstatuses of rollcall.dev`, "resources [clusterstatuses], verbs [list] allows it", "rollcall-viewer"}},
 		{httpapi.Access{Verb: "get", Cluster: "prod-eu", Details: true}, []string{`may not get clusterstatuses/details "prod-eu"`, "resources [clusterstatuses/details], verbs [get], resourceNames [prod-eu] allows it"}},
@@ -100,9 +100,9 @@ func TestForbiddenErrorNamesUserAndRole(t *testing.T) {
 		{httpapi.Access{Verb: "get", Path: "/debug/pprof/heap"}, []string{"may not get /debug/pprof/heap", "nonResourceURLs [/debug/pprof/*], verbs [get] allows it", "rollcall-profiler"}},
 	} {
 		err := granted{getOne}.caller().check(t.Context(), tc.want)
-		for _, words := range tc.words {
-			if err == nil || !strings.Contains(err.Error(), words) {
-				t.Errorf("%v: got %v, want %q in it", tc.want, err, words)
+		for _, text := range tc.texts {
+			if err == nil || !strings.Contains(err.Error(), text) {
+				t.Errorf("%v: got %v, want %q in it", tc.want, err, text)
 			}
 		}
 	}
@@ -123,11 +123,11 @@ func TestHubErrorDeniesAccess(t *testing.T) {
 }
 
 func TestTooLongNamesAreNotReviewed(t *testing.T) {
-	asked := caller{&user.DefaultInfo{Name: "jane"}, func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+	jane := caller{&user.DefaultInfo{Name: "jane"}, func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
 		t.Error("got a review of a name that is too long, want none")
 		return authorizer.DecisionAllow, "", nil
 	}}
-	if err := asked.check(t.Context(), httpapi.Access{Verb: "get", Cluster: strings.Repeat("x", maxName+1)}); !errors.Is(err, httpapi.ErrHidden) {
+	if err := jane.check(t.Context(), httpapi.Access{Verb: "get", Cluster: strings.Repeat("x", maxName+1)}); !errors.Is(err, httpapi.ErrHidden) {
 		t.Errorf("got %v, want %v", err, httpapi.ErrHidden)
 	}
 }
@@ -154,8 +154,8 @@ func TestReviewsAreCachedByKindOfLookup(t *testing.T) {
 		if err := jane.check(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
-		if got, most := int(hub.accessReviews.Load()), []int{1, 1, 2, 2, 3, 3, 3}[i]; got != most {
-			t.Errorf("after check %d, %+v: got %d reviews, want %d", i+1, want, got, most)
+		if got, wantReviews := int(hub.accessReviews.Load()), []int{1, 1, 2, 2, 3, 3, 3}[i]; got != wantReviews {
+			t.Errorf("after check %d, %+v: got %d reviews, want %d", i+1, want, got, wantReviews)
 		}
 	}
 }

@@ -30,7 +30,7 @@ type tokenReviewer struct {
 	// known has recently accepted tokens, by user. They are reviewed again through a separate
 	// queue, which other tokens cannot fill.
 	known *fairCache[acceptedToken]
-	// refused has the tokens that were rejected within refusedFor, by address.
+	// rejected has the tokens that were rejected within rejectedFor, by address.
 	rejected *fairCache[struct{}]
 
 	knownQueue, unknownQueue *fairQueue
