@@ -29,6 +29,7 @@ func (h *fakeLease) Get(context.Context) (*resourcelock.LeaderElectionRecord, []
 func (h *fakeLease) Create(context.Context, resourcelock.LeaderElectionRecord) error {
 	return h.createErr
 }
+
 func (h *fakeLease) Update(context.Context, resourcelock.LeaderElectionRecord) error {
 	return h.updateErr
 }
