@@ -110,7 +110,7 @@ func (h *harness) checkOrder(order []objectName) error {
 	fresh := newHarness()
 	for _, n := range order {
 		if err := fresh.set(h.objects[n]); err != nil {
-			return fmt.Errorf("from scratch: %h", err)
+			return fmt.Errorf("compute the facts from scratch: %w", err)
 		}
 	}
 	return compareFacts(h.state, fresh.state)
