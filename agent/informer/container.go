@@ -72,7 +72,7 @@ func (c podConverter) ports(list []*slimpb.ContainerPort) []facts.ContainerPort 
 	return out
 }
 
-// statusOf returns the status of the named container, or nil if it has none yet.
+// findStatus returns the status of the named container, or nil if it has none yet.
 func findStatus(name string, statuses []*facts.ContainerStatus) *facts.ContainerStatus {
 	for _, s := range statuses {
 		if s.Name == name {

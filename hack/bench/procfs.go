@@ -16,7 +16,7 @@ const ticksPerSecond = 100
 type procUsage struct {
 	at  time.Time
 	cpu time.Duration // user and system
-	// rss is the resident memory, peak its maximum since the process started or forgetPeak was
+	// rss is the resident memory, peak its maximum since the process started or resetPeak was
 	// called.
 	rss, peak int64 // bytes
 }

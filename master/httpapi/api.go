@@ -101,7 +101,7 @@ type API struct {
 	metrics            *metrics
 	limiter            *connlimit.Limiter
 	clusterList        *view.ClusterListLog
-	// openAPIDocs returns the OpenAPI document in its served forms.
+	// openAPI returns the OpenAPI document in its served forms.
 	openAPI func() (openAPIDocs, error)
 
 	// streams counts the open streams.

@@ -28,7 +28,7 @@ var (
 )
 
 // streamWriter writes a stream to a client. It is not safe for concurrent use. Its errors are
-// errSlow and errGone.
+// errSlowClient and errClientGone.
 type streamWriter interface {
 	// write writes events that are framed for this writer.
 	write(events []byte) error

@@ -34,7 +34,7 @@ type pointsFunc func(from, to int64, yield func(point) bool)
 // interval is a time in which a value did not change, in Unix milliseconds.
 type interval struct {
 	since, until int64
-	// ended is when the value became stale, 0 if it has not.
+	// staleAt is when the value became stale, 0 if it has not.
 	staleAt int64
 }
 

@@ -92,7 +92,7 @@ func (r *RevisionTimes) revisions(v *session.Report) []revision {
 }
 
 // changedAt returns when an object with a seq last changed, in Unix milliseconds. It returns
-// reportedAt if no revision includes that seq.
+// at, the time of the report, if no revision includes that seq.
 func changedAt(revisions []revision, seq uint64, at int64) int64 {
 	i := sort.Search(len(revisions), func(i int) bool { return revisions[i].seq >= seq })
 	if i == len(revisions) {

@@ -51,7 +51,7 @@ type intendedDifferences struct {
 	found map[int]bool
 }
 
-// rule is a compiled meantDifference.
+// rule is a compiled intendedDifference.
 type rule struct {
 	family, line *regexp.Regexp
 	label        string
