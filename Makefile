@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help build test lint generate demo fuzz bench images clean
 
-# As hack/build.sh and hack/lint.sh, so that what others wrote is compiled once for all.
+# The flags of hack/build.sh and hack/lint.sh, so that dependencies are compiled only once.
 static := CGO_ENABLED=0 GOFLAGS=-trimpath
 
 help: ## This list
@@ -10,7 +10,7 @@ help: ## This list
 build: ## The binaries, into bin/
 	hack/build.sh
 
-test: ## All tests, with what they need: Kubernetes' binaries (built once), redis-server
+test: ## All tests, and the programs that they need: Kubernetes' binaries (built once), redis-server
 	hack/test.sh
 
 lint: ## Linters, formatting, generated files, shell scripts
@@ -19,18 +19,18 @@ lint: ## Linters, formatting, generated files, shell scripts
 generate: ## Deepcopy, custom resource definitions, protobuf
 	hack/generate.sh
 
-demo: ## A hub and two members on this machine; ONCE=1 checks itself and ends
+demo: ## A hub and two member clusters on this machine; ONCE=1 exits after a self-check
 	$(static) go run ./hack/demo $(if $(ONCE),-once)
 
 fuzz: ## Every fuzz target for FUZZTIME each (default 3s)
 	hack/fuzz.sh $(FUZZTIME)
 
-bench: ## Rollcall beside pollers, into docs/BENCHMARKS.md (an hour), then micro-benchmarks; QUICK=1: does it work? ONLY=stream,…
+bench: ## Rollcall compared with pollers, into docs/BENCHMARKS.md (an hour), then micro-benchmarks; QUICK=1: a short trial; ONLY=stream,…
 	go run ./hack/bench $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY))
 	$(if $(QUICK)$(ONLY),,hack/bench.sh)
 
 images: ## Container images of master and agent (needs docker buildx)
 	hack/images.sh
 
-clean: ## Removes bin/; the caches in your cache folder stay
+clean: ## Remove bin/, but not the caches
 	rm -rf bin

@@ -85,7 +85,7 @@ export async function signOut() {
   location.assign('/')
 }
 
-/** Returns the name of the user who signed in, as the master returned it; null if nobody did. */
+/** Returns the name of the user who signed in, as the master returned it; null if there is none. */
 export function signedInUser(): string | null {
   return localStorage.getItem(userKey)
 }
