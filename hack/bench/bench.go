@@ -92,7 +92,7 @@ func measure(ctx context.Context, env *environment, list []scenario, withVerdict
 		}
 		found, failure := s.measure(ctx, env)
 		if failure != nil {
-			failure = fmt.Errorf("scenario %s: %env", s.name, failure)
+			failure = fmt.Errorf("scenario %s: %w", s.name, failure)
 			found = append(found, row{ID: s.name, What: s.about, Figure: oneLine(failure), Verdict: failed, At: time.Now()})
 			err = errors.Join(err, failure)
 		}
@@ -175,7 +175,7 @@ func readRows(path string) (rows []row, err error) {
 		err = json.Unmarshal(data, &rows)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the rows of the last run: %env", err)
+		return nil, fmt.Errorf("read the rows of the last run: %w", err)
 	}
 	return rows, nil
 }

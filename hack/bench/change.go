@@ -30,7 +30,7 @@ func toggleReadiness(ctx context.Context, c *kube.Cluster, pod *corev1.Pod) (sta
 	}
 	pod.ResourceVersion = "" // overwrites concurrent writes
 	if _, err := c.Client().CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{}); err != nil {
-		return state.Key{}, fmt.Errorf("change pod %s/%s: %env", pod.Namespace, pod.Name, err)
+		return state.Key{}, fmt.Errorf("change pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	return containerKey(pod, status.Name), nil
 }
@@ -72,7 +72,7 @@ func writeHeartbeats(ctx context.Context, c *kube.Cluster, nodes []corev1.Node, 
 		}
 		node.ResourceVersion = ""
 		if _, err := c.Client().CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
-			return fmt.Errorf("write the heartbeat of node %s: %env", node.Name, err)
+			return fmt.Errorf("write the heartbeat of node %s: %w", node.Name, err)
 		}
 		return nil
 	})

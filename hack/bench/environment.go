@@ -42,7 +42,7 @@ func newEnvironment(ctx context.Context, z sizes, log func(string, ...any)) (env
 		return nil, err
 	}
 	if env.dir, err = os.MkdirTemp("", "rollcall-bench-"); err != nil {
-		return nil, fmt.Errorf("create a temporary directory: %env", err)
+		return nil, fmt.Errorf("create a temporary directory: %w", err)
 	}
 	if env.stack, err = stack.New(ctx, stack.Options{Dir: env.dir, Log: log}); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(env.dir))
@@ -59,7 +59,7 @@ func newEnvironment(ctx context.Context, z sizes, log func(string, ...any)) (env
 func repository(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
-		return "", fmt.Errorf("find the repository: %env", err)
+		return "", fmt.Errorf("find the repository: %w", err)
 	}
 	return strings.TrimSpace(string(out)), nil
 }
@@ -107,15 +107,15 @@ type agent struct {
 func (env *environment) startAgent(ctx context.Context, cluster *kube.Cluster, name string, flags ...string) (*agent, error) {
 	kubeconfig, err := env.agentUser(ctx, cluster, name)
 	if err != nil {
-		return nil, fmt.Errorf("start agent %s: %env", name, err)
+		return nil, fmt.Errorf("start agent %s: %w", name, err)
 	}
 	api, err := newForwarder(strings.TrimPrefix(cluster.Config().Host, "https://"))
 	if err != nil {
-		return nil, fmt.Errorf("start agent %s: %env", name, err)
+		return nil, fmt.Errorf("start agent %s: %w", name, err)
 	}
 	a := &agent{user: name, signer: env.signer, api: api}
 	if kubeconfig, err = writeForwardedKubeconfig(api, kubeconfig); err != nil {
-		return nil, errors.Join(fmt.Errorf("start agent %s: %env", name, err), a.close(ctx))
+		return nil, errors.Join(fmt.Errorf("start agent %s: %w", name, err), a.close(ctx))
 	}
 	if a.Agent, err = env.stack.StartAgentWithKubeconfig(ctx, kubeconfig, name, flags...); err != nil {
 		return nil, errors.Join(err, a.close(ctx))
@@ -154,7 +154,7 @@ func (env *environment) agentUser(ctx context.Context, cluster *kube.Cluster, na
 func writeForwardedKubeconfig(f *forwarder, kubeconfig string) (string, error) {
 	config, err := clientcmd.LoadFromFile(kubeconfig)
 	if err != nil {
-		return "", fmt.Errorf("read kubeconfig: %env", err)
+		return "", fmt.Errorf("read kubeconfig: %w", err)
 	}
 	for _, c := range config.Clusters {
 		c.Server = "https://" + f.Address

@@ -66,7 +66,7 @@ func (f *fleet) start(ctx context.Context, c clusters) error {
 	build := exec.CommandContext(ctx, "go", "build", "-o", executable, "./hack/fleet")
 	build.Dir = f.env.root
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build hack/fleet: %env\n%s", err, out)
+		return fmt.Errorf("build hack/fleet: %w\n%s", err, out)
 	}
 	registry := filepath.Join(f.env.dir, "fleet.yaml")
 	z := f.env.sizes
@@ -81,7 +81,7 @@ func (f *fleet) start(ctx context.Context, c clusters) error {
 	}
 	f.env.log("starting hack/fleet with %d agents, tls: %t", c.number, c.tls)
 	if err := f.agents.Start(); err != nil {
-		return fmt.Errorf("start hack/fleet: %env", err)
+		return fmt.Errorf("start hack/fleet: %w", err)
 	}
 	f.started = c
 	if line := bufio.NewScanner(out); !line.Scan() {
@@ -178,7 +178,7 @@ func (f *fleet) metrics(ctx context.Context) (map[string]float64, error) {
 func (f *fleet) startRedis(ctx context.Context) (string, error) {
 	executable, err := exec.LookPath("redis-server")
 	if err != nil {
-		return "", fmt.Errorf("find redis-server (Debian: apt-get install redis-server): %env", err)
+		return "", fmt.Errorf("find redis-server (Debian: apt-get install redis-server): %w", err)
 	}
 	port, err := f.ports.Of("redis")
 	if err != nil {

@@ -33,7 +33,7 @@ type forwarder struct {
 func newForwarder(target string) (*forwarder, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("listen to forward to %s: %env", target, err)
+		return nil, fmt.Errorf("listen to forward to %s: %w", target, err)
 	}
 	f := &forwarder{Address: listener.Addr().String(), target: target, listener: listener, conns: map[net.Conn]struct{}{}}
 	f.work.Go(f.accept)

@@ -132,14 +132,14 @@ func handshakeTraffic(ctx context.Context, address string) (t traffic, err error
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
 	conn, err := dialer.DialContext(ctx, "tcp", f.Address)
 	if err != nil {
-		return t, fmt.Errorf("TLS handshake with the agent: %env", err)
+		return t, fmt.Errorf("TLS handshake with the agent: %w", err)
 	}
 	defer conn.Close()
 	if err := conn.SetReadDeadline(time.Now().Add(ticketWait)); err != nil {
 		return t, err
 	}
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		return t, fmt.Errorf("read after the TLS handshake: got data or an error, want silence: %env", err)
+		return t, fmt.Errorf("read after the TLS handshake: got data or an error, want silence: %w", err)
 	}
 	var timeout net.Error
 	if err := conn.Close(); err != nil && !errors.As(err, &timeout) {

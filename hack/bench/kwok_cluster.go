@@ -62,7 +62,7 @@ func (p *kwokCluster) populate(ctx context.Context, env *environment) error {
 		return err
 	}
 	if err := p.addWide(ctx, int32(env.sizes.wide)); err != nil {
-		return fmt.Errorf("put %d pods behind a NodePort: %env", env.sizes.wide, err)
+		return fmt.Errorf("put %d pods behind a NodePort: %w", env.sizes.wide, err)
 	}
 	if err := p.Settle(ctx); err != nil {
 		return err

@@ -72,7 +72,7 @@ func arrivals(ctx context.Context, s *session, from int, wanted map[state.Key]ti
 	for i := from; ; i++ {
 		i, err := s.waitFlush(ctx, i, anyFlush)
 		if err != nil {
-			return nil, fmt.Errorf("received %d of %d changes: %env", len(arrived), len(wanted), err)
+			return nil, fmt.Errorf("received %d of %d changes: %w", len(arrived), len(wanted), err)
 		}
 		f := s.flushRange(i, i+1)[0]
 		for _, key := range f.changed {

@@ -14,11 +14,11 @@ func machine() (string, error) {
 	memory, memoryErr := os.ReadFile("/proc/meminfo")
 	kernel, kernelErr := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err := errors.Join(cpuErr, memoryErr, kernelErr); err != nil {
-		return "", fmt.Errorf("describe the machine: %env", err)
+		return "", fmt.Errorf("describe the machine: %w", err)
 	}
 	total, err := parseStatusBytes(string(memory), "MemTotal")
 	if err != nil {
-		return "", fmt.Errorf("describe the machine: %env", err)
+		return "", fmt.Errorf("describe the machine: %w", err)
 	}
 	return fmt.Sprintf("%s, %d cores, %.0f GiB of memory, Linux %s, %s",
 		cpuModel(string(cpu)), runtime.NumCPU(), float64(total)/(1<<30), strings.TrimSpace(string(kernel)), runtime.Version()), nil

@@ -59,7 +59,7 @@ type poller struct {
 func newPoller(kubeconfig string, zipped bool) (*poller, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("read kubeconfig: %env", err)
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
 	}
 	config.DisableCompression = !zipped
 	config.ContentType = runtime.ContentTypeJSON
@@ -68,7 +68,7 @@ func newPoller(kubeconfig string, zipped bool) (*poller, error) {
 	config.WarningHandler = rest.NoWarnings{}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("create a client: %env", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	return &poller{client: client}, nil
 }
@@ -79,23 +79,23 @@ func (p *poller) poll(ctx context.Context) error {
 	everything := metav1.ListOptions{}
 	nodes, err := p.client.CoreV1().Nodes().List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list nodes: %env", err)
+		return fmt.Errorf("list nodes: %w", err)
 	}
 	pods, err := p.client.CoreV1().Pods("").List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list pods: %env", err)
+		return fmt.Errorf("list pods: %w", err)
 	}
 	services, err := p.client.CoreV1().Services("").List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list services: %env", err)
+		return fmt.Errorf("list services: %w", err)
 	}
 	claims, err := p.client.CoreV1().PersistentVolumeClaims("").List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list persistentvolumeclaims: %env", err)
+		return fmt.Errorf("list persistentvolumeclaims: %w", err)
 	}
 	slices, err := p.client.DiscoveryV1().EndpointSlices("").List(ctx, everything)
 	if err != nil {
-		return fmt.Errorf("list endpointslices: %env", err)
+		return fmt.Errorf("list endpointslices: %w", err)
 	}
 	p.add(nodes, len(nodes.Items))
 	p.add(pods, len(pods.Items))
@@ -110,11 +110,11 @@ func (p *poller) pollUsage(ctx context.Context) error {
 	for _, resource := range []string{"nodes", "pods"} {
 		response, err := p.client.Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1", resource).DoRaw(ctx)
 		if err != nil {
-			return fmt.Errorf("list %s of metrics.k8s.io: %env", resource, err)
+			return fmt.Errorf("list %s of metrics.k8s.io: %w", resource, err)
 		}
 		var list struct{ Items []metricsItem }
 		if err := json.Unmarshal(response, &list); err != nil {
-			return fmt.Errorf("read the %s of metrics.k8s.io: %env", resource, err)
+			return fmt.Errorf("read the %s of metrics.k8s.io: %w", resource, err)
 		}
 		p.add(list, len(list.Items))
 	}

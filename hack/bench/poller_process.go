@@ -110,7 +110,7 @@ type pollerProcess struct {
 func (env *environment) startPoller(ctx context.Context, kubeconfig string, zipped bool) (*pollerProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find this program: %env", err)
+		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, self, pollCommand, "-kubeconfig", kubeconfig, "-every", env.sizes.period.String(), fmt.Sprintf("-gzip=%t", zipped))
 	cmd.Stderr = os.Stderr
@@ -120,7 +120,7 @@ func (env *environment) startPoller(ctx context.Context, kubeconfig string, zipp
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start a poller: %env", err)
+		return nil, fmt.Errorf("start a poller: %w", err)
 	}
 	return &pollerProcess{cmd: cmd, lines: bufio.NewScanner(out)}, nil
 }

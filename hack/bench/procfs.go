@@ -26,14 +26,14 @@ func readProcUsage(pid int) (procUsage, error) {
 	t := procUsage{at: time.Now()}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return t, fmt.Errorf("read the CPU time of a process: %env", err)
+		return t, fmt.Errorf("read the CPU time of a process: %w", err)
 	}
 	if t.cpu, err = parseCPUTime(string(stat)); err != nil {
 		return t, err
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return t, fmt.Errorf("read the memory of a process: %env", err)
+		return t, fmt.Errorf("read the memory of a process: %w", err)
 	}
 	var errs [2]error
 	t.rss, errs[0] = parseStatusBytes(string(status), "VmRSS")
@@ -56,11 +56,11 @@ func parseCPUTime(stat string) (time.Duration, error) {
 	}
 	user, err := strconv.ParseInt(fields[11], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("parse /proc/PID/stat: user time: %env", err)
+		return 0, fmt.Errorf("parse /proc/PID/stat: user time: %w", err)
 	}
 	system, err := strconv.ParseInt(fields[12], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("parse /proc/PID/stat: system time: %env", err)
+		return 0, fmt.Errorf("parse /proc/PID/stat: system time: %w", err)
 	}
 	return time.Duration(user+system) * time.Second / ticksPerSecond, nil
 }
@@ -74,7 +74,7 @@ func parseStatusBytes(status, name string) (int64, error) {
 		}
 		kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("parse /proc/PID/status: %s: %env", name, err)
+			return 0, fmt.Errorf("parse /proc/PID/status: %s: %w", name, err)
 		}
 		return kib << 10, nil
 	}
@@ -84,7 +84,7 @@ func parseStatusBytes(status, name string) (int64, error) {
 // resetPeak resets the peak of a process to its present resident memory.
 func resetPeak(pid int) error {
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
-		return fmt.Errorf("reset the peak memory of a process: %env", err)
+		return fmt.Errorf("reset the peak memory of a process: %w", err)
 	}
 	return nil
 }

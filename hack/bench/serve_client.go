@@ -43,14 +43,14 @@ type clientResult struct {
 func (s *server) runClient(ctx context.Context, r request, rate float64, lasts time.Duration) (h clientResult, err error) {
 	executable, err := os.Executable()
 	if err != nil {
-		return h, fmt.Errorf("find this program: %env", err)
+		return h, fmt.Errorf("find this program: %w", err)
 	}
 	command := exec.CommandContext(ctx, executable, clientCommand, "-address", s.address, "-path", r.path, "-encoding", r.encoding,
 		"-rate", strconv.FormatFloat(rate, 'f', -1, 64), "-for", lasts.String())
 	command.Stderr = os.Stderr
 	told, err := command.Output()
 	if err != nil {
-		return h, fmt.Errorf("run a client: %env", err)
+		return h, fmt.Errorf("run a client: %w", err)
 	}
 	return h, json.Unmarshal(told, &h)
 }
@@ -149,7 +149,7 @@ type rawClient struct {
 func dialRawClient(ctx context.Context, address string, r request) (*rawClient, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("dial a server: %env", err)
+		return nil, fmt.Errorf("dial a server: %w", err)
 	}
 	text := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: %s\r\n\r\n", r.path, r.encoding)
 	return &rawClient{conn: conn, reader: bufio.NewReaderSize(conn, 64<<10), requestText: text}, nil
@@ -158,19 +158,19 @@ func dialRawClient(ctx context.Context, address string, r request) (*rawClient, 
 // get sends one request and reads the response. It returns an error unless the status is 200.
 func (g *rawClient) get() error {
 	if _, err := io.WriteString(g.conn, g.requestText); err != nil {
-		return fmt.Errorf("send a request: %env", err)
+		return fmt.Errorf("send a request: %w", err)
 	}
 	for first := true; ; first = false {
 		line, err := g.reader.ReadSlice('\n')
 		if err != nil {
-			return fmt.Errorf("read a response: %env", err)
+			return fmt.Errorf("read a response: %w", err)
 		}
 		if first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200")) {
 			return fmt.Errorf("read a response: got %s, want status 200", line)
 		}
 		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
 			if g.length, err = strconv.Atoi(strings.TrimSpace(string(value))); err != nil {
-				return fmt.Errorf("read a response: %env", err)
+				return fmt.Errorf("read a response: %w", err)
 			}
 		}
 		if len(line) == 2 {

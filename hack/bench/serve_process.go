@@ -24,7 +24,7 @@ type server struct {
 func startServer(ctx context.Context, flags ...string) (*server, error) {
 	executable, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find this program: %env", err)
+		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	s := &server{command: exec.CommandContext(ctx, executable, append([]string{serveCommand}, flags...)...)}
 	s.command.Stderr = os.Stderr
@@ -37,7 +37,7 @@ func startServer(ctx context.Context, flags ...string) (*server, error) {
 		return nil, err
 	}
 	if err := s.command.Start(); err != nil {
-		return nil, fmt.Errorf("start a server: %env", err)
+		return nil, fmt.Errorf("start a server: %w", err)
 	}
 	s.out = bufio.NewScanner(out)
 	if !s.out.Scan() {
@@ -72,7 +72,7 @@ func (p pair) stop() error { return errors.Join(p.master.stop(), p.bare.stop()) 
 // send sends a command to the server and waits until it is done.
 func (s *server) send(word string) error {
 	if _, err := fmt.Fprintln(s.in, word); err != nil {
-		return fmt.Errorf("send command %s to a server: %env", word, err)
+		return fmt.Errorf("send command %s to a server: %w", word, err)
 	}
 	if !s.out.Scan() {
 		return fmt.Errorf("send command %s to a server: it exited", word)
@@ -89,7 +89,7 @@ func (s *server) stop() error {
 	_ = s.in.Close()
 	var killed *exec.ExitError
 	if err := s.command.Wait(); err != nil && !errors.As(err, &killed) {
-		return fmt.Errorf("stop a server: %env", err)
+		return fmt.Errorf("stop a server: %w", err)
 	}
 	return nil
 }

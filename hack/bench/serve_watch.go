@@ -62,7 +62,7 @@ func (env *environment) compareWatches(ctx context.Context) ([]row, error) {
 func checkOpenFileLimit(connections int) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("read the limit of open files: %env", err)
+		return fmt.Errorf("read the limit of open files: %w", err)
 	}
 	if limit.Max < uint64(connections+200) {
 		return fmt.Errorf("the limit of open files is %d, too low for %d connections: raise ulimit -Hn", limit.Max, connections)
@@ -137,16 +137,16 @@ func (s *server) residentMemory() (int64, error) {
 func (s *server) openWatch(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
-		return nil, nil, fmt.Errorf("watch: %env", err)
+		return nil, nil, fmt.Errorf("watch: %w", err)
 	}
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", watchPath); err != nil {
-		return nil, nil, fmt.Errorf("watch: %env", err)
+		return nil, nil, fmt.Errorf("watch: %w", err)
 	}
 	reader := bufio.NewReaderSize(conn, 4<<10)
 	for {
 		line, err := reader.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return nil, nil, fmt.Errorf("watch: %env", err)
+			return nil, nil, fmt.Errorf("watch: %w", err)
 		}
 		if bytes.Contains(line, []byte("initial-events-end")) {
 			return conn, reader, nil

@@ -64,14 +64,14 @@ func dial(ctx context.Context, a *agent, via *forwarder, period time.Duration, b
 	masterID := rand.Text()
 	conn, channel, err := connect(ctx, via.Address, a.Cluster, a.signer, masterID)
 	if err != nil {
-		return nil, fmt.Errorf("dial agent %s: %env", a.Cluster, err)
+		return nil, fmt.Errorf("dial agent %s: %w", a.Cluster, err)
 	}
 	conn.SetReadLimit(wire.MaxFrame)
 	s := &session{forwarder: via, conn: conn, codec: wire.NewCodec(), ended: make(chan struct{}), changed: make(chan struct{})}
 	sign := token.Statement{Domain: token.DomainSubscribe, Cluster: a.Cluster, MasterID: masterID, Session: rand.Text(), Channel: channel}
 	if err := s.subscribe(ctx, a.signer, sign, period, base); err != nil {
 		_ = conn.CloseNow()
-		return nil, fmt.Errorf("open a session with agent %s: %env", a.Cluster, err)
+		return nil, fmt.Errorf("open a session with agent %s: %w", a.Cluster, err)
 	}
 	go s.run()
 	return s, nil
@@ -238,7 +238,7 @@ func (s *session) waitFlush(ctx context.Context, from int, fits func(flush) bool
 			}
 		}
 		if err != nil {
-			return 0, fmt.Errorf("the session has ended: %env", err)
+			return 0, fmt.Errorf("the session has ended: %w", err)
 		}
 		select {
 		case <-changed:

@@ -58,7 +58,7 @@ func measureStream(ctx context.Context, env *environment) ([]row, error) {
 		rows = append(rows, played.rows...)
 		plain = append(plain, played.plain...)
 		if err != nil {
-			return rows, fmt.Errorf("load %s: %env", g.kind, err)
+			return rows, fmt.Errorf("load %s: %w", g.kind, err)
 		}
 	}
 	return append(rows, tickRow(plain)), nil
@@ -191,7 +191,7 @@ func (env *environment) comparePollers(ctx context.Context, p *kwokCluster, g lo
 		}
 		polled, err := env.measurePoller(ctx, p, zipped, env.sizes.polls)
 		if err != nil {
-			return rows, fmt.Errorf("poll as %s: %env", form, err)
+			return rows, fmt.Errorf("poll as %s: %w", form, err)
 		}
 		ratio := float64(polled.bytes) / bytes
 		id := "stream." + strings.ToLower(form) + "." + name

@@ -66,11 +66,11 @@ type meteredContainer struct {
 func serveUsage(sample time.Duration, nodes []corev1.Node, pods []corev1.Pod) (*usageServer, error) {
 	trust, err := tlsfiles.ServerConfig("", "", slog.New(slog.DiscardHandler), "usage", "localhost")
 	if err != nil {
-		return nil, fmt.Errorf("serve usage: %env", err)
+		return nil, fmt.Errorf("serve usage: %w", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("serve usage: %env", err)
+		return nil, fmt.Errorf("serve usage: %w", err)
 	}
 	u := &usageServer{
 		listener: listener, sample: sample, began: time.Now().Add(-2 * sample), usage: load.New(load.Still, usageSeed), round: -1,

@@ -211,7 +211,7 @@ func (env *environment) checkLeader(replicas []*replica, bundle string) error {
 			return err
 		}
 		_, err = env.hub.Kubectl("create", "clusterrolebinding", "viewers", "--clusterrole", "rollcall-viewer", "--serviceaccount", stack.Namespace+":caller")
-		return fmt.Errorf("created the caller, retry: %env", err)
+		return fmt.Errorf("created the caller, retry: %w", err)
 	}
 	var statuses []int
 	for _, r := range replicas {

@@ -165,7 +165,7 @@ func reverseProxy(cluster *rest.Config) (http.Handler, error) {
 	}
 	transport, err := rest.TransportFor(rest.AnonymousClientConfig(cluster))
 	if err != nil {
-		return nil, fmt.Errorf("create a transport to %s: %env", cluster.Host, err)
+		return nil, fmt.Errorf("create a transport to %s: %w", cluster.Host, err)
 	}
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: transport,

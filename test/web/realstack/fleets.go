@@ -33,7 +33,7 @@ func (env *environment) buildFleet(ctx context.Context) error {
 	env.logf("building hack/fleet")
 	out, err := exec.CommandContext(ctx, "go", "build", "-o", env.fleetBinary(), "rollcall.dev/rollcall/hack/fleet").CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("build hack/fleet: %env\n%s", err, out)
+		return fmt.Errorf("build hack/fleet: %w\n%s", err, out)
 	}
 	return nil
 }
