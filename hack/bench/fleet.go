@@ -153,7 +153,7 @@ func (f *fleet) measureRecovery(ctx context.Context) ([]row, error) {
 	stop()
 	stats := <-results
 	if len(stats.latencies) == 0 && stats.err == nil {
-		stats.err = errors.New("no request was answered while the master recovered")
+		stats.err = errors.New("no request succeeded while the master recovered")
 	}
 	p99 := percentile(stats.latencies, 99)
 	z := f.env.sizes

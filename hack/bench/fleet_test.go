@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestReadStatsTellCachedFromWaitedAndRefused(t *testing.T) {
+func TestReadStatsDistinguishCachedWaitedAndRefused(t *testing.T) {
 	var r readStats
 	sentAt := time.Now()
 	r.add(readResult{status: http.StatusOK, sentAt: sentAt, receivedAt: sentAt.Add(-time.Second), latency: time.Millisecond}, nil)

@@ -128,7 +128,7 @@ func (f *forwarder) waitIdle(ctx context.Context) error {
 	return nil
 }
 
-// cut closes all connections, and refuses new ones until mend is called.
+// cut closes all connections, and refuses new ones until restore is called.
 func (f *forwarder) cut() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -60,7 +60,7 @@ func TestForwarderCountsBothDirections(t *testing.T) {
 	}
 }
 
-func TestCutForwarderRefusesConnectionsUntilMended(t *testing.T) {
+func TestCutForwarderRefusesConnectionsUntilRestored(t *testing.T) {
 	f, err := newForwarder(echo(t))
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +94,6 @@ func TestCutForwarderRefusesConnectionsUntilMended(t *testing.T) {
 	}
 	f.restore()
 	if err := speak(dial()); err != nil {
-		t.Errorf("after mend: %v", err)
+		t.Errorf("after restore: %v", err)
 	}
 }

@@ -53,7 +53,7 @@ func (env *environment) measureDelays(ctx context.Context, p *kwokCluster, s *se
 	if err != nil {
 		return nil, err
 	}
-	arrived, err := arrivals(ctx, s, from, written)
+	arrived, err := firstReceived(ctx, s, from, written)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +64,8 @@ func (env *environment) measureDelays(ctx context.Context, p *kwokCluster, s *se
 	return delays, nil
 }
 
-// arrivals returns when each key first arrived, starting from the given flush.
-func arrivals(ctx context.Context, s *session, from int, wanted map[state.Key]time.Time) (map[state.Key]time.Time, error) {
+// firstReceived returns when each key first arrived, starting from the given flush.
+func firstReceived(ctx context.Context, s *session, from int, wanted map[state.Key]time.Time) (map[state.Key]time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	arrived := map[state.Key]time.Time{}

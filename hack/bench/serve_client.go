@@ -39,7 +39,7 @@ type clientResult struct {
 	P99 time.Duration
 }
 
-// runClient runs a client process against the server; see asker.
+// runClient runs a client process against the server; see loadGenerator.
 func (s *server) runClient(ctx context.Context, r request, rate float64, lasts time.Duration) (h clientResult, err error) {
 	executable, err := os.Executable()
 	if err != nil {
@@ -110,9 +110,9 @@ func (a *loadGenerator) run(ctx context.Context) (h clientResult, err error) {
 	return h, err
 }
 
-// sendRequests sends the requests of one getter and returns their latencies. With a rate it sends at
+// sendRequests sends the requests of one connection and returns their latencies. With a rate it sends at
 // fixed times whether or not the server keeps up: if the previous response is late, the latency
-// counts from the time at which the request was due. A late timer of the getter does not count.
+// counts from the time at which the request was due. A late timer of the client does not count.
 func (a *loadGenerator) sendRequests(g *rawClient, began time.Time, i int) (latencies []time.Duration, err error) {
 	var every time.Duration
 	if a.rate > 0 {

@@ -34,7 +34,7 @@ type sizes struct {
 	fleet, fleetContainers int
 	// warmup is the time from the last connected cluster of the fleet to the measurement.
 	warmup time.Duration
-	// historyWarmup replaces warm if the master keeps a history of 15 minutes.
+	// historyWarmup replaces warmup if the master keeps a history of 15 minutes.
 	historyWarmup time.Duration
 }
 

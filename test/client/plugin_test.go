@@ -89,7 +89,7 @@ func TestTables(t *testing.T) {
 	}
 }
 
-func TestOwnerOfAPort(t *testing.T) {
+func TestPortOwner(t *testing.T) {
 	m := newShop(t, nil)
 	owned := []string{"PORT|KIND|NODE|ADDRESS|NAMESPACE|USED-BY|READY|TARGETS", "31234/TCP|NodePort|*|*|shop|service/web:http|1/1|pod/web-1:8080@n1"}
 	for _, tc := range []struct {

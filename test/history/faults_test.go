@@ -189,7 +189,7 @@ func (a *readers) get(reader string, random *rand.Rand) {
 	}
 }
 
-// changeFor changes the cluster for a while, and calls also in a tenth of the steps.
+// changeFor changes the cluster for a while, and calls rare in a tenth of the steps.
 func (s *harness) changeFor(d time.Duration, rare func()) {
 	end := time.NewTimer(d)
 	defer end.Stop()

@@ -33,7 +33,7 @@ type cluster struct {
 	// maxFreshAge is the maximum age of a value that is reported as fresh; 0 disables the check.
 	maxFreshAge time.Duration
 	// ordered enables the check that a newer version has no older content. The faults in
-	// excused permit it once.
+	// permittedAfter permit it once.
 	ordered        bool
 	permittedAfter []string
 	// violations has the violations in the recorded states and versions.

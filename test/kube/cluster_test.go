@@ -39,8 +39,8 @@ func TestUsersHaveTheirOwnNameAndRights(t *testing.T) {
 	if err != nil {
 		t.Errorf("list ConfigMaps as a user whose group may: %v", err)
 	}
-	if who := whoami(t, cluster, kubeconfig); who != "reader" {
-		t.Errorf("kubectl with the user's kubeconfig: got user %q, want reader", who)
+	if user := whoami(t, cluster, kubeconfig); user != "reader" {
+		t.Errorf("kubectl with the user's kubeconfig: got user %q, want reader", user)
 	}
 }
 
@@ -51,8 +51,8 @@ func TestServiceAccountTokensWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who, want := whoami(t, cluster, kubeconfig), "system:serviceaccount:default:robot"; who != want {
-		t.Errorf("kubectl with the service account's kubeconfig: got user %q, want %s", who, want)
+	if user, want := whoami(t, cluster, kubeconfig), "system:serviceaccount:default:robot"; user != want {
+		t.Errorf("kubectl with the service account's kubeconfig: got user %q, want %s", user, want)
 	}
 }
 

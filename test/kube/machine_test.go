@@ -27,7 +27,7 @@ func TestMachineEndsWithAllItsProcesses(t *testing.T) {
 	program, m, server := serveOn(t, cluster)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	inside := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&Node{machine: m}).Dial}, Timeout: 5 * time.Second}
-	for who, try := range map[string]struct {
+	for from, try := range map[string]struct {
 		client *http.Client
 		url    string
 	}{
@@ -42,7 +42,7 @@ func TestMachineEndsWithAllItsProcesses(t *testing.T) {
 			return err
 		})
 		if err != nil {
-			t.Errorf("get from a server in the machine, from %s: %v", who, err)
+			t.Errorf("get from a server in the machine, from %s: %v", from, err)
 		}
 	}
 	if conn, err := m.dial(t.Context(), nil, "tcp", "192.0.2.1:80"); err == nil {

@@ -20,7 +20,7 @@ type workdir struct {
 	lock *os.File // nil for a folder of the caller, which is not removed
 }
 
-// newWorkdir returns the wanted folder or, if wanted is empty, a new temporary folder.
+// newWorkdir returns the folder dir or, if dir is empty, a new temporary folder.
 func newWorkdir(dir, name string) (*workdir, error) {
 	if dir != "" {
 		path, err := filepath.Abs(dir)

@@ -47,7 +47,7 @@ type Command struct {
 	Home string
 	Env  []string
 	// JoinNamespaces, if it is not nil, is called on the thread that starts the process, so that the process runs in the
-	// namespaces that Enter joins. The caller must make sure that these namespaces end with this process.
+	// namespaces that it joins. The caller must make sure that these namespaces end with this process.
 	JoinNamespaces func() error
 	// Namespaces are new namespaces for the process: flags of clone(2) such as CLONE_NEWNET.
 	Namespaces uintptr

@@ -22,7 +22,7 @@ type Agent struct {
 	Cluster string
 	// Endpoint is the wss URL for masters, Pin the pin of its certificate.
 	Endpoint, Pin string
-	// URL is the base URL of its health endpoints, Metrics that of its metrics.
+	// URL is the base URL of its health endpoints, MetricsURL that of its metrics.
 	URL, MetricsURL string
 	HTTP            *http.Client
 
