@@ -8,8 +8,9 @@
 #
 #   kube-binaries.sh sums   updates hack/kube-binaries/kubernetes/node.sum, after a change of versions
 #
-# Two Go modules under hack/kube-binaries/ pin the versions: etcd's, and one for everything from Kubernetes. node.sum has
-# the checksums of modules that only the node's binaries need: in go.sum, their changes would rebuild all other binaries.
+# Two Go modules under hack/kube-binaries/ pin the versions: etcd's, and one for everything from Kubernetes. node.sum
+# has the checksums of modules that only the node's binaries need: in go.sum, their changes would rebuild all other
+# binaries.
 # If $KUBEBUILDER_ASSETS has kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
 set -euo pipefail
 
@@ -51,7 +52,8 @@ node_version_key() {
 	echo "$kubernetes-$(go env GOOS)-$(go env GOARCH)-node-$digest"
 }
 
-# show_progress MODULE reads the package names that `go build -v` prints, and prints a line of progress every ten seconds.
+# show_progress MODULE reads the package names that `go build -v` prints, and prints a line of progress every
+# ten seconds.
 show_progress() {
 	local module=$1 line downloaded=0 compiled=0 start=$SECONDS shown=$SECONDS status
 	while true; do
@@ -127,8 +129,8 @@ write_sums() {
 	rm -r "$mod"
 }
 
-# provide KEY BUILD DURATION prints the folder of that key. If it does not exist, the function BUILD builds its binaries;
-# DURATION is printed as the expected time.
+# provide KEY BUILD DURATION prints the folder of that key. If it does not exist, the function BUILD builds its
+# binaries; DURATION is printed as the expected time.
 provide() {
 	local folder=$cache/$1 build=$2 duration=$3
 	if [[ ! -d $folder/bin ]]; then

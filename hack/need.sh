@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# need.sh COMMAND PACKAGE installs Debian's PACKAGE unless COMMAND exists. Without the permission to install it, the script
-# prints what to install and fails.
+# need.sh COMMAND PACKAGE installs Debian's PACKAGE unless COMMAND exists. Without the permission to install it, the
+# script prints what to install and fails.
 set -euo pipefail
 
 command=$1 package=$2

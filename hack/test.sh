@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs and builds the programs that the tests need, and runs all tests. Arguments are passed to go test, and then the
-# page's tests are left out: hack/test.sh -run Facts
+# Installs and builds the programs that the tests need, and runs all tests. Arguments are passed to go test, and
+# then the page's tests are left out: hack/test.sh -run Facts
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -10,7 +10,7 @@ var remarks = map[string]string{
 	"flip.wide": "a flip takes two flushes, since the EndpointSlice changes some 100 ms after its pod. Each has the key of the changed object, the fields that differ, and a bookmark. " +
 		"Before only changed fields were sent, an object took some 305 and 170 bytes.",
 	"idle.refresh": "to the agent: the upgrade request, half of which is the token, and a SubscribeRequest, half of which is the signature. To the master: the response to the upgrade, a Hello with a nonce, and the summary. " +
-		"Problems, resources and port owners are sent as hashes if the master has them already. Session tickets, which no client would use, are off, and the connection closes without a websocket close handshake.",
+		"Problems, resources and identity are left out if they match the hashes that the master sends. Session tickets, which no client would use, are off, and the connection closes without a websocket close handshake.",
 	"miss.cold": "the master decodes one chunk of the snapshot while the agent encodes the next, it builds its lists at the same time, and the agent's garbage collector does not run meanwhile. " +
 		"Before each of these changes, P50 was 204 and P99 368 ms.",
 	"fleet.reads": "a thousand agents, Redis, the hub, the master and the readers share two cores. The next session resumes from the state that the previous master stored in Redis, so no snapshot is sent; " +
