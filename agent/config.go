@@ -117,7 +117,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	errs = append(errs, validateClusterName(c.ClusterName))
-	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file go together")
+	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file must be set together")
 	check(slices.Contains([]string{AuthToken, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthToken, AuthNone)
 	check(c.Auth != AuthToken || len(c.MasterPublicKeyFiles) > 0,
 		"--auth %s needs --master-public-key-file: set it to the .pub file that `rollcall-master keygen` writes", AuthToken)
