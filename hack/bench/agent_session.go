@@ -12,8 +12,8 @@ type agentSession struct {
 	agent     *agent
 	forwarder *forwarder
 	session   *session
-	// began is the start of the session. The agent started a moment before.
-	began time.Time
+	// startedAt is the start of the session. The agent started a moment before.
+	startedAt time.Time
 }
 
 // sharedSession returns the regular cluster and the session that several scenarios share.
@@ -48,7 +48,7 @@ func (env *environment) openSession(ctx context.Context, p *kwokCluster, name st
 	if s.forwarder, err = newForwarder(s.agent.address); err != nil {
 		return nil, errors.Join(err, s.agent.close(ctx))
 	}
-	s.began = time.Now()
+	s.startedAt = time.Now()
 	if s.session, err = dial(ctx, s.agent, s.forwarder, env.sizes.period, nil); err != nil {
 		s.forwarder.close()
 		return nil, errors.Join(err, s.agent.close(ctx))

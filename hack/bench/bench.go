@@ -60,9 +60,9 @@ func selectScenarios(names []string) ([]scenario, error) {
 
 // bench runs the selected scenarios and writes the results.
 func bench(ctx context.Context, o options) error {
-	began := time.Now()
+	startedAt := time.Now()
 	log := func(format string, args ...any) {
-		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(startedAt).Seconds(), fmt.Sprintf(format, args...))
 	}
 	list, err := selectScenarios(o.only)
 	if err != nil {
@@ -74,7 +74,7 @@ func bench(ctx context.Context, o options) error {
 	}
 	rows, err := measure(ctx, env, list, o.sizes == full)
 	err = errors.Join(err, env.close())
-	log("done in %.1f min", time.Since(began).Minutes())
+	log("done in %.1f min", time.Since(startedAt).Minutes())
 	if ctx.Err() != nil {
 		return errors.Join(err, ctx.Err())
 	}
@@ -86,7 +86,7 @@ func bench(ctx context.Context, o options) error {
 func measure(ctx context.Context, env *environment, list []scenario, withVerdicts bool) (rows []row, err error) {
 	for _, s := range list {
 		env.log("%s: %s", s.name, s.about)
-		began := time.Now()
+		startedAt := time.Now()
 		if !s.usesShared {
 			err = errors.Join(err, env.endShared(ctx))
 		}
@@ -102,7 +102,7 @@ func measure(ctx context.Context, env *environment, list []scenario, withVerdict
 			}
 			fmt.Println(r.line())
 		}
-		env.log("%s took %.0f s", s.name, time.Since(began).Seconds())
+		env.log("%s took %.0f s", s.name, time.Since(startedAt).Seconds())
 		rows = append(rows, found...)
 		if ctx.Err() != nil {
 			return rows, err

@@ -88,6 +88,7 @@ type countingConn struct {
 	count *atomic.Int64
 }
 
+// Write implements net.Conn.
 func (c countingConn) Write(p []byte) (int, error) {
 	c.count.Add(int64(len(p)))
 	return c.Conn.Write(p)
@@ -148,6 +149,7 @@ func (f *forwarder) restore() {
 // traffic holds the bytes of both directions.
 type traffic struct{ up, down int64 }
 
+// traffic returns the bytes forwarded so far.
 func (f *forwarder) traffic() traffic { return traffic{up: f.up.Load(), down: f.down.Load()} }
 
 // close closes the listener and all connections, and waits for their goroutines.

@@ -54,7 +54,7 @@ func (env *environment) measureSilence(ctx context.Context, p *kwokCluster, a *a
 	if err := sleep(ctx, env.sizes.period); err != nil { // the work of the start is done then
 		return nil, err
 	}
-	before, began := f.traffic(), time.Now()
+	before, startedAt := f.traffic(), time.Now()
 	apiBytes := a.api.down.Load()
 	serverBefore, err := readProcUsage(p.APIServerPID())
 	if err != nil {
@@ -68,7 +68,7 @@ func (env *environment) measureSilence(ctx context.Context, p *kwokCluster, a *a
 	if err != nil {
 		return nil, err
 	}
-	after, window := f.traffic(), time.Since(began)
+	after, window := f.traffic(), time.Since(startedAt)
 	sent := after.down + after.up - before.down - before.up
 	perMinute := float64(a.api.down.Load()-apiBytes) / window.Minutes()
 	return []row{

@@ -114,7 +114,7 @@ func (env *environment) measureLargeAgent(ctx context.Context, c *kube.Cluster) 
 		return rows, err
 	}
 	rows = append(rows, infoRow("large.heartbeats", fmt.Sprintf("the same, with %.0f node heartbeats a second", perSecond), "%s", inPercent(beats)))
-	began := time.Now()
+	startedAt := time.Now()
 	f, s, err := env.openDirect(ctx, a)
 	if err != nil {
 		return rows, err
@@ -126,7 +126,7 @@ func (env *environment) measureLargeAgent(ctx context.Context, c *kube.Cluster) 
 	}
 	rows = append(rows, goalRow("large.busy", fmt.Sprintf("the same in a session, %d pod changes a second", busyChanges), "≤ 5 % of a core", busy <= busyGoal, "%s", inPercent(busy)))
 	env.log("waiting until the session is %s old", env.sizes.resident)
-	steady, peak, err := env.waitResident(ctx, a.PID(), began)
+	steady, peak, err := env.waitResident(ctx, a.PID(), startedAt)
 	if err != nil {
 		return rows, err
 	}

@@ -58,9 +58,9 @@ func (env *environment) miss(ctx context.Context, a *agent, headers http.Header)
 	if err := env.register(ctx, a, a.address, "idleRefresh: 0s"); err != nil {
 		return 0, 0, err
 	}
-	began := time.Now()
+	startedAt := time.Now()
 	response, err := env.master.GetWithHeader(ctx, "/api/v1/clusters/"+a.Cluster, headers)
-	latency = time.Since(began)
+	latency = time.Since(startedAt)
 	if err != nil {
 		return 0, 0, err
 	}

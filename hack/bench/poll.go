@@ -35,11 +35,11 @@ func pollMain(ctx context.Context, args []string) error {
 	ticker := time.NewTicker(*every)
 	defer ticker.Stop()
 	for {
-		began := time.Now()
+		startedAt := time.Now()
 		if err := p.poll(ctx); err != nil {
 			return err
 		}
-		fmt.Printf("%d objects in %s\n", p.objects(), time.Since(began))
+		fmt.Printf("%d objects in %s\n", p.objects(), time.Since(startedAt))
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -56,6 +56,7 @@ type poller struct {
 	lists  []any
 }
 
+// newPoller returns a poller with or without gzip, and without a client-side rate limit.
 func newPoller(kubeconfig string, zipped bool) (*poller, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {

@@ -26,8 +26,8 @@ func measureResident(ctx context.Context, env *environment) ([]row, error) {
 		return nil, err
 	}
 	p.usage.setLoad(load.Office)
-	env.log("waiting until the session is %s old, which is in %s", env.sizes.resident, roundedSeconds(time.Until(s.began.Add(env.sizes.resident))))
-	steady, peak, err := env.waitResident(ctx, s.agent.PID(), s.began)
+	env.log("waiting until the session is %s old, which is in %s", env.sizes.resident, roundedSeconds(time.Until(s.startedAt.Add(env.sizes.resident))))
+	steady, peak, err := env.waitResident(ctx, s.agent.PID(), s.startedAt)
 	if err != nil {
 		return nil, err
 	}
@@ -35,14 +35,14 @@ func measureResident(ctx context.Context, env *environment) ([]row, error) {
 		goalRow("resident.steady", fmt.Sprintf("agent resident, usage on, after %s, %s pods", env.sizes.resident, thousands(len(p.pods))), "≤ 40 MiB", steady <= steadyGoal, "%s", inMiB(steady)),
 		goalRow("resident.peak", "its peak, start included", "≤ 55 MiB", peak <= peakGoal, "%s", inMiB(peak)),
 	}
-	requests, err := p.requestsRow(s.agent, s.began)
+	requests, err := p.requestsRow(s.agent, s.startedAt)
 	return append(rows, requests), err
 }
 
 // waitResident returns a process's memory in bytes when the session is old enough: the median over the
 // end of that time, since the garbage collector makes it vary, and the peak.
-func (env *environment) waitResident(ctx context.Context, pid int, began time.Time) (steady, peak int64, err error) {
-	end := began.Add(env.sizes.resident)
+func (env *environment) waitResident(ctx context.Context, pid int, startedAt time.Time) (steady, peak int64, err error) {
+	end := startedAt.Add(env.sizes.resident)
 	window := min(memoryWindow, env.sizes.resident/4)
 	if err := sleep(ctx, time.Until(end.Add(-window))); err != nil {
 		return 0, 0, err

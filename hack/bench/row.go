@@ -44,10 +44,10 @@ func infoRow(id, what, figure string, args ...any) row {
 
 // line returns the row as it is printed on a terminal.
 func (r row) line() string {
-	mark := map[verdict]string{reached: "✓", notReached: "✗", failed: "!", noGoal: " "}[r.Verdict]
+	symbol := map[verdict]string{reached: "✓", notReached: "✗", failed: "!", noGoal: " "}[r.Verdict]
 	wanted := ""
 	if r.Goal != "" {
 		wanted = "  (goal: " + r.Goal + ")"
 	}
-	return fmt.Sprintf("  %s %-62s %s%s", mark, r.What, r.Figure, wanted)
+	return fmt.Sprintf("  %s %-62s %s%s", symbol, r.What, r.Figure, wanted)
 }

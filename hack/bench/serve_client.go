@@ -48,11 +48,11 @@ func (s *server) runClient(ctx context.Context, r request, rate float64, lasts t
 	command := exec.CommandContext(ctx, executable, clientCommand, "-address", s.address, "-path", r.path, "-encoding", r.encoding,
 		"-rate", strconv.FormatFloat(rate, 'f', -1, 64), "-for", lasts.String())
 	command.Stderr = os.Stderr
-	told, err := command.Output()
+	output, err := command.Output()
 	if err != nil {
 		return h, fmt.Errorf("run a client: %w", err)
 	}
-	return h, json.Unmarshal(told, &h)
+	return h, json.Unmarshal(output, &h)
 }
 
 // clientMain runs the client process and prints its result.
@@ -94,11 +94,11 @@ func (a *loadGenerator) run(ctx context.Context) (h clientResult, err error) {
 	}
 	var mu sync.Mutex
 	var latencies []time.Duration
-	began := time.Now()
+	startedAt := time.Now()
 	var asking errgroup.Group
 	for i, g := range all {
 		asking.Go(func() error {
-			mine, err := a.sendRequests(g, began, i)
+			mine, err := a.sendRequests(g, startedAt, i)
 			mu.Lock()
 			defer mu.Unlock()
 			latencies, h.Bytes = append(latencies, mine...), g.length
@@ -106,21 +106,21 @@ func (a *loadGenerator) run(ctx context.Context) (h clientResult, err error) {
 		})
 	}
 	err = asking.Wait()
-	h.Requests, h.Duration, h.P99 = len(latencies), time.Since(began), percentile(latencies, 99)
+	h.Requests, h.Duration, h.P99 = len(latencies), time.Since(startedAt), percentile(latencies, 99)
 	return h, err
 }
 
 // sendRequests sends the requests of one connection and returns their latencies. With a rate it sends at
 // fixed times whether or not the server keeps up: if the previous response is late, the latency
 // counts from the time at which the request was due. A late timer of the client does not count.
-func (a *loadGenerator) sendRequests(g *rawClient, began time.Time, i int) (latencies []time.Duration, err error) {
+func (a *loadGenerator) sendRequests(g *rawClient, startedAt time.Time, i int) (latencies []time.Duration, err error) {
 	var every time.Duration
 	if a.rate > 0 {
 		every = time.Duration(clientConns / a.rate * float64(time.Second))
 	}
 	timer := time.NewTimer(0)
 	<-timer.C
-	for due := began.Add(every * time.Duration(i) / clientConns); time.Since(began) < a.duration; due = due.Add(every) {
+	for due := startedAt.Add(every * time.Duration(i) / clientConns); time.Since(startedAt) < a.duration; due = due.Add(every) {
 		sentAt := due
 		if every == 0 {
 			sentAt = time.Now()

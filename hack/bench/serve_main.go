@@ -104,17 +104,17 @@ func serveHandler(ctx context.Context, listener net.Listener, host changeableHan
 // fakeMaster is the master's HTTP API over one cluster whose report is always fresh.
 type fakeMaster struct {
 	*httpapi.API
-	mu      sync.Mutex
-	latest  *mastersession.Report
-	changed chan struct{}
-	began   time.Time
+	mu        sync.Mutex
+	latest    *mastersession.Report
+	changed   chan struct{}
+	startedAt time.Time
 }
 
 // newFakeMaster returns a fakeMaster with a generated state.
 func newFakeMaster() *fakeMaster {
 	w := statetest.New(1, 6, 150)
 	w.Sample(1_795_000_000)
-	m := &fakeMaster{changed: make(chan struct{}), began: time.Now()}
+	m := &fakeMaster{changed: make(chan struct{}), startedAt: time.Now()}
 	m.report(w.State)
 	metrics := prometheus.NewRegistry()
 	m.API = httpapi.New(httpapi.Config{
@@ -144,7 +144,7 @@ func (m *fakeMaster) report(s *state.State) {
 	v := &mastersession.Report{
 		Cluster: sampleCluster, UID: "sample", Term: 1, State: s, Summary: state.Summarize(s, now),
 		ObservedAt: now, ReceivedAt: now, TTL: 24 * time.Hour, ExpiresAt: now.Add(24 * time.Hour),
-		Session: mastersession.Info{ID: "sample", Phase: mastersession.Reporting, StartedAt: m.began, ExpiresAt: m.began.Add(24 * time.Hour)},
+		Session: mastersession.Info{ID: "sample", Phase: mastersession.Reporting, StartedAt: m.startedAt, ExpiresAt: m.startedAt.Add(24 * time.Hour)},
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -54,9 +54,9 @@ func measureStream(ctx context.Context, env *environment) ([]row, error) {
 	rows = append(rows, base...)
 	var plain []flush
 	for _, g := range loadGoals {
-		played, err := env.measureLoad(ctx, p, s, g)
-		rows = append(rows, played.rows...)
-		plain = append(plain, played.plain...)
+		figures, err := env.measureLoad(ctx, p, s, g)
+		rows = append(rows, figures.rows...)
+		plain = append(plain, figures.plain...)
 		if err != nil {
 			return rows, fmt.Errorf("load %s: %w", g.kind, err)
 		}

@@ -31,7 +31,7 @@ type usageServer struct {
 	server     *http.Server
 	listener   net.Listener
 	work       sync.WaitGroup
-	began      time.Time
+	startedAt  time.Time
 	sample     time.Duration
 	nodes      []meteredNode
 	containers int
@@ -73,7 +73,7 @@ func serveUsage(sample time.Duration, nodes []corev1.Node, pods []corev1.Pod) (*
 		return nil, fmt.Errorf("serve usage: %w", err)
 	}
 	u := &usageServer{
-		listener: listener, sample: sample, began: time.Now().Add(-2 * sample), usage: load.New(load.Still, usageSeed), round: -1,
+		listener: listener, sample: sample, startedAt: time.Now().Add(-2 * sample), usage: load.New(load.Still, usageSeed), round: -1,
 	}
 	u.nodes, u.containers = metered(u.usage, nodes, pods)
 	mux := http.NewServeMux()
@@ -129,7 +129,7 @@ func (u *usageServer) readings(n int) []load.Used {
 
 // roundAt returns the number of the last round that was complete at a time.
 func (u *usageServer) roundAt(now time.Time) int {
-	return int(now.Sub(u.began.Add(u.spread())) / u.sample)
+	return int(now.Sub(u.startedAt.Add(u.spread())) / u.sample)
 }
 
 // spread returns the time over which the scrapes of a round are spread.
@@ -139,7 +139,7 @@ func (u *usageServer) spread() time.Duration { return min(scrapeSpread, u.sample
 func (u *usageServer) scrapedAt(node string, n int) time.Time {
 	h := fnv.New64a()
 	fmt.Fprint(h, node, " ", n)
-	return u.began.Add(time.Duration(n)*u.sample + time.Duration(h.Sum64()%uint64(u.spread())))
+	return u.startedAt.Add(time.Duration(n)*u.sample + time.Duration(h.Sum64()%uint64(u.spread())))
 }
 
 // metered returns the running containers by node, and their number.
@@ -176,5 +176,5 @@ func metered(usage *load.Usage, nodes []corev1.Node, pods []corev1.Pod) (all []m
 // waitRounds waits until the given number of further rounds is served.
 func (u *usageServer) waitRounds(ctx context.Context, rounds int) error {
 	n := u.roundAt(time.Now()) + rounds
-	return sleep(ctx, time.Until(u.began.Add(u.spread()+time.Duration(n)*u.sample)))
+	return sleep(ctx, time.Until(u.startedAt.Add(u.spread()+time.Duration(n)*u.sample)))
 }

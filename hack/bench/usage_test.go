@@ -70,7 +70,7 @@ func TestNanocoresRoundUpToTheOriginalMillicores(t *testing.T) {
 func TestRoundsAreServedWhenComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, pods := somePods(2)
-		u := &usageServer{began: time.Now(), sample: 15 * time.Second, usage: load.New(load.Storm, 1), round: -1}
+		u := &usageServer{startedAt: time.Now(), sample: 15 * time.Second, usage: load.New(load.Storm, 1), round: -1}
 		u.nodes, u.containers = metered(u.usage, nodes, pods)
 		if u.containers != 2 {
 			t.Errorf("got %d running containers, want 2", u.containers)

@@ -48,12 +48,12 @@ func run(ctx context.Context, once bool) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	d := &demo{dir: dir, began: time.Now()}
+	d := &demo{dir: dir, startedAt: time.Now()}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.build(ctx); err != nil {
 		return err
 	}
-	d.began = time.Now()
+	d.startedAt = time.Now()
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := d.start(starting); err != nil {
@@ -77,9 +77,9 @@ var members = []string{"prod-eu", "prod-us"}
 
 // demo has all running processes.
 type demo struct {
-	dir      string
-	began    time.Time
-	binaries string
+	dir       string
+	startedAt time.Time
+	binaries  string
 
 	stack  *stack.Stack
 	hub    *kube.Cluster
@@ -90,7 +90,7 @@ type demo struct {
 
 // log prints a line with the seconds since the start to stderr.
 func (d *demo) log(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
+	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(d.startedAt).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // build builds the binaries of Kubernetes and Rollcall. The first build takes some ten minutes.

@@ -52,7 +52,7 @@ func (d *demo) show(ctx context.Context) (*output, error) {
 	if s.clusterStatus, err = d.kubectl(ctx, "clusterstatus", "True", "False"); err != nil {
 		return nil, err
 	}
-	d.log("up in %.1f s", time.Since(d.began).Seconds())
+	d.log("up in %.1f s", time.Since(d.startedAt).Seconds())
 	fmt.Printf("\n$ kubectl get clusteragents\n%s\n$ kubectl get clusterstatus\n%s", s.clusterAgents, s.clusterStatus)
 	fmt.Printf("\n$ curl -sk %s/api/v1/clusters/%s        (an excerpt)\n%s\n", d.master.URL, members[0], excerpt(s.responses[0]))
 	return &s, nil

@@ -117,15 +117,15 @@ func withUnreadableSection(r *rand.Rand, s *state.State, at time.Time) *state.St
 
 // randomInstant returns a time at which some critical problems of a state are about as old as their threshold.
 func randomInstant(r *rand.Rand, s *state.State) time.Time {
-	begin := time.Unix(1_790_000_000, 0)
+	start := time.Unix(1_790_000_000, 0)
 	var critical []time.Time
-	for _, p := range state.Summarize(s, begin.Add(365*24*time.Hour)).Problems {
+	for _, p := range state.Summarize(s, start.Add(365*24*time.Hour)).Problems {
 		if p.Severity == state.SeverityCritical && p.Since != 0 {
 			critical = append(critical, p.Since.Time())
 		}
 	}
 	if len(critical) == 0 {
-		return begin.Add(time.Duration(r.IntN(1_000_000)) * time.Second)
+		return start.Add(time.Duration(r.IntN(1_000_000)) * time.Second)
 	}
 	slices.SortFunc(critical, time.Time.Compare)
 	return critical[r.IntN(min(len(critical), 2))].Add(time.Duration(r.IntN(400)-20) * time.Second)

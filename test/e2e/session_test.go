@@ -47,8 +47,8 @@ func TestUnreadSessionExpiresAndTheNextGETStartsAnother(t *testing.T) {
 	}
 
 	first := getCluster(t, env.master, "unread")
-	if lasts := first.Session.ExpiresAt.Sub(first.Session.StartedAt); lasts != 15*time.Second {
-		t.Errorf("got a session of %s, want 15s", lasts)
+	if duration := first.Session.ExpiresAt.Sub(first.Session.StartedAt); duration != 15*time.Second {
+		t.Errorf("got a session of %s, want 15s", duration)
 	}
 	waitCondition(t, "unread", "Reporting", "True", "SessionOpen")
 	kube.Eventually(t, 20*time.Second, func() error {
@@ -140,13 +140,13 @@ func TestTwoHundredClientsOnAColdClusterMakeOneDial(t *testing.T) {
 	a := startAgent(t, "busy", "idleRefresh: 0s")
 	var answered atomic.Int32
 	var g errgroup.Group
-	gone, leave := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	for i := range 200 {
 		g.Go(func() error {
 			ctx := t.Context()
 			if i == 0 {
-				ctx = gone
-				defer leave()
+				ctx = canceled
+				defer cancel()
 			}
 			response, err := env.master.Get(ctx, "/api/v1/clusters/busy/summary")
 			if i == 0 {
@@ -162,7 +162,7 @@ func TestTwoHundredClientsOnAColdClusterMakeOneDial(t *testing.T) {
 			return nil
 		})
 	}
-	leave()
+	cancel()
 	if err := g.Wait(); err != nil || answered.Load() != 199 {
 		t.Errorf("got %d responses (%v), want 199", answered.Load(), err)
 	}

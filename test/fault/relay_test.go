@@ -209,8 +209,8 @@ func TestUnreachableAgentHasNoResponse(t *testing.T) {
 
 func TestFaultsToMaster(t *testing.T) {
 	for kind, tc := range map[Kind]struct {
-		want []string
-		took time.Duration
+		want    []string
+		elapsed time.Duration
 	}{
 		Drop:       {[]string{"message 0", "message 1", "message 3", "message 4", "message 5"}, 6 * time.Second},
 		Duplicate:  {[]string{"message 0", "message 1", "message 2", "message 2", "message 3", "message 4", "message 5"}, 6 * time.Second},
@@ -226,8 +226,8 @@ func TestFaultsToMaster(t *testing.T) {
 				s.relay.SetPlan(Once(ToMaster, 2, Fault{Kind: kind, For: 10 * time.Second}))
 				start := time.Now()
 				got, err := read(s.mustDial())
-				if took := time.Since(start); took != tc.took {
-					t.Errorf("got the end after %s, want %s", took, tc.took)
+				if elapsed := time.Since(start); elapsed != tc.elapsed {
+					t.Errorf("got the end after %s, want %s", elapsed, tc.elapsed)
 				}
 				if !slices.Equal(asStrings(got), tc.want) {
 					t.Errorf("got %q, want %q", asStrings(got), tc.want)

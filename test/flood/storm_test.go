@@ -110,9 +110,9 @@ func storm(t *testing.T, pid int, connect func(t *testing.T), get func(context.C
 		})
 	}
 	t.Log("another client meanwhile:", stop())
-	began := time.Now()
+	startedAt := time.Now()
 	after := waitResident(t, pid, before+maxGrowth)
-	t.Logf("%d KiB before, %d KiB at most, %d KiB %s after", before>>10, peak>>10, after>>10, time.Since(began).Round(time.Second))
+	t.Logf("%d KiB before, %d KiB at most, %d KiB %s after", before>>10, peak>>10, after>>10, time.Since(startedAt).Round(time.Second))
 }
 
 // startBystander sends a request every 100 ms until stop is called, and fails the test if
@@ -131,12 +131,12 @@ func startBystander(t *testing.T, get func(context.Context) error) (stop func() 
 				return
 			case <-ticker.C:
 			}
-			began := time.Now()
+			startedAt := time.Now()
 			if err := get(ctx); err != nil && ctx.Err() == nil {
-				t.Errorf("a request during the storm failed after %s: %v", time.Since(began).Round(time.Millisecond), err)
+				t.Errorf("a request during the storm failed after %s: %v", time.Since(startedAt).Round(time.Millisecond), err)
 				return
 			}
-			latencies = append(latencies, time.Since(began))
+			latencies = append(latencies, time.Since(startedAt))
 		}
 	}()
 	return func() string {

@@ -304,12 +304,12 @@ func TestViolationsAreLimited(t *testing.T) {
 
 // pods returns the objects that a reader of pod events must have.
 func pods(s *state.State) map[string]string {
-	held := map[string]string{}
+	objects := map[string]string{}
 	for p := range s.Pods() {
 		b, _ := json.Marshal(p)
-		held[p.Namespace+"/"+p.Name] = string(b)
+		objects[p.Namespace+"/"+p.Name] = string(b)
 	}
-	return held
+	return objects
 }
 
 func TestNewerVersionWithOlderContentIsFound(t *testing.T) {

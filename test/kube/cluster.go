@@ -117,7 +117,7 @@ func newCluster(options Options) (*Cluster, error) {
 
 // start starts all selected components.
 func (c *Cluster) start(ctx context.Context) error {
-	began := time.Now()
+	startedAt := time.Now()
 	if c.options.RealNode {
 		if err := c.prepareNode(ctx); err != nil {
 			return err
@@ -136,7 +136,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.startOthers(ctx); err != nil {
 		return err
 	}
-	c.options.Log("cluster %s: up at %s in %.1f s", c.Name, c.admin.Host, time.Since(began).Seconds())
+	c.options.Log("cluster %s: up at %s in %.1f s", c.Name, c.admin.Host, time.Since(startedAt).Seconds())
 	return nil
 }
 

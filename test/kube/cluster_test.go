@@ -74,12 +74,12 @@ func TestAuditLogHasUserAndRequest(t *testing.T) {
 	defer watch.Stop()
 
 	events := auditFor(t, cluster, "watcher", time.Time{}, 2)
-	get, began := events[0], events[1]
+	get, watchEvent := events[0], events[1]
 	if get.Verb != "get" || get.Resource != "configmaps" || get.Namespace != "default" || get.Name != "none" || get.Code != 404 || get.Stage != ResponseComplete {
 		t.Errorf("event of a GET of default/none: got %+v", get)
 	}
-	if began.Verb != "watch" || began.Resource != "nodes" || began.Stage != ResponseStarted {
-		t.Errorf("event of a running watch: got %+v", began)
+	if watchEvent.Verb != "watch" || watchEvent.Resource != "nodes" || watchEvent.Stage != ResponseStarted {
+		t.Errorf("event of a running watch: got %+v", watchEvent)
 	}
 	if later := auditFor(t, cluster, "watcher", middle, 1); len(later) != 1 || later[0].Verb != "watch" {
 		t.Errorf("events since the watch: got %v, want only the watch", later)
@@ -157,11 +157,11 @@ func TestFailedStartReturnsTheLogAndCleansUp(t *testing.T) {
 
 func TestNewClusterRemovesAbandonedFolders(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	held, err := newWorkdir("", "held")
+	locked, err := newWorkdir("", "locked")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.remove()
+	defer locked.remove()
 	abandoned, err := newWorkdir("", "abandoned")
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestNewClusterRemovesAbandonedFolders(t *testing.T) {
 	if _, err := os.Stat(abandoned.path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the abandoned folder: got %v, want that it does not exist", err)
 	}
-	if _, err := os.Stat(held.path); err != nil {
+	if _, err := os.Stat(locked.path); err != nil {
 		t.Errorf("the folder in use: %v", err)
 	}
 }

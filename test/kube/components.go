@@ -22,6 +22,7 @@ func (c *Cluster) startComponent(executable, user string, arguments func(kubecon
 	return nil
 }
 
+// startControllerManager starts kube-controller-manager.
 func (c *Cluster) startControllerManager(context.Context) error {
 	port, err := c.ports.Of("controller-manager")
 	if err != nil {
@@ -49,6 +50,7 @@ func (c *Cluster) startControllerManager(context.Context) error {
 	})
 }
 
+// startScheduler starts kube-scheduler.
 func (c *Cluster) startScheduler(context.Context) error {
 	port, err := c.ports.Of("scheduler")
 	if err != nil {

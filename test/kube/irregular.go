@@ -94,11 +94,11 @@ func (c *Cluster) writeNode(ctx context.Context, node *corev1.Node) error {
 
 // writePod creates a pod and writes its status.
 func (c *Cluster) writePod(ctx context.Context, pod *corev1.Pod) error {
-	made, err := c.client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
+	created, err := c.client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}
-	made.Status = pod.Status
-	_, err = c.client.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, made, metav1.UpdateOptions{})
+	created.Status = pod.Status
+	_, err = c.client.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, created, metav1.UpdateOptions{})
 	return err
 }

@@ -96,16 +96,16 @@ func (r *Irregular) podStatus(w workload, node *corev1.Node) corev1.PodStatus {
 
 // containerStatus returns the status of a running container. One in ten has a previous termination.
 func (r *Irregular) containerStatus(c *corev1.Container, imageID string) corev1.ContainerStatus {
-	began := r.pastTime()
+	startedAt := r.pastTime()
 	status := corev1.ContainerStatus{
 		Name: c.Name, Image: c.Image, ImageID: imageID, ContainerID: "containerd://" + r.hex(32), Ready: true, Started: new(true),
-		State:              corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: began}},
+		State:              corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: startedAt}},
 		AllocatedResources: c.Resources.Requests, Resources: &c.Resources,
 	}
 	if r.random.IntN(10) == 0 {
 		status.RestartCount = 1 + r.random.Int32N(20)
 		status.LastTerminationState = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-			ExitCode: 137, Reason: "OOMKilled", StartedAt: r.pastTime(), FinishedAt: began, ContainerID: "containerd://" + r.hex(32),
+			ExitCode: 137, Reason: "OOMKilled", StartedAt: r.pastTime(), FinishedAt: startedAt, ContainerID: "containerd://" + r.hex(32),
 		}}
 	}
 	return status

@@ -16,8 +16,8 @@ const (
 func oddObjects() []any {
 	main := container("main", "registry.example/app:1", "100m", "128Mi")
 	helper := container("helper", "registry.example/helper:1", "10m", "16Mi")
-	held := bare(NamespaceOdd, "held", []corev1.Container{container("main", "registry.example/app:1", "50m", "", port("http", 8080))})
-	held.Finalizers, held.Labels["app"] = []string{holdFinalizer}, "half-gone"
+	heldPod := bare(NamespaceOdd, "held", []corev1.Container{container("main", "registry.example/app:1", "50m", "", port("http", 8080))})
+	heldPod.Finalizers, heldPod.Labels["app"] = []string{holdFinalizer}, "half-gone"
 
 	return append([]any{
 		deployment(NamespaceOdd, "crash-loop", 2, []corev1.Container{main, helper}, withBehavior(BehaviorCrashLoop)),
@@ -35,7 +35,7 @@ func oddObjects() []any {
 		bare(NamespaceOdd, "no-such-node", []corev1.Container{main}, withSpec(func(s *corev1.PodSpec) {
 			s.NodeSelector = map[string]string{"disk": "fast"}
 		})),
-		held,
+		heldPod,
 		deployment(NamespaceOdd, "half-gone", 1, []corev1.Container{
 			container("main", "registry.example/app:1", "50m", "", port("http", 8080)),
 		}),

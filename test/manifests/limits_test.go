@@ -250,16 +250,16 @@ func (env *nodeEnvironment) startCaller() (stop func()) {
 		ticker := time.NewTicker(200 * time.Millisecond)
 		defer ticker.Stop()
 		for ctx.Err() == nil || answered < 5 {
-			began := time.Now()
+			startedAt := time.Now()
 			err := env.checkNodes()
-			for err != nil && time.Since(began) < callerTimeout {
+			for err != nil && time.Since(startedAt) < callerTimeout {
 				<-ticker.C
 				err = env.checkNodes()
 			}
 			if err != nil {
 				env.t.Errorf("caller: got no response within %s: %v", callerTimeout, err)
 			}
-			answered, longest = answered+1, max(longest, time.Since(began))
+			answered, longest = answered+1, max(longest, time.Since(startedAt))
 			<-ticker.C
 		}
 	})

@@ -65,7 +65,7 @@ func (env *nodeEnvironment) sendSnapshotBombs() {
 	client := env.client("", true)
 	defer client.CloseIdleConnections()
 	var got statuses
-	for began := time.Now(); time.Since(began) < attackTime; {
+	for startedAt := time.Now(); time.Since(startedAt) < attackTime; {
 		status, _ := env.request(client, http.MethodGet, "/api/v1/clusters/"+hostile+"/nodes?timeout=2s", env.token, nil)
 		got.add(status)
 		<-time.After(100 * time.Millisecond)

@@ -51,6 +51,7 @@ type stream struct {
 	readDeadline, writeDeadline time.Time
 }
 
+// newStream returns a stream with a buffer of size bytes.
 func newStream(size int) *stream { return &stream{size: size, changed: make(chan struct{})} }
 
 // update changes the stream and wakes waiting readers and writers.

@@ -79,9 +79,9 @@ func (m *intendedDifferences) unused() []string {
 	return lines
 }
 
-// begin starts a comparison. Its differences are recorded when it is committed, since differences
+// startComparison starts a comparison. Its differences are recorded when it is committed, since differences
 // are meaningless while the cluster changes.
-func (m *intendedDifferences) begin() *comparison {
+func (m *intendedDifferences) startComparison() *comparison {
 	return &comparison{m, map[int]bool{}}
 }
 

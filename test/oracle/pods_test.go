@@ -51,7 +51,7 @@ func podColumns(ctx context.Context) (map[string][3]string, error) {
 
 // comparePods compares READY, STATUS and RESTARTS of all pods.
 func comparePods(ctx context.Context) ([]string, error) {
-	began := time.Now()
+	startedAt := time.Now()
 	table, err := podColumns(ctx)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func comparePods(ctx context.Context) ([]string, error) {
 		key := p.Namespace + "/" + p.Name
 		restarts := restartsColumn(p.Pod, ended)
 		// The age in RESTARTS is that at some instant between the request and the response.
-		for at := began; at.Before(ended) && restarts != table[key][2]; at = at.Add(10 * time.Millisecond) {
+		for at := startedAt; at.Before(ended) && restarts != table[key][2]; at = at.Add(10 * time.Millisecond) {
 			restarts = restartsColumn(p.Pod, at)
 		}
 		got[key] = fmt.Sprint([3]string{p.Ready.String(), p.Status, restarts})

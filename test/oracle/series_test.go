@@ -54,7 +54,7 @@ func compareSeries(ctx context.Context, read func(context.Context) (map[string]f
 		}
 	}
 	var found []string
-	comparison := intended.begin()
+	comparison := intended.startComparison()
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		dropped := comparison.labels(name, got[name], want[name])
 		found = append(found, comparison.unintended(name, familyDifferences(name, got[name], want[name], dropped))...)

@@ -19,9 +19,9 @@ const (
 // Ports are the TCP ports of 127.0.0.1 that one user has reserved, by use. A port stays reserved while its server is
 // down, so that the server can restart on it.
 type Ports struct {
-	mu    sync.Mutex
-	byUse map[string]int
-	held  []net.Listener
+	mu           sync.Mutex
+	byUse        map[string]int
+	reservations []net.Listener
 }
 
 // Of returns the port for a use. The first call for a use reserves it.
@@ -35,7 +35,7 @@ func (p *Ports) Of(use string) (int, error) {
 	start := rand.IntN(size)
 	for i := range size {
 		port := firstPort + (start+i)%size
-		held, err := reservePort(port)
+		reservation, err := reservePort(port)
 		if err != nil {
 			continue
 		}
@@ -43,7 +43,7 @@ func (p *Ports) Of(use string) (int, error) {
 			p.byUse = map[string]int{}
 		}
 		p.byUse[use] = port
-		p.held = append(p.held, held)
+		p.reservations = append(p.reservations, reservation)
 		return port, nil
 	}
 	return 0, fmt.Errorf("reserve a port for %s: none of %d-%d is free", use, firstPort, lastPort)
@@ -52,26 +52,26 @@ func (p *Ports) Of(use string) (int, error) {
 // reservePort reserves a port among all processes that use this package, by an abstract Unix socket, which needs no
 // file and is closed with its process. It fails if another server listens on the port.
 func reservePort(port int) (net.Listener, error) {
-	held, err := net.Listen("unix", fmt.Sprintf("@rollcall/port/%d", port))
+	reservation, err := net.Listen("unix", fmt.Sprintf("@rollcall/port/%d", port))
 	if err != nil {
 		return nil, fmt.Errorf("reserve port %d: %w", port, err)
 	}
 	probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("try port %d: %w", port, err), held.Close())
+		return nil, errors.Join(fmt.Errorf("try port %d: %w", port, err), reservation.Close())
 	}
 	if err := probe.Close(); err != nil {
-		return nil, errors.Join(fmt.Errorf("free port %d: %w", port, err), held.Close())
+		return nil, errors.Join(fmt.Errorf("free port %d: %w", port, err), reservation.Close())
 	}
-	return held, nil
+	return reservation, nil
 }
 
 // Release releases all ports.
 func (p *Ports) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, held := range p.held {
-		_ = held.Close()
+	for _, reservation := range p.reservations {
+		_ = reservation.Close()
 	}
-	p.byUse, p.held = nil, nil
+	p.byUse, p.reservations = nil, nil
 }

@@ -90,6 +90,7 @@ func Start(c Command) (*Process, error) {
 	return p, nil
 }
 
+// joinAndStart calls join, if it is not nil, and starts the command.
 func joinAndStart(join func() error, cmd *exec.Cmd) error {
 	if join != nil {
 		if err := join(); err != nil {
@@ -179,6 +180,7 @@ func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) err
 	}
 }
 
+// exitError returns the error of a process that has ended; exit status 0 counts as an error.
 func (p *Process) exitError() error {
 	if p.result == nil {
 		return errors.New("exit status 0")

@@ -26,6 +26,7 @@ func main() {
 	}
 }
 
+// run runs the command in the first argument; without one it runs pause.
 func run(args []string) error {
 	if len(args) == 0 {
 		args = []string{"pause"}
