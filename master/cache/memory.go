@@ -32,11 +32,11 @@ func NewMemory() *Memory {
 func (m *Memory) Load(_ context.Context, cluster string, ttl time.Duration) (Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k := m.entries[cluster]
-	if k == nil {
+	stored := m.entries[cluster]
+	if stored == nil {
 		return Entry{}, ErrMiss
 	}
-	e := k.CapTTL(ttl)
+	e := stored.CapTTL(ttl)
 	if !time.Now().Before(e.RetainUntil()) {
 		return Entry{}, ErrMiss
 	}
@@ -47,9 +47,9 @@ func (m *Memory) Load(_ context.Context, cluster string, ttl time.Duration) (Ent
 func (m *Memory) Save(_ context.Context, cluster string, e Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k := m.entries[cluster]
+	stored := m.entries[cluster]
 	now := time.Now()
-	if !now.Before(e.ExpiresAt) || k != nil && now.Before(k.ExpiresAt) && !e.Replaces(k.Version(), k.ExpiresAt) {
+	if !now.Before(e.ExpiresAt) || stored != nil && now.Before(stored.ExpiresAt) && !e.Replaces(stored.Version(), stored.ExpiresAt) {
 		return nil
 	}
 	m.remove(cluster)
@@ -71,17 +71,17 @@ func (m *Memory) Delete(_ context.Context, cluster string) error {
 
 // remove removes the cluster's Entry. The caller holds m.mu.
 func (m *Memory) remove(cluster string) {
-	if k := m.entries[cluster]; k != nil {
-		k.expiry.Stop()
+	if stored := m.entries[cluster]; stored != nil {
+		stored.expiry.Stop()
 		delete(m.entries, cluster)
 	}
 }
 
 // expire removes an Entry unless it has been replaced.
-func (m *Memory) expire(cluster string, k *memoryEntry) {
+func (m *Memory) expire(cluster string, stored *memoryEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.entries[cluster] == k {
+	if m.entries[cluster] == stored {
 		delete(m.entries, cluster)
 	}
 }
@@ -92,10 +92,10 @@ func (m *Memory) Watch(ctx context.Context, cluster string, ttl time.Duration, a
 		var until time.Time
 		for ctx.Err() == nil {
 			m.mu.Lock()
-			k, changed := m.entries[cluster], m.changed
+			stored, changed := m.entries[cluster], m.changed
 			m.mu.Unlock()
-			if k != nil && k.CapTTL(ttl).Replaces(after, until) {
-				e := k.CapTTL(ttl)
+			if stored != nil && stored.CapTTL(ttl).Replaces(after, until) {
+				e := stored.CapTTL(ttl)
 				after, until = e.Version(), e.ExpiresAt
 				if !yield(e, nil) {
 					return
