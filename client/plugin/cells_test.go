@@ -140,20 +140,20 @@ func TestSortByIsIgnoredInAWatchWithWarning(t *testing.T) {
 }
 
 func TestHealthOfAClusterThatIsNotHeardOfIsUnknown(t *testing.T) {
-	well, ill := &state.Summary{Healthy: true}, &state.Summary{}
+	healthy, unhealthy := &state.Summary{Healthy: true}, &state.Summary{}
 	for name, c := range map[string]struct {
 		cluster client.Cluster
 		want    string
 	}{
-		"without a report":      {client.Cluster{}, "Unknown"},
-		"reporting and well":    {client.Cluster{Summary: well, Session: client.Session{Phase: "Reporting"}}, "True"},
-		"reporting and ill":     {client.Cluster{Summary: ill, Session: client.Session{Phase: "Reporting"}}, "False"},
-		"idle and well":         {client.Cluster{Summary: well, Stale: true, Session: client.Session{Phase: "Idle", Reason: "Succeeded"}}, "True"},
-		"its clock is off":      {client.Cluster{Summary: well, Stale: true, Session: client.Session{Phase: "Idle", Reason: "ClockSkew"}}, "True"},
-		"idle, not reachable":   {client.Cluster{Summary: well, Stale: true, Session: client.Session{Phase: "Idle", Reason: "DialFailed"}}, "Unknown"},
-		"backing off":           {client.Cluster{Summary: ill, Stale: true, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "Unknown"},
-		"backing off a moment":  {client.Cluster{Summary: well, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "True"},
-		"suspended with a past": {client.Cluster{Summary: well, Stale: true, Suspended: true, Session: client.Session{Phase: "Idle"}}, "Unknown"},
+		"without a report":         {client.Cluster{}, "Unknown"},
+		"reporting, healthy":       {client.Cluster{Summary: healthy, Session: client.Session{Phase: "Reporting"}}, "True"},
+		"reporting, unhealthy":     {client.Cluster{Summary: unhealthy, Session: client.Session{Phase: "Reporting"}}, "False"},
+		"idle, healthy":            {client.Cluster{Summary: healthy, Stale: true, Session: client.Session{Phase: "Idle", Reason: "Succeeded"}}, "True"},
+		"clock skew":               {client.Cluster{Summary: healthy, Stale: true, Session: client.Session{Phase: "Idle", Reason: "ClockSkew"}}, "True"},
+		"idle, unreachable":        {client.Cluster{Summary: healthy, Stale: true, Session: client.Session{Phase: "Idle", Reason: "DialFailed"}}, "Unknown"},
+		"backing off":              {client.Cluster{Summary: unhealthy, Stale: true, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "Unknown"},
+		"backing off, still fresh": {client.Cluster{Summary: healthy, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "True"},
+		"suspended after reports":  {client.Cluster{Summary: healthy, Stale: true, Suspended: true, Session: client.Session{Phase: "Idle"}}, "Unknown"},
 	} {
 		if got := healthy(&c.cluster); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

@@ -41,7 +41,7 @@ func TestThePublishedCAIsReadWhereThereIsOne(t *testing.T) {
 	}
 	for _, tc := range []struct{ published, want string }{{string(pair.Cert), string(pair.Cert)}, {"", ""}, {"not filled yet", ""}} {
 		if got := publishedCA(t.Context(), hubWith(t, tc.published), masterNamespace); string(got) != tc.want {
-			t.Errorf("published %.40q, and read %.40q", tc.published, got)
+			t.Errorf("published %.40q: got %.40q, want %.40q", tc.published, got, tc.want)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestAMasterIsVerifiedByThePublishedCA(t *testing.T) {
 		}
 		answer, err := transport.RoundTrip(request)
 		if (err == nil) != tc.verified {
-			t.Errorf("%v; want it verified: %v", err, tc.verified)
+			t.Errorf("got error %v, want the certificate verified: %v", err, tc.verified)
 		}
 		if err == nil {
 			answer.Body.Close()

@@ -23,7 +23,8 @@ func (p *plugin) status() *cobra.Command {
 		Long: `List clusters and their status.
 
 Without a name, all clusters are listed as they were last observed, without starting a
-session; OBSERVED is the age of a row. A cluster that is named is queried.`,
+session. OBSERVED is the age of a row. Clusters that are named are queried, and start a
+session if they have none.`,
 		Example: `  # List all clusters
   kubectl rollcall status
 
