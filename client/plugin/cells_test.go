@@ -126,7 +126,7 @@ func TestWatchAlignsColumns(t *testing.T) {
 	}
 }
 
-func TestSortByIsIgnoredInAWatchWithWarning(t *testing.T) {
+func TestWatchWarnsThatSortByIsIgnored(t *testing.T) {
 	var out bytes.Buffer
 	p := &plugin{Config: Config{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}}, now: time.Now}
 	cmd := &cobra.Command{}
@@ -139,21 +139,21 @@ func TestSortByIsIgnoredInAWatchWithWarning(t *testing.T) {
 	}
 }
 
-func TestHealthOfAClusterThatIsNotHeardOfIsUnknown(t *testing.T) {
-	healthy, unhealthy := &state.Summary{Healthy: true}, &state.Summary{}
+func TestHealthOfUnreachableClusterIsUnknown(t *testing.T) {
+	good, bad := &state.Summary{Healthy: true}, &state.Summary{}
 	for name, c := range map[string]struct {
 		cluster client.Cluster
 		want    string
 	}{
 		"without a report":         {client.Cluster{}, "Unknown"},
-		"reporting, healthy":       {client.Cluster{Summary: healthy, Session: client.Session{Phase: "Reporting"}}, "True"},
-		"reporting, unhealthy":     {client.Cluster{Summary: unhealthy, Session: client.Session{Phase: "Reporting"}}, "False"},
-		"idle, healthy":            {client.Cluster{Summary: healthy, Stale: true, Session: client.Session{Phase: "Idle", Reason: "Succeeded"}}, "True"},
-		"clock skew":               {client.Cluster{Summary: healthy, Stale: true, Session: client.Session{Phase: "Idle", Reason: "ClockSkew"}}, "True"},
-		"idle, unreachable":        {client.Cluster{Summary: healthy, Stale: true, Session: client.Session{Phase: "Idle", Reason: "DialFailed"}}, "Unknown"},
-		"backing off":              {client.Cluster{Summary: unhealthy, Stale: true, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "Unknown"},
-		"backing off, still fresh": {client.Cluster{Summary: healthy, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "True"},
-		"suspended after reports":  {client.Cluster{Summary: healthy, Stale: true, Suspended: true, Session: client.Session{Phase: "Idle"}}, "Unknown"},
+		"reporting, healthy":       {client.Cluster{Summary: good, Session: client.Session{Phase: "Reporting"}}, "True"},
+		"reporting, unhealthy":     {client.Cluster{Summary: bad, Session: client.Session{Phase: "Reporting"}}, "False"},
+		"idle, healthy":            {client.Cluster{Summary: good, Stale: true, Session: client.Session{Phase: "Idle", Reason: "Succeeded"}}, "True"},
+		"clock skew":               {client.Cluster{Summary: good, Stale: true, Session: client.Session{Phase: "Idle", Reason: "ClockSkew"}}, "True"},
+		"idle, unreachable":        {client.Cluster{Summary: good, Stale: true, Session: client.Session{Phase: "Idle", Reason: "DialFailed"}}, "Unknown"},
+		"backing off":              {client.Cluster{Summary: bad, Stale: true, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "Unknown"},
+		"backing off, still fresh": {client.Cluster{Summary: good, Session: client.Session{Phase: "Backoff", Reason: "DialFailed"}}, "True"},
+		"suspended after reports":  {client.Cluster{Summary: good, Stale: true, Suspended: true, Session: client.Session{Phase: "Idle"}}, "Unknown"},
 	} {
 		if got := healthy(&c.cluster); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

@@ -34,7 +34,7 @@ func hubWith(t *testing.T, ca string) *rest.Config {
 	return &rest.Config{Host: api.URL}
 }
 
-func TestThePublishedCAIsReadWhereThereIsOne(t *testing.T) {
+func TestPublishedCAIsRead(t *testing.T) {
 	pair, err := tlsfiles.SelfSigned("master", []string{masterName}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -46,8 +46,8 @@ func TestThePublishedCAIsReadWhereThereIsOne(t *testing.T) {
 	}
 }
 
-// TestAMasterIsVerifiedByThePublishedCA reaches a master as a port-forward does.
-func TestAMasterIsVerifiedByThePublishedCA(t *testing.T) {
+// TestMasterIsVerifiedByPublishedCA reaches a master as a port-forward does.
+func TestMasterIsVerifiedByPublishedCA(t *testing.T) {
 	pair, err := tlsfiles.SelfSigned("master", []string{masterName}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
