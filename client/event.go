@@ -3,45 +3,45 @@ package client
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
 
 // EventType is the type of an event.
-type EventType string
+type EventType = httpv1.EventType
 
 // Types of events. An Added object may be known already: after a reconnection in the middle
 // of a change, all events of the change are repeated.
 const (
-	Added    EventType = "ADDED"
-	Modified EventType = "MODIFIED"
-	Deleted  EventType = "DELETED"
+	Added    = httpv1.Added
+	Modified = httpv1.Modified
+	Deleted  = httpv1.Deleted
 	// Bookmark confirms that the state is current up to its version. If Event.InitialEnd is
 	// set, it ends the initial state.
-	Bookmark EventType = "BOOKMARK"
+	Bookmark = httpv1.BookmarkEvent
 	// Restarted is created by the client: the watch could not be resumed, and the initial
 	// state follows, up to the Bookmark with InitialEnd. An object that is not in it has been
 	// deleted.
 	Restarted EventType = "RESTARTED"
 	// Failed is an event of WatchClusters only. It ends the events of Cluster, with a *Problem
 	// as Object. The events of other clusters continue.
-	Failed EventType = "ERROR"
+	Failed = httpv1.ErrorEvent
 )
 
 // Kind is the kind of an event's object.
-type Kind string
+type Kind = httpv1.Kind
 
 // Kinds of objects, and the type of Event.Object.
 const (
-	KindNode      Kind = "Node"      // *state.NodeView
-	KindPod       Kind = "Pod"       // *state.PodView
-	KindContainer Kind = "Container" // *state.ContainerView
-	KindPort      Kind = "Port"      // *state.PortView
-	KindSummary   Kind = "Summary"   // *state.Summary
-	KindUsage     Kind = "Usage"     // *Usage
-	KindSession   Kind = "Session"   // *SessionStatus
-	KindCluster   Kind = "Cluster"   // *Cluster
+	KindNode      = httpv1.KindNode      // *state.NodeView
+	KindPod       = httpv1.KindPod       // *state.PodView
+	KindContainer = httpv1.KindContainer // *state.ContainerView
+	KindPort      = httpv1.KindPort      // *state.PortView
+	KindSummary   = httpv1.KindSummary   // *state.Summary
+	KindUsage     = httpv1.KindUsage     // *Usage
+	KindSession   = httpv1.KindSession   // *SessionStatus
+	KindCluster   = httpv1.KindCluster   // *Cluster
 )
 
 // Event is one event of a watch.
@@ -61,55 +61,9 @@ type Event struct {
 	Object any
 }
 
-// Usage is one reading of metrics.k8s.io. The values are millicores and bytes.
-type Usage struct {
-	// SampledAt is the time of the oldest sample in it.
-	SampledAt state.Time `json:"sampledAt"`
-	// Nodes is keyed by name, Containers by namespace/pod/name.
-	Nodes      map[string][2]int64 `json:"nodes"`
-	Containers map[string][2]int64 `json:"containers"`
-}
-
-// SessionStatus is the object of an event of kind Session.
-type SessionStatus struct {
-	Session
-	Suspended bool `json:"suspended"`
-	// Stale is true if the rows are not current any more.
-	Stale bool `json:"stale"`
-	// Sections are the sections that cannot be read, each with its error.
-	Sections []Section `json:"sections"`
-}
-
-// BookmarkStatus is the object of a Bookmark. In WatchClusters, a Bookmark without a
-// Cluster has only a version.
-type BookmarkStatus struct {
-	ResourceVersion string            `json:"resourceVersion"`
-	ObservedAt      time.Time         `json:"observedAt"`
-	ReceivedAt      time.Time         `json:"receivedAt"`
-	Stale           bool              `json:"stale"`
-	Session         Session           `json:"session"`
-	Annotations     map[string]string `json:"annotations"`
-}
-
-// wireEvent is the JSON of an event.
-type wireEvent struct {
-	Type            EventType       `json:"type"`
-	Kind            Kind            `json:"kind"`
-	Cluster         string          `json:"cluster"`
-	ResourceVersion string          `json:"resourceVersion"`
-	Object          json.RawMessage `json:"object"`
-}
-
-const (
-	// initialVersion is the version of the events of the initial state.
-	initialVersion = "0"
-	// initialEventsEnd is the annotation of Kubernetes for the end of the initial state.
-	initialEventsEnd = "k8s.io/initial-events-end"
-)
-
 // decodeEvent decodes a line. An event of type Failed has a *Problem.
 func decodeEvent(line []byte) (Event, error) {
-	var w wireEvent
+	var w httpv1.Event
 	if err := json.Unmarshal(line, &w); err != nil {
 		return Event{}, fmt.Errorf("decode event: %w", err)
 	}
@@ -121,9 +75,9 @@ func decodeEvent(line []byte) (Event, error) {
 	case Bookmark:
 		b := &BookmarkStatus{}
 		err = json.Unmarshal(w.Object, b)
-		e.Object, e.InitialEnd = b, b.Annotations[initialEventsEnd] == "true"
+		e.Object, e.InitialEnd = b, b.Annotations[httpv1.InitialEventsEnd] == "true"
 	default:
-		e.Initial = w.ResourceVersion == initialVersion
+		e.Initial = w.ResourceVersion == httpv1.InitialVersion
 		e.Object, err = decodeObject(w.Kind, w.Object)
 	}
 	if err != nil {
@@ -154,13 +108,9 @@ func decodeObject(k Kind, data json.RawMessage) (any, error) {
 	return data, nil
 }
 
-// decodeStatus decodes a metav1.Status.
+// decodeStatus decodes the object of an ERROR event.
 func decodeStatus(data json.RawMessage) (*Problem, error) {
-	var status struct {
-		Reason  string `json:"reason"`
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	}
+	var status httpv1.Status
 	if err := json.Unmarshal(data, &status); err != nil {
 		return nil, err
 	}

@@ -158,7 +158,7 @@ func (c *Client) document(ctx context.Context, cluster string, part Part, o List
 	if err != nil {
 		return nil, err
 	}
-	if err := d.normalize(); err != nil {
+	if err := normalize(d); err != nil {
 		return nil, fmt.Errorf("decode the response to %s: %w", path, err)
 	}
 	d.Age = age(header)

@@ -11,36 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"rollcall.dev/rollcall/api/state"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
-// Problem is an error response: the master's application/problem+json, or the response of
-// something in front of the master.
-type Problem struct {
-	Title string `json:"title"`
-	// Status is the HTTP status code.
-	Status int `json:"status"`
-	// Reason is machine-readable: BadRequest, Unauthorized, Forbidden, NotFound, Suspended,
-	// Expired, NoReport, and others.
-	Reason string `json:"reason"`
-	// Detail is human-readable, and says what to do.
-	Detail string `json:"detail"`
-	// Parameter is the invalid query parameter.
-	Parameter string `json:"parameter"`
-	Cluster   string `json:"cluster"`
-	// LastError is the error of the last connection to the cluster's agent.
-	LastError string `json:"lastError"`
-	// LastKnown is the last summary of the cluster, as of LastObservedAt.
-	LastKnown      *state.Summary `json:"lastKnown"`
-	LastObservedAt time.Time      `json:"lastObservedAt"`
-	// RetryAfter is the value of the header; 0 if it is missing.
-	RetryAfter time.Duration `json:"-"`
-}
-
-func (p *Problem) Error() string { return fmt.Sprintf("%s (%s)", p.Detail, p.Reason) }
-
-// permanent reports whether the same request would fail again.
-func (p *Problem) permanent() bool {
+// permanent reports whether the request of an error response would fail again.
+func permanent(p *Problem) bool {
 	switch p.Status {
 	case http.StatusRequestTimeout, http.StatusGone, http.StatusTooManyRequests:
 		return false
@@ -53,7 +28,7 @@ func problemOf(r *http.Response) *Problem {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, maxProblem))
 	p := &Problem{}
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if mediaType != "application/problem+json" || json.Unmarshal(body, p) != nil || p.Detail == "" {
+	if mediaType != httpv1.ProblemMediaType || json.Unmarshal(body, p) != nil || p.Detail == "" {
 		*p = Problem{Detail: foreignDetail(r, body)}
 	}
 	p.Status = r.StatusCode

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
 // Streams are renewed after a random time, so that clients that reconnected together after
@@ -57,7 +59,7 @@ func newResumingWatcher(c *Client, path, version string, onRetry func(error, tim
 	if onRetry == nil {
 		onRetry = func(error, time.Duration) {}
 	}
-	if version == initialVersion {
+	if version == httpv1.InitialVersion {
 		version = ""
 	}
 	return &resumingWatcher{client: c, path: path, onRetry: onRetry, own: &resumePoint{version: version, known: version != ""}, clusters: map[string]*resumePoint{}}
@@ -107,7 +109,7 @@ func (w *resumingWatcher) permanent(err error) bool {
 	switch {
 	case errors.Is(err, ErrTooLarge), errors.Is(err, errInvalidEvent):
 		return true
-	case !errors.As(err, &p) || !p.permanent():
+	case !errors.As(err, &p) || !permanent(p):
 		return false
 	}
 	return p.Status != http.StatusUnauthorized || !w.received
@@ -235,7 +237,7 @@ func (w *resumingWatcher) handle(e Event, yield yieldEvent) error {
 // instead, so that the watch reconnects.
 func (w *resumingWatcher) fail(e Event, yield yieldEvent) error {
 	p := e.Object.(*Problem)
-	if !p.permanent() {
+	if !permanent(p) {
 		return p
 	}
 	delete(w.clusters, e.Cluster)

@@ -48,7 +48,8 @@ func normalizePort(p *state.PortView) error {
 	return nil
 }
 
-func (d *Document) normalize() error {
+// normalize completes the rows of a decoded document. It returns an error if a row is empty.
+func normalize(d *Document) error {
 	return errors.Join(
 		normalizeAll(d.Nodes, normalizeNode), normalizeAll(d.Pods, normalizePod),
 		normalizeAll(d.Containers, normalizeContainer), normalizeAll(d.Ports, normalizePort),

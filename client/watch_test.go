@@ -239,7 +239,7 @@ func TestEventObjectsAreTyped(t *testing.T) {
 			break
 		}
 	}
-	want := []string{"*state.NodeView", "*state.ContainerView", "*state.PortView", "*state.Summary", "*client.SessionStatus", "*client.Usage", "json.RawMessage"}
+	want := []string{"*state.NodeView", "*state.ContainerView", "*state.PortView", "*state.Summary", "*v1.SessionStatus", "*v1.Usage", "json.RawMessage"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -131,7 +131,7 @@ func TestDocumentListsEveryThreshold(t *testing.T) {
 		"the requests of all pods":                     0,
 		"more than 95 %":                               0,
 		"taint `node.kubernetes.io/unreachable`":       0,
-		"a condition that no rule knows":               0,
+		"a condition without a rule":                   0,
 		"pod still there 5 min after its grace period": 0,
 	} {
 		want := "–"

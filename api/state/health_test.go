@@ -104,7 +104,7 @@ func TestHealthRules(t *testing.T) {
 			true,
 			[]row{{warning, "Node", "FrequentKubeletRestart", "n", 1}, {warning, "Node", "MemoryPressure", "n", 1}},
 		},
-		"a condition that no rule knows": {
+		"a condition without a rule": {
 			[]state.Object{node(condition("Ready", state.True, time.Hour), condition("VendorThing", state.True, time.Hour), condition("VendorOther", state.Unknown, time.Hour))},
 			true,
 			[]row{{info, "Node", "VendorThing", "n", 1}},

@@ -18,6 +18,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
@@ -198,7 +199,7 @@ type apiResponse struct {
 	header http.Header
 }
 
-func (a apiResponse) problem(t *testing.T) (p httpapi.Problem) {
+func (a apiResponse) problem(t *testing.T) (p httpv1.Problem) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
 		t.Fatalf("%v: %s", err, a.body)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -66,11 +67,11 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 }
 
 // listAll returns all registered clusters, as the list shows them.
-func (a *API) listAll() []view.Cluster { return a.toClusters(a.config.Registry.List()) }
+func (a *API) listAll() []httpv1.Cluster { return a.toClusters(a.config.Registry.List()) }
 
-func (a *API) toClusters(registered []Registered) []view.Cluster {
+func (a *API) toClusters(registered []Registered) []httpv1.Cluster {
 	now := time.Now()
-	list := make([]view.Cluster, len(registered))
+	list := make([]httpv1.Cluster, len(registered))
 	for i, r := range registered {
 		value, _ := a.config.Sessions.LastReport(r.Name)
 		list[i] = toCluster(r, a.status(r.Name), value, now)
@@ -94,8 +95,8 @@ func (a *API) status(cluster string) session.Status {
 
 // toCluster returns a cluster as the list shows it: with the last report, which may be old, or
 // otherwise with the last summary that was requested on its own.
-func toCluster(registered Registered, o session.Status, v *session.Report, now time.Time) view.Cluster {
-	c := view.Cluster{
+func toCluster(registered Registered, o session.Status, v *session.Report, now time.Time) httpv1.Cluster {
+	c := httpv1.Cluster{
 		Name: registered.Name, ClusterIPs: registered.ClusterIPs, Suspended: registered.Suspended,
 		UID: o.UID, KubernetesVersion: o.KubernetesVersion, AgentVersion: o.AgentVersion,
 		Session: currentSession(o), Summary: o.Summary, ObservedAt: o.ObservedAt, Stale: true,

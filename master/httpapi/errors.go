@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -29,11 +30,11 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	p.write(w)
+	writeProblem(w, p)
 }
 
 // problem returns the Problem for an error, and logs internal errors.
-func (a *API) problem(r *http.Request, err error) *Problem {
+func (a *API) problem(r *http.Request, err error) *httpv1.Problem {
 	p := problemOf(err)
 	if p.Status == http.StatusInternalServerError {
 		a.config.Log.Error("request failed", "path", r.URL.Path, "error", err)
@@ -43,26 +44,26 @@ func (a *API) problem(r *http.Request, err error) *Problem {
 
 // problemOf returns the Problem for an error. The text of an internal error is only logged, not
 // returned to the client.
-func problemOf(err error) *Problem {
-	var problem *Problem
+func problemOf(err error) *httpv1.Problem {
+	var problem *httpv1.Problem
 	var parameter *view.ParameterError
 	switch {
 	case errors.As(err, &problem):
 		return problem
 	case errors.As(err, &parameter):
-		return &Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Parameter: shortenName(parameter.Name), Detail: parameter.Error()}
+		return &httpv1.Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Parameter: shortenName(parameter.Name), Detail: parameter.Error()}
 	case errors.Is(err, ErrUnauthenticated):
-		return &Problem{Status: http.StatusUnauthorized, Reason: ReasonUnauthorized, Detail: err.Error()}
+		return &httpv1.Problem{Status: http.StatusUnauthorized, Reason: ReasonUnauthorized, Detail: err.Error()}
 	case errors.Is(err, ErrForbidden):
-		return &Problem{Status: http.StatusForbidden, Reason: ReasonForbidden, Detail: err.Error()}
+		return &httpv1.Problem{Status: http.StatusForbidden, Reason: ReasonForbidden, Detail: err.Error()}
 	case errors.Is(err, ErrTooManyRequests):
-		return &Problem{Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, Detail: err.Error(), retryAfter: tooManyRetryAfter}
+		return &httpv1.Problem{Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, Detail: err.Error(), RetryAfter: tooManyRetryAfter}
 	case errors.Is(err, ErrAuthorizerUnavailable):
-		return &Problem{Status: http.StatusServiceUnavailable, Reason: ReasonAuthorizerUnavailable, Detail: err.Error(), retryAfter: authorizerRetryAfter}
+		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: ReasonAuthorizerUnavailable, Detail: err.Error(), RetryAfter: authorizerRetryAfter}
 	case errors.Is(err, errDraining), errors.Is(err, session.ErrStopping):
-		return &Problem{Status: http.StatusServiceUnavailable, Reason: ReasonShuttingDown, Detail: "this master is shutting down; retry", retryAfter: time.Second}
+		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: ReasonShuttingDown, Detail: "this master is shutting down; retry", RetryAfter: time.Second}
 	}
-	return &Problem{Status: http.StatusInternalServerError, Reason: ReasonInternal, Detail: "internal error; see the master's log"}
+	return &httpv1.Problem{Status: http.StatusInternalServerError, Reason: ReasonInternal, Detail: "internal error; see the master's log"}
 }
 
 // awaitProblem returns the error response for a cluster that gave no value.
@@ -73,7 +74,7 @@ func (a *API) awaitProblem(cluster string, timeout time.Duration, err error) err
 	case errors.Is(err, session.ErrNotFound):
 		return unknownCluster(cluster)
 	case errors.Is(err, session.ErrSuspended):
-		return &Problem{
+		return &httpv1.Problem{
 			Status: http.StatusConflict, Reason: ReasonSuspended, Cluster: cluster,
 			Detail: fmt.Sprintf("cluster %s is suspended; set spec.suspend of its ClusterAgent to false to resume", cluster),
 		}
@@ -93,8 +94,8 @@ func (a *API) lastKnown(cluster string, k session.LastKnown) session.LastKnown {
 	return k
 }
 
-func unknownCluster(requested string) *Problem {
-	return &Problem{
+func unknownCluster(requested string) *httpv1.Problem {
+	return &httpv1.Problem{
 		Status: http.StatusNotFound, Reason: ReasonNotFound,
 		Detail: fmt.Sprintf("cluster %s not found by name or cluster IP, or you are not allowed to see it; `kubectl get clusteragents` lists the clusters", quoteShort(requested)),
 	}
@@ -116,29 +117,29 @@ func publicMessage(reason session.Reason, message string) string {
 	return message
 }
 
-func unreachableProblem(cluster string, e *session.UnreachableError, known session.LastKnown) *Problem {
+func unreachableProblem(cluster string, e *session.UnreachableError, known session.LastKnown) *httpv1.Problem {
 	message := publicMessage(e.Reason, e.Err.Error())
-	p := &Problem{
+	p := &httpv1.Problem{
 		Status: http.StatusServiceUnavailable, Reason: string(e.Reason), Cluster: cluster,
 		Detail:         fmt.Sprintf("cannot reach the agent of cluster %s: %s; for details run `kubectl describe clusteragent %s`", cluster, message, cluster),
 		LastError:      message,
 		LastObservedAt: known.ObservedAt, LastKnown: known.Summary,
-		retryAfter: max(e.RetryAfter, time.Second),
+		RetryAfter: max(e.RetryAfter, time.Second),
 	}
 	if e.Reason == session.EndpointInvalid || e.Reason == session.TLSInvalid {
 		p.Detail = fmt.Sprintf("cluster %s is not retried until its ClusterAgent is changed: %s; for details run `kubectl describe clusteragent %s`", cluster, message, cluster)
-		p.retryAfter = invalidSpecRetryAfter
+		p.RetryAfter = invalidSpecRetryAfter
 	}
 	return p
 }
 
-func noReportProblem(cluster string, timeout time.Duration, e *session.NoReportError, known session.LastKnown) *Problem {
-	return &Problem{
+func noReportProblem(cluster string, timeout time.Duration, e *session.NoReportError, known session.LastKnown) *httpv1.Problem {
+	return &httpv1.Problem{
 		Status: http.StatusGatewayTimeout, Reason: ReasonNoReport, Cluster: cluster,
 		Detail: fmt.Sprintf("no report from cluster %s within %s (phase %s); retry, or use a longer timeout (at most %s)",
 			cluster, timeout, e.Phase, maxTimeout),
 		LastObservedAt: known.ObservedAt, LastKnown: known.Summary,
-		retryAfter: time.Second,
+		RetryAfter: time.Second,
 	}
 }
 

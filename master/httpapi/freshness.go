@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
@@ -44,7 +45,7 @@ var (
 	cacheControlHeader = []string{"private, no-cache"}
 	varyHeader         = []string{"Accept-Encoding, Authorization, Cookie"}
 	noSniffHeader      = []string{"nosniff"}
-	jsonContentType    = []string{"application/json"}
+	jsonContentType    = []string{jsonMediaType}
 	contentEncodings   = [...][]string{view.Gzip: {view.Gzip.String()}, view.Zstd: {view.Zstd.String()}}
 )
 
@@ -63,12 +64,12 @@ func reportOf(v *session.Report) view.Report {
 	}
 }
 
-func sessionOf(s session.Info) view.Session {
-	return view.Session{ID: s.ID, Phase: string(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
+func sessionOf(s session.Info) httpv1.Session {
+	return httpv1.Session{ID: s.ID, Phase: string(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
 }
 
 // currentSession returns the current session of a cluster, or why it has none.
-func currentSession(o session.Status) view.Session {
+func currentSession(o session.Status) httpv1.Session {
 	s := sessionOf(o.Session)
 	if s.Message = publicMessage(o.Reason, o.Message); s.Message != "" || o.Ready == state.False {
 		s.Reason = string(o.Reason)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/profiling"
 )
 
@@ -59,8 +60,8 @@ func (a *API) whenReady(e handlerFunc) handlerFunc {
 		}
 		for _, check := range a.config.Ready {
 			if err := check.Ready(); err != nil {
-				return &Problem{
-					Status: http.StatusServiceUnavailable, Reason: ReasonNotReady, retryAfter: time.Second,
+				return &httpv1.Problem{
+					Status: http.StatusServiceUnavailable, Reason: ReasonNotReady, RetryAfter: time.Second,
 					Detail: fmt.Sprintf("this master is not ready: %s: %v", check.Name, err),
 				}
 			}

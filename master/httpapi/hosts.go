@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
 // ReasonMisdirected is the reason of a Problem for a Host header that is not accepted.
@@ -61,7 +63,7 @@ func hostname(host string) (name string, ok bool) {
 
 // misdirected rejects requests whose Host header is not accepted.
 func (a *API) misdirected(_ http.ResponseWriter, r *http.Request) error {
-	return &Problem{
+	return &httpv1.Problem{
 		Status: http.StatusMisdirectedRequest, Reason: ReasonMisdirected,
 		Detail: fmt.Sprintf("host %s is not accepted, because this master runs with --auth none; use localhost or its IP address, or add the host to --allowed-hosts", quoteShort(r.Host)),
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -15,7 +16,7 @@ func FuzzMessage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, said []byte) {
 		_, wanted, err := parseMessage(said)
-		var problem *Problem
+		var problem *httpv1.Problem
 		var parameter *view.ParameterError
 		switch {
 		case err == nil && len(wanted.detail) > len(said):

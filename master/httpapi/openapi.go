@@ -5,17 +5,21 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/view"
 )
 
 // openAPIDocument returns the OpenAPI 3.1 document. It is generated from the tables that parse
 // requests and the types that are encoded in responses.
-func (a *API) openAPIDocument() schema {
+func (a *API) openAPIDocument() (schema, error) {
+	components, err := schemas()
+	if err != nil {
+		return nil, err
+	}
 	paths := schema{}
 	for _, o := range slices.Concat(a.operations(), a.prometheusOperations(), heapsterOperations()) {
 		methods, ok := paths[o.pattern].(schema)
@@ -31,29 +35,31 @@ func (a *API) openAPIDocument() schema {
 			"title": "Rollcall master", "version": "v1",
 			"description": "The live state of many Kubernetes clusters. The API is read-only, except for signing in and out. Times are RFC 3339 in UTC, amounts are in millicores and bytes.",
 		},
+		"servers":  []schema{{"url": "/", "description": "This master."}},
 		"paths":    paths,
 		"security": []schema{{"bearer": []string{}}, {"certificate": []string{}}, {"cookie": []string{}}},
 		"components": schema{
-			"schemas": schemas(),
+			"schemas": components,
 			"securitySchemes": schema{
 				"bearer":      schema{"type": "http", "scheme": "bearer", "description": "A token for the hub cluster."},
 				"certificate": schema{"type": "mutualTLS", "description": "A client certificate that the hub accepts."},
 				"cookie":      schema{"type": "apiKey", "in": "cookie", "name": secureCookie, "description": "The cookie that `POST /api/v1/session` sets."},
 			},
 		},
-	}
+	}, nil
 }
 
-func schemas() schema {
-	all := schema{
-		"Problem": schemaOf(reflect.TypeFor[Problem]()), "Status": schemaOf(reflect.TypeFor[status]()),
-		"SignedIn": schemaOf(reflect.TypeFor[sessionInfo]()), "Credentials": schemaOf(reflect.TypeFor[credentials]()),
+// schemas returns the components of the document.
+func schemas() (schema, error) {
+	types := maps.Clone(contractTypes)
+	maps.Copy(types, heapsterSchemas)
+	set, err := newSchemaSet(types)
+	if err != nil {
+		return nil, err
 	}
-	for name, shape := range view.Schemas() {
-		all[name] = schemaOf(shape)
-	}
-	for name, shape := range heapsterSchemas {
-		all[name] = schemaOf(shape)
+	all := schema{}
+	for name, component := range set.components {
+		all[name] = component
 	}
 	maps.Copy(all, prometheusSchemas)
 	objects := []schema{}
@@ -63,14 +69,15 @@ func schemas() schema {
 	all["Event"] = schema{
 		"type": "object", "required": []string{"type", "object"}, "additionalProperties": false,
 		"properties": schema{
-			"type":            enum("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"),
-			"kind":            enum("Node", "Pod", "Container", "Port", "Summary", "Usage", "Session", "Cluster"),
+			"type": enum(text(httpv1.Added, httpv1.Modified, httpv1.Deleted, httpv1.BookmarkEvent, httpv1.ErrorEvent)...),
+			"kind": enum(text(httpv1.KindNode, httpv1.KindPod, httpv1.KindContainer, httpv1.KindPort,
+				httpv1.KindSummary, httpv1.KindUsage, httpv1.KindSession, httpv1.KindCluster)...),
 			"resourceVersion": schema{"type": "string", "description": "Where to resume after this event."},
 			"cluster":         schema{"type": "string", "description": "Name of the cluster, in streams of the list of clusters."},
 			"object":          schema{"anyOf": objects},
 		},
 	}
-	return all
+	return all, nil
 }
 
 func (o *operation) document() schema {
@@ -130,12 +137,12 @@ func (o *operation) success() schema {
 	if o.schemaName == "" {
 		return schema{"description": o.summary, "content": schema{o.mediaType: schema{}}}
 	}
-	content := schema{"application/json": schema{"schema": ref(o.schemaName)}}
+	content := schema{jsonMediaType: schema{"schema": ref(o.schemaName)}}
 	words := "Success."
 	if o.watchable() {
 		words = "Success. With watch=true, a stream of Events: as JSON, one per line; as server-sent events if Accept prefers text/event-stream; over a websocket, one per message, if Upgrade requests it."
 		content["text/event-stream"] = schema{"schema": schema{"type": "string"}}
-		content["application/json"] = schema{"schema": schema{"anyOf": []schema{ref(o.schemaName), ref("Event")}}}
+		content[watchMediaType] = schema{"schema": ref("Event")}
 	}
 	return schema{"description": words, "content": content}
 }
@@ -199,7 +206,11 @@ func filterDocument(f view.Parameter) schema {
 type openAPIDocs struct{ json, page []byte }
 
 func (a *API) renderOpenAPI() (openAPIDocs, error) {
-	encoded, err := json.Marshal(a.openAPIDocument())
+	document, err := a.openAPIDocument()
+	if err != nil {
+		return openAPIDocs{}, fmt.Errorf("create the OpenAPI document: %w", err)
+	}
+	encoded, err := json.Marshal(document)
 	if err != nil {
 		return openAPIDocs{}, fmt.Errorf("encode the OpenAPI document: %w", err)
 	}
@@ -236,4 +247,13 @@ func (a *API) serveOpenAPIPage(w http.ResponseWriter, r *http.Request) error {
 	// A failed write means that the client has disconnected.
 	_, _ = w.Write(p.page)
 	return nil
+}
+
+// text returns named strings as strings.
+func text[T ~string](values ...T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
 )
@@ -21,6 +23,8 @@ type contract struct {
 	t          *testing.T
 	Paths      map[string]struct{ Get, Post, Delete *route }
 	Components struct{ Schemas map[string]map[string]any }
+
+	resolved map[string]*jsonschema.Resolved // by the JSON of the schema
 }
 
 type route struct {
@@ -37,103 +41,43 @@ type route struct {
 func readContract(t *testing.T, api http.Handler) *contract {
 	t.Helper()
 	w := get(api, "/api/openapi.json")
-	c := &contract{t: t}
+	c := &contract{t: t, resolved: map[string]*jsonschema.Resolved{}}
 	if err := json.Unmarshal(w.Body.Bytes(), c); err != nil || w.Code != 200 {
 		t.Fatalf("%d, %v", w.Code, err)
 	}
 	return c
 }
 
-// check validates a value against a schema. It supports the subset of JSON Schema that the document
-// uses.
+// check validates a value against a schema of the document.
 func (c *contract) check(s map[string]any, v any, where string) error {
-	if ref, ok := s["$ref"].(string); ok {
-		name := ref[strings.LastIndex(ref, "/")+1:]
-		target, ok := c.Components.Schemas[name]
-		if !ok {
-			return fmt.Errorf("%s: schema %s not found", where, name)
-		}
-		return c.check(target, v, where)
-	}
-	if several, ok := s["anyOf"].([]any); ok {
-		var errs []string
-		for _, one := range several {
-			err := c.check(one.(map[string]any), v, where)
-			if err == nil {
-				return nil
-			}
-			errs = append(errs, err.Error())
-		}
-		return fmt.Errorf("%s: no alternative matches: %s", where, strings.Join(errs, "; "))
-	}
-	if err := c.checkType(s, v, where); err != nil {
+	key, err := json.Marshal(s)
+	if err != nil {
 		return err
 	}
-	if words, ok := s["enum"].([]any); ok && !slices.Contains(words, v) {
-		return fmt.Errorf("%s: got %v, want one of %v", where, v, words)
+	resolved, ok := c.resolved[string(key)]
+	if !ok {
+		if resolved, err = c.resolve(s); err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
+		c.resolved[string(key)] = resolved
+	}
+	if err := resolved.Validate(v); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil
 }
 
-func (c *contract) checkType(s map[string]any, v any, where string) error {
-	wrong := fmt.Errorf("%s: got %.100v, want type %v", where, v, s["type"])
-	switch s["type"] {
-	case "string":
-		if _, ok := v.(string); !ok {
-			return wrong
-		}
-	case "integer":
-		if n, ok := v.(float64); !ok || n != float64(int64(n)) {
-			return wrong
-		}
-	case "number":
-		if _, ok := v.(float64); !ok {
-			return wrong
-		}
-	case "boolean":
-		if _, ok := v.(bool); !ok {
-			return wrong
-		}
-	case "array":
-		list, ok := v.([]any)
-		if !ok {
-			return wrong
-		}
-		for i, one := range list {
-			if err := c.check(s["items"].(map[string]any), one, fmt.Sprintf("%s[%d]", where, i)); err != nil {
-				return err
-			}
-		}
-	case "object":
-		object, ok := v.(map[string]any)
-		if !ok {
-			return wrong
-		}
-		return c.checkObject(s, object, where)
+// resolve resolves a schema together with the components that it refers to.
+func (c *contract) resolve(s map[string]any) (*jsonschema.Resolved, error) {
+	text, err := json.Marshal(map[string]any{"$defs": c.Components.Schemas, "allOf": []any{s}})
+	if err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-func (c *contract) checkObject(s, object map[string]any, where string) error {
-	required, _ := s["required"].([]any)
-	for _, name := range required {
-		if _, ok := object[name.(string)]; !ok {
-			return fmt.Errorf("%s: %s is missing", where, name)
-		}
+	var root jsonschema.Schema
+	if err := json.Unmarshal(bytes.ReplaceAll(text, []byte("#/components/schemas/"), []byte("#/$defs/")), &root); err != nil {
+		return nil, err
 	}
-	properties, _ := s["properties"].(map[string]any)
-	for name, value := range object {
-		property, ok := properties[name].(map[string]any)
-		if !ok {
-			if property, ok = s["additionalProperties"].(map[string]any); !ok {
-				return fmt.Errorf("%s: %s is not in the schema", where, name)
-			}
-		}
-		if err := c.check(property, value, where+"."+name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return root.Resolve(nil)
 }
 
 // checkResponse checks that the status of a response is documented and that its body matches the schema.

@@ -66,7 +66,7 @@ func (a *API) operations() []operation {
 func (a *API) partOperation(part view.Part) operation {
 	o := operation{
 		pattern: wholePattern, id: "getCluster", summary: "Get everything about one cluster. The request registers demand: the master keeps the cluster reporting.",
-		serve: a.whenReady(a.cluster(part)), schemaName: view.SchemaName(part), getParameters: getParameters, watchParameters: clusterWatchParameters, filters: view.Parameters(part), statuses: clusterStatuses,
+		serve: a.whenReady(a.cluster(part)), schemaName: partSchemas[part], getParameters: getParameters, watchParameters: clusterWatchParameters, filters: view.Parameters(part), statuses: clusterStatuses,
 	}
 	if part != view.Whole {
 		o.pattern += "/" + part.String()

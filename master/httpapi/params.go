@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -196,5 +197,5 @@ func parseBool(value string) (bool, error) {
 }
 
 func badRequest(detail string) error {
-	return &Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: detail}
+	return &httpv1.Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: detail}
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"rollcall.dev/rollcall/api/state"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
 // Reasons of a Problem, in addition to those of package session.
@@ -44,30 +44,8 @@ const (
 	ReasonInternal = "Internal"
 )
 
-// Problem is an error response: application/problem+json of RFC 9457.
-type Problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	// Reason is machine-readable.
-	Reason string `json:"reason"`
-	// Detail is for people and says what to do.
-	Detail string `json:"detail"`
-	// Parameter is the invalid query parameter.
-	Parameter string `json:"parameter,omitempty"`
-	Cluster   string `json:"cluster,omitempty"`
-	// LastError is why the agent could not be reached.
-	LastError string `json:"lastError,omitempty"`
-	// LastKnown is the last summary of the agent, as of LastObservedAt.
-	LastObservedAt time.Time      `json:"lastObservedAt,omitzero"`
-	LastKnown      *state.Summary `json:"lastKnown,omitempty"`
-
-	// retryAfter is the value of Retry-After; zero for none.
-	retryAfter time.Duration
-}
-
-func (p *Problem) Error() string { return fmt.Sprintf("%s: %s", p.Reason, p.Detail) }
-
-func (p *Problem) write(w http.ResponseWriter) {
+// writeProblem writes p as the response.
+func writeProblem(w http.ResponseWriter, p *httpv1.Problem) {
 	p.Title = http.StatusText(p.Status)
 	p.LastObservedAt = p.LastObservedAt.UTC().Truncate(time.Millisecond)
 	var body bytes.Buffer
@@ -78,18 +56,18 @@ func (p *Problem) write(w http.ResponseWriter) {
 		fmt.Fprintf(&body, `{"status":%d,"reason":%q}`, p.Status, p.Reason)
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", httpv1.ProblemMediaType)
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("Cache-Control", "no-store")
-	p.setRetryAfter(h)
+	setRetryAfter(h, p)
 	w.WriteHeader(p.Status)
 	// A failed write means that the client has disconnected.
 	_, _ = body.WriteTo(w)
 }
 
-func (p *Problem) setRetryAfter(h http.Header) {
-	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatFloat(max(1, math.Ceil(p.retryAfter.Seconds())), 'f', 0, 64))
+func setRetryAfter(h http.Header, p *httpv1.Problem) {
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatFloat(max(1, math.Ceil(p.RetryAfter.Seconds())), 'f', 0, 64))
 	}
 }
 

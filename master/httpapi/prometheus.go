@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -85,7 +86,7 @@ func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Respons
 	return func(w http.ResponseWriter, r *http.Request) error {
 		answer, err := a.queryPrometheus(w, r, serve)
 		defer func() { answer.Close() }()
-		var p *Problem
+		var p *httpv1.Problem
 		switch {
 		case errors.As(err, &p) && p.Status == http.StatusRequestTimeout:
 			// A request body that times out also cancels the request's context.
@@ -162,7 +163,7 @@ func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, &Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the request body did not arrive in time"}
+		return nil, &httpv1.Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the request body did not arrive in time"}
 	} else if err != nil {
 		return nil, &prom.Error{Type: prom.ErrorBadData, Err: err}
 	}
@@ -190,7 +191,7 @@ func (a *API) writePrometheusError(w http.ResponseWriter, r *http.Request, err e
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	p.setRetryAfter(w.Header())
+	setRetryAfter(w.Header(), p)
 	writeRaw(w, p.Status, jsonContentType[0], prom.ErrorBody(errorTypes[p.Status], p.Detail))
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/profiling"
 )
 
@@ -129,7 +130,7 @@ func rejectBody(e handlerFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.ContentLength != 0 {
 			w.Header().Set("Connection", "close")
-			return &Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: "this path does not accept a request body"}
+			return &httpv1.Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: "this path does not accept a request body"}
 		}
 		return e(w, r)
 	}
@@ -138,7 +139,7 @@ func rejectBody(e handlerFunc) handlerFunc {
 func methodNotAllowed(allowed []string) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return &Problem{
+		return &httpv1.Problem{
 			Status: http.StatusMethodNotAllowed, Reason: ReasonMethodNotAllowed,
 			Detail: fmt.Sprintf("method %s is not allowed; use %s", quoteShort(r.Method), joinMethods(allowed)),
 		}
@@ -157,14 +158,14 @@ func joinMethods(methods []string) string {
 // tooManyRequests rejects a request that a proxy forwarded for an address with too many open
 // requests.
 func tooManyRequests(http.ResponseWriter, *http.Request) error {
-	return &Problem{
-		Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, retryAfter: time.Second,
+	return &httpv1.Problem{
+		Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, RetryAfter: time.Second,
 		Detail: "too many unauthenticated requests from your address are open; retry later, or send a token with each request",
 	}
 }
 
 func noSuchPath(_ http.ResponseWriter, r *http.Request) error {
-	return &Problem{
+	return &httpv1.Problem{
 		Status: http.StatusNotFound, Reason: ReasonNoSuchPath,
 		Detail: fmt.Sprintf("no such path %s; see /api/openapi.json", quoteShort(r.URL.Path)),
 	}

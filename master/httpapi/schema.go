@@ -2,14 +2,21 @@ package httpapi
 
 import (
 	"encoding"
+	"fmt"
+	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/google/jsonschema-go/jsonschema"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/view"
 )
 
-// schema is a JSON Schema as in OpenAPI 3.1.
+// schema is a part of the OpenAPI document: an object of OpenAPI, or a JSON Schema that is written
+// by hand. Those of Go types are inferred by schemaSet.
 type schema map[string]any
 
 func boolean() schema { return schema{"type": "boolean"} }
@@ -22,93 +29,239 @@ func integer(least, most int) schema {
 
 func instant() schema { return schema{"type": "string", "format": "date-time"} }
 
-func ref(name string) schema { return schema{"$ref": "#/components/schemas/" + name} }
+func ref(name string) schema { return schema{"$ref": refTo(name)} }
 
-// optional holds the embedded structs whose fields may all be absent.
-var optional = map[reflect.Type]bool{reflect.TypeFor[*state.NodeLoad](): true}
+func refTo(name string) string { return "#/components/schemas/" + name }
 
-// schemaOf returns the schema of the JSON that encoding/json produces for a type.
-func schemaOf(t reflect.Type) schema {
-	if t.Kind() == reflect.Pointer {
-		return schemaOf(t.Elem())
-	}
-	switch {
-	case t == reflect.TypeFor[time.Time](), t == reflect.TypeFor[state.Time]():
-		return instant()
-	case t == reflect.TypeFor[state.UID]():
-		return schema{"type": "string", "format": "uuid"}
-	case t == reflect.TypeFor[state.Fraction]():
-		return schema{"type": "string", "pattern": "^-?[0-9]+/-?[0-9]+$"}
-	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
-		return enumOf(t)
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		return structOf(t)
-	case reflect.Slice:
-		return schema{"type": "array", "items": schemaOf(t.Elem())}
-	case reflect.Array:
-		return schema{"type": "array", "items": schemaOf(t.Elem()), "minItems": t.Len(), "maxItems": t.Len()}
-	case reflect.Map:
-		return schema{"type": "object", "additionalProperties": schemaOf(t.Elem())}
-	case reflect.Bool:
-		return boolean()
-	case reflect.String:
-		return schema{"type": "string"}
-	case reflect.Float64:
-		return schema{"type": "number"}
-	case reflect.Interface:
-		return schema{}
-	}
-	return schema{"type": "integer"}
+// contractTypes holds the types of request bodies, responses and events, by the names of their
+// schemas.
+var contractTypes = map[string]reflect.Type{
+	"Document":           reflect.TypeFor[httpv1.Document](),
+	"SummaryDocument":    reflect.TypeFor[httpv1.SummaryDocument](),
+	"NodesDocument":      reflect.TypeFor[httpv1.NodesDocument](),
+	"PodsDocument":       reflect.TypeFor[httpv1.PodsDocument](),
+	"ContainersDocument": reflect.TypeFor[httpv1.ContainersDocument](),
+	"PortsDocument":      reflect.TypeFor[httpv1.PortsDocument](),
+	"ClusterList":        reflect.TypeFor[httpv1.ClusterList](),
+	"Cluster":            reflect.TypeFor[httpv1.Cluster](),
+	"Session":            reflect.TypeFor[httpv1.SessionStatus](),
+	"ClusterSession":     reflect.TypeFor[httpv1.Session](),
+	"Usage":              reflect.TypeFor[httpv1.Usage](),
+	"Bookmark":           reflect.TypeFor[httpv1.Bookmark](),
+	"FleetBookmark":      reflect.TypeFor[httpv1.ListBookmark](),
+	"Status":             reflect.TypeFor[httpv1.Status](),
+	"Problem":            reflect.TypeFor[httpv1.Problem](),
+	"Credentials":        reflect.TypeFor[httpv1.Credentials](),
+	"SignedIn":           reflect.TypeFor[httpv1.SignedIn](),
+	"Summary":            reflect.TypeFor[state.Summary](),
+	"ClusterProblem":     reflect.TypeFor[state.Problem](),
+	"Node":               reflect.TypeFor[state.NodeView](),
+	"Pod":                reflect.TypeFor[state.PodView](),
+	"Container":          reflect.TypeFor[state.ContainerView](),
+	"Port":               reflect.TypeFor[state.PortView](),
 }
 
-// enumOf returns the schema of an enumeration type, whose values are numbered from 0. Unknown
-// values must encode as value 0.
-func enumOf(t reflect.Type) schema {
-	var words []string
+// partSchemas holds the name of the schema of each part of a document.
+var partSchemas = map[view.Part]string{
+	view.Whole: "Document", view.Summary: "SummaryDocument", view.Nodes: "NodesDocument", view.Pods: "PodsDocument",
+	view.Containers: "ContainersDocument", view.Ports: "PortsDocument",
+}
+
+// fixedSchemas holds the schemas of types that encode themselves.
+var fixedSchemas = map[reflect.Type]*jsonschema.Schema{
+	reflect.TypeFor[time.Time]():      {Type: "string", Format: "date-time"},
+	reflect.TypeFor[state.Time]():     {Type: "string", Format: "date-time"},
+	reflect.TypeFor[state.UID]():      {Type: "string", Format: "uuid"},
+	reflect.TypeFor[state.Fraction](): {Type: "string", Pattern: "^-?[0-9]+/-?[0-9]+$"},
+}
+
+// absentType is an embedded struct whose fields may all be absent.
+var absentType = reflect.TypeFor[state.NodeLoad]()
+
+// schemaSet infers the schemas of Go types. Each named struct and enumeration becomes one component
+// that the others refer to.
+type schemaSet struct {
+	names      map[reflect.Type]string
+	components map[string]*jsonschema.Schema
+}
+
+// newSchemaSet infers the components for all types, and for the types of their fields.
+func newSchemaSet(types map[string]reflect.Type) (*schemaSet, error) {
+	s := &schemaSet{names: map[reflect.Type]string{}, components: map[string]*jsonschema.Schema{}}
+	for name, t := range types {
+		s.names[t] = name
+	}
+	for _, t := range types {
+		s.nameFields(t)
+	}
+	for t, name := range s.names {
+		c, err := s.infer(t)
+		if err != nil {
+			return nil, fmt.Errorf("schema of %s: %w", name, err)
+		}
+		if s.components[name] != nil {
+			return nil, fmt.Errorf("two types have the schema name %s", name)
+		}
+		s.components[name] = c
+	}
+	return s, nil
+}
+
+// nameFields names the structs and enumerations that t contains. Embedded structs become part of
+// the struct that embeds them.
+func (s *schemaSet) nameFields(t reflect.Type) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		s.name(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			switch {
+			case f.Tag.Get("json") == "-" || !f.IsExported():
+			case f.Anonymous:
+				s.nameFields(indirect(f.Type))
+			default:
+				s.name(f.Type)
+			}
+		}
+	}
+}
+
+func (s *schemaSet) name(t reflect.Type) {
+	if fixedSchemas[t] != nil || s.names[t] != "" {
+		return
+	}
+	if t.Name() != "" && (t.Kind() == reflect.Struct || isEnum(t) || t == sectionName) {
+		s.names[t] = t.Name()
+	}
+	s.nameFields(t)
+}
+
+var sectionName = reflect.TypeFor[httpv1.SectionName]()
+
+// isEnum reports whether t is an enumeration, whose values encode as text.
+func isEnum(t reflect.Type) bool {
+	return t.Kind() == reflect.Uint8 && t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
+func indirect(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+// infer returns the schema of the JSON that encoding/json produces for a type, with references to
+// the components.
+func (s *schemaSet) infer(t reflect.Type) (*jsonschema.Schema, error) {
+	switch {
+	case t == sectionName:
+		return enumSchema(reflect.TypeFor[state.SectionName]()), nil
+	case isEnum(t):
+		return enumSchema(t), nil
+	}
+	known := map[reflect.Type]*jsonschema.Schema{}
+	for of, fixed := range fixedSchemas {
+		known[of] = fixed
+	}
+	for of, name := range s.names {
+		if of != t {
+			known[of] = &jsonschema.Schema{Ref: refTo(name)}
+		}
+	}
+	inferred, err := jsonschema.ForType(flatten(t), &jsonschema.ForOptions{TypeSchemas: known})
+	if err != nil {
+		return nil, err
+	}
+	removeNull(inferred)
+	return inferred, nil
+}
+
+// flatten returns a struct with the JSON fields of t and of the structs that t embeds. It leaves
+// other types as they are. Package jsonschema follows the rules of Go for embedded structs, and so
+// misses the field Port of a Port that is embedded.
+func flatten(t reflect.Type) reflect.Type {
+	if t.Kind() != reflect.Struct {
+		return t
+	}
+	var fields []reflect.StructField
+	at := map[string]int{}
+	for f := range jsonFields(t, false) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		f.Name = fmt.Sprintf("F%d", len(fields))
+		if i, ok := at[name]; ok {
+			fields[i].Type, fields[i].Tag = f.Type, f.Tag
+			continue
+		}
+		at[name] = len(fields)
+		fields = append(fields, f)
+	}
+	return reflect.StructOf(fields)
+}
+
+// jsonFields iterates over the JSON fields of a struct and of the structs that it embeds, those of
+// the embedded ones first. With absent, the fields may be missing.
+func jsonFields(t reflect.Type, absent bool) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		fields := reflect.VisibleFields(t)
+		for _, f := range fields {
+			if len(f.Index) > 1 || !f.Anonymous {
+				continue
+			}
+			embedded := indirect(f.Type)
+			for inner := range jsonFields(embedded, absent || embedded == absentType) {
+				if !yield(inner) {
+					return
+				}
+			}
+		}
+		for _, f := range fields {
+			tag := f.Tag.Get("json")
+			if len(f.Index) > 1 || f.Anonymous || !f.IsExported() || tag == "-" {
+				continue
+			}
+			if absent {
+				tag += ",omitempty"
+			}
+			if !yield(reflect.StructField{Type: f.Type, Tag: reflect.StructTag(fmt.Sprintf("json:%q", tag))}) {
+				return
+			}
+		}
+	}
+}
+
+// removeNull removes null from the types of a schema. Responses omit pointers and lists that are
+// nil, or encode them as empty.
+func removeNull(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	s.Types = slices.DeleteFunc(s.Types, func(t string) bool { return t == "null" })
+	switch len(s.Types) {
+	case 0:
+		s.Types = nil
+	case 1:
+		s.Type, s.Types = s.Types[0], nil
+	}
+	for _, property := range s.Properties {
+		removeNull(property)
+	}
+	removeNull(s.Items)
+	removeNull(s.AdditionalProperties)
+}
+
+// enumSchema returns the schema of an enumeration, whose values are numbered from 0. Unknown values
+// encode as value 0 or as "unknown", which is not a value of its own then.
+func enumSchema(t reflect.Type) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "string"}
 	for i := range uint64(255) {
 		v := reflect.New(t).Elem()
 		v.SetUint(i)
 		text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
-		if err != nil || i > 0 && string(text) == words[0] {
+		if err != nil || slices.Contains(s.Enum, any(string(text))) || i > 0 && string(text) == "unknown" {
 			break
 		}
-		words = append(words, string(text))
-	}
-	return enum(words...)
-}
-
-func structOf(t reflect.Type) schema {
-	properties, required := map[string]schema{}, []string{}
-	addFields(t, properties, &required, true)
-	s := schema{"type": "object", "properties": properties, "additionalProperties": false}
-	if len(required) > 0 {
-		s["required"] = required
+		s.Enum = append(s.Enum, string(text))
 	}
 	return s
-}
-
-func addFields(t reflect.Type, properties map[string]schema, required *[]string, always bool) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case name == "-":
-		case f.Anonymous && name == "":
-			inner := f.Type
-			if inner.Kind() == reflect.Pointer {
-				inner = inner.Elem()
-			}
-			addFields(inner, properties, required, always && !optional[f.Type])
-		case f.IsExported():
-			if name == "" {
-				name = f.Name
-			}
-			properties[name] = schemaOf(f.Type)
-			if always && !strings.Contains(options, "omit") {
-				*required = append(*required, name)
-			}
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
 // SignIn creates and ends browser sessions. Browsers cannot be made to send a token with each
@@ -52,18 +53,6 @@ func cookieName(r *http.Request) string {
 	return secureCookie
 }
 
-// credentials is the request body for signing in.
-type credentials struct {
-	Token string `json:"token"`
-}
-
-// sessionInfo is the response that describes the caller.
-type sessionInfo struct {
-	// Required is false if signing in is disabled.
-	Required bool   `json:"required"`
-	User     string `json:"user,omitempty"`
-}
-
 func (a *API) sessionOperations() []operation {
 	const pattern = "/api/v1/session"
 	return []operation{
@@ -89,14 +78,14 @@ func (a *API) getSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.config.SignIn.User == nil {
-		return writeSessionInfo(w, sessionInfo{})
+		return writeSessionInfo(w, httpv1.SignedIn{})
 	}
 	user, err := a.config.SignIn.User(r)
 	if err != nil {
 		return err
 	}
 	connlimit.Authenticated(r.Context())
-	return writeSessionInfo(w, sessionInfo{Required: true, User: user})
+	return writeSessionInfo(w, httpv1.SignedIn{Required: true, User: user})
 }
 
 // signIn starts a session and sets its cookie.
@@ -108,13 +97,13 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.config.SignIn.Start == nil {
-		return writeSessionInfo(w, sessionInfo{})
+		return writeSessionInfo(w, httpv1.SignedIn{})
 	}
 	token, err := readToken(w, r)
 	if err != nil {
 		// A request body that times out also cancels the request's context, so the error is written here.
 		w.Header().Set("Connection", "close")
-		a.problem(r, err).write(w)
+		writeProblem(w, a.problem(r, err))
 		return nil
 	}
 	secret, user, err := a.config.SignIn.Start(r, token)
@@ -126,7 +115,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 		a.config.SignIn.End(before)
 	}
 	setCookie(w, r, secret, 0)
-	return writeSessionInfo(w, sessionInfo{Required: true, User: user})
+	return writeSessionInfo(w, httpv1.SignedIn{Required: true, User: user})
 }
 
 // signOut ends the session and deletes its cookie.
@@ -176,17 +165,17 @@ func rejectQuery(r *http.Request) error {
 func readToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
-		return "", &Problem{Status: http.StatusUnsupportedMediaType, Reason: ReasonBadRequest, Detail: `unsupported media type: send {"token":"…"} with Content-Type: application/json`}
+		return "", &httpv1.Problem{Status: http.StatusUnsupportedMediaType, Reason: ReasonBadRequest, Detail: `unsupported media type: send {"token":"…"} with Content-Type: application/json`}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCredentialsBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return "", &Problem{Status: http.StatusRequestEntityTooLarge, Reason: ReasonBadRequest, Detail: "the request body is longer than any token"}
+		return "", &httpv1.Problem{Status: http.StatusRequestEntityTooLarge, Reason: ReasonBadRequest, Detail: "the request body is longer than any token"}
 	case err != nil:
-		return "", &Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the request body did not arrive in time"}
+		return "", &httpv1.Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the request body did not arrive in time"}
 	}
-	var c credentials
+	var c httpv1.Credentials
 	if json.Unmarshal(body, &c) != nil {
 		return "", badRequest(`invalid request body: send JSON of the form {"token":"…"}`)
 	}
@@ -197,7 +186,7 @@ func readToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	return token, nil
 }
 
-func writeSessionInfo(w http.ResponseWriter, s sessionInfo) error {
+func writeSessionInfo(w http.ResponseWriter, s httpv1.SignedIn) error {
 	body, err := json.Marshal(s)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -137,7 +138,7 @@ func (s *stream) sendPending(now time.Time) error {
 	for i := 0; i < len(s.details); i++ {
 		d := s.details[i]
 		err := d.sendPending(now, s.write)
-		var p *Problem
+		var p *httpv1.Problem
 		switch {
 		case s.list == nil || !errors.As(err, &p):
 		case p.Reason == ReasonExpired:

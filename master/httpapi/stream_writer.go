@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -41,7 +42,7 @@ type streamWriter interface {
 	// messages returns the client's messages, or nil if it cannot send any.
 	messages() <-chan []byte
 	// close ends the stream. If there is a problem, it sends an ERROR event first.
-	close(p *Problem)
+	close(p *httpv1.Problem)
 }
 
 // httpWriter is a streamWriter over an HTTP response, as JSON lines or server-sent events.
@@ -58,7 +59,7 @@ type httpWriter struct {
 func newHTTPWriter(w http.ResponseWriter, r *http.Request, f view.Framing, bookmarks bool) *httpWriter {
 	o := &httpWriter{w: w, controller: http.NewResponseController(w), ctx: r.Context(), sse: withoutCluster(f) == view.SSE, http2: r.ProtoMajor == 2, bookmarks: bookmarks}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", watchMediaType)
 	if o.sse {
 		h.Set("Content-Type", "text/event-stream")
 	}
@@ -117,7 +118,7 @@ func (o *httpWriter) heartbeat(bookmark func() ([]byte, error)) error {
 func (o *httpWriter) done() <-chan struct{}   { return o.ctx.Done() }
 func (o *httpWriter) messages() <-chan []byte { return nil }
 
-func (o *httpWriter) close(p *Problem) {
+func (o *httpWriter) close(p *httpv1.Problem) {
 	if p == nil {
 		return
 	}

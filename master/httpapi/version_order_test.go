@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -15,7 +16,7 @@ import (
 // seqOf returns the seq of a version of prod-eu, or 0 for InitialVersion.
 func seqOf(t *testing.T, version string) (seq int) {
 	t.Helper()
-	if version == view.InitialVersion {
+	if version == httpv1.InitialVersion {
 		return 0
 	}
 	if n, err := fmt.Sscanf(version, "17.9f2c-%d", &seq); n != 1 {
@@ -29,7 +30,7 @@ func checkVersionsIncrease(t *testing.T, events []receivedEvent) {
 	t.Helper()
 	last, brief := 0, ""
 	for _, e := range events {
-		if e.Cluster != "" && e.Cluster != "prod-eu" || strings.Count(e.ResourceVersion, ".") == 0 && e.ResourceVersion != view.InitialVersion {
+		if e.Cluster != "" && e.Cluster != "prod-eu" || strings.Count(e.ResourceVersion, ".") == 0 && e.ResourceVersion != httpv1.InitialVersion {
 			continue // of the fleet
 		}
 		seq := seqOf(t, e.ResourceVersion)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -19,7 +20,7 @@ func expiredProblem(err error) error {
 	if !errors.Is(err, view.ErrExpired) {
 		return err
 	}
-	return &Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: err.Error()}
+	return &httpv1.Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: err.Error()}
 }
 
 // watchCluster streams the events of one cluster.
@@ -123,7 +124,7 @@ func applyLastEventID(r *http.Request, p *params, parse func(string) error) erro
 	if id == "" {
 		return nil
 	}
-	if id == view.InitialVersion {
+	if id == httpv1.InitialVersion {
 		p.version = ""
 		return nil
 	}
@@ -147,7 +148,7 @@ func newStreamWriter(w http.ResponseWriter, r *http.Request, f view.Framing, boo
 func (a *API) authorizeWatch(ctx context.Context, r *http.Request, cluster string, details bool) error {
 	requested := requestedCluster(r)
 	if name, known := a.config.Registry.Resolve(requested); known && name != cluster {
-		return &Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: fmt.Sprintf("%s does not belong to cluster %s any more; start a new watch", quoteShort(requested), cluster)}
+		return &httpv1.Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: fmt.Sprintf("%s does not belong to cluster %s any more; start a new watch", quoteShort(requested), cluster)}
 	}
 	authorize, err := a.authenticate(r)
 	if err == nil {

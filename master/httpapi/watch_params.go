@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -103,7 +104,7 @@ var (
 func orInitial(p parameter) parameter {
 	set := p.set
 	p.set = func(to *params, v string) error {
-		if v == "" || v == view.InitialVersion {
+		if v == "" || v == httpv1.InitialVersion {
 			return nil
 		}
 		return set(to, v)
@@ -161,7 +162,7 @@ func parseDetail(clusters []string) ([]detailRequest, error) {
 		if err := validateName(name); err != nil {
 			return nil, err
 		}
-		if resumes && version != view.InitialVersion {
+		if resumes && version != httpv1.InitialVersion {
 			if err := view.ParseVersion(version); err != nil {
 				return nil, fmt.Errorf("version of cluster %s: %w", name, err)
 			}

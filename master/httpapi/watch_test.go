@@ -31,7 +31,7 @@ func TestWatchSendsInitialEventsThenChanges(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"?watch=true", nil)
 		w.expect("ADDED Node n1", "ADDED Pod web-1", "ADDED Container app", "ADDED Port", "ADDED Summary", "ADDED Session Reporting", "BOOKMARK initial-events-end")
-		if w.header.Get("Content-Type") != "application/json" || w.header.Get("X-Accel-Buffering") != "no" {
+		if w.header.Get("Content-Type") != "application/json;stream=watch" || w.header.Get("X-Accel-Buffering") != "no" {
 			t.Errorf("unexpected headers %v", w.header)
 		}
 		f.report(t, "prod-eu", nil, node("n2", state.True))

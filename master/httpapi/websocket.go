@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/net/http/httpguts"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -66,7 +67,7 @@ func sameOrigin(r *http.Request, what string) error {
 }
 
 func crossOrigin(r *http.Request, what string) error {
-	return &Problem{
+	return &httpv1.Problem{
 		Status: http.StatusForbidden, Reason: ReasonCrossOrigin,
 		Detail: fmt.Sprintf("cross-origin request: a page of %s may not %s", quoteShort(r.Header.Get("Origin")), what),
 	}
@@ -147,7 +148,7 @@ func (o *wsWriter) done() <-chan struct{}   { return o.ctx.Done() }
 func (o *wsWriter) messages() <-chan []byte { return o.received }
 
 // close sends the reason to the client, and waits for readMessages.
-func (o *wsWriter) close(p *Problem) {
+func (o *wsWriter) close(p *httpv1.Problem) {
 	code, why := websocket.StatusNormalClosure, ""
 	if p != nil {
 		code, why = closeCode(p.Status), p.Reason

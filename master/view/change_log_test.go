@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 )
@@ -58,7 +59,7 @@ func TestAppliedEventsEqualGet(t *testing.T) {
 			}
 			at = at.Add(time.Second)
 			r := reportAt(w, 1+step/10, at)
-			refresh(t, log, r, ConnStatus{Session: Session{ID: fmt.Sprint(step / 7)}})
+			refresh(t, log, r, ConnStatus{Session: httpv1.Session{ID: fmt.Sprint(step / 7)}})
 			if random.IntN(2) == 0 {
 				continue // apply several changes at once
 			}
@@ -114,7 +115,7 @@ func TestOnlyTheLastEventOfAChangeHasTheNewVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkVersions(t, decodeEvents(t, initial), InitialVersion, first.ResourceVersion)
+	checkVersions(t, decodeEvents(t, initial), httpv1.InitialVersion, first.ResourceVersion)
 	w.Step(5)
 	second := refresh(t, log, reportAt(w, 1, received.Add(time.Second)), ConnStatus{})
 	_, end := log.Current()
@@ -125,7 +126,7 @@ func TestOnlyTheLastEventOfAChangeHasTheNewVersion(t *testing.T) {
 	checkVersions(t, decodeEvents(t, lines), first.ResourceVersion, second.ResourceVersion)
 }
 
-func checkVersions(t *testing.T, events []receivedEvent, from, to string) {
+func checkVersions(t *testing.T, events []httpv1.Event, from, to string) {
 	t.Helper()
 	for i, e := range events {
 		want := from
@@ -320,7 +321,7 @@ func TestStatusChangeAloneCausesSessionEvent(t *testing.T) {
 	f := follow(t, log, Scope{Part: Nodes})
 	before := len(f.events)
 	r.State = nil // the report has expired and was evicted
-	refresh(t, log, r, ConnStatus{Session: Session{Phase: "Backoff"}, Stale: true})
+	refresh(t, log, r, ConnStatus{Session: httpv1.Session{Phase: "Backoff"}, Stale: true})
 	f.catchUp()
 	if got := f.events[before:]; !slices.Equal(got, []string{"MODIFIED Session"}) {
 		t.Errorf("got events %v, want [MODIFIED Session]", got)

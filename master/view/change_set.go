@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"sync"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -66,17 +67,17 @@ func (b *changeSet) encode(s Scope) ([]byte, error) {
 func (b *changeSet) clusterEvents(s *Scope) ([]event, error) {
 	var events []event
 	if usage := encodeUsage(s, b.before, b.after); usage != nil {
-		events = append(events, event{modified, "Usage", usage})
+		events = append(events, event{httpv1.Modified, httpv1.KindUsage, usage})
 	}
 	if s.hasSummary() && !equalSummaries(&b.before.Summary, &b.after.Summary) {
 		summary, err := b.after.summary.get()
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, event{modified, "Summary", summary})
+		events = append(events, event{httpv1.Modified, httpv1.KindSummary, summary})
 	}
 	if !bytes.Equal(b.before.session, b.after.session) {
-		events = append(events, event{modified, "Session", b.after.session})
+		events = append(events, event{httpv1.Modified, httpv1.KindSession, b.after.session})
 	}
 	return events, nil
 }
@@ -101,11 +102,11 @@ func (c *rowChange) event(s *Scope, sides [2]rowEncoder) event {
 	e := event{}
 	switch {
 	case was && is:
-		e.eventType = modified
+		e.eventType = httpv1.Modified
 	case was:
-		e.eventType = deleted
+		e.eventType = httpv1.Deleted
 	case is:
-		e.eventType = added
+		e.eventType = httpv1.Added
 	default:
 		return e
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
 // refreshInterval is how often the list of clusters is compared with the published one. A cluster
@@ -28,7 +30,7 @@ type ClusterListLog struct {
 
 	mu          sync.Mutex
 	lastRefresh time.Time
-	published   map[string]*Cluster
+	published   map[string]*httpv1.Cluster
 	lastChanges map[string]Cursor // by published cluster: the cursor behind its last change
 	changes     ringBuffer[*clusterListChange]
 	notify      chan struct{} // closed and replaced with each change
@@ -36,7 +38,7 @@ type ClusterListLog struct {
 
 // NewClusterListLog returns an empty log.
 func NewClusterListLog() *ClusterListLog {
-	f := &ClusterListLog{published: map[string]*Cluster{}, lastChanges: map[string]Cursor{}, notify: make(chan struct{})}
+	f := &ClusterListLog{published: map[string]*httpv1.Cluster{}, lastChanges: map[string]Cursor{}, notify: make(chan struct{})}
 	var id [8]byte
 	_, _ = rand.Read(id[:])
 	_, _ = rand.Read(f.secret[:])
@@ -48,8 +50,8 @@ func NewClusterListLog() *ClusterListLog {
 // by name.
 type clusterListChange struct {
 	from, to string
-	before   map[string]*Cluster
-	after    map[string]*Cluster
+	before   map[string]*httpv1.Cluster
+	after    map[string]*httpv1.Cluster
 
 	once  sync.Once
 	lines []byte
@@ -65,23 +67,23 @@ func (c *clusterListChange) size() int64 {
 }
 
 // clusterPredicate reports whether a watch includes a cluster; nil includes all.
-type clusterPredicate func(c *Cluster) bool
+type clusterPredicate func(c *httpv1.Cluster) bool
 
 // Refresh compares the list of clusters with the published one, unless that was done within the
 // last refreshInterval. It returns when to call it again, and a channel that is closed at the next
 // change.
-func (l *ClusterListLog) Refresh(now time.Time, list func() []Cluster) (next time.Time, changed <-chan struct{}) {
+func (l *ClusterListLog) Refresh(now time.Time, list func() []httpv1.Cluster) (next time.Time, changed <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if next := l.lastRefresh.Add(refreshInterval); now.Before(next) {
 		return next, l.notify
 	}
 	l.lastRefresh = now
-	c := &clusterListChange{before: map[string]*Cluster{}, after: map[string]*Cluster{}}
+	c := &clusterListChange{before: map[string]*httpv1.Cluster{}, after: map[string]*httpv1.Cluster{}}
 	present := map[string]bool{}
 	for _, cluster := range list() {
 		present[cluster.Name] = true
-		l.compare(c, cluster.normalized())
+		l.compare(c, normalizedCluster(cluster))
 	}
 	for name, held := range l.published {
 		if !present[name] {
@@ -105,9 +107,9 @@ func (l *ClusterListLog) Refresh(now time.Time, list func() []Cluster) (next tim
 }
 
 // compare adds a cluster to the change if it differs from the published one.
-func (l *ClusterListLog) compare(c *clusterListChange, cluster Cluster) {
+func (l *ClusterListLog) compare(c *clusterListChange, cluster httpv1.Cluster) {
 	held := l.published[cluster.Name]
-	if held != nil && reflect.DeepEqual(held.withoutReportTimes(), cluster.withoutReportTimes()) {
+	if held != nil && reflect.DeepEqual(withoutReportTimes(*held), withoutReportTimes(cluster)) {
 		return
 	}
 	if held != nil {
@@ -117,7 +119,7 @@ func (l *ClusterListLog) compare(c *clusterListChange, cluster Cluster) {
 }
 
 // withoutReportTimes returns the cluster without the fields that change with each report.
-func (c Cluster) withoutReportTimes() Cluster {
+func withoutReportTimes(c httpv1.Cluster) httpv1.Cluster {
 	c.ResourceVersion, c.ObservedAt, c.ReceivedAt = "", time.Time{}, time.Time{}
 	return c
 }
@@ -134,27 +136,21 @@ func (l *ClusterListLog) Initial(filter ClusterFilter, framing Framing) ([]byte,
 		return nil, c, err
 	}
 	var bookmark bytes.Buffer
-	if err := appendJSON(&bookmark, clusterListBookmark{version, initialEventsEnd}); err != nil {
+	if err := appendJSON(&bookmark, httpv1.ListBookmark{ResourceVersion: version, Annotations: initialEventsEnd}); err != nil {
 		return nil, c, err
 	}
-	events = append(events, event{eventType: "BOOKMARK", object: bookmark.Bytes()})
-	return frameClusterList(encodeEvents(events, InitialVersion, version), framing, InitialVersion, version), c, nil
-}
-
-// clusterListBookmark is the object of a BOOKMARK event on a watch of the list of clusters.
-type clusterListBookmark struct {
-	ResourceVersion string            `json:"resourceVersion"`
-	Annotations     map[string]string `json:"annotations,omitempty"`
+	events = append(events, event{eventType: httpv1.BookmarkEvent, object: bookmark.Bytes()})
+	return frameClusterList(encodeEvents(events, httpv1.InitialVersion, version), framing, httpv1.InitialVersion, version), c, nil
 }
 
 // Bookmark returns the BOOKMARK event of a cursor.
 func (l *ClusterListLog) Bookmark(c ClusterListCursor, framing Framing) ([]byte, error) {
 	version := l.versionAt(c)
 	var bookmark bytes.Buffer
-	if err := appendJSON(&bookmark, clusterListBookmark{ResourceVersion: version}); err != nil {
+	if err := appendJSON(&bookmark, httpv1.ListBookmark{ResourceVersion: version}); err != nil {
 		return nil, err
 	}
-	return frameClusterList(appendEvent(nil, event{eventType: "BOOKMARK", object: bookmark.Bytes()}, version), framing, version, version), nil
+	return frameClusterList(appendEvent(nil, event{eventType: httpv1.BookmarkEvent, object: bookmark.Bytes()}, version), framing, version, version), nil
 }
 
 // frameClusterList puts lines into a framing. Events of the list itself carry no cluster name.
@@ -199,7 +195,7 @@ func (l *ClusterListLog) encodeChange(change *clusterListChange, c ClusterListCu
 
 // visibleTo reports whether the change concerns a cluster that the caller may see.
 func (c *clusterListChange) visibleTo(filter ClusterFilter) bool {
-	for _, some := range [...]map[string]*Cluster{c.before, c.after} {
+	for _, some := range [...]map[string]*httpv1.Cluster{c.before, c.after} {
 		for name := range some {
 			if filter.visible(name) {
 				return true
@@ -258,7 +254,7 @@ func (l *ClusterListLog) SwitchFilter(c ClusterListCursor, before, after Cluster
 		pendingEvents = append(pendingEvents, lines...)
 	}
 	version := l.versionAt(now)
-	hidden, shown := map[string]*Cluster{}, map[string]*Cluster{}
+	hidden, shown := map[string]*httpv1.Cluster{}, map[string]*httpv1.Cluster{}
 	includedBefore, includedAfter := before.predicate(), after.predicate()
 	for name, cluster := range clusters {
 		wasVisible, isVisible := includedBefore == nil || includedBefore(cluster), includedAfter == nil || includedAfter(cluster)
@@ -278,7 +274,7 @@ func (l *ClusterListLog) SwitchFilter(c ClusterListCursor, before, after Cluster
 
 // clusterEvents returns the events that lead from one set of clusters to another, in the order of
 // their names.
-func clusterEvents(before, after map[string]*Cluster, include clusterPredicate) ([]event, error) {
+func clusterEvents(before, after map[string]*httpv1.Cluster, include clusterPredicate) ([]event, error) {
 	names := slices.Collect(maps.Keys(after))
 	for name := range before {
 		if after[name] == nil {
@@ -290,12 +286,12 @@ func clusterEvents(before, after map[string]*Cluster, include clusterPredicate) 
 	for _, name := range names {
 		prev, cur := before[name], after[name]
 		wasIncluded, isIncluded := prev != nil && (include == nil || include(prev)), cur != nil && (include == nil || include(cur))
-		e := event{eventType: modified, objectKind: "Cluster"}
+		e := event{eventType: httpv1.Modified, objectKind: httpv1.KindCluster}
 		switch {
 		case isIncluded && !wasIncluded:
-			e.eventType = added
+			e.eventType = httpv1.Added
 		case wasIncluded && !isIncluded:
-			e.eventType, cur = deleted, prev
+			e.eventType, cur = httpv1.Deleted, prev
 		case !isIncluded:
 			continue
 		}

@@ -4,13 +4,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
 // list returns a function that lists clusters with the given names.
-func list(names ...string) func() []Cluster {
-	return func() (all []Cluster) {
+func list(names ...string) func() []httpv1.Cluster {
+	return func() (all []httpv1.Cluster) {
 		for _, name := range names {
-			all = append(all, Cluster{Name: name})
+			all = append(all, httpv1.Cluster{Name: name})
 		}
 		return all
 	}
@@ -55,7 +57,7 @@ func TestSwitchFilterSendsPendingChangesFirst(t *testing.T) {
 			var got []string
 			for _, e := range decodeEvents(t, append(lines, rest...)) {
 				_, name, _ := strings.Cut(string(e.Object), `"name":"`)
-				got = append(got, e.Type+" "+name[:1])
+				got = append(got, string(e.Type)+" "+name[:1])
 			}
 			if got := strings.Join(got, ", "); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)

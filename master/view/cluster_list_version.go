@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
 // ClusterFilter selects the clusters that a watch of the list includes.
 type ClusterFilter struct {
 	// Visible holds the clusters that the caller may see; nil means all.
 	Visible map[string]bool
-	// Words must all occur in a cluster, as in Cluster.MatchesWords.
+	// Words must all occur in a cluster, as in MatchesWords.
 	Words string
 }
 
@@ -23,7 +25,7 @@ func (s ClusterFilter) predicate() clusterPredicate {
 	if s.Visible == nil && s.Words == "" {
 		return nil
 	}
-	return func(c *Cluster) bool { return s.visible(c.Name) && c.MatchesWords(s.Words) }
+	return func(c *httpv1.Cluster) bool { return s.visible(c.Name) && MatchesWords(c, s.Words) }
 }
 
 func (s ClusterFilter) visible(name string) bool { return s.Visible == nil || s.Visible[name] }

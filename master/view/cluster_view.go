@@ -2,14 +2,14 @@ package view
 
 import (
 	"bytes"
-	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
 
 // ConnStatus is the state of the connection to a cluster, independent of its last report.
 type ConnStatus struct {
-	Session Session
+	Session httpv1.Session
 	// Suspended reports whether calls to the cluster are suspended.
 	Suspended bool
 	// Stale reports whether the last report has expired, or has a section that is out of date.
@@ -28,27 +28,8 @@ type ClusterView struct {
 	bookmark scopedEvents
 }
 
-// sessionObject is the object of a Session event.
-type sessionObject struct {
-	Session
-	Suspended bool `json:"suspended,omitempty"`
-	Stale     bool `json:"stale"`
-	// Sections lists the sections that cannot be read, with their errors.
-	Sections []section `json:"sections,omitempty"`
-}
-
-// bookmarkObject is the object of a BOOKMARK event.
-type bookmarkObject struct {
-	ResourceVersion string            `json:"resourceVersion"`
-	ObservedAt      time.Time         `json:"observedAt,omitzero"`
-	ReceivedAt      time.Time         `json:"receivedAt"`
-	Stale           bool              `json:"stale"`
-	Session         Session           `json:"session"`
-	Annotations     map[string]string `json:"annotations,omitempty"`
-}
-
-// initialEventsEnd is the annotation with which Kubernetes marks the end of the initial events.
-var initialEventsEnd = map[string]string{"k8s.io/initial-events-end": "true"}
+// initialEventsEnd is the annotation that marks the end of the initial events.
+var initialEventsEnd = map[string]string{httpv1.InitialEventsEnd: "true"}
 
 // newClusterView returns the view of a report. It shares the row encoder of the previous view,
 // which may be nil, if both have the same State.
@@ -60,18 +41,20 @@ func newClusterView(r *Report, status ConnStatus, prev *ClusterView) (*ClusterVi
 		m.rows = prev.rows
 	}
 	var session bytes.Buffer
-	if err := appendJSON(&session, sessionObject{status.Session.normalized(), status.Suspended, status.Stale, failedSections(r.State)}); err != nil {
+	if err := appendJSON(&session, httpv1.SessionStatus{
+		Session: normalizedSession(status.Session), Suspended: status.Suspended, Stale: status.Stale, Sections: failedSections(r.State),
+	}); err != nil {
 		return nil, err
 	}
 	m.session = session.Bytes()
-	m.initial = scopedEvents{cluster: m.Cluster, from: InitialVersion, to: m.ResourceVersion, encode: m.encodeInitial}
+	m.initial = scopedEvents{cluster: m.Cluster, from: httpv1.InitialVersion, to: m.ResourceVersion, encode: m.encodeInitial}
 	m.bookmark = scopedEvents{cluster: m.Cluster, to: m.ResourceVersion, encode: func(Scope) ([]byte, error) { return m.encodeBookmark(nil) }}
 	return m, nil
 }
 
 // failedSections returns the sections that have an error.
-func failedSections(s *state.State) []section {
-	var sections []section
+func failedSections(s *state.State) []httpv1.Section {
+	var sections []httpv1.Section
 	for _, one := range sectionsOf(s) {
 		if one.Error != nil {
 			sections = append(sections, one)
@@ -94,15 +77,15 @@ func (v *ClusterView) Initial(s Scope, f Framing) ([]byte, error) { return v.ini
 func (v *ClusterView) Bookmark(f Framing) ([]byte, error) { return v.bookmark.get(Scope{}, f) }
 
 func (v *ClusterView) encodeBookmark(annotations map[string]string) ([]byte, error) {
-	object := bookmarkObject{
+	object := httpv1.Bookmark{
 		ResourceVersion: v.ResourceVersion, ObservedAt: roundTime(v.ObservedAt()), ReceivedAt: roundTime(v.ReceivedAt),
-		Stale: v.Status.Stale, Session: v.Status.Session.normalized(), Annotations: annotations,
+		Stale: v.Status.Stale, Session: normalizedSession(v.Status.Session), Annotations: annotations,
 	}
 	var buf bytes.Buffer
 	if err := appendJSON(&buf, object); err != nil {
 		return nil, err
 	}
-	return appendEvent(nil, event{eventType: "BOOKMARK", object: buf.Bytes()}, v.ResourceVersion), nil
+	return appendEvent(nil, event{eventType: httpv1.BookmarkEvent, object: buf.Bytes()}, v.ResourceVersion), nil
 }
 
 // encodeInitial returns the initial events of a scope as lines. It encodes row by row, so that it
@@ -116,7 +99,7 @@ func (v *ClusterView) encodeInitial(s Scope) ([]byte, error) {
 				continue
 			}
 			row = r.appendRow(row[:0], e, s.Filter.Node)
-			lines = appendEvent(lines, event{added, eventKinds[kinds[p]], row}, InitialVersion)
+			lines = appendEvent(lines, event{httpv1.Added, eventKinds[kinds[p]], row}, httpv1.InitialVersion)
 		}
 	}
 	if s.hasSummary() {
@@ -124,9 +107,9 @@ func (v *ClusterView) encodeInitial(s Scope) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		lines = appendEvent(lines, event{added, "Summary", summary}, InitialVersion)
+		lines = appendEvent(lines, event{httpv1.Added, httpv1.KindSummary, summary}, httpv1.InitialVersion)
 	}
-	lines = appendEvent(lines, event{added, "Session", v.session}, InitialVersion)
+	lines = appendEvent(lines, event{httpv1.Added, httpv1.KindSession, v.session}, httpv1.InitialVersion)
 	bookmark, err := v.encodeBookmark(initialEventsEnd)
 	return append(lines, bookmark...), err
 }

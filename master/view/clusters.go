@@ -5,39 +5,15 @@ import (
 	"cmp"
 	"encoding/base64"
 	"strings"
-	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
-
-// Cluster is one registered cluster in the list of clusters.
-type Cluster struct {
-	Name       string   `json:"name"`
-	ClusterIPs []string `json:"clusterIPs,omitempty"`
-	UID        string   `json:"uid,omitempty"`
-
-	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
-	AgentVersion      string `json:"agentVersion,omitempty"`
-
-	// Suspended reports whether calls to the cluster are suspended.
-	Suspended bool    `json:"suspended,omitempty"`
-	Session   Session `json:"session"`
-	// ResourceVersion and ReceivedAt belong to the last report. They are absent if there is no
-	// report and the summary was requested on its own.
-	ResourceVersion string    `json:"resourceVersion,omitempty"`
-	ObservedAt      time.Time `json:"observedAt,omitzero"`
-	ReceivedAt      time.Time `json:"receivedAt,omitzero"`
-	// Stale reports whether the summary is missing or older than the TTL.
-	Stale bool `json:"stale"`
-	// Summary and Display are absent until the cluster has reported once.
-	Summary *state.Summary `json:"summary,omitempty"`
-	Display *state.Display `json:"display,omitempty"`
-}
 
 // EncodeClusters returns a page of the clusters that contain all words, in the given order: at most
 // limit clusters (0: all), starting behind the previous page. All pages carry the version of the
 // first page, so that a watch from that version delivers every change in between.
-func EncodeClusters(clusters []Cluster, version, words string, from ListToken, limit int) (Body, error) {
+func EncodeClusters(clusters []httpv1.Cluster, version, words string, from ListToken, limit int) (Body, error) {
 	p := NewClusterPage(words, from, limit)
 	for _, c := range clusters {
 		if err := p.Add(c); err != nil {
@@ -67,8 +43,8 @@ func NewClusterPage(words string, from ListToken, limit int) *ClusterPage {
 }
 
 // Add adds a cluster if it belongs to the page. Clusters must be added in the order of their names.
-func (p *ClusterPage) Add(c Cluster) error {
-	if p.more || c.Name <= p.from.after || !c.MatchesWords(p.words) {
+func (p *ClusterPage) Add(c httpv1.Cluster) error {
+	if p.more || c.Name <= p.from.after || !MatchesWords(&c, p.words) {
 		return nil
 	}
 	if p.limit > 0 && p.count == p.limit {
@@ -76,7 +52,7 @@ func (p *ClusterPage) Add(c Cluster) error {
 		return nil
 	}
 	p.rows.WriteByte(',')
-	if err := appendJSON(&p.rows, c.normalized()); err != nil {
+	if err := appendJSON(&p.rows, normalizedCluster(c)); err != nil {
 		return err
 	}
 	p.count, p.last = p.count+1, c.Name
@@ -85,7 +61,7 @@ func (p *ClusterPage) Add(c Cluster) error {
 
 // head returns the fields of the page other than its clusters, as JSON without the closing brace.
 func (p *ClusterPage) head(version string) ([]byte, error) {
-	h := listHead{ResourceVersion: cmp.Or(p.from.version, version)}
+	h := httpv1.ListMeta{ResourceVersion: cmp.Or(p.from.version, version)}
 	if p.more {
 		h.Continue = ListToken{p.last, h.ResourceVersion}.String()
 	}
@@ -133,13 +109,6 @@ func (p *ClusterPage) Finish(version string) ([]byte, error) {
 	return append(append(last, head[1:]...), end...), nil
 }
 
-// listHead holds the first fields of the list of clusters.
-type listHead struct {
-	// ResourceVersion is the version to start a watch of the list from.
-	ResourceVersion string `json:"resourceVersion"`
-	Continue        string `json:"continue,omitempty"`
-}
-
 // ListToken is the continue token of the list of clusters: the last name of a page, and the version
 // of the first page.
 type ListToken struct{ after, version string }
@@ -161,7 +130,7 @@ func ParseListToken(token string) (ListToken, error) {
 
 // MatchesWords reports whether each of the words occurs in the cluster's name, addresses, UID,
 // versions, session or problems.
-func (c *Cluster) MatchesWords(words string) bool {
+func MatchesWords(c *httpv1.Cluster, words string) bool {
 	f := Filter{Words: words}
 	return f.containsWords(func(add func(...string)) {
 		add(c.Name, c.UID, c.KubernetesVersion, c.AgentVersion, c.Session.Phase, c.Session.Message)
@@ -176,10 +145,10 @@ func (c *Cluster) MatchesWords(words string) bool {
 	})
 }
 
-// normalized returns the cluster as responses show it: with rounded times, with Display, and with a
+// normalizedCluster returns the cluster as responses show it: with rounded times, with Display, and with a
 // list of problems that is not null.
-func (c Cluster) normalized() Cluster {
-	c.ObservedAt, c.ReceivedAt, c.Session = roundTime(c.ObservedAt), roundTime(c.ReceivedAt), c.Session.normalized()
+func normalizedCluster(c httpv1.Cluster) httpv1.Cluster {
+	c.ObservedAt, c.ReceivedAt, c.Session = roundTime(c.ObservedAt), roundTime(c.ReceivedAt), normalizedSession(c.Session)
 	if c.Summary == nil {
 		return c
 	}

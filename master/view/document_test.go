@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -286,7 +287,7 @@ func TestExpiredReportsAreDropped(t *testing.T) {
 }
 
 func TestAllPagesOfTheClusterListHaveTheFirstVersion(t *testing.T) {
-	clusters := []Cluster{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	clusters := []httpv1.Cluster{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	var from ListToken
 	for i, now := range []string{"0123456789abcdef-7", "0123456789abcdef-8", "fedcba9876543210-1"} {
 		body, err := EncodeClusters(clusters, now, "", from, 1)
@@ -323,13 +324,13 @@ func TestAllPagesOfTheClusterListHaveTheFirstVersion(t *testing.T) {
 
 func TestClusterListMatchesGoldenFile(t *testing.T) {
 	sum := state.Summarize(shop(t), received)
-	body, err := EncodeClusters([]Cluster{
+	body, err := EncodeClusters([]httpv1.Cluster{
 		{
 			Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", ResourceVersion: "17.9f2c-20",
-			ObservedAt: observed, ReceivedAt: received, Summary: &sum, Session: Session{ID: "s-1", Phase: "Reporting", StartedAt: received, ExpiresAt: received.Add(time.Minute)},
+			ObservedAt: observed, ReceivedAt: received, Summary: &sum, Session: httpv1.Session{ID: "s-1", Phase: "Reporting", StartedAt: received, ExpiresAt: received.Add(time.Minute)},
 		},
-		{Name: "prod-us", Stale: true, Summary: &state.Summary{}, ObservedAt: observed, Session: Session{Phase: "Backoff", Reason: "DialFailed", Message: "dial: connection refused"}},
-		{Name: "unseen", Stale: true, Session: Session{Phase: "Idle"}},
+		{Name: "prod-us", Stale: true, Summary: &state.Summary{}, ObservedAt: observed, Session: httpv1.Session{Phase: "Backoff", Reason: "DialFailed", Message: "dial: connection refused"}},
+		{Name: "unseen", Stale: true, Session: httpv1.Session{Phase: "Idle"}},
 	}, "0123456789abcdef-1", "", ListToken{}, 0)
 	if err != nil {
 		t.Fatal(err)

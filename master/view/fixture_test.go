@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -36,7 +37,7 @@ func stateOf(t testing.TB, objects ...state.Object) *state.State {
 func reportOf(s *state.State) Report {
 	return Report{
 		Cluster: "prod-eu", UID: "8a1f", ResourceVersion: fmt.Sprintf("17.%x-%d", s.Epoch, s.Seq), ReceivedAt: received, TTL: 10 * time.Second,
-		Session: Session{ID: "s-1", Phase: "Reporting", StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
+		Session: httpv1.Session{ID: "s-1", Phase: "Reporting", StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
 		State:   s, Summary: state.Summarize(s, received),
 	}
 }
@@ -98,7 +99,7 @@ func target(service, pod, node string) *state.Target {
 
 // document is a document as a client decodes it.
 type document struct {
-	head
+	httpv1.ClusterMeta
 	Summary    *state.Summary          `json:"summary"`
 	Nodes      []struct{ Name string } `json:"nodes"`
 	Pods       []struct{ Name string } `json:"pods"`

@@ -8,20 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
 
-// receivedEvent is an event as a client decodes it.
-type receivedEvent struct {
-	Cluster, Type, Kind, ResourceVersion string
-	Object                               json.RawMessage
-}
-
-func decodeEvents(t testing.TB, lines []byte) []receivedEvent {
+func decodeEvents(t testing.TB, lines []byte) []httpv1.Event {
 	t.Helper()
-	var events []receivedEvent
+	var events []httpv1.Event
 	for line := range bytes.Lines(lines) {
-		var e receivedEvent
+		var e httpv1.Event
 		if err := json.Unmarshal(line, &e); err != nil {
 			t.Fatalf("decode %s: %v", line, err)
 		}
@@ -74,12 +69,12 @@ func (f *follower) apply(lines []byte) {
 	f.t.Helper()
 	for _, e := range decodeEvents(f.t, lines) {
 		f.version = e.ResourceVersion
-		f.events = append(f.events, e.Type+" "+e.Kind)
+		f.events = append(f.events, string(e.Type)+" "+string(e.Kind))
 		switch e.Kind {
-		case "Summary":
+		case httpv1.KindSummary:
 			f.summary = string(e.Object)
-		case "Session", "":
-		case "Usage":
+		case httpv1.KindSession, "":
+		case httpv1.KindUsage:
 			f.applyUsage(e.Object)
 		default:
 			f.applyRow(e)
@@ -87,7 +82,7 @@ func (f *follower) apply(lines []byte) {
 	}
 }
 
-func (f *follower) applyRow(e receivedEvent) {
+func (f *follower) applyRow(e httpv1.Event) {
 	f.t.Helper()
 	var row map[string]any
 	if err := json.Unmarshal(e.Object, &row); err != nil {
@@ -95,10 +90,10 @@ func (f *follower) applyRow(e receivedEvent) {
 	}
 	id := identity(e.Kind, row)
 	_, held := f.rows[id]
-	if held != (e.Type != added) {
+	if held != (e.Type != httpv1.Added) {
 		f.t.Fatalf("got %s of %s, but the client has the object: %t", e.Type, id, held)
 	}
-	if e.Type == deleted {
+	if e.Type == httpv1.Deleted {
 		delete(f.rows, id)
 		return
 	}
@@ -125,7 +120,7 @@ func (f *follower) applyUsage(object json.RawMessage) {
 	}
 }
 
-func identity(kind string, row map[string]any) string {
+func identity(kind httpv1.Kind, row map[string]any) string {
 	switch kind {
 	case "Node":
 		return "Node " + row["name"].(string)

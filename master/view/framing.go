@@ -3,18 +3,9 @@ package view
 import (
 	"bytes"
 	"strconv"
-)
 
-// Event types, as in the watches of Kubernetes.
-const (
-	added    = "ADDED"
-	modified = "MODIFIED"
-	deleted  = "DELETED"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
-
-// InitialVersion is the resourceVersion of the initial events. To resume from it is to start
-// without a version.
-const InitialVersion = "0"
 
 // Framing is how events are separated in a stream.
 type Framing uint8
@@ -33,8 +24,9 @@ const (
 
 // event is one event without its version.
 type event struct {
-	eventType, objectKind string
-	object                []byte
+	eventType  httpv1.EventType
+	objectKind httpv1.Kind
+	object     []byte
 }
 
 // encodeEvents returns the events of one change as lines. All but the last event carry the version

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 )
@@ -158,11 +159,11 @@ func TestUsageEventMatchesItsDeclaration(t *testing.T) {
 	before := viewOf(t, w.State)
 	w.Sample(1_800_000_000)
 	after := viewOf(t, w.State)
-	var got usageObject
+	var got httpv1.Usage
 	if err := json.Unmarshal(encodeUsage(&Scope{}, before, after), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := usageObject{Nodes: map[string][2]int64{}, Containers: map[string][2]int64{}}
+	want := httpv1.Usage{Nodes: map[string][2]int64{}, Containers: map[string][2]int64{}}
 	for p, to := range map[Part]map[string][2]int64{Nodes: want.Nodes, Containers: want.Containers} {
 		for e := range w.State.Entries(kinds[p]) {
 			if used := w.State.Usage.Of(e.Slot); used != nil {

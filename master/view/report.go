@@ -3,6 +3,7 @@ package view
 import (
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -20,23 +21,9 @@ type Report struct {
 	ReceivedAt time.Time
 	// TTL is how long after ReceivedAt the report is fresh.
 	TTL     time.Duration
-	Session Session
+	Session httpv1.Session
 	State   *state.State
 	Summary state.Summary
-}
-
-// Session is the session that delivered a report, or the current session of a cluster.
-type Session struct {
-	ID string `json:"id,omitempty"`
-	// Phase is Idle, Connecting, Reporting or Backoff.
-	Phase     string    `json:"phase,omitempty"`
-	StartedAt time.Time `json:"startedAt,omitzero"`
-	ExpiresAt time.Time `json:"expiresAt,omitzero"`
-	// Reason says why the agent cannot be reached or what else is wrong, like the reason of the
-	// condition Ready of its ClusterAgent. Message is its human-readable form. Both are empty if
-	// nothing is wrong.
-	Reason  string `json:"reason,omitempty"`
-	Message string `json:"message,omitempty"`
 }
 
 // ObservedAt returns the time at which all facts of the report were known to be true: the oldest
@@ -89,7 +76,8 @@ func roundTime(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-func (s Session) normalized() Session {
+// normalizedSession returns a session with times as bodies show them.
+func normalizedSession(s httpv1.Session) httpv1.Session {
 	s.StartedAt, s.ExpiresAt = roundTime(s.StartedAt), roundTime(s.ExpiresAt)
 	return s
 }

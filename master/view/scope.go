@@ -3,6 +3,7 @@ package view
 import (
 	"slices"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 )
 
@@ -43,7 +44,9 @@ func (s *Scope) rows(r rowEncoder) rowEncoder {
 }
 
 // eventKinds holds the kind in the events of each kind of object.
-var eventKinds = [state.NumKinds]string{state.KindNode: "Node", state.KindPod: "Pod", state.KindContainer: "Container", state.KindPort: "Port"}
+var eventKinds = [state.NumKinds]httpv1.Kind{
+	state.KindNode: httpv1.KindNode, state.KindPod: httpv1.KindPod, state.KindContainer: httpv1.KindContainer, state.KindPort: httpv1.KindPort,
+}
 
 // partOfKind holds the list that each kind of object belongs to.
 var partOfKind = [state.NumKinds]Part{state.KindNode: Nodes, state.KindPod: Pods, state.KindContainer: Containers, state.KindPort: Ports}

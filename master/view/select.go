@@ -1,6 +1,9 @@
 package view
 
-import "rollcall.dev/rollcall/api/state"
+import (
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/api/state"
+)
 
 // page is the part of a list that a query selects.
 type page struct {
@@ -38,7 +41,7 @@ func (d *Document) Select(q Query) (Body, error) {
 
 // annotate sets the fields of the head that describe the page: the continue token, the version of
 // the first page, and the note on an empty list of ports.
-func (d *Document) annotate(h *head, q Query, list page) error {
+func (d *Document) annotate(h *httpv1.ClusterMeta, q Query, list page) error {
 	if q.Part == Ports && list.count == 0 && q.after == nil {
 		h.Note = d.freePortNote(q.Filter)
 	}

@@ -6,15 +6,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// usageObject is the object of a Usage event. Each value is CPU in millicores and memory in bytes,
-// by node name and by namespace/pod/name of the container.
-type usageObject struct {
-	SampledAt  state.Time          `json:"sampledAt,omitzero"`
-	Nodes      map[string][2]int64 `json:"nodes"`
-	Containers map[string][2]int64 `json:"containers"`
-}
-
-// encodeUsage returns the object of the Usage event between two views; nil if the scope has none.
+// encodeUsage returns the object of the Usage event between two views, an httpv1.Usage, or nil if
+// the scope has none.
 func encodeUsage(s *Scope, before, after *ClusterView) []byte {
 	if s.Usage != UsageEvents || after.State.Usage == nil || sameReading(before.State, after.State) {
 		return nil

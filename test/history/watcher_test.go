@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall.dev/rollcall/master/view"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/test/history"
 )
 
@@ -55,7 +55,7 @@ func (w *watcher) Write(b []byte) (int, error) {
 
 // record records one event. of is the kind of its object.
 func (w *watcher) record(kind, of, version string, object json.RawMessage) {
-	if version == view.InitialVersion {
+	if version == httpv1.InitialVersion {
 		version = ""
 	}
 	switch {
