@@ -71,3 +71,14 @@ func isHarmful(r rune) bool {
 	}
 	return false
 }
+
+// TruncateText returns CleanText of s, cut to at most limit bytes at a character boundary.
+func TruncateText(s string, limit int) string {
+	if len(s) > limit {
+		for limit > 0 && !utf8.RuneStart(s[limit]) {
+			limit--
+		}
+		s = s[:limit]
+	}
+	return CleanText(s)
+}

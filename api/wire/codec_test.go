@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/columnar"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
@@ -75,8 +76,8 @@ func TestClaimedCountsAllocateNoMemory(t *testing.T) {
 		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: &wirepb.Delta{To: 1, Upserts: o}}}
 	}
 	for name, m := range map[string]*wirepb.AgentMessage{
-		"objects":     delta(&wirepb.Objects{Pods: &wirepb.Pods{Back: make([]int64, maxMessageObjects+1)}}),
-		"removes":     {Message: &wirepb.AgentMessage_Delta{Delta: &wirepb.Delta{To: 1, Removes: &wirepb.Keys{Kind: make([]int64, maxMessageObjects+1)}}}},
+		"objects":     delta(&wirepb.Objects{Pods: &wirepb.Pods{Back: make([]int64, columnar.MaxObjects+1)}}),
+		"removes":     {Message: &wirepb.AgentMessage_Delta{Delta: &wirepb.Delta{To: 1, Removes: &wirepb.Keys{Kind: make([]int64, columnar.MaxObjects+1)}}}},
 		"a list":      delta(&wirepb.Objects{Pods: &wirepb.Pods{Back: []int64{0}, PodIps: []int64{1 << 40}}}),
 		"two for one": delta(&wirepb.Objects{Containers: &wirepb.Containers{Back: []int64{0}, Last: []int64{2}, LastReason: []int64{0, 0}}}),
 		"own targets": delta(&wirepb.Objects{Ports: &wirepb.Ports{Back: []int64{0}, OwnTarget: []int64{1}}}),
@@ -93,7 +94,7 @@ func TestClaimedCountsAllocateNoMemory(t *testing.T) {
 		}
 	}
 	for name, m := range map[string]*wirepb.AgentMessage{
-		"elements": delta(&wirepb.Objects{Nodes: &wirepb.Nodes{Back: []int64{0}, Conditions: []int64{maxMessageElements + 1}, ConditionsType: make([]int64, maxMessageElements+1)}}),
+		"elements": delta(&wirepb.Objects{Nodes: &wirepb.Nodes{Back: []int64{0}, Conditions: []int64{columnar.MaxElements + 1}, ConditionsType: make([]int64, columnar.MaxElements+1)}}),
 		"problems": {Message: &wirepb.AgentMessage_Summary{Summary: &wirepb.Summary{Problems: slices.Repeat([]*wirepb.Problem{{}}, maxSmall/2)}}},
 	} {
 		plain, err := proto.Marshal(m)
@@ -153,7 +154,7 @@ func TestTooLongStringsAreRejected(t *testing.T) {
 			Id: 1, Last: true, Objects: &wirepb.Objects{Strings: []string{text}, NodeLoads: &wirepb.NodeLoads{Back: []int64{0}, Node: []int64{1}}},
 		}}}
 	}
-	for length, accepted := range map[int]bool{maxString: true, maxString + 1: false, MaxMessage / 2: false} {
+	for length, accepted := range map[int]bool{columnar.MaxString: true, columnar.MaxString + 1: false, MaxMessage / 2: false} {
 		plain, err := proto.Marshal(objects(strings.Repeat("a", length)))
 		if err != nil {
 			t.Fatal(err)

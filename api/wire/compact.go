@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/columnar"
 )
 
 // Compact adds a compact form, the frames of a snapshot, to the State that r holds, and returns
@@ -47,7 +48,7 @@ const maxCompacted, maxCompactedRatio = 64 << 20, 512
 // mayCompact reports whether the State may be compacted to frames of the given size in bytes. The
 // size is negative if it is not known yet.
 func (r *Receiver) mayCompact(frames int64) bool {
-	size := objectsSize(r.held) + r.contents
+	size := columnar.ObjectsSize(r.held) + r.contents
 	return size <= maxCompacted && (frames < 0 || size <= maxCompactedRatio*frames)
 }
 

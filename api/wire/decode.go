@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/columnar"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
@@ -30,9 +31,9 @@ func agentFromPB(pb *wirepb.AgentMessage, size int) (AgentMessage, error) {
 	case *wirepb.AgentMessage_Summary:
 		return summaryFromPB(m.Summary)
 	case *wirepb.AgentMessage_End:
-		return &End{Reason: endReason(m.End.Reason), Message: truncate(m.End.Message, maxText)}, nil
+		return &End{Reason: endReason(m.End.Reason), Message: state.TruncateText(m.End.Message, maxText)}, nil
 	case *wirepb.AgentMessage_Unsupported:
-		return &Unsupported{ProtocolMin: m.Unsupported.ProtocolMin, ProtocolMax: m.Unsupported.ProtocolMax, Message: truncate(m.Unsupported.Message, maxText)}, nil
+		return &Unsupported{ProtocolMin: m.Unsupported.ProtocolMin, ProtocolMax: m.Unsupported.ProtocolMax, Message: state.TruncateText(m.Unsupported.Message, maxText)}, nil
 	}
 	return nil, fmt.Errorf("decode message of %d bytes: not a message of protocol %d", size, ProtocolMax)
 }
@@ -51,7 +52,7 @@ func DecodeMaster(frame []byte) (MasterMessage, error) {
 	case *wirepb.MasterMessage_Renew:
 		return renewFromPB(m.Renew)
 	case *wirepb.MasterMessage_Stop:
-		return &Stop{Message: truncate(m.Stop.Message, maxText)}, nil
+		return &Stop{Message: state.TruncateText(m.Stop.Message, maxText)}, nil
 	}
 	return nil, fmt.Errorf("decode message of %d bytes: not a message of protocol %d", len(frame), ProtocolMax)
 }
@@ -168,7 +169,7 @@ func subscribeRequestFromPB(pb *wirepb.SubscribeRequest) (*SubscribeRequest, err
 		return nil, fmt.Errorf("decode SubscribeRequest: %w", err)
 	}
 	m := &SubscribeRequest{
-		Protocol: pb.Protocol, Session: truncate(pb.Session, maxText), MasterID: truncate(pb.MasterId, maxText),
+		Protocol: pb.Protocol, Session: state.TruncateText(pb.Session, maxText), MasterID: state.TruncateText(pb.MasterId, maxText),
 		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, ProblemsHash: pb.ProblemsHash, ResourcesHash: pb.ResourcesHash, Ignore: ignoreFromPB(pb.Ignore), Signature: signature,
 	}
 	if pb.Base != nil {
@@ -189,49 +190,32 @@ func deltaFromPB(pb *wirepb.Delta) (*Delta, error) {
 
 // memory returns an estimate of the memory for the objects of a received Delta. It is zero once
 // they are decoded.
-func (m *Delta) memory() (memoryEstimate, error) {
+func (m *Delta) memory() (columnar.Memory, error) {
 	if m.encoded == nil {
-		return memoryEstimate{}, nil
+		return columnar.Memory{}, nil
 	}
-	whole, err := countObjects(m.encoded.Upserts)
-	if err != nil {
-		return memoryEstimate{}, err
-	}
-	amended, err := countObjects(m.encoded.Patches)
-	if err != nil {
-		return memoryEstimate{}, err
-	}
-	keys := len(m.encoded.Removes.GetKind()) + len(m.encoded.PatchKeys.GetKind())
-	if most := 2 * maxMessageObjects; keys > most {
-		return memoryEstimate{}, fmt.Errorf("message has %d keys, the limit is %d", keys, most)
-	}
-	n, more := estimateMemory(m.encoded.Upserts, whole), estimateMemory(m.encoded.Patches, amended)
-	// A patched object replaces one that is held already.
-	n.contents += more.contents
-	n.temporary += more.objects + more.temporary + int64(keys)*(keySize+applySize)
-	return n, nil
+	return columnar.EstimateDeltaMemory(m.encoded)
 }
 
 // decode decodes the objects of a received Delta. Further calls do nothing.
 func (m *Delta) decode() error {
-	pb := m.encoded
-	if pb == nil {
+	if m.encoded == nil {
 		return nil
 	}
-	r := newObjectDecoder(pb.To)
-	upserts, err := r.decodeChunk(pb.Upserts)
+	d, err := columnar.DecodeDelta(m.encoded)
 	if err != nil {
 		return fmt.Errorf("decode Delta: %w", err)
 	}
-	m.Upserts, m.Removes = upserts, r.decodeKeys(pb.Removes)
-	if m.patches, err = r.decodePatches(pb); err == nil {
-		err = r.err
-	}
-	if err != nil {
-		return fmt.Errorf("decode Delta: %w", err)
-	}
-	m.encoded = nil
+	m.Upserts, m.Removes, m.decoded, m.encoded = d.Upserts, d.Removes, d, nil
 	return nil
+}
+
+// allUpserts returns all changed objects of m, with its patches applied to the objects in held.
+func (m *Delta) allUpserts(held *state.State) ([]state.Entry, error) {
+	if m.decoded == nil {
+		return m.Upserts, nil
+	}
+	return m.decoded.AllUpserts(held)
 }
 
 func statusFromPB(pb *wirepb.Status) (*Status, error) {
@@ -240,7 +224,7 @@ func statusFromPB(pb *wirepb.Status) (*Status, error) {
 	}
 	return &Status{
 		Section: state.SectionName(pb.Section - 1), Age: ageFromPB(pb.Age),
-		Error: state.SectionError{Reason: truncate(pb.Reason, maxText), Message: truncate(pb.Message, maxText)},
+		Error: state.SectionError{Reason: state.TruncateText(pb.Reason, maxText), Message: state.TruncateText(pb.Message, maxText)},
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/columnar"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
@@ -46,19 +47,7 @@ func (m *Delta) toAgentPB() (*wirepb.AgentMessage, error) {
 	if m.encoded != nil {
 		return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: m.encoded}}, nil
 	}
-	w, delta := newObjectEncoder(m.To, entryTimes(m.Upserts)), &wirepb.Delta{From: m.From, To: m.To}
-	whole, changes := m.splitUpserts()
-	for _, e := range whole {
-		w.encodeEntry(e)
-	}
-	delta.Removes = w.encodeKeys(m.Removes)
-	var err error
-	if len(whole)+len(m.Removes) > 0 {
-		delta.Upserts, err = w.finish()
-	}
-	if err == nil && len(changes) > 0 {
-		delta.PatchKeys, delta.Patches, err = w.encodePatches(changes)
-	}
+	delta, err := columnar.EncodeDelta(m.Base, m.From, m.To, m.Upserts, m.Removes)
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Delta{Delta: delta}}, err
 }
 
@@ -73,7 +62,7 @@ func (m *Status) toAgentPB() (*wirepb.AgentMessage, error) {
 func statusPB(m *Status) *wirepb.Status {
 	return &wirepb.Status{
 		Section: wirepb.Section(m.Section) + 1, Age: ageToPB(m.Age),
-		Reason: m.Error.Reason, Message: truncate(m.Error.Message, maxText),
+		Reason: m.Error.Reason, Message: state.TruncateText(m.Error.Message, maxText),
 	}
 }
 
@@ -84,12 +73,12 @@ func (m *Bookmark) toAgentPB() (*wirepb.AgentMessage, error) {
 }
 
 func (m *End) toAgentPB() (*wirepb.AgentMessage, error) {
-	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_End{End: &wirepb.End{Reason: wirepb.EndReason(m.Reason), Message: truncate(m.Message, maxText)}}}, nil
+	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_End{End: &wirepb.End{Reason: wirepb.EndReason(m.Reason), Message: state.TruncateText(m.Message, maxText)}}}, nil
 }
 
 func (m *Unsupported) toAgentPB() (*wirepb.AgentMessage, error) {
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_Unsupported{Unsupported: &wirepb.Unsupported{
-		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, Message: truncate(m.Message, maxText),
+		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, Message: state.TruncateText(m.Message, maxText),
 	}}}, nil
 }
 
@@ -116,7 +105,7 @@ func (m *Renew) toMasterPB() *wirepb.MasterMessage {
 }
 
 func (m *Stop) toMasterPB() *wirepb.MasterMessage {
-	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Stop{Stop: &wirepb.Stop{Message: truncate(m.Message, maxText)}}}
+	return &wirepb.MasterMessage{Message: &wirepb.MasterMessage_Stop{Stop: &wirepb.Stop{Message: state.TruncateText(m.Message, maxText)}}}
 }
 
 // EncodeSnapshot returns the frames of a snapshot of s, in order.
@@ -128,36 +117,15 @@ func (c *Codec) EncodeSnapshot(s *state.State, id uint64) (frames [][]byte, err 
 // EncodeSnapshotFunc calls yield with each frame of a snapshot of s as soon as it is encoded.
 func (c *Codec) EncodeSnapshotFunc(s *state.State, id uint64, yield func(frame []byte)) error {
 	var chunk uint32
-	w := newObjectEncoder(s.Seq, stateTimes(s))
-	flush := func(last bool) error {
-		objects, err := w.finish()
-		if err != nil {
-			return err
-		}
+	return columnar.EncodeSnapshot(s, func(objects *wirepb.Objects, last bool) error {
 		frame, err := c.EncodeAgent(&Snapshot{ID: id, Chunk: chunk, Last: last, Seq: s.Seq, objects: objects})
 		if err != nil {
 			return err
 		}
 		yield(frame)
 		chunk++
-		w.nextChunk()
 		return nil
-	}
-	for kind := range state.NumKinds {
-		left := s.Len(kind)
-		w.reserve(kind, left)
-		for e := range s.Entries(kind) {
-			if w.full() {
-				if err := flush(false); err != nil {
-					return err
-				}
-				w.reserve(kind, left)
-			}
-			w.encodeEntry(e)
-			left--
-		}
-	}
-	return flush(true)
+	})
 }
 
 func millis(d time.Duration) uint32 { return uint32(min(max(d.Milliseconds(), 0), 1<<32-1)) }
@@ -182,8 +150,8 @@ func ignoreToPB(all []state.Ignore) []*wirepb.Ignore {
 	var out []*wirepb.Ignore
 	for _, i := range all[:min(len(all), MaxIgnore)] {
 		out = append(out, &wirepb.Ignore{
-			Namespace: truncate(i.Namespace, maxText), Owner: truncate(i.Owner, maxText), Node: truncate(i.Node, maxText), What: truncate(i.What, maxText),
-			Until: int64(i.Until), Reason: truncate(i.Reason, maxText),
+			Namespace: state.TruncateText(i.Namespace, maxText), Owner: state.TruncateText(i.Owner, maxText), Node: state.TruncateText(i.Node, maxText), What: state.TruncateText(i.What, maxText),
+			Until: int64(i.Until), Reason: state.TruncateText(i.Reason, maxText),
 		})
 	}
 	return out

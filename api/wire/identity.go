@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/hex"
 
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
@@ -22,8 +23,8 @@ func identityFromPB(pb *wirepb.Identity) *Identity {
 		return nil
 	}
 	i := &Identity{
-		AgentVersion: truncate(pb.AgentVersion, maxText), ClusterName: truncate(pb.ClusterName, maxText),
-		ClusterUID: truncate(pb.ClusterUid, maxText), KubernetesVersion: truncate(pb.KubernetesVersion, maxText),
+		AgentVersion: state.TruncateText(pb.AgentVersion, maxText), ClusterName: state.TruncateText(pb.ClusterName, maxText),
+		ClusterUID: state.TruncateText(pb.ClusterUid, maxText), KubernetesVersion: state.TruncateText(pb.KubernetesVersion, maxText),
 	}
 	if len(pb.ClusterUuid) == uuidSize {
 		i.ClusterUID = textOfUUID(pb.ClusterUuid)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"rollcall.dev/rollcall/api/wire/columnar"
 )
 
 // Parts of the HTTP upgrade that both sides know in advance.
@@ -59,24 +61,15 @@ const (
 	MaxUnackedBytes = 1 << 20
 	// compressFrom is the size in bytes from which a message is compressed.
 	compressFrom = 256
-	// chunkTarget is the uncompressed size in bytes after which an agent starts the next chunk of
-	// a snapshot.
-	chunkTarget = 160 << 10
 	// chunkWindow is the window size of an agent's zstd encoder, in bytes.
 	chunkWindow = 256 << 10
-	// maxMessageObjects is the largest number of objects in one message. It is limited because
-	// columns without changes have almost no bytes, but decoded objects do.
-	maxMessageObjects = 1 << 16
-	// maxMessageElements is the largest number of list elements in one message, for the same
-	// reason.
-	maxMessageElements = 1 << 19
 	// decodeFactor is the largest ratio of a decoded message's memory to its size. MaxDecodeSize
 	// is the resulting largest DecodeSize, in bytes.
 	decodeFactor  = 16
 	MaxDecodeSize = decodeFactor*MaxMessage + 2*MaxFrame
 	// ChunkDecodeSize is a DecodeSize that the chunks of an agent's snapshot do not exceed, in
-	// bytes: an agent starts the next chunk with the object that reaches chunkTarget.
-	ChunkDecodeSize = 2 * decodeFactor * chunkTarget
+	// bytes: an agent starts the next chunk with the object that reaches columnar.ChunkTarget.
+	ChunkDecodeSize = 2 * decodeFactor * columnar.ChunkTarget
 	// maxSmallFields is the largest number of fields, repeated ones counted individually, of a
 	// message that has no Snapshot, Delta or Usage.
 	maxSmallFields = 1 << 10
@@ -86,7 +79,7 @@ const (
 	MaxObjects = 4 << 20
 	// MaxSlots is the largest number of slots that an agent may assign. A usage reading with that
 	// many slots fits MaxMessage.
-	MaxSlots = 1 << 19
+	MaxSlots = columnar.MaxSlots
 	// maxBatch is the largest number of frames in a Batch.
 	maxBatch = 16
 	// batchNumber is the field number of AgentMessage.batch.
@@ -95,10 +88,6 @@ const (
 	zstdNumber = 15
 	// uidsNumber is the field number of AgentMessage.uids.
 	uidsNumber = 16
-	// maxStrings is the largest number of distinct strings in a snapshot.
-	maxStrings = 8 << 20
-	// maxString is the largest length of a string in bytes.
-	maxString = 4 << 10
 	// maxText is the largest length in bytes of messages and other texts outside of Objects.
 	maxText = 1 << 10
 )
@@ -116,7 +105,7 @@ const (
 func SilenceTimeout(period time.Duration) time.Duration { return max(3*period, 3*time.Second) }
 
 // ErrTooLarge is returned if a message does not fit a frame.
-var ErrTooLarge = errors.New("message is larger than a frame")
+var ErrTooLarge = columnar.ErrTooLarge
 
 // ErrResync is returned if a received message is inconsistent with the held state. The caller
 // closes with CloseResync and reconnects without a base.

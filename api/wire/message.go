@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/columnar"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
@@ -83,8 +84,8 @@ type Delta struct {
 	// encoded is a received Delta until a Receiver decodes it. Only From and To are set until
 	// then.
 	encoded *wirepb.Delta
-	// patches holds the received patches of objects that the receiver holds.
-	patches *patches
+	// decoded is a received Delta after that. Its patches are not applied yet.
+	decoded *columnar.Delta
 }
 
 // Empty reports whether the Delta changes no object.
@@ -92,8 +93,8 @@ func (m *Delta) Empty() bool {
 	if m.encoded == nil {
 		return len(m.Upserts)+len(m.Removes) == 0
 	}
-	whole, _ := countObjects(m.encoded.Upserts)
-	return whole.total()+len(m.encoded.Removes.GetKind())+len(m.encoded.PatchKeys.GetKind()) == 0
+	whole, _ := columnar.CountObjects(m.encoded.Upserts)
+	return whole.Total()+len(m.encoded.Removes.GetKind())+len(m.encoded.PatchKeys.GetKind()) == 0
 }
 
 // Keys returns the keys of all changed objects, in no order, or nil if a received Delta cannot be
@@ -106,8 +107,8 @@ func (m *Delta) Keys() []state.Key {
 	for _, e := range m.Upserts {
 		keys = append(keys, e.Object.Key())
 	}
-	if m.patches != nil {
-		keys = append(keys, m.patches.keys...)
+	if m.decoded != nil {
+		keys = append(keys, m.decoded.PatchKeys...)
 	}
 	return keys
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/columnar"
 )
 
 // Receiver applies an agent's messages to a State. It does no I/O. It collects messages and
@@ -37,7 +38,7 @@ type snapshotAssembly struct {
 	id      uint64
 	next    uint32
 	done    bool
-	reader  *objectDecoder
+	decoder *columnar.Decoder
 	entries []state.Entry
 	// contents is the estimated memory of the entries' lists and strings, in bytes.
 	contents int64
@@ -61,7 +62,7 @@ func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 	if compactedState, ok := r.held.Compacted().(*compacted); ok {
 		r.contents = compactedState.contents
 	} else {
-		r.contents = max(heldSize-objectsSize(r.held)-usageSize(r.held.Usage), 0)
+		r.contents = max(heldSize-columnar.ObjectsSize(r.held)-usageSize(r.held.Usage), 0)
 	}
 	r.measured = r.contents
 }
@@ -69,14 +70,14 @@ func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 // Size returns the estimated memory of the held State, in bytes.
 func (r *Receiver) Size() int64 {
 	if !r.held.ObjectsEvicted() && r.held.Compacted() != nil {
-		return objectsSize(r.held) + r.contents + r.EvictedSize()
+		return columnar.ObjectsSize(r.held) + r.contents + r.EvictedSize()
 	}
 	return r.EvictedSize()
 }
 
 // EvictedSize returns the Size that remains after the objects are evicted, if they are compacted.
 func (r *Receiver) EvictedSize() int64 {
-	size := objectsSize(r.held) + r.contents
+	size := columnar.ObjectsSize(r.held) + r.contents
 	if compactedState, ok := r.held.Compacted().(*compacted); ok {
 		size = compactedState.size()
 	}
@@ -125,29 +126,32 @@ func (r *Receiver) receiveSnapshot(m *Snapshot) error {
 		if a != nil || r.flush.delta.To != r.held.Seq {
 			return resync("got a second snapshot, or a snapshot after a delta, without a bookmark between them")
 		}
-		a = &snapshotAssembly{id: m.ID, reader: newObjectDecoder(m.Seq)}
+		a = &snapshotAssembly{id: m.ID, decoder: columnar.NewDecoder(m.Seq)}
 		r.flush.snapshot = a
 	}
-	if a == nil || a.done || m.ID != a.id || m.Chunk != a.next || m.Seq != a.reader.seq {
+	if a == nil || a.done || m.ID != a.id || m.Chunk != a.next || m.Seq != a.decoder.Seq() {
 		return resync("chunk %d of snapshot %d is out of order", m.Chunk, m.ID)
 	}
-	counts, err := countObjects(m.objects)
+	counts, err := columnar.CountObjects(m.objects)
 	if err != nil {
 		return resync("snapshot: %v", err)
 	}
-	if len(a.entries)+counts.total() > MaxObjects {
+	if len(a.entries)+counts.Total() > MaxObjects {
 		return resync("snapshot has more than %d objects", MaxObjects)
 	}
-	need := estimateMemory(m.objects, counts)
-	if err := r.budget.Reserve(need.total()); err != nil {
+	need, err := columnar.EstimateMemory(m.objects)
+	if err != nil {
+		return resync("snapshot: %v", err)
+	}
+	if err := r.budget.Reserve(need.Total()); err != nil {
 		return err
 	}
-	entries, err := a.reader.decodeChunk(m.objects)
+	entries, err := a.decoder.Decode(m.objects)
 	if err != nil {
 		return resync("snapshot: %v", err)
 	}
 	a.entries = append(a.entries, entries...)
-	a.contents += need.contents
+	a.contents += need.Contents
 	a.next++
 	a.done = m.Last
 	return nil
@@ -165,20 +169,20 @@ func (r *Receiver) receiveDelta(m *Delta) error {
 		return resync("delta: %v", err)
 	}
 	if r.held.ObjectsEvicted() && !m.Empty() {
-		need.temporary += objectsSize(r.held) + r.contents
+		need.Temporary += columnar.ObjectsSize(r.held) + r.contents
 	}
-	if err := r.budget.Reserve(need.total()); err != nil {
+	if err := r.budget.Reserve(need.Total()); err != nil {
 		return err
 	}
 	if err := m.decode(); err != nil {
 		return resync("%v", err)
 	}
-	upserts, err := m.upserts(r.held)
+	upserts, err := m.allUpserts(r.held)
 	if err != nil {
 		return resync("delta: %v", err)
 	}
 	r.flush.delta.To, r.flush.delta.Upserts, r.flush.delta.Removes = m.To, upserts, m.Removes
-	r.flush.contents = need.contents
+	r.flush.contents = need.Contents
 	return nil
 }
 
@@ -205,7 +209,7 @@ func (r *Receiver) receiveBookmark(m *Bookmark, now time.Time) (*state.State, er
 		delta = state.Delta{Epoch: r.held.Epoch, Upserts: a.entries}
 	}
 	delta.To = m.Seq
-	if m.Seq < r.flush.delta.To || r.flush.snapshot != nil && m.Seq < r.flush.snapshot.reader.seq {
+	if m.Seq < r.flush.delta.To || r.flush.snapshot != nil && m.Seq < r.flush.snapshot.decoder.Seq() {
 		return nil, resync("bookmark %d is older than the preceding messages", m.Seq)
 	}
 	delta.Usage = r.flush.usage
@@ -235,7 +239,7 @@ func (r *Receiver) updateContents(contents int64) {
 	case contents == r.contents:
 		return
 	case contents > r.measured+r.measured/4+slack:
-		contents = measureContents(r.held)
+		contents = columnar.MeasureContents(r.held)
 		r.measured = contents
 	}
 	r.contents = contents
@@ -248,6 +252,17 @@ func (r *Receiver) sections(m *Bookmark, now time.Time) *[state.NumSections]stat
 		sections[i] = SectionFromAge(m.Ages[i], r.flush.errors[i], now)
 	}
 	return &sections
+}
+
+// usedSize is the size of a slot's sample and group, in bytes.
+const usedSize = 24 + 2
+
+// usageSize returns the memory of a usage reading.
+func usageSize(u *state.Usage) int64 {
+	if u == nil {
+		return 0
+	}
+	return int64(len(u.BySlot)) * usedSize
 }
 
 // SectionFromAge returns a section that the agent observed the given age before now, on the

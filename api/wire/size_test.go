@@ -8,6 +8,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire/columnar"
 )
 
 // Allowed difference between the estimated size of a State and the heap, in percent.
@@ -104,7 +105,7 @@ func checkSize(t *testing.T, s *state.State) {
 	took := heap() - before
 	what := fmt.Sprintf("%d objects", s.Count())
 	checkEstimate(t, what, r.Size(), took)
-	checkEstimate(t, what+", measured", objectsSize(r.held)+measureContents(r.held)+usageSize(r.held.Usage), took)
+	checkEstimate(t, what+", measured", columnar.ObjectsSize(r.held)+columnar.MeasureContents(r.held)+usageSize(r.held.Usage), took)
 	if b.reserved < r.Size() {
 		t.Errorf("%d bytes were reserved for what takes %d", b.reserved, r.Size())
 	}
@@ -158,7 +159,7 @@ func TestSizeFollowsDeltas(t *testing.T) {
 		}
 		receive(t, r, bookmarkOf(w.State))
 	}
-	measured := objectsSize(r.held) + measureContents(r.held)
+	measured := columnar.ObjectsSize(r.held) + columnar.MeasureContents(r.held)
 	t.Logf("%d frames: %d KiB at first; %d objects: %d KiB, measured %d KiB", len(frames), first>>10, r.held.Count(), r.Size()>>10, measured>>10)
 	if size := r.Size(); size < measured*9/10 || size > measured*3/2+512<<10 {
 		t.Errorf("after 200 deltas it is estimated at %d bytes, and measured at %d", size, measured)

@@ -90,21 +90,21 @@ func countFromPB(n uint64) int { return int(min(n, math.MaxInt32)) }
 
 func problemToPB(p *state.Problem) *wirepb.Problem {
 	return &wirepb.Problem{
-		Severity: wirepb.Severity(p.Severity), Kind: p.Kind, What: truncate(p.What, maxText), Where: truncate(p.Where, maxText), OwnerKind: p.Owner.Kind, OwnerName: p.Owner.Name,
-		Since: int64(p.Since), Message: truncate(p.Message, maxText), Count: uint64(p.Count), Others: p.Others, Muted: truncate(p.Muted, maxText),
+		Severity: wirepb.Severity(p.Severity), Kind: p.Kind, What: state.TruncateText(p.What, maxText), Where: state.TruncateText(p.Where, maxText), OwnerKind: p.Owner.Kind, OwnerName: p.Owner.Name,
+		Since: int64(p.Since), Message: state.TruncateText(p.Message, maxText), Count: uint64(p.Count), Others: p.Others, Muted: state.TruncateText(p.Muted, maxText),
 	}
 }
 
 func problemFromPB(pb *wirepb.Problem) state.Problem {
 	p := state.Problem{
-		Kind: truncate(pb.Kind, maxText), What: truncate(pb.What, maxText), Where: truncate(pb.Where, maxText), Owner: state.Owner{Kind: truncate(pb.OwnerKind, maxText), Name: truncate(pb.OwnerName, maxText)},
-		Since: state.Time(pb.Since), Message: truncate(pb.Message, maxText), Count: countFromPB(pb.Count), Muted: truncate(pb.Muted, maxText),
+		Kind: state.TruncateText(pb.Kind, maxText), What: state.TruncateText(pb.What, maxText), Where: state.TruncateText(pb.Where, maxText), Owner: state.Owner{Kind: state.TruncateText(pb.OwnerKind, maxText), Name: state.TruncateText(pb.OwnerName, maxText)},
+		Since: state.Time(pb.Since), Message: state.TruncateText(pb.Message, maxText), Count: countFromPB(pb.Count), Muted: state.TruncateText(pb.Muted, maxText),
 	}
 	if s := state.Severity(pb.Severity); pb.Severity >= 0 && pb.Severity <= wirepb.Severity_SEVERITY_INFO {
 		p.Severity = s
 	}
 	for _, other := range pb.Others[:min(len(pb.Others), state.MaxOthers)] {
-		p.Others = append(p.Others, truncate(other, maxText))
+		p.Others = append(p.Others, state.TruncateText(other, maxText))
 	}
 	return p
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire/columnar"
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
@@ -29,13 +30,13 @@ func NewUsage(next, base *state.Usage) *Usage {
 		now, before := sampleAt(next, slot), sampleAt(base, slot)
 		pb.CpuMillis[slot] = now.CPUMillis - before.CPUMillis
 		pb.MemoryKib[slot] = now.MemoryBytes>>10 - before.MemoryBytes>>10
-		group := at(next.Groups, slot)
-		pb.Group[slot] = int64(group) - int64(at(base.Groups, slot))
+		group := columnar.At(next.Groups, slot)
+		pb.Group[slot] = int64(group) - int64(columnar.At(base.Groups, slot))
 		if group != 0 {
 			pb.GroupAge = setAge(pb.GroupAge, group, uint64(newest-now.SampledAt))
 		}
 	}
-	pb.CpuMillis, pb.MemoryKib, pb.Group = trim(pb.CpuMillis), trim(pb.MemoryKib), trim(pb.Group)
+	pb.CpuMillis, pb.MemoryKib, pb.Group = columnar.Trim(pb.CpuMillis), columnar.Trim(pb.MemoryKib), columnar.Trim(pb.Group)
 	return &Usage{N: next.N, Base: base.N, columns: pb}
 }
 
@@ -63,7 +64,7 @@ func (m *Usage) apply(base *state.Usage) (*state.Usage, error) {
 	slots := m.slots(base)
 	next := &state.Usage{N: m.N, BySlot: make([]state.Used, slots), Groups: make([]uint16, slots)}
 	for slot := range next.BySlot {
-		group := int64(at(base.Groups, slot)) + at(pb.Group, slot)
+		group := int64(columnar.At(base.Groups, slot)) + columnar.At(pb.Group, slot)
 		switch {
 		case group == 0:
 			continue
@@ -73,8 +74,8 @@ func (m *Usage) apply(base *state.Usage) (*state.Usage, error) {
 		before := sampleAt(base, slot)
 		next.Groups[slot] = uint16(group)
 		next.BySlot[slot] = state.Used{
-			CPUMillis:   before.CPUMillis + at(pb.CpuMillis, slot),
-			MemoryBytes: (before.MemoryBytes>>10 + at(pb.MemoryKib, slot)) << 10,
+			CPUMillis:   before.CPUMillis + columnar.At(pb.CpuMillis, slot),
+			MemoryBytes: (before.MemoryBytes>>10 + columnar.At(pb.MemoryKib, slot)) << 10,
 			SampledAt:   state.Time(pb.Newest - int64(pb.GroupAge[group-1])),
 		}
 	}
@@ -105,20 +106,4 @@ func sampleAt(u *state.Usage, slot int) state.Used {
 		return state.Used{}
 	}
 	return u.BySlot[slot]
-}
-
-func at[N int64 | uint16](column []N, slot int) N {
-	if slot < len(column) {
-		return column[slot]
-	}
-	return 0
-}
-
-// trim returns the column without trailing zeros.
-func trim(column []int64) []int64 {
-	end := len(column)
-	for end > 0 && column[end-1] == 0 {
-		end--
-	}
-	return slices.Clip(column[:end])
 }

@@ -12,6 +12,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire/columnar"
 )
 
 var (
@@ -151,7 +152,7 @@ func TestMultiChunkSnapshotRoundTrip(t *testing.T) {
 		t.Fatalf("%d frames, %v", len(frames), err)
 	}
 	for _, f := range frames {
-		if len(f) > 2*chunkTarget {
+		if len(f) > 2*columnar.ChunkTarget {
 			t.Errorf("a frame of %d bytes", len(f))
 		}
 	}
@@ -306,7 +307,7 @@ func TestBookmarkIsSmall(t *testing.T) {
 func TestTooLargeMessagesAreRejected(t *testing.T) {
 	d := &Delta{}
 	for i := range 1100 {
-		name := strings.Repeat("x", maxString-8) + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676))
+		name := strings.Repeat("x", columnar.MaxString-8) + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676))
 		d.Upserts = append(d.Upserts, state.Entry{Object: &state.Node{Name: name}})
 	}
 	if _, err := codec.EncodeAgent(d); !errors.Is(err, ErrTooLarge) {

@@ -1,4 +1,4 @@
-package wire
+package columnar
 
 import (
 	"reflect"
@@ -7,10 +7,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// measureContents returns the memory of the lists, maps and strings of all objects of s, in bytes.
+// MeasureContents returns the memory of the lists, maps and strings of all objects of s, in bytes.
 // It visits all objects, which takes about a millisecond for some thousand. It remembers only the
 // last seenSize addresses, so memory that objects far apart share may be counted twice.
-func measureContents(s *state.State) int64 {
+func MeasureContents(s *state.State) int64 {
 	w := sizer{seen: make([]uintptr, seenSize)}
 	for kind := range state.NumKinds {
 		for e := range s.Entries(kind) {

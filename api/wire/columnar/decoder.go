@@ -1,4 +1,4 @@
-package wire
+package columnar
 
 import (
 	"fmt"
@@ -7,32 +7,35 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// objectDecoder decodes Objects into entries.
-type objectDecoder struct {
+// Decoder decodes the chunks of a snapshot into entries.
+type Decoder struct {
 	objectTables
-	// seq is the seq of the message (Snapshot.seq or Delta.to).
 	seq uint64
 }
 
-func newObjectDecoder(seq uint64) *objectDecoder {
-	r := &objectDecoder{seq: seq}
+// NewDecoder returns a Decoder for a message with the given seq (Snapshot.seq or Delta.to).
+func NewDecoder(seq uint64) *Decoder {
+	r := &Decoder{seq: seq}
 	r.strings = []string{""}
 	return r
 }
 
-// decodeChunk reads the tables of one chunk and returns its entries.
-func (r *objectDecoder) decodeChunk(pb *wirepb.Objects) ([]state.Entry, error) {
+// Seq returns the seq of the message.
+func (r *Decoder) Seq() uint64 { return r.seq }
+
+// Decode returns the entries of the next chunk.
+func (r *Decoder) Decode(pb *wirepb.Objects) ([]state.Entry, error) {
 	if pb == nil {
 		return nil, r.err
 	}
 	if err := r.readTables(pb); err != nil {
 		return nil, err
 	}
-	counts, err := countObjects(pb)
+	counts, err := CountObjects(pb)
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]state.Entry, 0, counts.total())
+	entries := make([]state.Entry, 0, counts.Total())
 	for kind, n := range counts {
 		for range n {
 			entries = append(entries, r.decodeEntry(pb, state.Kind(kind), state.Entry{}))
@@ -41,37 +44,38 @@ func (r *objectDecoder) decodeChunk(pb *wirepb.Objects) ([]state.Entry, error) {
 	return entries, r.err
 }
 
-// counts has the number of objects of each kind.
-type counts [state.NumKinds]int
+// Counts has the number of objects of each kind.
+type Counts [state.NumKinds]int
 
-func (c counts) total() (n int) {
+// Total returns the number of objects of all kinds.
+func (c Counts) Total() (n int) {
 	for _, of := range c {
 		n += of
 	}
 	return n
 }
 
-// countObjects returns the number of objects in a message, and an error if there are too many.
-func countObjects(pb *wirepb.Objects) (counts, error) {
-	c := counts{
+// CountObjects returns the number of objects in a message, and an error if there are too many.
+func CountObjects(pb *wirepb.Objects) (Counts, error) {
+	c := Counts{
 		len(pb.GetNodes().GetBack()), len(pb.GetNodeLoads().GetBack()), len(pb.GetPods().GetBack()),
 		len(pb.GetContainers().GetBack()), len(pb.GetPorts().GetBack()), len(pb.GetTargets().GetBack()),
 		len(pb.GetServices().GetBack()), len(pb.GetClaims().GetBack()), len(pb.GetPersistentVolumes().GetBack()),
 	}
-	if n := c.total(); n > maxMessageObjects {
-		return counts{}, fmt.Errorf("message has %d objects, the limit is %d", n, maxMessageObjects)
+	if n := c.Total(); n > MaxObjects {
+		return Counts{}, fmt.Errorf("message has %d objects, the limit is %d", n, MaxObjects)
 	}
 	return c, nil
 }
 
 // readTables reads the strings, resources and UIDs that the columns refer to.
-func (r *objectDecoder) readTables(pb *wirepb.Objects) error {
-	if len(r.strings)+len(pb.Strings) > maxStrings {
-		return fmt.Errorf("message has more than %d strings", maxStrings)
+func (r *Decoder) readTables(pb *wirepb.Objects) error {
+	if len(r.strings)+len(pb.Strings) > MaxStrings {
+		return fmt.Errorf("message has more than %d strings", MaxStrings)
 	}
 	for _, s := range pb.Strings {
-		if len(s) > maxString {
-			return fmt.Errorf("string has %d bytes, the limit is %d", len(s), maxString)
+		if len(s) > MaxString {
+			return fmt.Errorf("string has %d bytes, the limit is %d", len(s), MaxString)
 		}
 		r.strings = append(r.strings, state.CleanText(s))
 	}
@@ -89,7 +93,7 @@ func (r *objectDecoder) readTables(pb *wirepb.Objects) error {
 }
 
 // decodeEntry returns the next entry of a kind. A patch is applied to a copy of held.
-func (r *objectDecoder) decodeEntry(pb *wirepb.Objects, kind state.Kind, held state.Entry) state.Entry {
+func (r *Decoder) decodeEntry(pb *wirepb.Objects, kind state.Kind, held state.Entry) state.Entry {
 	var back uint64
 	e := state.Entry{Slot: held.Slot}
 	switch kind {
@@ -149,7 +153,7 @@ func copyObject[T any](held state.Object) *T {
 
 // decodePort decodes a port with its own target, if it has one. The target's column limits how
 // many targets the peer can claim.
-func (r *objectDecoder) decodePort(pb *wirepb.Objects, o *state.Port, back *uint64) {
+func (r *Decoder) decodePort(pb *wirepb.Objects, o *state.Port, back *uint64) {
 	own := pb.OwnTargets
 	if own == nil {
 		own = &wirepb.Targets{}
@@ -157,13 +161,13 @@ func (r *objectDecoder) decodePort(pb *wirepb.Objects, o *state.Port, back *uint
 	r.port(pb.Ports, own, o, back)
 }
 
-// decodeKeys decodes removed keys or the keys of patches.
-func (r *objectDecoder) decodeKeys(pb *wirepb.Keys) []state.Key {
+// keys decodes removed keys or the keys of patches.
+func (r *Decoder) keys(pb *wirepb.Keys) []state.Key {
 	if pb == nil {
 		return nil
 	}
-	if len(pb.Kind) > maxMessageObjects {
-		r.fail("message has %d removed keys, the limit is %d", len(pb.Kind), maxMessageObjects)
+	if len(pb.Kind) > MaxObjects {
+		r.fail("message has %d removed keys, the limit is %d", len(pb.Kind), MaxObjects)
 		return nil
 	}
 	in, removes := tableCodec{tables: &r.tables}, make([]state.Key, len(pb.Kind))

@@ -1,4 +1,4 @@
-package wire
+package columnar
 
 import "slices"
 
@@ -64,7 +64,7 @@ func (r *tableCodec) field(values *[]int64) *column {
 	case r.writing && r.unchanged[r.next-1]:
 		*values = append(*values, 0)
 		return nil
-	case !r.writing && at(*values, c.pos) == 0:
+	case !r.writing && At(*values, c.pos) == 0:
 		c.pos++
 		return nil
 	}
@@ -84,7 +84,7 @@ func (c *column) write(n int64) {
 }
 
 func (c *column) read() int64 {
-	n := at(*c.values, c.pos)
+	n := At(*c.values, c.pos)
 	c.pos++
 	if !c.absolute {
 		c.last += n
@@ -114,7 +114,7 @@ func (r *tableCodec) whole(values *[]int64, n *int64) {
 func (r *tableCodec) trimColumns() {
 	for _, c := range r.columns {
 		if c.values != nil && !c.whole {
-			*c.values = trim(*c.values)
+			*c.values = Trim(*c.values)
 		}
 	}
 }
@@ -210,8 +210,8 @@ func (r *tableCodec) listLen(first *column, claimed int64) int64 {
 	case claimed < 0 || claimed > left:
 		r.fail("list of %d elements, but the column has %d", claimed, left)
 		return 0
-	case claimed > maxMessageElements-int64(r.listElements):
-		r.fail("lists have more than %d elements", maxMessageElements)
+	case claimed > MaxElements-int64(r.listElements):
+		r.fail("lists have more than %d elements", MaxElements)
 		return 0
 	}
 	return claimed
@@ -233,4 +233,21 @@ func optional[T any](r *tableCodec, count, first *[]int64, field **T, width int,
 	case len(one) > 1:
 		r.fail("%d elements where at most one is allowed", len(one))
 	}
+}
+
+// At returns a value of a column, zero behind its end.
+func At[N int64 | uint16](column []N, i int) N {
+	if i < len(column) {
+		return column[i]
+	}
+	return 0
+}
+
+// Trim returns the column without trailing zeros.
+func Trim(column []int64) []int64 {
+	end := len(column)
+	for end > 0 && column[end-1] == 0 {
+		end--
+	}
+	return slices.Clip(column[:end])
 }

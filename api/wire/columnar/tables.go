@@ -1,4 +1,4 @@
-package wire
+package columnar
 
 import (
 	"fmt"
@@ -54,7 +54,7 @@ func (t *tables) stringIndex(s string) int64 {
 	if n, ok := t.stringIndexes[s]; ok {
 		return n
 	}
-	text := truncate(s, maxString)
+	text := state.TruncateText(s, MaxString)
 	t.strings = append(t.strings, text)
 	t.size += len(text) + 2
 	n := int64(len(t.strings) - 1)

@@ -1,4 +1,4 @@
-package wire
+package columnar
 
 import (
 	"encoding/hex"
@@ -56,8 +56,8 @@ func TestGoldenBytesOfEachKind(t *testing.T) {
 func TestGoldenBytesOfKeys(t *testing.T) {
 	var lines strings.Builder
 	for kind := range state.NumKinds {
-		w := newObjectEncoder(9, entryTimes(nil))
-		pb := w.encodeKeys([]state.Key{statetest.Filled(kind, 1).Key(), statetest.Filled(kind, 2).Key()})
+		w := newEncoder(9, entryTimes(nil))
+		pb := w.addKeys([]state.Key{statetest.Filled(kind, 1).Key(), statetest.Filled(kind, 2).Key()})
 		encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(pb)
 		if err != nil {
 			t.Fatal(err)
@@ -107,15 +107,15 @@ func encodeRows(t *testing.T, objects ...state.Object) *wirepb.Objects {
 			entries[i].Slot = uint32(i + 1)
 		}
 	}
-	w := newObjectEncoder(9, entryTimes(entries))
+	w := newEncoder(9, entryTimes(entries))
 	for _, e := range entries {
-		w.encodeEntry(e)
+		w.add(e)
 	}
 	pb, err := w.finish()
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoded, err := newObjectDecoder(9).decodeChunk(pb)
+	decoded, err := NewDecoder(9).Decode(pb)
 	if err != nil || !reflect.DeepEqual(decoded, entries) {
 		t.Fatalf("decoded %+v, %v\nwant %+v", decoded, err, entries)
 	}
@@ -131,21 +131,15 @@ func encodePatch(t *testing.T, before, after state.Object) *wirepb.Delta {
 		t.Fatal(err)
 	}
 	want := []state.Entry{{Seq: 4, Object: after}}
-	message, err := (&Delta{Base: held, From: 3, To: 4, Upserts: want}).toAgentPB()
+	pb, err := EncodeDelta(held, 3, 4, want, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pb := message.GetDelta()
-	r := newObjectDecoder(4)
-	got, err := r.decodeChunk(pb.Upserts)
+	d, err := DecodeDelta(pb)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Delta{From: 3, To: 4, Upserts: got}
-	if m.patches, err = r.decodePatches(pb); err != nil {
-		t.Fatal(err)
-	}
-	if got, err = m.upserts(held); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := d.AllUpserts(held); err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("patched %+v, %v\nwant %+v", got, err, want)
 	}
 	return pb

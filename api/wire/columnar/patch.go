@@ -1,4 +1,4 @@
-package wire
+package columnar
 
 import (
 	"fmt"
@@ -15,12 +15,12 @@ type change struct{ held, next state.Entry }
 
 // splitUpserts returns the upserts that are sent whole, and the changes that are sent as patches.
 // Ports with a target of their own are sent whole, since their target is in another table.
-func (m *Delta) splitUpserts() (whole []state.Entry, changes []change) {
-	if m.Base == nil {
-		return m.Upserts, nil
+func splitUpserts(base *state.State, upserts []state.Entry) (whole []state.Entry, changes []change) {
+	if base == nil {
+		return upserts, nil
 	}
-	for _, e := range m.Upserts {
-		held, ok := m.Base.Get(e.Object.Key())
+	for _, e := range upserts {
+		held, ok := base.Get(e.Object.Key())
 		if ok && !hasOwnTarget(held.Object) && !hasOwnTarget(e.Object) {
 			changes = append(changes, change{held, e})
 		} else {
@@ -35,20 +35,20 @@ func hasOwnTarget(o state.Object) bool {
 	return ok && p.Target != nil
 }
 
-// encodePatches encodes changes as patches, in a chunk of its own.
-func (w *objectEncoder) encodePatches(changes []change) (*wirepb.Keys, *wirepb.Objects, error) {
+// addPatches encodes changes as patches, in a chunk of its own.
+func (w *encoder) addPatches(changes []change) (*wirepb.Keys, *wirepb.Objects, error) {
 	w.nextChunk()
 	w.setPatching()
 	keys := make([]state.Key, len(changes))
 	for i, c := range changes {
 		keys[i] = c.next.Object.Key()
 	}
-	held := w.encodeKeys(keys)
-	comparer := newObjectEncoder(w.seq, entryTimes(nil))
+	held := w.addKeys(keys)
+	comparer := newEncoder(w.seq, entryTimes(nil))
 	comparer.comparing = true
 	for i, c := range changes {
 		w.kinds[keys[i].Kind].unchanged = comparer.compare(keys[i].Kind, c)
-		w.encodeEntry(c.next)
+		w.add(c.next)
 	}
 	amended, err := w.finish()
 	return held, amended, err
@@ -56,15 +56,15 @@ func (w *objectEncoder) encodePatches(changes []change) (*wirepb.Keys, *wirepb.O
 
 // compare reports for each column of an object's row whether a change leaves it unchanged. It
 // encodes the old and the new object one after the other.
-func (w *objectEncoder) compare(kind state.Kind, c change) (unchanged []bool) {
+func (w *encoder) compare(kind state.Kind, c change) (unchanged []bool) {
 	w.nextChunk()
-	w.encodeEntry(c.held)
+	w.add(c.held)
 	r := &w.kinds[kind]
 	ends := make([]int, len(r.columns))
 	for i, column := range r.columns {
 		ends[i] = column.written()
 	}
-	w.encodeEntry(c.next)
+	w.add(c.next)
 	unchanged = make([]bool, len(r.columns))
 	for i, column := range r.columns {
 		var end int
@@ -100,21 +100,28 @@ func repeats(differences []int64, end int) bool {
 	return true
 }
 
-// patches holds received patches until they are applied.
-type patches struct {
-	reader  *objectDecoder
-	objects *wirepb.Objects
-	keys    []state.Key
+// Delta is a decoded Delta whose patches are not applied yet.
+type Delta struct {
+	// Upserts has the objects that were sent whole.
+	Upserts []state.Entry
+	Removes []state.Key
+	// PatchKeys has the keys of the objects that patches changes.
+	PatchKeys []state.Key
+
+	decoder *Decoder
+	patches *wirepb.Objects
 }
 
-// decodePatches returns the patches of a Delta, nil if it has none. It returns an error unless
-// each kind has as many keys as objects.
-func (r *objectDecoder) decodePatches(pb *wirepb.Delta) (*patches, error) {
-	if pb.Patches == nil && pb.PatchKeys == nil {
-		return nil, nil
+// DecodeDelta decodes a Delta. It returns an error unless each kind has as many keys of patches as
+// patches.
+func DecodeDelta(pb *wirepb.Delta) (*Delta, error) {
+	r := NewDecoder(pb.To)
+	upserts, err := r.Decode(pb.Upserts)
+	if err != nil {
+		return nil, err
 	}
-	a := &patches{reader: r, objects: pb.Patches}
-	come, err := countObjects(pb.Patches)
+	d := &Delta{Upserts: upserts, Removes: r.keys(pb.Removes), decoder: r, patches: pb.Patches}
+	patches, err := CountObjects(pb.Patches)
 	if err != nil {
 		return nil, err
 	}
@@ -123,32 +130,32 @@ func (r *objectDecoder) decodePatches(pb *wirepb.Delta) (*patches, error) {
 			return nil, err
 		}
 	}
-	a.keys = r.decodeKeys(pb.PatchKeys)
-	var held counts
-	for _, k := range a.keys {
-		held[k.Kind]++
+	d.PatchKeys = r.keys(pb.PatchKeys)
+	var keys Counts
+	for _, k := range d.PatchKeys {
+		keys[k.Kind]++
 	}
-	if held != come {
-		return nil, fmt.Errorf("%v keys for %v patches", held, come)
+	if keys != patches {
+		return nil, fmt.Errorf("%v keys for %v patches", keys, patches)
 	}
-	return a, nil
+	return d, r.err
 }
 
-// upserts returns all changed objects of m, with its patches applied to the objects in held.
-func (m *Delta) upserts(held *state.State) ([]state.Entry, error) {
-	if m.patches == nil {
-		return m.Upserts, nil
+// AllUpserts returns all changed objects, with the patches applied to the objects in held.
+func (d *Delta) AllUpserts(held *state.State) ([]state.Entry, error) {
+	if len(d.PatchKeys) == 0 {
+		return d.Upserts, nil
 	}
-	r := m.patches.reader
+	r := d.decoder
 	r.startChunk()
 	r.setPatching()
-	upserts := append(make([]state.Entry, 0, len(m.Upserts)+len(m.patches.keys)), m.Upserts...)
-	for _, key := range m.patches.keys {
+	upserts := append(make([]state.Entry, 0, len(d.Upserts)+len(d.PatchKeys)), d.Upserts...)
+	for _, key := range d.PatchKeys {
 		was, ok := held.Get(key)
 		if !ok {
 			return nil, fmt.Errorf("it patches %s %+v, which is not held", key.Kind, key)
 		}
-		e := r.decodeEntry(m.patches.objects, key.Kind, was)
+		e := r.decodeEntry(d.patches, key.Kind, was)
 		if e.Object.Key() != key {
 			r.fail("the patch changes the key of %s %+v to %+v", key.Kind, key, e.Object.Key())
 		}

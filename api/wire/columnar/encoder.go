@@ -1,4 +1,4 @@
-package wire
+package columnar
 
 import (
 	"fmt"
@@ -12,8 +12,57 @@ import (
 // strings and of a list element.
 const objectSize, elementSize = 24, 4
 
-// objectEncoder encodes entries as Objects.
-type objectEncoder struct {
+// EncodeSnapshot calls yield with each chunk of a snapshot of s as soon as it is encoded. It stops
+// at the first error that yield returns.
+func EncodeSnapshot(s *state.State, yield func(chunk *wirepb.Objects, last bool) error) error {
+	w := newEncoder(s.Seq, stateTimes(s))
+	flush := func(last bool) error {
+		chunk, err := w.finish()
+		if err != nil {
+			return err
+		}
+		return yield(chunk, last)
+	}
+	for kind := range state.NumKinds {
+		left := s.Len(kind)
+		w.reserve(kind, left)
+		for e := range s.Entries(kind) {
+			if w.full() {
+				if err := flush(false); err != nil {
+					return err
+				}
+				w.nextChunk()
+				w.reserve(kind, left)
+			}
+			w.add(e)
+			left--
+		}
+	}
+	return flush(true)
+}
+
+// EncodeDelta returns a Delta. base is the State that the receiver holds at seq from, or nil if
+// that is unknown: changes of objects in base are sent as patches, other upserts as whole objects.
+// The error wraps ErrTooLarge if there are too many changes for one message.
+func EncodeDelta(base *state.State, from, to uint64, upserts []state.Entry, removes []state.Key) (*wirepb.Delta, error) {
+	w, delta := newEncoder(to, entryTimes(upserts)), &wirepb.Delta{From: from, To: to}
+	whole, changes := splitUpserts(base, upserts)
+	for _, e := range whole {
+		w.add(e)
+	}
+	delta.Removes = w.addKeys(removes)
+	var err error
+	if len(whole)+len(removes) > 0 {
+		delta.Upserts, err = w.finish()
+	}
+	if err == nil && len(changes) > 0 {
+		delta.PatchKeys, delta.Patches, err = w.addPatches(changes)
+	}
+	return delta, err
+}
+
+// encoder encodes entries as Objects.
+type encoder struct {
 	objectTables
 	seq uint64
 	out *wirepb.Objects
@@ -22,10 +71,10 @@ type objectEncoder struct {
 	sentStrings, objects, removed int
 }
 
-// newObjectEncoder returns an encoder for a message with the given seq. The message's time base is
+// newEncoder returns an encoder for a message with the given seq. The message's time base is
 // one second before the earliest of times.
-func newObjectEncoder(seq uint64, times iter.Seq[state.Time]) *objectEncoder {
-	w := &objectEncoder{seq: seq}
+func newEncoder(seq uint64, times iter.Seq[state.Time]) *encoder {
+	w := &encoder{seq: seq}
 	w.tables = tables{writing: true, strings: []string{""}, stringIndexes: map[string]int64{"": 0}}
 	first := true
 	for t := range times {
@@ -38,7 +87,7 @@ func newObjectEncoder(seq uint64, times iter.Seq[state.Time]) *objectEncoder {
 }
 
 // nextChunk starts a chunk. The string table continues; resources and columns start again.
-func (w *objectEncoder) nextChunk() {
+func (w *encoder) nextChunk() {
 	w.sentStrings, w.objects, w.size, w.hasTimes, w.uids = len(w.strings), 0, 0, false, nil
 	w.resources = []state.Resources{{}}
 	w.resourceIndexes = map[plainResources]int64{{}: 0}
@@ -51,12 +100,12 @@ func (w *objectEncoder) nextChunk() {
 }
 
 // reserve sets the number of rows to allocate for a kind, at most as many as fit the chunk.
-func (w *objectEncoder) reserve(kind state.Kind, objects int) {
-	w.kinds[kind].capacity = min(objects, chunkTarget/objectSize)
+func (w *encoder) reserve(kind state.Kind, objects int) {
+	w.kinds[kind].capacity = min(objects, ChunkTarget/objectSize)
 }
 
-// encodeEntry encodes one entry of any kind.
-func (w *objectEncoder) encodeEntry(e state.Entry) {
+// add encodes one entry of any kind.
+func (w *encoder) add(e state.Entry) {
 	back, slot := w.seq-e.Seq, e.Slot
 	switch o := e.Object.(type) {
 	case *state.Node:
@@ -82,12 +131,12 @@ func (w *objectEncoder) encodeEntry(e state.Entry) {
 }
 
 // full reports whether the next entry belongs into the next chunk.
-func (w *objectEncoder) full() bool {
-	return w.size+w.objects*objectSize+w.listElements*elementSize >= chunkTarget || w.objects >= maxMessageObjects
+func (w *encoder) full() bool {
+	return w.size+w.objects*objectSize+w.listElements*elementSize >= ChunkTarget || w.objects >= MaxObjects
 }
 
-// encodeKeys encodes removed keys. Their strings are in the string table of the objects.
-func (w *objectEncoder) encodeKeys(removes []state.Key) *wirepb.Keys {
+// addKeys encodes removed keys. Their strings are in the string table of the objects.
+func (w *encoder) addKeys(removes []state.Key) *wirepb.Keys {
 	if len(removes) == 0 {
 		return nil
 	}
@@ -101,8 +150,8 @@ func (w *objectEncoder) encodeKeys(removes []state.Key) *wirepb.Keys {
 }
 
 // finish returns the Objects of all entries since the chunk was started.
-func (w *objectEncoder) finish() (*wirepb.Objects, error) {
-	if w.objects > maxMessageObjects || w.removed > maxMessageObjects || w.listElements > maxMessageElements {
+func (w *encoder) finish() (*wirepb.Objects, error) {
+	if w.objects > MaxObjects || w.removed > MaxObjects || w.listElements > MaxElements {
 		return nil, fmt.Errorf("%w: it has %d objects, %d list elements and %d removed keys", ErrTooLarge, w.objects, w.listElements, w.removed)
 	}
 	for i := range w.resources[1:] {

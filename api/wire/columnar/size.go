@@ -1,6 +1,7 @@
-package wire
+package columnar
 
 import (
+	"fmt"
 	"reflect"
 
 	"rollcall.dev/rollcall/api/state"
@@ -24,8 +25,6 @@ const (
 	mapSize, pairSize = 48 + 208, 64
 	// stringSize is the size of a string header in the string table.
 	stringSize = 16
-	// usedSize is the size of a slot's sample and group.
-	usedSize = 24 + 2
 )
 
 // objectSizes has the size of an object of each kind without its lists and strings.
@@ -68,40 +67,62 @@ func textSize(n int) int64 {
 	return int64(n + n/16)
 }
 
-// memoryEstimate is the estimated memory of a message's objects, in bytes.
-type memoryEstimate struct {
-	// objects is the memory of the objects themselves.
-	objects int64
-	// contents is the memory of their lists, maps and strings.
-	contents int64
-	// temporary is the additional memory until a Bookmark confirms the objects.
-	temporary int64
+// Memory is the estimated memory of a message's objects, in bytes.
+type Memory struct {
+	// Objects is the memory of the objects themselves.
+	Objects int64
+	// Contents is the memory of their lists, maps and strings.
+	Contents int64
+	// Temporary is the additional memory until a Bookmark confirms the objects.
+	Temporary int64
 }
 
-func (n memoryEstimate) total() int64 { return n.objects + n.contents + n.temporary }
+func (n Memory) Total() int64 { return n.Objects + n.Contents + n.Temporary }
 
-// estimateMemory returns an upper bound of the memory of decoded objects. It depends on the
-// lengths of the columns only, not on their values.
-func estimateMemory(pb *wirepb.Objects, c counts) memoryEstimate {
-	var n memoryEstimate
-	for kind, count := range c {
-		n.objects += int64(count) * (objectSizes[kind] + entrySize)
-		n.temporary += int64(count) * applySize
+// EstimateMemory returns an upper bound of the memory of decoded objects, and an error if there are
+// too many. It depends on the lengths of the columns only, not on their values.
+func EstimateMemory(pb *wirepb.Objects) (Memory, error) {
+	var n Memory
+	counts, err := CountObjects(pb)
+	if err != nil || pb == nil {
+		return n, err
 	}
-	if pb == nil {
-		return n
+	for kind, count := range counts {
+		n.Objects += int64(count) * (objectSizes[kind] + entrySize)
+		n.Temporary += int64(count) * applySize
 	}
 	for _, s := range pb.Strings {
-		n.contents += textSize(len(s))
+		n.Contents += textSize(len(s))
 	}
-	n.temporary += int64(len(pb.Strings)) * stringSize
+	n.Temporary += int64(len(pb.Strings)) * stringSize
 	if r := pb.Resources; r != nil {
-		n.temporary += int64(len(r.CpuMillis)) * inlineSize[state.Resources]()
+		n.Temporary += int64(len(r.CpuMillis)) * inlineSize[state.Resources]()
 		more := int64(len(r.ExtendedName))
-		n.contents += min(more, int64(len(r.CpuMillis)))*mapSize + more*pairSize
+		n.Contents += min(more, int64(len(r.CpuMillis)))*mapSize + more*pairSize
 	}
-	n.contents += listsOf(pb) + addressesOf(pb, c)
-	return n
+	n.Contents += listsOf(pb) + addressesOf(pb, counts)
+	return n, nil
+}
+
+// EstimateDeltaMemory returns an upper bound of the memory of a decoded Delta, and an error if it
+// has too many objects or keys.
+func EstimateDeltaMemory(pb *wirepb.Delta) (Memory, error) {
+	n, err := EstimateMemory(pb.Upserts)
+	if err != nil {
+		return Memory{}, err
+	}
+	patches, err := EstimateMemory(pb.Patches)
+	if err != nil {
+		return Memory{}, err
+	}
+	keys := len(pb.Removes.GetKind()) + len(pb.PatchKeys.GetKind())
+	if most := 2 * MaxObjects; keys > most {
+		return Memory{}, fmt.Errorf("message has %d keys, the limit is %d", keys, most)
+	}
+	// A patched object replaces one that is held already.
+	n.Contents += patches.Contents
+	n.Temporary += patches.Objects + patches.Temporary + int64(keys)*(keySize+applySize)
+	return n, nil
 }
 
 // listsOf returns the memory of the objects' lists without their strings.
@@ -126,7 +147,7 @@ func listsOf(pb *wirepb.Objects) int64 {
 
 // addressesOf returns the memory of addresses. A column that has any value counts for all rows,
 // since a column that ends early repeats its last value.
-func addressesOf(pb *wirepb.Objects, c counts) int64 {
+func addressesOf(pb *wirepb.Objects, c Counts) int64 {
 	var addresses int
 	each := func(column []int64, objects int) {
 		if len(column) > 0 {
@@ -144,16 +165,8 @@ func addressesOf(pb *wirepb.Objects, c counts) int64 {
 	return int64(addresses) * addressSize
 }
 
-// usageSize returns the memory of a usage reading.
-func usageSize(u *state.Usage) int64 {
-	if u == nil {
-		return 0
-	}
-	return int64(len(u.BySlot)) * usedSize
-}
-
-// objectsSize returns the memory of all objects of s without their contents.
-func objectsSize(s *state.State) int64 {
+// ObjectsSize returns the memory of all objects of s without their contents.
+func ObjectsSize(s *state.State) int64 {
 	var size int64
 	for kind := range state.NumKinds {
 		size += int64(s.Len(kind)) * (objectSizes[kind] + entrySize)
