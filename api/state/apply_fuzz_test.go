@@ -8,29 +8,29 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// FuzzApply applies arbitrary Deltas and compares the result with a map. Two bytes are an edit:
-// the object's number and the change. A zero byte ends a Delta.
+// FuzzApply applies arbitrary Deltas and compares the result with a map. Two bytes encode an edit: the
+// number of the object, and whether it is put or removed. A zero byte ends a Delta.
 func FuzzApply(f *testing.F) {
 	f.Add(uint64(0), uint64(4), []byte{1, 1, 2, 1, 3, 1, 0, 1, 2, 3, 2})
 	f.Add(uint64(0), uint64(1), []byte{1, 1, 1, 2})
 	f.Add(uint64(1), uint64(0), []byte{1, 1})
 	f.Fuzz(func(t *testing.T, from, to uint64, edits []byte) {
-		held, model := &state.State{Epoch: 1}, map[state.Key]state.Entry{}
+		prev, model := &state.State{Epoch: 1}, map[state.Key]state.Entry{}
 		for len(edits) > 0 {
-			d, want := state.Delta{Epoch: 1, From: held.Seq + from, To: held.Seq + to}, maps.Clone(model)
+			d, want := state.Delta{Epoch: 1, From: prev.Seq + from, To: prev.Seq + to}, maps.Clone(model)
 			var twice bool
 			d, edits, twice = nextDelta(d, edits, want)
-			next, err := state.Apply(held, d)
-			if fits := !twice && d.From == held.Seq && d.To >= d.From; (err == nil) != fits {
-				t.Fatalf("a delta from %d to %d, twice %v, on %d: %v", d.From, d.To, twice, held.Seq, err)
+			next, err := state.Apply(prev, d)
+			if fits := !twice && d.From == prev.Seq && d.To >= d.From; (err == nil) != fits {
+				t.Fatalf("a delta from %d to %d, twice %v, on %d: %v", d.From, d.To, twice, prev.Seq, err)
 			}
-			wantModel(t, held, model)
+			wantModel(t, prev, model)
 			if err != nil {
 				return
 			}
-			held, model = next, want
+			prev, model = next, want
 		}
-		wantModel(t, held, model)
+		wantModel(t, prev, model)
 	})
 }
 
@@ -56,7 +56,7 @@ func nextDelta(d state.Delta, edits []byte, model map[state.Key]state.Entry) (_ 
 	return d, edits[min(1, len(edits)):], twice
 }
 
-// numbered returns the object with a number.
+// numbered returns the nth of the objects that Deltas edit.
 func numbered(n byte) state.Object {
 	name := fmt.Sprintf("n%d", n/6)
 	switch n % 6 {

@@ -4,16 +4,16 @@ import "sync"
 
 // contents holds a State's objects, in tables or in compact form. It is immutable.
 type contents struct {
-	// edition is the same pointer in States with the same objects, nil if there are none.
-	edition *edition
-	tables  [NumKinds]table
-	// compacted, if not nil, takes the place of tables.
+	// identity is the same pointer in States that share their objects, nil if there are none.
+	identity *identity
+	tables   [NumKinds]table
+	// compacted is used instead of tables if it is not nil.
 	compacted *compacted
 }
 
-// edition identifies a set of objects by its address, so that States can be compared
-// without their objects.
-type edition struct{ _ byte }
+// identity identifies a set of objects by its address, so that States can be compared without
+// decoding their objects. It has a size, since pointers to empty structs may be equal.
+type identity struct{ _ byte }
 
 // compacted holds objects in compact form, and their decoded form while they are in use.
 type compacted struct {
@@ -23,8 +23,8 @@ type compacted struct {
 	form      Compacted
 
 	mu sync.Mutex
-	// fetched holds the decoded objects, nil after they were evicted.
-	fetched *[NumKinds]table
+	// decoded has the decoded objects, nil after they were evicted.
+	decoded *[NumKinds]table
 }
 
 // table returns the objects of a kind, decoded.
@@ -32,7 +32,7 @@ func (o *contents) table(kind Kind) *table {
 	if o.compacted == nil {
 		return &o.tables[kind]
 	}
-	return &o.compacted.fetch()[kind]
+	return &o.compacted.decode()[kind]
 }
 
 // len returns the number of objects of a kind, without decoding them.
@@ -45,49 +45,49 @@ func (o *contents) len(kind Kind) int {
 
 // with returns the objects after edits. The edits of a kind are in key order, each key once.
 func (o *contents) with(edits *[NumKinds][]edit) contents {
-	next := contents{edition: &edition{}}
+	next := contents{identity: &identity{}}
 	for kind := range NumKinds {
 		next.tables[kind] = o.table(kind).with(edits[kind])
 	}
 	return next
 }
 
-// fetch returns the objects, decoded again if they were evicted.
-func (c *compacted) fetch() *[NumKinds]table {
+// decode returns the objects, and decodes them if they were evicted.
+func (c *compacted) decode() *[NumKinds]table {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.fetched == nil {
+	if c.decoded == nil {
 		o := &c.form.Decode().contents
-		c.fetched = new([NumKinds]table)
+		c.decoded = new([NumKinds]table)
 		for kind := range NumKinds {
-			c.fetched[kind] = *o.table(kind)
+			c.decoded[kind] = *o.table(kind)
 		}
 	}
-	return c.fetched
+	return c.decoded
 }
 
-// isFetched reports whether the objects are decoded.
-func (c *compacted) isFetched() bool {
+// isDecoded reports whether the decoded objects are in memory.
+func (c *compacted) isDecoded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.fetched != nil
+	return c.decoded != nil
 }
 
-// Compacted keeps a State's objects in a form that takes less memory.
+// Compacted has a State's objects in a form that takes less memory, their compact form.
 type Compacted interface {
-	// Decode decodes the objects and returns a State with the same entries as were compacted. It
-	// is called by one goroutine at a time.
+	// Decode decodes the objects and returns a State with the same entries. It is called by one
+	// goroutine at a time.
 	Decode() *State
 }
 
-// Compact returns a State equal to s that has form beside its objects. The objects can then
-// be evicted (EvictObjects, WithoutObjects), and are decoded again by the next reader. Their
-// number is seen without decoding.
+// Compact returns a State equal to s that also has form, the compact form of its objects. The
+// decoded objects can then be dropped (EvictObjects, WithoutObjects), and the next reader decodes
+// form. Len and Count do not decode it.
 func (s *State) Compact(form Compacted) *State {
-	next, to := *s, &compacted{form: form, fetched: new([NumKinds]table)}
-	next.contents = contents{edition: s.contents.edition, compacted: to}
+	next, to := *s, &compacted{form: form, decoded: new([NumKinds]table)}
+	next.contents = contents{identity: s.contents.identity, compacted: to}
 	for kind := range NumKinds {
-		to.lens[kind], to.fetched[kind] = s.Len(kind), *s.contents.table(kind)
+		to.lens[kind], to.decoded[kind] = s.Len(kind), *s.contents.table(kind)
 	}
 	for e := range s.Entries(KindNode) {
 		to.nodeSlots = append(to.nodeSlots, e.Slot)
@@ -103,11 +103,11 @@ func (s *State) Compacted() Compacted {
 	return s.contents.compacted.form
 }
 
-// WithoutObjects returns a State equal to s in compact form only, or s itself if it has no
-// compact form or no decoded objects. s keeps its own objects.
+// WithoutObjects returns a State equal to s without the decoded objects, which s keeps. It returns
+// s itself if there is no compact form or nothing is decoded.
 func (s *State) WithoutObjects() *State {
 	c := s.contents.compacted
-	if c == nil || !c.isFetched() {
+	if c == nil || !c.isDecoded() {
 		return s
 	}
 	next := *s
@@ -121,19 +121,18 @@ func (s *State) EvictObjects() {
 	if c := s.contents.compacted; c != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.fetched = nil
+		c.decoded = nil
 	}
 }
 
 // ObjectsEvicted reports whether s has its objects in compact form only.
 func (s *State) ObjectsEvicted() bool {
-	return s.contents.compacted != nil && !s.contents.compacted.isFetched()
+	return s.contents.compacted != nil && !s.contents.compacted.isDecoded()
 }
 
-// SameObjects reports whether s and o are seen to have the same objects with the same seqs
-// and slots, without decoding them. It may be false for States that were made apart and are
-// equal.
-func (s *State) SameObjects(o *State) bool { return s.contents.edition == o.contents.edition }
+// SameObjects reports whether s and o share their objects, seqs and slots, without decoding them.
+// It is false for States with equal objects that were created independently.
+func (s *State) SameObjects(o *State) bool { return s.contents.identity == o.contents.identity }
 
 // nodeSlots yields the nodes' slots, without decoding objects.
 func (s *State) nodeSlots(yield func(uint32) bool) {

@@ -9,42 +9,42 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 )
 
-// compacted counts the calls of Decode.
-type compacted struct {
-	kept  *state.State
-	times *int
+// countingForm is a compact form that counts the calls of Decode.
+type countingForm struct {
+	state   *state.State
+	decoded *int
 }
 
-func (s compacted) Decode() *state.State {
-	*s.times++
-	return s.kept
+func (f countingForm) Decode() *state.State {
+	*f.decoded++
+	return f.state
 }
 
 // compact returns s with its objects compacted, and a counter of the calls of Decode.
 func compact(s *state.State) (*state.State, *int) {
 	times := new(int)
-	return s.Compact(compacted{s, times}).WithoutObjects(), times
+	return s.Compact(countingForm{s, times}).WithoutObjects(), times
 }
 
 func TestCompactedStateIsEqual(t *testing.T) {
 	w := statetest.New(1, 5, 50)
 	w.Sample(1_790_000_000)
-	compactedState, times := compact(w.State)
-	if compactedState.Count() != w.State.Count() || compactedState.Len(state.KindPod) != 50 || *times != 0 {
-		t.Errorf("%d objects, %d pods after decoding %d times; want %d, 50 and 0", compactedState.Count(), compactedState.Len(state.KindPod), *times, w.State.Count())
+	compacted, times := compact(w.State)
+	if compacted.Count() != w.State.Count() || compacted.Len(state.KindPod) != 50 || *times != 0 {
+		t.Errorf("%d objects, %d pods after decoding %d times; want %d, 50 and 0", compacted.Count(), compacted.Len(state.KindPod), *times, w.State.Count())
 	}
 	now := time.Unix(1_790_000_100, 0)
-	if !reflect.DeepEqual(state.Summarize(compactedState, now), state.Summarize(w.State, now)) {
+	if !reflect.DeepEqual(state.Summarize(compacted, now), state.Summarize(w.State, now)) {
 		t.Error("the summaries differ")
 	}
-	if d := state.Diff(w.State, compactedState); len(d.Upserts)+len(d.Removes) != 0 {
+	if d := state.Diff(w.State, compacted); len(d.Upserts)+len(d.Removes) != 0 {
 		t.Errorf("it differs by %d upserts and %d removes", len(d.Upserts), len(d.Removes))
 	}
 	if *times != 1 {
 		t.Errorf("decoded %d times, want once", *times)
 	}
 	key := state.Key{Kind: state.KindNode, Name: "node-0003"}
-	got, _ := compactedState.Get(key)
+	got, _ := compacted.Get(key)
 	if want, _ := w.State.Get(key); got != want {
 		t.Errorf("%+v is %+v, want %+v", key, got, want)
 	}
@@ -91,36 +91,36 @@ func TestResummarizeAfterChangeOrWhenDue(t *testing.T) {
 
 func TestDeltaAppliesToCompactedObjects(t *testing.T) {
 	w := statetest.New(4, 5, 50)
-	compactedState, _ := compact(w.State)
+	compacted, _ := compact(w.State)
 	prev := w.State
 	w.Step(3)
-	next, err := state.Apply(compactedState, state.Diff(prev, w.State))
+	next, err := state.Apply(compacted, state.Diff(prev, w.State))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d := state.Diff(next, w.State); len(d.Upserts)+len(d.Removes) != 0 {
 		t.Errorf("it differs by %d upserts and %d removes", len(d.Upserts), len(d.Removes))
 	}
-	if next.WithoutObjects() != next || next.SameObjects(compactedState) {
+	if next.WithoutObjects() != next || next.SameObjects(compacted) {
 		t.Error("changed objects are treated as compacted")
 	}
 }
 
 func TestWithoutObjectsEvictsDecodedObjects(t *testing.T) {
 	w := statetest.New(5, 3, 10)
-	compactedState, times := compact(w.State)
-	for range w.State.Compact(compacted{w.State, times}).Pods() {
+	compacted, times := compact(w.State)
+	for range w.State.Compact(countingForm{w.State, times}).Pods() {
 	}
 	if *times != 0 {
 		t.Error("the objects were decoded, want the existing ones")
 	}
-	if compactedState.WithoutObjects() != compactedState {
+	if compacted.WithoutObjects() != compacted {
 		t.Error("WithoutObjects of a State without decoded objects returned another State")
 	}
-	for range compactedState.Pods() {
+	for range compacted.Pods() {
 	}
-	again := compactedState.WithoutObjects()
-	if again == compactedState || !again.SameObjects(compactedState) {
+	again := compacted.WithoutObjects()
+	if again == compacted || !again.SameObjects(compacted) {
 		t.Error("want another State with the same objects")
 	}
 	for range again.Pods() {

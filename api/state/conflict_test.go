@@ -22,17 +22,18 @@ func stateWithSamePort(t *testing.T, n int, change func(i int, p *Port)) *State 
 	return s
 }
 
-// As many rows as fit a message claim one port. All pairs would be two billion conflicts.
+// TestConflictsOfManyRowsAreLimited has as many rows of one port as fit into a message. All pairs
+// would be two billion conflicts.
 func TestConflictsOfManyRowsAreLimited(t *testing.T) {
 	const rows = 1<<16 - 1
 	for name, change := range map[string]func(i int, p *Port){
-		"one node":       func(int, *Port) {},
-		"all nodes":      func(_ int, p *Port) { p.Node = AllNodes },
-		"many addresses": func(i int, p *Port) { p.Address = fmt.Sprintf("10.0.%d.%d", i>>8, i&255) },
-		"one and all":    func(i int, p *Port) { p.Node = []string{"node", AllNodes}[i%2] },
-		"one owner":      func(i int, p *Port) { p.Pod, p.Address = "pod", fmt.Sprint(i) },
-		"load balancers": func(i int, p *Port) { p.Kind = []PortKind{LoadBalancer, HostPort}[i%2] },
-		"every second all": func(i int, p *Port) {
+		"one node":               func(int, *Port) {},
+		"all nodes":              func(_ int, p *Port) { p.Node = AllNodes },
+		"many addresses":         func(i int, p *Port) { p.Address = fmt.Sprintf("10.0.%d.%d", i>>8, i&255) },
+		"one node and all nodes": func(i int, p *Port) { p.Node = []string{"node", AllNodes}[i%2] },
+		"one owner":              func(i int, p *Port) { p.Pod, p.Address = "pod", fmt.Sprint(i) },
+		"load balancers":         func(i int, p *Port) { p.Kind = []PortKind{LoadBalancer, HostPort}[i%2] },
+		"half of them on all addresses": func(i int, p *Port) {
 			p.Pod, p.Address = "pod", []string{"", fmt.Sprint(i)}[i%2]
 			p.Node = fmt.Sprint(i)
 		},

@@ -14,7 +14,8 @@ const MaxProblems = 50
 // MaxOthers is the largest number of further objects that a Problem names.
 const MaxOthers = 3
 
-// Thresholds: a critical problem makes the cluster unhealthy once it lasts longer than this.
+// Thresholds by kind of problem. A critical problem makes the cluster unhealthy once it has lasted
+// longer.
 const (
 	nodeThreshold      = time.Minute
 	conditionThreshold = 5 * time.Minute
@@ -34,8 +35,8 @@ const CrashLoopResetAfter = 10 * time.Minute
 const (
 	// nodeStartupTime is the age up to which a node is expected to be not ready.
 	nodeStartupTime = 2 * time.Minute
-	// terminationSlack is how much longer than its grace period a pod may exist.
-	terminationSlack = 5 * time.Minute
+	// terminationLeeway is how much longer than its grace period a pod may exist.
+	terminationLeeway = 5 * time.Minute
 	// nearlyFullPercent is the percentage of a node's pod capacity above which a problem is
 	// reported.
 	nearlyFullPercent = 95
@@ -44,7 +45,7 @@ const (
 	notReadyWarningAfter = 15 * time.Minute
 )
 
-// Values of Problem.What for which Kubernetes has no name of its own.
+// Values of Problem.What. Most are for problems that Kubernetes does not name.
 const (
 	WhatNotReady          = "NotReady"
 	WhatNotScheduled      = "NotScheduled"
@@ -143,7 +144,8 @@ type evaluator struct {
 	down map[string]int
 	// workloads has the workloads with a failing pod.
 	workloads map[workloadKey]*workload
-	next      time.Time
+	// next is when health may change without a change of an object; zero: never.
+	next time.Time
 }
 
 // evaluateHealth finds the problems of s at an instant and sets Healthy, Problems and the counts.
@@ -188,7 +190,7 @@ func (e *evaluator) summarize(sum *Summary) {
 			e.reevaluateAt(deadline.Add(time.Second))
 		}
 	}
-	problems := grouped(e.found)
+	problems := groupFindings(e.found)
 	sum.ProblemCounts, sum.More, sum.Muted = ProblemCounts{}, ProblemCounts{}, 0
 	for i, p := range problems {
 		if p.Muted != "" {
@@ -221,15 +223,15 @@ func (e *evaluator) muted(f *finding) string {
 	if f.mute != "" {
 		return f.mute
 	}
-	for _, i := range e.ignore {
-		if i.matches(f) {
-			if i.Until != 0 {
-				if !e.now.Before(i.Until.Time()) {
+	for _, rule := range e.ignore {
+		if rule.matches(f) {
+			if rule.Until != 0 {
+				if !e.now.Before(rule.Until.Time()) {
 					continue
 				}
-				e.reevaluateAt(i.Until.Time())
+				e.reevaluateAt(rule.Until.Time())
 			}
-			return cmp.Or(i.Reason, "ignored")
+			return cmp.Or(rule.Reason, "ignored")
 		}
 	}
 	return ""
@@ -278,9 +280,9 @@ func (f *finding) group() group {
 	return g
 }
 
-// grouped returns one Problem for each group of findings, sorted by severity, age and place. Muted
-// ones are last.
-func grouped(found []finding) []Problem {
+// groupFindings returns one Problem for each group of findings, sorted by severity, age and place.
+// Muted ones are last.
+func groupFindings(found []finding) []Problem {
 	slices.SortFunc(found, func(a, b finding) int { return comparePlaces(&a.Problem, &b.Problem) })
 	index := make(map[group]int, len(found))
 	problems := make([]Problem, 0, len(found))
@@ -329,9 +331,9 @@ func (e *evaluator) conflict(claimants []*Port) finding {
 	seen := map[string]bool{}
 	for _, p := range claimants {
 		f.Since = max(f.Since, e.claimedSince(p))
-		if h := p.owner(); !seen[h] {
-			seen[h] = true
-			owners = append(owners, h)
+		if owner := p.owner(); !seen[owner] {
+			seen[owner] = true
+			owners = append(owners, owner)
 		}
 	}
 	if !onlyVirtualAddresses(claimants) {
@@ -353,11 +355,11 @@ func (e *evaluator) claimedSince(p *Port) Time {
 	if p.Service != "" {
 		k.Kind, k.Name = KindService, p.Service
 	}
-	held, ok := e.state.Get(k)
+	entry, ok := e.state.Get(k)
 	if !ok {
 		return 0
 	}
-	switch o := held.Object.(type) {
+	switch o := entry.Object.(type) {
 	case *Pod:
 		return o.CreatedAt
 	case *Service:

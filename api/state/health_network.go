@@ -31,7 +31,7 @@ func (e *evaluator) storage() {
 	}
 }
 
-// mountedClaims returns the claims that unfinished pods mount.
+// mountedClaims returns the namespaces and names of the claims that unfinished pods mount.
 func (e *evaluator) mountedClaims() map[podID]bool {
 	mounted := map[podID]bool{}
 	for p := range e.state.Pods() {
@@ -132,8 +132,8 @@ func conflictGroups(s *State, conflicts map[*Port][]PortKey) [][]*Port {
 // external IP of one Service with host ports, which is common on bare metal. Two Services or two
 // pods that claim the same port are a real conflict.
 func onlyVirtualAddresses(claimants []*Port) bool {
-	const most = 256 // each is compared with each
-	claimants = claimants[:min(len(claimants), most)]
+	const maxClaimants = 256 // all pairs are compared
+	claimants = claimants[:min(len(claimants), maxClaimants)]
 	virtual := func(p *Port) bool { return p.Kind == LoadBalancer || p.Kind == ExternalIP }
 	for i, a := range claimants {
 		for _, b := range claimants[i+1:] {

@@ -12,7 +12,7 @@ type workloadKey struct{ namespace, kind, name string }
 
 // workload counts the pods of a workload.
 type workload struct {
-	// working is the number of working pods. doneAt is when the last pod succeeded.
+	// working is the number of working pods. doneAt is when the last succeeded pod ended.
 	working int
 	doneAt  Time
 }
@@ -54,17 +54,17 @@ func (e *evaluator) containersAndPods() {
 	found, listed := e.failingContainers()
 	found = append(found, e.failingPods(listed)...)
 	e.countWorkloads(found)
-	for _, t := range found {
-		if t.container != nil {
-			e.container(t.pod, t.container)
+	for _, c := range found {
+		if c.container != nil {
+			e.container(c.pod, c.container)
 		} else {
-			e.pod(t.pod)
+			e.pod(c.pod)
 		}
 	}
 }
 
-// failingContainers returns the containers of unfinished pods that do not work or are in a crash
-// loop, and the pods that have one.
+// failingContainers returns the containers that do not work or are in a crash loop, without those
+// of finished pods. pods has the pods that have such a container.
 func (e *evaluator) failingContainers() (found []candidate, pods map[podID]bool) {
 	pods = map[podID]bool{}
 	for c := range e.state.Containers() {
@@ -76,7 +76,7 @@ func (e *evaluator) failingContainers() (found []candidate, pods map[podID]bool)
 			continue
 		}
 		id := podID{c.Namespace, c.Pod}
-		held, ok := e.state.Get(Key{Kind: KindPod, Namespace: c.Namespace, Name: c.Pod})
+		entry, ok := e.state.Get(Key{Kind: KindPod, Namespace: c.Namespace, Name: c.Pod})
 		if !ok || e.finished[id] {
 			continue
 		}
@@ -84,7 +84,7 @@ func (e *evaluator) failingContainers() (found []candidate, pods map[podID]bool)
 			e.crashLooping[id] = true
 		}
 		pods[id] = true
-		found = append(found, candidate{held.Object.(*Pod), c})
+		found = append(found, candidate{entry.Object.(*Pod), c})
 	}
 	return found, pods
 }
@@ -109,8 +109,8 @@ func (e *evaluator) countWorkloads(found []candidate) {
 	if len(found) == 0 {
 		return
 	}
-	for _, t := range found {
-		e.workloads[workloadOf(t.pod)] = &workload{}
+	for _, c := range found {
+		e.workloads[workloadOf(c.pod)] = &workload{}
 	}
 	for p := range e.state.Pods() {
 		w := e.workloads[workloadOf(p)]
@@ -129,8 +129,8 @@ func (e *evaluator) isWorking(p *Pod) bool {
 	return p.Phase == PodRunning && !p.Terminating && (p.NotReadySince == 0 || e.partlyDone(p)) && !e.crashLooping[podID{p.Namespace, p.Name}] && !e.isDown(p.Node)
 }
 
-// partlyDone reports whether some main containers of a pod have completed while the others run.
-// Such a pod is not ready, and kubectl prints NotReady, but nothing has failed.
+// partlyDone reports whether some main containers of a pod have completed while others run. Such a
+// pod is not ready, and kubectl prints NotReady, but nothing has failed.
 func (e *evaluator) partlyDone(p *Pod) bool {
 	done, running := false, false
 	for c := range e.state.ContainersOf(p.Namespace, p.Name) {
@@ -216,8 +216,8 @@ func (e *evaluator) pod(p *Pod) {
 func (e *evaluator) partlyDonePod(p *Pod) {
 	f := e.podFinding(p, WhatNotReady, p.NotReadySince, podThreshold)
 	f.Severity, f.Message = SeverityInfo, "some containers have completed and others still run, so the pod is not ready and gets no traffic from Services"
-	if long := f.Since.Time().Add(notReadyWarningAfter); e.now.Before(long) {
-		e.reevaluateAt(long)
+	if warnAt := f.Since.Time().Add(notReadyWarningAfter); e.now.Before(warnAt) {
+		e.reevaluateAt(warnAt)
 	} else {
 		f.Severity = SeverityWarning
 	}
@@ -250,7 +250,7 @@ func (e *evaluator) failedContainer(p *Pod) string {
 
 // terminatingPod adds a finding for a pod that still exists minutes after its grace period.
 func (e *evaluator) terminatingPod(p *Pod) {
-	deadline := p.DeletionAt.Time().Add(terminationSlack)
+	deadline := p.DeletionAt.Time().Add(terminationLeeway)
 	if p.DeletionAt == 0 || p.Phase.Finished() && p.Node == "" {
 		return
 	}
@@ -274,8 +274,8 @@ func (e *evaluator) unreadyWhileTerminating(p *Pod) {
 	if p.NotReadySince == 0 || p.Phase.Finished() {
 		return
 	}
-	if long := p.NotReadySince.Time().Add(notReadyWarningAfter); e.now.Before(long) {
-		e.reevaluateAt(long)
+	if warnAt := p.NotReadySince.Time().Add(notReadyWarningAfter); e.now.Before(warnAt) {
+		e.reevaluateAt(warnAt)
 		return
 	}
 	if e.countWithNode(p) {

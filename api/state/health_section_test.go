@@ -29,13 +29,13 @@ func TestUnreadableSectionIsUnhealthy(t *testing.T) {
 		healthy bool
 		want    []row
 	}{
-		"all can be read":           {nil, true, nil},
-		"pods, for a minute":        {map[state.SectionName]state.Section{state.SectionPods: broken(time.Minute)}, true, []row{{critical, "Cluster", "Unreadable", "pods", 1}}},
-		"pods, for longer":          {map[state.SectionName]state.Section{state.SectionPods: broken(time.Minute + time.Second)}, false, []row{{critical, "Cluster", "Unreadable", "pods", 1}}},
-		"nodes, for longer":         {map[state.SectionName]state.Section{state.SectionNodes: broken(time.Hour)}, false, []row{{critical, "Cluster", "Unreadable", "nodes", 1}}},
-		"storage, never":            {map[state.SectionName]state.Section{state.SectionStorage: forbidden}, true, []row{{warning, "Cluster", "Unreadable", "storage", 1}}},
-		"Services, not yet":         {map[state.SectionName]state.Section{state.SectionNetwork: pending}, true, []row{{info, "Cluster", "Unreadable", "network", 1}}},
-		"usage, which is no health": {map[state.SectionName]state.Section{state.SectionUsage: forbidden}, true, nil},
+		"all can be read":                     {nil, true, nil},
+		"pods, for a minute":                  {map[state.SectionName]state.Section{state.SectionPods: broken(time.Minute)}, true, []row{{critical, "Cluster", "Unreadable", "pods", 1}}},
+		"pods, for longer":                    {map[state.SectionName]state.Section{state.SectionPods: broken(time.Minute + time.Second)}, false, []row{{critical, "Cluster", "Unreadable", "pods", 1}}},
+		"nodes, for longer":                   {map[state.SectionName]state.Section{state.SectionNodes: broken(time.Hour)}, false, []row{{critical, "Cluster", "Unreadable", "nodes", 1}}},
+		"storage, never":                      {map[state.SectionName]state.Section{state.SectionStorage: forbidden}, true, []row{{warning, "Cluster", "Unreadable", "storage", 1}}},
+		"Services, not yet":                   {map[state.SectionName]state.Section{state.SectionNetwork: pending}, true, []row{{info, "Cluster", "Unreadable", "network", 1}}},
+		"usage, which does not affect health": {map[state.SectionName]state.Section{state.SectionUsage: forbidden}, true, nil},
 	} {
 		t.Run(name, func(t *testing.T) { check(t, clusterWithSectionErrors(t, c.errors), c.healthy, c.want...) })
 	}

@@ -88,10 +88,10 @@ func TestHealthRules(t *testing.T) {
 			true,
 			[]row{{warning, "Node", "Unreachable", "n", 1}},
 		},
-		"node that is cordoned": {
+		"cordoned node": {
 			[]state.Object{tainted(node(condition("Ready", state.True, time.Hour)), "node.kubernetes.io/unschedulable", "NoSchedule")}, true, nil,
 		},
-		"node made a minute ago": {
+		"node created a minute ago": {
 			[]state.Object{&state.Node{Name: "n", CreatedAt: ago(time.Minute)}}, true, []row{{info, "Node", "NotReady", "n", 1}},
 		},
 		"conditions that are good when True": {
@@ -133,7 +133,7 @@ func TestHealthRules(t *testing.T) {
 			})},
 			true, nil,
 		},
-		"a container that is made for 20 min": {
+		"a container in ContainerCreating for 20 min": {
 			[]state.Object{pod("web-1", broken(20*time.Minute)), container("web-1", "ContainerCreating", 20*time.Minute)},
 			false,
 			[]row{{critical, "Container", "ContainerCreating", "shop/web-1/app", 1}},
@@ -161,12 +161,12 @@ func TestHealthRules(t *testing.T) {
 			false,
 			[]row{{critical, "Container", "ImagePullBackOff", "shop/web-1/app", 2}},
 		},
-		"a pod that no scheduler looks at": {
+		"a pod that is not scheduled and has no reason": {
 			[]state.Object{pod("web-1", broken(6*time.Minute), func(p *state.Pod) {
 				p.Node, p.Phase, p.UnschedulableSince = "", state.PodPending, ago(6*time.Minute)
 			})}, false, []row{{critical, "Pod", "NotScheduled", "shop/web-1", 1}},
 		},
-		"a pod that fits nowhere for a minute": {
+		"a pod that is unschedulable for a minute": {
 			[]state.Object{pod("web-1", broken(time.Minute), func(p *state.Pod) {
 				p.Node, p.Phase, p.Reason, p.UnschedulableSince = "", state.PodPending, "Unschedulable", ago(time.Minute)
 			})}, true, []row{{critical, "Pod", "Unschedulable", "shop/web-1", 1}},
@@ -202,12 +202,12 @@ func TestHealthRules(t *testing.T) {
 				c.State, c.ExitCode, c.FinishedAt = state.Terminated, 1, ago(3*time.Minute)
 			})}, false, []row{{critical, "Container", "Error", "shop/job-1/app", 1}},
 		},
-		"a pod that does not go compactedState": {
+		"a pod that exists after its grace period": {
 			[]state.Object{pod("web-1", terminating(6*time.Minute)), pod("web-2", terminating(4*time.Minute))},
 			true,
 			[]row{{warning, "Pod", "TerminatingTooLong", "shop/web-1", 1}},
 		},
-		"a node that is down takes its pods with it": {
+		"pods of a node that is not ready count with it": {
 			[]state.Object{node(condition("Ready", state.Unknown, time.Hour)), pod("web-1", broken(time.Hour)), container("web-1", "", time.Hour, func(c *state.Container) { c.State = state.Running })},
 			false,
 			[]row{{critical, "Node", "NotReady", "n", 2}},
@@ -352,14 +352,14 @@ func TestMutedProblemsDoNotCount(t *testing.T) {
 		ignore state.Ignore
 		muted  string
 	}{
-		"by namespace":       {state.Ignore{Namespace: "shop", Reason: "moving"}, "moving"},
-		"by owner":           {state.Ignore{Owner: "Deployment/web"}, "ignored"},
-		"by owner's name":    {state.Ignore{Owner: "web", What: "Error"}, "ignored"},
-		"by node":            {state.Ignore{Node: "n"}, "ignored"},
-		"of another reason":  {state.Ignore{Namespace: "shop", What: "OOMKilled"}, ""},
-		"until later":        {state.Ignore{Namespace: "shop", Until: state.TimeOf(now.Add(time.Hour))}, "ignored"},
-		"until a minute ago": {state.Ignore{Namespace: "shop", Until: ago(time.Minute)}, ""},
-		"a rule of nothing":  {state.Ignore{Reason: "all"}, ""},
+		"by namespace":              {state.Ignore{Namespace: "shop", Reason: "moving"}, "moving"},
+		"by owner":                  {state.Ignore{Owner: "Deployment/web"}, "ignored"},
+		"by owner's name":           {state.Ignore{Owner: "web", What: "Error"}, "ignored"},
+		"by node":                   {state.Ignore{Node: "n"}, "ignored"},
+		"of another problem":        {state.Ignore{Namespace: "shop", What: "OOMKilled"}, ""},
+		"until later":               {state.Ignore{Namespace: "shop", Until: state.TimeOf(now.Add(time.Hour))}, "ignored"},
+		"until a minute ago":        {state.Ignore{Namespace: "shop", Until: ago(time.Minute)}, ""},
+		"a rule without conditions": {state.Ignore{Reason: "all"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := state.Summarize(s, now, c.ignore)

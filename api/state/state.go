@@ -171,8 +171,8 @@ func objects[T Object](s *State, kind Kind) iter.Seq[T] {
 	}
 }
 
-// Changes has the new versions and the removed keys of the objects affected by informer events.
-// Some of them may be equal to the previous versions.
+// Changes has the objects that informer events may have changed, and the keys of removed ones. Some
+// objects may equal the previous ones.
 type Changes struct {
 	Upserts []Object
 	Removes []Key
@@ -191,18 +191,18 @@ type Delta struct {
 	Sections *[NumSections]Section
 }
 
-// Apply returns the State that results from applying d to held. It does not modify held. It
-// returns an error if d has another epoch, does not start at the seq of held, or has a key twice.
-// Removing a key that held does not have is allowed, as the object may have been created and
+// Apply returns the State that results from applying d to prev. It does not modify prev. It
+// returns an error if d has another epoch, does not start at the seq of prev, or has a key twice.
+// Removing a key that prev does not have is allowed, as the object may have been created and
 // removed in between.
-func Apply(held *State, d Delta) (*State, error) {
-	if d.Epoch != held.Epoch {
-		return nil, fmt.Errorf("apply delta: it has epoch %x, want %x", d.Epoch, held.Epoch)
+func Apply(prev *State, d Delta) (*State, error) {
+	if d.Epoch != prev.Epoch {
+		return nil, fmt.Errorf("apply delta: it has epoch %x, want %x", d.Epoch, prev.Epoch)
 	}
-	if d.From != held.Seq || d.To < d.From {
-		return nil, fmt.Errorf("apply delta: it leads from seq %d to %d, want it to start at %d", d.From, d.To, held.Seq)
+	if d.From != prev.Seq || d.To < d.From {
+		return nil, fmt.Errorf("apply delta: it is from seq %d to %d, want from %d", d.From, d.To, prev.Seq)
 	}
-	next := *held
+	next := *prev
 	next.Seq = d.To
 	edits := newEdits(d)
 	for _, e := range d.Upserts {
@@ -219,7 +219,7 @@ func Apply(held *State, d Delta) (*State, error) {
 		}
 	}
 	if len(d.Upserts)+len(d.Removes) > 0 {
-		next.contents = held.contents.with(&edits)
+		next.contents = prev.contents.with(&edits)
 	}
 	if d.Usage != nil {
 		next.Usage = d.Usage
@@ -230,8 +230,8 @@ func Apply(held *State, d Delta) (*State, error) {
 	return &next, nil
 }
 
-// newEdits allocates exactly the edits of d, since those of a large Delta take as much memory as
-// its objects.
+// newEdits returns empty slices with capacity for the edits of d, since the edits of a large Delta
+// take as much memory as its objects.
 func newEdits(d Delta) (edits [NumKinds][]edit) {
 	var counts [NumKinds]int
 	for _, e := range d.Upserts {
@@ -257,8 +257,8 @@ func firstDuplicate(edits []edit) *Key {
 
 // SectionStatus is what the source of a section reports about it.
 type SectionStatus struct {
-	// Live means that all watches of the section are established. The section is then known to be
-	// true at every instant, so its ObservedAt is the current time.
+	// Live means that all watches of the section are established. The section is then always
+	// current, so the ObservedAt of its Section is the current time.
 	Live bool
 	// ObservedAt is when the section was last known to be true, if it is not Live; zero: there is
 	// no data.
@@ -267,9 +267,9 @@ type SectionStatus struct {
 }
 
 // At returns the Section at an instant.
-func (r SectionStatus) At(now time.Time) Section {
-	if r.Live {
-		return Section{ObservedAt: now, Error: r.Error}
+func (s SectionStatus) At(now time.Time) Section {
+	if s.Live {
+		return Section{ObservedAt: now, Error: s.Error}
 	}
-	return Section{ObservedAt: r.ObservedAt, Error: r.Error}
+	return Section{ObservedAt: s.ObservedAt, Error: s.Error}
 }

@@ -92,17 +92,17 @@ func TestChangedSince(t *testing.T) {
 }
 
 func TestApplyRejectsInvalidDeltas(t *testing.T) {
-	held := statetest.New(1, 2, 10).State
-	node := slices.Collect(held.Entries(state.KindNode))[0]
+	prev := statetest.New(1, 2, 10).State
+	node := slices.Collect(prev.Entries(state.KindNode))[0]
 	for name, d := range map[string]state.Delta{
-		"another epoch":   {Epoch: held.Epoch + 1, From: held.Seq, To: held.Seq + 1},
-		"a gap":           {Epoch: held.Epoch, From: held.Seq + 1, To: held.Seq + 2},
-		"an old seq":      {Epoch: held.Epoch, From: held.Seq - 1, To: held.Seq},
-		"backwards":       {Epoch: held.Epoch, From: held.Seq, To: held.Seq - 1},
-		"a key twice":     {Epoch: held.Epoch, From: held.Seq, To: held.Seq + 1, Upserts: []state.Entry{node, node}},
-		"put and removed": {Epoch: held.Epoch, From: held.Seq, To: held.Seq + 1, Upserts: []state.Entry{node}, Removes: []state.Key{node.Object.Key()}},
+		"another epoch":   {Epoch: prev.Epoch + 1, From: prev.Seq, To: prev.Seq + 1},
+		"a gap":           {Epoch: prev.Epoch, From: prev.Seq + 1, To: prev.Seq + 2},
+		"an old seq":      {Epoch: prev.Epoch, From: prev.Seq - 1, To: prev.Seq},
+		"backwards":       {Epoch: prev.Epoch, From: prev.Seq, To: prev.Seq - 1},
+		"a key twice":     {Epoch: prev.Epoch, From: prev.Seq, To: prev.Seq + 1, Upserts: []state.Entry{node, node}},
+		"put and removed": {Epoch: prev.Epoch, From: prev.Seq, To: prev.Seq + 1, Upserts: []state.Entry{node}, Removes: []state.Key{node.Object.Key()}},
 	} {
-		if next, err := state.Apply(held, d); err == nil {
+		if next, err := state.Apply(prev, d); err == nil {
 			t.Errorf("%s: got %v and no error", name, next.Seq)
 		}
 	}

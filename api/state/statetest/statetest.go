@@ -45,8 +45,8 @@ func (w *Cluster) Apply(c state.Changes) {
 	for _, o := range c.Upserts {
 		d.To++
 		e := state.Entry{Seq: d.To, Object: o}
-		if held, ok := w.State.Get(o.Key()); ok {
-			e.Slot = held.Slot
+		if old, ok := w.State.Get(o.Key()); ok {
+			e.Slot = old.Slot
 		} else if k := o.Key().Kind; k == state.KindNode || k == state.KindContainer {
 			e.Slot = w.slots
 			w.slots++
