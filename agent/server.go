@@ -61,7 +61,7 @@ func listen(ctx context.Context, address string, limiter *connlimit.Limiter, han
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connlimit.BoundBody(w, r)
+		connlimit.LimitBodyTime(w, r)
 		handler.ServeHTTP(w, r)
 	})
 	refused := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -24,11 +24,11 @@ func Key(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// Client returns the client's address of a request from remote with the given X-Forwarded-For
+// ClientAddr returns the client's address of a request from remote with the given X-Forwarded-For
 // values. Each proxy appends the address of its client, so the values are read from the end while
 // they were written by trusted proxies. Earlier values may be forged. An invalid value ends the
 // reading.
-func Client(remote netip.Addr, forwarded []string, trusted []netip.Prefix) netip.Addr {
+func ClientAddr(remote netip.Addr, forwarded []string, trusted []netip.Prefix) netip.Addr {
 	client := remote.Unmap().WithZone("")
 	if !contains(trusted, client) {
 		return client
@@ -59,7 +59,7 @@ func RequestKey(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	return Key(Client(remote.Addr(), r.Header["X-Forwarded-For"], trusted))
+	return Key(ClientAddr(remote.Addr(), r.Header["X-Forwarded-For"], trusted))
 }
 
 // cutLast splits a list at its last comma; more reports whether there was one.
@@ -76,11 +76,11 @@ func forwardedAddr(s string) (netip.Addr, bool) {
 	s = strings.TrimSpace(s)
 	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	if err != nil {
-		with, err := netip.ParseAddrPort(s)
+		addrPort, err := netip.ParseAddrPort(s)
 		if err != nil {
 			return netip.Addr{}, false
 		}
-		a = with.Addr()
+		a = addrPort.Addr()
 	}
 	return a.Unmap().WithZone(""), true
 }

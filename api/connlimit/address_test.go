@@ -35,27 +35,27 @@ func TestClient(t *testing.T) {
 		forwarded []string
 		want      string
 	}{
-		"no proxy":                        {"203.0.113.7", nil, "203.0.113.7"},
-		"a caller that claims another":    {"203.0.113.7", []string{"198.51.100.1"}, "203.0.113.7"},
+		"no header":                       {"203.0.113.7", nil, "203.0.113.7"},
+		"a header without a proxy":        {"203.0.113.7", []string{"198.51.100.1"}, "203.0.113.7"},
 		"a proxy":                         {"10.0.0.1", []string{"198.51.100.1"}, "198.51.100.1"},
-		"a mapped proxy":                  {"::ffff:10.0.0.1", []string{"198.51.100.1"}, "198.51.100.1"},
-		"what the caller wrote before":    {"10.0.0.1", []string{"10.9.9.9, 192.0.2.1, 198.51.100.1"}, "198.51.100.1"},
+		"an IPv4-mapped proxy":            {"::ffff:10.0.0.1", []string{"198.51.100.1"}, "198.51.100.1"},
+		"a header that the client forged": {"10.0.0.1", []string{"10.9.9.9, 192.0.2.1, 198.51.100.1"}, "198.51.100.1"},
 		"two proxies":                     {"10.0.0.1", []string{"198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
 		"two headers":                     {"10.0.0.1", []string{"192.0.2.1, 198.51.100.1", "10.0.0.2,10.0.0.3"}, "198.51.100.1"},
 		"only proxies":                    {"10.0.0.1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
-		"nothing":                         {"10.0.0.1", nil, "10.0.0.1"},
+		"a proxy without a header":        {"10.0.0.1", nil, "10.0.0.1"},
 		"an empty header":                 {"10.0.0.1", []string{""}, "10.0.0.1"},
-		"no address":                      {"10.0.0.1", []string{"unknown"}, "10.0.0.1"},
-		"no address behind a proxy":       {"10.0.0.1", []string{"198.51.100.1, _hidden, 10.0.0.2"}, "10.0.0.2"},
+		"an invalid header":               {"10.0.0.1", []string{"unknown"}, "10.0.0.1"},
+		"an invalid entry behind a proxy": {"10.0.0.1", []string{"198.51.100.1, _hidden, 10.0.0.2"}, "10.0.0.2"},
 		"with a port":                     {"10.0.0.1", []string{"198.51.100.1:4711"}, "198.51.100.1"},
 		"IPv6":                            {"2001:db8::1", []string{"2001:db9::7"}, "2001:db9::7"},
 		"IPv6 in brackets":                {"2001:db8::1", []string{"[2001:db9::7]"}, "2001:db9::7"},
 		"IPv6 with a port":                {"2001:db8::1", []string{"[2001:db9::7]:443"}, "2001:db9::7"},
-		"a mapped client":                 {"10.0.0.1", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
-		"a chain that is longer than any": {"10.0.0.1", []string{"198.51.100.1" + strings.Repeat(", 10.0.0.2", 5000)}, "10.0.0.2"},
-		"no address of IP":                {"", []string{"198.51.100.1"}, ""},
+		"an IPv4-mapped client":           {"10.0.0.1", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
+		"a very long chain":               {"10.0.0.1", []string{"198.51.100.1" + strings.Repeat(", 10.0.0.2", 5000)}, "10.0.0.2"},
+		"no remote address":               {"", []string{"198.51.100.1"}, ""},
 	} {
-		if got := Client(addr(tc.remote), tc.forwarded, trusted); got != addr(tc.want) {
+		if got := ClientAddr(addr(tc.remote), tc.forwarded, trusted); got != addr(tc.want) {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
@@ -70,11 +70,11 @@ func FuzzClient(f *testing.F) {
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	f.Fuzz(func(t *testing.T, wrote string) {
 		for _, forwarded := range [][]string{{wrote + ", 203.0.113.7"}, {wrote, "203.0.113.7"}, {wrote, "203.0.113.7, 10.0.0.2"}} {
-			if got := Client(addr("10.0.0.1"), forwarded, trusted); got != addr("203.0.113.7") {
+			if got := ClientAddr(addr("10.0.0.1"), forwarded, trusted); got != addr("203.0.113.7") {
 				t.Errorf("%q: %s, want 203.0.113.7", forwarded, got)
 			}
 		}
-		if got := Client(addr("203.0.113.7"), slices.Repeat([]string{wrote}, 3), trusted); got != addr("203.0.113.7") {
+		if got := ClientAddr(addr("203.0.113.7"), slices.Repeat([]string{wrote}, 3), trusted); got != addr("203.0.113.7") {
 			t.Errorf("%q: %s without a proxy", wrote, got)
 		}
 	})

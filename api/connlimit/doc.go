@@ -6,7 +6,7 @@
 //	server := &http.Server{Handler: limiter.Handler(h, tooMany), ConnContext: limiter.ConnContext, …}
 //	server.Serve(limiter.Listener(l))
 //
-// The handler calls BoundBody first, and Authenticated once the client of a request is
+// The handler calls LimitBodyTime first, and Authenticated once the client of a request is
 // authenticated. The connection then no longer counts for its address.
 //
 // A connection over a limit is closed immediately. If it was left unaccepted, the server would

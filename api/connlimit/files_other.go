@@ -2,4 +2,4 @@
 
 package connlimit
 
-func openFiles() (uint64, bool) { return 0, false }
+func maxOpenFiles() (uint64, bool) { return 0, false }

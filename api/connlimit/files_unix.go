@@ -4,9 +4,9 @@ package connlimit
 
 import "syscall"
 
-// openFiles returns the limit of open files of this process. Go has raised it to the system's
+// maxOpenFiles returns the limit of open files of this process. Go has raised it to the system's
 // maximum.
-func openFiles() (uint64, bool) {
+func maxOpenFiles() (uint64, bool) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, false

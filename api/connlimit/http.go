@@ -13,22 +13,22 @@ import (
 // it.
 const BodyTimeout = 5 * time.Second
 
-// counted is released by Authenticated: the connection, or the forwarded request if there is a
-// proxy.
-type counted struct {
+// admission is what Authenticated stops counting: the connection, or the forwarded request if the
+// connection is a proxy's. It is in the context of each request.
+type admission struct {
 	conn    *conn
-	request *slot
+	request *addressCount
 }
 
 type contextKey struct{}
 
 // ConnContext adds the connection to the context; use it as http.Server.ConnContext.
 func (l *Limiter) ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if over, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
-		c = over.NetConn()
+	if tlsConn, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = tlsConn.NetConn()
 	}
 	if c, ok := c.(*conn); ok {
-		return context.WithValue(ctx, contextKey{}, counted{conn: c})
+		return context.WithValue(ctx, contextKey{}, admission{conn: c})
 	}
 	return ctx
 }
@@ -36,21 +36,21 @@ func (l *Limiter) ConnContext(ctx context.Context, c net.Conn) context.Context {
 // Authenticated records that the client of a request is authenticated: its connection no longer
 // counts for the limits of unauthenticated ones. ctx is the request's context.
 func Authenticated(ctx context.Context) {
-	at, ok := ctx.Value(contextKey{}).(counted)
+	a, ok := ctx.Value(contextKey{}).(admission)
 	switch {
 	case !ok:
-	case at.request != nil:
-		at.request.release()
+	case a.request != nil:
+		a.request.release()
 	default:
-		at.conn.authenticated()
+		a.conn.authenticated()
 	}
 }
 
-// release stops counting the request.
-func (s *slot) release() {
-	s.limiter.mu.Lock()
-	defer s.limiter.mu.Unlock()
-	s.releaseLocked()
+// release stops counting.
+func (c *addressCount) release() {
+	c.limiter.mu.Lock()
+	defer c.limiter.mu.Unlock()
+	c.releaseLocked()
 }
 
 // Handler returns a handler that counts requests of trusted proxies for the forwarded addresses.
@@ -61,40 +61,40 @@ func (l *Limiter) Handler(next, refused http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		at, ok := r.Context().Value(contextKey{}).(counted)
-		if !ok || !at.conn.proxied {
+		a, ok := r.Context().Value(contextKey{}).(admission)
+		if !ok || !a.conn.fromProxy {
 			next.ServeHTTP(w, r)
 			return
 		}
-		client := Client(addrOf(at.conn.RemoteAddr()), r.Header["X-Forwarded-For"], l.config.TrustedProxies)
+		client := ClientAddr(addrOf(a.conn.RemoteAddr()), r.Header["X-Forwarded-For"], l.config.TrustedProxies)
 		if contains(l.config.TrustedProxies, client) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if at.request = l.admitRequest(client); at.request == nil {
+		if a.request = l.admitRequest(client); a.request == nil {
 			refused.ServeHTTP(w, r)
 			return
 		}
-		defer at.request.release()
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, at)))
+		defer a.request.release()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, a)))
 	})
 }
 
-// BoundBody limits the time for receiving a request's body to BodyTimeout. Otherwise a body that
+// LimitBodyTime limits the time for receiving a request's body to BodyTimeout. Otherwise a body that
 // is announced and never sent would occupy its connection forever, even if no handler reads it,
 // because the server reads the rest before the next request. The response is not limited.
-func BoundBody(w http.ResponseWriter, r *http.Request) {
+func LimitBodyTime(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
 	}
 	controller := http.NewResponseController(w)
 	if controller.SetReadDeadline(time.Now().Add(BodyTimeout)) != nil {
-		return // a test's, which has none
+		return // w has no connection, as in tests
 	}
 	r.Body = &body{r.Body, controller}
 }
 
-// body removes the deadline after the body was received.
+// body is a request body that removes its read deadline once it has been received.
 type body struct {
 	io.ReadCloser
 	controller *http.ResponseController

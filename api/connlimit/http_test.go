@@ -34,7 +34,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { close(p.closed); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// serve serves a handler in virtual time, and has play talk to it.
+// serve serves a handler in virtual time. play is called with a function that connects to it.
 func serve(t *testing.T, handler http.HandlerFunc, play func(connect func() net.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestMissingBodyTimesOut(t *testing.T) {
 	for _, announced := range []string{"Content-Length: 10", "Transfer-Encoding: chunked"} {
 		for _, reads := range []bool{true, false} {
 			serve(t, func(w http.ResponseWriter, r *http.Request) {
-				BoundBody(w, r)
+				LimitBodyTime(w, r)
 				if reads {
 					if _, err := io.ReadAll(r.Body); err == nil {
 						t.Errorf("%s: the body came", announced)
@@ -82,10 +82,10 @@ func TestMissingBodyTimesOut(t *testing.T) {
 	}
 }
 
-// The client sends one byte per second.
+// TestSlowBodyTimesOut has a client that sends one byte per second.
 func TestSlowBodyTimesOut(t *testing.T) {
 	serve(t, func(w http.ResponseWriter, r *http.Request) {
-		BoundBody(w, r)
+		LimitBodyTime(w, r)
 		_, _ = io.ReadAll(r.Body)
 	}, func(connect func() net.Conn) {
 		c := connect()
@@ -105,10 +105,10 @@ func TestSlowBodyTimesOut(t *testing.T) {
 	})
 }
 
-// The deadline covers the body only.
+// TestResponseIsNotLimitedByBodyTimeout checks that the deadline covers the body only.
 func TestResponseIsNotLimitedByBodyTimeout(t *testing.T) {
 	serve(t, func(w http.ResponseWriter, r *http.Request) {
-		BoundBody(w, r)
+		LimitBodyTime(w, r)
 		body, err := io.ReadAll(r.Body)
 		select {
 		case <-time.After(time.Minute):
@@ -144,12 +144,12 @@ func TestForwardedRequestsCountForClient(t *testing.T) {
 		l.Handler(next, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })).ServeHTTP(w, r)
 		return w.Code
 	}
-	proxy := enter(l, "10.0.0.1", 1)[0]
+	proxy := connect(l, "10.0.0.1", 1)[0]
 	inside := func(int) int { return 0 }
-	nested := func(address string, depth int, known bool) int {
+	nested := func(address string, depth int, authenticated bool) int {
 		inside = func(left int) (status int) {
 			return ask(forwarded(l, proxy, address), func(w http.ResponseWriter, r *http.Request) {
-				if known {
+				if authenticated {
 					Authenticated(r.Context())
 				}
 				if left > 1 {
@@ -161,20 +161,20 @@ func TestForwardedRequestsCountForClient(t *testing.T) {
 	}
 	want(t, "two at once", nested("203.0.113.7", 2, false), 200)
 	want(t, "three at once", nested("203.0.113.7", 3, false), 429)
-	want(t, "three at once that are known", nested("203.0.113.7", 3, true), 200)
+	want(t, "three at once that are authenticated", nested("203.0.113.7", 3, true), 200)
 	want(t, "three at once of the proxy itself", nested("10.0.0.9", 3, false), 200)
 	want(t, "counts that are left", len(l.counts), 0)
-	direct := enter(l, "203.0.113.8", 1)[0]
+	direct := connect(l, "203.0.113.8", 1)[0]
 	want(t, "one that claims to be forwarded", ask(forwarded(l, direct, "203.0.113.9"), func(_ http.ResponseWriter, r *http.Request) {
 		if l.counts[addr("203.0.113.9")] != 0 {
-			t.Error("a header of a caller is believed")
+			t.Error("the header of an untrusted client is used")
 		}
 		Authenticated(r.Context())
 	}), 200)
-	want(t, "counts after it is known", len(l.counts), 0)
+	want(t, "counts after it is authenticated", len(l.counts), 0)
 }
 
-// This test uses real connections.
+// TestConnectionsOverTheLimitAreClosed uses real connections.
 func TestConnectionsOverTheLimitAreClosed(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

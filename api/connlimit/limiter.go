@@ -21,8 +21,8 @@ type Config struct {
 	// so immediately, and gets a connection however many others do not. It must be positive.
 	Max int
 	// MaxPerAddress is the largest number of unauthenticated connections per address (Key); 0
-	// means DefaultMaxPerAddress. A negative value disables it, and the limit of unauthenticated
-	// connections too.
+	// means DefaultMaxPerAddress. A negative value means no limit, and no limit of unauthenticated
+	// connections in total either.
 	MaxPerAddress int
 	// TrustedProxies are the addresses whose X-Forwarded-For is used. Their connections do not
 	// count for an address; their requests count for the forwarded address.
@@ -34,7 +34,7 @@ type Config struct {
 // DefaultMax returns a Config.Max for this process: half of its limit of open files, since it
 // needs others for connections to agents, stores and logs, and at most ceiling.
 func DefaultMax(ceiling int) int {
-	files, ok := openFiles()
+	files, ok := maxOpenFiles()
 	if !ok {
 		return ceiling
 	}
@@ -44,15 +44,15 @@ func DefaultMax(ceiling int) int {
 // Limiter counts connections. It is safe for concurrent use.
 type Limiter struct {
 	config             Config
-	unauthenticatedMax limit // not authenticated, all together
-	addressMax         limit // not authenticated, of one address
+	unauthenticatedMax limit // of all unauthenticated connections
+	addressMax         limit // of the unauthenticated connections of one address
 	log                rate.Sometimes
 
 	mu sync.Mutex
 	// Guarded by mu:
 	open            int
-	unauthenticated list.List          // of *conn: not authenticated, the oldest first
-	counts          map[netip.Addr]int // not authenticated, by Key
+	unauthenticated list.List          // of *conn, the oldest first; without those of proxies
+	counts          map[netip.Addr]int // of unauthenticated connections and requests, by Key
 	refused         Refused
 }
 
@@ -107,23 +107,23 @@ func (l *Limiter) admit(c net.Conn) (admitted, evicted *conn) {
 	from := addrOf(c.RemoteAddr())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	admitted = &conn{Conn: c, slot: slot{limiter: l, key: Key(from)}, proxied: contains(l.config.TrustedProxies, from)}
-	if !admitted.proxied && l.addressMax.reached(l.counts[admitted.slot.key]) {
+	admitted = &conn{Conn: c, count: addressCount{limiter: l, key: Key(from)}, fromProxy: contains(l.config.TrustedProxies, from)}
+	if !admitted.fromProxy && l.addressMax.reached(l.counts[admitted.count.key]) {
 		l.refuse(&l.refused.PerAddress, "connections of one address that are not authenticated", from)
 		return nil, nil
 	}
-	if l.open >= l.config.Max || !admitted.proxied && l.unauthenticatedMax.reached(l.unauthenticated.Len()) {
+	if l.open >= l.config.Max || !admitted.fromProxy && l.unauthenticatedMax.reached(l.unauthenticated.Len()) {
 		l.refuse(&l.refused.Total, "all connections, or all that are not authenticated", from)
 		oldest := l.unauthenticated.Front()
 		if oldest == nil {
 			return nil, nil
 		}
 		evicted = oldest.Value.(*conn)
-		evicted.releaseSlotLocked()
+		evicted.releaseCountLocked()
 	}
 	l.open++
-	if !admitted.proxied {
-		admitted.slot.countLocked()
+	if !admitted.fromProxy {
+		admitted.count.countLocked()
 		admitted.element = l.unauthenticated.PushBack(admitted)
 	}
 	return admitted, evicted
@@ -131,16 +131,16 @@ func (l *Limiter) admit(c net.Conn) (admitted, evicted *conn) {
 
 // admitRequest counts a forwarded request for an address. It returns nil if that exceeds the
 // limit.
-func (l *Limiter) admitRequest(from netip.Addr) *slot {
-	s := &slot{limiter: l, key: Key(from)}
+func (l *Limiter) admitRequest(from netip.Addr) *addressCount {
+	c := &addressCount{limiter: l, key: Key(from)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.addressMax.reached(l.counts[s.key]) {
+	if l.addressMax.reached(l.counts[c.key]) {
 		l.refuse(&l.refused.PerAddress, "requests for one address that are not authenticated", from)
 		return nil
 	}
-	s.countLocked()
-	return s
+	c.countLocked()
+	return c
 }
 
 // refuse counts and logs a refusal. l.mu must be held.
@@ -153,26 +153,27 @@ func (l *Limiter) refuse(counter *uint64, what string, from netip.Addr) {
 	}
 }
 
-// slot is the count of a connection or forwarded request for its address, until the client is
+// addressCount counts one connection or forwarded request in Limiter.counts, until the client is
 // authenticated or the connection or request ends.
-type slot struct {
+type addressCount struct {
 	limiter *Limiter
 	key     netip.Addr
-	counted bool // under limiter.mu
+	counted bool // guarded by limiter.mu
 }
 
-func (s *slot) countLocked() {
-	s.limiter.counts[s.key]++
-	s.counted = true
+// countLocked starts counting. limiter.mu must be held.
+func (c *addressCount) countLocked() {
+	c.limiter.counts[c.key]++
+	c.counted = true
 }
 
 // releaseLocked stops counting. limiter.mu must be held.
-func (s *slot) releaseLocked() {
-	if !s.counted {
+func (c *addressCount) releaseLocked() {
+	if !c.counted {
 		return
 	}
-	s.counted = false
-	if s.limiter.counts[s.key]--; s.limiter.counts[s.key] <= 0 {
-		delete(s.limiter.counts, s.key)
+	c.counted = false
+	if c.limiter.counts[c.key]--; c.limiter.counts[c.key] <= 0 {
+		delete(c.limiter.counts, c.key)
 	}
 }

@@ -34,7 +34,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// reset closes a connection without leaving state in the kernel.
+// reset closes a connection by RST, so that it leaves no state in the kernel.
 func reset(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -45,10 +45,12 @@ func reset(c net.Conn) {
 // conn is a connection that is counted until it is closed.
 type conn struct {
 	net.Conn
-	slot    slot
-	proxied bool
-	closed  sync.Once
-	element *list.Element // in Limiter.unauthenticated, under Limiter.mu; nil: it is known
+	count     addressCount
+	fromProxy bool
+	closed    sync.Once
+	// element is in Limiter.unauthenticated; nil if the connection is authenticated or a proxy's. It
+	// is guarded by Limiter.mu.
+	element *list.Element
 }
 
 // Close implements net.Conn.
@@ -66,27 +68,29 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
+// release stops counting the connection, which is closed.
 func (c *conn) release() {
 	c.closed.Do(func() {
-		l := c.slot.limiter
+		l := c.count.limiter
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.open--
-		c.releaseSlotLocked()
+		c.releaseCountLocked()
 	})
 }
 
 // authenticated stops counting the connection as unauthenticated.
 func (c *conn) authenticated() {
-	c.slot.limiter.mu.Lock()
-	defer c.slot.limiter.mu.Unlock()
-	c.releaseSlotLocked()
+	c.count.limiter.mu.Lock()
+	defer c.count.limiter.mu.Unlock()
+	c.releaseCountLocked()
 }
 
-func (c *conn) releaseSlotLocked() {
-	c.slot.releaseLocked()
+// releaseCountLocked stops counting the connection as unauthenticated. Limiter.mu must be held.
+func (c *conn) releaseCountLocked() {
+	c.count.releaseLocked()
 	if c.element != nil {
-		c.slot.limiter.unauthenticated.Remove(c.element)
+		c.count.limiter.unauthenticated.Remove(c.element)
 		c.element = nil
 	}
 }

@@ -22,9 +22,9 @@ type Files struct {
 
 	mu        sync.Mutex
 	checkedAt time.Time
-	seen      [2]fileVersion
+	versions  [2]fileVersion // of the certificate and the key that are in use
 	pair      *tls.Certificate
-	failed    string // the last failure that was logged
+	lastError string // the last error that was logged
 }
 
 // fileVersion identifies a version of a file by its inode, modification time and size.
@@ -54,28 +54,28 @@ func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // instant, so a mismatched pair is read again at the next check.
 func (f *Files) reload() {
 	cert, key := versionOf(f.certFile), versionOf(f.keyFile)
-	if cert.same(f.seen[0]) && key.same(f.seen[1]) {
+	if cert.same(f.versions[0]) && key.same(f.versions[1]) {
 		return
 	}
 	err := f.load()
 	switch {
 	case err == nil:
-		f.failed = ""
+		f.lastError = ""
 		f.log.Info("reloaded the changed certificate", "file", f.certFile)
-	case err.Error() != f.failed:
-		f.failed = err.Error()
+	case err.Error() != f.lastError:
+		f.lastError = err.Error()
 		f.log.Warn("the changed certificate cannot be used; keeping the previous one", "error", err)
 	}
 }
 
 func (f *Files) load() error {
 	// Take the versions first, so that a change during reading is detected later.
-	seen := [2]fileVersion{versionOf(f.certFile), versionOf(f.keyFile)}
+	versions := [2]fileVersion{versionOf(f.certFile), versionOf(f.keyFile)}
 	pair, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
 	if err != nil {
 		return fmt.Errorf("read certificate %s with key %s: %w", f.certFile, f.keyFile, err)
 	}
-	f.seen, f.pair = seen, &pair
+	f.versions, f.pair = versions, &pair
 	return nil
 }
 
@@ -88,9 +88,10 @@ func versionOf(file string) fileVersion {
 	return fileVersion{info}
 }
 
-func (s fileVersion) same(o fileVersion) bool {
-	if s.info == nil || o.info == nil {
-		return s.info == nil && o.info == nil
+// same reports whether two versions are the same, or the file does not exist in both.
+func (v fileVersion) same(o fileVersion) bool {
+	if v.info == nil || o.info == nil {
+		return v.info == nil && o.info == nil
 	}
-	return os.SameFile(s.info, o.info) && s.info.ModTime().Equal(o.info.ModTime()) && s.info.Size() == o.info.Size()
+	return os.SameFile(v.info, o.info) && v.info.ModTime().Equal(o.info.ModTime()) && v.info.Size() == o.info.Size()
 }

@@ -22,7 +22,7 @@ import (
 type Pair struct{ Cert, Key []byte }
 
 // SelfSigned returns a self-signed server certificate for the names and IP addresses, with a new
-// ECDSA P-256 key. It is valid from an hour ago, as clocks differ.
+// ECDSA P-256 key. It is valid from an hour ago, since clocks differ.
 func SelfSigned(commonName string, hosts []string, lifetime time.Duration) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -30,7 +30,7 @@ func SelfSigned(commonName string, hosts []string, lifetime time.Duration) (Pair
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
-		return Pair{}, fmt.Errorf("draw serial number: %w", err)
+		return Pair{}, fmt.Errorf("generate serial number: %w", err)
 	}
 	template := &x509.Certificate{
 		SerialNumber:          serial,
@@ -84,7 +84,7 @@ func (p Pair) Write(certFile, keyFile string) error {
 }
 
 func writeNew(file string, content []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the path is of who runs certgen
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the user of certgen chooses the path
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func WriteKeyPair(path string, key ed25519.PrivateKey) error {
 }
 
 func create(path, kind string, der []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the path is of who runs keygen
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the user of keygen chooses the path
 	if err != nil {
 		return fmt.Errorf("write key pair: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Parts of a nonce, in bytes: its expiry in nanoseconds since the nonceMaker was created, random
+// Parts of a nonce, in bytes: its expiry in nanoseconds since the nonceIssuer was created, random
 // bytes, and a MAC of both. Nonces are not stored before they are used, so requesting many takes
 // no memory.
 const (
@@ -20,43 +20,43 @@ const (
 	nonceSize   = nonceTime + nonceRandom + nonceMAC
 )
 
-// nonceMaker creates nonces that only it recognizes. It uses the monotonic clock, so changes of
-// the wall clock do not matter.
-type nonceMaker struct {
+// nonceIssuer issues nonces, and recognizes its own by their MAC. It uses the monotonic clock, so
+// changes of the wall clock do not matter.
+type nonceIssuer struct {
 	key   [32]byte
-	began time.Time
+	start time.Time
 }
 
-func newNonceMaker(now time.Time) *nonceMaker {
-	m := &nonceMaker{began: now}
-	_, _ = rand.Read(m.key[:]) // it never fails
-	return m
+func newNonceIssuer(now time.Time) *nonceIssuer {
+	i := &nonceIssuer{start: now}
+	_, _ = rand.Read(i.key[:]) // it never fails
+	return i
 }
 
-// make returns a nonce that expires after Lifetime.
-func (m *nonceMaker) make(now time.Time) string {
+// issue returns a nonce that expires after Lifetime.
+func (i *nonceIssuer) issue(now time.Time) string {
 	nonce := make([]byte, nonceTime+nonceRandom, nonceSize)
-	expires := now.Add(Lifetime).Sub(m.began)
-	binary.BigEndian.PutUint64(nonce, uint64(expires)) //nolint:gosec // it only comes back by expires
+	expires := now.Add(Lifetime).Sub(i.start)
+	binary.BigEndian.PutUint64(nonce, uint64(expires)) //nolint:gosec // expires converts it back
 	_, _ = rand.Read(nonce[nonceTime:])
-	return base64.RawURLEncoding.EncodeToString(append(nonce, m.mac(nonce)...))
+	return base64.RawURLEncoding.EncodeToString(append(nonce, i.mac(nonce)...))
 }
 
-// expires returns when a nonce expires; ok is false if this nonceMaker did not create it.
-func (m *nonceMaker) expires(nonce string) (at time.Time, ok bool) {
+// expires returns when a nonce expires; ok is false if this nonceIssuer did not issue it.
+func (i *nonceIssuer) expires(nonce string) (at time.Time, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
 	if err != nil || len(raw) != nonceSize {
 		return time.Time{}, false
 	}
 	body, mac := raw[:nonceTime+nonceRandom], raw[nonceTime+nonceRandom:]
-	if !hmac.Equal(mac, m.mac(body)) {
+	if !hmac.Equal(mac, i.mac(body)) {
 		return time.Time{}, false
 	}
-	return m.began.Add(time.Duration(binary.BigEndian.Uint64(body))), true //nolint:gosec // make wrote it, as the MAC shows
+	return i.start.Add(time.Duration(binary.BigEndian.Uint64(body))), true //nolint:gosec // the MAC proves that issue wrote it
 }
 
-func (m *nonceMaker) mac(body []byte) []byte {
-	h := hmac.New(sha256.New, m.key[:])
+func (i *nonceIssuer) mac(body []byte) []byte {
+	h := hmac.New(sha256.New, i.key[:])
 	h.Write(body)
 	return h.Sum(nil)[:nonceMAC]
 }

@@ -18,7 +18,8 @@ func signNonce(t *testing.T, s *Signer, cluster, nonce string) string {
 	return signed
 }
 
-// The clocks differ by an hour or a year. Only the agent's own clock counts.
+// TestNonceTokenIgnoresClockSkew has clocks that differ by an hour or a year. Only the agent's own
+// clock counts.
 func TestNonceTokenIgnoresClockSkew(t *testing.T) {
 	key, public := newKey(t)
 	signer := NewSigner(key)
@@ -61,17 +62,17 @@ func TestForeignNonceIsRefused(t *testing.T) {
 	v := NewVerifier("prod-eu", public)
 	nonce := v.Nonce(now)
 	for name, signed := range map[string]string{
-		"of another agent":       signNonce(t, NewSigner(key), "prod-eu", NewVerifier("prod-eu", public).Nonce(now)),
-		"changed":                signNonce(t, NewSigner(key), "prod-eu", "A"+nonce[1:]+"A"),
-		"with another end":       signNonce(t, NewSigner(key), "prod-eu", nonce[:len(nonce)-4]+"AAAA"),
-		"made up":                signNonce(t, NewSigner(key), "prod-eu", "x"),
-		"as long as it may be":   signNonce(t, NewSigner(key), "prod-eu", strings.Repeat("x", MaxNonce)),
-		"signed by somebody":     signNonce(t, NewSigner(otherKey), "prod-eu", nonce),
-		"for another cluster":    signNonce(t, NewSigner(key), "prod-us", nonce),
-		"as a claim beside exp":  claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent:prod-eu", "sub": "m", "nonce": nonce, "jti": "x"}),
-		"without a master ID":    claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "nonce": nonce}),
-		"that is a list":         claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "sub": "m", "nonce": []string{nonce}}),
-		"for both, and no nonce": claiming(t, NewSigner(key), jwt.MapClaims{"aud": []string{"rollcall-agent-nonce:prod-eu", "rollcall-agent:prod-eu"}, "sub": "m", "jti": "x"}),
+		"of another agent":         signNonce(t, NewSigner(key), "prod-eu", NewVerifier("prod-eu", public).Nonce(now)),
+		"changed":                  signNonce(t, NewSigner(key), "prod-eu", "A"+nonce[1:]+"A"),
+		"with another MAC":         signNonce(t, NewSigner(key), "prod-eu", nonce[:len(nonce)-4]+"AAAA"),
+		"made up":                  signNonce(t, NewSigner(key), "prod-eu", "x"),
+		"as long as it may be":     signNonce(t, NewSigner(key), "prod-eu", strings.Repeat("x", MaxNonce)),
+		"signed by an unknown key": signNonce(t, NewSigner(otherKey), "prod-eu", nonce),
+		"for another cluster":      signNonce(t, NewSigner(key), "prod-us", nonce),
+		"as a claim beside exp":    claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent:prod-eu", "sub": "m", "nonce": nonce, "jti": "x"}),
+		"without a master ID":      claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "nonce": nonce}),
+		"that is a list":           claiming(t, NewSigner(key), jwt.MapClaims{"aud": "rollcall-agent-nonce:prod-eu", "sub": "m", "nonce": []string{nonce}}),
+		"for both, and no nonce":   claiming(t, NewSigner(key), jwt.MapClaims{"aud": []string{"rollcall-agent-nonce:prod-eu", "rollcall-agent:prod-eu"}, "sub": "m", "jti": "x"}),
 	} {
 		if _, err := v.Verify(signed, now); err == nil || IsTimeError(err) {
 			t.Errorf("%s: err = %v, want a refusal that is no time trouble", name, err)
@@ -100,7 +101,7 @@ func TestSignNonceChecksTheNonce(t *testing.T) {
 	}
 }
 
-// A client may request many nonces with one expired token.
+// TestUnusedNoncesTakeNoMemory requests many nonces, as a client can with one expired token.
 func TestUnusedNoncesTakeNoMemory(t *testing.T) {
 	_, public := newKey(t)
 	v := NewVerifier("prod-eu", public)
@@ -108,7 +109,7 @@ func TestUnusedNoncesTakeNoMemory(t *testing.T) {
 	for range 1000 {
 		seen[v.Nonce(now)] = true
 	}
-	if len(seen) != 1000 || len(v.seen.used) != 0 {
-		t.Errorf("%d different nonces, %d remembered; want 1000 and 0", len(seen), len(v.seen.used))
+	if len(seen) != 1000 || len(v.replays.used) != 0 {
+		t.Errorf("%d different nonces, %d remembered; want 1000 and 0", len(seen), len(v.replays.used))
 	}
 }

@@ -14,8 +14,8 @@ type replayCache struct {
 
 	mu   sync.Mutex
 	used map[string]bool
-	// order has the tokens in the order of use. Their expiry is nearly in the same order, so
-	// expired ones are removed from the front.
+	// order has the tokens in the order of use. They expire in nearly the same order, so expired
+	// ones are removed from the front.
 	order []usedToken
 }
 
@@ -26,26 +26,27 @@ type usedToken struct {
 
 // use records a token. It returns ErrReplayed if the token was used before, and ErrTooManyTokens
 // if the cache is full.
-func (m *replayCache) use(id string, until, now time.Time) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.forget(now)
+func (c *replayCache) use(id string, until, now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(now)
 	switch {
-	case m.used[id]:
+	case c.used[id]:
 		return ErrReplayed
-	case len(m.order) >= m.limit:
+	case len(c.order) >= c.limit:
 		return ErrTooManyTokens
-	case m.used == nil:
-		m.used = map[string]bool{}
+	case c.used == nil:
+		c.used = map[string]bool{}
 	}
-	m.used[id] = true
-	m.order = append(m.order, usedToken{id, until})
+	c.used[id] = true
+	c.order = append(c.order, usedToken{id, until})
 	return nil
 }
 
-func (m *replayCache) forget(now time.Time) {
-	for len(m.order) > 0 && !now.Before(m.order[0].until) {
-		delete(m.used, m.order[0].id)
-		m.order = m.order[1:]
+// forget removes the tokens that would be refused because of their age.
+func (c *replayCache) forget(now time.Time) {
+	for len(c.order) > 0 && !now.Before(c.order[0].until) {
+		delete(c.used, c.order[0].id)
+		c.order = c.order[1:]
 	}
 }

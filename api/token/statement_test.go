@@ -20,8 +20,8 @@ func statement(edit func(*Statement)) Statement {
 	return s
 }
 
-// A signature is refused for any other cluster, master ID, session, nonce, connection or purpose,
-// also if text moves from one field to the next.
+// TestSignatureIsValidForItsStatementOnly changes each field of a Statement, and moves text from one
+// field to the next.
 func TestSignatureIsValidForItsStatementOnly(t *testing.T) {
 	key, public := newKey(t)
 	v := NewVerifier("prod-eu", public)
@@ -30,19 +30,19 @@ func TestSignatureIsValidForItsStatementOnly(t *testing.T) {
 		t.Fatalf("its own: %v", err)
 	}
 	for name, edit := range map[string]func(*Statement){
-		"a summary":              func(s *Statement) { s.Domain = DomainSummary },
-		"a renewal":              func(s *Statement) { s.Domain = DomainRenew },
-		"another cluster":        func(s *Statement) { s.Cluster = "prod-us" },
-		"another master ID":      func(s *Statement) { s.MasterID = "m2" },
-		"another session":        func(s *Statement) { s.Session = "s2" },
-		"another nonce":          func(s *Statement) { s.Nonce = bytes.Repeat([]byte{8}, NonceSize) },
-		"a longer nonce":         func(s *Statement) { s.Nonce = append(s.Nonce, 0) },
-		"no nonce":               func(s *Statement) { s.Nonce = nil },
-		"another connection":     func(s *Statement) { s.Channel = "canal" },
-		"no connection":          func(s *Statement) { s.Channel = Unbound },
-		"a letter that moved":    func(s *Statement) { s.Cluster, s.MasterID = "prod-e", "um1" },
-		"an empty master ID":     func(s *Statement) { s.MasterID, s.Session = "", "m1s1" },
-		"a nonce in the session": func(s *Statement) { s.Session, s.Nonce = s.Session+string(s.Nonce), nil },
+		"a summary":                     func(s *Statement) { s.Domain = DomainSummary },
+		"a renewal":                     func(s *Statement) { s.Domain = DomainRenew },
+		"another cluster":               func(s *Statement) { s.Cluster = "prod-us" },
+		"another master ID":             func(s *Statement) { s.MasterID = "m2" },
+		"another session":               func(s *Statement) { s.Session = "s2" },
+		"another nonce":                 func(s *Statement) { s.Nonce = bytes.Repeat([]byte{8}, NonceSize) },
+		"a longer nonce":                func(s *Statement) { s.Nonce = append(s.Nonce, 0) },
+		"no nonce":                      func(s *Statement) { s.Nonce = nil },
+		"another connection":            func(s *Statement) { s.Channel = "other" },
+		"no connection":                 func(s *Statement) { s.Channel = Unbound },
+		"a character in the next field": func(s *Statement) { s.Cluster, s.MasterID = "prod-e", "um1" },
+		"an empty master ID":            func(s *Statement) { s.MasterID, s.Session = "", "m1s1" },
+		"a nonce in the session":        func(s *Statement) { s.Session, s.Nonce = s.Session+string(s.Nonce), nil },
 	} {
 		if _, err := v.VerifyStatement(statement(edit), signature); !errors.Is(err, ErrSignature) {
 			t.Errorf("%s: err = %v, want %v", name, err, ErrSignature)
@@ -104,8 +104,8 @@ func FuzzStatement(f *testing.F) {
 	})
 }
 
-// shakeHands returns the states of both ends of a TLS connection.
-func shakeHands(t *testing.T, version uint16) (client, server tls.ConnectionState) {
+// handshake returns the states of both ends of a new TLS connection.
+func handshake(t *testing.T, version uint16) (client, server tls.ConnectionState) {
 	t.Helper()
 	key, public := newKey(t)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
@@ -129,7 +129,7 @@ func shakeHands(t *testing.T, version uint16) (client, server tls.ConnectionStat
 func TestChannelIsEqualAtBothEndsOnly(t *testing.T) {
 	seen := map[Channel]bool{Unbound: true}
 	for range 3 {
-		client, server := shakeHands(t, tls.VersionTLS13)
+		client, server := handshake(t, tls.VersionTLS13)
 		here, err := ChannelOf(&client)
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestChannelIsEqualAtBothEndsOnly(t *testing.T) {
 }
 
 func TestChannelRequiresTLS13(t *testing.T) {
-	client, server := shakeHands(t, tls.VersionTLS12)
+	client, server := handshake(t, tls.VersionTLS12)
 	for _, state := range []*tls.ConnectionState{&client, &server} {
 		if _, err := ChannelOf(state); !errors.Is(err, ErrOldTLS) {
 			t.Errorf("TLS 1.2: %v, want %v", err, ErrOldTLS)

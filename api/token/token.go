@@ -10,7 +10,7 @@
 //	jti  25 random bits, which distinguish tokens of one master within a second
 //
 // An agent whose clock differs refuses the token and returns a nonce, which only this agent
-// accepts, once, within 60 s by its own clock. A second token claims the nonce and has no time. A
+// accepts, once, within 60 s by its own clock. A second token claims the nonce and has no exp. A
 // token is never signed for a time that the other side chose.
 //
 //	aud    rollcall-agent-nonce:<cluster name>
@@ -41,8 +41,7 @@ const (
 	MaxNonce = 128
 )
 
-// idLength is the length of a random ID of five bits per character. It distinguishes the tokens
-// that a master signs for a cluster within one second.
+// idLength is the length of a jti, of five random bits per character.
 const idLength = 5
 
 // Limits of tokens that a Verifier accepts, in bytes.
@@ -76,14 +75,14 @@ func (s *Signer) Sign(cluster, masterID string, now time.Time) (string, error) {
 // empty, longer than MaxNonce, or not base64url.
 func (s *Signer) SignNonce(cluster, masterID, nonce string) (string, error) {
 	if !validNonce(nonce) {
-		return "", fmt.Errorf("sign token for %s: the agent's nonce is not 1 to %d letters of base64url", cluster, MaxNonce)
+		return "", fmt.Errorf("sign token for %s: the agent's nonce is not 1 to %d characters of base64url", cluster, MaxNonce)
 	}
 	return s.sign(cluster, jwt.MapClaims{"aud": nonceAudience(cluster), "sub": masterID, "nonce": nonce})
 }
 
 func (s *Signer) sign(cluster string, c jwt.MapClaims) (string, error) {
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodEdDSA, c)
-	delete(unsigned.Header, "typ") // there is nothing else that it could be
+	delete(unsigned.Header, "typ") // the type is always JWT
 	signed, err := unsigned.SignedString(s.key)
 	if err != nil {
 		return "", fmt.Errorf("sign token for %s: %w", cluster, err)

@@ -85,7 +85,8 @@ func TestTokenForAnotherClusterIsRefused(t *testing.T) {
 	}
 }
 
-// A client that has such a token learns the cluster's name.
+// TestWrongAudienceRequiresKnownKey checks who learns the name of the cluster: only clients with a
+// token of a known key.
 func TestWrongAudienceRequiresKnownKey(t *testing.T) {
 	key, public := newKey(t)
 	unknownKey, _ := newKey(t)
@@ -160,14 +161,14 @@ func TestTokenIsValidOnce(t *testing.T) {
 		}
 	}
 	if _, err := v.Verify(signed, now.Add(Lifetime+Leeway)); !errors.Is(err, ErrExpired) {
-		t.Fatalf("after its life: err = %v, want %v", err, ErrExpired)
+		t.Fatalf("after its lifetime: err = %v, want %v", err, ErrExpired)
 	}
 }
 
 func TestFullReplayCacheRefusesTokens(t *testing.T) {
 	key, public := newKey(t)
 	v := NewVerifier("prod-eu", public)
-	v.seen.limit = 3
+	v.replays.limit = 3
 	for i := range 3 {
 		if _, err := v.Verify(sign(t, key, "prod-eu", "m", now), now); err != nil {
 			t.Fatalf("token %d: %v", i, err)
@@ -180,13 +181,13 @@ func TestFullReplayCacheRefusesTokens(t *testing.T) {
 	if _, err := v.Verify(sign(t, key, "prod-eu", "m", later), later); err != nil {
 		t.Fatalf("once the others have expired: %v", err)
 	}
-	if len(v.seen.used) != 1 || len(v.seen.order) != 1 {
-		t.Errorf("remembers %d and %d tokens, want 1", len(v.seen.used), len(v.seen.order))
+	if len(v.replays.used) != 1 || len(v.replays.order) != 1 {
+		t.Errorf("remembers %d and %d tokens, want 1", len(v.replays.used), len(v.replays.order))
 	}
 }
 
-// TestTokenOfAnOlderMasterIsAccepted: before protocol 3 tokens had an iat and a longer jti. A
-// master that shows one is to learn from Hello that it is too old.
+// TestTokenOfAnOlderMasterIsAccepted uses a token from before protocol 3, with an iat and a longer
+// jti. It is accepted so that the master learns from Hello that it is too old.
 func TestTokenOfAnOlderMasterIsAccepted(t *testing.T) {
 	key, public := newKey(t)
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claimsOf(func(c *jwt.RegisteredClaims) {

@@ -13,21 +13,23 @@ import (
 
 // Reasons for refusing a token.
 var (
-	// ErrExpired: the token is too old, or this clock is ahead of the signer's.
+	// ErrExpired means that the token is too old, or that this clock is ahead of the signer's.
 	ErrExpired = errors.New("token has expired")
-	// ErrNotYetValid: the token is from the future, or this clock is behind the signer's.
+	// ErrNotYetValid means that the token is from the future, or that this clock is behind the
+	// signer's.
 	ErrNotYetValid = errors.New("token was issued in the future")
-	// ErrWrongAudience: the token is for another cluster. One of the keys signed it, so the client
-	// may learn the name of this cluster.
+	// ErrWrongAudience means that the token is for another cluster. One of the keys signed it, so
+	// the client may learn the name of this cluster.
 	ErrWrongAudience = errors.New("token is for another cluster")
-	// ErrReplayed: the token was used before.
+	// ErrReplayed means that the token was used before.
 	ErrReplayed = errors.New("token was used before")
-	// ErrTooManyTokens: more tokens were used within their lifetime than can be remembered, so
-	// replays could not be detected.
+	// ErrTooManyTokens means that more tokens were used within their lifetime than can be
+	// remembered, so replays could not be detected.
 	ErrTooManyTokens = errors.New("too many tokens within a minute")
-	// ErrInvalid: the token is malformed, has another algorithm, or was not signed by a known key.
+	// ErrInvalid means that the token is malformed, has another algorithm, or was not signed by a
+	// known key.
 	ErrInvalid = errors.New("token is not valid")
-	// ErrSignature: none of the keys signed the Statement.
+	// ErrSignature means that none of the keys signed the Statement.
 	ErrSignature = errors.New("the signature for this connection is missing or not by a known key")
 )
 
@@ -42,14 +44,14 @@ func IsTimeError(err error) bool {
 type Verifier struct {
 	cluster string
 	keys    atomic.Pointer[[]ed25519.PublicKey]
-	nonces  *nonceMaker
-	seen    replayCache
+	nonces  *nonceIssuer
+	replays replayCache
 }
 
 // NewVerifier returns a Verifier that accepts signatures of any of the keys. There are two keys
 // during a key rotation.
 func NewVerifier(cluster string, keys ...ed25519.PublicKey) *Verifier {
-	v := &Verifier{cluster: cluster, nonces: newNonceMaker(time.Now()), seen: replayCache{limit: maxRemembered}}
+	v := &Verifier{cluster: cluster, nonces: newNonceIssuer(time.Now()), replays: replayCache{limit: maxRemembered}}
 	v.SetKeys(keys...)
 	return v
 }
@@ -71,7 +73,7 @@ func (v *Verifier) current() []ed25519.PublicKey { return *v.keys.Load() }
 
 // Nonce returns a nonce for a master whose token was refused because of its times. A token that
 // claims it is accepted once, within Lifetime, whatever the master's clock is.
-func (v *Verifier) Nonce(now time.Time) string { return v.nonces.make(now) }
+func (v *Verifier) Nonce(now time.Time) string { return v.nonces.issue(now) }
 
 // Verify returns the ID of the master that a token was signed for, and marks the token as used.
 func (v *Verifier) Verify(token string, now time.Time) (masterID string, err error) {
@@ -90,7 +92,7 @@ func (v *Verifier) Verify(token string, now time.Time) (masterID string, err err
 	if err != nil {
 		return "", err
 	}
-	if err := v.seen.use(id, until, now); err != nil {
+	if err := v.replays.use(id, until, now); err != nil {
 		return "", err
 	}
 	return c.Subject, nil
@@ -127,7 +129,8 @@ func (v *Verifier) checkClaims(c *claims, now time.Time) (id string, until time.
 	return fmt.Sprintf("jti %d %q %q", c.ExpiresAt.UnixNano(), c.ID, c.Subject), until, nil
 }
 
-// checkNonce checks a nonce. An expired nonce is not a time error.
+// checkNonce checks the nonce of a token, and returns the same as checkClaims. An expired nonce is
+// ErrInvalid and not a time error.
 func (v *Verifier) checkNonce(nonce string, now time.Time) (id string, until time.Time, err error) {
 	until, ok := v.nonces.expires(nonce)
 	switch left := until.Sub(now); {

@@ -75,7 +75,7 @@ func wantsPage(r *http.Request) bool {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	connlimit.BoundBody(w, r)
+	connlimit.LimitBodyTime(w, r)
 	if a.config.Hosts != nil && !a.config.Hosts.Accepts(r.Host) {
 		a.misdirectedHandler.ServeHTTP(w, r)
 		return

@@ -15,7 +15,7 @@ import (
 )
 
 // Limits of a connection. Reading a request is limited by the limits of its header and by
-// connlimit.BoundBody. Writing a response starts after maxTimeout at the latest.
+// connlimit.LimitBodyTime. Writing a response starts after maxTimeout at the latest.
 const (
 	headerTimeout = 5 * time.Second
 	writeTimeout  = maxTimeout + 30*time.Second
