@@ -15,58 +15,58 @@ import (
 
 // ready returns the condition Ready. Errors in the spec come first, since nothing works before
 // they are fixed, then conflicting cluster IPs, then the result of the last attempt.
-func (f agentFacts) ready() metav1.Condition {
+func (in agentInputs) ready() metav1.Condition {
 	switch {
-	case f.agent.Spec.Suspend:
-		return f.notReady(v1alpha1.ReasonSuspended, "spec.suspend is set: set it to false to connect to the cluster")
-	case f.fault != nil:
-		return f.notReady(string(f.fault.Reason), f.fault.Error())
-	case len(f.ipConflicts) > 0:
-		return f.notReady(v1alpha1.ReasonClusterIPConflict, f.conflict())
+	case in.agent.Spec.Suspend:
+		return in.notReady(v1alpha1.ReasonSuspended, "spec.suspend is set: set it to false to connect to the cluster")
+	case in.fault != nil:
+		return in.notReady(string(in.fault.Reason), in.fault.Error())
+	case len(in.ipConflicts) > 0:
+		return in.notReady(v1alpha1.ReasonClusterIPConflict, in.conflict())
 	}
-	return f.lastAttempt()
+	return in.lastAttempt()
 }
 
-func (f agentFacts) notReady(reason, message string) metav1.Condition {
-	return f.condition(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+func (in agentInputs) notReady(reason, message string) metav1.Condition {
+	return in.condition(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
 }
 
 // conflict returns the message about conflicting cluster IPs, and about the last attempt if it
 // failed.
-func (f agentFacts) conflict() string {
+func (in agentInputs) conflict() string {
 	var claims []string
-	for _, l := range f.ipConflicts {
+	for _, l := range in.ipConflicts {
 		claims = append(claims, fmt.Sprintf("%s is owned by the older ClusterAgent %s", l.ip, l.owner))
 	}
 	text := fmt.Sprintf("cluster IP %s: remove it from spec.clusterIPs of one of them; the cluster is still available as %s",
-		strings.Join(claims, "; "), f.agent.Name)
-	if besides := f.lastAttempt(); besides.Status == metav1.ConditionFalse {
-		text += fmt.Sprintf(". In addition, %s: %s", besides.Reason, besides.Message)
+		strings.Join(claims, "; "), in.agent.Name)
+	if last := in.lastAttempt(); last.Status == metav1.ConditionFalse {
+		text += fmt.Sprintf(". In addition, %s: %s", last.Reason, last.Message)
 	}
 	return text
 }
 
 // lastAttempt returns the condition Ready according to the last attempt to reach the agent.
-func (f agentFacts) lastAttempt() metav1.Condition {
-	if f.seen.Generation != f.agent.Generation || f.seen.Ready == state.Unknown {
-		return f.notAttempted()
+func (in agentInputs) lastAttempt() metav1.Condition {
+	if in.observed.Generation != in.agent.Generation || in.observed.Ready == state.Unknown {
+		return in.notAttempted()
 	}
-	status := metav1.ConditionStatus(f.seen.Ready.String())
-	message := cmp.Or(f.seen.Message, "the agent answered the last connection")
-	if stale := describeStale(f.seen.Stale); stale != "" && f.seen.Ready == state.True {
+	status := metav1.ConditionStatus(in.observed.Ready.String())
+	message := cmp.Or(in.observed.Message, "the agent answered the last connection")
+	if stale := describeStale(in.observed.Stale); stale != "" && in.observed.Ready == state.True {
 		message += ". Its data is outdated: " + stale
 	}
-	return f.condition(v1alpha1.ConditionReady, status, string(f.seen.Reason), message)
+	return in.condition(v1alpha1.ConditionReady, status, string(in.observed.Reason), message)
 }
 
 // notAttempted returns the condition Ready of a ClusterAgent that this process has not dialed yet.
 // The result of another process still holds for the same spec.
-func (f agentFacts) notAttempted() metav1.Condition {
-	stored := meta.FindStatusCondition(f.agent.Status.Conditions, v1alpha1.ConditionReady)
-	if stored != nil && stored.ObservedGeneration == f.agent.Generation && isAttemptReason(stored.Reason) {
+func (in agentInputs) notAttempted() metav1.Condition {
+	stored := meta.FindStatusCondition(in.agent.Status.Conditions, v1alpha1.ConditionReady)
+	if stored != nil && stored.ObservedGeneration == in.agent.Generation && isAttemptReason(stored.Reason) {
 		return *stored
 	}
-	return f.condition(v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstContact,
+	return in.condition(v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstContact,
 		"the agent has not been contacted since this ClusterAgent was created or changed")
 }
 
@@ -81,45 +81,45 @@ func isAttemptReason(reason string) bool {
 }
 
 // reporting returns the condition Reporting.
-func (f agentFacts) reporting() metav1.Condition {
+func (in agentInputs) reporting() metav1.Condition {
 	status, reason, message := metav1.ConditionFalse, v1alpha1.ReasonNoDemand, "no client reads the cluster"
 	switch {
-	case f.agent.Spec.Suspend:
+	case in.agent.Spec.Suspend:
 		reason, message = v1alpha1.ReasonSuspended, "spec.suspend is set"
-	case f.seen.Session.Phase == session.Reporting:
+	case in.observed.Session.Phase == session.Reporting:
 		status, reason, message = metav1.ConditionTrue, v1alpha1.ReasonSessionOpen, "the agent reports every period"
-		if stale := describeStale(f.seen.Stale); stale != "" {
+		if stale := describeStale(in.observed.Stale); stale != "" {
 			reason, message = v1alpha1.ReasonSectionsStale, "the agent reports every period, but its data is outdated: "+stale
 		}
-	case f.seen.Session.Phase == session.Connecting:
+	case in.observed.Session.Phase == session.Connecting:
 		reason, message = v1alpha1.ReasonConnecting, "the master is connecting or waiting for the first report"
-	case f.seen.Session.Phase == session.Backoff:
+	case in.observed.Session.Phase == session.Backoff:
 		reason, message = v1alpha1.ReasonBackoff, "the last attempt failed and the next one is not due yet; see the condition Ready for the cause"
 	}
-	return f.condition(v1alpha1.ConditionReporting, status, reason, message)
+	return in.condition(v1alpha1.ConditionReporting, status, reason, message)
 }
 
 // channelBound returns the condition ChannelBound. The result of another process still holds for
 // the same spec.
-func (f agentFacts) channelBound() metav1.Condition {
-	if f.seen.Generation == f.agent.Generation {
-		switch f.seen.Binding {
+func (in agentInputs) channelBound() metav1.Condition {
+	if in.observed.Generation == in.agent.Generation {
+		switch in.observed.Binding {
 		case session.BindingTLS:
-			return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionTrue, v1alpha1.ReasonTLSBound,
+			return in.condition(v1alpha1.ConditionChannelBound, metav1.ConditionTrue, v1alpha1.ReasonTLSBound,
 				"the master's signatures are bound to its TLS connection with the agent")
 		case session.BindingOff:
-			return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonBindingOff,
+			return in.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonBindingOff,
 				"the agent runs with --channel-binding=off: anyone who ends TLS before it, or is on the network path of plain ws, can read and use the connection")
 		case session.BindingUnsigned:
-			return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonNotSigned,
+			return in.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonNotSigned,
 				"the agent runs with --auth none: anyone who reaches it can read the cluster")
 		case session.BindingUnknown:
 		}
 	}
-	stored := meta.FindStatusCondition(f.agent.Status.Conditions, v1alpha1.ConditionChannelBound)
-	if stored != nil && stored.ObservedGeneration == f.agent.Generation {
+	stored := meta.FindStatusCondition(in.agent.Status.Conditions, v1alpha1.ConditionChannelBound)
+	if stored != nil && stored.ObservedGeneration == in.agent.Generation {
 		return *stored
 	}
-	return f.condition(v1alpha1.ConditionChannelBound, metav1.ConditionUnknown, v1alpha1.ReasonNotAnswered,
+	return in.condition(v1alpha1.ConditionChannelBound, metav1.ConditionUnknown, v1alpha1.ReasonNotAnswered,
 		"no agent has answered since this ClusterAgent was created or changed")
 }

@@ -20,7 +20,7 @@ func named(name string, ips ...string) *v1alpha1.ClusterAgent {
 	}
 }
 
-// of returns an observation of a ClusterAgent's current generation.
+// of returns a session.Status for a ClusterAgent's current generation.
 func of(agent *v1alpha1.ClusterAgent, o session.Status) session.Status {
 	o.Generation = agent.Generation
 	return o
@@ -32,7 +32,7 @@ func TestClusterAgentStatusIsWritten(t *testing.T) {
 	agent := h.apply(t, named("answered"))
 	h.awaitAgent(t, "answered", "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle")
 
-	m.see("answered", of(agent, open))
+	m.setStatus("answered", of(agent, open))
 	status := h.awaitAgent(t, "answered", "Ready=True/Succeeded Reporting=True/SessionOpen Reporting").Status
 	if status.ClusterUID != "8a1f" || status.AgentVersion != "v0.1.0" || status.KubernetesVersion != "v1.36.3" {
 		t.Errorf("status does not have the agent's identity: %+v", status)
@@ -50,7 +50,7 @@ func TestSpecChangeIsSyncedAndObserved(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("changed"))
-	m.see("changed", of(agent, open))
+	m.setStatus("changed", of(agent, open))
 	h.awaitAgent(t, "changed", "Ready=True/Succeeded")
 
 	h.change(t, "changed", func(s *v1alpha1.ClusterAgentSpec) { s.Endpoint = "wss://10.20.0.8:7443" })
@@ -114,9 +114,9 @@ func TestClusterUIDMismatchIsReported(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("another"))
-	m.see("another", of(agent, answered))
+	m.setStatus("another", of(agent, answered))
 	h.awaitAgent(t, "another", "Ready=True/Succeeded")
-	m.see("another", of(agent, failing(session.ClusterUIDMismatch, "the agent is in the cluster 77c0, expected is 8a1f")))
+	m.setStatus("another", of(agent, failing(session.ClusterUIDMismatch, "the agent is in the cluster 77c0, expected is 8a1f")))
 	status := h.awaitAgent(t, "another", "Ready=False/ClusterUIDMismatch Reporting=False/Backoff Backoff").Status
 	if message := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady).Message; !strings.Contains(message, "77c0") || !strings.Contains(message, "8a1f") {
 		t.Errorf("not both are named: %q", message)
@@ -148,7 +148,7 @@ func TestStartingMasterCorrectsStatus(t *testing.T) {
 	h := newHub(t)
 	first := h.startMaster(t)
 	agent := h.apply(t, named("left"))
-	first.see("left", of(agent, summaryAt(0)))
+	first.setStatus("left", of(agent, summaryAt(0)))
 	h.awaitAgent(t, "left", "Ready=True/Succeeded Reporting=True/SessionOpen Reporting")
 	h.awaitStatus(t, "left", "True/NoProblems")
 	orphan := h.apply(t, named("orphan"))
@@ -164,10 +164,10 @@ func TestStartingMasterCorrectsStatus(t *testing.T) {
 	h.awaitGone(t, &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "orphan"}}, &v1alpha1.ClusterStatusList{})
 	known, ok := second.registry.LastKnown("left")
 	if !ok || known.Summary.Nodes.Total != 3 || !known.ObservedAt.Equal(noon) || known.KubernetesVersion != "v1.36.3" {
-		t.Errorf("what was known before is lost: %+v", known)
+		t.Errorf("the last summary is lost: %+v", known)
 	}
 	if _, ok := second.registry.LastKnown("nobody"); ok {
-		t.Error("something is known of nobody")
+		t.Error("there is a summary of an unknown cluster")
 	}
 }
 
@@ -179,15 +179,15 @@ func TestOwnWritesTriggerNoReconcile(t *testing.T) {
 	h.awaitStatus(t, "own-writes", "Unknown/AwaitingFirstContact")
 	m.quiet(t, h)
 	if got := m.reconciles("own-writes"); got != 2 {
-		t.Errorf("when it is made: got %d reconciles, want one by each reconciler", got)
+		t.Errorf("after the creation: got %d reconciles, want one by each reconciler", got)
 	}
-	m.see("own-writes", of(agent, summaryAt(0)))
+	m.setStatus("own-writes", of(agent, summaryAt(0)))
 	h.awaitAgent(t, "own-writes", "Ready=True")
 	h.awaitStatus(t, "own-writes", "True/NoProblems")
 	m.quiet(t, h)
 	// Both reconcilers may conflict with each other once.
 	if got := m.reconciles("own-writes"); got < 4 || got > 6 {
-		t.Errorf("when something was seen: got %d reconciles in all, want one or two more by each reconciler", got)
+		t.Errorf("after a change of the session: got %d reconciles in total, want one or two more by each reconciler", got)
 	}
 }
 
@@ -200,10 +200,10 @@ func TestEventBurstIsRateLimited(t *testing.T) {
 	for i := range 500 {
 		o := of(agent, answered)
 		o.Session.Phase = []session.Phase{session.Connecting, session.Backoff}[i%2]
-		m.see("storm", o)
+		m.setStatus("storm", o)
 	}
 	m.quiet(t, h)
 	if got := versions(); got < 1 || got > 3 {
-		t.Errorf("got %d writes of a storm of 500 events, want 3 at most", got)
+		t.Errorf("got %d writes of 500 events, want at most 3", got)
 	}
 }

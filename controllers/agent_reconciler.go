@@ -91,15 +91,14 @@ func (r *agentReconciler) remove(name string) {
 	r.limiter.forget(name)
 }
 
-func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) agentFacts {
-	f := agentFacts{now: time.Now(), agent: agent, ipConflicts: r.registry.ipConflicts(agent), seen: r.sessions.Status(agent.Name)}
-	errors.As(clusterOf(agent).Check(r.insecure), &f.fault)
-	return f
+func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) agentInputs {
+	in := agentInputs{now: time.Now(), agent: agent, ipConflicts: r.registry.ipConflicts(agent), observed: r.sessions.Status(agent.Name)}
+	errors.As(clusterOf(agent).Check(r.insecure), &in.fault)
+	return in
 }
 
-// write writes the status if it differs. Answers to spec changes are written immediately. Other
-// changes wait for the rate limit and are decided again afterwards, since they may have changed by
-// then.
+// write writes the status if it differs. A status for a changed spec is written immediately. Other
+// changes wait for the rate limit, and are decided again then.
 func (r *agentReconciler) write(ctx context.Context, agent *v1alpha1.ClusterAgent, next v1alpha1.ClusterAgentStatus) (reconcile.Result, error) {
 	reason := agentChange(agent.Status, next)
 	if reason == "" {
@@ -128,24 +127,24 @@ type generation struct {
 	generation int64
 }
 
-// set records a generation. It returns whether the generation changed, and whether the
-// ClusterAgent was recreated under the same name.
-func (t *generations) set(agent *v1alpha1.ClusterAgent) (changed, replaced bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.byName == nil {
-		t.byName = map[string]generation{}
+// set records the generation of a ClusterAgent. changed reports whether it differs from the recorded
+// one, replaced whether the ClusterAgent was recreated under the same name.
+func (g *generations) set(agent *v1alpha1.ClusterAgent) (changed, replaced bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.byName == nil {
+		g.byName = map[string]generation{}
 	}
-	before, known := t.byName[agent.Name]
-	t.byName[agent.Name] = generation{agent.UID, agent.Generation}
-	return before != t.byName[agent.Name], known && before.uid != agent.UID
+	before, known := g.byName[agent.Name]
+	g.byName[agent.Name] = generation{agent.UID, agent.Generation}
+	return before != g.byName[agent.Name], known && before.uid != agent.UID
 }
 
 // forget removes a ClusterAgent and reports whether it was recorded.
-func (t *generations) forget(name string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, known := t.byName[name]
-	delete(t.byName, name)
+func (g *generations) forget(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, known := g.byName[name]
+	delete(g.byName, name)
 	return known
 }

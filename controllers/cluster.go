@@ -18,8 +18,7 @@ import (
 // defaultIdleRefresh is the default of the schema, for objects that were stored without it.
 const defaultIdleRefresh = 5 * time.Minute
 
-// clusterOf returns the session.Cluster of a ClusterAgent. The UID in the status counts like one
-// in the spec.
+// clusterOf returns the session.Cluster of a ClusterAgent.
 func clusterOf(agent *v1alpha1.ClusterAgent) session.Cluster {
 	spec := agent.Spec
 	return session.Cluster{
@@ -36,31 +35,33 @@ func clusterOf(agent *v1alpha1.ClusterAgent) session.Cluster {
 		RequestPeriod:   spec.Reporting.RequestPeriod.Duration,
 		SessionDuration: spec.Reporting.SessionDuration.Duration,
 		CacheTTL:        spec.Reporting.CacheTTL.Duration,
-		IdleRefresh:     orDefault(spec.Reporting.IdleRefresh),
-		Ignore:          ignored(spec.Health.Ignore),
+		IdleRefresh:     idleRefreshOf(spec.Reporting.IdleRefresh),
+		Ignore:          ignoreRules(spec.Health.Ignore),
 		Suspended:       spec.Suspend,
 		Invalid:         endpointFault(spec.Endpoint),
 	}
 }
 
-// ignored returns the ignore rules of a spec as state.Ignore.
-func ignored(rules []v1alpha1.IgnoreRule) []state.Ignore {
+// ignoreRules returns the ignore rules of a spec as state.Ignore.
+func ignoreRules(rules []v1alpha1.IgnoreRule) []state.Ignore {
 	var all []state.Ignore
 	for _, r := range rules {
-		i := state.Ignore{Namespace: r.Namespace, Owner: r.Owner, Node: r.Node, What: r.What, Reason: r.Reason}
+		rule := state.Ignore{Namespace: r.Namespace, Owner: r.Owner, Node: r.Node, What: r.What, Reason: r.Reason}
 		if r.Until != nil {
-			i.Until = state.TimeOf(r.Until.Time)
+			rule.Until = state.TimeOf(r.Until.Time)
 		}
-		all = append(all, i)
+		all = append(all, rule)
 	}
 	return all
 }
 
+// expectedUID returns the UID that the cluster must have: that of the spec, else that of the first
+// answer, which is in the status.
 func expectedUID(agent *v1alpha1.ClusterAgent) string {
 	return cmp.Or(agent.Spec.ClusterUID, agent.Status.ClusterUID)
 }
 
-func orDefault(idleRefresh *metav1.Duration) time.Duration {
+func idleRefreshOf(idleRefresh *metav1.Duration) time.Duration {
 	if idleRefresh == nil {
 		return defaultIdleRefresh
 	}
@@ -68,12 +69,12 @@ func orDefault(idleRefresh *metav1.Duration) time.Duration {
 }
 
 // endpointFault returns what is wrong with the address or port of an endpoint, empty if nothing
-// is. It checks what the schema cannot; session checks the endpoint's form.
+// is. The schema cannot check it. Package session checks the rest of the endpoint.
 func endpointFault(endpoint string) string {
 	u, err := url.Parse(endpoint)
-	var wrong *url.Error
-	if errors.As(err, &wrong) {
-		return fmt.Sprintf("spec.endpoint %q is not a valid URL: %v", endpoint, wrong.Err)
+	var urlErr *url.Error
+	if errors.As(err, &urlErr) {
+		return fmt.Sprintf("spec.endpoint %q is not a valid URL: %v", endpoint, urlErr.Err)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {

@@ -22,6 +22,8 @@ import (
 
 // Rate limits of status writes.
 const (
+	// agentBurst and statusBurst are how many writes of a ClusterAgent and of a ClusterStatus may
+	// follow each other immediately. objectWriteInterval is the time between further ones.
 	agentBurst          = 3
 	statusBurst         = 1
 	objectWriteInterval = 10 * time.Second

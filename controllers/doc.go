@@ -2,7 +2,7 @@
 // ClusterAgents to master/session (Registry), and write the results of master/session into the
 // status of ClusterAgents and into ClusterStatuses.
 //
-// Both reconcilers have the same steps: read the objects, gather the facts, decide on the
+// Both reconcilers have the same steps: read the objects, gather the inputs, decide on the
 // status (a pure function), and write it if it changed. The single status write is the last
 // step. It is a merge patch that the API server rejects if the object has changed since it was
 // read. A patch contains only the changed fields, which keeps audit logs readable, and needs no

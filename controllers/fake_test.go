@@ -7,14 +7,14 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// fakeSessions returns observations set by a test. It counts the calls of Status, one per
+// fakeSessions returns statuses that are set by a test. It counts the calls of Status, one per
 // reconcile.
 type fakeSessions struct {
 	events chan string
 
-	mu       sync.Mutex
-	seen     map[string]session.Status
-	observed map[string]int
+	mu          sync.Mutex
+	statuses    map[string]session.Status
+	statusCalls map[string]int
 	// synced has the registry's cluster at each call of Sync; nil: it was not registered.
 	synced map[string][]*session.Cluster
 
@@ -23,8 +23,8 @@ type fakeSessions struct {
 
 func newFakeSessions() *fakeSessions {
 	return &fakeSessions{
-		events: make(chan string, 4096),
-		seen:   map[string]session.Status{}, observed: map[string]int{}, synced: map[string][]*session.Cluster{},
+		events:   make(chan string, 4096),
+		statuses: map[string]session.Status{}, statusCalls: map[string]int{}, synced: map[string][]*session.Cluster{},
 	}
 }
 
@@ -38,7 +38,7 @@ func (f *fakeSessions) Sync(name string) {
 	defer f.mu.Unlock()
 	if !ok {
 		f.synced[name] = append(f.synced[name], nil)
-		delete(f.seen, name)
+		delete(f.statuses, name)
 		return
 	}
 	f.synced[name] = append(f.synced[name], &cluster)
@@ -47,14 +47,14 @@ func (f *fakeSessions) Sync(name string) {
 func (f *fakeSessions) Status(name string) session.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.observed[name]++
-	return f.seen[name]
+	f.statusCalls[name]++
+	return f.statuses[name]
 }
 
-// see sets an observation and triggers the reconcilers.
-func (f *fakeSessions) see(name string, o session.Status) {
+// setStatus sets a status and triggers the reconcilers.
+func (f *fakeSessions) setStatus(name string, status session.Status) {
 	f.mu.Lock()
-	f.seen[name] = o
+	f.statuses[name] = status
 	f.mu.Unlock()
 	f.events <- name
 }
@@ -62,11 +62,11 @@ func (f *fakeSessions) see(name string, o session.Status) {
 func (f *fakeSessions) reconciles(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.observed[name]
+	return f.statusCalls[name]
 }
 
-// syncedGenerations returns the generations of a cluster that were passed to Sync; 0: it was
-// deleted.
+// syncedGenerations returns the generations of a cluster that were passed to Sync; 0 means that
+// it was not registered.
 func (f *fakeSessions) syncedGenerations(t *testing.T, name string) []int64 {
 	t.Helper()
 	f.mu.Lock()

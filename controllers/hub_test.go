@@ -122,7 +122,7 @@ func (h *hub) awaitAgent(t *testing.T, name, want string) *v1alpha1.ClusterAgent
 	got := ""
 	return await(t, h, name, &v1alpha1.ClusterAgentList{}, func(a *v1alpha1.ClusterAgent) bool {
 		if len(a.Status.Conditions) == 3 {
-			got = inShort(a.Status)
+			got = formatStatus(a.Status)
 		}
 		return strings.HasPrefix(got, want) && a.Status.ObservedGeneration == a.Generation
 	}, func() string { return "its status is " + got + ", want " + want })
@@ -263,7 +263,7 @@ func (m *master) quiet(t *testing.T, h *hub) {
 	last := named(fmt.Sprintf("quiet-%d", quiets.Add(1)))
 	h.apply(t, last)
 	h.awaitAgent(t, last.Name, "Ready=Unknown/AwaitingFirstContact")
-	m.see(last.Name, of(last, summaryAt(0)))
+	m.setStatus(last.Name, of(last, summaryAt(0)))
 	h.awaitAgent(t, last.Name, "Ready=True/Succeeded")
 	h.awaitStatus(t, last.Name, "True/NoProblems")
 	h.delete(t, last)

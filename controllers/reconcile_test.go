@@ -43,23 +43,23 @@ func newHarness(t *testing.T, pick func(statusWriter, Sessions, *Registry) recon
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	d := &harness{t: t, sessions: newFakeSessions(), metrics: prometheus.NewRegistry()}
+	h := &harness{t: t, sessions: newFakeSessions(), metrics: prometheus.NewRegistry()}
 	agent := agentOf("prod-eu", 0)
 	agent.UID = "a-1"
-	d.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(agent).
+	h.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(agent).
 		WithStatusSubresource(&v1alpha1.ClusterAgent{}, &v1alpha1.ClusterStatus{}).
 		WithIndex(&v1alpha1.ClusterAgent{}, clusterIPField, claimedIPs).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
-			d.writes = append(d.writes, time.Now())
-			if beforePatch := d.beforePatch; beforePatch != nil {
-				d.beforePatch = nil
+			h.writes = append(h.writes, time.Now())
+			if beforePatch := h.beforePatch; beforePatch != nil {
+				h.beforePatch = nil
 				beforePatch()
 			}
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		}}).Build()
-	d.sessions.registry = &Registry{reader: d.client}
-	d.reconciler = pick(statusWriter{d.client, newMetrics(d.metrics)}, d.sessions.sessions(), d.sessions.registry)
-	return d
+	h.sessions.registry = &Registry{reader: h.client}
+	h.reconciler = pick(statusWriter{h.client, newMetrics(h.metrics)}, h.sessions.sessions(), h.sessions.registry)
+	return h
 }
 
 func newAgentHarness(t *testing.T) *harness {
@@ -75,101 +75,101 @@ func newStatusHarness(t *testing.T) *harness {
 }
 
 // reconcile reconciles prod-eu.
-func (d *harness) reconcile() {
-	d.t.Helper()
-	result, err := d.reconciler.Reconcile(d.t.Context(), requestFor("prod-eu"))
+func (h *harness) reconcile() {
+	h.t.Helper()
+	result, err := h.reconciler.Reconcile(h.t.Context(), requestFor("prod-eu"))
 	if err != nil {
-		d.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	d.due = time.Time{}
+	h.due = time.Time{}
 	if result.RequeueAfter > 0 {
-		d.due = time.Now().Add(result.RequeueAfter)
+		h.due = time.Now().Add(result.RequeueAfter)
 	}
 }
 
-// pass advances the time and reconciles when due.
-func (d *harness) pass(long time.Duration) {
-	d.t.Helper()
-	end := time.Now().Add(long)
-	for !d.due.IsZero() && !d.due.After(end) {
-		<-time.After(time.Until(d.due))
-		d.reconcile()
+// advance advances the time and reconciles when due.
+func (h *harness) advance(d time.Duration) {
+	h.t.Helper()
+	end := time.Now().Add(d)
+	for !h.due.IsZero() && !h.due.After(end) {
+		<-time.After(time.Until(h.due))
+		h.reconcile()
 	}
 	<-time.After(time.Until(end))
 }
 
 // change updates the spec of prod-eu.
-func (d *harness) change(change func(*v1alpha1.ClusterAgentSpec)) {
-	d.t.Helper()
+func (h *harness) change(change func(*v1alpha1.ClusterAgentSpec)) {
+	h.t.Helper()
 	var agent v1alpha1.ClusterAgent
-	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &agent); err != nil {
-		d.t.Fatal(err)
+	if err := h.client.Get(h.t.Context(), client.ObjectKey{Name: "prod-eu"}, &agent); err != nil {
+		h.t.Fatal(err)
 	}
 	change(&agent.Spec)
 	agent.Generation++
-	if err := d.client.Update(d.t.Context(), &agent); err != nil {
-		d.t.Fatal(err)
+	if err := h.client.Update(h.t.Context(), &agent); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
-func (d *harness) agent() v1alpha1.ClusterAgentStatus {
-	d.t.Helper()
+func (h *harness) agent() v1alpha1.ClusterAgentStatus {
+	h.t.Helper()
 	var agent v1alpha1.ClusterAgent
-	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &agent); err != nil {
-		d.t.Fatal(err)
+	if err := h.client.Get(h.t.Context(), client.ObjectKey{Name: "prod-eu"}, &agent); err != nil {
+		h.t.Fatal(err)
 	}
 	return agent.Status
 }
 
-func (d *harness) status() v1alpha1.ClusterStatusStatus {
-	d.t.Helper()
+func (h *harness) status() v1alpha1.ClusterStatusStatus {
+	h.t.Helper()
 	var status v1alpha1.ClusterStatus
-	if err := d.client.Get(d.t.Context(), client.ObjectKey{Name: "prod-eu"}, &status); err != nil {
-		d.t.Fatal(err)
+	if err := h.client.Get(h.t.Context(), client.ObjectKey{Name: "prod-eu"}, &status); err != nil {
+		h.t.Fatal(err)
 	}
 	return status.Status
 }
 
 // wantWrites checks the number of status writes within a time.
-func (d *harness) wantWrites(began time.Time, within time.Duration, want int) {
-	d.t.Helper()
+func (h *harness) wantWrites(began time.Time, within time.Duration, want int) {
+	h.t.Helper()
 	got := 0
-	for _, at := range d.writes {
+	for _, at := range h.writes {
 		if at.Sub(began) <= within {
 			got++
 		}
 	}
 	if got != want {
-		d.t.Errorf("got %d status writes within %s, want %d", got, within, want)
+		h.t.Errorf("got %d status writes within %s, want %d", got, within, want)
 	}
 }
 
 func TestSessionChangesAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentHarness(t)
-		d.reconcile() // the spec's own write, which waits for nothing
-		d.writes = nil
+		h := newAgentHarness(t)
+		h.reconcile() // the spec's own write, which waits for nothing
+		h.writes = nil
 		began := time.Now()
 		for i := range 350 { // 35 s
 			o := answered
 			o.Session.Phase = []session.Phase{session.Connecting, session.Backoff}[i%2]
-			d.sessions.see("prod-eu", o)
-			d.reconcile()
-			d.pass(100 * time.Millisecond)
+			h.sessions.setStatus("prod-eu", o)
+			h.reconcile()
+			h.advance(100 * time.Millisecond)
 		}
 		o := open
 		o.Message = "the last"
-		d.sessions.see("prod-eu", o)
-		d.reconcile()
-		d.pass(time.Minute)
-		d.wantWrites(began, time.Second, 3)
-		d.wantWrites(began, 9*time.Second, 3)
-		d.wantWrites(began, 35*time.Second, 6)
-		d.wantWrites(began, time.Hour, 7)
-		if got := d.agent().Session; got.Message != "the last" || got.Phase != v1alpha1.PhaseReporting {
+		h.sessions.setStatus("prod-eu", o)
+		h.reconcile()
+		h.advance(time.Minute)
+		h.wantWrites(began, time.Second, 3)
+		h.wantWrites(began, 9*time.Second, 3)
+		h.wantWrites(began, 35*time.Second, 6)
+		h.wantWrites(began, time.Hour, 7)
+		if got := h.agent().Session; got.Message != "the last" || got.Phase != v1alpha1.PhaseReporting {
 			t.Errorf("the latest state is not written: %+v", got)
 		}
-		if !d.due.IsZero() {
+		if !h.due.IsZero() {
 			t.Error("got a requeue although everything is written, want none")
 		}
 	})
@@ -177,17 +177,17 @@ func TestSessionChangesAreRateLimited(t *testing.T) {
 
 func TestSpecChangeBypassesRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentHarness(t)
-		d.reconcile()
+		h := newAgentHarness(t)
+		h.reconcile()
 		for _, phase := range []session.Phase{session.Connecting, session.Backoff, session.Connecting, session.Backoff, session.Connecting} {
 			o := answered
 			o.Session.Phase = phase
-			d.sessions.see("prod-eu", o)
-			d.reconcile()
+			h.sessions.setStatus("prod-eu", o)
+			h.reconcile()
 		}
-		d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true })
-		d.reconcile()
-		if got := d.agent(); got.ObservedGeneration != 2 || got.Conditions[0].Reason != v1alpha1.ReasonSuspended {
+		h.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true })
+		h.reconcile()
+		if got := h.agent(); got.ObservedGeneration != 2 || got.Conditions[0].Reason != v1alpha1.ReasonSuspended {
 			t.Errorf("got %+v, want an answer to generation 2", got)
 		}
 	})
@@ -195,15 +195,15 @@ func TestSpecChangeBypassesRateLimit(t *testing.T) {
 
 func TestConflictingWriteIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentHarness(t)
-		d.sessions.see("prod-eu", open)
-		d.beforePatch = func() { d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true }) }
-		d.reconcile()
-		if got := d.agent(); got.ObservedGeneration != 0 || len(got.Conditions) > 0 {
-			t.Errorf("the status was written: %s", inShort(got))
+		h := newAgentHarness(t)
+		h.sessions.setStatus("prod-eu", open)
+		h.beforePatch = func() { h.change(func(s *v1alpha1.ClusterAgentSpec) { s.Suspend = true }) }
+		h.reconcile()
+		if got := h.agent(); got.ObservedGeneration != 0 || len(got.Conditions) > 0 {
+			t.Errorf("the status was written: %s", formatStatus(got))
 		}
-		d.pass(conflictRetry)
-		if got := d.agent(); got.ObservedGeneration != 2 || got.Conditions[0].Reason != v1alpha1.ReasonSuspended {
+		h.advance(conflictRetry)
+		if got := h.agent(); got.ObservedGeneration != 2 || got.Conditions[0].Reason != v1alpha1.ReasonSuspended {
 			t.Errorf("got %+v, want an answer to generation 2", got)
 		}
 	})
@@ -211,17 +211,17 @@ func TestConflictingWriteIsRetried(t *testing.T) {
 
 func TestConcurrentDeletionIsNoError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, d := range []*harness{newAgentHarness(t), newStatusHarness(t)} {
-			d.beforePatch = func() {
+		for _, h := range []*harness{newAgentHarness(t), newStatusHarness(t)} {
+			h.beforePatch = func() {
 				for _, object := range []client.Object{agentOf("prod-eu", 0), statusNamed("prod-eu")} {
-					if err := client.IgnoreNotFound(d.client.Delete(t.Context(), object)); err != nil {
+					if err := client.IgnoreNotFound(h.client.Delete(t.Context(), object)); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
-			d.reconcile()
-			d.reconcile()
-			if !d.due.IsZero() {
+			h.reconcile()
+			h.reconcile()
+			if !h.due.IsZero() {
 				t.Error("got a requeue for a deleted object, want none")
 			}
 		}
@@ -230,11 +230,11 @@ func TestConcurrentDeletionIsNoError(t *testing.T) {
 
 func TestPlainEndpointRequiresInsecure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentHarness(t)
-		d.change(func(s *v1alpha1.ClusterAgentSpec) { s.Endpoint = "ws://10.20.0.7:7443" })
-		d.reconciler.(*agentReconciler).insecure = true
-		d.reconcile()
-		if got := inShort(d.agent()); got != "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle" {
+		h := newAgentHarness(t)
+		h.change(func(s *v1alpha1.ClusterAgentSpec) { s.Endpoint = "ws://10.20.0.7:7443" })
+		h.reconciler.(*agentReconciler).insecure = true
+		h.reconcile()
+		if got := formatStatus(h.agent()); got != "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle" {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -242,19 +242,19 @@ func TestPlainEndpointRequiresInsecure(t *testing.T) {
 
 func TestSummaryWritesAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newStatusHarness(t)
+		h := newStatusHarness(t)
 		began := time.Now()
-		d.reconcile() // nothing is known yet
+		h.reconcile() // nothing is known yet
 		for i := range 35 {
-			d.sessions.see("prod-eu", with(summaryAt(time.Since(noon)), func(s *state.Summary) { s.Pods.Total = i }))
-			d.reconcile()
-			d.pass(time.Second)
+			h.sessions.setStatus("prod-eu", with(summaryAt(time.Since(noon)), func(s *state.Summary) { s.Pods.Total = i }))
+			h.reconcile()
+			h.advance(time.Second)
 		}
-		d.wantWrites(began, minWriteInterval, 2) // the first summary waits for its turn alone
-		d.wantWrites(began, 9*time.Second, 2)
-		d.wantWrites(began, 35*time.Second, 5)
-		d.pass(10 * time.Second)
-		if got := d.status().Summary.Pods.Total; got != 34 {
+		h.wantWrites(began, minWriteInterval, 2) // the first summary waits for its turn alone
+		h.wantWrites(began, 9*time.Second, 2)
+		h.wantWrites(began, 35*time.Second, 5)
+		h.advance(10 * time.Second)
+		if got := h.status().Summary.Pods.Total; got != 34 {
 			t.Errorf("got %d pods, want the last number, 34", got)
 		}
 	})
@@ -262,57 +262,57 @@ func TestSummaryWritesAreRateLimited(t *testing.T) {
 
 func TestUnchangedSummaryIsRefreshed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newStatusHarness(t)
-		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
-		d.reconcile()
-		d.writes = nil
+		h := newStatusHarness(t)
+		h.sessions.setStatus("prod-eu", summaryAt(time.Since(noon)))
+		h.reconcile()
+		h.writes = nil
 		began := time.Now()
 		for range 60 { // a minute of a report a second, of which session tells nobody
-			d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
-			d.pass(time.Second)
-			<-d.sessions.events
-			if age := time.Since(d.status().ObservedAt.Time); age > objectWriteInterval+2*time.Second {
+			h.sessions.setStatus("prod-eu", summaryAt(time.Since(noon)))
+			h.advance(time.Second)
+			<-h.sessions.events
+			if age := time.Since(h.status().ObservedAt.Time); age > objectWriteInterval+2*time.Second {
 				t.Errorf("the stored summary is %s old", age)
 			}
 		}
-		d.wantWrites(began, 9*time.Second, 0)
-		d.wantWrites(began, time.Hour, 6)
+		h.wantWrites(began, 9*time.Second, 0)
+		h.wantWrites(began, time.Hour, 6)
 	})
 }
 
 func TestIdleClusterIsWrittenAfterRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newStatusHarness(t)
-		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
-		d.reconcile()
-		d.writes = nil
+		h := newStatusHarness(t)
+		h.sessions.setStatus("prod-eu", summaryAt(time.Since(noon)))
+		h.reconcile()
+		h.writes = nil
 		began := time.Now()
 		idle := summaryAt(time.Since(noon))
 		idle.Session.Phase = session.Idle
-		d.sessions.see("prod-eu", idle)
-		d.reconcile()
-		d.pass(defaultIdleRefresh + 10*time.Second) // the refresh comes a little later than it should
-		d.wantWrites(began, time.Hour, 0)
+		h.sessions.setStatus("prod-eu", idle)
+		h.reconcile()
+		h.advance(defaultIdleRefresh + 10*time.Second) // the refresh comes a little later than it should
+		h.wantWrites(began, time.Hour, 0)
 		idle.ObservedAt = time.Now()
-		d.sessions.see("prod-eu", idle)
-		d.pass(overdueRecheck)
-		d.wantWrites(began, time.Hour, 1)
+		h.sessions.setStatus("prod-eu", idle)
+		h.advance(overdueRecheck)
+		h.wantWrites(began, time.Hour, 1)
 	})
 }
 
 func TestFailingClusterBecomesStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newStatusHarness(t)
-		d.sessions.see("prod-eu", summaryAt(time.Since(noon)))
-		d.reconcile()
-		d.pass(5 * time.Second)
-		d.sessions.see("prod-eu", failing(session.DialFailed, "refused"))
-		d.reconcile()
-		if got := d.status().Conditions[0].Reason; got != v1alpha1.ReasonNoProblems {
+		h := newStatusHarness(t)
+		h.sessions.setStatus("prod-eu", summaryAt(time.Since(noon)))
+		h.reconcile()
+		h.advance(5 * time.Second)
+		h.sessions.setStatus("prod-eu", failing(session.DialFailed, "refused"))
+		h.reconcile()
+		if got := h.status().Conditions[0].Reason; got != v1alpha1.ReasonNoProblems {
 			t.Errorf("5 s old: got %s", got)
 		}
-		d.pass(11 * time.Second)
-		if got := d.status().Conditions[0].Reason; got != v1alpha1.ReasonStale {
+		h.advance(11 * time.Second)
+		if got := h.status().Conditions[0].Reason; got != v1alpha1.ReasonStale {
 			t.Errorf("16 s old: got %s, want %s", got, v1alpha1.ReasonStale)
 		}
 	})
@@ -320,16 +320,16 @@ func TestFailingClusterBecomesStale(t *testing.T) {
 
 func TestWritesAreCountedByReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentHarness(t)
+		h := newAgentHarness(t)
 		for _, seen := range []session.Status{{}, answered, open, open} {
-			d.sessions.see("prod-eu", seen)
-			d.reconcile()
-			d.pass(time.Second)
+			h.sessions.setStatus("prod-eu", seen)
+			h.reconcile()
+			h.advance(time.Second)
 		}
 		o := open
 		o.Session.ExpiresAt = noon.Add(time.Hour)
-		d.sessions.see("prod-eu", o)
-		d.reconcile()
+		h.sessions.setStatus("prod-eu", o)
+		h.reconcile()
 		want := `
 # HELP rollcall_status_writes_total Status writes to the hub, by kind of object and by reason.
 # TYPE rollcall_status_writes_total counter
@@ -337,7 +337,7 @@ rollcall_status_writes_total{kind="ClusterAgent",reason="condition"} 2
 rollcall_status_writes_total{kind="ClusterAgent",reason="session"} 1
 rollcall_status_writes_total{kind="ClusterAgent",reason="spec"} 1
 `
-		if err := testutil.GatherAndCompare(d.metrics, strings.NewReader(want)); err != nil {
+		if err := testutil.GatherAndCompare(h.metrics, strings.NewReader(want)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -346,28 +346,28 @@ rollcall_status_writes_total{kind="ClusterAgent",reason="spec"} 1
 // The ClusterAgent is deleted and recreated before the reconciler runs.
 func TestRecreatedClusterAgentIsAnotherCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newAgentHarness(t)
-		d.reconcile()
-		d.sessions.see("prod-eu", open)
-		d.reconcile()
-		if got := d.agent().ClusterUID; got != "8a1f" {
+		h := newAgentHarness(t)
+		h.reconcile()
+		h.sessions.setStatus("prod-eu", open)
+		h.reconcile()
+		if got := h.agent().ClusterUID; got != "8a1f" {
 			t.Fatalf("status.clusterUID is %q", got)
 		}
 		former := agentOf("prod-eu", 0)
-		if err := d.client.Delete(t.Context(), former); err != nil {
+		if err := h.client.Delete(t.Context(), former); err != nil {
 			t.Fatal(err)
 		}
 		next := agentOf("prod-eu", time.Minute)
 		next.UID = "a-2"
-		if err := d.client.Create(t.Context(), next); err != nil {
+		if err := h.client.Create(t.Context(), next); err != nil {
 			t.Fatal(err)
 		}
-		d.reconcile()
-		if got, want := d.sessions.syncedGenerations(t, "prod-eu"), []int64{1, 0, 1}; !slices.Equal(got, want) {
+		h.reconcile()
+		if got, want := h.sessions.syncedGenerations(t, "prod-eu"), []int64{1, 0, 1}; !slices.Equal(got, want) {
 			t.Errorf("Sync got the generations %v, want %v", got, want)
 		}
-		if got := d.agent(); got.ClusterUID != "" || inShort(got) != "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle" {
-			t.Errorf("status has values of the deleted ClusterAgent: %s, %q", inShort(got), got.ClusterUID)
+		if got := h.agent(); got.ClusterUID != "" || formatStatus(got) != "Ready=Unknown/AwaitingFirstContact Reporting=False/NoDemand Idle" {
+			t.Errorf("status has values of the deleted ClusterAgent: %s, %q", formatStatus(got), got.ClusterUID)
 		}
 	})
 }

@@ -28,7 +28,7 @@ type Registry struct {
 	reader client.Reader
 	// informers of all objects read here. A read before they have synced would block.
 	informers []cache.Informer
-	// hidden has names that are temporarily treated as deleted: see hideWhile.
+	// hidden has the names of clusters that are treated as deleted for a moment: see hideWhile.
 	hidden sync.Map
 }
 
@@ -54,7 +54,8 @@ func NewRegistry(ctx context.Context, mgr manager.Manager) (*Registry, error) {
 	return r, nil
 }
 
-// Ready returns nil once all ClusterAgents and ClusterStatuses have been read.
+// Ready returns nil once all ClusterAgents and ClusterStatuses have been read, else an error that
+// says what to check.
 func (r *Registry) Ready() error {
 	if !r.synced() {
 		return errors.New("the ClusterAgents have not been read yet: check that the hub's API server is available and has the custom resources")
@@ -142,8 +143,8 @@ func (r *Registry) agent(name string) (*v1alpha1.ClusterAgent, bool) {
 	return &agent, !hidden && registered(&agent)
 }
 
-// hideWhile calls f while the cluster is hidden. A ClusterAgent that was deleted and recreated is
-// thus seen as deleted once, even if the cache has only the new one.
+// hideWhile calls f while the cluster is not registered for callers of the Registry. Sessions thus
+// see the deletion of a ClusterAgent that was recreated, even if the cache has only the new one.
 func (r *Registry) hideWhile(name string, f func()) {
 	r.hidden.Store(name, true)
 	defer r.hidden.Delete(name)

@@ -36,7 +36,7 @@ func describeStale(sections [state.NumSections]session.StaleSection) string {
 	}
 	var descriptions []string
 	for _, g := range groups {
-		text := fmt.Sprintf("%s since %s", listed(g.names), g.oldest.Since.UTC().Format(time.RFC3339))
+		text := fmt.Sprintf("%s since %s", joinNames(g.names), g.oldest.Since.UTC().Format(time.RFC3339))
 		if e := g.oldest.Error; e.Reason != "" {
 			text += fmt.Sprintf(" (%s: %s)", e.Reason, e.Message)
 		}
@@ -45,8 +45,8 @@ func describeStale(sections [state.NumSections]session.StaleSection) string {
 	return strings.Join(descriptions, "; ")
 }
 
-// listed joins names as "a", "a and b" or "a, b and c".
-func listed(names []string) string {
+// joinNames joins names as "a", "a and b" or "a, b and c".
+func joinNames(names []string) string {
 	if last := len(names) - 1; last > 0 {
 		return strings.Join(names[:last], ", ") + " and " + names[last]
 	}

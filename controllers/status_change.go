@@ -37,8 +37,8 @@ func untilDue(stored v1alpha1.ClusterStatusStatus, now time.Time, interval time.
 	return stored.ObservedAt.Add(interval).Sub(now)
 }
 
-// isSignificant reports whether two summaries differ in a count, in health, in a problem, or by
-// significantPercent in a share of the allocatable amounts.
+// isSignificant reports whether two summaries differ in a count, in health, in a problem, or in a
+// share of the allocatable amounts by significantPercent.
 func isSignificant(old, next *v1alpha1.Summary) bool {
 	if old == nil || next == nil {
 		return old != next
@@ -54,7 +54,7 @@ func sameProblem(a, b v1alpha1.Problem) bool {
 	return a.Severity == b.Severity && a.Kind == b.Kind && a.What == b.What && a.Where == b.Where && a.Count == b.Count && a.Muted == b.Muted
 }
 
-// unknown is a share that is near to no other share.
+// unknown is the share if an amount is unknown. It differs significantly from all others.
 const unknown = -100
 
 // shares returns the amounts of a summary in percent of the allocatable amounts.

@@ -21,7 +21,7 @@ func TestKubectlColumns(t *testing.T) {
 	agent := h.apply(t, named("columns"))
 	seen := of(agent, summaryAt(0))
 	seen.ObservedAt = time.Now().Add(-3 * 24 * time.Hour)
-	m.see("columns", seen)
+	m.setStatus("columns", seen)
 	h.awaitStatus(t, "columns", "True/NoProblems")
 	text := strings.Fields(strings.Split(h.kubectl(t, "get", "clusterstatus", "columns", "--no-headers"), "\n")[0])
 	if got, want := strings.Join(text[:len(text)-1], " "), "columns 3/3 120/122 41% 63% 12% 55% True 3d"; got != want {
@@ -45,7 +45,7 @@ func TestDeletedClusterStatusIsRecreated(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("deleted"))
-	m.see("deleted", of(agent, summaryAt(0)))
+	m.setStatus("deleted", of(agent, summaryAt(0)))
 	status := h.awaitStatus(t, "deleted", "True/NoProblems")
 	h.delete(t, status)
 	requeueAfter := h.awaitStatus(t, "deleted", "True/NoProblems")
@@ -62,7 +62,7 @@ func TestClusterStatusOfOtherOwnerIsReplaced(t *testing.T) {
 	}
 	agent := h.apply(t, named("foreign"))
 	m := h.startMaster(t)
-	m.see("foreign", of(agent, summaryAt(0)))
+	m.setStatus("foreign", of(agent, summaryAt(0)))
 	if status := h.awaitStatus(t, "foreign", "True/NoProblems"); !metav1.IsControlledBy(status, agent) || status.UID == foreign.UID {
 		t.Errorf("got %+v", status.ObjectMeta)
 	}
@@ -72,12 +72,12 @@ func TestUnreachableClusterKeepsSummary(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("unreachable"))
-	m.see("unreachable", of(agent, failing(session.DialFailed, "connection refused")))
+	m.setStatus("unreachable", of(agent, failing(session.DialFailed, "connection refused")))
 	h.awaitStatus(t, "unreachable", "Unknown/Stale")
-	m.see("unreachable", of(agent, summaryAt(0)))
+	m.setStatus("unreachable", of(agent, summaryAt(0)))
 	h.awaitStatus(t, "unreachable", "True/NoProblems")
 	second := h.startMaster(t)
-	second.see("unreachable", of(agent, failing(session.DialFailed, "connection refused")))
+	second.setStatus("unreachable", of(agent, failing(session.DialFailed, "connection refused")))
 	status := h.awaitStatus(t, "unreachable", "Unknown/Stale").Status
 	if status.Summary == nil || status.Summary.Nodes.Total != 3 || status.Display.Nodes != "3/3" || !status.ObservedAt.Equal(timeOf(noon)) {
 		t.Errorf("got %+v", status)
@@ -94,7 +94,7 @@ func TestLargestSummaryIsAccepted(t *testing.T) {
 	seen := of(agent, summaryAt(0))
 	seen.Summary = tooMuch()
 	seen.KubernetesVersion, seen.Message = strings.Repeat("ü", 1000), strings.Repeat("ü", 5000)
-	m.see("largest", seen)
+	m.setStatus("largest", seen)
 	status := h.awaitStatus(t, "largest", "False/Problems")
 	if got := len(status.Status.Summary.Problems); got != v1alpha1.MaxProblems {
 		t.Errorf("got %d problems, want %d", got, v1alpha1.MaxProblems)

@@ -42,7 +42,7 @@ func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	case status == nil:
 		status, err = r.create(ctx, agent)
 	case !metav1.IsControlledBy(status, agent):
-		return reconcile.Result{}, r.delete(ctx, status) // which calls this reconciler again
+		return reconcile.Result{}, r.delete(ctx, status) // its deletion triggers another reconcile
 	}
 	switch {
 	case apierrors.IsAlreadyExists(err):
@@ -50,9 +50,9 @@ func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	seen := r.sessions.Status(agent.Name)
-	r.reporting.set(agent.Name, seen.Session.Phase == session.Reporting)
-	return r.write(ctx, status, statusFacts{now: time.Now(), agent: agent, stored: status.Status, seen: seen, interval: r.reporting.interval()})
+	observed := r.sessions.Status(agent.Name)
+	r.reporting.set(agent.Name, observed.Session.Phase == session.Reporting)
+	return r.write(ctx, status, statusInputs{now: time.Now(), agent: agent, stored: status.Status, observed: observed, interval: r.reporting.interval()})
 }
 
 // read returns a ClusterStatus from the cache, nil if there is none.
@@ -95,27 +95,27 @@ func (r *statusReconciler) delete(ctx context.Context, status *v1alpha1.ClusterS
 
 // write writes the status if it changed and the rate limit permits. The first summary waits only
 // for the shared queue.
-func (r *statusReconciler) write(ctx context.Context, status *v1alpha1.ClusterStatus, f statusFacts) (reconcile.Result, error) {
-	next, err := decideStatus(f)
+func (r *statusReconciler) write(ctx context.Context, status *v1alpha1.ClusterStatus, in statusInputs) (reconcile.Result, error) {
+	next, err := decideStatus(in)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	reason := statusChange(f.stored, next, f.now, f.interval)
+	reason := statusChange(in.stored, next, in.now, in.interval)
 	if reason == "" {
 		r.limiter.cancel(status.Name)
-		return reconcile.Result{RequeueAfter: f.requeueAfter(next)}, nil
+		return reconcile.Result{RequeueAfter: in.requeueAfter(next)}, nil
 	}
 	wait := r.limiter.wait
-	if f.stored.Summary == nil {
+	if in.stored.Summary == nil {
 		wait = r.limiter.waitInQueue
 	}
-	if wait := wait(status.Name, f.now); wait > 0 {
+	if wait := wait(status.Name, in.now); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	result, err := r.writer.patch(ctx, status, reason, func() { status.Status = next })
 	if err == nil && result.RequeueAfter == 0 {
-		f.stored = next
-		result.RequeueAfter = f.requeueAfter(next)
+		in.stored = next
+		result.RequeueAfter = in.requeueAfter(next)
 	}
 	return result, err
 }

@@ -14,7 +14,7 @@ import (
 // types have the same JSON, that of the HTTP API.
 func summaryOf(summary state.Summary) (*v1alpha1.Summary, error) {
 	var stored v1alpha1.Summary
-	if err := convert(limited(summary), &stored); err != nil {
+	if err := convert(truncateSummary(summary), &stored); err != nil {
 		return nil, err
 	}
 	return &stored, nil
@@ -27,6 +27,7 @@ func summaryFrom(stored *v1alpha1.Summary) (state.Summary, error) {
 	return summary, err
 }
 
+// convert converts between types with the same JSON.
 func convert(from, to any) error {
 	text, err := json.Marshal(from)
 	if err != nil {
@@ -38,8 +39,8 @@ func convert(from, to any) error {
 	return nil
 }
 
-// limited returns a summary within the limits of the schema.
-func limited(summary state.Summary) state.Summary {
+// truncateSummary returns a summary within the limits of the schema.
+func truncateSummary(summary state.Summary) state.Summary {
 	for _, r := range []*state.Resources{&summary.Capacity, &summary.Allocatable, &summary.Requested, &summary.Limits} {
 		r.Extended = firstByName(r.Extended)
 	}
@@ -66,6 +67,7 @@ func limited(summary state.Summary) state.Summary {
 	return summary
 }
 
+// validTime returns t, or zero if the schema does not permit it.
 func validTime(t state.Time) state.Time {
 	if timeOf(t.Time()) == nil {
 		return 0

@@ -9,7 +9,7 @@ import (
 )
 
 // truncate returns text cut to a number of characters, the unit of the schema's limits: the API
-// server rejects a whole status if one text is too long. It removes control characters, which
+// server rejects a whole status if one text is too long. It replaces control characters, which
 // would make the YAML of the object unreadable.
 func truncate(text string, characters int) string {
 	if len(text) <= characters {
@@ -25,8 +25,8 @@ func truncate(text string, characters int) string {
 	return state.CleanText(text)
 }
 
-// timeOf returns a time in whole seconds as stored, nil if it is outside of the years 1970 to
-// 9999.
+// timeOf returns a time in whole seconds, as the API server stores it, or nil if it is outside of
+// the years 1970 to 9999.
 func timeOf(t time.Time) *metav1.Time {
 	if t.Before(time.Unix(0, 0)) || t.Year() > 9999 {
 		return nil

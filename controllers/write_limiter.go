@@ -7,8 +7,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// writeLimiter limits the status writes of each object of a kind, and all of them by the shared
-// writeQueue. It is safe for concurrent use.
+// writeLimiter limits the status writes of each object of one kind. The shared writeQueue limits
+// those of all objects. It is safe for concurrent use.
 type writeLimiter struct {
 	kind  string
 	burst int
@@ -26,18 +26,18 @@ func newWriteLimiter(kind string, burst int, queue *writeQueue) *writeLimiter {
 
 // wait returns zero if an object may be written now, which counts as a write, else how long to
 // wait.
-func (p *writeLimiter) wait(name string, now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	limit := p.limits[name]
+func (l *writeLimiter) wait(name string, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limit := l.limits[name]
 	if limit == nil {
-		limit = rate.NewLimiter(rate.Every(p.every), p.burst)
-		p.limits[name] = limit
+		limit = rate.NewLimiter(rate.Every(l.every), l.burst)
+		l.limits[name] = limit
 	}
 	reserved := limit.ReserveN(now, 1)
 	wait := reserved.DelayFrom(now)
 	if wait == 0 {
-		wait = p.queue.wait(p.kind, name, now)
+		wait = l.queue.wait(l.kind, name, now)
 	}
 	if wait > 0 {
 		reserved.CancelAt(now)
@@ -46,67 +46,68 @@ func (p *writeLimiter) wait(name string, now time.Time) time.Duration {
 }
 
 // waitInQueue is like wait without the limit per object.
-func (p *writeLimiter) waitInQueue(name string, now time.Time) time.Duration {
-	return p.queue.wait(p.kind, name, now)
+func (l *writeLimiter) waitInQueue(name string, now time.Time) time.Duration {
+	return l.queue.wait(l.kind, name, now)
 }
 
-// cancel releases the reserved slot of an object that need not be written anymore.
-func (p *writeLimiter) cancel(name string) { p.queue.cancel(p.kind, name) }
+// cancel removes the reservation of an object that need not be written anymore.
+func (l *writeLimiter) cancel(name string) { l.queue.cancel(l.kind, name) }
 
 // forget removes a deleted object.
-func (p *writeLimiter) forget(name string) {
-	p.cancel(name)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.limits, name)
+func (l *writeLimiter) forget(name string) {
+	l.cancel(name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.limits, name)
 }
 
-// writeQueue spaces all writes by a minimum interval, in the order in which they were requested.
+// writeQueue gives writes a minimum interval, in the order in which they were requested.
 // It is safe for concurrent use.
 type writeQueue struct {
 	every time.Duration
 
 	mu sync.Mutex
-	// Guarded by mu: next is the first free slot, slots has the slots reserved for objects.
-	next  time.Time
-	slots map[object]time.Time
+	// Guarded by mu: next is the first time that is not reserved, reserved has the times of objects
+	// that wait.
+	next     time.Time
+	reserved map[object]time.Time
 }
 
 // object identifies an object of any kind.
 type object struct{ kind, name string }
 
 func newWriteQueue(every time.Duration) *writeQueue {
-	return &writeQueue{every: every, slots: map[object]time.Time{}}
+	return &writeQueue{every: every, reserved: map[object]time.Time{}}
 }
 
-// wait returns zero if an object may be written now, and releases its slot. Otherwise it reserves
-// a slot and returns the time until it.
-func (t *writeQueue) wait(kind, name string, now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// wait returns zero if an object may be written now, and removes its reservation. Otherwise it
+// reserves a time, if the object has none, and returns how long to wait until then.
+func (q *writeQueue) wait(kind, name string, now time.Time) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	o := object{kind, name}
-	slot, has := t.slots[o]
-	if !has {
-		slot = now
-		if t.next.After(now) {
-			slot = t.next
+	at, ok := q.reserved[o]
+	if !ok {
+		at = now
+		if q.next.After(now) {
+			at = q.next
 		}
-		t.next = slot.Add(t.every)
+		q.next = at.Add(q.every)
 	}
-	if slot.After(now) {
-		t.slots[o] = slot
-		return slot.Sub(now)
+	if at.After(now) {
+		q.reserved[o] = at
+		return at.Sub(now)
 	}
-	delete(t.slots, o)
+	delete(q.reserved, o)
 	return 0
 }
 
-// cancel releases a slot. The slot stays unused, as it passes sooner than another object could use
-// it.
-func (t *writeQueue) cancel(kind, name string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.slots, object{kind, name})
+// cancel removes the reservation of an object. Its time stays unused, since it passes before another
+// object could use it.
+func (q *writeQueue) cancel(kind, name string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.reserved, object{kind, name})
 }
 
 // reportingClusters has the clusters that report. It is safe for concurrent use.

@@ -112,7 +112,7 @@ func (f *fleet) name(i int) string { return fmt.Sprintf("c-%04d", i) }
 // report reports for a cluster. Sessions sends an event if changed is set.
 func (f *fleet) report(i int, changed bool, change func(*state.Summary)) {
 	f.sessions.mu.Lock()
-	f.sessions.seen[f.name(i)] = with(summaryAt(time.Since(noon)), change)
+	f.sessions.statuses[f.name(i)] = with(summaryAt(time.Since(noon)), change)
 	f.sessions.mu.Unlock()
 	if changed {
 		f.due[queued{"agent", f.name(i)}], f.due[queued{"status", f.name(i)}] = time.Now(), time.Now()
@@ -150,8 +150,8 @@ func (f *fleet) oldest() (oldest time.Duration) {
 	return oldest
 }
 
-// TestSummaryAgeWithManyClusters has clusters that report every 5 s, where
-// nothing happens, and where something of weight happens each time.
+// TestSummaryAgeWithManyClusters has clusters that report every 5 s, without changes or with a
+// significant change in each report.
 func TestSummaryAgeWithManyClusters(t *testing.T) {
 	const period = 5 * time.Second
 	for _, tc := range []struct {

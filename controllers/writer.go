@@ -44,7 +44,7 @@ func (w statusWriter) patch(ctx context.Context, object client.Object, reason st
 	switch {
 	case apierrors.IsConflict(err):
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
-	case apierrors.IsNotFound(err): // who deleted it has called the reconciler too
+	case apierrors.IsNotFound(err): // the deletion has an event of its own
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("write the status of %T %s: %w", object, object.GetName(), err)

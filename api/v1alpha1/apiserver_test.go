@@ -70,11 +70,11 @@ func (h *hub) create(t *testing.T, object client.Object) {
 	if err := h.client.Create(t.Context(), object); err != nil {
 		t.Fatalf("create %s: %v", object.GetName(), err)
 	}
-	h.forget(t, object)
+	h.deleteLater(t, object)
 }
 
-// forget deletes an object after the test, if it exists.
-func (h *hub) forget(t *testing.T, object client.Object) {
+// deleteLater deletes an object after the test, if it exists.
+func (h *hub) deleteLater(t *testing.T, object client.Object) {
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		if err := client.IgnoreNotFound(h.client.Delete(ctx, object)); err != nil {
@@ -104,8 +104,8 @@ func object(t *testing.T, text string) *unstructured.Unstructured {
 	return u
 }
 
-// with is a copy of an object in which one field is another, by a path such as spec.clusterIPs[0]. Maps on the way are
-// made; a missing value takes the field away.
+// with returns a copy of an object in which a field, given by a path such as spec.clusterIPs[0], has another value.
+// Parents of the field are created. The value missing removes the field.
 func with(u *unstructured.Unstructured, path string, value any) *unstructured.Unstructured {
 	if n, ok := value.(int); ok {
 		value = int64(n) // the only integer that unstructured objects know
@@ -115,7 +115,7 @@ func with(u *unstructured.Unstructured, path string, value any) *unstructured.Un
 	return u
 }
 
-// missing stands for a field that is not set.
+// missing is the value of a field that is not set.
 type missing struct{}
 
 func steps(path string) []string {

@@ -8,12 +8,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// setting is one field set to a value, with the words that the API server's error must have if the
-// value is invalid.
+// setting is a field with a value. If the value is invalid, the API server's error must contain
+// words.
 type setting struct {
 	field string
 	value any
-	told  []string
+	words []string
 }
 
 func (s setting) name() string {
@@ -24,14 +24,15 @@ func (s setting) name() string {
 	return s.field + "=" + strings.ReplaceAll(text, "/", "|")
 }
 
-func (s setting) mustBeTold(t *testing.T, err error) {
+// mustReject fails the test unless err rejects the setting with its words and the name of the field.
+func (s setting) mustReject(t *testing.T, err error) {
 	t.Helper()
 	if !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
 		t.Fatalf("%s = %v: got %v, want a refusal", s.field, s.value, err)
 	}
-	for _, words := range append(s.told, s.field) {
-		if !strings.Contains(err.Error(), words) {
-			t.Errorf("%s = %v: want %q in: %v", s.field, s.value, words, err)
+	for _, want := range append(s.words, s.field) {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s = %v: want %q in: %v", s.field, s.value, want, err)
 		}
 	}
 }

@@ -39,8 +39,8 @@ func TestBadValueIsRejectedAndListDecodes(t *testing.T) {
 	for _, bad := range badAgentValues() {
 		t.Run(bad.name(), func(t *testing.T) {
 			created := with(minimalAgent(t, "bad"), bad.field, bad.value)
-			h.forget(t, created)
-			bad.mustBeTold(t, h.client.Create(t.Context(), created))
+			h.deleteLater(t, created)
+			bad.mustReject(t, h.client.Create(t.Context(), created))
 			h.mustDecode(t)
 			if bad.field == "metadata.name" {
 				return // of a stored object it cannot be changed
@@ -49,7 +49,7 @@ func TestBadValueIsRejectedAndListDecodes(t *testing.T) {
 			if err := h.client.Get(t.Context(), client.ObjectKeyFromObject(good), stored); err != nil {
 				t.Fatal(err)
 			}
-			bad.mustBeTold(t, h.client.Update(t.Context(), with(stored, bad.field, bad.value)))
+			bad.mustReject(t, h.client.Update(t.Context(), with(stored, bad.field, bad.value)))
 			h.mustDecode(t)
 		})
 	}
@@ -164,14 +164,14 @@ func TestTLSIsRejectedForPlainEndpoints(t *testing.T) {
 	h := newHub(t)
 	agent := with(minimalAgent(t, "plain"), "spec.endpoint", "ws://10.20.0.7:7443")
 	err := h.client.Create(t.Context(), with(agent, "spec.tls.pinnedSHA256[0]", samplePin))
-	setting{"spec.tls", nil, []string{"use wss://, or remove tls"}}.mustBeTold(t, err)
+	setting{"spec.tls", nil, []string{"use wss://, or remove tls"}}.mustReject(t, err)
 }
 
 func TestPeriodRules(t *testing.T) {
 	h := newHub(t)
 	for _, c := range []struct {
 		field, value string
-		told         string
+		words        string
 	}{
 		{"requestPeriod", "10s", "must be shorter than cacheTTL, or answers expire between two reports: lower requestPeriod (10s) or raise cacheTTL (10s)"},
 		{"requestPeriod", "30m", "must be shorter than sessionDuration, or a session ends before its second report: lower requestPeriod (30m) or raise sessionDuration (30m)"},
@@ -181,7 +181,7 @@ func TestPeriodRules(t *testing.T) {
 	} {
 		t.Run(c.field+"="+c.value, func(t *testing.T) {
 			agent := with(minimalAgent(t, "misfit"), "spec.reporting."+c.field, c.value)
-			setting{"spec.reporting.requestPeriod", c.value, []string{c.told}}.mustBeTold(t, h.client.Create(t.Context(), agent))
+			setting{"spec.reporting.requestPeriod", c.value, []string{c.words}}.mustReject(t, h.client.Create(t.Context(), agent))
 		})
 	}
 }

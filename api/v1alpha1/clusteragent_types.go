@@ -166,9 +166,9 @@ type TLSSpec struct {
 type ReportingMode string
 
 const (
-	// OnDemand: the agent reports while a client reads the cluster.
+	// OnDemand means that the agent reports while a client reads the cluster.
 	OnDemand ReportingMode = "OnDemand"
-	// Continuous: the agent always reports; the session is renewed before it ends.
+	// Continuous means that the agent always reports: the session is renewed before it ends.
 	Continuous ReportingMode = "Continuous"
 )
 
@@ -269,13 +269,13 @@ type ClusterAgentStatus struct {
 type SessionPhase string
 
 const (
-	// PhaseIdle: no client reads the cluster, so there is no connection.
+	// PhaseIdle means that no client reads the cluster, so there is no connection.
 	PhaseIdle SessionPhase = "Idle"
-	// PhaseConnecting: the master is connecting or waiting for the first report.
+	// PhaseConnecting means that the master is connecting or waiting for the first report.
 	PhaseConnecting SessionPhase = "Connecting"
-	// PhaseReporting: reports arrive.
+	// PhaseReporting means that reports arrive.
 	PhaseReporting SessionPhase = "Reporting"
-	// PhaseBackoff: the last attempt failed, and the master waits before the next one.
+	// PhaseBackoff means that the last attempt failed, and that the master waits before the next one.
 	PhaseBackoff SessionPhase = "Backoff"
 )
 

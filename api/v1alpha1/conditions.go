@@ -1,9 +1,9 @@
 package v1alpha1
 
-// Types of conditions.
+// Types of conditions. In the comments, a reason is followed by the status of its condition.
 const (
-	// ConditionReady of a ClusterAgent: the cluster can be queried. The message of False says what
-	// has to be done. Unknown: no attempt was made yet.
+	// ConditionReady of a ClusterAgent: the cluster can be queried. If it is False, the message says
+	// what has to be done. Unknown: no attempt was made yet.
 	ConditionReady = "Ready"
 	// ConditionReporting of a ClusterAgent: a session is open and reports arrive.
 	ConditionReporting = "Reporting"

@@ -109,7 +109,7 @@ func TestLargestClusterStatusRoundTrip(t *testing.T) {
 
 func TestLargestClusterAgentStatusIsAccepted(t *testing.T) {
 	h := newHub(t)
-	word := strings.Repeat("ü", v1alpha1.MaxWord)
+	word := strings.Repeat("ü", v1alpha1.MaxShortText)
 	agent := &v1alpha1.ClusterAgent{ObjectMeta: metav1.ObjectMeta{Name: "full"}, Spec: v1alpha1.ClusterAgentSpec{Endpoint: "wss://10.20.0.7:7443"}}
 	h.create(t, agent)
 	agent.Status = v1alpha1.ClusterAgentStatus{

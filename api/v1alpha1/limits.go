@@ -1,7 +1,8 @@
 package v1alpha1
 
-// Limits of the schema for status that the master writes. Texts have to be cut to these limits, as
-// the API server rejects a whole status if one value exceeds its limit. Lengths are in characters.
+// Limits of the schema for the status that the master writes. The master cuts texts to these limits,
+// since the API server rejects a whole status if one value exceeds its limit. Lengths are in
+// characters.
 const (
 	// MaxProblems is the number of problems in a Summary.
 	MaxProblems = 50
@@ -15,6 +16,6 @@ const (
 	MaxProblemWhere = 512
 	// MaxMessage is the length of the message of a problem or session.
 	MaxMessage = 1024
-	// MaxWord is the length of versions, UIDs, session IDs, master IDs and end reasons.
-	MaxWord = 64
+	// MaxShortText is the length of versions, UIDs, session IDs, master IDs and end reasons.
+	MaxShortText = 64
 )

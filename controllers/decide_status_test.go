@@ -12,7 +12,7 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// summaryAt returns the observation of a small, healthy cluster, the given time after noon.
+// summaryAt returns the session.Status of a small, healthy cluster, the given time after noon.
 func summaryAt(after time.Duration) session.Status {
 	o := open
 	o.ObservedAt = noon.Add(after)
@@ -28,7 +28,7 @@ func summaryAt(after time.Duration) session.Status {
 	return o
 }
 
-// with returns an observation with a changed summary.
+// with returns a session.Status with a changed summary.
 func with(o session.Status, change func(*state.Summary)) session.Status {
 	summary := *o.Summary
 	change(&summary)
@@ -36,66 +36,66 @@ func with(o session.Status, change func(*state.Summary)) session.Status {
 	return o
 }
 
-func mustDecide(t *testing.T, f statusFacts) v1alpha1.ClusterStatusStatus {
+func mustDecide(t *testing.T, in statusInputs) v1alpha1.ClusterStatusStatus {
 	t.Helper()
-	next, err := decideStatus(f)
+	next, err := decideStatus(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return next
 }
 
-// factsAt returns the facts of a cluster whose summary of noon is stored.
-func factsAt(t *testing.T, after time.Duration, seen session.Status) statusFacts {
-	f := statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0), interval: time.Minute}
-	f.stored = mustDecide(t, f)
-	f.now, f.seen = noon.Add(after), seen
-	return f
+// inputsAt returns the inputs for a cluster whose summary of noon is stored, the given time later.
+func inputsAt(t *testing.T, after time.Duration, observed session.Status) statusInputs {
+	in := statusInputs{now: noon, agent: agentOf("prod-eu", 0), observed: summaryAt(0), interval: time.Minute}
+	in.stored = mustDecide(t, in)
+	in.now, in.observed = noon.Add(after), observed
+	return in
 }
 
 func TestDecideStatusHealthy(t *testing.T) {
-	down := failing(session.DialFailed, "refused")
-	ill := with(summaryAt(time.Second), func(s *state.Summary) { s.Healthy = false })
+	unreachable := failing(session.DialFailed, "refused")
+	unhealthy := with(summaryAt(time.Second), func(s *state.Summary) { s.Healthy = false })
 	for _, c := range []struct {
 		name string
-		with func(*statusFacts)
+		with func(*statusInputs)
 		want string
 	}{
-		{"healthy", func(f *statusFacts) { f.seen = summaryAt(time.Second) }, "True/NoProblems"},
-		{"not healthy", func(f *statusFacts) { f.seen = ill }, "False/Problems"},
-		{"not healthy, with words", func(f *statusFacts) {
-			f.seen = with(ill, func(s *state.Summary) {
+		{"healthy", func(in *statusInputs) { in.observed = summaryAt(time.Second) }, "True/NoProblems"},
+		{"not healthy", func(in *statusInputs) { in.observed = unhealthy }, "False/Problems"},
+		{"not healthy, with problems", func(in *statusInputs) {
+			in.observed = with(unhealthy, func(s *state.Summary) {
 				s.ProblemCount, s.Problems = 3, []state.Problem{{Kind: "Node", What: "NotReady", Where: "n1", Message: "kubelet stopped"}}
 			})
 		}, "False/Problems"},
-		{"just broken off", func(f *statusFacts) { f.seen, f.now = down, noon.Add(9*time.Second) }, "True/NoProblems"},
-		{"cannot be reached", func(f *statusFacts) { f.seen, f.now = down, noon.Add(10*time.Second) }, "Unknown/Stale"},
-		{"never reached", func(f *statusFacts) { f.seen, f.stored = down, v1alpha1.ClusterStatusStatus{} }, "Unknown/Stale"},
-		{"not called yet", func(f *statusFacts) { f.seen, f.stored = session.Status{}, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
-		{"called, no summary yet", func(f *statusFacts) { f.seen, f.stored = answered, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
-		{"after a restart", func(f *statusFacts) { f.seen = session.Status{} }, "True/NoProblems"},
-		{"after a restart, unreachable before", func(f *statusFacts) {
-			f.seen = session.Status{}
-			f.stored.Conditions[0] = f.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, "DialFailed: refused")
+		{"unreachable for less than cacheTTL", func(in *statusInputs) { in.observed, in.now = unreachable, noon.Add(9*time.Second) }, "True/NoProblems"},
+		{"unreachable for cacheTTL", func(in *statusInputs) { in.observed, in.now = unreachable, noon.Add(10*time.Second) }, "Unknown/Stale"},
+		{"never reached", func(in *statusInputs) { in.observed, in.stored = unreachable, v1alpha1.ClusterStatusStatus{} }, "Unknown/Stale"},
+		{"no attempt yet", func(in *statusInputs) { in.observed, in.stored = session.Status{}, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
+		{"answered, no summary yet", func(in *statusInputs) { in.observed, in.stored = answered, v1alpha1.ClusterStatusStatus{} }, "Unknown/AwaitingFirstContact"},
+		{"after a restart", func(in *statusInputs) { in.observed = session.Status{} }, "True/NoProblems"},
+		{"after a restart, unreachable before", func(in *statusInputs) {
+			in.observed = session.Status{}
+			in.stored.Conditions[0] = in.condition(metav1.ConditionUnknown, v1alpha1.ReasonStale, "DialFailed: refused")
 		}, "Unknown/Stale"},
-		{"after a restart, from the cache", func(f *statusFacts) { f.seen = ill; f.seen.Ready = state.Unknown }, "False/Problems"},
-		{"an agent that cannot read its cluster", func(f *statusFacts) { f.seen.Stale = outdated.Stale }, "Unknown/Stale"},
-		{"an agent that cannot read usage", func(f *statusFacts) { f.seen.Stale[state.SectionUsage] = outdated.Stale[state.SectionUsage] }, "True/NoProblems"},
-		{"suspended", func(f *statusFacts) { f.agent.Spec.Suspend = true }, "Unknown/Suspended"},
-		{"resumed, not called yet", func(f *statusFacts) {
-			f.seen = session.Status{}
-			f.stored.Conditions[0] = f.condition(metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "")
+		{"after a restart, from the cache", func(in *statusInputs) { in.observed = unhealthy; in.observed.Ready = state.Unknown }, "False/Problems"},
+		{"an agent that cannot read its cluster", func(in *statusInputs) { in.observed.Stale = outdated.Stale }, "Unknown/Stale"},
+		{"an agent that cannot read usage", func(in *statusInputs) { in.observed.Stale[state.SectionUsage] = outdated.Stale[state.SectionUsage] }, "True/NoProblems"},
+		{"suspended", func(in *statusInputs) { in.agent.Spec.Suspend = true }, "Unknown/Suspended"},
+		{"resumed, no attempt yet", func(in *statusInputs) {
+			in.observed = session.Status{}
+			in.stored.Conditions[0] = in.condition(metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "")
 		}, "Unknown/AwaitingFirstContact"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := factsAt(t, time.Hour, summaryAt(0))
-			c.with(&f)
-			healthy := mustDecide(t, f).Conditions[0]
+			in := inputsAt(t, time.Hour, summaryAt(0))
+			c.with(&in)
+			healthy := mustDecide(t, in).Conditions[0]
 			if got := string(healthy.Status) + "/" + healthy.Reason; got != c.want {
 				t.Errorf("got %s (%s), want %s", got, healthy.Message, c.want)
 			}
 			if healthy.Message == "" {
-				t.Error("it says nothing to people")
+				t.Error("the message is empty")
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func TestProblemsMessage(t *testing.T) {
 }
 
 func TestDisplayColumns(t *testing.T) {
-	next := mustDecide(t, statusFacts{now: noon, agent: agentOf("prod-eu", 0), seen: summaryAt(0)})
+	next := mustDecide(t, statusInputs{now: noon, agent: agentOf("prod-eu", 0), observed: summaryAt(0)})
 	want := v1alpha1.Display{Nodes: "3/3", Containers: "120/122", CPURequested: "41%", MemoryRequested: "63%", CPUUsed: "12%", MemoryUsed: "55%"}
 	if next.Display != want {
 		t.Errorf("got  %+v\nwant %+v", next.Display, want)
@@ -120,8 +120,8 @@ func TestDisplayColumns(t *testing.T) {
 }
 
 func TestSummaryIsKeptWithoutNewOne(t *testing.T) {
-	for name, seen := range map[string]session.Status{
-		"a master that starts":   {},
+	for name, observed := range map[string]session.Status{
+		"a starting master":      {},
 		"an unreachable cluster": failing(session.DialFailed, "refused"),
 		"a session without data": open,
 		"an older summary":       with(summaryAt(-time.Minute), func(s *state.Summary) { s.Nodes = state.NodeCounts{} }),
@@ -131,19 +131,19 @@ func TestSummaryIsKeptWithoutNewOne(t *testing.T) {
 			return o
 		}(),
 	} {
-		f := factsAt(t, time.Hour, seen)
-		next := mustDecide(t, f)
-		next.Conditions, f.stored.Conditions = nil, nil
-		if !reflect.DeepEqual(next, f.stored) {
-			t.Errorf("%s: got  %+v\nwant %+v", name, next, f.stored)
+		in := inputsAt(t, time.Hour, observed)
+		next := mustDecide(t, in)
+		next.Conditions, in.stored.Conditions = nil, nil
+		if !reflect.DeepEqual(next, in.stored) {
+			t.Errorf("%s: got  %+v\nwant %+v", name, next, in.stored)
 		}
 	}
 }
 
 func TestFutureObservedAtIsReplaced(t *testing.T) {
-	f := factsAt(t, time.Minute, summaryAt(time.Minute))
-	f.stored.ObservedAt = timeOf(noon.Add(time.Hour))
-	if got := mustDecide(t, f).ObservedAt; !got.Equal(timeOf(noon.Add(time.Minute))) {
+	in := inputsAt(t, time.Minute, summaryAt(time.Minute))
+	in.stored.ObservedAt = timeOf(noon.Add(time.Hour))
+	if got := mustDecide(t, in).ObservedAt; !got.Equal(timeOf(noon.Add(time.Minute))) {
 		t.Errorf("got %v, want what was observed now", got)
 	}
 }
@@ -158,8 +158,8 @@ func TestStatusChange(t *testing.T) {
 		change func(*state.Summary)
 		want   string
 	}{
-		{"nothing", time.Minute, func(*state.Summary) {}, reasonHeartbeat},
-		{"nothing, within the interval", 59 * time.Second, func(*state.Summary) {}, ""},
+		{"no difference", time.Minute, func(*state.Summary) {}, reasonHeartbeat},
+		{"no difference, within the interval", 59 * time.Second, func(*state.Summary) {}, ""},
 		{"a pod more, within the interval", 59 * time.Second, func(s *state.Summary) { s.Pods.Pending = 1 }, ""},
 		{"health, within the interval", time.Second, func(s *state.Summary) { s.Healthy = false }, reasonCondition},
 		{"a node less", time.Minute, func(s *state.Summary) { s.Nodes.Ready = 2 }, reasonSummary},
@@ -178,11 +178,11 @@ func TestStatusChange(t *testing.T) {
 		{"used memory by 5 points", time.Minute, func(s *state.Summary) { s.Used = &state.UsedSum{CPUMillis: 1_200, MemoryBytes: 60 << 30} }, reasonSummary},
 		{"usage unknown", time.Minute, func(s *state.Summary) { s.Used = nil }, reasonSummary},
 		{"nothing allocatable", time.Minute, func(s *state.Summary) { s.Allocatable = state.Resources{} }, reasonSummary},
-		{"room elsewhere", time.Minute, func(s *state.Summary) { s.Fragmentation.CPUMillis = 1 }, reasonHeartbeat},
+		{"fragmentation", time.Minute, func(s *state.Summary) { s.Fragmentation.CPUMillis = 1 }, reasonHeartbeat},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := factsAt(t, c.after, with(summaryAt(c.after), c.change))
-			if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != c.want {
+			in := inputsAt(t, c.after, with(summaryAt(c.after), c.change))
+			if got := statusChange(in.stored, mustDecide(t, in), in.now, in.interval); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
@@ -195,38 +195,38 @@ func TestStatusChange(t *testing.T) {
 }
 
 func TestVersionChangeIsWritten(t *testing.T) {
-	f := factsAt(t, time.Minute, summaryAt(time.Minute))
-	f.seen.KubernetesVersion = "v1.37.0"
-	if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != reasonSummary {
+	in := inputsAt(t, time.Minute, summaryAt(time.Minute))
+	in.observed.KubernetesVersion = "v1.37.0"
+	if got := statusChange(in.stored, mustDecide(t, in), in.now, in.interval); got != reasonSummary {
 		t.Errorf("got %q, want %q", got, reasonSummary)
 	}
 }
 
 func TestNoHeartbeatWithoutNewSummary(t *testing.T) {
-	f := factsAt(t, time.Hour, summaryAt(0))
-	if got := statusChange(f.stored, mustDecide(t, f), f.now, f.interval); got != "" {
+	in := inputsAt(t, time.Hour, summaryAt(0))
+	if got := statusChange(in.stored, mustDecide(t, in), in.now, in.interval); got != "" {
 		t.Errorf("got %q, want no write", got)
 	}
 }
 
 func TestRequeueAfter(t *testing.T) {
-	down, idle := failing(session.DialFailed, "refused"), summaryAt(0)
+	unreachable, idle := failing(session.DialFailed, "refused"), summaryAt(0)
 	idle.Session.Phase = session.Idle
 	for _, c := range []struct {
-		name  string
-		after time.Duration
-		seen  session.Status
-		want  time.Duration
+		name     string
+		after    time.Duration
+		observed session.Status
+		want     time.Duration
 	}{
 		{"until the interval is over", 20 * time.Second, summaryAt(20 * time.Second), 40 * time.Second},
 		{"overdue", 6 * time.Minute, summaryAt(0), overdueRecheck},
 		{"until the next refresh", time.Minute, idle, 4 * time.Minute},
 		{"a refresh that is overdue", 6 * time.Minute, idle, overdueRecheck},
-		{"until it is stale", 4 * time.Second, down, 6 * time.Second},
-		{"stale already", time.Minute, down, 4 * time.Minute},
+		{"until it is stale", 4 * time.Second, unreachable, 6 * time.Second},
+		{"stale already", time.Minute, unreachable, 4 * time.Minute},
 	} {
-		f := factsAt(t, c.after, c.seen)
-		if got := f.requeueAfter(mustDecide(t, f)); got != c.want {
+		in := inputsAt(t, c.after, c.observed)
+		if got := in.requeueAfter(mustDecide(t, in)); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 	}
