@@ -1,4 +1,4 @@
-// Package cmd tests what all commands have in common.
+// Package cmd tests what all programs have in common.
 package cmd
 
 import (

@@ -1,5 +1,5 @@
-// Command kubectl-rollcall is `kubectl rollcall`: the live state of many clusters, as
-// their Rollcall master tells it.
+// Command kubectl-rollcall is the plugin `kubectl rollcall`, which shows the live state of the
+// clusters of a Rollcall master.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// A second signal does not wait.
+	// A second signal ends the process immediately.
 	context.AfterFunc(ctx, stop)
 	code := plugin.Run(ctx, plugin.Config{
 		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},

@@ -9,11 +9,11 @@ import (
 // These are values of GOGC. Most of an agent's memory is facts that stay, so Go's default of 100
 // would reserve memory that is never needed again.
 const (
-	// gcPercent applies until the first lists are read, which make much garbage. A lower value
-	// would make reading them take twice as long.
-	gcPercent = 20
-	// gcPercentSettled applies afterwards, when there is little garbage.
-	gcPercentSettled = 10
+	// gcPercentStarting applies until the first lists are read, which makes much garbage. A lower
+	// value would make reading them take twice as long.
+	gcPercentStarting = 20
+	// gcPercentSynced applies afterwards, when there is little garbage.
+	gcPercentSynced = 10
 	// gcPercentEncoding applies while a snapshot is encoded for a waiting master. Collections
 	// would otherwise take half of that time.
 	gcPercentEncoding = 50
@@ -25,11 +25,11 @@ type gcTuner struct {
 	setPercent func(percent int)
 
 	mu       sync.Mutex
-	settled  bool
-	encoding int // how many snapshots
+	synced   bool
+	encoding int // the number of snapshots that are being encoded
 }
 
-// tuneGC sets GOGC for the start and returns a gcTuner.
+// tuneGC sets GOGC to gcPercentStarting and returns a gcTuner.
 func tuneGC() *gcTuner {
 	c := &gcTuner{setPercent: func(percent int) { debug.SetGCPercent(percent) }}
 	if os.Getenv("GOGC") != "" {
@@ -44,18 +44,18 @@ func (c *gcTuner) set() {
 	switch {
 	case c.encoding > 0:
 		c.setPercent(gcPercentEncoding)
-	case c.settled:
-		c.setPercent(gcPercentSettled)
+	case c.synced:
+		c.setPercent(gcPercentSynced)
 	default:
-		c.setPercent(gcPercent)
+		c.setPercent(gcPercentStarting)
 	}
 }
 
-// Settled lowers GOGC after the whole cluster has been read.
-func (c *gcTuner) Settled() {
+// Synced lowers GOGC after the whole cluster has been read.
+func (c *gcTuner) Synced() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.settled = true
+	c.synced = true
 	c.set()
 }
 

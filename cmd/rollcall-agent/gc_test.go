@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// percents returns the values of GOGC at the start, after settling, while two snapshots are encoded,
+// percents returns the values of GOGC at the start, after the first lists, while two snapshots are encoded,
 // and after each of them.
 func percents(t *testing.T) (values []int) {
 	t.Helper()
@@ -19,7 +19,7 @@ func percents(t *testing.T) (values []int) {
 	}
 	c := tuneGC()
 	record()
-	c.Settled()
+	c.Synced()
 	record()
 	first, second := c.Encoding(), c.Encoding()
 	record()
@@ -32,7 +32,7 @@ func percents(t *testing.T) (values []int) {
 
 func TestGCPercentFollowsWork(t *testing.T) {
 	t.Setenv("GOGC", "")
-	want := []int{gcPercent, gcPercentSettled, gcPercentEncoding, gcPercentEncoding, gcPercentSettled}
+	want := []int{gcPercentStarting, gcPercentSynced, gcPercentEncoding, gcPercentEncoding, gcPercentSynced}
 	if got := percents(t); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

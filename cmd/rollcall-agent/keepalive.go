@@ -2,9 +2,9 @@ package main
 
 import "os"
 
-// setHTTP2Keepalives makes client-go detect a connection to the API server that went silent within
-// 10 s instead of many minutes. It sets the variables of k8s.io/apimachinery/pkg/util/net, in
-// seconds, unless the environment sets them.
+// setHTTP2Keepalives makes client-go detect within 10 s, and not only after many minutes, that a
+// connection to the API server no longer responds. It sets the variables of
+// k8s.io/apimachinery/pkg/util/net, in seconds, unless the environment sets them.
 func setHTTP2Keepalives() {
 	for _, name := range []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS", "HTTP2_PING_TIMEOUT_SECONDS"} {
 		if os.Getenv(name) == "" {

@@ -44,8 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	klog.SetSlogLogger(cfg.Log)
-	memory := tuneGC()
-	cfg.OnSynced, cfg.OnEncode = memory.Settled, memory.Encoding
+	gc := tuneGC()
+	cfg.OnSynced, cfg.OnEncode = gc.Synced, gc.Encoding
 	setHTTP2Keepalives()
 	return agent.Run(ctx, cfg)
 }

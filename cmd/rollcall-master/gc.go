@@ -13,8 +13,8 @@ const (
 	// collection. With Go's default, a master of a few clusters with a live heap of 7 MB collects
 	// ten times a second under load, which delays requests.
 	minHeap = 64 << 20
-	// goPercent is Go's default of GOGC.
-	goPercent = 100
+	// defaultPercent is Go's default of GOGC.
+	defaultPercent = 100
 	// maxPercent makes the first collection start at minHeap, as Go's minimum heap of 4 MiB is
 	// multiplied by the percentage.
 	maxPercent = minHeap / (4 << 20) * 100
@@ -32,7 +32,7 @@ func tuneGC(ctx context.Context) {
 		if ctx.Err() != nil {
 			return false
 		}
-		// Setting it stops all goroutines briefly.
+		// SetGCPercent stops all goroutines briefly, so it is called only for a new value.
 		if wanted := percentFor(liveMemory()); wanted != percent {
 			percent = wanted
 			debug.SetGCPercent(percent)
@@ -41,17 +41,17 @@ func tuneGC(ctx context.Context) {
 	})
 }
 
-// memory has the sizes that the last collection found, in bytes: the live heap, and the other roots,
-// which are stacks and globals.
-type memory struct{ heap, others uint64 }
+// memory has the sizes that the last collection found, in bytes: the live heap, and its roots, which
+// are stacks and globals.
+type memory struct{ heap, roots uint64 }
 
 // percentFor returns the value of GOGC for a live heap.
 func percentFor(m memory) int {
 	if m.heap >= minHeap {
-		return goPercent
+		return defaultPercent
 	}
-	percent := (minHeap - m.heap) * 100 / max(m.heap+m.others, 1)
-	return int(min(max(percent, goPercent), maxPercent))
+	percent := (minHeap - m.heap) * 100 / max(m.heap+m.roots, 1)
+	return int(min(max(percent, defaultPercent), maxPercent))
 }
 
 func liveMemory() memory {

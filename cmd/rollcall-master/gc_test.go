@@ -10,7 +10,7 @@ import (
 func TestPercentFor(t *testing.T) {
 	for m, want := range map[memory]int{
 		{}: 1600, {heap: 1 << 20}: 1600, {heap: 8 << 20}: 700, {heap: 16 << 20}: 300, {heap: 31 << 20}: 106, {heap: 32 << 20}: 100, {heap: 64 << 20}: 100, {heap: 1 << 40}: 100,
-		{heap: 8 << 20, others: 6 << 20}: 400, {heap: 8 << 20, others: 80 << 20}: 100, {others: 1 << 20}: 1600,
+		{heap: 8 << 20, roots: 6 << 20}: 400, {heap: 8 << 20, roots: 80 << 20}: 100, {roots: 1 << 20}: 1600,
 	} {
 		if got := percentFor(m); got != want {
 			t.Errorf("%+v: %d %%, want %d", m, got, want)
@@ -20,7 +20,7 @@ func TestPercentFor(t *testing.T) {
 
 // percent returns the current value of GOGC.
 func percent() int {
-	is := debug.SetGCPercent(goPercent)
+	is := debug.SetGCPercent(defaultPercent)
 	debug.SetGCPercent(is)
 	return is
 }
@@ -29,15 +29,15 @@ func TestGCPercentFollowsLiveHeap(t *testing.T) {
 	t.Setenv("GOGC", "")
 	defer debug.SetGCPercent(percent())
 	tuneGC(t.Context())
-	if got := percent(); got <= goPercent {
+	if got := percent(); got <= defaultPercent {
 		t.Errorf("set to %d %% at first, want more than Go's own", got)
 	}
 	held := make([]byte, minHeap)
-	for percent() != goPercent {
+	for percent() != defaultPercent {
 		runtime.GC()
 	}
 	runtime.KeepAlive(held)
-	for percent() == goPercent {
+	for percent() == defaultPercent {
 		runtime.GC()
 	}
 }

@@ -37,7 +37,7 @@ func cgroupLimit(files []string) int64 {
 }
 
 // setMemoryLimit sets Go's memory limit to nine tenths of the cgroup's limit, unless GOMEMLIMIT is
-// set. Without it, garbage could grow until the process is killed.
+// set. Otherwise garbage could grow until the process is killed.
 func setMemoryLimit() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return

@@ -19,15 +19,15 @@ const (
 	reuseTime = time.Minute
 )
 
-// footprint has the memory that Go holds of the operating system, and the total that it has
-// allocated since the start, in bytes.
+// footprint has the memory that the Go runtime has from the operating system, and the total that
+// was allocated since the start, in bytes.
 type footprint struct{ held, allocated uint64 }
 
 // releaser decides when memory is returned to the operating system. After a burst of connections,
 // their memory is garbage. In a process that is idle afterwards, no collection finds it (see
 // tuneGC), and the runtime returns little of it.
 type releaser struct {
-	// floor is the least memory that was held since memory was returned.
+	// floor is the least memory that was held since memory was last returned.
 	floor uint64
 	last  footprint
 }

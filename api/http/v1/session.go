@@ -1,12 +1,12 @@
 package v1
 
-// Credentials is the request body of POST /api/v1/session, which signs a browser in.
+// Credentials is the request body of POST /api/v1/session, by which a browser signs in.
 type Credentials struct {
 	// Token is a bearer token for the hub cluster.
 	Token string `json:"token"`
 }
 
-// SignedIn is the response of /api/v1/session, which describes the caller.
+// SignedIn describes the caller. It is the response of GET and POST /api/v1/session.
 type SignedIn struct {
 	// Required is false if this master does not require signing in.
 	Required bool `json:"required"`
