@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Generates deepcopy functions and custom resource definitions, the Go code of the wire protocol and of the slim
-# Kubernetes objects, and the description of the published protocol, with which later changes must be compatible.
+# Kubernetes objects, the description of the published protocol, with which later changes must be compatible, the OpenAPI
+# document of the HTTP API and its types for the page.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,3 +17,7 @@ if [[ -f $published ]]; then
 	hack/tool.sh buf breaking --against "$published"
 fi
 hack/tool.sh buf build --exclude-source-info -o "$published"
+
+go test ./master/httpapi -run '^TestPublishedOpenAPI$' -count=1 -update >/dev/null
+hack/need.sh npm npm
+hack/web.sh types

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # web.sh build builds the page into web/dist, which the Go package web embeds. The other commands:
 #   check    fails if web/dist is out of date
+#   types    generates src/stream/openapi.ts from docs/openapi.json, and compiles a generated client
 #   lint     runs Biome on the source, and checks the length of lines
 #   format   formats the source
 #   test     runs the unit tests
@@ -50,11 +51,20 @@ lint() {
 	(cd web && npx biome check --error-on-warnings)
 	local files
 	mapfile -t files < <(git ls-files --cached --others --exclude-standard \
-		'web/*.'{ts,tsx,css,html,go} ':!web/dist' hack/web.sh)
+		'web/*.'{ts,tsx,css,html,go} ':!web/dist' ':!web/src/stream/openapi.ts' hack/web.sh)
 	if LC_ALL=C.UTF-8 grep -nE ".{$((max_line + 1))}" "${files[@]}"; then
 		echo "web: these lines are longer than $max_line characters" >&2
 		exit 1
 	fi
+}
+
+# types: openapi-typescript needs TypeScript 5, and so has a folder of its own, with a client that has to compile.
+types() {
+	local folder=test/openapi
+	if [[ ! -d $folder/node_modules ]] || [[ $folder/package-lock.json -nt $folder/node_modules/.package-lock.json ]]; then
+		npm ci --prefix "$folder" --no-fund --no-audit --loglevel=error
+	fi
+	(cd "$folder" && node generate.mjs && npx tsc -p .)
 }
 
 # build_server NAME: builds test/web/NAME, which the browser tests start.
@@ -95,6 +105,9 @@ check)
 	fi
 	check_size
 	;;
+types)
+	types
+	;;
 lint)
 	install
 	lint
@@ -122,7 +135,7 @@ images)
 	real "${@:2}"
 	;;
 *)
-	echo "usage: hack/web.sh [build | check | lint | format | test | browser | real | frames | images]" >&2
+	echo "usage: hack/web.sh [build | check | types | lint | format | test | browser | real | frames | images]" >&2
 	exit 2
 	;;
 esac

@@ -85,7 +85,7 @@ func phase(c *client.Cluster) string {
 	if c.Suspended {
 		return "Suspended"
 	}
-	return c.Session.Phase
+	return string(c.Session.Phase)
 }
 
 func display(c *client.Cluster) state.Display {

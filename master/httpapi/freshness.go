@@ -65,7 +65,7 @@ func reportOf(v *session.Report) view.Report {
 }
 
 func sessionOf(s session.Info) httpv1.Session {
-	return httpv1.Session{ID: s.ID, Phase: string(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
+	return httpv1.Session{ID: s.ID, Phase: httpv1.Phase(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
 }
 
 // currentSession returns the current session of a cluster, or why it has none.

@@ -62,22 +62,46 @@ func schemas() (schema, error) {
 		all[name] = component
 	}
 	maps.Copy(all, prometheusSchemas)
-	objects := []schema{}
-	for _, name := range []string{"Node", "Pod", "Container", "Port", "Summary", "Usage", "Session", "Cluster", "Bookmark", "FleetBookmark", "Status"} {
-		objects = append(objects, ref(name))
+	all["Event"] = schema{"oneOf": eventSchemas()}
+	return all, nil
+}
+
+// eventObjects holds the schema of the object of each kind of event.
+var eventObjects = []struct {
+	kind       httpv1.Kind
+	schemaName string
+}{
+	{httpv1.KindNode, "Node"}, {httpv1.KindPod, "Pod"}, {httpv1.KindContainer, "Container"}, {httpv1.KindPort, "Port"},
+	{httpv1.KindSummary, "Summary"}, {httpv1.KindUsage, "Usage"}, {httpv1.KindSession, "Session"}, {httpv1.KindCluster, "Cluster"},
+}
+
+// eventSchemas returns the alternatives of an httpv1.Event: one for each kind of object, and those of
+// BOOKMARK and ERROR, which have no kind.
+func eventSchemas() []schema {
+	var all []schema
+	for _, o := range eventObjects {
+		e := eventSchema(ref(o.schemaName), httpv1.Added, httpv1.Modified, httpv1.Deleted)
+		e["properties"].(schema)["kind"] = enum(string(o.kind))
+		e["required"] = []string{"type", "kind", "resourceVersion", "object"}
+		all = append(all, e)
 	}
-	all["Event"] = schema{
-		"type": "object", "required": []string{"type", "object"}, "additionalProperties": false,
+	bookmark := eventSchema(schema{"anyOf": []schema{ref("Bookmark"), ref("FleetBookmark")}}, httpv1.BookmarkEvent)
+	bookmark["required"] = []string{"type", "resourceVersion", "object"}
+	failure := eventSchema(ref("Status"), httpv1.ErrorEvent)
+	failure["required"] = []string{"type", "object"}
+	return append(all, bookmark, failure)
+}
+
+func eventSchema(object schema, types ...httpv1.EventType) schema {
+	return schema{
+		"type": "object", "additionalProperties": false,
 		"properties": schema{
-			"type": enum(text(httpv1.Added, httpv1.Modified, httpv1.Deleted, httpv1.BookmarkEvent, httpv1.ErrorEvent)...),
-			"kind": enum(text(httpv1.KindNode, httpv1.KindPod, httpv1.KindContainer, httpv1.KindPort,
-				httpv1.KindSummary, httpv1.KindUsage, httpv1.KindSession, httpv1.KindCluster)...),
+			"type":            enum(text(types...)...),
 			"resourceVersion": schema{"type": "string", "description": "Where to resume after this event."},
 			"cluster":         schema{"type": "string", "description": "Name of the cluster, in streams of the list of clusters."},
-			"object":          schema{"anyOf": objects},
+			"object":          object,
 		},
 	}
-	return all, nil
 }
 
 func (o *operation) document() schema {

@@ -75,6 +75,12 @@ var fixedSchemas = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[state.Fraction](): {Type: "string", Pattern: "^-?[0-9]+/-?[0-9]+$"},
 }
 
+// stringEnums holds the values of strings that have a few known values.
+var stringEnums = map[reflect.Type][]any{
+	reflect.TypeFor[httpv1.SectionName](): enumSchema(reflect.TypeFor[state.SectionName]()).Enum,
+	reflect.TypeFor[httpv1.Phase]():       {httpv1.Idle, httpv1.Connecting, httpv1.Reporting, httpv1.Backoff},
+}
+
 // absentType is an embedded struct whose fields may all be absent.
 var absentType = reflect.TypeFor[state.NodeLoad]()
 
@@ -131,13 +137,11 @@ func (s *schemaSet) name(t reflect.Type) {
 	if fixedSchemas[t] != nil || s.names[t] != "" {
 		return
 	}
-	if t.Name() != "" && (t.Kind() == reflect.Struct || isEnum(t) || t == sectionName) {
+	if t.Name() != "" && (t.Kind() == reflect.Struct || isEnum(t) || stringEnums[t] != nil) {
 		s.names[t] = t.Name()
 	}
 	s.nameFields(t)
 }
-
-var sectionName = reflect.TypeFor[httpv1.SectionName]()
 
 // isEnum reports whether t is an enumeration, whose values encode as text.
 func isEnum(t reflect.Type) bool {
@@ -155,8 +159,8 @@ func indirect(t reflect.Type) reflect.Type {
 // the components.
 func (s *schemaSet) infer(t reflect.Type) (*jsonschema.Schema, error) {
 	switch {
-	case t == sectionName:
-		return enumSchema(reflect.TypeFor[state.SectionName]()), nil
+	case stringEnums[t] != nil:
+		return &jsonschema.Schema{Type: "string", Enum: stringEnums[t]}, nil
 	case isEnum(t):
 		return enumSchema(t), nil
 	}
@@ -165,7 +169,7 @@ func (s *schemaSet) infer(t reflect.Type) (*jsonschema.Schema, error) {
 		known[of] = fixed
 	}
 	for of, name := range s.names {
-		if of != t {
+		if of != t && of.Name() != "" {
 			known[of] = &jsonschema.Schema{Ref: refTo(name)}
 		}
 	}

@@ -133,7 +133,7 @@ func ParseListToken(token string) (ListToken, error) {
 func MatchesWords(c *httpv1.Cluster, words string) bool {
 	f := Filter{Words: words}
 	return f.containsWords(func(add func(...string)) {
-		add(c.Name, c.UID, c.KubernetesVersion, c.AgentVersion, c.Session.Phase, c.Session.Message)
+		add(c.Name, c.UID, c.KubernetesVersion, c.AgentVersion, string(c.Session.Phase), c.Session.Message)
 		add(c.ClusterIPs...)
 		if c.Summary == nil {
 			return

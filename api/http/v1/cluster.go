@@ -43,12 +43,23 @@ type ClusterList struct {
 	Clusters []Cluster `json:"clusters"`
 }
 
+// Phase is the phase of a session.
+type Phase string
+
+// Phases of a session.
+const (
+	Idle       Phase = "Idle"
+	Connecting Phase = "Connecting"
+	Reporting  Phase = "Reporting"
+	// Backoff is the time between two attempts to reach the agent.
+	Backoff Phase = "Backoff"
+)
+
 // Session is a session between the master and the agent of a cluster: the session that delivered a
 // report, or the current one.
 type Session struct {
 	ID string `json:"id,omitempty"`
-	// Phase is Idle, Connecting, Reporting or Backoff.
-	Phase     string    `json:"phase,omitempty"`
+	Phase     Phase     `json:"phase,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 	// Reason says why the agent cannot be reached or what else is wrong, like the reason of the

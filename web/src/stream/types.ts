@@ -1,292 +1,51 @@
-// Types of the master's API; see docs/API.md and /api/openapi.json. Times are RFC 3339 strings.
+// Short names for the types of the master's API. openapi.ts is generated from docs/openapi.json. Times are RFC 3339
+// strings, amounts are millicores and bytes.
+import type { components } from './openapi.ts'
 
-export interface Resources {
-  cpuMillis: number
-  memoryBytes: number
-  ephemeralStorageBytes: number
-  pods?: number
-  extended?: Record<string, number>
-}
+type Schemas = components['schemas']
 
-export interface Used {
-  cpuMillis: number
-  memoryBytes: number
-  sampledAt?: string
-}
-
-export type Severity = 'critical' | 'warning' | 'info'
-export type Counts = { [S in Severity]: number }
-
-export interface Owner {
-  kind: string
-  name: string
-}
-
+export type Resources = Schemas['Resources']
+export type Used = Schemas['Used']
+export type Severity = Exclude<Schemas['Severity'], ''>
+export type Counts = Schemas['ProblemCounts']
+export type Owner = Schemas['Owner']
 /** One problem, which may affect several objects. docs/FACTS.md has the rules. */
-export interface Problem {
-  severity: Severity
-  kind: string
-  what: string
-  /** The object that has been affected the longest. */
-  where: string
-  owner?: Owner
-  since?: string
-  message?: string
-  count: number
-  /** Up to three other affected objects. */
-  others?: string[]
-  /** The reason of the mute; absent if the problem is not muted. */
-  muted?: string
-}
+export type Problem = Schemas['ClusterProblem']
+/** Returns the severity of a problem. One that this page does not know counts as info. */
+export const severityOf = (p: Pick<Problem, 'severity'>): Severity => p.severity || 'info'
 
-export interface Summary {
-  nodes: { total: number; ready: number; schedulable: number }
-  pods: {
-    total: number
-    pending: number
-    running: number
-    succeeded: number
-    failed: number
-    unknown: number
-    terminating: number
-  }
-  containers: {
-    total: number
-    running: number
-    waiting: number
-    terminated: number
-    unknown: number
-    restarts: number
-    desired: number
-    ready: number
-  }
-  capacity: Resources
-  allocatable: Resources
-  requested: Resources
-  limits: Resources
-  used?: Used & { nodes: number }
-  fragmentation: { cpuMillis: number; memoryBytes: number }
-  ports: { taken: number; conflicts: number }
-  healthy: boolean
-  /** At most 50, worst first, then oldest; muted ones last. */
-  problems: Problem[]
-  /** The number of critical problems and warnings. */
-  problemCount: number
-  problemCounts: Counts
-  /** How many more problems there are than problems lists. */
-  more: Counts
-  /** The number of muted problems. */
-  muted: number
-}
-
-export interface Display {
-  nodes: string
-  containers: string
-  cpuRequested: string
-  memoryRequested: string
-  cpuUsed: string
-  memoryUsed: string
-}
-
-export type Phase = 'Idle' | 'Connecting' | 'Reporting' | 'Backoff'
-
-export interface Session {
-  id?: string
-  phase: Phase
-  startedAt?: string
-  expiresAt?: string
-  /** The result of the last attempt to reach the agent: Succeeded, DialFailed, … */
-  reason?: string
-  /** A description of the failure; absent if there is none. */
-  message?: string
-}
-
-export interface Section {
-  name: string
-  observedAt?: string
-  error?: { reason: string; message?: string }
-}
-
+export type Summary = Schemas['Summary']
+export type Display = Schemas['Display']
+export type Phase = Schemas['Phase']
+export type Session = Schemas['ClusterSession']
+export type Section = Schemas['Section']
 /** A row of the list of clusters. */
-export interface Cluster {
-  name: string
-  clusterIPs?: string[]
-  uid?: string
-  kubernetesVersion?: string
-  agentVersion?: string
-  suspended?: boolean
-  session: Session
-  resourceVersion?: string
-  observedAt?: string
-  receivedAt?: string
-  stale: boolean
-  summary?: Summary
-  display?: Display
-}
-
+export type Cluster = Schemas['Cluster']
 /** The object of a Session event: the connection between the master and the agent of a cluster. */
-export interface SessionObject extends Session {
-  suspended?: boolean
-  stale: boolean
-  sections?: Section[]
-}
-
-export type Tristate = 'True' | 'False' | 'Unknown'
-
-export interface Condition {
-  type: string
-  status: Tristate
-  reason?: string
-  message?: string
-  since?: string
-}
-
-export interface Node {
-  name: string
-  ready: Tristate
-  schedulable: boolean
-  /** All conditions; the problems of the summary say which of them are bad. */
-  conditions?: Condition[]
-  roles?: string[]
-  addresses?: { type: string; address: string }[]
-  zone?: string
-  region?: string
-  instanceType?: string
-  taints?: { key: string; value?: string; effect: string }[]
-  kubeletVersion?: string
-  kubeProxyVersion?: string
-  kernelVersion?: string
-  osImage?: string
-  architecture?: string
-  containerRuntime?: string
-  systemUUID?: string
-  providerID?: string
-  podCIDR?: string
-  createdAt?: string
-  capacity: Resources
-  allocatable: Resources
-  notReadySince?: string
-  flappingSince?: string
-  mute?: string
-  requested?: Resources
-  limits?: Resources
-  pods?: number
-  used?: Used
-}
-
-export interface Pod {
-  namespace: string
-  name: string
-  uid?: string
-  node?: string
-  /** status, ready and restarts are the columns of `kubectl get pods`. */
-  status: string
-  ready: string
-  restarts: number
-  lastRestartAt?: string
-  phase: string
-  reason?: string
-  message?: string
-  podIPs?: string[]
-  hostIP?: string
-  hostNetwork?: boolean
-  qosClass?: string
-  restartPolicy?: string
-  priorityClass?: string
-  terminating?: boolean
-  createdAt?: string
-  startedAt?: string
-  finishedAt?: string
-  deletionAt?: string
-  owner: Owner
-  controller?: Owner
-  requested: Resources
-  limits: Resources
-  storage?: { name?: string; claim: string; capacityBytes?: number; mountPath?: string; ephemeral?: boolean }[]
-  unschedulableSince?: string
-  notReadySince?: string
-  mute?: string
-}
-
-export interface Container {
-  namespace: string
-  pod: string
-  name: string
-  kind: string
-  node?: string
-  image: string
-  imageID?: string
-  state: 'running' | 'waiting' | 'terminated' | 'unknown'
-  reason?: string
-  message?: string
-  exitCode?: number
-  ready: boolean
-  restarts: number
-  startedAt?: string
-  finishedAt?: string
-  /** Since when the container has not been ready; absent while it is. */
-  notReadySince?: string
-  crashLoopSince?: string
-  last?: { reason?: string; exitCode: number; finishedAt?: string }
-  requests: Resources
-  limits: Resources
-  used?: Used
-}
-
-export interface Target {
-  addresses?: string[]
-  namespace?: string
-  pod?: string
-  container?: string
-  containerPort?: number
-  node?: string
-  ready: boolean
-  serving: boolean
-  terminating?: boolean
-}
-
-export interface PortKey {
-  node: string
-  address?: string
-  protocol: string
-  port: number
-  kind: string
-  namespace?: string
-  service?: string
-  pod?: string
-}
-
-export interface Port extends PortKey {
-  servicePort?: { name?: string; port: number }
-  externalTrafficPolicy?: string
-  targets: Target[]
-  conflicts?: PortKey[]
-}
-
+export type SessionObject = Schemas['Session']
+export type Tristate = Schemas['Tristate']
+export type Condition = Schemas['NodeCondition']
+export type Node = Schemas['Node']
+export type Pod = Schemas['Pod']
+export type Container = Schemas['Container']
+export type Target = Schemas['Target']
+export type PortKey = Schemas['PortKey']
+export type Port = Schemas['Port']
 /** One reading of usage: [millicores, bytes] by node name, and by namespace/pod/container. */
-export interface UsageReading {
-  sampledAt?: string
-  nodes: Record<string, [number, number]>
-  containers: Record<string, [number, number]>
-}
+export type UsageReading = Schemas['Usage']
+/** The object of a BOOKMARK event. Those of the list of clusters have a version only. */
+export type Bookmark = Schemas['FleetBookmark'] & Partial<Schemas['Bookmark']>
+/** The object of an ERROR event, as metav1.Status. The page makes some itself, with less in them. */
+export type Status = Pick<Schemas['Status'], 'code'> & Partial<Schemas['Status']>
 
-export interface Bookmark {
-  resourceVersion: string
-  observedAt?: string
-  receivedAt?: string
-  stale?: boolean
-  session?: Session
-  annotations?: Record<string, string>
-}
+type ObjectEvent = Extract<Schemas['Event'], { kind: string }>
+export type Event =
+  | ObjectEvent
+  | { type: 'BOOKMARK'; cluster?: string; resourceVersion: string; object: Bookmark }
+  | { type: 'ERROR'; cluster?: string; object: Status }
 
-/** The object of an ERROR event, as metav1.Status. */
-export interface Status {
-  reason?: string
-  code: number
-  message?: string
-}
-
-export type Change = 'ADDED' | 'MODIFIED' | 'DELETED'
+/** The types of events that have an object with a kind. */
+export type Change = ObjectEvent['type']
 
 /** The kinds of rows that a cluster has. */
 export interface Rows {
@@ -296,15 +55,6 @@ export interface Rows {
   Port: Port
 }
 export type RowKind = keyof Rows
-
-export type Event =
-  | { type: 'BOOKMARK'; cluster?: string; resourceVersion: string; object: Bookmark }
-  | { type: 'ERROR'; cluster?: string; object: Status }
-  | { type: Change; kind: 'Cluster'; cluster?: undefined; resourceVersion: string; object: Cluster }
-  | { type: Change; kind: 'Summary'; cluster?: string; resourceVersion: string; object: Summary }
-  | { type: Change; kind: 'Session'; cluster?: string; resourceVersion: string; object: SessionObject }
-  | { type: Change; kind: 'Usage'; cluster?: string; resourceVersion: string; object: UsageReading }
-  | { [K in RowKind]: { type: Change; kind: K; cluster?: string; resourceVersion: string; object: Rows[K] } }[RowKind]
 
 /** The resource version of events that belong to a full state. */
 export const initialVersion = '0'

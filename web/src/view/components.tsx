@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import type { Cluster, Pod, Problem, Resources, Severity } from '../stream/types'
+import { type Cluster, type Pod, type Problem, type Resources, type Severity, severityOf } from '../stream/types'
 import { bytes, cores, count, dateTime, duration, percent, visible } from './format'
 import type { Health } from './health'
 import { healthStates } from './health'
@@ -106,7 +106,7 @@ const severityShapes: { [S in Severity | 'muted']: ReactNode } = {
 
 /** The icon of a problem's severity. Screen readers skip it: its label is next to it. */
 export function SeverityIcon({ problem: p }: { problem: Pick<Problem, 'severity' | 'muted'> }) {
-  const shape = p.muted ? 'muted' : p.severity
+  const shape = p.muted ? 'muted' : severityOf(p)
   return (
     <svg className={`severity ${shape}`} viewBox="0 0 16 16" aria-hidden="true">
       {severityShapes[shape]}
@@ -118,7 +118,7 @@ export function SeverityLabel({ problem: p }: { problem: Problem }) {
   return (
     <span className={`status ${p.muted ? 'muted' : p.severity}`}>
       <SeverityIcon problem={p} />
-      {severityLabels[p.severity]}
+      {severityLabels[severityOf(p)]}
     </span>
   )
 }

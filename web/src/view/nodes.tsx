@@ -1,6 +1,6 @@
 import { useCallback, useDeferredValue, useMemo } from 'react'
 import { setParams } from '../route'
-import type { Node, Problem } from '../stream/types'
+import { type Node, type Problem, severityOf } from '../stream/types'
 import { Age, FilteredCount, HealthIcon, ResourceMeter, SearchField, SeverityIcon, Text, Toggle } from './components'
 import { count, matchesAll } from './format'
 import type { Column } from './grid'
@@ -151,7 +151,7 @@ function viewOf(problems: Problem[]) {
   return { columns: [state, ...nodeColumns], narrowRow, problemsOf }
 }
 
-const rankOf = (p: Problem | undefined) => (!p || p.muted ? 0 : severityRanks[p.severity])
+const rankOf = (p: Problem | undefined) => (!p || p.muted ? 0 : severityRanks[severityOf(p)])
 
 /** The columns that depend on the node only. */
 const nodeColumns: Column<Node>[] = [

@@ -87,7 +87,7 @@ export function adviceFor(reason: string | undefined): Advice | undefined {
 }
 
 /** Reports whether the last attempt to reach an agent failed. */
-export function isUnreachable(s: { phase: string; reason?: string }): boolean {
+export function isUnreachable(s: { phase?: string; reason?: string }): boolean {
   return s.phase === 'Backoff' || (s.phase === 'Idle' && s.reason !== undefined && !reachableReasons.has(s.reason))
 }
 
