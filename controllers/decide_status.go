@@ -26,18 +26,14 @@ type statusInputs struct {
 
 // decideStatus returns the status that a ClusterStatus should have. It keeps the stored summary if
 // there is no newer one, as for an unreachable cluster.
-func decideStatus(in statusInputs) (v1alpha1.ClusterStatusStatus, error) {
+func decideStatus(in statusInputs) v1alpha1.ClusterStatusStatus {
 	next := *in.stored.DeepCopy()
 	if in.hasNewSummary() {
-		summary, err := summaryOf(*in.observed.Summary)
-		if err != nil {
-			return next, fmt.Errorf("convert the summary of %s: %w", in.agent.Name, err)
-		}
-		next.Summary, next.Display, next.ObservedAt = summary, displayOf(*in.observed.Summary), timeOf(in.observed.ObservedAt)
+		next.Summary, next.Display, next.ObservedAt = summaryOf(*in.observed.Summary), displayOf(*in.observed.Summary), timeOf(in.observed.ObservedAt)
 	}
 	next.KubernetesVersion = cmp.Or(truncate(in.observed.KubernetesVersion, v1alpha1.MaxShortText), next.KubernetesVersion)
 	meta.SetStatusCondition(&next.Conditions, in.healthy(next))
-	return next, nil
+	return next
 }
 
 // hasNewSummary reports whether there is a newer summary than the stored one. A stored time in the

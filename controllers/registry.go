@@ -126,11 +126,7 @@ func (r *Registry) LastKnown(name string) (LastKnown, bool) {
 	if status.Status.Summary == nil || status.Status.ObservedAt == nil {
 		return LastKnown{}, false
 	}
-	summary, err := summaryFrom(status.Status.Summary)
-	if err != nil {
-		return LastKnown{}, false
-	}
-	return LastKnown{Summary: summary, ObservedAt: status.Status.ObservedAt.Time, KubernetesVersion: status.Status.KubernetesVersion}, true
+	return LastKnown{Summary: summaryFrom(status.Status.Summary), ObservedAt: status.Status.ObservedAt.Time, KubernetesVersion: status.Status.KubernetesVersion}, true
 }
 
 // agent returns a registered ClusterAgent from the cache. It is not copied, so do not modify it.

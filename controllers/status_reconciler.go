@@ -96,10 +96,7 @@ func (r *statusReconciler) delete(ctx context.Context, status *v1alpha1.ClusterS
 // write writes the status if it changed and the rate limit permits. The first summary waits only
 // for the shared queue.
 func (r *statusReconciler) write(ctx context.Context, status *v1alpha1.ClusterStatus, in statusInputs) (reconcile.Result, error) {
-	next, err := decideStatus(in)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
+	next := decideStatus(in)
 	reason := statusChange(in.stored, next, in.now, in.interval)
 	if reason == "" {
 		r.limiter.cancel(status.Name)
