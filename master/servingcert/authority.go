@@ -28,14 +28,14 @@ const (
 	maxAuthorities = 4
 )
 
-// These are the keys of the Secret. The ConfigMap has caKey only.
+// These are the keys in the data of the Secret. The ConfigMap has caCertKey only.
 const (
-	caKey        = "ca.crt"
-	privateCAKey = "ca.key"
+	caCertKey       = "ca.crt"
+	caPrivateKeyKey = "ca.key"
 )
 
-// commonName is the prefix of the common name of all CAs that this package creates.
-const commonName = "rollcall-master-ca@"
+// commonNamePrefix starts the common name of all CAs that this package creates.
+const commonNamePrefix = "rollcall-master-ca@"
 
 // authority is a certificate authority.
 type authority struct {
@@ -49,7 +49,7 @@ func newAuthority(now time.Time) (authority, error) {
 	if err != nil {
 		return authority{}, fmt.Errorf("generate the key of a CA: %w", err)
 	}
-	certificate, err := cert.NewSelfSignedCACert(cert.Config{CommonName: fmt.Sprintf("%s%d", commonName, now.Unix()), NotBefore: now.Add(-clockSkew)}, key)
+	certificate, err := cert.NewSelfSignedCACert(cert.Config{CommonName: fmt.Sprintf("%s%d", commonNamePrefix, now.Unix()), NotBefore: now.Add(-clockSkew)}, key)
 	if err != nil {
 		return authority{}, fmt.Errorf("sign the certificate of a CA: %w", err)
 	}
@@ -59,28 +59,28 @@ func newAuthority(now time.Time) (authority, error) {
 // parse returns the CAs in the data of a Secret, none if it is empty. Errors do not contain the data.
 func parse(data map[string][]byte) ([]authority, error) {
 	for _, key := range slices.Sorted(maps.Keys(data)) {
-		if key != caKey && key != privateCAKey && len(data[key]) > 0 {
-			return nil, fmt.Errorf("unexpected key %q: want only %s and %s", key, caKey, privateCAKey)
+		if key != caCertKey && key != caPrivateKeyKey && len(data[key]) > 0 {
+			return nil, fmt.Errorf("unexpected key %q: want only %s and %s", key, caCertKey, caPrivateKeyKey)
 		}
 	}
-	if len(data[caKey]) == 0 && len(data[privateCAKey]) == 0 {
+	if len(data[caCertKey]) == 0 && len(data[caPrivateKeyKey]) == 0 {
 		return nil, nil
 	}
-	certs, err := parseCertificates(data[caKey])
+	certs, err := parseCertificates(data[caCertKey])
 	if err != nil {
 		return nil, err
 	}
-	keys, err := parseKeys(data[privateCAKey])
+	keys, err := parseKeys(data[caPrivateKeyKey])
 	if err != nil {
 		return nil, err
 	}
 	if len(certs) != len(keys) || len(certs) > maxAuthorities {
-		return nil, fmt.Errorf("%s has %d certificates and %s has %d keys; want the same number, at most %d", caKey, len(certs), privateCAKey, len(keys), maxAuthorities)
+		return nil, fmt.Errorf("%s has %d certificates and %s has %d keys; want the same number, at most %d", caCertKey, len(certs), caPrivateKeyKey, len(keys), maxAuthorities)
 	}
 	var all []authority
 	for i, c := range certs {
 		if !keys[i].PublicKey.Equal(c.PublicKey) {
-			return nil, fmt.Errorf("key %d of %s does not belong to certificate %d of %s", i+1, privateCAKey, i+1, caKey)
+			return nil, fmt.Errorf("key %d of %s does not belong to certificate %d of %s", i+1, caPrivateKeyKey, i+1, caCertKey)
 		}
 		all = append(all, authority{c, keys[i]})
 	}
@@ -91,14 +91,14 @@ func parse(data map[string][]byte) ([]authority, error) {
 func parseCertificates(content []byte) ([]*x509.Certificate, error) {
 	certs, err := cert.ParseCertsPEM(content)
 	if err != nil {
-		return nil, fmt.Errorf("parse %s: %w", caKey, err)
+		return nil, fmt.Errorf("parse %s: %w", caCertKey, err)
 	}
 	for _, c := range certs {
-		if !c.IsCA || !strings.HasPrefix(c.Subject.CommonName, commonName) {
-			return nil, fmt.Errorf("%s has the certificate of %q, which is not a CA created by a master", caKey, c.Subject.CommonName)
+		if !c.IsCA || !strings.HasPrefix(c.Subject.CommonName, commonNamePrefix) {
+			return nil, fmt.Errorf("%s has the certificate of %q, which is not a CA created by a master", caCertKey, c.Subject.CommonName)
 		}
 		if err := c.CheckSignatureFrom(c); err != nil {
-			return nil, fmt.Errorf("%s has a certificate of %q that is not self-signed: %w", caKey, c.Subject.CommonName, err)
+			return nil, fmt.Errorf("%s has a certificate of %q that is not self-signed: %w", caCertKey, c.Subject.CommonName, err)
 		}
 	}
 	return certs, nil
@@ -110,16 +110,16 @@ func parseKeys(content []byte) (keys []*ecdsa.PrivateKey, err error) {
 		// Errors of the parser are not passed on, as they could contain parts of a key.
 		parsed, err := keyutil.ParsePrivateKeyPEM(pem.EncodeToMemory(block))
 		if err != nil {
-			return nil, fmt.Errorf("parse key %d of %s: invalid private key", len(keys)+1, privateCAKey)
+			return nil, fmt.Errorf("parse key %d of %s: invalid private key", len(keys)+1, caPrivateKeyKey)
 		}
 		key, ok := parsed.(*ecdsa.PrivateKey)
 		if !ok {
-			return nil, fmt.Errorf("key %d of %s is not an ECDSA key", len(keys)+1, privateCAKey)
+			return nil, fmt.Errorf("key %d of %s is not an ECDSA key", len(keys)+1, caPrivateKeyKey)
 		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%s has no private key in PEM", privateCAKey)
+		return nil, fmt.Errorf("%s has no private key in PEM", caPrivateKeyKey)
 	}
 	return keys, nil
 }
@@ -138,7 +138,7 @@ func encode(all []authority) (map[string][]byte, error) {
 		}
 		keys = append(keys, key...)
 	}
-	return map[string][]byte{caKey: certs, privateCAKey: keys}, nil
+	return map[string][]byte{caCertKey: certs, caPrivateKeyKey: keys}, nil
 }
 
 // bundle returns the certificates of the CAs in PEM.

@@ -73,16 +73,16 @@ func TestForeignSecretIsNotOverwritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		for want, data := range map[string]map[string][]byte{
-			`unexpected key "tls.crt"`:                {"tls.crt": good[caKey], "tls.key": good[privateCAKey]},
-			"parse ca.crt: ":                          {caKey: []byte("nonsense"), privateCAKey: good[privateCAKey]},
-			"parse ca.crt: data":                      {privateCAKey: good[privateCAKey]},
-			"ca.key has no private key":               {caKey: good[caKey]},
-			"parse key 1 of ca.key":                   {caKey: good[caKey], privateCAKey: []byte("-----BEGIN EC PRIVATE KEY-----\nbm9uc2Vuc2U=\n-----END EC PRIVATE KEY-----\n")},
-			"key 1 of ca.key does not belong":         {caKey: good[caKey], privateCAKey: other[privateCAKey]},
-			"2 certificates and ca.key has 1":         {caKey: append(bytes.Clone(good[caKey]), other[caKey]...), privateCAKey: good[privateCAKey]},
-			"8 certificates and ca.key has 8":         {caKey: bytes.Repeat(good[caKey], 8), privateCAKey: bytes.Repeat(good[privateCAKey], 8)},
+			`unexpected key "tls.crt"`:                {"tls.crt": good[caCertKey], "tls.key": good[caPrivateKeyKey]},
+			"parse ca.crt: ":                          {caCertKey: []byte("nonsense"), caPrivateKeyKey: good[caPrivateKeyKey]},
+			"parse ca.crt: data":                      {caPrivateKeyKey: good[caPrivateKeyKey]},
+			"ca.key has no private key":               {caCertKey: good[caCertKey]},
+			"parse key 1 of ca.key":                   {caCertKey: good[caCertKey], caPrivateKeyKey: []byte("-----BEGIN EC PRIVATE KEY-----\nbm9uc2Vuc2U=\n-----END EC PRIVATE KEY-----\n")},
+			"key 1 of ca.key does not belong":         {caCertKey: good[caCertKey], caPrivateKeyKey: other[caPrivateKeyKey]},
+			"2 certificates and ca.key has 1":         {caCertKey: append(bytes.Clone(good[caCertKey]), other[caCertKey]...), caPrivateKeyKey: good[caPrivateKeyKey]},
+			"8 certificates and ca.key has 8":         {caCertKey: bytes.Repeat(good[caCertKey], 8), caPrivateKeyKey: bytes.Repeat(good[caPrivateKeyKey], 8)},
 			`"foreign", which is not a CA created by`: foreign,
-			"want only ca.crt and ca.key":             {caKey: good[caKey], privateCAKey: good[privateCAKey], "more": []byte("x")},
+			"want only ca.crt and ca.key":             {caCertKey: good[caCertKey], caPrivateKeyKey: good[caPrivateKeyKey], "more": []byte("x")},
 		} {
 			h.put(data)
 			h.log.Reset()
@@ -98,7 +98,7 @@ func TestForeignSecretIsNotOverwritten(t *testing.T) {
 			if strings.Contains(log, "PRIVATE KEY") || strings.Contains(log, "bm9uc2Vuc2U") {
 				t.Errorf("%s: the log contains a key: %s", want, log)
 			}
-			if got := h.secret().Data; len(got) != len(data) || !bytes.Equal(got[caKey], data[caKey]) {
+			if got := h.secret().Data; len(got) != len(data) || !bytes.Equal(got[caCertKey], data[caCertKey]) {
 				t.Errorf("%s: the Secret was overwritten", want)
 			}
 		}
@@ -133,11 +133,11 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(data[caKey], data[privateCAKey])
-	f.Add(data[privateCAKey], data[caKey])
+	f.Add(data[caCertKey], data[caPrivateKeyKey])
+	f.Add(data[caPrivateKeyKey], data[caCertKey])
 	f.Add([]byte{}, []byte("-----BEGIN EC PRIVATE KEY-----\n"))
 	f.Fuzz(func(t *testing.T, certs, keys []byte) {
-		all, err := parse(map[string][]byte{caKey: certs, privateCAKey: keys})
+		all, err := parse(map[string][]byte{caCertKey: certs, caPrivateKeyKey: keys})
 		if err != nil {
 			return
 		}

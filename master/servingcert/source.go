@@ -155,7 +155,7 @@ func (s *Source) syncOnce(ctx context.Context) ([]authority, error) {
 	if err != nil {
 		return nil, s.explain("Secret", s.config.Secret, err)
 	}
-	all, err := s.fill(ctx, secret)
+	all, err := s.fillSecret(ctx, secret)
 	if err != nil {
 		return nil, err
 	}
@@ -163,20 +163,20 @@ func (s *Source) syncOnce(ctx context.Context) ([]authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	if published.Data[caKey] == string(content) {
+	if published.Data[caCertKey] == string(content) {
 		return all, nil
 	}
 	published = published.DeepCopy()
 	if published.Data == nil {
 		published.Data = map[string]string{}
 	}
-	published.Data[caKey] = string(content)
+	published.Data[caCertKey] = string(content)
 	_, err = s.config.ConfigMaps.Update(ctx, published, metav1.UpdateOptions{})
 	return all, s.explain("ConfigMap", s.config.ConfigMap, err)
 }
 
-// fill returns the CAs of the Secret. It updates the Secret if a CA is missing or has expired.
-func (s *Source) fill(ctx context.Context, secret *corev1.Secret) ([]authority, error) {
+// fillSecret returns the CAs of the Secret. It updates the Secret if a CA is missing or has expired.
+func (s *Source) fillSecret(ctx context.Context, secret *corev1.Secret) ([]authority, error) {
 	existing, err := parse(secret.Data)
 	if err != nil {
 		return nil, fmt.Errorf("the Secret %[1]s/%[2]s does not contain a CA of the masters: %[3]w. It is not overwritten: if its content is not needed, have a new CA created by `kubectl -n %[1]s patch secret %[2]s --type=merge -p '{\"data\":null}'`",

@@ -75,7 +75,7 @@ func (h *fakeHub) published() string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return published.Data[caKey]
+	return published.Data[caCertKey]
 }
 
 // served returns the certificate that a replica serves.
@@ -271,13 +271,13 @@ func TestChangedConfigMapIsRestored(t *testing.T) {
 		s := h.replica()
 		s.reconcile(t.Context())
 		want := h.published()
-		changed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}, Data: map[string]string{caKey: "mine", "other": "stays"}}
+		changed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}, Data: map[string]string{caCertKey: "mine", "other": "stays"}}
 		if _, err := h.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		s.reconcile(t.Context())
 		published, err := h.hub.CoreV1().ConfigMaps(namespace).Get(t.Context(), object, metav1.GetOptions{})
-		if err != nil || published.Data[caKey] != want || published.Data["other"] != "stays" {
+		if err != nil || published.Data[caCertKey] != want || published.Data["other"] != "stays" {
 			t.Errorf("got %v, error %v; want ca.crt restored and the other key kept", published.Data, err)
 		}
 	})
