@@ -54,8 +54,8 @@ func namesOf(r *controllers.Registry) func() []string {
 func historyHandler(h *history.History) session.EventHandler {
 	return session.EventHandler{
 		OnReport:         func(v *session.Report, _ bool) { h.Add(v.Cluster, v.State, v.Summary, v.ReceivedAt) },
-		OnSessionEnd:     h.End,
-		OnClusterRemoved: h.Forget,
+		OnSessionEnd:     h.EndSession,
+		OnClusterRemoved: h.RemoveCluster,
 	}
 }
 

@@ -147,7 +147,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Page:      web.Handler(),
 		History:   historyReader(samples),
 		Prometheus: prom.New(prom.Config{
-			Clusters: namesOf(registry), Lookup: sessions.Current, Demand: sessions.RegisterDemand, History: samples, RevisionTimes: revisionTimes,
+			Clusters: namesOf(registry), Current: sessions.Current, Demand: sessions.RegisterDemand, History: samples, RevisionTimes: revisionTimes,
 			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
 		}),
 		Authenticate: identify(authenticator),

@@ -4,9 +4,10 @@ import "math/bits"
 
 // bitWriter appends numbers of any width to a byte slice, lowest bits first.
 type bitWriter struct {
-	out       []byte
-	lastState uint64
-	n         uint
+	out []byte
+	// pending has the lowest pendingBits bits, which do not fill a byte yet.
+	pending     uint64
+	pendingBits uint
 }
 
 // put appends the lowest width bits of v, 0 to 64.
@@ -15,28 +16,29 @@ func (w *bitWriter) put(v uint64, width uint) {
 		w.put(v&(1<<32-1), 32)
 		v, width = v>>32, width-32
 	}
-	w.lastState |= v << w.n
-	w.n += width
-	for w.n >= 8 {
-		w.out = append(w.out, byte(w.lastState))
-		w.lastState >>= 8
-		w.n -= 8
+	w.pending |= v << w.pendingBits
+	w.pendingBits += width
+	for w.pendingBits >= 8 {
+		w.out = append(w.out, byte(w.pending))
+		w.pending >>= 8
+		w.pendingBits -= 8
 	}
 }
 
 // flush pads the last byte with zeros.
 func (w *bitWriter) flush() {
-	if w.n > 0 {
-		w.out = append(w.out, byte(w.lastState))
+	if w.pendingBits > 0 {
+		w.out = append(w.out, byte(w.pending))
 	}
-	w.lastState, w.n = 0, 0
+	w.pending, w.pendingBits = 0, 0
 }
 
 // bitReader reads numbers that a bitWriter wrote.
 type bitReader struct {
-	in        []byte
-	lastState uint64
-	n         uint
+	in []byte
+	// pending has the lowest pendingBits bits, which were read from in but not returned yet.
+	pending     uint64
+	pendingBits uint
 }
 
 func (r *bitReader) get(width uint) uint64 {
@@ -44,14 +46,14 @@ func (r *bitReader) get(width uint) uint64 {
 		low := r.get(32)
 		return low | r.get(width-32)<<32
 	}
-	for r.n < width {
-		r.lastState |= uint64(r.in[0]) << r.n
+	for r.pendingBits < width {
+		r.pending |= uint64(r.in[0]) << r.pendingBits
 		r.in = r.in[1:]
-		r.n += 8
+		r.pendingBits += 8
 	}
-	v := r.lastState & (1<<width - 1)
-	r.lastState >>= width
-	r.n -= width
+	v := r.pending & (1<<width - 1)
+	r.pending >>= width
+	r.pendingBits -= width
 	return v
 }
 

@@ -51,15 +51,15 @@ type activeSeries struct {
 	// total is the integral at the last sample, in millicore-seconds, or notStarted if there
 	// is no sample since the series started or restarted.
 	total int64
-	// last is the time of the last sample in Unix seconds. The next one must be later. given
+	// last is the time of the last sample in Unix seconds. The next one must be later. reportedAt
 	// is that time as the member reported it.
-	last, given uint32
-	id, slot    uint32
+	last, reportedAt uint32
+	id, slot         uint32
 }
 
 const notStarted = -1
 
-func (l *activeSeries) started() bool { return l.total != notStarted }
+func (a *activeSeries) started() bool { return a.total != notStarted }
 
 // cluster keeps the data of one cluster.
 type cluster struct {
@@ -153,13 +153,13 @@ func (c *cluster) addUsage(d *draft, u *state.Usage, at time.Time) {
 	}
 	cells := make([]cell, 0, len(c.active))
 	for i := range c.active {
-		l := &c.active[i]
-		used := u.Of(l.slot)
+		a := &c.active[i]
+		used := u.Of(a.slot)
 		if used == nil {
 			continue
 		}
-		if t := sampledAt(used, at); t*1000 >= d.cutoff && l.accept(used, t) {
-			cells = append(cells, cell{id: l.id, total: l.total, values: [maxFields]int64{used.CPUMillis, used.MemoryBytes, row - t}})
+		if t := sampledAt(used, at); t*1000 >= d.cutoff && a.accept(used, t) {
+			cells = append(cells, cell{id: a.id, total: a.total, values: [maxFields]int64{used.CPUMillis, used.MemoryBytes, row - t}})
 		}
 	}
 	if len(cells) == 0 {
@@ -176,16 +176,16 @@ func sampledAt(used *state.Used, at time.Time) int64 { return min(int64(used.Sam
 
 // accept updates the series with a sample, and returns false if the sample is not new. The
 // integral assumes that the rate was constant since the previous sample.
-func (l *activeSeries) accept(used *state.Used, at int64) bool {
-	if at <= int64(l.last) || uint32(used.SampledAt) == l.given {
+func (a *activeSeries) accept(used *state.Used, at int64) bool {
+	if at <= int64(a.last) || uint32(used.SampledAt) == a.reportedAt {
 		return false
 	}
-	if l.started() {
-		l.total += max(used.CPUMillis, 0) * (at - int64(l.last))
+	if a.started() {
+		a.total += max(used.CPUMillis, 0) * (at - int64(a.last))
 	} else {
-		l.total = 0
+		a.total = 0
 	}
-	l.last, l.given = uint32(at), uint32(used.SampledAt)
+	a.last, a.reportedAt = uint32(at), uint32(used.SampledAt)
 	return true
 }
 

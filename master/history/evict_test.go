@@ -59,7 +59,7 @@ func TestExpiredSamplesAreDropped(t *testing.T) {
 func TestSweepRemovesClusterThatDoesNotReport(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	smallMember(t, 5).report(h, "a", 0)
-	h.End("a", at(60))
+	h.EndSession("a", at(60))
 	h.Sweep(at(800))
 	if s := h.Stats(); s.Clusters != 1 || s.Samples == 0 {
 		t.Errorf("after 800 s: %+v, want all samples", s)
@@ -69,7 +69,7 @@ func TestSweepRemovesClusterThatDoesNotReport(t *testing.T) {
 		t.Errorf("after 1000 s: %+v, want none", s)
 	}
 	smallMember(t, 5).report(h, "a", 1200)
-	h.Forget("a")
+	h.RemoveCluster("a")
 	if s := h.Stats(); s != (Stats{}) {
 		t.Errorf("after Forget: %+v, want none", s)
 	}

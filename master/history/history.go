@@ -20,7 +20,7 @@ type Config struct {
 }
 
 // History keeps the last minutes of many clusters. It is safe for concurrent use, but the
-// calls of Add and End for one cluster must be in order of time.
+// calls of Add and EndSession for one cluster must be in order of time.
 type History struct {
 	config Config
 
@@ -46,15 +46,15 @@ func (h *History) Add(name string, s *state.State, sum state.Summary, at time.Ti
 	h.addBytes(h.getOrCreate(name).add(s, &sum, at, h.config.Window))
 }
 
-// End ends all series of a cluster. It is called when the session has ended.
-func (h *History) End(name string, at time.Time) {
+// EndSession ends all series of a cluster. It is called when the session has ended.
+func (h *History) EndSession(name string, at time.Time) {
 	if c := h.cluster(name); c != nil {
 		h.addBytes(c.endSession(at, h.config.Window))
 	}
 }
 
-// Forget removes a cluster that is no longer registered.
-func (h *History) Forget(name string) {
+// RemoveCluster removes a cluster that is no longer registered.
+func (h *History) RemoveCluster(name string) {
 	h.mu.Lock()
 	c := h.clusters[name]
 	delete(h.clusters, name)

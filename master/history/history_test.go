@@ -177,8 +177,8 @@ func TestAllSeriesEndWithTheSession(t *testing.T) {
 	m.put(web("cart", "n1"), 1)
 	m.read(0, map[uint32]int64{1: 10})
 	h.Add(cluster1, m.state, state.Summary{ProblemCount: 2}, at(1))
-	h.End(cluster1, at(9))
-	h.End(cluster1, at(10))
+	h.EndSession(cluster1, at(9))
+	h.EndSession(cluster1, at(10))
 	// The next session starts with the same reading.
 	h.Add(cluster1, m.state, state.Summary{ProblemCount: 2}, at(60))
 	m.read(62, map[uint32]int64{1: 12})

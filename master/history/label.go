@@ -42,8 +42,8 @@ func identityOf(o state.Object) identity {
 }
 
 // identity returns the content of a label.
-func (h *clusterData) identity(l *label) identity {
-	names := h.text[l.text:]
+func (d *clusterData) identity(l *label) identity {
+	names := d.text[l.text:]
 	pod, names := names[:l.podLen], names[l.podLen:]
 	return identity{kind: l.kind, namespace: l.namespace.Value(), pod: pod, container: names[:l.containerLen], node: l.node.Value()}
 }
@@ -62,9 +62,9 @@ func (i identity) label(id uint32, text *strings.Builder) label {
 	return l
 }
 
-// relabel rebuilds text and labels from the labels to keep and from new ones, whose ids
+// rebuildLabels rebuilds text and labels from the labels to keep and from new ones, whose ids
 // count up from id.
-func (d *draft) relabel(keep func(id uint32) bool, added []identity, id uint32) {
+func (d *draft) rebuildLabels(keep func(id uint32) bool, added []identity, id uint32) {
 	var text strings.Builder
 	text.Grow(len(d.text) + 32*len(added))
 	labels := make([]label, 0, len(d.labels)+len(added))

@@ -194,10 +194,10 @@ func (p *scenario) report() {
 func (p *scenario) end() {
 	p.advance()
 	if !p.reporting {
-		p.history.End(cluster1, p.now)
+		p.history.EndSession(cluster1, p.now)
 		return
 	}
-	p.history.End(cluster1, p.now)
+	p.history.EndSession(cluster1, p.now)
 	p.model.end(p.now)
 	p.fresh, p.reporting = p.member.state.Usage != nil, false
 }

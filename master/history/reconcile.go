@@ -137,7 +137,7 @@ func (r *reconciler) finish() {
 	}
 	r.cluster.active = slices.Clip(r.next)
 	if len(r.started) > 0 {
-		r.draft.relabel(func(uint32) bool { return true }, r.started, r.firstID)
+		r.draft.rebuildLabels(func(uint32) bool { return true }, r.started, r.firstID)
 	}
 	if len(r.ends) > 0 {
 		slices.SortStableFunc(r.ends, func(a, b end) int { return int(a.at - b.at) })
@@ -155,21 +155,21 @@ func idsOf(all []activeSeries) map[uint32]bool {
 }
 
 // label returns the label of a series, which must exist.
-func (h *clusterData) label(id uint32) *label {
-	return &h.labels[sort.Search(len(h.labels), func(i int) bool { return h.labels[i].id >= id })]
+func (d *clusterData) label(id uint32) *label {
+	return &d.labels[sort.Search(len(d.labels), func(i int) bool { return d.labels[i].id >= id })]
 }
 
 // lastEnd returns the time of the last end in milliseconds, or 0 if there is none.
-func (h *clusterData) lastEnd() int64 {
-	if len(h.ends) == 0 {
+func (d *clusterData) lastEnd() int64 {
+	if len(d.ends) == 0 {
 		return 0
 	}
-	return h.ends[len(h.ends)-1].at
+	return d.ends[len(d.ends)-1].at
 }
 
 // endOf returns when a series ended last, or sessionEnd if that is later.
-func (h *clusterData) endOf(id uint32, sessionEnd int64) int64 {
-	for _, e := range slices.Backward(h.ends) {
+func (d *clusterData) endOf(id uint32, sessionEnd int64) int64 {
+	for _, e := range slices.Backward(d.ends) {
 		if e.id == id && !e.all {
 			return max(e.at, sessionEnd)
 		}

@@ -42,36 +42,36 @@ func (c *cluster) dropUnused(d *draft) {
 		keep[e.id] = true
 	}
 	if len(keep) < len(d.labels) {
-		d.relabel(func(id uint32) bool { return keep[id] }, nil, 0)
+		d.rebuildLabels(func(id uint32) bool { return keep[id] }, nil, 0)
 	}
 }
 
 // oldest returns the time of the oldest sample in milliseconds, or math.MaxInt64 if there
 // is none.
-func (h *clusterData) oldest() int64 {
+func (d *clusterData) oldest() int64 {
 	t := int64(math.MaxInt64)
-	for _, c := range slices.Concat(h.usage, h.counts) {
+	for _, c := range slices.Concat(d.usage, d.counts) {
 		t = min(t, c.first)
 	}
 	return t
 }
 
 // newest returns the time of the newest sample in milliseconds, or 0 if there is none.
-func (h *clusterData) newest() int64 {
+func (d *clusterData) newest() int64 {
 	t := int64(0)
-	for _, c := range slices.Concat(h.usage, h.counts) {
+	for _, c := range slices.Concat(d.usage, d.counts) {
 		t = max(t, c.last)
 	}
 	return t
 }
 
-func (h *clusterData) empty() bool { return len(h.usage)+len(h.counts) == 0 }
+func (d *clusterData) empty() bool { return len(d.usage)+len(d.counts) == 0 }
 
 // size returns the memory of the data in bytes.
-func (h *clusterData) size() int64 {
-	n := int64(unsafe.Sizeof(*h)) + int64(unsafe.Sizeof(cluster{})) + int64(cap(h.ends))*int64(unsafe.Sizeof(end{}))
-	n += int64(cap(h.labels))*labelSize + int64(len(h.text))
-	for _, chunks := range [][]*chunk{h.usage, h.counts} {
+func (d *clusterData) size() int64 {
+	n := int64(unsafe.Sizeof(*d)) + int64(unsafe.Sizeof(cluster{})) + int64(cap(d.ends))*int64(unsafe.Sizeof(end{}))
+	n += int64(cap(d.labels))*labelSize + int64(len(d.text))
+	for _, chunks := range [][]*chunk{d.usage, d.counts} {
 		n += int64(cap(chunks)) * int64(unsafe.Sizeof((*chunk)(nil)))
 		for _, c := range chunks {
 			n += c.size()
@@ -80,9 +80,9 @@ func (h *clusterData) size() int64 {
 	return n
 }
 
-func (h *clusterData) samples() int {
+func (d *clusterData) samples() int {
 	n := 0
-	for _, chunks := range [][]*chunk{h.usage, h.counts} {
+	for _, chunks := range [][]*chunk{d.usage, d.counts} {
 		for _, c := range chunks {
 			n += c.samples
 		}

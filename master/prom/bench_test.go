@@ -51,7 +51,7 @@ func newBenchFixture(b *testing.B, clusters int) *benchFixture {
 	c.heapBytes = liveHeap() - before
 	c.api = New(Config{
 		Clusters: func() []string { return names },
-		Lookup: func(name string) (session.Current, bool) {
+		Current: func(name string) (session.Current, bool) {
 			v := values[name]
 			return session.Current{Report: v, Status: session.Status{Session: v.Session, ReceivedAt: v.ReceivedAt}}, true
 		},

@@ -30,8 +30,8 @@ const presentWindow = time.Minute
 type cluster struct {
 	name  string
 	level Level
-	// value is the last report, nil if there is none.
-	value  *session.Report
+	// report is the last one, nil if there is none.
+	report *session.Report
 	status session.Status
 	// history is nil if there is none.
 	history   *history.ClusterHistory
@@ -39,7 +39,7 @@ type cluster struct {
 	now       int64
 }
 
-// queryContext constant the state of one request. It takes a snapshot of a cluster at first use.
+// queryContext holds the state of one request. It takes a snapshot of a cluster at first use.
 type queryContext struct {
 	api        *API
 	authorizer Authorizer
@@ -61,13 +61,13 @@ type queryContext struct {
 	selected        [][]storage.Series
 }
 
-func (a *API) newQueryContext(see Authorizer) *queryContext {
+func (a *API) newQueryContext(authorizer Authorizer) *queryContext {
 	registered := a.config.Clusters()
 	if !slices.IsSorted(registered) {
 		registered = slices.Sorted(slices.Values(registered))
 	}
 	return &queryContext{
-		api: a, authorizer: see, now: time.Now(), registered: registered,
+		api: a, authorizer: authorizer, now: time.Now(), registered: registered,
 		byName: map[string]Level{}, listed: map[string]Level{}, clusterCache: map[string]*cluster{},
 	}
 }
@@ -251,13 +251,13 @@ func (qc *queryContext) cluster(name string) *cluster {
 }
 
 func (qc *queryContext) readCluster(name string) *cluster {
-	glance, ok := qc.api.config.Lookup(name)
+	current, ok := qc.api.config.Current(name)
 	if !ok {
 		return nil
 	}
-	c := &cluster{name: name, level: qc.level(name), value: glance.Report, status: glance.Status, now: qc.now.UnixMilli()}
-	if c.value != nil {
-		c.revisions = qc.api.config.RevisionTimes.revisions(c.value)
+	c := &cluster{name: name, level: qc.level(name), report: current.Report, status: current.Status, now: qc.now.UnixMilli()}
+	if c.report != nil {
+		c.revisions = qc.api.config.RevisionTimes.revisions(c.report)
 	}
 	if qc.api.config.History != nil {
 		c.history = qc.api.config.History.Read(name, qc.now)
@@ -267,28 +267,28 @@ func (qc *queryContext) readCluster(name string) *cluster {
 
 // state returns the objects of the last report, nil if there is none.
 func (c *cluster) state() *state.State {
-	if c.value == nil {
+	if c.report == nil {
 		return nil
 	}
-	return c.value.State
+	return c.report.State
 }
 
 // entryInterval returns the interval from the last change of an object to the last report.
 func (c *cluster) entryInterval(e state.Entry) interval {
-	at := c.value.ReceivedAt.UnixMilli()
+	at := c.report.ReceivedAt.UnixMilli()
 	return interval{since: changedAt(c.revisions, e.Seq, at), until: at, staleAt: c.expiredAt()}
 }
 
 // reportInterval returns an interval that contains the last report only. It is used for values
 // computed from many objects, as it is not known when these last changed.
 func (c *cluster) reportInterval() interval {
-	at := c.value.ReceivedAt.UnixMilli()
+	at := c.report.ReceivedAt.UnixMilli()
 	return interval{since: at, until: at, staleAt: c.expiredAt()}
 }
 
 // expiredAt returns when the last report expired, in Unix milliseconds; 0 if it has not.
 func (c *cluster) expiredAt() int64 {
-	if at := c.value.ExpiresAt.UnixMilli(); at <= c.now {
+	if at := c.report.ExpiresAt.UnixMilli(); at <= c.now {
 		return at
 	}
 	return 0

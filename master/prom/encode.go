@@ -71,13 +71,13 @@ func (w *jsonWriter) flush(last bool) {
 }
 
 // list encodes a list of n items; item encodes the i-th one.
-func (w *jsonWriter) list(n int, one func(i int)) {
+func (w *jsonWriter) list(n int, item func(i int)) {
 	w.buf = append(w.buf, '[')
 	for i := 0; i < n && w.err == nil; i++ {
 		if i > 0 {
 			w.buf = append(w.buf, ',')
 		}
-		one(i)
+		item(i)
 		w.flush(false)
 	}
 	w.buf = append(w.buf, ']')

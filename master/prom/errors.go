@@ -73,13 +73,13 @@ func toAPIError(err error) error {
 	var storage promql.ErrStorage
 	var timeout promql.ErrQueryTimeout
 	var canceled promql.ErrQueryCanceled
-	var unseen *authorizationError
-	var as *Error
+	var unauthorized *authorizationError
+	var apiErr *Error
 	switch {
-	case errors.As(err, &as):
-		return as
-	case errors.As(err, &unseen):
-		return unseen.err
+	case errors.As(err, &apiErr):
+		return apiErr
+	case errors.As(err, &unauthorized):
+		return unauthorized.err
 	case errors.As(err, &canceled), errors.Is(err, context.Canceled):
 		return &Error{Type: ErrorCanceled, Err: err}
 	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):

@@ -30,8 +30,8 @@ func (g labelGrowth) bytes() (n float64) {
 	return n
 }
 
-// valueLength returns the length of the longest value of a label, whose selected values have up
-// to selected bytes.
+// valueLength returns the length of the longest value of a label, whose values in the selected
+// series have up to longest bytes.
 func (g labelGrowth) valueLength(label string, longest float64) float64 {
 	return max(g.values[label], longest)
 }

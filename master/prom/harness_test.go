@@ -57,7 +57,7 @@ func newHarness(t testing.TB, set ...func(*Config)) *harness {
 	}
 	c := Config{
 		Clusters: func() []string { return slices.Sorted(maps.Keys(s.clusters)) },
-		Lookup:   s.lookup, Demand: func(cluster string) { s.demanded = append(s.demanded, cluster) },
+		Current:  s.current, Demand: func(cluster string) { s.demanded = append(s.demanded, cluster) },
 		History: s.history, RevisionTimes: s.revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler), Version: "test",
 	}
 	for _, f := range set {
@@ -67,7 +67,7 @@ func newHarness(t testing.TB, set ...func(*Config)) *harness {
 	return s
 }
 
-func (s *harness) lookup(name string) (session.Current, bool) {
+func (s *harness) current(name string) (session.Current, bool) {
 	c := s.clusters[name]
 	if c == nil {
 		return session.Current{}, false
@@ -178,7 +178,7 @@ func (s *harness) advance(d time.Duration, tick func(n int), names ...string) {
 // endSession ends the session of a cluster.
 func (s *harness) endSession(name string) {
 	s.clusters[name].session = session.Info{ID: "s-1", Phase: session.Idle}
-	s.history.End(name, time.Now())
+	s.history.EndSession(name, time.Now())
 	s.revisionTimes.EventHandler().OnSessionEnd(name, time.Now())
 }
 

@@ -138,7 +138,7 @@ func (c *textCheck) addCluster(cluster string) {
 	}
 }
 
-// costEstimate constant what the evaluation of an expression costs for each selected series. It
+// costEstimate says what the evaluation of an expression costs for each selected series. It
 // covers what the engine does not limit, as that counts samples only.
 type costEstimate struct {
 	expr parser.Expr

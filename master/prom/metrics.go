@@ -30,10 +30,10 @@ func newMetrics(r prometheus.Registerer, running chan struct{}) *metrics {
 
 // observe counts a request by its outcome, and returns err.
 func (m *metrics) observe(kind string, err error) error {
-	outcome, as := "success", (*Error)(nil)
+	outcome, apiErr := "success", (*Error)(nil)
 	switch {
-	case errors.As(err, &as):
-		outcome = string(as.Type)
+	case errors.As(err, &apiErr):
+		outcome = string(apiErr.Type)
 	case err != nil:
 		outcome = string(ErrorUnavailable)
 	}

@@ -71,7 +71,7 @@ func podOnNode(p *state.Pod, add addFunc) {
 	}
 }
 
-// imageUsage is containerUsage without containers that no longer exist.
+// imageUsage adds the series of containerUsage, except those of containers that no longer exist.
 func imageUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
 	eachContainerUsage(c, func(s history.Series, image, name string) {
 		if image != "" {

@@ -29,7 +29,7 @@ func (qc *queryContext) newQuerier(r Request) (*querier, error) {
 	return &querier{qc: qc, from: start.UnixMilli(), to: end.UnixMilli()}, nil
 }
 
-// selection constant the common parameters of /labels, /label/{label}/values and /series.
+// selection holds the common parameters of /labels, /label/{label}/values and /series.
 type selection struct {
 	*querier
 	selectors [][]*labels.Matcher

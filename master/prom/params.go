@@ -61,7 +61,7 @@ func parseDuration(s string) (time.Duration, error) {
 	return time.Duration(d), err
 }
 
-// timeRange constant the parameters of a range query.
+// timeRange holds the parameters of a range query.
 type timeRange struct {
 	start, end time.Time
 	step       time.Duration

@@ -49,11 +49,11 @@ func podCompletion(s *state.State, p *state.Pod, add addFunc) {
 }
 
 // add adds a family. labels identify the pod.
-func (s *podSet) add(name, help string, scraped []string, f func(p *state.Pod, add addFunc, labels []string)) {
+func (s *podSet) add(name, help string, scrapeLabels []string, f func(p *state.Pod, add addFunc, labels []string)) {
 	each := objectSeries(state.KindPod, func(p *state.Pod, add addFunc) {
 		f(p, add, []string{"namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String()})
 	})
-	*s = append(*s, family{name, help, model.MetricTypeGauge, Details, scraped, each})
+	*s = append(*s, family{name, help, model.MetricTypeGauge, Details, scrapeLabels, each})
 }
 
 // addKube adds a family of kube-state-metrics.
@@ -163,20 +163,20 @@ func podOwner(p *state.Pod, add addFunc, labels []string) {
 }
 
 // condition adds a series for each status of a condition, unless the pod has no such condition.
-func condition(add addFunc, is state.ConditionStatus, labels []string) {
-	if is != state.ConditionNone {
-		addEnum(add, strings.ToLower(is.String()), conditionStatuses, "condition", labels...)
+func condition(add addFunc, status state.ConditionStatus, labels []string) {
+	if status != state.ConditionNone {
+		addEnum(add, strings.ToLower(status.String()), conditionStatuses, "condition", labels...)
 	}
 }
 
 func podReasons(s *state.State, p *state.Pod, add addFunc) {
-	is := map[string]bool{p.Reason: true}
+	reasons := map[string]bool{p.Reason: true}
 	for k := range s.ContainersOf(p.Namespace, p.Name) {
 		if k.Kind == state.Main && k.State == state.Terminated && !k.NoStatus {
-			is[k.Reason] = true
+			reasons[k.Reason] = true
 		}
 	}
 	for _, reason := range statusReasons {
-		add(boolValue(is[reason]), "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String(), "reason", reason)
+		add(boolValue(reasons[reason]), "namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String(), "reason", reason)
 	}
 }

@@ -16,9 +16,9 @@ import (
 	"rollcall.dev/rollcall/master/history"
 )
 
-// grid is the interval between the points of a constant value, in milliseconds. It is short
+// gridStep is the interval between the points of a constant value, in milliseconds. It is short
 // enough for rates and counts over one minute.
-const grid = 30_000
+const gridStep = 30_000
 
 // point is a sample at a time in Unix milliseconds.
 type point struct {
@@ -38,7 +38,7 @@ type interval struct {
 	staleAt int64
 }
 
-// constant returns the points of a value over the interval: at both ends, and on the grid between.
+// constant returns the points of a value over the interval: at both ends, and every gridStep between.
 func (s interval) constant(v float64) pointsFunc {
 	return s.sampled(func(int64) float64 { return v })
 }
@@ -54,7 +54,7 @@ func (s interval) sampled(v func(at int64) float64) pointsFunc {
 			if t == last {
 				break
 			}
-			t = min((t/grid+1)*grid, last)
+			t = min((t/gridStep+1)*gridStep, last)
 		}
 		if s.staleAt != 0 && s.staleAt >= from && s.staleAt <= to {
 			yield(point{s.staleAt, staleNaN})

@@ -17,22 +17,23 @@ func portFamilies() []family {
 	}
 }
 
-// eachTarget calls f with each port and each of its targets, or with nil if it has no targets. It
+// eachTarget calls f with each port and each of its targets, or with nil if it has no targets, and
+// with the interval in which they did not change. It
 // calls resetUnique before each port.
-func eachTarget(c *cluster, out *seriesCollector, f func(p *state.Port, t *state.Target, as interval)) {
+func eachTarget(c *cluster, out *seriesCollector, f func(p *state.Port, t *state.Target, unchanged interval)) {
 	s := c.state()
 	if s == nil {
 		return
 	}
 	for e := range s.Entries(state.KindPort) {
-		p, as, none := e.Object.(*state.Port), c.entryInterval(e), true
+		p, unchanged, none := e.Object.(*state.Port), c.entryInterval(e), true
 		out.resetUnique()
 		for t := range s.TargetsOf(p) {
 			none = false
-			f(p, t, as.and(c, s, t))
+			f(p, t, unchanged.and(c, s, t))
 		}
 		if none {
-			f(p, nil, as)
+			f(p, nil, unchanged)
 		}
 	}
 }
@@ -77,15 +78,15 @@ func targetLabels(p *state.Port, t *state.Target) []string {
 }
 
 func portInfo(c *cluster, out *seriesCollector) {
-	eachTarget(c, out, func(p *state.Port, t *state.Target, as interval) {
-		out.addUnique(as.constant(1), targetLabels(p, t)...)
+	eachTarget(c, out, func(p *state.Port, t *state.Target, unchanged interval) {
+		out.addUnique(unchanged.constant(1), targetLabels(p, t)...)
 	})
 }
 
 func portReady(c *cluster, out *seriesCollector) {
-	eachTarget(c, out, func(p *state.Port, t *state.Target, as interval) {
+	eachTarget(c, out, func(p *state.Port, t *state.Target, unchanged interval) {
 		if t != nil {
-			out.addUnique(as.constant(boolValue(t.Ready)), targetLabels(p, t)...)
+			out.addUnique(unchanged.constant(boolValue(t.Ready)), targetLabels(p, t)...)
 		}
 	})
 }

@@ -15,8 +15,8 @@ func problems(c *cluster, out *seriesCollector) {
 		return
 	}
 	constant := c.reportInterval().constant
-	for i := range c.value.Summary.Problems {
-		p := &c.value.Summary.Problems[i]
+	for i := range c.report.Summary.Problems {
+		p := &c.report.Summary.Problems[i]
 		out.addUnique(constant(float64(p.Count)), "severity", p.Severity.String(), "kind", p.Kind, "what", p.What, "where", p.Where,
 			"owner_kind", p.Owner.Kind, "owner_name", p.Owner.Name, "muted", p.Muted)
 	}

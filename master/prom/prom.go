@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// DefaultMaxSamples limits the samples that one query constant in memory, of 16 bytes each.
+	// DefaultMaxSamples limits the samples that one query holds in memory, of 16 bytes each.
 	DefaultMaxSamples = 5_000_000
 	// maxSeries limits the series that one request selects, of about 300 bytes each.
 	maxSeries = 300_000
@@ -45,15 +45,15 @@ const (
 type Config struct {
 	// Clusters returns the names of all registered clusters.
 	Clusters func() []string
-	// Lookup returns the status and the last report of a cluster, without demanding a report. It
+	// Current returns the status and the last report of a cluster, without demanding a report. It
 	// returns false if there is no cluster of that name.
-	Lookup func(cluster string) (session.Current, bool)
+	Current func(cluster string) (session.Current, bool)
 	// Demand asks a cluster to report. It does not wait for the report.
 	Demand func(cluster string)
 	// History is nil if no history is kept. RevisionTimes works with or without it.
 	History       *history.History
 	RevisionTimes *RevisionTimes
-	// MaxSamples limits the samples that one query constant in memory. Zero means DefaultMaxSamples.
+	// MaxSamples limits the samples that one query holds in memory. Zero means DefaultMaxSamples.
 	MaxSamples int
 	Version    string
 	Metrics    prometheus.Registerer
@@ -76,9 +76,9 @@ const (
 // missing in the result has the level NoAccess.
 //
 // If byName is set, the request itself contains the names, and clusters of these names may not
-// exist. Otherwise they are a part of the registered clusters; the name "" then stands for all
+// exist. Otherwise they are names of registered clusters, or only "", which stands for all
 // clusters. An error means that access could not be decided.
-type Authorizer func(ctx context.Context, clusters []string, named bool) (map[string]Level, error)
+type Authorizer func(ctx context.Context, clusters []string, byName bool) (map[string]Level, error)
 
 // Response is the response to a request. Callers have to call Close after they have sent it.
 type Response struct {
@@ -124,7 +124,7 @@ type API struct {
 	parser parser.Parser
 	// maxSeries limits the series that one request selects.
 	maxSeries int
-	// querySem constant a token for each request that is evaluated, parseSem for each one that is
+	// querySem holds a token for each request that is evaluated, parseSem for each one that is
 	// parsed. waiting counts the requests that wait for querySem.
 	querySem chan struct{}
 	waiting  atomic.Int64

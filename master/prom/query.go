@@ -57,8 +57,8 @@ func (a *API) prepareQuery(ctx context.Context, qc *queryContext, r Request, rng
 		return err
 	})
 	if err != nil {
-		var as *Error
-		if errors.As(err, &as) {
+		var apiErr *Error
+		if errors.As(err, &apiErr) {
 			return nil, err
 		}
 		return nil, badData("query", err)
@@ -72,7 +72,7 @@ func (a *API) prepareQuery(ctx context.Context, qc *queryContext, r Request, rng
 
 // evaluate runs a query and demands reports of the clusters that it names.
 func (qc *queryContext) evaluate(ctx context.Context, query promql.Query, expr parser.Expr, text string, limit int) (Response, error) {
-	cold, err := qc.demand(ctx, expr)
+	demandWarnings, err := qc.demand(ctx, expr)
 	if err != nil {
 		query.Close()
 		return Response{}, toAPIError(err)
@@ -83,7 +83,7 @@ func (qc *queryContext) evaluate(ctx context.Context, query promql.Query, expr p
 		return Response{}, toAPIError(result.Err)
 	}
 	warnings, infos := result.Warnings.AsStrings(text, maxAnnotations, maxAnnotations)
-	response, err := resultResponse(result.Value, limit, append(cold, warnings...), infos)
+	response, err := resultResponse(result.Value, limit, append(demandWarnings, warnings...), infos)
 	response.release = query.Close
 	if err != nil {
 		response.Close()

@@ -13,7 +13,7 @@ const maxRevisions = 512
 
 // RevisionTimes remembers when each seq was first reported in the current session of a cluster.
 // The Entry of an object has the seq of its last change, so the object is unchanged since the
-// first report with that seq or a later one. RevisionTimes is fed by session events; see Follower.
+// first report with that seq or a later one. EventHandler returns the callbacks that feed it.
 type RevisionTimes struct {
 	window time.Duration
 

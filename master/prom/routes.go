@@ -39,13 +39,13 @@ var (
 
 // Routes returns the endpoints of Prometheus' HTTP API that are supported.
 func (a *API) Routes() []Route {
-	some := []Parameter{paramMatch, paramStart, paramEnd, paramLimit, paramTimeout}
+	common := []Parameter{paramMatch, paramStart, paramEnd, paramLimit, paramTimeout}
 	return filterParams([]Route{
 		{"/query", "Evaluate a PromQL expression at one time. Clusters that its selectors name are asked to report.", []Parameter{paramQuery, paramTime, paramTimeout, paramLimit, paramLookback}, a.handler("query", a.query)},
 		{"/query_range", "Evaluate a PromQL expression over a time range. Clusters that its selectors name are asked to report.", []Parameter{paramQuery, paramStart.required(), paramEnd.required(), paramStep, paramTimeout, paramLimit, paramLookback}, a.handler("query_range", a.queryRange)},
-		{"/labels", "List label names.", some, a.handler("labels", a.labels)},
-		{"/label/{label}/values", "List the values of a label. For the label cluster, these are all clusters.", some, a.handler("values", a.values)},
-		{"/series", "List series by their labels.", append([]Parameter{paramMatch.required()}, some[1:]...), a.handler("series", a.series)},
+		{"/labels", "List label names.", common, a.handler("labels", a.labels)},
+		{"/label/{label}/values", "List the values of a label. For the label cluster, these are all clusters.", common, a.handler("values", a.values)},
+		{"/series", "List series by their labels.", append([]Parameter{paramMatch.required()}, common[1:]...), a.handler("series", a.series)},
 		{"/metadata", "List metric names with type and help.", []Parameter{paramMetric, paramLimit}, a.metadata},
 		{"/query_exemplars", "Always empty: there are no exemplars.", []Parameter{paramQuery, paramTimeout}, a.handler("exemplars", a.exemplars)},
 		{"/rules", "Always empty: there are no rules.", nil, a.rules},

@@ -19,7 +19,7 @@ import (
 
 // TestPromQLScripts runs testdata/*.promql, which are written in the language of Prometheus' own
 // tests, over the clusters of addThreeClusters. Times are relative to the first report.
-// TestUpstreamPromQLScripts runs Prometheus' own scripts.
+// (Prometheus' own scripts are run by TestUpstreamPromQLScripts.)
 func TestPromQLScripts(t *testing.T) {
 	runScripts(t, "testdata/*.promql", (*harness).addThreeClusters)
 }

@@ -19,33 +19,33 @@ type countSeries struct {
 
 func clusterFamilies() []family {
 	var all []family
-	counted := func(name, help string, numbers ...countSeries) {
+	addFamily := func(name, help string, numbers ...countSeries) {
 		all = append(all, family{"rollcall_cluster_" + name, help, model.MetricTypeGauge, Summary, rollcallLabels, counts(numbers)})
 	}
-	plainly := func(name, help string, c history.Count) { counted(name, help, countSeries{count: c, divisor: 1}) }
-	plainly("nodes", "Number of nodes.", history.NodesTotal)
-	plainly("nodes_ready", "Number of nodes that are ready.", history.NodesReady)
-	plainly("nodes_schedulable", "Number of schedulable nodes.", history.NodesSchedulable)
-	plainly("pods", "Number of pods.", history.PodsTotal)
-	counted("pods_by_phase", "Number of pods by phase.", byLabel("phase", history.PodsPending, phases[0], history.PodsRunning, phases[1], history.PodsSucceeded, phases[2], history.PodsFailed, phases[3], history.PodsUnknown, phases[4])...)
-	plainly("pods_terminating", "Number of pods that are being deleted. They are included in the counts by phase.", history.PodsTerminating)
-	plainly("containers", "Number of containers of all kinds.", history.ContainersTotal)
-	counted("containers_by_state", "Number of containers by state.", byLabel("state", history.ContainersRunning, "running", history.ContainersWaiting, "waiting", history.ContainersTerminated, "terminated", history.ContainersUnknown, "unknown")...)
-	plainly("containers_desired", "Number of main and sidecar containers of unfinished pods.", history.ContainersDesired)
-	plainly("containers_ready", "Number of main and sidecar containers of unfinished pods that are ready.", history.ContainersReady)
-	plainly("container_restarts", "Total restarts of all existing containers. It falls when a container is deleted.", history.ContainersRestarts)
-	counted("capacity", "The capacity of all nodes.", byResource(history.CapacityCPU, history.CapacityMemory, history.CapacityStorage, history.CapacityPods)...)
-	counted("allocatable", "The allocatable resources of all nodes.", byResource(history.AllocatableCPU, history.AllocatableMemory, history.AllocatableStorage, history.AllocatablePods)...)
-	counted("requested", "The resource requests of unfinished pods.", byResource(history.RequestedCPU, history.RequestedMemory, history.RequestedStorage)...)
-	counted("limits", "The resource limits of unfinished pods.", byResource(history.LimitsCPU, history.LimitsMemory, history.LimitsStorage)...)
-	counted("used", "The resource usage of all nodes whose usage is known.", byResource(history.UsedCPU, history.UsedMemory)...)
-	plainly("used_nodes", "Number of nodes whose usage is known.", history.UsedNodes)
-	counted("largest_free", "The largest free amount on a single ready and schedulable node.", byResource(history.LargestFreeCPU, history.LargestFreeMemory)...)
-	plainly("ports_taken", "Number of ports in use.", history.PortsTaken)
-	plainly("ports_conflicts", "Number of ports that are claimed more than once.", history.PortsConflicts)
-	plainly("problems", "Number of critical problems and warnings, without muted ones.", history.ProblemCount)
-	counted("problems_by_severity", "Number of problems by severity, without muted ones.", byLabel("severity", history.ProblemsCritical, "critical", history.ProblemsWarning, "warning", history.ProblemsInfo, "info")...)
-	plainly("healthy", "Whether the cluster is healthy.", history.Healthy)
+	addCount := func(name, help string, c history.Count) { addFamily(name, help, countSeries{count: c, divisor: 1}) }
+	addCount("nodes", "Number of nodes.", history.NodesTotal)
+	addCount("nodes_ready", "Number of nodes that are ready.", history.NodesReady)
+	addCount("nodes_schedulable", "Number of schedulable nodes.", history.NodesSchedulable)
+	addCount("pods", "Number of pods.", history.PodsTotal)
+	addFamily("pods_by_phase", "Number of pods by phase.", byLabel("phase", history.PodsPending, phases[0], history.PodsRunning, phases[1], history.PodsSucceeded, phases[2], history.PodsFailed, phases[3], history.PodsUnknown, phases[4])...)
+	addCount("pods_terminating", "Number of pods that are being deleted. They are included in the counts by phase.", history.PodsTerminating)
+	addCount("containers", "Number of containers of all kinds.", history.ContainersTotal)
+	addFamily("containers_by_state", "Number of containers by state.", byLabel("state", history.ContainersRunning, "running", history.ContainersWaiting, "waiting", history.ContainersTerminated, "terminated", history.ContainersUnknown, "unknown")...)
+	addCount("containers_desired", "Number of main and sidecar containers of unfinished pods.", history.ContainersDesired)
+	addCount("containers_ready", "Number of main and sidecar containers of unfinished pods that are ready.", history.ContainersReady)
+	addCount("container_restarts", "Total restarts of all existing containers. It falls when a container is deleted.", history.ContainersRestarts)
+	addFamily("capacity", "The capacity of all nodes.", byResource(history.CapacityCPU, history.CapacityMemory, history.CapacityStorage, history.CapacityPods)...)
+	addFamily("allocatable", "The allocatable resources of all nodes.", byResource(history.AllocatableCPU, history.AllocatableMemory, history.AllocatableStorage, history.AllocatablePods)...)
+	addFamily("requested", "The resource requests of unfinished pods.", byResource(history.RequestedCPU, history.RequestedMemory, history.RequestedStorage)...)
+	addFamily("limits", "The resource limits of unfinished pods.", byResource(history.LimitsCPU, history.LimitsMemory, history.LimitsStorage)...)
+	addFamily("used", "The resource usage of all nodes whose usage is known.", byResource(history.UsedCPU, history.UsedMemory)...)
+	addCount("used_nodes", "Number of nodes whose usage is known.", history.UsedNodes)
+	addFamily("largest_free", "The largest free amount on a single ready and schedulable node.", byResource(history.LargestFreeCPU, history.LargestFreeMemory)...)
+	addCount("ports_taken", "Number of ports in use.", history.PortsTaken)
+	addCount("ports_conflicts", "Number of ports that are claimed more than once.", history.PortsConflicts)
+	addCount("problems", "Number of critical problems and warnings, without muted ones.", history.ProblemCount)
+	addFamily("problems_by_severity", "Number of problems by severity, without muted ones.", byLabel("severity", history.ProblemsCritical, "critical", history.ProblemsWarning, "warning", history.ProblemsInfo, "info")...)
+	addCount("healthy", "Whether the cluster is healthy.", history.Healthy)
 	return append(all, sessionFamilies()...)
 }
 
@@ -62,16 +62,16 @@ func byLabel(label string, pairs ...any) []countSeries {
 // byResource returns series of CPU, memory, ephemeral storage and pods, in this order, for as many
 // counts as are passed.
 func byResource(of ...history.Count) []countSeries {
-	like := []countSeries{
+	all := []countSeries{
 		{divisor: 1000, pairs: []string{"resource", "cpu", "unit", "core"}},
 		{divisor: 1, pairs: []string{"resource", "memory", "unit", "byte"}},
 		{divisor: 1, pairs: []string{"resource", "ephemeral_storage", "unit", "byte"}},
 		{divisor: 1, pairs: []string{"resource", "pods", "unit", "integer"}},
 	}[:len(of)]
 	for i, c := range of {
-		like[i].count = c
+		all[i].count = c
 	}
-	return like
+	return all
 }
 
 func counts(numbers []countSeries) func(*cluster, *seriesCollector) {
@@ -92,7 +92,7 @@ func sessionFamilies() []family {
 	gauge := model.MetricTypeGauge
 	return []family{
 		{"up", "Whether the cluster's last report is current enough to be served.", gauge, Summary, rollcallLabels, func(c *cluster, out *seriesCollector) {
-			fresh := c.value != nil && c.value.State != nil && c.expiredAt() == 0
+			fresh := c.report != nil && c.report.State != nil && c.expiredAt() == 0
 			out.add(c.sessionInterval().constant(boolValue(fresh)), "instance", c.name)
 		}},
 		{"rollcall_cluster_info", "Information about a registered cluster.", gauge, Summary, rollcallLabels, func(c *cluster, out *seriesCollector) {
@@ -114,8 +114,8 @@ func sessionFamilies() []family {
 
 func reportAge(c *cluster, out *seriesCollector) {
 	at := c.status.ReceivedAt
-	if c.value != nil && c.value.ReceivedAt.After(at) {
-		at = c.value.ReceivedAt
+	if c.report != nil && c.report.ReceivedAt.After(at) {
+		at = c.report.ReceivedAt
 	}
 	if at.IsZero() {
 		return

@@ -242,7 +242,7 @@ func (l *scriptRunner) read(number int, line string, expected []string) (*evalua
 func (l *scriptRunner) testing() *testing.T { return l.t.(*testing.T) }
 
 // selectsUnsupported reports whether an expression may select unsupported series.
-func (l *scriptRunner) selectsUnsupported(text string) (strange bool) {
+func (l *scriptRunner) selectsUnsupported(text string) (unsupported bool) {
 	expr, err := l.parser.ParseExpr(text)
 	if err != nil {
 		return false
@@ -250,12 +250,12 @@ func (l *scriptRunner) selectsUnsupported(text string) (strange bool) {
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		selector, ok := node.(*parser.VectorSelector)
 		for name := range l.unsupported {
-			strange = strange || ok && matches(selector.LabelMatchers, nameLabel, name)
+			unsupported = unsupported || ok && matches(selector.LabelMatchers, nameLabel, name)
 		}
-		strange = strange || ok && l.anyUnsupported
+		unsupported = unsupported || ok && l.anyUnsupported
 		return nil
 	})
-	return strange
+	return unsupported
 }
 
 // fillHistory stores all loaded series in the history of one cluster.
