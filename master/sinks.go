@@ -22,9 +22,9 @@ func sinkHandlers(s *sink.Sinks) []session.EventHandler {
 	}
 	return []session.EventHandler{{
 		OnReport: func(v *session.Report, usage bool) {
-			s.Reported(v.Cluster, v.State, v.Summary, v.ReceivedAt, usage)
+			s.Report(v.Cluster, v.State, v.Summary, v.ReceivedAt, usage)
 		},
-		OnSessionEnd:     s.Ended,
-		OnClusterRemoved: s.Forgotten,
+		OnSessionEnd:     s.EndSession,
+		OnClusterRemoved: s.RemoveCluster,
 	}}
 }

@@ -9,9 +9,9 @@ type identity struct{ namespace, pod, container, node string }
 
 func (r *row) identity() identity { return identity{r.namespace, r.pod, r.container, r.node} }
 
-// Slots returns the owner of each slot: a hash of the names of its node or container, the
+// SlotOwners returns the owner of each slot: a hash of the names of its node or container, the
 // same in all inventories of this process. It is 0 for a slot without an owner.
-func (v *Inventory) Slots() []uint64 {
+func (v *Inventory) SlotOwners() []uint64 {
 	var slots []uint64
 	set := func(slot uint32, owner identity) {
 		if missing := int(slot) + 1 - len(slots); missing > 0 {

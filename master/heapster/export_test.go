@@ -20,7 +20,7 @@ func TestExportHasNodesPodsAndContainers(t *testing.T) {
 		kinds[series.Labels["container_name"]]++
 	}
 	if want := map[string]int{"machine": 2, "/pod": 3, "app": 2, "proxy": 2, "dns": 1}; !reflect.DeepEqual(kinds, want) {
-		t.Errorf("exported %v, want %v", kinds, want)
+		t.Errorf("got %v, want %v", kinds, want)
 	}
 	got, _ := json.Marshal(all[0])
 	value := func(start int, v string) string {
@@ -30,7 +30,7 @@ func TestExportHasNodesPodsAndContainers(t *testing.T) {
 		`,"memory/usage":` + value(15, "7168") + `,"memory/working_set":` + value(15, "7168") + `,"uptime":` + value(-60, "75000") +
 		`},"labels":{"container_base_image":"registry/app","container_name":"app","hostname":"n1.example","namespace_name":"shop","nodename":"n1","pod_name":"web-1"}}`
 	if string(got) != want {
-		t.Errorf("exported\n%s, want\n%s", got, want)
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -52,16 +52,16 @@ func TestSchemaListsWhatExportHas(t *testing.T) {
 	for _, series := range m.source().export() {
 		for name := range series.Metrics {
 			if !known[name] {
-				t.Errorf("the schema has no metric %s", name)
+				t.Errorf("got no metric %s in the schema, want it, as export has it", name)
 			}
 		}
 		for name := range series.Labels {
 			if !known[name] {
-				t.Errorf("the schema has no label %s", name)
+				t.Errorf("got no label %s in the schema, want it, as export has it", name)
 			}
 		}
 	}
 	if len(schema.Metrics) != 6 {
-		t.Errorf("the schema has %d metrics, want 6", len(schema.Metrics))
+		t.Errorf("got %d metrics in the schema, want 6", len(schema.Metrics))
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzParse holds that no path and no parameters do worse than to be refused in words that can
-// be shown.
+// FuzzParse checks that every path and query is accepted, or rejected with a short message in UTF-8.
 func FuzzParse(f *testing.F) {
 	for path, query := range map[string]string{
 		"/model/nodes/n1/metrics/cpu/usage_rate":                     "start=2026-01-02T03:04:05Z&end=2026-01-02T03:05:05Z",
@@ -22,9 +21,9 @@ func FuzzParse(f *testing.F) {
 		switch {
 		case err == nil, errors.Is(err, ErrNoSuchPath):
 		case !errors.As(err, &bad):
-			t.Fatalf("%q %q: %v", path, query, err)
+			t.Fatalf("%q %q: got error %v, want ErrNoSuchPath or a *BadRequest", path, query, err)
 		case !utf8.ValidString(bad.Message) || len(bad.Message) > 1024:
-			t.Fatalf("%q %q: refused with %q", path, query, bad.Message)
+			t.Fatalf("%q %q: got message %q, want at most 1024 bytes of UTF-8", path, query, bad.Message)
 		}
 	})
 }

@@ -27,12 +27,12 @@ func TestLists(t *testing.T) {
 		"/model/namespaces/shop/pods/web-1/containers/app/metrics": `["cpu/limit","cpu/request","cpu/usage","cpu/usage_rate","memory/limit","memory/request","memory/usage","memory/working_set","uptime"]`,
 	} {
 		if got, _ := m.query(path, ""); got != want {
-			t.Errorf("%s: %s, want %s", path, got, want)
+			t.Errorf("%s: got %s, want %s", path, got, want)
 		}
 	}
 	keys, _ := m.query("/model/debug/allkeys", "")
 	if want := `"namespace:shop/pod:web-1/container:app"`; !strings.Contains(keys, want) || !strings.Contains(keys, `"cluster"`) {
-		t.Errorf("keys are %s, want them to contain %s", keys, want)
+		t.Errorf("got keys %s, want them to contain %s", keys, want)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestMetricsAreSummedFromContainerToCluster(t *testing.T) {
 	} {
 		body, _ := m.query(path, "")
 		if got := pointsOf(t, body); got != want {
-			t.Errorf("%s: %q, want %q", path, got, want)
+			t.Errorf("%s: got %q, want %q", path, got, want)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func TestMissingPointsHaveAWarning(t *testing.T) {
 	} {
 		body, warning := m.query(c.path, c.query)
 		if body != emptyReason || !strings.Contains(warning, c.message) {
-			t.Errorf("%s?%s: %s, warning %q; want no points and a warning with %q", c.path, c.query, body, warning, c.message)
+			t.Errorf("%s?%s: got %s and warning %q, want no points and a warning with %q", c.path, c.query, body, warning, c.message)
 		}
 	}
 }
@@ -148,12 +148,12 @@ func TestBadRequestsAreRejected(t *testing.T) {
 		_, err := Parse("/model/metrics/cpu/usage_rate", query)
 		var bad *BadRequest
 		if !errors.As(err, &bad) || !strings.Contains(bad.Message, message) {
-			t.Errorf("%s: %v, want %q", query, err, message)
+			t.Errorf("%s: got error %v, want %q", query, err, message)
 		}
 	}
 	for _, path := range []string{"", "/", "/model", "/model/", "/model/nodes/n1", "/model//metrics", "/model/nodes//metrics/cpu/usage_rate", "/metric-export/x", "/nodes", "/model/namespaces/a/pod-list/b/metrics"} {
 		if _, err := Parse(path, ""); !errors.Is(err, ErrNoSuchPath) {
-			t.Errorf("%q: %v, want ErrNoSuchPath", path, err)
+			t.Errorf("%q: got error %v, want ErrNoSuchPath", path, err)
 		}
 	}
 }
@@ -170,7 +170,7 @@ func TestCurrentStateIsReturnedWithoutHistory(t *testing.T) {
 	} {
 		body, _ := execute(t, s, path, "")
 		if got := pointsOf(t, body); got != want {
-			t.Errorf("%s: %q, want %q", path, got, want)
+			t.Errorf("%s: got %q, want %q", path, got, want)
 		}
 	}
 }

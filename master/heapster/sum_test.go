@@ -51,7 +51,7 @@ func TestSumOfSeries(t *testing.T) {
 				got = append(got, fmt.Sprintf("%d:%d", s.Time/1000-1_500_000, s.Value))
 			}
 			if text := strings.Join(got, " "); text != c.want {
-				t.Errorf("sums %q, want %q", text, c.want)
+				t.Errorf("got sums %q, want %q", text, c.want)
 			}
 		})
 	}

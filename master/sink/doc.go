@@ -1,8 +1,8 @@
 // Package sink sends the usage and the counts of clusters to other systems: Prometheus
 // (remote write), InfluxDB (line protocol) and Kafka. It never blocks the caller that
-// reports to it: Reported looks at a map and sends to a buffered channel.
+// reports to it: Report looks at a map and sends to a buffered channel.
 //
-//	Reported ──▶ batcher ──▶ queue ──▶ worker ──▶ exporter (one of each per sink)
+//	Report ──▶ batcher ──▶ queue ──▶ worker ──▶ exporter (one of each per sink)
 //
 // The batcher is one goroutine. For each cluster it keeps the data that stays the same
 // from reading to reading (an Inventory) and the CPU time of each series. It makes a Batch

@@ -76,10 +76,10 @@ func TestStatusCodesAreHandledAsRemoteWriteSpecifies(t *testing.T) {
 		var final *refusedError
 		var later *retryAfterError
 		if errors.As(err, &final) != refused || !strings.Contains(err.Error(), "message of the receiver") || len(err.Error()) > 300 {
-			t.Errorf("%d: %v", status, err)
+			t.Errorf("%d: got error %v, want a short one with the message of the receiver, and refused %t", status, err, refused)
 		}
 		if !refused && (!errors.As(err, &later) || later.after != 7*time.Second) {
-			t.Errorf("%d: %v want Retry-After 7s", status, err)
+			t.Errorf("%d: got error %v, want Retry-After 7s", status, err)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func TestSecretsAreReadAtEachRequest(t *testing.T) {
 		"prometheus+http://" + address + "/write?timeout=2s&name=without-secret": "",
 	} {
 		if err := send(t, rawURL, batches(t)...); err != nil || got.authorization != want {
-			t.Errorf("%s: %v, authorization %q, want %q", rawURL, err, got.authorization, want)
+			t.Errorf("%s: got error %v and authorization %q, want %q", rawURL, err, got.authorization, want)
 		}
 	}
 	s, _ := parse("prometheus+http://" + address + "?bearer-token-file=" + file)
@@ -115,11 +115,11 @@ func TestSecretsAreReadAtEachRequest(t *testing.T) {
 		}
 	}
 	if err := e.send(t.Context()); err != nil || got.authorization != "Bearer two" {
-		t.Errorf("%v, authorization %q, want that of the changed file", err, got.authorization)
+		t.Errorf("got error %v and authorization %q, want that of the changed file", err, got.authorization)
 	}
 	os.Remove(file)
 	if err := e.send(t.Context()); err == nil || strings.Contains(err.Error(), "two") {
-		t.Errorf("without its file: %v", err)
+		t.Errorf("without its file: got error %v, want one that does not contain the secret", err)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestRetryAfter(t *testing.T) {
 		"Sun, 22 Nov 2026 10:01:00 GMT": time.Minute, "Sun, 22 Nov 2026 09:00:00 GMT": 0,
 	} {
 		if got := retryAfter(value, now); got != want {
-			t.Errorf("%q: %s, want %s", value, got, want)
+			t.Errorf("%q: got %s, want %s", value, got, want)
 		}
 	}
 }
@@ -161,11 +161,11 @@ func TestInfluxDBLinesMatchHeapster(t *testing.T) {
 		body, _ := io.ReadAll(reader)
 		for _, line := range lines {
 			if !strings.Contains("\n"+string(body), "\n"+line) {
-				t.Errorf("%s: no line %q in\n%s", query, line, body)
+				t.Errorf("%s: got lines\n%s\nwant also %q", query, body, line)
 			}
 		}
 	}
 	if got.path == "" || !strings.Contains(got.query, "precision=ms") {
-		t.Errorf("sent to %s?%s", got.path, got.query)
+		t.Errorf("got a request to %s?%s, want a path, and precision=ms", got.path, got.query)
 	}
 }

@@ -10,9 +10,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// FuzzSinks holds that no name and no text of a cluster makes a request that a receiver would
-// refuse: what InfluxDB's line protocol cannot have, JSON that is none, or a label of remote
-// write that is no UTF-8.
+// FuzzSinks checks that no name and no text in a cluster leads to a request that a receiver refuses:
+// invalid line protocol of InfluxDB, invalid JSON, or a label of remote write that is not UTF-8.
 func FuzzSinks(f *testing.F) {
 	for _, seed := range [][2]string{{"web", "app:1"}, {"a b", "x\x1b[31m"}, {"a,b=c", "ends\\"}, {"a\nb", "\xff\xfe"}, {"\"", "x\n# y"}, {"", ""}, {"é", "a\x00b\\,="}} {
 		f.Add(seed[0], seed[1])
@@ -35,7 +34,7 @@ func FuzzSinks(f *testing.F) {
 				}{lines, records, series} {
 					w.begin(b)
 					if err := w.add(&s); err != nil {
-						t.Errorf("pod %q, image %q: %v", name, image, err)
+						t.Errorf("pod %q, image %q: got error %v, want none", name, image, err)
 					}
 				}
 			}
@@ -43,13 +42,13 @@ func FuzzSinks(f *testing.F) {
 		checkLines(t, lines.lines.Bytes())
 		for _, r := range records.records {
 			if !json.Valid(r.Value) {
-				t.Errorf("pod %q, image %q: the record %s", name, image, r.Value)
+				t.Errorf("pod %q, image %q: got record %s, want valid JSON", name, image, r.Value)
 			}
 		}
 		for _, s := range series.request.Timeseries {
 			for _, l := range s.Labels {
 				if !utf8.ValidString(l.Value) {
-					t.Errorf("pod %q, image %q: label %s is %q", name, image, l.Name, l.Value)
+					t.Errorf("pod %q, image %q: got label %s=%q, want UTF-8", name, image, l.Name, l.Value)
 				}
 			}
 		}
@@ -62,12 +61,12 @@ func checkLines(t *testing.T, request []byte) {
 	d := lineprotocol.NewDecoderWithBytes(request)
 	for d.Next() {
 		if _, err := d.Measurement(); err != nil {
-			t.Fatalf("%q: %v", request, err)
+			t.Fatalf("decode %q: %v", request, err)
 		}
 		for {
 			key, _, err := d.NextTag()
 			if err != nil {
-				t.Fatalf("%q: %v", request, err)
+				t.Fatalf("decode %q: %v", request, err)
 			}
 			if key == nil {
 				break
@@ -76,7 +75,7 @@ func checkLines(t *testing.T, request []byte) {
 		for {
 			key, _, err := d.NextField()
 			if err != nil {
-				t.Fatalf("%q: %v", request, err)
+				t.Fatalf("decode %q: %v", request, err)
 			}
 			if key == nil {
 				break

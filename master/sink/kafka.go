@@ -24,14 +24,14 @@ const defaultTopic = "heapster-metrics"
 // kafka produces a record for each metric set, or for each metric as Heapster's sink did.
 // The key is the cluster, so that the records of one cluster stay in order.
 type kafka struct {
-	client    *kgo.Client
-	topic     string
-	perMetric bool // a record for each metric, as Heapster's sink
-	batch     *Batch
-	records   []*kgo.Record
-	refused   error // of the last record that was refused permanently
-	rejected  int   // number of records that were refused permanently
-	accepted  int   // number of records that a broker has accepted
+	client         *kgo.Client
+	topic          string
+	perMetric      bool // a record for each metric, as Heapster's sink
+	batch          *Batch
+	records        []*kgo.Record
+	refusal        error // the error of the last record that was refused permanently
+	refusedRecords int   // number of records that were refused permanently
+	accepted       int   // number of records that a broker has accepted
 }
 
 // setRecord is the value of a record.
@@ -170,7 +170,7 @@ func (w *kafka) send(ctx context.Context) error {
 		case r.Err == nil:
 			w.accepted++
 		case isPermanent(r.Err):
-			w.refused, w.rejected = r.Err, w.rejected+1
+			w.refusal, w.refusedRecords = r.Err, w.refusedRecords+1
 		default:
 			// The record is copied, since its context and timestamp are those of this attempt.
 			remaining = append(remaining, &kgo.Record{Topic: r.Record.Topic, Key: r.Record.Key, Value: r.Record.Value})
@@ -181,12 +181,12 @@ func (w *kafka) send(ctx context.Context) error {
 	switch {
 	case failed != nil:
 		return fmt.Errorf("produce to topic %s: %w", w.topic, failed)
-	case w.rejected == 0:
+	case w.refusedRecords == 0:
 		return nil
 	case w.accepted == 0:
-		return &refusedError{message: w.refused.Error()}
+		return &refusedError{message: w.refusal.Error()}
 	}
-	return &partialError{w.refused.Error(), w.rejected, w.accepted + w.rejected}
+	return &partialError{w.refusal.Error(), w.refusedRecords, w.accepted + w.refusedRecords}
 }
 
 // isPermanent reports whether an error of a record is permanent.
@@ -199,6 +199,6 @@ func isPermanent(err error) bool {
 	return false
 }
 
-func (w *kafka) reset() { w.records, w.refused, w.rejected, w.accepted = nil, nil, 0, 0 }
+func (w *kafka) reset() { w.records, w.refusal, w.refusedRecords, w.accepted = nil, nil, 0, 0 }
 
 func (w *kafka) close() { w.client.Close() }

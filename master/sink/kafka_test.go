@@ -40,7 +40,7 @@ func consume(t *testing.T, addresses, topic string, n int) []*kgo.Record {
 	for len(all) < n {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err0(); err != nil {
-			t.Fatalf("%d of %d records, then: %v", len(all), n, err)
+			t.Fatalf("got %d of %d records and error %v", len(all), n, err)
 		}
 		all = append(all, fetches.Records()...)
 	}
@@ -58,10 +58,10 @@ func TestKafkaGetsOneRecordPerMetricSet(t *testing.T) {
 	for _, r := range records {
 		var record setRecord
 		if err := json.Unmarshal(r.Value, &record); err != nil {
-			t.Fatalf("%s: %v", r.Value, err)
+			t.Fatalf("decode %s: %v", r.Value, err)
 		}
 		if string(r.Key) != "prod" || record.Labels["cluster_name"] != "prod" || record.Timestamp.Before(t0) {
-			t.Errorf("key %s, value %s", r.Key, r.Value)
+			t.Errorf("got key %s and value %s, want the key and cluster_name prod, and a time since %s", r.Key, r.Value, t0)
 		}
 		found[record.Labels["type"]] = record.Metrics
 	}
@@ -74,7 +74,7 @@ func TestKafkaGetsOneRecordPerMetricSet(t *testing.T) {
 	} {
 		for name, v := range want {
 			if got := found[kind][name]; got != v {
-				t.Errorf("%s %s is %g, want %g", kind, name, got, v)
+				t.Errorf("%s: got %s=%g, want %g", kind, name, got, v)
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func TestKafkaRecordsMatchHeapster(t *testing.T) {
 		}
 		if point.MetricsName == "cpu/usage_rate" && point.MetricsTags["type"] == "node" {
 			if point.MetricsValue["value"] != 200 || !point.MetricsTimestamp.Equal(at(15)) {
-				t.Errorf("got %s", r.Value)
+				t.Errorf("got %s, want the value 200 at %s", r.Value, at(15))
 			}
 			return
 		}
@@ -108,11 +108,11 @@ func TestKafkaAuthenticates(t *testing.T) {
 		t.Error(err)
 	}
 	if err := send(t, rawURL+wrong, batches(t)...); err == nil || strings.Contains(err.Error(), "guess") {
-		t.Errorf("with a wrong password: %v", err)
+		t.Errorf("wrong password: got error %v, want one that does not contain it", err)
 	}
 }
 
-// The broker is down at first.
+// TestKafkaThatRecoversGetsAllRecordsInOrder starts the broker after the first readings.
 func TestKafkaThatRecoversGetsAllRecordsInOrder(t *testing.T) {
 	var ports proc.Ports
 	t.Cleanup(ports.Release)
@@ -148,7 +148,7 @@ func TestKafkaThatRecoversGetsAllRecordsInOrder(t *testing.T) {
 		}
 		if record.Labels["type"] == "node" {
 			if !record.Timestamp.After(last) {
-				t.Errorf("a node's record of %s comes after that of %s", record.Timestamp, last)
+				t.Errorf("got a node's record of %s after that of %s, want ascending times", record.Timestamp, last)
 			}
 			last = record.Timestamp
 		}

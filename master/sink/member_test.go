@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/master/heapster"
 )
 
-// t0 is when the tests begin; whole seconds, and not long ago: receivers refuse what is.
+// t0 is when the tests begin, in whole seconds. It is recent, as receivers refuse old samples.
 var t0 = time.Now().Add(-10 * time.Minute).Truncate(time.Minute).UTC()
 
 func at(seconds int) time.Time { return t0.Add(time.Duration(seconds) * time.Second) }
@@ -93,7 +93,7 @@ func (m *member) again(cluster string, seconds int, usage bool) event {
 	return event{cluster: cluster, at: at(seconds), state: m.state, counts: state.Summarize(m.state, at(seconds)), usage: usage}
 }
 
-// trackers is a batcher without a goroutine.
+// trackers makes batches as the batcher does, without a goroutine.
 type trackers map[string]*clusterTracker
 
 func (b trackers) batchesOf(n event) []*Batch { return batchesOf(b, n) }

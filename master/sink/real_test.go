@@ -152,7 +152,7 @@ func start(t *testing.T, urls ...string) (s *Sinks, metrics *prometheus.Registry
 	}
 }
 
-func (s *Sinks) feed(n event) { s.Reported(n.cluster, n.state, n.counts, n.at, n.usage) }
+func (s *Sinks) feed(n event) { s.Report(n.cluster, n.state, n.counts, n.at, n.usage) }
 
 // query returns the result of a PromQL query at a second, as `cluster pod value`.
 func (r *server) query(promql string, seconds int) (string, error) {
@@ -178,8 +178,8 @@ func (r *server) query(promql string, seconds int) (string, error) {
 	return strings.Join(all, "; "), nil
 }
 
-// Prometheus is down during the first readings, accepts them after it has started, and
-// returns them for queries as dashboards use them.
+// TestRealPrometheusAcceptsRemoteWrite starts Prometheus after the first readings. It accepts them, and
+// returns them for the queries of dashboards.
 func TestRealPrometheusAcceptsRemoteWrite(t *testing.T) {
 	server := realPrometheus(t)
 	s, metrics, stop := start(t, "prometheus+http://"+server.address+"?timeout=2s")
@@ -196,7 +196,7 @@ func TestRealPrometheusAcceptsRemoteWrite(t *testing.T) {
 	server.start()
 	m.remove("api")
 	s.feed(m.report("prod", 151, 200))
-	s.Ended("prod", at(160))
+	s.EndSession("prod", at(160))
 	eventually(t, "prod web 0.2", func() (string, error) {
 		return server.query(`round(sum by (cluster, pod) (rate(container_cpu_usage_seconds_total{cluster="prod",pod="web"}[1m])), 0.001)`, 150)
 	})
@@ -217,11 +217,12 @@ func TestRealPrometheusAcceptsRemoteWrite(t *testing.T) {
 	eventually(t, "", func() (string, error) { return server.query(`{cluster="prod"}`, 170) }) // all series have ended
 	stop()
 	if got := gather(t, metrics); got["dropped_sets_total refused"] != 0 || got["queued_sets"] != 0 {
-		t.Errorf("metrics %v: want no refused and no queued sets", got)
+		t.Errorf("got metrics %v, want no refused and no queued sets", got)
 	}
 }
 
-// The readings of another master, after one that ended without stale markers, are not refused.
+// TestRealPrometheusAcceptsReadingsOfAnotherMaster sends readings of another master, after those of one
+// that ended without stale markers.
 func TestRealPrometheusAcceptsReadingsOfAnotherMaster(t *testing.T) {
 	server := realPrometheus(t)
 	server.start()
@@ -277,6 +278,6 @@ func TestRealInfluxDBAcceptsLines(t *testing.T) {
 	s.feed(m.again("prod", 40, true))
 	stop()
 	if got := gather(t, metrics); got["dropped_sets_total refused"] == 0 {
-		t.Errorf("a database that is not there: metrics %v, want sets refused", got)
+		t.Errorf("missing database: got metrics %v, want sets refused", got)
 	}
 }

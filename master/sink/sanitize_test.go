@@ -26,7 +26,7 @@ func TestSanitizeReplacesWhatReceiversRefuse(t *testing.T) {
 		strings.Repeat("ü", 600): strings.Repeat("ü", 512), strings.Repeat("x", 2000): strings.Repeat("x", maxText),
 	} {
 		if got := sanitize(in); got != want || !utf8.ValidString(got) {
-			t.Errorf("sanitize(%.40q) = %.40q, want %.40q", in, got, want)
+			t.Errorf("sanitize(%.40q): got %.40q, want %.40q", in, got, want)
 		}
 	}
 }
@@ -79,11 +79,11 @@ func TestInvalidClusterDoesNotBlockOthersInInfluxDB(t *testing.T) {
 		}
 		for _, part := range []string{"cluster_name=prod,container_base_image=registry/app:1,", "cluster_name=hostile,container_base_image=app:1�[31m,", "cluster_name=hostile,namespace_name=shop,type=ns "} {
 			if !strings.Contains(string(body), part) {
-				t.Errorf("%s: no %q in\n%s", query, part, body)
+				t.Errorf("%s: got\n%s\nwant %q in it", query, body, part)
 			}
 		}
 		if strings.Contains(string(body), "\x1b") {
-			t.Errorf("%s: an escape character was sent", query)
+			t.Errorf("%s: got an escape character, want none", query)
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestInvalidClusterDoesNotBlockOthersInRemoteWrite(t *testing.T) {
 	for _, series := range request.Timeseries {
 		for _, l := range series.Labels {
 			if sanitize(l.Value) != l.Value {
-				t.Errorf("label %s=%q was sent", l.Name, l.Value)
+				t.Errorf("got label %s=%q, want a sanitized one", l.Name, l.Value)
 			}
 			if l.Name == "cluster" {
 				clusters[l.Value]++
@@ -112,7 +112,7 @@ func TestInvalidClusterDoesNotBlockOthersInRemoteWrite(t *testing.T) {
 		}
 	}
 	if clusters["prod"] == 0 || clusters["hostile"] == 0 {
-		t.Errorf("series of %v, want those of both clusters", clusters)
+		t.Errorf("got series of %v, want those of both clusters", clusters)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestInvalidLineDoesNotFailOthers(t *testing.T) {
 		}
 	}
 	if lines := string(w.lines.Bytes()); failed != 1 || strings.Contains(lines, "type=pod ") || !strings.Contains(lines, "type=node ") || !strings.Contains(lines, "rollcall_cluster") || w.lines.Err() != nil {
-		t.Errorf("%d metric sets failed, %v:\n%s", failed, w.lines.Err(), lines)
+		t.Errorf("got %d failed metric sets, error %v and lines\n%s\nwant one failed, no error, and no line of the pod", failed, w.lines.Err(), lines)
 	}
 }
 
@@ -177,11 +177,11 @@ func TestRefusedRequestIsSplitByCluster(t *testing.T) {
 	}
 	w.deliver(t.Context())
 	if len(p.accepted) != 1 || p.accepted[0]["prod"] != 15 {
-		t.Errorf("accepted requests %v, want one with 15 metric sets of prod", p.accepted)
+		t.Errorf("got accepted requests %v, want one with 15 metric sets of prod", p.accepted)
 	}
 	want(t, gather(t, registry), map[string]float64{"sent_sets_total": 15, "dropped_sets_total refused": 15, "failed_requests_total": 2})
 	if w.filled != 0 || w.parts != nil {
-		t.Errorf("%d metric sets in %v are left", w.filled, w.parts)
+		t.Errorf("got %d metric sets in %v left, want none", w.filled, w.parts)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestRecordThatKafkaRefusesDoesNotFailOthers(t *testing.T) {
 	defer cancel()
 	var partial *partialError
 	if err := e.send(ctx); !errors.As(err, &partial) || partial.refused != 1 || partial.records != b.Len()+1 {
-		t.Fatalf("send: %v, want one record refused", err)
+		t.Fatalf("send: got error %v, want one record refused", err)
 	}
 	if records := consume(t, addresses, "readings", b.Len()); len(records) != b.Len() {
 		t.Errorf("got %d records, want %d", len(records), b.Len())

@@ -42,14 +42,14 @@ type Sinks struct {
 }
 
 // event is a report of a cluster; the end of its session, if state is nil; or its removal
-// from the registry, if forgotten is true.
+// from the registry, if removed is true.
 type event struct {
-	cluster   string
-	at        time.Time
-	state     *state.State
-	counts    state.Summary
-	usage     bool
-	forgotten bool
+	cluster string
+	at      time.Time
+	state   *state.State
+	counts  state.Summary
+	usage   bool
+	removed bool
 }
 
 // New returns Sinks that send nothing until Run is called. Its errors name a URL by its
@@ -82,10 +82,10 @@ func Validate(urls []string) error {
 	return err
 }
 
-// Reported enqueues a report. usage is true if the report has a reading of usage that no
+// Report enqueues a report. usage is true if the report has a reading of usage that no
 // earlier report had. It never blocks: if the buffer is full, the report is dropped and
 // counted as missed.
-func (s *Sinks) Reported(cluster string, st *state.State, counts state.Summary, at time.Time, usage bool) {
+func (s *Sinks) Report(cluster string, st *state.State, counts state.Summary, at time.Time, usage bool) {
 	if s.due(cluster, at, usage) {
 		s.enqueue(event{cluster: cluster, at: at, state: st, counts: counts, usage: usage})
 	}
@@ -103,15 +103,15 @@ func (s *Sinks) due(cluster string, at time.Time, usage bool) bool {
 	return true
 }
 
-// Ended enqueues the end of a cluster's session. It never blocks.
-func (s *Sinks) Ended(cluster string, at time.Time) { s.enqueue(event{cluster: cluster, at: at}) }
+// EndSession enqueues the end of a cluster's session. It never blocks.
+func (s *Sinks) EndSession(cluster string, at time.Time) { s.enqueue(event{cluster: cluster, at: at}) }
 
-// Forgotten removes a cluster that is no longer registered. It never blocks.
-func (s *Sinks) Forgotten(cluster string) {
+// RemoveCluster removes a cluster that is no longer registered. It never blocks.
+func (s *Sinks) RemoveCluster(cluster string) {
 	s.mu.Lock()
 	delete(s.lastReports, cluster)
 	s.mu.Unlock()
-	s.enqueue(event{cluster: cluster, forgotten: true})
+	s.enqueue(event{cluster: cluster, removed: true})
 }
 
 func (s *Sinks) enqueue(e event) {
@@ -171,7 +171,7 @@ func (s *Sinks) fanOut(batches []*Batch) {
 func batchesOf(trackers map[string]*clusterTracker, e event) []*Batch {
 	t := trackers[e.cluster]
 	switch {
-	case e.forgotten:
+	case e.removed:
 		delete(trackers, e.cluster)
 		return nil
 	case e.state == nil && (t == nil || t.inventory == nil):

@@ -31,9 +31,9 @@ type spec struct {
 	open func(*spec) (exporter, error)
 }
 
-// kinds are the protocols, by the prefix of the URL. Each parses the rest of the URL, and
+// protocols has the supported protocols, by the prefix of the URL. Each parses the rest of the URL, and
 // returns a default name and the function that opens the exporter.
-var kinds = map[string]func(address string, p *params) (name string, open func(*spec) (exporter, error), err error){
+var protocols = map[string]func(address string, p *params) (name string, open func(*spec) (exporter, error), err error){
 	"prometheus+http://":  remoteWriteOf("http"),
 	"prometheus+https://": remoteWriteOf("https"),
 	"influxdb+http://":    influxOf("http"),
@@ -47,7 +47,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$`)
 // parse parses the URL of a sink. Its errors contain no part of the URL but the names of
 // parameters.
 func parse(rawURL string) (*spec, error) {
-	for prefix, kind := range kinds {
+	for prefix, protocol := range protocols {
 		rest, ok := strings.CutPrefix(rawURL, prefix)
 		if !ok {
 			continue
@@ -60,15 +60,15 @@ func parse(rawURL string) (*spec, error) {
 		if strings.Contains(address, "@") {
 			return nil, errors.New("the URL must not contain a user or password, since others can read a command line; set username= and password-file=")
 		}
-		return specOf(address, kind, &params{values: values})
+		return specOf(address, protocol, &params{values: values})
 	}
 	return nil, errors.New("unknown scheme: the URL must begin with one of prometheus+https://, prometheus+http://, influxdb+https://, influxdb+http://, kafka://")
 }
 
-func specOf(address string, kind func(string, *params) (string, func(*spec) (exporter, error), error), p *params) (*spec, error) {
+func specOf(address string, protocol func(string, *params) (string, func(*spec) (exporter, error), error), p *params) (*spec, error) {
 	s := &spec{queue: p.number("queue", defaultQueue, minQueue, maxQueue), timeout: p.duration("timeout", defaultTimeout, minTimeout, maxTimeout)}
 	s.name = p.text("name")
-	name, open, err := kind(address, p)
+	name, open, err := protocol(address, p)
 	if err != nil {
 		return nil, err
 	}

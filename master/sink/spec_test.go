@@ -34,14 +34,14 @@ func TestValidURLsAreParsed(t *testing.T) {
 	} {
 		s, err := parse(rawURL)
 		if err != nil {
-			t.Errorf("%s: %v", rawURL, err)
+			t.Errorf("%s: got error %v, want none", rawURL, err)
 			continue
 		}
 		if s.name != name {
-			t.Errorf("%s is named %s, want %s", rawURL, s.name, name)
+			t.Errorf("%s: got name %s, want %s", rawURL, s.name, name)
 		}
 		if strings.Contains(rawURL, "queue=") && (s.queue != 5000 || s.timeout != 3*time.Second) {
-			t.Errorf("%s: queue %d, timeout %s", rawURL, s.queue, s.timeout)
+			t.Errorf("%s: got queue %d and timeout %s, want 5000 and 3s", rawURL, s.queue, s.timeout)
 		}
 		e, err := s.open(s)
 		if err != nil {
@@ -77,7 +77,7 @@ func TestInvalidURLsAreRejectedWithoutSecrets(t *testing.T) {
 	} {
 		_, err := parse(rawURL)
 		if err == nil || !strings.Contains(err.Error(), message) {
-			t.Errorf("%s: %v, want %q", rawURL, err, message)
+			t.Errorf("%s: got error %v, want %q", rawURL, err, message)
 		}
 		if err != nil && strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: the error contains the secret: %v", rawURL, err)
@@ -88,7 +88,7 @@ func TestInvalidURLsAreRejectedWithoutSecrets(t *testing.T) {
 func TestDuplicateNamesAreRejected(t *testing.T) {
 	urls := []string{"kafka://b1:9092", "kafka://b1:9092/other"}
 	if err := Validate(urls); err == nil || !strings.Contains(err.Error(), "--sink number 2: two sinks are named kafka-b1:9092") {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want that the second sink has the name of the first", err)
 	}
 	urls[1] += "?name=other"
 	if err := Validate(urls); err != nil {

@@ -16,7 +16,7 @@ type clusterTracker struct {
 	// last is the last State, without its objects. inventory is made from it.
 	last      *state.State
 	inventory *heapster.Inventory
-	owners    []uint64 // by slot; see heapster.Inventory.Slots
+	owners    []uint64 // by slot; see heapster.Inventory.SlotOwners
 	usage     *state.Usage
 	cpuTimes  []cpuTime // by slot
 	lastBatch time.Time
@@ -72,7 +72,7 @@ func (t *clusterTracker) updateInventory(e *event) []*Batch {
 			batches = append(batches, &Batch{Cluster: e.cluster, At: t.nextTimestamp(e.at), Ended: true, inventory: removed, usage: t.usage})
 		}
 	}
-	owners := next.Slots()
+	owners := next.SlotOwners()
 	if t.last != nil && t.last.Epoch != e.state.Epoch {
 		t.cpuTimes = nil
 	}

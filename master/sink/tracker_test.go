@@ -30,8 +30,8 @@ func TestRemovedSeriesEnd(t *testing.T) {
 	expect(t, "a pod is removed", b.batchesOf(m.report("c", 31, 100)), "ended: api; web@30=3s n1@30=3s")
 	expect(t, "the session ends", b.batchesOf(event{cluster: "c", at: at(35)}), "ended: web n1")
 	expect(t, "another session", b.batchesOf(m.report("c", 61, 100)), "web@60=0s n1@60=0s")
-	if got := b.batchesOf(event{cluster: "c", forgotten: true}); got != nil || len(b) != 0 {
-		t.Errorf("a forgotten cluster: got %q, %d trackers", formatAll(got), len(b))
+	if got := b.batchesOf(event{cluster: "c", removed: true}); got != nil || len(b) != 0 {
+		t.Errorf("after the removal of the cluster: got %q, %d trackers", formatAll(got), len(b))
 	}
 	expect(t, "the end of a session without a report", b.batchesOf(event{cluster: "d", at: at(35)}), "")
 }
@@ -51,7 +51,7 @@ func TestBatchTimesIncrease(t *testing.T) {
 	for _, seconds := range []int{10, 10, 5, 11} {
 		for _, batch := range b.batchesOf(m.again("c", seconds, false)) {
 			if !batch.At.After(last) {
-				t.Errorf("a batch at %s follows one at %s", batch.At, last)
+				t.Errorf("got a batch at %s after one at %s, want ascending times", batch.At, last)
 			}
 			last = batch.At
 		}

@@ -189,7 +189,7 @@ func (w *worker) deliver(drain context.Context) {
 	}
 	for _, parts := range clusters {
 		for _, p := range parts {
-			w.readd(p)
+			w.addAgain(p)
 		}
 		if errors.As(w.deliverOnce(drain), &refused) {
 			w.metrics.refused.Add(float64(setsOf(parts)))
@@ -197,8 +197,8 @@ func (w *worker) deliver(drain context.Context) {
 	}
 }
 
-// readd adds a part to the request again.
-func (w *worker) readd(p part) {
+// addAgain adds a part to the request again.
+func (w *worker) addAgain(p part) {
 	w.exporter.begin(p.batch)
 	n := 0
 	for s := range p.batch.MetricSets() {

@@ -61,10 +61,10 @@ func run(t *testing.T, queue int, script func(s *Sinks, r *receiver)) (*receiver
 	cancel()
 	begin := time.Now()
 	if err := <-done; err != nil {
-		t.Errorf("run: %v", err)
+		t.Errorf("Run: got error %v, want none", err)
 	}
 	if took := time.Since(begin); took > drainTimeout {
-		t.Errorf("shutdown took %s", took)
+		t.Errorf("got a shutdown of %s, want at most %s", took, drainTimeout)
 	}
 	if !r.closed {
 		t.Error("the exporter was not closed")
@@ -78,7 +78,7 @@ func enqueue(t *testing.T, s *Sinks, n int) {
 	m := newMember(t, 1, "web")
 	for i := range n {
 		r := m.report("c", 15*i+1, 100)
-		s.Reported(r.cluster, r.state, r.counts, r.at, true)
+		s.Report(r.cluster, r.state, r.counts, r.at, true)
 	}
 }
 
@@ -86,7 +86,7 @@ func want(t *testing.T, got map[string]float64, want map[string]float64) {
 	t.Helper()
 	for name, v := range want {
 		if got[name] != v {
-			t.Errorf("%s is %g, want %g (all: %v)", name, got[name], v, maps.Collect(maps.All(got)))
+			t.Errorf("%s: got %g, want %g (all: %v)", name, got[name], v, maps.Collect(maps.All(got)))
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestBatchesAreCombinedWithinLinger(t *testing.T) {
 			enqueue(t, s, 1)
 		})
 		if len(r.got) != 2 || r.got[0] != 15 || r.got[1] != 5 {
-			t.Errorf("requests of %v metric sets, want 15 and 5", r.got)
+			t.Errorf("got requests of %v metric sets, want 15 and 5", r.got)
 		}
 		want(t, metrics, map[string]float64{"sent_sets_total": 20, "queued_sets": 0, "failed_requests_total": 0, "dropped_sets_total full": 0})
 	})
@@ -110,7 +110,7 @@ func TestFullRequestsAreSentAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := run(t, 10_000, func(s *Sinks, _ *receiver) { enqueue(t, s, 900) })
 		if len(r.got) != 3 || r.got[0] != maxRequest || r.got[1] != maxRequest || r.got[2] != 500 {
-			t.Errorf("requests of %v metric sets, want 2000, 2000 and 500", r.got)
+			t.Errorf("got requests of %v metric sets, want 2000, 2000 and 500", r.got)
 		}
 	})
 }
@@ -134,12 +134,12 @@ func TestReceiverThatRecoversGetsTheNewest(t *testing.T) {
 			<-time.After(maxBackoff + linger)
 		})
 		if len(r.got) != 2 || r.got[0] != 5 || r.got[1] != 100 {
-			t.Errorf("requests of %v metric sets, want the first of 5 and the 100 that fit into the queue", r.got)
+			t.Errorf("got requests of %v metric sets, want the first of 5 and the 100 that fit into the queue", r.got)
 		}
 		want(t, metrics, map[string]float64{"sent_sets_total": 105, "dropped_sets_total full": 150})
 		for i := 2; i < 12; i++ {
 			if gap := r.requestTimes[i].Sub(r.requestTimes[i-1]); gap < minBackoff/2 || gap > maxBackoff {
-				t.Errorf("attempt %d came %s after the previous one", i, gap)
+				t.Errorf("got attempt %d %s after the previous one, want %s to %s", i, gap, minBackoff/2, maxBackoff)
 			}
 		}
 	})
@@ -160,7 +160,7 @@ func TestRefusedRequestIsDropped(t *testing.T) {
 			<-time.After(2 * linger)
 		})
 		if len(r.requestTimes) != 2 {
-			t.Errorf("%d requests, want 2", len(r.requestTimes))
+			t.Errorf("got %d requests, want 2", len(r.requestTimes))
 		}
 		want(t, metrics, map[string]float64{"sent_sets_total": 10, "dropped_sets_total refused": 5, "failed_requests_total": 1})
 	})
@@ -176,16 +176,16 @@ func TestSlowReceiverTimesOutAndBlocksNoReport(t *testing.T) {
 			begin := time.Now()
 			enqueue(t, s, 2*eventBuffer)
 			if took := time.Since(begin); took != 0 {
-				t.Errorf("enqueue took %s", took)
+				t.Errorf("enqueue: got a duration of %s, want 0", took)
 			}
 			<-time.After(2 * time.Minute)
 		})
 		if metrics["failed_requests_total"] < 4 || metrics["sent_sets_total"] != 0 {
-			t.Errorf("metrics %v, want timeouts and nothing sent", metrics)
+			t.Errorf("got metrics %v, want timeouts and nothing sent", metrics)
 		}
 		lost := metrics["dropped_sets_total full"] + metrics["dropped_sets_total shutdown"] + 5*metrics["missed_reports_total"]
 		if lost != 5*2*eventBuffer {
-			t.Errorf("%g metric sets are counted as lost, want all of %d", lost, 5*2*eventBuffer)
+			t.Errorf("got %g metric sets counted as lost, want all of %d", lost, 5*2*eventBuffer)
 		}
 	})
 }
@@ -203,7 +203,7 @@ func TestRetryAfterDelaysTheNextRequest(t *testing.T) {
 			<-time.After(2 * time.Minute)
 		})
 		if gap := r.requestTimes[1].Sub(r.requestTimes[0]); gap != 90*time.Second {
-			t.Errorf("the second request came after %s, want 1m30s", gap)
+			t.Errorf("got the second request after %s, want 1m30s", gap)
 		}
 	})
 }
@@ -215,7 +215,7 @@ func TestQueuedBatchesAreSentOnShutdown(t *testing.T) {
 			synctest.Wait()
 		})
 		if sent := metrics["sent_sets_total"]; sent != 5000 {
-			t.Errorf("%g metric sets were sent in %v, want 5000", sent, r.got)
+			t.Errorf("got %g metric sets sent in %v, want 5000", sent, r.got)
 		}
 	})
 }
@@ -235,7 +235,7 @@ func TestOnlyFirstFailureAndRecoveryAreLogged(t *testing.T) {
 		w.exporter, w.filled = r, 1
 		w.deliver(t.Context())
 		if lines := strings.Count(log.String(), "\n"); lines != 2 || !strings.Contains(log.String(), "has recovered") {
-			t.Errorf("%d lines, want 2:\n%s", lines, log.String())
+			t.Errorf("got %d log lines, want 2:\n%s", lines, log.String())
 		}
 	})
 }
