@@ -40,7 +40,7 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Authenticator authenticates requests, and authorizes them on behalf of their callers.
+// Authenticator authenticates requests. It returns an Authorizer for the caller of each.
 type Authenticator struct {
 	authenticate   authenticator.Request
 	logins         *loginSessions

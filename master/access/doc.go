@@ -16,5 +16,5 @@
 //	get  /debug/pprof/*                  profiles of the master, if --profiling is set
 //
 // clusterstatuses are in the API group rollcall.dev; the master serves the subresource details.
-// The package does not depend on agents' sessions, cluster states or views.
+// The package uses only the types of httpapi, and no sessions, cluster states or views.
 package access

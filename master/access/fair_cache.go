@@ -10,15 +10,15 @@ import (
 const sweepPeriod = 10 * time.Second
 
 // fairCache is an LRU cache with expiring entries that belong to owners. An owner has at most
-// perOwner entries. When there are total entries, the oldest one of the owner with the most
-// is evicted, so that no owner evicts the entries of one with fewer. It is safe for concurrent
-// use.
+// perOwner entries, all owners together at most total. When the cache is full, the least recently
+// used entry of the owner with the most entries is evicted, so that no owner evicts entries of one
+// with fewer. It is safe for concurrent use.
 type fairCache[V any] struct {
 	total, perOwner int
 
 	mu      sync.Mutex
 	entries map[string]*list.Element // of *cacheEntry[V]
-	owners  map[string]*list.List    // the entries of each, the newest first
+	owners  map[string]*list.List    // the entries of each, the most recently used first
 	swept   time.Time
 }
 
@@ -96,7 +96,7 @@ func (c *fairCache[V]) removeLocked(at *list.Element) {
 	}
 }
 
-// largestLocked returns the entries of the owner that has the most.
+// largestLocked returns the entries of the owner with the most entries.
 func (c *fairCache[V]) largestLocked() (largest *list.List) {
 	for _, entries := range c.owners {
 		if largest == nil || entries.Len() > largest.Len() {

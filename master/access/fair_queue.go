@@ -42,8 +42,8 @@ type fairQueue struct {
 	ready    list.List            // of *queueKey with a caller to admit, the next first
 	inFlight int
 	waiting  int
-	// waking is true while a timer is set for the limiter's next token.
-	waking bool
+	// timerSet is true while a timer waits for the limiter's next token.
+	timerSet bool
 }
 
 // queueKey counts the callers of one key.
@@ -150,7 +150,7 @@ func (q *fairQueue) updateLocked(k *queueKey) {
 func (q *fairQueue) dispatchLocked() {
 	for q.ready.Len() > 0 && q.inFlight < q.config.inFlight {
 		if !q.rate.Allow() {
-			q.wakeLocked()
+			q.setTimerLocked()
 			return
 		}
 		k := q.ready.Remove(q.ready.Front()).(*queueKey)
@@ -163,19 +163,19 @@ func (q *fairQueue) dispatchLocked() {
 	}
 }
 
-// wakeLocked sets a timer for the limiter's next token.
-func (q *fairQueue) wakeLocked() {
-	if q.waking {
+// setTimerLocked sets a timer for the limiter's next token.
+func (q *fairQueue) setTimerLocked() {
+	if q.timerSet {
 		return
 	}
-	q.waking = true
+	q.timerSet = true
 	next := q.rate.Reserve()
 	delay := next.Delay()
 	next.Cancel()
 	time.AfterFunc(delay+time.Microsecond, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.waking = false
+		q.timerSet = false
 		q.dispatchLocked()
 	})
 }

@@ -40,8 +40,8 @@ type loginSession struct {
 	startedAt, usedAt time.Time
 }
 
-func (b *loginSession) expired(now time.Time) bool {
-	return now.Sub(b.usedAt) >= idleTimeout || now.Sub(b.startedAt) >= maxLifetime
+func (s *loginSession) expired(now time.Time) bool {
+	return now.Sub(s.usedAt) >= idleTimeout || now.Sub(s.startedAt) >= maxLifetime
 }
 
 func newLoginSessions(tokens authenticator.Token) *loginSessions {

@@ -41,9 +41,9 @@ type accessReviewer struct {
 	queue  *fairQueue
 }
 
-func newAccessReviewer(hub authorization.SubjectAccessReviewInterface, trouble func(error)) *accessReviewer {
+func newAccessReviewer(hub authorization.SubjectAccessReviewInterface, onError func(error)) *accessReviewer {
 	return &accessReviewer{
-		hub: hub, onError: trouble, metrics: newMetrics(nil, nil), hasher: newHasher(),
+		hub: hub, onError: onError, metrics: newMetrics(nil, nil), hasher: newHasher(),
 		cache: newFairCache[bool](maxReviews, maxReviewsPerUser), queue: newFairQueue(accessQueue),
 	}
 }
@@ -56,8 +56,8 @@ func (r *accessReviewer) authorize(ctx context.Context, a authorizer.Attributes)
 	if err != nil {
 		return authorizer.DecisionNoOpinion, "", fmt.Errorf("encode access review: %w", err)
 	}
-	if l, ok := a.(accessAttributes); ok {
-		text = fmt.Appendf(text, " %t %q", l.listed, l.called)
+	if selection, ok := a.(accessAttributes); ok {
+		text = fmt.Appendf(text, " %t %q", selection.listed, selection.requestedAs)
 	}
 	// Limits apply by name, whatever else differs: otherwise someone who can create many
 	// tokens could multiply their limits.
@@ -105,8 +105,8 @@ func (r *accessReviewer) reviewError(err error) error {
 // cluster; see httpapi.Access.
 type accessAttributes struct {
 	authorizer.AttributesRecord
-	listed bool
-	called string
+	listed      bool
+	requestedAs string
 }
 
 // reviewSpec returns the spec of a SubjectAccessReview.
@@ -193,15 +193,15 @@ func (c caller) attributes(access httpapi.Access) authorizer.AttributesRecord {
 	if access.Path != "" {
 		return authorizer.AttributesRecord{User: c.user, Verb: access.Verb, Path: access.Path}
 	}
-	q := authorizer.AttributesRecord{
+	record := authorizer.AttributesRecord{
 		User: c.user, Verb: access.Verb, ResourceRequest: true,
 		APIGroup: v1alpha1.GroupVersion.Group, APIVersion: v1alpha1.GroupVersion.Version,
 		Resource: resource, Name: access.Cluster,
 	}
 	if access.Details {
-		q.Subresource = subresource
+		record.Subresource = subresource
 	}
-	return q
+	return record
 }
 
 // forbiddenError returns an error that says what is not allowed and which role would allow it.

@@ -23,9 +23,9 @@ func newHasher() (h hasher) {
 	return h
 }
 
-func (h *hasher) key(question []byte) string {
+func (h *hasher) key(input []byte) string {
 	mac := hmac.New(sha256.New, h.secret[:])
-	_, _ = mac.Write(question)
+	_, _ = mac.Write(input)
 	return string(mac.Sum(nil))
 }
 
@@ -46,8 +46,8 @@ type reviewCall[A any] struct {
 type reviewGroup[A any] struct{ calls singleflight.Group }
 
 // do returns the result of a review. If ctx ends, only this caller stops waiting.
-func (q *reviewGroup[A]) do(ctx context.Context, call reviewCall[A]) (A, error) {
-	ch := q.calls.DoChan(call.key, func() (any, error) {
+func (g *reviewGroup[A]) do(ctx context.Context, call reviewCall[A]) (A, error) {
+	ch := g.calls.DoChan(call.key, func() (any, error) {
 		result, err := call.send(context.WithoutCancel(ctx))
 		if err == nil {
 			call.store(result)
@@ -65,8 +65,8 @@ func (q *reviewGroup[A]) do(ctx context.Context, call reviewCall[A]) (A, error) 
 
 // send sends the review, and retries transient errors. reviewTimeout starts when the first
 // attempt is admitted.
-func (q *reviewCall[A]) send(ctx context.Context) (result A, err error) {
-	release, err := q.acquire(ctx)
+func (c *reviewCall[A]) send(ctx context.Context) (result A, err error) {
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return result, err
 	}
@@ -74,7 +74,7 @@ func (q *reviewCall[A]) send(ctx context.Context) (result A, err error) {
 	defer cancel()
 	return retry(ctx, func(ctx context.Context) (A, error) {
 		if release == nil {
-			if release, err = q.acquire(ctx); err != nil {
+			if release, err = c.acquire(ctx); err != nil {
 				var none A
 				return none, err
 			}
@@ -83,7 +83,7 @@ func (q *reviewCall[A]) send(ctx context.Context) (result A, err error) {
 			release()
 			release = nil
 		}()
-		return q.review(ctx)
+		return c.review(ctx)
 	})
 }
 

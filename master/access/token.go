@@ -44,9 +44,9 @@ type acceptedToken struct {
 	reviewAt time.Time
 }
 
-func newTokenReviewer(hub authentication.TokenReviewInterface, audiences []string, trouble func(error)) *tokenReviewer {
+func newTokenReviewer(hub authentication.TokenReviewInterface, audiences []string, onError func(error)) *tokenReviewer {
 	return &tokenReviewer{
-		hub: hub, audiences: audiences, onError: trouble, metrics: newMetrics(nil, nil), hasher: newHasher(),
+		hub: hub, audiences: audiences, onError: onError, metrics: newMetrics(nil, nil), hasher: newHasher(),
 		known:      newFairCache[acceptedToken](maxTokens, maxTokensPerUser),
 		rejected:   newFairCache[struct{}](maxRejected, maxRejectedPerAddress),
 		knownQueue: newFairQueue(knownQueue), unknownQueue: newFairQueue(unknownQueue), addresses: newAddressLimits(),

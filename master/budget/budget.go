@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// The flags that set the limits, for error messages.
+// These flags set the limits. Error messages name them.
 const (
 	TotalFlag   = "--state-max-memory"
 	ClusterFlag = "--cluster-max-memory"
@@ -100,8 +100,8 @@ func (e *Error) Unwrap() error { return wire.ErrBudget }
 // bytes formats a number of bytes.
 func bytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// total returns the memory of the cluster, including reservations.
-func (a *Account) total() int64 { return a.committed + a.reserved }
+// used returns the memory of the cluster, including reservations.
+func (a *Account) used() int64 { return a.committed + a.reserved }
 
 // Reserve implements wire.Budget. It reserves n more bytes until the next Commit. If the limit of all
 // clusters is exceeded, it evicts clusters that exceed their share. If this cluster exceeds a limit
@@ -124,7 +124,7 @@ func (a *Account) Reserve(n int64) error {
 // released it.
 func (a *Account) reserveLocked(n int64) (refusal *Error, callbacks []func()) {
 	p := a.pool
-	needed := a.total() + n
+	needed := a.used() + n
 	switch {
 	case a.evicted != nil:
 		return a.evicted, nil
@@ -146,10 +146,10 @@ func (p *Pool) reclaim(a *Account, n int64) (refusal *Error, callbacks []func())
 		return nil, nil
 	}
 	accounts := []*Account{a}
-	needs := []int64{a.total() + n}
+	needs := []int64{a.used() + n}
 	for _, other := range p.accounts {
-		if other != a && other.evicted == nil && other.total() > 0 {
-			accounts, needs = append(accounts, other), append(needs, other.total())
+		if other != a && other.evicted == nil && other.used() > 0 {
+			accounts, needs = append(accounts, other), append(needs, other.used())
 		}
 	}
 	share, refused, evict := planEviction(needs, 0, p.total)
@@ -177,7 +177,7 @@ func (a *Account) Commit(n int64) {
 	if a.closed {
 		n = 0
 	}
-	p.used += n - a.total()
+	p.used += n - a.used()
 	a.committed, a.reserved = n, 0
 	if n == 0 {
 		a.evicted = nil
@@ -222,9 +222,9 @@ func (p *Pool) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (p *Pool) Collect(out chan<- prometheus.Metric) {
 	p.mu.Lock()
-	totals := make([]int64, 0, len(p.accounts)+1)
+	sizes := make([]int64, 0, len(p.accounts)+1)
 	for _, a := range p.accounts {
-		totals = append(totals, a.total())
+		sizes = append(sizes, a.used())
 	}
 	used := p.used
 	p.mu.Unlock()
@@ -232,7 +232,7 @@ func (p *Pool) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
 	}
 	gauge(usedDesc, used)
-	gauge(largestDesc, slices.Max(append(totals, 0)))
+	gauge(largestDesc, slices.Max(append(sizes, 0)))
 	gauge(limitDesc, max(p.total, 0), "total")
 	gauge(limitDesc, max(p.cluster, 0), "cluster")
 	p.refused.Collect(out)
