@@ -27,8 +27,8 @@ const ResumeWindow = 60 * time.Second
 // ErrMiss is returned if a Store has no Entry of a cluster.
 var ErrMiss = errors.New("not in the cache")
 
-// ErrUnavailable is returned while a Store cannot be reached. Masters go on without it; only
-// other processes miss what was not stored.
+// ErrUnavailable is returned while a Store cannot be reached. A master continues without it; other
+// processes then do not get its reports.
 var ErrUnavailable = errors.New("the cache is unavailable")
 
 // Store keeps one Entry per cluster. All methods are safe for concurrent use and return when

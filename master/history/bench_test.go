@@ -136,7 +136,7 @@ func BenchmarkReadAll(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(samples), "ns/sample")
 }
 
-// The goal is at most two bytes per sample. The growth of the heap is logged for comparison.
+// TestSampleTakesAtMostTwoBytes also logs the growth of the heap, for comparison.
 func TestSampleTakesAtMostTwoBytes(t *testing.T) {
 	for _, kind := range []load.Kind{load.Still, load.Office, load.Storm} {
 		w := newLoadedMember(t, 300, kind)
@@ -150,7 +150,7 @@ func TestSampleTakesAtMostTwoBytes(t *testing.T) {
 		grown := heapBytes() - before
 		s := h.Stats()
 		if perSample := float64(s.Bytes) / float64(s.Samples); perSample > 2 {
-			t.Errorf("%s: %.2f bytes a sample, want at most 2: %+v", kind, perSample, s)
+			t.Errorf("%s: got %.2f bytes a sample, want at most 2: %+v", kind, perSample, s)
 		}
 		t.Logf("%s: %+v; the heap grew by %.0f", kind, s, grown)
 		runtime.KeepAlive(w)

@@ -49,10 +49,10 @@ func TestExpiredSamplesAreDropped(t *testing.T) {
 	}
 	from, to := rangeOf(t, h, "a")
 	if to != 7200 || from > 7200-900 || from < 7200-900-240 {
-		t.Errorf("samples from %d to %d s, want the last 15 to 19 minutes until 7200 s", from, to)
+		t.Errorf("got samples from %d to %d s, want the last 15 to 19 minutes until 7200 s", from, to)
 	}
 	if n := h.Stats().Series; n != 4 {
-		t.Errorf("%d series, want 4: one was removed an hour ago", n)
+		t.Errorf("got %d series, want 4, as one was removed an hour ago", n)
 	}
 }
 
@@ -62,16 +62,16 @@ func TestSweepRemovesClusterThatDoesNotReport(t *testing.T) {
 	h.EndSession("a", at(60))
 	h.Sweep(at(800))
 	if s := h.Stats(); s.Clusters != 1 || s.Samples == 0 {
-		t.Errorf("after 800 s: %+v, want all samples", s)
+		t.Errorf("after 800 s: got %+v, want all samples", s)
 	}
 	h.Sweep(at(1000))
 	if s := h.Stats(); s != (Stats{}) {
-		t.Errorf("after 1000 s: %+v, want none", s)
+		t.Errorf("after 1000 s: got %+v, want none", s)
 	}
 	smallMember(t, 5).report(h, "a", 1200)
 	h.RemoveCluster("a")
 	if s := h.Stats(); s != (Stats{}) {
-		t.Errorf("after Forget: %+v, want none", s)
+		t.Errorf("after RemoveCluster: got %+v, want none", s)
 	}
 }
 
@@ -86,21 +86,21 @@ func TestLeastRecentlyReadClusterIsEvictedFirst(t *testing.T) {
 		h.Read("lately", at(1))
 		h.Read("read", at(s+1))
 		if got := h.Stats().Bytes; got > 60_000 {
-			t.Fatalf("%d bytes at %d s, want at most 60000", got, s)
+			t.Fatalf("got %d bytes at %d s, want at most 60000", got, s)
 		}
 	}
 	stats := h.Stats()
 	if stats.EvictedSamples == 0 || stats.EvictedChunks == 0 {
-		t.Fatalf("nothing was evicted: %+v", stats)
+		t.Fatalf("got %+v, want evicted samples", stats)
 	}
 	if p := h.Read("unread", time.Time{}); p.EvictedUntil().IsZero() {
 		t.Error("nothing was evicted from the cluster that is never read")
 	}
 	if p := h.Read("read", time.Time{}); !p.EvictedUntil().IsZero() {
-		t.Errorf("samples until %s were evicted from the cluster that is read", p.EvictedUntil())
+		t.Errorf("got evictions until %s from the cluster that is read, want none", p.EvictedUntil())
 	}
 	if n := strings.Count(log.String(), "history is full"); n != 1 {
-		t.Errorf("`history is full` was logged %d times, want once:\n%s", n, &log)
+		t.Errorf("got %d log lines about a full history, want one:\n%s", n, &log)
 	}
 }
 
@@ -114,6 +114,6 @@ func TestFullHistoryAcceptsReports(t *testing.T) {
 		}
 	}
 	if n := h.Stats().EvictedSamples; n < 40*50*2 {
-		t.Errorf("%d samples were evicted, want all", n)
+		t.Errorf("got %d evicted samples, want all", n)
 	}
 }

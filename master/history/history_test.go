@@ -100,7 +100,7 @@ func readAll(t *testing.T, h *History, m Metric) map[string]string {
 				name = s.Namespace + "/" + s.Pod + "/" + s.Container + "@" + s.Node
 			}
 			if _, twice := all[name]; twice {
-				t.Errorf("two series of %s", name)
+				t.Errorf("got two series of %s, want one", name)
 			}
 			all[name] = format(s.Samples(m, 0, 1<<60))
 		}
@@ -111,7 +111,7 @@ func readAll(t *testing.T, h *History, m Metric) map[string]string {
 func expect(t *testing.T, got, want map[string]string) {
 	t.Helper()
 	if !maps.Equal(got, want) {
-		t.Errorf("series are\n%q\nwant\n%q", got, want)
+		t.Errorf("got series\n%q\nwant\n%q", got, want)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestSeriesEndsWhenItsContainerIsRemoved(t *testing.T) {
 	m.read(45, map[uint32]int64{1: 30, 7: 5})
 	h.Add(cluster1, m.state, state.Summary{}, at(46))
 	if got, want := readAll(t, h, CPUTotal)["shop/cart/app@n1"], " 0:0 4:end 30:0 45:75"; got != want {
-		t.Errorf("cart's integral is%s, want%s", got, want)
+		t.Errorf("integral of cart: got%s, want%s", got, want)
 	}
 }
 
@@ -188,7 +188,7 @@ func TestAllSeriesEndWithTheSession(t *testing.T) {
 	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 9:end 62:12 77:12"})
 	expect(t, readAll(t, h, CPUTotal), map[string]string{"shop/cart/app@n1": " 0:0 9:end 62:0 77:180"})
 	if got, want := format(h.Read(cluster1, t0).Count(ProblemCount, 0, 1<<60)), " 1:2 9:end 60:2 78:3"; got != want {
-		t.Errorf("problems:%s, want%s", got, want)
+		t.Errorf("problems: got%s, want%s", got, want)
 	}
 }
 
@@ -242,10 +242,10 @@ func TestRangeIsInclusive(t *testing.T) {
 	}
 	for s := range h.Read(cluster1, t0).Series(state.KindNode) {
 		if got, want := format(s.Samples(CPU, at(285).UnixMilli(), at(315).UnixMilli())), " 285:19 300:20 315:21"; got != want {
-			t.Errorf("from 285 to 315:%s, want%s", got, want)
+			t.Errorf("from 285 to 315: got%s, want%s", got, want)
 		}
 		if got, want := format(s.Samples(CPUTotal, at(30).UnixMilli(), at(45).UnixMilli())), " 30:45 45:90"; got != want {
-			t.Errorf("integral from 30 to 45:%s, want%s", got, want)
+			t.Errorf("integral from 30 to 45: got%s, want%s", got, want)
 		}
 	}
 }
@@ -260,9 +260,9 @@ func TestCountsAreAddedOnChangeAndAtInterval(t *testing.T) {
 	}
 	p := h.Read(cluster1, t0)
 	if got, want := format(p.Count(PodsTotal, 0, 1<<60)), " 0:3 10:4 15:5 30:5"; got != want {
-		t.Errorf("pods:%s, want%s", got, want)
+		t.Errorf("pods: got%s, want%s", got, want)
 	}
 	if got := format(p.Count(UsedCPU, 0, 1<<60)); got != "" {
-		t.Errorf("CPU used:%s, want none, as no node has usage", got)
+		t.Errorf("CPU used: got%s, want none, as no node has usage", got)
 	}
 }

@@ -217,7 +217,7 @@ func (p *scenario) check() {
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
 		for s := range history.Series(kind) {
 			if seen[s.Labels] {
-				p.t.Fatalf("two series of %+v", s.Labels)
+				p.t.Fatalf("got two series of %+v, want one", s.Labels)
 			}
 			seen[s.Labels] = true
 			want := p.model.series[s.Labels]
@@ -230,7 +230,7 @@ func (p *scenario) check() {
 	}
 	for labels, k := range p.model.series {
 		if n := len(samplesOnly(samplesSince(k.cpu, cutoff))); n > 0 && !seen[labels] {
-			p.t.Fatalf("no series of %+v, want %d samples", labels, n)
+			p.t.Fatalf("got no series of %+v, want %d samples", labels, n)
 		}
 	}
 }
@@ -242,14 +242,14 @@ func samplesOnly(all []Sample) []Sample {
 func (p *scenario) compare(s Series, m Metric, want []Sample, cutoff int64) {
 	got := slices.Collect(s.Samples(m, 0, 1<<60))
 	if w := suffix(want, got); !slices.Equal(got, w) {
-		p.t.Fatalf("metric %d of %+v is\n%v\nwant\n%v", m, s.Labels, got, w)
+		p.t.Fatalf("metric %d of %+v: got\n%v\nwant\n%v", m, s.Labels, got, w)
 	}
 	if g, w := samplesOnly(samplesSince(got, cutoff)), samplesOnly(samplesSince(want, cutoff)); !slices.Equal(g, w) {
-		p.t.Fatalf("metric %d of %+v within the window is\n%v\nwant\n%v", m, s.Labels, g, w)
+		p.t.Fatalf("metric %d of %+v within the window: got\n%v\nwant\n%v", m, s.Labels, g, w)
 	}
 }
 
-// All added samples are returned exactly, across restarts of the agent and sessions.
+// TestAddedSamplesAreReturned adds random reports, with restarts of the agent and ends of sessions.
 func TestAddedSamplesAreReturned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &scenario{t: t, epoch: 1, now: t0.Add(500 * time.Millisecond), model: model{series: map[Labels]*expectedSeries{}}}
@@ -271,7 +271,7 @@ func TestAddedSamplesAreReturned(t *testing.T) {
 	})
 }
 
-// A column of any values decodes to what was encoded.
+// TestColumnsRoundTrip encodes and decodes columns of random values.
 func TestColumnsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fields, rows := rapid.SampledFrom([]int{1, usageFields}).Draw(t, "fields"), rapid.IntRange(1, maxRows).Draw(t, "rows")
@@ -299,7 +299,7 @@ func TestColumnsRoundTrip(t *testing.T) {
 		for i := range all {
 			var got column
 			if !r.next(&got) || got != all[i] {
-				t.Fatalf("column %d is %+v, want %+v", i, got, all[i])
+				t.Fatalf("column %d: got %+v, want %+v", i, got, all[i])
 			}
 		}
 		if r.next(&column{}) {
@@ -308,7 +308,7 @@ func TestColumnsRoundTrip(t *testing.T) {
 	})
 }
 
-// A ClusterHistory does not change while readings are added.
+// TestReadersSeeWholeReadings reads a ClusterHistory while readings are added.
 func TestReadersSeeWholeReadings(t *testing.T) {
 	h := New(Config{Window: 15 * time.Minute})
 	m := smallMember(t, 40)
@@ -328,7 +328,7 @@ func TestReadersSeeWholeReadings(t *testing.T) {
 					lens[len(slices.Collect(s.Samples(CPU, 0, 1<<60)))]++
 				}
 				if len(lens) != 1 {
-					t.Errorf("series of different lengths in one history: %v", lens)
+					t.Errorf("got series by length %v, want one length", lens)
 					return
 				}
 			}

@@ -205,7 +205,8 @@ func must(k macKey, err error) macKey {
 	return k
 }
 
-// A writer with the key can have a wrong clock. Without a signing key, a writer can claim any time.
+// TestStoredTimesAreLimited writes entries with wrong times: a writer with the key can have a wrong clock,
+// and a writer without one can claim any time.
 func TestStoredTimesAreLimited(t *testing.T) {
 	server := redistest.Start(t)
 	for name, keys := range map[string][]byte{"with a signing key": {1}, "without": nil} {
@@ -266,7 +267,8 @@ func TestStoredTimesAreLimited(t *testing.T) {
 	}
 }
 
-// The remaining TTL in Redis can make an entry older, but never fresher than its receipt allows.
+// TestLongerTTLInRedisMakesNoEntryFresher checks that the remaining TTL in Redis can make an entry older,
+// but never fresher than its receipt allows.
 func TestLongerTTLInRedisMakesNoEntryFresher(t *testing.T) {
 	w := statetest.New(1, 2, 10)
 	received := time.UnixMilli(1_800_000_000_000)

@@ -7,7 +7,7 @@
 --   8 a head to replace whatever its version, as 'mac:' and its MAC; '' if none
 --   9 the channel to publish to   10 the message to publish
 --   11… the fields of the head, each as name and value
--- Returns 'kept' if it was saved; 'base' if a base is needed; or 'older', with the remaining time
+-- Returns 'saved'; or 'base' if a base is needed; or 'older', with the remaining time
 -- to live of the head in ms and its fields, if a newer version is stored.
 -- A key of the wrong type is replaced. The first command that writes is one that Redis rejects
 -- when its memory is full, so that nothing is changed then.
@@ -58,4 +58,4 @@ for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, tonumber(ARGV[5]) + tonumber(ARGV[6]))
 end
 redis.call('PUBLISH', ARGV[9], ARGV[10])
-return {'kept'}
+return {'saved'}

@@ -145,9 +145,9 @@ func (w *writer) sign(e cache.Entry, t lifetime, previous []byte, from uint64, r
 	return w.cache.keys.signing.signRecord(w.cluster, previous, n, record)
 }
 
-// The statuses in the reply of the save script.
+// These are the statuses in the reply of the save script.
 const (
-	statusSaved     = "kept"
+	statusSaved     = "saved"
 	statusOlder     = "older"
 	statusNeedsBase = "base"
 )
