@@ -165,7 +165,7 @@ func (c *Config) Validate() error {
 	check(!c.Profiling || c.Auth != AuthNone || isLoopback(c.Listen),
 		"--profiling with --auth %s on %s lets anyone read profiles, which can contain secrets: listen on a loopback address", AuthNone, c.Listen)
 	check(c.Auth == AuthNone || len(c.AllowedHosts) == 0, "--allowed-hosts requires --auth %s", AuthNone)
-	errs = append(errs, c.validateDials())
+	errs = append(errs, c.validateDialFlags())
 	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache must be %s or a URL that starts with redis:// or rediss://", CacheMemory)
 	check(c.SigningKeyFile != "" || len(c.RotationSigningKeyFiles) == 0, "--rotation-signing-key-file requires --signing-key-file: it adds accepted keys but does not sign")
 	check(c.History == 0 || c.History >= minHistory && c.History <= maxHistory,

@@ -72,8 +72,8 @@ func (c *Config) egressPolicy(hub *rest.Config) (*egress.Policy, error) {
 	return policy, nil
 }
 
-// validateDials validates the flags for connections to agents.
-func (c *Config) validateDials() error {
+// validateDialFlags validates the flags for connections to agents.
+func (c *Config) validateDialFlags() error {
 	_, allow := connlimit.ParsePrefixes("--dial-allow", c.DialAllow)
 	_, deny := connlimit.ParsePrefixes("--dial-deny", c.DialDeny)
 	errs := []error{allow, deny}

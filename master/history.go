@@ -15,7 +15,7 @@ import (
 const (
 	// sweepPeriod is the time between two removals of old samples.
 	sweepPeriod = time.Minute
-	// minRevisionTimes is how long revision times are kept if there is no history.
+	// minRevisionTimes is the shortest time for which revision times are kept, also without history.
 	minRevisionTimes = 15 * time.Minute
 )
 

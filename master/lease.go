@@ -103,9 +103,9 @@ func (l *lease) record(holder string, err error) {
 	}
 }
 
-// leads returns why this replica does not lead. Any client can read the error, so it does not
+// notLeading returns why this replica does not lead. Any client can read the error, so it does not
 // contain errors of the hub.
-func (l *lease) leads() error {
+func (l *lease) notLeading() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	name := l.Describe()
@@ -128,9 +128,9 @@ func (l *lease) leads() error {
 	return fmt.Errorf("another replica leads: %s holds the Lease %s; if it stops, this replica takes over within 30 s", l.holder, name)
 }
 
-// leads returns the readiness check for the leadership of this replica. l is nil without leader
+// leaderCheck returns the readiness check for the leadership of this replica. l is nil without leader
 // election.
-func leads(hub manager.Manager, l *lease) func() error {
+func leaderCheck(hub manager.Manager, l *lease) func() error {
 	return func() error {
 		select {
 		case <-hub.Elected():
@@ -140,6 +140,6 @@ func leads(hub manager.Manager, l *lease) func() error {
 		if l == nil {
 			return errors.New("this master is starting and does not dial agents yet; leader election is disabled (--leader-elect=false)")
 		}
-		return l.leads()
+		return l.notLeading()
 	}
 }

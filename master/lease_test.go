@@ -71,7 +71,7 @@ func TestLeaseReadiness(t *testing.T) {
 			h, log := newFakeLease(), &bytes.Buffer{}
 			tc.hub(h)
 			l := &lease{Interface: h, namespace: "rollcall-system", log: slog.New(slog.NewTextHandler(log, nil))}
-			check := leads(notElected{}, l)
+			check := leaderCheck(notElected{}, l)
 			if got := check().Error(); got != "this replica is starting and has not requested the Lease rollcall-system/rollcall-master yet" {
 				t.Errorf("before the first request: got %s", got)
 			}
@@ -102,7 +102,7 @@ func TestLeaseTakeover(t *testing.T) {
 	takeOver := func() string {
 		_, _, _ = l.Get(t.Context())
 		_ = l.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: l.Identity()})
-		return l.leads().Error()
+		return l.notLeading().Error()
 	}
 	if got := takeOver(); !strings.Contains(got, "m-2 holds the Lease") {
 		t.Errorf("after a conflict: got %s", got)
@@ -114,7 +114,7 @@ func TestLeaseTakeover(t *testing.T) {
 }
 
 func TestReadinessWithoutLeaderElection(t *testing.T) {
-	got := leads(notElected{}, nil)().Error()
+	got := leaderCheck(notElected{}, nil)().Error()
 	if !strings.Contains(got, "is starting") || !strings.Contains(got, "--leader-elect=false") || strings.Contains(got, "another") {
 		t.Errorf("got %s", got)
 	}

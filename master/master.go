@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	kubernetes "sigs.k8s.io/controller-runtime/pkg/metrics"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/controllers"
@@ -50,13 +50,13 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	states := budget.New(c.StateMaxMemory, c.ClusterMaxMemory)
-	metrics.MustRegister(states)
-	store, release, err := c.openStore(ctx, keys, states, metrics)
+	pool := budget.New(c.StateMaxMemory, c.ClusterMaxMemory)
+	metrics.MustRegister(pool)
+	store, release, err := c.openStore(ctx, keys, pool, metrics)
 	if err != nil {
 		return err
 	}
-	m, err := c.assemble(ctx, store, keys, states, metrics)
+	m, err := c.assemble(ctx, store, keys, pool, metrics)
 	if err == nil {
 		err = m.run(ctx, c)
 	}
@@ -64,13 +64,13 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // openStore returns the cache and a function that closes it. An unavailable Redis is not an error.
-func (c *Config) openStore(ctx context.Context, keys signingKeys, states *budget.Pool, metrics prometheus.Registerer) (cache.Store, func() error, error) {
+func (c *Config) openStore(ctx context.Context, keys signingKeys, pool *budget.Pool, metrics prometheus.Registerer) (cache.Store, func() error, error) {
 	if c.Cache == CacheMemory {
 		return cache.NewMemory(), func() error { return nil }, nil
 	}
 	store, err := rediscache.New(rediscache.Config{
 		URL: c.Cache, SigningKey: keys.own, OtherKeys: keys.rotation, Log: c.Log, Metrics: metrics,
-		Budget: func(cluster string) wire.Budget { return states.Account(cluster) },
+		Budget: func(cluster string) wire.Budget { return pool.Account(cluster) },
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("open --cache: %w", err)
@@ -102,7 +102,7 @@ type components struct {
 }
 
 // assemble creates the components of a master. It does not start them.
-func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, states *budget.Pool, metrics *prometheus.Registry) (*components, error) {
+func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, pool *budget.Pool, metrics *prometheus.Registry) (*components, error) {
 	hubConfig, err := c.restConfig()
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 	if err != nil {
 		return nil, err
 	}
-	samples, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(max(c.History, minRevisionTimes))
+	usageHistory, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(max(c.History, minRevisionTimes))
 	sinks, err := c.newSinks(metrics)
 	if err != nil {
 		return nil, err
@@ -125,8 +125,8 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, Store: store, Budget: states, Signer: keys.signer(), Insecure: c.Insecure,
-		DialContext: network.dial, Proxy: network.proxy, EventHandlers: append(historyHandlers(samples, revisionTimes), sinkHandlers(sinks)...), Log: c.Log, Metrics: metrics,
+		Registry: registry, Store: store, Budget: pool, Signer: keys.signer(), Insecure: c.Insecure,
+		DialContext: network.dial, Proxy: network.proxy, EventHandlers: append(historyHandlers(usageHistory, revisionTimes), sinkHandlers(sinks)...), Log: c.Log, Metrics: metrics,
 	})
 	sessionAccess := controllers.Sessions{Sync: sessions.Sync, Status: sessions.Status, Events: sessions.Updates()}
 	if err := controllers.Add(hub, registry, sessionAccess, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
@@ -145,20 +145,20 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Registry:  registryOf(registry),
 		Documents: documents,
 		Page:      web.Handler(),
-		History:   historyReader(samples),
+		History:   historyReader(usageHistory),
 		Prometheus: prom.New(prom.Config{
-			Clusters: namesOf(registry), Current: sessions.Current, Demand: sessions.RegisterDemand, History: samples, RevisionTimes: revisionTimes,
+			Clusters: namesOf(registry), Current: sessions.Current, Demand: sessions.RegisterDemand, History: usageHistory, RevisionTimes: revisionTimes,
 			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
 		}),
 		Authenticate: identify(authenticator),
 		SignIn:       signIn(authenticator),
-		Ready:        checks(registry, certificate, leads(hub, lease)),
+		Ready:        checks(registry, certificate, leaderCheck(hub, lease)),
 		Hosts:        c.hosts(), Limits: network.limits, Profiling: c.Profiling,
-		Gatherer: prometheus.Gatherers{metrics, kubernetes.Registry},
+		Gatherer: prometheus.Gatherers{metrics, ctrlmetrics.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &components{hub: hub, sessions: sessions, documents: documents, api: api, history: samples, sinks: sinks, authenticator: authenticator, certificate: certificate}, nil
+	return &components{hub: hub, sessions: sessions, documents: documents, api: api, history: usageHistory, sinks: sinks, authenticator: authenticator, certificate: certificate}, nil
 }
 
 // run runs all components. If one fails, the others are stopped.
@@ -194,12 +194,12 @@ func (m *components) run(ctx context.Context, c Config) error {
 }
 
 // checks returns the readiness checks.
-func checks(registry *controllers.Registry, certificate *servingcert.Source, leads func() error) []httpapi.Check {
+func checks(registry *controllers.Registry, certificate *servingcert.Source, leader func() error) []httpapi.Check {
 	all := []httpapi.Check{{Name: "registry", Ready: registry.Ready}}
 	if certificate != nil {
 		all = append(all, httpapi.Check{Name: "certificate", Ready: certificate.Ready})
 	}
-	return append(all, httpapi.Check{Name: "leader", Ready: leads})
+	return append(all, httpapi.Check{Name: "leader", Ready: leader})
 }
 
 // registryOf adapts the registry to the API.

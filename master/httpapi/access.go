@@ -80,9 +80,9 @@ func (a *API) authorize(r *http.Request, want Access) error {
 	return authorize(r.Context(), want)
 }
 
-// hasFreshValue reports whether there is a fresh value of a cluster with that name. In that case
+// hasFreshReport reports whether there is a fresh report of a cluster with that name. In that case
 // the registry need not be consulted; an IP address is never the name of a cluster.
-func (a *API) hasFreshValue(name string) bool {
+func (a *API) hasFreshReport(name string) bool {
 	v, ok := a.config.Sessions.LastReport(name)
 	return ok && v.Fresh(time.Now())
 }
@@ -91,7 +91,7 @@ func (a *API) hasFreshValue(name string) bool {
 // the caller may not know about the cluster, the error is the same as for a missing cluster.
 func (a *API) resolve(r *http.Request, verb string, details bool) (string, error) {
 	requested := requestedCluster(r)
-	name, known := requested, a.hasFreshValue(requested)
+	name, known := requested, a.hasFreshReport(requested)
 	if !known {
 		if name, known = a.config.Registry.Resolve(requested); !known {
 			name = requested

@@ -53,7 +53,7 @@ type Config struct {
 
 // Sessions holds the functions of session.Sessions that the API uses.
 type Sessions struct {
-	// Await registers demand for a cluster and waits for a fresh value.
+	// Await registers demand for a cluster and waits for a fresh report.
 	Await func(ctx context.Context, cluster string) (*session.Report, error)
 	// LastReport returns the last report, which may have expired. It does not register demand.
 	LastReport func(cluster string) (*session.Report, bool)

@@ -59,7 +59,7 @@ func BenchmarkCachedGet(b *testing.B) {
 		f := fixture(b, size.pods)
 		api := f.api(func(c *Config) { c.Documents = view.NewDocumentCache(1 << 30) })
 		for _, encoding := range []string{"identity", "gzip"} {
-			answer := ask(api, newRequest(eu1, "Accept-Encoding", encoding))
+			answer := do(api, newRequest(eu1, "Accept-Encoding", encoding))
 			for _, one := range []struct {
 				name    string
 				handler http.Handler
@@ -86,7 +86,7 @@ func BenchmarkHandlerOfCachedGet(b *testing.B) {
 	api := f.api(func(c *Config) { c.Documents = view.NewDocumentCache(1 << 30) })
 	for _, encoding := range []string{"identity", "gzip"} {
 		asked := newRequest(eu1, "Accept-Encoding", encoding)
-		answer := ask(api, asked)
+		answer := do(api, asked)
 		for _, one := range []struct {
 			name    string
 			handler http.Handler

@@ -28,17 +28,17 @@ func (a *API) cluster(part view.Part) handlerFunc {
 		case p.watch:
 			return a.watchCluster(w, r, name, &p)
 		}
-		value, err := a.await(r.Context(), name, p)
+		report, err := a.await(r.Context(), name, p)
 		if err != nil {
 			return err
 		}
-		return a.respond(w, r, value, p.query)
+		return a.respond(w, r, report, p.query)
 	}
 }
 
 // respond writes the result of a query, or 304 if the client already has it.
-func (a *API) respond(w http.ResponseWriter, r *http.Request, value *session.Report, q view.Query) error {
-	document, err := a.documentOf(value)
+func (a *API) respond(w http.ResponseWriter, r *http.Request, report *session.Report, q view.Query) error {
+	document, err := a.documentOf(report)
 	if err != nil {
 		return err
 	}
@@ -61,23 +61,23 @@ func (a *API) respond(w http.ResponseWriter, r *http.Request, value *session.Rep
 	return nil
 }
 
-// documentOf returns the document of a value. Only the first reader of a value has to create it.
-func (a *API) documentOf(value *session.Report) (*view.Document, error) {
-	if d := a.config.Documents.Find(value.Cluster, value); d != nil {
+// documentOf returns the document of a report. Only its first reader has to create it.
+func (a *API) documentOf(report *session.Report) (*view.Document, error) {
+	if d := a.config.Documents.Find(report.Cluster, report); d != nil {
 		return d, nil
 	}
-	report := reportOf(value)
-	return a.config.Documents.Document(&report)
+	converted := reportOf(report)
+	return a.config.Documents.Document(&converted)
 }
 
-// freshMargin is how long a value must remain fresh to be returned without waiting.
+// freshMargin is how long a report must remain fresh to be returned without waiting.
 const freshMargin = time.Second
 
-// await waits for a value as the request wants it. The wait ends when the client disconnects, at
+// await waits for a report as the request wants it. The wait ends when the client disconnects, at
 // the request's timeout, and when the master shuts down.
 func (a *API) await(ctx context.Context, cluster string, p params) (*session.Report, error) {
 	if v, ok := a.config.Sessions.LastReport(cluster); ok && !p.awaitUsage && v.Fresh(time.Now().Add(freshMargin)) {
-		// A fresh value needs no timeout and no cancellation.
+		// A fresh report needs no timeout and no cancellation.
 		if v, err := a.config.Sessions.Await(ctx, cluster); err == nil {
 			return v, nil
 		}
@@ -87,10 +87,10 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Rep
 	ctx, drained := context.WithCancelCause(ctx)
 	defer drained(nil)
 	defer context.AfterFunc(a.draining, func() { drained(errDraining) })()
-	value, err := a.config.Sessions.Await(ctx, cluster)
+	report, err := a.config.Sessions.Await(ctx, cluster)
 	if err == nil && p.awaitUsage {
-		if value = a.awaitUsage(ctx, value); !value.Fresh(time.Now()) {
-			value, err = a.config.Sessions.Await(ctx, cluster) // the session has ended in the meantime
+		if report = a.awaitUsage(ctx, report); !report.Fresh(time.Now()) {
+			report, err = a.config.Sessions.Await(ctx, cluster) // the session has ended in the meantime
 		}
 	}
 	if err != nil && errors.Is(context.Cause(ctx), errDraining) {
@@ -99,25 +99,25 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Rep
 	if err != nil {
 		return nil, a.awaitProblem(cluster, p.timeout, err)
 	}
-	return value, nil
+	return report, nil
 }
 
-// awaitUsage waits until the value has its first usage. If usage is not available or does not
-// arrive in time, it returns the value without it.
-func (a *API) awaitUsage(ctx context.Context, value *session.Report) *session.Report {
-	for usagePending(value.State) {
-		current, known := a.config.Sessions.Current(value.Cluster)
-		if next := current.Report; known && next != nil && next != value && next.Fresh(time.Now()) {
-			value = next
+// awaitUsage waits until the report has its first usage. If usage is not available or does not
+// arrive in time, it returns the report without it.
+func (a *API) awaitUsage(ctx context.Context, report *session.Report) *session.Report {
+	for usagePending(report.State) {
+		current, known := a.config.Sessions.Current(report.Cluster)
+		if next := current.Report; known && next != nil && next != report && next.Fresh(time.Now()) {
+			report = next
 			continue
 		}
 		select {
 		case <-ctx.Done():
-			return value
+			return report
 		case <-current.Changed:
 		}
 	}
-	return value
+	return report
 }
 
 // usagePending reports whether the first usage is still expected.

@@ -176,7 +176,7 @@ func TestDisconnectedClientGetsNoResponse(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		api := f.api(nil)
-		w := ask(api, httptest.NewRequest(http.MethodGet, "/api/v1/clusters/prod-eu", nil).WithContext(ctx))
+		w := do(api, httptest.NewRequest(http.MethodGet, "/api/v1/clusters/prod-eu", nil).WithContext(ctx))
 		if w.Body.Len() != 0 {
 			t.Errorf("got response %s, want none", w.Body)
 		}
@@ -225,7 +225,7 @@ func TestWaitForUsage(t *testing.T) {
 	}
 }
 
-func TestValueThatExpiresDuringWaitForUsageIsNotReturned(t *testing.T) {
+func TestReportThatExpiresDuringWaitForUsageIsNotReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
 		pending := *f.values["prod-eu"]

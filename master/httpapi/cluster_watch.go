@@ -61,7 +61,7 @@ func (d *clusterWatch) refresh() (*view.ClusterView, error) {
 		if current, known = d.sessions.Current(d.cluster); !known {
 			return nil, view.ConnStatus{Stale: true}, view.ValidUntil{}
 		}
-		// The time is taken here, under the log's lock: taken earlier, a value could be seen to expire and
+		// The time is taken here, under the log's lock: taken earlier, a report could be seen to expire and
 		// then be fresh again.
 		now := time.Now()
 		until := view.ValidUntil{Changed: current.Changed}
@@ -80,9 +80,9 @@ func (d *clusterWatch) refresh() (*view.ClusterView, error) {
 
 // statusOf converts a session status into view's report and status. It reuses the report that the
 // log already holds.
-func statusOf(g session.Current, held *view.ClusterView, now time.Time) (*view.Report, view.ConnStatus) {
-	s := view.ConnStatus{Session: currentSession(g.Status), Suspended: g.Suspended, Stale: true}
-	v := g.Report
+func statusOf(current session.Current, held *view.ClusterView, now time.Time) (*view.Report, view.ConnStatus) {
+	s := view.ConnStatus{Session: currentSession(current.Status), Suspended: current.Suspended, Stale: true}
+	v := current.Report
 	if v == nil {
 		return nil, s
 	}

@@ -73,8 +73,8 @@ func (a *API) toClusters(registered []Registered) []httpv1.Cluster {
 	now := time.Now()
 	list := make([]httpv1.Cluster, len(registered))
 	for i, r := range registered {
-		value, _ := a.config.Sessions.LastReport(r.Name)
-		list[i] = toCluster(r, a.status(r.Name), value, now)
+		report, _ := a.config.Sessions.LastReport(r.Name)
+		list[i] = toCluster(r, a.status(r.Name), report, now)
 	}
 	return list
 }
@@ -82,32 +82,32 @@ func (a *API) toClusters(registered []Registered) []httpv1.Cluster {
 // status returns the status of a cluster. If it has not reported to this master yet, the summary
 // that another master stored is filled in.
 func (a *API) status(cluster string) session.Status {
-	o := a.config.Sessions.Status(cluster)
-	if o.Summary != nil {
-		return o
+	status := a.config.Sessions.Status(cluster)
+	if status.Summary != nil {
+		return status
 	}
 	if last, ok := a.config.Registry.LastKnown(cluster); ok {
-		o.Summary, o.ObservedAt = last.Summary, last.ObservedAt
-		o.KubernetesVersion = cmp.Or(o.KubernetesVersion, last.KubernetesVersion)
+		status.Summary, status.ObservedAt = last.Summary, last.ObservedAt
+		status.KubernetesVersion = cmp.Or(status.KubernetesVersion, last.KubernetesVersion)
 	}
-	return o
+	return status
 }
 
 // toCluster returns a cluster as the list shows it: with the last report, which may be old, or
 // otherwise with the last summary that was requested on its own.
-func toCluster(registered Registered, o session.Status, v *session.Report, now time.Time) httpv1.Cluster {
+func toCluster(registered Registered, status session.Status, last *session.Report, now time.Time) httpv1.Cluster {
 	c := httpv1.Cluster{
 		Name: registered.Name, ClusterIPs: registered.ClusterIPs, Suspended: registered.Suspended,
-		UID: o.UID, KubernetesVersion: o.KubernetesVersion, AgentVersion: o.AgentVersion,
-		Session: currentSession(o), Summary: o.Summary, ObservedAt: o.ObservedAt, Stale: true,
+		UID: status.UID, KubernetesVersion: status.KubernetesVersion, AgentVersion: status.AgentVersion,
+		Session: currentSession(status), Summary: status.Summary, ObservedAt: status.ObservedAt, Stale: true,
 	}
-	if v == nil || !v.Fresh(now) && v.ObservedAt.Before(o.ObservedAt) {
+	if last == nil || !last.Fresh(now) && last.ObservedAt.Before(status.ObservedAt) {
 		return c
 	}
-	c.ResourceVersion, c.ReceivedAt, c.ObservedAt = v.ResourceVersion(), v.ReceivedAt, v.ObservedAt
-	c.Summary = &v.Summary
-	if v.Fresh(now) {
-		report := reportOf(v)
+	c.ResourceVersion, c.ReceivedAt, c.ObservedAt = last.ResourceVersion(), last.ReceivedAt, last.ObservedAt
+	c.Summary = &last.Summary
+	if last.Fresh(now) {
+		report := reportOf(last)
 		c.Stale = report.Stale()
 	}
 	return c

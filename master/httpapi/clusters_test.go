@@ -51,11 +51,11 @@ func TestListShowsLastKnownStatusWithoutDemand(t *testing.T) {
 		start := time.Now()
 		f := shop(t)
 		f.clusters = append(f.clusters, Registered{Name: "idle"}, Registered{Name: "new"})
-		f.values["v1.24.lab"] = valueOf(t, "v1.24.lab", start.Add(-time.Minute))
-		f.values["idle"] = valueOf(t, "idle", start.Add(-time.Hour))
+		f.values["v1.24.lab"] = newReport(t, "v1.24.lab", start.Add(-time.Minute))
+		f.values["idle"] = newReport(t, "idle", start.Add(-time.Hour))
 		f.values["idle"].State = nil // let go by now
 		f.clusters = append(f.clusters, Registered{Name: "left"})
-		f.values["left"] = valueOf(t, "left", start.Add(-time.Hour))
+		f.values["left"] = newReport(t, "left", start.Add(-time.Hour))
 		f.values["left"].State = nil
 		f.observed["v1.24.lab"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: session.DialFailed, Message: "connection refused", LastKnown: session.LastKnown{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
 		f.observed["idle"] = session.Status{Session: session.Info{Phase: session.Idle}, LastKnown: session.LastKnown{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}

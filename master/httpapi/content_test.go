@@ -34,7 +34,7 @@ func TestIfNoneMatchReturns304(t *testing.T) {
 			t.Errorf("%s: unexpected ETag %s", path, tag)
 		}
 		for header, want := range map[string]int{tag: 304, `"17.9f2c-4"`: 304, `W/"x", ` + tag: 304, "*": 304, `W/"17.9f2c-3"`: 200, "17.9f2c-4": 200, `"`: 200} {
-			w := ask(api, newRequest(eu1+path, "If-None-Match", header))
+			w := do(api, newRequest(eu1+path, "If-None-Match", header))
 			if w.Code != want || w.Code == 304 && w.Body.Len() > 0 {
 				t.Errorf("%s, If-None-Match %s: got %d with %d bytes, want %d", path, header, w.Code, w.Body.Len(), want)
 			}
@@ -46,7 +46,7 @@ func TestIfNoneMatchReturns304(t *testing.T) {
 		}
 	}
 	f.report(t, "prod-eu", nil, node("n2", state.True))
-	if w := ask(api, newRequest(eu1, "If-None-Match", `W/"17.9f2c-4"`)); w.Code != 200 {
+	if w := do(api, newRequest(eu1, "If-None-Match", `W/"17.9f2c-4"`)); w.Code != 200 {
 		t.Errorf("after a change: got %d, want 200", w.Code)
 	}
 }
@@ -59,7 +59,7 @@ func TestSummaryThatAgedIsSentAgain(t *testing.T) {
 	v.ReceivedAt, v.Summary.Healthy = v.ReceivedAt.Add(time.Second), false
 	f.values["prod-eu"] = &v
 	for range 2 {
-		if w := ask(api, newRequest(eu1, "If-None-Match", tag)); w.Code != 200 {
+		if w := do(api, newRequest(eu1, "If-None-Match", tag)); w.Code != 200 {
 			t.Errorf("got %d, want 200 with the new summary", w.Code)
 		}
 	}
@@ -72,16 +72,16 @@ func TestUnchangedListReturns304(t *testing.T) {
 	first := get(api, list)
 	tag := first.Header().Get("ETag")
 	for _, path := range []string{list, list + "?limit=500"} {
-		w := ask(api, newRequest(path, "If-None-Match", tag, "Accept-Encoding", "gzip"))
+		w := do(api, newRequest(path, "If-None-Match", tag, "Accept-Encoding", "gzip"))
 		if w.Code != http.StatusNotModified || w.Body.Len() > 0 || w.Header().Get("ETag") != tag || w.Header().Get("Vary") != first.Header().Get("Vary") {
 			t.Errorf("%s: got %d with %d bytes, %v; want 304 with %s", path, w.Code, w.Body.Len(), w.Header(), tag)
 		}
 	}
-	if w := ask(api, newRequest(list+"?q=prod", "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
+	if w := do(api, newRequest(list+"?q=prod", "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
 		t.Errorf("other words: got %d, ETag %s; want 200 and another ETag", w.Code, w.Header().Get("ETag"))
 	}
 	f.report(t, "prod-eu", nil, node("n2", state.True))
-	if w := ask(api, newRequest(list, "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
+	if w := do(api, newRequest(list, "If-None-Match", tag)); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
 		t.Errorf("after a report: got %d, ETag %s; want 200 and another ETag", w.Code, w.Header().Get("ETag"))
 	}
 }
@@ -94,7 +94,7 @@ func TestResponsesAreCompressedAsRequested(t *testing.T) {
 		"gzip;Q=0": "", "gzip;\tq=0": "", "gzip ; q = 0.5": "gzip", "gzip;q=NaN": "", "gzip;q=2": "", "gzip;q=x": "", "identity;q=1, gzip;q=0.5": "", "": "",
 	} {
 		for _, query := range []string{"", "?q=web"} {
-			w := ask(api, newRequest(eu1+query, "Accept-Encoding", header))
+			w := do(api, newRequest(eu1+query, "Accept-Encoding", header))
 			if got := w.Header().Get("Content-Encoding"); got != want || w.Header().Get("Content-Length") != fmt.Sprint(w.Body.Len()) {
 				t.Errorf("Accept-Encoding %q: got %q with %s bytes, want %q with %d", header, got, w.Header().Get("Content-Length"), want, w.Body.Len())
 			}
@@ -103,10 +103,10 @@ func TestResponsesAreCompressedAsRequested(t *testing.T) {
 			}
 		}
 	}
-	if w := ask(api, newRequest("/api/v1/clusters", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "gzip" {
+	if w := do(api, newRequest("/api/v1/clusters", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "gzip" {
 		t.Error("the list is not compressed")
 	}
-	if w := ask(api, newRequest("/api/v1/clusters?q=nothing", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "" {
+	if w := do(api, newRequest("/api/v1/clusters?q=nothing", "Accept-Encoding", "gzip")); w.Header().Get("Content-Encoding") != "" {
 		t.Error("a response of a hundred bytes is compressed")
 	}
 }
@@ -138,11 +138,11 @@ func TestCompressedBytesAreSharedAndBounded(t *testing.T) {
 	f := shop(t)
 	documents := view.NewDocumentCache(1 << 20)
 	api := f.api(func(c *Config) { c.Documents = documents })
-	ask(api, newRequest(eu1))
+	do(api, newRequest(eu1))
 	plain := documents.Bytes()
-	ask(api, newRequest(eu1, "Accept-Encoding", "gzip"))
+	do(api, newRequest(eu1, "Accept-Encoding", "gzip"))
 	packed := documents.Bytes()
-	ask(api, newRequest(eu1, "Accept-Encoding", "gzip"))
+	do(api, newRequest(eu1, "Accept-Encoding", "gzip"))
 	if packed <= plain || documents.Bytes() != packed {
 		t.Errorf("got %d, then %d, then %d cached bytes; want the compressed bytes counted once", plain, packed, documents.Bytes())
 	}

@@ -1,8 +1,8 @@
-// Package httpapi serves the HTTP API of a master: /api/v1, /healthz, /readyz and /metrics. It
-// holds the routes, responses and errors. The data comes from master/session, its encoding from
-// master/view.
+// Package httpapi serves everything that a master serves over HTTP. It holds the routes, responses
+// and errors. The data comes from master/session, its encoding from master/view, and the responses
+// to Prometheus' and Heapster's clients from master/prom and master/heapster.
 //
-// Routes, each for GET and HEAD:
+// Routes, for GET and HEAD unless other methods are listed:
 //
 //	/api/v1/clusters                        all registered clusters; starts no session with any of them
 //	/api/v1/clusters/{cluster}              everything about one cluster; by name or by one of its clusterIPs
@@ -10,6 +10,10 @@
 //	/api/openapi.json                       the OpenAPI document, generated from the tables that parse requests
 //	/api                                    the same document as an HTML page
 //	/api/v1/session                         signs a browser in (POST) and out (DELETE); GET returns the caller
+//	/prometheus/api/v1/…, /federate         Prometheus' HTTP API, also for POST, and its federation
+//	/heapster/{cluster}/api/v1/…            Heapster's API for one cluster
+//	/healthz, /readyz, /metrics             for probes and Prometheus
+//	/debug/pprof/…                          Go profiles, if Config.Profiling is set
 //	/, /assets/… and other page files       Config.Page, which another package implements
 //
 // With watch=true the cluster routes respond with a stream of events. The goroutine of the request

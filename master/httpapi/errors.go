@@ -66,7 +66,7 @@ func problemOf(err error) *httpv1.Problem {
 	return &httpv1.Problem{Status: http.StatusInternalServerError, Reason: ReasonInternal, Detail: "internal error; see the master's log"}
 }
 
-// awaitProblem returns the error response for a cluster that gave no value.
+// awaitProblem returns the error response for a cluster that has no report to return.
 func (a *API) awaitProblem(cluster string, timeout time.Duration, err error) error {
 	var unreachable *session.UnreachableError
 	var noReport *session.NoReportError

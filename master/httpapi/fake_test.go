@@ -19,7 +19,7 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// fake implements the sessions and the registry of a test. A request for a cluster without a value
+// fake implements the sessions and the registry of a test. A request for a cluster without a report
 // waits until its context is done.
 type fake struct {
 	clusters []Registered
@@ -179,14 +179,14 @@ func shop(t testing.TB) *fake {
 	return &fake{
 		clusters: []Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7", "2001:db8::7"}}, {Name: "v1.24.lab"}},
 		byIP:     map[string]string{"203.0.113.7": "prod-eu", "2001:db8::7": "prod-eu"},
-		values:   map[string]*session.Report{"prod-eu": valueOf(t, "prod-eu", time.Now()), "v1.24.lab": valueOf(t, "v1.24.lab", time.Now())},
+		values:   map[string]*session.Report{"prod-eu": newReport(t, "prod-eu", time.Now()), "v1.24.lab": newReport(t, "v1.24.lab", time.Now())},
 		failures: map[string]error{},
 		observed: map[string]session.Status{},
 	}
 }
 
-// valueOf returns a report of a cluster with a node, a pod, a container and a port.
-func valueOf(t testing.TB, cluster string, received time.Time) *session.Report {
+// newReport returns a report of a cluster with a node, a pod, a container and a port.
+func newReport(t testing.TB, cluster string, received time.Time) *session.Report {
 	t.Helper()
 	sections := [state.NumSections]state.Section{}
 	for i := range sections {
@@ -215,10 +215,10 @@ func valueOf(t testing.TB, cluster string, received time.Time) *session.Report {
 
 // get returns the response to a GET.
 func get(api http.Handler, target string) *httptest.ResponseRecorder {
-	return ask(api, httptest.NewRequest(http.MethodGet, target, nil))
+	return do(api, httptest.NewRequest(http.MethodGet, target, nil))
 }
 
-func ask(api http.Handler, r *http.Request) *httptest.ResponseRecorder {
+func do(api http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	api.ServeHTTP(w, r)
 	return w

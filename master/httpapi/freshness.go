@@ -49,7 +49,7 @@ var (
 	contentEncodings   = [...][]string{view.Gzip: {view.Gzip.String()}, view.Zstd: {view.Zstd.String()}}
 )
 
-// reportOf converts a session's value into view's form.
+// reportOf converts a report of package session into one of package view.
 func reportOf(v *session.Report) view.Report {
 	return view.Report{
 		Source:          v,
@@ -69,10 +69,10 @@ func sessionOf(s session.Info) httpv1.Session {
 }
 
 // currentSession returns the current session of a cluster, or why it has none.
-func currentSession(o session.Status) httpv1.Session {
-	s := sessionOf(o.Session)
-	if s.Message = publicMessage(o.Reason, o.Message); s.Message != "" || o.Ready == state.False {
-		s.Reason = string(o.Reason)
+func currentSession(status session.Status) httpv1.Session {
+	s := sessionOf(status.Session)
+	if s.Message = publicMessage(status.Reason, status.Message); s.Message != "" || status.Ready == state.False {
+		s.Reason = string(status.Reason)
 	}
 	return s
 }

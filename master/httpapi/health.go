@@ -53,7 +53,7 @@ func (a *API) healthRoutes() http.Handler {
 }
 
 // whenReady rejects requests while a check of /readyz fails.
-func (a *API) whenReady(e handlerFunc) handlerFunc {
+func (a *API) whenReady(handle handlerFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if a.draining.Err() != nil {
 			return errDraining
@@ -66,7 +66,7 @@ func (a *API) whenReady(e handlerFunc) handlerFunc {
 				}
 			}
 		}
-		return e(w, r)
+		return handle(w, r)
 	}
 }
 

@@ -80,11 +80,11 @@ func (a *API) heapster(w http.ResponseWriter, r *http.Request) error {
 	}
 	var source *heapster.Source
 	if query.NeedsCluster() {
-		value, err := a.await(r.Context(), name, params{timeout: defaultTimeout, awaitUsage: true})
+		report, err := a.await(r.Context(), name, params{timeout: defaultTimeout, awaitUsage: true})
 		if err != nil {
 			return err
 		}
-		source = a.heapsterSource(value)
+		source = a.heapsterSource(report)
 	}
 	return writeHeapster(w, query.Execute(source))
 }

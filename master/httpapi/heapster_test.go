@@ -12,7 +12,7 @@ import (
 	"rollcall.dev/rollcall/master/history"
 )
 
-// shopWithHistory returns shop with a history of two readings. Its value has the second.
+// shopWithHistory returns shop with a history of two readings. Its last report has the second.
 func shopWithHistory(t *testing.T) (*fake, func(*Config)) {
 	t.Helper()
 	f := shop(t)
@@ -91,7 +91,7 @@ func TestHeapsterErrorsAreAsInHeapster(t *testing.T) {
 	if want := `299 rollcall "unknown metric`; w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Warning"), want) {
 		t.Errorf("unknown metric: got %d, Warning %q, want 200 and %s…", w.Code, w.Header().Get("Warning"), want)
 	}
-	if w := ask(api, httptest.NewRequest(http.MethodPost, "/heapster/prod-eu/api/v1/model/metrics", nil)); w.Code != http.StatusMethodNotAllowed {
+	if w := do(api, httptest.NewRequest(http.MethodPost, "/heapster/prod-eu/api/v1/model/metrics", nil)); w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST: got %d, want 405", w.Code)
 	}
 }

@@ -57,7 +57,7 @@ func TestHiddenClustersDoNotAffectTheList(t *testing.T) {
 			}
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			r.Header.Set("If-None-Match", before.Header().Get("Etag"))
-			if w := ask(api, r); w.Code != http.StatusNotModified {
+			if w := do(api, r); w.Code != http.StatusNotModified {
 				t.Errorf("%s: got %d for its ETag, want 304", path, w.Code)
 			}
 			f.report(t, "prod-eu", nil, node("n2", state.True))
@@ -187,9 +187,9 @@ func TestHiddenAndUnknownClusterGetTheSameResponse(t *testing.T) {
 		paths = append(paths, "/heapster/CLUSTER/api/v1"+path)
 	}
 	states := map[string]func(*Config){
-		"":                  func(*Config) {},
-		"the hub is away":   func(c *Config) { c.Authenticate = authenticateWithError(ErrAuthorizerUnavailable) },
-		"too much is asked": func(c *Config) { c.Authenticate = authenticateWithError(ErrTooManyRequests) },
+		"":                       func(*Config) {},
+		"the hub is unavailable": func(c *Config) { c.Authenticate = authenticateWithError(ErrAuthorizerUnavailable) },
+		"too much is asked":      func(c *Config) { c.Authenticate = authenticateWithError(ErrTooManyRequests) },
 		"it is not known who": func(c *Config) {
 			c.Authenticate = func(*http.Request) (Authorizer, error) { return nil, ErrUnauthenticated }
 		},
@@ -212,7 +212,7 @@ func TestHiddenAndUnknownClusterGetTheSameResponse(t *testing.T) {
 					for _, name := range []string{cluster, address} {
 						r := httptest.NewRequest(http.MethodGet, strings.ReplaceAll(path, "CLUSTER", name), nil)
 						edit(r)
-						w := ask(api, r)
+						w := do(api, r)
 						text += strings.ReplaceAll(fmt.Sprintln(w.Code, w.Header(), w.Body), name, "NAME")
 					}
 					return fmt.Sprint(text, f.calls())

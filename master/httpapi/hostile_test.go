@@ -50,7 +50,7 @@ func TestHostileRequestsGetProblems(t *testing.T) {
 			t.Fatalf("%s: %v", tc.target, err)
 		}
 		r.URL = target
-		w := ask(f.api(nil), r)
+		w := do(f.api(nil), r)
 		if w.Code != tc.status || string(fields(t, w.Body)["reason"]) != fmt.Sprintf("%q", tc.reason) {
 			t.Errorf("%.80s: got %d %s, want %d %s", tc.target, w.Code, w.Body, tc.status, tc.reason)
 		}
@@ -86,7 +86,7 @@ func FuzzRequest(f *testing.F) {
 		// It may be a watch, which has no end.
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		w := ask(api, r.WithContext(ctx))
+		w := do(api, r.WithContext(ctx))
 		if w.Code >= 500 && w.Code != http.StatusNotImplemented {
 			t.Fatalf("%s %q: %d %s", method, target, w.Code, w.Body)
 		}

@@ -49,7 +49,7 @@ func TestDNSRebindingIsRejected(t *testing.T) {
 				}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // for what would have no end
-			w := ask(api, r.WithContext(ctx))
+			w := do(api, r.WithContext(ctx))
 			cancel()
 			if w.Code != http.StatusMisdirectedRequest || !strings.Contains(w.Body.String(), `"reason":"Misdirected"`) || strings.Contains(w.Body.String(), "prod-eu") {
 				t.Errorf("%s, upgrade %t: got %d %s, want 421", path, upgrade, w.Code, w.Body)
@@ -61,7 +61,7 @@ func TestDNSRebindingIsRejected(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodGet, "/api/v1/clusters/prod-eu", nil)
 	r.Host = "127.0.0.1:8443"
-	if w := ask(api, r); w.Code != http.StatusOK {
+	if w := do(api, r); w.Code != http.StatusOK {
 		t.Errorf("on loopback: got %d %s, want 200", w.Code, w.Body)
 	}
 }

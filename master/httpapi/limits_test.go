@@ -117,7 +117,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 		if _, err := first.Read(make([]byte, 1)); err == nil || time.Since(begin) > 0 {
 			t.Errorf("first connection: got error %v after %s, want it closed immediately", err, time.Since(begin))
 		}
-		ask := func(c net.Conn) (int, error) {
+		request := func(c net.Conn) (int, error) {
 			fmt.Fprint(c, "GET /api/v1/clusters HTTP/1.1\r\nHost: x\r\n\r\n")
 			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
@@ -127,7 +127,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 			return answer.StatusCode, err
 		}
 		for _, c := range []net.Conn{second, third} {
-			if status, err := ask(c); status != http.StatusOK {
+			if status, err := request(c); status != http.StatusOK {
 				t.Errorf("one of two connections: got %d, error %v, want 200", status, err)
 			}
 		}
@@ -194,7 +194,7 @@ func TestAuthenticatedConnectionsAreNotLimitedPerAddress(t *testing.T) {
 				return func(context.Context, Access) error { return nil }, nil
 			}
 		}))
-		ask := func(c net.Conn, header string) int {
+		request := func(c net.Conn, header string) int {
 			fmt.Fprintf(c, "GET /api/v1/clusters HTTP/1.1\r\nHost: x\r\n%s\r\n", header)
 			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
@@ -206,14 +206,14 @@ func TestAuthenticatedConnectionsAreNotLimitedPerAddress(t *testing.T) {
 		for i := range 20 {
 			c := h.dial()
 			defer c.Close()
-			if status := ask(c, "Authorization: Bearer t\r\n"); status != http.StatusOK {
+			if status := request(c, "Authorization: Bearer t\r\n"); status != http.StatusOK {
 				t.Errorf("authenticated connection %d: got %d, want 200", i, status)
 			}
 		}
 		for i, want := range []int{http.StatusUnauthorized, http.StatusUnauthorized, 0, 0} {
 			c := h.dial()
 			defer c.Close()
-			if status := ask(c, ""); status != want {
+			if status := request(c, ""); status != want {
 				t.Errorf("unauthenticated connection %d: got %d, want %d (0: closed)", i, status, want)
 			}
 		}

@@ -119,12 +119,12 @@ func TestTruncatedListAbortsTheConnection(t *testing.T) {
 		"zstd":     func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) },
 	}
 	for encoding, unpacked := range unpack {
-		for _, away := range []bool{false, true} {
+		for _, unavailable := range []bool{false, true} {
 			bubble(t, func(t *testing.T, f *fake) {
 				h := newMemListener()
 				api := slowListAPI(f, slowReviews{200 * time.Millisecond, func(cluster string) error {
-					if away && cluster == "z180" {
-						return fmt.Errorf("%w: the hub is away", ErrAuthorizerUnavailable)
+					if unavailable && cluster == "z180" {
+						return fmt.Errorf("%w: the hub is unavailable", ErrAuthorizerUnavailable)
 					}
 					return reviewOne(cluster)
 				}})
@@ -146,11 +146,11 @@ func TestTruncatedListAbortsTheConnection(t *testing.T) {
 				if err == nil {
 					text, err = io.ReadAll(body)
 				}
-				if away && (!errors.Is(err, io.ErrUnexpectedEOF) || json.Valid(text)) || !away && (err != nil || len(decodeList(t, string(text)).Clusters) != 20) {
-					t.Errorf("%s, hub unavailable %t: unexpected result %v, body %s", encoding, away, err, text)
+				if unavailable && (!errors.Is(err, io.ErrUnexpectedEOF) || json.Valid(text)) || !unavailable && (err != nil || len(decodeList(t, string(text)).Clusters) != 20) {
+					t.Errorf("%s, hub unavailable %t: unexpected result %v, body %s", encoding, unavailable, err, text)
 				}
 				codes, err := f.metric(t, "rollcall_http_requests_total")
-				if want := map[bool]string{true: "503", false: "200"}[away]; err != nil || !strings.Contains(codes, want) {
+				if want := map[bool]string{true: "503", false: "200"}[unavailable]; err != nil || !strings.Contains(codes, want) {
 					t.Errorf("got metrics %s, error %v; want code %s", codes, err, want)
 				}
 			})

@@ -55,16 +55,16 @@ func (a *API) watchList(w http.ResponseWriter, r *http.Request, p *params, visib
 }
 
 // prepare checks the request and starts the stream.
-func (f *listWatch) prepare(w http.ResponseWriter, s *stream, p *params) error {
-	err := f.setDetails(s.request.Context(), s, p.detail)
+func (l *listWatch) prepare(w http.ResponseWriter, s *stream, p *params) error {
+	err := l.setDetails(s.request.Context(), s, p.detail)
 	if err == nil {
-		err = f.checkDemand(p.demand)
+		err = l.checkDemand(p.demand)
 	}
 	if err == nil {
-		s.problem, err = f.setStart(p, hasLastEventID(s.request) || isWebSocket(s.request))
+		s.problem, err = l.setStart(p, hasLastEventID(s.request) || isWebSocket(s.request))
 	}
 	if err == nil {
-		err = s.start(w, f.framing, p)
+		err = s.start(w, l.framing, p)
 	}
 	return err
 }
@@ -77,103 +77,103 @@ func framingWithCluster(f view.Framing) view.Framing {
 }
 
 // setStart finds the cursor from which the stream starts; see API.prepareStream for the results.
-func (f *listWatch) setStart(p *params, asEvent bool) (problem, err error) {
-	f.refresh(time.Now())
+func (l *listWatch) setStart(p *params, asEvent bool) (problem, err error) {
+	l.refresh(time.Now())
 	switch {
 	case p.wantsInitial():
 		return nil, nil
 	case p.version == "":
-		f.cursor = f.api.clusterList.Current(f.filter())
+		l.cursor = l.api.clusterList.Current(l.filter())
 	default:
-		f.cursor, err = f.api.clusterList.Resume(p.version, f.filter())
+		l.cursor, err = l.api.clusterList.Resume(p.version, l.filter())
 	}
-	f.started = err == nil
+	l.started = err == nil
 	if err = expiredProblem(err); asEvent {
 		return err, nil
 	}
 	return nil, err
 }
 
-func (f *listWatch) refresh(now time.Time) {
-	f.nextRefresh, f.changed = f.api.clusterList.Refresh(now, f.api.listAll)
+func (l *listWatch) refresh(now time.Time) {
+	l.nextRefresh, l.changed = l.api.clusterList.Refresh(now, l.api.listAll)
 }
 
 // filter returns the filter of the events.
-func (f *listWatch) filter() view.ClusterFilter {
-	return view.ClusterFilter{Visible: f.visible, Words: f.words}
+func (l *listWatch) filter() view.ClusterFilter {
+	return view.ClusterFilter{Visible: l.visible, Words: l.words}
 }
 
 // sendPending writes the events that the client does not have yet, and updates the registered
 // demand.
-func (f *listWatch) sendPending(s *stream, now time.Time) error {
-	f.refresh(now)
-	f.updateDemand()
-	if !f.started {
-		events, cursor, err := f.api.clusterList.Initial(f.filter(), f.framing)
+func (l *listWatch) sendPending(s *stream, now time.Time) error {
+	l.refresh(now)
+	l.updateDemand()
+	if !l.started {
+		events, cursor, err := l.api.clusterList.Initial(l.filter(), l.framing)
 		if err != nil {
 			return err
 		}
-		f.started, f.cursor = true, cursor
+		l.started, l.cursor = true, cursor
 		return s.write(events)
 	}
 	for {
-		events, next, err := f.api.clusterList.Read(f.cursor, f.filter(), f.framing)
+		events, next, err := l.api.clusterList.Read(l.cursor, l.filter(), l.framing)
 		if err != nil {
 			return expiredProblem(err)
 		}
-		if next == f.cursor {
+		if next == l.cursor {
 			return nil
 		}
-		f.cursor = next
+		l.cursor = next
 		if err := s.write(events); err != nil {
 			return err
 		}
 	}
 }
 
-func (f *listWatch) bookmark() ([]byte, error) {
-	return f.api.clusterList.Bookmark(f.cursor, f.framing)
+func (l *listWatch) bookmark() ([]byte, error) {
+	return l.api.clusterList.Bookmark(l.cursor, l.framing)
 }
 
 // updateDemand registers demand for the clusters that the client wants and may see, including new
 // ones, and ends it for others.
-func (f *listWatch) updateDemand() {
-	if len(f.demand) == 0 && len(f.releases) == 0 {
+func (l *listWatch) updateDemand() {
+	if len(l.demand) == 0 && len(l.releases) == 0 {
 		return
 	}
 	wanted := map[string]bool{}
-	all := f.demand[allClusters]
-	for _, c := range f.api.config.Registry.List() {
-		if (all || f.demand[c.Name]) && (f.visible == nil || f.visible[c.Name]) {
+	all := l.demand[allClusters]
+	for _, c := range l.api.config.Registry.List() {
+		if (all || l.demand[c.Name]) && (l.visible == nil || l.visible[c.Name]) {
 			wanted[c.Name] = true
 		}
 	}
-	for name, release := range f.releases {
+	for name, release := range l.releases {
 		if !wanted[name] {
 			release()
-			delete(f.releases, name)
+			delete(l.releases, name)
 		}
 	}
 	for name := range wanted {
-		if f.releases[name] == nil {
-			f.releases[name] = f.api.config.Sessions.Watch(name)
+		if l.releases[name] == nil {
+			l.releases[name] = l.api.config.Sessions.Watch(name)
 		}
 	}
 }
 
-func (f *listWatch) close() {
-	for _, release := range f.releases {
+func (l *listWatch) close() {
+	for _, release := range l.releases {
 		release()
 	}
 }
 
 // checkDemand returns an error for the first name of a cluster that the client cannot see.
-func (f *listWatch) checkDemand(demand map[string]bool) error {
+func (l *listWatch) checkDemand(demand map[string]bool) error {
 	for _, name := range slices.Sorted(maps.Keys(demand)) {
 		if name == allClusters {
 			continue
 		}
-		if known, ok := f.api.config.Registry.Resolve(name); !ok || known != name || f.visible != nil && !f.visible[name] {
+		if known, ok := l.api.config.Registry.Resolve(name); !ok || known != name || l.visible != nil && !l.visible[name] {
 			return unknownCluster(name)
 		}
 	}
@@ -182,9 +182,9 @@ func (f *listWatch) checkDemand(demand map[string]bool) error {
 
 // setDetails replaces the clusters whose own events are sent. If the client is not authorized for
 // one of them, nothing changes.
-func (f *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRequest) error {
+func (l *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRequest) error {
 	for _, w := range wanted {
-		if err := f.authorizeDetail(ctx, s.request, w.cluster); err != nil {
+		if err := l.authorizeDetail(ctx, s.request, w.cluster); err != nil {
 			return err
 		}
 	}
@@ -197,7 +197,7 @@ func (f *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRe
 		if slices.ContainsFunc(s.details, func(d *clusterWatch) bool { return d.cluster == w.cluster }) {
 			continue
 		}
-		d := f.api.newClusterWatch(w.cluster, f.scope, f.framing, true)
+		d := l.api.newClusterWatch(w.cluster, l.scope, l.framing, true)
 		s.details = append(s.details, d)
 		if _, err := d.refresh(); err != nil {
 			return err
@@ -210,9 +210,9 @@ func (f *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRe
 	return nil
 }
 
-func (f *listWatch) authorizeDetail(ctx context.Context, r *http.Request, cluster string) error {
-	known, ok := f.api.config.Registry.Resolve(cluster)
-	authorize, err := f.api.authenticate(r)
+func (l *listWatch) authorizeDetail(ctx context.Context, r *http.Request, cluster string) error {
+	known, ok := l.api.config.Registry.Resolve(cluster)
+	authorize, err := l.api.authenticate(r)
 	if err == nil {
 		err = authorize(ctx, Access{Verb: "watch", Details: true, Cluster: cluster})
 	}
@@ -224,24 +224,24 @@ func (f *listWatch) authorizeDetail(ctx context.Context, r *http.Request, cluste
 
 // recheckAccess reviews what the client may see, and sends the resulting events: clusters that it
 // may no longer see are deleted for it.
-func (f *listWatch) recheckAccess(ctx context.Context, s *stream) error {
-	visible, err := f.api.visibleNames(ctx, s.request)
+func (l *listWatch) recheckAccess(ctx context.Context, s *stream) error {
+	visible, err := l.api.visibleNames(ctx, s.request)
 	if err != nil {
 		return err
 	}
-	oldFilter := f.filter()
-	f.visible = visible
-	events, cursor, err := f.api.clusterList.SwitchFilter(f.cursor, oldFilter, f.filter(), f.framing)
+	oldFilter := l.filter()
+	l.visible = visible
+	events, cursor, err := l.api.clusterList.SwitchFilter(l.cursor, oldFilter, l.filter(), l.framing)
 	if err != nil {
 		return expiredProblem(err)
 	}
-	f.cursor = cursor
+	l.cursor = cursor
 	if err := s.write(events); err != nil {
 		return err
 	}
 	for i := len(s.details) - 1; i >= 0; i-- {
 		d := s.details[i]
-		err := f.authorizeDetail(ctx, s.request, d.cluster)
+		err := l.authorizeDetail(ctx, s.request, d.cluster)
 		if err == nil {
 			continue
 		}
@@ -249,7 +249,7 @@ func (f *listWatch) recheckAccess(ctx context.Context, s *stream) error {
 			return err
 		}
 		s.removeDetail(i)
-		if err := s.write(errorLine(s.api.problem(s.request, err), f.framing, d.cluster)); err != nil {
+		if err := s.write(errorLine(s.api.problem(s.request, err), l.framing, d.cluster)); err != nil {
 			return err
 		}
 	}
@@ -265,31 +265,31 @@ type message struct {
 
 // handleMessage applies a client's message. Errors are sent to the client as an ERROR event; the
 // stream continues.
-func (f *listWatch) handleMessage(s *stream, data []byte) error {
-	err := f.applyMessage(s, data)
+func (l *listWatch) handleMessage(s *stream, data []byte) error {
+	err := l.applyMessage(s, data)
 	if err == nil {
 		return nil
 	}
-	return s.write(errorLine(s.api.problem(s.request, err), f.framing, ""))
+	return s.write(errorLine(s.api.problem(s.request, err), l.framing, ""))
 }
 
-func (f *listWatch) applyMessage(s *stream, data []byte) error {
+func (l *listWatch) applyMessage(s *stream, data []byte) error {
 	m, wanted, err := parseMessage(data)
 	if err != nil {
 		return err
 	}
-	if err := f.checkDemand(wanted.demand); err != nil {
+	if err := l.checkDemand(wanted.demand); err != nil {
 		return err
 	}
 	if m.Detail != nil {
 		ctx, cancel := context.WithTimeout(s.request.Context(), recheckTimeout)
 		defer cancel()
-		if err := f.setDetails(ctx, s, wanted.detail); err != nil {
+		if err := l.setDetails(ctx, s, wanted.detail); err != nil {
 			return err
 		}
 	}
 	if m.Demand != nil {
-		f.demand = wanted.demand
+		l.demand = wanted.demand
 	}
 	return nil
 }

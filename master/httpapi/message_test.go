@@ -14,17 +14,17 @@ func FuzzMessage(f *testing.F) {
 	for _, seed := range []string{`{"demand":["a","*"],"detail":["a"]}`, `{"detail":["prod-eu@1.1-1"]}`, `{"demand":null}`, `{}`, `[]`, `{"demand":[""]} x`, `{"detail":["\u0000@"]}`, `{"demand":["a","a"],"demand":["b"]}`, `{"x":1}`} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, said []byte) {
-		_, wanted, err := parseMessage(said)
+	f.Fuzz(func(t *testing.T, message []byte) {
+		_, wanted, err := parseMessage(message)
 		var problem *httpv1.Problem
 		var parameter *view.ParameterError
 		switch {
-		case err == nil && len(wanted.detail) > len(said):
-			t.Errorf("%q: got %d clusters", said, len(wanted.detail))
+		case err == nil && len(wanted.detail) > len(message):
+			t.Errorf("%q: got %d clusters", message, len(wanted.detail))
 		case errors.As(err, &problem) && len(problem.Detail) > 1024, errors.As(err, &parameter) && len(parameter.Message) > 1024:
-			t.Errorf("%q: the error is too long: %v", said, err)
+			t.Errorf("%q: the error is too long: %v", message, err)
 		case err != nil && problem == nil && parameter == nil:
-			t.Errorf("%q: got error %v, want a client error", said, err)
+			t.Errorf("%q: got error %v, want a client error", message, err)
 		}
 	})
 }

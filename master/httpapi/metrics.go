@@ -46,11 +46,11 @@ func newMetrics(r prometheus.Registerer, documents *view.DocumentCache, limiter 
 		Name: "rollcall_http_watch_ends_total",
 		Help: "Event streams that ended, by reason: client (disconnected), timeout, slow (client did not read), or the reason and code of the ERROR event.",
 	}, []string{"reason", "code"})
-	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	cachedBytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_http_documents_bytes",
 		Help: "Bytes of encoded documents in the cache.",
 	}, func() float64 { return float64(documents.Bytes()) })
-	r.MustRegister(m.requests, m.duration, m.inFlight, m.watches, m.watchEnds, held)
+	r.MustRegister(m.requests, m.duration, m.inFlight, m.watches, m.watchEnds, cachedBytes)
 	r.MustRegister(limiter.Collectors("rollcall_http", "the address for clients")...)
 	return m
 }
@@ -70,13 +70,13 @@ func (m *metrics) forRoute(route string) *routeMetrics {
 	})}
 }
 
-func (g *routeMetrics) observe(code int, took time.Duration) {
-	g.duration.Observe(took.Seconds())
+func (m *routeMetrics) observe(code int, took time.Duration) {
+	m.duration.Observe(took.Seconds())
 	if code == http.StatusOK {
-		g.ok().Inc()
+		m.ok().Inc()
 		return
 	}
-	g.metrics.requests.WithLabelValues(g.route, strconv.Itoa(code)).Inc()
+	m.metrics.requests.WithLabelValues(m.route, strconv.Itoa(code)).Inc()
 }
 
 // streamEnded counts the end of a stream. code is 0 if no ERROR event was sent.

@@ -26,13 +26,13 @@ func parsedHere(path string) bool {
 	return path != "/federate" && !strings.HasPrefix(path, "/prometheus/") && !strings.HasPrefix(path, "/heapster/")
 }
 
-// answersOf returns the responses to a query by GET and, if the path supports it, by POST.
-func (c *contract) answersOf(api http.Handler, path string, question url.Values) []*httptest.ResponseRecorder {
+// responsesTo returns the responses to a query by GET and, if the path supports it, by POST.
+func (c *contract) responsesTo(api http.Handler, path string, query url.Values) []*httptest.ResponseRecorder {
 	target := targetOf(path, "prod-eu")
-	all := []*httptest.ResponseRecorder{get(api, target+"?"+question.Encode())}
+	all := []*httptest.ResponseRecorder{get(api, target+"?"+query.Encode())}
 	c.checkResponse(path, all[0])
 	if c.Paths[path].Post != nil {
-		all = append(all, post(api, target, question))
+		all = append(all, post(api, target, query))
 		c.checkRoute(path, c.Paths[path].Post, all[1])
 	}
 	return all
@@ -49,12 +49,12 @@ func TestPrometheusAndHeapsterResponsesMatchTheDocument(t *testing.T) {
 			continue
 		}
 		count++
-		for _, w := range c.answersOf(api, path, good) {
+		for _, w := range c.responsesTo(api, path, good) {
 			if w.Code != 200 {
 				t.Errorf("%s: unexpected response %d %s", path, w.Code, w.Body)
 			}
 		}
-		c.answersOf(api, path, url.Values{"query": {"up * on (x) up"}, "match[]": {"("}, "start": {"noon"}})
+		c.responsesTo(api, path, url.Values{"query": {"up * on (x) up"}, "match[]": {"("}, "start": {"noon"}})
 	}
 	if count < 30 {
 		t.Errorf("unexpected number of routes: %d", count)
@@ -85,11 +85,11 @@ func TestPrometheusAndHeapsterParametersMatchTheDocument(t *testing.T) {
 		for _, p := range methods.Get.Parameters {
 			documented[p.Name] = documented[p.Name] || p.In == "query"
 		}
-		before := c.answersOf(api, path, good())
+		before := c.responsesTo(api, path, good())
 		for _, name := range []string{"query", "time", "start", "end", "step", "timeout", "lookback_delta", "limit", "match[]", "metric", "cluster"} {
-			question := good()
-			question.Set(name, "(~")
-			for i, w := range c.answersOf(api, path, question) {
+			query := good()
+			query.Set(name, "(~")
+			for i, w := range c.responsesTo(api, path, query) {
 				if same := w.Code == before[i].Code && timeless(w) == timeless(before[i]); same == documented[name] {
 					t.Errorf("%s: invalid value of %s: got %d %s; documented: %t", path, name, w.Code, w.Body, documented[name])
 				}

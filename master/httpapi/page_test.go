@@ -35,7 +35,7 @@ func TestPageIsServedWithoutAuthentication(t *testing.T) {
 		{"/assets/../api", browser, false},
 		{"/clusters/../x", browser, false},
 	} {
-		w := ask(api, newRequest(tc.path, "Accept", tc.accept))
+		w := do(api, newRequest(tc.path, "Accept", tc.accept))
 		if got := strings.HasPrefix(w.Body.String(), "page "); got != tc.page {
 			t.Errorf("%s, Accept %s: %d %.60s: got page %t, want %t", tc.path, tc.accept, w.Code, w.Body, got, tc.page)
 		}
@@ -43,7 +43,7 @@ func TestPageIsServedWithoutAuthentication(t *testing.T) {
 			t.Errorf("%s: unexpected headers %v", tc.path, w.Header())
 		}
 	}
-	if w := ask(f.api(nil), newRequest("/", "Accept", browser)); w.Code != 404 {
+	if w := do(f.api(nil), newRequest("/", "Accept", browser)); w.Code != 404 {
 		t.Errorf("without a page: got %d, want 404", w.Code)
 	}
 }

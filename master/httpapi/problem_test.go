@@ -174,7 +174,7 @@ func TestErrorsAreProblems(t *testing.T) {
 			if method == "" {
 				method = http.MethodGet
 			}
-			w := ask(f.api(nil), httptest.NewRequest(method, tc.path, strings.NewReader(tc.body)))
+			w := do(f.api(nil), httptest.NewRequest(method, tc.path, strings.NewReader(tc.body)))
 			if w.Code != tc.status || w.Header().Get("Content-Type") != "application/problem+json" {
 				t.Errorf("got %d %s, want %d application/problem+json", w.Code, w.Header().Get("Content-Type"), tc.status)
 			}

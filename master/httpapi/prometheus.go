@@ -179,12 +179,12 @@ var errorTypes = map[int]prom.ErrorType{
 
 // writePrometheusError writes an error in Prometheus' JSON.
 func (a *API) writePrometheusError(w http.ResponseWriter, r *http.Request, err error) {
-	var as *prom.Error
-	if errors.As(err, &as) {
-		if as.Type == prom.ErrorInternal {
+	var queryErr *prom.Error
+	if errors.As(err, &queryErr) {
+		if queryErr.Type == prom.ErrorInternal {
 			a.config.Log.Error("request failed", "path", r.URL.Path, "error", err)
 		}
-		writeRaw(w, as.Status(), jsonContentType[0], prom.ErrorBody(as.Type, as.Error()))
+		writeRaw(w, queryErr.Status(), jsonContentType[0], prom.ErrorBody(queryErr.Type, queryErr.Error()))
 		return
 	}
 	p := a.problem(r, err)

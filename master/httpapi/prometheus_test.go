@@ -32,7 +32,7 @@ func (f *fake) prometheusAPI(change func(*Config)) *API {
 				}
 				return names
 			},
-			Lookup: f.Current, Demand: func(cluster string) { f.mu.Lock(); defer f.mu.Unlock(); f.awaited = append(f.awaited, cluster) },
+			Current: f.Current, Demand: func(cluster string) { f.mu.Lock(); defer f.mu.Unlock(); f.awaited = append(f.awaited, cluster) },
 			Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 		})
 		if change != nil {
@@ -45,7 +45,7 @@ func (f *fake) prometheusAPI(change func(*Config)) *API {
 func post(api http.Handler, path string, form url.Values) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return ask(api, r)
+	return do(api, r)
 }
 
 const promQuery = prometheusPrefix + "/query"
@@ -53,8 +53,8 @@ const promQuery = prometheusPrefix + "/query"
 func TestPrometheusSupportsGetAndPost(t *testing.T) {
 	f := shop(t)
 	api := f.prometheusAPI(nil)
-	question := url.Values{"query": {`kube_node_info{cluster="prod-eu"}`}}
-	for how, w := range map[string]*httptest.ResponseRecorder{"GET": get(api, promQuery+"?"+question.Encode()), "POST": post(api, promQuery, question)} {
+	query := url.Values{"query": {`kube_node_info{cluster="prod-eu"}`}}
+	for how, w := range map[string]*httptest.ResponseRecorder{"GET": get(api, promQuery+"?"+query.Encode()), "POST": post(api, promQuery, query)} {
 		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"node":"n1"`) {
 			t.Errorf("%s: unexpected response %d %v %s", how, w.Code, w.Header(), w.Body)
 		}
@@ -70,7 +70,7 @@ func TestPrometheusSupportsGetAndPost(t *testing.T) {
 			}
 		}
 	}
-	if w := ask(api, httptest.NewRequest(http.MethodDelete, promQuery, nil)); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD, POST" {
+	if w := do(api, httptest.NewRequest(http.MethodDelete, promQuery, nil)); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD, POST" {
 		t.Errorf("DELETE: unexpected response %d %v", w.Code, w.Header())
 	}
 }
@@ -99,8 +99,8 @@ func TestPrometheusErrors(t *testing.T) {
 		{"too long a form", post(bare(nil), promQuery, long), 400, "bad_data"},
 		{"a broken query string", get(bare(nil), promQuery+"?query=%zz"), 400, "bad_data"},
 		{"nobody known", get(refuse(ErrUnauthenticated), promQuery+"?query=1"), 401, "unauthorized"},
-		{"nobody to ask", get(unavailableHub, promQuery+"?query=up"), 503, "unavailable"},
-		{"nobody to ask by name", get(unavailableHub, promQuery+"?query="+url.QueryEscape(`up{cluster="prod-eu"}`)), 503, "unavailable"},
+		{"hub unavailable", get(unavailableHub, promQuery+"?query=up"), 503, "unavailable"},
+		{"hub unavailable, cluster by name", get(unavailableHub, promQuery+"?query="+url.QueryEscape(`up{cluster="prod-eu"}`)), 503, "unavailable"},
 		{"not ready", get(waiting, promQuery+"?query=1"), 503, "unavailable"},
 		{"an unknown cluster", get(bare(nil), "/federate?cluster=nowhere"), 404, "not_found"},
 	} {
@@ -246,7 +246,7 @@ func TestPrometheusIsForbiddenIfNoClusterIsVisible(t *testing.T) {
 // TestHiddenAndUnknownClustersCauseTheSameReviews counts the reviews that reach the hub behind the
 // authorizer's cache, after different earlier queries.
 func TestHiddenAndUnknownClustersCauseTheSameReviews(t *testing.T) {
-	ask := func(before, cluster, path string) int {
+	countReviews := func(before, cluster, path string) int {
 		mine := &rights{details: []string{"prod-eu"}}
 		asked := map[Access]bool{}
 		api := shop(t).prometheusAPI(func(c *Config) {
@@ -272,7 +272,7 @@ func TestHiddenAndUnknownClustersCauseTheSameReviews(t *testing.T) {
 			"/federate?cluster=CLUSTER", "/federate?match[]=up{cluster=%22CLUSTER%22}", promQuery + "?query=up{cluster=%22CLUSTER%22}", promQuery + "?query=up{cluster=~%22CLUSTER.*%22}",
 			promQuery + "?query=up{cluster=~%22prod-eu|CLUSTER%22}", prometheusPrefix + "/series?match[]=up{cluster=%22CLUSTER%22}", "/api/v1/clusters/CLUSTER/summary",
 		} {
-			hidden, unknown := ask(before, "v1.24.lab", path), ask(before, "v1.24.bar", path)
+			hidden, unknown := countReviews(before, "v1.24.lab", path), countReviews(before, "v1.24.bar", path)
 			if hidden != unknown {
 				t.Errorf("after %q, %s: got %d reviews for a hidden cluster, %d for an unknown one; want them equal", before, path, hidden, unknown)
 			}

@@ -126,13 +126,13 @@ func deferStream(w http.ResponseWriter, s *stream) { w.(*responseRecorder).strea
 
 // rejectBody rejects requests with a body. It also closes the connection, so that the body need not
 // be read.
-func rejectBody(e handlerFunc) handlerFunc {
+func rejectBody(handle handlerFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.ContentLength != 0 {
 			w.Header().Set("Connection", "close")
 			return &httpv1.Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: "this path does not accept a request body"}
 		}
-		return e(w, r)
+		return handle(w, r)
 	}
 }
 

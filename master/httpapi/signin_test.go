@@ -72,7 +72,7 @@ func TestSignInAndSignOut(t *testing.T) {
 			if with != nil {
 				r.AddCookie(with)
 			}
-			return ask(api, r)
+			return do(api, r)
 		}
 		w := send(signInRequest(`{"token":" good\n"}`), nil)
 		c.checkRoute(sessionPath, session.Post, w)
@@ -127,7 +127,7 @@ func TestInvalidSignInIsRejectedWithoutExposingTheToken(t *testing.T) {
 	} {
 		d := &fakeSignIn{}
 		api := shop(t).api(d.config)
-		w := ask(api, tc.request)
+		w := do(api, tc.request)
 		readContract(t, api).checkRoute(sessionPath, readContract(t, api).Paths[sessionPath].Post, w)
 		if w.Code != tc.status || len(w.Result().Cookies()) > 0 || d.open {
 			t.Errorf("%s: got %d %s %v, want %d", name, w.Code, w.Body, w.Header(), tc.status)
@@ -142,14 +142,14 @@ func TestSameOriginPageSignsInAndOut(t *testing.T) {
 	d := &fakeSignIn{}
 	api := shop(t).api(d.config)
 	for _, headers := range [][]string{{"Origin", "http://example.com"}, {"Sec-Fetch-Site", "same-origin", "Origin", "http://example.com"}, {"Sec-Fetch-Site", "none"}} {
-		if w := ask(api, signInRequest(`{"token":"good"}`, headers...)); w.Code != 200 {
+		if w := do(api, signInRequest(`{"token":"good"}`, headers...)); w.Code != 200 {
 			t.Errorf("%v: %d %s", headers, w.Code, w.Body)
 		}
 	}
 	out := httptest.NewRequest(http.MethodDelete, sessionPath, nil)
 	out.Header.Set("Origin", "https://evil.example")
 	out.AddCookie(&http.Cookie{Name: plainCookie, Value: "s3cret"})
-	if w := ask(api, out); w.Code != 403 || !d.open {
+	if w := do(api, out); w.Code != 403 || !d.open {
 		t.Errorf("sign out from another site: got %d, still signed in %t", w.Code, d.open)
 	}
 }
@@ -157,7 +157,7 @@ func TestSameOriginPageSignsInAndOut(t *testing.T) {
 func TestSignInIsOptionalWithoutAuthentication(t *testing.T) {
 	api := shop(t).api(nil)
 	for _, r := range []*http.Request{httptest.NewRequest(http.MethodGet, sessionPath, nil), signInRequest(`{"token":"any"}`)} {
-		w := ask(api, r)
+		w := do(api, r)
 		if w.Code != 200 || w.Body.String() != `{"required":false}`+"\n" || len(w.Result().Cookies()) > 0 {
 			t.Errorf("%s: unexpected response %d %s %v", r.Method, w.Code, w.Body, w.Header())
 		}
@@ -168,7 +168,7 @@ func TestOnlyTheSessionSupportsPostAndDelete(t *testing.T) {
 	api := shop(t).api((&fakeSignIn{}).config)
 	for path := range readContract(t, api).Paths {
 		for _, method := range []string{http.MethodPost, http.MethodDelete, http.MethodPut, http.MethodPatch} {
-			w := ask(api, httptest.NewRequest(method, targetOf(path, "prod-eu"), nil))
+			w := do(api, httptest.NewRequest(method, targetOf(path, "prod-eu"), nil))
 			allowed := path == sessionPath && (method == http.MethodPost || method == http.MethodDelete)
 			if (w.Code == 405) == allowed {
 				t.Errorf("%s %s: got %d, want 405", method, path, w.Code)

@@ -251,14 +251,14 @@ func (s *stream) waitList() error {
 	for i, c := range channels {
 		cases[i] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(c)}
 	}
-	chosen, said, _ := reflect.Select(cases)
+	chosen, message, _ := reflect.Select(cases)
 	switch chosen {
 	case 0:
 		return errClientGone
 	case 1:
 		return errDraining
 	case 2:
-		return s.list.handleMessage(s, said.Bytes())
+		return s.list.handleMessage(s, message.Bytes())
 	}
 	return nil
 }

@@ -330,7 +330,7 @@ func TestShutdownEndsWatches(t *testing.T) {
 func TestOnlyGetCanWatch(t *testing.T) {
 	for _, path := range []string{eu1, eu1 + "/nodes", "/api/v1/clusters"} {
 		f := shop(t)
-		w := ask(f.api(nil), httptest.NewRequest(http.MethodHead, path+"?watch=true", nil))
+		w := do(f.api(nil), httptest.NewRequest(http.MethodHead, path+"?watch=true", nil))
 		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != `"watch"` || len(f.awaited)+f.watching("prod-eu") > 0 {
 			t.Errorf("HEAD %s: got %d, parameter %s, demand %v; want 400, parameter watch, no demand", path, w.Code, got, f.awaited)
 		}

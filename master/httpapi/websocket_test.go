@@ -116,7 +116,7 @@ func TestCrossOriginWebsocketIsRejected(t *testing.T) {
 				r.Header.Set(name, value)
 			}
 		}
-		w := ask(f.api(nil), r)
+		w := do(f.api(nil), r)
 		if refused := w.Code == 403 && strings.Contains(w.Body.String(), ReasonCrossOrigin); refused != (want == 403) {
 			t.Errorf("Origin %q: unexpected response %d %s", origin, w.Code, w.Body)
 		}
@@ -138,7 +138,7 @@ func TestInvalidHandshakeIsRejected(t *testing.T) {
 			if name != "" {
 				r.Header.Set(name, value)
 			}
-			w := ask(f.api(nil), r)
+			w := do(f.api(nil), r)
 			if refused := w.Code == 400 && w.Header().Get("Content-Type") == "application/problem+json"; refused != (name != "") {
 				t.Errorf("%s: %q on %s: unexpected response %d %s", name, value, path, w.Code, w.Body)
 			}
@@ -170,7 +170,7 @@ func TestListWebsocketChangesSubscriptions(t *testing.T) {
 	c.send(`{"detail":["prod-eu"]}`)
 	c.waitFor("prod-eu: ADDED Node n1")
 	c.waitFor("prod-eu: BOOKMARK initial-events-end")
-	for said, want := range map[string]string{
+	for message, want := range map[string]string{
 		`{"detail":["nowhere"]}`: "ERROR 404 NotFound",
 		`{"demand":["nowhere"]}`: "ERROR 404 NotFound",
 		`{"detail":["a b"]}`:     "ERROR 400 BadRequest",
@@ -183,7 +183,7 @@ func TestListWebsocketChangesSubscriptions(t *testing.T) {
 		`{"demand":["*"],"detail":["a b"]}`:  "ERROR 400 BadRequest",
 		`{"demand":["a b"],"detail":[]}`:     "ERROR 400 BadRequest",
 	} {
-		c.send(said)
+		c.send(message)
 		c.waitFor(want)
 	}
 	f.report(t, "prod-eu", nil, node("n0", state.True))
