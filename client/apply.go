@@ -7,9 +7,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// pendingEvents are events that are not in the cache yet.
+// pendingEvents has the received events that are not in the cache yet.
 type pendingEvents struct {
-	// initial is the initial state that is being received.
+	// initial is the part of an initial state that has been received, nil if there is none.
 	initial *contents
 	// events are the events of an incomplete change.
 	events []Event
@@ -19,10 +19,10 @@ type pendingEvents struct {
 
 // handle handles an event. It applies a change to the cache once it is complete.
 func (c *Cache) handle(e Event) {
-	in := &c.pending
+	pending := &c.pending
 	switch {
 	case e.Type == Restarted:
-		*in = pendingEvents{}
+		*pending = pendingEvents{}
 		return
 	case e.Type == Bookmark:
 		c.bookmark(e)
@@ -36,49 +36,50 @@ func (c *Cache) handle(e Event) {
 	if s, ok := e.Object.(*SessionStatus); ok {
 		c.session(s)
 	}
-	in.events = append(in.events, e)
-	if in.incomplete(e) {
+	pending.events = append(pending.events, e)
+	if pending.incomplete(e) {
 		return
 	}
-	c.apply(in.events)
-	in.events, in.version = nil, e.ResourceVersion
+	c.apply(pending.events)
+	pending.events, pending.version = nil, e.ResourceVersion
 	c.updateFreshness(func(f *Freshness) { f.Connected, f.Err, f.ResourceVersion = true, nil, e.ResourceVersion })
 }
 
 // incomplete reports whether more events of the change will follow: all events of a change
 // but the last have the version before it. A change of only the summary or the session does
 // not change the version.
-func (in *pendingEvents) incomplete(e Event) bool {
-	if e.ResourceVersion != in.version {
+func (p *pendingEvents) incomplete(e Event) bool {
+	if e.ResourceVersion != p.version {
 		return false
 	}
-	return len(in.events) > 1 || e.Kind != KindSummary && e.Kind != KindSession
+	return len(p.events) > 1 || e.Kind != KindSummary && e.Kind != KindSession
 }
 
 // addInitial adds an event of the initial state.
 func (c *Cache) addInitial(e Event) {
-	in := &c.pending
-	if in.initial == nil {
+	pending := &c.pending
+	if pending.initial == nil {
 		next := newContents()
-		in.initial, in.events = &next, nil
+		pending.initial, pending.events = &next, nil
 	}
 	switch row := e.Object.(type) {
 	case *state.NodeView:
-		in.initial.nodes.put(row)
+		pending.initial.nodes.put(row)
 	case *state.PodView:
-		in.initial.pods.put(row)
+		pending.initial.pods.put(row)
 	case *state.ContainerView:
-		in.initial.containers.put(row)
+		pending.initial.containers.put(row)
 	case *state.PortView:
-		in.initial.ports.put(row)
+		pending.initial.ports.put(row)
 	case *state.Summary:
-		in.initial.summary = row
+		pending.initial.summary = row
 	case *SessionStatus:
 		c.session(row)
 	}
 }
 
-// bookmark ends the initial state, or confirms that the contents are current.
+// bookmark handles a Bookmark, which ends the initial state or confirms that the contents are
+// current.
 func (c *Cache) bookmark(e Event) {
 	b := e.Object.(*BookmarkStatus)
 	if e.InitialEnd {
@@ -100,13 +101,14 @@ func (c *Cache) bookmark(e Event) {
 	}
 }
 
+// session handles a change of the session.
 func (c *Cache) session(s *SessionStatus) {
 	c.updateFreshness(func(f *Freshness) {
 		f.Session, f.Suspended, f.Stale, f.Sections = s.Session, s.Suspended, s.Stale, s.Sections
 	})
 }
 
-// replace replaces the contents by the initial state, and calls the handlers about the
+// replace replaces the contents by the initial state, and calls the handlers with the
 // differences.
 func (c *Cache) replace() {
 	next := newContents()
@@ -148,7 +150,7 @@ func (c *Cache) apply(events []Event) {
 	}
 }
 
-// apply applies an event, and returns a function that calls a handler about it.
+// apply applies an event, and returns a function that calls a handler with it.
 func (c *contents) apply(e Event) func(Handlers) {
 	switch row := e.Object.(type) {
 	case *state.NodeView:
@@ -182,7 +184,7 @@ func applyRow[T any](t *table[T], eventType EventType, row *T, of func(Handlers)
 	if eventType == Deleted {
 		change.row = nil
 		if change.old = t.remove(t.key(row)); change.old == nil {
-			return nil // deleted already: a repeated change
+			return nil // deleted already: the change was repeated
 		}
 	} else {
 		change.old = t.put(row)
@@ -212,7 +214,7 @@ func (c change[T]) notify(h Handler[T], initial bool) {
 }
 
 // updateUsage sets the usage of all rows from a reading. Rows that are not in the reading
-// have no usage.
+// have no usage then.
 func (c *contents) updateUsage(u *Usage) {
 	for _, row := range slices.Collect(maps.Values(c.nodes.rows)) {
 		next := *row

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Bounds of the delay before a watch reconnects.
+// Limits of the delay before a watch reconnects.
 const (
 	minDelay = 500 * time.Millisecond
 	maxDelay = 30 * time.Second
-	// maxRetryAfter bounds the Retry-After of a server.
+	// maxRetryAfter limits the delay that a server requests by Retry-After.
 	maxRetryAfter = 5 * time.Minute
 )
 

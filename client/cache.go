@@ -17,16 +17,16 @@ type CacheOptions struct {
 	Filter Filter
 	// Usage selects how usage is handled. With UsageEvents, the default, a reading updates
 	// the Used of rows and calls Handlers.Usage, but no handler of rows. With UsageObjects it
-	// is an Update of each changed row.
+	// calls Update for each changed row.
 	Usage UsageMode
 	// Timeout is as in WatchOptions.
 	Timeout  time.Duration
 	Handlers []Handlers
 }
 
-// Handlers are called about changes, by the goroutine of Run, in the order of the changes.
-// The listers show the whole change by then. There is no queue: a slow handler delays the
-// changes that follow.
+// Handlers has functions that the goroutine of Run calls for each change, in the order of
+// the changes. The listers have the whole change by then. There is no queue: a slow handler
+// delays the changes that follow.
 type Handlers struct {
 	Node      Handler[state.NodeView]
 	Pod       Handler[state.PodView]
@@ -43,7 +43,7 @@ type Handlers struct {
 // Handler handles the events of one type of row. Each function may be nil. Rows are shared,
 // and must not be modified.
 type Handler[T any] struct {
-	// Add is called about a new row. initial is true for a row of the initial state.
+	// Add is called with a new row. initial is true for a row of the initial state.
 	Add    func(row *T, initial bool)
 	Update func(old, row *T)
 	Delete func(last *T)
@@ -52,7 +52,7 @@ type Handler[T any] struct {
 // Cache holds a cluster, or a part of it, like a Kubernetes informer: Run fills it and keeps
 // it up to date, and listers read it. A reader always sees the state of the cluster at one
 // resourceVersion, never a part of a change. If a watch cannot be resumed, the cluster is
-// listed again, and the handlers are called about the differences.
+// listed again, and the handlers are called with the differences.
 type Cache struct {
 	client  *Client
 	cluster string
@@ -121,7 +121,7 @@ func (c *Cache) HasSynced() bool {
 }
 
 // Synced returns a channel that is closed once the cache has been filled and the handlers
-// were called about all initial rows.
+// were called with all initial rows.
 func (c *Cache) Synced() <-chan struct{} { return c.synced }
 
 // Nodes returns a lister of the nodes that match CacheOptions.

@@ -37,7 +37,7 @@ type Config struct {
 	MaxEvent int
 }
 
-// Defaults and bounds.
+// Defaults and limits.
 const (
 	defaultUserAgent   = "rollcall-client"
 	defaultMaxResponse = 512 << 20

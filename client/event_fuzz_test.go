@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzEvents holds that a stream of a master that is broken or hostile ends with an error, and
-// that no line is longer than may be.
+// FuzzEvents reads arbitrary streams: each ends with a known error, and no line exceeds the limit.
 func FuzzEvents(f *testing.F) {
 	for _, seed := range []string{
 		`{"type":"ADDED","kind":"Pod","cluster":"a","resourceVersion":"0","object":{"namespace":"b","name":"c"}}` + "\n",
@@ -19,17 +18,17 @@ func FuzzEvents(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		const most = 1 << 10
-		read := newLineReader(bytes.NewReader(data), most)
+		const limit = 1 << 10
+		lines := newLineReader(bytes.NewReader(data), limit)
 		for {
-			line, err := read.next()
+			line, err := lines.next()
 			if err != nil {
 				if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrTooLarge) {
 					t.Fatalf("the stream ends with %v", err)
 				}
 				return
 			}
-			if len(line) > most {
+			if len(line) > limit {
 				t.Fatalf("a line of %d bytes", len(line))
 			}
 			if e, err := decodeEvent(line); err == nil && e.Type == Failed {

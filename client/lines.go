@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// lineReader reads lines of limited length. A last line without a newline is
+// lineReader reads lines of limited length. A last line without a newline results in
 // io.ErrUnexpectedEOF.
 type lineReader struct {
 	reader *bufio.Reader

@@ -28,7 +28,7 @@ type Filter struct {
 	// Port is 0 for all ports.
 	Port     uint16
 	Protocol state.Protocol
-	// Query is words that must each occur in a name, image, reason or message.
+	// Query has words, each of which must occur in a name, image, reason or message.
 	Query string
 }
 
@@ -59,7 +59,7 @@ type ListOptions struct {
 	// of the previous page.
 	Limit    int
 	Continue string
-	// Timeout bounds the wait for the first report of a cluster without a session; 0 means
+	// Timeout limits the wait for the first report of a cluster without a session; 0 means
 	// 10 s.
 	Timeout time.Duration
 	// AwaitUsage waits for the first reading of usage too, within Timeout.
@@ -84,7 +84,7 @@ func (o ListOptions) query() url.Values {
 
 // ClusterOptions are the options of the list of clusters.
 type ClusterOptions struct {
-	// Query is words that must each occur in a name, address, version, session or problem.
+	// Query has words, each of which must occur in a name, address, version, session or problem.
 	Query    string
 	Limit    int
 	Continue string

@@ -14,7 +14,7 @@ import (
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
-// permanent reports whether the request of an error response would fail again.
+// permanent reports whether a request with this error response would fail again.
 func permanent(p *Problem) bool {
 	switch p.Status {
 	case http.StatusRequestTimeout, http.StatusGone, http.StatusTooManyRequests:
@@ -23,8 +23,10 @@ func permanent(p *Problem) bool {
 	return p.Status < 500
 }
 
+// problemOf returns the Problem in an error response, or one that describes a response of another
+// server.
 func problemOf(r *http.Response) *Problem {
-	// An error here is ignored: the status is known.
+	// An error is ignored, since the status is known.
 	body, _ := io.ReadAll(io.LimitReader(r.Body, maxProblem))
 	p := &Problem{}
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -38,12 +40,12 @@ func problemOf(r *http.Response) *Problem {
 	return p
 }
 
-// foreignDetail describes a response that is not from a master.
+// foreignDetail returns the detail of a Problem for a response that is not from a master.
 func foreignDetail(r *http.Response, body []byte) string {
 	const maxShown = 200
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(body[:min(len(body), maxShown)]), "")), " ")
 	if location := r.Header.Get("Location"); location != "" {
-		text = "redirects are not followed: " + location + ""
+		text = "redirects are not followed: " + location
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%s responded %s, which is not a response of a Rollcall master: %s", r.Request.URL.Host, r.Status, text), ": ")
 }

@@ -14,14 +14,16 @@ import (
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
-// Streams are renewed after a random time, so that clients that reconnected together after
-// a restart of the master spread out, and that a dead connection is noticed.
 const (
+	// minStreamDuration is the shortest time after which a stream is renewed. The time is
+	// random, so that clients that reconnected together after a restart of the master spread
+	// out. Renewal also detects lost connections.
 	minStreamDuration = 5 * time.Minute
 	// streamGrace is how long the master may keep a stream open after timeoutSeconds.
 	streamGrace = 30 * time.Second
-	// briefStream is the duration from which a stream that ends without an error is normal.
-	briefStream = time.Second
+	// minNormalDuration is the shortest duration of a stream after whose end, without an
+	// error, the watch reconnects without a delay.
+	minNormalDuration = time.Second
 	// maxKeptBuffer is the largest line buffer that is kept for the next line, in bytes.
 	maxKeptBuffer = 1 << 20
 )
@@ -33,13 +35,13 @@ type resumingWatcher struct {
 	query   func() url.Values
 	onRetry func(error, time.Duration)
 
-	// own is the resume point of the stream itself; clusters are those of the clusters in
+	// own is the resume point of the stream itself. clusters has those of the clusters in
 	// WatchClustersOptions.Detail.
 	own      *resumePoint
 	clusters map[string]*resumePoint
 
 	backoff backoff
-	// received is true if the current stream has had an event.
+	// received is true if an event of the current stream was received.
 	received bool
 }
 
@@ -47,12 +49,12 @@ type resumingWatcher struct {
 type resumePoint struct {
 	// version is the version to resume after; empty to start with the current state.
 	version string
-	// known is true if the reader has had an event. initial is true while the initial state
-	// is being received.
+	// known is true if the reader has had an event or started at a version. initial is true
+	// while the initial state is being received.
 	known, initial bool
 }
 
-// errStopped is returned when the reader has ended the iteration.
+// errStopped is returned after the reader has ended the iteration.
 var errStopped = errors.New("the reader has stopped")
 
 func newResumingWatcher(c *Client, path, version string, onRetry func(error, time.Duration)) *resumingWatcher {
@@ -85,7 +87,7 @@ func (w *resumingWatcher) run(ctx context.Context, yield yieldEvent) {
 		if w.received {
 			w.backoff.reset()
 		}
-		if err == nil && time.Since(begin) >= briefStream {
+		if err == nil && time.Since(begin) >= minNormalDuration {
 			continue
 		}
 		if w.expired(err) {
@@ -115,8 +117,8 @@ func (w *resumingWatcher) permanent(err error) bool {
 	return p.Status != http.StatusUnauthorized || !w.received
 }
 
-// expired resets the resume point after a 410. It reports whether the watch was to be
-// resumed, so that it restarts without a delay.
+// expired resets the resume point after a 410. It reports whether there was one to reset:
+// the watch then restarts without a delay.
 func (w *resumingWatcher) expired(err error) bool {
 	var p *Problem
 	if !errors.As(err, &p) || p.Status != http.StatusGone {
@@ -127,6 +129,7 @@ func (w *resumingWatcher) expired(err error) bool {
 	return resumed
 }
 
+// retryAfterOf returns the Retry-After of a *Problem, zero for other errors.
 func retryAfterOf(err error) time.Duration {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -145,8 +148,8 @@ var errInvalidEvent = errors.New("invalid event")
 func (w *resumingWatcher) stream(ctx context.Context, yield yieldEvent) error {
 	w.received = false
 	w.own.initial = false
-	for _, d := range w.clusters {
-		d.initial = false
+	for _, point := range w.clusters {
+		point.initial = false
 	}
 	duration := minStreamDuration + rand.N(minStreamDuration) //nolint:gosec // jitter
 	ctx, stop := context.WithTimeout(ctx, duration+streamGrace)
@@ -167,9 +170,9 @@ func (w *resumingWatcher) stream(ctx context.Context, yield yieldEvent) error {
 
 // read yields the events of a stream.
 func (w *resumingWatcher) read(body io.Reader, yield yieldEvent) error {
-	in := newLineReader(body, w.client.config.MaxEvent)
+	lines := newLineReader(body, w.client.config.MaxEvent)
 	for {
-		line, err := in.next()
+		line, err := lines.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -183,7 +186,7 @@ func (w *resumingWatcher) read(body io.Reader, yield yieldEvent) error {
 		if err := w.handle(e, yield); err != nil {
 			return err
 		}
-		in.shrink(maxKeptBuffer)
+		lines.shrink(maxKeptBuffer)
 	}
 }
 
@@ -205,27 +208,27 @@ func (w *resumingWatcher) handle(e Event, yield yieldEvent) error {
 		return e.Object.(*Problem)
 	}
 	w.received = true
-	s := w.own
+	point := w.own
 	if e.Cluster != "" {
-		if s = w.clusters[e.Cluster]; s == nil {
+		if point = w.clusters[e.Cluster]; point == nil {
 			return nil // it has failed before
 		}
 	}
 	if e.Type == Failed {
 		return w.fail(e, yield)
 	}
-	if (e.Initial || e.InitialEnd) && !s.initial {
-		s.initial, s.version = true, ""
-		if s.known && !yield(Event{Type: Restarted, Cluster: e.Cluster}, nil) {
+	if (e.Initial || e.InitialEnd) && !point.initial {
+		point.initial, point.version = true, ""
+		if point.known && !yield(Event{Type: Restarted, Cluster: e.Cluster}, nil) {
 			return errStopped
 		}
 	}
-	s.known = true
+	point.known = true
 	if e.InitialEnd {
-		s.initial = false
+		point.initial = false
 	}
 	if !e.Initial && e.ResourceVersion != "" {
-		s.version = e.ResourceVersion
+		point.version = e.ResourceVersion
 	}
 	if !yield(e, nil) {
 		return errStopped

@@ -123,8 +123,8 @@ func cut(lines ...string) http.HandlerFunc {
 	}
 }
 
-func pod(is, version, name string) string {
-	return fmt.Sprintf(`{"type":%q,"kind":"Pod","resourceVersion":%q,"object":{"namespace":"shop","name":%q,"node":"n1","phase":"Running"}}`, is, version, name)
+func pod(eventType, version, name string) string {
+	return fmt.Sprintf(`{"type":%q,"kind":"Pod","resourceVersion":%q,"object":{"namespace":"shop","name":%q,"node":"n1","phase":"Running"}}`, eventType, version, name)
 }
 
 func bookmark(version string) string {

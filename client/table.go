@@ -24,8 +24,8 @@ type table[T any] struct {
 	byNode      map[string]map[state.Key]*T
 }
 
-func newTable[T any](k rowType[T]) *table[T] {
-	return &table[T]{k, map[state.Key]*T{}, map[string]map[state.Key]*T{}, map[string]map[state.Key]*T{}}
+func newTable[T any](rows rowType[T]) *table[T] {
+	return &table[T]{rows, map[state.Key]*T{}, map[string]map[state.Key]*T{}, map[string]map[state.Key]*T{}}
 }
 
 // put adds or replaces a row. It returns the previous row, or nil if there was none.

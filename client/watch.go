@@ -33,7 +33,7 @@ type WatchOptions struct {
 	// ResourceVersion is the version of a list or event to start after. Empty means to start
 	// with the current state.
 	ResourceVersion string
-	// Timeout bounds each wait for the first report of a cluster without a session; 0 means
+	// Timeout limits each wait for the first report of a cluster without a session; 0 means
 	// 10 s.
 	Timeout time.Duration
 	// OnRetry is called, if it is not nil, before the watch reconnects, with the error that
@@ -42,7 +42,7 @@ type WatchOptions struct {
 }
 
 // Watch iterates over the events of a cluster, or a part of it. A watch is demand: the
-// cluster reports as long as it lasts.
+// cluster's agent reports until the watch ends.
 //
 // If the stream ends, the watch reconnects and resumes after the last event, with
 // exponential backoff, and not before the master's Retry-After has passed. If it cannot be
@@ -76,12 +76,13 @@ func (c *Client) Watch(ctx context.Context, cluster string, o WatchOptions) iter
 
 // WatchClustersOptions are the options of WatchClusters.
 type WatchClustersOptions struct {
-	// Query is words that must each occur in a cluster's row.
+	// Query has words, each of which must occur in a cluster's row.
 	Query string
-	// Demand are clusters to keep reporting as long as the watch lasts; "*" means all.
+	// Demand has the names of clusters whose agents report until the watch ends; "*" means
+	// all.
 	Demand []string
-	// Detail are clusters whose own events are sent too, with Event.Cluster set. They are
-	// demand. At most 64.
+	// Detail has the names of at most 64 clusters whose own events are sent too, with
+	// Event.Cluster set. They report like those of Demand.
 	Detail []string
 	Usage  UsageMode
 	// ResourceVersion is as in WatchOptions.
@@ -91,10 +92,10 @@ type WatchClustersOptions struct {
 }
 
 // WatchClusters iterates over events of kind Cluster of all clusters that the caller may
-// see, on one stream. A cluster has at most one such event per second. Only Demand and
-// Detail are demand. The iterator ends as that of Watch, also if a cluster of Demand or
-// Detail is not found when a stream begins. Restarted with a Cluster concerns only the own
-// events of that cluster, and Failed ends them.
+// see, on one stream. A cluster has at most one such event per second. Only the
+// clusters of Demand and Detail are made to report. The iterator ends as that of Watch, also if a cluster of Demand or
+// Detail is not found when a stream begins. Restarted with a Cluster concerns only the events
+// of that cluster, and Failed ends them.
 func (c *Client) WatchClusters(ctx context.Context, o WatchClustersOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w := newResumingWatcher(c, clustersPath, o.ResourceVersion, o.OnRetry)

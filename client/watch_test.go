@@ -81,8 +81,8 @@ func TestWatchRestartsWhenInterruptedInTheInitialState(t *testing.T) {
 
 func TestExpiredWatchRestartsAtOnce(t *testing.T) {
 	for name, expired := range map[string]http.HandlerFunc{
-		"by the answer": refuse(410, "Expired", ""),
-		"by an event":   stream(failure(410, "Expired")),
+		"by the response": refuse(410, "Expired", ""),
+		"by an event":     stream(failure(410, "Expired")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -10,11 +10,11 @@ import (
 	"rollcall.dev/rollcall/client"
 )
 
-// completeTimeout is the timeout of a completion.
+// completeTimeout limits the requests of a completion.
 const completeTimeout = 3 * time.Second
 
-// complete registers the values of a flag for completion.
-func complete(cmd *cobra.Command, flag string, values ...string) {
+// completeFlag registers the values of a flag for completion.
+func completeFlag(cmd *cobra.Command, flag string, values ...string) {
 	// It fails only for unknown flags.
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		return withPrefix(values, prefix), cobra.ShellCompDirectiveNoFileComp
@@ -29,11 +29,11 @@ func withPrefix(values []string, prefix string) []string {
 func (p *plugin) completeClusters(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
 	defer cancel()
-	master, closed, err := p.connection.open(ctx)
+	master, closeClient, err := p.connection.open(ctx)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	defer closed()
+	defer closeClient()
 	list, err := master.Clusters(ctx, client.ClusterOptions{})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

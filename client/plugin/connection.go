@@ -31,11 +31,12 @@ type connection struct {
 
 	timeout time.Duration
 
-	// published is the masters' own CA in PEM, as the hub has it; empty: not asked for.
-	published []byte
+	// publishedCA is the CA of the masters in PEM, as published in the hub; nil if it was not
+	// requested or there is none.
+	publishedCA []byte
 }
 
-// The namespace, labels and port of the master's pods in config/master.
+// Names in config/master, and the environment variable for --server.
 const (
 	masterNamespace = "rollcall-system"
 	masterSelector  = "app.kubernetes.io/name=rollcall-master"
@@ -60,8 +61,8 @@ func (c *connection) register(f *pflag.FlagSet, getenv func(string) string) {
 	f.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for the first report of a cluster, at most 1m")
 }
 
-// hub returns the address and the credentials of the hub. The credentials are used for the
-// master too.
+// hub returns the address and the credentials of the hub. The master accepts the same
+// credentials.
 func (c *connection) hub() (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = c.kubeconfig

@@ -32,16 +32,16 @@ func (f *filterFlags) register(cmd *cobra.Command, names, states, kinds []string
 		},
 		"state": func() {
 			flags.StringVar(&f.filter.State, "state", "", "only in this state, one of: "+strings.Join(states, ", "))
-			complete(cmd, "state", states...)
+			completeFlag(cmd, "state", states...)
 		},
 		"kind": func() {
 			flags.StringVar(&f.filter.Kind, "kind", "", "only of this kind, one of: "+strings.Join(kinds, ", "))
-			complete(cmd, "kind", kinds...)
+			completeFlag(cmd, "kind", kinds...)
 		},
 		"port": func() { flags.Uint16Var(&f.filter.Port, "port", 0, "only this port") },
 		"protocol": func() {
 			flags.StringVar(&f.protocol, "protocol", "", "only this protocol, one of: "+strings.Join(protocols, ", "))
-			complete(cmd, "protocol", protocols...)
+			completeFlag(cmd, "protocol", protocols...)
 		},
 		"query": func() {
 			flags.StringVarP(&f.filter.Query, "query", "q", "", "only rows with each of these words in a name, image, reason or message")

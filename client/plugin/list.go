@@ -33,7 +33,7 @@ func (p *plugin) activeClusters(ctx context.Context, master *client.Client) ([]s
 	return names, nil
 }
 
-// result is the result of one cluster.
+// result has the rows of one cluster, or the error of its request.
 type result[T any] struct {
 	cluster string
 	rows    []T
@@ -49,10 +49,10 @@ func (s *listCommand[T]) list(ctx context.Context, clusters []string) error {
 		return failure
 	}
 	var items []item[T]
-	for _, a := range results {
-		s.warn(a.cluster, a.meta)
-		for i := range a.rows {
-			items = append(items, item[T]{a.cluster, &a.rows[i]})
+	for _, r := range results {
+		s.warn(r.cluster, r.meta)
+		for i := range r.rows {
+			items = append(items, item[T]{r.cluster, &r.rows[i]})
 		}
 	}
 	if err := s.printer.printList(items); err != nil {
@@ -82,33 +82,34 @@ func (s *listCommand[T]) listAll(ctx context.Context, clusters []string) []resul
 // reportErrors prints the errors of clusters and returns errReported, or returns an error
 // that concerns all clusters or the only one. It returns nil if there is no error.
 func reportErrors[T any](ctx context.Context, p *plugin, results []result[T]) (failure error) {
-	for _, a := range results {
+	for _, r := range results {
 		var problem *client.Problem
 		switch {
-		case a.err == nil:
+		case r.err == nil:
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case len(results) == 1:
-			return a.err
-		case errors.As(a.err, &problem) && problem.Status == http.StatusUnauthorized, badQuery(problem):
-			return a.err // it is the same for all clusters
+			return r.err
+		case errors.As(r.err, &problem) && problem.Status == http.StatusUnauthorized, badQuery(problem):
+			return r.err // all clusters have the same error
 		default:
-			p.printError(a.cluster, a.err)
+			p.printError(r.cluster, r.err)
 			failure = errReported
 		}
 	}
 	return failure
 }
 
+// badQuery reports whether the master rejected the query, which is the same for all clusters.
 func badQuery(p *client.Problem) bool { return p != nil && p.Status == http.StatusBadRequest }
 
-// explainEmpty prints what it means that clusters have no rows.
+// explainEmpty prints a text for the clusters that have no rows.
 func (s *listCommand[T]) explainEmpty(results []result[T]) {
 	rows, explained := 0, false
-	for _, a := range results {
-		rows += len(a.rows)
-		if a.err == nil && len(a.rows) == 0 {
-			explained = s.explainCluster(a.cluster, a.meta.Note) || explained
+	for _, r := range results {
+		rows += len(r.rows)
+		if r.err == nil && len(r.rows) == 0 {
+			explained = s.explainCluster(r.cluster, r.meta.Note) || explained
 		}
 	}
 	if rows == 0 && !explained && len(results) > 0 && s.printer.human {
@@ -116,8 +117,8 @@ func (s *listCommand[T]) explainEmpty(results []result[T]) {
 	}
 }
 
-// explainCluster prints what it means that a cluster has no rows, and reports whether there
-// was anything to print. It goes to Out for a person, and to ErrOut for a program.
+// explainCluster prints resource.emptyText for a cluster without rows, and reports whether
+// there was a text. It prints to Out beside tables, and to ErrOut for other output formats.
 func (s *listCommand[T]) explainCluster(cluster, note string) bool {
 	if s.emptyText == nil {
 		return false
@@ -135,8 +136,8 @@ func (s *listCommand[T]) explainCluster(cluster, note string) bool {
 }
 
 // warn prints a warning for each section that is not up to date.
-func (p *plugin) warn(cluster string, h client.ClusterMeta) {
-	for _, s := range h.Sections {
+func (p *plugin) warn(cluster string, meta client.ClusterMeta) {
+	for _, s := range meta.Sections {
 		if s.Error != nil && s.Name != "usage" {
 			fmt.Fprintf(p.ErrOut, "Warning: %s: section %s is not up to date: %s (%s)\n", cluster, s.Name, state.CleanText(s.Error.Message), state.CleanLine(s.Error.Reason))
 		}

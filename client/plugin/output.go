@@ -34,7 +34,7 @@ func newOutput(cmd *cobra.Command) *output {
 	o.flags.TemplateFlags.AddFlags(cmd)
 	f.BoolVarP(&o.watch, "watch", "w", false, "print the rows and then their changes, until Ctrl-C")
 	f.BoolVar(&o.events, "output-watch-events", false, "with -w: print the type of each event (ADDED, MODIFIED, DELETED)")
-	complete(cmd, "output", o.formats()...)
+	completeFlag(cmd, "output", o.formats()...)
 	return o
 }
 
@@ -48,7 +48,7 @@ func (o *output) formats() []string {
 	return formats
 }
 
-// human reports whether tables are printed.
+// human reports whether tables are printed, and not objects or names for programs.
 func (o *output) human() bool {
 	template := o.flags.TemplateFlags.TemplateArgument
 	return (*o.flags.OutputFormat == "" && *template == "") || *o.flags.OutputFormat == "wide"

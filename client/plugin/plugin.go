@@ -103,7 +103,7 @@ func (p *plugin) getenv(name string) string {
 	return p.Getenv(name)
 }
 
-// errReported ends a command whose errors were printed already.
+// errReported is the error of a command that has printed its errors already.
 var errReported = errors.New("some clusters have failed")
 
 // printError prints an error as kubectl does, with the name of its cluster.

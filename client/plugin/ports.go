@@ -126,15 +126,15 @@ func targets(p *state.PortView) []string {
 }
 
 func conflicts(p *state.PortView) string {
-	var with []string
+	var all []string
 	for _, k := range p.Conflicts {
-		with = append(with, fmt.Sprintf("%s %s/%s on %s", k.Kind, k.Namespace, k.Service+k.Pod, k.Node))
+		all = append(all, fmt.Sprintf("%s %s/%s on %s", k.Kind, k.Namespace, k.Service+k.Pod, k.Node))
 	}
-	return strings.Join(with, ",")
+	return strings.Join(all, ",")
 }
 
-// freePortText returns the text that a port is free, with the reason in the master's note. It
-// returns "" if note is empty, as it is if the query had other filters.
+// freePortText returns the text that a port is free, with the reason in the master's note.
+// It returns "" if note is empty, as after a query with other filters.
 func freePortText(f client.Filter, cluster, note string) string {
 	if note == "" {
 		return ""

@@ -78,8 +78,8 @@ func ownerName(o state.Owner) string {
 	return o.Kind + "/" + o.Name
 }
 
-// newProblemsCache returns a cache that calls onRows about the problems that differ from
-// those of the previous summary.
+// newProblemsCache returns a cache that calls onRows with the problems that differ from those
+// of the previous summary.
 func newProblemsCache(master *client.Client, cluster string, o client.CacheOptions, onRows rowHandler[state.Problem]) *client.Cache {
 	var last []state.Problem
 	synced := false

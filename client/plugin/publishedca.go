@@ -10,14 +10,14 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// publishedTimeout bounds the request for the masters' CA.
-const publishedTimeout = 10 * time.Second
+// publishedCATimeout limits the request for the masters' CA.
+const publishedCATimeout = 10 * time.Second
 
-// publishedCA returns the CA that masters publish in the hub, in PEM; nil where there is
-// none or it may not be read. It is the hub's API server that is believed, which also says
-// which pod a port-forward leads to.
-func publishedCA(ctx context.Context, hub *rest.Config, namespace string) []byte {
-	ctx, cancel := context.WithTimeout(ctx, publishedTimeout)
+// readPublishedCA returns the CA that masters publish in the hub, in PEM; nil if there is
+// none or it cannot be read. A wrong answer of the hub's API server adds no risk, since that
+// server also chooses the pod to which it forwards the port.
+func readPublishedCA(ctx context.Context, hub *rest.Config, namespace string) []byte {
+	ctx, cancel := context.WithTimeout(ctx, publishedCATimeout)
 	defer cancel()
 	api, err := kubernetes.NewForConfig(hub)
 	if err != nil {

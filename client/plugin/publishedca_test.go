@@ -19,7 +19,8 @@ import (
 
 const masterName = "rollcall-master.rollcall-system.svc"
 
-// hubWith is an API server that has one ConfigMap with this CA, or none where it is empty.
+// hubWith returns the config of an API server with a ConfigMap with the CA, or without it if ca is
+// empty.
 func hubWith(t *testing.T, ca string) *rest.Config {
 	t.Helper()
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +41,7 @@ func TestPublishedCAIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ published, want string }{{string(pair.Cert), string(pair.Cert)}, {"", ""}, {"not filled yet", ""}} {
-		if got := publishedCA(t.Context(), hubWith(t, tc.published), masterNamespace); string(got) != tc.want {
+		if got := readPublishedCA(t.Context(), hubWith(t, tc.published), masterNamespace); string(got) != tc.want {
 			t.Errorf("published %.40q: got %.40q, want %.40q", tc.published, got, tc.want)
 		}
 	}
@@ -71,7 +72,7 @@ func TestMasterIsVerifiedByPublishedCA(t *testing.T) {
 		published []byte
 		verified  bool
 	}{{pair.Cert, true}, {other.Cert, false}} {
-		c := &connection{published: tc.published}
+		c := &connection{publishedCA: tc.published}
 		transport, err := c.transport(&rest.Config{}, dial)
 		if err != nil {
 			t.Fatal(err)

@@ -75,11 +75,11 @@ func addList[T any](p *plugin, r resource[T], cmd *cobra.Command) *cobra.Command
 		if err != nil {
 			return err
 		}
-		master, closed, err := p.connection.open(cmd.Context())
+		master, closeClient, err := p.connection.open(cmd.Context())
 		if err != nil {
 			return err
 		}
-		defer closed()
+		defer closeClient()
 		s := listCommand[T]{plugin: p, resource: r, master: master, filter: filter, printer: printer, named: len(clusters) > 0}
 		if out.watch {
 			return s.watch(cmd.Context(), clusters)

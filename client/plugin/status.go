@@ -41,11 +41,11 @@ session if they have none.`,
 		if err != nil {
 			return err
 		}
-		master, closed, err := p.connection.open(cmd.Context())
+		master, closeClient, err := p.connection.open(cmd.Context())
 		if err != nil {
 			return err
 		}
-		defer closed()
+		defer closeClient()
 		s := statusCommand{p, master, printer}
 		switch {
 		case out.watch:
@@ -98,7 +98,7 @@ func display(c *client.Cluster) state.Display {
 	return state.Display{}
 }
 
-// healthy returns what the last summary says, as long as there is reason to believe it:
+// healthy returns the health in the last summary, or Unknown if that may be outdated. It is
 // the same as the condition Healthy of the ClusterStatus.
 func healthy(c *client.Cluster) string {
 	switch {
@@ -165,10 +165,10 @@ func (s *statusCommand) named(ctx context.Context, clusters []string) error {
 	}
 	listed := s.clustersByName(ctx)
 	var items []item[client.Cluster]
-	for _, a := range results {
-		s.warn(a.cluster, a.meta)
-		for i := range a.rows {
-			row := &a.rows[i]
+	for _, r := range results {
+		s.warn(r.cluster, r.meta)
+		for i := range r.rows {
+			row := &r.rows[i]
 			if known, ok := listed[row.Name]; ok {
 				row.KubernetesVersion, row.AgentVersion, row.ClusterIPs = known.KubernetesVersion, known.AgentVersion, known.ClusterIPs
 			}
@@ -246,8 +246,8 @@ func sameAddress(text string, ip netip.Addr) bool {
 func (s *statusCommand) watch(ctx context.Context, clusters []string) error {
 	clusters = s.resolveNames(ctx, clusters)
 	o := client.WatchClustersOptions{Demand: clusters, OnRetry: func(err error, _ time.Duration) { s.printError("", err) }}
-	shown := map[string]*client.Cluster{}
-	var first []item[client.Cluster]
+	printed := map[string]*client.Cluster{}
+	var initial []item[client.Cluster]
 	initialized := false
 	for e, err := range s.master.WatchClusters(ctx, o) {
 		if err != nil {
@@ -255,7 +255,7 @@ func (s *statusCommand) watch(ctx context.Context, clusters []string) error {
 		}
 		if e.InitialEnd && !initialized {
 			initialized = true
-			if err := s.printer.printEvent(client.Added, first...); err != nil {
+			if err := s.printer.printEvent(client.Added, initial...); err != nil {
 				return err
 			}
 		}
@@ -263,17 +263,17 @@ func (s *statusCommand) watch(ctx context.Context, clusters []string) error {
 		if !ok || len(clusters) > 0 && !slices.Contains(clusters, c.Name) {
 			continue
 		}
-		if e.Type != client.Deleted && reflect.DeepEqual(shown[c.Name], c) {
+		if e.Type != client.Deleted && reflect.DeepEqual(printed[c.Name], c) {
 			continue
 		}
-		shown[c.Name] = c
+		printed[c.Name] = c
 		row := item[client.Cluster]{c.Name, c}
 		if !initialized {
-			first = append(first, row)
+			initial = append(initial, row)
 			continue
 		}
 		if e.Type == client.Deleted {
-			delete(shown, c.Name)
+			delete(printed, c.Name)
 		}
 		if err := s.printer.printEvent(e.Type, row); err != nil {
 			return err

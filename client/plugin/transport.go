@@ -68,16 +68,16 @@ func (c *connection) transport(credentials *rest.Config, dial dialFunc) (*creden
 	return &credentialTransport{wrapped, base}, nil
 }
 
-// rootCAs returns the certificate authorities of the master: those of the flag, else the
-// masters' own CA, else those of the system and of the hub, which may have signed the
-// master's certificate.
+// rootCAs returns the certificate authorities of the master: the published CA if it was
+// requested, else those of --certificate-authority, else those of the system and of the hub,
+// which may have signed the master's certificate.
 func (c *connection) rootCAs(hub *rest.Config) (*x509.CertPool, error) {
 	switch {
 	case c.insecure && c.caFile != "":
 		return nil, errors.New("--certificate-authority and --insecure-skip-tls-verify cannot both be set")
-	case c.published != nil:
+	case c.publishedCA != nil:
 		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(c.published)
+		pool.AppendCertsFromPEM(c.publishedCA)
 		return pool, nil
 	case c.caFile != "":
 		pem, err := os.ReadFile(c.caFile)

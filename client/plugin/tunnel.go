@@ -23,17 +23,17 @@ import (
 
 // forward returns a client that connects to the master by port-forward. The master's
 // certificate is verified if --certificate-authority or --tls-server-name is given, or if
-// the hub has the CA of masters that sign their own certificates; then for the name of
-// their Service. Otherwise it is not verified, since it is not made for the name of a pod.
-// The connection to the hub's API server, which forwards the port, is verified.
+// the masters publish their CA in the hub. The expected name is that of their Service.
+// Otherwise the certificate is not verified. The connection to the hub's API server, which
+// forwards the port, is verified.
 func (c *connection) forward(ctx context.Context, hub, credentials *rest.Config) (*client.Client, func(), error) {
-	through := *c
+	forwarded := *c
 	if c.caFile == "" && c.serverName == "" && !c.insecure {
-		through.published = publishedCA(ctx, hub, c.namespace)
-		through.insecure = through.published == nil
+		forwarded.publishedCA = readPublishedCA(ctx, hub, c.namespace)
+		forwarded.insecure = forwarded.publishedCA == nil
 	}
 	tunnel := &tunnel{ctx: ctx, hub: hub, namespace: c.namespace, selector: c.selector}
-	transport, err := through.transport(credentials, tunnel.dial)
+	transport, err := forwarded.transport(credentials, tunnel.dial)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -58,7 +58,8 @@ type tunnel struct {
 	current *portForward
 }
 
-// portForward is one port-forward. done is closed when it has ended, with err.
+// portForward is one port-forward, which listens at local. done is closed when it has ended,
+// with err.
 type portForward struct {
 	local string
 	stop  context.CancelFunc
@@ -86,11 +87,11 @@ func (t *tunnel) open(ctx context.Context) (string, error) {
 			return t.current.local, nil
 		}
 	}
-	clients, err := kubernetes.NewForConfig(t.hub)
+	api, err := kubernetes.NewForConfig(t.hub)
 	if err != nil {
 		return "", fmt.Errorf("find a master in the hub: %w", err)
 	}
-	pods, err := clients.CoreV1().Pods(t.namespace).List(ctx, metav1.ListOptions{LabelSelector: t.selector})
+	pods, err := api.CoreV1().Pods(t.namespace).List(ctx, metav1.ListOptions{LabelSelector: t.selector})
 	if err != nil {
 		return "", fmt.Errorf("find a master in the hub (or set --server): %w", err)
 	}
@@ -98,7 +99,7 @@ func (t *tunnel) open(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find a master among the pods %s in namespace %s (or set --server): %w", t.selector, t.namespace, err)
 	}
-	target := clients.CoreV1().RESTClient().Post().Resource("pods").Namespace(t.namespace).Name(pod).SubResource("portforward")
+	target := api.CoreV1().RESTClient().Post().Resource("pods").Namespace(t.namespace).Name(pod).SubResource("portforward")
 	dialer, err := newDialer(t.hub, target.URL())
 	if err != nil {
 		return "", fmt.Errorf("port-forward to pod %s: %w", pod, err)
@@ -143,6 +144,7 @@ func ready(p *corev1.Pod) bool {
 	return false
 }
 
+// portOf returns the port of a master's pod.
 func portOf(p *corev1.Pod) int32 {
 	for _, c := range p.Spec.Containers {
 		for _, port := range c.Ports {

@@ -110,7 +110,8 @@ func (s *listCommand[T]) printRows(e clusterEvent[T]) error {
 	return s.printer.printEvent(e.eventType, items...)
 }
 
-// assumedNote returns the note of the master about a free port, since a watch has no note.
+// assumedNote returns the note with which the master answers a query for a free port, since
+// a watch has no note. It is empty for a query with other filters.
 func (s *listCommand[T]) assumedNote() string {
 	f := s.filter
 	if supported := (client.Filter{Port: f.Port, Protocol: f.Protocol, Node: f.Node}); f.Port == 0 || f != supported {

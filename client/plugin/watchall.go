@@ -18,8 +18,8 @@ type allWatcher[T any] struct {
 	// cancels has a function for each known cluster that ends its watch, or nil if it is not
 	// watched.
 	cancels map[string]context.CancelFunc
-	// present are the clusters of the initial state while it is received, and nil afterwards.
-	present map[string]bool
+	// initial has the clusters of the initial state while it is received. It is nil afterwards.
+	initial map[string]bool
 }
 
 // watchAll watches all clusters until ctx ends, each in a goroutine of the group.
@@ -31,9 +31,9 @@ func (s *listCommand[T]) watchAll(ctx context.Context, group *errgroup.Group, ev
 		case err != nil:
 			return err
 		case e.Type == client.Restarted:
-			w.present = map[string]bool{}
+			w.initial = map[string]bool{}
 		case e.InitialEnd:
-			w.complete(ctx)
+			w.endInitial(ctx)
 		default:
 			if c, ok := e.Object.(*client.Cluster); ok {
 				w.handle(ctx, e.Type, c)
@@ -49,8 +49,8 @@ func (w *allWatcher[T]) handle(ctx context.Context, eventType client.EventType, 
 		w.stop(c.Name)
 		return
 	}
-	if w.present != nil {
-		w.present[c.Name] = true
+	if w.initial != nil {
+		w.initial[c.Name] = true
 	}
 	cancel, known := w.cancels[c.Name]
 	switch {
@@ -88,17 +88,17 @@ func (w *allWatcher[T]) stop(cluster string) {
 	delete(w.cancels, cluster)
 }
 
-// complete ends the watches of clusters that are not in the initial state.
-func (w *allWatcher[T]) complete(ctx context.Context) {
+// endInitial ends the watches of clusters that are not in the initial state.
+func (w *allWatcher[T]) endInitial(ctx context.Context) {
 	for cluster := range w.cancels {
-		if !w.present[cluster] {
+		if !w.initial[cluster] {
 			w.stop(cluster)
 		}
 	}
-	if w.present != nil && len(w.cancels) == 0 {
+	if w.initial != nil && len(w.cancels) == 0 {
 		w.report(ctx, "", errors.New("no clusters found; clusters are watched once they are registered"))
 	}
-	w.present = nil
+	w.initial = nil
 }
 
 // report sends an error of a cluster, or of the whole stream.
