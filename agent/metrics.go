@@ -43,9 +43,9 @@ func (m *snapshotMetrics) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(m.seq, prometheus.CounterValue, float64(v.State.Seq))
 	metrics <- prometheus.MustNewConstMetric(m.inboxLength, prometheus.GaugeValue, float64(m.pending()))
 	ages := v.Ages(time.Now())
-	for name, r := range v.SectionStatuses {
+	for name, status := range v.SectionStatuses {
 		section := state.SectionName(name).String()
-		gauge(m.live, boolValue(r.Live), section)
+		gauge(m.live, boolValue(status.Live), section)
 		if ages[name] >= 0 {
 			gauge(m.age, ages[name].Seconds(), section)
 		}

@@ -18,7 +18,7 @@ import (
 func newInformer(cfg Config, cluster *rest.Config, store *snapshot.Store) func(context.Context) error {
 	var mu sync.Mutex
 	tracker := facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) })
-	sink := informer.Sink{
+	handler := informer.Handler{
 		Apply: func(change func(*facts.Tracker) state.Changes) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -27,7 +27,7 @@ func newInformer(cfg Config, cluster *rest.Config, store *snapshot.Store) func(c
 		Section: store.SetSection,
 	}
 	return func(ctx context.Context) error {
-		return informer.Run(ctx, informer.Config{REST: cluster, Sink: sink, Log: cfg.Log})
+		return informer.Run(ctx, informer.Config{REST: cluster, Handler: handler, Log: cfg.Log})
 	}
 }
 

@@ -24,7 +24,9 @@ func startInformer(t *testing.T, config *rest.Config) *recorder {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	rec, done := newRecorder(), make(chan error, 1)
-	go func() { done <- Run(ctx, Config{REST: config, Sink: rec.sink(), Log: slog.New(slog.DiscardHandler)}) }()
+	go func() {
+		done <- Run(ctx, Config{REST: config, Handler: rec.handler(), Log: slog.New(slog.DiscardHandler)})
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

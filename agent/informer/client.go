@@ -84,18 +84,18 @@ func clientFor(cfg *rest.Config, path string, version schema.GroupVersion) (rest
 	return client, nil
 }
 
-// endpoint lists and watches a resource in all namespaces. Tests replace it by a fake.
-type endpoint struct {
+// listWatch lists and watches a resource in all namespaces. Tests replace it by a fake.
+type listWatch struct {
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
 }
 
-// endpointOf returns the endpoint of a resource.
-func endpointOf(client rest.Interface, resource string) endpoint {
+// listWatchOf returns the listWatch of a resource.
+func listWatchOf(client rest.Interface, resource string) listWatch {
 	get := func(options *metav1.ListOptions) *rest.Request {
 		return client.Get().Resource(resource).VersionedParams(options, metav1.ParameterCodec)
 	}
-	return endpoint{
+	return listWatch{
 		list: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			return get(&options).Do(ctx).Get()
 		},

@@ -65,7 +65,7 @@ func runInformer(t *testing.T, prepare func(*fakeCluster), test func(*fakeCluste
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
-			run(ctx, Config{Sink: c.recorder.sink(), Log: slog.New(slog.DiscardHandler)}, c.kinds())
+			run(ctx, Config{Handler: c.recorder.handler(), Log: slog.New(slog.DiscardHandler)}, c.kinds())
 			close(done)
 		}()
 		synctest.Wait()
@@ -79,8 +79,8 @@ func runInformer(t *testing.T, prepare func(*fakeCluster), test func(*fakeCluste
 func (c *fakeCluster) kinds() []kind {
 	synced, interner := make(chan struct{}), newInterner()
 	return []kind{
-		nodeKind(c.nodes.endpoint(), interner), podKind(c.pods.endpoint(), interner), sliceKind(c.slices.endpoint(), interner, synced),
-		serviceKind(c.services.endpoint(), interner, synced), claimKind(c.claims.endpoint(), interner), volumeKind(c.volumes.endpoint(), interner),
+		nodeKind(c.nodes.listWatch(), interner), podKind(c.pods.listWatch(), interner), sliceKind(c.slices.listWatch(), interner, synced),
+		serviceKind(c.services.listWatch(), interner, synced), claimKind(c.claims.listWatch(), interner), volumeKind(c.volumes.listWatch(), interner),
 	}
 }
 
@@ -90,13 +90,13 @@ func advance(d time.Duration) {
 	synctest.Wait()
 }
 
-// recorder has a Sink that records facts and section statuses.
+// recorder has a Handler that records facts and section statuses.
 type recorder struct {
 	mu      sync.Mutex
 	tracker *facts.Tracker
 	facts   map[state.Key]state.Object
 	history map[state.SectionName][]state.SectionStatus // statuses by section
-	// changed has a value if the Sink was called since the last receive.
+	// changed has a value if the Handler was called since the last receive.
 	changed chan struct{}
 }
 
@@ -109,7 +109,7 @@ func newRecorder() *recorder {
 	}
 }
 
-func (r *recorder) sink() Sink { return Sink{Apply: r.apply, Section: r.section} }
+func (r *recorder) handler() Handler { return Handler{Apply: r.apply, Section: r.section} }
 
 func (r *recorder) apply(change func(*facts.Tracker) state.Changes) {
 	r.mu.Lock()

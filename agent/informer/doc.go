@@ -1,7 +1,7 @@
 // Package informer watches nodes, pods, Services, EndpointSlices,
 // PersistentVolumeClaims and PersistentVolumes of a cluster. It converts each object to
-// an input of the facts as it is decoded, applies it to a facts.Tracker, and reports how
-// fresh each section of the facts is.
+// an input of the facts when it is decoded, applies it to a facts.Tracker, and reports how
+// current each section of the facts is.
 //
 // The package depends on Kubernetes' clients but not on the wire protocol or on the readers
 // of the facts. It uses plain REST clients with protobuf, because a clientset would double

@@ -44,7 +44,7 @@ func newFakeResource(name string, example, list runtime.Object) *fakeResource {
 	return &fakeResource{name: name, empty: example.DeepCopyObject, newList: list.DeepCopyObject, objects: map[string]runtime.Object{}, version: 1}
 }
 
-func (r *fakeResource) endpoint() endpoint { return endpoint{list: r.list, watch: r.watch} }
+func (r *fakeResource) listWatch() listWatch { return listWatch{list: r.list, watch: r.watch} }
 
 // slim returns an object as the informer decodes it.
 func (r *fakeResource) slim(object wholeObject) runtime.Object {

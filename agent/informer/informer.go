@@ -14,20 +14,20 @@ import (
 // Config configures Run.
 type Config struct {
 	// REST connects to the API server. Run sets content type and rate limits itself.
-	REST *rest.Config
-	Sink Sink
+	REST    *rest.Config
+	Handler Handler
 	// Log receives sections that become stale or fresh, and client-go's messages at debug
 	// level.
 	Log *slog.Logger
 }
 
-// Sink receives changes of the cluster. Its functions are called on several goroutines.
-type Sink struct {
-	// Apply calls a function with the Tracker and applies the returned changes. It must
-	// serialize calls. Watches wait while it blocks.
+// Handler has functions that are called with changes of the cluster, on several goroutines.
+type Handler struct {
+	// Apply must call its argument with the Tracker, one call at a time, and publish the
+	// returned changes. Watches wait while it blocks.
 	Apply func(func(*facts.Tracker) state.Changes)
-	// Section receives the status of a section: once at the start, and at each change. It is
-	// called after Apply with the data that the status is about.
+	// Section is called with the status of a section, once at the start and at each change. Apply
+	// was called before with the data that the status is about.
 	Section func(state.SectionName, state.SectionStatus)
 }
 

@@ -37,8 +37,8 @@ func (i *interner) labels(list []*slimpb.Entry) facts.LabelSet {
 	return facts.LabelSet(i.intern(string(facts.NewLabelSet(pairs))))
 }
 
-// intern returns s, cleaned by state.CleanText, as a string that shares memory with equal strings. Most
-// strings come from users of the cluster and may contain any characters.
+// intern returns state.CleanText of s as a string that shares memory with equal strings. Most strings
+// come from users of the cluster and may contain any characters.
 func (i *interner) intern(s string) string {
 	if s == "" {
 		return ""

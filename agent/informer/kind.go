@@ -26,17 +26,17 @@ type kind struct {
 func kindsOf(c clients) []kind {
 	slicesSynced, interner := make(chan struct{}), newInterner()
 	return []kind{
-		nodeKind(endpointOf(c.core, "nodes"), interner),
-		podKind(endpointOf(c.core, "pods"), interner),
-		sliceKind(endpointOf(c.discovery, "endpointslices"), interner, slicesSynced),
-		serviceKind(endpointOf(c.core, "services"), interner, slicesSynced),
-		claimKind(endpointOf(c.core, "persistentvolumeclaims"), interner),
-		volumeKind(endpointOf(c.core, "persistentvolumes"), interner),
+		nodeKind(listWatchOf(c.core, "nodes"), interner),
+		podKind(listWatchOf(c.core, "pods"), interner),
+		sliceKind(listWatchOf(c.discovery, "endpointslices"), interner, slicesSynced),
+		serviceKind(listWatchOf(c.core, "services"), interner, slicesSynced),
+		claimKind(listWatchOf(c.core, "persistentvolumeclaims"), interner),
+		volumeKind(listWatchOf(c.core, "persistentvolumes"), interner),
 	}
 }
 
 // nodeKind returns the kind of nodes.
-func nodeKind(from endpoint, interner *interner) kind {
+func nodeKind(from listWatch, interner *interner) kind {
 	return newKind("nodes", state.SectionNodes, from, &nodeObject{}, kindSpec[nodeObject, facts.NodeInput]{
 		input:  nodeConverter{interner}.input,
 		set:    (*facts.Tracker).SetNode,
@@ -46,7 +46,7 @@ func nodeKind(from endpoint, interner *interner) kind {
 }
 
 // podKind returns the kind of pods.
-func podKind(from endpoint, interner *interner) kind {
+func podKind(from listWatch, interner *interner) kind {
 	return newKind("pods", state.SectionPods, from, &podObject{}, kindSpec[podObject, facts.PodInput]{
 		input:  podConverter{interner}.input,
 		set:    (*facts.Tracker).SetPod,
@@ -56,7 +56,7 @@ func podKind(from endpoint, interner *interner) kind {
 }
 
 // sliceKind returns the kind of EndpointSlices. synced is closed after the first list.
-func sliceKind(from endpoint, interner *interner, synced chan<- struct{}) kind {
+func sliceKind(from listWatch, interner *interner, synced chan<- struct{}) kind {
 	return newKind("endpointslices", state.SectionNetwork, from, &sliceObject{}, kindSpec[sliceObject, facts.SliceInput]{
 		input:  sliceConverter{interner}.input,
 		set:    (*facts.Tracker).SetSlice,
@@ -67,7 +67,7 @@ func sliceKind(from endpoint, interner *interner, synced chan<- struct{}) kind {
 }
 
 // serviceKind returns the kind of Services. Its watch starts when slicesSynced is closed.
-func serviceKind(from endpoint, interner *interner, slicesSynced <-chan struct{}) kind {
+func serviceKind(from listWatch, interner *interner, slicesSynced <-chan struct{}) kind {
 	return newKind("services", state.SectionNetwork, from, &serviceObject{}, kindSpec[serviceObject, facts.ServiceInput]{
 		input:  serviceConverter{interner}.input,
 		set:    (*facts.Tracker).SetService,
@@ -78,7 +78,7 @@ func serviceKind(from endpoint, interner *interner, slicesSynced <-chan struct{}
 }
 
 // claimKind returns the kind of PersistentVolumeClaims.
-func claimKind(from endpoint, interner *interner) kind {
+func claimKind(from listWatch, interner *interner) kind {
 	return newKind("persistentvolumeclaims", state.SectionStorage, from, &claimObject{}, kindSpec[claimObject, facts.ClaimInput]{
 		input:  claimConverter{interner}.input,
 		set:    (*facts.Tracker).SetClaim,
@@ -88,7 +88,7 @@ func claimKind(from endpoint, interner *interner) kind {
 }
 
 // volumeKind returns the kind of PersistentVolumes.
-func volumeKind(from endpoint, interner *interner) kind {
+func volumeKind(from listWatch, interner *interner) kind {
 	return newKind("persistentvolumes", state.SectionStorage, from, &volumeObject{}, kindSpec[volumeObject, facts.VolumeInput]{
 		input:  volumeConverter{interner}.input,
 		set:    (*facts.Tracker).SetVolume,
@@ -98,10 +98,10 @@ func volumeKind(from endpoint, interner *interner) kind {
 }
 
 // newKind returns a kind whose watch is run by a client-go reflector.
-func newKind[O, I any](resource string, section state.SectionName, from endpoint, example runtime.Object, spec kindSpec[O, I]) kind {
+func newKind[O, I any](resource string, section state.SectionName, from listWatch, example runtime.Object, spec kindSpec[O, I]) kind {
 	return kind{resource: resource, section: section, start: func(cfg Config, health *watchHealth) func(context.Context) {
 		log := clientLog(cfg.Log)
-		reflector := cache.NewReflectorWithOptions(&lister{endpoint: from, health: health}, example, &store[O, I]{spec: spec, sink: cfg.Sink, health: health}, cache.ReflectorOptions{
+		reflector := cache.NewReflectorWithOptions(&lister{listWatch: from, health: health}, example, &store[O, I]{spec: spec, handler: cfg.Handler, health: health}, cache.ReflectorOptions{
 			Logger: &log, Name: resource, TypeDescription: resource, Backoff: &backOff,
 		})
 		reflector.WatchListPageSize = pageSize

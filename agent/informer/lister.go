@@ -22,8 +22,8 @@ const (
 // lister lists and watches for a reflector and records the results in health, because a reflector
 // does not report that its API server is unreachable.
 type lister struct {
-	endpoint endpoint
-	health   *watchHealth
+	listWatch listWatch
+	health    *watchHealth
 	// forbiddenCount counts consecutive Forbidden responses. Only the reflector's goroutine uses it.
 	forbiddenCount int
 }
@@ -47,7 +47,7 @@ const pageSize = 500
 // be in memory twice.
 func (l *lister) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.ResourceVersion, options.ResourceVersionMatch = "", ""
-	list, err := l.endpoint.list(ctx, options)
+	list, err := l.listWatch.list(ctx, options)
 	if err != nil {
 		l.health.failed(err)
 	}
@@ -70,7 +70,7 @@ func (l *lister) waitIfForbidden(ctx context.Context, err error) {
 
 // WatchWithContext starts a watch, with an initial list if options ask for one.
 func (l *lister) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	w, err := l.endpoint.watch(ctx, options)
+	w, err := l.listWatch.watch(ctx, options)
 	if err != nil {
 		if !mustRelist(err) {
 			l.health.failed(err)

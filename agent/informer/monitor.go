@@ -19,7 +19,7 @@ type monitor struct {
 
 // newMonitor returns a monitor that is idle until run is called.
 func newMonitor(cfg Config) *monitor {
-	return &monitor{setStatus: cfg.Sink.Section, log: cfg.Log, events: make(chan func()), done: make(chan struct{})}
+	return &monitor{setStatus: cfg.Handler.Section, log: cfg.Log, events: make(chan func()), done: make(chan struct{})}
 }
 
 // watch adds the watch of a resource to a section. It must not be called after run.

@@ -30,8 +30,8 @@ func (c sliceConverter) ports(list []*slimpb.EndpointPort) []facts.SlicePort {
 	return out
 }
 
-// endpoints returns one endpoint for each address. The API defines no meaning for further addresses of an
-// endpoint, but facts have them as well.
+// endpoints returns one endpoint for each address. EndpointSlices normally have one address per endpoint. The API
+// does not define the meaning of others, and facts have them too.
 func (c sliceConverter) endpoints(slice *sliceObject) []facts.Endpoint {
 	out := make([]facts.Endpoint, 0, len(slice.Slim.GetEndpoints()))
 	for _, e := range slice.Slim.GetEndpoints() {

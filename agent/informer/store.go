@@ -11,7 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// kindSpec defines how objects of type O are applied as inputs of type I.
+// kindSpec defines how objects of type O are converted to inputs of type I, and applied to a Tracker.
 type kindSpec[O, I any] struct {
 	input  func(*O) *I
 	set    func(*facts.Tracker, ...*I) state.Changes
@@ -45,10 +45,10 @@ const batchSize = 256
 // list is applied in batches while it is read. Only the names are kept until its end, when the Tracker
 // removes all other objects. The reflector calls all methods on one goroutine.
 type store[O, I any] struct {
-	spec   kindSpec[O, I]
-	sink   Sink
-	health *watchHealth
-	listed bool
+	spec    kindSpec[O, I]
+	handler Handler
+	health  *watchHealth
+	listed  bool
 	// batch holds the listed inputs that are not applied yet, in the order of the list. batchIndex maps
 	// names to indexes in batch.
 	batch      []*I
@@ -66,7 +66,7 @@ func (s *store[O, I]) Update(object any) error {
 	if err != nil {
 		return err
 	}
-	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.spec.set(t, in) })
+	s.handler.Apply(func(t *facts.Tracker) state.Changes { return s.spec.set(t, in) })
 	return nil
 }
 
@@ -76,7 +76,7 @@ func (s *store[O, I]) Delete(object any) error {
 	if err != nil {
 		return err
 	}
-	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.spec.remove(t, name.Namespace, name.Name) })
+	s.handler.Apply(func(t *facts.Tracker) state.Changes { return s.spec.remove(t, name.Namespace, name.Name) })
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (s *store[O, I]) Replace(list []any, _ string) error {
 		names = append(names, name)
 	}
 	s.flushBatch()
-	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.spec.retain(t, names) })
+	s.handler.Apply(func(t *facts.Tracker) state.Changes { return s.spec.retain(t, names) })
 	s.health.replaced()
 	if !s.listed && s.spec.synced != nil {
 		close(s.spec.synced)
@@ -141,7 +141,7 @@ func (s *store[O, I]) addToBatch(object any) (facts.NamespacedName, error) {
 func (s *store[O, I]) flushBatch() {
 	batch := s.batch
 	s.batch, s.batchIndex = nil, nil
-	s.sink.Apply(func(t *facts.Tracker) state.Changes { return s.spec.set(t, batch...) })
+	s.handler.Apply(func(t *facts.Tracker) state.Changes { return s.spec.set(t, batch...) })
 }
 
 // input converts an object and returns its name.

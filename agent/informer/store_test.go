@@ -16,7 +16,7 @@ func newPodStore() (*store[podObject, facts.PodInput], *recorder) {
 			input: podConverter{newInterner()}.input, set: (*facts.Tracker).SetPod,
 			remove: (*facts.Tracker).DeletePod, retain: (*facts.Tracker).RetainPods,
 		},
-		sink: rec.sink(), health: &watchHealth{enqueue: func(event func()) { event() }},
+		handler: rec.handler(), health: &watchHealth{enqueue: func(event func()) { event() }},
 	}, rec
 }
 

@@ -12,7 +12,7 @@ const (
 	stableTime = time.Second
 )
 
-// watchHealth tracks the watch of one resource. opened, replaced, ended and failed may be
+// watchHealth records whether the watch of one resource works. opened, replaced, ended and failed may be
 // called on any goroutine. Only the monitor's goroutine uses the fields and other methods.
 type watchHealth struct {
 	resource string

@@ -75,7 +75,7 @@ func (f *flusher) sendBatch(ctx context.Context, frames [][]byte) error {
 	return f.peer.writeAll(ctx, frames)
 }
 
-// encode returns the frames of messages that are not shared with other sessions.
+// encode returns the frames of messages that only this session sends, so they are not cached.
 func (f *flusher) encode(messages ...wire.AgentMessage) (frames [][]byte, err error) {
 	for _, m := range messages {
 		frame, err := f.frames.codec.EncodeAgent(m)

@@ -6,8 +6,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// schedule decides when a session sends a flush and when it ends. It has no clock of its own: the caller passes the
-// current time.
+// schedule decides when a session sends a flush and when it ends. The caller passes the current time.
 type schedule struct {
 	period  time.Duration
 	expires time.Time

@@ -56,12 +56,12 @@ func (s *Store) SetUsage(sample state.Sample) {
 
 // SetSection enqueues the status of a section. A source calls it after Update with the
 // objects that the status is about.
-func (s *Store) SetSection(name state.SectionName, r state.SectionStatus) {
+func (s *Store) SetSection(name state.SectionName, status state.SectionStatus) {
 	s.queue.put(func(b *batch) {
 		if b.sections == nil {
 			b.sections = map[state.SectionName]state.SectionStatus{}
 		}
-		b.sections[name] = r
+		b.sections[name] = status
 	})
 }
 

@@ -1,6 +1,7 @@
 // Package snapshot owns the agent's state of its cluster. One goroutine turns changes
-// into States: it numbers the changes, allocates slots, keeps tombstones of removed
-// objects, and notifies subscribers. All other goroutines read immutable Versions.
+// into States: it numbers the changes (seq), allocates the indexes of objects in Usage
+// (slots), records removed objects (tombstones), and notifies subscribers. All other
+// goroutines read immutable Versions.
 //
 // The package depends neither on the sources of the facts nor on the sessions with masters.
 package snapshot
@@ -55,6 +56,7 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
+// publish makes v the current Version.
 func (s *Store) publish(v *Version, changed bool) {
 	s.current.Store(v)
 	if v.synced(state.SectionNodes) && v.synced(state.SectionPods) {
@@ -101,6 +103,7 @@ func (s *Subscription) Close() {
 	delete(s.store.subscribers, s)
 }
 
+// notify notifies all subscribers.
 func (s *Store) notify() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

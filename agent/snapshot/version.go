@@ -76,13 +76,13 @@ func (v *Version) removedSince(seq uint64) []state.Key {
 	return keys
 }
 
-// Ages returns for how long each section has not been confirmed at now. A negative age
-// means that it never was.
+// Ages returns the time from when each section was last known to be current until now. A
+// negative age means that it never was.
 func (v *Version) Ages(now time.Time) [state.NumSections]time.Duration {
 	var ages [state.NumSections]time.Duration
-	for i, r := range v.SectionStatuses {
+	for i, status := range v.SectionStatuses {
 		ages[i] = -1
-		if at := r.At(now).ObservedAt; !at.IsZero() {
+		if at := status.At(now).ObservedAt; !at.IsZero() {
 			ages[i] = max(now.Sub(at), 0)
 		}
 	}
@@ -92,8 +92,8 @@ func (v *Version) Ages(now time.Time) [state.NumSections]time.Duration {
 // Errors returns the error of each section; the zero SectionError means none.
 func (v *Version) Errors() [state.NumSections]state.SectionError {
 	var errors [state.NumSections]state.SectionError
-	for i, r := range v.SectionStatuses {
-		errors[i] = r.Error
+	for i, status := range v.SectionStatuses {
+		errors[i] = status.Error
 	}
 	return errors
 }
@@ -107,8 +107,8 @@ func (v *Version) WithUsage(sample state.Sample) *state.State {
 
 // synced reports whether the section has been listed at least once.
 func (v *Version) synced(name state.SectionName) bool {
-	r := v.SectionStatuses[name]
-	return r.Live || !r.ObservedAt.IsZero()
+	status := v.SectionStatuses[name]
+	return status.Live || !status.ObservedAt.IsZero()
 }
 
 // usageBySlot returns the sample as a column that is indexed by slot.

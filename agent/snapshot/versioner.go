@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// maxTombstones limits Version.Removed.
+// maxTombstones limits Version.Tombstones.
 const maxTombstones = 4096
 
 // versioner computes each Version from the previous one and a batch of updates. It uses neither
@@ -80,16 +80,17 @@ func applySections(v *Version, sections map[state.SectionName]state.SectionStatu
 		return
 	}
 	next := *v.State
-	for name, r := range sections {
-		v.SectionStatuses[name] = r
-		if next.Sections[name].Error != r.Error {
+	for name, status := range sections {
+		v.SectionStatuses[name] = status
+		if next.Sections[name].Error != status.Error {
 			next.Seq++
 		}
-		next.Sections[name] = state.Section{ObservedAt: r.ObservedAt, Error: r.Error}
+		next.Sections[name] = state.Section{ObservedAt: status.ObservedAt, Error: status.Error}
 	}
 	v.State = &next
 }
 
+// applyUsage makes u the current reading, which takes the next seq.
 func applyUsage(v *Version, u *state.Usage) {
 	u.N = 1
 	v.PreviousUsage = v.State.Usage

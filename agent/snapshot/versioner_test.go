@@ -254,8 +254,8 @@ func TestSeqRisesByOnePerKeyReadingAndSectionError(t *testing.T) {
 }
 
 // sectionBatch returns a batch with one status of the storage section.
-func sectionBatch(r state.SectionStatus) batch {
-	return batch{sections: map[state.SectionName]state.SectionStatus{state.SectionStorage: r}}
+func sectionBatch(status state.SectionStatus) batch {
+	return batch{sections: map[state.SectionName]state.SectionStatus{state.SectionStorage: status}}
 }
 
 func TestReusedSlotHasNoSampleOfItsFormerOwner(t *testing.T) {

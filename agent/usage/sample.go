@@ -32,9 +32,9 @@ type podMetrics struct {
 
 type amounts struct{ CPU, Memory string }
 
-// used returns the sample in millicores and bytes. CPU is rounded up to a millicore, as
-// `kubectl top` does. known is false if a quantity or the time cannot be parsed, because unknown usage
-// is not the same as a usage of 0.
+// used returns the sample in millicores and bytes. CPU is rounded up to a millicore, as in
+// `kubectl top`. known is false if a quantity or the time cannot be parsed, because unknown usage is not
+// the same as a usage of 0.
 func (a amounts) used(at state.Time) (used state.Used, known bool) {
 	cpu, err := resource.ParseQuantity(a.CPU)
 	if err != nil {

@@ -36,9 +36,9 @@ func runAgent(t *testing.T, config *rest.Config) *agent {
 	a := newAgent()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	sink := informer.Sink{Apply: a.apply, Section: func(state.SectionName, state.SectionStatus) {}}
+	handler := informer.Handler{Apply: a.apply, Section: func(state.SectionName, state.SectionStatus) {}}
 	go func() {
-		ended <- informer.Run(ctx, informer.Config{REST: config, Sink: sink, Log: slog.New(slog.DiscardHandler)})
+		ended <- informer.Run(ctx, informer.Config{REST: config, Handler: handler, Log: slog.New(slog.DiscardHandler)})
 	}()
 	t.Cleanup(func() {
 		cancel()
