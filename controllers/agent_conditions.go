@@ -11,6 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // ready returns the condition Ready. Errors in the spec come first, since nothing works before
@@ -104,16 +105,16 @@ func (in agentInputs) reporting() metav1.Condition {
 func (in agentInputs) channelBound() metav1.Condition {
 	if in.observed.Generation == in.agent.Generation {
 		switch in.observed.Binding {
-		case session.BindingTLS:
+		case dial.BindingTLS:
 			return in.condition(v1alpha1.ConditionChannelBound, metav1.ConditionTrue, v1alpha1.ReasonTLSBound,
 				"the master's signatures are bound to its TLS connection with the agent")
-		case session.BindingOff:
+		case dial.BindingOff:
 			return in.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonBindingOff,
 				"the agent runs with --channel-binding=off: anyone who ends TLS before it, or is on the network path of plain ws, can read and use the connection")
-		case session.BindingUnsigned:
+		case dial.BindingUnsigned:
 			return in.condition(v1alpha1.ConditionChannelBound, metav1.ConditionFalse, v1alpha1.ReasonNotSigned,
 				"the agent runs with --auth none: anyone who reaches it can read the cluster")
-		case session.BindingUnknown:
+		case dial.BindingUnknown:
 		}
 	}
 	stored := meta.FindStatusCondition(in.agent.Status.Conditions, v1alpha1.ConditionChannelBound)

@@ -10,6 +10,7 @@ import (
 
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // named returns a new ClusterAgent.
@@ -116,7 +117,7 @@ func TestClusterUIDMismatchIsReported(t *testing.T) {
 	agent := h.apply(t, named("another"))
 	m.setStatus("another", of(agent, answered))
 	h.awaitAgent(t, "another", "Ready=True/Succeeded")
-	m.setStatus("another", of(agent, failing(session.ClusterUIDMismatch, "the agent is in the cluster 77c0, expected is 8a1f")))
+	m.setStatus("another", of(agent, failing(dial.ClusterUIDMismatch, "the agent is in the cluster 77c0, expected is 8a1f")))
 	status := h.awaitAgent(t, "another", "Ready=False/ClusterUIDMismatch Reporting=False/Backoff Backoff").Status
 	if message := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady).Message; !strings.Contains(message, "77c0") || !strings.Contains(message, "8a1f") {
 		t.Errorf("not both are named: %q", message)

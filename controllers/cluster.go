@@ -13,6 +13,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // defaultIdleRefresh is the default of the schema, for objects that were stored without it.
@@ -26,7 +27,7 @@ func clusterOf(agent *v1alpha1.ClusterAgent) session.Cluster {
 		Generation:  agent.Generation,
 		Endpoint:    spec.Endpoint,
 		ExpectedUID: expectedUID(agent),
-		TLS: session.TLS{
+		TLS: dial.TLS{
 			CABundle:     spec.TLS.CABundle,
 			ServerName:   spec.TLS.ServerName,
 			PinnedSHA256: spec.TLS.PinnedSHA256,

@@ -10,6 +10,7 @@ import (
 
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 func TestClusterOf(t *testing.T) {
@@ -33,7 +34,7 @@ func TestClusterOf(t *testing.T) {
 	}
 	want := session.Cluster{
 		Name: "prod-eu", Generation: 7, Endpoint: "wss://10.20.0.7:7443", ExpectedUID: "8a1f",
-		TLS:        session.TLS{CABundle: []byte("PEM"), ServerName: "agent.prod-eu", PinnedSHA256: []string{"ab", "cd"}},
+		TLS:        dial.TLS{CABundle: []byte("PEM"), ServerName: "agent.prod-eu", PinnedSHA256: []string{"ab", "cd"}},
 		Continuous: true, RequestPeriod: time.Second, SessionDuration: 2 * time.Minute, CacheTTL: 3 * time.Second, IdleRefresh: 4 * time.Minute,
 		Suspended: true,
 	}

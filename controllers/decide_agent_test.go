@@ -14,6 +14,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // answered is the session.Status of a cluster whose agent answered.
@@ -72,7 +73,7 @@ func formatStatus(s v1alpha1.ClusterAgentStatus) string {
 }
 
 func TestDecideAgent(t *testing.T) {
-	refused := &session.UnreachableError{Reason: session.EndpointInvalid, Err: errors.New("no address")}
+	refused := &session.UnreachableError{Reason: dial.EndpointInvalid, Err: errors.New("no address")}
 	older := []ipConflict{{"203.0.113.7", "prod-us"}}
 	for _, c := range []struct {
 		name string
@@ -84,12 +85,12 @@ func TestDecideAgent(t *testing.T) {
 		{"reporting", func(in *agentInputs) { in.observed = open }, "Ready=True/Succeeded Reporting=True/SessionOpen Reporting"},
 		{"reporting outdated sections", func(in *agentInputs) { in.observed = outdated }, "Ready=True/Succeeded Reporting=True/SectionsStale Reporting"},
 		{"dialing", func(in *agentInputs) { in.observed.Session.Phase = session.Connecting }, "Ready=Unknown/AwaitingFirstContact Reporting=False/Connecting Connecting"},
-		{"failing", func(in *agentInputs) { in.observed = failing(session.DialFailed, "refused") }, "Ready=False/DialFailed Reporting=False/Backoff Backoff"},
+		{"failing", func(in *agentInputs) { in.observed = failing(dial.DialFailed, "refused") }, "Ready=False/DialFailed Reporting=False/Backoff Backoff"},
 		{"ended", func(in *agentInputs) { in.observed, in.observed.LastEndReason = answered, "expired" }, "Ready=True/Succeeded Reporting=False/NoDemand Idle expired"},
 		{"clock skew", func(in *agentInputs) {
 			in.observed, in.observed.Reason, in.observed.Message = answered, session.ClockSkew, "an hour ahead"
 		}, "Ready=True/ClockSkew Reporting=False/NoDemand Idle"},
-		{"another cluster", func(in *agentInputs) { in.observed = failing(session.ClusterUIDMismatch, "77c0, not 8a1f") }, "Ready=False/ClusterUIDMismatch Reporting=False/Backoff Backoff"},
+		{"another cluster", func(in *agentInputs) { in.observed = failing(dial.ClusterUIDMismatch, "77c0, not 8a1f") }, "Ready=False/ClusterUIDMismatch Reporting=False/Backoff Backoff"},
 		{"suspended", func(in *agentInputs) { in.agent.Spec.Suspend, in.fault, in.ipConflicts = true, refused, older }, "Ready=False/Suspended Reporting=False/Suspended Idle"},
 		{"cannot be dialed", func(in *agentInputs) { in.fault, in.ipConflicts = refused, older }, "Ready=False/EndpointInvalid Reporting=False/NoDemand Idle"},
 		{"cluster IP of another", func(in *agentInputs) { in.observed, in.ipConflicts = open, older }, "Ready=False/ClusterIPConflict Reporting=True/SessionOpen Reporting"},
@@ -135,7 +136,7 @@ func TestStaleSectionsAreDescribed(t *testing.T) {
 	for _, message := range []string{
 		decideAgent(agentInputs{now: noon, agent: agentOf("prod-eu", 0), observed: open}).Conditions[0].Message,
 		decideAgent(agentInputs{now: noon, agent: agentOf("prod-eu", 0), observed: func() session.Status {
-			o := failing(session.DialFailed, "refused")
+			o := failing(dial.DialFailed, "refused")
 			o.Stale = outdated.Stale
 			return o
 		}()}).Conditions[0].Message,
@@ -213,7 +214,7 @@ func TestStatusOfOtherMasterIsKept(t *testing.T) {
 
 func TestConflictMessageNamesOwnerAndOtherErrors(t *testing.T) {
 	in := agentInputs{now: noon, agent: agentOf("prod-eu", 0), ipConflicts: []ipConflict{{"203.0.113.7", "prod-us"}, {"203.0.113.8", "lab"}}}
-	in.observed = failing(session.DialFailed, "connection refused")
+	in.observed = failing(dial.DialFailed, "connection refused")
 	message := meta.FindStatusCondition(decideAgent(in).Conditions, v1alpha1.ConditionReady).Message
 	for _, text := range []string{"203.0.113.7 is owned by the older ClusterAgent prod-us", "203.0.113.8 is owned by the older ClusterAgent lab", "the cluster is still available as prod-eu", "DialFailed: connection refused"} {
 		if !strings.Contains(message, text) {
@@ -258,7 +259,7 @@ func TestUnchangedStatusIsNotWritten(t *testing.T) {
 	if got := agentChange(in.agent.Status, decideAgent(in)); got != reasonSession {
 		t.Errorf("a renewal: got %q, want %q", got, reasonSession)
 	}
-	in.observed = failing(session.DialFailed, "refused")
+	in.observed = failing(dial.DialFailed, "refused")
 	if got := agentChange(in.agent.Status, decideAgent(in)); got != reasonCondition {
 		t.Errorf("a failure: got %q, want %q", got, reasonCondition)
 	}
@@ -282,7 +283,7 @@ func TestChannelBoundCondition(t *testing.T) {
 		})
 		return s
 	}
-	observed := func(b session.Binding) session.Status {
+	observed := func(b dial.Binding) session.Status {
 		o := answered
 		o.Binding = b
 		return o
@@ -292,14 +293,14 @@ func TestChannelBoundCondition(t *testing.T) {
 		want string
 	}{
 		"new":                                  {func(*agentInputs) {}, "Unknown/NotAnswered"},
-		"bound":                                {func(in *agentInputs) { in.observed = observed(session.BindingTLS) }, "True/TLSBound"},
-		"off at the agent":                     {func(in *agentInputs) { in.observed = observed(session.BindingOff) }, "False/BindingOff"},
-		"an agent without keys":                {func(in *agentInputs) { in.observed = observed(session.BindingUnsigned) }, "False/NotSigned"},
+		"bound":                                {func(in *agentInputs) { in.observed = observed(dial.BindingTLS) }, "True/TLSBound"},
+		"off at the agent":                     {func(in *agentInputs) { in.observed = observed(dial.BindingOff) }, "False/BindingOff"},
+		"an agent without keys":                {func(in *agentInputs) { in.observed = observed(dial.BindingUnsigned) }, "False/NotSigned"},
 		"observed by another process":          {func(in *agentInputs) { in.agent.Status = before("BindingOff") }, "False/BindingOff"},
 		"stored before a change of the spec":   {func(in *agentInputs) { in.agent.Status, in.agent.Generation = before("BindingOff"), 2 }, "Unknown/NotAnswered"},
-		"observed before a change of the spec": {func(in *agentInputs) { in.observed, in.agent.Generation = observed(session.BindingTLS), 2 }, "Unknown/NotAnswered"},
+		"observed before a change of the spec": {func(in *agentInputs) { in.observed, in.agent.Generation = observed(dial.BindingTLS), 2 }, "Unknown/NotAnswered"},
 		"another than stored": {func(in *agentInputs) {
-			in.agent.Status, in.observed = before("BindingOff"), observed(session.BindingTLS)
+			in.agent.Status, in.observed = before("BindingOff"), observed(dial.BindingTLS)
 		}, "True/TLSBound"},
 		"suspended, stored before": {func(in *agentInputs) { in.agent.Status, in.agent.Spec.Suspend = before("BindingOff"), true }, "False/BindingOff"},
 	} {

@@ -10,6 +10,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // summaryAt returns the session.Status of a small, healthy cluster, the given time after noon.
@@ -45,7 +46,7 @@ func inputsAt(t *testing.T, after time.Duration, observed session.Status) status
 }
 
 func TestDecideStatusHealthy(t *testing.T) {
-	unreachable := failing(session.DialFailed, "refused")
+	unreachable := failing(dial.DialFailed, "refused")
 	unhealthy := with(summaryAt(time.Second), func(s *state.Summary) { s.Healthy = false })
 	for _, c := range []struct {
 		name string
@@ -113,7 +114,7 @@ func TestDisplayColumns(t *testing.T) {
 func TestSummaryIsKeptWithoutNewOne(t *testing.T) {
 	for name, observed := range map[string]session.Status{
 		"a starting master":      {},
-		"an unreachable cluster": failing(session.DialFailed, "refused"),
+		"an unreachable cluster": failing(dial.DialFailed, "refused"),
 		"a session without data": open,
 		"an older summary":       with(summaryAt(-time.Minute), func(s *state.Summary) { s.Nodes = state.NodeCounts{} }),
 		"one without a time": func() session.Status {
@@ -201,7 +202,7 @@ func TestNoHeartbeatWithoutNewSummary(t *testing.T) {
 }
 
 func TestRequeueAfter(t *testing.T) {
-	unreachable, idle := failing(session.DialFailed, "refused"), summaryAt(0)
+	unreachable, idle := failing(dial.DialFailed, "refused"), summaryAt(0)
 	idle.Session.Phase = session.Idle
 	for _, c := range []struct {
 		name     string

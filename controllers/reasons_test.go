@@ -37,9 +37,11 @@ func constantsOf(t *testing.T, file, typeName string) map[string]string {
 
 func TestSessionReasonsAreConditionReasons(t *testing.T) {
 	conditions := constantsOf(t, "../api/v1alpha1/conditions.go", "")
-	for name, value := range constantsOf(t, "../master/session/reason.go", "Reason") {
-		if conditions["Reason"+name] != value {
-			t.Errorf("session.%s is %q, v1alpha1.Reason%s is %q", name, value, name, conditions["Reason"+name])
+	for _, file := range []string{"../master/session/reason.go", "../master/session/dial/failure.go"} {
+		for name, value := range constantsOf(t, file, "Reason") {
+			if conditions["Reason"+name] != value {
+				t.Errorf("%s of %s is %q, v1alpha1.Reason%s is %q", name, file, value, name, conditions["Reason"+name])
+			}
 		}
 	}
 }

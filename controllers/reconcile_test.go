@@ -19,6 +19,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // harness runs a reconciler in virtual time on a fake hub.
@@ -306,7 +307,7 @@ func TestFailingClusterBecomesStale(t *testing.T) {
 		h.sessions.setStatus("prod-eu", summaryAt(time.Since(noon)))
 		h.reconcile()
 		h.advance(5 * time.Second)
-		h.sessions.setStatus("prod-eu", failing(session.DialFailed, "refused"))
+		h.sessions.setStatus("prod-eu", failing(dial.DialFailed, "refused"))
 		h.reconcile()
 		if got := h.status().Conditions[0].Reason; got != v1alpha1.ReasonNoProblems {
 			t.Errorf("5 s old: got %s", got)

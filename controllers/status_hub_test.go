@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall.dev/rollcall/api/v1alpha1"
-	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 func statusNamed(name string) *v1alpha1.ClusterStatus {
@@ -72,12 +72,12 @@ func TestUnreachableClusterKeepsSummary(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
 	agent := h.apply(t, named("unreachable"))
-	m.setStatus("unreachable", of(agent, failing(session.DialFailed, "connection refused")))
+	m.setStatus("unreachable", of(agent, failing(dial.DialFailed, "connection refused")))
 	h.awaitStatus(t, "unreachable", "Unknown/Stale")
 	m.setStatus("unreachable", of(agent, summaryAt(0)))
 	h.awaitStatus(t, "unreachable", "True/NoProblems")
 	second := h.startMaster(t)
-	second.setStatus("unreachable", of(agent, failing(session.DialFailed, "connection refused")))
+	second.setStatus("unreachable", of(agent, failing(dial.DialFailed, "connection refused")))
 	status := h.awaitStatus(t, "unreachable", "Unknown/Stale").Status
 	if status.Summary == nil || status.Summary.Nodes.Total != 3 || status.Display.Nodes != "3/3" || !status.ObservedAt.Equal(timeOf(noon)) {
 		t.Errorf("got %+v", status)

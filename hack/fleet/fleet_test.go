@@ -18,6 +18,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/test/load"
 )
 
@@ -42,7 +43,7 @@ func registryOf(f *fleet) registry {
 	r := registry{}
 	for _, a := range f.agents {
 		r[a.name] = session.Cluster{
-			Name: a.name, Endpoint: a.endpoint(), TLS: session.TLS{PinnedSHA256: pins(f)},
+			Name: a.name, Endpoint: a.endpoint(), TLS: dial.TLS{PinnedSHA256: pins(f)},
 			RequestPeriod: f.config.reporting.requestPeriod, SessionDuration: f.config.reporting.sessionDuration, CacheTTL: f.config.reporting.cacheTTL,
 		}
 	}

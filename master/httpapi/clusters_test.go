@@ -11,6 +11,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // listedCluster is a cluster of the list as a client decodes it.
@@ -57,7 +58,7 @@ func TestListShowsLastKnownStatusWithoutDemand(t *testing.T) {
 		f.clusters = append(f.clusters, Registered{Name: "left"})
 		f.values["left"] = newReport(t, "left", start.Add(-time.Hour))
 		f.values["left"].State = nil
-		f.observed["v1.24.lab"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: session.DialFailed, Message: "connection refused", LastKnown: session.LastKnown{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
+		f.observed["v1.24.lab"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: dial.DialFailed, Message: "connection refused", LastKnown: session.LastKnown{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
 		f.observed["idle"] = session.Status{Session: session.Info{Phase: session.Idle}, LastKnown: session.LastKnown{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
 		f.clusters = append(f.clusters, Registered{Name: "another master's", Suspended: true})
 		f.left = map[string]LastKnown{"another master's": {LastKnown: session.LastKnown{Summary: &state.Summary{Nodes: state.NodeCounts{Total: 5}}, ObservedAt: start.Add(-time.Hour)}, KubernetesVersion: "v1.35.0"}}
@@ -114,8 +115,8 @@ func TestEmptyRegistryReturnsEmptyList(t *testing.T) {
 // callers.
 func TestCertificateDetailsAreNotExposed(t *testing.T) {
 	for reason, words := range map[session.Reason]string{
-		session.CertificateRefused: "the agent shows a key that is not pinned: its SHA-256 is 5ec2e7",
-		session.TLSInvalid:         "the pin 5ec2e7 is not 64 hex digits",
+		dial.CertificateRefused: "the agent shows a key that is not pinned: its SHA-256 is 5ec2e7",
+		dial.TLSInvalid:         "the pin 5ec2e7 is not 64 hex digits",
 	} {
 		f := shop(t)
 		f.observed["prod-eu"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: reason, Message: words}

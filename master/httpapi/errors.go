@@ -9,6 +9,7 @@ import (
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -109,9 +110,9 @@ const invalidSpecRetryAfter = time.Minute
 // and pins are only in the conditions of the ClusterAgent and in the master's log.
 func publicMessage(reason session.Reason, message string) string {
 	switch reason {
-	case session.CertificateRefused:
+	case dial.CertificateRefused:
 		return "its endpoint presents a certificate that is not trusted"
-	case session.TLSInvalid:
+	case dial.TLSInvalid:
 		return "spec.tls is invalid, so its certificate cannot be verified"
 	}
 	return message
@@ -126,7 +127,7 @@ func unreachableProblem(cluster string, e *session.UnreachableError, known sessi
 		LastObservedAt: known.ObservedAt, LastKnown: known.Summary,
 		RetryAfter: max(e.RetryAfter, time.Second),
 	}
-	if e.Reason == session.EndpointInvalid || e.Reason == session.TLSInvalid {
+	if e.Reason == dial.EndpointInvalid || e.Reason == dial.TLSInvalid {
 		p.Detail = fmt.Sprintf("cluster %s is not retried until its ClusterAgent is changed: %s; for details run `kubectl describe clusteragent %s`", cluster, message, cluster)
 		p.RetryAfter = invalidSpecRetryAfter
 	}

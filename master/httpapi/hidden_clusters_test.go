@@ -12,6 +12,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // onlyEU authenticates a caller that may see only prod-eu.
@@ -203,7 +204,7 @@ func TestHiddenAndUnknownClusterGetTheSameResponse(t *testing.T) {
 				answer := func(cluster, address string) string {
 					f := shop(t)
 					f.byIP["203.0.113.9"] = "v1.24.lab"
-					f.failures["v1.24.lab"] = &session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused"), RetryAfter: time.Minute}
+					f.failures["v1.24.lab"] = &session.UnreachableError{Reason: dial.DialFailed, Err: fmt.Errorf("refused"), RetryAfter: time.Minute}
 					api := f.api(func(c *Config) {
 						c.Authenticate = onlyEU
 						change(c)

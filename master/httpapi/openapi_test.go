@@ -16,6 +16,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // contract is the OpenAPI document as a client decodes it.
@@ -190,7 +191,7 @@ func TestUndocumentedParametersAreRejected(t *testing.T) {
 func TestResponsesMatchTheDocument(t *testing.T) {
 	f := shop(t)
 	broken := shop(t)
-	broken.failures["prod-eu"] = &session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused"), LastKnown: session.LastKnown{Summary: &state.Summary{Problems: []state.Problem{}}, ObservedAt: f.values["prod-eu"].ReceivedAt}}
+	broken.failures["prod-eu"] = &session.UnreachableError{Reason: dial.DialFailed, Err: fmt.Errorf("refused"), LastKnown: session.LastKnown{Summary: &state.Summary{Problems: []state.Problem{}}, ObservedAt: f.values["prod-eu"].ReceivedAt}}
 	api := f.prometheusAPI(nil)
 	c := readContract(t, api)
 	for path := range c.Paths {

@@ -12,6 +12,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 func TestProblemContainsLastKnownFromAnotherMaster(t *testing.T) {
@@ -128,22 +129,22 @@ var problems = []struct {
 		want: `{"title":"Conflict","status":409,"reason":"Suspended","detail":"cluster prod-eu is suspended; set spec.suspend of its ClusterAgent to false to resume","cluster":"prod-eu"}`,
 	},
 	{
-		name: "unreachable for the first time", path: eu, failure: &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 200 * time.Millisecond},
+		name: "unreachable for the first time", path: eu, failure: &session.UnreachableError{Reason: dial.DialFailed, Err: refused, RetryAfter: 200 * time.Millisecond},
 		status: 503, headers: map[string]string{"Retry-After": "1"},
 		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"cannot reach the agent of cluster prod-eu: dial prod-eu: connection refused; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"dial prod-eu: connection refused"}`,
 	},
 	{
-		name: "unreachable", path: eu, failure: fmt.Errorf("await: %w", &session.UnreachableError{Reason: session.DialFailed, Err: refused, RetryAfter: 4200 * time.Millisecond, LastKnown: known}),
+		name: "unreachable", path: eu, failure: fmt.Errorf("await: %w", &session.UnreachableError{Reason: dial.DialFailed, Err: refused, RetryAfter: 4200 * time.Millisecond, LastKnown: known}),
 		status: 503, headers: map[string]string{"Retry-After": "5", "Cache-Control": "no-store"},
 		want: `{"title":"Service Unavailable","status":503,"reason":"DialFailed","detail":"cannot reach the agent of cluster prod-eu: dial prod-eu: connection refused; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"dial prod-eu: connection refused","lastObservedAt":"2026-11-22T08:00:00.123Z","lastKnown":{` + empty + "…",
 	},
 	{
-		name: "invalid spec", path: eu, failure: &session.UnreachableError{Reason: session.TLSInvalid, Err: errors.New("caBundle holds no certificate: secret")},
+		name: "invalid spec", path: eu, failure: &session.UnreachableError{Reason: dial.TLSInvalid, Err: errors.New("caBundle holds no certificate: secret")},
 		status: 503, headers: map[string]string{"Retry-After": "60"},
 		want: `{"title":"Service Unavailable","status":503,"reason":"TLSInvalid","detail":"cluster prod-eu is not retried until its ClusterAgent is changed: spec.tls is invalid, so its certificate cannot be verified; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"spec.tls is invalid, so its certificate cannot be verified"}`,
 	},
 	{
-		name: "untrusted certificate", path: eu, failure: &session.UnreachableError{Reason: session.CertificateRefused, Err: errors.New("dial wss://10.0.0.1: the agent shows a key that is not pinned: its SHA-256 is abcd"), RetryAfter: time.Second},
+		name: "untrusted certificate", path: eu, failure: &session.UnreachableError{Reason: dial.CertificateRefused, Err: errors.New("dial wss://10.0.0.1: the agent shows a key that is not pinned: its SHA-256 is abcd"), RetryAfter: time.Second},
 		status: 503, headers: map[string]string{"Retry-After": "1"},
 		want: `{"title":"Service Unavailable","status":503,"reason":"CertificateRefused","detail":"cannot reach the agent of cluster prod-eu: its endpoint presents a certificate that is not trusted; for details run ` + "`kubectl describe clusteragent prod-eu`" + `","cluster":"prod-eu","lastError":"its endpoint presents a certificate that is not trusted"}`,
 	},

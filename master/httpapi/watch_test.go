@@ -11,6 +11,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 const eu1 = "/api/v1/clusters/prod-eu"
@@ -158,7 +159,7 @@ func TestWatchOfUnreachableClusterFailsLikeGet(t *testing.T) {
 	for failure, want := range map[error]int{
 		session.ErrSuspended: 409,
 		session.ErrNotFound:  404,
-		&session.UnreachableError{Reason: session.DialFailed, Err: fmt.Errorf("refused")}: 503,
+		&session.UnreachableError{Reason: dial.DialFailed, Err: fmt.Errorf("refused")}: 503,
 	} {
 		bubble(t, func(t *testing.T, f *fake) {
 			delete(f.values, "prod-eu")

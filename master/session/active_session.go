@@ -1,32 +1,32 @@
 package session
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"time"
 
-	"github.com/coder/websocket"
-	"rollcall.dev/rollcall/api/token"
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/budget"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
-const closeNormal = websocket.StatusNormalClosure
-
-// activeSession is an open session on one connection. It belongs to the worker.
+// activeSession is an open session on one connection: it applies the agent's messages to the State, and answers
+// them. It belongs to the worker.
 type activeSession struct {
-	conn *conn
+	*dial.Session
+	sessions *Sessions
+	account  *budget.Account
+	// hasWaiters reports whether a request waits for a report.
+	hasWaiters func() bool
 	// cluster is the Registry's entry for which it was opened.
-	cluster  Cluster
-	hello    *wire.Hello
-	identity *wire.Identity
-	term     uint64
-	info     Info
-	skew     clockSkew
-	// signer signs each Renew, over nonce.
-	signer *connSigner
-	nonce  []byte
+	cluster Cluster
+	term    uint64
+	info    Info
 
-	period, duration time.Duration
-	grantedAt        time.Time // when the last grant was received
-	lastReceived     time.Time // when the last processed message was received
+	grantedAt    time.Time // when the last grant was received
+	lastReceived time.Time // when the last processed message was received
 	// pausedBefore is the total time for which this process was paused before lastReceived.
 	pausedBefore time.Duration
 	renewal      uint32 // the number of the last Renew
@@ -36,51 +36,73 @@ type activeSession struct {
 	lateDetector lateDetector
 	// reports is the number of published reports.
 	reports int
-	// releaseHandshake releases the handshake slot. It may be called several times.
+	// releaseHandshake releases the slot of Limits.Handshakes. It may be called several times.
 	releaseHandshake func()
-	// snapshotFrames has the encoded messages of the present snapshot, until a Bookmark ends it. It is nil if
-	// they are too large. snapshotFramesSize is their size, or 0 outside a snapshot.
-	snapshotFrames     [][]byte
-	snapshotFramesSize int
+	// frames has the messages of the present snapshot.
+	frames snapshotFrames
 }
 
-// startSession starts the session that a dial has opened.
-func (w *worker) startSession(req dialRequest, r dialResult) {
-	active := &activeSession{
-		conn: r.conn, cluster: req.cluster, hello: r.hello, identity: r.identity, term: r.term, skew: r.skew,
-		signer: r.signer, nonce: r.response.Nonce,
-		info:   Info{ID: req.session, Phase: Connecting, Holder: w.sessions.config.Holder, StartedAt: r.receivedAt},
-		period: r.response.Period, duration: r.response.Duration, grantedAt: r.receivedAt, lastReceived: r.receivedAt,
+// newActiveSession returns the session that a dial has opened. resume is the session that it continues if it has
+// the same ID.
+func newActiveSession(c *clusterState, d *pendingDial, r dialResult, resume Info) *activeSession {
+	s := c.sessions
+	a := &activeSession{
+		Session: r.session, sessions: s, account: c.account, hasWaiters: c.hasWaiters, cluster: d.cluster, term: r.term,
+		info:         Info{ID: d.session, Phase: Connecting, Holder: s.config.Holder, StartedAt: r.session.ReceivedAt},
+		grantedAt:    r.session.ReceivedAt,
+		lastReceived: r.session.ReceivedAt, pausedBefore: s.pauses.total(r.session.ReceivedAt),
+		receiver: wire.NewReceiver(r.session.Hello.Epoch, d.base), lateDetector: newLateDetector(r.session.HelloAt),
 		releaseHandshake: r.releaseHandshake,
-		receiver:         wire.NewReceiver(r.hello.Epoch, req.base), lateDetector: newLateDetector(r.helloAt),
 	}
-	if req.session == w.retained.resume.ID {
-		active.info.StartedAt = w.retained.resume.StartedAt
+	if d.session == resume.ID {
+		a.info.StartedAt = resume.StartedAt
 	}
-	active.receiver.SetBudget(w.account, req.baseSize)
-	active.info.ExpiresAt = active.expiresAt()
-	active.pausedBefore = w.sessions.pauses.total(r.receivedAt)
-	w.retained.resume = Info{}
-	w.active = active
-	w.children.Go(active.conn.readLoop)
-	w.updateStatus(func(s *Status) { s.Session = active.info })
+	a.info.ExpiresAt = a.expiresAt()
+	a.receiver.SetBudget(c.account, d.baseSize)
+	return a
 }
 
-func (a *activeSession) expiresAt() time.Time { return a.grantedAt.Add(a.duration) }
+// messages returns the channel of the agent's messages, or nil if no session is open.
+func (a *activeSession) messages() <-chan dial.Message {
+	if a == nil {
+		return nil
+	}
+	return a.Messages()
+}
 
-// addFacts adds the facts of an open session. paused is the total time for which this process was paused: a
-// pause since the last message does not count as silence of the agent.
-func (a *activeSession) addFacts(f *facts, spec Cluster, paused time.Duration) {
-	f.open, f.period, f.duration, f.expiresAt, f.renewing = true, a.period, a.duration, a.expiresAt(), a.renewing
-	f.lastReceived = later(a.lastReceived, a.conn.lastReceivedAt()).Add(paused - a.pausedBefore)
-	f.outdated = !a.cluster.sameSession(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != a.identity.ClusterUID
+func (a *activeSession) expiresAt() time.Time { return a.grantedAt.Add(a.Grant.Duration) }
+
+// addFacts adds the facts of an open session. A pause of this process since the last message does not count as
+// silence of the agent.
+func (a *activeSession) addFacts(f *facts, spec Cluster) {
+	f.period, f.duration, f.expiresAt, f.renewing = a.Grant.Period, a.Grant.Duration, a.expiresAt(), a.renewing
+	f.lastReceived = later(a.lastReceived, a.LastReceivedAt()).Add(a.sessions.pauses.total(f.now) - a.pausedBefore)
+	f.outdated = !a.cluster.sameSession(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != a.Identity.ClusterUID
+}
+
+// silence returns the time since the last processed message, without pauses of this process.
+func (a *activeSession) silence(now time.Time) time.Duration {
+	return now.Sub(a.lastReceived) - (a.sessions.pauses.total(now) - a.pausedBefore)
 }
 
 // renew sends a Renew.
-func (w *worker) renew() {
-	active := w.active
-	active.renewal, active.renewing = active.renewal+1, true
-	active.conn.tryWrite(&wire.Renew{Renewal: active.renewal, Duration: active.cluster.SessionDuration, Signature: active.signer.sign(token.DomainRenew, active.nonce)})
+func (a *activeSession) renew() {
+	a.renewal, a.renewing = a.renewal+1, true
+	a.Renew(a.renewal, a.cluster.SessionDuration)
+}
+
+// renewed processes the answer to a Renew. It returns a sessionEnd if it is not acceptable.
+func (a *activeSession) renewed(m *wire.SubscribeResponse, at time.Time) *sessionEnd {
+	if !a.renewing || m.Renewal != a.renewal {
+		e := resyncEnd(fmt.Errorf("the agent sent a grant for renewal %d, which was not requested", m.Renewal))
+		return &e
+	}
+	if f := a.Renewed(m); f != nil {
+		return &sessionEnd{reason: endRefused, failure: f}
+	}
+	a.renewing, a.grantedAt = false, at
+	a.info.ExpiresAt = a.expiresAt()
+	return nil
 }
 
 // stopMessages has the messages of Stop by end reason.
@@ -92,75 +114,89 @@ var stopMessages = map[string]string{
 	endChanged:   "the cluster's ClusterAgent was changed",
 }
 
-// stopSession sends Stop, and ends the session.
-func (w *worker) stopSession(reason string) {
-	w.active.conn.tryWrite(&wire.Stop{Message: stopMessages[reason]})
-	w.endSession(sessionEnd{reason: reason})
+// sendStop sends Stop.
+func (a *activeSession) sendStop(reason string) {
+	a.TryWrite(&wire.Stop{Message: stopMessages[reason]})
 }
 
-// endSession ends the open session, whichever side ended it: it closes the connection, updates the status and
-// calls the event handlers.
-func (w *worker) endSession(e sessionEnd) {
-	active := w.active
-	w.active = nil
-	active.releaseHandshake()
-	e.age, e.duration, e.reports = time.Since(active.grantedAt), active.duration, active.reports
-	w.children.Go(func() { active.conn.close(e.closeStatus()) })
-	w.commitReportSize()
-	w.sessions.log.Debug("session ended", "cluster", w.name, "session", active.info.ID, "reason", e.reason)
-	if active.reports > 0 {
-		w.notifySessionEnd(time.Now())
-	}
-	if w.handleEnd(e).keepSession && w.hasDemand() {
-		w.retained.resume = active.info
-	}
+// received records that a message was received.
+func (a *activeSession) received(m dial.Message) {
+	a.lastReceived, a.pausedBefore = m.ReceivedAt, a.sessions.pauses.total(m.ReceivedAt)
+	a.sessions.metrics.received.Add(float64(len(m.Data)))
 }
 
-// closeStatus returns the code and reason of the close frame.
-func (e sessionEnd) closeStatus() (websocket.StatusCode, string) {
+// readErrorEnd returns the sessionEnd for an error of the connection or of a message. An agent ends a session
+// whose reports are not acknowledged. If that happened while this process was paused, it is not a failure of
+// the agent.
+func (a *activeSession) readErrorEnd(m dial.Message) sessionEnd {
+	if errors.Is(m.Err, wire.ErrResync) {
+		return resyncEnd(m.Err)
+	}
+	since := later(m.ReceivedAt.Add(-wire.SilenceTimeout(a.Grant.Period)), a.grantedAt)
+	if pause := a.sessions.pauses.lastSince(since, m.ReceivedAt); pause > 0 {
+		a.sessions.config.Log.Info("the connection broke while this process was paused; dialing again",
+			"cluster", a.cluster.Name, "session", a.info.ID, "pause", pause.Round(time.Millisecond))
+		return sessionEnd{reason: endPaused}
+	}
+	return lostEnd(m.Err)
+}
+
+// apply applies a part of a report. When a Bookmark has verified the report, it acknowledges it, and returns its
+// State. It returns a sessionEnd if the message cannot be applied.
+func (a *activeSession) apply(m dial.Message) (*state.State, *sessionEnd) {
+	s, err := a.receiver.Receive(m.Message, m.ReceivedAt)
 	switch {
-	case e.resync:
-		return wire.CloseResync, e.failure.Error()
-	case e.reason == endSilent:
-		return wire.CloseSilent, e.failure.Error()
-	case e.failure != nil && e.failure.reason == ProtocolError:
-		return wire.CloseProtocol, e.failure.Error()
+	case errors.Is(err, wire.ErrBudget):
+		e := overBudgetEnd(err)
+		return nil, &e
+	case err != nil:
+		e := resyncEnd(err)
+		return nil, &e
 	}
-	return closeNormal, e.reason
+	bookmark, ok := m.Message.(*wire.Bookmark)
+	if !ok {
+		return nil, nil
+	}
+	a.TryWrite(&wire.Ack{Seq: bookmark.Seq})
+	return s, nil
 }
 
-// handleEnd updates the status after the end of an attempt or session, starts back-off if it failed, and
-// wakes readers.
-func (w *worker) handleEnd(e sessionEnd) outcome {
-	now := time.Now()
-	if e.resync {
-		w.retained.resyncs.add(now)
+// isLate reports whether a Bookmark was delayed much longer than the fastest message.
+func (a *activeSession) isLate(m dial.Message) bool {
+	bookmark, ok := m.Message.(*wire.Bookmark)
+	return ok && a.lateDetector.isLate(m.ReceivedAt, bookmark.Sent, a.Grant.Period)
+}
+
+// isExpensive reports whether the next message may take milliseconds: it is part of a snapshot or of the
+// session's first report, in which event handlers read all objects.
+func (a *activeSession) isExpensive() bool { return a.reports == 0 || a.frames.size > 0 }
+
+// acquireCPU waits until expensive work may be done, and returns a function that ends it. Clusters with waiting
+// readers come first. The error is that of the context.
+func (a *activeSession) acquireCPU(ctx context.Context) (release func(), err error) {
+	return a.sessions.limits.CPU.Acquire(ctx, 1, a.hasWaiters)
+}
+
+// compact returns a copy of s that also has its objects in compact form, some kilobytes instead of some
+// hundred. Decoding 300 containers again takes about a millisecond. A snapshot that was just received is kept
+// as its encoded messages. On an error compact returns s.
+func (a *activeSession) compact(ctx context.Context, s *state.State) *state.State {
+	if a.frames.frames != nil {
+		return a.receiver.CompactAs(a.sessions.codec, a.frames.frames)
 	}
-	if e.overBudget {
-		w.retained.refusedAt = now
-	}
-	next := outcomeOf(e, w.retained.resyncs.exceeded(now))
-	w.retained.noBase, w.retained.resume = !next.keepBase, Info{}
-	w.failing, w.retryAt = next.backOff, time.Time{}
-	if next.backOff {
-		w.retained.failures++
-		w.retryAt = now.Add(backoff(w.retained.failures, w.sessions.config.Random()))
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.lastFailure, w.backoffUntil = next.failure, w.retryAt
-	w.updateStatusLocked(func(s *Status) {
-		s.Session.Phase = Idle
-		if next.backOff {
-			s.Session.Phase = Backoff
-			s.setFailed(next.failure)
+	if s.Compacted() == nil && !a.isExpensive() {
+		release, err := a.acquireCPU(ctx)
+		if err != nil {
+			return s
 		}
-		if e.reason != "" {
-			s.LastEndReason = e.reason
-		}
-	})
-	w.notifyWaiters()
-	return next
+		defer release()
+	}
+	compacted, err := a.receiver.Compact(a.sessions.codec)
+	if err != nil {
+		a.sessions.config.Log.Debug("cannot compact the objects", "cluster", a.cluster.Name, "error", err)
+		return s
+	}
+	return compacted
 }
 
 // later returns the later of two times.

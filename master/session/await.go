@@ -28,7 +28,7 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	for changed != nil {
 		select {
 		case <-changed:
-			r, changed, err = c.read(time.Now())
+			c.read(func() { r, changed, err = c.freshReport(time.Now()) })
 		case <-ctx.Done():
 			s.metrics.observeRequest(nil, true)
 			return nil, c.noReportError(ctx)
@@ -53,7 +53,7 @@ func (s *Sessions) cachedReport(name string, now time.Time) *Report {
 		return nil
 	}
 	if hadDemand := c.registerDemand(now); !hadDemand || !c.running {
-		c.wakeLocked()
+		c.wakeWorker()
 	}
 	return c.report
 }
@@ -67,7 +67,7 @@ func (s *Sessions) RegisterDemand(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if hadDemand := c.registerDemand(time.Now()); !hadDemand || !c.running || c.report == nil {
-		c.wakeLocked()
+		c.wakeWorker()
 	}
 }
 
@@ -82,21 +82,18 @@ func (s *Sessions) Watch(name string) (release func()) {
 	return func() { once.Do(func() { c.addWatchers(-1) }) }
 }
 
-// demandTTL returns how long a cluster has demand after a request.
-func demandTTL(c Cluster) time.Duration { return max(3*c.CacheTTL, c.SessionDuration/6) }
-
-// startWait registers demand and returns the result of readLocked. If it returns a channel, the caller counts
+// startWait registers demand and returns the result of freshReport. If it returns a channel, the caller counts
 // as a waiter and must call endWait.
 func (c *clusterState) startWait(now time.Time) (*Report, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	hadDemand := c.registerDemand(now)
-	r, changed, err := c.readLocked(now)
+	r, changed, err := c.freshReport(now)
 	if changed != nil {
-		c.waiters++
+		c.demand.waiters++
 	}
 	if changed != nil || !hadDemand || !c.running {
-		c.wakeLocked()
+		c.wakeWorker()
 	}
 	return r, changed, err
 }
@@ -104,10 +101,10 @@ func (c *clusterState) startWait(now time.Time) (*Report, <-chan struct{}, error
 // registerDemand records a request, and reports whether the cluster had demand before. A cluster that must not
 // be dialed gets no demand. c.mu must be held.
 func (c *clusterState) registerDemand(now time.Time) (hadDemand bool) {
-	c.lastRequest = now
-	hadDemand, _ = c.demand(now)
-	if until := now.Add(demandTTL(c.spec)); c.blockedReason() == "" && until.After(c.demandUntil) {
-		c.demandUntil = until
+	c.demand.lastRequest = now
+	hadDemand, _ = c.demand.at(now, c.spec)
+	if c.blockedReason() == "" {
+		c.demand.extend(now.Add(demandTTL(c.spec)))
 	}
 	return hadDemand
 }
@@ -115,37 +112,31 @@ func (c *clusterState) registerDemand(now time.Time) (hadDemand bool) {
 func (c *clusterState) endWait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waiters--
-	c.wakeLocked()
+	c.demand.waiters--
+	c.wakeWorker()
 }
 
 func (c *clusterState) addWatchers(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.watchers += n
-	c.wakeLocked()
+	c.demand.watchers += n
+	c.wakeWorker()
 }
 
-// read returns a fresh report, or an error. If both are nil, it returns a channel that is closed when the
-// caller has to read again.
-func (c *clusterState) read(now time.Time) (*Report, <-chan struct{}, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.readLocked(now)
-}
-
-func (c *clusterState) readLocked(now time.Time) (*Report, <-chan struct{}, error) {
+// freshReport returns a fresh report, or an error. If both are nil, it returns a channel that is closed when
+// the caller has to read again. c.mu must be held.
+func (c *clusterState) freshReport(now time.Time) (*Report, <-chan struct{}, error) {
 	switch {
 	case c.deleted:
 		return nil, nil, ErrNotFound
 	case c.spec.Suspended:
 		return nil, nil, ErrSuspended
 	case c.specFailure != nil:
-		return nil, nil, &UnreachableError{Reason: c.specFailure.reason, Err: c.specFailure, LastKnown: c.status.LastKnown}
+		return nil, nil, &UnreachableError{Reason: c.specFailure.Reason, Err: c.specFailure, LastKnown: c.status.LastKnown}
 	case c.report != nil && c.report.Fresh(now):
 		return c.report, nil, nil
 	case c.status.Session.Phase == Backoff:
-		return nil, nil, &UnreachableError{Reason: c.lastFailure.reason, Err: c.lastFailure, RetryAfter: max(c.backoffUntil.Sub(now), 0), LastKnown: c.status.LastKnown}
+		return nil, nil, &UnreachableError{Reason: c.lastFailure.Reason, Err: c.lastFailure, RetryAfter: max(c.backoffUntil.Sub(now), 0), LastKnown: c.status.LastKnown}
 	}
 	return nil, c.changed, nil
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
@@ -43,15 +45,15 @@ type badAgent struct {
 var badAgents = map[string]badAgent{
 	"another name": {
 		setup:  func(a *fakeAgent) { a.identity.ClusterName = "b" },
-		reason: WrongCluster, texts: []string{`"b"`, `"a"`, "--cluster-name"},
+		reason: dial.WrongCluster, texts: []string{`"b"`, `"a"`, "--cluster-name"},
 	},
 	"another cluster": {
 		change: func(c *Cluster) { c.ExpectedUID = "uid-x" },
-		reason: ClusterUIDMismatch, texts: []string{"uid-a", "uid-x", "spec.clusterUID"},
+		reason: dial.ClusterUIDMismatch, texts: []string{"uid-a", "uid-x", "spec.clusterUID"},
 	},
 	"a newer protocol": {
 		setup:  func(a *fakeAgent) { a.hello.ProtocolMin, a.hello.ProtocolMax = 8, 9 },
-		reason: ProtocolUnsupported, texts: []string{"8 to 9", "3 to 3"},
+		reason: dial.ProtocolUnsupported, texts: []string{"8 to 9", "3 to 3"},
 	},
 	"a protocol that the agent refuses later": {
 		setup: func(a *fakeAgent) {
@@ -60,7 +62,7 @@ var badAgents = map[string]badAgent{
 				c.send(&wire.Unsupported{ProtocolMin: 4, ProtocolMax: 4, Message: "too old"})
 			})
 		},
-		reason: ProtocolUnsupported, texts: []string{"too old"},
+		reason: dial.ProtocolUnsupported, texts: []string{"too old"},
 	},
 	"no identity": {
 		setup: func(a *fakeAgent) {
@@ -71,71 +73,71 @@ var badAgents = map[string]badAgent{
 				}
 			})
 		},
-		reason: ProtocolError, texts: []string{"does not name its cluster"},
+		reason: dial.ProtocolError, texts: []string{"does not name its cluster"},
 	},
 	"another signature": {
 		setup: func(a *fakeAgent) {
 			a.setHandler(func(c *agentConn) { c.handshake(); c.end(wire.EndUnauthorized, "not yours") })
 		},
-		reason: Unauthorized, texts: []string{"not yours"},
+		reason: dial.Unauthorized, texts: []string{"not yours"},
 	},
 	"a period equal to the TTL": {
 		setup:  func(a *fakeAgent) { a.grant = func(g *wire.SubscribeResponse) { g.Period = 5 * time.Second } },
-		reason: PeriodNotGranted, texts: []string{"5s", "cacheTTL", "--min-request-period"},
+		reason: dial.PeriodNotGranted, texts: []string{"5s", "cacheTTL", "--min-request-period"},
 	},
 	"a period equal to the duration": {
 		setup:  func(a *fakeAgent) { a.grant = func(g *wire.SubscribeResponse) { g.Duration = g.Period } },
-		reason: PeriodNotGranted, texts: []string{"--max-session"},
+		reason: dial.PeriodNotGranted, texts: []string{"--max-session"},
 	},
 	"no period": {
 		setup:  func(a *fakeAgent) { a.grant = func(g *wire.SubscribeResponse) { g.Period = 0 } },
-		reason: PeriodNotGranted,
+		reason: dial.PeriodNotGranted,
 	},
 	"busy": {
 		setup: func(a *fakeAgent) {
 			a.setHandler(func(c *agentConn) { c.handshake(); c.end(wire.EndBusy, "8 masters") })
 		},
-		reason: Busy, texts: []string{"8 masters"},
+		reason: dial.Busy, texts: []string{"8 masters"},
 	},
 	"not ready": {
 		setup: func(a *fakeAgent) {
 			a.setHandler(func(c *agentConn) { c.handshake(); c.end(wire.EndNotReady, "pods are forbidden") })
 		},
-		reason: AgentNotReady, texts: []string{"pods are forbidden"},
+		reason: dial.AgentNotReady, texts: []string{"pods are forbidden"},
 	},
 	"shutting down": {
 		setup: func(a *fakeAgent) {
 			a.setHandler(func(c *agentConn) { c.handshake(); c.end(wire.EndShuttingDown, "") })
 		},
-		reason: DialFailed, texts: []string{"shutting down"},
+		reason: dial.DialFailed, texts: []string{"shutting down"},
 	},
 	"garbage instead of Hello": {
 		setup: func(a *fakeAgent) {
 			a.setHandler(func(c *agentConn) { c.sendRaw([]byte{0xff, 0xff, 0xff}); c.receive() })
 		},
-		reason: ProtocolError, texts: []string{"Hello"},
+		reason: dial.ProtocolError, texts: []string{"Hello"},
 	},
 	"another message instead of Hello": {
 		setup:  func(a *fakeAgent) { a.setHandler(func(c *agentConn) { c.send(&wire.End{}); c.receive() }) },
-		reason: ProtocolError, texts: []string{"End", "Hello"},
+		reason: dial.ProtocolError, texts: []string{"End", "Hello"},
 	},
 	"nothing after Hello": {
 		setup:  func(a *fakeAgent) { a.setHandler(func(c *agentConn) { c.handshake(); c.receive() }) },
-		reason: DialFailed, texts: []string{"10s"},
+		reason: dial.DialFailed, texts: []string{"10s"},
 	},
 	"no Hello": {
 		setup:  func(a *fakeAgent) { a.setHandler(func(c *agentConn) { c.receive() }) },
-		reason: DialFailed, texts: []string{"Hello", "10s"},
+		reason: dial.DialFailed, texts: []string{"Hello", "10s"},
 	},
 	"connection closed after Hello": {
 		setup:  func(a *fakeAgent) { a.setHandler(func(c *agentConn) { c.handshake() }) },
-		reason: DialFailed, texts: []string{"broke"},
+		reason: dial.DialFailed, texts: []string{"broke"},
 	},
 	"a web server": {
 		setup: func(a *fakeAgent) {
 			a.admit = func(w http.ResponseWriter, _ *http.Request) bool { http.NotFound(w, nil); return false }
 		},
-		reason: DialFailed, texts: []string{"404", "not an agent"},
+		reason: dial.DialFailed, texts: []string{"404", "not an agent"},
 	},
 	"a redirect": {
 		setup: func(a *fakeAgent) {
@@ -144,7 +146,7 @@ var badAgents = map[string]badAgent{
 				return false
 			}
 		},
-		reason: DialFailed, texts: []string{"302"},
+		reason: dial.DialFailed, texts: []string{"302"},
 	},
 	"another subprotocol": {
 		setup: func(a *fakeAgent) {
@@ -157,7 +159,7 @@ var badAgents = map[string]badAgent{
 				return false
 			}
 		},
-		reason: DialFailed, texts: []string{wire.Subprotocol},
+		reason: dial.DialFailed, texts: []string{wire.Subprotocol},
 	},
 	"unauthorized": {
 		setup: func(a *fakeAgent) {
@@ -166,13 +168,13 @@ var badAgents = map[string]badAgent{
 				return false
 			}
 		},
-		reason: Unauthorized, texts: []string{"--signing-key-file"},
+		reason: dial.Unauthorized, texts: []string{"--signing-key-file"},
 	},
 	"no response to the upgrade": {
 		setup: func(a *fakeAgent) {
 			a.admit = func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return false }
 		},
-		reason: DialFailed, texts: []string{"10s"},
+		reason: dial.DialFailed, texts: []string{"10s"},
 	},
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/admission"
+
 	"rollcall.dev/rollcall/master/cache"
 )
 
@@ -53,11 +55,9 @@ func TestVersionsGrowAndNothingLeaksUnderRandomChanges(t *testing.T) {
 				_, open, _, _ := a.counts()
 				wantEqual(t, "connections", open, 0)
 			}
-			m.sessions.summaries.mu.Lock()
-			freeSlots := m.sessions.summaries.freeSlots
-			m.sessions.summaries.mu.Unlock()
-			wantEqual(t, "free summary slots", freeSlots, maxSummaries)
-			wantEqual(t, "free handshake slots", m.sessions.handshakeSlots.free, maxHandshakes)
+			// The scheduler has one slot, with which it waits for the next summary.
+			wantEqual(t, "free summary slots", m.sessions.limits.Summaries.Free(), admission.MaxSummaries-1)
+			wantEqual(t, "free handshake slots", m.sessions.limits.Handshakes.Free(), admission.MaxHandshakes)
 		})
 	}
 }

@@ -1,17 +1,18 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"sync"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/budget"
+	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // clusterState is the state of one cluster of the Registry. It exists while the Registry has the cluster; its
-// worker runs only while there is something to do.
+// worker runs only while there is something to do. No method logs or reads the Registry with mu held.
 type clusterState struct {
 	name     string
 	sessions *Sessions
@@ -20,23 +21,22 @@ type clusterState struct {
 	// wake has the capacity 1 and wakes the worker.
 	wake chan struct{}
 
-	// retained belongs to the worker. The next worker of the cluster continues with it.
-	retained retainedState
+	// attempts belongs to the worker. The next worker of the cluster continues with it.
+	attempts attempts
 
 	mu sync.Mutex // guards the fields below
 
 	// The entry of the Registry.
 	spec        Cluster
-	specFailure *failure // says why spec cannot be dialed; nil if it can
+	specFailure *dial.Failure // says why spec cannot be dialed; nil if it can
+	// specChanges counts the changes of spec.
+	specChanges int
 	deleted     bool
 
-	// Demand.
-	demandUntil       time.Time
-	lastRequest       time.Time // the time of the last request
-	waiters, watchers int
-	// summaryDue asks the worker to request a summary. A slot of the summaryScheduler is held until then.
-	summaryDue bool
-
+	demand demand
+	// releaseSummary is set while the worker is to request a summary. It releases the slot of
+	// Limits.Summaries.
+	releaseSummary func()
 	// releaseErr asks the worker to release the cluster's memory, and says why. It is nil if the worker need
 	// not.
 	releaseErr error
@@ -50,51 +50,107 @@ type clusterState struct {
 	changed chan struct{} // closed and replaced when readers have to read again
 	status  Status
 	// lastFailure and backoffUntil are set in the phase Backoff.
-	lastFailure  *failure
+	lastFailure  *dial.Failure
 	backoffUntil time.Time
-}
-
-// retainedState is what one attempt leaves for the next.
-type retainedState struct {
-	// generation is the generation of the spec that failures, resyncs and refusedAt belong to.
-	generation int64
-	failures   int
-	resyncs    resyncCounter
-	// uid is the UID of the cluster whose agent answered first.
-	uid string
-	// usage identifies the last usage reading that event handlers received.
-	usage usageReading
-	// noBase reports whether the next session must start with a complete snapshot.
-	noBase bool
-	// refusedAt is when the cluster last exceeded its memory limit.
-	refusedAt time.Time
-	// resume is the session whose ID and start the next session takes over, if it has an ID.
-	resume Info
 }
 
 func newClusterState(s *Sessions, name string) *clusterState {
 	c := &clusterState{
-		name: name, sessions: s, account: s.budget.Account(name), wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		name: name, sessions: s, account: s.config.Budget.Account(name), wake: make(chan struct{}, 1), changed: make(chan struct{}),
 		status: Status{Cluster: name, Reason: AwaitingFirstContact, Session: Info{Phase: Idle}},
 	}
 	c.account.OnEvict(c.requestRelease)
 	return c
 }
 
-// demand reports whether there is demand, and returns when it ends. The time is zero if it does not end by
-// itself. c.mu must be held.
-func (c *clusterState) demand(now time.Time) (bool, time.Time) {
-	if c.spec.Continuous || c.watchers > 0 || c.waiters > 0 {
-		return true, time.Time{}
+// read calls f with c.mu held.
+func (c *clusterState) read(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
+// update calls f, which may change the status, with c.mu held. If more than times has changed in the status,
+// it wakes readers and queues the cluster's name for Updates. It logs a change of reachability.
+func (c *clusterState) update(f func()) {
+	before, after := c.updateLocking(f)
+	c.logReachability(before, after)
+}
+
+func (c *clusterState) updateLocking(f func()) (before, after Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before = c.status
+	f()
+	if !c.status.equalIgnoringTimes(before) {
+		c.sessions.updates.add(c.name)
+		c.notifyReaders()
 	}
-	return now.Before(c.demandUntil), c.demandUntil
+	return before, c.status
+}
+
+// logReachability logs a cluster that became unreachable, or is so for another reason, and one that became
+// reachable again. It does not log a suspension, which is intended.
+func (c *clusterState) logReachability(before, after Status) {
+	log := c.sessions.config.Log
+	switch {
+	case after.Ready == state.False && after.Reason != before.Reason && after.Reason != Suspended:
+		log.Warn("cluster cannot be reached", "cluster", c.name, "reason", after.Reason, "message", after.Message)
+	case after.Ready == state.True && before.Ready == state.False:
+		log.Info("cluster can be reached again", "cluster", c.name)
+	}
+}
+
+// notifyReaders wakes all waiting readers. c.mu must be held.
+func (c *clusterState) notifyReaders() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// publish sets the present report, and wakes readers. c.mu must be held.
+func (c *clusterState) publish(r *Report) {
+	c.report = r
+	c.status.setReport(r)
+	c.notifyReaders()
+}
+
+// commitReportSize sets the reserved memory to the size of the present report, when no session is open.
+func (c *clusterState) commitReportSize() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var size int64
+	if c.report != nil {
+		size = c.report.size
+	}
+	c.account.Commit(size)
+}
+
+// commitSize sets the reserved memory to the size of the session's State.
+func (c *clusterState) commitSize(size int64) {
+	c.read(func() { c.account.Commit(size) })
+}
+
+// evictReport drops the State of the report, and keeps its summary. c.mu must be held.
+func (c *clusterState) evictReport() {
+	if c.report != nil {
+		c.report = c.report.withoutState()
+	}
+}
+
+// requestRelease makes the worker release the cluster's memory, because the cluster exceeds its share and
+// others need theirs.
+func (c *clusterState) requestRelease(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.releaseErr = err
+	c.wakeWorker()
 }
 
 // hasDemand reports whether there is demand now.
 func (c *clusterState) hasDemand() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	demand, _ := c.demand(time.Now())
+	demand, _ := c.demand.at(time.Now(), c.spec)
 	return demand
 }
 
@@ -102,7 +158,7 @@ func (c *clusterState) hasDemand() bool {
 func (c *clusterState) hasWaiters() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.waiters > 0
+	return c.demand.waiters > 0
 }
 
 // blockedReason returns why the cluster must not have a session, as an end reason, or "" if it may. c.mu must
@@ -119,11 +175,30 @@ func (c *clusterState) blockedReason() string {
 	return ""
 }
 
-// expectedUID returns the UID of the cluster whose agent must answer, or "" if any may.
-func (c *clusterState) expectedUID() string { return cmp.Or(c.spec.ExpectedUID, c.retained.uid) }
+// addFacts adds the facts that the cluster's state has, and returns the Registry's entry. From now on a change
+// makes the state dirty. f.open must be set before.
+func (c *clusterState) addFacts(f *facts) Cluster {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dirty = false
+	f.blockedReason, f.mustRelease = c.blockedReason(), c.releaseErr != nil
+	f.demand, f.demandUntil = c.demand.at(f.now, c.spec)
+	if c.report != nil && c.report.State != nil {
+		f.hasReport, f.evictAt = true, c.report.ExpiresAt
+		if f.demand {
+			f.evictAt = f.evictAt.Add(cache.ResumeWindow)
+		}
+	}
+	if c.releaseSummary != nil && (f.demand || f.open || f.blockedReason != "") {
+		c.takeSummary()()
+		c.scheduleSummary()
+	}
+	f.summaryDue = c.releaseSummary != nil
+	return c.spec
+}
 
-// wakeLocked wakes the worker, or starts one if none runs. c.mu must be held.
-func (c *clusterState) wakeLocked() {
+// wakeWorker wakes the worker, or starts one if none runs. c.mu must be held.
+func (c *clusterState) wakeWorker() {
 	c.dirty = true
 	switch {
 	case c.terminated:
@@ -140,7 +215,7 @@ func (c *clusterState) startIfDirty() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dirty {
-		c.wakeLocked()
+		c.wakeWorker()
 	}
 }
 
@@ -156,100 +231,33 @@ func (c *clusterState) tryExit() bool {
 	return true
 }
 
-// requestSummary makes the worker request a summary, unless a session is open or wanted. The caller holds a
-// slot of the summaryScheduler, which is released now or when the summary has come.
-func (c *clusterState) requestSummary() {
+// requestSummary makes the worker request a summary, unless a session is open or wanted. release is called
+// now or when the summary has come.
+func (c *clusterState) requestSummary(release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if demand, _ := c.demand(time.Now()); demand || c.blockedReason() != "" || c.status.Session.Phase != Idle || c.summaryDue {
-		c.finishSummaryLocked()
+	demand, _ := c.demand.at(time.Now(), c.spec)
+	if demand || c.blockedReason() != "" || c.status.Session.Phase != Idle || c.releaseSummary != nil {
+		release()
+		c.scheduleSummary()
 		return
 	}
-	c.summaryDue = true
-	c.wakeLocked()
+	c.releaseSummary = release
+	c.wakeWorker()
 }
 
-// finishSummaryLocked releases the slot of the summaryScheduler, and schedules the next summary. c.mu must be
-// held.
-func (c *clusterState) finishSummaryLocked() {
-	c.sessions.summaries.release()
-	c.scheduleSummaryLocked()
+// takeSummary returns the function that releases the slot of the due summary, which is no longer due. c.mu must
+// be held.
+func (c *clusterState) takeSummary() (release func()) {
+	release, c.releaseSummary = c.releaseSummary, nil
+	return release
 }
 
-// scheduleSummaryLocked schedules the next summary, or none if the cluster must not have any. c.mu must be
-// held.
-func (c *clusterState) scheduleSummaryLocked() {
+// scheduleSummary schedules the next summary, or none if the cluster must not have any. c.mu must be held.
+func (c *clusterState) scheduleSummary() {
 	if c.spec.IdleRefresh <= 0 || c.blockedReason() != "" {
 		c.sessions.summaries.cancel(c)
 		return
 	}
 	c.sessions.summaries.schedule(c, nextSummaryTime(c.name, c.spec.IdleRefresh, time.Now()))
-}
-
-// updateStatus changes the status. If more than times has changed, it queues the cluster's name for Updates
-// and wakes readers.
-func (c *clusterState) updateStatus(change func(s *Status)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.updateStatusLocked(change)
-}
-
-func (c *clusterState) updateStatusLocked(change func(s *Status)) {
-	before := c.status
-	change(&c.status)
-	if !c.status.equalIgnoringTimes(before) {
-		c.sessions.updates.add(c.name)
-		c.notifyWaiters()
-	}
-	c.logChange(before)
-}
-
-// logChange logs a cluster that became unreachable, or is so for another reason, and one that became
-// reachable again. It does not log a suspension, which is intended.
-func (c *clusterState) logChange(before Status) {
-	now, log := c.status, c.sessions.log
-	switch {
-	case now.Ready == state.False && now.Reason != before.Reason && now.Reason != Suspended:
-		log.Warn("cluster cannot be reached", "cluster", c.name, "reason", now.Reason, "message", now.Message)
-	case now.Ready == state.True && before.Ready == state.False:
-		log.Info("cluster can be reached again", "cluster", c.name)
-	}
-}
-
-// notifyWaiters wakes all waiting readers. c.mu must be held.
-func (c *clusterState) notifyWaiters() {
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-// publish sets the present report, and wakes readers.
-func (c *clusterState) publish(r *Report) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.publishLocked(r)
-}
-
-func (c *clusterState) publishLocked(r *Report) {
-	c.report = r
-	c.updateStatusLocked(func(s *Status) {
-		s.setSummary(&r.Summary, r.ObservedAt, r.ReceivedAt)
-		s.setStale(r.State.Sections, r.ReceivedAt, r.TTL)
-		s.UID, s.AgentVersion, s.KubernetesVersion = r.UID, r.AgentVersion, r.KubernetesVersion
-	})
-	c.notifyWaiters()
-}
-
-// setStale records which sections were older than the TTL when a report was received.
-func (s *Status) setStale(sections [state.NumSections]state.Section, received time.Time, ttl time.Duration) {
-	for i, section := range sections {
-		s.Stale[i] = staleSection(state.SectionName(i), section, received, ttl, s.Stale[i])
-	}
-}
-
-// setSummary records a summary. It keeps the pointer of an equal one, so that Status values compare equal.
-func (s *Status) setSummary(summary *state.Summary, observed, received time.Time) {
-	if s.Summary == nil || !equalSummaries(s.Summary, summary) {
-		s.Summary = summary
-	}
-	s.ObservedAt, s.ReceivedAt = observed, received
 }

@@ -45,12 +45,12 @@ func TestClusterWithReadersStaysDecoded(t *testing.T) {
 		m.get("a")
 		m.advance(10 * time.Second)
 		wantEqual(t, "objects evicted soon after a request", m.objectsEvicted("a"), false)
-		m.advance(readyTTL)
-		wantEqual(t, "objects evicted after readyTTL", m.objectsEvicted("a"), true)
+		m.advance(decodedTTL)
+		wantEqual(t, "objects evicted after decodedTTL", m.objectsEvicted("a"), true)
 		release := m.sessions.Watch("a")
 		for range m.get("a").State.Pods() {
 		}
-		m.advance(2 * readyTTL)
+		m.advance(2 * decodedTTL)
 		wantEqual(t, "objects evicted while watched", m.objectsEvicted("a"), false)
 		release()
 		m.advance(2 * time.Second)
@@ -60,20 +60,20 @@ func TestClusterWithReadersStaysDecoded(t *testing.T) {
 }
 
 func TestKeptSnapshotFramesAreLimited(t *testing.T) {
-	l, account := &activeSession{}, budget.New(0, 0).Account("a")
+	l, account := &snapshotFrames{}, budget.New(0, 0).Account("a")
 	frame := make([]byte, 1<<20)
 	for range maxSnapshotFramesSize>>20 - 1 {
-		_ = l.keepSnapshotFrame(frame, account)
+		_ = l.keep(frame, account)
 	}
-	wantEqual(t, "frames kept", len(l.snapshotFrames), maxSnapshotFramesSize>>20-1)
-	_ = l.keepSnapshotFrame(frame, account)
-	wantEqual(t, "frames kept beyond the limit", len(l.snapshotFrames), 0)
-	_ = l.keepSnapshotFrame(nil, account)
-	wantEqual(t, "frames kept after that", len(l.snapshotFrames), 0)
-	l = &activeSession{}
+	wantEqual(t, "frames kept", len(l.frames), maxSnapshotFramesSize>>20-1)
+	_ = l.keep(frame, account)
+	wantEqual(t, "frames kept beyond the limit", len(l.frames), 0)
+	_ = l.keep(nil, account)
+	wantEqual(t, "frames kept after that", len(l.frames), 0)
+	l = &snapshotFrames{}
 	for range maxSnapshotFramesSize {
-		_ = l.keepSnapshotFrame(nil, account)
+		_ = l.keep(nil, account)
 	}
-	wantEqual(t, "frames kept of many empty ones", len(l.snapshotFrames), 0)
-	wantEqual(t, "snapshotFramesSize is set", l.snapshotFramesSize > 0, true)
+	wantEqual(t, "frames kept of many empty ones", len(l.frames), 0)
+	wantEqual(t, "the size is set", l.size > 0, true)
 }

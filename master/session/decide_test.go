@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -117,7 +119,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestOutcomeOfSessionEnds(t *testing.T) {
-	fault := failed(DialFailed, "broken")
+	fault := dial.Failf(dial.DialFailed, "broken")
 	whole := sessionEnd{reason: endExpired, age: 10 * time.Second, duration: 10 * time.Second, reports: 3}
 	early, mute := whole, whole
 	early.age = 4 * time.Second
@@ -129,28 +131,28 @@ func TestOutcomeOfSessionEnds(t *testing.T) {
 		base    bool
 		session bool
 	}{
-		"a failed dial":                           {ending: sessionEnd{failure: fault}, reason: DialFailed, base: true},
+		"a failed dial":                           {ending: sessionEnd{failure: fault}, reason: dial.DialFailed, base: true},
 		"an expired session":                      {ending: whole, base: true, session: true},
-		"a session that expired too early":        {ending: early, reason: ProtocolError, base: true},
-		"an expired session without reports":      {ending: mute, reason: ProtocolError, base: true},
+		"a session that expired too early":        {ending: early, reason: dial.ProtocolError, base: true},
+		"an expired session without reports":      {ending: mute, reason: dial.ProtocolError, base: true},
 		"a stopped session":                       {ending: sessionEnd{reason: endChanged}, base: true},
-		"a lost connection":                       {ending: lostEnd(errors.New("reset")), reason: DialFailed, base: true},
-		"a silent session":                        {ending: abortEnd(endSilent, time.Second), reason: DialFailed, base: true},
-		"an overrun session":                      {ending: abortEnd(endOverrun, time.Second), reason: ProtocolError, base: true},
+		"a lost connection":                       {ending: lostEnd(errors.New("reset")), reason: dial.DialFailed, base: true},
+		"a silent session":                        {ending: abortEnd(endSilent, time.Second), reason: dial.DialFailed, base: true},
+		"an overrun session":                      {ending: abortEnd(endOverrun, time.Second), reason: dial.ProtocolError, base: true},
 		"a session with invalid messages":         {ending: resyncEnd(wire.ErrResync)},
-		"too many sessions with invalid messages": {ending: resyncEnd(wire.ErrResync), tooMany: true, reason: ProtocolError},
+		"too many sessions with invalid messages": {ending: resyncEnd(wire.ErrResync), tooMany: true, reason: dial.ProtocolError},
 		"the agent answered a Stop":               {ending: agentEnd(&wire.End{Reason: wire.EndStopped}), base: true},
-		"the agent is busy":                       {ending: agentEnd(&wire.End{Reason: wire.EndBusy}), reason: Busy, base: true},
-		"the agent is not ready":                  {ending: agentEnd(&wire.End{Reason: wire.EndNotReady}), reason: AgentNotReady, base: true},
-		"the agent failed":                        {ending: agentEnd(&wire.End{Reason: wire.EndError, Message: "x"}), reason: AgentNotReady, base: true},
-		"the agent shuts down":                    {ending: agentEnd(&wire.End{Reason: wire.EndShuttingDown}), reason: DialFailed, base: true},
-		"the session was superseded":              {ending: agentEnd(&wire.End{Reason: wire.EndSuperseded}), reason: DialFailed, base: true},
-		"an unknown reason":                       {ending: agentEnd(&wire.End{Reason: 99}), reason: DialFailed, base: true},
+		"the agent is busy":                       {ending: agentEnd(&wire.End{Reason: wire.EndBusy}), reason: dial.Busy, base: true},
+		"the agent is not ready":                  {ending: agentEnd(&wire.End{Reason: wire.EndNotReady}), reason: dial.AgentNotReady, base: true},
+		"the agent failed":                        {ending: agentEnd(&wire.End{Reason: wire.EndError, Message: "x"}), reason: dial.AgentNotReady, base: true},
+		"the agent shuts down":                    {ending: agentEnd(&wire.End{Reason: wire.EndShuttingDown}), reason: dial.DialFailed, base: true},
+		"the session was superseded":              {ending: agentEnd(&wire.End{Reason: wire.EndSuperseded}), reason: dial.DialFailed, base: true},
+		"an unknown reason":                       {ending: agentEnd(&wire.End{Reason: 99}), reason: dial.DialFailed, base: true},
 	} {
 		got := outcomeOf(tc.ending, tc.tooMany)
 		var reason Reason
 		if got.failure != nil {
-			reason = got.failure.reason
+			reason = got.failure.Reason
 		}
 		if got.backOff != (tc.reason != "") || reason != tc.reason || got.keepBase != tc.base || got.keepSession != tc.session {
 			t.Errorf("%s: got %+v", name, got)

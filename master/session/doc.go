@@ -4,9 +4,12 @@
 // for the next process.
 //
 // Each cluster has a clusterState, which holds everything that readers see, under its lock. A cluster with
-// work to do also has a goroutine, the worker, which owns its dial and its session. The worker collects
-// facts, and pure functions decide what it does next: decide for its next action, outcomeOf for what follows
-// the end of a session.
+// work to do also has a goroutine, the worker, which owns its dial (pendingDial) and its session
+// (activeSession). The worker collects facts, and pure functions decide what it does next: decide for its next
+// action, outcomeOf for what follows the end of a session.
+//
+// Package dial opens the connections, package admission limits how much is done at a time, and package
+// reportstore reads and writes the Store.
 //
 // The rules, each of which has a test:
 //

@@ -54,16 +54,3 @@ func (e *NoReportError) Error() string {
 	return fmt.Sprintf("%v: the session is %s", ErrNoReport, e.Phase)
 }
 func (e *NoReportError) Unwrap() []error { return []error{ErrNoReport, e.Err} }
-
-// failure is the cause of a failed attempt or session, with its condition reason.
-type failure struct {
-	reason Reason
-	err    error
-}
-
-func failed(reason Reason, format string, args ...any) *failure {
-	return &failure{reason: reason, err: fmt.Errorf(format, args...)}
-}
-
-func (f *failure) Error() string { return f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }

@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"rollcall.dev/rollcall/api/state"
+)
 
 // EventHandler has callbacks for reports and ends of sessions. The callbacks for one cluster are
 // called in order, on the goroutine of its session, so they must return quickly and not block. Any
@@ -19,35 +23,36 @@ type EventHandler struct {
 // usageReading identifies a usage reading of a cluster.
 type usageReading struct{ epoch, n uint64 }
 
-// notifyReport calls OnReport of all event handlers.
-func (w *worker) notifyReport(report *Report) {
-	r := usageReading{epoch: report.State.Epoch}
-	if report.State.Usage != nil {
-		r.n = report.State.Usage.N
+// replace records the usage reading of s, and reports whether it is a new one.
+func (u *usageReading) replace(s *state.State) bool {
+	if s.Usage == nil {
+		return false
 	}
-	usage := report.State.Usage != nil && r != w.retained.usage
-	if usage {
-		w.retained.usage = r
-	}
-	for _, h := range w.sessions.config.EventHandlers {
+	before := *u
+	*u = usageReading{epoch: s.Epoch, n: s.Usage.N}
+	return *u != before
+}
+
+func (s *Sessions) notifyReport(r *Report, usage bool) {
+	for _, h := range s.config.EventHandlers {
 		if h.OnReport != nil {
-			h.OnReport(report, usage)
+			h.OnReport(r, usage)
 		}
 	}
 }
 
-func (w *worker) notifySessionEnd(at time.Time) {
-	for _, h := range w.sessions.config.EventHandlers {
+func (s *Sessions) notifySessionEnd(cluster string, at time.Time) {
+	for _, h := range s.config.EventHandlers {
 		if h.OnSessionEnd != nil {
-			h.OnSessionEnd(w.name, at)
+			h.OnSessionEnd(cluster, at)
 		}
 	}
 }
 
-func (w *worker) notifyClusterRemoved() {
-	for _, h := range w.sessions.config.EventHandlers {
+func (s *Sessions) notifyClusterRemoved(cluster string) {
+	for _, h := range s.config.EventHandlers {
 		if h.OnClusterRemoved != nil {
-			h.OnClusterRemoved(w.name)
+			h.OnClusterRemoved(cluster)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/wire"
 )
@@ -28,7 +30,7 @@ func TestAgentKilledInASessionIsDialedAgain(t *testing.T) {
 		m.advance(500 * time.Millisecond)
 		kill <- struct{}{}
 		synctest.Wait()
-		status := m.wantReason("a", DialFailed)
+		status := m.wantReason("a", dial.DialFailed)
 		wantEqual(t, "phase", status.Session.Phase, Backoff)
 		wantEqual(t, "last end reason", status.LastEndReason, endLost)
 		if m.get("a") != first {
@@ -96,7 +98,7 @@ func TestInvalidMessagesResyncThreeTimesThenBackOff(t *testing.T) {
 						t.Errorf("request %d has a base, want none", i)
 					}
 				}
-				status := m.wantReason("a", ProtocolError)
+				status := m.wantReason("a", dial.ProtocolError)
 				wantEqual(t, "last end reason", status.LastEndReason, endResync)
 				if !strings.Contains(status.Message, "4 times within 10m") {
 					t.Errorf("message is %q, want the number of resyncs", status.Message)
@@ -133,7 +135,7 @@ func TestSessionOfASilentAgentIsAborted(t *testing.T) {
 		m.advance(3*time.Second - time.Millisecond)
 		m.wantPhase("a", Reporting)
 		m.advance(time.Millisecond)
-		status := m.wantReason("a", DialFailed)
+		status := m.wantReason("a", dial.DialFailed)
 		wantEqual(t, "last end reason", status.LastEndReason, endSilent)
 		close(hang)
 	})
@@ -149,7 +151,7 @@ func TestOverrunSessionIsAborted(t *testing.T) {
 		})
 		m.get("a")
 		m.advance(18 * time.Second)
-		status := m.wantReason("a", ProtocolError)
+		status := m.wantReason("a", dial.ProtocolError)
 		wantEqual(t, "last end reason", status.LastEndReason, endOverrun)
 	})
 }
@@ -164,7 +166,7 @@ func TestInvalidRenewalEndsTheSession(t *testing.T) {
 		}
 		release := m.sessions.Watch("a")
 		m.advance(12500 * time.Millisecond)
-		m.wantReason("a", PeriodNotGranted)
+		m.wantReason("a", dial.PeriodNotGranted)
 		wantEqual(t, "last end reason", m.sessions.Status("a").LastEndReason, endRefused)
 		release()
 	})

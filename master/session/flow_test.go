@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"rollcall.dev/rollcall/master/session/admission"
 )
 
 func TestFirstRequestDialsAndTheNextIsAHit(t *testing.T) {
@@ -273,7 +275,8 @@ func TestContinuousClusterIsDialedWithoutRequests(t *testing.T) {
 
 func TestStartupIsLimitedExceptForClustersWithReaders(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
-		names := make([]string, maxHandshakes+2*startupRate*maxCPUSlots())
+		perSecond := m.sessions.limits.Starts.PerSecond()
+		names := make([]string, admission.MaxHandshakes+2*perSecond)
 		for i := range names {
 			names[i] = fmt.Sprintf("c-%04d", i)
 			m.addCluster(names[i], continuous)
@@ -284,16 +287,16 @@ func TestStartupIsLimitedExceptForClustersWithReaders(t *testing.T) {
 		}
 		reporting := func() int { return len(names) - len(idle()) }
 		m.advance(time.Millisecond)
-		wantEqual(t, "reporting immediately", reporting(), maxHandshakes)
+		wantEqual(t, "reporting immediately", reporting(), admission.MaxHandshakes)
 		start, waiting := time.Now(), idle()
 		m.get(waiting[0])
 		defer m.sessions.Watch(waiting[1])()
 		m.sessions.RegisterDemand(waiting[2])
 		synctest.Wait()
 		wantEqual(t, "waited", time.Since(start), 0)
-		wantEqual(t, "reporting with the requested clusters", reporting(), maxHandshakes+3)
+		wantEqual(t, "reporting with the requested clusters", reporting(), admission.MaxHandshakes+3)
 		m.advance(time.Second)
-		if n, most := reporting(), maxHandshakes+startupRate*maxCPUSlots()+4; n < most-4 || n > most {
+		if n, most := reporting(), admission.MaxHandshakes+perSecond+4; n < most-4 || n > most {
 			t.Errorf("%d clusters report after a second, want %d", n, most)
 		}
 		m.advance(time.Second)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/session/admission"
 )
 
 // heapMeter samples how far the live heap grows above a baseline. Garbage that was not collected yet does not count. It is started outside of the virtual time of a test,
@@ -137,8 +138,8 @@ func TestManyHostileAgentsAtOnce(t *testing.T) {
 	most := meter.stop()
 	t.Logf("the heap grew by at most %d MiB", most>>20)
 	// What each connection may hold without a limit: the start of a frame and a small message, in both buffers.
-	const connections = agents * (freeReadSize + freeDecodeSize)
-	if limit := int64(totalBudget + maxReadMemory + maxDecodeMemory + maxChunkMemory + connections); most > limit {
+	const connections = agents * (admission.FreeReadSize + admission.FreeDecodeSize)
+	if limit := int64(totalBudget + admission.MaxReadMemory + admission.MaxDecodeMemory + admission.MaxChunkMemory + connections); most > limit {
 		t.Errorf("the heap grew by %d MiB, want at most %d MiB", most>>20, limit>>20)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
 	"rollcall.dev/rollcall/api/state"
@@ -120,7 +122,7 @@ func TestDecompressionBombsAreRefused(t *testing.T) {
 					for c.receive() != nil {
 					}
 				})
-				u := m.wantUnreachable("hostile", ProtocolError, "MiB", budget.ClusterFlag)
+				u := m.wantUnreachable("hostile", dial.ProtocolError, "MiB", budget.ClusterFlag)
 				growth := meter.stop()
 				t.Logf("%d bytes in %d frames, %d of which were sent: the heap grew by %d MiB; %v", size, len(frames), sent.Load(), growth>>20, u)
 				limit := int64(maxHeapGrowth)
@@ -164,7 +166,7 @@ func TestBackoffOfARefusedClusterGrows(t *testing.T) {
 		if n := m.dials("a"); n < 8 || n > 40 {
 			t.Errorf("got %d dials in 5 min, want about 20", n)
 		}
-		m.wantReason("a", ProtocolError)
+		m.wantReason("a", dial.ProtocolError)
 	}, withBudget(1<<30, 1<<20))
 }
 
@@ -242,7 +244,7 @@ func TestClusterAboveItsShareIsEvicted(t *testing.T) {
 		}
 		m.addCluster("honest", continuous, func(c *Cluster) { c.SessionDuration = time.Hour })
 		r := m.get("honest")
-		status := m.wantReason("hostile", ProtocolError)
+		status := m.wantReason("hostile", dial.ProtocolError)
 		if !strings.Contains(status.Message, budget.TotalFlag) {
 			t.Errorf("message is %q, want it to name the flag", status.Message)
 		}

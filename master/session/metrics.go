@@ -80,7 +80,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	readers, oldest, now := 0, time.Duration(-1), time.Now()
 	for _, cluster := range c.s.allClusters() {
 		cluster.mu.Lock()
-		phase, waiting, r := cluster.status.Session.Phase, cluster.waiters, cluster.report
+		phase, waiting, r := cluster.status.Session.Phase, cluster.demand.waiters, cluster.report
 		cluster.mu.Unlock()
 		phases[phase]++
 		readers += waiting
@@ -91,7 +91,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for phase, n := range phases {
 		out <- prometheus.MustNewConstMetric(phasesDesc, prometheus.GaugeValue, float64(n), string(phase))
 	}
-	for queue, n := range map[string]int{"handshakes": c.s.handshakeSlots.waiting(), "decode": c.s.cpuSlots.waiting(), "store_loads": c.s.storeSlots.waiting(), "events": c.s.updates.len()} {
+	for queue, n := range map[string]int{"handshakes": c.s.limits.Handshakes.Waiting(), "decode": c.s.limits.CPU.Waiting(), "store_loads": c.s.limits.StoreLoads.Waiting(), "events": c.s.updates.len()} {
 		out <- prometheus.MustNewConstMetric(queuesDesc, prometheus.GaugeValue, float64(n), queue)
 	}
 	if oldest >= 0 {

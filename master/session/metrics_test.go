@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -16,7 +18,7 @@ func TestMetrics(t *testing.T) {
 		m.addCluster("d", func(c *Cluster) { c.IdleRefresh = time.Hour })
 		m.get("a")
 		m.get("a")
-		m.wantUnreachable("b", DialFailed)
+		m.wantUnreachable("b", dial.DialFailed)
 		go func() { _, _ = m.await("c", time.Second) }()
 		m.advance(0)
 		m.advance(200 * time.Millisecond)

@@ -24,7 +24,11 @@ type pauseDetector struct {
 	ticker *time.Ticker // nil before run
 	// lastSeen is when this process last ran.
 	lastSeen time.Time
-	// sum is the total of all pauses, last the length of the last one, and lastEnd its end.
+	pauses
+}
+
+// pauses has the total of all pauses, the length of the last one, and its end.
+type pauses struct {
 	sum, last time.Duration
 	lastEnd   time.Time
 }
@@ -48,30 +52,37 @@ func (p *pauseDetector) run(ctx context.Context) {
 
 // total returns the total of all pauses before now. The first call after a pause detects it.
 func (p *pauseDetector) total(now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.observe(now)
-	return p.sum
+	return p.observe(now).sum
 }
 
 // lastSince returns the length of the last pause if it ended after t, or else 0.
 func (p *pauseDetector) lastSince(t, now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.observe(now)
-	if p.lastEnd.After(t) {
+	if p := p.observe(now); p.lastEnd.After(t) {
 		return p.last
 	}
 	return 0
 }
 
-func (p *pauseDetector) observe(now time.Time) {
+// observe records that this process runs now, logs a pause before, and returns all pauses.
+func (p *pauseDetector) observe(now time.Time) pauses {
+	detected, all := p.observeLocking(now)
+	if detected {
+		p.log.Warn("this process was paused: it was stopped, or its machine is overloaded; agents may have ended their sessions", "duration", all.last.Round(time.Millisecond))
+	}
+	return all
+}
+
+func (p *pauseDetector) observeLocking(now time.Time) (detected bool, all pauses) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.lastSeen.IsZero() || !now.After(p.lastSeen) {
-		return
+		return false, p.pauses
 	}
-	if pause := now.Sub(p.lastSeen) - pauseTick; pause >= minPause {
-		p.sum, p.last, p.lastEnd = p.sum+pause, pause, now
-		p.log.Warn("this process was paused: it was stopped, or its machine is overloaded; agents may have ended their sessions", "duration", pause.Round(time.Millisecond))
-	}
+	pause := now.Sub(p.lastSeen) - pauseTick
 	p.lastSeen = now
+	if pause < minPause {
+		return false, p.pauses
+	}
+	p.pauses = pauses{sum: p.sum + pause, last: pause, lastEnd: now}
+	return true, p.pauses
 }

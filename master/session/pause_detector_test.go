@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/wire"
 )
@@ -68,7 +70,7 @@ func TestAgentThatIsSilentAfterAPauseIsAborted(t *testing.T) {
 		m.pauseProcess(15 * time.Second)
 		m.wantPhase("a", Reporting)
 		m.advance(wire.SilenceTimeout(5*time.Second) - time.Second)
-		status := m.wantReason("a", DialFailed)
+		status := m.wantReason("a", dial.DialFailed)
 		wantEqual(t, "last end reason", status.LastEndReason, endSilent)
 		if want := "no message from the agent for 15s"; status.Message != want {
 			t.Errorf("message is %q, want %q", status.Message, want)
@@ -134,7 +136,7 @@ func TestDialThatTimesOutDuringAPauseIsRepeated(t *testing.T) {
 		release := m.sessions.Watch("a")
 		defer release()
 		m.advance(100 * time.Millisecond)
-		m.pauseProcess(dialTimeout)
+		m.pauseProcess(dial.Timeout)
 		m.advance(3 * time.Second)
 		status := m.wantReason("a", Succeeded)
 		wantEqual(t, "dials", m.dials("a"), 2)

@@ -1,11 +1,11 @@
 package session
 
 import (
-	"net/url"
 	"reflect"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // Registry has the registered clusters. Its methods are called often, from any goroutine, and must not block.
@@ -26,7 +26,7 @@ type Cluster struct {
 	// ExpectedUID is the UID of the cluster whose agent must answer. If it is "", the first agent that
 	// answers determines it.
 	ExpectedUID string
-	TLS         TLS
+	TLS         dial.TLS
 	// Continuous keeps a session open without any reader.
 	Continuous bool
 	// RequestPeriod is the requested time between reports, SessionDuration the requested length of a session,
@@ -41,46 +41,25 @@ type Cluster struct {
 	Invalid string
 }
 
-// TLS has the settings by which an agent's certificate is verified.
-type TLS struct {
-	// CABundle has the trusted CA certificates in PEM. If it is empty, the system's CAs are trusted.
-	CABundle []byte
-	// ServerName is the name in the certificate. The default is the host of the endpoint.
-	ServerName string
-	// PinnedSHA256 has the accepted keys, each as the SHA-256 of the certificate's SubjectPublicKeyInfo in
-	// hex. With a pin and without a CABundle only the key is verified.
-	PinnedSHA256 []string
-}
-
 // Check returns an UnreachableError with the reason EndpointInvalid or TLSInvalid if the cluster cannot be
 // dialed. insecure allows the scheme ws.
 func (c Cluster) Check(insecure bool) error {
 	if f := c.validate(insecure); f != nil {
-		return &UnreachableError{Reason: f.reason, Err: f}
+		return &UnreachableError{Reason: f.Reason, Err: f}
 	}
 	return nil
 }
 
-func (c Cluster) validate(insecure bool) *failure {
+func (c Cluster) validate(insecure bool) *dial.Failure {
 	if c.Invalid != "" {
-		return failed(EndpointInvalid, "%s", c.Invalid)
+		return dial.Failf(dial.EndpointInvalid, "%s", c.Invalid)
 	}
-	u, err := url.Parse(c.Endpoint)
-	switch {
-	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
-		return failed(EndpointInvalid, "the endpoint %q is not of the form wss://host:port", c.Endpoint)
-	case u.Scheme == "ws" && insecure:
-		return nil
-	case u.Scheme == "ws":
-		return failed(EndpointInvalid, "the endpoint %s is not encrypted: use wss://, or run master and agent with --insecure and the agent with --channel-binding=off", c.Endpoint)
-	case u.Scheme != "wss":
-		return failed(EndpointInvalid, "the endpoint %q must begin with wss://", c.Endpoint)
-	}
-	_, err = c.TLS.tlsConfig(u.Hostname())
-	if err != nil {
-		return failed(TLSInvalid, "%w", err)
-	}
-	return nil
+	return c.target("").Check(insecure)
+}
+
+// target returns the cluster's agent. uid is the UID of its cluster, or "" if any may answer.
+func (c Cluster) target(uid string) dial.Target {
+	return dial.Target{Cluster: c.Name, Endpoint: c.Endpoint, TLS: c.TLS, UID: uid}
 }
 
 // sameSession reports whether a session that was opened for c also fits o: endpoint, trust, period, duration

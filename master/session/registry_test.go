@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
@@ -163,7 +165,7 @@ func TestAnotherExpectedUIDEndsTheSessionAndDropsTheReport(t *testing.T) {
 		m.addCluster("a")
 		m.get("a")
 		m.edit("a", func(c *Cluster) { c.ExpectedUID = "uid-other" })
-		m.wantUnreachable("a", ClusterUIDMismatch, "uid-other", "uid-a")
+		m.wantUnreachable("a", dial.ClusterUIDMismatch, "uid-other", "uid-a")
 		if r, ok := m.sessions.LastReport("a"); ok {
 			t.Errorf("the other cluster's report was not dropped: %+v", r)
 		}
@@ -176,7 +178,7 @@ func TestFirstUIDIsRequiredFromThenOn(t *testing.T) {
 		m.get("a")
 		m.advance(20 * time.Second)
 		a.update(func() { a.identity.ClusterUID = "uid-impostor" })
-		u := m.wantUnreachable("a", ClusterUIDMismatch, "uid-impostor", "uid-a")
+		u := m.wantUnreachable("a", dial.ClusterUIDMismatch, "uid-impostor", "uid-a")
 		if u.Summary == nil || u.ObservedAt.IsZero() {
 			t.Errorf("last known is %+v, want a summary with a time", u.LastKnown)
 		}
@@ -191,15 +193,15 @@ func TestInvalidClusterIsUnreachableWithoutADial(t *testing.T) {
 		change func(*Cluster)
 		reason Reason
 	}{
-		"no URL":                         {func(c *Cluster) { c.Endpoint = "::" }, EndpointInvalid},
-		"another scheme":                 {func(c *Cluster) { c.Endpoint = "https://a:1" }, EndpointInvalid},
-		"a path":                         {func(c *Cluster) { c.Endpoint = "wss://a:1/x" }, EndpointInvalid},
-		"a user":                         {func(c *Cluster) { c.Endpoint = "wss://u:p@a:1" }, EndpointInvalid},
-		"no host":                        {func(c *Cluster) { c.Endpoint = "wss://:1" }, EndpointInvalid},
-		"plain ws":                       {func(c *Cluster) { c.Endpoint = "ws://a:1" }, EndpointInvalid},
-		"a bundle without a certificate": {func(c *Cluster) { c.TLS.CABundle = []byte("x") }, TLSInvalid},
-		"a pin that is too short":        {func(c *Cluster) { c.TLS.PinnedSHA256 = []string{"abc"} }, TLSInvalid},
-		"an invalid entry":               {func(c *Cluster) { c.Invalid = "endpoint cannot be resolved" }, EndpointInvalid},
+		"no URL":                         {func(c *Cluster) { c.Endpoint = "::" }, dial.EndpointInvalid},
+		"another scheme":                 {func(c *Cluster) { c.Endpoint = "https://a:1" }, dial.EndpointInvalid},
+		"a path":                         {func(c *Cluster) { c.Endpoint = "wss://a:1/x" }, dial.EndpointInvalid},
+		"a user":                         {func(c *Cluster) { c.Endpoint = "wss://u:p@a:1" }, dial.EndpointInvalid},
+		"no host":                        {func(c *Cluster) { c.Endpoint = "wss://:1" }, dial.EndpointInvalid},
+		"plain ws":                       {func(c *Cluster) { c.Endpoint = "ws://a:1" }, dial.EndpointInvalid},
+		"a bundle without a certificate": {func(c *Cluster) { c.TLS.CABundle = []byte("x") }, dial.TLSInvalid},
+		"a pin that is too short":        {func(c *Cluster) { c.TLS.PinnedSHA256 = []string{"abc"} }, dial.TLSInvalid},
+		"an invalid entry":               {func(c *Cluster) { c.Invalid = "endpoint cannot be resolved" }, dial.EndpointInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withMaster(t, func(t *testing.T, m *testMaster) {
@@ -211,7 +213,7 @@ func TestInvalidClusterIsUnreachableWithoutADial(t *testing.T) {
 				wantEqual(t, "retry after", u.RetryAfter, 0)
 				m.advance(10 * time.Minute)
 				wantEqual(t, "dials", m.dials("a"), 0)
-				m.edit("a", func(c *Cluster) { c.Endpoint, c.TLS, c.Invalid = "wss://a:7443", TLS{}, "" })
+				m.edit("a", func(c *Cluster) { c.Endpoint, c.TLS, c.Invalid = "wss://a:7443", dial.TLS{}, "" })
 				m.advance(time.Minute)
 				if m.dials("a") == 0 {
 					t.Error("the corrected cluster was not dialed")
@@ -240,7 +242,7 @@ func TestSuspensionCancelsADial(t *testing.T) {
 func TestSuspensionEndsBackoff(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.register("a")
-		m.wantUnreachable("a", DialFailed)
+		m.wantUnreachable("a", dial.DialFailed)
 		m.wantPhase("a", Backoff)
 		m.edit("a", func(c *Cluster) { c.Suspended = true })
 		m.wantIdle("a")

@@ -10,11 +10,13 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/budget"
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/session/admission"
+	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/reportstore"
 )
 
 // Config has the settings and dependencies of Sessions.
@@ -50,21 +52,15 @@ type Config struct {
 // Sessions has the sessions with all agents of this master. Its methods may be called by any goroutine, also
 // before Run.
 type Sessions struct {
-	config         Config
-	log            *slog.Logger
-	store          cache.Store
-	terms          cache.TermCounter
-	dialer         *dialer
-	handshakeSlots *prioritySemaphore // limits sessions from the dial to the first report
-	cpuSlots       *prioritySemaphore // limits work that uses a processor for milliseconds
-	storeSlots     *prioritySemaphore // limits loads from the Store
-	startupLimiter *rate.Limiter
-	summaries      *summaryScheduler
-	updates        *dedupQueue
-	metrics        *metrics
-	pauses         *pauseDetector
-	budget         *budget.Pool
-	inflight       *inflightMemory
+	config    Config
+	codec     *wire.Codec
+	dialer    *dial.Dialer
+	limits    *admission.Limits
+	store     *reportstore.Store
+	summaries *summaryScheduler
+	updates   *dedupQueue
+	metrics   *metrics
+	pauses    *pauseDetector
 
 	// stopped is closed when the context of Run has ended.
 	stopped chan struct{}
@@ -98,15 +94,12 @@ func New(c Config) *Sessions {
 	if c.Random == nil {
 		c.Random = randv2.Float64
 	}
-	inflight := newInflightMemory()
+	codec, limits := wire.NewCodec(), admission.New()
 	s := &Sessions{
-		config: c, log: c.Log, store: c.Store, budget: c.Budget, inflight: inflight,
-		dialer:         &dialer{dialContext: c.DialContext, proxy: c.Proxy, signer: c.Signer, masterID: c.Holder, codec: wire.NewCodec(), inflight: inflight},
-		handshakeSlots: newPrioritySemaphore(maxHandshakes),
-		cpuSlots:       newPrioritySemaphore(maxCPUSlots()),
-		storeSlots:     newPrioritySemaphore(maxCPUSlots()),
-		startupLimiter: rate.NewLimiter(rate.Limit(startupRate*maxCPUSlots()), maxHandshakes),
-		summaries:      newSummaryScheduler(), updates: newDedupQueue(), metrics: newMetrics(),
+		config: c, codec: codec, limits: limits,
+		dialer:    &dial.Dialer{DialContext: c.DialContext, Proxy: c.Proxy, Signer: c.Signer, MasterID: c.Holder, Codec: codec, Memory: limits.Messages},
+		store:     reportstore.New(c.Store, limits.StoreLoads, c.Log),
+		summaries: newSummaryScheduler(limits.Summaries), updates: newDedupQueue(), metrics: newMetrics(),
 		pauses:  &pauseDetector{log: c.Log},
 		stopped: make(chan struct{}), clusters: map[string]*clusterState{},
 	}

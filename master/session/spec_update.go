@@ -10,49 +10,64 @@ import (
 
 // syncSpec reads the cluster's entry from the Registry and applies changes: the worker ends sessions that do
 // not fit any more, readers read again, and a summary becomes due. It returns false if the Registry has no
-// such cluster. It reads the Registry with c.mu held, so that an older entry cannot replace a newer one.
+// such cluster. If another goroutine applied a change while this one read the Registry, it reads again, so
+// that an older entry cannot replace a newer one.
 func (c *clusterState) syncSpec() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.deleted {
-		return false
+	for {
+		var changes int
+		var deleted, applied bool
+		c.read(func() { changes, deleted = c.specChanges, c.deleted })
+		if deleted {
+			return false
+		}
+		spec, ok := c.sessions.config.Registry.Cluster(c.name)
+		c.update(func() {
+			if applied = c.specChanges == changes; applied && ok {
+				c.setSpec(spec)
+			} else if applied {
+				c.markDeleted()
+			}
+		})
+		if applied {
+			return ok
+		}
 	}
-	spec, ok := c.sessions.config.Registry.Cluster(c.name)
-	if !ok {
-		c.markDeleted()
-		return false
-	}
+}
+
+// setSpec applies an entry of the Registry. c.mu must be held.
+func (c *clusterState) setSpec(spec Cluster) {
 	if reflect.DeepEqual(spec, c.spec) {
-		return true
+		return
 	}
 	before, blockedBefore := c.spec, c.blockedReason()
 	c.spec, c.specFailure = spec, spec.validate(c.sessions.config.Insecure)
-	c.updateStatusLocked(func(s *Status) {
-		c.clearOtherCluster(s)
-		c.setSpecStatus(s, before, blockedBefore)
-	})
+	c.specChanges++
+	c.clearOtherCluster()
+	c.status.setSpec(spec, c.specFailure, before, blockedBefore)
 	switch refresh := !spec.sameEndpoint(before) || blockedBefore != "" || !slices.Equal(spec.Ignore, before.Ignore); {
 	case refresh && spec.IdleRefresh > 0 && c.blockedReason() == "":
 		c.sessions.summaries.schedule(c, time.Now())
 	case refresh || spec.IdleRefresh != before.IdleRefresh || c.blockedReason() != blockedBefore:
-		c.scheduleSummaryLocked()
+		c.scheduleSummary()
 	}
-	c.notifyWaiters()
-	c.wakeLocked()
-	return true
+	c.notifyReaders()
+	c.wakeWorker()
 }
 
-// markDeleted drops the report, and makes the worker end the session.
+// markDeleted drops the report, and makes the worker end the session. c.mu must be held.
 func (c *clusterState) markDeleted() {
+	c.specChanges++
 	c.deleted, c.report = true, nil
 	c.account.Close()
 	c.sessions.summaries.cancel(c)
-	c.notifyWaiters()
-	c.wakeLocked()
+	c.notifyReaders()
+	c.wakeWorker()
 }
 
-// clearOtherCluster drops the report and status of a cluster that is no longer the expected one.
-func (c *clusterState) clearOtherCluster(s *Status) {
+// clearOtherCluster drops the report and status of a cluster that is no longer the expected one. c.mu must be
+// held.
+func (c *clusterState) clearOtherCluster() {
+	s := &c.status
 	if c.spec.ExpectedUID == "" || s.UID == "" || s.UID == c.spec.ExpectedUID {
 		return
 	}
@@ -60,21 +75,3 @@ func (c *clusterState) clearOtherCluster(s *Status) {
 	c.account.Commit(0)
 	s.UID, s.LastKnown, s.ReceivedAt, s.Stale = "", LastKnown{}, time.Time{}, [state.NumSections]StaleSection{}
 }
-
-// setSpecStatus sets the parts of the status that follow from the entry alone.
-func (c *clusterState) setSpecStatus(s *Status, before Cluster, blockedBefore string) {
-	if s.Session.Phase == Backoff && c.spec.Generation != s.Generation {
-		s.Session.Phase = Idle // the change may have fixed the failure, so requests must not fail with it
-	}
-	s.Generation = c.spec.Generation
-	switch {
-	case c.spec.Suspended:
-		s.Ready, s.Reason, s.Message = state.False, Suspended, ""
-	case c.specFailure != nil:
-		s.Ready, s.Reason, s.Message = state.False, c.specFailure.reason, c.specFailure.Error()
-	case blockedBefore != "" || !c.spec.sameEndpoint(before) || c.spec.ExpectedUID != before.ExpectedUID && s.Ready == state.False:
-		s.Ready, s.Reason, s.Message, s.Binding = state.Unknown, AwaitingFirstContact, "", BindingUnknown
-	}
-}
-
-func equalSummaries(a, b *state.Summary) bool { return a == b || reflect.DeepEqual(a, b) }

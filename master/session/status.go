@@ -1,9 +1,12 @@
 package session
 
 import (
+	"reflect"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 // Status has everything that is known of a cluster except its report. It is the source of the status and
@@ -19,7 +22,7 @@ type Status struct {
 	// Message says what is wrong and what to do, or "" if nothing is wrong.
 	Message string
 	// Binding is the channel binding of the last handshake.
-	Binding Binding
+	Binding dial.Binding
 
 	// Session is the present session, or the last one. Its Phase is the present phase.
 	Session Info
@@ -67,4 +70,64 @@ func staleSection(name state.SectionName, s state.Section, received time.Time, t
 func (s Status) equalIgnoringTimes(other Status) bool {
 	s.ReceivedAt, s.ObservedAt = other.ReceivedAt, other.ObservedAt
 	return s == other
+}
+
+// setSpec sets the parts of the status that follow from the Registry's entry alone. failure says why spec
+// cannot be dialed, or is nil. before is the entry before it, and blockedBefore why it must not have a session.
+func (s *Status) setSpec(spec Cluster, failure *dial.Failure, before Cluster, blockedBefore string) {
+	if s.Session.Phase == Backoff && spec.Generation != s.Generation {
+		s.Session.Phase = Idle // the change may have fixed the failure, so requests must not fail with it
+	}
+	s.Generation = spec.Generation
+	switch {
+	case spec.Suspended:
+		s.Ready, s.Reason, s.Message = state.False, Suspended, ""
+	case failure != nil:
+		s.setFailed(failure)
+	case blockedBefore != "" || !spec.sameEndpoint(before) || spec.ExpectedUID != before.ExpectedUID && s.Ready == state.False:
+		s.Ready, s.Reason, s.Message, s.Binding = state.Unknown, AwaitingFirstContact, "", dial.BindingUnknown
+	}
+}
+
+// setFailed records a failed attempt or session.
+func (s *Status) setFailed(f *dial.Failure) {
+	s.Ready, s.Reason, s.Message = state.False, f.Reason, f.Error()
+}
+
+// setSucceeded records an agent that has answered, with its identity and a difference of the clocks.
+func (s *Status) setSucceeded(a dial.Agent) {
+	s.Ready, s.Reason, s.Message = state.True, Succeeded, ""
+	if a.Skew.Detected {
+		s.Reason = ClockSkew
+		s.Message = a.Skew.String() + ": correct the clocks; until then each dial needs a second connection"
+	}
+	s.UID, s.AgentVersion, s.KubernetesVersion = a.Identity.ClusterUID, a.Identity.AgentVersion, a.Identity.KubernetesVersion
+	s.Binding = dial.BindingOf(a.Hello)
+}
+
+// lastIdentity returns the identity of the agent that answered last, with the given cluster name.
+func (s *Status) lastIdentity(name string) *wire.Identity {
+	return &wire.Identity{AgentVersion: s.AgentVersion, ClusterName: name, ClusterUID: s.UID, KubernetesVersion: s.KubernetesVersion}
+}
+
+// setReport records the summary of a report, and what it says of the agent.
+func (s *Status) setReport(r *Report) {
+	s.setSummary(&r.Summary, r.ObservedAt, r.ReceivedAt)
+	s.setStale(r.State.Sections, r.ReceivedAt, r.TTL)
+	s.UID, s.AgentVersion, s.KubernetesVersion = r.UID, r.AgentVersion, r.KubernetesVersion
+}
+
+// setStale records which sections were older than the TTL when a report was received.
+func (s *Status) setStale(sections [state.NumSections]state.Section, received time.Time, ttl time.Duration) {
+	for i, section := range sections {
+		s.Stale[i] = staleSection(state.SectionName(i), section, received, ttl, s.Stale[i])
+	}
+}
+
+// setSummary records a summary. It keeps the pointer of an equal one, so that Status values compare equal.
+func (s *Status) setSummary(summary *state.Summary, observed, received time.Time) {
+	if s.Summary == nil || s.Summary != summary && !reflect.DeepEqual(s.Summary, summary) {
+		s.Summary = summary
+	}
+	s.ObservedAt, s.ReceivedAt = observed, received
 }

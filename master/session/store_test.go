@@ -7,6 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/reportstore"
+
 	"rollcall.dev/rollcall/master/cache"
 )
 
@@ -197,7 +200,7 @@ func TestStoredReportOfAnotherClusterIsIgnored(t *testing.T) {
 		m.registry.set(c)
 		m.config.Metrics = nil
 		m.start()
-		m.wantUnreachable("a", ClusterUIDMismatch)
+		m.wantUnreachable("a", dial.ClusterUIDMismatch)
 	})
 }
 
@@ -251,7 +254,7 @@ func TestSlowOrFailingStoreDoesNotDelayRequests(t *testing.T) {
 				m.advance(time.Second)
 				start := time.Now()
 				first := m.get("a")
-				if waited := time.Since(start); waited > storeTimeout {
+				if waited := time.Since(start); waited > reportstore.Timeout {
 					t.Errorf("the first request waited %s", waited)
 				}
 				for range 20 {

@@ -6,24 +6,23 @@ import (
 	"hash/fnv"
 	"sync"
 	"time"
+
+	"rollcall.dev/rollcall/master/session/admission"
 )
 
-// maxSummaries is how many summaries are requested at a time.
-const maxSummaries = 20
-
-// summaryScheduler schedules the summaries of clusters without a session, and limits how many are requested
-// at a time. The clusters' workers request them.
+// summaryScheduler schedules the summaries of clusters without a session. The clusters' workers request them.
 type summaryScheduler struct {
-	wake chan struct{}
+	// slots limits how many summaries are requested at a time.
+	slots *admission.Semaphore
+	wake  chan struct{}
 
-	mu        sync.Mutex
-	freeSlots int
-	due       map[*clusterState]time.Time
-	queue     delayQueue
+	mu    sync.Mutex
+	due   map[*clusterState]time.Time
+	queue delayQueue
 }
 
-func newSummaryScheduler() *summaryScheduler {
-	return &summaryScheduler{wake: make(chan struct{}, 1), freeSlots: maxSummaries, due: map[*clusterState]time.Time{}}
+func newSummaryScheduler(slots *admission.Semaphore) *summaryScheduler {
+	return &summaryScheduler{slots: slots, wake: make(chan struct{}, 1), due: map[*clusterState]time.Time{}}
 }
 
 // schedule sets when the cluster's next summary is due. It replaces an earlier time.
@@ -42,48 +41,31 @@ func (s *summaryScheduler) cancel(c *clusterState) {
 	delete(s.due, c)
 }
 
-// release releases a slot that next has returned with a cluster.
-func (s *summaryScheduler) release() {
-	s.mu.Lock()
-	s.freeSlots++
-	s.mu.Unlock()
-	signal(s.wake)
-}
-
-// next returns a cluster whose summary is due, and takes a slot for it. If there is none, it returns when the
-// next summary is due, or zero if run has to wait until wake.
-func (s *summaryScheduler) next(now time.Time) (c *clusterState, until time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.queue) > 0 {
-		first := s.queue[0]
-		switch {
-		case !s.due[first.cluster].Equal(first.at): // rescheduled or cancelled
-			heap.Pop(&s.queue)
-		case now.Before(first.at):
-			return nil, first.at
-		case s.freeSlots == 0:
-			return nil, time.Time{}
-		default:
-			heap.Pop(&s.queue)
-			delete(s.due, first.cluster)
-			s.freeSlots--
-			return first.cluster, time.Time{}
-		}
-	}
-	return nil, time.Time{}
-}
-
-// run requests due summaries until the context ends. It waits for the next due time, for a released slot or a
-// new time (wake), and for the end of the context.
+// run requests due summaries until the context ends.
 func (s *summaryScheduler) run(ctx context.Context) {
+	for {
+		release, err := s.slots.Acquire(ctx, 1, nil)
+		if err != nil {
+			return
+		}
+		c := s.next(ctx)
+		if c == nil {
+			release()
+			return
+		}
+		c.requestSummary(release)
+	}
+}
+
+// next returns the next cluster when its summary is due, or nil when the context ends. It waits for the next
+// due time, for a new time (wake), and for the end of the context.
+func (s *summaryScheduler) next(ctx context.Context) *clusterState {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for ctx.Err() == nil {
-		c, until := s.next(time.Now())
+	for {
+		c, until := s.pop(time.Now())
 		if c != nil {
-			c.requestSummary()
-			continue
+			return c
 		}
 		timer.Stop()
 		if !until.IsZero() {
@@ -93,8 +75,30 @@ func (s *summaryScheduler) run(ctx context.Context) {
 		case <-timer.C:
 		case <-s.wake:
 		case <-ctx.Done():
+			return nil
 		}
 	}
+}
+
+// pop removes and returns a cluster whose summary is due. If there is none, it returns when the next one is,
+// or zero if none is scheduled.
+func (s *summaryScheduler) pop(now time.Time) (c *clusterState, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) > 0 {
+		first := s.queue[0]
+		switch {
+		case !s.due[first.cluster].Equal(first.at): // rescheduled or cancelled
+			heap.Pop(&s.queue)
+		case now.Before(first.at):
+			return nil, first.at
+		default:
+			heap.Pop(&s.queue)
+			delete(s.due, first.cluster)
+			return first.cluster, time.Time{}
+		}
+	}
+	return nil, time.Time{}
 }
 
 // nextSummaryTime returns when the next summary of a cluster is due. The times repeat with the interval and

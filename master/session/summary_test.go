@@ -7,6 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/admission"
+
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 )
@@ -103,7 +107,7 @@ func TestNoSummaryIsRequestedDuringASession(t *testing.T) {
 func TestFailedSummaryDoesNotDelayRequests(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.register("a", func(c *Cluster) { c.IdleRefresh = 5 * time.Minute })
-		status := m.wantReason("a", DialFailed)
+		status := m.wantReason("a", dial.DialFailed)
 		wantEqual(t, "ready", status.Ready, state.False)
 		wantEqual(t, "phase", status.Session.Phase, Idle)
 		a := newFakeAgent(t, "a")
@@ -139,10 +143,7 @@ func TestRequestDoesNotWaitForASummary(t *testing.T) {
 		wantEqual(t, "waited", time.Since(start), 0)
 		close(hang)
 		m.advance(time.Second)
-		scheduler := m.sessions.summaries
-		scheduler.mu.Lock()
-		wantEqual(t, "free slots", scheduler.freeSlots, maxSummaries)
-		scheduler.mu.Unlock()
+		wantEqual(t, "free slots", m.sessions.limits.Summaries.Free(), admission.MaxSummaries-1) // the scheduler has one
 	})
 }
 
@@ -174,7 +175,7 @@ func TestSummariesAreLimitedAndSpread(t *testing.T) {
 		mu.Lock()
 		atOnce, first := maximum, slots[0]
 		mu.Unlock()
-		wantEqual(t, "summaries at a time", atOnce, maxSummaries)
+		wantEqual(t, "summaries at a time", atOnce, admission.MaxSummaries)
 		if first < clusters || first > clusters+2 {
 			t.Errorf("got %d summaries in the first minute, want %d", first, clusters)
 		}
@@ -205,7 +206,7 @@ func TestGrantInsteadOfASummaryIsAnError(t *testing.T) {
 			}
 		})
 		m.edit("a", func(c *Cluster) { c.IdleRefresh = time.Hour; c.Endpoint = "ws://a:1" })
-		m.wantReason("a", ProtocolError)
+		m.wantReason("a", dial.ProtocolError)
 	})
 }
 

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"github.com/golang-jwt/jwt/v5"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
@@ -57,8 +59,8 @@ func newTestCert(t *testing.T, name string) testCert {
 	}
 }
 
-// addTLSCluster registers a cluster with an agent behind TLS, and with the given trust.
-func (m *testMaster) addTLSCluster(name string, cert testCert, trust TLS) *fakeAgent {
+// addTLSCluster registers a cluster with an agent behind dial.TLS, and with the given trust.
+func (m *testMaster) addTLSCluster(name string, cert testCert, trust dial.TLS) *fakeAgent {
 	a := newFakeAgent(m.t, name, func(l net.Listener) net.Listener {
 		return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert.pair}})
 	})
@@ -72,24 +74,26 @@ func (m *testMaster) addTLSCluster(name string, cert testCert, trust TLS) *fakeA
 func TestCertificatesAreVerifiedByBundleNameAndPins(t *testing.T) {
 	wrong := strings.Repeat("ab", 32)
 	for name, tc := range map[string]struct {
-		trust func(cert testCert) TLS
+		trust func(cert testCert) dial.TLS
 		fails bool
 		text  string
 	}{
-		"a pin without a bundle":    {trust: func(cert testCert) TLS { return TLS{PinnedSHA256: []string{cert.pin}} }},
-		"one of several pins":       {trust: func(cert testCert) TLS { return TLS{PinnedSHA256: []string{wrong, cert.pin}} }},
-		"a wrong pin":               {trust: func(testCert) TLS { return TLS{PinnedSHA256: []string{wrong}} }, fails: true, text: "its SHA-256 is "},
-		"a bundle and the name":     {trust: func(cert testCert) TLS { return TLS{CABundle: cert.pem, ServerName: "agent.example"} }},
-		"a bundle and another name": {trust: func(cert testCert) TLS { return TLS{CABundle: cert.pem} }, fails: true, text: "agent.example"},
-		"a bundle and the pin": {trust: func(cert testCert) TLS {
-			return TLS{CABundle: cert.pem, ServerName: "agent.example", PinnedSHA256: []string{cert.pin}}
+		"a pin without a bundle":    {trust: func(cert testCert) dial.TLS { return dial.TLS{PinnedSHA256: []string{cert.pin}} }},
+		"one of several pins":       {trust: func(cert testCert) dial.TLS { return dial.TLS{PinnedSHA256: []string{wrong, cert.pin}} }},
+		"a wrong pin":               {trust: func(testCert) dial.TLS { return dial.TLS{PinnedSHA256: []string{wrong}} }, fails: true, text: "its SHA-256 is "},
+		"a bundle and the name":     {trust: func(cert testCert) dial.TLS { return dial.TLS{CABundle: cert.pem, ServerName: "agent.example"} }},
+		"a bundle and another name": {trust: func(cert testCert) dial.TLS { return dial.TLS{CABundle: cert.pem} }, fails: true, text: "agent.example"},
+		"a bundle and the pin": {trust: func(cert testCert) dial.TLS {
+			return dial.TLS{CABundle: cert.pem, ServerName: "agent.example", PinnedSHA256: []string{cert.pin}}
 		}},
-		"a bundle and a wrong pin": {trust: func(cert testCert) TLS {
-			return TLS{CABundle: cert.pem, ServerName: "agent.example", PinnedSHA256: []string{wrong}}
+		"a bundle and a wrong pin": {trust: func(cert testCert) dial.TLS {
+			return dial.TLS{CABundle: cert.pem, ServerName: "agent.example", PinnedSHA256: []string{wrong}}
 		}, fails: true, text: "not pinned"},
-		"a pin with another name": {trust: func(cert testCert) TLS { return TLS{CABundle: cert.pem, PinnedSHA256: []string{cert.pin}} }, fails: true},
-		"another bundle":          {trust: func(testCert) TLS { return TLS{CABundle: newTestCert(t, "x").pem, ServerName: "agent.example"} }, fails: true},
-		"the system's CAs":        {trust: func(testCert) TLS { return TLS{ServerName: "agent.example"} }, fails: true},
+		"a pin with another name": {trust: func(cert testCert) dial.TLS { return dial.TLS{CABundle: cert.pem, PinnedSHA256: []string{cert.pin}} }, fails: true},
+		"another bundle": {trust: func(testCert) dial.TLS {
+			return dial.TLS{CABundle: newTestCert(t, "x").pem, ServerName: "agent.example"}
+		}, fails: true},
+		"the system's CAs": {trust: func(testCert) dial.TLS { return dial.TLS{ServerName: "agent.example"} }, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withMaster(t, func(t *testing.T, m *testMaster) {
@@ -99,7 +103,7 @@ func TestCertificatesAreVerifiedByBundleNameAndPins(t *testing.T) {
 					m.get("a")
 					return
 				}
-				m.wantUnreachable("a", CertificateRefused, "wss://a:7443", tc.text)
+				m.wantUnreachable("a", dial.CertificateRefused, "wss://a:7443", tc.text)
 				upgrades, _, _, _ := a.counts()
 				wantEqual(t, "upgrades", upgrades, 0)
 			}, func(m *testMaster) { m.config.Insecure = false })
@@ -114,8 +118,8 @@ func TestOnlyTLS13IsAccepted(t *testing.T) {
 			return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert.pair}, MaxVersion: tls.VersionTLS12})
 		})
 		m.agents["a"] = a
-		m.register("a", func(c *Cluster) { c.Endpoint, c.TLS = "wss://a:7443", TLS{PinnedSHA256: []string{cert.pin}} })
-		m.wantUnreachable("a", DialFailed, "wss://a:7443", "TLS 1.3")
+		m.register("a", func(c *Cluster) { c.Endpoint, c.TLS = "wss://a:7443", dial.TLS{PinnedSHA256: []string{cert.pin}} })
+		m.wantUnreachable("a", dial.DialFailed, "wss://a:7443", "TLS 1.3")
 		upgrades, _, _, _ := a.counts()
 		wantEqual(t, "upgrades", upgrades, 0)
 	}, func(m *testMaster) { m.config.Insecure = false })
@@ -165,8 +169,8 @@ func TestClocksMayDiffer(t *testing.T) {
 			wantEqual(t, "tokens, the second one with a nonce", len(tokens), 2)
 			status := m.wantReason("a", ClockSkew)
 			wantEqual(t, "ready", status.Ready.String(), "True")
-			if !strings.Contains(status.Message, clockSkew{true, skew}.describe()) {
-				t.Errorf("message is %q, want it to contain %q", status.Message, clockSkew{true, skew}.describe())
+			if !strings.Contains(status.Message, (dial.ClockSkew{Detected: true, Ahead: skew}).String()) {
+				t.Errorf("message is %q, want it to contain %q", status.Message, (dial.ClockSkew{Detected: true, Ahead: skew}).String())
 			}
 		}
 		skew, tokens = 0, nil
@@ -192,8 +196,8 @@ func TestClockSkewAndWrongKeysAreDistinguished(t *testing.T) {
 		reason Reason
 		tries  int
 	}{
-		"another key":                         {key: other, reason: Unauthorized, tries: 1},
-		"another key and a clock that is off": {key: other, skew: -time.Minute, reason: Unauthorized, tries: 1},
+		"another key":                         {key: other, reason: dial.Unauthorized, tries: 1},
+		"another key and a clock that is off": {key: other, skew: -time.Minute, reason: dial.Unauthorized, tries: 1},
 		"a clock that is slightly off":        {key: public, skew: 9 * time.Second, reason: Succeeded, tries: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -224,11 +228,11 @@ func TestRefusalByAnotherProtocolVersionIsDetected(t *testing.T) {
 		reason Reason
 		text   string
 	}{
-		"an agent before protocol 3": {http.Header{"Www-Authenticate": {`Bearer realm="rollcall", error="invalid_token"`}}, ProtocolUnsupported, "update the agent"},
-		"a newer agent":              {http.Header{"Www-Authenticate": {`Bearer realm="rollcall"`}, wire.ProtocolHeader: {"7-9"}}, ProtocolUnsupported, "7 to 9"},
-		"an agent of this protocol":  {http.Header{"Www-Authenticate": {`Bearer realm="rollcall"`}, wire.ProtocolHeader: {"3-4"}}, Unauthorized, "--signing-key-file"},
-		"another server":             {http.Header{"Www-Authenticate": {`Basic realm="ingress"`}}, Unauthorized, "--signing-key-file"},
-		"an invalid protocol":        {http.Header{wire.ProtocolHeader: {"x"}}, Unauthorized, "--signing-key-file"},
+		"an agent before protocol 3": {http.Header{"Www-Authenticate": {`Bearer realm="rollcall", error="invalid_token"`}}, dial.ProtocolUnsupported, "update the agent"},
+		"a newer agent":              {http.Header{"Www-Authenticate": {`Bearer realm="rollcall"`}, wire.ProtocolHeader: {"7-9"}}, dial.ProtocolUnsupported, "7 to 9"},
+		"an agent of this protocol":  {http.Header{"Www-Authenticate": {`Bearer realm="rollcall"`}, wire.ProtocolHeader: {"3-4"}}, dial.Unauthorized, "--signing-key-file"},
+		"another server":             {http.Header{"Www-Authenticate": {`Basic realm="ingress"`}}, dial.Unauthorized, "--signing-key-file"},
+		"an invalid protocol":        {http.Header{wire.ProtocolHeader: {"x"}}, dial.Unauthorized, "--signing-key-file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withMaster(t, func(t *testing.T, m *testMaster) {
@@ -257,11 +261,11 @@ func TestRefusalByAnotherClusterNamesBoth(t *testing.T) {
 		reason    Reason
 		texts     []string
 	}{
-		"its name":                       {refusedBy: "prod-us", reason: WrongCluster, texts: []string{`belongs to the cluster "prod-us"`, `named "a"`, "--cluster-name a"}},
-		"its name, and the clock is off": {refusedBy: "prod-us", skew: time.Hour, reason: WrongCluster, texts: []string{`"prod-us"`}},
-		"an invalid name":                {refusedBy: "x\" y", reason: WrongCluster, texts: []string{`"x\" y"`}},
-		"a name that is too long":        {refusedBy: strings.Repeat("x", 1000), reason: Unauthorized},
-		"no name":                        {reason: Unauthorized, texts: []string{"public key"}},
+		"its name":                       {refusedBy: "prod-us", reason: dial.WrongCluster, texts: []string{`belongs to the cluster "prod-us"`, `named "a"`, "--cluster-name a"}},
+		"its name, and the clock is off": {refusedBy: "prod-us", skew: time.Hour, reason: dial.WrongCluster, texts: []string{`"prod-us"`}},
+		"an invalid name":                {refusedBy: "x\" y", reason: dial.WrongCluster, texts: []string{`"x\" y"`}},
+		"a name that is too long":        {refusedBy: strings.Repeat("x", 1000), reason: dial.Unauthorized},
+		"no name":                        {reason: dial.Unauthorized, texts: []string{"public key"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withMaster(t, func(t *testing.T, m *testMaster) {
@@ -297,7 +301,7 @@ func TestNoTokenWithoutASigner(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return false
 		}
-		m.wantUnreachable("a", Unauthorized)
+		m.wantUnreachable("a", dial.Unauthorized)
 		wantEqual(t, "dials", m.dials("a"), 1)
 	})
 }
@@ -353,7 +357,7 @@ func TestOnlyTheConfiguredProxyIsUsed(t *testing.T) {
 	})
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.addCluster("a")
-		m.wantUnreachable("a", DialFailed)
+		m.wantUnreachable("a", dial.DialFailed)
 		wantEqual(t, "dials of the named proxy", m.dials("proxy"), 1)
 		wantEqual(t, "dials of the agent", m.dials("a"), 0)
 	}, func(m *testMaster) { m.config.Proxy = &url.URL{Scheme: "http", Host: "proxy:3128"} })
@@ -364,7 +368,7 @@ func TestForbiddenAddressesAreNamedInTheCondition(t *testing.T) {
 	policy := &egress.Policy{}
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.register("a", func(c *Cluster) { c.Endpoint = "ws://169.254.169.254:80" })
-		m.wantUnreachable("a", DialFailed, "169.254.169.254", "link-local", "must not be dialed")
+		m.wantUnreachable("a", dial.DialFailed, "169.254.169.254", "link-local", "must not be dialed")
 	}, func(m *testMaster) {
 		m.config.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			if err := policy.Control(ctx, network, address, nil); err != nil {

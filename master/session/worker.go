@@ -5,35 +5,26 @@ import (
 	"sync"
 	"time"
 
-	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/session/reportstore"
 )
 
-// worker is the goroutine of a cluster with work to do. It owns the dial and the session, and ends when there
-// is no demand, no session and no report with a State.
+// worker is the goroutine of a cluster with work to do. It decides what to do next, and owns the dial, the
+// session and the Writer of the Store. It ends when there is no demand, no session and no report with a State.
 type worker struct {
-	*clusterState
-	retained *retainedState
+	sessions *Sessions
+	cluster  *clusterState
+	attempts *attempts
 
 	// children are goroutines that the worker has started. It waits for them before it ends.
 	children sync.WaitGroup
-	writer   *storeWriter   // nil until the first report is written
-	dialing  *pendingDial   // nil if there is no pending dial
-	active   *activeSession // nil if no session is open
-
-	// failing reports whether the last attempt failed. The next one is due at retryAt.
-	failing bool
-	retryAt time.Time
+	writer   *reportstore.Writer // nil until the first report is written
+	dialing  *pendingDial        // nil if there is no pending dial
+	active   *activeSession      // nil if no session is open
 }
 
-// pendingDial is a dial whose result was not handled yet.
-type pendingDial struct {
-	purpose purpose
-	request dialRequest
-	cancel  context.CancelFunc
-	result  chan dialResult
+func newWorker(c *clusterState) *worker {
+	return &worker{sessions: c.sessions, cluster: c, attempts: &c.attempts}
 }
-
-func newWorker(c *clusterState) *worker { return &worker{clusterState: c, retained: &c.retained} }
 
 // run decides and acts until nothing is left to do. It waits for:
 //   - wake: demand, the Registry's entry, or the schedule of summaries changed
@@ -43,14 +34,14 @@ func newWorker(c *clusterState) *worker { return &worker{clusterState: c, retain
 //   - the context: the master is shutting down
 func (w *worker) run(ctx context.Context) {
 	defer w.children.Wait()
-	w.prepare(ctx)
+	w.cluster.prepare(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	done := ctx.Done()
 	for {
 		d := decide(w.facts(ctx, time.Now()))
 		switch {
-		case d.action == actionExit && w.finish():
+		case d.action == actionExit && w.finish(ctx):
 			return
 		case d.action != actionWait:
 			w.perform(ctx, d)
@@ -61,11 +52,11 @@ func (w *worker) run(ctx context.Context) {
 			timer.Reset(time.Until(d.until))
 		}
 		select {
-		case <-w.wake:
-		case r := <-w.dialResults():
+		case <-w.cluster.wake:
+		case r := <-w.dialing.results():
 			w.handleDialResult(r)
-		case m := <-w.messages():
-			w.handleMessage(m)
+		case m := <-w.active.messages():
+			w.handleMessage(ctx, m)
 		case <-timer.C:
 		case <-done:
 			done = nil
@@ -73,127 +64,114 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-func (w *worker) dialResults() <-chan dialResult {
-	if w.dialing == nil {
-		return nil
-	}
-	return w.dialing.result
-}
-
-func (w *worker) messages() <-chan inboundMessage {
-	if w.active == nil {
-		return nil
-	}
-	return w.active.conn.messages
-}
-
 // facts returns the present facts.
 func (w *worker) facts(ctx context.Context, now time.Time) facts {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.dirty = false
-	w.resetOnNewGeneration()
-	f := facts{now: now, stopping: ctx.Err() != nil, blockedReason: w.blockedReason(), failing: w.failing, retryAt: w.retryAt, mustRelease: w.releaseErr != nil}
-	f.demand, f.demandUntil = w.demand(now)
+	f := facts{now: now, stopping: ctx.Err() != nil, open: w.active != nil}
+	spec := w.cluster.addFacts(&f)
+	w.attempts.resetOnChange(spec.Generation)
+	f.failing, f.retryAt = w.attempts.failing, w.attempts.retryAt
 	if w.dialing != nil {
-		f.dialing, f.outdated = w.dialing.purpose, w.dialing.request.outdatedBy(w.spec)
+		f.dialing, f.outdated = w.dialing.purpose, w.dialing.outdatedBy(spec)
 	}
 	if w.active != nil {
-		w.active.addFacts(&f, w.spec, w.sessions.pauses.total(now))
+		w.active.addFacts(&f, spec)
 	}
-	if w.report != nil && w.report.State != nil {
-		f.hasReport, f.evictAt = true, w.report.ExpiresAt
-		if f.demand {
-			f.evictAt = f.evictAt.Add(cache.ResumeWindow)
-		}
-	}
-	if w.summaryDue && (f.demand || f.open || f.blockedReason != "") {
-		w.summaryDue = false
-		w.finishSummaryLocked()
-	}
-	f.summaryDue = w.summaryDue
 	return f
-}
-
-// resetOnNewGeneration resets the failures when the cluster's spec was changed, since that may have fixed
-// their cause.
-func (w *worker) resetOnNewGeneration() {
-	if w.retained.generation == w.spec.Generation {
-		return
-	}
-	w.retained.generation, w.retained.failures, w.retained.resyncs, w.retained.refusedAt = w.spec.Generation, 0, resyncCounter{}, time.Time{}
-	w.retryAt = time.Time{}
 }
 
 // perform performs an action other than actionWait and actionExit.
 func (w *worker) perform(ctx context.Context, d decision) {
 	switch d.action {
 	case actionDial:
-		w.startDial(ctx, purposeSession)
+		w.dialForSession(ctx)
 	case actionRequestSummary:
-		w.startDial(ctx, purposeSummary)
+		w.dialForSummary(ctx)
 	case actionCancelDial:
 		w.cancelDial()
 	case actionRenew:
-		w.renew()
+		w.active.renew()
 	case actionStop:
-		w.stopSession(d.reason)
+		w.active.sendStop(d.reason)
+		w.endSession(sessionEnd{reason: d.reason})
 	case actionAbort:
-		w.abortSession(d.reason)
+		w.abortSession(ctx, d.reason)
 	case actionEvict:
-		w.evictReport()
+		w.cluster.read(func() {
+			w.cluster.evictReport()
+			w.cluster.account.Commit(0)
+		})
 	case actionReleaseMemory:
 		w.releaseMemory()
 	case actionClearBackoff:
-		w.failing, w.retryAt = false, time.Time{}
-		w.retained.resetFailures(time.Now())
-		w.setIdle()
+		w.attempts.endBackoff(time.Now())
+		w.cluster.setIdle()
 	}
-}
-
-// abortSession ends the session of a silent agent, or one that outlived its duration. If a message is
-// waiting, since the worker was busy, it processes the message instead.
-func (w *worker) abortSession(reason string) {
-	select {
-	case m := <-w.messages():
-		w.handleMessage(m)
-	default:
-		now := time.Now()
-		w.endSession(abortEnd(reason, now.Sub(w.active.lastReceived)-(w.sessions.pauses.total(now)-w.active.pausedBefore)))
-	}
-}
-
-// evictReport drops the State of the report, and keeps its summary.
-func (w *worker) evictReport() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.report != nil {
-		w.report = w.report.withoutState()
-	}
-	w.account.Commit(0)
 }
 
 // finish writes the last report, and reports whether the worker may end.
-func (w *worker) finish() bool {
-	w.mu.Lock()
-	deleted := w.deleted
-	w.mu.Unlock()
+func (w *worker) finish(ctx context.Context) bool {
+	var deleted bool
+	w.cluster.read(func() { deleted = w.cluster.deleted })
 	if deleted {
-		w.storeWriter().enqueueDelete()
-		w.notifyClusterRemoved()
+		w.storeWriter(ctx).Delete()
+		w.sessions.notifyClusterRemoved(w.cluster.name)
 	}
 	if w.writer != nil {
-		w.writer.close()
+		w.writer.Close()
 		w.writer = nil
 	}
-	return w.tryExit()
+	return w.cluster.tryExit()
 }
 
-// storeWriter returns the worker's storeWriter. The first call starts it.
-func (w *worker) storeWriter() *storeWriter {
+// storeWriter returns the worker's Writer. The first call starts it.
+func (w *worker) storeWriter(ctx context.Context) *reportstore.Writer {
 	if w.writer == nil {
-		w.writer = newStoreWriter(w.sessions.store, w.name, w.sessions.log)
-		w.children.Go(w.writer.run)
+		w.writer = w.sessions.store.NewWriter(w.cluster.name)
+		w.children.Go(func() { w.writer.Run(ctx) })
 	}
 	return w.writer
+}
+
+// releaseMemory releases all memory of the cluster and starts back-off.
+func (w *worker) releaseMemory() {
+	if w.dialing != nil {
+		w.cancelDial()
+	}
+	c := w.cluster
+	var e sessionEnd
+	var blocked bool
+	c.read(func() {
+		e, blocked = overBudgetEnd(c.releaseErr), c.blockedReason() != ""
+		c.releaseErr = nil
+		c.evictReport()
+	})
+	switch {
+	case w.active != nil:
+		w.endSession(e)
+	case blocked:
+		c.commitReportSize()
+	default:
+		c.commitReportSize()
+		w.handleEnd(e)
+	}
+}
+
+// handleEnd updates the status after the end of an attempt or session, starts back-off if it failed, and
+// wakes readers.
+func (w *worker) handleEnd(e sessionEnd) outcome {
+	next := w.attempts.add(e, time.Now(), w.sessions.config.Random)
+	c := w.cluster
+	c.update(func() {
+		c.lastFailure, c.backoffUntil = next.failure, w.attempts.retryAt
+		c.status.Session.Phase = Idle
+		if next.backOff {
+			c.status.Session.Phase = Backoff
+			c.status.setFailed(next.failure)
+		}
+		if e.reason != "" {
+			c.status.LastEndReason = e.reason
+		}
+		c.notifyReaders()
+	})
+	return next
 }

@@ -18,6 +18,7 @@ import (
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/test/fault"
 	"rollcall.dev/rollcall/test/memconn"
 )
@@ -34,7 +35,7 @@ func TestSessionsAreOpenedAndRenewedWithSignatures(t *testing.T) {
 		if err != nil || later.Session.ID != first.Session.ID || later.Term != first.Term {
 			t.Errorf("after eight durations: got %+v, %v; want the session %s", later, err, first.Session.ID)
 		}
-		if o := env.sessions.Status(name); o.Binding != session.BindingTLS || o.LastEndReason != "" {
+		if o := env.sessions.Status(name); o.Binding != dial.BindingTLS || o.LastEndReason != "" {
 			t.Errorf("got binding %q, last end %q; want TLS and none", o.Binding, o.LastEndReason)
 		}
 	})
@@ -68,7 +69,7 @@ func TestTLSPassthroughProxyIsAccepted(t *testing.T) {
 		if _, err := env.get(); err != nil {
 			t.Error(err)
 		}
-		if o := env.sessions.Status(name); o.Binding != session.BindingTLS {
+		if o := env.sessions.Status(name); o.Binding != dial.BindingTLS {
 			t.Errorf("got binding %q, want TLS", o.Binding)
 		}
 		stop()
@@ -103,7 +104,7 @@ func TestBindingOffAcceptsAProxyAndIsReported(t *testing.T) {
 			t.Errorf("got %+v, %v; want a report with one pod", v, err)
 		}
 		<-time.After(time.Minute) // the session is renewed, too
-		if o := env.sessions.Status(name); o.Binding != session.BindingOff || o.Session.Phase != session.Reporting || o.LastEndReason != "" {
+		if o := env.sessions.Status(name); o.Binding != dial.BindingOff || o.Session.Phase != session.Reporting || o.LastEndReason != "" {
 			t.Errorf("got %+v, want a reporting session with binding Off", o)
 		}
 	})
@@ -202,7 +203,7 @@ func TestAnAgentWithOtherKeysEndsTheSession(t *testing.T) {
 		env.handler.KeysChanged()
 		synctest.Wait()
 		o := env.sessions.Status(name)
-		if o.Reason != session.Unauthorized || o.LastEndReason != "unauthorized" || !strings.Contains(o.Message, "--master-public-key-file") {
+		if o.Reason != dial.Unauthorized || o.LastEndReason != "unauthorized" || !strings.Contains(o.Message, "--master-public-key-file") {
 			t.Errorf("got %s, %q, ended by %q; want unauthorized with the flag in the message", o.Reason, o.Message, o.LastEndReason)
 		}
 		<-time.After(time.Minute)

@@ -25,6 +25,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/test/fault"
 	"rollcall.dev/rollcall/test/memconn"
 )
@@ -145,7 +146,7 @@ func (env *environment) register(l *memconn.Listener, pin string, change ...func
 	env.dialTarget = l
 	env.edit(func(c *session.Cluster) {
 		*c = session.Cluster{
-			Name: name, Endpoint: "wss://10.20.0.7:7443", TLS: session.TLS{PinnedSHA256: []string{pin}},
+			Name: name, Endpoint: "wss://10.20.0.7:7443", TLS: dial.TLS{PinnedSHA256: []string{pin}},
 			RequestPeriod: time.Second, SessionDuration: 15 * time.Second, CacheTTL: 5 * time.Second,
 		}
 		for _, f := range change {
@@ -176,8 +177,8 @@ func (env *environment) wantRefused(words string) {
 	env.t.Helper()
 	v, err := env.get()
 	var u *session.UnreachableError
-	if !errors.As(err, &u) || u.Reason != session.Unauthorized || !strings.Contains(u.Error(), words) {
-		env.t.Fatalf("got %v, %v, want %s with %q", v, err, session.Unauthorized, words)
+	if !errors.As(err, &u) || u.Reason != dial.Unauthorized || !strings.Contains(u.Error(), words) {
+		env.t.Fatalf("got %v, %v, want %s with %q", v, err, dial.Unauthorized, words)
 	}
 }
 

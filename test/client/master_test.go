@@ -22,6 +22,7 @@ import (
 	"rollcall.dev/rollcall/client/plugin"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -54,7 +55,7 @@ func newShop(t *testing.T, change func(*httpapi.Config)) *masterAPI {
 		names: []string{"lab", "lost", "prod-eu", "prod-us"}, changed: make(chan struct{}),
 		reports: map[string]*session.Report{}, failures: map[string]error{
 			"lab":  session.ErrSuspended,
-			"lost": &session.UnreachableError{Reason: session.DialFailed, Err: errors.New("connection refused"), RetryAfter: 3 * time.Second},
+			"lost": &session.UnreachableError{Reason: dial.DialFailed, Err: errors.New("connection refused"), RetryAfter: 3 * time.Second},
 		},
 	}
 	m.report(t, "prod-eu", shopObjects()...)

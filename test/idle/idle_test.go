@@ -21,6 +21,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/test/memconn"
 )
 
@@ -142,7 +143,7 @@ func TestRefreshOfAnIdleClusterIsSmall(t *testing.T) {
 		synctest.Wait()
 		sessions := session.New(session.Config{
 			Registry: registry{session.Cluster{
-				Name: name, Generation: 1, Endpoint: "wss://10.20.0.7:7443", TLS: session.TLS{PinnedSHA256: []string{pin}},
+				Name: name, Generation: 1, Endpoint: "wss://10.20.0.7:7443", TLS: dial.TLS{PinnedSHA256: []string{pin}},
 				RequestPeriod: 5 * time.Second, SessionDuration: 30 * time.Minute, CacheTTL: 10 * time.Second, IdleRefresh: refresh,
 			}},
 			Signer: token.NewSigner(key), Log: slog.New(slog.DiscardHandler),

@@ -11,6 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/dial"
 )
 
 const (
@@ -160,7 +161,7 @@ func (c *cluster) reason() session.Reason {
 	case c.Suspended:
 		return session.Suspended
 	case c.unreachable != "":
-		return session.DialFailed
+		return dial.DialFailed
 	case c.known.Summary == nil:
 		return session.AwaitingFirstContact
 	}

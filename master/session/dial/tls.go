@@ -1,4 +1,4 @@
-package session
+package dial
 
 import (
 	"crypto/sha256"
@@ -10,6 +10,17 @@ import (
 	"fmt"
 )
 
+// TLS has the settings by which an agent's certificate is verified.
+type TLS struct {
+	// CABundle has the trusted CA certificates in PEM. If it is empty, the system's CAs are trusted.
+	CABundle []byte
+	// ServerName is the name in the certificate. The default is the host of the endpoint.
+	ServerName string
+	// PinnedSHA256 has the accepted keys, each as the SHA-256 of the certificate's SubjectPublicKeyInfo in
+	// hex. With a pin and without a CABundle only the key is verified.
+	PinnedSHA256 []string
+}
+
 // pinError is the error for an agent whose key is not pinned.
 type pinError struct{ shown string }
 
@@ -17,8 +28,8 @@ func (e *pinError) Error() string {
 	return fmt.Sprintf("the agent's key is not pinned: its SHA-256 is %s", e.shown)
 }
 
-// tlsConfig returns the client configuration for an endpoint with the given host.
-func (t TLS) tlsConfig(host string) (*tls.Config, error) {
+// config returns the client configuration for an endpoint with the given host.
+func (t TLS) config(host string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host, NextProtos: []string{"http/1.1"}}
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName

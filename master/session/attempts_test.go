@@ -6,16 +6,18 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/master/session/dial"
+
 	"rollcall.dev/rollcall/api/wire"
 )
 
 func TestUnreachableAgentFailsImmediatelyDuringBackoff(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.register("a")
-		u := m.wantUnreachable("a", DialFailed, "connection refused", "ws://a:7443")
+		u := m.wantUnreachable("a", dial.DialFailed, "connection refused", "ws://a:7443")
 		wantEqual(t, "retry after", u.RetryAfter, 250*time.Millisecond)
 		for range 100 {
-			m.wantUnreachable("a", DialFailed)
+			m.wantUnreachable("a", dial.DialFailed)
 		}
 		wantEqual(t, "dials", m.dials("a"), 1)
 	})
@@ -85,7 +87,7 @@ func TestBackoffDoublesUpToItsMaximumAndEndsWithoutDemand(t *testing.T) {
 		m.wantIdle("a")
 		_, _ = m.await("a", time.Second)
 		wantEqual(t, "dials after another request", m.dials("a"), len(at)+2)
-		u := m.wantUnreachable("a", DialFailed)
+		u := m.wantUnreachable("a", dial.DialFailed)
 		wantEqual(t, "retry after", u.RetryAfter, 250*time.Millisecond)
 	})
 }
@@ -93,12 +95,12 @@ func TestBackoffDoublesUpToItsMaximumAndEndsWithoutDemand(t *testing.T) {
 func TestBackoffEndsWithANewGenerationOrAReport(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.register("a")
-		m.wantUnreachable("a", DialFailed)
+		m.wantUnreachable("a", dial.DialFailed)
 		m.advance(4 * time.Second) // more failures
 		m.edit("a", func(c *Cluster) { c.Endpoint = "ws://other:7443" })
 		synctest.Wait()
 		wantEqual(t, "dials of the new endpoint", m.dials("other"), 1)
-		u := m.wantUnreachable("a", DialFailed)
+		u := m.wantUnreachable("a", dial.DialFailed)
 		wantEqual(t, "retry after", u.RetryAfter, 250*time.Millisecond)
 		m.advance(4 * time.Second)
 		b := newFakeAgent(t, "a")
@@ -107,7 +109,7 @@ func TestBackoffEndsWithANewGenerationOrAReport(t *testing.T) {
 		m.mu.Unlock()
 		m.advance(10 * time.Second)
 		m.wantPhase("a", Reporting)
-		wantEqual(t, "failures", m.sessions.cluster("a").retained.failures, 0)
+		wantEqual(t, "failures", m.sessions.cluster("a").attempts.failures, 0)
 	})
 }
 
@@ -125,7 +127,7 @@ func TestLostSessionWithoutDemandIsNotDialedAgain(t *testing.T) {
 		m.advance(time.Minute)
 		wantEqual(t, "dials", m.dials("a"), 1)
 		m.wantIdle("a")
-		m.wantReason("a", DialFailed)
+		m.wantReason("a", dial.DialFailed)
 	})
 }
 
@@ -138,7 +140,7 @@ func TestAgentThatEndsSessionsTooEarlyIsNotDialedInALoop(t *testing.T) {
 			c.end(wire.EndExpired, "")
 		})
 		m.get("a")
-		m.wantReason("a", ProtocolError)
+		m.wantReason("a", dial.ProtocolError)
 		m.advance(5 * time.Second)
 		if n := a.sessionCount(); n > 25 {
 			t.Errorf("got %d sessions in 5 s, want at most 25", n)

@@ -1,4 +1,4 @@
-package session
+package dial
 
 import (
 	"context"
@@ -13,90 +13,93 @@ import (
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/session/admission"
 )
 
-// dialTimeout limits a dial with the handshake: TCP, TLS, the upgrade, Hello, and the agent's answer to the
-// request.
-const dialTimeout = 10 * time.Second
-
-// dialer opens websockets to agents. It has no state of clusters.
-type dialer struct {
-	// dialContext opens the TCP connection below TLS.
-	dialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	proxy       *url.URL      // nil for none
-	signer      *token.Signer // nil for no tokens and no signatures
-	masterID    string
-	codec       *wire.Codec
-	inflight    *inflightMemory
+// Dialer opens websockets to agents. It has no state of clusters.
+type Dialer struct {
+	// DialContext opens the TCP connection below TLS.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	Proxy       *url.URL      // nil for none
+	Signer      *token.Signer // nil for no tokens and no signatures
+	// MasterID identifies this process.
+	MasterID string
+	Codec    *wire.Codec
+	Memory   *admission.MessageMemory
 }
 
-// clockSkew describes a difference between the clocks of agent and master.
-type clockSkew struct {
-	// detected reports whether the agent refused a token because of its times.
-	detected bool
-	// ahead is how much the agent's clock is ahead of the master's, according to an unauthenticated response.
+// ClockSkew describes a difference between the clocks of agent and master.
+type ClockSkew struct {
+	// Detected reports whether the agent refused a token because of its times.
+	Detected bool
+	// Ahead is how much the agent's clock is ahead of the master's, according to an unauthenticated response.
 	// It is used only in messages.
-	ahead time.Duration
+	Ahead time.Duration
 }
 
-// dialedConn is the result of a dial.
-type dialedConn struct {
-	conn *conn
-	skew clockSkew
+// String returns a text about the difference of the clocks.
+func (s ClockSkew) String() string {
+	switch {
+	case s.Ahead < 0:
+		return fmt.Sprintf("the agent's clock is %s behind the master's", s.Ahead.Abs())
+	case s.Ahead > 0:
+		return fmt.Sprintf("the agent's clock is %s ahead of the master's", s.Ahead)
+	}
+	return "the clocks of agent and master differ"
 }
 
-// dial opens a websocket to the cluster's agent. An agent that refuses the token because of its times sends a
-// nonce. It is dialed once more, with a token that has the nonce instead of times: an unauthenticated peer
-// must not determine when a token is valid.
-func (d *dialer) dial(ctx context.Context, c Cluster) (dialedConn, *failure) {
-	conn, response, err := d.dialOnce(ctx, c, d.clockToken)
+// dial opens a websocket to the target. An agent that refuses the token because of its times sends a nonce. It
+// is dialed once more, with a token that has the nonce instead of times: an unauthenticated peer must not
+// determine when a token is valid.
+func (d *Dialer) dial(ctx context.Context, t Target) (*Conn, ClockSkew, *Failure) {
+	conn, response, err := d.dialOnce(ctx, t, d.clockToken)
 	nonce := refusalNonce(response)
 	switch {
 	case err == nil:
-		return dialedConn{conn: conn}, nil
-	case nonce == "" || d.signer == nil:
-		return dialedConn{}, dialFailure(ctx, c, response, err)
+		return conn, ClockSkew{}, nil
+	case nonce == "" || d.Signer == nil:
+		return nil, ClockSkew{}, dialFailure(ctx, t, response, err)
 	}
-	skew := clockSkew{detected: true, ahead: clockAhead(response)}
-	conn, response, err = d.dialOnce(ctx, c, func(cluster string) (string, error) {
-		return d.signer.SignNonce(cluster, d.masterID, nonce)
+	skew := ClockSkew{Detected: true, Ahead: clockAhead(response)}
+	conn, response, err = d.dialOnce(ctx, t, func(cluster string) (string, error) {
+		return d.Signer.SignNonce(cluster, d.MasterID, nonce)
 	})
 	if err != nil {
-		return dialedConn{skew: skew}, dialFailure(ctx, c, response, err)
+		return nil, skew, dialFailure(ctx, t, response, err)
 	}
-	return dialedConn{conn: conn, skew: skew}, nil
+	return conn, skew, nil
 }
 
 // clockToken returns a token that is valid by the master's clock.
-func (d *dialer) clockToken(cluster string) (string, error) {
-	return d.signer.Sign(cluster, d.masterID, time.Now())
+func (d *Dialer) clockToken(cluster string) (string, error) {
+	return d.Signer.Sign(cluster, d.MasterID, time.Now())
 }
 
 // dialOnce dials once, with the token that sign returns, or without a token if there is no signer. The
 // response is nil unless the peer answered the upgrade.
-func (d *dialer) dialOnce(ctx context.Context, c Cluster, sign func(cluster string) (string, error)) (*conn, *http.Response, error) {
+func (d *Dialer) dialOnce(ctx context.Context, t Target, sign func(cluster string) (string, error)) (*Conn, *http.Response, error) {
 	header := http.Header{"User-Agent": {""}} // no User-Agent
-	if d.signer != nil {
-		signed, err := sign(c.Name)
+	if d.Signer != nil {
+		signed, err := sign(t.Cluster)
 		if err != nil {
 			return nil, nil, err
 		}
 		header.Set("Authorization", "Bearer "+signed)
 	}
-	client, netConn, err := d.client(c)
+	client, netConn, err := d.client(t)
 	if err != nil {
 		return nil, nil, err
 	}
-	ws, response, err := websocket.Dial(ctx, strings.TrimSuffix(c.Endpoint, "/")+wire.Path, &websocket.DialOptions{
+	ws, response, err := websocket.Dial(ctx, strings.TrimSuffix(t.Endpoint, "/")+wire.Path, &websocket.DialOptions{
 		HTTPClient: client, HTTPHeader: header, Subprotocols: []string{wire.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		return nil, response, err
 	}
-	conn := newConn(ws, *netConn, d.codec, d.inflight)
+	conn := d.newConn(ctx, ws, *netConn)
 	conn.channel, conn.channelErr = token.ChannelOf(response.TLS)
 	if ws.Subprotocol() != wire.Subprotocol {
-		_ = conn.netConn.Close()
+		conn.closeNow()
 		return nil, response, fmt.Errorf("the server does not support the subprotocol %s", wire.Subprotocol)
 	}
 	return conn, response, nil
@@ -104,12 +107,12 @@ func (d *dialer) dialOnce(ctx context.Context, c Cluster, sign func(cluster stri
 
 // client returns an HTTP client for one connection. The client stores the TCP connection in netConn when it
 // dials. It follows no redirect, since the token is only for the agent.
-func (d *dialer) client(c Cluster) (client *http.Client, netConn *net.Conn, err error) {
-	u, err := url.Parse(c.Endpoint)
+func (d *Dialer) client(t Target) (client *http.Client, netConn *net.Conn, err error) {
+	u, err := url.Parse(t.Endpoint)
 	if err != nil {
 		return nil, nil, fmt.Errorf("parse endpoint: %w", err)
 	}
-	tlsConfig, err := c.TLS.tlsConfig(u.Hostname())
+	tlsConfig, err := t.TLS.config(u.Hostname())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,9 +120,9 @@ func (d *dialer) client(c Cluster) (client *http.Client, netConn *net.Conn, err 
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy: http.ProxyURL(d.proxy),
+			Proxy: http.ProxyURL(d.Proxy),
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				conn, err := d.dialContext(ctx, network, address)
+				conn, err := d.DialContext(ctx, network, address)
 				*netConn = conn
 				return conn, err
 			},
@@ -167,57 +170,40 @@ func refusingCluster(response *http.Response) string {
 	return name
 }
 
-// wrongCluster returns the failure of a dial that was answered by the agent of the named cluster.
-func wrongCluster(c Cluster, name string) *failure {
-	return failed(WrongCluster, "the agent at %s belongs to the cluster %q, and this ClusterAgent is named %q: start the agent with --cluster-name %s, or set spec.endpoint to the agent of %s",
-		c.Endpoint, name, c.Name, c.Name, c.Name)
-}
-
-// describe returns a text about the difference of the clocks.
-func (s clockSkew) describe() string {
-	switch {
-	case s.ahead < 0:
-		return fmt.Sprintf("the agent's clock is %s behind the master's", s.ahead.Abs())
-	case s.ahead > 0:
-		return fmt.Sprintf("the agent's clock is %s ahead of the master's", s.ahead)
-	}
-	return "the clocks of agent and master differ"
-}
-
 // dialFailure returns the failure for an error of a dial, with what to do about it.
-func dialFailure(ctx context.Context, c Cluster, response *http.Response, err error) *failure {
+func dialFailure(ctx context.Context, t Target, response *http.Response, err error) *Failure {
 	var inner *url.Error
 	switch {
 	case isCertificateError(err):
-		return failed(CertificateRefused, "dial %s: %w", c.Endpoint, certificateCause(err))
+		return Failf(CertificateRefused, "dial %s: %w", t.Endpoint, certificateCause(err))
 	case response != nil && response.StatusCode == http.StatusUnauthorized:
-		return tokenFailure(c, response)
+		return tokenFailure(t, response)
 	case isTLSVersionError(err):
-		return failed(DialFailed, "dial %s: the server does not support TLS 1.3, the only version that the master accepts from agents: %w", c.Endpoint, certificateCause(err))
+		return Failf(DialFailed, "dial %s: the server does not support TLS 1.3, the only version that the master accepts from agents: %w", t.Endpoint, certificateCause(err))
 	case response != nil && response.StatusCode != http.StatusSwitchingProtocols:
-		return failed(DialFailed, "dial %s: the server is not an agent: it answered %d %s", c.Endpoint, response.StatusCode, http.StatusText(response.StatusCode))
+		return Failf(DialFailed, "dial %s: the server is not an agent: it answered %d %s", t.Endpoint, response.StatusCode, http.StatusText(response.StatusCode))
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return failed(DialFailed, "dial %s: no answer within %s", c.Endpoint, dialTimeout)
+		return Failf(DialFailed, "dial %s: no answer within %s", t.Endpoint, Timeout)
 	case errors.As(err, &inner):
-		return failed(DialFailed, "dial %s: %w", c.Endpoint, inner.Err)
+		return Failf(DialFailed, "dial %s: %w", t.Endpoint, inner.Err)
 	}
-	return failed(DialFailed, "dial %s: %w", c.Endpoint, err)
+	return Failf(DialFailed, "dial %s: %w", t.Endpoint, err)
 }
 
 // tokenFailure returns the failure for a dial that was answered by the status 401.
-func tokenFailure(c Cluster, response *http.Response) *failure {
+func tokenFailure(t Target, response *http.Response) *Failure {
 	if name := refusingCluster(response); name != "" {
-		return wrongCluster(c, name)
+		return t.wrongCluster(name)
 	}
 	lowest, highest, found := parseProtocols(response)
 	switch {
 	case found && !supportsProtocol(lowest, highest):
-		return failed(ProtocolUnsupported, "dial %s: the agent supports the protocol versions %d to %d, the master %d to %d: update the older one",
-			c.Endpoint, lowest, highest, wire.ProtocolMin, wire.ProtocolMax)
+		return Failf(ProtocolUnsupported, "dial %s: the agent supports the protocol versions %d to %d, the master %d to %d: update the older one",
+			t.Endpoint, lowest, highest, wire.ProtocolMin, wire.ProtocolMax)
 	case !found && strings.Contains(response.Header.Get("WWW-Authenticate"), fmt.Sprintf("realm=%q", wire.Realm)):
-		return failed(ProtocolUnsupported, "dial %s: the agent is older than protocol 3 and does not accept the master's token: update the agent", c.Endpoint)
+		return Failf(ProtocolUnsupported, "dial %s: the agent is older than protocol 3 and does not accept the master's token: update the agent", t.Endpoint)
 	}
-	return failed(Unauthorized, "dial %s: the agent refused the master's token: give it the public key of the master's --signing-key-file", c.Endpoint)
+	return Failf(Unauthorized, "dial %s: the agent refused the master's token: give it the public key of the master's --signing-key-file", t.Endpoint)
 }
 
 // parseProtocols returns the protocol versions of an agent that refused a token. ok is false if the response

@@ -1,4 +1,4 @@
-package session
+package dial
 
 import (
 	"rollcall.dev/rollcall/api/token"
@@ -20,9 +20,9 @@ const (
 	BindingUnsigned Binding = "Unsigned"
 )
 
-// bindingOf returns the binding that a Hello requests. An attacker gains nothing from a false Hello: an agent
+// BindingOf returns the binding that a Hello requests. An attacker gains nothing from a false Hello: an agent
 // that requires a bound signature refuses all others.
-func bindingOf(h *wire.Hello) Binding {
+func BindingOf(h *wire.Hello) Binding {
 	switch {
 	case h.Nonce == nil:
 		return BindingUnsigned
@@ -32,32 +32,32 @@ func bindingOf(h *wire.Hello) Binding {
 	return BindingTLS
 }
 
-// connSigner signs the statements of one connection. A nil connSigner signs nothing, for an agent that
+// signer signs the statements of one connection. A nil signer signs nothing, for an agent that
 // verifies no signatures.
-type connSigner struct {
+type signer struct {
 	signer    *token.Signer
 	statement token.Statement
 }
 
-// newConnSigner returns the signer for a connection whose agent has sent Hello.
-func (d *dialer) newConnSigner(req dialRequest, h *wire.Hello, c *conn) (*connSigner, *failure) {
+// newSigner returns the signer for a connection whose agent has sent Hello.
+func (d *Dialer) newSigner(t Target, session string, h *wire.Hello, c *Conn) (*signer, *Failure) {
 	channel := c.channel
-	switch binding := bindingOf(h); {
+	switch binding := BindingOf(h); {
 	case binding == BindingUnsigned:
 		return nil, nil
-	case d.signer == nil:
-		return nil, failed(Unauthorized, "dial %s: the agent requires signed requests: start the master with --signing-key-file", req.cluster.Endpoint)
+	case d.Signer == nil:
+		return nil, Failf(Unauthorized, "dial %s: the agent requires signed requests: start the master with --signing-key-file", t.Endpoint)
 	case binding == BindingOff:
 		channel = token.Unbound
 	case c.channelErr != nil:
-		return nil, failed(Unauthorized, "dial %s: the agent requires signatures that are bound to its TLS connection, which is impossible: %w: use wss:// up to the agent itself, or start the agent with --channel-binding=off",
-			req.cluster.Endpoint, c.channelErr)
+		return nil, Failf(Unauthorized, "dial %s: the agent requires signatures that are bound to its TLS connection, which is impossible: %w: use wss:// up to the agent itself, or start the agent with --channel-binding=off",
+			t.Endpoint, c.channelErr)
 	}
-	return &connSigner{d.signer, token.Statement{Cluster: req.cluster.Name, MasterID: d.masterID, Session: req.session, Channel: channel}}, nil
+	return &signer{d.Signer, token.Statement{Cluster: t.Cluster, MasterID: d.MasterID, Session: session, Channel: channel}}, nil
 }
 
 // sign returns the signature over a nonce, or nil if the agent sent no nonce.
-func (s *connSigner) sign(domain token.Domain, nonce []byte) []byte {
+func (s *signer) sign(domain token.Domain, nonce []byte) []byte {
 	if s == nil || nonce == nil {
 		return nil
 	}

@@ -1,0 +1,115 @@
+package session
+
+import "time"
+
+// minBackoff and maxBackoff are the limits of the delay before jitter.
+const (
+	minBackoff = 500 * time.Millisecond
+	maxBackoff = 30 * time.Second
+)
+
+// backoff returns the delay before the next attempt after a number of consecutive failures, which is at least
+// 1. The delay doubles from minBackoff to maxBackoff, and is multiplied by random (0 ≤ random < 1) as full
+// jitter.
+func backoff(failures int, random float64) time.Duration {
+	ceiling := maxBackoff
+	if shift := failures - 1; shift < 16 {
+		ceiling = min(minBackoff<<shift, maxBackoff)
+	}
+	return time.Duration(random * float64(ceiling))
+}
+
+// More than maxResyncs within resyncWindow count as a failure of the agent.
+const (
+	maxResyncs   = 3
+	resyncWindow = 10 * time.Minute
+	// refusalWindow is how long the failures of a cluster that exceeded its memory limit are counted on,
+	// although it sent valid reports.
+	refusalWindow = 10 * time.Minute
+)
+
+// attempts is what the attempts of a cluster, to open a session or to request a summary, leave for the next.
+type attempts struct {
+	// generation is the generation of the spec that the failures belong to.
+	generation int64
+	// failing reports whether the last attempt failed. The next one is due at retryAt.
+	failing  bool
+	retryAt  time.Time
+	failures int
+	resyncs  resyncCounter
+	// refusedAt is when the cluster last exceeded its memory limit.
+	refusedAt time.Time
+
+	// uid is the UID of the cluster whose agent answered first.
+	uid string
+	// noBase reports whether the next session must start with a complete snapshot.
+	noBase bool
+	// resume is the session whose ID and start the next session takes over, if it has an ID.
+	resume Info
+	// usage identifies the last usage reading that event handlers received.
+	usage usageReading
+}
+
+// resetOnChange forgets the failures when the cluster's spec was changed, since that may have fixed their
+// cause.
+func (a *attempts) resetOnChange(generation int64) {
+	if a.generation != generation {
+		a.generation, a.failures, a.resyncs, a.refusedAt, a.retryAt = generation, 0, resyncCounter{}, time.Time{}, time.Time{}
+	}
+}
+
+// add records the end of an attempt or a session, and returns what follows. random is the jitter of back-off.
+func (a *attempts) add(e sessionEnd, now time.Time, random func() float64) outcome {
+	if e.resync {
+		a.resyncs.add(now)
+	}
+	if e.overBudget {
+		a.refusedAt = now
+	}
+	next := outcomeOf(e, a.resyncs.exceeded(now))
+	a.noBase, a.resume = !next.keepBase, Info{}
+	a.failing, a.retryAt = next.backOff, time.Time{}
+	if next.backOff {
+		a.failures++
+		a.retryAt = now.Add(backoff(a.failures, random()))
+	}
+	return next
+}
+
+// succeeded records a report.
+func (a *attempts) succeeded(now time.Time) {
+	a.noBase, a.failing = false, false
+	if !a.resyncs.exceeded(now) {
+		a.resetFailures(now)
+	}
+}
+
+// endBackoff ends back-off, since there is no demand.
+func (a *attempts) endBackoff(now time.Time) {
+	a.failing, a.retryAt = false, time.Time{}
+	a.resetFailures(now)
+}
+
+// resetFailures resets the number of failures. It does nothing if the cluster exceeded its memory limit
+// recently: the first report of such a cluster may be small and valid each time, and back-off has to grow all
+// the same.
+func (a *attempts) resetFailures(now time.Time) {
+	if a.refusedAt.IsZero() || now.Sub(a.refusedAt) >= refusalWindow {
+		a.failures = 0
+	}
+}
+
+// resyncCounter counts the sessions that ended with a resync within resyncWindow.
+type resyncCounter struct{ times []time.Time }
+
+// add records a resync at a time.
+func (r *resyncCounter) add(now time.Time) { r.times = append(r.times, now) }
+
+// exceeded reports whether there were more than maxResyncs within resyncWindow before now. It forgets older
+// ones.
+func (r *resyncCounter) exceeded(now time.Time) bool {
+	for len(r.times) > 0 && now.Sub(r.times[0]) >= resyncWindow {
+		r.times = r.times[1:]
+	}
+	return len(r.times) > maxResyncs
+}

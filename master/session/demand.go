@@ -1,0 +1,43 @@
+package session
+
+import "time"
+
+// decodedTTL is how long the objects of a cluster stay decoded after a request.
+const decodedTTL = time.Minute
+
+// demandTTL returns how long a cluster has demand after a request.
+func demandTTL(c Cluster) time.Duration { return max(3*c.CacheTTL, c.SessionDuration/6) }
+
+// demand is the demand for the reports of a cluster. It is guarded by the lock of the clusterState.
+type demand struct {
+	// until is the end of the demand that requests have caused.
+	until time.Time
+	// lastRequest is the time of the last request.
+	lastRequest time.Time
+	// waiters is the number of requests that wait for a report, watchers that of open watches.
+	waiters, watchers int
+}
+
+// at reports whether there is demand for a cluster at a time, and returns when it ends. The end is zero if it
+// does not end by itself.
+func (d *demand) at(now time.Time, spec Cluster) (exists bool, end time.Time) {
+	if spec.Continuous || d.hasReaders() {
+		return true, time.Time{}
+	}
+	return now.Before(d.until), d.until
+}
+
+// hasReaders reports whether somebody waits for a report or watches.
+func (d *demand) hasReaders() bool { return d.waiters > 0 || d.watchers > 0 }
+
+// recent reports whether there are readers, or were until shortly before now.
+func (d *demand) recent(now time.Time) bool {
+	return d.hasReaders() || now.Before(d.lastRequest.Add(decodedTTL))
+}
+
+// extend extends the demand to a time.
+func (d *demand) extend(until time.Time) {
+	if until.After(d.until) {
+		d.until = until
+	}
+}

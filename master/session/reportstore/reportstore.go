@@ -1,0 +1,54 @@
+// Package reportstore keeps the reports of clusters in a cache.Store for the next process. A Store that cannot
+// be reached delays nothing: each call is limited by a timeout, and writing has a goroutine of its own.
+package reportstore
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/session/admission"
+)
+
+// Timeout limits each call of the cache.Store.
+const Timeout = time.Second
+
+// Store reads and writes the reports of all clusters.
+type Store struct {
+	store cache.Store
+	loads *admission.Semaphore
+	terms cache.TermCounter
+	log   *slog.Logger
+}
+
+// New returns a Store that uses store. loads limits how many reports are loaded at a time.
+func New(store cache.Store, loads *admission.Semaphore, log *slog.Logger) *Store {
+	return &Store{store: store, loads: loads, log: log}
+}
+
+// Load returns the entry of a cluster, as cache.Store.Load. It waits for its turn. urgent reports whether a
+// reader waits for the result.
+func (s *Store) Load(ctx context.Context, cluster string, ttl time.Duration, urgent func() bool) (cache.Entry, error) {
+	release, err := s.loads.Acquire(ctx, 1, urgent)
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	defer release()
+	timed, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	return s.store.Load(timed, cluster, ttl)
+}
+
+// NextTerm returns the term of a new session: from the cache.Store, or if that fails from a local counter.
+func (s *Store) NextTerm(ctx context.Context, cluster string) uint64 {
+	timed, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	term, err := s.store.NextTerm(timed, cluster)
+	if err != nil {
+		s.log.Debug("cannot get a term from the store; using a local one", "cluster", cluster, "error", err)
+		return s.terms.Next(cluster)
+	}
+	s.terms.Observe(cluster, term)
+	return term
+}
